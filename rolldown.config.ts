@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs';
+import { defineConfig } from 'rolldown';
+
+const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  dependencies: Record<string, string>;
+};
+
+/** `classic-level` holds native binaries and finds them beside its own files. */
+const external = ['classic-level'];
+for (const name of external) {
+  if (manifest.dependencies[name] === undefined) throw new Error(`${name} is no dependency`);
+}
+
+export default defineConfig({
+  input: { cli: 'src/cli/main.ts', index: 'src/index.ts', demo: 'sim/demo.ts' },
+  platform: 'node',
+  external: (id) => external.some((name) => id === name || id.startsWith(`${name}/`)),
+  output: {
+    dir: 'dist',
+    format: 'esm',
+    cleanDir: true,
+    entryFileNames: '[name].js',
+    chunkFileNames: 'chunks/[name]-[hash].js',
+    banner: (chunk) => (chunk.name === 'cli' ? '#!/usr/bin/env node' : ''),
+  },
+});

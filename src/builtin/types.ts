@@ -1,0 +1,99 @@
+/** What the tools of the built-in server `starling` return; the CLI prints these. */
+import type { BoardChange, BoardEntry } from '../blackboard/types.ts';
+import type { Warning } from '../core/index.ts';
+import type { Capability } from '../grants/types.ts';
+import type { UpstreamStatus } from '../gateway/types.ts';
+import type { Mesh, PeerView } from '../membership/types.ts';
+
+/** Result of `status`. */
+export interface StatusResult {
+  readonly name: string;
+  readonly version: string;
+  readonly peerId: string;
+  readonly did: string;
+  readonly pid: number;
+  readonly stateDir: string;
+  readonly startedAt: number;
+  readonly mesh: Mesh;
+  readonly addresses: readonly string[];
+  readonly endpoints: { readonly url?: string; readonly socket: string; readonly tokenFile: string };
+  readonly peers: Readonly<Record<'alive' | 'suspect' | 'dead' | 'left', number>>;
+  readonly upstreams: readonly UpstreamStatus[];
+  readonly sessions: Readonly<Record<'socket' | 'http' | 'peer', number>>;
+  readonly boards: readonly string[];
+  readonly routingTable: number;
+  readonly warnings: readonly Warning[];
+}
+
+/** Result of `peers`. */
+export interface PeersResult {
+  readonly peers: readonly PeerView[];
+}
+
+/** One grant as a person reads it. */
+export interface GrantSummary {
+  /** The grant's `jti`. */
+  readonly id: string;
+  /** `issued`: by us to somebody; `received`: by somebody to us. */
+  readonly direction: 'issued' | 'received';
+  /** Alias or did:key of the other side. */
+  readonly with: string;
+  readonly did: string;
+  readonly capabilities: readonly Capability[];
+  /** ms since the epoch */
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+  readonly state: 'valid' | 'expired' | 'revoked';
+}
+
+/** Result of `grant_list`. */
+export interface GrantListResult {
+  readonly grants: readonly GrantSummary[];
+}
+
+/** Result of `grant_create`. */
+export interface GrantCreateResult {
+  readonly grant: GrantSummary;
+  readonly jws: string;
+}
+
+/** Result of `grant_revoke`: the grants that it ended. */
+export interface GrantRevokeResult {
+  readonly revoked: readonly GrantSummary[];
+}
+
+/** Result of `invite_create`. */
+export interface InviteResult {
+  readonly ticket: string;
+  readonly mesh: string;
+  readonly fingerprint: string;
+  readonly expiresAt: number;
+}
+
+/** Result of `board_get`. */
+export interface BoardGetResult {
+  readonly entry: BoardEntry | null;
+}
+
+/** Result of `board_set`. */
+export interface BoardSetResult {
+  readonly entry: BoardEntry;
+}
+
+/** Result of `board_delete`. */
+export interface BoardDeleteResult {
+  readonly deleted: boolean;
+}
+
+/** Result of `board_list`: names of boards, or entries of one. */
+export interface BoardListResult {
+  readonly boards?: readonly string[];
+  readonly entries?: readonly BoardEntry[];
+  readonly digest?: string;
+}
+
+/** Result of `board_watch`: what changed after `cursor`, and the cursor to go on from. */
+export interface BoardWatchResult {
+  readonly changes: readonly BoardChange[];
+  readonly cursor: string;
+}

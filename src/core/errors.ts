@@ -1,0 +1,131 @@
+/**
+ * The one error class and the one table of error codes.
+ * A code is stable: scripts, clients and the docs match on it. The table says what a code means on
+ * every face of Starling: JSON-RPC, HTTP, the shell, and whether trying again can help.
+ */
+
+/** What one error code means on each face. */
+export interface ErrorRow {
+  /** JSON-RPC error code (JSON-RPC 2.0 §5.1; -32001 agent, -32002 swarm, -32003 resource). */
+  readonly rpc: number;
+  /** HTTP status. */
+  readonly http: number;
+  /** Exit code of the CLI: 1 failed, 2 wrong use. */
+  readonly exit: 1 | 2;
+  /** True when the same request may succeed later, unchanged. */
+  readonly retryable: boolean;
+}
+
+const row = (rpc: number, http: number, exit: 1 | 2, retryable = false): ErrorRow => ({
+  rpc,
+  http,
+  exit,
+  retryable,
+});
+
+/** Every error code of Starling. */
+export const ERRORS = {
+  /** Wrong arguments on the command line or to a tool. */
+  STARLING_USAGE: row(-32602, 400, 2),
+  /** The configuration does not parse or does not fit the schema. */
+  STARLING_CONFIG_INVALID: row(-32603, 500, 2),
+  /** Another node uses the state folder. */
+  STARLING_STATE_LOCKED: row(-32603, 500, 1, true),
+  /** The state folder or a file in it can't be read or written. */
+  STARLING_STATE_UNUSABLE: row(-32603, 500, 1),
+  /** The key file is damaged, or others can read it. */
+  STARLING_KEY_UNUSABLE: row(-32603, 500, 1),
+  /** A did:key, PeerId, multiaddr or other identifier does not parse. */
+  STARLING_ID_MALFORMED: row(-32602, 400, 2),
+  /** A port or address that we should listen on is taken or not ours. */
+  STARLING_LISTEN_FAILED: row(-32603, 500, 1),
+  /** No node answers on this machine for this state folder. */
+  STARLING_NODE_UNREACHABLE: row(-32003, 503, 1, true),
+  /** A ticket does not parse or its signature fails. */
+  STARLING_TICKET_INVALID: row(-32602, 400, 2),
+  /** A ticket's time is over. */
+  STARLING_TICKET_EXPIRED: row(-32602, 400, 1),
+  /** A ticket's invite was used before. */
+  STARLING_TICKET_SPENT: row(-32602, 400, 1),
+  /** A ticket or address leads to another mesh than the node's own. */
+  STARLING_MESH_MISMATCH: row(-32602, 400, 1),
+  /** A mesh refused to let a peer in. */
+  STARLING_JOIN_REFUSED: row(-32003, 403, 1),
+  /** The peers refuse each other's protocol version. */
+  STARLING_VERSION_UNSUPPORTED: row(-32003, 400, 1),
+  /** No such peer is known. */
+  STARLING_PEER_UNKNOWN: row(-32602, 404, 1),
+  /** A known peer can't be reached now, or went away during a call. */
+  STARLING_PEER_UNREACHABLE: row(-32003, 503, 1, true),
+  /** A stream or frame from a peer broke the protocol. */
+  STARLING_PROTOCOL_VIOLATION: row(-32600, 400, 1),
+  /** A message is over a limit of size, count or rate. */
+  STARLING_LIMIT_EXCEEDED: row(-32003, 413, 1),
+  /** A wait was longer than its timeout. */
+  STARLING_TIMEOUT: row(-32003, 504, 1, true),
+  /** A grant does not parse or breaks the format. */
+  STARLING_GRANT_MALFORMED: row(-32602, 400, 1),
+  /** A grant or its chain fails verification. */
+  STARLING_GRANT_INVALID: row(-32602, 403, 1),
+  /** No such grant is known. */
+  STARLING_GRANT_UNKNOWN: row(-32602, 404, 1),
+  /** No grant of the caller covers what it asked for. */
+  STARLING_CALL_REFUSED: row(-32003, 403, 1),
+  /** No such tool, or none that the caller may see. */
+  STARLING_TOOL_UNKNOWN: row(-32602, 404, 1),
+  /** An upstream MCP server could not start, exited, or does not answer. */
+  STARLING_UPSTREAM_UNAVAILABLE: row(-32003, 503, 1, true),
+  /** An upstream MCP server broke the protocol. */
+  STARLING_UPSTREAM_INVALID: row(-32003, 502, 1),
+  /** A board's name, key or value is outside its bounds. */
+  STARLING_BOARD_INVALID: row(-32602, 400, 1),
+  /** The HTTP caller has no valid token, or its Origin or Host is not allowed. */
+  STARLING_UNAUTHORIZED: row(-32003, 401, 1),
+  /** The node is stopping or not started. */
+  STARLING_STOPPED: row(-32003, 503, 1, true),
+} as const satisfies Record<string, ErrorRow>;
+
+/** A stable error code. */
+export type ErrorCode = keyof typeof ERRORS;
+
+/** What besides code and message an error carries. */
+export interface StarlingErrorOptions {
+  /** What to do next: ideally the command that fixes it. */
+  readonly hint?: string;
+  /** Machine-readable facts (`reason`, `peer`, `server`, …). Never a secret. */
+  readonly data?: Readonly<Record<string, unknown>>;
+  readonly cause?: unknown;
+}
+
+/** An error that reaches a person: what happened, to what, and (`hint`) what to do next. */
+export class StarlingError extends Error {
+  static override readonly name = 'StarlingError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly data: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: StarlingErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'StarlingError';
+    this.code = code;
+    this.hint = options.hint;
+    this.data = options.data ?? {};
+  }
+
+  /** The table's row of this error's code. */
+  get row(): ErrorRow {
+    return ERRORS[this.code];
+  }
+}
+
+/** The message of anything thrown, on one line, without its stack. */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s+/g, ' ').trim();
+}
+
+/** `error` itself when it is a {@link StarlingError}, else a new one of `code` that carries it as cause. */
+export function toStarlingError(error: unknown, code: ErrorCode, what: string): StarlingError {
+  if (error instanceof StarlingError) return error;
+  return new StarlingError(code, `${what}: ${messageOf(error)}`, { cause: error });
+}
