@@ -12,7 +12,14 @@ for (const name of external) {
 }
 
 export default defineConfig({
-  input: { cli: 'src/cli/main.ts', index: 'src/index.ts', demo: 'sim/demo.ts' },
+  input: {
+    cli: 'src/cli/main.ts',
+    index: 'src/index.ts',
+    sim: 'sim/run.ts',
+    'sim-server': 'sim/server.ts',
+    demo: 'sim/demo.ts',
+    bench: 'sim/bench/run.ts',
+  },
   platform: 'node',
   external: (id) => external.some((name) => id === name || id.startsWith(`${name}/`)),
   output: {

@@ -16,7 +16,11 @@ export interface StatusResult {
   readonly startedAt: number;
   readonly mesh: Mesh;
   readonly addresses: readonly string[];
-  readonly endpoints: { readonly url?: string; readonly socket: string; readonly tokenFile: string };
+  readonly endpoints: {
+    readonly url?: string;
+    readonly socket: string;
+    readonly tokenFile: string;
+  };
   readonly peers: Readonly<Record<'alive' | 'suspect' | 'dead' | 'left', number>>;
   readonly upstreams: readonly UpstreamStatus[];
   readonly sessions: Readonly<Record<'socket' | 'http' | 'peer', number>>;

@@ -1,4 +1,5 @@
 /** The ground floor: the few words that every room uses. */
+export { ensurePrivateFolder, writeFileAtomic } from './atomic-file.ts';
 export { backoffMs } from './backoff.ts';
 export type { BackoffInit } from './backoff.ts';
 export { systemClock } from './clock.ts';
@@ -16,3 +17,4 @@ export type { LineDecoder, LineSink } from './lines.ts';
 export { createLogger, silentLogger } from './logger.ts';
 export type { LogFields, LogLevel, Logger } from './logger.ts';
 export { Secret } from './secret.ts';
+export { VERSION } from './version.ts';

@@ -43,7 +43,10 @@ export function parseLogSpec(spec: string): (namespace: string) => LogLevel {
 export function createLogger(init: { readonly spec: string; readonly file?: string }): Logger {
   const levelOf = parseLogSpec(init.spec);
   const destination = pino.destination({ dest: init.file ?? 2, sync: true, append: true });
-  const root = pino({ level: 'trace', base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  const root = pino(
+    { level: 'trace', base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    destination,
+  );
 
   const wrap = (namespace: string): Logger => {
     const line = root.child({ ns: namespace }, { level: levelOf(namespace) });

@@ -1,0 +1,44 @@
+/** The official SDK's client, attached to a node by HTTP or by `starling mcp` on stdio. */
+import { readFile } from 'node:fs/promises';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+
+const INFO = { name: 'starling-sim', version: '1.0.0' };
+
+/** Attaches over Streamable HTTP with the token from the node's state folder. */
+export async function connectHttp(endpoint: {
+  readonly url: string;
+  readonly tokenFile: string;
+}): Promise<Client> {
+  const token = (await readFile(endpoint.tokenFile, 'utf8')).trim();
+  const transport = new StreamableHTTPClientTransport(new URL(endpoint.url), {
+    requestInit: { headers: { authorization: `Bearer ${token}` } },
+  });
+  return connect(transport as Transport);
+}
+
+/** Attaches over stdio, as an MCP client's config `{"command":"starling","args":["mcp"]}` does. */
+export function connectStdio(cli: string, stateDir: string): Promise<Client> {
+  return connect(
+    new StdioClientTransport({
+      command: process.execPath,
+      args: [cli, 'mcp', '--state', stateDir],
+      stderr: 'inherit',
+    }),
+  );
+}
+
+/** Connects an SDK client over any transport. */
+export async function connect(transport: Transport): Promise<Client> {
+  const client = new Client(INFO);
+  await client.connect(transport);
+  return client;
+}
+
+/** The text of a tool's result. */
+export function textOf(result: unknown): string {
+  const { content } = result as { content?: readonly { type: string; text?: string }[] };
+  return (content ?? []).map((part) => part.text ?? `[${part.type}]`).join('\n');
+}

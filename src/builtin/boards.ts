@@ -1,0 +1,114 @@
+/** The tools that read and write the shared boards. */
+import { z } from 'zod';
+import type { Blackboard } from '../blackboard/index.ts';
+import type { Clock, Json } from '../core/index.ts';
+import type { BuiltinTool } from '../gateway/index.ts';
+import { createBoardFeed } from './board-feed.ts';
+import { defineTool } from './tool.ts';
+import type {
+  BoardDeleteResult,
+  BoardGetResult,
+  BoardListResult,
+  BoardSetResult,
+  BoardWatchResult,
+} from './types.ts';
+
+const WATCH_DEFAULT_S = 30;
+const WATCH_MAX_S = 300;
+
+/** What the board tools need. */
+export interface BoardComponents {
+  readonly blackboard: Blackboard;
+  readonly clock: Clock;
+}
+
+const board = z.string().describe('Name of the board.');
+const key = z.string().describe('Key of the entry.');
+
+/** `board_get`, `board_set`, `board_delete`, `board_list` and `board_watch`. */
+export function boardTools(components: BoardComponents): readonly BuiltinTool[] {
+  const { blackboard } = components;
+  return [
+    defineTool({
+      name: 'board_get',
+      title: 'Read a board entry',
+      description: 'One entry of a shared board, or null when there is none.',
+      input: z.object({ board, key }),
+      hints: { readOnlyHint: true },
+      run: async (input): Promise<BoardGetResult> => ({
+        entry: (await blackboard.board(input.board)).get(input.key) ?? null,
+      }),
+    }),
+    defineTool({
+      name: 'board_set',
+      title: 'Write a board entry',
+      description:
+        'Writes one entry of a shared board. Every peer of the mesh gets it; of concurrent writes one wins everywhere.',
+      input: z.object({ board, key, value: z.json().describe('Any JSON value.') }),
+      hints: { destructiveHint: true, idempotentHint: true },
+      run: async (input): Promise<BoardSetResult> => ({
+        entry: await (await blackboard.board(input.board)).set(input.key, input.value as Json),
+      }),
+    }),
+    defineTool({
+      name: 'board_delete',
+      title: 'Delete a board entry',
+      description: 'Deletes one entry of a shared board, everywhere.',
+      input: z.object({ board, key }),
+      hints: { destructiveHint: true, idempotentHint: true },
+      run: async (input): Promise<BoardDeleteResult> => ({
+        deleted: await (await blackboard.board(input.board)).delete(input.key),
+      }),
+    }),
+    listTool(blackboard),
+    watchTool(components),
+  ];
+}
+
+function listTool(blackboard: Blackboard): BuiltinTool {
+  return defineTool({
+    name: 'board_list',
+    title: 'List boards or entries',
+    description: 'Without `board`: the names of all boards. With it: its entries and its digest.',
+    input: z.object({
+      board: board.optional(),
+      prefix: z.string().optional().describe('Only keys that start with this.'),
+    }),
+    hints: { readOnlyHint: true },
+    async run(input): Promise<BoardListResult> {
+      if (input.board === undefined) return { boards: blackboard.names() };
+      const opened = await blackboard.board(input.board);
+      return { entries: opened.entries(input.prefix), digest: opened.digest() };
+    },
+  });
+}
+
+function watchTool(components: BoardComponents): BuiltinTool {
+  const feed = createBoardFeed(components);
+  return defineTool({
+    name: 'board_watch',
+    title: 'Wait for board changes',
+    description:
+      'Without `cursor`: returns a cursor at once. With one: waits for changes after it, and returns them with the next cursor.',
+    input: z.object({
+      board,
+      prefix: z.string().optional().describe('Only keys that start with this.'),
+      cursor: z.string().max(64).optional().describe('The cursor of the answer before.'),
+      timeout_s: z
+        .number()
+        .min(0)
+        .max(WATCH_MAX_S)
+        .optional()
+        .describe(`How long to wait, in seconds; default ${WATCH_DEFAULT_S}.`),
+    }),
+    hints: { readOnlyHint: true },
+    run: (input, context): Promise<BoardWatchResult> =>
+      feed.after({
+        board: input.board,
+        prefix: input.prefix ?? '',
+        cursor: input.cursor,
+        timeoutMs: (input.timeout_s ?? WATCH_DEFAULT_S) * 1000,
+        signal: context.signal,
+      }),
+  });
+}

@@ -1,0 +1,21 @@
+/** The tools of the built-in MCP server `starling`: what the shell can do, an agent can do. */
+export { boardTools } from './boards.ts';
+export type { BoardComponents } from './boards.ts';
+export { grantTools } from './grants.ts';
+export type { GrantComponents } from './grants.ts';
+export { statusTools } from './status.ts';
+export type { StatusComponents } from './status.ts';
+export type {
+  BoardDeleteResult,
+  BoardGetResult,
+  BoardListResult,
+  BoardSetResult,
+  BoardWatchResult,
+  GrantCreateResult,
+  GrantListResult,
+  GrantRevokeResult,
+  GrantSummary,
+  InviteResult,
+  PeersResult,
+  StatusResult,
+} from './types.ts';

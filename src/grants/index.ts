@@ -1,0 +1,47 @@
+/** Grants: who may do what, provable offline. */
+export { allows, attenuates } from './capability.ts';
+export { hashJws, parseGrant, parseRevocation } from './grant.ts';
+export { issueGrant, issueRevocation } from './issue.ts';
+export type { GrantInit } from './issue.ts';
+export { JWS_BYTES_MAX } from './jws.ts';
+export {
+  BUILTIN_SERVER,
+  RESOURCE_LENGTH_MAX,
+  covers,
+  encodeSegment,
+  matchResource,
+  matchesTarget,
+  parseResource,
+  parseTarget,
+  patternCovers,
+  printable,
+  toolResource,
+  tryParseTarget,
+} from './match.ts';
+export type { ResourcePattern, ResourceTarget } from './match.ts';
+export { createRevocationSet } from './revocation.ts';
+export type { RevocationSet, RevocationSetInit } from './revocation.ts';
+export { createGrantBook } from './store.ts';
+export type { GrantBookComponents, GrantBookInit } from './store.ts';
+export { GRANT_TYPE, REVOCATION_TYPE } from './types.ts';
+export type {
+  Capability,
+  Grant,
+  GrantBook,
+  GrantBookEvents,
+  GrantClaims,
+  GrantIssueInit,
+  Refusal,
+  Revocation,
+  RevocationClaims,
+  Wanted,
+} from './types.ts';
+export {
+  CHAIN_LINKS_MAX,
+  CLOCK_SKEW_MS,
+  MEMBERSHIP_LINKS_MAX,
+  describeRefusal,
+  ruleOf,
+  verifyChain,
+} from './verify.ts';
+export type { ChainContext, ChainVerdict } from './verify.ts';

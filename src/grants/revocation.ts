@@ -1,0 +1,79 @@
+/**
+ * The set of known revocations: grows only, forgets what has expired, bounded per issuer and in
+ * all. Pure. A revocation by somebody who may not revoke is kept and changes nothing.
+ */
+import type { Did } from '../core/index.ts';
+import { CLOCK_SKEW_MS } from './verify.ts';
+import type { Revocation } from './types.ts';
+
+/** Bounds of a revocation set. */
+export interface RevocationSetInit {
+  /** Revocations of one issuer; default 1024. */
+  readonly perIssuerMax?: number;
+  /** Revocations of all issuers but `self`; default 16384. */
+  readonly totalMax?: number;
+  /** Our own key: no bound applies to it, because nobody else can fill it. */
+  readonly self: Did;
+}
+
+/** A set of verified revocations. */
+export interface RevocationSet {
+  /** What {@link add} would say now. */
+  admits(revocation: Revocation, nowMs: number): boolean;
+  /** True when it is new; false when known, expired, or over a bound. */
+  add(revocation: Revocation, nowMs: number): boolean;
+  /** The revocation of the grant with this `jti` by one of `issuers`. */
+  find(jti: string, issuers: readonly Did[]): Revocation | undefined;
+  all(): readonly Revocation[];
+  /** Forgets and returns those whose grant has expired. */
+  prune(nowMs: number): readonly Revocation[];
+}
+
+/** Makes an empty set. */
+export function createRevocationSet(init: RevocationSetInit): RevocationSet {
+  const { perIssuerMax = 1024, totalMax = 16_384, self } = init;
+  const byIssuer = new Map<Did, Map<string, Revocation>>();
+  let othersCount = 0;
+
+  const admits = ({ claims }: Revocation, nowMs: number): boolean => {
+    const own = byIssuer.get(claims.iss);
+    if (isOver(claims.exp, nowMs) || own?.has(claims.jti) === true) return false;
+    return claims.iss === self || ((own?.size ?? 0) < perIssuerMax && othersCount < totalMax);
+  };
+
+  return {
+    admits,
+    add(revocation, nowMs) {
+      if (!admits(revocation, nowMs)) return false;
+      const { iss, jti } = revocation.claims;
+      const own = byIssuer.get(iss) ?? new Map<string, Revocation>();
+      byIssuer.set(iss, own.set(jti, revocation));
+      if (iss !== self) othersCount += 1;
+      return true;
+    },
+    find(jti, issuers) {
+      for (const issuer of issuers) {
+        const revocation = byIssuer.get(issuer)?.get(jti);
+        if (revocation !== undefined) return revocation;
+      }
+      return undefined;
+    },
+    all: () => [...byIssuer.values()].flatMap((own) => [...own.values()]),
+    prune(nowMs) {
+      const over = [...byIssuer.values()]
+        .flatMap((own) => [...own.values()])
+        .filter(({ claims }) => isOver(claims.exp, nowMs));
+      for (const { claims } of over) {
+        const own = byIssuer.get(claims.iss);
+        own?.delete(claims.jti);
+        if (own?.size === 0) byIssuer.delete(claims.iss);
+        if (claims.iss !== self) othersCount -= 1;
+      }
+      return over;
+    },
+  };
+}
+
+function isOver(expiresAtS: number, nowMs: number): boolean {
+  return nowMs >= expiresAtS * 1000 + CLOCK_SKEW_MS;
+}

@@ -1,0 +1,143 @@
+/** The grant format: an Ed25519-signed, attenuable delegation as a compact JWS (RFC 7515, RFC 8037). */
+import type { EventEmitter } from 'node:events';
+import type { Did, Json, Startable } from '../core/index.ts';
+
+/** `typ` of a grant's header. */
+export const GRANT_TYPE = 'starling-grant+jwt';
+/** `typ` of a revocation's header. */
+export const REVOCATION_TYPE = 'starling-revocation+jwt';
+
+/** What one grant allows: `ability` on everything that `resource` matches. */
+export interface Capability {
+  /** `tool:files/*`, `mesh:<id>`, … with `*` within a segment and `**` for the rest. */
+  readonly resource: string;
+  /** `tool/call`, `mesh/join`, `mesh/invite`; `*` only where `iss` is `sub`. */
+  readonly ability: string;
+  /** Further conditions. One that this version does not know makes the capability void. */
+  readonly caveats?: Readonly<Record<string, Json>>;
+}
+
+/** The claims of a grant. Times are seconds since the epoch. */
+export interface GrantClaims {
+  readonly iss: Did;
+  readonly aud: Did;
+  /** The owner of the thing: the root of the chain. */
+  readonly sub: Did;
+  readonly cap: readonly Capability[];
+  readonly iat: number;
+  readonly nbf?: number;
+  readonly exp: number;
+  /** 128 random bits, base64url. */
+  readonly jti: string;
+  /** base64url sha-256 of the compact JWS of each parent grant; absent when `iss` is `sub`. */
+  readonly prf?: readonly string[];
+  /** How many further delegations may hang below. */
+  readonly max_depth: number;
+}
+
+/** A grant that parsed and whose own signature holds. Its chain may still be invalid. */
+export interface Grant {
+  readonly jws: string;
+  /** base64url sha-256 of `jws`: what `prf` of its children names. */
+  readonly hash: string;
+  readonly claims: GrantClaims;
+}
+
+/** The claims of a revocation. */
+export interface RevocationClaims {
+  /** Issuer of the revoked grant, or of an ancestor of it. */
+  readonly iss: Did;
+  /** The revoked grant's `jti`. */
+  readonly jti: string;
+  readonly iat: number;
+  /** The revoked grant's `exp`: after it the revocation may be forgotten. */
+  readonly exp: number;
+  readonly reason?: string;
+}
+
+/** A revocation that parsed and whose signature holds. */
+export interface Revocation {
+  readonly jws: string;
+  readonly claims: RevocationClaims;
+}
+
+/** What somebody wants to do. */
+export interface Wanted {
+  readonly resource: string;
+  readonly ability: string;
+}
+
+/** Why a chain or a request is refused, as a tree that a person can read. */
+export interface Refusal {
+  /** Stable word for the rule that failed: `expired`, `signature`, `revoked`, `widened`, … */
+  readonly rule: string;
+  readonly text: string;
+  readonly causes?: readonly Refusal[];
+}
+
+/** What a new grant on our own things says. */
+export interface GrantIssueInit {
+  readonly aud: Did;
+  readonly capabilities: readonly Capability[];
+  /** ms since the epoch; rounded down to a second. */
+  readonly expiresAtMs: number;
+  /** Further delegations that may hang below; default 0. */
+  readonly maxDepth?: number;
+}
+
+/** The node's grants: issued, received, presented by callers, revoked. */
+export interface GrantBook extends Startable {
+  readonly events: EventEmitter<GrantBookEvents>;
+  /** Signs a grant on our own things and keeps it. @throws STARLING_GRANT_MALFORMED */
+  issue(init: GrantIssueInit): Promise<Grant>;
+  /** What we issued, expired ones of the last 30 days included. */
+  issued(): readonly Grant[];
+  /** What others issued to us. */
+  received(): readonly Grant[];
+  /**
+   * A grant by its `jti` or a unique prefix of at least 4 characters; own ones come first.
+   * @throws STARLING_GRANT_UNKNOWN
+   */
+  find(id: string): Grant;
+  /**
+   * Revokes a grant that we issued; a second time gives the same revocation.
+   * @throws STARLING_GRANT_UNKNOWN; STARLING_GRANT_INVALID when it is not ours to revoke
+   */
+  revoke(id: string, reason?: string): Promise<Revocation>;
+  /**
+   * Grants of `holder` on things that we own, valid now: issued by us, or presented and verified.
+   * The same array until something changes.
+   */
+  held(holder: Did): readonly Grant[];
+  /**
+   * Verifies what a caller presents (chains in any order) and keeps the good ones in memory, 256
+   * per holder. Returns why the rest is refused.
+   */
+  present(holder: Did, jws: readonly string[]): readonly Refusal[];
+  /** Forgets what `holder` presented. */
+  forget(holder: Did): void;
+  /** Keeps grants that are addressed to us, with their parents. Returns why the rest is refused. */
+  receive(jws: readonly string[]): Promise<readonly Refusal[]>;
+  /** Our grants on things of `owner` that are valid now, parents included: to present there. */
+  toPresent(owner: Did): readonly string[];
+  /** What we issued to `holder` and is valid now. */
+  issuedTo(holder: Did): readonly string[];
+  revocations(): readonly Revocation[];
+  /**
+   * Adds a revocation that came from elsewhere; true when it is new. One by a stranger changes
+   * nothing: it counts only where the chain says that its issuer may revoke.
+   * @throws STARLING_GRANT_MALFORMED, STARLING_GRANT_INVALID
+   */
+  addRevocation(jws: string): Promise<boolean>;
+  /** True when one of `mayRevoke` has revoked `grant`. */
+  isRevoked(grant: Grant, mayRevoke: readonly Did[]): boolean;
+  state(grant: Grant): 'valid' | 'expired' | 'revoked';
+}
+
+/** Events of the grant book. */
+export interface GrantBookEvents {
+  /** What `holder` may use here has changed; our own did: what we received has. */
+  change: [holder: Did];
+  /** A revocation is new here: pass it on. */
+  revocation: [jws: string];
+}

@@ -1,0 +1,105 @@
+/**
+ * Signing with tweetnacl, and strict verification (RFC 8032 §5.1.7 with the checks of
+ * "Taming the many EdDSAs", Chalkias et al. 2020): one signature has one form, and a key is one key.
+ */
+import { createPublicKey, verify } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import nacl from 'tweetnacl';
+import type { Did } from '../core/index.ts';
+import { KEY_BYTES, didFromPublicKey, peerIdFromPublicKey, publicKeyFromDid } from './did.ts';
+import type { Identity, Signer } from './types.ts';
+
+const SIGNATURE_BYTES = 64;
+const KEYS_CACHED_MAX = 4096;
+/** DER of SubjectPublicKeyInfo for Ed25519 (RFC 8410 §4), before the 32 key bytes. */
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
+/** Order of the base point, RFC 8032 §5.1. */
+const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+/** The field's prime, RFC 8032 §5.1. */
+const PRIME = 2n ** 255n - 19n;
+
+/**
+ * y-coordinates of the points of small order: 0 (order 4), 1 (order 1), -1 (order 2), and the two
+ * with d·y⁴ + 2y² - 1 = 0 (order 8).
+ */
+const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([
+  0n,
+  1n,
+  PRIME - 1n,
+  0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n,
+  0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n,
+]);
+
+/** 32 fresh random bytes for a key. */
+export function randomSeed(): Uint8Array {
+  return nacl.randomBytes(KEY_BYTES);
+}
+
+/** Signs as the key of a 32-byte seed. */
+export function signerFromSeed(seed: Uint8Array): Signer {
+  return createIdentity(seed);
+}
+
+/** An identity from a 32-byte seed; a fresh one without. */
+export function createIdentity(seed: Uint8Array = randomSeed()): Identity {
+  const pair = nacl.sign.keyPair.fromSeed(seed);
+  return {
+    did: didFromPublicKey(pair.publicKey),
+    peerId: peerIdFromPublicKey(pair.publicKey),
+    publicKey: pair.publicKey,
+    seed: seed.slice(),
+    sign: (message) => nacl.sign.detached(message, pair.secretKey),
+  };
+}
+
+const keys = new Map<string, KeyObject | undefined>();
+
+/**
+ * True when `signature` is the one canonical Ed25519 signature of `message` by `did`'s key. False,
+ * never a throw, for anything malformed: S not below the order, a key or R that is not canonical or
+ * of small order.
+ */
+export function verifySignature(did: Did, message: Uint8Array, signature: Uint8Array): boolean {
+  if (signature.length !== SIGNATURE_BYTES) return false;
+  if (littleEndian(signature.subarray(KEY_BYTES)) >= ORDER) return false;
+  if (!isSoundPoint(signature.subarray(0, KEY_BYTES))) return false;
+  const key = keyOf(did);
+  return key !== undefined && verify(null, message, key, signature);
+}
+
+function keyOf(did: Did): KeyObject | undefined {
+  if (keys.has(did)) return keys.get(did);
+  if (keys.size >= KEYS_CACHED_MAX) {
+    const oldest = keys.keys().next();
+    if (oldest.done !== true) keys.delete(oldest.value);
+  }
+  const key = importKey(did);
+  keys.set(did, key);
+  return key;
+}
+
+function importKey(did: Did): KeyObject | undefined {
+  let publicKey: Uint8Array;
+  try {
+    publicKey = publicKeyFromDid(did);
+  } catch {
+    // Whoever asks about a malformed key gets the answer that no signature is its own.
+    return undefined;
+  }
+  if (!isSoundPoint(publicKey)) return undefined;
+  return createPublicKey({
+    key: Buffer.concat([SPKI_PREFIX, publicKey]),
+    format: 'der',
+    type: 'spki',
+  });
+}
+
+/** A point's encoding is canonical and the point is not of small order. */
+function isSoundPoint(encoded: Uint8Array): boolean {
+  const y = littleEndian(encoded) & (2n ** 255n - 1n);
+  return y < PRIME && !SMALL_ORDER_Y.has(y);
+}
+
+function littleEndian(bytes: Uint8Array): bigint {
+  return BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
+}

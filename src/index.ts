@@ -1,0 +1,26 @@
+/**
+ * Starling as a library: a node of a peer-to-peer mesh for AI agents and their tools.
+ *
+ * @packageDocumentation
+ */
+import './core/node20.ts';
+
+export type { Board, BoardChange, BoardEntry } from './blackboard/index.ts';
+export type {
+  BoardGetResult,
+  BoardListResult,
+  BoardWatchResult,
+  GrantCreateResult,
+  GrantListResult,
+  GrantSummary,
+  InviteResult,
+  PeersResult,
+  StatusResult,
+} from './builtin/index.ts';
+export { loadConfig } from './config/index.ts';
+export type { Config, ConfigSources } from './config/index.ts';
+export { ERRORS, StarlingError, VERSION } from './core/index.ts';
+export type { Clock, Did, ErrorCode, Json, JsonObject, MeshId, PeerId } from './core/index.ts';
+export type { Mesh, PeerState, PeerView } from './membership/index.ts';
+export { createNode } from './node.ts';
+export type { GrantInit, NodeComponents, NodeEvents, StarlingNode } from './node.ts';

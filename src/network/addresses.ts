@@ -1,0 +1,45 @@
+/** Multiaddrs as this room uses them. Pure. */
+import { CODE_P2P, multiaddr } from '@multiformats/multiaddr';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import { StarlingError } from '../core/index.ts';
+import type { PeerId } from '../core/index.ts';
+
+/** @throws STARLING_ID_MALFORMED */
+export function parseAddress(text: string): Multiaddr {
+  try {
+    return multiaddr(text);
+  } catch (error) {
+    throw new StarlingError('STARLING_ID_MALFORMED', `${text} is no multiaddr`, {
+      hint: 'A multiaddr looks like /ip4/192.0.2.7/tcp/4040/p2p/12D3Koo…',
+      cause: error,
+    });
+  }
+}
+
+/** The peer that an address leads to: its last `/p2p/`; none when it ends at a relay. */
+export function peerIn(address: Multiaddr): PeerId | undefined {
+  const last = address.getComponents().at(-1);
+  return last?.code === CODE_P2P && last.value !== undefined ? (last.value as PeerId) : undefined;
+}
+
+/** `address` with `/p2p/<peer>` at its end. */
+export function withPeer(address: Multiaddr, peer: PeerId): Multiaddr {
+  return peerIn(address) === peer ? address : address.encapsulate(`/p2p/${peer}`);
+}
+
+/** True when the way leads through a relay. */
+export function isRelayed(address: Multiaddr): boolean {
+  return address.getComponents().some((component) => component.name === 'p2p-circuit');
+}
+
+/** Direct before relayed, and other machines' ways before loopback; otherwise in the given order. */
+export function byUsefulness(addresses: readonly Multiaddr[]): Multiaddr[] {
+  return addresses.toSorted((a, b) => rank(a) - rank(b));
+}
+
+function rank(address: Multiaddr): number {
+  if (isRelayed(address)) return 2;
+  const [first] = address.getComponents();
+  const host = first?.value ?? '';
+  return host.startsWith('127.') || host === '::1' ? 1 : 0;
+}

@@ -1,0 +1,97 @@
+/** Every limit and interval of the network room, with its unit in its name. */
+
+const SECOND_MS = 1000;
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** The protocol that must succeed on a connection before any other is served on it. */
+export const HELLO_PROTOCOL = '/starling/hello/1';
+
+/** libp2p's ping. */
+export const PING_PROTOCOL = '/ipfs/ping/1.0.0';
+/** Bytes that a ping carries; the protocol fixes them. */
+export const PING_BYTES = 32;
+
+/** Longest hello or welcome. */
+export const HELLO_MAX_BYTES = 64 * KIB;
+/** How long a connection may stay without a successful hello. */
+export const HELLO_TIMEOUT_MS = 10 * SECOND_MS;
+/** How long a refused peer has to read why before its connection is closed. */
+export const REFUSAL_LINGER_MS = SECOND_MS;
+/** Inbound connections that may wait for their hello at the same time. */
+export const PENDING_INBOUND_MAX = 64;
+
+/** Longest gossip message. */
+export const GOSSIP_MAX_BYTES = 64 * KIB;
+/** Longest gossipsub RPC: several messages and control may share one. */
+export const GOSSIP_RPC_MAX_BYTES = MIB;
+/** What may wait for a slow gossip peer before its stream is reset. */
+export const GOSSIP_QUEUE_MAX_BYTES = 4 * MIB;
+/** Budget of one peer's subscriptions; libp2p counts about 1 KiB for each. */
+export const GOSSIP_TOPICS_MAX_BYTES = 256 * KIB;
+/** Longest topic, prefix included. */
+export const TOPIC_MAX_LENGTH = 256;
+
+/** One batch handed to libp2p at once: what a small message may have to wait behind. */
+export const SEND_BATCH_BYTES = 64 * KIB;
+/** Over this many queued bytes `write` answers false. */
+export const STREAM_HIGH_WATER_BYTES = MIB;
+/** Below this many queued bytes `drained` resolves. */
+export const STREAM_LOW_WATER_BYTES = 256 * KIB;
+/** Over this many queued bytes a stream is aborted: the longest message and some slack. */
+export const STREAM_HARD_BOUND_BYTES = 17 * MIB;
+/** How long the remote end may take to close its half after we closed ours. */
+export const STREAM_CLOSE_TIMEOUT_MS = 30 * SECOND_MS;
+/** Streams of one protocol on one connection, each way. */
+export const STREAMS_PER_PROTOCOL = 900;
+/**
+ * Receive window of one stream. A higher one moves bulk faster over long distances (one stream
+ * carries window / RTT), a lower one keeps small calls fast beside bulk.
+ */
+export const STREAM_WINDOW_BYTES = MIB;
+
+/** How long a dial may take, hello included. */
+export const DIAL_TIMEOUT_MS = 20 * SECOND_MS;
+/** How long one address may take. */
+export const ADDRESS_DIAL_TIMEOUT_MS = 5 * SECOND_MS;
+/** How long one try through a relay may take. */
+export const RELAY_DIAL_TIMEOUT_MS = 4 * SECOND_MS;
+/** Connected members that are tried as a relay for one dial. */
+export const RELAY_TRIES = 4;
+/** How long the DHT may take to find a peer's addresses. */
+export const LOOKUP_TIMEOUT_MS = 5 * SECOND_MS;
+/** Relays that a node keeps a reservation on. */
+export const RELAY_RESERVATIONS = 2;
+/** Members that one relay serves. */
+export const RELAY_CLIENTS_MAX = 1024;
+/** Relayed connections that one connection may carry. */
+export const RELAY_STREAMS_MAX = 300;
+/** Addresses through relays that we announce. */
+export const RELAY_ADDRESSES_MAX = 4;
+
+/** Upper bound of the delay before the first redial. */
+export const REDIAL_BASE_MS = SECOND_MS;
+/** Upper bound of every delay between redials. */
+export const REDIAL_CAP_MS = 60 * SECOND_MS;
+/** Redials under way at the same time. */
+export const REDIAL_PARALLEL_MAX = 8;
+/** Peers and addresses that are kept or were suggested. */
+export const REDIAL_TARGETS_MAX = 4096;
+
+/** How often a connection is probed; with the timeout it bounds how late a dead peer is noticed. */
+export const MONITOR_INTERVAL_MS = 5 * SECOND_MS;
+/** How long a probe may take. */
+export const MONITOR_TIMEOUT_MS = 5 * SECOND_MS;
+/** New connections per second from one IP address: a whole mesh may sit behind one. */
+export const INBOUND_PER_SECOND_MAX = 100;
+/** Connections in their handshake. */
+export const HANDSHAKES_MAX = 128;
+
+/** How often duplicates and silent gossip peers are looked for. */
+export const TIDY_INTERVAL_MS = 10 * SECOND_MS;
+/** How long a second connection to a peer is left alone: the peer may just be choosing it. */
+export const DUPLICATE_GRACE_MS = 5 * SECOND_MS;
+/** How long identify may take; the remote end answers only once it has admitted us. */
+export const IDENTIFY_TIMEOUT_MS = 12 * SECOND_MS;
+/** How long stop may wait for libp2p. */
+export const STOP_TIMEOUT_MS = 5 * SECOND_MS;

@@ -1,0 +1,273 @@
+/**
+ * Reaching a peer: its direct addresses, then its relayed ones, then through members that may hold a
+ * reservation of it, then what the DHT knows. One dial at a time per peer; every way ends admitted.
+ */
+import { peerIdFromString } from '@libp2p/peer-id';
+import type { Connection, Libp2p } from '@libp2p/interface';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import { StarlingError, messageOf } from '../core/index.ts';
+import type { Logger, PeerId, Random } from '../core/index.ts';
+import { isRelayed, parseAddress, peerIn, withPeer } from './addresses.ts';
+import { peerOf } from './admission.ts';
+import {
+  DIAL_TIMEOUT_MS,
+  LOOKUP_TIMEOUT_MS,
+  RELAY_DIAL_TIMEOUT_MS,
+  RELAY_TRIES,
+} from './constants.ts';
+import { abortReason, raceAbort } from './gate.ts';
+import type { Gate } from './gate.ts';
+import type { Links } from './links.ts';
+import { addressThrough } from './relay.ts';
+
+/** What dialling needs. */
+export interface DialerComponents {
+  readonly node: Libp2p;
+  readonly gate: Gate;
+  readonly links: Links;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Limits of the dialer. */
+export interface DialerInit {
+  readonly self: PeerId;
+  readonly connections: number;
+  readonly relay: boolean;
+  /** Ends all dials: fires when the network stops. */
+  readonly signal: AbortSignal;
+  /** Hears of every dial that failed. */
+  readonly onFailed: (address: string, error: Error) => void;
+}
+
+/** How a dial is done. */
+export interface DialOptions {
+  readonly signal: AbortSignal;
+  /** Dial the direct addresses even when the peer is reached through a relay already. */
+  readonly upgrade?: boolean;
+}
+
+/** Dials. */
+export interface Dialer {
+  /** Resolves once admitted. @throws STARLING_PEER_UNREACHABLE or the code of the refusal */
+  dial(target: string, options: DialOptions): Promise<PeerId>;
+  /** Remembers addresses of a peer in place of those remembered before. */
+  learn(peer: PeerId, addresses: readonly string[]): void;
+  /** True when a direct address of `peer` is known. */
+  hasDirectAddress(peer: PeerId): boolean;
+}
+
+/** Makes the dialer. */
+export function createDialer(components: DialerComponents, init: DialerInit): Dialer {
+  const { node, links, logger } = components;
+  const learned = new Map<PeerId, readonly Multiaddr[]>();
+  const underWay = new Map<string, Promise<PeerId>>();
+
+  const addressesOf = async (peer: PeerId): Promise<Multiaddr[]> => {
+    const known = new Map<string, Multiaddr>();
+    for (const address of learned.get(peer) ?? []) known.set(address.toString(), address);
+    const id = peerIdFromString(peer);
+    if (await node.peerStore.has(id)) {
+      for (const { multiaddr } of (await node.peerStore.get(id)).addresses) {
+        const address = withPeer(multiaddr, peer);
+        known.set(address.toString(), address);
+      }
+    }
+    return [...known.values()];
+  };
+
+  const reachAddress = async (address: Multiaddr, signal: AbortSignal): Promise<PeerId> =>
+    peerOf(await connect(components, init, [address], signal));
+
+  const reachPeer = async (
+    peer: PeerId,
+    extra: readonly Multiaddr[],
+    options: DialOptions,
+  ): Promise<PeerId> => {
+    const failures: unknown[] = [];
+    for (const way of waysTo(components, init, peer, extra, addressesOf)) {
+      if (way.relayed && options.upgrade === true) break;
+      const signal = AbortSignal.any([options.signal, AbortSignal.timeout(way.timeoutMs)]);
+      try {
+        const addresses = await way.addresses(signal);
+        if (addresses.length === 0) continue;
+        return peerOf(await connect(components, init, addresses, signal));
+      } catch (error) {
+        logger.debug({ peer, way: way.name, error: messageOf(error) }, 'a way to a peer failed');
+        failures.push(error);
+        if (isRefusal(error)) throw error;
+        if (options.signal.aborted) break;
+      }
+    }
+    throw unreachable(peer, failures);
+  };
+
+  const reach = async (target: string, options: DialOptions): Promise<PeerId> => {
+    const address = target.startsWith('/') ? parseAddress(target) : undefined;
+    const peer = address === undefined ? parsePeer(target) : peerIn(address);
+    if (peer === init.self) {
+      throw new StarlingError('STARLING_USAGE', `${target} is this node itself`);
+    }
+    if (peer !== undefined && options.upgrade !== true && links.best(peer) !== undefined) {
+      return peer;
+    }
+    const timeout = AbortSignal.timeout(DIAL_TIMEOUT_MS);
+    const signal = AbortSignal.any([options.signal, timeout]);
+    try {
+      if (peer === undefined && address !== undefined) return await reachAddress(address, signal);
+      if (peer === undefined)
+        throw new StarlingError('STARLING_ID_MALFORMED', `${target} is no peer`);
+      return await reachPeer(peer, address === undefined ? [] : [address], { ...options, signal });
+    } catch (error) {
+      const failure = error instanceof StarlingError ? error : unreachable(target, [error]);
+      init.onFailed(target, failure);
+      throw failure;
+    }
+  };
+
+  return {
+    async dial(target, options) {
+      if (options.signal.aborted) throw abortReason(options.signal);
+      // Several may wait for one dial, so nobody's signal ends it but the network's own.
+      const own = { ...options, signal: init.signal };
+      const dialled =
+        underWay.get(target) ?? reach(target, own).finally(() => underWay.delete(target));
+      underWay.set(target, dialled);
+      return raceAbort(dialled, options.signal);
+    },
+    learn(peer, addresses) {
+      const parsed: Multiaddr[] = [];
+      for (const text of addresses) {
+        try {
+          const address = parseAddress(text);
+          if ((peerIn(address) ?? peer) === peer) parsed.push(withPeer(address, peer));
+        } catch (error) {
+          logger.debug({ peer, error: messageOf(error) }, 'a peer announced an odd address');
+        }
+      }
+      if (parsed.length > 0) learned.set(peer, parsed);
+    },
+    hasDirectAddress: (peer) => (learned.get(peer) ?? []).some((address) => !isRelayed(address)),
+  };
+}
+
+/** True when the other side answered and said no. */
+export function isRefusal(error: unknown): boolean {
+  if (!(error instanceof StarlingError)) return false;
+  return !['STARLING_PEER_UNREACHABLE', 'STARLING_TIMEOUT', 'STARLING_LIMIT_EXCEEDED'].includes(
+    error.code,
+  );
+}
+
+/** One way to try. */
+interface Way {
+  readonly name: string;
+  readonly relayed: boolean;
+  readonly timeoutMs: number;
+  readonly addresses: (signal: AbortSignal) => Promise<readonly Multiaddr[]>;
+}
+
+function* waysTo(
+  components: DialerComponents,
+  init: DialerInit,
+  peer: PeerId,
+  extra: readonly Multiaddr[],
+  addressesOf: (peer: PeerId) => Promise<readonly Multiaddr[]>,
+): Generator<Way, void, undefined> {
+  const { node, links, random } = components;
+  let knowsNone = false;
+  const known = async (): Promise<readonly Multiaddr[]> => [...extra, ...(await addressesOf(peer))];
+
+  yield {
+    name: 'direct',
+    relayed: false,
+    timeoutMs: DIAL_TIMEOUT_MS,
+    addresses: async () => {
+      const addresses = await known();
+      knowsNone = addresses.length === 0;
+      return addresses.filter((address) => !isRelayed(address));
+    },
+  };
+  if (init.relay) {
+    yield {
+      name: 'announced relays',
+      relayed: true,
+      timeoutMs: RELAY_DIAL_TIMEOUT_MS,
+      addresses: async () => (await known()).filter((address) => isRelayed(address)),
+    };
+    for (const connection of possibleRelays(links, peer, random)) {
+      yield {
+        name: `relay ${peerOf(connection)}`,
+        relayed: true,
+        timeoutMs: RELAY_DIAL_TIMEOUT_MS,
+        addresses: () => Promise.resolve([addressThrough(connection, peer)]),
+      };
+    }
+  }
+  if (!knowsNone || links.peers().length === 0) return;
+  yield {
+    name: 'DHT',
+    relayed: false,
+    timeoutMs: LOOKUP_TIMEOUT_MS,
+    addresses: async (signal) => {
+      const found = await node.peerRouting.findPeer(peerIdFromString(peer), { signal });
+      return found.multiaddrs.map((address) => withPeer(address, peer));
+    },
+  };
+}
+
+/** Direct connections to members that might relay, in random order. */
+function possibleRelays(links: Links, target: PeerId, random: Random): Connection[] {
+  return links
+    .peers()
+    .filter((peer) => peer !== target)
+    .map((peer) => ({ connection: links.best(peer), order: random() }))
+    .toSorted((a, b) => a.order - b.order)
+    .flatMap(({ connection }) => (connection?.direct === true ? [connection] : []))
+    .slice(0, RELAY_TRIES);
+}
+
+/** Dials the first of `addresses` that answers, and waits until the hello went well. */
+async function connect(
+  components: DialerComponents,
+  init: DialerInit,
+  addresses: readonly Multiaddr[],
+  signal: AbortSignal,
+): Promise<Connection> {
+  if (components.node.getConnections().length >= init.connections) {
+    throw new StarlingError(
+      'STARLING_LIMIT_EXCEEDED',
+      `All ${init.connections} connections to peers are in use`,
+      { hint: 'Raise `limits.connections` in the configuration' },
+    );
+  }
+  const connection = await components.node.dial([...addresses], { signal });
+  await components.gate.admitted(connection, signal);
+  return connection;
+}
+
+function parsePeer(text: string): PeerId {
+  try {
+    return peerIdFromString(text).toString() as PeerId;
+  } catch (error) {
+    throw new StarlingError('STARLING_ID_MALFORMED', `${text} is no PeerId`, { cause: error });
+  }
+}
+
+function unreachable(target: string, failures: readonly unknown[]): StarlingError {
+  const reasons = new Set(failures.flatMap(reasonsOf));
+  const why =
+    reasons.size === 0 ? 'no address of it is known' : [...reasons].slice(0, 4).join('; ');
+  return new StarlingError('STARLING_PEER_UNREACHABLE', `Can't reach ${target}: ${why}`, {
+    hint: 'Check that the node runs there and that its address and port are right',
+    data: { peer: target, reason: why },
+    cause: failures[0],
+  });
+}
+
+function reasonsOf(error: unknown): string[] {
+  if (error instanceof AggregateError && error.errors.length > 0) {
+    return error.errors.flatMap(reasonsOf);
+  }
+  return [messageOf(error)];
+}

@@ -1,0 +1,211 @@
+/**
+ * The bytes of `/starling/hello/1`: one deterministic CBOR message each way (RFC 8949 §4.2). Pure.
+ * What comes in is hostile: every field is checked, unknown fields are ignored.
+ */
+import { decode, encode } from 'cborg';
+import { ERRORS, StarlingError, messageOf } from '../core/index.ts';
+import type { Did, ErrorCode } from '../core/index.ts';
+import type { Hello, InviteProof, Welcome } from './types.ts';
+
+const NAME_MAX = 256;
+const REASON_MAX = 1024;
+const CHAIN_MAX = 16;
+const JWS_MAX = 16_384;
+const SIGNATURE_MAX_BYTES = 128;
+const DID_KEY = /^did:key:z[1-9A-HJ-NP-Za-km-z]{40,64}$/;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** The bytes of a hello. */
+export function encodeHello(hello: Hello): Uint8Array {
+  return encode(helloFields(hello), { ignoreUndefinedProperties: true });
+}
+
+/** The bytes of a welcome. */
+export function encodeWelcome(welcome: Welcome): Uint8Array {
+  const fields = welcome.ok
+    ? { ok: true, hello: helloFields(welcome.hello), issued: welcome.issued }
+    : {
+        ok: false,
+        code: welcome.code,
+        reason: welcome.reason.slice(0, REASON_MAX),
+        mesh: welcome.mesh,
+        meshName: welcome.meshName,
+        open: welcome.open,
+      };
+  return encode(fields, { ignoreUndefinedProperties: true });
+}
+
+/** @throws STARLING_PROTOCOL_VIOLATION, STARLING_VERSION_UNSUPPORTED */
+export function decodeHello(bytes: Uint8Array): Hello {
+  return readHello(decodeFields(bytes));
+}
+
+/** @throws STARLING_PROTOCOL_VIOLATION, STARLING_VERSION_UNSUPPORTED */
+export function decodeWelcome(bytes: Uint8Array): Welcome {
+  const fields = decodeFields(bytes);
+  if (fields['ok'] === true) {
+    const issued = fields['issued'];
+    return {
+      ok: true,
+      hello: readHello(asFields(fields['hello'], 'hello')),
+      ...(issued === undefined ? {} : { issued: asChain(issued, 'issued') }),
+    };
+  }
+  if (fields['ok'] !== false) throw malformed('ok');
+  const { mesh, meshName, open } = fields;
+  return {
+    ok: false,
+    code: asText(fields['code'], 'code', NAME_MAX),
+    reason: printable(asText(fields['reason'], 'reason', REASON_MAX)),
+    ...(mesh === undefined ? {} : { mesh: asDid(mesh, 'mesh') }),
+    ...(meshName === undefined
+      ? {}
+      : { meshName: printable(asText(meshName, 'meshName', NAME_MAX)) }),
+    ...(open === undefined ? {} : { open: asFlag(open, 'open') }),
+  };
+}
+
+/** The error of a refusal: its code when that is one of ours, else STARLING_JOIN_REFUSED. */
+export function refusalError(welcome: Extract<Welcome, { ok: false }>, who: string): StarlingError {
+  const code = isErrorCode(welcome.code) ? welcome.code : 'STARLING_JOIN_REFUSED';
+  const hint = hintFor(code, welcome.open === true);
+  return new StarlingError(code, `${who} refused us: ${welcome.reason}`, {
+    ...(hint === undefined ? {} : { hint }),
+    data: {
+      reason: welcome.reason,
+      peer: who,
+      ...(welcome.mesh === undefined ? {} : { mesh: welcome.mesh }),
+      ...(welcome.meshName === undefined ? {} : { meshName: welcome.meshName }),
+      ...(welcome.open === undefined ? {} : { open: welcome.open }),
+    },
+  });
+}
+
+function hintFor(code: ErrorCode, open: boolean): string | undefined {
+  switch (code) {
+    case 'STARLING_JOIN_REFUSED':
+      return open
+        ? 'That mesh is open: start with `starling up --open <mesh name>`'
+        : 'Ask a member for a ticket (`starling invite`), then `starling up --join <ticket>`';
+    case 'STARLING_TICKET_EXPIRED':
+    case 'STARLING_TICKET_SPENT':
+    case 'STARLING_TICKET_INVALID':
+      return 'Ask a member for a new ticket: `starling invite`';
+    case 'STARLING_MESH_MISMATCH':
+      return 'Use an own state folder (`--state-dir`) for each mesh';
+    case 'STARLING_VERSION_UNSUPPORTED':
+      return 'Run the same version of Starling on both machines';
+    default:
+      return undefined;
+  }
+}
+
+function helloFields(hello: Hello): Fields {
+  return {
+    version: hello.version,
+    mesh: hello.mesh,
+    name: hello.name,
+    time: Math.trunc(hello.time),
+    membership: hello.membership,
+    invite: hello.invite && {
+      grants: hello.invite.grants,
+      signature: hello.invite.signature,
+    },
+  };
+}
+
+function readHello(fields: Fields): Hello {
+  if (fields['version'] !== 1) {
+    const version = printable(String(fields['version'])).slice(0, 20);
+    throw new StarlingError(
+      'STARLING_VERSION_UNSUPPORTED',
+      `This node speaks version 1 of the hello, the other one version ${version}`,
+    );
+  }
+  const { mesh, invite } = fields;
+  return {
+    version: 1,
+    ...(mesh === undefined ? {} : { mesh: asDid(mesh, 'mesh') }),
+    name: printable(asText(fields['name'], 'name', NAME_MAX)),
+    time: asTime(fields['time'], 'time'),
+    membership: asChain(fields['membership'], 'membership'),
+    ...(invite === undefined ? {} : { invite: readInvite(asFields(invite, 'invite')) }),
+  };
+}
+
+function readInvite(fields: Fields): InviteProof {
+  const signature = fields['signature'];
+  if (!(signature instanceof Uint8Array) || signature.length > SIGNATURE_MAX_BYTES) {
+    throw malformed('invite.signature');
+  }
+  return { grants: asChain(fields['grants'], 'invite.grants'), signature };
+}
+
+function decodeFields(bytes: Uint8Array): Fields {
+  let value: unknown;
+  try {
+    value = decode(bytes, {
+      strict: true,
+      allowIndefinite: false,
+      allowUndefined: false,
+      allowInfinity: false,
+      allowNaN: false,
+      allowBigInt: false,
+      rejectDuplicateMapKeys: true,
+    });
+  } catch (error) {
+    throw new StarlingError(
+      'STARLING_PROTOCOL_VIOLATION',
+      `A hello is no deterministic CBOR: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+  return asFields(value, 'message');
+}
+
+function asFields(value: unknown, name: string): Fields {
+  if (typeof value !== 'object' || value === null) throw malformed(name);
+  if (Array.isArray(value) || value instanceof Uint8Array) throw malformed(name);
+  // A key `__proto__` can't be read as a field: only own fields count.
+  return Object.assign(Object.create(null), value);
+}
+
+function asText(value: unknown, name: string, maxLength: number): string {
+  if (typeof value !== 'string' || value.length > maxLength) throw malformed(name);
+  return value;
+}
+
+function asDid(value: unknown, name: string): Did {
+  const text = asText(value, name, NAME_MAX);
+  if (!DID_KEY.test(text)) throw malformed(name);
+  return text as Did;
+}
+
+function asFlag(value: unknown, name: string): boolean {
+  if (typeof value !== 'boolean') throw malformed(name);
+  return value;
+}
+
+function asTime(value: unknown, name: string): number {
+  if (!Number.isSafeInteger(value) || Number(value) < 0) throw malformed(name);
+  return Number(value);
+}
+
+function asChain(value: unknown, name: string): readonly string[] {
+  if (!Array.isArray(value) || value.length > CHAIN_MAX) throw malformed(name);
+  return value.map((item) => asText(item, name, JWS_MAX));
+}
+
+function malformed(name: string): StarlingError {
+  return new StarlingError('STARLING_PROTOCOL_VIOLATION', `The field ${name} of a hello is wrong`);
+}
+
+/** Text of a peer that a terminal may show: no control characters, no line breaks. */
+function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
+}

@@ -1,0 +1,192 @@
+/** The libp2p host: transports, encryption, services and limits of one node. Nothing runs yet. */
+import { bootstrap } from '@libp2p/bootstrap';
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2';
+import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
+import { identify } from '@libp2p/identify';
+import type { Identify } from '@libp2p/identify';
+import type { ConnectionGater, Libp2p, PeerDiscovery, PeerInfo } from '@libp2p/interface';
+import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
+import type { KadDHT, SingleKadDHT } from '@libp2p/kad-dht';
+import { mdns } from '@libp2p/mdns';
+import { noise } from '@libp2p/noise';
+import { ping } from '@libp2p/ping';
+import type { Ping } from '@libp2p/ping';
+import { tcp } from '@libp2p/tcp';
+import { tls } from '@libp2p/tls';
+import { webSockets } from '@libp2p/websockets';
+import { yamux } from '@libp2p/yamux';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import { createHash } from 'node:crypto';
+import { createLibp2p } from 'libp2p';
+import type { Libp2pOptions } from 'libp2p';
+import type { MeshId } from '../core/index.ts';
+import type { Identity } from '../identity/types.ts';
+import {
+  ADDRESS_DIAL_TIMEOUT_MS,
+  DIAL_TIMEOUT_MS,
+  HANDSHAKES_MAX,
+  IDENTIFY_TIMEOUT_MS,
+  INBOUND_PER_SECOND_MAX,
+  MONITOR_INTERVAL_MS,
+  MONITOR_TIMEOUT_MS,
+  STREAM_WINDOW_BYTES,
+} from './constants.ts';
+import { gateConnectionManager, gateRegistrar, overlay } from './gate.ts';
+import type { Gate } from './gate.ts';
+import { meshGossip } from './gossip.ts';
+import { memberRelayServer, memberRelayTransport } from './relay.ts';
+
+/** The services of a host. */
+export interface HostServices extends Record<string, unknown> {
+  readonly identify: Identify;
+  readonly ping: Ping;
+  readonly dht: SingleKadDHT;
+  readonly pubsub: GossipSub;
+}
+
+/** A host, not started. */
+export interface Host {
+  readonly node: Libp2p<HostServices>;
+  readonly transports: CircuitRelayTransportComponents['transportManager'];
+}
+
+/** What a host is made of. */
+export interface HostInit {
+  readonly identity: Identity;
+  readonly meshId: MeshId;
+  readonly announce: readonly string[];
+  readonly bootstrap: readonly string[];
+  readonly mdns: boolean;
+  readonly relay: boolean;
+  readonly connections: number;
+  readonly gate: Gate;
+  readonly gater: ConnectionGater;
+  readonly announceFilter: (addresses: Multiaddr[]) => Multiaddr[];
+  /** Hears of each peer that multicast DNS finds, again and again. */
+  readonly onLanPeer: (peer: PeerInfo) => void;
+}
+
+/** What every Starling host has in common, the temporary one that probes a mesh included. */
+export async function baseOptions(
+  seed: Uint8Array,
+): Promise<
+  Required<Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>>
+> {
+  return {
+    privateKey: await generateKeyPairFromSeed('Ed25519', seed),
+    // The dialler's order is its preference.
+    connectionEncrypters: [tls(), noise()],
+    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } })],
+    nodeInfo: { name: 'starling', version: '1', userAgent: 'starling/1' },
+  };
+}
+
+/** The multicast DNS service of a mesh: two meshes on one LAN never see each other. */
+export function lanServiceTag(meshId: MeshId): string {
+  const hash = createHash('sha256').update(meshId).digest('hex');
+  return `_starling-${hash.slice(0, 8)}._udp.local`;
+}
+
+/** Makes the host of a node. It listens on nothing by itself. */
+export async function createHost(init: HostInit): Promise<Host> {
+  const { gate, meshId } = init;
+  let transports: Host['transports'] | undefined;
+
+  const node = await createLibp2p<HostServices>({
+    ...(await baseOptions(init.identity.seed)),
+    start: false,
+    addresses: {
+      listen: [],
+      announce: [...init.announce],
+      announceFilter: init.announceFilter,
+    },
+    transports: [tcp(), webSockets(), ...(init.relay ? [memberRelayTransport(gate)] : [])],
+    peerDiscovery: [
+      ...(init.bootstrap.length > 0 ? [bootstrap({ list: [...init.bootstrap] })] : []),
+      ...(init.mdns ? [lanDiscovery(meshId, init.onLanPeer)] : []),
+    ],
+    connectionGater: init.gater,
+    connectionManager: {
+      maxConnections: init.connections,
+      inboundConnectionThreshold: INBOUND_PER_SECOND_MAX,
+      maxIncomingPendingConnections: HANDSHAKES_MAX,
+      dialTimeout: DIAL_TIMEOUT_MS,
+      addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
+      // Redialling is ours: libp2p gives up after a few tries.
+      reconnectRetries: 0,
+    },
+    connectionMonitor: {
+      pingInterval: MONITOR_INTERVAL_MS,
+      pingTimeout: { minTimeout: MONITOR_TIMEOUT_MS, maxTimeout: MONITOR_TIMEOUT_MS },
+    },
+    services: {
+      // Served and asked only after admission: it tells addresses, and starts gossip and the DHT.
+      identify: (components) => {
+        transports = components.transportManager;
+        return identify({
+          runOnConnectionOpen: false,
+          timeout: IDENTIFY_TIMEOUT_MS,
+          maxMessageSize: 32 * 1024,
+          maxInboundStreams: 4,
+          maxOutboundStreams: 4,
+        })(overlay(components, { registrar: gateRegistrar(components.registrar, gate) }));
+      },
+      ping: ping({ maxInboundStreams: 16, maxOutboundStreams: 16 }),
+      dht: (components) =>
+        meshDht(meshId)({
+          peerId: components.peerId,
+          privateKey: components.privateKey,
+          registrar: gateRegistrar(components.registrar, gate),
+          connectionManager: gateConnectionManager(components.connectionManager, gate),
+          addressManager: components.addressManager,
+          peerStore: components.peerStore,
+          datastore: components.datastore,
+          events: components.events,
+          logger: components.logger,
+          ping: components.ping,
+        }),
+      pubsub: (components) =>
+        meshGossip({ meshId })(
+          overlay(components, { registrar: gateRegistrar(components.registrar, gate) }),
+        ),
+      ...(init.relay ? { relay: memberRelayServer(gate) } : {}),
+    },
+  });
+  if (transports === undefined) throw new Error('libp2p did not build its services');
+  return { node, transports };
+}
+
+/** The DHT of a mesh. The defaults would keep its table empty on private addresses. */
+function meshDht(meshId: MeshId): (components: KadDHTComponents) => SingleKadDHT {
+  const factory = kadDHT({
+    protocol: `/starling/${meshId}/kad/1.0.0`,
+    clientMode: false,
+    peerInfoMapper: passthroughMapper,
+    maxInboundStreams: 64,
+    maxOutboundStreams: 64,
+  });
+  return (components) => {
+    const dht = factory(components);
+    if (!isSingle(dht)) throw new Error('kad-dht has no routing table');
+    return dht;
+  };
+}
+
+function isSingle(dht: KadDHT): dht is SingleKadDHT {
+  return 'routingTable' in dht;
+}
+
+type KadDHTComponents = Parameters<ReturnType<typeof kadDHT>>[0];
+
+/** Multicast DNS that reports every sighting: libp2p itself tells only of peers new to it. */
+function lanDiscovery(
+  meshId: MeshId,
+  onPeer: (peer: PeerInfo) => void,
+): (components: Parameters<ReturnType<typeof mdns>>[0]) => PeerDiscovery {
+  return (components) => {
+    const service = mdns({ serviceTag: lanServiceTag(meshId) })(components);
+    service.addEventListener('peer', (event) => onPeer(event.detail));
+    return service;
+  };
+}

@@ -1,0 +1,294 @@
+/**
+ * A libp2p stream as a {@link PeerStream}: writes of one tick leave as one send, what waits is
+ * bounded, and nothing that libp2p throws gets past here.
+ */
+import type { Stream } from '@libp2p/interface';
+import { StarlingError, toStarlingError } from '../core/index.ts';
+import type { Clock, Logger, PeerId } from '../core/index.ts';
+import {
+  SEND_BATCH_BYTES,
+  STREAM_CLOSE_TIMEOUT_MS,
+  STREAM_HARD_BOUND_BYTES,
+  STREAM_HIGH_WATER_BYTES,
+  STREAM_LOW_WATER_BYTES,
+} from './constants.ts';
+import type { PeerStream } from './types.ts';
+
+/** What a stream needs. */
+export interface PeerStreamComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Wraps `stream`, which must be open and not read by anybody else. */
+export function createPeerStream(
+  components: PeerStreamComponents,
+  init: { readonly stream: Stream; readonly peer: PeerId },
+): PeerStream {
+  return new LibP2PPeerStream(components, init.stream, init.peer);
+}
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+class LibP2PPeerStream implements PeerStream {
+  readonly peer: PeerId;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #stream: Stream;
+
+  #outbox: Uint8Array[] = [];
+  #outboxBytes = 0;
+  #flushScheduled = false;
+  #drainWaiters: Waiter[] = [];
+  #closing: Promise<void> | undefined;
+  #idle: (() => void) | undefined;
+
+  #reader: ((chunk: Uint8Array) => void) | undefined;
+  #inbox: Uint8Array[] = [];
+  #paused = false;
+
+  #ended = false;
+  #endError: Error | undefined;
+  #endListeners: ((error?: Error) => void)[] = [];
+  #remoteFinished: boolean;
+  #cancelCloseTimer: (() => void) | undefined;
+
+  constructor(components: PeerStreamComponents, stream: Stream, peer: PeerId) {
+    this.#clock = components.clock;
+    this.#logger = components.logger;
+    this.#stream = stream;
+    this.peer = peer;
+    this.#remoteFinished = stream.remoteWriteStatus === 'closed';
+
+    // Without a reader libp2p would buffer 4 MiB and then reset; paused, the sender feels it.
+    this.#guard(() => stream.pause());
+    stream.addEventListener('drain', () => this.#scheduleFlush());
+    stream.addEventListener('message', (event) => this.#receive(event.data));
+    stream.addEventListener('remoteCloseWrite', () => {
+      this.#remoteFinished = true;
+    });
+    stream.addEventListener('end', () => this.#onReadableEnd());
+    stream.addEventListener('close', (event) => this.#onClose(event.error));
+    if (stream.status !== 'open') queueMicrotask(() => this.#onClose(undefined));
+  }
+
+  get queuedBytes(): number {
+    return this.#outboxBytes + this.#stream.writeBufferLength;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#ended || this.#closing !== undefined) return false;
+    if (chunk.length === 0) return this.queuedBytes <= STREAM_HIGH_WATER_BYTES;
+    if (this.queuedBytes + chunk.length > STREAM_HARD_BOUND_BYTES) {
+      this.abort(
+        new StarlingError(
+          'STARLING_LIMIT_EXCEEDED',
+          `More than ${STREAM_HARD_BOUND_BYTES} bytes wait for ${this.peer}, which reads too slowly`,
+          { data: { peer: this.peer } },
+        ),
+      );
+      return false;
+    }
+    this.#outbox.push(chunk);
+    this.#outboxBytes += chunk.length;
+    this.#scheduleFlush();
+    return this.queuedBytes <= STREAM_HIGH_WATER_BYTES;
+  }
+
+  drained(): Promise<void> {
+    if (this.#ended) return Promise.reject(this.#endReason());
+    if (this.queuedBytes <= STREAM_LOW_WATER_BYTES) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#drainWaiters.push({ resolve, reject });
+    });
+  }
+
+  onData(reader: (chunk: Uint8Array) => void): void {
+    this.#reader = reader;
+    this.#deliver();
+    if (!this.#paused) this.#guard(() => this.#stream.resume());
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#guard(() => this.#stream.pause());
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (this.#reader === undefined) return;
+    this.#deliver();
+    if (!this.#paused) this.#guard(() => this.#stream.resume());
+    this.#onReadableEnd();
+  }
+
+  onEnd(listener: (error?: Error) => void): void {
+    if (this.#ended) queueMicrotask(() => listener(this.#endError));
+    else this.#endListeners.push(listener);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#ended ? Promise.resolve() : this.#finish();
+    return this.#closing;
+  }
+
+  abort(error: Error): void {
+    if (this.#ended) return;
+    // First ours: libp2p tells of its end before it tells of the reason.
+    this.#end(error);
+    this.#guard(() => this.#stream.abort(error));
+  }
+
+  /** Sends what is queued, closes our half, and gives the remote end a while to close its own. */
+  async #finish(): Promise<void> {
+    if (this.#outboxBytes > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+        this.#scheduleFlush();
+      });
+    }
+    if (this.#ended) return;
+    this.#cancelCloseTimer = this.#clock.schedule(STREAM_CLOSE_TIMEOUT_MS, () =>
+      this.abort(
+        new StarlingError('STARLING_TIMEOUT', `${this.peer} did not close its half of a stream`),
+      ),
+    );
+    try {
+      await this.#stream.close();
+    } catch (error) {
+      this.abort(toStarlingError(error, 'STARLING_PEER_UNREACHABLE', 'A stream could not close'));
+    }
+  }
+
+  /** At the end of the current tick: everything written meanwhile goes in one send. */
+  #scheduleFlush(): void {
+    if (this.#flushScheduled || this.#ended) return;
+    this.#flushScheduled = true;
+    setImmediate(() => {
+      this.#flushScheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    try {
+      while (this.#outboxBytes > 0 && !this.#ended && !this.#stream.writableNeedsDrain) {
+        this.#stream.send(this.#takeBatch());
+      }
+    } catch (error) {
+      this.abort(toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `${this.peer} went away`));
+      return;
+    }
+    if (this.#outboxBytes === 0) this.#idle?.();
+    if (this.queuedBytes > STREAM_LOW_WATER_BYTES) return;
+    for (const waiter of this.#drainWaiters.splice(0)) waiter.resolve();
+  }
+
+  /** Takes up to a batch from the outbox, as one buffer; a long chunk is cut, not copied. */
+  #takeBatch(): Uint8Array {
+    const first = this.#outbox[0];
+    if (first === undefined) return new Uint8Array(0);
+    if (first.length >= SEND_BATCH_BYTES) {
+      if (first.length === SEND_BATCH_BYTES) this.#outbox.shift();
+      else this.#outbox[0] = first.subarray(SEND_BATCH_BYTES);
+      this.#outboxBytes -= SEND_BATCH_BYTES;
+      return first.subarray(0, SEND_BATCH_BYTES);
+    }
+    let count = 0;
+    let size = 0;
+    for (const chunk of this.#outbox) {
+      if (size + chunk.length > SEND_BATCH_BYTES) break;
+      size += chunk.length;
+      count++;
+    }
+    const batch = this.#outbox.splice(0, count);
+    this.#outboxBytes -= size;
+    return count === 1 ? first : Buffer.concat(batch, size);
+  }
+
+  #receive(data: Uint8Array | Iterable<Uint8Array>): void {
+    if (data instanceof Uint8Array) this.#inbox.push(data);
+    else for (const part of data) this.#inbox.push(part);
+    this.#deliver();
+  }
+
+  #deliver(): void {
+    const reader = this.#reader;
+    if (reader === undefined) return;
+    try {
+      while (!this.#paused && this.#endError === undefined) {
+        const chunk = this.#inbox.shift();
+        if (chunk === undefined) return;
+        reader(chunk);
+      }
+    } catch (error) {
+      this.#logger.warn({ peer: this.peer, error }, 'a stream was aborted by its reader');
+      this.abort(
+        toStarlingError(error, 'STARLING_PROTOCOL_VIOLATION', `Data of ${this.peer} can't be read`),
+      );
+    }
+  }
+
+  /** The remote end closed its half and all of it was read: close ours too, or libp2p leaks it. */
+  #onReadableEnd(): void {
+    if (!this.#stream.readableEnded || this.#inbox.length > 0) return;
+    if (this.#stream.status === 'open') void this.close();
+    else if (this.#stream.status === 'closed') this.#onClose(undefined);
+  }
+
+  #onClose(error: Error | undefined): void {
+    if (error !== undefined) {
+      this.#end(
+        toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `The stream to ${this.peer} broke`),
+      );
+    } else if (!this.#remoteFinished || this.#outboxBytes > 0) {
+      this.#end(
+        new StarlingError('STARLING_PEER_UNREACHABLE', `The connection to ${this.peer} was lost`, {
+          data: { peer: this.peer },
+        }),
+      );
+    } else if (this.#stream.readableEnded && this.#inbox.length === 0) {
+      this.#end(undefined);
+    }
+  }
+
+  #end(error: Error | undefined): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#endError = error;
+    this.#cancelCloseTimer?.();
+    this.#outbox = [];
+    this.#outboxBytes = 0;
+    this.#idle?.();
+    for (const waiter of this.#drainWaiters.splice(0)) waiter.reject(this.#endReason());
+    for (const listener of this.#endListeners.splice(0)) {
+      try {
+        listener(error);
+      } catch (cause) {
+        this.#logger.error({ peer: this.peer, error: cause }, 'a listener of a stream threw');
+      }
+    }
+  }
+
+  #endReason(): Error {
+    return (
+      this.#endError ??
+      new StarlingError('STARLING_PEER_UNREACHABLE', `The stream to ${this.peer} has ended`)
+    );
+  }
+
+  /** Runs what libp2p refuses on a stream that is closing: then its 'close' says what matters. */
+  #guard(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#logger.debug(
+        { peer: this.peer, error },
+        'libp2p refused an action on a closing stream',
+      );
+    }
+  }
+}

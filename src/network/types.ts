@@ -1,0 +1,155 @@
+/** The libp2p host as the rooms above see it: peers, streams and topics, only ever of our mesh. */
+import type { EventEmitter } from 'node:events';
+import type { MeshId, PeerId, Startable } from '../core/index.ts';
+
+/** A way to a connected peer. */
+export interface Route {
+  readonly kind: 'direct' | 'relayed';
+  /** The remote multiaddr of the connection. */
+  readonly address: string;
+}
+
+/** A byte stream to an admitted peer. Writes are coalesced per tick, bounded and back-pressured. */
+export interface PeerStream {
+  readonly peer: PeerId;
+  /**
+   * Queues `chunk`; false means that the outbound queue is over its high-water mark: await
+   * {@link drained} before writing on. Over the hard bound the stream is aborted
+   * (STARLING_LIMIT_EXCEEDED). After the end, writes are dropped and false is returned.
+   */
+  write(chunk: Uint8Array): boolean;
+  /** Resolves when the queue is below its low-water mark, rejects when the stream ends first. */
+  drained(): Promise<void>;
+  /** Bytes that wait to be sent. */
+  readonly queuedBytes: number;
+  /** Sets the one reader; bytes that came earlier are given to it first. */
+  onData(reader: (chunk: Uint8Array) => void): void;
+  /** Stops and resumes reading: the remote end feels it as back-pressure. */
+  pause(): void;
+  resume(): void;
+  /** Called once when both directions are over; `error` when it was not a clean end. */
+  onEnd(listener: (error?: Error) => void): void;
+  /** Sends what is queued, then closes. */
+  close(): Promise<void>;
+  /** Ends both directions at once. */
+  abort(error: Error): void;
+}
+
+/** Messages of a known size over a stream: unsigned varint length, then the bytes. */
+export interface MessageChannel {
+  readonly peer: PeerId;
+  send(message: Uint8Array): boolean;
+  drained(): Promise<void>;
+  onMessage(reader: (message: Uint8Array) => void): void;
+  onEnd(listener: (error?: Error) => void): void;
+  close(): Promise<void>;
+  abort(error: Error): void;
+}
+
+/** A gossip topic of this mesh. Only members publish on it; each message is signed by its author. */
+export interface Topic {
+  /** Sends `data` (at most 64 KiB) to all subscribed members; resolves when handed to libp2p. */
+  publish(data: Uint8Array): Promise<void>;
+  /** Hears messages of other members (never our own). Returns a function that stops it. */
+  subscribe(listener: (data: Uint8Array, from: PeerId) => void): () => void;
+}
+
+/** What each side says first on a connection (`/starling/hello/1`). */
+export interface Hello {
+  readonly version: 1;
+  /** The mesh that the sender belongs to or wants to join; absent when it wants to be told. */
+  readonly mesh?: MeshId;
+  readonly name: string;
+  /** The sender's clock, milliseconds since the epoch. */
+  readonly time: number;
+  /** The sender's membership chain as compact JWS, leaf first; empty for a newcomer. */
+  readonly membership: readonly string[];
+  /** A newcomer's proof that it holds a ticket's invite. */
+  readonly invite?: InviteProof;
+}
+
+/** Proof that the sender holds an invite's one-time key, bound to this pair of peers. */
+export interface InviteProof {
+  /** The invite's grant chain as compact JWS, leaf first. */
+  readonly grants: readonly string[];
+  /** Signature by the invite's key, see `membership/mesh.ts`. */
+  readonly signature: Uint8Array;
+}
+
+/** The answer to a hello. */
+export type Welcome =
+  | {
+      readonly ok: true;
+      readonly hello: Hello;
+      /** For a newcomer: the membership chain that was issued to it, leaf first. */
+      readonly issued?: readonly string[];
+    }
+  | {
+      readonly ok: false;
+      /** An {@link ErrorCode}. */
+      readonly code: string;
+      readonly reason: string;
+      /** What a node without a mesh may learn: which mesh this is, and whether it is open. */
+      readonly mesh?: MeshId;
+      readonly meshName?: string;
+      readonly open?: boolean;
+    };
+
+/** Decides who is let in: implemented by `membership`, injected in `node.ts`. */
+export interface Admission {
+  /** Our hello to `peer`, just dialled. */
+  hello(peer: PeerId): Hello;
+  /** Judges the hello of `peer`, who dialled us. Must not throw for bad input. */
+  admit(hello: Hello, peer: PeerId): Promise<Welcome>;
+  /** Judges the answer of `peer`, whom we dialled. @throws why the connection must be closed. */
+  welcomed(welcome: Welcome, peer: PeerId): Promise<void>;
+  /** True when gossip signed by `peer` may be heard. Called for each message: must be cheap. */
+  isMember(peer: PeerId): boolean;
+}
+
+/** Events of the network. */
+export interface NetworkEvents {
+  /** The first connection to a peer is admitted. */
+  'peer:connect': [peer: PeerId];
+  /** The last connection to an admitted peer is gone. */
+  'peer:disconnect': [peer: PeerId];
+  /** We dialled `address` and it failed or refused us; `error` has the reason. */
+  'dial:failed': [address: string, error: Error];
+}
+
+/** The network of one mesh. */
+export interface Network extends Startable {
+  readonly self: PeerId;
+  readonly events: EventEmitter<NetworkEvents>;
+  /** Our dialable multiaddrs, each with `/p2p/<self>`. Empty until started. */
+  addresses(): readonly string[];
+  /** Admitted peers that are connected now. */
+  connected(): readonly PeerId[];
+  /** How we reach `peer` now, the direct way first. */
+  route(peer: PeerId): Route | undefined;
+  /**
+   * Connects to a multiaddr or a known peer and waits until admitted.
+   * @throws STARLING_PEER_UNREACHABLE, STARLING_JOIN_REFUSED or the code of the refusal
+   */
+  dial(target: PeerId | string, options: { readonly signal: AbortSignal }): Promise<PeerId>;
+  /** Keeps `peer` connected from now on: redials without end, 60 s apart at the most. */
+  keep(peer: PeerId, addresses: readonly string[]): void;
+  /** Undoes {@link keep}. */
+  unkeep(peer: PeerId): void;
+  /** Closes all connections to `peer` and refuses new ones for as long as it is no member. */
+  disconnect(peer: PeerId, reason: string): Promise<void>;
+  /** Round-trip time in milliseconds. @throws STARLING_PEER_UNREACHABLE, STARLING_TIMEOUT */
+  ping(peer: PeerId, options: { readonly signal: AbortSignal }): Promise<number>;
+  /** Accepts streams of `protocol` from admitted peers. Returns a function that stops it. */
+  handle(protocol: string, handler: (stream: PeerStream) => void): () => void;
+  /** Opens a stream to an admitted or known peer. @throws STARLING_PEER_UNREACHABLE */
+  open(
+    peer: PeerId,
+    protocol: string,
+    options: { readonly signal: AbortSignal },
+  ): Promise<PeerStream>;
+  /** The topic `/starling/<mesh>/<name>`. */
+  topic(name: string): Topic;
+  /** Peers in the DHT's routing table now. */
+  routingTableSize(): number;
+}

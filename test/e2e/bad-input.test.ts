@@ -1,0 +1,219 @@
+/** What a person can get wrong: each gives one clear message, and never a crash or a hang. */
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { textOf } from '../../sim/client.ts';
+import { StartFailedError } from '../../sim/process.ts';
+import type { NodeProcess, ProcessInit } from '../../sim/process.ts';
+import type { StatusResult } from '../../src/index.ts';
+import { SERVERS, eventually, ok, sees, status, useWorld } from './support.ts';
+
+const world = useWorld();
+
+/** Starts a node that must refuse to start; gives its exit code and what it printed. */
+async function refuses(name: string, init: Partial<ProcessInit>): Promise<StartFailedError> {
+  try {
+    await world.start(name, init);
+  } catch (error) {
+    if (error instanceof StartFailedError) return error;
+    throw error;
+  }
+  throw new Error(`${name} started, but should have refused`);
+}
+
+function upstream(report: StatusResult, server: string): StatusResult['upstreams'][number] {
+  const found = report.upstreams.find((candidate) => candidate.server === server);
+  if (found === undefined) throw new Error(`no upstream ${server}`);
+  return found;
+}
+
+describe('a node refuses to start, and says why', () => {
+  it('with a damaged key', async () => {
+    const node = await world.start('alice');
+    await node.stop();
+    const key = join(node.stateDir, 'key');
+    const before = await readFile(key, 'utf8');
+    await writeFile(key, before.slice(0, 20));
+    const failed = await refuses('alice', {});
+    expect(failed.code).toBe(1);
+    expect(failed.output).toContain(key);
+    expect(failed.output).toContain('STARLING_KEY_UNUSABLE');
+    expect(await readFile(key, 'utf8')).toBe(before.slice(0, 20));
+  });
+
+  it('with a key that others can read', async () => {
+    const node = await world.start('alice');
+    await node.stop();
+    await chmod(join(node.stateDir, 'key'), 0o644);
+    const failed = await refuses('alice', {});
+    expect(failed.code).toBe(1);
+    expect(failed.output).toMatch(/chmod 600/);
+  });
+
+  it('with an unknown key in its config', async () => {
+    const failed = await refuses('alice', { config: { mcpServer: {} } });
+    expect(failed.code).toBe(2);
+    expect(failed.output).toContain('mcpServer');
+    expect(failed.output).toContain('mcpServers');
+  });
+
+  it('while another node uses its state folder', async () => {
+    await world.start('alice');
+    const failed = await refuses('alice', {});
+    expect(failed.code).toBe(1);
+    expect(failed.output).toContain('STARLING_STATE_LOCKED');
+  });
+
+  it.each(['http', 'libp2p'])('on a taken %s port', async (kind) => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    world.defer(() => taken.close());
+    const { port } = taken.address() as AddressInfo;
+    const config =
+      kind === 'http' ? { http: { port } } : { listen: [`/ip4/127.0.0.1/tcp/${port}`] };
+    const failed = await refuses('alice', { config });
+    expect(failed.code).toBe(1);
+    expect(failed.output).toContain(String(port));
+    expect(failed.output).toContain('STARLING_LISTEN_FAILED');
+  });
+
+  it('with a ticket that is none', async () => {
+    const failed = await refuses('alice', { args: ['--join', 'starling1notaticket'] });
+    expect(failed.output).toContain('STARLING_TICKET_INVALID');
+  });
+
+  it('with an expired ticket', async () => {
+    const alice = await world.start('alice');
+    const made = JSON.parse(await ok(alice, 'invite', '--expires', '1s', '--json')) as {
+      ticket: string;
+      expiresAt: number;
+    };
+    await eventually(
+      'the ticket has expired',
+      async () => Date.now(),
+      (now) => now > made.expiresAt + 61_000,
+      90_000,
+    );
+    const failed = await refuses('bob', { args: ['--join', made.ticket] });
+    expect(failed.code).toBe(1);
+    expect(failed.output).toContain('STARLING_TICKET_EXPIRED');
+  }, 120_000);
+
+  it('with a ticket for another mesh than its own', async () => {
+    const alice = await world.start('alice');
+    const bob = await world.start('bob');
+    await bob.stop();
+    const failed = await refuses('bob', { args: ['--join', alice.up.ticket ?? ''] });
+    expect(failed.code).toBe(1);
+    expect(failed.output).toContain('STARLING_MESH_MISMATCH');
+  });
+
+  it('with a ticket that was used before', async () => {
+    const alice = await world.start('alice');
+    const join = { args: ['--join', alice.up.ticket ?? ''] };
+    const bob = await world.start('bob', join);
+    await sees(alice, [bob]);
+    const failed = await refuses('carol', join);
+    expect(failed.code).toBe(1);
+    expect(failed.output).toContain('STARLING_TICKET_SPENT');
+  });
+
+  it('with the bare address of a private mesh', async () => {
+    const alice = await world.start('alice');
+    const failed = await refuses('bob', { args: ['--bootstrap', alice.up.addresses[0] ?? ''] });
+    expect(failed.code).toBe(1);
+    expect(failed.output).toMatch(/ticket/);
+  });
+});
+
+describe('a node keeps running', () => {
+  it('when its bootstrap address is unreachable, and says so', async () => {
+    const nobody = '/ip4/127.0.0.1/tcp/9/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
+    const alice = await world.start('alice', { args: ['--open', '--bootstrap', nobody] });
+    await eventually(
+      'the failure is said',
+      async () => alice.log(),
+      (log) => log.includes('127.0.0.1/tcp/9'),
+    );
+    expect((await status(alice)).name).toBe('alice');
+  });
+
+  it('when an upstream exits at once, prints garbage, or never answers', async () => {
+    const alice = await world.start('alice', {
+      config: {
+        mcpServers: {
+          exits: SERVERS.fixture('exits.mjs'),
+          garbage: SERVERS.fixture('garbage.mjs'),
+          missing: { command: 'no-such-command-anywhere' },
+          good: SERVERS.toolbox(),
+        },
+      },
+    });
+    const report = await status(alice);
+    expect(upstream(report, 'good')).toMatchObject({ state: 'ready', tools: 4 });
+    expect(upstream(report, 'exits').state).toBe('failed');
+    expect(upstream(report, 'exits').error).toMatch(/exit/);
+    expect(upstream(report, 'missing').error).toMatch(/no-such-command-anywhere/);
+    expect(upstream(report, 'garbage').error ?? '').toMatch(/JSON-RPC/);
+    const failed = await alice.run(['call', 'exits__anything']);
+    expect(failed.code).toBe(1);
+    expect(await ok(alice, 'call', 'good__echo', '--arg', 'message=still here')).toContain(
+      'still here',
+    );
+  }, 60_000);
+
+  it('when an upstream never answers, which it says after its start timeout', async () => {
+    const alice = await world.start('alice', {
+      config: { mcpServers: { silent: SERVERS.fixture('silent.mjs'), good: SERVERS.toolbox() } },
+      timeoutMs: 90_000,
+    });
+    expect(upstream(await status(alice), 'silent')).toMatchObject({ state: 'failed' });
+    expect(upstream(await status(alice), 'silent').error).toMatch(/answer/);
+    expect(upstream(await status(alice), 'good').state).toBe('ready');
+  }, 120_000);
+
+  it('when an upstream answers with 50 MB: the call fails by name of the limit', async () => {
+    const alice = await world.start('alice', {
+      config: { mcpServers: { huge: SERVERS.fixture('huge.mjs') } },
+    });
+    const bob = await world.start('bob', { args: ['--join', alice.up.ticket ?? ''] });
+    await ok(alice, 'grant', 'create', bob.up.peerId, '--tool', 'huge/*');
+    await sees(bob, [alice]);
+    for (const [node, tool] of [
+      [alice, 'huge__huge'],
+      [bob, 'alice__huge__huge'],
+    ] as const) {
+      const failed = await node.run(['call', tool]);
+      expect(failed.code).toBe(1);
+      expect(failed.stderr).toContain('limits.messageBytes');
+    }
+    const client = await world.http(bob);
+    const small = await client.callTool({ name: 'alice__huge__small', arguments: {} });
+    expect(textOf(small)).toBe('small');
+  }, 60_000);
+
+  it('when nobody runs: commands say how to start one', async () => {
+    const state = join(await world.root(), 'nobody');
+    await mkdir(state, { mode: 0o700 });
+    for (const command of [['status'], ['peers'], ['tools'], ['mcp']]) {
+      const result = await world.cli([...command, '--state', state]);
+      expect(result.code).toBe(1);
+      expect(result.stderr).toContain('starling up');
+    }
+  });
+});
+
+describe('the same node', () => {
+  it('after restart keeps its identity, its mesh and its name for others', async () => {
+    const alice = await world.start('alice');
+    const bob: NodeProcess = await world.start('bob', { args: ['--join', alice.up.ticket ?? ''] });
+    await sees(alice, [bob]);
+    await bob.stop();
+    const again = await world.start('bob');
+    expect(again.up.peerId).toBe(bob.up.peerId);
+    expect(again.up.mesh).toEqual(alice.up.mesh);
+    await sees(again, [alice]);
+  });
+});

@@ -1,0 +1,123 @@
+/** Nodes on hosts of their own: multicast discovery, and cables that are cut. */
+import { describe, expect, it } from 'vitest';
+import type { BoardListResult } from '../../src/index.ts';
+import { createTestNetwork, namespacesMissing } from './namespaces.ts';
+import { eventually, json, ok, peers, sees, useWorld } from './support.ts';
+
+const world = useWorld();
+const missing = await namespacesMissing();
+if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
+
+const LISTEN = { listen: ['/ip4/0.0.0.0/tcp/4040'] };
+
+describe.skipIf(missing !== undefined)('on hosts of their own', () => {
+  it('three nodes of an open mesh find one another by multicast, with nothing typed', async () => {
+    const network = await createTestNetwork(3);
+    world.defer(() => network.remove());
+    const start = (host: number): ReturnType<typeof world.start> =>
+      world.start(`host${host}`, {
+        prefix: network.prefix(host),
+        config: { ...LISTEN, mdns: true },
+        args: ['--open'],
+      });
+    const nodes = await Promise.all([start(1), start(2), start(3)]);
+    for (const node of nodes)
+      await sees(
+        node,
+        nodes.filter((other) => other !== node),
+      );
+    const [first, second] = nodes;
+    if (first === undefined || second === undefined) throw new Error('three nodes were started');
+    const seen = await peers(first);
+    expect(seen.peers.find((peer) => peer.peerId === second.up.peerId)?.address).toContain(
+      '192.0.2.2',
+    );
+  });
+
+  it('members of a private mesh meet again by multicast after their addresses went stale', async () => {
+    const network = await createTestNetwork(2);
+    world.defer(() => network.remove());
+    const config = (port: number): object => ({ listen: [`/ip4/0.0.0.0/tcp/${port}`], mdns: true });
+    const alice = await world.start('alice', {
+      prefix: network.prefix(1),
+      config: { ...config(4040) },
+    });
+    const bob = await world.start('bob', {
+      prefix: network.prefix(2),
+      config: { ...config(4040) },
+      env: { STARLING_JOIN: alice.up.ticket ?? '' },
+    });
+    await sees(bob, [alice]);
+    await Promise.all([alice.stop('SIGKILL'), bob.stop('SIGKILL')]);
+    const aliceAgain = await world.start('alice', {
+      prefix: network.prefix(1),
+      config: { ...config(5050) },
+    });
+    const bobAgain = await world.start('bob', {
+      prefix: network.prefix(2),
+      config: { ...config(6060) },
+    });
+    await sees(bobAgain, [aliceAgain]);
+  });
+
+  it('a board written on both sides of a cut cable is equal after it, and survives kill -9', async () => {
+    const network = await createTestNetwork(3);
+    world.defer(() => network.remove());
+    const start = (host: number, ticket?: string): ReturnType<typeof world.start> =>
+      world.start(`host${host}`, {
+        prefix: network.prefix(host),
+        config: LISTEN,
+        ...(ticket === undefined ? {} : { env: { STARLING_JOIN: ticket } }),
+      });
+    const one = await start(1);
+    const two = await start(2, one.up.ticket);
+    const { ticket } = await json<{ ticket: string }>(one, 'invite');
+    const three = await start(3, ticket);
+    const nodes = [one, two, three];
+    for (const node of nodes)
+      await sees(
+        node,
+        nodes.filter((other) => other !== node),
+      );
+    const list = (node: typeof one): Promise<BoardListResult> =>
+      json(node, 'board', 'list', 'plan');
+
+    await ok(one, 'board', 'set', 'plan', 'doomed', 'delete me');
+    for (const node of nodes) {
+      await eventually(
+        'doomed is everywhere',
+        () => list(node),
+        (board) => (board.entries ?? []).some((entry) => entry.key === 'doomed'),
+      );
+    }
+    await network.cable(3, 'down');
+    await ok(one, 'board', 'set', 'plan', 'from-one', '1');
+    await ok(two, 'board', 'set', 'plan', 'from-two', '{"deep": [1, 2]}');
+    await ok(two, 'board', 'delete', 'plan', 'doomed');
+    await ok(three, 'board', 'set', 'plan', 'from-three', '"cut off"');
+    await network.cable(3, 'up');
+
+    const keys = (board: BoardListResult): string[] =>
+      (board.entries ?? []).map((entry) => entry.key).toSorted();
+    const wanted = ['from-one', 'from-three', 'from-two'];
+    const digests = new Set<string | undefined>();
+    for (const node of nodes) {
+      const board = await eventually(
+        `${node.name} has all`,
+        () => list(node),
+        (value) => keys(value).join() === wanted.join(),
+        60_000,
+      );
+      digests.add(board.digest);
+    }
+    expect(digests.size).toBe(1);
+
+    await Promise.all(nodes.map((node) => node.stop('SIGKILL')));
+    for (const host of [1, 2, 3]) {
+      const again = await start(host);
+      const board = await list(again);
+      expect(keys(board)).toEqual(wanted);
+      expect(digests.has(board.digest)).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,138 @@
+/** What the end-to-end tests share: folders, processes and clients that end with their test. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { afterEach, expect } from 'vitest';
+import { connectHttp, connectStdio } from '../../sim/client.ts';
+import { runCli, startProcess } from '../../sim/process.ts';
+import type { NodeProcess, ProcessInit, RunOptions, RunResult } from '../../sim/process.ts';
+import type { PeersResult, StatusResult } from '../../src/index.ts';
+
+/** The built CLI: `npm test` builds before it tests. */
+export const CLI = resolve(import.meta.dirname, '../../dist/cli.js');
+const SIM_SERVER = resolve(import.meta.dirname, '../../dist/sim-server.js');
+
+const require = createRequire(import.meta.url);
+
+/** `mcpServers` entries of real servers. */
+export const SERVERS = {
+  files: (folder: string) => ({
+    command: process.execPath,
+    args: [require.resolve('@modelcontextprotocol/server-filesystem/dist/index.js'), folder],
+  }),
+  everything: () => ({
+    command: process.execPath,
+    args: [require.resolve('@modelcontextprotocol/server-everything/dist/index.js')],
+  }),
+  toolbox: () => ({ command: process.execPath, args: [SIM_SERVER] }),
+  fixture: (file: string, ...args: string[]) => ({
+    command: process.execPath,
+    args: [resolve(import.meta.dirname, '../fixtures/servers', file), ...args],
+  }),
+};
+
+/** Everything that one test started. */
+export interface World {
+  /** The test's own folder. */
+  root(): Promise<string>;
+  start(name: string, init?: Partial<ProcessInit>): Promise<NodeProcess>;
+  http(node: NodeProcess): Promise<Client>;
+  stdio(node: NodeProcess): Promise<Client>;
+  cli(args: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Registers what must end with the test. */
+  defer(cleanup: () => unknown): void;
+}
+
+/** Makes the world of a test file's tests; each test's things end when the test does. */
+export function useWorld(): World {
+  let folder: Promise<string> | undefined;
+  const cleanups: (() => unknown)[] = [];
+  const root = (): Promise<string> => {
+    folder ??= mkdtemp(join(tmpdir(), 'starling-e2e-'));
+    return folder;
+  };
+  afterEach(async () => {
+    for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+    if (folder !== undefined) await rm(await folder, { recursive: true, force: true });
+    folder = undefined;
+  });
+  return {
+    root,
+    async start(name, init) {
+      const node = await startProcess({ cli: CLI, root: await root(), name, ...init });
+      cleanups.push(() => node.stop());
+      return node;
+    },
+    async http(node) {
+      const { url = '', tokenFile } = node.up.endpoints;
+      const client = await connectHttp({ url, tokenFile });
+      cleanups.push(() => client.close());
+      return client;
+    },
+    async stdio(node) {
+      const client = await connectStdio(CLI, node.stateDir);
+      cleanups.push(() => client.close());
+      return client;
+    },
+    cli: (args, options) => runCli(CLI, args, options),
+    defer: (cleanup) => void cleanups.push(cleanup),
+  };
+}
+
+/** Runs a command that must succeed. */
+export async function ok(node: NodeProcess, ...args: string[]): Promise<string> {
+  const result = await node.run(args);
+  expect(result.code, `starling ${args.join(' ')}: ${result.stderr}${result.stdout}`).toBe(0);
+  return result.stdout;
+}
+
+/** Runs a command with `--json` that must succeed. */
+export async function json<T>(node: NodeProcess, ...args: string[]): Promise<T> {
+  return JSON.parse(await ok(node, ...args, '--json')) as T;
+}
+
+export const status = (node: NodeProcess): Promise<StatusResult> => json(node, 'status');
+export const peers = (node: NodeProcess): Promise<PeersResult> => json(node, 'peers');
+
+/** Asks until `enough`, at most `timeoutMs`; fails with the last answer. Returns how long it took. */
+export async function eventually<T>(
+  what: string,
+  ask: () => Promise<T>,
+  enough: (value: T) => boolean,
+  timeoutMs = 20_000,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const value = await ask();
+    if (enough(value)) return value;
+    if (performance.now() > deadline) {
+      throw new Error(`${what}: not within ${timeoutMs} ms; last: ${JSON.stringify(value)}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Waits until `node` sees each of `others` in `state`. */
+export async function sees(
+  node: NodeProcess,
+  others: readonly NodeProcess[],
+  state = 'alive',
+  timeoutMs = 20_000,
+): Promise<void> {
+  await eventually(
+    `${node.name} sees ${others.map((other) => other.name).join(', ')} ${state}`,
+    () => peers(node),
+    (seen) =>
+      others.every((other) =>
+        seen.peers.some((peer) => peer.peerId === other.up.peerId && peer.state === state),
+      ),
+    timeoutMs,
+  );
+}
+
+/** Names of the tools that a client sees. */
+export async function toolNames(client: Client): Promise<string[]> {
+  return (await client.listTools()).tools.map((tool) => tool.name);
+}

@@ -1,0 +1,68 @@
+/** Length-prefixed messages: any message in any chunks; nothing else gets through. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createFrameDecoder, encodeLength } from '../../src/network/framing.ts';
+
+function frame(message: Uint8Array): Buffer {
+  return Buffer.concat([encodeLength(message.length), message]);
+}
+
+describe('framing', () => {
+  it('gives back every message, however the bytes are cut', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.uint8Array({ maxLength: 400 }), { maxLength: 20 }),
+        fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1 }),
+        (messages, cuts) => {
+          const bytes = Buffer.concat(messages.map(frame));
+          const heard: Uint8Array[] = [];
+          const decoder = createFrameDecoder(400, (message) => heard.push(Buffer.from(message)));
+          for (let at = 0, turn = 0; at < bytes.length; turn++) {
+            const size = cuts[turn % cuts.length] ?? 1;
+            decoder.push(bytes.subarray(at, at + size));
+            at += size;
+          }
+          expect(heard.map((message) => [...message])).toEqual(messages.map((m) => [...m]));
+          expect(decoder.atBoundary).toBe(true);
+        },
+      ),
+    );
+  });
+
+  it('throws only its two codes on arbitrary bytes, and never gives an oversize message', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 50 })), (chunks) => {
+        const decoder = createFrameDecoder(64, (message) => {
+          expect(message.length).toBeLessThanOrEqual(64);
+        });
+        try {
+          for (const chunk of chunks) decoder.push(chunk);
+        } catch (error) {
+          expect(error).toMatchObject({
+            code: expect.stringMatching(/^STARLING_(LIMIT_EXCEEDED|PROTOCOL_VIOLATION)$/),
+          });
+        }
+      }),
+    );
+  });
+
+  it('refuses a length over the limit before its bytes come', () => {
+    const decoder = createFrameDecoder(1000, () => undefined);
+    expect(() => decoder.push(encodeLength(1001))).toThrow(/at most 1000/);
+  });
+
+  it.each([
+    ['not in its shortest form', [0x80, 0x00]],
+    ['without an end', [0x80, 0x80, 0x80, 0x80, 0x80]],
+  ])('refuses a length %s', (_what, bytes) => {
+    const decoder = createFrameDecoder(1000, () => undefined);
+    expect(() => decoder.push(Uint8Array.from(bytes))).toThrow(/length/);
+  });
+
+  it('writes the lengths of the multiformats table', () => {
+    expect([...encodeLength(0)]).toEqual([0]);
+    expect([...encodeLength(127)]).toEqual([127]);
+    expect([...encodeLength(128)]).toEqual([0x80, 1]);
+    expect([...encodeLength(16_384)]).toEqual([0x80, 0x80, 1]);
+  });
+});

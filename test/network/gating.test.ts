@@ -1,0 +1,139 @@
+/** What somebody gets who reaches the port but is not let in: nothing. */
+import { noise } from '@libp2p/noise';
+import { tcp } from '@libp2p/tcp';
+import { tls } from '@libp2p/tls';
+import { yamux } from '@libp2p/yamux';
+import { multiaddr } from '@multiformats/multiaddr';
+import { createLibp2p } from 'libp2p';
+import type { Connection, Libp2p } from '@libp2p/interface';
+import { afterEach, describe, expect, it } from 'vitest';
+import { MESH, echo, fastClock, makeMember, makeMembers, soon, stopAll, until } from './support.ts';
+
+const strangers: Libp2p[] = [];
+
+afterEach(async () => {
+  await Promise.all(strangers.splice(0).map((node) => node.stop()));
+  await stopAll();
+});
+
+async function stranger(address: string): Promise<Connection> {
+  const node = await createLibp2p({
+    addresses: { listen: [] },
+    transports: [tcp()],
+    connectionEncrypters: [tls(), noise()],
+    streamMuxers: [yamux()],
+  });
+  strangers.push(node);
+  return node.dial(multiaddr(address));
+}
+
+/** What comes back on a stream within 300 ms after `bytes` were sent. */
+async function answerTo(connection: Connection, protocol: string, bytes: Uint8Array) {
+  const stream = await connection.newStream(protocol, soon());
+  let received = 0;
+  stream.addEventListener('message', (event) => {
+    received += event.data.byteLength;
+  });
+  stream.send(bytes);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const { status } = stream;
+  stream.abort(new Error('enough'));
+  return { received, status };
+}
+
+describe('a connection without a hello', () => {
+  it('serves nothing but ping: no identify, DHT, gossip, relay, and none of our protocols', async () => {
+    const [a, b] = await makeMembers(['a', 'b']);
+    if (a === undefined || b === undefined) throw new Error('two members');
+    let served = 0;
+    a.network.handle('/starling/mcp/1', (stream) => {
+      served++;
+      echo(stream);
+    });
+    await b.network.dial(a.address(), soon());
+    await until(() => a.network.routingTableSize() === 1, 'a full table');
+
+    const connection = await stranger(a.address());
+    const protocols = [
+      '/ipfs/id/1.0.0',
+      `/starling/${MESH}/kad/1.0.0`,
+      '/meshsub/1.2.0',
+      '/libp2p/circuit/relay/0.2.0/hop',
+      '/starling/mcp/1',
+    ];
+    // FIND_NODE of kad-dht: type 4, any key; the others answer to less.
+    const bytes = Uint8Array.of(4, 0x08, 4, 0x12, 0);
+    for (const protocol of protocols) {
+      expect(await answerTo(connection, protocol, bytes), protocol).toMatchObject({ received: 0 });
+    }
+    expect(await answerTo(connection, '/ipfs/ping/1.0.0', new Uint8Array(32))).toMatchObject({
+      received: 32,
+    });
+    expect(served).toBe(0);
+    expect(a.network.connected()).toEqual([b.id]);
+  });
+
+  it('is closed after ten seconds', async () => {
+    const clock = fastClock();
+    const a = await makeMember('a', {}, { clock });
+    await a.network.start();
+    const connection = await stranger(a.address());
+    const startedAt = clock.now();
+    await until(() => connection.status !== 'open', 'the end of the connection');
+    expect(clock.now() - startedAt).toBeGreaterThan(9000);
+  });
+
+  it.each([
+    ['nothing', new Uint8Array(0)],
+    ['no CBOR', Uint8Array.of(3, 0xff, 0xff, 0xff)],
+    ['a hello over 64 KiB', Uint8Array.of(0xff, 0xff, 0x7f, 1, 2, 3)],
+    ['deeply nested CBOR', Uint8Array.from([0x80, 0x80, 0x02, ...new Array(32_768).fill(0x81)])],
+    ['another version', Uint8Array.of(10, 0xa1, 0x67, 118, 101, 114, 115, 105, 111, 110, 2)],
+  ])('survives %s as a hello, and lets nobody in', async (_what, bytes) => {
+    const [a, b] = await makeMembers(['a', 'b'], {}, { clock: fastClock() });
+    if (a === undefined || b === undefined) throw new Error('two members');
+    const connection = await stranger(a.address());
+    const stream = await connection.newStream('/starling/hello/1', soon());
+    if (bytes.length > 0) stream.send(bytes);
+    await stream.close();
+    await until(() => connection.status !== 'open', 'the end of the connection');
+    await b.network.dial(a.address(), soon());
+    expect(a.network.connected()).toEqual([b.id]);
+  });
+});
+
+describe('a member dialling something else', () => {
+  it('says that no Starling node answers there', async () => {
+    const a = await makeMember('a');
+    await a.network.start();
+    const other = await createLibp2p({
+      addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+      transports: [tcp()],
+      connectionEncrypters: [tls()],
+      streamMuxers: [yamux()],
+    });
+    strangers.push(other);
+    const address = String(other.getMultiaddrs()[0]);
+    await expect(a.network.dial(address, soon())).rejects.toMatchObject({
+      code: 'STARLING_VERSION_UNSUPPORTED',
+    });
+  });
+
+  it('says that a port is closed', async () => {
+    const a = await makeMember('a');
+    await a.network.start();
+    await expect(a.network.dial('/ip4/127.0.0.1/tcp/1', soon())).rejects.toMatchObject({
+      code: 'STARLING_PEER_UNREACHABLE',
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
+    await expect(a.network.dial('nonsense', soon())).rejects.toMatchObject({
+      code: 'STARLING_ID_MALFORMED',
+    });
+    await expect(a.network.dial('/nonsense', soon())).rejects.toMatchObject({
+      code: 'STARLING_ID_MALFORMED',
+    });
+    await expect(a.network.dial(a.address(), soon())).rejects.toMatchObject({
+      code: 'STARLING_USAGE',
+    });
+  });
+});

@@ -1,0 +1,113 @@
+/** Gossip flows among members, at once after the hello, and only from members. */
+import { afterEach, describe, expect, it } from 'vitest';
+import type { PeerId } from '../../src/core/index.ts';
+import { fastClock, makeMembers, soon, stopAll, until } from './support.ts';
+import type { Member } from './support.ts';
+
+afterEach(stopAll);
+
+const text = (word: string): Uint8Array => new TextEncoder().encode(word);
+
+function listen(member: Member, topic: string): { heard: string[]; from: PeerId[] } {
+  const heard: string[] = [];
+  const from: PeerId[] = [];
+  member.network.topic(topic).subscribe((data, author) => {
+    heard.push(new TextDecoder().decode(data));
+    from.push(author);
+  });
+  return { heard, from };
+}
+
+async function three(): Promise<[Member, Member, Member]> {
+  const [a, b, c] = await makeMembers(['a', 'b', 'c']);
+  if (a === undefined || b === undefined || c === undefined) throw new Error('three members');
+  return [a, b, c];
+}
+
+describe('a topic', () => {
+  it('reaches every member within two seconds of joining, over a third one too', async () => {
+    const [a, b, c] = await three();
+    const atA = listen(a, 'event');
+    const atB = listen(b, 'event');
+    const atC = listen(c, 'event');
+    await b.network.dial(a.address(), soon());
+    await c.network.dial(a.address(), soon());
+    const startedAt = Date.now();
+    while (atC.heard.length === 0 && Date.now() - startedAt < 2000) {
+      await b.network.topic('event').publish(text('hi'));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(atC.heard[0]).toBe('hi');
+    expect(atA.heard[0]).toBe('hi');
+    expect(atC.from[0]).toBe(b.id);
+    expect(atB.heard).toEqual([]);
+  });
+
+  it('may be subscribed to after the others, and left again', async () => {
+    const [a, b] = await three();
+    listen(a, 'late');
+    await b.network.dial(a.address(), soon());
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const heard: string[] = [];
+    const leave = b.network.topic('late').subscribe((data) => void heard.push(String(data.length)));
+    await until(() => {
+      void a.network.topic('late').publish(text('x'));
+      return heard.length > 0;
+    }, 'a message');
+    leave();
+    const before = heard.length;
+    await a.network.topic('late').publish(text('y'));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(heard.length).toBe(before);
+  });
+
+  it('ignores an author that is no member, whoever passes it on', async () => {
+    const [a, b, c] = await three();
+    const atB = listen(b, 'event');
+    const atC = listen(c, 'event');
+    listen(a, 'event');
+    await b.network.dial(a.address(), soon());
+    await c.network.dial(a.address(), soon());
+    await until(() => {
+      void a.network.topic('event').publish(text('ready'));
+      return atB.heard.length > 0 && atC.heard.length > 0;
+    }, 'gossip among three');
+    c.guests.list.delete(b.id);
+    await b.network.topic('event').publish(text('from b'));
+    await a.network.topic('event').publish(text('from a'));
+    await until(() => atC.heard.includes('from a'), 'the message of a');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(atC.heard).not.toContain('from b');
+  });
+
+  it('refuses a message over 64 KiB where it is published', async () => {
+    const [a] = await three();
+    await expect(a.network.topic('event').publish(new Uint8Array(65_537))).rejects.toMatchObject({
+      code: 'STARLING_LIMIT_EXCEEDED',
+    });
+    await a.network.topic('event').publish(new Uint8Array(65_536));
+  });
+
+  it('goes on over the other connection when one of two is closed', async () => {
+    const [a, b] = await makeMembers(['a', 'b'], {}, { clock: fastClock() });
+    if (a === undefined || b === undefined) throw new Error('two members');
+    const atB = listen(b, 'event');
+    listen(a, 'event');
+    await Promise.all([a.network.dial(b.address(), soon()), b.network.dial(a.address(), soon())]);
+    await until(() => {
+      void a.network.topic('event').publish(text('one'));
+      return atB.heard.includes('one');
+    }, 'gossip');
+    // Tidying up closes the duplicate after its grace; a message must still pass afterwards.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await until(
+      () => {
+        void a.network.topic('event').publish(text('two'));
+        return atB.heard.includes('two');
+      },
+      'gossip afterwards',
+      3000,
+    );
+    expect(a.network.connected()).toEqual([b.id]);
+  });
+});

@@ -1,0 +1,164 @@
+/** Starting, stopping, coming back, and what can go wrong with addresses. */
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  acquaint,
+  connectedTo,
+  disconnectedFrom,
+  makeMember,
+  makeMembers,
+  soon,
+  stopAll,
+  until,
+} from './support.ts';
+
+afterEach(stopAll);
+
+describe('listening', () => {
+  it('fails with the address and the way out when the port is taken', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const a = await makeMember('a', { listen: [`/ip4/127.0.0.1/tcp/${port}`] });
+    await expect(a.network.start()).rejects.toMatchObject({
+      code: 'STARLING_LISTEN_FAILED',
+      message: `Can't listen on /ip4/127.0.0.1/tcp/${port}: another program uses the port`,
+      hint: expect.stringContaining('--listen'),
+    });
+    expect(a.network.addresses()).toEqual([]);
+    server.close();
+    await once(server, 'close');
+    await a.network.start();
+    expect(a.network.addresses()).toEqual([`/ip4/127.0.0.1/tcp/${port}/p2p/${a.id}`]);
+  });
+
+  it('fails for an address that is not ours, or that no transport has', async () => {
+    const a = await makeMember('a', { listen: ['/ip4/192.0.2.1/tcp/0'] });
+    await expect(a.network.start()).rejects.toMatchObject({ code: 'STARLING_LISTEN_FAILED' });
+    const b = await makeMember('b', { listen: ['/ip4/127.0.0.1/udp/4000'] });
+    await expect(b.network.start()).rejects.toMatchObject({ code: 'STARLING_LISTEN_FAILED' });
+  });
+
+  it('tells the addresses of all interfaces for a wildcard', async () => {
+    const a = await makeMember('a', { listen: ['/ip4/0.0.0.0/tcp/0', '/ip4/127.0.0.1/tcp/0/ws'] });
+    await a.network.start();
+    expect(a.network.addresses().some((address) => address.includes('0.0.0.0'))).toBe(false);
+    expect(a.network.addresses().length).toBeGreaterThanOrEqual(2);
+  });
+
+  it('tells the announced addresses instead', async () => {
+    const announce = ['/dns4/node.example/tcp/4040'];
+    const a = await makeMember('a', { announce });
+    await a.network.start();
+    expect(a.network.addresses()).toEqual([`/dns4/node.example/tcp/4040/p2p/${a.id}`]);
+  });
+});
+
+describe('a life', () => {
+  it('starts twice and stops before the start without harm', async () => {
+    const a = await makeMember('a');
+    await a.network.stop();
+    await Promise.all([a.network.start(), a.network.start()]);
+    expect(a.network.addresses().length).toBe(1);
+    await Promise.all([a.network.stop(), a.network.stop()]);
+    expect(a.network.connected()).toEqual([]);
+    await a.network.start();
+    expect(a.network.addresses().length).toBe(1);
+  });
+
+  it('stops within two seconds with peers connected', async () => {
+    const members = await makeMembers(['a', 'b', 'c', 'd']);
+    const [first, ...others] = members;
+    if (first === undefined) throw new Error('four members');
+    await Promise.all(others.map(({ network }) => network.dial(first.address(), soon())));
+    const startedAt = Date.now();
+    await first.network.stop();
+    expect(Date.now() - startedAt).toBeLessThan(2000);
+  });
+});
+
+describe('a kept peer', () => {
+  it('is dialled again when it comes back on the same port, with its handlers and topics', async () => {
+    const [a, b] = await makeMembers(['a', 'b']);
+    if (a === undefined || b === undefined) throw new Error('two members');
+    const [address = ''] = a.network.addresses();
+    const port = /tcp\/(\d+)/.exec(address)?.[1];
+    b.network.keep(a.id, [address]);
+    await connectedTo(b.network, a.id);
+    const gone = disconnectedFrom(b.network, a.id);
+    await a.network.stop();
+    await gone;
+
+    const again = await makeMember('a', { listen: [`/ip4/127.0.0.1/tcp/${port}`] });
+    acquaint([again, b]);
+    const heard: string[] = [];
+    again.network.topic('event').subscribe((data) => void heard.push(String(data[0])));
+    await again.network.start();
+    await connectedTo(b.network, again.id, 15_000);
+    expect(again.id).toBe(a.id);
+    await until(() => {
+      void b.network.topic('event').publish(Uint8Array.of(7));
+      return heard.length > 0;
+    }, 'gossip with the one that came back');
+  });
+
+  it('is left alone after unkeep', async () => {
+    const [a, b] = await makeMembers(['a', 'b']);
+    if (a === undefined || b === undefined) throw new Error('two members');
+    b.network.keep(a.id, [a.address()]);
+    await connectedTo(b.network, a.id);
+    b.network.unkeep(a.id);
+    const gone = disconnectedFrom(b.network, a.id);
+    await a.network.stop();
+    await gone;
+    await a.network.start();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(b.network.connected()).toEqual([]);
+  });
+});
+
+describe('bootstrap', () => {
+  it('connects by address, with or without a PeerId in it', async () => {
+    const a = await makeMember('a');
+    await a.network.start();
+    const [bare = ''] = a.address().split('/p2p/');
+    const b = await makeMember('b', { bootstrap: [a.address()] });
+    const c = await makeMember('c', { bootstrap: [bare] });
+    acquaint([a, b, c]);
+    await Promise.all([b.network.start(), c.network.start()]);
+    await Promise.all([connectedTo(b.network, a.id), connectedTo(c.network, a.id)]);
+  });
+
+  it('keeps trying an address where nobody answers, and the node runs on', async () => {
+    const a = await makeMember('a', { bootstrap: ['/ip4/127.0.0.1/tcp/1'] });
+    let failures = 0;
+    a.network.events.on('dial:failed', () => failures++);
+    await a.network.start();
+    await until(() => failures >= 2, 'two tries');
+    expect(a.network.addresses().length).toBe(1);
+  });
+});
+
+describe('a mesh of 25 in one process', () => {
+  it('joins through one member within seconds', { timeout: 60_000 }, async () => {
+    const names = Array.from({ length: 25 }, (_, index) => `n${index}`);
+    const [first, ...others] = await makeMembers(names);
+    if (first === undefined) throw new Error('25 members');
+    const heard = new Set<string>();
+    for (const { network, id } of others) {
+      network.topic('event').subscribe(() => void heard.add(id));
+    }
+    await Promise.all(others.map(({ network }) => network.dial(first.address(), soon(20_000))));
+    await until(() => first.network.connected().length === 24, '24 peers', 20_000);
+    await until(
+      () => {
+        void first.network.topic('event').publish(Uint8Array.of(1));
+        return heard.size === 24;
+      },
+      'gossip to all',
+      20_000,
+    );
+  });
+});
