@@ -3,6 +3,7 @@ import { CODE_P2P, multiaddr } from '@multiformats/multiaddr';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { StarlingError } from '../core/index.ts';
 import type { PeerId } from '../core/index.ts';
+import { isPeerId } from './peers.ts';
 
 /** @throws STARLING_ID_MALFORMED */
 export function parseAddress(text: string): Multiaddr {
@@ -19,7 +20,8 @@ export function parseAddress(text: string): Multiaddr {
 /** The peer that an address leads to: its last `/p2p/`; none when it ends at a relay. */
 export function peerIn(address: Multiaddr): PeerId | undefined {
   const last = address.getComponents().at(-1);
-  return last?.code === CODE_P2P && last.value !== undefined ? (last.value as PeerId) : undefined;
+  if (last?.code !== CODE_P2P || last.value === undefined) return undefined;
+  return isPeerId(last.value) ? last.value : undefined;
 }
 
 /** `address` with `/p2p/<peer>` at its end. */

@@ -17,6 +17,7 @@ import { raceAbort } from './gate.ts';
 import type { Gate } from './gate.ts';
 import { decodeHello, decodeWelcome, encodeHello, encodeWelcome, refusalError } from './hello.ts';
 import { createMessageChannel } from './message-channel.ts';
+import { peerOf } from './peers.ts';
 import { createPeerStream } from './stream.ts';
 import type { Admission, Hello, MessageChannel, Welcome } from './types.ts';
 
@@ -33,7 +34,7 @@ export interface Doorman {
   /** Called for each new connection: greets the ones we dialled, awaits the hello of the others. */
   onConnection(connection: Connection): void;
   /** The handler of {@link HELLO_PROTOCOL}. */
-  answer(stream: Stream, connection: Connection): Promise<void>;
+  readonly answer: (stream: Stream, connection: Connection) => Promise<void>;
 }
 
 /** Makes the doorman. `onAdmitted` is called once for each connection that was let in. */
@@ -161,11 +162,6 @@ export async function greet(
     channel.abort(reason);
     throw reason;
   }
-}
-
-/** The remote end's PeerId as the house writes it. */
-export function peerOf(connection: Connection): PeerId {
-  return connection.remotePeer.toString() as PeerId;
 }
 
 /** Closes a connection whatever happens: politely, else at once. */

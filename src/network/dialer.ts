@@ -8,7 +8,6 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Logger, PeerId, Random } from '../core/index.ts';
 import { isRelayed, parseAddress, peerIn, withPeer } from './addresses.ts';
-import { peerOf } from './admission.ts';
 import {
   DIAL_TIMEOUT_MS,
   LOOKUP_TIMEOUT_MS,
@@ -18,6 +17,7 @@ import {
 import { abortReason, raceAbort } from './gate.ts';
 import type { Gate } from './gate.ts';
 import type { Links } from './links.ts';
+import { isPeerId, peerOf } from './peers.ts';
 import { addressThrough } from './relay.ts';
 
 /** What dialling needs. */
@@ -36,6 +36,8 @@ export interface DialerInit {
   readonly relay: boolean;
   /** Ends all dials: fires when the network stops. */
   readonly signal: AbortSignal;
+  /** True for a peer that was disconnected for good. */
+  readonly isDenied: (peer: PeerId) => boolean;
   /** Hears of every dial that failed. */
   readonly onFailed: (address: string, error: Error) => void;
 }
@@ -110,6 +112,9 @@ export function createDialer(components: DialerComponents, init: DialerInit): Di
     }
     if (peer !== undefined && options.upgrade !== true && links.best(peer) !== undefined) {
       return peer;
+    }
+    if (peer !== undefined && init.isDenied(peer)) {
+      throw new StarlingError('STARLING_JOIN_REFUSED', `${peer} is no member of this mesh`);
     }
     const timeout = AbortSignal.timeout(DIAL_TIMEOUT_MS);
     const signal = AbortSignal.any([options.signal, timeout]);
@@ -247,11 +252,10 @@ async function connect(
 }
 
 function parsePeer(text: string): PeerId {
-  try {
-    return peerIdFromString(text).toString() as PeerId;
-  } catch (error) {
-    throw new StarlingError('STARLING_ID_MALFORMED', `${text} is no PeerId`, { cause: error });
-  }
+  if (isPeerId(text)) return text;
+  throw new StarlingError('STARLING_ID_MALFORMED', `${text} is no PeerId and no multiaddr`, {
+    hint: 'A PeerId looks like 12D3KooW…, a multiaddr like /ip4/192.0.2.7/tcp/4040/p2p/12D3KooW…',
+  });
 }
 
 function unreachable(target: string, failures: readonly unknown[]): StarlingError {

@@ -13,6 +13,7 @@ import {
   GOSSIP_TOPICS_MAX_BYTES,
   TOPIC_MAX_LENGTH,
 } from './constants.ts';
+import { isPeerId } from './peers.ts';
 import type { Admission, Topic } from './types.ts';
 
 /** The prefix of every topic of `meshId`. */
@@ -91,9 +92,9 @@ export function createGossip(
   const onMessage = (event: CustomEvent<Message>): void => {
     const message = event.detail;
     if (message.type !== 'signed') return;
-    const from = message.from.toString() as PeerId;
+    const from = message.from.toString();
     // Our own messages come back after a restart with the same key.
-    if (from === self) return;
+    if (!isPeerId(from) || from === self) return;
     for (const listener of listeners.get(message.topic) ?? []) {
       try {
         listener(message.data, from);
@@ -107,10 +108,10 @@ export function createGossip(
   const validate = (_peer: unknown, message: Message): TopicValidatorResult => {
     if (message.type !== 'signed') return TopicValidatorResult.Reject;
     if (message.data.length > GOSSIP_MAX_BYTES) return TopicValidatorResult.Reject;
+    const author = message.from.toString();
+    if (!isPeerId(author)) return TopicValidatorResult.Reject;
     // Ignored, not rejected: whoever passed it on may know a member that we don't know yet.
-    return admission.isMember(message.from.toString() as PeerId)
-      ? TopicValidatorResult.Accept
-      : TopicValidatorResult.Ignore;
+    return admission.isMember(author) ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore;
   };
 
   return {

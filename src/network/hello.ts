@@ -14,6 +14,19 @@ const JWS_MAX = 16_384;
 const SIGNATURE_MAX_BYTES = 128;
 const DID_KEY = /^did:key:z[1-9A-HJ-NP-Za-km-z]{40,64}$/;
 
+const NEW_TICKET = 'Ask a member for a new ticket: `starling invite`';
+const OPEN_HINT = 'That mesh is open: start with `starling up --open <mesh name>`';
+/** What a refused person can do, by code. */
+const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  STARLING_JOIN_REFUSED:
+    'Ask a member for a ticket (`starling invite`), then `starling up --join <ticket>`',
+  STARLING_TICKET_EXPIRED: NEW_TICKET,
+  STARLING_TICKET_SPENT: NEW_TICKET,
+  STARLING_TICKET_INVALID: NEW_TICKET,
+  STARLING_MESH_MISMATCH: 'Use an own state folder (`--state-dir`) for each mesh',
+  STARLING_VERSION_UNSUPPORTED: 'Run the same version of Starling on both machines',
+};
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** The bytes of a hello. */
@@ -69,7 +82,7 @@ export function decodeWelcome(bytes: Uint8Array): Welcome {
 /** The error of a refusal: its code when that is one of ours, else STARLING_JOIN_REFUSED. */
 export function refusalError(welcome: Extract<Welcome, { ok: false }>, who: string): StarlingError {
   const code = isErrorCode(welcome.code) ? welcome.code : 'STARLING_JOIN_REFUSED';
-  const hint = hintFor(code, welcome.open === true);
+  const hint = code === 'STARLING_JOIN_REFUSED' && welcome.open === true ? OPEN_HINT : HINTS[code];
   return new StarlingError(code, `${who} refused us: ${welcome.reason}`, {
     ...(hint === undefined ? {} : { hint }),
     data: {
@@ -80,25 +93,6 @@ export function refusalError(welcome: Extract<Welcome, { ok: false }>, who: stri
       ...(welcome.open === undefined ? {} : { open: welcome.open }),
     },
   });
-}
-
-function hintFor(code: ErrorCode, open: boolean): string | undefined {
-  switch (code) {
-    case 'STARLING_JOIN_REFUSED':
-      return open
-        ? 'That mesh is open: start with `starling up --open <mesh name>`'
-        : 'Ask a member for a ticket (`starling invite`), then `starling up --join <ticket>`';
-    case 'STARLING_TICKET_EXPIRED':
-    case 'STARLING_TICKET_SPENT':
-    case 'STARLING_TICKET_INVALID':
-      return 'Ask a member for a new ticket: `starling invite`';
-    case 'STARLING_MESH_MISMATCH':
-      return 'Use an own state folder (`--state-dir`) for each mesh';
-    case 'STARLING_VERSION_UNSUPPORTED':
-      return 'Run the same version of Starling on both machines';
-    default:
-      return undefined;
-  }
 }
 
 function helloFields(hello: Hello): Fields {
@@ -178,8 +172,12 @@ function asText(value: unknown, name: string, maxLength: number): string {
 
 function asDid(value: unknown, name: string): Did {
   const text = asText(value, name, NAME_MAX);
-  if (!DID_KEY.test(text)) throw malformed(name);
-  return text as Did;
+  if (!isDid(text)) throw malformed(name);
+  return text;
+}
+
+function isDid(text: string): text is Did {
+  return DID_KEY.test(text);
 }
 
 function asFlag(value: unknown, name: string): boolean {

@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { StarlingError, messageOf, toStarlingError } from '../core/index.ts';
 import type { Logger, PeerId } from '../core/index.ts';
 import { byUsefulness } from './addresses.ts';
-import { closeConnection, peerOf } from './admission.ts';
+import { closeConnection } from './admission.ts';
 import {
   GOSSIP_MAX_BYTES,
   HELLO_PROTOCOL,
@@ -18,6 +18,7 @@ import {
 } from './constants.ts';
 import { abortReason, raceAbort } from './gate.ts';
 import type { TopicListener } from './gossip.ts';
+import { peerOf } from './peers.ts';
 import { startSession } from './session.ts';
 import type { NetworkComponents, NetworkInit, Session } from './session.ts';
 import { createPeerStream } from './stream.ts';

@@ -32,7 +32,7 @@ export function freshState(nowMs: number): RedialState {
 }
 
 /** A connection that lasted at least this long shows that the target is well. */
-export const STABLE_MS = 10_000;
+const STABLE_MS = 10_000;
 
 /**
  * The state after a connection was lost that had lasted `heldMs`: one that held starts the backoff
@@ -132,7 +132,7 @@ export function createRedialer(components: RedialComponents): Redialer {
     }
     running++;
     target.dialling = true;
-    dial(key, scope.signal)
+    void dial(key, scope.signal)
       .catch((error: unknown): DialOutcome => {
         logger.error({ target: key, error: messageOf(error) }, 'a redial broke');
         return 'failed';

@@ -22,6 +22,7 @@ import {
 } from './constants.ts';
 import { gateConnectionManager, gateRegistrar, overlay } from './gate.ts';
 import type { Gate } from './gate.ts';
+import { isPeerId } from './peers.ts';
 import type { Admission } from './types.ts';
 
 type TransportManager = CircuitRelayTransportComponents['transportManager'];
@@ -65,8 +66,10 @@ export function memberRelayServer(
 
 /** Lets only members reserve, be dialled and dial through a relay. */
 export function memberRelayGater(admission: Admission): ConnectionGater {
-  const isStranger = (peer: { toString(): string }): boolean =>
-    !admission.isMember(peer.toString() as PeerId);
+  const isStranger = (peer: { toString(): string }): boolean => {
+    const id = peer.toString();
+    return !isPeerId(id) || !admission.isMember(id);
+  };
   return {
     denyInboundRelayReservation: isStranger,
     denyOutboundRelayedConnection: (source, target) => isStranger(source) || isStranger(target),
@@ -113,4 +116,5 @@ async function* waitForAbort(options?: {
   await new Promise<void>((resolve) => {
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
+  yield* [];
 }

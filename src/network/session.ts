@@ -8,7 +8,7 @@ import { StarlingError, createScope, messageOf } from '../core/index.ts';
 import type { Clock, Logger, MeshId, PeerId, Random } from '../core/index.ts';
 import type { Identity } from '../identity/types.ts';
 import { parseAddress, peerIn, withPeer } from './addresses.ts';
-import { closeConnection, createDoorman, peerOf } from './admission.ts';
+import { closeConnection, createDoorman } from './admission.ts';
 import {
   DUPLICATE_GRACE_MS,
   HELLO_PROTOCOL,
@@ -29,6 +29,7 @@ import type { Host } from './host.ts';
 import { createLinks } from './links.ts';
 import type { Links } from './links.ts';
 import { listenOn } from './listen.ts';
+import { isPeerId, peerIdOf, peerOf } from './peers.ts';
 import { createRedialer } from './redial.ts';
 import type { DialOutcome, Redialer } from './redial.ts';
 import { announcedAddresses, memberRelayGater, reserveRelays } from './relay.ts';
@@ -102,7 +103,8 @@ export async function startSession(
     bootstrap: init.bootstrap.filter((text) => peerIn(parseAddress(text)) !== undefined),
     gater: {
       ...memberRelayGater(admission),
-      denyDialPeer: (peer) => events.isDenied(peer.toString() as PeerId),
+      ...ed25519Gater,
+      denyDialPeer: (peer) => !isPeerId(peer.toString()) || events.isDenied(peerIdOf(peer)),
     },
     announceFilter: (addresses) => announcedAddresses(addresses, ephemeral),
     onLanPeer: (found) => onLanPeer(found),
@@ -114,7 +116,13 @@ export async function startSession(
   );
   const dialer = createDialer(
     { node, gate, links, random, logger },
-    { ...init, self, signal: scope.signal, onFailed: events.onDialFailed },
+    {
+      ...init,
+      self,
+      signal: scope.signal,
+      onFailed: events.onDialFailed,
+      isDenied: events.isDenied,
+    },
   );
   const bootstrapPeers = new Map<string, PeerId>();
   const redialer = createRedialer({
@@ -122,7 +130,7 @@ export async function startSession(
     random,
     logger,
     isSatisfied(key) {
-      const peer = key.startsWith('/') ? bootstrapPeers.get(key) : (key as PeerId);
+      const peer = isPeerId(key) ? key : bootstrapPeers.get(key);
       const link = peer === undefined ? undefined : links.best(peer);
       if (link === undefined || peer === undefined) return false;
       return link.direct || !dialer.hasDirectAddress(peer);
@@ -130,8 +138,8 @@ export async function startSession(
     dial: (key, signal) => redial(dialer, links, bootstrapPeers, key, signal),
   });
   const onLanPeer = (found: PeerInfo): void => {
-    const peer = found.id.toString() as PeerId;
-    if (peer === self || links.has(peer) || events.isDenied(peer)) return;
+    const peer = found.id.toString();
+    if (!isPeerId(peer) || peer === self || links.has(peer) || events.isDenied(peer)) return;
     if (!redialer.isKept(peer)) dialer.learn(peer, found.multiaddrs.map(String));
     redialer.suggest(peer);
   };
@@ -215,6 +223,12 @@ export async function startSession(
   return session;
 }
 
+/** Ends connections of peers whose key is of another kind: nobody could sign for them here. */
+const ed25519Gater = {
+  denyInboundEncryptedConnection: (peer: { toString(): string }) => !isPeerId(peer.toString()),
+  denyOutboundEncryptedConnection: (peer: { toString(): string }) => !isPeerId(peer.toString()),
+};
+
 /** Keeps the bootstrap addresses connected: by peer where the address names it. */
 function keepBootstrap(
   addresses: readonly string[],
@@ -243,9 +257,9 @@ async function redial(
   signal: AbortSignal,
 ): Promise<DialOutcome> {
   try {
-    const upgrade = !key.startsWith('/') && links.has(key as PeerId);
+    const upgrade = isPeerId(key) && links.has(key);
     const peer = await dialer.dial(key, { signal, upgrade });
-    if (key.startsWith('/')) bootstrapPeers.set(key, peer);
+    if (!isPeerId(key)) bootstrapPeers.set(key, peer);
     return 'connected';
   } catch (error) {
     // The dialer has told of it by `dial:failed`.

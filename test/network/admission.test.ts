@@ -97,6 +97,25 @@ describe('joining', () => {
     if (first === undefined) throw new Error('ten members');
     await Promise.all(others.map(({ network }) => network.dial(first.address(), soon())));
     await until(() => first.network.connected().length === 9, 'nine members');
+    expect(new Set(first.network.connected())).toEqual(new Set(others.map(({ id }) => id)));
+  });
+});
+
+describe('the limit of connections', () => {
+  it('holds: whoever comes after is turned away, and members inside stay', async () => {
+    const first = await makeMember('first', { connections: 3 });
+    const others = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) => makeMember(name)));
+    acquaint([first, ...others]);
+    await Promise.all([first, ...others].map(({ network }) => network.start()));
+    const results = await Promise.allSettled(
+      others.map(({ network }) => network.dial(first.address(), soon())),
+    );
+    expect(results.filter(({ status }) => status === 'fulfilled').length).toBe(3);
+    expect(first.network.connected().length).toBe(3);
+    const outside = others.find(({ id }) => !first.network.connected().includes(id));
+    await expect(first.network.dial(outside?.address() ?? '', soon())).rejects.toMatchObject({
+      code: 'STARLING_LIMIT_EXCEEDED',
+    });
   });
 });
 
@@ -136,7 +155,7 @@ describe('leaving', () => {
     await expect(b.network.dial(a.address(), soon())).rejects.toMatchObject({
       code: 'STARLING_JOIN_REFUSED',
     });
-    await expect(a.network.dial(b.address(), soon())).rejects.toThrow();
+    await expect(a.network.dial(b.address(), soon())).rejects.toThrow(/no member/);
     acquaint([a, b]);
     await b.network.dial(a.address(), soon());
   });

@@ -12,7 +12,7 @@ import { MESH, echo, fastClock, makeMember, makeMembers, soon, stopAll, until } 
 const strangers: Libp2p[] = [];
 
 afterEach(async () => {
-  await Promise.all(strangers.splice(0).map((node) => node.stop()));
+  for (const node of strangers.splice(0)) await node.stop();
   await stopAll();
 });
 
@@ -64,7 +64,8 @@ describe('a connection without a hello', () => {
     // FIND_NODE of kad-dht: type 4, any key; the others answer to less.
     const bytes = Uint8Array.of(4, 0x08, 4, 0x12, 0);
     for (const protocol of protocols) {
-      expect(await answerTo(connection, protocol, bytes), protocol).toMatchObject({ received: 0 });
+      const { received } = await answerTo(connection, protocol, bytes);
+      expect({ protocol, received }).toEqual({ protocol, received: 0 });
     }
     expect(await answerTo(connection, '/ipfs/ping/1.0.0', new Uint8Array(32))).toMatchObject({
       received: 32,
@@ -87,7 +88,7 @@ describe('a connection without a hello', () => {
     ['nothing', new Uint8Array(0)],
     ['no CBOR', Uint8Array.of(3, 0xff, 0xff, 0xff)],
     ['a hello over 64 KiB', Uint8Array.of(0xff, 0xff, 0x7f, 1, 2, 3)],
-    ['deeply nested CBOR', Uint8Array.from([0x80, 0x80, 0x02, ...new Array(32_768).fill(0x81)])],
+    ['deeply nested CBOR', Uint8Array.from([0x80, 0x80, 0x02, ...Buffer.alloc(32_768, 0x81)])],
     ['another version', Uint8Array.of(10, 0xa1, 0x67, 118, 101, 114, 115, 105, 111, 110, 2)],
   ])('survives %s as a hello, and lets nobody in', async (_what, bytes) => {
     const [a, b] = await makeMembers(['a', 'b'], {}, { clock: fastClock() });

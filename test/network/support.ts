@@ -1,11 +1,11 @@
 /** Builders for the network's tests: real libp2p on loopback, and an admission by list. */
 import '../../src/core/node20.ts';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
-import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { StarlingError, silentLogger, systemClock } from '../../src/core/index.ts';
-import type { Clock, Did, Logger, PeerId } from '../../src/core/index.ts';
+import type { Clock, Logger, PeerId } from '../../src/core/index.ts';
+import { didFromPublicKey, parseDid, peerIdFromPublicKey } from '../../src/identity/did.ts';
 import type { Identity } from '../../src/identity/types.ts';
 import { createNetwork } from '../../src/network/index.ts';
 import type {
@@ -16,7 +16,7 @@ import type {
   PeerStream,
 } from '../../src/network/index.ts';
 
-export const MESH = 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK' as Did;
+export const MESH = parseDid('did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK');
 
 /** Signals that no test waits longer than it must. */
 export const soon = (ms = 10_000): { signal: AbortSignal } => ({
@@ -36,8 +36,8 @@ export async function makeIdentity(name: string): Promise<Identity> {
   const seed = createHash('sha256').update(name).digest();
   const key = await generateKeyPairFromSeed('Ed25519', seed);
   return {
-    peerId: peerIdFromPrivateKey(key).toString() as PeerId,
-    did: `did:key:z6Mk${name}` as Did,
+    peerId: peerIdFromPublicKey(key.publicKey.raw),
+    did: didFromPublicKey(key.publicKey.raw),
     publicKey: key.publicKey.raw,
     seed,
     sign: () => {
@@ -202,4 +202,14 @@ export function deferred<T>(): {
     resolve = onResolve;
   });
   return { promise, resolve };
+}
+
+/** The code of what `action` throws; `none` when it returns, the message when there is no code. */
+export function codeOf(action: () => unknown): string {
+  try {
+    action();
+    return 'none';
+  } catch (error) {
+    return error instanceof StarlingError ? error.code : String(error);
+  }
 }

@@ -1,0 +1,144 @@
+/** `mcpServers` in the forms that MCP clients use, made into one form; variables expanded. */
+import { readFileSync } from 'node:fs';
+import { Secret, messageOf } from '../core/index.ts';
+import type { FileConfig } from './schema.ts';
+import type { HttpServer, McpServer, StdioServer } from './types.ts';
+
+type Entry = FileConfig['mcpServers'][string];
+
+/** One thing that is wrong, for the list that a person gets. */
+export interface Problem {
+  readonly key: string;
+  readonly text: string;
+}
+
+const SERVER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
+const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
+const HTTP_TYPES = ['http', 'streamable-http', 'streamableHttp', 'streamable_http'];
+const ENV_FILE_BYTES_MAX = 1024 * 1024;
+
+/** The servers that are not disabled, by name. What is wrong goes to `problems`, never a value. */
+export function readMcpServers(
+  entries: FileConfig['mcpServers'],
+  init: { readonly env: NodeJS.ProcessEnv; readonly callTimeoutMs: number },
+  problems: Problem[],
+): Readonly<Record<string, McpServer>> {
+  const servers: Record<string, McpServer> = {};
+  for (const [written, entry] of Object.entries(entries)) {
+    const key = `mcpServers.${written}`;
+    // `__` separates server and tool, so that no name may hold it.
+    const name = written.replaceAll(/_{2,}/g, '_');
+    if (!SERVER_NAME.test(name)) {
+      problems.push({ key, text: 'a server is named by 1 to 32 of A-Z, a-z, 0-9, - and _' });
+    } else if (name.toLowerCase() === 'starling') {
+      problems.push({ key, text: "'starling' is the built-in server; choose another name" });
+    } else if (Object.hasOwn(servers, name)) {
+      problems.push({ key, text: `two servers are called '${name}'` });
+    } else if (entry.disabled !== true && entry.enabled !== false) {
+      const reader = new EntryReader(key, init.env, problems);
+      const server = reader.read(entry, init.callTimeoutMs);
+      if (server !== undefined) servers[name] = server;
+    }
+  }
+  return servers;
+}
+
+class EntryReader {
+  readonly #key: string;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #problems: Problem[];
+
+  constructor(key: string, env: NodeJS.ProcessEnv, problems: Problem[]) {
+    this.#key = key;
+    this.#env = env;
+    this.#problems = problems;
+  }
+
+  read(entry: Entry, callTimeoutMs: number): McpServer | undefined {
+    const url = entry.url ?? entry.serverUrl;
+    const type = entry.type ?? entry.transport ?? entry.transportType;
+    const timeoutMs = entry.timeout ?? callTimeoutMs;
+    if (type === 'sse') {
+      return this.#wrong('type', "'sse' is not supported yet; use the server's Streamable HTTP URL");
+    }
+    if (type === 'stdio' || (type === undefined && entry.command !== undefined)) {
+      return this.#stdio(entry, timeoutMs);
+    }
+    if (type === undefined ? url !== undefined : HTTP_TYPES.includes(type)) {
+      return this.#http(entry, url, timeoutMs);
+    }
+    if (type === undefined) return this.#wrong('', 'give it a `command`, or a `url`');
+    return this.#wrong('type', `'${type}' is no transport; allowed: stdio, http`);
+  }
+
+  #stdio(entry: Entry, timeoutMs: number): StdioServer | undefined {
+    if (entry.command === undefined) return this.#wrong('command', 'a stdio server needs one');
+    const env: Record<string, Secret> = {};
+    if (entry.envFile !== undefined) Object.assign(env, this.#envFile(entry.envFile));
+    Object.assign(env, this.#secrets('env', entry.env ?? {}));
+    return {
+      type: 'stdio',
+      command: this.#expand('command', entry.command),
+      args: (entry.args ?? []).map((arg, index) => this.#expand(`args[${index}]`, arg)),
+      env,
+      ...(entry.cwd === undefined ? {} : { cwd: this.#expand('cwd', entry.cwd) }),
+      timeoutMs,
+    };
+  }
+
+  #http(entry: Entry, written: string | undefined, timeoutMs: number): HttpServer | undefined {
+    if (written === undefined) return this.#wrong('url', 'an http server needs one');
+    const url = this.#expand('url', written);
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+      return this.#wrong('url', 'allowed: an http:// or https:// URL');
+    }
+    return { type: 'http', url, headers: this.#secrets('headers', entry.headers ?? {}), timeoutMs };
+  }
+
+  #secrets(part: string, values: Readonly<Record<string, string>>): Record<string, Secret> {
+    return Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [
+        name,
+        new Secret(this.#expand(`${part}.${name}`, value)),
+      ]),
+    );
+  }
+
+  #envFile(path: string): Record<string, Secret> {
+    try {
+      const text = readFileSync(this.#expand('envFile', path), 'utf8');
+      if (text.length > ENV_FILE_BYTES_MAX) throw new Error('it is over 1 MiB');
+      return Object.fromEntries(
+        text.split('\n').flatMap((line) => {
+          const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line);
+          const [, name, value = ''] = match ?? [];
+          return name === undefined ? [] : [[name, new Secret(unquote(value))] as const];
+        }),
+      );
+    } catch (error) {
+      this.#wrong('envFile', `can't be read: ${messageOf(error)}`);
+      return {};
+    }
+  }
+
+  #expand(part: string, text: string): string {
+    return text.replaceAll(VARIABLE, (_, name: string, fallback: string | undefined) => {
+      const value = this.#env[name];
+      if (value !== undefined && value !== '') return value;
+      if (fallback !== undefined) return fallback;
+      this.#wrong(part, `the environment variable ${name} is not set; set it, or write \${${name}:-default}`);
+      return '';
+    });
+  }
+
+  #wrong(part: string, text: string): undefined {
+    const key = part === '' ? this.#key : `${this.#key}.${part}`;
+    this.#problems.push({ key, text });
+    return undefined;
+  }
+}
+
+function unquote(value: string): string {
+  const match = /^(["'])(.*)\1$/.exec(value);
+  return match?.[2] ?? value;
+}

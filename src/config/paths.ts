@@ -1,0 +1,63 @@
+/**
+ * Where a node keeps its things, by the platform's convention (XDG Base Directory Specification on
+ * Linux). Imports nothing heavy, because every command of the CLI asks it.
+ */
+import { createHash } from 'node:crypto';
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const APP = 'starling';
+/** A Unix socket's path holds 104 bytes on macOS and 108 on Linux, its final NUL included. */
+const SOCKET_PATH_MAX = 100;
+
+/** The state folder when nobody names one. */
+export function defaultStateDir(env: NodeJS.ProcessEnv): string {
+  switch (process.platform) {
+    case 'darwin':
+      return join(home(env), 'Library', 'Application Support', APP);
+    case 'win32':
+      return join(env['LOCALAPPDATA'] ?? join(home(env), 'AppData', 'Local'), APP);
+    default:
+      return join(xdg(env, 'XDG_STATE_HOME') ?? join(home(env), '.local', 'state'), APP);
+  }
+}
+
+/** The config file that is read when nobody names one. */
+export function defaultConfigFile(env: NodeJS.ProcessEnv): string {
+  switch (process.platform) {
+    case 'darwin':
+      return join(home(env), 'Library', 'Application Support', APP, `${APP}.json`);
+    case 'win32':
+      return join(env['APPDATA'] ?? join(home(env), 'AppData', 'Roaming'), APP, `${APP}.json`);
+    default:
+      return join(xdg(env, 'XDG_CONFIG_HOME') ?? join(home(env), '.config'), APP, `${APP}.json`);
+  }
+}
+
+/**
+ * The socket (named pipe on Windows) of the node that uses `stateDir`: inside it when the path is
+ * short enough, else in a private folder of the system's temporary folder.
+ */
+export function socketPath(stateDir: string): string {
+  const folder = resolve(stateDir);
+  const hash = createHash('sha256').update(folder).digest('hex').slice(0, 16);
+  if (process.platform === 'win32') return `\\\\.\\pipe\\${APP}-${hash}`;
+  const inside = join(folder, 'node.sock');
+  if (Buffer.byteLength(inside) <= SOCKET_PATH_MAX) return inside;
+  return join(tmpdir(), `${APP}-${process.getuid?.() ?? 0}`, `${hash}.sock`);
+}
+
+/** The file with the bearer token of the HTTP endpoint. */
+export function tokenFile(stateDir: string): string {
+  return join(stateDir, 'token');
+}
+
+function home(env: NodeJS.ProcessEnv): string {
+  return env['HOME'] ?? homedir();
+}
+
+/** XDG says that a relative path is to be ignored. */
+function xdg(env: NodeJS.ProcessEnv, name: string): string | undefined {
+  const value = env[name];
+  return value !== undefined && value.startsWith('/') ? value : undefined;
+}

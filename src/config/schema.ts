@@ -1,0 +1,118 @@
+/** The configuration file: its keys, their forms and defaults. The JSON Schema is generated from it. */
+import { z } from 'zod';
+
+const MIB = 1024 * 1024;
+const HOUR_MS = 3_600_000;
+
+/** What a node, a mesh and an alias may be called. */
+export const NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,31}$/;
+/** A multiaddr in text: `/ip4/192.0.2.7/tcp/4040`. Its parts are judged by the network room. */
+const MULTIADDR = /^(\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^/\s]+)(\/[^/\s]+)*$/;
+
+const name = z
+  .string()
+  .regex(NAME_PATTERN, 'use 1 to 32 of a-z, 0-9 and -, not starting with -')
+  .refine((value) => value !== 'starling', "'starling' is the name of the built-in server");
+const multiaddr = z.string().max(512).regex(MULTIADDR, 'use a multiaddr like /ip4/192.0.2.7/tcp/4040');
+const count = z.int().positive();
+const flag = z.boolean();
+
+/** One entry of `mcpServers`, in any of the forms that MCP clients use. */
+export const mcpServerSchema = z
+  .strictObject({
+    type: z.string().optional().describe('stdio or http; guessed from `command` or `url`.'),
+    transport: z.string().optional().describe('Another word for `type`.'),
+    transportType: z.string().optional().describe('Another word for `type`.'),
+    command: z.string().min(1).optional().describe('Program to run; found on PATH, never by a shell.'),
+    args: z.array(z.string()).optional(),
+    env: z.record(z.string(), z.string()).optional().describe('Added to a small safe environment.'),
+    envFile: z.string().optional().describe('File of KEY=VALUE lines, below `env` in precedence.'),
+    cwd: z.string().optional(),
+    url: z.string().optional().describe('Streamable HTTP endpoint.'),
+    serverUrl: z.string().optional().describe('Another word for `url`.'),
+    headers: z.record(z.string(), z.string()).optional(),
+    timeout: count.max(24 * HOUR_MS).optional().describe('Milliseconds a call may take without progress.'),
+    disabled: flag.optional(),
+    enabled: flag.optional(),
+    autoApprove: z.unknown().optional().describe("Other clients' key; ignored."),
+    alwaysAllow: z.unknown().optional().describe("Other clients' key; ignored."),
+    description: z.unknown().optional().describe("Other clients' key; ignored."),
+  })
+  .describe('${VAR} and ${VAR:-default} are expanded in command, args, env, url and headers.');
+
+/** The whole file. */
+export const fileSchema = z.strictObject({
+  $schema: z.string().optional(),
+  name: name.optional().describe("Our name in the mesh; default: the host's name."),
+  stateDir: z.string().min(1).optional().describe('Folder of key, token and database.'),
+  listen: z
+    .array(multiaddr)
+    .max(16)
+    .default(['/ip4/0.0.0.0/tcp/4040', '/ip4/0.0.0.0/tcp/4041/ws'])
+    .describe('Multiaddrs to listen on.'),
+  announce: z
+    .array(multiaddr)
+    .max(16)
+    .default([])
+    .describe('Multiaddrs to tell others instead of those that we listen on.'),
+  bootstrap: z
+    .array(multiaddr)
+    .max(64)
+    .default([])
+    .describe('Multiaddrs of peers to join through, each ending in /p2p/<PeerId>.'),
+  join: z.string().max(16_384).optional().describe('Ticket to join with. It holds a secret.'),
+  open: z
+    .union([name, z.literal(true)])
+    .optional()
+    .describe('Found or join the open mesh of this name (true: `open`). Anyone may join it.'),
+  meshName: name.optional().describe('Name of the private mesh that is founded when we are in none.'),
+  mdns: flag.default(true).describe('Find peers on the LAN by multicast DNS.'),
+  relay: flag.default(true).describe('Relay for members that cannot reach each other, and be relayed.'),
+  http: z
+    .strictObject({
+      enabled: flag.default(true).describe('Serve MCP over Streamable HTTP.'),
+      host: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
+      port: z.int().min(0).max(65_535).default(4100).describe('Port; 0 picks a free one.'),
+      allowedOrigins: z.array(z.string()).max(64).default([]).describe('Origins of web pages let in.'),
+      allowedHosts: z
+        .array(z.string())
+        .max(64)
+        .default([])
+        .describe('Host header values let in besides loopback names.'),
+    })
+    .prefault({}),
+  mcpServers: z
+    .record(z.string(), mcpServerSchema)
+    .default({})
+    .describe('MCP servers of this node, in the form that all MCP clients use.'),
+  heartbeat: z
+    .strictObject({
+      intervalMs: z.int().min(100).max(60_000).default(5000).describe('Time between heartbeats.'),
+      phiSuspect: z.number().min(1).max(20).default(8).describe('Phi above which a peer is suspect.'),
+      deadAfterMs: count.optional().describe('A suspect unheard for this long is dead; default 3 intervals.'),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      messageBytes: z.int().min(1024).max(64 * MIB).default(10 * MIB).describe('One MCP message.'),
+      callTimeoutMs: count.max(24 * HOUR_MS).default(60_000).describe('A call without progress.'),
+      callTotalMs: count.max(24 * HOUR_MS).default(HOUR_MS).describe('A call in all.'),
+      callsPerSession: count.max(100_000).default(1000).describe('Calls in flight in one session.'),
+      sessions: count.max(100_000).default(1000).describe('Sessions in all.'),
+      sessionIdleMs: z.int().min(1000).default(HOUR_MS / 2).describe('An unused session ends.'),
+      tools: count.max(100_000).default(10_000).describe('Tools that one peer or server may list.'),
+      connections: count.max(10_000).default(300).describe('Connections to other peers.'),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z.string().default('warn').describe('Like `info,gateway=debug`.'),
+      file: z.string().min(1).optional().describe('Append there instead of to standard error.'),
+    })
+    .prefault({}),
+});
+
+/** The file's content after its schema: defaults filled in. */
+export type FileConfig = z.output<typeof fileSchema>;
+/** The file's content as somebody writes it. */
+export type FileInput = z.input<typeof fileSchema>;
