@@ -57,6 +57,8 @@ export interface FrameEdits {
 /** A relayed request on its way to a {@link Link}. Exactly one of `response` and `failed` is called, once. */
 export interface RelayedCall {
   readonly request: RequestFrame;
+  /** Who asks: the built-in server decides by it. */
+  readonly principal: Principal;
   /** The tool's name at the other end, when it differs. */
   readonly name?: string;
   /** The answer, still with the link's id: the session puts the caller's id back. */
@@ -114,6 +116,8 @@ export interface Upstream {
   tools(): readonly ListedTool[];
   /** @throws STARLING_UPSTREAM_UNAVAILABLE while it is not ready */
   link(): Link;
+  /** True for a tool that nobody but this node's operator may ever call, whatever is granted. */
+  forOperatorOnly(tool: string): boolean;
 }
 
 /** Events of the upstream servers. */

@@ -8,7 +8,7 @@ import type { Capability } from './types.ts';
 const patterns = new WeakMap<Capability, ResourcePattern>();
 
 /** The parsed pattern of `capability`. @throws STARLING_GRANT_MALFORMED */
-export function patternOf(capability: Capability): ResourcePattern {
+function patternOf(capability: Capability): ResourcePattern {
   let pattern = patterns.get(capability);
   if (pattern === undefined) {
     pattern = parseResource(capability.resource);

@@ -17,7 +17,7 @@ export interface HeldChain {
 }
 
 /** Where a chain came from: we issued its leaf ourselves, or the holder presented it. */
-export type ChainSource = 'issued' | 'presented';
+type ChainSource = 'issued' | 'presented';
 
 /** Verified chains by holder. */
 export interface HolderIndex {
@@ -29,6 +29,8 @@ export interface HolderIndex {
   held(holder: Did, nowMs: number): readonly Grant[];
   /** Drops what `holder` presented. */
   forget(holder: Did): void;
+  /** Drops what was presented and has ended. Issued grants stay: a clock may go back. */
+  dropEnded(nowMs: number): void;
   /** Drops chains and returns their holders, each once. */
   dropWhere(isOver: (chain: HeldChain) => boolean): readonly Did[];
   /** Holders with presented chains. */
@@ -90,6 +92,12 @@ export function createHolderIndex(): HolderIndex {
       if (holder === undefined) return;
       holder.presented.clear();
       touch(did, holder);
+    },
+    dropEnded(nowMs) {
+      for (const [did, holder] of holders) {
+        const dropped = dropFrom(holder.presented, ({ endsAtMs }) => endsAtMs <= nowMs);
+        if (dropped > 0) touch(did, holder);
+      }
     },
     dropWhere(isOver) {
       const affected: Did[] = [];

@@ -1,16 +1,11 @@
 /** Grants: who may do what, provable offline. */
-export { allows, attenuates } from './capability.ts';
+export { allows } from './capability.ts';
 export { hashJws, parseGrant, parseRevocation } from './grant.ts';
 export { issueGrant, issueRevocation } from './issue.ts';
 export type { GrantInit } from './issue.ts';
-export { JWS_BYTES_MAX } from './jws.ts';
 export {
-  BUILTIN_SERVER,
-  RESOURCE_LENGTH_MAX,
-  covers,
   encodeSegment,
   matchResource,
-  matchesTarget,
   parseResource,
   parseTarget,
   patternCovers,
@@ -36,12 +31,5 @@ export type {
   RevocationClaims,
   Wanted,
 } from './types.ts';
-export {
-  CHAIN_LINKS_MAX,
-  CLOCK_SKEW_MS,
-  MEMBERSHIP_LINKS_MAX,
-  describeRefusal,
-  ruleOf,
-  verifyChain,
-} from './verify.ts';
+export { MEMBERSHIP_LINKS_MAX, describeRefusal, ruleOf, verifyChain } from './verify.ts';
 export type { ChainContext, ChainVerdict } from './verify.ts';

@@ -10,7 +10,7 @@ import { printable } from './match.ts';
 import { isRecord, parseStrictJson } from './strict-json.ts';
 
 /** A JWS longer than this is refused unread, in bytes. */
-export const JWS_BYTES_MAX = 8 * 1024;
+const JWS_BYTES_MAX = 8 * 1024;
 /** Levels of arrays and objects in a payload. */
 const JSON_DEPTH_MAX = 12;
 /** Characters of what a message tells about a foreign text. */

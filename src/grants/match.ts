@@ -6,9 +6,9 @@
 import { StarlingError } from '../core/index.ts';
 
 /** Longest pattern or resource, in UTF-16 units as written. */
-export const RESOURCE_LENGTH_MAX = 512;
+const RESOURCE_LENGTH_MAX = 512;
 /** The node's built-in server: only a grant that names it literally covers its tools. */
-export const BUILTIN_SERVER = 'starling';
+const BUILTIN_SERVER = 'starling';
 
 /** Abilities by scheme: a closed set. */
 const ABILITIES: Readonly<Record<string, readonly string[]>> = {

@@ -99,8 +99,13 @@ class Book implements GrantBook {
       logger.error({ error: messageOf(error) }, 'housekeeping of grants failed'),
     );
     this.#scope = scope;
-    await this.#load();
-    await this.#prune();
+    try {
+      await this.#load();
+      await this.#prune();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
     this.#toldMs = clock.now();
     scope.every(HOUR_MS, () => this.#prune());
     this.#armTimer();
@@ -174,6 +179,7 @@ class Book implements GrantBook {
   }
 
   present(holder: Did, jws: readonly string[]): readonly Refusal[] {
+    this.#holders.dropEnded(this.#components.clock.now());
     const batch = this.#readBatch(jws, holder);
     const refusals = [...batch.refusals];
     let added = 0;

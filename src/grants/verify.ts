@@ -8,7 +8,7 @@ import { attenuates } from './capability.ts';
 import type { Grant, Refusal } from './types.ts';
 
 /** Links of a chain, the leaf included. */
-export const CHAIN_LINKS_MAX = 8;
+const CHAIN_LINKS_MAX = 8;
 /** Links of a membership chain at the most: the hard bound of `maxLinks`. */
 export const MEMBERSHIP_LINKS_MAX = 32;
 /** Clock skew between issuer and judge that is forgiven. */

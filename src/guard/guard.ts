@@ -8,7 +8,7 @@ import type { Grant, GrantBook, Refusal, ResourceTarget, Wanted } from '../grant
 import type { Decision, Guard, Principal } from './types.ts';
 
 /** What the guard asks. With `issued` and `state` it can say why an old grant no longer helps. */
-export type GuardGrants = Pick<GrantBook, 'held'> & Partial<Pick<GrantBook, 'issued' | 'state'>>;
+type GuardGrants = Pick<GrantBook, 'held'> & Partial<Pick<GrantBook, 'issued' | 'state'>>;
 
 /** What the guard works with. */
 export interface GuardComponents {
@@ -61,17 +61,26 @@ function refuse(
   wanted: Wanted,
   target: ResourceTarget | undefined,
 ): Decision {
-  const who = `${printable(peer.alias)} (${peer.peerId.slice(0, 8)}…${peer.peerId.slice(-4)})`;
-  const what = `${printable(wanted.ability)} on ${printable(wanted.resource)}`;
+  // Explained only when somebody reads it: a list of tools asks for the yes or no alone.
   return {
     allow: false,
-    refusal: {
-      rule: 'not-granted',
-      text: `${who} may not ${what} on node ${printable(components.self.name)}`,
-      causes: [reasonOf(components, peer, wanted, target)],
+    get refusal() {
+      return {
+        rule: 'not-granted',
+        text: sentenceOf(components, peer, wanted),
+        causes: [reasonOf(components, peer, wanted, target)],
+      };
     },
-    hint: hintOf(components, peer, target),
+    get hint() {
+      return hintOf(components, peer, target);
+    },
   };
+}
+
+function sentenceOf({ self }: GuardComponents, peer: Peer, wanted: Wanted): string {
+  const who = `${printable(peer.alias)} (${peer.peerId.slice(0, 8)}…${peer.peerId.slice(-4)})`;
+  const what = `${printable(wanted.ability)} on ${printable(wanted.resource)}`;
+  return `${who} may not ${what} on node ${printable(self.name)}`;
 }
 
 function reasonOf(

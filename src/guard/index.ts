@@ -1,4 +1,4 @@
 /** The guard: the one place that says yes or no. */
 export { createGuard } from './guard.ts';
-export type { GuardComponents, GuardGrants } from './guard.ts';
+export type { GuardComponents } from './guard.ts';
 export type { Decision, Guard, Principal } from './types.ts';

@@ -73,6 +73,8 @@ export const RELAY_ADDRESSES_MAX = 4;
 export const REDIAL_BASE_MS = SECOND_MS;
 /** Upper bound of every delay between redials. */
 export const REDIAL_CAP_MS = 60 * SECOND_MS;
+/** Addresses of one peer that are remembered. */
+export const ADDRESSES_PER_PEER_MAX = 16;
 /** Redials under way at the same time. */
 export const REDIAL_PARALLEL_MAX = 8;
 /** Peers and addresses that are kept or were suggested. */

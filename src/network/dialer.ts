@@ -9,9 +9,11 @@ import { StarlingError, messageOf } from '../core/index.ts';
 import type { Logger, PeerId, Random } from '../core/index.ts';
 import { isRelayed, parseAddress, peerIn, withPeer } from './addresses.ts';
 import {
+  ADDRESSES_PER_PEER_MAX,
   DIAL_TIMEOUT_MS,
   LOOKUP_TIMEOUT_MS,
   RELAY_DIAL_TIMEOUT_MS,
+  REDIAL_TARGETS_MAX,
   RELAY_TRIES,
 } from './constants.ts';
 import { abortReason, raceAbort } from './gate.ts';
@@ -43,7 +45,7 @@ export interface DialerInit {
 }
 
 /** How a dial is done. */
-export interface DialOptions {
+interface DialOptions {
   readonly signal: AbortSignal;
   /** Dial the direct addresses even when the peer is reached through a relay already. */
   readonly upgrade?: boolean;
@@ -79,7 +81,7 @@ export function createDialer(components: DialerComponents, init: DialerInit): Di
   };
 
   const reachAddress = async (address: Multiaddr, signal: AbortSignal): Promise<PeerId> =>
-    peerOf(await connect(components, init, [address], signal));
+    peerOf(await connect(components, [address], signal));
 
   const reachPeer = async (
     peer: PeerId,
@@ -93,7 +95,7 @@ export function createDialer(components: DialerComponents, init: DialerInit): Di
       try {
         const addresses = await way.addresses(signal);
         if (addresses.length === 0) continue;
-        return peerOf(await connect(components, init, addresses, signal));
+        return peerOf(await connect(components, addresses, signal));
       } catch (error) {
         logger.debug({ peer, way: way.name, error: messageOf(error) }, 'a way to a peer failed');
         failures.push(error);
@@ -116,6 +118,7 @@ export function createDialer(components: DialerComponents, init: DialerInit): Di
     if (peer !== undefined && init.isDenied(peer)) {
       throw new StarlingError('STARLING_JOIN_REFUSED', `${peer} is no member of this mesh`);
     }
+    checkLimit(node, init.connections);
     const timeout = AbortSignal.timeout(DIAL_TIMEOUT_MS);
     const signal = AbortSignal.any([options.signal, timeout]);
     try {
@@ -150,7 +153,12 @@ export function createDialer(components: DialerComponents, init: DialerInit): Di
           logger.debug({ peer, error: messageOf(error) }, 'a peer announced an odd address');
         }
       }
-      if (parsed.length > 0) learned.set(peer, parsed);
+      if (parsed.length === 0) return;
+      learned.delete(peer);
+      learned.set(peer, parsed.slice(0, ADDRESSES_PER_PEER_MAX));
+      // Multicast DNS tells of anybody: the oldest goes.
+      const [oldest] = learned.size > REDIAL_TARGETS_MAX ? learned.keys() : [];
+      if (oldest !== undefined) learned.delete(oldest);
     },
     hasDirectAddress: (peer) => (learned.get(peer) ?? []).some((address) => !isRelayed(address)),
   };
@@ -235,20 +243,22 @@ function possibleRelays(links: Links, target: PeerId, random: Random): Connectio
 /** Dials the first of `addresses` that answers, and waits until the hello went well. */
 async function connect(
   components: DialerComponents,
-  init: DialerInit,
   addresses: readonly Multiaddr[],
   signal: AbortSignal,
 ): Promise<Connection> {
-  if (components.node.getConnections().length >= init.connections) {
-    throw new StarlingError(
-      'STARLING_LIMIT_EXCEEDED',
-      `All ${init.connections} connections to peers are in use`,
-      { hint: 'Raise `limits.connections` in the configuration' },
-    );
-  }
   const connection = await components.node.dial([...addresses], { signal });
   await components.gate.admitted(connection, signal);
   return connection;
+}
+
+function checkLimit(node: Libp2p, connections: number): void {
+  if (node.getConnections().length >= connections) {
+    throw new StarlingError(
+      'STARLING_LIMIT_EXCEEDED',
+      `All ${connections} connections to peers are in use`,
+      { hint: 'Raise `limits.connections` in the configuration' },
+    );
+  }
 }
 
 function parsePeer(text: string): PeerId {

@@ -17,7 +17,7 @@ import { isPeerId } from './peers.ts';
 import type { Admission, Topic } from './types.ts';
 
 /** The prefix of every topic of `meshId`. */
-export function topicPrefix(meshId: MeshId): string {
+function topicPrefix(meshId: MeshId): string {
   return `/starling/${meshId}/`;
 }
 

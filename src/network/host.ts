@@ -38,7 +38,7 @@ import { meshGossip } from './gossip.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
 
 /** The services of a host. */
-export interface HostServices extends Record<string, unknown> {
+interface HostServices extends Record<string, unknown> {
   readonly identify: Identify;
   readonly ping: Ping;
   readonly dht: SingleKadDHT;
@@ -83,7 +83,7 @@ export async function baseOptions(
 }
 
 /** The multicast DNS service of a mesh: two meshes on one LAN never see each other. */
-export function lanServiceTag(meshId: MeshId): string {
+function lanServiceTag(meshId: MeshId): string {
   const hash = createHash('sha256').update(meshId).digest('hex');
   return `_starling-${hash.slice(0, 8)}._udp.local`;
 }

@@ -226,11 +226,11 @@ class MeshNetwork implements Network {
   }
 
   /** Registers what was asked for before the host takes connections. */
-  async #prepare(session: Session): Promise<void> {
+  async #prepare(session: Omit<Session, 'stop'>): Promise<void> {
     for (const protocol of this.#handlers.keys()) await this.#accept(session, protocol);
   }
 
-  async #accept(session: Session, protocol: string): Promise<void> {
+  async #accept(session: Omit<Session, 'stop'>, protocol: string): Promise<void> {
     const guarded = session.gate.guard((stream, connection) => {
       const handler = this.#handlers.get(protocol);
       const wrapped = this.#wrap(stream, connection);

@@ -5,19 +5,12 @@
 import type { Connection, PeerInfo, Stream } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
-import type { Clock, Logger, MeshId, PeerId, Random } from '../core/index.ts';
+import type { Clock, Logger, MeshId, PeerId, Random, Scope } from '../core/index.ts';
 import type { Identity } from '../identity/types.ts';
 import { parseAddress, peerIn, withPeer } from './addresses.ts';
-import { closeConnection, createDoorman } from './admission.ts';
-import {
-  DUPLICATE_GRACE_MS,
-  HELLO_PROTOCOL,
-  IDENTIFY_TIMEOUT_MS,
-  REDIAL_BASE_MS,
-  REDIAL_CAP_MS,
-  STOP_TIMEOUT_MS,
-  TIDY_INTERVAL_MS,
-} from './constants.ts';
+import { createDoorman } from './admission.ts';
+import type { Doorman } from './admission.ts';
+import { HELLO_PROTOCOL, STOP_TIMEOUT_MS, TIDY_INTERVAL_MS } from './constants.ts';
 import { createDialer, isRefusal } from './dialer.ts';
 import type { Dialer } from './dialer.ts';
 import { createGate } from './gate.ts';
@@ -34,6 +27,8 @@ import { createRedialer } from './redial.ts';
 import type { DialOutcome, Redialer } from './redial.ts';
 import { announcedAddresses, memberRelayGater, reserveRelays } from './relay.ts';
 import type { Admission } from './types.ts';
+import { createWatcher } from './watcher.ts';
+import type { Watcher } from './watcher.ts';
 
 /** What a network is made from. */
 export interface NetworkComponents {
@@ -80,13 +75,68 @@ export interface Session {
   stop(): Promise<void>;
 }
 
-/** Builds and starts a session. @throws STARLING_LISTEN_FAILED */
+/** A session before its start, and what its connections need. */
+interface Built {
+  readonly session: Omit<Session, 'stop'>;
+  readonly scope: Scope;
+  /** Ports of our own at the far end of connections that were dialled to us. */
+  readonly ephemeral: Set<string>;
+  /** Whom a bootstrap address without a PeerId has led to. */
+  readonly bootstrapPeers: Map<string, PeerId>;
+}
+
+/**
+ * Builds and starts a session; `prepare` runs before the first connection.
+ * @throws STARLING_LISTEN_FAILED, STARLING_ID_MALFORMED
+ */
 export async function startSession(
   components: NetworkComponents,
   init: NetworkInit,
   events: SessionEvents,
-  prepare: (session: Session) => Promise<void>,
+  prepare: (session: Omit<Session, 'stop'>) => Promise<void>,
 ): Promise<Session> {
+  for (const address of [...init.listen, ...init.announce, ...init.bootstrap])
+    parseAddress(address);
+  const { clock, logger, identity } = components;
+  const built = await build(components, init, events);
+  const { session, scope } = built;
+  const { node } = session.host;
+  const watcher = createWatcher({ node, links: session.links, scope, logger, clock });
+  const connections = watchConnections(components, built, watcher, events);
+
+  const stop = async (): Promise<void> => {
+    scope.close();
+    session.redialer.stop();
+    await stopNode(session.host, components);
+    session.gossip.stop();
+    connections.stop();
+  };
+  try {
+    await node.handle(HELLO_PROTOCOL, connections.doorman.answer, {
+      maxInboundStreams: 1,
+      maxOutboundStreams: 1,
+      runOnLimitedConnection: true,
+    });
+    await prepare(session);
+    await node.start();
+    for (const address of init.listen) await listenOn(session.host.transports, address);
+    if (init.relay) await reserveRelays(session.host.transports);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  scope.every(TIDY_INTERVAL_MS, () =>
+    watcher.tidy(events.isInUse, session.gossip, identity.peerId),
+  );
+  keepBootstrap(init.bootstrap, { ...session, self: identity.peerId });
+  return { ...session, stop };
+}
+
+async function build(
+  components: NetworkComponents,
+  init: NetworkInit,
+  events: SessionEvents,
+): Promise<Built> {
   const { clock, random, logger, admission, identity } = components;
   const self = identity.peerId;
   const scope = createScope(clock, (error) =>
@@ -95,6 +145,7 @@ export async function startSession(
   const gate = createGate();
   const links = createLinks(self);
   const ephemeral = new Set<string>();
+  const bootstrapPeers = new Map<string, PeerId>();
   const host = await createHost({
     ...init,
     identity,
@@ -110,10 +161,8 @@ export async function startSession(
     onLanPeer: (found) => onLanPeer(found),
   });
   const { node } = host;
-  const gossip = createGossip(
-    { service: node.services.pubsub, admission, logger, self },
-    { meshId: init.meshId },
-  );
+  const service = node.services.pubsub;
+  const gossip = createGossip({ service, admission, logger, self }, { meshId: init.meshId });
   const dialer = createDialer(
     { node, gate, links, random, logger },
     {
@@ -124,7 +173,6 @@ export async function startSession(
       isDenied: events.isDenied,
     },
   );
-  const bootstrapPeers = new Map<string, PeerId>();
   const redialer = createRedialer({
     clock,
     random,
@@ -143,8 +191,19 @@ export async function startSession(
     if (!redialer.isKept(peer)) dialer.learn(peer, found.multiaddrs.map(String));
     redialer.suggest(peer);
   };
+  const session = { host, gate, links, gossip, dialer, redialer };
+  return { session, scope, ephemeral, bootstrapPeers };
+}
 
-  const watcher = createWatcher({ node, gate, links, redialer, scope, logger, clock, random });
+/** Greets new connections and tells everybody of those that come and go. */
+function watchConnections(
+  components: NetworkComponents,
+  { session, ephemeral, bootstrapPeers }: Built,
+  watcher: Watcher,
+  events: SessionEvents,
+): { readonly doorman: Doorman; readonly stop: () => void } {
+  const { admission, clock, logger } = components;
+  const { gate, links, redialer, host } = session;
   const doorman = createDoorman(
     { admission, gate, clock, logger },
     {
@@ -172,12 +231,10 @@ export async function startSession(
       new StarlingError('STARLING_PEER_UNREACHABLE', `The connection to ${peer} was closed`),
     );
     if (!links.remove(connection)) return;
-    if (links.has(peer)) {
-      // Gossip and relay may have lived on the closed one: let them find the other.
-      const rest = links.best(peer);
-      if (rest !== undefined) watcher.identify(rest);
-      return;
-    }
+    const rest = links.best(peer);
+    // Gossip and relay may have lived on the closed one: let them find the other.
+    if (rest !== undefined) watcher.identify(rest);
+    if (links.has(peer)) return;
     events.onPeerDisconnect(peer);
     const heldMs = clock.now() - connection.timeline.open;
     redialer.lost(peer, heldMs);
@@ -185,42 +242,15 @@ export async function startSession(
       if (known === peer) redialer.lost(address, heldMs);
     }
   };
-  node.addEventListener('connection:open', onOpen);
-  node.addEventListener('connection:close', onClose);
-
-  const session: Session = {
-    host,
-    gate,
-    links,
-    gossip,
-    dialer,
-    redialer,
-    async stop() {
-      scope.close();
-      redialer.stop();
-      await stopNode(host, logger);
-      gossip.stop();
-      node.removeEventListener('connection:open', onOpen);
-      node.removeEventListener('connection:close', onClose);
+  host.node.addEventListener('connection:open', onOpen);
+  host.node.addEventListener('connection:close', onClose);
+  return {
+    doorman,
+    stop() {
+      host.node.removeEventListener('connection:open', onOpen);
+      host.node.removeEventListener('connection:close', onClose);
     },
   };
-  try {
-    await node.handle(HELLO_PROTOCOL, doorman.answer, {
-      maxInboundStreams: 1,
-      maxOutboundStreams: 1,
-      runOnLimitedConnection: true,
-    });
-    await prepare(session);
-    await node.start();
-    for (const address of init.listen) await listenOn(host.transports, address);
-    if (init.relay) await reserveRelays(host.transports);
-  } catch (error) {
-    await session.stop();
-    throw error;
-  }
-  scope.every(TIDY_INTERVAL_MS, () => watcher.tidy(events.isInUse, gossip, self));
-  keepBootstrap(init.bootstrap, { dialer, redialer, self });
-  return session;
 }
 
 /** Ends connections of peers whose key is of another kind: nobody could sign for them here. */
@@ -267,89 +297,15 @@ async function redial(
   }
 }
 
-interface WatcherParts {
-  readonly node: Host['node'];
-  readonly gate: Gate;
-  readonly links: Links;
-  readonly redialer: Redialer;
-  readonly scope: ReturnType<typeof createScope>;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly random: Random;
-}
-
-/** Looks after admitted connections. */
-interface Watcher {
-  onAdmitted(connection: Connection): void;
-  /** Lets gossip, the DHT and the relay know of the peer; tries until it works. */
-  identify(connection: Connection): void;
-  /** Closes what is double and unused, and repairs gossip. */
-  tidy(isInUse: (stream: Stream) => boolean, gossip: Gossip, self: PeerId): void;
-}
-
-function createWatcher(parts: WatcherParts): Watcher {
-  const { node, links, scope, logger, clock } = parts;
-  const identifying = new Set<Connection>();
-
-  const identify = (connection: Connection, attempt = 0): void => {
-    if (connection.status !== 'open' || scope.closed || identifying.has(connection)) return;
-    identifying.add(connection);
-    const signal = AbortSignal.any([scope.signal, AbortSignal.timeout(IDENTIFY_TIMEOUT_MS)]);
-    node.services.identify
-      .identify(connection, { signal })
-      .then(
-        () => undefined,
-        (error: unknown) => {
-          if (connection.status !== 'open' || scope.closed) return;
-          logger.debug({ peer: peerOf(connection), error: messageOf(error) }, 'identify failed');
-          const delayMs = Math.min(REDIAL_CAP_MS, REDIAL_BASE_MS * 2 ** Math.min(attempt, 6));
-          scope.after(delayMs, () => identify(connection, attempt + 1));
-        },
-      )
-      .finally(() => identifying.delete(connection));
-  };
-
-  const tag = (connection: Connection): void => {
-    node.peerStore
-      .merge(connection.remotePeer, { tags: { 'starling-member': { value: 100 } } })
-      .catch((error: unknown) =>
-        logger.warn({ peer: peerOf(connection), error: messageOf(error) }, 'a tag was not stored'),
-      );
-  };
-
-  return {
-    onAdmitted(connection) {
-      tag(connection);
-      identify(connection);
-    },
-    identify,
-    tidy(isInUse, gossip, self) {
-      for (const peer of links.peers()) {
-        const [best, ...others] = links.of(peer);
-        if (best === undefined) continue;
-        if (!gossip.isKnown(peer)) identify(best);
-        // One end alone closes, so that both never close the last two at once.
-        if (self > peer) continue;
-        for (const other of others) {
-          const newestMs = Math.max(best.timeline.open, other.timeline.open);
-          if (clock.now() - newestMs < DUPLICATE_GRACE_MS || other.streams.some(isInUse)) continue;
-          const reason = new StarlingError('STARLING_LIMIT_EXCEEDED', 'One connection is enough');
-          void closeConnection(other, reason, logger);
-        }
-      }
-    },
-  };
-}
-
 /** Stops libp2p, and does not wait for ever. */
-async function stopNode(host: Host, logger: Logger): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
+async function stopNode(host: Host, components: NetworkComponents): Promise<void> {
+  let cancel = (): void => undefined;
   const late = new Promise<void>((resolve) => {
-    timer = setTimeout(() => {
-      logger.warn({}, 'libp2p did not stop in time');
+    cancel = components.clock.schedule(STOP_TIMEOUT_MS, () => {
+      components.logger.warn({}, 'libp2p did not stop in time');
       resolve();
-    }, STOP_TIMEOUT_MS);
+    });
   });
   await Promise.race([host.node.stop(), late]);
-  clearTimeout(timer);
+  cancel();
 }

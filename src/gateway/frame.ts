@@ -1,0 +1,203 @@
+/**
+ * JSON-RPC frames (JSON-RPC 2.0, MCP `basic`): parsed once to validate and to route, and rewritten by
+ * splicing, so that every byte that is not ours to change crosses as it came: unknown fields, big
+ * numbers, key order. Batches are not supported.
+ */
+import { isUtf8 } from 'node:buffer';
+import { ERRORS, StarlingError } from '../core/index.ts';
+import type { Json, JsonObject } from '../core/index.ts';
+import { scanSpans } from './scan.ts';
+import type { Span } from './scan.ts';
+import type { Frame, FrameEdits, FrameError, FrameId } from './types.ts';
+
+const NEWLINE = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const SPACE = 0x20;
+
+/** JSON-RPC error codes of our own making (JSON-RPC 2.0 §5.1). */
+export const RPC = {
+  parse: -32700,
+  invalidRequest: -32600,
+  methodNotFound: -32601,
+  invalidParams: -32602,
+  internal: -32603,
+} as const;
+
+/**
+ * Parses one message.
+ * @throws STARLING_PROTOCOL_VIOLATION with `data.rpc` (-32700 or -32600) and, where it could be read,
+ * `data.id`
+ */
+export function parseFrame(bytes: Buffer): Frame {
+  const value = parseJson(bytes);
+  if (!isObject(value)) throw violation(RPC.invalidRequest, 'a message must be a JSON object');
+  const { id, method } = value;
+  const known = isId(id) ? id : undefined;
+  const wrong = (what: string): StarlingError => violation(RPC.invalidRequest, what, known);
+  if (value['jsonrpc'] !== '2.0') throw wrong('"jsonrpc" must be "2.0"');
+  if (id !== undefined && id !== null && known === undefined) {
+    throw wrong('"id" must be a string or an integer');
+  }
+  if (method !== undefined) {
+    if (typeof method !== 'string') throw wrong('"method" must be a string');
+    const params = value['params'] ?? {};
+    if (!isObject(params)) throw wrong('"params" must be an object');
+    if (id === null) throw wrong('"id" of a request must not be null');
+    if (known === undefined) return { kind: 'notification', bytes, method, params };
+    return { kind: 'request', bytes, id: known, method, params };
+  }
+  return parseResponse(value, bytes, known, wrong);
+}
+
+function parseResponse(
+  value: JsonObject,
+  bytes: Buffer,
+  id: FrameId | undefined,
+  wrong: (what: string) => StarlingError,
+): Frame {
+  const { result, error } = value;
+  if ((result === undefined) === (error === undefined)) {
+    throw wrong('a message needs one of "method", "result" and "error"');
+  }
+  if (error !== undefined) {
+    if (!isObject(error) || !Number.isInteger(error['code'])) {
+      throw wrong('"error" must be an object with an integer code');
+    }
+    return { kind: 'response', bytes, id: id ?? null, error: readError(error) };
+  }
+  if (id === undefined) throw wrong('a result needs an "id"');
+  if (!isObject(result)) throw wrong('"result" must be an object');
+  return { kind: 'response', bytes, id, result };
+}
+
+function readError(error: JsonObject): FrameError {
+  const { code, message, data } = error;
+  return {
+    code: Number(code),
+    message: typeof message === 'string' ? message : '',
+    ...(data === undefined ? {} : { data }),
+  };
+}
+
+/**
+ * The frame's bytes with `edits` spliced in, safe as a line: no raw line ends.
+ * @throws STARLING_PROTOCOL_VIOLATION when a place to edit is missing, or a decisive key is repeated
+ */
+export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
+  const spans = scanSpans(frame.bytes);
+  if (spans.repeated !== undefined) {
+    throw violation(RPC.invalidRequest, `the message repeats the key "${spans.repeated}"`);
+  }
+  const splices: { span: Span; text: string }[] = [];
+  const edit = (span: Span | undefined, value: FrameId | undefined, what: string): void => {
+    if (value === undefined) return;
+    if (span === undefined) throw violation(RPC.invalidRequest, `the message has no ${what}`);
+    splices.push({ span, text: JSON.stringify(value) });
+  };
+  edit(spans.id, edits.id, '"id"');
+  edit(spans.name, edits.name, '"params.name"');
+  edit(spans.requestId, edits.requestId, '"params.requestId"');
+  edit(
+    frame.kind === 'request' ? spans.metaProgressToken : spans.progressToken,
+    edits.progressToken,
+    'progress token',
+  );
+  splices.sort((a, b) => a.span.start - b.span.start);
+  const parts: Buffer[] = [];
+  let from = 0;
+  for (const { span, text } of splices) {
+    parts.push(frame.bytes.subarray(from, span.start), Buffer.from(text));
+    from = span.end;
+  }
+  parts.push(frame.bytes.subarray(from));
+  return toLine(Buffer.concat(parts));
+}
+
+/** The same JSON without raw line ends, which JSON allows between its tokens and lines do not. */
+export function toLine(bytes: Buffer): Buffer {
+  if (!bytes.includes(NEWLINE) && !bytes.includes(CARRIAGE_RETURN)) return bytes;
+  const line = Buffer.from(bytes);
+  for (let at = 0; at < line.length; at += 1) {
+    if (line[at] === NEWLINE || line[at] === CARRIAGE_RETURN) line[at] = SPACE;
+  }
+  return line;
+}
+
+/** A request of our own. */
+export function requestBytes(id: FrameId, method: string, params: JsonObject): Buffer {
+  return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
+}
+
+/** A notification of our own. */
+export function notificationBytes(method: string, params?: JsonObject): Buffer {
+  return Buffer.from(JSON.stringify({ jsonrpc: '2.0', method, ...(params && { params }) }));
+}
+
+/** A result of our own. */
+export function resultBytes(id: FrameId, result: JsonObject): Buffer {
+  return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, result }));
+}
+
+/** An error of our own. `id` is null when the request's could not be read. */
+export function errorBytes(id: FrameId | null, error: FrameError): Buffer {
+  return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, error }));
+}
+
+/**
+ * Anything thrown as a JSON-RPC error: code by the table of error codes, message with its hint, and
+ * `data` that says `code`, `reason`, `retryable` and what else the error carries.
+ */
+export function errorOf(error: unknown): FrameError {
+  if (!(error instanceof StarlingError)) {
+    return { code: RPC.internal, message: 'internal error', data: { reason: 'internal', retryable: false } };
+  }
+  const { rpc, ...facts } = error.data;
+  const hint = error.hint === undefined ? '' : ` — ${error.hint}`;
+  return {
+    code: typeof rpc === 'number' ? rpc : error.row.rpc,
+    message: `${error.message}${hint}`,
+    data: {
+      code: error.code,
+      reason: error.message,
+      retryable: error.row.retryable,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      ...(facts as JsonObject),
+    },
+  };
+}
+
+/** The error that a peer or upstream sent, made one of ours again where it was one. */
+export function errorFrom(error: FrameError): StarlingError {
+  const data = isObject(error.data) ? error.data : {};
+  const { code, reason, hint } = data;
+  const known = typeof code === 'string' && Object.hasOwn(ERRORS, code);
+  return new StarlingError(
+    known ? (code as keyof typeof ERRORS) : 'STARLING_UPSTREAM_UNAVAILABLE',
+    typeof reason === 'string' && known ? reason : error.message,
+    typeof hint === 'string' ? { hint } : {},
+  );
+}
+
+function parseJson(bytes: Buffer): unknown {
+  if (!isUtf8(bytes)) throw violation(RPC.parse, 'the message is not UTF-8');
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    throw violation(RPC.parse, 'the message is not JSON', undefined, error);
+  }
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isId(value: Json | undefined): value is FrameId {
+  return typeof value === 'string' || Number.isSafeInteger(value);
+}
+
+function violation(rpc: number, what: string, id?: FrameId, cause?: unknown): StarlingError {
+  return new StarlingError('STARLING_PROTOCOL_VIOLATION', what, {
+    data: { rpc, ...(id === undefined ? {} : { id }) },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

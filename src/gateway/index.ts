@@ -1,0 +1,14 @@
+/** The MCP gateway: sessions of all callers, links to all servers, and what leads where. */
+export { createGateway } from './gateway.ts';
+export type { GatewayComponents, GatewayInit } from './gateway.ts';
+export type {
+  BuiltinContext,
+  BuiltinTool,
+  Gateway,
+  GatewayEndpoints,
+  Upstream,
+  UpstreamStatus,
+  Upstreams,
+} from './types.ts';
+export { createUpstreams } from './upstreams/upstreams.ts';
+export type { UpstreamsComponents, UpstreamsInit } from './upstreams/upstreams.ts';

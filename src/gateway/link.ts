@@ -1,0 +1,322 @@
+/**
+ * The id map of one connection to something that answers MCP requests. Every request, ours or a
+ * caller's, gets an id of this link; a caller's progress token becomes that id too, so that two
+ * callers who chose the same id or token never meet. Knows no transport: bytes go to `send`, and
+ * come in by `receive`.
+ */
+import { StarlingError, messageOf } from '../core/index.ts';
+import type { Clock, JsonObject, Logger } from '../core/index.ts';
+import {
+  RPC,
+  errorBytes,
+  notificationBytes,
+  parseFrame,
+  requestBytes,
+  resultBytes,
+  rewriteFrame,
+} from './frame.ts';
+import type {
+  Frame,
+  Link,
+  LinkCall,
+  NotificationFrame,
+  RelayedCall,
+  RequestFrame,
+  ResponseFrame,
+} from './types.ts';
+
+/** What a link works with. */
+export interface LinkComponents {
+  /** Sends one message. `id` is that of the request in it. @throws when it can't be queued */
+  send(message: Buffer, id?: number): void;
+  /** Hears notifications that belong to no call. */
+  notification(frame: NotificationFrame): void;
+  /** Hears messages that are no JSON-RPC. */
+  invalid?(bytes: Buffer, error: StarlingError): void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Bounds of a link. */
+export interface LinkInit {
+  /** What is at the other end, for messages: `server 'files'`, `peer alice`. */
+  readonly title: string;
+  /** Longest time without progress. */
+  readonly callTimeoutMs: number;
+  /** Longest time in all. */
+  readonly callTotalMs: number;
+  /** Requests that may wait for an answer. */
+  readonly callsMax: number;
+}
+
+/** A link with its lower end. */
+export interface LinkCore extends Link {
+  /** One message from the other end. Never throws. */
+  receive(bytes: Buffer): void;
+  /** Ends one request: its message could not be delivered or its answer not read. */
+  fail(id: number, error: StarlingError): void;
+  /** Ends every request that waits; the link lives on. */
+  failAll(error: StarlingError): void;
+  /** Ends the link and every request on it. */
+  end(error: StarlingError): void;
+}
+
+interface Pending {
+  readonly what: string;
+  readonly startedAt: number;
+  readonly timeoutMs: number;
+  activeAt: number;
+  /** True when the caller wants progress. */
+  readonly progress: boolean;
+  readonly call: Pick<RelayedCall, 'response' | 'progress' | 'failed'>;
+}
+
+/** How often deadlines are looked at, as a share of the timeout, and at the most. */
+const SWEEP_SHARE = 4;
+const SWEEP_MAX_MS = 1000;
+
+/** Makes a link. */
+export function createLink(components: LinkComponents, init: LinkInit): LinkCore {
+  return new MappedLink(components, init);
+}
+
+class MappedLink implements LinkCore {
+  readonly #components: LinkComponents;
+  readonly #init: LinkInit;
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 1;
+  #ended: StarlingError | undefined;
+  #cancelSweep: (() => void) | undefined;
+
+  constructor(components: LinkComponents, init: LinkInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  get inFlight(): number {
+    return this.#pending.size;
+  }
+
+  relay(call: RelayedCall): LinkCall {
+    const { request } = call;
+    const token = progressTokenOf(request) !== undefined;
+    const tool = request.params['name'];
+    const what = typeof tool === 'string' ? `the call of ${tool}` : request.method;
+    const id = this.#register(what, this.#init.callTimeoutMs, token, call);
+    if (id === undefined) return { cancel: () => undefined };
+    this.#transmit(id, () =>
+      rewriteFrame(request, {
+        id,
+        ...(call.name === undefined ? {} : { name: call.name }),
+        ...(token ? { progressToken: id } : {}),
+      }),
+    );
+    return { cancel: (reason) => this.#cancel(id, reason) };
+  }
+
+  request(
+    method: string,
+    params: JsonObject,
+    options: { readonly timeoutMs: number },
+  ): Promise<ResponseFrame> {
+    return new Promise((resolve, reject) => {
+      const id = this.#register(method, options.timeoutMs, false, {
+        response: resolve,
+        progress: () => undefined,
+        failed: reject,
+      });
+      if (id !== undefined) this.#transmit(id, () => requestBytes(id, method, params));
+    });
+  }
+
+  notify(method: string, params: JsonObject): void {
+    if (this.#ended !== undefined) return;
+    try {
+      this.#components.send(notificationBytes(method, params));
+    } catch (error) {
+      this.#components.logger.debug({ method, error: messageOf(error) }, 'notification not sent');
+    }
+  }
+
+  receive(bytes: Buffer): void {
+    if (this.#ended !== undefined) return;
+    let frame: Frame;
+    try {
+      frame = parseFrame(bytes);
+    } catch (error) {
+      if (!(error instanceof StarlingError)) throw error;
+      this.#components.invalid?.(bytes, error);
+      return;
+    }
+    if (frame.kind === 'response') this.#response(frame);
+    else if (frame.kind === 'request') this.#answer(frame);
+    else this.#notification(frame);
+  }
+
+  fail(id: number, error: StarlingError): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    this.#pending.delete(id);
+    pending.call.failed(error);
+  }
+
+  end(error: StarlingError): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = error;
+    this.#cancelSweep?.();
+    this.failAll(error);
+  }
+
+  failAll(error: StarlingError): void {
+    const waiting = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const pending of waiting) pending.call.failed(error);
+  }
+
+  #register(
+    what: string,
+    timeoutMs: number,
+    progress: boolean,
+    call: Pending['call'],
+  ): number | undefined {
+    if (this.#ended !== undefined) {
+      call.failed(this.#ended);
+      return undefined;
+    }
+    if (this.#pending.size >= this.#init.callsMax) {
+      call.failed(
+        new StarlingError(
+          'STARLING_LIMIT_EXCEEDED',
+          `${this.#init.callsMax} calls to ${this.#init.title} wait for an answer already`,
+          { hint: 'wait for some of them, or raise limits.callsPerSession' },
+        ),
+      );
+      return undefined;
+    }
+    const now = this.#components.clock.now();
+    const id = this.#nextId;
+    this.#nextId += 1;
+    this.#pending.set(id, { what, startedAt: now, activeAt: now, timeoutMs, progress, call });
+    this.#sweepSoon(timeoutMs);
+    return id;
+  }
+
+  #transmit(id: number, build: () => Buffer): void {
+    try {
+      this.#components.send(build(), id);
+    } catch (error) {
+      const failed =
+        error instanceof StarlingError
+          ? error
+          : new StarlingError(
+              'STARLING_UPSTREAM_UNAVAILABLE',
+              `${this.#init.title} can't be written to: ${messageOf(error)}`,
+              { cause: error },
+            );
+      this.fail(id, failed);
+    }
+  }
+
+  #cancel(id: number, reason: string | undefined): void {
+    if (!this.#pending.delete(id)) return;
+    this.notify('notifications/cancelled', {
+      requestId: id,
+      ...(reason === undefined ? {} : { reason }),
+    });
+  }
+
+  #response(frame: ResponseFrame): void {
+    const pending = typeof frame.id === 'number' ? this.#pending.get(frame.id) : undefined;
+    if (pending === undefined || typeof frame.id !== 'number') {
+      this.#components.logger.debug({ id: frame.id }, 'answer to no request of ours');
+      return;
+    }
+    this.#pending.delete(frame.id);
+    pending.call.response(frame);
+  }
+
+  #answer(request: RequestFrame): void {
+    const reply =
+      request.method === 'ping'
+        ? resultBytes(request.id, {})
+        : errorBytes(request.id, {
+            code: RPC.methodNotFound,
+            message: `this client does not serve ${request.method}`,
+          });
+    try {
+      this.#components.send(reply);
+    } catch (error) {
+      this.#components.logger.debug({ error: messageOf(error) }, 'answer not sent');
+    }
+  }
+
+  #notification(frame: NotificationFrame): void {
+    if (frame.method !== 'notifications/progress') {
+      this.#components.notification(frame);
+      return;
+    }
+    const token = frame.params['progressToken'];
+    const pending = typeof token === 'number' ? this.#pending.get(token) : undefined;
+    if (pending === undefined || !pending.progress) return;
+    pending.activeAt = this.#components.clock.now();
+    pending.call.progress(frame);
+  }
+
+  #sweepSoon(timeoutMs: number): void {
+    if (this.#cancelSweep !== undefined) return;
+    const waitMs = Math.min(SWEEP_MAX_MS, Math.ceil(timeoutMs / SWEEP_SHARE));
+    this.#cancelSweep = this.#components.clock.schedule(waitMs, () => {
+      this.#cancelSweep = undefined;
+      this.#sweep();
+    });
+  }
+
+  #sweep(): void {
+    const now = this.#components.clock.now();
+    let soonest = Number.POSITIVE_INFINITY;
+    for (const [id, pending] of this.#pending) {
+      const quietMs = now - pending.activeAt;
+      const totalMs = now - pending.startedAt;
+      if (quietMs >= pending.timeoutMs || totalMs >= this.#init.callTotalMs) {
+        this.#cancel(id, 'timeout');
+        pending.call.failed(this.#late(pending, quietMs >= pending.timeoutMs));
+      } else {
+        soonest = Math.min(soonest, pending.timeoutMs);
+      }
+    }
+    if (this.#pending.size > 0) this.#sweepSoon(soonest);
+  }
+
+  #late(pending: Pending, quiet: boolean): StarlingError {
+    const limit = quiet ? pending.timeoutMs : this.#init.callTotalMs;
+    return new StarlingError(
+      'STARLING_TIMEOUT',
+      `${this.#init.title} did not answer ${pending.what} within ${limit / 1000} s`,
+      {
+        hint: quiet
+          ? 'raise limits.callTimeoutMs, or `timeout` of the server, if it needs longer'
+          : 'raise limits.callTotalMs if it needs longer',
+        data: { timeoutMs: limit },
+      },
+    );
+  }
+}
+
+/** The caller's progress token, if it gave one. */
+export function progressTokenOf(request: RequestFrame): string | number | undefined {
+  const meta = request.params['_meta'];
+  if (typeof meta !== 'object' || meta === null || Array.isArray(meta)) return undefined;
+  const token = (meta as JsonObject)['progressToken'];
+  return typeof token === 'string' || typeof token === 'number' ? token : undefined;
+}
+
+/**
+ * The numeric id of a message of which only the ends are known: it is the second key or the last one,
+ * as serialisers write it. Undefined when neither end shows it beyond doubt.
+ */
+export function idAtEdge(head: Buffer, tail: Buffer): number | undefined {
+  const first = /^\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s*,/.exec(head.toString('latin1'));
+  const last = /"id"\s*:\s*(\d{1,15})\s*\}\s*$/.exec(tail.toString('latin1'));
+  const text = first?.[1] ?? last?.[1];
+  return text === undefined ? undefined : Number(text);
+}

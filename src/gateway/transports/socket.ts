@@ -1,0 +1,143 @@
+/**
+ * The node's own socket: newline-delimited JSON-RPC for `starling mcp` and the CLI on a Unix socket or
+ * a named pipe. Who can open it is this node's operator; file permissions see to that.
+ */
+import { chmod, rm } from 'node:fs/promises';
+import { createServer, connect } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { StarlingError, ensurePrivateFolder, messageOf } from '../../core/index.ts';
+import type { Logger, Startable } from '../../core/index.ts';
+import { createLineWriter } from '../line-writer.ts';
+import type { Session } from '../session.ts';
+import { createSessionDecoder } from './lines.ts';
+
+/** Output that may wait before we stop reading what the client asks. */
+const HIGH_WATER_BYTES = 1024 * 1024;
+/** Output that may wait for a client that does not read at all. */
+const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+const PROBE_TIMEOUT_MS = 1000;
+
+/** What the socket transport works with. */
+export interface SocketComponents {
+  /** Opens a session of the operator. @throws STARLING_LIMIT_EXCEEDED */
+  open(push: (message: Buffer) => void): Session;
+  /** Hears that a session opened by `open` has ended. */
+  ended(session: Session): void;
+  readonly logger: Logger;
+}
+
+/** Makes the socket transport at `path`. */
+export function createSocketTransport(
+  components: SocketComponents,
+  init: { readonly path: string; readonly messageBytes: number },
+): Startable {
+  const sockets = new Set<Socket>();
+  let server: Server | undefined;
+  const isPipe = process.platform === 'win32';
+
+  return {
+    async start() {
+      if (server !== undefined) return;
+      if (!isPipe) {
+        await ensurePrivateFolder(dirname(init.path));
+        await removeStale(init.path);
+      }
+      const starting = createServer({ allowHalfOpen: true }, (socket) => {
+        sockets.add(socket);
+        socket.once('close', () => sockets.delete(socket));
+        serve(socket, components, init.messageBytes);
+      });
+      await listen(starting, init.path);
+      if (!isPipe) await chmod(init.path, 0o600);
+      server = starting;
+    },
+    async stop() {
+      const stopping = server;
+      if (stopping === undefined) return;
+      server = undefined;
+      const closed = new Promise<void>((resolve) => {
+        stopping.close(() => resolve());
+      });
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function serve(socket: Socket, components: SocketComponents, messageBytes: number): void {
+  const writer = createLineWriter((chunk) => {
+    if (!socket.writable) return;
+    socket.write(chunk);
+    if (socket.writableLength > QUEUE_BYTES_MAX) {
+      socket.destroy(new Error('the client does not read'));
+    } else if (socket.writableLength > HIGH_WATER_BYTES) {
+      socket.pause();
+    }
+  });
+  const send = (message: Buffer): void => writer.line(message);
+  let session: Session;
+  try {
+    session = components.open(send);
+  } catch (error) {
+    components.logger.warn({ error: messageOf(error) }, 'local session refused');
+    socket.destroy();
+    return;
+  }
+  const decoder = createSessionDecoder(session, { messageBytes, send });
+  socket.on('data', (chunk) => decoder.push(chunk));
+  socket.on('drain', () => socket.resume());
+  socket.on('error', (error) => components.logger.debug({ error: messageOf(error) }, 'socket broke'));
+  // The client has said all: what is under way is answered before the socket closes.
+  socket.on('end', () => closeWhenIdle(socket, session));
+  socket.once('close', () => {
+    session.end();
+    components.ended(session);
+  });
+}
+
+const IDLE_POLL_MS = 20;
+
+function closeWhenIdle(socket: Socket, session: Session): void {
+  if (session.inFlight === 0) {
+    // After the line writer's flush, which is a microtask.
+    setImmediate(() => socket.end());
+    return;
+  }
+  const timer = setTimeout(() => closeWhenIdle(socket, session), IDLE_POLL_MS);
+  socket.once('close', () => clearTimeout(timer));
+}
+
+/** Removes a socket that nobody listens on: what a killed node leaves behind. */
+async function removeStale(path: string): Promise<void> {
+  const alive = await new Promise<boolean>((resolve) => {
+    const probe = connect(path);
+    const done = (answer: boolean): void => {
+      probe.destroy();
+      resolve(answer);
+    };
+    probe.setTimeout(PROBE_TIMEOUT_MS, () => done(true));
+    probe.once('connect', () => done(true));
+    probe.once('error', () => done(false));
+  });
+  if (alive) {
+    throw new StarlingError('STARLING_LISTEN_FAILED', `another node listens on ${path}`, {
+      hint: 'stop it, or give this one its own folder with --state',
+    });
+  }
+  await rm(path, { force: true });
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) =>
+      reject(
+        new StarlingError('STARLING_LISTEN_FAILED', `can't listen on ${path}: ${messageOf(error)}`, {
+          hint: 'choose another state folder with --state',
+          cause: error,
+        }),
+      ),
+    );
+    server.listen(path, resolve);
+  });
+}

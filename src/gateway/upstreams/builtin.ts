@@ -1,0 +1,105 @@
+/** The built-in server `starling`: tools of the node itself, as a link like any other. */
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { JsonObject, Logger } from '../../core/index.ts';
+import type { ListedTool } from '../../directory/index.ts';
+import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../frame.ts';
+import type { BuiltinTool, Link, LinkCall, RelayedCall, ResponseFrame } from '../types.ts';
+
+/** Calls that may run at the same time. */
+const CALLS_MAX = 1000;
+
+/** The built-in server. */
+export interface Builtin {
+  readonly link: Link;
+  tools(): readonly ListedTool[];
+  /** True when only the operator may ever call this tool. */
+  operatorOnly(name: string): boolean;
+  /** Aborts what runs. */
+  stop(): void;
+}
+
+/** Makes the built-in server of `tools`. */
+export function createBuiltin(components: {
+  readonly tools: readonly BuiltinTool[];
+  readonly logger: Logger;
+}): Builtin {
+  const tools = new Map(components.tools.map((tool) => [tool.definition.name, tool]));
+  const running = new Set<AbortController>();
+
+  async function run(call: RelayedCall, abort: AbortController): Promise<void> {
+    const { id, params } = call.request;
+    const name = call.name ?? params['name'];
+    try {
+      const tool = typeof name === 'string' ? tools.get(name) : undefined;
+      if (tool === undefined || typeof name !== 'string') {
+        throw new StarlingError('STARLING_TOOL_UNKNOWN', `server 'starling' has no tool '${String(name)}'`);
+      }
+      if (tool.operatorOnly && call.principal.kind !== 'operator') {
+        throw new StarlingError('STARLING_CALL_REFUSED', `starling/${name} is for this node's operator only`);
+      }
+      const args = argumentsOf(params['arguments']);
+      const result = await tool.call(args, { principal: call.principal, signal: abort.signal });
+      if (!abort.signal.aborted) call.response(response(resultBytes(id, contentOf(result))));
+    } catch (error) {
+      if (!(error instanceof StarlingError)) {
+        components.logger.error({ tool: String(name), error: messageOf(error) }, 'built-in tool failed');
+      }
+      if (!abort.signal.aborted) call.response(response(errorBytes(id, errorOf(error))));
+    } finally {
+      running.delete(abort);
+    }
+  }
+
+  const link: Link = {
+    get inFlight() {
+      return running.size;
+    },
+    relay(call): LinkCall {
+      if (running.size >= CALLS_MAX) {
+        call.failed(
+          new StarlingError('STARLING_LIMIT_EXCEEDED', `${CALLS_MAX} calls of server 'starling' run already`),
+        );
+        return { cancel: () => undefined };
+      }
+      const abort = new AbortController();
+      running.add(abort);
+      void run(call, abort);
+      return { cancel: () => abort.abort() };
+    },
+    request: (method) =>
+      Promise.reject(
+        new StarlingError('STARLING_PROTOCOL_VIOLATION', `server 'starling' does not serve ${method}`, {
+          data: { rpc: RPC.methodNotFound },
+        }),
+      ),
+    notify: () => undefined,
+  };
+  return {
+    link,
+    tools: () => components.tools.map((tool) => tool.definition),
+    operatorOnly: (name) => tools.get(name)?.operatorOnly ?? true,
+    stop() {
+      for (const abort of running) abort.abort();
+    },
+  };
+}
+
+function argumentsOf(value: unknown): JsonObject {
+  if (value === undefined) return {};
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
+  throw new StarlingError('STARLING_USAGE', '"arguments" must be an object');
+}
+
+/** Structured content, and the same as text for clients that read only text (MCP `tools`). */
+function contentOf(result: JsonObject): JsonObject {
+  return {
+    content: [{ type: 'text', text: JSON.stringify(result) }],
+    structuredContent: result,
+  };
+}
+
+function response(bytes: Buffer): ResponseFrame {
+  const frame = parseFrame(bytes);
+  if (frame.kind !== 'response') throw new TypeError('not a response');
+  return frame;
+}

@@ -1,0 +1,176 @@
+/** Peers as upstreams: an MCP session of ours on a stream to the peer that owns the tools. */
+import { StarlingError, createLineDecoder, messageOf } from '../../core/index.ts';
+import type { Clock, Json, Logger } from '../../core/index.ts';
+import type { GrantBook } from '../../grants/index.ts';
+import type { PeerView } from '../../membership/index.ts';
+import type { Network, PeerStream } from '../../network/index.ts';
+import { initialize } from '../handshake.ts';
+import { createLineWriter } from '../line-writer.ts';
+import { createLink, idAtEdge } from '../link.ts';
+import type { LinkCore } from '../link.ts';
+import type { PeerLinks } from '../router.ts';
+import { GRANTS_META, GRANTS_NOTIFICATION, MCP_PROTOCOL, stringsOf } from '../transports/libp2p.ts';
+import type { Link, NotificationFrame } from '../types.ts';
+
+const OPEN_TIMEOUT_MS = 10_000;
+
+/** What links to peers are made with. */
+export interface PeerLinkComponents {
+  readonly network: Pick<Network, 'open'>;
+  readonly grants: GrantBook;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Bounds of a link to a peer. */
+export interface PeerLinkInit {
+  readonly messageBytes: number;
+  readonly callTimeoutMs: number;
+  readonly callTotalMs: number;
+  readonly callsMax: number;
+}
+
+/** An open session at a peer. */
+export interface PeerLink {
+  readonly link: Link;
+  /** Resolves when it is over. Never rejects. */
+  readonly ended: Promise<StarlingError>;
+  close(): void;
+}
+
+/** Opens a session at `peer`. @throws STARLING_PEER_UNREACHABLE, STARLING_TIMEOUT, … */
+export async function openPeerLink(
+  components: PeerLinkComponents,
+  init: PeerLinkInit,
+  peer: PeerView,
+  notification: (frame: NotificationFrame) => void = () => undefined,
+): Promise<PeerLink> {
+  const { network, grants } = components;
+  const stream = await network.open(peer.peerId, MCP_PROTOCOL, {
+    signal: AbortSignal.timeout(OPEN_TIMEOUT_MS),
+  });
+  let finish: (error: StarlingError) => void = () => undefined;
+  const ended = new Promise<StarlingError>((resolve) => {
+    finish = resolve;
+  });
+  const link = linkOver(stream, peer, components, init, (frame) => {
+    if (frame.method === GRANTS_NOTIFICATION) {
+      takeGrants(components, frame.params['grants'], frame.params['revocations']);
+    } else notification(frame);
+  });
+  stream.onEnd(() => {
+    const error = new StarlingError(
+      'STARLING_PEER_UNREACHABLE',
+      `peer ${peer.alias} went away during the call`,
+      { hint: 'see who is there: starling peers', data: { peer: peer.peerId } },
+    );
+    link.end(error);
+    finish(error);
+  });
+  try {
+    const facts = await initialize(link, `peer ${peer.alias}`, {
+      timeoutMs: OPEN_TIMEOUT_MS,
+      meta: { [GRANTS_META]: grants.toPresent(peer.did) },
+    });
+    takeGrants(components, facts.meta[GRANTS_META], undefined);
+  } catch (error) {
+    stream.abort(new Error('handshake failed'));
+    throw error;
+  }
+  return { link, ended, close: () => void stream.close() };
+}
+
+/** The links of one session: one stream to each peer, opened when it is first needed. */
+export function createPeerLinks(
+  components: PeerLinkComponents,
+  init: PeerLinkInit,
+): PeerLinks & { close(): void } {
+  const links = new Map<string, PeerLink | Promise<PeerLink>>();
+  let closed = false;
+
+  const open = async (peer: PeerView): Promise<PeerLink> => {
+    const opened = await openPeerLink(components, init, peer);
+    if (closed) opened.close();
+    else {
+      links.set(peer.peerId, opened);
+      void opened.ended.then(() => {
+        if (links.get(peer.peerId) === opened) links.delete(peer.peerId);
+      });
+    }
+    return opened;
+  };
+  return {
+    get(peer) {
+      const known = links.get(peer.peerId);
+      if (known !== undefined) {
+        return known instanceof Promise ? known.then((opened) => opened.link) : known.link;
+      }
+      const opening = open(peer);
+      links.set(peer.peerId, opening);
+      opening.catch((error: unknown) => {
+        components.logger.debug({ peer: peer.peerId, error: messageOf(error) }, 'no session at peer');
+        links.delete(peer.peerId);
+      });
+      return opening.then((opened) => opened.link);
+    },
+    close() {
+      closed = true;
+      for (const known of links.values()) {
+        if (!(known instanceof Promise)) known.close();
+      }
+      links.clear();
+    },
+  };
+}
+
+function linkOver(
+  stream: PeerStream,
+  peer: PeerView,
+  components: PeerLinkComponents,
+  init: PeerLinkInit,
+  notification: (frame: NotificationFrame) => void,
+): LinkCore {
+  const writer = createLineWriter((chunk) => void stream.write(chunk));
+  const link = createLink(
+    {
+      send: (message) => writer.line(message),
+      notification,
+      invalid: (_, error) => stream.abort(error),
+      clock: components.clock,
+      logger: components.logger,
+    },
+    { ...init, title: `peer ${peer.alias}` },
+  );
+  const decoder = createLineDecoder(init.messageBytes, {
+    line: (bytes) => link.receive(bytes),
+    oversize(sizeBytes, head, tail) {
+      const error = new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `peer ${peer.alias} sent a message of ${sizeBytes} bytes, over our limits.messageBytes of ${init.messageBytes}`,
+        { data: { limit: 'limits.messageBytes', peer: peer.peerId } },
+      );
+      const id = idAtEdge(head, tail);
+      if (id === undefined) link.failAll(error);
+      else link.fail(id, error);
+    },
+  });
+  stream.onData((chunk) => decoder.push(chunk));
+  return link;
+}
+
+function takeGrants(
+  components: PeerLinkComponents,
+  grants: Json | undefined,
+  revocations: Json | undefined,
+): void {
+  const take = async (): Promise<void> => {
+    const refusals = await components.grants.receive(stringsOf(grants));
+    for (const refusal of refusals) {
+      components.logger.info({ rule: refusal.rule }, 'received grant refused');
+    }
+    for (const jws of stringsOf(revocations)) await components.grants.addRevocation(jws);
+  };
+  take().catch((error: unknown) =>
+    components.logger.info({ error: messageOf(error) }, 'grants from a peer not taken'),
+  );
+}

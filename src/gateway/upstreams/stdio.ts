@@ -1,0 +1,253 @@
+/**
+ * An upstream server as a child process that speaks newline-delimited JSON-RPC on its standard
+ * streams (MCP `transports`, stdio). Never a shell; a process group of its own, so that what it
+ * starts ends with it. The only place in Starling that starts processes.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import type { StdioServer } from '../../config/index.ts';
+import { StarlingError, createLineDecoder, messageOf } from '../../core/index.ts';
+import type { Clock, Logger } from '../../core/index.ts';
+import { createLineWriter } from '../line-writer.ts';
+import { createLink, idAtEdge } from '../link.ts';
+import type { LinkCore } from '../link.ts';
+import type { ConnectionEvents, UpstreamConnection } from './connection.ts';
+
+/** Variables that a server gets besides its configured ones; everything else stays with us. */
+const INHERITED =
+  process.platform === 'win32'
+    ? ['APPDATA', 'HOMEDRIVE', 'HOMEPATH', 'LOCALAPPDATA', 'PATH', 'PATHEXT', 'PROCESSOR_ARCHITECTURE', 'SYSTEMDRIVE', 'SYSTEMROOT', 'TEMP', 'USERNAME', 'USERPROFILE']
+    : ['HOME', 'LANG', 'LOGNAME', 'PATH', 'SHELL', 'TERM', 'TMPDIR', 'USER'];
+const STDERR_LINES = 20;
+const STDERR_LINE_BYTES = 2000;
+/** Bytes that may wait for a server that does not read. */
+const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+/** How long a server has to end by itself, after its input ended and after SIGTERM. */
+const GRACE_MS = 2000;
+
+/** What a stdio upstream works with. */
+export interface StdioComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: ConnectionEvents;
+}
+
+/** Bounds and names of a stdio upstream. */
+export interface StdioInit {
+  readonly name: string;
+  readonly server: StdioServer;
+  readonly messageBytes: number;
+  readonly callTotalMs: number;
+  readonly callsMax: number;
+}
+
+/** Starts the process. Resolves when it runs. @throws STARLING_UPSTREAM_UNAVAILABLE when it can't start */
+export async function connectStdio(
+  components: StdioComponents,
+  init: StdioInit,
+): Promise<UpstreamConnection> {
+  const child = spawn(init.server.command, [...init.server.args], {
+    cwd: init.server.cwd,
+    env: environmentOf(init.server),
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: process.platform !== 'win32',
+    shell: false,
+    windowsHide: true,
+  });
+  await started(child, init);
+  return new StdioConnection(components, init, child);
+}
+
+class StdioConnection implements UpstreamConnection {
+  readonly link: LinkCore;
+  readonly pid: number;
+  readonly ended: Promise<StarlingError>;
+  readonly #components: StdioComponents;
+  readonly #init: StdioInit;
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #secrets: readonly string[];
+  readonly #stderr: string[] = [];
+  #garbage = 0;
+  #closing = false;
+
+  constructor(components: StdioComponents, init: StdioInit, child: ChildProcessWithoutNullStreams) {
+    this.#components = components;
+    this.#init = init;
+    this.#child = child;
+    this.pid = child.pid ?? 0;
+    this.#secrets = Object.values(init.server.env)
+      .map((secret) => secret.reveal())
+      .filter((value) => value.length >= 4);
+    const writer = createLineWriter((chunk) => void child.stdin.write(chunk));
+    this.link = createLink(
+      {
+        send: (message) => {
+          if (child.stdin.writableLength > QUEUE_BYTES_MAX) throw this.#deaf();
+          if (!child.stdin.writable) throw this.#gone();
+          writer.line(message);
+        },
+        notification: (frame) => components.events.notification(frame),
+        invalid: () => {
+          this.#garbage += 1;
+        },
+        clock: components.clock,
+        logger: components.logger,
+      },
+      {
+        title: `server '${init.name}'`,
+        callTimeoutMs: init.server.timeoutMs,
+        callTotalMs: init.callTotalMs,
+        callsMax: init.callsMax,
+      },
+    );
+    this.#read();
+    this.ended = this.#untilEnd();
+  }
+
+  oddity(): string | undefined {
+    if (this.#garbage === 0) return undefined;
+    return `it printed ${this.#garbage} ${this.#garbage === 1 ? 'line that is' : 'lines that are'} not JSON-RPC on standard output`;
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#child.stdin.end();
+    if (await this.#endsWithin(GRACE_MS)) return;
+    this.#signal('SIGTERM');
+    if (await this.#endsWithin(GRACE_MS)) return;
+    this.#signal('SIGKILL');
+    await this.ended;
+  }
+
+  #read(): void {
+    const decoder = createLineDecoder(this.#init.messageBytes, {
+      line: (bytes) => this.link.receive(bytes),
+      oversize: (_, head, tail) => this.#oversize(head, tail),
+    });
+    this.#child.stdout.on('data', (chunk: Buffer) => decoder.push(chunk));
+    const errors = createLineDecoder(STDERR_LINE_BYTES, {
+      line: (bytes) => this.#note(bytes.toString('utf8')),
+      oversize: (_, head) => this.#note(`${head.toString('utf8')}…`),
+    });
+    this.#child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+    // A pipe that breaks is told by the process's end.
+    for (const stream of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) {
+      stream.on('error', (error) =>
+        this.#components.logger.debug({ error: messageOf(error) }, 'pipe of upstream broke'),
+      );
+    }
+  }
+
+  #note(line: string): void {
+    const clean = this.#secrets.reduce((text, secret) => text.replaceAll(secret, '***'), line);
+    this.#stderr.push(clean);
+    if (this.#stderr.length > STDERR_LINES) this.#stderr.shift();
+    this.#components.logger.debug({ server: this.#init.name, line: clean }, 'upstream wrote');
+  }
+
+  /** A message over the limit is dropped; the call that it answers fails, or all if none is named. */
+  #oversize(head: Buffer, tail: Buffer): void {
+    const error = new StarlingError(
+      'STARLING_LIMIT_EXCEEDED',
+      `server '${this.#init.name}' sent a message of over ${this.#init.messageBytes} bytes (limits.messageBytes)`,
+      {
+        hint: 'ask for less at once, or raise limits.messageBytes on the node that owns the server',
+        data: { limit: 'limits.messageBytes', server: this.#init.name },
+      },
+    );
+    const id = idAtEdge(head, tail);
+    if (id === undefined) this.link.failAll(error);
+    else this.link.fail(id, error);
+  }
+
+  #untilEnd(): Promise<StarlingError> {
+    return new Promise((resolve) => {
+      this.#child.once('close', (code, signal) => {
+        // Whatever it started and left behind ends with it.
+        this.#signal('SIGKILL');
+        const error = this.#gone(code, signal);
+        this.link.end(error);
+        resolve(error);
+      });
+    });
+  }
+
+  #gone(code: number | null = null, signal: NodeJS.Signals | null = null): StarlingError {
+    const how = this.#closing
+      ? 'was stopped'
+      : signal !== null
+        ? `was ended by ${signal}`
+        : code === null
+          ? 'is ending'
+          : `exited with code ${code}`;
+    const last = this.#stderr.at(-1);
+    return new StarlingError(
+      'STARLING_UPSTREAM_UNAVAILABLE',
+      `server '${this.#init.name}' ${how}${last === undefined || this.#closing ? '' : `; it last wrote: ${last}`}`,
+      {
+        hint: `run its command by hand to see why: ${this.#init.server.command}`,
+        data: { server: this.#init.name },
+      },
+    );
+  }
+
+  #deaf(): StarlingError {
+    return new StarlingError(
+      'STARLING_LIMIT_EXCEEDED',
+      `server '${this.#init.name}' does not read its input: ${QUEUE_BYTES_MAX} bytes wait for it`,
+      { data: { server: this.#init.name } },
+    );
+  }
+
+  #endsWithin(waitMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const cancel = this.#components.clock.schedule(waitMs, () => resolve(false));
+      void this.ended.then(() => {
+        cancel();
+        resolve(true);
+      });
+    });
+  }
+
+  /** Signals the whole group; a group that is gone already is what we want. */
+  #signal(signal: NodeJS.Signals): void {
+    try {
+      if (process.platform === 'win32') this.#child.kill(signal);
+      else process.kill(-this.pid, signal);
+    } catch (error) {
+      this.#components.logger.debug({ error: messageOf(error) }, 'upstream group is gone');
+    }
+  }
+}
+
+function environmentOf(server: StdioServer): NodeJS.ProcessEnv {
+  const inherited = INHERITED.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const own = Object.entries(server.env).map(([name, secret]) => [name, secret.reveal()] as const);
+  return Object.fromEntries([...inherited, ...own]);
+}
+
+function started(child: ChildProcessWithoutNullStreams, init: StdioInit): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', (error) => {
+      const missing = 'code' in error && error.code === 'ENOENT';
+      const { command, cwd } = init.server;
+      reject(
+        new StarlingError(
+          'STARLING_UPSTREAM_UNAVAILABLE',
+          missing
+            ? `server '${init.name}' can't start: the command ${command}${cwd === undefined ? '' : ` or the folder ${cwd}`} was not found`
+            : `server '${init.name}' can't start: ${messageOf(error)}`,
+          {
+            hint: `install it, or correct mcpServers.${init.name}.command`,
+            data: { server: init.name },
+            cause: error,
+          },
+        ),
+      );
+    });
+  });
+}
