@@ -14,6 +14,7 @@ export {
   tryParseTarget,
 } from './match.ts';
 export type { ResourcePattern, ResourceTarget } from './match.ts';
+export { decodeJws, encodeJws } from './jws.ts';
 export { createRevocationSet } from './revocation.ts';
 export type { RevocationSet, RevocationSetInit } from './revocation.ts';
 export { createGrantBook } from './store.ts';

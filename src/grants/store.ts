@@ -137,6 +137,14 @@ class Book implements GrantBook {
     return grant;
   }
 
+  async keepIssued(grant: Grant): Promise<void> {
+    if (grant.claims.iss !== this.#self) {
+      throw new StarlingError('STARLING_GRANT_INVALID', 'only grants of our own are kept as issued');
+    }
+    await this.#components.grants.batch([rowOf(grantKey('issued', grant), grant.jws)]);
+    this.#addIssued(grant);
+  }
+
   issued(): readonly Grant[] {
     return [...this.#issued.values()];
   }
@@ -247,6 +255,8 @@ class Book implements GrantBook {
     if (this.isRevoked(grant, [grant.claims.iss])) return 'revoked';
     const { endsAtMs } = this.#windowOf([grant]);
     if (this.#components.clock.now() >= endsAtMs) return 'expired';
+    // A delegation of ours: the holder has its parents, and the owner judges them.
+    if (grant.claims.iss === this.#self && grant.claims.sub !== this.#self) return 'valid';
     const verdict = this.#verify(grant, this.#parents);
     if (verdict.ok) return 'valid';
     return ruleOf(verdict.refusal) === 'revoked' ? 'revoked' : 'expired';
@@ -316,7 +326,7 @@ class Book implements GrantBook {
 
   #addIssued(grant: Grant): void {
     this.#issued.set(grant.hash, grant);
-    if (this.isRevoked(grant, [this.#self])) return;
+    if (grant.claims.sub !== this.#self || this.isRevoked(grant, [this.#self])) return;
     this.#holders.add('issued', { leaf: grant, links: [grant], ...this.#windowOf([grant]) });
   }
 

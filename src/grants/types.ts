@@ -90,6 +90,11 @@ export interface GrantBook extends Startable {
   readonly events: EventEmitter<GrantBookEvents>;
   /** Signs a grant on our own things and keeps it. @throws STARLING_GRANT_MALFORMED */
   issue(init: GrantIssueInit): Promise<Grant>;
+  /**
+   * Keeps a grant that we signed on somebody else's things (a mesh membership), so that it can be
+   * listed and revoked like the others. It gives nobody a right here.
+   */
+  keepIssued(grant: Grant): Promise<void>;
   /** What we issued, expired ones of the last 30 days included. */
   issued(): readonly Grant[];
   /** What others issued to us. */

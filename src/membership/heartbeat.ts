@@ -1,0 +1,92 @@
+/** The heartbeat on the wire: deterministic CBOR, bounded, and every field checked on the way in. */
+import { decode, encode } from 'cborg';
+import type { Presence } from './types.ts';
+
+/** One heartbeat. */
+export interface Heartbeat {
+  /** When the sender's process started, ms since the epoch: a later one refutes all before. */
+  readonly incarnation: number;
+  readonly sequence: number;
+  readonly status: 'up' | 'leaving';
+  /** Digest of the sender's records. */
+  readonly records: string;
+  readonly presence: Presence;
+}
+
+const VERSION = 1;
+const ADDRESSES_MAX = 6;
+const BOARDS_MAX = 64;
+const TEXT_MAX = 256;
+
+/** Encodes a heartbeat; what is over a bound is left out. */
+export function encodeHeartbeat(heartbeat: Heartbeat): Uint8Array {
+  const { presence } = heartbeat;
+  return encode({
+    v: VERSION,
+    inc: heartbeat.incarnation,
+    seq: heartbeat.sequence,
+    status: heartbeat.status,
+    records: heartbeat.records,
+    name: presence.name,
+    version: presence.version,
+    addrs: presence.addresses.slice(0, ADDRESSES_MAX),
+    load: presence.load,
+    catalog: presence.catalog,
+    boards: Object.fromEntries(Object.entries(presence.boards).slice(0, BOARDS_MAX)),
+  });
+}
+
+/** Decodes a heartbeat; undefined when it is none. Never throws. */
+export function decodeHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
+  const fields = decodeMap(bytes);
+  if (fields === undefined || fields['v'] !== VERSION) return undefined;
+  const { inc, seq, status, records, name, version, addrs, load, catalog, boards } = fields;
+  if (!isCount(inc) || !isCount(seq) || !isCount(load)) return undefined;
+  if (status !== 'up' && status !== 'leaving') return undefined;
+  if (![records, name, version, catalog].every(isText)) return undefined;
+  if (!Array.isArray(addrs) || addrs.length > ADDRESSES_MAX || !addrs.every(isText)) return undefined;
+  const digests = readDigests(boards);
+  if (digests === undefined) return undefined;
+  return {
+    incarnation: inc,
+    sequence: seq,
+    status,
+    records: String(records),
+    presence: {
+      name: String(name),
+      version: String(version),
+      addresses: addrs.map(String),
+      load,
+      catalog: String(catalog),
+      boards: digests,
+    },
+  };
+}
+
+function decodeMap(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Readonly<Record<string, unknown>>)
+      : undefined;
+  } catch {
+    // Anything may come from a peer; what is no CBOR is no heartbeat.
+    return undefined;
+  }
+}
+
+function readDigests(boards: unknown): Readonly<Record<string, string>> | undefined {
+  if (typeof boards !== 'object' || boards === null || Array.isArray(boards)) return undefined;
+  const entries = Object.entries(boards);
+  if (entries.length > BOARDS_MAX) return undefined;
+  if (!entries.every(([name, digest]) => isText(name) && isText(digest))) return undefined;
+  return Object.fromEntries(entries.map(([name, digest]) => [name, String(digest)]));
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= TEXT_MAX;
+}

@@ -1,0 +1,41 @@
+/** What is kept of each peer over restarts: its alias, and where it was last. */
+import { decode, encode } from 'cborg';
+import { messageOf } from '../core/index.ts';
+import type { Logger, PeerId } from '../core/index.ts';
+import { parsePeerId } from '../identity/index.ts';
+import type { Table } from '../store/index.ts';
+
+/** One kept peer. */
+export interface KeptPeer {
+  readonly peerId: PeerId;
+  readonly alias: string;
+  readonly addresses: readonly string[];
+  readonly lastHeartbeatAt: number;
+}
+
+/** Reads all kept peers; a damaged row is logged and skipped. */
+export async function readPeers(table: Table, logger: Logger): Promise<readonly KeptPeer[]> {
+  const peers: KeptPeer[] = [];
+  for await (const [key, bytes] of table.entries()) {
+    try {
+      const value = decode(bytes) as Partial<Record<keyof KeptPeer, unknown>>;
+      const { alias, addresses, lastHeartbeatAt } = value;
+      if (typeof alias !== 'string' || !Array.isArray(addresses)) throw new TypeError('not a peer');
+      peers.push({
+        peerId: parsePeerId(key),
+        alias,
+        addresses: addresses.map(String),
+        lastHeartbeatAt: Number(lastHeartbeatAt),
+      });
+    } catch (error) {
+      logger.warn({ peer: key, error: messageOf(error) }, 'kept peer is damaged; skipped');
+    }
+  }
+  return peers;
+}
+
+/** Keeps a peer. */
+export function keepPeer(table: Table, peer: KeptPeer): Promise<void> {
+  const { alias, addresses, lastHeartbeatAt } = peer;
+  return table.put(peer.peerId, encode({ alias, addresses, lastHeartbeatAt }));
+}

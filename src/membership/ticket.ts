@@ -1,0 +1,116 @@
+/**
+ * Tickets: what one pastes on the next machine. `starling1` and base32 (RFC 4648 §6, lower case, no
+ * padding) of deterministic CBOR { mesh, name, addrs, invite: { seed, grants } }. A ticket is a secret.
+ */
+import { decode, encode } from 'cborg';
+import { base32 } from 'multiformats/bases/base32';
+import { Secret, StarlingError } from '../core/index.ts';
+import type { MeshId } from '../core/index.ts';
+import { parseGrant } from '../grants/index.ts';
+import type { Grant } from '../grants/index.ts';
+import { parseDid } from '../identity/index.ts';
+
+const PREFIX = 'starling1';
+const TEXT_MAX = 65_536;
+const SEED_BYTES = 32;
+const ADDRESSES_MAX = 6;
+const CHAIN_MAX = 33;
+
+/** What a ticket holds. */
+export interface Ticket {
+  readonly mesh: MeshId;
+  readonly name: string;
+  readonly addresses: readonly string[];
+  /** Seed of the invite's one-time key. */
+  readonly seed: Uint8Array;
+  /** The invite's grant and its parents, leaf first. */
+  readonly grants: readonly Grant[];
+}
+
+/** Writes a ticket. */
+export function encodeTicket(ticket: Ticket): Secret {
+  const bytes = encode({
+    mesh: ticket.mesh,
+    name: ticket.name,
+    addrs: ticket.addresses.slice(0, ADDRESSES_MAX),
+    invite: { seed: ticket.seed, grants: ticket.grants.map((grant) => grant.jws) },
+  });
+  // Multibase marks base32 with a leading `b`.
+  return new Secret(PREFIX + base32.encode(bytes).slice(1));
+}
+
+/**
+ * Reads a ticket; white space and upper case from copying are forgiven.
+ * @throws STARLING_TICKET_INVALID; STARLING_TICKET_EXPIRED when its time is over by `nowMs`
+ */
+export function parseTicket(text: Secret, nowMs: number): Ticket {
+  const ticket = read(text.reveal().replaceAll(/\s+/g, '').toLowerCase());
+  const expiresAtMs = Math.min(...ticket.grants.map((grant) => grant.claims.exp)) * 1000;
+  if (nowMs >= expiresAtMs) {
+    throw new StarlingError(
+      'STARLING_TICKET_EXPIRED',
+      `the ticket for mesh '${ticket.name}' expired at ${new Date(expiresAtMs).toISOString()}`,
+      { hint: 'ask a member for a new one: starling invite' },
+    );
+  }
+  return ticket;
+}
+
+function read(text: string): Ticket {
+  if (!text.startsWith(PREFIX)) throw invalid(`it does not begin with ${PREFIX}`);
+  if (text.length > TEXT_MAX) throw invalid('it is too long');
+  const value = decodeBody(text.slice(PREFIX.length));
+  const { mesh, name, addrs, invite } = fieldsOf(value);
+  const { seed, grants } = fieldsOf(invite);
+  if (typeof mesh !== 'string' || typeof name !== 'string' || name.length > 64) {
+    throw invalid('it names no mesh');
+  }
+  if (!(seed instanceof Uint8Array) || seed.length !== SEED_BYTES) throw invalid('it holds no key');
+  return {
+    mesh: checked(() => parseDid(mesh)),
+    name,
+    addresses: strings(addrs, ADDRESSES_MAX),
+    seed,
+    grants: strings(grants, CHAIN_MAX).map((jws) => checked(() => parseGrant(jws))),
+  };
+}
+
+function decodeBody(body: string): unknown {
+  try {
+    return decode(base32.decode(`b${body}`), { strict: true, rejectDuplicateMapKeys: true });
+  } catch (error) {
+    throw invalid('it is damaged, perhaps cut when it was copied', error);
+  }
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid('a part of it is missing');
+  }
+  return value as Readonly<Record<string, unknown>>;
+}
+
+function strings(value: unknown, max: number): readonly string[] {
+  if (!Array.isArray(value) || value.length === 0 || value.length > max) {
+    throw invalid('a part of it is missing');
+  }
+  return value.map((one: unknown) => {
+    if (typeof one !== 'string') throw invalid('a part of it is missing');
+    return one;
+  });
+}
+
+function checked<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw invalid('a signature or name in it is wrong', error);
+  }
+}
+
+function invalid(why: string, cause?: unknown): StarlingError {
+  return new StarlingError('STARLING_TICKET_INVALID', `this is not a Starling ticket: ${why}`, {
+    hint: 'copy the whole ticket from `starling up` or `starling invite`',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

@@ -1,0 +1,95 @@
+/**
+ * Asking others about a peer that we have lost: `/starling/probe/1`, in the manner of SWIM's indirect
+ * probe (Das et al., "SWIM", DSN 2002, §4.1). One question, one answer, both CBOR.
+ */
+import { decode, encode } from 'cborg';
+import { messageOf } from '../core/index.ts';
+import type { Clock, Logger, PeerId } from '../core/index.ts';
+import { createMessageChannel } from '../network/index.ts';
+import type { Network, PeerStream } from '../network/index.ts';
+
+const PROTOCOL = '/starling/probe/1';
+const MESSAGE_BYTES_MAX = 1024;
+
+/** What witnesses are asked with. */
+export interface WitnessComponents {
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Asks, and answers others. */
+export interface Witnesses {
+  start(): void;
+  stop(): void;
+  /** True when one of `witnesses` says within `timeoutMs` that it is connected to `peer`. */
+  ask(peer: PeerId, witnesses: readonly PeerId[], timeoutMs: number): Promise<boolean>;
+}
+
+/** Makes the witnesses' room. */
+export function createWitnesses({ network, clock, logger }: WitnessComponents): Witnesses {
+  let stopHandling: (() => void) | undefined;
+
+  const answer = (stream: PeerStream): void => {
+    const channel = createMessageChannel(stream, { maxBytes: MESSAGE_BYTES_MAX });
+    channel.onMessage((bytes) => {
+      const peer = textOf(bytes, 'peer');
+      channel.send(encode({ connected: network.connected().some((known) => known === peer) }));
+      void channel.close();
+    });
+  };
+  const askOne = async (peer: PeerId, witness: PeerId, timeoutMs: number): Promise<boolean> => {
+    const signal = AbortSignal.timeout(timeoutMs);
+    const stream = await network.open(witness, PROTOCOL, { signal });
+    const channel = createMessageChannel(stream, { maxBytes: MESSAGE_BYTES_MAX });
+    return new Promise((resolve) => {
+      const cancel = clock.schedule(timeoutMs, () => channel.abort(new Error('no answer')));
+      channel.onEnd(() => {
+        cancel();
+        resolve(false);
+      });
+      channel.onMessage((bytes) => resolve(isConnected(bytes)));
+      channel.send(encode({ peer }));
+    });
+  };
+  return {
+    start() {
+      stopHandling ??= network.handle(PROTOCOL, answer);
+    },
+    stop() {
+      stopHandling?.();
+      stopHandling = undefined;
+    },
+    async ask(peer, witnesses, timeoutMs) {
+      const answers = await Promise.all(
+        witnesses.map((witness) =>
+          askOne(peer, witness, timeoutMs).catch((error: unknown) => {
+            logger.debug({ witness, error: messageOf(error) }, 'witness did not answer');
+            return false;
+          }),
+        ),
+      );
+      return answers.includes(true);
+    },
+  };
+}
+
+function fieldOf(bytes: Uint8Array, name: string): unknown {
+  try {
+    const value: unknown = decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
+    if (typeof value !== 'object' || value === null) return undefined;
+    return Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
+  } catch {
+    // Hostile or damaged: the same as no answer.
+    return undefined;
+  }
+}
+
+function textOf(bytes: Uint8Array, name: string): string {
+  const value = fieldOf(bytes, name);
+  return typeof value === 'string' ? value : '';
+}
+
+function isConnected(bytes: Uint8Array): boolean {
+  return fieldOf(bytes, 'connected') === true;
+}
