@@ -1,28 +1,30 @@
 /**
  * Composition: builds the rooms of one node in order, starts them from the ground up and stops them
- * from the roof down. Only this file calls the rooms' constructors; it holds no logic of its own
- * beyond wiring one room's events to another's ears.
+ * from the roof down. Only this file calls the rooms' constructors; beyond wiring one room's events
+ * to another's ears it decides just one thing, which mesh the node starts in.
  */
+import './core/node20.ts';
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, Board } from './blackboard/index.ts';
 import { boardTools, grantTools, statusTools } from './builtin/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
-import { socketPath } from './config/index.ts';
+import { socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import {
   StarlingError,
   VERSION,
   createHealth,
   createLogger,
+  ensurePrivateFolder,
   messageOf,
   systemClock,
 } from './core/index.ts';
-import type { Clock, Logger, PeerId, Random, Startable } from './core/index.ts';
+import type { Clock, Health, JsonObject, Logger, PeerId, Random, Startable } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import { createGateway, createUpstreams } from './gateway/index.ts';
-import type { Gateway } from './gateway/index.ts';
+import type { BuiltinTool, Gateway } from './gateway/index.ts';
 import { createGrantBook } from './grants/index.ts';
 import type { GrantBook } from './grants/index.ts';
 import { createGuard } from './guard/index.ts';
@@ -32,5 +34,456 @@ import { createMembership, createMeshBook } from './membership/index.ts';
 import type { Membership, MeshBook, PeerView } from './membership/index.ts';
 import { createNetwork, probeMesh } from './network/index.ts';
 import type { Network } from './network/index.ts';
-import { createStore, ensurePrivateFolder } from './store/index.ts';
+import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
+
+const PROBE_TIMEOUT_MS = 20_000;
+/** How long a newcomer tries to get in before it gives up. */
+const JOIN_TIMEOUT_MS = 45_000;
+const DIAL_TIMEOUT_MS = 10_000;
+const JOIN_PAUSE_MS = 1000;
+const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
+const SETTLE_TIMEOUT_MS = 31_000;
+
+/** Parts of a node that tests and the simulator may replace. */
+export interface NodeComponents {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly logger?: Logger;
+  /** Hears in short sentences what a start is waiting for. */
+  readonly progress?: (line: string) => void;
+}
+
+/** What a node tells. */
+export interface NodeEvents {
+  /** A peer appeared or changed. */
+  peer: [peer: PeerView, before: PeerView | undefined];
+  /** An address could not be dialled, or whoever is there refused us. */
+  'dial:failed': [address: string, error: Error];
+  /** This node's membership was revoked. */
+  evicted: [reason: string];
+}
+
+/** What to grant. */
+export interface GrantInit {
+  /** Alias, PeerId or did:key. */
+  readonly peer: string;
+  /** Patterns like `files/*`. */
+  readonly tools: readonly string[];
+  /** Default 7 days. */
+  readonly expiresInMs?: number;
+}
+
+/** A node of the mesh. */
+export interface StarlingNode extends Startable {
+  readonly peerId: PeerId;
+  readonly events: EventEmitter<NodeEvents>;
+  status(): StatusResult;
+  peers(): readonly PeerView[];
+  /** Opens a shared board. @throws STARLING_BOARD_INVALID */
+  board(name: string): Promise<Board>;
+  /** Lets a peer call tools of this node. @throws STARLING_PEER_UNKNOWN, STARLING_USAGE */
+  grant(init: GrantInit): Promise<GrantSummary>;
+  /** Makes a one-use ticket; default 24 hours. */
+  createTicket(init?: { readonly expiresInMs?: number }): Promise<InviteResult>;
+}
+
+/**
+ * Makes a node from its configuration: opens its state folder and identity, and settles which mesh it
+ * is in. `start` joins and serves. A node that could not be made or started leaves nothing running.
+ * @throws STARLING_STATE_LOCKED, STARLING_KEY_UNUSABLE, STARLING_TICKET_EXPIRED, STARLING_MESH_MISMATCH, …
+ */
+export async function createNode(
+  config: Config,
+  components: NodeComponents = {},
+): Promise<StarlingNode> {
+  const logger =
+    components.logger ??
+    createLogger({
+      spec: config.log.level,
+      ...(config.log.file === undefined ? {} : { file: config.log.file }),
+    });
+  const base: Base = {
+    config,
+    clock: components.clock ?? systemClock,
+    random: components.random ?? Math.random,
+    logger,
+    progress: components.progress ?? (() => undefined),
+    health: createHealth(),
+  };
+  await ensurePrivateFolder(config.stateDir);
+  const store = createStore({ logger }, { dir: join(config.stateDir, 'db') });
+  await store.start();
+  try {
+    const identity = await loadIdentity(join(config.stateDir, 'key'));
+    const grants = createGrantBook({
+      identity,
+      grants: store.table('grants'),
+      revocations: store.table('revocations'),
+      clock: base.clock,
+      logger: logger.child('grants'),
+    });
+    await grants.start();
+    const meshBook = createMeshBook(
+      {
+        identity,
+        grants,
+        table: store.table('mesh'),
+        records: store.table('records'),
+        clock: base.clock,
+        logger: logger.child('membership'),
+      },
+      { name: config.name },
+    );
+    await meshBook.load();
+    const dial = await settleMesh(base, meshBook);
+    return new Node(base, { store, identity, grants, meshBook, dial });
+  } catch (error) {
+    await store.stop();
+    throw error;
+  }
+}
+
+interface Base {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly progress: (line: string) => void;
+  readonly health: Health;
+}
+
+interface Ground {
+  readonly store: Store;
+  readonly identity: Identity;
+  readonly grants: GrantBook;
+  readonly meshBook: MeshBook;
+  /** Addresses to dial to get in. */
+  readonly dial: readonly string[];
+}
+
+/** Settles which mesh the node is in; returns the addresses to dial. */
+async function settleMesh(base: Base, meshBook: MeshBook): Promise<readonly string[]> {
+  const { config } = base;
+  if (config.join !== undefined) {
+    return [...(await meshBook.takeTicket(config.join)), ...config.bootstrap];
+  }
+  if (config.open !== undefined) await meshBook.enterOpen(config.open);
+  else if (meshBook.mesh() === undefined) {
+    if (config.bootstrap.length === 0) {
+      await meshBook.found(config.meshName ?? `${config.name}-mesh`.slice(0, 32));
+    } else await enterByAddress(base, meshBook);
+  }
+  return config.bootstrap;
+}
+
+/** Asks the peers at the bootstrap addresses which mesh theirs is; an open one is entered. */
+async function enterByAddress(base: Base, meshBook: MeshBook): Promise<void> {
+  const { config, clock, progress } = base;
+  progress(`asking ${config.bootstrap.length === 1 ? config.bootstrap[0] : 'the bootstrap addresses'} for its mesh`);
+  const welcome = await probeMesh(config.bootstrap, {
+    hello: { version: 1, name: config.name, time: clock.now(), membership: [] },
+    signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
+  });
+  if (!welcome.ok && welcome.open === true && welcome.meshName !== undefined) {
+    await meshBook.enterOpen(welcome.meshName);
+    if (meshBook.mesh()?.id === welcome.mesh) return;
+  }
+  const name = !welcome.ok && welcome.meshName !== undefined ? ` '${welcome.meshName}'` : '';
+  throw new StarlingError('STARLING_JOIN_REFUSED', `the mesh${name} at ${config.bootstrap[0]} is private`, {
+    hint: 'ask a member for a ticket (starling invite), and start with: starling up --join <ticket>',
+  });
+}
+
+class Node implements StarlingNode {
+  readonly peerId: PeerId;
+  readonly events = new EventEmitter<NodeEvents>();
+  readonly #base: Base;
+  readonly #ground: Ground;
+  readonly #network: Network;
+  readonly #membership: Membership;
+  readonly #blackboard: Blackboard;
+  readonly #gateway: Gateway;
+  readonly #tools: readonly BuiltinTool[];
+  readonly #startedAt: number;
+  #running: Startable[] = [];
+
+  constructor(base: Base, ground: Ground) {
+    this.#base = base;
+    this.#ground = ground;
+    this.peerId = ground.identity.peerId;
+    this.#startedAt = base.clock.now();
+    const { clock, random, logger, config } = base;
+    const { store, identity, grants, meshBook } = ground;
+    const mesh = this.#mesh();
+    this.#network = createNetwork(
+      { identity, admission: meshBook.admission, clock, random, logger },
+      {
+        meshId: mesh.id,
+        name: config.name,
+        listen: config.listen,
+        announce: config.announce,
+        bootstrap: meshBook.isMember() ? ground.dial : [],
+        mdns: config.mdns,
+        relay: config.relay,
+        connections: config.limits.connections,
+      },
+    );
+    this.#membership = createMembership(
+      {
+        network: this.#network,
+        meshBook,
+        table: store.table('peers'),
+        presence: () => ({
+          name: config.name,
+          version: VERSION,
+          addresses: this.#network.addresses(),
+          load: this.#gateway.load(),
+          catalog: this.#gateway.catalogDigest(),
+          boards: this.#blackboard.digests(),
+        }),
+        clock,
+        random,
+        logger: logger.child('membership'),
+      },
+      config.heartbeat,
+    );
+    this.#blackboard = createBlackboard({
+      network: this.#network,
+      table: store.table('boards'),
+      self: identity.did,
+      clock,
+      random,
+      logger: logger.child('blackboard'),
+    });
+    this.#tools = [
+      ...statusTools({ membership: this.#membership, status: () => this.status() }),
+      ...grantTools({
+        clock,
+        grants,
+        membership: this.#membership,
+        createTicket: (init) => this.#createTicket(init.expiresInMs, init.canInvite),
+      }),
+      ...boardTools({ blackboard: this.#blackboard, clock }),
+    ];
+    this.#gateway = this.#createGateway();
+    this.#wire();
+  }
+
+  status(): StatusResult {
+    const { config, health } = this.#base;
+    const { identity } = this.#ground;
+    const peers = { alive: 0, suspect: 0, dead: 0, left: 0 };
+    for (const peer of this.#membership.peers()) peers[peer.state] += 1;
+    return {
+      name: config.name,
+      version: VERSION,
+      peerId: identity.peerId,
+      did: identity.did,
+      pid: process.pid,
+      stateDir: config.stateDir,
+      startedAt: this.#startedAt,
+      mesh: this.#mesh(),
+      addresses: this.#network.addresses(),
+      endpoints: this.#gateway.endpoints(),
+      peers,
+      upstreams: this.#gateway.upstreams(),
+      sessions: this.#gateway.sessions(),
+      boards: this.#blackboard.names(),
+      routingTable: this.#network.routingTableSize(),
+      warnings: health.warnings(),
+    };
+  }
+
+  peers(): readonly PeerView[] {
+    return this.#membership.peers();
+  }
+
+  board(name: string): Promise<Board> {
+    return this.#blackboard.board(name);
+  }
+
+  async grant(init: GrantInit): Promise<GrantSummary> {
+    const args: JsonObject = {
+      peer: init.peer,
+      tools: [...init.tools],
+      ...(init.expiresInMs === undefined ? {} : { expires_s: init.expiresInMs / 1000 }),
+    };
+    const tool = this.#tools.find((candidate) => candidate.definition.name === 'grant_create');
+    const result = await tool?.call(args, {
+      principal: { kind: 'operator' },
+      signal: new AbortController().signal,
+    });
+    return (result as unknown as { readonly grant: GrantSummary }).grant;
+  }
+
+  createTicket(init: { readonly expiresInMs?: number } = {}): Promise<InviteResult> {
+    return this.#createTicket(init.expiresInMs ?? 86_400_000, true);
+  }
+
+  async start(): Promise<void> {
+    if (this.#running.length > 0) return;
+    const { progress, logger } = this.#base;
+    try {
+      await this.#startOne(this.#network);
+      if (!this.#ground.meshBook.isMember()) await this.#join();
+      await this.#startOne(this.#membership);
+      await this.#startOne(this.#blackboard);
+      await this.#startOne(this.#gateway);
+      const waiting = this.#gateway.upstreams().filter((upstream) => upstream.state === 'starting');
+      if (waiting.length > 0) progress(`starting ${waiting.map((one) => one.server).join(', ')}`);
+      await this.#settled();
+      logger.info({ peer: this.peerId }, 'node started');
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const part of this.#running.splice(0).toReversed()) await part.stop();
+    await this.#ground.grants.stop();
+    await this.#ground.store.stop();
+  }
+
+  async #startOne(part: Startable): Promise<void> {
+    this.#running.push(part);
+    await part.start();
+  }
+
+  /** Dials until somebody lets us in. @throws why nobody does */
+  async #join(): Promise<void> {
+    const { clock, progress } = this.#base;
+    const { dial, meshBook } = this.#ground;
+    const deadline = clock.now() + JOIN_TIMEOUT_MS;
+    let last: unknown;
+    while (clock.now() < deadline) {
+      for (const address of dial) {
+        progress(`joining mesh '${this.#mesh().name}' at ${address}`);
+        try {
+          await this.#network.dial(address, { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
+        } catch (error) {
+          if (isFinal(error)) throw error;
+          last = error;
+          progress(`no answer at ${address}: ${messageOf(error)}`);
+        }
+        if (meshBook.isMember()) return;
+      }
+      await new Promise<void>((resolve) => {
+        setTimeout(resolve, JOIN_PAUSE_MS);
+      });
+    }
+    throw new StarlingError(
+      'STARLING_PEER_UNREACHABLE',
+      `nobody at the ticket's addresses (${dial.join(', ')}) let us in within ${JOIN_TIMEOUT_MS / 1000} s: ${messageOf(last)}`,
+      { hint: 'check that the peer runs and that its port is open to this machine', cause: last },
+    );
+  }
+
+  /** Until each upstream is ready or has failed; at most as long as one may take to start. */
+  async #settled(): Promise<void> {
+    let cancel: () => void = () => undefined;
+    const timeout = new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, SETTLE_TIMEOUT_MS);
+      cancel = () => clearTimeout(timer);
+    });
+    await Promise.race([this.#gateway.settled(), timeout]);
+    cancel();
+  }
+
+  #createGateway(): Gateway {
+    const { config, clock, random, logger, health } = this.#base;
+    const { identity, grants } = this.#ground;
+    const gatewayLogger = logger.child('gateway');
+    const { limits } = config;
+    const upstreams = createUpstreams(
+      {
+        servers: config.mcpServers,
+        builtin: this.#tools,
+        clock,
+        random,
+        logger: logger.child('upstream'),
+        health,
+      },
+      {
+        messageBytes: limits.messageBytes,
+        callTotalMs: limits.callTotalMs,
+        callsMax: limits.callsPerSession * 4,
+        catalog: { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
+      },
+    );
+    return createGateway(
+      {
+        upstreams,
+        directory: createDirectory(
+          { logger: logger.child('directory') },
+          { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
+        ),
+        guard: createGuard({ grants, self: { name: config.name, did: identity.did } }),
+        grants,
+        network: this.#network,
+        membership: this.#membership,
+        clock,
+        random,
+        logger: gatewayLogger,
+      },
+      {
+        name: config.name,
+        http: config.http,
+        limits,
+        socketPath: socketPath(config.stateDir),
+        tokenFile: tokenFile(config.stateDir),
+      },
+    );
+  }
+
+  #wire(): void {
+    const { grants, meshBook } = this.#ground;
+    const logger = this.#base.logger.child('node');
+    this.#gateway.onCatalogChange(() => this.#membership.announce());
+    this.#blackboard.onChange(() => this.#membership.announce());
+    this.#membership.events.on('change', (peer, before) => {
+      const boards = peer.presence?.boards;
+      if (peer.state === 'alive' && boards !== undefined && peer.presence !== before?.presence) {
+        this.#blackboard.compare(peer.peerId, boards);
+      }
+      this.events.emit('peer', peer, before);
+    });
+    this.#membership.events.on('evicted', (reason) => this.events.emit('evicted', reason));
+    this.#network.events.on('dial:failed', (address, error) =>
+      this.events.emit('dial:failed', address, error),
+    );
+    grants.events.on('revocation', (jws) => {
+      meshBook
+        .records()
+        .add(jws)
+        .catch((error: unknown) =>
+          logger.error({ error: messageOf(error) }, 'revocation not passed on'),
+        );
+    });
+  }
+
+  async #createTicket(expiresInMs: number, canInvite: boolean): Promise<InviteResult> {
+    const { ticket, expiresAt } = await this.#ground.meshBook.invite({
+      addresses: this.#network.addresses(),
+      expiresInMs,
+      canInvite,
+    });
+    const mesh = this.#mesh();
+    return { ticket: ticket.reveal(), mesh: mesh.name, fingerprint: mesh.fingerprint, expiresAt };
+  }
+
+  #mesh(): StatusResult['mesh'] {
+    const mesh = this.#ground.meshBook.mesh();
+    if (mesh === undefined) throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
+    return mesh;
+  }
+}
+
+/** True when trying again can't help: somebody has judged us and said no. */
+function isFinal(error: unknown): boolean {
+  return (
+    error instanceof StarlingError &&
+    /^STARLING_(TICKET_|MESH_|JOIN_|VERSION_)/.test(error.code)
+  );
+}

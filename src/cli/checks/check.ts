@@ -1,0 +1,35 @@
+/** What a check of `starling doctor` is. */
+import type { PeersResult, StatusResult } from '../../builtin/types.ts';
+import type { Config } from '../../config/index.ts';
+
+/** How a check ends: one sentence, and what to do unless all is well. */
+export interface Finding {
+  readonly check: string;
+  readonly result: 'ok' | 'warn' | 'fail';
+  readonly text: string;
+  readonly hint?: string;
+}
+
+/** What checks look at. */
+export interface CheckContext {
+  readonly config: Config;
+  /** What the running node says; absent when none runs. */
+  readonly status?: StatusResult;
+  readonly peers?: PeersResult;
+}
+
+/** One check. */
+export interface Check {
+  readonly name: string;
+  run(context: CheckContext): Promise<readonly Finding[]>;
+}
+
+/** A finding. */
+export function finding(
+  check: string,
+  result: Finding['result'],
+  text: string,
+  hint?: string,
+): Finding {
+  return { check, result, text, ...(hint === undefined ? {} : { hint }) };
+}

@@ -1,0 +1,19 @@
+/** Is this Node.js one that Starling runs on? */
+import { finding } from './check.ts';
+import type { Check } from './check.ts';
+
+const MIN = [20, 19] as const;
+
+/** The check. */
+export const nodeVersion: Check = {
+  name: 'node',
+  run: async () => {
+    const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+    const fits = major > MIN[0] || (major === MIN[0] && minor >= MIN[1]);
+    return [
+      fits
+        ? finding('node', 'ok', `Node ${process.version}`)
+        : finding('node', 'fail', `Node ${process.version} is too old`, `install Node ${MIN.join('.')} or newer`),
+    ];
+  },
+};

@@ -1,0 +1,45 @@
+/** Are the ports that the node wants free, or held by the node itself? */
+import { createServer } from 'node:net';
+import { finding } from './check.ts';
+import type { Check, CheckContext, Finding } from './check.ts';
+
+interface Port {
+  readonly host: string;
+  readonly port: number;
+  readonly what: string;
+  readonly key: string;
+}
+
+/** The check. */
+export const ports: Check = {
+  name: 'ports',
+  run: async (context) => {
+    if (context.status !== undefined) return [finding('ports', 'ok', 'the running node holds its ports')];
+    return Promise.all(wanted(context).map(checkPort));
+  },
+};
+
+function wanted({ config }: CheckContext): readonly Port[] {
+  const listens = config.listen.flatMap((address) => {
+    const match = /^\/ip[46]\/([^/]+)\/tcp\/(\d+)/.exec(address);
+    const [, host, port] = match ?? [];
+    return host === undefined || port === undefined || port === '0'
+      ? []
+      : [{ host, port: Number(port), what: address, key: '--listen' }];
+  });
+  const { enabled, host, port } = config.http;
+  const http = enabled && port !== 0 ? [{ host, port, what: `HTTP ${host}:${port}`, key: '--http-port' }] : [];
+  return [...listens, ...http];
+}
+
+function checkPort({ host, port, what, key }: Port): Promise<Finding> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', (error) =>
+      resolve(finding('ports', 'fail', `${what}: ${error.message}`, `stop the program that holds it, or choose another with ${key}`)),
+    );
+    probe.listen(port, host, () => {
+      probe.close(() => resolve(finding('ports', 'ok', `${what} is free`)));
+    });
+  });
+}

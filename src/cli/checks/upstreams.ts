@@ -1,0 +1,50 @@
+/** Does each upstream MCP server work, or could it start? */
+import { access, constants } from 'node:fs/promises';
+import { delimiter, isAbsolute, join } from 'node:path';
+import type { McpServer } from '../../config/index.ts';
+import { finding } from './check.ts';
+import type { Check, Finding } from './check.ts';
+
+/** The check. */
+export const upstreams: Check = {
+  name: 'upstream',
+  run: async ({ config, status }) => {
+    if (status !== undefined) {
+      return status.upstreams.map((one) =>
+        one.state === 'ready'
+          ? finding('upstream', one.error === undefined ? 'ok' : 'warn', `${one.server}: ${one.tools} tools${one.error === undefined ? '' : `; ${one.error}`}`)
+          : finding('upstream', 'fail', `${one.server} is ${one.state}: ${one.error ?? 'no answer yet'}`, one.hint),
+      );
+    }
+    return Promise.all(Object.entries(config.mcpServers).map(([name, server]) => checkServer(name, server)));
+  },
+};
+
+async function checkServer(name: string, server: McpServer): Promise<Finding> {
+  if (server.type === 'http') {
+    return finding('upstream', 'ok', `${name}: ${new URL(server.url).origin}, which starling up will try`);
+  }
+  const found = await findCommand(server.command);
+  return found
+    ? finding('upstream', 'ok', `${name}: its command ${server.command} is there`)
+    : finding('upstream', 'fail', `${name}: its command ${server.command} was not found`, `install it, or correct mcpServers.${name}.command`);
+}
+
+async function findCommand(command: string): Promise<boolean> {
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  const candidates =
+    isAbsolute(command) || command.includes('/') ? [command] : folders.map((folder) => join(folder, command));
+  const endings = process.platform === 'win32' ? ['', '.exe', '.cmd', '.bat'] : [''];
+  for (const candidate of candidates) {
+    for (const ending of endings) {
+      try {
+        await access(candidate + ending, constants.X_OK);
+        return true;
+      } catch {
+        // Not here: the next folder may have it.
+        continue;
+      }
+    }
+  }
+  return false;
+}

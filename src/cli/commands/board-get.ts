@@ -1,0 +1,20 @@
+/** `starling board get` */
+import type { BoardGetResult } from '../../builtin/types.ts';
+import { StarlingError } from '../../core/errors.ts';
+import { printData } from '../output.ts';
+import { withNode } from '../sources.ts';
+import type { CommonOptions } from '../sources.ts';
+import { showValue } from '../values.ts';
+
+/** Prints the entry's value; @throws STARLING_BOARD_INVALID when there is none. */
+export async function run(board: string, key: string, options: CommonOptions): Promise<void> {
+  const { entry } = await withNode(options, (node) =>
+    node.builtin<BoardGetResult>('board_get', { board, key }),
+  );
+  if (entry === null) {
+    throw new StarlingError('STARLING_BOARD_INVALID', `board '${board}' has no entry '${key}'`, {
+      hint: `see what it has: starling board list ${board}`,
+    });
+  }
+  printData(entry, options.json === true, () => showValue(entry.value));
+}

@@ -1,0 +1,37 @@
+/** `starling board list` */
+import type { BoardListResult } from '../../builtin/types.ts';
+import { ago, printData, table } from '../output.ts';
+import { withNode } from '../sources.ts';
+import type { CommonOptions } from '../sources.ts';
+import { showValue } from '../values.ts';
+
+const VALUE_MAX = 60;
+
+/** Prints the boards, or the entries of one. */
+export async function run(
+  board: string | undefined,
+  prefix: string | undefined,
+  options: CommonOptions,
+): Promise<void> {
+  const result = await withNode(options, (node) =>
+    node.builtin<BoardListResult>('board_list', {
+      ...(board === undefined ? {} : { board }),
+      ...(prefix === undefined ? {} : { prefix }),
+    }),
+  );
+  printData(result, options.json === true, () => {
+    if (result.entries === undefined) return (result.boards ?? []).join('\n') || 'no boards yet';
+    if (result.entries.length === 0) return 'no entries';
+    const rows = result.entries.map((entry) => [
+      entry.key,
+      shorten(showValue(entry.value)),
+      ago(entry.at),
+      `…${entry.by.slice(-6)}`,
+    ]);
+    return table(['KEY', 'VALUE', 'WRITTEN', 'BY'], rows);
+  });
+}
+
+function shorten(text: string): string {
+  return text.length > VALUE_MAX ? `${text.slice(0, VALUE_MAX - 1)}…` : text;
+}

@@ -1,0 +1,23 @@
+/** `starling board set` */
+import type { BoardSetResult } from '../../builtin/types.ts';
+import { printData } from '../output.ts';
+import { withNode } from '../sources.ts';
+import type { CommonOptions } from '../sources.ts';
+import { readValue, showChange } from '../values.ts';
+
+/** Writes the entry and shows it. */
+export async function run(
+  board: string,
+  key: string,
+  value: string,
+  options: CommonOptions & { readonly string?: boolean },
+): Promise<void> {
+  const result = await withNode(options, (node) =>
+    node.builtin<BoardSetResult>('board_set', {
+      board,
+      key,
+      value: options.string === true ? value : readValue(value),
+    }),
+  );
+  printData(result, options.json === true, () => showChange({ key, entry: result.entry }));
+}

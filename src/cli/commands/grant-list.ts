@@ -1,0 +1,21 @@
+/** `starling grant list` */
+import type { GrantListResult } from '../../builtin/types.ts';
+import { duration, printData, table } from '../output.ts';
+import { withNode } from '../sources.ts';
+import type { CommonOptions } from '../sources.ts';
+
+/** Prints the grants, newest first. */
+export async function run(options: CommonOptions): Promise<void> {
+  const result = await withNode(options, (node) => node.builtin<GrantListResult>('grant_list'));
+  printData(result, options.json === true, () => {
+    if (result.grants.length === 0) return 'no grants yet; make one with: starling grant create <peer> --tool <server>/<tool>';
+    const rows = result.grants.map((grant) => [
+      grant.id.slice(0, 8),
+      grant.direction === 'issued' ? `to ${grant.with}` : `from ${grant.with}`,
+      grant.state,
+      grant.state === 'valid' ? `in ${duration(grant.expiresAt - Date.now())}` : '–',
+      grant.capabilities.map(({ ability, resource }) => `${ability} ${resource}`).join(', '),
+    ]);
+    return table(['ID', 'WHO', 'STATE', 'EXPIRES', 'WHAT'], rows);
+  });
+}

@@ -1,0 +1,25 @@
+/** `starling invite` */
+import type { InviteResult } from '../../builtin/types.ts';
+import { duration, print, printData, tell } from '../output.ts';
+import { withNode } from '../sources.ts';
+import type { CommonOptions } from '../sources.ts';
+
+interface InviteOptions extends CommonOptions {
+  readonly expires?: number;
+  readonly invite: boolean;
+}
+
+/** Makes a ticket; standard output gets nothing but the line to paste. */
+export async function run(options: InviteOptions): Promise<void> {
+  const result = await withNode(options, (node) =>
+    node.builtin<InviteResult>('invite_create', {
+      can_invite: options.invite,
+      ...(options.expires === undefined ? {} : { expires_s: options.expires / 1000 }),
+    }),
+  );
+  if (options.json === true) printData(result, true, () => '');
+  else {
+    tell(`One node can join '${result.mesh}' (${result.fingerprint}) with this within ${duration(result.expiresAt - Date.now())}:`);
+    print(`starling up --join ${result.ticket}`);
+  }
+}

@@ -1,0 +1,23 @@
+/** `starling peers` */
+import type { PeersResult } from '../../builtin/types.ts';
+import { ago, printData, table } from '../output.ts';
+import { withNode } from '../sources.ts';
+import type { CommonOptions } from '../sources.ts';
+
+/** Prints the peers. */
+export async function run(options: CommonOptions): Promise<void> {
+  const result = await withNode(options, (node) => node.builtin<PeersResult>('peers'));
+  printData(result, options.json === true, () => {
+    if (result.peers.length === 0) return 'no other peer has been seen yet';
+    const rows = result.peers.map((peer) => [
+      peer.alias,
+      peer.state,
+      ago(peer.lastHeartbeatAt),
+      peer.rttMs === undefined ? '–' : `${peer.rttMs.toFixed(1)} ms`,
+      peer.route ?? '–',
+      peer.peerId,
+      peer.address ?? '–',
+    ]);
+    return table(['NAME', 'STATE', 'HEARTBEAT', 'RTT', 'ROUTE', 'PEER ID', 'ADDRESS'], rows);
+  });
+}

@@ -1,0 +1,21 @@
+/** `starling tools` */
+import { printData, table } from '../output.ts';
+import { withNode } from '../sources.ts';
+import type { CommonOptions } from '../sources.ts';
+
+const SUMMARY_MAX = 80;
+
+/** Prints the tools whose names contain `filter`. */
+export async function run(filter: string | undefined, options: CommonOptions): Promise<void> {
+  const all = await withNode(options, (node) => node.tools());
+  const tools = all.filter((tool) => tool.name.includes(filter ?? ''));
+  printData({ tools }, options.json === true, () => {
+    if (tools.length === 0) return 'no tool matches';
+    return table(['TOOL', 'WHAT IT DOES'], tools.map((tool) => [tool.name, summary(tool.description)]));
+  });
+}
+
+function summary(description = ''): string {
+  const line = description.split('\n', 1)[0] ?? '';
+  return line.length > SUMMARY_MAX ? `${line.slice(0, SUMMARY_MAX - 1)}…` : line;
+}

@@ -1,0 +1,148 @@
+/** `starling up` */
+import { readFile } from 'node:fs/promises';
+import pc from 'picocolors';
+import { loadConfig } from '../../config/index.ts';
+import type { ConfigSources } from '../../config/index.ts';
+import { createNode } from '../../node.ts';
+import type { StarlingNode } from '../../node.ts';
+import { describeStatus } from '../describe.ts';
+import { print, safe, tell } from '../output.ts';
+import { createProgress } from '../progress.ts';
+import type { CommonOptions } from '../sources.ts';
+
+const STOP_TIMEOUT_MS = 8000;
+const INTERRUPTED = 130;
+
+interface UpOptions extends CommonOptions {
+  readonly config?: string;
+  readonly name?: string;
+  readonly join?: string;
+  readonly bootstrap?: readonly string[];
+  readonly open?: string | true;
+  readonly meshName?: string;
+  readonly listen?: readonly string[];
+  readonly announce?: readonly string[];
+  readonly httpPort?: string;
+  readonly httpHost?: string;
+  readonly http: boolean;
+  readonly mdns: boolean;
+  readonly relay: boolean;
+  readonly log?: string;
+}
+
+/** Runs a node until it is told to stop; gives the exit code. */
+export async function run(options: UpOptions): Promise<number> {
+  const config = await loadConfig({
+    ...(options.config === undefined ? {} : { file: options.config }),
+    env: process.env,
+    flags: await flagsOf(options),
+  });
+  const progress = createProgress(options.json !== true);
+  const told = untilTold();
+  const node = await createNode(config, { progress: (line) => progress.show(line) });
+  node.events.on('dial:failed', (address, error) => progress.note(`can't reach ${address}: ${error.message}`));
+  node.events.on('evicted', (reason) => {
+    tell(`${pc.red('error:')} ${reason}`);
+    tell('  → ask a member for a new ticket, and start with: starling up --join <ticket>');
+  });
+  const started = await Promise.race([node.start().then(() => true), told.then(() => false)]);
+  progress.done();
+  if (started) {
+    await announce(node, options.json === true);
+    tellOfPeers(node, options.json === true);
+    await told;
+  }
+  return stop(node);
+}
+
+/** What the command line says, in the form of the config file. */
+async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
+  const http = {
+    ...(options.http ? {} : { enabled: false }),
+    ...(options.httpPort === undefined ? {} : { port: Number(options.httpPort) }),
+    ...(options.httpHost === undefined ? {} : { host: options.httpHost }),
+  };
+  return {
+    ...(options.state === undefined ? {} : { stateDir: options.state }),
+    ...(options.name === undefined ? {} : { name: options.name }),
+    ...(options.join === undefined ? {} : { join: await ticketOf(options.join) }),
+    ...(options.bootstrap === undefined ? {} : { bootstrap: [...options.bootstrap] }),
+    ...(options.open === undefined ? {} : { open: options.open }),
+    ...(options.meshName === undefined ? {} : { meshName: options.meshName }),
+    ...(options.listen === undefined ? {} : { listen: [...options.listen] }),
+    ...(options.announce === undefined ? {} : { announce: [...options.announce] }),
+    ...(Object.keys(http).length === 0 ? {} : { http }),
+    ...(options.mdns ? {} : { mdns: false }),
+    ...(options.relay ? {} : { relay: false }),
+    ...(options.log === undefined ? {} : { log: { level: options.log } }),
+  };
+}
+
+async function ticketOf(join: string): Promise<string> {
+  return join === '-' ? (await readFile('/dev/stdin', 'utf8')).trim() : join;
+}
+
+async function announce(node: StarlingNode, json: boolean): Promise<void> {
+  const status = node.status();
+  const invitation = status.mesh.open ? undefined : await ticketOrReason(node);
+  const ticket = invitation?.ticket;
+  if (json) {
+    print(JSON.stringify({ event: 'up', ...status, ...(ticket === undefined ? {} : { ticket }) }));
+    return;
+  }
+  print(describeStatus(status));
+  print('');
+  print('Attach an MCP client: {"command": "starling", "args": ["mcp"]}');
+  print(`or over HTTP at the MCP address above, with the token in the file above.`);
+  print('');
+  if (invitation?.reason !== undefined) print(`This node can invite nobody: ${safe(invitation.reason)}`);
+  else {
+    print(ticket === undefined ? 'On the next machine:' : 'On the next machine (one node, within 24 hours):');
+    const address = status.addresses[0] ?? '<address>';
+    print(pc.bold(ticket === undefined ? `  starling up --bootstrap ${address}` : `  starling up --join ${ticket}`));
+  }
+}
+
+async function ticketOrReason(node: StarlingNode): Promise<{ ticket?: string; reason?: string }> {
+  try {
+    return { ticket: (await node.createTicket()).ticket };
+  } catch (error) {
+    // A member that was not allowed to invite runs all the same.
+    return { reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function tellOfPeers(node: StarlingNode, json: boolean): void {
+  node.events.on('peer', (peer, before) => {
+    if (peer.state === before?.state && before.alias === peer.alias) return;
+    if (json) print(JSON.stringify({ event: 'peer', alias: peer.alias, peerId: peer.peerId, state: peer.state }));
+    else tell(`${pc.dim(new Date().toTimeString().slice(0, 8))} ${safe(peer.alias)} is ${peer.state}`);
+  });
+}
+
+/** Resolves at the first signal; a second one ends the process at once. */
+function untilTold(): Promise<void> {
+  return new Promise((resolve) => {
+    let count = 0;
+    const told = (): void => {
+      count += 1;
+      if (count > 1) process.exit(INTERRUPTED);
+      resolve();
+    };
+    process.on('SIGINT', told);
+    process.on('SIGTERM', told);
+    // A node has nothing else that must keep the process alive.
+    setInterval(() => undefined, 60_000);
+  });
+}
+
+async function stop(node: StarlingNode): Promise<never> {
+  const timer = setTimeout(() => {
+    tell('the node did not stop in time');
+    process.exit(1);
+  }, STOP_TIMEOUT_MS);
+  await node.stop();
+  clearTimeout(timer);
+  // libp2p's timers would keep the process for a second more.
+  process.exit(0);
+}

@@ -1,0 +1,36 @@
+/** What a start is waiting for: one line that changes on a terminal, plain lines elsewhere. */
+import pc from 'picocolors';
+import { safe } from './output.ts';
+
+/** Shows progress on standard error. */
+export interface Progress {
+  /** What is going on now. */
+  show(line: string): void;
+  /** Something worth keeping on the screen; the same line only once. */
+  note(line: string): void;
+  done(): void;
+}
+
+const NOTES_MAX = 1000;
+
+/** Makes a progress display. `live`: a changing line, where there is a terminal. */
+export function createProgress(live: boolean): Progress {
+  const changing = live && process.stderr.isTTY;
+  const noted = new Set<string>();
+  const clear = (): void => {
+    if (changing) process.stderr.write('\r\u001B[2K');
+  };
+  return {
+    show(line) {
+      clear();
+      process.stderr.write(changing ? pc.dim(`${safe(line)}…`) : `${safe(line)}\n`);
+    },
+    note(line) {
+      if (noted.has(line) || noted.size >= NOTES_MAX) return;
+      noted.add(line);
+      clear();
+      process.stderr.write(`${pc.yellow('!')} ${safe(line)}\n`);
+    },
+    done: clear,
+  };
+}
