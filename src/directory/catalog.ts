@@ -6,6 +6,7 @@ import type { Directory, DirectoryEvents, ListedTool } from './types.ts';
 /** What a tool may be called (MCP 2025-11-25, `tools`, tool names). */
 const TOOL_NAME = /^[A-Za-z0-9_./-]{1,128}$/;
 const DEPTH_MAX = 64;
+const DROPPED_LOGGED_MAX = 10;
 
 /** Bounds of what one peer or server may list. */
 export interface CatalogLimits {
@@ -47,20 +48,26 @@ export function soundTools(
 ): readonly ListedTool[] {
   const sound: ListedTool[] = [];
   const names = new Set<string>();
-  let bytes = 0;
+  let sizeBytes = 0;
+  let dropped = 0;
   for (const tool of listed) {
     if (!isTool(tool) || names.has(tool.name)) {
-      logger.warn({ tool: nameOf(tool) }, 'malformed or repeated tool dropped');
+      // One line for each of the first few: a hostile list must not fill the log.
+      if (dropped < DROPPED_LOGGED_MAX) {
+        logger.debug({ tool: nameOf(tool) }, 'malformed or repeated tool dropped');
+      }
+      dropped += 1;
       continue;
     }
-    bytes += JSON.stringify(tool).length;
-    if (sound.length >= limits.tools || bytes > limits.bytes) {
+    sizeBytes += Buffer.byteLength(JSON.stringify(tool));
+    if (sound.length >= limits.tools || sizeBytes > limits.bytes) {
       logger.warn({ listed: listed.length, kept: sound.length }, 'list of tools cut at its limit');
       break;
     }
     names.add(tool.name);
     sound.push(tool);
   }
+  if (dropped > 0) logger.debug({ dropped }, 'tools dropped from a list');
   return sound;
 }
 
@@ -83,5 +90,5 @@ function isShallow(value: unknown, depth: number): boolean {
 
 function nameOf(value: unknown): string {
   const name = typeof value === 'object' && value !== null && 'name' in value ? value.name : value;
-  return String(name).slice(0, 128);
+  return typeof name === 'string' ? JSON.stringify(name.slice(0, 128)) : typeof name;
 }

@@ -8,6 +8,7 @@ import type { Link, ResponseFrame } from './types.ts';
 export const PROTOCOL_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const;
 
 const PAGES_MAX = 100;
+const CURSOR_LENGTH_MAX = 4096;
 
 /** What the other end said in its `initialize` result. */
 export interface ServerFacts {
@@ -53,13 +54,17 @@ export async function initialize(
   };
 }
 
-/** All pages of `tools/list`, as they came and not yet checked. */
+/**
+ * The pages of `tools/list`, as they came and not yet checked, until they hold more than `toolsMax`
+ * tools or `bytesMax` bytes. @throws STARLING_UPSTREAM_INVALID, STARLING_TIMEOUT, …
+ */
 export async function listTools(
   link: Link,
   title: string,
-  options: { readonly timeoutMs: number; readonly toolsMax: number },
+  options: { readonly timeoutMs: number; readonly toolsMax: number; readonly bytesMax: number },
 ): Promise<readonly Json[]> {
   const tools: Json[] = [];
+  let sizeBytes = 0;
   let cursor: Json | undefined;
   for (let page = 0; page < PAGES_MAX; page += 1) {
     const response = await link.request(
@@ -73,8 +78,10 @@ export async function listTools(
       throw new StarlingError('STARLING_UPSTREAM_INVALID', `${title} answered tools/list without "tools"`);
     }
     for (const tool of listed as readonly Json[]) tools.push(tool);
+    sizeBytes += response.bytes.length;
     cursor = result['nextCursor'];
-    if (cursor === undefined || cursor === null || tools.length > options.toolsMax) return tools;
+    if (typeof cursor !== 'string' || cursor.length > CURSOR_LENGTH_MAX) return tools;
+    if (tools.length > options.toolsMax || sizeBytes > options.bytesMax) return tools;
   }
   return tools;
 }

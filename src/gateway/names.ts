@@ -22,8 +22,9 @@ export interface Named<T> {
 }
 
 /**
- * Names each entry. An entry whose name would be one of `taken`, or that of another entry, gets the
- * hash as well.
+ * Names each entry, in the order of `entries`. One whose plain name does not fit, is one of `taken`,
+ * or is wanted twice gets the hash; where even that is used, the hash of more, so that none ever
+ * hides another.
  */
 export function assignNames<T>(
   entries: readonly Named<T>[],
@@ -34,14 +35,24 @@ export function assignNames<T>(
     const wish = fit(full(entry));
     wishes.set(wish, (wishes.get(wish) ?? 0) + 1);
   }
-  const named = new Map<string, T>();
-  for (const entry of entries) {
-    const whole = full(entry);
-    const wish = fit(whole);
-    const free = wish === whole && wish.length <= NAME_MAX && wishes.get(wish) === 1;
-    named.set(free && !taken.has(wish) ? wish : hashed(wish, whole), entry.target);
+  const isPlain = (whole: string): boolean =>
+    whole.length <= NAME_MAX && fit(whole) === whole && wishes.get(whole) === 1 && !taken.has(whole);
+  const used = new Set(taken);
+  const hashed: string[] = [];
+  for (const whole of entries.map(full)) {
+    if (isPlain(whole)) used.add(whole);
+    else hashed.push(whole);
   }
-  return named;
+  const names = new Map<string, string>();
+  for (const whole of hashed.sort()) {
+    let name = withHash(whole, '');
+    for (let round = 1; used.has(name); round += 1) name = withHash(whole, `#${round}`);
+    used.add(name);
+    names.set(whole, name);
+  }
+  return new Map(
+    entries.map((entry) => [names.get(full(entry)) ?? full(entry), entry.target] as const),
+  );
 }
 
 function full(entry: Named<unknown>): string {
@@ -52,7 +63,7 @@ function fit(name: string): string {
   return name.replaceAll(/[^A-Za-z0-9_-]/g, '_');
 }
 
-function hashed(name: string, whole: string): string {
-  const hash = createHash('sha256').update(whole).digest('hex').slice(0, HASH_DIGITS);
-  return `${name.slice(0, NAME_MAX - HASH_DIGITS - 1)}_${hash}`;
+function withHash(whole: string, salt: string): string {
+  const hash = createHash('sha256').update(`${whole}${salt}`).digest('hex').slice(0, HASH_DIGITS);
+  return `${fit(whole).slice(0, NAME_MAX - HASH_DIGITS - 1)}_${hash}`;
 }

@@ -7,7 +7,8 @@ import { EventEmitter } from 'node:events';
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
 import type { Clock, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import { didFromPeerId } from '../identity/index.ts';
-import type { Network, Topic } from '../network/index.ts';
+import { createMessageChannel } from '../network/index.ts';
+import type { Network, PeerStream, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { chooseAlias } from './aliases.ts';
 import { createDetector } from './detector.ts';
@@ -23,9 +24,11 @@ import { createWitnesses } from './witness.ts';
 import type { Witnesses } from './witness.ts';
 
 const TOPIC = 'heartbeat';
+/** One heartbeat to one peer: when we meet and when we leave, gossip may have no way there. */
+const PROTOCOL = '/starling/heartbeat/1';
+const MESSAGE_BYTES_MAX = 64 * 1024;
+const DIRECT_TIMEOUT_MS = 3000;
 const ANNOUNCE_DELAY_MS = 50;
-/** A new connection's gossip takes a moment to form: say who we are until it must have. */
-const GREETINGS_MS = [50, 600, 1500, 3000];
 const GOODBYE_MS = 250;
 const PROBE_TIMEOUT_MS = 2000;
 const PROBE_PAUSE_MS = 1000;
@@ -155,11 +158,12 @@ class LiveView implements Membership {
     scope.add(() => network.events.off('peer:disconnect', disconnected));
     scope.add(this.#topic.subscribe((data, from) => this.#heard(data, from)));
     scope.add(meshBook.records().onAdded(() => this.#enforce()));
+    scope.add(network.handle(PROTOCOL, (stream) => this.#served(stream)));
     this.#sync.start();
     this.#witnesses.start();
     scope.add(() => this.#sync.stop());
     scope.add(() => this.#witnesses.stop());
-    scope.every(this.#init.intervalMs, () => this.#send('up'));
+    scope.every(this.#init.intervalMs, () => void this.#send('up'));
     scope.every(this.#init.intervalMs / 5, () => this.#judge());
     scope.every(this.#init.intervalMs * (1.5 + this.#components.random()), () => this.#pingAll());
     for (const peer of network.connected()) this.#connected(peer);
@@ -167,29 +171,61 @@ class LiveView implements Membership {
 
   async stop(): Promise<void> {
     if (this.#scope === undefined) return;
-    this.#send('leaving');
-    if (this.#components.network.connected().length > 0) {
-      await new Promise<void>((resolve) => {
+    const goodbye = this.#send('leaving');
+    const connected = this.#components.network.connected();
+    await Promise.race([
+      Promise.all(connected.map((peer) => this.#tell(peer, goodbye))),
+      new Promise<void>((resolve) => {
         this.#components.clock.schedule(GOODBYE_MS, resolve);
-      });
-    }
+      }),
+    ]);
     this.#scope.close();
     this.#scope = undefined;
   }
 
-  #send(status: Heartbeat['status']): void {
-    const { meshBook, presence, logger } = this.#components;
+  /** Gossips a heartbeat, and returns its bytes. */
+  #send(status: Heartbeat['status']): Uint8Array {
+    const { logger } = this.#components;
+    const bytes = this.#next(status);
+    this.#topic
+      .publish(bytes)
+      .catch((error: unknown) => logger.debug({ error: messageOf(error) }, 'heartbeat not sent'));
+    return bytes;
+  }
+
+  /** Sends a heartbeat to one connected peer. Never rejects. */
+  async #tell(peer: PeerId, bytes: Uint8Array): Promise<void> {
+    const { network, logger } = this.#components;
+    try {
+      const stream = await network.open(peer, PROTOCOL, {
+        signal: AbortSignal.timeout(DIRECT_TIMEOUT_MS),
+      });
+      const channel = createMessageChannel(stream, { maxBytes: MESSAGE_BYTES_MAX });
+      channel.send(bytes);
+      await channel.close();
+    } catch (error) {
+      logger.debug({ peer, error: messageOf(error) }, 'heartbeat not told');
+    }
+  }
+
+  #served(stream: PeerStream): void {
+    const channel = createMessageChannel(stream, { maxBytes: MESSAGE_BYTES_MAX });
+    channel.onMessage((bytes) => {
+      this.#heard(bytes, stream.peer);
+      void channel.close();
+    });
+  }
+
+  #next(status: Heartbeat['status']): Uint8Array {
+    const { meshBook, presence } = this.#components;
     this.#sequence += 1;
-    const bytes = encodeHeartbeat({
+    return encodeHeartbeat({
       incarnation: this.#incarnation,
       sequence: this.#sequence,
       status,
       records: meshBook.records().digest(),
       presence: presence(),
     });
-    this.#topic
-      .publish(bytes)
-      .catch((error: unknown) => logger.debug({ error: messageOf(error) }, 'heartbeat not sent'));
   }
 
   #heard(data: Uint8Array, from: PeerId): void {
@@ -259,7 +295,8 @@ class LiveView implements Membership {
   }
 
   #connected(peerId: PeerId): void {
-    for (const delayMs of GREETINGS_MS) this.#scope?.after(delayMs, () => this.announce());
+    void this.#tell(peerId, this.#next('up'));
+    this.announce();
     const peer = this.#peers.get(peerId);
     if (peer === undefined) return;
     peer.detector.forgive(this.#components.clock.now());

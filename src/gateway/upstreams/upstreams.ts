@@ -242,6 +242,7 @@ class KeptUpstream implements Upstream {
     const listed = await listTools(link, `server '${this.server}'`, {
       timeoutMs: this.#init.startTimeoutMs ?? START_TIMEOUT_MS,
       toolsMax: this.#init.catalog.tools,
+      bytesMax: this.#init.catalog.bytes,
     });
     return soundTools(listed, this.#init.catalog, this.#logger);
   }
