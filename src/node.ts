@@ -441,7 +441,6 @@ class Node implements StarlingNode {
     const { grants, meshBook } = this.#ground;
     const logger = this.#base.logger.child('node');
     this.#gateway.onCatalogChange(() => this.#membership.announce());
-    this.#blackboard.onChange(() => this.#membership.announce());
     this.#membership.events.on('change', (peer, before) => {
       const boards = peer.presence?.boards;
       if (peer.state === 'alive' && boards !== undefined && peer.presence !== before?.presence) {

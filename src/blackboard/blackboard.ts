@@ -45,7 +45,6 @@ class AllBoards implements Blackboard {
   readonly #opening = new Map<string, Promise<HeldBoard>>();
   readonly #busy = new Set<string>();
   readonly #theirs = new Map<PeerId, Readonly<Record<string, string>>>();
-  readonly #listeners = new Set<() => void>();
   #scope: Scope | undefined;
 
   constructor(components: BlackboardComponents) {
@@ -99,11 +98,6 @@ class AllBoards implements Blackboard {
     for (const name of this.#boards.keys()) {
       if (digests[name] === undefined) this.#repairSoon(peer, name);
     }
-  }
-
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
   }
 
   /** Of two that meet, one asks; equal boards cost one small message. */
@@ -167,9 +161,6 @@ class AllBoards implements Blackboard {
       clock,
       logger,
       publish: (update) => this.#publish(name, update),
-      changed: () => {
-        for (const listener of this.#listeners) listener();
-      },
     });
     this.#boards.set(name, board);
     return board;

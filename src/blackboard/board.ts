@@ -26,8 +26,6 @@ export interface BoardComponents {
   readonly logger: Logger;
   /** Hears our own updates, to be told to others, once they are durable. */
   publish(update: Uint8Array): void;
-  /** Hears that the digest has changed. */
-  changed(): void;
 }
 
 /** Opens a board. */
@@ -54,7 +52,6 @@ class DurableBoard implements HeldBoard {
           () => undefined,
         );
       }
-      components.changed();
       if (changes.length > 0) for (const watcher of this.#watchers) watcher(changes);
     });
   }

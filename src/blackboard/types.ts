@@ -44,6 +44,4 @@ export interface Blackboard extends Startable {
   digests(): Readonly<Record<string, string>>;
   /** Hears a peer's digests: syncs where they differ from ours. Called on each heartbeat. */
   compare(peer: PeerId, digests: Readonly<Record<string, string>>): void;
-  /** Called when some board's digest has changed, so that the heartbeat can say so. */
-  onChange(listener: () => void): () => void;
 }

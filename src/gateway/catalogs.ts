@@ -13,6 +13,8 @@ import type { NotificationFrame } from './types.ts';
 const BACKOFF = { baseMs: 500, capMs: 30_000 };
 const LIST_TIMEOUT_MS = 15_000;
 const REFRESH_DELAY_MS = 30;
+/** What one peer may send as its list; the directory keeps as much of it as its own limit allows. */
+const LIST_BYTES_MAX = 16 * 1024 * 1024;
 
 /** What the catalogs are kept with. */
 export interface CatalogComponents {
@@ -119,8 +121,11 @@ class KeptCatalog {
         await link.ended;
       } catch (error) {
         logger.debug({ peer: this.#peer, error: messageOf(error) }, 'tools of peer not listed');
+      } finally {
+        // It is open still when the peer's list was what failed.
+        this.#link?.close();
+        this.#link = undefined;
       }
-      this.#link = undefined;
       await this.#pause(backoffMs(attempt, BACKOFF, random));
     }
   }
@@ -146,9 +151,11 @@ class KeptCatalog {
     const listed = await listTools(link.link, `peer ${this.#peer}`, {
       timeoutMs: LIST_TIMEOUT_MS,
       toolsMax: this.#toolsMax,
+      bytesMax: LIST_BYTES_MAX,
     });
     // The directory keeps what is well-formed of it.
-    if (!this.#scope.closed) this.#components.directory.set(this.#peer, listed as readonly ListedTool[]);
+    if (!this.#scope.closed)
+      this.#components.directory.set(this.#peer, listed as readonly ListedTool[]);
   }
 
   /** Waits, or less when the peer is heard meanwhile; for ever once stopped. */

@@ -154,7 +154,13 @@ class NodeGateway implements Gateway {
         clock,
         logger: logger.child('http'),
       },
-      { ...http, token, tokenFile, messageBytes: limits.messageBytes, sessionIdleMs: limits.sessionIdleMs },
+      {
+        ...http,
+        token,
+        tokenFile,
+        messageBytes: limits.messageBytes,
+        sessionIdleMs: limits.sessionIdleMs,
+      },
     );
     // The port first: it is what most often fails, and then nothing else needs undoing.
     if (http.enabled) await this.#http.start();
@@ -179,10 +185,11 @@ class NodeGateway implements Gateway {
 
   #session(door: Door, opening: Opening): Session {
     const { limits, name } = this.#init;
-    if (this.#open.size >= limits.sessions) {
+    // By door, so that neither peers nor forgetful HTTP clients can lock the operator out.
+    if (this.sessions()[door] >= limits.sessions) {
       throw new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
-        `${limits.sessions} sessions are open (limits.sessions)`,
+        `${limits.sessions} ${door} sessions are open (limits.sessions)`,
         { hint: 'close some, or try again later', data: { limit: 'limits.sessions' } },
       );
     }
@@ -231,7 +238,7 @@ function instructionsOf(name: string): string {
   return [
     `This is the Starling node '${name}', a peer of a mesh that shares MCP servers between machines.`,
     "Tools are named <server>__<tool> for this machine's own servers, and",
-    "<peer>__<server>__<tool> for those that other peers have granted to this node.",
+    '<peer>__<server>__<tool> for those that other peers have granted to this node.',
     'starling__peers lists the peers; a refused call says how to ask for a grant.',
   ].join(' ');
 }

@@ -36,18 +36,18 @@ export async function initialize(
     options,
   );
   const result = resultOf(response);
-  const version = result['protocolVersion'];
-  if (!PROTOCOL_VERSIONS.some((known) => known === version)) {
+  const version = PROTOCOL_VERSIONS.find((known) => known === result['protocolVersion']);
+  if (version === undefined) {
     throw new StarlingError(
       'STARLING_UPSTREAM_INVALID',
-      `${title} speaks MCP version ${JSON.stringify(version)}, which we do not`,
+      `${title} speaks MCP version ${JSON.stringify(result['protocolVersion'])?.slice(0, 64)}, which we do not`,
       { hint: `versions that we speak: ${PROTOCOL_VERSIONS.join(', ')}` },
     );
   }
   link.notify('notifications/initialized', {});
   const { name, version: release } = objectOf(result['serverInfo']);
   return {
-    protocolVersion: String(version),
+    protocolVersion: version,
     serverInfo: [name, release].filter((part) => typeof part === 'string').join(' '),
     hasTools: objectOf(result['capabilities'])['tools'] !== undefined,
     meta: objectOf(result['_meta']),
@@ -67,15 +67,16 @@ export async function listTools(
   let sizeBytes = 0;
   let cursor: Json | undefined;
   for (let page = 0; page < PAGES_MAX; page += 1) {
-    const response = await link.request(
-      'tools/list',
-      cursor === undefined ? {} : { cursor },
-      { timeoutMs: options.timeoutMs },
-    );
+    const response = await link.request('tools/list', cursor === undefined ? {} : { cursor }, {
+      timeoutMs: options.timeoutMs,
+    });
     const result = resultOf(response);
     const listed = result['tools'];
     if (!Array.isArray(listed)) {
-      throw new StarlingError('STARLING_UPSTREAM_INVALID', `${title} answered tools/list without "tools"`);
+      throw new StarlingError(
+        'STARLING_UPSTREAM_INVALID',
+        `${title} answered tools/list without "tools"`,
+      );
     }
     for (const tool of listed as readonly Json[]) tools.push(tool);
     sizeBytes += response.bytes.length;

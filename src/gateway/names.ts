@@ -36,7 +36,10 @@ export function assignNames<T>(
     wishes.set(wish, (wishes.get(wish) ?? 0) + 1);
   }
   const isPlain = (whole: string): boolean =>
-    whole.length <= NAME_MAX && fit(whole) === whole && wishes.get(whole) === 1 && !taken.has(whole);
+    whole.length <= NAME_MAX &&
+    fit(whole) === whole &&
+    wishes.get(whole) === 1 &&
+    !taken.has(whole);
   const used = new Set(taken);
   const hashed: string[] = [];
   for (const whole of entries.map(full)) {

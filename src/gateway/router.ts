@@ -4,16 +4,19 @@
  * never what other peers offer. For a peer the guard comes before any look at what exists.
  */
 import { EventEmitter } from 'node:events';
+import { nearest } from '../config/index.ts';
 import { StarlingError } from '../core/index.ts';
 import type { JsonObject, PeerId } from '../core/index.ts';
 import type { Directory, ListedTool } from '../directory/index.ts';
-import { toolResource } from '../grants/index.ts';
+import { printable, toolResource } from '../grants/index.ts';
 import type { Wanted } from '../grants/index.ts';
 import type { Decision, Guard, Principal } from '../guard/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import { SEPARATOR, assignNames } from './names.ts';
 import type { Named } from './names.ts';
 import type { Link, Upstreams } from './types.ts';
+import { createToolView } from './views.ts';
+import type { ToolView } from './views.ts';
 
 /** How a session reaches peers: it has a link of its own to each. */
 export interface PeerLinks {
@@ -40,7 +43,7 @@ export interface RouterEvents {
 export interface Router {
   readonly events: EventEmitter<RouterEvents>;
   /** The tools that `principal` sees, by the names that it calls them. */
-  tools(principal: Principal): readonly ListedTool[];
+  view(principal: Principal): ToolView;
   /** @throws STARLING_CALL_REFUSED, STARLING_TOOL_UNKNOWN, STARLING_PEER_UNREACHABLE, … */
   route(principal: Principal, name: string): Route;
   /** Asks the guard again, for a call that is under way. */
@@ -70,6 +73,11 @@ interface PeerTool {
 
 const CALL = 'tool/call';
 const SUGGESTIONS = 3;
+/** Names that an unknown one is compared with. */
+const COMPARED_MAX = 256;
+/** Keys in a tool's `_meta`: PeerId of its owner, and the owner's server that it is of. */
+const PEER_META = 'starling/peer';
+const SERVER_META = 'starling/server';
 
 /** Makes the router of a node. */
 export function createRouter(components: RouterComponents): Router {
@@ -82,6 +90,7 @@ class TableRouter implements Router {
   readonly #stops: (() => void)[] = [];
   #own: ReadonlyMap<string, OwnTool> | undefined;
   #peers: ReadonlyMap<string, PeerTool> | undefined;
+  #operatorView: ToolView | undefined;
 
   constructor(components: RouterComponents) {
     this.#components = components;
@@ -105,17 +114,10 @@ class TableRouter implements Router {
     );
   }
 
-  tools(principal: Principal): readonly ListedTool[] {
-    const own = [...this.#ownTable()].flatMap(([name, { server, tool }]) =>
-      this.#maySee(principal, server, tool) ? [{ ...tool, name }] : [],
-    );
-    if (principal.kind === 'peer') return own;
-    const theirs = [...this.#peerTable()].map(([name, { peer, tool }]) => ({
-      ...tool,
-      name,
-      _meta: { ...metaOf(tool), 'starling/peer': peer },
-    }));
-    return [...own, ...theirs];
+  view(principal: Principal): ToolView {
+    if (principal.kind === 'peer') return createToolView(this.#toolsForPeer(principal));
+    this.#operatorView ??= createToolView(this.#toolsForOperator());
+    return this.#operatorView;
   }
 
   route(principal: Principal, name: string): Route {
@@ -139,8 +141,28 @@ class TableRouter implements Router {
     this.events.removeAllListeners();
   }
 
-  #maySee(principal: Principal, server: string, tool: ListedTool): boolean {
-    if (principal.kind === 'operator') return true;
+  #toolsForOperator(): readonly ListedTool[] {
+    const own = [...this.#ownTable()].map(([name, { tool }]) => ({ ...tool, name }));
+    const theirs = [...this.#peerTable()].map(([name, { peer, tool }]) => ({
+      ...tool,
+      name,
+      _meta: { ...metaOf(tool), [PEER_META]: peer },
+    }));
+    return [...own, ...theirs];
+  }
+
+  /** What of our own the guard allows it; never what other peers offer. */
+  #toolsForPeer(principal: Principal): readonly ListedTool[] {
+    return [...this.#ownTable()]
+      .filter(([, { server, tool }]) => this.#isAllowed(principal, server, tool))
+      .map(([name, { server, tool }]) => ({
+        ...tool,
+        name,
+        _meta: { ...metaOf(tool), [SERVER_META]: server },
+      }));
+  }
+
+  #isAllowed(principal: Principal, server: string, tool: ListedTool): boolean {
     const upstream = this.#components.upstreams.get(server);
     if (upstream === undefined || upstream.forOperatorOnly(tool.name)) return false;
     const wanted = { resource: toolResource(server, tool.name), ability: CALL };
@@ -149,8 +171,7 @@ class TableRouter implements Router {
 
   #routeForPeer(principal: Principal, name: string): Route {
     const own = this.#ownTable().get(name);
-    const [server = '', tool = ''] =
-      own === undefined ? splitName(name) : [own.server, own.tool.name];
+    const [server, tool] = own === undefined ? splitName(name) : [own.server, own.tool.name];
     const wanted = { resource: toolResource(server, tool), ability: CALL };
     const decision = this.#components.guard.decide(principal, wanted);
     if (!decision.allow) throw refusalOf(decision, this.#components.self);
@@ -188,13 +209,21 @@ class TableRouter implements Router {
   }
 
   #unknown(name: string, principal: Principal): StarlingError {
-    const [, wanted = name] = splitName(name);
-    const close = this.tools(principal)
-      .map((tool) => tool.name)
-      .filter((known) => wanted !== '' && known.includes(wanted))
-      .slice(0, SUGGESTIONS);
-    return new StarlingError('STARLING_TOOL_UNKNOWN', `no tool is called '${name.slice(0, 128)}'`, {
-      hint: close.length === 0 ? 'see what there is: starling tools' : `did you mean ${close.join(' or ')}?`,
+    const known = this.view(principal).names;
+    const [prefix, wanted] = splitName(name);
+    // Comparing costs time, and a caller can ask often: names of the same server are enough.
+    const near = known
+      .filter((candidate) => candidate.startsWith(`${prefix}${SEPARATOR}`))
+      .slice(0, COMPARED_MAX);
+    const holding = known.filter((candidate) => wanted !== '' && candidate.includes(wanted));
+    const slip = nearest(name, near.length === 0 ? known.slice(0, COMPARED_MAX) : near);
+    const close = [...new Set([...(slip === undefined ? [] : [slip]), ...holding])];
+    const text = `no tool is called '${printable(name.slice(0, 128))}'`;
+    return new StarlingError('STARLING_TOOL_UNKNOWN', text, {
+      hint:
+        close.length === 0
+          ? 'see what there is: starling tools'
+          : `did you mean ${close.slice(0, SUGGESTIONS).join(' or ')}?`,
     });
   }
 
@@ -229,6 +258,7 @@ class TableRouter implements Router {
 
   #peersChanged(): void {
     this.#peers = undefined;
+    this.#operatorView = undefined;
     this.events.emit('change');
   }
 }
@@ -269,7 +299,9 @@ function isHere(peer: PeerView | undefined): boolean {
 
 function metaOf(tool: ListedTool): JsonObject {
   const meta = tool['_meta'];
-  return typeof meta === 'object' && meta !== null && !Array.isArray(meta) ? (meta as JsonObject) : {};
+  return typeof meta === 'object' && meta !== null && !Array.isArray(meta)
+    ? (meta as JsonObject)
+    : {};
 }
 
 function splitName(name: string): [server: string, tool: string] {

@@ -7,22 +7,16 @@ import { StarlingError, VERSION, messageOf } from '../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../core/index.ts';
 import type { Wanted } from '../grants/index.ts';
 import type { Principal } from '../guard/index.ts';
-import {
-  RPC,
-  errorBytes,
-  errorOf,
-  notificationBytes,
-  resultBytes,
-  rewriteFrame,
-} from './frame.ts';
+import { RPC, errorBytes, errorOf, notificationBytes, resultBytes, rewriteFrame } from './frame.ts';
 import { PROTOCOL_VERSIONS } from './handshake.ts';
 import { progressTokenOf } from './link.ts';
 import { refusalOf } from './router.ts';
 import type { PeerLinks, Route, Router } from './router.ts';
+import type { ToolView } from './views.ts';
 import type { Frame, FrameId, Link, LinkCall, NotificationFrame, RequestFrame } from './types.ts';
 
-const PAGE_TOOLS = 1000;
 const LIST_CHANGED_DELAY_MS = 50;
+const RESULT_END = Buffer.from('}}');
 
 /** Where the answer to one request goes. `interim` any number of times, then one of the others. */
 export interface Reply {
@@ -65,7 +59,9 @@ export interface Session {
   receive(frame: Frame, reply: Reply): void;
   /** Asks the guard again about every call under way; ends those that it now refuses. */
   rejudge(): void;
-  /** The caller is gone: cancels its calls and closes its links. A second call is a no-op. */
+  /** Calls `listener` once, when nothing is under way any more; at once when nothing is. */
+  whenIdle(listener: () => void): void;
+  /** The session is over: cancels its calls and closes its links. A second call is a no-op. */
   end(): void;
 }
 
@@ -87,11 +83,14 @@ class CallerSession implements Session {
   readonly #components: SessionComponents;
   readonly #init: SessionInit;
   readonly #active = new Map<FrameId, Active>();
-  readonly #routerChanged = (): void => this.#announceSoon();
+  readonly #routerChanged = (): void => this.#viewChanged();
   #initialized = false;
   #ended = false;
   #activeAt: number;
   #listed = '';
+  /** Kept until the router or our grants change; undefined when it must be asked for anew. */
+  #view: ToolView | undefined;
+  #idleListeners: (() => void)[] = [];
   #cancelAnnounce: (() => void) | undefined;
 
   constructor(components: SessionComponents, init: SessionInit) {
@@ -130,7 +129,13 @@ class CallerSession implements Session {
       active.call?.cancel('grant revoked');
       active.reply.final(errorBytes(id, errorOf(refusalOf(decision, this.#init.title))));
     }
-    this.#announceSoon();
+    this.#tellIdle();
+    this.#viewChanged();
+  }
+
+  whenIdle(listener: () => void): void {
+    this.#idleListeners.push(listener);
+    this.#tellIdle();
   }
 
   end(): void {
@@ -138,11 +143,13 @@ class CallerSession implements Session {
     this.#ended = true;
     this.#cancelAnnounce?.();
     this.#components.router.events.off('change', this.#routerChanged);
-    for (const active of this.#active.values()) {
+    const error = new StarlingError('STARLING_STOPPED', 'the session ended before the call did');
+    for (const [id, active] of this.#active) {
       active.call?.cancel('caller is gone');
-      active.reply.dropped();
+      active.reply.final(errorBytes(id, errorOf(error)));
     }
     this.#active.clear();
+    this.#tellIdle();
     this.#components.peers.close();
   }
 
@@ -152,7 +159,10 @@ class CallerSession implements Session {
       if (method === 'ping') reply.final(resultBytes(id, {}));
       else if (method === 'initialize') reply.final(resultBytes(id, this.#initialize(frame)));
       else if (!this.#initialized) {
-        throw protocolError(RPC.invalidRequest, 'the session is not initialized: send initialize first');
+        throw protocolError(
+          RPC.invalidRequest,
+          'the session is not initialized: send initialize first',
+        );
       } else if (method === 'tools/list') reply.final(this.#list(frame));
       else if (method === 'tools/call') this.#call(frame, reply);
       else throw protocolError(RPC.methodNotFound, `unknown method ${method.slice(0, 128)}`);
@@ -163,38 +173,48 @@ class CallerSession implements Session {
   }
 
   #initialize(frame: RequestFrame): JsonObject {
-    if (this.#initialized) throw protocolError(RPC.invalidRequest, 'the session is initialized already');
+    if (this.#initialized)
+      throw protocolError(RPC.invalidRequest, 'the session is initialized already');
     this.#initialized = true;
     const wanted = frame.params['protocolVersion'];
     const version = PROTOCOL_VERSIONS.find((known) => known === wanted) ?? PROTOCOL_VERSIONS[0];
     const meta = this.#components.initializing?.(frame.params) ?? {};
-    this.#listed = this.#digest();
+    this.#listed = this.#currentView().digest;
     this.#components.router.events.on('change', this.#routerChanged);
     return {
       protocolVersion: version,
       capabilities: { tools: { listChanged: true } },
-      serverInfo: { name: 'starling', title: `Starling node ${this.#init.title}`, version: VERSION },
+      serverInfo: {
+        name: 'starling',
+        title: `Starling node ${this.#init.title}`,
+        version: VERSION,
+      },
       instructions: this.#init.instructions,
       ...(Object.keys(meta).length === 0 ? {} : { _meta: meta }),
     };
   }
 
   #list(frame: RequestFrame): Buffer {
-    const tools = this.#components.router.tools(this.principal);
-    const from = readCursor(frame.params['cursor'], tools.length);
-    const to = from + PAGE_TOOLS;
-    return resultBytes(frame.id, {
-      tools: tools.slice(from, to),
-      ...(to < tools.length ? { nextCursor: String(to) } : {}),
-    });
+    const cursor = frame.params['cursor'] ?? '0';
+    const isOurs = typeof cursor === 'string' && /^\d{1,6}$/.test(cursor);
+    const page = isOurs ? this.#currentView().page(Number(cursor)) : undefined;
+    if (page === undefined) {
+      throw protocolError(RPC.invalidParams, 'this cursor is not one of ours');
+    }
+    const head = `{"jsonrpc":"2.0","id":${JSON.stringify(frame.id)},"result":{`;
+    return Buffer.concat([Buffer.from(head), page, RESULT_END]);
   }
 
   #call(frame: RequestFrame, reply: Reply): void {
     const { id, params } = frame;
     const { name } = params;
-    if (typeof name !== 'string') throw protocolError(RPC.invalidParams, '"params.name" must be a string');
+    if (typeof name !== 'string')
+      throw protocolError(RPC.invalidParams, '"params.name" must be a string');
     if (this.#active.has(id)) {
-      throw protocolError(RPC.invalidRequest, `a request with id ${JSON.stringify(id)} is under way`);
+      throw protocolError(
+        RPC.invalidRequest,
+        `a request with id ${JSON.stringify(id)} is under way`,
+      );
     }
     if (this.#active.size >= this.#init.callsMax) {
       throw new StarlingError(
@@ -232,12 +252,21 @@ class CallerSession implements Session {
         if (!this.#finish(active)) return;
         active.reply.final(rewriteOrError(frame, active.request.id));
       },
-      progress: (frame) => {
-        if (active.token === undefined) return;
-        active.reply.interim(rewriteFrame(frame, { progressToken: active.token }));
-      },
+      progress: (frame) => this.#progress(active, frame),
       failed: (error) => this.#failed(active, error),
     });
+  }
+
+  #progress(active: Active, frame: NotificationFrame): void {
+    if (active.token === undefined || this.#active.get(active.request.id) !== active) return;
+    let message: Buffer;
+    try {
+      message = rewriteFrame(frame, { progressToken: active.token });
+    } catch (error) {
+      this.#components.logger.debug({ error: messageOf(error) }, 'malformed progress dropped');
+      return;
+    }
+    active.reply.interim(message);
   }
 
   #failed(active: Active, error: unknown): void {
@@ -249,13 +278,18 @@ class CallerSession implements Session {
   /** True when the call was under way until now. */
   #finish(active: Active): boolean {
     const { id } = active.request;
-    return this.#active.get(id) === active && this.#active.delete(id);
+    if (this.#active.get(id) !== active) return false;
+    this.#active.delete(id);
+    // After this turn, when the answer has been handed on.
+    if (this.#active.size === 0) queueMicrotask(() => this.#tellIdle());
+    return true;
   }
 
   #notified(frame: NotificationFrame): void {
     if (frame.method === 'notifications/cancelled') {
       const id = frame.params['requestId'];
-      const active = typeof id === 'string' || typeof id === 'number' ? this.#active.get(id) : undefined;
+      const active =
+        typeof id === 'string' || typeof id === 'number' ? this.#active.get(id) : undefined;
       if (active === undefined || !this.#finish(active)) return;
       const { reason } = frame.params;
       active.call?.cancel(typeof reason === 'string' ? reason.slice(0, 500) : undefined);
@@ -263,20 +297,31 @@ class CallerSession implements Session {
     } else this.#components.notification?.(frame);
   }
 
+  #tellIdle(): void {
+    if (this.#active.size > 0) return;
+    for (const listener of this.#idleListeners.splice(0)) listener();
+  }
+
+  #viewChanged(): void {
+    this.#view = undefined;
+    this.#announceSoon();
+  }
+
+  #currentView(): ToolView {
+    this.#view ??= this.#components.router.view(this.principal);
+    return this.#view;
+  }
+
   /** Says that the list has changed, when it has: once for a burst of changes. */
   #announceSoon(): void {
     if (!this.#initialized || this.#ended || this.#cancelAnnounce !== undefined) return;
     this.#cancelAnnounce = this.#components.clock.schedule(LIST_CHANGED_DELAY_MS, () => {
       this.#cancelAnnounce = undefined;
-      const listed = this.#digest();
+      const listed = this.#currentView().digest;
       if (listed === this.#listed) return;
       this.#listed = listed;
       this.#components.push(notificationBytes('notifications/tools/list_changed'));
     });
-  }
-
-  #digest(): string {
-    return JSON.stringify(this.#components.router.tools(this.principal));
   }
 
   #report(error: unknown): void {
@@ -291,13 +336,6 @@ function rewriteOrError(frame: Parameters<typeof rewriteFrame>[0], id: FrameId):
   } catch (error) {
     return errorBytes(id, errorOf(error));
   }
-}
-
-function readCursor(cursor: unknown, total: number): number {
-  if (cursor === undefined) return 0;
-  const from = typeof cursor === 'string' && /^\d{1,9}$/.test(cursor) ? Number(cursor) : Number.NaN;
-  if (Number.isInteger(from) && from <= total) return from;
-  throw protocolError(RPC.invalidParams, 'this cursor is not one of ours');
 }
 
 function protocolError(rpc: number, what: string): StarlingError {

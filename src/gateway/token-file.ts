@@ -15,10 +15,14 @@ export async function loadToken(path: string): Promise<Secret> {
   } catch (error) {
     const absent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
     if (!absent) {
-      throw new StarlingError('STARLING_STATE_UNUSABLE', `${path} can't be read: ${messageOf(error)}`, {
-        hint: 'check who owns it',
-        cause: error,
-      });
+      throw new StarlingError(
+        'STARLING_STATE_UNUSABLE',
+        `${path} can't be read: ${messageOf(error)}`,
+        {
+          hint: 'check who owns it',
+          cause: error,
+        },
+      );
     }
     text = randomBytes(TOKEN_BYTES).toString('base64url');
     await writeFileAtomic(path, `${text}\n`, 0o600);

@@ -296,7 +296,6 @@ class LiveView implements Membership {
 
   #connected(peerId: PeerId): void {
     void this.#tell(peerId, this.#next('up'));
-    this.announce();
     const peer = this.#peers.get(peerId);
     if (peer === undefined) return;
     peer.detector.forgive(this.#components.clock.now());

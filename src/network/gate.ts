@@ -132,7 +132,11 @@ export function overlay<T extends object>(target: T, overrides: Partial<T>): T {
 
 /** `promise`, or the reason of `signal` when that comes first. */
 export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(abortReason(signal));
+  if (signal.aborted) {
+    // Its own outcome comes too late to matter, but must not end the process.
+    promise.catch(() => undefined);
+    return Promise.reject(abortReason(signal));
+  }
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(abortReason(signal));
     signal.addEventListener('abort', onAbort, { once: true });

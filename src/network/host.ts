@@ -15,13 +15,13 @@ import type { Ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
 import { tls } from '@libp2p/tls';
 import { webSockets } from '@libp2p/websockets';
-import { yamux } from '@libp2p/yamux';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { createHash } from 'node:crypto';
 import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
 import type { MeshId } from '../core/index.ts';
 import type { Identity } from '../identity/types.ts';
+import { steadyYamux } from './muxer.ts';
 import {
   ADDRESS_DIAL_TIMEOUT_MS,
   DIAL_TIMEOUT_MS,
@@ -77,7 +77,7 @@ export async function baseOptions(
     privateKey: await generateKeyPairFromSeed('Ed25519', seed),
     // The dialler's order is its preference.
     connectionEncrypters: [tls(), noise()],
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } })],
+    streamMuxers: [steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } })],
     nodeInfo: { name: 'starling', version: '1', userAgent: 'starling/1' },
   };
 }

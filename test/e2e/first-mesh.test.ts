@@ -5,7 +5,7 @@ import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/typ
 import { describe, expect, it } from 'vitest';
 import { textOf } from '../../sim/client.ts';
 import type { NodeProcess } from '../../sim/process.ts';
-import { SERVERS, eventually, json, ok, sees, toolNames, useWorld } from './support.ts';
+import { SERVERS, deferred, eventually, json, ok, sees, toolNames, useWorld } from './support.ts';
 import type { GrantCreateResult } from '../../src/index.ts';
 
 const world = useWorld();
@@ -108,7 +108,7 @@ describe('a mesh of three processes, joined by tickets', () => {
       'toolbox/*',
     );
     const client = await world.http(bob);
-    const progressed = Promise.withResolvers<void>();
+    const progressed = deferred();
     const call = client.callTool(
       { name: 'alice__toolbox__wait', arguments: { ms: 30_000 } },
       undefined,
@@ -133,7 +133,7 @@ describe('a mesh of three processes, joined by tickets', () => {
       () => toolNames(client),
       (names) => names.includes(tool),
     );
-    const progressed = Promise.withResolvers<void>();
+    const progressed = deferred();
     const call = client.callTool({ name: tool, arguments: { ms: 60_000 } }, undefined, {
       onprogress: () => progressed.resolve(),
       timeout: 60_000,

@@ -27,7 +27,9 @@ export interface DoorRefusal {
 
 /** Checks requests. */
 export interface Door {
-  check(request: IncomingMessage): DoorRefusal | undefined;
+  /** By which name, and from which page: to be asked before anything else. */
+  checkPlace(request: IncomingMessage): DoorRefusal | undefined;
+  checkToken(request: IncomingMessage): DoorRefusal | undefined;
 }
 
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
@@ -35,7 +37,11 @@ const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 /** Makes a door. */
 export function createDoor(init: DoorInit): Door {
   const expected = digest(init.token.reveal());
-  const hosts = new Set([...LOOPBACK_NAMES, init.host, ...init.allowedHosts]);
+  const hosts = new Set(
+    [...LOOPBACK_NAMES, init.host, `[${init.host}]`, ...init.allowedHosts].map((host) =>
+      host.toLowerCase(),
+    ),
+  );
   const origins = new Set(init.allowedOrigins);
 
   const isToken = (header: string | undefined): boolean => {
@@ -43,22 +49,34 @@ export function createDoor(init: DoorInit): Door {
     return given !== undefined && timingSafeEqual(digest(given), expected);
   };
   return {
-    check(request) {
-      const { host = '', origin, authorization } = request.headers;
-      if (!hosts.has(host.replace(/:\d+$/, '').toLowerCase()) && !hosts.has(host)) {
+    checkPlace(request) {
+      const { host = '', origin } = request.headers;
+      const name = host.toLowerCase();
+      if (!hosts.has(name.replace(/:\d+$/, '')) && !hosts.has(name)) {
         return forbidden(`the Host header names '${host.slice(0, 128)}'`, 'http.allowedHosts');
       }
       if (origin !== undefined && !origins.has(origin) && !isLoopbackOrigin(origin)) {
-        return forbidden(`the Origin header names '${origin.slice(0, 128)}'`, 'http.allowedOrigins');
+        return forbidden(
+          `the Origin header names '${origin.slice(0, 128)}'`,
+          'http.allowedOrigins',
+        );
       }
+      return undefined;
+    },
+    checkToken(request) {
+      const { authorization } = request.headers;
       if (isToken(authorization)) return undefined;
       const remote = request.socket.remoteAddress ?? '';
-      const where = isLoopback(remote) ? `the token is in ${init.tokenFile}` : "ask the node's operator for the token";
+      const where = isLoopback(remote)
+        ? `the token is in ${init.tokenFile}`
+        : "ask the node's operator for the token";
       return {
         status: 401,
         error: new StarlingError(
           'STARLING_UNAUTHORIZED',
-          authorization === undefined ? 'this endpoint needs a bearer token' : 'this is not the token of this node',
+          authorization === undefined
+            ? 'this endpoint needs a bearer token'
+            : 'this is not the token of this node',
           { hint: `send the header Authorization: Bearer <token>; ${where}` },
         ),
         headers: { 'www-authenticate': 'Bearer realm="starling"' },

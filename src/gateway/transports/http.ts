@@ -12,15 +12,21 @@ import type { Clock, Logger, Scope, Startable } from '../../core/index.ts';
 import { errorBytes, errorOf, parseFrame } from '../frame.ts';
 import type { Reply, Session } from '../session.ts';
 import type { Frame, FrameId, RequestFrame } from '../types.ts';
+import { PROTOCOL_VERSIONS } from '../handshake.ts';
 import { createDoor } from './door.ts';
 import type { Door, DoorInit } from './door.ts';
+import { createHttpReply, startEvents, writeComment, writeEvent } from './http-reply.ts';
+import type { HttpReply } from './http-reply.ts';
 
 const PATH = '/mcp';
 const SESSION_HEADER = 'mcp-session-id';
+const VERSION_HEADER = 'mcp-protocol-version';
 const KEEP_ALIVE_MS = 15_000;
 const REAP_MS = 10_000;
 /** Messages that wait for a client whose event stream is not open. */
 const BACKLOG_MAX = 100;
+/** Bytes of a message over the limit that are read before the connection is cut. */
+const EXCESS_BYTES_MAX = 64 * 1024 * 1024;
 /** Bytes that may wait for a client that does not read its event stream. */
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -61,8 +67,8 @@ interface Client {
   readonly session: Session;
   stream: ServerResponse | undefined;
   backlog: Buffer[];
-  /** Event streams and requests that are open. */
-  open: number;
+  /** Requests without an answer yet. */
+  readonly replies: Set<HttpReply>;
 }
 
 class HttpEdge implements HttpTransport {
@@ -90,6 +96,10 @@ class HttpEdge implements HttpTransport {
     server.keepAliveTimeout = 60_000;
     server.requestTimeout = 60_000;
     await listen(server, this.#init);
+    // Too many open files and the like: one client less, and no reason for the node to end.
+    server.on('error', (error) =>
+      this.#components.logger.error({ error: messageOf(error) }, 'HTTP client not accepted'),
+    );
     this.#server = server;
     const { port } = server.address() as AddressInfo;
     const host = this.#init.host.includes(':') ? `[${this.#init.host}]` : this.#init.host;
@@ -119,11 +129,20 @@ class HttpEdge implements HttpTransport {
     const path = (request.url ?? '').split('?', 1)[0];
     if (path === '/healthz') return sendText(response, 200, 'ok');
     if (path === '/readyz') {
-      return this.#components.ready() ? sendText(response, 200, 'ready') : sendText(response, 503, 'starting');
+      return this.#components.ready()
+        ? sendText(response, 200, 'ready')
+        : sendText(response, 503, 'starting');
     }
-    const refused = this.#door.check(request);
-    if (refused !== undefined) return refuse(response, refused.status, refused.error, refused.headers);
-    if (path !== PATH) return refuse(response, 404, notFound(`nothing is at ${path}; MCP is at ${PATH}`));
+    const misplaced = this.#door.checkPlace(request);
+    if (misplaced !== undefined) return refuse(response, misplaced.status, misplaced.error);
+    const { origin } = request.headers;
+    if (origin !== undefined) allowOrigin(response, origin);
+    if (request.method === 'OPTIONS') return preflight(response);
+    const refused = this.#door.checkToken(request);
+    if (refused !== undefined)
+      return refuse(response, refused.status, refused.error, refused.headers);
+    if (path !== PATH)
+      return refuse(response, 404, notFound(`nothing is at ${path}; MCP is at ${PATH}`));
     switch (request.method) {
       case 'POST':
         return this.#post(request, response);
@@ -132,7 +151,9 @@ class HttpEdge implements HttpTransport {
       case 'DELETE':
         return this.#delete(request, response);
       default:
-        return refuse(response, 405, usage('allowed: POST, GET, DELETE'), { allow: 'POST, GET, DELETE' });
+        return refuse(response, 405, usage('allowed: POST, GET, DELETE'), {
+          allow: 'POST, GET, DELETE',
+        });
     }
   }
 
@@ -144,7 +165,11 @@ class HttpEdge implements HttpTransport {
     const accept = request.headers.accept ?? '';
     const both = accept.includes('application/json') && accept.includes('text/event-stream');
     if (!both && !accept.includes('*/*')) {
-      return refuse(response, 406, usage('Accept must name application/json and text/event-stream'));
+      return refuse(
+        response,
+        406,
+        usage('Accept must name application/json and text/event-stream'),
+      );
     }
     const chunks: Buffer[] = [];
     let sizeBytes = 0;
@@ -152,6 +177,7 @@ class HttpEdge implements HttpTransport {
       sizeBytes += chunk.length;
       if (sizeBytes <= this.#init.messageBytes) chunks.push(chunk);
       else chunks.length = 0;
+      if (sizeBytes > this.#init.messageBytes + EXCESS_BYTES_MAX) request.destroy();
     });
     request.on('end', () => {
       if (sizeBytes > this.#init.messageBytes) {
@@ -184,9 +210,9 @@ class HttpEdge implements HttpTransport {
 
   #answer(client: Client, frame: RequestFrame, response: ServerResponse): void {
     const reply = createHttpReply(response);
-    client.open += 1;
+    client.replies.add(reply);
     response.once('close', () => {
-      client.open -= 1;
+      client.replies.delete(reply);
       if (!reply.done) client.session.receive(cancelled(frame.id), NO_REPLY);
     });
     client.session.receive(frame, reply);
@@ -194,19 +220,45 @@ class HttpEdge implements HttpTransport {
 
   #open(frame: RequestFrame, request: IncomingMessage, response: ServerResponse): void {
     if (request.headers[SESSION_HEADER] !== undefined) {
-      return refuse(response, 400, usage('initialize opens a session: send it without Mcp-Session-Id'), {}, frame.id);
+      return refuse(
+        response,
+        400,
+        usage('initialize opens a session: send it without Mcp-Session-Id'),
+        {},
+        frame.id,
+      );
     }
     const id = randomBytes(24).toString('base64url');
     let session: Session;
     try {
-      session = this.#components.open((message) => this.#push(id, message));
+      session = this.#openSession((message) => this.#push(id, message));
     } catch (error) {
       return refuse(response, 503, error, { 'retry-after': '10' }, frame.id);
     }
-    this.#clients.set(id, { session, stream: undefined, backlog: [], open: 0 });
+    this.#clients.set(id, { session, stream: undefined, backlog: [], replies: new Set() });
     response.setHeader('Mcp-Session-Id', id);
     session.receive(frame, createHttpReply(response));
     return undefined;
+  }
+
+  /** Clients that never say goodbye are common: where no more fit, the longest idle one goes. */
+  #openSession(push: (message: Buffer) => void): Session {
+    try {
+      return this.#components.open(push);
+    } catch (error) {
+      const idle = [...this.#clients]
+        .filter(([, client]) => isIdle(client))
+        .reduce<[string, Client] | undefined>(
+          (least, one) =>
+            least === undefined || one[1].session.activeAt < least[1].session.activeAt
+              ? one
+              : least,
+          undefined,
+        );
+      if (idle === undefined) throw error;
+      this.#close(idle[0]);
+      return this.#components.open(push);
+    }
   }
 
   #listen(request: IncomingMessage, response: ServerResponse): void {
@@ -215,15 +267,12 @@ class HttpEdge implements HttpTransport {
     }
     const client = this.#clientOf(request, response);
     if (client === undefined) return undefined;
-    if (client.stream !== undefined) {
-      return refuse(response, 409, usage('this session has an event stream already'));
-    }
+    // A client that comes again has lost its old one, even where we can't see that yet.
+    client.stream?.end();
     startEvents(response);
     client.stream = response;
-    client.open += 1;
     for (const message of client.backlog.splice(0)) writeEvent(response, message);
     response.once('close', () => {
-      client.open -= 1;
       if (client.stream === response) client.stream = undefined;
     });
     return undefined;
@@ -238,16 +287,15 @@ class HttpEdge implements HttpTransport {
   }
 
   /** The session that the request names; without one it is answered here. */
-  #clientOf(
-    request: IncomingMessage,
-    response: ServerResponse,
-    frame?: Frame,
-  ): Client | undefined {
+  #clientOf(request: IncomingMessage, response: ServerResponse, frame?: Frame): Client | undefined {
     const id = request.headers[SESSION_HEADER];
     const client = typeof id === 'string' ? this.#clients.get(id) : undefined;
-    if (client !== undefined) return client;
+    const version = request.headers[VERSION_HEADER];
+    const isKnown = version === undefined || PROTOCOL_VERSIONS.some((known) => known === version);
+    if (client !== undefined && isKnown) return client;
     const frameId = frame?.kind === 'request' ? frame.id : null;
-    if (id === undefined) {
+    if (!isKnown) refuse(response, 400, unsupported(version), {}, frameId);
+    else if (id === undefined) {
       refuse(response, 400, usage('Mcp-Session-Id is missing: send initialize first'), {}, frameId);
     } else {
       refuse(response, 404, notFound('this session is over; send initialize again'), {}, frameId);
@@ -259,6 +307,8 @@ class HttpEdge implements HttpTransport {
     const client = this.#clients.get(id);
     if (client === undefined) return;
     if (client.stream === undefined) {
+      // That the list has changed is news once.
+      if (client.backlog.some((waiting) => waiting.equals(message))) return;
       client.backlog.push(message);
       if (client.backlog.length > BACKLOG_MAX) client.backlog.shift();
     } else if (client.stream.writableLength > QUEUE_BYTES_MAX) {
@@ -278,12 +328,15 @@ class HttpEdge implements HttpTransport {
   #reap(): void {
     const oldest = this.#components.clock.now() - this.#init.sessionIdleMs;
     for (const [id, client] of this.#clients) {
-      if (client.open === 0 && client.session.activeAt < oldest) this.#close(id);
+      if (isIdle(client) && client.session.activeAt < oldest) this.#close(id);
     }
   }
 
   #keepAlive(): void {
-    for (const { stream } of this.#clients.values()) stream?.write(': keep-alive\n\n');
+    for (const { stream, replies } of this.#clients.values()) {
+      if (stream !== undefined) writeComment(stream);
+      for (const reply of replies) reply.keepAlive();
+    }
   }
 }
 
@@ -293,51 +346,27 @@ const NO_REPLY: Reply = {
   dropped: () => undefined,
 };
 
-/** JSON when the answer comes first; an event stream from the first interim message on. */
-function createHttpReply(response: ServerResponse): Reply & { readonly done: boolean } {
-  let streaming = false;
-  let done = false;
-  return {
-    get done() {
-      return done;
-    },
-    interim(message) {
-      if (!streaming) startEvents(response);
-      streaming = true;
-      writeEvent(response, message);
-    },
-    final(message) {
-      done = true;
-      if (streaming) {
-        writeEvent(response, message);
-        response.end();
-      } else {
-        response.writeHead(200, {
-          'content-type': 'application/json',
-          'content-length': message.length,
-        });
-        response.end(message);
-      }
-    },
-    dropped() {
-      done = true;
-      if (response.headersSent) response.end();
-      else response.writeHead(202).end();
-    },
-  };
+function isIdle(client: Client): boolean {
+  return client.stream === undefined && client.replies.size === 0;
 }
 
-function startEvents(response: ServerResponse): void {
-  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
-  response.flushHeaders();
+/** Only for origins that the door lets in, each by its name: never a wildcard. */
+function allowOrigin(response: ServerResponse, origin: string): void {
+  response.setHeader('access-control-allow-origin', origin);
+  response.setHeader('access-control-expose-headers', 'mcp-session-id, www-authenticate');
+  response.setHeader('vary', 'origin');
 }
 
-function writeEvent(response: ServerResponse, message: Buffer): void {
-  response.write(Buffer.concat([EVENT_START, message, EVENT_END]));
+function preflight(response: ServerResponse): void {
+  response
+    .writeHead(204, {
+      'access-control-allow-methods': 'POST, GET, DELETE',
+      'access-control-allow-headers':
+        'authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version',
+      'access-control-max-age': '600',
+    })
+    .end();
 }
-
-const EVENT_START = Buffer.from('event: message\ndata: ');
-const EVENT_END = Buffer.from('\n\n');
 
 function cancelled(requestId: FrameId): Frame {
   return {
@@ -372,6 +401,13 @@ function notFound(what: string): StarlingError {
   return new StarlingError('STARLING_PROTOCOL_VIOLATION', what, { data: { rpc: -32001 } });
 }
 
+function unsupported(version: string | string[]): StarlingError {
+  const text = `MCP-Protocol-Version ${JSON.stringify(version).slice(0, 64)} is not one that we speak`;
+  return new StarlingError('STARLING_VERSION_UNSUPPORTED', text, {
+    hint: `versions that we speak: ${PROTOCOL_VERSIONS.join(', ')}`,
+  });
+}
+
 function tooLarge(sizeBytes: number, limitBytes: number): StarlingError {
   return new StarlingError(
     'STARLING_LIMIT_EXCEEDED',
@@ -386,16 +422,23 @@ function isId(value: unknown): value is FrameId {
 
 function listen(server: Server, init: HttpTransportInit): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => {
+    const failed = (error: Error): void => {
       const taken = 'code' in error && error.code === 'EADDRINUSE';
       reject(
         new StarlingError(
           'STARLING_LISTEN_FAILED',
           `can't serve HTTP on ${init.host}:${init.port}: ${taken ? 'the port is taken' : messageOf(error)}`,
-          { hint: 'choose another with --http-port (0 picks a free one), or --no-http', cause: error },
+          {
+            hint: 'choose another with --http-port or http.port (0 picks a free one), or --no-http',
+            cause: error,
+          },
         ),
       );
+    };
+    server.once('error', failed);
+    server.listen(init.port, init.host, () => {
+      server.off('error', failed);
+      resolve();
     });
-    server.listen(init.port, init.host, resolve);
   });
 }

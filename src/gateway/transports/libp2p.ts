@@ -4,14 +4,14 @@
  * issued to the caller rides back the same way.
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Did, Json, JsonObject, Logger } from '../../core/index.ts';
+import type { Clock, Did, Json, JsonObject, Logger } from '../../core/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { didFromPeerId } from '../../identity/index.ts';
 import type { Membership } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
 import { errorBytes, errorOf, notificationBytes } from '../frame.ts';
-import { createLineWriter } from '../line-writer.ts';
+import { createPeerWriter } from '../peer-writer.ts';
 import type { Session, SessionComponents } from '../session.ts';
 import { createSessionDecoder } from './lines.ts';
 
@@ -25,6 +25,10 @@ export const GRANTS_NOTIFICATION = 'notifications/starling/grants';
 /** Grants or revocations in one message. */
 const GRANTS_MAX = 512;
 const SESSIONS_PER_PEER = 64;
+/** How long a caller that can't be served has to ask, so that it can be told why. */
+const REFUSAL_TIMEOUT_MS = 5000;
+/** What such a caller may say in one message; grants ride in the first. */
+const REFUSED_BYTES_MAX = 1024 * 1024;
 
 /** What the transport works with. */
 export interface PeerTransportComponents {
@@ -32,8 +36,11 @@ export interface PeerTransportComponents {
   readonly membership: Pick<Membership, 'peer'>;
   readonly grants: GrantBook;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
-  open(own: Pick<SessionComponents, 'principal' | 'push' | 'initializing' | 'notification'>): Session;
+  open(
+    own: Pick<SessionComponents, 'principal' | 'push' | 'initializing' | 'notification'>,
+  ): Session;
   ended(session: Session): void;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -58,7 +65,8 @@ export function createPeerTransport(
     const holder = didFromPeerId(stream.peer);
     const siblings = byHolder.get(holder) ?? new Set();
     if (siblings.size >= SESSIONS_PER_PEER) {
-      refuse(stream, new StarlingError('STARLING_LIMIT_EXCEEDED', `${SESSIONS_PER_PEER} sessions of this peer are open`));
+      const text = `${SESSIONS_PER_PEER} sessions of this peer are open already`;
+      refuse(stream, new StarlingError('STARLING_LIMIT_EXCEEDED', text), components);
       return;
     }
     try {
@@ -74,7 +82,7 @@ export function createPeerTransport(
         components.ended(served.session);
       });
     } catch (error) {
-      refuse(stream, error);
+      refuse(stream, error, components);
     }
   };
   return {
@@ -105,16 +113,9 @@ function serve(
   messageBytes: number,
 ): Served {
   const { grants, logger } = components;
-  const writer = createLineWriter((chunk) => {
-    if (stream.write(chunk)) return;
-    // The caller reads slower than it asks: take no more questions until it has read.
-    stream.pause();
-    stream.drained().then(
-      () => stream.resume(),
-      (error: unknown) => logger.debug({ error: messageOf(error) }, 'peer went while it was slow'),
-    );
-  });
-  const send = (message: Buffer): void => writer.line(message);
+  const output = createPeerWriter(stream, logger);
+  // The caller reads slower than it asks: take no more questions until it has read.
+  output.onBlocked((blocked) => (blocked ? stream.pause() : stream.resume()));
   const present = (texts: Json | undefined): void => {
     const jws = stringsOf(texts);
     if (jws.length === 0) return;
@@ -130,7 +131,7 @@ function serve(
   };
   const session = components.open({
     principal,
-    push: send,
+    push: (message) => output.urgent(message),
     initializing(params): JsonObject {
       present(metaOf(params)[GRANTS_META]);
       return { [GRANTS_META]: grants.issuedTo(holder) };
@@ -139,12 +140,12 @@ function serve(
       if (frame.method === GRANTS_NOTIFICATION) present(frame.params['grants']);
     },
   });
-  const decoder = createSessionDecoder(session, { messageBytes, send });
+  const decoder = createSessionDecoder(session, output, { messageBytes });
   stream.onData((chunk) => decoder.push(chunk));
   return {
     session,
     grantsChanged() {
-      send(
+      output.urgent(
         notificationBytes(GRANTS_NOTIFICATION, {
           grants: grants.issuedTo(holder),
           revocations: grants
@@ -159,15 +160,31 @@ function serve(
   };
 }
 
-function refuse(stream: PeerStream, error: unknown): void {
-  const message = errorBytes(null, errorOf(error));
-  stream.write(Buffer.concat([message, Buffer.from('\n')]));
-  void stream.close();
+/** Answers the first request with `error`, then ends the stream. */
+function refuse(
+  stream: PeerStream,
+  error: unknown,
+  { clock, logger }: PeerTransportComponents,
+): void {
+  logger.info({ peer: stream.peer, error: messageOf(error) }, 'session of a peer refused');
+  const output = createPeerWriter(stream, logger);
+  const cancel = clock.schedule(REFUSAL_TIMEOUT_MS, () => stream.abort(new Error('refused')));
+  stream.onEnd(cancel);
+  const receive: Session['receive'] = (frame, reply) => {
+    if (frame.kind !== 'request') return;
+    reply.final(errorBytes(frame.id, errorOf(error)));
+    // After the writer's flush, which is a microtask.
+    setImmediate(() => void stream.close());
+  };
+  const decoder = createSessionDecoder({ receive }, output, { messageBytes: REFUSED_BYTES_MAX });
+  stream.onData((chunk) => decoder.push(chunk));
 }
 
 function metaOf(params: JsonObject): JsonObject {
   const meta = params['_meta'];
-  return typeof meta === 'object' && meta !== null && !Array.isArray(meta) ? (meta as JsonObject) : {};
+  return typeof meta === 'object' && meta !== null && !Array.isArray(meta)
+    ? (meta as JsonObject)
+    : {};
 }
 
 /** The strings of a list from a peer, at most {@link GRANTS_MAX}. */

@@ -5,23 +5,28 @@ import { errorBytes, errorOf, parseFrame, toLine } from '../frame.ts';
 import type { Reply, Session } from '../session.ts';
 import type { FrameId } from '../types.ts';
 
+/** Where lines go out. */
+export interface LineOutput {
+  /** Queues one message; false when too much waits already, and then it is not sent. */
+  line(message: Buffer): boolean;
+  /** Queues one that must not be lost. */
+  urgent(message: Buffer): void;
+}
+
 /** A decoder that feeds `session` with the lines it finds, and answers those that are no messages. */
 export function createSessionDecoder(
-  session: Session,
-  init: { readonly messageBytes: number; send(message: Buffer): void },
+  session: Pick<Session, 'receive'>,
+  output: LineOutput,
+  init: { readonly messageBytes: number },
 ): LineDecoder {
-  const reply: Reply = {
-    interim: (message) => init.send(message),
-    final: (message) => init.send(toLine(message)),
-    dropped: () => undefined,
-  };
   return createLineDecoder(init.messageBytes, {
     line(bytes) {
       try {
-        session.receive(parseFrame(bytes), reply);
+        const frame = parseFrame(bytes);
+        session.receive(frame, createLineReply(frame.kind === 'request' ? frame.id : null, output));
       } catch (error) {
         const { id } = error instanceof StarlingError ? error.data : {};
-        init.send(errorBytes(isId(id) ? id : null, errorOf(error)));
+        output.urgent(errorBytes(isId(id) ? id : null, errorOf(error)));
       }
     },
     oversize(sizeBytes) {
@@ -30,9 +35,26 @@ export function createSessionDecoder(
         `a message of ${sizeBytes} bytes is over the limit of ${init.messageBytes} (limits.messageBytes)`,
         { data: { limit: 'limits.messageBytes' } },
       );
-      init.send(errorBytes(null, errorOf(error)));
+      output.urgent(errorBytes(null, errorOf(error)));
     },
   });
+}
+
+function createLineReply(id: FrameId | null, output: LineOutput): Reply {
+  return {
+    // Progress is told again: what does not fit now need not be told at all.
+    interim: (message) => void output.line(message),
+    final(message) {
+      if (output.line(toLine(message))) return;
+      const error = new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `the answer of ${message.length} bytes does not fit in what waits to be read already`,
+        { hint: 'read answers as they come, or ask for fewer at once' },
+      );
+      output.urgent(errorBytes(id, errorOf(error)));
+    },
+    dropped: () => undefined,
+  };
 }
 
 function isId(value: unknown): value is FrameId {

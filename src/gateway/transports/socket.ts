@@ -10,7 +10,9 @@ import { StarlingError, ensurePrivateFolder, messageOf } from '../../core/index.
 import type { Logger, Startable } from '../../core/index.ts';
 import { createLineWriter } from '../line-writer.ts';
 import type { Session } from '../session.ts';
+import { errorBytes, errorOf } from '../frame.ts';
 import { createSessionDecoder } from './lines.ts';
+import type { LineOutput } from './lines.ts';
 
 /** Output that may wait before we stop reading what the client asks. */
 const HIGH_WATER_BYTES = 1024 * 1024;
@@ -49,6 +51,10 @@ export function createSocketTransport(
         serve(socket, components, init.messageBytes);
       });
       await listen(starting, init.path);
+      // Too many open files and the like: one client less, and no reason for the node to end.
+      starting.on('error', (error) =>
+        components.logger.error({ error: messageOf(error) }, 'local client not accepted'),
+      );
       if (!isPipe) await chmod(init.path, 0o600);
       server = starting;
     },
@@ -75,37 +81,35 @@ function serve(socket: Socket, components: SocketComponents, messageBytes: numbe
       socket.pause();
     }
   });
-  const send = (message: Buffer): void => writer.line(message);
+  const output: LineOutput = {
+    line(message) {
+      writer.line(message);
+      return true;
+    },
+    urgent: (message) => writer.line(message),
+  };
+  socket.on('error', (error) =>
+    components.logger.debug({ error: messageOf(error) }, 'socket broke'),
+  );
   let session: Session;
   try {
-    session = components.open(send);
+    session = components.open((message) => output.urgent(message));
   } catch (error) {
     components.logger.warn({ error: messageOf(error) }, 'local session refused');
-    socket.destroy();
+    output.urgent(errorBytes(null, errorOf(error)));
+    setImmediate(() => socket.destroySoon());
     return;
   }
-  const decoder = createSessionDecoder(session, { messageBytes, send });
+  const decoder = createSessionDecoder(session, output, { messageBytes });
   socket.on('data', (chunk) => decoder.push(chunk));
   socket.on('drain', () => socket.resume());
-  socket.on('error', (error) => components.logger.debug({ error: messageOf(error) }, 'socket broke'));
   // The client has said all: what is under way is answered before the socket closes.
-  socket.on('end', () => closeWhenIdle(socket, session));
+  // setImmediate: after the line writer's flush, which is a microtask.
+  socket.on('end', () => session.whenIdle(() => setImmediate(() => socket.end())));
   socket.once('close', () => {
     session.end();
     components.ended(session);
   });
-}
-
-const IDLE_POLL_MS = 20;
-
-function closeWhenIdle(socket: Socket, session: Session): void {
-  if (session.inFlight === 0) {
-    // After the line writer's flush, which is a microtask.
-    setImmediate(() => socket.end());
-    return;
-  }
-  const timer = setTimeout(() => closeWhenIdle(socket, session), IDLE_POLL_MS);
-  socket.once('close', () => clearTimeout(timer));
 }
 
 /** Removes a socket that nobody listens on: what a killed node leaves behind. */
@@ -130,14 +134,21 @@ async function removeStale(path: string): Promise<void> {
 
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) =>
+    const failed = (error: Error): void =>
       reject(
-        new StarlingError('STARLING_LISTEN_FAILED', `can't listen on ${path}: ${messageOf(error)}`, {
-          hint: 'choose another state folder with --state',
-          cause: error,
-        }),
-      ),
-    );
-    server.listen(path, resolve);
+        new StarlingError(
+          'STARLING_LISTEN_FAILED',
+          `can't listen on ${path}: ${messageOf(error)}`,
+          {
+            hint: 'choose another state folder with --state',
+            cause: error,
+          },
+        ),
+      );
+    server.once('error', failed);
+    server.listen(path, () => {
+      server.off('error', failed);
+      resolve();
+    });
   });
 }

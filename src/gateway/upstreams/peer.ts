@@ -5,9 +5,9 @@ import type { GrantBook } from '../../grants/index.ts';
 import type { PeerView } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
 import { initialize } from '../handshake.ts';
-import { createLineWriter } from '../line-writer.ts';
 import { createLink, idAtEdge } from '../link.ts';
 import type { LinkCore } from '../link.ts';
+import { WAITING_BYTES_MAX, createPeerWriter } from '../peer-writer.ts';
 import type { PeerLinks } from '../router.ts';
 import { GRANTS_META, GRANTS_NOTIFICATION, MCP_PROTOCOL, stringsOf } from '../transports/libp2p.ts';
 import type { Link, NotificationFrame } from '../types.ts';
@@ -108,7 +108,10 @@ export function createPeerLinks(
       const opening = open(peer);
       links.set(peer.peerId, opening);
       opening.catch((error: unknown) => {
-        components.logger.debug({ peer: peer.peerId, error: messageOf(error) }, 'no session at peer');
+        components.logger.debug(
+          { peer: peer.peerId, error: messageOf(error) },
+          'no session at peer',
+        );
         links.delete(peer.peerId);
       });
       return opening.then((opened) => opened.link);
@@ -130,10 +133,17 @@ function linkOver(
   init: PeerLinkInit,
   notification: (frame: NotificationFrame) => void,
 ): LinkCore {
-  const writer = createLineWriter((chunk) => void stream.write(chunk));
+  const writer = createPeerWriter(stream, components.logger);
   const link = createLink(
     {
-      send: (message) => writer.line(message),
+      send(message) {
+        if (writer.line(message)) return;
+        throw new StarlingError(
+          'STARLING_LIMIT_EXCEEDED',
+          `peer ${peer.alias} reads too slowly: ${WAITING_BYTES_MAX} bytes wait for it already`,
+          { hint: 'send less at once', data: { peer: peer.peerId } },
+        );
+      },
       notification,
       invalid: (_, error) => stream.abort(error),
       clock: components.clock,
