@@ -4,7 +4,7 @@
  * one run, as ratios. Rounds are interleaved, so that a busy machine is busy for all.
  */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -24,6 +24,7 @@ const CONCURRENCY = [1, 64, 1000] as const;
 const ROUNDS = 3;
 const ROUND_MS = 1500;
 const WARM_UP_MS = 500;
+const LISTED_TIMEOUT_MS = 20_000;
 /** Linux counts a process's CPU time in ticks of 10 ms. */
 const TICK_US = 10_000;
 
@@ -165,7 +166,17 @@ async function mesh(
   return { a, b };
 }
 
+async function untilListed(client: Client, tool: string): Promise<void> {
+  const deadline = performance.now() + LISTED_TIMEOUT_MS;
+  while (!(await client.listTools()).tools.some(({ name }) => name === tool)) {
+    if (performance.now() > deadline) throw new Error(`${tool} was not listed in time`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
 async function main(): Promise<void> {
+  // The SDK's client adds listeners with each call in flight; its warnings would distort the figures.
+  setMaxListeners(0);
   const root = await mkdtemp(join(tmpdir(), 'starling-bench-'));
   const nodes: NodeProcess[] = [];
   const cleanups: (() => unknown)[] = [];
@@ -188,6 +199,7 @@ async function main(): Promise<void> {
       () => overStdio.close(),
     );
     const tool = 'owner__toolbox__echo';
+    for (const client of [overHttp, overStdio]) await untilListed(client, tool);
     const paths: readonly Path[] = [
       { title: 'direct stdio', client: stdio, tool: 'echo', relays: [] },
       { title: 'direct HTTP', client: http.client, tool: 'echo', relays: [] },

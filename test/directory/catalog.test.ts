@@ -39,7 +39,7 @@ describe('a list of tools', () => {
     const many = Array.from({ length: 200 }, (_, index) => ({ name: `t${index}` }));
     expect(sound(many)).toHaveLength(100);
     const wide = many.map((tool) => ({ ...tool, description: 'ä'.repeat(1000) }));
-    expect(sound(wide)).toHaveLength(48);
+    expect(sound(wide)).toHaveLength(49);
   });
 
   it('never throws, whatever was listed, and keeps only proper names', () => {

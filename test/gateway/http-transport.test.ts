@@ -315,7 +315,6 @@ describe('the edge', () => {
           authorization: `Bearer ${await node.token()}`,
         },
       });
-    await new Promise((wake) => setTimeout(wake, 80));
     const first = await open();
     const reader = first.body?.getReader();
     const seen = await reader?.read();
