@@ -16,7 +16,7 @@ export async function connectHttp(endpoint: {
   const transport = new StreamableHTTPClientTransport(new URL(endpoint.url), {
     requestInit: { headers: { authorization: `Bearer ${token}` } },
   });
-  return connect(transport as Transport);
+  return connect(transport);
 }
 
 /** Attaches over stdio, as an MCP client's config `{"command":"starling","args":["mcp"]}` does. */

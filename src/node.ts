@@ -180,7 +180,9 @@ async function settleMesh(base: Base, meshBook: MeshBook): Promise<readonly stri
 /** Asks the peers at the bootstrap addresses which mesh theirs is; an open one is entered. */
 async function enterByAddress(base: Base, meshBook: MeshBook): Promise<void> {
   const { config, clock, progress } = base;
-  progress(`asking ${config.bootstrap.length === 1 ? config.bootstrap[0] : 'the bootstrap addresses'} for its mesh`);
+  progress(
+    `asking ${config.bootstrap.length === 1 ? config.bootstrap[0] : 'the bootstrap addresses'} for its mesh`,
+  );
   const welcome = await probeMesh(config.bootstrap, {
     hello: { version: 1, name: config.name, time: clock.now(), membership: [] },
     signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
@@ -190,9 +192,13 @@ async function enterByAddress(base: Base, meshBook: MeshBook): Promise<void> {
     if (meshBook.mesh()?.id === welcome.mesh) return;
   }
   const name = !welcome.ok && welcome.meshName !== undefined ? ` '${welcome.meshName}'` : '';
-  throw new StarlingError('STARLING_JOIN_REFUSED', `the mesh${name} at ${config.bootstrap[0]} is private`, {
-    hint: 'ask a member for a ticket (starling invite), and start with: starling up --join <ticket>',
-  });
+  throw new StarlingError(
+    'STARLING_JOIN_REFUSED',
+    `the mesh${name} at ${config.bootstrap[0]} is private`,
+    {
+      hint: 'ask a member for a ticket (starling invite), and start with: starling up --join <ticket>',
+    },
+  );
 }
 
 class Node implements StarlingNode {
@@ -474,7 +480,8 @@ class Node implements StarlingNode {
 
   #mesh(): StatusResult['mesh'] {
     const mesh = this.#ground.meshBook.mesh();
-    if (mesh === undefined) throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
+    if (mesh === undefined)
+      throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
     return mesh;
   }
 }
@@ -482,7 +489,6 @@ class Node implements StarlingNode {
 /** True when trying again can't help: somebody has judged us and said no. */
 function isFinal(error: unknown): boolean {
   return (
-    error instanceof StarlingError &&
-    /^STARLING_(TICKET_|MESH_|JOIN_|VERSION_)/.test(error.code)
+    error instanceof StarlingError && /^STARLING_(TICKET_|MESH_|JOIN_|VERSION_)/.test(error.code)
   );
 }

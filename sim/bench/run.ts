@@ -14,7 +14,6 @@ import { fileURLToPath } from 'node:url';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { connect, connectHttp, connectStdio, textOf } from '../client.ts';
 import { startProcess } from '../process.ts';
 import type { NodeProcess } from '../process.ts';
@@ -139,7 +138,7 @@ async function directHttp(): Promise<{ client: Client; stop: () => void }> {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  const client = await connect(new StreamableHTTPClientTransport(new URL(url)) as Transport);
+  const client = await connect(new StreamableHTTPClientTransport(new URL(url)));
   return { client, stop: () => child.kill() };
 }
 

@@ -60,7 +60,9 @@ class AllBoards implements Blackboard {
     );
     this.#scope = scope;
     for (const name of await keptBoards(table)) if (isBoardName(name)) await this.#open(name);
-    scope.add(network.handle(BOARD_PROTOCOL, (stream) => serveSync(this.#syncComponents(), stream)));
+    scope.add(
+      network.handle(BOARD_PROTOCOL, (stream) => serveSync(this.#syncComponents(), stream)),
+    );
     scope.add(this.#topic.subscribe((data) => this.#heard(data)));
     const connected = (peer: PeerId): void => this.#meet(peer);
     network.events.on('peer:connect', connected);
@@ -128,7 +130,10 @@ class AllBoards implements Blackboard {
       .then((board) => syncBoard(this.#syncComponents(), peer, board))
       .catch((error: unknown) =>
         // Not lost: the next heartbeat shows that the boards differ.
-        this.#components.logger.debug({ peer, board: name, error: messageOf(error) }, 'board not synced'),
+        this.#components.logger.debug(
+          { peer, board: name, error: messageOf(error) },
+          'board not synced',
+        ),
       )
       .finally(() => this.#busy.delete(key));
   }
@@ -143,7 +148,10 @@ class AllBoards implements Blackboard {
     }
     if (this.#boards.size + this.#opening.size >= LIMITS.boards) {
       return Promise.reject(
-        invalid(`this mesh has ${LIMITS.boards} boards, which is the limit`, 'use one that there is: starling board list'),
+        invalid(
+          `this mesh has ${LIMITS.boards} boards, which is the limit`,
+          'use one that there is: starling board list',
+        ),
       );
     }
     const opened = this.#read(name).finally(() => this.#opening.delete(name));
@@ -186,7 +194,10 @@ class AllBoards implements Blackboard {
         return undefined;
       })
       .catch((error: unknown) =>
-        this.#components.logger.warn({ board: message.board, error: messageOf(error) }, 'update dropped'),
+        this.#components.logger.warn(
+          { board: message.board, error: messageOf(error) },
+          'update dropped',
+        ),
       );
   }
 

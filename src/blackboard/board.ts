@@ -64,7 +64,10 @@ class DurableBoard implements HeldBoard {
     checkKey(key);
     checkValue(value);
     if (this.document.size >= LIMITS.keys && this.document.get(key) === undefined) {
-      throw invalid(`board '${this.name}' holds ${LIMITS.keys} keys, which is the limit`, 'delete some first');
+      throw invalid(
+        `board '${this.name}' holds ${LIMITS.keys} keys, which is the limit`,
+        'delete some first',
+      );
     }
     const entry = { key, value, by: this.#components.self, at: this.#components.clock.now() };
     this.document.set(entry);

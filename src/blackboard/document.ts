@@ -158,7 +158,8 @@ class YjsDocument implements BoardDocument {
 /** A well-formed entry, or nothing. */
 function readEntry(key: string, value: unknown): BoardEntry | undefined {
   if (key === '' || Buffer.byteLength(key) > LIMITS.keyBytes) return undefined;
-  if (typeof value !== 'object' || value === null || value instanceof Y.AbstractType) return undefined;
+  if (typeof value !== 'object' || value === null || value instanceof Y.AbstractType)
+    return undefined;
   const { v, by, at } = value as Partial<Record<keyof Value, unknown>>;
   if (v === undefined || typeof by !== 'string' || typeof at !== 'number') return undefined;
   return { key, value: v as Json, by: by as Did, at };

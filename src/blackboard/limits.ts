@@ -22,7 +22,10 @@ export function isBoardName(name: string): boolean {
 /** @throws STARLING_BOARD_INVALID */
 export function checkName(name: string): void {
   if (isBoardName(name)) return;
-  throw invalid(`'${name.slice(0, 80)}' is no name for a board`, 'use 1 to 64 of A-Z, a-z, 0-9, ., _ and -');
+  throw invalid(
+    `'${name.slice(0, 80)}' is no name for a board`,
+    'use 1 to 64 of A-Z, a-z, 0-9, ., _ and -',
+  );
 }
 
 /** @throws STARLING_BOARD_INVALID */
@@ -30,7 +33,10 @@ export function checkKey(key: string): void {
   const bytes = Buffer.from(key, 'utf8');
   const wellFormed = bytes.toString('utf8') === key;
   if (key.length > 0 && bytes.length <= LIMITS.keyBytes && wellFormed) return;
-  throw invalid('this key is empty, malformed or too long', `a key is 1 to ${LIMITS.keyBytes} bytes of text`);
+  throw invalid(
+    'this key is empty, malformed or too long',
+    `a key is 1 to ${LIMITS.keyBytes} bytes of text`,
+  );
 }
 
 /** @throws STARLING_BOARD_INVALID */

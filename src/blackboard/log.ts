@@ -58,7 +58,9 @@ class TableLog implements BoardLog {
   }
 
   get isLong(): boolean {
-    return this.#keys.length > FOLD_ROWS || (this.#sizeBytes > FOLD_BYTES && this.#keys.length > 20);
+    return (
+      this.#keys.length > FOLD_ROWS || (this.#sizeBytes > FOLD_BYTES && this.#keys.length > 20)
+    );
   }
 
   async append(update: Uint8Array): Promise<void> {

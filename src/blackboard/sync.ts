@@ -75,7 +75,9 @@ function exchange(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const cancelTimer = components.clock.schedule(SYNC_TIMEOUT_MS, () =>
-      channel.abort(new StarlingError('STARLING_TIMEOUT', `the sync of board '${board.name}' took too long`)),
+      channel.abort(
+        new StarlingError('STARLING_TIMEOUT', `the sync of board '${board.name}' took too long`),
+      ),
     );
     channel.onEnd((error) => {
       cancelTimer();
@@ -84,7 +86,8 @@ function exchange(
     });
     const receive = (bytes: Uint8Array): void => {
       const problem = handle(channel, board, bytes);
-      if (problem !== undefined) channel.abort(new StarlingError('STARLING_PROTOCOL_VIOLATION', problem));
+      if (problem !== undefined)
+        channel.abort(new StarlingError('STARLING_PROTOCOL_VIOLATION', problem));
     };
     channel.onMessage(receive);
     channel.send(

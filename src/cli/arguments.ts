@@ -15,7 +15,8 @@ export async function readArguments(
     if (name === undefined || text === undefined) {
       throw new StarlingError('STARLING_USAGE', `--arg ${word}: it is not name=value`);
     }
-    args[name] = how === ':=' ? parseJson(name, text) : await readValue(name, text, typeOf(schema, name));
+    args[name] =
+      how === ':=' ? parseJson(name, text) : await readValue(name, text, typeOf(schema, name));
   }
   return args;
 }
@@ -31,7 +32,10 @@ async function readValue(name: string, text: string, type: string | undefined): 
     }
     case 'boolean':
       if (text === 'true' || text === 'false') return text === 'true';
-      throw new StarlingError('STARLING_USAGE', `--arg ${name}: '${text}' is neither true nor false`);
+      throw new StarlingError(
+        'STARLING_USAGE',
+        `--arg ${name}: '${text}' is neither true nor false`,
+      );
     case 'array':
     case 'object':
       return parseJson(name, text);
@@ -44,13 +48,16 @@ function parseJson(name: string, text: string): Json {
   try {
     return JSON.parse(text) as Json;
   } catch (error) {
-    throw new StarlingError('STARLING_USAGE', `--arg ${name}: '${text}' is not JSON`, { cause: error });
+    throw new StarlingError('STARLING_USAGE', `--arg ${name}: '${text}' is not JSON`, {
+      cause: error,
+    });
   }
 }
 
 function typeOf(schema: JsonObject | undefined, name: string): string | undefined {
   const properties = schema?.['properties'];
-  if (typeof properties !== 'object' || properties === null || !Object.hasOwn(properties, name)) return undefined;
+  if (typeof properties !== 'object' || properties === null || !Object.hasOwn(properties, name))
+    return undefined;
   const property = Reflect.get(properties, name) as JsonObject | undefined;
   const type = property?.['type'];
   return typeof type === 'string' ? type : undefined;

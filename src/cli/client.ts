@@ -59,10 +59,14 @@ export async function attach(stateDir: string): Promise<NodeClient> {
 
 /** The error that says that no node runs. */
 export function noNode(stateDir: string, cause?: unknown): StarlingError {
-  return new StarlingError('STARLING_NODE_UNREACHABLE', `no node runs with the state folder ${stateDir}`, {
-    hint: 'start one with: starling up (or name its folder with --state)',
-    ...(cause === undefined ? {} : { cause }),
-  });
+  return new StarlingError(
+    'STARLING_NODE_UNREACHABLE',
+    `no node runs with the state folder ${stateDir}`,
+    {
+      hint: 'start one with: starling up (or name its folder with --state)',
+      ...(cause === undefined ? {} : { cause }),
+    },
+  );
 }
 
 /** Connects to the node's socket. @throws STARLING_NODE_UNREACHABLE */
@@ -94,7 +98,11 @@ class SocketClient implements NodeClient {
     socket.on('close', () => this.#ended());
   }
 
-  async request(method: string, params: JsonObject, options: CallOptions = {}): Promise<JsonObject> {
+  async request(
+    method: string,
+    params: JsonObject,
+    options: CallOptions = {},
+  ): Promise<JsonObject> {
     const id = this.#nextId;
     this.#nextId += 1;
     const timeoutMs = options.timeoutMs ?? CALL_TIMEOUT_MS;
@@ -114,9 +122,13 @@ class SocketClient implements NodeClient {
       const timer = setTimeout(
         () =>
           cancel(
-            new StarlingError('STARLING_TIMEOUT', `no answer to ${method} within ${timeoutMs / 1000} s`, {
-              hint: 'give it longer with --timeout',
-            }),
+            new StarlingError(
+              'STARLING_TIMEOUT',
+              `no answer to ${method} within ${timeoutMs / 1000} s`,
+              {
+                hint: 'give it longer with --timeout',
+              },
+            ),
           ),
         timeoutMs,
       );
@@ -184,9 +196,13 @@ class SocketClient implements NodeClient {
   }
 
   #ended(): void {
-    const error = new StarlingError('STARLING_NODE_UNREACHABLE', 'the node has closed the connection', {
-      hint: 'see whether it still runs: starling status',
-    });
+    const error = new StarlingError(
+      'STARLING_NODE_UNREACHABLE',
+      'the node has closed the connection',
+      {
+        hint: 'see whether it still runs: starling status',
+      },
+    );
     for (const waiting of this.#waiting.values()) waiting.reject(error);
   }
 }

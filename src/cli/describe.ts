@@ -14,8 +14,14 @@ export function describeStatus(status: StatusResult): string {
     ['identity', status.did],
     ['mesh', `${status.mesh.name} (${status.mesh.open ? 'open: anyone may join' : 'private'})`],
     ['fingerprint', status.mesh.fingerprint],
-    ...status.addresses.map((address, index): [string, string] => [index === 0 ? 'listening' : '', address]),
-    ['peers', `${alive} alive${away === 0 ? '' : `, ${suspect} suspect, ${dead} dead, ${left} left`}`],
+    ...status.addresses.map((address, index): [string, string] => [
+      index === 0 ? 'listening' : '',
+      address,
+    ]),
+    [
+      'peers',
+      `${alive} alive${away === 0 ? '' : `, ${suspect} suspect, ${dead} dead, ${left} left`}`,
+    ],
     ['MCP', status.endpoints.url ?? 'no HTTP (starling mcp serves stdio)'],
     ['token', status.endpoints.tokenFile],
     ['state', status.stateDir],
@@ -25,7 +31,8 @@ export function describeStatus(status: StatusResult): string {
 }
 
 function describeServers(servers: readonly UpstreamStatus[]): string[] {
-  if (servers.length === 0) return [pc.dim('servers  none: name some in mcpServers of the config file')];
+  if (servers.length === 0)
+    return [pc.dim('servers  none: name some in mcpServers of the config file')];
   return servers.flatMap((server) => {
     const name = safe(server.server);
     const tools = `${server.tools} ${server.tools === 1 ? 'tool' : 'tools'}`;
@@ -35,6 +42,9 @@ function describeServers(servers: readonly UpstreamStatus[]): string[] {
     }
     const hint = server.hint === undefined ? [] : [`    → ${safe(server.hint)}`];
     const mark = server.state === 'starting' ? pc.yellow('…') : pc.red('✗');
-    return [`${mark} ${name}  ${server.state}: ${safe(server.error ?? 'it has not answered yet')}`, ...hint];
+    return [
+      `${mark} ${name}  ${server.state}: ${safe(server.error ?? 'it has not answered yet')}`,
+      ...hint,
+    ];
   });
 }

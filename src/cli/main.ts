@@ -13,7 +13,8 @@ const program = new Command('starling')
   .configureHelp({ showGlobalOptions: true })
   .exitOverride();
 
-const state = (): Option => new Option('--state <folder>', "the node's state folder").env('STARLING_STATE_DIR');
+const state = (): Option =>
+  new Option('--state <folder>', "the node's state folder").env('STARLING_STATE_DIR');
 const json = (): Option => new Option('--json', 'print JSON');
 
 /** Collects an option that may come more than once. */
@@ -44,7 +45,9 @@ function run(load: () => Promise<{ run: Run }>): (...args: unknown[]) => Promise
 program
   .command('up')
   .summary('start a node')
-  .description('Starts a node: founds a mesh or joins one, serves MCP, and runs until it is told to stop.')
+  .description(
+    'Starts a node: founds a mesh or joins one, serves MCP, and runs until it is told to stop.',
+  )
   .option('--config <file>', 'config file with mcpServers, as any MCP client has it')
   .addOption(state())
   .option('--name <name>', 'name of this node in the mesh')
@@ -61,7 +64,10 @@ program
   .option('--no-relay', 'do not relay, and do not be relayed')
   .option('--log <levels>', 'log levels, like info,gateway=debug')
   .addOption(json())
-  .addHelpText('after', example('starling up --config starling.json', 'starling up --join starling1…'))
+  .addHelpText(
+    'after',
+    example('starling up --config starling.json', 'starling up --join starling1…'),
+  )
   .action(run(() => import('./commands/up.ts')));
 
 program
@@ -94,25 +100,44 @@ program
   .summary('call a tool')
   .description('Calls a tool, here or at a peer, and prints its result.')
   .argument('<tool>', 'its name, as `starling tools` shows it')
-  .option('--arg <name=value>', 'an argument; name=@file reads a file, name:=json gives JSON', collect)
+  .option(
+    '--arg <name=value>',
+    'an argument; name=@file reads a file, name:=json gives JSON',
+    collect,
+  )
   .option('--args <json>', 'all arguments as one JSON object; `-` reads it from standard input')
   .option('--timeout <duration>', 'how long to wait', parseDuration)
   .addOption(state())
   .addOption(json())
-  .addHelpText('after', example("starling call alice__files__read_text_file --arg path=/srv/docs/a.txt"))
+  .addHelpText(
+    'after',
+    example('starling call alice__files__read_text_file --arg path=/srv/docs/a.txt'),
+  )
   .action(run(() => import('./commands/call.ts')));
 
-const grant = program.command('grant').description('Says which peers may call which tools of this node.');
+const grant = program
+  .command('grant')
+  .description('Says which peers may call which tools of this node.');
 grant
   .command('create')
   .summary('let a peer call tools')
   .description('Lets a peer call tools of this node, until the grant expires or is revoked.')
   .argument('<peer>', 'alias, PeerId or did:key')
-  .requiredOption('--tool <pattern>', "<server>/<tool>, with * as wildcard, like 'files/*' (may be repeated)", collect)
+  .requiredOption(
+    '--tool <pattern>',
+    "<server>/<tool>, with * as wildcard, like 'files/*' (may be repeated)",
+    collect,
+  )
   .option('--expires <duration>', 'how long it holds (default: 7d)', parseDuration)
   .addOption(state())
   .addOption(json())
-  .addHelpText('after', example("starling grant create bob --tool 'files/*'", "starling grant create bob --tool 'files/read_*' --expires 8h"))
+  .addHelpText(
+    'after',
+    example(
+      "starling grant create bob --tool 'files/*'",
+      "starling grant create bob --tool 'files/read_*' --expires 8h",
+    ),
+  )
   .action(run(() => import('./commands/grant-create.ts')));
 grant
   .command('list')
@@ -124,7 +149,9 @@ grant
 grant
   .command('revoke')
   .summary('end a grant')
-  .description('Ends a grant at once, in open sessions too. Revoking a membership puts its holder out.')
+  .description(
+    'Ends a grant at once, in open sessions too. Revoking a membership puts its holder out.',
+  )
   .argument('<id>', 'id of the grant, or its first characters')
   .option('--reason <text>', 'why')
   .addOption(state())
@@ -134,14 +161,18 @@ grant
 program
   .command('invite')
   .summary('make a ticket for a new node')
-  .description('Makes a ticket with which one new node can join. Whoever holds it can: hand it over privately.')
+  .description(
+    'Makes a ticket with which one new node can join. Whoever holds it can: hand it over privately.',
+  )
   .option('--expires <duration>', 'how long it holds (default: 24h)', parseDuration)
   .option('--no-invite', 'the newcomer may not invite others')
   .addOption(state())
   .addOption(json())
   .action(run(() => import('./commands/invite.ts')));
 
-const board = program.command('board').description('Reads and writes the boards that all peers share.');
+const board = program
+  .command('board')
+  .description('Reads and writes the boards that all peers share.');
 board
   .command('get')
   .description('Prints one entry.')
@@ -188,15 +219,22 @@ board
 program
   .command('mcp')
   .summary('attach an MCP client on stdio')
-  .description('Serves MCP on standard input and output, for the running node: what an MCP client starts.')
+  .description(
+    'Serves MCP on standard input and output, for the running node: what an MCP client starts.',
+  )
   .addOption(state())
-  .addHelpText('after', '\nIn the mcpServers of Claude Desktop, Cursor and others:\n  "starling": { "command": "starling", "args": ["mcp"] }')
+  .addHelpText(
+    'after',
+    '\nIn the mcpServers of Claude Desktop, Cursor and others:\n  "starling": { "command": "starling", "args": ["mcp"] }',
+  )
   .action(run(() => import('./commands/mcp.ts')));
 
 program
   .command('sim')
   .summary('run a mesh in one process and measure it')
-  .description('Starts real nodes in one process over loopback, makes them work, and prints what it took.')
+  .description(
+    'Starts real nodes in one process over loopback, makes them work, and prints what it took.',
+  )
   .option('--nodes <n>', 'how many, 2 to 50', '10')
   .option('--calls <n>', 'tool calls of each node', '20')
   .option('--seed <n>', 'seed of who calls whom', '1')
@@ -207,7 +245,9 @@ program
 program
   .command('doctor')
   .summary('find out what is wrong')
-  .description('Checks this machine and the node, and says what to do. Works without a running node, too.')
+  .description(
+    'Checks this machine and the node, and says what to do. Works without a running node, too.',
+  )
   .option('--config <file>', 'config file')
   .addOption(state())
   .addOption(json())
@@ -221,6 +261,8 @@ try {
   await program.parseAsync();
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
-  const asked = ['commander.helpDisplayed', 'commander.help', 'commander.version'].includes(error.code);
+  const asked = ['commander.helpDisplayed', 'commander.help', 'commander.version'].includes(
+    error.code,
+  );
   process.exitCode = asked && error.exitCode === 0 ? 0 : 2;
 }

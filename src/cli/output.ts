@@ -2,8 +2,8 @@
 import pc from 'picocolors';
 import { StarlingError, messageOf } from '../core/errors.ts';
 
-// eslint-disable-next-line no-control-regex -- it is control characters that we look for
-const UNSAFE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+const UNSAFE =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
 
 /** Text from elsewhere, made safe for a terminal: no control, escape or direction characters. */
 export function safe(text: string): string {
@@ -32,7 +32,10 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     Math.max(title.length, ...clean.map((row) => row[column]?.length ?? 0)),
   );
   const line = (cells: readonly string[]): string =>
-    cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd();
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
   return [pc.bold(line(head)), ...clean.map(line)].join('\n');
 }
 

@@ -12,7 +12,9 @@ export interface CommonOptions {
 
 /** The state folder of `options`. */
 export function stateDirOf(options: CommonOptions): string {
-  return resolve(options.state ?? process.env['STARLING_STATE_DIR'] ?? defaultStateDir(process.env));
+  return resolve(
+    options.state ?? process.env['STARLING_STATE_DIR'] ?? defaultStateDir(process.env),
+  );
 }
 
 /** Runs `work` with a client of the running node, and closes it. @throws STARLING_NODE_UNREACHABLE */

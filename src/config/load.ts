@@ -40,10 +40,18 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   merge(tree, sources.flags);
   const where = file ?? 'the configuration';
   const parsed = fileSchema.safeParse(tree);
-  if (!parsed.success) throw invalid(where, parsed.error.issues.map((issue) => explain(issue, tree)));
+  if (!parsed.success)
+    throw invalid(
+      where,
+      parsed.error.issues.map((issue) => explain(issue, tree)),
+    );
   const problems: Problem[] = [];
   const config = complete(parsed.data, sources.env, problems);
-  if (problems.length > 0) throw invalid(where, problems.map(({ key, text }) => `${key}: ${text}`));
+  if (problems.length > 0)
+    throw invalid(
+      where,
+      problems.map(({ key, text }) => `${key}: ${text}`),
+    );
   return deepFreeze(config);
 }
 
@@ -55,10 +63,14 @@ function readFile(path: string | undefined, env: NodeJS.ProcessEnv): Tree {
   } catch (error) {
     const absent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
     if (absent && path === undefined) return {};
-    throw new StarlingError('STARLING_CONFIG_INVALID', `the config file ${file} can't be read: ${messageOf(error)}`, {
-      hint: 'check the path given with --config',
-      cause: error,
-    });
+    throw new StarlingError(
+      'STARLING_CONFIG_INVALID',
+      `the config file ${file} can't be read: ${messageOf(error)}`,
+      {
+        hint: 'check the path given with --config',
+        cause: error,
+      },
+    );
   }
   if (text.length > FILE_BYTES_MAX) throw invalid(file, ['it is over 4 MiB']);
   try {
@@ -77,7 +89,10 @@ function syntaxProblem(error: unknown, text: string): string {
   const before = text.slice(0, position === undefined ? text.length : Number(position));
   const line = before.split('\n').length;
   const column = before.length - before.lastIndexOf('\n');
-  const what = /^(Unexpected (token|end|non-whitespace|string)|Expected|Bad|Unterminated)[^,"']*/.exec(message)?.[0];
+  const what =
+    /^(Unexpected (token|end|non-whitespace|string)|Expected|Bad|Unterminated)[^,"']*/.exec(
+      message,
+    )?.[0];
   return `${(what ?? 'syntax error').trim()} (line ${line}, column ${column})`;
 }
 
@@ -85,7 +100,10 @@ function complete(file: FileConfig, env: NodeJS.ProcessEnv, problems: Problem[])
   const name = file.name ?? fitName(hostname());
   const open = file.open === true ? OPEN_DEFAULT : file.open;
   if (open !== undefined && file.join !== undefined) {
-    problems.push({ key: 'open', text: 'a ticket joins a private mesh; give either `join` or `open`' });
+    problems.push({
+      key: 'open',
+      text: 'a ticket joins a private mesh; give either `join` or `open`',
+    });
   }
   const { deadAfterMs = 3 * file.heartbeat.intervalMs } = file.heartbeat;
   return {
@@ -117,7 +135,10 @@ function complete(file: FileConfig, env: NodeJS.ProcessEnv, problems: Problem[])
 /** A host's name as a node's name: its first label, in the allowed letters. */
 function fitName(host: string): string {
   const label = host.toLowerCase().split('.')[0] ?? '';
-  const fit = label.replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 32);
+  const fit = label
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '')
+    .slice(0, 32);
   return fit === '' || fit === 'starling' ? 'node' : fit;
 }
 
@@ -165,7 +186,8 @@ function unwrap(schema: unknown): unknown {
 
 function valueAt(tree: Tree, path: readonly PropertyKey[]): unknown {
   let value: unknown = tree;
-  for (const part of path) value = isTree(value) || Array.isArray(value) ? Reflect.get(value, part) : undefined;
+  for (const part of path)
+    value = isTree(value) || Array.isArray(value) ? Reflect.get(value, part) : undefined;
   return value;
 }
 

@@ -59,7 +59,10 @@ class EntryReader {
     const type = entry.type ?? entry.transport ?? entry.transportType;
     const timeoutMs = entry.timeout ?? callTimeoutMs;
     if (type === 'sse') {
-      return this.#wrong('type', "'sse' is not supported yet; use the server's Streamable HTTP URL");
+      return this.#wrong(
+        'type',
+        "'sse' is not supported yet; use the server's Streamable HTTP URL",
+      );
     }
     if (type === 'stdio' || (type === undefined && entry.command !== undefined)) {
       return this.#stdio(entry, timeoutMs);
@@ -126,7 +129,10 @@ class EntryReader {
       const value = this.#env[name];
       if (value !== undefined && value !== '') return value;
       if (fallback !== undefined) return fallback;
-      this.#wrong(part, `the environment variable ${name} is not set; set it, or write \${${name}:-default}`);
+      this.#wrong(
+        part,
+        `the environment variable ${name} is not set; set it, or write \${${name}:-default}`,
+      );
       return '';
     });
   }

@@ -13,7 +13,10 @@ const name = z
   .string()
   .regex(NAME_PATTERN, 'use 1 to 32 of a-z, 0-9 and -, not starting with -')
   .refine((value) => value !== 'starling', "'starling' is the name of the built-in server");
-const multiaddr = z.string().max(512).regex(MULTIADDR, 'use a multiaddr like /ip4/192.0.2.7/tcp/4040');
+const multiaddr = z
+  .string()
+  .max(512)
+  .regex(MULTIADDR, 'use a multiaddr like /ip4/192.0.2.7/tcp/4040');
 const count = z.int().positive();
 const flag = z.boolean();
 
@@ -23,7 +26,11 @@ export const mcpServerSchema = z
     type: z.string().optional().describe('stdio or http; guessed from `command` or `url`.'),
     transport: z.string().optional().describe('Another word for `type`.'),
     transportType: z.string().optional().describe('Another word for `type`.'),
-    command: z.string().min(1).optional().describe('Program to run; found on PATH, never by a shell.'),
+    command: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Program to run; found on PATH, never by a shell.'),
     args: z.array(z.string()).optional(),
     env: z.record(z.string(), z.string()).optional().describe('Added to a small safe environment.'),
     envFile: z.string().optional().describe('File of KEY=VALUE lines, below `env` in precedence.'),
@@ -31,7 +38,10 @@ export const mcpServerSchema = z
     url: z.string().optional().describe('Streamable HTTP endpoint.'),
     serverUrl: z.string().optional().describe('Another word for `url`.'),
     headers: z.record(z.string(), z.string()).optional(),
-    timeout: count.max(24 * HOUR_MS).optional().describe('Milliseconds a call may take without progress.'),
+    timeout: count
+      .max(24 * HOUR_MS)
+      .optional()
+      .describe('Milliseconds a call may take without progress.'),
     disabled: flag.optional(),
     enabled: flag.optional(),
     autoApprove: z.unknown().optional().describe("Other clients' key; ignored."),
@@ -65,15 +75,23 @@ export const fileSchema = z.strictObject({
     .union([name, z.literal(true)])
     .optional()
     .describe('Found or join the open mesh of this name (true: `open`). Anyone may join it.'),
-  meshName: name.optional().describe('Name of the private mesh that is founded when we are in none.'),
+  meshName: name
+    .optional()
+    .describe('Name of the private mesh that is founded when we are in none.'),
   mdns: flag.default(true).describe('Find peers on the LAN by multicast DNS.'),
-  relay: flag.default(true).describe('Relay for members that cannot reach each other, and be relayed.'),
+  relay: flag
+    .default(true)
+    .describe('Relay for members that cannot reach each other, and be relayed.'),
   http: z
     .strictObject({
       enabled: flag.default(true).describe('Serve MCP over Streamable HTTP.'),
       host: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
       port: z.int().min(0).max(65_535).default(4100).describe('Port; 0 picks a free one.'),
-      allowedOrigins: z.array(z.string()).max(64).default([]).describe('Origins of web pages let in.'),
+      allowedOrigins: z
+        .array(z.string())
+        .max(64)
+        .default([])
+        .describe('Origins of web pages let in.'),
       allowedHosts: z
         .array(z.string())
         .max(64)
@@ -88,18 +106,40 @@ export const fileSchema = z.strictObject({
   heartbeat: z
     .strictObject({
       intervalMs: z.int().min(100).max(60_000).default(5000).describe('Time between heartbeats.'),
-      phiSuspect: z.number().min(1).max(20).default(8).describe('Phi above which a peer is suspect.'),
-      deadAfterMs: count.optional().describe('A suspect unheard for this long is dead; default 3 intervals.'),
+      phiSuspect: z
+        .number()
+        .min(1)
+        .max(20)
+        .default(8)
+        .describe('Phi above which a peer is suspect.'),
+      deadAfterMs: count
+        .optional()
+        .describe('A suspect unheard for this long is dead; default 3 intervals.'),
     })
     .prefault({}),
   limits: z
     .strictObject({
-      messageBytes: z.int().min(1024).max(64 * MIB).default(10 * MIB).describe('One MCP message.'),
-      callTimeoutMs: count.max(24 * HOUR_MS).default(60_000).describe('A call without progress.'),
-      callTotalMs: count.max(24 * HOUR_MS).default(HOUR_MS).describe('A call in all.'),
+      messageBytes: z
+        .int()
+        .min(1024)
+        .max(64 * MIB)
+        .default(10 * MIB)
+        .describe('One MCP message.'),
+      callTimeoutMs: count
+        .max(24 * HOUR_MS)
+        .default(60_000)
+        .describe('A call without progress.'),
+      callTotalMs: count
+        .max(24 * HOUR_MS)
+        .default(HOUR_MS)
+        .describe('A call in all.'),
       callsPerSession: count.max(100_000).default(1000).describe('Calls in flight in one session.'),
       sessions: count.max(100_000).default(1000).describe('Sessions in all.'),
-      sessionIdleMs: z.int().min(1000).default(HOUR_MS / 2).describe('An unused session ends.'),
+      sessionIdleMs: z
+        .int()
+        .min(1000)
+        .default(HOUR_MS / 2)
+        .describe('An unused session ends.'),
       tools: count.max(100_000).default(10_000).describe('Tools that one peer or server may list.'),
       connections: count.max(10_000).default(300).describe('Connections to other peers.'),
     })

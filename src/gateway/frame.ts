@@ -149,7 +149,11 @@ export function errorBytes(id: FrameId | null, error: FrameError): Buffer {
  */
 export function errorOf(error: unknown): FrameError {
   if (!(error instanceof StarlingError)) {
-    return { code: RPC.internal, message: 'internal error', data: { reason: 'internal', retryable: false } };
+    return {
+      code: RPC.internal,
+      message: 'internal error',
+      data: { reason: 'internal', retryable: false },
+    };
   }
   const { rpc, ...facts } = error.data;
   const hint = error.hint === undefined ? '' : ` — ${error.hint}`;

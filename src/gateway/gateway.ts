@@ -142,6 +142,7 @@ class NodeGateway implements Gateway {
       {
         open: (push) => this.#session('socket', { principal: OPERATOR, push }),
         ended: (session) => this.#open.delete(session),
+        clock,
         logger: logger.child('socket'),
       },
       { path: socketPath, messageBytes: limits.messageBytes },

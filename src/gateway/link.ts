@@ -315,7 +315,9 @@ export function progressTokenOf(request: RequestFrame): string | number | undefi
  * as serialisers write it. Undefined when neither end shows it beyond doubt.
  */
 export function idAtEdge(head: Buffer, tail: Buffer): number | undefined {
-  const first = /^\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s*,/.exec(head.toString('latin1'));
+  const first = /^\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s*,/.exec(
+    head.toString('latin1'),
+  );
   const last = /"id"\s*:\s*(\d{1,15})\s*\}\s*$/.exec(tail.toString('latin1'));
   const text = first?.[1] ?? last?.[1];
   return text === undefined ? undefined : Number(text);

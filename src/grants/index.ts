@@ -1,6 +1,6 @@
 /** Grants: who may do what, provable offline. */
 export { allows } from './capability.ts';
-export { hashJws, parseGrant, parseRevocation } from './grant.ts';
+export { parseGrant, parseRevocation } from './grant.ts';
 export { issueGrant, issueRevocation } from './issue.ts';
 export type { GrantInit } from './issue.ts';
 export {

@@ -139,7 +139,10 @@ class Book implements GrantBook {
 
   async keepIssued(grant: Grant): Promise<void> {
     if (grant.claims.iss !== this.#self) {
-      throw new StarlingError('STARLING_GRANT_INVALID', 'only grants of our own are kept as issued');
+      throw new StarlingError(
+        'STARLING_GRANT_INVALID',
+        'only grants of our own are kept as issued',
+      );
     }
     await this.#components.grants.batch([rowOf(grantKey('issued', grant), grant.jws)]);
     this.#addIssued(grant);

@@ -1,14 +1,5 @@
 /** The node's Ed25519 key, and the names that a key has. */
-export {
-  didFromPeerId,
-  didFromPublicKey,
-  parseDid,
-  parsePeerId,
-  peerIdFromDid,
-  peerIdFromPublicKey,
-  publicKeyFromDid,
-  publicKeyFromPeerId,
-} from './did.ts';
+export { didFromPeerId, parseDid, parsePeerId, peerIdFromDid } from './did.ts';
 export { loadIdentity } from './key-file.ts';
 export { createIdentity, randomSeed, signerFromSeed, verifySignature } from './sign.ts';
 export type { Identity, Signer } from './types.ts';

@@ -12,12 +12,20 @@ const TAIL = 4;
  * An alias for `peer`, who calls itself `name`: that name made fit, or with the end of its PeerId when
  * it is taken, so that nobody gets another's calls by taking its name.
  */
-export function chooseAlias(name: string, peer: PeerId, isTaken: (alias: string) => boolean): string {
+export function chooseAlias(
+  name: string,
+  peer: PeerId,
+  isTaken: (alias: string) => boolean,
+): string {
   const fit = fitAlias(name);
   if (!isTaken(fit)) return fit;
   const letters = peer.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
   for (let tail = TAIL; tail <= letters.length; tail += 1) {
-    const alias = `${fit.slice(0, Math.max(1, LENGTH_MAX - tail - 1))}-${letters.slice(-tail)}`.slice(0, LENGTH_MAX);
+    const alias =
+      `${fit.slice(0, Math.max(1, LENGTH_MAX - tail - 1))}-${letters.slice(-tail)}`.slice(
+        0,
+        LENGTH_MAX,
+      );
     if (!isTaken(alias)) return alias;
   }
   return letters.slice(-LENGTH_MAX);

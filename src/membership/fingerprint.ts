@@ -22,6 +22,11 @@ export function fingerprintOf(mesh: MeshId): string {
 }
 
 function wordOf(value: number): string {
-  const letters = [FIRST[value >> 7], SECOND[(value >> 5) & 3], FIRST[(value >> 1) & 15], LAST[value & 1]];
+  const letters = [
+    FIRST[value >> 7],
+    SECOND[(value >> 5) & 3],
+    FIRST[(value >> 1) & 15],
+    LAST[value & 1],
+  ];
   return letters.join('');
 }

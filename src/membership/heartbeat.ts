@@ -44,7 +44,8 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
   if (!isCount(inc) || !isCount(seq) || !isCount(load)) return undefined;
   if (status !== 'up' && status !== 'leaving') return undefined;
   if (![records, name, version, catalog].every(isText)) return undefined;
-  if (!Array.isArray(addrs) || addrs.length > ADDRESSES_MAX || !addrs.every(isText)) return undefined;
+  if (!Array.isArray(addrs) || addrs.length > ADDRESSES_MAX || !addrs.every(isText))
+    return undefined;
   const digests = readDigests(boards);
   if (digests === undefined) return undefined;
   return {

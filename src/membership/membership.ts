@@ -114,9 +114,14 @@ class LiveView implements Membership {
     );
     if (found !== undefined) return found;
     const known = views.map((view) => view.alias).join(', ');
-    throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer is called '${reference.slice(0, 128)}'`, {
-      hint: known === '' ? 'no other peer has been seen yet: starling status' : `known are ${known}`,
-    });
+    throw new StarlingError(
+      'STARLING_PEER_UNKNOWN',
+      `no peer is called '${reference.slice(0, 128)}'`,
+      {
+        hint:
+          known === '' ? 'no other peer has been seen yet: starling status' : `known are ${known}`,
+      },
+    );
   }
 
   announce(): void {
@@ -140,14 +145,17 @@ class LiveView implements Membership {
     this.#lastTickMs = clock.now();
     for (const kept of await readPeers(table, logger)) {
       if (kept.peerId === network.self || !this.#isMember(kept.peerId)) continue;
-      this.#peers.set(kept.peerId, this.#newPeer({
-        peerId: kept.peerId,
-        did: didFromPeerId(kept.peerId),
-        alias: kept.alias,
-        state: 'dead',
-        lastHeartbeatAt: kept.lastHeartbeatAt,
-        ...(kept.addresses[0] === undefined ? {} : { address: kept.addresses[0] }),
-      }));
+      this.#peers.set(
+        kept.peerId,
+        this.#newPeer({
+          peerId: kept.peerId,
+          did: didFromPeerId(kept.peerId),
+          alias: kept.alias,
+          state: 'dead',
+          lastHeartbeatAt: kept.lastHeartbeatAt,
+          ...(kept.addresses[0] === undefined ? {} : { address: kept.addresses[0] }),
+        }),
+      );
       network.keep(kept.peerId, kept.addresses);
     }
     const connected = (peer: PeerId): void => this.#connected(peer);
@@ -414,11 +422,14 @@ class LiveView implements Membership {
       if (this.#isMember(view.peerId)) continue;
       this.#peers.delete(view.peerId);
       this.events.emit('change', { ...view, state: 'left' }, view);
-      network.disconnect(view.peerId, 'membership revoked').catch((error: unknown) =>
-        logger.warn({ peer: view.peerId, error: messageOf(error) }, 'peer not disconnected'),
-      );
+      network
+        .disconnect(view.peerId, 'membership revoked')
+        .catch((error: unknown) =>
+          logger.warn({ peer: view.peerId, error: messageOf(error) }, 'peer not disconnected'),
+        );
     }
-    if (!meshBook.isMember()) this.events.emit('evicted', 'the membership of this node was revoked');
+    if (!meshBook.isMember())
+      this.events.emit('evicted', 'the membership of this node was revoked');
   }
 
   #isMember(peerId: PeerId): boolean {

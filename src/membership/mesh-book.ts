@@ -6,11 +6,17 @@
 import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { decode, encode } from 'cborg';
-import { ERRORS, Secret, StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, ErrorCode, Logger, MeshId, PeerId } from '../core/index.ts';
+import { ERRORS, StarlingError, messageOf } from '../core/index.ts';
+import type { Clock, ErrorCode, Logger, MeshId, PeerId, Secret } from '../core/index.ts';
 import { MEMBERSHIP_LINKS_MAX, issueGrant } from '../grants/index.ts';
 import type { Grant, GrantBook } from '../grants/index.ts';
-import { didFromPeerId, parseDid, randomSeed, signerFromSeed, verifySignature } from '../identity/index.ts';
+import {
+  didFromPeerId,
+  parseDid,
+  randomSeed,
+  signerFromSeed,
+  verifySignature,
+} from '../identity/index.ts';
 import type { Identity, Signer } from '../identity/index.ts';
 import type { Admission, Hello, InviteProof, Welcome } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
@@ -131,7 +137,8 @@ class Book implements MeshBook {
   }
 
   records(): Records {
-    if (this.#records === undefined) throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
+    if (this.#records === undefined)
+      throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
     return this.#records;
   }
 
@@ -216,12 +223,18 @@ class Book implements MeshBook {
 
   async #persist(): Promise<void> {
     const { mesh, seed } = this.#require();
-    const value = { id: mesh.id, name: mesh.name, open: mesh.open, ...(seed === undefined ? {} : { seed }) };
+    const value = {
+      id: mesh.id,
+      name: mesh.name,
+      open: mesh.open,
+      ...(seed === undefined ? {} : { seed }),
+    };
     await this.#components.table.put(STATE_KEY, encode(value));
   }
 
   #require(): State {
-    if (this.#state === undefined) throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
+    if (this.#state === undefined)
+      throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
     return this.#state;
   }
 
@@ -238,9 +251,13 @@ class Book implements MeshBook {
   #ownChain(): readonly Grant[] {
     const chain = this.records().membershipOf(this.#components.identity.did);
     if (chain === undefined) {
-      throw new StarlingError('STARLING_JOIN_REFUSED', 'this node is no member of its mesh, so it can let nobody in', {
-        hint: 'ask a member for a ticket, and start with --join',
-      });
+      throw new StarlingError(
+        'STARLING_JOIN_REFUSED',
+        'this node is no member of its mesh, so it can let nobody in',
+        {
+          hint: 'ask a member for a ticket, and start with --join',
+        },
+      );
     }
     return chain;
   }
@@ -251,14 +268,22 @@ class Book implements MeshBook {
     const { mesh } = this.#require();
     const [own] = this.#ownChain();
     if (own === undefined || !allowsOnMesh(own, mesh.id, 'mesh/invite')) {
-      throw new StarlingError('STARLING_JOIN_REFUSED', 'whoever invited this node did not let it invite others', {
-        hint: 'ask another member: starling invite',
-      });
+      throw new StarlingError(
+        'STARLING_JOIN_REFUSED',
+        'whoever invited this node did not let it invite others',
+        {
+          hint: 'ask another member: starling invite',
+        },
+      );
     }
     if (own.claims.max_depth < 1) {
-      throw new StarlingError('STARLING_JOIN_REFUSED', `this node is ${DEPTH_MAX} invitations away from the founder, which is the limit`, {
-        hint: 'ask a member nearer to the founder: starling invite',
-      });
+      throw new StarlingError(
+        'STARLING_JOIN_REFUSED',
+        `this node is ${DEPTH_MAX} invitations away from the founder, which is the limit`,
+        {
+          hint: 'ask a member nearer to the founder: starling invite',
+        },
+      );
     }
     return issueGrant(
       identity,
@@ -279,7 +304,12 @@ class Book implements MeshBook {
     const time = clock.now();
     const mesh = this.#state?.mesh.id;
     const chain = this.#records?.membershipOf(identity.did);
-    const base = { version: 1, name: this.#name, time, ...(mesh === undefined ? {} : { mesh }) } as const;
+    const base = {
+      version: 1,
+      name: this.#name,
+      time,
+      ...(mesh === undefined ? {} : { mesh }),
+    } as const;
     if (chain !== undefined) return { ...base, membership: chain.map((grant) => grant.jws) };
     const ticket = this.#ticket;
     if (ticket === undefined || mesh === undefined) return { ...base, membership: [] };
@@ -295,12 +325,21 @@ class Book implements MeshBook {
     const { mesh } = this.#require();
     try {
       if (hello.version !== 1) {
-        throw new StarlingError('STARLING_VERSION_UNSUPPORTED', `version ${String(hello.version)} of the hello is not spoken here`);
+        throw new StarlingError(
+          'STARLING_VERSION_UNSUPPORTED',
+          `version ${String(hello.version)} of the hello is not spoken here`,
+        );
       }
       if (hello.mesh !== mesh.id) {
         throw hello.mesh === undefined
-          ? new StarlingError('STARLING_JOIN_REFUSED', `this is the ${mesh.open ? 'open' : 'private'} mesh '${mesh.name}'`)
-          : new StarlingError('STARLING_MESH_MISMATCH', `this node is of the mesh '${mesh.name}' (${mesh.fingerprint}), and you are of another`);
+          ? new StarlingError(
+              'STARLING_JOIN_REFUSED',
+              `this is the ${mesh.open ? 'open' : 'private'} mesh '${mesh.name}'`,
+            )
+          : new StarlingError(
+              'STARLING_MESH_MISMATCH',
+              `this node is of the mesh '${mesh.name}' (${mesh.fingerprint}), and you are of another`,
+            );
       }
       const issued = await this.#judge(hello, peer);
       return {
@@ -310,7 +349,10 @@ class Book implements MeshBook {
       };
     } catch (error) {
       if (!(error instanceof StarlingError)) {
-        this.#components.logger.error({ peer, error: messageOf(error) }, 'hello could not be judged');
+        this.#components.logger.error(
+          { peer, error: messageOf(error) },
+          'hello could not be judged',
+        );
       }
       return refusal(error, mesh, hello.mesh === undefined);
     }
@@ -324,9 +366,13 @@ class Book implements MeshBook {
       return undefined;
     }
     if (hello.invite !== undefined) return this.#redeem(hello, hello.invite, peer);
-    throw new StarlingError('STARLING_JOIN_REFUSED', 'this mesh is private and you show no membership', {
-      hint: 'ask a member for a ticket (starling invite), and start with --join',
-    });
+    throw new StarlingError(
+      'STARLING_JOIN_REFUSED',
+      'this mesh is private and you show no membership',
+      {
+        hint: 'ask a member for a ticket (starling invite), and start with --join',
+      },
+    );
   }
 
   async #redeem(hello: Hello, proof: InviteProof, peer: PeerId): Promise<readonly Grant[]> {
@@ -334,15 +380,23 @@ class Book implements MeshBook {
     const { mesh } = this.#require();
     const did = didFromPeerId(peer);
     const [invite] = this.#verifyInvite(proof);
-    if (invite === undefined) throw new StarlingError('STARLING_TICKET_INVALID', 'the invite is empty');
+    if (invite === undefined)
+      throw new StarlingError('STARLING_TICKET_INVALID', 'the invite is empty');
     if (Math.abs(clock.now() - hello.time) > PROOF_AGE_MAX_MS) {
-      throw new StarlingError('STARLING_JOIN_REFUSED', 'the clocks of the two machines are more than 5 minutes apart', {
-        hint: 'set the clock of the machine that wants to join',
-      });
+      throw new StarlingError(
+        'STARLING_JOIN_REFUSED',
+        'the clocks of the two machines are more than 5 minutes apart',
+        {
+          hint: 'set the clock of the machine that wants to join',
+        },
+      );
     }
     const message = proofOf(peer, this.#components.identity.peerId, mesh.id, hello.time);
     if (!verifySignature(invite.claims.aud, message, proof.signature)) {
-      throw new StarlingError('STARLING_TICKET_INVALID', "the proof of the ticket's key does not hold");
+      throw new StarlingError(
+        'STARLING_TICKET_INVALID',
+        "the proof of the ticket's key does not hold",
+      );
     }
     const usedBy = this.records().spentBy(invite.claims.jti);
     if (usedBy !== undefined && usedBy !== did) {
@@ -364,7 +418,8 @@ class Book implements MeshBook {
   #verifyInvite(proof: InviteProof): readonly Grant[] {
     const [jws] = proof.grants;
     const aud = jws === undefined ? undefined : audienceOf(jws);
-    if (aud === undefined) throw new StarlingError('STARLING_TICKET_INVALID', 'the invite does not parse');
+    if (aud === undefined)
+      throw new StarlingError('STARLING_TICKET_INVALID', 'the invite does not parse');
     try {
       return this.records().verifyMembership(proof.grants, aud);
     } catch (error) {
@@ -434,7 +489,9 @@ function refusal(error: unknown, mesh: Mesh, tell: boolean): Welcome {
 
 function audienceOf(jws: string): Grant['claims']['aud'] | undefined {
   try {
-    const payload: unknown = JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString('utf8'));
+    const payload: unknown = JSON.parse(
+      Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString('utf8'),
+    );
     if (typeof payload !== 'object' || payload === null || !('aud' in payload)) return undefined;
     return parseDid(String(payload.aud));
   } catch {
@@ -456,7 +513,11 @@ function readState(bytes: Uint8Array): State {
       return seed instanceof Uint8Array ? { mesh, seed } : { mesh };
     }
   }
-  throw new StarlingError('STARLING_STATE_UNUSABLE', 'what the database says of our mesh is damaged', {
-    hint: 'restore the state folder from a backup, or move it away and join anew',
-  });
+  throw new StarlingError(
+    'STARLING_STATE_UNUSABLE',
+    'what the database says of our mesh is damaged',
+    {
+      hint: 'restore the state folder from a backup, or move it away and join anew',
+    },
+  );
 }

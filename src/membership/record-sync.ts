@@ -103,7 +103,10 @@ class Carrier implements RecordSync {
 
   #serve(stream: PeerStream): void {
     this.#exchange(stream).catch((error: unknown) =>
-      this.#components.logger.debug({ peer: stream.peer, error: messageOf(error) }, 'records not synced'),
+      this.#components.logger.debug(
+        { peer: stream.peer, error: messageOf(error) },
+        'records not synced',
+      ),
     );
   }
 
@@ -127,7 +130,9 @@ class Carrier implements RecordSync {
       channel.onMessage((bytes) => {
         const message = readMessage(bytes);
         if (message === undefined) {
-          channel.abort(new StarlingError('STARLING_PROTOCOL_VIOLATION', 'not a message about records'));
+          channel.abort(
+            new StarlingError('STARLING_PROTOCOL_VIOLATION', 'not a message about records'),
+          );
         } else if (message.t === 'have') {
           sendMissing(channel, records, new Set(message.hashes)).catch((error: unknown) =>
             channel.abort(error instanceof Error ? error : new Error(String(error))),
@@ -143,7 +148,7 @@ class Carrier implements RecordSync {
   /** Parents may come after children: goes over the rest until nothing more fits. */
   async #takeAll(texts: readonly string[]): Promise<void> {
     let waiting = texts;
-    for (let progress = true; progress && waiting.length > 0; ) {
+    for (let progress = true; progress && waiting.length > 0;) {
       const left: string[] = [];
       for (const jws of waiting) if (!(await this.#components.records.add(jws))) left.push(jws);
       progress = left.length < waiting.length;

@@ -118,13 +118,14 @@ class RecordSet implements Records {
     }
     // Parents first: a chain is verified against what is there already.
     let waiting = texts;
-    for (let progress = true; progress && waiting.length > 0; ) {
+    for (let progress = true; progress && waiting.length > 0;) {
       const left: string[] = [];
       for (const jws of waiting) if (!(await this.#take(jws))) left.push(jws);
       progress = left.length < waiting.length;
       waiting = left;
     }
-    for (const revocation of this.#components.grants.revocations()) await this.#take(revocation.jws);
+    for (const revocation of this.#components.grants.revocations())
+      await this.#take(revocation.jws);
   }
 
   async add(jws: string): Promise<boolean> {
@@ -171,9 +172,13 @@ class RecordSet implements Records {
     const byHash = new Map(parsed.map((grant) => [grant.hash, grant]));
     const verdict = this.#verify(leaf, byHash, did);
     if (verdict.ok) return verdict.links;
-    throw new StarlingError('STARLING_JOIN_REFUSED', `its membership does not hold: ${verdict.refusal.text}`, {
-      data: { rule: verdict.refusal.rule },
-    });
+    throw new StarlingError(
+      'STARLING_JOIN_REFUSED',
+      `its membership does not hold: ${verdict.refusal.text}`,
+      {
+        data: { rule: verdict.refusal.rule },
+      },
+    );
   }
 
   spentBy(jti: string): Did | undefined {
@@ -262,7 +267,10 @@ class RecordSet implements Records {
   #count(signer: string): void {
     const count = (this.#perSigner.get(signer) ?? 0) + 1;
     if (count > PER_SIGNER_MAX) {
-      throw new StarlingError('STARLING_LIMIT_EXCEEDED', `over ${PER_SIGNER_MAX} records of one signer`);
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `over ${PER_SIGNER_MAX} records of one signer`,
+      );
     }
     this.#perSigner.set(signer, count);
   }
@@ -283,7 +291,10 @@ class RecordSet implements Records {
       owner: this.#mesh,
     });
     if (verdict.ok && !allowsOnMesh(leaf, this.#mesh, 'mesh/join')) {
-      return { ok: false, refusal: { rule: 'not-covered', text: 'it does not let its holder join' } };
+      return {
+        ok: false,
+        refusal: { rule: 'not-covered', text: 'it does not let its holder join' },
+      };
     }
     return verdict;
   }
@@ -301,7 +312,8 @@ function typeOf(jws: string): string {
 }
 
 function readSpent(payload: unknown): Spent {
-  const wrong = (): StarlingError => new StarlingError('STARLING_GRANT_MALFORMED', 'not a record of a spent invite');
+  const wrong = (): StarlingError =>
+    new StarlingError('STARLING_GRANT_MALFORMED', 'not a record of a spent invite');
   if (typeof payload !== 'object' || payload === null) throw wrong();
   const { iss, jti, aud, iat, exp } = payload as Partial<Record<keyof Spent, unknown>>;
   if (typeof iss !== 'string' || typeof aud !== 'string' || typeof jti !== 'string') throw wrong();

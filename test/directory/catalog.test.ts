@@ -44,9 +44,12 @@ describe('a list of tools', () => {
 
   it('never throws, whatever was listed, and keeps only proper names', () => {
     fc.assert(
-      fc.property(fc.array(fc.oneof(fc.jsonValue(), fc.record({ name: fc.string() }))), (listed) => {
-        for (const name of sound(listed)) expect(name).toMatch(/^[A-Za-z0-9_./-]{1,128}$/);
-      }),
+      fc.property(
+        fc.array(fc.oneof(fc.jsonValue(), fc.record({ name: fc.string() }))),
+        (listed) => {
+          for (const name of sound(listed)) expect(name).toMatch(/^[A-Za-z0-9_./-]{1,128}$/);
+        },
+      ),
       { seed: 1 },
     );
   });

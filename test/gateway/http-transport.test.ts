@@ -244,7 +244,10 @@ describe('a request that is not as MCP wants it', () => {
   ])('with %s is answered by its status', async (_, init, status) => {
     const answer = await http(await startNode('alice'), init);
     expect(answer.status).toBe(status);
-    expect(JSON.parse(answer.body)).toMatchObject({ jsonrpc: '2.0', error: { code: expect.any(Number) } });
+    expect(JSON.parse(answer.body)).toMatchObject({
+      jsonrpc: '2.0',
+      error: { code: expect.any(Number) },
+    });
   });
 
   it('is refused when its protocol version is unknown', async () => {
@@ -270,7 +273,9 @@ describe('a request that is not as MCP wants it', () => {
     const broken = fc.oneof(
       fc.json(),
       fc.string(),
-      fc.record({ jsonrpc: fc.constant('2.0'), id: fc.jsonValue(), method: fc.jsonValue() }).map((m) => JSON.stringify(m)),
+      fc
+        .record({ jsonrpc: fc.constant('2.0'), id: fc.jsonValue(), method: fc.jsonValue() })
+        .map((m) => JSON.stringify(m)),
       fc
         .record({ name: fc.jsonValue(), _meta: fc.jsonValue(), cursor: fc.jsonValue() })
         .chain((params) =>
@@ -306,7 +311,14 @@ describe('the edge', () => {
     const node = await withFiles();
     const headers = { 'mcp-session-id': await openSession(node) };
     await http(node, { headers, body: call(1, 'files__add_tool', { name: 'late' }) });
-    await until(async () => (await http(node, { headers, body: JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'tools/list' }) })).body.includes('files__late'));
+    await until(async () =>
+      (
+        await http(node, {
+          headers,
+          body: JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'tools/list' }),
+        })
+      ).body.includes('files__late'),
+    );
     const open = async (): Promise<Response> =>
       fetch(node.gateway.endpoints().url ?? '', {
         headers: {

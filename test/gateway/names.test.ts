@@ -28,7 +28,11 @@ describe('names of tools', () => {
   });
 
   it('with characters that clients refuse are made fit, and stay apart', () => {
-    const names = named(entry('files', 'read.it'), entry('files', 'read/it'), entry('files', 'read_it'));
+    const names = named(
+      entry('files', 'read.it'),
+      entry('files', 'read/it'),
+      entry('files', 'read_it'),
+    );
     expect(names['files__read_it']).toBeUndefined();
     expect(Object.keys(names)).toHaveLength(3);
     for (const name of Object.keys(names)) expect(name).toMatch(/^files__read_it_[0-9a-f]{6}$/);

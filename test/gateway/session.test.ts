@@ -90,8 +90,7 @@ function deskOf(): Desk {
       });
       return heard;
     },
-    answer: (message) =>
-      link.receive(Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message }))),
+    answer: (message) => link.receive(Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message }))),
     receiveFrom: (text) => link.receive(Buffer.from(text)),
   };
   return desk;
@@ -159,7 +158,10 @@ describe('a session’s beginning', () => {
 
 describe('a list of tools', () => {
   const many = (count: number, size = 10): ListedTool[] =>
-    Array.from({ length: count }, (_, index) => ({ name: `t${index}`, description: 'd'.repeat(size) }));
+    Array.from({ length: count }, (_, index) => ({
+      name: `t${index}`,
+      description: 'd'.repeat(size),
+    }));
 
   function pagesOf(desk: Desk): { tools: { name: string }[]; nextCursor?: string }[] {
     const pages = [];
@@ -343,7 +345,9 @@ describe('a call', () => {
     const heard = desk.ask(call(1));
     await desk.clock.advance(1);
     await Promise.resolve();
-    expect(heard).toMatchObject([{ id: 1, error: { data: { code: 'STARLING_PEER_UNREACHABLE' } } }]);
+    expect(heard).toMatchObject([
+      { id: 1, error: { data: { code: 'STARLING_PEER_UNREACHABLE' } } },
+    ]);
   });
 
   it('that nobody answers ends after its timeout', async () => {

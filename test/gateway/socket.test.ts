@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { silentLogger } from '../../src/core/index.ts';
+import { silentLogger, systemClock } from '../../src/core/index.ts';
 import { createSocketTransport } from '../../src/gateway/transports/socket.ts';
 import {
   INITIALIZE,
@@ -27,6 +27,15 @@ const call = (id: unknown, name: string, args: object = {}): object => ({
   method: 'tools/call',
   params: { name, arguments: args },
 });
+
+const NOBODY = {
+  open: () => {
+    throw new Error('no sessions here');
+  },
+  ended: () => undefined,
+  clock: systemClock,
+  logger: silentLogger,
+};
 
 async function ready(node: TestNode): Promise<LineClient> {
   const client = await lineClient(node);
@@ -68,7 +77,10 @@ describe('the socket', () => {
     client.end();
     await until(() => node.gateway.load() === 1);
     release();
-    expect(await client.next()).toMatchObject({ id: 1, result: { structuredContent: { late: true } } });
+    expect(await client.next()).toMatchObject({
+      id: 1,
+      result: { structuredContent: { late: true } },
+    });
     await client.closed;
     await until(() => node.gateway.sessions().socket === 0);
   });
@@ -123,9 +135,15 @@ describe('the socket', () => {
 
   it('lives through any lines at all', async () => {
     const node = await startNode('alice');
-    const line = fc.oneof(fc.string({ unit: 'binary' }), fc.json(), fc.jsonValue().map((id) =>
-      JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'x', id } }),
-    ));
+    const line = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.json(),
+      fc
+        .jsonValue()
+        .map((id) =>
+          JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'x', id } }),
+        ),
+    );
     await fc.assert(
       fc.asyncProperty(fc.array(line, { maxLength: 20 }), async (lines) => {
         const client = await lineClient(node);
@@ -148,7 +166,13 @@ describe('a socket file', () => {
     const path = join(node.folder, 'stale');
     await writeFile(path, '');
     const transport = createSocketTransport(
-      { open: () => { throw new Error('no sessions here'); }, ended: () => undefined, logger: silentLogger },
+      {
+        open: () => {
+          throw new Error('no sessions here');
+        },
+        ended: () => undefined,
+        logger: silentLogger,
+      },
       { path, messageBytes: 1000 },
     );
     await transport.start();
@@ -165,7 +189,13 @@ describe('a socket file', () => {
     await once(other, 'listening');
     defer(() => other.close());
     const transport = createSocketTransport(
-      { open: () => { throw new Error('no sessions here'); }, ended: () => undefined, logger: silentLogger },
+      {
+        open: () => {
+          throw new Error('no sessions here');
+        },
+        ended: () => undefined,
+        logger: silentLogger,
+      },
       { path, messageBytes: 1000 },
     );
     await expect(transport.start()).rejects.toMatchObject({ code: 'STARLING_LISTEN_FAILED' });

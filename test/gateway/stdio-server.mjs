@@ -1,7 +1,8 @@
 /** An MCP server without any library: echo, progress, silence, a changing list, and bad manners. */
 import { createInterface } from 'node:readline';
 
-const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+const send = (message) =>
+  process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 const tool = (name) => ({ name, description: `does ${name}`, inputSchema: { type: 'object' } });
 const tools = ['echo', 'steps', 'hang', 'cancelled', 'add_tool', 'big', 'read.file'].map(tool);
 const cancelled = [];
@@ -24,7 +25,8 @@ const handlers = {
     if (progressToken === undefined) return;
     send({ method: 'notifications/progress', params: { progressToken, progress: 1 } });
   },
-  cancelled: (id) => send({ id, result: { content: [{ type: 'text', text: String(cancelled.length) }] } }),
+  cancelled: (id) =>
+    send({ id, result: { content: [{ type: 'text', text: String(cancelled.length) }] } }),
   add_tool(id, params) {
     tools.push(tool(params.arguments.name));
     send({ method: 'notifications/tools/list_changed' });

@@ -480,7 +480,8 @@ export async function lineClient(node: TestNode): Promise<LineClient> {
     send: (message) =>
       void socket.write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`),
     async next() {
-      while (queue.length === 0) await once(messages, 'message', { signal: AbortSignal.timeout(10_000) });
+      while (queue.length === 0)
+        await once(messages, 'message', { signal: AbortSignal.timeout(10_000) });
       return queue.shift() ?? {};
     },
     end: () => void socket.end(),

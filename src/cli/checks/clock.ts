@@ -12,14 +12,28 @@ export const clock: Check = {
   run: async ({ peers }) => {
     const now = new Date();
     if (now.getTime() < EPOCH) {
-      return [finding('clock', 'fail', `this machine's clock says ${now.toISOString()}`, 'set it, best by NTP: timedatectl set-ntp true')];
+      return [
+        finding(
+          'clock',
+          'fail',
+          `this machine's clock says ${now.toISOString()}`,
+          'set it, best by NTP: timedatectl set-ntp true',
+        ),
+      ];
     }
     // A peer that started in our future has another idea of the time.
-    const ahead = (peers?.peers ?? []).filter((peer) => (peer.startedAt ?? 0) > now.getTime() + SKEW_MAX_MS);
+    const ahead = (peers?.peers ?? []).filter(
+      (peer) => (peer.startedAt ?? 0) > now.getTime() + SKEW_MAX_MS,
+    );
     return ahead.length === 0
       ? [finding('clock', 'ok', now.toISOString())]
       : ahead.map((peer) =>
-          finding('clock', 'warn', `the clock of ${peer.alias} is ahead of ours by more than a minute`, 'set both by NTP: timedatectl set-ntp true'),
+          finding(
+            'clock',
+            'warn',
+            `the clock of ${peer.alias} is ahead of ours by more than a minute`,
+            'set both by NTP: timedatectl set-ntp true',
+          ),
         );
   },
 };

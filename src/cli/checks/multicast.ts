@@ -7,7 +7,8 @@ import type { Check } from './check.ts';
 /** mDNS (RFC 6762 §3). */
 const GROUP = '224.0.0.251';
 const TIMEOUT_MS = 1500;
-const HINT = 'peers on the LAN are not found by themselves: use tickets or --bootstrap, or give the machine a multicast route';
+const HINT =
+  'peers on the LAN are not found by themselves: use tickets or --bootstrap, or give the machine a multicast route';
 
 /** The check: a packet to the group must come back to us. */
 export const multicast: Check = {
@@ -21,7 +22,10 @@ export const multicast: Check = {
             socket.close();
             resolve([finding('multicast', ok ? 'ok' : 'warn', text, ok ? undefined : HINT)]);
           };
-          const timer = setTimeout(() => end(false, 'multicast packets do not come back'), TIMEOUT_MS);
+          const timer = setTimeout(
+            () => end(false, 'multicast packets do not come back'),
+            TIMEOUT_MS,
+          );
           socket.once('error', (error) => end(false, `multicast does not work: ${error.message}`));
           socket.once('message', () => end(true, 'multicast works'));
           socket.bind(0, () => {

@@ -13,7 +13,12 @@ export const nodeVersion: Check = {
     return [
       fits
         ? finding('node', 'ok', `Node ${process.version}`)
-        : finding('node', 'fail', `Node ${process.version} is too old`, `install Node ${MIN.join('.')} or newer`),
+        : finding(
+            'node',
+            'fail',
+            `Node ${process.version} is too old`,
+            `install Node ${MIN.join('.')} or newer`,
+          ),
     ];
   },
 };

@@ -8,19 +8,41 @@ export const peers: Check = {
   name: 'peer',
   run: async ({ peers: known, status }) => {
     if (known === undefined) {
-      return [finding('peer', 'warn', 'no node runs here, so nothing is known of peers', 'start it: starling up')];
+      return [
+        finding(
+          'peer',
+          'warn',
+          'no node runs here, so nothing is known of peers',
+          'start it: starling up',
+        ),
+      ];
     }
-    const warnings = (status?.warnings ?? []).map(({ text, hint }) => finding('node', 'warn', text, hint));
+    const warnings = (status?.warnings ?? []).map(({ text, hint }) =>
+      finding('node', 'warn', text, hint),
+    );
     if (known.peers.length === 0) {
-      return [...warnings, finding('peer', 'warn', 'no other peer has been seen', 'invite one: starling invite')];
+      return [
+        ...warnings,
+        finding('peer', 'warn', 'no other peer has been seen', 'invite one: starling invite'),
+      ];
     }
     const found = known.peers.map((peer) => {
       if (peer.state === 'alive') {
         const rtt = peer.rttMs === undefined ? '' : `, ${peer.rttMs.toFixed(1)} ms away`;
-        return finding('peer', 'ok', `${peer.alias} is alive (${peer.route ?? 'over others'}${rtt})`);
+        return finding(
+          'peer',
+          'ok',
+          `${peer.alias} is alive (${peer.route ?? 'over others'}${rtt})`,
+        );
       }
-      if (peer.state === 'left') return finding('peer', 'ok', `${peer.alias} has left the mesh for now`);
-      return finding('peer', 'warn', `${peer.alias} is ${peer.state}, last heard ${ago(peer.lastHeartbeatAt)}`, `see that it runs, and that ${peer.address ?? 'its port'} is open to this machine`);
+      if (peer.state === 'left')
+        return finding('peer', 'ok', `${peer.alias} has left the mesh for now`);
+      return finding(
+        'peer',
+        'warn',
+        `${peer.alias} is ${peer.state}, last heard ${ago(peer.lastHeartbeatAt)}`,
+        `see that it runs, and that ${peer.address ?? 'its port'} is open to this machine`,
+      );
     });
     return [...warnings, ...found];
   },

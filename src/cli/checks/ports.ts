@@ -14,7 +14,8 @@ interface Port {
 export const ports: Check = {
   name: 'ports',
   run: async (context) => {
-    if (context.status !== undefined) return [finding('ports', 'ok', 'the running node holds its ports')];
+    if (context.status !== undefined)
+      return [finding('ports', 'ok', 'the running node holds its ports')];
     return Promise.all(wanted(context).map(checkPort));
   },
 };
@@ -28,7 +29,8 @@ function wanted({ config }: CheckContext): readonly Port[] {
       : [{ host, port: Number(port), what: address, key: '--listen' }];
   });
   const { enabled, host, port } = config.http;
-  const http = enabled && port !== 0 ? [{ host, port, what: `HTTP ${host}:${port}`, key: '--http-port' }] : [];
+  const http =
+    enabled && port !== 0 ? [{ host, port, what: `HTTP ${host}:${port}`, key: '--http-port' }] : [];
   return [...listens, ...http];
 }
 
@@ -36,7 +38,14 @@ function checkPort({ host, port, what, key }: Port): Promise<Finding> {
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once('error', (error) =>
-      resolve(finding('ports', 'fail', `${what}: ${error.message}`, `stop the program that holds it, or choose another with ${key}`)),
+      resolve(
+        finding(
+          'ports',
+          'fail',
+          `${what}: ${error.message}`,
+          `stop the program that holds it, or choose another with ${key}`,
+        ),
+      ),
     );
     probe.listen(port, host, () => {
       probe.close(() => resolve(finding('ports', 'ok', `${what} is free`)));

@@ -20,7 +20,14 @@ export const stateFolder: Check = {
       found.push(finding('state', 'ok', `${config.stateDir} can be used`));
     } catch {
       // What access says is only that we may not; what to do is the same for every reason.
-      found.push(finding('state', 'fail', `${config.stateDir} can't be written`, `chown it to yourself, or choose another with --state`));
+      found.push(
+        finding(
+          'state',
+          'fail',
+          `${config.stateDir} can't be written`,
+          `chown it to yourself, or choose another with --state`,
+        ),
+      );
     }
     for (const [path, bits] of [
       [config.stateDir, folder],
@@ -28,7 +35,14 @@ export const stateFolder: Check = {
       [join(config.stateDir, 'token'), await mode(join(config.stateDir, 'token'))],
     ] as const) {
       if (bits === undefined || process.platform === 'win32' || (bits & OTHERS) === 0) continue;
-      found.push(finding('state', 'fail', `${path} can be read by others (mode ${(bits & 0o777).toString(8)})`, `chmod go= ${path}`));
+      found.push(
+        finding(
+          'state',
+          'fail',
+          `${path} can be read by others (mode ${(bits & 0o777).toString(8)})`,
+          `chmod go= ${path}`,
+        ),
+      );
     }
     return found;
   },

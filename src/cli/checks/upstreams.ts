@@ -12,28 +12,50 @@ export const upstreams: Check = {
     if (status !== undefined) {
       return status.upstreams.map((one) =>
         one.state === 'ready'
-          ? finding('upstream', one.error === undefined ? 'ok' : 'warn', `${one.server}: ${one.tools} tools${one.error === undefined ? '' : `; ${one.error}`}`)
-          : finding('upstream', 'fail', `${one.server} is ${one.state}: ${one.error ?? 'no answer yet'}`, one.hint),
+          ? finding(
+              'upstream',
+              one.error === undefined ? 'ok' : 'warn',
+              `${one.server}: ${one.tools} tools${one.error === undefined ? '' : `; ${one.error}`}`,
+            )
+          : finding(
+              'upstream',
+              'fail',
+              `${one.server} is ${one.state}: ${one.error ?? 'no answer yet'}`,
+              one.hint,
+            ),
       );
     }
-    return Promise.all(Object.entries(config.mcpServers).map(([name, server]) => checkServer(name, server)));
+    return Promise.all(
+      Object.entries(config.mcpServers).map(([name, server]) => checkServer(name, server)),
+    );
   },
 };
 
 async function checkServer(name: string, server: McpServer): Promise<Finding> {
   if (server.type === 'http') {
-    return finding('upstream', 'ok', `${name}: ${new URL(server.url).origin}, which starling up will try`);
+    return finding(
+      'upstream',
+      'ok',
+      `${name}: ${new URL(server.url).origin}, which starling up will try`,
+    );
   }
   const found = await findCommand(server.command);
   return found
     ? finding('upstream', 'ok', `${name}: its command ${server.command} is there`)
-    : finding('upstream', 'fail', `${name}: its command ${server.command} was not found`, `install it, or correct mcpServers.${name}.command`);
+    : finding(
+        'upstream',
+        'fail',
+        `${name}: its command ${server.command} was not found`,
+        `install it, or correct mcpServers.${name}.command`,
+      );
 }
 
 async function findCommand(command: string): Promise<boolean> {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   const candidates =
-    isAbsolute(command) || command.includes('/') ? [command] : folders.map((folder) => join(folder, command));
+    isAbsolute(command) || command.includes('/')
+      ? [command]
+      : folders.map((folder) => join(folder, command));
   const endings = process.platform === 'win32' ? ['', '.exe', '.cmd', '.bat'] : [''];
   for (const candidate of candidates) {
     for (const ending of endings) {

@@ -19,7 +19,10 @@ export async function run(tool: string, options: CallCommandOptions): Promise<nu
   process.once('SIGINT', () => abort.abort());
   const whole = options.args === undefined ? {} : parseWhole(await textOf(options.args));
   const result = await withNode(options, async (node) => {
-    const schema = (options.arg ?? []).length === 0 ? undefined : (await node.tools()).find((info) => info.name === tool)?.inputSchema;
+    const schema =
+      (options.arg ?? []).length === 0
+        ? undefined
+        : (await node.tools()).find((info) => info.name === tool)?.inputSchema;
     const args = { ...whole, ...(await readArguments(options.arg ?? [], schema)) };
     return node.call(tool, args, {
       signal: abort.signal,
@@ -39,7 +42,8 @@ async function textOf(args: string): Promise<string> {
 function parseWhole(text: string): JsonObject {
   try {
     const value = JSON.parse(text) as Json;
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as JsonObject;
   } catch (error) {
     throw new StarlingError('STARLING_USAGE', '--args is not JSON', { cause: error });
   }

@@ -16,7 +16,15 @@ import { printData, safe } from '../output.ts';
 import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
 
-const CHECKS: readonly Check[] = [nodeVersion, stateFolder, clock, ports, multicast, upstreams, peers];
+const CHECKS: readonly Check[] = [
+  nodeVersion,
+  stateFolder,
+  clock,
+  ports,
+  multicast,
+  upstreams,
+  peers,
+];
 const TIMEOUT_MS = 10_000;
 
 /** Runs all checks side by side; exit code 1 when one failed. */
@@ -51,7 +59,10 @@ async function guarded(check: Check, context: CheckContext): Promise<readonly Fi
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<readonly Finding[]>((resolve) => {
     timer = setTimeout(
-      () => resolve([finding(check.name, 'fail', `the check did not end within ${TIMEOUT_MS / 1000} s`)]),
+      () =>
+        resolve([
+          finding(check.name, 'fail', `the check did not end within ${TIMEOUT_MS / 1000} s`),
+        ]),
       TIMEOUT_MS,
     );
   });

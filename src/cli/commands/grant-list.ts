@@ -8,7 +8,8 @@ import type { CommonOptions } from '../sources.ts';
 export async function run(options: CommonOptions): Promise<void> {
   const result = await withNode(options, (node) => node.builtin<GrantListResult>('grant_list'));
   printData(result, options.json === true, () => {
-    if (result.grants.length === 0) return 'no grants yet; make one with: starling grant create <peer> --tool <server>/<tool>';
+    if (result.grants.length === 0)
+      return 'no grants yet; make one with: starling grant create <peer> --tool <server>/<tool>';
     const rows = result.grants.map((grant) => [
       grant.id.slice(0, 8),
       grant.direction === 'issued' ? `to ${grant.with}` : `from ${grant.with}`,

@@ -17,7 +17,11 @@ export async function run(
   );
   printData(result, options.json === true, () =>
     result.revoked
-      .map((grant) => safe(`revoked ${grant.id.slice(0, 8)} of ${grant.with}: ${grant.capabilities.map((one) => one.resource).join(', ')}`))
+      .map((grant) =>
+        safe(
+          `revoked ${grant.id.slice(0, 8)} of ${grant.with}: ${grant.capabilities.map((one) => one.resource).join(', ')}`,
+        ),
+      )
       .join('\n'),
   );
 }

@@ -19,7 +19,9 @@ export async function run(options: InviteOptions): Promise<void> {
   );
   if (options.json === true) printData(result, true, () => '');
   else {
-    tell(`One node can join '${result.mesh}' (${result.fingerprint}) with this within ${duration(result.expiresAt - Date.now())}:`);
+    tell(
+      `One node can join '${result.mesh}' (${result.fingerprint}) with this within ${duration(result.expiresAt - Date.now())}:`,
+    );
     print(`starling up --join ${result.ticket}`);
   }
 }

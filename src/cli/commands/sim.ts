@@ -29,5 +29,8 @@ export async function run(options: SimOptions): Promise<number> {
 function count(option: string, text: string, min: number, max: number): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new StarlingError('STARLING_USAGE', `${option}: '${text}' is not a whole number from ${min} to ${max}`);
+  throw new StarlingError(
+    'STARLING_USAGE',
+    `${option}: '${text}' is not a whole number from ${min} to ${max}`,
+  );
 }

@@ -11,7 +11,10 @@ export async function run(filter: string | undefined, options: CommonOptions): P
   const tools = all.filter((tool) => tool.name.includes(filter ?? ''));
   printData({ tools }, options.json === true, () => {
     if (tools.length === 0) return 'no tool matches';
-    return table(['TOOL', 'WHAT IT DOES'], tools.map((tool) => [tool.name, summary(tool.description)]));
+    return table(
+      ['TOOL', 'WHAT IT DOES'],
+      tools.map((tool) => [tool.name, summary(tool.description)]),
+    );
   });
 }
 

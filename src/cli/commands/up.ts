@@ -40,7 +40,9 @@ export async function run(options: UpOptions): Promise<number> {
   const progress = createProgress(options.json !== true);
   const told = untilTold();
   const node = await createNode(config, { progress: (line) => progress.show(line) });
-  node.events.on('dial:failed', (address, error) => progress.note(`can't reach ${address}: ${error.message}`));
+  node.events.on('dial:failed', (address, error) =>
+    progress.note(`can't reach ${address}: ${error.message}`),
+  );
   node.events.on('evicted', (reason) => {
     tell(`${pc.red('error:')} ${reason}`);
     tell('  → ask a member for a new ticket, and start with: starling up --join <ticket>');
@@ -95,11 +97,22 @@ async function announce(node: StarlingNode, json: boolean): Promise<void> {
   print('Attach an MCP client: {"command": "starling", "args": ["mcp"]}');
   print(`or over HTTP at the MCP address above, with the token in the file above.`);
   print('');
-  if (invitation?.reason !== undefined) print(`This node can invite nobody: ${safe(invitation.reason)}`);
+  if (invitation?.reason !== undefined)
+    print(`This node can invite nobody: ${safe(invitation.reason)}`);
   else {
-    print(ticket === undefined ? 'On the next machine:' : 'On the next machine (one node, within 24 hours):');
+    print(
+      ticket === undefined
+        ? 'On the next machine:'
+        : 'On the next machine (one node, within 24 hours):',
+    );
     const address = status.addresses[0] ?? '<address>';
-    print(pc.bold(ticket === undefined ? `  starling up --bootstrap ${address}` : `  starling up --join ${ticket}`));
+    print(
+      pc.bold(
+        ticket === undefined
+          ? `  starling up --bootstrap ${address}`
+          : `  starling up --join ${ticket}`,
+      ),
+    );
   }
 }
 
@@ -115,8 +128,17 @@ async function ticketOrReason(node: StarlingNode): Promise<{ ticket?: string; re
 function tellOfPeers(node: StarlingNode, json: boolean): void {
   node.events.on('peer', (peer, before) => {
     if (peer.state === before?.state && before.alias === peer.alias) return;
-    if (json) print(JSON.stringify({ event: 'peer', alias: peer.alias, peerId: peer.peerId, state: peer.state }));
-    else tell(`${pc.dim(new Date().toTimeString().slice(0, 8))} ${safe(peer.alias)} is ${peer.state}`);
+    if (json)
+      print(
+        JSON.stringify({
+          event: 'peer',
+          alias: peer.alias,
+          peerId: peer.peerId,
+          state: peer.state,
+        }),
+      );
+    else
+      tell(`${pc.dim(new Date().toTimeString().slice(0, 8))} ${safe(peer.alias)} is ${peer.state}`);
   });
 }
 

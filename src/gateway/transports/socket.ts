@@ -6,11 +6,11 @@ import { chmod, rm } from 'node:fs/promises';
 import { createServer, connect } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { StarlingError, ensurePrivateFolder, messageOf } from '../../core/index.ts';
-import type { Logger, Startable } from '../../core/index.ts';
+import { StarlingError, createScope, ensurePrivateFolder, messageOf } from '../../core/index.ts';
+import type { Clock, Logger, Startable } from '../../core/index.ts';
 import { createLineWriter } from '../line-writer.ts';
 import type { Session } from '../session.ts';
-import { errorBytes, errorOf } from '../frame.ts';
+import { errorBytes, errorOf, notificationBytes } from '../frame.ts';
 import { createSessionDecoder } from './lines.ts';
 import type { LineOutput } from './lines.ts';
 
@@ -19,6 +19,9 @@ const HIGH_WATER_BYTES = 1024 * 1024;
 /** Output that may wait for a client that does not read at all. */
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 const PROBE_TIMEOUT_MS = 1000;
+/** How often a client that has said all is told that its calls are under way. */
+const WAITING_MS = 500;
+const STILL_WAITING = notificationBytes('notifications/starling/waiting');
 
 /** What the socket transport works with. */
 export interface SocketComponents {
@@ -26,6 +29,7 @@ export interface SocketComponents {
   open(push: (message: Buffer) => void): Session;
   /** Hears that a session opened by `open` has ended. */
   ended(session: Session): void;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -104,9 +108,15 @@ function serve(socket: Socket, components: SocketComponents, messageBytes: numbe
   socket.on('data', (chunk) => decoder.push(chunk));
   socket.on('drain', () => socket.resume());
   // The client has said all: what is under way is answered before the socket closes.
-  // setImmediate: after the line writer's flush, which is a microtask.
-  socket.on('end', () => session.whenIdle(() => setImmediate(() => socket.end())));
+  const waiting = createScope(components.clock);
+  socket.on('end', () => {
+    // setImmediate: after the line writer's flush, which is a microtask.
+    session.whenIdle(() => setImmediate(() => socket.end()));
+    // One that was killed looks the same until it is written to: then the pipe breaks.
+    waiting.every(WAITING_MS, () => output.urgent(STILL_WAITING));
+  });
   socket.once('close', () => {
+    waiting.close();
     session.end();
     components.ended(session);
   });

@@ -32,17 +32,26 @@ export function createBuiltin(components: {
     try {
       const tool = typeof name === 'string' ? tools.get(name) : undefined;
       if (tool === undefined || typeof name !== 'string') {
-        throw new StarlingError('STARLING_TOOL_UNKNOWN', `server 'starling' has no tool '${String(name)}'`);
+        throw new StarlingError(
+          'STARLING_TOOL_UNKNOWN',
+          `server 'starling' has no tool '${String(name)}'`,
+        );
       }
       if (tool.operatorOnly && call.principal.kind !== 'operator') {
-        throw new StarlingError('STARLING_CALL_REFUSED', `starling/${name} is for this node's operator only`);
+        throw new StarlingError(
+          'STARLING_CALL_REFUSED',
+          `starling/${name} is for this node's operator only`,
+        );
       }
       const args = argumentsOf(params['arguments']);
       const result = await tool.call(args, { principal: call.principal, signal: abort.signal });
       if (!abort.signal.aborted) call.response(response(resultBytes(id, contentOf(result))));
     } catch (error) {
       if (!(error instanceof StarlingError)) {
-        components.logger.error({ tool: String(name), error: messageOf(error) }, 'built-in tool failed');
+        components.logger.error(
+          { tool: String(name), error: messageOf(error) },
+          'built-in tool failed',
+        );
       }
       if (!abort.signal.aborted) call.response(response(errorBytes(id, errorOf(error))));
     } finally {
@@ -57,7 +66,10 @@ export function createBuiltin(components: {
     relay(call): LinkCall {
       if (running.size >= CALLS_MAX) {
         call.failed(
-          new StarlingError('STARLING_LIMIT_EXCEEDED', `${CALLS_MAX} calls of server 'starling' run already`),
+          new StarlingError(
+            'STARLING_LIMIT_EXCEEDED',
+            `${CALLS_MAX} calls of server 'starling' run already`,
+          ),
         );
         return { cancel: () => undefined };
       }
@@ -68,9 +80,13 @@ export function createBuiltin(components: {
     },
     request: (method) =>
       Promise.reject(
-        new StarlingError('STARLING_PROTOCOL_VIOLATION', `server 'starling' does not serve ${method}`, {
-          data: { rpc: RPC.methodNotFound },
-        }),
+        new StarlingError(
+          'STARLING_PROTOCOL_VIOLATION',
+          `server 'starling' does not serve ${method}`,
+          {
+            data: { rpc: RPC.methodNotFound },
+          },
+        ),
       ),
     notify: () => undefined,
   };
@@ -86,7 +102,8 @@ export function createBuiltin(components: {
 
 function argumentsOf(value: unknown): JsonObject {
   if (value === undefined) return {};
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return value as JsonObject;
   throw new StarlingError('STARLING_USAGE', '"arguments" must be an object');
 }
 

@@ -18,7 +18,9 @@ export function createEventStreamDecoder(
   let type = 'message';
 
   const dispatch = (): void => {
-    const text = Buffer.concat(data.flatMap((part, index) => (index === 0 ? [part] : [NEWLINE, part])));
+    const text = Buffer.concat(
+      data.flatMap((part, index) => (index === 0 ? [part] : [NEWLINE, part])),
+    );
     if (type === 'message' && text.length > 0) onData(text);
     data = [];
     sizeBytes = 0;

@@ -227,9 +227,13 @@ class FetchConnection implements HttpConnection {
   }
 
   #unavailable(what: string, hint = `check mcpServers.${this.#init.name}.url`): StarlingError {
-    return new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', `server '${this.#init.name}' ${what}`, {
-      hint,
-      data: { server: this.#init.name },
-    });
+    return new StarlingError(
+      'STARLING_UPSTREAM_UNAVAILABLE',
+      `server '${this.#init.name}' ${what}`,
+      {
+        hint,
+        data: { server: this.#init.name },
+      },
+    );
   }
 }

@@ -63,7 +63,8 @@ export function createUpstreams(components: UpstreamsComponents, init: Upstreams
     logger: components.logger.child('builtin'),
   });
   const kept = Object.entries(components.servers).map(
-    ([name, server]) => new KeptUpstream(name, server, components, init, () => events.emit('change', name)),
+    ([name, server]) =>
+      new KeptUpstream(name, server, components, init, () => events.emit('change', name)),
   );
   const all: readonly Upstream[] = [...kept, builtinUpstream(builtin)];
   const byName = new Map(all.map((upstream) => [upstream.server, upstream]));
@@ -87,7 +88,12 @@ export function createUpstreams(components: UpstreamsComponents, init: Upstreams
 function builtinUpstream(builtin: Builtin): Upstream {
   return {
     server: BUILTIN,
-    status: () => ({ server: BUILTIN, kind: 'builtin', state: 'ready', tools: builtin.tools().length }),
+    status: () => ({
+      server: BUILTIN,
+      kind: 'builtin',
+      state: 'ready',
+      tools: builtin.tools().length,
+    }),
     tools: () => builtin.tools(),
     link: () => builtin.link,
     forOperatorOnly: (tool) => builtin.operatorOnly(tool),
@@ -152,7 +158,8 @@ class KeptUpstream implements Upstream {
 
   link(): Link {
     if (this.#state === 'ready' && this.#connection !== undefined) return this.#connection.link;
-    const why = this.#error === undefined ? `is ${this.#state}` : `is not ready: ${this.#error.message}`;
+    const why =
+      this.#error === undefined ? `is ${this.#state}` : `is not ready: ${this.#error.message}`;
     throw new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', `server '${this.server}' ${why}`, {
       ...(this.#error?.hint === undefined ? {} : { hint: this.#error.hint }),
       data: { server: this.server },
