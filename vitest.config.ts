@@ -7,7 +7,7 @@ export default defineConfig({
     pool: 'forks',
     // Two cores is what CI has; the end-to-end tests start processes of their own.
     maxWorkers: 2,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
   },
 });

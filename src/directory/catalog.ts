@@ -1,10 +1,9 @@
 /** The tools of every peer, as each lists them to us: bounded, checked, and nothing more. */
 import { EventEmitter } from 'node:events';
 import type { JsonObject, Logger, PeerId } from '../core/index.ts';
+import { toolShape } from './tool-shape.ts';
 import type { Directory, DirectoryEvents, ListedTool } from './types.ts';
 
-/** What a tool may be called (MCP 2025-11-25, `tools`, tool names). */
-const TOOL_NAME = /^[A-Za-z0-9_./-]{1,128}$/;
 const DEPTH_MAX = 64;
 const DROPPED_LOGGED_MAX = 10;
 
@@ -67,19 +66,12 @@ export function soundTools(
     names.add(tool.name);
     sound.push(tool);
   }
-  if (dropped > 0) logger.debug({ dropped }, 'tools dropped from a list');
+  if (dropped > 0) logger.info({ dropped, kept: sound.length }, 'malformed tools dropped');
   return sound;
 }
 
 function isTool(value: unknown): value is ListedTool {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'name' in value &&
-    typeof value.name === 'string' &&
-    TOOL_NAME.test(value.name) &&
-    isShallow(value, DEPTH_MAX)
-  );
+  return isShallow(value, DEPTH_MAX) && toolShape.safeParse(value).success;
 }
 
 function isShallow(value: unknown, depth: number): boolean {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/index.ts';
 import { StarlingError } from '../core/index.ts';
-import type { Clock, Logger, Random } from '../core/index.ts';
+import type { Clock, Did, Logger, Random } from '../core/index.ts';
 import type { Directory } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
 import type { Guard } from '../guard/index.ts';
@@ -66,10 +66,15 @@ class NodeGateway implements Gateway {
   readonly #peerTransport: PeerTransport;
   readonly #open = new Map<Session, Door>();
   readonly #catalogListeners = new Set<() => void>();
+  readonly #presenters = new Set<() => void>();
   #http: HttpTransport | undefined;
   #socket: ReturnType<typeof createSocketTransport> | undefined;
   #catalogDigest = '';
   readonly #upstreamChanged = (): void => this.#compareCatalog();
+  readonly #grantsChanged = (holder: Did): void => {
+    const isOurs = this.#components.grants.received().some(({ claims }) => claims.aud === holder);
+    if (isOurs) for (const present of this.#presenters) present();
+  };
 
   constructor(components: GatewayComponents, init: GatewayInit) {
     this.#components = components;
@@ -168,10 +173,12 @@ class NodeGateway implements Gateway {
     await this.#socket.start();
     await upstreams.start();
     this.#peerTransport.start();
+    this.#components.grants.events.on('change', this.#grantsChanged);
     this.#catalogs.start();
   }
 
   async stop(): Promise<void> {
+    this.#components.grants.events.off('change', this.#grantsChanged);
     this.#catalogs.stop();
     this.#peerTransport.stop();
     await this.#http?.stop();
@@ -211,7 +218,7 @@ class NodeGateway implements Gateway {
 
   #linkComponents(): PeerLinkComponents {
     const { network, grants, clock, logger } = this.#components;
-    return { network, grants, clock, logger: logger.child('link') };
+    return { network, grants, presenters: this.#presenters, clock, logger: logger.child('link') };
   }
 
   #linkInit(): PeerLinkInit {

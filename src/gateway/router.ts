@@ -174,7 +174,7 @@ class TableRouter implements Router {
     const [server, tool] = own === undefined ? splitName(name) : [own.server, own.tool.name];
     const wanted = { resource: toolResource(server, tool), ability: CALL };
     const decision = this.#components.guard.decide(principal, wanted);
-    if (!decision.allow) throw refusalOf(decision, this.#components.self);
+    if (!decision.allow) throw refusalOf(decision, principal, this.#components.self);
     if (own === undefined) throw this.#unknown(name, principal);
     return { ...this.#toOwn(own), wanted };
   }
@@ -263,9 +263,10 @@ class TableRouter implements Router {
   }
 }
 
-/** The refusal as an error for the caller. */
+/** The refusal as an error for the caller: `node` is who refuses, `peer` who is refused. */
 export function refusalOf(
   decision: Extract<Decision, { allow: false }>,
+  principal: Principal,
   self: string,
 ): StarlingError {
   const causes = (decision.refusal.causes ?? []).map((cause) => cause.text).join('; ');
@@ -273,7 +274,8 @@ export function refusalOf(
   const hint = decision.hint.startsWith('starling ')
     ? `to allow it, run on ${self}: ${decision.hint}`
     : decision.hint;
-  return new StarlingError('STARLING_CALL_REFUSED', text, { hint, data: { node: self } });
+  const peer = principal.kind === 'peer' ? { peer: principal.peerId } : {};
+  return new StarlingError('STARLING_CALL_REFUSED', text, { hint, data: { node: self, ...peer } });
 }
 
 /** The peer is dead or has left. */

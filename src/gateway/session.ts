@@ -127,7 +127,9 @@ class CallerSession implements Session {
       if (decision.allow) continue;
       this.#active.delete(id);
       active.call?.cancel('grant revoked');
-      active.reply.final(errorBytes(id, errorOf(refusalOf(decision, this.#init.title))));
+      active.reply.final(
+        errorBytes(id, errorOf(refusalOf(decision, this.principal, this.#init.title))),
+      );
     }
     this.#tellIdle();
     this.#viewChanged();

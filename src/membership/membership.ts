@@ -246,9 +246,9 @@ class LiveView implements Membership {
     const known = this.#peers.get(from);
     if (known === undefined && this.#peers.size >= PEERS_MAX) return;
     const peer = known ?? this.#meet(from, heartbeat);
+    const isNew = heartbeat.incarnation > peer.incarnation;
     const newer =
-      heartbeat.incarnation > peer.incarnation ||
-      (heartbeat.incarnation === peer.incarnation && heartbeat.sequence > peer.sequence);
+      isNew || (heartbeat.incarnation === peer.incarnation && heartbeat.sequence > peer.sequence);
     if (!newer) return;
     peer.incarnation = heartbeat.incarnation;
     peer.sequence = heartbeat.sequence;
@@ -262,6 +262,8 @@ class LiveView implements Membership {
       startedAt: heartbeat.incarnation,
     });
     if (moved) this.#keep(peer);
+    // Whoever has just started has heard nobody yet.
+    if (isNew && !left) void this.#tell(from, this.#next('up'));
     if (!left) this.#sync.compare(from, heartbeat.records);
   }
 

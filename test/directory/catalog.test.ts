@@ -1,4 +1,5 @@
 /** The directory holds what peers list, within bounds and without what is malformed. */
+import { ToolSchema } from '@modelcontextprotocol/sdk/types.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../src/core/index.ts';
@@ -6,6 +7,7 @@ import type { Json, PeerId } from '../../src/core/index.ts';
 import { createDirectory, soundTools } from '../../src/directory/index.ts';
 import type { ListedTool } from '../../src/directory/index.ts';
 
+const SCHEMA = { type: 'object' };
 const LIMITS = { tools: 100, bytes: 100_000 };
 const alice = '12D3KooWalice' as PeerId;
 
@@ -27,19 +29,58 @@ describe('a list of tools', () => {
   it('drops what is no tool, has a bad name, or comes twice', () => {
     const listed = [null, 1, 'a', [], {}, { name: 1 }, { name: '' }, { name: 'a b' }];
     const names = ['a\n', '…', 'x'.repeat(129), "x';", 'ok', 'ok', 'a/b.c-d_e'];
-    expect(sound([...listed, ...names.map((name) => ({ name }))])).toEqual(['ok', 'a/b.c-d_e']);
+    expect(sound([...listed, ...names.map((name) => ({ name, inputSchema: SCHEMA }))])).toEqual([
+      'ok',
+      'a/b.c-d_e',
+    ]);
   });
 
   it('drops a tool whose schema is nested too deeply', () => {
-    const deep = { name: 'deep', inputSchema: nested(5000) };
-    expect(sound([deep, { name: 'fine', inputSchema: nested(20) }])).toEqual(['fine']);
+    const deep = { name: 'deep', inputSchema: { ...SCHEMA, properties: nested(5000) } };
+    expect(
+      sound([deep, { name: 'fine', inputSchema: { ...SCHEMA, properties: nested(20) } }]),
+    ).toEqual(['fine']);
   });
 
   it('is cut at its number of tools and at its bytes', () => {
-    const many = Array.from({ length: 200 }, (_, index) => ({ name: `t${index}` }));
+    const many = Array.from({ length: 200 }, (_, index) => ({
+      name: `t${index}`,
+      inputSchema: SCHEMA,
+    }));
     expect(sound(many)).toHaveLength(100);
     const wide = many.map((tool) => ({ ...tool, description: 'ä'.repeat(1000) }));
-    expect(sound(wide)).toHaveLength(49);
+    expect(sound(wide)).toHaveLength(48);
+  });
+
+  it.each([
+    { inputSchema: undefined },
+    { inputSchema: 'object' },
+    { inputSchema: { type: 'string' } },
+    { inputSchema: { ...SCHEMA, properties: { a: true } } },
+    { inputSchema: { ...SCHEMA, required: 'a' } },
+    { outputSchema: {} },
+    { description: 1 },
+    { title: {} },
+    { annotations: { readOnlyHint: 'yes' } },
+    { icons: [{}] },
+    { execution: { taskSupport: 'maybe' } },
+    { _meta: [] },
+  ])('drops a tool for which clients would refuse the whole list: %j', (fields) => {
+    expect(sound([{ name: 'bad', inputSchema: SCHEMA, ...fields }])).toEqual([]);
+  });
+
+  it('keeps only tools that the official client accepts', () => {
+    const odd = fc.oneof(fc.jsonValue(), fc.constant(SCHEMA));
+    const keys = ['title', 'description', 'outputSchema', 'annotations', 'execution', 'icons'];
+    const fields = fc.dictionary(fc.constantFrom(...keys, '_meta', 'x-own'), odd);
+    fc.assert(
+      fc.property(fields, odd, (extra, inputSchema) => {
+        const tool = { ...extra, name: 'a', inputSchema };
+        const accepted = ToolSchema.safeParse(tool).success;
+        expect(sound([tool])).toEqual(accepted ? ['a'] : []);
+      }),
+      { seed: 7, numRuns: 1000 },
+    );
   });
 
   it('never throws, whatever was listed, and keeps only proper names', () => {
@@ -56,7 +97,7 @@ describe('a list of tools', () => {
 });
 
 describe('the directory', () => {
-  const tool = (name: string): ListedTool => ({ name });
+  const tool = (name: string): ListedTool => ({ name, inputSchema: SCHEMA });
 
   it('tells of a change once, and not when the list is the same', () => {
     const directory = createDirectory({ logger: silentLogger }, LIMITS);

@@ -2,7 +2,10 @@
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { issueGrant } from '../../src/grants/index.ts';
+import { didFromPeerId } from '../../src/identity/index.ts';
 import type { PeerStream } from '../../src/network/index.ts';
+import { carol } from '../grants/arrange.ts';
 import {
   INITIALIZE,
   createWire,
@@ -71,7 +74,7 @@ describe('a peer without a grant', () => {
       message: expect.stringMatching(
         /run on alice: starling grant create bob --tool 'files\/echo'/,
       ) as string,
-      data: { code: 'STARLING_CALL_REFUSED', retryable: false },
+      data: { code: 'STARLING_CALL_REFUSED', retryable: false, node: 'alice', peer: bob.peerId },
     });
     const missing = { name: 'alice__files__nothing' };
     await expect(client.callTool(missing)).rejects.toMatchObject({
@@ -160,6 +163,32 @@ describe('a peer with a grant', () => {
     const big = { name: 'alice__files__big', arguments: { bytes: 1_500_000 } };
     const answers = await Promise.all(Array.from({ length: 24 }, () => client.callTool(big)));
     for (const answer of answers) expect(textOf(answer)).toHaveLength(1_500_000);
+  });
+});
+
+describe('a grant that another peer passed on', () => {
+  it('counts at once in sessions that are open already', async () => {
+    const { alice, bob } = await startPair();
+    const client = await httpClient(bob);
+    await expect(client.callTool(READ)).rejects.toThrow(/may not/);
+    const cap = [{ resource: 'tool:files/*', ability: 'tool/call' }];
+    const [aliceDid, bobDid] = [didFromPeerId(alice.peerId), didFromPeerId(bob.peerId)];
+    const toCarol = await alice.grants.issue({
+      aud: carol.did,
+      capabilities: cap,
+      expiresAtMs: Date.now() + 3_600_000,
+      maxDepth: 1,
+    });
+    const toBob = issueGrant(
+      carol,
+      { aud: bobDid, sub: aliceDid, cap, expiresAt: toCarol.claims.exp, parents: [toCarol] },
+      Date.now(),
+    );
+    expect(await bob.grants.receive([toBob.jws, toCarol.jws])).toEqual([]);
+    await until(async () => (await toolNames(client)).includes(READ.name));
+    expect(textOf(await client.callTool(READ))).toBe('over the mesh');
+    await alice.grants.revoke(toCarol.claims.jti);
+    await expect(client.callTool(READ)).rejects.toThrow(/may not/);
   });
 });
 
@@ -316,14 +345,42 @@ describe('a hostile peer', () => {
     await until(() => alice.gateway.sessions().peer === 1);
   });
 
+  it('that never gives its list costs no more than one stream at a time', async () => {
+    const wire = createWire();
+    const bob = await startNode('bob', { wire, seed: 3 });
+    const mallory = await startNode('mallory', { wire, seed: 9 });
+    const ended: boolean[] = [];
+    const answer = (id: number, method: string): object =>
+      method === 'initialize'
+        ? { id, result: { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: {} } }
+        : { id, error: { code: -32603, message: 'no' } };
+    const handler = (stream: PeerStream): void => {
+      const index = ended.push(false) - 1;
+      stream.onEnd(() => void (ended[index] = true));
+      stream.onData((chunk) => {
+        for (const text of Buffer.from(chunk).toString().split('\n').filter(Boolean)) {
+          const { id, method } = JSON.parse(text) as { id?: number; method: string };
+          if (id === undefined) continue;
+          const message = { jsonrpc: '2.0', ...answer(id, method) };
+          stream.write(Buffer.from(`${JSON.stringify(message)}\n`));
+        }
+      });
+    };
+    wire.handlers.set(mallory.peerId, new Map([[MCP, handler]]));
+    bob.membership.set('mallory', mallory.peerId);
+    await until(() => ended.length >= 2);
+    expect(ended[0]).toBe(true);
+  });
+
   it('that lists hostile tools does not hide or fake those of others', async () => {
     const wire = createWire();
     const bob = await startNode('bob', { wire, seed: 3 });
     const mallory = await startNode('mallory', { wire, seed: 9 });
     const tools = [
-      { name: 'ok', _meta: { 'starling/peer': bob.peerId } },
-      { name: 'bad name' },
-      { name: 'starling__status' },
+      { name: 'ok', inputSchema: { type: 'object' }, _meta: { 'starling/peer': bob.peerId } },
+      { name: 'bad name', inputSchema: { type: 'object' } },
+      { name: 'no_schema' },
+      { name: 'starling__status', inputSchema: { type: 'object' } },
       'no tool',
     ];
     wire.handlers.set(

@@ -34,7 +34,8 @@ interface House {
   changed(): void;
 }
 
-const tool = (name: string, extra: object = {}): ListedTool => ({ name, ...extra });
+const inputSchema = { type: 'object' };
+const tool = (name: string, extra: object = {}): ListedTool => ({ name, inputSchema, ...extra });
 const linkTo = (server: string): Link => ({ server }) as unknown as Link;
 
 function houseOf(servers: Record<string, readonly ListedTool[]>): House {
@@ -113,11 +114,12 @@ describe('the operator', () => {
     membership.set('alice', alice);
     directory.set(alice, [tool('git__log', { _meta: { own: 1, 'starling/server': 'git' } })]);
     expect(listed(router, OPERATOR)).toEqual([
-      { name: 'files__read', title: 'R', x: 1 },
-      { name: 'starling__status' },
-      { name: 'starling__grant_create' },
+      { name: 'files__read', inputSchema, title: 'R', x: 1 },
+      { name: 'starling__status', inputSchema },
+      { name: 'starling__grant_create', inputSchema },
       {
         name: 'alice__git__log',
+        inputSchema,
         _meta: { own: 1, 'starling/server': 'git', 'starling/peer': alice },
       },
     ]);
@@ -212,8 +214,8 @@ describe('a peer', () => {
     expect(listed(house.router, BOB)).toEqual([]);
     house.granted = ['tool:files/read', 'tool:starling/*', 'tool:alice/*'];
     expect(listed(house.router, BOB)).toEqual([
-      { name: 'files__read', _meta: { 'starling/server': 'files' } },
-      { name: 'starling__status', _meta: { 'starling/server': 'starling' } },
+      { name: 'files__read', inputSchema, _meta: { 'starling/server': 'files' } },
+      { name: 'starling__status', inputSchema, _meta: { 'starling/server': 'starling' } },
     ]);
     expect(refusal(() => house.router.route(BOB, 'alice__x')).code).toBe('STARLING_TOOL_UNKNOWN');
   });
@@ -279,10 +281,11 @@ describe('a peer', () => {
 
 describe('the operator’s view', () => {
   it('is made once for all sessions, until something changes', () => {
-    const { router, changed } = houseOf({ files: [tool('read')] });
+    const house = houseOf({ files: [tool('read')] });
+    const { router } = house;
     const view = router.view(OPERATOR);
     expect(router.view(OPERATOR)).toBe(view);
-    changed();
+    house.changed();
     expect(router.view(OPERATOR)).not.toBe(view);
     expect(router.view(OPERATOR).digest).toBe(view.digest);
   });

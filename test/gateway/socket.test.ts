@@ -165,16 +165,7 @@ describe('a socket file', () => {
     const node = await startNode('alice');
     const path = join(node.folder, 'stale');
     await writeFile(path, '');
-    const transport = createSocketTransport(
-      {
-        open: () => {
-          throw new Error('no sessions here');
-        },
-        ended: () => undefined,
-        logger: silentLogger,
-      },
-      { path, messageBytes: 1000 },
-    );
+    const transport = createSocketTransport(NOBODY, { path, messageBytes: 1000 });
     await transport.start();
     await transport.start();
     expect((await stat(path)).isSocket()).toBe(true);
@@ -188,16 +179,7 @@ describe('a socket file', () => {
     const other = createServer().listen(path);
     await once(other, 'listening');
     defer(() => other.close());
-    const transport = createSocketTransport(
-      {
-        open: () => {
-          throw new Error('no sessions here');
-        },
-        ended: () => undefined,
-        logger: silentLogger,
-      },
-      { path, messageBytes: 1000 },
-    );
+    const transport = createSocketTransport(NOBODY, { path, messageBytes: 1000 });
     await expect(transport.start()).rejects.toMatchObject({ code: 'STARLING_LISTEN_FAILED' });
     expect((await stat(path)).isSocket()).toBe(true);
   });

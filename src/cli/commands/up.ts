@@ -2,12 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import pc from 'picocolors';
 import { loadConfig } from '../../config/index.ts';
-import type { ConfigSources } from '../../config/index.ts';
+import type { Config, ConfigSources } from '../../config/index.ts';
 import { createNode } from '../../node.ts';
 import type { StarlingNode } from '../../node.ts';
 import { describeStatus } from '../describe.ts';
-import { print, safe, tell } from '../output.ts';
+import { print, printError, safe, tell } from '../output.ts';
 import { createProgress } from '../progress.ts';
+import type { Progress } from '../progress.ts';
 import type { CommonOptions } from '../sources.ts';
 
 const STOP_TIMEOUT_MS = 8000;
@@ -39,10 +40,23 @@ export async function run(options: UpOptions): Promise<number> {
   });
   const progress = createProgress(options.json !== true);
   const told = untilTold();
+  try {
+    return await live(config, options, progress, told);
+  } catch (error) {
+    progress.done();
+    // Not by returning: the signal handlers and libp2p's timers would keep the process.
+    return process.exit(printError(error, options.json === true));
+  }
+}
+
+async function live(
+  config: Config,
+  options: UpOptions,
+  progress: Progress,
+  told: Promise<void>,
+): Promise<number> {
   const node = await createNode(config, { progress: (line) => progress.show(line) });
-  node.events.on('dial:failed', (address, error) =>
-    progress.note(`can't reach ${address}: ${error.message}`),
-  );
+  node.events.on('dial:failed', (_, error) => progress.note(error.message));
   node.events.on('evicted', (reason) => {
     tell(`${pc.red('error:')} ${reason}`);
     tell('  → ask a member for a new ticket, and start with: starling up --join <ticket>');

@@ -18,6 +18,8 @@ const OPEN_TIMEOUT_MS = 10_000;
 export interface PeerLinkComponents {
   readonly network: Pick<Network, 'open'>;
   readonly grants: GrantBook;
+  /** Called when grants that we received have changed: open sessions present the new ones. */
+  readonly presenters: Set<() => void>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -58,7 +60,16 @@ export async function openPeerLink(
       takeGrants(components, frame.params['grants'], frame.params['revocations']);
     } else notification(frame);
   });
+  let presented = new Set(grants.toPresent(peer.did));
+  const presentNew = (): void => {
+    const now = grants.toPresent(peer.did);
+    const isNew = now.some((jws) => !presented.has(jws));
+    presented = new Set(now);
+    if (isNew) link.notify(GRANTS_NOTIFICATION, { grants: now });
+  };
+  components.presenters.add(presentNew);
   stream.onEnd(() => {
+    components.presenters.delete(presentNew);
     const error = new StarlingError(
       'STARLING_PEER_UNREACHABLE',
       `peer ${peer.alias} went away during the call`,
@@ -70,7 +81,7 @@ export async function openPeerLink(
   try {
     const facts = await initialize(link, `peer ${peer.alias}`, {
       timeoutMs: OPEN_TIMEOUT_MS,
-      meta: { [GRANTS_META]: grants.toPresent(peer.did) },
+      meta: { [GRANTS_META]: [...presented] },
     });
     takeGrants(components, facts.meta[GRANTS_META], undefined);
   } catch (error) {
