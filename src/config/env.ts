@@ -1,6 +1,6 @@
 /** The environment variables, in one table: name, the config key each sets, and how it is read. */
-import { StarlingError } from '../core/index.ts';
-import { nearest } from './nearest.ts';
+import { misfit, suggestion } from './problems.ts';
+import type { Problem } from './problems.ts';
 
 /** How a variable's text becomes a value. */
 type Kind = 'text' | 'list' | 'flag' | 'number' | 'name-or-flag';
@@ -30,7 +30,12 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
   row('ANNOUNCE', 'announce', 'list', 'Multiaddrs to tell others, separated by commas.'),
   row('BOOTSTRAP', 'bootstrap', 'list', 'Multiaddrs of peers to join through.'),
   row('JOIN', 'join', 'text', 'Ticket to join with; keeps it out of the argument list.'),
-  row('OPEN', 'open', 'name-or-flag', 'Name of an open mesh to found or join (`true`: `open`).'),
+  row(
+    'OPEN',
+    'open',
+    'name-or-flag',
+    'Open mesh to found or join: its name, true (`open`) or false.',
+  ),
   row('MESH_NAME', 'meshName', 'text', 'Name of the private mesh that is founded.'),
   row('MDNS', 'mdns', 'flag', 'Multicast DNS: true or false.'),
   row('RELAY', 'relay', 'flag', 'Relaying: true or false.'),
@@ -44,43 +49,53 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
   row('LOG_FILE', 'log.file', 'text', 'Log file.'),
 ];
 
-/** What the environment sets, as dotted keys and values. @throws STARLING_CONFIG_INVALID */
-export function readEnvironment(env: NodeJS.ProcessEnv): ReadonlyMap<string, unknown> {
+/** What the environment sets, by dotted key. What is wrong goes to `problems`. */
+export function readEnvironment(
+  env: NodeJS.ProcessEnv,
+  problems: Problem[],
+): ReadonlyMap<string, unknown> {
   const values = new Map<string, unknown>();
   const known = ENVIRONMENT.map((variable) => variable.name);
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith('STARLING_') || text === undefined || text === '') continue;
     const variable = ENVIRONMENT.find((candidate) => candidate.name === name);
     if (variable === undefined) {
-      const meant = nearest(name, known);
-      throw new StarlingError('STARLING_CONFIG_INVALID', `unknown environment variable ${name}`, {
-        hint: meant === undefined ? `known are ${known.join(', ')}` : `did you mean ${meant}?`,
-      });
+      problems.push({ key: name, text: `unknown environment variable${suggestion(name, known)}` });
+    } else if (variable.key !== undefined) {
+      const value = readValue(variable.kind, text);
+      if (value === undefined) problems.push(misfit(name, text, FORMS[variable.kind]));
+      else values.set(variable.key, value);
     }
-    if (variable.key !== undefined) values.set(variable.key, readValue(variable, text));
   }
   return values;
 }
 
-function readValue(variable: EnvironmentVariable, text: string): unknown {
-  const wrong = (allowed: string): StarlingError =>
-    new StarlingError(
-      'STARLING_CONFIG_INVALID',
-      `environment variable ${variable.name}: '${text}' can't be used; allowed: ${allowed}`,
-    );
-  switch (variable.kind) {
-    case 'text':
-      return text;
+const FORMS: Readonly<Record<Kind, string>> = {
+  text: 'text',
+  list: 'values separated by commas',
+  flag: 'true or false',
+  number: 'a whole number',
+  'name-or-flag': 'a name, or true or false',
+};
+
+/** The value of a variable; undefined when the text has not the form. */
+function readValue(kind: Kind, text: string): unknown {
+  switch (kind) {
     case 'list':
       return text.split(',').map((part) => part.trim());
     case 'number':
-      if (!/^\d+$/.test(text)) throw wrong('a whole number');
-      return Number(text);
+      return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
     case 'flag':
-      if (/^(true|1|yes|on)$/i.test(text)) return true;
-      if (/^(false|0|no|off)$/i.test(text)) return false;
-      throw wrong('true or false');
+      return flagOf(text);
     case 'name-or-flag':
-      return /^(true|1)$/i.test(text) ? true : text;
+      return flagOf(text) ?? text;
+    case 'text':
+      return text;
   }
+  return undefined;
+}
+
+function flagOf(text: string): boolean | undefined {
+  if (/^(true|1|yes|on)$/i.test(text)) return true;
+  return /^(false|0|no|off)$/i.test(text) ? false : undefined;
 }

@@ -1,14 +1,15 @@
 /** File < environment < flags, through one schema, into one frozen object. */
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import type { z } from 'zod';
 import { Secret, StarlingError, messageOf } from '../core/index.ts';
-import { readEnvironment } from './env.ts';
+import { checkAddresses } from './addresses.ts';
+import { ENVIRONMENT, readEnvironment } from './env.ts';
+import { findJsonFault } from './json-syntax.ts';
 import { readMcpServers } from './mcp-servers.ts';
-import type { Problem } from './mcp-servers.ts';
-import { nearest } from './nearest.ts';
 import { defaultConfigFile, defaultStateDir } from './paths.ts';
+import { explain, invalidConfig, valueAt } from './problems.ts';
+import type { Problem } from './problems.ts';
 import { fileSchema } from './schema.ts';
 import type { FileConfig, FileInput } from './schema.ts';
 import type { Config } from './types.ts';
@@ -24,8 +25,12 @@ export interface ConfigSources {
 
 type Tree = Record<string, unknown>;
 
-/** Values that a message must not show. */
-const SECRET_KEYS = /^(join|mcpServers)/;
+interface FileContent {
+  /** The file, or what else the configuration is called. */
+  readonly where: string;
+  readonly tree: Tree;
+}
+
 const OPEN_DEFAULT = 'open';
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -34,78 +39,80 @@ const FILE_BYTES_MAX = 4 * 1024 * 1024;
  * @throws STARLING_CONFIG_INVALID naming each wrong key, what is wrong, and what is allowed
  */
 export async function loadConfig(sources: ConfigSources): Promise<Config> {
-  const file = sources.file ?? sources.env['STARLING_CONFIG'];
-  const tree = readFile(file, sources.env);
-  for (const [key, value] of readEnvironment(sources.env)) setKey(tree, key, value);
-  merge(tree, sources.flags);
-  const where = file ?? 'the configuration';
-  const parsed = fileSchema.safeParse(tree);
-  if (!parsed.success)
-    throw invalid(
-      where,
-      parsed.error.issues.map((issue) => explain(issue, tree)),
-    );
+  const { where, tree } = await loadFile(sources);
   const problems: Problem[] = [];
-  const config = complete(parsed.data, sources.env, problems);
-  if (problems.length > 0)
-    throw invalid(
+  const variables = readEnvironment(sources.env, problems);
+  for (const [key, value] of variables) setKey(tree, key, value);
+  merge(tree, sources.flags);
+  const parsed = fileSchema.safeParse(tree);
+  if (!parsed.success) {
+    problems.push(...parsed.error.issues.flatMap((issue) => explain(issue, tree)));
+    throw invalidConfig(
       where,
-      problems.map(({ key, text }) => `${key}: ${text}`),
+      problems.map((problem) => withSource(problem, variables, sources)),
     );
+  }
+  problems.push(...(await checkAddresses(parsed.data)));
+  const config = complete(parsed.data, sources.env, problems);
+  if (problems.length > 0) {
+    throw invalidConfig(
+      where,
+      problems.map((problem) => withSource(problem, variables, sources)),
+    );
+  }
   return deepFreeze(config);
 }
 
-function readFile(path: string | undefined, env: NodeJS.ProcessEnv): Tree {
-  const file = path ?? defaultConfigFile(env);
+async function loadFile(sources: ConfigSources): Promise<FileContent> {
+  const named = sources.file ?? (sources.env['STARLING_CONFIG'] || undefined);
+  const file = named ?? defaultConfigFile(sources.env);
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = await readFile(file, 'utf8');
   } catch (error) {
     const absent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    if (absent && path === undefined) return {};
+    if (absent && named === undefined) return { where: 'the configuration', tree: {} };
     throw new StarlingError(
       'STARLING_CONFIG_INVALID',
       `the config file ${file} can't be read: ${messageOf(error)}`,
-      {
-        hint: 'check the path given with --config',
-        cause: error,
-      },
+      { hint: 'check the path given with --config or STARLING_CONFIG', cause: error },
     );
   }
-  if (text.length > FILE_BYTES_MAX) throw invalid(file, ['it is over 4 MiB']);
-  try {
-    const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
-    if (isTree(value)) return value;
-  } catch (error) {
-    throw invalid(file, [`it is not JSON: ${syntaxProblem(error, text)}`]);
-  }
-  throw invalid(file, ['it is not a JSON object']);
+  return { where: file, tree: parseFile(file, text.replace(/^\uFEFF/, '')) };
 }
 
-/** The parser's complaint with line and column, and without the text around it, which may be secret. */
-function syntaxProblem(error: unknown, text: string): string {
-  const message = messageOf(error);
-  const position = /at position (\d+)/.exec(message)?.[1];
-  const before = text.slice(0, position === undefined ? text.length : Number(position));
-  const line = before.split('\n').length;
-  const column = before.length - before.lastIndexOf('\n');
-  const what =
-    /^(Unexpected (token|end|non-whitespace|string)|Expected|Bad|Unterminated)[^,"']*/.exec(
-      message,
-    )?.[0];
-  return `${(what ?? 'syntax error').trim()} (line ${line}, column ${column})`;
+function parseFile(file: string, text: string): Tree {
+  const wrong = (problem: string): StarlingError =>
+    invalidConfig(file, [{ key: '', text: problem }]);
+  if (text.length > FILE_BYTES_MAX) throw wrong('it is over 4 MiB');
+  const fault = findJsonFault(text);
+  if (fault !== undefined) {
+    throw wrong(
+      `it is not JSON: line ${fault.line}, column ${fault.column}: expected ${fault.expected}`,
+    );
+  }
+  const value: unknown = JSON.parse(text);
+  if (!isTree(value))
+    throw wrong('it is not a JSON object; allowed: { "name": …, "mcpServers": … }');
+  return value;
 }
 
 function complete(file: FileConfig, env: NodeJS.ProcessEnv, problems: Problem[]): Config {
   const name = file.name ?? fitName(hostname());
-  const open = file.open === true ? OPEN_DEFAULT : file.open;
+  const open = typeof file.open === 'boolean' ? (file.open ? OPEN_DEFAULT : undefined) : file.open;
   if (open !== undefined && file.join !== undefined) {
     problems.push({
       key: 'open',
       text: 'a ticket joins a private mesh; give either `join` or `open`',
     });
   }
-  const { deadAfterMs = 3 * file.heartbeat.intervalMs } = file.heartbeat;
+  const { intervalMs, deadAfterMs = 3 * intervalMs } = file.heartbeat;
+  if (deadAfterMs < intervalMs) {
+    problems.push({
+      key: 'heartbeat.deadAfterMs',
+      text: `${deadAfterMs} can't be used; allowed: at least heartbeat.intervalMs (${intervalMs})`,
+    });
+  }
   return {
     name,
     stateDir: resolve(file.stateDir ?? defaultStateDir(env)),
@@ -142,66 +149,22 @@ function fitName(host: string): string {
   return fit === '' || fit === 'starling' ? 'node' : fit;
 }
 
-function explain(issue: z.core.$ZodIssue, tree: Tree): string {
-  const key = issue.path.join('.');
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys
-      .map((unknown) => {
-        const full = key === '' ? unknown : `${key}.${unknown}`;
-        const meant = nearest(unknown, knownKeys(issue.path));
-        return `${full}: unknown key${meant === undefined ? '' : `; did you mean '${meant}'?`}`;
-      })
-      .join('\n  ');
-  }
-  const value = valueAt(tree, issue.path);
-  const shown = SECRET_KEYS.test(key) || value === undefined ? '' : ` (it is ${short(value)})`;
-  return `${key}: ${issue.message}${shown}`;
-}
-
-/** Keys that the schema knows at `path`. */
-function knownKeys(path: readonly PropertyKey[]): readonly string[] {
-  let schema: unknown = fileSchema;
-  for (const part of path) schema = shapeOf(schema)?.[String(part)] ?? elementOf(schema);
-  return Object.keys(shapeOf(schema) ?? {});
-}
-
-function shapeOf(schema: unknown): Record<string, unknown> | undefined {
-  const inner = unwrap(schema);
-  return isTree(inner) && isTree(inner['shape']) ? inner['shape'] : undefined;
-}
-
-function elementOf(schema: unknown): unknown {
-  const inner = unwrap(schema);
-  return isTree(inner) ? inner['valueType'] : undefined;
-}
-
-/** The schema inside default, optional and prefault wrappers. */
-function unwrap(schema: unknown): unknown {
-  let inner = schema;
-  while (isTree(inner) && isTree(inner['def']) && 'innerType' in inner['def']) {
-    inner = inner['def']['innerType'];
-  }
-  return inner;
-}
-
-function valueAt(tree: Tree, path: readonly PropertyKey[]): unknown {
-  let value: unknown = tree;
-  for (const part of path)
-    value = isTree(value) || Array.isArray(value) ? Reflect.get(value, part) : undefined;
-  return value;
-}
-
-function short(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
-}
-
-function invalid(where: string, problems: readonly string[]): StarlingError {
-  return new StarlingError(
-    'STARLING_CONFIG_INVALID',
-    `${where} has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n  ${problems.join('\n  ')}`,
-    { hint: 'every key and its form: config/starling.schema.json', data: { problems } },
+/** Adds the variable that a wrong value came from, because that is where it must be put right. */
+function withSource(
+  problem: Problem,
+  variables: ReadonlyMap<string, unknown>,
+  sources: ConfigSources,
+): Problem {
+  const variable = ENVIRONMENT.find(
+    ({ key }) =>
+      key !== undefined &&
+      variables.has(key) &&
+      (problem.key === key || problem.key.startsWith(`${key}.`)) &&
+      valueAt(sources.flags, key.split('.')) === undefined,
   );
+  return variable === undefined
+    ? problem
+    : { key: `${problem.key} (from ${variable.name})`, text: problem.text };
 }
 
 function setKey(tree: Tree, key: string, value: unknown): void {

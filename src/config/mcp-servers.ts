@@ -1,19 +1,16 @@
 /** `mcpServers` in the forms that MCP clients use, made into one form; variables expanded. */
 import { readFileSync } from 'node:fs';
 import { Secret, messageOf } from '../core/index.ts';
+import type { Problem } from './problems.ts';
 import type { FileConfig } from './schema.ts';
 import type { HttpServer, McpServer, StdioServer } from './types.ts';
 
 type Entry = FileConfig['mcpServers'][string];
 
-/** One thing that is wrong, for the list that a person gets. */
-export interface Problem {
-  readonly key: string;
-  readonly text: string;
-}
-
 const SERVER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
-const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
+/** `${NAME}` and `${NAME:-default}`, as in POSIX shells; some clients write `${env:NAME}`. */
+const VARIABLE = /\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
+const ENV_LINE = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/;
 const HTTP_TYPES = ['http', 'streamable-http', 'streamableHttp', 'streamable_http'];
 const ENV_FILE_BYTES_MAX = 1024 * 1024;
 
@@ -55,8 +52,11 @@ class EntryReader {
   }
 
   read(entry: Entry, callTimeoutMs: number): McpServer | undefined {
-    const url = entry.url ?? entry.serverUrl;
+    const url = entry.url ?? entry.serverUrl ?? entry.httpUrl;
     const type = entry.type ?? entry.transport ?? entry.transportType;
+    if (entry.command !== undefined && url !== undefined) {
+      return this.#wrong('', 'give it either a `command` or a `url`');
+    }
     const timeoutMs = entry.timeout ?? callTimeoutMs;
     if (type === 'sse') {
       return this.#wrong(
@@ -92,10 +92,18 @@ class EntryReader {
   #http(entry: Entry, written: string | undefined, timeoutMs: number): HttpServer | undefined {
     if (written === undefined) return this.#wrong('url', 'an http server needs one');
     const url = this.#expand('url', written);
-    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-      return this.#wrong('url', 'allowed: an http:// or https:// URL');
+    const parsed = URL.canParse(url) ? new URL(url) : undefined;
+    if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
+      return this.#wrong('url', "this value can't be used; allowed: an http:// or https:// URL");
     }
-    return { type: 'http', url, headers: this.#secrets('headers', entry.headers ?? {}), timeoutMs };
+    if (parsed.username !== '' || parsed.password !== '') {
+      return this.#wrong('url', 'it holds a user name or password; send it by `headers` instead');
+    }
+    const headers = this.#secrets('headers', entry.headers ?? {});
+    for (const [name, value] of Object.entries(headers)) {
+      if (!isHeader(name, value)) this.#wrong(`headers.${name}`, 'it is no HTTP header');
+    }
+    return { type: 'http', url, headers, timeoutMs };
   }
 
   #secrets(part: string, values: Readonly<Record<string, string>>): Record<string, Secret> {
@@ -111,23 +119,33 @@ class EntryReader {
     try {
       const text = readFileSync(this.#expand('envFile', path), 'utf8');
       if (text.length > ENV_FILE_BYTES_MAX) throw new Error('it is over 1 MiB');
-      return Object.fromEntries(
-        text.split('\n').flatMap((line) => {
-          const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line);
-          const [, name, value = ''] = match ?? [];
-          return name === undefined ? [] : [[name, new Secret(unquote(value))] as const];
-        }),
-      );
+      return this.#envLines(text);
     } catch (error) {
       this.#wrong('envFile', `can't be read: ${messageOf(error)}`);
       return {};
     }
   }
 
+  #envLines(text: string): Record<string, Secret> {
+    const values: Record<string, Secret> = {};
+    for (const [index, written] of text.split('\n').entries()) {
+      const line = written.trim();
+      if (line === '' || line.startsWith('#')) continue;
+      const [, name, value = ''] = ENV_LINE.exec(line) ?? [];
+      if (name === undefined) this.#wrong('envFile', `its line ${index + 1} is not KEY=VALUE`);
+      else values[name] = new Secret(unquote(value));
+    }
+    return values;
+  }
+
   #expand(part: string, text: string): string {
+    if (text.includes('\0')) this.#wrong(part, 'it holds the character U+0000');
+    if (text.includes('${input:')) {
+      this.#wrong(part, 'nobody can be asked for an ${input:…} here; use ${VARIABLE}');
+    }
     return text.replaceAll(VARIABLE, (_, name: string, fallback: string | undefined) => {
       const value = this.#env[name];
-      if (value !== undefined && value !== '') return value;
+      if (value !== undefined && (value !== '' || fallback === undefined)) return value;
       if (fallback !== undefined) return fallback;
       this.#wrong(
         part,
@@ -141,6 +159,16 @@ class EntryReader {
     const key = part === '' ? this.#key : `${this.#key}.${part}`;
     this.#problems.push({ key, text });
     return undefined;
+  }
+}
+
+function isHeader(name: string, value: Secret): boolean {
+  try {
+    return new Headers([[name, value.reveal()]]).has(name);
+  } catch (error) {
+    // Its message quotes the value, which may be secret.
+    if (error instanceof TypeError) return false;
+    throw error;
   }
 }
 

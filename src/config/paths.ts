@@ -53,7 +53,8 @@ export function tokenFile(stateDir: string): string {
 }
 
 function home(env: NodeJS.ProcessEnv): string {
-  return env['HOME'] ?? homedir();
+  const folder = env['HOME'];
+  return folder === undefined || folder === '' ? homedir() : folder;
 }
 
 /** XDG says that a relative path is to be ignored. */

@@ -3,21 +3,34 @@ import { z } from 'zod';
 
 const MIB = 1024 * 1024;
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 /** What a node, a mesh and an alias may be called. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,31}$/;
-/** A multiaddr in text: `/ip4/192.0.2.7/tcp/4040`. Its parts are judged by the network room. */
-const MULTIADDR = /^(\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^/\s]+)(\/[^/\s]+)*$/;
+/** A multiaddr in text; what it may be made of is checked in `addresses.ts`. */
+const MULTIADDR = /^\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^\s]{1,500}$/;
+/** Like `info,gateway=debug`: what `createLogger` of core reads. */
+const LOG_LEVEL =
+  /^([\w:-]+=)?(trace|debug|info|warn|error|silent)(,([\w:-]+=)?(trace|debug|info|warn|error|silent))*$/;
+/** What a browser sends as Origin: no path, and no slash at the end. */
+const ORIGIN = /^([a-z][a-z0-9+.-]*:\/\/[^/\s]+|null)$/;
 
-const name = z
-  .string()
-  .regex(NAME_PATTERN, 'use 1 to 32 of a-z, 0-9 and -, not starting with -')
-  .refine((value) => value !== 'starling', "'starling' is the name of the built-in server");
-const multiaddr = z
-  .string()
-  .max(512)
-  .regex(MULTIADDR, 'use a multiaddr like /ip4/192.0.2.7/tcp/4040');
-const count = z.int().positive();
+/** Where a node listens when nobody says where. */
+export const LISTEN_DEFAULT: readonly string[] = [
+  '/ip4/0.0.0.0/tcp/4040',
+  '/ip4/0.0.0.0/tcp/4041/ws',
+];
+
+/** Text of a form. The same words are the error's, whatever is wrong; see `problems.ts`. */
+const text = (pattern: RegExp, form: string): z.ZodString =>
+  z.string({ error: form }).regex(pattern, form);
+
+const name = text(NAME_PATTERN, '1 to 32 of a-z, 0-9 and -, not starting with -').refine(
+  (value) => value !== 'starling',
+  "'starling' is the name of the built-in server; choose another",
+);
+const multiaddr = text(MULTIADDR, 'a multiaddr like /ip4/192.0.2.7/tcp/4040');
+const count = z.int().min(1);
 const flag = z.boolean();
 
 /** One entry of `mcpServers`, in any of the forms that MCP clients use. */
@@ -37,9 +50,10 @@ export const mcpServerSchema = z
     cwd: z.string().optional(),
     url: z.string().optional().describe('Streamable HTTP endpoint.'),
     serverUrl: z.string().optional().describe('Another word for `url`.'),
+    httpUrl: z.string().optional().describe('Another word for `url`.'),
     headers: z.record(z.string(), z.string()).optional(),
     timeout: count
-      .max(24 * HOUR_MS)
+      .max(DAY_MS)
       .optional()
       .describe('Milliseconds a call may take without progress.'),
     disabled: flag.optional(),
@@ -58,7 +72,7 @@ export const fileSchema = z.strictObject({
   listen: z
     .array(multiaddr)
     .max(16)
-    .default(['/ip4/0.0.0.0/tcp/4040', '/ip4/0.0.0.0/tcp/4041/ws'])
+    .default([...LISTEN_DEFAULT])
     .describe('Multiaddrs to listen on.'),
   announce: z
     .array(multiaddr)
@@ -69,10 +83,10 @@ export const fileSchema = z.strictObject({
     .array(multiaddr)
     .max(64)
     .default([])
-    .describe('Multiaddrs of peers to join through, each ending in /p2p/<PeerId>.'),
+    .describe('Multiaddrs of peers to join through, best ending in /p2p/<PeerId>.'),
   join: z.string().max(16_384).optional().describe('Ticket to join with. It holds a secret.'),
   open: z
-    .union([name, z.literal(true)])
+    .union([name, flag], { error: 'a name of 1 to 32 of a-z, 0-9 and -, or true or false' })
     .optional()
     .describe('Found or join the open mesh of this name (true: `open`). Anyone may join it.'),
   meshName: name
@@ -88,7 +102,7 @@ export const fileSchema = z.strictObject({
       host: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
       port: z.int().min(0).max(65_535).default(4100).describe('Port; 0 picks a free one.'),
       allowedOrigins: z
-        .array(z.string())
+        .array(text(ORIGIN, 'an origin like https://app.example, without path or / at its end'))
         .max(64)
         .default([])
         .describe('Origins of web pages let in.'),
@@ -113,6 +127,7 @@ export const fileSchema = z.strictObject({
         .default(8)
         .describe('Phi above which a peer is suspect.'),
       deadAfterMs: count
+        .max(DAY_MS)
         .optional()
         .describe('A suspect unheard for this long is dead; default 3 intervals.'),
     })
@@ -125,19 +140,14 @@ export const fileSchema = z.strictObject({
         .max(64 * MIB)
         .default(10 * MIB)
         .describe('One MCP message.'),
-      callTimeoutMs: count
-        .max(24 * HOUR_MS)
-        .default(60_000)
-        .describe('A call without progress.'),
-      callTotalMs: count
-        .max(24 * HOUR_MS)
-        .default(HOUR_MS)
-        .describe('A call in all.'),
+      callTimeoutMs: count.max(DAY_MS).default(60_000).describe('A call without progress.'),
+      callTotalMs: count.max(DAY_MS).default(HOUR_MS).describe('A call in all.'),
       callsPerSession: count.max(100_000).default(1000).describe('Calls in flight in one session.'),
       sessions: count.max(100_000).default(1000).describe('Sessions in all.'),
       sessionIdleMs: z
         .int()
         .min(1000)
+        .max(7 * DAY_MS)
         .default(HOUR_MS / 2)
         .describe('An unused session ends.'),
       tools: count.max(100_000).default(10_000).describe('Tools that one peer or server may list.'),
@@ -146,7 +156,12 @@ export const fileSchema = z.strictObject({
     .prefault({}),
   log: z
     .strictObject({
-      level: z.string().default('warn').describe('Like `info,gateway=debug`.'),
+      level: text(
+        LOG_LEVEL,
+        'levels like info or warn,gateway=debug (trace debug info warn error silent)',
+      )
+        .default('warn')
+        .describe('Like `info,gateway=debug`.'),
       file: z.string().min(1).optional().describe('Append there instead of to standard error.'),
     })
     .prefault({}),

@@ -1,14 +1,17 @@
 /** Files that are whole or not there, and folders that only their owner may enter. */
 import { randomBytes } from 'node:crypto';
-import { chmod, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { StarlingError, messageOf } from './errors.ts';
 
 const OTHERS = 0o077;
+/** By one of these a folder is known to be a node's: state folders, and folders of sockets. */
+const OURS = /^(key|token|[0-9a-f]{16}\.sock)$/;
+const STICKY = 0o1000;
 
 /**
  * Replaces `path` by `data` in one step: after a crash the old or the new content is there, never
- * a part. `mode` are the new file's permission bits.
+ * a part. `mode` are the new file's permission bits. @throws STARLING_STATE_UNUSABLE
  */
 export async function writeFileAtomic(
   path: string,
@@ -26,6 +29,7 @@ export async function writeFileAtomic(
       await file.close();
     }
     await rename(temporary, path);
+    await syncFolder(folder);
   } catch (error) {
     await rm(temporary, { force: true });
     throw new StarlingError(
@@ -34,26 +38,37 @@ export async function writeFileAtomic(
       { hint: `check the permissions and the free space of ${folder}`, cause: error },
     );
   }
-  await syncFolder(folder);
 }
 
 /**
- * Makes sure that `path` is a folder of ours with mode 0700. @throws STARLING_STATE_UNUSABLE when it
- * can't be made, is no folder, or belongs to somebody else.
+ * Makes sure that `path` is a folder of ours with mode 0700. One that others may enter is closed to
+ * them when it is empty or a node's; any other (a home, `/tmp`) is left as it is, and refused.
+ * @throws STARLING_STATE_UNUSABLE when it can't be made, is no folder, is shared, or belongs to
+ * somebody else
  */
 export async function ensurePrivateFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
     const facts = await lstat(path);
+    if (facts.isSymbolicLink()) throw new Error('it is a symbolic link; name the folder itself');
     if (!facts.isDirectory()) throw new Error('it is not a folder');
     if (process.platform === 'win32') return;
     if (facts.uid !== process.getuid?.()) throw new Error('it belongs to another user');
-    if ((facts.mode & OTHERS) !== 0) await chmod(path, 0o700);
+    if ((facts.mode & OTHERS) === 0) return;
+    const names = await readdir(path);
+    const isOurs = names.length === 0 || names.some((name) => OURS.test(name));
+    if (!isOurs || (facts.mode & STICKY) !== 0) {
+      throw new Error('others can enter it, and it is not only for a node');
+    }
+    await chmod(path, 0o700);
   } catch (error) {
     throw new StarlingError(
       'STARLING_STATE_UNUSABLE',
       `the state folder ${path} can't be used: ${messageOf(error)}`,
-      { hint: 'choose another with --state, or make it a folder of your own', cause: error },
+      {
+        hint: 'choose another with --state, or make it a private folder of your own',
+        cause: error,
+      },
     );
   }
 }

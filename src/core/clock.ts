@@ -8,12 +8,23 @@ export interface Clock {
   schedule(delayMs: number, task: () => void): () => void;
 }
 
+/** Longest delay of `setTimeout`: one that is longer it runs at once. */
+const DELAY_MAX_MS = 2 ** 31 - 1;
+
 /** The machine's own time. Its timers do not keep the process alive. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   schedule(delayMs, task) {
-    const timer = setTimeout(task, delayMs);
-    timer.unref();
+    let timer: NodeJS.Timeout | undefined;
+    const arm = (leftMs: number): void => {
+      const stepMs = Math.min(leftMs, DELAY_MAX_MS);
+      timer = setTimeout(() => {
+        if (leftMs > stepMs) arm(leftMs - stepMs);
+        else task();
+      }, stepMs);
+      timer.unref();
+    };
+    arm(delayMs);
     return () => clearTimeout(timer);
   },
 };

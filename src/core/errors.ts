@@ -120,8 +120,20 @@ export class StarlingError extends Error {
 
 /** The message of anything thrown, on one line, without its stack. */
 export function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.replaceAll(/\s+/g, ' ').trim();
+  return wordsOf(error).replaceAll(/\s+/g, ' ').trim();
+}
+
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) {
+    const isObject = typeof error === 'object' && error !== null;
+    return isObject ? Object.prototype.toString.call(error) : String(error);
+  }
+  if (error.message.trim() !== '') return error.message;
+  // A connection that fails on each of a host's addresses says so only in the inner errors.
+  if (error instanceof AggregateError && error.errors.length > 0) {
+    return [...new Set(error.errors.map(messageOf))].join('; ');
+  }
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }
 
 /** `error` itself when it is a {@link StarlingError}, else a new one of `code` that carries it as cause. */

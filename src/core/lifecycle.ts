@@ -18,13 +18,13 @@ export interface Scope {
   every(intervalMs: number, task: () => void | Promise<void>): void;
   /** Runs `task` once after `delayMs` unless closed first. Returns a cancel function. */
   after(delayMs: number, task: () => void): () => void;
-  /** Ends everything, newest first. A second call is a no-op. */
+  /** Ends everything, newest first, even when one of them throws. A second call is a no-op. */
   close(): void;
 }
 
 /**
- * Makes a scope on `clock`. `onError` hears what a repeated task throws; without it the error is
- * rethrown to the process, because a swallowed error is a defect.
+ * Makes a scope on `clock`. `onError` hears what a repeated task or a cleanup throws; without it the
+ * error is rethrown to the process, because a swallowed error is a defect.
  */
 export function createScope(clock: Clock, onError?: (error: unknown) => void): Scope {
   const abort = new AbortController();
@@ -73,7 +73,13 @@ export function createScope(clock: Clock, onError?: (error: unknown) => void): S
     close() {
       if (abort.signal.aborted) return;
       abort.abort();
-      for (const cleanup of [...cleanups].toReversed()) cleanup();
+      for (const cleanup of [...cleanups].toReversed()) {
+        try {
+          cleanup();
+        } catch (error) {
+          report(error);
+        }
+      }
       cleanups.clear();
     },
   };

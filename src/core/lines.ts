@@ -9,6 +9,9 @@ const CARRIAGE_RETURN = 0x0d;
 /** Bytes kept of both ends of an oversize line. */
 const EDGE_BYTES = 256;
 
+/** Parts of a line up to this size are merged while they wait for the rest. */
+const MERGED_BYTES_MAX = 16 * 1024;
+
 /** Hears what a {@link LineDecoder} finds. */
 export interface LineSink {
   /** One line without its line end; never empty. The buffer is the caller's to keep. */
@@ -24,6 +27,7 @@ export interface LineSink {
 
 /** Splits a byte stream into lines. */
 export interface LineDecoder {
+  /** Takes the stream's next bytes. They are not copied: nobody may write to them afterwards. */
   push(chunk: Uint8Array): void;
 }
 
@@ -38,7 +42,7 @@ class BoundedLineDecoder implements LineDecoder {
   #held: Buffer[] = [];
   #sizeBytes = 0;
   /** Set while the line at hand is over the limit. */
-  #dropping: { readonly head: Buffer; tail: Buffer } | undefined;
+  #dropping: { head: Buffer; tail: Buffer } | undefined;
 
   constructor(maxBytes: number, sink: LineSink) {
     this.#maxBytes = maxBytes;
@@ -61,18 +65,35 @@ class BoundedLineDecoder implements LineDecoder {
   #hold(part: Buffer): void {
     if (part.length === 0) return;
     this.#sizeBytes += part.length;
-    if (this.#dropping !== undefined) {
-      this.#dropping.tail = edge(Buffer.concat([this.#dropping.tail, part.subarray(-EDGE_BYTES)]));
-      return;
+    if (this.#dropping === undefined) {
+      this.#held.push(part);
+      if (this.#sizeBytes <= this.#maxBytes) this.#merge();
+      else this.#drop(this.#held.splice(0));
+    } else this.#drop([part]);
+  }
+
+  /**
+   * Merges small parts like a binary counter, so that a line that comes byte by byte costs about its
+   * bytes, not an object a byte.
+   */
+  #merge(): void {
+    for (;;) {
+      const [before, last] = this.#held.slice(-2);
+      if (before === undefined || last === undefined || before.length > last.length) return;
+      if (before.length + last.length > MERGED_BYTES_MAX) return;
+      this.#held.splice(-2, 2, Buffer.concat([before, last]));
     }
-    this.#held.push(part);
-    if (this.#sizeBytes <= this.#maxBytes) return;
-    const line = Buffer.concat(this.#held);
-    this.#dropping = {
-      head: Buffer.from(line.subarray(0, EDGE_BYTES)),
-      tail: edge(line),
-    };
-    this.#held = [];
+  }
+
+  #drop(parts: readonly Buffer[]): void {
+    this.#dropping ??= { head: Buffer.alloc(0), tail: Buffer.alloc(0) };
+    const edges = this.#dropping;
+    for (const part of parts) {
+      const missing = EDGE_BYTES - edges.head.length;
+      if (missing > 0) edges.head = Buffer.concat([edges.head, part.subarray(0, missing)]);
+      const end = Buffer.concat([edges.tail, part.subarray(-EDGE_BYTES)]);
+      edges.tail = end.subarray(-EDGE_BYTES);
+    }
   }
 
   #finish(): void {
@@ -92,8 +113,4 @@ class BoundedLineDecoder implements LineDecoder {
     if (line.length > 0) this.#sink.line(line);
     else this.#sink.empty?.();
   }
-}
-
-function edge(bytes: Buffer): Buffer {
-  return Buffer.from(bytes.subarray(-EDGE_BYTES));
 }

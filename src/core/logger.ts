@@ -3,6 +3,7 @@
  * prefix. Lines go to standard error, because standard output belongs to MCP and to data.
  */
 import { pino } from 'pino';
+import { StarlingError, messageOf } from './errors.ts';
 
 /** Levels from loudest to quietest. */
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -39,10 +40,13 @@ export function parseLogSpec(spec: string): (namespace: string) => LogLevel {
       ?.level ?? fallback;
 }
 
-/** Makes the root logger. `file`: append there instead of standard error. */
+/**
+ * Makes the root logger. `file`: append there instead of standard error.
+ * @throws STARLING_CONFIG_INVALID when the file can't be opened
+ */
 export function createLogger(init: { readonly spec: string; readonly file?: string }): Logger {
   const levelOf = parseLogSpec(init.spec);
-  const destination = pino.destination({ dest: init.file ?? 2, sync: true, append: true });
+  const destination = openDestination(init.file);
   const root = pino(
     { level: 'trace', base: null, timestamp: pino.stdTimeFunctions.isoTime },
     destination,
@@ -69,6 +73,21 @@ export const silentLogger: Logger = {
   error: () => undefined,
   child: () => silentLogger,
 };
+
+function openDestination(file: string | undefined): ReturnType<typeof pino.destination> {
+  try {
+    return pino.destination({ dest: file ?? 2, sync: true, append: true });
+  } catch (error) {
+    throw new StarlingError(
+      'STARLING_CONFIG_INVALID',
+      `the log file ${file} can't be opened: ${messageOf(error)}`,
+      {
+        hint: 'make its folder, or name another with `log.file` or STARLING_LOG_FILE',
+        cause: error,
+      },
+    );
+  }
+}
 
 function isLevel(word: string): word is LogLevel {
   return LEVELS.includes(word);

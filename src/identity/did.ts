@@ -14,18 +14,20 @@ const DID_PREFIX = 'did:key:';
 const ED25519_CODEC = [0xed, 0x01] as const;
 /** Identity multihash (0x00) of 36 bytes: protobuf { 1: KeyType Ed25519 (1), 2: 32 key bytes }. */
 const PEER_ID_PREFIX = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20] as const;
+/** What a message must not carry to a terminal or a log. */
+const UNPRINTABLE = /[^\x20-\x7e]/g;
 /** Longer than any identifier here, so that hostile input costs nothing. */
 const TEXT_MAX = 128;
 
-/** The did:key of a 32-byte public key. */
+/** The did:key of a 32-byte public key. @throws STARLING_ID_MALFORMED for any other length */
 export function didFromPublicKey(publicKey: Uint8Array): Did {
-  return `${DID_PREFIX}${base58btc.encode(Uint8Array.of(...ED25519_CODEC, ...publicKey))}` as Did;
+  return `${DID_PREFIX}${base58btc.encode(prefixed(ED25519_CODEC, publicKey))}` as Did;
 }
 
-/** The PeerId of a 32-byte public key. */
+/** The PeerId of a 32-byte public key. @throws STARLING_ID_MALFORMED for any other length */
 export function peerIdFromPublicKey(publicKey: Uint8Array): PeerId {
   // Multibase writes base58btc with a leading `z`; PeerIds are written without it.
-  return base58btc.encode(Uint8Array.of(...PEER_ID_PREFIX, ...publicKey)).slice(1) as PeerId;
+  return base58btc.encode(prefixed(PEER_ID_PREFIX, publicKey)).slice(1) as PeerId;
 }
 
 /** The 32 key bytes of a did:key. @throws STARLING_ID_MALFORMED */
@@ -68,6 +70,16 @@ export function peerIdFromDid(did: Did): PeerId {
   return peerIdFromPublicKey(publicKeyFromDid(did));
 }
 
+function prefixed(prefix: readonly number[], publicKey: Uint8Array): Uint8Array {
+  if (publicKey.length !== KEY_BYTES) {
+    throw new StarlingError(
+      'STARLING_ID_MALFORMED',
+      `a public key has ${KEY_BYTES} bytes, this one ${publicKey.length}`,
+    );
+  }
+  return Uint8Array.of(...prefix, ...publicKey);
+}
+
 /** The key behind a fixed prefix in base58btc; undefined when the text is anything else. */
 function decode(multibase: string, prefix: readonly number[]): Uint8Array | undefined {
   if (multibase.length > TEXT_MAX || !/^z[1-9A-HJ-NP-Za-km-z]+$/.test(multibase)) return undefined;
@@ -79,6 +91,7 @@ function decode(multibase: string, prefix: readonly number[]): Uint8Array | unde
 }
 
 function malformed(text: string, expected: string): StarlingError {
-  const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  const start = text.slice(0, 80).replaceAll(UNPRINTABLE, '?');
+  const shown = text.length > 80 ? `${start}…` : start;
   return new StarlingError('STARLING_ID_MALFORMED', `'${shown}' is not ${expected}`);
 }

@@ -5,6 +5,7 @@
 import { createPublicKey, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import nacl from 'tweetnacl';
+import { StarlingError } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
 import { KEY_BYTES, didFromPublicKey, peerIdFromPublicKey, publicKeyFromDid } from './did.ts';
 import type { Identity, Signer } from './types.ts';
@@ -43,16 +44,19 @@ export function signerFromSeed(seed: Uint8Array): Signer {
 /** An identity from a 32-byte seed; a fresh one without. */
 export function createIdentity(seed: Uint8Array = randomSeed()): Identity {
   const pair = nacl.sign.keyPair.fromSeed(seed);
-  return {
+  const identity = {
     did: didFromPublicKey(pair.publicKey),
     peerId: peerIdFromPublicKey(pair.publicKey),
     publicKey: pair.publicKey,
-    seed: seed.slice(),
-    sign: (message) => nacl.sign.detached(message, pair.secretKey),
+    seed: Uint8Array.from(seed),
+    sign: (message: Uint8Array) => nacl.sign.detached(message, pair.secretKey),
   };
+  // Not enumerable, so that printing or logging an identity never shows its secret.
+  return Object.defineProperty(identity, 'seed', { enumerable: false, writable: false });
 }
 
-const keys = new Map<string, KeyObject | undefined>();
+/** Imported public keys, the one used least recently first. */
+const keys = new Map<Did, KeyObject>();
 
 /**
  * True when `signature` is the one canonical Ed25519 signature of `message` by `did`'s key. False,
@@ -68,13 +72,15 @@ export function verifySignature(did: Did, message: Uint8Array, signature: Uint8A
 }
 
 function keyOf(did: Did): KeyObject | undefined {
-  if (keys.has(did)) return keys.get(did);
-  if (keys.size >= KEYS_CACHED_MAX) {
+  // Only sound keys are kept: whatever else somebody sends us as a did costs no memory.
+  const key = keys.get(did) ?? importKey(did);
+  if (key === undefined) return undefined;
+  keys.delete(did);
+  keys.set(did, key);
+  if (keys.size > KEYS_CACHED_MAX) {
     const oldest = keys.keys().next();
     if (oldest.done !== true) keys.delete(oldest.value);
   }
-  const key = importKey(did);
-  keys.set(did, key);
   return key;
 }
 
@@ -82,9 +88,10 @@ function importKey(did: Did): KeyObject | undefined {
   let publicKey: Uint8Array;
   try {
     publicKey = publicKeyFromDid(did);
-  } catch {
+  } catch (error) {
     // Whoever asks about a malformed key gets the answer that no signature is its own.
-    return undefined;
+    if (error instanceof StarlingError) return undefined;
+    throw error;
   }
   if (!isSoundPoint(publicKey)) return undefined;
   return createPublicKey({

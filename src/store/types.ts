@@ -7,7 +7,12 @@ export interface Write {
   readonly value?: Uint8Array;
 }
 
-/** A namespace of the database. Keys sort by UTF-8 bytes; they may hold any character but U+0000. */
+/**
+ * A namespace of the database. Keys sort by UTF-8 bytes; they may hold any character but U+0000.
+ * Writes are applied in the order in which they were asked for, and a read sees those that are durable.
+ * @throws STARLING_STOPPED while the store is not started; STARLING_LIMIT_EXCEEDED when more waits for
+ * the disk than it can take; STARLING_STATE_UNUSABLE when the disk fails
+ */
 export interface Table {
   get(key: string): Promise<Uint8Array | undefined>;
   /** Resolves once the value is durable (written and synced, grouped with what arrives meanwhile). */
@@ -20,7 +25,10 @@ export interface Table {
   entries(prefix?: string): AsyncIterable<readonly [key: string, value: Uint8Array]>;
 }
 
-/** The database. `start` opens it; @throws STARLING_STATE_LOCKED when another process holds it. */
+/**
+ * The database. `start` opens it; `stop` writes what was asked for before, and closes it.
+ * @throws STARLING_STATE_LOCKED when another node holds it, STARLING_STATE_UNUSABLE when it can't be opened
+ */
 export interface Store extends Startable {
   /** The same name always gives the same entries; names are letters, digits and `-`. */
   table(name: string): Table;

@@ -1,0 +1,465 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/index.ts';
+import type { Config, ConfigSources } from '../../src/config/index.ts';
+import { ENVIRONMENT } from '../../src/config/env.ts';
+import { StarlingError } from '../../src/core/index.ts';
+
+const PEER = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo';
+
+let root: string;
+let file: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'starling-config-'));
+  file = join(root, 'starling.json');
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+/** Loads `content` as the config file. */
+async function load(content: unknown, more: Partial<ConfigSources> = {}): Promise<Config> {
+  await writeFile(file, typeof content === 'string' ? content : JSON.stringify(content));
+  return loadConfig({ file, env: { HOME: root }, flags: {}, ...more });
+}
+
+/** The problems that loading must find, one a line. */
+async function problemsOf(loading: Promise<Config>): Promise<readonly string[]> {
+  try {
+    await loading;
+  } catch (error) {
+    if (error instanceof StarlingError && error.code === 'STARLING_CONFIG_INVALID') {
+      const { problems } = error.data;
+      for (const problem of problems as string[]) expect(error.message).toContain(problem);
+      return problems as string[];
+    }
+    throw error;
+  }
+  throw new Error('the configuration was taken, but should have been refused');
+}
+
+describe('a configuration', () => {
+  // A pin: these defaults are promised in the README and the JSON Schema.
+  it('has these values when nobody says anything', async () => {
+    const config = await loadConfig({ env: { HOME: root }, flags: { name: 'alice' } });
+    const MIB = 1024 * 1024;
+    expect(config).toEqual({
+      name: 'alice',
+      stateDir: expect.stringContaining(root),
+      listen: ['/ip4/0.0.0.0/tcp/4040', '/ip4/0.0.0.0/tcp/4041/ws'],
+      announce: [],
+      bootstrap: [],
+      mdns: true,
+      relay: true,
+      http: {
+        enabled: true,
+        host: '127.0.0.1',
+        port: 4100,
+        allowedOrigins: [],
+        allowedHosts: [],
+      },
+      mcpServers: {},
+      heartbeat: { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
+      limits: {
+        messageBytes: 10 * MIB,
+        callTimeoutMs: 60_000,
+        callTotalMs: 3_600_000,
+        callsPerSession: 1000,
+        sessions: 1000,
+        sessionIdleMs: 1_800_000,
+        tools: 10_000,
+        connections: 300,
+      },
+      log: { level: 'warn' },
+    });
+  });
+
+  it('takes flags before the environment, and the environment before the file', async () => {
+    const content = {
+      name: 'from-file',
+      meshName: 'from-file',
+      relay: false,
+      http: { port: 1, host: '127.0.0.2', enabled: false },
+    };
+    const config = await load(content, {
+      env: { HOME: root, STARLING_NAME: 'from-env', STARLING_HTTP_PORT: '2', STARLING_HTTP: 'yes' },
+      flags: { name: 'from-flag', http: { port: 3 } },
+    });
+    expect(config).toMatchObject({
+      name: 'from-flag',
+      meshName: 'from-file',
+      relay: false,
+      http: { port: 3, host: '127.0.0.2', enabled: true },
+    });
+  });
+
+  it('can not be changed afterwards, in no part', async () => {
+    const config = await load({ mcpServers: { files: { command: 'npx', args: ['a'] } } });
+    const parts: unknown[] = [config];
+    for (const part of parts) {
+      if (typeof part !== 'object' || part === null) continue;
+      expect(Object.isFrozen(part)).toBe(true);
+      parts.push(...Object.values(part));
+    }
+    expect(parts.length).toBeGreaterThan(30);
+    await expect(load({ name: 'again' })).resolves.toMatchObject({ mdns: true });
+  });
+
+  it('keeps the ticket secret', async () => {
+    const config = await load({ join: 'starling1secret' });
+    expect(config.join?.reveal()).toBe('starling1secret');
+    expect(JSON.stringify(config)).not.toContain('starling1secret');
+  });
+
+  it('gives the host a fitting name when nobody names the node', async () => {
+    expect((await load({})).name).toMatch(/^[a-z0-9][a-z0-9-]{0,31}$/);
+  });
+
+  it.each([
+    [true, 'open'],
+    ['lab', 'lab'],
+    [false, undefined],
+  ])('with open %j is in the open mesh %j', async (open, name) => {
+    expect((await load({ open })).open).toBe(name);
+  });
+
+  it('names the state folder absolutely', async () => {
+    expect((await load({ stateDir: 'state' })).stateDir).toBe(resolve('state'));
+  });
+
+  it('derives the time to death from the heartbeat', async () => {
+    const { heartbeat } = await load({ heartbeat: { intervalMs: 200 } });
+    expect(heartbeat).toEqual({ intervalMs: 200, phiSuspect: 8, deadAfterMs: 600 });
+  });
+});
+
+describe('the config file', () => {
+  it('is the one given, else that of STARLING_CONFIG, else the default one if there is one', async () => {
+    const folder = join(root, 'xdg', 'starling');
+    await mkdir(folder, { recursive: true });
+    const [given, named] = [join(root, 'given.json'), join(root, 'named.json')];
+    await writeFile(given, '{"name":"given"}');
+    await writeFile(named, '{"name":"named"}');
+    const env = { HOME: root, XDG_CONFIG_HOME: join(root, 'xdg') };
+    const nameOf = async (sources: Partial<ConfigSources>): Promise<string> =>
+      (await loadConfig({ env, flags: {}, ...sources })).name;
+    const nobody = await nameOf({});
+    await writeFile(join(folder, 'starling.json'), '{"name":"default"}');
+    expect(nobody).not.toBe('default');
+    if (process.platform === 'linux') expect(await nameOf({})).toBe('default');
+    expect(await nameOf({ env: { ...env, STARLING_CONFIG: named } })).toBe('named');
+    expect(await nameOf({ file: given, env: { ...env, STARLING_CONFIG: named } })).toBe('given');
+  });
+
+  it('must be there when it is named', async () => {
+    const missing = join(root, 'missing.json');
+    await expect(loadConfig({ file: missing, env: {}, flags: {} })).rejects.toMatchObject({
+      code: 'STARLING_CONFIG_INVALID',
+      message: expect.stringContaining(missing),
+      hint: expect.stringContaining('--config'),
+    });
+    await expect(
+      loadConfig({ env: { STARLING_CONFIG: missing }, flags: {} }),
+    ).rejects.toMatchObject({ code: 'STARLING_CONFIG_INVALID' });
+  });
+
+  it('may begin with a byte order mark and name its schema', async () => {
+    const config = await load('\uFEFF{"$schema":"./starling.schema.json","name":"bom"}');
+    expect(config.name).toBe('bom');
+  });
+
+  it('may be a whole file of another client, with our keys beside', async () => {
+    const config = await load({
+      mcpServers: {
+        files: { command: 'npx', args: ['-y', 'server'], autoApprove: ['read'], description: 'x' },
+      },
+      name: 'shared',
+    });
+    expect(config).toMatchObject({ name: 'shared', mcpServers: { files: { type: 'stdio' } } });
+  });
+
+  it.each([
+    ['{"name": abc}', 'line 1, column 10: expected a value'],
+    ['{\n  "name": "a",\n}', 'line 3, column 1: expected a key in double quotes'],
+    ['', 'line 1, column 1: expected a value'],
+    ['// mine\n{}', 'line 1, column 1: expected a value (JSON has no comments)'],
+    ['{"a": 1} {', 'line 1, column 10: expected the end'],
+  ])('that is not JSON is refused with line and column: %j', async (content, problem) => {
+    expect(await problemsOf(load(content))).toEqual([`it is not JSON: ${problem}`]);
+  });
+
+  it('is never quoted when it is not JSON, because it may hold secrets', async () => {
+    const content = '{"join": "starling1topsecret" "name": "a"}';
+    expect((await problemsOf(load(content))).join()).not.toContain('topsecret');
+  });
+
+  it.each(['[]', '"text"', 'null', '7'])('that holds %s is refused', async (content) => {
+    expect(await problemsOf(load(content))).toEqual([
+      expect.stringContaining('it is not a JSON object'),
+    ]);
+  });
+});
+
+describe('a wrong value', () => {
+  it.each<[unknown, string]>([
+    [
+      { name: 'Foo Bar' },
+      'name: "Foo Bar" can\'t be used; allowed: 1 to 32 of a-z, 0-9 and -, not starting with -',
+    ],
+    [{ name: 5 }, "name: 5 can't be used; allowed: 1 to 32 of a-z, 0-9 and -, not starting with -"],
+    [{ name: 'starling' }, "name: 'starling' is the name of the built-in server; choose another"],
+    [
+      { http: { port: 99_999 } },
+      "http.port: 99999 can't be used; allowed: a whole number from 0 to 65535",
+    ],
+    [
+      { http: { port: '80' } },
+      'http.port: "80" can\'t be used; allowed: a whole number from 0 to 65535',
+    ],
+    [{ mdns: 'yes' }, 'mdns: "yes" can\'t be used; allowed: true or false'],
+    [{ http: 4100 }, "http: 4100 can't be used; allowed: an object { … }"],
+    [
+      { http: { allowedOrigins: ['https://a.example/'] } },
+      'http.allowedOrigins.0: "https://a.example/" can\'t be used; allowed: an origin like https://app.example, without path or / at its end',
+    ],
+    [{ http: { host: '' } }, 'http.host: "" can\'t be used; allowed: text that is not empty'],
+    [{ listen: 'x' }, 'listen: "x" can\'t be used; allowed: a list of at most 16'],
+    [
+      { listen: ['tcp://x'] },
+      'listen.0: "tcp://x" can\'t be used; allowed: a multiaddr like /ip4/192.0.2.7/tcp/4040',
+    ],
+    [
+      { open: 'Not Fit' },
+      'open: "Not Fit" can\'t be used; allowed: 1 to 32 of a-z, 0-9 and -, not starting with -',
+    ],
+    [
+      { open: 5 },
+      "open: 5 can't be used; allowed: a name of 1 to 32 of a-z, 0-9 and -, or true or false",
+    ],
+    [{ join: 5 }, "join: this value can't be used; allowed: text"],
+    [
+      { bootstrap: ['starling1abcdefgh'] },
+      "bootstrap.0: a ticket (it belongs into `join`) can't be used; allowed: a multiaddr like /ip4/192.0.2.7/tcp/4040",
+    ],
+    [
+      { limits: { messageBytes: 1.5 } },
+      "limits.messageBytes: 1.5 can't be used; allowed: a whole number from 1024 to 67108864",
+    ],
+    [
+      { heartbeat: { intervalMs: 1000, deadAfterMs: 500 } },
+      "heartbeat.deadAfterMs: 500 can't be used; allowed: at least heartbeat.intervalMs (1000)",
+    ],
+    [
+      { log: { level: 'loud' } },
+      'log.level: "loud" can\'t be used; allowed: levels like info or warn,gateway=debug (trace debug info warn error silent)',
+    ],
+    [
+      { join: 'starling1x', open: true },
+      'open: a ticket joins a private mesh; give either `join` or `open`',
+    ],
+    [
+      { mcpServers: { files: { command: 'npx', args: 'secret' } } },
+      "mcpServers.files.args: this value can't be used; allowed: a list",
+    ],
+    [
+      { mcpServers: { files: { command: 'npx', env: { TOKEN: 12_345 } } } },
+      "mcpServers.files.env.TOKEN: this value can't be used; allowed: text",
+    ],
+  ])('%j is refused: %s', async (content, problem) => {
+    expect(await problemsOf(load(content))).toEqual([problem]);
+  });
+
+  it.each<[unknown, string]>([
+    [{ mcpServer: {} }, "mcpServer: unknown key; did you mean 'mcpServers'?"],
+    [{ http: { prot: 1 } }, "http.prot: unknown key; did you mean 'port'?"],
+    [
+      { mcpServers: { files: { comand: 'npx' } } },
+      "mcpServers.files.comand: unknown key; did you mean 'command'?",
+    ],
+    [{ log: { zzzzzz: 1 } }, 'log.zzzzzz: unknown key; known are level, file'],
+  ])('%j has an unknown key: %s', async (content, problem) => {
+    const problems = await problemsOf(load(content));
+    expect(problems).toContain(problem);
+  });
+
+  it('is named together with all the others', async () => {
+    const content = { name: 'A', mdsn: true, http: { port: -1 }, limits: { tools: 0 } };
+    const problems = await problemsOf(load(content, { env: { STARLING_RELAY: 'maybe' } }));
+    expect(problems.map((problem) => problem.split(':')[0]).sort()).toEqual([
+      'STARLING_RELAY',
+      'http.port',
+      'limits.tools',
+      'mdsn',
+      'name',
+    ]);
+  });
+
+  it('is refused with the file named, and where all keys are explained', async () => {
+    await expect(load({ nam: 'x' })).rejects.toMatchObject({
+      message: expect.stringContaining(file),
+      hint: expect.stringContaining('starling.schema.json'),
+    });
+  });
+
+  it('shows no secret of an mcpServers entry, wherever the mistake is', async () => {
+    const secret = 'hunter2-hunter2';
+    const entries = [
+      { command: 7, env: { A: secret } },
+      { command: 'x', env: secret },
+      { url: 'not a url', headers: { Authorization: secret } },
+      { url: `ftp://${secret}@host` },
+      { url: `https://${secret}:x@host` },
+      { url: 'https://host', headers: { Authorization: `${secret}\n`, 'bad name': secret } },
+      { command: 'x', envFile: '/nowhere', args: [secret, 5] },
+      { [secret]: 1, command: 'x' },
+    ];
+    for (const entry of entries.slice(0, -1)) {
+      const loading = load({ mcpServers: { files: entry } });
+      const text = await loading.then(
+        () => 'taken',
+        (error: unknown) => JSON.stringify([error, String(error)]),
+      );
+      expect(text).not.toContain(secret);
+    }
+  });
+});
+
+describe('addresses', () => {
+  it.each([
+    ['listen', '/ip4/127.0.0.1/tcp/0'],
+    ['listen', '/ip6/::/tcp/4040/ws'],
+    ['announce', '/dns4/node.example.org/tcp/443/tls/ws'],
+    ['bootstrap', `/ip4/192.0.2.7/tcp/4040/p2p/${PEER}`],
+    ['bootstrap', '/ip4/192.0.2.7/tcp/4040'],
+    ['bootstrap', `/dnsaddr/example.org/p2p/${PEER}`],
+    ['bootstrap', `/ip4/192.0.2.7/tcp/4040/p2p/${PEER}/p2p-circuit/p2p/${PEER}`],
+  ])('%s takes %s', async (key, address) => {
+    expect(await load({ [key]: [address] })).toMatchObject({ [key]: [address] });
+  });
+
+  it.each([
+    ['listen', '/ip4/999.1.1.1/tcp/4040'],
+    ['listen', '/ip4/127.0.0.1/tcp/99999'],
+    ['listen', '/ip4/127.0.0.1'],
+    ['listen', '/ip4/127.0.0.1/udp/4040/quic-v1'],
+    ['listen', '/dns4/example.org/tcp/4040'],
+    ['listen', '/ip4/127.0.0.1/tcp/4040/foo'],
+    ['announce', '/ip6/127.0.0.1/tcp/1'],
+    ['bootstrap', '/ip4/192.0.2.7/tcp/4040/p2p/12D3Koo'],
+    ['bootstrap', '/ip4/192.0.2.7/tcp/4040/p2p/QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N'],
+  ])('%s refuses %s', async (key, address) => {
+    const problems = await problemsOf(load({ [key]: [address] }));
+    expect(problems).toEqual([
+      expect.stringMatching(
+        new RegExp(`^${key}\\.0: "${address}" can't be used; allowed: an address like /ip4/`),
+      ),
+    ]);
+  });
+});
+
+describe('the environment', () => {
+  const env = (more: NodeJS.ProcessEnv): { env: NodeJS.ProcessEnv } => ({
+    env: { HOME: root, ...more },
+  });
+
+  it('sets every key that its table names', async () => {
+    const config = await load(
+      {},
+      env({
+        STARLING_NAME: 'env',
+        STARLING_STATE_DIR: root,
+        STARLING_LISTEN: '/ip4/127.0.0.1/tcp/1, /ip4/127.0.0.1/tcp/2/ws',
+        STARLING_ANNOUNCE: '/dns4/a.example/tcp/3',
+        STARLING_BOOTSTRAP: `/ip4/127.0.0.1/tcp/4/p2p/${PEER}`,
+        STARLING_OPEN: 'true',
+        STARLING_MESH_NAME: 'mesh',
+        STARLING_MDNS: 'off',
+        STARLING_RELAY: '0',
+        STARLING_HTTP: 'FALSE',
+        STARLING_HTTP_HOST: '127.0.0.9',
+        STARLING_HTTP_PORT: '0',
+        STARLING_HEARTBEAT_MS: '250',
+        STARLING_MESSAGE_BYTES: '2048',
+        STARLING_CALL_TIMEOUT_MS: '100',
+        STARLING_LOG: 'debug,gateway=trace',
+        STARLING_LOG_FILE: '/tmp/log',
+      }),
+    );
+    expect(config).toMatchObject({
+      name: 'env',
+      stateDir: root,
+      listen: ['/ip4/127.0.0.1/tcp/1', '/ip4/127.0.0.1/tcp/2/ws'],
+      announce: ['/dns4/a.example/tcp/3'],
+      bootstrap: [`/ip4/127.0.0.1/tcp/4/p2p/${PEER}`],
+      open: 'open',
+      meshName: 'mesh',
+      mdns: false,
+      relay: false,
+      http: { enabled: false, host: '127.0.0.9', port: 0 },
+      heartbeat: { intervalMs: 250 },
+      limits: { messageBytes: 2048, callTimeoutMs: 100 },
+      log: { level: 'debug,gateway=trace', file: '/tmp/log' },
+    });
+    const joined = await load({}, env({ STARLING_JOIN: 'starling1abc' }));
+    expect(joined.join?.reveal()).toBe('starling1abc');
+    // Those above, STARLING_JOIN and STARLING_CONFIG.
+    expect(ENVIRONMENT).toHaveLength(19);
+  });
+
+  it('says nothing by an empty variable, nor by one that is not ours', async () => {
+    const config = await load({ name: 'file' }, env({ STARLING_NAME: '', STAR: 'x', PORT: 'y' }));
+    expect(config.name).toBe('file');
+  });
+
+  it('may take back what the file says', async () => {
+    expect((await load({ open: 'lab' }, env({ STARLING_OPEN: 'false' }))).open).toBeUndefined();
+  });
+
+  it.each([
+    [
+      'STARLING_NAM',
+      'x',
+      "STARLING_NAM: unknown environment variable; did you mean 'STARLING_NAME'?",
+    ],
+    ['STARLING_MDNS', 'maybe', 'STARLING_MDNS: "maybe" can\'t be used; allowed: true or false'],
+    [
+      'STARLING_HTTP_PORT',
+      '80a',
+      'STARLING_HTTP_PORT: "80a" can\'t be used; allowed: a whole number',
+    ],
+    [
+      'STARLING_HTTP_PORT',
+      '99999',
+      "http.port (from STARLING_HTTP_PORT): 99999 can't be used; allowed: a whole number from 0 to 65535",
+    ],
+    [
+      'STARLING_LISTEN',
+      'localhost:80',
+      'listen.0 (from STARLING_LISTEN): "localhost:80" can\'t be used; allowed: a multiaddr like /ip4/192.0.2.7/tcp/4040',
+    ],
+  ])('%s=%s is refused: %s', async (name, value, problem) => {
+    expect(await problemsOf(load({}, env({ [name]: value })))).toEqual([problem]);
+  });
+
+  it('is not blamed for what a flag says', async () => {
+    const sources = { ...env({ STARLING_HTTP_PORT: '1' }), flags: { http: { port: -1 } } };
+    expect(await problemsOf(load({}, sources))).toEqual([
+      "http.port: -1 can't be used; allowed: a whole number from 0 to 65535",
+    ]);
+  });
+});
+
+describe('the files of config/', () => {
+  const CONFIG = resolve(import.meta.dirname, '../../config');
+
+  it('hold an example that works', async () => {
+    const config = await loadConfig({
+      file: join(CONFIG, 'starling.example.json'),
+      env: { HOME: root },
+      flags: {},
+    });
+    expect(Object.keys(config.mcpServers)).toEqual(['files', 'tickets']);
+    const text = await readFile(join(CONFIG, 'starling.example.json'), 'utf8');
+    expect(JSON.parse(text)).toHaveProperty('$schema', './starling.schema.json');
+  });
+});

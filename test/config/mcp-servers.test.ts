@@ -1,0 +1,258 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readMcpServers } from '../../src/config/mcp-servers.ts';
+import type { Problem } from '../../src/config/problems.ts';
+import { fileSchema } from '../../src/config/schema.ts';
+import type { FileInput } from '../../src/config/schema.ts';
+import type { McpServer } from '../../src/config/index.ts';
+import { Secret } from '../../src/core/index.ts';
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'starling-servers-'));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+type Entries = NonNullable<FileInput['mcpServers']>;
+
+interface Read {
+  readonly servers: Readonly<Record<string, McpServer>>;
+  readonly problems: readonly string[];
+}
+
+function read(entries: Entries, env: NodeJS.ProcessEnv = {}): Read {
+  const problems: Problem[] = [];
+  const { mcpServers } = fileSchema.parse({ mcpServers: entries });
+  const servers = readMcpServers(mcpServers, { env, callTimeoutMs: 60_000 }, problems);
+  return { servers, problems: problems.map(({ key, text }) => `${key}: ${text}`) };
+}
+
+/** The one server of `entry`, with its secrets revealed. */
+function one(entry: Entries[string], env: NodeJS.ProcessEnv = {}): unknown {
+  const { servers, problems } = read({ s: entry }, env);
+  expect(problems).toEqual([]);
+  return reveal(servers['s']);
+}
+
+function reveal(value: unknown): unknown {
+  if (value instanceof Secret) return value.reveal();
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, reveal(inner)]));
+}
+
+describe('an entry of mcpServers', () => {
+  it('is a process when it has a command', () => {
+    const entry = {
+      command: 'npx',
+      args: ['-y', 'server'],
+      env: { TOKEN: 't' },
+      cwd: '/srv',
+      timeout: 5,
+    };
+    const expected = { ...entry, type: 'stdio', timeoutMs: 5 };
+    expect(one(entry)).toEqual({ ...expected, timeout: undefined });
+    expect(one({ type: 'stdio', command: 'x' })).toEqual({
+      type: 'stdio',
+      command: 'x',
+      args: [],
+      env: {},
+      timeoutMs: 60_000,
+    });
+  });
+
+  it.each<Entries[string]>([
+    { url: 'https://mcp.example/mcp' },
+    { serverUrl: 'https://mcp.example/mcp' },
+    { httpUrl: 'https://mcp.example/mcp' },
+    { type: 'http', url: 'https://mcp.example/mcp' },
+    { type: 'streamable-http', url: 'https://mcp.example/mcp' },
+    { type: 'streamableHttp', url: 'https://mcp.example/mcp' },
+    { transport: 'streamable_http', url: 'https://mcp.example/mcp' },
+    { transportType: 'http', url: 'https://mcp.example/mcp' },
+  ])('is a URL in each form that clients write: %j', (entry) => {
+    expect(one(entry)).toEqual({
+      type: 'http',
+      url: 'https://mcp.example/mcp',
+      headers: {},
+      timeoutMs: 60_000,
+    });
+  });
+
+  it('keeps the values of env and headers secret', () => {
+    const { servers } = read({
+      a: { command: 'x', env: { TOKEN: 'hunter2' } },
+      b: { url: 'https://b.example', headers: { Authorization: 'Bearer hunter2' } },
+    });
+    expect(JSON.stringify(servers)).not.toContain('hunter2');
+    expect(JSON.stringify(servers)).toContain('"Authorization":"***"');
+  });
+
+  it('is left out when it is disabled', () => {
+    const { servers, problems } = read(
+      {
+        off: { command: 'x', disabled: true, args: ['${UNSET}'] },
+        alsoOff: { command: 'x', enabled: false },
+        on: { command: 'x', disabled: false, enabled: true },
+      },
+      {},
+    );
+    expect(problems).toEqual([]);
+    expect(Object.keys(servers)).toEqual(['on']);
+  });
+
+  it.each<[Entries[string], string]>([
+    [{}, 'mcpServers.s: give it a `command`, or a `url`'],
+    [
+      { command: 'x', url: 'https://a.example' },
+      'mcpServers.s: give it either a `command` or a `url`',
+    ],
+    [{ type: 'stdio' }, 'mcpServers.s.command: a stdio server needs one'],
+    [{ type: 'http' }, 'mcpServers.s.url: an http server needs one'],
+    [
+      { type: 'sse', url: 'https://a.example/sse' },
+      "mcpServers.s.type: 'sse' is not supported yet; use the server's Streamable HTTP URL",
+    ],
+    [
+      { type: 'carrier-pigeon', url: 'https://a.example' },
+      "mcpServers.s.type: 'carrier-pigeon' is no transport; allowed: stdio, http",
+    ],
+    [
+      { url: 'ftp://a.example' },
+      "mcpServers.s.url: this value can't be used; allowed: an http:// or https:// URL",
+    ],
+    [
+      { url: 'https://user:pass@a.example' },
+      'mcpServers.s.url: it holds a user name or password; send it by `headers` instead',
+    ],
+    [
+      { url: 'https://a.example', headers: { 'X-Bad': 'a\nb' } },
+      'mcpServers.s.headers.X-Bad: it is no HTTP header',
+    ],
+    [{ command: 'x', args: ['a\0b'] }, 'mcpServers.s.args[0]: it holds the character U+0000'],
+  ])('%j is refused: %s', (entry, problem) => {
+    expect(read({ s: entry }).problems).toEqual([problem]);
+  });
+});
+
+describe('variables', () => {
+  const env = { HOME: '/home/u', TOKEN: 'tok', EMPTY: '' };
+
+  it('are expanded in command, args, env, cwd, url and headers', () => {
+    expect(
+      one(
+        {
+          command: '${HOME}/bin/x',
+          args: ['--dir=${HOME}', '${HOME}${TOKEN}', '$HOME', '${EMPTY}'],
+          env: { A: 'Bearer ${TOKEN}' },
+          cwd: '${HOME}',
+        },
+        env,
+      ),
+    ).toMatchObject({
+      command: '/home/u/bin/x',
+      args: ['--dir=/home/u', '/home/utok', '$HOME', ''],
+      env: { A: 'Bearer tok' },
+      cwd: '/home/u',
+    });
+    expect(
+      one({ url: 'https://${HOST:-a.example}/mcp', headers: { A: '${env:TOKEN}' } }, env),
+    ).toMatchObject({ url: 'https://a.example/mcp', headers: { A: 'tok' } });
+  });
+
+  it('have the default when they are unset or empty, as in a shell', () => {
+    const args = ['${TOKEN:-d}', '${UNSET:-d}', '${EMPTY:-d}', '${UNSET:-}'];
+    expect(one({ command: 'x', args }, env)).toMatchObject({ args: ['tok', 'd', 'd', ''] });
+  });
+
+  it('are not expanded in what they hold', () => {
+    const nested = { A: '${B}', B: 'never' };
+    expect(one({ command: 'x', args: ['${A}'] }, nested)).toMatchObject({ args: ['${B}'] });
+  });
+
+  it('that are unset are all named, with server and place, and no value', () => {
+    const entry = {
+      command: '${ONE}',
+      args: ['x', 'secret-${TWO}'],
+      env: { KEY: '${THREE}' },
+    };
+    expect(read({ s: entry }, env).problems).toEqual(
+      [
+        ['env.KEY', 'THREE'],
+        ['command', 'ONE'],
+        ['args[1]', 'TWO'],
+      ].map(
+        ([part, name]) =>
+          `mcpServers.s.${part}: the environment variable ${name} is not set; set it, or write \${${name}:-default}`,
+      ),
+    );
+  });
+
+  it('that an editor would ask for are refused', () => {
+    expect(read({ s: { command: 'x', args: ['${input:token}'] } }).problems).toEqual([
+      'mcpServers.s.args[0]: nobody can be asked for an ${input:…} here; use ${VARIABLE}',
+    ]);
+  });
+});
+
+describe('an envFile', () => {
+  it('gives variables, which env overrules', async () => {
+    const envFile = join(root, '.env');
+    await writeFile(
+      envFile,
+      '# comment\r\nA=1\r\nexport B = "two words"\n\nC=\'x\'\nD=a=b#c\nE=\nF="open\n',
+    );
+    expect(one({ command: 'x', envFile, env: { A: 'over' } })).toMatchObject({
+      env: { A: 'over', B: 'two words', C: 'x', D: 'a=b#c', E: '', F: '"open' },
+    });
+  });
+
+  it('is refused when it is missing or has a line that sets nothing, which is not shown', async () => {
+    const envFile = join(root, '.env');
+    const problem = (): string => read({ s: { command: 'x', envFile } }).problems.join();
+    expect(problem()).toMatch(/^mcpServers\.s\.envFile: can't be read: ENOENT/);
+    await writeFile(envFile, 'A=1\nhunter2\n');
+    expect(problem()).toBe('mcpServers.s.envFile: its line 2 is not KEY=VALUE');
+  });
+});
+
+describe('the names of servers', () => {
+  it.each(['files', 'Files-2', 'a_b', 'x'.repeat(32)])('may be %s', (name) => {
+    expect(Object.keys(read({ [name]: { command: 'x' } }).servers)).toEqual([name]);
+  });
+
+  it('hold no run of _, because that separates server and tool', () => {
+    expect(Object.keys(read({ a__b___c: { command: 'x' } }).servers)).toEqual(['a_b_c']);
+  });
+
+  it.each([
+    ['', '1 to 32'],
+    ['a b', '1 to 32'],
+    ['-a', '1 to 32'],
+    ['_a', '1 to 32'],
+    ['x'.repeat(33), '1 to 32'],
+    ['ä', '1 to 32'],
+    ['starling', 'built-in server'],
+    ['Starling', 'built-in server'],
+  ])('may not be %j', (name, problem) => {
+    const entries = JSON.parse(`{${JSON.stringify(name)}:{"command":"x"}}`) as Entries;
+    const { servers, problems } = read(entries);
+    expect(Object.keys(servers)).toEqual([]);
+    expect(problems).toEqual([expect.stringContaining(problem)]);
+  });
+
+  it('may not become equal', () => {
+    expect(read({ a_b: { command: 'x' }, a__b: { command: 'y' } }).problems).toEqual([
+      "mcpServers.a__b: two servers are called 'a_b'",
+    ]);
+  });
+
+  it('that every object has are no trouble', () => {
+    const evil = JSON.parse('{"__proto__":{"command":"x"}}') as Entries;
+    expect(Object.keys(read(evil).servers)).toEqual([]);
+    const names = ['constructor', 'toString', 'hasOwnProperty'];
+    const { servers } = read(Object.fromEntries(names.map((name) => [name, { command: 'x' }])));
+    expect(Object.keys(servers)).toEqual(names);
+  });
+});

@@ -1,0 +1,102 @@
+import { describe, expect, it, vi } from 'vitest';
+import { createScope } from '../../src/core/index.ts';
+import { createTestClock } from './test-clock.ts';
+
+/** Lets promise chains of a few links run. */
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('a scope', () => {
+  it('ends what it owns, newest first, once', () => {
+    const scope = createScope(createTestClock());
+    const ended: string[] = [];
+    scope.add(() => ended.push('first'));
+    scope.add(() => ended.push('second'));
+    scope.close();
+    scope.close();
+    expect(ended).toEqual(['second', 'first']);
+    expect(scope.closed).toBe(true);
+    expect(scope.signal.aborted).toBe(true);
+  });
+
+  it('ends the rest when one cleanup throws, and tells of it', () => {
+    const errors: unknown[] = [];
+    const scope = createScope(createTestClock(), (error) => errors.push(error));
+    const ended: string[] = [];
+    scope.add(() => ended.push('first'));
+    scope.add(() => {
+      throw new Error('stuck');
+    });
+    scope.close();
+    expect(ended).toEqual(['first']);
+    expect(errors).toEqual([new Error('stuck')]);
+  });
+
+  it('runs at once what is added after it was closed', () => {
+    const scope = createScope(createTestClock());
+    scope.close();
+    const cleanup = vi.fn<() => void>();
+    scope.add(cleanup);
+    expect(cleanup).toHaveBeenCalledOnce();
+  });
+
+  it('runs a task after its delay, unless cancelled or closed before', () => {
+    const clock = createTestClock();
+    const scope = createScope(clock);
+    const ran: string[] = [];
+    scope.after(100, () => ran.push('kept'));
+    const cancel = scope.after(100, () => ran.push('cancelled'));
+    scope.after(300, () => ran.push('too late'));
+    cancel();
+    cancel();
+    clock.advance(99);
+    expect(ran).toEqual([]);
+    clock.advance(1);
+    expect(ran).toEqual(['kept']);
+    scope.close();
+    clock.advance(1000);
+    expect(ran).toEqual(['kept']);
+    expect(clock.waiting()).toBe(0);
+  });
+
+  it('repeats a task, never twice at the same time', async () => {
+    const clock = createTestClock();
+    const scope = createScope(clock);
+    let runs = 0;
+    let finish: (() => void) | undefined;
+    scope.every(10, () => {
+      runs += 1;
+      return new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+    });
+    clock.advance(10);
+    await settle();
+    clock.advance(100);
+    await settle();
+    expect(runs).toBe(1);
+    finish?.();
+    await settle();
+    clock.advance(10);
+    await settle();
+    expect(runs).toBe(2);
+    scope.close();
+    finish?.();
+    await settle();
+    expect(clock.waiting()).toBe(0);
+  });
+
+  it('goes on repeating a task that throws, and tells each time', async () => {
+    const clock = createTestClock();
+    const errors: unknown[] = [];
+    const scope = createScope(clock, (error) => errors.push(error));
+    scope.every(10, () => {
+      throw new Error('again');
+    });
+    for (let round = 0; round < 3; round += 1) {
+      clock.advance(10);
+      await settle();
+    }
+    scope.close();
+    expect(errors).toHaveLength(3);
+  });
+});
