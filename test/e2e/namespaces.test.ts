@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BoardListResult } from '../../src/index.ts';
 import { createTestNetwork, namespacesMissing } from './namespaces.ts';
-import { eventually, json, ok, peers, sees, useWorld } from './support.ts';
+import { SERVERS, eventually, json, ok, peers, sees, useWorld } from './support.ts';
 
 const world = useWorld();
 const missing = await namespacesMissing();
@@ -58,6 +58,36 @@ describe.skipIf(missing !== undefined)('on hosts of their own', () => {
       config: { ...config(6060) },
     });
     await sees(bobAgain, [aliceAgain]);
+  });
+
+  it('two members that cannot reach each other are relayed by a third, and calls go through', async () => {
+    const network = await createTestNetwork(3);
+    world.defer(() => network.remove());
+    await network.between(2, 3, 'shut');
+    const one = await world.start('host1', { prefix: network.prefix(1), config: LISTEN });
+    const two = await world.start('host2', {
+      prefix: network.prefix(2),
+      config: { ...LISTEN, mcpServers: { toolbox: SERVERS.toolbox() } },
+      env: { STARLING_JOIN: one.up.ticket ?? '' },
+    });
+    const { ticket } = await json<{ ticket: string }>(one, 'invite');
+    const three = await world.start('host3', {
+      prefix: network.prefix(3),
+      config: LISTEN,
+      env: { STARLING_JOIN: ticket },
+    });
+    await Promise.all([sees(two, [one, three]), sees(three, [one, two])]);
+    await ok(two, 'grant', 'create', three.up.peerId, '--tool', 'toolbox/*');
+    const call = ['call', 'host2__toolbox__echo', '--arg', 'message=around the corner'];
+    const answer = await eventually(
+      'the call goes through',
+      () => three.run(call),
+      ({ code }) => code === 0,
+      40_000,
+    );
+    expect(answer.stdout).toContain('around the corner');
+    const seen = await peers(three);
+    expect(seen.peers.find((peer) => peer.peerId === two.up.peerId)?.route).toBe('relayed');
   });
 
   it('a board written on both sides of a cut cable is equal after it, and survives kill -9', async () => {

@@ -11,6 +11,8 @@ export interface TestNetwork {
   address(host: number): string;
   /** Pulls the host's cable, or puts it back. */
   cable(host: number, state: 'up' | 'down'): Promise<void>;
+  /** Lets two hosts reach each other no more, or again; both still reach the others. */
+  between(one: number, other: number, state: 'open' | 'shut'): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -56,6 +58,15 @@ export async function createTestNetwork(hosts: number): Promise<TestNetwork> {
     prefix: (host) => ['ip', 'netns', 'exec', space(host)],
     address: (host) => `192.0.2.${host}`,
     cable: (host, state) => ip('-n', hub, 'link', 'set', `p${host}`, state),
+    async between(one, other, state) {
+      const verb = state === 'shut' ? 'add' : 'del';
+      for (const [here, there] of [
+        [one, other],
+        [other, one],
+      ] as const) {
+        await ip('-n', space(here), 'route', verb, 'unreachable', `192.0.2.${there}/32`);
+      }
+    },
     async remove() {
       for (const name of made.toReversed()) await ip('netns', 'del', name);
     },

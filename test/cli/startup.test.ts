@@ -1,0 +1,56 @@
+/** What the built CLI loads before it knows which command it runs: next to nothing. */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { expect, it } from 'vitest';
+import { runCli } from '../../sim/process.ts';
+
+const CLI = resolve(import.meta.dirname, '../../dist/cli.js');
+
+/** The files that are loaded with `file`, by its static imports. */
+function loadedWith(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  const text = readFileSync(file, 'utf8');
+  for (const match of text.matchAll(/^(?:import|export)[^'"()]*["'](\.[^"']+)["']/gm)) {
+    loadedWith(resolve(dirname(file), match[1] ?? ''), seen);
+  }
+  return seen;
+}
+
+it('--help and --version load no libp2p, Yjs, zod, pino or MCP SDK', () => {
+  const loaded = [...loadedWith(CLI)];
+  const text = loaded.map((file) => readFileSync(file, 'utf8')).join('\n');
+  expect(text).toContain('commander.helpDisplayed');
+  for (const mark of [
+    'createLibp2p',
+    'YMap',
+    'ZodType',
+    'modelcontextprotocol',
+    'pinoPretty',
+    'classic-level',
+  ]) {
+    expect(text, mark).not.toContain(mark);
+  }
+  expect(text.length).toBeLessThan(300_000);
+});
+
+it('the node itself is found by the same search, so that the search can fail', () => {
+  const up =
+    readFileSync(CLI, 'utf8').match(/import\(["'](\.\/chunks\/up-[^"']+)["']\)/)?.[1] ?? '';
+  const text = [...loadedWith(resolve(dirname(CLI), up))].map((file) => readFileSync(file, 'utf8'));
+  expect(text.join('\n')).toContain('createLibp2p');
+});
+
+it.each([
+  [['--version'], 0, /^\d+\.\d+\.\d+$/m],
+  [['--help'], 0, /starling/],
+  [['grant', 'create', '--help'], 0, /--tool/],
+  [['grant', 'create', 'bob'], 2, /--tool/],
+  [['statsu'], 2, /Did you mean status/],
+  [['board', 'get', 'one'], 2, /key/],
+  [['call', 'x', '--timeout', 'soon'], 2, /90s/],
+])('starling %j ends with %i', async (args, code, says) => {
+  const result = await runCli(CLI, args);
+  expect(result.code).toBe(code);
+  expect(result.stdout + result.stderr).toMatch(says);
+});
