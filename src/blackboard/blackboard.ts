@@ -1,27 +1,26 @@
 /**
  * All boards of the node. Own writes go to disk, then to everyone by gossip; what gossip lost is
- * found by the digests in heartbeats and repaired by a sync. Every member holds every board.
+ * found by the digests in heartbeats and repaired by a sync. Every member holds every board that
+ * anybody has written to.
  */
-import { StarlingError, createScope, messageOf } from '../core/index.ts';
-import type { Clock, Did, Logger, PeerId, Random, Scope } from '../core/index.ts';
+import { StarlingError, backoffMs, createScope, messageOf } from '../core/index.ts';
+import type { Clock, Did, Health, Json, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import type { Network, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
-import { createBoard } from './board.ts';
+import { createAntiEntropy } from './anti-entropy.ts';
+import type { AntiEntropy } from './anti-entropy.ts';
+import { createHeldBoard } from './board.ts';
 import type { HeldBoard } from './board.ts';
-import { decodeGossip, encodeGossip } from './codec.ts';
-import { createDocument } from './document.ts';
-import { LIMITS, checkName, invalid, isBoardName } from './limits.ts';
-import { keptBoards, openBoardLog } from './log.ts';
-import { BOARD_PROTOCOL, serveSync, syncBoard } from './sync.ts';
-import type { BoardSyncComponents } from './sync.ts';
-import type { Blackboard, Board } from './types.ts';
-
-const TOPIC = 'board';
-/** An update over this goes by sync only: a gossip message holds 64 KiB. */
-const GOSSIP_BYTES_MAX = 60 * 1024;
-/** How long a differing digest may be mere gossip under way. */
-const SETTLE_MS = 700;
-const SETTLE_JITTER_MS = 600;
+import { decodeGossip, digestsOf, encodeGossip } from './codec.ts';
+import type { Digests } from './codec.ts';
+import type { ApplyResult } from './document.ts';
+import { LIMITS, PEER_SLACK, checkName, invalid, isBoardName } from './limits.ts';
+import type { BoardLimits } from './limits.ts';
+import { readBoards } from './persistence.ts';
+import type { BoardRow } from './persistence.ts';
+import { BOARD_PROTOCOL, createBoardSync } from './sync.ts';
+import type { BoardSync } from './sync.ts';
+import type { Blackboard, Board, BoardChange, BoardEntry } from './types.ts';
 
 /** What the blackboard works with. */
 export interface BlackboardComponents {
@@ -31,183 +30,360 @@ export interface BlackboardComponents {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Hears of boards that are full; without it that is only logged. */
+  readonly health?: Pick<Health, 'raise'>;
 }
 
+/** Settings of the blackboard. */
+export interface BlackboardInit {
+  /** Bounds other than this version's own. All nodes of a mesh should have the same. */
+  readonly limits?: Partial<BoardLimits>;
+}
+
+const TOPIC = 'board';
+/** An update over this goes by sync only: a gossip message holds 64 KiB with its envelope. */
+const GOSSIP_BYTES_MAX = 48 * 1024;
+/** What a sync may carry besides a board of the largest size. */
+const SYNC_BYTES_EXTRA = 1024 * 1024;
+/** A watcher hears at most so many changes at once. */
+const CHANGES_MAX = 1000;
+/** Syncs after which we no longer wait for what an update refers to. */
+const WAITING_SYNCS_MAX = 3;
+const MEET_ATTEMPTS = 4;
+const MEET_RETRY = { baseMs: 1000, capMs: 8000 } as const;
+
+type Watcher = (changes: readonly BoardChange[]) => void;
+
 /** Makes the blackboard; `start` opens every board that is on disk. */
-export function createBlackboard(components: BlackboardComponents): Blackboard {
-  return new AllBoards(components);
+export function createBlackboard(
+  components: BlackboardComponents,
+  init: BlackboardInit = {},
+): Blackboard {
+  return new AllBoards(components, { ...LIMITS, ...init.limits });
+}
+
+/** What exists between start and stop. */
+interface Running {
+  readonly scope: Scope;
+  readonly sync: BoardSync;
+  readonly repair: AntiEntropy;
 }
 
 class AllBoards implements Blackboard {
   readonly #components: BlackboardComponents;
+  readonly #limits: BoardLimits;
   readonly #topic: Topic;
   readonly #boards = new Map<string, HeldBoard>();
-  readonly #opening = new Map<string, Promise<HeldBoard>>();
-  readonly #busy = new Set<string>();
-  readonly #theirs = new Map<PeerId, Readonly<Record<string, string>>>();
-  #scope: Scope | undefined;
+  readonly #watchers = new Map<string, Set<Watcher>>();
+  /** Boards whose overflow was told of; `''` stands for the number of boards. */
+  readonly #overflowing = new Set<string>();
+  /** Syncs since which a board waits for what an update refers to. */
+  readonly #waitingSyncs = new Map<string, number>();
+  #running: Running | undefined;
 
-  constructor(components: BlackboardComponents) {
+  constructor(components: BlackboardComponents, limits: BoardLimits) {
     this.#components = components;
+    this.#limits = limits;
     this.#topic = components.network.topic(TOPIC);
   }
 
   async start(): Promise<void> {
-    if (this.#scope !== undefined) return;
-    const { network, clock, table, logger } = this.#components;
+    if (this.#running !== undefined) return;
+    const { network, clock, random, logger, table } = this.#components;
     const scope = createScope(clock, (error) =>
       logger.error({ error: messageOf(error) }, 'blackboard task failed'),
     );
-    this.#scope = scope;
-    for (const name of await keptBoards(table)) if (isBoardName(name)) await this.#open(name);
-    scope.add(
-      network.handle(BOARD_PROTOCOL, (stream) => serveSync(this.#syncComponents(), stream)),
+    const sync = createBoardSync(
+      {
+        network,
+        clock,
+        logger,
+        boards: {
+          digests: () => this.#digests(),
+          find: (name) => this.#boards.get(name),
+          take: (name, update, peer) => this.#take(name, update, peer),
+        },
+        served: (peer, name) => repair.served(peer, name),
+      },
+      { updateBytesMax: this.#limits.boardBytes * PEER_SLACK + SYNC_BYTES_EXTRA },
     );
-    scope.add(this.#topic.subscribe((data) => this.#heard(data)));
-    const connected = (peer: PeerId): void => this.#meet(peer);
-    network.events.on('peer:connect', connected);
-    scope.add(() => network.events.off('peer:connect', connected));
+    const repair: AntiEntropy = createAntiEntropy({
+      digests: () => this.#digests(),
+      mayHold: (name) => this.#mayHold(name),
+      sync: (peer, name) => this.#syncOnce(sync, peer, name),
+      clock,
+      random,
+      logger,
+    });
+    const running: Running = { scope, sync, repair };
+    this.#running = running;
+    try {
+      const boards = await readBoards(table);
+      // Stopped meanwhile.
+      if (this.#running !== running) return;
+      for (const [name, rows] of boards) if (isBoardName(name)) this.#open(name, rows);
+    } catch (error) {
+      if (this.#running === running) this.#running = undefined;
+      this.#closeBoards();
+      throw error;
+    }
+    this.#listen(running);
   }
 
   async stop(): Promise<void> {
-    if (this.#scope === undefined) return;
-    this.#scope.close();
-    this.#scope = undefined;
-    await Promise.all([...this.#boards.values()].map((board) => board.flushed()));
-    for (const board of this.#boards.values()) board.close();
-    this.#boards.clear();
-    this.#opening.clear();
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    running.scope.close();
+    running.repair.stop();
+    running.sync.stop();
+    // A failed write was told of when it failed; stopping goes on.
+    await Promise.allSettled([...this.#boards.values()].map((board) => board.flushed()));
+    this.#closeBoards();
   }
 
   async board(name: string): Promise<Board> {
     checkName(name);
-    return this.#open(name);
+    this.#checkRunning();
+    const find = (): HeldBoard | undefined => this.#boards.get(name);
+    return {
+      name,
+      get: (key): BoardEntry | undefined => find()?.document.get(key),
+      set: (key, value): Promise<BoardEntry> => this.#set(name, key, value),
+      delete: async (key): Promise<boolean> => {
+        this.#checkRunning();
+        return (await find()?.delete(key)) ?? false;
+      },
+      entries: (prefix = ''): readonly BoardEntry[] => find()?.document.entries(prefix) ?? [],
+      digest: (): string => find()?.document.digest() ?? '',
+      watch: (listener): (() => void) => this.#watch(name, listener),
+    };
   }
 
   names(): readonly string[] {
-    return [...this.#boards.keys()].toSorted();
+    return [...this.#digests().keys()].toSorted();
   }
 
   digests(): Readonly<Record<string, string>> {
-    return Object.fromEntries([...this.#boards].map(([name, board]) => [name, board.digest()]));
+    return Object.fromEntries([...this.#digests()].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
   compare(peer: PeerId, digests: Readonly<Record<string, string>>): void {
-    this.#theirs.set(peer, digests);
-    for (const [name, digest] of Object.entries(digests)) {
-      if (this.#boards.get(name)?.digest() !== digest) this.#repairSoon(peer, name);
-    }
-    for (const name of this.#boards.keys()) {
-      if (digests[name] === undefined) this.#repairSoon(peer, name);
+    const theirs = digestsOf(digests);
+    if (theirs !== undefined) this.#running?.repair.hear(peer, theirs);
+  }
+
+  async #set(name: string, key: string, value: Json): Promise<BoardEntry> {
+    const board = this.#hold(name);
+    try {
+      return await board.set(key, value);
+    } finally {
+      this.#forgetBlank(board);
     }
   }
 
-  /** Of two that meet, one asks; equal boards cost one small message. */
-  #meet(peer: PeerId): void {
-    if (this.#components.network.self > peer) return;
-    for (const name of this.#boards.keys()) this.#sync(peer, name);
+  #listen({ scope, sync, repair }: Running): void {
+    const { network } = this.#components;
+    scope.add(network.handle(BOARD_PROTOCOL, (stream) => sync.serve(stream)));
+    scope.add(this.#topic.subscribe((data, from) => this.#heard(data, from)));
+    const connected = (peer: PeerId): void => this.#meet(peer, 0);
+    const disconnected = (peer: PeerId): void => repair.forget(peer);
+    network.events.on('peer:connect', connected);
+    network.events.on('peer:disconnect', disconnected);
+    scope.add(() => {
+      network.events.off('peer:connect', connected);
+      network.events.off('peer:disconnect', disconnected);
+    });
+    for (const peer of network.connected()) this.#meet(peer, 0);
   }
 
-  /** Waits for gossip to settle before it believes that something was lost. */
-  #repairSoon(peer: PeerId, name: string): void {
-    const key = `${peer} ${name}`;
-    if (!isBoardName(name) || this.#busy.has(key) || this.#scope === undefined) return;
-    this.#busy.add(key);
-    const before = this.#boards.get(name)?.digest();
-    this.#scope.after(SETTLE_MS + this.#components.random() * SETTLE_JITTER_MS, () => {
-      this.#busy.delete(key);
-      const ours = this.#boards.get(name)?.digest();
-      if (ours !== before && ours === this.#theirs.get(peer)?.[name]) return;
-      this.#sync(peer, name);
+  /** Of two that meet, one asks: equal boards cost one small message each way. */
+  #meet(peer: PeerId, attempt: number): void {
+    const { network, random, logger } = this.#components;
+    const running = this.#running;
+    if (running === undefined || network.self > peer) return;
+    running.sync
+      .askDigests(peer)
+      .then((theirs) => {
+        const ours = this.#digests();
+        for (const name of new Set([...theirs.keys(), ...ours.keys()])) {
+          if (ours.get(name) !== theirs.get(name)) running.repair.syncNow(peer, name);
+        }
+        return undefined;
+      })
+      .catch((error: unknown) => {
+        logger.debug({ peer, attempt, error: messageOf(error) }, 'boards not compared');
+        if (attempt + 1 >= MEET_ATTEMPTS || !network.connected().includes(peer)) return;
+        const delayMs = backoffMs(attempt, MEET_RETRY, random);
+        running.scope.after(delayMs, () => this.#meet(peer, attempt + 1));
+      });
+  }
+
+  async #syncOnce(sync: BoardSync, peer: PeerId, name: string): Promise<boolean> {
+    const isFruitful = await sync.sync(peer, name);
+    const document = this.#boards.get(name)?.document;
+    if (document?.isWaiting !== true) {
+      this.#waitingSyncs.delete(name);
+      return isFruitful;
+    }
+    const syncs = (this.#waitingSyncs.get(name) ?? 0) + 1;
+    if (syncs < WAITING_SYNCS_MAX) this.#waitingSyncs.set(name, syncs);
+    else {
+      document.dropWaiting();
+      this.#waitingSyncs.delete(name);
+      this.#components.logger.debug({ peer, board: name }, 'updates without their past dropped');
+    }
+    return isFruitful;
+  }
+
+  #heard(data: Uint8Array, from: PeerId): void {
+    const { logger } = this.#components;
+    const message = decodeGossip(data);
+    if (message === undefined) {
+      logger.warn({ peer: from }, 'gossip that is no update of a board dropped');
+      return;
+    }
+    const { board, update } = message;
+    if (this.#take(board, update, from) === 'malformed') {
+      logger.warn({ peer: from, board }, 'malformed update of a board dropped');
+      return;
+    }
+    // Without a board still: the first that we hear of it refers to what we have not seen.
+    const isMissing = (): boolean => this.#boards.get(board)?.document.isWaiting ?? true;
+    if (isMissing()) this.#running?.repair.missing(from, board, isMissing);
+  }
+
+  /** Applies a peer's update, to a board that may be new here. */
+  #take(name: string, update: Uint8Array, peer: PeerId): ApplyResult {
+    if (this.#running === undefined || !this.#mayHold(name)) {
+      this.#overflowed('', peer);
+      return 'full';
+    }
+    const board = this.#boards.get(name) ?? this.#open(name, []);
+    const result = board.take(update);
+    if (result === 'full') this.#overflowed(name, peer);
+    this.#forgetBlank(board);
+    return result;
+  }
+
+  #overflowed(name: string, peer: PeerId): void {
+    if (this.#running === undefined || this.#overflowing.has(name)) return;
+    this.#overflowing.add(name);
+    const what = name === '' ? 'the number of boards' : `board '${name}'`;
+    this.#components.logger.warn({ peer, board: name }, 'updates of a full board are dropped');
+    this.#components.health?.raise({
+      code: `board-full:${name}`,
+      text: `${what} has reached its bound: updates of peers are dropped, so copies may differ`,
+      hint: 'delete entries, or go on with a board of another name',
     });
   }
 
-  #sync(peer: PeerId, name: string): void {
-    const key = `${peer} ${name}`;
-    if (this.#busy.has(key)) return;
-    this.#busy.add(key);
-    this.#open(name)
-      .then((board) => syncBoard(this.#syncComponents(), peer, board))
-      .catch((error: unknown) =>
-        // Not lost: the next heartbeat shows that the boards differ.
-        this.#components.logger.debug(
-          { peer, board: name, error: messageOf(error) },
-          'board not synced',
-        ),
-      )
-      .finally(() => this.#busy.delete(key));
+  #publish(name: string, update: Uint8Array): void {
+    const { network, logger } = this.#components;
+    const running = this.#running;
+    if (running === undefined) return;
+    const message = encodeGossip({ board: name, update });
+    if (message.length > GOSSIP_BYTES_MAX) {
+      for (const peer of network.connected()) running.repair.syncNow(peer, name);
+      return;
+    }
+    this.#topic.publish(message).catch((error: unknown) =>
+      // Not lost: the heartbeat's digest repairs it.
+      logger.debug({ board: name, error: messageOf(error) }, 'update not gossiped'),
+    );
   }
 
-  #open(name: string): Promise<HeldBoard> {
+  #watch(name: string, listener: Watcher): () => void {
+    const watchers = this.#watchers.get(name) ?? new Set();
+    this.#watchers.set(name, watchers);
+    // A listener of its own per call: the same function may watch twice.
+    const own: Watcher = (changes) => listener(changes);
+    watchers.add(own);
+    return () => {
+      watchers.delete(own);
+      if (watchers.size === 0 && this.#watchers.get(name) === watchers) this.#watchers.delete(name);
+    };
+  }
+
+  #changed(name: string, changes: readonly BoardChange[]): void {
+    const watchers = this.#watchers.get(name);
+    if (watchers === undefined) return;
+    for (let start = 0; start < changes.length; start += CHANGES_MAX) {
+      const some = changes.slice(start, start + CHANGES_MAX);
+      for (const watcher of Array.from(watchers)) {
+        try {
+          watcher(some);
+        } catch (error) {
+          this.#components.logger.error(
+            { board: name, error: messageOf(error) },
+            'a watcher of a board threw',
+          );
+        }
+      }
+    }
+  }
+
+  /** A board to write to. @throws STARLING_STOPPED, STARLING_BOARD_INVALID */
+  #hold(name: string): HeldBoard {
+    this.#checkRunning();
     const known = this.#boards.get(name);
-    if (known !== undefined) return Promise.resolve(known);
-    const opening = this.#opening.get(name);
-    if (opening !== undefined) return opening;
-    if (this.#scope === undefined) {
-      return Promise.reject(new StarlingError('STARLING_STOPPED', 'the blackboard is not started'));
-    }
-    if (this.#boards.size + this.#opening.size >= LIMITS.boards) {
-      return Promise.reject(
-        invalid(
-          `this mesh has ${LIMITS.boards} boards, which is the limit`,
-          'use one that there is: starling board list',
-        ),
-      );
-    }
-    const opened = this.#read(name).finally(() => this.#opening.delete(name));
-    this.#opening.set(name, opened);
-    return opened;
+    if (known !== undefined) return known;
+    if (this.#mayHold(name)) return this.#open(name, []);
+    throw invalid(
+      `this mesh has ${this.#limits.boards} boards, which is the limit`,
+      'use one that there is: starling board list',
+    );
   }
 
-  async #read(name: string): Promise<HeldBoard> {
+  #mayHold(name: string): boolean {
+    if (!isBoardName(name)) return false;
+    return this.#boards.has(name) || this.#boards.size < this.#limits.boards;
+  }
+
+  #open(name: string, rows: readonly BoardRow[]): HeldBoard {
     const { table, self, clock, logger } = this.#components;
-    const log = await openBoardLog(table, name);
-    const board = createBoard(name, {
-      document: createDocument(log.kept),
-      log,
-      self,
-      clock,
-      logger,
-      publish: (update) => this.#publish(name, update),
-    });
+    const board = createHeldBoard(
+      {
+        table,
+        self,
+        clock,
+        logger,
+        publish: (update) => this.#publish(name, update),
+        changed: (changes) => this.#changed(name, changes),
+      },
+      { name, rows, limits: this.#limits },
+    );
     this.#boards.set(name, board);
     return board;
   }
 
-  #publish(board: string, update: Uint8Array): void {
-    const message = encodeGossip({ board, update });
-    if (message.length > GOSSIP_BYTES_MAX || this.#scope === undefined) return;
-    this.#topic.publish(message).catch((error: unknown) =>
-      // Not lost: the heartbeat's digest repairs it.
-      this.#components.logger.debug({ board, error: messageOf(error) }, 'update not gossiped'),
-    );
+  /** A board that nothing could be written to does not count. */
+  #forgetBlank(board: HeldBoard): void {
+    if (!board.document.isBlank || this.#boards.get(board.name) !== board) return;
+    board.close();
+    this.#boards.delete(board.name);
   }
 
-  #heard(data: Uint8Array): void {
-    const message = decodeGossip(data);
-    if (message === undefined || !isBoardName(message.board)) return;
-    this.#open(message.board)
-      .then((board) => {
-        if (!board.take(message.update)) {
-          this.#components.logger.warn({ board: message.board }, 'malformed update dropped');
-        }
-        return undefined;
-      })
-      .catch((error: unknown) =>
-        this.#components.logger.warn(
-          { board: message.board, error: messageOf(error) },
-          'update dropped',
-        ),
-      );
+  #closeBoards(): void {
+    for (const board of this.#boards.values()) board.close();
+    this.#boards.clear();
+    this.#overflowing.clear();
+    this.#waitingSyncs.clear();
   }
 
-  #syncComponents(): BoardSyncComponents {
-    const { network, clock, logger } = this.#components;
-    return {
-      network,
-      clock,
-      logger,
-      open: (name) => (isBoardName(name) ? this.#open(name) : Promise.resolve(undefined)),
-    };
+  #checkRunning(): void {
+    if (this.#running !== undefined) return;
+    throw new StarlingError('STARLING_STOPPED', 'the blackboard is not running', {
+      hint: 'start the node: starling up',
+    });
+  }
+
+  /** Digests of the boards that hold something. */
+  #digests(): Digests {
+    const digests = new Map<string, string>();
+    for (const [name, { document }] of this.#boards) {
+      if (!document.isBlank) digests.set(name, document.digest());
+    }
+    return digests;
   }
 }

@@ -1,123 +1,178 @@
-/** One open board: its document, its log, and those who watch it. */
-import type { Clock, Did, Json, Logger } from '../core/index.ts';
+/**
+ * One board as the blackboard holds it: its document, its log, its bounds. A change is applied in
+ * memory, appended to the log, and is done once it is durable. Knows no network.
+ */
 import { messageOf } from '../core/index.ts';
-import type { BoardDocument } from './document.ts';
-import { LIMITS, checkKey, checkValue, invalid } from './limits.ts';
-import type { BoardLog } from './log.ts';
-import type { Board, BoardChange, BoardEntry } from './types.ts';
+import type { Clock, Did, Logger } from '../core/index.ts';
+import type { Table } from '../store/index.ts';
+import { createDocument } from './document.ts';
+import type { ApplyResult, BoardDocument } from './document.ts';
+import { PEER_SLACK, checkKey, checkedValue, invalid } from './limits.ts';
+import type { BoardLimits } from './limits.ts';
+import { createBoardLog } from './persistence.ts';
+import type { BoardLog, BoardRow } from './persistence.ts';
+import type { BoardChange, BoardEntry } from './types.ts';
 
-/** A board as the blackboard holds it. */
-export interface HeldBoard extends Board {
+/** A board that is open. Reading goes by its document. */
+export interface HeldBoard {
+  readonly name: string;
   readonly document: BoardDocument;
-  /** Applies an update from a peer and keeps it; false when it is none. */
-  take(update: Uint8Array): boolean;
-  /** Resolves once everything so far is durable. */
+  /** Resolves once the entry is durable. @throws STARLING_BOARD_INVALID, STARLING_STATE_UNUSABLE */
+  set(key: string, value: unknown): Promise<BoardEntry>;
+  /** Resolves to false when there was nothing to delete. */
+  delete(key: string): Promise<boolean>;
+  /** Applies an update from a peer and appends it to the log. Never throws. */
+  take(update: Uint8Array): ApplyResult;
+  /** Resolves once everything so far is durable; rejects when it could not be written. */
   flushed(): Promise<void>;
   close(): void;
 }
 
 /** What a board works with. */
-export interface BoardComponents {
-  readonly document: BoardDocument;
-  readonly log: BoardLog;
+export interface HeldBoardComponents {
+  readonly table: Table;
   /** Who writes here. */
   readonly self: Did;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Hears our own updates, to be told to others, once they are durable. */
+  /** Hears our own updates once they are durable: tell the others. */
   publish(update: Uint8Array): void;
+  /** Hears what changed, at once. */
+  changed(changes: readonly BoardChange[]): void;
 }
 
-/** Opens a board. */
-export function createBoard(name: string, components: BoardComponents): HeldBoard {
-  return new DurableBoard(name, components);
+/** Which board, and what of it is on disk. */
+export interface HeldBoardInit {
+  readonly name: string;
+  readonly rows: readonly BoardRow[];
+  readonly limits: BoardLimits;
+}
+
+/** Below this much news, and without a deletion, to encode a board anew for its size does not pay. */
+const FOLD_TO_FIT_BYTES = 256 * 1024;
+/** Of the bound of structs: from here on the log warns. */
+const WORN = 0.5;
+
+/** Opens a board from its rows. */
+export function createHeldBoard(components: HeldBoardComponents, init: HeldBoardInit): HeldBoard {
+  return new DurableBoard(components, init);
 }
 
 class DurableBoard implements HeldBoard {
   readonly name: string;
   readonly document: BoardDocument;
-  readonly #components: BoardComponents;
-  readonly #watchers = new Set<(changes: readonly BoardChange[]) => void>();
-  #writing: Promise<void> = Promise.resolve();
+  readonly #components: HeldBoardComponents;
+  readonly #limits: BoardLimits;
+  readonly #log: BoardLog;
+  #hasWarned = false;
+  /** Something was deleted since a fold showed the true size. */
+  #mayHaveShrunk = false;
+  /** Durability of the last update; set before a change in the document returns. */
+  #appended: Promise<void> = Promise.resolve();
 
-  constructor(name: string, components: BoardComponents) {
-    this.name = name;
-    this.document = components.document;
+  constructor(components: HeldBoardComponents, init: HeldBoardInit) {
+    const { table, logger } = components;
+    this.name = init.name;
+    this.#limits = init.limits;
     this.#components = components;
-    this.document.onUpdate((update, origin, changes) => {
-      const durable = this.#append(update);
-      if (origin === 'local') {
-        durable.then(
-          () => components.publish(update),
-          () => undefined,
-        );
-      }
-      if (changes.length > 0) for (const watcher of this.#watchers) watcher(changes);
-    });
-  }
-
-  get(key: string): BoardEntry | undefined {
-    return this.document.get(key);
-  }
-
-  async set(key: string, value: Json): Promise<BoardEntry> {
-    checkKey(key);
-    checkValue(value);
-    if (this.document.size >= LIMITS.keys && this.document.get(key) === undefined) {
-      throw invalid(
-        `board '${this.name}' holds ${LIMITS.keys} keys, which is the limit`,
-        'delete some first',
-      );
+    this.document = createDocument(
+      { limits: init.limits },
+      init.rows.map((row) => row.value),
+    );
+    if (this.document.unreadable > 0) {
+      const fields = { board: init.name, rows: this.document.unreadable };
+      logger.error(fields, 'rows of a board are damaged; peers will send what they held');
     }
-    const entry = { key, value, by: this.#components.self, at: this.#components.clock.now() };
+    // Rows that refer to a damaged one can't be read either, and never will be.
+    this.document.dropWaiting();
+    this.#log = createBoardLog(
+      {
+        table,
+        snapshot: () => this.document.snapshot(),
+        failed: (error) =>
+          logger.error({ board: init.name, error: messageOf(error) }, 'board not written to disk'),
+      },
+      { board: init.name, rows: init.rows },
+    );
+    this.document.onUpdate((update, origin, changes) => this.#updated(update, origin, changes));
+  }
+
+  async set(key: string, value: unknown): Promise<BoardEntry> {
+    checkKey(key, this.#limits);
+    const checked = checkedValue(value, this.#limits);
+    this.#checkRoom(key, checked.sizeBytes);
+    const { self, clock } = this.#components;
+    const entry = { key, value: checked.value, by: self, at: clock.now() };
     this.document.set(entry);
-    await this.#writing;
+    await this.#appended;
     return entry;
   }
 
   async delete(key: string): Promise<boolean> {
-    checkKey(key);
-    const deleted = this.document.delete(key);
-    await this.#writing;
-    return deleted;
+    checkKey(key, this.#limits);
+    if (!this.document.delete(key)) return false;
+    await this.#appended;
+    return true;
   }
 
-  entries(prefix = ''): readonly BoardEntry[] {
-    return this.document.entries(prefix);
-  }
-
-  digest(): string {
-    return this.document.digest();
-  }
-
-  watch(listener: (changes: readonly BoardChange[]) => void): () => void {
-    this.#watchers.add(listener);
-    return () => this.#watchers.delete(listener);
-  }
-
-  take(update: Uint8Array): boolean {
-    return this.document.apply(update);
+  take(update: Uint8Array): ApplyResult {
+    const bytesMax = this.#limits.boardBytes * PEER_SLACK;
+    return this.#fits(update.length, bytesMax) ? this.document.apply(update) : 'full';
   }
 
   flushed(): Promise<void> {
-    return this.#writing;
+    return this.#log.flushed();
   }
 
   close(): void {
-    this.#watchers.clear();
     this.document.destroy();
   }
 
-  /** Appends in order; `#writing` is the durability of everything so far. */
-  #append(update: Uint8Array): Promise<void> {
-    const { log, logger } = this.#components;
-    const appended = log.append(update);
-    const folded = log.isLong ? log.fold(this.document.snapshot()) : Promise.resolve();
-    const durable = Promise.all([this.#writing, appended, folded]).then(() => undefined);
-    this.#writing = durable;
-    durable.catch((error: unknown) =>
-      logger.error({ board: this.name, error: messageOf(error) }, 'board not written to disk'),
-    );
-    return durable;
+  #updated(update: Uint8Array, origin: 'local' | 'remote', changes: readonly BoardChange[]): void {
+    const durable = this.#log.append(update);
+    this.#appended = durable;
+    if (changes.some((change) => change.entry === undefined)) this.#mayHaveShrunk = true;
+    if (origin === 'local') {
+      durable.then(
+        () => this.#components.publish(update),
+        // The writer hears of it by its own promise; peers get the entry once it is on disk.
+        () => undefined,
+      );
+    }
+    if (changes.length > 0) this.#components.changed(changes);
+  }
+
+  #checkRoom(key: string, sizeBytes: number): void {
+    const { keys, structs, boardBytes } = this.#limits;
+    const board = `board '${this.name}'`;
+    if (this.document.size >= keys && !this.document.has(key)) {
+      throw invalid(`${board} holds ${keys} keys, which is the limit`, 'delete some first');
+    }
+    const used = this.document.structs;
+    if (used >= structs) {
+      throw invalid(
+        `${board} has been written ${structs} times, which is the limit`,
+        'go on with a board of another name',
+      );
+    }
+    if (used > structs * WORN && !this.#hasWarned) {
+      this.#hasWarned = true;
+      this.#components.logger.warn(
+        { board: this.name, writes: used, limit: structs },
+        'a board nears the number of writes that it can hold',
+      );
+    }
+    if (!this.#fits(sizeBytes, boardBytes)) {
+      throw invalid(`${board} holds ${boardBytes} bytes, which is the limit`, 'delete some first');
+    }
+  }
+
+  #fits(sizeBytes: number, bytesMax: number): boolean {
+    const log = this.#log;
+    if (log.sizeBytes + sizeBytes <= bytesMax) return true;
+    if (log.unfoldedBytes < FOLD_TO_FIT_BYTES && !this.#mayHaveShrunk) return false;
+    this.#mayHaveShrunk = false;
+    void log.fold();
+    return log.sizeBytes + sizeBytes <= bytesMax;
   }
 }

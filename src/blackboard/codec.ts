@@ -1,12 +1,30 @@
 /** Messages about boards: deterministic CBOR, bounded, checked field by field on the way in. */
 import { decode, encode } from 'cborg';
+import { DIGEST_CHARS_MAX, LIMITS, PEER_SLACK, isBoardName } from './limits.ts';
+
+/** Digest by board name. */
+export type Digests = ReadonlyMap<string, string>;
 
 /** One message of `/starling/board/1`. */
 export type BoardMessage =
-  /** What the sender has: its state vector and digest. */
-  | { readonly t: 'state'; readonly vector: Uint8Array; readonly digest: string }
-  /** What the receiver lacks, as far as the sender knows (Yjs update, V2). */
-  | { readonly t: 'update'; readonly update: Uint8Array };
+  /** Which boards the sender holds. */
+  | { readonly t: 'digests'; readonly digests: Digests }
+  /** What the sender has of a board: step 1 of a sync. */
+  | StateMessage
+  /** A part of the update that follows, when that is long. */
+  | { readonly t: 'part'; readonly bytes: Uint8Array }
+  /** What the receiver lacks (Yjs, V2), or its last part; no bytes: nothing. Step 2 of a sync. */
+  | { readonly t: 'update'; readonly update: Uint8Array }
+  /** The sender has all it was sent, on disk; this is its digest now. Ends a sync. */
+  | { readonly t: 'done'; readonly digest: string };
+
+/** What one side has of a board; an empty digest: nothing. */
+export interface StateMessage {
+  readonly t: 'state';
+  readonly board: string;
+  readonly vector: Uint8Array;
+  readonly digest: string;
+}
 
 /** One update by gossip. */
 export interface GossipUpdate {
@@ -14,11 +32,12 @@ export interface GossipUpdate {
   readonly update: Uint8Array;
 }
 
-const DIGEST_MAX = 128;
+const DIGESTS_MAX = LIMITS.boards * PEER_SLACK;
 
 /** Encodes a message. */
 export function encodeMessage(message: BoardMessage): Uint8Array {
-  return encode({ ...message });
+  if (message.t !== 'digests') return encode({ ...message });
+  return encode({ t: message.t, digests: Object.fromEntries(message.digests) });
 }
 
 /** Encodes an update for gossip. */
@@ -28,18 +47,48 @@ export function encodeGossip(update: GossipUpdate): Uint8Array {
 
 /** Decodes a message; undefined when it is none. Never throws. */
 export function decodeMessage(bytes: Uint8Array): BoardMessage | undefined {
-  const { t, vector, digest, update } = fieldsOf(bytes);
-  if (t === 'update' && update instanceof Uint8Array) return { t, update };
-  if (t !== 'state' || !(vector instanceof Uint8Array)) return undefined;
-  if (typeof digest !== 'string' || digest.length > DIGEST_MAX) return undefined;
-  return { t, vector, digest };
+  const fields = fieldsOf(bytes);
+  const { t, update, vector, board } = fields;
+  switch (t) {
+    case 'digests': {
+      const digests = digestsOf(fields['digests']);
+      return digests === undefined ? undefined : { t, digests };
+    }
+    case 'state':
+      if (!isDigest(fields['digest']) || !(vector instanceof Uint8Array)) return undefined;
+      if (typeof board !== 'string' || !isBoardName(board)) return undefined;
+      return { t, board, vector, digest: fields['digest'] };
+    case 'part':
+      return fields['bytes'] instanceof Uint8Array ? { t, bytes: fields['bytes'] } : undefined;
+    case 'update':
+      return update instanceof Uint8Array ? { t, update } : undefined;
+    case 'done':
+      return isDigest(fields['digest']) ? { t, digest: fields['digest'] } : undefined;
+    default:
+      return undefined;
+  }
 }
 
 /** Decodes an update from gossip; undefined when it is none. Never throws. */
 export function decodeGossip(bytes: Uint8Array): GossipUpdate | undefined {
   const { board, update } = fieldsOf(bytes);
-  if (typeof board !== 'string' || !(update instanceof Uint8Array)) return undefined;
-  return { board, update };
+  if (typeof board !== 'string' || !isBoardName(board)) return undefined;
+  return update instanceof Uint8Array ? { board, update } : undefined;
+}
+
+/** The well-formed ones among what a peer says its digests are; undefined when it is no object. */
+export function digestsOf(value: unknown): Digests | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const digests = new Map<string, string>();
+  for (const [name, digest] of Object.entries(value)) {
+    if (digests.size === DIGESTS_MAX) break;
+    if (isBoardName(name) && isDigest(digest)) digests.set(name, digest);
+  }
+  return digests;
+}
+
+function isDigest(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= DIGEST_CHARS_MAX;
 }
 
 function fieldsOf(bytes: Uint8Array): Readonly<Record<string, unknown>> {

@@ -1,13 +1,21 @@
 /**
  * One board's Yjs document: a Y.Map of entries, V2 encoding everywhere. Knows no disk and no network:
- * updates come in and go out as bytes. What is in the document may come from a hostile peer, so every
- * entry is checked when it is read.
+ * updates come in and go out as bytes. Updates from peers pass `inspect.ts` first, and still every
+ * entry is checked again when it is read.
  */
 import { createHash } from 'node:crypto';
 import * as Y from 'yjs';
 import type { Did, Json } from '../core/index.ts';
-import { LIMITS } from './limits.ts';
+import { MAP_NAME, inspectUpdate } from './inspect.ts';
+import { PEER_SLACK, isKey } from './limits.ts';
+import type { BoardLimits } from './limits.ts';
 import type { BoardChange, BoardEntry } from './types.ts';
+
+/**
+ * What became of an update from a peer. `full`: it would bring the document over a bound, and was
+ * dropped.
+ */
+export type ApplyResult = 'applied' | 'malformed' | 'full';
 
 /** Hears an update that changed the document, and what it changed. */
 export type UpdateListener = (
@@ -19,18 +27,29 @@ export type UpdateListener = (
 /** A board's document. */
 export interface BoardDocument {
   get(key: string): BoardEntry | undefined;
+  /** Entries whose key starts with `prefix`, by key. */
   entries(prefix: string): readonly BoardEntry[];
+  has(key: string): boolean;
+  /** Keys that are set. */
   readonly size: number;
+  /** Pieces of history, see {@link BoardLimits.structs}. */
+  readonly structs: number;
+  /** True when nothing was ever written. */
+  readonly isBlank: boolean;
+  /** Updates given at the start that could not be read. */
+  readonly unreadable: number;
   set(entry: BoardEntry): void;
   delete(key: string): boolean;
-  /** Applies an update from elsewhere; false when its bytes are no update. */
-  apply(update: Uint8Array): boolean;
+  /** Applies an update from a peer. Never throws. */
+  apply(update: Uint8Array): ApplyResult;
   /** True when an update refers to others that we have not seen. */
   readonly isWaiting: boolean;
+  /** Forgets the updates that wait for others. */
+  dropWaiting(): void;
   vector(): Uint8Array;
   /** What is missing at whoever has `vector`; undefined when the vector is malformed. */
   diff(vector: Uint8Array): Uint8Array | undefined;
-  /** The whole document. */
+  /** The whole document, without what waits. */
   snapshot(): Uint8Array;
   /** Hash of state vector and delete set. */
   digest(): string;
@@ -44,51 +63,85 @@ interface Value {
   readonly at: number;
 }
 
-const MAP = 'entries';
 const DIGEST_DIGITS = 32;
-/** A transaction's changes are collected before its update is encoded. */
 const REMOTE = Symbol('remote');
+/** Bounds of what waits for updates that may never come. */
+const WAITING_BYTES_MAX = 1024 * 1024;
+const WAITING_STRUCTS_MAX = 100_000;
 
-/** Makes a document from `snapshot` and later `updates`. */
-export function createDocument(updates: readonly Uint8Array[] = []): BoardDocument {
-  return new YjsDocument(updates);
+/** Makes a document from the updates of an earlier one. */
+export function createDocument(
+  init: { readonly limits: BoardLimits },
+  updates: readonly Uint8Array[] = [],
+): BoardDocument {
+  return new YjsDocument(init.limits, updates);
 }
 
 class YjsDocument implements BoardDocument {
+  readonly unreadable: number;
+  readonly #limits: BoardLimits;
   readonly #doc = new Y.Doc();
-  readonly #map = this.#doc.getMap<Value>(MAP);
+  readonly #map = this.#doc.getMap<Value>(MAP_NAME);
+  readonly #listeners: UpdateListener[] = [];
   #changes: BoardChange[] = [];
   #digest: string | undefined;
+  #waitingStructs = 0;
+  /** Counted along, because Y.Map counts its keys anew each time. */
+  #size: number;
 
-  constructor(updates: readonly Uint8Array[]) {
-    if (updates.length > 0) Y.applyUpdateV2(this.#doc, Y.mergeUpdatesV2([...updates]));
-    this.#map.observe((event) => {
-      this.#changes = [...event.keysChanged].map((key) => {
-        const entry = this.get(key);
-        return entry === undefined ? { key } : { key, entry };
-      });
-    });
-    this.#doc.on('afterTransaction', () => {
+  constructor(limits: BoardLimits, updates: readonly Uint8Array[]) {
+    this.#limits = limits;
+    this.unreadable = this.#load(updates);
+    // Two writers with one client id corrupt a document: never one that was used before.
+    while (this.#doc.store.clients.has(this.#doc.clientID)) this.#doc.clientID = freshClientId();
+    this.#size = this.#map.size;
+    this.#map.observe((event) => this.#observe(event));
+    this.#doc.on('updateV2', (update: Uint8Array, origin: unknown) => {
       this.#digest = undefined;
+      const changes = this.#changes;
+      this.#changes = [];
+      const from = origin === REMOTE ? 'remote' : 'local';
+      for (const listener of this.#listeners) listener(update, from, changes);
     });
   }
 
   get size(): number {
-    return this.#map.size;
+    return this.#size;
+  }
+
+  get structs(): number {
+    let count = 0;
+    for (const structs of this.#doc.store.clients.values()) count += structs.length;
+    return count;
+  }
+
+  get isBlank(): boolean {
+    return this.#doc.store.clients.size === 0;
   }
 
   get isWaiting(): boolean {
-    return this.#doc.store.pendingStructs !== null;
+    const { pendingStructs, pendingDs } = this.#doc.store;
+    return pendingStructs !== null || pendingDs !== null;
+  }
+
+  dropWaiting(): void {
+    this.#doc.store.pendingStructs = null;
+    this.#doc.store.pendingDs = null;
+    this.#waitingStructs = 0;
+  }
+
+  has(key: string): boolean {
+    return this.#map.has(key);
   }
 
   get(key: string): BoardEntry | undefined {
-    return readEntry(key, this.#map.get(key));
+    return this.#read(key, this.#map.get(key));
   }
 
   entries(prefix: string): readonly BoardEntry[] {
     const found: BoardEntry[] = [];
     for (const [key, value] of this.#map.entries()) {
-      const entry = key.startsWith(prefix) ? readEntry(key, value) : undefined;
+      const entry = key.startsWith(prefix) ? this.#read(key, value) : undefined;
       if (entry !== undefined) found.push(entry);
     }
     return found.sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -96,25 +149,35 @@ class YjsDocument implements BoardDocument {
 
   set(entry: BoardEntry): void {
     const { key, value, by, at } = entry;
-    this.#doc.transact(() => this.#map.set(key, { v: value, by, at }));
+    this.#map.set(key, { v: value, by, at });
   }
 
   delete(key: string): boolean {
     if (!this.#map.has(key)) return false;
-    this.#doc.transact(() => this.#map.delete(key));
+    this.#map.delete(key);
     return true;
   }
 
-  apply(update: Uint8Array): boolean {
+  apply(update: Uint8Array): ApplyResult {
+    const structsMax = this.#limits.structs * PEER_SLACK;
+    const facts = inspectUpdate(update, this.#limits, structsMax);
+    // Nobody else may write in our name; Yjs would change our client id and say so on the console.
+    const { clientID } = this.#doc;
+    const ownClock = facts?.clocks.get(clientID) ?? 0;
+    if (facts === undefined || ownClock > Y.getState(this.#doc.store, clientID)) return 'malformed';
+    let newKeys = 0;
+    for (const key of facts.keys) if (!this.#map.has(key)) newKeys += 1;
+    if (newKeys > 0 && this.size + newKeys > this.#limits.keys * PEER_SLACK) return 'full';
+    if (facts.structs > 0 && this.structs + facts.structs > structsMax) return 'full';
     try {
-      // Decodes the whole update first, so that a damaged one is refused before it touches us.
-      Y.decodeUpdateV2(update);
-      Y.applyUpdateV2(this.#doc, update, REMOTE);
-      return true;
+      // A copy for the same reason as in `inspect.ts`.
+      Y.applyUpdateV2(this.#doc, new Uint8Array(update), REMOTE);
     } catch {
-      // Yjs has no error type of its own: whatever it throws here, the bytes were not an update.
-      return false;
+      // Not expected after the inspection: then Yjs refuses what it let through.
+      return 'malformed';
     }
+    this.#boundWaiting(facts.structs);
+    return 'applied';
   }
 
   vector(): Uint8Array {
@@ -123,7 +186,7 @@ class YjsDocument implements BoardDocument {
 
   diff(vector: Uint8Array): Uint8Array | undefined {
     try {
-      return Y.encodeStateAsUpdateV2(this.#doc, vector);
+      return this.#encode(vector);
     } catch {
       // A malformed vector, from a peer.
       return undefined;
@@ -131,7 +194,7 @@ class YjsDocument implements BoardDocument {
   }
 
   snapshot(): Uint8Array {
-    return Y.encodeStateAsUpdateV2(this.#doc);
+    return this.#encode();
   }
 
   digest(): string {
@@ -143,24 +206,76 @@ class YjsDocument implements BoardDocument {
   }
 
   onUpdate(listener: UpdateListener): void {
-    this.#doc.on('updateV2', (update: Uint8Array, origin: unknown) => {
-      const changes = this.#changes;
-      this.#changes = [];
-      listener(update, origin === REMOTE ? 'remote' : 'local', changes);
-    });
+    this.#listeners.push(listener);
   }
 
   destroy(): void {
     this.#doc.destroy();
   }
+
+  #observe(event: Y.YMapEvent<Value>): void {
+    this.#changes = [];
+    for (const [key, { action }] of event.changes.keys) {
+      if (action === 'add') this.#size += 1;
+      else if (action === 'delete') this.#size -= 1;
+      const entry = this.get(key);
+      this.#changes.push(entry === undefined ? { key } : { key, entry });
+    }
+  }
+
+  /** One transaction for all: merging thousands of small updates first is quadratic. */
+  #load(updates: readonly Uint8Array[]): number {
+    let unreadable = 0;
+    this.#doc.transact(() => {
+      for (const update of updates) {
+        try {
+          Y.applyUpdateV2(this.#doc, update);
+        } catch {
+          // A damaged row: the board stays readable without it, and peers send what it held.
+          unreadable += 1;
+        }
+      }
+    });
+    return unreadable;
+  }
+
+  /** What waits stays out: it is passed on when it is complete, not before. */
+  #encode(vector?: Uint8Array): Uint8Array {
+    const { store } = this.#doc;
+    const { pendingStructs, pendingDs } = store;
+    store.pendingStructs = null;
+    store.pendingDs = null;
+    try {
+      return Y.encodeStateAsUpdateV2(this.#doc, vector);
+    } finally {
+      store.pendingStructs = pendingStructs;
+      store.pendingDs = pendingDs;
+    }
+  }
+
+  #boundWaiting(structs: number): void {
+    if (!this.isWaiting) {
+      this.#waitingStructs = 0;
+      return;
+    }
+    const { pendingStructs, pendingDs } = this.#doc.store;
+    this.#waitingStructs += structs;
+    const sizeBytes = (pendingStructs?.update.length ?? 0) + (pendingDs?.length ?? 0);
+    if (sizeBytes > WAITING_BYTES_MAX || this.#waitingStructs > WAITING_STRUCTS_MAX) {
+      this.dropWaiting();
+    }
+  }
+
+  /** A well-formed entry, or nothing. */
+  #read(key: string, value: unknown): BoardEntry | undefined {
+    if (!isKey(key, this.#limits)) return undefined;
+    if (typeof value !== 'object' || value === null) return undefined;
+    const { v, by, at } = value as Partial<Record<keyof Value, unknown>>;
+    if (v === undefined || typeof by !== 'string' || typeof at !== 'number') return undefined;
+    return { key, value: v as Json, by: by as Did, at };
+  }
 }
 
-/** A well-formed entry, or nothing. */
-function readEntry(key: string, value: unknown): BoardEntry | undefined {
-  if (key === '' || Buffer.byteLength(key) > LIMITS.keyBytes) return undefined;
-  if (typeof value !== 'object' || value === null || value instanceof Y.AbstractType)
-    return undefined;
-  const { v, by, at } = value as Partial<Record<keyof Value, unknown>>;
-  if (v === undefined || typeof by !== 'string' || typeof at !== 'number') return undefined;
-  return { key, value: v as Json, by: by as Did, at };
+function freshClientId(): number {
+  return new Y.Doc().clientID;
 }

@@ -1,55 +1,141 @@
-/** What a board may be called and hold. */
+/**
+ * What a board may be called and hold, and the checks of what a local caller wants to write.
+ * Whoever writes is held to these bounds; what comes from peers may be {@link PEER_SLACK} times as
+ * large in all, so that what was written on both sides of a partition still merges.
+ */
 import { StarlingError } from '../core/index.ts';
 import type { Json } from '../core/index.ts';
 
 /** Bounds of boards: the same on every node, so that all accept the same. */
-export const LIMITS = {
+export interface BoardLimits {
+  /** Boards that hold something. */
+  readonly boards: number;
+  /** UTF-8 bytes of a key. */
+  readonly keyBytes: number;
+  /** Bytes of a value as JSON. */
+  readonly valueBytes: number;
+  /** Arrays and objects within each other in a value. */
+  readonly valueDepth: number;
+  readonly keys: number;
+  /** Encoded size of one board. */
+  readonly boardBytes: number;
+  /**
+   * Pieces of history of one board. Each overwrite or deletion leaves one behind for good, unless
+   * the same node writes the same key again and again: about 200 bytes of memory each.
+   */
+  readonly structs: number;
+}
+
+/** The bounds of this version. */
+export const LIMITS: BoardLimits = {
   boards: 64,
   keyBytes: 512,
   valueBytes: 48 * 1024,
+  valueDepth: 64,
   keys: 100_000,
-  /** Encoded size of one board. */
-  boardBytes: 64 * 1024 * 1024,
-} as const;
+  boardBytes: 16 * 1024 * 1024,
+  structs: 1_000_000,
+};
+
+/** How much larger than a writer's bound a board may get by what peers wrote elsewhere meanwhile. */
+export const PEER_SLACK = 2;
+
+/** Bytes of any digest that a peer may send. */
+export const DIGEST_CHARS_MAX = 128;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const SHOWN_CHARS = 80;
 
 /** True for a board's name. */
 export function isBoardName(name: string): boolean {
   return NAME.test(name);
 }
 
-/** @throws STARLING_BOARD_INVALID */
+/** True for a key: not empty, not too long, and text that UTF-8 can carry. */
+export function isKey(key: string, limits: BoardLimits): boolean {
+  // The first test spares the second one a key of megabytes.
+  if (key.length === 0 || key.length > limits.keyBytes) return false;
+  return Buffer.byteLength(key) <= limits.keyBytes && isWellFormed(key);
+}
+
+/** @throws STARLING_BOARD_INVALID when `name` is no name for a board */
 export function checkName(name: string): void {
   if (isBoardName(name)) return;
   throw invalid(
-    `'${name.slice(0, 80)}' is no name for a board`,
-    'use 1 to 64 of A-Z, a-z, 0-9, ., _ and -',
+    `'${name.slice(0, SHOWN_CHARS)}' is no name for a board`,
+    'use 1 to 64 of A-Z, a-z, 0-9, ., _ and -, the first a letter or digit',
   );
 }
 
-/** @throws STARLING_BOARD_INVALID */
-export function checkKey(key: string): void {
-  const bytes = Buffer.from(key, 'utf8');
-  const wellFormed = bytes.toString('utf8') === key;
-  if (key.length > 0 && bytes.length <= LIMITS.keyBytes && wellFormed) return;
+/** @throws STARLING_BOARD_INVALID when `key` is no key */
+export function checkKey(key: string, limits: BoardLimits): void {
+  if (isKey(key, limits)) return;
   throw invalid(
-    'this key is empty, malformed or too long',
-    `a key is 1 to ${LIMITS.keyBytes} bytes of text`,
+    `the key '${key.slice(0, SHOWN_CHARS)}' is empty, malformed or too long`,
+    `a key is 1 to ${limits.keyBytes} bytes of text`,
   );
 }
 
-/** @throws STARLING_BOARD_INVALID */
-export function checkValue(value: Json): void {
-  const sizeBytes = Buffer.byteLength(JSON.stringify(value) ?? '');
-  if (sizeBytes > 0 && sizeBytes <= LIMITS.valueBytes) return;
-  throw invalid(
-    `this value is ${sizeBytes} bytes of JSON`,
-    `the limit is ${LIMITS.valueBytes}; keep large things in a file, and its address here`,
-  );
+/**
+ * A copy of `value` that every peer reads back the same, and its size as JSON.
+ * @throws STARLING_BOARD_INVALID
+ */
+export function checkedValue(
+  value: unknown,
+  limits: BoardLimits,
+): { readonly value: Json; readonly sizeBytes: number } {
+  const text = jsonOf(value);
+  const sizeBytes = Buffer.byteLength(text);
+  if (sizeBytes > limits.valueBytes) {
+    throw invalid(
+      `this value is ${sizeBytes} bytes of JSON`,
+      `the limit is ${limits.valueBytes}; keep large things in a file, and its address here`,
+    );
+  }
+  const copy = JSON.parse(text) as Json;
+  const problem = problemOf(copy, limits.valueDepth);
+  if (problem !== undefined) throw invalid(`this value ${problem}`, 'write it in another form');
+  return { value: copy, sizeBytes };
 }
 
 /** An error about a board. */
 export function invalid(what: string, hint: string): StarlingError {
   return new StarlingError('STARLING_BOARD_INVALID', what, { hint });
+}
+
+function jsonOf(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    throw new StarlingError('STARLING_BOARD_INVALID', 'this value is no JSON', {
+      hint: 'a value is null, a boolean, a number, a string, an array or an object',
+      cause: error,
+    });
+  }
+  if (text === undefined) {
+    throw invalid('there is no value', 'to remove an entry, delete its key');
+  }
+  return text;
+}
+
+/** What of a JSON value would not come out of Yjs as it went in. */
+function problemOf(value: Json, depth: number): string | undefined {
+  if (typeof value === 'string') {
+    return isWellFormed(value) ? undefined : 'has text with half a surrogate pair';
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (depth === 0) return 'is nested too deep';
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === '__proto__') return `has a member called '__proto__'`;
+    const problem = isWellFormed(key)
+      ? problemOf(inner ?? null, depth - 1)
+      : 'has a name with half a surrogate pair';
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
 }

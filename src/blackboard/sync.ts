@@ -1,114 +1,258 @@
 /**
- * Makes one board equal at two peers, over a stream of `/starling/board/1/<name>`: each side says its
- * state vector and digest, sends what the other lacks, and closes. Equal boards cost one small
- * message each way.
+ * Makes a board equal at two peers over a stream of `/starling/board/1`. Whoever opens it asks:
+ *
+ *   digests(ours)                        -> digests(theirs)            which boards differ?
+ *   state(board, vector, digest)         -> done(digest)               equal already
+ *   state(board, vector, digest)         -> update, state              what we lack, what they have
+ *     update                             -> done(digest)               what they lack; the end
+ *
+ * An update is applied and on disk before `done` is said. The stream ends with the sync: an idle one
+ * per peer and board would cost more than opening one when digests differ.
  */
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
-import { createMessageChannel } from '../network/index.ts';
-import type { MessageChannel, Network, PeerStream } from '../network/index.ts';
+import type { Network, PeerStream } from '../network/index.ts';
 import type { HeldBoard } from './board.ts';
-import { decodeMessage, encodeMessage } from './codec.ts';
-import { LIMITS } from './limits.ts';
+import type { BoardMessage, Digests } from './codec.ts';
+import type { ApplyResult } from './document.ts';
+import { createTalk } from './talk.ts';
+import type { Talk } from './talk.ts';
 
 /** The protocol of one board's sync. */
 export const BOARD_PROTOCOL = '/starling/board/1';
 
-const SYNC_TIMEOUT_MS = 60_000;
-const NAME_BYTES_MAX = 256;
+/** Our boards, as a sync sees them. */
+export interface SyncedBoards {
+  digests(): Digests;
+  /** A board that we hold already. */
+  find(name: string): HeldBoard | undefined;
+  /** Applies an update of `peer`, to a board that may be new here. Never throws. */
+  take(name: string, update: Uint8Array, peer: PeerId): ApplyResult;
+}
 
 /** What a sync works with. */
 export interface BoardSyncComponents {
   readonly network: Pick<Network, 'open'>;
-  /** The board of this name, opened when it is new here; undefined when it can't be. */
-  open(name: string): Promise<HeldBoard | undefined>;
+  readonly boards: SyncedBoards;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Hears that a sync that a peer asked for went well. */
+  served(peer: PeerId, board: string): void;
 }
 
-/** Syncs `board` with `peer`, asked for by us. Rejects when the stream fails. */
-export async function syncBoard(
+/** Syncs boards with peers, asked for by us or by them. */
+export interface BoardSync {
+  /** The digests of `peer`'s boards. Rejects when it can't be asked. */
+  askDigests(peer: PeerId): Promise<Digests>;
+  /**
+   * Syncs one board; false when neither side got any further and they still differ, as when one
+   * is full. Rejects when the stream fails.
+   */
+  sync(peer: PeerId, board: string): Promise<boolean>;
+  /** Serves a sync that a peer asked for. */
+  serve(stream: PeerStream): void;
+  /** Ends every sync. */
+  stop(): void;
+}
+
+const IDLE_TIMEOUT_MS = 15_000;
+const TOTAL_TIMEOUT_MS = 120_000;
+/** Syncs that peers asked for and that run at once; others wait their turn, unread. */
+const SERVED_MAX = 8;
+const SERVED_PER_PEER_MAX = 2;
+const QUEUED_MAX = 256;
+const QUEUED_PER_PEER_MAX = 16;
+const BLANK_VECTOR = new Uint8Array([0]);
+const NOTHING = new Uint8Array(0);
+
+/** Makes the sync of this node. `updateBytesMax` bounds what one sync may bring. */
+export function createBoardSync(
   components: BoardSyncComponents,
-  peer: PeerId,
-  board: HeldBoard,
-): Promise<void> {
-  const stream = await components.network.open(peer, BOARD_PROTOCOL, {
-    signal: AbortSignal.timeout(SYNC_TIMEOUT_MS),
-  });
-  const channel = createMessageChannel(stream, { maxBytes: LIMITS.boardBytes });
-  channel.send(Buffer.from(board.name, 'utf8'));
-  await exchange(components, channel, board);
+  init: { readonly updateBytesMax: number },
+): BoardSync {
+  return new StreamSync(components, init.updateBytesMax);
 }
 
-/** Serves a sync that a peer asked for. */
-export function serveSync(components: BoardSyncComponents, stream: PeerStream): void {
-  const channel = createMessageChannel(stream, { maxBytes: LIMITS.boardBytes });
-  let begun = false;
-  const early: Uint8Array[] = [];
-  channel.onMessage((bytes) => {
-    if (begun) {
-      early.push(bytes);
+class StreamSync implements BoardSync {
+  readonly #components: BoardSyncComponents;
+  readonly #updateBytesMax: number;
+  /** Every open stream, with how to end it. */
+  readonly #open = new Set<(error: Error) => void>();
+  readonly #served = new Map<PeerId, number>();
+  #servedCount = 0;
+  #queue: PeerStream[] = [];
+
+  constructor(components: BoardSyncComponents, updateBytesMax: number) {
+    this.#components = components;
+    this.#updateBytesMax = updateBytesMax;
+  }
+
+  askDigests(peer: PeerId): Promise<Digests> {
+    return this.#ask(peer, async (talk) => {
+      await talk.send({ t: 'digests', digests: this.#components.boards.digests() });
+      return (await talk.next('digests')).digests;
+    });
+  }
+
+  sync(peer: PeerId, board: string): Promise<boolean> {
+    return this.#ask(peer, async (talk) => {
+      const before = this.#digest(board);
+      await talk.send(this.#state(board));
+      const answer = await talk.next('update', 'done');
+      if (answer.t === 'done') return true;
+      this.#take(talk, board, answer.update);
+      const theirs = await talk.next('state');
+      await talk.send({ t: 'update', update: this.#diff(board, theirs.vector) });
+      await this.#components.boards.find(board)?.flushed();
+      const { digest } = await talk.next('done');
+      const after = this.#digest(board);
+      return digest === after || after !== before || digest !== theirs.digest;
+    });
+  }
+
+  serve(stream: PeerStream): void {
+    const waiting = this.#queue.filter((queued) => queued.peer === stream.peer).length;
+    if (this.#queue.length >= QUEUED_MAX || waiting >= QUEUED_PER_PEER_MAX) {
+      stream.abort(
+        new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many syncs of boards wait here'),
+      );
       return;
     }
-    begun = true;
-    const name = bytes.length <= NAME_BYTES_MAX ? Buffer.from(bytes).toString('utf8') : '';
-    components
-      .open(name)
-      .then((board) => {
-        if (board === undefined) {
-          channel.abort(new StarlingError('STARLING_BOARD_INVALID', 'this board is not held here'));
-          return undefined;
-        }
-        return exchange(components, channel, board, early);
-      })
-      .catch((error: unknown) =>
-        components.logger.debug({ peer: stream.peer, error: messageOf(error) }, 'board not synced'),
-      );
-  });
-}
-
-function exchange(
-  components: BoardSyncComponents,
-  channel: MessageChannel,
-  board: HeldBoard,
-  early: readonly Uint8Array[] = [],
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const cancelTimer = components.clock.schedule(SYNC_TIMEOUT_MS, () =>
-      channel.abort(
-        new StarlingError('STARLING_TIMEOUT', `the sync of board '${board.name}' took too long`),
-      ),
-    );
-    channel.onEnd((error) => {
-      cancelTimer();
-      if (error === undefined) board.flushed().then(resolve, reject);
-      else reject(error);
+    this.#queue.push(stream);
+    const abort = (error: Error): void => stream.abort(error);
+    this.#open.add(abort);
+    stream.onEnd(() => {
+      this.#open.delete(abort);
+      this.#queue = this.#queue.filter((queued) => queued !== stream);
     });
-    const receive = (bytes: Uint8Array): void => {
-      const problem = handle(channel, board, bytes);
-      if (problem !== undefined)
-        channel.abort(new StarlingError('STARLING_PROTOCOL_VIOLATION', problem));
-    };
-    channel.onMessage(receive);
-    channel.send(
-      encodeMessage({ t: 'state', vector: board.document.vector(), digest: board.digest() }),
-    );
-    for (const bytes of early) receive(bytes);
-  });
-}
+    this.#serveNext();
+  }
 
-/** Takes one message; returns what is wrong with it. */
-function handle(channel: MessageChannel, board: HeldBoard, bytes: Uint8Array): string | undefined {
-  const message = decodeMessage(bytes);
-  if (message === undefined) return 'not a message about a board';
-  if (message.t === 'update') {
-    return board.take(message.update) ? undefined : 'not an update of a board';
+  stop(): void {
+    this.#queue = [];
+    const stopped = new StarlingError('STARLING_STOPPED', 'this node is stopping');
+    for (const abort of this.#open) abort(stopped);
+    this.#open.clear();
   }
-  if (message.digest !== board.digest()) {
-    const update = board.document.diff(message.vector);
-    if (update === undefined) return 'not a state vector';
-    channel.send(encodeMessage({ t: 'update', update }));
+
+  async #ask<T>(peer: PeerId, work: (talk: Talk) => Promise<T>): Promise<T> {
+    const opening = new AbortController();
+    const cancel = this.#components.clock.schedule(IDLE_TIMEOUT_MS, () =>
+      opening.abort(new StarlingError('STARLING_TIMEOUT', `${peer} does not open a stream`)),
+    );
+    const abort = (error: Error): void => opening.abort(error);
+    this.#open.add(abort);
+    let stream: PeerStream;
+    try {
+      stream = await this.#components.network.open(peer, BOARD_PROTOCOL, {
+        signal: opening.signal,
+      });
+    } finally {
+      cancel();
+      this.#open.delete(abort);
+    }
+    return this.#converse(stream, work);
   }
-  void channel.close();
-  return undefined;
+
+  /** Runs `work` on a stream and ends the stream, well or badly. */
+  async #converse<T>(stream: PeerStream, work: (talk: Talk) => Promise<T>): Promise<T> {
+    const { clock } = this.#components;
+    const talk = createTalk(stream, clock, {
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
+      updateBytesMax: this.#updateBytesMax,
+    });
+    const abort = (error: Error): void => talk.abort(error);
+    const cancel = clock.schedule(TOTAL_TIMEOUT_MS, () =>
+      abort(new StarlingError('STARLING_TIMEOUT', `a sync with ${talk.peer} took too long`)),
+    );
+    this.#open.add(abort);
+    try {
+      const result = await work(talk);
+      await talk.close();
+      return result;
+    } catch (error) {
+      abort(error instanceof Error ? error : new Error(messageOf(error)));
+      throw error;
+    } finally {
+      cancel();
+      this.#open.delete(abort);
+    }
+  }
+
+  #serveNext(): void {
+    if (this.#servedCount >= SERVED_MAX) return;
+    const index = this.#queue.findIndex(
+      (queued) => (this.#served.get(queued.peer) ?? 0) < SERVED_PER_PEER_MAX,
+    );
+    const [stream] = index === -1 ? [] : this.#queue.splice(index, 1);
+    if (stream === undefined) return;
+    const { peer } = stream;
+    this.#servedCount += 1;
+    this.#served.set(peer, (this.#served.get(peer) ?? 0) + 1);
+    this.#converse(stream, (talk) => this.#answer(talk))
+      .catch((error: unknown) =>
+        // Not lost: the next heartbeat shows that the boards differ.
+        this.#components.logger.debug({ peer, error: messageOf(error) }, 'board not synced'),
+      )
+      .finally(() => {
+        this.#servedCount -= 1;
+        const left = (this.#served.get(peer) ?? 1) - 1;
+        if (left > 0) this.#served.set(peer, left);
+        else this.#served.delete(peer);
+        this.#serveNext();
+      });
+    this.#serveNext();
+  }
+
+  async #answer(talk: Talk): Promise<void> {
+    const { boards } = this.#components;
+    const asked = await talk.next('digests', 'state');
+    if (asked.t === 'digests') {
+      await talk.send({ t: 'digests', digests: boards.digests() });
+      return;
+    }
+    const { board } = asked;
+    const before = this.#digest(board);
+    if (asked.digest === before) {
+      await talk.send({ t: 'done', digest: before });
+      this.#components.served(talk.peer, board);
+      return;
+    }
+    await talk.send({ t: 'update', update: this.#diff(board, asked.vector) });
+    await talk.send(this.#state(board));
+    this.#take(talk, board, (await talk.next('update')).update);
+    await boards.find(board)?.flushed();
+    await talk.send({ t: 'done', digest: this.#digest(board) });
+    this.#components.served(talk.peer, board);
+  }
+
+  #take(talk: Talk, board: string, update: Uint8Array): void {
+    if (update.length === 0) return;
+    if (this.#components.boards.take(board, update, talk.peer) !== 'malformed') return;
+    throw new StarlingError(
+      'STARLING_PROTOCOL_VIOLATION',
+      `${talk.peer} sent what is no update of a board`,
+    );
+  }
+
+  /** What `vector` lacks of our board. */
+  #diff(board: string, vector: Uint8Array): Uint8Array {
+    const held = this.#components.boards.find(board);
+    if (held === undefined) return NOTHING;
+    const update = held.document.diff(vector);
+    if (update !== undefined) return update;
+    throw new StarlingError('STARLING_PROTOCOL_VIOLATION', 'this is no state vector');
+  }
+
+  #state(board: string): BoardMessage {
+    const held = this.#components.boards.find(board);
+    const vector = held?.document.vector() ?? BLANK_VECTOR;
+    return { t: 'state', board, vector, digest: this.#digest(board) };
+  }
+
+  /** Empty for a board that holds nothing here. */
+  #digest(board: string): string {
+    const document = this.#components.boards.find(board)?.document;
+    return document === undefined || document.isBlank ? '' : document.digest();
+  }
 }

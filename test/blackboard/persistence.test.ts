@@ -1,0 +1,231 @@
+/**
+ * Boards on disk. Goal: whatever was acknowledged is there after kill -9 at any moment, and a board
+ * is always readable. Method: the table keeps every state that the disk was in, and each is opened.
+ */
+import { describe, expect, it } from 'vitest';
+import { StarlingError } from '../../src/core/index.ts';
+import { journalTable } from './journal-table.ts';
+import { contentOf, keepingLogger, makeDocument, openBoard, ANN } from './support.ts';
+import { calm } from './hub.ts';
+
+describe('a board on disk', () => {
+  it(
+    'holds every acknowledged write at every moment, folds included',
+    { timeout: 60_000 },
+    async () => {
+      const table = journalTable();
+      const board = await openBoard(table);
+      const peer = makeDocument();
+      const fromPeer: Uint8Array[] = [];
+      peer.onUpdate((update) => fromPeer.push(update));
+      /** How many writes were durable when the model was acknowledged to be `content`. */
+      const moments: { readonly durable: number; readonly content: Record<string, unknown> }[] = [];
+      for (let i = 0; i < 700; i++) {
+        if (i % 5 === 3) await board.delete(`k${(i * 7) % 23}`);
+        else if (i % 5 === 4) {
+          peer.set({ key: `p${i % 11}`, value: i, by: ANN, at: i });
+          for (const update of fromPeer.splice(0)) board.take(update);
+          await board.flushed();
+        } else await board.set(`k${i % 23}`, { i, text: 'x'.repeat(i % 40) });
+        moments.push({ durable: table.journal.length, content: contentOf(board.document) });
+      }
+      const folds = table.journal.filter((batch) => batch.length > 1);
+      expect(folds.length).toBeGreaterThan(0);
+      for (const [i, { durable, content }] of moments.entries()) {
+        // Opening all would take a minute; around folds every one is looked at.
+        const isNearFold = table.journal.slice(durable - 2, durable + 2).some((b) => b.length > 1);
+        if (i % 29 !== 0 && !isNearFold) continue;
+        const reopened = await openBoard(table.at(durable));
+        expect(contentOf(reopened.document)).toEqual(content);
+      }
+    },
+  );
+
+  it('acknowledges a write only when it is on disk', async () => {
+    const table = journalTable();
+    const board = await openBoard(table);
+    const release = table.hold();
+    let isDone = false;
+    const writing = board.set('k', 1).then(() => (isDone = true));
+    await calm(5);
+    expect([isDone, table.journal.length, board.document.get('k')?.value]).toEqual([false, 0, 1]);
+    release();
+    await writing;
+    expect(table.journal.length).toBe(1);
+  });
+
+  it('keeps all in few rows however often it is written', async () => {
+    const table = journalTable();
+    const board = await openBoard(table);
+    for (let i = 0; i < 3000; i++) {
+      await board.set(`k${i % 10}`, i);
+      expect(table.rows.size).toBeLessThanOrEqual(503);
+    }
+    await board.flushed();
+    const reopened = await openBoard(table);
+    expect(contentOf(reopened.document)).toEqual(contentOf(board.document));
+    expect(reopened.document.digest()).toBe(board.document.digest());
+  });
+
+  it('folds what is long in bytes, too', async () => {
+    const table = journalTable();
+    const board = await openBoard(table);
+    for (let i = 0; i < 40; i++) await board.set('k', 'x'.repeat(40_000));
+    await board.flushed();
+    expect(table.rows.size).toBeLessThan(20);
+    expect((await openBoard(table)).document.get('k')?.value).toHaveLength(40_000);
+  });
+
+  it('rejects a write that the disk refused, and writes all of it with the next', async () => {
+    const logger = keepingLogger();
+    const table = journalTable();
+    const board = await openBoard(table, { logger });
+    await board.set('a', 1);
+    table.isFailing = true;
+    await expect(board.set('b', 2)).rejects.toThrow('no space left');
+    await expect(board.set('c', 3)).rejects.toThrow('no space left');
+    expect(contentOf((await openBoard(table)).document)).toEqual({ a: 1 });
+    table.isFailing = false;
+    await board.set('d', 4);
+    expect(contentOf((await openBoard(table)).document)).toEqual({ a: 1, b: 2, c: 3, d: 4 });
+    await board.set('e', 5);
+    expect(contentOf((await openBoard(table)).document)).toMatchObject({ e: 5 });
+    expect(new Set(logger.lines)).toEqual(new Set(['board not written to disk']));
+  });
+
+  it('rejects writes that came after a lost one, for they can not be read without it', async () => {
+    const table = journalTable();
+    const board = await openBoard(table);
+    table.isFailing = true;
+    const lost = board.set('a', 1).catch((error: unknown) => String(error));
+    const next = board.set('b', 2).catch((error: unknown) => String(error));
+    // The disk takes the second one but not the first.
+    setImmediate(() => (table.isFailing = false));
+    expect(await Promise.all([lost, next])).toEqual([
+      'Error: no space left on device',
+      'Error: no space left on device',
+    ]);
+  });
+
+  it('stays readable without a damaged row, and says so', async () => {
+    const logger = keepingLogger();
+    const table = journalTable();
+    const board = await openBoard(table);
+    const other = makeDocument();
+    await board.set('a', 1);
+    other.set({ key: 'o', value: 1, by: ANN, at: 1 });
+    board.take(other.snapshot());
+    await board.flushed();
+    const [first = ''] = [...table.rows.keys()];
+    table.rows.set(first, Uint8Array.from([255, 255, 255]));
+    const reopened = await openBoard(table, { logger });
+    expect(contentOf(reopened.document)).toEqual({ o: 1 });
+    expect(logger.lines).toEqual(['rows of a board are damaged; peers will send what they held']);
+    await reopened.set('a', 2);
+    expect(contentOf((await openBoard(table)).document)).toEqual({ o: 1, a: 2 });
+  });
+
+  it('is written under a new client id after each start', async () => {
+    const table = journalTable();
+    for (let i = 0; i < 5; i++) await (await openBoard(table)).set('k', i);
+    const reopened = await openBoard(table);
+    expect(reopened.document.get('k')?.value).toBe(4);
+    expect(reopened.document.structs).toBe(5);
+  });
+});
+
+describe('a board refuses', () => {
+  const refused = async (write: () => Promise<unknown>): Promise<string> => {
+    try {
+      await write();
+      return 'nothing';
+    } catch (error) {
+      expect(error).toBeInstanceOf(StarlingError);
+      return error instanceof StarlingError ? `${error.code}: ${error.message}` : '';
+    }
+  };
+
+  it('keys that are empty, too long, or no text', async () => {
+    const board = await openBoard(journalTable());
+    for (const key of ['', 'k'.repeat(513), 'ä'.repeat(257), '\ud800']) {
+      expect(await refused(() => board.set(key, 1))).toContain('STARLING_BOARD_INVALID: the key');
+    }
+    await board.set('k'.repeat(512), 1);
+    expect(board.document.size).toBe(1);
+  });
+
+  it('values that others would not read back the same', async () => {
+    const board = await openBoard(journalTable());
+    const loop: { self?: unknown } = {};
+    loop.self = loop;
+    const nested = JSON.parse('['.repeat(66) + ']'.repeat(66)) as unknown;
+    const evil = JSON.parse('{"a":{"__proto__":1}}') as unknown;
+    const values = [
+      undefined,
+      loop,
+      1n,
+      nested,
+      evil,
+      '\udc00',
+      { '\ud83d': 1 },
+      'x'.repeat(49_152),
+    ];
+    for (const value of values) {
+      expect(await refused(() => board.set('k', value))).toContain('STARLING_BOARD_INVALID');
+    }
+    expect(board.document.isBlank).toBe(true);
+    await board.set('k', 'x'.repeat(49_150));
+  });
+
+  it('keeps its own copy of a value', async () => {
+    const board = await openBoard(journalTable());
+    const value = { list: [1] };
+    await board.set('k', value);
+    value.list.push(2);
+    expect(board.document.get('k')?.value).toEqual({ list: [1] });
+  });
+
+  it('more keys than its limit, but not a new value for one that there is', async () => {
+    const board = await openBoard(journalTable(), { limits: { keys: 3 } });
+    for (const key of ['a', 'b', 'c']) await board.set(key, 1);
+    expect(await refused(() => board.set('d', 1))).toContain('holds 3 keys');
+    await board.set('a', 2);
+    await board.delete('b');
+    await board.set('d', 1);
+    expect(Object.keys(contentOf(board.document))).toEqual(['a', 'c', 'd']);
+  });
+
+  it('more bytes than its limit, and takes new ones once some are deleted', async () => {
+    const limits = { boardBytes: 400_000 };
+    const board = await openBoard(journalTable(), { limits });
+    const value = 'x'.repeat(40_000);
+    for (let i = 0; i < 9; i++) await board.set(`k${i}`, value);
+    expect(await refused(() => board.set('k9', value))).toContain('holds 400000 bytes');
+    for (let i = 0; i < 9; i++) await board.delete(`k${i}`);
+    await board.set('k9', value);
+    expect(board.document.size).toBe(1);
+  });
+
+  it('more writes than it can hold, with a warning half-way', async () => {
+    const logger = keepingLogger();
+    const board = await openBoard(journalTable(), { limits: { structs: 10 }, logger });
+    for (let i = 0; i < 10; i++) await board.set(`k${i % 2}`, i);
+    expect(await refused(() => board.set('k0', 10))).toContain('has been written 10 times');
+    expect(logger.lines).toHaveLength(1);
+    expect(await board.delete('k0')).toBe(true);
+  });
+
+  it('what peers send beyond twice its size', async () => {
+    const board = await openBoard(journalTable(), { limits: { boardBytes: 100_000 } });
+    const other = makeDocument();
+    const updates: Uint8Array[] = [];
+    other.onUpdate((update) => updates.push(update));
+    for (let i = 0; i < 6; i++)
+      other.set({ key: `k${i}`, value: 'x'.repeat(40_000), by: ANN, at: 1 });
+    expect(updates.map((update) => board.take(update))).toEqual([
+      ...Array.from({ length: 4 }, () => 'applied'),
+      'full',
+      'full',
+    ]);
+  });
+});

@@ -1,0 +1,143 @@
+/** Builders for the tests of boards. */
+import { createBlackboard } from '../../src/blackboard/index.ts';
+import type { Blackboard, BlackboardInit } from '../../src/blackboard/index.ts';
+import { createHeldBoard } from '../../src/blackboard/board.ts';
+import type { HeldBoard } from '../../src/blackboard/board.ts';
+import { createDocument } from '../../src/blackboard/document.ts';
+import type { BoardDocument } from '../../src/blackboard/document.ts';
+import { LIMITS } from '../../src/blackboard/limits.ts';
+import type { BoardLimits } from '../../src/blackboard/limits.ts';
+import { readBoards } from '../../src/blackboard/persistence.ts';
+import { createHealth, silentLogger } from '../../src/core/index.ts';
+import type { Clock, Did, Health, LogFields, Logger, PeerId } from '../../src/core/index.ts';
+import type { Network } from '../../src/network/types.ts';
+import { createTestClock } from '../core/test-clock.ts';
+import type { TestClock } from '../core/test-clock.ts';
+import { createHub } from './hub.ts';
+import type { Hub } from './hub.ts';
+import { journalTable } from './journal-table.ts';
+import type { JournalTable } from './journal-table.ts';
+
+export const ANN = 'did:key:z6MkAnn' as Did;
+
+/** A document with one peer's bounds. */
+export function makeDocument(
+  updates: readonly Uint8Array[] = [],
+  limits: Partial<BoardLimits> = {},
+): BoardDocument {
+  return createDocument({ limits: { ...LIMITS, ...limits } }, updates);
+}
+
+/** What two boards must have in common. */
+export function contentOf(document: BoardDocument): Record<string, unknown> {
+  return Object.fromEntries(document.entries('').map(({ key, value }) => [key, value]));
+}
+
+/** Opens board `b` from what is in `table`. */
+export async function openBoard(
+  table: JournalTable,
+  parts: { readonly limits?: Partial<BoardLimits>; readonly logger?: Logger } = {},
+): Promise<HeldBoard> {
+  return createHeldBoard(
+    {
+      table,
+      self: ANN,
+      clock: createTestClock(),
+      logger: parts.logger ?? silentLogger,
+      publish: () => undefined,
+      changed: () => undefined,
+    },
+    {
+      name: 'b',
+      rows: (await readBoards(table)).get('b') ?? [],
+      limits: { ...LIMITS, ...parts.limits },
+    },
+  );
+}
+
+/** A logger that keeps its lines from `warn` up. */
+export function keepingLogger(): Logger & { readonly lines: string[] } {
+  const lines: string[] = [];
+  const keep = (_fields: LogFields, message: string): void => void lines.push(message);
+  const logger = { ...silentLogger, warn: keep, error: keep, child: () => logger, lines };
+  return logger;
+}
+
+/** One node's boards. */
+export interface Member {
+  readonly id: PeerId;
+  readonly network: Network;
+  readonly table: JournalTable;
+  readonly blackboard: Blackboard;
+  readonly logger: Logger & { readonly lines: string[] };
+  readonly health: Health;
+}
+
+/** Makes a member on `hub`, not started. */
+export function makeMember(
+  hub: Hub,
+  name: string,
+  parts: {
+    readonly clock: Clock;
+    readonly table?: JournalTable;
+    readonly init?: BlackboardInit;
+  },
+): Member {
+  const id = name as PeerId;
+  const network = hub.network(id);
+  const table = parts.table ?? journalTable();
+  const logger = keepingLogger();
+  const health = createHealth();
+  const blackboard = createBlackboard(
+    {
+      network,
+      table,
+      self: `did:key:${name}` as Did,
+      clock: parts.clock,
+      random: () => 0.5,
+      logger,
+      health,
+    },
+    parts.init,
+  );
+  return { id, network, table, blackboard, logger, health };
+}
+
+/** Several nodes that can be connected. */
+export interface Mesh {
+  readonly hub: Hub;
+  readonly clock: TestClock;
+  readonly members: readonly Member[];
+  connectAll(): void;
+  /** What the heartbeats do: everyone hears everyone's digests. */
+  heartbeats(): void;
+  stop(): Promise<void>;
+}
+
+/** Makes and starts nodes called `names`; not connected yet. */
+export async function makeMesh(names: readonly string[], init: BlackboardInit = {}): Promise<Mesh> {
+  const hub = createHub();
+  const clock = createTestClock();
+  const members = names.map((name) => makeMember(hub, name, { clock, init }));
+  await Promise.all(members.map(({ blackboard }) => blackboard.start()));
+  const pairs = members.flatMap((a, i) => members.slice(i + 1).map((b) => [a, b] as const));
+  return {
+    hub,
+    clock,
+    members,
+    connectAll: () => {
+      for (const [a, b] of pairs) hub.connect(a.id, b.id);
+    },
+    heartbeats: () => {
+      for (const a of members) {
+        for (const peer of a.network.connected()) {
+          const theirs = members.find(({ id }) => id === peer)?.blackboard.digests();
+          if (theirs !== undefined) a.blackboard.compare(peer, theirs);
+        }
+      }
+    },
+    stop: async () => {
+      await Promise.all(members.map(({ blackboard }) => blackboard.stop()));
+    },
+  };
+}
