@@ -261,6 +261,7 @@ class Node implements StarlingNode {
       clock,
       random,
       logger: logger.child('blackboard'),
+      health: base.health,
     });
     this.#tools = [
       ...statusTools({ membership: this.#membership, status: () => this.status() }),

@@ -22,23 +22,36 @@ export interface BoardChange {
 export interface Board {
   readonly name: string;
   get(key: string): BoardEntry | undefined;
-  /** Resolves once the write is durable here; peers get it right after. @throws STARLING_BOARD_INVALID */
+  /**
+   * Resolves once the write is durable here; peers get it right after.
+   * @throws STARLING_BOARD_INVALID for what is over a bound; STARLING_STATE_UNUSABLE when the disk
+   * refuses it: then it may still come to be with the next write
+   */
   set(key: string, value: Json): Promise<BoardEntry>;
   /** Resolves to false when there was nothing to delete. */
   delete(key: string): Promise<boolean>;
   /** Entries whose key starts with `prefix`, by key. */
   entries(prefix?: string): readonly BoardEntry[];
-  /** Hash of state vector and delete set: equal digests mean equal boards. */
+  /**
+   * Hash of state vector and delete set: equal digests mean equal boards. Empty for a board that
+   * nobody has written to.
+   */
   digest(): string;
-  /** Hears every change, own ones too. Returns a function that stops it. */
+  /**
+   * Hears every change, own ones too, at most 1000 at a time. Own ones are heard before they are
+   * durable. Returns a function that stops it.
+   */
   watch(listener: (changes: readonly BoardChange[]) => void): () => void;
 }
 
 /** All boards of the node. */
 export interface Blackboard extends Startable {
-  /** Opens a board, making it when it is new. @throws STARLING_BOARD_INVALID */
+  /**
+   * The board of this name. It comes into being with its first entry: reading and watching it leave
+   * no trace. @throws STARLING_BOARD_INVALID, STARLING_STOPPED
+   */
   board(name: string): Promise<Board>;
-  /** Names of the boards that this node holds, sorted. */
+  /** Names of the boards that somebody has written to, sorted. */
   names(): readonly string[];
   /** Digest of each board, for the heartbeat. */
   digests(): Readonly<Record<string, string>>;

@@ -201,6 +201,22 @@ describe('a document that peers write to', () => {
     expect(document.size).toBe(1);
   });
 
+  it('passes nothing on that it can not read itself', () => {
+    const source = makeDocument();
+    const updates: Uint8Array[] = [];
+    source.onUpdate((update) => updates.push(update));
+    source.set({ key: 'a', value: 1, by: ANN, at: 1 });
+    source.set({ key: 'b', value: 2, by: ANN, at: 1 });
+    const document = seeded();
+    const before = document.snapshot();
+    document.apply(updates[1] ?? new Uint8Array());
+    expect(document.isWaiting).toBe(true);
+    expect(document.snapshot()).toEqual(before);
+    expect(document.diff(new Uint8Array([0]))).toEqual(before);
+    document.apply(updates[0] ?? new Uint8Array());
+    expect(contentOf(document)).toMatchObject({ a: 1, b: 2 });
+  });
+
   it('takes no more keys and structs than twice what a writer may write', () => {
     const limits = { keys: 5, structs: 20 };
     const document = makeDocument([], limits);

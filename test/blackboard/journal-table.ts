@@ -8,8 +8,8 @@ export interface JournalTable extends Table {
   readonly rows: Map<string, Uint8Array>;
   /** Every batch that became durable. */
   readonly journal: (readonly Write[])[];
-  /** While true every write is rejected. */
-  isFailing: boolean;
+  /** How many of the next writes are rejected. */
+  failures: number;
   /** Holds writes back until it is called off. */
   hold(): () => void;
   /** The table as it was after `count` batches. */
@@ -32,13 +32,16 @@ export function journalTable(from: Iterable<readonly Write[]> = []): JournalTabl
   const batch = async (writes: readonly Write[]): Promise<void> => {
     const own = writes.map((write) => ({ ...write }));
     await gate;
-    if (table.isFailing) throw new Error('no space left on device');
+    if (table.failures > 0) {
+      table.failures -= 1;
+      throw new Error('no space left on device');
+    }
     apply(own);
   };
   const table: JournalTable = {
     rows,
     journal,
-    isFailing: false,
+    failures: 0,
     hold() {
       let release = (): void => undefined;
       gate = new Promise((resolve) => {
