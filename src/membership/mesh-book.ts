@@ -23,7 +23,7 @@ import type { Table } from '../store/index.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { allowsOnMesh, createRecords, meshResource } from './records.ts';
 import type { Records } from './records.ts';
-import { encodeTicket, parseTicket } from './ticket.ts';
+import { encodeTicket, parseTicket, requireInTime } from './ticket.ts';
 import type { Ticket } from './ticket.ts';
 import type { Mesh } from './types.ts';
 
@@ -155,8 +155,11 @@ class Book implements MeshBook {
   }
 
   async takeTicket(text: Secret): Promise<readonly string[]> {
-    const ticket = parseTicket(text, this.#components.clock.now());
+    const ticket = parseTicket(text);
     this.#requireSame(ticket.mesh, ticket.name);
+    // A service keeps its ticket in its settings: a member has no more use for it, however old it is.
+    if (this.isMember()) return ticket.addresses;
+    requireInTime(ticket, this.#components.clock.now());
     if (this.#state === undefined) {
       const mesh = {
         id: ticket.mesh,
@@ -166,7 +169,7 @@ class Book implements MeshBook {
       };
       await this.#enter({ mesh });
     }
-    if (!this.isMember()) this.#ticket = ticket;
+    this.#ticket = ticket;
     return ticket.addresses;
   }
 

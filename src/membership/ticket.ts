@@ -40,11 +40,15 @@ export function encodeTicket(ticket: Ticket): Secret {
 }
 
 /**
- * Reads a ticket; white space and upper case from copying are forgiven.
- * @throws STARLING_TICKET_INVALID; STARLING_TICKET_EXPIRED when its time is over by `nowMs`
+ * Reads a ticket; white space and upper case from copying are forgiven. Its time is not looked at:
+ * see {@link requireInTime}. @throws STARLING_TICKET_INVALID
  */
-export function parseTicket(text: Secret, nowMs: number): Ticket {
-  const ticket = read(text.reveal().replaceAll(/\s+/g, '').toLowerCase());
+export function parseTicket(text: Secret): Ticket {
+  return read(text.reveal().replaceAll(/\s+/g, '').toLowerCase());
+}
+
+/** @throws STARLING_TICKET_EXPIRED when the ticket's time is over by `nowMs` */
+export function requireInTime(ticket: Ticket, nowMs: number): void {
   const expiresAtMs = Math.min(...ticket.grants.map((grant) => grant.claims.exp)) * 1000;
   if (nowMs >= expiresAtMs) {
     throw new StarlingError(
@@ -53,7 +57,6 @@ export function parseTicket(text: Secret, nowMs: number): Ticket {
       { hint: 'ask a member for a new one: starling invite' },
     );
   }
-  return ticket;
 }
 
 function read(text: string): Ticket {

@@ -220,6 +220,19 @@ describe('a private mesh', () => {
     });
   });
 
+  it('lets a member start again with its old ticket, long after its time', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const ticket = await ticketOf(alice, true, 1000);
+    const bob = await side('bob', clock, 2);
+    await bob.book.takeTicket(ticket);
+    expect(await meet(bob, alice)).toMatchObject({ ok: true });
+    clock.pass(30 * DAY_MS);
+    const again = await bob.reload();
+    expect(await again.takeTicket(ticket)).toEqual(['/ip4/127.0.0.1/tcp/4040']);
+    expect(again.isMember()).toBe(true);
+  });
+
   it('refuses a proof from a clock that is more than five minutes off', async () => {
     const clock = stillClock();
     const alice = await founded(clock);
