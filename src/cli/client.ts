@@ -2,15 +2,22 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { socketPath } from '../config/paths.ts';
-import { StarlingError } from '../core/errors.ts';
+import { ERRORS, StarlingError, messageOf } from '../core/errors.ts';
 import type { ErrorCode } from '../core/errors.ts';
-import { ERRORS } from '../core/errors.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import { createLineDecoder } from '../core/lines.ts';
+import { VERSION } from '../core/version.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
+/** A node that takes longer to say hello hangs. */
+const HELLO_TIMEOUT_MS = 10_000;
 const MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
 const CALL_TIMEOUT_MS = 60_000;
+/** Longest delay of `setTimeout`: one that is longer it runs at once. */
+const DELAY_MAX_MS = 2 ** 31 - 1;
+const PAGES_MAX = 1000;
+/** JSON-RPC 2.0 §5.1. */
+const INVALID_PARAMS = -32602;
 
 /** How a call is made. */
 export interface CallOptions {
@@ -46,55 +53,69 @@ interface Waiting {
 
 /** Attaches to the node of `stateDir`. @throws STARLING_NODE_UNREACHABLE when none runs */
 export async function attach(stateDir: string): Promise<NodeClient> {
-  const socket = await open(stateDir);
-  const client = new SocketClient(socket);
-  await client.request('initialize', {
-    protocolVersion: '2025-11-25',
-    capabilities: {},
-    clientInfo: { name: 'starling-cli', version: '1' },
-  });
+  const client = new SocketClient(await open(stateDir));
+  try {
+    await client.request(
+      'initialize',
+      {
+        protocolVersion: '2025-11-25',
+        capabilities: {},
+        clientInfo: { name: 'starling-cli', version: VERSION },
+      },
+      { timeoutMs: HELLO_TIMEOUT_MS },
+    );
+  } catch (error) {
+    client.close();
+    throw error;
+  }
   client.notify('notifications/initialized', {});
   return client;
-}
-
-/** The error that says that no node runs. */
-export function noNode(stateDir: string, cause?: unknown): StarlingError {
-  return new StarlingError(
-    'STARLING_NODE_UNREACHABLE',
-    `no node runs with the state folder ${stateDir}`,
-    {
-      hint: 'start one with: starling up (or name its folder with --state)',
-      ...(cause === undefined ? {} : { cause }),
-    },
-  );
 }
 
 /** Connects to the node's socket. @throws STARLING_NODE_UNREACHABLE */
 export function open(stateDir: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ path: socketPath(stateDir), allowHalfOpen: true });
-    socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy(new Error('no answer')));
-    socket.once('error', (error) => reject(noNode(stateDir, error)));
+    const failed = (error: Error): void => reject(noNode(stateDir, error));
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy(new Error('it does not answer')));
+    socket.once('error', failed);
     socket.once('connect', () => {
       socket.setTimeout(0);
+      socket.off('error', failed);
       resolve(socket);
     });
   });
+}
+
+function noNode(stateDir: string, cause: Error): StarlingError {
+  const code = 'code' in cause ? cause.code : undefined;
+  const isAbsent = code === 'ENOENT' || code === 'ECONNREFUSED';
+  return new StarlingError(
+    'STARLING_NODE_UNREACHABLE',
+    isAbsent
+      ? `no node runs with the state folder ${stateDir}`
+      : `the node with the state folder ${stateDir} can't be reached: ${messageOf(cause)}`,
+    { hint: 'start one with: starling up (or name its folder with --state)', cause },
+  );
 }
 
 class SocketClient implements NodeClient {
   readonly #socket: Socket;
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
+  /** Why nothing more will be answered. */
+  #over: StarlingError | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
     const decoder = createLineDecoder(MESSAGE_BYTES_MAX, {
-      line: (bytes) => this.#received(JSON.parse(bytes.toString('utf8')) as JsonObject),
-      oversize: () => socket.destroy(new Error('the node sent too large a message')),
+      line: (bytes) => this.#line(bytes),
+      oversize: (sizeBytes) => this.#broken(`a message of ${sizeBytes} bytes`),
     });
     socket.on('data', (chunk) => decoder.push(chunk));
-    socket.on('error', () => this.#ended());
+    // The socket may be half open, so the end of what the node says is the end of it all.
+    socket.on('end', () => this.#ended());
+    socket.on('error', (error) => this.#ended(error));
     socket.on('close', () => this.#ended());
   }
 
@@ -103,9 +124,11 @@ class SocketClient implements NodeClient {
     params: JsonObject,
     options: CallOptions = {},
   ): Promise<JsonObject> {
+    if (this.#over !== undefined) throw this.#over;
+    options.signal?.throwIfAborted();
     const id = this.#nextId;
     this.#nextId += 1;
-    const timeoutMs = options.timeoutMs ?? CALL_TIMEOUT_MS;
+    const timeoutMs = Math.min(options.timeoutMs ?? CALL_TIMEOUT_MS, DELAY_MAX_MS);
     const meta = options.progress === undefined ? {} : { _meta: { progressToken: id } };
     return new Promise((resolve, reject) => {
       const finish = (): void => {
@@ -119,19 +142,7 @@ class SocketClient implements NodeClient {
         reject(error);
       };
       const cancelled = (): void => cancel(new Error('cancelled'));
-      const timer = setTimeout(
-        () =>
-          cancel(
-            new StarlingError(
-              'STARLING_TIMEOUT',
-              `no answer to ${method} within ${timeoutMs / 1000} s`,
-              {
-                hint: 'give it longer with --timeout',
-              },
-            ),
-          ),
-        timeoutMs,
-      );
+      const timer = setTimeout(() => cancel(late(method, timeoutMs)), timeoutMs);
       options.signal?.addEventListener('abort', cancelled, { once: true });
       this.#waiting.set(id, {
         resolve: (result) => {
@@ -151,12 +162,15 @@ class SocketClient implements NodeClient {
   async tools(): Promise<readonly ToolInfo[]> {
     const tools: ToolInfo[] = [];
     let cursor: Json | undefined;
-    do {
+    for (let pages = 0; pages < PAGES_MAX; pages += 1) {
       const page = await this.request('tools/list', cursor === undefined ? {} : { cursor });
-      tools.push(...((page['tools'] ?? []) as readonly ToolInfo[]));
+      const listed = page['tools'];
+      if (!Array.isArray(listed)) throw violation('a list of tools that is none');
+      tools.push(...(listed as readonly ToolInfo[]));
       cursor = page['nextCursor'];
-    } while (cursor !== undefined);
-    return tools;
+      if (cursor === undefined) return tools;
+    }
+    throw violation(`a list of tools of over ${PAGES_MAX} pages`);
   }
 
   call(name: string, args: JsonObject, options: CallOptions = {}): Promise<JsonObject> {
@@ -165,7 +179,9 @@ class SocketClient implements NodeClient {
 
   async builtin<T>(name: string, args: JsonObject = {}, options: CallOptions = {}): Promise<T> {
     const result = await this.call(`starling__${name}`, args, options);
-    return result['structuredContent'] as unknown as T;
+    const content = result['structuredContent'];
+    if (!isObject(content)) throw violation(`no structured answer to ${name}`);
+    return content as T;
   }
 
   notify(method: string, params: JsonObject): void {
@@ -181,39 +197,79 @@ class SocketClient implements NodeClient {
     if (this.#socket.writable) this.#socket.write(`${JSON.stringify(message)}\n`);
   }
 
+  #line(bytes: Buffer): void {
+    let message: unknown;
+    try {
+      message = JSON.parse(bytes.toString('utf8'));
+    } catch (error) {
+      return this.#broken(`what is not JSON (${messageOf(error)})`);
+    }
+    return isObject(message) ? this.#received(message) : this.#broken('what is no JSON-RPC');
+  }
+
   #received(message: JsonObject): void {
     const { id, method, params, result, error } = message;
     if (method === 'notifications/progress') {
-      const fields = (params ?? {}) as JsonObject;
+      const fields = isObject(params) ? params : {};
       this.#waiting.get(Number(fields['progressToken']))?.progress?.(fields);
     } else if (method === 'ping' && id !== undefined) {
       this.#send({ jsonrpc: '2.0', id, result: {} });
+    } else if (id === null && isObject(error)) {
+      // The node could not tell which request: it takes none of them.
+      this.#ended(errorFrom(error));
     } else if (typeof id === 'number') {
       const waiting = this.#waiting.get(id);
-      if (error === undefined) waiting?.resolve((result ?? {}) as JsonObject);
-      else waiting?.reject(errorFrom(error as JsonObject));
+      if (isObject(error)) waiting?.reject(errorFrom(error));
+      else waiting?.resolve(isObject(result) ? result : {});
     }
   }
 
-  #ended(): void {
-    const error = new StarlingError(
-      'STARLING_NODE_UNREACHABLE',
-      'the node has closed the connection',
-      {
-        hint: 'see whether it still runs: starling status',
-      },
-    );
-    for (const waiting of this.#waiting.values()) waiting.reject(error);
+  #broken(what: string): void {
+    this.#ended(violation(what));
+  }
+
+  #ended(why?: Error): void {
+    this.#over ??=
+      why instanceof StarlingError
+        ? why
+        : new StarlingError('STARLING_NODE_UNREACHABLE', 'the node has closed the connection', {
+            hint: 'see whether it still runs: starling status',
+            ...(why === undefined ? {} : { cause: why }),
+          });
+    this.#socket.destroy();
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#over);
   }
 }
 
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function late(method: string, timeoutMs: number): StarlingError {
+  const hint =
+    method === 'tools/call'
+      ? 'starling call waits longer with --timeout'
+      : 'see what is wrong: starling doctor';
+  const what = `no answer to ${method} within ${timeoutMs / 1000} s`;
+  return new StarlingError('STARLING_TIMEOUT', what, { hint });
+}
+
+function violation(what: string): StarlingError {
+  return new StarlingError('STARLING_PROTOCOL_VIOLATION', `the node answered with ${what}`, {
+    hint: 'see that starling and the node are of one version: starling --version, starling status',
+  });
+}
+
+/** An error that the node answered. One that is not Starling's own comes from a tool's server. */
 function errorFrom(error: JsonObject): StarlingError {
-  const data = (error['data'] ?? {}) as JsonObject;
-  const { code, reason, hint } = data;
+  const { data, message, code: rpc } = error;
+  const { code, reason, hint } = isObject(data) ? data : {};
   const known = typeof code === 'string' && Object.hasOwn(ERRORS, code);
+  const text = known && typeof reason === 'string' ? reason : message;
+  const otherwise = rpc === INVALID_PARAMS ? 'STARLING_USAGE' : 'STARLING_UPSTREAM_UNAVAILABLE';
   return new StarlingError(
-    known ? (code as ErrorCode) : 'STARLING_UPSTREAM_UNAVAILABLE',
-    known && typeof reason === 'string' ? reason : String(error['message']),
-    { ...(typeof hint === 'string' ? { hint } : {}), data: { rpc: error['code'] } },
+    known ? (code as ErrorCode) : otherwise,
+    typeof text === 'string' ? text : 'the call failed, and nothing says why',
+    { ...(typeof hint === 'string' ? { hint } : {}), data: { rpc } },
   );
 }

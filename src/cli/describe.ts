@@ -1,10 +1,9 @@
 /** The node's status as people read it: for `status`, and for the banner of `up`. */
-import pc from 'picocolors';
 import type { StatusResult } from '../builtin/types.ts';
 import type { UpstreamStatus } from '../gateway/types.ts';
-import { duration, facts, safe } from './output.ts';
+import { duration, facts, paint, safe, safeLine } from './output.ts';
 
-/** Facts of the node, then its servers. */
+/** Facts of the node, its servers, then what is wrong. */
 export function describeStatus(status: StatusResult): string {
   const { alive, suspect, dead, left } = status.peers;
   const away = suspect + dead + left;
@@ -27,24 +26,37 @@ export function describeStatus(status: StatusResult): string {
     ['state', status.stateDir],
   ];
   const servers = status.upstreams.filter((upstream) => upstream.kind !== 'builtin');
-  return [facts(rows), ...describeServers(servers)].join('\n');
+  return [facts(rows), ...describeServers(servers), ...describeWarnings(status, servers)].join(
+    '\n',
+  );
 }
 
 function describeServers(servers: readonly UpstreamStatus[]): string[] {
   if (servers.length === 0)
-    return [pc.dim('servers  none: name some in mcpServers of the config file')];
+    return [paint.dim('servers  none: name some in mcpServers of the config file')];
   return servers.flatMap((server) => {
-    const name = safe(server.server);
+    const name = safeLine(server.server);
     const tools = `${server.tools} ${server.tools === 1 ? 'tool' : 'tools'}`;
     if (server.state === 'ready') {
-      const odd = server.error === undefined ? '' : pc.yellow(` (${safe(server.error)})`);
-      return [`${pc.green('✓')} ${name}  ${tools}${odd}`];
+      const odd = server.error === undefined ? '' : paint.yellow(` (${safe(server.error)})`);
+      return [`${paint.green('✓')} ${name}  ${tools}${odd}`];
     }
     const hint = server.hint === undefined ? [] : [`    → ${safe(server.hint)}`];
-    const mark = server.state === 'starting' ? pc.yellow('…') : pc.red('✗');
+    const mark = server.state === 'starting' ? paint.yellow('…') : paint.red('✗');
     return [
       `${mark} ${name}  ${server.state}: ${safe(server.error ?? 'it has not answered yet')}`,
       ...hint,
     ];
   });
+}
+
+/** Warnings, but for those that the list of servers has told already. */
+function describeWarnings(status: StatusResult, servers: readonly UpstreamStatus[]): string[] {
+  const told = servers.map((server) => `:${server.server}`);
+  return status.warnings
+    .filter(({ code }) => !told.some((end) => code.endsWith(end)))
+    .flatMap(({ text, hint }) => [
+      `${paint.yellow('!')} ${safe(text)}`,
+      ...(hint === undefined ? [] : [`    → ${safe(hint)}`]),
+    ]);
 }

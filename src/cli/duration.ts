@@ -1,4 +1,4 @@
-/** Durations on the command line: `90s`, `15m`, `8h`, `7d`. */
+/** Options with a form of their own: durations (`90s`, `15m`, `8h`, `7d`), ports. */
 import { InvalidArgumentError } from 'commander';
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -7,6 +7,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
 };
+const PORT_MAX = 65_535;
 
 /** Milliseconds of a duration. @throws InvalidArgumentError, which commander explains */
 export function parseDuration(text: string): number {
@@ -16,4 +17,18 @@ export function parseDuration(text: string): number {
     throw new InvalidArgumentError('use a number and a unit, like 90s, 15m, 8h or 7d');
   }
   return Number(match[1]) * unit;
+}
+
+/** As {@link parseDuration}; a bare number is seconds. @throws InvalidArgumentError */
+export function parseTimeout(text: string): number {
+  return parseDuration(/^\d+$/.test(text.trim()) ? `${text.trim()}s` : text);
+}
+
+/** A port; 0 picks a free one. @throws InvalidArgumentError */
+export function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > PORT_MAX) {
+    throw new InvalidArgumentError(`use a whole number from 0 to ${PORT_MAX}`);
+  }
+  return port;
 }

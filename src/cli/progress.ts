@@ -1,6 +1,5 @@
 /** What a start is waiting for: one line that changes on a terminal, plain lines elsewhere. */
-import pc from 'picocolors';
-import { safe } from './output.ts';
+import { paintTalk, safeLine } from './output.ts';
 
 /** Shows progress on standard error. */
 export interface Progress {
@@ -23,13 +22,13 @@ export function createProgress(live: boolean): Progress {
   return {
     show(line) {
       clear();
-      process.stderr.write(changing ? pc.dim(`${safe(line)}…`) : `${safe(line)}\n`);
+      process.stderr.write(changing ? paintTalk.dim(`${safeLine(line)}…`) : `${safeLine(line)}\n`);
     },
     note(line) {
       if (noted.has(line) || noted.size >= NOTES_MAX) return;
       noted.add(line);
       clear();
-      process.stderr.write(`${pc.yellow('!')} ${safe(line)}\n`);
+      process.stderr.write(`${paintTalk.yellow('!')} ${safeLine(line)}\n`);
     },
     done: clear,
   };

@@ -1,7 +1,7 @@
 /** Board values on the command line. */
 import type { BoardChange } from '../blackboard/types.ts';
 import type { Json } from '../core/json.ts';
-import { safe } from './output.ts';
+import { safe, safeLine } from './output.ts';
 
 /** A value as it is typed: JSON when it parses as JSON, else the text itself. */
 export function readValue(text: string): Json {
@@ -21,5 +21,6 @@ export function showValue(value: Json): string {
 /** A change as one line. */
 export function showChange(change: BoardChange): string {
   const { key, entry } = change;
-  return entry === undefined ? `- ${safe(key)}` : `+ ${safe(key)} = ${showValue(entry.value)}`;
+  const name = safeLine(key);
+  return entry === undefined ? `- ${name}` : `+ ${name} = ${safeLine(showValue(entry.value))}`;
 }

@@ -12,7 +12,9 @@ export interface Finding {
 
 /** What checks look at. */
 export interface CheckContext {
-  readonly config: Config;
+  /** Absent when it can't be loaded. */
+  readonly config?: Config;
+  readonly stateDir: string;
   /** What the running node says; absent when none runs. */
   readonly status?: StatusResult;
   readonly peers?: PeersResult;

@@ -1,5 +1,6 @@
 /** Does this machine send multicast, which mDNS needs? */
 import { createSocket } from 'node:dgram';
+import { networkInterfaces } from 'node:os';
 import { messageOf } from '../../core/errors.ts';
 import { finding } from './check.ts';
 import type { Check } from './check.ts';
@@ -10,33 +11,55 @@ const TIMEOUT_MS = 1500;
 const HINT =
   'peers on the LAN are not found by themselves: use tickets or --bootstrap, or give the machine a multicast route';
 
-/** The check: a packet to the group must come back to us. */
+/** The check: on one interface at least, a packet to the group must come back to us. */
 export const multicast: Check = {
   name: 'multicast',
-  run: ({ config }) =>
-    config.mdns
-      ? new Promise((resolve) => {
-          const socket = createSocket({ type: 'udp4', reuseAddr: true });
-          const end = (ok: boolean, text: string): void => {
-            clearTimeout(timer);
-            socket.close();
-            resolve([finding('multicast', ok ? 'ok' : 'warn', text, ok ? undefined : HINT)]);
-          };
-          const timer = setTimeout(
-            () => end(false, 'multicast packets do not come back'),
-            TIMEOUT_MS,
-          );
-          socket.once('error', (error) => end(false, `multicast does not work: ${error.message}`));
-          socket.once('message', () => end(true, 'multicast works'));
-          socket.bind(0, () => {
-            try {
-              socket.addMembership(GROUP);
-              socket.setMulticastTTL(1);
-              socket.send('starling', socket.address().port, GROUP);
-            } catch (error) {
-              end(false, `multicast does not work: ${messageOf(error)}`);
-            }
-          });
-        })
-      : Promise.resolve([finding('multicast', 'ok', 'mDNS is off')]),
+  async run({ config }) {
+    if (config?.mdns === false) return [finding('multicast', 'ok', 'mDNS is off')];
+    const ways = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+      addresses
+        .filter(({ family, internal }) => family === 'IPv4' && !internal)
+        .map(({ address }) => ({ name, address })),
+    );
+    if (ways.length === 0) {
+      return [finding('multicast', 'warn', 'this machine has no network interface', HINT)];
+    }
+    const tried = await Promise.all(
+      ways.map(async ({ name, address }) => ({ name, problem: await tryInterface(address) })),
+    );
+    const good = tried.filter(({ problem }) => problem === undefined).map(({ name }) => name);
+    if (good.length > 0) {
+      return [finding('multicast', 'ok', `multicast works on ${[...new Set(good)].join(', ')}`)];
+    }
+    const why = tried.map(({ name, problem }) => `${name}: ${problem ?? ''}`).join('; ');
+    return [finding('multicast', 'warn', `multicast does not work (${why})`, HINT)];
+  },
 };
+
+/** Resolves to what is wrong, or to undefined when a packet came back. */
+function tryInterface(address: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = createSocket({ type: 'udp4', reuseAddr: true });
+    let over = false;
+    const end = (problem: string | undefined): void => {
+      if (over) return;
+      over = true;
+      clearTimeout(timer);
+      socket.close();
+      resolve(problem);
+    };
+    const timer = setTimeout(() => end('packets do not come back'), TIMEOUT_MS);
+    socket.on('error', (error) => end(messageOf(error)));
+    socket.once('message', () => end(undefined));
+    socket.bind(0, () => {
+      try {
+        socket.addMembership(GROUP, address);
+        socket.setMulticastInterface(address);
+        socket.setMulticastTTL(1);
+        socket.send('starling', socket.address().port, GROUP);
+      } catch (error) {
+        end(messageOf(error));
+      }
+    });
+  });
+}

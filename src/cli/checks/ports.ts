@@ -1,7 +1,8 @@
 /** Are the ports that the node wants free, or held by the node itself? */
 import { createServer } from 'node:net';
+import type { Config } from '../../config/index.ts';
 import { finding } from './check.ts';
-import type { Check, CheckContext, Finding } from './check.ts';
+import type { Check, Finding } from './check.ts';
 
 interface Port {
   readonly host: string;
@@ -16,11 +17,12 @@ export const ports: Check = {
   run: async (context) => {
     if (context.status !== undefined)
       return [finding('ports', 'ok', 'the running node holds its ports')];
-    return Promise.all(wanted(context).map(checkPort));
+    if (context.config === undefined) return [];
+    return Promise.all(wanted(context.config).map(checkPort));
   },
 };
 
-function wanted({ config }: CheckContext): readonly Port[] {
+function wanted(config: Config): readonly Port[] {
   const listens = config.listen.flatMap((address) => {
     const match = /^\/ip[46]\/([^/]+)\/tcp\/(\d+)/.exec(address);
     const [, host, port] = match ?? [];

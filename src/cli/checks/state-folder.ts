@@ -1,6 +1,9 @@
-/** Can the state folder be used, and is it private? */
+/** Can the state folder be used, is it private, and is the key in it sound? */
 import { access, constants, lstat } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
 import { join } from 'node:path';
+import { StarlingError, messageOf } from '../../core/errors.ts';
+import { loadIdentity } from '../../identity/index.ts';
 import { finding } from './check.ts';
 import type { Check, Finding } from './check.ts';
 
@@ -9,50 +12,64 @@ const OTHERS = 0o077;
 /** The check. */
 export const stateFolder: Check = {
   name: 'state',
-  run: async ({ config }) => {
-    const folder = await mode(config.stateDir);
+  async run({ stateDir }) {
+    const folder = await lookAt(stateDir);
     if (folder === undefined) {
-      return [finding('state', 'ok', `${config.stateDir} will be made by the first starling up`)];
+      return [finding('state', 'ok', `${stateDir} will be made by the first starling up`)];
     }
-    const found: Finding[] = [];
-    try {
-      await access(config.stateDir, constants.R_OK | constants.W_OK | constants.X_OK);
-      found.push(finding('state', 'ok', `${config.stateDir} can be used`));
-    } catch {
-      // What access says is only that we may not; what to do is the same for every reason.
-      found.push(
-        finding(
-          'state',
-          'fail',
-          `${config.stateDir} can't be written`,
-          `chown it to yourself, or choose another with --state`,
-        ),
-      );
+    if (!folder.isDirectory()) {
+      return [
+        finding('state', 'fail', `${stateDir} is not a folder`, 'choose another with --state'),
+      ];
     }
-    for (const [path, bits] of [
-      [config.stateDir, folder],
-      [join(config.stateDir, 'key'), await mode(join(config.stateDir, 'key'))],
-      [join(config.stateDir, 'token'), await mode(join(config.stateDir, 'token'))],
-    ] as const) {
-      if (bits === undefined || process.platform === 'win32' || (bits & OTHERS) === 0) continue;
-      found.push(
-        finding(
-          'state',
-          'fail',
-          `${path} can be read by others (mode ${(bits & 0o777).toString(8)})`,
-          `chmod go= ${path}`,
-        ),
-      );
-    }
-    return found;
+    return [
+      await checkAccess(stateDir),
+      ...checkPrivate(stateDir, folder),
+      ...checkPrivate(join(stateDir, 'token'), await lookAt(join(stateDir, 'token'))),
+      ...(await checkKey(join(stateDir, 'key'))),
+    ];
   },
 };
 
-async function mode(path: string): Promise<number | undefined> {
+async function checkAccess(stateDir: string): Promise<Finding> {
   try {
-    return (await lstat(path)).mode;
-  } catch {
-    // Not there yet.
-    return undefined;
+    await access(stateDir, constants.R_OK | constants.W_OK | constants.X_OK);
+    return finding('state', 'ok', `${stateDir} can be used`);
+  } catch (error) {
+    return finding(
+      'state',
+      'fail',
+      `${stateDir} can't be written: ${messageOf(error)}`,
+      'chown it to yourself, or choose another with --state',
+    );
+  }
+}
+
+function checkPrivate(path: string, facts: Stats | undefined): readonly Finding[] {
+  if (facts === undefined || process.platform === 'win32' || (facts.mode & OTHERS) === 0) return [];
+  const mode = (facts.mode & 0o777).toString(8);
+  return [
+    finding('state', 'fail', `${path} can be read by others (mode ${mode})`, `chmod go= ${path}`),
+  ];
+}
+
+async function checkKey(path: string): Promise<readonly Finding[]> {
+  // Asked first, because loading makes a key where there is none.
+  if ((await lookAt(path)) === undefined) return [];
+  try {
+    const { peerId } = await loadIdentity(path);
+    return [finding('state', 'ok', `the key is sound: ${peerId}`)];
+  } catch (error) {
+    const hint = error instanceof StarlingError ? error.hint : undefined;
+    return [finding('state', 'fail', messageOf(error), hint)];
+  }
+}
+
+async function lookAt(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
   }
 }

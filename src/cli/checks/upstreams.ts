@@ -26,13 +26,21 @@ export const upstreams: Check = {
       );
     }
     return Promise.all(
-      Object.entries(config.mcpServers).map(([name, server]) => checkServer(name, server)),
+      Object.entries(config?.mcpServers ?? {}).map(([name, server]) => checkServer(name, server)),
     );
   },
 };
 
 async function checkServer(name: string, server: McpServer): Promise<Finding> {
   if (server.type === 'http') {
+    if (!URL.canParse(server.url)) {
+      return finding(
+        'upstream',
+        'fail',
+        `${name}: its url is no URL`,
+        `correct mcpServers.${name}.url`,
+      );
+    }
     return finding(
       'upstream',
       'ok',

@@ -1,6 +1,6 @@
 /** `starling board delete` */
 import type { BoardDeleteResult } from '../../builtin/types.ts';
-import { printData, safe } from '../output.ts';
+import { printData, safeLine } from '../output.ts';
 import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
 
@@ -10,7 +10,7 @@ export async function run(board: string, key: string, options: CommonOptions): P
     node.builtin<BoardDeleteResult>('board_delete', { board, key }),
   );
   printData(result, options.json === true, () =>
-    safe(result.deleted ? `deleted ${key}` : `board '${board}' has no entry '${key}'`),
+    safeLine(result.deleted ? `deleted ${key}` : `board '${board}' has no entry '${key}'`),
   );
   return result.deleted ? 0 : 1;
 }

@@ -1,6 +1,6 @@
 /** `starling board list` */
 import type { BoardListResult } from '../../builtin/types.ts';
-import { ago, printData, table } from '../output.ts';
+import { ago, cut, printData, safe, table } from '../output.ts';
 import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
 import { showValue } from '../values.ts';
@@ -20,18 +20,15 @@ export async function run(
     }),
   );
   printData(result, options.json === true, () => {
-    if (result.entries === undefined) return (result.boards ?? []).join('\n') || 'no boards yet';
+    if (result.entries === undefined)
+      return safe((result.boards ?? []).join('\n')) || 'no boards yet';
     if (result.entries.length === 0) return 'no entries';
     const rows = result.entries.map((entry) => [
       entry.key,
-      shorten(showValue(entry.value)),
+      cut(showValue(entry.value), VALUE_MAX),
       ago(entry.at),
       `…${entry.by.slice(-6)}`,
     ]);
-    return table(['KEY', 'VALUE', 'WRITTEN', 'BY'], rows);
+    return table(['KEY', 'VALUE', 'WRITTEN', 'BY'], rows, { flexible: 1 });
   });
-}
-
-function shorten(text: string): string {
-  return text.length > VALUE_MAX ? `${text.slice(0, VALUE_MAX - 1)}…` : text;
 }

@@ -1,42 +1,67 @@
 /** `starling call` */
-import { readFile } from 'node:fs/promises';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { readArguments } from '../arguments.ts';
-import { print, safe, tell } from '../output.ts';
+import { contentOf } from '../content.ts';
+import { print, safe, safeLine, tell } from '../output.ts';
 import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
+import { readStdin } from '../stdin.ts';
+
+/** The node's own limits end a call sooner; this only ends a wait for a node that hangs. */
+const TIMEOUT_MS = 25 * 3_600_000;
+/** 128 + SIGINT, as shells have it. */
+const INTERRUPTED = 130;
 
 interface CallCommandOptions extends CommonOptions {
   readonly arg?: readonly string[];
   readonly args?: string;
   readonly timeout?: number;
+  readonly raw?: boolean;
 }
 
 /** Calls the tool and prints its result; exit code 1 when the tool says that it failed. */
 export async function run(tool: string, options: CallCommandOptions): Promise<number> {
   const abort = new AbortController();
-  process.once('SIGINT', () => abort.abort());
-  const whole = options.args === undefined ? {} : parseWhole(await textOf(options.args));
-  const result = await withNode(options, async (node) => {
+  const interrupted = (): void => abort.abort();
+  // Once: a second Ctrl-C ends the process at once.
+  process.once('SIGINT', interrupted);
+  try {
+    const result = await callTool(tool, options, abort.signal);
+    show(result, options);
+    return result['isError'] === true ? 1 : 0;
+  } catch (error) {
+    if (!abort.signal.aborted) throw error;
+    tell('cancelled');
+    return INTERRUPTED;
+  } finally {
+    process.off('SIGINT', interrupted);
+  }
+}
+
+async function callTool(
+  tool: string,
+  options: CallCommandOptions,
+  signal: AbortSignal,
+): Promise<JsonObject> {
+  const { arg = [], args, timeout } = options;
+  const whole = args === undefined ? {} : parseWhole(await textOf(args));
+  return withNode(options, async (node) => {
     const schema =
-      (options.arg ?? []).length === 0
+      arg.length === 0
         ? undefined
         : (await node.tools()).find((info) => info.name === tool)?.inputSchema;
-    const args = { ...whole, ...(await readArguments(options.arg ?? [], schema)) };
-    return node.call(tool, args, {
-      signal: abort.signal,
-      ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
-      ...(process.stderr.isTTY ? { progress: showProgress } : {}),
-    });
+    return node.call(
+      tool,
+      { ...whole, ...(await readArguments(arg, schema)) },
+      // Progress is asked for even where nobody sees it: it keeps a long call from timing out.
+      { signal, timeoutMs: timeout ?? TIMEOUT_MS, progress: showProgress },
+    );
   });
-  if (options.json === true) print(JSON.stringify(result));
-  else for (const part of contentOf(result)) print(part);
-  return result['isError'] === true ? 1 : 0;
 }
 
 async function textOf(args: string): Promise<string> {
-  return args === '-' ? readFile('/dev/stdin', 'utf8') : args;
+  return args === '-' ? readStdin('the arguments as a JSON object') : args;
 }
 
 function parseWhole(text: string): JsonObject {
@@ -51,16 +76,15 @@ function parseWhole(text: string): JsonObject {
 }
 
 function showProgress(params: JsonObject): void {
+  if (!process.stderr.isTTY) return;
   const { progress, total, message } = params;
-  const of = total === undefined ? '' : `/${String(total)}`;
-  tell(`… ${String(progress)}${of} ${typeof message === 'string' ? safe(message) : ''}`.trimEnd());
+  const of = typeof total === 'number' ? `/${total}` : '';
+  const text = typeof message === 'string' ? ` ${safeLine(message)}` : '';
+  tell(`… ${typeof progress === 'number' ? progress : ''}${of}${text}`);
 }
 
-function contentOf(result: JsonObject): readonly string[] {
-  const content = (result['content'] ?? []) as readonly JsonObject[];
-  return content.map((part) => {
-    if (part['type'] === 'text') return safe(String(part['text']));
-    const mime = part['mimeType'] === undefined ? '' : ` ${String(part['mimeType'])}`;
-    return safe(`[${String(part['type'])}${mime}; --json shows it whole]`);
-  });
+function show(result: JsonObject, options: CallCommandOptions): void {
+  if (options.json === true) print(JSON.stringify(result));
+  else if (options.raw === true) process.stdout.write(contentOf(result).join(''));
+  else for (const part of contentOf(result)) print(safe(part));
 }

@@ -1,7 +1,8 @@
 /** `starling doctor` */
-import pc from 'picocolors';
 import type { PeersResult, StatusResult } from '../../builtin/types.ts';
 import { loadConfig } from '../../config/index.ts';
+import type { Config } from '../../config/index.ts';
+import { defaultStateDir } from '../../config/paths.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { finding } from '../checks/check.ts';
 import type { Check, CheckContext, Finding } from '../checks/check.ts';
@@ -12,8 +13,8 @@ import { peers } from '../checks/peers.ts';
 import { ports } from '../checks/ports.ts';
 import { stateFolder } from '../checks/state-folder.ts';
 import { upstreams } from '../checks/upstreams.ts';
-import { printData, safe } from '../output.ts';
-import { withNode } from '../sources.ts';
+import { paint, printData, safe, safeLine } from '../output.ts';
+import { stateDirOf, withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
 
 const CHECKS: readonly Check[] = [
@@ -28,30 +29,66 @@ const CHECKS: readonly Check[] = [
 const TIMEOUT_MS = 10_000;
 
 /** Runs all checks side by side; exit code 1 when one failed. */
-export async function run(options: CommonOptions & { readonly config?: string }): Promise<number> {
-  const config = await loadConfig({
-    ...(options.config === undefined ? {} : { file: options.config }),
-    env: process.env,
-    flags: options.state === undefined ? {} : { stateDir: options.state },
-  });
-  const running = await askNode({ ...options, state: config.stateDir });
-  const context: CheckContext = { config, ...running };
-  const found = (await Promise.all(CHECKS.map((check) => guarded(check, context)))).flat();
+export async function run(options: CommonOptions): Promise<number> {
+  const { config, findings } = await load(options);
+  const stateDir = config?.stateDir ?? (await likelyStateDir(options));
+  const asked = await askNode({ state: stateDir });
+  const context: CheckContext = {
+    stateDir,
+    ...(config === undefined ? {} : { config }),
+    ...asked.node,
+  };
+  const checked = await Promise.all(CHECKS.map((check) => guarded(check, context)));
+  const found = [...findings, ...(asked.findings ?? []), ...checked.flat()];
   printData({ findings: found }, options.json === true, () => found.map(show).join('\n'));
   return found.some(({ result }) => result === 'fail') ? 1 : 0;
 }
 
-async function askNode(
+/** A configuration that does not load is a finding, too; what does not need it is still checked. */
+async function load(
   options: CommonOptions,
-): Promise<{ readonly status?: StatusResult; readonly peers?: PeersResult }> {
+): Promise<{ readonly config?: Config; readonly findings: readonly Finding[] }> {
   try {
-    return await withNode(options, async (node) => ({
-      status: await node.builtin<StatusResult>('status'),
-      peers: await node.builtin<PeersResult>('peers'),
-    }));
+    const config = await loadConfig({
+      ...(options.config === undefined ? {} : { file: options.config }),
+      env: process.env,
+      flags: options.state === undefined ? {} : { stateDir: options.state },
+    });
+    return { config, findings: [finding('config', 'ok', 'the configuration is valid')] };
   } catch (error) {
-    if (error instanceof StarlingError && error.code === 'STARLING_NODE_UNREACHABLE') return {};
-    throw error;
+    if (!(error instanceof StarlingError)) throw error;
+    return { findings: [finding('config', 'fail', error.message, error.hint)] };
+  }
+}
+
+/** Where the node would be if only the configuration were right. */
+async function likelyStateDir(options: CommonOptions): Promise<string> {
+  try {
+    return await stateDirOf(options);
+  } catch (error) {
+    // The config file, which does not parse: that is told already.
+    if (!(error instanceof StarlingError)) throw error;
+    return defaultStateDir(process.env);
+  }
+}
+
+async function askNode(options: CommonOptions): Promise<{
+  readonly node?: Required<Pick<CheckContext, 'status' | 'peers'>>;
+  readonly findings?: readonly Finding[];
+}> {
+  try {
+    const node = await withNode(options, async (client) => ({
+      status: await client.builtin<StatusResult>('status', {}, { timeoutMs: TIMEOUT_MS }),
+      peers: await client.builtin<PeersResult>('peers', {}, { timeoutMs: TIMEOUT_MS }),
+    }));
+    return { node };
+  } catch (error) {
+    if (!(error instanceof StarlingError)) throw error;
+    if (error.code === 'STARLING_NODE_UNREACHABLE') return {};
+    const text = `the node does not answer: ${error.message}`;
+    return {
+      findings: [finding('node', 'fail', text, 'stop it, and start it again with: starling up')],
+    };
   }
 }
 
@@ -76,7 +113,9 @@ async function guarded(check: Check, context: CheckContext): Promise<readonly Fi
 }
 
 function show({ check, result, text, hint }: Finding): string {
-  const mark = { ok: pc.green('✓'), warn: pc.yellow('!'), fail: pc.red('✗') }[result];
-  const next = hint === undefined ? '' : `\n    → ${safe(hint)}`;
-  return `${mark} ${check.padEnd(9)} ${safe(text)}${next}`;
+  const mark = { ok: paint.green('✓'), warn: paint.yellow('!'), fail: paint.red('✗') }[result];
+  const next = hint === undefined ? '' : `\n    → ${safeLine(hint)}`;
+  // Only our own words on the configuration may take more lines than one.
+  const words = check === 'config' ? safe(text).replaceAll('\n', '\n    ') : safeLine(text);
+  return `${mark} ${check.padEnd(9)} ${words}${next}`;
 }

@@ -1,6 +1,6 @@
 /** `starling grant create` */
 import type { GrantCreateResult } from '../../builtin/types.ts';
-import { duration, printData, safe } from '../output.ts';
+import { duration, printData, safeLine } from '../output.ts';
 import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
 
@@ -20,7 +20,7 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
   );
   const { grant } = result;
   printData(result, options.json === true, () =>
-    safe(
+    safeLine(
       `${grant.with} may now call ${options.tool.join(', ')} for ${duration(grant.expiresAt - Date.now())}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
     ),
   );

@@ -17,6 +17,6 @@ export async function run(options: CommonOptions): Promise<void> {
       grant.state === 'valid' ? `in ${duration(grant.expiresAt - Date.now())}` : '–',
       grant.capabilities.map(({ ability, resource }) => `${ability} ${resource}`).join(', '),
     ]);
-    return table(['ID', 'WHO', 'STATE', 'EXPIRES', 'WHAT'], rows);
+    return table(['ID', 'WHO', 'STATE', 'EXPIRES', 'WHAT'], rows, { flexible: 4 });
   });
 }

@@ -1,6 +1,6 @@
 /** `starling grant revoke` */
 import type { GrantRevokeResult } from '../../builtin/types.ts';
-import { printData, safe } from '../output.ts';
+import { printData, safeLine } from '../output.ts';
 import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
 
@@ -18,7 +18,7 @@ export async function run(
   printData(result, options.json === true, () =>
     result.revoked
       .map((grant) =>
-        safe(
+        safeLine(
           `revoked ${grant.id.slice(0, 8)} of ${grant.with}: ${grant.capabilities.map((one) => one.resource).join(', ')}`,
         ),
       )

@@ -1,6 +1,6 @@
 /** `starling invite` */
 import type { InviteResult } from '../../builtin/types.ts';
-import { duration, print, printData, tell } from '../output.ts';
+import { duration, print, printData, safeLine, tell } from '../output.ts';
 import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
 
@@ -20,7 +20,7 @@ export async function run(options: InviteOptions): Promise<void> {
   if (options.json === true) printData(result, true, () => '');
   else {
     tell(
-      `One node can join '${result.mesh}' (${result.fingerprint}) with this within ${duration(result.expiresAt - Date.now())}:`,
+      `One node can join '${safeLine(result.mesh)}' (${result.fingerprint}) with this within ${duration(result.expiresAt - Date.now())}:`,
     );
     print(`starling up --join ${result.ticket}`);
   }

@@ -10,7 +10,7 @@ import type { CommonOptions } from '../sources.ts';
 
 /** Pipes until both directions are over. @throws STARLING_NODE_UNREACHABLE */
 export async function run(options: CommonOptions): Promise<void> {
-  const socket = await open(stateDirOf(options));
+  const socket = await open(await stateDirOf(options));
   let clientDone = false;
   process.stdin.once('end', () => {
     clientDone = true;

@@ -1,6 +1,6 @@
 /** `starling sim` */
 import { StarlingError } from '../../core/errors.ts';
-import { tell } from '../output.ts';
+import { flush, tell } from '../output.ts';
 
 interface SimOptions {
   readonly nodes: string;
@@ -22,6 +22,7 @@ export async function run(options: SimOptions): Promise<number> {
     json: options.json === true,
     ...(options.json === true ? {} : { progress: tell }),
   });
+  await flush();
   // libp2p's timers would keep the process for a second more.
   process.exit(exitCode);
 }

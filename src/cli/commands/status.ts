@@ -1,5 +1,4 @@
 /** `starling status` */
-import pc from 'picocolors';
 import type { StatusResult } from '../../builtin/types.ts';
 import { describeStatus } from '../describe.ts';
 import { printData } from '../output.ts';
@@ -9,8 +8,5 @@ import type { CommonOptions } from '../sources.ts';
 /** Prints the node's status. */
 export async function run(options: CommonOptions): Promise<void> {
   const status = await withNode(options, (node) => node.builtin<StatusResult>('status'));
-  printData(status, options.json === true, () => {
-    const warnings = status.warnings.map(({ text }) => `${pc.yellow('!')} ${text}`);
-    return [describeStatus(status), ...warnings].join('\n');
-  });
+  printData(status, options.json === true, () => describeStatus(status));
 }

@@ -1,5 +1,5 @@
 /** `starling tools` */
-import { printData, table } from '../output.ts';
+import { cut, printData, table } from '../output.ts';
 import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
 
@@ -14,11 +14,11 @@ export async function run(filter: string | undefined, options: CommonOptions): P
     return table(
       ['TOOL', 'WHAT IT DOES'],
       tools.map((tool) => [tool.name, summary(tool.description)]),
+      { flexible: 1 },
     );
   });
 }
 
 function summary(description = ''): string {
-  const line = description.split('\n', 1)[0] ?? '';
-  return line.length > SUMMARY_MAX ? `${line.slice(0, SUMMARY_MAX - 1)}…` : line;
+  return cut(description.trim().split('\n', 1)[0] ?? '', SUMMARY_MAX);
 }

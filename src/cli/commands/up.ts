@@ -1,21 +1,19 @@
 /** `starling up` */
-import { readFile } from 'node:fs/promises';
-import pc from 'picocolors';
 import { loadConfig } from '../../config/index.ts';
 import type { Config, ConfigSources } from '../../config/index.ts';
 import { createNode } from '../../node.ts';
 import type { StarlingNode } from '../../node.ts';
 import { describeStatus } from '../describe.ts';
-import { print, printError, safe, tell } from '../output.ts';
+import { flush, paint, paintTalk, print, printError, safeLine, tell } from '../output.ts';
 import { createProgress } from '../progress.ts';
 import type { Progress } from '../progress.ts';
 import type { CommonOptions } from '../sources.ts';
+import { readStdin } from '../stdin.ts';
 
 const STOP_TIMEOUT_MS = 8000;
 const INTERRUPTED = 130;
 
 interface UpOptions extends CommonOptions {
-  readonly config?: string;
   readonly name?: string;
   readonly join?: string;
   readonly bootstrap?: readonly string[];
@@ -23,7 +21,7 @@ interface UpOptions extends CommonOptions {
   readonly meshName?: string;
   readonly listen?: readonly string[];
   readonly announce?: readonly string[];
-  readonly httpPort?: string;
+  readonly httpPort?: number;
   readonly httpHost?: string;
   readonly http: boolean;
   readonly mdns: boolean;
@@ -45,7 +43,9 @@ export async function run(options: UpOptions): Promise<number> {
   } catch (error) {
     progress.done();
     // Not by returning: the signal handlers and libp2p's timers would keep the process.
-    return process.exit(printError(error, options.json === true));
+    const code = printError(error, options.json === true);
+    await flush();
+    return process.exit(code);
   }
 }
 
@@ -55,10 +55,18 @@ async function live(
   progress: Progress,
   told: Promise<void>,
 ): Promise<number> {
-  const node = await createNode(config, { progress: (line) => progress.show(line) });
+  const made = createNode(config, { progress: (line) => progress.show(line) });
+  const node = await Promise.race([made, told]);
+  if (node === undefined) {
+    // Told to stop while it was finding its mesh: it is no member yet, so there is nothing to leave.
+    progress.done();
+    await flush();
+    return process.exit(0);
+  }
   node.events.on('dial:failed', (_, error) => progress.note(error.message));
   node.events.on('evicted', (reason) => {
-    tell(`${pc.red('error:')} ${reason}`);
+    if (options.json === true) print(JSON.stringify({ event: 'evicted', reason }));
+    tell(`${paintTalk.red('error:')} ${safeLine(reason)}`);
     tell('  → ask a member for a new ticket, and start with: starling up --join <ticket>');
   });
   const started = await Promise.race([node.start().then(() => true), told.then(() => false)]);
@@ -75,7 +83,7 @@ async function live(
 async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
   const http = {
     ...(options.http ? {} : { enabled: false }),
-    ...(options.httpPort === undefined ? {} : { port: Number(options.httpPort) }),
+    ...(options.httpPort === undefined ? {} : { port: options.httpPort }),
     ...(options.httpHost === undefined ? {} : { host: options.httpHost }),
   };
   return {
@@ -95,7 +103,7 @@ async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
 }
 
 async function ticketOf(join: string): Promise<string> {
-  return join === '-' ? (await readFile('/dev/stdin', 'utf8')).trim() : join;
+  return join === '-' ? (await readStdin('the ticket')).trim() : join;
 }
 
 async function announce(node: StarlingNode, json: boolean): Promise<void> {
@@ -112,7 +120,7 @@ async function announce(node: StarlingNode, json: boolean): Promise<void> {
   print(`or over HTTP at the MCP address above, with the token in the file above.`);
   print('');
   if (invitation?.reason !== undefined)
-    print(`This node can invite nobody: ${safe(invitation.reason)}`);
+    print(`This node can invite nobody: ${safeLine(invitation.reason)}`);
   else {
     print(
       ticket === undefined
@@ -121,7 +129,7 @@ async function announce(node: StarlingNode, json: boolean): Promise<void> {
     );
     const address = status.addresses[0] ?? '<address>';
     print(
-      pc.bold(
+      paint.bold(
         ticket === undefined
           ? `  starling up --bootstrap ${address}`
           : `  starling up --join ${ticket}`,
@@ -152,7 +160,9 @@ function tellOfPeers(node: StarlingNode, json: boolean): void {
         }),
       );
     else
-      tell(`${pc.dim(new Date().toTimeString().slice(0, 8))} ${safe(peer.alias)} is ${peer.state}`);
+      tell(
+        `${paintTalk.dim(new Date().toTimeString().slice(0, 8))} ${safeLine(peer.alias)} is ${peer.state}`,
+      );
   });
 }
 
@@ -179,6 +189,7 @@ async function stop(node: StarlingNode): Promise<never> {
   }, STOP_TIMEOUT_MS);
   await node.stop();
   clearTimeout(timer);
+  await flush();
   // libp2p's timers would keep the process for a second more.
   process.exit(0);
 }

@@ -1,0 +1,345 @@
+/**
+ * The commands, their options and their help. Imports nothing heavy: each command is loaded when it is
+ * run, so that `--help` and `--version` answer at once.
+ */
+import { Command, CommanderError, Option } from 'commander';
+import { StarlingError } from '../core/errors.ts';
+import { VERSION } from '../core/version.ts';
+import { parseDuration, parsePort, parseTimeout } from './duration.ts';
+
+type Run = (...args: never[]) => Promise<number | void>;
+
+/** What a parse leaves behind. */
+interface Outcome {
+  exitCode: number;
+}
+
+/**
+ * Runs `starling` with `args`, the words after its name; gives the exit code: 0 done, 1 failed, 2 wrong
+ * use. Never throws for what a user can get wrong.
+ */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  const outcome: Outcome = { exitCode: 0 };
+  const program = buildProgram(outcome);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    const asked = ['commander.helpDisplayed', 'commander.help', 'commander.version'];
+    if (asked.includes(error.code)) return error.exitCode === 0 ? 0 : 2;
+    const { printError } = await import('./output.ts');
+    return printError(usageError(error, program, args), args.includes('--json'));
+  }
+  return outcome.exitCode;
+}
+
+/** What commander found wrong, as an error of ours. */
+function usageError(
+  error: CommanderError,
+  program: Command,
+  args: readonly string[],
+): StarlingError {
+  const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
+  const path: string[] = [];
+  let at: Command | undefined = program;
+  for (const word of args) {
+    at = at.commands.find((command) => command.name() === word);
+    if (at === undefined) break;
+    path.push(word);
+  }
+  const suggestion = rest.join(' ').replaceAll(/[()]/g, '').trim();
+  const help = `see: ${['starling', ...path, '--help'].join(' ')}`;
+  return new StarlingError('STARLING_USAGE', first, {
+    hint: suggestion === '' ? help : `${suggestion} (${help})`,
+    cause: error,
+  });
+}
+
+function buildProgram(outcome: Outcome): Command {
+  const program = new Command('starling')
+    .description('A peer-to-peer mesh for AI agents and their tools.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .addHelpText('after', examples('starling up --config starling.json', 'starling doctor'))
+    .configureHelp({ showGlobalOptions: true })
+    // `usageError` says it, in the one form that all errors have.
+    .configureOutput({ outputError: () => undefined })
+    .exitOverride();
+  addUp(program, outcome);
+  addViews(program, outcome);
+  addCall(program, outcome);
+  addGrant(program, outcome);
+  addBoard(program, outcome);
+  addTools(program, outcome);
+  return program;
+}
+
+/** Makes an action that runs a command and keeps its exit code; errors are told the one way. */
+function action(
+  outcome: Outcome,
+  load: () => Promise<{ run: Run }>,
+): (...args: unknown[]) => Promise<void> {
+  return async (...args) => {
+    const options = args.at(-2) as { readonly json?: boolean };
+    try {
+      const command = await load();
+      outcome.exitCode = (await command.run(...(args.slice(0, -1) as never[]))) ?? 0;
+    } catch (error) {
+      const { printError } = await import('./output.ts');
+      outcome.exitCode = printError(error, options.json === true);
+    }
+  };
+}
+
+/** Options of every command that talks to a running node. */
+function ofNode(command: Command): Command {
+  return command
+    .addOption(new Option('--state <folder>', "the node's state folder (or STARLING_STATE_DIR)"))
+    .addOption(new Option('--config <file>', 'config file that names the state folder'));
+}
+
+function withJson(command: Command): Command {
+  return command.option('--json', 'print JSON');
+}
+
+/** Collects an option that may come more than once. */
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
+}
+
+function addUp(program: Command, outcome: Outcome): void {
+  withJson(
+    program
+      .command('up')
+      .summary('start a node')
+      .description(
+        'Starts a node: founds a mesh or joins one, serves MCP, and runs until it is told to stop.',
+      )
+      .option('--config <file>', 'config file with mcpServers, as any MCP client has it')
+      .option('--state <folder>', "the node's state folder (or STARLING_STATE_DIR)")
+      .option('--name <name>', 'name of this node in the mesh')
+      .option('--join <ticket>', 'join with a ticket; - reads it from standard input')
+      .option('--bootstrap <multiaddr>', 'join through this peer (may be repeated)', collect)
+      .option('--open [name]', 'found or join an open mesh, which anyone may join')
+      .option('--mesh-name <name>', 'name of the private mesh that is founded')
+      .option('--listen <multiaddr>', 'listen here (may be repeated)', collect)
+      .option('--announce <multiaddr>', 'tell others this address (may be repeated)', collect)
+      .option('--http-port <port>', 'port of the HTTP endpoint; 0 picks a free one', parsePort)
+      .option('--http-host <host>', 'address of the HTTP endpoint')
+      .option('--no-http', 'serve no HTTP')
+      .option('--no-mdns', 'do not use multicast DNS')
+      .option('--no-relay', 'do not relay, and do not be relayed')
+      .option('--log <levels>', 'log levels, like info,gateway=debug'),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        'starling up --config starling.json',
+        'starling up --join starling1…',
+        'starling up --open --bootstrap /ip4/192.0.2.7/tcp/4040/p2p/12D3Koo…',
+      ),
+    )
+    .action(action(outcome, () => import('./commands/up.ts')));
+}
+
+function addViews(program: Command, outcome: Outcome): void {
+  withJson(ofNode(program.command('status')))
+    .summary('show the node')
+    .description(
+      'Shows the running node: identity, mesh, addresses, servers, and what is wrong. Ask it first when you wonder whether a node runs, and where its MCP endpoint is.',
+    )
+    .addHelpText('after', examples('starling status', 'starling status --json'))
+    .action(action(outcome, () => import('./commands/status.ts')));
+  withJson(ofNode(program.command('peers')))
+    .summary('show the mesh')
+    .description(
+      'Shows every peer of the mesh: is it alive, how far away, and by which route. Its first column is the name that grants and tools go by.',
+    )
+    .addHelpText('after', examples('starling peers'))
+    .action(action(outcome, () => import('./commands/peers.ts')));
+  withJson(ofNode(program.command('tools')).argument('[filter]', 'only names that contain this'))
+    .summary('list the tools that you can call')
+    .description("Lists this node's tools and those that peers have granted to it.")
+    .addHelpText('after', examples('starling tools', 'starling tools files'))
+    .action(action(outcome, () => import('./commands/tools.ts')));
+}
+
+function addCall(program: Command, outcome: Outcome): void {
+  withJson(
+    ofNode(
+      program
+        .command('call')
+        .summary('call a tool')
+        .description(
+          'Calls a tool, here or at a peer, and prints its result: what an MCP client does, from the shell. Ctrl-C cancels the call.',
+        )
+        .argument('<tool>', 'its name, as starling tools shows it')
+        .option(
+          '--arg <name=value>',
+          'an argument; name=@file reads a file, name:=json gives JSON (may be repeated)',
+          collect,
+        )
+        .option('--args <json>', 'all arguments as one JSON object; - reads it from standard input')
+        .option(
+          '--timeout <duration>',
+          "how long to wait, like 30s or 5m (default: the node's own limits)",
+          parseTimeout,
+        )
+        .option('--raw', 'print text exactly as it came; not for a terminal'),
+    ),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        'starling call alice__files__read_text_file --arg path=/srv/docs/a.txt',
+        `starling call sums__add --args '{"a": 1, "b": 2}'`,
+      ),
+    )
+    .action(action(outcome, () => import('./commands/call.ts')));
+}
+
+function addGrant(program: Command, outcome: Outcome): void {
+  const grant = program
+    .command('grant')
+    .summary('say who may call what')
+    .description(
+      'Says which peers may call which tools of this node. Without a grant they see none of them.',
+    );
+  withJson(
+    ofNode(
+      grant
+        .command('create')
+        .summary('let a peer call tools')
+        .description('Lets a peer call tools of this node, until the grant expires or is revoked.')
+        .argument('<peer>', 'alias, PeerId or did:key')
+        .requiredOption(
+          '--tool <pattern>',
+          "<server>/<tool>, with * as wildcard, like 'files/*' (may be repeated)",
+          collect,
+        )
+        .option('--expires <duration>', 'how long it holds (default: 7d)', parseDuration),
+    ),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        "starling grant create bob --tool 'files/*'",
+        "starling grant create bob --tool 'files/read_*' --expires 8h",
+      ),
+    )
+    .action(action(outcome, () => import('./commands/grant-create.ts')));
+  withJson(ofNode(grant.command('list')))
+    .summary('show grants')
+    .description('Shows the grants that this node gave and got: who may call what, and how long.')
+    .addHelpText('after', examples('starling grant list'))
+    .action(action(outcome, () => import('./commands/grant-list.ts')));
+  withJson(
+    ofNode(
+      grant
+        .command('revoke')
+        .summary('end a grant')
+        .description(
+          'Ends a grant at once, in open sessions too. Revoking a membership puts its holder out.',
+        )
+        .argument('<id>', 'id of the grant, or its first characters')
+        .option('--reason <text>', 'why'),
+    ),
+  )
+    .addHelpText('after', examples("starling grant revoke 3f9c2a7e --reason 'laptop was lost'"))
+    .action(action(outcome, () => import('./commands/grant-revoke.ts')));
+}
+
+function addBoard(program: Command, outcome: Outcome): void {
+  const board = program
+    .command('board')
+    .summary('read and write the shared boards')
+    .description(
+      'Reads and writes the boards that all peers share: small notes that every node holds and that merge by themselves.',
+    );
+  const command = (name: string, about: string, ...args: readonly string[]): Command => {
+    const made = board.command(name).description(about);
+    for (const arg of args) {
+      if (arg === '[prefix]') made.argument(arg, 'only keys that start with this');
+      else made.argument(arg);
+    }
+    return withJson(ofNode(made));
+  };
+  command('get', 'Prints one entry; exit code 1 when there is none.', '<board>', '<key>')
+    .addHelpText('after', examples('starling board get plan owner'))
+    .action(action(outcome, () => import('./commands/board-get.ts')));
+  command(
+    'set',
+    'Writes one entry, which every peer gets. A value that is JSON is taken as JSON, anything else as text.',
+    '<board>',
+    '<key>',
+    '<value>',
+  )
+    .option('--string', 'take the value as text, whatever it looks like')
+    .addHelpText(
+      'after',
+      examples(
+        'starling board set plan owner alice',
+        `starling board set plan limits '{"cpu": 4}'`,
+      ),
+    )
+    .action(action(outcome, () => import('./commands/board-set.ts')));
+  command('delete', 'Deletes one entry, everywhere.', '<board>', '<key>')
+    .addHelpText('after', examples('starling board delete plan owner'))
+    .action(action(outcome, () => import('./commands/board-delete.ts')));
+  command('list', 'Lists the boards, or the entries of one.', '[board]', '[prefix]')
+    .addHelpText('after', examples('starling board list', 'starling board list plan task/'))
+    .action(action(outcome, () => import('./commands/board-list.ts')));
+  command('watch', 'Prints each change as it happens, until Ctrl-C.', '<board>', '[prefix]')
+    .addHelpText('after', examples('starling board watch plan', 'starling board watch plan task/'))
+    .action(action(outcome, () => import('./commands/board-watch.ts')));
+}
+
+function addTools(program: Command, outcome: Outcome): void {
+  withJson(
+    ofNode(
+      program
+        .command('invite')
+        .summary('make a ticket for a new node')
+        .description(
+          'Makes a ticket with which one new node can join. Whoever holds it can: hand it over privately.',
+        )
+        .option('--expires <duration>', 'how long it holds (default: 24h)', parseDuration)
+        .option('--no-invite', 'the newcomer may not invite others'),
+    ),
+  )
+    .addHelpText('after', examples('starling invite', 'starling invite --expires 15m --no-invite'))
+    .action(action(outcome, () => import('./commands/invite.ts')));
+  ofNode(program.command('mcp'))
+    .summary('attach an MCP client on stdio')
+    .description(
+      'Serves MCP on standard input and output, for the running node: what an MCP client starts.',
+    )
+    .addHelpText(
+      'after',
+      '\nIn the mcpServers of Claude Desktop, Cursor and others:\n  "starling": { "command": "starling", "args": ["mcp"] }',
+    )
+    .action(action(outcome, () => import('./commands/mcp.ts')));
+  withJson(
+    program
+      .command('sim')
+      .summary('run a mesh in one process and measure it')
+      .description(
+        'Starts real nodes in one process over loopback, makes them work, and prints what it took: shows in seconds whether Starling does well on this machine.',
+      )
+      .option('--nodes <n>', 'how many, 2 to 50', '10')
+      .option('--calls <n>', 'tool calls of each node', '20')
+      .option('--seed <n>', 'seed of who calls whom', '1'),
+  )
+    .addHelpText('after', examples('starling sim --nodes 25'))
+    .action(action(outcome, () => import('./commands/sim.ts')));
+  withJson(ofNode(program.command('doctor')))
+    .summary('find out what is wrong')
+    .description(
+      'Checks this machine and the node, and says what to do. Works without a running node, too.',
+    )
+    .addHelpText('after', examples('starling doctor', 'starling doctor --config starling.json'))
+    .action(action(outcome, () => import('./commands/doctor.ts')));
+}

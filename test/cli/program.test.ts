@@ -1,0 +1,128 @@
+/** The command line itself: wrong use, help, what is loaded, and readers that go away. */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { fakeNode, run, start } from './support.ts';
+
+const SRC = resolve(import.meta.dirname, '../../src');
+
+const COMMANDS = [
+  'up',
+  'status',
+  'peers',
+  'tools',
+  'call',
+  'grant create',
+  'grant list',
+  'grant revoke',
+  'invite',
+  'board get',
+  'board set',
+  'board delete',
+  'board list',
+  'board watch',
+  'mcp',
+  'sim',
+  'doctor',
+];
+
+describe('wrong use', () => {
+  it.each([
+    ['statsu', /unknown command 'statsu'[^]*Did you mean status\?/],
+    ['status --jsno', /unknown option '--jsno'[^]*Did you mean --json\?/],
+    ['grant create bob', /--tool[^]*starling grant create --help/],
+    ['board get plan', /missing required argument 'key'[^]*starling board get --help/],
+    ['invite --expires soon', /90s, 15m, 8h or 7d/],
+    ['up --http-port 70000', /0 to 65535/],
+    ['sim --nodes 1', /2 to 50/],
+  ])('starling %s: exit code 2, with what to do', async (words, says) => {
+    const ran = await run(...words.split(' '));
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toMatch(says);
+    expect(ran.stderr).toMatch(/^error: .*\[STARLING_USAGE\]\n/);
+  });
+
+  it('is told as JSON to who asked for JSON', async () => {
+    const ran = await run('status', '--json', '--nope');
+    expect(ran).toMatchObject({ code: 2, stderr: '' });
+    expect(JSON.parse(ran.stdout)).toEqual({
+      error: {
+        code: 'STARLING_USAGE',
+        message: "unknown option '--nope'",
+        hint: 'see: starling status --help',
+      },
+    });
+  });
+
+  it.each([[], ['grant'], ['board']])(
+    '%s alone shows what there is, with exit code 2',
+    async (...args) => {
+      const ran = await run(...args);
+      expect(ran.code).toBe(2);
+      expect(ran.stderr).toContain('Commands:');
+    },
+  );
+});
+
+describe('help', () => {
+  it.each(COMMANDS)('of %s says what for, and shows how', async (words) => {
+    const { code, stdout } = await run(...words.split(' '), '--help');
+    expect(code).toBe(0);
+    const [usage = '', , about = ''] = stdout.split('\n');
+    expect(usage).toContain(`starling ${words}`);
+    expect(about.length).toBeGreaterThan(20);
+    expect(stdout).toMatch(words === 'mcp' ? /"command": "starling"/ : /\$ starling /);
+  });
+
+  it('names every command', async () => {
+    const { stdout } = await run('--help');
+    for (const words of COMMANDS) expect(stdout).toContain(`\n  ${words.split(' ')[0]}`);
+  });
+
+  it('offers --json with all that print data', async () => {
+    for (const words of COMMANDS.filter((name) => name !== 'mcp')) {
+      expect((await run(...words.split(' '), '--help')).stdout, words).toContain('--json');
+    }
+  });
+});
+
+it('the entry statically imports commander and single files of core, nothing else', () => {
+  const outside = new Set<string>();
+  const seen = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const text = readFileSync(file, 'utf8');
+    for (const [, target = ''] of text.matchAll(/^import (?!type )[^;]*?'([^']+)';/gm)) {
+      if (target.startsWith('.')) visit(resolve(dirname(file), target));
+      else outside.add(target);
+    }
+  };
+  visit(resolve(SRC, 'cli/main.ts'));
+  expect([...outside]).toEqual(['commander']);
+  expect([...seen].map((file) => file.slice(SRC.length + 1)).sort()).toEqual([
+    'cli/duration.ts',
+    'cli/main.ts',
+    'cli/program.ts',
+    'core/errors.ts',
+    'core/version.ts',
+  ]);
+});
+
+it('a reader that has seen enough, like head, ends a command quietly', async () => {
+  const tools = Array.from({ length: 20_000 }, (_, index) => ({ name: `tool${index}` }));
+  const node = await fakeNode({ answer: () => ({ tools }) });
+  const { child, says, ended } = start(['tools', '--json', '--state', node.stateDir]);
+  await says('tool0');
+  child.stdout?.destroy();
+  expect(await ended()).toMatchObject({ code: 0, stderr: '' });
+});
+
+it.each([{ CI: '1' }, { FORCE_COLOR: '1' }])(
+  'no colour goes into a pipe, not even with %j',
+  async (env) => {
+    const ran = await start(['status', '--state', '/no/such/folder'], env).ended();
+    expect(ran.stderr).toMatch(/^error: /);
+    expect(ran.stderr).not.toContain('\u001B');
+  },
+);

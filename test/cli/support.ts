@@ -1,0 +1,100 @@
+/** What the tests of the CLI share: fake nodes that end with their test, and runs of the program. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, vi } from 'vitest';
+import { runProgram } from '../../src/cli/program.ts';
+import { startFakeNode } from './fake-node.ts';
+import type { FakeInit, FakeNode } from './fake-node.ts';
+
+const MAIN = resolve(import.meta.dirname, '../../src/cli/main.ts');
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const cleanups: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+export async function fakeNode(init?: FakeInit): Promise<FakeNode> {
+  const node = await startFakeNode(init);
+  cleanups.push(() => node.stop());
+  return node;
+}
+
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'starling-cli-'));
+  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Runs a command in this process, and gives what it printed. */
+export async function run(...args: string[]): Promise<Ran> {
+  const out: string[] = [];
+  const err: string[] = [];
+  const into =
+    (lines: string[]): typeof process.stdout.write =>
+    (text: string | Uint8Array, ...rest: unknown[]) => {
+      lines.push(text.toString());
+      const done = rest.at(-1);
+      if (typeof done === 'function') done();
+      return true;
+    };
+  const spies = [
+    vi.spyOn(process.stdout, 'write').mockImplementation(into(out)),
+    vi.spyOn(process.stderr, 'write').mockImplementation(into(err)),
+  ];
+  try {
+    const code = await runProgram(args);
+    return { code, stdout: out.join(''), stderr: err.join('') };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+export interface Started {
+  readonly child: ReturnType<typeof spawn>;
+  readonly stdout: () => string;
+  /** Resolves when standard output holds `text`. */
+  readonly says: (text: string) => Promise<void>;
+  readonly ended: () => Promise<Ran>;
+}
+
+/** Starts the command as a process of its own, from the sources. */
+export function start(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Started {
+  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  cleanups.push(() => child.kill('SIGKILL'));
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const closed = once(child, 'close');
+  return {
+    child,
+    stdout: () => stdout,
+    async says(text) {
+      while (!stdout.includes(text)) await once(child.stdout, 'data');
+    },
+    async ended() {
+      const [code] = (await closed) as [number | null];
+      return { code, stdout, stderr };
+    },
+  };
+}
