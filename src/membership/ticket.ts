@@ -1,17 +1,21 @@
 /**
  * Tickets: what one pastes on the next machine. `starling1` and base32 (RFC 4648 §6, lower case, no
- * padding) of deterministic CBOR { mesh, name, addrs, invite: { seed, grants } }. A ticket is a secret.
+ * padding) of deflated (RFC 1951) deterministic CBOR { mesh, name, addrs, invite: { seed, grants } },
+ * where a grant is its payload and signature: its header is always the same. A ticket is a secret.
  */
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { decode, encode } from 'cborg';
 import { base32 } from 'multiformats/bases/base32';
 import { Secret, StarlingError } from '../core/index.ts';
 import type { MeshId } from '../core/index.ts';
-import { parseGrant } from '../grants/index.ts';
+import { GRANT_TYPE, parseGrant } from '../grants/index.ts';
 import type { Grant } from '../grants/index.ts';
 import { parseDid } from '../identity/index.ts';
 
 const PREFIX = 'starling1';
-const TEXT_MAX = 65_536;
+const TEXT_MAX = 32_768;
+/** Bytes of a ticket once inflated. */
+const BODY_BYTES_MAX = 65_536;
 const SEED_BYTES = 32;
 const ADDRESSES_MAX = 6;
 const CHAIN_MAX = 33;
@@ -33,10 +37,25 @@ export function encodeTicket(ticket: Ticket): Secret {
     mesh: ticket.mesh,
     name: ticket.name,
     addrs: ticket.addresses.slice(0, ADDRESSES_MAX),
-    invite: { seed: ticket.seed, grants: ticket.grants.map((grant) => grant.jws) },
+    invite: { seed: ticket.seed, grants: ticket.grants.map(splitGrant) },
   });
   // Multibase marks base32 with a leading `b`.
-  return new Secret(PREFIX + base32.encode(bytes).slice(1));
+  return new Secret(PREFIX + base32.encode(deflateRawSync(bytes, { level: 9 })).slice(1));
+}
+
+function splitGrant(grant: Grant): readonly [payload: Uint8Array, signature: Uint8Array] {
+  const [, payload = '', signature = ''] = grant.jws.split('.');
+  return [Buffer.from(payload, 'base64url'), Buffer.from(signature, 'base64url')];
+}
+
+function joinGrant(value: unknown): Grant {
+  const [payload, signature]: readonly unknown[] = Array.isArray(value) ? value : [];
+  if (!(payload instanceof Uint8Array) || !(signature instanceof Uint8Array)) {
+    throw invalid('a part of it is missing');
+  }
+  const header = JSON.stringify({ alg: 'EdDSA', typ: GRANT_TYPE });
+  const parts = [header, payload, signature].map((part) => Buffer.from(part).toString('base64url'));
+  return checked(() => parseGrant(parts.join('.')));
 }
 
 /**
@@ -72,15 +91,16 @@ function read(text: string): Ticket {
   return {
     mesh: checked(() => parseDid(mesh)),
     name,
-    addresses: strings(addrs, ADDRESSES_MAX),
+    addresses: listOf(addrs, ADDRESSES_MAX).map(textOf),
     seed,
-    grants: strings(grants, CHAIN_MAX).map((jws) => checked(() => parseGrant(jws))),
+    grants: listOf(grants, CHAIN_MAX).map(joinGrant),
   };
 }
 
 function decodeBody(body: string): unknown {
   try {
-    return decode(base32.decode(`b${body}`), { strict: true, rejectDuplicateMapKeys: true });
+    const bytes = inflateRawSync(base32.decode(`b${body}`), { maxOutputLength: BODY_BYTES_MAX });
+    return decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
   } catch (error) {
     throw invalid('it is damaged, perhaps cut when it was copied', error);
   }
@@ -93,14 +113,14 @@ function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
   return value as Readonly<Record<string, unknown>>;
 }
 
-function strings(value: unknown, max: number): readonly string[] {
-  if (!Array.isArray(value) || value.length === 0 || value.length > max) {
-    throw invalid('a part of it is missing');
-  }
-  return value.map((one: unknown) => {
-    if (typeof one !== 'string') throw invalid('a part of it is missing');
-    return one;
-  });
+function listOf(value: unknown, max: number): readonly unknown[] {
+  if (Array.isArray(value) && value.length > 0 && value.length <= max) return value;
+  throw invalid('a part of it is missing');
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw invalid('a part of it is missing');
 }
 
 function checked<T>(parse: () => T): T {

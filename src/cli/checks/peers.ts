@@ -17,9 +17,10 @@ export const peers: Check = {
         ),
       ];
     }
-    const warnings = (status?.warnings ?? []).map(({ text, hint }) =>
-      finding('node', 'warn', text, hint),
-    );
+    const warnings = (status?.warnings ?? [])
+      // The check of the servers has said it already.
+      .filter(({ code }) => !code.startsWith('upstream-'))
+      .map(({ text, hint }) => finding('node', 'warn', text, hint));
     if (known.peers.length === 0) {
       return [
         ...warnings,

@@ -15,7 +15,11 @@ export async function run(options: CommonOptions): Promise<void> {
       grant.direction === 'issued' ? `to ${grant.with}` : `from ${grant.with}`,
       grant.state,
       grant.state === 'valid' ? `in ${duration(grant.expiresAt - Date.now())}` : '–',
-      grant.capabilities.map(({ ability, resource }) => `${ability} ${resource}`).join(', '),
+      grant.capabilities
+        .map(({ ability, resource }) =>
+          resource.startsWith('mesh:') ? ability : `${ability} ${resource}`,
+        )
+        .join(', '),
     ]);
     return table(['ID', 'WHO', 'STATE', 'EXPIRES', 'WHAT'], rows, { flexible: 4 });
   });

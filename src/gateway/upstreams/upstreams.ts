@@ -274,11 +274,15 @@ class KeptUpstream implements Upstream {
 
   #become(state: UpstreamStatus['state'], error: StarlingError | undefined): void {
     const code = `upstream-down:${this.server}`;
+    const isNews = error?.message !== this.#error?.message;
     this.#state = state;
     this.#error = error;
     if (error === undefined) this.#components.health.clear(code);
     else {
-      this.#logger.warn({ server: this.server, error: error.message }, 'upstream is not ready');
+      const fields = { server: this.server, error: error.message };
+      // Each retry fails alike: once is enough to say it.
+      if (isNews) this.#logger.warn(fields, 'upstream is not ready');
+      else this.#logger.debug(fields, 'upstream is still not ready');
       this.#components.health.raise({
         code,
         text: error.message,
