@@ -1,6 +1,8 @@
 /** `starling up` */
+import { resolve } from 'node:path';
 import { loadConfig } from '../../config/index.ts';
 import type { Config, ConfigSources } from '../../config/index.ts';
+import { defaultStateDir } from '../../config/paths.ts';
 import { createNode } from '../../node.ts';
 import type { StarlingNode } from '../../node.ts';
 import { describeStatus } from '../describe.ts';
@@ -10,7 +12,7 @@ import type { Progress } from '../progress.ts';
 import type { CommonOptions } from '../sources.ts';
 import { readStdin } from '../stdin.ts';
 
-const STOP_TIMEOUT_MS = 8000;
+const STOP_TIMEOUT_MS = 5000;
 const INTERRUPTED = 130;
 
 interface UpOptions extends CommonOptions {
@@ -116,8 +118,9 @@ async function announce(node: StarlingNode, json: boolean): Promise<void> {
   }
   print(describeStatus(status));
   print('');
-  print('Attach an MCP client: {"command": "starling", "args": ["mcp"]}');
-  print(`or over HTTP at the MCP address above, with the token in the file above.`);
+  print(`Attach an MCP client: ${attachment(status.stateDir)}`);
+  if (status.endpoints.url !== undefined)
+    print('or over HTTP at the MCP address above, with the token in the file above.');
   print('');
   if (invitation?.reason !== undefined)
     print(`This node can invite nobody: ${safeLine(invitation.reason)}`);
@@ -136,6 +139,12 @@ async function announce(node: StarlingNode, json: boolean): Promise<void> {
       ),
     );
   }
+}
+
+/** What an MCP client's config must say to find this node: it starts us without our environment. */
+function attachment(stateDir: string): string {
+  const named = stateDir === resolve(defaultStateDir(process.env)) ? [] : ['--state', stateDir];
+  return `{"command": "starling", "args": ${JSON.stringify(['mcp', ...named])}}`;
 }
 
 async function ticketOrReason(node: StarlingNode): Promise<{ ticket?: string; reason?: string }> {

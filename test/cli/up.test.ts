@@ -1,0 +1,100 @@
+/** How `starling up` begins and ends; what a running node does is in `test/e2e`. */
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { run, start, temporaryFolder } from './support.ts';
+import type { Started } from './support.ts';
+
+const NOBODY = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
+
+async function up(...args: string[]): Promise<Started & { readonly folder: string }> {
+  const folder = await temporaryFolder();
+  const config = join(folder, 'starling.json');
+  await writeFile(
+    config,
+    JSON.stringify({
+      name: 'alice',
+      stateDir: join(folder, 'state'),
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      http: { port: 0 },
+      mdns: false,
+    }),
+  );
+  return { folder, ...start(['up', '--config', config, ...args]) };
+}
+
+it('prints who it is, how to attach, and the line for the next machine; a signal ends it with 0', async () => {
+  const node = await up();
+  await node.says('starling up --join starling1');
+  const config = join(node.folder, 'starling.json');
+  expect((await run('status', '--config', config)).stdout).toContain('alice-mesh (private)');
+  node.child.kill('SIGINT');
+  const { code, stdout } = await node.ended();
+  expect(code).toBe(0);
+  for (const part of ['12D3KooW', 'did:key:z6Mk', 'fingerprint', '/ip4/127.0.0.1/tcp/', '/mcp']) {
+    expect(stdout).toContain(part);
+  }
+  // This is not the default state folder, so a client must be told where the node is.
+  expect(stdout).toContain(`"args": ["mcp","--state","${join(node.folder, 'state')}"]`);
+});
+
+it('shows members of an open mesh the address, and no ticket', async () => {
+  const node = await up('--open', '--no-http');
+  await node.says('starling up --bootstrap /ip4/127.0.0.1/tcp/');
+  node.child.kill('SIGTERM');
+  const { code, stdout } = await node.ended();
+  expect(code).toBe(0);
+  expect(stdout).not.toMatch(/--join|over HTTP/);
+});
+
+it('with --json prints one object, the ticket in it', async () => {
+  const node = await up('--json');
+  await node.says('\n');
+  node.child.kill('SIGTERM');
+  const [first = ''] = (await node.ended()).stdout.split('\n');
+  expect(JSON.parse(first)).toMatchObject({
+    event: 'up',
+    name: 'alice',
+    ticket: expect.stringMatching(/^starling1/) as string,
+  });
+});
+
+it('reads a ticket from a pipe, and says what is wrong with it', async () => {
+  const node = await up('--join', '-');
+  node.child.stdin?.end('starling1nonsense\n');
+  const ran = await node.ended();
+  expect(ran).toMatchObject({ code: 2, stdout: '' });
+  expect(ran.stderr).toContain('STARLING_TICKET_INVALID');
+  expect(ran.stderr).not.toContain('starling1nonsense');
+});
+
+it('with --json prints an error as JSON', async () => {
+  const node = await up('--json', '--join', 'starling1nonsense');
+  const { code, stdout } = await node.ended();
+  expect(code).toBe(2);
+  expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'STARLING_TICKET_INVALID' } });
+});
+
+it('can be stopped while it still asks a silent address for its mesh', async () => {
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => socket.destroy());
+  });
+  await new Promise<void>((done) => {
+    silent.listen(0, '127.0.0.1', done);
+  });
+  const dialled = once(silent, 'connection');
+  const { port } = silent.address() as AddressInfo;
+  const node = await up('--bootstrap', `/ip4/127.0.0.1/tcp/${port}/p2p/${NOBODY}`);
+  await dialled;
+  const toldAt = performance.now();
+  node.child.kill('SIGINT');
+  expect((await node.ended()).code).toBe(0);
+  expect(performance.now() - toldAt).toBeLessThan(2000);
+  for (const socket of sockets) socket.destroy();
+  silent.close();
+});
