@@ -3,15 +3,18 @@ import { readFileSync } from 'node:fs';
 import { Secret, messageOf } from '../core/index.ts';
 import type { Problem } from './problems.ts';
 import type { FileConfig } from './schema.ts';
-import type { HttpServer, McpServer, StdioServer } from './types.ts';
+import type { HttpServer, McpServer, ServerOAuth, SseServer, StdioServer } from './types.ts';
 
 type Entry = FileConfig['mcpServers'][string];
+type Base = Pick<McpServer, 'timeoutMs' | 'shared' | 'peerRoots' | 'idleMs'>;
 
 const SERVER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 /** `${NAME}` and `${NAME:-default}`, as in POSIX shells; some clients write `${env:NAME}`. */
 const VARIABLE = /\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 const ENV_LINE = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/;
 const HTTP_TYPES = ['http', 'streamable-http', 'streamableHttp', 'streamable_http'];
+/** Host names that mean this machine: there a token may travel without TLS. */
+const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 const ENV_FILE_BYTES_MAX = 1024 * 1024;
 
 /** The servers that are not disabled, by name. What is wrong goes to `problems`, never a value. */
@@ -57,25 +60,26 @@ class EntryReader {
     if (entry.command !== undefined && url !== undefined) {
       return this.#wrong('', 'give it either a `command` or a `url`');
     }
-    const timeoutMs = entry.timeout ?? callTimeoutMs;
-    if (type === 'sse') {
-      return this.#wrong(
-        'type',
-        "'sse' is not supported yet; use the server's Streamable HTTP URL",
-      );
-    }
+    const base = {
+      timeoutMs: entry.timeout ?? callTimeoutMs,
+      shared: entry.shared,
+      peerRoots: entry.peerRoots,
+      idleMs: entry.idleTimeout,
+    };
     if (type === 'stdio' || (type === undefined && entry.command !== undefined)) {
-      return this.#stdio(entry, timeoutMs);
+      return this.#stdio(entry, base);
     }
+    if (type === 'sse') return this.#remote('sse', entry, url, base);
     if (type === undefined ? url !== undefined : HTTP_TYPES.includes(type)) {
-      return this.#http(entry, url, timeoutMs);
+      return this.#remote('http', entry, url, base);
     }
     if (type === undefined) return this.#wrong('', 'give it a `command`, or a `url`');
-    return this.#wrong('type', `'${type}' is no transport; allowed: stdio, http`);
+    return this.#wrong('type', `'${type}' is no transport; allowed: stdio, http, sse`);
   }
 
-  #stdio(entry: Entry, timeoutMs: number): StdioServer | undefined {
+  #stdio(entry: Entry, base: Base): StdioServer | undefined {
     if (entry.command === undefined) return this.#wrong('command', 'a stdio server needs one');
+    if (entry.oauth !== undefined) this.#wrong('oauth', 'only a server at a `url` has one');
     const env: Record<string, Secret> = {};
     if (entry.envFile !== undefined) Object.assign(env, this.#envFile(entry.envFile));
     Object.assign(env, this.#secrets('env', entry.env ?? {}));
@@ -85,12 +89,17 @@ class EntryReader {
       args: (entry.args ?? []).map((arg, index) => this.#expand(`args[${index}]`, arg)),
       env,
       ...(entry.cwd === undefined ? {} : { cwd: this.#expand('cwd', entry.cwd) }),
-      timeoutMs,
+      ...base,
     };
   }
 
-  #http(entry: Entry, written: string | undefined, timeoutMs: number): HttpServer | undefined {
-    if (written === undefined) return this.#wrong('url', 'an http server needs one');
+  #remote(
+    type: 'http' | 'sse',
+    entry: Entry,
+    written: string | undefined,
+    base: Base,
+  ): HttpServer | SseServer | undefined {
+    if (written === undefined) return this.#wrong('url', `an ${type} server needs one`);
     const url = this.#expand('url', written);
     const parsed = URL.canParse(url) ? new URL(url) : undefined;
     if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
@@ -103,7 +112,42 @@ class EntryReader {
     for (const [name, value] of Object.entries(headers)) {
       if (!isHeader(name, value)) this.#wrong(`headers.${name}`, 'it is no HTTP header');
     }
-    return { type: 'http', url, headers, timeoutMs };
+    const oauth = entry.oauth === undefined ? {} : { oauth: this.#oauth(entry.oauth, headers) };
+    return { type, url, headers, ...oauth, ...base };
+  }
+
+  #oauth(
+    entry: NonNullable<Entry['oauth']>,
+    headers: Readonly<Record<string, Secret>>,
+  ): ServerOAuth {
+    const { grant, clientId, clientSecret, tokenUrl, callbackPort } = entry;
+    if (Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) {
+      this.#wrong('oauth', 'it sets the header Authorization; leave that out of `headers`');
+    }
+    if (grant === 'client_credentials') {
+      if (clientId === undefined) this.#wrong('oauth.clientId', `${grant} needs one`);
+      if (clientSecret === undefined) this.#wrong('oauth.clientSecret', `${grant} needs one`);
+      if (callbackPort !== undefined) this.#wrong('oauth.callbackPort', `${grant} has no redirect`);
+    }
+    return {
+      grant,
+      ...(clientId === undefined ? {} : { clientId: this.#expand('oauth.clientId', clientId) }),
+      ...(clientSecret === undefined
+        ? {}
+        : { clientSecret: new Secret(this.#expand('oauth.clientSecret', clientSecret)) }),
+      scopes: entry.scopes,
+      ...(tokenUrl === undefined ? {} : { tokenUrl: this.#tokenUrl(tokenUrl) }),
+      ...(callbackPort === undefined ? {} : { callbackPort }),
+    };
+  }
+
+  #tokenUrl(written: string): string {
+    const url = this.#expand('oauth.tokenUrl', written);
+    const { protocol, hostname } = URL.canParse(url) ? new URL(url) : new URL('about:blank');
+    if (protocol !== 'https:' && !(protocol === 'http:' && LOOPBACK.test(hostname))) {
+      this.#wrong('oauth.tokenUrl', "this value can't be used; allowed: an https:// URL");
+    }
+    return url;
   }
 
   #secrets(part: string, values: Readonly<Record<string, string>>): Record<string, Secret> {

@@ -15,6 +15,9 @@ const LOG_LEVEL =
 /** What a browser sends as Origin: no path, and no slash at the end. */
 const ORIGIN = /^([a-z][a-z0-9+.-]*:\/\/[^/\s]+|null)$/;
 
+/** RFC 6749 §3.3: one scope-token. */
+const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]{1,256}$/;
+
 /** Where a node listens when nobody says where. */
 export const LISTEN_DEFAULT: readonly string[] = [
   '/ip4/0.0.0.0/tcp/4040',
@@ -33,10 +36,36 @@ const multiaddr = text(MULTIADDR, 'a multiaddr like /ip4/192.0.2.7/tcp/4040');
 const count = z.int().min(1);
 const flag = z.boolean();
 
+/** How a server's access token is got; what is absent is discovered (MCP authorization). */
+const oauthSchema = z
+  .strictObject({
+    grant: z
+      .enum(['authorization_code', 'client_credentials'], {
+        error: 'authorization_code or client_credentials',
+      })
+      .default('authorization_code')
+      .describe('authorization_code asks in a browser; client_credentials asks nobody.'),
+    clientId: z.string().min(1).optional().describe('Without it we register ourselves.'),
+    clientSecret: z.string().min(1).optional().describe('Best as ${VARIABLE}.'),
+    scopes: z
+      .array(text(SCOPE, 'a scope without spaces'))
+      .max(64)
+      .default([])
+      .describe('None: what the server asks for.'),
+    tokenUrl: z.string().optional().describe('Token endpoint, instead of the discovered one.'),
+    callbackPort: z
+      .int()
+      .min(1)
+      .max(65_535)
+      .optional()
+      .describe('Port of the loopback redirect; default any free one.'),
+  })
+  .describe('OAuth 2.1 for a server at a URL; {} discovers everything.');
+
 /** One entry of `mcpServers`, in any of the forms that MCP clients use. */
 export const mcpServerSchema = z
   .strictObject({
-    type: z.string().optional().describe('stdio or http; guessed from `command` or `url`.'),
+    type: z.string().optional().describe('stdio, http or sse; guessed from `command` or `url`.'),
     transport: z.string().optional().describe('Another word for `type`.'),
     transportType: z.string().optional().describe('Another word for `type`.'),
     command: z
@@ -48,21 +77,35 @@ export const mcpServerSchema = z
     env: z.record(z.string(), z.string()).optional().describe('Added to a small safe environment.'),
     envFile: z.string().optional().describe('File of KEY=VALUE lines, below `env` in precedence.'),
     cwd: z.string().optional(),
-    url: z.string().optional().describe('Streamable HTTP endpoint.'),
+    url: z
+      .string()
+      .optional()
+      .describe('Streamable HTTP endpoint; with type sse, that of HTTP+SSE.'),
     serverUrl: z.string().optional().describe('Another word for `url`.'),
     httpUrl: z.string().optional().describe('Another word for `url`.'),
     headers: z.record(z.string(), z.string()).optional(),
+    oauth: oauthSchema.optional(),
     timeout: count
       .max(DAY_MS)
       .optional()
       .describe('Milliseconds a call may take without progress.'),
+    shared: flag.default(false).describe('One upstream session for all callers.'),
+    peerRoots: flag.default(false).describe("Tell the server the roots of peers' clients, too."),
+    idleTimeout: z
+      .int()
+      .min(0)
+      .max(7 * DAY_MS)
+      .default(HOUR_MS / 6)
+      .describe('Milliseconds after which an unused session of the server ends; 0 never.'),
     disabled: flag.optional(),
     enabled: flag.optional(),
     autoApprove: z.unknown().optional().describe("Other clients' key; ignored."),
     alwaysAllow: z.unknown().optional().describe("Other clients' key; ignored."),
     description: z.unknown().optional().describe("Other clients' key; ignored."),
   })
-  .describe('${VAR} and ${VAR:-default} are expanded in command, args, env, url and headers.');
+  .describe(
+    '${VAR} and ${VAR:-default} are expanded in command, args, env, url, headers and oauth.',
+  );
 
 /** The whole file. */
 export const fileSchema = z.strictObject({

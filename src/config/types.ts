@@ -1,27 +1,62 @@
 /** The node's configuration after file, environment and flags are merged: frozen, complete. */
 import type { Secret } from '../core/index.ts';
 
+/** What every upstream MCP server has. */
+interface ServerBase {
+  /** How long a call may take without progress. */
+  readonly timeoutMs: number;
+  /** One upstream session for all callers, instead of one for each. Default false. */
+  readonly shared: boolean;
+  /** Is the server told the roots of peers' clients? Default false: of our own ones only. */
+  readonly peerRoots: boolean;
+  /** An upstream session unused for this long is ended; 0 never. Default 600000. */
+  readonly idleMs: number;
+}
+
 /** An upstream MCP server that runs as a child process. */
-export interface StdioServer {
+export interface StdioServer extends ServerBase {
   readonly type: 'stdio';
   readonly command: string;
   readonly args: readonly string[];
   /** Values may be secret: never print them. */
   readonly env: Readonly<Record<string, Secret>>;
   readonly cwd?: string;
-  /** How long a call may take without progress. */
-  readonly timeoutMs: number;
+}
+
+/** How we get an access token for a server (OAuth 2.1). What is absent is discovered. */
+export interface ServerOAuth {
+  /** Default `authorization_code`: with PKCE, a browser and a loopback redirect. */
+  readonly grant: 'authorization_code' | 'client_credentials';
+  /** Always there with `client_credentials`. */
+  readonly clientId?: string;
+  /** Always there with `client_credentials`. */
+  readonly clientSecret?: Secret;
+  /** None: what the server asks for. */
+  readonly scopes: readonly string[];
+  /** Token endpoint, instead of the one that is discovered: https, or http on loopback. */
+  readonly tokenUrl?: string;
+  /** Port of the loopback redirect, for clients registered with one; default any free one. */
+  readonly callbackPort?: number;
+}
+
+/** What both kinds of server at a URL have. */
+interface RemoteServer extends ServerBase {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, Secret>>;
+  readonly oauth?: ServerOAuth;
 }
 
 /** An upstream MCP server at a URL (Streamable HTTP). */
-export interface HttpServer {
+export interface HttpServer extends RemoteServer {
   readonly type: 'http';
-  readonly url: string;
-  readonly headers: Readonly<Record<string, Secret>>;
-  readonly timeoutMs: number;
 }
 
-export type McpServer = StdioServer | HttpServer;
+/** An upstream MCP server at a URL of the old HTTP+SSE transport (MCP 2024-11-05). */
+export interface SseServer extends RemoteServer {
+  readonly type: 'sse';
+}
+
+export type McpServer = StdioServer | HttpServer | SseServer;
 
 /** The whole configuration of a node. */
 export interface Config {

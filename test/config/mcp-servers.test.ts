@@ -29,6 +29,9 @@ function read(entries: Entries, env: NodeJS.ProcessEnv = {}): Read {
   return { servers, problems: problems.map(({ key, text }) => `${key}: ${text}`) };
 }
 
+/** What a server has when its entry says nothing of it. */
+const DEFAULTS = { timeoutMs: 60_000, shared: false, peerRoots: false, idleMs: 600_000 };
+
 /** The one server of `entry`, with its secrets revealed. */
 function one(entry: Entries[string], env: NodeJS.ProcessEnv = {}): unknown {
   const { servers, problems } = read({ s: entry }, env);
@@ -51,14 +54,14 @@ describe('an entry of mcpServers', () => {
       cwd: '/srv',
       timeout: 5,
     };
-    const expected = { ...entry, type: 'stdio', timeoutMs: 5 };
+    const expected = { ...DEFAULTS, ...entry, type: 'stdio', timeoutMs: 5 };
     expect(one(entry)).toEqual({ ...expected, timeout: undefined });
     expect(one({ type: 'stdio', command: 'x' })).toEqual({
       type: 'stdio',
       command: 'x',
       args: [],
       env: {},
-      timeoutMs: 60_000,
+      ...DEFAULTS,
     });
   });
 
@@ -76,9 +79,28 @@ describe('an entry of mcpServers', () => {
       type: 'http',
       url: 'https://mcp.example/mcp',
       headers: {},
-      timeoutMs: 60_000,
+      ...DEFAULTS,
     });
   });
+
+  it('is a URL of the old HTTP+SSE transport when it says so', () => {
+    const url = 'https://mcp.example/sse';
+    const expected = { type: 'sse', url, headers: { A: 'b' }, ...DEFAULTS };
+    expect(one({ type: 'sse', url, headers: { A: 'b' } })).toEqual(expected);
+    expect(one({ transport: 'sse', serverUrl: url, headers: { A: 'b' } })).toEqual(expected);
+  });
+
+  it.each<Entries[string]>([
+    { command: 'x' },
+    { url: 'https://a.example' },
+    { type: 'sse', url: 'https://a.example' },
+  ])(
+    'says whether its session is shared, what peers tell it, and how long it idles: %j',
+    (kind) => {
+      const entry = { ...kind, shared: true, peerRoots: true, idleTimeout: 0 };
+      expect(one(entry)).toMatchObject({ shared: true, peerRoots: true, idleMs: 0 });
+    },
+  );
 
   it('keeps the values of env and headers secret', () => {
     const { servers } = read({
@@ -110,13 +132,11 @@ describe('an entry of mcpServers', () => {
     ],
     [{ type: 'stdio' }, 'mcpServers.s.command: a stdio server needs one'],
     [{ type: 'http' }, 'mcpServers.s.url: an http server needs one'],
-    [
-      { type: 'sse', url: 'https://a.example/sse' },
-      "mcpServers.s.type: 'sse' is not supported yet; use the server's Streamable HTTP URL",
-    ],
+    [{ type: 'sse' }, 'mcpServers.s.url: an sse server needs one'],
+    [{ command: 'x', oauth: {} }, 'mcpServers.s.oauth: only a server at a `url` has one'],
     [
       { type: 'carrier-pigeon', url: 'https://a.example' },
-      "mcpServers.s.type: 'carrier-pigeon' is no transport; allowed: stdio, http",
+      "mcpServers.s.type: 'carrier-pigeon' is no transport; allowed: stdio, http, sse",
     ],
     [
       { url: 'ftp://a.example' },
@@ -133,6 +153,71 @@ describe('an entry of mcpServers', () => {
     [{ command: 'x', args: ['a\0b'] }, 'mcpServers.s.args[0]: it holds the character U+0000'],
   ])('%j is refused: %s', (entry, problem) => {
     expect(read({ s: entry }).problems).toEqual([problem]);
+  });
+});
+
+describe('oauth', () => {
+  const url = 'https://a.example/mcp';
+
+  it('is discovered when it says nothing', () => {
+    expect(one({ url, oauth: {} })).toMatchObject({
+      oauth: { grant: 'authorization_code', scopes: [] },
+    });
+    expect(one({ url })).not.toHaveProperty('oauth');
+  });
+
+  it('takes a client, its scopes and its endpoint, and keeps the secret', () => {
+    const oauth = {
+      grant: 'client_credentials' as const,
+      clientId: '${ID}',
+      clientSecret: '${KEY}',
+      scopes: ['read', 'write:all'],
+      tokenUrl: 'https://${HOST:-auth.example}/token',
+    };
+    const env = { ID: 'me', KEY: 'hunter2' };
+    expect(one({ type: 'sse', url, oauth }, env)).toMatchObject({
+      oauth: {
+        ...oauth,
+        clientId: 'me',
+        clientSecret: 'hunter2',
+        tokenUrl: 'https://auth.example/token',
+      },
+    });
+    expect(JSON.stringify(read({ s: { url, oauth } }, env).servers)).not.toContain('hunter2');
+  });
+
+  it.each<[NonNullable<Entries[string]['oauth']>, readonly string[]]>([
+    [
+      { grant: 'client_credentials', callbackPort: 8080 },
+      [
+        'clientId: client_credentials needs one',
+        'clientSecret: client_credentials needs one',
+        'callbackPort: client_credentials has no redirect',
+      ],
+    ],
+    [
+      { tokenUrl: 'http://auth.example/token' },
+      ["tokenUrl: this value can't be used; allowed: an https:// URL"],
+    ],
+    [{ tokenUrl: 'nowhere' }, ["tokenUrl: this value can't be used; allowed: an https:// URL"]],
+  ])('%j is refused: %j', (oauth, problems) => {
+    expect(read({ s: { url, oauth } }).problems).toEqual(
+      problems.map((problem) => `mcpServers.s.oauth.${problem}`),
+    );
+  });
+
+  it('may use http on this machine, where nobody listens in', () => {
+    for (const host of ['localhost:9', '127.0.0.1:9', '[::1]:9']) {
+      const tokenUrl = `http://${host}/token`;
+      expect(one({ url, oauth: { tokenUrl } })).toMatchObject({ oauth: { tokenUrl } });
+    }
+  });
+
+  it('does not go with a header of its own', () => {
+    const headers = { authorization: 'Bearer x' };
+    expect(read({ s: { url, headers, oauth: {} } }).problems).toEqual([
+      'mcpServers.s.oauth: it sets the header Authorization; leave that out of `headers`',
+    ]);
   });
 });
 

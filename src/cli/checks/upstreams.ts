@@ -32,7 +32,7 @@ export const upstreams: Check = {
 };
 
 async function checkServer(name: string, server: McpServer): Promise<Finding> {
-  if (server.type === 'http') {
+  if (server.type !== 'stdio') {
     if (!URL.canParse(server.url)) {
       return finding(
         'upstream',
