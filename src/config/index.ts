@@ -5,7 +5,9 @@ export { nearest } from './nearest.ts';
 export { socketPath, tokenFile } from './paths.ts';
 export type {
   Config,
+  HttpOAuth,
   HttpServer,
+  HttpTls,
   McpServer,
   ServerOAuth,
   SseServer,

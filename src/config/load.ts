@@ -124,7 +124,7 @@ function complete(file: FileConfig, env: NodeJS.ProcessEnv, problems: Problem[])
     ...(file.meshName === undefined ? {} : { meshName: file.meshName }),
     mdns: file.mdns,
     relay: file.relay,
-    http: file.http,
+    http: httpOf(file.http, problems),
     mcpServers: readMcpServers(
       file.mcpServers,
       { env, callTimeoutMs: file.limits.callTimeoutMs },
@@ -136,6 +136,40 @@ function complete(file: FileConfig, env: NodeJS.ProcessEnv, problems: Problem[])
       level: file.log.level,
       ...(file.log.file === undefined ? {} : { file: file.log.file }),
     },
+  };
+}
+
+/** The HTTP endpoint's part, with the paths made absolute. */
+function httpOf(http: FileConfig['http'], problems: Problem[]): Config['http'] {
+  const { tls, oauth, ...plain } = http;
+  if (tls?.clientAuth !== undefined && tls.ca === undefined) {
+    problems.push({
+      key: 'http.tls.ca',
+      text: 'it is missing; allowed: the PEM file of the authority that signs client certificates',
+    });
+  }
+  return {
+    ...plain,
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            cert: resolve(tls.cert),
+            key: resolve(tls.key),
+            ...(tls.ca === undefined ? {} : { ca: resolve(tls.ca) }),
+            ...(tls.clientAuth === undefined ? {} : { clientAuth: tls.clientAuth }),
+          },
+        }),
+    ...(oauth === undefined
+      ? {}
+      : {
+          oauth: {
+            issuer: oauth.issuer,
+            audience: oauth.audience,
+            ...(oauth.jwksUri === undefined ? {} : { jwksUri: oauth.jwksUri }),
+            scopes: oauth.scopes,
+          },
+        }),
   };
 }
 

@@ -1,4 +1,5 @@
 /** The configuration file: its keys, their forms and defaults. The JSON Schema is generated from it. */
+import { isIP } from 'node:net';
 import { z } from 'zod';
 
 const MIB = 1024 * 1024;
@@ -14,6 +15,13 @@ const LOG_LEVEL =
   /^([\w:-]+=)?(trace|debug|info|warn|error|silent)(,([\w:-]+=)?(trace|debug|info|warn|error|silent))*$/;
 /** What a browser sends as Origin: no path, and no slash at the end. */
 const ORIGIN = /^([a-z][a-z0-9+.-]*:\/\/[^/\s]+|null)$/;
+/** Keys and metadata must not come by plain HTTP, except on this machine. */
+const AUTHORITY =
+  /^(https:\/\/[^\s/?#@]+|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(\/[^\s?#]*)?$/;
+const AUDIENCE = /^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/;
+/** Checked in full by the guard, which knows resources. */
+const SCOPE = /^(\*|[a-z]+:[^\s]{1,500})$/;
+const IP_BLOCK_FORM = 'an IP address like 192.0.2.7, or a block like 192.0.2.0/24 or 2001:db8::/32';
 
 /** RFC 6749 §3.3: one scope-token. */
 const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]{1,256}$/;
@@ -34,6 +42,11 @@ const name = text(NAME_PATTERN, '1 to 32 of a-z, 0-9 and -, not starting with -'
 );
 const multiaddr = text(MULTIADDR, 'a multiaddr like /ip4/192.0.2.7/tcp/4040');
 const count = z.int().min(1);
+const file = z.string({ error: 'the path of a PEM file' }).min(1, 'the path of a PEM file');
+const authority = text(AUTHORITY, 'a URL that begins with https:// (http:// on loopback only)');
+const ipBlock = z
+  .string({ error: IP_BLOCK_FORM })
+  .refine((value) => isIpBlock(value), `not an address; allowed: ${IP_BLOCK_FORM}`);
 const flag = z.boolean();
 
 /** How a server's access token is got; what is absent is discovered (MCP authorization). */
@@ -107,6 +120,28 @@ export const mcpServerSchema = z
     '${VAR} and ${VAR:-default} are expanded in command, args, env, url, headers and oauth.',
   );
 
+const tlsSchema = z.strictObject({
+  cert: file.describe('PEM file with the certificate of the HTTP endpoint, and its chain.'),
+  key: file.describe('PEM file with the private key.'),
+  ca: file.optional().describe('PEM file with the authorities of client certificates.'),
+  clientAuth: z
+    .literal('require', { error: 'require, or nothing' })
+    .optional()
+    .describe('require: only clients with a certificate of `ca` get in.'),
+});
+
+const oauthSchema = z.strictObject({
+  issuer: authority.describe('Issuer identifier of the authorization server (RFC 8414).'),
+  audience: text(AUDIENCE, 'the URL of the MCP endpoint, like https://mcp.example/mcp').describe(
+    'URL of our MCP endpoint as clients know it: tokens must be issued for it.',
+  ),
+  jwksUri: authority.optional().describe('Where its keys are; default: as its metadata says.'),
+  scopes: z
+    .record(z.string(), z.array(text(SCOPE, 'a pattern like tool:files/*, or *')).max(64))
+    .default({})
+    .describe('What its scopes mean here: resource patterns like tool:files/*, or *.'),
+});
+
 /** The whole file. */
 export const fileSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -154,6 +189,13 @@ export const fileSchema = z.strictObject({
         .max(64)
         .default([])
         .describe('Host header values let in besides loopback names.'),
+      allowedAddresses: z
+        .array(ipBlock)
+        .max(1024)
+        .default([])
+        .describe('IP addresses and CIDR blocks that callers may come from; default all.'),
+      tls: tlsSchema.optional(),
+      oauth: oauthSchema.optional(),
     })
     .prefault({}),
   mcpServers: z
@@ -194,6 +236,10 @@ export const fileSchema = z.strictObject({
         .default(HOUR_MS / 2)
         .describe('An unused session ends.'),
       tools: count.max(100_000).default(10_000).describe('Tools that one peer or server may list.'),
+      requestsPerSecond: count
+        .max(1_000_000)
+        .default(100)
+        .describe('Requests of one caller over HTTP, WebSocket or TCP; twice as many in a burst.'),
       connections: count.max(10_000).default(300).describe('Connections to other peers.'),
     })
     .prefault({}),
@@ -214,3 +260,11 @@ export const fileSchema = z.strictObject({
 export type FileConfig = z.output<typeof fileSchema>;
 /** The file's content as somebody writes it. */
 export type FileInput = z.input<typeof fileSchema>;
+
+function isIpBlock(value: string): boolean {
+  const [address = '', bits, ...rest] = value.split('/');
+  const version = isIP(address);
+  if (version === 0 || address.includes('%') || rest.length > 0) return false;
+  if (bits === undefined) return true;
+  return /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
+}

@@ -58,6 +58,28 @@ export interface SseServer extends RemoteServer {
 
 export type McpServer = StdioServer | HttpServer | SseServer;
 
+/** Certificate and key of the HTTP endpoint: absolute paths of PEM files. */
+export interface HttpTls {
+  readonly cert: string;
+  readonly key: string;
+  /** Authorities of client certificates. */
+  readonly ca?: string;
+  /** `require`: only clients with a certificate of `ca` get in. Default: none is asked for. */
+  readonly clientAuth?: 'require';
+}
+
+/** The authorization server whose access tokens the HTTP endpoint takes (MCP `authorization`). */
+export interface HttpOAuth {
+  /** Its issuer identifier (RFC 8414 §2). */
+  readonly issuer: string;
+  /** URL of our MCP endpoint as clients know it: tokens must be issued for it (RFC 8707). */
+  readonly audience: string;
+  /** Where its keys are; default: as its metadata says. */
+  readonly jwksUri?: string;
+  /** What each of its scopes means here: resource patterns. Others that are patterns mean themselves. */
+  readonly scopes: Readonly<Record<string, readonly string[]>>;
+}
+
 /** The whole configuration of a node. */
 export interface Config {
   /** Our name in the mesh; default: the host's name, made fit. */
@@ -89,6 +111,12 @@ export interface Config {
     readonly allowedOrigins: readonly string[];
     /** Host header values accepted besides loopback names; default none. */
     readonly allowedHosts: readonly string[];
+    /** IP addresses and CIDR blocks that callers may come from; default all. */
+    readonly allowedAddresses: readonly string[];
+    /** Serve HTTPS; default plain HTTP. */
+    readonly tls?: HttpTls;
+    /** Take access tokens of an OAuth 2.1 authorization server; default none. */
+    readonly oauth?: HttpOAuth;
   };
   readonly mcpServers: Readonly<Record<string, McpServer>>;
   readonly heartbeat: {
@@ -114,6 +142,8 @@ export interface Config {
     readonly sessionIdleMs: number;
     /** Tools that one peer or upstream may list; default 10000. */
     readonly tools: number;
+    /** Requests of one caller over HTTP, WebSocket or TCP; twice as many in a burst; default 100. */
+    readonly requestsPerSecond: number;
     /** Connections to other peers; default 300. */
     readonly connections: number;
   };

@@ -61,6 +61,8 @@ export const ERRORS = {
   STARLING_PROTOCOL_VIOLATION: row(-32600, 400, 1),
   /** A message is over a limit of size, count or rate. */
   STARLING_LIMIT_EXCEEDED: row(-32003, 413, 1),
+  /** More requests a second than a caller may send. */
+  STARLING_RATE_LIMITED: row(-32003, 429, 1, true),
   /** A wait was longer than its timeout. */
   STARLING_TIMEOUT: row(-32003, 504, 1, true),
   /** A grant does not parse or breaks the format. */

@@ -5,6 +5,7 @@
 import type { Did } from '../core/index.ts';
 import { allows, encodeSegment, printable, tryParseTarget } from '../grants/index.ts';
 import type { Grant, GrantBook, Refusal, ResourceTarget, Wanted } from '../grants/index.ts';
+import { isInScope } from './scopes.ts';
 import type { Decision, Guard, Principal } from './types.ts';
 
 /** What the guard asks. With `issued` and `state` it can say why an old grant no longer helps. */
@@ -17,7 +18,7 @@ export interface GuardComponents {
   readonly self: { readonly name: string; readonly did: Did };
 }
 
-type Peer = Extract<Principal, { kind: 'peer' }>;
+type Bounded = Exclude<Principal, { kind: 'operator' }>;
 
 const ALLOW: Decision = { allow: true };
 /** What may stand unquoted in a command. */
@@ -45,6 +46,11 @@ export function createGuard(components: GuardComponents): Guard {
       if (principal.kind === 'operator') return ALLOW;
       const target = targetOf(wanted.resource);
       if (target === undefined) return refuse(components, principal, wanted, undefined);
+      if (principal.kind === 'client') {
+        return isInScope(principal.scopes, target)
+          ? ALLOW
+          : refuse(components, principal, wanted, target);
+      }
       for (const grant of grants.held(principal.did)) {
         for (const capability of grant.claims.cap) {
           if (allows(capability, wanted.ability, target)) return ALLOW;
@@ -57,7 +63,7 @@ export function createGuard(components: GuardComponents): Guard {
 
 function refuse(
   components: GuardComponents,
-  peer: Peer,
+  caller: Bounded,
   wanted: Wanted,
   target: ResourceTarget | undefined,
 ): Decision {
@@ -67,35 +73,44 @@ function refuse(
     get refusal() {
       return {
         rule: 'not-granted',
-        text: sentenceOf(components, peer, wanted),
-        causes: [reasonOf(components, peer, wanted, target)],
+        text: sentenceOf(components, caller, wanted),
+        causes: [reasonOf(components, caller, wanted, target)],
       };
     },
     get hint() {
-      return hintOf(components, peer, target);
+      return hintOf(components, caller, target);
     },
   };
 }
 
-function sentenceOf({ self }: GuardComponents, peer: Peer, wanted: Wanted): string {
-  const who = `${printable(peer.alias)} (${peer.peerId.slice(0, 8)}…${peer.peerId.slice(-4)})`;
+function sentenceOf({ self }: GuardComponents, caller: Bounded, wanted: Wanted): string {
   const what = `${printable(wanted.ability)} on ${printable(wanted.resource)}`;
-  return `${who} may not ${what} on node ${printable(self.name)}`;
+  return `${nameOf(caller)} may not ${what} on node ${printable(self.name)}`;
+}
+
+function nameOf(caller: Bounded): string {
+  if (caller.kind === 'client') return `the client ${printable(caller.name)}`;
+  const [name, id] =
+    caller.kind === 'peer' ? [caller.alias, caller.peerId] : [caller.name, caller.did.slice(8)];
+  return `${printable(name)} (${id.slice(0, 8)}…${id.slice(-4)})`;
 }
 
 function reasonOf(
   { grants }: GuardComponents,
-  peer: Peer,
+  caller: Bounded,
   wanted: Wanted,
   target: ResourceTarget | undefined,
 ): Refusal {
   if (target === undefined) {
     return { rule: 'malformed', text: 'no grant can name this resource' };
   }
+  if (caller.kind === 'client') {
+    return { rule: 'not-covered', text: 'its scopes cover other things only' };
+  }
   const isAbout = (grant: Grant): boolean =>
     grant.claims.cap.some((capability) => allows(capability, wanted.ability, target));
   const past = (grants.issued?.() ?? [])
-    .filter((grant) => grant.claims.aud === peer.did && isAbout(grant))
+    .filter((grant) => grant.claims.aud === caller.did && isAbout(grant))
     .sort((a, b) => b.claims.exp - a.claims.exp);
   const revoked = past.find((grant) => grants.state?.(grant) === 'revoked');
   if (revoked !== undefined) {
@@ -106,19 +121,35 @@ function reasonOf(
     const at = new Date(expired.claims.exp * 1000).toISOString();
     return { rule: 'expired', text: `the grant for it (${idOf(expired)}) expired at ${at}` };
   }
-  if (grants.held(peer.did).length === 0) {
+  if (grants.held(caller.did).length === 0) {
     return { rule: 'no-grant', text: 'it holds no valid grant of this node' };
   }
   return { rule: 'not-covered', text: 'its grants of this node cover other things only' };
 }
 
 /** The command that grants it. Wildcards and quotes in a caller's words are percent-encoded. */
-function hintOf({ self }: GuardComponents, peer: Peer, target: ResourceTarget | undefined): string {
+function hintOf(
+  { self }: GuardComponents,
+  caller: Bounded,
+  target: ResourceTarget | undefined,
+): string {
   const where = printable(self.name);
   if (target === undefined) return `on ${where}: starling tools`;
+  const path = target.segments.map(encodeSegment).join('/');
+  if (caller.kind === 'client') {
+    const scope = `'${target.scheme}:${path}'`;
+    return ALIAS.test(caller.name)
+      ? `starling key create ${caller.name}-2 --scope ${scope}`
+      : `ask the operator of ${where} for the scope ${scope}`;
+  }
   if (target.scheme !== 'tool') return `ask the operator of ${where}`;
-  const who = ALIAS.test(peer.alias) ? peer.alias : encodeSegment(peer.peerId);
-  return `starling grant create ${who} --tool '${target.segments.map(encodeSegment).join('/')}'`;
+  return `starling grant create ${referenceOf(caller)} --tool '${path}'`;
+}
+
+/** How the commands name it. */
+function referenceOf(caller: Exclude<Bounded, { kind: 'client' }>): string {
+  if (caller.kind === 'agent') return caller.did;
+  return ALIAS.test(caller.alias) ? caller.alias : encodeSegment(caller.peerId);
 }
 
 function idOf(grant: Grant): string {

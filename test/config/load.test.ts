@@ -57,6 +57,7 @@ describe('a configuration', () => {
         port: 4100,
         allowedOrigins: [],
         allowedHosts: [],
+        allowedAddresses: [],
       },
       mcpServers: {},
       heartbeat: { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
@@ -68,6 +69,7 @@ describe('a configuration', () => {
         sessions: 1000,
         sessionIdleMs: 1_800_000,
         tools: 10_000,
+        requestsPerSecond: 100,
         connections: 300,
       },
       log: { level: 'warn' },
@@ -378,6 +380,17 @@ describe('the environment', () => {
         STARLING_HTTP: 'FALSE',
         STARLING_HTTP_HOST: '127.0.0.9',
         STARLING_HTTP_PORT: '0',
+        STARLING_HTTP_ALLOWED_HOSTS: 'mcp.example',
+        STARLING_HTTP_ALLOWED_ORIGINS: 'https://app.example',
+        STARLING_HTTP_ALLOWED_ADDRESSES: '192.0.2.0/24, ::1',
+        STARLING_HTTP_TLS_CERT: '/tls/cert.pem',
+        STARLING_HTTP_TLS_KEY: '/tls/key.pem',
+        STARLING_HTTP_TLS_CA: '/tls/ca.pem',
+        STARLING_HTTP_TLS_CLIENT_AUTH: 'require',
+        STARLING_HTTP_OAUTH_ISSUER: 'https://id.example',
+        STARLING_HTTP_OAUTH_AUDIENCE: 'https://mcp.example/mcp',
+        STARLING_HTTP_OAUTH_JWKS_URI: 'https://id.example/keys',
+        STARLING_REQUESTS_PER_SECOND: '7',
         STARLING_HEARTBEAT_MS: '250',
         STARLING_MESSAGE_BYTES: '2048',
         STARLING_CALL_TIMEOUT_MS: '100',
@@ -395,15 +408,34 @@ describe('the environment', () => {
       meshName: 'mesh',
       mdns: false,
       relay: false,
-      http: { enabled: false, host: '127.0.0.9', port: 0 },
+      http: {
+        enabled: false,
+        host: '127.0.0.9',
+        port: 0,
+        allowedHosts: ['mcp.example'],
+        allowedOrigins: ['https://app.example'],
+        allowedAddresses: ['192.0.2.0/24', '::1'],
+        tls: {
+          cert: '/tls/cert.pem',
+          key: '/tls/key.pem',
+          ca: '/tls/ca.pem',
+          clientAuth: 'require',
+        },
+        oauth: {
+          issuer: 'https://id.example',
+          audience: 'https://mcp.example/mcp',
+          jwksUri: 'https://id.example/keys',
+          scopes: {},
+        },
+      },
       heartbeat: { intervalMs: 250 },
-      limits: { messageBytes: 2048, callTimeoutMs: 100 },
+      limits: { messageBytes: 2048, callTimeoutMs: 100, requestsPerSecond: 7 },
       log: { level: 'debug,gateway=trace', file: '/tmp/log' },
     });
     const joined = await load({}, env({ STARLING_JOIN: 'starling1abc' }));
     expect(joined.join?.reveal()).toBe('starling1abc');
     // Those above, STARLING_JOIN and STARLING_CONFIG.
-    expect(ENVIRONMENT).toHaveLength(19);
+    expect(ENVIRONMENT).toHaveLength(30);
   });
 
   it('says nothing by an empty variable, nor by one that is not ours', async () => {

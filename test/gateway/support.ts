@@ -42,6 +42,7 @@ export const LIMITS: Config['limits'] = {
   sessions: 1000,
   sessionIdleMs: 1_800_000,
   tools: 10_000,
+  requestsPerSecond: 1_000_000,
   connections: 300,
 };
 
@@ -306,6 +307,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
         port: 0,
         allowedOrigins: [],
         allowedHosts: [],
+        allowedAddresses: [],
         ...init.http,
       },
       limits,

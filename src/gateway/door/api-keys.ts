@@ -1,0 +1,260 @@
+/**
+ * Named API keys, each with scopes of its own. A key is `starling_<id>_<secret>` with a secret of 256
+ * random bits; only its SHA-256 is stored. Whoever reads the store can neither use nor rebuild a key.
+ */
+import { EventEmitter } from 'node:events';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { Secret, StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock, Logger } from '../../core/index.ts';
+import { printable } from '../../grants/index.ts';
+import { isScope } from '../../guard/index.ts';
+import type { Table } from '../../store/index.ts';
+import { digestOf } from './bearer.ts';
+import type { Entrance } from './types.ts';
+
+const ID_BYTES = 6;
+const SECRET_BYTES = 32;
+const KEY = /^starling_([0-9a-f]{12})_[\w-]{43}$/;
+const NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
+const KEYS_MAX = 1000;
+const SCOPES_MAX = 64;
+/** The time of last use is stored at most this often: a request must not wait for the disk. */
+const USED_EVERY_MS = 60_000;
+
+/** One key as people see it. */
+export interface ApiKey {
+  readonly id: string;
+  readonly name: string;
+  /** Resource patterns, or `*`. */
+  readonly scopes: readonly string[];
+  /** ms since the epoch, as all times here. */
+  readonly createdAt: number;
+  readonly expiresAt?: number;
+  /** To a minute. */
+  readonly lastUsedAt?: number;
+}
+
+/** What a new key is to be. */
+export interface ApiKeyInit {
+  /** 1 to 32 of a-z, 0-9 and `-`. */
+  readonly name: string;
+  readonly scopes: readonly string[];
+  readonly expiresAt?: number;
+}
+
+/** Events of the keys. */
+export interface ApiKeysEvents {
+  /** A key was revoked: whatever its holder has open must end. Carries the entrance's id. */
+  revoked: [entrance: string];
+}
+
+/** What the keys work with. */
+export interface ApiKeysComponents {
+  readonly table: Table;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The keys of a node. */
+export interface ApiKeys {
+  readonly events: EventEmitter<ApiKeysEvents>;
+  /** Reads what is stored: before anything else. @throws STARLING_STATE_UNUSABLE */
+  load(): Promise<void>;
+  /** Whose key `token` is; `digest` is its SHA-256. Undefined when it is none, or has expired. */
+  check(token: string, digest: Uint8Array): Entrance | undefined;
+  /** Makes a key, which is shown this once. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED */
+  create(init: ApiKeyInit): Promise<{ readonly key: Secret; readonly info: ApiKey }>;
+  /** Newest first, expired ones too. */
+  list(): readonly ApiKey[];
+  /** Ends a key at once, by its name or id. @throws STARLING_USAGE when there is none */
+  revoke(reference: string): Promise<ApiKey>;
+}
+
+interface Held {
+  info: ApiKey;
+  readonly digest: Uint8Array;
+  readonly entrance: Entrance;
+  usedStoredAt: number;
+}
+
+/** Makes the keys of a node. */
+export function createApiKeys(components: ApiKeysComponents): ApiKeys {
+  return new StoredKeys(components);
+}
+
+class StoredKeys implements ApiKeys {
+  readonly events = new EventEmitter<ApiKeysEvents>();
+  readonly #components: ApiKeysComponents;
+  readonly #held = new Map<string, Held>();
+
+  constructor(components: ApiKeysComponents) {
+    this.#components = components;
+  }
+
+  async load(): Promise<void> {
+    for await (const [id, bytes] of this.#components.table.entries()) {
+      const held = readRow(id, bytes);
+      if (held === undefined) {
+        // One damaged row must not keep the node from starting; it lets nobody in.
+        this.#components.logger.warn({ key: id }, 'stored API key is damaged and left out');
+      } else this.#held.set(id, held);
+    }
+  }
+
+  check(token: string, digest: Uint8Array): Entrance | undefined {
+    const id = KEY.exec(token)?.[1];
+    const held = id === undefined ? undefined : this.#held.get(id);
+    if (held === undefined || !timingSafeEqual(held.digest, digest)) return undefined;
+    const now = this.#components.clock.now();
+    if (hasExpired(held.info, now)) return undefined;
+    if (now - held.usedStoredAt >= USED_EVERY_MS) this.#used(held, now);
+    return held.entrance;
+  }
+
+  async create(init: ApiKeyInit): Promise<{ readonly key: Secret; readonly info: ApiKey }> {
+    this.#checkInit(init);
+    const id = randomBytes(ID_BYTES).toString('hex');
+    const key = `starling_${id}_${randomBytes(SECRET_BYTES).toString('base64url')}`;
+    const info: ApiKey = {
+      id,
+      name: init.name,
+      scopes: [...init.scopes],
+      createdAt: this.#components.clock.now(),
+      ...(init.expiresAt === undefined ? {} : { expiresAt: init.expiresAt }),
+    };
+    const held = holdOf(info, digestOf(key));
+    // Taken before it is durable, so that two at once can't have one name.
+    this.#held.set(id, held);
+    try {
+      await this.#components.table.put(id, writeRow(held));
+    } catch (error) {
+      this.#held.delete(id);
+      throw error;
+    }
+    return { key: new Secret(key), info };
+  }
+
+  list(): readonly ApiKey[] {
+    return [...this.#held.values()]
+      .map(({ info }) => info)
+      .sort((a, b) => b.createdAt - a.createdAt || a.name.localeCompare(b.name));
+  }
+
+  async revoke(reference: string): Promise<ApiKey> {
+    const held =
+      this.#held.get(reference) ??
+      [...this.#held.values()].find(({ info }) => info.name === reference);
+    if (held === undefined) {
+      throw new StarlingError('STARLING_USAGE', `no API key is called '${printable(reference)}'`, {
+        hint: 'see which there are: starling key list',
+      });
+    }
+    const { id } = held.info;
+    this.#held.delete(id);
+    this.events.emit('revoked', held.entrance.id);
+    await this.#components.table.delete(id);
+    return held.info;
+  }
+
+  #checkInit({ name, scopes, expiresAt }: ApiKeyInit): void {
+    const wrong = (what: string, hint: string): StarlingError =>
+      new StarlingError('STARLING_USAGE', what, { hint });
+    if (!NAME.test(name)) {
+      throw wrong(
+        `'${printable(name)}' can't be the name of a key`,
+        'use 1 to 32 of a-z, 0-9 and -',
+      );
+    }
+    if ([...this.#held.values()].some(({ info }) => info.name === name)) {
+      throw wrong(
+        `there is a key '${name}' already`,
+        `choose another name, or end it: starling key revoke ${name}`,
+      );
+    }
+    const odd = scopes.find((scope) => !isScope(scope));
+    if (odd !== undefined || scopes.length === 0 || scopes.length > SCOPES_MAX) {
+      throw wrong(
+        odd === undefined
+          ? `a key has 1 to ${SCOPES_MAX} scopes`
+          : `'${printable(odd)}' is no scope`,
+        "a scope is a resource pattern like 'tool:files/*', 'resource:files/**' or 'prompt:files/*', or '*' for all of them",
+      );
+    }
+    if (expiresAt !== undefined && expiresAt <= this.#components.clock.now()) {
+      throw wrong('the key would have expired already', 'choose a time that is to come');
+    }
+    if (this.#held.size >= KEYS_MAX) {
+      throw new StarlingError('STARLING_LIMIT_EXCEEDED', `there are ${KEYS_MAX} API keys`, {
+        hint: 'revoke some: starling key list',
+      });
+    }
+  }
+
+  #used(held: Held, now: number): void {
+    held.info = { ...held.info, lastUsedAt: now };
+    held.usedStoredAt = now;
+    this.#components.table.put(held.info.id, writeRow(held)).catch((error: unknown) => {
+      this.#components.logger.warn(
+        { key: held.info.name, error: messageOf(error) },
+        'last use of an API key not stored',
+      );
+    });
+  }
+}
+
+/** True when the time of `key` is over. */
+export function hasExpired(key: ApiKey, now: number): boolean {
+  return key.expiresAt !== undefined && key.expiresAt <= now;
+}
+
+function holdOf(info: ApiKey, digest: Uint8Array): Held {
+  const { id, name, scopes, expiresAt } = info;
+  return {
+    info,
+    digest,
+    entrance: {
+      id: `key:${id}`,
+      principal: { kind: 'client', name, scopes },
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+    },
+    usedStoredAt: info.lastUsedAt ?? 0,
+  };
+}
+
+function writeRow({ info, digest }: Held): Uint8Array {
+  const sha256 = Buffer.from(digest).toString('base64url');
+  return Buffer.from(JSON.stringify({ ...info, sha256 }));
+}
+
+function readRow(id: string, bytes: Uint8Array): Held | undefined {
+  let row: unknown;
+  try {
+    row = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  if (typeof row !== 'object' || row === null) return undefined;
+  const { name, scopes, createdAt, expiresAt, lastUsedAt, sha256 } = row as Record<string, unknown>;
+  const digest = typeof sha256 === 'string' ? Buffer.from(sha256, 'base64url') : Buffer.alloc(0);
+  const isWhole =
+    typeof name === 'string' &&
+    Array.isArray(scopes) &&
+    scopes.every((scope): scope is string => typeof scope === 'string') &&
+    typeof createdAt === 'number' &&
+    (expiresAt === undefined || typeof expiresAt === 'number') &&
+    (lastUsedAt === undefined || typeof lastUsedAt === 'number') &&
+    digest.length === SECRET_BYTES;
+  if (!isWhole) return undefined;
+  return holdOf(
+    {
+      id,
+      name,
+      scopes,
+      createdAt,
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+      ...(lastUsedAt === undefined ? {} : { lastUsedAt }),
+    },
+    digest,
+  );
+}

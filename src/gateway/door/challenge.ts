@@ -1,0 +1,166 @@
+/**
+ * How a caller proves an Ed25519 identity over HTTP: it signs a nonce of ours together with our did
+ * and the host that it called, and gets a short session token. Nonces and tokens are sealed with a
+ * key that lives as long as the process (HMAC-SHA256, RFC 2104), so that strangers fill no table;
+ * kept are only nonces that were used, until they have expired.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { StarlingError } from '../../core/index.ts';
+import type { Clock, Did } from '../../core/index.ts';
+import { parseDid, verifySignature } from '../../identity/index.ts';
+import type { Entrance } from './types.ts';
+
+const NONCE_MS = 60_000;
+const SESSION_MS = 15 * 60_000;
+const RANDOM_BYTES = 16;
+const TIME_BYTES = 6;
+const SEAL_BYTES = 32;
+/** Nonces that were used and have not expired. */
+const SPENT_MAX = 4096;
+const NONCE = /^[\w-]{72}$/;
+const SIGNATURE = /^[\w-]{86}$/;
+const TOKEN = /^starling-session\.(z[1-9A-HJ-NP-Za-km-z]{40,60})\.(\d{13,15})\.([\w-]{43})$/;
+const DID_PREFIX = 'did:key:';
+
+/** What the challenges work with. */
+export interface ChallengesComponents {
+  /** This node. */
+  readonly self: Did;
+  readonly clock: Clock;
+}
+
+/** A nonce to sign. */
+export interface Challenge {
+  readonly nonce: string;
+  /** ms since the epoch */
+  readonly expires: number;
+}
+
+/** What proves an identity. */
+export interface ChallengeAnswer {
+  readonly did: string;
+  readonly nonce: string;
+  /** base64url, of {@link challengeText}. */
+  readonly signature: string;
+}
+
+/** A session that was opened. */
+export interface AgentSession {
+  readonly token: string;
+  /** ms since the epoch */
+  readonly expiresAt: number;
+}
+
+/** Gives out challenges and sessions. `audience` is the host that the caller called, as it wrote it. */
+export interface Challenges {
+  /** @throws STARLING_ID_MALFORMED */
+  challenge(did: string, audience: string): Challenge;
+  /** @throws STARLING_UNAUTHORIZED; STARLING_RATE_LIMITED when too many sessions are opened */
+  redeem(answer: ChallengeAnswer, audience: string): AgentSession;
+  /** Whose session `token` is; undefined when it is none of ours, or has expired. */
+  check(token: string): Entrance | undefined;
+}
+
+/**
+ * What a caller signs: one line each, so that no two requests have one text. Its first line is found
+ * in nothing else that a key of the mesh signs.
+ */
+export function challengeText(init: {
+  /** did of the node that is called. */
+  readonly node: Did;
+  /** Host and port as in the URL that is called: `127.0.0.1:4100`. */
+  readonly audience: string;
+  readonly did: Did;
+  readonly nonce: string;
+}): Uint8Array {
+  const lines = [
+    'starling-http-session-v1',
+    `node: ${init.node}`,
+    `audience: ${init.audience}`,
+    `did: ${init.did}`,
+    `nonce: ${init.nonce}`,
+  ];
+  return Buffer.from(`${lines.join('\n')}\n`);
+}
+
+/** Makes the challenges of a node. */
+export function createChallenges(components: ChallengesComponents): Challenges {
+  const { self, clock } = components;
+  const key = randomBytes(SEAL_BYTES);
+  const spent = new Map<string, number>();
+
+  const seal = (purpose: string, ...parts: readonly string[]): Buffer =>
+    createHmac('sha256', key)
+      .update([purpose, ...parts].join('\n'))
+      .digest();
+  const sealNonce = (body: Buffer, did: Did, audience: string): Buffer =>
+    seal('nonce', did, audience, body.toString('base64url'));
+
+  const forgetSpent = (): void => {
+    // All live equally long, so the oldest expires first.
+    for (const [nonce, expires] of spent) {
+      if (expires > clock.now()) break;
+      spent.delete(nonce);
+    }
+  };
+
+  return {
+    challenge(did, audience) {
+      const expires = clock.now() + NONCE_MS;
+      const time = Buffer.alloc(TIME_BYTES);
+      time.writeUIntBE(expires, 0, TIME_BYTES);
+      const body = Buffer.concat([randomBytes(RANDOM_BYTES), time]);
+      const sealed = sealNonce(body, parseDid(did), audience);
+      return { nonce: Buffer.concat([body, sealed]).toString('base64url'), expires };
+    },
+    redeem(answer, audience) {
+      const did = parseDid(answer.did);
+      const { nonce, signature } = answer;
+      const bytes = Buffer.from(NONCE.test(nonce) ? nonce : '', 'base64url');
+      const body = bytes.subarray(0, RANDOM_BYTES + TIME_BYTES);
+      const given = bytes.subarray(RANDOM_BYTES + TIME_BYTES);
+      const isOurs =
+        given.length === SEAL_BYTES && timingSafeEqual(given, sealNonce(body, did, audience));
+      if (!isOurs) throw refused('the nonce is none of this node for this did and host');
+      const expires = body.readUIntBE(RANDOM_BYTES, TIME_BYTES);
+      if (expires <= clock.now()) throw refused('the nonce has expired');
+      forgetSpent();
+      if (spent.has(nonce)) throw refused('the nonce was used before');
+      const text = challengeText({ node: self, audience, did, nonce });
+      const isSigned =
+        SIGNATURE.test(signature) &&
+        verifySignature(did, text, Buffer.from(signature, 'base64url'));
+      if (!isSigned)
+        throw refused("the signature is not that of the did's key over this challenge");
+      if (spent.size >= SPENT_MAX) {
+        throw new StarlingError('STARLING_RATE_LIMITED', 'too many sessions are being opened', {
+          hint: 'try again in a minute',
+        });
+      }
+      spent.set(nonce, expires);
+      const expiresAt = clock.now() + SESSION_MS;
+      const id = did.slice(DID_PREFIX.length);
+      const sealed = seal('session', id, String(expiresAt)).toString('base64url');
+      return { token: `starling-session.${id}.${expiresAt}.${sealed}`, expiresAt };
+    },
+    check(token) {
+      const [, id = '', time = '', given = ''] = TOKEN.exec(token) ?? [];
+      const expiresAt = Number(time);
+      if (id === '' || expiresAt <= clock.now()) return undefined;
+      const sealed = seal('session', id, String(expiresAt));
+      if (!timingSafeEqual(Buffer.from(given, 'base64url'), sealed)) return undefined;
+      const did = `${DID_PREFIX}${id}` as Did;
+      return {
+        id: `agent:${did}`,
+        principal: { kind: 'agent', did, name: `agent-${id.slice(-6)}` },
+        expiresAt,
+      };
+    },
+  };
+}
+
+function refused(why: string): StarlingError {
+  return new StarlingError('STARLING_UNAUTHORIZED', `no session: ${why}`, {
+    hint: 'ask for a fresh nonce (POST /auth/challenge), sign it with our did and host, and use it once within 60 s',
+  });
+}

@@ -1,0 +1,177 @@
+/**
+ * Who may pass the HTTP door, and as whom: the operator by the node's own token, clients by an API
+ * key or by an access token of the authorization server, agents by a session that they opened with
+ * their key. The first look at a request costs microseconds; only an access token that was not seen
+ * before takes longer.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HttpOAuth } from '../../config/index.ts';
+import { StarlingError } from '../../core/index.ts';
+import type { Clock, Did, Logger, Secret } from '../../core/index.ts';
+import type { ApiKeys } from './api-keys.ts';
+import { handleAuth, refuseWith, sendJson } from './auth-endpoints.ts';
+import { bearerOf, digestOf } from './bearer.ts';
+import { createChallenges } from './challenge.ts';
+import { METADATA_PATH, createAccessTokens } from './oauth.ts';
+import type { AccessTokens } from './oauth.ts';
+import { createPlaceCheck, isLoopback, plainAddress } from './place.ts';
+import type { PlaceInit } from './place.ts';
+import type { RateLimit } from './rate-limit.ts';
+import { isRefusal } from './types.ts';
+import type { Door, DoorRefusal, Entrance, Verdict } from './types.ts';
+
+/** Verdicts on access tokens that are remembered. */
+const CACHED_MAX = 4096;
+/** A withdrawn signing key counts for at most this long. */
+const CACHED_MS = 5 * 60_000;
+/** Access tokens that are being verified at one time. */
+const PENDING_MAX = 256;
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]*$/;
+
+/** What the door works with. */
+export interface DoorComponents {
+  /** This node: what agents sign names it. */
+  readonly self: Did;
+  readonly keys: Pick<ApiKeys, 'check'>;
+  readonly rateLimit: RateLimit;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What the door knows. */
+export interface DoorInit extends PlaceInit {
+  /** The node's own token: who has it is the operator. */
+  readonly token: Secret;
+  /** Named to callers from this machine who bring none. */
+  readonly tokenFile: string;
+  readonly oauth?: HttpOAuth;
+}
+
+const OPERATOR: Entrance = { id: 'operator', principal: { kind: 'operator' } };
+
+/** Makes a door. @throws STARLING_CONFIG_INVALID */
+export function createDoor(components: DoorComponents, init: DoorInit): Door {
+  return new HttpDoor(components, init);
+}
+
+interface Remembered {
+  readonly entrance: Entrance;
+  readonly until: number;
+}
+
+class HttpDoor implements Door {
+  readonly checkPlace: Door['checkPlace'];
+  readonly #components: DoorComponents;
+  readonly #init: DoorInit;
+  readonly #token: Uint8Array;
+  readonly #challenges: ReturnType<typeof createChallenges>;
+  readonly #accessTokens: AccessTokens | undefined;
+  readonly #known = new Map<string, Remembered>();
+  readonly #pending = new Map<string, Promise<Verdict>>();
+
+  constructor(components: DoorComponents, init: DoorInit) {
+    this.#components = components;
+    this.#init = init;
+    this.#token = digestOf(init.token.reveal());
+    this.checkPlace = createPlaceCheck(init);
+    this.#challenges = createChallenges(components);
+    this.#accessTokens =
+      init.oauth === undefined ? undefined : createAccessTokens(components, init.oauth);
+  }
+
+  authenticate(request: IncomingMessage): Verdict | Promise<Verdict> {
+    const token = bearerOf(request);
+    if (token === undefined) return this.#refuse(request);
+    const digest = digestOf(token);
+    if (timingSafeEqual(digest, this.#token)) return OPERATOR;
+    const entrance = this.#components.keys.check(token, digest) ?? this.#challenges.check(token);
+    if (entrance !== undefined) return entrance;
+    if (this.#accessTokens === undefined || !JWT.test(token)) return this.#refuse(request);
+    return this.#byAccessToken(this.#accessTokens, token, digest, request);
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): boolean {
+    const path = (request.url ?? '').split('?', 1)[0] ?? '';
+    const isMetadata = path === METADATA_PATH || path.startsWith(`${METADATA_PATH}/mcp`);
+    if (this.#accessTokens === undefined || !isMetadata) {
+      const { rateLimit } = this.#components;
+      return handleAuth({ challenges: this.#challenges, rateLimit }, request, response);
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      const error = new StarlingError('STARLING_PROTOCOL_VIOLATION', 'allowed: GET');
+      refuseWith(response, { status: 405, error, headers: { allow: 'GET' } });
+    } else sendJson(response, 200, Buffer.from(JSON.stringify(this.#accessTokens.metadata)));
+    return true;
+  }
+
+  #byAccessToken(
+    accessTokens: AccessTokens,
+    token: string,
+    digest: Uint8Array,
+    request: IncomingMessage,
+  ): Verdict | Promise<Verdict> {
+    const { clock, rateLimit } = this.#components;
+    const key = Buffer.from(digest).toString('base64url');
+    const known = this.#known.get(key);
+    if (known !== undefined && known.until > clock.now()) return known.entrance;
+    const pending = this.#pending.get(key);
+    if (pending !== undefined) return pending;
+    const address = plainAddress(request.socket.remoteAddress ?? '');
+    const refusal = rateLimit.take(`address:${address}`) ?? this.#tooBusy();
+    if (refusal !== undefined) return refusal;
+    const verdict = accessTokens.verify(token).then((verdict) => {
+      this.#pending.delete(key);
+      if (!isRefusal(verdict)) this.#remember(key, verdict);
+      return verdict;
+    });
+    this.#pending.set(key, verdict);
+    return verdict;
+  }
+
+  #remember(key: string, entrance: Entrance): void {
+    const now = this.#components.clock.now();
+    this.#known.delete(key);
+    if (this.#known.size >= CACHED_MAX) {
+      const oldest = this.#known.keys().next();
+      if (oldest.done !== true) this.#known.delete(oldest.value);
+    }
+    const until = Math.min(now + CACHED_MS, entrance.expiresAt ?? Infinity);
+    this.#known.set(key, { entrance, until });
+  }
+
+  #tooBusy(): DoorRefusal | undefined {
+    if (this.#pending.size < PENDING_MAX) return undefined;
+    return {
+      status: 503,
+      error: new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `${PENDING_MAX} access tokens are being verified`,
+        { hint: 'try again in a second' },
+      ),
+      headers: { 'retry-after': '1' },
+    };
+  }
+
+  #refuse(request: IncomingMessage): DoorRefusal {
+    const isBare = request.headers.authorization === undefined;
+    const where = isLoopback(request.socket.remoteAddress ?? '')
+      ? `the token is in ${this.#init.tokenFile}`
+      : "ask the node's operator for a key (starling key create)";
+    const oauth = this.#init.oauth;
+    const other = oauth === undefined ? '' : `, or an access token of ${oauth.issuer}`;
+    const text = isBare ? 'this endpoint needs a bearer token' : 'this token lets nobody in here';
+    const error = isBare ? undefined : { code: 'invalid_token', text };
+    return {
+      status: 401,
+      error: new StarlingError('STARLING_UNAUTHORIZED', text, {
+        hint: `send the header Authorization: Bearer <token>; ${where}${other}`,
+      }),
+      headers: {
+        'www-authenticate':
+          this.#accessTokens?.challenge(error) ??
+          `Bearer realm="starling"${isBare ? '' : ', error="invalid_token"'}`,
+      },
+    };
+  }
+}

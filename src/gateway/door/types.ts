@@ -1,0 +1,48 @@
+/** The shapes of the HTTP door: who came in, and why somebody did not. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { StarlingError } from '../../core/index.ts';
+import type { Principal } from '../../guard/index.ts';
+
+/** Somebody who proved who it is. */
+export interface Entrance {
+  /**
+   * One word for one identity: `operator`, `key:<id>`, `jwt:<issuer> <subject>`, `agent:<did>`.
+   * Sessions and rate limits belong to it.
+   */
+  readonly id: string;
+  readonly principal: Principal;
+  /** ms since the epoch: what it showed holds no longer; absent when it holds until revoked. */
+  readonly expiresAt?: number;
+}
+
+/** Why a request may not pass. */
+export interface DoorRefusal {
+  readonly status: number;
+  readonly error: StarlingError;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What the door says to a request. */
+export type Verdict = Entrance | DoorRefusal;
+
+/** Checks requests. */
+export interface Door {
+  /** From where, by which name, and from which page: to be asked before anything else. */
+  checkPlace(request: IncomingMessage): DoorRefusal | undefined;
+  /**
+   * Who it is, by its bearer token. A promise only for an access token that is seen the first time;
+   * it never rejects.
+   */
+  authenticate(request: IncomingMessage): Verdict | Promise<Verdict>;
+  /**
+   * Serves what callers need before they have a token: `/auth/challenge`, `/auth/session` and
+   * `/.well-known/oauth-protected-resource`. False when the path is none of them. The caller has
+   * asked {@link Door.checkPlace} before.
+   */
+  handle(request: IncomingMessage, response: ServerResponse): boolean;
+}
+
+/** True when somebody may not pass. */
+export function isRefusal(verdict: Verdict): verdict is DoorRefusal {
+  return 'status' in verdict;
+}

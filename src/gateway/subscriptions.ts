@@ -1,0 +1,155 @@
+/**
+ * What one session wants to hear of: resources that it subscribed to, by `resources/subscribe` or by
+ * `subscriptions/listen` (MCP 2026-07-28, `basic/patterns/subscriptions`), and changes of lists.
+ */
+import type { Json, JsonObject } from '../core/index.ts';
+import { META, metaOf, objectOf } from './era.ts';
+import { notificationBytes, resultBytes } from './frame.ts';
+import type { FrameId, NotificationFrame, RequestFrame } from './types.ts';
+import type { ListKind } from './views.ts';
+
+/** Subscriptions that one session may hold. */
+const URIS_MAX = 1000;
+const LISTENERS_MAX = 16;
+
+/** Where the messages of one `subscriptions/listen` go. */
+export interface ListenReply {
+  interim(message: Buffer): void;
+  final(message: Buffer): void;
+}
+
+/** One open `subscriptions/listen`. */
+export interface Listener {
+  readonly id: FrameId;
+  readonly uris: readonly string[];
+}
+
+/** What a session hears. */
+export interface Subscriptions {
+  /** Takes note that `uri` here is `theirs` at `server`. False when too many are known. */
+  know(uri: string, server: string, theirs: string): boolean;
+  /** The client subscribed to `uri` by `resources/subscribe`. */
+  add(uri: string): void;
+  remove(uri: string): void;
+  /** Opens a `subscriptions/listen` and acknowledges it; undefined when too many are open. */
+  listen(request: RequestFrame, reply: ListenReply): Listener | undefined;
+  /** Ends one, with an answer when `graceful`. Returns the URIs that nobody hears any more. */
+  close(listener: Listener, graceful: boolean): readonly string[];
+  /** A resource of `server` changed: tells who subscribed to it. */
+  updated(server: string, frame: NotificationFrame, push: (message: Buffer) => void): void;
+  /** A list changed: tells the listeners. */
+  listChanged(kind: ListKind): void;
+  /** Open listeners. */
+  readonly size: number;
+}
+
+interface Open extends Listener {
+  readonly reply: ListenReply;
+  readonly filter: JsonObject;
+}
+
+const UPDATED = 'notifications/resources/updated';
+const FILTERS: Readonly<Record<ListKind, string>> = {
+  tools: 'toolsListChanged',
+  prompts: 'promptsListChanged',
+  resources: 'resourcesListChanged',
+  templates: 'resourcesListChanged',
+};
+
+/** Makes the subscriptions of a session. */
+export function createSubscriptions(): Subscriptions {
+  /** By server and its URI: what the client calls it. */
+  const known = new Map<string, Set<string>>();
+  const legacy = new Set<string>();
+  const open = new Set<Open>();
+
+  const isHeard = (uri: string): boolean =>
+    legacy.has(uri) || [...open].some(({ uris }) => uris.includes(uri));
+
+  return {
+    get size() {
+      return open.size;
+    },
+    know(uri, server, theirs) {
+      const key = JSON.stringify([server, theirs]);
+      const names = known.get(key) ?? new Set();
+      if (known.size >= URIS_MAX && !known.has(key)) return false;
+      known.set(key, names.add(uri));
+      return true;
+    },
+    add(uri) {
+      legacy.add(uri);
+    },
+    remove(uri) {
+      legacy.delete(uri);
+    },
+    listen(request, reply) {
+      if (open.size >= LISTENERS_MAX) return undefined;
+      const wanted = objectOf(request.params['notifications']);
+      const filter = filterOf(wanted);
+      const listed = filter['resourceSubscriptions'];
+      const uris = Array.isArray(listed) ? (listed as readonly string[]) : [];
+      const listener = { id: request.id, uris, reply, filter };
+      open.add(listener);
+      const _meta = { [META.subscriptionId]: request.id };
+      reply.interim(
+        notificationBytes('notifications/subscriptions/acknowledged', {
+          _meta,
+          notifications: filter,
+        }),
+      );
+      return listener;
+    },
+    close(listener, graceful) {
+      const closing = [...open].find((one) => one === listener);
+      if (closing === undefined) return [];
+      open.delete(closing);
+      if (graceful) {
+        const { id, reply } = closing;
+        const _meta = { [META.subscriptionId]: id };
+        reply.final(resultBytes(id, { resultType: 'complete', _meta }));
+      }
+      return listener.uris.filter((uri) => !isHeard(uri));
+    },
+    updated(server, frame, push) {
+      const theirs = frame.params['uri'];
+      const names = known.get(JSON.stringify([server, theirs]));
+      for (const uri of names ?? []) {
+        const { [META.subscriptionId]: _, ...meta } = metaOf(frame.params);
+        if (legacy.has(uri)) {
+          const own = Object.keys(meta).length === 0 ? {} : { _meta: meta };
+          const { _meta: __, ...params } = frame.params;
+          push(notificationBytes(UPDATED, { ...params, uri, ...own }));
+        }
+        for (const { id, uris, reply } of open) {
+          if (!uris.includes(uri)) continue;
+          const _meta = { ...meta, [META.subscriptionId]: id };
+          reply.interim(notificationBytes(UPDATED, { ...frame.params, uri, _meta }));
+        }
+      }
+    },
+    listChanged(kind) {
+      const name = FILTERS[kind];
+      for (const { id, reply, filter } of open) {
+        if (filter[name] !== true) continue;
+        const list = kind === 'templates' ? 'resources' : kind;
+        const _meta = { [META.subscriptionId]: id };
+        reply.interim(notificationBytes(`notifications/${list}/list_changed`, { _meta }));
+      }
+    },
+  };
+}
+
+/** The part of a filter that we honour. */
+function filterOf(wanted: JsonObject): JsonObject {
+  const filter: Record<string, Json> = {};
+  for (const name of ['toolsListChanged', 'promptsListChanged', 'resourcesListChanged']) {
+    if (wanted[name] === true) filter[name] = true;
+  }
+  const uris = wanted['resourceSubscriptions'];
+  if (Array.isArray(uris)) {
+    const texts = (uris as readonly Json[]).filter((uri) => typeof uri === 'string');
+    filter['resourceSubscriptions'] = texts.slice(0, URIS_MAX);
+  }
+  return filter;
+}

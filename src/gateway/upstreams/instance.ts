@@ -1,0 +1,217 @@
+/**
+ * One running instance of an upstream server: a process, or a session at a URL, after its handshake.
+ * Sessions attach to it and hear what it says by itself.
+ */
+import type { McpServer } from '../../config/index.ts';
+import { StarlingError, toStarlingError } from '../../core/index.ts';
+import type { Clock, JsonObject, Logger } from '../../core/index.ts';
+import type { Era } from '../era.ts';
+import { RPC, errorBytes, requestBytes, resultBytes } from '../frame.ts';
+import { discover, initialize, modernMeta } from '../handshake.ts';
+import type { Handshake } from '../handshake.ts';
+import type {
+  ClientFacts,
+  Link,
+  LinkCall,
+  LinkEars,
+  NotificationFrame,
+  RequestFrame,
+} from '../types.ts';
+import type { UpstreamConnection } from './connection.ts';
+import { connectHttp } from './http.ts';
+import { connectStdio } from './stdio.ts';
+
+/** What an instance works with. */
+export interface InstanceComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Hears that one of the server's lists has changed. */
+  listChanged(): void;
+}
+
+/** Which server, for whom, and within which bounds. */
+export interface InstanceInit {
+  readonly name: string;
+  readonly server: McpServer;
+  /** The era to start it in; `either` is the legacy one where the server has it. */
+  readonly era: Era | 'either';
+  readonly client: ClientFacts;
+  readonly messageBytes: number;
+  readonly callTotalMs: number;
+  readonly callsMax: number;
+  readonly startTimeoutMs: number;
+}
+
+/** A running instance. */
+export interface Instance {
+  readonly handshake: Handshake;
+  readonly link: Link;
+  readonly pid?: number;
+  readonly startedAt: number;
+  /** When it was last used, ms since the epoch. */
+  usedAt: number;
+  /** Sessions that hear it. */
+  readonly attached: number;
+  /** URIs that sessions have subscribed to, and which. */
+  readonly subscribers: Map<string, Set<LinkEars>>;
+  /** Hears it until detached; `lost` is called when it ends. Returns how to detach. */
+  attach(ears: LinkEars, lost?: () => void): () => void;
+  /** Tells a modern server anew what to report: its lists, and what {@link subscribers} names. */
+  listen(): void;
+  oddity(): string | undefined;
+  readonly ended: Promise<StarlingError>;
+  close(): Promise<void>;
+}
+
+const LIST_CHANGED = /^notifications\/(tools|resources|prompts)\/list_changed$/;
+
+/** Starts one. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID */
+export async function startInstance(
+  components: InstanceComponents,
+  init: InstanceInit,
+): Promise<Instance> {
+  const attached = new Map<LinkEars, () => void>();
+  const ears = earsOf(components, attached);
+  const connection = await connect(components, init, ears);
+  try {
+    const handshake = await shakeHands(connection.link, init);
+    connection.negotiated(handshake);
+    const now = components.clock.now();
+    const subscribers: Instance['subscribers'] = new Map();
+    const listen = createListener(connection.link, {
+      handshake,
+      uris: () => [...subscribers.keys()],
+      heard: ears.notification,
+    });
+    listen();
+    void connection.ended.then(() => {
+      const losers = [...attached.values()];
+      attached.clear();
+      for (const lost of losers) lost();
+    });
+    return {
+      handshake,
+      link: connection.link,
+      ...(connection.pid === undefined ? {} : { pid: connection.pid }),
+      startedAt: now,
+      usedAt: now,
+      get attached() {
+        return attached.size;
+      },
+      subscribers,
+      attach(listener, lost = () => undefined) {
+        attached.set(listener, lost);
+        return () => attached.delete(listener);
+      },
+      listen,
+      oddity: () => connection.oddity(),
+      ended: connection.ended,
+      close: () => connection.close(),
+    };
+  } catch (error) {
+    const failed = explained(error, init.name, connection.oddity());
+    await connection.close();
+    throw failed;
+  }
+}
+
+function connect(
+  components: InstanceComponents,
+  init: InstanceInit,
+  ears: LinkEars,
+): Promise<UpstreamConnection> | UpstreamConnection {
+  const { clock, logger } = components;
+  const { name, messageBytes, callTotalMs, callsMax, server } = init;
+  const bounds = { name, messageBytes, callTotalMs, callsMax };
+  if (server.type === 'stdio') return connectStdio({ clock, logger, ears }, { ...bounds, server });
+  if (server.type === 'http') return connectHttp({ clock, logger, ears }, { ...bounds, server });
+  throw new StarlingError('STARLING_CONFIG_INVALID', `server '${name}' is of an unknown kind`);
+}
+
+/** Legacy first: most servers are, and every other one says so. */
+async function shakeHands(link: Link, init: InstanceInit): Promise<Handshake> {
+  const title = `server '${init.name}'`;
+  const options = { timeoutMs: init.startTimeoutMs, client: init.client };
+  if (init.era === 'modern') return discover(link, title, options);
+  try {
+    return await initialize(link, title, options);
+  } catch (error) {
+    const isAnswer = error instanceof StarlingError && typeof error.data['rpc'] === 'number';
+    if (init.era === 'legacy' || !isAnswer) throw error;
+    return discover(link, title, options);
+  }
+}
+
+function earsOf(
+  components: InstanceComponents,
+  attached: ReadonlyMap<LinkEars, unknown>,
+): LinkEars {
+  return {
+    notification(frame: NotificationFrame, related) {
+      if (LIST_CHANGED.test(frame.method)) components.listChanged();
+      else for (const ears of attached.keys()) ears.notification(frame, related);
+    },
+    request(frame: RequestFrame, answer, related) {
+      const [only] = attached.keys();
+      if (only !== undefined && attached.size === 1) only.request(frame, answer, related);
+      else answer(answerOfNobody(frame));
+    },
+  };
+}
+
+/** Keeps one `subscriptions/listen` open on a modern server; each call of it replaces the last. */
+function createListener(
+  link: Link,
+  init: {
+    readonly handshake: Handshake;
+    uris(): readonly string[];
+    heard(frame: NotificationFrame): void;
+  },
+): () => void {
+  let open: LinkCall | undefined;
+  return () => {
+    if (init.handshake.era !== 'modern') return;
+    open?.cancel('replaced');
+    const params: JsonObject = {
+      _meta: modernMeta(),
+      notifications: {
+        toolsListChanged: true,
+        promptsListChanged: true,
+        resourcesListChanged: true,
+        ...(init.uris().length === 0 ? {} : { resourceSubscriptions: init.uris() }),
+      },
+    };
+    const method = 'subscriptions/listen';
+    const bytes = requestBytes(0, method, params);
+    open = link.relay({
+      request: { kind: 'request', bytes, id: 0, method, params },
+      principal: { kind: 'operator' },
+      response: () => undefined,
+      progress: () => undefined,
+      notification: (frame) => init.heard(frame),
+      // A server without subscriptions is listed when it is asked, and not told of changes.
+      failed: () => undefined,
+    });
+  };
+}
+
+/** Nobody in particular is attached: there are no roots, and nobody to ask. */
+function answerOfNobody(frame: RequestFrame): Buffer {
+  if (frame.method === 'roots/list') return resultBytes(frame.id, { roots: [] } as JsonObject);
+  return errorBytes(frame.id, {
+    code: RPC.methodNotFound,
+    message: `this client does not serve ${frame.method}`,
+  });
+}
+
+function explained(error: unknown, server: string, oddity?: string): StarlingError {
+  if (error instanceof StarlingError && error.code === 'STARLING_TIMEOUT') {
+    const odd = oddity === undefined ? '' : `; ${oddity}`;
+    return new StarlingError(
+      'STARLING_UPSTREAM_UNAVAILABLE',
+      `server '${server}' started but did not answer in time (${error.message})${odd}`,
+      { hint: 'check that its command speaks MCP on standard input and output', cause: error },
+    );
+  }
+  return toStarlingError(error, 'STARLING_UPSTREAM_UNAVAILABLE', `server '${server}' failed`);
+}

@@ -1,0 +1,441 @@
+/**
+ * One upstream server of this node: what it lists, and its running instances. It is started to be
+ * listed, and then as sessions need it; instances that nobody uses end after a while. A server that
+ * fails is tried again with backoff, and says in a sentence what is wrong.
+ */
+import type { McpServer } from '../../config/index.ts';
+import { StarlingError, backoffMs, createScope, toStarlingError } from '../../core/index.ts';
+import type { Clock, Health, Logger, Random, Scope } from '../../core/index.ts';
+import { soundItems } from '../../directory/index.ts';
+import type { CatalogLimits, ServerCatalog } from '../../directory/index.ts';
+import type { Era } from '../era.ts';
+import { listAll } from '../handshake.ts';
+import type {
+  ClientFacts,
+  ServerLink,
+  ServerLinkInit,
+  Upstream,
+  UpstreamStatus,
+} from '../types.ts';
+import type { HeldCall } from './bridge.ts';
+import { startInstance } from './instance.ts';
+import type { Instance } from './instance.ts';
+import { createLocalLink } from './local-link.ts';
+
+const BACKOFF = { baseMs: 1000, capMs: 60_000 };
+/** An instance that lived this long was not at fault for its end. */
+const STEADY_MS = 10_000;
+const REFRESH_DELAY_MS = 50;
+const REAP_MS = 5000;
+/** A start that is due within this time is waited for. */
+const PATIENCE_MS = 2500;
+
+/** What an upstream works with. */
+export interface KeptComponents {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly health: Health;
+  /** Hears that its state or its lists changed. */
+  changed(): void;
+}
+
+/** Bounds of an upstream. */
+export interface KeptInit {
+  readonly messageBytes: number;
+  readonly callTotalMs: number;
+  readonly callsMax: number;
+  readonly catalog: CatalogLimits;
+  /** Instances that may run at the same time. */
+  readonly instancesMax: number;
+  /** How long a server may take to start and answer `initialize`. */
+  readonly startTimeoutMs: number;
+}
+
+/** What a link needs an instance for. Equal keys share one. */
+export interface InstanceWish {
+  readonly key: string;
+  readonly era: Era | 'either';
+  readonly client: ClientFacts;
+}
+
+/** An upstream with its lower end: what links to it ask for. */
+export interface KeptUpstream extends Upstream {
+  readonly config: McpServer;
+  /** Resolves when it is ready, or has failed its first start. */
+  readonly settled: Promise<void>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Longest time of one call, ms. */
+  readonly callTotalMs: number;
+  /** Eras that it turned out to lack. */
+  readonly lacks: Set<Era>;
+  /** Calls of modern clients that wait for an answer of theirs, by handle. */
+  readonly held: Map<string, HeldCall>;
+  /** Keys of instances that one modern call has to itself. */
+  readonly lent: Set<string>;
+  /** The running instance of `wish`, or a new one. @throws STARLING_UPSTREAM_UNAVAILABLE */
+  acquire(wish: InstanceWish): Instance | Promise<Instance>;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+/** The listing instance declares all that a client can have, so that servers show all that they have. */
+const EVERYTHING: ClientFacts = {
+  capabilities: {
+    sampling: { tools: {}, context: {} },
+    elicitation: { form: {}, url: {} },
+    roots: { listChanged: true },
+  },
+  clientInfo: {},
+};
+
+/** Makes the upstream; `start` starts it and waits for nothing. */
+export function createKeptUpstream(
+  server: string,
+  config: McpServer,
+  components: KeptComponents,
+  init: KeptInit,
+): KeptUpstream {
+  return new Kept(server, config, components, init);
+}
+
+class Kept implements KeptUpstream {
+  readonly server: string;
+  readonly config: McpServer;
+  readonly settled: Promise<void>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly callTotalMs: number;
+  readonly lacks = new Set<Era>();
+  readonly held = new Map<string, HeldCall>();
+  readonly lent = new Set<string>();
+  readonly #components: KeptComponents;
+  readonly #init: KeptInit;
+  readonly #instances = new Map<string, Instance | Promise<Instance>>();
+  readonly #links = new Set<ServerLink>();
+  #settle: () => void = () => undefined;
+  #scope: Scope | undefined;
+  #catalog: ServerCatalog;
+  #state: UpstreamStatus['state'] = 'stopped';
+  #error: StarlingError | undefined;
+  #failures = 0;
+  #nextStartAt = 0;
+  #refreshing = false;
+  #isListed = false;
+
+  constructor(server: string, config: McpServer, components: KeptComponents, init: KeptInit) {
+    this.server = server;
+    this.config = config;
+    this.#components = components;
+    this.#init = init;
+    this.clock = components.clock;
+    this.logger = components.logger;
+    this.callTotalMs = init.callTotalMs;
+    this.#catalog = emptyCatalog(server);
+    this.settled = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  status(): UpstreamStatus {
+    const running = this.#running();
+    const oddity = running.map((instance) => instance.oddity()).find((text) => text !== undefined);
+    const error = [this.#error?.message, oddity].filter((text) => text !== undefined).join('; ');
+    const { hint } = this.#error ?? {};
+    const pid = running.find((instance) => instance.pid !== undefined)?.pid;
+    const { name, version } = this.#catalog.serverInfo;
+    const info = [name, version].filter((part) => typeof part === 'string').join(' ');
+    return {
+      server: this.server,
+      kind: this.config.type,
+      state: this.#state === 'ready' && running.length === 0 ? 'idle' : this.#state,
+      tools: this.#catalog.tools.length,
+      resources: this.#catalog.resources.length + this.#catalog.templates.length,
+      prompts: this.#catalog.prompts.length,
+      instances: running.length,
+      ...(error === '' ? {} : { error }),
+      ...(hint === undefined ? {} : { hint }),
+      ...(pid === undefined ? {} : { pid }),
+      ...(info === '' ? {} : { serverInfo: info }),
+    };
+  }
+
+  catalog(): ServerCatalog {
+    return this.#catalog;
+  }
+
+  forOperatorOnly(): boolean {
+    return false;
+  }
+
+  open(init: ServerLinkInit): ServerLink {
+    const link = createLocalLink(this, init);
+    this.#links.add(link);
+    void link.ended.then(() => this.#links.delete(link));
+    return link;
+  }
+
+  start(): void {
+    if (this.#scope !== undefined) return;
+    const scope = createScope(this.#components.clock);
+    this.#scope = scope;
+    scope.every(REAP_MS, () => this.#reap());
+    this.#become('starting', undefined);
+    this.#refreshIn(scope, 0);
+  }
+
+  async stop(): Promise<void> {
+    const scope = this.#scope;
+    if (scope === undefined) return;
+    this.#scope = undefined;
+    scope.close();
+    for (const link of this.#links) link.close();
+    await Promise.all([...this.#instances.values()].map(closeOf));
+    this.#instances.clear();
+    this.#become('stopped', undefined);
+    this.#settle();
+  }
+
+  acquire(wish: InstanceWish): Instance | Promise<Instance> {
+    const known = this.#instances.get(wish.key);
+    if (known !== undefined) return known;
+    if (this.#instances.size >= this.#init.instancesMax && !this.#evict()) {
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `${this.#init.instancesMax} instances of server '${this.server}' run already (limits.instances)`,
+        {
+          hint: 'close a client, raise limits.instances, or let clients share one: "shared": true',
+          data: { limit: 'limits.instances', server: this.server },
+        },
+      );
+    }
+    const starting = this.#startInstance(wish);
+    this.#instances.set(wish.key, starting);
+    starting.then(
+      (instance) => this.#started(wish.key, instance),
+      () => this.#instances.delete(wish.key),
+    );
+    return starting;
+  }
+
+  async #startInstance(wish: InstanceWish): Promise<Instance> {
+    const scope = this.#scope;
+    if (scope === undefined) throw this.#unavailable('is stopped');
+    const waitMs = this.#nextStartAt - this.clock.now();
+    if (waitMs > PATIENCE_MS) {
+      const seconds = Math.ceil(waitMs / 1000);
+      throw this.#unavailable(
+        `is not ready: ${this.#error?.message ?? 'it failed'}; it is tried again in ${seconds} s`,
+      );
+    }
+    if (waitMs > 0) await pause(scope, waitMs);
+    try {
+      return await startInstance(
+        {
+          clock: this.clock,
+          logger: this.logger,
+          listChanged: () => this.#refreshSoon(),
+        },
+        {
+          ...this.#init,
+          name: this.server,
+          server: this.config,
+          era: wish.era,
+          client: wish.client,
+        },
+      );
+    } catch (error) {
+      // That it lacks an era is no fault.
+      if (wish.era === 'either') this.#failed(this.#explained(error));
+      throw error;
+    }
+  }
+
+  #started(key: string, instance: Instance): void {
+    if (this.#scope === undefined) {
+      void instance.close();
+      return;
+    }
+    this.#instances.set(key, instance);
+    if (this.#isListed) this.#become('ready', undefined);
+    void instance.ended.then((error) => {
+      if (this.#instances.get(key) === instance) this.#instances.delete(key);
+      else return;
+      if (this.#scope === undefined) return;
+      if (this.clock.now() - instance.startedAt > STEADY_MS) this.#failures = 0;
+      this.#failed(error);
+    });
+  }
+
+  /** It failed to start, or ended by itself: the sooner the more often, the later it starts again. */
+  #failed(error: StarlingError): void {
+    const scope = this.#scope;
+    if (scope === undefined) return;
+    this.#failures += 1;
+    const waitMs =
+      this.#failures === 1 && this.#isListed
+        ? 0
+        : backoffMs(this.#failures - 1, BACKOFF, this.#components.random);
+    this.#nextStartAt = this.clock.now() + waitMs;
+    this.#become('failed', error);
+    this.#settle();
+    this.#refreshIn(scope, waitMs);
+  }
+
+  #refreshSoon(): void {
+    if (this.#scope !== undefined) this.#refreshIn(this.#scope, REFRESH_DELAY_MS);
+  }
+
+  /** Lists the server anew, once for a burst of reasons. */
+  #refreshIn(scope: Scope, delayMs: number): void {
+    if (this.#refreshing) return;
+    this.#refreshing = true;
+    scope.after(delayMs, () => {
+      this.#refreshing = false;
+      this.#refresh().catch((error: unknown) => {
+        this.logger.warn({ error: this.#explained(error).message }, 'server not listed');
+      });
+    });
+  }
+
+  async #refresh(): Promise<void> {
+    let instance: Instance;
+    try {
+      instance = await this.acquire({ key: 'catalog', era: 'either', client: EVERYTHING });
+    } catch (error) {
+      // Told already where it was raised; a limit is not.
+      if (error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED') throw error;
+      return;
+    }
+    instance.usedAt = this.clock.now();
+    this.lacks.delete(instance.handshake.era);
+    try {
+      const listed = await listAll(instance.link, `server '${this.server}'`, instance.handshake, {
+        timeoutMs: this.#init.startTimeoutMs,
+        itemsMax: this.#init.catalog.tools,
+        bytesMax: this.#init.catalog.bytes,
+      });
+      const { capabilities, serverInfo, instructions } = instance.handshake;
+      this.#catalog = {
+        server: this.server,
+        capabilities,
+        serverInfo,
+        ...(instructions === undefined ? {} : { instructions }),
+        ...soundItems(listed, this.#init.catalog, this.logger),
+      };
+      this.#isListed = true;
+      this.#become('ready', undefined);
+      this.#settle();
+    } catch (error) {
+      if (this.#isListed) throw error;
+      await instance.close();
+      this.#failed(this.#explained(error));
+    }
+  }
+
+  /** Ends instances that nobody has used for a while. */
+  #reap(): void {
+    const { idleMs } = this.config;
+    if (idleMs === 0) return;
+    const oldest = this.clock.now() - idleMs;
+    for (const [key, instance] of this.#instances) {
+      if (instance instanceof Promise || !isIdle(instance) || instance.usedAt > oldest) continue;
+      this.#end(key, instance);
+    }
+  }
+
+  /** Makes room by ending the instance that was idle longest. */
+  #evict(): boolean {
+    let least: [string, Instance] | undefined;
+    for (const [key, instance] of this.#instances) {
+      if (instance instanceof Promise || !isIdle(instance)) continue;
+      if (least === undefined || instance.usedAt < least[1].usedAt) least = [key, instance];
+    }
+    if (least === undefined) return false;
+    this.#end(...least);
+    return true;
+  }
+
+  #end(key: string, instance: Instance): void {
+    this.#instances.delete(key);
+    instance.close().then(
+      () => this.#components.changed(),
+      (error: unknown) =>
+        this.logger.warn({ error: this.#explained(error).message }, 'instance not ended'),
+    );
+  }
+
+  #running(): readonly Instance[] {
+    return [...this.#instances.values()].filter((one) => !(one instanceof Promise)) as Instance[];
+  }
+
+  #unavailable(why: string): StarlingError {
+    return new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', `server '${this.server}' ${why}`, {
+      ...(this.#error?.hint === undefined ? {} : { hint: this.#error.hint }),
+      data: { server: this.server },
+    });
+  }
+
+  #explained(error: unknown): StarlingError {
+    const what = `server '${this.server}' failed`;
+    return toStarlingError(error, 'STARLING_UPSTREAM_UNAVAILABLE', what);
+  }
+
+  #become(state: UpstreamStatus['state'], error: StarlingError | undefined): void {
+    const code = `upstream-down:${this.server}`;
+    const isNews = error?.message !== this.#error?.message;
+    this.#state = state;
+    this.#error = error;
+    if (state === 'ready') this.#nextStartAt = 0;
+    if (error === undefined) this.#components.health.clear(code);
+    else {
+      const fields = { server: this.server, error: error.message };
+      // Each retry fails alike: once is enough to say it.
+      if (isNews) this.logger.warn(fields, 'upstream is not ready');
+      else this.logger.debug(fields, 'upstream is still not ready');
+      this.#components.health.raise({
+        code,
+        text: error.message,
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+      });
+    }
+    this.#components.changed();
+  }
+}
+
+function emptyCatalog(server: string): ServerCatalog {
+  return {
+    server,
+    capabilities: {},
+    serverInfo: {},
+    tools: [],
+    resources: [],
+    templates: [],
+    prompts: [],
+  };
+}
+
+function isIdle(instance: Instance): boolean {
+  return instance.link.inFlight === 0 && instance.subscribers.size === 0;
+}
+
+async function closeOf(instance: Instance | Promise<Instance>): Promise<void> {
+  try {
+    await (await instance).close();
+  } catch (error) {
+    // One that never started has nothing to close, and was told when it failed.
+    if (!(error instanceof StarlingError)) throw error;
+  }
+}
+
+function pause(scope: Scope, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      scope.signal.removeEventListener('abort', done);
+      resolve();
+    };
+    scope.signal.addEventListener('abort', done);
+    scope.after(delayMs, done);
+  });
+}
