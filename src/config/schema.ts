@@ -24,7 +24,7 @@ const SCOPE = /^(\*|[a-z]+:[^\s]{1,500})$/;
 const IP_BLOCK_FORM = 'an IP address like 192.0.2.7, or a block like 192.0.2.0/24 or 2001:db8::/32';
 
 /** RFC 6749 §3.3: one scope-token. */
-const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]{1,256}$/;
+const OAUTH_SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]{1,256}$/;
 
 /** Where a node listens when nobody says where. */
 export const LISTEN_DEFAULT: readonly string[] = [
@@ -50,7 +50,7 @@ const ipBlock = z
 const flag = z.boolean();
 
 /** How a server's access token is got; what is absent is discovered (MCP authorization). */
-const oauthSchema = z
+const serverOAuthSchema = z
   .strictObject({
     grant: z
       .enum(['authorization_code', 'client_credentials'], {
@@ -61,7 +61,7 @@ const oauthSchema = z
     clientId: z.string().min(1).optional().describe('Without it we register ourselves.'),
     clientSecret: z.string().min(1).optional().describe('Best as ${VARIABLE}.'),
     scopes: z
-      .array(text(SCOPE, 'a scope without spaces'))
+      .array(text(OAUTH_SCOPE, 'a scope without spaces'))
       .max(64)
       .default([])
       .describe('None: what the server asks for.'),
@@ -97,7 +97,7 @@ export const mcpServerSchema = z
     serverUrl: z.string().optional().describe('Another word for `url`.'),
     httpUrl: z.string().optional().describe('Another word for `url`.'),
     headers: z.record(z.string(), z.string()).optional(),
-    oauth: oauthSchema.optional(),
+    oauth: serverOAuthSchema.optional(),
     timeout: count
       .max(DAY_MS)
       .optional()

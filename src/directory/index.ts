@@ -1,4 +1,14 @@
 /** Who offers what. */
-export { createDirectory, soundTools } from './catalog.ts';
+export { createDirectory, soundCatalogs, soundItems } from './catalog.ts';
 export type { CatalogLimits } from './catalog.ts';
-export type { Directory, DirectoryEvents, ListedTool } from './types.ts';
+export type {
+  Directory,
+  DirectoryEvents,
+  ListedPrompt,
+  ListedResource,
+  ListedTemplate,
+  ListedTool,
+  ServerCatalog,
+  ServerFacts,
+  ServerItems,
+} from './types.ts';

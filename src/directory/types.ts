@@ -1,4 +1,4 @@
-/** Who offers what: the tools of each peer, as that peer lists them to us. */
+/** Who offers what: the servers of each peer, as that peer lists them to us. */
 import type { EventEmitter } from 'node:events';
 import type { JsonObject, PeerId } from '../core/index.ts';
 
@@ -7,19 +7,55 @@ export interface ListedTool extends JsonObject {
   readonly name: string;
 }
 
+/** A prompt as its owner lists it: the MCP `Prompt` object. */
+export interface ListedPrompt extends JsonObject {
+  readonly name: string;
+}
+
+/** A resource as its owner lists it: the MCP `Resource` object. */
+export interface ListedResource extends JsonObject {
+  readonly uri: string;
+}
+
+/** A resource template as its owner lists it: the MCP `ResourceTemplate` object. */
+export interface ListedTemplate extends JsonObject {
+  readonly uriTemplate: string;
+}
+
+/** Everything that a server lists. */
+export interface ServerItems {
+  readonly tools: readonly ListedTool[];
+  readonly resources: readonly ListedResource[];
+  readonly templates: readonly ListedTemplate[];
+  readonly prompts: readonly ListedPrompt[];
+}
+
+/** What a server says of itself in its `initialize` or `server/discover` result. */
+export interface ServerFacts {
+  readonly capabilities: JsonObject;
+  readonly serverInfo: JsonObject;
+  readonly instructions?: string;
+}
+
+/** One server of a node: what it says of itself, and what it lists. */
+export interface ServerCatalog extends ServerFacts, ServerItems {
+  /** Its name in the configuration of its owner. */
+  readonly server: string;
+}
+
 /** Events of the directory. */
 export interface DirectoryEvents {
-  /** The tools of `peer` changed, appeared or went. */
+  /** What `peer` offers changed, appeared or went. */
   change: [peer: PeerId];
 }
 
-/** The tools of every peer that we know, as far as they are granted to us. */
+/** The servers of every peer that we know, as far as they are granted to us. */
 export interface Directory {
   readonly events: EventEmitter<DirectoryEvents>;
-  /** Tools of `peer`; empty when unknown or away. */
-  tools(peer: PeerId): readonly ListedTool[];
+  /** Servers of `peer`; empty when unknown or away. */
+  servers(peer: PeerId): readonly ServerCatalog[];
   /** Replaces what `peer` offers. Lists over a limit are cut, and that is logged. */
-  set(peer: PeerId, tools: readonly ListedTool[]): void;
+  set(peer: PeerId, servers: readonly ServerCatalog[]): void;
   /** Forgets what `peer` offers. */
   clear(peer: PeerId): void;
   peers(): readonly PeerId[];

@@ -3,25 +3,27 @@
  * what the peer grants us and hears when that changes. A peer that goes takes its list along.
  */
 import { backoffMs, createScope, messageOf } from '../core/index.ts';
-import type { Clock, Logger, PeerId, Random, Scope } from '../core/index.ts';
-import type { Directory, ListedTool } from '../directory/index.ts';
+import type { Clock, Json, Logger, PeerId, Random, Scope } from '../core/index.ts';
+import type { Directory, ServerCatalog } from '../directory/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
-import { listTools } from './handshake.ts';
-import type { PeerLink } from './upstreams/peer.ts';
-import type { NotificationFrame } from './types.ts';
+import { objectOf } from './era.ts';
+import { resultOf } from './handshake.ts';
+import { CATALOG_METHOD } from './session.ts';
+import type { NotificationFrame, ServerLink } from './types.ts';
 
 const BACKOFF = { baseMs: 500, capMs: 30_000 };
 const LIST_TIMEOUT_MS = 15_000;
 const REFRESH_DELAY_MS = 30;
-/** What one peer may send as its list; the directory keeps as much of it as its own limit allows. */
-const LIST_BYTES_MAX = 16 * 1024 * 1024;
+const SERVERS_MAX = 1000;
+const SERVER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
+const INSTRUCTIONS_LENGTH_MAX = 16_384;
 
 /** What the catalogs are kept with. */
 export interface CatalogComponents {
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'events'>;
   readonly directory: Directory;
   /** Opens a session at a peer. */
-  open(peer: PeerView, notification: (frame: NotificationFrame) => void): Promise<PeerLink>;
+  open(peer: PeerView, notification: (frame: NotificationFrame) => void): Promise<ServerLink>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -33,17 +35,14 @@ export interface Catalogs {
   stop(): void;
 }
 
-/** Makes the keeper. `toolsMax` bounds each peer's list. */
-export function createCatalogs(
-  components: CatalogComponents,
-  init: { readonly toolsMax: number },
-): Catalogs {
+/** Makes the keeper. */
+export function createCatalogs(components: CatalogComponents): Catalogs {
   const kept = new Map<PeerId, KeptCatalog>();
   const follow = (peer: PeerView): void => {
     const here = peer.state === 'alive' || peer.state === 'suspect';
     const catalog = kept.get(peer.peerId);
     if (here && catalog === undefined) {
-      const started = new KeptCatalog(components, init.toolsMax, peer.peerId);
+      const started = new KeptCatalog(components, peer.peerId);
       kept.set(peer.peerId, started);
       started.start();
     } else if (here) catalog?.seen(peer);
@@ -67,17 +66,15 @@ export function createCatalogs(
 
 class KeptCatalog {
   readonly #components: CatalogComponents;
-  readonly #toolsMax: number;
   readonly #peer: PeerId;
   readonly #scope: Scope;
-  #link: PeerLink | undefined;
+  #link: ServerLink | undefined;
   #digest: string | undefined;
   #wake: (() => void) | undefined;
   #refreshing = false;
 
-  constructor(components: CatalogComponents, toolsMax: number, peer: PeerId) {
+  constructor(components: CatalogComponents, peer: PeerId) {
     this.#components = components;
-    this.#toolsMax = toolsMax;
     this.#peer = peer;
     this.#scope = createScope(components.clock);
   }
@@ -131,7 +128,7 @@ class KeptCatalog {
   }
 
   #notified(frame: NotificationFrame): void {
-    if (frame.method === 'notifications/tools/list_changed') this.#refreshSoon();
+    if (frame.method.endsWith('/list_changed')) this.#refreshSoon();
   }
 
   #refreshSoon(): void {
@@ -147,15 +144,11 @@ class KeptCatalog {
     });
   }
 
-  async #list(link: PeerLink): Promise<void> {
-    const listed = await listTools(link.link, `peer ${this.#peer}`, {
-      timeoutMs: LIST_TIMEOUT_MS,
-      toolsMax: this.#toolsMax,
-      bytesMax: LIST_BYTES_MAX,
-    });
+  async #list(link: ServerLink): Promise<void> {
+    const response = await link.request(CATALOG_METHOD, {}, { timeoutMs: LIST_TIMEOUT_MS });
+    const { servers } = resultOf(response);
     // The directory keeps what is well-formed of it.
-    if (!this.#scope.closed)
-      this.#components.directory.set(this.#peer, listed as readonly ListedTool[]);
+    if (!this.#scope.closed) this.#components.directory.set(this.#peer, catalogsOf(servers));
   }
 
   /** Waits, or less when the peer is heard meanwhile; for ever once stopped. */
@@ -170,4 +163,31 @@ class KeptCatalog {
       this.#wake = done;
     });
   }
+}
+
+/** The servers of a peer's answer, as far as they have the shape of one. */
+function catalogsOf(servers: Json | undefined): readonly ServerCatalog[] {
+  if (!Array.isArray(servers)) return [];
+  const known = new Set<string>();
+  return (servers as readonly Json[]).slice(0, SERVERS_MAX).flatMap((value) => {
+    const { server, instructions, ...facts } = objectOf(value);
+    if (typeof server !== 'string' || !SERVER_NAME.test(server) || known.has(server)) return [];
+    known.add(server);
+    const list = (key: string): readonly never[] =>
+      Array.isArray(facts[key]) ? (facts[key] as unknown as readonly never[]) : [];
+    return [
+      {
+        server,
+        capabilities: objectOf(facts['capabilities']),
+        serverInfo: objectOf(facts['serverInfo']),
+        ...(typeof instructions === 'string'
+          ? { instructions: instructions.slice(0, INSTRUCTIONS_LENGTH_MAX) }
+          : {}),
+        tools: list('tools'),
+        resources: list('resources'),
+        templates: list('templates'),
+        prompts: list('prompts'),
+      },
+    ];
+  });
 }

@@ -7,7 +7,7 @@ import { isUtf8 } from 'node:buffer';
 import { ERRORS, StarlingError } from '../core/index.ts';
 import type { Json, JsonObject } from '../core/index.ts';
 import { scanSpans } from './scan.ts';
-import type { Span } from './scan.ts';
+import type { Span, Spans } from './scan.ts';
 import type { Frame, FrameEdits, FrameError, FrameId } from './types.ts';
 
 const NEWLINE = 0x0a;
@@ -40,7 +40,7 @@ export function parseFrame(bytes: Buffer): Frame {
   }
   if (method !== undefined) {
     if (typeof method !== 'string') throw wrong('"method" must be a string');
-    const params = value['params'] ?? {};
+    const params = value['params'] === undefined ? {} : value['params'];
     if (!isObject(params)) throw wrong('"params" must be an object');
     if (id === null) throw wrong('"id" of a request must not be null');
     if (known === undefined) return { kind: 'notification', bytes, method, params };
@@ -88,29 +88,73 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
   if (spans.repeated !== undefined) {
     throw violation(RPC.invalidRequest, `the message repeats the key "${spans.repeated}"`);
   }
-  const splices: { span: Span; text: string }[] = [];
-  const edit = (span: Span | undefined, value: FrameId | undefined, what: string): void => {
-    if (value === undefined) return;
+  const splices: Splice[] = [];
+  const edit = (span: Span | undefined, text: string | undefined, what: string): void => {
+    if (text === undefined) return;
     if (span === undefined) throw violation(RPC.invalidRequest, `the message has no ${what}`);
-    splices.push({ span, text: JSON.stringify(value) });
+    splices.push({ span, text });
   };
-  edit(spans.id, edits.id, '"id"');
-  edit(spans.name, edits.name, '"params.name"');
-  edit(spans.requestId, edits.requestId, '"params.requestId"');
+  edit(spans.id, jsonOf(edits.id), '"id"');
+  edit(spans.name, jsonOf(edits.name), '"params.name"');
+  edit(spans.uri, jsonOf(edits.uri), '"params.uri"');
+  edit(spans.refName, jsonOf(edits.refName), '"params.ref.name"');
+  edit(spans.requestId, jsonOf(edits.requestId), '"params.requestId"');
   edit(
     frame.kind === 'request' ? spans.metaProgressToken : spans.progressToken,
-    edits.progressToken,
+    jsonOf(edits.progressToken),
     'progress token',
   );
+  if (edits.params !== undefined) splices.push(insertParams(frame.bytes, spans, edits.params));
+  if (edits.meta !== undefined) splices.push(insertMeta(frame.bytes, spans, edits.meta));
+  if (edits.result !== undefined && spans.result !== undefined) {
+    splices.push(insertInto(frame.bytes, spans.result, edits.result));
+  }
+  return toLine(splice(frame.bytes, splices));
+}
+
+interface Splice {
+  readonly span: Span;
+  readonly text: string;
+}
+
+function splice(bytes: Buffer, splices: Splice[]): Buffer {
   splices.sort((a, b) => a.span.start - b.span.start);
   const parts: Buffer[] = [];
   let from = 0;
   for (const { span, text } of splices) {
-    parts.push(frame.bytes.subarray(from, span.start), Buffer.from(text));
+    parts.push(bytes.subarray(from, span.start), Buffer.from(text));
     from = span.end;
   }
-  parts.push(frame.bytes.subarray(from));
-  return toLine(Buffer.concat(parts));
+  parts.push(bytes.subarray(from));
+  return Buffer.concat(parts);
+}
+
+function jsonOf(value: FrameId | undefined): string | undefined {
+  return value === undefined ? undefined : JSON.stringify(value);
+}
+
+/** New members at the front of the object at `span`. */
+function insertInto(bytes: Buffer, span: Span, members: JsonObject): Splice {
+  const at = span.start + 1;
+  const text = JSON.stringify(members).slice(1, -1);
+  const isEmpty = /^\s*\}$/.test(bytes.toString('latin1', at, Math.min(span.end, at + 64)));
+  return { span: { start: at, end: at }, text: text === '' || isEmpty ? text : `${text},` };
+}
+
+function insertParams(bytes: Buffer, spans: Spans, members: JsonObject): Splice {
+  if (spans.params !== undefined) return insertInto(bytes, spans.params, members);
+  return afterMethod(bytes, JSON.stringify(members));
+}
+
+function insertMeta(bytes: Buffer, spans: Spans, members: JsonObject): Splice {
+  if (spans.meta !== undefined) return insertInto(bytes, spans.meta, members);
+  return insertParams(bytes, spans, { _meta: members });
+}
+
+/** A message without params gets them as its last member. */
+function afterMethod(bytes: Buffer, params: string): Splice {
+  const at = bytes.lastIndexOf('}');
+  return { span: { start: at, end: at }, text: `,"params":${params}` };
 }
 
 /** The same JSON without raw line ends, which JSON allows between its tokens and lines do not. */
@@ -178,7 +222,7 @@ export function errorFrom(error: FrameError): StarlingError {
   return new StarlingError(
     known ? (code as keyof typeof ERRORS) : 'STARLING_UPSTREAM_UNAVAILABLE',
     typeof reason === 'string' && known ? reason : error.message,
-    typeof hint === 'string' ? { hint } : {},
+    { data: { rpc: error.code }, ...(typeof hint === 'string' ? { hint } : {}) },
   );
 }
 

@@ -1,17 +1,19 @@
 /** The gateway of a node: opens sessions for whoever comes in, by whatever transport. */
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/index.ts';
-import { StarlingError } from '../core/index.ts';
-import type { Clock, Did, Logger, Random } from '../core/index.ts';
+import { StarlingError, VERSION } from '../core/index.ts';
+import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import type { Directory } from '../directory/index.ts';
+import { printable } from '../grants/index.ts';
 import type { GrantBook } from '../grants/index.ts';
 import type { Guard } from '../guard/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
 import { createCatalogs } from './catalogs.ts';
 import type { Catalogs } from './catalogs.ts';
+import { RPC, errorBytes } from './frame.ts';
 import { createRouter } from './router.ts';
-import type { Router } from './router.ts';
+import type { Router, ViewSpec } from './router.ts';
 import { createSession } from './session.ts';
 import type { Session, SessionComponents } from './session.ts';
 import { loadToken } from './token-file.ts';
@@ -20,10 +22,19 @@ import type { HttpTransport } from './transports/http.ts';
 import { createPeerTransport } from './transports/libp2p.ts';
 import type { PeerTransport } from './transports/libp2p.ts';
 import { createSocketTransport } from './transports/socket.ts';
-import type { Gateway, GatewayEndpoints, UpstreamStatus, Upstreams } from './types.ts';
-import { createPeerLinks, openPeerLink } from './upstreams/peer.ts';
+import type {
+  Gateway,
+  GatewayEndpoints,
+  LinkEars,
+  ServerLink,
+  ServerLinkInit,
+  ServerTarget,
+  UpstreamStatus,
+  Upstreams,
+} from './types.ts';
+import { openPeerLink } from './upstreams/peer.ts';
 import type { PeerLinkComponents, PeerLinkInit } from './upstreams/peer.ts';
-import { BUILTIN } from './upstreams/upstreams.ts';
+import { BUILTIN } from './upstreams/builtin.ts';
 
 /** What the gateway works with. */
 export interface GatewayComponents {
@@ -79,16 +90,19 @@ class NodeGateway implements Gateway {
   constructor(components: GatewayComponents, init: GatewayInit) {
     this.#components = components;
     this.#init = init;
-    this.#router = createRouter({ ...components, self: init.name });
-    this.#catalogs = createCatalogs(
-      {
-        ...components,
-        open: (peer, notification) =>
-          openPeerLink(this.#linkComponents(), this.#linkInit(), peer, notification),
-        logger: components.logger.child('catalogs'),
-      },
-      { toolsMax: init.limits.tools },
-    );
+    this.#router = createRouter({
+      ...components,
+      self: init.name,
+      facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },
+    });
+    this.#catalogs = createCatalogs({
+      ...components,
+      open: (peer, notification) =>
+        openPeerLink(this.#linkComponents(), this.#linkInit(), peer, {
+          ears: { notification, request: refuseQuestion },
+        }),
+      logger: components.logger.child('catalogs'),
+    });
     this.#peerTransport = createPeerTransport(
       {
         ...components,
@@ -191,7 +205,7 @@ class NodeGateway implements Gateway {
     this.#components.upstreams.events.off('change', this.#upstreamChanged);
   }
 
-  #session(door: Door, opening: Opening): Session {
+  #session(door: Door, opening: Opening, spec: ViewSpec = { kind: 'all' }): Session {
     const { limits, name } = this.#init;
     // By door, so that neither peers nor forgetful HTTP clients can lock the operator out.
     if (this.sessions()[door] >= limits.sessions) {
@@ -206,14 +220,35 @@ class NodeGateway implements Gateway {
       {
         ...opening,
         router: this.#router,
-        peers: createPeerLinks(this.#linkComponents(), this.#linkInit()),
+        links: { open: (target, wish) => this.#openLink(target, wish) },
         clock,
         logger: logger.child('session'),
       },
-      { callsMax: limits.callsPerSession, title: name, instructions: instructionsOf(name) },
+      {
+        spec,
+        callsMax: limits.callsPerSession,
+        callTotalMs: limits.callTotalMs,
+        self: name,
+      },
     );
     this.#open.set(session, door);
     return session;
+  }
+
+  /** A session's link to a server: here, or at the peer that owns it. */
+  #openLink(target: ServerTarget, wish: ServerLinkInit): ServerLink | Promise<ServerLink> {
+    const { server, peer } = target;
+    if (peer !== undefined) {
+      const { client, ears } = wish;
+      return openPeerLink(this.#linkComponents(), this.#linkInit(), peer, { server, client, ears });
+    }
+    const upstream = this.#components.upstreams.get(server);
+    if (upstream !== undefined) return upstream.open(wish);
+    throw new StarlingError(
+      'STARLING_UPSTREAM_UNAVAILABLE',
+      `${this.#init.name} has no server '${printable(server)}'`,
+      { hint: 'see what there is: starling status', data: { server: server.slice(0, 64) } },
+    );
   }
 
   #linkComponents(): PeerLinkComponents {
@@ -230,7 +265,7 @@ class NodeGateway implements Gateway {
     const offered = this.#components.upstreams
       .all()
       .filter((upstream) => upstream.server !== BUILTIN)
-      .map((upstream) => [upstream.server, upstream.tools()]);
+      .map((upstream) => upstream.catalog());
     return createHash('sha256').update(JSON.stringify(offered)).digest('hex').slice(0, 16);
   }
 
@@ -241,6 +276,19 @@ class NodeGateway implements Gateway {
     for (const listener of this.#catalogListeners) listener();
   }
 }
+
+function serverInfoOf(name: string): JsonObject {
+  return { name: 'starling', title: `Starling node ${name}`, version: VERSION };
+}
+
+/** Nobody stands behind the node's own sessions at its peers. */
+const refuseQuestion: LinkEars['request'] = (frame, answer) =>
+  answer(
+    errorBytes(frame.id, {
+      code: RPC.methodNotFound,
+      message: `this client does not serve ${frame.method}`,
+    }),
+  );
 
 function instructionsOf(name: string): string {
   return [

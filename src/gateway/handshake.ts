@@ -1,100 +1,191 @@
-/** Our side of an MCP session as a client: `initialize`, and a whole `tools/list`. */
+/**
+ * Our side of an MCP session as a client: `initialize` of the legacy era, `server/discover` of the
+ * modern one, and whole lists.
+ */
 import { StarlingError, VERSION } from '../core/index.ts';
 import type { Json, JsonObject } from '../core/index.ts';
-import { errorFrom } from './frame.ts';
-import type { Link, ResponseFrame } from './types.ts';
-
-/** The newest version that we speak, first. */
-export const PROTOCOL_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const;
+import type { ServerFacts } from '../directory/index.ts';
+import { LEGACY_VERSIONS, META, MODERN_VERSIONS, metaOf, objectOf } from './era.ts';
+import type { Era } from './era.ts';
+import { RPC, errorFrom } from './frame.ts';
+import type { ClientFacts, Link, ResponseFrame } from './types.ts';
 
 const PAGES_MAX = 100;
 const CURSOR_LENGTH_MAX = 4096;
+const INSTRUCTIONS_LENGTH_MAX = 16_384;
 
-/** What the other end said in its `initialize` result. */
-export interface ServerFacts {
+/** What the other end said when the session began. */
+export interface Handshake extends ServerFacts {
+  readonly era: Era;
   readonly protocolVersion: string;
-  /** Name and version. */
-  readonly serverInfo: string;
-  readonly hasTools: boolean;
   readonly meta: JsonObject;
 }
 
+/** Bounds of a list. */
+export interface ListBounds {
+  readonly timeoutMs: number;
+  /** Items of each kind. */
+  readonly itemsMax: number;
+  readonly bytesMax: number;
+}
+
+/** This node as a client. */
+export const OWN_CLIENT_INFO: JsonObject = { name: 'starling', version: VERSION };
+
 /** Initialises the session of `link`. @throws STARLING_UPSTREAM_INVALID, STARLING_TIMEOUT, … */
 export async function initialize(
-  link: Link,
+  link: Pick<Link, 'request' | 'notify'>,
   title: string,
-  options: { readonly timeoutMs: number; readonly meta?: JsonObject },
-): Promise<ServerFacts> {
+  options: {
+    readonly timeoutMs: number;
+    readonly client?: ClientFacts;
+    readonly meta?: JsonObject;
+  },
+): Promise<Handshake> {
   const response = await link.request(
     'initialize',
     {
-      protocolVersion: PROTOCOL_VERSIONS[0],
-      capabilities: {},
-      clientInfo: { name: 'starling', version: VERSION },
+      protocolVersion: LEGACY_VERSIONS[0],
+      capabilities: options.client?.capabilities ?? {},
+      clientInfo: namedClient(options.client),
       ...(options.meta === undefined ? {} : { _meta: options.meta }),
     },
     options,
   );
   const result = resultOf(response);
-  const version = PROTOCOL_VERSIONS.find((known) => known === result['protocolVersion']);
-  if (version === undefined) {
-    throw new StarlingError(
-      'STARLING_UPSTREAM_INVALID',
-      `${title} speaks MCP version ${JSON.stringify(result['protocolVersion'])?.slice(0, 64)}, which we do not`,
-      { hint: `versions that we speak: ${PROTOCOL_VERSIONS.join(', ')}` },
-    );
-  }
+  const version = LEGACY_VERSIONS.find((known) => known === result['protocolVersion']);
+  if (version === undefined) throw unspoken(title, result['protocolVersion']);
   link.notify('notifications/initialized', {});
-  const { name, version: release } = objectOf(result['serverInfo']);
+  return { era: 'legacy', protocolVersion: version, ...factsOf(result), meta: metaOf(result) };
+}
+
+/** Asks a modern server what it is. @throws STARLING_UPSTREAM_INVALID, STARLING_TIMEOUT, … */
+export async function discover(
+  link: Pick<Link, 'request'>,
+  title: string,
+  options: { readonly timeoutMs: number; readonly client?: ClientFacts },
+): Promise<Handshake> {
+  const params = { _meta: modernMeta(options.client) };
+  const result = resultOf(await link.request('server/discover', params, options));
+  const supported = result['supportedVersions'];
+  const version = MODERN_VERSIONS.find(
+    (known) => Array.isArray(supported) && (supported as readonly Json[]).includes(known),
+  );
+  if (version === undefined) throw unspoken(title, supported);
+  const meta = metaOf(result);
+  const facts = factsOf(result);
+  const serverInfo = objectOf(meta[META.serverInfo]);
   return {
+    era: 'modern',
     protocolVersion: version,
-    serverInfo: [name, release].filter((part) => typeof part === 'string').join(' '),
-    hasTools: objectOf(result['capabilities'])['tools'] !== undefined,
-    meta: objectOf(result['_meta']),
+    ...facts,
+    serverInfo: Object.keys(serverInfo).length > 0 ? serverInfo : facts.serverInfo,
+    meta,
   };
 }
 
-/**
- * The pages of `tools/list`, as they came and not yet checked, until they hold more than `toolsMax`
- * tools or `bytesMax` bytes. @throws STARLING_UPSTREAM_INVALID, STARLING_TIMEOUT, …
- */
-export async function listTools(
-  link: Link,
+/** What every modern request of `client` carries in `_meta`. */
+export function modernMeta(client?: ClientFacts, logLevel?: string): JsonObject {
+  return {
+    [META.protocolVersion]: MODERN_VERSIONS[0],
+    [META.clientCapabilities]: client?.capabilities ?? {},
+    [META.clientInfo]: namedClient(client),
+    ...(logLevel === undefined ? {} : { [META.logLevel]: logLevel }),
+  };
+}
+
+/** Everything that a server lists, as it came and not yet checked. */
+export async function listAll(
+  link: Pick<Link, 'request'>,
   title: string,
-  options: { readonly timeoutMs: number; readonly toolsMax: number; readonly bytesMax: number },
+  handshake: Handshake,
+  bounds: ListBounds,
+): Promise<Record<'tools' | 'resources' | 'templates' | 'prompts', readonly Json[]>> {
+  const { capabilities } = handshake;
+  const base = handshake.era === 'modern' ? { _meta: modernMeta() } : {};
+  const list = (method: string, key: string, has: boolean): Promise<readonly Json[]> =>
+    has ? listPages(link, { title, method, key, base }, bounds) : Promise.resolve([]);
+  const hasResources = capabilities['resources'] !== undefined;
+  const [tools, resources, templates, prompts] = await Promise.all([
+    list('tools/list', 'tools', capabilities['tools'] !== undefined),
+    list('resources/list', 'resources', hasResources),
+    listTemplates(() => list('resources/templates/list', 'resourceTemplates', hasResources)),
+    list('prompts/list', 'prompts', capabilities['prompts'] !== undefined),
+  ]);
+  return { tools, resources, templates, prompts };
+}
+
+/** Servers may have resources and serve no templates at all. */
+async function listTemplates(list: () => Promise<readonly Json[]>): Promise<readonly Json[]> {
+  try {
+    return await list();
+  } catch (error) {
+    if (error instanceof StarlingError && error.data['rpc'] === RPC.methodNotFound) return [];
+    throw error;
+  }
+}
+
+/** The pages of one list, until they hold more than `bounds` allow. */
+async function listPages(
+  link: Pick<Link, 'request'>,
+  what: {
+    readonly title: string;
+    readonly method: string;
+    readonly key: string;
+    readonly base: JsonObject;
+  },
+  bounds: ListBounds,
 ): Promise<readonly Json[]> {
-  const tools: Json[] = [];
+  const items: Json[] = [];
   let sizeBytes = 0;
   let cursor: Json | undefined;
   for (let page = 0; page < PAGES_MAX; page += 1) {
-    const response = await link.request('tools/list', cursor === undefined ? {} : { cursor }, {
-      timeoutMs: options.timeoutMs,
-    });
+    const params = cursor === undefined ? what.base : { ...what.base, cursor };
+    const response = await link.request(what.method, params, { timeoutMs: bounds.timeoutMs });
     const result = resultOf(response);
-    const listed = result['tools'];
+    const listed = result[what.key];
     if (!Array.isArray(listed)) {
       throw new StarlingError(
         'STARLING_UPSTREAM_INVALID',
-        `${title} answered tools/list without "tools"`,
+        `${what.title} answered ${what.method} without "${what.key}"`,
       );
     }
-    for (const tool of listed as readonly Json[]) tools.push(tool);
+    for (const item of listed as readonly Json[]) items.push(item);
     sizeBytes += response.bytes.length;
     cursor = result['nextCursor'];
-    if (typeof cursor !== 'string' || cursor.length > CURSOR_LENGTH_MAX) return tools;
-    if (tools.length > options.toolsMax || sizeBytes > options.bytesMax) return tools;
+    if (typeof cursor !== 'string' || cursor.length > CURSOR_LENGTH_MAX) return items;
+    if (items.length > bounds.itemsMax || sizeBytes > bounds.bytesMax) return items;
   }
-  return tools;
+  return items;
 }
 
-function resultOf(response: ResponseFrame): JsonObject {
+function factsOf(result: JsonObject): ServerFacts {
+  const { instructions } = result;
+  return {
+    capabilities: objectOf(result['capabilities']),
+    serverInfo: objectOf(result['serverInfo']),
+    ...(typeof instructions === 'string'
+      ? { instructions: instructions.slice(0, INSTRUCTIONS_LENGTH_MAX) }
+      : {}),
+  };
+}
+
+function namedClient(client: ClientFacts | undefined): JsonObject {
+  const { name, version } = client?.clientInfo ?? {};
+  const isNamed = typeof name === 'string' && typeof version === 'string';
+  return client !== undefined && isNamed ? client.clientInfo : OWN_CLIENT_INFO;
+}
+
+function unspoken(title: string, version: Json | undefined): StarlingError {
+  return new StarlingError(
+    'STARLING_UPSTREAM_INVALID',
+    `${title} speaks MCP version ${JSON.stringify(version)?.slice(0, 64)}, which we do not`,
+    { hint: `versions that we speak: ${[...MODERN_VERSIONS, ...LEGACY_VERSIONS].join(', ')}` },
+  );
+}
+
+/** The result of a response. @throws the error that it is, as one of ours */
+export function resultOf(response: ResponseFrame): JsonObject {
   if (response.error !== undefined) throw errorFrom(response.error);
   return response.result ?? {};
-}
-
-/** `value` when it is an object, else an empty one. */
-export function objectOf(value: Json | undefined): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as JsonObject)
-    : {};
 }

@@ -6,19 +6,13 @@
  */
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../core/index.ts';
-import {
-  RPC,
-  errorBytes,
-  notificationBytes,
-  parseFrame,
-  requestBytes,
-  resultBytes,
-  rewriteFrame,
-} from './frame.ts';
+import { META, metaOf } from './era.ts';
+import { notificationBytes, parseFrame, requestBytes, resultBytes, rewriteFrame } from './frame.ts';
 import type {
   Frame,
   Link,
   LinkCall,
+  LinkEars,
   NotificationFrame,
   RelayedCall,
   RequestFrame,
@@ -29,8 +23,8 @@ import type {
 export interface LinkComponents {
   /** Sends one message. `id` is that of the request in it. @throws when it can't be queued */
   send(message: Buffer, id?: number): void;
-  /** Hears notifications that belong to no call. */
-  notification(frame: NotificationFrame): void;
+  /** Hears what belongs to no call, and the server's own requests. */
+  readonly ears: LinkEars;
   /** Hears messages that are no JSON-RPC. */
   invalid?(bytes: Buffer, error: StarlingError): void;
   readonly clock: Clock;
@@ -51,8 +45,8 @@ export interface LinkInit {
 
 /** A link with its lower end. */
 export interface LinkCore extends Link {
-  /** One message from the other end. Never throws. */
-  receive(bytes: Buffer): void;
+  /** One message from the other end; `relatedId` is the request on whose stream it came. Never throws. */
+  receive(bytes: Buffer, relatedId?: number): void;
   /** Ends one request: its message could not be delivered or its answer not read. */
   fail(id: number, error: StarlingError): void;
   /** Ends every request that waits; the link lives on. */
@@ -68,7 +62,7 @@ interface Pending {
   activeAt: number;
   /** True when the caller wants progress. */
   readonly progress: boolean;
-  readonly call: Pick<RelayedCall, 'response' | 'progress' | 'failed'>;
+  readonly call: Pick<RelayedCall, 'response' | 'progress' | 'failed'> & Partial<RelayedCall>;
 }
 
 /** How often deadlines are looked at, as a share of the timeout, and at the most. */
@@ -85,6 +79,8 @@ class MappedLink implements LinkCore {
   readonly #init: LinkInit;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
+  /** Requests of the other end that wait for our answer. */
+  #asking = 0;
   #ended: StarlingError | undefined;
   #cancelSweep: (() => void) | undefined;
 
@@ -100,16 +96,15 @@ class MappedLink implements LinkCore {
   relay(call: RelayedCall): LinkCall {
     const { request } = call;
     const token = progressTokenOf(request) !== undefined;
-    const tool = request.params['name'];
-    const what = typeof tool === 'string' ? `the call of ${tool}` : request.method;
-    const id = this.#register(what, this.#init.callTimeoutMs, token, call);
+    const { name } = request.params;
+    const what = typeof name === 'string' ? `${request.method} of ${name}` : request.method;
+    // A subscription is meant to stay.
+    const isLasting = request.method === 'subscriptions/listen';
+    const timeoutMs = isLasting ? Number.POSITIVE_INFINITY : this.#init.callTimeoutMs;
+    const id = this.#register(what, timeoutMs, token, call);
     if (id === undefined) return { cancel: () => undefined };
     this.#transmit(id, () =>
-      rewriteFrame(request, {
-        id,
-        ...(call.name === undefined ? {} : { name: call.name }),
-        ...(token ? { progressToken: id } : {}),
-      }),
+      rewriteFrame(request, { ...call.edits, id, ...(token ? { progressToken: id } : {}) }),
     );
     return { cancel: (reason) => this.#cancel(id, reason) };
   }
@@ -138,7 +133,7 @@ class MappedLink implements LinkCore {
     }
   }
 
-  receive(bytes: Buffer): void {
+  receive(bytes: Buffer, relatedId?: number): void {
     if (this.#ended !== undefined) return;
     let frame: Frame;
     try {
@@ -149,8 +144,8 @@ class MappedLink implements LinkCore {
       return;
     }
     if (frame.kind === 'response') this.#response(frame);
-    else if (frame.kind === 'request') this.#answer(frame);
-    else this.#notification(frame);
+    else if (frame.kind === 'request') this.#requested(frame, this.#related(relatedId));
+    else this.#notification(frame, this.#related(relatedId));
   }
 
   fail(id: number, error: StarlingError): void {
@@ -197,7 +192,7 @@ class MappedLink implements LinkCore {
     const id = this.#nextId;
     this.#nextId += 1;
     this.#pending.set(id, { what, startedAt: now, activeAt: now, timeoutMs, progress, call });
-    this.#sweepSoon(timeoutMs);
+    if (timeoutMs < Number.POSITIVE_INFINITY) this.#sweepSoon(timeoutMs);
     return id;
   }
 
@@ -235,24 +230,41 @@ class MappedLink implements LinkCore {
     pending.call.response(frame);
   }
 
-  #answer(request: RequestFrame): void {
-    const reply =
-      request.method === 'ping'
-        ? resultBytes(request.id, {})
-        : errorBytes(request.id, {
-            code: RPC.methodNotFound,
-            message: `this client does not serve ${request.method}`,
-          });
-    try {
-      this.#components.send(reply);
-    } catch (error) {
-      this.#components.logger.debug({ error: messageOf(error) }, 'answer not sent');
-    }
+  #related(id: number | undefined): RelayedCall | undefined {
+    const call = id === undefined ? undefined : this.#pending.get(id)?.call;
+    return call !== undefined && isRelayed(call) ? call : undefined;
   }
 
-  #notification(frame: NotificationFrame): void {
+  #requested(request: RequestFrame, related: RelayedCall | undefined): void {
+    let isAnswered = false;
+    const answer = (message: Buffer): void => {
+      if (this.#ended !== undefined || isAnswered) return;
+      isAnswered = true;
+      this.#asking -= 1;
+      this.#touch();
+      try {
+        this.#components.send(message);
+      } catch (error) {
+        this.#components.logger.debug({ error: messageOf(error) }, 'answer not sent');
+      }
+    };
+    this.#asking += 1;
+    if (request.method === 'ping') answer(resultBytes(request.id, {}));
+    else this.#components.ears.request(request, answer, related);
+  }
+
+  /** What waits on a question of the other end is not late. */
+  #touch(): void {
+    const now = this.#components.clock.now();
+    for (const pending of this.#pending.values()) pending.activeAt = now;
+  }
+
+  #notification(frame: NotificationFrame, related: RelayedCall | undefined): void {
     if (frame.method !== 'notifications/progress') {
-      this.#components.notification(frame);
+      const subscription = metaOf(frame.params)[META.subscriptionId];
+      const listening = typeof subscription === 'number' ? this.#related(subscription) : undefined;
+      if (listening !== undefined) listening.notification(frame);
+      else this.#components.ears.notification(frame, related);
       return;
     }
     const token = frame.params['progressToken'];
@@ -275,7 +287,8 @@ class MappedLink implements LinkCore {
     const now = this.#components.clock.now();
     let soonest = Number.POSITIVE_INFINITY;
     for (const [id, pending] of this.#pending) {
-      const quietMs = now - pending.activeAt;
+      if (pending.timeoutMs === Number.POSITIVE_INFINITY) continue;
+      const quietMs = this.#asking > 0 ? 0 : now - pending.activeAt;
       const totalMs = now - pending.startedAt;
       if (quietMs >= pending.timeoutMs || totalMs >= this.#init.callTotalMs) {
         this.#cancel(id, 'timeout');
@@ -284,7 +297,7 @@ class MappedLink implements LinkCore {
         soonest = Math.min(soonest, pending.timeoutMs);
       }
     }
-    if (this.#pending.size > 0) this.#sweepSoon(soonest);
+    if (soonest < Number.POSITIVE_INFINITY) this.#sweepSoon(soonest);
   }
 
   #late(pending: Pending, quiet: boolean): StarlingError {
@@ -300,6 +313,10 @@ class MappedLink implements LinkCore {
       },
     );
   }
+}
+
+function isRelayed(call: Partial<RelayedCall>): call is RelayedCall {
+  return call.request !== undefined;
 }
 
 /** The caller's progress token, if it gave one. */

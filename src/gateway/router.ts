@@ -1,36 +1,55 @@
 /**
- * What a principal sees, and where a name leads. The operator of this node sees its own servers and
- * what peers have granted to the node; a peer sees what of our own servers the guard allows it, and
- * never what other peers offer. For a peer the guard comes before any look at what exists.
+ * What a principal sees, and where a name or URI leads. Who is bound by grants or scopes sees what the
+ * guard allows it, and for them the guard comes before any look at what exists. A peer asks for one
+ * server at a time and never for what other peers offer.
  */
 import { EventEmitter } from 'node:events';
 import { nearest } from '../config/index.ts';
 import { StarlingError } from '../core/index.ts';
-import type { JsonObject, PeerId } from '../core/index.ts';
-import type { Directory, ListedTool } from '../directory/index.ts';
-import { printable, toolResource } from '../grants/index.ts';
+import type { Json } from '../core/index.ts';
+import type { Directory, ServerCatalog, ServerFacts } from '../directory/index.ts';
+import { printable, promptResource, toolResource, uriResource } from '../grants/index.ts';
 import type { Wanted } from '../grants/index.ts';
 import type { Decision, Guard, Principal } from '../guard/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
-import { SEPARATOR, assignNames } from './names.ts';
-import type { Named } from './names.ts';
-import type { Link, Upstreams } from './types.ts';
-import { createToolView } from './views.ts';
-import type { ToolView } from './views.ts';
+import { RPC } from './frame.ts';
+import { SEPARATOR } from './names.ts';
+import type { RelayedCall, ServerTarget, Upstreams } from './types.ts';
+import { createLists, factsOf, fitsTemplate, jointFacts, targetOf } from './views.ts';
+import type { ListKind, Lists, Place, Source } from './views.ts';
 
-/** How a session reaches peers: it has a link of its own to each. */
-export interface PeerLinks {
-  /** The link to `peer`, opened when it is first asked for. @throws STARLING_PEER_UNREACHABLE */
-  get(peer: PeerView): Link | Promise<Link>;
+/** Which part of the mesh a session is opened at. */
+export type ViewSpec =
+  /** Everything that the principal may see. */
+  | { readonly kind: 'all' }
+  /** One server, its names untouched; of this node, or of the peer of this alias. */
+  | { readonly kind: 'server'; readonly server: string; readonly peer?: string }
+  /** For peers: what this node's servers list, and nothing to call. */
+  | { readonly kind: 'catalog' };
+
+/** Where a request goes. */
+export interface Route {
+  readonly target: ServerTarget;
+  /** What the thing is called there, when it differs. */
+  readonly edits?: RelayedCall['edits'];
+  /** What the guard was asked: to be asked again when grants change. */
+  readonly wanted?: Wanted;
 }
 
-/** Where a call goes. */
-export interface Route {
-  /** The tool's name at the other end. */
-  readonly name: string;
-  /** What the guard was asked, for sessions of peers: to be asked again when grants change. */
-  readonly wanted?: Wanted;
-  link(peers: PeerLinks): Link | Promise<Link>;
+/** What one principal sees through one {@link ViewSpec}. */
+export interface View {
+  readonly lists: Lists;
+  readonly facts: ServerFacts;
+  /** What of this node's servers the principal may see: what a peer's directory is made of. */
+  readonly catalogs: readonly ServerCatalog[];
+  /** @throws STARLING_CALL_REFUSED, STARLING_TOOL_UNKNOWN, STARLING_PEER_UNREACHABLE */
+  tool(name: string): Route;
+  /** @throws STARLING_CALL_REFUSED, STARLING_USAGE */
+  prompt(name: string): Route;
+  /** Servers that may have `uri`, the likeliest first. @throws STARLING_CALL_REFUSED */
+  resource(uri: string, ability: 'resource/read' | 'resource/subscribe'): readonly Route[];
+  /** The one server of the view, for what only it can know. @throws STARLING_USAGE */
+  server(method: string): Route;
 }
 
 /** Events of the router. */
@@ -42,10 +61,7 @@ export interface RouterEvents {
 /** Routes calls. */
 export interface Router {
   readonly events: EventEmitter<RouterEvents>;
-  /** The tools that `principal` sees, by the names that it calls them. */
-  view(principal: Principal): ToolView;
-  /** @throws STARLING_CALL_REFUSED, STARLING_TOOL_UNKNOWN, STARLING_PEER_UNREACHABLE, … */
-  route(principal: Principal, name: string): Route;
+  view(principal: Principal, spec: ViewSpec): View;
   /** Asks the guard again, for a call that is under way. */
   judge(principal: Principal, wanted: Wanted): Decision;
   stop(): void;
@@ -59,157 +75,296 @@ export interface RouterComponents {
   readonly guard: Guard;
   /** This node's name, for messages. */
   readonly self: string;
+  /** What the node says of itself where it stands for all its servers. */
+  readonly facts: Pick<ServerFacts, 'serverInfo' | 'instructions'>;
 }
 
-interface OwnTool {
-  readonly server: string;
-  readonly tool: ListedTool;
-}
-
-interface PeerTool {
-  readonly peer: PeerId;
-  readonly tool: ListedTool;
-}
-
-const CALL = 'tool/call';
 const SUGGESTIONS = 3;
 /** Names that an unknown one is compared with. */
 const COMPARED_MAX = 256;
-/** Keys in a tool's `_meta`: PeerId of its owner, and the owner's server that it is of. */
-const PEER_META = 'starling/peer';
-const SERVER_META = 'starling/server';
+/** Servers that are asked one after the other for a URI that none of them lists. */
+const ASKED_MAX = 8;
 
 /** Makes the router of a node. */
 export function createRouter(components: RouterComponents): Router {
-  return new TableRouter(components);
+  const events = new EventEmitter<RouterEvents>();
+  events.setMaxListeners(0);
+  const { upstreams, directory, membership, guard } = components;
+  /** The operator's views: those of others end with their sessions. */
+  let views = new Map<string, View>();
+  const changed = (): void => {
+    views = new Map();
+    events.emit('change');
+  };
+  const peerChanged = (peer: PeerView, before: PeerView | undefined): void => {
+    if (peer.alias !== before?.alias || isHere(peer) !== isHere(before)) changed();
+  };
+  upstreams.events.on('change', changed);
+  directory.events.on('change', changed);
+  membership.events.on('change', peerChanged);
+  return {
+    events,
+    view(principal, spec) {
+      if (principal.kind !== 'operator') return new PrincipalView(components, principal, spec);
+      const key = JSON.stringify(spec);
+      const view = views.get(key) ?? new PrincipalView(components, principal, spec);
+      views.set(key, view);
+      return view;
+    },
+    judge: (principal, wanted) => guard.decide(principal, wanted),
+    stop() {
+      upstreams.events.off('change', changed);
+      directory.events.off('change', changed);
+      membership.events.off('change', peerChanged);
+      events.removeAllListeners();
+    },
+  };
 }
 
-class TableRouter implements Router {
-  readonly events = new EventEmitter<RouterEvents>();
+type Scheme = 'tool' | 'prompt' | 'resource';
+
+const SCHEMES: Readonly<Record<ListKind, Scheme>> = {
+  tools: 'tool',
+  prompts: 'prompt',
+  resources: 'resource',
+  templates: 'resource',
+};
+const ABILITIES = {
+  tool: 'tool/call',
+  prompt: 'prompt/get',
+  resource: 'resource/read',
+} as const;
+
+class PrincipalView implements View {
   readonly #components: RouterComponents;
-  readonly #stops: (() => void)[] = [];
-  #own: ReadonlyMap<string, OwnTool> | undefined;
-  #peers: ReadonlyMap<string, PeerTool> | undefined;
-  #operatorView: ToolView | undefined;
+  readonly #principal: Principal;
+  readonly #spec: ViewSpec;
+  #sources: readonly Source[] | undefined;
+  #lists: Lists | undefined;
 
-  constructor(components: RouterComponents) {
+  constructor(components: RouterComponents, principal: Principal, spec: ViewSpec) {
     this.#components = components;
-    this.events.setMaxListeners(0);
-    const { upstreams, directory, membership } = components;
-    const ownChanged = (): void => {
-      this.#own = undefined;
-      this.#peersChanged();
-    };
-    const peersChanged = (): void => this.#peersChanged();
-    const viewChanged = (peer: PeerView, before: PeerView | undefined): void => {
-      if (peer.alias !== before?.alias || isHere(peer) !== isHere(before)) this.#peersChanged();
-    };
-    upstreams.events.on('change', ownChanged);
-    directory.events.on('change', peersChanged);
-    membership.events.on('change', viewChanged);
-    this.#stops.push(
-      () => upstreams.events.off('change', ownChanged),
-      () => directory.events.off('change', peersChanged),
-      () => membership.events.off('change', viewChanged),
-    );
+    this.#principal = principal;
+    this.#spec = spec;
   }
 
-  view(principal: Principal): ToolView {
-    if (principal.kind === 'peer') return createToolView(this.#toolsForPeer(principal));
-    this.#operatorView ??= createToolView(this.#toolsForOperator());
-    return this.#operatorView;
+  get lists(): Lists {
+    const naming = this.#spec.kind === 'server' ? 'plain' : 'prefixed';
+    this.#lists ??= createLists(this.#visible(), naming);
+    return this.#lists;
   }
 
-  route(principal: Principal, name: string): Route {
-    if (principal.kind === 'peer') return this.#routeForPeer(principal, name);
-    const own = this.#ownTable().get(name);
-    if (own !== undefined) return this.#toOwn(own);
-    const theirs = this.#peerTable().get(name);
-    if (theirs !== undefined) {
-      const peer = this.#components.membership.peer(theirs.peer);
-      if (peer !== undefined) return toPeer(peer, theirs.tool.name);
+  get facts(): ServerFacts {
+    if (this.#spec.kind === 'all') return jointFacts(this.#all(), this.#components.facts);
+    const [source] = this.#visible();
+    if (this.#spec.kind === 'server' && source !== undefined && isKnown(source)) {
+      return factsOf(source);
     }
-    return this.#routeByPrefix(name);
+    return jointFacts([], this.#components.facts);
   }
 
-  judge(principal: Principal, wanted: Wanted): Decision {
-    return this.#components.guard.decide(principal, wanted);
+  get catalogs(): readonly ServerCatalog[] {
+    return this.#visible()
+      .filter((source) => source.peer === undefined)
+      .map(({ catalog }) => catalog);
   }
 
-  stop(): void {
-    for (const stop of this.#stops.splice(0)) stop();
-    this.events.removeAllListeners();
+  tool(name: string): Route {
+    if (this.#spec.kind === 'server') return this.#ofServer('tool', name);
+    const place = this.#placeOf('tools', name);
+    if (place !== undefined) return this.#toItem('tool', place);
+    return this.#unlistedTool(name);
   }
 
-  #toolsForOperator(): readonly ListedTool[] {
-    const own = [...this.#ownTable()].map(([name, { tool }]) => ({ ...tool, name }));
-    const theirs = [...this.#peerTable()].map(([name, { peer, tool }]) => ({
-      ...tool,
-      name,
-      _meta: { ...metaOf(tool), [PEER_META]: peer },
-    }));
+  prompt(name: string): Route {
+    if (this.#spec.kind === 'server') return this.#ofServer('prompt', name);
+    const place = this.#placeOf('prompts', name);
+    if (place !== undefined) return this.#toItem('prompt', place);
+    throw unknown('prompt', name);
+  }
+
+  resource(uri: string, ability: 'resource/read' | 'resource/subscribe'): readonly Route[] {
+    if (this.#spec.kind === 'server') return [this.#ofServer('resource', uri, ability)];
+    const place = this.#placeOf('resources', uri);
+    if (place !== undefined) return [this.#toItem('resource', place, ability)];
+    const templates = this.lists.names('templates').filter((one) => fitsTemplate(one, uri));
+    const sources = templates.flatMap(
+      (template) => this.lists.place('templates', template)?.source ?? [],
+    );
+    // Servers may have resources that they don't list: links in their results lead there.
+    const able = this.#all().filter(
+      ({ catalog }) => catalog.capabilities['resources'] !== undefined,
+    );
+    const asked = sources.length > 0 ? sources : able;
+    const routes = [...new Set(asked)]
+      .slice(0, ASKED_MAX)
+      .filter((source) => this.#isAllowed('resource', source, uri, ability))
+      .map((source) => this.#toItem('resource', { source, name: uri }, ability));
+    if (routes.length === 0) throw unknown('resource', uri);
+    return routes;
+  }
+
+  server(method: string): Route {
+    if (this.#spec.kind === 'server') return { target: this.#target() };
+    const able = this.#all().filter(({ catalog }) =>
+      method.startsWith('tasks/') ? catalog.capabilities['tasks'] !== undefined : false,
+    );
+    const [source] = able;
+    if (source !== undefined && able.length === 1) return { target: targetOf(source) };
+    throw new StarlingError('STARLING_USAGE', `unknown method ${printable(method)}`, {
+      data: { rpc: RPC.methodNotFound },
+    });
+  }
+
+  /** Every server that the spec names, with all that it lists. */
+  #all(): readonly Source[] {
+    this.#sources ??= this.#findSources();
+    return this.#sources;
+  }
+
+  #findSources(): readonly Source[] {
+    const { upstreams, directory, membership } = this.#components;
+    const spec = this.#spec;
+    if (spec.kind === 'server' && spec.peer !== undefined) {
+      const peer = this.#peerOf(spec.peer);
+      if (peer === undefined || !this.#seesPeers()) return [];
+      return directory
+        .servers(peer.peerId)
+        .filter(({ server }) => server === spec.server)
+        .map((catalog) => ({ peer, catalog }));
+    }
+    const own = upstreams.all().map((upstream) => ({ catalog: upstream.catalog() }));
+    if (spec.kind === 'server') return own.filter(({ catalog }) => catalog.server === spec.server);
+    if (spec.kind === 'catalog' || !this.#seesPeers()) return own;
+    const theirs = directory.peers().flatMap((peerId) => {
+      const peer = membership.peer(peerId);
+      if (peer === undefined || !isHere(peer)) return [];
+      return directory.servers(peerId).map((catalog) => ({ peer, catalog }));
+    });
     return [...own, ...theirs];
   }
 
-  /** What of our own the guard allows it; never what other peers offer. */
-  #toolsForPeer(principal: Principal): readonly ListedTool[] {
-    return [...this.#ownTable()]
-      .filter(([, { server, tool }]) => this.#isAllowed(principal, server, tool))
-      .map(([name, { server, tool }]) => ({
-        ...tool,
-        name,
-        _meta: { ...metaOf(tool), [SERVER_META]: server },
-      }));
+  /** {@link #all}, less what the principal may not see. */
+  #visible(): readonly Source[] {
+    if (this.#principal.kind === 'operator') return this.#all();
+    const visible = this.#all().map((source) => {
+      const { catalog } = source;
+      const seen = <Item>(kind: ListKind, items: readonly Item[], key: string): readonly Item[] =>
+        items.filter((item) =>
+          this.#isAllowed(
+            SCHEMES[kind],
+            source,
+            String((item as Readonly<Record<string, Json>>)[key]),
+          ),
+        );
+      return {
+        ...source,
+        catalog: {
+          ...catalog,
+          tools: seen('tools', catalog.tools, 'name'),
+          prompts: seen('prompts', catalog.prompts, 'name'),
+          resources: seen('resources', catalog.resources, 'uri'),
+          templates: seen('templates', catalog.templates, 'uriTemplate'),
+        },
+      };
+    });
+    return visible.filter(
+      ({ catalog }) =>
+        catalog.tools.length +
+          catalog.prompts.length +
+          catalog.resources.length +
+          catalog.templates.length >
+        0,
+    );
   }
 
-  #isAllowed(principal: Principal, server: string, tool: ListedTool): boolean {
-    const upstream = this.#components.upstreams.get(server);
-    if (upstream === undefined || upstream.forOperatorOnly(tool.name)) return false;
-    const wanted = { resource: toolResource(server, tool.name), ability: CALL };
-    return this.#components.guard.decide(principal, wanted).allow;
+  /** Only clients of this node see what peers have granted to it. */
+  #seesPeers(): boolean {
+    return this.#principal.kind === 'operator' || this.#principal.kind === 'client';
   }
 
-  #routeForPeer(principal: Principal, name: string): Route {
-    const own = this.#ownTable().get(name);
-    const [server, tool] = own === undefined ? splitName(name) : [own.server, own.tool.name];
-    const wanted = { resource: toolResource(server, tool), ability: CALL };
-    const decision = this.#components.guard.decide(principal, wanted);
-    if (!decision.allow) throw refusalOf(decision, principal, this.#components.self);
-    if (own === undefined) throw this.#unknown(name, principal);
-    return { ...this.#toOwn(own), wanted };
+  #isAllowed(scheme: Scheme, source: Source, name: string, ability?: string): boolean {
+    if (this.#principal.kind === 'operator') return true;
+    const { upstreams, guard } = this.#components;
+    const { server } = source.catalog;
+    const upstream = source.peer === undefined ? upstreams.get(server) : undefined;
+    if (scheme === 'tool' && upstream?.forOperatorOnly(name) === true) return false;
+    return guard.decide(this.#principal, wantedOf(scheme, targetOf(source), name, ability)).allow;
+  }
+
+  #placeOf(kind: ListKind, name: string): Place | undefined {
+    return this.lists.place(kind, name);
+  }
+
+  #toItem(scheme: Scheme, { source, name }: Place, ability?: string): Route {
+    const route = {
+      target: targetOf(source),
+      edits: scheme === 'resource' ? { uri: name } : { name },
+    };
+    return { ...route, ...this.#judged(scheme, route.target, name, ability) };
+  }
+
+  #target(): ServerTarget {
+    const { kind, server, peer: alias } = this.#spec as Extract<ViewSpec, { kind: 'server' }>;
+    if (kind !== 'server' || alias === undefined) return { server };
+    const peer = this.#peerOf(alias);
+    if (peer === undefined || !this.#seesPeers()) {
+      throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer is called '${printable(alias)}'`, {
+        hint: 'see who is there: starling peers',
+      });
+    }
+    if (!isHere(peer)) throw peerAway(peer);
+    return { server, peer };
+  }
+
+  #ofServer(scheme: Scheme, name: string, ability?: string): Route {
+    const target = this.#target();
+    return { target, ...this.#judged(scheme, target, name, ability) };
+  }
+
+  /** @throws STARLING_CALL_REFUSED unless the principal may; for the operator there is nothing to ask. */
+  #judged(
+    scheme: Scheme,
+    target: ServerTarget,
+    name: string,
+    ability?: string,
+  ): Pick<Route, 'wanted'> {
+    if (this.#principal.kind === 'operator') return {};
+    const wanted = wantedOf(scheme, target, name, ability);
+    const decision = this.#components.guard.decide(this.#principal, wanted);
+    if (!decision.allow) throw refusalOf(decision, this.#principal, this.#components.self);
+    return { wanted };
   }
 
   /**
-   * A name that is in no table but begins with a peer's alias goes to that peer all the same: it
-   * knows why we do not see the tool, and says what would grant it.
+   * A name that is in no list but begins with a peer's alias goes to that peer all the same: it knows
+   * why we do not see the tool, and says what would grant it.
    */
-  #routeByPrefix(name: string): Route {
-    const at = name.indexOf(SEPARATOR);
-    const alias = at > 0 ? name.slice(0, at) : undefined;
-    const peer = this.#components.membership.peers().find((view) => view.alias === alias);
-    if (peer !== undefined) {
-      if (!isHere(peer)) throw peerAway(peer);
-      return toPeer(peer, name.slice(at + SEPARATOR.length));
+  #unlistedTool(name: string): Route {
+    const [first, rest] = splitName(name);
+    if (this.#seesPeers()) {
+      const peer = this.#peerOf(first);
+      const [server, tool] = splitName(rest);
+      if (peer !== undefined) {
+        if (!isHere(peer)) throw peerAway(peer);
+        const place = { source: sourceOf(peer, server), name: tool };
+        if (tool !== '') return this.#toItem('tool', place);
+      }
     }
-    const upstream = alias === undefined ? undefined : this.#components.upstreams.get(alias);
-    // Throws why, when the server is not ready and lists nothing for that reason.
-    upstream?.link();
-    throw this.#unknown(name, { kind: 'operator' });
+    if (this.#principal.kind !== 'operator') this.#judged('tool', { server: first }, rest);
+    const failed = this.#components.upstreams.get(first)?.status();
+    if (failed?.state === 'failed' && failed.tools === 0) {
+      throw new StarlingError(
+        'STARLING_UPSTREAM_UNAVAILABLE',
+        `server '${first}' is not ready: ${failed.error ?? 'it failed'}`,
+        { ...(failed.hint === undefined ? {} : { hint: failed.hint }), data: { server: first } },
+      );
+    }
+    throw this.#unknownTool(name);
   }
 
-  #toOwn(own: OwnTool): Route {
-    return {
-      name: own.tool.name,
-      link: () => {
-        const upstream = this.#components.upstreams.get(own.server);
-        if (upstream !== undefined) return upstream.link();
-        throw new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', `server '${own.server}' is gone`);
-      },
-    };
-  }
-
-  #unknown(name: string, principal: Principal): StarlingError {
-    const known = this.view(principal).names;
+  #unknownTool(name: string): StarlingError {
+    const known = this.lists.names('tools');
     const [prefix, wanted] = splitName(name);
     // Comparing costs time, and a caller can ask often: names of the same server are enough.
     const near = known
@@ -227,40 +382,17 @@ class TableRouter implements Router {
     });
   }
 
-  #ownTable(): ReadonlyMap<string, OwnTool> {
-    this.#own ??= assignNames(
-      this.#components.upstreams.all().flatMap((upstream) =>
-        upstream.tools().map((tool): Named<OwnTool> => ({
-          prefix: upstream.server,
-          name: tool.name,
-          target: { server: upstream.server, tool },
-        })),
-      ),
-    );
-    return this.#own;
+  #peerOf(alias: string): PeerView | undefined {
+    return this.#components.membership.peers().find((view) => view.alias === alias);
   }
+}
 
-  #peerTable(): ReadonlyMap<string, PeerTool> {
-    if (this.#peers !== undefined) return this.#peers;
-    const { directory, membership } = this.#components;
-    const entries = directory.peers().flatMap((peerId) => {
-      const peer = membership.peer(peerId);
-      if (peer === undefined || !isHere(peer)) return [];
-      return directory.tools(peerId).map((tool): Named<PeerTool> => ({
-        prefix: peer.alias,
-        name: tool.name,
-        target: { peer: peerId, tool },
-      }));
-    });
-    this.#peers = assignNames(entries, new Set(this.#ownTable().keys()));
-    return this.#peers;
-  }
-
-  #peersChanged(): void {
-    this.#peers = undefined;
-    this.#operatorView = undefined;
-    this.events.emit('change');
-  }
+/** What is asked of the guard: of a peer's server as `@alice/files`, of our own as `files`. */
+function wantedOf(scheme: Scheme, target: ServerTarget, name: string, ability?: string): Wanted {
+  const owner = target.peer === undefined ? '' : `@${target.peer.alias}/`;
+  const write = { tool: toolResource, prompt: promptResource, resource: uriResource }[scheme];
+  const resource = write(target.server, name).replace(':', `:${owner}`);
+  return { resource, ability: ability ?? ABILITIES[scheme] };
 }
 
 /** The refusal as an error for the caller: `node` is who refuses, `peer` who is refused. */
@@ -291,22 +423,29 @@ export function peerAway(peer: PeerView): StarlingError {
   });
 }
 
-function toPeer(peer: PeerView, name: string): Route {
-  return { name, link: (peers) => peers.get(peer) };
+function unknown(what: string, name: string): StarlingError {
+  return new StarlingError(
+    'STARLING_USAGE',
+    `no ${what} is called '${printable(name.slice(0, 256))}'`,
+    what === 'resource' ? { data: { uri: name.slice(0, 2048) } } : {},
+  );
 }
 
 function isHere(peer: PeerView | undefined): boolean {
   return peer?.state === 'alive' || peer?.state === 'suspect';
 }
 
-function metaOf(tool: ListedTool): JsonObject {
-  const meta = tool['_meta'];
-  return typeof meta === 'object' && meta !== null && !Array.isArray(meta)
-    ? (meta as JsonObject)
-    : {};
+/** True for a server that has said what it is. */
+function isKnown({ catalog }: Source): boolean {
+  return Object.keys(catalog.capabilities).length > 0;
 }
 
-function splitName(name: string): [server: string, tool: string] {
+function sourceOf(peer: PeerView, server: string): Source {
+  const empty = { tools: [], resources: [], templates: [], prompts: [] };
+  return { peer, catalog: { server, capabilities: {}, serverInfo: {}, ...empty } };
+}
+
+function splitName(name: string): [first: string, rest: string] {
   const at = name.indexOf(SEPARATOR);
   return at <= 0 ? [name, ''] : [name.slice(0, at), name.slice(at + SEPARATOR.length)];
 }

@@ -13,8 +13,20 @@ export interface Span {
 /** The places found. */
 export interface Spans {
   id?: Span;
+  /** The object `params`, braces included. */
+  params?: Span;
+  /** The object `params._meta`. */
+  meta?: Span;
+  /** The object `result`. */
+  result?: Span;
   /** `params.name` */
   name?: Span;
+  /** `params.uri` */
+  uri?: Span;
+  /** `params.ref.name` */
+  refName?: Span;
+  /** `params.arguments` */
+  arguments?: Span;
   /** `params.requestId` */
   requestId?: Span;
   /** `params.progressToken` */
@@ -33,7 +45,10 @@ const DECISIVE: ReadonlySet<string> = new Set([
   'result',
   'error',
   'name',
+  'uri',
+  'ref',
   'arguments',
+  'requestState',
   'requestId',
   'progressToken',
   '_meta',
@@ -68,26 +83,45 @@ export function scanSpans(bytes: Buffer): Spans {
     if (key === 'progressToken') spans.metaProgressToken = { start, end };
     return end;
   };
+  const ref: Visit = (key, start) => {
+    const end = skipValue(bytes, start);
+    if (key === 'name') spans.refName = { start, end };
+    return end;
+  };
   const params: Visit = (key, start) => {
     if (key === '_meta' && bytes[start] === OPEN_BRACE) {
-      return visitObject(bytes, start, once(meta));
+      const end = visitObject(bytes, start, once(meta));
+      spans.meta = { start, end };
+      return end;
     }
+    if (key === 'ref' && bytes[start] === OPEN_BRACE) return visitObject(bytes, start, once(ref));
     const end = skipValue(bytes, start);
-    if (key === 'name' || key === 'requestId' || key === 'progressToken') {
-      spans[key] = { start, end };
-    }
+    if (isPlace(key)) spans[key] = { start, end };
     return end;
   };
   const top: Visit = (key, start) => {
     if (key === 'params' && bytes[start] === OPEN_BRACE) {
-      return visitObject(bytes, start, once(params));
+      const end = visitObject(bytes, start, once(params));
+      spans.params = { start, end };
+      return end;
     }
     const end = skipValue(bytes, start);
     if (key === 'id') spans.id = { start, end };
+    else if (key === 'result') spans.result = { start, end };
     return end;
   };
   visitObject(bytes, skipSpace(bytes, 0), once(top));
   return spans;
+}
+
+function isPlace(key: string): key is 'name' | 'uri' | 'arguments' | 'requestId' | 'progressToken' {
+  return (
+    key === 'name' ||
+    key === 'uri' ||
+    key === 'arguments' ||
+    key === 'requestId' ||
+    key === 'progressToken'
+  );
 }
 
 /** Calls `visit` for each member of the object at `start`; `visit` returns where its value ends. */

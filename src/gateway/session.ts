@@ -1,22 +1,70 @@
 /**
- * One caller's MCP session, whatever it came by. Holds the caller's ids and progress tokens, asks
- * the router where a call goes, and ends what is under way when the caller goes. Knows no transport:
- * frames come in by `receive`, and go out by the reply of their request or by `push`.
+ * One caller's MCP session, whatever it came by and in either era. Holds the caller's ids and progress
+ * tokens, asks the router where a request goes, carries what servers ask back to the client, and ends
+ * what is under way when the caller goes. Knows no transport: frames come in by `receive`, and go out
+ * by the reply of their request or by `push`.
  */
-import { StarlingError, VERSION, messageOf } from '../core/index.ts';
-import type { Clock, JsonObject, Logger } from '../core/index.ts';
+import { StarlingError, messageOf } from '../core/index.ts';
+import type { Clock, Json, JsonObject, Logger } from '../core/index.ts';
 import type { Wanted } from '../grants/index.ts';
 import type { Principal } from '../guard/index.ts';
+import {
+  CACHING,
+  LEGACY_VERSIONS,
+  META,
+  MODERN_VERSIONS,
+  checkModern,
+  eraOf,
+  isLogLevel,
+  metaOf,
+  objectOf,
+  reaches,
+} from './era.ts';
+import type { Era } from './era.ts';
 import { RPC, errorBytes, errorOf, notificationBytes, resultBytes, rewriteFrame } from './frame.ts';
-import { PROTOCOL_VERSIONS } from './handshake.ts';
+import { createLinkTable } from './link-table.ts';
+import type { LinkTable } from './link-table.ts';
 import { progressTokenOf } from './link.ts';
+import { createQuestions } from './questions.ts';
+import type { Questions } from './questions.ts';
 import { refusalOf } from './router.ts';
-import type { PeerLinks, Route, Router } from './router.ts';
-import type { ToolView } from './views.ts';
-import type { Frame, FrameId, Link, LinkCall, NotificationFrame, RequestFrame } from './types.ts';
+import type { Route, Router, View, ViewSpec } from './router.ts';
+import { createSubscriptions } from './subscriptions.ts';
+import type { Listener } from './subscriptions.ts';
+import type {
+  Answer,
+  ClientFacts,
+  Frame,
+  FrameId,
+  LinkCall,
+  NotificationFrame,
+  RelayedCall,
+  RequestFrame,
+  ResponseFrame,
+  ServerLink,
+  ServerLinks,
+} from './types.ts';
+import type { ListKind } from './views.ts';
 
 const LIST_CHANGED_DELAY_MS = 50;
+const SUBSCRIBE_TIMEOUT_MS = 30_000;
 const RESULT_END = Buffer.from('}}');
+const LISTS: Readonly<Record<string, ListKind>> = {
+  'tools/list': 'tools',
+  'resources/list': 'resources',
+  'resources/templates/list': 'templates',
+  'prompts/list': 'prompts',
+};
+/** Methods that the modern era has no more. */
+const LEGACY_ONLY = [
+  'initialize',
+  'ping',
+  'logging/setLevel',
+  'resources/subscribe',
+  'resources/unsubscribe',
+];
+/** By which peers ask what this node's servers list. */
+export const CATALOG_METHOD = 'starling/catalog';
 
 /** Where the answer to one request goes. `interim` any number of times, then one of the others. */
 export interface Reply {
@@ -30,23 +78,25 @@ export interface Reply {
 export interface SessionComponents {
   readonly principal: Principal;
   readonly router: Router;
-  readonly peers: PeerLinks & { close(): void };
+  readonly links: ServerLinks;
   /** Sends a message that answers no request. */
   push(message: Buffer): void;
-  /** Hears `initialize`; what it returns goes into the result's `_meta`. */
-  initializing?(params: JsonObject): JsonObject;
-  /** Hears notifications that the session does not know. */
-  notification?(frame: NotificationFrame): void;
+  /** Hears `initialize`; `meta` goes into the result's `_meta`, and `spec` replaces the session's. */
+  initializing?(params: JsonObject): { readonly meta: JsonObject; readonly spec: ViewSpec };
+  /** Hears notifications before anybody else; true when they are for it alone. */
+  notification?(frame: NotificationFrame): boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** Bounds and texts of a session. */
+/** Bounds of a session. */
 export interface SessionInit {
+  readonly spec: ViewSpec;
   readonly callsMax: number;
-  /** For people who look at the client: which node this is. */
-  readonly title: string;
-  readonly instructions: string;
+  /** Longest time that a client may take to answer a question, ms. */
+  readonly callTotalMs: number;
+  /** This node's name, for messages. */
+  readonly self: string;
 }
 
 /** One session. */
@@ -55,8 +105,13 @@ export interface Session {
   readonly inFlight: number;
   /** When the caller last sent something, ms since the epoch. */
   readonly activeAt: number;
-  /** Takes one message. Never throws. */
-  receive(frame: Frame, reply: Reply): void;
+  /**
+   * Takes one message. `key` tells requests apart where ids of several clients may meet; it defaults to
+   * the request's id. Never throws.
+   */
+  receive(frame: Frame, reply: Reply, key?: unknown): void;
+  /** The caller has given up the request of `key`. */
+  abandon(key: unknown, reason: string): void;
   /** Asks the guard again about every call under way; ends those that it now refuses. */
   rejudge(): void;
   /** Calls `listener` once, when nothing is under way any more; at once when nothing is. */
@@ -65,12 +120,20 @@ export interface Session {
   end(): void;
 }
 
+/** A request under way. */
 interface Active {
+  readonly key: unknown;
   readonly request: RequestFrame;
   readonly reply: Reply;
-  readonly wanted: Wanted | undefined;
+  readonly era: Era;
   readonly token: FrameId | undefined;
-  call: LinkCall | undefined;
+  wanted?: Wanted | undefined;
+  /** The link that it is on, by its name in the table. */
+  server?: string;
+  call?: LinkCall;
+  /** What the link knows it by. */
+  relayed?: RelayedCall;
+  listener?: Listener;
 }
 
 /** Opens a session. */
@@ -82,22 +145,43 @@ class CallerSession implements Session {
   readonly principal: Principal;
   readonly #components: SessionComponents;
   readonly #init: SessionInit;
-  readonly #active = new Map<FrameId, Active>();
+  readonly #active = new Map<unknown, Active>();
+  readonly #questions: Questions;
+  readonly #links: LinkTable;
+  readonly #subscriptions = createSubscriptions();
   readonly #routerChanged = (): void => this.#viewChanged();
+  #spec: ViewSpec;
+  #client: ClientFacts = { capabilities: {}, clientInfo: {} };
   #initialized = false;
+  #listening = false;
   #ended = false;
   #activeAt: number;
-  #listed = '';
+  #level: string | undefined;
+  #told: Partial<Record<ListKind, string>> = {};
   /** Kept until the router or our grants change; undefined when it must be asked for anew. */
-  #view: ToolView | undefined;
+  #view: View | undefined;
   #idleListeners: (() => void)[] = [];
   #cancelAnnounce: (() => void) | undefined;
 
   constructor(components: SessionComponents, init: SessionInit) {
     this.#components = components;
     this.#init = init;
+    this.#spec = init.spec;
     this.principal = components.principal;
     this.#activeAt = components.clock.now();
+    this.#questions = createQuestions(components, { timeoutMs: init.callTotalMs });
+    this.#links = createLinkTable(
+      components.links,
+      (server) => ({
+        principal: this.principal,
+        client: this.#client,
+        ears: {
+          notification: (frame, related) => this.#heard(server, frame, related),
+          request: (frame, answer, related) => this.#ask(server, frame, answer, related),
+        },
+      }),
+      components.logger,
+    );
   }
 
   get inFlight(): number {
@@ -108,28 +192,36 @@ class CallerSession implements Session {
     return this.#activeAt;
   }
 
-  receive(frame: Frame, reply: Reply): void {
+  receive(frame: Frame, reply: Reply, key?: unknown): void {
     if (this.#ended) {
       reply.dropped();
       return;
     }
     this.#activeAt = this.#components.clock.now();
-    if (frame.kind === 'notification') this.#notified(frame);
-    else if (frame.kind === 'request') this.#requested(frame, reply);
-    // We ask callers nothing, so that there is no request a response could answer.
-    else this.#components.logger.debug({ id: frame.id }, 'answer to no request of ours');
+    if (frame.kind === 'request') this.#requested(frame, reply, key ?? frame.id);
+    else if (frame.kind === 'notification') this.#notified(frame);
+    else if (!this.#questions.answered(frame)) {
+      this.#components.logger.debug({ id: frame.id }, 'answer to no request of ours');
+    }
+  }
+
+  abandon(key: unknown, reason: string): void {
+    const active = this.#active.get(key);
+    if (active === undefined) return;
+    this.#finish(active);
+    this.#stop(active, reason);
+    active.reply.dropped();
   }
 
   rejudge(): void {
-    for (const [id, active] of this.#active) {
+    for (const active of this.#active.values()) {
       if (active.wanted === undefined) continue;
       const decision = this.#components.router.judge(this.principal, active.wanted);
       if (decision.allow) continue;
-      this.#active.delete(id);
-      active.call?.cancel('grant revoked');
-      active.reply.final(
-        errorBytes(id, errorOf(refusalOf(decision, this.principal, this.#init.title))),
-      );
+      this.#finish(active);
+      this.#stop(active, 'grant revoked');
+      const refusal = refusalOf(decision, this.principal, this.#init.self);
+      active.reply.final(errorBytes(active.request.id, errorOf(refusal)));
     }
     this.#tellIdle();
     this.#viewChanged();
@@ -146,76 +238,124 @@ class CallerSession implements Session {
     this.#cancelAnnounce?.();
     this.#components.router.events.off('change', this.#routerChanged);
     const error = new StarlingError('STARLING_STOPPED', 'the session ended before the call did');
-    for (const [id, active] of this.#active) {
-      active.call?.cancel('caller is gone');
-      active.reply.final(errorBytes(id, errorOf(error)));
+    for (const active of this.#active.values()) {
+      if (active.listener !== undefined) this.#subscriptions.close(active.listener, true);
+      else {
+        this.#stop(active, 'caller is gone');
+        active.reply.final(errorBytes(active.request.id, errorOf(error)));
+      }
     }
     this.#active.clear();
     this.#tellIdle();
-    this.#components.peers.close();
+    this.#questions.end();
+    this.#links.close();
   }
 
-  #requested(frame: RequestFrame, reply: Reply): void {
-    const { id, method } = frame;
+  #requested(frame: RequestFrame, reply: Reply, key: unknown): void {
     try {
-      if (method === 'ping') reply.final(resultBytes(id, {}));
-      else if (method === 'initialize') reply.final(resultBytes(id, this.#initialize(frame)));
-      else if (!this.#initialized) {
-        throw protocolError(
-          RPC.invalidRequest,
-          'the session is not initialized: send initialize first',
-        );
-      } else if (method === 'tools/list') reply.final(this.#list(frame));
-      else if (method === 'tools/call') this.#call(frame, reply);
-      else throw protocolError(RPC.methodNotFound, `unknown method ${method.slice(0, 128)}`);
+      const era = eraOf(frame);
+      this.#check(frame, era);
+      const list = LISTS[frame.method];
+      if (list !== undefined) reply.final(this.#list(frame, list, era));
+      else if (!this.#answer(frame, reply)) this.#begin(frame, reply, key, era);
     } catch (error) {
       this.#report(error);
-      reply.final(errorBytes(id, errorOf(error)));
+      reply.final(errorBytes(frame.id, errorOf(error)));
     }
+  }
+
+  #check(frame: RequestFrame, era: Era): void {
+    const { method } = frame;
+    if (era === 'modern') {
+      checkModern(frame);
+      if (LEGACY_ONLY.includes(method)) throw unknownMethod(method);
+    } else if (!this.#initialized && method !== 'initialize' && method !== 'ping') {
+      // A client that probes for the modern era must learn that it may speak it.
+      if (method === 'server/discover') checkModern(frame);
+      throw protocolError(
+        RPC.invalidRequest,
+        'the session is not initialized: send initialize first',
+      );
+    }
+  }
+
+  /** Answers what the session knows itself. False when it does not. */
+  #answer(frame: RequestFrame, reply: Reply): boolean {
+    const { id, method } = frame;
+    if (method === 'ping') reply.final(resultBytes(id, {}));
+    else if (method === 'initialize') reply.final(resultBytes(id, this.#initialize(frame)));
+    else if (method === 'server/discover') reply.final(resultBytes(id, this.#discover()));
+    else if (method === 'logging/setLevel') reply.final(resultBytes(id, this.#setLevel(frame)));
+    else if (method === CATALOG_METHOD && this.#spec.kind === 'catalog') {
+      const servers = this.#currentView().catalogs as unknown as Json;
+      reply.final(resultBytes(id, { servers }));
+    } else return false;
+    return true;
   }
 
   #initialize(frame: RequestFrame): JsonObject {
     if (this.#initialized)
       throw protocolError(RPC.invalidRequest, 'the session is initialized already');
+    const { params } = frame;
+    const opening = this.#components.initializing?.(params);
     this.#initialized = true;
-    const wanted = frame.params['protocolVersion'];
-    const version = PROTOCOL_VERSIONS.find((known) => known === wanted) ?? PROTOCOL_VERSIONS[0];
-    const meta = this.#components.initializing?.(frame.params) ?? {};
-    this.#listed = this.#currentView().digest;
-    this.#components.router.events.on('change', this.#routerChanged);
+    this.#spec = opening?.spec ?? this.#spec;
+    this.#client = {
+      capabilities: objectOf(params['capabilities']),
+      clientInfo: objectOf(params['clientInfo']),
+    };
+    const wanted = params['protocolVersion'];
+    const version = LEGACY_VERSIONS.find((known) => known === wanted) ?? LEGACY_VERSIONS[0];
+    const meta = opening?.meta ?? {};
+    const { facts } = this.#currentView();
+    this.#listen();
     return {
       protocolVersion: version,
-      capabilities: { tools: { listChanged: true } },
-      serverInfo: {
-        name: 'starling',
-        title: `Starling node ${this.#init.title}`,
-        version: VERSION,
-      },
-      instructions: this.#init.instructions,
+      ...facts,
       ...(Object.keys(meta).length === 0 ? {} : { _meta: meta }),
     };
   }
 
-  #list(frame: RequestFrame): Buffer {
+  #discover(): JsonObject {
+    const { serverInfo, ...facts } = this.#currentView().facts;
+    return {
+      resultType: 'complete',
+      supportedVersions: [...MODERN_VERSIONS],
+      ...facts,
+      ...CACHING,
+      _meta: { [META.serverInfo]: serverInfo },
+    };
+  }
+
+  #setLevel(frame: RequestFrame): JsonObject {
+    const { level } = frame.params;
+    if (!isLogLevel(level)) throw protocolError(RPC.invalidParams, '"level" is no log level');
+    this.#level = level;
+    this.#links.setLevel(level);
+    return {};
+  }
+
+  #list(frame: RequestFrame, kind: ListKind, era: Era): Buffer {
     const cursor = frame.params['cursor'] ?? '0';
     const isOurs = typeof cursor === 'string' && /^\d{1,6}$/.test(cursor);
-    const page = isOurs ? this.#currentView().page(Number(cursor)) : undefined;
+    const page = isOurs ? this.#currentView().lists.page(kind, Number(cursor)) : undefined;
     if (page === undefined) {
       throw protocolError(RPC.invalidParams, 'this cursor is not one of ours');
     }
-    const head = `{"jsonrpc":"2.0","id":${JSON.stringify(frame.id)},"result":{`;
+    const extra =
+      era === 'modern'
+        ? `${JSON.stringify({ resultType: 'complete', ...CACHING }).slice(1, -1)},`
+        : '';
+    const head = `{"jsonrpc":"2.0","id":${JSON.stringify(frame.id)},"result":{${extra}`;
     return Buffer.concat([Buffer.from(head), page, RESULT_END]);
   }
 
-  #call(frame: RequestFrame, reply: Reply): void {
-    const { id, params } = frame;
-    const { name } = params;
-    if (typeof name !== 'string')
-      throw protocolError(RPC.invalidParams, '"params.name" must be a string');
-    if (this.#active.has(id)) {
+  /** Begins what takes time. */
+  #begin(frame: RequestFrame, reply: Reply, key: unknown, era: Era): void {
+    if (this.#active.has(key)) {
       throw protocolError(
         RPC.invalidRequest,
-        `a request with id ${JSON.stringify(id)} is under way`,
+        `a request with id ${JSON.stringify(frame.id)} is under way`,
       );
     }
     if (this.#active.size >= this.#init.callsMax) {
@@ -225,42 +365,89 @@ class CallerSession implements Session {
         { hint: 'wait for some of them', data: { limit: 'limits.callsPerSession' } },
       );
     }
-    const route = this.#components.router.route(this.principal, name);
-    const active: Active = {
-      request: frame,
-      reply,
-      wanted: route.wanted,
-      token: progressTokenOf(frame),
-      call: undefined,
-    };
-    const link = route.link(this.#components.peers);
-    this.#active.set(id, active);
-    if (link instanceof Promise) {
-      link.then(
-        (opened) => this.#send(active, route, opened),
-        (error: unknown) => this.#failed(active, error),
-      );
-    } else this.#send(active, route, link);
+    const active: Active = { key, request: frame, reply, era, token: progressTokenOf(frame) };
+    if (frame.method === 'subscriptions/listen') this.#openListener(active);
+    else this.#relay(active, this.#routesOf(frame));
   }
 
-  #send(active: Active, route: Route, link: Link): void {
+  #routesOf(frame: RequestFrame): readonly Route[] {
+    const view = this.#currentView();
+    const { method, params } = frame;
+    if (method === 'tools/call') return [view.tool(textOf(params, 'name'))];
+    if (method === 'prompts/get') return [view.prompt(textOf(params, 'name'))];
+    if (method === 'resources/read') return view.resource(textOf(params, 'uri'), 'resource/read');
+    if (method === 'resources/subscribe') {
+      return view.resource(textOf(params, 'uri'), 'resource/subscribe');
+    }
+    if (method === 'resources/unsubscribe') {
+      return view.resource(textOf(params, 'uri'), 'resource/read').slice(0, 1);
+    }
+    if (method === 'completion/complete') return [completionRoute(view, params)];
+    return [view.server(method)];
+  }
+
+  /** Sends it the first way; the next ones follow while nobody knows the resource. */
+  #relay(active: Active, routes: readonly Route[]): void {
+    const [route, ...others] = routes;
+    if (route === undefined) throw unknownMethod(active.request.method);
+    active.wanted = route.wanted;
+    active.server = this.#links.nameOf(route.target);
+    this.#active.set(active.key, active);
+    this.#subscribing(active, route);
+    const failed = (error: unknown): void => this.#failed(active, error);
+    try {
+      const link = this.#links.get(route.target);
+      if (link instanceof Promise) {
+        link.then((opened) => this.#send(active, route, others, opened), failed);
+      } else this.#send(active, route, others, link);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  #subscribing({ request, server }: Active, route: Route): void {
+    const { uri } = request.params;
+    if (typeof uri !== 'string' || server === undefined) return;
+    if (request.method === 'resources/unsubscribe') this.#subscriptions.remove(uri);
+    if (request.method !== 'resources/subscribe') return;
+    if (!this.#subscriptions.know(uri, server, route.edits?.uri ?? uri)) {
+      throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many subscriptions in this session');
+    }
+    this.#subscriptions.add(uri);
+  }
+
+  #send(active: Active, route: Route, others: readonly Route[], link: ServerLink): void {
     // It may have been cancelled, or the session ended, while the link was opened.
-    if (this.#active.get(active.request.id) !== active) return;
-    active.call = link.relay({
+    if (this.#active.get(active.key) !== active) return;
+    const relayed: RelayedCall = {
       request: active.request,
       principal: this.principal,
-      name: route.name,
-      response: (frame) => {
-        if (!this.#finish(active)) return;
-        active.reply.final(rewriteOrError(frame, active.request.id));
-      },
+      edits: editsOf(active.request, route),
+      response: (frame) => this.#responded(active, others, frame),
       progress: (frame) => this.#progress(active, frame),
+      notification: (frame) => active.reply.interim(frame.bytes),
       failed: (error) => this.#failed(active, error),
-    });
+    };
+    active.relayed = relayed;
+    try {
+      active.call = link.relay(relayed);
+    } catch (error) {
+      this.#failed(active, error);
+    }
+  }
+
+  #responded(active: Active, others: readonly Route[], frame: ResponseFrame): void {
+    const isUnknown = frame.error?.code === -32_002 || frame.error?.code === RPC.invalidParams;
+    if (isUnknown && others.length > 0 && this.#active.get(active.key) === active) {
+      this.#relay(active, others);
+      return;
+    }
+    if (!this.#finish(active)) return;
+    active.reply.final(rewriteOrError(frame, active.request.id));
   }
 
   #progress(active: Active, frame: NotificationFrame): void {
-    if (active.token === undefined || this.#active.get(active.request.id) !== active) return;
+    if (active.token === undefined || this.#active.get(active.key) !== active) return;
     let message: Buffer;
     try {
       message = rewriteFrame(frame, { progressToken: active.token });
@@ -279,24 +466,119 @@ class CallerSession implements Session {
 
   /** True when the call was under way until now. */
   #finish(active: Active): boolean {
-    const { id } = active.request;
-    if (this.#active.get(id) !== active) return false;
-    this.#active.delete(id);
+    if (this.#active.get(active.key) !== active) return false;
+    this.#active.delete(active.key);
     // After this turn, when the answer has been handed on.
     if (this.#active.size === 0) queueMicrotask(() => this.#tellIdle());
     return true;
   }
 
+  #stop(active: Active, reason: string): void {
+    active.call?.cancel(reason);
+    if (active.listener === undefined) return;
+    for (const uri of this.#subscriptions.close(active.listener, false)) this.#unsubscribe(uri);
+  }
+
+  #openListener(active: Active): void {
+    const listener = this.#subscriptions.listen(active.request, active.reply);
+    if (listener === undefined) {
+      throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many subscriptions in this session');
+    }
+    active.listener = listener;
+    this.#active.set(active.key, active);
+    this.#listen();
+    for (const uri of listener.uris) {
+      this.#subscribe(uri).catch((error: unknown) =>
+        this.#components.logger.debug({ error: messageOf(error) }, 'resource not subscribed to'),
+      );
+    }
+  }
+
+  async #subscribe(uri: string): Promise<void> {
+    const [route] = this.#currentView().resource(uri, 'resource/subscribe');
+    if (route === undefined) return;
+    const theirs = route.edits?.uri ?? uri;
+    if (!this.#subscriptions.know(uri, this.#links.nameOf(route.target), theirs)) return;
+    const link = await this.#links.get(route.target);
+    const params = { uri: theirs };
+    await link.request('resources/subscribe', params, { timeoutMs: SUBSCRIBE_TIMEOUT_MS });
+  }
+
+  #unsubscribe(uri: string): void {
+    const end = async (): Promise<void> => {
+      const [route] = this.#currentView().resource(uri, 'resource/read');
+      const link = route === undefined ? undefined : await this.#links.get(route.target);
+      const params = { uri: route?.edits?.uri ?? uri };
+      await link?.request('resources/unsubscribe', params, { timeoutMs: SUBSCRIBE_TIMEOUT_MS });
+    };
+    end().catch((error: unknown) =>
+      this.#components.logger.debug({ error: messageOf(error) }, 'subscription not ended'),
+    );
+  }
+
+  /** What a server says by itself. */
+  #heard(server: string, frame: NotificationFrame, related: RelayedCall | undefined): void {
+    if (this.#ended || frame.method.endsWith('/list_changed')) return;
+    const push = (message: Buffer): void => this.#components.push(message);
+    if (frame.method === 'notifications/resources/updated') {
+      this.#subscriptions.updated(server, frame, push);
+    } else if (frame.method === 'notifications/cancelled') {
+      this.#questions.cancelled(server, frame, push);
+    } else if (frame.method === 'notifications/message') this.#logged(server, frame, related);
+    else {
+      const active = this.#activeOn(server, related);
+      if (active === undefined) push(frame.bytes);
+      else active.reply.interim(frame.bytes);
+    }
+  }
+
+  #logged(server: string, frame: NotificationFrame, related: RelayedCall | undefined): void {
+    const active = this.#activeOn(server, related);
+    const { level } = frame.params;
+    if (active?.era === 'modern') {
+      const wanted = metaOf(active.request.params)[META.logLevel];
+      if (isLogLevel(wanted) && reaches(level, wanted)) active.reply.interim(frame.bytes);
+      return;
+    }
+    if (!this.#initialized || (this.#level !== undefined && !reaches(level, this.#level))) return;
+    if (active === undefined) this.#components.push(frame.bytes);
+    else active.reply.interim(frame.bytes);
+  }
+
+  #ask(server: string, frame: RequestFrame, answer: Answer, related?: RelayedCall): void {
+    const active = this.#activeOn(server, related);
+    this.#questions.ask(server, frame, answer, (message) => {
+      if (active === undefined) this.#components.push(message);
+      else active.reply.interim(message);
+    });
+  }
+
+  /** The call that something of a server belongs to: the one named, else the latest. */
+  #activeOn(server: string, related: RelayedCall | undefined): Active | undefined {
+    let latest: Active | undefined;
+    for (const active of this.#active.values()) {
+      if (active.server !== server || active.listener !== undefined) continue;
+      if (related !== undefined && active.relayed === related) return active;
+      latest = active;
+    }
+    return latest;
+  }
+
   #notified(frame: NotificationFrame): void {
-    if (frame.method === 'notifications/cancelled') {
-      const id = frame.params['requestId'];
-      const active =
-        typeof id === 'string' || typeof id === 'number' ? this.#active.get(id) : undefined;
-      if (active === undefined || !this.#finish(active)) return;
-      const { reason } = frame.params;
-      active.call?.cancel(typeof reason === 'string' ? reason.slice(0, 500) : undefined);
-      active.reply.dropped();
-    } else this.#components.notification?.(frame);
+    const { method, params } = frame;
+    if (method === 'notifications/cancelled') {
+      const { requestId, reason } = params;
+      this.abandon(requestId, typeof reason === 'string' ? reason.slice(0, 500) : '');
+    } else if (method === 'notifications/progress') {
+      const question = this.#questions.progressOf(frame);
+      if (question === undefined) return;
+      const { server, token } = question;
+      this.#links.notify({ ...params, progressToken: token }, method, server);
+    } else if (this.#components.notification?.(frame) !== true) {
+      const isOwn = method === 'notifications/initialized';
+      const isWide = method === 'notifications/roots/list_changed' || this.#spec.kind === 'server';
+      if (!isOwn && isWide) this.#links.notify(params, method);
+    }
   }
 
   #tellIdle(): void {
@@ -304,26 +586,51 @@ class CallerSession implements Session {
     for (const listener of this.#idleListeners.splice(0)) listener();
   }
 
-  #viewChanged(): void {
-    this.#view = undefined;
-    this.#announceSoon();
-  }
-
-  #currentView(): ToolView {
-    this.#view ??= this.#components.router.view(this.principal);
+  #currentView(): View {
+    this.#view ??= this.#components.router.view(this.principal, this.#spec);
     return this.#view;
   }
 
-  /** Says that the list has changed, when it has: once for a burst of changes. */
-  #announceSoon(): void {
-    if (!this.#initialized || this.#ended || this.#cancelAnnounce !== undefined) return;
+  /** From now on, changes of lists are told. */
+  #listen(): void {
+    if (this.#listening) return;
+    this.#listening = true;
+    this.#told = this.#digests();
+    this.#components.router.events.on('change', this.#routerChanged);
+  }
+
+  #digests(): Record<ListKind, string> {
+    const { lists } = this.#currentView();
+    return {
+      tools: lists.digest('tools'),
+      prompts: lists.digest('prompts'),
+      resources: lists.digest('resources'),
+      templates: lists.digest('templates'),
+    };
+  }
+
+  #viewChanged(): void {
+    this.#view = undefined;
+    if (!this.#listening || this.#ended || this.#cancelAnnounce !== undefined) return;
     this.#cancelAnnounce = this.#components.clock.schedule(LIST_CHANGED_DELAY_MS, () => {
       this.#cancelAnnounce = undefined;
-      const listed = this.#currentView().digest;
-      if (listed === this.#listed) return;
-      this.#listed = listed;
-      this.#components.push(notificationBytes('notifications/tools/list_changed'));
+      this.#announce();
     });
+  }
+
+  /** Says which lists have changed: once for a burst of changes. */
+  #announce(): void {
+    const digests = this.#digests();
+    const changed = (Object.keys(digests) as ListKind[]).filter(
+      (kind) => digests[kind] !== this.#told[kind],
+    );
+    this.#told = digests;
+    for (const kind of changed) this.#subscriptions.listChanged(kind);
+    const lists = changed.map((kind) => (kind === 'templates' ? 'resources' : kind));
+    if (!this.#initialized) return;
+    for (const list of new Set(lists)) {
+      this.#components.push(notificationBytes(`notifications/${list}/list_changed`));
+    }
   }
 
   #report(error: unknown): void {
@@ -332,12 +639,47 @@ class CallerSession implements Session {
   }
 }
 
+/** What is renamed: nothing when the thing has the same name there. */
+function editsOf(request: RequestFrame, route: Route): NonNullable<RelayedCall['edits']> {
+  const { name, uri, ...others } = route.edits ?? {};
+  return {
+    ...others,
+    ...(name === undefined || name === request.params['name'] ? {} : { name }),
+    ...(uri === undefined || uri === request.params['uri'] ? {} : { uri }),
+  };
+}
+
+/** A completion goes where its prompt or resource is. */
+function completionRoute(view: View, params: JsonObject): Route {
+  const ref = objectOf(params['ref']);
+  if (ref['type'] === 'ref/prompt') {
+    const { edits, ...route } = view.prompt(textOf(ref, 'name'));
+    return edits?.name === undefined ? route : { ...route, edits: { refName: edits.name } };
+  }
+  if (ref['type'] === 'ref/resource') {
+    const [route] = view.resource(textOf(ref, 'uri'), 'resource/read');
+    if (route !== undefined) return { ...route, edits: {} };
+  }
+  throw protocolError(RPC.invalidParams, '"ref" names no prompt and no resource');
+}
+
+function textOf(params: JsonObject, key: string): string {
+  const value = params[key];
+  if (typeof value !== 'string')
+    throw protocolError(RPC.invalidParams, `"params.${key}" must be a string`);
+  return value;
+}
+
 function rewriteOrError(frame: Parameters<typeof rewriteFrame>[0], id: FrameId): Buffer {
   try {
     return rewriteFrame(frame, { id });
   } catch (error) {
     return errorBytes(id, errorOf(error));
   }
+}
+
+function unknownMethod(method: string): StarlingError {
+  return protocolError(RPC.methodNotFound, `unknown method ${method.slice(0, 128)}`);
 }
 
 function protocolError(rpc: number, what: string): StarlingError {

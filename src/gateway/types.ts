@@ -1,8 +1,10 @@
 /** The shapes that the gateway's parts hand each other. */
 import type { EventEmitter } from 'node:events';
 import type { Json, JsonObject, StarlingError, Startable } from '../core/index.ts';
-import type { ListedTool } from '../directory/types.ts';
+import type { McpServer } from '../config/types.ts';
+import type { ListedTool, ServerCatalog } from '../directory/types.ts';
 import type { Principal } from '../guard/types.ts';
+import type { PeerView } from '../membership/types.ts';
 
 /** A JSON-RPC id as MCP allows it. */
 export type FrameId = string | number;
@@ -48,10 +50,18 @@ export interface FrameEdits {
   readonly id?: FrameId;
   /** `params.name` */
   readonly name?: string;
+  /** `params.uri` */
+  readonly uri?: string;
+  /** `params.ref.name` */
+  readonly refName?: string;
   /** `params._meta.progressToken` of a request, `params.progressToken` of a progress notification. */
   readonly progressToken?: FrameId;
   /** `params.requestId` of `notifications/cancelled`. */
   readonly requestId?: FrameId;
+  /** New members of `params`, of `params._meta`, of `result`: none of them may be there already. */
+  readonly params?: JsonObject;
+  readonly meta?: JsonObject;
+  readonly result?: JsonObject;
 }
 
 /** A relayed request on its way to a {@link Link}. Exactly one of `response` and `failed` is called, once. */
@@ -59,14 +69,29 @@ export interface RelayedCall {
   readonly request: RequestFrame;
   /** Who asks: the built-in server decides by it. */
   readonly principal: Principal;
-  /** The tool's name at the other end, when it differs. */
-  readonly name?: string;
+  /** What is called otherwise at the other end: `name` or `uri`. */
+  readonly edits?: Pick<FrameEdits, 'name' | 'uri' | 'refName' | 'params' | 'meta'>;
   /** The answer, still with the link's id: the session puts the caller's id back. */
   response(frame: ResponseFrame): void;
   /** Progress, still with the link's token; only when the caller gave a token. */
   progress(frame: NotificationFrame): void;
+  /** Another notification that belongs to this call, as it came: a log message. */
+  notification(frame: NotificationFrame): void;
   /** The link ended, refused, or timed out before an answer came. */
   failed(error: StarlingError): void;
+}
+
+/** How a server's request is answered: the bytes of one response that carries the request's id. */
+export type Answer = (message: Buffer) => void;
+
+/**
+ * Who hears what a server says by itself. `related` is the call on whose stream it came, where the
+ * transport tells.
+ */
+export interface LinkEars {
+  notification(frame: NotificationFrame, related?: RelayedCall): void;
+  /** A request of the server: sampling, elicitation, roots. */
+  request(frame: RequestFrame, answer: Answer, related?: RelayedCall): void;
 }
 
 /** A connection to something that answers MCP requests: an upstream process or URL, or a peer. */
@@ -94,12 +119,51 @@ export interface LinkCall {
   cancel(reason?: string): void;
 }
 
+/** What a session tells servers of its client. */
+export interface ClientFacts {
+  /** `capabilities` as the client declared them. */
+  readonly capabilities: JsonObject;
+  readonly clientInfo: JsonObject;
+}
+
+/** Which server a call goes to. */
+export interface ServerTarget {
+  /** Its owner; absent for a server of this node. */
+  readonly peer?: PeerView;
+  readonly server: string;
+}
+
+/** One session's connection to one server: an instance of it here, or a stream to the peer that owns it. */
+export interface ServerLink extends Omit<Link, 'inFlight'> {
+  /** Resolves when it is over, with why; the next call needs a new one. Never rejects. */
+  readonly ended: Promise<StarlingError>;
+  close(): void;
+}
+
+/** What a link to a server is opened with. */
+export interface ServerLinkInit {
+  readonly principal: Principal;
+  readonly client: ClientFacts;
+  readonly ears: LinkEars;
+}
+
+/** Opens a session's links. */
+export interface ServerLinks {
+  /** @throws STARLING_PEER_UNREACHABLE, STARLING_UPSTREAM_UNAVAILABLE */
+  open(target: ServerTarget, init: ServerLinkInit): ServerLink | Promise<ServerLink>;
+}
+
 /** State of one upstream server of this node. */
 export interface UpstreamStatus {
   readonly server: string;
-  readonly kind: 'stdio' | 'http' | 'builtin';
-  readonly state: 'starting' | 'ready' | 'failed' | 'stopped';
+  readonly kind: 'stdio' | 'http' | 'sse' | 'builtin';
+  /** `idle`: its tools are known, and it starts when it is needed. */
+  readonly state: 'starting' | 'ready' | 'idle' | 'failed' | 'stopped';
   readonly tools: number;
+  readonly resources: number;
+  readonly prompts: number;
+  /** Running instances: processes, or sessions at a URL. */
+  readonly instances: number;
   /** Why it is not ready, in one sentence; and what to do. */
   readonly error?: string;
   readonly hint?: string;
@@ -108,21 +172,21 @@ export interface UpstreamStatus {
   readonly serverInfo?: string;
 }
 
-/** One upstream server of this node, kept running. */
+/** One upstream server of this node. */
 export interface Upstream {
   readonly server: string;
   status(): UpstreamStatus;
-  /** Tools as the server lists them; empty while it is not ready. */
-  tools(): readonly ListedTool[];
-  /** @throws STARLING_UPSTREAM_UNAVAILABLE while it is not ready */
-  link(): Link;
+  /** What the server says and lists; empty until it was first ready. */
+  catalog(): ServerCatalog;
+  /** A link for one session. @throws STARLING_UPSTREAM_UNAVAILABLE while it can't be started */
+  open(init: ServerLinkInit): ServerLink;
   /** True for a tool that nobody but this node's operator may ever call, whatever is granted. */
   forOperatorOnly(tool: string): boolean;
 }
 
 /** Events of the upstream servers. */
 export interface UpstreamsEvents {
-  /** State or tools of a server changed. */
+  /** State or lists of a server changed. */
   change: [server: string];
 }
 
@@ -134,6 +198,8 @@ export interface Upstreams extends Startable {
   get(server: string): Upstream | undefined;
   /** Resolves when each server is ready or has failed its first start. */
   settled(): Promise<void>;
+  /** Starts, stops and restarts servers so that they are as `servers` says; the unchanged ones run on. */
+  configure(servers: Readonly<Record<string, McpServer>>): Promise<void>;
 }
 
 /** What a tool of the built-in server is given. */

@@ -11,8 +11,10 @@ export {
   parseTarget,
   patternCovers,
   printable,
+  promptResource,
   toolResource,
   tryParseTarget,
+  uriResource,
 } from './match.ts';
 export type { ResourcePattern, ResourceTarget } from './match.ts';
 export { decodeJws, encodeJws } from './jws.ts';

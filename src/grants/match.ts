@@ -15,7 +15,7 @@ const ABILITIES: Readonly<Record<string, readonly string[]>> = {
   mesh: ['mesh/join', 'mesh/invite'],
   tool: ['tool/call'],
   resource: ['resource/read', 'resource/subscribe', 'resource/write'],
-  prompt: [],
+  prompt: ['prompt/get'],
   board: ['board/read', 'board/write', 'board/admin'],
   budget: ['budget/spend', 'budget/transfer'],
   agent: ['agent/message', 'agent/spawn'],
@@ -67,6 +67,27 @@ export function parseTarget(text: string): ResourceTarget {
 /** Writes the resource of one tool; the names may hold any character that a name may hold. */
 export function toolResource(server: string, tool: string): string {
   return `tool:${[server, ...tool.split('/')].map(encodeSegment).join('/')}`;
+}
+
+/** Writes the resource of one prompt. */
+export function promptResource(server: string, name: string): string {
+  return `prompt:${[server, ...name.split('/')].map(encodeSegment).join('/')}`;
+}
+
+/**
+ * Writes the resource of one URI (RFC 3986), or of a pattern of URIs: `file:///srv/docs/a` of server
+ * `files` is `resource:files/file:/srv/docs/a`, and `demo://host/a` is `resource:demo/demo:host/a`. The
+ * URI's own percent-encoding stays, so that an encoded `..` is refused like a plain one.
+ */
+export function uriResource(server: string, uri: string): string {
+  const [, scheme, authority, path = ''] = /^([^:/?#]+):\/\/([^/?#]*)(.*)$/su.exec(uri) ?? [];
+  const [head, rest] =
+    scheme === undefined
+      ? uri.replace(/^([^:/?#]+:)(?!\/)/u, '$1|').split(/\/(.*)/su, 2)
+      : [`${scheme}:${authority}`, path.replace(/^\//u, '')];
+  const segments = (rest ?? '').replace(/\/$/u, '');
+  const where = encodeSegment(server);
+  return `resource:${where}/${head ?? ''}${segments === '' ? '' : `/${segments}`}`;
 }
 
 /** Percent-encodes all but `A-Za-z0-9._~-`: safe in a pattern, and between single quotes. */

@@ -4,12 +4,13 @@
  * issued to the caller rides back the same way.
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock, Did, Json, JsonObject, Logger } from '../../core/index.ts';
+import type { Clock, Did, Json, Logger } from '../../core/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { didFromPeerId } from '../../identity/index.ts';
 import type { Membership } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
+import { metaOf } from '../era.ts';
 import { errorBytes, errorOf, notificationBytes } from '../frame.ts';
 import { createPeerWriter } from '../peer-writer.ts';
 import type { Session, SessionComponents } from '../session.ts';
@@ -19,12 +20,14 @@ import { createSessionDecoder } from './lines.ts';
 export const MCP_PROTOCOL = '/starling/mcp/1';
 /** Key in `_meta` of `initialize` and its result. */
 export const GRANTS_META = 'starling/grants';
+/** Key in `_meta` of `initialize`: the one server that the session is for; without it, the catalog. */
+export const SERVER_META = 'starling/server';
 /** Method by which later grants are told. */
 export const GRANTS_NOTIFICATION = 'notifications/starling/grants';
 
 /** Grants or revocations in one message. */
 const GRANTS_MAX = 512;
-const SESSIONS_PER_PEER = 64;
+const SESSIONS_PER_PEER = 512;
 /** How long a caller that can't be served has to ask, so that it can be told why. */
 const REFUSAL_TIMEOUT_MS = 5000;
 /** What such a caller may say in one message; grants ride in the first. */
@@ -132,12 +135,19 @@ function serve(
   const session = components.open({
     principal,
     push: (message) => output.urgent(message),
-    initializing(params): JsonObject {
-      present(metaOf(params)[GRANTS_META]);
-      return { [GRANTS_META]: grants.issuedTo(holder) };
+    initializing(params) {
+      const meta = metaOf(params);
+      present(meta[GRANTS_META]);
+      const server = meta[SERVER_META];
+      return {
+        meta: { [GRANTS_META]: grants.issuedTo(holder) },
+        spec: typeof server === 'string' ? { kind: 'server', server } : { kind: 'catalog' },
+      };
     },
     notification(frame) {
-      if (frame.method === GRANTS_NOTIFICATION) present(frame.params['grants']);
+      if (frame.method !== GRANTS_NOTIFICATION) return false;
+      present(frame.params['grants']);
+      return true;
     },
   });
   const decoder = createSessionDecoder(session, output, { messageBytes });
@@ -178,13 +188,6 @@ function refuse(
   };
   const decoder = createSessionDecoder({ receive }, output, { messageBytes: REFUSED_BYTES_MAX });
   stream.onData((chunk) => decoder.push(chunk));
-}
-
-function metaOf(params: JsonObject): JsonObject {
-  const meta = params['_meta'];
-  return typeof meta === 'object' && meta !== null && !Array.isArray(meta)
-    ? (meta as JsonObject)
-    : {};
 }
 
 /** The strings of a list from a peer, at most {@link GRANTS_MAX}. */

@@ -1,19 +1,18 @@
 /** The built-in server `starling`: tools of the node itself, as a link like any other. */
-import { StarlingError, messageOf } from '../../core/index.ts';
+import { StarlingError, VERSION, messageOf } from '../../core/index.ts';
 import type { JsonObject, Logger } from '../../core/index.ts';
-import type { ListedTool } from '../../directory/index.ts';
+import { eraOf } from '../era.ts';
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../frame.ts';
-import type { BuiltinTool, Link, LinkCall, RelayedCall, ResponseFrame } from '../types.ts';
+import type { BuiltinTool, LinkCall, RelayedCall, ResponseFrame, Upstream } from '../types.ts';
 
 /** Calls that may run at the same time. */
 const CALLS_MAX = 1000;
 
-/** The built-in server. */
-export interface Builtin {
-  readonly link: Link;
-  tools(): readonly ListedTool[];
-  /** True when only the operator may ever call this tool. */
-  operatorOnly(name: string): boolean;
+/** Name of the built-in server. */
+export const BUILTIN = 'starling';
+
+/** The built-in server: an upstream that needs no starting. */
+export interface Builtin extends Upstream {
   /** Aborts what runs. */
   stop(): void;
 }
@@ -28,7 +27,7 @@ export function createBuiltin(components: {
 
   async function run(call: RelayedCall, abort: AbortController): Promise<void> {
     const { id, params } = call.request;
-    const name = call.name ?? params['name'];
+    const name = call.edits?.name ?? params['name'];
     try {
       const tool = typeof name === 'string' ? tools.get(name) : undefined;
       if (tool === undefined || typeof name !== 'string') {
@@ -45,7 +44,10 @@ export function createBuiltin(components: {
       }
       const args = argumentsOf(params['arguments']);
       const result = await tool.call(args, { principal: call.principal, signal: abort.signal });
-      if (!abort.signal.aborted) call.response(response(resultBytes(id, contentOf(result))));
+      if (!abort.signal.aborted) {
+        const kind = eraOf(call.request) === 'modern' ? { resultType: 'complete' } : {};
+        call.response(response(resultBytes(id, { ...kind, ...contentOf(result) })));
+      }
     } catch (error) {
       if (!(error instanceof StarlingError)) {
         components.logger.error(
@@ -59,41 +61,65 @@ export function createBuiltin(components: {
     }
   }
 
-  const link: Link = {
-    get inFlight() {
-      return running.size;
-    },
-    relay(call): LinkCall {
-      if (running.size >= CALLS_MAX) {
-        call.failed(
-          new StarlingError(
-            'STARLING_LIMIT_EXCEEDED',
-            `${CALLS_MAX} calls of server 'starling' run already`,
-          ),
-        );
-        return { cancel: () => undefined };
-      }
-      const abort = new AbortController();
-      running.add(abort);
-      void run(call, abort);
-      return { cancel: () => abort.abort() };
-    },
-    request: (method) =>
-      Promise.reject(
+  const relay = (call: RelayedCall): LinkCall => {
+    const { method } = call.request;
+    if (method !== 'tools/call') {
+      call.failed(
+        new StarlingError('STARLING_USAGE', `server '${BUILTIN}' does not serve ${method}`, {
+          data: { rpc: RPC.methodNotFound },
+        }),
+      );
+      return { cancel: () => undefined };
+    }
+    if (running.size >= CALLS_MAX) {
+      call.failed(
         new StarlingError(
-          'STARLING_PROTOCOL_VIOLATION',
-          `server 'starling' does not serve ${method}`,
-          {
-            data: { rpc: RPC.methodNotFound },
-          },
+          'STARLING_LIMIT_EXCEEDED',
+          `${CALLS_MAX} calls of server '${BUILTIN}' run already`,
         ),
-      ),
-    notify: () => undefined,
+      );
+      return { cancel: () => undefined };
+    }
+    const abort = new AbortController();
+    running.add(abort);
+    void run(call, abort);
+    return { cancel: () => abort.abort() };
   };
+  const definitions = components.tools.map((tool) => tool.definition);
   return {
-    link,
-    tools: () => components.tools.map((tool) => tool.definition),
-    operatorOnly: (name) => tools.get(name)?.operatorOnly ?? true,
+    server: BUILTIN,
+    status: () => ({
+      server: BUILTIN,
+      kind: 'builtin',
+      state: 'ready',
+      tools: definitions.length,
+      resources: 0,
+      prompts: 0,
+      instances: 1,
+    }),
+    catalog: () => ({
+      server: BUILTIN,
+      capabilities: { tools: {} },
+      serverInfo: { name: BUILTIN, version: VERSION },
+      tools: definitions,
+      resources: [],
+      templates: [],
+      prompts: [],
+    }),
+    open: () => ({
+      relay,
+      request: (method) =>
+        Promise.reject(
+          new StarlingError('STARLING_USAGE', `server '${BUILTIN}' does not serve ${method}`, {
+            data: { rpc: RPC.methodNotFound },
+          }),
+        ),
+      notify: () => undefined,
+      // It ends with the node.
+      ended: new Promise<StarlingError>(() => undefined),
+      close: () => undefined,
+    }),
+    forOperatorOnly: (name) => tools.get(name)?.operatorOnly ?? true,
     stop() {
       for (const abort of running) abort.abort();
     },

@@ -8,7 +8,9 @@ import { StarlingError, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope } from '../../core/index.ts';
 import { createLink } from '../link.ts';
 import type { LinkCore } from '../link.ts';
-import type { ConnectionEvents, UpstreamConnection } from './connection.ts';
+import type { Handshake } from '../handshake.ts';
+import type { LinkEars } from '../types.ts';
+import type { UpstreamConnection } from './connection.ts';
 import { createEventStreamDecoder } from './event-stream.ts';
 
 const SESSION = 'mcp-session-id';
@@ -22,7 +24,7 @@ const STREAM_RETRY_MS = 5000;
 export interface HttpComponents {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly events: ConnectionEvents;
+  readonly ears: LinkEars;
 }
 
 /** Bounds and names of an HTTP upstream. */
@@ -34,18 +36,12 @@ export interface HttpInit {
   readonly callsMax: number;
 }
 
-/** A connection over HTTP, and what its keeper tells it after `initialize`. */
-export interface HttpConnection extends UpstreamConnection {
-  /** Sets the negotiated version and opens the stream of notifications, if the server has one. */
-  negotiated(version: string): void;
-}
-
 /** Makes the connection. Nothing is sent before its first request. */
-export function connectHttp(components: HttpComponents, init: HttpInit): HttpConnection {
+export function connectHttp(components: HttpComponents, init: HttpInit): UpstreamConnection {
   return new FetchConnection(components, init);
 }
 
-class FetchConnection implements HttpConnection {
+class FetchConnection implements UpstreamConnection {
   readonly link: LinkCore;
   readonly ended: Promise<StarlingError>;
   readonly #components: HttpComponents;
@@ -65,7 +61,7 @@ class FetchConnection implements HttpConnection {
     this.link = createLink(
       {
         send: (message, id) => void this.#post(message, id),
-        notification: (frame) => components.events.notification(frame),
+        ears: components.ears,
         clock: components.clock,
         logger: components.logger,
       },
@@ -82,8 +78,8 @@ class FetchConnection implements HttpConnection {
     return undefined;
   }
 
-  negotiated(version: string): void {
-    this.#version = version;
+  negotiated(handshake: Handshake): void {
+    this.#version = handshake.protocolVersion;
     void this.#listen();
   }
 

@@ -4,13 +4,19 @@ import type { Clock, Json, Logger } from '../../core/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import type { PeerView } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
+import { RPC, errorBytes } from '../frame.ts';
 import { initialize } from '../handshake.ts';
 import { createLink, idAtEdge } from '../link.ts';
 import type { LinkCore } from '../link.ts';
 import { WAITING_BYTES_MAX, createPeerWriter } from '../peer-writer.ts';
-import type { PeerLinks } from '../router.ts';
-import { GRANTS_META, GRANTS_NOTIFICATION, MCP_PROTOCOL, stringsOf } from '../transports/libp2p.ts';
-import type { Link, NotificationFrame } from '../types.ts';
+import {
+  GRANTS_META,
+  GRANTS_NOTIFICATION,
+  MCP_PROTOCOL,
+  SERVER_META,
+  stringsOf,
+} from '../transports/libp2p.ts';
+import type { ClientFacts, LinkEars, ServerLink } from '../types.ts';
 
 const OPEN_TIMEOUT_MS = 10_000;
 
@@ -32,21 +38,32 @@ export interface PeerLinkInit {
   readonly callsMax: number;
 }
 
-/** An open session at a peer. */
-export interface PeerLink {
-  readonly link: Link;
-  /** Resolves when it is over. Never rejects. */
-  readonly ended: Promise<StarlingError>;
-  close(): void;
+/** Which part of the peer, for which client, and who hears what it says by itself. */
+export interface PeerLinkWish {
+  /** One server of it; absent for the catalog of all. */
+  readonly server?: string;
+  readonly client?: ClientFacts;
+  readonly ears?: LinkEars;
 }
+
+const DEAF: LinkEars = {
+  notification: () => undefined,
+  request: (frame, answer) =>
+    answer(
+      errorBytes(frame.id, {
+        code: RPC.methodNotFound,
+        message: `this client does not serve ${frame.method}`,
+      }),
+    ),
+};
 
 /** Opens a session at `peer`. @throws STARLING_PEER_UNREACHABLE, STARLING_TIMEOUT, … */
 export async function openPeerLink(
   components: PeerLinkComponents,
   init: PeerLinkInit,
   peer: PeerView,
-  notification: (frame: NotificationFrame) => void = () => undefined,
-): Promise<PeerLink> {
+  wish: PeerLinkWish,
+): Promise<ServerLink> {
   const { network, grants } = components;
   const stream = await network.open(peer.peerId, MCP_PROTOCOL, {
     signal: AbortSignal.timeout(OPEN_TIMEOUT_MS),
@@ -55,10 +72,14 @@ export async function openPeerLink(
   const ended = new Promise<StarlingError>((resolve) => {
     finish = resolve;
   });
-  const link = linkOver(stream, peer, components, init, (frame) => {
-    if (frame.method === GRANTS_NOTIFICATION) {
-      takeGrants(components, frame.params['grants'], frame.params['revocations']);
-    } else notification(frame);
+  const ears = wish.ears ?? DEAF;
+  const link = linkOver(stream, peer, components, init, {
+    notification(frame, related) {
+      if (frame.method === GRANTS_NOTIFICATION) {
+        takeGrants(components, frame.params['grants'], frame.params['revocations']);
+      } else ears.notification(frame, related);
+    },
+    request: (frame, answer, related) => ears.request(frame, answer, related),
   });
   let presented = new Set(grants.toPresent(peer.did));
   const presentNew = (): void => {
@@ -79,61 +100,25 @@ export async function openPeerLink(
     finish(error);
   });
   try {
-    const facts = await initialize(link, `peer ${peer.alias}`, {
+    const handshake = await initialize(link, `peer ${peer.alias}`, {
       timeoutMs: OPEN_TIMEOUT_MS,
-      meta: { [GRANTS_META]: [...presented] },
+      ...(wish.client === undefined ? {} : { client: wish.client }),
+      meta: {
+        [GRANTS_META]: [...presented],
+        ...(wish.server === undefined ? {} : { [SERVER_META]: wish.server }),
+      },
     });
-    takeGrants(components, facts.meta[GRANTS_META], undefined);
+    takeGrants(components, handshake.meta[GRANTS_META], undefined);
   } catch (error) {
     stream.abort(new Error('handshake failed'));
     throw error;
   }
-  return { link, ended, close: () => void stream.close() };
-}
-
-/** The links of one session: one stream to each peer, opened when it is first needed. */
-export function createPeerLinks(
-  components: PeerLinkComponents,
-  init: PeerLinkInit,
-): PeerLinks & { close(): void } {
-  const links = new Map<string, PeerLink | Promise<PeerLink>>();
-  let closed = false;
-
-  const open = async (peer: PeerView): Promise<PeerLink> => {
-    const opened = await openPeerLink(components, init, peer);
-    if (closed) opened.close();
-    else {
-      links.set(peer.peerId, opened);
-      void opened.ended.then(() => {
-        if (links.get(peer.peerId) === opened) links.delete(peer.peerId);
-      });
-    }
-    return opened;
-  };
   return {
-    get(peer) {
-      const known = links.get(peer.peerId);
-      if (known !== undefined) {
-        return known instanceof Promise ? known.then((opened) => opened.link) : known.link;
-      }
-      const opening = open(peer);
-      links.set(peer.peerId, opening);
-      opening.catch((error: unknown) => {
-        components.logger.debug(
-          { peer: peer.peerId, error: messageOf(error) },
-          'no session at peer',
-        );
-        links.delete(peer.peerId);
-      });
-      return opening.then((opened) => opened.link);
-    },
-    close() {
-      closed = true;
-      for (const known of links.values()) {
-        if (!(known instanceof Promise)) known.close();
-      }
-      links.clear();
-    },
+    relay: (call) => link.relay(call),
+    request: (method, params, options) => link.request(method, params, options),
+    notify: (method, params) => link.notify(method, params),
+    ended,
+    close: () => void stream.close(),
   };
 }
 
@@ -142,7 +127,7 @@ function linkOver(
   peer: PeerView,
   components: PeerLinkComponents,
   init: PeerLinkInit,
-  notification: (frame: NotificationFrame) => void,
+  ears: LinkEars,
 ): LinkCore {
   const writer = createPeerWriter(stream, components.logger);
   const link = createLink(
@@ -155,7 +140,7 @@ function linkOver(
           { hint: 'send less at once', data: { peer: peer.peerId } },
         );
       },
-      notification,
+      ears,
       invalid: (_, error) => stream.abort(error),
       clock: components.clock,
       logger: components.logger,

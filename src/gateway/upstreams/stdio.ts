@@ -11,7 +11,8 @@ import type { Clock, Logger } from '../../core/index.ts';
 import { createLineWriter } from '../line-writer.ts';
 import { createLink, idAtEdge } from '../link.ts';
 import type { LinkCore } from '../link.ts';
-import type { ConnectionEvents, UpstreamConnection } from './connection.ts';
+import type { LinkEars } from '../types.ts';
+import type { UpstreamConnection } from './connection.ts';
 
 /** Variables that a server gets besides its configured ones; everything else stays with us. */
 const INHERITED =
@@ -42,7 +43,7 @@ const GRACE_MS = 2000;
 export interface StdioComponents {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly events: ConnectionEvents;
+  readonly ears: LinkEars;
 }
 
 /** Bounds and names of a stdio upstream. */
@@ -99,7 +100,7 @@ class StdioConnection implements UpstreamConnection {
           if (!child.stdin.writable) throw this.#gone();
           writer.line(message);
         },
-        notification: (frame) => components.events.notification(frame),
+        ears: components.ears,
         invalid: () => {
           this.#garbage += 1;
         },
@@ -120,6 +121,10 @@ class StdioConnection implements UpstreamConnection {
   oddity(): string | undefined {
     if (this.#garbage === 0) return undefined;
     return `it printed ${this.#garbage} ${this.#garbage === 1 ? 'line that is' : 'lines that are'} not JSON-RPC on standard output`;
+  }
+
+  negotiated(): void {
+    // The version is in no header here.
   }
 
   async close(): Promise<void> {
