@@ -55,6 +55,17 @@ export interface Config {
     /** Host header values accepted besides loopback names; default none. */
     readonly allowedHosts: readonly string[];
   };
+  /** MCP as newline-delimited JSON-RPC on a port of its own. */
+  readonly tcp: {
+    /** Default false. */
+    readonly enabled: boolean;
+    /** Default 127.0.0.1. */
+    readonly host: string;
+    /** Default 9500; 0 picks a free one. */
+    readonly port: number;
+    /** Default true; false only on loopback: whoever connects is the operator. */
+    readonly requireToken: boolean;
+  };
   readonly mcpServers: Readonly<Record<string, McpServer>>;
   readonly heartbeat: {
     /** Default 5000. */

@@ -58,6 +58,7 @@ describe('a configuration', () => {
         allowedOrigins: [],
         allowedHosts: [],
       },
+      tcp: { enabled: false, host: '127.0.0.1', port: 9500, requireToken: true },
       mcpServers: {},
       heartbeat: { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
       limits: {
@@ -378,6 +379,9 @@ describe('the environment', () => {
         STARLING_HTTP: 'FALSE',
         STARLING_HTTP_HOST: '127.0.0.9',
         STARLING_HTTP_PORT: '0',
+        STARLING_TCP: 'yes',
+        STARLING_TCP_HOST: '::1',
+        STARLING_TCP_PORT: '9501',
         STARLING_HEARTBEAT_MS: '250',
         STARLING_MESSAGE_BYTES: '2048',
         STARLING_CALL_TIMEOUT_MS: '100',
@@ -396,6 +400,7 @@ describe('the environment', () => {
       mdns: false,
       relay: false,
       http: { enabled: false, host: '127.0.0.9', port: 0 },
+      tcp: { enabled: true, host: '::1', port: 9501 },
       heartbeat: { intervalMs: 250 },
       limits: { messageBytes: 2048, callTimeoutMs: 100 },
       log: { level: 'debug,gateway=trace', file: '/tmp/log' },
@@ -403,7 +408,7 @@ describe('the environment', () => {
     const joined = await load({}, env({ STARLING_JOIN: 'starling1abc' }));
     expect(joined.join?.reveal()).toBe('starling1abc');
     // Those above, STARLING_JOIN and STARLING_CONFIG.
-    expect(ENVIRONMENT).toHaveLength(19);
+    expect(ENVIRONMENT).toHaveLength(22);
   });
 
   it('says nothing by an empty variable, nor by one that is not ours', async () => {
