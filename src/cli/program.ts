@@ -130,6 +130,7 @@ function addUp(program: Command, outcome: Outcome): void {
       .option('--http-port <port>', 'port of the HTTP endpoint; 0 picks a free one', parsePort)
       .option('--http-host <host>', 'address of the HTTP endpoint')
       .option('--no-http', 'serve no HTTP')
+      .option('--tcp [port]', 'serve MCP over TCP, on port 9500 if none is given', parsePort)
       .option('--no-mdns', 'do not use multicast DNS')
       .option('--no-relay', 'do not relay, and do not be relayed')
       .option('--log <levels>', 'log levels, like info,gateway=debug'),

@@ -113,6 +113,12 @@ function complete(file: FileConfig, env: NodeJS.ProcessEnv, problems: Problem[])
       text: `${deadAfterMs} can't be used; allowed: at least heartbeat.intervalMs (${intervalMs})`,
     });
   }
+  if (!file.tcp.requireToken && !isLoopback(file.tcp.host)) {
+    problems.push({
+      key: 'tcp.requireToken',
+      text: `false can't be used with tcp.host ${JSON.stringify(file.tcp.host)}; allowed: true, or a loopback host like 127.0.0.1`,
+    });
+  }
   return {
     name,
     stateDir: resolve(file.stateDir ?? defaultStateDir(env)),
@@ -125,6 +131,7 @@ function complete(file: FileConfig, env: NodeJS.ProcessEnv, problems: Problem[])
     mdns: file.mdns,
     relay: file.relay,
     http: httpOf(file.http, problems),
+    tcp: file.tcp,
     mcpServers: readMcpServers(
       file.mcpServers,
       { env, callTimeoutMs: file.limits.callTimeoutMs },
@@ -171,6 +178,10 @@ function httpOf(http: FileConfig['http'], problems: Problem[]): Config['http'] {
           },
         }),
   };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 /** A host's name as a node's name: its first label, in the allowed letters. */

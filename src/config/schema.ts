@@ -198,6 +198,16 @@ export const fileSchema = z.strictObject({
       oauth: oauthSchema.optional(),
     })
     .prefault({}),
+  tcp: z
+    .strictObject({
+      enabled: flag.default(false).describe('Serve MCP as lines of JSON over TCP.'),
+      host: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
+      port: z.int().min(0).max(65_535).default(9500).describe('Port; 0 picks a free one.'),
+      requireToken: flag
+        .default(true)
+        .describe('Ask for a token. Without it, on loopback only, whoever connects may do all.'),
+    })
+    .prefault({}),
   mcpServers: z
     .record(z.string(), mcpServerSchema)
     .default({})

@@ -118,6 +118,17 @@ export interface Config {
     /** Take access tokens of an OAuth 2.1 authorization server; default none. */
     readonly oauth?: HttpOAuth;
   };
+  /** MCP as newline-delimited JSON-RPC on a port of its own. */
+  readonly tcp: {
+    /** Default false. */
+    readonly enabled: boolean;
+    /** Default 127.0.0.1. */
+    readonly host: string;
+    /** Default 9500; 0 picks a free one. */
+    readonly port: number;
+    /** Default true; false only on loopback: whoever connects is the operator. */
+    readonly requireToken: boolean;
+  };
   readonly mcpServers: Readonly<Record<string, McpServer>>;
   readonly heartbeat: {
     /** Default 5000. */

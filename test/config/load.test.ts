@@ -59,6 +59,7 @@ describe('a configuration', () => {
         allowedHosts: [],
         allowedAddresses: [],
       },
+      tcp: { enabled: false, host: '127.0.0.1', port: 9500, requireToken: true },
       mcpServers: {},
       heartbeat: { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
       limits: {
@@ -391,6 +392,9 @@ describe('the environment', () => {
         STARLING_HTTP_OAUTH_AUDIENCE: 'https://mcp.example/mcp',
         STARLING_HTTP_OAUTH_JWKS_URI: 'https://id.example/keys',
         STARLING_REQUESTS_PER_SECOND: '7',
+        STARLING_TCP: 'yes',
+        STARLING_TCP_HOST: '::1',
+        STARLING_TCP_PORT: '9501',
         STARLING_HEARTBEAT_MS: '250',
         STARLING_MESSAGE_BYTES: '2048',
         STARLING_CALL_TIMEOUT_MS: '100',
@@ -428,6 +432,7 @@ describe('the environment', () => {
           scopes: {},
         },
       },
+      tcp: { enabled: true, host: '::1', port: 9501 },
       heartbeat: { intervalMs: 250 },
       limits: { messageBytes: 2048, callTimeoutMs: 100, requestsPerSecond: 7 },
       log: { level: 'debug,gateway=trace', file: '/tmp/log' },
@@ -435,7 +440,7 @@ describe('the environment', () => {
     const joined = await load({}, env({ STARLING_JOIN: 'starling1abc' }));
     expect(joined.join?.reveal()).toBe('starling1abc');
     // Those above, STARLING_JOIN and STARLING_CONFIG.
-    expect(ENVIRONMENT).toHaveLength(30);
+    expect(ENVIRONMENT).toHaveLength(33);
   });
 
   it('says nothing by an empty variable, nor by one that is not ours', async () => {

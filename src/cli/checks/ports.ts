@@ -30,10 +30,18 @@ function wanted(config: Config): readonly Port[] {
       ? []
       : [{ host, port: Number(port), what: address, key: '--listen' }];
   });
-  const { enabled, host, port } = config.http;
-  const http =
-    enabled && port !== 0 ? [{ host, port, what: `HTTP ${host}:${port}`, key: '--http-port' }] : [];
-  return [...listens, ...http];
+  const endpoints = [
+    { ...config.http, protocol: 'HTTP', key: '--http-port' },
+    { ...config.tcp, protocol: 'TCP', key: '--tcp' },
+  ]
+    .filter(({ enabled, port }) => enabled && port !== 0)
+    .map(({ host, port, protocol, key }) => ({
+      host,
+      port,
+      what: `${protocol} ${host}:${port}`,
+      key,
+    }));
+  return [...listens, ...endpoints];
 }
 
 function checkPort({ host, port, what, key }: Port): Promise<Finding> {

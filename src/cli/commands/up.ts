@@ -26,6 +26,7 @@ interface UpOptions extends CommonOptions {
   readonly httpPort?: number;
   readonly httpHost?: string;
   readonly http: boolean;
+  readonly tcp?: number | true;
   readonly mdns: boolean;
   readonly relay: boolean;
   readonly log?: string;
@@ -98,10 +99,15 @@ async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
     ...(options.listen === undefined ? {} : { listen: [...options.listen] }),
     ...(options.announce === undefined ? {} : { announce: [...options.announce] }),
     ...(Object.keys(http).length === 0 ? {} : { http }),
+    ...(options.tcp === undefined ? {} : { tcp: tcpOf(options.tcp) }),
     ...(options.mdns ? {} : { mdns: false }),
     ...(options.relay ? {} : { relay: false }),
     ...(options.log === undefined ? {} : { log: { level: options.log } }),
   };
+}
+
+function tcpOf(port: number | true): NonNullable<ConfigSources['flags']['tcp']> {
+  return { enabled: true, ...(port === true ? {} : { port }) };
 }
 
 async function ticketOf(join: string): Promise<string> {

@@ -1,11 +1,16 @@
-/** A session over anything that carries lines: each message is one line, in both directions. */
+/**
+ * A session over anything that carries messages one by one: lines in both directions, or the messages
+ * of a WebSocket.
+ */
 import { StarlingError, createLineDecoder } from '../../core/index.ts';
 import type { LineDecoder } from '../../core/index.ts';
-import { errorBytes, errorOf, parseFrame, toLine } from '../frame.ts';
+import { parseIncoming, receiveBatch } from '../batch.ts';
+import type { BatchFrames } from '../batch.ts';
+import { errorBytes, errorOf, toLine } from '../frame.ts';
 import type { Reply, Session } from '../session.ts';
-import type { FrameId } from '../types.ts';
+import type { Frame, FrameId } from '../types.ts';
 
-/** Where lines go out. */
+/** Where messages go out. */
 export interface LineOutput {
   /** Queues one message; false when too much waits already, and then it is not sent. */
   line(message: Buffer): boolean;
@@ -20,15 +25,7 @@ export function createSessionDecoder(
   init: { readonly messageBytes: number },
 ): LineDecoder {
   return createLineDecoder(init.messageBytes, {
-    line(bytes) {
-      try {
-        const frame = parseFrame(bytes);
-        session.receive(frame, createLineReply(frame.kind === 'request' ? frame.id : null, output));
-      } catch (error) {
-        const { id } = error instanceof StarlingError ? error.data : {};
-        output.urgent(errorBytes(isId(id) ? id : null, errorOf(error)));
-      }
-    },
+    line: (bytes) => receiveBytes(session, bytes, output),
     oversize(sizeBytes) {
       const error = new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
@@ -38,6 +35,37 @@ export function createSessionDecoder(
       output.urgent(errorBytes(null, errorOf(error)));
     },
   });
+}
+
+/** Gives one message to `session`; answers it here when it is none. */
+export function receiveBytes(
+  session: Pick<Session, 'receive'>,
+  bytes: Buffer,
+  output: LineOutput,
+): void {
+  let incoming: Frame | BatchFrames;
+  try {
+    incoming = parseIncoming(bytes);
+  } catch (error) {
+    const { id } = error instanceof StarlingError ? error.data : {};
+    output.urgent(errorBytes(isId(id) ? id : null, errorOf(error)));
+    return;
+  }
+  receiveIncoming(session, incoming, output);
+}
+
+/** Gives what came as one message to `session`; the answer goes to `output`. */
+export function receiveIncoming(
+  session: Pick<Session, 'receive'>,
+  incoming: Frame | BatchFrames,
+  output: LineOutput,
+): void {
+  if (incoming.kind === 'batch') {
+    receiveBatch(session, incoming.frames, createLineReply(null, output));
+  } else {
+    const id = incoming.kind === 'request' ? incoming.id : null;
+    session.receive(incoming, createLineReply(id, output));
+  }
 }
 
 function createLineReply(id: FrameId | null, output: LineOutput): Reply {

@@ -6,22 +6,14 @@ import { chmod, rm } from 'node:fs/promises';
 import { createServer, connect } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { StarlingError, createScope, ensurePrivateFolder, messageOf } from '../../core/index.ts';
+import { StarlingError, ensurePrivateFolder, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Startable } from '../../core/index.ts';
-import { createLineWriter } from '../line-writer.ts';
 import type { Session } from '../session.ts';
-import { errorBytes, errorOf, notificationBytes } from '../frame.ts';
-import { createSessionDecoder } from './lines.ts';
-import type { LineOutput } from './lines.ts';
+import { errorBytes, errorOf } from '../frame.ts';
+import { createSocketOutput, serveLines } from './line-connection.ts';
+import type { LineServed } from './line-connection.ts';
 
-/** Output that may wait before we stop reading what the client asks. */
-const HIGH_WATER_BYTES = 1024 * 1024;
-/** Output that may wait for a client that does not read at all. */
-const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 const PROBE_TIMEOUT_MS = 1000;
-/** How often a client that has said all is told that its calls are under way. */
-const WAITING_MS = 500;
-const STILL_WAITING = notificationBytes('notifications/starling/waiting');
 
 /** What the socket transport works with. */
 export interface SocketComponents {
@@ -76,50 +68,28 @@ export function createSocketTransport(
 }
 
 function serve(socket: Socket, components: SocketComponents, messageBytes: number): void {
-  const writer = createLineWriter((chunk) => {
-    if (!socket.writable) return;
-    socket.write(chunk);
-    if (socket.writableLength > QUEUE_BYTES_MAX) {
-      socket.destroy(new Error('the client does not read'));
-    } else if (socket.writableLength > HIGH_WATER_BYTES) {
-      socket.pause();
-    }
-  });
-  const output: LineOutput = {
-    line(message) {
-      writer.line(message);
-      return true;
-    },
-    urgent: (message) => writer.line(message),
-  };
-  socket.on('error', (error) =>
-    components.logger.debug({ error: messageOf(error) }, 'socket broke'),
-  );
+  const { clock, logger } = components;
+  const output = createSocketOutput(socket);
+  socket.on('error', (error) => logger.debug({ error: messageOf(error) }, 'socket broke'));
   let session: Session;
   try {
     session = components.open((message) => output.urgent(message));
   } catch (error) {
-    components.logger.warn({ error: messageOf(error) }, 'local session refused');
+    logger.warn({ error: messageOf(error) }, 'local session refused');
     output.urgent(errorBytes(null, errorOf(error)));
     setImmediate(() => socket.destroySoon());
     return;
   }
-  const decoder = createSessionDecoder(session, output, { messageBytes });
-  socket.on('data', (chunk) => decoder.push(chunk));
-  socket.on('drain', () => socket.resume());
-  // The client has said all: what is under way is answered before the socket closes.
-  const waiting = createScope(components.clock);
-  socket.on('end', () => {
-    // setImmediate: after the line writer's flush, which is a microtask.
-    session.whenIdle(() => setImmediate(() => socket.end()));
-    // One that was killed looks the same until it is written to: then the pipe breaks.
-    waiting.every(WAITING_MS, () => output.urgent(STILL_WAITING));
-  });
-  socket.once('close', () => {
-    waiting.close();
+  const end = (): void => {
     session.end();
     components.ended(session);
-  });
+  };
+  const served: LineServed = {
+    receive: (frame, reply) => session.receive(frame, reply),
+    whenIdle: (listener) => session.whenIdle(listener),
+    end,
+  };
+  serveLines(socket, output, served, { clock, messageBytes });
 }
 
 /** Removes a socket that nobody listens on: what a killed node leaves behind. */

@@ -1,0 +1,286 @@
+/**
+ * HTTP+SSE of MCP 2024-11-05, for clients that know nothing newer: a GET opens an event stream whose
+ * first event says where to POST; everything that answers a POST comes on the stream. The HTTP edge's
+ * door has let both in before they come here.
+ */
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
+import { StarlingError, createScope, messageOf } from '../../core/index.ts';
+import type { Clock, Logger, Scope } from '../../core/index.ts';
+import type { Principal } from '../../guard/index.ts';
+import { parseIncoming } from '../batch.ts';
+import type { BatchFrames } from '../batch.ts';
+import { errorBytes, errorOf, toLine } from '../frame.ts';
+import type { Session } from '../session.ts';
+import type { Frame } from '../types.ts';
+import { startEvents, writeComment, writeEvent } from './http-reply.ts';
+import { receiveIncoming } from './lines.ts';
+import type { LineOutput } from './lines.ts';
+
+const KEEP_ALIVE_MS = 15_000;
+/** Keep-alives without a byte that left us, after which a stream is dead. */
+const STUCK_MAX = 8;
+/** How long a client may wait with its first message. */
+const FIRST_MESSAGE_MS = 60_000;
+/** Output that may wait before no further message is taken. */
+const HIGH_WATER_BYTES = 1024 * 1024;
+/** Output that may wait for a client that does not read at all. */
+const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+/** Bytes of a message over the limit that are read before the connection is cut. */
+const EXCESS_BYTES_MAX = 64 * 1024 * 1024;
+const RETRY_AFTER = { 'retry-after': '1' };
+
+/** What the transport works with. */
+export interface SseComponents {
+  /** Hears that a session has ended. */
+  ended(session: Session): void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What opens one client's session. */
+export interface SseOpening {
+  /** Where it POSTs to: the path that leads to {@link SseTransport.post}. */
+  readonly path: string;
+  /** Opens the session. @throws STARLING_LIMIT_EXCEEDED, which the client is told */
+  open(push: (message: Buffer) => void): Session;
+}
+
+/** The transport: has no port of its own. */
+export interface SseTransport {
+  /** Opens a session whose end is the end of this response. */
+  get(request: IncomingMessage, response: ServerResponse, opening: SseOpening): void;
+  /** Takes a message of a session that the same `principal` opened. */
+  post(request: IncomingMessage, response: ServerResponse, principal: Principal): void;
+  /** Ends all sessions. */
+  stop(): void;
+}
+
+/** Makes the transport. */
+export function createSseTransport(
+  components: SseComponents,
+  init: { readonly messageBytes: number },
+): SseTransport {
+  return new LegacyEdge(components, init.messageBytes);
+}
+
+class LegacyEdge implements SseTransport {
+  readonly #components: SseComponents;
+  readonly #messageBytes: number;
+  readonly #streams = new Map<string, Stream>();
+
+  constructor(components: SseComponents, messageBytes: number) {
+    this.#components = components;
+    this.#messageBytes = messageBytes;
+  }
+
+  get(request: IncomingMessage, response: ServerResponse, opening: SseOpening): void {
+    const { accept = '' } = request.headers;
+    if (!accept.includes('text/event-stream') && !accept.includes('*/*')) {
+      return refuse(response, 406, usage('Accept must name text/event-stream'));
+    }
+    const id = randomBytes(24).toString('base64url');
+    const stream = new Stream(response, this.#components);
+    let session: Session;
+    try {
+      session = this.#openSession(() => opening.open((message) => stream.urgent(message)));
+    } catch (error) {
+      return refuse(response, 503, error, { 'retry-after': '10' });
+    }
+    this.#streams.set(id, stream);
+    response.once('close', () => this.#close(id));
+    return stream.start(session, `${opening.path}?sessionId=${id}`);
+  }
+
+  post(request: IncomingMessage, response: ServerResponse, principal: Principal): void {
+    const query = new URLSearchParams((request.url ?? '').split('?', 2)[1]);
+    const stream = this.#streams.get(query.get('sessionId') ?? '');
+    // One of somebody else is not told apart from one that does not exist.
+    if (stream === undefined || !isDeepStrictEqual(stream.session?.principal, principal)) {
+      return refuse(response, 404, notFound());
+    }
+    if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
+      return refuse(response, 415, usage('Content-Type must be application/json'));
+    }
+    if (stream.isBehind) return refuse(response, 429, behind(), RETRY_AFTER);
+    return this.#read(request, response, (bytes) => this.#received(stream, bytes, response));
+  }
+
+  stop(): void {
+    for (const id of this.#streams.keys()) this.#close(id);
+  }
+
+  #close(id: string): void {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return;
+    this.#streams.delete(id);
+    const { session } = stream;
+    stream.close();
+    if (session === undefined) return;
+    session.end();
+    this.#components.ended(session);
+  }
+
+  #read(
+    request: IncomingMessage,
+    response: ServerResponse,
+    received: (bytes: Buffer) => void,
+  ): void {
+    const limitBytes = this.#messageBytes;
+    const chunks: Buffer[] = [];
+    let sizeBytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      sizeBytes += chunk.length;
+      if (sizeBytes <= limitBytes) chunks.push(chunk);
+      else chunks.length = 0;
+      if (sizeBytes > limitBytes + EXCESS_BYTES_MAX) request.destroy();
+    });
+    request.on('error', (error) =>
+      this.#components.logger.debug({ error: messageOf(error) }, 'HTTP client went'),
+    );
+    request.on('end', () => {
+      if (sizeBytes > limitBytes) refuse(response, 413, tooLarge(sizeBytes, limitBytes));
+      else received(Buffer.concat(chunks, sizeBytes));
+    });
+  }
+
+  #received(stream: Stream, bytes: Buffer, response: ServerResponse): void {
+    let incoming: Frame | BatchFrames;
+    try {
+      incoming = parseIncoming(bytes);
+    } catch (error) {
+      return refuse(response, 400, error);
+    }
+    if (stream.session === undefined) return refuse(response, 404, notFound());
+    // First this one, so that nothing that follows from the message overtakes it.
+    response.writeHead(202, { 'content-type': 'text/plain' }).end('Accepted\n');
+    return stream.receive(incoming);
+  }
+
+  /** Clients that leave their streams open are common: where no more fit, the longest idle one goes. */
+  #openSession(open: () => Session): Session {
+    try {
+      return open();
+    } catch (error) {
+      const [idle] = [...this.#streams]
+        .filter(([, { session }]) => session?.inFlight === 0)
+        .sort(([, a], [, b]) => (a.session?.activeAt ?? 0) - (b.session?.activeAt ?? 0));
+      if (idle === undefined) throw error;
+      this.#close(idle[0]);
+      return open();
+    }
+  }
+}
+
+/** One client's event stream. */
+class Stream implements LineOutput {
+  readonly #response: ServerResponse;
+  readonly #components: SseComponents;
+  readonly #scope: Scope;
+  #session: Session | undefined;
+  #heard = false;
+  #sentBytes = 0;
+  #flushedBytes = 0;
+  #stuck = 0;
+
+  constructor(response: ServerResponse, components: SseComponents) {
+    this.#response = response;
+    this.#components = components;
+    this.#scope = createScope(components.clock);
+  }
+
+  /** Undefined once the stream is over. */
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  get isBehind(): boolean {
+    return this.#response.writableLength > HIGH_WATER_BYTES;
+  }
+
+  start(session: Session, endpoint: string): void {
+    this.#session = session;
+    startEvents(this.#response);
+    this.#response.write(`event: endpoint\ndata: ${endpoint}\n\n`);
+    this.#scope.every(KEEP_ALIVE_MS, () => this.#beat());
+    this.#scope.after(FIRST_MESSAGE_MS, () => {
+      if (!this.#heard) this.#response.end();
+    });
+  }
+
+  receive(incoming: Frame | BatchFrames): void {
+    this.#heard = true;
+    if (this.#session !== undefined) receiveIncoming(this.#session, incoming, this);
+  }
+
+  line(message: Buffer): boolean {
+    if (this.#session === undefined) return true;
+    this.#sentBytes += message.length;
+    writeEvent(this.#response, toLine(message));
+    if (this.#response.writableLength > QUEUE_BYTES_MAX) {
+      this.#components.logger.info({}, 'HTTP+SSE client does not read');
+      this.#response.destroy();
+    }
+    return true;
+  }
+
+  urgent(message: Buffer): void {
+    this.line(message);
+  }
+
+  close(): void {
+    this.#session = undefined;
+    this.#scope.close();
+    if (this.#response.writableLength === 0) this.#response.end();
+    else this.#response.destroy();
+  }
+
+  #beat(): void {
+    const waitingBytes = this.#response.writableLength;
+    const flushedBytes = this.#sentBytes - waitingBytes;
+    const isStuck = waitingBytes > 0 && flushedBytes <= this.#flushedBytes;
+    this.#flushedBytes = flushedBytes;
+    this.#stuck = isStuck ? this.#stuck + 1 : 0;
+    if (this.#stuck >= STUCK_MAX) this.#response.destroy();
+    else if (!isStuck) writeComment(this.#response);
+  }
+}
+
+function refuse(
+  response: ServerResponse,
+  status: number,
+  error: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response
+    .writeHead(status, { 'content-type': 'application/json', ...headers })
+    .end(errorBytes(null, errorOf(error)));
+}
+
+function usage(what: string): StarlingError {
+  return new StarlingError('STARLING_PROTOCOL_VIOLATION', what);
+}
+
+function notFound(): StarlingError {
+  return new StarlingError('STARLING_PROTOCOL_VIOLATION', 'there is no such session', {
+    hint: 'open the event stream again, and POST to where its first event says',
+    data: { rpc: -32001 },
+  });
+}
+
+function behind(): StarlingError {
+  return new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `over ${HIGH_WATER_BYTES} bytes wait to be read on the event stream`,
+    { hint: 'read answers as they come, or ask for fewer at once' },
+  );
+}
+
+function tooLarge(sizeBytes: number, limitBytes: number): StarlingError {
+  return new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `a message of ${sizeBytes} bytes is over the limit of ${limitBytes} (limits.messageBytes)`,
+    { data: { limit: 'limits.messageBytes' } },
+  );
+}

@@ -1,0 +1,307 @@
+/**
+ * MCP over raw TCP: newline-delimited JSON-RPC, as on stdio. The token rides in `params._meta` of the
+ * first request, `initialize`, and is taken out before the message goes anywhere. Before it, `ping` is
+ * answered and nothing else. What does not begin as JSON, like the request of a web page, is cut off.
+ */
+import { createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock, Json, JsonObject, Logger, Startable } from '../../core/index.ts';
+import type { Principal } from '../../guard/index.ts';
+import { errorBytes, errorOf, resultBytes } from '../frame.ts';
+import { objectOf } from '../era.ts';
+import type { Reply, Session } from '../session.ts';
+import type { Frame, RequestFrame } from '../types.ts';
+import { createSocketOutput, serveLines } from './line-connection.ts';
+import type { LineServed } from './line-connection.ts';
+
+/** Key of the token in `params._meta`. */
+export const TOKEN_META = 'starling/token';
+
+/** How long a client has to bring a token. */
+const GREETING_TIMEOUT_MS = 30_000;
+/** What it may say before. */
+const GREETING_BYTES_MAX = 64 * 1024;
+/** Clients that have brought none yet; one more costs the oldest of them its place. */
+const GREETING_MAX = 100;
+const KEEP_ALIVE_MS = 30_000;
+
+const OPERATOR: Principal = { kind: 'operator' };
+
+/** What the TCP transport works with. */
+export interface TcpComponents {
+  /** Who holds `token`; undefined when nobody does. */
+  principalOf(token: string): Promise<Principal | undefined>;
+  /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
+  open(principal: Principal, push: (message: Buffer) => void): Session;
+  /** Hears that a session opened by `open` has ended. */
+  ended(session: Session): void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Where and for whom it listens. */
+export interface TcpInit {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** False: whoever connects is the operator. For loopback only. */
+  readonly requireToken: boolean;
+  /** Named to callers from this machine who bring none. */
+  readonly tokenFile: string;
+  readonly messageBytes: number;
+}
+
+/** The TCP transport. */
+export interface TcpTransport extends Startable {
+  /** `127.0.0.1:9500`; undefined until started. */
+  address(): string | undefined;
+}
+
+/** Makes the transport. `start` @throws STARLING_LISTEN_FAILED */
+export function createTcpTransport(components: TcpComponents, init: TcpInit): TcpTransport {
+  const sockets = new Set<Socket>();
+  const greeting = new Set<Caller>();
+  let server: Server | undefined;
+
+  const accept = (socket: Socket): void => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    const [oldest] = greeting;
+    if (greeting.size >= GREETING_MAX) oldest?.cut('too many clients without a token');
+    serve(socket, greeting, components, init);
+  };
+  return {
+    address() {
+      const address = server?.address() as AddressInfo | null | undefined;
+      if (address === undefined || address === null) return undefined;
+      const host = init.host.includes(':') ? `[${init.host}]` : init.host;
+      return `${host}:${address.port}`;
+    },
+    async start() {
+      if (server !== undefined) return;
+      const starting = createServer(
+        {
+          allowHalfOpen: true,
+          noDelay: true,
+          keepAlive: true,
+          keepAliveInitialDelay: KEEP_ALIVE_MS,
+        },
+        accept,
+      );
+      await listen(starting, init);
+      // Too many open files and the like: one client less, and no reason for the node to end.
+      starting.on('error', (error) =>
+        components.logger.error({ error: messageOf(error) }, 'TCP client not accepted'),
+      );
+      server = starting;
+    },
+    async stop() {
+      const stopping = server;
+      if (stopping === undefined) return;
+      server = undefined;
+      const closed = new Promise<void>((resolve) => {
+        stopping.close(() => resolve());
+      });
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function serve(
+  socket: Socket,
+  greeting: Set<Caller>,
+  components: TcpComponents,
+  init: TcpInit,
+): void {
+  const { clock, logger } = components;
+  socket.on('error', (error) => logger.debug({ error: messageOf(error) }, 'TCP client broke'));
+  const output = createSocketOutput(socket);
+  const caller = new Caller(socket, components, init, (message) => output.urgent(message));
+  greeting.add(caller);
+  const cancel = clock.schedule(GREETING_TIMEOUT_MS, () => caller.cut('no token in time'));
+  caller.onOpen(() => {
+    cancel();
+    greeting.delete(caller);
+  });
+  socket.once('close', () => {
+    cancel();
+    greeting.delete(caller);
+  });
+  serveLines(socket, output, caller, {
+    clock,
+    messageBytes: init.messageBytes,
+    admits: (chunk) => caller.admits(chunk),
+  });
+}
+
+/** One connection: first without, then with a session. */
+class Caller implements LineServed {
+  readonly #socket: Socket;
+  readonly #components: TcpComponents;
+  readonly #init: TcpInit;
+  readonly #push: (message: Buffer) => void;
+  #session: Session | undefined;
+  /** What came while the token is checked. */
+  #held: { readonly frame: Frame; readonly reply: Reply }[] | undefined;
+  #idleListeners: (() => void)[] = [];
+  #openListener: () => void = () => undefined;
+  #begun = false;
+  #ended = false;
+  #greetingBytes = 0;
+
+  constructor(
+    socket: Socket,
+    components: TcpComponents,
+    init: TcpInit,
+    push: (message: Buffer) => void,
+  ) {
+    this.#socket = socket;
+    this.#components = components;
+    this.#init = init;
+    this.#push = push;
+  }
+
+  onOpen(listener: () => void): void {
+    this.#openListener = listener;
+  }
+
+  cut(why: string): void {
+    this.#components.logger.info({ from: this.#socket.remoteAddress, why }, 'TCP client cut off');
+    this.#socket.destroy();
+  }
+
+  admits(chunk: Buffer): boolean {
+    if (this.#session !== undefined) return true;
+    if (!this.#begun) {
+      const first = chunk.find((byte) => !BLANKS.has(byte));
+      // Nothing of an HTTP request or a TLS greeting may be taken for a message, its body least.
+      if (first !== undefined && !OPENINGS.has(first)) return false;
+      this.#begun = first !== undefined;
+    }
+    // The bytes before: what comes in one piece with the token is not counted.
+    if (this.#greetingBytes > GREETING_BYTES_MAX) return false;
+    this.#greetingBytes += chunk.length;
+    return true;
+  }
+
+  receive(frame: Frame, reply: Reply): void {
+    if (this.#held !== undefined) {
+      this.#held.push({ frame, reply });
+      return;
+    }
+    const token = tokenOf(frame);
+    const clean = token === undefined ? frame : withoutToken(frame);
+    if (this.#session !== undefined) this.#session.receive(clean, reply);
+    else if (this.#ended || clean.kind !== 'request') reply.dropped();
+    else if (clean.method === 'ping') reply.final(resultBytes(clean.id, {}));
+    else if (!this.#init.requireToken) this.#open(OPERATOR, clean, reply);
+    else if (typeof token === 'string') this.#check(token, clean, reply);
+    else reply.final(errorBytes(clean.id, errorOf(this.#unauthorized('a token comes first'))));
+  }
+
+  whenIdle(listener: () => void): void {
+    if (this.#held !== undefined) this.#idleListeners.push(listener);
+    else if (this.#session !== undefined) this.#session.whenIdle(listener);
+    else listener();
+  }
+
+  end(): void {
+    this.#ended = true;
+    if (this.#session === undefined) return;
+    this.#session.end();
+    this.#components.ended(this.#session);
+  }
+
+  #check(token: string, request: RequestFrame, reply: Reply): void {
+    this.#held = [];
+    this.#socket.pause();
+    this.#components
+      .principalOf(token)
+      .then(
+        (principal) => {
+          if (principal !== undefined) this.#open(principal, request, reply);
+          else throw this.#unauthorized('this is not a token of this node');
+        },
+        (error: unknown) => {
+          this.#components.logger.warn({ error: messageOf(error) }, 'token not checked');
+          throw error;
+        },
+      )
+      .catch((error: unknown) => reply.final(errorBytes(request.id, errorOf(error))))
+      .finally(() => this.#checked());
+  }
+
+  #checked(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const { frame, reply } of held) this.receive(frame, reply);
+    for (const listener of this.#idleListeners.splice(0)) this.whenIdle(listener);
+    this.#socket.resume();
+  }
+
+  #open(principal: Principal, request: RequestFrame, reply: Reply): void {
+    if (this.#ended) return;
+    try {
+      this.#session = this.#components.open(principal, this.#push);
+    } catch (error) {
+      this.#components.logger.warn({ error: messageOf(error) }, 'TCP session refused');
+      reply.final(errorBytes(request.id, errorOf(error)));
+      return;
+    }
+    this.#openListener();
+    this.#session.receive(request, reply);
+  }
+
+  #unauthorized(what: string): StarlingError {
+    const where = isLoopback(this.#socket.remoteAddress)
+      ? `the token is in ${this.#init.tokenFile}`
+      : "ask the node's operator for one";
+    return new StarlingError('STARLING_UNAUTHORIZED', what, {
+      hint: `send initialize with params._meta["${TOKEN_META}"]; ${where}`,
+    });
+  }
+}
+
+const BLANKS: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+/** What a message begins with: `{`, or `[` of a batch. */
+const OPENINGS: ReadonlySet<number> = new Set([0x7b, 0x5b]);
+
+function tokenOf(frame: Frame): Json | undefined {
+  return frame.kind === 'response' ? undefined : objectOf(frame.params['_meta'])[TOKEN_META];
+}
+
+/** The frame anew, so that the token is in no part of it, not even under a repeated key. */
+function withoutToken(frame: Frame): Frame {
+  if (frame.kind === 'response') return frame;
+  const { [TOKEN_META]: _token, ...meta } = objectOf(frame.params['_meta']);
+  const { _meta, ...rest } = frame.params;
+  const params: JsonObject = Object.keys(meta).length === 0 ? rest : { ...rest, _meta: meta };
+  const message = JSON.parse(frame.bytes.toString('utf8')) as JsonObject;
+  return { ...frame, params, bytes: Buffer.from(JSON.stringify({ ...message, params })) };
+}
+
+function isLoopback(address = ''): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address);
+}
+
+function listen(server: Server, init: TcpInit): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error): void => {
+      const taken = 'code' in error && error.code === 'EADDRINUSE';
+      reject(
+        new StarlingError(
+          'STARLING_LISTEN_FAILED',
+          `can't serve TCP on ${init.host}:${init.port}: ${taken ? 'the port is taken' : messageOf(error)}`,
+          { hint: 'choose another with --tcp <port> or tcp.port (0 picks a free one)', cause: error },
+        ),
+      );
+    };
+    server.once('error', failed);
+    server.listen(init.port, init.host, () => {
+      server.off('error', failed);
+      resolve();
+    });
+  });
+}
