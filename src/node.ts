@@ -23,7 +23,7 @@ import {
 } from './core/index.ts';
 import type { Clock, Health, JsonObject, Logger, PeerId, Random, Startable } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
-import { createGateway, createUpstreams } from './gateway/index.ts';
+import { createApiKeys, createGateway, createUpstreams } from './gateway/index.ts';
 import type { BuiltinTool, Gateway } from './gateway/index.ts';
 import { createGrantBook } from './grants/index.ts';
 import type { GrantBook } from './grants/index.ts';
@@ -400,7 +400,8 @@ class Node implements StarlingNode {
 
   #createGateway(): Gateway {
     const { config, clock, random, logger, health } = this.#base;
-    const { identity, grants } = this.#ground;
+    const { identity, grants, store } = this.#ground;
+    const keys = createApiKeys({ table: store.table('api-keys'), clock, logger });
     const gatewayLogger = logger.child('gateway');
     const { limits } = config;
     const upstreams = createUpstreams(
@@ -428,6 +429,8 @@ class Node implements StarlingNode {
         ),
         guard: createGuard({ grants, self: { name: config.name, did: identity.did } }),
         grants,
+        keys,
+        self: identity.did,
         network: this.#network,
         membership: this.#membership,
         clock,
@@ -437,6 +440,7 @@ class Node implements StarlingNode {
       {
         name: config.name,
         http: config.http,
+        tcp: config.tcp,
         limits,
         socketPath: socketPath(config.stateDir),
         tokenFile: tokenFile(config.stateDir),

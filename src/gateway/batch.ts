@@ -99,6 +99,7 @@ class Batch implements RunningBatch {
   #replyTo(frame: RequestFrame): Reply {
     return {
       interim: (message) => this.#respond.interim(message),
+      urgent: (message) => this.#respond.urgent(message),
       final: (message) => this.#final(frame, message),
       dropped: () => this.#settled(frame),
     };
@@ -128,6 +129,7 @@ class Batch implements RunningBatch {
 
 const NO_REPLY: Reply = {
   interim: () => undefined,
+  urgent: () => undefined,
   final: () => undefined,
   dropped: () => undefined,
 };

@@ -60,27 +60,30 @@ export function eraOf(request: RequestFrame): Era {
 export function checkModern(request: RequestFrame): void {
   const meta = metaOf(request.params);
   const version = meta[META.protocolVersion];
+  if (typeof version !== 'string') throw lacking(META.protocolVersion, 'string');
   if (!MODERN_VERSIONS.some((known) => known === version)) {
     throw new StarlingError(
       'STARLING_VERSION_UNSUPPORTED',
-      `MCP version ${JSON.stringify(version)?.slice(0, 64)} is not one that we speak without a session`,
+      `MCP version ${JSON.stringify(version).slice(0, 64)} is not one that we speak without a session`,
       {
         data: {
           rpc: MODERN_RPC.unsupportedVersion,
           supported: [...MODERN_VERSIONS],
-          requested: typeof version === 'string' ? version.slice(0, 64) : null,
+          requested: version.slice(0, 64),
         },
       },
     );
   }
   const capabilities = meta[META.clientCapabilities];
   if (typeof capabilities !== 'object' || capabilities === null || Array.isArray(capabilities)) {
-    throw new StarlingError(
-      'STARLING_USAGE',
-      `"_meta" lacks the object "${META.clientCapabilities}"`,
-      { data: { rpc: -32_602 } },
-    );
+    throw lacking(META.clientCapabilities, 'object');
   }
+}
+
+function lacking(key: string, kind: string): StarlingError {
+  return new StarlingError('STARLING_USAGE', `"_meta" lacks the ${kind} "${key}"`, {
+    data: { rpc: -32_602 },
+  });
 }
 
 /** What a modern request says of its client. */

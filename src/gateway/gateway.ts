@@ -6,12 +6,17 @@ import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import type { Directory } from '../directory/index.ts';
 import { printable } from '../grants/index.ts';
 import type { GrantBook } from '../grants/index.ts';
-import type { Guard } from '../guard/index.ts';
+import type { Guard, Principal } from '../guard/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
 import { createCatalogs } from './catalogs.ts';
 import type { Catalogs } from './catalogs.ts';
-import { RPC, errorBytes } from './frame.ts';
+import type { ApiKeys } from './door/api-keys.ts';
+import { createDoor } from './door/door.ts';
+import { createRateLimit } from './door/rate-limit.ts';
+import type { RateLimit } from './door/rate-limit.ts';
+import { isRefusal } from './door/types.ts';
+import type { Door } from './door/types.ts';
 import { createRouter } from './router.ts';
 import type { Router, ViewSpec } from './router.ts';
 import { createSession } from './session.ts';
@@ -22,26 +27,31 @@ import type { HttpTransport } from './transports/http.ts';
 import { createPeerTransport } from './transports/libp2p.ts';
 import type { PeerTransport } from './transports/libp2p.ts';
 import { createSocketTransport } from './transports/socket.ts';
+import { createTcpTransport } from './transports/tcp.ts';
+import type { TcpTransport } from './transports/tcp.ts';
 import type {
   Gateway,
   GatewayEndpoints,
-  LinkEars,
   ServerLink,
   ServerLinkInit,
   ServerTarget,
+  SessionDoor,
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
+import { BUILTIN } from './upstreams/builtin.ts';
 import { openPeerLink } from './upstreams/peer.ts';
 import type { PeerLinkComponents, PeerLinkInit } from './upstreams/peer.ts';
-import { BUILTIN } from './upstreams/builtin.ts';
 
 /** What the gateway works with. */
 export interface GatewayComponents {
+  /** This node: what agents sign at the door names it. */
+  readonly self: Did;
   readonly upstreams: Upstreams;
   readonly directory: Directory;
   readonly guard: Guard;
   readonly grants: GrantBook;
+  readonly keys: ApiKeys;
   readonly network: Pick<Network, 'open' | 'handle'>;
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'events'>;
   readonly clock: Clock;
@@ -54,15 +64,17 @@ export interface GatewayInit {
   /** This node's name. */
   readonly name: string;
   readonly http: Config['http'];
+  readonly tcp: Config['tcp'];
   readonly limits: Config['limits'];
   readonly socketPath: string;
   readonly tokenFile: string;
 }
 
-type Door = 'socket' | 'http' | 'peer';
-type Opening = Pick<SessionComponents, 'principal' | 'push' | 'initializing' | 'notification'>;
+type Opening = Pick<SessionComponents, 'principal' | 'push' | 'initializing' | 'notification'> & {
+  readonly spec?: ViewSpec;
+};
 
-const OPERATOR = { kind: 'operator' } as const;
+const OPERATOR: Principal = { kind: 'operator' };
 
 /** Makes the gateway of a node. `start` @throws STARLING_LISTEN_FAILED, STARLING_STATE_UNUSABLE */
 export function createGateway(components: GatewayComponents, init: GatewayInit): Gateway {
@@ -75,21 +87,31 @@ class NodeGateway implements Gateway {
   readonly #router: Router;
   readonly #catalogs: Catalogs;
   readonly #peerTransport: PeerTransport;
-  readonly #open = new Map<Session, Door>();
+  readonly #rateLimit: RateLimit;
+  readonly #open = new Map<Session, SessionDoor>();
+  readonly #counts: Record<SessionDoor, number> = { socket: 0, http: 0, tcp: 0, peer: 0 };
   readonly #catalogListeners = new Set<() => void>();
   readonly #presenters = new Set<() => void>();
+  #sessionCount = 0;
   #http: HttpTransport | undefined;
+  #tcp: TcpTransport | undefined;
   #socket: ReturnType<typeof createSocketTransport> | undefined;
   #catalogDigest = '';
   readonly #upstreamChanged = (): void => this.#compareCatalog();
+  readonly #keyRevoked = (entrance: string): void => this.#http?.evict(entrance);
   readonly #grantsChanged = (holder: Did): void => {
     const isOurs = this.#components.grants.received().some(({ claims }) => claims.aud === holder);
     if (isOurs) for (const present of this.#presenters) present();
+    for (const session of this.#open.keys()) {
+      const { principal } = session;
+      if (principal.kind === 'agent' && principal.did === holder) session.rejudge();
+    }
   };
 
   constructor(components: GatewayComponents, init: GatewayInit) {
     this.#components = components;
     this.#init = init;
+    this.#rateLimit = createRateLimit(components.clock, init.limits.requestsPerSecond);
     this.#router = createRouter({
       ...components,
       self: init.name,
@@ -98,16 +120,14 @@ class NodeGateway implements Gateway {
     this.#catalogs = createCatalogs({
       ...components,
       open: (peer, notification) =>
-        openPeerLink(this.#linkComponents(), this.#linkInit(), peer, {
-          ears: { notification, request: refuseQuestion },
-        }),
+        openPeerLink(this.#linkComponents(), this.#linkInit(), peer, { notification }),
       logger: components.logger.child('catalogs'),
     });
     this.#peerTransport = createPeerTransport(
       {
         ...components,
         open: (opening) => this.#session('peer', opening),
-        ended: (session) => this.#open.delete(session),
+        ended: (session) => this.#forget(session),
         logger: components.logger.child('libp2p'),
       },
       { messageBytes: init.limits.messageBytes },
@@ -117,8 +137,10 @@ class NodeGateway implements Gateway {
 
   endpoints(): GatewayEndpoints {
     const url = this.#http?.url();
+    const tcp = this.#tcp?.address();
     return {
       ...(url === undefined ? {} : { url }),
+      ...(tcp === undefined ? {} : { tcp }),
       socket: this.#init.socketPath,
       tokenFile: this.#init.tokenFile,
     };
@@ -143,59 +165,54 @@ class NodeGateway implements Gateway {
   }
 
   load(): number {
-    return [...this.#open.keys()].reduce((sum, session) => sum + session.inFlight, 0);
+    let sum = 0;
+    for (const session of this.#open.keys()) sum += session.inFlight;
+    return sum;
   }
 
-  sessions(): Readonly<Record<Door, number>> {
-    const counts = { socket: 0, http: 0, peer: 0 };
-    for (const door of this.#open.values()) counts[door] += 1;
-    return counts;
+  sessions(): Readonly<Record<SessionDoor, number>> {
+    return { ...this.#counts };
   }
 
   async start(): Promise<void> {
     if (this.#socket !== undefined) return;
-    const { logger, clock, upstreams } = this.#components;
-    const { http, limits, socketPath, tokenFile } = this.#init;
+    const { logger, clock, upstreams, keys } = this.#components;
+    const { http, tcp, limits, socketPath, tokenFile } = this.#init;
+    await keys.load();
     const token = await loadToken(tokenFile);
+    const door = createDoor(
+      { ...this.#components, rateLimit: this.#rateLimit, logger: logger.child('door') },
+      { ...http, token, tokenFile },
+    );
     this.#socket = createSocketTransport(
       {
         open: (push) => this.#session('socket', { principal: OPERATOR, push }),
-        ended: (session) => this.#open.delete(session),
+        ended: (session) => this.#forget(session),
         clock,
         logger: logger.child('socket'),
       },
       { path: socketPath, messageBytes: limits.messageBytes },
     );
-    this.#http = createHttpTransport(
-      {
-        open: (push) => this.#session('http', { principal: OPERATOR, push }),
-        ended: (session) => this.#open.delete(session),
-        ready: () => this.#socket !== undefined,
-        clock,
-        logger: logger.child('http'),
-      },
-      {
-        ...http,
-        token,
-        tokenFile,
-        messageBytes: limits.messageBytes,
-        sessionIdleMs: limits.sessionIdleMs,
-      },
-    );
-    // The port first: it is what most often fails, and then nothing else needs undoing.
+    this.#http = this.#createHttp(door);
+    this.#tcp = this.#createTcp(door);
+    // The ports first: they are what most often fails, and then nothing else needs undoing.
     if (http.enabled) await this.#http.start();
+    if (tcp.enabled) await this.#tcp.start();
     await this.#socket.start();
     await upstreams.start();
     this.#peerTransport.start();
+    keys.events.on('revoked', this.#keyRevoked);
     this.#components.grants.events.on('change', this.#grantsChanged);
     this.#catalogs.start();
   }
 
   async stop(): Promise<void> {
     this.#components.grants.events.off('change', this.#grantsChanged);
+    this.#components.keys.events.off('revoked', this.#keyRevoked);
     this.#catalogs.stop();
     this.#peerTransport.stop();
     await this.#http?.stop();
+    await this.#tcp?.stop();
     await this.#socket?.stop();
     this.#socket = undefined;
     for (const session of this.#open.keys()) session.end();
@@ -205,10 +222,47 @@ class NodeGateway implements Gateway {
     this.#components.upstreams.events.off('change', this.#upstreamChanged);
   }
 
-  #session(door: Door, opening: Opening, spec: ViewSpec = { kind: 'all' }): Session {
+  #createHttp(door: Door): HttpTransport {
+    const { clock, logger } = this.#components;
+    const { http, limits } = this.#init;
+    return createHttpTransport(
+      {
+        door,
+        rateLimit: this.#rateLimit,
+        open: ({ entrance: { principal }, spec, push }) =>
+          this.#session('http', { principal, spec, push }),
+        ended: (session) => this.#forget(session),
+        exists: (spec) => this.#router.exists(spec),
+        ready: () => this.#socket !== undefined,
+        clock,
+        logger: logger.child('http'),
+      },
+      { ...http, messageBytes: limits.messageBytes, sessionIdleMs: limits.sessionIdleMs },
+    );
+  }
+
+  #createTcp(door: Door): TcpTransport {
+    const { clock, logger } = this.#components;
+    const { tcp, limits, tokenFile } = this.#init;
+    return createTcpTransport(
+      {
+        async principalOf(token) {
+          const verdict = await door.authenticate(token);
+          return isRefusal(verdict) ? undefined : verdict.principal;
+        },
+        open: (principal, push) => this.#session('tcp', { principal, push }),
+        ended: (session) => this.#forget(session),
+        clock,
+        logger: logger.child('tcp'),
+      },
+      { ...tcp, tokenFile, messageBytes: limits.messageBytes },
+    );
+  }
+
+  #session(door: SessionDoor, { spec, ...opening }: Opening): Session {
     const { limits, name } = this.#init;
     // By door, so that neither peers nor forgetful HTTP clients can lock the operator out.
-    if (this.sessions()[door] >= limits.sessions) {
+    if (this.#counts[door] >= limits.sessions) {
       throw new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
         `${limits.sessions} ${door} sessions are open (limits.sessions)`,
@@ -216,23 +270,35 @@ class NodeGateway implements Gateway {
       );
     }
     const { clock, logger } = this.#components;
+    this.#sessionCount += 1;
+    const caller = `session:${this.#sessionCount}`;
+    const isLimited = door === 'tcp' || door === 'peer';
     const session = createSession(
       {
         ...opening,
         router: this.#router,
         links: { open: (target, wish) => this.#openLink(target, wish) },
+        ...(isLimited ? { admit: () => this.#rateLimit.take(caller)?.error } : {}),
         clock,
         logger: logger.child('session'),
       },
       {
-        spec,
+        spec: spec ?? { kind: 'all' },
         callsMax: limits.callsPerSession,
         callTotalMs: limits.callTotalMs,
         self: name,
       },
     );
     this.#open.set(session, door);
+    this.#counts[door] += 1;
     return session;
+  }
+
+  #forget(session: Session): void {
+    const door = this.#open.get(session);
+    if (door === undefined) return;
+    this.#open.delete(session);
+    this.#counts[door] -= 1;
   }
 
   /** A session's link to a server: here, or at the peer that owns it. */
@@ -240,7 +306,11 @@ class NodeGateway implements Gateway {
     const { server, peer } = target;
     if (peer !== undefined) {
       const { client, ears } = wish;
-      return openPeerLink(this.#linkComponents(), this.#linkInit(), peer, { server, client, ears });
+      return openPeerLink(this.#linkComponents(), this.#linkInit(), peer, {
+        ...ears,
+        server,
+        client,
+      });
     }
     const upstream = this.#components.upstreams.get(server);
     if (upstream !== undefined) return upstream.open(wish);
@@ -280,15 +350,6 @@ class NodeGateway implements Gateway {
 function serverInfoOf(name: string): JsonObject {
   return { name: 'starling', title: `Starling node ${name}`, version: VERSION };
 }
-
-/** Nobody stands behind the node's own sessions at its peers. */
-const refuseQuestion: LinkEars['request'] = (frame, answer) =>
-  answer(
-    errorBytes(frame.id, {
-      code: RPC.methodNotFound,
-      message: `this client does not serve ${frame.method}`,
-    }),
-  );
 
 function instructionsOf(name: string): string {
   return [

@@ -20,8 +20,8 @@ import type { ListKind, Lists, Place, Source } from './views.ts';
 
 /** Which part of the mesh a session is opened at. */
 export type ViewSpec =
-  /** Everything that the principal may see. */
-  | { readonly kind: 'all' }
+  /** Everything that the principal may see, or what the named view shows of it. */
+  | { readonly kind: 'all'; readonly view?: string }
   /** One server, its names untouched; of this node, or of the peer of this alias. */
   | { readonly kind: 'server'; readonly server: string; readonly peer?: string }
   /** For peers: what this node's servers list, and nothing to call. */
@@ -62,6 +62,8 @@ export interface RouterEvents {
 export interface Router {
   readonly events: EventEmitter<RouterEvents>;
   view(principal: Principal, spec: ViewSpec): View;
+  /** True when there is a server, a peer or a view of that name. */
+  exists(spec: ViewSpec): boolean;
   /** Asks the guard again, for a call that is under way. */
   judge(principal: Principal, wanted: Wanted): Decision;
   stop(): void;
@@ -110,6 +112,12 @@ export function createRouter(components: RouterComponents): Router {
       const view = views.get(key) ?? new PrincipalView(components, principal, spec);
       views.set(key, view);
       return view;
+    },
+    exists(spec) {
+      if (spec.kind !== 'server') return spec.kind === 'catalog' || spec.view === undefined;
+      const { peer: alias, server } = spec;
+      if (alias === undefined) return upstreams.get(server) !== undefined;
+      return membership.peers().some((peer) => peer.alias === alias);
     },
     judge: (principal, wanted) => guard.decide(principal, wanted),
     stop() {

@@ -69,6 +69,8 @@ export const CATALOG_METHOD = 'starling/catalog';
 /** Where the answer to one request goes. `interim` any number of times, then one of the others. */
 export interface Reply {
   interim(message: Buffer): void;
+  /** {@link interim} for what must not be lost. */
+  urgent(message: Buffer): void;
   final(message: Buffer): void;
   /** The caller has cancelled: there is no answer. */
   dropped(): void;
@@ -81,6 +83,8 @@ export interface SessionComponents {
   readonly links: ServerLinks;
   /** Sends a message that answers no request. */
   push(message: Buffer): void;
+  /** Says why one more request may not be taken now, if so. */
+  admit?(): StarlingError | undefined;
   /** Hears `initialize`; `meta` goes into the result's `_meta`, and `spec` replaces the session's. */
   initializing?(params: JsonObject): { readonly meta: JsonObject; readonly spec: ViewSpec };
   /** Hears notifications before anybody else; true when they are for it alone. */
@@ -253,6 +257,8 @@ class CallerSession implements Session {
 
   #requested(frame: RequestFrame, reply: Reply, key: unknown): void {
     try {
+      const refusal = this.#components.admit?.();
+      if (refusal !== undefined) throw refusal;
       const era = eraOf(frame);
       this.#check(frame, era);
       const list = LISTS[frame.method];
@@ -549,7 +555,7 @@ class CallerSession implements Session {
     const active = this.#activeOn(server, related);
     this.#questions.ask(server, frame, answer, (message) => {
       if (active === undefined) this.#components.push(message);
-      else active.reply.interim(message);
+      else active.reply.urgent(message);
     });
   }
 

@@ -222,10 +222,15 @@ export interface BuiltinTool {
   call(args: JsonObject, context: BuiltinContext): Promise<JsonObject>;
 }
 
+/** By which door a session came in. */
+export type SessionDoor = 'socket' | 'http' | 'tcp' | 'peer';
+
 /** Where local clients attach. */
 export interface GatewayEndpoints {
   /** `http://127.0.0.1:4100/mcp`; absent when HTTP is off. */
   readonly url?: string;
+  /** `127.0.0.1:9500`; absent when TCP is off. */
+  readonly tcp?: string;
   /** Unix socket or named pipe for `starling mcp` and the CLI: newline-delimited JSON-RPC. */
   readonly socket: string;
   /** File that holds the bearer token of the HTTP endpoint. */
@@ -245,5 +250,5 @@ export interface Gateway extends Startable {
   /** Calls in flight, of all sessions. */
   load(): number;
   /** Open sessions by where they come from. */
-  sessions(): Readonly<Record<'socket' | 'http' | 'peer', number>>;
+  sessions(): Readonly<Record<SessionDoor, number>>;
 }

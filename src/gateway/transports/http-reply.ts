@@ -1,6 +1,9 @@
 /** How one HTTP response carries MCP messages: as JSON, or as an event stream (WHATWG HTML §9.2). */
 import type { ServerResponse } from 'node:http';
+import { StarlingError } from '../../core/index.ts';
+import { errorBytes, errorOf } from '../frame.ts';
 import type { Reply } from '../session.ts';
+import type { FrameId } from '../types.ts';
 
 /** Progress is left out while this much waits for a client that does not read. */
 const INTERIM_BYTES_MAX = 1024 * 1024;
@@ -15,14 +18,24 @@ export interface HttpReply extends Reply {
   keepAlive(): void;
 }
 
-/** JSON when the answer comes first; an event stream from the first other thing on. */
-export function createHttpReply(response: ServerResponse): HttpReply {
-  return new ResponseReply(response);
+/**
+ * JSON when the answer comes first; an event stream from the first other thing on. `statusOf` gives the
+ * HTTP status of an answer in JSON; default 200.
+ */
+export function createHttpReply(
+  response: ServerResponse,
+  statusOf: (message: Buffer) => number = () => 200,
+): HttpReply {
+  return new ResponseReply(response, statusOf);
 }
 
 /** Begins an event stream. */
 export function startEvents(response: ServerResponse): void {
-  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  response.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+  });
   response.flushHeaders();
 }
 
@@ -36,13 +49,43 @@ export function writeComment(response: ServerResponse): void {
   response.write(': keep-alive\n\n');
 }
 
+/** Answers with a JSON-RPC error. */
+export function refuse(
+  response: ServerResponse,
+  status: number,
+  error: unknown,
+  headers: Readonly<Record<string, string>> = {},
+  id: FrameId | null = null,
+): void {
+  response
+    .writeHead(status, { 'content-type': 'application/json', ...headers })
+    .end(errorBytes(id, errorOf(error)));
+}
+
+/** Answers with a line of text. */
+export function sendText(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain' }).end(`${text}\n`);
+}
+
+/** The request is not one that the transport takes. */
+export function usage(what: string): StarlingError {
+  return new StarlingError('STARLING_PROTOCOL_VIOLATION', what);
+}
+
+/** Nothing is there. */
+export function notFound(what: string): StarlingError {
+  return new StarlingError('STARLING_PROTOCOL_VIOLATION', what, { data: { rpc: -32_001 } });
+}
+
 class ResponseReply implements HttpReply {
   readonly #response: ServerResponse;
+  readonly #statusOf: (message: Buffer) => number;
   #streaming = false;
   #done = false;
 
-  constructor(response: ServerResponse) {
+  constructor(response: ServerResponse, statusOf: (message: Buffer) => number) {
     this.#response = response;
+    this.#statusOf = statusOf;
   }
 
   get done(): boolean {
@@ -50,7 +93,12 @@ class ResponseReply implements HttpReply {
   }
 
   interim(message: Buffer): void {
-    if (this.#done || this.#response.writableLength > INTERIM_BYTES_MAX) return;
+    if (this.#response.writableLength > INTERIM_BYTES_MAX) return;
+    this.urgent(message);
+  }
+
+  urgent(message: Buffer): void {
+    if (this.#done) return;
     this.#stream();
     writeEvent(this.#response, message);
   }
@@ -63,7 +111,7 @@ class ResponseReply implements HttpReply {
       this.#response.end();
       return;
     }
-    this.#response.writeHead(200, {
+    this.#response.writeHead(this.#statusOf(message), {
       'content-type': 'application/json',
       'content-length': message.length,
     });

@@ -72,6 +72,7 @@ function createLineReply(id: FrameId | null, output: LineOutput): Reply {
   return {
     // Progress is told again: what does not fit now need not be told at all.
     interim: (message) => void output.line(message),
+    urgent: (message) => output.urgent(message),
     final(message) {
       if (output.line(toLine(message))) return;
       const error = new StarlingError(

@@ -39,23 +39,20 @@ export interface PeerLinkInit {
 }
 
 /** Which part of the peer, for which client, and who hears what it says by itself. */
-export interface PeerLinkWish {
+export interface PeerLinkWish extends Pick<LinkEars, 'notification'>, Partial<LinkEars> {
   /** One server of it; absent for the catalog of all. */
   readonly server?: string;
   readonly client?: ClientFacts;
-  readonly ears?: LinkEars;
 }
 
-const DEAF: LinkEars = {
-  notification: () => undefined,
-  request: (frame, answer) =>
-    answer(
-      errorBytes(frame.id, {
-        code: RPC.methodNotFound,
-        message: `this client does not serve ${frame.method}`,
-      }),
-    ),
-};
+/** Nobody stands behind the node's own sessions. */
+const refuse: LinkEars['request'] = (frame, answer) =>
+  answer(
+    errorBytes(frame.id, {
+      code: RPC.methodNotFound,
+      message: `this client does not serve ${frame.method}`,
+    }),
+  );
 
 /** Opens a session at `peer`. @throws STARLING_PEER_UNREACHABLE, STARLING_TIMEOUT, … */
 export async function openPeerLink(
@@ -72,14 +69,13 @@ export async function openPeerLink(
   const ended = new Promise<StarlingError>((resolve) => {
     finish = resolve;
   });
-  const ears = wish.ears ?? DEAF;
   const link = linkOver(stream, peer, components, init, {
     notification(frame, related) {
       if (frame.method === GRANTS_NOTIFICATION) {
         takeGrants(components, frame.params['grants'], frame.params['revocations']);
-      } else ears.notification(frame, related);
+      } else wish.notification(frame, related);
     },
-    request: (frame, answer, related) => ears.request(frame, answer, related),
+    request: wish.request ?? refuse,
   });
   let presented = new Set(grants.toPresent(peer.did));
   const presentNew = (): void => {

@@ -1,0 +1,189 @@
+/**
+ * Streamable HTTP of the stateless era, 2026-07-28 (MCP `basic/transports/streamable-http`): each POST
+ * stands alone, and its headers repeat what its body says. What is behind, links to servers, is kept
+ * for a while for each caller and path, and shared by the requests of nobody else.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { StarlingError } from '../../core/index.ts';
+import { LEGACY_VERSIONS, META, MODERN_RPC, checkModern, metaOf } from '../era.ts';
+import { RPC, parseFrame } from '../frame.ts';
+import type { Session } from '../session.ts';
+import type { Frame, FrameId, RequestFrame } from '../types.ts';
+import { readJsonBody } from './http-body.ts';
+import { createHttpReply, refuse, usage } from './http-reply.ts';
+import type { HttpReply } from './http-reply.ts';
+import type { HttpCaller, StreamableComponents } from './streamable.ts';
+
+const VERSION_HEADER = 'mcp-protocol-version';
+/** Methods whose name or URI is repeated in `Mcp-Name`, and the member that holds it. */
+const NAMED: Readonly<Record<string, 'name' | 'uri'>> = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+};
+const BASE64 = /^=\?base64\?([A-Za-z0-9+/=]*)\?=$/;
+/** HTTP status of a JSON-RPC error. */
+const STATUS: Readonly<Record<number, number>> = {
+  [RPC.methodNotFound]: 404,
+  [MODERN_RPC.headerMismatch]: 400,
+  [MODERN_RPC.missingCapability]: 400,
+  [MODERN_RPC.unsupportedVersion]: 400,
+};
+/** An answer longer than this is no error. */
+const ERROR_BYTES_MAX = 64 * 1024;
+
+/** The transport: has no port of its own. */
+export interface StatelessTransport {
+  post(request: IncomingMessage, response: ServerResponse, caller: HttpCaller): void;
+  evict(entrance: string): void;
+  reap(): void;
+  keepAlive(): void;
+  stop(): void;
+}
+
+/** True for a request that names a version which is not of the era of sessions. */
+export function isModern(request: IncomingMessage): boolean {
+  const version = request.headers[VERSION_HEADER];
+  return version !== undefined && !LEGACY_VERSIONS.some((known) => known === version);
+}
+
+interface Caller {
+  readonly caller: HttpCaller;
+  readonly session: Session;
+  readonly replies: Set<HttpReply>;
+}
+
+/** Makes the transport. */
+export function createStatelessTransport(
+  components: StreamableComponents,
+  init: { readonly messageBytes: number; readonly sessionIdleMs: number },
+): StatelessTransport {
+  const callers = new Map<string, Caller>();
+
+  const close = (key: string, { session }: Caller): void => {
+    callers.delete(key);
+    session.end();
+    components.ended(session);
+  };
+  const callerOf = (caller: HttpCaller): Caller => {
+    const key = JSON.stringify([caller.entrance.id, caller.spec]);
+    const known = callers.get(key);
+    if (known !== undefined) return known;
+    // Nothing is said to a client here but in answer to its requests.
+    const session = components.open({ ...caller, push: () => undefined });
+    const opened = { caller, session, replies: new Set<HttpReply>() };
+    callers.set(key, opened);
+    return opened;
+  };
+  const answer = (frame: RequestFrame, response: ServerResponse, caller: HttpCaller): void => {
+    let opened: Caller;
+    try {
+      opened = callerOf(caller);
+    } catch (error) {
+      refuse(response, 503, error, { 'retry-after': '10' }, frame.id);
+      return;
+    }
+    const { session, replies } = opened;
+    const reply = createHttpReply(response, statusOf);
+    replies.add(reply);
+    response.once('close', () => {
+      replies.delete(reply);
+      if (!reply.done) session.abandon(reply, 'the HTTP client closed its request');
+    });
+    // Ids of several clients meet here: the reply tells them apart.
+    session.receive(frame, reply, reply);
+  };
+  const received = (
+    bytes: Buffer,
+    request: IncomingMessage,
+    response: ServerResponse,
+    caller: HttpCaller,
+  ): void => {
+    let frame: Frame | undefined;
+    try {
+      frame = parseFrame(bytes);
+      const limited = components.rateLimit.take(caller.entrance.id);
+      if (limited !== undefined) {
+        const id = frame.kind === 'request' ? frame.id : null;
+        refuse(response, limited.status, limited.error, limited.headers, id);
+      } else if (frame.kind === 'notification') response.writeHead(202).end();
+      else if (frame.kind === 'response') throw usage('only requests are answered here');
+      else {
+        checkHeaders(request, frame);
+        answer(frame, response, caller);
+      }
+    } catch (error) {
+      const { id } = error instanceof StarlingError ? error.data : {};
+      const known = frame?.kind === 'request' ? frame.id : id;
+      refuse(response, 400, error, {}, isId(known) ? known : null);
+    }
+  };
+  return {
+    post(request, response, caller) {
+      readJsonBody(request, response, init.messageBytes, (body) =>
+        received(body, request, response, caller),
+      );
+    },
+    evict(entrance) {
+      for (const [key, one] of callers) if (one.caller.entrance.id === entrance) close(key, one);
+    },
+    reap() {
+      const now = components.clock.now();
+      for (const [key, one] of callers) {
+        const idle = one.replies.size === 0 && one.session.activeAt < now - init.sessionIdleMs;
+        if (idle || (one.caller.entrance.expiresAt ?? Infinity) < now) close(key, one);
+      }
+    },
+    keepAlive() {
+      for (const { replies } of callers.values()) {
+        for (const reply of replies) reply.keepAlive();
+      }
+    },
+    stop() {
+      for (const [key, one] of callers) close(key, one);
+    },
+  };
+}
+
+/** Holds the headers against the body. @throws -32020, -32022, -32602 */
+function checkHeaders(request: IncomingMessage, frame: RequestFrame): void {
+  const version = metaOf(frame.params)[META.protocolVersion];
+  if (typeof version === 'string' && version !== request.headers[VERSION_HEADER]) {
+    throw mismatch('MCP-Protocol-Version', META.protocolVersion);
+  }
+  checkModern(frame);
+  if (request.headers['mcp-method'] !== frame.method) throw mismatch('Mcp-Method', 'method');
+  const key = NAMED[frame.method];
+  if (key === undefined) return;
+  const name = frame.params[key];
+  if (typeof name === 'string' && decoded(request.headers['mcp-name']) !== name) {
+    throw mismatch('Mcp-Name', `params.${key}`);
+  }
+}
+
+/** What does not fit in a header comes in base64. */
+function decoded(header: string | string[] | undefined): string | undefined {
+  if (typeof header !== 'string') return undefined;
+  const [, base64] = BASE64.exec(header) ?? [];
+  return base64 === undefined ? header : Buffer.from(base64, 'base64').toString('utf8');
+}
+
+function mismatch(header: string, member: string): StarlingError {
+  return new StarlingError(
+    'STARLING_PROTOCOL_VIOLATION',
+    `the header ${header} is missing, or differs from "${member}" of the body`,
+    { data: { rpc: MODERN_RPC.headerMismatch } },
+  );
+}
+
+/** The HTTP status of an answer: an error of the transport's kind is one in HTTP too. */
+function statusOf(message: Buffer): number {
+  if (message.length > ERROR_BYTES_MAX || !message.includes('"error"')) return 200;
+  const frame = parseFrame(message);
+  const code = frame.kind === 'response' ? frame.error?.code : undefined;
+  return (code === undefined ? undefined : STATUS[code]) ?? 200;
+}
+
+function isId(value: unknown): value is FrameId {
+  return typeof value === 'string' || typeof value === 'number';
+}
