@@ -4,6 +4,8 @@ import type { Json, JsonObject, StarlingError, Startable } from '../core/index.t
 import type { ListedTool } from '../directory/types.ts';
 import type { Principal } from '../guard/types.ts';
 
+export type { ApiKey } from './door/api-keys.ts';
+
 /** A JSON-RPC id as MCP allows it. */
 export type FrameId = string | number;
 
