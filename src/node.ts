@@ -8,7 +8,7 @@ import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, Board } from './blackboard/index.ts';
-import { boardTools, grantTools, statusTools } from './builtin/index.ts';
+import { boardTools, grantTools, keyTools, statusTools } from './builtin/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
@@ -24,7 +24,7 @@ import {
 import type { Clock, Health, JsonObject, Logger, PeerId, Random, Startable } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import { createApiKeys, createGateway, createUpstreams } from './gateway/index.ts';
-import type { BuiltinTool, Gateway } from './gateway/index.ts';
+import type { ApiKeys, BuiltinTool, Gateway } from './gateway/index.ts';
 import { createGrantBook } from './grants/index.ts';
 import type { GrantBook } from './grants/index.ts';
 import { createGuard } from './guard/index.ts';
@@ -211,6 +211,7 @@ class Node implements StarlingNode {
   readonly #blackboard: Blackboard;
   readonly #gateway: Gateway;
   readonly #tools: readonly BuiltinTool[];
+  readonly #keys: ApiKeys;
   readonly #startedAt: number;
   #running: Startable[] = [];
 
@@ -263,6 +264,11 @@ class Node implements StarlingNode {
       logger: logger.child('blackboard'),
       health: base.health,
     });
+    this.#keys = createApiKeys({
+      table: store.table('api-keys'),
+      clock,
+      logger: logger.child('keys'),
+    });
     this.#tools = [
       ...statusTools({ membership: this.#membership, status: () => this.status() }),
       ...grantTools({
@@ -272,6 +278,7 @@ class Node implements StarlingNode {
         createTicket: (init) => this.#createTicket(init.expiresInMs, init.canInvite),
       }),
       ...boardTools({ blackboard: this.#blackboard, clock }),
+      ...keyTools({ clock, keys: this.#keys }),
     ];
     this.#gateway = this.#createGateway();
     this.#wire();
@@ -400,8 +407,8 @@ class Node implements StarlingNode {
 
   #createGateway(): Gateway {
     const { config, clock, random, logger, health } = this.#base;
-    const { identity, grants, store } = this.#ground;
-    const keys = createApiKeys({ table: store.table('api-keys'), clock, logger });
+    const { identity, grants } = this.#ground;
+    const keys = this.#keys;
     const gatewayLogger = logger.child('gateway');
     const { limits } = config;
     const upstreams = createUpstreams(

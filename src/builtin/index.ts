@@ -3,6 +3,8 @@ export { boardTools } from './boards.ts';
 export type { BoardComponents } from './boards.ts';
 export { grantTools } from './grants.ts';
 export type { GrantComponents } from './grants.ts';
+export { keyTools } from './keys.ts';
+export type { KeyComponents } from './keys.ts';
 export { statusTools } from './status.ts';
 export type { StatusComponents } from './status.ts';
 export type {
@@ -16,6 +18,10 @@ export type {
   GrantRevokeResult,
   GrantSummary,
   InviteResult,
+  KeyCreateResult,
+  KeyListResult,
+  KeyRevokeResult,
+  KeySummary,
   PeersResult,
   StatusResult,
 } from './types.ts';

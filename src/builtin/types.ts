@@ -2,7 +2,7 @@
 import type { BoardChange, BoardEntry } from '../blackboard/types.ts';
 import type { Warning } from '../core/index.ts';
 import type { Capability } from '../grants/types.ts';
-import type { UpstreamStatus } from '../gateway/types.ts';
+import type { ApiKey, UpstreamStatus } from '../gateway/types.ts';
 import type { Mesh, PeerView } from '../membership/types.ts';
 
 /** Result of `status`. */
@@ -64,6 +64,27 @@ export interface GrantCreateResult {
 /** Result of `grant_revoke`: the grants that it ended. */
 export interface GrantRevokeResult {
   readonly revoked: readonly GrantSummary[];
+}
+
+/** One API key as a person reads it. */
+export interface KeySummary extends ApiKey {
+  readonly state: 'valid' | 'expired';
+}
+
+/** Result of `key_create`: the only time that the key itself is shown. */
+export interface KeyCreateResult {
+  readonly key: string;
+  readonly info: KeySummary;
+}
+
+/** Result of `key_list`. */
+export interface KeyListResult {
+  readonly keys: readonly KeySummary[];
+}
+
+/** Result of `key_revoke`. */
+export interface KeyRevokeResult {
+  readonly revoked: KeySummary;
 }
 
 /** Result of `invite_create`. */

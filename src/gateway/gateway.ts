@@ -246,8 +246,8 @@ class NodeGateway implements Gateway {
     const { tcp, limits, tokenFile } = this.#init;
     return createTcpTransport(
       {
-        async principalOf(token) {
-          const verdict = await door.authenticate(token);
+        async principalOf(token, address) {
+          const verdict = await door.byToken(token, address);
           return isRefusal(verdict) ? undefined : verdict.principal;
         },
         open: (principal, push) => this.#session('tcp', { principal, push }),

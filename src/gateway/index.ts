@@ -1,6 +1,6 @@
 /** The MCP gateway: sessions of all callers, links to all servers, and what leads where. */
 export { createApiKeys } from './door/api-keys.ts';
-export type { ApiKey, ApiKeys } from './door/api-keys.ts';
+export type { ApiKey, ApiKeyInit, ApiKeys, ApiKeysComponents } from './door/api-keys.ts';
 export { createGateway } from './gateway.ts';
 export type { GatewayComponents, GatewayInit } from './gateway.ts';
 export type {

@@ -6,6 +6,8 @@ import type { ListedTool, ServerCatalog } from '../directory/types.ts';
 import type { Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
 
+export type { ApiKey } from './door/api-keys.ts';
+
 /** A JSON-RPC id as MCP allows it. */
 export type FrameId = string | number;
 

@@ -15,6 +15,9 @@ const COMMANDS = [
   'grant create',
   'grant list',
   'grant revoke',
+  'key create',
+  'key list',
+  'key revoke',
   'invite',
   'board get',
   'board set',
@@ -54,7 +57,7 @@ describe('wrong use', () => {
     });
   });
 
-  it.each([[], ['grant'], ['board']])(
+  it.each([[], ['grant'], ['key'], ['board']])(
     '%s alone shows what there is, with exit code 2',
     async (...args) => {
       const ran = await run(...args);

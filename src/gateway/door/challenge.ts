@@ -147,8 +147,8 @@ export function createChallenges(components: ChallengesComponents): Challenges {
       const [, id = '', time = '', given = ''] = TOKEN.exec(token) ?? [];
       const expiresAt = Number(time);
       if (id === '' || expiresAt <= clock.now()) return undefined;
-      const sealed = seal('session', id, String(expiresAt));
-      if (!timingSafeEqual(Buffer.from(given, 'base64url'), sealed)) return undefined;
+      const sealed = seal('session', id, time).toString('base64url');
+      if (!timingSafeEqual(Buffer.from(given), Buffer.from(sealed))) return undefined;
       const did = `${DID_PREFIX}${id}` as Did;
       return {
         id: `agent:${did}`,

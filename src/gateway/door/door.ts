@@ -81,14 +81,19 @@ class HttpDoor implements Door {
   }
 
   authenticate(request: IncomingMessage): Verdict | Promise<Verdict> {
+    const address = request.socket.remoteAddress ?? '';
     const token = bearerOf(request);
-    if (token === undefined) return this.#refuse(request);
+    if (token !== undefined) return this.byToken(token, address);
+    return this.#refuse(address, request.headers.authorization === undefined);
+  }
+
+  byToken(token: string, address: string): Verdict | Promise<Verdict> {
     const digest = digestOf(token);
     if (timingSafeEqual(digest, this.#token)) return OPERATOR;
     const entrance = this.#components.keys.check(token, digest) ?? this.#challenges.check(token);
     if (entrance !== undefined) return entrance;
-    if (this.#accessTokens === undefined || !JWT.test(token)) return this.#refuse(request);
-    return this.#byAccessToken(this.#accessTokens, token, digest, request);
+    if (this.#accessTokens === undefined || !JWT.test(token)) return this.#refuse(address, false);
+    return this.#byAccessToken(this.#accessTokens, token, digest, address);
   }
 
   handle(request: IncomingMessage, response: ServerResponse): boolean {
@@ -109,7 +114,7 @@ class HttpDoor implements Door {
     accessTokens: AccessTokens,
     token: string,
     digest: Uint8Array,
-    request: IncomingMessage,
+    address: string,
   ): Verdict | Promise<Verdict> {
     const { clock, rateLimit } = this.#components;
     const key = Buffer.from(digest).toString('base64url');
@@ -117,8 +122,7 @@ class HttpDoor implements Door {
     if (known !== undefined && known.until > clock.now()) return known.entrance;
     const pending = this.#pending.get(key);
     if (pending !== undefined) return pending;
-    const address = plainAddress(request.socket.remoteAddress ?? '');
-    const refusal = rateLimit.take(`address:${address}`) ?? this.#tooBusy();
+    const refusal = rateLimit.take(`address:${plainAddress(address)}`) ?? this.#tooBusy();
     if (refusal !== undefined) return refusal;
     const verdict = accessTokens.verify(token).then((verdict) => {
       this.#pending.delete(key);
@@ -153,9 +157,8 @@ class HttpDoor implements Door {
     };
   }
 
-  #refuse(request: IncomingMessage): DoorRefusal {
-    const isBare = request.headers.authorization === undefined;
-    const where = isLoopback(request.socket.remoteAddress ?? '')
+  #refuse(address: string, isBare: boolean): DoorRefusal {
+    const where = isLoopback(address)
       ? `the token is in ${this.#init.tokenFile}`
       : "ask the node's operator for a key (starling key create)";
     const oauth = this.#init.oauth;

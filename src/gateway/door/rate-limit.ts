@@ -10,6 +10,8 @@ import type { DoorRefusal } from './types.ts';
 const BURST_S = 2;
 /** Callers that are remembered. */
 const BUCKETS_MAX = 10_000;
+/** What is left after some were forgotten, so that looking for them is rare. */
+const BUCKETS_KEPT = 9000;
 
 /** Counts the requests of callers. */
 export interface RateLimit {
@@ -54,14 +56,15 @@ export function createRateLimit(clock: Clock, perSecond: number): RateLimit {
   };
 }
 
-/** A bucket that is full again need not be kept; where all are in use, the oldest goes. */
+/** A bucket that is full again need not be kept; where all are in use, the oldest tenth goes. */
 function forgetSome(buckets: Map<string, Bucket>, now: number): void {
   for (const [caller, bucket] of buckets) {
     if (now - bucket.filledAt >= BURST_S * 1000) buckets.delete(caller);
   }
-  if (buckets.size < BUCKETS_MAX) return;
-  const oldest = buckets.keys().next();
-  if (oldest.done !== true) buckets.delete(oldest.value);
+  for (const caller of buckets.keys()) {
+    if (buckets.size <= BUCKETS_KEPT) break;
+    buckets.delete(caller);
+  }
 }
 
 function tooFast(perSecond: number, waitMs: number): DoorRefusal {

@@ -34,6 +34,8 @@ export interface Door {
    * it never rejects.
    */
   authenticate(request: IncomingMessage): Verdict | Promise<Verdict>;
+  /** {@link Door.authenticate} where the token did not come in a header; `address` is whence. */
+  byToken(token: string, address: string): Verdict | Promise<Verdict>;
   /**
    * Serves what callers need before they have a token: `/auth/challenge`, `/auth/session` and
    * `/.well-known/oauth-protected-resource`. False when the path is none of them. The caller has

@@ -31,7 +31,7 @@ const OPERATOR: Principal = { kind: 'operator' };
 /** What the TCP transport works with. */
 export interface TcpComponents {
   /** Who holds `token`; undefined when nobody does. */
-  principalOf(token: string): Promise<Principal | undefined>;
+  principalOf(token: string, address: string): Promise<Principal | undefined>;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
   open(principal: Principal, push: (message: Buffer) => void): Session;
   /** Hears that a session opened by `open` has ended. */
@@ -218,7 +218,7 @@ class Caller implements LineServed {
     this.#held = [];
     this.#socket.pause();
     this.#components
-      .principalOf(token)
+      .principalOf(token, this.#socket.remoteAddress ?? '')
       .then(
         (principal) => {
           if (principal !== undefined) this.#open(principal, request, reply);

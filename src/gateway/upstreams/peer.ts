@@ -39,7 +39,9 @@ export interface PeerLinkInit {
 }
 
 /** Which part of the peer, for which client, and who hears what it says by itself. */
-export interface PeerLinkWish extends Pick<LinkEars, 'notification'>, Partial<LinkEars> {
+export interface PeerLinkWish {
+  readonly notification: LinkEars['notification'];
+  readonly request?: LinkEars['request'];
   /** One server of it; absent for the catalog of all. */
   readonly server?: string;
   readonly client?: ClientFacts;
