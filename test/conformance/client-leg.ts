@@ -16,7 +16,11 @@ const RUN_TIMEOUT_MS = 45_000;
 const DRIVER = join(import.meta.dirname, 'client.ts');
 
 /** Runs every scenario that `revision` lists for clients. */
-export async function runClientScenarios(revision: Revision, folder: string): Promise<Row> {
+export async function runClientScenarios(
+  revision: Revision,
+  folder: string,
+  signal: AbortSignal,
+): Promise<Row> {
   const requirements = readRequirements(revision, 'client');
   const waiting = [...requirements.required, ...requirements.unscored.keys()];
   const scenarios = new Map<string, ScenarioResult>();
@@ -25,7 +29,7 @@ export async function runClientScenarios(revision: Revision, folder: string): Pr
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
       const results = join(folder, `client-${revision}`, name.replaceAll('/', '-'));
       await mkdir(results, { recursive: true });
-      const result = await runScenario(name, revision, results);
+      const result = await runScenario(name, revision, results, signal);
       scenarios.set(name, result);
       const how = result.failures.length === 0 ? 'passed' : 'failed';
       process.stderr.write(`client, ${revision}: ${name} ${how}\n`);
@@ -41,18 +45,20 @@ async function runScenario(
   name: string,
   revision: Revision,
   folder: string,
+  signal: AbortSignal,
 ): Promise<ScenarioResult> {
   const command = [process.execPath, '--import', TSX, DRIVER, CLI].join(' ');
   const args = ['client', '--command', command, '--scenario', name, '--spec-version', revision];
   args.push('--timeout', String(SCENARIO_TIMEOUT_MS));
   if (name.startsWith('auth/')) args.push('--force');
-  const run = await runSuite(args, folder, RUN_TIMEOUT_MS);
+  const run = await runSuite(args, folder, RUN_TIMEOUT_MS, signal);
   const result = [...run.scenarios.values()][0];
   if (result === undefined) {
     return { passed: 0, warnings: [], failures: [run.output.trimEnd().slice(-300)] };
   }
-  const trouble = /Client (?:timed out|exited with).*/.exec(run.output)?.[0];
-  if (trouble === undefined || name === 'http-invalid-tool-headers') return result;
-  const said = /Stderr:\n([^]*?)\n\n?(?:Checks|Results|Client)/.exec(run.output)?.[1] ?? '';
-  return { ...result, failures: [...result.failures, `${trouble}: ${said.trim().slice(-400)}`] };
+  const trouble = /(?:CLIENT TIMED OUT|CLIENT EXITED WITH ERROR).*/.exec(run.output)?.[0];
+  const judged = result.failures.length + result.warnings.length > 0;
+  if (judged || trouble === undefined || !run.output.includes('OVERALL: FAILED')) return result;
+  const said = /Stderr:\n([^]*?)\nResults saved/.exec(run.output)?.[1] ?? '';
+  return { ...result, failures: [`${trouble}: ${said.trim().slice(0, 600)}`] };
 }

@@ -3,6 +3,7 @@
  * that it plays: a node with this server as its upstream, and the official client attached to that
  * node, which does what the scenario wants to see. So it is the node's upstream side that is judged.
  */
+import { rmSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,12 +12,18 @@ import type { ElicitResult, Tool } from '@modelcontextprotocol/client';
 import { startProcess } from '../../sim/process.ts';
 import type { NodeProcess } from '../../sim/process.ts';
 
+const START_TIMEOUT_MS = 15_000;
 const DEADLINE_MS = 25_000;
+const BROWSER_TIMEOUT_MS = 5_000;
+/** What `auth/basic-cimd` expects as the id of a client that describes itself at a URL. */
+const CLIENT_METADATA_URL = 'https://conformance-test.local/client-metadata.json';
 
 type Arguments = Record<string, unknown>;
 
 interface Context {
   readonly toolCalls?: readonly { readonly name: string; readonly arguments: Arguments }[];
+  readonly client_id?: string;
+  readonly client_secret?: string;
 }
 
 const [, , cli = '', url = ''] = process.argv;
@@ -51,21 +58,48 @@ function answer(schema: unknown): ElicitResult {
   return { action: 'accept', content: sampleAll(schema) as NonNullable<ElicitResult['content']> };
 }
 
+/** The `oauth` key of the upstream's config. */
+function oauthConfig(): Arguments {
+  if (!scenario.startsWith('auth/')) return {};
+  const clientId = scenario === 'auth/basic-cimd' ? CLIENT_METADATA_URL : context.client_id;
+  return {
+    oauth: {
+      ...(scenario === 'auth/client-credentials-basic' && { grant: 'client_credentials' }),
+      ...(clientId !== undefined && { clientId }),
+      ...(context.client_secret !== undefined && { clientSecret: context.client_secret }),
+    },
+  };
+}
+
+/** Goes, like a user's browser, where the node says that access is granted. */
+async function browse(text: string): Promise<boolean> {
+  const address = /https?:\/\/[^\s"'\\]*[?&]response_type=code[^\s"'\\]*/.exec(text)?.[0];
+  if (address === undefined) return false;
+  const response = await fetch(address, { signal: AbortSignal.timeout(BROWSER_TIMEOUT_MS) });
+  await response.text();
+  return true;
+}
+
+const onLog = (line: string): void => {
+  void browse(line).catch((error: unknown) => process.stderr.write(`${String(error)}\n`));
+};
+
 async function attach(node: NodeProcess): Promise<Client> {
   const endpoint = node.up.endpoints;
   const token = (await readFile(endpoint.tokenFile, 'utf8')).trim();
   const client = new Client(
     { name: 'starling-conformance', version: '1.0.0' },
     {
-      capabilities: { elicitation: { form: {} }, sampling: {}, roots: {} },
+      capabilities: { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} },
       versionNegotiation: {
         mode: revision === '2026-07-28' ? { pin: '2026-07-28' } : 'legacy',
       },
     },
   );
-  client.setRequestHandler('elicitation/create', ({ params }) =>
-    answer('requestedSchema' in params ? params.requestedSchema : {}),
-  );
+  client.setRequestHandler('elicitation/create', async ({ params }) => {
+    if ('url' in params) await browse(params.url);
+    return answer('requestedSchema' in params ? params.requestedSchema : {});
+  });
   await client.connect(
     new StreamableHTTPClientTransport(new URL(`${endpoint.url}/upstream`), {
       requestInit: { headers: { authorization: `Bearer ${token}` } },
@@ -114,9 +148,16 @@ const node = await startProcess({
   root,
   name: 'client',
   args: ['--no-mdns'],
-  config: { mcpServers: { upstream: { type: 'http', url } } },
+  onLog,
+  timeoutMs: START_TIMEOUT_MS,
+  config: { mcpServers: { upstream: { type: 'http', url, ...oauthConfig() } } },
 });
-const deadline = setTimeout(() => node.child.kill('SIGKILL'), DEADLINE_MS);
+const deadline = setTimeout(() => {
+  node.child.kill('SIGKILL');
+  rmSync(root, { recursive: true, force: true });
+  process.stderr.write(`not done in ${DEADLINE_MS} ms\n${node.log().slice(-1000)}\n`);
+  process.exit(1);
+}, DEADLINE_MS);
 try {
   await drive(node);
 } catch (error) {

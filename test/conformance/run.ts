@@ -6,12 +6,13 @@
  * `--only <text>` runs the rows whose name holds the text; `--output <folder>` keeps what the suite
  * wrote; `--verbose` prints why each check failed.
  */
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runClientScenarios } from './client-leg.ts';
-import { fixtureCommand, startFixture, startMesh } from './mesh.ts';
+import { CLI, fixtureCommand, startFixture, startMesh } from './mesh.ts';
 import type { Cleanup } from './mesh.ts';
 import { judge, report } from './report.ts';
 import type { Row } from './report.ts';
@@ -36,6 +37,9 @@ const { values } = parseArgs({
     verbose: { type: 'boolean', default: false },
   },
 });
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
 
 const ends: (() => unknown)[] = [];
 const cleanup: Cleanup = { defer: (end) => void ends.push(end) };
@@ -98,7 +102,7 @@ async function runTarget(target: Target, root: string): Promise<Row> {
   const started = performance.now();
   const timeout = String(SCENARIO_TIMEOUT_MS);
   const args = ['server', '--url', url, '--requirements', revision, '--timeout', timeout];
-  const run = await runSuite(args, folder, RUN_TIMEOUT_MS);
+  const run = await runSuite(args, folder, RUN_TIMEOUT_MS, stop.signal);
   const seconds = (performance.now() - started) / 1000;
   return judge({ name, revision, scored, seconds }, readRequirements(revision, 'server'), run);
 }
@@ -114,11 +118,12 @@ async function main(root: string): Promise<Row[]> {
   for (const target of targets) note(await runTarget(target, root));
   for (const revision of ['2025-11-25', '2026-07-28'] as const) {
     if (!isWanted({ name: 'client', revision })) continue;
-    note(await runClientScenarios(revision, join(root, 'results')));
+    note(await runClientScenarios(revision, join(root, 'results'), stop.signal));
   }
   return rows;
 }
 
+if (!existsSync(CLI)) throw new Error('nothing is built yet: run npm run build');
 const root =
   values.output === undefined
     ? await mkdtemp(join(tmpdir(), 'starling-conformance-'))

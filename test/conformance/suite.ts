@@ -70,16 +70,20 @@ export function readRequirements(revision: Revision, leg: 'server' | 'client'): 
   return { required, unscored };
 }
 
-/** Runs the suite with `args`; what it wrote stays in `folder`. Killed after `timeoutMs`. */
+/**
+ * Runs the suite with `args`; what it wrote stays in `folder`. Killed after `timeoutMs`, or when
+ * `signal` says so, which rejects.
+ */
 export async function runSuite(
   args: readonly string[],
   folder: string,
   timeoutMs: number,
+  signal?: AbortSignal,
 ): Promise<SuiteRun> {
   const child = spawn(
     process.execPath,
     ['--import', HOOK, join(HOME, 'dist/index.js'), ...args, '--output-dir', folder],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    { stdio: ['ignore', 'pipe', 'pipe'], ...(signal !== undefined && { signal }) },
   );
   const output: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
