@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import { StarlingError } from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
-import { parseResource } from '../grants/index.ts';
-import type { Grant, GrantBook } from '../grants/index.ts';
+import { parseResource, uriResource } from '../grants/index.ts';
+import type { Capability, Grant, GrantBook } from '../grants/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import { parseDid } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
@@ -22,6 +22,8 @@ const GRANT_DEFAULT_S = 7 * DAY_S;
 /** No grant and no invite outlives this. */
 const EXPIRES_MAX_S = 3650 * DAY_S;
 const INVITE_DEFAULT_S = DAY_S;
+/** Who may read a resource may also hear that it changed. */
+const RESOURCE_ABILITIES = ['resource/read', 'resource/subscribe'] as const;
 
 /** What the grant tools need. */
 export interface GrantComponents {
@@ -38,6 +40,9 @@ const seconds = (defaultS: number): z.ZodOptional<z.ZodNumber> =>
     .max(EXPIRES_MAX_S)
     .optional()
     .describe(`Lifetime in seconds; default ${defaultS}.`);
+
+const patterns = (description: string): z.ZodOptional<z.ZodArray<z.ZodString>> =>
+  z.array(z.string().min(1).max(256)).max(64).optional().describe(description);
 
 /** `grant_create`, `grant_list`, `grant_revoke` and `invite_create`. */
 export function grantTools(components: GrantComponents): readonly BuiltinTool[] {
@@ -70,25 +75,21 @@ export function grantTools(components: GrantComponents): readonly BuiltinTool[] 
 function createTool(components: GrantComponents): BuiltinTool {
   return defineTool({
     name: 'grant_create',
-    title: 'Grant tools to a peer',
+    title: 'Grant things to a peer',
     description:
-      "Lets a peer call tools of this node's servers, named `<server>/<tool>` with `*` as wildcard.",
+      "Lets a peer use this node's servers: tools and prompts named `<server>/<name>`, resources named `<server>/<uri>`, with `*` as wildcard; or all of a server.",
     input: z.object({
       peer: z.string().min(1).describe('Alias, PeerId or did:key of the peer.'),
-      tools: z
-        .array(z.string().min(1).max(256))
-        .min(1)
-        .max(64)
-        .describe('Tools, e.g. `files/*`, `git/status`, `files/read_*`.'),
+      tools: patterns('Tools, e.g. `files/*`, `git/status`, `files/read_*`.'),
+      resources: patterns('Resources, e.g. `files/file:///srv/docs/**`, `demo/**`.'),
+      prompts: patterns('Prompts, e.g. `git/*`.'),
+      servers: patterns('Servers of which everything is granted, e.g. `files`.'),
       expires_s: seconds(GRANT_DEFAULT_S),
     }),
     hints: { destructiveHint: false },
     async run(input): Promise<GrantCreateResult> {
       const aud = audienceOf(components, input.peer);
-      const capabilities = input.tools.map((tool) => ({
-        resource: toolResource(tool),
-        ability: 'tool/call',
-      }));
+      const capabilities = capabilitiesOf(input);
       const lifetimeMs = (input.expires_s ?? GRANT_DEFAULT_S) * 1000;
       const grant = await components.grants.issue({
         aud,
@@ -143,20 +144,55 @@ function audienceOf(components: GrantComponents, reference: string): Did {
   return components.membership.resolve(reference).did;
 }
 
-/** `files/*` → `tool:files/*`. @throws STARLING_USAGE when it is no tool pattern */
-function toolResource(tool: string): string {
-  if (!tool.includes('/')) {
-    throw new StarlingError('STARLING_USAGE', `'${tool}' is no tool pattern`, {
-      hint: `a tool is <server>/<tool>, for example '${tool}/*' for all tools of the server ${tool}`,
+interface Granted {
+  readonly tools?: readonly string[] | undefined;
+  readonly resources?: readonly string[] | undefined;
+  readonly prompts?: readonly string[] | undefined;
+  readonly servers?: readonly string[] | undefined;
+}
+
+/** What a grant's patterns allow. @throws STARLING_USAGE when there are none, or one is malformed */
+function capabilitiesOf(granted: Granted): readonly Capability[] {
+  const { tools = [], resources = [], prompts = [], servers = [] } = granted;
+  const whole = servers.flatMap((server) => [
+    { resource: resourceOf('tool', `${server}/**`), ability: 'tool/call' },
+    { resource: resourceOf('prompt', `${server}/**`), ability: 'prompt/get' },
+    ...RESOURCE_ABILITIES.map((ability) => ({
+      resource: resourceOf('resource', `${server}/**`),
+      ability,
+    })),
+  ]);
+  const capabilities = [
+    ...tools.map((tool) => ({ resource: resourceOf('tool', tool), ability: 'tool/call' })),
+    ...prompts.map((prompt) => ({ resource: resourceOf('prompt', prompt), ability: 'prompt/get' })),
+    ...resources.flatMap((pattern) =>
+      RESOURCE_ABILITIES.map((ability) => ({ resource: resourceOf('resource', pattern), ability })),
+    ),
+    ...whole,
+  ];
+  if (capabilities.length > 0) return capabilities;
+  throw new StarlingError('STARLING_USAGE', 'a grant needs something to grant', {
+    hint: "name tools, resources, prompts or servers, for example --tool 'files/*'",
+  });
+}
+
+/** `files/*` → `tool:files/*`. @throws STARLING_USAGE when it is no pattern of its kind */
+function resourceOf(kind: 'tool' | 'prompt' | 'resource', pattern: string): string {
+  const at = pattern.indexOf('/');
+  if (at <= 0) {
+    throw new StarlingError('STARLING_USAGE', `'${pattern}' is no ${kind} pattern`, {
+      hint: `a ${kind} is <server>/<${kind === 'resource' ? 'uri' : kind}>, for example '${pattern}/*' for all of the server ${pattern}`,
     });
   }
-  const resource = `tool:${tool}`;
+  const [server, rest] = [pattern.slice(0, at), pattern.slice(at + 1)];
+  const isUri = kind === 'resource' && rest !== '**';
+  const resource = isUri ? uriResource(server, rest) : `${kind}:${pattern}`;
   try {
     parseResource(resource);
   } catch (error) {
-    throw new StarlingError('STARLING_USAGE', `'${tool}' is no tool pattern`, {
+    throw new StarlingError('STARLING_USAGE', `'${pattern}' is no ${kind} pattern`, {
       cause: error,
-      hint: "use <server>/<tool> with * as wildcard, for example 'files/read_*'",
+      hint: `use <server>/<${kind === 'resource' ? 'uri' : kind}> with * as wildcard, for example 'files/read_*'`,
     });
   }
   return resource;

@@ -214,14 +214,23 @@ function addGrant(program: Command, outcome: Outcome): void {
     ofNode(
       grant
         .command('create')
-        .summary('let a peer call tools')
-        .description('Lets a peer call tools of this node, until the grant expires or is revoked.')
+        .summary('let a peer use servers')
+        .description(
+          'Lets a peer use tools, resources and prompts of this node, until the grant expires or is revoked.',
+        )
         .argument('<peer>', 'alias, PeerId or did:key')
-        .requiredOption(
+        .option(
           '--tool <pattern>',
           "<server>/<tool>, with * as wildcard, like 'files/*' (may be repeated)",
           collect,
         )
+        .option(
+          '--resource <pattern>',
+          "<server>/<uri>, like 'files/file:///srv/docs/**' (may be repeated)",
+          collect,
+        )
+        .option('--prompt <pattern>', "<server>/<prompt>, like 'git/*' (may be repeated)", collect)
+        .option('--server <name>', 'everything of this server (may be repeated)', collect)
         .option('--expires <duration>', 'how long it holds (default: 7d)', parseDuration),
     ),
   )
@@ -230,6 +239,7 @@ function addGrant(program: Command, outcome: Outcome): void {
       examples(
         "starling grant create bob --tool 'files/*'",
         "starling grant create bob --tool 'files/read_*' --expires 8h",
+        'starling grant create bob --server git',
       ),
     )
     .action(action(outcome, () => import('./commands/grant-create.ts')));

@@ -85,7 +85,7 @@ export async function startMesh(
     return stdout.includes(guest.up.peerId) && stdout.includes('"alive"');
   });
   for (const server of Object.keys(mcpServers)) {
-    const granted = await owner.run(['grant', 'create', 'guest', '--tool', `${server}/*`]);
+    const granted = await owner.run(['grant', 'create', 'guest', '--server', server]);
     if (granted.code !== 0) throw new Error(`no grant: ${granted.stderr}${granted.stdout}`);
   }
   return { owner: await behindProxy(owner, cleanup), guest: await behindProxy(guest, cleanup) };

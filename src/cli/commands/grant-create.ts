@@ -5,23 +5,36 @@ import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
 
 interface GrantOptions extends CommonOptions {
-  readonly tool: readonly string[];
+  readonly tool?: readonly string[];
+  readonly resource?: readonly string[];
+  readonly prompt?: readonly string[];
+  readonly server?: readonly string[];
   readonly expires?: number;
 }
 
 /** Creates the grant and prints it. */
 export async function run(peer: string, options: GrantOptions): Promise<void> {
+  const { tool = [], resource = [], prompt = [], server = [] } = options;
   const result = await withNode(options, (node) =>
     node.builtin<GrantCreateResult>('grant_create', {
       peer,
-      tools: options.tool,
+      tools: tool,
+      resources: resource,
+      prompts: prompt,
+      servers: server,
       ...(options.expires === undefined ? {} : { expires_s: options.expires / 1000 }),
     }),
   );
   const { grant } = result;
+  const things = [
+    ...(tool.length === 0 ? [] : [`call ${tool.join(', ')}`]),
+    ...(resource.length === 0 ? [] : [`read ${resource.join(', ')}`]),
+    ...(prompt.length === 0 ? [] : [`get the prompts ${prompt.join(', ')}`]),
+    ...(server.length === 0 ? [] : [`use all of ${server.join(', ')}`]),
+  ];
   printData(result, options.json === true, () =>
     safeLine(
-      `${grant.with} may now call ${options.tool.join(', ')} for ${duration(grant.expiresAt - Date.now())}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
+      `${grant.with} may now ${things.join(' and ')} for ${duration(grant.expiresAt - Date.now())}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
     ),
   );
 }

@@ -83,8 +83,8 @@ class HttpEdge implements HttpTransport {
   readonly #stateless: StatelessTransport;
   readonly #sse: SseTransport;
   readonly #webSocket: WebSocketTransport;
-  /** Upgraded connections by entrance: to be cut when it holds no longer. */
-  readonly #upgraded = new Map<Duplex, string>();
+  /** Connections that last, and the entrances by which they came: to be cut when it holds no longer. */
+  readonly #lasting = new Map<{ destroy(): unknown }, string>();
   #server: Server | undefined;
   #scope: Scope | undefined;
   #url: string | undefined;
@@ -105,7 +105,7 @@ class HttpEdge implements HttpTransport {
   evict(entrance: string): void {
     this.#streamable.evict(entrance);
     this.#stateless.evict(entrance);
-    for (const [socket, owner] of this.#upgraded) if (owner === entrance) socket.destroy();
+    for (const [connection, owner] of this.#lasting) if (owner === entrance) connection.destroy();
   }
 
   async start(): Promise<void> {
@@ -217,10 +217,25 @@ class HttpEdge implements HttpTransport {
     if (request.method !== 'GET') {
       return refuse(response, 405, usage('allowed: GET'), { allow: 'GET' });
     }
+    response.once('close', this.#keep(response, entrance));
     return this.#sse.get(request, response, {
       path: '/messages',
       open: (push) => this.#components.open({ entrance, spec, push }),
     });
+  }
+
+  /** Cuts `connection` when its entrance ends. Returns what to call when it is over. */
+  #keep(connection: { destroy(): unknown }, { id, expiresAt }: Entrance): () => void {
+    const { clock } = this.#components;
+    this.#lasting.set(connection, id);
+    const cancel =
+      expiresAt === undefined
+        ? undefined
+        : clock.schedule(Math.max(0, expiresAt - clock.now()), () => connection.destroy());
+    return () => {
+      cancel?.();
+      this.#lasting.delete(connection);
+    };
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -241,8 +256,7 @@ class HttpEdge implements HttpTransport {
       } else if (place !== 'mcp' || spec === undefined || !this.#components.exists(spec)) {
         refuseUpgrade(socket, 404, notFound(`no WebSocket is here; see ${PATH}`));
       } else {
-        this.#upgraded.set(socket, verdict.id);
-        socket.once('close', () => this.#upgraded.delete(socket));
+        socket.once('close', this.#keep(socket, verdict));
         this.#webSocket.upgrade(request, socket, head, (push) =>
           this.#components.open({ entrance: verdict, spec, push }),
         );

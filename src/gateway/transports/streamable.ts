@@ -164,7 +164,9 @@ class StreamableEdge implements StreamableTransport {
     }
     const id = incoming.kind === 'request' ? incoming.id : null;
     const session = request.headers[SESSION_HEADER];
-    const key = typeof session === 'string' ? session : caller.entrance.id;
+    // One that is not open would be a new measure for each word that a caller makes up.
+    const isOpen = typeof session === 'string' && this.#clients.has(session);
+    const key = isOpen ? session : caller.entrance.id;
     const limited = this.#components.rateLimit.take(key);
     if (limited !== undefined) {
       return refuse(response, limited.status, limited.error, limited.headers, id);
