@@ -2,7 +2,7 @@
  * The suite's client scenarios: it plays a server, and a node that has this server as its upstream
  * plays the client, driven by `client.ts`. One process of the suite for each scenario, two at once.
  */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CLI, TSX } from './mesh.ts';
 import { judge } from './report.ts';
@@ -28,6 +28,7 @@ export async function runClientScenarios(
   const worker = async (): Promise<void> => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
       const results = join(folder, `client-${revision}`, name.replaceAll('/', '-'));
+      await rm(results, { recursive: true, force: true });
       await mkdir(results, { recursive: true });
       const result = await runScenario(name, revision, results, signal);
       scenarios.set(name, result);

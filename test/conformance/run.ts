@@ -44,7 +44,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 const ends: (() => unknown)[] = [];
 const cleanup: Cleanup = { defer: (end) => void ends.push(end) };
 
-async function prepare(root: string): Promise<Target[]> {
+async function prepare(): Promise<Target[]> {
   const urls = {
     legacy: await startFixture('legacy', cleanup),
     modern: await startFixture('modern', cleanup),
@@ -95,9 +95,10 @@ async function prepare(root: string): Promise<Target[]> {
 const isWanted = ({ name, revision }: { name: string; revision: string }): boolean =>
   `${name} ${revision}`.includes(values.only);
 
-async function runTarget(target: Target, root: string): Promise<Row> {
+async function runTarget(target: Target): Promise<Row> {
   const { name, url, revision, scored } = target;
-  const folder = join(root, 'results', `${name} ${revision}`.replaceAll(/\W+/g, '-'));
+  const folder = join(kept, `${name} ${revision}`.replaceAll(/\W+/g, '-'));
+  await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const started = performance.now();
   const timeout = String(SCENARIO_TIMEOUT_MS);
@@ -107,32 +108,30 @@ async function runTarget(target: Target, root: string): Promise<Row> {
   return judge({ name, revision, scored, seconds }, readRequirements(revision, 'server'), run);
 }
 
-async function main(root: string): Promise<Row[]> {
+async function main(): Promise<Row[]> {
   const rows: Row[] = [];
   const note = (row: Row): void => {
     rows.push(row);
     process.stderr.write(`${row.name}, ${row.revision}: ${row.passed}/${row.required}\n`);
   };
   const wantsServer = !values.only.startsWith('client');
-  const targets = wantsServer ? (await prepare(root)).filter(isWanted) : [];
-  for (const target of targets) note(await runTarget(target, root));
+  const targets = wantsServer ? (await prepare()).filter(isWanted) : [];
+  for (const target of targets) note(await runTarget(target));
   for (const revision of ['2025-11-25', '2026-07-28'] as const) {
     if (!isWanted({ name: 'client', revision })) continue;
-    note(await runClientScenarios(revision, join(root, 'results'), stop.signal));
+    note(await runClientScenarios(revision, kept, stop.signal));
   }
   return rows;
 }
 
 if (!existsSync(CLI)) throw new Error('nothing is built yet: run npm run build');
-const root =
-  values.output === undefined
-    ? await mkdtemp(join(tmpdir(), 'starling-conformance-'))
-    : resolve(values.output);
+const root = await mkdtemp(join(tmpdir(), 'starling-conformance-'));
+const kept = values.output === undefined ? join(root, 'results') : resolve(values.output);
 try {
-  const rows = await main(root);
+  const rows = await main();
   process.stdout.write(report(rows, values.verbose));
   process.exitCode = rows.length > 0 && rows.every((row) => row.isFine) ? 0 : 1;
 } finally {
   for (const end of ends.toReversed()) await end();
-  if (values.output === undefined) await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true });
 }
