@@ -12,7 +12,7 @@ type Told = { readonly kind: 'interim' | 'final' | 'dropped'; readonly message?:
 interface Arranged {
   readonly session: FakeSession;
   readonly told: Told[];
-  send(message: unknown): RunningBatch;
+  readonly send: (message: unknown) => RunningBatch;
 }
 
 function arrange(): Arranged {

@@ -294,7 +294,10 @@ function listen(server: Server, init: TcpInit): Promise<void> {
         new StarlingError(
           'STARLING_LISTEN_FAILED',
           `can't serve TCP on ${init.host}:${init.port}: ${taken ? 'the port is taken' : messageOf(error)}`,
-          { hint: 'choose another with --tcp <port> or tcp.port (0 picks a free one)', cause: error },
+          {
+            hint: 'choose another with --tcp <port> or tcp.port (0 picks a free one)',
+            cause: error,
+          },
         ),
       );
     };
