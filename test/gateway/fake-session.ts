@@ -75,19 +75,22 @@ function fakeSession(principal: Principal, push: Push, activeAt: number): FakeSe
   const call = (frame: RequestFrame, reply: Reply): void => {
     const { id, params } = frame;
     const args = (params['arguments'] ?? {}) as JsonObject;
+    const meta = (params['_meta'] ?? {}) as JsonObject;
+    const progressToken = meta['progressToken'];
     const text = (words: string): void =>
       reply.final(resultBytes(id, { content: [{ type: 'text', text: words }] }));
     if (params['name'] === 'hang') hanging.set(id, reply);
     else if (params['name'] === 'big') text('x'.repeat(Number(args['bytes'])));
     else if (params['name'] === 'steps') {
-      const token = (params['_meta'] as JsonObject)['progressToken'] ?? null;
       for (const progress of [1, 2, 3]) {
-        const step = { progressToken: token, progress };
-        reply.interim(notificationBytes('notifications/progress', step));
+        reply.interim(notificationBytes('notifications/progress', { progressToken, progress }));
       }
       text('done');
     } else if (params['name'] === 'ask') {
       asking = { id, reply };
+      if (progressToken !== undefined) {
+        reply.interim(notificationBytes('notifications/progress', { progressToken, progress: 1 }));
+      }
       push(requestBytes('q', 'roots/list', {}));
     } else text(String(args['message']));
   };
