@@ -99,11 +99,12 @@ describe('starling doctor', () => {
     const { doctor } = await setting({
       listen: [`/ip4/127.0.0.1/tcp/${port}`],
       http: { enabled: true, host: '127.0.0.1', port },
+      tcp: { enabled: true, port },
     });
     const found = fails((await doctor()).findings);
     taken.close();
-    expect(found.map(({ check }) => check)).toEqual(['ports', 'ports']);
-    expect(found.map(({ hint }) => hint).join()).toMatch(/--listen.*--http-port/);
+    expect(found.map(({ check }) => check)).toEqual(['ports', 'ports', 'ports']);
+    expect(found.map(({ hint }) => hint).join()).toMatch(/--listen.*--http-port.*--tcp/);
   });
 
   it('finds a server whose command is not there', async () => {

@@ -37,6 +37,7 @@ describe('wrong use', () => {
     ['board get plan', /missing required argument 'key'[^]*starling board get --help/],
     ['invite --expires soon', /90s, 15m, 8h or 7d/],
     ['up --http-port 70000', /0 to 65535/],
+    ['up --tcp 70000', /0 to 65535/],
     ['sim --nodes 1', /2 to 50/],
   ])('starling %s: exit code 2, with what to do', async (words, says) => {
     const ran = await run(...words.split(' '));

@@ -96,6 +96,14 @@ describe('a configuration', () => {
     });
   });
 
+  it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])(
+    'may do without a token on %s',
+    async (host) => {
+      const { tcp } = await load({ tcp: { host, requireToken: false } });
+      expect(tcp).toEqual({ enabled: false, host, port: 9500, requireToken: false });
+    },
+  );
+
   it('can not be changed afterwards, in no part', async () => {
     const config = await load({ mcpServers: { files: { command: 'npx', args: ['a'] } } });
     const parts: unknown[] = [config];
@@ -226,6 +234,14 @@ describe('a wrong value', () => {
       'http.allowedOrigins.0: "https://a.example/" can\'t be used; allowed: an origin like https://app.example, without path or / at its end',
     ],
     [{ http: { host: '' } }, 'http.host: "" can\'t be used; allowed: text that is not empty'],
+    [
+      { tcp: { host: '0.0.0.0', requireToken: false } },
+      'tcp.requireToken: false can\'t be used with tcp.host "0.0.0.0"; allowed: true, or a loopback host like 127.0.0.1',
+    ],
+    [
+      { tcp: { host: '127.evil.example', requireToken: false } },
+      'tcp.requireToken: false can\'t be used with tcp.host "127.evil.example"; allowed: true, or a loopback host like 127.0.0.1',
+    ],
     [{ listen: 'x' }, 'listen: "x" can\'t be used; allowed: a list of at most 16'],
     [
       { listen: ['tcp://x'] },

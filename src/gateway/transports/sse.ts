@@ -89,7 +89,10 @@ class LegacyEdge implements SseTransport {
       return refuse(response, 503, error, { 'retry-after': '10' });
     }
     this.#streams.set(id, stream);
-    response.once('close', () => this.#close(id));
+    response.once('close', () => {
+      this.#streams.delete(id);
+      stream.close();
+    });
     return stream.start(session, `${opening.path}?sessionId=${id}`);
   }
 
@@ -108,18 +111,7 @@ class LegacyEdge implements SseTransport {
   }
 
   stop(): void {
-    for (const id of this.#streams.keys()) this.#close(id);
-  }
-
-  #close(id: string): void {
-    const stream = this.#streams.get(id);
-    if (stream === undefined) return;
-    this.#streams.delete(id);
-    const { session } = stream;
-    stream.close();
-    if (session === undefined) return;
-    session.end();
-    this.#components.ended(session);
+    for (const stream of this.#streams.values()) stream.close();
   }
 
   #read(
@@ -163,11 +155,11 @@ class LegacyEdge implements SseTransport {
     try {
       return open();
     } catch (error) {
-      const [idle] = [...this.#streams]
-        .filter(([, { session }]) => session?.inFlight === 0)
-        .sort(([, a], [, b]) => (a.session?.activeAt ?? 0) - (b.session?.activeAt ?? 0));
+      const [idle] = [...this.#streams.values()]
+        .filter(({ session }) => session?.inFlight === 0)
+        .sort((a, b) => (a.session?.activeAt ?? 0) - (b.session?.activeAt ?? 0));
       if (idle === undefined) throw error;
-      this.#close(idle[0]);
+      idle.close();
       return open();
     }
   }
@@ -201,11 +193,14 @@ class Stream implements LineOutput {
 
   start(session: Session, endpoint: string): void {
     this.#session = session;
+    this.#response.on('error', (error) =>
+      this.#components.logger.debug({ error: messageOf(error) }, 'HTTP+SSE client went'),
+    );
     startEvents(this.#response);
     this.#response.write(`event: endpoint\ndata: ${endpoint}\n\n`);
     this.#scope.every(KEEP_ALIVE_MS, () => this.#beat());
     this.#scope.after(FIRST_MESSAGE_MS, () => {
-      if (!this.#heard) this.#response.end();
+      if (!this.#heard) this.close();
     });
   }
 
@@ -215,7 +210,7 @@ class Stream implements LineOutput {
   }
 
   line(message: Buffer): boolean {
-    if (this.#session === undefined) return true;
+    if (this.#session === undefined || this.#response.destroyed) return true;
     this.#sentBytes += message.length;
     writeEvent(this.#response, toLine(message));
     if (this.#response.writableLength > QUEUE_BYTES_MAX) {
@@ -229,9 +224,14 @@ class Stream implements LineOutput {
     this.line(message);
   }
 
+  /** The session is over. A second call is a no-op. */
   close(): void {
+    const session = this.#session;
+    if (session === undefined) return;
     this.#session = undefined;
     this.#scope.close();
+    session.end();
+    this.#components.ended(session);
     if (this.#response.writableLength === 0) this.#response.end();
     else this.#response.destroy();
   }
