@@ -3,4 +3,11 @@ export { loadConfig } from './load.ts';
 export type { ConfigSources } from './load.ts';
 export { nearest } from './nearest.ts';
 export { socketPath, tokenFile } from './paths.ts';
-export type { Config, HttpServer, McpServer, StdioServer } from './types.ts';
+export type {
+  Config,
+  HttpServer,
+  McpServer,
+  OauthSettings,
+  SseServer,
+  StdioServer,
+} from './types.ts';

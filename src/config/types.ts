@@ -19,6 +19,26 @@ export interface HttpServer {
   readonly url: string;
   readonly headers: Readonly<Record<string, Secret>>;
   readonly timeoutMs: number;
+  readonly oauth?: OauthSettings;
+}
+
+/** An upstream MCP server at a URL that speaks HTTP+SSE, the transport of 2024-11-05. */
+export interface SseServer {
+  readonly type: 'sse';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, Secret>>;
+  readonly timeoutMs: number;
+  readonly oauth?: OauthSettings;
+}
+
+/** How we log in to a server; without it, as the server and its authorization server say. */
+export interface OauthSettings {
+  /** A client registered beforehand, or the https URL of a client metadata document. */
+  readonly clientId?: string;
+  readonly clientSecret?: Secret;
+  readonly scopes?: readonly string[];
+  /** Default `authorization_code`: somebody logs in. */
+  readonly grant?: 'authorization_code' | 'client_credentials';
 }
 
 export type McpServer = StdioServer | HttpServer;
