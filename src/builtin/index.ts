@@ -3,6 +3,8 @@ export { boardTools } from './boards.ts';
 export type { BoardComponents } from './boards.ts';
 export { grantTools } from './grants.ts';
 export type { GrantComponents } from './grants.ts';
+export { loginTools } from './logins.ts';
+export type { LoginComponents } from './logins.ts';
 export { statusTools } from './status.ts';
 export type { StatusComponents } from './status.ts';
 export type {
@@ -16,6 +18,8 @@ export type {
   GrantRevokeResult,
   GrantSummary,
   InviteResult,
+  McpLoginResult,
+  McpLogoutResult,
   PeersResult,
   StatusResult,
 } from './types.ts';

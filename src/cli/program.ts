@@ -312,7 +312,7 @@ function addTools(program: Command, outcome: Outcome): void {
   )
     .addHelpText('after', examples('starling invite', 'starling invite --expires 15m --no-invite'))
     .action(action(outcome, () => import('./commands/invite.ts')));
-  ofNode(program.command('mcp'))
+  const mcp = ofNode(program.command('mcp'))
     .summary('attach an MCP client on stdio')
     .description(
       'Serves MCP on standard input and output, for the running node: what an MCP client starts.',
@@ -322,6 +322,7 @@ function addTools(program: Command, outcome: Outcome): void {
       '\nIn the mcpServers of Claude Desktop, Cursor and others:\n  "starling": { "command": "starling", "args": ["mcp"] }',
     )
     .action(action(outcome, () => import('./commands/mcp.ts')));
+  addLogins(mcp, outcome);
   withJson(
     program
       .command('sim')
@@ -342,4 +343,19 @@ function addTools(program: Command, outcome: Outcome): void {
     )
     .addHelpText('after', examples('starling doctor', 'starling doctor --config starling.json'))
     .action(action(outcome, () => import('./commands/doctor.ts')));
+}
+
+function addLogins(mcp: Command, outcome: Outcome): void {
+  withJson(ofNode(mcp.command('login').argument('<server>', 'its name in mcpServers')))
+    .summary('log in to a server')
+    .description(
+      'Logs the node in to a server that asks for it (OAuth 2.1): prints an address to open in a browser on its machine, and waits until that is done.',
+    )
+    .addHelpText('after', examples('starling mcp login tickets'))
+    .action(action(outcome, () => import('./commands/mcp-login.ts')));
+  withJson(ofNode(mcp.command('logout').argument('<server>', 'its name in mcpServers')))
+    .summary('log out of a server')
+    .description('Forgets the tokens of the node at a server.')
+    .addHelpText('after', examples('starling mcp logout tickets'))
+    .action(action(outcome, () => import('./commands/mcp-logout.ts')));
 }

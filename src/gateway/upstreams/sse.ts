@@ -126,7 +126,7 @@ class SseConnection implements UpstreamConnection {
   #addressIn(event: StreamEvent): URL {
     const base = new URL(this.#init.server.url);
     const text = event.data.toString('utf8');
-    if (text.length <= ADDRESS_LENGTH_MAX && URL.canParse(text, base)) {
+    if (text.length <= ADDRESS_LENGTH_MAX && URL.canParse(text, base.href)) {
       const address = new URL(text, base);
       address.hash = '';
       const bare = address.username === '' && address.password === '';

@@ -3,8 +3,8 @@
  * sent once more when the token was renewed, ended one by one or all at once; and the words for what
  * goes wrong.
  */
-import { Secret, StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock, Logger, Random } from '../../core/index.ts';
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock, Logger, Random, Secret } from '../../core/index.ts';
 import { parseFrame } from '../frame.ts';
 import type { ResponseFrame } from '../types.ts';
 import type { ConnectionEvents, Credentials } from './connection.ts';
@@ -160,7 +160,9 @@ class Caller implements UrlCaller {
     if (status === 401 || status === 403) {
       return this.unavailable(
         `refuses us (HTTP ${status})`,
-        `set mcpServers.${this.#init.name}.headers, e.g. {"Authorization": "Bearer \${TOKEN}"}`,
+        this.#credentials === undefined
+          ? `set mcpServers.${this.#init.name}.headers, e.g. {"Authorization": "Bearer \${TOKEN}"}`
+          : `log in anew with: starling mcp login ${this.#init.name}`,
         { status, ...(status === 401 ? { reason: 'login' } : {}) },
       );
     }
