@@ -79,10 +79,12 @@ function action(
   load: () => Promise<{ run: Run }>,
 ): (...args: unknown[]) => Promise<void> {
   return async (...args) => {
-    const options = args.at(-2) as { readonly json?: boolean };
+    const given = args.at(-1) as Command;
+    // Also what stands before the name of a subcommand: `mcp --state <folder> login <server>`.
+    const options = given.optsWithGlobals<{ readonly json?: boolean }>();
     try {
       const command = await load();
-      outcome.exitCode = (await command.run(...(args.slice(0, -1) as never[]))) ?? 0;
+      outcome.exitCode = (await command.run(...([...args.slice(0, -2), options] as never[]))) ?? 0;
     } catch (error) {
       const { printError } = await import('./output.ts');
       outcome.exitCode = printError(error, options.json === true);
@@ -346,6 +348,8 @@ function addTools(program: Command, outcome: Outcome): void {
 }
 
 function addLogins(mcp: Command, outcome: Outcome): void {
+  // Else the options after a subcommand's name would be taken for those of `mcp` itself.
+  mcp.enablePositionalOptions();
   withJson(ofNode(mcp.command('login').argument('<server>', 'its name in mcpServers')))
     .summary('log in to a server')
     .description(

@@ -228,7 +228,9 @@ class StreamableConnection implements HttpConnection {
 
   async #answer(reply: Reply, asked: Asked | undefined): Promise<void> {
     const session = headerOf(reply, SESSION);
-    if (session !== undefined && SESSION_ID.test(session)) this.#session ??= session;
+    if (session !== undefined && SESSION_ID.test(session) && !this.#isModern()) {
+      this.#session ??= session;
+    }
     const type = headerOf(reply, 'content-type') ?? '';
     if (reply.status === 202 || reply.status === 204) {
       reply.body.resume();

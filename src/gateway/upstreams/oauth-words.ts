@@ -81,6 +81,11 @@ export function isFinal(error: unknown): boolean {
   return name !== undefined && !PASSING.includes(name);
 }
 
+/** True when the authorization server does not know us as a client. */
+export function isClientUnknown(error: unknown): boolean {
+  return ['invalid_client', 'unauthorized_client'].includes(nameOf(error) ?? '');
+}
+
 /** Why, without the words of the other side: they may hold a token. */
 export function reasonOf(error: unknown): string {
   return nameOf(error) ?? 'the answer is not what OAuth 2.1 asks for';

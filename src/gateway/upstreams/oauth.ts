@@ -17,6 +17,7 @@ import {
   clientInformation,
   clientMetadata,
   hostOf,
+  isClientUnknown,
   isFinal,
   joinScopes,
   readChallenge,
@@ -232,7 +233,9 @@ class Login implements OauthLogin {
       });
     } catch (error) {
       if (!isFinal(error)) throw this.#failure('our login could not be renewed', error);
-      if (this.#login === login) await this.#forgetTokens();
+      if (this.#login === login) {
+        await (isClientUnknown(error) ? this.#forgetClient() : this.#forgetTokens());
+      }
       throw this.#loginNeeded(`no longer takes our login (${reasonOf(error)})`);
     }
     if (this.#login !== login) {
@@ -373,8 +376,7 @@ class Login implements OauthLogin {
         fetchFn: this.#guard.fetch,
       });
     } catch (error) {
-      // A registration that is not known there any more is not used again.
-      if (isFinal(error)) await this.logout();
+      if (isClientUnknown(error)) await this.#forgetClient();
       throw this.#failure('the login could not be finished', error);
     }
   }
@@ -474,6 +476,12 @@ class Login implements OauthLogin {
         'login not kept',
       );
     }
+  }
+
+  /** A registration that is not known there any more is not used again, nor are its tokens. */
+  async #forgetClient(): Promise<void> {
+    if (this.#init.settings.clientId === undefined) await this.logout();
+    else await this.#forgetTokens();
   }
 
   async #forgetTokens(): Promise<void> {
