@@ -1,10 +1,15 @@
 /** Streamable HTTP towards servers at the wire: resumption, lost sessions, refusals, the modern era. */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { toNodeHandler } from '@modelcontextprotocol/node';
+import { McpServer, createMcpHandler, fromJsonSchema } from '@modelcontextprotocol/server';
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../src/core/index.ts';
+import type { JsonObject } from '../../src/core/index.ts';
 import { connectHttp } from '../../src/gateway/upstreams/http.ts';
 import type { HttpConnection, HttpInit } from '../../src/gateway/upstreams/http.ts';
+import { headerParamsOf, paramHeadersOf } from '../../src/gateway/upstreams/modern-headers.ts';
+import type { HeaderParam } from '../../src/gateway/upstreams/modern-headers.ts';
 import { defer, useCleanup } from './support.ts';
 import {
   BOUNDS,
@@ -110,9 +115,14 @@ describe('an answer', () => {
     const warned = (warning: Error): number => warnings.push(warning);
     process.on('warning', warned);
     defer(() => process.off('warning', warned));
-    const { connection } = await connect((asked, response) => json(response, result(asked)), {
+    const server = await urlServer((asked, response) => json(response, result(asked)));
+    const connection = connectHttp(components(), {
+      ...BOUNDS,
+      name: 'far',
+      server: { type: 'http', url: server.url, headers: {}, timeoutMs: 60_000 },
       callsMax: 3000,
     });
+    defer(() => connection.close());
     await Promise.all(Array.from({ length: 1600 }, () => call(connection).answer));
     expect(warnings).toEqual([]);
   });
@@ -319,6 +329,53 @@ describe('a server of the modern era', () => {
       'mcp-param-m': 'tools/call',
     });
     expect(server.asked[1]?.headers).not.toHaveProperty('mcp-session-id');
+  });
+
+  it('of the official SDK, which checks every header, lists and runs its tools', async () => {
+    const region = { type: 'string', 'x-mcp-header': 'Region' } as const;
+    const handler = createMcpHandler(
+      () => {
+        const mcp = new McpServer({ name: 'new', version: '2.0.0' });
+        mcp.registerTool(
+          'where',
+          {
+            inputSchema: fromJsonSchema<{ region: string }>({
+              type: 'object',
+              properties: { region },
+            }),
+          },
+          ({ region }) => ({ content: [{ type: 'text', text: region }] }),
+        );
+        return mcp;
+      },
+      { legacy: 'reject' },
+    );
+    defer(() => handler.close());
+    const serve = toNodeHandler(handler);
+    let declared: readonly HeaderParam[] = [];
+    const { connection } = await connect(
+      (asked, response, request) =>
+        serve(request as Parameters<typeof serve>[0], response, asked.body),
+      {
+        ...modern,
+        paramHeaders: (_, params) =>
+          paramHeadersOf(declared, (params['arguments'] ?? {}) as JsonObject),
+      },
+    );
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': {},
+    };
+    const listed = await call(connection, 'tools/list', { _meta }).answer;
+    const [tool] = (listed.result?.['tools'] ?? []) as readonly JsonObject[];
+    const found = headerParamsOf(tool?.['inputSchema']);
+    if (typeof found === 'string') throw new Error(found);
+    const params = { name: 'where', arguments: { region: 'Zürich' }, _meta };
+    const refused = await call(connection, 'tools/call', params).answer;
+    expect(refused.error).toMatchObject({ code: -32020 });
+    declared = found;
+    const { result: answer } = await call(connection, 'tools/call', params).answer;
+    expect(answer).toMatchObject({ content: [{ text: 'Zürich' }] });
   });
 
   it('hears of a cancellation by the end of the stream, and by no message', async () => {
