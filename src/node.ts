@@ -8,7 +8,7 @@ import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, Board } from './blackboard/index.ts';
-import { boardTools, grantTools, keyTools, statusTools } from './builtin/index.ts';
+import { boardTools, grantTools, keyTools, loginTools, statusTools } from './builtin/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
@@ -23,12 +23,18 @@ import {
 } from './core/index.ts';
 import type { Clock, Health, JsonObject, Logger, PeerId, Random, Startable } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
-import { createApiKeys, createGateway, createUpstreams } from './gateway/index.ts';
-import type { ApiKeys, BuiltinTool, Gateway } from './gateway/index.ts';
+import {
+  createApiKeys,
+  createGateway,
+  createLogins,
+  createTokenStore,
+  createUpstreams,
+} from './gateway/index.ts';
+import type { ApiKeys, BuiltinTool, Gateway, Logins } from './gateway/index.ts';
 import { createGrantBook } from './grants/index.ts';
 import type { GrantBook } from './grants/index.ts';
 import { createGuard } from './guard/index.ts';
-import { loadIdentity } from './identity/index.ts';
+import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
 import { createMembership, createMeshBook } from './membership/index.ts';
 import type { Membership, MeshBook, PeerView } from './membership/index.ts';
@@ -212,8 +218,10 @@ class Node implements StarlingNode {
   readonly #gateway: Gateway;
   readonly #tools: readonly BuiltinTool[];
   readonly #keys: ApiKeys;
+  readonly #logins: Logins;
   readonly #startedAt: number;
   #running: Startable[] = [];
+  #servers: Config['mcpServers'];
 
   constructor(base: Base, ground: Ground) {
     this.#base = base;
@@ -222,6 +230,7 @@ class Node implements StarlingNode {
     this.#startedAt = base.clock.now();
     const { clock, random, logger, config } = base;
     const { store, identity, grants, meshBook } = ground;
+    this.#servers = config.mcpServers;
     const mesh = this.#mesh();
     this.#network = createNetwork(
       { identity, admission: meshBook.admission, clock, random, logger },
@@ -269,6 +278,16 @@ class Node implements StarlingNode {
       clock,
       logger: logger.child('keys'),
     });
+    this.#logins = createLogins({
+      servers: () => this.#servers,
+      tokens: createTokenStore({
+        table: store.table('logins'),
+        sealer: sealerOf(identity, 'logins'),
+        logger,
+      }),
+      clock,
+      logger: logger.child('logins'),
+    });
     this.#tools = [
       ...statusTools({ membership: this.#membership, status: () => this.status() }),
       ...grantTools({
@@ -279,6 +298,7 @@ class Node implements StarlingNode {
       }),
       ...boardTools({ blackboard: this.#blackboard, clock }),
       ...keyTools({ clock, keys: this.#keys }),
+      ...loginTools({ logins: this.#logins }),
     ];
     this.#gateway = this.#createGateway();
     this.#wire();
@@ -356,6 +376,7 @@ class Node implements StarlingNode {
 
   async stop(): Promise<void> {
     for (const part of this.#running.splice(0).toReversed()) await part.stop();
+    this.#logins.stop();
     await this.#ground.grants.stop();
     await this.#ground.store.stop();
   }
@@ -415,6 +436,7 @@ class Node implements StarlingNode {
       {
         servers: config.mcpServers,
         builtin: this.#tools,
+        logins: this.#logins,
         clock,
         random,
         logger: logger.child('upstream'),

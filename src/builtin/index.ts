@@ -5,6 +5,8 @@ export { grantTools } from './grants.ts';
 export type { GrantComponents } from './grants.ts';
 export { keyTools } from './keys.ts';
 export type { KeyComponents } from './keys.ts';
+export { loginTools } from './logins.ts';
+export type { LoginComponents } from './logins.ts';
 export { statusTools } from './status.ts';
 export type { StatusComponents } from './status.ts';
 export type {
@@ -22,6 +24,8 @@ export type {
   KeyListResult,
   KeyRevokeResult,
   KeySummary,
+  McpLoginResult,
+  McpLogoutResult,
   PeersResult,
   StatusResult,
 } from './types.ts';

@@ -122,3 +122,22 @@ export interface BoardWatchResult {
   readonly changes: readonly BoardChange[];
   readonly cursor: string;
 }
+
+/** Result of `mcp_login`. */
+export interface McpLoginResult {
+  /** Of the login, to wait for it. */
+  readonly id: string;
+  readonly server: string;
+  readonly state: 'waiting' | 'done';
+  /** What a person opens in a browser; absent when nobody needs to. */
+  readonly url?: string;
+  /** How long it can be opened; ms since the epoch. */
+  readonly expiresAt: number;
+}
+
+/** Result of `mcp_logout`. */
+export interface McpLogoutResult {
+  readonly server: string;
+  /** False when there was no login. */
+  readonly loggedOut: boolean;
+}

@@ -80,10 +80,12 @@ function action(
   load: () => Promise<{ run: Run }>,
 ): (...args: unknown[]) => Promise<void> {
   return async (...args) => {
-    const options = args.at(-2) as { readonly json?: boolean };
+    const given = args.at(-1) as Command;
+    // Also what stands before the name of a subcommand: `mcp --state <folder> login <server>`.
+    const options = given.optsWithGlobals<{ readonly json?: boolean }>();
     try {
       const command = await load();
-      outcome.exitCode = (await command.run(...(args.slice(0, -1) as never[]))) ?? 0;
+      outcome.exitCode = (await command.run(...([...args.slice(0, -2), options] as never[]))) ?? 0;
     } catch (error) {
       const { printError } = await import('./output.ts');
       outcome.exitCode = printError(error, options.json === true);
@@ -370,7 +372,7 @@ function addTools(program: Command, outcome: Outcome): void {
   )
     .addHelpText('after', examples('starling invite', 'starling invite --expires 15m --no-invite'))
     .action(action(outcome, () => import('./commands/invite.ts')));
-  ofNode(program.command('mcp'))
+  const mcp = ofNode(program.command('mcp'))
     .summary('attach an MCP client on stdio')
     .description(
       'Serves MCP on standard input and output, for the running node: what an MCP client starts.',
@@ -380,6 +382,7 @@ function addTools(program: Command, outcome: Outcome): void {
       '\nIn the mcpServers of Claude Desktop, Cursor and others:\n  "starling": { "command": "starling", "args": ["mcp"] }',
     )
     .action(action(outcome, () => import('./commands/mcp.ts')));
+  addLogins(mcp, outcome);
   withJson(
     program
       .command('sim')
@@ -400,4 +403,21 @@ function addTools(program: Command, outcome: Outcome): void {
     )
     .addHelpText('after', examples('starling doctor', 'starling doctor --config starling.json'))
     .action(action(outcome, () => import('./commands/doctor.ts')));
+}
+
+function addLogins(mcp: Command, outcome: Outcome): void {
+  // Else the options after a subcommand's name would be taken for those of `mcp` itself.
+  mcp.enablePositionalOptions();
+  withJson(ofNode(mcp.command('login').argument('<server>', 'its name in mcpServers')))
+    .summary('log in to a server')
+    .description(
+      'Logs the node in to a server that asks for it (OAuth 2.1): prints an address to open in a browser on its machine, and waits until that is done.',
+    )
+    .addHelpText('after', examples('starling mcp login tickets'))
+    .action(action(outcome, () => import('./commands/mcp-login.ts')));
+  withJson(ofNode(mcp.command('logout').argument('<server>', 'its name in mcpServers')))
+    .summary('log out of a server')
+    .description('Forgets the tokens of the node at a server.')
+    .addHelpText('after', examples('starling mcp logout tickets'))
+    .action(action(outcome, () => import('./commands/mcp-logout.ts')));
 }

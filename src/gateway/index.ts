@@ -12,5 +12,8 @@ export type {
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
+export { createLogins } from './upstreams/logins.ts';
+export type { Logins } from './upstreams/logins.ts';
+export { createTokenStore } from './upstreams/token-store.ts';
 export { createUpstreams } from './upstreams/upstreams.ts';
 export type { UpstreamsComponents, UpstreamsInit } from './upstreams/upstreams.ts';

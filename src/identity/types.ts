@@ -13,6 +13,6 @@ export interface Identity extends Signer {
   readonly peerId: PeerId;
   /** The 32-byte public key. */
   readonly publicKey: Uint8Array;
-  /** The 32-byte seed (RFC 8032 §5.1.5). Only the network host may ask for it. */
+  /** The 32-byte seed (RFC 8032 §5.1.5). Only the network host and `seal.ts` may ask for it. */
   readonly seed: Uint8Array;
 }

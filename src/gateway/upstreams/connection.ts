@@ -1,5 +1,5 @@
 /** What a running upstream connection looks like to the part that keeps it running. */
-import type { StarlingError } from '../../core/index.ts';
+import type { Secret, StarlingError } from '../../core/index.ts';
 import type { Handshake } from '../handshake.ts';
 import type { Link } from '../types.ts';
 
@@ -16,4 +16,28 @@ export interface UpstreamConnection {
   readonly ended: Promise<StarlingError>;
   /** Ends it; resolves when nothing of it is left. */
   close(): Promise<void>;
+}
+
+/** How a server at a URL said no. */
+export interface Refusal {
+  readonly status: 401 | 403;
+  /** Its `WWW-Authenticate` header (RFC 6750 §3). */
+  readonly challenge: string | undefined;
+  /** The token that was sent. */
+  readonly token: Secret | undefined;
+}
+
+/** What shows a server at a URL who we are; see `oauth.ts`. */
+export interface Credentials {
+  /**
+   * The token to send now, renewed where it is over; undefined when there is none.
+   * @throws STARLING_UPSTREAM_UNAVAILABLE with `data.reason` `login` when somebody must log in
+   */
+  token(): Promise<Secret | undefined>;
+  /**
+   * Hears that a request was refused. True when it is worth sending once more, with the token of now.
+   * @throws STARLING_UPSTREAM_UNAVAILABLE with `data.reason` `login`, or `scope` when this one request
+   * needs more rights than we were given
+   */
+  refused(refusal: Refusal): Promise<boolean>;
 }

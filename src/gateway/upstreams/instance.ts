@@ -4,7 +4,7 @@
  */
 import type { McpServer } from '../../config/index.ts';
 import { StarlingError, toStarlingError } from '../../core/index.ts';
-import type { Clock, JsonObject, Logger } from '../../core/index.ts';
+import type { Clock, JsonObject, Logger, Random } from '../../core/index.ts';
 import type { Era } from '../era.ts';
 import { RPC, errorBytes, requestBytes, resultBytes } from '../frame.ts';
 import { discover, initialize, modernMeta } from '../handshake.ts';
@@ -17,8 +17,9 @@ import type {
   NotificationFrame,
   RequestFrame,
 } from '../types.ts';
-import type { UpstreamConnection } from './connection.ts';
+import type { Credentials, UpstreamConnection } from './connection.ts';
 import { connectHttp } from './http.ts';
+import { connectSse } from './sse.ts';
 import { connectStdio } from './stdio.ts';
 
 /** What an instance works with. */
@@ -27,6 +28,11 @@ export interface InstanceComponents {
   readonly logger: Logger;
   /** Hears that one of the server's lists has changed. */
   listChanged(): void;
+  readonly random: Random;
+  /** What shows a server at a URL who we are. */
+  readonly credentials: Credentials | undefined;
+  /** `Mcp-Param-*` headers of a request to a modern server at a URL. */
+  paramHeaders(method: string, params: JsonObject): Readonly<Record<string, string>>;
 }
 
 /** Which server, for whom, and within which bounds. */
@@ -72,9 +78,12 @@ export async function startInstance(
 ): Promise<Instance> {
   const attached = new Map<LinkEars, () => void>();
   const ears = earsOf(components, attached);
-  const connection = await connect(components, init, ears);
+  let era: Era = init.era === 'modern' ? 'modern' : 'legacy';
+  const connection = await connect(components, init, ears, () => era);
   try {
-    const handshake = await shakeHands(connection.link, init);
+    const handshake = await shakeHands(connection.link, init, () => {
+      era = 'modern';
+    });
     connection.negotiated(handshake);
     const now = components.clock.now();
     const subscribers: Instance['subscribers'] = new Map();
@@ -119,17 +128,23 @@ function connect(
   components: InstanceComponents,
   init: InstanceInit,
   ears: LinkEars,
+  era: () => Era,
 ): Promise<UpstreamConnection> | UpstreamConnection {
-  const { clock, logger } = components;
+  const { clock, random, logger, credentials, paramHeaders } = components;
   const { name, messageBytes, callTotalMs, callsMax, server } = init;
   const bounds = { name, messageBytes, callTotalMs, callsMax };
   if (server.type === 'stdio') return connectStdio({ clock, logger, ears }, { ...bounds, server });
-  if (server.type === 'http') return connectHttp({ clock, logger, ears }, { ...bounds, server });
-  throw new StarlingError('STARLING_CONFIG_INVALID', `server '${name}' is of an unknown kind`);
+  const url = { clock, random, logger, ears, credentials };
+  if (server.type === 'sse') return connectSse(url, { ...bounds, server });
+  return connectHttp(url, { ...bounds, server, era, paramHeaders });
 }
 
 /** Legacy first: most servers are, and every other one says so. */
-async function shakeHands(link: Link, init: InstanceInit): Promise<Handshake> {
+async function shakeHands(
+  link: Link,
+  init: InstanceInit,
+  becomeModern: () => void,
+): Promise<Handshake> {
   const title = `server '${init.name}'`;
   const options = { timeoutMs: init.startTimeoutMs, client: init.client };
   if (init.era === 'modern') return discover(link, title, options);
@@ -138,6 +153,7 @@ async function shakeHands(link: Link, init: InstanceInit): Promise<Handshake> {
   } catch (error) {
     const isAnswer = error instanceof StarlingError && typeof error.data['rpc'] === 'number';
     if (init.era === 'legacy' || !isAnswer) throw error;
+    becomeModern();
     return discover(link, title, options);
   }
 }

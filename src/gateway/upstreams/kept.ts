@@ -5,9 +5,10 @@
  */
 import type { McpServer } from '../../config/index.ts';
 import { StarlingError, backoffMs, createScope, toStarlingError } from '../../core/index.ts';
-import type { Clock, Health, Logger, Random, Scope } from '../../core/index.ts';
+import type { Clock, Health, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
 import { soundItems } from '../../directory/index.ts';
-import type { CatalogLimits, ServerCatalog } from '../../directory/index.ts';
+import type { CatalogLimits, ListedTool, ServerCatalog } from '../../directory/index.ts';
+import { objectOf } from '../era.ts';
 import type { Era } from '../era.ts';
 import { listAll } from '../handshake.ts';
 import type {
@@ -21,6 +22,8 @@ import type { HeldCall } from './bridge.ts';
 import { startInstance } from './instance.ts';
 import type { Instance } from './instance.ts';
 import { createLocalLink } from './local-link.ts';
+import { headerParamsOf, paramHeadersOf } from './modern-headers.ts';
+import type { Credentials } from './connection.ts';
 
 const BACKOFF = { baseMs: 1000, capMs: 60_000 };
 /** An instance that lived this long was not at fault for its end. */
@@ -36,6 +39,7 @@ export interface KeptComponents {
   readonly random: Random;
   readonly logger: Logger;
   readonly health: Health;
+  readonly credentials: Credentials | undefined;
   /** Hears that its state or its lists changed. */
   changed(): void;
 }
@@ -77,6 +81,8 @@ export interface KeptUpstream extends Upstream {
   /** The running instance of `wish`, or a new one. @throws STARLING_UPSTREAM_UNAVAILABLE */
   acquire(wish: InstanceWish): Instance | Promise<Instance>;
   start(): void;
+  /** Starts anew at once: what made it fail may be mended. */
+  retry(): void;
   stop(): Promise<void>;
 }
 
@@ -121,7 +127,8 @@ class Kept implements KeptUpstream {
   #error: StarlingError | undefined;
   #failures = 0;
   #nextStartAt = 0;
-  #refreshing = false;
+  #cancelRefresh: (() => void) | undefined;
+  #refreshAt = 0;
   #isListed = false;
 
   constructor(server: string, config: McpServer, components: KeptComponents, init: KeptInit) {
@@ -185,6 +192,16 @@ class Kept implements KeptUpstream {
     this.#refreshIn(scope, 0);
   }
 
+  retry(): void {
+    if (this.#scope === undefined) return;
+    this.#failures = 0;
+    this.#nextStartAt = 0;
+    for (const [key, instance] of this.#instances) {
+      if (!(instance instanceof Promise)) this.#end(key, instance);
+    }
+    this.#refreshIn(this.#scope, 0);
+  }
+
   async stop(): Promise<void> {
     const scope = this.#scope;
     if (scope === undefined) return;
@@ -235,6 +252,9 @@ class Kept implements KeptUpstream {
         {
           clock: this.clock,
           logger: this.logger,
+          random: this.#components.random,
+          credentials: this.#components.credentials,
+          paramHeaders: (method, params) => this.#paramHeaders(method, params),
           listChanged: () => this.#refreshSoon(),
         },
         {
@@ -289,10 +309,12 @@ class Kept implements KeptUpstream {
 
   /** Lists the server anew, once for a burst of reasons. */
   #refreshIn(scope: Scope, delayMs: number): void {
-    if (this.#refreshing) return;
-    this.#refreshing = true;
-    scope.after(delayMs, () => {
-      this.#refreshing = false;
+    const dueAt = this.clock.now() + delayMs;
+    if (this.#cancelRefresh !== undefined && this.#refreshAt <= dueAt) return;
+    this.#cancelRefresh?.();
+    this.#refreshAt = dueAt;
+    this.#cancelRefresh = scope.after(delayMs, () => {
+      this.#cancelRefresh = undefined;
       this.#refresh().catch((error: unknown) => {
         this.logger.warn({ error: this.#explained(error).message }, 'server not listed');
       });
@@ -316,13 +338,15 @@ class Kept implements KeptUpstream {
         itemsMax: this.#init.catalog.tools,
         bytesMax: this.#init.catalog.bytes,
       });
-      const { capabilities, serverInfo, instructions } = instance.handshake;
+      const { era, capabilities, serverInfo, instructions } = instance.handshake;
+      const items = soundItems(listed, this.#init.catalog, this.logger);
       this.#catalog = {
         server: this.server,
         capabilities,
         serverInfo,
         ...(instructions === undefined ? {} : { instructions }),
-        ...soundItems(listed, this.#init.catalog, this.logger),
+        ...items,
+        tools: era === 'modern' ? items.tools.filter(hasSoundHeaders) : items.tools,
       };
       this.#isListed = true;
       this.#become('ready', undefined);
@@ -332,6 +356,13 @@ class Kept implements KeptUpstream {
       await instance.close();
       this.#failed(this.#explained(error));
     }
+  }
+
+  #paramHeaders(method: string, params: JsonObject): Readonly<Record<string, string>> {
+    if (method !== 'tools/call') return {};
+    const tool = this.#catalog.tools.find(({ name }) => name === params['name']);
+    const wanted = headerParamsOf(tool?.['inputSchema']);
+    return typeof wanted === 'string' ? {} : paramHeadersOf(wanted, objectOf(params['arguments']));
   }
 
   /** Ends instances that nobody has used for a while. */
@@ -414,6 +445,11 @@ function emptyCatalog(server: string): ServerCatalog {
     templates: [],
     prompts: [],
   };
+}
+
+/** A tool whose headers can't be written can't be called in the modern era (SEP-2243). */
+function hasSoundHeaders(tool: ListedTool): boolean {
+  return typeof headerParamsOf(tool['inputSchema']) !== 'string';
 }
 
 function isIdle(instance: Instance): boolean {

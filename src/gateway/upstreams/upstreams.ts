@@ -7,12 +7,14 @@ import type { CatalogLimits } from '../../directory/index.ts';
 import type { BuiltinTool, Upstream, Upstreams, UpstreamsEvents } from '../types.ts';
 import { BUILTIN, createBuiltin } from './builtin.ts';
 import { createKeptUpstream } from './kept.ts';
+import type { Logins } from './logins.ts';
 import type { KeptInit, KeptUpstream } from './kept.ts';
 
 /** What the upstreams work with. */
 export interface UpstreamsComponents {
   readonly servers: Readonly<Record<string, McpServer>>;
   readonly builtin: readonly BuiltinTool[];
+  readonly logins: Pick<Logins, 'credentials' | 'events'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -53,6 +55,7 @@ export function createUpstreams(components: UpstreamsComponents, init: Upstreams
       {
         ...components,
         logger: components.logger.child(name),
+        credentials: components.logins.credentials(name),
         changed: () => events.emit('change', name),
       },
       bounds,
@@ -60,6 +63,7 @@ export function createUpstreams(components: UpstreamsComponents, init: Upstreams
   let kept = new Map(
     Object.entries(components.servers).map(([name, server]) => [name, make(name, server)] as const),
   );
+  const loggedIn = (server: string): void => kept.get(server)?.retry();
   let isStarted = false;
   const all = (): readonly Upstream[] => [...kept.values(), builtin];
 
@@ -85,11 +89,13 @@ export function createUpstreams(components: UpstreamsComponents, init: Upstreams
       for (const [name] of gone) events.emit('change', name);
     },
     async start() {
+      if (!isStarted) components.logins.events.on('change', loggedIn);
       isStarted = true;
       for (const upstream of kept.values()) upstream.start();
     },
     async stop() {
       isStarted = false;
+      components.logins.events.off('change', loggedIn);
       builtin.stop();
       await Promise.all([...kept.values()].map((upstream) => upstream.stop()));
     },
