@@ -47,12 +47,11 @@ const TAGGED_FLAG =
   '\\u{1f3f4}\\u{e0067}\\u{e0062}(?:\\u{e0065}\\u{e006e}\\u{e0067}|\\u{e0073}\\u{e0063}\\u{e0074}|\\u{e0077}\\u{e006c}\\u{e0073})\\u{e007f}';
 
 /** Scripts in which a joiner or non-joiner changes the letters that are seen. */
-const JOINING = [
-  ...['Arab', 'Syrc', 'Mand', 'Nkoo', 'Mong', 'Adlm', 'Rohg', 'Deva', 'Beng', 'Guru', 'Gujr'],
-  ...['Orya', 'Taml', 'Telu', 'Knda', 'Mlym', 'Sinh', 'Khmr', 'Mymr', 'Tibt'],
-]
-  .map((script) => `\\p{sc=${script}}`)
-  .join('');
+const JOINING =
+  'Arab Syrc Mand Nkoo Mong Adlm Rohg Deva Beng Guru Gujr Orya Taml Telu Knda Mlym Sinh Khmr Mymr Tibt'
+    .split(' ')
+    .map((script) => `\\p{sc=${script}}`)
+    .join('');
 const JOINER = `(?<=[${JOINING}])(?<!${INVISIBLE})[\\u200c\\u200d](?!${INVISIBLE})`;
 const MONGOLIAN = '(?<=\\p{sc=Mong})(?<![\\u180b-\\u180f])[\\u180b-\\u180f](?![\\u180b-\\u180f])';
 const RTL =
@@ -123,7 +122,7 @@ function walk(
       const shown = revealInvisible(key.slice(0, KEY_SHOWN_MAX));
       const at = where === '' ? shown : `${where}.${shown}`;
       see(key, at);
-      walk(inner as Json, at, see);
+      walk(inner, at, see);
     }
   }
 }
@@ -133,7 +132,7 @@ function kindOf(code: number): InvisibleKind {
   if (code >= 0xe0000 && code <= 0xe007f) return 'tag';
   if (/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(character)) return 'bidi';
   if (/[\u200b-\u200d\u2060\ufeff\u180e]/u.test(character)) return 'zero-width';
-  if (/[\ufe00-\ufe0f\u180b-\u180f\u{e0100}-\u{e01ef}]/u.test(character)) return 'variation';
+  if (/\p{Variation_Selector}/u.test(character)) return 'variation';
   if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(character)) return 'control';
   return /\p{Cs}/u.test(character) ? 'surrogate' : 'ignorable';
 }

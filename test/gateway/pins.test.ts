@@ -26,7 +26,7 @@ interface Bench {
   readonly clock: ReturnType<typeof createTestClock>;
   readonly health: Health;
   /** Another life over the same table. */
-  restart(): Promise<Pins>;
+  readonly restart: () => Promise<Pins>;
 }
 
 async function bench(init: Partial<PinsInit> = {}): Promise<Bench> {
