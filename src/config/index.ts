@@ -3,4 +3,4 @@ export { loadConfig } from './load.ts';
 export type { ConfigSources } from './load.ts';
 export { nearest } from './nearest.ts';
 export { socketPath, tokenFile } from './paths.ts';
-export type { Config, HttpServer, McpServer, StdioServer } from './types.ts';
+export type { Config, HttpServer, McpServer, StdioServer, View } from './types.ts';

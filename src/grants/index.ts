@@ -6,6 +6,7 @@ export type { GrantInit } from './issue.ts';
 export {
   encodeSegment,
   matchResource,
+  matchesTarget,
   parseResource,
   parseTarget,
   patternCovers,

@@ -59,6 +59,9 @@ describe('a configuration', () => {
         allowedHosts: [],
       },
       mcpServers: {},
+      list: { tools: 'all', prefix: 'always', nameMax: 48, merge: false },
+      views: {},
+      pins: 'strict',
       heartbeat: { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
       limits: {
         messageBytes: 10 * MIB,
