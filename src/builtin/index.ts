@@ -3,6 +3,8 @@ export { boardTools } from './boards.ts';
 export type { BoardComponents } from './boards.ts';
 export { grantTools } from './grants.ts';
 export type { GrantComponents } from './grants.ts';
+export { pinTools } from './pins.ts';
+export type { PinComponents } from './pins.ts';
 export { statusTools } from './status.ts';
 export type { StatusComponents } from './status.ts';
 export type {
@@ -17,5 +19,8 @@ export type {
   GrantSummary,
   InviteResult,
   PeersResult,
+  PinApproveResult,
+  PinListResult,
+  PinSummary,
   StatusResult,
 } from './types.ts';

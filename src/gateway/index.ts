@@ -1,6 +1,9 @@
 /** The MCP gateway: sessions of all callers, links to all servers, and what leads where. */
 export { createGateway } from './gateway.ts';
 export type { GatewayComponents, GatewayInit } from './gateway.ts';
+export type { InvisibleFlag } from './invisible.ts';
+export { createPins, pinReference } from './pins.ts';
+export type { Pins, PinsComponents, PinsInit, QuarantineEntry, Quarantined } from './pins.ts';
 export type {
   BuiltinContext,
   BuiltinTool,

@@ -12,6 +12,8 @@ export const NAME_MAX = 48;
 export const SEPARATOR = '__';
 
 const HASH_DIGITS = 6;
+/** Its tools always carry their prefix: the CLI and every document call them so. */
+const BUILTIN_SERVER = 'starling';
 
 /** One thing to name. */
 export interface Named<T> {
@@ -28,7 +30,8 @@ export interface Named<T> {
  * When a name carries its prefix. `always`: always, so that a name never depends on what else there
  * is. `auto`: our own tools go without it unless two of our own servers have a tool of that name, in
  * which case both carry it; peers' tools always carry theirs. `never`: none carries it, and of those
- * that want the same name ours come first; several of one rank get a hash each.
+ * that want the same name ours come first; several of one rank get a hash each. The built-in server's
+ * tools keep their prefix in every mode.
  */
 export type PrefixMode = 'always' | 'auto' | 'never';
 
@@ -79,7 +82,8 @@ function wishesOf(
   const wishes = new Map<string, Wish>();
   for (const entry of entries) {
     const [key, whole] = [keyOf(entry), full(entry)];
-    wishes.set(key, { key, whole, wish: mode === 'always' ? whole : entry.name });
+    const isWhole = mode === 'always' || entry.prefix === BUILTIN_SERVER;
+    wishes.set(key, { key, whole, wish: isWhole ? whole : entry.name });
   }
   const all = [...wishes.values()];
   if (mode !== 'auto') return all;

@@ -140,6 +140,15 @@ describe('prefixes', () => {
     expect(rest[1]).not.toBe(rest[2]);
   });
 
+  it('are kept by the built-in server in every mode', () => {
+    for (const mode of ['always', 'auto', 'never'] as const) {
+      expect(keys([entry('starling', 'status'), alice('starling', 'peers')], mode)).toEqual([
+        'starling__status',
+        'alice__starling__peers',
+      ]);
+    }
+  });
+
   it('in any mode give fit and unique names, the same in any order, and let no peer rename ours', () => {
     const name = fc.oneof(
       fc.string({ maxLength: 4, unit: fc.constantFrom('a', '_', '.', '/') }),
