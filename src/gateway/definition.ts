@@ -18,9 +18,9 @@ export interface NamedItem extends JsonObject {
 
 /** A definition, ready to be compared. */
 export interface Definition {
-  /** Canonical JSON of the pinned members. */
-  readonly canonical: string;
-  /** SHA-256 of {@link canonical}, base64url. */
+  /** Canonical JSON of the pinned members, written anew: texts of whole lists are not kept. */
+  readonly canonical: () => string;
+  /** SHA-256 of the canonical JSON, base64url. */
   readonly hash: string;
   /** The same of the definition without its name: equal ones are one thing under two names. */
   readonly bare: string;
@@ -60,23 +60,34 @@ export function instructionsDefinition(instructions: string): Definition {
 }
 
 function define(pinned: JsonObject): Definition {
-  const { name: _, ...bare } = pinned;
-  const canonical = canonicalOf(pinned);
+  const members = membersOf(pinned);
   return {
-    canonical,
-    hash: sha256(canonical),
-    bare: sha256(canonicalOf(bare)),
+    canonical: () => join(membersOf(pinned)),
+    hash: sha256(join(members)),
+    bare: sha256(join(members.filter(([key]) => key !== 'name'))),
     flags: findInvisible(pinned, ONE_LINE),
   };
 }
 
-function canonicalOf(value: JsonObject): string {
+type Member = readonly [key: string, text: string];
+
+/** An object's canonical form is that of its members, by key, so each is written only once. */
+function membersOf(pinned: JsonObject): readonly Member[] {
+  const keys = Object.keys(pinned).sort();
+  return keys.map((key) => [key, `"${key}":${canonicalOf(pinned[key])}`]);
+}
+
+function join(members: readonly Member[]): string {
+  return `{${members.map(([, text]) => text).join(',')}}`;
+}
+
+function canonicalOf(value: Json | undefined): string {
   try {
     return canonicalize(value) ?? '';
   } catch {
     // What came as JSON can only be refused for a lone surrogate, for which RFC 8785 has no form. The
-    // array keeps it apart from every definition that has one.
-    return canonicalize(['escaped', escapeSurrogates(value)]) ?? '';
+    // brackets make it no JSON, and so unlike every definition that has one.
+    return `<${canonicalize(escapeSurrogates(value)) ?? ''}>`;
   }
 }
 

@@ -2,8 +2,10 @@
 export { createGateway } from './gateway.ts';
 export type { GatewayComponents, GatewayInit } from './gateway.ts';
 export type { InvisibleFlag } from './invisible.ts';
-export { createPins, pinReference } from './pins.ts';
-export type { Pins, PinsComponents, PinsInit, QuarantineEntry, Quarantined } from './pins.ts';
+export { createPins } from './pins.ts';
+export type { Pins, PinsComponents, PinsInit, QuarantineEntry } from './pins.ts';
+export { pinReference } from './quarantine.ts';
+export type { Quarantined } from './quarantine.ts';
 export type {
   BuiltinContext,
   BuiltinTool,

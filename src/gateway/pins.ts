@@ -11,26 +11,15 @@ import type { Table } from '../store/types.ts';
 import { definitionOf, instructionsDefinition } from './definition.ts';
 import type { Definition, NamedItem, PinKind } from './definition.ts';
 import { differenceOf } from './difference.ts';
-import type { InvisibleFlag } from './invisible.ts';
 import { TEXT_MAX, createPinTable } from './pin-rows.ts';
 import type { HeldReason, PinOwner, PinRow, PinTable } from './pin-rows.ts';
+import type { Quarantined } from './quarantine.ts';
 
 /** What is reviewed of a server; whatever else a catalog holds is let be. */
 export interface Reviewable {
   readonly tools: readonly NamedItem[];
   readonly prompts: readonly NamedItem[];
   readonly instructions?: string;
-}
-
-/** Something that a server lists, and that we do not offer. */
-export interface Quarantined {
-  readonly kind: PinKind;
-  /** Name of the tool or prompt; `instructions` for those. */
-  readonly name: string;
-  readonly reason: HeldReason;
-  /** The pinned name that it had before, when it was renamed. */
-  readonly was?: string;
-  readonly flags: readonly InvisibleFlag[];
 }
 
 /** What came of a review. */
@@ -117,6 +106,8 @@ interface Server {
   readonly rows: Map<string, PinRow>;
   /** What is quarantined of its last list. */
   offers: ReadonlyMap<string, Offer>;
+  /** The review of its last list, good for the same object until something is approved. */
+  last: WeakMap<Reviewable, { readonly review: Review<Reviewable>; readonly at: number }>;
 }
 
 interface Listed {
@@ -182,21 +173,17 @@ class PinBook implements Pins {
       return { allowed: catalog, quarantined: [] };
     }
     if (!this.#isStarted) throw new StarlingError('STARLING_STOPPED', 'pins are not loaded yet');
+    const now = this.#components.clock.now();
+    const last = this.#servers.get(serverKey(owner, server))?.last.get(catalog);
+    if (last !== undefined && now - last.at < USED_STEP_MS) return last.review as Review<Catalog>;
     const listed = listedOf(catalog);
     if (listed.length === 0) return { allowed: catalog, quarantined: [] };
-    const offers = this.#judge(this.#serverOf(owner, server), listed);
+    const known = this.#serverOf(owner, server);
+    const review = withoutHeld(catalog, this.#judge(known, listed));
+    known.last.set(catalog, { review, at: now });
     this.#trim();
     this.#tellHealth();
-    const quarantined = [...offers.values()].map((offer) => offer.quarantined);
-    if (quarantined.length === 0) return { allowed: catalog, quarantined };
-    const isFree = (kind: PinKind, name: string): boolean => !offers.has(keyOf(kind, name));
-    const { instructions: _, ...rest } = catalog;
-    const allowed = {
-      ...(isFree('instructions', INSTRUCTIONS) ? catalog : rest),
-      tools: catalog.tools.filter((tool) => isFree('tool', tool.name)),
-      prompts: catalog.prompts.filter((prompt) => isFree('prompt', prompt.name)),
-    };
-    return { allowed: allowed as unknown as Catalog, quarantined };
+    return review;
   }
 
   async approve(owner: PinOwner, server: string, name?: string): Promise<readonly Quarantined[]> {
@@ -264,7 +251,7 @@ class PinBook implements Pins {
     if (current !== undefined) {
       server.offers = new Map(server.offers).set(key, { ...current, shown: hash });
     }
-    const lines = differenceOf(was, canonical.slice(0, TEXT_MAX));
+    const lines = differenceOf(was, canonical().slice(0, TEXT_MAX));
     if (lines.length > 0) return lines;
     return [`@@ it differs only after its first ${TEXT_MAX} characters @@`];
   }
@@ -321,6 +308,7 @@ class PinBook implements Pins {
   }
 
   #setOffers(server: Server, offers: ReadonlyMap<string, Offer>): void {
+    server.last = new WeakMap();
     this.#held += offers.size - server.offers.size;
     server.offers = offers;
   }
@@ -359,7 +347,7 @@ class PinBook implements Pins {
 
   #set(server: Server, key: string, row: PinRow, definition?: Definition): void {
     server.rows.set(key, row);
-    this.#table.keep(row, definition?.canonical);
+    this.#table.keep(row, definition?.canonical());
   }
 
   #drop(row: PinRow): void {
@@ -405,7 +393,7 @@ class PinBook implements Pins {
     const key = serverKey(owner, server);
     let known = this.#servers.get(key);
     if (known === undefined) {
-      known = { owner, server, rows: new Map(), offers: new Map() };
+      known = { owner, server, rows: new Map(), offers: new Map(), last: new WeakMap() };
       this.#servers.set(key, known);
     }
     return known;
@@ -432,48 +420,21 @@ class PinBook implements Pins {
   }
 }
 
-/** How {@link quarantineError} names what is quarantined. */
-export interface QuarantinePlace {
-  /** Alias of the owner; absent for a server of this node. */
-  readonly peer?: string;
-  readonly server: string;
+function withoutHeld<Catalog extends Reviewable>(
+  catalog: Catalog,
+  offers: ReadonlyMap<string, Offer>,
+): Review<Catalog> {
+  const quarantined = [...offers.values()].map((offer) => offer.quarantined);
+  if (quarantined.length === 0) return { allowed: catalog, quarantined };
+  const isFree = (kind: PinKind, name: string): boolean => !offers.has(keyOf(kind, name));
+  const { instructions: _, ...rest } = catalog;
+  const allowed = {
+    ...(isFree('instructions', INSTRUCTIONS) ? catalog : rest),
+    tools: catalog.tools.filter((tool) => isFree('tool', tool.name)),
+    prompts: catalog.prompts.filter((prompt) => isFree('prompt', prompt.name)),
+  };
+  return { allowed: allowed as unknown as Catalog, quarantined };
 }
-
-/** The reference by which `starling pin approve` knows a thing: `[<peer>/]<server>/<name>`. */
-export function pinReference(place: QuarantinePlace, name: string): string {
-  return [...(place.peer === undefined ? [] : [place.peer]), place.server, name].join('/');
-}
-
-/** Why a call of something that is quarantined is refused. `self`: this node, for callers elsewhere. */
-export function quarantineError(
-  place: QuarantinePlace,
-  quarantined: Quarantined,
-  self?: string,
-): StarlingError {
-  const { kind, name, reason } = quarantined;
-  const reference = pinReference(place, name);
-  const word = /^[\w./-]+$/.test(reference) ? reference : `'${reference.replaceAll("'", `'\\''`)}'`;
-  const where = self === undefined ? '' : `on ${self}, `;
-  return new StarlingError(
-    'STARLING_TOOL_QUARANTINED',
-    `${kind} ${printable(reference)} is quarantined: ${REASONS[reason]}`,
-    {
-      hint: `${where}see the difference: starling pin list; allow it: starling pin approve ${printable(word, 300)}`,
-      data: {
-        reason,
-        server: place.server,
-        ...(place.peer === undefined ? {} : { peer: place.peer }),
-      },
-    },
-  );
-}
-
-const REASONS: Readonly<Record<HeldReason, string>> = {
-  changed: 'its definition is not the one that was pinned',
-  new: 'its name is new since the server was pinned',
-  renamed: 'it is a pinned one under a new name',
-  invisible: 'its definition holds invisible characters',
-};
 
 function listedOf(catalog: Reviewable): readonly Listed[] {
   const named = (kind: 'tool' | 'prompt', item: NamedItem): Listed => ({

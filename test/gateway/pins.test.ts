@@ -5,8 +5,10 @@ import { StarlingError, createHealth, silentLogger } from '../../src/core/index.
 import type { Health, PeerId } from '../../src/core/index.ts';
 import { definitionOf } from '../../src/gateway/definition.ts';
 import type { NamedItem } from '../../src/gateway/definition.ts';
-import { createPins, pinReference, quarantineError } from '../../src/gateway/pins.ts';
-import type { Pins, PinsInit, Quarantined, Reviewable } from '../../src/gateway/pins.ts';
+import { createPins } from '../../src/gateway/pins.ts';
+import type { Pins, PinsInit, Reviewable } from '../../src/gateway/pins.ts';
+import { pinReference, quarantineError } from '../../src/gateway/quarantine.ts';
+import type { Quarantined } from '../../src/gateway/quarantine.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { memoryTable } from '../grants/memory-table.ts';
 
@@ -71,7 +73,7 @@ describe('a definition', () => {
       name: 'a',
     });
     expect(two.hash).toBe(one.hash);
-    expect(one.canonical).toBe('{"description":"b","inputSchema":{"x":1,"y":2},"name":"a"}');
+    expect(one.canonical()).toBe('{"description":"b","inputSchema":{"x":1,"y":2},"name":"a"}');
   });
 
   it.each([
@@ -121,6 +123,18 @@ describe('own servers', () => {
     const back = pins.review('', 'files', lists(tool('read'), tool('write')));
     expect(namesOf(back.allowed)).toEqual(['read', 'write']);
     expect(pins.list()).toEqual([]);
+  });
+
+  it('may hand in the same list again: it is judged anew after another one, or an approval', async () => {
+    const { pins } = await bench();
+    const [good, bad] = [lists(tool('read')), lists(tool('read', 'mails'))];
+    pins.review('', 'files', good);
+    expect(pins.review('', 'files', bad)).toBe(pins.review('', 'files', bad));
+    expect(pins.review('', 'files', good).quarantined).toEqual([]);
+    expect(pins.list()).toEqual([]);
+    expect(reasonsOf(pins.review('', 'files', bad).quarantined)).toEqual({ read: 'changed' });
+    await pins.approve('', 'files');
+    expect(pins.review('', 'files', bad).allowed).toBe(bad);
   });
 
   it('do not get a new name in without approval, and say so in the health of the node', async () => {
