@@ -1,6 +1,6 @@
 /** `starling pin list` */
 import type { PinListResult, PinSummary } from '../../builtin/types.ts';
-import { ago, paint, printData, safeLine } from '../output.ts';
+import { duration, paint, printData, safeLine } from '../output.ts';
 import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
 
@@ -34,7 +34,7 @@ export async function run(filter: string | undefined, options: CommonOptions): P
 
 function describe(one: PinSummary): string {
   const was = one.was === undefined ? '' : ` (was ${one.was})`;
-  const head = `${one.kind} ${one.reference} ${REASONS[one.reason]}${was}, since ${ago(one.since)}`;
+  const head = `${one.kind} ${one.reference} ${REASONS[one.reason]}${was} (for ${duration(Date.now() - one.since)})`;
   const flags = one.flags.slice(0, FLAGS_SHOWN).map(({ where, kind, character, count }) => {
     const times = count === 1 ? '' : ` (${count} times)`;
     return `  ${paint.yellow('!')} ${safeLine(`${kind} character ${character}${times} in ${where}`)}`;
