@@ -7,6 +7,8 @@ export { keyTools } from './keys.ts';
 export type { KeyComponents } from './keys.ts';
 export { loginTools } from './logins.ts';
 export type { LoginComponents } from './logins.ts';
+export { pinTools } from './pins.ts';
+export type { PinComponents } from './pins.ts';
 export { statusTools } from './status.ts';
 export type { StatusComponents } from './status.ts';
 export type {
@@ -27,5 +29,8 @@ export type {
   McpLoginResult,
   McpLogoutResult,
   PeersResult,
+  PinApproveResult,
+  PinListResult,
+  PinSummary,
   StatusResult,
 } from './types.ts';

@@ -1,4 +1,5 @@
 /** What the tools of the built-in server `starling` return; the CLI prints these. */
+import type { InvisibleFlag } from '../gateway/index.ts';
 import type { BoardChange, BoardEntry } from '../blackboard/types.ts';
 import type { Warning } from '../core/index.ts';
 import type { Capability } from '../grants/types.ts';
@@ -140,4 +141,36 @@ export interface McpLogoutResult {
   readonly server: string;
   /** False when there was no login. */
   readonly loggedOut: boolean;
+}
+
+/** Something that is quarantined, as a person reads it. */
+export interface PinSummary {
+  /** `[<peer>/]<server>/<name>`, as `pin_approve` takes it. */
+  readonly reference: string;
+  /** Alias or PeerId of the owner; absent for a server of this node. */
+  readonly peer?: string;
+  readonly server: string;
+  readonly kind: 'tool' | 'prompt' | 'instructions';
+  readonly name: string;
+  readonly reason: 'changed' | 'new' | 'renamed' | 'invisible';
+  /** The pinned name that it had before it was renamed. */
+  readonly was?: string;
+  /** Invisible characters in it, and where. */
+  readonly flags: readonly InvisibleFlag[];
+  /** ms since the epoch */
+  readonly since: number;
+  /** Lines marked `-` (pinned), `+` (now) or two spaces (both); absent where the list is too long. */
+  readonly difference?: readonly string[];
+}
+
+/** Result of `pin_list`. */
+export interface PinListResult {
+  readonly quarantined: readonly PinSummary[];
+  /** Definitions that are pinned. */
+  readonly pinned: number;
+}
+
+/** Result of `pin_approve`. */
+export interface PinApproveResult {
+  readonly approved: readonly PinSummary[];
 }

@@ -69,6 +69,7 @@ function buildProgram(outcome: Outcome): Command {
   addCall(program, outcome);
   addGrant(program, outcome);
   addKey(program, outcome);
+  addPin(program, outcome);
   addBoard(program, outcome);
   addTools(program, outcome);
   return program;
@@ -310,6 +311,41 @@ function addKey(program: Command, outcome: Outcome): void {
     .description('Ends a key at once: whoever holds it stays outside from then on.')
     .addHelpText('after', examples('starling key revoke ci'))
     .action(action(outcome, () => import('./commands/key-revoke.ts')));
+}
+
+function addPin(program: Command, outcome: Outcome): void {
+  const pin = program
+    .command('pin')
+    .summary('see and approve tools that have changed')
+    .description(
+      'Tools are pinned as they are first seen. One that changes later is quarantined, neither listed nor callable, until it is approved here.',
+    );
+  withJson(
+    ofNode(
+      pin
+        .command('list')
+        .summary('show what is quarantined')
+        .description('Shows what is quarantined, why, and how it differs from what was pinned.')
+        .argument('[filter]', 'only names that contain this'),
+    ),
+  )
+    .addHelpText('after', examples('starling pin list', 'starling pin list files/'))
+    .action(action(outcome, () => import('./commands/pin-list.ts')));
+  withJson(
+    ofNode(
+      pin
+        .command('approve')
+        .summary('accept what has changed')
+        .description('Pins what is offered now, so that it is listed and callable again.')
+        .argument('[name]', '[peer/]server[/tool], as starling pin list shows it')
+        .option('--all', 'everything that is quarantined'),
+    ),
+  )
+    .addHelpText(
+      'after',
+      examples('starling pin approve alice/files/read_file', 'starling pin approve files'),
+    )
+    .action(action(outcome, () => import('./commands/pin-approve.ts')));
 }
 
 function addBoard(program: Command, outcome: Outcome): void {

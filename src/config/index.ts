@@ -12,4 +12,5 @@ export type {
   ServerOAuth,
   SseServer,
   StdioServer,
+  View,
 } from './types.ts';

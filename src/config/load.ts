@@ -12,7 +12,7 @@ import { explain, invalidConfig, valueAt } from './problems.ts';
 import type { Problem } from './problems.ts';
 import { fileSchema } from './schema.ts';
 import type { FileConfig, FileInput } from './schema.ts';
-import type { Config } from './types.ts';
+import type { Config, View } from './types.ts';
 
 /** Where a configuration comes from; later ones win, key by key. */
 export interface ConfigSources {
@@ -137,6 +137,9 @@ function complete(file: FileConfig, env: NodeJS.ProcessEnv, problems: Problem[])
       { env, callTimeoutMs: file.limits.callTimeoutMs },
       problems,
     ),
+    list: file.list,
+    views: readViews(file.views),
+    pins: file.pins,
     heartbeat: { ...file.heartbeat, deadAfterMs },
     limits: file.limits,
     log: {
@@ -182,6 +185,21 @@ function httpOf(http: FileConfig['http'], problems: Problem[]): Config['http'] {
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** Views without the keys that say nothing. */
+function readViews(views: FileConfig['views']): Config['views'] {
+  return Object.fromEntries(
+    Object.entries(views).map(([name, { allow, deny, tools, prefix }]): [string, View] => [
+      name,
+      {
+        ...(allow === undefined ? {} : { allow }),
+        ...(deny === undefined ? {} : { deny }),
+        ...(tools === undefined ? {} : { tools }),
+        ...(prefix === undefined ? {} : { prefix }),
+      },
+    ]),
+  );
 }
 
 /** A host's name as a node's name: its first label, in the allowed letters. */

@@ -34,6 +34,10 @@ export function explain(issue: z.core.$ZodIssue, value: unknown): readonly Probl
       text: `unknown key${suggestion(unknown, known)}`,
     }));
   }
+  if (issue.code === 'invalid_key') {
+    const [form] = issue.issues;
+    return [{ key, text: `this name can't be used; allowed: ${form?.message ?? 'another'}` }];
+  }
   if (issue.code === 'custom') return [{ key, text: issue.message }];
   // Texts of our own schema start with a small letter, zod's with a capital one.
   const allowed = /^[a-z0-9]/.test(issue.message) ? issue.message : formOf(schemaAt(path));

@@ -26,6 +26,10 @@ const IP_BLOCK_FORM = 'an IP address like 192.0.2.7, or a block like 192.0.2.0/2
 /** RFC 6749 §3.3: one scope-token. */
 const OAUTH_SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]{1,256}$/;
 
+/** `*`, or parts between slashes; `**` only as the last one. */
+const TOOL_PATTERN =
+  /^(\*\*?|(?:(?!\*\*)[^/\s])+(\/(?:(?!\*\*)[^/\s])+)*\/(\*\*|(?:(?!\*\*)[^/\s])+))$/;
+
 /** Where a node listens when nobody says where. */
 export const LISTEN_DEFAULT: readonly string[] = [
   '/ip4/0.0.0.0/tcp/4040',
@@ -47,6 +51,17 @@ const authority = text(AUTHORITY, 'a URL that begins with https:// (http:// on l
 const ipBlock = z
   .string({ error: IP_BLOCK_FORM })
   .refine((value) => isIpBlock(value), `not an address; allowed: ${IP_BLOCK_FORM}`);
+const toolPatterns = z
+  .array(text(TOOL_PATTERN, 'tools as <server>/<tool> or <peer>/<server>/<tool>, with * in a part'))
+  .max(256);
+const listTools = z
+  .enum(['all', 'search'], { error: 'all or search' })
+  .describe('search: three tools that find, describe and call all others.');
+const listPrefix = z
+  .enum(['always', 'auto', 'never'], { error: 'always, auto or never' })
+  .describe(
+    'When a tool is called <server>__<tool>. auto: our own only where two servers have that tool.',
+  );
 const flag = z.boolean();
 
 /** How a server's access token is got; what is absent is discovered (MCP authorization). */
@@ -212,6 +227,36 @@ export const fileSchema = z.strictObject({
     .record(z.string(), mcpServerSchema)
     .default({})
     .describe('MCP servers of this node, in the form that all MCP clients use.'),
+  list: z
+    .strictObject({
+      tools: listTools.default('all'),
+      prefix: listPrefix.default('always'),
+      nameMax: z.int().min(24).max(128).default(48).describe('Longest name of a tool.'),
+      merge: z
+        .union([flag, toolPatterns], { error: 'true, false or a list like ["files/read_*"]' })
+        .default(false)
+        .describe(
+          'Offer tools once that several peers have alike. true: those marked read-only or idempotent; a list: these.',
+        ),
+    })
+    .prefault({})
+    .describe('How tools are listed.'),
+  views: z
+    .record(
+      name,
+      z.strictObject({
+        allow: toolPatterns.optional().describe('Only these tools; default all.'),
+        deny: toolPatterns.optional().describe('Not these, whatever is allowed.'),
+        tools: listTools.optional(),
+        prefix: listPrefix.optional(),
+      }),
+    )
+    .default({})
+    .describe('Named views of the tools, each served at /mcp/view/<name>.'),
+  pins: z
+    .enum(['strict', 'off'], { error: 'strict or off' })
+    .default('strict')
+    .describe('Quarantine tools whose definition is not the one that was pinned.'),
   heartbeat: z
     .strictObject({
       intervalMs: z.int().min(100).max(60_000).default(5000).describe('Time between heartbeats.'),

@@ -80,6 +80,22 @@ export interface HttpOAuth {
   readonly scopes: Readonly<Record<string, readonly string[]>>;
 }
 
+/** How a list of tools is offered. */
+export interface ListStyle {
+  /** `search`: three tools that find, describe and call all others. */
+  readonly tools: 'all' | 'search';
+  /** When names carry their server and peer; see `gateway/names.ts`. */
+  readonly prefix: 'always' | 'auto' | 'never';
+}
+
+/** A named view: some of the tools, at `/mcp/view/<name>`. */
+export interface View extends Partial<ListStyle> {
+  /** Patterns of the tools it has; default all. */
+  readonly allow?: readonly string[];
+  /** Patterns of tools that it has not, whatever is allowed. */
+  readonly deny?: readonly string[];
+}
+
 /** The whole configuration of a node. */
 export interface Config {
   /** Our name in the mesh; default: the host's name, made fit. */
@@ -130,6 +146,19 @@ export interface Config {
     readonly requireToken: boolean;
   };
   readonly mcpServers: Readonly<Record<string, McpServer>>;
+  /** How tools are listed, where no view says otherwise. */
+  readonly list: ListStyle & {
+    /** Longest name of a tool; default 48. */
+    readonly nameMax: number;
+    /**
+     * Offer tools once that several peers have alike: true for those marked read-only or idempotent,
+     * patterns for those, however marked. Default false.
+     */
+    readonly merge: boolean | readonly string[];
+  };
+  readonly views: Readonly<Record<string, View>>;
+  /** Quarantine definitions that are not as they were pinned; default `strict`. */
+  readonly pins: 'strict' | 'off';
   readonly heartbeat: {
     /** Default 5000. */
     readonly intervalMs: number;

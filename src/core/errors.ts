@@ -75,6 +75,8 @@ export const ERRORS = {
   STARLING_CALL_REFUSED: row(-32003, 403, 1),
   /** No such tool, or none that the caller may see. */
   STARLING_TOOL_UNKNOWN: row(-32602, 404, 1),
+  /** A definition is not the one that was pinned, or not approved yet. */
+  STARLING_TOOL_QUARANTINED: row(-32003, 403, 1),
   /** An upstream MCP server could not start, exited, or does not answer. */
   STARLING_UPSTREAM_UNAVAILABLE: row(-32003, 503, 1, true),
   /** An upstream MCP server broke the protocol. */

@@ -61,6 +61,9 @@ describe('a configuration', () => {
       },
       tcp: { enabled: false, host: '127.0.0.1', port: 9500, requireToken: true },
       mcpServers: {},
+      list: { tools: 'all', prefix: 'always', nameMax: 48, merge: false },
+      views: {},
+      pins: 'strict',
       heartbeat: { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
       limits: {
         messageBytes: 10 * MIB,

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NAME_MAX, assignNames } from '../../src/gateway/names.ts';
-import type { Named } from '../../src/gateway/names.ts';
+import type { Named, PrefixMode } from '../../src/gateway/names.ts';
 
 const entry = (prefix: string, name: string): Named<string> => ({
   prefix,
@@ -76,6 +76,112 @@ describe('names of tools', () => {
         expect(new Map([...turned].toSorted())).toEqual(new Map([...table].toSorted()));
       }),
       { seed: 2 },
+    );
+  });
+
+  it('of a peer carry the peer, the server and the tool', () => {
+    const theirs = { ...entry('files', 'read'), peer: 'alice' };
+    expect([...assignNames([theirs, entry('files', 'read')]).keys()]).toEqual([
+      'alice__files__read',
+      'files__read',
+    ]);
+  });
+
+  it('stay apart where server and tool together read the same', () => {
+    const names = assignNames([entry('a', 'b__c'), entry('a__b', 'c')]);
+    expect([...names.values()]).toEqual(['a|b__c', 'a__b|c']);
+  });
+
+  it('are as long as is wanted', () => {
+    const long = [entry('files', 'a'.repeat(60))];
+    expect([...assignNames(long, new Set(), { nameMax: 64 }).keys()][0]).toHaveLength(64);
+    expect([...assignNames(long, new Set(), { nameMax: 100 }).keys()][0]).toHaveLength(67);
+  });
+});
+
+describe('prefixes', () => {
+  const style = (prefix: PrefixMode): { readonly prefix: PrefixMode } => ({ prefix });
+  const keys = (entries: Named<string>[], prefix: PrefixMode, taken: string[] = []): string[] => [
+    ...assignNames(entries, new Set(taken), style(prefix)).keys(),
+  ];
+  const alice = (server: string, name: string): Named<string> => ({
+    ...entry(server, name),
+    peer: 'alice',
+    target: `alice|${server}|${name}`,
+  });
+
+  it("in mode auto are left away of our own tools, never of a peer's", () => {
+    expect(keys([entry('files', 'read'), alice('git', 'log')], 'auto')).toEqual([
+      'read',
+      'alice__git__log',
+    ]);
+  });
+
+  it('in mode auto are carried by both of our own tools that have one name', () => {
+    const both = [entry('files', 'read'), entry('mail', 'read'), entry('mail', 'send')];
+    expect(keys(both, 'auto')).toEqual(['files__read', 'mail__read', 'send']);
+  });
+
+  it('in mode auto keep a tool from a name that is taken', () => {
+    expect(keys([entry('web', 'search_tools')], 'auto', ['search_tools'])).toEqual([
+      'web__search_tools',
+    ]);
+  });
+
+  it('in mode never are carried by none; ours come first, and equals get a hash', () => {
+    const [first, ...rest] = keys(
+      [entry('files', 'read'), alice('files', 'read'), alice('web', 'get'), alice('net', 'get')],
+      'never',
+    );
+    expect(first).toBe('read');
+    expect(rest[0]).toMatch(/^read_[0-9a-f]{6}$/);
+    expect(rest[1]).toMatch(/^get_[0-9a-f]{6}$/);
+    expect(rest[2]).toMatch(/^get_[0-9a-f]{6}$/);
+    expect(rest[1]).not.toBe(rest[2]);
+  });
+
+  it('are kept by the built-in server in every mode', () => {
+    for (const mode of ['always', 'auto', 'never'] as const) {
+      expect(keys([entry('starling', 'status'), alice('starling', 'peers')], mode)).toEqual([
+        'starling__status',
+        'alice__starling__peers',
+      ]);
+    }
+  });
+
+  it('in any mode give fit and unique names, the same in any order, and let no peer rename ours', () => {
+    const name = fc.oneof(
+      fc.string({ maxLength: 4, unit: fc.constantFrom('a', '_', '.', '/') }),
+      fc.string({ minLength: 1, maxLength: 60 }),
+    );
+    const any = fc.record({
+      owner: fc.constantFrom(undefined, 'alice', 'bob'),
+      prefix: fc.constantFrom('a', 'b', 'a__b', 'files'),
+      name,
+    });
+    const mode = fc.constantFrom<PrefixMode>('always', 'auto', 'never');
+    const list = fc.uniqueArray(any, { selector: (one) => JSON.stringify(one), maxLength: 20 });
+    fc.assert(
+      fc.property(list, mode, fc.integer({ min: 16, max: 64 }), (items, prefix, nameMax) => {
+        const entries = items.map(({ owner, ...one }, index) => ({
+          ...one,
+          ...(owner === undefined ? {} : { peer: owner }),
+          target: index,
+        }));
+        const table = assignNames(entries, new Set(['a']), { prefix, nameMax });
+        expect([...table.values()]).toEqual(entries.map(({ target }) => target));
+        for (const key of table.keys()) {
+          expect(key).toMatch(/^[A-Za-z0-9_-]+$/);
+          expect(key.length).toBeLessThanOrEqual(nameMax);
+          expect(key).not.toBe('a');
+        }
+        const turned = assignNames(entries.toReversed(), new Set(['a']), { prefix, nameMax });
+        expect(new Map([...turned].toSorted())).toEqual(new Map([...table].toSorted()));
+        const own = entries.filter((one) => one.peer === undefined);
+        const alone = assignNames(own, new Set(['a']), { prefix, nameMax });
+        for (const [key, target] of alone) expect(table.get(key)).toBe(target);
+      }),
+      { seed: 6, numRuns: 400 },
     );
   });
 });
