@@ -22,6 +22,11 @@ const COMMANDS = [
   'board list',
   'board watch',
   'mcp',
+  'mcp add',
+  'mcp remove',
+  'mcp list',
+  'mcp import',
+  'connect',
   'sim',
   'doctor',
 ];
@@ -35,6 +40,10 @@ describe('wrong use', () => {
     ['invite --expires soon', /90s, 15m, 8h or 7d/],
     ['up --http-port 70000', /0 to 65535/],
     ['sim --nodes 1', /2 to 50/],
+    ['mcp lsit', /no such command[^]*add, remove, list and import/],
+    ['mcp add files npx -y srv', /unknown option '-y'[^]*go after --/],
+    ['mcp add --transport carrier-pigeon x y', /stdio, http, sse/],
+    ['connect', /missing required argument 'client'/],
   ])('starling %s: exit code 2, with what to do', async (words, says) => {
     const ran = await run(...words.split(' '));
     expect(ran).toMatchObject({ code: 2, stdout: '' });
