@@ -83,11 +83,6 @@ export function removeProperty({ text, file }: JsonText, path: readonly string[]
   return checked({ text: after, file }, root, path, undefined);
 }
 
-/** JSON in the style of `text`, as {@link setProperty} would write it at the left margin. */
-export function formatJson(value: Json, indent = '  '): string {
-  return format(value, { eol: '\n', unit: indent }, '');
-}
-
 function insertion(
   text: string,
   object: JsoncObject,
