@@ -7,6 +7,9 @@ import { StarlingError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { parseDuration, parsePort, parseTimeout } from './duration.ts';
 
+/** The same as in `mcp-clients.ts`, which is not loaded for this; a test compares them. */
+const CLIENTS = 'claude-desktop, claude-code, cursor, vscode or windsurf';
+
 type Run = (...args: never[]) => Promise<number | void>;
 
 /** What a parse leaves behind. */
@@ -49,6 +52,18 @@ function usageError(
   }
   const suggestion = rest.join(' ').replaceAll(/[()]/g, '').trim();
   const help = `see: ${['starling', ...path, '--help'].join(' ')}`;
+  if (error.code === 'commander.excessArguments' && path.join(' ') === 'mcp') {
+    // It takes no arguments, so that what stands there was meant as one of its commands.
+    const hint = `its commands are add, remove, list and import (${help})`;
+    return new StarlingError('STARLING_USAGE', 'starling mcp has no such command', {
+      hint,
+      cause: error,
+    });
+  }
+  if (error.code === 'commander.unknownOption' && path.join(' ') === 'mcp add') {
+    const hint = `options of the server's command go after --, like: starling mcp add x -- npx -y x (${help})`;
+    return new StarlingError('STARLING_USAGE', first, { hint, cause: error });
+  }
   return new StarlingError('STARLING_USAGE', first, {
     hint: suggestion === '' ? help : `${suggestion} (${help})`,
     cause: error,
@@ -61,6 +76,8 @@ function buildProgram(outcome: Outcome): Command {
     .version(VERSION, '-V, --version', 'print the version')
     .addHelpText('after', examples('starling up --config starling.json', 'starling doctor'))
     .configureHelp({ showGlobalOptions: true })
+    // Else `mcp`, which has options and commands, would take the options of its commands.
+    .enablePositionalOptions()
     // `usageError` says it, in the one form that all errors have.
     .configureOutput({ outputError: () => undefined })
     .exitOverride();
@@ -72,6 +89,8 @@ function buildProgram(outcome: Outcome): Command {
   addPin(program, outcome);
   addBoard(program, outcome);
   addTools(program, outcome);
+  addMcp(program, outcome);
+  addConnect(program, outcome);
   return program;
 }
 
@@ -408,17 +427,6 @@ function addTools(program: Command, outcome: Outcome): void {
   )
     .addHelpText('after', examples('starling invite', 'starling invite --expires 15m --no-invite'))
     .action(action(outcome, () => import('./commands/invite.ts')));
-  const mcp = ofNode(program.command('mcp'))
-    .summary('attach an MCP client on stdio')
-    .description(
-      'Serves MCP on standard input and output, for the running node: what an MCP client starts.',
-    )
-    .addHelpText(
-      'after',
-      '\nIn the mcpServers of Claude Desktop, Cursor and others:\n  "starling": { "command": "starling", "args": ["mcp"] }',
-    )
-    .action(action(outcome, () => import('./commands/mcp.ts')));
-  addLogins(mcp, outcome);
   withJson(
     program
       .command('sim')
@@ -442,8 +450,6 @@ function addTools(program: Command, outcome: Outcome): void {
 }
 
 function addLogins(mcp: Command, outcome: Outcome): void {
-  // Else the options after a subcommand's name would be taken for those of `mcp` itself.
-  mcp.enablePositionalOptions();
   withJson(ofNode(mcp.command('login').argument('<server>', 'its name in mcpServers')))
     .summary('log in to a server')
     .description(
@@ -456,4 +462,103 @@ function addLogins(mcp: Command, outcome: Outcome): void {
     .description('Forgets the tokens of the node at a server.')
     .addHelpText('after', examples('starling mcp logout tickets'))
     .action(action(outcome, () => import('./commands/mcp-logout.ts')));
+}
+
+function addMcp(program: Command, outcome: Outcome): void {
+  const mcp = ofNode(program.command('mcp'))
+    .summary("attach an MCP client on stdio, or change this node's servers")
+    .description(
+      "Alone: serves MCP on standard input and output, for the running node: what an MCP client starts. With a command: changes the MCP servers in this node's config file.",
+    )
+    .enablePositionalOptions()
+    .addHelpText(
+      'after',
+      '\nIn the mcpServers of Claude Desktop, Cursor and others (starling connect writes it for you):\n  "starling": { "command": "starling", "args": ["mcp"] }',
+    )
+    .action(action(outcome, () => import('./commands/mcp.ts')));
+  addMcpAdd(mcp, outcome);
+  addLogins(mcp, outcome);
+  withJson(ofNode(mcp.command('remove').argument('<name>')))
+    .summary('take a server out of the config file')
+    .description('Takes an MCP server of this node out of the config file.')
+    .addHelpText('after', examples('starling mcp remove files'))
+    .action(action(outcome, () => import('./commands/mcp-remove.ts')));
+  withJson(ofNode(mcp.command('list')))
+    .summary('list the servers in the config file')
+    .description(
+      'Lists the MCP servers in the config file: what each runs or where it connects, and how it does if the node runs. Values of variables and headers are never shown.',
+    )
+    .addHelpText('after', examples('starling mcp list', 'starling mcp list --json'))
+    .action(action(outcome, () => import('./commands/mcp-list.ts')));
+  withJson(ofNode(mcp.command('import').argument('[file|client]', `file, or: ${CLIENTS}`)))
+    .summary("take over servers from MCP clients' files")
+    .description(
+      "Takes over MCP servers from the files of your MCP clients: shows each command that would be run, asks, and writes those chosen into this node's config file. Without a name it looks into your files of every client it knows.",
+    )
+    .option('--project', "the client's file in this folder, instead of your own")
+    .option('-y, --yes', 'take all that can be taken, without asking')
+    .addHelpText(
+      'after',
+      examples(
+        'starling mcp import',
+        'starling mcp import claude-desktop --yes',
+        'starling mcp import .vscode/mcp.json',
+      ),
+    )
+    .action(action(outcome, () => import('./commands/mcp-import.ts')));
+}
+
+function addMcpAdd(mcp: Command, outcome: Outcome): void {
+  withJson(ofNode(mcp.command('add')))
+    .summary('add a server to the config file')
+    .description(
+      "Adds an MCP server to this node's config file: a command that the node runs, after --, or a URL. ${VARIABLE} in quotes is put in when the node starts: the way to keep secrets out of the file.",
+    )
+    .argument('<name>', 'what to call it: its tools become <name>__<tool>')
+    .argument('[command-or-url]')
+    .argument('[args...]', 'arguments of the command')
+    .addOption(
+      new Option('-t, --transport <kind>', 'default: stdio, or http for a URL').choices([
+        'stdio',
+        'http',
+        'sse',
+      ]),
+    )
+    .option('-e, --env <name=value>', 'variable of the process (may be repeated)', collect)
+    .option('-H, --header <name: value>', 'header of every request (may be repeated)', collect)
+    .option('--env-file <file>', 'file with variables of the process, as NAME=value lines')
+    .option('--cwd <folder>', 'folder of the process; default this one if a path starts with ./')
+    .option('--timeout <duration>', 'how long a call may take without progress', parseTimeout)
+    .option('-f, --force', 'replace a server of this name')
+    .addHelpText(
+      'after',
+      examples(
+        'starling mcp add files -- npx -y @modelcontextprotocol/server-filesystem /srv/docs',
+        "starling mcp add -e 'API_KEY=${MY_KEY}' search -- npx -y search-server --fast",
+        "starling mcp add --transport http tickets https://mcp.example.com/mcp --header 'Authorization: Bearer ${TOKEN}'",
+      ),
+    )
+    .action(action(outcome, () => import('./commands/mcp-add.ts')));
+}
+
+function addConnect(program: Command, outcome: Outcome): void {
+  withJson(ofNode(program.command('connect').argument('<client>', CLIENTS)))
+    .summary('make an MCP client use Starling')
+    .description(
+      "Writes an entry that starts `starling mcp` into an MCP client's own file: shows what will change, asks, keeps a copy of the file beside it. Comments and everything else in the file stay.",
+    )
+    .option('--name <name>', 'what the entry is called', 'starling')
+    .option('--project', "the client's file in this folder, instead of your own")
+    .option('--remove', 'take the entry out again')
+    .option('--dry-run', 'only show what would change')
+    .option('-y, --yes', 'do not ask')
+    .addHelpText(
+      'after',
+      examples(
+        'starling connect claude-desktop',
+        'starling connect vscode --project --dry-run',
+        'starling connect cursor --remove --yes',
+      ),
+    )
+    .action(action(outcome, () => import('./commands/connect.ts')));
 }

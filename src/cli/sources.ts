@@ -26,6 +26,11 @@ export async function stateDirOf(
   return resolve(named ?? (await stateDirInFile(options, env)) ?? defaultStateDir(env));
 }
 
+/** The config file that a command means: flag, environment, or the platform's default. */
+export function configFileOf(options: CommonOptions, env: NodeJS.ProcessEnv): string {
+  return options.config ?? given(env['STARLING_CONFIG']) ?? defaultConfigFile(env);
+}
+
 /** Runs `work` with a client of the running node, and closes it. @throws STARLING_NODE_UNREACHABLE */
 export async function withNode<T>(
   options: CommonOptions,
@@ -44,7 +49,7 @@ async function stateDirInFile(
   env: NodeJS.ProcessEnv,
 ): Promise<string | undefined> {
   const named = options.config ?? given(env['STARLING_CONFIG']);
-  const file = named ?? defaultConfigFile(env);
+  const file = configFileOf(options, env);
   try {
     const text = await readFile(file, 'utf8');
     const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));

@@ -26,12 +26,10 @@ export function readMcpServers(
   const servers: Record<string, McpServer> = {};
   for (const [written, entry] of Object.entries(entries)) {
     const key = `mcpServers.${written}`;
-    // `__` separates server and tool, so that no name may hold it.
-    const name = written.replaceAll(/_{2,}/g, '_');
-    if (!SERVER_NAME.test(name)) {
-      problems.push({ key, text: 'a server is named by 1 to 32 of A-Z, a-z, 0-9, - and _' });
-    } else if (name.toLowerCase() === 'starling') {
-      problems.push({ key, text: "'starling' is the built-in server; choose another name" });
+    const name = serverName(written);
+    const misnamed = wrongName(written);
+    if (misnamed !== undefined) {
+      problems.push({ key, text: misnamed });
     } else if (Object.hasOwn(servers, name)) {
       problems.push({ key, text: `two servers are called '${name}'` });
     } else if (entry.disabled !== true && entry.enabled !== false) {
@@ -41,6 +39,19 @@ export function readMcpServers(
     }
   }
   return servers;
+}
+
+/** What a server is called: `__` separates server and tool, so that no name may hold it. */
+export function serverName(written: string): string {
+  return written.replaceAll(/_{2,}/g, '_');
+}
+
+/** Why a server can't be called so; undefined when it can. */
+export function wrongName(written: string): string | undefined {
+  const name = serverName(written);
+  if (!SERVER_NAME.test(name)) return 'a server is named by 1 to 32 of A-Z, a-z, 0-9, - and _';
+  if (name.toLowerCase() !== 'starling') return undefined;
+  return "'starling' is the built-in server; choose another name";
 }
 
 class EntryReader {
@@ -100,6 +111,10 @@ class EntryReader {
     base: Base,
   ): HttpServer | SseServer | undefined {
     if (written === undefined) return this.#wrong('url', `an ${type} server needs one`);
+    const headers = this.#secrets('headers', entry.headers ?? {});
+    for (const [name, value] of Object.entries(headers)) {
+      if (!isHeader(name, value)) this.#wrong(`headers.${name}`, 'it is no HTTP header');
+    }
     const url = this.#expand('url', written);
     const parsed = URL.canParse(url) ? new URL(url) : undefined;
     if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
@@ -107,10 +122,6 @@ class EntryReader {
     }
     if (parsed.username !== '' || parsed.password !== '') {
       return this.#wrong('url', 'it holds a user name or password; send it by `headers` instead');
-    }
-    const headers = this.#secrets('headers', entry.headers ?? {});
-    for (const [name, value] of Object.entries(headers)) {
-      if (!isHeader(name, value)) this.#wrong(`headers.${name}`, 'it is no HTTP header');
     }
     const oauth = entry.oauth === undefined ? {} : { oauth: this.#oauth(entry.oauth, headers) };
     return { type, url, headers, ...oauth, ...base };
@@ -191,10 +202,11 @@ class EntryReader {
       const value = this.#env[name];
       if (value !== undefined && (value !== '' || fallback === undefined)) return value;
       if (fallback !== undefined) return fallback;
-      this.#wrong(
-        part,
-        `the environment variable ${name} is not set; set it, or write \${${name}:-default}`,
-      );
+      this.#problems.push({
+        key: `${this.#key}.${part}`,
+        text: `the environment variable ${name} is not set; set it, or write \${${name}:-default}`,
+        variable: name,
+      });
       return '';
     });
   }

@@ -12,6 +12,8 @@ export interface Problem {
   /** Dotted key of the config file, or name of an environment variable. */
   readonly key: string;
   readonly text: string;
+  /** The environment variable that is not set, when that is all that is wrong. */
+  readonly variable?: string;
 }
 
 const SECRET_KEYS = /^(join|mcpServers)(\.|$)/;

@@ -25,6 +25,11 @@ const COMMANDS = [
   'board list',
   'board watch',
   'mcp',
+  'mcp add',
+  'mcp remove',
+  'mcp list',
+  'mcp import',
+  'connect',
   'sim',
   'doctor',
 ];
@@ -39,6 +44,10 @@ describe('wrong use', () => {
     ['up --http-port 70000', /0 to 65535/],
     ['up --tcp 70000', /0 to 65535/],
     ['sim --nodes 1', /2 to 50/],
+    ['mcp lsit', /no such command[^]*add, remove, list and import/],
+    ['mcp add files npx -y srv', /unknown option '-y'[^]*go after --/],
+    ['mcp add --transport carrier-pigeon x y', /stdio, http, sse/],
+    ['connect', /missing required argument 'client'/],
   ])('starling %s: exit code 2, with what to do', async (words, says) => {
     const ran = await run(...words.split(' '));
     expect(ran).toMatchObject({ code: 2, stdout: '' });

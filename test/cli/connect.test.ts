@@ -1,0 +1,298 @@
+/** `starling connect`: the files of MCP clients, changed by what was shown and nothing more. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { launchHere } from '../../src/cli/launcher.ts';
+import { CLIENT_IDS, knownClient } from '../../src/cli/mcp-clients.ts';
+import type { ClientId } from '../../src/cli/mcp-clients.ts';
+import { fakeNode, run, start, temporaryFolder } from './support.ts';
+
+const { answers } = vi.hoisted(() => ({ answers: [] as string[] }));
+vi.mock('../../src/cli/ask.ts', async (original) => ({
+  ...(await original<object>()),
+  canAsk: () => answers.length > 0,
+  ask: async () => {
+    await meanwhile?.();
+    return answers.shift();
+  },
+}));
+
+/** What happens while the person thinks. */
+let meanwhile: (() => Promise<void>) | undefined;
+const SCRIPT = '/opt/node/bin/starling';
+const [, script = ''] = process.argv;
+
+let home: string;
+let cursor: string;
+beforeEach(async () => {
+  home = await temporaryFolder();
+  cursor = join(home, '.cursor', 'mcp.json');
+  process.argv[1] = SCRIPT;
+  vi.stubEnv('HOME', home);
+  vi.stubEnv('XDG_CONFIG_HOME', '');
+  vi.stubEnv('XDG_STATE_HOME', '');
+  vi.stubEnv('CLAUDE_CONFIG_DIR', '');
+  vi.spyOn(process, 'cwd').mockReturnValue(join(home, 'work'));
+});
+afterEach(() => {
+  process.argv[1] = script;
+  answers.length = 0;
+  meanwhile = undefined;
+  vi.unstubAllEnvs();
+  vi.restoreAllMocks();
+});
+
+async function write(path: string, text: string, mode = 0o600): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text, { mode });
+}
+
+const backups = async (path: string): Promise<readonly string[]> =>
+  (await readdir(dirname(path)))
+    .filter((name) => name.includes('.starling-backup-'))
+    .map((name) => join(dirname(path), name));
+
+it.each<[ClientId, string, string]>([
+  ['claude-desktop', '.config/Claude/claude_desktop_config.json', 'mcpServers'],
+  ['claude-code', '.claude.json', 'mcpServers'],
+  ['cursor', '.cursor/mcp.json', 'mcpServers'],
+  ['vscode', '.config/Code/User/mcp.json', 'servers'],
+  ['windsurf', '.codeium/windsurf/mcp_config.json', 'mcpServers'],
+])('%s gets an entry in ~/%s, by absolute paths', async (client, path, key) => {
+  const ran = await run('connect', client, '--yes');
+  expect(ran.code).toBe(0);
+  const file = join(home, path);
+  const entry = (JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>)[key];
+  expect(entry).toEqual({
+    starling: {
+      ...knownClient(client).extra,
+      command: expect.stringMatching(/^\/.*node$/) as string,
+      args: [SCRIPT, 'mcp'],
+    },
+  });
+  expect(ran.stderr).toContain(`${file} (a new file)`);
+  expect(ran.stdout).toContain(knownClient(client).afterwards);
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+});
+
+it('what it writes starts and reaches the node, without PATH or any other variable', async () => {
+  const node = await fakeNode({ answer: () => ({ pong: true }) });
+  const args = ['connect', 'cursor', '--yes', '--state', node.stateDir];
+  const ran = await start(args, { HOME: home }).ended();
+  expect(ran).toMatchObject({ code: 0 });
+  const { mcpServers } = JSON.parse(await readFile(cursor, 'utf8')) as {
+    mcpServers: { starling: { command: string; args: string[] } };
+  };
+  const { command, args: words } = mcpServers.starling;
+  const child = spawn(command, words, { env: {}, cwd: resolve(import.meta.dirname, '../..') });
+  const closed = once(child, 'close');
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  child.stdin.end('{"jsonrpc":"2.0","id":1,"method":"ping"}\n');
+  expect(await closed).toEqual([0, null]);
+  expect(JSON.parse(said)).toMatchObject({ id: 1, result: { pong: true } });
+});
+
+describe('a file that is there', () => {
+  const BEFORE = `{
+    // mine
+    "mcpServers": {
+        "a": { "command": "x", "env": { "TOKEN": "hunter2" } }, // first
+    },
+    "other": "hunter2",
+}
+`;
+
+  it('is kept beside it, and changes by one entry, which was shown with nobody’s secrets', async () => {
+    await write(cursor, BEFORE, 0o640);
+    const { code, stdout, stderr } = await run('connect', 'cursor', '--yes');
+    expect(code).toBe(0);
+    const after = await readFile(cursor, 'utf8');
+    const added = after.split('\n').filter((line) => !BEFORE.split('\n').includes(line));
+    expect(
+      after
+        .split('\n')
+        .filter((line) => !added.includes(line))
+        .join('\n'),
+    ).toBe(BEFORE);
+    for (const line of added) expect(stderr).toContain(`+ ${line}\n`);
+    expect(stderr.split('\n').filter((line) => /^[+-]/.test(line)).length).toBe(added.length);
+    expect(stdout + stderr).not.toContain('hunter2');
+    const [backup = ''] = await backups(cursor);
+    expect(stdout).toContain(backup);
+    expect(await readFile(backup, 'utf8')).toBe(BEFORE);
+    expect((await stat(cursor)).mode & 0o777).toBe(0o640);
+    expect((await stat(backup)).mode & 0o777).toBe(0o640);
+  });
+
+  it('is as it was after --remove', async () => {
+    await write(cursor, BEFORE);
+    await run('connect', 'cursor', '--yes');
+    const { code, stderr } = await run('connect', 'cursor', '--remove', '--yes');
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^- +"starling": \{$/m);
+    expect(await readFile(cursor, 'utf8')).toBe(BEFORE);
+    const again = await run('connect', 'cursor', '--remove');
+    expect(again).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('is not connected') as string,
+    });
+  });
+
+  it('is left alone when it says so already', async () => {
+    await write(cursor, BEFORE);
+    await run('connect', 'cursor', '--yes');
+    const again = await run('connect', 'cursor');
+    expect(again).toMatchObject({ code: 0, stderr: '' });
+    expect(again.stdout).toContain('is connected already');
+    expect(await backups(cursor)).toHaveLength(1);
+  });
+
+  it('keeps what its owner wrote into an older entry', async () => {
+    const old = { command: 'starling', args: ['mcp'], alwaysAllow: ['status'], url: 'http://old' };
+    await write(cursor, JSON.stringify({ mcpServers: { mesh: old } }, null, 2));
+    await run('connect', 'cursor', '--yes', '--name', 'mesh');
+    const { mcpServers } = JSON.parse(await readFile(cursor, 'utf8')) as { mcpServers: unknown };
+    const command = expect.stringMatching(/node$/) as string;
+    expect(mcpServers).toEqual({
+      mesh: { command, args: [SCRIPT, 'mcp'], alwaysAllow: ['status'] },
+    });
+  });
+
+  it('is changed through a link', async () => {
+    const target = join(home, 'dotfiles', 'mcp.json');
+    await write(target, '{}');
+    await mkdir(dirname(cursor));
+    await symlink(target, cursor);
+    expect((await run('connect', 'cursor', '--yes')).code).toBe(0);
+    expect(await readFile(target, 'utf8')).toContain('"starling"');
+    expect(await readdir(dirname(target))).toEqual(['mcp.json']);
+  });
+
+  it.each([
+    ['{ "mcpServers": hunter2 }', /is not JSON: line 1, column 17/],
+    ['{ "mcpServers": ["hunter2"] }', /'mcpServers' in it is no object/],
+  ])('is left alone when it is not understood: %s', async (text, says) => {
+    await write(cursor, text);
+    const ran = await run('connect', 'cursor', '--yes');
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toMatch(says);
+    expect(ran.stderr).not.toContain('hunter2');
+    expect(await readFile(cursor, 'utf8')).toBe(text);
+    expect(await backups(cursor)).toEqual([]);
+  });
+});
+
+describe('nothing is changed', () => {
+  it.each<[string, string[], string[], number]>([
+    ['by --dry-run', ['--dry-run'], [], 0],
+    ['where nobody can be asked', [], [], 2],
+    ['when the person says no', [], ['no'], 2],
+  ])('%s, but it is shown', async (_, args, said, exit) => {
+    answers.push(...said);
+    const { code, stderr } = await run('connect', 'cursor', ...args);
+    expect(code).toBe(exit);
+    expect(stderr).toContain('+     "starling": {');
+    expect(await readdir(home)).toEqual([]);
+  });
+
+  it('when the file is another one by the time that the person agrees', async () => {
+    await write(cursor, '{}');
+    answers.push('yes');
+    meanwhile = () => writeFile(cursor, '{ "mine": true }');
+    const ran = await run('connect', 'cursor');
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toContain('was changed in the meantime');
+    expect(await readFile(cursor, 'utf8')).toBe('{ "mine": true }');
+  });
+});
+
+it('a project’s file names no path of this machine, and others may read it', async () => {
+  const file = join(home, 'work', '.vscode', 'mcp.json');
+  expect((await run('connect', 'vscode', '--project', '--yes')).code).toBe(0);
+  expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({
+    servers: { starling: { type: 'stdio', command: 'starling', args: ['mcp'] } },
+  });
+  expect((await stat(file)).mode & 0o044).toBe(0o044 & ~process.umask());
+});
+
+it('a node elsewhere is named, because the client has none of our variables', async () => {
+  vi.stubEnv('STARLING_STATE_DIR', '/srv/node');
+  await run('connect', 'cursor', '--yes');
+  expect(await readFile(cursor, 'utf8')).toContain(`["${SCRIPT}", "mcp", "--state", "/srv/node"]`);
+});
+
+it('tells programs in JSON what it did', async () => {
+  const ran = await run('connect', 'cursor', '--yes', '--json');
+  expect(JSON.parse(ran.stdout)).toMatchObject({
+    client: 'cursor',
+    file: cursor,
+    changed: true,
+    diff: expect.arrayContaining(['+     "starling": {']) as string[],
+  });
+});
+
+it.each<[string[], RegExp]>([
+  [['curser'], /did you mean cursor\?/],
+  [['emacs'], /known are claude-desktop, /],
+  [['windsurf', '--project'], /has no file for a project/],
+  [['cursor', '--name', 'a b'], /is no name for a server/],
+])('%j is told what is wrong', async (args, says) => {
+  const ran = await run('connect', ...args, '--yes');
+  expect(ran).toMatchObject({ code: 2, stdout: '' });
+  expect(ran.stderr).toMatch(says);
+});
+
+describe('where the clients keep their files', () => {
+  it.each<[ClientId, NodeJS.Platform, string]>([
+    [
+      'claude-desktop',
+      'darwin',
+      '/h/Library/Application Support/Claude/claude_desktop_config.json',
+    ],
+    ['claude-desktop', 'win32', 'C:\\R/Claude/claude_desktop_config.json'],
+    ['claude-desktop', 'linux', '/x/Claude/claude_desktop_config.json'],
+    ['claude-code', 'darwin', '/h/.claude.json'],
+    ['claude-code', 'win32', 'C:\\U/.claude.json'],
+    ['cursor', 'win32', 'C:\\U/.cursor/mcp.json'],
+    ['vscode', 'darwin', '/h/Library/Application Support/Code/User/mcp.json'],
+    ['vscode', 'win32', 'C:\\R/Code/User/mcp.json'],
+    ['vscode', 'linux', '/x/Code/User/mcp.json'],
+    ['windsurf', 'darwin', '/h/.codeium/windsurf/mcp_config.json'],
+  ])('%s on %s: %s', (client, platform, path) => {
+    const env = { HOME: '/h', USERPROFILE: 'C:\\U', APPDATA: 'C:\\R', XDG_CONFIG_HOME: '/x' };
+    expect(knownClient(client).userFile({ env, platform, folder: '/p' })).toBe(path);
+  });
+
+  it('help names them all', async () => {
+    const { stdout } = await run('connect', '--help');
+    for (const id of CLIENT_IDS) expect(stdout).toContain(id);
+  });
+});
+
+describe('Node in the entry', () => {
+  it('is the path that outlives an update, when PATH has it', async () => {
+    const real = join(home, 'Cellar', 'node', '22.1.0', 'bin', 'node');
+    const link = join(home, 'bin', 'node');
+    await write(real, '');
+    await mkdir(dirname(link));
+    await symlink(real, link);
+    const launched = { execPath: real, execArgv: [], script: SCRIPT };
+    const named = (PATH: string): string =>
+      launchHere({ ...launched, env: { HOME: home, PATH } }, '/s').command;
+    expect(named(`relative:/nowhere:${dirname(link)}`)).toBe(link);
+    expect(named('/nowhere')).toBe(real);
+  });
+
+  it('comes with its loader only when it runs from the sources', () => {
+    const args = (path: string): readonly string[] =>
+      launchHere({ execPath: '/node', execArgv: ['--import', 'tsx'], script: path, env: {} }, '/s')
+        .args;
+    expect(args('/c/main.ts').slice(0, 3)).toEqual(['--import', 'tsx', '/c/main.ts']);
+    expect(args('/c/cli.js').slice(0, 2)).toEqual(['/c/cli.js', 'mcp']);
+  });
+});
