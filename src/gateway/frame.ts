@@ -88,7 +88,7 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
   if (spans.repeated !== undefined) {
     throw violation(RPC.invalidRequest, `the message repeats the key "${spans.repeated}"`);
   }
-  const splices: { span: Span; text: string }[] = [];
+  const splices: Splice[] = [];
   const edit = (span: Span | undefined, value: FrameId | undefined, what: string): void => {
     if (value === undefined) return;
     if (span === undefined) throw violation(RPC.invalidRequest, `the message has no ${what}`);
@@ -102,15 +102,31 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
     edits.progressToken,
     'progress token',
   );
+  return toLine(splice(frame.bytes, splices));
+}
+
+/** A value's place, and the JSON to put there. */
+interface Splice {
+  readonly span: Span;
+  readonly text: string;
+}
+
+function splice(bytes: Buffer, splices: Splice[]): Buffer {
   splices.sort((a, b) => a.span.start - b.span.start);
-  const parts: Buffer[] = [];
-  let from = 0;
+  let sizeBytes = bytes.length;
   for (const { span, text } of splices) {
-    parts.push(frame.bytes.subarray(from, span.start), Buffer.from(text));
+    sizeBytes += Buffer.byteLength(text) - (span.end - span.start);
+  }
+  const spliced = Buffer.allocUnsafe(sizeBytes);
+  let from = 0;
+  let at = 0;
+  for (const { span, text } of splices) {
+    at += bytes.copy(spliced, at, from, span.start);
+    at += spliced.write(text, at);
     from = span.end;
   }
-  parts.push(frame.bytes.subarray(from));
-  return toLine(Buffer.concat(parts));
+  bytes.copy(spliced, at, from);
+  return spliced;
 }
 
 /** The same JSON without raw line ends, which JSON allows between its tokens and lines do not. */
