@@ -19,6 +19,8 @@ export default defineConfig({
     'sim-server': 'sim/server.ts',
     demo: 'sim/demo.ts',
     bench: 'sim/bench/run.ts',
+    'bench-loader': 'sim/bench/loader.ts',
+    'bench-upstream': 'sim/bench/upstream.ts',
   },
   platform: 'node',
   external: (id) => external.some((name) => id === name || id.startsWith(`${name}/`)),

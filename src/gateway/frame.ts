@@ -112,6 +112,7 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
   return toLine(splice(frame.bytes, splices));
 }
 
+/** A value's place, and the JSON to put there. */
 interface Splice {
   readonly span: Span;
   readonly text: string;
@@ -119,14 +120,20 @@ interface Splice {
 
 function splice(bytes: Buffer, splices: Splice[]): Buffer {
   splices.sort((a, b) => a.span.start - b.span.start);
-  const parts: Buffer[] = [];
-  let from = 0;
+  let sizeBytes = bytes.length;
   for (const { span, text } of splices) {
-    parts.push(bytes.subarray(from, span.start), Buffer.from(text));
+    sizeBytes += Buffer.byteLength(text) - (span.end - span.start);
+  }
+  const spliced = Buffer.allocUnsafe(sizeBytes);
+  let from = 0;
+  let at = 0;
+  for (const { span, text } of splices) {
+    at += bytes.copy(spliced, at, from, span.start);
+    at += spliced.write(text, at);
     from = span.end;
   }
-  parts.push(bytes.subarray(from));
-  return Buffer.concat(parts);
+  bytes.copy(spliced, at, from);
+  return spliced;
 }
 
 function jsonOf(value: FrameId | undefined): string | undefined {

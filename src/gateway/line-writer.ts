@@ -18,7 +18,7 @@ export function createLineWriter(write: (chunk: Buffer) => void): LineWriter {
   };
   return {
     line(message) {
-      if (queued.length === 0) queueMicrotask(flush);
+      if (queued.length === 0) setImmediate(flush);
       queued.push(message, NEWLINE);
     },
   };

@@ -1,7 +1,8 @@
 /**
  * Finds in a JSON text that is known to be valid where the values stand that a relay may change.
- * It reads keys of the top level, of `params` and of `params._meta`, and skips everything else. A key
- * that decides something and is repeated is reported, because parsers differ on which one counts.
+ * It reads keys of the top level, of `params`, `params.ref` and `params._meta`, and skips everything
+ * else. A key that decides something and is repeated is reported, because parsers differ on which one
+ * counts. It runs twice for every call, hence bytes and tables instead of strings and closures.
  */
 
 /** A value's place: first byte, and the byte after its last. */
@@ -37,7 +38,8 @@ export interface Spans {
   repeated?: string;
 }
 
-const DECISIVE: ReadonlySet<string> = new Set([
+/** Keys that decide something; by their index here they are known below. */
+const KEYS = [
   'jsonrpc',
   'id',
   'method',
@@ -52,7 +54,39 @@ const DECISIVE: ReadonlySet<string> = new Set([
   'requestId',
   'progressToken',
   '_meta',
-]);
+] as const;
+const NONE = -1;
+
+type Key = (typeof KEYS)[number];
+type Place = Exclude<keyof Spans, 'repeated'>;
+
+/** An object that is looked into, by index of {@link KEYS}. */
+interface Level {
+  readonly places: readonly (Place | undefined)[];
+  /** Objects in it that are looked into as well; of these only objects have a place. */
+  readonly inner: readonly (Level | undefined)[];
+}
+
+const KEY_BYTES = KEYS.map((key) => Buffer.from(key));
+const KEYS_BY_LENGTH: readonly (readonly number[])[] = Array.from(
+  { length: Math.max(...KEYS.map((key) => key.length)) + 1 },
+  (_, length) => [...KEYS.keys()].filter((index) => KEYS[index]?.length === length),
+);
+
+const META = level({ progressToken: 'metaProgressToken' });
+const REF = level({ name: 'refName' });
+const PARAMS = level(
+  {
+    name: 'name',
+    uri: 'uri',
+    arguments: 'arguments',
+    requestId: 'requestId',
+    progressToken: 'progressToken',
+    _meta: 'meta',
+  },
+  { _meta: META, ref: REF },
+);
+const TOP = level({ id: 'id', result: 'result', params: 'params' }, { params: PARAMS });
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -62,86 +96,75 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
+/** A string's end is looked for byte by byte so far; only then does a native search pay. */
+const STRIDE_BYTES = 24;
 
-type Visit = (key: string, start: number) => number;
+function level(
+  places: Readonly<Partial<Record<Key, Place>>>,
+  inner: Readonly<Partial<Record<Key, Level>>> = {},
+): Level {
+  return { places: KEYS.map((key) => places[key]), inner: KEYS.map((key) => inner[key]) };
+}
 
 /** Scans `bytes`, which JSON.parse accepts and which hold an object. */
 export function scanSpans(bytes: Buffer): Spans {
   const spans: Spans = {};
-  const once = (visit: Visit): Visit => {
-    const seen = new Set<string>();
-    return (key, start) => {
-      if (DECISIVE.has(key)) {
-        if (seen.has(key)) spans.repeated = key;
-        seen.add(key);
-      }
-      return visit(key, start);
-    };
-  };
-  const meta: Visit = (key, start) => {
-    const end = skipValue(bytes, start);
-    if (key === 'progressToken') spans.metaProgressToken = { start, end };
-    return end;
-  };
-  const ref: Visit = (key, start) => {
-    const end = skipValue(bytes, start);
-    if (key === 'name') spans.refName = { start, end };
-    return end;
-  };
-  const params: Visit = (key, start) => {
-    if (key === '_meta' && bytes[start] === OPEN_BRACE) {
-      const end = visitObject(bytes, start, once(meta));
-      spans.meta = { start, end };
-      return end;
-    }
-    if (key === 'ref' && bytes[start] === OPEN_BRACE) return visitObject(bytes, start, once(ref));
-    const end = skipValue(bytes, start);
-    if (isPlace(key)) spans[key] = { start, end };
-    return end;
-  };
-  const top: Visit = (key, start) => {
-    if (key === 'params' && bytes[start] === OPEN_BRACE) {
-      const end = visitObject(bytes, start, once(params));
-      spans.params = { start, end };
-      return end;
-    }
-    const end = skipValue(bytes, start);
-    if (key === 'id') spans.id = { start, end };
-    else if (key === 'result') spans.result = { start, end };
-    return end;
-  };
-  visitObject(bytes, skipSpace(bytes, 0), once(top));
+  scanObject(bytes, skipSpace(bytes, 0), TOP, spans);
   return spans;
 }
 
-function isPlace(key: string): key is 'name' | 'uri' | 'arguments' | 'requestId' | 'progressToken' {
-  return (
-    key === 'name' ||
-    key === 'uri' ||
-    key === 'arguments' ||
-    key === 'requestId' ||
-    key === 'progressToken'
-  );
-}
-
-/** Calls `visit` for each member of the object at `start`; `visit` returns where its value ends. */
-function visitObject(bytes: Buffer, start: number, visit: Visit): number {
+/** Notes what stands in the object at `start`; gives the byte after it. */
+function scanObject(bytes: Buffer, start: number, { places, inner }: Level, spans: Spans): number {
+  let seen = 0;
   let at = skipSpace(bytes, start + 1);
   while (at < bytes.length && bytes[at] !== CLOSE_BRACE) {
     const keyEnd = skipString(bytes, at);
-    const key = readKey(bytes, at, keyEnd);
+    const key = keyAt(bytes, at, keyEnd);
     at = skipSpace(bytes, keyEnd);
     if (bytes[at] === COLON) at = skipSpace(bytes, at + 1);
-    at = skipSpace(bytes, visit(key, at));
+    const from = at;
+    if (key === NONE) at = skipValue(bytes, from);
+    else {
+      if ((seen & (1 << key)) !== 0) spans.repeated = KEYS[key] ?? '';
+      seen |= 1 << key;
+      const within = inner[key];
+      const isObject = bytes[from] === OPEN_BRACE;
+      at =
+        within !== undefined && isObject
+          ? scanObject(bytes, from, within, spans)
+          : skipValue(bytes, from);
+      const place = places[key];
+      if (place !== undefined && (within === undefined || isObject)) {
+        spans[place] = { start: from, end: at };
+      }
+    }
+    at = skipSpace(bytes, at);
     if (bytes[at] === COMMA) at = skipSpace(bytes, at + 1);
   }
   return at + 1;
 }
 
-function readKey(bytes: Buffer, start: number, end: number): string {
-  const text = bytes.toString('latin1', start + 1, end - 1);
-  if (!text.includes('\\')) return text;
-  return JSON.parse(bytes.toString('utf8', start, end)) as string;
+/** Index in {@link KEYS} of the string from `start` to `end`, quotes included. */
+function keyAt(bytes: Buffer, start: number, end: number): number {
+  for (let at = start + 1; at < end - 1; at += 1) {
+    if (bytes[at] !== BACKSLASH) continue;
+    const text = JSON.parse(bytes.toString('utf8', start, end)) as string;
+    return KEYS.findIndex((key) => key === text);
+  }
+  const candidates = KEYS_BY_LENGTH[end - start - 2];
+  if (candidates === undefined) return NONE;
+  for (const index of candidates) {
+    const expected = KEY_BYTES[index];
+    if (expected !== undefined && startsWith(bytes, start + 1, expected)) return index;
+  }
+  return NONE;
+}
+
+function startsWith(bytes: Buffer, start: number, expected: Buffer): boolean {
+  for (let at = 0; at < expected.length; at += 1) {
+    if (bytes[start + at] !== expected[at]) return false;
+  }
+  return true;
 }
 
 function skipValue(bytes: Buffer, start: number): number {
@@ -180,10 +203,17 @@ function skipContainer(bytes: Buffer, start: number): number {
 function skipString(bytes: Buffer, start: number): number {
   let at = start + 1;
   for (;;) {
+    const strideEnd = Math.min(bytes.length, at + STRIDE_BYTES);
+    while (at < strideEnd) {
+      const byte = bytes[at];
+      if (byte === QUOTE) return at + 1;
+      at += byte === BACKSLASH ? 2 : 1;
+    }
+    // Here no byte at `at` or after it is escaped by one before.
     const quote = bytes.indexOf(QUOTE, at);
     if (quote === -1) return bytes.length;
     let slashes = 0;
-    while (bytes[quote - 1 - slashes] === BACKSLASH) slashes += 1;
+    while (quote - slashes > at && bytes[quote - 1 - slashes] === BACKSLASH) slashes += 1;
     if (slashes % 2 === 0) return quote + 1;
     at = quote + 1;
   }

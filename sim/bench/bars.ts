@@ -1,0 +1,135 @@
+/** The bars that the gateway must clear (issue "The gateway"), and the benchmark's tables. */
+import type { Sample } from './job.ts';
+
+/** One way to the same upstream, measured. */
+export interface Row extends Sample {
+  readonly title: string;
+}
+
+/** Small calls while 8 MiB results stream through another session. */
+export interface MixedRow {
+  readonly title: string;
+  readonly quietP50Us: number;
+  readonly busyP50Us: number;
+  /** What the other session got meanwhile. */
+  readonly mibPerSecond: number;
+}
+
+/** What the gateway's benchmark measured. */
+export interface GatewayFigures {
+  readonly rivals: readonly string[];
+  /** Rows of HTTP by number of callers. */
+  readonly http: readonly { readonly callers: number; readonly rows: readonly Row[] }[];
+  /** With 64 calls in flight. */
+  readonly stdio: readonly Row[];
+  readonly mixed: readonly MixedRow[];
+}
+
+/** One bar, and how we stand. */
+export interface Bar {
+  readonly title: string;
+  readonly limit: number;
+  readonly kind: 'at least' | 'at most';
+  /** NaN where it could not be measured: then the bar is not cleared. */
+  readonly measured: number;
+  readonly pass: boolean;
+}
+
+/** Titles of rows that bars look for. */
+export const TITLES = {
+  oneNode: 'starling',
+  twoPeers: 'starling, two peers',
+  pipe: 'starling mcp',
+} as const;
+
+/** How the figures stand against the bars. The first rival is the one that bars are set against. */
+export function judge(figures: GatewayFigures): readonly Bar[] {
+  const [rival = ''] = figures.rivals;
+  const at = (callers: number, title: string): Row | undefined =>
+    figures.http
+      .find((group) => group.callers === callers)
+      ?.rows.find((row) => row.title === title);
+  const ratio = (a: number | undefined, b: number | undefined): number =>
+    a === undefined || b === undefined ? Number.NaN : a / b;
+  const cpu = (row: Row | undefined): number => row?.cpuUsPerCall ?? Number.NaN;
+  const rate = at(64, rival)?.perSecond;
+  const { oneNode, twoPeers, pipe } = TITLES;
+  return [
+    atLeast(`calls/s, 64 callers, × ${rival}`, 5, ratio(at(64, oneNode)?.perSecond, rate)),
+    atMost(`p50, 1 caller, × ${rival}`, 0.6, ratio(at(1, oneNode)?.p50Us, at(1, rival)?.p50Us)),
+    atLeast(`two peers: calls/s, 64, × ${rival}`, 3, ratio(at(64, twoPeers)?.perSecond, rate)),
+    atMost('CPU µs/call, HTTP, 1 caller', 100, cpu(at(1, oneNode))),
+    atMost('CPU µs/call, HTTP, 64 callers', 100, cpu(at(64, oneNode))),
+    atMost('CPU µs/call, stdio', 15, cpu(figures.stdio.find((row) => row.title === pipe))),
+    ...figures.mixed.map((row) =>
+      atMost(
+        `small calls beside 8 MiB, × quiet: ${row.title}`,
+        3,
+        ratio(row.busyP50Us, row.quietP50Us),
+      ),
+    ),
+  ];
+}
+
+function atLeast(title: string, limit: number, measured: number): Bar {
+  return { title, limit, kind: 'at least', measured, pass: measured >= limit };
+}
+
+function atMost(title: string, limit: number, measured: number): Bar {
+  return { title, limit, kind: 'at most', measured, pass: measured <= limit };
+}
+
+/** Rows as a table. */
+export function renderRows(head: string, rows: readonly Row[]): string {
+  return table(
+    [head, 'calls/s', 'p50 µs', 'p99 µs', 'CPU µs/call'],
+    rows.map((row) => [
+      row.title,
+      row.perSecond.toFixed(0),
+      row.p50Us.toFixed(0),
+      row.p99Us.toFixed(0),
+      row.cpuUsPerCall?.toFixed(1) ?? '–',
+    ]),
+  );
+}
+
+/** The mixed load as a table. */
+export function renderMixed(rows: readonly MixedRow[]): string {
+  return table(
+    ['8 MiB results beside small calls', 'quiet p50 µs', 'busy p50 µs', 'ratio', 'MiB/s'],
+    rows.map((row) => [
+      row.title,
+      row.quietP50Us.toFixed(0),
+      row.busyP50Us.toFixed(0),
+      (row.busyP50Us / row.quietP50Us).toFixed(2),
+      row.mibPerSecond.toFixed(0),
+    ]),
+  );
+}
+
+/** The bars as a table. */
+export function renderBars(bars: readonly Bar[]): string {
+  return table(
+    ['bar', 'measured', 'wanted', ''],
+    bars.map((bar) => [
+      bar.title,
+      Number.isNaN(bar.measured) ? '–' : bar.measured.toFixed(2),
+      `${bar.kind} ${bar.limit}`,
+      bar.pass ? 'PASS' : 'FAIL',
+    ]),
+  );
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((text, column) =>
+        column === 0 ? text.padEnd(widths[0] ?? 0) : text.padStart((widths[column] ?? 0) + 2),
+      )
+      .join('')
+      .trimEnd();
+  return `${[line(head), ...rows.map(line)].join('\n')}\n\n`;
+}

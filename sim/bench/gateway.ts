@@ -1,0 +1,275 @@
+/**
+ * The gateway against its rivals, in one run and in front of the same stdio server: a raw loader in a
+ * process of its own, rounds that alternate between targets, medians. Then a call over stdio, one
+ * through two peers, and small calls while big results stream through another session.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startProcess } from '../process.ts';
+import type { NodeProcess } from '../process.ts';
+import { percentile } from '../report.ts';
+import { TITLES, judge, renderBars, renderMixed, renderRows } from './bars.ts';
+import type { Bar, GatewayFigures, MixedRow, Row } from './bars.ts';
+import type { Sample, Target } from './job.ts';
+import { startLoader } from './loader-process.ts';
+import type { Loader } from './loader-process.ts';
+import { startRival } from './rivals.ts';
+
+const ROUNDS = 5;
+const ROUND_MS = 1000;
+const WARM_UP_MS = 250;
+/** Once for each target: a process that has just started is not what is compared. */
+const FIRST_WARM_UP_MS = 2000;
+const CALLERS = [1, 64] as const;
+const STDIO_CALLERS = 64;
+const BIG_BYTES = 8 * 1024 * 1024;
+const MIXED_ROUNDS = 3;
+const MIXED_MS = 2000;
+/** The big results stream that much longer, at both ends of the small calls. */
+const MIXED_MARGIN_MS = 500;
+/** So high that it is never met: what the gateway can do is measured, not what it allows. */
+const REQUESTS_PER_SECOND = 1_000_000;
+
+const cli = fileURLToPath(new URL('./cli.js', import.meta.url));
+const upstream = fileURLToPath(new URL('./bench-upstream.js', import.meta.url));
+const schemaFile = new URL('../config/starling.schema.json', import.meta.url);
+
+/** Figures and bars. */
+export interface GatewayResult extends GatewayFigures {
+  readonly bars: readonly Bar[];
+}
+
+/** A way in, and whose CPU is the relay's. */
+interface Path {
+  readonly title: string;
+  readonly target: Target;
+  readonly server: string;
+  readonly pids: readonly number[];
+}
+
+/** Runs it all; `print` hears each table when it is there. */
+export async function benchGateway(print: (text: string) => void): Promise<GatewayResult> {
+  const root = await mkdtemp(join(tmpdir(), 'starling-bench-'));
+  const cleanups: (() => unknown)[] = [() => rm(root, { recursive: true, force: true })];
+  try {
+    const { a, b } = await startMesh(root, cleanups);
+    const rivals = [await startRival('mcpProxy', upstream)];
+    cleanups.push(() => rivals.map((rival) => rival.stop()));
+    rivals.push(await startRival('supergateway', upstream));
+    const loader = startLoader();
+    const other = startLoader();
+    cleanups.push(
+      () => loader.stop(),
+      () => other.stop(),
+    );
+    const own: Path = {
+      title: TITLES.oneNode,
+      target: await httpOf(a),
+      server: 'small__',
+      pids: [pidOf(a)],
+    };
+    const far: Path = {
+      title: TITLES.twoPeers,
+      target: await httpOf(b),
+      server: 'owner__small__',
+      pids: [pidOf(a), pidOf(b)],
+    };
+    const theirs = rivals.map(({ title, url, pid }): Path => ({
+      title,
+      target: { kind: 'http', url, headers: {} },
+      server: '',
+      pids: [pid],
+    }));
+    print(
+      `${ROUNDS} rounds of ${ROUND_MS} ms, medians; calls of 11 bytes; Node ${process.version}\n\n`,
+    );
+    const http = await benchHttp(loader, [own, far, ...theirs], print);
+    const stdio = await benchStdio(loader, a, print);
+    const mixed = await benchMixed(loader, other, [own, far]);
+    print(renderMixed(mixed));
+    const figures = { rivals: rivals.map(({ title }) => title), http, stdio, mixed };
+    const bars = judge(figures);
+    print(renderBars(bars));
+    return { ...figures, bars };
+  } finally {
+    for (const cleanup of cleanups.reverse()) await cleanup();
+  }
+}
+
+async function benchHttp(
+  loader: Loader,
+  paths: readonly Path[],
+  print: (text: string) => void,
+): Promise<GatewayFigures['http']> {
+  await openAll(loader, paths);
+  const groups: { callers: number; rows: readonly Row[] }[] = [];
+  for (const callers of CALLERS) {
+    const rows = await rounds(loader, paths, callers);
+    print(renderRows(`HTTP, ${callers} ${callers === 1 ? 'caller' : 'callers'}`, rows));
+    groups.push({ callers, rows });
+  }
+  return groups;
+}
+
+async function benchStdio(
+  loader: Loader,
+  node: NodeProcess,
+  print: (text: string) => void,
+): Promise<readonly Row[]> {
+  const common = { server: 'small__', pids: [pidOf(node)] };
+  const args = [cli, 'mcp', '--state', node.stateDir];
+  const paths: readonly Path[] = [
+    {
+      ...common,
+      title: "the node's socket",
+      target: { kind: 'socket', path: node.up.endpoints.socket },
+    },
+    { ...common, title: TITLES.pipe, target: { kind: 'command', command: process.execPath, args } },
+  ];
+  await openAll(loader, paths);
+  const rows = await rounds(loader, paths, STDIO_CALLERS);
+  print(renderRows(`stdio, ${STDIO_CALLERS} in flight`, rows));
+  return rows;
+}
+
+async function openAll(loader: Loader, paths: readonly Path[]): Promise<void> {
+  for (const { title, target, server } of paths) {
+    await loader.open({ session: title, target, tool: `${server}echo` });
+  }
+}
+
+/** Alternating, so that a busy machine is busy for all. */
+async function rounds(
+  loader: Loader,
+  paths: readonly Path[],
+  callers: number,
+): Promise<readonly Row[]> {
+  const samples = new Map<Path, Sample[]>(paths.map((path) => [path, []]));
+  for (const path of paths) await echo(loader, path, callers, FIRST_WARM_UP_MS);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const path of paths) samples.get(path)?.push(await echo(loader, path, callers, ROUND_MS));
+  }
+  return [...samples].map(([path, of]) => ({ title: path.title, ...median(of) }));
+}
+
+function echo(loader: Loader, path: Path, callers: number, durationMs: number): Promise<Sample> {
+  return loader.run({
+    session: path.title,
+    tool: `${path.server}echo`,
+    args: { message: 'hello world' },
+    expect: { text: '"text":"hello world"', sizeBytes: 0 },
+    callers,
+    warmUpMs: WARM_UP_MS,
+    durationMs,
+    pids: path.pids,
+  });
+}
+
+/** Each session has a loader and a server of its own: only the gateways are shared. */
+async function benchMixed(
+  loader: Loader,
+  other: Loader,
+  paths: readonly Path[],
+): Promise<readonly MixedRow[]> {
+  const rows: MixedRow[] = [];
+  for (const path of paths) {
+    const tool = `${path.server.replace('small', 'big')}bytes`;
+    await other.open({ session: path.title, target: path.target, tool });
+    const stream = (durationMs: number): Promise<Sample> =>
+      other.run({
+        session: path.title,
+        tool,
+        args: { size: BIG_BYTES },
+        expect: { text: '"content"', sizeBytes: BIG_BYTES },
+        callers: 1,
+        warmUpMs: 0,
+        durationMs,
+        pids: [],
+      });
+    await stream(MIXED_MARGIN_MS);
+    const quiet: number[] = [];
+    const busy: number[] = [];
+    const mibs: number[] = [];
+    for (let round = 0; round < MIXED_ROUNDS; round += 1) {
+      quiet.push((await echo(loader, path, 1, MIXED_MS)).p50Us);
+      const streaming = stream(MIXED_MS + WARM_UP_MS + 2 * MIXED_MARGIN_MS);
+      await new Promise((resolve) => setTimeout(resolve, MIXED_MARGIN_MS));
+      busy.push((await echo(loader, path, 1, MIXED_MS)).p50Us);
+      mibs.push(((await streaming).perSecond * BIG_BYTES) / 2 ** 20);
+    }
+    rows.push({
+      title: path.title,
+      quietP50Us: percentile(quiet, 0.5),
+      busyP50Us: percentile(busy, 0.5),
+      mibPerSecond: percentile(mibs, 0.5),
+    });
+  }
+  return rows;
+}
+
+/** Node `owner` with the servers `small` and `big`, and node `entry` that may call them. */
+async function startMesh(
+  root: string,
+  cleanups: (() => unknown)[],
+): Promise<{ a: NodeProcess; b: NodeProcess }> {
+  const server = { command: process.execPath, args: [upstream] };
+  const limits = limitsOf(schemaFile);
+  const a = await startProcess({
+    cli,
+    root,
+    name: 'owner',
+    config: { mcpServers: { small: server, big: server }, limits },
+  });
+  cleanups.push(() => a.stop());
+  const b = await startProcess({
+    cli,
+    root,
+    name: 'entry',
+    config: { limits },
+    env: { STARLING_JOIN: a.up.ticket ?? '' },
+  });
+  cleanups.push(() => b.stop());
+  for (const tools of ['small/*', 'big/*']) {
+    const granted = await a.run(['grant', 'create', b.up.peerId, '--tool', tools]);
+    if (granted.code !== 0) throw new Error(granted.stderr);
+  }
+  return { a, b };
+}
+
+/** The rate limit out of the way, where this build has one. */
+function limitsOf(file: URL): Readonly<Record<string, number>> {
+  if (!existsSync(file)) return {};
+  const schema = JSON.parse(readFileSync(file, 'utf8')) as {
+    readonly properties?: {
+      readonly limits?: { readonly properties?: Readonly<Record<string, unknown>> };
+    };
+  };
+  const known = schema.properties?.limits?.properties ?? {};
+  return 'requestsPerSecond' in known ? { requestsPerSecond: REQUESTS_PER_SECOND } : {};
+}
+
+async function httpOf(node: NodeProcess): Promise<Target> {
+  const { url = '', tokenFile } = node.up.endpoints;
+  const token = (await readFile(tokenFile, 'utf8')).trim();
+  return { kind: 'http', url, headers: { authorization: `Bearer ${token}` } };
+}
+
+function pidOf(node: NodeProcess): number {
+  return node.child.pid ?? 0;
+}
+
+function median(samples: readonly Sample[]): Sample {
+  const of = (pick: (sample: Sample) => number): number => percentile(samples.map(pick), 0.5);
+  const cpu = samples.flatMap(({ cpuUsPerCall }) =>
+    cpuUsPerCall === undefined ? [] : [cpuUsPerCall],
+  );
+  return {
+    perSecond: of((sample) => sample.perSecond),
+    p50Us: of((sample) => sample.p50Us),
+    p99Us: of((sample) => sample.p99Us),
+    cpuUsPerCall: cpu.length === 0 ? undefined : percentile(cpu, 0.5),
+  };
+}

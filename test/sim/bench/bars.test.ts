@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { judge, renderBars, renderMixed, renderRows } from '../../../sim/bench/bars.ts';
+import type { GatewayFigures, Row } from '../../../sim/bench/bars.ts';
+
+const row = (title: string, perSecond: number, p50Us: number, cpuUsPerCall?: number): Row => ({
+  title,
+  perSecond,
+  p50Us,
+  p99Us: p50Us * 2,
+  cpuUsPerCall,
+});
+
+const FIGURES: GatewayFigures = {
+  rivals: ['mcp-proxy 6', 'supergateway 4'],
+  http: [
+    { callers: 1, rows: [row('starling', 5000, 60, 99), row('mcp-proxy 6', 2000, 100, 400)] },
+    {
+      callers: 64,
+      rows: [
+        row('starling', 5000, 100, 40),
+        row('starling, two peers', 3000, 100, 80),
+        row('mcp-proxy 6', 1000, 100, 300),
+        row('supergateway 4', 9000, 100, 300),
+      ],
+    },
+  ],
+  stdio: [row("the node's socket", 9000, 100, 1), row('starling mcp', 9000, 100, 15)],
+  mixed: [{ title: 'starling', quietP50Us: 100, busyP50Us: 300, mibPerSecond: 200 }],
+};
+
+const verdicts = (figures: GatewayFigures): (string | boolean)[][] =>
+  judge(figures).map((bar) => [bar.title, bar.pass]);
+
+describe('the bars of the benchmark', () => {
+  it('are cleared by figures that just reach them', () => {
+    expect(judge(FIGURES).map((bar) => bar.measured)).toEqual([5, 0.6, 3, 99, 40, 15, 3]);
+    expect(verdicts(FIGURES).every(([, pass]) => pass)).toBe(true);
+  });
+
+  it('are missed one by one by figures that are a little worse', () => {
+    const slow = (figures: GatewayFigures['http'], share: number): GatewayFigures['http'] =>
+      figures.map(({ callers, rows }) => ({
+        callers,
+        rows: rows.map((one) =>
+          one.title.startsWith('starling')
+            ? row(one.title, one.perSecond * share, one.p50Us / share, 101)
+            : one,
+        ),
+      }));
+    const worse: GatewayFigures = {
+      ...FIGURES,
+      http: slow(FIGURES.http, 0.99),
+      stdio: [row('starling mcp', 9000, 100, 15.1)],
+      mixed: [{ title: 'starling', quietP50Us: 100, busyP50Us: 301, mibPerSecond: 200 }],
+    };
+    expect(verdicts(worse).filter(([, pass]) => pass)).toEqual([]);
+  });
+
+  it('are missed where nothing was measured', () => {
+    const blind: GatewayFigures = { ...FIGURES, stdio: [row('starling mcp', 9000, 100)] };
+    expect(verdicts(blind).filter(([, pass]) => !pass)).toEqual([['CPU µs/call, stdio', false]]);
+    expect(renderBars(judge(blind))).toMatch(/CPU µs\/call, stdio +– +at most 15 +FAIL/);
+  });
+
+  it('are printed with the figures, aligned', () => {
+    const rows = [row('starling', 5123.4, 61.4, 99.04), row('mcp-proxy 6', 2000, 100)];
+    expect(renderRows('HTTP, 1 caller', rows).split('\n')).toEqual([
+      'HTTP, 1 caller  calls/s  p50 µs  p99 µs  CPU µs/call',
+      'starling           5123      61     123         99.0',
+      'mcp-proxy 6        2000     100     200            –',
+      '',
+      '',
+    ]);
+    expect(renderMixed(FIGURES.mixed)).toMatch(/starling +100 +300 +3\.00 +200/);
+  });
+});
