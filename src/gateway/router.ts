@@ -5,8 +5,9 @@
  */
 import { EventEmitter } from 'node:events';
 import { nearest } from '../config/index.ts';
+import type { Config, View as NamedView } from '../config/index.ts';
 import { StarlingError } from '../core/index.ts';
-import type { Json } from '../core/index.ts';
+import type { Json, JsonObject } from '../core/index.ts';
 import type { Directory, ServerCatalog, ServerFacts } from '../directory/index.ts';
 import { printable, promptResource, toolResource, uriResource } from '../grants/index.ts';
 import type { Wanted } from '../grants/index.ts';
@@ -14,14 +15,21 @@ import type { Decision, Guard, Principal } from '../guard/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import { RPC } from './frame.ts';
 import { SEPARATOR } from './names.ts';
+import type { Pins } from './pins.ts';
+import { quarantineError } from './quarantine.ts';
+import type { Quarantined } from './quarantine.ts';
+import { compileSelection } from './selection.ts';
 import type { RelayedCall, ServerTarget, Upstreams } from './types.ts';
-import { createLists, factsOf, fitsTemplate, jointFacts, targetOf } from './views.ts';
-import type { ListKind, Lists, Place, Source } from './views.ts';
+import { createLists, factsOf, fitsTemplate, heldKey, jointFacts, targetOf } from './views.ts';
+import type { Held, ListKind, Lists, ListsInit, Place, Source } from './views.ts';
+
+/** `search`: three tools stand for the whole list. */
+export type ToolsMode = 'all' | 'search';
 
 /** Which part of the mesh a session is opened at. */
 export type ViewSpec =
   /** Everything that the principal may see, or what the named view shows of it. */
-  | { readonly kind: 'all'; readonly view?: string }
+  | { readonly kind: 'all'; readonly view?: string; readonly tools?: ToolsMode }
   /** One server, its names untouched; of this node, or of the peer of this alias. */
   | { readonly kind: 'server'; readonly server: string; readonly peer?: string }
   /** For peers: what this node's servers list, and nothing to call. */
@@ -34,6 +42,8 @@ export interface Route {
   readonly edits?: RelayedCall['edits'];
   /** What the guard was asked: to be asked again when grants change. */
   readonly wanted?: Wanted;
+  /** True when another server may be tried where this one fails: running the call twice does no harm. */
+  readonly mayRepeat?: boolean;
 }
 
 /** What one principal sees through one {@link ViewSpec}. */
@@ -42,8 +52,12 @@ export interface View {
   readonly facts: ServerFacts;
   /** What of this node's servers the principal may see: what a peer's directory is made of. */
   readonly catalogs: readonly ServerCatalog[];
-  /** @throws STARLING_CALL_REFUSED, STARLING_TOOL_UNKNOWN, STARLING_PEER_UNREACHABLE */
-  tool(name: string): Route;
+  readonly toolsMode: ToolsMode;
+  /**
+   * Servers that have the tool, the least loaded first: one, but for tools that peers offer together.
+   * @throws STARLING_CALL_REFUSED, STARLING_TOOL_UNKNOWN, STARLING_TOOL_QUARANTINED, …
+   */
+  tool(name: string): readonly Route[];
   /** @throws STARLING_CALL_REFUSED, STARLING_USAGE */
   prompt(name: string): Route;
   /** Servers that may have `uri`, the likeliest first. @throws STARLING_CALL_REFUSED */
@@ -77,6 +91,9 @@ export interface RouterComponents {
   readonly guard: Guard;
   /** This node's name, for messages. */
   readonly self: string;
+  readonly pins: Pins;
+  /** How lists are made, and the views that have a name. */
+  readonly config: Pick<Config, 'list' | 'views'>;
   /** What the node says of itself where it stands for all its servers. */
   readonly facts: Pick<ServerFacts, 'serverInfo' | 'instructions'>;
 }
@@ -101,6 +118,7 @@ export function createRouter(components: RouterComponents): Router {
   const peerChanged = (peer: PeerView, before: PeerView | undefined): void => {
     if (peer.alias !== before?.alias || isHere(peer) !== isHere(before)) changed();
   };
+  components.pins.events.on('change', changed);
   upstreams.events.on('change', changed);
   directory.events.on('change', changed);
   membership.events.on('change', peerChanged);
@@ -114,13 +132,17 @@ export function createRouter(components: RouterComponents): Router {
       return view;
     },
     exists(spec) {
-      if (spec.kind !== 'server') return spec.kind === 'catalog' || spec.view === undefined;
+      if (spec.kind === 'catalog') return true;
+      if (spec.kind === 'all') {
+        return spec.view === undefined || Object.hasOwn(components.config.views, spec.view);
+      }
       const { peer: alias, server } = spec;
       if (alias === undefined) return upstreams.get(server) !== undefined;
       return membership.peers().some((peer) => peer.alias === alias);
     },
     judge: (principal, wanted) => guard.decide(principal, wanted),
     stop() {
+      components.pins.events.off('change', changed);
       upstreams.events.off('change', changed);
       directory.events.off('change', changed);
       membership.events.off('change', peerChanged);
@@ -157,9 +179,13 @@ class PrincipalView implements View {
   }
 
   get lists(): Lists {
-    const naming = this.#spec.kind === 'server' ? 'plain' : 'prefixed';
-    this.#lists ??= createLists(this.#visible(), naming);
+    this.#lists ??= createLists(this.#visible(), this.#listsInit());
     return this.#lists;
+  }
+
+  get toolsMode(): ToolsMode {
+    if (this.#spec.kind !== 'all') return 'all';
+    return this.#spec.tools ?? this.#named()?.tools ?? this.#components.config.list.tools;
   }
 
   get facts(): ServerFacts {
@@ -177,23 +203,26 @@ class PrincipalView implements View {
       .map(({ catalog }) => catalog);
   }
 
-  tool(name: string): Route {
-    if (this.#spec.kind === 'server') return this.#ofServer('tool', name);
-    const place = this.#placeOf('tools', name);
-    if (place !== undefined) return this.#toItem('tool', place);
-    return this.#unlistedTool(name);
+  tool(name: string): readonly Route[] {
+    if (this.#spec.kind === 'server') return [this.#ofServer('tool', name)];
+    const place = this.lists.place('tools', name);
+    if (place === undefined) return [this.#unlistedTool(name)];
+    if (place.others === undefined) return [this.#toItem('tool', place)];
+    return [place, ...place.others]
+      .toSorted((a, b) => loadOf(a) - loadOf(b))
+      .map((one) => ({ ...this.#toItem('tool', one), mayRepeat: true }));
   }
 
   prompt(name: string): Route {
     if (this.#spec.kind === 'server') return this.#ofServer('prompt', name);
-    const place = this.#placeOf('prompts', name);
+    const place = this.lists.place('prompts', name);
     if (place !== undefined) return this.#toItem('prompt', place);
     throw unknown('prompt', name);
   }
 
   resource(uri: string, ability: 'resource/read' | 'resource/subscribe'): readonly Route[] {
     if (this.#spec.kind === 'server') return [this.#ofServer('resource', uri, ability)];
-    const place = this.#placeOf('resources', uri);
+    const place = this.lists.place('resources', uri);
     if (place !== undefined) return [this.#toItem('resource', place, ability)];
     const templates = this.lists.names('templates').filter((one) => fitsTemplate(one, uri));
     const sources = templates.flatMap(
@@ -239,17 +268,31 @@ class PrincipalView implements View {
       return directory
         .servers(peer.peerId)
         .filter(({ server }) => server === spec.server)
-        .map((catalog) => ({ peer, catalog }));
+        .map((catalog) => this.#reviewed(catalog, peer));
     }
-    const own = upstreams.all().map((upstream) => ({ catalog: upstream.catalog() }));
+    const own = upstreams.all().map((upstream) => this.#reviewed(upstream.catalog()));
     if (spec.kind === 'server') return own.filter(({ catalog }) => catalog.server === spec.server);
     if (spec.kind === 'catalog' || !this.#seesPeers()) return own;
     const theirs = directory.peers().flatMap((peerId) => {
       const peer = membership.peer(peerId);
       if (peer === undefined || !isHere(peer)) return [];
-      return directory.servers(peerId).map((catalog) => ({ peer, catalog }));
+      return directory.servers(peerId).map((catalog) => this.#reviewed(catalog, peer));
     });
     return [...own, ...theirs];
+  }
+
+  /** A server without what is quarantined of it, and with what that is. */
+  #reviewed(catalog: ServerCatalog, peer?: PeerView): Source {
+    const owner = peer?.peerId ?? '';
+    const { allowed, quarantined } = this.#components.pins.review(owner, catalog.server, catalog);
+    const source = { catalog: allowed, ...(peer === undefined ? {} : { peer }) };
+    if (quarantined.length === 0) return source;
+    const held = quarantined.flatMap((one): [string, Held][] => {
+      const items: readonly JsonObject[] = one.kind === 'tool' ? catalog.tools : catalog.prompts;
+      const item = items.find(({ name }) => name === one.name);
+      return item === undefined ? [] : [[heldKey(one.kind, one.name), { quarantined: one, item }]];
+    });
+    return { ...source, held: new Map(held) };
   }
 
   /** {@link #all}, less what the principal may not see. */
@@ -265,8 +308,9 @@ class PrincipalView implements View {
             String((item as Readonly<Record<string, Json>>)[key]),
           ),
         );
+      const { held: _, ...shown } = source;
       return {
-        ...source,
+        ...shown,
         catalog: {
           ...catalog,
           tools: seen('tools', catalog.tools, 'name'),
@@ -300,11 +344,8 @@ class PrincipalView implements View {
     return guard.decide(this.#principal, wantedOf(scheme, targetOf(source), name, ability)).allow;
   }
 
-  #placeOf(kind: ListKind, name: string): Place | undefined {
-    return this.lists.place(kind, name);
-  }
-
-  #toItem(scheme: Scheme, { source, name }: Place, ability?: string): Route {
+  #toItem(scheme: Scheme, { source, name, held }: Place, ability?: string): Route {
+    if (held !== undefined) throw this.#quarantined(source, held);
     const route = {
       target: targetOf(source),
       edits: scheme === 'resource' ? { uri: name } : { name },
@@ -327,7 +368,35 @@ class PrincipalView implements View {
 
   #ofServer(scheme: Scheme, name: string, ability?: string): Route {
     const target = this.#target();
-    return { target, ...this.#judged(scheme, target, name, ability) };
+    const route = { target, ...this.#judged(scheme, target, name, ability) };
+    const [source] = this.#all();
+    const held = source?.held?.get(heldKey(scheme, name))?.quarantined;
+    if (source !== undefined && held !== undefined) throw this.#quarantined(source, held);
+    return route;
+  }
+
+  #quarantined({ peer, catalog: { server } }: Source, held: Quarantined): StarlingError {
+    const place = { server, ...(peer === undefined ? {} : { peer: peer.alias }) };
+    const isAway = this.#principal.kind === 'peer' || this.#principal.kind === 'agent';
+    return quarantineError(place, held, isAway ? this.#components.self : undefined);
+  }
+
+  #named(): NamedView | undefined {
+    if (this.#spec.kind !== 'all' || this.#spec.view === undefined) return undefined;
+    const { views } = this.#components.config;
+    return Object.hasOwn(views, this.#spec.view) ? views[this.#spec.view] : undefined;
+  }
+
+  #listsInit(): ListsInit {
+    if (this.#spec.kind === 'server') return { naming: 'plain' };
+    const { list } = this.#components.config;
+    const named = this.#named();
+    return {
+      naming: 'prefixed',
+      style: { prefix: named?.prefix ?? list.prefix, nameMax: list.nameMax },
+      merge: list.merge,
+      ...(named === undefined ? {} : { select: compileSelection(named) }),
+    };
   }
 
   /** @throws STARLING_CALL_REFUSED unless the principal may; for the operator there is nothing to ask. */
@@ -437,6 +506,11 @@ function unknown(what: string, name: string): StarlingError {
     `no ${what} is called '${printable(name.slice(0, 256))}'`,
     what === 'resource' ? { data: { uri: name.slice(0, 2048) } } : {},
   );
+}
+
+/** Calls in flight at the place's owner, as it last said. */
+function loadOf({ source }: Place): number {
+  return source.peer?.presence?.load ?? 0;
 }
 
 function isHere(peer: PeerView | undefined): boolean {

@@ -5,10 +5,15 @@
  */
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '../core/index.ts';
-import type { ServerCatalog, ServerFacts, ServerItems } from '../directory/index.ts';
+import type { ListedTool, ServerCatalog, ServerFacts, ServerItems } from '../directory/index.ts';
 import type { PeerView } from '../membership/index.ts';
 import { objectOf } from './era.ts';
+import { META_TOOLS } from './meta-tools.ts';
 import { SEPARATOR, assignNames } from './names.ts';
+import type { NameStyle, Named } from './names.ts';
+import type { Quarantined } from './quarantine.ts';
+import { mergeTools } from './selection.ts';
+import type { ToolSelection } from './selection.ts';
 import type { ServerTarget } from './types.ts';
 
 /** Items on one page: most clients ask for no second one. */
@@ -26,6 +31,14 @@ export type ListKind = keyof ServerItems;
 export interface Source {
   readonly peer?: PeerView;
   readonly catalog: ServerCatalog;
+  /** What it lists besides and we do not offer, by {@link heldKey}: it has a name all the same. */
+  readonly held?: ReadonlyMap<string, Held>;
+}
+
+/** Something that is quarantined, and the item that its server lists. */
+export interface Held {
+  readonly quarantined: Quarantined;
+  readonly item: JsonObject;
 }
 
 /** Where an item is. */
@@ -33,6 +46,10 @@ export interface Place {
   readonly source: Source;
   /** Its name or URI there. */
   readonly name: string;
+  /** Set when it is quarantined. */
+  readonly held?: Quarantined;
+  /** Other places that offer the very same tool. */
+  readonly others?: readonly Place[];
 }
 
 /** Serialised lists of one caller. */
@@ -41,10 +58,21 @@ export interface Lists {
   digest(kind: ListKind): string;
   /** The members of a list result without its braces; undefined past the last page. */
   page(kind: ListKind, index: number): Buffer | undefined;
+  /** The items as they are listed. */
+  items(kind: ListKind): readonly JsonObject[];
   /** What the items are called here: names, URIs, URI templates. */
   names(kind: ListKind): readonly string[];
   /** Where what is called `name` here leads. */
   place(kind: ListKind, name: string): Place | undefined;
+}
+
+/** How things are called towards a caller, and which are shown. */
+export interface ListsInit {
+  /** `plain`: as their server calls them, for one server alone; else with prefixes, by `names.ts`. */
+  readonly naming: 'plain' | 'prefixed';
+  readonly style?: NameStyle;
+  readonly merge?: boolean | readonly string[];
+  readonly select?: ToolSelection;
 }
 
 /** The member of an item that it is called by, and the member of a result that lists them. */
@@ -55,28 +83,28 @@ export const KINDS: Readonly<Record<ListKind, { readonly key: string; readonly l
   prompts: { key: 'name', list: 'prompts' },
 };
 
-/** How things are called towards a caller. */
-export type Naming =
-  /** As their server calls them: for one server alone. */
-  | 'plain'
-  /** With prefixes, by `names.ts`. */
-  | 'prefixed';
+/** By what {@link Source.held} knows a thing. */
+export function heldKey(kind: string, name: string): string {
+  return `${kind} ${name}`;
+}
 
 /** Makes the lists of `sources`. Each kind is made when it is first asked for. */
-export function createLists(sources: readonly Source[], naming: Naming): Lists {
+export function createLists(sources: readonly Source[], init: ListsInit): Lists {
   const made = new Map<ListKind, MadeList>();
   const listOf = (kind: ListKind): MadeList => {
     const known = made.get(kind);
     if (known !== undefined) return known;
-    const table = naming === 'plain' ? plainTable(sources, kind) : prefixedTable(sources, kind);
-    const list = makeList(kind, table, naming);
+    const table =
+      init.naming === 'plain' ? plainTable(sources, kind) : prefixedTable(sources, kind, init);
+    const list = makeList(kind, table, init.naming);
     made.set(kind, list);
     return list;
   };
   return {
     digest: (kind) => listOf(kind).digest,
     page: (kind, index) => listOf(kind).pages[index],
-    names: (kind) => [...listOf(kind).table.keys()],
+    items: (kind) => [...listOf(kind).items.values()],
+    names: (kind) => [...listOf(kind).items.keys()],
     place: (kind, name) => listOf(kind).table.get(name)?.place,
   };
 }
@@ -88,39 +116,92 @@ interface Entry {
 
 interface MadeList {
   readonly table: ReadonlyMap<string, Entry>;
+  readonly items: ReadonlyMap<string, JsonObject>;
   readonly digest: string;
   readonly pages: readonly Buffer[];
 }
 
+const HELD_KINDS: Readonly<Partial<Record<ListKind, string>>> = {
+  tools: 'tool',
+  prompts: 'prompt',
+};
+
 function entriesOf(sources: readonly Source[], kind: ListKind): readonly Entry[] {
   const { key } = KINDS[kind];
-  return sources.flatMap((source) =>
-    source.catalog[kind].map((item: JsonObject) => ({
-      place: { source, name: String(item[key]) },
+  return sources.flatMap((source) => {
+    const entry = (item: JsonObject, held?: Quarantined): Entry => ({
+      place: { source, name: String(item[key]), ...(held === undefined ? {} : { held }) },
       item,
-    })),
-  );
+    });
+    const heldKind = HELD_KINDS[kind];
+    const held = [...(source.held ?? [])].filter(
+      ([, { quarantined }]) => quarantined.kind === heldKind,
+    );
+    return [
+      ...source.catalog[kind].map((item: JsonObject) => entry(item)),
+      ...held.map(([, { item, quarantined }]) => entry(item, quarantined)),
+    ];
+  });
 }
 
 function plainTable(sources: readonly Source[], kind: ListKind): ReadonlyMap<string, Entry> {
   return new Map(entriesOf(sources, kind).map((entry) => [entry.place.name, entry] as const));
 }
 
-function prefixedTable(sources: readonly Source[], kind: ListKind): ReadonlyMap<string, Entry> {
-  const entries = entriesOf(sources, kind);
+function prefixedTable(
+  sources: readonly Source[],
+  kind: ListKind,
+  { style, merge = false, select = () => true }: ListsInit,
+): ReadonlyMap<string, Entry> {
+  const entries = entriesOf(sources, kind).filter(({ place: { source, name } }) =>
+    select(source.peer?.alias, source.catalog.server, name),
+  );
   if (kind === 'resources' || kind === 'templates') return uriTable(entries);
-  const named = (entry: Entry): { prefix: string; name: string; target: Entry } => ({
-    prefix: prefixOf(entry.place.source),
+  const named =
+    kind === 'tools' && merge !== false ? mergedEntries(entries, merge) : entries.map(alone);
+  const reserved = kind === 'tools' ? RESERVED : undefined;
+  return assignNames(named, reserved, style);
+}
+
+/** The names of the tools that search has: no other tool may hide them. */
+const RESERVED: ReadonlySet<string> = new Set(META_TOOLS.map((tool) => tool.name));
+
+function alone(entry: Entry): Named<Entry> {
+  const { peer, catalog } = entry.place.source;
+  return {
+    ...(peer === undefined ? {} : { peer: peer.alias }),
+    prefix: catalog.server,
     name: entry.place.name,
     target: entry,
+  };
+}
+
+function mergedEntries(
+  entries: readonly Entry[],
+  rule: boolean | readonly string[],
+): readonly Named<Entry>[] {
+  const offered = entries
+    .filter(({ place }) => place.held === undefined)
+    .map((entry) => ({
+      ...(entry.place.source.peer === undefined ? {} : { peer: entry.place.source.peer.alias }),
+      server: entry.place.source.catalog.server,
+      tool: entry.item as ListedTool,
+      target: entry,
+    }));
+  const merged = mergeTools(offered, rule).map(({ peer, server, tool, targets }) => {
+    const [first, ...others] = targets;
+    const place =
+      others.length === 0
+        ? first.place
+        : { ...first.place, others: others.map((other) => other.place) };
+    return {
+      ...(peer === undefined ? {} : { peer }),
+      prefix: server,
+      name: tool.name,
+      target: { ...first, place },
+    };
   });
-  // Own names first, so that no peer can change them.
-  const own = assignNames(entries.filter(isOwn).map(named));
-  const theirs = assignNames(
-    entries.filter((entry) => !isOwn(entry)).map(named),
-    new Set(own.keys()),
-  );
-  return new Map([...own, ...theirs]);
+  return [...merged, ...entries.filter(({ place }) => place.held !== undefined).map(alone)];
 }
 
 /** URIs stay as they are; where two servers use the same one, the later gets another. */
@@ -141,24 +222,37 @@ function aliasOf({ source, name }: Place): string {
   return `starling://${prefixOf(source)}/${encoded}`;
 }
 
-function isOwn(entry: Entry): boolean {
-  return entry.place.source.peer === undefined;
-}
-
 /** `files` for a server of our own, `alice__files` for one of a peer. */
 export function prefixOf({ peer, catalog }: Source): string {
   return peer === undefined ? catalog.server : `${peer.alias}${SEPARATOR}${catalog.server}`;
 }
 
-function makeList(kind: ListKind, table: ReadonlyMap<string, Entry>, naming: Naming): MadeList {
-  const { key, list } = KINDS[kind];
+function makeList(
+  kind: ListKind,
+  table: ReadonlyMap<string, Entry>,
+  naming: ListsInit['naming'],
+): MadeList {
+  const { key } = KINDS[kind];
+  const items = new Map<string, JsonObject>();
+  for (const [name, { item, place }] of table) {
+    if (place.held !== undefined) continue;
+    const listed =
+      naming === 'plain' ? item : { ...item, [key]: name, ...labelOf(item, place.source) };
+    items.set(name, listed);
+  }
+  return { table, items, ...paginate(kind, [...items.values()]) };
+}
+
+/** Serialises items, in pages that are no burden to anybody. */
+export function paginate(
+  kind: ListKind,
+  items: readonly JsonObject[],
+): { readonly digest: string; readonly pages: readonly Buffer[] } {
   const pages: string[][] = [[]];
   let pageBytes = 0;
   const hash = createHash('sha256');
-  for (const [name, { item, place }] of table) {
-    const text = JSON.stringify(
-      naming === 'plain' ? item : { ...item, [key]: name, ...labelOf(item, place.source) },
-    );
+  for (const item of items) {
+    const text = JSON.stringify(item);
     hash.update(text);
     const page = pages.at(-1) ?? [];
     const sizeBytes = Buffer.byteLength(text);
@@ -173,9 +267,9 @@ function makeList(kind: ListKind, table: ReadonlyMap<string, Entry>, naming: Nam
   }
   const written = pages.map((page, index) => {
     const next = index + 1 < pages.length ? `,"nextCursor":"${index + 1}"` : '';
-    return Buffer.from(`"${list}":[${page.join(',')}]${next}`);
+    return Buffer.from(`"${KINDS[kind].list}":[${page.join(',')}]${next}`);
   });
-  return { table, digest: hash.digest('base64url'), pages: written };
+  return { digest: hash.digest('base64url'), pages: written };
 }
 
 /** Says where a peer's item is from. */
