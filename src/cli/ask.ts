@@ -26,16 +26,9 @@ export async function ask<T extends string>(
   conversation: Conversation = TERMINAL,
 ): Promise<T> {
   const lines = createInterface({ input: conversation.input, output: conversation.output });
-  const left = new Promise<never>((_, reject) => {
-    const leave = (): void =>
-      reject(
-        new StarlingError('STARLING_USAGE', 'nothing was changed, because nobody agreed', {
-          hint: 'run it again and answer, or agree beforehand with --yes',
-        }),
-      );
-    lines.once('close', leave);
-    lines.once('SIGINT', leave);
-  });
+  const { promise: left, leave } = leaving();
+  lines.once('close', leave);
+  lines.once('SIGINT', leave);
   try {
     for (;;) {
       const asked = lines.question(`${question} [${answers.join('/')}] `);
@@ -44,7 +37,7 @@ export async function ask<T extends string>(
       if (found !== undefined) return found;
     }
   } finally {
-    lines.removeAllListeners('close');
+    lines.off('close', leave);
     lines.close();
   }
 }
@@ -54,4 +47,18 @@ export function nobodyAgreed(what: string): StarlingError {
   return new StarlingError('STARLING_USAGE', `${what}, and nobody can be asked here`, {
     hint: 'look at what is shown above, then agree with --yes',
   });
+}
+
+/** Rejects when the person leaves. */
+function leaving(): { readonly promise: Promise<never>; leave(this: void): void } {
+  let leave = (): void => undefined;
+  const promise = new Promise<never>((_, reject) => {
+    leave = () =>
+      reject(
+        new StarlingError('STARLING_USAGE', 'nothing was changed, because nobody agreed', {
+          hint: 'run it again and answer, or agree beforehand with --yes',
+        }),
+      );
+  });
+  return { promise, leave };
 }

@@ -32,8 +32,7 @@ export function describeStatus(status: StatusResult): string {
 }
 
 function describeServers(servers: readonly UpstreamStatus[]): string[] {
-  if (servers.length === 0)
-    return [paint.dim('servers  none: name some in mcpServers of the config file')];
+  if (servers.length === 0) return [paint.dim('servers  none: add one with starling mcp add')];
   return servers.flatMap((server) => {
     const name = safeLine(server.server);
     const tools = `${server.tools} ${server.tools === 1 ? 'tool' : 'tools'}`;

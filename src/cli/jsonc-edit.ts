@@ -28,8 +28,8 @@ interface Style {
 }
 
 const COLUMNS = 100;
-/** Spaces, comments and an optional comma up to the end of the line. */
-const REST_OF_LINE = /[ \t]*(?:\/\*[^\n]*?\*\/[ \t]*)*(?:\/\/[^\n\r]*)?(?=\r?\n|$)/y;
+/** Spaces and comments up to the end of the line. */
+const REST_OF_LINE = /[ \t]*(?:\/\*(?:(?!\*\/)[^\n])*\*\/[ \t]*)*(?:\/\/[^\n\r]*)?(?=\r?\n|$)/y;
 
 /**
  * The text with `value` at `path`; objects on the way are made.

@@ -25,7 +25,7 @@ it('--help and --version load no libp2p, Yjs, zod, pino or MCP SDK', () => {
     'createLibp2p',
     'YMap',
     'ZodType',
-    'modelcontextprotocol',
+    'node_modules/@modelcontextprotocol',
     'pinoPretty',
     'classic-level',
   ]) {
