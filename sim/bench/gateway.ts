@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startProcess } from '../process.ts';
@@ -86,6 +86,12 @@ export async function benchGateway(print: (text: string) => void): Promise<Gatew
     print(
       `${ROUNDS} rounds of ${ROUND_MS} ms, medians; calls of 11 bytes; Node ${process.version}\n\n`,
     );
+    const [load = 0] = loadavg();
+    if (load > availableParallelism() / 2) {
+      print(
+        `The machine is busy (load ${load.toFixed(1)}): figures are worse than they would be.\n\n`,
+      );
+    }
     const http = await benchHttp(loader, [own, far, ...theirs], print);
     const stdio = await benchStdio(loader, a, print);
     const mixed = await benchMixed(loader, other, [own, far]);
@@ -152,7 +158,7 @@ async function rounds(
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const path of paths) samples.get(path)?.push(await echo(loader, path, callers, ROUND_MS));
   }
-  return [...samples].map(([path, of]) => ({ title: path.title, ...median(of) }));
+  return [...samples].map(([path, of]) => ({ title: path.title, ...median(of), rounds: of }));
 }
 
 function echo(loader: Loader, path: Path, callers: number, durationMs: number): Promise<Sample> {

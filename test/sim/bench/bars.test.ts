@@ -2,13 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { judge, renderBars, renderMixed, renderRows } from '../../../sim/bench/bars.ts';
 import type { GatewayFigures, Row } from '../../../sim/bench/bars.ts';
 
-const row = (title: string, perSecond: number, p50Us: number, cpuUsPerCall?: number): Row => ({
-  title,
-  perSecond,
-  p50Us,
-  p99Us: p50Us * 2,
-  cpuUsPerCall,
-});
+function row(title: string, perSecond: number, p50Us: number, cpuUsPerCall?: number): Row {
+  const sample = { perSecond, p50Us, p99Us: p50Us * 2, cpuUsPerCall };
+  return { title, ...sample, rounds: [sample] };
+}
 
 const FIGURES: GatewayFigures = {
   rivals: ['mcp-proxy 6', 'supergateway 4'],
@@ -62,12 +59,26 @@ describe('the bars of the benchmark', () => {
     expect(renderBars(judge(blind))).toMatch(/CPU µs\/call, stdio +– +at most 15 +FAIL/);
   });
 
+  it('compare rounds with rounds, so that a machine that gets busier changes nothing', () => {
+    const busier = (title: string, perSecond: readonly number[]): Row => ({
+      ...row(title, 1, 1, 1),
+      rounds: perSecond.map((rate) => ({ ...row(title, rate, 1, 1) })),
+    });
+    const rows = [
+      busier('starling', [6000, 3000, 600]),
+      busier('mcp-proxy 6', [1000, 500, 100]),
+      busier('starling, two peers', [10, 20]),
+    ];
+    const [rate, , twoPeers] = judge({ ...FIGURES, http: [{ callers: 64, rows }] });
+    expect([rate?.measured, twoPeers?.measured]).toEqual([6, 0.01]);
+  });
+
   it('are printed with the figures, aligned', () => {
     const rows = [row('starling', 5123.4, 61.4, 99.04), row('mcp-proxy 6', 2000, 100)];
     expect(renderRows('HTTP, 1 caller', rows).split('\n')).toEqual([
-      'HTTP, 1 caller  calls/s  p50 µs  p99 µs  CPU µs/call',
-      'starling           5123      61     123         99.0',
-      'mcp-proxy 6        2000     100     200            –',
+      'HTTP, 1 caller  calls/s  p50 µs  p99 µs  CPU µs/call  least',
+      'starling           5123      61     123         99.0   99.0',
+      'mcp-proxy 6        2000     100     200            –      –',
       '',
       '',
     ]);
