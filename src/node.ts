@@ -8,7 +8,14 @@ import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, Board } from './blackboard/index.ts';
-import { boardTools, grantTools, keyTools, loginTools, statusTools } from './builtin/index.ts';
+import {
+  boardTools,
+  grantTools,
+  keyTools,
+  loginTools,
+  pinTools,
+  statusTools,
+} from './builtin/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
@@ -27,10 +34,11 @@ import {
   createApiKeys,
   createGateway,
   createLogins,
+  createPins,
   createTokenStore,
   createUpstreams,
 } from './gateway/index.ts';
-import type { ApiKeys, BuiltinTool, Gateway, Logins } from './gateway/index.ts';
+import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins } from './gateway/index.ts';
 import { createGrantBook } from './grants/index.ts';
 import type { GrantBook } from './grants/index.ts';
 import { createGuard } from './guard/index.ts';
@@ -219,6 +227,7 @@ class Node implements StarlingNode {
   readonly #tools: readonly BuiltinTool[];
   readonly #keys: ApiKeys;
   readonly #logins: Logins;
+  readonly #pins: Pins;
   readonly #startedAt: number;
   #running: Startable[] = [];
   #servers: Config['mcpServers'];
@@ -288,6 +297,10 @@ class Node implements StarlingNode {
       clock,
       logger: logger.child('logins'),
     });
+    this.#pins = createPins(
+      { table: store.table('pins'), clock, logger: logger.child('pins'), health: base.health },
+      { mode: config.pins, perServerMax: config.limits.tools },
+    );
     this.#tools = [
       ...statusTools({ membership: this.#membership, status: () => this.status() }),
       ...grantTools({
@@ -299,6 +312,7 @@ class Node implements StarlingNode {
       ...boardTools({ blackboard: this.#blackboard, clock }),
       ...keyTools({ clock, keys: this.#keys }),
       ...loginTools({ logins: this.#logins }),
+      ...pinTools({ pins: this.#pins, membership: this.#membership }),
     ];
     this.#gateway = this.#createGateway();
     this.#wire();
@@ -363,6 +377,7 @@ class Node implements StarlingNode {
       if (!this.#ground.meshBook.isMember()) await this.#join();
       await this.#startOne(this.#membership);
       await this.#startOne(this.#blackboard);
+      await this.#startOne(this.#pins);
       await this.#startOne(this.#gateway);
       const waiting = this.#gateway.upstreams().filter((upstream) => upstream.state === 'starting');
       if (waiting.length > 0) progress(`starting ${waiting.map((one) => one.server).join(', ')}`);
@@ -459,6 +474,7 @@ class Node implements StarlingNode {
         guard: createGuard({ grants, self: { name: config.name, did: identity.did } }),
         grants,
         keys,
+        pins: this.#pins,
         self: identity.did,
         network: this.#network,
         membership: this.#membership,
@@ -471,6 +487,8 @@ class Node implements StarlingNode {
         http: config.http,
         tcp: config.tcp,
         limits,
+        list: config.list,
+        views: config.views,
         socketPath: socketPath(config.stateDir),
         tokenFile: tokenFile(config.stateDir),
       },

@@ -17,6 +17,7 @@ import { createRateLimit } from './door/rate-limit.ts';
 import type { RateLimit } from './door/rate-limit.ts';
 import { isRefusal } from './door/types.ts';
 import type { Door } from './door/types.ts';
+import type { Pins } from './pins.ts';
 import { createRouter } from './router.ts';
 import type { Router, ViewSpec } from './router.ts';
 import { createSession } from './session.ts';
@@ -52,6 +53,7 @@ export interface GatewayComponents {
   readonly guard: Guard;
   readonly grants: GrantBook;
   readonly keys: ApiKeys;
+  readonly pins: Pins;
   readonly network: Pick<Network, 'open' | 'handle'>;
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'events'>;
   readonly clock: Clock;
@@ -66,6 +68,8 @@ export interface GatewayInit {
   readonly http: Config['http'];
   readonly tcp: Config['tcp'];
   readonly limits: Config['limits'];
+  readonly list: Config['list'];
+  readonly views: Config['views'];
   readonly socketPath: string;
   readonly tokenFile: string;
 }
@@ -115,6 +119,7 @@ class NodeGateway implements Gateway {
     this.#router = createRouter({
       ...components,
       self: init.name,
+      config: init,
       facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },
     });
     this.#catalogs = createCatalogs({

@@ -6,6 +6,7 @@
  */
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Json, JsonObject, Logger } from '../core/index.ts';
+import type { ListedTool } from '../directory/index.ts';
 import type { Wanted } from '../grants/index.ts';
 import type { Principal } from '../guard/index.ts';
 import {
@@ -21,14 +22,30 @@ import {
   reaches,
 } from './era.ts';
 import type { Era } from './era.ts';
-import { RPC, errorBytes, errorOf, notificationBytes, resultBytes, rewriteFrame } from './frame.ts';
+import {
+  RPC,
+  errorBytes,
+  errorOf,
+  notificationBytes,
+  requestBytes,
+  resultBytes,
+  rewriteFrame,
+} from './frame.ts';
 import { createLinkTable } from './link-table.ts';
 import type { LinkTable } from './link-table.ts';
 import { progressTokenOf } from './link.ts';
+import {
+  META_TOOLS,
+  answerMetaTool,
+  isMetaTool,
+  metaToolError,
+  readToolCall,
+} from './meta-tools.ts';
 import { createQuestions } from './questions.ts';
 import type { Questions } from './questions.ts';
 import { refusalOf } from './router.ts';
 import type { Route, Router, View, ViewSpec } from './router.ts';
+import { createToolSearches } from './search.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import type { Listener } from './subscriptions.ts';
 import type {
@@ -44,17 +61,25 @@ import type {
   ServerLink,
   ServerLinks,
 } from './types.ts';
+import { paginate } from './views.ts';
 import type { ListKind } from './views.ts';
 
 const LIST_CHANGED_DELAY_MS = 50;
 const SUBSCRIBE_TIMEOUT_MS = 30_000;
 const RESULT_END = Buffer.from('}}');
+/** What is listed where three tools stand for all. */
+const SEARCH_PAGES = paginate('tools', META_TOOLS).pages;
+const searches = createToolSearches();
 const LISTS: Readonly<Record<string, ListKind>> = {
   'tools/list': 'tools',
   'resources/list': 'resources',
   'resources/templates/list': 'templates',
   'prompts/list': 'prompts',
 };
+/** The tool by which search calls others. */
+const CALL_TOOL = 'call_tool';
+/** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
+const TOOLS_META = 'starling/tools';
 /** Methods that the modern era has no more. */
 const LEGACY_ONLY = [
   'initialize',
@@ -263,7 +288,7 @@ class CallerSession implements Session {
       this.#check(frame, era);
       const list = LISTS[frame.method];
       if (list !== undefined) reply.final(this.#list(frame, list, era));
-      else if (!this.#answer(frame, reply)) this.#begin(frame, reply, key, era);
+      else if (!this.#answer(frame, reply)) this.#begin(this.#unwrapped(frame), reply, key, era);
     } catch (error) {
       this.#report(error);
       reply.final(errorBytes(frame.id, errorOf(error)));
@@ -305,7 +330,7 @@ class CallerSession implements Session {
     const { params } = frame;
     const opening = this.#components.initializing?.(params);
     this.#initialized = true;
-    this.#spec = opening?.spec ?? this.#spec;
+    this.#spec = withTools(opening?.spec ?? this.#spec, metaOf(params)[TOOLS_META]);
     this.#client = {
       capabilities: objectOf(params['capabilities']),
       clientInfo: objectOf(params['clientInfo']),
@@ -344,7 +369,10 @@ class CallerSession implements Session {
   #list(frame: RequestFrame, kind: ListKind, era: Era): Buffer {
     const cursor = frame.params['cursor'] ?? '0';
     const isOurs = typeof cursor === 'string' && /^\d{1,6}$/.test(cursor);
-    const page = isOurs ? this.#currentView().lists.page(kind, Number(cursor)) : undefined;
+    const { lists, toolsMode } = this.#currentView();
+    const isShort = kind === 'tools' && toolsMode === 'search';
+    const pages = isShort ? SEARCH_PAGES[Number(cursor)] : lists.page(kind, Number(cursor));
+    const page = isOurs ? pages : undefined;
     if (page === undefined) {
       throw protocolError(RPC.invalidParams, 'this cursor is not one of ours');
     }
@@ -354,6 +382,40 @@ class CallerSession implements Session {
         : '';
     const head = `{"jsonrpc":"2.0","id":${JSON.stringify(frame.id)},"result":{${extra}`;
     return Buffer.concat([Buffer.from(head), page, RESULT_END]);
+  }
+
+  /** In search mode, the call that a `call_tool` is about. */
+  #unwrapped(frame: RequestFrame): RequestFrame {
+    const { method, params } = frame;
+    if (method !== 'tools/call' || params['name'] !== CALL_TOOL) return frame;
+    if (this.#currentView().toolsMode !== 'search') return frame;
+    const call = readToolCall(params['arguments']);
+    const inner = { ...params, name: call.name, arguments: call.arguments };
+    const bytes = requestBytes(frame.id, method, inner);
+    return { ...frame, bytes, params: inner };
+  }
+
+  /** Answers one of the tools that search has. False when it is no such call. */
+  #search(active: Active): boolean {
+    const { method, params, id } = active.request;
+    const { name } = params;
+    const view = this.#currentView();
+    if (method !== 'tools/call' || view.toolsMode !== 'search') return false;
+    if (typeof name !== 'string' || !isMetaTool(name) || name === CALL_TOOL) return false;
+    this.#active.set(active.key, active);
+    const tools = (): readonly ListedTool[] => view.lists.items('tools') as readonly ListedTool[];
+    const kind = active.era === 'modern' ? { resultType: 'complete' } : {};
+    const answer = (result: JsonObject): void => {
+      if (this.#finish(active)) active.reply.final(resultBytes(id, { ...kind, ...result }));
+    };
+    answerMetaTool(name, params['arguments'], {
+      tools: tools(),
+      search: searches.get(view.lists.digest('tools'), tools),
+    }).then(answer, (error: unknown) => {
+      if (error instanceof StarlingError) answer(metaToolError(error));
+      else this.#failed(active, error, []);
+    });
+    return true;
   }
 
   /** Begins what takes time. */
@@ -373,13 +435,13 @@ class CallerSession implements Session {
     }
     const active: Active = { key, request: frame, reply, era, token: progressTokenOf(frame) };
     if (frame.method === 'subscriptions/listen') this.#openListener(active);
-    else this.#relay(active, this.#routesOf(frame));
+    else if (!this.#search(active)) this.#relay(active, this.#routesOf(frame));
   }
 
   #routesOf(frame: RequestFrame): readonly Route[] {
     const view = this.#currentView();
     const { method, params } = frame;
-    if (method === 'tools/call') return [view.tool(textOf(params, 'name'))];
+    if (method === 'tools/call') return view.tool(textOf(params, 'name'));
     if (method === 'prompts/get') return [view.prompt(textOf(params, 'name'))];
     if (method === 'resources/read') return view.resource(textOf(params, 'uri'), 'resource/read');
     if (method === 'resources/subscribe') {
@@ -400,7 +462,7 @@ class CallerSession implements Session {
     active.server = this.#links.nameOf(route.target);
     this.#active.set(active.key, active);
     this.#subscribing(active, route);
-    const failed = (error: unknown): void => this.#failed(active, error);
+    const failed = (error: unknown): void => this.#failed(active, error, others);
     try {
       const link = this.#links.get(route.target);
       if (link instanceof Promise) {
@@ -432,13 +494,13 @@ class CallerSession implements Session {
       response: (frame) => this.#responded(active, others, frame),
       progress: (frame) => this.#progress(active, frame),
       notification: (frame) => active.reply.interim(frame.bytes),
-      failed: (error) => this.#failed(active, error),
+      failed: (error) => this.#failed(active, error, others),
     };
     active.relayed = relayed;
     try {
       active.call = link.relay(relayed);
     } catch (error) {
-      this.#failed(active, error);
+      this.#failed(active, error, others);
     }
   }
 
@@ -464,7 +526,14 @@ class CallerSession implements Session {
     active.reply.interim(message);
   }
 
-  #failed(active: Active, error: unknown): void {
+  /** Tells the caller, unless another server may be tried. */
+  #failed(active: Active, error: unknown, others: readonly Route[]): void {
+    const isAway = error instanceof StarlingError && error.row.retryable;
+    const isOpen = this.#active.get(active.key) === active;
+    if (isOpen && isAway && others[0]?.mayRepeat === true) {
+      this.#relay(active, others);
+      return;
+    }
     if (!this.#finish(active)) return;
     this.#report(error);
     active.reply.final(errorBytes(active.request.id, errorOf(error)));
@@ -643,6 +712,11 @@ class CallerSession implements Session {
     if (error instanceof StarlingError) return;
     this.#components.logger.error({ error: messageOf(error) }, 'request failed');
   }
+}
+
+/** The part of the mesh that a session is opened at, with the list that its client asks for. */
+function withTools(spec: ViewSpec, tools: Json | undefined): ViewSpec {
+  return spec.kind === 'all' && (tools === 'all' || tools === 'search') ? { ...spec, tools } : spec;
 }
 
 /** What is renamed: nothing when the thing has the same name there. */
