@@ -70,12 +70,13 @@ const RESULT_END = Buffer.from('}}');
 /** What is listed where three tools stand for all. */
 const SEARCH_PAGES = paginate('tools', META_TOOLS).pages;
 const searches = createToolSearches();
-const LISTS: Readonly<Record<string, ListKind>> = {
-  'tools/list': 'tools',
-  'resources/list': 'resources',
-  'resources/templates/list': 'templates',
-  'prompts/list': 'prompts',
-};
+/** A map: callers name methods, and `toString` is none of these. */
+const LISTS: ReadonlyMap<string, ListKind> = new Map([
+  ['tools/list', 'tools'],
+  ['resources/list', 'resources'],
+  ['resources/templates/list', 'templates'],
+  ['prompts/list', 'prompts'],
+]);
 /** The tool by which search calls others. */
 const CALL_TOOL = 'call_tool';
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
@@ -286,7 +287,7 @@ class CallerSession implements Session {
       if (refusal !== undefined) throw refusal;
       const era = eraOf(frame);
       this.#check(frame, era);
-      const list = LISTS[frame.method];
+      const list = LISTS.get(frame.method);
       if (list !== undefined) reply.final(this.#list(frame, list, era));
       else if (!this.#answer(frame, reply)) this.#begin(this.#unwrapped(frame), reply, key, era);
     } catch (error) {
