@@ -76,6 +76,8 @@ export interface GatewayInit {
 
 type Opening = Pick<SessionComponents, 'principal' | 'push' | 'initializing' | 'notification'> & {
   readonly spec?: ViewSpec;
+  /** True where the session itself counts requests against `limits.requestsPerSecond`. */
+  readonly isStream?: boolean;
 };
 
 const OPERATOR: Principal = { kind: 'operator' };
@@ -131,7 +133,7 @@ class NodeGateway implements Gateway {
     this.#peerTransport = createPeerTransport(
       {
         ...components,
-        open: (opening) => this.#session('peer', opening),
+        open: (opening) => this.#session('peer', { ...opening, isStream: true }),
         ended: (session) => this.#forget(session),
         logger: components.logger.child('libp2p'),
       },
@@ -234,8 +236,8 @@ class NodeGateway implements Gateway {
       {
         door,
         rateLimit: this.#rateLimit,
-        open: ({ entrance: { principal }, spec, push }) =>
-          this.#session('http', { principal, spec, push }),
+        open: ({ entrance: { principal }, ...opening }) =>
+          this.#session('http', { principal, ...opening }),
         ended: (session) => this.#forget(session),
         exists: (spec) => this.#router.exists(spec),
         ready: () => this.#socket !== undefined,
@@ -255,7 +257,7 @@ class NodeGateway implements Gateway {
           const verdict = await door.byToken(token, address);
           return isRefusal(verdict) ? undefined : verdict.principal;
         },
-        open: (principal, push) => this.#session('tcp', { principal, push }),
+        open: (principal, push) => this.#session('tcp', { principal, push, isStream: true }),
         ended: (session) => this.#forget(session),
         clock,
         logger: logger.child('tcp'),
@@ -264,7 +266,7 @@ class NodeGateway implements Gateway {
     );
   }
 
-  #session(door: SessionDoor, { spec, ...opening }: Opening): Session {
+  #session(door: SessionDoor, { spec, isStream = false, ...opening }: Opening): Session {
     const { limits, name } = this.#init;
     // By door, so that neither peers nor forgetful HTTP clients can lock the operator out.
     if (this.#counts[door] >= limits.sessions) {
@@ -277,13 +279,12 @@ class NodeGateway implements Gateway {
     const { clock, logger } = this.#components;
     this.#sessionCount += 1;
     const caller = `session:${this.#sessionCount}`;
-    const isLimited = door === 'tcp' || door === 'peer';
     const session = createSession(
       {
         ...opening,
         router: this.#router,
         links: { open: (target, wish) => this.#openLink(target, wish) },
-        ...(isLimited ? { admit: () => this.#rateLimit.take(caller)?.error } : {}),
+        ...(isStream ? { admit: () => this.#rateLimit.take(caller)?.error } : {}),
         clock,
         logger: logger.child('session'),
       },
