@@ -21,7 +21,7 @@ import type { Pins } from './pins.ts';
 import { createRouter } from './router.ts';
 import type { Router, ViewSpec } from './router.ts';
 import { createSession } from './session.ts';
-import type { Session, SessionComponents } from './session.ts';
+import type { Session, SessionComponents } from './session-types.ts';
 import { loadToken } from './token-file.ts';
 import { createHttpTransport } from './transports/http.ts';
 import type { HttpTransport } from './transports/http.ts';
@@ -159,6 +159,11 @@ class NodeGateway implements Gateway {
     return this.#components.upstreams.settled();
   }
 
+  async configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<void> {
+    this.#router.configure(config);
+    await this.#components.upstreams.configure(config.mcpServers);
+  }
+
   catalogDigest(): string {
     if (this.#catalogDigest === '') this.#catalogDigest = this.#digest();
     return this.#catalogDigest;
@@ -234,8 +239,12 @@ class NodeGateway implements Gateway {
       {
         door,
         rateLimit: this.#rateLimit,
-        open: ({ entrance: { principal }, spec, push }) =>
-          this.#session('http', { principal, spec, push }),
+        open: (opening) =>
+          this.#session('http', {
+            principal: opening.entrance.principal,
+            spec: opening.spec,
+            push: (message) => opening.push(message),
+          }),
         ended: (session) => this.#forget(session),
         exists: (spec) => this.#router.exists(spec),
         ready: () => this.#socket !== undefined,

@@ -2,7 +2,7 @@
 import { StarlingError } from '../../src/core/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 import { notificationBytes, requestBytes, resultBytes } from '../../src/gateway/frame.ts';
-import type { Reply, Session } from '../../src/gateway/session.ts';
+import type { Reply, Session } from '../../src/gateway/session-types.ts';
 import type { Frame, FrameId, RequestFrame } from '../../src/gateway/types.ts';
 import type { Principal } from '../../src/guard/index.ts';
 

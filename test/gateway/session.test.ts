@@ -7,7 +7,7 @@ import { parseFrame, resultBytes } from '../../src/gateway/frame.ts';
 import { createLink } from '../../src/gateway/link.ts';
 import type { Route, Router, RouterEvents } from '../../src/gateway/router.ts';
 import { createSession } from '../../src/gateway/session.ts';
-import type { Session } from '../../src/gateway/session.ts';
+import type { Session } from '../../src/gateway/session-types.ts';
 import type { Link } from '../../src/gateway/types.ts';
 import { createToolView } from '../../src/gateway/views.ts';
 import { manualClock } from '../grants/arrange.ts';

@@ -14,7 +14,7 @@ import { isRefusal } from '../door/types.ts';
 import type { Door, Entrance, Verdict } from '../door/types.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
 import type { ViewSpec } from '../router.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session-types.ts';
 import { notFound, refuse, sendText, usage } from './http-reply.ts';
 import { createSseTransport } from './sse.ts';
 import type { SseTransport } from './sse.ts';

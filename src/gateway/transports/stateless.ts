@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { StarlingError } from '../../core/index.ts';
 import { LEGACY_VERSIONS, META, MODERN_RPC, checkModern, metaOf } from '../era.ts';
 import { RPC, parseFrame } from '../frame.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session-types.ts';
 import type { Frame, FrameId, RequestFrame } from '../types.ts';
 import { readJsonBody } from './http-body.ts';
 import { createHttpReply, refuse, usage } from './http-reply.ts';

@@ -231,7 +231,8 @@ class LentCall {
 
   /** An instance that no other call has, where the client or its log must not be mixed up. */
   async #borrow(): Promise<Instance> {
-    const { upstream, client, shareKey, logLevel } = this.#init;
+    const { upstream, client, logLevel } = this.#init;
+    const shareKey = (slot: string): string => this.#init.shareKey(slot);
     const wish = { era: 'legacy', client } as const;
     for (let slot = 0; slot < POOL_MAX; slot += 1) {
       const own = shareKey(`pool ${slot}`);

@@ -90,10 +90,12 @@ export async function startInstance(
     const listen = createListener(connection.link, {
       handshake,
       uris: () => [...subscribers.keys()],
-      heard: ears.notification,
+      heard: (frame) => ears.notification(frame),
     });
     listen();
+    let isOver = false;
     void connection.ended.then(() => {
+      isOver = true;
       const losers = [...attached.values()];
       attached.clear();
       for (const lost of losers) lost();
@@ -109,7 +111,8 @@ export async function startInstance(
       },
       subscribers,
       attach(listener, lost = () => undefined) {
-        attached.set(listener, lost);
+        if (isOver) queueMicrotask(lost);
+        else attached.set(listener, lost);
         return () => attached.delete(listener);
       },
       listen,
@@ -130,12 +133,14 @@ function connect(
   ears: LinkEars,
   era: () => Era,
 ): Promise<UpstreamConnection> | UpstreamConnection {
-  const { clock, random, logger, credentials, paramHeaders } = components;
+  const { clock, random, logger, credentials } = components;
   const { name, messageBytes, callTotalMs, callsMax, server } = init;
   const bounds = { name, messageBytes, callTotalMs, callsMax };
   if (server.type === 'stdio') return connectStdio({ clock, logger, ears }, { ...bounds, server });
   const url = { clock, random, logger, ears, credentials };
   if (server.type === 'sse') return connectSse(url, { ...bounds, server });
+  const paramHeaders = (method: string, params: JsonObject): Readonly<Record<string, string>> =>
+    components.paramHeaders(method, params);
   return connectHttp(url, { ...bounds, server, era, paramHeaders });
 }
 
@@ -213,7 +218,7 @@ function createListener(
 
 /** Nobody in particular is attached: there are no roots, and nobody to ask. */
 function answerOfNobody(frame: RequestFrame): Buffer {
-  if (frame.method === 'roots/list') return resultBytes(frame.id, { roots: [] } as JsonObject);
+  if (frame.method === 'roots/list') return resultBytes(frame.id, { roots: [] });
   return errorBytes(frame.id, {
     code: RPC.methodNotFound,
     message: `this client does not serve ${frame.method}`,
