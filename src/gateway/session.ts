@@ -5,7 +5,7 @@
  * by the reply of their request or by `push`.
  */
 import { StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, Json, JsonObject, Logger } from '../core/index.ts';
+import type { Json, JsonObject } from '../core/index.ts';
 import type { Wanted } from '../grants/index.ts';
 import type { Principal } from '../guard/index.ts';
 import {
@@ -33,7 +33,7 @@ import type { Questions } from './questions.ts';
 import { refusalOf } from './router.ts';
 import { editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
 import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
-import type { Route, Router, View, ViewSpec } from './router.ts';
+import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import type { Listener } from './subscriptions.ts';
@@ -48,7 +48,6 @@ import type {
   RequestFrame,
   ResponseFrame,
   ServerLink,
-  ServerLinks,
 } from './types.ts';
 import type { ListKind } from './views.ts';
 

@@ -20,8 +20,7 @@ import { abortReason, raceAbort } from './gate.ts';
 import type { TopicListener } from './gossip.ts';
 import { peerOf } from './peers.ts';
 import { startSession } from './session.ts';
-import type { Session } from './session-types.ts';
-import type { NetworkComponents, NetworkInit } from './session.ts';
+import type { NetworkComponents, NetworkInit, Session } from './session.ts';
 import { createPeerStream } from './stream.ts';
 import type { Network, NetworkEvents, PeerStream, Route, Topic } from './types.ts';
 
