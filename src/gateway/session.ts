@@ -35,6 +35,7 @@ import { editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
 import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
 import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
+import { subscribe, unsubscribe } from './subscribe.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import type { Listener } from './subscriptions.ts';
 import type {
@@ -51,7 +52,6 @@ import type {
 } from './types.ts';
 import type { ListKind } from './views.ts';
 
-const SUBSCRIBE_TIMEOUT_MS = 30_000;
 const RESULT_END = Buffer.from('}}');
 const LISTS: Readonly<Record<string, ListKind>> = {
   'tools/list': 'tools',
@@ -458,30 +458,15 @@ class CallerSession implements Session {
     this.#active.set(active.key, active);
     this.#listen();
     for (const uri of listener.uris) {
-      this.#subscribe(uri).catch((error: unknown) =>
+      const opened = subscribe(this.#currentView(), this.#links, this.#subscriptions, uri);
+      opened.catch((error: unknown) =>
         this.#components.logger.debug({ error: messageOf(error) }, 'resource not subscribed to'),
       );
     }
   }
 
-  async #subscribe(uri: string): Promise<void> {
-    const [route] = this.#currentView().resource(uri, 'resource/subscribe');
-    if (route === undefined) return;
-    const theirs = route.edits?.uri ?? uri;
-    if (!this.#subscriptions.know(uri, this.#links.nameOf(route.target), theirs)) return;
-    const link = await this.#links.get(route.target);
-    const params = { uri: theirs };
-    await link.request('resources/subscribe', params, { timeoutMs: SUBSCRIBE_TIMEOUT_MS });
-  }
-
   #unsubscribe(uri: string): void {
-    const end = async (): Promise<void> => {
-      const [route] = this.#currentView().resource(uri, 'resource/read');
-      const link = route === undefined ? undefined : await this.#links.get(route.target);
-      const params = { uri: route?.edits?.uri ?? uri };
-      await link?.request('resources/unsubscribe', params, { timeoutMs: SUBSCRIBE_TIMEOUT_MS });
-    };
-    end().catch((error: unknown) =>
+    unsubscribe(this.#currentView(), this.#links, uri).catch((error: unknown) =>
       this.#components.logger.debug({ error: messageOf(error) }, 'subscription not ended'),
     );
   }
