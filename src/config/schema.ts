@@ -290,6 +290,7 @@ export const fileSchema = z.strictObject({
         .max(7 * DAY_MS)
         .default(HOUR_MS / 2)
         .describe('An unused session ends.'),
+      instances: count.max(10_000).default(100).describe('Running instances of one server.'),
       tools: count.max(100_000).default(10_000).describe('Tools that one peer or server may list.'),
       requestsPerSecond: count
         .max(1_000_000)

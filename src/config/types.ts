@@ -180,6 +180,8 @@ export interface Config {
     readonly sessions: number;
     /** A session unused for this long is ended; default 1800000. */
     readonly sessionIdleMs: number;
+    /** Running instances of one upstream server; default 100. */
+    readonly instances: number;
     /** Tools that one peer or upstream may list; default 10000. */
     readonly tools: number;
     /** Requests of one caller over HTTP, WebSocket or TCP; twice as many in a burst; default 100. */

@@ -59,6 +59,8 @@ const LISTS: Readonly<Record<string, ListKind>> = {
   'resources/templates/list': 'templates',
   'prompts/list': 'prompts',
 };
+/** Tasks that a session remembers. */
+const TASKS_MAX = 1000;
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
 const TOOLS_META = 'starling/tools';
 /** Methods that the modern era has no more. */
@@ -102,6 +104,8 @@ class CallerSession implements Session {
   readonly #links: LinkTable;
   readonly #subscriptions = createSubscriptions();
   readonly #announcer: Announcer;
+  /** Where the tasks of this session were begun. */
+  readonly #tasks = new Map<string, Route>();
   readonly #routerChanged = (): void => this.#viewChanged();
   #spec: ViewSpec;
   #client: ClientFacts = { capabilities: {}, clientInfo: {} };
@@ -346,7 +350,15 @@ class CallerSession implements Session {
     }
     const active: Active = { key, request: frame, reply, era, token: progressTokenOf(frame) };
     if (frame.method === 'subscriptions/listen') this.#openListener(active);
-    else if (!this.#search(active)) this.#relay(active, routesOf(this.#currentView(), frame));
+    else if (!this.#search(active)) this.#relay(active, this.#routesOf(frame));
+  }
+
+  /** A task is where it was begun. */
+  #routesOf(frame: RequestFrame): readonly Route[] {
+    const { taskId } = frame.params;
+    const begun = typeof taskId === 'string' ? this.#tasks.get(taskId) : undefined;
+    if (begun !== undefined && frame.method.startsWith('tasks/')) return [begun];
+    return routesOf(this.#currentView(), frame);
   }
 
   /** Sends it the first way; the next ones follow while nobody knows the resource. */
@@ -386,7 +398,7 @@ class CallerSession implements Session {
       request: active.request,
       principal: this.principal,
       edits: editsOf(active.request, route),
-      response: (frame) => this.#responded(active, others, frame),
+      response: (frame) => this.#responded(active, route, others, frame),
       progress: (frame) => this.#progress(active, frame),
       notification: (frame) => active.reply.interim(frame.bytes),
       failed: (error) => this.#failed(active, error, others),
@@ -399,13 +411,25 @@ class CallerSession implements Session {
     }
   }
 
-  #responded(active: Active, others: readonly Route[], frame: ResponseFrame): void {
+  /** Remembers where a task was begun (MCP 2025-11-25 `tasks`, and its extension of 2026-07-28). */
+  #noteTask({ target, wanted }: Route, { result }: ResponseFrame): void {
+    const taskId = objectOf(result?.['task'])['taskId'] ?? result?.['taskId'];
+    if (typeof taskId !== 'string') return;
+    if (this.#tasks.size >= TASKS_MAX) {
+      const [oldest] = this.#tasks.keys();
+      if (oldest !== undefined) this.#tasks.delete(oldest);
+    }
+    this.#tasks.set(taskId, { target, ...(wanted === undefined ? {} : { wanted }) });
+  }
+
+  #responded(active: Active, route: Route, others: readonly Route[], frame: ResponseFrame): void {
     const isUnknown = frame.error?.code === -32_002 || frame.error?.code === RPC.invalidParams;
     if (isUnknown && others.length > 0 && this.#active.get(active.key) === active) {
       this.#relay(active, others);
       return;
     }
     if (!this.#finish(active)) return;
+    this.#noteTask(route, frame);
     active.reply.final(rewriteOrError(frame, active.request.id));
   }
 

@@ -18,7 +18,7 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
   const { tool = [], resource = [], prompt = [], server = [] } = options;
   if (tool.length + resource.length + prompt.length + server.length === 0) {
     throw new StarlingError('STARLING_USAGE', 'say what to grant', {
-      hint: "for example: --tool 'files/*', --resource 'files/**', --prompt 'git/*' or --server git",
+      hint: "name tools (--tool 'files/*'), resources, prompts or a --server; see: starling grant create --help",
     });
   }
   const result = await withNode(options, (node) =>
