@@ -37,6 +37,7 @@ import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
 import { createSubscriptions } from './subscriptions.ts';
+import { createTaskTable } from './task-table.ts';
 import type { Listener } from './subscriptions.ts';
 import type {
   Answer,
@@ -59,8 +60,6 @@ const LISTS: Readonly<Record<string, ListKind>> = {
   'resources/templates/list': 'templates',
   'prompts/list': 'prompts',
 };
-/** Tasks that a session remembers. */
-const TASKS_MAX = 1000;
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
 const TOOLS_META = 'starling/tools';
 /** Methods that the modern era has no more. */
@@ -104,8 +103,7 @@ class CallerSession implements Session {
   readonly #links: LinkTable;
   readonly #subscriptions = createSubscriptions();
   readonly #announcer: Announcer;
-  /** Where the tasks of this session were begun. */
-  readonly #tasks = new Map<string, Route>();
+  readonly #tasks = createTaskTable();
   readonly #routerChanged = (): void => this.#viewChanged();
   #spec: ViewSpec;
   #client: ClientFacts = { capabilities: {}, clientInfo: {} };
@@ -350,15 +348,8 @@ class CallerSession implements Session {
     }
     const active: Active = { key, request: frame, reply, era, token: progressTokenOf(frame) };
     if (frame.method === 'subscriptions/listen') this.#openListener(active);
-    else if (!this.#search(active)) this.#relay(active, this.#routesOf(frame));
-  }
-
-  /** A task is where it was begun. */
-  #routesOf(frame: RequestFrame): readonly Route[] {
-    const { taskId } = frame.params;
-    const begun = typeof taskId === 'string' ? this.#tasks.get(taskId) : undefined;
-    if (begun !== undefined && frame.method.startsWith('tasks/')) return [begun];
-    return routesOf(this.#currentView(), frame);
+    else if (!this.#search(active))
+      this.#relay(active, this.#tasks.routesOf(frame) ?? routesOf(this.#currentView(), frame));
   }
 
   /** Sends it the first way; the next ones follow while nobody knows the resource. */
@@ -411,17 +402,6 @@ class CallerSession implements Session {
     }
   }
 
-  /** Remembers where a task was begun (MCP 2025-11-25 `tasks`, and its extension of 2026-07-28). */
-  #noteTask({ target, wanted }: Route, { result }: ResponseFrame): void {
-    const taskId = objectOf(result?.['task'])['taskId'] ?? result?.['taskId'];
-    if (typeof taskId !== 'string') return;
-    if (this.#tasks.size >= TASKS_MAX) {
-      const [oldest] = this.#tasks.keys();
-      if (oldest !== undefined) this.#tasks.delete(oldest);
-    }
-    this.#tasks.set(taskId, { target, ...(wanted === undefined ? {} : { wanted }) });
-  }
-
   #responded(active: Active, route: Route, others: readonly Route[], frame: ResponseFrame): void {
     const isUnknown = frame.error?.code === -32_002 || frame.error?.code === RPC.invalidParams;
     if (isUnknown && others.length > 0 && this.#active.get(active.key) === active) {
@@ -429,7 +409,7 @@ class CallerSession implements Session {
       return;
     }
     if (!this.#finish(active)) return;
-    this.#noteTask(route, frame);
+    this.#tasks.note(route, frame);
     active.reply.final(rewriteOrError(frame, active.request.id));
   }
 
