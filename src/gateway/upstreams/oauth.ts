@@ -146,11 +146,12 @@ class Login implements OauthLogin {
     const place = await this.#discover();
     const state = randomBytes(32).toString('base64url');
     const known = this.#login?.issuer === place.issuer ? this.#login.client : undefined;
+    const port = this.#init.settings.callbackPort ?? known?.redirectPort;
     const loopback = await openLoopback(this.#components, {
       state,
       timeoutMs: LOGIN_TIMEOUT_MS,
       title: `server '${this.#init.name}'`,
-      ...(known?.redirectPort === undefined ? {} : { port: known.redirectPort }),
+      ...(port === undefined ? {} : { port }),
     });
     try {
       return await this.#ask(place, loopback, state, known);
