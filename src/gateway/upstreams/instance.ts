@@ -69,6 +69,8 @@ export interface Instance {
   close(): Promise<void>;
 }
 
+/** How long a server may leave a question of the modern era unanswered before it is taken for an old one. */
+const PROBE_TIMEOUT_MS = 10_000;
 const LIST_CHANGED = /^notifications\/(tools|resources|prompts)\/list_changed$/;
 
 /** Starts one. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID */
@@ -152,7 +154,10 @@ async function shakeHands(
 ): Promise<Handshake> {
   const title = `server '${init.name}'`;
   const options = { timeoutMs: init.startTimeoutMs, client: init.client };
-  if (init.era === 'modern') return discover(link, title, options);
+  if (init.era === 'modern') {
+    const timeoutMs = Math.min(options.timeoutMs, PROBE_TIMEOUT_MS);
+    return discover(link, title, { ...options, timeoutMs });
+  }
   try {
     return await initialize(link, title, options);
   } catch (error) {
