@@ -294,7 +294,9 @@ export const fileSchema = z.strictObject({
       requestsPerSecond: count
         .max(1_000_000)
         .default(100)
-        .describe('Requests of one caller over HTTP, WebSocket or TCP; twice as many in a burst.'),
+        .describe(
+          'Requests a second of one session or caller, but for the own socket; twice in a burst.',
+        ),
       connections: count.max(10_000).default(300).describe('Connections to other peers.'),
     })
     .prefault({}),
