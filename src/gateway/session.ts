@@ -517,7 +517,7 @@ class CallerSession implements Session {
     let latest: Active | undefined;
     for (const active of this.#active.values()) {
       if (active.server !== server || active.listener !== undefined) continue;
-      if (related !== undefined && active.relayed === related) return active;
+      if (related !== undefined && active.relayed?.request === related.request) return active;
       latest = active;
     }
     return latest;

@@ -371,7 +371,8 @@ function modernResponse(frame: ResponseFrame, method: string): ResponseFrame {
   return responseOf(rewriteFrame(frame, { result: Object.fromEntries(lacking) }));
 }
 
-function relayedWith(call: RelayedCall): RelayedCall {
+/** `call` as a plain object, to be changed in part. */
+export function relayedWith(call: RelayedCall): RelayedCall {
   return {
     request: call.request,
     principal: call.principal,
@@ -393,7 +394,8 @@ function requestOf(id: string, method: Json | undefined, params: JsonObject): Re
   return { kind: 'request', bytes: requestBytes(id, name, params), id, method: name, params };
 }
 
-function responseOf(bytes: Buffer): ResponseFrame {
+/** A response of our own making, parsed. */
+export function responseOf(bytes: Buffer): ResponseFrame {
   const frame = parseFrame(bytes);
   if (frame.kind !== 'response') throw new TypeError('not a response');
   return frame;
