@@ -59,6 +59,9 @@ const JOIN_PAUSE_MS = 1000;
 const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
 const SETTLE_TIMEOUT_MS = 31_000;
 
+/** Parts of the configuration that a running node takes on. */
+const RELOADED: readonly string[] = ['mcpServers', 'list', 'views'];
+
 /** Parts of a node that tests and the simulator may replace. */
 export interface NodeComponents {
   readonly clock?: Clock;
@@ -98,6 +101,11 @@ export interface StarlingNode extends Startable {
   board(name: string): Promise<Board>;
   /** Lets a peer call tools of this node. @throws STARLING_PEER_UNKNOWN, STARLING_USAGE */
   grant(init: GrantInit): Promise<GrantSummary>;
+  /**
+   * Takes on what of a new configuration a running node can: its servers, lists and views. Sessions
+   * stay. Resolves with the keys that differ and need a restart.
+   */
+  reload(config: Config): Promise<readonly string[]>;
   /** Makes a one-use ticket; default 24 hours. */
   createTicket(init?: { readonly expiresInMs?: number }): Promise<InviteResult>;
 }
@@ -369,6 +377,17 @@ class Node implements StarlingNode {
     return this.#createTicket(init.expiresInMs ?? 86_400_000, true);
   }
 
+  async reload(config: Config): Promise<readonly string[]> {
+    this.#servers = config.mcpServers;
+    await this.#gateway.configure(config);
+    const keys = Object.keys(config) as (keyof Config)[];
+    return keys.filter(
+      (key) =>
+        !RELOADED.includes(key) &&
+        JSON.stringify(config[key]) !== JSON.stringify(this.#base.config[key]),
+    );
+  }
+
   async start(): Promise<void> {
     if (this.#running.length > 0) return;
     const { progress, logger } = this.#base;
@@ -461,6 +480,7 @@ class Node implements StarlingNode {
         messageBytes: limits.messageBytes,
         callTotalMs: limits.callTotalMs,
         callsMax: limits.callsPerSession * 4,
+        instancesMax: limits.instances,
         catalog: { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
       },
     );

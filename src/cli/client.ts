@@ -61,6 +61,8 @@ export async function attach(stateDir: string): Promise<NodeClient> {
         protocolVersion: '2025-11-25',
         capabilities: {},
         clientInfo: { name: 'starling-cli', version: VERSION },
+        // People and scripts want the whole list, whatever models are shown.
+        _meta: { 'starling/tools': 'all' },
       },
       { timeoutMs: HELLO_TIMEOUT_MS },
     );

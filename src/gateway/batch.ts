@@ -5,7 +5,7 @@
  */
 import { StarlingError } from '../core/index.ts';
 import { RPC, errorBytes, errorOf, parseFrame } from './frame.ts';
-import type { Reply, Session } from './session.ts';
+import type { Reply, Session } from './session-types.ts';
 import type { Frame, FrameError, FrameId, RequestFrame } from './types.ts';
 
 /** Messages in one batch. */

@@ -21,7 +21,7 @@ import type { Pins } from './pins.ts';
 import { createRouter } from './router.ts';
 import type { Router, ViewSpec } from './router.ts';
 import { createSession } from './session.ts';
-import type { Session, SessionComponents } from './session.ts';
+import type { Session, SessionComponents } from './session-types.ts';
 import { loadToken } from './token-file.ts';
 import { createHttpTransport } from './transports/http.ts';
 import type { HttpTransport } from './transports/http.ts';
@@ -76,8 +76,8 @@ export interface GatewayInit {
 
 type Opening = Pick<SessionComponents, 'principal' | 'push' | 'initializing' | 'notification'> & {
   readonly spec?: ViewSpec;
-  /** True where the session itself counts requests against `limits.requestsPerSecond`. */
-  readonly isStream?: boolean;
+  /** True when the rate of its requests is bounded here; Streamable HTTP counts them at its edge. */
+  readonly isLimited?: boolean;
 };
 
 const OPERATOR: Principal = { kind: 'operator' };
@@ -133,7 +133,7 @@ class NodeGateway implements Gateway {
     this.#peerTransport = createPeerTransport(
       {
         ...components,
-        open: (opening) => this.#session('peer', { ...opening, isStream: true }),
+        open: (opening) => this.#session('peer', { ...opening, isLimited: true }),
         ended: (session) => this.#forget(session),
         logger: components.logger.child('libp2p'),
       },
@@ -159,6 +159,11 @@ class NodeGateway implements Gateway {
 
   settled(): Promise<void> {
     return this.#components.upstreams.settled();
+  }
+
+  async configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<void> {
+    this.#router.configure(config);
+    await this.#components.upstreams.configure(config.mcpServers);
   }
 
   catalogDigest(): string {
@@ -236,8 +241,13 @@ class NodeGateway implements Gateway {
       {
         door,
         rateLimit: this.#rateLimit,
-        open: ({ entrance: { principal }, ...opening }) =>
-          this.#session('http', { principal, ...opening }),
+        open: (opening) =>
+          this.#session('http', {
+            principal: opening.entrance.principal,
+            spec: opening.spec,
+            isLimited: opening.isLasting === true,
+            push: (message) => opening.push(message),
+          }),
         ended: (session) => this.#forget(session),
         exists: (spec) => this.#router.exists(spec),
         ready: () => this.#socket !== undefined,
@@ -257,7 +267,7 @@ class NodeGateway implements Gateway {
           const verdict = await door.byToken(token, address);
           return isRefusal(verdict) ? undefined : verdict.principal;
         },
-        open: (principal, push) => this.#session('tcp', { principal, push, isStream: true }),
+        open: (principal, push) => this.#session('tcp', { principal, push, isLimited: true }),
         ended: (session) => this.#forget(session),
         clock,
         logger: logger.child('tcp'),
@@ -266,7 +276,7 @@ class NodeGateway implements Gateway {
     );
   }
 
-  #session(door: SessionDoor, { spec, isStream = false, ...opening }: Opening): Session {
+  #session(door: SessionDoor, { spec, isLimited = false, ...opening }: Opening): Session {
     const { limits, name } = this.#init;
     // By door, so that neither peers nor forgetful HTTP clients can lock the operator out.
     if (this.#counts[door] >= limits.sessions) {
@@ -284,7 +294,7 @@ class NodeGateway implements Gateway {
         ...opening,
         router: this.#router,
         links: { open: (target, wish) => this.#openLink(target, wish) },
-        ...(isStream ? { admit: () => this.#rateLimit.take(caller)?.error } : {}),
+        ...(isLimited ? { admit: () => this.#rateLimit.take(caller)?.error } : {}),
         clock,
         logger: logger.child('session'),
       },

@@ -5,7 +5,7 @@
 import { StarlingError, VERSION } from '../core/index.ts';
 import type { Json, JsonObject } from '../core/index.ts';
 import type { ServerFacts } from '../directory/index.ts';
-import { LEGACY_VERSIONS, META, MODERN_VERSIONS, metaOf, objectOf } from './era.ts';
+import { LEGACY_VERSIONS, META, MODERN_RPC, MODERN_VERSIONS, metaOf, objectOf } from './era.ts';
 import type { Era } from './era.ts';
 import { RPC, errorFrom } from './frame.ts';
 import type { ClientFacts, Link, ResponseFrame } from './types.ts';
@@ -59,14 +59,22 @@ export async function initialize(
   return { era: 'legacy', protocolVersion: version, ...factsOf(result), meta: metaOf(result) };
 }
 
-/** Asks a modern server what it is. @throws STARLING_UPSTREAM_INVALID, STARLING_TIMEOUT, … */
+/**
+ * Asks a modern server what it is; once more when it refuses our version and names it all the same, as
+ * one does that was asked in the middle of a change. @throws STARLING_UPSTREAM_INVALID, STARLING_TIMEOUT, … */
 export async function discover(
   link: Pick<Link, 'request'>,
   title: string,
   options: { readonly timeoutMs: number; readonly client?: ClientFacts },
 ): Promise<Handshake> {
   const params = { _meta: modernMeta(options.client) };
-  const result = resultOf(await link.request('server/discover', params, options));
+  let response = await link.request('server/discover', params, options);
+  if (response.error?.code === MODERN_RPC.unsupportedVersion) {
+    const { supported: named } = objectOf(response.error.data);
+    if (!Array.isArray(named) || !named.includes(MODERN_VERSIONS[0])) throw unspoken(title, named);
+    response = await link.request('server/discover', params, options);
+  }
+  const result = resultOf(response);
   const supported = result['supportedVersions'];
   const version = MODERN_VERSIONS.find(
     (known) => Array.isArray(supported) && (supported as readonly Json[]).includes(known),

@@ -78,10 +78,15 @@ export interface Router {
   view(principal: Principal, spec: ViewSpec): View;
   /** True when there is a server, a peer or a view of that name. */
   exists(spec: ViewSpec): boolean;
+  /** Makes lists and views anew, as `config` has them. */
+  configure(config: RouterConfig): void;
   /** Asks the guard again, for a call that is under way. */
   judge(principal: Principal, wanted: Wanted): Decision;
   stop(): void;
 }
+
+/** How lists are made, and the views that have a name. */
+export type RouterConfig = Pick<Config, 'list' | 'views'>;
 
 /** What the router works with. */
 export interface RouterComponents {
@@ -92,8 +97,7 @@ export interface RouterComponents {
   /** This node's name, for messages. */
   readonly self: string;
   readonly pins: Pins;
-  /** How lists are made, and the views that have a name. */
-  readonly config: Pick<Config, 'list' | 'views'>;
+  readonly config: RouterConfig;
   /** What the node says of itself where it stands for all its servers. */
   readonly facts: Pick<ServerFacts, 'serverInfo' | 'instructions'>;
 }
@@ -105,7 +109,8 @@ const COMPARED_MAX = 256;
 const ASKED_MAX = 8;
 
 /** Makes the router of a node. */
-export function createRouter(components: RouterComponents): Router {
+export function createRouter(initial: RouterComponents): Router {
+  let components = initial;
   const events = new EventEmitter<RouterEvents>();
   events.setMaxListeners(0);
   const { upstreams, directory, membership, guard } = components;
@@ -139,6 +144,10 @@ export function createRouter(components: RouterComponents): Router {
       const { peer: alias, server } = spec;
       if (alias === undefined) return upstreams.get(server) !== undefined;
       return membership.peers().some((peer) => peer.alias === alias);
+    },
+    configure(config) {
+      components = { ...components, config };
+      changed();
     },
     judge: (principal, wanted) => guard.decide(principal, wanted),
     stop() {
@@ -242,12 +251,18 @@ class PrincipalView implements View {
   }
 
   server(method: string): Route {
-    if (this.#spec.kind === 'server') return { target: this.#target() };
-    const able = this.#all().filter(({ catalog }) =>
-      method.startsWith('tasks/') ? catalog.capabilities['tasks'] !== undefined : false,
+    const target = this.#serverOf(method);
+    // What we do not know may do anything: only a grant of the whole server covers it.
+    return { target, ...this.#judged('tool', target, `method/${method}`) };
+  }
+
+  #serverOf(method: string): ServerTarget {
+    if (this.#spec.kind === 'server') return this.#target();
+    const able = this.#all().filter(
+      ({ catalog }) => method.startsWith('tasks/') && catalog.capabilities['tasks'] !== undefined,
     );
     const [source] = able;
-    if (source !== undefined && able.length === 1) return { target: targetOf(source) };
+    if (source !== undefined && able.length === 1) return targetOf(source);
     throw new StarlingError('STARLING_USAGE', `unknown method ${printable(method)}`, {
       data: { rpc: RPC.methodNotFound },
     });

@@ -5,8 +5,7 @@
  * by the reply of their request or by `push`.
  */
 import { StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, Json, JsonObject, Logger } from '../core/index.ts';
-import type { ListedTool } from '../directory/index.ts';
+import type { Json, JsonObject } from '../core/index.ts';
 import type { Wanted } from '../grants/index.ts';
 import type { Principal } from '../guard/index.ts';
 import {
@@ -22,31 +21,23 @@ import {
   reaches,
 } from './era.ts';
 import type { Era } from './era.ts';
-import {
-  RPC,
-  errorBytes,
-  errorOf,
-  notificationBytes,
-  requestBytes,
-  resultBytes,
-  rewriteFrame,
-} from './frame.ts';
+import { RPC, errorBytes, errorOf, notificationBytes, resultBytes, rewriteFrame } from './frame.ts';
+import { createAnnouncer } from './announcer.ts';
+import type { Announcer } from './announcer.ts';
 import { createLinkTable } from './link-table.ts';
 import type { LinkTable } from './link-table.ts';
 import { progressTokenOf } from './link.ts';
-import {
-  META_TOOLS,
-  answerMetaTool,
-  isMetaTool,
-  metaToolError,
-  readToolCall,
-} from './meta-tools.ts';
+import { metaToolError } from './meta-tools.ts';
 import { createQuestions } from './questions.ts';
 import type { Questions } from './questions.ts';
 import { refusalOf } from './router.ts';
-import type { Route, Router, View, ViewSpec } from './router.ts';
-import { createToolSearches } from './search.ts';
+import { editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
+import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
+import type { Route, View, ViewSpec } from './router.ts';
+import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
+import { subscribe, unsubscribe } from './subscribe.ts';
 import { createSubscriptions } from './subscriptions.ts';
+import { createTaskTable } from './task-table.ts';
 import type { Listener } from './subscriptions.ts';
 import type {
   Answer,
@@ -59,17 +50,10 @@ import type {
   RequestFrame,
   ResponseFrame,
   ServerLink,
-  ServerLinks,
 } from './types.ts';
-import { paginate } from './views.ts';
 import type { ListKind } from './views.ts';
 
-const LIST_CHANGED_DELAY_MS = 50;
-const SUBSCRIBE_TIMEOUT_MS = 30_000;
 const RESULT_END = Buffer.from('}}');
-/** What is listed where three tools stand for all. */
-const SEARCH_PAGES = paginate('tools', META_TOOLS).pages;
-const searches = createToolSearches();
 /** A map: callers name methods, and `toString` is none of these. */
 const LISTS: ReadonlyMap<string, ListKind> = new Map([
   ['tools/list', 'tools'],
@@ -77,8 +61,6 @@ const LISTS: ReadonlyMap<string, ListKind> = new Map([
   ['resources/templates/list', 'templates'],
   ['prompts/list', 'prompts'],
 ]);
-/** The tool by which search calls others. */
-const CALL_TOOL = 'call_tool';
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
 const TOOLS_META = 'starling/tools';
 /** Methods that the modern era has no more. */
@@ -91,64 +73,6 @@ const LEGACY_ONLY = [
 ];
 /** By which peers ask what this node's servers list. */
 export const CATALOG_METHOD = 'starling/catalog';
-
-/** Where the answer to one request goes. `interim` any number of times, then one of the others. */
-export interface Reply {
-  interim(message: Buffer): void;
-  /** {@link interim} for what must not be lost. */
-  urgent(message: Buffer): void;
-  final(message: Buffer): void;
-  /** The caller has cancelled: there is no answer. */
-  dropped(): void;
-}
-
-/** What a session works with. */
-export interface SessionComponents {
-  readonly principal: Principal;
-  readonly router: Router;
-  readonly links: ServerLinks;
-  /** Sends a message that answers no request. */
-  push(message: Buffer): void;
-  /** Says why one more request may not be taken now, if so. */
-  admit?(): StarlingError | undefined;
-  /** Hears `initialize`; `meta` goes into the result's `_meta`, and `spec` replaces the session's. */
-  initializing?(params: JsonObject): { readonly meta: JsonObject; readonly spec: ViewSpec };
-  /** Hears notifications before anybody else; true when they are for it alone. */
-  notification?(frame: NotificationFrame): boolean;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
-
-/** Bounds of a session. */
-export interface SessionInit {
-  readonly spec: ViewSpec;
-  readonly callsMax: number;
-  /** Longest time that a client may take to answer a question, ms. */
-  readonly callTotalMs: number;
-  /** This node's name, for messages. */
-  readonly self: string;
-}
-
-/** One session. */
-export interface Session {
-  readonly principal: Principal;
-  readonly inFlight: number;
-  /** When the caller last sent something, ms since the epoch. */
-  readonly activeAt: number;
-  /**
-   * Takes one message. `key` tells requests apart where ids of several clients may meet; it defaults to
-   * the request's id. Never throws.
-   */
-  receive(frame: Frame, reply: Reply, key?: unknown): void;
-  /** The caller has given up the request of `key`. */
-  abandon(key: unknown, reason: string): void;
-  /** Asks the guard again about every call under way; ends those that it now refuses. */
-  rejudge(): void;
-  /** Calls `listener` once, when nothing is under way any more; at once when nothing is. */
-  whenIdle(listener: () => void): void;
-  /** The session is over: cancels its calls and closes its links. A second call is a no-op. */
-  end(): void;
-}
 
 /** A request under way. */
 interface Active {
@@ -179,6 +103,8 @@ class CallerSession implements Session {
   readonly #questions: Questions;
   readonly #links: LinkTable;
   readonly #subscriptions = createSubscriptions();
+  readonly #announcer: Announcer;
+  readonly #tasks = createTaskTable();
   readonly #routerChanged = (): void => this.#viewChanged();
   #spec: ViewSpec;
   #client: ClientFacts = { capabilities: {}, clientInfo: {} };
@@ -187,11 +113,9 @@ class CallerSession implements Session {
   #ended = false;
   #activeAt: number;
   #level: string | undefined;
-  #told: Partial<Record<ListKind, string>> = {};
   /** Kept until the router or our grants change; undefined when it must be asked for anew. */
   #view: View | undefined;
   #idleListeners: (() => void)[] = [];
-  #cancelAnnounce: (() => void) | undefined;
 
   constructor(components: SessionComponents, init: SessionInit) {
     this.#components = components;
@@ -199,6 +123,11 @@ class CallerSession implements Session {
     this.#spec = init.spec;
     this.principal = components.principal;
     this.#activeAt = components.clock.now();
+    this.#announcer = createAnnouncer({
+      clock: components.clock,
+      view: () => this.#currentView(),
+      tell: (kinds) => this.#announce(kinds),
+    });
     this.#questions = createQuestions(components, { timeoutMs: init.callTotalMs });
     this.#links = createLinkTable(
       components.links,
@@ -265,7 +194,7 @@ class CallerSession implements Session {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#cancelAnnounce?.();
+    this.#announcer.stop();
     this.#components.router.events.off('change', this.#routerChanged);
     const error = new StarlingError('STARLING_STOPPED', 'the session ended before the call did');
     for (const active of this.#active.values()) {
@@ -289,7 +218,8 @@ class CallerSession implements Session {
       this.#check(frame, era);
       const list = LISTS.get(frame.method);
       if (list !== undefined) reply.final(this.#list(frame, list, era));
-      else if (!this.#answer(frame, reply)) this.#begin(this.#unwrapped(frame), reply, key, era);
+      else if (!this.#answer(frame, reply))
+        this.#begin(unwrapCall(this.#currentView(), frame), reply, key, era);
     } catch (error) {
       this.#report(error);
       reply.final(errorBytes(frame.id, errorOf(error)));
@@ -385,35 +315,18 @@ class CallerSession implements Session {
     return Buffer.concat([Buffer.from(head), page, RESULT_END]);
   }
 
-  /** In search mode, the call that a `call_tool` is about. */
-  #unwrapped(frame: RequestFrame): RequestFrame {
-    const { method, params } = frame;
-    if (method !== 'tools/call' || params['name'] !== CALL_TOOL) return frame;
-    if (this.#currentView().toolsMode !== 'search') return frame;
-    const call = readToolCall(params['arguments']);
-    const inner = { ...params, name: call.name, arguments: call.arguments };
-    const bytes = requestBytes(frame.id, method, inner);
-    return { ...frame, bytes, params: inner };
-  }
-
   /** Answers one of the tools that search has. False when it is no such call. */
   #search(active: Active): boolean {
-    const { method, params, id } = active.request;
-    const { name } = params;
-    const view = this.#currentView();
-    if (method !== 'tools/call' || view.toolsMode !== 'search') return false;
-    if (typeof name !== 'string' || !isMetaTool(name) || name === CALL_TOOL) return false;
+    const answer = answerSearch(this.#currentView(), active.request);
+    if (answer === undefined) return false;
     this.#active.set(active.key, active);
-    const tools = (): readonly ListedTool[] => view.lists.items('tools') as readonly ListedTool[];
     const kind = active.era === 'modern' ? { resultType: 'complete' } : {};
-    const answer = (result: JsonObject): void => {
-      if (this.#finish(active)) active.reply.final(resultBytes(id, { ...kind, ...result }));
+    const finish = (result: JsonObject): void => {
+      if (!this.#finish(active)) return;
+      active.reply.final(resultBytes(active.request.id, { ...kind, ...result }));
     };
-    answerMetaTool(name, params['arguments'], {
-      tools: tools(),
-      search: searches.get(view.lists.digest('tools'), tools),
-    }).then(answer, (error: unknown) => {
-      if (error instanceof StarlingError) answer(metaToolError(error));
+    answer.then(finish, (error: unknown) => {
+      if (error instanceof StarlingError) finish(metaToolError(error));
       else this.#failed(active, error, []);
     });
     return true;
@@ -436,23 +349,8 @@ class CallerSession implements Session {
     }
     const active: Active = { key, request: frame, reply, era, token: progressTokenOf(frame) };
     if (frame.method === 'subscriptions/listen') this.#openListener(active);
-    else if (!this.#search(active)) this.#relay(active, this.#routesOf(frame));
-  }
-
-  #routesOf(frame: RequestFrame): readonly Route[] {
-    const view = this.#currentView();
-    const { method, params } = frame;
-    if (method === 'tools/call') return view.tool(textOf(params, 'name'));
-    if (method === 'prompts/get') return [view.prompt(textOf(params, 'name'))];
-    if (method === 'resources/read') return view.resource(textOf(params, 'uri'), 'resource/read');
-    if (method === 'resources/subscribe') {
-      return view.resource(textOf(params, 'uri'), 'resource/subscribe');
-    }
-    if (method === 'resources/unsubscribe') {
-      return view.resource(textOf(params, 'uri'), 'resource/read').slice(0, 1);
-    }
-    if (method === 'completion/complete') return [completionRoute(view, params)];
-    return [view.server(method)];
+    else if (!this.#search(active))
+      this.#relay(active, this.#tasks.routesOf(frame) ?? routesOf(this.#currentView(), frame));
   }
 
   /** Sends it the first way; the next ones follow while nobody knows the resource. */
@@ -492,7 +390,7 @@ class CallerSession implements Session {
       request: active.request,
       principal: this.principal,
       edits: editsOf(active.request, route),
-      response: (frame) => this.#responded(active, others, frame),
+      response: (frame) => this.#responded(active, route, others, frame),
       progress: (frame) => this.#progress(active, frame),
       notification: (frame) => active.reply.interim(frame.bytes),
       failed: (error) => this.#failed(active, error, others),
@@ -505,13 +403,14 @@ class CallerSession implements Session {
     }
   }
 
-  #responded(active: Active, others: readonly Route[], frame: ResponseFrame): void {
+  #responded(active: Active, route: Route, others: readonly Route[], frame: ResponseFrame): void {
     const isUnknown = frame.error?.code === -32_002 || frame.error?.code === RPC.invalidParams;
     if (isUnknown && others.length > 0 && this.#active.get(active.key) === active) {
       this.#relay(active, others);
       return;
     }
     if (!this.#finish(active)) return;
+    this.#tasks.note(route, frame);
     active.reply.final(rewriteOrError(frame, active.request.id));
   }
 
@@ -564,30 +463,15 @@ class CallerSession implements Session {
     this.#active.set(active.key, active);
     this.#listen();
     for (const uri of listener.uris) {
-      this.#subscribe(uri).catch((error: unknown) =>
+      const opened = subscribe(this.#currentView(), this.#links, this.#subscriptions, uri);
+      opened.catch((error: unknown) =>
         this.#components.logger.debug({ error: messageOf(error) }, 'resource not subscribed to'),
       );
     }
   }
 
-  async #subscribe(uri: string): Promise<void> {
-    const [route] = this.#currentView().resource(uri, 'resource/subscribe');
-    if (route === undefined) return;
-    const theirs = route.edits?.uri ?? uri;
-    if (!this.#subscriptions.know(uri, this.#links.nameOf(route.target), theirs)) return;
-    const link = await this.#links.get(route.target);
-    const params = { uri: theirs };
-    await link.request('resources/subscribe', params, { timeoutMs: SUBSCRIBE_TIMEOUT_MS });
-  }
-
   #unsubscribe(uri: string): void {
-    const end = async (): Promise<void> => {
-      const [route] = this.#currentView().resource(uri, 'resource/read');
-      const link = route === undefined ? undefined : await this.#links.get(route.target);
-      const params = { uri: route?.edits?.uri ?? uri };
-      await link?.request('resources/unsubscribe', params, { timeoutMs: SUBSCRIBE_TIMEOUT_MS });
-    };
-    end().catch((error: unknown) =>
+    unsubscribe(this.#currentView(), this.#links, uri).catch((error: unknown) =>
       this.#components.logger.debug({ error: messageOf(error) }, 'subscription not ended'),
     );
   }
@@ -634,7 +518,7 @@ class CallerSession implements Session {
     let latest: Active | undefined;
     for (const active of this.#active.values()) {
       if (active.server !== server || active.listener !== undefined) continue;
-      if (related !== undefined && active.relayed === related) return active;
+      if (related !== undefined && active.relayed?.request === related.request) return active;
       latest = active;
     }
     return latest;
@@ -669,41 +553,21 @@ class CallerSession implements Session {
 
   /** From now on, changes of lists are told. */
   #listen(): void {
+    this.#announcer.start();
     if (this.#listening) return;
     this.#listening = true;
-    this.#told = this.#digests();
     this.#components.router.events.on('change', this.#routerChanged);
-  }
-
-  #digests(): Record<ListKind, string> {
-    const { lists } = this.#currentView();
-    return {
-      tools: lists.digest('tools'),
-      prompts: lists.digest('prompts'),
-      resources: lists.digest('resources'),
-      templates: lists.digest('templates'),
-    };
   }
 
   #viewChanged(): void {
     this.#view = undefined;
-    if (!this.#listening || this.#ended || this.#cancelAnnounce !== undefined) return;
-    this.#cancelAnnounce = this.#components.clock.schedule(LIST_CHANGED_DELAY_MS, () => {
-      this.#cancelAnnounce = undefined;
-      this.#announce();
-    });
+    this.#announcer.changed();
   }
 
-  /** Says which lists have changed: once for a burst of changes. */
-  #announce(): void {
-    const digests = this.#digests();
-    const changed = (Object.keys(digests) as ListKind[]).filter(
-      (kind) => digests[kind] !== this.#told[kind],
-    );
-    this.#told = digests;
-    for (const kind of changed) this.#subscriptions.listChanged(kind);
-    const lists = changed.map((kind) => (kind === 'templates' ? 'resources' : kind));
+  #announce(kinds: readonly ListKind[]): void {
+    for (const kind of kinds) this.#subscriptions.listChanged(kind);
     if (!this.#initialized) return;
+    const lists = kinds.map((kind) => (kind === 'templates' ? 'resources' : kind));
     for (const list of new Set(lists)) {
       this.#components.push(notificationBytes(`notifications/${list}/list_changed`));
     }
@@ -720,49 +584,10 @@ function withTools(spec: ViewSpec, tools: Json | undefined): ViewSpec {
   return spec.kind === 'all' && (tools === 'all' || tools === 'search') ? { ...spec, tools } : spec;
 }
 
-/** What is renamed: nothing when the thing has the same name there. */
-function editsOf(request: RequestFrame, route: Route): NonNullable<RelayedCall['edits']> {
-  const { name, uri, ...others } = route.edits ?? {};
-  return {
-    ...others,
-    ...(name === undefined || name === request.params['name'] ? {} : { name }),
-    ...(uri === undefined || uri === request.params['uri'] ? {} : { uri }),
-  };
-}
-
-/** A completion goes where its prompt or resource is. */
-function completionRoute(view: View, params: JsonObject): Route {
-  const ref = objectOf(params['ref']);
-  if (ref['type'] === 'ref/prompt') {
-    const { edits, ...route } = view.prompt(textOf(ref, 'name'));
-    return edits?.name === undefined ? route : { ...route, edits: { refName: edits.name } };
-  }
-  if (ref['type'] === 'ref/resource') {
-    const [route] = view.resource(textOf(ref, 'uri'), 'resource/read');
-    if (route !== undefined) return { ...route, edits: {} };
-  }
-  throw protocolError(RPC.invalidParams, '"ref" names no prompt and no resource');
-}
-
-function textOf(params: JsonObject, key: string): string {
-  const value = params[key];
-  if (typeof value !== 'string')
-    throw protocolError(RPC.invalidParams, `"params.${key}" must be a string`);
-  return value;
-}
-
 function rewriteOrError(frame: Parameters<typeof rewriteFrame>[0], id: FrameId): Buffer {
   try {
     return rewriteFrame(frame, { id });
   } catch (error) {
     return errorBytes(id, errorOf(error));
   }
-}
-
-function unknownMethod(method: string): StarlingError {
-  return protocolError(RPC.methodNotFound, `unknown method ${method.slice(0, 128)}`);
-}
-
-function protocolError(rpc: number, what: string): StarlingError {
-  return new StarlingError('STARLING_PROTOCOL_VIOLATION', what, { data: { rpc } });
 }

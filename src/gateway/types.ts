@@ -1,7 +1,7 @@
 /** The shapes that the gateway's parts hand each other. */
 import type { EventEmitter } from 'node:events';
 import type { Json, JsonObject, StarlingError, Startable } from '../core/index.ts';
-import type { McpServer } from '../config/types.ts';
+import type { Config, McpServer } from '../config/types.ts';
 import type { ListedTool, ServerCatalog } from '../directory/types.ts';
 import type { Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
@@ -245,6 +245,8 @@ export interface Gateway extends Startable {
   upstreams(): readonly UpstreamStatus[];
   /** Resolves when each upstream is ready or has failed its first start. */
   settled(): Promise<void>;
+  /** Takes on new servers, lists and views; sessions stay, and hear what has changed. */
+  configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<void>;
   /** Hex digest of all tools of all upstreams (the built-in one left out), whoever may see them. */
   catalogDigest(): string;
   /** Called when {@link catalogDigest} changes. */

@@ -8,6 +8,7 @@ import type { StarlingNode } from '../../node.ts';
 import { describeStatus } from '../describe.ts';
 import { flush, paint, paintTalk, print, printError, safeLine, tell } from '../output.ts';
 import { createProgress } from '../progress.ts';
+import { reloadOnChange } from '../reload.ts';
 import type { Progress } from '../progress.ts';
 import type { CommonOptions } from '../sources.ts';
 import { readStdin } from '../stdin.ts';
@@ -34,15 +35,16 @@ interface UpOptions extends CommonOptions {
 
 /** Runs a node until it is told to stop; gives the exit code. */
 export async function run(options: UpOptions): Promise<number> {
-  const config = await loadConfig({
+  const sources: ConfigSources = {
     ...(options.config === undefined ? {} : { file: options.config }),
     env: process.env,
     flags: await flagsOf(options),
-  });
+  };
+  const config = await loadConfig(sources);
   const progress = createProgress(options.json !== true);
   const told = untilTold();
   try {
-    return await live(config, options, progress, told);
+    return await live({ config, sources, options, progress, told });
   } catch (error) {
     progress.done();
     // Not by returning: the signal handlers and libp2p's timers would keep the process.
@@ -52,12 +54,15 @@ export async function run(options: UpOptions): Promise<number> {
   }
 }
 
-async function live(
-  config: Config,
-  options: UpOptions,
-  progress: Progress,
-  told: Promise<void>,
-): Promise<number> {
+interface Life {
+  readonly config: Config;
+  readonly sources: ConfigSources;
+  readonly options: UpOptions;
+  readonly progress: Progress;
+  readonly told: Promise<void>;
+}
+
+async function live({ config, sources, options, progress, told }: Life): Promise<number> {
   const made = createNode(config, { progress: (line) => progress.show(line) });
   const node = await Promise.race([made, told]);
   if (node === undefined) {
@@ -77,7 +82,9 @@ async function live(
   if (started) {
     await announce(node, options.json === true);
     tellOfPeers(node, options.json === true);
+    const stopWatching = reloadOnChange(node, sources, options.json === true);
     await told;
+    stopWatching();
   }
   return stop(node);
 }

@@ -14,7 +14,7 @@ import { isRefusal } from '../door/types.ts';
 import type { Door, Entrance, Verdict } from '../door/types.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
 import type { ViewSpec } from '../router.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session-types.ts';
 import { notFound, refuse, sendText, usage } from './http-reply.ts';
 import { createSseTransport } from './sse.ts';
 import type { SseTransport } from './sse.ts';
@@ -33,8 +33,8 @@ const KEEP_ALIVE_MS = 15_000;
 export interface HttpOpening {
   readonly entrance: Entrance;
   readonly spec: ViewSpec;
-  /** True where messages come on one connection: HTTP requests are counted before a session gets them. */
-  readonly isStream?: boolean;
+  /** True when its requests are not counted on their way to the session. */
+  readonly isLasting?: boolean;
   push(message: Buffer): void;
 }
 
@@ -222,7 +222,7 @@ class HttpEdge implements HttpTransport {
     response.once('close', this.#keep(response, entrance));
     return this.#sse.get(request, response, {
       path: '/messages',
-      open: (push) => this.#components.open({ entrance, spec, push, isStream: true }),
+      open: (push) => this.#components.open({ entrance, spec, push, isLasting: true }),
     });
   }
 
@@ -260,7 +260,7 @@ class HttpEdge implements HttpTransport {
       } else {
         socket.once('close', this.#keep(socket, verdict));
         this.#webSocket.upgrade(request, socket, head, (push) =>
-          this.#components.open({ entrance: verdict, spec, push, isStream: true }),
+          this.#components.open({ entrance: verdict, spec, push, isLasting: true }),
         );
       }
     };

@@ -13,7 +13,7 @@ import type { Network, PeerStream } from '../../network/index.ts';
 import { metaOf } from '../era.ts';
 import { errorBytes, errorOf, notificationBytes } from '../frame.ts';
 import { createPeerWriter } from '../peer-writer.ts';
-import type { Session, SessionComponents } from '../session.ts';
+import type { Session, SessionComponents } from '../session-types.ts';
 import { createSessionDecoder } from './lines.ts';
 
 /** The protocol: an MCP session in newline-delimited JSON-RPC. */

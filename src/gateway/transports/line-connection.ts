@@ -7,7 +7,7 @@ import { createScope } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 import { notificationBytes } from '../frame.ts';
 import { createLineWriter } from '../line-writer.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session-types.ts';
 import { createSessionDecoder } from './lines.ts';
 import type { LineOutput } from './lines.ts';
 

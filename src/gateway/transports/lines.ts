@@ -7,7 +7,7 @@ import type { LineDecoder } from '../../core/index.ts';
 import { parseIncoming, receiveBatch } from '../batch.ts';
 import type { BatchFrames } from '../batch.ts';
 import { errorBytes, errorOf, toLine } from '../frame.ts';
-import type { Reply, Session } from '../session.ts';
+import type { Reply, Session } from '../session-types.ts';
 import type { Frame, FrameId } from '../types.ts';
 
 /** Where messages go out. */

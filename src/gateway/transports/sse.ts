@@ -12,7 +12,7 @@ import type { Principal } from '../../guard/index.ts';
 import { parseIncoming } from '../batch.ts';
 import type { BatchFrames } from '../batch.ts';
 import { errorBytes, errorOf, toLine } from '../frame.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session-types.ts';
 import type { Frame } from '../types.ts';
 import { startEvents, writeComment, writeEvent } from './http-reply.ts';
 import { receiveIncoming } from './lines.ts';

@@ -10,7 +10,7 @@ import type { Clock, Json, JsonObject, Logger, Startable } from '../../core/inde
 import type { Principal } from '../../guard/index.ts';
 import { errorBytes, errorOf, resultBytes } from '../frame.ts';
 import { objectOf } from '../era.ts';
-import type { Reply, Session } from '../session.ts';
+import type { Reply, Session } from '../session-types.ts';
 import type { Frame, RequestFrame } from '../types.ts';
 import { createSocketOutput, serveLines } from './line-connection.ts';
 import type { LineServed } from './line-connection.ts';

@@ -11,7 +11,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { StarlingError, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope } from '../../core/index.ts';
 import { errorBytes, errorOf } from '../frame.ts';
-import type { Session } from '../session.ts';
+import type { Session } from '../session-types.ts';
 import { receiveBytes } from './lines.ts';
 import type { LineOutput } from './lines.ts';
 

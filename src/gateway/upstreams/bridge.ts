@@ -231,7 +231,8 @@ class LentCall {
 
   /** An instance that no other call has, where the client or its log must not be mixed up. */
   async #borrow(): Promise<Instance> {
-    const { upstream, client, shareKey, logLevel } = this.#init;
+    const { upstream, client, logLevel } = this.#init;
+    const shareKey = (slot: string): string => this.#init.shareKey(slot);
     const wish = { era: 'legacy', client } as const;
     for (let slot = 0; slot < POOL_MAX; slot += 1) {
       const own = shareKey(`pool ${slot}`);
@@ -370,7 +371,8 @@ function modernResponse(frame: ResponseFrame, method: string): ResponseFrame {
   return responseOf(rewriteFrame(frame, { result: Object.fromEntries(lacking) }));
 }
 
-function relayedWith(call: RelayedCall): RelayedCall {
+/** `call` as a plain object, to be changed in part. */
+export function relayedWith(call: RelayedCall): RelayedCall {
   return {
     request: call.request,
     principal: call.principal,
@@ -392,7 +394,8 @@ function requestOf(id: string, method: Json | undefined, params: JsonObject): Re
   return { kind: 'request', bytes: requestBytes(id, name, params), id, method: name, params };
 }
 
-function responseOf(bytes: Buffer): ResponseFrame {
+/** A response of our own making, parsed. */
+export function responseOf(bytes: Buffer): ResponseFrame {
   const frame = parseFrame(bytes);
   if (frame.kind !== 'response') throw new TypeError('not a response');
   return frame;

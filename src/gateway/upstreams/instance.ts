@@ -39,8 +39,11 @@ export interface InstanceComponents {
 export interface InstanceInit {
   readonly name: string;
   readonly server: McpServer;
-  /** The era to start it in; `either` is the legacy one where the server has it. */
-  readonly era: Era | 'either';
+  /**
+   * The era to start it in: `either` is the legacy one where the server has it, `newest` at a URL the
+   * modern one. Processes are never asked for the modern one first: some end when they are.
+   */
+  readonly era: Era | 'either' | 'newest';
   readonly client: ClientFacts;
   readonly messageBytes: number;
   readonly callTotalMs: number;
@@ -69,6 +72,9 @@ export interface Instance {
   close(): Promise<void>;
 }
 
+/** How long a server may think about `server/discover` before it is taken for one of the old era. */
+const PROBE_TIMEOUT_MS = 5000;
+const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const LIST_CHANGED = /^notifications\/(tools|resources|prompts)\/list_changed$/;
 
 /** Starts one. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID */
@@ -78,11 +84,11 @@ export async function startInstance(
 ): Promise<Instance> {
   const attached = new Map<LinkEars, () => void>();
   const ears = earsOf(components, attached);
-  let era: Era = init.era === 'modern' ? 'modern' : 'legacy';
+  let era: Era = 'legacy';
   const connection = await connect(components, init, ears, () => era);
   try {
-    const handshake = await shakeHands(connection.link, init, () => {
-      era = 'modern';
+    const handshake = await shakeHands(connection.link, init, (next) => {
+      era = next;
     });
     connection.negotiated(handshake);
     const now = components.clock.now();
@@ -90,10 +96,12 @@ export async function startInstance(
     const listen = createListener(connection.link, {
       handshake,
       uris: () => [...subscribers.keys()],
-      heard: ears.notification,
+      heard: (frame) => ears.notification(frame),
     });
     listen();
+    let isOver = false;
     void connection.ended.then(() => {
+      isOver = true;
       const losers = [...attached.values()];
       attached.clear();
       for (const lost of losers) lost();
@@ -109,7 +117,8 @@ export async function startInstance(
       },
       subscribers,
       attach(listener, lost = () => undefined) {
-        attached.set(listener, lost);
+        if (isOver) queueMicrotask(lost);
+        else attached.set(listener, lost);
         return () => attached.delete(listener);
       },
       listen,
@@ -130,32 +139,55 @@ function connect(
   ears: LinkEars,
   era: () => Era,
 ): Promise<UpstreamConnection> | UpstreamConnection {
-  const { clock, random, logger, credentials, paramHeaders } = components;
+  const { clock, random, logger, credentials } = components;
   const { name, messageBytes, callTotalMs, callsMax, server } = init;
   const bounds = { name, messageBytes, callTotalMs, callsMax };
   if (server.type === 'stdio') return connectStdio({ clock, logger, ears }, { ...bounds, server });
   const url = { clock, random, logger, ears, credentials };
   if (server.type === 'sse') return connectSse(url, { ...bounds, server });
+  const paramHeaders = (method: string, params: JsonObject): Readonly<Record<string, string>> =>
+    components.paramHeaders(method, params);
   return connectHttp(url, { ...bounds, server, era, paramHeaders });
 }
 
-/** Legacy first: most servers are, and every other one says so. */
+/** The eras to try, in order: most servers are of the old one, and every other one says so. */
+function erasOf({ era, server }: InstanceInit): readonly Era[] {
+  if (era === 'either') return ['legacy', 'modern'];
+  if (era === 'newest') return server.type === 'http' ? ['modern', 'legacy'] : ['legacy', 'modern'];
+  return [era];
+}
+
 async function shakeHands(
   link: Link,
   init: InstanceInit,
-  becomeModern: () => void,
+  speak: (era: Era) => void,
 ): Promise<Handshake> {
   const title = `server '${init.name}'`;
-  const options = { timeoutMs: init.startTimeoutMs, client: init.client };
-  if (init.era === 'modern') return discover(link, title, options);
+  const { client, startTimeoutMs } = init;
+  const [first = 'legacy', second] = erasOf(init);
+  const shake = (era: Era, timeoutMs: number): Promise<Handshake> => {
+    speak(era);
+    return (era === 'modern' ? discover : initialize)(link, title, { timeoutMs, client });
+  };
+  const isProbe = first === 'modern';
+  const probeMs = Math.min(PROBE_TIMEOUT_MS, startTimeoutMs);
+  if (second === undefined) return shake(first, isProbe ? probeMs : startTimeoutMs);
   try {
-    return await initialize(link, title, options);
+    return await shake(first, isProbe ? probeMs : startTimeoutMs);
   } catch (error) {
-    const isAnswer = error instanceof StarlingError && typeof error.data['rpc'] === 'number';
-    if (init.era === 'legacy' || !isAnswer) throw error;
-    becomeModern();
-    return discover(link, title, options);
+    if (isProbe ? isForLogin(error) : !isAnswer(error)) throw error;
+    return shake(second, startTimeoutMs);
   }
+}
+
+/** True for an error by which the server itself answered. */
+export function isAnswer(error: unknown): boolean {
+  return error instanceof StarlingError && typeof error.data['rpc'] === 'number';
+}
+
+function isForLogin(error: unknown): boolean {
+  const reason = error instanceof StarlingError ? error.data['reason'] : undefined;
+  return reason === 'login' || reason === 'scope';
 }
 
 function earsOf(
@@ -204,7 +236,10 @@ function createListener(
       principal: { kind: 'operator' },
       response: () => undefined,
       progress: () => undefined,
-      notification: (frame) => init.heard(frame),
+      notification: (frame) => {
+        // What it says to our own request is nobody else's.
+        if (frame.method !== ACKNOWLEDGED) init.heard(frame);
+      },
       // A server without subscriptions is listed when it is asked, and not told of changes.
       failed: () => undefined,
     });
@@ -213,7 +248,7 @@ function createListener(
 
 /** Nobody in particular is attached: there are no roots, and nobody to ask. */
 function answerOfNobody(frame: RequestFrame): Buffer {
-  if (frame.method === 'roots/list') return resultBytes(frame.id, { roots: [] } as JsonObject);
+  if (frame.method === 'roots/list') return resultBytes(frame.id, { roots: [] });
   return errorBytes(frame.id, {
     code: RPC.methodNotFound,
     message: `this client does not serve ${frame.method}`,

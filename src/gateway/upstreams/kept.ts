@@ -59,7 +59,7 @@ export interface KeptInit {
 /** What a link needs an instance for. Equal keys share one. */
 export interface InstanceWish {
   readonly key: string;
-  readonly era: Era | 'either';
+  readonly era: Era | 'either' | 'newest';
   readonly client: ClientFacts;
 }
 
@@ -72,6 +72,8 @@ export interface KeptUpstream extends Upstream {
   readonly logger: Logger;
   /** Longest time of one call, ms. */
   readonly callTotalMs: number;
+  /** The era in which it was listed last. */
+  readonly era: Era | undefined;
   /** Eras that it turned out to lack. */
   readonly lacks: Set<Era>;
   /** Calls of modern clients that wait for an answer of theirs, by handle. */
@@ -114,6 +116,7 @@ class Kept implements KeptUpstream {
   readonly logger: Logger;
   readonly callTotalMs: number;
   readonly lacks = new Set<Era>();
+  era: Era | undefined;
   readonly held = new Map<string, HeldCall>();
   readonly lent = new Set<string>();
   readonly #components: KeptComponents;
@@ -267,7 +270,7 @@ class Kept implements KeptUpstream {
       );
     } catch (error) {
       // That it lacks an era is no fault.
-      if (wish.era === 'either') this.#failed(this.#explained(error));
+      if (wish.era === 'either' || wish.era === 'newest') this.#failed(this.#explained(error));
       throw error;
     }
   }
@@ -324,7 +327,7 @@ class Kept implements KeptUpstream {
   async #refresh(): Promise<void> {
     let instance: Instance;
     try {
-      instance = await this.acquire({ key: 'catalog', era: 'either', client: EVERYTHING });
+      instance = await this.acquire({ key: 'catalog', era: 'newest', client: EVERYTHING });
     } catch (error) {
       // Told already where it was raised; a limit is not.
       if (error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED') throw error;
@@ -332,6 +335,9 @@ class Kept implements KeptUpstream {
     }
     instance.usedAt = this.clock.now();
     this.lacks.delete(instance.handshake.era);
+    this.era = instance.handshake.era;
+    // At a URL the modern era was asked for first.
+    if (this.era === 'legacy' && this.config.type !== 'stdio') this.lacks.add('modern');
     try {
       const listed = await listAll(instance.link, `server '${this.server}'`, instance.handshake, {
         timeoutMs: this.#init.startTimeoutMs,

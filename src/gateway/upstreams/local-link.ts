@@ -7,8 +7,9 @@ import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { META, capabilitiesKey, clientOf, eraOf, metaOf, objectOf } from '../era.ts';
-import { parseFrame, resultBytes } from '../frame.ts';
-import { bridgeToLegacy, bridgeToModern } from './bridge.ts';
+import { resultBytes, rewriteFrame } from '../frame.ts';
+import { bridgeToLegacy, bridgeToModern, relayedWith, responseOf } from './bridge.ts';
+import { isAnswer } from './instance.ts';
 import type { Instance } from './instance.ts';
 import type { InstanceWish, KeptUpstream } from './kept.ts';
 import type {
@@ -236,7 +237,7 @@ class LocalLink implements ServerLink {
         instance.usedAt = upstream.clock.now();
         if (instance.handshake.era === 'modern') {
           this.#attach(instance);
-          return instance.link.relay(call);
+          return instance.link.relay(withCompleteResult(call));
         }
         return this.#bridge(call, client);
       });
@@ -249,8 +250,11 @@ class LocalLink implements ServerLink {
     const instance = this.#upstream.acquire(wish);
     if (!(instance instanceof Promise)) return instance;
     return instance.catch((error: unknown) => {
-      if (this.#upstream.lacks.has('legacy')) throw error;
-      this.#upstream.lacks.add('modern');
+      const { era, config, lacks } = this.#upstream;
+      // A process may end when it is asked; what is at a URL says so, or is just not there now.
+      const saysNo = config.type === 'stdio' || isAnswer(error);
+      if (era === 'modern' || !saysNo) throw error;
+      lacks.add('modern');
       return this.#sessionInstance();
     });
   }
@@ -340,7 +344,17 @@ function failure(error: unknown, server: string): StarlingError {
 
 /** Others go on hearing it, so that the server must not be told. */
 function answerLocally(call: RelayedCall): LinkCall {
-  const frame = parseFrame(resultBytes(call.request.id, {}));
-  if (frame.kind === 'response') queueMicrotask(() => call.response(frame));
+  queueMicrotask(() => call.response(responseOf(resultBytes(call.request.id, {}))));
   return { cancel: () => undefined };
+}
+
+/** A result that does not say of what type it is, is complete; clients want to read that. */
+function withCompleteResult(call: RelayedCall): RelayedCall {
+  return {
+    ...relayedWith(call),
+    response(frame) {
+      if (frame.result === undefined || 'resultType' in frame.result) call.response(frame);
+      else call.response(responseOf(rewriteFrame(frame, { result: { resultType: 'complete' } })));
+    },
+  };
 }

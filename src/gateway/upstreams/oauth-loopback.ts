@@ -36,8 +36,9 @@ export interface Loopback {
 }
 
 /**
- * Opens the address. `port`: the one to take when it is free. `state`: a secret that the answer must
- * bring back.
+ * Opens the address. `port`: the one to take when it is free; with `isFixedPort` no other will do.
+ * `state`: a secret that the answer must bring back.
+ * @throws STARLING_LISTEN_FAILED when the fixed port is taken
  */
 export async function openLoopback(
   components: { readonly clock: Clock },
@@ -46,11 +47,12 @@ export async function openLoopback(
     readonly timeoutMs: number;
     readonly title: string;
     readonly port?: number;
+    readonly isFixedPort?: boolean;
   },
 ): Promise<Loopback> {
   const server = createServer();
   server.maxConnections = CONNECTIONS_MAX;
-  const port = await listen(server, init.port);
+  const port = await listen(server, init.port, init.isFixedPort === true);
   let close: (why: StarlingError) => void = () => undefined;
   const answer = new Promise<LoopbackAnswer>((resolve, reject) => {
     let over = false;
@@ -131,13 +133,18 @@ function reply(response: ServerResponse, status: number, text: string): void {
   response.end(`${text}\n`);
 }
 
-async function listen(server: Server, wished: number | undefined): Promise<number> {
+async function listen(
+  server: Server,
+  wished: number | undefined,
+  isFixed: boolean,
+): Promise<number> {
   if (wished !== undefined) {
     try {
       return await listenOn(server, wished);
     } catch (error) {
       // Somebody else has it by now; any other does, after a new registration.
       if (!(error instanceof Error && 'code' in error)) throw error;
+      if (isFixed) throw taken(wished);
     }
   }
   return listenOn(server, 0);
@@ -159,5 +166,13 @@ function late(init: { readonly title: string; readonly timeoutMs: number }): Sta
     'STARLING_TIMEOUT',
     `nobody logged in at ${init.title} within ${init.timeoutMs / 60_000} minutes`,
     { hint: 'start the login again, and open its address at once' },
+  );
+}
+
+function taken(port: number): StarlingError {
+  return new StarlingError(
+    'STARLING_LISTEN_FAILED',
+    `the login's answer can't be heard on port ${port}: somebody else has it`,
+    { hint: 'free it, or set another oauth.callbackPort that the client is registered with' },
   );
 }

@@ -39,9 +39,26 @@ export function joinScopes(
   return all.length === 0 ? undefined : [...new Set(all)].join(' ');
 }
 
-/** How we introduce ourselves at a registration (RFC 7591 §2). */
-export function clientMetadata(redirectUrl: string): {
+/** True for an id that is the address of the client's own description. */
+export function isMetadataUrl(clientId: string): boolean {
+  if (!URL.canParse(clientId)) return false;
+  const { protocol, pathname } = new URL(clientId);
+  return protocol === 'https:' && pathname !== '/';
+}
+
+/** How a client of ours may show who it is at the token endpoint, the simplest way first. */
+const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'] as const;
+
+/**
+ * How we introduce ourselves at a registration (RFC 7591 §2). `methods`: the ways to authenticate that
+ * the token endpoint knows, where it says so.
+ */
+export function clientMetadata(
+  redirectUrl: string,
+  methods: readonly string[] | undefined,
+): {
   readonly client_name: string;
+  readonly application_type: 'native';
   readonly redirect_uris: string[];
   readonly grant_types: string[];
   readonly response_types: string[];
@@ -49,10 +66,13 @@ export function clientMetadata(redirectUrl: string): {
 } {
   return {
     client_name: 'Starling',
+    // We come back to a loopback address (OpenID Connect Registration §2; MCP 2026-07-28).
+    application_type: 'native',
     redirect_uris: [redirectUrl],
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
-    token_endpoint_auth_method: 'none',
+    token_endpoint_auth_method:
+      AUTH_METHODS.find((method) => methods?.includes(method)) ?? AUTH_METHODS[0],
   };
 }
 

@@ -4,7 +4,6 @@
  * renewed by one request however many ask, and are never part of a message, an error or a log line.
  */
 import { randomBytes } from 'node:crypto';
-import type * as sdk from '@modelcontextprotocol/sdk/client/auth.js';
 import type { ServerOAuth } from '../../config/index.ts';
 import { Secret, StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
@@ -13,23 +12,23 @@ import { checkOauthUrl, createGuardedFetch } from './oauth-fetch.ts';
 import type { GuardedFetch } from './oauth-fetch.ts';
 import { openLoopback } from './oauth-loopback.ts';
 import type { Loopback, LoopbackAnswer } from './oauth-loopback.ts';
+import { findOauthPlace, loadOauthSdk, providerFacts } from './oauth-place.ts';
+import type { AuthMetadata, OauthPlace, OauthSdk } from './oauth-place.ts';
 import {
   clientInformation,
   clientMetadata,
   hostOf,
   isClientUnknown,
   isFinal,
+  isMetadataUrl,
   joinScopes,
   readChallenge,
   reasonOf,
-  withoutSlash,
 } from './oauth-words.ts';
 import type { Challenge } from './oauth-words.ts';
 import type { StoredClient, StoredLogin, StoredTokens, TokenStore } from './token-store.ts';
 
-type Sdk = typeof sdk;
-type Metadata = NonNullable<sdk.OAuthServerInfo['authorizationServerMetadata']>;
-type SdkTokens = Awaited<ReturnType<Sdk['exchangeAuthorization']>>;
+type SdkTokens = Awaited<ReturnType<OauthSdk['exchangeAuthorization']>>;
 
 const LOGIN_TIMEOUT_MS = 300_000;
 /** A token is renewed this long before it is over, or a tenth of its life where that is less. */
@@ -75,15 +74,6 @@ export interface OauthLogin extends Credentials {
 /** Makes the login; nothing is asked or read before it is used. */
 export function createOauthLogin(components: OauthComponents, init: OauthInit): OauthLogin {
   return new Login(components, init);
-}
-
-/** What discovery found. */
-interface Place {
-  readonly issuer: string;
-  readonly metadata: Metadata | undefined;
-  readonly resource: string | undefined;
-  /** Scopes that the resource names (RFC 9728). */
-  readonly scopes: readonly string[];
 }
 
 class Login implements OauthLogin {
@@ -146,11 +136,13 @@ class Login implements OauthLogin {
     const place = await this.#discover();
     const state = randomBytes(32).toString('base64url');
     const known = this.#login?.issuer === place.issuer ? this.#login.client : undefined;
+    const port = this.#init.settings.callbackPort ?? known?.redirectPort;
     const loopback = await openLoopback(this.#components, {
       state,
       timeoutMs: LOGIN_TIMEOUT_MS,
       title: `server '${this.#init.name}'`,
-      ...(known?.redirectPort === undefined ? {} : { port: known.redirectPort }),
+      ...(port === undefined ? {} : { port }),
+      isFixedPort: this.#init.settings.callbackPort !== undefined,
     });
     try {
       return await this.#ask(place, loopback, state, known);
@@ -219,13 +211,13 @@ class Login implements OauthLogin {
     if (login === undefined || refreshToken === undefined) {
       throw this.#loginNeeded('wants us to log in');
     }
-    const { refreshAuthorization } = await loadSdk();
+    const { refreshAuthorization } = await loadOauthSdk();
     let tokens: SdkTokens;
     try {
       tokens = await refreshAuthorization(login.issuer, {
         ...(login.metadata === undefined
           ? {}
-          : { metadata: login.metadata as unknown as Metadata }),
+          : { metadata: login.metadata as unknown as AuthMetadata }),
         clientInformation: clientInformation(login.client),
         refreshToken,
         ...(login.resource === undefined ? {} : { resource: login.resource }),
@@ -258,7 +250,7 @@ class Login implements OauthLogin {
     const place = await this.#discover();
     const scope = this.#scopeFor(place, scopes);
     const client: StoredClient = { clientId, clientSecret: clientSecret.reveal() };
-    const { fetchToken } = await loadSdk();
+    const { fetchToken } = await loadOauthSdk();
     const information = clientInformation(client);
     try {
       const tokens = await fetchToken(
@@ -273,7 +265,7 @@ class Login implements OauthLogin {
         place.issuer,
         {
           ...(place.metadata === undefined ? {} : { metadata: place.metadata }),
-          ...(place.resource === undefined ? {} : { resource: new URL(place.resource) }),
+          ...(place.resource === undefined ? {} : { resource: place.resource }),
           fetchFn: this.#guard.fetch,
         },
       );
@@ -285,14 +277,14 @@ class Login implements OauthLogin {
   }
 
   async #ask(
-    place: Place,
+    place: OauthPlace,
     loopback: Loopback,
     state: string,
     known: StoredClient | undefined,
   ): Promise<StartedLogin> {
     const scope = this.#scopeFor(place, this.#init.settings.scopes);
     const client = await this.#clientAt(place, loopback, known, scope);
-    const { startAuthorization } = await loadSdk();
+    const { startAuthorization } = await loadOauthSdk();
     const { authorizationUrl, codeVerifier } = await startAuthorization(place.issuer, {
       ...(place.metadata === undefined ? {} : { metadata: place.metadata }),
       clientInformation: clientInformation(client),
@@ -318,13 +310,13 @@ class Login implements OauthLogin {
 
   /** The client that we are there: configured, registered before, or registered now (RFC 7591). */
   async #clientAt(
-    place: Place,
+    place: OauthPlace,
     loopback: Loopback,
     known: StoredClient | undefined,
     scope: string | undefined,
   ): Promise<StoredClient> {
     const { clientId, clientSecret } = this.#init.settings;
-    if (clientId !== undefined) {
+    if (clientId !== undefined && isTakenAt(place, clientId)) {
       return {
         clientId,
         ...(clientSecret === undefined ? {} : { clientSecret: clientSecret.reveal() }),
@@ -338,10 +330,13 @@ class Login implements OauthLogin {
         'login',
       );
     }
-    const { registerClient } = await loadSdk();
+    const { registerClient } = await loadOauthSdk();
     const registered = await registerClient(place.issuer, {
       ...(place.metadata === undefined ? {} : { metadata: place.metadata }),
-      clientMetadata: clientMetadata(loopback.redirectUrl),
+      clientMetadata: clientMetadata(
+        loopback.redirectUrl,
+        place.metadata?.token_endpoint_auth_methods_supported,
+      ),
       ...(scope === undefined ? {} : { scope }),
       fetchFn: this.#guard.fetch,
     });
@@ -357,14 +352,14 @@ class Login implements OauthLogin {
   }
 
   async #exchange(
-    place: Place,
+    place: OauthPlace,
     client: StoredClient,
     answer: LoopbackAnswer,
     codeVerifier: string,
     redirectUri: string,
   ): Promise<SdkTokens> {
     this.#checkIssuer(place, answer.issuer);
-    const { exchangeAuthorization } = await loadSdk();
+    const { exchangeAuthorization } = await loadOauthSdk();
     try {
       return await exchangeAuthorization(place.issuer, {
         ...(place.metadata === undefined ? {} : { metadata: place.metadata }),
@@ -382,7 +377,7 @@ class Login implements OauthLogin {
   }
 
   /** Mix-up defence (RFC 9207 §2.4). */
-  #checkIssuer(place: Place, issuer: string | undefined): void {
+  #checkIssuer(place: OauthPlace, issuer: string | undefined): void {
     const expected = place.metadata?.issuer ?? place.issuer;
     const metadata = (place.metadata ?? {}) as JsonObject;
     const promised = metadata['authorization_response_iss_parameter_supported'] === true;
@@ -390,43 +385,21 @@ class Login implements OauthLogin {
     throw this.#invalid('the answer to the login came from another authorization server');
   }
 
-  async #discover(): Promise<Place> {
-    const { discoverOAuthServerInfo, selectResourceURL } = await loadSdk();
-    const serverUrl = this.#init.url;
+  async #discover(): Promise<OauthPlace> {
     try {
-      const found = await discoverOAuthServerInfo(serverUrl, {
-        ...(this.#metadataUrl === undefined ? {} : { resourceMetadataUrl: this.#metadataUrl }),
-        fetchFn: this.#guard.fetch,
+      return await findOauthPlace(this.#guard, {
+        url: this.#init.url,
+        metadataUrl: this.#metadataUrl,
+        tokenUrl: this.#init.settings.tokenUrl,
+        needsPkce: !this.#isAutomatic(),
       });
-      const { authorizationServerMetadata: metadata, resourceMetadata } = found;
-      const issuer = found.authorizationServerUrl;
-      if (metadata !== undefined) this.#checkMetadata(metadata, issuer);
-      const facts = providerFacts({ client_id: '' });
-      const chosen = await selectResourceURL(serverUrl, facts, resourceMetadata);
-      return {
-        issuer,
-        metadata,
-        resource: chosen === undefined ? undefined : resourceMetadata?.resource,
-        scopes: resourceMetadata?.scopes_supported ?? [],
-      };
     } catch (error) {
       throw this.#failure('it could not be found out where to log in', error);
     }
   }
 
-  #checkMetadata(metadata: Metadata, issuer: string): void {
-    if (withoutSlash(metadata.issuer) !== withoutSlash(issuer)) {
-      // RFC 8414 §3.3: else one server could speak for another.
-      throw this.#invalid('its authorization server calls itself by another name');
-    }
-    if (this.#isAutomatic()) return;
-    if (metadata.code_challenge_methods_supported?.includes('S256') !== true) {
-      throw this.#invalid('its authorization server does not do PKCE with S256');
-    }
-  }
-
-  #scopeFor(place: Place, configured: readonly string[] | undefined): string | undefined {
-    const asked = configured?.join(' ');
+  #scopeFor(place: OauthPlace, configured: readonly string[] | undefined): string | undefined {
+    const asked = configured?.length === 0 ? undefined : configured?.join(' ');
     const wanted = this.#wantedScope ?? (asked === undefined ? place.scopes.join(' ') : undefined);
     const offline =
       !this.#isAutomatic() && place.metadata?.scopes_supported?.includes('offline_access') === true
@@ -436,7 +409,7 @@ class Login implements OauthLogin {
     return scope === undefined || scope.length > SCOPE_LENGTH_MAX ? asked : scope;
   }
 
-  #loginAt(place: Place, client: StoredClient, tokens: StoredTokens): StoredLogin {
+  #loginAt(place: OauthPlace, client: StoredClient, tokens: StoredTokens): StoredLogin {
     return {
       url: this.#init.url,
       issuer: place.issuer,
@@ -540,27 +513,11 @@ class Login implements OauthLogin {
   }
 }
 
-/** Loaded when it is first needed: most nodes never do. */
-function loadSdk(): Promise<Sdk> {
-  return import('@modelcontextprotocol/sdk/client/auth.js');
-}
-
-/** The SDK asks for a whole provider where it uses little of it; nobody logs in through this one. */
-function providerFacts(information: {
-  readonly client_id: string;
-  readonly client_secret?: string;
-}): Parameters<Sdk['fetchToken']>[0] {
-  const unused = (): never => {
-    throw new TypeError('this login goes another way');
-  };
-  return {
-    redirectUrl: undefined,
-    clientMetadata: { redirect_uris: [] },
-    clientInformation: () => information,
-    tokens: unused,
-    saveTokens: unused,
-    redirectToAuthorization: unused,
-    saveCodeVerifier: unused,
-    codeVerifier: unused,
-  };
+/**
+ * Whether a configured client can be itself there: one whose id is the address of its own description
+ * only where such ids are understood (MCP `authorization`, Client ID Metadata Documents).
+ */
+function isTakenAt({ metadata }: OauthPlace, clientId: string): boolean {
+  if (!isMetadataUrl(clientId) || metadata?.registration_endpoint === undefined) return true;
+  return (metadata as JsonObject)['client_id_metadata_document_supported'] === true;
 }

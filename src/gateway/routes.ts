@@ -1,0 +1,69 @@
+/** Where a request goes: by the tool, prompt, resource or server that it names. */
+import { StarlingError } from '../core/index.ts';
+import type { JsonObject } from '../core/index.ts';
+import { objectOf } from './era.ts';
+import { RPC } from './frame.ts';
+import type { Route, View } from './router.ts';
+import type { RelayedCall, RequestFrame } from './types.ts';
+
+/** The servers that may answer `frame`, the likeliest first. @throws STARLING_CALL_REFUSED, … */
+export function routesOf(view: View, frame: RequestFrame): readonly Route[] {
+  const { method, params } = frame;
+  switch (method) {
+    case 'tools/call':
+      return view.tool(textOf(params, 'name'));
+    case 'prompts/get':
+      return [view.prompt(textOf(params, 'name'))];
+    case 'resources/read':
+      return view.resource(textOf(params, 'uri'), 'resource/read');
+    case 'resources/subscribe':
+      return view.resource(textOf(params, 'uri'), 'resource/subscribe');
+    case 'resources/unsubscribe':
+      return view.resource(textOf(params, 'uri'), 'resource/read').slice(0, 1);
+    case 'completion/complete':
+      return [completionRoute(view, params)];
+    default:
+      return [view.server(method)];
+  }
+}
+
+/** What is renamed on the way: nothing when the thing has the same name there. */
+export function editsOf(request: RequestFrame, route: Route): NonNullable<RelayedCall['edits']> {
+  const { name, uri, ...others } = route.edits ?? {};
+  return {
+    ...others,
+    ...(name === undefined || name === request.params['name'] ? {} : { name }),
+    ...(uri === undefined || uri === request.params['uri'] ? {} : { uri }),
+  };
+}
+
+/** What the caller's message does wrong. */
+export function protocolError(rpc: number, what: string): StarlingError {
+  return new StarlingError('STARLING_PROTOCOL_VIOLATION', what, { data: { rpc } });
+}
+
+/** Nobody here serves `method`. */
+export function unknownMethod(method: string): StarlingError {
+  return protocolError(RPC.methodNotFound, `unknown method ${method.slice(0, 128)}`);
+}
+
+/** A completion goes where its prompt or resource is. */
+function completionRoute(view: View, params: JsonObject): Route {
+  const ref = objectOf(params['ref']);
+  if (ref['type'] === 'ref/prompt') {
+    const { edits, ...route } = view.prompt(textOf(ref, 'name'));
+    return edits?.name === undefined ? route : { ...route, edits: { refName: edits.name } };
+  }
+  if (ref['type'] === 'ref/resource') {
+    const [route] = view.resource(textOf(ref, 'uri'), 'resource/read');
+    if (route !== undefined) return { ...route, edits: {} };
+  }
+  throw protocolError(RPC.invalidParams, '"ref" names no prompt and no resource');
+}
+
+function textOf(params: JsonObject, key: string): string {
+  const value = params[key];
+  if (typeof value !== 'string')
+    throw protocolError(RPC.invalidParams, `"params.${key}" must be a string`);
+  return value;
+}

@@ -1,0 +1,116 @@
+/**
+ * Where to log in at an upstream server: its protected resource metadata (RFC 9728), and that of the
+ * authorization server it names (RFC 8414, OpenID Connect Discovery), held against each other.
+ */
+import type * as sdk from '@modelcontextprotocol/sdk/client/auth.js';
+import { StarlingError } from '../../core/index.ts';
+import type { GuardedFetch } from './oauth-fetch.ts';
+import { withoutSlash } from './oauth-words.ts';
+
+/** The SDK's functions for OAuth. */
+export type OauthSdk = typeof sdk;
+/** Metadata of an authorization server, as the SDK reads it. */
+export type AuthMetadata = NonNullable<sdk.OAuthServerInfo['authorizationServerMetadata']>;
+
+/** What discovery found. */
+export interface OauthPlace {
+  readonly issuer: string;
+  /** Undefined when it has none. */
+  readonly metadata: AuthMetadata | undefined;
+  /** The resource indicator (RFC 8707), letter by letter as the server publishes it. */
+  readonly resource: string | undefined;
+  /** Scopes that the resource names (RFC 9728). */
+  readonly scopes: readonly string[];
+}
+
+/** Loaded when it is first needed: most nodes never do. */
+export function loadOauthSdk(): Promise<OauthSdk> {
+  return import('@modelcontextprotocol/sdk/client/auth.js');
+}
+
+/**
+ * Finds the place for the server at `url`. `metadataUrl`: where the server says that its own metadata
+ * is. `tokenUrl`: the configured token endpoint. `needsPkce`: a browser takes part.
+ * @throws STARLING_UPSTREAM_INVALID, or what the SDK throws
+ */
+export async function findOauthPlace(
+  components: { readonly fetch: GuardedFetch },
+  init: {
+    readonly url: string;
+    readonly metadataUrl: URL | undefined;
+    readonly tokenUrl: string | undefined;
+    readonly needsPkce: boolean;
+  },
+): Promise<OauthPlace> {
+  const { discoverOAuthServerInfo, selectResourceURL } = await loadOauthSdk();
+  const found = await discoverOAuthServerInfo(init.url, {
+    ...(init.metadataUrl === undefined ? {} : { resourceMetadataUrl: init.metadataUrl }),
+    fetchFn: components.fetch,
+  });
+  const { authorizationServerMetadata, resourceMetadata, authorizationServerUrl: issuer } = found;
+  if (authorizationServerMetadata !== undefined) {
+    checkMetadata(authorizationServerMetadata, issuer, init.needsPkce);
+  }
+  const facts = providerFacts({ client_id: '' });
+  const chosen = await selectResourceURL(init.url, facts, resourceMetadata);
+  return {
+    issuer,
+    metadata: withTokenUrl(authorizationServerMetadata, issuer, init.tokenUrl),
+    resource: chosen === undefined ? undefined : resourceMetadata?.resource,
+    scopes: resourceMetadata?.scopes_supported ?? [],
+  };
+}
+
+function checkMetadata(metadata: AuthMetadata, issuer: string, needsPkce: boolean): void {
+  if (withoutSlash(metadata.issuer) !== withoutSlash(issuer)) {
+    // RFC 8414 §3.3: else one server could speak for another.
+    throw invalid('its authorization server calls itself by another name');
+  }
+  if (needsPkce && metadata.code_challenge_methods_supported?.includes('S256') !== true) {
+    throw invalid('its authorization server does not do PKCE with S256');
+  }
+}
+
+/** The endpoints that a server without metadata has (MCP 2025-03-26 `authorization`), but for tokens. */
+function withTokenUrl(
+  metadata: AuthMetadata | undefined,
+  issuer: string,
+  tokenUrl: string | undefined,
+): AuthMetadata | undefined {
+  if (tokenUrl === undefined) return metadata;
+  return {
+    ...(metadata ?? {
+      issuer,
+      authorization_endpoint: new URL('/authorize', issuer).href,
+      registration_endpoint: new URL('/register', issuer).href,
+      response_types_supported: ['code'],
+    }),
+    token_endpoint: tokenUrl,
+  };
+}
+
+function invalid(what: string): StarlingError {
+  return new StarlingError('STARLING_UPSTREAM_INVALID', what, {
+    hint: 'do not log in there before you know why',
+  });
+}
+
+/** The SDK asks for a whole provider where it uses little of it; nobody logs in through this one. */
+export function providerFacts(information: {
+  readonly client_id: string;
+  readonly client_secret?: string;
+}): Parameters<OauthSdk['fetchToken']>[0] {
+  const unused = (): never => {
+    throw new TypeError('this login goes another way');
+  };
+  return {
+    redirectUrl: undefined,
+    clientMetadata: { redirect_uris: [] },
+    clientInformation: () => information,
+    tokens: unused,
+    saveTokens: unused,
+    redirectToAuthorization: unused,
+    saveCodeVerifier: unused,
+    codeVerifier: unused,
+  };
+}
