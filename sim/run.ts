@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { createNode, loadConfig } from '../src/index.ts';
+import { UNLIMITED } from './limits.ts';
 import type { StarlingNode } from '../src/index.ts';
 import { connectHttp, textOf } from './client.ts';
 import { percentile, renderReport } from './report.ts';
@@ -151,6 +152,7 @@ async function startOne(
       open: 'sim',
       mdns: false,
       http: { port: 0 },
+      limits: UNLIMITED,
       mcpServers: mounted ? { toolbox: { command: process.execPath, args: [server] } } : {},
     },
   });

@@ -480,6 +480,7 @@ class Node implements StarlingNode {
         messageBytes: limits.messageBytes,
         callTotalMs: limits.callTotalMs,
         callsMax: limits.callsPerSession * 4,
+        instancesMax: limits.instances,
         catalog: { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
       },
     );

@@ -3,11 +3,11 @@
  * process of its own, rounds that alternate between targets, medians. Then a call over stdio, one
  * through two peers, and small calls while big results stream through another session.
  */
-import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { UNLIMITED } from '../limits.ts';
 import { startProcess } from '../process.ts';
 import type { NodeProcess } from '../process.ts';
 import { percentile } from '../report.ts';
@@ -30,12 +30,9 @@ const MIXED_ROUNDS = 3;
 const MIXED_MS = 2000;
 /** The big results stream that much longer, at both ends of the small calls. */
 const MIXED_MARGIN_MS = 500;
-/** So high that it is never met: what the gateway can do is measured, not what it allows. */
-const REQUESTS_PER_SECOND = 1_000_000;
 
 const cli = fileURLToPath(new URL('./cli.js', import.meta.url));
 const upstream = fileURLToPath(new URL('./bench-upstream.js', import.meta.url));
-const schemaFile = new URL('../config/starling.schema.json', import.meta.url);
 
 /** Figures and bars. */
 export interface GatewayResult extends GatewayFigures {
@@ -222,19 +219,18 @@ async function startMesh(
   cleanups: (() => unknown)[],
 ): Promise<{ a: NodeProcess; b: NodeProcess }> {
   const server = { command: process.execPath, args: [upstream] };
-  const limits = limitsOf(schemaFile);
   const a = await startProcess({
     cli,
     root,
     name: 'owner',
-    config: { mcpServers: { small: server, big: server }, limits },
+    config: { mcpServers: { small: server, big: server }, limits: UNLIMITED },
   });
   cleanups.push(() => a.stop());
   const b = await startProcess({
     cli,
     root,
     name: 'entry',
-    config: { limits },
+    config: { limits: UNLIMITED },
     env: { STARLING_JOIN: a.up.ticket ?? '' },
   });
   cleanups.push(() => b.stop());
@@ -243,18 +239,6 @@ async function startMesh(
     if (granted.code !== 0) throw new Error(granted.stderr);
   }
   return { a, b };
-}
-
-/** The rate limit out of the way, where this build has one. */
-function limitsOf(file: URL): Readonly<Record<string, number>> {
-  if (!existsSync(file)) return {};
-  const schema = JSON.parse(readFileSync(file, 'utf8')) as {
-    readonly properties?: {
-      readonly limits?: { readonly properties?: Readonly<Record<string, unknown>> };
-    };
-  };
-  const known = schema.properties?.limits?.properties ?? {};
-  return 'requestsPerSecond' in known ? { requestsPerSecond: REQUESTS_PER_SECOND } : {};
 }
 
 async function httpOf(node: NodeProcess): Promise<Target> {

@@ -16,6 +16,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { connect, connectHttp, connectStdio, textOf } from '../client.ts';
 import { startProcess } from '../process.ts';
 import type { NodeProcess } from '../process.ts';
+import { UNLIMITED } from '../limits.ts';
 import { percentile } from '../report.ts';
 import { cpuUs } from './cpu.ts';
 
@@ -135,13 +136,17 @@ async function mesh(
     cli,
     root,
     name: 'owner',
-    config: { mcpServers: { toolbox: { command: process.execPath, args: [server] } } },
+    config: {
+      mcpServers: { toolbox: { command: process.execPath, args: [server] } },
+      limits: UNLIMITED,
+    },
   });
   nodes.push(a);
   const b = await startProcess({
     cli,
     root,
     name: 'entry',
+    config: { limits: UNLIMITED },
     env: { STARLING_JOIN: a.up.ticket ?? '' },
   });
   nodes.push(b);

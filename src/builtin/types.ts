@@ -1,9 +1,9 @@
 /** What the tools of the built-in server `starling` return; the CLI prints these. */
-import type { InvisibleFlag } from '../gateway/index.ts';
 import type { BoardChange, BoardEntry } from '../blackboard/types.ts';
 import type { Warning } from '../core/index.ts';
 import type { Capability } from '../grants/types.ts';
-import type { ApiKey, UpstreamStatus } from '../gateway/types.ts';
+import type { ApiKey, InvisibleFlag } from '../gateway/index.ts';
+import type { GatewayEndpoints, SessionDoor, UpstreamStatus } from '../gateway/types.ts';
 import type { Mesh, PeerView } from '../membership/types.ts';
 
 /** Result of `status`. */
@@ -17,14 +17,10 @@ export interface StatusResult {
   readonly startedAt: number;
   readonly mesh: Mesh;
   readonly addresses: readonly string[];
-  readonly endpoints: {
-    readonly url?: string;
-    readonly socket: string;
-    readonly tokenFile: string;
-  };
+  readonly endpoints: GatewayEndpoints;
   readonly peers: Readonly<Record<'alive' | 'suspect' | 'dead' | 'left', number>>;
   readonly upstreams: readonly UpstreamStatus[];
-  readonly sessions: Readonly<Record<'socket' | 'http' | 'peer', number>>;
+  readonly sessions: Readonly<Record<SessionDoor, number>>;
   readonly boards: readonly string[];
   readonly routingTable: number;
   readonly warnings: readonly Warning[];

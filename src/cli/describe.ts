@@ -22,6 +22,9 @@ export function describeStatus(status: StatusResult): string {
       `${alive} alive${away === 0 ? '' : `, ${suspect} suspect, ${dead} dead, ${left} left`}`,
     ],
     ['MCP', status.endpoints.url ?? 'no HTTP (starling mcp serves stdio)'],
+    ...(status.endpoints.tcp === undefined
+      ? []
+      : [['MCP on TCP', status.endpoints.tcp] satisfies [string, string]]),
     ['token', status.endpoints.tokenFile],
     ['state', status.stateDir],
   ];
@@ -36,7 +39,7 @@ function describeServers(servers: readonly UpstreamStatus[]): string[] {
   return servers.flatMap((server) => {
     const name = safeLine(server.server);
     const tools = `${server.tools} ${server.tools === 1 ? 'tool' : 'tools'}`;
-    if (server.state === 'ready') {
+    if (server.state === 'ready' || server.state === 'idle') {
       const odd = server.error === undefined ? '' : paint.yellow(` (${safe(server.error)})`);
       return [`${paint.green('✓')} ${name}  ${tools}${odd}`];
     }

@@ -80,7 +80,6 @@ const serverOAuthSchema = z
       .max(64)
       .default([])
       .describe('None: what the server asks for.'),
-    tokenUrl: z.string().optional().describe('Token endpoint, instead of the discovered one.'),
     callbackPort: z
       .int()
       .min(1)
@@ -290,11 +289,14 @@ export const fileSchema = z.strictObject({
         .max(7 * DAY_MS)
         .default(HOUR_MS / 2)
         .describe('An unused session ends.'),
+      instances: count.max(10_000).default(100).describe('Running instances of one server.'),
       tools: count.max(100_000).default(10_000).describe('Tools that one peer or server may list.'),
       requestsPerSecond: count
         .max(1_000_000)
         .default(100)
-        .describe('Requests of one caller over HTTP, WebSocket or TCP; twice as many in a burst.'),
+        .describe(
+          'Requests a second of one session or caller, but for the own socket; twice in a burst.',
+        ),
       connections: count.max(10_000).default(300).describe('Connections to other peers.'),
     })
     .prefault({}),

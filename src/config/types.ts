@@ -33,8 +33,6 @@ export interface ServerOAuth {
   readonly clientSecret?: Secret;
   /** None: what the server asks for. */
   readonly scopes: readonly string[];
-  /** Token endpoint, instead of the one that is discovered: https, or http on loopback. */
-  readonly tokenUrl?: string;
   /** Port of the loopback redirect, for clients registered with one; default any free one. */
   readonly callbackPort?: number;
 }
@@ -180,6 +178,8 @@ export interface Config {
     readonly sessions: number;
     /** A session unused for this long is ended; default 1800000. */
     readonly sessionIdleMs: number;
+    /** Running instances of one upstream server; default 100. */
+    readonly instances: number;
     /** Tools that one peer or upstream may list; default 10000. */
     readonly tools: number;
     /** Requests of one caller over HTTP, WebSocket or TCP; twice as many in a burst; default 100. */

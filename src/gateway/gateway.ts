@@ -76,6 +76,8 @@ export interface GatewayInit {
 
 type Opening = Pick<SessionComponents, 'principal' | 'push' | 'initializing' | 'notification'> & {
   readonly spec?: ViewSpec;
+  /** True when the rate of its requests is bounded here; Streamable HTTP counts them at its edge. */
+  readonly isLimited?: boolean;
 };
 
 const OPERATOR: Principal = { kind: 'operator' };
@@ -131,7 +133,7 @@ class NodeGateway implements Gateway {
     this.#peerTransport = createPeerTransport(
       {
         ...components,
-        open: (opening) => this.#session('peer', opening),
+        open: (opening) => this.#session('peer', { ...opening, isLimited: true }),
         ended: (session) => this.#forget(session),
         logger: components.logger.child('libp2p'),
       },
@@ -243,6 +245,7 @@ class NodeGateway implements Gateway {
           this.#session('http', {
             principal: opening.entrance.principal,
             spec: opening.spec,
+            isLimited: opening.isLasting === true,
             push: (message) => opening.push(message),
           }),
         ended: (session) => this.#forget(session),
@@ -264,7 +267,7 @@ class NodeGateway implements Gateway {
           const verdict = await door.byToken(token, address);
           return isRefusal(verdict) ? undefined : verdict.principal;
         },
-        open: (principal, push) => this.#session('tcp', { principal, push }),
+        open: (principal, push) => this.#session('tcp', { principal, push, isLimited: true }),
         ended: (session) => this.#forget(session),
         clock,
         logger: logger.child('tcp'),
@@ -273,7 +276,7 @@ class NodeGateway implements Gateway {
     );
   }
 
-  #session(door: SessionDoor, { spec, ...opening }: Opening): Session {
+  #session(door: SessionDoor, { spec, isLimited = false, ...opening }: Opening): Session {
     const { limits, name } = this.#init;
     // By door, so that neither peers nor forgetful HTTP clients can lock the operator out.
     if (this.#counts[door] >= limits.sessions) {
@@ -286,7 +289,6 @@ class NodeGateway implements Gateway {
     const { clock, logger } = this.#components;
     this.#sessionCount += 1;
     const caller = `session:${this.#sessionCount}`;
-    const isLimited = door === 'tcp' || door === 'peer';
     const session = createSession(
       {
         ...opening,

@@ -5,14 +5,7 @@
 import { StarlingError, VERSION } from '../core/index.ts';
 import type { Json, JsonObject } from '../core/index.ts';
 import type { ServerFacts } from '../directory/index.ts';
-import {
-  LEGACY_VERSIONS,
-  META,
-  MODERN_RPC,
-  MODERN_VERSIONS,
-  metaOf,
-  objectOf,
-} from './era.ts';
+import { LEGACY_VERSIONS, META, MODERN_RPC, MODERN_VERSIONS, metaOf, objectOf } from './era.ts';
 import type { Era } from './era.ts';
 import { RPC, errorFrom } from './frame.ts';
 import type { ClientFacts, Link, ResponseFrame } from './types.ts';

@@ -251,12 +251,18 @@ class PrincipalView implements View {
   }
 
   server(method: string): Route {
-    if (this.#spec.kind === 'server') return { target: this.#target() };
-    const able = this.#all().filter(({ catalog }) =>
-      method.startsWith('tasks/') ? catalog.capabilities['tasks'] !== undefined : false,
+    const target = this.#serverOf(method);
+    // What we do not know may do anything: only a grant of the whole server covers it.
+    return { target, ...this.#judged('tool', target, `method/${method}`) };
+  }
+
+  #serverOf(method: string): ServerTarget {
+    if (this.#spec.kind === 'server') return this.#target();
+    const able = this.#all().filter(
+      ({ catalog }) => method.startsWith('tasks/') && catalog.capabilities['tasks'] !== undefined,
     );
     const [source] = able;
-    if (source !== undefined && able.length === 1) return { target: targetOf(source) };
+    if (source !== undefined && able.length === 1) return targetOf(source);
     throw new StarlingError('STARLING_USAGE', `unknown method ${printable(method)}`, {
       data: { rpc: RPC.methodNotFound },
     });

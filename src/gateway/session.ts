@@ -37,6 +37,7 @@ import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
 import { createSubscriptions } from './subscriptions.ts';
+import { createTaskTable } from './task-table.ts';
 import type { Listener } from './subscriptions.ts';
 import type {
   Answer,
@@ -102,6 +103,7 @@ class CallerSession implements Session {
   readonly #links: LinkTable;
   readonly #subscriptions = createSubscriptions();
   readonly #announcer: Announcer;
+  readonly #tasks = createTaskTable();
   readonly #routerChanged = (): void => this.#viewChanged();
   #spec: ViewSpec;
   #client: ClientFacts = { capabilities: {}, clientInfo: {} };
@@ -346,7 +348,8 @@ class CallerSession implements Session {
     }
     const active: Active = { key, request: frame, reply, era, token: progressTokenOf(frame) };
     if (frame.method === 'subscriptions/listen') this.#openListener(active);
-    else if (!this.#search(active)) this.#relay(active, routesOf(this.#currentView(), frame));
+    else if (!this.#search(active))
+      this.#relay(active, this.#tasks.routesOf(frame) ?? routesOf(this.#currentView(), frame));
   }
 
   /** Sends it the first way; the next ones follow while nobody knows the resource. */
@@ -386,7 +389,7 @@ class CallerSession implements Session {
       request: active.request,
       principal: this.principal,
       edits: editsOf(active.request, route),
-      response: (frame) => this.#responded(active, others, frame),
+      response: (frame) => this.#responded(active, route, others, frame),
       progress: (frame) => this.#progress(active, frame),
       notification: (frame) => active.reply.interim(frame.bytes),
       failed: (error) => this.#failed(active, error, others),
@@ -399,13 +402,14 @@ class CallerSession implements Session {
     }
   }
 
-  #responded(active: Active, others: readonly Route[], frame: ResponseFrame): void {
+  #responded(active: Active, route: Route, others: readonly Route[], frame: ResponseFrame): void {
     const isUnknown = frame.error?.code === -32_002 || frame.error?.code === RPC.invalidParams;
     if (isUnknown && others.length > 0 && this.#active.get(active.key) === active) {
       this.#relay(active, others);
       return;
     }
     if (!this.#finish(active)) return;
+    this.#tasks.note(route, frame);
     active.reply.final(rewriteOrError(frame, active.request.id));
   }
 

@@ -72,6 +72,7 @@ describe('a configuration', () => {
         callsPerSession: 1000,
         sessions: 1000,
         sessionIdleMs: 1_800_000,
+        instances: 100,
         tools: 10_000,
         requestsPerSecond: 100,
         connections: 300,

@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../src/core/index.ts';
 import type { Json, PeerId } from '../../src/core/index.ts';
-import { createDirectory, soundTools } from '../../src/directory/index.ts';
-import type { ListedTool } from '../../src/directory/index.ts';
+import { createDirectory, soundCatalogs, soundItems } from '../../src/directory/index.ts';
+import type { ListedTool, ServerCatalog, ServerItems } from '../../src/directory/index.ts';
 
 const SCHEMA = { type: 'object' };
 const LIMITS = { tools: 100, bytes: 100_000 };
@@ -17,13 +17,26 @@ function nested(depth: number): Json {
   return value;
 }
 
-const sound = (listed: readonly unknown[], limits = LIMITS): readonly string[] =>
-  soundTools(listed, limits, silentLogger).map((tool) => tool.name);
+const NOTHING = { tools: [], resources: [], templates: [], prompts: [] };
+
+const soundOf = (listed: Partial<Record<keyof ServerItems, readonly unknown[]>>): ServerItems =>
+  soundItems({ ...NOTHING, ...listed }, LIMITS, silentLogger);
+
+const sound = (tools: readonly unknown[]): readonly string[] =>
+  soundOf({ tools }).tools.map((tool) => tool.name);
+
+const serverOf = (server: string, items: Partial<ServerItems>): ServerCatalog => ({
+  server,
+  capabilities: {},
+  serverInfo: {},
+  ...NOTHING,
+  ...items,
+});
 
 describe('a list of tools', () => {
   it('keeps every field of a tool', () => {
     const tool = { name: 'a', title: 'A', inputSchema: { type: 'object' }, 'x-new': [1] };
-    expect(soundTools([tool], LIMITS, silentLogger)).toEqual([tool]);
+    expect(soundOf({ tools: [tool] }).tools).toEqual([tool]);
   });
 
   it('drops what is no tool, has a bad name, or comes twice', () => {
@@ -96,27 +109,117 @@ describe('a list of tools', () => {
   });
 });
 
+describe('a list of other things', () => {
+  it('keeps resources, templates and prompts that clients accept, every field of them', () => {
+    const resources = [{ uri: 'file:///a b', name: '', size: 1, 'x-new': 1 }];
+    const templates = [{ uriTemplate: 'file:///{path}', name: 'any' }];
+    const prompts = [{ name: 'sum up', arguments: [{ name: 'text', required: true, own: 1 }] }];
+    const items = { resources, templates, prompts };
+    expect(soundOf(items)).toEqual({ tools: [], ...items });
+  });
+
+  it('drops what clients would refuse the whole list for, and what comes twice', () => {
+    const { resources, templates, prompts } = soundOf({
+      resources: [
+        { uri: 1, name: 'a' },
+        { uri: '', name: 'a' },
+        { uri: 'x:no-name' },
+        { uri: 'x:a', name: 'a', annotations: { priority: 2 } },
+        { uri: 'x:a', name: 'a', annotations: { audience: ['nobody'] } },
+        { uri: `x:${'a'.repeat(8192)}`, name: 'a' },
+        { uri: 'x:ok', name: 'first' },
+        { uri: 'x:ok', name: 'second' },
+      ],
+      templates: [{ uri: 'x:a', name: 'a' }, { uriTemplate: 'x:{a}' }, 7],
+      prompts: [
+        { name: '' },
+        { name: 'a', arguments: {} },
+        { name: 'a', arguments: [{ required: 'yes', name: 'b' }] },
+        { name: 'ok', icons: [{ src: 'x', theme: 'dark' }] },
+      ],
+    });
+    expect(resources).toEqual([{ uri: 'x:ok', name: 'first' }]);
+    expect(templates).toEqual([]);
+    expect(prompts.map(({ name }) => name)).toEqual(['ok']);
+  });
+
+  it('never throws, whatever was listed', () => {
+    const anything = fc.array(fc.jsonValue());
+    fc.assert(
+      fc.property(anything, anything, anything, (resources, templates, prompts) => {
+        const items = soundOf({ resources, templates, prompts });
+        for (const { uri } of items.resources) expect(typeof uri).toBe('string');
+        for (const { uriTemplate } of items.templates) expect(typeof uriTemplate).toBe('string');
+        for (const { name } of items.prompts) expect(typeof name).toBe('string');
+      }),
+      { seed: 3 },
+    );
+  });
+
+  it('shares the bytes of its limit with all lists of a server', () => {
+    const wide = (index: number): object => ({ name: `n${index}`, description: 'x'.repeat(990) });
+    const prompts = Array.from({ length: 60 }, (_, index) => wide(index));
+    const resources = prompts.map((item, index) => ({ ...item, uri: `x:${index}` }));
+    const items = soundOf({ prompts, resources });
+    const sizeBytes = Buffer.byteLength(JSON.stringify(items));
+    expect(items.resources.length + items.prompts.length).toBeGreaterThan(90);
+    expect(sizeBytes).toBeLessThan(LIMITS.bytes + 500);
+  });
+});
+
+describe('the servers of one peer', () => {
+  const tools = (count: number, size = 0): ListedTool[] =>
+    Array.from({ length: count }, (_, index) => ({
+      name: `t${index}`,
+      inputSchema: SCHEMA,
+      description: 'x'.repeat(size),
+    }));
+  const counts = (servers: readonly ServerCatalog[]): number[] =>
+    soundCatalogs(servers, LIMITS, silentLogger).map((server) => server.tools.length);
+
+  it('share one limit of tools', () => {
+    const servers = ['a', 'b', 'c'].map((name) => serverOf(name, { tools: tools(60) }));
+    expect(counts(servers)).toEqual([60, 40, 0]);
+  });
+
+  it('share one limit of bytes', () => {
+    const servers = ['a', 'b', 'c'].map((name) => serverOf(name, { tools: tools(30, 2000) }));
+    const [first = 0, second = 0, third = 0] = counts(servers);
+    expect(first).toBe(30);
+    expect(second).toBeLessThan(20);
+    expect(third).toBe(0);
+  });
+
+  it('keep what they say of themselves', () => {
+    const said = { capabilities: { tools: {} }, serverInfo: { name: 'x' }, instructions: 'do' };
+    const [kept] = soundCatalogs([{ ...serverOf('a', {}), ...said }], LIMITS, silentLogger);
+    expect(kept).toMatchObject({ server: 'a', ...said });
+  });
+});
+
 describe('the directory', () => {
   const tool = (name: string): ListedTool => ({ name, inputSchema: SCHEMA });
+  const files = (...tools: ListedTool[]): ServerCatalog => serverOf('files', { tools });
 
   it('tells of a change once, and not when the list is the same', () => {
     const directory = createDirectory({ logger: silentLogger }, LIMITS);
     const changes: PeerId[] = [];
     directory.events.on('change', (peer) => changes.push(peer));
-    directory.set(alice, [tool('a')]);
-    directory.set(alice, [tool('a')]);
-    directory.set(alice, [tool('a'), tool('b')]);
+    directory.set(alice, [files(tool('a'))]);
+    directory.set(alice, [files(tool('a'))]);
+    directory.set(alice, [files(tool('a'), tool('b'))]);
     expect(changes).toEqual([alice, alice]);
-    expect(directory.tools(alice).map(({ name }) => name)).toEqual(['a', 'b']);
+    const [server] = directory.servers(alice);
+    expect(server?.tools.map(({ name }) => name)).toEqual(['a', 'b']);
   });
 
   it('forgets a peer that is cleared', () => {
     const directory = createDirectory({ logger: silentLogger }, LIMITS);
     directory.clear(alice);
-    directory.set(alice, [tool('a')]);
+    directory.set(alice, [files(tool('a'))]);
     expect(directory.peers()).toEqual([alice]);
     directory.clear(alice);
     expect(directory.peers()).toEqual([]);
-    expect(directory.tools(alice)).toEqual([]);
+    expect(directory.servers(alice)).toEqual([]);
   });
 });

@@ -20,9 +20,11 @@ function arrange(): Arranged {
   sessions.open(OPERATOR, () => undefined);
   const session = sessions.last();
   const told: Told[] = [];
+  const interim = (message: Buffer): void =>
+    void told.push({ kind: 'interim', message: JSON.parse(message.toString()) });
   const respond = {
-    interim: (message: Buffer) =>
-      void told.push({ kind: 'interim', message: JSON.parse(message.toString()) }),
+    interim,
+    urgent: interim,
     final: (message: Buffer) =>
       void told.push({ kind: 'final', message: JSON.parse(message.toString()) }),
     dropped: () => void told.push({ kind: 'dropped' }),

@@ -60,8 +60,14 @@ export function fakeSessions(max = Number.POSITIVE_INFINITY): FakeSessions {
   };
 }
 
+/** A call that waits. */
+interface Held {
+  readonly id: FrameId;
+  readonly reply: Reply;
+}
+
 function fakeSession(principal: Principal, push: Push, activeAt: number): FakeSession {
-  const hanging = new Map<FrameId, Reply>();
+  const hanging = new Map<unknown, Held>();
   const seen: Frame[] = [];
   let asking: { readonly id: FrameId; readonly reply: Reply } | undefined;
   let idleListeners: (() => void)[] = [];
@@ -72,14 +78,14 @@ function fakeSession(principal: Principal, push: Push, activeAt: number): FakeSe
     for (const listener of idleListeners) listener();
     idleListeners = [];
   };
-  const call = (frame: RequestFrame, reply: Reply): void => {
+  const call = (frame: RequestFrame, reply: Reply, key: unknown): void => {
     const { id, params } = frame;
     const args = (params['arguments'] ?? {}) as JsonObject;
     const meta = (params['_meta'] ?? {}) as JsonObject;
     const progressToken = meta['progressToken'];
     const text = (words: string): void =>
       reply.final(resultBytes(id, { content: [{ type: 'text', text: words }] }));
-    if (params['name'] === 'hang') hanging.set(id, reply);
+    if (params['name'] === 'hang') hanging.set(key, { id, reply });
     else if (params['name'] === 'big') text('x'.repeat(Number(args['bytes'])));
     else if (params['name'] === 'steps') {
       for (const progress of [1, 2, 3]) {
@@ -105,7 +111,7 @@ function fakeSession(principal: Principal, push: Push, activeAt: number): FakeSe
     get isOver() {
       return isOver;
     },
-    receive(frame, reply) {
+    receive(frame, reply, key) {
       seen.push(frame);
       if (frame.kind === 'response' && asking !== undefined) {
         const content = [{ type: 'text', text: JSON.stringify(frame.result ?? {}) }];
@@ -113,13 +119,13 @@ function fakeSession(principal: Principal, push: Push, activeAt: number): FakeSe
         return;
       }
       if (frame.kind === 'notification' && frame.method === 'notifications/cancelled') {
-        const id = frame.params['requestId'] as FrameId;
-        hanging.get(id)?.dropped();
+        const id = frame.params['requestId'];
+        hanging.get(id)?.reply.dropped();
         hanging.delete(id);
       }
       if (frame.kind !== 'request') return;
       const { id, method, params } = frame;
-      if (method === 'tools/call') call(frame, reply);
+      if (method === 'tools/call') call(frame, reply, key ?? id);
       else if (method === 'tools/list') {
         const tools = [{ name: 'echo', inputSchema: { type: 'object' } }];
         reply.final(resultBytes(id, { tools }));
@@ -128,6 +134,12 @@ function fakeSession(principal: Principal, push: Push, activeAt: number): FakeSe
         const serverInfo = { name: 'fake', version: '1' };
         reply.final(resultBytes(id, { protocolVersion, capabilities: { tools: {} }, serverInfo }));
       } else reply.final(resultBytes(id, {}));
+    },
+    abandon(key) {
+      const held = hanging.get(key);
+      hanging.delete(key);
+      held?.reply.dropped();
+      tellIdle();
     },
     rejudge: () => undefined,
     whenIdle(listener) {
@@ -140,7 +152,8 @@ function fakeSession(principal: Principal, push: Push, activeAt: number): FakeSe
       tellIdle();
     },
     release() {
-      for (const [id, reply] of hanging) reply.final(resultBytes(id, { released: true }));
+      for (const { id, reply } of hanging.values())
+        reply.final(resultBytes(id, { released: true }));
       hanging.clear();
       tellIdle();
     },

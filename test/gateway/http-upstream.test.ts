@@ -7,16 +7,19 @@ import { describe, expect, it } from 'vitest';
 import { Secret } from '../../src/core/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 import { connectHttp } from '../../src/gateway/upstreams/http.ts';
-import type { HttpConnection, HttpInit } from '../../src/gateway/upstreams/http.ts';
+import type { UpstreamConnection } from '../../src/gateway/upstreams/connection.ts';
+import type { HttpInit } from '../../src/gateway/upstreams/http.ts';
 import { headerParamsOf, paramHeadersOf } from '../../src/gateway/upstreams/modern-headers.ts';
 import type { HeaderParam } from '../../src/gateway/upstreams/modern-headers.ts';
 import { defer, useCleanup } from './support.ts';
 import {
   BOUNDS,
+  COMMON,
   call,
   components,
   data,
   event,
+  handshake,
   json,
   result,
   stream,
@@ -28,7 +31,7 @@ useCleanup();
 
 interface Connected {
   readonly server: UrlServer;
-  readonly connection: HttpConnection;
+  readonly connection: UpstreamConnection;
   readonly heard: string[];
 }
 
@@ -44,7 +47,7 @@ async function connect(answering: Answering, init: Partial<HttpInit> = {}): Prom
         type: 'http',
         url: server.url,
         headers: { 'X-Key': new Secret('s3cret') },
-        timeoutMs: 10_000,
+        ...COMMON,
       },
       ...init,
     },
@@ -64,7 +67,7 @@ const withSession =
     return rest(asked, response, request);
   };
 
-const initialized = async (connection: HttpConnection): Promise<void> => {
+const initialized = async (connection: UpstreamConnection): Promise<void> => {
   await call(connection, 'initialize', {}).answer;
 };
 
@@ -119,7 +122,7 @@ describe('an answer', () => {
     const connection = connectHttp(components(), {
       ...BOUNDS,
       name: 'far',
-      server: { type: 'http', url: server.url, headers: {}, timeoutMs: 60_000 },
+      server: { ...COMMON, type: 'http', url: server.url, headers: {}, timeoutMs: 60_000 },
       callsMax: 3000,
     });
     defer(() => connection.close());
@@ -291,7 +294,7 @@ describe('the stream of notifications', () => {
       stream(response, 'retry: 20', `id: ${streams.length}`, data({ jsonrpc: '2.0', method }));
       if (streams.length === 1) response.end();
     });
-    connection.negotiated('2025-11-25');
+    connection.negotiated(handshake());
     await server.once(({ headers }) => headers['last-event-id'] === '1');
     expect(server.asked[0]?.headers['mcp-protocol-version']).toBe('2025-11-25');
     while (heard.length < 2) await new Promise((resolve) => setImmediate(resolve));
@@ -302,7 +305,7 @@ describe('the stream of notifications', () => {
     const { server, connection } = await connect((asked, response) =>
       asked.method === 'GET' ? response.writeHead(405).end() : json(response, result(asked)),
     );
-    connection.negotiated('2025-11-25');
+    connection.negotiated(handshake());
     await server.once(({ method }) => method === 'GET');
     await call(connection).answer;
     expect(server.asked.filter(({ method }) => method === 'GET').length).toBe(1);
@@ -317,7 +320,7 @@ describe('a server of the modern era', () => {
       (asked, response) => json(response, result(asked), 200, { 'mcp-session-id': 'none' }),
       { ...modern, paramHeaders: (method) => ({ 'mcp-param-m': method }) },
     );
-    connection.negotiated('2026-07-28');
+    connection.negotiated({ ...handshake('2026-07-28'), era: 'modern' });
     await call(connection, 'tools/call', { name: 'ü' }).answer;
     await call(connection, 'tools/list', {}).answer;
     await connection.close();

@@ -1,11 +1,11 @@
 /** The id map of a link: whoever asked gets the answer, and nobody else. */
 import { describe, expect, it } from 'vitest';
-import type { Clock, StarlingError } from '../../src/core/index.ts';
-import { silentLogger } from '../../src/core/index.ts';
-import { parseFrame } from '../../src/gateway/frame.ts';
+import { StarlingError, silentLogger } from '../../src/core/index.ts';
+import type { Clock } from '../../src/core/index.ts';
+import { parseFrame, resultBytes } from '../../src/gateway/frame.ts';
 import { createLink, idAtEdge } from '../../src/gateway/link.ts';
 import type { LinkCore } from '../../src/gateway/link.ts';
-import type { LinkCall, RequestFrame } from '../../src/gateway/types.ts';
+import type { Answer, LinkCall, RelayedCall, RequestFrame } from '../../src/gateway/types.ts';
 
 interface Sent {
   readonly id?: number;
@@ -18,9 +18,15 @@ function testLink(callsMax = 10): {
   link: LinkCore;
   sent: Sent[];
   pass: (ms: number) => void;
-  receive: (message: object) => void;
+  receive: (message: object, relatedId?: number) => void;
+  /** Requests of the other end. */
+  asked: { frame: RequestFrame; answer: Answer; related?: RelayedCall | undefined }[];
+  /** What came and belongs to no call, with the id of the call that it is related to. */
+  heard: string[];
 } {
   const sent: Sent[] = [];
+  const asked: ReturnType<typeof testLink>['asked'] = [];
+  const heard: string[] = [];
   let now = 0;
   let timers: { at: number; task: () => void }[] = [];
   const clock: Clock = {
@@ -36,7 +42,11 @@ function testLink(callsMax = 10): {
   const link = createLink(
     {
       send: (message) => void sent.push(JSON.parse(message.toString()) as Sent),
-      notification: () => undefined,
+      ears: {
+        notification: (frame, related) =>
+          heard.push(`${frame.method} of ${String(related?.request.params['name'])}`),
+        request: (frame, answer, related) => asked.push({ frame, answer, related }),
+      },
       clock,
       logger: silentLogger,
     },
@@ -54,7 +64,10 @@ function testLink(callsMax = 10): {
         for (const timer of due) timer.task();
       }
     },
-    receive: (message) => link.receive(Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message }))),
+    receive: (message, relatedId) =>
+      link.receive(Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message })), relatedId),
+    asked,
+    heard,
   };
 }
 
@@ -63,21 +76,22 @@ interface Outcome {
   readonly call: LinkCall;
 }
 
-function relay(link: LinkCore, token?: string): Outcome {
+function relay(link: LinkCore, token?: string, method = 'tools/call'): Outcome {
   const events: string[] = [];
   const meta = token === undefined ? {} : { _meta: { progressToken: token } };
   const text = JSON.stringify({
     jsonrpc: '2.0',
     id: 0,
-    method: 'tools/call',
+    method,
     params: { name: 'x', ...meta },
   });
   const call = link.relay({
     request: parseFrame(Buffer.from(text)) as RequestFrame,
     principal: { kind: 'operator' },
-    name: 'y',
+    edits: { name: 'y' },
     response: (frame) => events.push(`response ${JSON.stringify(frame.result ?? frame.error)}`),
     progress: (frame) => events.push(`progress ${JSON.stringify(frame.params['progress'])}`),
+    notification: (frame) => events.push(`notification ${frame.method}`),
     failed: (error: StarlingError) => events.push(`failed ${error.code}`),
   });
   return { events, call };
@@ -173,9 +187,8 @@ describe('a link', () => {
 
   it('ends all its calls when it ends, and refuses later ones', async () => {
     const { link } = testLink();
-    const { StarlingError: Failure } = await import('../../src/core/index.ts');
     const one = relay(link);
-    link.end(new Failure('STARLING_PEER_UNREACHABLE', 'gone'));
+    link.end(new StarlingError('STARLING_PEER_UNREACHABLE', 'gone'));
     const two = relay(link);
     expect([one.events, two.events]).toEqual([
       ['failed STARLING_PEER_UNREACHABLE'],
@@ -184,14 +197,105 @@ describe('a link', () => {
     await expect(link.request('ping', {}, { timeoutMs: 10 })).rejects.toThrow('gone');
   });
 
-  it('answers a ping of the other end, and says no to what it does not serve', () => {
-    const { sent, receive } = testLink();
+  it('answers a ping of the other end, and hands on what it asks: one answer to each', () => {
+    const { sent, receive, asked } = testLink();
     receive({ id: 'p', method: 'ping' });
     receive({ id: 's', method: 'sampling/createMessage', params: {} });
-    expect(sent).toMatchObject([
-      { id: 'p', result: {} },
-      { id: 's', error: { code: -32601 } },
+    expect(sent).toMatchObject([{ id: 'p', result: {} }]);
+    expect(asked.map(({ frame }) => frame.method)).toEqual(['sampling/createMessage']);
+    asked[0]?.answer(resultBytes('s', { model: 'm' }));
+    asked[0]?.answer(resultBytes('s', { model: 'again' }));
+    expect(sent.slice(1)).toMatchObject([{ id: 's', result: { model: 'm' } }]);
+  });
+});
+
+describe('a link whose other end asks things', () => {
+  const question = { id: 'q', method: 'elicitation/create', params: {} };
+
+  it('waits for its calls while an answer is owed, and counts anew from then on', () => {
+    const { link, pass, receive, asked } = testLink();
+    const one = relay(link);
+    pass(900);
+    receive(question);
+    pass(3000);
+    expect(one.events).toEqual([]);
+    asked[0]?.answer(resultBytes('q', {}));
+    pass(900);
+    expect(one.events).toEqual([]);
+    pass(400);
+    expect(one.events).toEqual(['failed STARLING_TIMEOUT']);
+  });
+
+  it('waits no longer than a call may take in all', () => {
+    const { link, pass, receive } = testLink();
+    const one = relay(link);
+    receive(question);
+    pass(6000);
+    expect(one.events).toEqual(['failed STARLING_TIMEOUT']);
+  });
+
+  it('waits on while another question is open', () => {
+    const { link, pass, receive, asked } = testLink();
+    const one = relay(link);
+    receive(question);
+    receive({ ...question, id: 'r' });
+    asked[0]?.answer(resultBytes('q', {}));
+    pass(3000);
+    expect(one.events).toEqual([]);
+  });
+
+  it('says on behalf of which call something came, where the transport tells', () => {
+    const { link, sent, receive, asked, heard } = testLink();
+    relay(link);
+    const two = relay(link);
+    receive({ method: 'notifications/message' }, sent[1]?.id);
+    receive({ method: 'notifications/message' });
+    receive({ method: 'notifications/message' }, 999);
+    receive(question, sent[1]?.id);
+    expect(heard).toEqual([
+      'notifications/message of x',
+      'notifications/message of undefined',
+      'notifications/message of undefined',
     ]);
+    asked[0]?.related?.response(parseFrame(resultBytes(1, { via: 2 })) as never);
+    expect(two.events).toEqual(['response {"via":2}']);
+  });
+
+  it('does not answer once it has ended', () => {
+    const { link, sent, receive, asked } = testLink();
+    receive(question);
+    link.end(new StarlingError('STARLING_PEER_UNREACHABLE', 'gone'));
+    asked[0]?.answer(resultBytes('q', {}));
+    expect(sent).toEqual([]);
+  });
+});
+
+describe('a subscription on a link', () => {
+  it('stays, however quiet it is, and ends when it is cancelled', () => {
+    const { link, sent, pass } = testLink();
+    const listening = relay(link, undefined, 'subscriptions/listen');
+    pass(20_000);
+    expect(listening.events).toEqual([]);
+    listening.call.cancel();
+    expect(sent.at(-1)).toMatchObject({
+      method: 'notifications/cancelled',
+      params: { requestId: sent[0]?.id },
+    });
+  });
+
+  it('gets what is tagged with its id, and no other does', () => {
+    const { link, sent, receive, heard } = testLink();
+    const listening = relay(link, undefined, 'subscriptions/listen');
+    const other = relay(link);
+    const tagged = (id: unknown): object => ({
+      method: 'notifications/resources/updated',
+      params: { uri: 'x:y', _meta: { 'io.modelcontextprotocol/subscriptionId': id } },
+    });
+    receive(tagged(sent[0]?.id));
+    receive(tagged('made up'));
+    expect(listening.events).toEqual(['notification notifications/resources/updated']);
+    expect(other.events).toEqual([]);
+    expect(heard).toEqual(['notifications/resources/updated of undefined']);
   });
 });
 

@@ -14,7 +14,7 @@ import { memoryTable } from '../grants/memory-table.ts';
 import { authWorld } from './auth-server.ts';
 import type { AuthInit, AuthWorld } from './auth-server.ts';
 import { defer, useCleanup } from './support.ts';
-import { BOUNDS, call, components, json } from './url-server.ts';
+import { BOUNDS, COMMON, call, components, json } from './url-server.ts';
 
 useCleanup();
 
@@ -52,8 +52,10 @@ function nodeAt(
     type: 'http',
     url: auth.mcp.url,
     headers: {},
-    timeoutMs: 10_000,
-    ...(oauth === undefined ? {} : { oauth }),
+    ...COMMON,
+    ...(oauth === undefined
+      ? {}
+      : { oauth: { grant: 'authorization_code', scopes: [], ...oauth } }),
   };
   const identity = createIdentity(Buffer.alloc(32, 5));
   const tokens = createTokenStore({ table, sealer: sealerOf(identity, 'logins'), logger });

@@ -135,7 +135,7 @@ describe('a peer with a grant', () => {
     await alice.grant(bob, 'starling/status');
     const client = await httpClient(bob);
     await until(async () => (await toolNames(client)).includes('alice__starling__status'));
-    await until(() => alice.directory.tools(carol.peerId).length === 1);
+    await until(() => alice.directory.servers(carol.peerId).length === 1);
     expect(await toolNames(client)).not.toContain('alice__carol__starling__status');
     const transit = { name: 'alice__carol__starling__status' };
     await expect(client.callTool(transit)).rejects.toThrow(/no tool is called|may not/);
@@ -271,7 +271,7 @@ describe('a peer that goes away', () => {
   it('is asked again after a broken stream, while it is alive', async () => {
     const { alice, bob, wire } = await startPair();
     await alice.grant(bob, 'files/*');
-    await until(() => bob.directory.tools(alice.peerId).length > 0);
+    await until(() => bob.directory.servers(alice.peerId).length > 0);
     const count = wire.streams.length;
     for (const { stream } of wire.streams) stream.abort(new Error('cable cut'));
     await until(() =>
@@ -279,7 +279,7 @@ describe('a peer that goes away', () => {
     );
     await alice.grant(bob, 'starling/status');
     await until(() =>
-      bob.directory.tools(alice.peerId).some(({ name }) => name === 'starling__status'),
+      bob.directory.servers(alice.peerId).some(({ server }) => server === 'starling'),
     );
   });
 });

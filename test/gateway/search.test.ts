@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../src/core/index.ts';
-import { soundTools } from '../../src/directory/index.ts';
+import { soundItems } from '../../src/directory/index.ts';
 import type { ListedTool } from '../../src/directory/index.ts';
 import { silentLogger } from '../../src/core/index.ts';
 import {
@@ -134,7 +134,9 @@ describe('the meta tools', () => {
 
   it('are tools that every client accepts', () => {
     const limits = { tools: 10, bytes: 100_000 };
-    expect(soundTools(META_TOOLS, limits, silentLogger)).toEqual(META_TOOLS);
+    const none = { resources: [], templates: [], prompts: [] };
+    const { tools } = soundItems({ tools: META_TOOLS, ...none }, limits, silentLogger);
+    expect(tools).toEqual(META_TOOLS);
     expect(META_TOOLS.map(({ name }) => name).every(isMetaTool)).toBe(true);
     expect(isMetaTool('toString')).toBe(false);
     expect(JSON.stringify(META_TOOLS).length).toBeLessThan(4000);

@@ -5,11 +5,12 @@ import { StarlingError, silentLogger } from '../../src/core/index.ts';
 import type { ListedTool } from '../../src/directory/index.ts';
 import { parseFrame, resultBytes } from '../../src/gateway/frame.ts';
 import { createLink } from '../../src/gateway/link.ts';
-import type { Route, Router, RouterEvents } from '../../src/gateway/router.ts';
+import type { Route, Router, RouterEvents, ToolsMode, View } from '../../src/gateway/router.ts';
 import { createSession } from '../../src/gateway/session.ts';
 import type { Session } from '../../src/gateway/session-types.ts';
-import type { Link } from '../../src/gateway/types.ts';
-import { createToolView } from '../../src/gateway/views.ts';
+import type { LinkEars, ServerLink } from '../../src/gateway/types.ts';
+import { createLists, jointFacts } from '../../src/gateway/views.ts';
+import { catalogOf } from '../directory/arrange.ts';
 import { manualClock } from '../grants/arrange.ts';
 
 type Message = Record<string, unknown>;
@@ -23,9 +24,12 @@ interface Desk {
   readonly sent: Message[];
   closed: boolean;
   tools: ListedTool[];
+  toolsMode: ToolsMode;
+  /** Servers that have each tool, in the order in which they are tried. */
+  servers: readonly string[];
   allow: boolean;
   /** How the link is opened; by default it is open already. */
-  open: (link: Link) => Link | Promise<Link>;
+  open: (link: ServerLink, server: string) => ServerLink | Promise<ServerLink>;
   ask(message: object): Message[];
   answer(message: object): void;
   receiveFrom(text: string): void;
@@ -35,24 +39,59 @@ function deskOf(): Desk {
   const clock = manualClock();
   const router = new EventEmitter<RouterEvents>();
   const [sent, pushed]: [Message[], Message[]] = [[], []];
+  let ears: LinkEars | undefined;
   const link = createLink(
     {
       send: (message) => void sent.push(JSON.parse(message.toString())),
-      notification: () => undefined,
+      ears: {
+        notification: (frame, related) => ears?.notification(frame, related),
+        request: (frame, answer, related) => ears?.request(frame, answer, related),
+      },
       clock,
       logger: silentLogger,
     },
     { title: "server 'x'", callTimeoutMs: 60_000, callTotalMs: 3_600_000, callsMax: 100 },
   );
+  const serverLink: ServerLink = {
+    relay: (relayed) => link.relay(relayed),
+    request: (method, params, options) => link.request(method, params, options),
+    notify: (method, params) => link.notify(method, params),
+    ended: new Promise(() => undefined),
+    close: () => void (desk.closed = true),
+  };
   const wanted = { resource: 'tool:x/y', ability: 'tool/call' };
-  const route = (name: string): Route => {
+  const routesOf = (name: string): readonly Route[] => {
     if (name === 'missing') throw new StarlingError('STARLING_TOOL_UNKNOWN', 'no such tool');
-    return { name: `far_${name}`, wanted, link: () => desk.open(link) };
+    return desk.servers.map((server) => ({
+      target: { server },
+      edits: { name: `far_${name}` },
+      wanted,
+      ...(desk.servers.length > 1 ? { mayRepeat: true } : {}),
+    }));
+  };
+  const viewOf = (): View => {
+    const sources = [{ catalog: catalogOf('x', { tools: desk.tools }) }];
+    const [route = { target: { server: 'x' } }] = routesOf('x');
+    return {
+      lists: createLists(sources, { naming: 'plain' }),
+      facts: jointFacts(sources, { serverInfo: { name: 'starling' }, instructions: 'do' }),
+      catalogs: [],
+      toolsMode: desk.toolsMode,
+      tool: routesOf,
+      prompt: () => route,
+      resource: () => desk.servers.map((server) => ({ target: { server } })),
+      server(method) {
+        throw new StarlingError('STARLING_USAGE', `unknown method ${method}`, {
+          data: { rpc: -32_601 },
+        });
+      },
+    };
   };
   const fake: Router = {
     events: router,
-    view: () => createToolView(desk.tools),
-    route: (_, name) => route(name),
+    view: viewOf,
+    exists: () => true,
+    configure: () => undefined,
     judge: () =>
       desk.allow
         ? { allow: true }
@@ -63,12 +102,17 @@ function deskOf(): Desk {
     {
       principal: { kind: 'operator' },
       router: fake,
-      peers: { get: () => link, close: () => void (desk.closed = true) },
+      links: {
+        open(target, init) {
+          ({ ears } = init);
+          return desk.open(serverLink, target.server);
+        },
+      },
       push: (message) => void pushed.push(JSON.parse(message.toString())),
       clock,
       logger: silentLogger,
     },
-    { callsMax: 5, title: 'desk', instructions: 'do' },
+    { spec: { kind: 'all' }, callsMax: 5, callTotalMs: 60_000, self: 'desk' },
   );
   const desk: Desk = {
     session,
@@ -78,6 +122,8 @@ function deskOf(): Desk {
     sent,
     closed: false,
     tools: [],
+    toolsMode: 'all',
+    servers: ['x'],
     allow: true,
     open: (opened) => opened,
     ask(message) {
@@ -85,6 +131,7 @@ function deskOf(): Desk {
       const hear = (bytes: Buffer): void => void heard.push(JSON.parse(bytes.toString()));
       session.receive(parseFrame(Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message }))), {
         interim: hear,
+        urgent: hear,
         final: hear,
         dropped: () => void heard.push({ dropped: true }),
       });
@@ -150,7 +197,7 @@ describe('a session’s beginning', () => {
 
   it('does not make it serve what it does not have', () => {
     const desk = openDesk();
-    for (const method of ['resources/list', 'logging/setLevel', 'initialise']) {
+    for (const method of ['resources/write', 'initialise', 'starling/catalog']) {
       expect(desk.ask({ id: 2, method })).toMatchObject([{ id: 2, error: { code: -32601 } }]);
     }
   });

@@ -4,12 +4,13 @@ import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../src/core/index.ts';
-import { initialize, listTools } from '../../src/gateway/handshake.ts';
+import { initialize, listAll } from '../../src/gateway/handshake.ts';
 import type { UpstreamConnection } from '../../src/gateway/upstreams/connection.ts';
 import { connectSse } from '../../src/gateway/upstreams/sse.ts';
 import { defer, useCleanup } from './support.ts';
 import {
   BOUNDS,
+  COMMON,
   call,
   components,
   data,
@@ -31,7 +32,7 @@ function connect(server: UrlServer, connectTimeoutMs = 10_000): UpstreamConnecti
       type: 'sse',
       url: server.url,
       headers: { 'X-Key': new Secret('s3cret') },
-      timeoutMs: 10_000,
+      ...COMMON,
     },
     connectTimeoutMs,
   });
@@ -68,8 +69,9 @@ describe('an SSE server', () => {
     defer(() => mcp.close());
     const { link } = connect(server);
     const facts = await initialize(link, 'old', { timeoutMs: 5000 });
-    expect(facts.serverInfo).toBe('old 1.0.0');
-    const tools = await listTools(link, 'old', { timeoutMs: 5000, toolsMax: 10, bytesMax: 10_000 });
+    expect(facts.serverInfo).toMatchObject({ name: 'old', version: '1.0.0' });
+    const bounds = { timeoutMs: 5000, itemsMax: 10, bytesMax: 10_000 };
+    const { tools } = await listAll(link, 'old', facts, bounds);
     expect(tools).toMatchObject([{ name: 'hello' }]);
   });
 

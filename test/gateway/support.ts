@@ -9,17 +9,24 @@ import { join, resolve } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { afterEach } from 'vitest';
-import type { Config } from '../../src/config/index.ts';
+import type { Config, McpServer } from '../../src/config/index.ts';
 import { StarlingError, createHealth, silentLogger, systemClock } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
 import { createDirectory } from '../../src/directory/index.ts';
 import type { Directory } from '../../src/directory/index.ts';
-import { createGateway, createUpstreams } from '../../src/gateway/index.ts';
-import type { BuiltinTool, Gateway } from '../../src/gateway/index.ts';
+import {
+  createApiKeys,
+  createGateway,
+  createLogins,
+  createPins,
+  createTokenStore,
+  createUpstreams,
+} from '../../src/gateway/index.ts';
+import type { ApiKeys, BuiltinTool, Gateway, GatewayInit, Pins } from '../../src/gateway/index.ts';
 import { createGrantBook } from '../../src/grants/index.ts';
 import type { GrantBook } from '../../src/grants/index.ts';
 import { createGuard } from '../../src/guard/index.ts';
-import { createIdentity, didFromPeerId } from '../../src/identity/index.ts';
+import { createIdentity, didFromPeerId, sealerOf } from '../../src/identity/index.ts';
 import type { Membership, MembershipEvents, PeerView } from '../../src/membership/index.ts';
 import type { Network, PeerStream } from '../../src/network/index.ts';
 import { memoryTable } from '../grants/memory-table.ts';
@@ -31,7 +38,10 @@ export const STDIO_SERVER = {
   args: [resolve(import.meta.dirname, 'stdio-server.mjs')],
   env: {},
   timeoutMs: 10_000,
-} as const;
+  shared: false,
+  peerRoots: false,
+  idleMs: 600_000,
+} as const satisfies McpServer;
 
 /** Bounds of a gateway in tests: the defaults. */
 export const LIMITS: Config['limits'] = {
@@ -41,6 +51,7 @@ export const LIMITS: Config['limits'] = {
   callsPerSession: 1000,
   sessions: 1000,
   sessionIdleMs: 1_800_000,
+  instances: 100,
   tools: 10_000,
   requestsPerSecond: 1_000_000,
   connections: 300,
@@ -227,11 +238,15 @@ export interface TestNode {
   readonly gateway: Gateway;
   readonly grants: GrantBook;
   readonly directory: Directory;
+  readonly keys: ApiKeys;
+  readonly pins: Pins;
   readonly membership: FakeMembership;
   readonly folder: string;
   token(): Promise<string>;
   /** Lets `peer` call what matches `pattern`; returns the grant's id. */
   grant(peer: TestNode, pattern: string): Promise<string>;
+  /** Lets `peer` read and subscribe to resources, or get prompts, of what matches. */
+  grantOf(peer: TestNode, resource: string, ability: string): Promise<string>;
 }
 
 /** What differs from the defaults. */
@@ -241,7 +256,12 @@ export interface TestNodeInit {
   readonly builtin?: readonly BuiltinTool[];
   readonly limits?: Partial<Config['limits']>;
   readonly http?: Partial<Config['http']>;
-  readonly servers?: Record<string, typeof STDIO_SERVER>;
+  readonly tcp?: Partial<Config['tcp']>;
+  readonly list?: Partial<GatewayInit['list']>;
+  readonly views?: GatewayInit['views'];
+  /** Default `strict`, as nodes have it. */
+  readonly pins?: Config['pins'];
+  readonly servers?: Readonly<Record<string, McpServer>>;
 }
 
 const cleanups: (() => unknown)[] = [];
@@ -276,21 +296,45 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
   const catalog = { tools: limits.tools, bytes: 16 * 1024 * 1024 };
   const directory = createDirectory({ logger }, catalog);
   const membership = createFakeMembership();
+  const servers = init.servers ?? {};
+  const health = createHealth();
+  const tokens = createTokenStore({
+    table: memoryTable(),
+    sealer: sealerOf(identity, 'logins'),
+    logger,
+  });
+  const logins = createLogins({ servers: () => servers, tokens, clock, logger });
+  const pins = createPins(
+    { table: memoryTable(), clock, logger, health },
+    { mode: init.pins ?? 'strict', perServerMax: limits.tools },
+  );
+  await pins.start();
+  const keys = createApiKeys({ table: memoryTable(), clock, logger });
   const upstreams = createUpstreams(
     {
-      servers: init.servers ?? {},
+      servers,
       builtin: init.builtin ?? [echoTool()],
+      logins,
       clock,
       random,
       logger,
-      health: createHealth(),
+      health,
     },
-    { messageBytes: limits.messageBytes, callTotalMs: 60_000, callsMax: 4000, catalog },
+    {
+      messageBytes: limits.messageBytes,
+      callTotalMs: 60_000,
+      callsMax: 4000,
+      catalog,
+      instancesMax: limits.instances,
+    },
   );
   const gateway = createGateway(
     {
+      self: identity.did,
       upstreams,
       directory,
+      keys,
+      pins,
       guard: createGuard({ grants, self: { name, did: identity.did } }),
       grants,
       network: networkOf(identity.peerId, init.wire ?? createWire()),
@@ -310,34 +354,43 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
         allowedAddresses: [],
         ...init.http,
       },
+      tcp: { enabled: false, host: '127.0.0.1', port: 0, requireToken: true, ...init.tcp },
       limits,
+      list: { tools: 'all', prefix: 'always', nameMax: 48, merge: false, ...init.list },
+      views: init.views ?? {},
       socketPath: join(folder, 'socket'),
       tokenFile: join(folder, 'token'),
     },
   );
   defer(async () => {
     await gateway.stop();
+    logins.stop();
+    await pins.stop();
     await grants.stop();
   });
   await gateway.start();
   await gateway.settled();
+  const grantOf: TestNode['grantOf'] = async (peer, resource, ability) => {
+    const grant = await grants.issue({
+      aud: didFromPeerId(peer.peerId),
+      capabilities: [{ resource, ability }],
+      expiresAtMs: clock.now() + 3_600_000,
+    });
+    return grant.claims.jti;
+  };
   return {
     peerId: identity.peerId,
     name,
     gateway,
     grants,
     directory,
+    keys,
+    pins,
     membership,
     folder,
     token: async () => (await readFile(join(folder, 'token'), 'utf8')).trim(),
-    async grant(peer, pattern) {
-      const grant = await grants.issue({
-        aud: didFromPeerId(peer.peerId),
-        capabilities: [{ resource: `tool:${pattern}`, ability: 'tool/call' }],
-        expiresAtMs: clock.now() + 3_600_000,
-      });
-      return grant.claims.jti;
-    },
+    grant: (peer, pattern) => grantOf(peer, `tool:${pattern}`, 'tool/call'),
+    grantOf,
   };
 }
 
@@ -350,7 +403,7 @@ export async function startPair(
     ...init,
     wire,
     seed: 2,
-    servers: { files: STDIO_SERVER },
+    servers: { files: STDIO_SERVER, ...init.servers },
   });
   const bob = await startNode('bob', { ...init, wire, seed: 3 });
   alice.membership.set('bob', bob.peerId);

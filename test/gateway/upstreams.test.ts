@@ -1,4 +1,5 @@
 /** Upstream servers as they are in the world: some work, some do not, and none takes the node along. */
+import { EventEmitter } from 'node:events';
 import { resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { StdioServer } from '../../src/config/index.ts';
@@ -23,6 +24,9 @@ function fixture(file: string, env: Readonly<Record<string, Secret>> = {}): Stdi
     args: [resolve(FIXTURES, file)],
     env,
     timeoutMs: 20_000,
+    shared: false,
+    peerRoots: false,
+    idleMs: 600_000,
   };
 }
 
@@ -34,6 +38,7 @@ async function start(
     {
       servers,
       builtin: [],
+      logins: { credentials: () => undefined, events: new EventEmitter() },
       clock: systemClock,
       random: () => 0,
       logger: silentLogger,
@@ -43,6 +48,7 @@ async function start(
       messageBytes: 10 * 1024 * 1024,
       callTotalMs: 60_000,
       callsMax: 100,
+      instancesMax: 10,
       catalog: { tools: 1000, bytes: 1024 * 1024 },
       startTimeoutMs,
     },
@@ -66,11 +72,17 @@ function call(upstream: Upstream, name: string, args: object = {}): Promise<stri
     params: { name, arguments: args },
   });
   return new Promise((done, fail) => {
-    upstream.link().relay({
+    const link = upstream.open({
+      principal: { kind: 'operator' },
+      client: { capabilities: {}, clientInfo: {} },
+      ears: { notification: () => undefined, request: () => undefined },
+    });
+    link.relay({
       request: parseFrame(Buffer.from(text)) as RequestFrame,
       principal: { kind: 'operator' },
       response: (frame) => done(JSON.stringify(frame.result ?? frame.error).slice(0, 200)),
       progress: () => undefined,
+      notification: () => undefined,
       failed: fail,
     });
   });

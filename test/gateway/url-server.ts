@@ -4,7 +4,8 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { silentLogger, systemClock } from '../../src/core/index.ts';
 import type { JsonObject, Logger, StarlingError } from '../../src/core/index.ts';
 import { parseFrame } from '../../src/gateway/frame.ts';
-import type { NotificationFrame, RequestFrame, ResponseFrame } from '../../src/gateway/types.ts';
+import type { Handshake } from '../../src/gateway/handshake.ts';
+import type { LinkEars, RequestFrame, ResponseFrame } from '../../src/gateway/types.ts';
 import type { UpstreamConnection } from '../../src/gateway/upstreams/connection.ts';
 import { defer } from './support.ts';
 
@@ -109,18 +110,36 @@ export function data(message: JsonObject): string {
   return `data: ${JSON.stringify(message)}\n`;
 }
 
+/** What every server of a configuration has, as it is by default. */
+export const COMMON = {
+  timeoutMs: 10_000,
+  shared: false,
+  peerRoots: false,
+  idleMs: 600_000,
+} as const;
+
+/** How a legacy session began. */
+export function handshake(protocolVersion = '2025-11-25'): Handshake {
+  return { era: 'legacy', protocolVersion, capabilities: {}, serverInfo: {}, meta: {} };
+}
+
 export const BOUNDS = { messageBytes: 64 * 1024, callTotalMs: 60_000, callsMax: 100 } as const;
 
 export function components(
-  notification: (frame: NotificationFrame) => void = () => undefined,
+  notification: LinkEars['notification'] = () => undefined,
   logger: Logger = silentLogger,
 ): {
   readonly clock: typeof systemClock;
   readonly logger: Logger;
   readonly random: () => number;
-  readonly events: { readonly notification: (frame: NotificationFrame) => void };
+  readonly ears: LinkEars;
 } {
-  return { clock: systemClock, logger, random: () => 0, events: { notification } };
+  return {
+    clock: systemClock,
+    logger,
+    random: () => 0,
+    ears: { notification, request: () => undefined },
+  };
 }
 
 /** A call through the link, as a session makes it. */
@@ -139,6 +158,7 @@ export function call(
       principal: { kind: 'operator' },
       response: resolve,
       progress: () => undefined,
+      notification: () => undefined,
       failed: (error: StarlingError) => reject(error),
     });
     cancel = () => started.cancel();

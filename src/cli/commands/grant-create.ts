@@ -1,5 +1,6 @@
 /** `starling grant create` */
 import type { GrantCreateResult } from '../../builtin/types.ts';
+import { StarlingError } from '../../core/errors.ts';
 import { duration, printData, safeLine } from '../output.ts';
 import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
@@ -15,13 +16,18 @@ interface GrantOptions extends CommonOptions {
 /** Creates the grant and prints it. */
 export async function run(peer: string, options: GrantOptions): Promise<void> {
   const { tool = [], resource = [], prompt = [], server = [] } = options;
+  if (tool.length + resource.length + prompt.length + server.length === 0) {
+    throw new StarlingError('STARLING_USAGE', 'say what to grant', {
+      hint: "name tools (--tool 'files/*'), resources, prompts or a --server; see: starling grant create --help",
+    });
+  }
   const result = await withNode(options, (node) =>
     node.builtin<GrantCreateResult>('grant_create', {
       peer,
-      tools: tool,
-      resources: resource,
-      prompts: prompt,
-      servers: server,
+      ...(tool.length === 0 ? {} : { tools: tool }),
+      ...(resource.length === 0 ? {} : { resources: resource }),
+      ...(prompt.length === 0 ? {} : { prompts: prompt }),
+      ...(server.length === 0 ? {} : { servers: server }),
       ...(options.expires === undefined ? {} : { expires_s: options.expires / 1000 }),
     }),
   );

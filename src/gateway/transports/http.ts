@@ -33,6 +33,8 @@ const KEEP_ALIVE_MS = 15_000;
 export interface HttpOpening {
   readonly entrance: Entrance;
   readonly spec: ViewSpec;
+  /** True when its requests are not counted on their way to the session. */
+  readonly isLasting?: boolean;
   push(message: Buffer): void;
 }
 
@@ -220,7 +222,7 @@ class HttpEdge implements HttpTransport {
     response.once('close', this.#keep(response, entrance));
     return this.#sse.get(request, response, {
       path: '/messages',
-      open: (push) => this.#components.open({ entrance, spec, push }),
+      open: (push) => this.#components.open({ entrance, spec, push, isLasting: true }),
     });
   }
 
@@ -258,7 +260,7 @@ class HttpEdge implements HttpTransport {
       } else {
         socket.once('close', this.#keep(socket, verdict));
         this.#webSocket.upgrade(request, socket, head, (push) =>
-          this.#components.open({ entrance: verdict, spec, push }),
+          this.#components.open({ entrance: verdict, spec, push, isLasting: true }),
         );
       }
     };

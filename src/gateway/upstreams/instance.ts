@@ -170,10 +170,11 @@ async function shakeHands(
     speak(era);
     return (era === 'modern' ? discover : initialize)(link, title, { timeoutMs, client });
   };
-  if (second === undefined) return shake(first, startTimeoutMs);
   const isProbe = first === 'modern';
+  const probeMs = Math.min(PROBE_TIMEOUT_MS, startTimeoutMs);
+  if (second === undefined) return shake(first, isProbe ? probeMs : startTimeoutMs);
   try {
-    return await shake(first, isProbe ? Math.min(PROBE_TIMEOUT_MS, startTimeoutMs) : startTimeoutMs);
+    return await shake(first, isProbe ? probeMs : startTimeoutMs);
   } catch (error) {
     if (isProbe ? isForLogin(error) : !isAnswer(error)) throw error;
     return shake(second, startTimeoutMs);

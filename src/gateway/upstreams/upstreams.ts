@@ -27,14 +27,13 @@ export interface UpstreamsInit {
   readonly callTotalMs: number;
   readonly callsMax: number;
   readonly catalog: CatalogLimits;
-  /** Instances of one server that may run at the same time; default 100. */
-  readonly instancesMax?: number;
+  /** Instances of one server that may run at the same time. */
+  readonly instancesMax: number;
   /** How long a server may take to start and answer `initialize`; default 30000. */
   readonly startTimeoutMs?: number;
 }
 
 const START_TIMEOUT_MS = 30_000;
-const INSTANCES_MAX = 100;
 
 /** Makes the upstreams; `start` starts them all and waits for none. */
 export function createUpstreams(components: UpstreamsComponents, init: UpstreamsInit): Upstreams {
@@ -46,7 +45,6 @@ export function createUpstreams(components: UpstreamsComponents, init: Upstreams
   const bounds: KeptInit = {
     ...init,
     startTimeoutMs: init.startTimeoutMs ?? START_TIMEOUT_MS,
-    instancesMax: init.instancesMax ?? INSTANCES_MAX,
   };
   const make = (name: string, server: McpServer): KeptUpstream =>
     createKeptUpstream(
