@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { StarlingError } from '../../core/index.ts';
-import { LEGACY_VERSIONS, META, MODERN_RPC, checkModern, metaOf } from '../era.ts';
+import { LEGACY_VERSIONS, META, MODERN_RPC, checkModern, checkVersion, metaOf } from '../era.ts';
 import { RPC, parseFrame } from '../frame.ts';
 import type { Session } from '../session-types.ts';
 import type { Frame, FrameId, RequestFrame } from '../types.ts';
@@ -148,9 +148,12 @@ export function createStatelessTransport(
 /** Holds the headers against the body. @throws -32020, -32022, -32602 */
 function checkHeaders(request: IncomingMessage, frame: RequestFrame): void {
   const version = metaOf(frame.params)[META.protocolVersion];
-  if (typeof version === 'string' && version !== request.headers[VERSION_HEADER]) {
+  const header = request.headers[VERSION_HEADER];
+  if (typeof version === 'string' && version !== header) {
     throw mismatch('MCP-Protocol-Version', META.protocolVersion);
   }
+  // A client with a session has its version in the header alone.
+  if (typeof header === 'string') checkVersion(header);
   checkModern(frame);
   if (request.headers['mcp-method'] !== frame.method) throw mismatch('Mcp-Method', 'method');
   const key = NAMED[frame.method];
