@@ -54,12 +54,13 @@ import type {
 import type { ListKind } from './views.ts';
 
 const RESULT_END = Buffer.from('}}');
-const LISTS: Readonly<Record<string, ListKind>> = {
-  'tools/list': 'tools',
-  'resources/list': 'resources',
-  'resources/templates/list': 'templates',
-  'prompts/list': 'prompts',
-};
+/** A map: callers name methods, and `toString` is none of these. */
+const LISTS: ReadonlyMap<string, ListKind> = new Map([
+  ['tools/list', 'tools'],
+  ['resources/list', 'resources'],
+  ['resources/templates/list', 'templates'],
+  ['prompts/list', 'prompts'],
+]);
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
 const TOOLS_META = 'starling/tools';
 /** Methods that the modern era has no more. */
@@ -215,7 +216,7 @@ class CallerSession implements Session {
       if (refusal !== undefined) throw refusal;
       const era = eraOf(frame);
       this.#check(frame, era);
-      const list = LISTS[frame.method];
+      const list = LISTS.get(frame.method);
       if (list !== undefined) reply.final(this.#list(frame, list, era));
       else if (!this.#answer(frame, reply))
         this.#begin(unwrapCall(this.#currentView(), frame), reply, key, era);

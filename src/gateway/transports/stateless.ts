@@ -16,11 +16,11 @@ import type { HttpCaller, StreamableComponents } from './streamable.ts';
 
 const VERSION_HEADER = 'mcp-protocol-version';
 /** Methods whose name or URI is repeated in `Mcp-Name`, and the member that holds it. */
-const NAMED: Readonly<Record<string, 'name' | 'uri'>> = {
-  'tools/call': 'name',
-  'prompts/get': 'name',
-  'resources/read': 'uri',
-};
+const NAMED: ReadonlyMap<string, 'name' | 'uri'> = new Map([
+  ['tools/call', 'name'],
+  ['prompts/get', 'name'],
+  ['resources/read', 'uri'],
+]);
 const BASE64 = /^=\?base64\?([A-Za-z0-9+/=]*)\?=$/;
 /** HTTP status of a JSON-RPC error. */
 const STATUS: Readonly<Record<number, number>> = {
@@ -156,7 +156,7 @@ function checkHeaders(request: IncomingMessage, frame: RequestFrame): void {
   if (typeof header === 'string') checkVersion(header);
   checkModern(frame);
   if (request.headers['mcp-method'] !== frame.method) throw mismatch('Mcp-Method', 'method');
-  const key = NAMED[frame.method];
+  const key = NAMED.get(frame.method);
   if (key === undefined) return;
   const name = frame.params[key];
   if (typeof name === 'string' && decoded(request.headers['mcp-name']) !== name) {
