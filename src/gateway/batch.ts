@@ -139,9 +139,7 @@ const ALONE: ReadonlySet<string> = new Set(['initialize', 'subscriptions/listen'
 
 function alone({ method }: RequestFrame): FrameError {
   const text = `${method} must not be part of a batch`;
-  return errorOf(
-    new StarlingError('STARLING_PROTOCOL_VIOLATION', text, { hint: 'send it alone' }),
-  );
+  return errorOf(new StarlingError('STARLING_PROTOCOL_VIOLATION', text, { hint: 'send it alone' }));
 }
 
 function joined(answers: readonly Buffer[]): Buffer {
