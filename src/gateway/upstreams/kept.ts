@@ -286,7 +286,9 @@ class Kept implements KeptUpstream {
       if (this.#instances.get(key) === instance) this.#instances.delete(key);
       else return;
       if (this.#scope === undefined) return;
-      if (this.clock.now() - instance.startedAt > STEADY_MS) this.#failures = 0;
+      const isSteady = this.clock.now() - instance.startedAt > STEADY_MS;
+      // One that did its work can be started: a backoff would only make the next caller wait.
+      if (isSteady || instance.link.answered > 0) this.#failures = 0;
       this.#failed(error);
     });
   }
