@@ -9,9 +9,10 @@ import type { Principal } from '../../guard/index.ts';
 import { META, capabilitiesKey, clientOf, eraOf, metaOf, objectOf } from '../era.ts';
 import { resultBytes, rewriteFrame } from '../frame.ts';
 import { bridgeToLegacy, bridgeToModern, relayedWith, responseOf } from './bridge.ts';
-import { isAnswer } from './instance.ts';
 import type { Instance } from './instance.ts';
-import type { InstanceWish, KeptUpstream } from './kept.ts';
+import type { KeptUpstream } from './kept.ts';
+import { SHARED_WISH } from './wishes.ts';
+import type { InstanceWish } from './wishes.ts';
 import type {
   ClientFacts,
   LinkCall,
@@ -123,13 +124,13 @@ class LocalLink implements ServerLink {
   }
 
   #wish(): InstanceWish {
+    if (this.#upstream.config.shared) return SHARED_WISH;
     const era = this.#upstream.lacks.has('legacy') ? 'modern' : 'either';
     return { key: `${era} ${this.#shareKey(this.#client, this.#id)}`, era, client: this.#client };
   }
 
   /** Links with equal keys share an instance: never across principals, never with a client that can be asked. */
   #shareKey(client: ClientFacts, own: string): string {
-    if (this.#upstream.config.shared) return 'shared';
     const isInteractive = INTERACTIVE.some((name) => client.capabilities[name] !== undefined);
     const who = principalKey(this.#init.principal);
     return `${who} ${capabilitiesKey(client.capabilities)}${isInteractive ? ` #${own}` : ''}`;
@@ -169,8 +170,12 @@ class LocalLink implements ServerLink {
 
   async #resubscribe(): Promise<void> {
     const instance = await this.#sessionInstance();
+    for (const uri of this.#uris) this.#subscribed(instance, uri);
+    if (instance.handshake.era === 'modern') {
+      instance.listen();
+      return;
+    }
     for (const uri of this.#uris) {
-      this.#subscribed(instance, uri);
       await instance.link.request(
         'resources/subscribe',
         { uri },
@@ -231,8 +236,9 @@ class LocalLink implements ServerLink {
     const upstream = this.#upstream;
     const client = this.#allowed(clientOf(call.request));
     if (!upstream.lacks.has('modern')) {
-      const key = `modern ${upstream.config.shared ? 'shared' : principalKey(this.#init.principal)}`;
-      const wish: InstanceWish = { key, era: 'modern', client };
+      const key = `modern ${principalKey(this.#init.principal)}`;
+      const own: InstanceWish = { key, era: 'modern', client };
+      const wish = upstream.config.shared ? SHARED_WISH : own;
       return this.#whenReady(this.#modernOr(wish), call, (instance) => {
         instance.usedAt = upstream.clock.now();
         if (instance.handshake.era === 'modern') {
@@ -250,11 +256,7 @@ class LocalLink implements ServerLink {
     const instance = this.#upstream.acquire(wish);
     if (!(instance instanceof Promise)) return instance;
     return instance.catch((error: unknown) => {
-      const { era, config, lacks } = this.#upstream;
-      // A process may end when it is asked; what is at a URL says so, or is just not there now.
-      const saysNo = config.type === 'stdio' || isAnswer(error);
-      if (era === 'modern' || !saysNo) throw error;
-      lacks.add('modern');
+      if (!this.#upstream.lacks.has('modern')) throw error;
       return this.#sessionInstance();
     });
   }
@@ -266,7 +268,8 @@ class LocalLink implements ServerLink {
       client,
       owner: principalKey(this.#init.principal),
       logLevel: metaOf(call.request.params)[META.logLevel],
-      shareKey: (own) => `either ${this.#shareKey(client, own)}`,
+      shareKey: (own) =>
+        this.#upstream.config.shared ? SHARED_WISH.key : `either ${this.#shareKey(client, own)}`,
     });
   }
 
