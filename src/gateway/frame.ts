@@ -98,6 +98,7 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
   edit(spans.name, jsonOf(edits.name), '"params.name"');
   edit(spans.uri, jsonOf(edits.uri), '"params.uri"');
   edit(spans.refName, jsonOf(edits.refName), '"params.ref.name"');
+  edit(spans.refUri, jsonOf(edits.refUri), '"params.ref.uri"');
   edit(spans.requestId, jsonOf(edits.requestId), '"params.requestId"');
   edit(
     frame.kind === 'request' ? spans.metaProgressToken : spans.progressToken,

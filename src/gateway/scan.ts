@@ -26,6 +26,8 @@ export interface Spans {
   uri?: Span;
   /** `params.ref.name` */
   refName?: Span;
+  /** `params.ref.uri` */
+  refUri?: Span;
   /** `params.arguments` */
   arguments?: Span;
   /** `params.requestId` */
@@ -74,7 +76,7 @@ const KEYS_BY_LENGTH: readonly (readonly number[])[] = Array.from(
 );
 
 const META = level({ progressToken: 'metaProgressToken' });
-const REF = level({ name: 'refName' });
+const REF = level({ name: 'refName', uri: 'refUri' });
 const PARAMS = level(
   {
     name: 'name',

@@ -56,6 +56,8 @@ export interface FrameEdits {
   readonly uri?: string;
   /** `params.ref.name` */
   readonly refName?: string;
+  /** `params.ref.uri` */
+  readonly refUri?: string;
   /** `params._meta.progressToken` of a request, `params.progressToken` of a progress notification. */
   readonly progressToken?: FrameId;
   /** `params.requestId` of `notifications/cancelled`. */
@@ -72,7 +74,7 @@ export interface RelayedCall {
   /** Who asks: the built-in server decides by it. */
   readonly principal: Principal;
   /** What is called otherwise at the other end: `name` or `uri`. */
-  readonly edits?: Pick<FrameEdits, 'name' | 'uri' | 'refName' | 'params' | 'meta'>;
+  readonly edits?: Pick<FrameEdits, 'name' | 'uri' | 'refName' | 'refUri' | 'params' | 'meta'>;
   /** The answer, still with the link's id: the session puts the caller's id back. */
   response(frame: ResponseFrame): void;
   /** Progress, still with the link's token; only when the caller gave a token. */
