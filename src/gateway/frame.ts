@@ -105,6 +105,10 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
     jsonOf(edits.progressToken),
     'progress token',
   );
+  if (edits.clientCapabilities !== undefined) {
+    const text = JSON.stringify(edits.clientCapabilities);
+    edit(spans.clientCapabilities, text, 'client capabilities');
+  }
   if (edits.params !== undefined) splices.push(insertParams(frame.bytes, spans, edits.params));
   if (edits.meta !== undefined) splices.push(insertMeta(frame.bytes, spans, edits.meta));
   if (edits.result !== undefined && spans.result !== undefined) {
