@@ -109,7 +109,6 @@ class CallerSession implements Session {
   #spec: ViewSpec;
   #client: ClientFacts = { capabilities: {}, clientInfo: {} };
   #initialized = false;
-  #listening = false;
   #ended = false;
   #activeAt: number;
   #level: string | undefined;
@@ -128,6 +127,7 @@ class CallerSession implements Session {
       view: () => this.#currentView(),
       tell: (kinds) => this.#announce(kinds),
     });
+    components.router.events.on('change', this.#routerChanged);
     this.#questions = createQuestions(components, { timeoutMs: init.callTotalMs });
     this.#links = createLinkTable(
       components.links,
@@ -262,6 +262,7 @@ class CallerSession implements Session {
     const opening = this.#components.initializing?.(params);
     this.#initialized = true;
     this.#spec = withTools(opening?.spec ?? this.#spec, metaOf(params)[TOOLS_META]);
+    this.#view = undefined;
     this.#client = {
       capabilities: objectOf(params['capabilities']),
       clientInfo: objectOf(params['clientInfo']),
@@ -270,7 +271,7 @@ class CallerSession implements Session {
     const version = LEGACY_VERSIONS.find((known) => known === wanted) ?? LEGACY_VERSIONS[0];
     const meta = opening?.meta ?? {};
     const { facts } = this.#currentView();
-    this.#listen();
+    this.#announcer.start();
     return {
       protocolVersion: version,
       ...facts,
@@ -461,7 +462,7 @@ class CallerSession implements Session {
     }
     active.listener = listener;
     this.#active.set(active.key, active);
-    this.#listen();
+    this.#announcer.start();
     for (const uri of listener.uris) {
       const opened = subscribe(this.#currentView(), this.#links, this.#subscriptions, uri);
       opened.catch((error: unknown) =>
@@ -549,14 +550,6 @@ class CallerSession implements Session {
   #currentView(): View {
     this.#view ??= this.#components.router.view(this.principal, this.#spec);
     return this.#view;
-  }
-
-  /** From now on, changes of lists are told. */
-  #listen(): void {
-    this.#announcer.start();
-    if (this.#listening) return;
-    this.#listening = true;
-    this.#components.router.events.on('change', this.#routerChanged);
   }
 
   #viewChanged(): void {

@@ -56,8 +56,12 @@ export interface FrameEdits {
   readonly uri?: string;
   /** `params.ref.name` */
   readonly refName?: string;
+  /** `params.ref.uri` */
+  readonly refUri?: string;
   /** `params._meta.progressToken` of a request, `params.progressToken` of a progress notification. */
   readonly progressToken?: FrameId;
+  /** What the client of a modern request can do, in its `_meta`. */
+  readonly clientCapabilities?: JsonObject;
   /** `params.requestId` of `notifications/cancelled`. */
   readonly requestId?: FrameId;
   /** New members of `params`, of `params._meta`, of `result`: none of them may be there already. */
@@ -72,7 +76,10 @@ export interface RelayedCall {
   /** Who asks: the built-in server decides by it. */
   readonly principal: Principal;
   /** What is called otherwise at the other end: `name` or `uri`. */
-  readonly edits?: Pick<FrameEdits, 'name' | 'uri' | 'refName' | 'params' | 'meta'>;
+  readonly edits?: Pick<
+    FrameEdits,
+    'name' | 'uri' | 'refName' | 'refUri' | 'clientCapabilities' | 'params' | 'meta'
+  >;
   /** The answer, still with the link's id: the session puts the caller's id back. */
   response(frame: ResponseFrame): void;
   /** Progress, still with the link's token; only when the caller gave a token. */

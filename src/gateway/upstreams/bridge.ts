@@ -48,6 +48,30 @@ const METHOD_CAPABILITY: Readonly<Record<string, string>> = {
   'roots/list': 'roots',
 };
 
+/**
+ * Relays a modern call to a modern server, which may ask of `client` what that declares and no more.
+ * A result that does not say of what type it is, is complete; clients want to read that.
+ */
+export function relayModern(instance: Instance, call: RelayedCall, client: ClientFacts): LinkCall {
+  return instance.link.relay({
+    ...relayedWith(call),
+    response(frame) {
+      const asked = undeclaredIn(frame.result, client);
+      if (asked !== undefined) call.failed(overreach(asked));
+      else if (frame.result === undefined || 'resultType' in frame.result) call.response(frame);
+      else call.response(responseOf(rewriteFrame(frame, { result: { resultType: 'complete' } })));
+    },
+  });
+}
+
+/** What `result` asks of a client that does not serve it. */
+function undeclaredIn(result: JsonObject | undefined, client: ClientFacts): string | undefined {
+  if (result?.['resultType'] !== 'input_required') return undefined;
+  return Object.values(objectOf(result['inputRequests']))
+    .map((request) => String(objectOf(request)['method']))
+    .find((method) => !isDeclared(method, client));
+}
+
 /** A legacy call for a modern instance. */
 export interface ToModern {
   readonly instance: Instance;
@@ -128,6 +152,18 @@ function gather(init: ToModern, result: JsonObject, next: (params: JsonObject) =
     if (isDeclared(request.method, init.client)) ears.request(request, take, call);
     else take(undeclared(request));
   }
+}
+
+/** `ears` that are asked only what `client` declares, and what needs no declaration. */
+export function discreetEars(ears: LinkEars, client: ClientFacts): LinkEars {
+  return {
+    notification: (frame, related) => ears.notification(frame, related),
+    request(frame, answer, related) {
+      const isKnown = METHOD_CAPABILITY[frame.method] !== undefined;
+      if (isKnown && !isDeclared(frame.method, client)) answer(undeclared(frame));
+      else ears.request(frame, answer, related);
+    },
+  };
 }
 
 function isDeclared(method: string, client: ClientFacts): boolean {
@@ -406,6 +442,13 @@ export function responseOf(bytes: Buffer): ResponseFrame {
 function whatOf(request: RequestFrame): string {
   const { name, uri } = request.params;
   return JSON.stringify([request.method, name ?? uri ?? '']);
+}
+
+function overreach(method: string): StarlingError {
+  return new StarlingError(
+    'STARLING_UPSTREAM_INVALID',
+    `the server asked for ${method}, which it was told that this client does not serve`,
+  );
 }
 
 function tooManyRounds(): StarlingError {

@@ -7,8 +7,15 @@ import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { META, capabilitiesKey, clientOf, eraOf, metaOf, objectOf } from '../era.ts';
-import { resultBytes, rewriteFrame } from '../frame.ts';
-import { bridgeToLegacy, bridgeToModern, relayedWith, responseOf } from './bridge.ts';
+import { resultBytes } from '../frame.ts';
+import {
+  bridgeToLegacy,
+  bridgeToModern,
+  discreetEars,
+  relayModern,
+  relayedWith,
+  responseOf,
+} from './bridge.ts';
 import type { Instance } from './instance.ts';
 import type { KeptUpstream } from './kept.ts';
 import { SHARED_WISH } from './wishes.ts';
@@ -42,6 +49,7 @@ class LocalLink implements ServerLink {
   readonly #upstream: KeptUpstream;
   readonly #init: ServerLinkInit;
   readonly #client: ClientFacts;
+  readonly #ears: LinkEars;
   readonly #id: string;
   /** The instances that this link hears, and how to stop hearing them. */
   readonly #attached = new Map<Instance, () => void>();
@@ -57,6 +65,7 @@ class LocalLink implements ServerLink {
     linkCount += 1;
     this.#id = String(linkCount);
     this.#client = this.#allowed(init.client);
+    this.#ears = discreetEars(init.ears, this.#client);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -114,12 +123,15 @@ class LocalLink implements ServerLink {
 
   /** What of the client's capabilities this server may know of. */
   #allowed(client: ClientFacts): ClientFacts {
-    const { shared, peerRoots } = this.#upstream.config;
-    if (shared) return { capabilities: {}, clientInfo: {} };
+    if (this.#upstream.config.shared) return { capabilities: {}, clientInfo: {} };
+    return this.#withoutRoots(client);
+  }
+
+  /** Roots name folders of the client's machine, and may widen what the server serves. */
+  #withoutRoots(client: ClientFacts): ClientFacts {
     const isRemote = this.#init.principal.kind === 'peer';
-    if (!isRemote || peerRoots || client.capabilities['roots'] === undefined) return client;
-    // Roots name folders of the client's machine, and may widen what the server serves.
-    const { roots: _, ...capabilities } = client.capabilities;
+    const { roots, ...capabilities } = client.capabilities;
+    if (!isRemote || this.#upstream.config.peerRoots || roots === undefined) return client;
     return { ...client, capabilities };
   }
 
@@ -153,7 +165,7 @@ class LocalLink implements ServerLink {
 
   #attach(instance: Instance): void {
     if (this.#closed || this.#attached.has(instance)) return;
-    const detach = instance.attach(this.#init.ears, () => this.#lost(instance));
+    const detach = instance.attach(this.#ears, () => this.#lost(instance));
     this.#attached.set(instance, detach);
   }
 
@@ -225,7 +237,7 @@ class LocalLink implements ServerLink {
         instance,
         call,
         client: this.#client,
-        ears: this.#init.ears,
+        ears: this.#ears,
         ...(this.#level === undefined ? {} : { logLevel: this.#level }),
       });
     }
@@ -234,7 +246,8 @@ class LocalLink implements ServerLink {
 
   #relayModern(call: RelayedCall): LinkCall {
     const upstream = this.#upstream;
-    const client = this.#allowed(clientOf(call.request));
+    const declared = clientOf(call.request);
+    const client = this.#allowed(declared);
     if (!upstream.lacks.has('modern')) {
       const key = `modern ${principalKey(this.#init.principal)}`;
       const own: InstanceWish = { key, era: 'modern', client };
@@ -243,12 +256,20 @@ class LocalLink implements ServerLink {
         instance.usedAt = upstream.clock.now();
         if (instance.handshake.era === 'modern') {
           this.#attach(instance);
-          return instance.link.relay(withCompleteResult(call));
+          return this.#relayAsIs(instance, call, declared);
         }
         return this.#bridge(call, client);
       });
     }
     return this.#bridge(call, client);
+  }
+
+  /** Each modern call says for itself what its client can do, shared instance or not. */
+  #relayAsIs(instance: Instance, call: RelayedCall, declared: ClientFacts): LinkCall {
+    const client = this.#withoutRoots(declared);
+    if (client === declared) return relayModern(instance, call, client);
+    const edits = { ...call.edits, clientCapabilities: client.capabilities };
+    return relayModern(instance, { ...relayedWith(call), edits }, client);
   }
 
   /** A modern instance; where the server turns out to have none, any other. */
@@ -288,7 +309,7 @@ class LocalLink implements ServerLink {
 
   #subscribed(instance: Instance, uri: string): void {
     const subscribers = instance.subscribers.get(uri) ?? new Set<LinkEars>();
-    subscribers.add(this.#init.ears);
+    subscribers.add(this.#ears);
     instance.subscribers.set(uri, subscribers);
   }
 
@@ -296,7 +317,7 @@ class LocalLink implements ServerLink {
   #forget(instance: Instance, uri: string): boolean {
     const subscribers = instance.subscribers.get(uri);
     if (subscribers === undefined) return true;
-    subscribers.delete(this.#init.ears);
+    subscribers.delete(this.#ears);
     if (subscribers.size > 0) return false;
     instance.subscribers.delete(uri);
     return true;
@@ -349,15 +370,4 @@ function failure(error: unknown, server: string): StarlingError {
 function answerLocally(call: RelayedCall): LinkCall {
   queueMicrotask(() => call.response(responseOf(resultBytes(call.request.id, {}))));
   return { cancel: () => undefined };
-}
-
-/** A result that does not say of what type it is, is complete; clients want to read that. */
-function withCompleteResult(call: RelayedCall): RelayedCall {
-  return {
-    ...relayedWith(call),
-    response(frame) {
-      if (frame.result === undefined || 'resultType' in frame.result) call.response(frame);
-      else call.response(responseOf(rewriteFrame(frame, { result: { resultType: 'complete' } })));
-    },
-  };
 }
