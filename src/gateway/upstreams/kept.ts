@@ -31,6 +31,8 @@ const BACKOFF = { baseMs: 1000, capMs: 60_000 };
 /** An instance that lived this long was not at fault for its end. */
 const STEADY_MS = 10_000;
 const REFRESH_DELAY_MS = 50;
+/** When a list that could not be had is asked for again. */
+const RELIST_MS = 30_000;
 const REAP_MS = 5000;
 /** A start that is due within this time is waited for. */
 const PATIENCE_MS = 2500;
@@ -323,6 +325,7 @@ class Kept implements KeptUpstream {
       this.#cancelRefresh = undefined;
       this.#refresh().catch((error: unknown) => {
         this.logger.warn({ error: this.#explained(error).message }, 'server not listed');
+        if (!scope.closed) this.#refreshIn(scope, RELIST_MS);
       });
     });
   }

@@ -349,7 +349,8 @@ export function principalKey(principal: Principal): string {
     case 'operator':
       return 'operator';
     case 'client':
-      return `client ${JSON.stringify(principal.name)}`;
+      // A key and the subject of a token may have one name.
+      return `client ${JSON.stringify([principal.name, principal.scopes])}`;
     case 'agent':
     case 'peer':
       return principal.did;
