@@ -212,6 +212,12 @@ export function bridgeToLegacy(init: ToLegacy): LinkCall {
   return new LentCall(init).start();
 }
 
+/** The key of the instance in a slot of the pool that modern calls are lent from. */
+export function lentKey(shareKey: ToLegacy['shareKey'], slot: number, isAlone = false): string {
+  const key = shareKey(`pool ${slot}`);
+  return isAlone && !key.includes('#') ? `${key} pool ${slot}` : key;
+}
+
 /** A call that is held open while its client finds an answer. */
 export interface HeldCall {
   readonly owner: string;
@@ -271,9 +277,8 @@ class LentCall {
     const shareKey = (slot: string): string => this.#init.shareKey(slot);
     const wish = { era: 'legacy', client } as const;
     for (let slot = 0; slot < POOL_MAX; slot += 1) {
-      const own = shareKey(`pool ${slot}`);
-      const isAlone = own !== shareKey('') || logLevel !== undefined;
-      const key = isAlone && !own.includes('#') ? `${own} pool ${slot}` : own;
+      const isAlone = shareKey(`pool ${slot}`) !== shareKey('') || logLevel !== undefined;
+      const key = lentKey(shareKey, slot, isAlone);
       if (upstream.lent.has(key)) continue;
       if (isAlone) upstream.lent.add(key);
       this.#release = () => upstream.lent.delete(key);
