@@ -14,6 +14,7 @@ import {
   META,
   MODERN_VERSIONS,
   checkModern,
+  clientOf,
   eraOf,
   isLogLevel,
   metaOf,
@@ -463,8 +464,10 @@ class CallerSession implements Session {
     active.listener = listener;
     this.#active.set(active.key, active);
     this.#announcer.start();
+    const { capabilities } = clientOf(active.request);
     for (const uri of listener.uris) {
-      const opened = subscribe(this.#currentView(), this.#links, this.#subscriptions, uri);
+      const view = this.#currentView();
+      const opened = subscribe(view, this.#links, this.#subscriptions, uri, capabilities);
       opened.catch((error: unknown) =>
         this.#components.logger.debug({ error: messageOf(error) }, 'resource not subscribed to'),
       );
