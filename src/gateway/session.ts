@@ -302,10 +302,10 @@ class CallerSession implements Session {
   #list(frame: RequestFrame, kind: ListKind, era: Era): Buffer {
     const cursor = frame.params['cursor'] ?? '0';
     const isOurs = typeof cursor === 'string' && /^\d{1,6}$/.test(cursor);
+    const index = isOurs ? Number(cursor) : -1;
     const { lists, toolsMode } = this.#currentView();
     const isShort = kind === 'tools' && toolsMode === 'search';
-    const pages = isShort ? SEARCH_PAGES[Number(cursor)] : lists.page(kind, Number(cursor));
-    const page = isOurs ? pages : undefined;
+    const page = isShort ? SEARCH_PAGES[index] : lists.page(kind, index);
     if (page === undefined) {
       throw protocolError(RPC.invalidParams, 'this cursor is not one of ours');
     }

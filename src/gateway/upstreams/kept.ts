@@ -291,7 +291,9 @@ class Kept implements KeptUpstream {
       this.#instances.delete(key);
       this.#forget(key, instance);
       if (this.#scope === undefined) return;
-      if (this.clock.now() - instance.startedAt > STEADY_MS) this.#failures = 0;
+      const isSteady = this.clock.now() - instance.startedAt > STEADY_MS;
+      // One that did its work can be started: a backoff would only make the next caller wait.
+      if (isSteady || instance.link.answered > 0) this.#failures = 0;
       this.#failed(error);
     });
   }
