@@ -93,6 +93,10 @@ class MappedLink implements LinkCore {
     return this.#pending.size;
   }
 
+  get isOver(): boolean {
+    return this.#ended !== undefined;
+  }
+
   relay(call: RelayedCall): LinkCall {
     const { request } = call;
     const token = progressTokenOf(request) !== undefined;

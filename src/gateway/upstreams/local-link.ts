@@ -57,6 +57,8 @@ class LocalLink implements ServerLink {
   #level: string | undefined;
   #session: Instance | undefined;
   #end: (error: StarlingError) => void = () => undefined;
+  /** Key of an instance that is this link's alone. */
+  #own: string | undefined;
   #closed = false;
 
   constructor(upstream: KeptUpstream, init: ServerLinkInit) {
@@ -73,8 +75,9 @@ class LocalLink implements ServerLink {
 
   relay(call: RelayedCall): LinkCall {
     if (eraOf(call.request) === 'modern') return this.#relayModern(call);
-    const instance = this.#session ?? this.#acquire(this.#wish());
-    return this.#whenReady(instance, call, (ready) => this.#relayLegacy(ready, call));
+    return this.#whenReady(this.#sessionInstance(), call, (ready) =>
+      this.#relayLegacy(ready, call),
+    );
   }
 
   async request(
@@ -113,6 +116,7 @@ class LocalLink implements ServerLink {
       instance.usedAt = this.#upstream.clock.now();
     }
     this.#attached.clear();
+    if (this.#own !== undefined) this.#upstream.dismiss(this.#own);
     this.#end(
       new StarlingError(
         'STARLING_UPSTREAM_UNAVAILABLE',
@@ -138,14 +142,16 @@ class LocalLink implements ServerLink {
   #wish(): InstanceWish {
     if (this.#upstream.config.shared) return SHARED_WISH;
     const era = this.#upstream.lacks.has('legacy') ? 'modern' : 'either';
-    return { key: `${era} ${this.#shareKey(this.#client, this.#id)}`, era, client: this.#client };
+    const key = `${era} ${this.#shareKey(this.#client, this.#id)}`;
+    if (isInteractive(this.#client)) this.#own = key;
+    return { key, era, client: this.#client };
   }
 
   /** Links with equal keys share an instance: never across principals, never with a client that can be asked. */
   #shareKey(client: ClientFacts, own: string): string {
-    const isInteractive = INTERACTIVE.some((name) => client.capabilities[name] !== undefined);
     const who = principalKey(this.#init.principal);
-    return `${who} ${capabilitiesKey(client.capabilities)}${isInteractive ? ` #${own}` : ''}`;
+    const whose = isInteractive(client) ? ` #${own}` : '';
+    return `${who} ${capabilitiesKey(client.capabilities)}${whose}`;
   }
 
   #acquire(wish: InstanceWish): Instance | Promise<Instance> {
@@ -196,8 +202,10 @@ class LocalLink implements ServerLink {
     }
   }
 
-  async #sessionInstance(): Promise<Instance> {
-    return this.#session ?? this.#acquire(this.#wish());
+  /** The instance of the session's own era. @throws STARLING_LIMIT_EXCEEDED */
+  #sessionInstance(): Instance | Promise<Instance> {
+    const known = this.#session;
+    return known === undefined || known.link.isOver ? this.#acquire(this.#wish()) : known;
   }
 
   #whenReady(
@@ -341,6 +349,10 @@ class LocalLink implements ServerLink {
         this.#upstream.logger.debug({ error: messageOf(error) }, 'log level not set'),
       );
   }
+}
+
+function isInteractive({ capabilities }: ClientFacts): boolean {
+  return INTERACTIVE.some((name) => capabilities[name] !== undefined);
 }
 
 /** Who a principal is, as a key. */
