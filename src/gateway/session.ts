@@ -55,12 +55,13 @@ import type {
 import type { ListKind } from './views.ts';
 
 const RESULT_END = Buffer.from('}}');
-const LISTS: Readonly<Record<string, ListKind>> = {
-  'tools/list': 'tools',
-  'resources/list': 'resources',
-  'resources/templates/list': 'templates',
-  'prompts/list': 'prompts',
-};
+/** A map: callers name methods, and `toString` is none of these. */
+const LISTS: ReadonlyMap<string, ListKind> = new Map([
+  ['tools/list', 'tools'],
+  ['resources/list', 'resources'],
+  ['resources/templates/list', 'templates'],
+  ['prompts/list', 'prompts'],
+]);
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
 const TOOLS_META = 'starling/tools';
 /** Methods that the modern era has no more. */
@@ -216,7 +217,7 @@ class CallerSession implements Session {
       if (refusal !== undefined) throw refusal;
       const era = eraOf(frame);
       this.#check(frame, era);
-      const list = LISTS[frame.method];
+      const list = LISTS.get(frame.method);
       if (list !== undefined) reply.final(this.#list(frame, list, era));
       else if (!this.#answer(frame, reply))
         this.#begin(unwrapCall(this.#currentView(), frame), reply, key, era);
@@ -301,10 +302,10 @@ class CallerSession implements Session {
   #list(frame: RequestFrame, kind: ListKind, era: Era): Buffer {
     const cursor = frame.params['cursor'] ?? '0';
     const isOurs = typeof cursor === 'string' && /^\d{1,6}$/.test(cursor);
+    const index = isOurs ? Number(cursor) : -1;
     const { lists, toolsMode } = this.#currentView();
     const isShort = kind === 'tools' && toolsMode === 'search';
-    const pages = isShort ? SEARCH_PAGES[Number(cursor)] : lists.page(kind, Number(cursor));
-    const page = isOurs ? pages : undefined;
+    const page = isShort ? SEARCH_PAGES[index] : lists.page(kind, index);
     if (page === undefined) {
       throw protocolError(RPC.invalidParams, 'this cursor is not one of ours');
     }

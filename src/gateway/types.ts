@@ -117,6 +117,8 @@ export interface Link {
   notify(method: string, params: JsonObject): void;
   /** Relayed calls that wait for an answer. */
   readonly inFlight: number;
+  /** Relayed calls that were answered so far. */
+  readonly answered: number;
 }
 
 /** A relayed call in flight. */
@@ -143,7 +145,7 @@ export interface ServerTarget {
 }
 
 /** One session's connection to one server: an instance of it here, or a stream to the peer that owns it. */
-export interface ServerLink extends Omit<Link, 'inFlight'> {
+export interface ServerLink extends Omit<Link, 'inFlight' | 'answered'> {
   /** Resolves when it is over, with why; the next call needs a new one. Never rejects. */
   readonly ended: Promise<StarlingError>;
   close(): void;

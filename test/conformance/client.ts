@@ -11,10 +11,18 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import type { ElicitResult, Tool } from '@modelcontextprotocol/client';
 import { startProcess } from '../../sim/process.ts';
 import type { NodeProcess } from '../../sim/process.ts';
+import type { McpLoginResult, StatusResult } from '../../src/builtin/types.ts';
+import { attach as attachOperator } from '../../src/cli/client.ts';
+import type { NodeClient } from '../../src/cli/client.ts';
+import type { UpstreamStatus } from '../../src/gateway/types.ts';
 
 const START_TIMEOUT_MS = 15_000;
 const DEADLINE_MS = 25_000;
-const BROWSER_TIMEOUT_MS = 5_000;
+const STEP_TIMEOUT_MS = 5_000;
+const POLL_MS = 50;
+/** A person would not agree more often, either. */
+const LOGINS_MAX = 2;
+const UPSTREAM = 'upstream';
 /** What `auth/basic-cimd` expects as the id of a client that describes itself at a URL. */
 const CLIENT_METADATA_URL = 'https://conformance-test.local/client-metadata.json';
 
@@ -72,17 +80,37 @@ function oauthConfig(): Arguments {
 }
 
 /** Goes, like a user's browser, where the node says that access is granted. */
-async function browse(text: string): Promise<boolean> {
-  const address = /https?:\/\/[^\s"'\\]*[?&]response_type=code[^\s"'\\]*/.exec(text)?.[0];
-  if (address === undefined) return false;
-  const response = await fetch(address, { signal: AbortSignal.timeout(BROWSER_TIMEOUT_MS) });
+async function browse(address: string): Promise<void> {
+  const response = await fetch(address, { signal: AbortSignal.timeout(STEP_TIMEOUT_MS) });
   await response.text();
-  return true;
 }
 
-const onLog = (line: string): void => {
-  void browse(line).catch((error: unknown) => process.stderr.write(`${String(error)}\n`));
-};
+/** Logs the node in, as its operator does who reads its hint. @throws why it can't be */
+async function logIn(operator: NodeClient): Promise<void> {
+  const login = await operator.builtin<McpLoginResult>('mcp_login', { server: UPSTREAM });
+  if (login.url === undefined) return;
+  await browse(login.url);
+  const { state } = await operator.builtin<McpLoginResult>('mcp_login', {
+    server: UPSTREAM,
+    id: login.id,
+    timeout_s: STEP_TIMEOUT_MS / 1000,
+  });
+  if (state !== 'done') throw new Error('nobody came back from the login');
+}
+
+/** What the operator reads about the upstream, once it is known how it is. */
+async function upstreamStatus(operator: NodeClient, before?: string): Promise<UpstreamStatus> {
+  const until = performance.now() + STEP_TIMEOUT_MS;
+  for (;;) {
+    const { upstreams } = await operator.builtin<StatusResult>('status');
+    const status = upstreams.find(({ server }) => server === UPSTREAM);
+    if (status === undefined) throw new Error('the node has lost its upstream');
+    const isNews = status.state === 'failed' && status.error !== before;
+    const isSettled = isNews || status.state === 'ready' || status.state === 'idle';
+    if (isSettled || performance.now() > until) return status;
+    await new Promise((done) => setTimeout(done, POLL_MS));
+  }
+}
 
 async function attach(node: NodeProcess): Promise<Client> {
   const endpoint = node.up.endpoints;
@@ -97,11 +125,10 @@ async function attach(node: NodeProcess): Promise<Client> {
     },
   );
   client.setRequestHandler('elicitation/create', async ({ params }) => {
-    if ('url' in params) await browse(params.url);
     return answer('requestedSchema' in params ? params.requestedSchema : {});
   });
   await client.connect(
-    new StreamableHTTPClientTransport(new URL(`${endpoint.url}/upstream`), {
+    new StreamableHTTPClientTransport(new URL(`${endpoint.url}/${UPSTREAM}`), {
       requestInit: { headers: { authorization: `Bearer ${token}` } },
     }),
   );
@@ -135,11 +162,36 @@ async function readEverything(client: Client): Promise<void> {
   for (const { name } of (await client.listPrompts()).prompts) await client.getPrompt({ name });
 }
 
-async function drive(node: NodeProcess): Promise<void> {
+/** Does everything, and logs in and starts over when the node says that it needs a login. */
+async function drive(node: NodeProcess, operator: NodeClient): Promise<void> {
+  let error: string | undefined;
+  for (let logins = 0; ; logins += 1) {
+    const status = await upstreamStatus(operator, error);
+    ({ error } = status);
+    const needed = needsLogin(`${status.error} ${status.hint}`) ? status.error : await tryAll(node);
+    if (needed === undefined) return;
+    if (logins === LOGINS_MAX) throw new Error(needed);
+    await logIn(operator);
+  }
+}
+
+/** Why a login is needed; undefined when all was done. */
+async function tryAll(node: NodeProcess): Promise<string | undefined> {
   const client = await attach(node);
-  await callTools(client);
-  if (scenario === 'http-standard-headers') await readEverything(client);
-  await client.close();
+  try {
+    await callTools(client);
+    if (scenario === 'http-standard-headers') await readEverything(client);
+    return undefined;
+  } catch (error) {
+    if (needsLogin(String(error))) return String(error);
+    throw error;
+  } finally {
+    await client.close();
+  }
+}
+
+function needsLogin(text: string): boolean {
+  return text.includes(`starling mcp login ${UPSTREAM}`);
 }
 
 const root = await mkdtemp(join(tmpdir(), 'starling-conformance-client-'));
@@ -148,9 +200,8 @@ const node = await startProcess({
   root,
   name: 'client',
   args: ['--no-mdns'],
-  onLog,
   timeoutMs: START_TIMEOUT_MS,
-  config: { mcpServers: { upstream: { type: 'http', url, ...oauthConfig() } } },
+  config: { mcpServers: { [UPSTREAM]: { type: 'http', url, ...oauthConfig() } } },
 });
 const deadline = setTimeout(() => {
   node.child.kill('SIGKILL');
@@ -158,13 +209,15 @@ const deadline = setTimeout(() => {
   process.stderr.write(`not done in ${DEADLINE_MS} ms\n${node.log().slice(-1000)}\n`);
   process.exit(1);
 }, DEADLINE_MS);
+const operator = await attachOperator(node.stateDir);
 try {
-  await drive(node);
+  await drive(node, operator);
 } catch (error) {
   process.stderr.write(`${String(error)}\n${node.log().slice(-1000)}\n`);
   process.exitCode = 1;
 } finally {
   clearTimeout(deadline);
+  operator.close();
   await node.stop();
   await rm(root, { recursive: true, force: true });
 }

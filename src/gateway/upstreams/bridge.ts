@@ -258,7 +258,8 @@ class LentCall {
     const { upstream, call, logLevel } = this.#init;
     const instance = await this.#borrow();
     if (this.#over) return;
-    if (isLogLevel(logLevel) && instance.handshake.capabilities['logging'] !== undefined) {
+    const isOwn = !upstream.config.shared;
+    if (isOwn && isLogLevel(logLevel) && instance.handshake.capabilities['logging'] !== undefined) {
       const timeoutMs = 10_000;
       await instance.link.request('logging/setLevel', { level: logLevel }, { timeoutMs });
     }
@@ -277,18 +278,21 @@ class LentCall {
     const shareKey = (slot: string): string => this.#init.shareKey(slot);
     const wish = { era: 'legacy', client } as const;
     for (let slot = 0; slot < POOL_MAX; slot += 1) {
-      const isAlone = shareKey(`pool ${slot}`) !== shareKey('') || logLevel !== undefined;
+      const isAlone =
+        shareKey(`pool ${slot}`) !== shareKey('') ||
+        (logLevel !== undefined && !upstream.config.shared);
       const key = lentKey(shareKey, slot, isAlone);
       if (upstream.lent.has(key)) continue;
       if (isAlone) upstream.lent.add(key);
       this.#release = () => upstream.lent.delete(key);
       const instance = await upstream.acquire({ ...wish, key });
-      const detach = isAlone ? instance.attach(this.#ears()) : (): void => undefined;
+      // Given up meanwhile, and the instance perhaps lent to another call since.
+      if (this.#over || !isAlone) return instance;
+      const detach = instance.attach(this.#ears());
       this.#release = () => {
         detach();
         upstream.lent.delete(key);
       };
-      if (this.#over) this.#release();
       return instance;
     }
     throw new StarlingError(

@@ -29,6 +29,8 @@ const CLOSE_TIMEOUT_MS = 2000;
 const STREAM_BACKOFF = { baseMs: 1000, capMs: 60_000 };
 /** A notification stream that lived this long was a good one. */
 const STREAM_STEADY_MS = 10_000;
+/** How long calls wait for the headers of the notification stream. */
+const STREAM_WAIT_MS = 500;
 /** However soon a server wants us back. */
 const RETRY_MIN_MS = 20;
 /** Attempts in a row to resume an answer that bring nothing new. */
@@ -76,7 +78,9 @@ class StreamableConnection implements UpstreamConnection {
   #end: (error: StarlingError) => void = () => undefined;
   #session: string | undefined;
   #version: string | undefined;
-  /** What waits until the server has taken `notifications/initialized`. */
+  /** Resolves when the server has said whether it has a stream of its own, or takes long to. */
+  #streamKnown: Promise<void> = Promise.resolve();
+  /** What waits until the server has taken `notifications/initialized`, and the stream is known. */
   #held: { readonly message: Buffer; readonly id: number | undefined }[] | undefined;
 
   constructor(components: UrlComponents, init: HttpInit) {
@@ -112,7 +116,12 @@ class StreamableConnection implements UpstreamConnection {
   negotiated(handshake: Handshake): void {
     if (this.#isModern()) return;
     this.#version = handshake.protocolVersion;
-    void this.#listen();
+    let known: () => void = () => undefined;
+    this.#streamKnown = new Promise((resolve) => {
+      known = resolve;
+      void this.#pause(STREAM_WAIT_MS).then(resolve);
+    });
+    void this.#listen(known);
   }
 
   async close(): Promise<void> {
@@ -163,10 +172,14 @@ class StreamableConnection implements UpstreamConnection {
     else void this.#post(message, id);
   }
 
-  /** Servers refuse what overtakes this notification, so that the rest waits for its receipt. */
+  /**
+   * Servers refuse what overtakes this notification, so that the rest waits for its receipt; and what
+   * they ask during a call is lost where they ask it on a stream that is not open yet.
+   */
   async #initialized(message: Buffer): Promise<void> {
     this.#held = [];
     await this.#post(message, undefined);
+    await this.#streamKnown;
     const held = this.#held;
     this.#held = undefined;
     for (const { message: later, id } of held) this.#send(later, id);
@@ -335,14 +348,17 @@ class StreamableConnection implements UpstreamConnection {
     });
   }
 
-  /** The server's own stream of messages; an answer that is none says that it has none. */
-  async #listen(): Promise<void> {
+  /**
+   * The server's own stream of messages; an answer that is none says that it has none. `known` is
+   * called when the first answer is there.
+   */
+  async #listen(known: () => void): Promise<void> {
     let lastEventId: string | undefined;
     for (let attempt = 0; !this.#scope.closed; attempt += 1) {
       let decoder: EventStreamDecoder | undefined;
       const from = this.#components.clock.now();
       try {
-        const reply = await this.#openStream(lastEventId);
+        const reply = await this.#openStream(lastEventId).finally(known);
         if (isEventStream(reply)) {
           decoder = this.#notificationDecoder(lastEventId);
           await this.#drain(reply, decoder);

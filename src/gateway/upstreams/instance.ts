@@ -5,6 +5,7 @@
 import type { McpServer } from '../../config/index.ts';
 import { StarlingError, toStarlingError } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random } from '../../core/index.ts';
+import { objectOf } from '../era.ts';
 import type { Era } from '../era.ts';
 import { RPC, errorBytes, requestBytes, resultBytes } from '../frame.ts';
 import { discover, initialize, modernMeta } from '../handshake.ts';
@@ -235,15 +236,10 @@ function createListener(
   return () => {
     if (init.handshake.era !== 'modern') return;
     open?.cancel('replaced');
-    const params: JsonObject = {
-      _meta: modernMeta(),
-      notifications: {
-        toolsListChanged: true,
-        promptsListChanged: true,
-        resourcesListChanged: true,
-        ...(init.uris().length === 0 ? {} : { resourceSubscriptions: init.uris() }),
-      },
-    };
+    open = undefined;
+    const notifications = wantedOf(init.handshake, init.uris());
+    if (Object.keys(notifications).length === 0) return;
+    const params: JsonObject = { _meta: modernMeta(), notifications };
     const method = 'subscriptions/listen';
     const bytes = requestBytes(0, method, params);
     open = link.relay({
@@ -258,6 +254,17 @@ function createListener(
       // A server without subscriptions is listed when it is asked, and not told of changes.
       failed: () => undefined,
     });
+  };
+}
+
+/** What of a server's notifications there is to hear: it says so itself. */
+function wantedOf({ capabilities }: Handshake, uris: readonly string[]): JsonObject {
+  const changes = ['tools', 'prompts', 'resources'].filter(
+    (kind) => objectOf(capabilities[kind])['listChanged'] === true,
+  );
+  return {
+    ...Object.fromEntries(changes.map((kind) => [`${kind}ListChanged`, true])),
+    ...(uris.length === 0 ? {} : { resourceSubscriptions: uris }),
   };
 }
 

@@ -17,11 +17,12 @@ import {
   relayedWith,
   responseOf,
 } from './bridge.ts';
-import { isAnswer } from './instance.ts';
 import type { Instance } from './instance.ts';
-import type { InstanceWish, KeptUpstream } from './kept.ts';
+import type { KeptUpstream } from './kept.ts';
 import { createLocalSubscriptions } from './local-subscriptions.ts';
 import type { FindInstance, LocalSubscriptions } from './local-subscriptions.ts';
+import { SHARED_WISH } from './wishes.ts';
+import type { InstanceWish } from './wishes.ts';
 import type {
   ClientFacts,
   LinkCall,
@@ -179,13 +180,13 @@ class LocalLink implements ServerLink {
   }
 
   #wish(): InstanceWish {
+    if (this.#upstream.config.shared) return SHARED_WISH;
     const era = this.#upstream.lacks.has('legacy') ? 'modern' : 'either';
     return { key: `${era} ${this.#shareKey(this.#client, this.#id)}`, era, client: this.#client };
   }
 
   /** Links with equal keys share an instance: never across principals, never with a client that can be asked. */
   #shareKey(client: ClientFacts, own: string): string {
-    if (this.#upstream.config.shared) return 'shared';
     const who = principalKey(this.#init.principal);
     return `${who} ${capabilitiesKey(client.capabilities)}${isInteractive(client) ? ` #${own}` : ''}`;
   }
@@ -281,9 +282,8 @@ class LocalLink implements ServerLink {
   }
 
   #modernWish(client: ClientFacts): InstanceWish {
-    const { shared } = this.#upstream.config;
-    const key = `modern ${shared ? 'shared' : principalKey(this.#init.principal)}`;
-    return { key, era: 'modern', client };
+    if (this.#upstream.config.shared) return SHARED_WISH;
+    return { key: `modern ${principalKey(this.#init.principal)}`, era: 'modern', client };
   }
 
   /** Each modern call says for itself what its client can do, shared instance or not. */
@@ -299,11 +299,7 @@ class LocalLink implements ServerLink {
     const instance = this.#upstream.acquire(wish);
     if (!(instance instanceof Promise)) return instance;
     return instance.catch((error: unknown) => {
-      const { era, config, lacks } = this.#upstream;
-      // A process may end when it is asked; what is at a URL says so, or is just not there now.
-      const saysNo = config.type === 'stdio' || isAnswer(error);
-      if (era === 'modern' || !saysNo) throw error;
-      lacks.add('modern');
+      if (!this.#upstream.lacks.has('modern')) throw error;
       return this.#findSession();
     });
   }
@@ -320,7 +316,8 @@ class LocalLink implements ServerLink {
   }
 
   #bridgeKey(client: ClientFacts): (own: string) => string {
-    return (own) => `either ${this.#shareKey(client, own)}`;
+    return (own) =>
+      this.#upstream.config.shared ? SHARED_WISH.key : `either ${this.#shareKey(client, own)}`;
   }
 
   #setLevel(instance: Instance, level: string): void {

@@ -30,7 +30,7 @@ export function loadOauthSdk(): Promise<OauthSdk> {
 
 /**
  * Finds the place for the server at `url`. `metadataUrl`: where the server says that its own metadata
- * is. `tokenUrl`: the configured token endpoint. `needsPkce`: a browser takes part.
+ * is. `needsPkce`: a browser takes part.
  * @throws STARLING_UPSTREAM_INVALID, or what the SDK throws
  */
 export async function findOauthPlace(
@@ -38,7 +38,6 @@ export async function findOauthPlace(
   init: {
     readonly url: string;
     readonly metadataUrl: URL | undefined;
-    readonly tokenUrl: string | undefined;
     readonly needsPkce: boolean;
   },
 ): Promise<OauthPlace> {
@@ -47,15 +46,14 @@ export async function findOauthPlace(
     ...(init.metadataUrl === undefined ? {} : { resourceMetadataUrl: init.metadataUrl }),
     fetchFn: components.fetch,
   });
-  const { authorizationServerMetadata, resourceMetadata, authorizationServerUrl: issuer } = found;
-  if (authorizationServerMetadata !== undefined) {
-    checkMetadata(authorizationServerMetadata, issuer, init.needsPkce);
-  }
+  const { authorizationServerMetadata: metadata, resourceMetadata } = found;
+  const issuer = found.authorizationServerUrl;
+  if (metadata !== undefined) checkMetadata(metadata, issuer, init.needsPkce);
   const facts = providerFacts({ client_id: '' });
   const chosen = await selectResourceURL(init.url, facts, resourceMetadata);
   return {
     issuer,
-    metadata: withTokenUrl(authorizationServerMetadata, issuer, init.tokenUrl),
+    metadata,
     resource: chosen === undefined ? undefined : resourceMetadata?.resource,
     scopes: resourceMetadata?.scopes_supported ?? [],
   };
@@ -69,24 +67,6 @@ function checkMetadata(metadata: AuthMetadata, issuer: string, needsPkce: boolea
   if (needsPkce && metadata.code_challenge_methods_supported?.includes('S256') !== true) {
     throw invalid('its authorization server does not do PKCE with S256');
   }
-}
-
-/** The endpoints that a server without metadata has (MCP 2025-03-26 `authorization`), but for tokens. */
-function withTokenUrl(
-  metadata: AuthMetadata | undefined,
-  issuer: string,
-  tokenUrl: string | undefined,
-): AuthMetadata | undefined {
-  if (tokenUrl === undefined) return metadata;
-  return {
-    ...(metadata ?? {
-      issuer,
-      authorization_endpoint: new URL('/authorize', issuer).href,
-      registration_endpoint: new URL('/register', issuer).href,
-      response_types_supported: ['code'],
-    }),
-    token_endpoint: tokenUrl,
-  };
 }
 
 function invalid(what: string): StarlingError {

@@ -390,7 +390,6 @@ class Login implements OauthLogin {
       return await findOauthPlace(this.#guard, {
         url: this.#init.url,
         metadataUrl: this.#metadataUrl,
-        tokenUrl: this.#init.settings.tokenUrl,
         needsPkce: !this.#isAutomatic(),
       });
     } catch (error) {
