@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildPrograms } from '../conformance/bundle.ts';
 import { fixtureCommand, startFixture } from '../conformance/mesh.ts';
 import { attach } from './callers.ts';
 import type { Caller, Era, Way } from './callers.ts';
@@ -30,16 +31,17 @@ beforeAll(async () => {
   const plain = async (era: Era): Promise<object> =>
     SERVERS.fixture('plain.mjs', '--era', era, '--log', await logOf(era));
   const peerRoots = true;
+  const { fixture } = await buildPrograms(join(await world.root(), 'programs'));
   pair = await startPair(
     world,
     {
       // Fixtures change their lists: that is what is tested here, not who approves it.
       pins: 'off',
       mcpServers: {
-        'legacy-stdio': { ...fixtureCommand('legacy'), peerRoots },
-        'modern-stdio': { ...fixtureCommand('modern'), peerRoots },
-        'legacy-http': { url: await startFixture('legacy', world), peerRoots },
-        'modern-http': { url: await startFixture('modern', world), peerRoots },
+        'legacy-stdio': { ...fixtureCommand(fixture, 'legacy'), peerRoots },
+        'modern-stdio': { ...fixtureCommand(fixture, 'modern'), peerRoots },
+        'legacy-http': { url: await startFixture(fixture, 'legacy', world), peerRoots },
+        'modern-http': { url: await startFixture(fixture, 'modern', world), peerRoots },
         'legacy-plain': await plain('legacy'),
         'modern-plain': await plain('modern'),
       },
