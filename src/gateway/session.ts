@@ -497,11 +497,14 @@ class CallerSession implements Session {
   }
 
   #logged(server: string, frame: NotificationFrame, related: RelayedCall | undefined): void {
-    const active = this.#activeOn(server, related);
     const { level } = frame.params;
+    const wants = ({ request }: Active): boolean => {
+      const wanted = metaOf(request.params)[META.logLevel];
+      return isLogLevel(wanted) && reaches(level, wanted);
+    };
+    const active = this.#activeOn(server, related, wants);
     if (active?.era === 'modern') {
-      const wanted = metaOf(active.request.params)[META.logLevel];
-      if (isLogLevel(wanted) && reaches(level, wanted)) active.reply.interim(frame.bytes);
+      if (wants(active)) active.reply.interim(frame.bytes);
       return;
     }
     if (!this.#initialized || (this.#level !== undefined && !reaches(level, this.#level))) return;
@@ -517,15 +520,21 @@ class CallerSession implements Session {
     });
   }
 
-  /** The call that something of a server belongs to: the one named, else the latest. */
-  #activeOn(server: string, related: RelayedCall | undefined): Active | undefined {
+  /** The call that something of a server belongs to: the one named, else the latest that fits best. */
+  #activeOn(
+    server: string,
+    related: RelayedCall | undefined,
+    prefers: (active: Active) => boolean = () => false,
+  ): Active | undefined {
     let latest: Active | undefined;
+    let preferred: Active | undefined;
     for (const active of this.#active.values()) {
       if (active.server !== server || active.listener !== undefined) continue;
       if (related !== undefined && active.relayed?.request === related.request) return active;
       latest = active;
+      if (prefers(active)) preferred = active;
     }
-    return latest;
+    return preferred ?? latest;
   }
 
   #notified(frame: NotificationFrame): void {
