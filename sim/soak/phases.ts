@@ -85,12 +85,19 @@ export async function crash(
         expect(tally, Number(text) > 0, () => `${server} after a crash: ${error ?? text}`);
         if (Number(text) > 0) pids.add(Number(text));
         const flying = others.map((one) => one.call(`${server}__slow`, { ms: SLOW_MS }));
+        while ((await first.call(`${server}__waiting`)).text !== String(IN_FLIGHT)) await pause();
         const died = await Promise.all([...flying, first.call(`${server}__die`)]);
         for (const outcome of died) expect(tally, isClear(outcome, server), () => shown(outcome));
       }
       for (const road of roads) road.close();
     }),
   );
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 2);
+  });
 }
 
 /** A call whose server died says which, and that it is gone. */
