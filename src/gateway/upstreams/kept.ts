@@ -80,6 +80,8 @@ export interface KeptUpstream extends Upstream {
   readonly held: Map<string, HeldCall>;
   /** Keys of instances that one modern call has to itself. */
   readonly lent: Set<string>;
+  /** The instance that is listed. */
+  readonly catalogWish: InstanceWish;
   /** The running instance of `wish`, or a new one. @throws STARLING_UPSTREAM_UNAVAILABLE */
   acquire(wish: InstanceWish): Instance | Promise<Instance>;
   start(): void;
@@ -119,6 +121,7 @@ class Kept implements KeptUpstream {
   era: Era | undefined;
   readonly held = new Map<string, HeldCall>();
   readonly lent = new Set<string>();
+  readonly catalogWish: InstanceWish = { key: 'catalog', era: 'newest', client: EVERYTHING };
   readonly #components: KeptComponents;
   readonly #init: KeptInit;
   readonly #instances = new Map<string, Instance | Promise<Instance>>();
@@ -327,7 +330,7 @@ class Kept implements KeptUpstream {
   async #refresh(): Promise<void> {
     let instance: Instance;
     try {
-      instance = await this.acquire({ key: 'catalog', era: 'newest', client: EVERYTHING });
+      instance = await this.acquire(this.catalogWish);
     } catch (error) {
       // Told already where it was raised; a limit is not.
       if (error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED') throw error;

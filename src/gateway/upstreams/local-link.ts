@@ -231,8 +231,7 @@ class LocalLink implements ServerLink {
     const upstream = this.#upstream;
     const client = this.#allowed(clientOf(call.request));
     if (!upstream.lacks.has('modern')) {
-      const key = `modern ${upstream.config.shared ? 'shared' : principalKey(this.#init.principal)}`;
-      const wish: InstanceWish = { key, era: 'modern', client };
+      const wish = this.#modernWish(client);
       return this.#whenReady(this.#modernOr(wish), call, (instance) => {
         instance.usedAt = upstream.clock.now();
         if (instance.handshake.era === 'modern') {
@@ -243,6 +242,19 @@ class LocalLink implements ServerLink {
       });
     }
     return this.#bridge(call, client);
+  }
+
+  /**
+   * Nothing of a modern client stays with a server, so that the operator's own clients use the
+   * instance that is listed, and its lists change with it; others have theirs apart.
+   */
+  #modernWish(client: ClientFacts): InstanceWish {
+    const { era, config, catalogWish } = this.#upstream;
+    if (era === 'modern' && (config.shared || this.#init.principal.kind === 'operator')) {
+      return catalogWish;
+    }
+    const key = config.shared ? 'shared' : principalKey(this.#init.principal);
+    return { key: `modern ${key}`, era: 'modern', client };
   }
 
   /** A modern instance; where the server turns out to have none, any other. */
