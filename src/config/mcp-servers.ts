@@ -14,6 +14,7 @@ const VARIABLE = /\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 const ENV_LINE = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/;
 const HTTP_TYPES = ['http', 'streamable-http', 'streamableHttp', 'streamable_http'];
 /** Host names that mean this machine: there a token may travel without TLS. */
+const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 const ENV_FILE_BYTES_MAX = 1024 * 1024;
 
 /** The servers that are not disabled, by name. What is wrong goes to `problems`, never a value. */
@@ -130,7 +131,7 @@ class EntryReader {
     entry: NonNullable<Entry['oauth']>,
     headers: Readonly<Record<string, Secret>>,
   ): ServerOAuth {
-    const { grant, clientId, clientSecret, callbackPort } = entry;
+    const { grant, clientId, clientSecret, tokenUrl, callbackPort } = entry;
     if (Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) {
       this.#wrong('oauth', 'it sets the header Authorization; leave that out of `headers`');
     }
@@ -146,8 +147,18 @@ class EntryReader {
         ? {}
         : { clientSecret: new Secret(this.#expand('oauth.clientSecret', clientSecret)) }),
       scopes: entry.scopes,
+      ...(tokenUrl === undefined ? {} : { tokenUrl: this.#tokenUrl(tokenUrl) }),
       ...(callbackPort === undefined ? {} : { callbackPort }),
     };
+  }
+
+  #tokenUrl(written: string): string {
+    const url = this.#expand('oauth.tokenUrl', written);
+    const { protocol, hostname } = URL.canParse(url) ? new URL(url) : new URL('about:blank');
+    if (protocol !== 'https:' && !(protocol === 'http:' && LOOPBACK.test(hostname))) {
+      this.#wrong('oauth.tokenUrl', "this value can't be used; allowed: an https:// URL");
+    }
+    return url;
   }
 
   #secrets(part: string, values: Readonly<Record<string, string>>): Record<string, Secret> {

@@ -80,6 +80,7 @@ const serverOAuthSchema = z
       .max(64)
       .default([])
       .describe('None: what the server asks for.'),
+    tokenUrl: z.string().optional().describe('Token endpoint, instead of the discovered one.'),
     callbackPort: z
       .int()
       .min(1)

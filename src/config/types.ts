@@ -33,6 +33,8 @@ export interface ServerOAuth {
   readonly clientSecret?: Secret;
   /** None: what the server asks for. */
   readonly scopes: readonly string[];
+  /** Token endpoint, instead of the one that is discovered: https, or http on loopback. */
+  readonly tokenUrl?: string;
   /** Port of the loopback redirect, for clients registered with one; default any free one. */
   readonly callbackPort?: number;
 }

@@ -6,7 +6,7 @@
 import { StarlingError } from '../core/index.ts';
 import { RPC, errorBytes, errorOf, parseFrame } from './frame.ts';
 import type { Reply, Session } from './session-types.ts';
-import type { Frame, FrameId, RequestFrame } from './types.ts';
+import type { Frame, FrameError, FrameId, RequestFrame } from './types.ts';
 
 /** Messages in one batch. */
 const BATCH_MAX = 100;
@@ -83,7 +83,7 @@ class Batch implements RunningBatch {
     for (const frame of frames) {
       if (frame.kind === 'invalid') this.#answers.push(frame.answer);
       else if (frame.kind !== 'request') this.#session.receive(frame, NO_REPLY);
-      else if (frame.method === 'initialize') this.#final(frame, errorBytes(frame.id, ALONE));
+      else if (ALONE.has(frame.method)) this.#final(frame, errorBytes(frame.id, alone(frame)));
       else this.#session.receive(frame, this.#replyTo(frame));
     }
     this.#started = true;
@@ -134,11 +134,13 @@ const NO_REPLY: Reply = {
   dropped: () => undefined,
 };
 
-const ALONE = errorOf(
-  new StarlingError('STARLING_PROTOCOL_VIOLATION', 'initialize must not be part of a batch', {
-    hint: 'send it alone, and the batch after its answer',
-  }),
-);
+/** `subscriptions/listen` is answered when it ends, and would keep the others' answers until then. */
+const ALONE: ReadonlySet<string> = new Set(['initialize', 'subscriptions/listen']);
+
+function alone({ method }: RequestFrame): FrameError {
+  const text = `${method} must not be part of a batch`;
+  return errorOf(new StarlingError('STARLING_PROTOCOL_VIOLATION', text, { hint: 'send it alone' }));
+}
 
 function joined(answers: readonly Buffer[]): Buffer {
   const parts = answers.flatMap((answer, index) => [Buffer.from(index === 0 ? '[' : ','), answer]);

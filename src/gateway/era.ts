@@ -26,6 +26,12 @@ export const META = {
   subscriptionId: `${PREFIX}subscriptionId`,
 } as const;
 
+/**
+ * Key in `_meta` of a `resources/subscribe` of our own that stands for a `subscriptions/listen`: what its
+ * client can do, by which the instance is found that its calls go to.
+ */
+export const LISTENER_META = 'starling/listener';
+
 /** JSON-RPC error codes of the modern era (MCP 2026-07-28, `basic`, `transports`). */
 export const MODERN_RPC = {
   headerMismatch: -32_020,
@@ -61,23 +67,28 @@ export function checkModern(request: RequestFrame): void {
   const meta = metaOf(request.params);
   const version = meta[META.protocolVersion];
   if (typeof version !== 'string') throw lacking(META.protocolVersion, 'string');
-  if (!MODERN_VERSIONS.some((known) => known === version)) {
-    throw new StarlingError(
-      'STARLING_VERSION_UNSUPPORTED',
-      `MCP version ${JSON.stringify(version).slice(0, 64)} is not one that we speak without a session`,
-      {
-        data: {
-          rpc: MODERN_RPC.unsupportedVersion,
-          supported: [...MODERN_VERSIONS],
-          requested: version.slice(0, 64),
-        },
-      },
-    );
-  }
+  checkVersion(version);
   const capabilities = meta[META.clientCapabilities];
   if (typeof capabilities !== 'object' || capabilities === null || Array.isArray(capabilities)) {
     throw lacking(META.clientCapabilities, 'object');
   }
+}
+
+/** Checks that a version is one of the modern era. @throws -32022 */
+export function checkVersion(version: string): void {
+  if (MODERN_VERSIONS.some((known) => known === version)) return;
+  throw new StarlingError(
+    'STARLING_VERSION_UNSUPPORTED',
+    `MCP version ${JSON.stringify(version).slice(0, 64)} is not one that we speak without a session`,
+    {
+      hint: `versions that we speak: ${[...MODERN_VERSIONS, ...LEGACY_VERSIONS].join(', ')}`,
+      data: {
+        rpc: MODERN_RPC.unsupportedVersion,
+        supported: [...MODERN_VERSIONS],
+        requested: version.slice(0, 64),
+      },
+    },
+  );
 }
 
 function lacking(key: string, kind: string): StarlingError {

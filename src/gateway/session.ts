@@ -14,6 +14,7 @@ import {
   META,
   MODERN_VERSIONS,
   checkModern,
+  clientOf,
   eraOf,
   isLogLevel,
   metaOf,
@@ -54,12 +55,13 @@ import type {
 import type { ListKind } from './views.ts';
 
 const RESULT_END = Buffer.from('}}');
-const LISTS: Readonly<Record<string, ListKind>> = {
-  'tools/list': 'tools',
-  'resources/list': 'resources',
-  'resources/templates/list': 'templates',
-  'prompts/list': 'prompts',
-};
+/** A map: callers name methods, and `toString` is none of these. */
+const LISTS: ReadonlyMap<string, ListKind> = new Map([
+  ['tools/list', 'tools'],
+  ['resources/list', 'resources'],
+  ['resources/templates/list', 'templates'],
+  ['prompts/list', 'prompts'],
+]);
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
 const TOOLS_META = 'starling/tools';
 /** Methods that the modern era has no more. */
@@ -108,7 +110,6 @@ class CallerSession implements Session {
   #spec: ViewSpec;
   #client: ClientFacts = { capabilities: {}, clientInfo: {} };
   #initialized = false;
-  #listening = false;
   #ended = false;
   #activeAt: number;
   #level: string | undefined;
@@ -127,6 +128,7 @@ class CallerSession implements Session {
       view: () => this.#currentView(),
       tell: (kinds) => this.#announce(kinds),
     });
+    components.router.events.on('change', this.#routerChanged);
     this.#questions = createQuestions(components, { timeoutMs: init.callTotalMs });
     this.#links = createLinkTable(
       components.links,
@@ -215,7 +217,7 @@ class CallerSession implements Session {
       if (refusal !== undefined) throw refusal;
       const era = eraOf(frame);
       this.#check(frame, era);
-      const list = LISTS[frame.method];
+      const list = LISTS.get(frame.method);
       if (list !== undefined) reply.final(this.#list(frame, list, era));
       else if (!this.#answer(frame, reply))
         this.#begin(unwrapCall(this.#currentView(), frame), reply, key, era);
@@ -261,6 +263,7 @@ class CallerSession implements Session {
     const opening = this.#components.initializing?.(params);
     this.#initialized = true;
     this.#spec = withTools(opening?.spec ?? this.#spec, metaOf(params)[TOOLS_META]);
+    this.#view = undefined;
     this.#client = {
       capabilities: objectOf(params['capabilities']),
       clientInfo: objectOf(params['clientInfo']),
@@ -269,7 +272,7 @@ class CallerSession implements Session {
     const version = LEGACY_VERSIONS.find((known) => known === wanted) ?? LEGACY_VERSIONS[0];
     const meta = opening?.meta ?? {};
     const { facts } = this.#currentView();
-    this.#listen();
+    this.#announcer.start();
     return {
       protocolVersion: version,
       ...facts,
@@ -299,10 +302,10 @@ class CallerSession implements Session {
   #list(frame: RequestFrame, kind: ListKind, era: Era): Buffer {
     const cursor = frame.params['cursor'] ?? '0';
     const isOurs = typeof cursor === 'string' && /^\d{1,6}$/.test(cursor);
+    const index = isOurs ? Number(cursor) : -1;
     const { lists, toolsMode } = this.#currentView();
     const isShort = kind === 'tools' && toolsMode === 'search';
-    const pages = isShort ? SEARCH_PAGES[Number(cursor)] : lists.page(kind, Number(cursor));
-    const page = isOurs ? pages : undefined;
+    const page = isShort ? SEARCH_PAGES[index] : lists.page(kind, index);
     if (page === undefined) {
       throw protocolError(RPC.invalidParams, 'this cursor is not one of ours');
     }
@@ -460,9 +463,11 @@ class CallerSession implements Session {
     }
     active.listener = listener;
     this.#active.set(active.key, active);
-    this.#listen();
+    this.#announcer.start();
+    const { capabilities } = clientOf(active.request);
     for (const uri of listener.uris) {
-      const opened = subscribe(this.#currentView(), this.#links, this.#subscriptions, uri);
+      const view = this.#currentView();
+      const opened = subscribe(view, this.#links, this.#subscriptions, uri, capabilities);
       opened.catch((error: unknown) =>
         this.#components.logger.debug({ error: messageOf(error) }, 'resource not subscribed to'),
       );
@@ -548,14 +553,6 @@ class CallerSession implements Session {
   #currentView(): View {
     this.#view ??= this.#components.router.view(this.principal, this.#spec);
     return this.#view;
-  }
-
-  /** From now on, changes of lists are told. */
-  #listen(): void {
-    this.#announcer.start();
-    if (this.#listening) return;
-    this.#listening = true;
-    this.#components.router.events.on('change', this.#routerChanged);
   }
 
   #viewChanged(): void {

@@ -166,12 +166,13 @@ describe('oauth', () => {
     expect(one({ url })).not.toHaveProperty('oauth');
   });
 
-  it('takes a client and its scopes, and keeps the secret', () => {
+  it('takes a client, its scopes and its endpoint, and keeps the secret', () => {
     const oauth = {
       grant: 'client_credentials' as const,
       clientId: '${ID}',
       clientSecret: '${KEY}',
       scopes: ['read', 'write:all'],
+      tokenUrl: 'https://${HOST:-auth.example}/token',
     };
     const env = { ID: 'me', KEY: 'hunter2' };
     expect(one({ type: 'sse', url, oauth }, env)).toMatchObject({
@@ -179,6 +180,7 @@ describe('oauth', () => {
         ...oauth,
         clientId: 'me',
         clientSecret: 'hunter2',
+        tokenUrl: 'https://auth.example/token',
       },
     });
     expect(JSON.stringify(read({ s: { url, oauth } }, env).servers)).not.toContain('hunter2');
@@ -193,10 +195,22 @@ describe('oauth', () => {
         'callbackPort: client_credentials has no redirect',
       ],
     ],
+    [
+      { tokenUrl: 'http://auth.example/token' },
+      ["tokenUrl: this value can't be used; allowed: an https:// URL"],
+    ],
+    [{ tokenUrl: 'nowhere' }, ["tokenUrl: this value can't be used; allowed: an https:// URL"]],
   ])('%j is refused: %j', (oauth, problems) => {
     expect(read({ s: { url, oauth } }).problems).toEqual(
       problems.map((problem) => `mcpServers.s.oauth.${problem}`),
     );
+  });
+
+  it('may use http on this machine, where nobody listens in', () => {
+    for (const host of ['localhost:9', '127.0.0.1:9', '[::1]:9']) {
+      const tokenUrl = `http://${host}/token`;
+      expect(one({ url, oauth: { tokenUrl } })).toMatchObject({ oauth: { tokenUrl } });
+    }
   });
 
   it('does not go with a header of its own', () => {

@@ -20,11 +20,14 @@ import {
   until,
   useCleanup,
 } from './support.ts';
-import type { TestNode } from './support.ts';
+import type { TestNode, TestNodeInit } from './support.ts';
 
 useCleanup();
 
-const withFiles = (): Promise<TestNode> => startNode('alice', { servers: { files: STDIO_SERVER } });
+const withFiles = (init: TestNodeInit = {}): Promise<TestNode> =>
+  startNode('alice', { servers: { files: STDIO_SERVER }, ...init });
+/** Pins would hold back what a server adds later. */
+const CHANGING: TestNodeInit = { pins: 'off' };
 const call = (id: number, name: string, args: object = {}): string =>
   JSON.stringify({
     jsonrpc: '2.0',
@@ -70,7 +73,7 @@ describe('the official client over HTTP', () => {
   });
 
   it('is told when the list changes, once for a burst', async () => {
-    const client = await httpClient(await withFiles());
+    const client = await httpClient(await withFiles(CHANGING));
     let told = 0;
     client.setNotificationHandler(ToolListChangedNotificationSchema, () => void (told += 1));
     for (const name of ['one', 'two', 'three']) {
@@ -136,6 +139,8 @@ describe('a client that goes away', () => {
     const node = await withFiles();
     const session = await openSession(node);
     const url = new URL(node.gateway.endpoints().url ?? '');
+    // The server is started by the first call: one that never got there needs no cancelling.
+    await http(node, { headers: { 'mcp-session-id': session }, body: call(0, 'files__echo') });
     const sent = request({
       host: url.hostname,
       port: url.port,
@@ -308,7 +313,7 @@ describe('the edge', () => {
   });
 
   it('gives a client that comes again its event stream, and what it missed', async () => {
-    const node = await withFiles();
+    const node = await withFiles(CHANGING);
     const headers = { 'mcp-session-id': await openSession(node) };
     await http(node, { headers, body: call(1, 'files__add_tool', { name: 'late' }) });
     await until(async () =>

@@ -138,7 +138,7 @@ describe('a peer with a grant', () => {
     await until(() => alice.directory.servers(carol.peerId).length === 1);
     expect(await toolNames(client)).not.toContain('alice__carol__starling__status');
     const transit = { name: 'alice__carol__starling__status' };
-    await expect(client.callTool(transit)).rejects.toThrow(/no tool is called|may not/);
+    await expect(client.callTool(transit)).rejects.toThrow(/alice has no server 'carol'/);
   });
 
   it('uses one stream for each of its clients, and closes it with the client', async () => {
@@ -289,8 +289,8 @@ describe('a hostile peer', () => {
     const { alice, bob, wire } = await startPair();
     const handlers = wire.handlers.get(alice.peerId) ?? new Map();
     await until(() => alice.gateway.sessions().peer === 1);
-    const peers = Array.from({ length: 63 }, () => rawPeer(alice, bob, handlers));
-    expect(alice.gateway.sessions().peer).toBe(64);
+    const peers = Array.from({ length: 511 }, () => rawPeer(alice, bob, handlers));
+    expect(alice.gateway.sessions().peer).toBe(512);
     const refused = rawPeer(alice, bob, handlers);
     refused.send(INITIALIZE);
     await until(() => refused.ended());
@@ -298,7 +298,7 @@ describe('a hostile peer', () => {
       { id: 0, error: { data: { code: 'STARLING_LIMIT_EXCEEDED' } } },
     ]);
     peers[0]?.stream.abort(new Error('enough'));
-    await until(() => alice.gateway.sessions().peer === 63);
+    await until(() => alice.gateway.sessions().peer === 511);
     const served = rawPeer(alice, bob, handlers);
     served.send(INITIALIZE);
     await until(() => served.heard.length === 1);
@@ -314,9 +314,9 @@ describe('a hostile peer', () => {
       params: { ...INITIALIZE.params, _meta: { 'starling/grants': grants } },
     });
     raw.send({ jsonrpc: '2.0', method: 'notifications/starling/grants', params: { grants } });
-    raw.send({ jsonrpc: '2.0', id: 1, method: 'tools/list' });
+    raw.send({ jsonrpc: '2.0', id: 1, method: 'starling/catalog' });
     await until(() => raw.heard.length === 2);
-    expect(raw.heard[1]).toMatchObject({ id: 1, result: { tools: [] } });
+    expect(raw.heard[1]).toMatchObject({ id: 1, result: { servers: [] } });
   });
 
   it('that sends anything at all neither breaks nor enters the node', async () => {
@@ -376,12 +376,21 @@ describe('a hostile peer', () => {
     const wire = createWire();
     const bob = await startNode('bob', { wire, seed: 3 });
     const mallory = await startNode('mallory', { wire, seed: 9 });
+    const inputSchema = { type: 'object' };
     const tools = [
-      { name: 'ok', inputSchema: { type: 'object' }, _meta: { 'starling/peer': bob.peerId } },
-      { name: 'bad name', inputSchema: { type: 'object' } },
+      { name: 'ok', inputSchema, _meta: { 'starling/peer': bob.peerId } },
+      { name: 'bad name', inputSchema },
       { name: 'no_schema' },
-      { name: 'starling__status', inputSchema: { type: 'object' } },
       'no tool',
+    ];
+    const servers = [
+      { server: 'own', tools, resources: 'none', prompts: [{ arguments: 1 }], serverInfo: 7 },
+      { server: 'starling', tools: [{ name: 'status', inputSchema }] },
+      { server: 'own', tools: [{ name: 'twice', inputSchema }] },
+      { server: 'bad/name', tools: [{ name: 'x', inputSchema }] },
+      { server: '__proto__', tools: [{ name: 'x', inputSchema }] },
+      { server: 7 },
+      null,
     ];
     wire.handlers.set(
       mallory.peerId,
@@ -395,7 +404,7 @@ describe('a hostile peer', () => {
                 const result =
                   method === 'initialize'
                     ? { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: {} }
-                    : { tools, nextCursor: 'again' };
+                    : { servers };
                 if (id === undefined) continue;
                 stream.write(Buffer.from(`${JSON.stringify({ jsonrpc: '2.0', id, result })}\n`));
               }
@@ -405,14 +414,14 @@ describe('a hostile peer', () => {
     );
     bob.membership.set('mallory', mallory.peerId);
     const client = await httpClient(bob);
-    await until(async () => (await toolNames(client)).includes('mallory__ok'));
+    await until(async () => (await toolNames(client)).includes('mallory__own__ok'));
     expect(await toolNames(client)).toEqual([
-      'mallory__ok',
+      'mallory__own__ok',
       'mallory__starling__status',
       'starling__status',
     ]);
     const { tools: seen } = await client.listTools();
-    expect(seen.find(({ name }) => name === 'mallory__ok')?._meta?.['starling/peer']).toBe(
+    expect(seen.find(({ name }) => name === 'mallory__own__ok')?._meta?.['starling/peer']).toBe(
       mallory.peerId,
     );
   });

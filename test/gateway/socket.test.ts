@@ -60,7 +60,7 @@ describe('the socket', () => {
       id: 'a',
       result: { content: [{ text: 'hi' }], unknown: 1 },
     });
-    expect(node.gateway.sessions()).toEqual({ socket: 1, http: 0, peer: 0 });
+    expect(node.gateway.sessions()).toEqual({ socket: 1, http: 0, tcp: 0, peer: 0 });
   });
 
   it('answers everything that was asked before the client said it was done', async () => {

@@ -268,9 +268,12 @@ const cleanups: (() => unknown)[] = [];
 
 /** Ends with the test what it started. */
 export function useCleanup(): void {
-  afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-  });
+  afterEach(runCleanup);
+}
+
+/** Ends what was started so far: for files whose tests share a node. */
+export async function runCleanup(): Promise<void> {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 }
 
 /** Runs `cleanup` after the test. */

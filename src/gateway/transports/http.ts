@@ -26,6 +26,7 @@ import { bearerOfUpgrade, createWebSocketTransport, refuseUpgrade } from './webs
 import type { WebSocketTransport } from './websocket.ts';
 
 const PATH = '/mcp';
+/** How often idle sessions are looked for; sooner where they may not be idle for long. */
 const REAP_MS = 10_000;
 const KEEP_ALIVE_MS = 15_000;
 
@@ -130,7 +131,7 @@ class HttpEdge implements HttpTransport {
     const host = this.#init.host.includes(':') ? `[${this.#init.host}]` : this.#init.host;
     this.#url = `${tls === undefined ? 'http' : 'https'}://${host}:${port}${PATH}`;
     this.#scope = createScope(clock);
-    this.#scope.every(REAP_MS, () => {
+    this.#scope.every(Math.min(REAP_MS, this.#init.sessionIdleMs / 2), () => {
       this.#streamable.reap();
       this.#stateless.reap();
     });

@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { StarlingError } from '../../core/index.ts';
-import { LEGACY_VERSIONS, META, MODERN_RPC, checkModern, metaOf } from '../era.ts';
+import { LEGACY_VERSIONS, META, MODERN_RPC, checkModern, checkVersion, metaOf } from '../era.ts';
 import { RPC, parseFrame } from '../frame.ts';
 import type { Session } from '../session-types.ts';
 import type { Frame, FrameId, RequestFrame } from '../types.ts';
@@ -16,11 +16,11 @@ import type { HttpCaller, StreamableComponents } from './streamable.ts';
 
 const VERSION_HEADER = 'mcp-protocol-version';
 /** Methods whose name or URI is repeated in `Mcp-Name`, and the member that holds it. */
-const NAMED: Readonly<Record<string, 'name' | 'uri'>> = {
-  'tools/call': 'name',
-  'prompts/get': 'name',
-  'resources/read': 'uri',
-};
+const NAMED: ReadonlyMap<string, 'name' | 'uri'> = new Map([
+  ['tools/call', 'name'],
+  ['prompts/get', 'name'],
+  ['resources/read', 'uri'],
+]);
 const BASE64 = /^=\?base64\?([A-Za-z0-9+/=]*)\?=$/;
 /** HTTP status of a JSON-RPC error. */
 const STATUS: Readonly<Record<number, number>> = {
@@ -148,12 +148,15 @@ export function createStatelessTransport(
 /** Holds the headers against the body. @throws -32020, -32022, -32602 */
 function checkHeaders(request: IncomingMessage, frame: RequestFrame): void {
   const version = metaOf(frame.params)[META.protocolVersion];
-  if (typeof version === 'string' && version !== request.headers[VERSION_HEADER]) {
+  const header = request.headers[VERSION_HEADER];
+  if (typeof version === 'string' && version !== header) {
     throw mismatch('MCP-Protocol-Version', META.protocolVersion);
   }
+  // A client with a session has its version in the header alone.
+  if (typeof header === 'string') checkVersion(header);
   checkModern(frame);
   if (request.headers['mcp-method'] !== frame.method) throw mismatch('Mcp-Method', 'method');
-  const key = NAMED[frame.method];
+  const key = NAMED.get(frame.method);
   if (key === undefined) return;
   const name = frame.params[key];
   if (typeof name === 'string' && decoded(request.headers['mcp-name']) !== name) {

@@ -192,7 +192,13 @@ class Caller implements LineServed {
       return;
     }
     const token = tokenOf(frame);
-    const clean = token === undefined ? frame : withoutToken(frame);
+    let clean = frame;
+    try {
+      if (token !== undefined) clean = withoutToken(frame);
+    } catch (error) {
+      if (frame.kind === 'request') reply.final(errorBytes(frame.id, errorOf(error)));
+      return;
+    }
     if (this.#session !== undefined) this.#session.receive(clean, reply);
     else if (this.#ended || clean.kind !== 'request') reply.dropped();
     else if (clean.method === 'ping') reply.final(resultBytes(clean.id, {}));
@@ -272,14 +278,23 @@ function tokenOf(frame: Frame): Json | undefined {
   return frame.kind === 'response' ? undefined : objectOf(frame.params['_meta'])[TOKEN_META];
 }
 
-/** The frame anew, so that the token is in no part of it, not even under a repeated key. */
+/**
+ * The frame anew, so that the token is in no part of it, not even under a repeated key.
+ * @throws STARLING_PROTOCOL_VIOLATION for one that can be read but is nested too deeply to be written
+ */
 function withoutToken(frame: Frame): Frame {
   if (frame.kind === 'response') return frame;
   const { [TOKEN_META]: _token, ...meta } = objectOf(frame.params['_meta']);
   const { _meta, ...rest } = frame.params;
   const params: JsonObject = Object.keys(meta).length === 0 ? rest : { ...rest, _meta: meta };
   const message = JSON.parse(frame.bytes.toString('utf8')) as JsonObject;
-  return { ...frame, params, bytes: Buffer.from(JSON.stringify({ ...message, params })) };
+  try {
+    return { ...frame, params, bytes: Buffer.from(JSON.stringify({ ...message, params })) };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const text = 'the message that brings a token is nested too deeply';
+    throw new StarlingError('STARLING_PROTOCOL_VIOLATION', text, { cause: error });
+  }
 }
 
 function isLoopback(address = ''): boolean {
