@@ -72,8 +72,12 @@ export async function startMesh(
     cleanup.defer(() => node.stop());
     return node;
   };
-  const owner = await start('owner', { config: { mcpServers } });
-  const guest = await start('guest', { args: ['--no-mdns', '--join', owner.up.ticket ?? ''] });
+  // The suite adds tools as it goes, and wants to hear of them; pinned ones would be held back.
+  const owner = await start('owner', { config: { mcpServers, pins: 'off' } });
+  const guest = await start('guest', {
+    config: { pins: 'off' },
+    args: ['--no-mdns', '--join', owner.up.ticket ?? ''],
+  });
   await eventually('the guest is seen', async () => {
     const { stdout } = await owner.run(['peers', '--json']);
     return stdout.includes(guest.up.peerId) && stdout.includes('"alive"');

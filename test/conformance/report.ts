@@ -23,6 +23,8 @@ export interface Row extends Run {
   readonly isFine: boolean;
   /** Required scenarios that failed among others and passed alone. */
   readonly passedAlone: readonly string[];
+  /** Scenarios that nobody requires and that were left out, with why. */
+  readonly notRun: ReadonlyMap<string, string>;
 }
 
 /** Compares what was required with what was seen; a scenario that left no result has failed. */
@@ -55,6 +57,7 @@ export function judge(run: Run, requirements: Requirements, suite: SuiteRun): Ro
     unscoredFailed,
     isFine: !run.scored || failed.size === 0,
     passedAlone: [],
+    notRun: new Map(),
   };
 }
 
@@ -94,6 +97,8 @@ export function report(rows: readonly Row[], verbose: boolean): string {
       lines.push('', `${title}: passed when run again, alone`, `  ${row.passedAlone.join(', ')}`);
     }
     lines.push(...listed(`${title}: not scored, failed`, row.unscoredFailed, verbose));
+    const notRun = [...row.notRun].map(([name, reason]) => [name, [reason]] as const);
+    lines.push(...listed(`${title}: not scored, not run`, new Map(notRun), verbose));
     if (row.unscoredPassed.length > 0) {
       lines.push('', `${title}: not scored, passed`, `  ${row.unscoredPassed.join(', ')}`);
     }

@@ -13,7 +13,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildPrograms } from './bundle.ts';
 import type { Programs } from './bundle.ts';
-import { runClientScenarios } from './client-leg.ts';
+import { runClientScenarios, runFailedClientScenarios } from './client-leg.ts';
 import { CLI, fixtureCommand, startFixture, startMesh } from './mesh.ts';
 import type { Cleanup } from './mesh.ts';
 import { judge, rejudge, report } from './report.ts';
@@ -131,22 +131,34 @@ function folderOf({ name, revision }: Target): string {
   return join(kept, `${name} ${revision}`.replaceAll(/\W+/g, '-'));
 }
 
+/** A row, and how its failed scenarios are run again. */
+type Outcome = readonly [Row, (row: Row) => Promise<Row>];
+
 /** The rows of one server one after the other, those of different servers at once. */
-async function runServers(targets: readonly Target[]): Promise<Row[]> {
+async function runServers(targets: readonly Target[]): Promise<Outcome[]> {
   const servers = new Set(targets.map(({ server }) => server));
   const rows = new Map<Target, Row>();
   await Promise.all(
     [...servers].map(async (server) => {
       const lane = targets.filter((target) => target.server === server);
-      for (const target of lane) rows.set(target, await runTarget(target));
+      for (const target of lane) rows.set(target, note(await runTarget(target)));
     }),
   );
-  const judged: Row[] = [];
-  for (const target of targets) {
+  return targets.flatMap((target) => {
     const row = rows.get(target);
-    if (row !== undefined) judged.push(note(await runFailedAlone(target, row)));
+    return row === undefined ? [] : [[row, (again: Row) => runFailedAlone(target, again)] as const];
+  });
+}
+
+async function runClients(programs: Programs): Promise<Outcome[]> {
+  const leg = { driver: programs.client, folder: kept, signal: stop.signal };
+  const outcomes: Outcome[] = [];
+  for (const revision of REVISIONS) {
+    if (!isWanted({ name: 'client', revision })) continue;
+    const row = note(await runClientScenarios(leg, revision));
+    outcomes.push([row, (again) => runFailedClientScenarios(leg, again)]);
   }
-  return judged;
+  return outcomes;
 }
 
 function note(row: Row): Row {
@@ -158,12 +170,10 @@ async function main(): Promise<Row[]> {
   const programs = await buildPrograms(join(root, 'programs'));
   const wantsServer = !values.only.startsWith('client');
   const targets = wantsServer ? (await prepare(programs)).filter(isWanted) : [];
-  const rows = await runServers(targets);
-  const leg = { driver: programs.client, folder: kept, signal: stop.signal };
-  for (const revision of REVISIONS) {
-    if (!isWanted({ name: 'client', revision })) continue;
-    rows.push(note(await runClientScenarios(leg, revision)));
-  }
+  // Servers mostly wait for the suite's pauses, clients for the processor.
+  const outcomes = (await Promise.all([runServers(targets), runClients(programs)])).flat();
+  const rows: Row[] = [];
+  for (const [row, again] of outcomes) rows.push(await again(row));
   return rows;
 }
 
