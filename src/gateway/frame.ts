@@ -98,12 +98,17 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
   edit(spans.name, jsonOf(edits.name), '"params.name"');
   edit(spans.uri, jsonOf(edits.uri), '"params.uri"');
   edit(spans.refName, jsonOf(edits.refName), '"params.ref.name"');
+  edit(spans.refUri, jsonOf(edits.refUri), '"params.ref.uri"');
   edit(spans.requestId, jsonOf(edits.requestId), '"params.requestId"');
   edit(
     frame.kind === 'request' ? spans.metaProgressToken : spans.progressToken,
     jsonOf(edits.progressToken),
     'progress token',
   );
+  if (edits.clientCapabilities !== undefined) {
+    const text = JSON.stringify(edits.clientCapabilities);
+    edit(spans.clientCapabilities, text, 'client capabilities');
+  }
   if (edits.params !== undefined) splices.push(insertParams(frame.bytes, spans, edits.params));
   if (edits.meta !== undefined) splices.push(insertMeta(frame.bytes, spans, edits.meta));
   if (edits.result !== undefined && spans.result !== undefined) {

@@ -20,7 +20,8 @@ import { quarantineError } from './quarantine.ts';
 import type { Quarantined } from './quarantine.ts';
 import { compileSelection } from './selection.ts';
 import type { RelayedCall, ServerTarget, Upstreams } from './types.ts';
-import { createLists, factsOf, fitsTemplate, heldKey, jointFacts, targetOf } from './views.ts';
+import { fitsTemplate, translate } from './uris.ts';
+import { createLists, factsOf, heldKey, jointFacts, targetOf } from './views.ts';
 import type { Held, ListKind, Lists, ListsInit, Place, Source } from './views.ts';
 
 /** `search`: three tools stand for the whole list. */
@@ -233,19 +234,23 @@ class PrincipalView implements View {
     if (this.#spec.kind === 'server') return [this.#ofServer('resource', uri, ability)];
     const place = this.lists.place('resources', uri);
     if (place !== undefined) return [this.#toItem('resource', place, ability)];
-    const templates = this.lists.names('templates').filter((one) => fitsTemplate(one, uri));
-    const sources = templates.flatMap(
-      (template) => this.lists.place('templates', template)?.source ?? [],
-    );
+    const places = this.lists
+      .names('templates')
+      .filter((template) => fitsTemplate(template, uri))
+      .flatMap((template): Place[] => {
+        const known = this.lists.place('templates', template);
+        if (known === undefined) return [];
+        return [{ source: known.source, name: translate(uri, template, known.name) }];
+      });
     // Servers may have resources that they don't list: links in their results lead there.
     const able = this.#all().filter(
       ({ catalog }) => catalog.capabilities['resources'] !== undefined,
     );
-    const asked = sources.length > 0 ? sources : able;
-    const routes = [...new Set(asked)]
+    const asked = places.length > 0 ? places : able.map((source) => ({ source, name: uri }));
+    const routes = distinct(asked)
       .slice(0, ASKED_MAX)
-      .filter((source) => this.#isAllowed('resource', source, uri, ability))
-      .map((source) => this.#toItem('resource', { source, name: uri }, ability));
+      .filter(({ source, name }) => this.#isAllowed('resource', source, name, ability))
+      .map((place) => this.#toItem('resource', place, ability));
     if (routes.length === 0) throw unknown('resource', uri);
     return routes;
   }
@@ -520,6 +525,14 @@ function unknown(what: string, name: string): StarlingError {
     'STARLING_USAGE',
     `no ${what} is called '${printable(name.slice(0, 256))}'`,
     what === 'resource' ? { data: { uri: name.slice(0, 2048) } } : {},
+  );
+}
+
+/** Several templates of one server may lead to the same resource. */
+function distinct(places: readonly Place[]): readonly Place[] {
+  return places.filter(
+    ({ source, name }, index) =>
+      places.findIndex((other) => other.source === source && other.name === name) === index,
   );
 }
 

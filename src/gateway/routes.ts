@@ -55,8 +55,13 @@ function completionRoute(view: View, params: JsonObject): Route {
     return edits?.name === undefined ? route : { ...route, edits: { refName: edits.name } };
   }
   if (ref['type'] === 'ref/resource') {
-    const [route] = view.resource(textOf(ref, 'uri'), 'resource/read');
-    if (route !== undefined) return { ...route, edits: {} };
+    const uri = textOf(ref, 'uri');
+    const [found] = view.resource(uri, 'resource/read');
+    if (found !== undefined) {
+      const { edits, ...route } = found;
+      const isSame = edits?.uri === undefined || edits.uri === uri;
+      return isSame ? route : { ...route, edits: { refUri: edits.uri } };
+    }
   }
   throw protocolError(RPC.invalidParams, '"ref" names no prompt and no resource');
 }

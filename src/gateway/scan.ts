@@ -26,6 +26,8 @@ export interface Spans {
   uri?: Span;
   /** `params.ref.name` */
   refName?: Span;
+  /** `params.ref.uri` */
+  refUri?: Span;
   /** `params.arguments` */
   arguments?: Span;
   /** `params.requestId` */
@@ -34,6 +36,8 @@ export interface Spans {
   progressToken?: Span;
   /** `params._meta.progressToken` */
   metaProgressToken?: Span;
+  /** `params._meta["io.modelcontextprotocol/clientCapabilities"]` */
+  clientCapabilities?: Span;
   /** A repeated key among those that decide where a message goes and what it asks. */
   repeated?: string;
 }
@@ -54,6 +58,7 @@ const KEYS = [
   'requestId',
   'progressToken',
   '_meta',
+  'io.modelcontextprotocol/clientCapabilities',
 ] as const;
 const NONE = -1;
 
@@ -73,8 +78,11 @@ const KEYS_BY_LENGTH: readonly (readonly number[])[] = Array.from(
   (_, length) => [...KEYS.keys()].filter((index) => KEYS[index]?.length === length),
 );
 
-const META = level({ progressToken: 'metaProgressToken' });
-const REF = level({ name: 'refName' });
+const META = level({
+  progressToken: 'metaProgressToken',
+  'io.modelcontextprotocol/clientCapabilities': 'clientCapabilities',
+});
+const REF = level({ name: 'refName', uri: 'refUri' });
 const PARAMS = level(
   {
     name: 'name',

@@ -14,6 +14,7 @@ import {
   META,
   MODERN_VERSIONS,
   checkModern,
+  clientOf,
   eraOf,
   isLogLevel,
   metaOf,
@@ -109,7 +110,6 @@ class CallerSession implements Session {
   #spec: ViewSpec;
   #client: ClientFacts = { capabilities: {}, clientInfo: {} };
   #initialized = false;
-  #listening = false;
   #ended = false;
   #activeAt: number;
   #level: string | undefined;
@@ -128,6 +128,7 @@ class CallerSession implements Session {
       view: () => this.#currentView(),
       tell: (kinds) => this.#announce(kinds),
     });
+    components.router.events.on('change', this.#routerChanged);
     this.#questions = createQuestions(components, { timeoutMs: init.callTotalMs });
     this.#links = createLinkTable(
       components.links,
@@ -262,6 +263,7 @@ class CallerSession implements Session {
     const opening = this.#components.initializing?.(params);
     this.#initialized = true;
     this.#spec = withTools(opening?.spec ?? this.#spec, metaOf(params)[TOOLS_META]);
+    this.#view = undefined;
     this.#client = {
       capabilities: objectOf(params['capabilities']),
       clientInfo: objectOf(params['clientInfo']),
@@ -270,7 +272,7 @@ class CallerSession implements Session {
     const version = LEGACY_VERSIONS.find((known) => known === wanted) ?? LEGACY_VERSIONS[0];
     const meta = opening?.meta ?? {};
     const { facts } = this.#currentView();
-    this.#listen();
+    this.#announcer.start();
     return {
       protocolVersion: version,
       ...facts,
@@ -461,9 +463,11 @@ class CallerSession implements Session {
     }
     active.listener = listener;
     this.#active.set(active.key, active);
-    this.#listen();
+    this.#announcer.start();
+    const { capabilities } = clientOf(active.request);
     for (const uri of listener.uris) {
-      const opened = subscribe(this.#currentView(), this.#links, this.#subscriptions, uri);
+      const view = this.#currentView();
+      const opened = subscribe(view, this.#links, this.#subscriptions, uri, capabilities);
       opened.catch((error: unknown) =>
         this.#components.logger.debug({ error: messageOf(error) }, 'resource not subscribed to'),
       );
@@ -493,11 +497,14 @@ class CallerSession implements Session {
   }
 
   #logged(server: string, frame: NotificationFrame, related: RelayedCall | undefined): void {
-    const active = this.#activeOn(server, related);
     const { level } = frame.params;
+    const wants = ({ request }: Active): boolean => {
+      const wanted = metaOf(request.params)[META.logLevel];
+      return isLogLevel(wanted) && reaches(level, wanted);
+    };
+    const active = this.#activeOn(server, related, wants);
     if (active?.era === 'modern') {
-      const wanted = metaOf(active.request.params)[META.logLevel];
-      if (isLogLevel(wanted) && reaches(level, wanted)) active.reply.interim(frame.bytes);
+      if (wants(active)) active.reply.interim(frame.bytes);
       return;
     }
     if (!this.#initialized || (this.#level !== undefined && !reaches(level, this.#level))) return;
@@ -513,15 +520,21 @@ class CallerSession implements Session {
     });
   }
 
-  /** The call that something of a server belongs to: the one named, else the latest. */
-  #activeOn(server: string, related: RelayedCall | undefined): Active | undefined {
+  /** The call that something of a server belongs to: the one named, else the latest that fits best. */
+  #activeOn(
+    server: string,
+    related: RelayedCall | undefined,
+    prefers: (active: Active) => boolean = () => false,
+  ): Active | undefined {
     let latest: Active | undefined;
+    let preferred: Active | undefined;
     for (const active of this.#active.values()) {
       if (active.server !== server || active.listener !== undefined) continue;
       if (related !== undefined && active.relayed?.request === related.request) return active;
       latest = active;
+      if (prefers(active)) preferred = active;
     }
-    return latest;
+    return preferred ?? latest;
   }
 
   #notified(frame: NotificationFrame): void {
@@ -549,14 +562,6 @@ class CallerSession implements Session {
   #currentView(): View {
     this.#view ??= this.#components.router.view(this.principal, this.#spec);
     return this.#view;
-  }
-
-  /** From now on, changes of lists are told. */
-  #listen(): void {
-    this.#announcer.start();
-    if (this.#listening) return;
-    this.#listening = true;
-    this.#components.router.events.on('change', this.#routerChanged);
   }
 
   #viewChanged(): void {

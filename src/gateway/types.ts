@@ -56,8 +56,12 @@ export interface FrameEdits {
   readonly uri?: string;
   /** `params.ref.name` */
   readonly refName?: string;
+  /** `params.ref.uri` */
+  readonly refUri?: string;
   /** `params._meta.progressToken` of a request, `params.progressToken` of a progress notification. */
   readonly progressToken?: FrameId;
+  /** What the client of a modern request can do, in its `_meta`. */
+  readonly clientCapabilities?: JsonObject;
   /** `params.requestId` of `notifications/cancelled`. */
   readonly requestId?: FrameId;
   /** New members of `params`, of `params._meta`, of `result`: none of them may be there already. */
@@ -72,7 +76,10 @@ export interface RelayedCall {
   /** Who asks: the built-in server decides by it. */
   readonly principal: Principal;
   /** What is called otherwise at the other end: `name` or `uri`. */
-  readonly edits?: Pick<FrameEdits, 'name' | 'uri' | 'refName' | 'params' | 'meta'>;
+  readonly edits?: Pick<
+    FrameEdits,
+    'name' | 'uri' | 'refName' | 'refUri' | 'clientCapabilities' | 'params' | 'meta'
+  >;
   /** The answer, still with the link's id: the session puts the caller's id back. */
   response(frame: ResponseFrame): void;
   /** Progress, still with the link's token; only when the caller gave a token. */
@@ -112,6 +119,8 @@ export interface Link {
   readonly inFlight: number;
   /** Relayed calls that were answered so far. */
   readonly answered: number;
+  /** True once it is over: whatever it is asked fails. */
+  readonly isOver: boolean;
 }
 
 /** A relayed call in flight. */
@@ -138,7 +147,7 @@ export interface ServerTarget {
 }
 
 /** One session's connection to one server: an instance of it here, or a stream to the peer that owns it. */
-export interface ServerLink extends Omit<Link, 'inFlight' | 'answered'> {
+export interface ServerLink extends Omit<Link, 'inFlight' | 'answered' | 'isOver'> {
   /** Resolves when it is over, with why; the next call needs a new one. Never rejects. */
   readonly ended: Promise<StarlingError>;
   close(): void;

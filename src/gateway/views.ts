@@ -15,6 +15,7 @@ import type { Quarantined } from './quarantine.ts';
 import { mergeTools } from './selection.ts';
 import type { ToolSelection } from './selection.ts';
 import type { ServerTarget } from './types.ts';
+import { aliasOf } from './uris.ts';
 
 /** Items on one page: most clients ask for no second one. */
 const PAGE_ITEMS_MAX = 1000;
@@ -209,17 +210,9 @@ function uriTable(entries: readonly Entry[]): ReadonlyMap<string, Entry> {
   const table = new Map<string, Entry>();
   for (const entry of entries) {
     const uri = entry.place.name;
-    table.set(table.has(uri) ? aliasOf(entry.place) : uri, entry);
+    table.set(table.has(uri) ? aliasOf(prefixOf(entry.place.source), uri) : uri, entry);
   }
   return table;
-}
-
-function aliasOf({ source, name }: Place): string {
-  // Braces stay, so that a template remains one.
-  const encoded = encodeURIComponent(name).replaceAll(/%7B[^%]*(?:%2C[^%]*)*%7D/g, (expression) =>
-    decodeURIComponent(expression),
-  );
-  return `starling://${prefixOf(source)}/${encoded}`;
 }
 
 /** `files` for a server of our own, `alice__files` for one of a peer. */
@@ -322,24 +315,4 @@ export function factsOf({ catalog }: Source): ServerFacts {
 /** The server of a source. */
 export function targetOf({ peer, catalog }: Source): ServerTarget {
   return { server: catalog.server, ...(peer === undefined ? {} : { peer }) };
-}
-
-/**
- * True when `uri` may come from `template` (RFC 6570): its literal parts occur in order. Linear, because
- * templates come from anybody; what it lets through wrongly, the server itself refuses.
- */
-export function fitsTemplate(template: string, uri: string): boolean {
-  const literals = template.split(/\{[^}]*\}/u);
-  const [first = ''] = literals;
-  if (literals.length === 1) return uri === first;
-  const last = literals.at(-1) ?? '';
-  const end = uri.length - last.length;
-  if (end < first.length || !uri.startsWith(first) || !uri.endsWith(last)) return false;
-  let at = first.length;
-  for (const literal of literals.slice(1, -1)) {
-    const found = uri.indexOf(literal, at);
-    if (found === -1 || found + literal.length > end) return false;
-    at = found + literal.length;
-  }
-  return true;
 }

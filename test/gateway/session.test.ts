@@ -266,6 +266,19 @@ describe('a list of tools', () => {
     expect(desk.pushed).toHaveLength(1);
   });
 
+  it('is the list as it is now to a client that listens to nothing', () => {
+    const desk = deskOf();
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': {},
+    };
+    const list = (): Message[] => desk.ask({ id: 1, method: 'tools/list', params: { _meta } });
+    expect(list()).toMatchObject([{ result: { tools: [] } }]);
+    desk.tools = many(1);
+    desk.router.emit('change');
+    expect(list()).toMatchObject([{ result: { tools: many(1) } }]);
+  });
+
   it('is not announced before initialize or after the end', async () => {
     const desk = deskOf();
     desk.tools = many(1);

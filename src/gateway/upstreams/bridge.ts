@@ -48,6 +48,30 @@ const METHOD_CAPABILITY: Readonly<Record<string, string>> = {
   'roots/list': 'roots',
 };
 
+/**
+ * Relays a modern call to a modern server, which may ask of `client` what that declares and no more.
+ * A result that does not say of what type it is, is complete; clients want to read that.
+ */
+export function relayModern(instance: Instance, call: RelayedCall, client: ClientFacts): LinkCall {
+  return instance.link.relay({
+    ...relayedWith(call),
+    response(frame) {
+      const asked = undeclaredIn(frame.result, client);
+      if (asked !== undefined) call.failed(overreach(asked));
+      else if (frame.result === undefined || 'resultType' in frame.result) call.response(frame);
+      else call.response(responseOf(rewriteFrame(frame, { result: { resultType: 'complete' } })));
+    },
+  });
+}
+
+/** What `result` asks of a client that does not serve it. */
+function undeclaredIn(result: JsonObject | undefined, client: ClientFacts): string | undefined {
+  if (result?.['resultType'] !== 'input_required') return undefined;
+  return Object.values(objectOf(result['inputRequests']))
+    .map((request) => String(objectOf(request)['method']))
+    .find((method) => !isDeclared(method, client));
+}
+
 /** A legacy call for a modern instance. */
 export interface ToModern {
   readonly instance: Instance;
@@ -130,6 +154,18 @@ function gather(init: ToModern, result: JsonObject, next: (params: JsonObject) =
   }
 }
 
+/** `ears` that are asked only what `client` declares, and what needs no declaration. */
+export function discreetEars(ears: LinkEars, client: ClientFacts): LinkEars {
+  return {
+    notification: (frame, related) => ears.notification(frame, related),
+    request(frame, answer, related) {
+      const isKnown = METHOD_CAPABILITY[frame.method] !== undefined;
+      if (isKnown && !isDeclared(frame.method, client)) answer(undeclared(frame));
+      else ears.request(frame, answer, related);
+    },
+  };
+}
+
 function isDeclared(method: string, client: ClientFacts): boolean {
   const capability = METHOD_CAPABILITY[method];
   return capability !== undefined && client.capabilities[capability] !== undefined;
@@ -176,6 +212,12 @@ export function bridgeToLegacy(init: ToLegacy): LinkCall {
   return new LentCall(init).start();
 }
 
+/** The key of the instance in a slot of the pool that modern calls are lent from. */
+export function lentKey(shareKey: ToLegacy['shareKey'], slot: number, isAlone = false): string {
+  const key = shareKey(`pool ${slot}`);
+  return isAlone && !key.includes('#') ? `${key} pool ${slot}` : key;
+}
+
 /** A call that is held open while its client finds an answer. */
 export interface HeldCall {
   readonly owner: string;
@@ -216,7 +258,8 @@ class LentCall {
     const { upstream, call, logLevel } = this.#init;
     const instance = await this.#borrow();
     if (this.#over) return;
-    if (isLogLevel(logLevel) && instance.handshake.capabilities['logging'] !== undefined) {
+    const isOwn = !upstream.config.shared;
+    if (isOwn && isLogLevel(logLevel) && instance.handshake.capabilities['logging'] !== undefined) {
       const timeoutMs = 10_000;
       await instance.link.request('logging/setLevel', { level: logLevel }, { timeoutMs });
     }
@@ -235,19 +278,21 @@ class LentCall {
     const shareKey = (slot: string): string => this.#init.shareKey(slot);
     const wish = { era: 'legacy', client } as const;
     for (let slot = 0; slot < POOL_MAX; slot += 1) {
-      const own = shareKey(`pool ${slot}`);
-      const isAlone = own !== shareKey('') || logLevel !== undefined;
-      const key = isAlone && !own.includes('#') ? `${own} pool ${slot}` : own;
+      const isAlone =
+        shareKey(`pool ${slot}`) !== shareKey('') ||
+        (logLevel !== undefined && !upstream.config.shared);
+      const key = lentKey(shareKey, slot, isAlone);
       if (upstream.lent.has(key)) continue;
       if (isAlone) upstream.lent.add(key);
       this.#release = () => upstream.lent.delete(key);
       const instance = await upstream.acquire({ ...wish, key });
-      const detach = isAlone ? instance.attach(this.#ears()) : (): void => undefined;
+      // Given up meanwhile, and the instance perhaps lent to another call since.
+      if (this.#over || !isAlone) return instance;
+      const detach = instance.attach(this.#ears());
       this.#release = () => {
         detach();
         upstream.lent.delete(key);
       };
-      if (this.#over) this.#release();
       return instance;
     }
     throw new StarlingError(
@@ -404,6 +449,13 @@ export function responseOf(bytes: Buffer): ResponseFrame {
 function whatOf(request: RequestFrame): string {
   const { name, uri } = request.params;
   return JSON.stringify([request.method, name ?? uri ?? '']);
+}
+
+function overreach(method: string): StarlingError {
+  return new StarlingError(
+    'STARLING_UPSTREAM_INVALID',
+    `the server asked for ${method}, which it was told that this client does not serve`,
+  );
 }
 
 function tooManyRounds(): StarlingError {

@@ -7,28 +7,32 @@ import type { McpServer } from '../../config/index.ts';
 import { StarlingError, backoffMs, createScope, toStarlingError } from '../../core/index.ts';
 import type { Clock, Health, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
 import { soundItems } from '../../directory/index.ts';
-import type { CatalogLimits, ListedTool, ServerCatalog } from '../../directory/index.ts';
+import type {
+  CatalogLimits,
+  ListedTool,
+  ServerCatalog,
+  ServerItems,
+} from '../../directory/index.ts';
 import { objectOf } from '../era.ts';
 import type { Era } from '../era.ts';
 import { listAll } from '../handshake.ts';
-import type {
-  ClientFacts,
-  ServerLink,
-  ServerLinkInit,
-  Upstream,
-  UpstreamStatus,
-} from '../types.ts';
+import type { ServerLink, ServerLinkInit, Upstream, UpstreamStatus } from '../types.ts';
 import type { HeldCall } from './bridge.ts';
-import { startInstance } from './instance.ts';
+import { isAnswer, startInstance } from './instance.ts';
 import type { Instance } from './instance.ts';
 import { createLocalLink } from './local-link.ts';
 import { headerParamsOf, paramHeadersOf } from './modern-headers.ts';
 import type { Credentials } from './connection.ts';
+import { emptyCatalog, mergeItems } from './listing.ts';
+import { LISTING_WISH, SHARED_WISH } from './wishes.ts';
+import type { InstanceWish } from './wishes.ts';
 
 const BACKOFF = { baseMs: 1000, capMs: 60_000 };
 /** An instance that lived this long was not at fault for its end. */
 const STEADY_MS = 10_000;
 const REFRESH_DELAY_MS = 50;
+/** When a list that could not be had is asked for again. */
+const RELIST_MS = 30_000;
 const REAP_MS = 5000;
 /** A start that is due within this time is waited for. */
 const PATIENCE_MS = 2500;
@@ -56,13 +60,6 @@ export interface KeptInit {
   readonly startTimeoutMs: number;
 }
 
-/** What a link needs an instance for. Equal keys share one. */
-export interface InstanceWish {
-  readonly key: string;
-  readonly era: Era | 'either' | 'newest';
-  readonly client: ClientFacts;
-}
-
 /** An upstream with its lower end: what links to it ask for. */
 export interface KeptUpstream extends Upstream {
   readonly config: McpServer;
@@ -82,21 +79,13 @@ export interface KeptUpstream extends Upstream {
   readonly lent: Set<string>;
   /** The running instance of `wish`, or a new one. @throws STARLING_UPSTREAM_UNAVAILABLE */
   acquire(wish: InstanceWish): Instance | Promise<Instance>;
+  /** Ends the instance of `key`: nobody will ask for it again. */
+  dismiss(key: string): void;
   start(): void;
   /** Starts anew at once: what made it fail may be mended. */
   retry(): void;
   stop(): Promise<void>;
 }
-
-/** The listing instance declares all that a client can have, so that servers show all that they have. */
-const EVERYTHING: ClientFacts = {
-  capabilities: {
-    sampling: { tools: {}, context: {} },
-    elicitation: { form: {}, url: {} },
-    roots: { listChanged: true },
-  },
-  clientInfo: {},
-};
 
 /** Makes the upstream; `start` starts it and waits for nothing. */
 export function createKeptUpstream(
@@ -125,7 +114,13 @@ class Kept implements KeptUpstream {
   readonly #links = new Set<ServerLink>();
   #settle: () => void = () => undefined;
   #scope: Scope | undefined;
+  /** What the listing instance lists. */
+  #base: ServerCatalog;
+  /** {@link #base}, and what other instances have besides. */
   #catalog: ServerCatalog;
+  /** Keys of instances whose lists have changed: what came to be there is nowhere else. */
+  readonly #changed = new Set<string>();
+  readonly #extras = new Map<Instance, ServerItems>();
   #state: UpstreamStatus['state'] = 'stopped';
   #error: StarlingError | undefined;
   #failures = 0;
@@ -142,7 +137,8 @@ class Kept implements KeptUpstream {
     this.clock = components.clock;
     this.logger = components.logger;
     this.callTotalMs = init.callTotalMs;
-    this.#catalog = emptyCatalog(server);
+    this.#base = emptyCatalog(server);
+    this.#catalog = this.#base;
     this.settled = new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -219,6 +215,9 @@ class Kept implements KeptUpstream {
 
   acquire(wish: InstanceWish): Instance | Promise<Instance> {
     const known = this.#instances.get(wish.key);
+    if (known instanceof Promise) return known;
+    // Its calls hear of its end a moment before we do, and may come back at once.
+    if (known?.link.isOver === true) return known.ended.then(() => this.acquire(wish));
     if (known !== undefined) return known;
     if (this.#instances.size >= this.#init.instancesMax && !this.#evict()) {
       throw new StarlingError(
@@ -237,6 +236,18 @@ class Kept implements KeptUpstream {
       () => this.#instances.delete(wish.key),
     );
     return starting;
+  }
+
+  dismiss(key: string): void {
+    const instance = this.#instances.get(key);
+    if (instance === undefined) return;
+    if (!(instance instanceof Promise)) this.#end(key, instance);
+    // One that does not start is gone by itself.
+    else
+      instance.then(
+        (started) => this.#end(key, started),
+        () => undefined,
+      );
   }
 
   async #startInstance(wish: InstanceWish): Promise<Instance> {
@@ -258,7 +269,10 @@ class Kept implements KeptUpstream {
           random: this.#components.random,
           credentials: this.#components.credentials,
           paramHeaders: (method, params) => this.#paramHeaders(method, params),
-          listChanged: () => this.#refreshSoon(),
+          listChanged: () => {
+            this.#changed.add(wish.key);
+            this.#refreshSoon();
+          },
         },
         {
           ...this.#init,
@@ -271,8 +285,15 @@ class Kept implements KeptUpstream {
     } catch (error) {
       // That it lacks an era is no fault.
       if (wish.era === 'either' || wish.era === 'newest') this.#failed(this.#explained(error));
+      else if (wish.era === 'modern') this.#learn(error);
       throw error;
     }
+  }
+
+  /** It did not start in the modern era. A process may end when it is asked; a URL says so. */
+  #learn(error: unknown): void {
+    const saysNo = this.config.type === 'stdio' || isAnswer(error);
+    if (saysNo && this.era !== 'modern') this.lacks.add('modern');
   }
 
   #started(key: string, instance: Instance): void {
@@ -283,8 +304,9 @@ class Kept implements KeptUpstream {
     this.#instances.set(key, instance);
     if (this.#isListed) this.#become('ready', undefined);
     void instance.ended.then((error) => {
-      if (this.#instances.get(key) === instance) this.#instances.delete(key);
-      else return;
+      if (this.#instances.get(key) !== instance) return;
+      this.#instances.delete(key);
+      this.#forget(key, instance);
       if (this.#scope === undefined) return;
       const isSteady = this.clock.now() - instance.startedAt > STEADY_MS;
       // One that did its work can be started: a backoff would only make the next caller wait.
@@ -322,6 +344,7 @@ class Kept implements KeptUpstream {
       this.#cancelRefresh = undefined;
       this.#refresh().catch((error: unknown) => {
         this.logger.warn({ error: this.#explained(error).message }, 'server not listed');
+        if (!scope.closed) this.#refreshIn(scope, RELIST_MS);
       });
     });
   }
@@ -329,7 +352,7 @@ class Kept implements KeptUpstream {
   async #refresh(): Promise<void> {
     let instance: Instance;
     try {
-      instance = await this.acquire({ key: 'catalog', era: 'newest', client: EVERYTHING });
+      instance = await this.acquire(this.#listingWish());
     } catch (error) {
       // Told already where it was raised; a limit is not.
       if (error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED') throw error;
@@ -341,14 +364,9 @@ class Kept implements KeptUpstream {
     // At a URL the modern era was asked for first.
     if (this.era === 'legacy' && this.config.type !== 'stdio') this.lacks.add('modern');
     try {
-      const listed = await listAll(instance.link, `server '${this.server}'`, instance.handshake, {
-        timeoutMs: this.#init.startTimeoutMs,
-        itemsMax: this.#init.catalog.tools,
-        bytesMax: this.#init.catalog.bytes,
-      });
+      const items = await this.#list(instance);
       const { era, capabilities, serverInfo, instructions } = instance.handshake;
-      const items = soundItems(listed, this.#init.catalog, this.logger);
-      this.#catalog = {
+      this.#base = {
         server: this.server,
         capabilities,
         serverInfo,
@@ -356,6 +374,8 @@ class Kept implements KeptUpstream {
         ...items,
         tools: era === 'modern' ? items.tools.filter(hasSoundHeaders) : items.tools,
       };
+      this.#merge();
+      await this.#refreshOthers();
       this.#isListed = true;
       this.#become('ready', undefined);
       this.#settle();
@@ -364,6 +384,44 @@ class Kept implements KeptUpstream {
       await instance.close();
       this.#failed(this.#explained(error));
     }
+  }
+
+  #listingWish(): InstanceWish {
+    return this.config.shared ? SHARED_WISH : LISTING_WISH;
+  }
+
+  async #list({ link, handshake }: Instance): Promise<ServerItems> {
+    const listed = await listAll(link, `server '${this.server}'`, handshake, {
+      timeoutMs: this.#init.startTimeoutMs,
+      itemsMax: this.#init.catalog.tools,
+      bytesMax: this.#init.catalog.bytes,
+    });
+    return soundItems(listed, this.#init.catalog, this.logger);
+  }
+
+  /** Lists the instances that have said that their lists changed. */
+  async #refreshOthers(): Promise<void> {
+    const { key: listing } = this.#listingWish();
+    for (const key of this.#changed) {
+      const instance = this.#instances.get(key);
+      if (key === listing || instance === undefined || instance instanceof Promise) continue;
+      try {
+        const items = await this.#list(instance);
+        if (this.#instances.get(key) === instance) this.#extras.set(instance, items);
+      } catch (error) {
+        this.logger.debug({ error: this.#explained(error).message }, 'instance not listed');
+      }
+    }
+    this.#merge();
+  }
+
+  #forget(key: string, instance: Instance): void {
+    this.#changed.delete(key);
+    if (this.#extras.delete(instance)) this.#merge();
+  }
+
+  #merge(): void {
+    this.#catalog = mergeItems(this.#base, this.#extras.values(), this.#init.catalog.tools);
   }
 
   #paramHeaders(method: string, params: JsonObject): Readonly<Record<string, string>> {
@@ -398,6 +456,7 @@ class Kept implements KeptUpstream {
 
   #end(key: string, instance: Instance): void {
     this.#instances.delete(key);
+    this.#forget(key, instance);
     instance.close().then(
       () => this.#components.changed(),
       (error: unknown) =>
@@ -441,18 +500,6 @@ class Kept implements KeptUpstream {
     }
     this.#components.changed();
   }
-}
-
-function emptyCatalog(server: string): ServerCatalog {
-  return {
-    server,
-    capabilities: {},
-    serverInfo: {},
-    tools: [],
-    resources: [],
-    templates: [],
-    prompts: [],
-  };
 }
 
 /** A tool whose headers can't be written can't be called in the modern era (SEP-2243). */
