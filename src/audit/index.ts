@@ -5,7 +5,7 @@ export { exportLog } from './export.ts';
 export { hashArguments } from './format.ts';
 export { createAudit } from './log.ts';
 export type { AuditComponents, AuditLogInit } from './log.ts';
-export { queryLog } from './query.ts';
+export { createNoAudit } from './off.ts';
 export { AUDIT_KINDS, AUDIT_OUTCOMES } from './types.ts';
 export type {
   Audit,

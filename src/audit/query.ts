@@ -34,8 +34,9 @@ export async function queryLog(folder: string, query: AuditQuery): Promise<Audit
 
 /** True when the entry is what the filter asks for. */
 export function fits(entry: AuditEntry, filter: AuditFilter): boolean {
-  const { kind, who, by, what, outcome, since, until } = filter;
+  const { kind, who, by, what, except, outcome, since, until } = filter;
   return (
+    (except === undefined || entry.what.resource !== except) &&
     (kind === undefined || entry.kind === kind) &&
     (outcome === undefined || entry.outcome === outcome) &&
     (since === undefined || entry.at >= since) &&

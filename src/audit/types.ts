@@ -127,6 +127,8 @@ export interface AuditFilter {
   readonly kind?: AuditEntry['kind'];
   /** Part of `who` or `onBehalfOf`. */
   readonly who?: string;
+  /** A resource that is not wanted. */
+  readonly except?: string;
   /** `who` or `onBehalfOf` to the letter. */
   readonly by?: string;
   /** Part of `<ability> <resource>`. */

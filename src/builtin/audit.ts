@@ -11,6 +11,7 @@ const LIMIT_MAX = 1000;
 const TAIL_DEFAULT_S = 30;
 const TAIL_MAX_S = 300;
 const TEXT_MAX = 2048;
+const ITSELF = 'tool:starling/audit_tail';
 
 /** What the audit tools need. */
 export interface AuditToolComponents {
@@ -80,6 +81,8 @@ export function auditTools(components: AuditToolComponents): readonly BuiltinToo
       run: ({ limit, cursor, timeout_s, ...rest }, { signal }): Promise<AuditTailResult> =>
         audit.tail({
           ...filterOf(rest),
+          // Else each question would be its own answer.
+          except: ITSELF,
           limit: limit ?? LIMIT_DEFAULT,
           timeoutMs: (timeout_s ?? TAIL_DEFAULT_S) * 1000,
           signal,
