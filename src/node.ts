@@ -6,9 +6,12 @@
 import './core/node20.ts';
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
+import { createAudit, createNoAudit } from './audit/index.ts';
+import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, Board } from './blackboard/index.ts';
 import {
+  auditTools,
   boardTools,
   grantTools,
   keyTools,
@@ -184,6 +187,17 @@ interface Ground {
   readonly dial: readonly string[];
 }
 
+/** The audit log of the node, or one that records nothing. */
+function createAuditOf(base: Base, identity: Identity): Audit {
+  const { config, clock, logger, health } = base;
+  const { enabled, ...init } = config.audit;
+  if (!enabled) return createNoAudit();
+  return createAudit(
+    { identity, clock, logger: logger.child('audit'), health },
+    { ...init, folder: join(config.stateDir, 'audit') },
+  );
+}
+
 /** Settles which mesh the node is in; returns the addresses to dial. */
 async function settleMesh(base: Base, meshBook: MeshBook): Promise<readonly string[]> {
   const { config } = base;
@@ -228,6 +242,7 @@ class Node implements StarlingNode {
   readonly events = new EventEmitter<NodeEvents>();
   readonly #base: Base;
   readonly #ground: Ground;
+  readonly #audit: Audit;
   readonly #network: Network;
   readonly #membership: Membership;
   readonly #blackboard: Blackboard;
@@ -249,6 +264,7 @@ class Node implements StarlingNode {
     const { store, identity, grants, meshBook } = ground;
     this.#servers = config.mcpServers;
     const mesh = this.#mesh();
+    this.#audit = createAuditOf(base, identity);
     this.#network = createNetwork(
       { identity, admission: meshBook.admission, clock, random, logger },
       {
@@ -320,6 +336,7 @@ class Node implements StarlingNode {
       ...boardTools({ blackboard: this.#blackboard, clock }),
       ...keyTools({ clock, keys: this.#keys }),
       ...loginTools({ logins: this.#logins }),
+      ...auditTools({ audit: this.#audit }),
       ...pinTools({ pins: this.#pins, membership: this.#membership }),
     ];
     this.#gateway = this.#createGateway();
@@ -392,6 +409,7 @@ class Node implements StarlingNode {
     if (this.#running.length > 0) return;
     const { progress, logger } = this.#base;
     try {
+      await this.#startOne(this.#audit);
       await this.#startOne(this.#network);
       if (!this.#ground.meshBook.isMember()) await this.#join();
       await this.#startOne(this.#membership);

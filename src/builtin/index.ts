@@ -1,4 +1,6 @@
 /** The tools of the built-in MCP server `starling`: what the shell can do, an agent can do. */
+export { auditResource, auditTools } from './audit.ts';
+export type { AuditToolComponents } from './audit.ts';
 export { boardTools } from './boards.ts';
 export type { BoardComponents } from './boards.ts';
 export { grantTools } from './grants.ts';
@@ -12,6 +14,9 @@ export type { PinComponents } from './pins.ts';
 export { statusTools } from './status.ts';
 export type { StatusComponents } from './status.ts';
 export type {
+  AuditQueryResult,
+  AuditTailResult,
+  AuditVerifyResult,
   BoardDeleteResult,
   BoardGetResult,
   BoardListResult,

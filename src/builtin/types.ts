@@ -1,4 +1,5 @@
 /** What the tools of the built-in server `starling` return; the CLI prints these. */
+import type { AuditEntry, AuditVerdict } from '../audit/types.ts';
 import type { BoardChange, BoardEntry } from '../blackboard/types.ts';
 import type { Warning } from '../core/index.ts';
 import type { Capability } from '../grants/types.ts';
@@ -170,3 +171,19 @@ export interface PinListResult {
 export interface PinApproveResult {
   readonly approved: readonly PinSummary[];
 }
+
+/** Result of `audit_query`: newest first, and where to go on. */
+export interface AuditQueryResult {
+  readonly entries: readonly AuditEntry[];
+  /** `before` of the next question; absent when all has been looked at. */
+  readonly next?: number;
+}
+
+/** Result of `audit_tail`: oldest first, and the cursor to go on from. */
+export interface AuditTailResult {
+  readonly entries: readonly AuditEntry[];
+  readonly cursor: number;
+}
+
+/** Result of `audit_verify`. */
+export type AuditVerifyResult = AuditVerdict;

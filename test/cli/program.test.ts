@@ -18,6 +18,10 @@ const COMMANDS = [
   'key create',
   'key list',
   'key revoke',
+  'audit tail',
+  'audit query',
+  'audit verify',
+  'audit export',
   'invite',
   'board get',
   'board set',
@@ -114,6 +118,8 @@ it('the entry statically imports commander and single files of core, nothing els
   visit(resolve(SRC, 'cli/main.ts'));
   expect([...outside]).toEqual(['commander']);
   expect([...seen].map((file) => file.slice(SRC.length + 1)).sort()).toEqual([
+    'cli/audit-commands.ts',
+    'cli/command-parts.ts',
     'cli/duration.ts',
     'cli/main.ts',
     'cli/program.ts',
