@@ -3,7 +3,7 @@
  * exists or not. A decision is a look-up and a match, no signature check and no I/O.
  */
 import type { Did } from '../core/index.ts';
-import { allows, encodeSegment, printable, tryParseTarget } from '../grants/index.ts';
+import { allows, encodeSegment, judge, printable, targetOf } from '../grants/index.ts';
 import type { Grant, GrantBook, Refusal, ResourceTarget, Wanted } from '../grants/index.ts';
 import { isInScope } from './scopes.ts';
 import type { Decision, Guard, Principal } from './types.ts';
@@ -23,24 +23,10 @@ type Bounded = Exclude<Principal, { kind: 'operator' }>;
 const ALLOW: Decision = { allow: true };
 /** What may stand unquoted in a command. */
 const ALIAS = /^[a-z0-9][a-z0-9-]{0,31}$/;
-/** Parsed resources kept; the whole cache is dropped when it is full. */
-const TARGETS_MAX = 1024;
 
 /** Makes the guard of this node. */
 export function createGuard(components: GuardComponents): Guard {
   const { grants } = components;
-  const targets = new Map<string, ResourceTarget>();
-
-  const targetOf = (resource: string): ResourceTarget | undefined => {
-    const known = targets.get(resource);
-    if (known !== undefined) return known;
-    const target = tryParseTarget(resource);
-    if (target === undefined) return undefined;
-    if (targets.size >= TARGETS_MAX) targets.clear();
-    targets.set(resource, target);
-    return target;
-  };
-
   return {
     decide(principal, wanted) {
       if (principal.kind === 'operator') return ALLOW;
@@ -51,14 +37,16 @@ export function createGuard(components: GuardComponents): Guard {
           ? ALLOW
           : refuse(components, principal, wanted, target);
       }
-      for (const grant of grants.held(principal.did)) {
-        for (const capability of grant.claims.cap) {
-          if (allows(capability, wanted.ability, target)) return ALLOW;
-        }
-      }
+      // Without what caveats need (arguments, counters, approvals), only what is free of them counts.
+      const verdict = judge(grants.held(principal.did).filter(isBare), wanted, undefined, 0);
+      if ('allow' in verdict && verdict.allow) return ALLOW;
       return refuse(components, principal, wanted, target);
     },
   };
+}
+
+function isBare({ claims }: Grant): boolean {
+  return claims.cap.every(({ caveats }) => Object.keys(caveats ?? {}).length === 0);
 }
 
 function refuse(
@@ -108,7 +96,7 @@ function reasonOf(
     return { rule: 'not-covered', text: 'its scopes cover other things only' };
   }
   const isAbout = (grant: Grant): boolean =>
-    grant.claims.cap.some((capability) => allows(capability, wanted.ability, target));
+    grant.claims.cap.some((capability) => allows(capability, wanted.ability, target).allow);
   const past = (grants.issued?.() ?? [])
     .filter((grant) => grant.claims.aud === caller.did && isAbout(grant))
     .sort((a, b) => b.claims.exp - a.claims.exp);
