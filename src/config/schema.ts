@@ -257,6 +257,11 @@ export const fileSchema = z.strictObject({
     .enum(['strict', 'off'], { error: 'strict or off' })
     .default('strict')
     .describe('Quarantine tools whose definition is not the one that was pinned.'),
+  policy: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Policy file (YAML); default: policy.yaml beside this file, if there is one.'),
   heartbeat: z
     .strictObject({
       intervalMs: z.int().min(100).max(60_000).default(5000).describe('Time between heartbeats.'),

@@ -159,6 +159,12 @@ export interface Config {
   readonly views: Readonly<Record<string, View>>;
   /** Quarantine definitions that are not as they were pinned; default `strict`. */
   readonly pins: 'strict' | 'off';
+  /** The policy file: read where it is, with the shipped policy where it is not. */
+  readonly policy: {
+    readonly file: string;
+    /** True when somebody named it, so that it must be there. */
+    readonly named: boolean;
+  };
   readonly heartbeat: {
     /** Default 5000. */
     readonly intervalMs: number;

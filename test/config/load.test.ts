@@ -64,6 +64,7 @@ describe('a configuration', () => {
       list: { tools: 'all', prefix: 'always', nameMax: 48, merge: false },
       views: {},
       pins: 'strict',
+      policy: { file: join(root, '.config', 'starling', 'policy.yaml'), named: false },
       heartbeat: { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
       limits: {
         messageBytes: 10 * MIB,
