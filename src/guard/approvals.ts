@@ -389,7 +389,8 @@ class Desk implements Approvals {
     );
     const [first, second] = found;
     if (first !== undefined && second === undefined) return first;
-    const why = first === undefined ? 'is no approval' : 'is the beginning of more than one approval';
+    const why =
+      first === undefined ? 'is no approval' : 'is the beginning of more than one approval';
     throw new StarlingError(
       'STARLING_APPROVAL_UNKNOWN',
       `'${printable(id, 64)}' ${why} of this node`,

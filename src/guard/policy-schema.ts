@@ -21,8 +21,7 @@ const LIST_MAX = 256;
 const ENTRIES_MAX = 4096;
 
 const flag = z.boolean({ error: 'true or false' });
-const share = (what: string): z.ZodNumber =>
-  z.number({ error: what }).min(0, what).max(1, what);
+const share = (what: string): z.ZodNumber => z.number({ error: what }).min(0, what).max(1, what);
 const unit = share('a number from 0 to 1');
 const duration = z
   .string({ error: 'a duration like 90s, 15m, 8h or 7d' })
@@ -143,7 +142,10 @@ export const policySchema = z.strictObject({
     .record(
       z.string().refine(isWho, 'operator, peer:<alias>, client:<name>, a PeerId or a did:key'),
       z.strictObject({
-        zone: z.enum(ZONES, { error: ZONES.join(', ') }).optional().describe('Instead of theirs.'),
+        zone: z
+          .enum(ZONES, { error: ZONES.join(', ') })
+          .optional()
+          .describe('Instead of theirs.'),
         roles: z.array(name).max(64).default([]),
         ...standing,
       }),

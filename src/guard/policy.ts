@@ -25,7 +25,8 @@ export interface PolicyChange {
 
 /** Longest policy file, in UTF-16 units. */
 const TEXT_MAX = 1024 * 1024;
-const HINT = 'every key and its form: config/policy.schema.json; try again with: starling policy check';
+const HINT =
+  'every key and its form: config/policy.schema.json; try again with: starling policy check';
 /** Without it no approval could ever be answered. */
 const ANSWER = parseTarget('tool:starling/approval_answer');
 
@@ -104,7 +105,10 @@ function checkRoles(file: PolicyFile, problems: Problem[]): void {
     for (const role of roles) {
       if (Object.hasOwn(file.roles, role)) continue;
       const known = Object.keys(file.roles).join(', ') || 'none yet';
-      problems.push({ key: `agents.${who}.roles`, text: `no role is called ${role}; known: ${known}` });
+      problems.push({
+        key: `agents.${who}.roles`,
+        text: `no role is called ${role}; known: ${known}`,
+      });
     }
   }
 }
