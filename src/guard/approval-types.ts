@@ -103,7 +103,7 @@ export interface Approvals extends Startable {
   /** As {@link approve}. */
   deny(id: string, by: Voter, reason?: string): Promise<Approval>;
   /**
-   * The approval `id`, if it was given for just this call of `principal`. With `wanted.take` it is
+   * The approval `id`, if it was given for just this call of `principal`. Unless `wanted.look`, it is
    * used up: the next call needs another.
    */
   approvedFor(id: string, principal: Principal, wanted: GuardWanted): Approval | undefined;

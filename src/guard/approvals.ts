@@ -162,8 +162,8 @@ class Desk implements Approvals {
       approval.ability === wanted.ability &&
       keyOf(approval.principal) === keyOf(principal) &&
       approval.argsHash === hashArgs(wanted.args);
-    if (!isIt || (wanted.take === true && entry.used)) return undefined;
-    if (wanted.take === true) entry.used = true;
+    if (!isIt || (wanted.look !== true && entry.used)) return undefined;
+    if (wanted.look !== true) entry.used = true;
     return approval;
   }
 

@@ -3,11 +3,11 @@
  * whether a tool exists or not. A decision is a look-up and a match, no signature check and no I/O.
  * It asks for the policy once, so that one that is swapped meanwhile counts from the next decision on.
  */
-import type { Did } from '../core/index.ts';
-import { tryParseTarget } from '../grants/index.ts';
-import type { Grant, GrantBook, Refusal, ResourceTarget } from '../grants/index.ts';
-import type { Approvals } from './approval-types.ts';
-import { judge } from './judge.ts';
+import { systemClock } from '../core/index.ts';
+import type { Clock, Did } from '../core/index.ts';
+import { judge, targetOf } from '../grants/index.ts';
+import type { Counters, Grant, GrantBook, Refusal, ResourceTarget } from '../grants/index.ts';
+import type { Approval, Approvals } from './approval-types.ts';
 import { durationMs } from './policy-schema.ts';
 import type { Policy } from './policy.ts';
 import { notApproved, notByPolicy, notGranted } from './refusals.ts';
@@ -36,6 +36,10 @@ export interface GuardComponents {
   readonly grants: GuardGrants;
   /** This node, as refusals name it. */
   readonly self: { readonly name: string; readonly did: Did };
+  /** What grants have used up; without it, grants with conditions allow nothing. */
+  readonly counters?: Counters;
+  /** For the hours of grants; default the system's. */
+  readonly clock?: Clock;
   /** The policy, and what it says of whom; without it grants and scopes alone decide. */
   readonly policy?: {
     readonly standings: Standings;
@@ -68,8 +72,6 @@ const ALLOW: Decision = { allow: true };
 const IN_SCOPE: Rights = { ask: false };
 /** How long an approval waits where no policy says it. */
 const TIMEOUT_DEFAULT_MS = 600_000;
-/** Parsed resources kept; the whole cache is dropped when it is full. */
-const TARGETS_MAX = 1024;
 /** What changes nothing. */
 const READING: readonly string[] = [
   'resource/read',
@@ -94,7 +96,6 @@ export function createGuard(components: GuardComponents): ExplainingGuard {
 class Evaluation {
   readonly #components: GuardComponents;
   readonly #words: RefusalComponents;
-  readonly #targets = new Map<string, ResourceTarget>();
 
   constructor(components: GuardComponents) {
     this.#components = components;
@@ -110,7 +111,7 @@ class Evaluation {
       step?.({ rule: 'open', outcome: 'allow', text: 'whoever has proven who it is may use it' });
       return ALLOW;
     }
-    const one: Case = { principal, wanted, target: this.#targetOf(wanted.resource), step };
+    const one: Case = { principal, wanted, target: targetOf(wanted.resource), step };
     if (principal.kind === 'operator') return this.#forOperator(one, standing);
     return this.#forBounded(principal, one, standing);
   }
@@ -131,7 +132,8 @@ class Evaluation {
     const rule = isKnown ? approvalOf(standing, target) : undefined;
     const approved = this.#approvedFor(one);
     const mustAsk = rule !== undefined && approved === undefined;
-    const rights = this.#rightsOf(principal, one);
+    const isCall = wanted.look !== true && cause === undefined && !mustAsk;
+    const rights = this.#rightsOf(principal, one, { isCall, approved: approved?.grant });
     if ('refused' in rights) return rights.refused;
     if (cause !== undefined) {
       step?.({ rule: cause.rule, outcome: 'deny', text: cause.text });
@@ -146,7 +148,11 @@ class Evaluation {
   }
 
   /** Scopes of a client, grants of everybody else. */
-  #rightsOf(principal: Bounded, { wanted, target, step }: Case): Rights {
+  #rightsOf(
+    principal: Bounded,
+    { wanted, target, step }: Case,
+    { isCall, approved }: { readonly isCall: boolean; readonly approved: string | undefined },
+  ): Rights {
     const refused = (cause?: Refusal): Rights => {
       const decision = notGranted(this.#words, principal, wanted, target, cause);
       if (step !== undefined) {
@@ -162,8 +168,14 @@ class Evaluation {
       step?.({ rule: 'scope', outcome: 'allow', text: 'a scope of its own covers it' });
       return IN_SCOPE;
     }
-    const held = this.#components.grants.held(principal.did);
-    const judged = judge(held, wanted.ability, target);
+    const { grants, counters, clock = systemClock } = this.#components;
+    const held = grants.held(principal.did);
+    const judged = judge(
+      counters === undefined ? held.filter(isBare) : held,
+      approved === undefined ? wanted : { ...wanted, approved },
+      isCall ? counters : undefined,
+      clock.now(),
+    );
     if ('refusal' in judged) return refused(judged.refusal);
     step?.({ rule: 'grant', outcome: 'allow', text: grantText(judged.grant) });
     if ('ask' in judged) return { grant: judged.grant, ask: true };
@@ -209,7 +221,7 @@ class Evaluation {
     }
     const share = limit.value === 0 ? (after > 0 ? Infinity : 0) : after / limit.value;
     const threshold = standing.alertThreshold?.value;
-    if (threshold !== undefined && share >= threshold && (wanted.take === true || share > 1)) {
+    if (threshold !== undefined && share >= threshold && wanted.look !== true) {
       const { resource } = wanted;
       this.#components.alert?.({ principal, resource, limit: limit.where, share });
     }
@@ -217,7 +229,7 @@ class Evaluation {
     return { rule: limit.where, text: `it would be ${after}, and the limit is ${limit.value}` };
   }
 
-  #approvedFor({ principal, wanted }: Case): unknown {
+  #approvedFor({ principal, wanted }: Case): Approval | undefined {
     if (wanted.approval === undefined) return undefined;
     return this.#components.approvals?.approvedFor(wanted.approval, principal, wanted);
   }
@@ -244,16 +256,10 @@ class Evaluation {
       ...(delayMs === undefined ? {} : { escalationDelayMs: delayMs }),
     });
   }
+}
 
-  #targetOf(resource: string): ResourceTarget | undefined {
-    const known = this.#targets.get(resource);
-    if (known !== undefined) return known;
-    const target = tryParseTarget(resource);
-    if (target === undefined) return undefined;
-    if (this.#targets.size >= TARGETS_MAX) this.#targets.clear();
-    this.#targets.set(resource, target);
-    return target;
-  }
+function isBare({ claims }: Grant): boolean {
+  return claims.cap.every(({ caveats }) => Object.keys(caveats ?? {}).length === 0);
 }
 
 function isReading({ ability, facts }: GuardWanted): boolean {

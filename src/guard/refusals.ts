@@ -104,7 +104,7 @@ function reasonOf(
     return { rule: 'not-covered', text: 'its scopes cover other things only' };
   }
   const isAbout = (grant: Grant): boolean =>
-    grant.claims.cap.some((capability) => allows(capability, wanted.ability, target));
+    grant.claims.cap.some((capability) => allows(capability, wanted.ability, target).allow);
   const past = (grants.issued?.() ?? [])
     .filter((grant) => grant.claims.aud === caller.did && isAbout(grant))
     .sort((a, b) => b.claims.exp - a.claims.exp);

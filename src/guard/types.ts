@@ -34,8 +34,11 @@ export interface WantedFacts {
 export interface GuardWanted extends Wanted {
   readonly args?: JsonObject;
   readonly facts?: WantedFacts;
-  /** The call runs next: take what it costs of its grant. Without it, nothing is used up. */
-  readonly take?: true;
+  /**
+   * Only a look, for a list or a call that runs already: nothing is used up, and arguments count only
+   * when they are given. Without it, the call runs next if the answer is yes.
+   */
+  readonly look?: true;
   /** Id of the approval that was given for just this call. */
   readonly approval?: string;
 }
