@@ -282,6 +282,11 @@ export const fileSchema = z.strictObject({
     })
     .prefault({})
     .describe('The audit log.'),
+  policy: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Policy file (YAML); default: policy.yaml beside this file, if there is one.'),
   heartbeat: z
     .strictObject({
       intervalMs: z.int().min(100).max(60_000).default(5000).describe('Time between heartbeats.'),

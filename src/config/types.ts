@@ -169,6 +169,12 @@ export interface Config {
     /** What a decision outlives before it is acted on: `batch` (default) kill -9, `always` a power cut. */
     readonly sync: 'always' | 'batch';
   };
+  /** The policy file: read where it is, with the shipped policy where it is not. */
+  readonly policy: {
+    readonly file: string;
+    /** True when somebody named it, so that it must be there. */
+    readonly named: boolean;
+  };
   readonly heartbeat: {
     /** Default 5000. */
     readonly intervalMs: number;

@@ -73,6 +73,10 @@ export const ERRORS = {
   STARLING_GRANT_UNKNOWN: row(-32602, 404, 1),
   /** No grant of the caller covers what it asked for. */
   STARLING_CALL_REFUSED: row(-32003, 403, 1),
+  /** No such approval is known. */
+  STARLING_APPROVAL_UNKNOWN: row(-32602, 404, 1),
+  /** An approval is over: answered, expired, or withdrawn. */
+  STARLING_APPROVAL_CLOSED: row(-32602, 409, 1),
   /** No such tool, or none that the caller may see. */
   STARLING_TOOL_UNKNOWN: row(-32602, 404, 1),
   /** A definition is not the one that was pinned, or not approved yet. */

@@ -218,6 +218,8 @@ export interface Upstreams extends Startable {
 /** What a tool of the built-in server is given. */
 export interface BuiltinContext {
   readonly principal: Principal;
+  /** The caller's session, where calls may wait for approvals: no session approves its own. */
+  readonly session?: string;
   /** Aborted when the caller cancels or goes away. */
   readonly signal: AbortSignal;
 }

@@ -70,6 +70,7 @@ describe('a configuration', () => {
         segmentBytes: 16 * MIB,
         sync: 'batch',
       },
+      policy: { file: join(root, '.config', 'starling', 'policy.yaml'), named: false },
       heartbeat: { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
       limits: {
         messageBytes: 10 * MIB,
