@@ -19,6 +19,7 @@ import type { Pins } from './pins.ts';
 import { quarantineError } from './quarantine.ts';
 import type { Quarantined } from './quarantine.ts';
 import { compileSelection } from './selection.ts';
+import type { ToolSelection } from './selection.ts';
 import type { RelayedCall, ServerTarget, Upstreams } from './types.ts';
 import { fitsTemplate, translate } from './uris.ts';
 import { createLists, factsOf, heldKey, jointFacts, targetOf } from './views.ts';
@@ -181,6 +182,7 @@ class PrincipalView implements View {
   readonly #spec: ViewSpec;
   #sources: readonly Source[] | undefined;
   #lists: Lists | undefined;
+  #selection: ToolSelection | undefined;
 
   constructor(components: RouterComponents, principal: Principal, spec: ViewSpec) {
     this.#components = components;
@@ -249,6 +251,7 @@ class PrincipalView implements View {
     const asked = places.length > 0 ? places : able.map((source) => ({ source, name: uri }));
     const routes = distinct(asked)
       .slice(0, ASKED_MAX)
+      .filter(({ source, name }) => this.#isShown(source.peer, source.catalog.server, name))
       .filter(({ source, name }) => this.#isAllowed('resource', source, name, ability))
       .map((place) => this.#toItem('resource', place, ability));
     if (routes.length === 0) throw unknown('resource', uri);
@@ -407,6 +410,12 @@ class PrincipalView implements View {
     return Object.hasOwn(views, this.#spec.view) ? views[this.#spec.view] : undefined;
   }
 
+  /** True when the view, if it is a named one, has what is called so. */
+  #isShown(peer: PeerView | undefined, server: string, name: string): boolean {
+    this.#selection ??= compileSelection(this.#named() ?? {});
+    return this.#selection(peer?.alias, server, name);
+  }
+
   #listsInit(): ListsInit {
     if (this.#spec.kind === 'server') return { naming: 'plain' };
     const { list } = this.#components.config;
@@ -445,7 +454,8 @@ class PrincipalView implements View {
       if (peer !== undefined) {
         if (!isHere(peer)) throw peerAway(peer);
         const place = { source: sourceOf(peer, server), name: tool };
-        if (tool !== '') return this.#toItem('tool', place);
+        const isShown = tool !== '' && this.#isShown(peer, server, tool);
+        if (isShown) return this.#toItem('tool', place);
       }
     }
     if (this.#principal.kind !== 'operator') this.#judged('tool', { server: first }, rest);

@@ -209,8 +209,10 @@ function mergedEntries(
 function uriTable(entries: readonly Entry[]): ReadonlyMap<string, Entry> {
   const table = new Map<string, Entry>();
   for (const entry of entries) {
-    const uri = entry.place.name;
-    table.set(table.has(uri) ? aliasOf(prefixOf(entry.place.source), uri) : uri, entry);
+    const { name: uri, source } = entry.place;
+    const called = table.has(uri) ? aliasOf(prefixOf(source), uri) : uri;
+    // Aliases meet where a server of ours is called like a peer with its server: the first one counts.
+    if (!table.has(called)) table.set(called, entry);
   }
   return table;
 }
