@@ -26,7 +26,8 @@ export function createFeed(components: {
   const { folder, clock, last } = components;
   const kept: AuditEntry[] = [];
   const waiting = new Set<() => void>();
-  let isStopped = false;
+  /** How often everybody was sent away. */
+  let stops = 0;
 
   async function since(after: number, signal: AbortSignal): Promise<readonly AuditEntry[]> {
     const first = kept[0]?.seq ?? last() + 1;
@@ -59,6 +60,7 @@ export function createFeed(components: {
     async after(request) {
       if (request.after === undefined) return { entries: [], cursor: last() };
       const deadline = clock.now() + request.timeoutMs;
+      const stopsBefore = stops;
       let cursor = Math.min(request.after, last());
       for (;;) {
         // Before anything is read: what comes meanwhile is for the next round.
@@ -68,7 +70,7 @@ export function createFeed(components: {
         const isFull = found.length === request.limit;
         cursor = (isFull ? found : fresh).at(-1)?.seq ?? end;
         const leftMs = deadline - clock.now();
-        const isOver = leftMs <= 0 || request.signal.aborted || isStopped;
+        const isOver = leftMs <= 0 || request.signal.aborted || stops !== stopsBefore;
         if (found.length > 0 || isOver) {
           return { entries: found, cursor };
         }
@@ -77,7 +79,7 @@ export function createFeed(components: {
       }
     },
     stop() {
-      isStopped = true;
+      stops += 1;
       for (const wake of waiting) wake();
     },
   };
