@@ -15,6 +15,11 @@ const COMMANDS = [
   'grant create',
   'grant list',
   'grant revoke',
+  'approvals',
+  'approvals approve',
+  'approvals deny',
+  'policy check',
+  'policy explain',
   'key create',
   'key list',
   'key revoke',
@@ -114,7 +119,9 @@ it('the entry statically imports commander and single files of core, nothing els
   visit(resolve(SRC, 'cli/main.ts'));
   expect([...outside]).toEqual(['commander']);
   expect([...seen].map((file) => file.slice(SRC.length + 1)).sort()).toEqual([
+    'cli/command-parts.ts',
     'cli/duration.ts',
+    'cli/guard-commands.ts',
     'cli/main.ts',
     'cli/program.ts',
     'core/errors.ts',
