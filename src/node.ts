@@ -12,10 +12,13 @@ import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, Board } from './blackboard/index.ts';
 import {
   auditTools,
+  OPEN_RESOURCES,
   boardTools,
+  governanceTools,
   grantTools,
   keyTools,
   loginTools,
+  offeredTools,
   pinTools,
   statusTools,
 } from './builtin/index.ts';
@@ -41,10 +44,11 @@ import {
   createTokenStore,
   createUpstreams,
 } from './gateway/index.ts';
-import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins } from './gateway/index.ts';
+import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
 import { createGrantBook } from './grants/index.ts';
 import type { GrantBook } from './grants/index.ts';
-import { createGuard } from './guard/index.ts';
+import { createGovernance } from './guard/index.ts';
+import type { Governance, OfferedTool } from './guard/index.ts';
 import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
 import { createMembership, createMeshBook } from './membership/index.ts';
@@ -251,6 +255,8 @@ class Node implements StarlingNode {
   readonly #keys: ApiKeys;
   readonly #logins: Logins;
   readonly #pins: Pins;
+  readonly #governance: Governance;
+  readonly #upstreams: Upstreams;
   readonly #startedAt: number;
   #running: Startable[] = [];
   #servers: Config['mcpServers'];
@@ -325,6 +331,24 @@ class Node implements StarlingNode {
       { table: store.table('pins'), clock, logger: logger.child('pins'), health: base.health },
       { mode: config.pins, perServerMax: config.limits.tools },
     );
+    const tools = (): readonly OfferedTool[] => offeredTools(this.#upstreams, this.#pins);
+    this.#governance = createGovernance(
+      {
+        grants,
+        table: store.table('approvals'),
+        membership: this.#membership,
+        isOpen: () => this.#mesh().open,
+        tools,
+        clock,
+        logger,
+        health: base.health,
+      },
+      {
+        self: { name: config.name, did: identity.did },
+        policy: config.policy,
+        open: OPEN_RESOURCES,
+      },
+    );
     this.#tools = [
       ...statusTools({ membership: this.#membership, status: () => this.status() }),
       ...grantTools({
@@ -338,7 +362,17 @@ class Node implements StarlingNode {
       ...loginTools({ logins: this.#logins }),
       ...auditTools({ audit: this.#audit }),
       ...pinTools({ pins: this.#pins, membership: this.#membership }),
+      ...governanceTools({
+        governance: this.#governance,
+        grants,
+        membership: this.#membership,
+        keys: this.#keys,
+        self: identity.did,
+        clock,
+        tools,
+      }),
     ];
+    this.#upstreams = this.#createUpstreams();
     this.#gateway = this.#createGateway();
     this.#wire();
   }
@@ -397,6 +431,7 @@ class Node implements StarlingNode {
   async reload(config: Config): Promise<readonly string[]> {
     this.#servers = config.mcpServers;
     await this.#gateway.configure(config);
+    await this.#governance.policy.reload();
     const keys = Object.keys(config) as (keyof Config)[];
     return keys.filter(
       (key) =>
@@ -410,6 +445,7 @@ class Node implements StarlingNode {
     const { progress, logger } = this.#base;
     try {
       await this.#startOne(this.#audit);
+      await this.#startOne(this.#governance);
       await this.#startOne(this.#network);
       if (!this.#ground.meshBook.isMember()) await this.#join();
       await this.#startOne(this.#membership);
@@ -478,13 +514,10 @@ class Node implements StarlingNode {
     cancel();
   }
 
-  #createGateway(): Gateway {
+  #createUpstreams(): Upstreams {
     const { config, clock, random, logger, health } = this.#base;
-    const { identity, grants } = this.#ground;
-    const keys = this.#keys;
-    const gatewayLogger = logger.child('gateway');
     const { limits } = config;
-    const upstreams = createUpstreams(
+    return createUpstreams(
       {
         servers: config.mcpServers,
         builtin: this.#tools,
@@ -502,23 +535,29 @@ class Node implements StarlingNode {
         catalog: { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
       },
     );
+  }
+
+  #createGateway(): Gateway {
+    const { config, clock, random, logger } = this.#base;
+    const { identity, grants } = this.#ground;
+    const { limits } = config;
     return createGateway(
       {
-        upstreams,
+        upstreams: this.#upstreams,
         directory: createDirectory(
           { logger: logger.child('directory') },
           { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
         ),
-        guard: createGuard({ grants, self: { name: config.name, did: identity.did } }),
+        guard: this.#governance.guard,
         grants,
-        keys,
+        keys: this.#keys,
         pins: this.#pins,
         self: identity.did,
         network: this.#network,
         membership: this.#membership,
         clock,
         random,
-        logger: gatewayLogger,
+        logger: logger.child('gateway'),
       },
       {
         name: config.name,

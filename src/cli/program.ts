@@ -9,6 +9,7 @@ import { addAudit } from './audit-commands.ts';
 import { action, collect, examples, ofNode, withJson } from './command-parts.ts';
 import type { Outcome } from './command-parts.ts';
 import { parseDuration, parsePort, parseTimeout } from './duration.ts';
+import { addApprovals, addPolicy } from './guard-commands.ts';
 
 /** The same as in `mcp-clients.ts`, which is not loaded for this; a test compares them. */
 const CLIENTS = 'claude-desktop, claude-code, cursor, vscode or windsurf';
@@ -81,6 +82,8 @@ function buildProgram(outcome: Outcome): Command {
   addViews(program, outcome);
   addCall(program, outcome);
   addGrant(program, outcome);
+  addApprovals(program, outcome);
+  addPolicy(program, outcome);
   addKey(program, outcome);
   addPin(program, outcome);
   addAudit(program, outcome);

@@ -11,6 +11,8 @@ export type {
   Approvals,
   Voter,
 } from './approval-types.ts';
+export { createGovernance } from './governance.ts';
+export type { Governance, GovernanceComponents, GovernanceInit } from './governance.ts';
 export { createGuard } from './guard.ts';
 export type { GuardComponents, LimitAlert } from './guard.ts';
 export { GIVEN_BACK, createGuardian } from './guardian.ts';
