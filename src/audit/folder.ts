@@ -44,11 +44,13 @@ export function segmentAt(folder: string, first: number): Segment {
   return { name, path: join(folder, name), first };
 }
 
-/** The segments, oldest first; none when there is no folder. @throws STARLING_STATE_UNUSABLE */
+/** The segments, oldest first. @throws STARLING_STATE_UNUSABLE also when there is no folder */
 export async function listSegments(folder: string): Promise<readonly Segment[]> {
   const names = await readdir(folder).catch((error: unknown) => {
-    if (isAbsent(error)) return [];
-    throw unreadable(folder, error);
+    if (!isAbsent(error)) throw unreadable(folder, error);
+    throw new StarlingError('STARLING_STATE_UNUSABLE', `there is no audit log in ${folder}`, {
+      hint: 'name its folder with --folder, or the state folder with --state',
+    });
   });
   return names
     .flatMap((name) => {

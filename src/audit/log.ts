@@ -48,6 +48,7 @@ const QUEUE_MAX = 16_384;
 const BATCH_BYTES = 256 * 1024;
 const STOP_TIMEOUT_MS = 10_000;
 const WARNING = 'audit-unwritable';
+const UNSAVED = 'audit-unsaved';
 const DAMAGE = 'audit-damaged';
 
 /** What the log works with. */
@@ -148,7 +149,7 @@ class AuditLog implements Audit {
     this.#isEnding = false;
     for (const remark of remarks) this.#remark(remark);
     this.#scope.every(checkpointMs, () => this.#mark({ seals: true }));
-    this.#scope.every(SYNC_MS, () => this.#sync());
+    this.#scope.every(SYNC_MS, async () => void (await this.#sync()));
     this.#scope.every(RETENTION_CHECK_MS, () => this.#removeOld());
     this.#scope.every(RETRY_MS, () => this.#retry());
     await this.#removeOld();
@@ -258,19 +259,24 @@ class AuditLog implements Audit {
 
   async #writeBatch(): Promise<void> {
     const writer = this.#writer;
-    if (writer === undefined) return;
+    if (writer === undefined) throw new StarlingError('STARLING_STOPPED', 'it is not open');
     if (writer.sizeBytes() >= this.#batches.segmentBytes) await writer.rotate();
     const batch = makeBatch(this.#queue, this.#chain, writer.sizeBytes(), this.#batches);
-    if (batch.bytes.length > 0) {
-      const sync = batch.syncs || batch.fills;
-      await writer.write(batch.bytes, { first: this.#chain.seq + 1, sync });
-    } else if (batch.syncs) await writer.sync();
+    const items = this.#queue.splice(0, batch.count);
+    try {
+      if (batch.bytes.length > 0) {
+        const sync = batch.syncs || batch.fills;
+        await writer.write(batch.bytes, { first: this.#chain.seq + 1, sync });
+      } else if (batch.syncs) await writer.sync();
+    } catch (error) {
+      this.#queue.unshift(...items);
+      throw error;
+    }
+    this.#waiting -= sizeOf(items);
     this.#written(batch);
   }
 
   #written(batch: Batch): void {
-    const items = this.#queue.splice(0, batch.count);
-    this.#waiting -= items.filter((item) => item.content !== undefined).length;
     this.#chain = batch.chain;
     if (this.#failure !== undefined) {
       this.#failure = undefined;
@@ -291,21 +297,32 @@ class AuditLog implements Audit {
 
   /** Nothing is told to peers before it is on disk: else the end of the machine would make us liars. */
   async #publish(checkpoint: Checkpoint): Promise<void> {
+    const { health, logger } = this.#components;
+    if (!(await this.#sync())) return;
     try {
-      await this.#writer?.sync();
       await this.#head?.save({ checkpoint });
+      health.clear(UNSAVED);
       this.events.emit('checkpoint', checkpoint);
     } catch (error) {
-      this.#failed(error);
+      // The entries are safe; the next checkpoint covers these, too.
+      logger.error({ error: messageOf(error) }, 'audit log: checkpoint not saved');
+      health.raise({
+        code: UNSAVED,
+        text: `checkpoints of the audit log can't be saved: ${messageOf(error)}`,
+        hint: 'free space on the disk of the state folder',
+      });
     }
   }
 
-  async #sync(): Promise<void> {
-    if (this.#failure !== undefined) return;
+  /** Gives whether all that was written is on disk. */
+  async #sync(): Promise<boolean> {
+    if (this.#failure !== undefined) return false;
     try {
       await this.#writer?.sync();
+      return true;
     } catch (error) {
       this.#failed(error);
+      return false;
     }
   }
 
@@ -329,8 +346,8 @@ class AuditLog implements Audit {
       if (item.waiter !== undefined) item.waiter.reject(refusal);
       else if (item.content !== undefined && item.probes !== true) kept.push(item);
     }
+    this.#waiting -= sizeOf(this.#queue) - sizeOf(kept);
     this.#queue = kept;
-    this.#waiting = kept.length;
   }
 
   /** Tries the disk again, with an entry that tells of it. */
@@ -427,4 +444,9 @@ class AuditLog implements Audit {
           hint: 'start the node, or wait until it has started',
         });
   }
+}
+
+/** How much room items take: marks take none. */
+function sizeOf(items: readonly Item[]): number {
+  return items.filter(({ content }) => content !== undefined).length;
 }

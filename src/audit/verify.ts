@@ -2,7 +2,6 @@
  * Verifies a log from its files alone, on any machine: the chain, the checkpoints, the head, and what
  * others have seen. Reads a segment at a time, and changes nothing.
  */
-import { StarlingError } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
 import { isSealed } from './checkpoint.ts';
 import { listSegments, readHead, readLines } from './folder.ts';
@@ -57,11 +56,6 @@ async function verifyOnce(
   head: Head | 'damaged',
 ): Promise<AuditVerdict> {
   const segments = await listSegments(folder);
-  if (segments.length === 0 && head !== 'damaged' && floorOf(head) === undefined) {
-    throw new StarlingError('STARLING_STATE_UNUSABLE', `there is no audit log in ${folder}`, {
-      hint: 'name its folder with --folder, or the state folder with --state',
-    });
-  }
   const verifier = new Verifier(init, head);
   for (const [index, segment] of segments.entries()) {
     const isLast = index === segments.length - 1;

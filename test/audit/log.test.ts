@@ -345,6 +345,41 @@ describe('a full disk', () => {
     expect(entries).toBe(4);
   });
 
+  it('loses no note that comes while syncing fails in the background', async () => {
+    const clock = createTestClock();
+    const disk = failingDisk();
+    const { audit, folder } = await startAudit({
+      clock,
+      openSegment: disk.open,
+      checkpointEntries: 7,
+    });
+    for (let n = 0; n < 400; n += 1) {
+      disk.syncFails = n % 50 === 20;
+      audit.note(decision(n));
+      clock.advance(100);
+      if (n % 3 === 0) {
+        await new Promise((resolve) => {
+          setImmediate(resolve);
+        });
+      }
+    }
+    disk.syncFails = false;
+    const isDone = async (): Promise<boolean> => {
+      clock.advance(1000);
+      return audit.flush().then(
+        () => true,
+        () => false,
+      );
+    };
+    while (!(await isDone())) await Promise.resolve();
+    const noted = (await entriesOf(folder)).filter(({ kind }) => kind === 'decision');
+    expect(noted.map(({ what }) => what.resource)).toEqual(
+      Array.from({ length: 400 }, (_, n) => `tool:files/read_${n}`),
+    );
+    await audit.stop();
+    expect((await verify(folder, 7)).findings).toEqual([]);
+  });
+
   it('leaves no half line when the node stops meanwhile', async () => {
     const disk = failingDisk();
     const { audit, folder } = await startAudit({ openSegment: disk.open });

@@ -44,10 +44,8 @@ async function stopped(): Promise<{ state: string; did: string; segment: string 
 describe('starling audit query', () => {
   it('shows entries safely for a terminal, and asks for what was wanted', async () => {
     const fake = await fakeNode({ answer: serving({ audit_query: { entries: [ENTRY] } }) });
-    const ran = await run(
-      ...['audit', 'query', '--who', 'x', '--outcome', 'ok', '--since', '2026-05-01'],
-      ...['--limit', '5', '--state', fake.stateDir],
-    );
+    const words = 'audit query --who x --outcome ok --since 2026-05-01 --limit 5 --state';
+    const ran = await run(...words.split(' '), fake.stateDir);
     expect(ran.code).toBe(0);
     expect(ran.stdout).toBe(
       '2026-05-01T08:00:00.000Z call ok in 12 ms …12345678 for client:ci tool/call tool:files/read\ufffd[2J (said: to see⏎what is there\ufffd)\n',
@@ -93,7 +91,7 @@ describe('starling audit tail', () => {
         const entries = asked === 1 ? [] : [{ ...ENTRY, who: 'operator' }];
         connection.send({
           jsonrpc: '2.0',
-          id: id as number,
+          id,
           result: { content: [], structuredContent: { entries, cursor: asked } },
         });
         return undefined;
