@@ -48,7 +48,7 @@ import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './g
 import { createGrantBook } from './grants/index.ts';
 import type { GrantBook } from './grants/index.ts';
 import { createGovernance } from './guard/index.ts';
-import type { Governance, OfferedTool } from './guard/index.ts';
+import type { Governance } from './guard/index.ts';
 import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
 import { createMembership, createMeshBook } from './membership/index.ts';
@@ -331,17 +331,14 @@ class Node implements StarlingNode {
       { table: store.table('pins'), clock, logger: logger.child('pins'), health: base.health },
       { mode: config.pins, perServerMax: config.limits.tools },
     );
-    const tools = (): readonly OfferedTool[] => offeredTools(this.#upstreams, this.#pins);
     this.#governance = createGovernance(
       {
+        ...base,
         grants,
         table: store.table('approvals'),
         membership: this.#membership,
         isOpen: () => this.#mesh().open,
-        tools,
-        clock,
-        logger,
-        health: base.health,
+        tools: () => offeredTools(this.#upstreams, this.#pins),
       },
       {
         self: { name: config.name, did: identity.did },
@@ -367,9 +364,7 @@ class Node implements StarlingNode {
         grants,
         membership: this.#membership,
         keys: this.#keys,
-        self: identity.did,
         clock,
-        tools,
       }),
     ];
     this.#upstreams = this.#createUpstreams();

@@ -1,5 +1,5 @@
 /** The tools over all that decides on this node: permissions, approvals and the policy. */
-import type { Clock, Did, Json } from '../core/index.ts';
+import type { Clock, Json } from '../core/index.ts';
 import { toolResource } from '../grants/index.ts';
 import type { GrantBook } from '../grants/index.ts';
 import type { ApiKeys, BuiltinTool, Pins, Upstreams } from '../gateway/index.ts';
@@ -15,25 +15,22 @@ export interface GovernanceToolComponents {
   readonly grants: GrantBook;
   readonly membership: Pick<Membership, 'peers'>;
   readonly keys: Pick<ApiKeys, 'list'>;
-  readonly self: Did;
   readonly clock: Clock;
-  /** Tools of this node as they are pinned now. */
-  tools(): readonly OfferedTool[];
 }
 
 /** The tools of `permissions.ts`, `approvals.ts` and `policy.ts`. */
 export function governanceTools(components: GovernanceToolComponents): readonly BuiltinTool[] {
-  const { governance, grants, membership, keys, self, clock } = components;
+  const { governance, grants, membership, keys, clock } = components;
   const { guardian, approvals, standings, policy, guard } = governance;
   return [
-    ...permissionTools({ guardian, grants, self, clock }),
+    ...permissionTools({ guardian, grants, clock }),
     ...approvalTools({ approvals, standings }),
     ...policyTools({
       policy,
       guard,
       membership,
       keys,
-      facts: (resource) => components.tools().find((tool) => tool.resource === resource),
+      facts: (resource) => governance.tools().find((tool) => tool.resource === resource),
     }),
   ];
 }

@@ -31,7 +31,6 @@ export interface PermissionComponents {
     GrantBook,
     'chainOf' | 'find' | 'isRevoked' | 'issued' | 'revoke' | 'state'
   >;
-  readonly self: Did;
   readonly clock: Clock;
 }
 

@@ -25,6 +25,8 @@ export interface Governance extends Startable {
   readonly approvals: Approvals;
   readonly guard: ExplainingGuard;
   readonly guardian: Guardian;
+  /** Tools of this node as they are pinned now. */
+  tools(): readonly OfferedTool[];
 }
 
 /** What it works with. */
@@ -99,6 +101,7 @@ export function createGovernance(
     approvals,
     guard,
     guardian,
+    tools: () => components.tools(),
     async start() {
       await policy.start();
       await approvals.start();
@@ -112,15 +115,15 @@ export function createGovernance(
 }
 
 /** Told of dids often, so that the PeerId of each is kept. */
-function meshOf({ membership, isOpen }: GovernanceComponents): MeshFacts {
+function meshOf(components: GovernanceComponents): MeshFacts {
   const peerIds = new Map<Did, PeerId>();
   return {
-    isOpen,
+    isOpen: () => components.isOpen(),
     isMember(did) {
       const peerId = peerIds.get(did) ?? peerIdFromDid(did);
       if (peerIds.size >= DIDS_MAX) peerIds.clear();
       peerIds.set(did, peerId);
-      return membership.peer(peerId) !== undefined;
+      return components.membership.peer(peerId) !== undefined;
     },
   };
 }
