@@ -51,14 +51,13 @@ import { createGovernance } from './guard/index.ts';
 import type { Governance } from './guard/index.ts';
 import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
-import { createMembership, createMeshBook } from './membership/index.ts';
+import { createMembership, createMeshBook, settleMesh } from './membership/index.ts';
 import type { Membership, MeshBook, PeerView } from './membership/index.ts';
-import { createNetwork, probeMesh } from './network/index.ts';
+import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
 
-const PROBE_TIMEOUT_MS = 20_000;
 /** How long a newcomer tries to get in before it gives up. */
 const JOIN_TIMEOUT_MS = 45_000;
 const DIAL_TIMEOUT_MS = 10_000;
@@ -199,45 +198,6 @@ function createAuditOf(base: Base, identity: Identity): Audit {
   return createAudit(
     { identity, clock, logger: logger.child('audit'), health },
     { ...init, folder: join(config.stateDir, 'audit') },
-  );
-}
-
-/** Settles which mesh the node is in; returns the addresses to dial. */
-async function settleMesh(base: Base, meshBook: MeshBook): Promise<readonly string[]> {
-  const { config } = base;
-  if (config.join !== undefined) {
-    return [...(await meshBook.takeTicket(config.join)), ...config.bootstrap];
-  }
-  if (config.open !== undefined) await meshBook.enterOpen(config.open);
-  else if (meshBook.mesh() === undefined) {
-    if (config.bootstrap.length === 0) {
-      await meshBook.found(config.meshName ?? `${config.name}-mesh`.slice(0, 32));
-    } else await enterByAddress(base, meshBook);
-  }
-  return config.bootstrap;
-}
-
-/** Asks the peers at the bootstrap addresses which mesh theirs is; an open one is entered. */
-async function enterByAddress(base: Base, meshBook: MeshBook): Promise<void> {
-  const { config, clock, progress } = base;
-  progress(
-    `asking ${config.bootstrap.length === 1 ? config.bootstrap[0] : 'the bootstrap addresses'} for its mesh`,
-  );
-  const welcome = await probeMesh(config.bootstrap, {
-    hello: { version: 1, name: config.name, time: clock.now(), membership: [] },
-    signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
-  });
-  if (!welcome.ok && welcome.open === true && welcome.meshName !== undefined) {
-    await meshBook.enterOpen(welcome.meshName);
-    if (meshBook.mesh()?.id === welcome.mesh) return;
-  }
-  const name = !welcome.ok && welcome.meshName !== undefined ? ` '${welcome.meshName}'` : '';
-  throw new StarlingError(
-    'STARLING_JOIN_REFUSED',
-    `the mesh${name} at ${config.bootstrap[0]} is private`,
-    {
-      hint: 'ask a member for a ticket (starling invite), and start with: starling up --join <ticket>',
-    },
   );
 }
 
@@ -544,6 +504,8 @@ class Node implements StarlingNode {
           { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
         ),
         guard: this.#governance.guard,
+        approvals: this.#governance.approvals,
+        audit: this.#audit,
         grants,
         keys: this.#keys,
         pins: this.#pins,
