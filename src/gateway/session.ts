@@ -37,7 +37,7 @@ import { editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
 import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
 import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
-import { subscribe, unsubscribe } from './subscribe.ts';
+import { dropRefused, subscribe, unsubscribe } from './subscribe.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import { createTaskTable } from './task-table.ts';
 import type {
@@ -175,6 +175,7 @@ class CallerSession implements Session {
     }
     this.#tellIdle();
     this.#viewChanged();
+    dropRefused(this.#currentView(), this.#subscriptions);
   }
 
   whenIdle(listener: () => void): void {
