@@ -39,8 +39,8 @@ import {
   createUpstreams,
 } from './gateway/index.ts';
 import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins } from './gateway/index.ts';
-import { createGrantBook } from './grants/index.ts';
-import type { GrantBook } from './grants/index.ts';
+import { createCounters, createGrantBook, createRenewer } from './grants/index.ts';
+import type { Counters, GrantBook, Renewer } from './grants/index.ts';
 import { createGuard } from './guard/index.ts';
 import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
@@ -87,7 +87,7 @@ export interface GrantInit {
   readonly peer: string;
   /** Patterns like `files/*`. */
   readonly tools: readonly string[];
-  /** Default 7 days. */
+  /** Default: until revoked, renewed daily while the peer is there. */
   readonly expiresInMs?: number;
 }
 
@@ -146,6 +146,13 @@ export async function createNode(
       logger: logger.child('grants'),
     });
     await grants.start();
+    const counters = createCounters({
+      table: store.table('counters'),
+      grants,
+      self: identity.did,
+      clock: base.clock,
+      logger: logger.child('grants'),
+    });
     const meshBook = createMeshBook(
       {
         identity,
@@ -159,7 +166,7 @@ export async function createNode(
     );
     await meshBook.load();
     const dial = await settleMesh(base, meshBook);
-    return new Node(base, { store, identity, grants, meshBook, dial });
+    return new Node(base, { store, identity, grants, counters, meshBook, dial });
   } catch (error) {
     await store.stop();
     throw error;
@@ -179,6 +186,7 @@ interface Ground {
   readonly store: Store;
   readonly identity: Identity;
   readonly grants: GrantBook;
+  readonly counters: Counters;
   readonly meshBook: MeshBook;
   /** Addresses to dial to get in. */
   readonly dial: readonly string[];
@@ -236,6 +244,7 @@ class Node implements StarlingNode {
   readonly #keys: ApiKeys;
   readonly #logins: Logins;
   readonly #pins: Pins;
+  readonly #renewer: Renewer;
   readonly #startedAt: number;
   #running: Startable[] = [];
   #servers: Config['mcpServers'];
@@ -246,7 +255,7 @@ class Node implements StarlingNode {
     this.peerId = ground.identity.peerId;
     this.#startedAt = base.clock.now();
     const { clock, random, logger, config } = base;
-    const { store, identity, grants, meshBook } = ground;
+    const { store, identity, grants, counters, meshBook } = ground;
     this.#servers = config.mcpServers;
     const mesh = this.#mesh();
     this.#network = createNetwork(
@@ -314,6 +323,7 @@ class Node implements StarlingNode {
       ...grantTools({
         clock,
         grants,
+        counters,
         membership: this.#membership,
         createTicket: (init) => this.#createTicket(init.expiresInMs, init.canInvite),
       }),
@@ -322,6 +332,14 @@ class Node implements StarlingNode {
       ...loginTools({ logins: this.#logins }),
       ...pinTools({ pins: this.#pins, membership: this.#membership }),
     ];
+    this.#renewer = createRenewer({
+      grants,
+      self: identity.did,
+      clock,
+      logger: logger.child('grants'),
+      isLive: (holder) =>
+        this.#membership.peers().some((peer) => peer.did === holder && peer.state === 'alive'),
+    });
     this.#gateway = this.#createGateway();
     this.#wire();
   }
@@ -397,7 +415,9 @@ class Node implements StarlingNode {
       await this.#startOne(this.#membership);
       await this.#startOne(this.#blackboard);
       await this.#startOne(this.#pins);
+      await this.#startOne(this.#ground.counters);
       await this.#startOne(this.#gateway);
+      await this.#startOne(this.#renewer);
       const waiting = this.#gateway.upstreams().filter((upstream) => upstream.state === 'starting');
       if (waiting.length > 0) progress(`starting ${waiting.map((one) => one.server).join(', ')}`);
       await this.#settled();

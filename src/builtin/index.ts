@@ -1,6 +1,8 @@
 /** The tools of the built-in MCP server `starling`: what the shell can do, an agent can do. */
 export { boardTools } from './boards.ts';
 export type { BoardComponents } from './boards.ts';
+export { activeGrants } from './grant-tokens.ts';
+export type { TokenComponents } from './grant-tokens.ts';
 export { grantTools } from './grants.ts';
 export type { GrantComponents } from './grants.ts';
 export { keyTools } from './keys.ts';
@@ -18,9 +20,13 @@ export type {
   BoardSetResult,
   BoardWatchResult,
   GrantCreateResult,
+  GrantExportResult,
+  GrantImportResult,
   GrantListResult,
   GrantRevokeResult,
+  GrantShowResult,
   GrantSummary,
+  GrantVerifyResult,
   InviteResult,
   KeyCreateResult,
   KeyListResult,
@@ -32,5 +38,7 @@ export type {
   PinApproveResult,
   PinListResult,
   PinSummary,
+  RevokeTokenResult,
   StatusResult,
+  ValidateTokenResult,
 } from './types.ts';
