@@ -99,7 +99,7 @@ export function explainChain(leaf: Grant, context: InspectionContext): ShownChai
 }
 
 /** A capability in words. */
-export function describeCapability({ ability, resource, caveats }: Capability): string {
+function describeCapability({ ability, resource, caveats }: Capability): string {
   const conditions = Object.entries(caveats ?? {}).map(([name, value]) => wordsOf(name, value));
   const what = `${printable(ability)} ${printable(resource, 512)}`;
   return conditions.length === 0 ? what : `${what} (${conditions.join(', ')})`;
@@ -124,11 +124,9 @@ function show({ hash, claims }: Grant, links: ReadonlyMap<string, Grant>): Shown
 
 function narrowings(parents: readonly Grant[], claims: Grant['claims']): readonly string[] {
   const above = parents.flatMap((parent) => parent.claims.cap);
-  const kept = new Set<Capability>();
   const lines = claims.cap.flatMap((capability) => {
     const wider = above.find((one) => attenuates(one, capability));
     if (wider === undefined) return [`nothing: ${describeCapability(capability)} is more`];
-    kept.add(wider);
     const what =
       wider.resource === capability.resource
         ? []
@@ -139,7 +137,7 @@ function narrowings(parents: readonly Grant[], claims: Grant['claims']): readonl
     return [...what, ...added];
   });
   const dropped = above
-    .filter((one) => !kept.has(one))
+    .filter((one) => !claims.cap.some((capability) => attenuates(one, capability)))
     .map((one) => `no ${describeCapability(one)}`);
   const end = Math.min(...parents.map((parent) => parent.claims.exp));
   const sooner = claims.exp < end ? [`ends ${new Date(claims.exp * 1000).toISOString()}`] : [];
