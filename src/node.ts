@@ -45,10 +45,10 @@ import {
   createUpstreams,
 } from './gateway/index.ts';
 import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
-import { createGrantBook } from './grants/index.ts';
-import type { GrantBook } from './grants/index.ts';
 import { createGovernance } from './guard/index.ts';
 import type { Governance } from './guard/index.ts';
+import { createCounters, createGrantBook, createRenewer } from './grants/index.ts';
+import type { Counters, GrantBook, Renewer } from './grants/index.ts';
 import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
 import { createMembership, createMeshBook, settleMesh } from './membership/index.ts';
@@ -93,7 +93,7 @@ export interface GrantInit {
   readonly peer: string;
   /** Patterns like `files/*`. */
   readonly tools: readonly string[];
-  /** Default 7 days. */
+  /** Default: until revoked, renewed daily while the peer is there. */
   readonly expiresInMs?: number;
 }
 
@@ -152,6 +152,13 @@ export async function createNode(
       logger: logger.child('grants'),
     });
     await grants.start();
+    const counters = createCounters({
+      table: store.table('counters'),
+      grants,
+      self: identity.did,
+      clock: base.clock,
+      logger: logger.child('grants'),
+    });
     const meshBook = createMeshBook(
       {
         identity,
@@ -165,7 +172,7 @@ export async function createNode(
     );
     await meshBook.load();
     const dial = await settleMesh(base, meshBook);
-    return new Node(base, { store, identity, grants, meshBook, dial });
+    return new Node(base, { store, identity, grants, counters, meshBook, dial });
   } catch (error) {
     await store.stop();
     throw error;
@@ -185,6 +192,7 @@ interface Ground {
   readonly store: Store;
   readonly identity: Identity;
   readonly grants: GrantBook;
+  readonly counters: Counters;
   readonly meshBook: MeshBook;
   /** Addresses to dial to get in. */
   readonly dial: readonly string[];
@@ -217,6 +225,7 @@ class Node implements StarlingNode {
   readonly #pins: Pins;
   readonly #governance: Governance;
   readonly #upstreams: Upstreams;
+  readonly #renewer: Renewer;
   readonly #startedAt: number;
   #running: Startable[] = [];
   #servers: Config['mcpServers'];
@@ -227,7 +236,7 @@ class Node implements StarlingNode {
     this.peerId = ground.identity.peerId;
     this.#startedAt = base.clock.now();
     const { clock, random, logger, config } = base;
-    const { store, identity, grants, meshBook } = ground;
+    const { store, identity, grants, counters, meshBook } = ground;
     this.#servers = config.mcpServers;
     const mesh = this.#mesh();
     this.#audit = createAuditOf(base, identity);
@@ -295,6 +304,7 @@ class Node implements StarlingNode {
       {
         ...base,
         grants,
+        counters,
         table: store.table('approvals'),
         membership: this.#membership,
         isOpen: () => this.#mesh().open,
@@ -311,6 +321,7 @@ class Node implements StarlingNode {
       ...grantTools({
         clock,
         grants,
+        counters,
         membership: this.#membership,
         createTicket: (init) => this.#createTicket(init.expiresInMs, init.canInvite),
       }),
@@ -328,6 +339,14 @@ class Node implements StarlingNode {
       }),
     ];
     this.#upstreams = this.#createUpstreams();
+    this.#renewer = createRenewer({
+      grants,
+      self: identity.did,
+      clock,
+      logger: logger.child('grants'),
+      isLive: (holder) =>
+        this.#membership.peers().some((peer) => peer.did === holder && peer.state === 'alive'),
+    });
     this.#gateway = this.#createGateway();
     this.#wire();
   }
@@ -406,7 +425,9 @@ class Node implements StarlingNode {
       await this.#startOne(this.#membership);
       await this.#startOne(this.#blackboard);
       await this.#startOne(this.#pins);
+      await this.#startOne(this.#ground.counters);
       await this.#startOne(this.#gateway);
+      await this.#startOne(this.#renewer);
       const waiting = this.#gateway.upstreams().filter((upstream) => upstream.state === 'starting');
       if (waiting.length > 0) progress(`starting ${waiting.map((one) => one.server).join(', ')}`);
       await this.#settled();

@@ -27,7 +27,7 @@ const HOMES: readonly { readonly library: RegExp; readonly home: RegExp }[] = [
   { library: /^tweetnacl/, home: /^identity\// },
   { library: /^classic-level/, home: /^store\// },
   { library: /^node:child_process/, home: /^gateway\/upstreams\/stdio\.ts$/ },
-  { library: /^@modelcontextprotocol\//, home: /^gateway\/upstreams\/oauth\.ts$/ },
+  { library: /^@modelcontextprotocol\//, home: /^gateway\/upstreams\/oauth(-place)?\.ts$/ },
   { library: /^commander/, home: /^cli\// },
 ];
 

@@ -112,12 +112,13 @@ export function deskOf(): Desk {
           return desk.open(serverLink, target.server);
         },
       },
+      clearance: { clear: () => ({ over: () => undefined }) },
       push: (message) => void pushed.push(JSON.parse(message.toString())),
       admit: () => desk.admit(),
       clock,
       logger: silentLogger,
     },
-    { spec: { kind: 'all' }, callsMax: 5, callTotalMs: 60_000, self: 'desk' },
+    { id: 'desk', spec: { kind: 'all' }, callsMax: 5, callTotalMs: 60_000, self: 'desk' },
   );
   const desk: Desk = {
     session,

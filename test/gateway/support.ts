@@ -12,6 +12,7 @@ import { afterEach } from 'vitest';
 import type { Config, McpServer } from '../../src/config/index.ts';
 import { StarlingError, createHealth, silentLogger, systemClock } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
+import { createNoAudit } from '../../src/audit/index.ts';
 import { createDirectory } from '../../src/directory/index.ts';
 import type { Directory } from '../../src/directory/index.ts';
 import {
@@ -339,6 +340,8 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
       keys,
       pins,
       guard: createGuard({ grants, self: { name, did: identity.did } }),
+      approvals: { ask: () => Promise.reject(new Error('nobody approves in these tests')) },
+      audit: createNoAudit(),
       grants,
       network: networkOf(identity.peerId, init.wire ?? createWire()),
       membership,
