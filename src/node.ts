@@ -6,7 +6,7 @@
 import './core/node20.ts';
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
-import { createAudit, createNoAudit } from './audit/index.ts';
+import { createAuditOf } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, Board } from './blackboard/index.ts';
@@ -198,17 +198,6 @@ interface Ground {
   readonly dial: readonly string[];
 }
 
-/** The audit log of the node, or one that records nothing. */
-function createAuditOf(base: Base, identity: Identity): Audit {
-  const { config, clock, logger, health } = base;
-  const { enabled, ...init } = config.audit;
-  if (!enabled) return createNoAudit();
-  return createAudit(
-    { identity, clock, logger: logger.child('audit'), health },
-    { ...init, folder: join(config.stateDir, 'audit') },
-  );
-}
-
 class Node implements StarlingNode {
   readonly peerId: PeerId;
   readonly events = new EventEmitter<NodeEvents>();
@@ -239,7 +228,10 @@ class Node implements StarlingNode {
     const { store, identity, grants, counters, meshBook } = ground;
     this.#servers = config.mcpServers;
     const mesh = this.#mesh();
-    this.#audit = createAuditOf(base, identity);
+    this.#audit = createAuditOf(
+      { identity, clock, logger: logger.child('audit'), health: base.health },
+      { ...config.audit, folder: join(config.stateDir, 'audit') },
+    );
     this.#network = createNetwork(
       { identity, admission: meshBook.admission, clock, random, logger },
       {
