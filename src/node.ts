@@ -6,13 +6,19 @@
 import './core/node20.ts';
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
+import { createAudit, createNoAudit } from './audit/index.ts';
+import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, Board } from './blackboard/index.ts';
 import {
+  auditTools,
+  OPEN_RESOURCES,
   boardTools,
+  governanceTools,
   grantTools,
   keyTools,
   loginTools,
+  offeredTools,
   pinTools,
   statusTools,
 } from './builtin/index.ts';
@@ -38,20 +44,20 @@ import {
   createTokenStore,
   createUpstreams,
 } from './gateway/index.ts';
-import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins } from './gateway/index.ts';
+import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
 import { createGrantBook } from './grants/index.ts';
 import type { GrantBook } from './grants/index.ts';
-import { createGuard } from './guard/index.ts';
+import { createGovernance } from './guard/index.ts';
+import type { Governance } from './guard/index.ts';
 import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
-import { createMembership, createMeshBook } from './membership/index.ts';
+import { createMembership, createMeshBook, settleMesh } from './membership/index.ts';
 import type { Membership, MeshBook, PeerView } from './membership/index.ts';
-import { createNetwork, probeMesh } from './network/index.ts';
+import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
 
-const PROBE_TIMEOUT_MS = 20_000;
 /** How long a newcomer tries to get in before it gives up. */
 const JOIN_TIMEOUT_MS = 45_000;
 const DIAL_TIMEOUT_MS = 10_000;
@@ -184,42 +190,14 @@ interface Ground {
   readonly dial: readonly string[];
 }
 
-/** Settles which mesh the node is in; returns the addresses to dial. */
-async function settleMesh(base: Base, meshBook: MeshBook): Promise<readonly string[]> {
-  const { config } = base;
-  if (config.join !== undefined) {
-    return [...(await meshBook.takeTicket(config.join)), ...config.bootstrap];
-  }
-  if (config.open !== undefined) await meshBook.enterOpen(config.open);
-  else if (meshBook.mesh() === undefined) {
-    if (config.bootstrap.length === 0) {
-      await meshBook.found(config.meshName ?? `${config.name}-mesh`.slice(0, 32));
-    } else await enterByAddress(base, meshBook);
-  }
-  return config.bootstrap;
-}
-
-/** Asks the peers at the bootstrap addresses which mesh theirs is; an open one is entered. */
-async function enterByAddress(base: Base, meshBook: MeshBook): Promise<void> {
-  const { config, clock, progress } = base;
-  progress(
-    `asking ${config.bootstrap.length === 1 ? config.bootstrap[0] : 'the bootstrap addresses'} for its mesh`,
-  );
-  const welcome = await probeMesh(config.bootstrap, {
-    hello: { version: 1, name: config.name, time: clock.now(), membership: [] },
-    signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
-  });
-  if (!welcome.ok && welcome.open === true && welcome.meshName !== undefined) {
-    await meshBook.enterOpen(welcome.meshName);
-    if (meshBook.mesh()?.id === welcome.mesh) return;
-  }
-  const name = !welcome.ok && welcome.meshName !== undefined ? ` '${welcome.meshName}'` : '';
-  throw new StarlingError(
-    'STARLING_JOIN_REFUSED',
-    `the mesh${name} at ${config.bootstrap[0]} is private`,
-    {
-      hint: 'ask a member for a ticket (starling invite), and start with: starling up --join <ticket>',
-    },
+/** The audit log of the node, or one that records nothing. */
+function createAuditOf(base: Base, identity: Identity): Audit {
+  const { config, clock, logger, health } = base;
+  const { enabled, ...init } = config.audit;
+  if (!enabled) return createNoAudit();
+  return createAudit(
+    { identity, clock, logger: logger.child('audit'), health },
+    { ...init, folder: join(config.stateDir, 'audit') },
   );
 }
 
@@ -228,6 +206,7 @@ class Node implements StarlingNode {
   readonly events = new EventEmitter<NodeEvents>();
   readonly #base: Base;
   readonly #ground: Ground;
+  readonly #audit: Audit;
   readonly #network: Network;
   readonly #membership: Membership;
   readonly #blackboard: Blackboard;
@@ -236,6 +215,8 @@ class Node implements StarlingNode {
   readonly #keys: ApiKeys;
   readonly #logins: Logins;
   readonly #pins: Pins;
+  readonly #governance: Governance;
+  readonly #upstreams: Upstreams;
   readonly #startedAt: number;
   #running: Startable[] = [];
   #servers: Config['mcpServers'];
@@ -249,6 +230,7 @@ class Node implements StarlingNode {
     const { store, identity, grants, meshBook } = ground;
     this.#servers = config.mcpServers;
     const mesh = this.#mesh();
+    this.#audit = createAuditOf(base, identity);
     this.#network = createNetwork(
       { identity, admission: meshBook.admission, clock, random, logger },
       {
@@ -309,6 +291,21 @@ class Node implements StarlingNode {
       { table: store.table('pins'), clock, logger: logger.child('pins'), health: base.health },
       { mode: config.pins, perServerMax: config.limits.tools },
     );
+    this.#governance = createGovernance(
+      {
+        ...base,
+        grants,
+        table: store.table('approvals'),
+        membership: this.#membership,
+        isOpen: () => this.#mesh().open,
+        tools: () => offeredTools(this.#upstreams, this.#pins),
+      },
+      {
+        self: { name: config.name, did: identity.did },
+        policy: config.policy,
+        open: OPEN_RESOURCES,
+      },
+    );
     this.#tools = [
       ...statusTools({ membership: this.#membership, status: () => this.status() }),
       ...grantTools({
@@ -320,8 +317,17 @@ class Node implements StarlingNode {
       ...boardTools({ blackboard: this.#blackboard, clock }),
       ...keyTools({ clock, keys: this.#keys }),
       ...loginTools({ logins: this.#logins }),
+      ...auditTools({ audit: this.#audit }),
       ...pinTools({ pins: this.#pins, membership: this.#membership }),
+      ...governanceTools({
+        governance: this.#governance,
+        grants,
+        membership: this.#membership,
+        keys: this.#keys,
+        clock,
+      }),
     ];
+    this.#upstreams = this.#createUpstreams();
     this.#gateway = this.#createGateway();
     this.#wire();
   }
@@ -380,6 +386,7 @@ class Node implements StarlingNode {
   async reload(config: Config): Promise<readonly string[]> {
     this.#servers = config.mcpServers;
     await this.#gateway.configure(config);
+    await this.#governance.policy.reload();
     const keys = Object.keys(config) as (keyof Config)[];
     return keys.filter(
       (key) =>
@@ -392,6 +399,8 @@ class Node implements StarlingNode {
     if (this.#running.length > 0) return;
     const { progress, logger } = this.#base;
     try {
+      await this.#startOne(this.#audit);
+      await this.#startOne(this.#governance);
       await this.#startOne(this.#network);
       if (!this.#ground.meshBook.isMember()) await this.#join();
       await this.#startOne(this.#membership);
@@ -460,13 +469,10 @@ class Node implements StarlingNode {
     cancel();
   }
 
-  #createGateway(): Gateway {
+  #createUpstreams(): Upstreams {
     const { config, clock, random, logger, health } = this.#base;
-    const { identity, grants } = this.#ground;
-    const keys = this.#keys;
-    const gatewayLogger = logger.child('gateway');
     const { limits } = config;
-    const upstreams = createUpstreams(
+    return createUpstreams(
       {
         servers: config.mcpServers,
         builtin: this.#tools,
@@ -484,23 +490,31 @@ class Node implements StarlingNode {
         catalog: { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
       },
     );
+  }
+
+  #createGateway(): Gateway {
+    const { config, clock, random, logger } = this.#base;
+    const { identity, grants } = this.#ground;
+    const { limits } = config;
     return createGateway(
       {
-        upstreams,
+        upstreams: this.#upstreams,
         directory: createDirectory(
           { logger: logger.child('directory') },
           { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
         ),
-        guard: createGuard({ grants, self: { name: config.name, did: identity.did } }),
+        guard: this.#governance.guard,
+        approvals: this.#governance.approvals,
+        audit: this.#audit,
         grants,
-        keys,
+        keys: this.#keys,
         pins: this.#pins,
         self: identity.did,
         network: this.#network,
         membership: this.#membership,
         clock,
         random,
-        logger: gatewayLogger,
+        logger: logger.child('gateway'),
       },
       {
         name: config.name,

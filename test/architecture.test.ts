@@ -12,7 +12,7 @@ const SRC = join(ROOT, 'src');
 const FLOORS: readonly (readonly string[])[] = [
   ['core'],
   ['identity', 'store', 'config'],
-  ['network', 'grants'],
+  ['network', 'grants', 'audit'],
   ['membership', 'blackboard'],
   ['directory', 'guard'],
   ['gateway'],

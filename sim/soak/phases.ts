@@ -10,6 +10,7 @@ const ROADS = 8;
 const LOADERS = 8;
 const IN_FLIGHT = 3;
 const SLOW_MS = 30_000;
+const ARRIVED_TIMEOUT_MS = 10_000;
 const SLOW_READERS = 8;
 const SLOW_CALLS = 200;
 const SLOW_BYTES = 64 * 1024;
@@ -78,19 +79,37 @@ export async function crash(
   await Promise.all(
     FRAIL.map(async (server) => {
       const roads = await Promise.all(Array.from({ length: IN_FLIGHT + 1 }, world.road));
-      const [first, ...others] = await Promise.all(roads.map((road) => road.open()));
-      if (first === undefined) throw new Error('no session');
       for (let round = 0; round < each; round += 1) {
-        const { text, error } = await first.call(`${server}__pid`);
-        expect(tally, Number(text) > 0, () => `${server} after a crash: ${error ?? text}`);
-        if (Number(text) > 0) pids.add(Number(text));
-        const flying = others.map((one) => one.call(`${server}__slow`, { ms: SLOW_MS }));
-        const died = await Promise.all([...flying, first.call(`${server}__die`)]);
-        for (const outcome of died) expect(tally, isClear(outcome, server), () => shown(outcome));
+        const pid = await crashOnce(server, roads, tally);
+        if (pid > 0) pids.add(pid);
       }
       for (const road of roads) road.close();
     }),
   );
+}
+
+/** Gives the process that crashed; 0 when there was none. */
+async function crashOnce(server: string, roads: readonly Road[], tally: Tally): Promise<number> {
+  // Opened anew, so that none is reaped where the machine is slow.
+  const [first, ...others] = await Promise.all(roads.map((road) => road.open()));
+  if (first === undefined) throw new Error('no session');
+  const { text, error } = await first.call(`${server}__pid`);
+  expect(tally, Number(text) > 0, () => `${server} after a crash: ${error ?? text}`);
+  const flying = others.map((one) => one.call(`${server}__slow`, { ms: SLOW_MS }));
+  const deadline = performance.now() + ARRIVED_TIMEOUT_MS;
+  while ((await first.call(`${server}__waiting`)).text !== String(flying.length)) {
+    if (performance.now() > deadline) throw new Error(`calls did not arrive at ${server}`);
+    await pause();
+  }
+  const died = await Promise.all([...flying, first.call(`${server}__die`)]);
+  for (const outcome of died) expect(tally, isClear(outcome, server), () => shown(outcome));
+  return Number(text ?? 0);
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 2);
+  });
 }
 
 /** A call whose server died says which, and that it is gone. */

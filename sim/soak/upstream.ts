@@ -9,7 +9,7 @@ const LONG_S = '86400';
 const PAGE = 1000;
 const BYTES_MAX = 1024 * 1024;
 const SLOW_MAX_MS = 60_000;
-const OWN = ['echo', 'pid', 'die', 'slow', 'bytes'];
+const OWN = ['echo', 'pid', 'die', 'slow', 'waiting', 'bytes'];
 
 interface Request {
   readonly id?: string | number;
@@ -26,6 +26,7 @@ interface Request {
   };
 }
 
+let waiting = 0;
 const count = Number(process.argv[2] ?? 0);
 const names = [...OWN, ...Array.from({ length: count }, (_, index) => `tool_${index}`)];
 const description =
@@ -69,8 +70,11 @@ function answer({ id, method, params }: Request): void {
     case 'die':
       return process.exit(1);
     case 'slow':
+      waiting += 1;
       setTimeout(() => text(message), Math.min(ms, SLOW_MAX_MS));
       return undefined;
+    case 'waiting':
+      return text(String(waiting));
     case 'bytes':
       return text(`${message} ${'x'.repeat(Math.min(size, BYTES_MAX))}`);
     default:

@@ -24,6 +24,10 @@ export interface SoakSize {
   readonly reloads: number;
   readonly tools: number;
   readonly farSessions: number;
+  /** `limits.sessionIdleMs` of the node. */
+  readonly idleMs: number;
+  /** Wait after every phase until all its sessions are reaped, not only at the end. */
+  readonly settles: boolean;
 }
 
 /** Servers that crash, side by side. */
@@ -61,7 +65,7 @@ function serversOf(size: SoakSize, extra?: string): Servers {
 function configOf(size: SoakSize, extra?: string): Readonly<Record<string, unknown>> {
   return {
     mcpServers: serversOf(size, extra),
-    limits: { sessions: 500, sessionIdleMs: 2000, requestsPerSecond: 1_000_000 },
+    limits: { sessions: 500, sessionIdleMs: size.idleMs, requestsPerSecond: 1_000_000 },
   };
 }
 

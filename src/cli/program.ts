@@ -5,17 +5,14 @@
 import { Command, CommanderError, Option } from 'commander';
 import { StarlingError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
+import { addAudit } from './audit-commands.ts';
+import { action, collect, examples, ofNode, withJson } from './command-parts.ts';
+import type { Outcome } from './command-parts.ts';
 import { parseDuration, parsePort, parseTimeout } from './duration.ts';
+import { addApprovals, addPolicy } from './guard-commands.ts';
 
 /** The same as in `mcp-clients.ts`, which is not loaded for this; a test compares them. */
 const CLIENTS = 'claude-desktop, claude-code, cursor, vscode or windsurf';
-
-type Run = (...args: never[]) => Promise<number | void>;
-
-/** What a parse leaves behind. */
-interface Outcome {
-  exitCode: number;
-}
 
 /**
  * Runs `starling` with `args`, the words after its name; gives the exit code: 0 done, 1 failed, 2 wrong
@@ -85,52 +82,16 @@ function buildProgram(outcome: Outcome): Command {
   addViews(program, outcome);
   addCall(program, outcome);
   addGrant(program, outcome);
+  addApprovals(program, outcome);
+  addPolicy(program, outcome);
   addKey(program, outcome);
   addPin(program, outcome);
+  addAudit(program, outcome);
   addBoard(program, outcome);
   addTools(program, outcome);
   addMcp(program, outcome);
   addConnect(program, outcome);
   return program;
-}
-
-/** Makes an action that runs a command and keeps its exit code; errors are told the one way. */
-function action(
-  outcome: Outcome,
-  load: () => Promise<{ run: Run }>,
-): (...args: unknown[]) => Promise<void> {
-  return async (...args) => {
-    const given = args.at(-1) as Command;
-    // Also what stands before the name of a subcommand: `mcp --state <folder> login <server>`.
-    const options = given.optsWithGlobals<{ readonly json?: boolean }>();
-    try {
-      const command = await load();
-      outcome.exitCode = (await command.run(...([...args.slice(0, -2), options] as never[]))) ?? 0;
-    } catch (error) {
-      const { printError } = await import('./output.ts');
-      outcome.exitCode = printError(error, options.json === true);
-    }
-  };
-}
-
-/** Options of every command that talks to a running node. */
-function ofNode(command: Command): Command {
-  return command
-    .addOption(new Option('--state <folder>', "the node's state folder (or STARLING_STATE_DIR)"))
-    .addOption(new Option('--config <file>', 'config file that names the state folder'));
-}
-
-function withJson(command: Command): Command {
-  return command.option('--json', 'print JSON');
-}
-
-/** Collects an option that may come more than once. */
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
-}
-
-function examples(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }
 
 function addUp(program: Command, outcome: Outcome): void {

@@ -98,6 +98,10 @@ class MappedLink implements LinkCore {
     return this.#answered;
   }
 
+  get isOver(): boolean {
+    return this.#ended !== undefined;
+  }
+
   relay(call: RelayedCall): LinkCall {
     const { request } = call;
     const token = progressTokenOf(request) !== undefined;

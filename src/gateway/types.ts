@@ -119,6 +119,8 @@ export interface Link {
   readonly inFlight: number;
   /** Relayed calls that were answered so far. */
   readonly answered: number;
+  /** True once it is over: whatever it is asked fails. */
+  readonly isOver: boolean;
 }
 
 /** A relayed call in flight. */
@@ -145,7 +147,7 @@ export interface ServerTarget {
 }
 
 /** One session's connection to one server: an instance of it here, or a stream to the peer that owns it. */
-export interface ServerLink extends Omit<Link, 'inFlight' | 'answered'> {
+export interface ServerLink extends Omit<Link, 'inFlight' | 'answered' | 'isOver'> {
   /** Resolves when it is over, with why; the next call needs a new one. Never rejects. */
   readonly ended: Promise<StarlingError>;
   close(): void;
@@ -216,6 +218,8 @@ export interface Upstreams extends Startable {
 /** What a tool of the built-in server is given. */
 export interface BuiltinContext {
   readonly principal: Principal;
+  /** The caller's session, where calls may wait for approvals: no session approves its own. */
+  readonly session?: string;
   /** Aborted when the caller cancels or goes away. */
   readonly signal: AbortSignal;
 }

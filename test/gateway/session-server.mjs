@@ -31,7 +31,11 @@ function ask(method, params) {
 }
 
 const metaOf = (params) => params?._meta ?? {};
-const isModern = (params) => `${META}protocolVersion` in metaOf(params);
+// An old server knows nothing of what a modern client says in `_meta`.
+const isModern = (params) =>
+  session.initialize.protocolVersion === undefined &&
+  eras !== 'legacy' &&
+  `${META}protocolVersion` in metaOf(params);
 const complete = (params, result) =>
   isModern(params) ? { resultType: 'complete', ...result } : result;
 
@@ -42,7 +46,7 @@ function changed(method, params = {}) {
 
 const calls = {
   whoami: (_, params) => {
-    const meta = metaOf(params);
+    const meta = isModern(params) ? metaOf(params) : {};
     return {
       pid: process.pid,
       era: isModern(params) ? 'modern' : 'legacy',
@@ -53,8 +57,11 @@ const calls = {
       notified: session.notified,
     };
   },
-  async ask({ requests }) {
-    const answers = await Promise.all(requests.map(({ method, params }) => ask(method, params)));
+  async ask({ requests, impatient, hang }) {
+    const asking = Promise.all(requests.map(({ method, params }) => ask(method, params)));
+    if (impatient) return 'never mind';
+    const answers = await asking;
+    if (hang) await new Promise(() => undefined);
     return answers.map(({ result, error }) => result ?? { error });
   },
   log: ({ level, data }) => {

@@ -79,6 +79,8 @@ export interface KeptUpstream extends Upstream {
   readonly lent: Set<string>;
   /** The running instance of `wish`, or a new one. @throws STARLING_UPSTREAM_UNAVAILABLE */
   acquire(wish: InstanceWish): Instance | Promise<Instance>;
+  /** Ends the instance of `key`: nobody will ask for it again. */
+  dismiss(key: string): void;
   start(): void;
   /** Starts anew at once: what made it fail may be mended. */
   retry(): void;
@@ -213,6 +215,9 @@ class Kept implements KeptUpstream {
 
   acquire(wish: InstanceWish): Instance | Promise<Instance> {
     const known = this.#instances.get(wish.key);
+    if (known instanceof Promise) return known;
+    // Its calls hear of its end a moment before we do, and may come back at once.
+    if (known?.link.isOver === true) return known.ended.then(() => this.acquire(wish));
     if (known !== undefined) return known;
     if (this.#instances.size >= this.#init.instancesMax && !this.#evict()) {
       throw new StarlingError(
@@ -231,6 +236,18 @@ class Kept implements KeptUpstream {
       () => this.#instances.delete(wish.key),
     );
     return starting;
+  }
+
+  dismiss(key: string): void {
+    const instance = this.#instances.get(key);
+    if (instance === undefined) return;
+    if (!(instance instanceof Promise)) this.#end(key, instance);
+    // One that does not start is gone by itself.
+    else
+      instance.then(
+        (started) => this.#end(key, started),
+        () => undefined,
+      );
   }
 
   async #startInstance(wish: InstanceWish): Promise<Instance> {

@@ -60,6 +60,8 @@ class LocalLink implements ServerLink {
   #level: string | undefined;
   #session: Instance | undefined;
   #end: (error: StarlingError) => void = () => undefined;
+  /** Key of an instance that is this link's alone. */
+  #own: string | undefined;
   #closed = false;
 
   constructor(upstream: KeptUpstream, init: ServerLinkInit) {
@@ -80,8 +82,7 @@ class LocalLink implements ServerLink {
     if (eraOf(call.request) === 'modern') return this.#relayModern(call);
     const subscribing = this.#subscribe(call);
     if (subscribing !== undefined) return answerAfter(call, subscribing, this.#upstream.server);
-    const instance = this.#session ?? this.#acquire(this.#wish());
-    return this.#whenReady(instance, call, (ready) => this.#relayLegacy(ready, call));
+    return this.#whenReady(this.#findSession(), call, (ready) => this.#relayLegacy(ready, call));
   }
 
   async request(
@@ -123,6 +124,7 @@ class LocalLink implements ServerLink {
       instance.usedAt = this.#upstream.clock.now();
     }
     this.#attached.clear();
+    if (this.#own !== undefined) this.#upstream.dismiss(this.#own);
     this.#end(
       new StarlingError(
         'STARLING_UPSTREAM_UNAVAILABLE',
@@ -143,7 +145,11 @@ class LocalLink implements ServerLink {
     return this.#subscriptions.add(uri, this.#findListening(listener));
   }
 
-  readonly #findSession: FindInstance = () => this.#session ?? this.#acquire(this.#wish());
+  /** The instance of the session's own era. @throws STARLING_LIMIT_EXCEEDED */
+  readonly #findSession: FindInstance = () => {
+    const known = this.#session;
+    return known === undefined || known.link.isOver ? this.#acquire(this.#wish()) : known;
+  };
 
   /** The instance that the calls of a modern client are sent to while none of them waits. */
   #findListening(declared: ClientFacts): FindInstance {
@@ -182,13 +188,16 @@ class LocalLink implements ServerLink {
   #wish(): InstanceWish {
     if (this.#upstream.config.shared) return SHARED_WISH;
     const era = this.#upstream.lacks.has('legacy') ? 'modern' : 'either';
-    return { key: `${era} ${this.#shareKey(this.#client, this.#id)}`, era, client: this.#client };
+    const key = `${era} ${this.#shareKey(this.#client, this.#id)}`;
+    if (isInteractive(this.#client)) this.#own = key;
+    return { key, era, client: this.#client };
   }
 
   /** Links with equal keys share an instance: never across principals, never with a client that can be asked. */
   #shareKey(client: ClientFacts, own: string): string {
     const who = principalKey(this.#init.principal);
-    return `${who} ${capabilitiesKey(client.capabilities)}${isInteractive(client) ? ` #${own}` : ''}`;
+    const whose = isInteractive(client) ? ` #${own}` : '';
+    return `${who} ${capabilitiesKey(client.capabilities)}${whose}`;
   }
 
   #acquire(wish: InstanceWish): Instance | Promise<Instance> {
@@ -337,7 +346,8 @@ export function principalKey(principal: Principal): string {
     case 'operator':
       return 'operator';
     case 'client':
-      return `client ${JSON.stringify(principal.name)}`;
+      // A key and the subject of a token may have one name.
+      return `client ${JSON.stringify([principal.name, principal.scopes])}`;
     case 'agent':
     case 'peer':
       return principal.did;
