@@ -15,6 +15,7 @@ import {
   OPEN_RESOURCES,
   boardTools,
   governanceTools,
+  grantResources,
   grantTools,
   keyTools,
   loginTools,
@@ -489,6 +490,7 @@ class Node implements StarlingNode {
       {
         servers: config.mcpServers,
         builtin: this.#tools,
+        builtinResources: grantResources({ audit: this.#audit, grants: this.#ground.grants }),
         logins: this.#logins,
         clock,
         random,

@@ -22,6 +22,7 @@ import { compileSelection } from './selection.ts';
 import type { ToolSelection } from './selection.ts';
 import type { RelayedCall, ServerTarget, Upstreams } from './types.ts';
 import { fitsTemplate, translate } from './uris.ts';
+import { BUILTIN } from './upstreams/builtin.ts';
 import { createLists, factsOf, heldKey, jointFacts, targetOf } from './views.ts';
 import type { Held, ListKind, Lists, ListsInit, Place, Source } from './views.ts';
 
@@ -301,7 +302,11 @@ class PrincipalView implements View {
     const theirs = directory.peers().flatMap((peerId) => {
       const peer = membership.peer(peerId);
       if (peer === undefined || !isHere(peer)) return [];
-      return directory.servers(peerId).map((catalog) => this.#reviewed(catalog, peer));
+      // Every peer has its built-in one: it is called by name, and would only fill the list.
+      return directory
+        .servers(peerId)
+        .filter(({ server }) => server !== BUILTIN)
+        .map((catalog) => this.#reviewed(catalog, peer));
     });
     return [...own, ...theirs];
   }

@@ -424,6 +424,7 @@ class CallerSession implements Session {
     const relayed: RelayedCall = {
       request: active.request,
       principal: this.principal,
+      session: this.#init.id,
       edits: editsOf(active.request, route),
       response: (frame) => this.#responded(active, route, others, frame),
       progress: (frame) => this.#progress(active, frame),

@@ -318,6 +318,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
     {
       servers,
       builtin: init.builtin ?? [echoTool()],
+      builtinResources: [],
       logins,
       clock,
       random,
