@@ -19,7 +19,6 @@ export {
   printable,
   promptResource,
   toolResource,
-  tryParseTarget,
   uriResource,
 } from './match.ts';
 export type { ResourcePattern, ResourceTarget } from './match.ts';
