@@ -29,6 +29,7 @@ const HOMES: readonly { readonly library: RegExp; readonly home: RegExp }[] = [
   { library: /^node:child_process/, home: /^gateway\/upstreams\/stdio\.ts$/ },
   { library: /^@modelcontextprotocol\//, home: /^gateway\/upstreams\/oauth(-place)?\.ts$/ },
   { library: /^commander/, home: /^cli\// },
+  { library: /^yaml/, home: /^guard\// },
 ];
 
 interface Import {

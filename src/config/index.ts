@@ -2,7 +2,7 @@
 export { loadConfig } from './load.ts';
 export type { ConfigSources } from './load.ts';
 export { nearest } from './nearest.ts';
-export { policyFile, socketPath, tokenFile } from './paths.ts';
+export { socketPath, tokenFile } from './paths.ts';
 export { explain, invalidConfig } from './problems.ts';
 export type { Problem } from './problems.ts';
 export type {

@@ -5,7 +5,7 @@
  */
 import { systemClock } from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
-import { judge, targetOf } from '../grants/index.ts';
+import { allows, judge, targetOf } from '../grants/index.ts';
 import type { Counters, Grant, GrantBook, Refusal, ResourceTarget } from '../grants/index.ts';
 import type { Approval, Approvals } from './approval-types.ts';
 import { durationMs } from './policy-schema.ts';
@@ -72,6 +72,8 @@ const ALLOW: Decision = { allow: true };
 const IN_SCOPE: Rights = { ask: false };
 /** How long an approval waits where no policy says it. */
 const TIMEOUT_DEFAULT_MS = 600_000;
+/** Things of one holder that are remembered; all are forgotten when there are more. */
+const COVERING_MAX = 256;
 /** What changes nothing. */
 const READING: readonly string[] = [
   'resource/read',
@@ -96,6 +98,8 @@ export function createGuard(components: GuardComponents): ExplainingGuard {
 class Evaluation {
   readonly #components: GuardComponents;
   readonly #words: RefusalComponents;
+  /** By the array of a holder's grants, which is another one when they change. */
+  readonly #known = new WeakMap<readonly Grant[], Map<string, readonly Grant[]>>();
 
   constructor(components: GuardComponents) {
     this.#components = components;
@@ -168,10 +172,9 @@ class Evaluation {
       step?.({ rule: 'scope', outcome: 'allow', text: 'a scope of its own covers it' });
       return IN_SCOPE;
     }
-    const { grants, counters, clock = systemClock } = this.#components;
-    const held = grants.held(principal.did);
+    const { counters, clock = systemClock } = this.#components;
     const judged = judge(
-      counters === undefined ? held.filter(isBare) : held,
+      this.#covering(principal.did, wanted, target),
       approved === undefined ? wanted : { ...wanted, approved },
       isCall ? counters : undefined,
       clock.now(),
@@ -181,6 +184,30 @@ class Evaluation {
     if ('ask' in judged) return { grant: judged.grant, ask: true };
     const { grant, settled } = judged;
     return { grant, ask: false, ...(settled === undefined ? {} : { settled }) };
+  }
+
+  /** Those of a holder's grants that are about what is wanted, remembered until its grants change. */
+  #covering(holder: Did, wanted: GuardWanted, target: ResourceTarget): readonly Grant[] {
+    const { grants, counters } = this.#components;
+    const held = grants.held(holder);
+    let known = this.#known.get(held);
+    if (known === undefined || known.size >= COVERING_MAX) {
+      known = new Map();
+      this.#known.set(held, known);
+    }
+    const key = `${wanted.ability} ${wanted.resource}`;
+    let covering = known.get(key);
+    if (covering === undefined) {
+      const able = counters === undefined ? held.filter(isBare) : held;
+      covering = able.filter(({ claims }) =>
+        claims.cap.some((capability) => {
+          const verdict = allows(capability, wanted.ability, target);
+          return verdict.allow || verdict.refusal !== undefined;
+        }),
+      );
+      known.set(key, covering);
+    }
+    return covering;
   }
 
   /** The first rule of the policy that is against it. */

@@ -235,6 +235,50 @@ describe('an approval', () => {
   });
 });
 
+describe('what a grant counts', () => {
+  it('is taken by calls alone, and only when the policy says yes as well', async () => {
+    const desk = await deskOf();
+    await grant(desk, 'tool:files/*', 'tool/call', alice, { uses: 2 });
+    const ask = (more?: Partial<GuardWanted>): string =>
+      outcomeOf(desk.guard.decide(peer(), call('files/x', more)));
+    for (let count = 0; count < 5; count += 1) expect(ask({ look: true })).toBe('yes');
+    desk.swap('zones: { trusted: { read_only: true } }');
+    for (let count = 0; count < 5; count += 1) expect(ask()).toBe('no');
+    desk.swap('zones: { trusted: { approval_required: true } }');
+    for (let count = 0; count < 5; count += 1) expect(ask()).toBe('ask');
+    desk.swap('');
+    expect([ask(), ask(), ask()]).toEqual(['yes', 'yes', 'no']);
+    expect(whyNot(desk.guard.decide(peer(), call('files/x')))).toMatch(/uses|used/);
+  });
+
+  it('can not be got around by other arguments', async () => {
+    const desk = await deskOf();
+    await grant(desk, 'tool:files/*', 'tool/call', alice, { args: { path: { const: '/a' } } });
+    const ask = (args?: GuardWanted['args']): string =>
+      outcomeOf(desk.guard.decide(peer(), call('files/x', args === undefined ? {} : { args })));
+    expect([ask({ path: '/a' }), ask({ path: '/b' }), ask({}), ask()]).toEqual([
+      'yes',
+      'no',
+      'no',
+      'no',
+    ]);
+  });
+
+  it('may be the approval of a person, by the grant alone', async () => {
+    const desk = await deskOf();
+    const jti = await grant(desk, 'tool:files/*', 'tool/call', alice, { approval: 'required' });
+    const wanted = call('files/x', { args: { path: '/a' } });
+    const { ask } = desk.guard.decide(peer(), wanted);
+    expect(ask).toMatchObject({ rule: 'grant', grant: jti, timeoutMs: 600_000 });
+    if (ask === undefined) throw new Error('no approval was asked for');
+    const { id } = await desk.approvals.open(ask);
+    await desk.approvals.approve(id, { principal: OPERATOR, via: 'library' });
+    const approved = { ...wanted, approval: id };
+    expect(outcomeOf(desk.guard.decide(peer(), approved))).toBe('yes');
+    expect(outcomeOf(desk.guard.decide(peer(), approved))).toBe('ask');
+  });
+});
+
 describe('an explanation', () => {
   it('names zone, grant and rule', async () => {
     const desk = await deskOf("zones: { trusted: { approval_required: ['files/w*'] } }");

@@ -1,8 +1,8 @@
 /** What the tests of policy, approvals and guardian share: a governed node without network or disk. */
 import { createHealth, silentLogger } from '../../src/core/index.ts';
 import type { Health } from '../../src/core/index.ts';
-import { createGrantBook } from '../../src/grants/index.ts';
-import type { GrantBook } from '../../src/grants/index.ts';
+import { createCounters, createGrantBook } from '../../src/grants/index.ts';
+import type { Capability, GrantBook } from '../../src/grants/index.ts';
 import {
   createApprovals,
   createGuard,
@@ -67,8 +67,17 @@ export async function deskOf(yaml = '', table = memoryTable()): Promise<Desk> {
   const approvals = createApprovals({ table, clock, logger: silentLogger, standings });
   const alerts: (LimitAlert | RiskAlert)[] = [];
   const alert = (one: LimitAlert | RiskAlert): void => void alerts.push(one);
+  const counters = createCounters({
+    table: memoryTable(),
+    grants: book,
+    self: owner.did,
+    clock,
+    logger: silentLogger,
+  });
+  await counters.start();
   const guard = createGuard({
     grants: book,
+    counters,
     clock,
     self: { name: 'workstation', did: owner.did },
     policy: { standings, current },
@@ -117,10 +126,11 @@ export async function grant(
   resource: string,
   ability = 'tool/call',
   signer: { did: typeof alice.did } = alice,
+  caveats: Capability['caveats'] = {},
 ): Promise<string> {
   const made = await book.issue({
     aud: signer.did,
-    capabilities: [{ resource, ability }],
+    capabilities: [{ resource, ability, caveats }],
     expiresAtMs: clock.now() + 3_600_000,
   });
   return made.claims.jti;

@@ -140,6 +140,12 @@ agents:
   });
 });
 
+it('the example of a policy file holds', async () => {
+  const file = resolve(import.meta.dirname, '../../config/policy.example.yaml');
+  const { types } = read(await readFile(file, 'utf8'));
+  expect(types['EXTERNAL_SERVICE']?.resources).toEqual(['tool:weather/*']);
+});
+
 describe('the difference of two policies', () => {
   it('names each key with both values', () => {
     const before = read('roles: { a: { read_only: true } }');
