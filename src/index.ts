@@ -21,6 +21,19 @@ export { loadConfig } from './config/index.ts';
 export type { Config, ConfigSources } from './config/index.ts';
 export { ERRORS, StarlingError, VERSION } from './core/index.ts';
 export type { Clock, Did, ErrorCode, Json, JsonObject, MeshId, PeerId } from './core/index.ts';
+export { createGuard, createStandings, parsePolicy } from './guard/index.ts';
+export type {
+  Approval,
+  ApprovalAnswer,
+  ApprovalOutcome,
+  Approvals,
+  Decision,
+  Guard,
+  GuardWanted,
+  Policy,
+  Principal,
+  Voter,
+} from './guard/index.ts';
 export type { Mesh, PeerState, PeerView } from './membership/index.ts';
 export { createNode } from './node.ts';
 export type { GrantInit, NodeComponents, NodeEvents, StarlingNode } from './node.ts';

@@ -1,26 +1,44 @@
 /** The tools of the built-in MCP server `starling`: what the shell can do, an agent can do. */
+export { auditResource, auditTools } from './audit.ts';
+export type { AuditToolComponents } from './audit.ts';
 export { boardTools } from './boards.ts';
 export type { BoardComponents } from './boards.ts';
+export { governanceTools, offeredTools } from './governance.ts';
+export type { GovernanceToolComponents } from './governance.ts';
 export { grantTools } from './grants.ts';
 export type { GrantComponents } from './grants.ts';
 export { keyTools } from './keys.ts';
 export type { KeyComponents } from './keys.ts';
 export { loginTools } from './logins.ts';
 export type { LoginComponents } from './logins.ts';
+export { OPEN_RESOURCES } from './permissions.ts';
+export { grantResources } from './resources.ts';
+export type { ResourceComponents } from './resources.ts';
 export { pinTools } from './pins.ts';
 export type { PinComponents } from './pins.ts';
 export { statusTools } from './status.ts';
 export type { StatusComponents } from './status.ts';
 export type {
+  AuditQueryResult,
+  AuditTailResult,
+  AuditVerifyResult,
+  ActiveGrantsResult,
+  ApprovalAnswerResult,
+  ApprovalListResult,
+  ApprovalSummary,
   BoardDeleteResult,
   BoardGetResult,
   BoardListResult,
   BoardSetResult,
   BoardWatchResult,
   GrantCreateResult,
+  GrantExportResult,
+  GrantImportResult,
   GrantListResult,
   GrantRevokeResult,
+  GrantShowResult,
   GrantSummary,
+  GrantVerifyResult,
   InviteResult,
   KeyCreateResult,
   KeyListResult,
@@ -32,5 +50,10 @@ export type {
   PinApproveResult,
   PinListResult,
   PinSummary,
+  PolicyCheckResult,
+  PolicyExplainResult,
+  RevokeTokenResult,
   StatusResult,
+  TokenView,
+  ValidateTokenResult,
 } from './types.ts';

@@ -5,17 +5,15 @@
 import { Command, CommanderError, Option } from 'commander';
 import { StarlingError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
+import { addAudit } from './audit-commands.ts';
+import { action, collect, examples, ofNode, withJson } from './command-parts.ts';
+import type { Outcome } from './command-parts.ts';
 import { parseDuration, parsePort, parseTimeout } from './duration.ts';
+import { addApprovals, addPolicy } from './guard-commands.ts';
+import { addGrant } from './grant-program.ts';
 
 /** The same as in `mcp-clients.ts`, which is not loaded for this; a test compares them. */
 const CLIENTS = 'claude-desktop, claude-code, cursor, vscode or windsurf';
-
-type Run = (...args: never[]) => Promise<number | void>;
-
-/** What a parse leaves behind. */
-interface Outcome {
-  exitCode: number;
-}
 
 /**
  * Runs `starling` with `args`, the words after its name; gives the exit code: 0 done, 1 failed, 2 wrong
@@ -85,52 +83,16 @@ function buildProgram(outcome: Outcome): Command {
   addViews(program, outcome);
   addCall(program, outcome);
   addGrant(program, outcome);
+  addApprovals(program, outcome);
+  addPolicy(program, outcome);
   addKey(program, outcome);
   addPin(program, outcome);
+  addAudit(program, outcome);
   addBoard(program, outcome);
   addTools(program, outcome);
   addMcp(program, outcome);
   addConnect(program, outcome);
   return program;
-}
-
-/** Makes an action that runs a command and keeps its exit code; errors are told the one way. */
-function action(
-  outcome: Outcome,
-  load: () => Promise<{ run: Run }>,
-): (...args: unknown[]) => Promise<void> {
-  return async (...args) => {
-    const given = args.at(-1) as Command;
-    // Also what stands before the name of a subcommand: `mcp --state <folder> login <server>`.
-    const options = given.optsWithGlobals<{ readonly json?: boolean }>();
-    try {
-      const command = await load();
-      outcome.exitCode = (await command.run(...([...args.slice(0, -2), options] as never[]))) ?? 0;
-    } catch (error) {
-      const { printError } = await import('./output.ts');
-      outcome.exitCode = printError(error, options.json === true);
-    }
-  };
-}
-
-/** Options of every command that talks to a running node. */
-function ofNode(command: Command): Command {
-  return command
-    .addOption(new Option('--state <folder>', "the node's state folder (or STARLING_STATE_DIR)"))
-    .addOption(new Option('--config <file>', 'config file that names the state folder'));
-}
-
-function withJson(command: Command): Command {
-  return command.option('--json', 'print JSON');
-}
-
-/** Collects an option that may come more than once. */
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
-}
-
-function examples(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }
 
 function addUp(program: Command, outcome: Outcome): void {
@@ -223,67 +185,6 @@ function addCall(program: Command, outcome: Outcome): void {
       ),
     )
     .action(action(outcome, () => import('./commands/call.ts')));
-}
-
-function addGrant(program: Command, outcome: Outcome): void {
-  const grant = program
-    .command('grant')
-    .summary('say who may call what')
-    .description(
-      'Says which peers may call which tools of this node. Without a grant they see none of them.',
-    );
-  withJson(
-    ofNode(
-      grant
-        .command('create')
-        .summary('let a peer use servers')
-        .description(
-          'Lets a peer use tools, resources and prompts of this node, until the grant expires or is revoked.',
-        )
-        .argument('<peer>', 'alias, PeerId or did:key')
-        .option(
-          '--tool <pattern>',
-          "<server>/<tool>, with * as wildcard, like 'files/*' (may be repeated)",
-          collect,
-        )
-        .option(
-          '--resource <pattern>',
-          "<server>/<uri>, like 'files/file:///srv/docs/**' (may be repeated)",
-          collect,
-        )
-        .option('--prompt <pattern>', "<server>/<prompt>, like 'git/*' (may be repeated)", collect)
-        .option('--server <name>', 'everything of this server (may be repeated)', collect)
-        .option('--expires <duration>', 'how long it holds (default: 7d)', parseDuration),
-    ),
-  )
-    .addHelpText(
-      'after',
-      examples(
-        "starling grant create bob --tool 'files/*'",
-        "starling grant create bob --tool 'files/read_*' --expires 8h",
-        'starling grant create bob --server git',
-      ),
-    )
-    .action(action(outcome, () => import('./commands/grant-create.ts')));
-  withJson(ofNode(grant.command('list')))
-    .summary('show grants')
-    .description('Shows the grants that this node gave and got: who may call what, and how long.')
-    .addHelpText('after', examples('starling grant list'))
-    .action(action(outcome, () => import('./commands/grant-list.ts')));
-  withJson(
-    ofNode(
-      grant
-        .command('revoke')
-        .summary('end a grant')
-        .description(
-          'Ends a grant at once, in open sessions too. Revoking a membership puts its holder out.',
-        )
-        .argument('<id>', 'id of the grant, or its first characters')
-        .option('--reason <text>', 'why'),
-    ),
-  )
-    .addHelpText('after', examples("starling grant revoke 3f9c2a7e --reason 'laptop was lost'"))
-    .action(action(outcome, () => import('./commands/grant-revoke.ts')));
 }
 
 function addKey(program: Command, outcome: Outcome): void {

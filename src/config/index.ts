@@ -3,6 +3,8 @@ export { loadConfig } from './load.ts';
 export type { ConfigSources } from './load.ts';
 export { nearest } from './nearest.ts';
 export { socketPath, tokenFile } from './paths.ts';
+export { explain, invalidConfig } from './problems.ts';
+export type { Problem } from './problems.ts';
 export type {
   Config,
   HttpOAuth,

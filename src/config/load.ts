@@ -7,7 +7,7 @@ import { checkAddresses } from './addresses.ts';
 import { ENVIRONMENT, readEnvironment } from './env.ts';
 import { findJsonFault } from './json-syntax.ts';
 import { readMcpServers } from './mcp-servers.ts';
-import { defaultConfigFile, defaultStateDir } from './paths.ts';
+import { defaultConfigFile, defaultStateDir, policyFile } from './paths.ts';
 import { explain, invalidConfig, valueAt } from './problems.ts';
 import type { Problem } from './problems.ts';
 import { fileSchema } from './schema.ts';
@@ -28,18 +28,26 @@ type Tree = Record<string, unknown>;
 interface FileContent {
   /** The file, or what else the configuration is called. */
   readonly where: string;
+  /** Where the file is, or would be. */
+  readonly file: string;
   readonly tree: Tree;
 }
 
 const OPEN_DEFAULT = 'open';
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
+const UNIT_MS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
 /**
  * Loads the configuration.
  * @throws STARLING_CONFIG_INVALID naming each wrong key, what is wrong, and what is allowed
  */
 export async function loadConfig(sources: ConfigSources): Promise<Config> {
-  const { where, tree } = await loadFile(sources);
+  const { where, file, tree } = await loadFile(sources);
   const problems: Problem[] = [];
   const variables = readEnvironment(sources.env, problems);
   for (const [key, value] of variables) setKey(tree, key, value);
@@ -53,7 +61,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     );
   }
   problems.push(...(await checkAddresses(parsed.data)));
-  const config = complete(parsed.data, sources.env, problems);
+  const config = complete(parsed.data, file, sources.env, problems);
   if (problems.length > 0) {
     throw invalidConfig(
       where,
@@ -71,14 +79,14 @@ async function loadFile(sources: ConfigSources): Promise<FileContent> {
     text = await readFile(file, 'utf8');
   } catch (error) {
     const absent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    if (absent && named === undefined) return { where: 'the configuration', tree: {} };
+    if (absent && named === undefined) return { where: 'the configuration', file, tree: {} };
     throw new StarlingError(
       'STARLING_CONFIG_INVALID',
       `the config file ${file} can't be read: ${messageOf(error)}`,
       { hint: 'check the path given with --config or STARLING_CONFIG', cause: error },
     );
   }
-  return { where: file, tree: parseFile(file, text.replace(/^\uFEFF/, '')) };
+  return { where: file, file, tree: parseFile(file, text.replace(/^\uFEFF/, '')) };
 }
 
 function parseFile(file: string, text: string): Tree {
@@ -97,7 +105,12 @@ function parseFile(file: string, text: string): Tree {
   return value;
 }
 
-function complete(file: FileConfig, env: NodeJS.ProcessEnv, problems: Problem[]): Config {
+function complete(
+  file: FileConfig,
+  path: string,
+  env: NodeJS.ProcessEnv,
+  problems: Problem[],
+): Config {
   const name = file.name ?? fitName(hostname());
   const open = typeof file.open === 'boolean' ? (file.open ? OPEN_DEFAULT : undefined) : file.open;
   if (open !== undefined && file.join !== undefined) {
@@ -140,6 +153,11 @@ function complete(file: FileConfig, env: NodeJS.ProcessEnv, problems: Problem[])
     list: file.list,
     views: readViews(file.views),
     pins: file.pins,
+    audit: auditOf(file.audit),
+    policy: {
+      file: file.policy === undefined ? policyFile(path) : resolve(file.policy),
+      named: file.policy !== undefined,
+    },
     heartbeat: { ...file.heartbeat, deadAfterMs },
     limits: file.limits,
     log: {
@@ -147,6 +165,12 @@ function complete(file: FileConfig, env: NodeJS.ProcessEnv, problems: Problem[])
       ...(file.log.file === undefined ? {} : { file: file.log.file }),
     },
   };
+}
+
+/** The audit log's part, with the time in milliseconds. */
+function auditOf({ retention, ...rest }: FileConfig['audit']): Config['audit'] {
+  const unitMs = UNIT_MS[retention.at(-1) ?? ''] ?? 0;
+  return { ...rest, retentionMs: Number(retention.slice(0, -1)) * unitMs };
 }
 
 /** The HTTP endpoint's part, with the paths made absolute. */

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { homedir, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 const APP = 'starling';
 /** A Unix socket's path holds 104 bytes on macOS and 108 on Linux, its final NUL included. */
@@ -45,6 +45,11 @@ export function socketPath(stateDir: string): string {
   const inside = join(folder, 'node.sock');
   if (Buffer.byteLength(inside) <= SOCKET_PATH_MAX) return inside;
   return join(tmpdir(), `${APP}-${process.getuid?.() ?? 0}`, `${hash}.sock`);
+}
+
+/** The policy file when nobody names one: beside the config file. */
+export function policyFile(configFile: string): string {
+  return join(dirname(resolve(configFile)), 'policy.yaml');
 }
 
 /** The file with the bearer token of the HTTP endpoint. */

@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { StarlingError } from '../core/index.ts';
+import type { JsonObject } from '../core/index.ts';
 import { configJsonSchema } from './json-schema.ts';
 import { nearest } from './nearest.ts';
 
@@ -25,12 +26,16 @@ export function misfit(key: string, value: unknown, allowed: string): Problem {
   return { key, text: `${shown(key, value)} can't be used; allowed: ${allowed}` };
 }
 
-/** Puts what zod found in `value` into our words. */
-export function explain(issue: z.core.$ZodIssue, value: unknown): readonly Problem[] {
+/** Puts what zod found in `value` into our words; `schema` is the JSON Schema of what was read. */
+export function explain(
+  issue: z.core.$ZodIssue,
+  value: unknown,
+  schema: JsonObject = configJsonSchema(),
+): readonly Problem[] {
   const path = issue.path.map(String);
   const key = path.join('.');
   if (issue.code === 'unrecognized_keys') {
-    const known = Object.keys(recordOf(schemaAt(path), 'properties'));
+    const known = Object.keys(recordOf(schemaAt(path, schema), 'properties'));
     return issue.keys.map((unknown) => ({
       key: [...path, unknown].join('.'),
       text: `unknown key${suggestion(unknown, known)}`,
@@ -42,7 +47,7 @@ export function explain(issue: z.core.$ZodIssue, value: unknown): readonly Probl
   }
   if (issue.code === 'custom') return [{ key, text: issue.message }];
   // Texts of our own schema start with a small letter, zod's with a capital one.
-  const allowed = /^[a-z0-9]/.test(issue.message) ? issue.message : formOf(schemaAt(path));
+  const allowed = /^[a-z0-9]/.test(issue.message) ? issue.message : formOf(schemaAt(path, schema));
   return [misfit(key, valueAt(value, path), allowed)];
 }
 
@@ -53,13 +58,17 @@ export function suggestion(word: string, known: readonly string[]): string {
 }
 
 /** The error that lists `problems`. `where`: the file, or what else they are in. */
-export function invalidConfig(where: string, problems: readonly Problem[]): StarlingError {
+export function invalidConfig(
+  where: string,
+  problems: readonly Problem[],
+  hint = 'every key and its form: config/starling.schema.json',
+): StarlingError {
   const lines = problems.map(({ key, text }) => (key === '' ? text : `${key}: ${text}`));
   const count = lines.length === 1 ? 'a problem' : `${lines.length} problems`;
   return new StarlingError(
     'STARLING_CONFIG_INVALID',
     `${where} has ${count}:\n  ${lines.join('\n  ')}`,
-    { hint: 'every key and its form: config/starling.schema.json', data: { problems: lines } },
+    { hint, data: { problems: lines } },
   );
 }
 
@@ -94,8 +103,8 @@ function isSafe(value: unknown): value is number {
   return typeof value === 'number' && Math.abs(value) < Number.MAX_SAFE_INTEGER;
 }
 
-function schemaAt(path: readonly string[]): Readonly<Record<string, unknown>> {
-  let schema: Readonly<Record<string, unknown>> = configJsonSchema();
+function schemaAt(path: readonly string[], root: JsonObject): Readonly<Record<string, unknown>> {
+  let schema: Readonly<Record<string, unknown>> = root;
   for (const part of path) {
     const below = recordOf(schema, 'properties')[part];
     if (typeof below === 'object' && below !== null) schema = { ...below };

@@ -73,6 +73,10 @@ export const ERRORS = {
   STARLING_GRANT_UNKNOWN: row(-32602, 404, 1),
   /** No grant of the caller covers what it asked for. */
   STARLING_CALL_REFUSED: row(-32003, 403, 1),
+  /** No such approval is known. */
+  STARLING_APPROVAL_UNKNOWN: row(-32602, 404, 1),
+  /** An approval is over: answered, expired, or withdrawn. */
+  STARLING_APPROVAL_CLOSED: row(-32602, 409, 1),
   /** No such tool, or none that the caller may see. */
   STARLING_TOOL_UNKNOWN: row(-32602, 404, 1),
   /** A definition is not the one that was pinned, or not approved yet. */
@@ -83,6 +87,8 @@ export const ERRORS = {
   STARLING_UPSTREAM_INVALID: row(-32003, 502, 1),
   /** A board's name, key or value is outside its bounds. */
   STARLING_BOARD_INVALID: row(-32602, 400, 1),
+  /** The audit log can't be written, so nothing that must be audited may happen. */
+  STARLING_AUDIT_UNAVAILABLE: row(-32003, 503, 1, true),
   /** The HTTP caller has no valid token, or its Origin or Host is not allowed. */
   STARLING_UNAUTHORIZED: row(-32003, 401, 1),
   /** The node is stopping or not started. */

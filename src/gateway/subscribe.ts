@@ -1,6 +1,7 @@
 /** Subscribes a session's `subscriptions/listen` to resources, and ends that. */
 import type { Json } from '../core/index.ts';
 import { LISTENER_META } from './era.ts';
+import { StarlingError } from '../core/index.ts';
 import type { LinkTable } from './link-table.ts';
 import type { View } from './router.ts';
 import type { Subscriptions } from './subscriptions.ts';
@@ -31,4 +32,18 @@ export async function unsubscribe(view: View, links: LinkTable, uri: string): Pr
   const link = await links.get(route.target);
   const params = { uri: route.edits?.uri ?? uri };
   await link.request('resources/unsubscribe', params, { timeoutMs: TIMEOUT_MS });
+}
+
+/** Ends what the caller may not hear of any more. */
+export function dropRefused(view: View, subscriptions: Subscriptions): void {
+  for (const uri of subscriptions.uris()) if (!mayHear(view, uri)) subscriptions.drop(uri);
+}
+
+function mayHear(view: View, uri: string): boolean {
+  try {
+    return view.resource(uri, 'resource/subscribe').length > 0;
+  } catch (error) {
+    if (error instanceof StarlingError) return false;
+    throw error;
+  }
 }

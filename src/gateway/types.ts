@@ -2,7 +2,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Json, JsonObject, StarlingError, Startable } from '../core/index.ts';
 import type { Config, McpServer } from '../config/types.ts';
-import type { ListedTool, ServerCatalog } from '../directory/types.ts';
+import type { ListedResource, ListedTool, ServerCatalog } from '../directory/types.ts';
 import type { Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
 
@@ -75,6 +75,8 @@ export interface RelayedCall {
   readonly request: RequestFrame;
   /** Who asks: the built-in server decides by it. */
   readonly principal: Principal;
+  /** The caller's session, as approvals know it. */
+  readonly session?: string;
   /** What is called otherwise at the other end: `name` or `uri`. */
   readonly edits?: Pick<
     FrameEdits,
@@ -218,8 +220,18 @@ export interface Upstreams extends Startable {
 /** What a tool of the built-in server is given. */
 export interface BuiltinContext {
   readonly principal: Principal;
+  /** The caller's session, where calls may wait for approvals: no session approves its own. */
+  readonly session?: string;
   /** Aborted when the caller cancels or goes away. */
   readonly signal: AbortSignal;
+}
+
+/** A resource of the built-in server `starling`. */
+export interface BuiltinResource {
+  /** The MCP Resource object: uri, name, description, mimeType. */
+  readonly definition: ListedResource & { readonly mimeType: string };
+  /** Its text, as this caller may see it. */
+  read(context: BuiltinContext): Promise<string>;
 }
 
 /** A tool of the built-in server `starling`. */

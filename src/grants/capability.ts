@@ -1,46 +1,133 @@
 /** What one capability allows, and whether one may be derived from another. Pure. */
-import { isDeepStrictEqual } from 'node:util';
+import type { JsonObject } from '../core/index.ts';
+import { problemOf } from './arguments.ts';
+import { parseCaveats, widenedCaveat } from './caveats.ts';
+import type { Caveats, Rate } from './caveats.ts';
+import { isWithin } from './hours.ts';
 import { covers, matchesTarget, parseResource } from './match.ts';
 import type { ResourcePattern, ResourceTarget } from './match.ts';
-import type { Capability } from './types.ts';
+import type { Capability, Refusal } from './types.ts';
 
-/** Patterns by capability object, so that a pattern is parsed once in its life. */
-const patterns = new WeakMap<Capability, ResourcePattern>();
+interface Compiled {
+  readonly pattern: ResourcePattern;
+  readonly caveats: Caveats;
+}
 
-/** The parsed pattern of `capability`. @throws STARLING_GRANT_MALFORMED */
-function patternOf(capability: Capability): ResourcePattern {
-  let pattern = patterns.get(capability);
-  if (pattern === undefined) {
-    pattern = parseResource(capability.resource);
-    patterns.set(capability, pattern);
+/** What a call must still get before it may run. */
+export interface Needs {
+  readonly uses?: number;
+  readonly rate?: Rate;
+  /** True when a person must say yes to it. */
+  readonly approval: boolean;
+}
+
+/** What a capability says to a call. */
+export type Verdict =
+  | { readonly allow: true; readonly needs?: Needs }
+  | {
+      readonly allow: false;
+      /** Absent when the capability is not about what is asked for. */
+      readonly refusal?: Refusal;
+    };
+
+/** A call as far as caveats look at it. */
+export interface Asked {
+  /** Left out when it is not known yet: then a call is meant whose arguments fit. */
+  readonly args?: JsonObject;
+  /** Milliseconds since the epoch. Left out: a call at a time that fits is meant. */
+  readonly nowMs?: number;
+}
+
+/** Capabilities that were read, so that each is parsed once in its life. */
+const compiled = new WeakMap<Capability, Compiled>();
+const ALLOW: Verdict = { allow: true };
+const ELSEWHERE: Verdict = { allow: false };
+const ANYTHING: Asked = {};
+
+/** The parsed form of `capability`. @throws STARLING_GRANT_MALFORMED */
+function compile(capability: Capability): Compiled {
+  let known = compiled.get(capability);
+  if (known === undefined) {
+    known = {
+      pattern: parseResource(capability.resource),
+      caveats: parseCaveats(capability.caveats),
+    };
+    compiled.set(capability, known);
   }
-  return pattern;
+  return known;
 }
 
 /**
- * True when `capability` allows `ability` on `target`. This version understands no caveat, so a
- * capability that has one allows nothing.
+ * What `capability` says to `ability` on `target`. It looks and takes nothing: what uses, rate and
+ * approval ask for is the caller's to get.
  */
-export function allows(capability: Capability, ability: string, target: ResourceTarget): boolean {
-  return (
-    (capability.ability === ability || capability.ability === '*') &&
-    ability !== '*' &&
-    isUnconditional(capability) &&
-    matchesTarget(patternOf(capability), target)
-  );
+export function allows(
+  capability: Capability,
+  ability: string,
+  target: ResourceTarget,
+  asked: Asked = ANYTHING,
+): Verdict {
+  if (capability.ability !== ability && capability.ability !== '*') return ELSEWHERE;
+  const { pattern, caveats } = compile(capability);
+  if (ability === '*' || !matchesTarget(pattern, target)) return ELSEWHERE;
+  if (caveats.void !== undefined) return refuse('caveat', caveats.void);
+  const { args, hours, uses, rate, approval } = caveats;
+  if (hours !== undefined && asked.nowMs !== undefined && !isWithin(hours, asked.nowMs)) {
+    return refuse('hours', 'it does not count at this hour');
+  }
+  if (args !== undefined && asked.args !== undefined) {
+    const problem = problemOf(args, asked.args);
+    if (problem !== undefined) return refuse('args', problem);
+  }
+  if (uses === undefined && rate === undefined && !approval) return ALLOW;
+  return { allow: true, needs: needsOf(caveats) };
 }
 
-/** True when all that `child` allows, `parent` allows, and `child` keeps each caveat of `parent`. */
+/** True when `capability` allows `ability` on `target` whatever the call, as often as one likes. */
+export function allowsAlways(
+  capability: Capability,
+  ability: string,
+  target: ResourceTarget,
+): boolean {
+  const { caveats } = capability;
+  const isBare = caveats === undefined || Object.keys(caveats).length === 0;
+  return isBare && allows(capability, ability, target).allow;
+}
+
+/** Why `capability` allows nothing at all, or undefined. @throws STARLING_GRANT_MALFORMED */
+export function whyVoid(capability: Capability): string | undefined {
+  return compile(capability).caveats.void;
+}
+
+/** What `capability` counts. */
+export function limitsOf(capability: Capability): Omit<Needs, 'approval'> {
+  const { uses, rate } = compile(capability).caveats;
+  return {
+    ...(uses === undefined ? {} : { uses }),
+    ...(rate === undefined ? {} : { rate }),
+  };
+}
+
+/** True when all that `child` allows, `parent` allows, and each caveat of `parent` is kept. */
 export function attenuates(parent: Capability, child: Capability): boolean {
-  const caveats = Object.entries(parent.caveats ?? {});
-  return (
-    (parent.ability === child.ability || parent.ability === '*') &&
-    caveats.every(([name, value]) => isDeepStrictEqual(child.caveats?.[name], value)) &&
-    covers(patternOf(parent), patternOf(child))
-  );
+  return widening(parent, child) === undefined;
 }
 
-function isUnconditional(capability: Capability): boolean {
-  if (capability.caveats === undefined) return true;
-  return Object.keys(capability.caveats).length === 0;
+/** In what `child` goes beyond `parent`: `ability`, `resource` or the name of a caveat. */
+export function widening(parent: Capability, child: Capability): string | undefined {
+  if (parent.ability !== child.ability && parent.ability !== '*') return 'ability';
+  if (!covers(compile(parent).pattern, compile(child).pattern)) return 'resource';
+  return widenedCaveat(parent.caveats, child.caveats);
+}
+
+function needsOf({ uses, rate, approval }: Caveats): Needs {
+  return {
+    ...(uses === undefined ? {} : { uses }),
+    ...(rate === undefined ? {} : { rate }),
+    approval,
+  };
+}
+
+function refuse(rule: string, text: string): Verdict {
+  return { allow: false, refusal: { rule, text } };
 }

@@ -1,8 +1,16 @@
 /** Grants: who may do what, provable offline. */
-export { allows } from './capability.ts';
+export { readCallArguments } from './arguments.ts';
+export { allows, allowsAlways } from './capability.ts';
+export type { Asked, Needs, Verdict } from './capability.ts';
+export { createCounters } from './counters.ts';
+export type { CounterComponents, CounterInit, Counters, Taken } from './counters.ts';
+export { explainChain, inspectGrants } from './explain.ts';
+export type { Inspection, InspectionContext, ShownChain, ShownLink } from './explain.ts';
 export { parseGrant, parseRevocation } from './grant.ts';
 export { issueGrant, issueRevocation } from './issue.ts';
 export type { GrantInit } from './issue.ts';
+export { judge, targetOf } from './judge.ts';
+export type { Judgement, WantedCall } from './judge.ts';
 export {
   encodeSegment,
   matchResource,
@@ -13,11 +21,12 @@ export {
   printable,
   promptResource,
   toolResource,
-  tryParseTarget,
   uriResource,
 } from './match.ts';
 export type { ResourcePattern, ResourceTarget } from './match.ts';
 export { decodeJws, encodeJws } from './jws.ts';
+export { RENEWED_LIFETIME_MS, createRenewer } from './renewal.ts';
+export type { Renewer, RenewerComponents } from './renewal.ts';
 export { createRevocationSet } from './revocation.ts';
 export type { RevocationSet, RevocationSetInit } from './revocation.ts';
 export { createGrantBook } from './store.ts';
@@ -29,8 +38,10 @@ export type {
   GrantBook,
   GrantBookEvents,
   GrantClaims,
+  GrantDelegateInit,
   GrantIssueInit,
   Refusal,
+  Renewable,
   Revocation,
   RevocationClaims,
   Wanted,

@@ -22,6 +22,8 @@ export interface GrantInit {
   readonly parents?: readonly Grant[];
   /** Further delegations that may hang below; default 0. */
   readonly maxDepth?: number;
+  /** The id of the grant that this one renews; default: 128 random bits. */
+  readonly id?: string;
 }
 
 /**
@@ -46,7 +48,7 @@ export function issueGrant(
     iat: Math.floor(nowMs / 1000),
     ...(nbf === undefined ? {} : { nbf }),
     exp: init.expiresAt,
-    jti: Buffer.from(randomBytes(16)).toString('base64url'),
+    jti: init.id ?? Buffer.from(randomBytes(16)).toString('base64url'),
     ...(parents.length === 0 ? {} : { prf: parents.map((parent) => parent.hash) }),
     max_depth: init.maxDepth ?? 0,
   };

@@ -23,12 +23,12 @@ const ABILITIES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Stands for a child's `*` while a parent is matched against it; never part of a name. */
-const STAR = '\u0000';
+export const STAR = '\u0000';
 /** Characters of a resource that a message shows. */
 const SHOWN_MAX = 128;
 const SHAPE = /^([a-z]+):(.+)$/su;
 /** Controls, format characters (bidi controls among them), lone surrogates, line separators. */
-const FORBIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+export const FORBIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 /** What needs neither decoding nor normalising. */
 const PLAIN = /^[\x21-\x24\x26-\x2e\x30-\x7e]+$/;
 
@@ -178,7 +178,7 @@ function literalOf(pieces: readonly string[] | undefined): string | undefined {
 }
 
 /** Glob matching by leftmost fit of each piece, which never needs to be taken back. */
-function matchesPieces(pieces: readonly string[], text: string): boolean {
+export function matchesPieces(pieces: readonly string[], text: string): boolean {
   const first = pieces[0] ?? '';
   if (pieces.length <= 1) return text === first;
   const last = pieces.at(-1) ?? '';
@@ -233,5 +233,8 @@ function checkName(name: string, text: string): string {
 
 function bad(text: string, why: string, cause?: unknown): StarlingError {
   const message = `'${printable(text)}' is no resource: ${why}`;
-  return new StarlingError('STARLING_GRANT_MALFORMED', message, { cause });
+  return new StarlingError('STARLING_GRANT_MALFORMED', message, {
+    data: { rule: 'resource' },
+    cause,
+  });
 }

@@ -9,22 +9,29 @@ import type { Clock, Did, Logger, Scope } from '../core/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Table } from '../store/types.ts';
 import { createBatchReader } from './batch.ts';
+import { whyVoid } from './capability.ts';
+import { delegationOf, renewalOf } from './delegate.ts';
 import { parseGrant, parseRevocation } from './grant.ts';
 import { createHolderIndex } from './holders.ts';
 import type { HeldChain } from './holders.ts';
 import { issueGrant, issueRevocation } from './issue.ts';
+import type { GrantInit } from './issue.ts';
+import { createReceived } from './received.ts';
+import type { Received } from './received.ts';
 import { createRevocationSet } from './revocation.ts';
 import type { RevocationSet } from './revocation.ts';
-import { grantKey, readRows, revocationKey, rowOf } from './rows.ts';
+import { grantKey, readRenewals, readRows, renewalKey, revocationKey, rowOf } from './rows.ts';
 import type {
   Grant,
   GrantBook,
   GrantBookEvents,
+  GrantDelegateInit,
   GrantIssueInit,
   Refusal,
+  Renewable,
   Revocation,
 } from './types.ts';
-import { CLOCK_SKEW_MS, ruleOf, verifyChain } from './verify.ts';
+import { CLOCK_SKEW_MS, describeRefusal, ruleOf, verifyChain } from './verify.ts';
 
 /** What a grant book works with. */
 export interface GrantBookComponents {
@@ -53,6 +60,7 @@ export interface GrantBookInit {
 const KEEP_EXPIRED_MS = 30 * 86_400_000;
 const HOUR_MS = 3_600_000;
 const ID_PREFIX_MIN = 4;
+const NONE: ReadonlyMap<string, Grant> = new Map();
 
 /** Makes the grant book of the node whose key is `identity`. */
 export function createGrantBook(
@@ -66,11 +74,14 @@ class Book implements GrantBook {
   readonly events = new EventEmitter<GrantBookEvents>();
   readonly #self: Did;
   readonly #components: GrantBookComponents;
-  readonly #bounds: Required<Omit<GrantBookInit, 'randomBytes'>>;
+  readonly #bounds: Required<Pick<GrantBookInit, 'presentedMax' | 'presentersMax'>>;
   readonly #randomBytes: GrantBookInit['randomBytes'];
   readonly #issued = new Map<string, Grant>();
-  readonly #received = new Map<string, Grant>();
-  readonly #parents = new Map<string, Grant>();
+  readonly #received: Received;
+  /** Lifetimes in ms of what is renewed, by `jti`. */
+  #renewals = new Map<string, number>();
+  /** Received grants that we handed on, by whom to and by hash. */
+  readonly #delegated = new Map<Did, Map<string, Grant>>();
   readonly #readBatch = createBatchReader();
   readonly #holders = createHolderIndex();
   readonly #revoked: RevocationSet;
@@ -84,12 +95,22 @@ class Book implements GrantBook {
     this.#bounds = {
       presentedMax: init.presentedMax ?? 256,
       presentersMax: init.presentersMax ?? 1024,
-      receivedPerOwnerMax: init.receivedPerOwnerMax ?? 256,
-      receivedMax: init.receivedMax ?? 4096,
     };
     this.#randomBytes = init.randomBytes;
     this.#self = components.identity.did;
     this.#revoked = createRevocationSet({ self: this.#self });
+    const { grants, clock, logger } = components;
+    this.#received = createReceived(
+      {
+        self: this.#self,
+        table: grants,
+        clock,
+        logger,
+        verify: (leaf, batch) => this.#verify(leaf, batch),
+        issued: () => this.#issued.values(),
+      },
+      { perOwnerMax: init.receivedPerOwnerMax ?? 256, totalMax: init.receivedMax ?? 4096 },
+    );
   }
 
   async start(): Promise<void> {
@@ -118,23 +139,82 @@ class Book implements GrantBook {
   }
 
   async issue(init: GrantIssueInit): Promise<Grant> {
-    const { identity, clock, grants } = this.#components;
-    const grant = issueGrant(
-      identity,
-      {
-        aud: init.aud,
-        sub: this.#self,
-        cap: init.capabilities,
-        expiresAt: Math.floor(init.expiresAtMs / 1000),
-        ...(init.maxDepth === undefined ? {} : { maxDepth: init.maxDepth }),
-      },
-      clock.now(),
-      this.#randomBytes,
-    );
-    await grants.batch([rowOf(grantKey('issued', grant), grant.jws)]);
-    this.#addIssued(grant);
-    this.#changed([init.aud]);
+    const grant = this.#sign({
+      aud: init.aud,
+      sub: this.#self,
+      cap: init.capabilities,
+      expiresAt: Math.floor(init.expiresAtMs / 1000),
+      ...(init.maxDepth === undefined ? {} : { maxDepth: init.maxDepth }),
+    });
+    await this.#keep(grant, init.renewForMs);
     return grant;
+  }
+
+  async delegate(init: GrantDelegateInit): Promise<Grant> {
+    const parent = this.find(init.parent);
+    const id = parent.claims.jti.slice(0, 8);
+    if (parent.claims.aud !== this.#self) {
+      throw new StarlingError('STARLING_GRANT_INVALID', `grant ${id} is not for this node`, {
+        hint: 'grant what is our own with: starling grant create',
+        data: { rule: 'issuer' },
+      });
+    }
+    const grant = this.#sign(delegationOf(parent, init));
+    const verdict = this.#verify(grant);
+    if (!verdict.ok) {
+      throw new StarlingError(
+        'STARLING_GRANT_INVALID',
+        `grant ${id} can't be handed on like this: ${describeRefusal(verdict.refusal)}`,
+        { hint: `starling grant show ${id}`, data: { rule: ruleOf(verdict.refusal) } },
+      );
+    }
+    await this.#keep(grant, init.renewForMs);
+    return grant;
+  }
+
+  renewable(): readonly Renewable[] {
+    return [...this.#issued.values()].flatMap((grant) => {
+      const lifetimeMs = this.#renewals.get(grant.claims.jti);
+      return lifetimeMs === undefined ? [] : [{ grant, lifetimeMs }];
+    });
+  }
+
+  async renew(id: string): Promise<Grant | undefined> {
+    const grant = this.find(id);
+    const lifetimeMs = this.#renewals.get(grant.claims.jti);
+    if (lifetimeMs === undefined || this.isRevoked(grant, [this.#self])) return undefined;
+    const parents = (grant.claims.prf ?? []).flatMap((hash) => this.#newest(hash) ?? []);
+    if (parents.length !== (grant.claims.prf ?? []).length) return undefined;
+    const nowMs = this.#components.clock.now();
+    const init = renewalOf(grant, parents, lifetimeMs, nowMs);
+    if (init === undefined) return undefined;
+    const renewed = this.#sign(init);
+    if (!this.#verify(renewed).ok) return undefined;
+    // At once, so that whoever revokes it meanwhile revokes it up to its new end.
+    this.#dropIssued(grant);
+    this.#addIssued(renewed);
+    await this.#components.grants.batch([
+      rowOf(grantKey('issued', renewed), renewed.jws),
+      { key: grantKey('issued', grant) },
+    ]);
+    this.#changed([renewed.claims.aud]);
+    return renewed;
+  }
+
+  chainOf(grant: Grant): readonly Grant[] {
+    const { aud } = grant.claims;
+    const held =
+      this.#holders.chains('issued', aud).get(grant.hash) ??
+      this.#holders.chains('presented', aud).get(grant.hash);
+    if (held !== undefined) return held.links;
+    const links = new Map([[grant.hash, grant]]);
+    for (const link of links.values()) {
+      for (const hash of link.claims.prf ?? []) {
+        const parent = this.#own(hash);
+        if (parent !== undefined) links.set(hash, parent);
+      }
+    }
+    return [...links.values()];
   }
 
   async keepIssued(grant: Grant): Promise<void> {
@@ -153,7 +233,7 @@ class Book implements GrantBook {
   }
 
   received(): readonly Grant[] {
-    return [...this.#received.values()];
+    return this.#received.all();
   }
 
   find(id: string): Grant {
@@ -181,7 +261,9 @@ class Book implements GrantBook {
     const known = this.#revoked.find(grant.claims.jti, [this.#self]);
     if (known !== undefined) return known;
     const revocation = issueRevocation(identity, grant, clock.now(), reason);
+    this.#renewals.delete(grant.claims.jti);
     await this.#addRevocation(revocation);
+    await this.#components.grants.delete(renewalKey(grant.claims.jti));
     return revocation;
   }
 
@@ -209,27 +291,16 @@ class Book implements GrantBook {
 
   async receive(jws: readonly string[]): Promise<readonly Refusal[]> {
     const batch = this.#readBatch(jws, this.#self);
-    const refusals = [...batch.refusals];
-    const { receivedPerOwnerMax } = this.#bounds;
-    if (this.#received.size + batch.leaves.length > receivedPerOwnerMax) {
-      await this.#pruneReceived(0);
-    }
-    const accepted: (readonly Grant[])[] = [];
-    for (const leaf of batch.leaves) {
-      if (this.#received.has(leaf.hash)) continue;
-      const verdict = this.#receiveOne(leaf, batch.byHash);
-      if ('rule' in verdict) refusals.push(verdict);
-      else accepted.push(verdict);
-    }
-    if (accepted.length > 0) await this.#keepReceived(accepted);
-    return refusals;
+    const { added, refusals } = await this.#received.add(batch.leaves, batch.byHash);
+    if (added) this.events.emit('change', this.#self);
+    return [...batch.refusals, ...refusals];
   }
 
   toPresent(owner: Did): readonly string[] {
     const texts = new Set<string>();
-    for (const grant of this.#received.values()) {
+    for (const grant of this.#received.all()) {
       if (grant.claims.sub !== owner) continue;
-      const verdict = this.#verify(grant, this.#parents);
+      const verdict = this.#verify(grant);
       if (verdict.ok) for (const link of verdict.links) texts.add(link.jws);
     }
     return [...texts];
@@ -237,9 +308,16 @@ class Book implements GrantBook {
 
   issuedTo(holder: Did): readonly string[] {
     const nowMs = this.#components.clock.now();
-    return [...this.#holders.chains('issued', holder).values()]
-      .filter(({ startsAtMs, endsAtMs }) => startsAtMs <= nowMs && nowMs < endsAtMs)
-      .map(({ leaf }) => leaf.jws);
+    const texts = new Set(
+      [...this.#holders.chains('issued', holder).values()]
+        .filter(({ startsAtMs, endsAtMs }) => startsAtMs <= nowMs && nowMs < endsAtMs)
+        .map(({ leaf }) => leaf.jws),
+    );
+    for (const grant of this.#delegated.get(holder)?.values() ?? []) {
+      const verdict = this.#verify(grant);
+      if (verdict.ok) for (const link of verdict.links) texts.add(link.jws);
+    }
+    return [...texts];
   }
 
   revocations(): readonly Revocation[] {
@@ -258,9 +336,10 @@ class Book implements GrantBook {
     if (this.isRevoked(grant, [grant.claims.iss])) return 'revoked';
     const { endsAtMs } = this.#windowOf([grant]);
     if (this.#components.clock.now() >= endsAtMs) return 'expired';
-    // A delegation of ours: the holder has its parents, and the owner judges them.
-    if (grant.claims.iss === this.#self && grant.claims.sub !== this.#self) return 'valid';
-    const verdict = this.#verify(grant, this.#parents);
+    // A membership: the members have its parents, and judge them.
+    const { iss, sub } = grant.claims;
+    if (iss === this.#self && sub !== this.#self && !this.#isDelegation(grant)) return 'valid';
+    const verdict = this.#verify(grant);
     if (verdict.ok) return 'valid';
     return ruleOf(verdict.refusal) === 'revoked' ? 'revoked' : 'expired';
   }
@@ -270,16 +349,11 @@ class Book implements GrantBook {
     for (const revocation of await readRows(revocations, '', parseRevocation, logger)) {
       this.#revoked.add(revocation, clock.now());
     }
-    const read = (kind: 'issued' | 'received' | 'parent'): Promise<readonly Grant[]> =>
-      readRows(grants, `${kind}/`, parseGrant, logger);
-    for (const grant of await read('parent')) this.#parents.set(grant.hash, grant);
-    for (const grant of await read('issued')) {
+    this.#renewals = await readRenewals(grants, logger);
+    await this.#received.load();
+    for (const grant of await readRows(grants, 'issued/', parseGrant, logger)) {
       if (grant.claims.iss === this.#self) this.#addIssued(grant);
       else logger.warn({ id: grant.claims.jti }, 'skipped a grant that another key issued');
-    }
-    for (const grant of await read('received')) {
-      if (grant.claims.aud === this.#self) this.#received.set(grant.hash, grant);
-      else logger.warn({ id: grant.claims.jti }, 'skipped a grant that is for another key');
     }
   }
 
@@ -289,48 +363,85 @@ class Book implements GrantBook {
     const nowMs = clock.now();
     const isOld = (grant: Grant): boolean => grant.claims.exp * 1000 + KEEP_EXPIRED_MS < nowMs;
     const issued = [...this.#issued.values()].filter(isOld);
-    for (const { hash } of issued) this.#issued.delete(hash);
+    for (const grant of issued) {
+      this.#dropIssued(grant);
+      this.#renewals.delete(grant.claims.jti);
+    }
     this.#holders.dropWhere(({ endsAtMs }) => endsAtMs + KEEP_EXPIRED_MS < nowMs);
     if (issued.length > 0) {
-      await grants.batch(issued.map((grant) => ({ key: grantKey('issued', grant) })));
+      await grants.batch(
+        issued.flatMap((grant) => [
+          { key: grantKey('issued', grant) },
+          { key: renewalKey(grant.claims.jti) },
+        ]),
+      );
     }
-    await this.#pruneReceived(KEEP_EXPIRED_MS);
+    await this.#received.prune(KEEP_EXPIRED_MS);
     const over = this.#revoked.prune(nowMs);
     if (over.length > 0) {
       await revocations.batch(over.map((revocation) => ({ key: revocationKey(revocation) })));
     }
   }
 
-  /** Forgets received grants that expired more than `keepMs` ago, and parents nobody needs. */
-  async #pruneReceived(keepMs: number): Promise<void> {
-    const nowMs = this.#components.clock.now();
-    const old = [...this.#received.values()].filter(
-      ({ claims }) => claims.exp * 1000 + CLOCK_SKEW_MS + keepMs < nowMs,
-    );
-    for (const { hash } of old) this.#received.delete(hash);
-    const needed = new Set<string>();
-    const queue = [...this.#received.values()];
-    for (let grant = queue.pop(); grant !== undefined; grant = queue.pop()) {
-      for (const hash of grant.claims.prf ?? []) {
-        const parent = this.#parents.get(hash);
-        if (parent === undefined || needed.has(hash)) continue;
-        needed.add(hash);
-        queue.push(parent);
-      }
+  #sign(init: GrantInit): Grant {
+    const { identity, clock } = this.#components;
+    for (const capability of init.cap) {
+      const why = whyVoid(capability);
+      if (why === undefined) continue;
+      throw new StarlingError('STARLING_GRANT_MALFORMED', `a grant would allow nothing: ${why}`, {
+        data: { rule: 'caveat' },
+      });
     }
-    const loose = [...this.#parents.values()].filter(({ hash }) => !needed.has(hash));
-    for (const { hash } of loose) this.#parents.delete(hash);
-    const keys = [
-      ...old.map((grant) => grantKey('received', grant)),
-      ...loose.map((grant) => grantKey('parent', grant)),
-    ];
-    if (keys.length > 0) await this.#components.grants.batch(keys.map((key) => ({ key })));
+    return issueGrant(identity, init, clock.now(), this.#randomBytes);
+  }
+
+  /** Keeps a new grant of ours, and tells of it. */
+  async #keep(grant: Grant, renewForMs: number | undefined): Promise<void> {
+    const { aud, jti } = grant.claims;
+    await this.#components.grants.batch([
+      rowOf(grantKey('issued', grant), grant.jws),
+      ...(renewForMs === undefined ? [] : [rowOf(renewalKey(jti), String(renewForMs))]),
+    ]);
+    if (renewForMs !== undefined) this.#renewals.set(jti, renewForMs);
+    this.#addIssued(grant);
+    this.#changed([aud]);
   }
 
   #addIssued(grant: Grant): void {
+    const { aud, sub } = grant.claims;
     this.#issued.set(grant.hash, grant);
-    if (grant.claims.sub !== this.#self || this.isRevoked(grant, [this.#self])) return;
-    this.#holders.add('issued', { leaf: grant, links: [grant], ...this.#windowOf([grant]) });
+    if (this.isRevoked(grant, [this.#self])) return;
+    if (sub === this.#self) {
+      this.#holders.add('issued', { leaf: grant, links: [grant], ...this.#windowOf([grant]) });
+    } else if (this.#isDelegation(grant)) {
+      const delegated = this.#delegated.get(aud) ?? new Map<string, Grant>();
+      this.#delegated.set(aud, delegated.set(grant.hash, grant));
+    }
+  }
+
+  #dropIssued({ hash, claims }: Grant): void {
+    this.#issued.delete(hash);
+    this.#holders.dropWhere(({ leaf }) => leaf.hash === hash);
+    const delegated = this.#delegated.get(claims.aud);
+    if (delegated?.delete(hash) === true && delegated.size === 0) {
+      this.#delegated.delete(claims.aud);
+    }
+  }
+
+  /** True when it hands on what we received. Memberships stand on what the mesh's members know. */
+  #isDelegation({ claims }: Grant): boolean {
+    return (claims.prf ?? []).every((hash) => this.#received.get(hash) !== undefined);
+  }
+
+  /** A grant that we have, by its hash. */
+  #own(hash: string): Grant | undefined {
+    return this.#issued.get(hash) ?? this.#received.get(hash);
+  }
+
+  /** The received grant with this hash, or what it was renewed to. */
+  #newest(hash: string): Grant | undefined {
+    const old = this.#own(hash);
+    return old === undefined ? undefined : (this.#received.newest(old) ?? old);
   }
 
   /** Counts at once; is durable, and passed on, when the promise resolves. */
@@ -372,42 +483,13 @@ class Book implements GrantBook {
     return 'added';
   }
 
-  #receiveOne(leaf: Grant, batch: ReadonlyMap<string, Grant>): readonly Grant[] | Refusal {
-    const { receivedPerOwnerMax, receivedMax } = this.#bounds;
-    const owner = leaf.claims.sub;
-    if (owner === this.#self) return { rule: 'owner', text: 'it is on things of our own' };
-    const fromOwner = [...this.#received.values()].filter((grant) => grant.claims.sub === owner);
-    if (fromOwner.length >= receivedPerOwnerMax || this.#received.size >= receivedMax) {
-      return {
-        rule: 'limit',
-        text: `no more than ${receivedPerOwnerMax} grants per owner are kept`,
-      };
-    }
-    const verdict = this.#verify(leaf, new Map([...this.#parents, ...batch]));
-    if (!verdict.ok) return verdict.refusal;
-    this.#received.set(leaf.hash, leaf);
-    return verdict.links;
-  }
-
-  async #keepReceived(chains: readonly (readonly Grant[])[]): Promise<void> {
-    const rows = chains.flatMap(([leaf, ...parents]) => {
-      for (const parent of parents) this.#parents.set(parent.hash, parent);
-      return [
-        ...(leaf === undefined ? [] : [rowOf(grantKey('received', leaf), leaf.jws)]),
-        ...parents.map((parent) => rowOf(grantKey('parent', parent), parent.jws)),
-      ];
-    });
-    await this.#components.grants.batch(rows);
-    this.events.emit('change', this.#self);
-  }
-
   #verify(
     leaf: Grant,
-    known: ReadonlyMap<string, Grant>,
+    known: ReadonlyMap<string, Grant> = NONE,
     owner?: Did,
   ): ReturnType<typeof verifyChain> {
     return verifyChain(leaf, {
-      find: (hash) => known.get(hash) ?? this.#issued.get(hash),
+      find: (hash) => known.get(hash) ?? this.#own(hash),
       nowMs: this.#components.clock.now(),
       isRevoked: (grant, mayRevoke) => this.isRevoked(grant, mayRevoke),
       ...(owner === undefined ? {} : { owner }),

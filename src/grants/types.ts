@@ -13,7 +13,10 @@ export interface Capability {
   readonly resource: string;
   /** `tool/call`, `mesh/join`, `mesh/invite`; `*` only where `iss` is `sub`. */
   readonly ability: string;
-  /** Further conditions. One that this version does not know makes the capability void. */
+  /**
+   * Further conditions: `args`, `hours`, `rate`, `uses`, `approval`. One that this version does not
+   * know, or that is malformed, makes the capability void.
+   */
   readonly caveats?: Readonly<Record<string, Json>>;
 }
 
@@ -75,6 +78,29 @@ export interface Refusal {
   readonly causes?: readonly Refusal[];
 }
 
+/** A grant that its issuer's node renews, and how long each renewal lasts. */
+export interface Renewable {
+  readonly grant: Grant;
+  readonly lifetimeMs: number;
+}
+
+/** What a delegation of a grant that we received says. Whatever is left out stays as it is there. */
+export interface GrantDelegateInit {
+  /** The received grant: its `jti`, or at least 4 characters of it. */
+  readonly parent: string;
+  readonly aud: Did;
+  /** Resource patterns, each covered by the received grant; default: all of its own. */
+  readonly resources?: readonly string[];
+  /** Caveats that are added, or that take the place of wider ones. */
+  readonly caveats?: Readonly<Record<string, Json>>;
+  /** ms since the epoch; default, and at the most, the end of the received grant. */
+  readonly expiresAtMs?: number;
+  /** Further delegations that may hang below; default 0. */
+  readonly maxDepth?: number;
+  /** Renewed each time for this long, as the received grant is; default: never. */
+  readonly renewForMs?: number;
+}
+
 /** What a new grant on our own things says. */
 export interface GrantIssueInit {
   readonly aud: Did;
@@ -83,6 +109,8 @@ export interface GrantIssueInit {
   readonly expiresAtMs: number;
   /** Further delegations that may hang below; default 0. */
   readonly maxDepth?: number;
+  /** Renewed each time for this long; default: never. */
+  readonly renewForMs?: number;
 }
 
 /** The node's grants: issued, received, presented by callers, revoked. */
@@ -90,6 +118,20 @@ export interface GrantBook extends Startable {
   readonly events: EventEmitter<GrantBookEvents>;
   /** Signs a grant on our own things and keeps it. @throws STARLING_GRANT_MALFORMED */
   issue(init: GrantIssueInit): Promise<Grant>;
+  /**
+   * Hands on a grant that we received, or a part of it, and keeps the new one.
+   * @throws STARLING_GRANT_UNKNOWN; STARLING_GRANT_INVALID when it would allow more than its parent
+   */
+  delegate(init: GrantDelegateInit): Promise<Grant>;
+  /** What is to be renewed as long as it is not revoked, ended ones of the last 30 days included. */
+  renewable(): readonly Renewable[];
+  /**
+   * Issues a grant of ours anew, with the same id and content and a later end; tells of the change.
+   * Undefined when it is revoked, not renewable, or could not end later than it does.
+   */
+  renew(id: string): Promise<Grant | undefined>;
+  /** `grant` and all that it stands on, as far as we have it; `grant` first. */
+  chainOf(grant: Grant): readonly Grant[];
   /**
    * Keeps a grant that we signed on somebody else's things (a mesh membership), so that it can be
    * listed and revoked like the others. It gives nobody a right here.
@@ -125,7 +167,7 @@ export interface GrantBook extends Startable {
   receive(jws: readonly string[]): Promise<readonly Refusal[]>;
   /** Our grants on things of `owner` that are valid now, parents included: to present there. */
   toPresent(owner: Did): readonly string[];
-  /** What we issued to `holder` and is valid now. */
+  /** What we issued to `holder` and is valid now; for delegations with all that they stand on. */
   issuedTo(holder: Did): readonly string[];
   revocations(): readonly Revocation[];
   /**

@@ -4,8 +4,9 @@
  * PROTOCOLS.md "Grants"; the idea of explaining refusals as trees is ucanto's.
  */
 import type { Did } from '../core/index.ts';
-import { attenuates } from './capability.ts';
-import type { Grant, Refusal } from './types.ts';
+import { widening } from './capability.ts';
+import { printable } from './match.ts';
+import type { Capability, Grant, Refusal } from './types.ts';
 
 /** Links of a chain, the leaf included. */
 const CHAIN_LINKS_MAX = 8;
@@ -186,14 +187,31 @@ function judgeLink(grant: Grant, parent: Grant): Refusal | undefined {
 
 function judgeCapabilities(grant: Grant, parents: readonly Grant[]): Refusal | undefined {
   const above = parents.flatMap((parent) => parent.claims.cap);
-  const causes = grant.claims.cap
-    .filter((capability) => !above.some((wider) => attenuates(wider, capability)))
-    .map(({ ability, resource }) => ({
-      rule: 'widened',
-      text: `no parent allows ${ability} on ${resource} under the same caveats`,
-    }));
+  const causes = grant.claims.cap.flatMap((capability) => widenedFrom(above, capability) ?? []);
   if (causes.length === 0) return undefined;
   return { rule: 'widened', text: `${nameOf(grant)} allows more than its parents`, causes };
+}
+
+/** How `capability` goes beyond all of `above`, as told by the one that comes nearest. */
+function widenedFrom(above: readonly Capability[], capability: Capability): Refusal | undefined {
+  const { ability, resource } = capability;
+  const misses = new Set<string>();
+  for (const wider of above) {
+    const miss = widening(wider, capability);
+    if (miss === undefined) return undefined;
+    misses.add(miss);
+  }
+  const caveat = [...misses].find((miss) => miss !== 'ability' && miss !== 'resource');
+  const what = `${ability} on ${resource}`;
+  if (caveat !== undefined) {
+    const name = printable(caveat);
+    return {
+      rule: `widened-${name}`,
+      text: `${what}: the caveat ${name} of its parent is not kept`,
+    };
+  }
+  const rule = misses.has('resource') ? 'widened-resource' : 'widened-ability';
+  return { rule, text: `no parent allows ${what}` };
 }
 
 function blame(grant: Grant, cause: Refusal): Outcome {

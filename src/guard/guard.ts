@@ -1,157 +1,309 @@
 /**
- * The one yes or no. Knows grants and nothing of tools: what it says is the same whether a tool
- * exists or not. A decision is a look-up and a match, no signature check and no I/O.
+ * The one yes or no. Knows grants and the policy, and nothing of tools: what it says is the same
+ * whether a tool exists or not. A decision is a look-up and a match, no signature check and no I/O.
+ * It asks for the policy once, so that one that is swapped meanwhile counts from the next decision on.
  */
-import type { Did } from '../core/index.ts';
-import { allows, encodeSegment, printable, tryParseTarget } from '../grants/index.ts';
-import type { Grant, GrantBook, Refusal, ResourceTarget, Wanted } from '../grants/index.ts';
+import { systemClock } from '../core/index.ts';
+import type { Clock, Did } from '../core/index.ts';
+import { allows, judge, targetOf } from '../grants/index.ts';
+import type { Counters, Grant, GrantBook, Refusal, ResourceTarget } from '../grants/index.ts';
+import type { Approval, Approvals } from './approval-types.ts';
+import { durationMs } from './policy-schema.ts';
+import type { Policy } from './policy.ts';
+import { notApproved, notByPolicy, notGranted } from './refusals.ts';
+import type { RefusalComponents } from './refusals.ts';
 import { isInScope } from './scopes.ts';
-import type { Decision, Guard, Principal } from './types.ts';
+import { approvalOf, isInNamespace } from './standing.ts';
+import type { Limit, Standing, Standings } from './standing.ts';
+import type { Decision, ExplainedStep, ExplainingGuard, GuardWanted, Principal } from './types.ts';
+import { nameOf } from './who.ts';
 
 /** What the guard asks. With `issued` and `state` it can say why an old grant no longer helps. */
 type GuardGrants = Pick<GrantBook, 'held'> & Partial<Pick<GrantBook, 'issued' | 'state'>>;
+
+/** A limit is nearly, or more than, used up. */
+export interface LimitAlert {
+  readonly principal: Principal;
+  readonly resource: string;
+  /** Where in the policy file the limit stands. */
+  readonly limit: string;
+  /** Used share of it; above 1 it was refused. */
+  readonly share: number;
+}
 
 /** What the guard works with. */
 export interface GuardComponents {
   readonly grants: GuardGrants;
   /** This node, as refusals name it. */
   readonly self: { readonly name: string; readonly did: Did };
+  /** What grants have used up; without it, grants with conditions allow nothing. */
+  readonly counters?: Counters;
+  /** For the hours of grants; default the system's. */
+  readonly clock?: Clock;
+  /** The policy, and what it says of whom; without it grants and scopes alone decide. */
+  readonly policy?: {
+    readonly standings: Standings;
+    current(): Policy;
+  };
+  readonly approvals?: Pick<Approvals, 'approvedFor'>;
+  /** Resources of the built-in server that whoever has proven who it is may use. */
+  readonly open?: ReadonlySet<string>;
+  /** Hears when a used share reaches `alert_threshold`. */
+  readonly alert?: (alert: LimitAlert) => void;
 }
 
 type Bounded = Exclude<Principal, { kind: 'operator' }>;
+type Step = (step: ExplainedStep) => void;
+
+/** What scopes and grants say. */
+type Rights =
+  | { readonly grant?: Grant; readonly settled?: Promise<void>; readonly ask: boolean }
+  | { readonly refused: Decision };
+
+/** A request on its way to a decision. */
+interface Case {
+  readonly principal: Principal;
+  readonly wanted: GuardWanted;
+  readonly target: ResourceTarget | undefined;
+  readonly step: Step | undefined;
+}
 
 const ALLOW: Decision = { allow: true };
-/** What may stand unquoted in a command. */
-const ALIAS = /^[a-z0-9][a-z0-9-]{0,31}$/;
-/** Parsed resources kept; the whole cache is dropped when it is full. */
-const TARGETS_MAX = 1024;
+const IN_SCOPE: Rights = { ask: false };
+/** How long an approval waits where no policy says it. */
+const TIMEOUT_DEFAULT_MS = 600_000;
+/** Things of one holder that are remembered; all are forgotten when there are more. */
+const COVERING_MAX = 256;
+/** What changes nothing. */
+const READING: readonly string[] = [
+  'resource/read',
+  'resource/subscribe',
+  'prompt/get',
+  'board/read',
+];
 
 /** Makes the guard of this node. */
-export function createGuard(components: GuardComponents): Guard {
-  const { grants } = components;
-  const targets = new Map<string, ResourceTarget>();
-
-  const targetOf = (resource: string): ResourceTarget | undefined => {
-    const known = targets.get(resource);
-    if (known !== undefined) return known;
-    const target = tryParseTarget(resource);
-    if (target === undefined) return undefined;
-    if (targets.size >= TARGETS_MAX) targets.clear();
-    targets.set(resource, target);
-    return target;
-  };
-
+export function createGuard(components: GuardComponents): ExplainingGuard {
+  const evaluation = new Evaluation(components);
   return {
-    decide(principal, wanted) {
-      if (principal.kind === 'operator') return ALLOW;
-      const target = targetOf(wanted.resource);
-      if (target === undefined) return refuse(components, principal, wanted, undefined);
-      if (principal.kind === 'client') {
-        return isInScope(principal.scopes, target)
-          ? ALLOW
-          : refuse(components, principal, wanted, target);
-      }
-      for (const grant of grants.held(principal.did)) {
-        for (const capability of grant.claims.cap) {
-          if (allows(capability, wanted.ability, target)) return ALLOW;
+    decide: (principal, wanted) => evaluation.decide(principal, wanted, undefined),
+    explain(principal, wanted) {
+      const steps: ExplainedStep[] = [];
+      const decision = evaluation.decide(principal, wanted, (step) => void steps.push(step));
+      return { decision, who: nameOf(principal), steps };
+    },
+  };
+}
+
+class Evaluation {
+  readonly #components: GuardComponents;
+  readonly #words: RefusalComponents;
+  /** By the array of a holder's grants, which is another one when they change. */
+  readonly #known = new WeakMap<readonly Grant[], Map<string, readonly Grant[]>>();
+
+  constructor(components: GuardComponents) {
+    this.#components = components;
+    const { grants, self, open } = components;
+    this.#words = { grants, self, canRequest: open !== undefined };
+  }
+
+  decide(principal: Principal, wanted: GuardWanted, step: Step | undefined): Decision {
+    const { policy, open } = this.#components;
+    const standing = policy?.standings.of(principal);
+    if (standing !== undefined && step !== undefined) step(zoneStep(standing));
+    if (principal.kind !== 'operator' && open?.has(wanted.resource) === true) {
+      step?.({ rule: 'open', outcome: 'allow', text: 'whoever has proven who it is may use it' });
+      return ALLOW;
+    }
+    const one: Case = { principal, wanted, target: targetOf(wanted.resource), step };
+    if (principal.kind === 'operator') return this.#forOperator(one, standing);
+    return this.#forBounded(principal, one, standing);
+  }
+
+  #forOperator(one: Case, standing: Standing | undefined): Decision {
+    one.step?.({ rule: 'operator', outcome: 'allow', text: 'the operator is root of this node' });
+    if (standing === undefined || one.target === undefined) return ALLOW;
+    const rule = approvalOf(standing, one.target);
+    if (rule === undefined || this.#approvedFor(one) !== undefined) return ALLOW;
+    return this.#ask(one, standing, rule.where, undefined);
+  }
+
+  /** Rights are looked at in full before the policy is, and taken only when both say yes. */
+  #forBounded(principal: Bounded, one: Case, standing: Standing | undefined): Decision {
+    const { target, step, wanted } = one;
+    const isKnown = standing !== undefined && target !== undefined;
+    const cause = isKnown ? this.#againstPolicy(standing, one, target) : undefined;
+    const rule = isKnown ? approvalOf(standing, target) : undefined;
+    const approved = this.#approvedFor(one);
+    const mustAsk = rule !== undefined && approved === undefined;
+    const isCall = wanted.look !== true && cause === undefined && !mustAsk;
+    const rights = this.#rightsOf(principal, one, { isCall, approved: approved?.grant });
+    if ('refused' in rights) return rights.refused;
+    if (cause !== undefined) {
+      step?.({ rule: cause.rule, outcome: 'deny', text: cause.text });
+      return notByPolicy(this.#words, principal, wanted, cause);
+    }
+    const { grant, settled } = rights;
+    if (mustAsk || rights.ask) {
+      return this.#ask(one, standing, rule?.where ?? 'grant', grant);
+    }
+    if (grant === undefined) return ALLOW;
+    return { allow: true, grant, ...(settled === undefined ? {} : { settled }) };
+  }
+
+  /** Scopes of a client, grants of everybody else. */
+  #rightsOf(
+    principal: Bounded,
+    { wanted, target, step }: Case,
+    { isCall, approved }: { readonly isCall: boolean; readonly approved: string | undefined },
+  ): Rights {
+    const refused = (cause?: Refusal): Rights => {
+      const decision = notGranted(this.#words, principal, wanted, target, cause);
+      if (step !== undefined) {
+        for (const { rule, text } of decision.refusal.causes ?? []) {
+          step({ rule, outcome: 'deny', text });
         }
       }
-      return refuse(components, principal, wanted, target);
-    },
-  };
-}
-
-function refuse(
-  components: GuardComponents,
-  caller: Bounded,
-  wanted: Wanted,
-  target: ResourceTarget | undefined,
-): Decision {
-  // Explained only when somebody reads it: a list of tools asks for the yes or no alone.
-  return {
-    allow: false,
-    get refusal() {
-      return {
-        rule: 'not-granted',
-        text: sentenceOf(components, caller, wanted),
-        causes: [reasonOf(components, caller, wanted, target)],
-      };
-    },
-    get hint() {
-      return hintOf(components, caller, target);
-    },
-  };
-}
-
-function sentenceOf({ self }: GuardComponents, caller: Bounded, wanted: Wanted): string {
-  const what = `${printable(wanted.ability)} on ${printable(wanted.resource)}`;
-  return `${nameOf(caller)} may not ${what} on node ${printable(self.name)}`;
-}
-
-function nameOf(caller: Bounded): string {
-  if (caller.kind === 'client') return `the client ${printable(caller.name)}`;
-  const [name, id] =
-    caller.kind === 'peer' ? [caller.alias, caller.peerId] : [caller.name, caller.did.slice(8)];
-  return `${printable(name)} (${id.slice(0, 8)}…${id.slice(-4)})`;
-}
-
-function reasonOf(
-  { grants }: GuardComponents,
-  caller: Bounded,
-  wanted: Wanted,
-  target: ResourceTarget | undefined,
-): Refusal {
-  if (target === undefined) {
-    return { rule: 'malformed', text: 'no grant can name this resource' };
+      return { refused: decision };
+    };
+    if (target === undefined) return refused();
+    if (principal.kind === 'client') {
+      if (!isInScope(principal.scopes, target)) return refused();
+      step?.({ rule: 'scope', outcome: 'allow', text: 'a scope of its own covers it' });
+      return IN_SCOPE;
+    }
+    const { counters, clock = systemClock } = this.#components;
+    const judged = judge(
+      this.#covering(principal.did, wanted, target),
+      approved === undefined ? wanted : { ...wanted, approved },
+      isCall ? counters : undefined,
+      clock.now(),
+    );
+    if ('refusal' in judged) return refused(judged.refusal);
+    step?.({ rule: 'grant', outcome: 'allow', text: grantText(judged.grant) });
+    if ('ask' in judged) return { grant: judged.grant, ask: true };
+    const { grant, settled } = judged;
+    return { grant, ask: false, ...(settled === undefined ? {} : { settled }) };
   }
-  if (caller.kind === 'client') {
-    return { rule: 'not-covered', text: 'its scopes cover other things only' };
+
+  /** Those of a holder's grants that are about what is wanted, remembered until its grants change. */
+  #covering(holder: Did, wanted: GuardWanted, target: ResourceTarget): readonly Grant[] {
+    const { grants, counters } = this.#components;
+    const held = grants.held(holder);
+    let known = this.#known.get(held);
+    if (known === undefined || known.size >= COVERING_MAX) {
+      known = new Map();
+      this.#known.set(held, known);
+    }
+    const key = `${wanted.ability} ${wanted.resource}`;
+    let covering = known.get(key);
+    if (covering === undefined) {
+      const able = counters === undefined ? held.filter(isBare) : held;
+      covering = able.filter(({ claims }) =>
+        claims.cap.some((capability) => {
+          const verdict = allows(capability, wanted.ability, target);
+          return verdict.allow || verdict.refusal !== undefined;
+        }),
+      );
+      known.set(key, covering);
+    }
+    return covering;
   }
-  const isAbout = (grant: Grant): boolean =>
-    grant.claims.cap.some((capability) => allows(capability, wanted.ability, target));
-  const past = (grants.issued?.() ?? [])
-    .filter((grant) => grant.claims.aud === caller.did && isAbout(grant))
-    .sort((a, b) => b.claims.exp - a.claims.exp);
-  const revoked = past.find((grant) => grants.state?.(grant) === 'revoked');
-  if (revoked !== undefined) {
-    return { rule: 'revoked', text: `the grant for it (${idOf(revoked)}) is revoked` };
+
+  /** The first rule of the policy that is against it. */
+  #againstPolicy(
+    standing: Standing,
+    { principal, wanted }: Case,
+    target: ResourceTarget,
+  ): Refusal | undefined {
+    const outside = standing.namespaces.find(({ value }) => !isInNamespace(value, target));
+    if (outside !== undefined) {
+      return { rule: outside.where, text: 'it is outside the namespaces that the policy allows' };
+    }
+    const { readOnly } = standing;
+    if (readOnly !== undefined && !isReading(wanted)) {
+      return { rule: readOnly.where, text: readOnlyText(standing, wanted) };
+    }
+    if (wanted.ability === 'agent/spawn') {
+      const { replicas } = wanted.facts ?? {};
+      const after = replicas === undefined ? undefined : replicas + 1;
+      return this.#overLimit(standing, standing.maxReplicas, after, { principal, wanted });
+    }
+    if (wanted.ability !== 'budget/spend') return undefined;
+    const { spent, amount } = wanted.facts ?? {};
+    const after = spent === undefined || amount === undefined ? undefined : spent + amount;
+    return this.#overLimit(standing, standing.budgetLimit, after, { principal, wanted });
   }
-  const expired = past.find((grant) => grants.state?.(grant) === 'expired');
-  if (expired !== undefined) {
-    const at = new Date(expired.claims.exp * 1000).toISOString();
-    return { rule: 'expired', text: `the grant for it (${idOf(expired)}) expired at ${at}` };
+
+  /** `after` is what will be used; unknown counts as too much. */
+  #overLimit(
+    standing: Standing,
+    limit: Limit<number> | undefined,
+    after: number | undefined,
+    { principal, wanted }: Pick<Case, 'principal' | 'wanted'>,
+  ): Refusal | undefined {
+    if (limit === undefined) return undefined;
+    if (after === undefined) {
+      return { rule: limit.where, text: 'nobody can say how much is used already' };
+    }
+    const share = limit.value === 0 ? (after > 0 ? Infinity : 0) : after / limit.value;
+    const threshold = standing.alertThreshold?.value;
+    if (threshold !== undefined && share >= threshold && wanted.look !== true) {
+      const { resource } = wanted;
+      this.#components.alert?.({ principal, resource, limit: limit.where, share });
+    }
+    if (share <= 1) return undefined;
+    return { rule: limit.where, text: `it would be ${after}, and the limit is ${limit.value}` };
   }
-  if (grants.held(caller.did).length === 0) {
-    return { rule: 'no-grant', text: 'it holds no valid grant of this node' };
+
+  #approvedFor({ principal, wanted }: Case): Approval | undefined {
+    if (wanted.approval === undefined) return undefined;
+    return this.#components.approvals?.approvedFor(wanted.approval, principal, wanted);
   }
-  return { rule: 'not-covered', text: 'its grants of this node cover other things only' };
+
+  #ask(
+    { principal, wanted, step }: Case,
+    standing: Standing | undefined,
+    rule: string,
+    grant: Grant | undefined,
+  ): Decision {
+    step?.({ rule, outcome: 'ask', text: 'a person must approve it, each time' });
+    const { resource, ability, args } = wanted;
+    const { approvals } = this.#components.policy?.current().file ?? { approvals: undefined };
+    const delayMs = standing?.escalationDelayMs;
+    return notApproved(this.#words, wanted, {
+      kind: 'call',
+      principal,
+      resource,
+      ability,
+      ...(args === undefined ? {} : { args }),
+      rule,
+      ...(grant === undefined ? {} : { grant: grant.claims.jti }),
+      timeoutMs: approvals === undefined ? TIMEOUT_DEFAULT_MS : durationMs(approvals.timeout),
+      ...(delayMs === undefined ? {} : { escalationDelayMs: delayMs }),
+    });
+  }
 }
 
-/** The command that grants it. Wildcards and quotes in a caller's words are percent-encoded. */
-function hintOf(
-  { self }: GuardComponents,
-  caller: Bounded,
-  target: ResourceTarget | undefined,
-): string {
-  const where = printable(self.name);
-  if (target === undefined) return `on ${where}: starling tools`;
-  const path = target.segments.map(encodeSegment).join('/');
-  if (caller.kind === 'client') {
-    const scope = `'${target.scheme}:${path}'`;
-    return ALIAS.test(caller.name)
-      ? `starling key create ${caller.name}-2 --scope ${scope}`
-      : `ask the operator of ${where} for the scope ${scope}`;
-  }
-  if (target.scheme !== 'tool') return `ask the operator of ${where}`;
-  return `starling grant create ${referenceOf(caller)} --tool '${path}'`;
+function isBare({ claims }: Grant): boolean {
+  return claims.cap.every(({ caveats }) => Object.keys(caveats ?? {}).length === 0);
 }
 
-/** How the commands name it. */
-function referenceOf(caller: Exclude<Bounded, { kind: 'client' }>): string {
-  if (caller.kind === 'agent') return caller.did;
-  return ALIAS.test(caller.alias) ? caller.alias : encodeSegment(caller.peerId);
+function isReading({ ability, facts }: GuardWanted): boolean {
+  if (ability === 'tool/call') return facts?.readOnly === true;
+  return READING.includes(ability);
 }
 
-function idOf(grant: Grant): string {
-  return grant.claims.jti.slice(0, 8);
+function readOnlyText({ zone }: Standing, { ability }: GuardWanted): string {
+  const what = ability === 'tool/call' ? 'a tool that is not marked read-only' : ability;
+  return `${what} is not for those who may only read (zone ${zone})`;
+}
+
+function zoneStep({ zone, trust, roles }: Standing): ExplainedStep {
+  const names = roles.length === 0 ? 'no role' : `roles ${roles.join(', ')}`;
+  return { rule: 'zone', outcome: 'note', text: `zone ${zone}, trust ${trust}, ${names}` };
+}
+
+function grantText({ claims }: Grant): string {
+  return `grant ${claims.jti} covers it until ${new Date(claims.exp * 1000).toISOString()}`;
 }

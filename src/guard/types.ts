@@ -1,6 +1,6 @@
 /** The one place that says yes or no. */
-import type { Did, PeerId } from '../core/index.ts';
-import type { Refusal, Wanted } from '../grants/types.ts';
+import type { Did, JsonObject, PeerId } from '../core/index.ts';
+import type { Capability, Grant, Refusal, Wanted } from '../grants/types.ts';
 
 /** Who asks, as proven at the door. */
 export type Principal =
@@ -19,21 +19,109 @@ export type Principal =
   /** Whoever proved an Ed25519 identity over HTTP: has what was granted to its did. */
   | { readonly kind: 'agent'; readonly did: Did; readonly name: string };
 
+/** What the caller of the guard knows about the thing that is wanted. */
+export interface WantedFacts {
+  /** Its pinned definition says `readOnlyHint`. Unknown counts as false. */
+  readonly readOnly?: boolean;
+  /** Copies of the agent that run now; for `agent/spawn`. */
+  readonly replicas?: number;
+  /** What has been spent of the budget, and what is wanted on top; for `budget/spend`. */
+  readonly spent?: number;
+  readonly amount?: number;
+}
+
+/** What somebody wants to do, with all that a decision may hang on. */
+export interface GuardWanted extends Wanted {
+  readonly args?: JsonObject;
+  readonly facts?: WantedFacts;
+  /**
+   * Only a look, for a list or a call that runs already: nothing is used up, and arguments count only
+   * when they are given. Without it, the call runs next if the answer is yes.
+   */
+  readonly look?: true;
+  /** Id of the approval that was given for just this call. */
+  readonly approval?: string;
+}
+
+/** The grant that a person is asked to approve: just this is issued. */
+export interface PermissionWish {
+  /** The same for the same words of the same caller. */
+  readonly subject: string;
+  /** Who the caller says that it asks for. */
+  readonly agentId: string;
+  readonly capabilities: readonly Capability[];
+  readonly lifetimeMs: number;
+}
+
+/** What a person is asked to approve. */
+export interface ApprovalRequest {
+  /** `call`: somebody waits for it. `permission`: a grant, for `request_permission`. */
+  readonly kind: 'call' | 'permission';
+  readonly principal: Principal;
+  readonly resource: string;
+  readonly ability: string;
+  readonly args?: JsonObject;
+  /** Why it needs an approval: a rule of the policy, or a grant. */
+  readonly rule: string;
+  /** Of a `permission` only. */
+  readonly permission?: PermissionWish;
+  /** What the asker says that it is for. */
+  readonly justification?: string;
+  /** Id of the grant that covers it. */
+  readonly grant?: string;
+  /** The session that waits: it can't approve by a tool what it wants itself. */
+  readonly session?: string;
+  readonly timeoutMs: number;
+  readonly escalationDelayMs?: number;
+}
+
 /** The answer. */
 export type Decision =
-  | { readonly allow: true }
+  | {
+      readonly allow: true;
+      /** The grant that allows it; absent where none was needed. */
+      readonly grant?: Grant;
+      /** To be waited for before the call runs, when it is there. */
+      readonly settled?: Promise<void>;
+      readonly ask?: undefined;
+    }
   | {
       readonly allow: false;
       readonly refusal: Refusal;
-      /** The command that would grant it. */ readonly hint: string;
+      /** The command that would grant it. */
+      readonly hint: string;
+      /** Yes, once a person has approved it: hand this to the approvals, and decide again. */
+      readonly ask?: ApprovalRequest;
     };
 
 /**
  * Decides: the operator may do everything, a peer and an agent what grants of this node allow its
  * did, a client what a scope of its own matches, whatever the ability. The scope `*` is every tool,
  * resource and prompt. Only a scope that names the built-in server `starling` literally covers it,
- * here (`tool:starling/peers`) and at peers (`tool:@alice/starling/peers`).
+ * here (`tool:starling/peers`) and at peers (`tool:@alice/starling/peers`). The policy can only take
+ * away from that, or have it wait for an approval; to the operator it can do only the latter.
  */
 export interface Guard {
-  decide(principal: Principal, wanted: Wanted): Decision;
+  decide(principal: Principal, wanted: GuardWanted): Decision;
+}
+
+/** One step on the way to a decision. */
+export interface ExplainedStep {
+  /** `zone`, `open`, `scope`, `grant`, or where in the policy file the rule stands. */
+  readonly rule: string;
+  readonly outcome: 'allow' | 'deny' | 'ask' | 'note';
+  readonly text: string;
+}
+
+/** A decision and how it came about. */
+export interface Explanation {
+  readonly decision: Decision;
+  readonly who: string;
+  readonly steps: readonly ExplainedStep[];
+}
+
+/** A guard that can say how it decides. */
+export interface ExplainingGuard extends Guard {
+  /** Decides by the same way, and tells each step. */
+  explain(principal: Principal, wanted: GuardWanted): Explanation;
 }

@@ -10,7 +10,7 @@ import {
   GRANT_TYPE,
   MEMBERSHIP_LINKS_MAX,
   REVOCATION_TYPE,
-  allows,
+  allowsAlways,
   decodeJws,
   encodeJws,
   parseGrant,
@@ -89,7 +89,7 @@ export function meshResource(mesh: MeshId): string {
 /** True when one of the grant's capabilities allows `ability` on the mesh. */
 export function allowsOnMesh(grant: Grant, mesh: MeshId, ability: string): boolean {
   const target = parseTarget(meshResource(mesh));
-  return grant.claims.cap.some((capability) => allows(capability, ability, target));
+  return grant.claims.cap.some((capability) => allowsAlways(capability, ability, target));
 }
 
 class RecordSet implements Records {

@@ -73,7 +73,7 @@ describe('the guard', () => {
     const { ask, grant, guard } = await doorOf();
     expect(ask('tool:files/read_file').allow).toBe(false);
     await grant('tool:files/read_*');
-    expect(ask('tool:files/read_file')).toEqual({ allow: true });
+    expect(ask('tool:files/read_file')).toMatchObject({ allow: true, grant: { claims: {} } });
     expect(ask('tool:files/write_file').allow).toBe(false);
     expect(ask('tool:git/read_file').allow).toBe(false);
     expect(ask('tool:files/read_file', 'tool/*').allow).toBe(false);

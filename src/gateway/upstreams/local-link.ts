@@ -145,6 +145,7 @@ class LocalLink implements ServerLink {
     return this.#subscriptions.add(uri, this.#findListening(listener));
   }
 
+  /** The instance of the session's own era. @throws STARLING_LIMIT_EXCEEDED */
   readonly #findSession: FindInstance = () => {
     const known = this.#session;
     return known === undefined || known.link.isOver ? this.#acquire(this.#wish()) : known;
@@ -195,7 +196,8 @@ class LocalLink implements ServerLink {
   /** Links with equal keys share an instance: never across principals, never with a client that can be asked. */
   #shareKey(client: ClientFacts, own: string): string {
     const who = principalKey(this.#init.principal);
-    return `${who} ${capabilitiesKey(client.capabilities)}${isInteractive(client) ? ` #${own}` : ''}`;
+    const whose = isInteractive(client) ? ` #${own}` : '';
+    return `${who} ${capabilitiesKey(client.capabilities)}${whose}`;
   }
 
   #acquire(wish: InstanceWish): Instance | Promise<Instance> {
@@ -344,7 +346,8 @@ export function principalKey(principal: Principal): string {
     case 'operator':
       return 'operator';
     case 'client':
-      return `client ${JSON.stringify(principal.name)}`;
+      // A key and the subject of a token may have one name.
+      return `client ${JSON.stringify([principal.name, principal.scopes])}`;
     case 'agent':
     case 'peer':
       return principal.did;

@@ -1,0 +1,134 @@
+/** The tools that show the policy at work: does its file hold, and what would the guard say, and why. */
+import { z } from 'zod';
+import { StarlingError } from '../core/index.ts';
+import type { JsonObject } from '../core/index.ts';
+import { describeRefusal, printable } from '../grants/index.ts';
+import type { ApiKeys, BuiltinTool } from '../gateway/index.ts';
+import { parseDid } from '../identity/index.ts';
+import type { ExplainingGuard, PolicyBook, Principal, WantedFacts } from '../guard/index.ts';
+import type { Membership } from '../membership/index.ts';
+import { defineTool } from './tool.ts';
+import type { PolicyCheckResult, PolicyExplainResult } from './types.ts';
+
+/** What the policy tools need. */
+export interface PolicyComponents {
+  readonly policy: Pick<PolicyBook, 'check' | 'file'>;
+  readonly guard: Pick<ExplainingGuard, 'explain'>;
+  readonly membership: Pick<Membership, 'peers'>;
+  readonly keys: Pick<ApiKeys, 'list'>;
+  /** What is known of a resource of this node. */
+  facts(resource: string): WantedFacts | undefined;
+}
+
+const TEXT_MAX = 1024 * 1024;
+const ABILITY_DEFAULTS: Readonly<Record<string, string>> = {
+  tool: 'tool/call',
+  resource: 'resource/read',
+  prompt: 'prompt/get',
+};
+
+/** `policy_check` and `policy_explain`. */
+export function policyTools(components: PolicyComponents): readonly BuiltinTool[] {
+  return [
+    defineTool({
+      name: 'policy_check',
+      title: 'Check the policy file',
+      description:
+        'Reads the policy file, or the given text, without taking it up: what is wrong with it, or what would change.',
+      input: z.object({
+        text: z.string().max(TEXT_MAX).optional().describe('YAML to check in place of the file.'),
+      }),
+      hints: { readOnlyHint: true },
+      async run(input): Promise<PolicyCheckResult> {
+        const { policy } = components;
+        return { file: policy.file, ...(await policy.check(input.text)) };
+      },
+    }),
+    defineTool({
+      name: 'policy_explain',
+      title: 'Explain a decision',
+      description:
+        'Says whether somebody may do something on this node, and by which grant, zone and rule. Nothing is used up.',
+      input: z.object({
+        as: z
+          .string()
+          .min(1)
+          .max(256)
+          .describe('operator, client:<key>, or the alias, PeerId or did:key of a peer or agent.'),
+        do: z.string().max(64).optional().describe('Like tool/call; default by what it is on.'),
+        on: z.string().min(1).max(512).describe('Like tool:files/read_file, or files/read_file.'),
+        args: z.record(z.string(), z.unknown()).optional().describe('Arguments of the call.'),
+      }),
+      hints: { readOnlyHint: true },
+      run(input): PolicyExplainResult {
+        const principal = principalOf(components, input.as);
+        const resource = /^[a-z]+:/.test(input.on) ? input.on : `tool:${input.on}`;
+        const scheme = resource.slice(0, resource.indexOf(':'));
+        const ability = input.do ?? ABILITY_DEFAULTS[scheme];
+        if (ability === undefined) {
+          throw new StarlingError('STARLING_USAGE', `say what is done on ${printable(resource)}`, {
+            hint: 'for example --do board/write',
+          });
+        }
+        const facts = components.facts(resource);
+        return explain(components, principal, {
+          resource,
+          ability,
+          look: true,
+          ...(input.args === undefined ? {} : { args: input.args as JsonObject }),
+          ...(facts === undefined ? {} : { facts }),
+        });
+      },
+    }),
+  ];
+}
+
+function explain(
+  { guard }: PolicyComponents,
+  principal: Principal,
+  wanted: Parameters<ExplainingGuard['explain']>[1],
+): PolicyExplainResult {
+  const { decision, who, steps } = guard.explain(principal, wanted);
+  const { resource, ability } = wanted;
+  const base = { who, resource, ability, steps };
+  if (decision.allow) {
+    const { grant } = decision;
+    return { ...base, answer: 'yes', ...(grant === undefined ? {} : { grant: grant.claims.jti }) };
+  }
+  const { refusal, hint, ask } = decision;
+  const said = { reason: describeRefusal(refusal), hint };
+  if (ask === undefined) return { ...base, answer: 'no', ...said };
+  return {
+    ...base,
+    answer: 'ask',
+    ...said,
+    ...(ask.grant === undefined ? {} : { grant: ask.grant }),
+  };
+}
+
+/** Whom `name` means. @throws STARLING_PEER_UNKNOWN */
+function principalOf({ membership, keys }: PolicyComponents, name: string): Principal {
+  if (name === 'operator') return { kind: 'operator' };
+  const client = /^client:(.+)$/su.exec(name)?.[1];
+  if (client !== undefined) {
+    const key = keys.list().find((one) => one.name === client);
+    if (key !== undefined) return { kind: 'client', name: key.name, scopes: key.scopes };
+    throw new StarlingError('STARLING_PEER_UNKNOWN', `no key is called '${printable(client)}'`, {
+      hint: 'see which there are: starling key list',
+    });
+  }
+  const reference = name.replace(/^peer:/, '');
+  const peer = membership
+    .peers()
+    .find(({ alias, peerId, did }) => [alias, peerId, did].some((it) => it === reference));
+  if (peer !== undefined) {
+    const { peerId, did, alias } = peer;
+    return { kind: 'peer', peerId, did, alias };
+  }
+  if (reference.startsWith('did:key:')) {
+    return { kind: 'agent', did: parseDid(reference), name: 'agent' };
+  }
+  throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer is called '${printable(reference)}'`, {
+    hint: 'see who is there: starling peers; others by their did:key',
+  });
+}

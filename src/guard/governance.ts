@@ -1,0 +1,153 @@
+/** All that decides on one node, put together: policy, approvals, guard and guardian. */
+import { createScope } from '../core/index.ts';
+import type { Clock, Did, Health, Logger, PeerId, Startable } from '../core/index.ts';
+import type { Counters, GrantBook } from '../grants/index.ts';
+import { peerIdFromDid } from '../identity/index.ts';
+import type { Membership } from '../membership/index.ts';
+import type { Table } from '../store/index.ts';
+import type { Approvals } from './approval-types.ts';
+import { createApprovals } from './approvals.ts';
+import { createGuard } from './guard.ts';
+import { createGuardian } from './guardian.ts';
+import type { Guardian } from './guardian.ts';
+import type { OfferedTool } from './permission-scope.ts';
+import { createPolicyBook } from './policy-book.ts';
+import type { PolicyBook } from './policy-book.ts';
+import { createStandings } from './standing.ts';
+import type { Standings } from './standing.ts';
+import type { ExplainingGuard } from './types.ts';
+import type { MeshFacts } from './who.ts';
+
+/** What governs one node. */
+export interface Governance extends Startable {
+  readonly policy: PolicyBook;
+  readonly standings: Standings;
+  readonly approvals: Approvals;
+  readonly guard: ExplainingGuard;
+  readonly guardian: Guardian;
+  /** Tools of this node as they are pinned now. */
+  tools(): readonly OfferedTool[];
+}
+
+/** What it works with. */
+export interface GovernanceComponents {
+  readonly grants: GrantBook;
+  /** Without it, grants with conditions allow nothing. */
+  readonly counters?: Counters;
+  /** Of the approvals. */
+  readonly table: Table;
+  readonly membership: Pick<Membership, 'peer'>;
+  /** True for a mesh that anybody may join. */
+  isOpen(): boolean;
+  /** Tools of this node as they are pinned now. */
+  tools(): readonly OfferedTool[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly health: Health;
+}
+
+/** How it is set up. */
+export interface GovernanceInit {
+  /** This node, as refusals name it. */
+  readonly self: { readonly name: string; readonly did: Did };
+  readonly policy: { readonly file: string; readonly named: boolean };
+  /** Resources of the built-in server that whoever has proven who it is may use. */
+  readonly open: ReadonlySet<string>;
+}
+
+/** How long the warning of a risky request or a used-up limit stands. */
+const ALERT_MS = 3_600_000;
+const DIDS_MAX = 4096;
+
+/** Puts it together. Nothing runs before `start`. */
+export function createGovernance(
+  components: GovernanceComponents,
+  init: GovernanceInit,
+): Governance {
+  const { grants, counters, clock, health } = components;
+  const logger = components.logger.child('guard');
+  const alerts = createAlerts(components);
+  const policy = createPolicyBook(
+    { clock, logger, health },
+    { file: init.policy.file, mustExist: init.policy.named },
+  );
+  const standings = createStandings({ policy, mesh: meshOf(components) });
+  const approvals = createApprovals({ table: components.table, clock, logger, standings });
+  const guard = createGuard({
+    grants,
+    ...(counters === undefined ? {} : { counters }),
+    self: init.self,
+    clock,
+    policy: { standings, current: () => policy.current() },
+    approvals,
+    open: init.open,
+    alert: ({ limit, resource, share }) =>
+      alerts.raise(limit, `${resource} uses ${Math.round(share * 100)} % of ${limit}`),
+  });
+  const guardian = createGuardian({
+    policy,
+    standings,
+    grants,
+    approvals,
+    tools: () => components.tools(),
+    clock,
+    logger,
+    alert: ({ resourceType, risk }) =>
+      alerts.raise(resourceType, `permission of risk ${risk} for ${resourceType} is asked for`),
+  });
+  return {
+    policy,
+    standings,
+    approvals,
+    guard,
+    guardian,
+    tools: () => components.tools(),
+    async start() {
+      await policy.start();
+      await approvals.start();
+    },
+    async stop() {
+      alerts.stop();
+      await approvals.stop();
+      await policy.stop();
+    },
+  };
+}
+
+/** Told of dids often, so that the PeerId of each is kept. */
+function meshOf(components: GovernanceComponents): MeshFacts {
+  const peerIds = new Map<Did, PeerId>();
+  return {
+    isOpen: () => components.isOpen(),
+    isMember(did) {
+      const peerId = peerIds.get(did) ?? peerIdFromDid(did);
+      if (peerIds.size >= DIDS_MAX) peerIds.clear();
+      peerIds.set(did, peerId);
+      return components.membership.peer(peerId) !== undefined;
+    },
+  };
+}
+
+interface Alerts {
+  raise(what: string, text: string): void;
+  stop(): void;
+}
+
+/** Alerts as warnings of the node, which end by themselves. */
+function createAlerts({ clock, health, logger }: GovernanceComponents): Alerts {
+  const scope = createScope(clock);
+  const ends = new Map<string, () => void>();
+  return {
+    raise(what, text) {
+      const code = `policy-alert:${what}`;
+      logger.warn({ code }, 'the alert_threshold of the policy is reached');
+      health.raise({ code, text, hint: 'see what waits, and who asks: starling approvals --all' });
+      ends.get(code)?.();
+      ends.set(
+        code,
+        scope.after(ALERT_MS, () => health.clear(code)),
+      );
+    },
+    stop: () => scope.close(),
+  };
+}

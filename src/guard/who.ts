@@ -1,0 +1,80 @@
+/** Who a caller is: how it came, by which names a policy knows it, and how messages call it. Pure. */
+import type { Did } from '../core/index.ts';
+import { printable } from '../grants/index.ts';
+import type { Principal } from './types.ts';
+
+/** How callers come, the most trusted first. */
+export const ZONES = ['local', 'trusted', 'external'] as const;
+/** How a caller came. */
+export type Zone = (typeof ZONES)[number];
+
+/** What is known of the mesh when zones are told apart. */
+export interface MeshFacts {
+  /** True for a mesh that anybody may join. */
+  isOpen(): boolean;
+  /** True for the did of a member of our mesh. */
+  isMember(did: Did): boolean;
+}
+
+const WHO = /^(operator|(peer|client):[^\s]{1,128}|12D3Koo\w{20,80}|did:key:z\w{20,80})$/;
+
+/** True for a key of `agents` in the policy file. */
+export function isWho(text: string): boolean {
+  return WHO.test(text);
+}
+
+/**
+ * How `principal` came. Local: by this node's socket, token or keys. Trusted: a member of a private
+ * mesh, by whatever door. External: everybody else.
+ */
+export function zoneOf(principal: Principal, mesh: MeshFacts): Zone {
+  switch (principal.kind) {
+    case 'operator':
+    case 'client':
+      return 'local';
+    case 'peer':
+      return mesh.isOpen() ? 'external' : 'trusted';
+    default:
+      return !mesh.isOpen() && mesh.isMember(principal.did) ? 'trusted' : 'external';
+  }
+}
+
+/**
+ * The names under which the policy may speak of `principal`. An agent's name is not among them: it
+ * chose that itself.
+ */
+export function namesOf(principal: Principal): readonly string[] {
+  switch (principal.kind) {
+    case 'operator':
+      return ['operator'];
+    case 'client':
+      return [`client:${principal.name}`];
+    case 'peer':
+      return [principal.did, principal.peerId, `peer:${principal.alias}`];
+    default:
+      return [principal.did];
+  }
+}
+
+/** The one name that nobody else can have: tells askers apart. */
+export function keyOf(principal: Principal): string {
+  return namesOf(principal)[0] ?? principal.kind;
+}
+
+/** How messages call it. */
+export function nameOf(principal: Principal): string {
+  switch (principal.kind) {
+    case 'operator':
+      return 'the operator';
+    case 'client':
+      return `the client ${printable(principal.name)}`;
+    case 'peer':
+      return `${printable(principal.alias)} (${shortOf(principal.peerId)})`;
+    default:
+      return `${printable(principal.name)} (${shortOf(principal.did.slice(8))})`;
+  }
+}
+
+function shortOf(id: string): string {
+  return `${id.slice(0, 8)}…${id.slice(-4)}`;
+}

@@ -1,0 +1,266 @@
+/** The tools over the guard, as an agent, a stranger and the operator use them. */
+import { describe, expect, it } from 'vitest';
+import { governanceTools } from '../../src/builtin/index.ts';
+import { activeGrants } from '../../src/builtin/permissions.ts';
+import type {
+  ApprovalListResult,
+  PolicyExplainResult,
+  ValidateTokenResult,
+} from '../../src/builtin/index.ts';
+import type { JsonObject, PeerId } from '../../src/core/index.ts';
+import { createHealth, silentLogger } from '../../src/core/index.ts';
+import type { BuiltinTool } from '../../src/gateway/index.ts';
+import { createPolicyBook } from '../../src/guard/index.ts';
+import type { PermissionAnswer, Principal } from '../../src/guard/index.ts';
+import type { PeerView } from '../../src/membership/index.ts';
+import { alice, bob, carol, chainOf, owner } from '../grants/arrange.ts';
+import { OPERATOR, deskOf, grant, peer } from '../guard/desk.ts';
+import type { Desk } from '../guard/desk.ts';
+
+const POLICY = 'resource_types: { EXTERNAL_SERVICE: { resources: [files/*], restrictions: {} } }';
+const GOOD = 'I need files/read_file to finish the task of summing up exactly one report.';
+const ASK = {
+  agent_id: 'laptop',
+  resource_type: 'EXTERNAL_SERVICE',
+  justification: GOOD,
+  scope: 'files/read_*',
+};
+
+interface Bench extends Desk {
+  readonly all: readonly BuiltinTool[];
+  readonly use: <T>(name: string, args: object, who?: Principal, session?: string) => Promise<T>;
+}
+
+async function benchOf(policyText = POLICY): Promise<Bench> {
+  const desk = await deskOf(policyText);
+  const { did } = alice;
+  const laptop = peer();
+  const peerId = laptop.kind === 'peer' ? laptop.peerId : ('' as PeerId);
+  const policy = createPolicyBook(
+    { clock: desk.clock, logger: silentLogger, health: createHealth() },
+    { file: '/nowhere/policy.yaml' },
+  );
+  const tools = governanceTools({
+    governance: { ...desk, tools: () => desk.tools, policy, start: nothing, stop: nothing },
+    grants: desk.book,
+    membership: { peers: () => [{ peerId, did, alias: 'laptop' } as PeerView] },
+    keys: { list: () => [{ id: 'k1', name: 'ci', scopes: ['tool:files/*'], createdAt: 0 }] },
+    clock: desk.clock,
+  });
+  return Object.assign(desk, {
+    all: tools,
+    async use<T>(name: string, args: object, who: Principal = peer(), session?: string) {
+      const tool = tools.find(({ definition }) => definition.name === name);
+      if (tool === undefined) throw new Error(`no tool is called ${name}`);
+      const context = {
+        principal: who,
+        signal: new AbortController().signal,
+        ...(session === undefined ? {} : { session }),
+      };
+      return (await tool.call(args as JsonObject, context)) as unknown as T;
+    },
+  });
+}
+
+const nothing = (): Promise<void> => Promise.resolve();
+
+it('only the tools of the policy are for the operator alone', async () => {
+  const { all } = await benchOf();
+  expect(all.map(({ definition, operatorOnly }) => [definition.name, operatorOnly])).toEqual([
+    ['request_permission', false],
+    ['validate_token', false],
+    ['revoke_token', false],
+    ['approval_list', false],
+    ['approval_answer', false],
+    ['policy_check', true],
+    ['policy_explain', true],
+  ]);
+});
+
+describe('request_permission', () => {
+  it('gives a grant that is valid, shows among the active ones, and can be given back', async () => {
+    const bench = await benchOf();
+    const { grantToken = '' } = await bench.use<PermissionAnswer>('request_permission', ASK);
+    const valid = await bench.use<ValidateTokenResult>('validate_token', { token: grantToken });
+    expect(valid).toMatchObject({ valid: true, grant: { holder: alice.did, owner: owner.did } });
+    expect(activeGrants({ grants: bench.book }, peer()).grants).toEqual([valid.grant]);
+    expect(activeGrants({ grants: bench.book }, OPERATOR).grants).toEqual([valid.grant]);
+    expect(activeGrants({ grants: bench.book }, peer(bob, 'phone')).grants).toEqual([]);
+    const revoked = await bench.use('revoke_token', { token: grantToken, reason: 'done' });
+    expect(revoked).toEqual({ revoked: true, id: valid.grant?.id });
+    expect(await bench.use('revoke_token', { token: grantToken })).toEqual(revoked);
+    expect(await bench.use('validate_token', { token: grantToken })).toMatchObject({
+      valid: false,
+      rule: 'revoked',
+    });
+    expect(activeGrants({ grants: bench.book }, peer()).grants).toEqual([]);
+    expect(await bench.use('request_permission', ASK)).toMatchObject({ granted: true });
+  });
+
+  it('names each argument that does not fit', async () => {
+    const bench = await benchOf();
+    await expect(bench.use('request_permission', { agent_id: 'x' })).rejects.toMatchObject({
+      code: 'STARLING_USAGE',
+      message: expect.stringMatching(/resource_type: [^]*justification: /) as string,
+    });
+  });
+});
+
+describe('validate_token', () => {
+  it('checks a chain of which this node has nothing, and says what is missing', async () => {
+    const bench = await benchOf();
+    const [root, leaf] = chainOf([owner, alice, bob]);
+    const token = `${leaf?.jws} ${root?.jws}`;
+    expect(await bench.use('validate_token', { token })).toMatchObject({ valid: true });
+    expect(await bench.use('validate_token', { token: leaf?.jws })).toMatchObject({
+      valid: false,
+      rule: 'missing-parent',
+      grant: { holder: bob.did },
+    });
+  });
+
+  it.each([
+    ['a.b.c', 'malformed'],
+    [' . ', 'malformed'],
+  ])('calls %j %s', async (token, rule) => {
+    const bench = await benchOf();
+    expect(await bench.use('validate_token', { token: `${token}    ` })).toMatchObject({
+      valid: false,
+      rule,
+    });
+  });
+
+  it('tells nobody about the grants of others by their id', async () => {
+    const bench = await benchOf();
+    const id = await grant(bench, 'tool:files/*');
+    const stranger = peer(carol, 'tablet');
+    const known = await bench.use('validate_token', { token: id }, stranger);
+    const unknown = await bench.use('validate_token', { token: 'AAAAAAAAAA' }, stranger);
+    expect(JSON.stringify(known).replaceAll(id, '…')).toBe(
+      JSON.stringify(unknown).replaceAll('AAAAAAAAAA', '…'),
+    );
+    expect(await bench.use('validate_token', { token: id })).toMatchObject({ valid: true });
+  });
+
+  it('is not for floods', async () => {
+    const bench = await benchOf();
+    for (let count = 0; count < 60; count += 1)
+      await bench.use('validate_token', { token: 'abcd' });
+    await expect(bench.use('validate_token', { token: 'abcd' })).rejects.toMatchObject({
+      code: 'STARLING_RATE_LIMITED',
+    });
+  });
+});
+
+describe('revoke_token', () => {
+  it('is for the holder and the operator', async () => {
+    const bench = await benchOf();
+    const id = await grant(bench, 'tool:files/*');
+    const [made] = bench.book.held(alice.did);
+    const stranger = peer(bob, 'phone');
+    await expect(bench.use('revoke_token', { token: made?.jws }, stranger)).rejects.toMatchObject({
+      code: 'STARLING_CALL_REFUSED',
+    });
+    await expect(bench.use('revoke_token', { token: id }, stranger)).rejects.toMatchObject({
+      code: 'STARLING_GRANT_UNKNOWN',
+    });
+    expect(bench.book.held(alice.did)).toHaveLength(1);
+    await bench.use('revoke_token', { token: id }, OPERATOR);
+    expect(bench.book.held(alice.did)).toEqual([]);
+  });
+});
+
+describe('approvals as tools', () => {
+  it('show what waits to who may answer, and take the answer', async () => {
+    const bench = await benchOf('');
+    const { pending } = await bench.use<PermissionAnswer>('request_permission', ASK);
+    await expect(bench.use('approval_list', {})).rejects.toMatchObject({
+      code: 'STARLING_CALL_REFUSED',
+    });
+    const list = await bench.use<ApprovalListResult>('approval_list', {}, OPERATOR);
+    expect(list.approvals).toMatchObject([
+      { id: pending, kind: 'permission', agentId: 'laptop', justification: GOOD, state: 'pending' },
+    ]);
+    const answer = { id: pending, approve: true, reason: 'fine' };
+    await expect(bench.use('approval_answer', answer)).rejects.toThrow('may not answer approvals');
+    const { approval } = await bench.use<{ approval: { made: string } }>(
+      'approval_answer',
+      answer,
+      OPERATOR,
+    );
+    expect(bench.book.held(alice.did)[0]?.claims.jti).toBe(approval.made);
+    expect(await bench.use('approval_list', {}, OPERATOR)).toEqual({ approvals: [] });
+    expect(
+      (await bench.use<ApprovalListResult>('approval_list', { all: true }, OPERATOR)).approvals,
+    ).toHaveLength(1);
+  });
+
+  it('do not let a session approve what it waits for itself', async () => {
+    const bench = await benchOf();
+    const { id } = await bench.approvals.open({
+      kind: 'call',
+      principal: OPERATOR,
+      resource: 'tool:files/delete',
+      ability: 'tool/call',
+      rule: 'agents.operator.approval_required',
+      session: 's1',
+      timeoutMs: 1000,
+    });
+    const answer = { id, approve: true };
+    await expect(bench.use('approval_answer', answer, OPERATOR, 's1')).rejects.toThrow(
+      'a session does not approve',
+    );
+    await bench.use('approval_answer', answer, OPERATOR, 's2');
+    expect(bench.approvals.find(id).state).toBe('approved');
+  });
+});
+
+describe('policy_explain', () => {
+  const explain = (bench: Bench, as: string, on: string, more = {}): Promise<PolicyExplainResult> =>
+    bench.use('policy_explain', { as, on, ...more }, OPERATOR);
+
+  it('says yes or no, by which grant, zone and rule', async () => {
+    const bench = await benchOf('zones: { trusted: { read_only: true } }');
+    const id = await grant(bench, 'tool:files/*');
+    const yes = await explain(bench, 'laptop', 'files/read_file');
+    expect(yes).toMatchObject({ answer: 'yes', grant: id, ability: 'tool/call' });
+    const no = await explain(bench, 'laptop', 'tool:files/write_file', { do: 'tool/call' });
+    expect(no).toMatchObject({
+      answer: 'no',
+      reason: expect.stringContaining('not marked read-only'),
+      hint: expect.stringContaining('policy file'),
+    });
+    expect(no.steps.map(({ rule }) => rule)).toEqual(['zone', 'grant', 'zones.trusted.read_only']);
+    bench.swap('zones: { trusted: { approval_required: true } }');
+    expect(await explain(bench, alice.did, 'files/read_file')).toMatchObject({ answer: 'ask' });
+  });
+
+  it('knows the operator, keys and strangers', async () => {
+    const bench = await benchOf();
+    expect((await explain(bench, 'operator', 'files/x')).answer).toBe('yes');
+    expect((await explain(bench, 'client:ci', 'files/x')).answer).toBe('yes');
+    expect((await explain(bench, 'client:ci', 'git/x')).answer).toBe('no');
+    expect((await explain(bench, bob.did, 'files/x')).steps[0]?.text).toContain('zone external');
+    for (const who of ['nobody', 'client:nobody', 'peer:nobody']) {
+      await expect(explain(bench, who, 'files/x')).rejects.toMatchObject({
+        code: 'STARLING_PEER_UNKNOWN',
+      });
+    }
+    await expect(explain(bench, 'laptop', 'board:plan/x')).rejects.toMatchObject({
+      hint: 'for example --do board/write',
+    });
+  });
+});
+
+it('policy_check says what would change, and what is wrong', async () => {
+  const bench = await benchOf();
+  expect(
+    await bench.use('policy_check', { text: 'zones: { local: { trust: 0.1 } }' }, OPERATOR),
+  ).toEqual({
+    file: '/nowhere/policy.yaml',
+    ok: true,
+    exists: true,
+    changes: [{ key: 'zones.local.trust', from: '0.9', to: '0.1' }],
+  });
+  expect(await bench.use('policy_check', { text: '[' }, OPERATOR)).toMatchObject({ ok: false });
+});
