@@ -69,6 +69,10 @@ export function createSubscriptions(): Subscriptions {
 
   const isHeard = (uri: string): boolean =>
     legacy.has(uri) || [...open].some(({ uris }) => uris.includes(uri));
+  /** Makes room for others: a session may subscribe to more in its life than at one time. */
+  const forget = (uri: string): void => {
+    for (const [key, names] of known) if (names.delete(uri) && names.size === 0) known.delete(key);
+  };
 
   return {
     get size() {
@@ -86,11 +90,12 @@ export function createSubscriptions(): Subscriptions {
     },
     remove(uri) {
       legacy.delete(uri);
+      if (!isHeard(uri)) forget(uri);
     },
     uris: () => [...new Set([...known.values()].flatMap((names) => [...names]))].filter(isHeard),
     drop(uri) {
       legacy.delete(uri);
-      for (const names of known.values()) names.delete(uri);
+      forget(uri);
     },
     listen(request, reply) {
       if (open.size >= LISTENERS_MAX) return undefined;
@@ -118,7 +123,9 @@ export function createSubscriptions(): Subscriptions {
         const _meta = { [META.subscriptionId]: id };
         reply.final(resultBytes(id, { resultType: 'complete', _meta }));
       }
-      return listener.uris.filter((uri) => !isHeard(uri));
+      const unheard = listener.uris.filter((uri) => !isHeard(uri));
+      for (const uri of unheard) forget(uri);
+      return unheard;
     },
     updated(server, frame, push) {
       const theirs = frame.params['uri'];

@@ -31,6 +31,8 @@ import type { HttpReply } from './http-reply.ts';
 const SESSION_HEADER = 'mcp-session-id';
 /** Messages that wait for a client whose event stream is not open. */
 const BACKLOG_MAX = 100;
+/** What they may have together: thousands of sessions may have one. */
+const BACKLOG_BYTES_MAX = 1024 * 1024;
 /** Bytes that may wait for a client that does not read its event stream. */
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -294,7 +296,10 @@ class StreamableEdge implements StreamableTransport {
       // That the list has changed is news once.
       if (client.backlog.some((waiting) => waiting.equals(message))) return;
       client.backlog.push(message);
-      if (client.backlog.length > BACKLOG_MAX) client.backlog.shift();
+      let waitingBytes = client.backlog.reduce((sum, { length }) => sum + length, 0);
+      while (client.backlog.length > BACKLOG_MAX || waitingBytes > BACKLOG_BYTES_MAX) {
+        waitingBytes -= client.backlog.shift()?.length ?? 0;
+      }
     } else if (client.stream.writableLength > QUEUE_BYTES_MAX) {
       client.stream.destroy();
     } else writeEvent(client.stream, message);
