@@ -107,6 +107,10 @@ export interface RouterComponents {
   readonly facts: Pick<ServerFacts, 'serverInfo' | 'instructions'>;
 }
 
+/** Whoever the operator is by, what is seen is the same. */
+const OPERATOR: Principal = { kind: 'operator' };
+/** Views that are kept for one principal: callers choose the paths, and with them the views. */
+const VIEWS_MAX = 64;
 const SUGGESTIONS = 3;
 /** Names that an unknown one is compared with. */
 const COMPARED_MAX = 256;
@@ -119,10 +123,10 @@ export function createRouter(initial: RouterComponents): Router {
   const events = new EventEmitter<RouterEvents>();
   events.setMaxListeners(0);
   const { upstreams, directory, membership, guard } = components;
-  /** The operator's views: those of others end with their sessions. */
-  let views = new Map<string, View>();
+  /** Of who sees the same until something changes; views of those with grants end with their sessions. */
+  let views = new WeakMap<Principal, Map<string, View>>();
   const changed = (): void => {
-    views = new Map();
+    views = new WeakMap();
     events.emit('change');
   };
   const peerChanged = (peer: PeerView, before: PeerView | undefined): void => {
@@ -135,11 +139,12 @@ export function createRouter(initial: RouterComponents): Router {
   return {
     events,
     view(principal, spec) {
-      if (principal.kind !== 'operator') return new PrincipalView(components, principal, spec);
-      const key = JSON.stringify(spec);
-      const view = views.get(key) ?? new PrincipalView(components, principal, spec);
-      views.set(key, view);
-      return view;
+      const view = new PrincipalView(components, principal, spec);
+      if (principal.kind !== 'operator' && principal.kind !== 'client') return view;
+      const owner = principal.kind === 'operator' ? OPERATOR : principal;
+      const own = views.get(owner) ?? new Map<string, View>();
+      views.set(owner, own);
+      return keptView(own, JSON.stringify(spec), view);
     },
     exists(spec) {
       if (spec.kind === 'catalog') return true;
@@ -163,6 +168,16 @@ export function createRouter(initial: RouterComponents): Router {
       events.removeAllListeners();
     },
   };
+}
+
+/** The view that is kept under `key`, or `fresh`, which then is; the one kept for longest goes. */
+function keptView(views: Map<string, View>, key: string, fresh: View): View {
+  const known = views.get(key);
+  if (known !== undefined) return known;
+  const [oldest] = views.keys();
+  if (views.size >= VIEWS_MAX && oldest !== undefined) views.delete(oldest);
+  views.set(key, fresh);
+  return fresh;
 }
 
 type Scheme = 'tool' | 'prompt' | 'resource';

@@ -141,6 +141,29 @@ describe('the operator', () => {
   });
 });
 
+describe('a client with scopes', () => {
+  const client: Principal = { kind: 'client', name: 'ci', scopes: ['*'] };
+
+  it('gets one view for all its sessions, and another client its own', async () => {
+    const house = await houseOf({ files: { tools: [tool('read')] } });
+    const { router } = house;
+    const view = router.view(client, ALL);
+    expect(router.view(client, ALL)).toBe(view);
+    expect(router.view({ ...client }, ALL)).not.toBe(view);
+    expect(router.view(AGENT, ALL)).not.toBe(router.view(AGENT, ALL));
+    house.relist('files', { tools: [tool('write')] });
+    expect(router.view(client, ALL)).not.toBe(view);
+  });
+
+  it('has no more views kept than there is use for, whatever paths it asks at', async () => {
+    const { router } = await houseOf({});
+    const first = router.view(client, server('x0'));
+    for (let count = 1; count <= 64; count += 1) router.view(client, server(`x${count}`));
+    expect(router.view(client, server('x64'))).toBe(router.view(client, server('x64')));
+    expect(router.view(client, server('x0'))).not.toBe(first);
+  });
+});
+
 describe('one server', () => {
   it('has its names untouched, here and at a peer', async () => {
     const house = await houseOf({ files: { tools: [tool('read.it'), tool('a__b')] } });
