@@ -6,12 +6,16 @@
 import './core/node20.ts';
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
+import { createAuditOf } from './audit/index.ts';
+import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, Board } from './blackboard/index.ts';
 import {
+  auditTools,
   OPEN_RESOURCES,
   boardTools,
   governanceTools,
+  grantResources,
   grantTools,
   keyTools,
   loginTools,
@@ -42,20 +46,19 @@ import {
   createUpstreams,
 } from './gateway/index.ts';
 import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
-import { createGrantBook } from './grants/index.ts';
-import type { GrantBook } from './grants/index.ts';
 import { createGovernance } from './guard/index.ts';
 import type { Governance } from './guard/index.ts';
+import { createCounters, createGrantBook, createRenewer } from './grants/index.ts';
+import type { Counters, GrantBook, Renewer } from './grants/index.ts';
 import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
-import { createMembership, createMeshBook } from './membership/index.ts';
+import { createMembership, createMeshBook, settleMesh } from './membership/index.ts';
 import type { Membership, MeshBook, PeerView } from './membership/index.ts';
-import { createNetwork, probeMesh } from './network/index.ts';
+import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
 
-const PROBE_TIMEOUT_MS = 20_000;
 /** How long a newcomer tries to get in before it gives up. */
 const JOIN_TIMEOUT_MS = 45_000;
 const DIAL_TIMEOUT_MS = 10_000;
@@ -91,7 +94,7 @@ export interface GrantInit {
   readonly peer: string;
   /** Patterns like `files/*`. */
   readonly tools: readonly string[];
-  /** Default 7 days. */
+  /** Default: until revoked, renewed daily while the peer is there. */
   readonly expiresInMs?: number;
 }
 
@@ -150,6 +153,13 @@ export async function createNode(
       logger: logger.child('grants'),
     });
     await grants.start();
+    const counters = createCounters({
+      table: store.table('counters'),
+      grants,
+      self: identity.did,
+      clock: base.clock,
+      logger: logger.child('grants'),
+    });
     const meshBook = createMeshBook(
       {
         identity,
@@ -163,7 +173,7 @@ export async function createNode(
     );
     await meshBook.load();
     const dial = await settleMesh(base, meshBook);
-    return new Node(base, { store, identity, grants, meshBook, dial });
+    return new Node(base, { store, identity, grants, counters, meshBook, dial });
   } catch (error) {
     await store.stop();
     throw error;
@@ -183,48 +193,10 @@ interface Ground {
   readonly store: Store;
   readonly identity: Identity;
   readonly grants: GrantBook;
+  readonly counters: Counters;
   readonly meshBook: MeshBook;
   /** Addresses to dial to get in. */
   readonly dial: readonly string[];
-}
-
-/** Settles which mesh the node is in; returns the addresses to dial. */
-async function settleMesh(base: Base, meshBook: MeshBook): Promise<readonly string[]> {
-  const { config } = base;
-  if (config.join !== undefined) {
-    return [...(await meshBook.takeTicket(config.join)), ...config.bootstrap];
-  }
-  if (config.open !== undefined) await meshBook.enterOpen(config.open);
-  else if (meshBook.mesh() === undefined) {
-    if (config.bootstrap.length === 0) {
-      await meshBook.found(config.meshName ?? `${config.name}-mesh`.slice(0, 32));
-    } else await enterByAddress(base, meshBook);
-  }
-  return config.bootstrap;
-}
-
-/** Asks the peers at the bootstrap addresses which mesh theirs is; an open one is entered. */
-async function enterByAddress(base: Base, meshBook: MeshBook): Promise<void> {
-  const { config, clock, progress } = base;
-  progress(
-    `asking ${config.bootstrap.length === 1 ? config.bootstrap[0] : 'the bootstrap addresses'} for its mesh`,
-  );
-  const welcome = await probeMesh(config.bootstrap, {
-    hello: { version: 1, name: config.name, time: clock.now(), membership: [] },
-    signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
-  });
-  if (!welcome.ok && welcome.open === true && welcome.meshName !== undefined) {
-    await meshBook.enterOpen(welcome.meshName);
-    if (meshBook.mesh()?.id === welcome.mesh) return;
-  }
-  const name = !welcome.ok && welcome.meshName !== undefined ? ` '${welcome.meshName}'` : '';
-  throw new StarlingError(
-    'STARLING_JOIN_REFUSED',
-    `the mesh${name} at ${config.bootstrap[0]} is private`,
-    {
-      hint: 'ask a member for a ticket (starling invite), and start with: starling up --join <ticket>',
-    },
-  );
 }
 
 class Node implements StarlingNode {
@@ -232,6 +204,7 @@ class Node implements StarlingNode {
   readonly events = new EventEmitter<NodeEvents>();
   readonly #base: Base;
   readonly #ground: Ground;
+  readonly #audit: Audit;
   readonly #network: Network;
   readonly #membership: Membership;
   readonly #blackboard: Blackboard;
@@ -242,6 +215,7 @@ class Node implements StarlingNode {
   readonly #pins: Pins;
   readonly #governance: Governance;
   readonly #upstreams: Upstreams;
+  readonly #renewer: Renewer;
   readonly #startedAt: number;
   #running: Startable[] = [];
   #servers: Config['mcpServers'];
@@ -252,9 +226,13 @@ class Node implements StarlingNode {
     this.peerId = ground.identity.peerId;
     this.#startedAt = base.clock.now();
     const { clock, random, logger, config } = base;
-    const { store, identity, grants, meshBook } = ground;
+    const { store, identity, grants, counters, meshBook } = ground;
     this.#servers = config.mcpServers;
     const mesh = this.#mesh();
+    this.#audit = createAuditOf(
+      { identity, clock, logger: logger.child('audit'), health: base.health },
+      { ...config.audit, folder: join(config.stateDir, 'audit') },
+    );
     this.#network = createNetwork(
       { identity, admission: meshBook.admission, clock, random, logger },
       {
@@ -319,6 +297,7 @@ class Node implements StarlingNode {
       {
         ...base,
         grants,
+        counters,
         table: store.table('approvals'),
         membership: this.#membership,
         isOpen: () => this.#mesh().open,
@@ -335,12 +314,14 @@ class Node implements StarlingNode {
       ...grantTools({
         clock,
         grants,
+        counters,
         membership: this.#membership,
         createTicket: (init) => this.#createTicket(init.expiresInMs, init.canInvite),
       }),
       ...boardTools({ blackboard: this.#blackboard, clock }),
       ...keyTools({ clock, keys: this.#keys }),
       ...loginTools({ logins: this.#logins }),
+      ...auditTools({ audit: this.#audit }),
       ...pinTools({ pins: this.#pins, membership: this.#membership }),
       ...governanceTools({
         governance: this.#governance,
@@ -351,6 +332,14 @@ class Node implements StarlingNode {
       }),
     ];
     this.#upstreams = this.#createUpstreams();
+    this.#renewer = createRenewer({
+      grants,
+      self: identity.did,
+      clock,
+      logger: logger.child('grants'),
+      isLive: (holder) =>
+        this.#membership.peers().some((peer) => peer.did === holder && peer.state === 'alive'),
+    });
     this.#gateway = this.#createGateway();
     this.#wire();
   }
@@ -422,13 +411,16 @@ class Node implements StarlingNode {
     if (this.#running.length > 0) return;
     const { progress, logger } = this.#base;
     try {
+      await this.#startOne(this.#audit);
       await this.#startOne(this.#governance);
       await this.#startOne(this.#network);
       if (!this.#ground.meshBook.isMember()) await this.#join();
       await this.#startOne(this.#membership);
       await this.#startOne(this.#blackboard);
       await this.#startOne(this.#pins);
+      await this.#startOne(this.#ground.counters);
       await this.#startOne(this.#gateway);
+      await this.#startOne(this.#renewer);
       const waiting = this.#gateway.upstreams().filter((upstream) => upstream.state === 'starting');
       if (waiting.length > 0) progress(`starting ${waiting.map((one) => one.server).join(', ')}`);
       await this.#settled();
@@ -498,6 +490,7 @@ class Node implements StarlingNode {
       {
         servers: config.mcpServers,
         builtin: this.#tools,
+        builtinResources: grantResources({ audit: this.#audit, grants: this.#ground.grants }),
         logins: this.#logins,
         clock,
         random,
@@ -526,6 +519,8 @@ class Node implements StarlingNode {
           { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
         ),
         guard: this.#governance.guard,
+        approvals: this.#governance.approvals,
+        audit: this.#audit,
         grants,
         keys: this.#keys,
         pins: this.#pins,

@@ -12,7 +12,7 @@ const SRC = join(ROOT, 'src');
 const FLOORS: readonly (readonly string[])[] = [
   ['core'],
   ['identity', 'store', 'config'],
-  ['network', 'grants'],
+  ['network', 'grants', 'audit'],
   ['membership', 'blackboard'],
   ['directory', 'guard'],
   ['gateway'],
@@ -27,7 +27,7 @@ const HOMES: readonly { readonly library: RegExp; readonly home: RegExp }[] = [
   { library: /^tweetnacl/, home: /^identity\// },
   { library: /^classic-level/, home: /^store\// },
   { library: /^node:child_process/, home: /^gateway\/upstreams\/stdio\.ts$/ },
-  { library: /^@modelcontextprotocol\//, home: /^gateway\/upstreams\/oauth\.ts$/ },
+  { library: /^@modelcontextprotocol\//, home: /^gateway\/upstreams\/oauth(-place)?\.ts$/ },
   { library: /^commander/, home: /^cli\// },
   { library: /^yaml/, home: /^guard\// },
 ];

@@ -25,8 +25,11 @@ export interface HttpAnswer {
 
 /** A connection to one server. */
 export interface HttpConnection {
-  /** POSTs `body`. Rejects when the connection breaks before the answer is complete. */
-  post(body: string): Promise<HttpAnswer>;
+  /**
+   * POSTs `body`, with further header fields. Rejects when the connection breaks before the answer is
+   * complete.
+   */
+  post(body: string, headers?: Readonly<Record<string, string>>): Promise<HttpAnswer>;
   close(): void;
 }
 
@@ -37,9 +40,14 @@ export async function openHttpConnection(
 ): Promise<HttpConnection> {
   const socket = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
   await once(socket, 'connect');
-  const fields = Object.entries({ host: url.host, ...headers });
-  const head = fields.map(([name, value]) => `${name}: ${value}${LINE_END}`).join('');
+  const head = fieldsOf({ host: url.host, ...headers });
   return new RawConnection(socket, `POST ${url.pathname} HTTP/1.1${LINE_END}${head}`);
+}
+
+function fieldsOf(headers: Readonly<Record<string, string>>): string {
+  return Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}${LINE_END}`)
+    .join('');
 }
 
 type State = 'head' | 'body' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailer';
@@ -71,11 +79,12 @@ class RawConnection implements HttpConnection {
     socket.on('close', () => this.#fail(new Error('the server closed the connection')));
   }
 
-  post(body: string): Promise<HttpAnswer> {
+  post(body: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
       this.#exchange = { resolve, reject };
       const length = Buffer.byteLength(body);
-      this.#socket.write(`${this.#prefix}content-length: ${length}${HEAD_END}${body}`);
+      const fields = fieldsOf(headers);
+      this.#socket.write(`${this.#prefix}${fields}content-length: ${length}${HEAD_END}${body}`);
     });
   }
 

@@ -1,4 +1,6 @@
 /** The tools of the built-in MCP server `starling`: what the shell can do, an agent can do. */
+export { auditResource, auditTools } from './audit.ts';
+export type { AuditToolComponents } from './audit.ts';
 export { boardTools } from './boards.ts';
 export type { BoardComponents } from './boards.ts';
 export { governanceTools, offeredTools } from './governance.ts';
@@ -9,12 +11,17 @@ export { keyTools } from './keys.ts';
 export type { KeyComponents } from './keys.ts';
 export { loginTools } from './logins.ts';
 export type { LoginComponents } from './logins.ts';
-export { OPEN_RESOURCES, activeGrants } from './permissions.ts';
+export { OPEN_RESOURCES } from './permissions.ts';
+export { grantResources } from './resources.ts';
+export type { ResourceComponents } from './resources.ts';
 export { pinTools } from './pins.ts';
 export type { PinComponents } from './pins.ts';
 export { statusTools } from './status.ts';
 export type { StatusComponents } from './status.ts';
 export type {
+  AuditQueryResult,
+  AuditTailResult,
+  AuditVerifyResult,
   ActiveGrantsResult,
   ApprovalAnswerResult,
   ApprovalListResult,
@@ -25,9 +32,13 @@ export type {
   BoardSetResult,
   BoardWatchResult,
   GrantCreateResult,
+  GrantExportResult,
+  GrantImportResult,
   GrantListResult,
   GrantRevokeResult,
+  GrantShowResult,
   GrantSummary,
+  GrantVerifyResult,
   InviteResult,
   KeyCreateResult,
   KeyListResult,

@@ -1,7 +1,9 @@
 /** What the tools of the built-in server `starling` return; the CLI prints these. */
+import type { AuditEntry, AuditVerdict } from '../audit/types.ts';
 import type { BoardChange, BoardEntry } from '../blackboard/types.ts';
 import type { Warning } from '../core/index.ts';
-import type { Capability } from '../grants/types.ts';
+import type { ShownChain } from '../grants/index.ts';
+import type { Capability, Refusal } from '../grants/types.ts';
 import type { ApiKey, InvisibleFlag } from '../gateway/index.ts';
 import type { GatewayEndpoints, SessionDoor, UpstreamStatus } from '../gateway/types.ts';
 import type { ExplainedStep, PolicyCheck } from '../guard/index.ts';
@@ -42,6 +44,10 @@ export interface GrantSummary {
   readonly with: string;
   readonly did: string;
   readonly capabilities: readonly Capability[];
+  /** Uses that were taken, for each capability that counts them; at the owner only. */
+  readonly taken?: readonly { readonly capability: number; readonly uses: number }[];
+  /** True when this node renews it as long as the peer is there and it is not revoked. */
+  readonly renewed: boolean;
   /** ms since the epoch */
   readonly issuedAt: number;
   readonly expiresAt: number;
@@ -57,6 +63,32 @@ export interface GrantListResult {
 export interface GrantCreateResult {
   readonly grant: GrantSummary;
   readonly jws: string;
+}
+
+/** A chain, and the names by which this node knows those in it. */
+export interface GrantShowResult extends ShownChain {
+  readonly grant: GrantSummary;
+  /** Alias by did:key, as far as it is known. */
+  readonly names: Readonly<Record<string, string>>;
+}
+
+/** Result of `grant_verify`. */
+export interface GrantVerifyResult {
+  readonly valid: boolean;
+  readonly chains: readonly ShownChain[];
+  readonly refused: readonly Refusal[];
+}
+
+/** Result of `grant_import`. */
+export interface GrantImportResult {
+  readonly imported: readonly GrantSummary[];
+  readonly refused: readonly Refusal[];
+}
+
+/** Result of `grant_export`: the grant and all that it stands on. */
+export interface GrantExportResult {
+  readonly grant: GrantSummary;
+  readonly tokens: readonly string[];
 }
 
 /** Result of `grant_revoke`: the grants that it ended. */
@@ -172,6 +204,21 @@ export interface PinApproveResult {
   readonly approved: readonly PinSummary[];
 }
 
+/** Result of `audit_query`: newest first, and where to go on. */
+export interface AuditQueryResult {
+  readonly entries: readonly AuditEntry[];
+  /** `before` of the next question; absent when all has been looked at. */
+  readonly next?: number;
+}
+
+/** Result of `audit_tail`: oldest first, and the cursor to go on from. */
+export interface AuditTailResult {
+  readonly entries: readonly AuditEntry[];
+  readonly cursor: number;
+}
+
+/** Result of `audit_verify`. */
+export type AuditVerifyResult = AuditVerdict;
 /** A grant as `validate_token` and `grants://active` show it. Times are ms since the epoch. */
 export interface TokenView {
   readonly id: string;

@@ -1,4 +1,4 @@
-/** What the commands' definitions share: how they are run, and the options that many have. */
+/** What the definitions of commands are made of. Imports nothing heavy; see `program.ts`. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
 
@@ -45,7 +45,7 @@ export function collect(value: string, before: readonly string[] = []): readonly
   return [...before, value];
 }
 
-/** The examples at the end of a command's help. */
+/** Lines below a command's help. */
 export function examples(...lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }

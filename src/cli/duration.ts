@@ -1,4 +1,4 @@
-/** Options with a form of their own: durations (`90s`, `15m`, `8h`, `7d`), ports. */
+/** Options with a form of their own: durations (`90s`, `15m`, `8h`, `7d`), ports, counts, rates. */
 import { InvalidArgumentError } from 'commander';
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -19,6 +19,19 @@ export function parseDuration(text: string): number {
   return Number(match[1]) * unit;
 }
 
+/**
+ * A time, in ms since the epoch: how long ago (`2h`), or a date as ISO 8601 writes it.
+ * @throws InvalidArgumentError
+ */
+export function parseTime(text: string): number {
+  if (/^\d+\s*[smhd]$/.test(text.trim())) return Date.now() - parseDuration(text);
+  const time = /^\d{4}-\d\d-\d\d/.test(text.trim()) ? Date.parse(text.trim()) : Number.NaN;
+  if (Number.isNaN(time)) {
+    throw new InvalidArgumentError('use how long ago, like 2h, or a date, like 2026-05-01T08:00Z');
+  }
+  return time;
+}
+
 /** As {@link parseDuration}; a bare number is seconds. @throws InvalidArgumentError */
 export function parseTimeout(text: string): number {
   return parseDuration(/^\d+$/.test(text.trim()) ? `${text.trim()}s` : text);
@@ -31,4 +44,30 @@ export function parsePort(text: string): number {
     throw new InvalidArgumentError(`use a whole number from 0 to ${PORT_MAX}`);
   }
   return port;
+}
+
+/** How many, at least 1. @throws InvalidArgumentError */
+export function parseCount(text: string): number {
+  return parseWhole(text, 1, 1_000_000_000);
+}
+
+/** Through how many further hands a grant may go. @throws InvalidArgumentError */
+export function parseDepth(text: string): number {
+  return parseWhole(text, 0, 7);
+}
+
+function parseWhole(text: string, min: number, max: number): number {
+  const count = Number(text);
+  if (!/^\d{1,10}$/.test(text) || count < min || count > max) {
+    throw new InvalidArgumentError(`use a whole number from ${min} to ${max}`);
+  }
+  return count;
+}
+
+/** Calls in a time, `5/s`, `100/m`: as many at once, and on average. @throws InvalidArgumentError */
+export function parseRate(text: string): { readonly per_s: number; readonly burst: number } {
+  const [, digits, unit = ''] = /^(\d{1,9})\s*\/\s*([smhd])$/.exec(text.trim()) ?? [];
+  const count = Number(digits ?? 0);
+  if (count === 0) throw new InvalidArgumentError('use calls and a time, like 5/s, 100/m or 10/h');
+  return { per_s: (count * 1000) / (UNIT_MS[unit] ?? 1000), burst: count };
 }

@@ -5,10 +5,12 @@
 import { Command, CommanderError, Option } from 'commander';
 import { StarlingError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
+import { addAudit } from './audit-commands.ts';
 import { action, collect, examples, ofNode, withJson } from './command-parts.ts';
 import type { Outcome } from './command-parts.ts';
 import { parseDuration, parsePort, parseTimeout } from './duration.ts';
 import { addApprovals, addPolicy } from './guard-commands.ts';
+import { addGrant } from './grant-program.ts';
 
 /** The same as in `mcp-clients.ts`, which is not loaded for this; a test compares them. */
 const CLIENTS = 'claude-desktop, claude-code, cursor, vscode or windsurf';
@@ -85,6 +87,7 @@ function buildProgram(outcome: Outcome): Command {
   addPolicy(program, outcome);
   addKey(program, outcome);
   addPin(program, outcome);
+  addAudit(program, outcome);
   addBoard(program, outcome);
   addTools(program, outcome);
   addMcp(program, outcome);
@@ -182,67 +185,6 @@ function addCall(program: Command, outcome: Outcome): void {
       ),
     )
     .action(action(outcome, () => import('./commands/call.ts')));
-}
-
-function addGrant(program: Command, outcome: Outcome): void {
-  const grant = program
-    .command('grant')
-    .summary('say who may call what')
-    .description(
-      'Says which peers may call which tools of this node. Without a grant they see none of them.',
-    );
-  withJson(
-    ofNode(
-      grant
-        .command('create')
-        .summary('let a peer use servers')
-        .description(
-          'Lets a peer use tools, resources and prompts of this node, until the grant expires or is revoked.',
-        )
-        .argument('<peer>', 'alias, PeerId or did:key')
-        .option(
-          '--tool <pattern>',
-          "<server>/<tool>, with * as wildcard, like 'files/*' (may be repeated)",
-          collect,
-        )
-        .option(
-          '--resource <pattern>',
-          "<server>/<uri>, like 'files/file:///srv/docs/**' (may be repeated)",
-          collect,
-        )
-        .option('--prompt <pattern>', "<server>/<prompt>, like 'git/*' (may be repeated)", collect)
-        .option('--server <name>', 'everything of this server (may be repeated)', collect)
-        .option('--expires <duration>', 'how long it holds (default: 7d)', parseDuration),
-    ),
-  )
-    .addHelpText(
-      'after',
-      examples(
-        "starling grant create bob --tool 'files/*'",
-        "starling grant create bob --tool 'files/read_*' --expires 8h",
-        'starling grant create bob --server git',
-      ),
-    )
-    .action(action(outcome, () => import('./commands/grant-create.ts')));
-  withJson(ofNode(grant.command('list')))
-    .summary('show grants')
-    .description('Shows the grants that this node gave and got: who may call what, and how long.')
-    .addHelpText('after', examples('starling grant list'))
-    .action(action(outcome, () => import('./commands/grant-list.ts')));
-  withJson(
-    ofNode(
-      grant
-        .command('revoke')
-        .summary('end a grant')
-        .description(
-          'Ends a grant at once, in open sessions too. Revoking a membership puts its holder out.',
-        )
-        .argument('<id>', 'id of the grant, or its first characters')
-        .option('--reason <text>', 'why'),
-    ),
-  )
-    .addHelpText('after', examples("starling grant revoke 3f9c2a7e --reason 'laptop was lost'"))
-    .action(action(outcome, () => import('./commands/grant-revoke.ts')));
 }
 
 function addKey(program: Command, outcome: Outcome): void {

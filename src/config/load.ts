@@ -35,6 +35,12 @@ interface FileContent {
 
 const OPEN_DEFAULT = 'open';
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
+const UNIT_MS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
 /**
  * Loads the configuration.
@@ -147,6 +153,7 @@ function complete(
     list: file.list,
     views: readViews(file.views),
     pins: file.pins,
+    audit: auditOf(file.audit),
     policy: {
       file: file.policy === undefined ? policyFile(path) : resolve(file.policy),
       named: file.policy !== undefined,
@@ -158,6 +165,12 @@ function complete(
       ...(file.log.file === undefined ? {} : { file: file.log.file }),
     },
   };
+}
+
+/** The audit log's part, with the time in milliseconds. */
+function auditOf({ retention, ...rest }: FileConfig['audit']): Config['audit'] {
+  const unitMs = UNIT_MS[retention.at(-1) ?? ''] ?? 0;
+  return { ...rest, retentionMs: Number(retention.slice(0, -1)) * unitMs };
 }
 
 /** The HTTP endpoint's part, with the paths made absolute. */

@@ -13,6 +13,8 @@ const MULTIADDR = /^\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^\s]{1,500}$/;
 /** Like `info,gateway=debug`: what `createLogger` of core reads. */
 const LOG_LEVEL =
   /^([\w:-]+=)?(trace|debug|info|warn|error|silent)(,([\w:-]+=)?(trace|debug|info|warn|error|silent))*$/;
+/** 999999 days at the most. */
+const DURATION = /^[1-9]\d{0,5}[smhd]$/;
 /** What a browser sends as Origin: no path, and no slash at the end. */
 const ORIGIN = /^([a-z][a-z0-9+.-]*:\/\/[^/\s]+|null)$/;
 /** Keys and metadata must not come by plain HTTP, except on this machine. */
@@ -257,6 +259,29 @@ export const fileSchema = z.strictObject({
     .enum(['strict', 'off'], { error: 'strict or off' })
     .default('strict')
     .describe('Quarantine tools whose definition is not the one that was pinned.'),
+  audit: z
+    .strictObject({
+      enabled: flag
+        .default(true)
+        .describe('Record every decision and every call in <state folder>/audit.'),
+      retention: text(DURATION, 'a number and a unit, like 12h or 90d')
+        .default('90d')
+        .describe('How long entries are kept: a number and s, m, h or d.'),
+      segmentBytes: z
+        .int()
+        .min(MIB / 16)
+        .max(64 * MIB)
+        .default(16 * MIB)
+        .describe('A file of the log that reaches this is ended, and the next begun.'),
+      sync: z
+        .enum(['always', 'batch'], { error: 'always or batch' })
+        .default('batch')
+        .describe(
+          'What a decision outlives before it is acted on. batch: the end of the process; a power cut may cost the last second. always: a power cut, too; each call waits for the disk.',
+        ),
+    })
+    .prefault({})
+    .describe('The audit log.'),
   policy: z
     .string()
     .min(1)

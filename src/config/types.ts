@@ -159,6 +159,16 @@ export interface Config {
   readonly views: Readonly<Record<string, View>>;
   /** Quarantine definitions that are not as they were pinned; default `strict`. */
   readonly pins: 'strict' | 'off';
+  readonly audit: {
+    /** Default true. Without it nothing is recorded, and no call waits for the disk. */
+    readonly enabled: boolean;
+    /** How long entries are kept; default 90 days. */
+    readonly retentionMs: number;
+    /** A file of the log that reaches this is ended; default 16 MiB. */
+    readonly segmentBytes: number;
+    /** What a decision outlives before it is acted on: `batch` (default) kill -9, `always` a power cut. */
+    readonly sync: 'always' | 'batch';
+  };
   /** The policy file: read where it is, with the shipped policy where it is not. */
   readonly policy: {
     readonly file: string;

@@ -73,8 +73,8 @@ export async function ensurePrivateFolder(path: string): Promise<void> {
   }
 }
 
-/** Makes a rename durable; Windows has no such call. */
-async function syncFolder(folder: string): Promise<void> {
+/** Makes durable what files the folder has; Windows has no such call. */
+export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');
   try {

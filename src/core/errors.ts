@@ -87,6 +87,8 @@ export const ERRORS = {
   STARLING_UPSTREAM_INVALID: row(-32003, 502, 1),
   /** A board's name, key or value is outside its bounds. */
   STARLING_BOARD_INVALID: row(-32602, 400, 1),
+  /** The audit log can't be written, so nothing that must be audited may happen. */
+  STARLING_AUDIT_UNAVAILABLE: row(-32003, 503, 1, true),
   /** The HTTP caller has no valid token, or its Origin or Host is not allowed. */
   STARLING_UNAUTHORIZED: row(-32003, 401, 1),
   /** The node is stopping or not started. */

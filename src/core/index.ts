@@ -1,5 +1,5 @@
 /** The ground floor: the few words that every room uses. */
-export { ensurePrivateFolder, writeFileAtomic } from './atomic-file.ts';
+export { ensurePrivateFolder, syncFolder, writeFileAtomic } from './atomic-file.ts';
 export { backoffMs } from './backoff.ts';
 export type { BackoffInit } from './backoff.ts';
 export { systemClock } from './clock.ts';

@@ -26,6 +26,12 @@ export const META = {
   subscriptionId: `${PREFIX}subscriptionId`,
 } as const;
 
+/**
+ * Key in `_meta` of a `resources/subscribe` of our own that stands for a `subscriptions/listen`: what its
+ * client can do, by which the instance is found that its calls go to.
+ */
+export const LISTENER_META = 'starling/listener';
+
 /** JSON-RPC error codes of the modern era (MCP 2026-07-28, `basic`, `transports`). */
 export const MODERN_RPC = {
   headerMismatch: -32_020,

@@ -1,16 +1,19 @@
 /** The gateway of a node: opens sessions for whoever comes in, by whatever transport. */
 import { createHash } from 'node:crypto';
+import type { Audit } from '../audit/index.ts';
 import type { Config } from '../config/index.ts';
 import { StarlingError, VERSION } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import type { Directory } from '../directory/index.ts';
 import { printable } from '../grants/index.ts';
 import type { GrantBook } from '../grants/index.ts';
-import type { Guard, Principal } from '../guard/index.ts';
+import type { Approvals, Guard, Principal } from '../guard/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
 import { createCatalogs } from './catalogs.ts';
 import type { Catalogs } from './catalogs.ts';
+import { createClearance } from './clearance.ts';
+import type { Clearance } from './clearance.ts';
 import type { ApiKeys } from './door/api-keys.ts';
 import { createDoor } from './door/door.ts';
 import { createRateLimit } from './door/rate-limit.ts';
@@ -51,6 +54,8 @@ export interface GatewayComponents {
   readonly upstreams: Upstreams;
   readonly directory: Directory;
   readonly guard: Guard;
+  readonly approvals: Pick<Approvals, 'ask'>;
+  readonly audit: Pick<Audit, 'append' | 'note' | 'healthy'>;
   readonly grants: GrantBook;
   readonly keys: ApiKeys;
   readonly pins: Pins;
@@ -91,6 +96,7 @@ class NodeGateway implements Gateway {
   readonly #components: GatewayComponents;
   readonly #init: GatewayInit;
   readonly #router: Router;
+  readonly #clearance: Clearance;
   readonly #catalogs: Catalogs;
   readonly #peerTransport: PeerTransport;
   readonly #rateLimit: RateLimit;
@@ -118,6 +124,10 @@ class NodeGateway implements Gateway {
     this.#components = components;
     this.#init = init;
     this.#rateLimit = createRateLimit(components.clock, init.limits.requestsPerSecond);
+    this.#clearance = createClearance(
+      { ...components, logger: components.logger.child('clearance') },
+      { self: init.name },
+    );
     this.#router = createRouter({
       ...components,
       self: init.name,
@@ -294,11 +304,13 @@ class NodeGateway implements Gateway {
         ...opening,
         router: this.#router,
         links: { open: (target, wish) => this.#openLink(target, wish) },
+        clearance: this.#clearance,
         ...(isLimited ? { admit: () => this.#rateLimit.take(caller)?.error } : {}),
         clock,
         logger: logger.child('session'),
       },
       {
+        id: caller,
         spec: spec ?? { kind: 'all' },
         callsMax: limits.callsPerSession,
         callTotalMs: limits.callTotalMs,

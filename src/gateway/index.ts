@@ -10,6 +10,7 @@ export { pinReference } from './quarantine.ts';
 export type { Quarantined } from './quarantine.ts';
 export type {
   BuiltinContext,
+  BuiltinResource,
   BuiltinTool,
   Gateway,
   GatewayEndpoints,

@@ -79,6 +79,7 @@ class MappedLink implements LinkCore {
   readonly #init: LinkInit;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
+  #answered = 0;
   /** Requests of the other end that wait for our answer. */
   #asking = 0;
   #ended: StarlingError | undefined;
@@ -91,6 +92,14 @@ class MappedLink implements LinkCore {
 
   get inFlight(): number {
     return this.#pending.size;
+  }
+
+  get answered(): number {
+    return this.#answered;
+  }
+
+  get isOver(): boolean {
+    return this.#ended !== undefined;
   }
 
   relay(call: RelayedCall): LinkCall {
@@ -227,6 +236,7 @@ class MappedLink implements LinkCore {
       return;
     }
     this.#pending.delete(frame.id);
+    if (isRelayed(pending.call)) this.#answered += 1;
     pending.call.response(frame);
   }
 

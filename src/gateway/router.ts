@@ -11,7 +11,7 @@ import type { Json, JsonObject } from '../core/index.ts';
 import type { Directory, ServerCatalog, ServerFacts } from '../directory/index.ts';
 import { printable, promptResource, toolResource, uriResource } from '../grants/index.ts';
 import type { Wanted } from '../grants/index.ts';
-import type { Decision, Guard, Principal } from '../guard/index.ts';
+import type { Decision, Guard, GuardWanted, Principal } from '../guard/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import { RPC } from './frame.ts';
 import { SEPARATOR } from './names.ts';
@@ -19,8 +19,10 @@ import type { Pins } from './pins.ts';
 import { quarantineError } from './quarantine.ts';
 import type { Quarantined } from './quarantine.ts';
 import { compileSelection } from './selection.ts';
+import type { ToolSelection } from './selection.ts';
 import type { RelayedCall, ServerTarget, Upstreams } from './types.ts';
 import { fitsTemplate, translate } from './uris.ts';
+import { BUILTIN } from './upstreams/builtin.ts';
 import { createLists, factsOf, heldKey, jointFacts, targetOf } from './views.ts';
 import type { Held, ListKind, Lists, ListsInit, Place, Source } from './views.ts';
 
@@ -41,8 +43,10 @@ export interface Route {
   readonly target: ServerTarget;
   /** What the thing is called there, when it differs. */
   readonly edits?: RelayedCall['edits'];
-  /** What the guard was asked: to be asked again when grants change. */
-  readonly wanted?: Wanted;
+  /** What the guard is asked, with the arguments, before the call; and again when grants change. */
+  readonly wanted?: GuardWanted;
+  /** True when it was asked already: of a task that this session began. */
+  readonly isCleared?: boolean;
   /** True when another server may be tried where this one fails: running the call twice does no harm. */
   readonly mayRepeat?: boolean;
 }
@@ -82,7 +86,7 @@ export interface Router {
   /** Makes lists and views anew, as `config` has them. */
   configure(config: RouterConfig): void;
   /** Asks the guard again, for a call that is under way. */
-  judge(principal: Principal, wanted: Wanted): Decision;
+  judge(principal: Principal, wanted: GuardWanted): Decision;
   stop(): void;
 }
 
@@ -150,7 +154,7 @@ export function createRouter(initial: RouterComponents): Router {
       components = { ...components, config };
       changed();
     },
-    judge: (principal, wanted) => guard.decide(principal, wanted),
+    judge: (principal, wanted) => guard.decide(principal, { ...wanted, look: true }),
     stop() {
       components.pins.events.off('change', changed);
       upstreams.events.off('change', changed);
@@ -181,6 +185,7 @@ class PrincipalView implements View {
   readonly #spec: ViewSpec;
   #sources: readonly Source[] | undefined;
   #lists: Lists | undefined;
+  #selection: ToolSelection | undefined;
 
   constructor(components: RouterComponents, principal: Principal, spec: ViewSpec) {
     this.#components = components;
@@ -249,6 +254,7 @@ class PrincipalView implements View {
     const asked = places.length > 0 ? places : able.map((source) => ({ source, name: uri }));
     const routes = distinct(asked)
       .slice(0, ASKED_MAX)
+      .filter(({ source, name }) => this.#isShown(source.peer, source.catalog.server, name))
       .filter(({ source, name }) => this.#isAllowed('resource', source, name, ability))
       .map((place) => this.#toItem('resource', place, ability));
     if (routes.length === 0) throw unknown('resource', uri);
@@ -296,7 +302,11 @@ class PrincipalView implements View {
     const theirs = directory.peers().flatMap((peerId) => {
       const peer = membership.peer(peerId);
       if (peer === undefined || !isHere(peer)) return [];
-      return directory.servers(peerId).map((catalog) => this.#reviewed(catalog, peer));
+      // Every peer has its built-in one: it is called by name, and would only fill the list.
+      return directory
+        .servers(peerId)
+        .filter(({ server }) => server !== BUILTIN)
+        .map((catalog) => this.#reviewed(catalog, peer));
     });
     return [...own, ...theirs];
   }
@@ -361,16 +371,20 @@ class PrincipalView implements View {
     const { server } = source.catalog;
     const upstream = source.peer === undefined ? upstreams.get(server) : undefined;
     if (scheme === 'tool' && upstream?.forOperatorOnly(name) === true) return false;
-    return guard.decide(this.#principal, wantedOf(scheme, targetOf(source), name, ability)).allow;
+    const wanted = wantedOf(scheme, targetOf(source), name, ability);
+    const decision = guard.decide(this.#principal, { ...wanted, look: true });
+    // What needs an approval is there to be asked for.
+    return decision.allow || decision.ask !== undefined;
   }
 
-  #toItem(scheme: Scheme, { source, name, held }: Place, ability?: string): Route {
+  #toItem(scheme: Scheme, place: Place, ability?: string): Route {
+    const { source, name, held } = place;
     if (held !== undefined) throw this.#quarantined(source, held);
     const route = {
       target: targetOf(source),
       edits: scheme === 'resource' ? { uri: name } : { name },
     };
-    return { ...route, ...this.#judged(scheme, route.target, name, ability) };
+    return { ...route, ...this.#judged(scheme, route.target, name, ability, factsOfPlace(place)) };
   }
 
   #target(): ServerTarget {
@@ -388,7 +402,8 @@ class PrincipalView implements View {
 
   #ofServer(scheme: Scheme, name: string, ability?: string): Route {
     const target = this.#target();
-    const route = { target, ...this.#judged(scheme, target, name, ability) };
+    const place = scheme === 'tool' ? this.lists.place('tools', name) : undefined;
+    const route = { target, ...this.#judged(scheme, target, name, ability, factsOfPlace(place)) };
     const [source] = this.#all();
     const held = source?.held?.get(heldKey(scheme, name))?.quarantined;
     if (source !== undefined && held !== undefined) throw this.#quarantined(source, held);
@@ -407,6 +422,12 @@ class PrincipalView implements View {
     return Object.hasOwn(views, this.#spec.view) ? views[this.#spec.view] : undefined;
   }
 
+  /** True when the view, if it is a named one, has what is called so. */
+  #isShown(peer: PeerView | undefined, server: string, name: string): boolean {
+    this.#selection ??= compileSelection(this.#named() ?? {});
+    return this.#selection(peer?.alias, server, name);
+  }
+
   #listsInit(): ListsInit {
     if (this.#spec.kind === 'server') return { naming: 'plain' };
     const { list } = this.#components.config;
@@ -419,17 +440,22 @@ class PrincipalView implements View {
     };
   }
 
-  /** @throws STARLING_CALL_REFUSED unless the principal may; for the operator there is nothing to ask. */
+  /**
+   * What the guard will be asked. @throws STARLING_CALL_REFUSED where no arguments could make it say yes
+   */
   #judged(
     scheme: Scheme,
     target: ServerTarget,
     name: string,
     ability?: string,
+    facts: Pick<GuardWanted, 'facts'> = {},
   ): Pick<Route, 'wanted'> {
-    if (this.#principal.kind === 'operator') return {};
-    const wanted = wantedOf(scheme, target, name, ability);
-    const decision = this.#components.guard.decide(this.#principal, wanted);
-    if (!decision.allow) throw refusalOf(decision, this.#principal, this.#components.self);
+    const wanted = { ...wantedOf(scheme, target, name, ability), ...facts };
+    if (this.#principal.kind === 'operator') return { wanted };
+    const decision = this.#components.guard.decide(this.#principal, { ...wanted, look: true });
+    if (!decision.allow && decision.ask === undefined) {
+      throw refusalOf(decision, this.#principal, this.#components.self);
+    }
     return { wanted };
   }
 
@@ -445,7 +471,8 @@ class PrincipalView implements View {
       if (peer !== undefined) {
         if (!isHere(peer)) throw peerAway(peer);
         const place = { source: sourceOf(peer, server), name: tool };
-        if (tool !== '') return this.#toItem('tool', place);
+        const isShown = tool !== '' && this.#isShown(peer, server, tool);
+        if (isShown) return this.#toItem('tool', place);
       }
     }
     if (this.#principal.kind !== 'operator') this.#judged('tool', { server: first }, rest);
@@ -534,6 +561,11 @@ function distinct(places: readonly Place[]): readonly Place[] {
     ({ source, name }, index) =>
       places.findIndex((other) => other.source === source && other.name === name) === index,
   );
+}
+
+/** What the guard may know of a tool: what its pinned definition says. */
+function factsOfPlace(place: Place | undefined): Pick<GuardWanted, 'facts'> {
+  return place?.isReadOnly === true ? { facts: { readOnly: true } } : {};
 }
 
 /** Calls in flight at the place's owner, as it last said. */

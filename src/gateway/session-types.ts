@@ -1,6 +1,7 @@
 /** A session as its transport and its makers see it. */
 import type { Clock, JsonObject, Logger, StarlingError } from '../core/index.ts';
 import type { Principal } from '../guard/index.ts';
+import type { Clearance } from './clearance.ts';
 import type { Router, ViewSpec } from './router.ts';
 import type { Frame, NotificationFrame, ServerLinks } from './types.ts';
 
@@ -19,6 +20,7 @@ export interface SessionComponents {
   readonly principal: Principal;
   readonly router: Router;
   readonly links: ServerLinks;
+  readonly clearance: Clearance;
   /** Sends a message that answers no request. */
   push(message: Buffer): void;
   /** Says why one more request may not be taken now, if so. */
@@ -33,6 +35,8 @@ export interface SessionComponents {
 
 /** Bounds of a session. */
 export interface SessionInit {
+  /** What approvals know the session by. */
+  readonly id: string;
   readonly spec: ViewSpec;
   readonly callsMax: number;
   /** Longest time that a client may take to answer a question, ms. */

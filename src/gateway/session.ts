@@ -6,24 +6,26 @@
  */
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Json, JsonObject } from '../core/index.ts';
-import type { Wanted } from '../grants/index.ts';
 import type { Principal } from '../guard/index.ts';
+import type { Active } from './active.ts';
+import type { ClearedCall } from './clearance.ts';
 import {
   CACHING,
   LEGACY_VERSIONS,
   META,
   MODERN_VERSIONS,
   checkModern,
+  clientOf,
   eraOf,
   isLogLevel,
   metaOf,
   objectOf,
-  reaches,
 } from './era.ts';
 import type { Era } from './era.ts';
 import { RPC, errorBytes, errorOf, notificationBytes, resultBytes, rewriteFrame } from './frame.ts';
 import { createAnnouncer } from './announcer.ts';
 import type { Announcer } from './announcer.ts';
+import { createHearing } from './hearing.ts';
 import { createLinkTable } from './link-table.ts';
 import type { LinkTable } from './link-table.ts';
 import { progressTokenOf } from './link.ts';
@@ -35,16 +37,13 @@ import { editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
 import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
 import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
-import { subscribe, unsubscribe } from './subscribe.ts';
+import { dropRefused, subscribe, unsubscribe } from './subscribe.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import { createTaskTable } from './task-table.ts';
-import type { Listener } from './subscriptions.ts';
 import type {
-  Answer,
   ClientFacts,
   Frame,
   FrameId,
-  LinkCall,
   NotificationFrame,
   RelayedCall,
   RequestFrame,
@@ -63,6 +62,8 @@ const LISTS: ReadonlyMap<string, ListKind> = new Map([
 ]);
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
 const TOOLS_META = 'starling/tools';
+/** Methods that only look at what the caller may use anyway. */
+const LOOKS: readonly string[] = ['completion/complete', 'resources/unsubscribe'];
 /** Methods that the modern era has no more. */
 const LEGACY_ONLY = [
   'initialize',
@@ -73,22 +74,6 @@ const LEGACY_ONLY = [
 ];
 /** By which peers ask what this node's servers list. */
 export const CATALOG_METHOD = 'starling/catalog';
-
-/** A request under way. */
-interface Active {
-  readonly key: unknown;
-  readonly request: RequestFrame;
-  readonly reply: Reply;
-  readonly era: Era;
-  readonly token: FrameId | undefined;
-  wanted?: Wanted | undefined;
-  /** The link that it is on, by its name in the table. */
-  server?: string;
-  call?: LinkCall;
-  /** What the link knows it by. */
-  relayed?: RelayedCall;
-  listener?: Listener;
-}
 
 /** Opens a session. */
 export function createSession(components: SessionComponents, init: SessionInit): Session {
@@ -129,15 +114,21 @@ class CallerSession implements Session {
     });
     components.router.events.on('change', this.#routerChanged);
     this.#questions = createQuestions(components, { timeoutMs: init.callTotalMs });
+    const earsOf = createHearing({
+      questions: this.#questions,
+      subscriptions: this.#subscriptions,
+      active: () => this.#active.values(),
+      logLevel: () => (this.#initialized ? this.#level : 'none'),
+      push: (message) => {
+        if (!this.#ended) components.push(message);
+      },
+    });
     this.#links = createLinkTable(
       components.links,
       (server) => ({
         principal: this.principal,
         client: this.#client,
-        ears: {
-          notification: (frame, related) => this.#heard(server, frame, related),
-          request: (frame, answer, related) => this.#ask(server, frame, answer, related),
-        },
+        ears: earsOf(server),
       }),
       components.logger,
     );
@@ -176,7 +167,7 @@ class CallerSession implements Session {
     for (const active of this.#active.values()) {
       if (active.wanted === undefined) continue;
       const decision = this.#components.router.judge(this.principal, active.wanted);
-      if (decision.allow) continue;
+      if (decision.allow || decision.ask !== undefined) continue;
       this.#finish(active);
       this.#stop(active, 'grant revoked');
       const refusal = refusalOf(decision, this.principal, this.#init.self);
@@ -184,6 +175,7 @@ class CallerSession implements Session {
     }
     this.#tellIdle();
     this.#viewChanged();
+    dropRefused(this.#currentView(), this.#subscriptions);
   }
 
   whenIdle(listener: () => void): void {
@@ -301,10 +293,10 @@ class CallerSession implements Session {
   #list(frame: RequestFrame, kind: ListKind, era: Era): Buffer {
     const cursor = frame.params['cursor'] ?? '0';
     const isOurs = typeof cursor === 'string' && /^\d{1,6}$/.test(cursor);
+    const index = isOurs ? Number(cursor) : -1;
     const { lists, toolsMode } = this.#currentView();
     const isShort = kind === 'tools' && toolsMode === 'search';
-    const pages = isShort ? SEARCH_PAGES[Number(cursor)] : lists.page(kind, Number(cursor));
-    const page = isOurs ? pages : undefined;
+    const page = isShort ? SEARCH_PAGES[index] : lists.page(kind, index);
     if (page === undefined) {
       throw protocolError(RPC.invalidParams, 'this cursor is not one of ours');
     }
@@ -362,6 +354,48 @@ class CallerSession implements Session {
     active.server = this.#links.nameOf(route.target);
     this.#active.set(active.key, active);
     this.#subscribing(active, route);
+    try {
+      const cleared = this.#clear(active, route);
+      if (!(cleared instanceof Promise)) this.#dispatch(active, cleared, route, others);
+      else {
+        cleared.then(
+          (call) => this.#dispatch(active, call, route, others),
+          (error: unknown) => this.#failed(active, error, []),
+        );
+      }
+    } catch (error) {
+      this.#failed(active, error, []);
+    }
+  }
+
+  /** Asks whether the call may be made, with the arguments that it has. @throws STARLING_CALL_REFUSED, … */
+  #clear(active: Active, route: Route): ClearedCall | undefined | Promise<ClearedCall> {
+    const { method, params } = active.request;
+    if (route.wanted === undefined || route.isCleared === true || LOOKS.includes(method))
+      return undefined;
+    return this.#components.clearance.clear({
+      principal: this.principal,
+      wanted: route.wanted,
+      args: objectOf(params['arguments']),
+      session: this.#init.id,
+      get signal() {
+        active.abort ??= new AbortController();
+        return active.abort.signal;
+      },
+    });
+  }
+
+  #dispatch(
+    active: Active,
+    cleared: ClearedCall | undefined,
+    route: Route,
+    others: readonly Route[],
+  ): void {
+    if (this.#active.get(active.key) !== active) {
+      cleared?.over('cancelled');
+      return;
+    }
+    if (cleared !== undefined) active.cleared = cleared;
     const failed = (error: unknown): void => this.#failed(active, error, others);
     try {
       const link = this.#links.get(route.target);
@@ -390,6 +424,7 @@ class CallerSession implements Session {
     const relayed: RelayedCall = {
       request: active.request,
       principal: this.principal,
+      session: this.#init.id,
       edits: editsOf(active.request, route),
       response: (frame) => this.#responded(active, route, others, frame),
       progress: (frame) => this.#progress(active, frame),
@@ -407,10 +442,12 @@ class CallerSession implements Session {
   #responded(active: Active, route: Route, others: readonly Route[], frame: ResponseFrame): void {
     const isUnknown = frame.error?.code === -32_002 || frame.error?.code === RPC.invalidParams;
     if (isUnknown && others.length > 0 && this.#active.get(active.key) === active) {
+      active.cleared?.over('failed', 'it has no such resource');
       this.#relay(active, others);
       return;
     }
     if (!this.#finish(active)) return;
+    active.cleared?.over(frame.error === undefined ? 'ok' : 'failed', frame.error?.message);
     this.#tasks.note(route, frame);
     active.reply.final(rewriteOrError(frame, active.request.id));
   }
@@ -431,6 +468,7 @@ class CallerSession implements Session {
   #failed(active: Active, error: unknown, others: readonly Route[]): void {
     const isAway = error instanceof StarlingError && error.row.retryable;
     const isOpen = this.#active.get(active.key) === active;
+    if (isOpen) active.cleared?.over('failed', messageOf(error));
     if (isOpen && isAway && others[0]?.mayRepeat === true) {
       this.#relay(active, others);
       return;
@@ -451,6 +489,8 @@ class CallerSession implements Session {
 
   #stop(active: Active, reason: string): void {
     active.call?.cancel(reason);
+    active.abort?.abort();
+    active.cleared?.over('cancelled', reason);
     if (active.listener === undefined) return;
     for (const uri of this.#subscriptions.close(active.listener, false)) this.#unsubscribe(uri);
   }
@@ -463,8 +503,10 @@ class CallerSession implements Session {
     active.listener = listener;
     this.#active.set(active.key, active);
     this.#announcer.start();
+    const { capabilities } = clientOf(active.request);
     for (const uri of listener.uris) {
-      const opened = subscribe(this.#currentView(), this.#links, this.#subscriptions, uri);
+      const view = this.#currentView();
+      const opened = subscribe(view, this.#links, this.#subscriptions, uri, capabilities);
       opened.catch((error: unknown) =>
         this.#components.logger.debug({ error: messageOf(error) }, 'resource not subscribed to'),
       );
@@ -475,54 +517,6 @@ class CallerSession implements Session {
     unsubscribe(this.#currentView(), this.#links, uri).catch((error: unknown) =>
       this.#components.logger.debug({ error: messageOf(error) }, 'subscription not ended'),
     );
-  }
-
-  /** What a server says by itself. */
-  #heard(server: string, frame: NotificationFrame, related: RelayedCall | undefined): void {
-    if (this.#ended || frame.method.endsWith('/list_changed')) return;
-    const push = (message: Buffer): void => this.#components.push(message);
-    if (frame.method === 'notifications/resources/updated') {
-      this.#subscriptions.updated(server, frame, push);
-    } else if (frame.method === 'notifications/cancelled') {
-      this.#questions.cancelled(server, frame, push);
-    } else if (frame.method === 'notifications/message') this.#logged(server, frame, related);
-    else {
-      const active = this.#activeOn(server, related);
-      if (active === undefined) push(frame.bytes);
-      else active.reply.interim(frame.bytes);
-    }
-  }
-
-  #logged(server: string, frame: NotificationFrame, related: RelayedCall | undefined): void {
-    const active = this.#activeOn(server, related);
-    const { level } = frame.params;
-    if (active?.era === 'modern') {
-      const wanted = metaOf(active.request.params)[META.logLevel];
-      if (isLogLevel(wanted) && reaches(level, wanted)) active.reply.interim(frame.bytes);
-      return;
-    }
-    if (!this.#initialized || (this.#level !== undefined && !reaches(level, this.#level))) return;
-    if (active === undefined) this.#components.push(frame.bytes);
-    else active.reply.interim(frame.bytes);
-  }
-
-  #ask(server: string, frame: RequestFrame, answer: Answer, related?: RelayedCall): void {
-    const active = this.#activeOn(server, related);
-    this.#questions.ask(server, frame, answer, (message) => {
-      if (active === undefined) this.#components.push(message);
-      else active.reply.urgent(message);
-    });
-  }
-
-  /** The call that something of a server belongs to: the one named, else the latest. */
-  #activeOn(server: string, related: RelayedCall | undefined): Active | undefined {
-    let latest: Active | undefined;
-    for (const active of this.#active.values()) {
-      if (active.server !== server || active.listener !== undefined) continue;
-      if (related !== undefined && active.relayed?.request === related.request) return active;
-      latest = active;
-    }
-    return latest;
   }
 
   #notified(frame: NotificationFrame): void {

@@ -1,23 +1,28 @@
 /** Subscribes a session's `subscriptions/listen` to resources, and ends that. */
+import type { Json } from '../core/index.ts';
+import { LISTENER_META } from './era.ts';
+import { StarlingError } from '../core/index.ts';
 import type { LinkTable } from './link-table.ts';
 import type { View } from './router.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
 const TIMEOUT_MS = 30_000;
 
-/** Subscribes to `uri` where the view leads. @throws STARLING_CALL_REFUSED, STARLING_USAGE, … */
+/** Subscribes to `uri` where the view leads, for a client of these capabilities. @throws STARLING_CALL_REFUSED, STARLING_USAGE, … */
 export async function subscribe(
   view: View,
   links: LinkTable,
   subscriptions: Subscriptions,
   uri: string,
+  capabilities: Json,
 ): Promise<void> {
   const [route] = view.resource(uri, 'resource/subscribe');
   if (route === undefined) return;
   const theirs = route.edits?.uri ?? uri;
   if (!subscriptions.know(uri, links.nameOf(route.target), theirs)) return;
   const link = await links.get(route.target);
-  await link.request('resources/subscribe', { uri: theirs }, { timeoutMs: TIMEOUT_MS });
+  const params = { uri: theirs, _meta: { [LISTENER_META]: capabilities } };
+  await link.request('resources/subscribe', params, { timeoutMs: TIMEOUT_MS });
 }
 
 /** Ends the subscription to `uri`. @throws as {@link subscribe} */
@@ -27,4 +32,18 @@ export async function unsubscribe(view: View, links: LinkTable, uri: string): Pr
   const link = await links.get(route.target);
   const params = { uri: route.edits?.uri ?? uri };
   await link.request('resources/unsubscribe', params, { timeoutMs: TIMEOUT_MS });
+}
+
+/** Ends what the caller may not hear of any more. */
+export function dropRefused(view: View, subscriptions: Subscriptions): void {
+  for (const uri of subscriptions.uris()) if (!mayHear(view, uri)) subscriptions.drop(uri);
+}
+
+function mayHear(view: View, uri: string): boolean {
+  try {
+    return view.resource(uri, 'resource/subscribe').length > 0;
+  } catch (error) {
+    if (error instanceof StarlingError) return false;
+    throw error;
+  }
 }

@@ -31,6 +31,10 @@ export interface Subscriptions {
   /** The client subscribed to `uri` by `resources/subscribe`. */
   add(uri: string): void;
   remove(uri: string): void;
+  /** What is subscribed to, as the client calls it. */
+  uris(): readonly string[];
+  /** Tells of `uri` no more, whoever asked. */
+  drop(uri: string): void;
   /** Opens a `subscriptions/listen` and acknowledges it; undefined when too many are open. */
   listen(request: RequestFrame, reply: ListenReply): Listener | undefined;
   /** Ends one, with an answer when `graceful`. Returns the URIs that nobody hears any more. */
@@ -82,6 +86,11 @@ export function createSubscriptions(): Subscriptions {
     },
     remove(uri) {
       legacy.delete(uri);
+    },
+    uris: () => [...new Set([...known.values()].flatMap((names) => [...names]))].filter(isHeard),
+    drop(uri) {
+      legacy.delete(uri);
+      for (const names of known.values()) names.delete(uri);
     },
     listen(request, reply) {
       if (open.size >= LISTENERS_MAX) return undefined;

@@ -26,7 +26,11 @@ export function createTaskTable(): TaskTable {
       if (typeof taskId !== 'string') return;
       const [oldest] = routes.keys();
       if (routes.size >= TASKS_MAX && oldest !== undefined) routes.delete(oldest);
-      routes.set(taskId, { target, ...(wanted === undefined ? {} : { wanted }) });
+      routes.set(taskId, {
+        target,
+        isCleared: true,
+        ...(wanted === undefined ? {} : { wanted }),
+      });
     },
     routesOf({ method, params }) {
       const { taskId } = params;

@@ -2,7 +2,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Json, JsonObject, StarlingError, Startable } from '../core/index.ts';
 import type { Config, McpServer } from '../config/types.ts';
-import type { ListedTool, ServerCatalog } from '../directory/types.ts';
+import type { ListedResource, ListedTool, ServerCatalog } from '../directory/types.ts';
 import type { Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
 
@@ -75,6 +75,8 @@ export interface RelayedCall {
   readonly request: RequestFrame;
   /** Who asks: the built-in server decides by it. */
   readonly principal: Principal;
+  /** The caller's session, as approvals know it. */
+  readonly session?: string;
   /** What is called otherwise at the other end: `name` or `uri`. */
   readonly edits?: Pick<
     FrameEdits,
@@ -117,6 +119,10 @@ export interface Link {
   notify(method: string, params: JsonObject): void;
   /** Relayed calls that wait for an answer. */
   readonly inFlight: number;
+  /** Relayed calls that were answered so far. */
+  readonly answered: number;
+  /** True once it is over: whatever it is asked fails. */
+  readonly isOver: boolean;
 }
 
 /** A relayed call in flight. */
@@ -143,7 +149,7 @@ export interface ServerTarget {
 }
 
 /** One session's connection to one server: an instance of it here, or a stream to the peer that owns it. */
-export interface ServerLink extends Omit<Link, 'inFlight'> {
+export interface ServerLink extends Omit<Link, 'inFlight' | 'answered' | 'isOver'> {
   /** Resolves when it is over, with why; the next call needs a new one. Never rejects. */
   readonly ended: Promise<StarlingError>;
   close(): void;
@@ -218,6 +224,14 @@ export interface BuiltinContext {
   readonly session?: string;
   /** Aborted when the caller cancels or goes away. */
   readonly signal: AbortSignal;
+}
+
+/** A resource of the built-in server `starling`. */
+export interface BuiltinResource {
+  /** The MCP Resource object: uri, name, description, mimeType. */
+  readonly definition: ListedResource & { readonly mimeType: string };
+  /** Its text, as this caller may see it. */
+  read(context: BuiltinContext): Promise<string>;
 }
 
 /** A tool of the built-in server `starling`. */

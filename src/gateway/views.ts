@@ -49,6 +49,8 @@ export interface Place {
   readonly name: string;
   /** Set when it is quarantined. */
   readonly held?: Quarantined;
+  /** True for a tool whose pinned definition says that it only reads. */
+  readonly isReadOnly?: boolean;
   /** Other places that offer the very same tool. */
   readonly others?: readonly Place[];
 }
@@ -131,7 +133,12 @@ function entriesOf(sources: readonly Source[], kind: ListKind): readonly Entry[]
   const { key } = KINDS[kind];
   return sources.flatMap((source) => {
     const entry = (item: JsonObject, held?: Quarantined): Entry => ({
-      place: { source, name: String(item[key]), ...(held === undefined ? {} : { held }) },
+      place: {
+        source,
+        name: String(item[key]),
+        isReadOnly: objectOf(item['annotations'])['readOnlyHint'] === true,
+        ...(held === undefined ? {} : { held }),
+      },
       item,
     });
     const heldKind = HELD_KINDS[kind];
@@ -209,8 +216,10 @@ function mergedEntries(
 function uriTable(entries: readonly Entry[]): ReadonlyMap<string, Entry> {
   const table = new Map<string, Entry>();
   for (const entry of entries) {
-    const uri = entry.place.name;
-    table.set(table.has(uri) ? aliasOf(prefixOf(entry.place.source), uri) : uri, entry);
+    const { name: uri, source } = entry.place;
+    const called = table.has(uri) ? aliasOf(prefixOf(source), uri) : uri;
+    // Aliases meet where a server of ours is called like a peer with its server: the first one counts.
+    if (!table.has(called)) table.set(called, entry);
   }
   return table;
 }

@@ -20,6 +20,8 @@ const DEPTH_MAX = 64;
 /** Items of a list that `paths` is matched against. */
 const PATHS_MAX = 1024;
 const NAME_LENGTH_MAX = 256;
+/** Its own folded form. */
+const PLAIN_NAME = /^[a-z0-9_-]*$/;
 
 type Scalar = null | boolean | number | string;
 
@@ -192,6 +194,7 @@ function twinOf(rules: ArgumentRules, value: Json, depth: number): string | unde
 
 /** A name without what careless readers overlook: case, form, blanks, invisible characters. */
 function fold(name: string): string {
+  if (PLAIN_NAME.test(name)) return name;
   return name
     .normalize('NFKC')
     .replaceAll(/[\p{C}\p{Z}\s]/gu, '')

@@ -1,7 +1,6 @@
 /** Reads grants that came together from elsewhere, each signature once, and sorts them. */
-import { StarlingError } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
-import { parseGrant } from './grant.ts';
+import { parseGrant, refusalOf } from './grant.ts';
 import type { Grant, Refusal } from './types.ts';
 
 /** Grants read at once, parents included. */
@@ -43,9 +42,7 @@ export function createBatchReader(): (texts: readonly string[], holder: Did) => 
         const grant = parse(jws);
         byHash.set(grant.hash, grant);
       } catch (error) {
-        if (!(error instanceof StarlingError)) throw error;
-        const rule = error.code === 'STARLING_GRANT_INVALID' ? 'signature' : 'malformed';
-        refusals.push({ rule, text: error.message });
+        refusals.push(refusalOf(error));
       }
     }
     const grants = [...byHash.values()];

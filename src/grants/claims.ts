@@ -30,17 +30,17 @@ export function assertGrantClaims(payload: unknown): asserts payload is GrantCla
   secondsOf(fields, 'iat');
   const exp = secondsOf(fields, 'exp');
   if (fields['nbf'] !== undefined && secondsOf(fields, 'nbf') >= exp) {
-    throw malformed('its nbf is not before its exp');
+    throw malformed('claims', 'its nbf is not before its exp');
   }
   bytesOf(fields['jti'], 'jti', ID_BYTES);
   const isRoot = fields['prf'] === undefined;
   if (isRoot !== (iss === sub)) {
-    throw malformed('prf must be there exactly when iss is not sub');
+    throw malformed('root', 'prf must be there exactly when iss is not sub');
   }
   if (!isRoot) checkParents(fields['prf']);
   const depth = fields['max_depth'];
   if (!Number.isInteger(depth) || Number(depth) < 0 || Number(depth) > DEPTH_MAX) {
-    throw malformed(`its max_depth is not a whole number from 0 to ${DEPTH_MAX}`);
+    throw malformed('claims', `its max_depth is not a whole number from 0 to ${DEPTH_MAX}`);
   }
   listOf(fields['cap'], 'cap', CAPABILITIES_MAX).forEach((cap) => checkCapability(cap, isRoot));
 }
@@ -54,7 +54,7 @@ export function assertRevocationClaims(payload: unknown): asserts payload is Rev
   secondsOf(fields, 'exp');
   const reason = fields['reason'];
   if (reason !== undefined && (typeof reason !== 'string' || reason.length > REASON_LENGTH_MAX)) {
-    throw malformed(`its reason is not a text of up to ${REASON_LENGTH_MAX} characters`);
+    throw malformed('claims', `its reason is not a text of up to ${REASON_LENGTH_MAX} characters`);
   }
 }
 
@@ -63,41 +63,44 @@ function checkCapability(value: unknown, isRoot: boolean): void {
   const { resource, ability, caveats, ...others } = fields;
   // An unknown member might narrow the capability, so it can't be passed over.
   const unknown = Object.keys(others);
-  if (unknown.length > 0) throw malformed(`a capability has the unknown member ${unknown[0]}`);
-  if (typeof resource !== 'string') throw malformed('a capability has no resource');
-  if (typeof ability !== 'string') throw malformed('a capability has no ability');
+  if (unknown.length > 0)
+    throw malformed('claims', `a capability has the unknown member ${unknown[0]}`);
+  if (typeof resource !== 'string') throw malformed('claims', 'a capability has no resource');
+  if (typeof ability !== 'string') throw malformed('claims', 'a capability has no ability');
   if (caveats !== undefined) objectOf(caveats, 'caveats');
   const { scheme } = parseResource(resource);
   if (!isAbilityOf(scheme, ability)) {
-    throw malformed(`${JSON.stringify(ability)} is no ability on ${scheme}:`);
+    throw malformed('ability', `${JSON.stringify(ability)} is no ability on ${scheme}:`);
   }
-  if (ability === '*' && !isRoot) throw malformed('the ability * is allowed only at a root');
+  if (ability === '*' && !isRoot)
+    throw malformed('ability', 'the ability * is allowed only at a root');
 }
 
 function checkParents(value: unknown): void {
   const hashes = listOf(value, 'prf', PARENTS_MAX);
   for (const hash of hashes) bytesOf(hash, 'prf', HASH_BYTES);
-  if (new Set(hashes).size !== hashes.length) throw malformed('its prf names a parent twice');
+  if (new Set(hashes).size !== hashes.length)
+    throw malformed('prf', 'its prf names a parent twice');
 }
 
 function objectOf(value: unknown, what: string): Fields {
   if (isRecord(value)) return value;
-  throw malformed(`its ${what} is not an object`);
+  throw malformed('claims', `its ${what} is not an object`);
 }
 
 function listOf(value: unknown, what: string, max: number): readonly unknown[] {
   if (Array.isArray(value) && value.length > 0 && value.length <= max) return value;
-  throw malformed(`its ${what} is not a list of 1 to ${max}`);
+  throw malformed('claims', `its ${what} is not a list of 1 to ${max}`);
 }
 
 function didOf(fields: Fields, claim: string): Did {
   const value = fields[claim];
-  if (typeof value !== 'string') throw malformed(`its ${claim} is missing`);
+  if (typeof value !== 'string') throw malformed('claims', `its ${claim} is missing`);
   try {
     return parseDid(value);
   } catch (error) {
     if (!(error instanceof StarlingError)) throw error;
-    throw malformed(`its ${claim} is not a did:key of an Ed25519 key`, error);
+    throw malformed('claims', `its ${claim} is not a did:key of an Ed25519 key`, error);
   }
 }
 
@@ -106,10 +109,10 @@ function secondsOf(fields: Fields, claim: string): number {
   if (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= TIME_MAX_S) {
     return Number(value);
   }
-  throw malformed(`its ${claim} is not a time in whole seconds`);
+  throw malformed('claims', `its ${claim} is not a time in whole seconds`);
 }
 
 function bytesOf(value: unknown, what: string, size: number): void {
   if (typeof value === 'string' && decodeBase64url(value, what).length === size) return;
-  throw malformed(`its ${what} is not ${size} bytes of base64url`);
+  throw malformed('claims', `its ${what} is not ${size} bytes of base64url`);
 }

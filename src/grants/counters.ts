@@ -11,7 +11,7 @@ import type { Clock, Did, Logger, Scope, Startable } from '../core/index.ts';
 import type { Table, Write } from '../store/types.ts';
 import { limitsOf } from './capability.ts';
 import type { Needs } from './capability.ts';
-import { planOf } from './plan.ts';
+import { counterOf, planOf } from './plan.ts';
 import type { PlanNode } from './plan.ts';
 import { isRecord } from './strict-json.ts';
 import type { Fields } from './strict-json.ts';
@@ -147,7 +147,7 @@ class CounterSet implements Counters {
   }
 
   taken(grant: Grant, index: number): number {
-    return this.#counters.get(keyOf(grant, index))?.taken ?? 0;
+    return this.#counters.get(counterOf(grant, index))?.taken ?? 0;
   }
 
   /** The links from `node` to one that does not count, each with room; undefined when there is none. */
@@ -158,11 +158,10 @@ class CounterSet implements Counters {
     refusals: Refusal[],
   ): readonly PlanNode[] | undefined {
     if (full.has(node)) return undefined;
-    const { grant, index } = node;
     const limits = limitsOf(node.capability);
     // Its parents don't count either: a child keeps every caveat.
     if (limits.uses === undefined && limits.rate === undefined) return [];
-    const refusal = this.#refusalOf(grant, index, limits, nowMs);
+    const refusal = this.#refusalOf(node, limits, nowMs);
     if (refusal === undefined) {
       if (node.isRoot) return [node];
       for (const parent of node.parents) {
@@ -175,33 +174,35 @@ class CounterSet implements Counters {
   }
 
   #refusalOf(
-    grant: Grant,
-    index: number,
+    { grant, counter: key }: PlanNode,
     limits: Omit<Needs, 'approval'>,
     nowMs: number,
   ): Refusal | undefined {
-    const name = `grant ${grant.claims.jti.slice(0, 8)}`;
-    const counter = this.#counters.get(keyOf(grant, index));
+    const { iss, jti } = grant.claims;
+    const counter = this.#counters.get(key);
     if (counter === undefined) {
-      if (this.#hasRoom(grant.claims.iss)) return undefined;
-      return { rule: 'limit', text: `${name} can't be counted: too many are counted already` };
+      if (this.#hasRoom(iss)) return undefined;
+      const text = `${nameOf(jti)} can't be counted: too many are counted already`;
+      return { rule: 'limit', text };
     }
     const { uses, rate } = limits;
     if (uses !== undefined && counter.taken >= uses) {
-      return { rule: 'uses', text: `all ${uses} uses of ${name} are used up` };
+      return { rule: 'uses', text: `all ${uses} uses of ${nameOf(jti)} are used up` };
     }
     if (rate === undefined) return undefined;
     const tokens = tokensOf(counter, rate, nowMs);
     if (tokens >= 1) return undefined;
     const waitMs = Math.ceil(((1 - tokens) / rate.perSecond) * 1000);
-    return { rule: 'rate', text: `${name} allows ${rate.perSecond} a second: wait ${waitMs} ms` };
+    return {
+      rule: 'rate',
+      text: `${nameOf(jti)} allows ${rate.perSecond} a second: wait ${waitMs} ms`,
+    };
   }
 
   /** Takes one, and gives what to wait for. */
   #takeOne(node: PlanNode, nowMs: number): Promise<void> | undefined {
-    const { grant, index } = node;
+    const { grant, counter: key } = node;
     const { uses, rate } = limitsOf(node.capability);
-    const key = keyOf(grant, index);
     const counter = this.#counters.get(key) ?? this.#add(key, newCounter(grant, nowMs));
     if (rate !== undefined) {
       counter.tokens = tokensOf(counter, rate, nowMs) - 1;
@@ -287,11 +288,6 @@ class CounterSet implements Counters {
   }
 }
 
-/** A grant keeps its id when it is renewed, so that its counters go on. */
-function keyOf({ claims }: Grant, index: number): string {
-  return `${claims.iss}/${claims.jti}/${index}`;
-}
-
 function newCounter(grant: Grant, nowMs: number): Counter {
   return {
     issuer: grant.claims.iss,
@@ -304,6 +300,10 @@ function newCounter(grant: Grant, nowMs: number): Counter {
     open: false,
     writing: undefined,
   };
+}
+
+function nameOf(jti: string): string {
+  return `grant ${jti.slice(0, 8)}`;
 }
 
 function endOf(grant: Grant): number {

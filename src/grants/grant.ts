@@ -1,9 +1,10 @@
 /** One grant or revocation as text: parsing with its own signature, and the hash that names it. */
 import { createHash } from 'node:crypto';
+import { StarlingError } from '../core/index.ts';
 import { assertGrantClaims, assertRevocationClaims } from './claims.ts';
 import { decodeJws } from './jws.ts';
 import { GRANT_TYPE, REVOCATION_TYPE } from './types.ts';
-import type { Grant, Revocation } from './types.ts';
+import type { Grant, Refusal, Revocation } from './types.ts';
 
 /**
  * Parses a grant and checks its own signature; its times and its chain are for `verifyChain`.
@@ -28,6 +29,13 @@ export function parseRevocation(jws: string): Revocation {
   assertRevocationClaims(claims);
   decoded.verify(claims.iss);
   return { jws, claims };
+}
+
+/** Why a text was not taken for a grant, as a refusal; anything but our own errors is rethrown. */
+export function refusalOf(error: unknown): Refusal {
+  if (!(error instanceof StarlingError)) throw error;
+  const { rule } = error.data;
+  return { rule: typeof rule === 'string' ? rule : 'malformed', text: error.message };
 }
 
 /** base64url sha-256 of a compact JWS: what `prf` names. */

@@ -20,6 +20,8 @@ export interface Hours {
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();
+/** What each zone showed last: asking ICU takes microseconds. */
+const shown = new Map<string, { readonly minute: number; readonly at: number }>();
 
 /**
  * Reads `{ from: '08:00', to: '18:00', days?: ['mon', …], zone?: 'Europe/Berlin' }`; undefined when it
@@ -49,13 +51,23 @@ export function parseHours(value: unknown): Hours | undefined {
 
 /** True when `nowMs` is within `hours`. */
 export function isWithin({ zone, spans }: Hours, nowMs: number): boolean {
+  const at = weekMinuteOf(zone, nowMs);
+  return spans.some(([from, to]) => from <= at && at < to);
+}
+
+/** What the clock of `zone` shows, in minutes from Monday 00:00; -1 when nobody can say. */
+function weekMinuteOf(zone: string, nowMs: number): number {
+  const minute = Math.floor(nowMs / 60_000);
+  const known = shown.get(zone);
+  if (known?.minute === minute) return known.at;
   const format = formatOf(zone);
-  if (format === undefined) return false;
+  if (format === undefined) return -1;
   const parts = new Map(format.formatToParts(nowMs).map(({ type, value }) => [type, value]));
   const day = DAYS.indexOf((parts.get('weekday') ?? '').toLowerCase());
-  const minute = Number(parts.get('hour')) * 60 + Number(parts.get('minute'));
-  const at = day * DAY_MIN + minute;
-  return day >= 0 && spans.some(([from, to]) => from <= at && at < to);
+  const ofDay = Number(parts.get('hour')) * 60 + Number(parts.get('minute'));
+  const at = day < 0 ? -1 : day * DAY_MIN + ofDay;
+  shown.set(zone, { minute, at });
+  return at;
 }
 
 /** True when all times of `child` are times of `parent`: hours of two zones are not compared. */
@@ -101,7 +113,10 @@ function formatOf(zone: string): Intl.DateTimeFormat | undefined {
     if (error instanceof RangeError) return undefined;
     throw error;
   }
-  if (formats.size >= FORMATS_MAX) formats.clear();
+  if (formats.size >= FORMATS_MAX) {
+    formats.clear();
+    shown.clear();
+  }
   formats.set(zone, format);
   return format;
 }

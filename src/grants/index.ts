@@ -4,6 +4,8 @@ export { allows, allowsAlways } from './capability.ts';
 export type { Asked, Needs, Verdict } from './capability.ts';
 export { createCounters } from './counters.ts';
 export type { CounterComponents, CounterInit, Counters, Taken } from './counters.ts';
+export { explainChain, inspectGrants } from './explain.ts';
+export type { Inspection, InspectionContext, ShownChain, ShownLink } from './explain.ts';
 export { parseGrant, parseRevocation } from './grant.ts';
 export { issueGrant, issueRevocation } from './issue.ts';
 export type { GrantInit } from './issue.ts';

@@ -29,15 +29,16 @@ export interface DecodedJws {
 
 /** Reads a compact JWS whose header is exactly `{alg: 'EdDSA', typ}`. @throws STARLING_GRANT_MALFORMED */
 export function decodeJws(jws: string, typ: string): DecodedJws {
-  if (typeof jws !== 'string') throw malformed('a grant must be a string');
-  if (jws.length > JWS_BYTES_MAX) throw malformed(`it is longer than ${JWS_BYTES_MAX} bytes`);
+  if (typeof jws !== 'string') throw malformed('format', 'a grant must be a string');
+  if (jws.length > JWS_BYTES_MAX)
+    throw malformed('too-large', `it is longer than ${JWS_BYTES_MAX} bytes`);
   const parts = jws.split('.');
   const [header = '', payload = '', signature = ''] = parts;
-  if (parts.length !== 3) throw malformed(`it has ${parts.length} parts instead of 3`);
+  if (parts.length !== 3) throw malformed('format', `it has ${parts.length} parts instead of 3`);
   checkHeader(decodeJson(header, 'header'), typ);
   const signatureBytes = decodeBase64url(signature, 'signature');
   if (signatureBytes.length !== SIGNATURE_BYTES) {
-    throw malformed(`its signature has ${signatureBytes.length} bytes instead of 64`);
+    throw malformed('format', `its signature has ${signatureBytes.length} bytes instead of 64`);
   }
   return {
     payload: decodeJson(payload, 'payload'),
@@ -58,23 +59,23 @@ export function encodeJws(signer: Signer, typ: string, claims: object): string {
   const signature = signer.sign(Buffer.from(input, 'ascii'));
   const jws = `${input}.${Buffer.from(signature).toString('base64url')}`;
   if (jws.length > JWS_BYTES_MAX) {
-    throw malformed(`it would be longer than ${JWS_BYTES_MAX} bytes`);
+    throw malformed('too-large', `it would be longer than ${JWS_BYTES_MAX} bytes`);
   }
   return jws;
 }
 
-/** The error for a grant or revocation that breaks the format. `what` says how. */
-export function malformed(what: string, cause?: unknown): StarlingError {
+/** The error for a grant or revocation that breaks the format: by which rule, and how. */
+export function malformed(rule: string, what: string, cause?: unknown): StarlingError {
   const message = `not a grant of ours: ${printable(what, MESSAGE_MAX)}`;
-  return new StarlingError('STARLING_GRANT_MALFORMED', message, { cause });
+  return new StarlingError('STARLING_GRANT_MALFORMED', message, { data: { rule }, cause });
 }
 
 /** Bytes of a base64url text in its one canonical form (RFC 4648 §3.5, §5; no padding). */
 export function decodeBase64url(text: string, what: string): Buffer {
-  if (!BASE64URL.test(text)) throw malformed(`its ${what} is not base64url`);
+  if (!BASE64URL.test(text)) throw malformed('encoding', `its ${what} is not base64url`);
   const bytes = Buffer.from(text, 'base64url');
   if (bytes.toString('base64url') !== text)
-    throw malformed(`its ${what} is not canonical base64url`);
+    throw malformed('encoding', `its ${what} is not canonical base64url`);
   return bytes;
 }
 
@@ -87,15 +88,18 @@ function decodeJson(text: string, what: string): unknown {
   try {
     return parseStrictJson(utf8.decode(bytes), JSON_DEPTH_MAX);
   } catch (error) {
-    throw malformed(`its ${what} is not JSON that we accept: ${messageOf(error)}`, error);
+    throw malformed('json', `its ${what} is not JSON that we accept: ${messageOf(error)}`, error);
   }
 }
 
 function checkHeader(header: unknown, typ: string): void {
-  if (!isRecord(header)) throw malformed('its header is not an object');
+  if (!isRecord(header)) throw malformed('header', 'its header is not an object');
   const { alg, typ: actual, ...others } = header;
-  if (alg !== 'EdDSA') throw malformed(`its alg is ${JSON.stringify(alg)} instead of "EdDSA"`);
-  if (actual !== typ) throw malformed(`its typ is ${JSON.stringify(actual)} instead of "${typ}"`);
+  if (alg !== 'EdDSA')
+    throw malformed('alg', `its alg is ${JSON.stringify(alg)} instead of "EdDSA"`);
+  if (actual !== typ)
+    throw malformed('typ', `its typ is ${JSON.stringify(actual)} instead of "${typ}"`);
   const unknown = Object.keys(others);
-  if (unknown.length > 0) throw malformed(`its header has more than alg and typ: ${unknown[0]}`);
+  if (unknown.length > 0)
+    throw malformed('header', `its header has more than alg and typ: ${unknown[0]}`);
 }

@@ -233,5 +233,8 @@ function checkName(name: string, text: string): string {
 
 function bad(text: string, why: string, cause?: unknown): StarlingError {
   const message = `'${printable(text)}' is no resource: ${why}`;
-  return new StarlingError('STARLING_GRANT_MALFORMED', message, { cause });
+  return new StarlingError('STARLING_GRANT_MALFORMED', message, {
+    data: { rule: 'resource' },
+    cause,
+  });
 }

@@ -12,6 +12,8 @@ const PATTERN_LENGTH_MAX = 512;
 const PATH_LENGTH_MAX = 4096;
 /** An encoded byte: whether the server decodes it, and how often, nobody here knows. */
 const ENCODED = /%[0-9a-f]{2}/i;
+/** Printable, and its own normal form. */
+const ASCII = /^[\x20-\x7e]*$/;
 
 /** A parsed path pattern. */
 export interface PathPattern {
@@ -76,7 +78,9 @@ export function isPlainPath(path: string): boolean {
  * all. Empty segments are allowed here: a URL has one.
  */
 export function isPlainText(text: string): boolean {
-  if (FORBIDDEN.test(text) || text.includes('\\') || ENCODED.test(text)) return false;
+  if (text.includes('\\') || ENCODED.test(text)) return false;
+  if (ASCII.test(text)) return true;
+  if (FORBIDDEN.test(text)) return false;
   if (text.normalize('NFC') !== text) return false;
   const compatible = text.normalize('NFKC');
   return (

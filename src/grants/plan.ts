@@ -8,7 +8,8 @@ import type { Capability, Grant, GrantBook } from './types.ts';
 /** One capability of one link, and those that it may stand on. */
 export interface PlanNode {
   readonly grant: Grant;
-  readonly index: number;
+  /** Names its counter: a grant keeps its id when it is renewed, so that its counters go on. */
+  readonly counter: string;
   readonly capability: Capability;
   readonly isRoot: boolean;
   readonly parents: readonly PlanNode[];
@@ -44,7 +45,7 @@ export function planOf(
       }
     }
     const isRoot = grant.claims.prf === undefined;
-    const node = { grant, index: at, capability, isRoot, parents };
+    const node = { grant, counter: counterOf(grant, at), capability, isRoot, parents };
     nodes.set(key, node);
     return node;
   };
@@ -55,4 +56,9 @@ export function planOf(
     plans.set(leaf, own.set(index, plan));
   }
   return plan;
+}
+
+/** The name of the counter of one capability. */
+export function counterOf({ claims }: Grant, index: number): string {
+  return `${claims.iss}/${claims.jti}/${index}`;
 }

@@ -62,12 +62,11 @@ const standing = {
   may_approve: flag.optional().describe('May answer approvals, except of their own requests.'),
   ...limits,
 };
-const zone = (trust: number, readOnly: boolean) =>
+const zone = (trust: number) =>
   z
     .strictObject({
       trust: unit.default(trust),
       ...limits,
-      read_only: flag.default(readOnly).describe('As in roles.'),
     })
     .prefault({});
 
@@ -128,9 +127,9 @@ export const policySchema = z.strictObject({
   version: z.literal(1, { error: '1' }).default(1).describe('Of this form of the file.'),
   zones: z
     .strictObject({
-      local: zone(0.9, false).describe('This machine: its operator, and holders of API keys.'),
-      trusted: zone(0.7, false).describe('Members of a private mesh.'),
-      external: zone(0.5, true).describe('Everybody else: an open mesh, keys from elsewhere.'),
+      local: zone(0.9).describe('This machine: its operator, and holders of API keys.'),
+      trusted: zone(0.7).describe('Members of a private mesh.'),
+      external: zone(0.5).describe('Everybody else: an open mesh, keys from elsewhere.'),
     })
     .prefault({}),
   resource_types: z

@@ -1,6 +1,7 @@
 /** The tools over the guard, as an agent, a stranger and the operator use them. */
 import { describe, expect, it } from 'vitest';
-import { governanceTools, activeGrants } from '../../src/builtin/index.ts';
+import { governanceTools } from '../../src/builtin/index.ts';
+import { activeGrants } from '../../src/builtin/permissions.ts';
 import type {
   ApprovalListResult,
   PolicyExplainResult,

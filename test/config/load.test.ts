@@ -64,6 +64,12 @@ describe('a configuration', () => {
       list: { tools: 'all', prefix: 'always', nameMax: 48, merge: false },
       views: {},
       pins: 'strict',
+      audit: {
+        enabled: true,
+        retentionMs: 90 * 86_400_000,
+        segmentBytes: 16 * MIB,
+        sync: 'batch',
+      },
       policy: { file: join(root, '.config', 'starling', 'policy.yaml'), named: false },
       heartbeat: { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
       limits: {
@@ -416,6 +422,10 @@ describe('the environment', () => {
         STARLING_TCP: 'yes',
         STARLING_TCP_HOST: '::1',
         STARLING_TCP_PORT: '9501',
+        STARLING_AUDIT: 'no',
+        STARLING_AUDIT_RETENTION: '12h',
+        STARLING_AUDIT_SEGMENT_BYTES: '1048576',
+        STARLING_AUDIT_SYNC: 'always',
         STARLING_HEARTBEAT_MS: '250',
         STARLING_MESSAGE_BYTES: '2048',
         STARLING_CALL_TIMEOUT_MS: '100',
@@ -454,6 +464,12 @@ describe('the environment', () => {
         },
       },
       tcp: { enabled: true, host: '::1', port: 9501 },
+      audit: {
+        enabled: false,
+        retentionMs: 43_200_000,
+        segmentBytes: 1_048_576,
+        sync: 'always',
+      },
       heartbeat: { intervalMs: 250 },
       limits: { messageBytes: 2048, callTimeoutMs: 100, requestsPerSecond: 7 },
       log: { level: 'debug,gateway=trace', file: '/tmp/log' },
@@ -461,7 +477,7 @@ describe('the environment', () => {
     const joined = await load({}, env({ STARLING_JOIN: 'starling1abc' }));
     expect(joined.join?.reveal()).toBe('starling1abc');
     // Those above, STARLING_JOIN and STARLING_CONFIG.
-    expect(ENVIRONMENT).toHaveLength(33);
+    expect(ENVIRONMENT).toHaveLength(37);
   });
 
   it('says nothing by an empty variable, nor by one that is not ours', async () => {

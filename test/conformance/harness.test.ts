@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { buildPrograms } from './bundle.ts';
 import { startFixture } from './mesh.ts';
 import type { Era } from './mesh.ts';
 import { startProxy } from './proxy.ts';
@@ -24,14 +25,15 @@ const cases: readonly [Era, Revision, number][] = [
 
 describe.each(cases)('the %s conformance fixture', (era, revision, count) => {
   it(`passes everything that ${revision} requires, through the proxy`, async () => {
-    const url = new URL(await startFixture(era, cleanup));
-    const proxy = await startProxy(url.origin, 'a-token-that-the-fixture-ignores');
-    cleanup.defer(() => proxy.close());
     const folder = await mkdtemp(join(tmpdir(), 'starling-conformance-'));
     cleanup.defer(() => rm(folder, { recursive: true, force: true }));
+    const { fixture } = await buildPrograms(join(folder, 'programs'));
+    const url = new URL(await startFixture(fixture, era, cleanup));
+    const proxy = await startProxy(url.origin, 'a-token-that-the-fixture-ignores');
+    cleanup.defer(() => proxy.close());
     const requirements = readRequirements(revision, 'server');
     const args = ['server', '--url', `${proxy.origin}/mcp`, '--requirements', revision];
-    const run = await runSuite(args, folder, 50_000);
+    const run = await runSuite(args, join(folder, 'results'), 50_000);
     const row = judge({ name: 'direct', revision, scored: true, seconds: 0 }, requirements, run);
     expect([...row.failed]).toEqual([]);
     expect([...row.warned]).toEqual([]);

@@ -2,10 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { pathToFileURL } from 'node:url';
-import { createRequire } from 'node:module';
 import { startProcess } from '../../sim/process.ts';
 import type { NodeProcess } from '../../sim/process.ts';
 import { startProxy } from './proxy.ts';
@@ -13,13 +11,9 @@ import { startProxy } from './proxy.ts';
 /** The built command line. */
 export const CLI = resolve(import.meta.dirname, '../../dist/cli.js');
 
-const FIXTURE = join(import.meta.dirname, 'fixture-server.ts');
 const START_TIMEOUT_MS = 30_000;
 const POLL_MS = 200;
 const STOP_TIMEOUT_MS = 5_000;
-
-/** Loads TypeScript; absolute, because an upstream's working folder is not ours. */
-export const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
 /** Which revision a fixture speaks. */
 export type Era = 'legacy' | 'modern';
@@ -44,14 +38,14 @@ export interface Endpoint {
   readonly origin: string;
 }
 
-/** How an upstream on stdio is started. */
-export function fixtureCommand(era: Era): { command: string; args: string[] } {
-  return { command: process.execPath, args: ['--import', TSX, FIXTURE, '--era', era] };
+/** How the built `fixture` is started as an upstream on stdio. */
+export function fixtureCommand(fixture: string, era: Era): { command: string; args: string[] } {
+  return { command: process.execPath, args: [fixture, '--era', era] };
 }
 
-/** Starts a fixture over HTTP; resolves with its address. */
-export async function startFixture(era: Era, cleanup: Cleanup): Promise<string> {
-  const { command, args } = fixtureCommand(era);
+/** Starts the built `fixture` over HTTP; resolves with its address. */
+export async function startFixture(fixture: string, era: Era, cleanup: Cleanup): Promise<string> {
+  const { command, args } = fixtureCommand(fixture, era);
   const child = spawn(command, [...args, '--http', '0'], { stdio: ['ignore', 'pipe', 'ignore'] });
   cleanup.defer(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -78,8 +72,12 @@ export async function startMesh(
     cleanup.defer(() => node.stop());
     return node;
   };
-  const owner = await start('owner', { config: { mcpServers } });
-  const guest = await start('guest', { args: ['--no-mdns', '--join', owner.up.ticket ?? ''] });
+  // The suite adds tools as it goes, and wants to hear of them; pinned ones would be held back.
+  const owner = await start('owner', { config: { mcpServers, pins: 'off' } });
+  const guest = await start('guest', {
+    config: { pins: 'off' },
+    args: ['--no-mdns', '--join', owner.up.ticket ?? ''],
+  });
   await eventually('the guest is seen', async () => {
     const { stdout } = await owner.run(['peers', '--json']);
     return stdout.includes(guest.up.peerId) && stdout.includes('"alive"');

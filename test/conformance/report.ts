@@ -1,5 +1,5 @@
 /** Judges runs of the conformance suite and prints them as a table. */
-import type { Requirements, Revision, SuiteRun } from './suite.ts';
+import type { Requirements, Revision, ScenarioResult, SuiteRun } from './suite.ts';
 
 /** What was run. */
 export interface Run {
@@ -21,6 +21,10 @@ export interface Row extends Run {
   readonly unscoredPassed: readonly string[];
   readonly unscoredFailed: ReadonlyMap<string, readonly string[]>;
   readonly isFine: boolean;
+  /** Required scenarios that failed among others and passed alone. */
+  readonly passedAlone: readonly string[];
+  /** Scenarios that nobody requires and that were left out, with why. */
+  readonly notRun: ReadonlyMap<string, string>;
 }
 
 /** Compares what was required with what was seen; a scenario that left no result has failed. */
@@ -52,7 +56,29 @@ export function judge(run: Run, requirements: Requirements, suite: SuiteRun): Ro
     unscoredPassed,
     unscoredFailed,
     isFine: !run.scored || failed.size === 0,
+    passedAlone: [],
+    notRun: new Map(),
   };
+}
+
+/**
+ * The row after its failed scenarios were run again, each alone: a machine that is busy breaks the
+ * suite's short deadlines.
+ */
+export function rejudge(row: Row, alone: ReadonlyMap<string, ScenarioResult>): Row {
+  const failed = new Map(row.failed);
+  const warned = new Map(row.warned);
+  const passedAlone: string[] = [];
+  for (const [scenario, { failures, warnings }] of alone) {
+    if (failures.length > 0) failed.set(scenario, failures);
+    else {
+      failed.delete(scenario);
+      passedAlone.push(scenario);
+      if (warnings.length > 0) warned.set(scenario, warnings);
+    }
+  }
+  const passed = row.required - failed.size;
+  return { ...row, passed, failed, warned, passedAlone, isFine: !row.scored || failed.size === 0 };
 }
 
 /** The table, the names of what failed, and the unscored scenarios apart. */
@@ -67,7 +93,12 @@ export function report(rows: readonly Row[], verbose: boolean): string {
     const title = `${row.name}, ${row.revision}`;
     lines.push(...listed(`${title}: failed`, row.failed, verbose));
     lines.push(...listed(`${title}: passed with warnings`, row.warned, verbose));
+    if (row.passedAlone.length > 0) {
+      lines.push('', `${title}: passed when run again, alone`, `  ${row.passedAlone.join(', ')}`);
+    }
     lines.push(...listed(`${title}: not scored, failed`, row.unscoredFailed, verbose));
+    const notRun = [...row.notRun].map(([name, reason]) => [name, [reason]] as const);
+    lines.push(...listed(`${title}: not scored, not run`, new Map(notRun), verbose));
     if (row.unscoredPassed.length > 0) {
       lines.push('', `${title}: not scored, passed`, `  ${row.unscoredPassed.join(', ')}`);
     }

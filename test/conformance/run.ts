@@ -7,23 +7,28 @@
  * wrote; `--verbose` prints why each check failed.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { runClientScenarios } from './client-leg.ts';
+import { buildPrograms } from './bundle.ts';
+import type { Programs } from './bundle.ts';
+import { runClientScenarios, runFailedClientScenarios } from './client-leg.ts';
 import { CLI, fixtureCommand, startFixture, startMesh } from './mesh.ts';
 import type { Cleanup } from './mesh.ts';
-import { judge, report } from './report.ts';
+import { judge, rejudge, report } from './report.ts';
 import type { Row } from './report.ts';
-import { readRequirements, runSuite } from './suite.ts';
-import type { Revision } from './suite.ts';
+import { REVISIONS, readRequirements, runSuite } from './suite.ts';
+import type { Revision, ScenarioResult } from './suite.ts';
 
 const SCENARIO_TIMEOUT_MS = 20_000;
 const RUN_TIMEOUT_MS = 300_000;
+const ALONE_TIMEOUT_MS = 40_000;
 
 interface Target {
   readonly name: string;
+  /** Rows of the same server never run at once: its tools come and go during a run. */
+  readonly server: string;
   readonly url: string;
   readonly revision: Revision;
   /** A bridge between the eras cannot pass all that a server of its own era can. */
@@ -44,23 +49,24 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 const ends: (() => unknown)[] = [];
 const cleanup: Cleanup = { defer: (end) => void ends.push(end) };
 
-async function prepare(): Promise<Target[]> {
+async function prepare({ fixture }: Programs): Promise<Target[]> {
   const urls = {
-    legacy: await startFixture('legacy', cleanup),
-    modern: await startFixture('modern', cleanup),
+    legacy: await startFixture(fixture, 'legacy', cleanup),
+    modern: await startFixture(fixture, 'modern', cleanup),
   };
   const direct: Target[] = [
-    { name: 'direct', url: urls.legacy, revision: '2025-11-25', scored: true },
-    { name: 'direct', url: urls.modern, revision: '2026-07-28', scored: true },
+    { name: 'direct', server: 'old-http', url: urls.legacy, revision: '2025-11-25', scored: true },
+    { name: 'direct', server: 'new-http', url: urls.modern, revision: '2026-07-28', scored: true },
   ];
   if (direct.every(isWanted) && values.only.startsWith('direct')) return direct;
   const { owner, guest } = await startMesh(
     root,
     {
-      'old-stdio': fixtureCommand('legacy'),
-      'new-stdio': fixtureCommand('modern'),
-      'old-http': { type: 'http', url: urls.legacy },
-      'new-http': { type: 'http', url: urls.modern },
+      // The suite's client has roots, and wants them asked for from two peers away, too.
+      'old-stdio': { ...fixtureCommand(fixture, 'legacy'), peerRoots: true },
+      'new-stdio': { ...fixtureCommand(fixture, 'modern'), peerRoots: true },
+      'old-http': { type: 'http', url: urls.legacy, peerRoots: true },
+      'new-http': { type: 'http', url: urls.modern, peerRoots: true },
     },
     cleanup,
   );
@@ -69,12 +75,14 @@ async function prepare(): Promise<Target[]> {
     return [
       {
         name: `one hop, ${server}`,
+        server,
         url: `${owner.origin}/mcp/${server}`,
         revision,
         scored,
       },
       {
         name: `two peers, ${server}`,
+        server,
         url: `${guest.origin}/mcp/owner/${server}`,
         revision,
         scored,
@@ -97,30 +105,75 @@ const isWanted = ({ name, revision }: { name: string; revision: string }): boole
 
 async function runTarget(target: Target): Promise<Row> {
   const { name, url, revision, scored } = target;
-  const folder = join(kept, `${name} ${revision}`.replaceAll(/\W+/g, '-'));
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
   const started = performance.now();
   const timeout = String(SCENARIO_TIMEOUT_MS);
   const args = ['server', '--url', url, '--requirements', revision, '--timeout', timeout];
-  const run = await runSuite(args, folder, RUN_TIMEOUT_MS, stop.signal);
+  const run = await runSuite(args, folderOf(target), RUN_TIMEOUT_MS, stop.signal);
   const seconds = (performance.now() - started) / 1000;
   return judge({ name, revision, scored, seconds }, readRequirements(revision, 'server'), run);
 }
 
-async function main(): Promise<Row[]> {
-  const rows: Row[] = [];
-  const note = (row: Row): void => {
-    rows.push(row);
-    process.stderr.write(`${row.name}, ${row.revision}: ${row.passed}/${row.required}\n`);
-  };
-  const wantsServer = !values.only.startsWith('client');
-  const targets = wantsServer ? (await prepare()).filter(isWanted) : [];
-  for (const target of targets) note(await runTarget(target));
-  for (const revision of ['2025-11-25', '2026-07-28'] as const) {
-    if (!isWanted({ name: 'client', revision })) continue;
-    note(await runClientScenarios(revision, kept, stop.signal));
+/** Runs the scenarios that failed once more, when nothing else runs. */
+async function runFailedAlone(target: Target, row: Row): Promise<Row> {
+  const alone = new Map<string, ScenarioResult>();
+  for (const scenario of row.scored ? row.failed.keys() : []) {
+    const args = ['server', '--url', target.url, '--scenario', scenario];
+    args.push('--spec-version', target.revision, '--timeout', String(SCENARIO_TIMEOUT_MS));
+    const folder = join(folderOf(target), 'again', scenario);
+    const run = await runSuite(args, folder, ALONE_TIMEOUT_MS, stop.signal);
+    const result = run.scenarios.get(scenario);
+    if (result !== undefined) alone.set(scenario, result);
   }
+  return rejudge(row, alone);
+}
+
+function folderOf({ name, revision }: Target): string {
+  return join(kept, `${name} ${revision}`.replaceAll(/\W+/g, '-'));
+}
+
+/** A row, and how its failed scenarios are run again. */
+type Outcome = readonly [Row, (row: Row) => Promise<Row>];
+
+/** The rows of one server one after the other, those of different servers at once. */
+async function runServers(targets: readonly Target[]): Promise<Outcome[]> {
+  const servers = new Set(targets.map(({ server }) => server));
+  const rows = new Map<Target, Row>();
+  await Promise.all(
+    [...servers].map(async (server) => {
+      const lane = targets.filter((target) => target.server === server);
+      for (const target of lane) rows.set(target, note(await runTarget(target)));
+    }),
+  );
+  return targets.flatMap((target) => {
+    const row = rows.get(target);
+    return row === undefined ? [] : [[row, (again: Row) => runFailedAlone(target, again)] as const];
+  });
+}
+
+async function runClients(programs: Programs): Promise<Outcome[]> {
+  const leg = { driver: programs.client, folder: kept, signal: stop.signal };
+  const outcomes: Outcome[] = [];
+  for (const revision of REVISIONS) {
+    if (!isWanted({ name: 'client', revision })) continue;
+    const row = note(await runClientScenarios(leg, revision));
+    outcomes.push([row, (again) => runFailedClientScenarios(leg, again)]);
+  }
+  return outcomes;
+}
+
+function note(row: Row): Row {
+  process.stderr.write(`${row.name}, ${row.revision}: ${row.passed}/${row.required}\n`);
+  return row;
+}
+
+async function main(): Promise<Row[]> {
+  const programs = await buildPrograms(join(root, 'programs'));
+  const wantsServer = !values.only.startsWith('client');
+  const targets = wantsServer ? (await prepare(programs)).filter(isWanted) : [];
+  // Servers mostly wait for the suite's pauses, clients for the processor.
+  const outcomes = (await Promise.all([runServers(targets), runClients(programs)])).flat();
+  const rows: Row[] = [];
+  for (const [row, again] of outcomes) rows.push(await again(row));
   return rows;
 }
 

@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -44,6 +45,7 @@ export interface SuiteRun {
 interface Check {
   readonly id: string;
   readonly name: string;
+  readonly description: string;
   readonly status: 'SUCCESS' | 'FAILURE' | 'WARNING' | 'INFO' | 'SKIPPED';
   readonly errorMessage?: string;
 }
@@ -71,7 +73,7 @@ export function readRequirements(revision: Revision, leg: 'server' | 'client'): 
 }
 
 /**
- * Runs the suite with `args`; what it wrote stays in `folder`. Killed after `timeoutMs`, or when
+ * Runs the suite with `args`; what it wrote stays in `folder`, emptied before. Killed after `timeoutMs`, or when
  * `signal` says so, which rejects.
  */
 export async function runSuite(
@@ -80,6 +82,8 @@ export async function runSuite(
   timeoutMs: number,
   signal?: AbortSignal,
 ): Promise<SuiteRun> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
   const child = spawn(
     process.execPath,
     ['--import', HOOK, join(HOME, 'dist/index.js'), ...args, '--output-dir', folder],
@@ -121,7 +125,7 @@ function summarise(checks: readonly Check[]): ScenarioResult {
   const messages = (status: Check['status']): string[] =>
     checks
       .filter((check) => check.status === status)
-      .map((check) => `${check.name} (${check.id}): ${check.errorMessage ?? 'no reason given'}`);
+      .map((check) => `${check.name} (${check.id}): ${check.errorMessage ?? check.description}`);
   return {
     passed: checks.filter((check) => check.status === 'SUCCESS').length,
     failures: messages('FAILURE'),

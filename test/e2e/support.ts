@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { afterEach, expect } from 'vitest';
+import { afterAll, afterEach, expect } from 'vitest';
 import { connectHttp, connectStdio } from '../../sim/client.ts';
 import { runCli, startProcess } from '../../sim/process.ts';
 import type { NodeProcess, ProcessInit, RunOptions, RunResult } from '../../sim/process.ts';
@@ -33,27 +33,28 @@ export const SERVERS = {
   }),
 };
 
-/** Everything that one test started. */
+/** Everything that one test, or one file, started. */
 export interface World {
-  /** The test's own folder. */
+  /** Its own folder. */
   root(): Promise<string>;
   start(name: string, init?: Partial<ProcessInit>): Promise<NodeProcess>;
   http(node: NodeProcess): Promise<Client>;
   stdio(node: NodeProcess): Promise<Client>;
   cli(args: readonly string[], options?: RunOptions): Promise<RunResult>;
-  /** Registers what must end with the test. */
+  /** Registers what must end with it. */
   defer(cleanup: () => unknown): void;
 }
 
-/** Makes the world of a test file's tests; each test's things end when the test does. */
-export function useWorld(): World {
+/** Makes the world of a test file; what is in it ends with each test, or with the last one. */
+export function useWorld(until: 'test' | 'file' = 'test'): World {
   let folder: Promise<string> | undefined;
   const cleanups: (() => unknown)[] = [];
   const root = (): Promise<string> => {
     folder ??= mkdtemp(join(tmpdir(), 'starling-e2e-'));
     return folder;
   };
-  afterEach(async () => {
+  const after = until === 'test' ? afterEach : afterAll;
+  after(async () => {
     for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
     if (folder !== undefined) await rm(await folder, { recursive: true, force: true });
     folder = undefined;
@@ -130,6 +131,35 @@ export async function sees(
       ),
     timeoutMs,
   );
+}
+
+/** Two nodes: the servers are the owner's, and the guest was granted all of each. */
+export interface Pair {
+  readonly owner: NodeProcess;
+  readonly guest: NodeProcess;
+}
+
+/** Starts both, joins them and grants; waits until the guest knows what it was granted. */
+export async function startPair(
+  world: World,
+  owned: Readonly<Record<string, unknown>> & { readonly mcpServers: Readonly<object> },
+  guestConfig: Readonly<Record<string, unknown>> = {},
+  guestArgs: readonly string[] = [],
+): Promise<Pair> {
+  const owner = await world.start('owner', { config: owned });
+  const join = ['--join', owner.up.ticket ?? '', ...guestArgs];
+  const guest = await world.start('guest', { config: guestConfig, args: join });
+  await sees(owner, [guest]);
+  const servers = Object.keys(owned.mcpServers);
+  await ok(owner, 'grant', 'create', 'guest', ...servers.flatMap((name) => ['--server', name]));
+  const lacking = async (): Promise<readonly string[]> => {
+    const { tools } = await json<{ tools: readonly { name: string }[] }>(guest, 'tools');
+    return servers.filter(
+      (name) => !tools.some((tool) => tool.name.startsWith(`owner__${name}__`)),
+    );
+  };
+  await eventually('the guest lists every server', lacking, (names) => names.length === 0);
+  return { owner, guest };
 }
 
 /** Names of the tools that a client sees. */

@@ -239,6 +239,47 @@ describe('an authorization server', () => {
     expect(forms[0]?.get('client_id')).toBe('known');
   });
 
+  it.each([
+    ['understands such ids', true, 'https://starling.example/client.json'],
+    ['does not', false, /^client-/],
+  ])('gets the address of our description as an id where it %s', async (_, supported, id) => {
+    const { logins } = await world(
+      { metadata: () => ({ client_id_metadata_document_supported: supported }) },
+      { clientId: 'https://starling.example/client.json', scopes: [] },
+    );
+    const { url = '' } = await logins.start('far');
+    expect(new URL(url).searchParams.get('client_id')).toEqual(
+      typeof id === 'string' ? id : (expect.stringMatching(id) as string),
+    );
+  });
+
+  it('is told that we are a native application, and a way to authenticate that it knows', async () => {
+    const methods = ['private_key_jwt', 'client_secret_post'];
+    const { logins, auth } = await world(
+      { metadata: () => ({ token_endpoint_auth_methods_supported: methods }) },
+      { scopes: [] },
+    );
+    const { url = '' } = await logins.start('far');
+    const registration = auth.asked.find(({ url: at }) => at.pathname === '/register');
+    expect(registration?.body).toMatchObject({
+      application_type: 'native',
+      token_endpoint_auth_method: 'client_secret_post',
+    });
+    // No configured scopes: those that the server names.
+    expect(new URL(url).searchParams.get('scope')).toBe('read');
+  });
+
+  it('hears of no login whose fixed port somebody else has', async () => {
+    const { logins, mcp } = await world({}, { callbackPort: 0 });
+    const callbackPort = Number(new URL(mcp.origin).port);
+    const taken = await world({}, { callbackPort });
+    await expect(taken.logins.start('far')).rejects.toMatchObject({
+      code: 'STARLING_LISTEN_FAILED',
+      message: expect.stringContaining(String(callbackPort)) as string,
+    });
+    expect((await logins.start('far')).url).toBeDefined();
+  });
+
   it('that has forgotten our registration gets a new one at the next login', async () => {
     let forgotten = false;
     const { logins, browse, logIn, auth } = await world({

@@ -274,17 +274,17 @@ describe('an event stream', () => {
     expect(served.sessions.live()).toEqual([served.sessions.last()]);
   });
 
-  it('makes room for a new one where no more fit, unless a call is under way', async () => {
+  it('is offered as the idlest unless a call is under way, and refused where no more fit', async () => {
     const served = await serve({ max: 2 });
     const [busy, idle] = [await openStream(served), await openStream(served)];
     await post(served, busy.endpoint, call(1, 'hang'));
     const third = await openStream(served);
+    expect(third.response.statusCode).toBe(503);
+    expect(third.response.headers['retry-after']).toBe('10');
+    served.transport.idlest()?.close();
     await idle.closed;
-    await post(served, third.endpoint, call(1, 'hang'));
-    const fourth = await openStream(served);
-    expect(fourth.response.statusCode).toBe(503);
-    expect(fourth.response.headers['retry-after']).toBe('10');
-    expect(served.sessions.live()).toHaveLength(2);
+    expect(served.transport.idlest()).toBeUndefined();
+    expect(served.sessions.live()).toHaveLength(1);
   });
 
   it('that nobody reads takes no more messages, and ends when too much waits', async () => {

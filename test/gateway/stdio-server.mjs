@@ -49,4 +49,5 @@ createInterface({ input: process.stdin }).on('line', (line) => {
     if (handler) handler(id, params);
     else send({ id, result: { content: [{ type: 'text', text: `called ${params.name}` }] } });
   } else if (method === 'ping') send({ id, result: {} });
+  else if (id !== undefined) send({ id, error: { code: -32601, message: 'no such method' } });
 });

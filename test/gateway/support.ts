@@ -12,6 +12,7 @@ import { afterEach } from 'vitest';
 import type { Config, McpServer } from '../../src/config/index.ts';
 import { StarlingError, createHealth, silentLogger, systemClock } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
+import { createNoAudit } from '../../src/audit/index.ts';
 import { createDirectory } from '../../src/directory/index.ts';
 import type { Directory } from '../../src/directory/index.ts';
 import {
@@ -317,6 +318,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
     {
       servers,
       builtin: init.builtin ?? [echoTool()],
+      builtinResources: [],
       logins,
       clock,
       random,
@@ -339,6 +341,8 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
       keys,
       pins,
       guard: createGuard({ grants, self: { name, did: identity.did } }),
+      approvals: { ask: () => Promise.reject(new Error('nobody approves in these tests')) },
+      audit: createNoAudit(),
       grants,
       network: networkOf(identity.peerId, init.wire ?? createWire()),
       membership,
@@ -397,7 +401,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
   };
 }
 
-/** Two gateways that see each other: alice with the stdio server `files`, and bob. */
+/** Two gateways that see each other: alice with the stdio server `files` and others, and bob. */
 export async function startPair(
   init: TestNodeInit = {},
 ): Promise<{ alice: TestNode; bob: TestNode; wire: Wire }> {
@@ -408,7 +412,7 @@ export async function startPair(
     seed: 2,
     servers: { files: STDIO_SERVER, ...init.servers },
   });
-  const bob = await startNode('bob', { ...init, wire, seed: 3 });
+  const bob = await startNode('bob', { ...init, wire, seed: 3, servers: {} });
   alice.membership.set('bob', bob.peerId);
   bob.membership.set('alice', alice.peerId);
   return { alice, bob, wire };

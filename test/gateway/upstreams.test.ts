@@ -38,6 +38,7 @@ async function start(
     {
       servers,
       builtin: [],
+      builtinResources: [],
       logins: { credentials: () => undefined, events: new EventEmitter() },
       clock: systemClock,
       random: () => 0,

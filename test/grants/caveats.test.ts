@@ -335,7 +335,7 @@ describe('any random chain of caveats', () => {
               iss: people[index]?.did ?? owner.did,
               aud: people[index + 1]?.did ?? owner.did,
               sub: owner.did,
-              cap: [{ ...READ, caveats: merged as Record<string, Json> }],
+              cap: [{ ...READ, caveats: merged }],
               iat: NOW_S,
               exp: NOW_S + 3600,
               jti: `grant-${index}`,
@@ -378,7 +378,7 @@ describe('any random chain of caveats', () => {
     let yes = 0;
     fc.assert(
       fc.property(caveats, args, when, (own, given, nowMs) => {
-        const link = { ...READ, caveats: own as Record<string, Json> };
+        const link = { ...READ, caveats: own };
         const verdict = allows(link, 'tool/call', target, { args: given, nowMs });
         const says = !verdict.allow ? 'no' : verdict.needs?.approval === true ? 'ask' : 'yes';
         expect(says).toBe(slowSays(link, given, nowMs));

@@ -28,11 +28,11 @@ interface Door {
   readonly table: ReturnType<typeof memoryTable>;
   readonly clock: ReturnType<typeof manualClock>;
   counters: Counters;
-  issue(caveats: Record<string, Json>, maxDepth?: number): Promise<Grant>;
+  readonly issue: (caveats: Record<string, Json>, maxDepth?: number) => Promise<Grant>;
   /** One call by whoever holds `grant`. */
-  call(grant: Grant): Judgement;
+  readonly call: (grant: Grant) => Judgement;
   /** `yes`, or the rule that refuses. */
-  answer(grant: Grant): string;
+  readonly answer: (grant: Grant) => string;
   /** Counts on from what is on the disk, as after a crash. */
   crash(): Promise<void>;
 }

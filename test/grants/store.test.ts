@@ -224,7 +224,7 @@ describe('a chain that a caller presents', () => {
     expect(present(carol.did, leaf.jws)).toEqual(['missing-parent']);
     expect(present(alice.did, grantOf(bob, alice, { sub: bob.did }).jws)).toEqual(['owner']);
     expect(present(carol.did, 'nonsense', `${leaf.jws.slice(0, -4)}AAAA`)).toEqual([
-      'malformed',
+      'format',
       'signature',
     ]);
     for (const { did } of [stranger, carol, alice]) {
@@ -317,7 +317,7 @@ describe('grants that others gave us', () => {
     const orphan = grantOf(alice, bob, { parents: [root] });
     expect(rules(await book.receive([grantOf(owner, carol).jws]))).toEqual(['audience']);
     expect(rules(await book.receive([orphan.jws]))).toEqual(['missing-parent']);
-    expect(rules(await book.receive(['x.y.z']))).toEqual(['malformed']);
+    expect(rules(await book.receive(['x.y.z']))).toEqual(['encoding']);
     expect(rules(await book.receive([grantOf(bob, bob, { sub: bob.did }).jws]))).toEqual(['owner']);
     expect(book.received()).toEqual([]);
   });

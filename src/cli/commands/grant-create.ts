@@ -1,17 +1,10 @@
 /** `starling grant create` */
 import type { GrantCreateResult } from '../../builtin/types.ts';
 import { StarlingError } from '../../core/errors.ts';
+import { grantArguments } from '../grant-options.ts';
+import type { GrantOptions } from '../grant-options.ts';
 import { duration, printData, safeLine } from '../output.ts';
 import { withNode } from '../sources.ts';
-import type { CommonOptions } from '../sources.ts';
-
-interface GrantOptions extends CommonOptions {
-  readonly tool?: readonly string[];
-  readonly resource?: readonly string[];
-  readonly prompt?: readonly string[];
-  readonly server?: readonly string[];
-  readonly expires?: number;
-}
 
 /** Creates the grant and prints it. */
 export async function run(peer: string, options: GrantOptions): Promise<void> {
@@ -21,15 +14,9 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
       hint: "name tools (--tool 'files/*'), resources, prompts or a --server; see: starling grant create --help",
     });
   }
+  const args = { peer, ...grantArguments(options) };
   const result = await withNode(options, (node) =>
-    node.builtin<GrantCreateResult>('grant_create', {
-      peer,
-      ...(tool.length === 0 ? {} : { tools: tool }),
-      ...(resource.length === 0 ? {} : { resources: resource }),
-      ...(prompt.length === 0 ? {} : { prompts: prompt }),
-      ...(server.length === 0 ? {} : { servers: server }),
-      ...(options.expires === undefined ? {} : { expires_s: options.expires / 1000 }),
-    }),
+    node.builtin<GrantCreateResult>('grant_create', args),
   );
   const { grant } = result;
   const things = [
@@ -38,9 +25,12 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
     ...(prompt.length === 0 ? [] : [`get the prompts ${prompt.join(', ')}`]),
     ...(server.length === 0 ? [] : [`use all of ${server.join(', ')}`]),
   ];
+  const end = grant.renewed
+    ? 'until you revoke it (it is renewed daily while the peer is there)'
+    : `for ${duration(grant.expiresAt - Date.now())}`;
   printData(result, options.json === true, () =>
     safeLine(
-      `${grant.with} may now ${things.join(' and ')} for ${duration(grant.expiresAt - Date.now())}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
+      `${grant.with} may now ${things.join(' and ')} ${end}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
     ),
   );
 }

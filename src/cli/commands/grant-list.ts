@@ -1,5 +1,5 @@
 /** `starling grant list` */
-import type { GrantListResult } from '../../builtin/types.ts';
+import type { GrantListResult, GrantSummary } from '../../builtin/types.ts';
 import { duration, printData, table } from '../output.ts';
 import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
@@ -14,13 +14,20 @@ export async function run(options: CommonOptions): Promise<void> {
       grant.id.slice(0, 8),
       grant.direction === 'issued' ? `to ${grant.with}` : `from ${grant.with}`,
       grant.state,
-      grant.state === 'valid' ? `in ${duration(grant.expiresAt - Date.now())}` : '–',
+      endOf(grant),
       grant.capabilities
-        .map(({ ability, resource }) =>
-          resource.startsWith('mesh:') ? ability : `${ability} ${resource}`,
-        )
+        .map(({ ability, resource, caveats }) => {
+          const conditions = Object.keys(caveats ?? {});
+          const what = resource.startsWith('mesh:') ? ability : `${ability} ${resource}`;
+          return conditions.length === 0 ? what : `${what} (${conditions.join(', ')})`;
+        })
         .join(', '),
     ]);
     return table(['ID', 'WHO', 'STATE', 'EXPIRES', 'WHAT'], rows, { flexible: 4 });
   });
+}
+
+function endOf(grant: GrantSummary): string {
+  if (grant.state !== 'valid') return '–';
+  return grant.renewed ? 'renewed' : `in ${duration(grant.expiresAt - Date.now())}`;
 }

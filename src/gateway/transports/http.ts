@@ -26,6 +26,7 @@ import { bearerOfUpgrade, createWebSocketTransport, refuseUpgrade } from './webs
 import type { WebSocketTransport } from './websocket.ts';
 
 const PATH = '/mcp';
+/** How often idle sessions are looked for; sooner where they may not be idle for long. */
 const REAP_MS = 10_000;
 const KEEP_ALIVE_MS = 15_000;
 
@@ -94,8 +95,12 @@ class HttpEdge implements HttpTransport {
   constructor(components: HttpTransportComponents, init: HttpTransportInit) {
     this.#components = components;
     this.#init = init;
-    this.#streamable = createStreamableTransport(components, init);
-    this.#stateless = createStatelessTransport(components, init);
+    const makingRoom = {
+      ...components,
+      open: (opening: HttpOpening): Session => this.#open(opening),
+    };
+    this.#streamable = createStreamableTransport(makingRoom, init);
+    this.#stateless = createStatelessTransport(makingRoom, init);
     this.#sse = createSseTransport(components, init);
     this.#webSocket = createWebSocketTransport(components, init);
   }
@@ -130,7 +135,7 @@ class HttpEdge implements HttpTransport {
     const host = this.#init.host.includes(':') ? `[${this.#init.host}]` : this.#init.host;
     this.#url = `${tls === undefined ? 'http' : 'https'}://${host}:${port}${PATH}`;
     this.#scope = createScope(clock);
-    this.#scope.every(REAP_MS, () => {
+    this.#scope.every(Math.min(REAP_MS, this.#init.sessionIdleMs / 2), () => {
       this.#streamable.reap();
       this.#stateless.reap();
     });
@@ -154,6 +159,23 @@ class HttpEdge implements HttpTransport {
       server.close(() => resolve());
       server.closeAllConnections();
     });
+  }
+
+  /**
+   * Clients that never say goodbye are common: where no more fit, the longest idle one goes, by
+   * whatever transport it came.
+   */
+  #open(opening: HttpOpening): Session {
+    try {
+      return this.#components.open(opening);
+    } catch (error) {
+      const [idlest] = [this.#streamable.idlest(), this.#stateless.idlest(), this.#sse.idlest()]
+        .filter((one) => one !== undefined)
+        .sort((a, b) => a.activeAt - b.activeAt);
+      if (idlest === undefined) throw error;
+      idlest.close();
+      return this.#components.open(opening);
+    }
   }
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
@@ -222,7 +244,7 @@ class HttpEdge implements HttpTransport {
     response.once('close', this.#keep(response, entrance));
     return this.#sse.get(request, response, {
       path: '/messages',
-      open: (push) => this.#components.open({ entrance, spec, push, isLasting: true }),
+      open: (push) => this.#open({ entrance, spec, push, isLasting: true }),
     });
   }
 
@@ -260,7 +282,7 @@ class HttpEdge implements HttpTransport {
       } else {
         socket.once('close', this.#keep(socket, verdict));
         this.#webSocket.upgrade(request, socket, head, (push) =>
-          this.#components.open({ entrance: verdict, spec, push, isLasting: true }),
+          this.#open({ entrance: verdict, spec, push, isLasting: true }),
         );
       }
     };

@@ -17,6 +17,7 @@ import type { Frame } from '../types.ts';
 import { startEvents, writeComment, writeEvent } from './http-reply.ts';
 import { receiveIncoming } from './lines.ts';
 import type { LineOutput } from './lines.ts';
+import type { IdleSession } from './streamable.ts';
 
 const KEEP_ALIVE_MS = 15_000;
 /** Keep-alives without a byte that left us, after which a stream is dead. */
@@ -53,6 +54,8 @@ export interface SseTransport {
   get(request: IncomingMessage, response: ServerResponse, opening: SseOpening): void;
   /** Takes a message of a session that the same `principal` opened. */
   post(request: IncomingMessage, response: ServerResponse, principal: Principal): void;
+  /** The session that nobody has used for longest, of those without a call under way. */
+  idlest(): IdleSession | undefined;
   /** Ends all sessions. */
   stop(): void;
 }
@@ -84,7 +87,7 @@ class LegacyEdge implements SseTransport {
     const stream = new Stream(response, this.#components);
     let session: Session;
     try {
-      session = this.#openSession(() => opening.open((message) => stream.urgent(message)));
+      session = opening.open((message) => stream.urgent(message));
     } catch (error) {
       return refuse(response, 503, error, { 'retry-after': '10' });
     }
@@ -108,6 +111,19 @@ class LegacyEdge implements SseTransport {
     }
     if (stream.isBehind) return refuse(response, 429, behind(), RETRY_AFTER);
     return this.#read(request, response, (bytes) => this.#received(stream, bytes, response));
+  }
+
+  idlest(): IdleSession | undefined {
+    let idle: { readonly activeAt: number; readonly stream: Stream } | undefined;
+    for (const stream of this.#streams.values()) {
+      const { session } = stream;
+      if (session === undefined || session.inFlight > 0) continue;
+      const { activeAt } = session;
+      if (idle === undefined || activeAt < idle.activeAt) idle = { activeAt, stream };
+    }
+    if (idle === undefined) return undefined;
+    const { activeAt, stream } = idle;
+    return { activeAt, close: () => stream.close() };
   }
 
   stop(): void {
@@ -148,20 +164,6 @@ class LegacyEdge implements SseTransport {
     // First this one, so that nothing that follows from the message overtakes it.
     response.writeHead(202, { 'content-type': 'text/plain' }).end('Accepted\n');
     return stream.receive(incoming);
-  }
-
-  /** Clients that leave their streams open are common: where no more fit, the longest idle one goes. */
-  #openSession(open: () => Session): Session {
-    try {
-      return open();
-    } catch (error) {
-      const [idle] = [...this.#streams.values()]
-        .filter(({ session }) => session?.inFlight === 0)
-        .sort((a, b) => (a.session?.activeAt ?? 0) - (b.session?.activeAt ?? 0));
-      if (idle === undefined) throw error;
-      idle.close();
-      return open();
-    }
   }
 }
 

@@ -12,7 +12,7 @@ import type { Frame, FrameId, RequestFrame } from '../types.ts';
 import { readJsonBody } from './http-body.ts';
 import { createHttpReply, refuse, usage } from './http-reply.ts';
 import type { HttpReply } from './http-reply.ts';
-import type { HttpCaller, StreamableComponents } from './streamable.ts';
+import type { HttpCaller, IdleSession, StreamableComponents } from './streamable.ts';
 
 const VERSION_HEADER = 'mcp-protocol-version';
 /** Methods whose name or URI is repeated in `Mcp-Name`, and the member that holds it. */
@@ -37,6 +37,8 @@ export interface StatelessTransport {
   post(request: IncomingMessage, response: ServerResponse, caller: HttpCaller): void;
   evict(entrance: string): void;
   reap(): void;
+  /** The caller that has asked nothing for longest, of those that wait for nothing. */
+  idlest(): IdleSession | undefined;
   keepAlive(): void;
   stop(): void;
 }
@@ -133,6 +135,16 @@ export function createStatelessTransport(
         const idle = one.replies.size === 0 && one.session.activeAt < now - init.sessionIdleMs;
         if (idle || (one.caller.entrance.expiresAt ?? Infinity) < now) close(key, one);
       }
+    },
+    idlest() {
+      let idle: [string, Caller] | undefined;
+      for (const one of callers) {
+        if (one[1].replies.size > 0) continue;
+        if (idle === undefined || one[1].session.activeAt < idle[1].session.activeAt) idle = one;
+      }
+      if (idle === undefined) return undefined;
+      const [key, caller] = idle;
+      return { activeAt: caller.session.activeAt, close: () => close(key, caller) };
     },
     keepAlive() {
       for (const { replies } of callers.values()) {

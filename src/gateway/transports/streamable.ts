@@ -34,6 +34,13 @@ const BACKLOG_MAX = 100;
 /** Bytes that may wait for a client that does not read its event stream. */
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 
+/** A session that may end to make room for another one. */
+export interface IdleSession {
+  /** When it was last used, ms since the epoch. */
+  readonly activeAt: number;
+  close(): void;
+}
+
 /** Who asks, and at which part of the mesh. */
 export interface HttpCaller {
   readonly entrance: Entrance;
@@ -60,6 +67,8 @@ export interface StreamableTransport {
   evict(entrance: string): void;
   /** Ends what was not used for long. */
   reap(): void;
+  /** The session that nobody has used for longest, of those that nobody waits on. */
+  idlest(): IdleSession | undefined;
   keepAlive(): void;
   stop(): void;
 }
@@ -136,6 +145,17 @@ class StreamableEdge implements StreamableTransport {
       const idle = isIdle(client) && client.session.activeAt < now - this.#init.sessionIdleMs;
       if (idle || (client.caller.entrance.expiresAt ?? Infinity) < now) this.#close(id);
     }
+  }
+
+  idlest(): IdleSession | undefined {
+    let idle: [string, Client] | undefined;
+    for (const one of this.#clients) {
+      if (!isIdle(one[1])) continue;
+      if (idle === undefined || one[1].session.activeAt < idle[1].session.activeAt) idle = one;
+    }
+    if (idle === undefined) return undefined;
+    const [id, { session }] = idle;
+    return { activeAt: session.activeAt, close: () => this.#close(id) };
   }
 
   keepAlive(): void {
@@ -222,7 +242,8 @@ class StreamableEdge implements StreamableTransport {
     const id = randomBytes(24).toString('base64url');
     let session: Session;
     try {
-      session = this.#openSession(caller, (message) => this.#push(id, message));
+      const push = (message: Buffer): void => this.#push(id, message);
+      session = this.#components.open({ ...caller, push });
     } catch (error) {
       return refuse(response, 503, error, { 'retry-after': '10' }, frame.id);
     }
@@ -230,22 +251,6 @@ class StreamableEdge implements StreamableTransport {
     response.setHeader('Mcp-Session-Id', id);
     session.receive(frame, createHttpReply(response));
     return undefined;
-  }
-
-  /** Clients that never say goodbye are common: where no more fit, the longest idle one goes. */
-  #openSession(caller: HttpCaller, push: (message: Buffer) => void): Session {
-    try {
-      return this.#components.open({ ...caller, push });
-    } catch (error) {
-      let idle: [string, Client] | undefined;
-      for (const one of this.#clients) {
-        if (!isIdle(one[1])) continue;
-        if (idle === undefined || one[1].session.activeAt < idle[1].session.activeAt) idle = one;
-      }
-      if (idle === undefined) throw error;
-      this.#close(idle[0]);
-      return this.#components.open({ ...caller, push });
-    }
   }
 
   /** The session that the request names; without one it is answered here. */

@@ -40,6 +40,8 @@ const ASKED_MAX = 16;
 const HELD_MAX = 1000;
 /** How long a client has to come back with the answer. */
 const HELD_MS = 600_000;
+/** What a server asks within this time of its last question is asked of the client at once. */
+const GATHER_MS = 25;
 const POOL_MAX = 64;
 const HANDLE = 'starling1.';
 const METHOD_CAPABILITY: Readonly<Record<string, string>> = {
@@ -212,6 +214,12 @@ export function bridgeToLegacy(init: ToLegacy): LinkCall {
   return new LentCall(init).start();
 }
 
+/** The key of the instance in a slot of the pool that modern calls are lent from. */
+export function lentKey(shareKey: ToLegacy['shareKey'], slot: number, isAlone = false): string {
+  const key = shareKey(`pool ${slot}`);
+  return isAlone && !key.includes('#') ? `${key} pool ${slot}` : key;
+}
+
 /** A call that is held open while its client finds an answer. */
 export interface HeldCall {
   readonly owner: string;
@@ -234,6 +242,7 @@ class LentCall {
   #final: ResponseFrame | StarlingError | undefined;
   #sent: LinkCall | undefined;
   #release: () => void = () => undefined;
+  #cancelGathering: (() => void) | undefined;
   #cancelExpiry: (() => void) | undefined;
   #count = 0;
   #over = false;
@@ -272,9 +281,10 @@ class LentCall {
     const shareKey = (slot: string): string => this.#init.shareKey(slot);
     const wish = { era: 'legacy', client } as const;
     for (let slot = 0; slot < POOL_MAX; slot += 1) {
-      const own = shareKey(`pool ${slot}`);
-      const isAlone = own !== shareKey('') || (logLevel !== undefined && !upstream.config.shared);
-      const key = isAlone && !own.includes('#') ? `${own} pool ${slot}` : own;
+      const isAlone =
+        shareKey(`pool ${slot}`) !== shareKey('') ||
+        (logLevel !== undefined && !upstream.config.shared);
+      const key = lentKey(shareKey, slot, isAlone);
       if (upstream.lent.has(key)) continue;
       if (isAlone) upstream.lent.add(key);
       this.#release = () => upstream.lent.delete(key);
@@ -314,7 +324,11 @@ class LentCall {
     }
     this.#count += 1;
     this.#asked.push({ key: `request-${this.#count}`, frame, answer });
-    this.#hold();
+    this.#cancelGathering?.();
+    this.#cancelGathering = this.#init.upstream.clock.schedule(GATHER_MS, () => {
+      this.#cancelGathering = undefined;
+      this.#hold();
+    });
   }
 
   /** Tells the client what the server asks, and waits for its retry. */
@@ -350,7 +364,7 @@ class LentCall {
       else asked.answer(resultBytes(asked.frame.id, objectOf(response)));
     }
     if (this.#final !== undefined) this.#finish(this.#final);
-    else this.#hold();
+    else if (this.#cancelGathering === undefined) this.#hold();
     return this.#handle(call);
   }
 
@@ -384,6 +398,7 @@ class LentCall {
   #end(): void {
     this.#over = true;
     this.#current = undefined;
+    this.#cancelGathering?.();
     this.#cancelExpiry?.();
     this.#release();
     for (const { frame, answer } of this.#asked.splice(0)) {

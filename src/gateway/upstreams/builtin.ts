@@ -1,9 +1,17 @@
 /** The built-in server `starling`: tools of the node itself, as a link like any other. */
 import { StarlingError, VERSION, messageOf } from '../../core/index.ts';
 import type { JsonObject, Logger } from '../../core/index.ts';
-import { eraOf } from '../era.ts';
+import { CACHING, eraOf } from '../era.ts';
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../frame.ts';
-import type { BuiltinTool, LinkCall, RelayedCall, ResponseFrame, Upstream } from '../types.ts';
+import type {
+  BuiltinContext,
+  BuiltinResource,
+  BuiltinTool,
+  LinkCall,
+  RelayedCall,
+  ResponseFrame,
+  Upstream,
+} from '../types.ts';
 
 /** Calls that may run at the same time. */
 const CALLS_MAX = 1000;
@@ -20,40 +28,59 @@ export interface Builtin extends Upstream {
 /** Makes the built-in server of `tools`. */
 export function createBuiltin(components: {
   readonly tools: readonly BuiltinTool[];
+  readonly resources: readonly BuiltinResource[];
   readonly logger: Logger;
 }): Builtin {
   const tools = new Map(components.tools.map((tool) => [tool.definition.name, tool]));
+  const resources = new Map(components.resources.map((one) => [one.definition.uri, one]));
   const running = new Set<AbortController>();
 
-  async function run(call: RelayedCall, abort: AbortController): Promise<void> {
-    const { id, params } = call.request;
+  async function callTool(call: RelayedCall, signal: AbortSignal): Promise<JsonObject> {
+    const { params } = call.request;
     const name = call.edits?.name ?? params['name'];
+    const tool = typeof name === 'string' ? tools.get(name) : undefined;
+    if (tool === undefined || typeof name !== 'string') {
+      throw new StarlingError(
+        'STARLING_TOOL_UNKNOWN',
+        `server 'starling' has no tool '${String(name)}'`,
+      );
+    }
+    if (tool.operatorOnly && call.principal.kind !== 'operator') {
+      throw new StarlingError(
+        'STARLING_CALL_REFUSED',
+        `starling/${name} is for this node's operator only`,
+      );
+    }
+    return contentOf(await tool.call(argumentsOf(params['arguments']), contextOf(call, signal)));
+  }
+
+  async function readResource(call: RelayedCall, signal: AbortSignal): Promise<JsonObject> {
+    const uri = call.edits?.uri ?? call.request.params['uri'];
+    const resource = typeof uri === 'string' ? resources.get(uri) : undefined;
+    if (resource === undefined || typeof uri !== 'string') {
+      throw new StarlingError(
+        'STARLING_USAGE',
+        `server 'starling' has no resource '${String(uri)}'`,
+      );
+    }
+    const text = await resource.read(contextOf(call, signal));
+    const caching = eraOf(call.request) === 'modern' ? { ...CACHING, ttlMs: 0 } : {};
+    const { mimeType } = resource.definition;
+    return { ...caching, contents: [{ uri, mimeType, text }] };
+  }
+
+  async function run(call: RelayedCall, abort: AbortController): Promise<void> {
+    const { id, method } = call.request;
     try {
-      const tool = typeof name === 'string' ? tools.get(name) : undefined;
-      if (tool === undefined || typeof name !== 'string') {
-        throw new StarlingError(
-          'STARLING_TOOL_UNKNOWN',
-          `server 'starling' has no tool '${String(name)}'`,
-        );
-      }
-      if (tool.operatorOnly && call.principal.kind !== 'operator') {
-        throw new StarlingError(
-          'STARLING_CALL_REFUSED',
-          `starling/${name} is for this node's operator only`,
-        );
-      }
-      const args = argumentsOf(params['arguments']);
-      const result = await tool.call(args, { principal: call.principal, signal: abort.signal });
+      const answer = method === 'resources/read' ? readResource : callTool;
+      const result = await answer(call, abort.signal);
       if (!abort.signal.aborted) {
         const kind = eraOf(call.request) === 'modern' ? { resultType: 'complete' } : {};
-        call.response(response(resultBytes(id, { ...kind, ...contentOf(result) })));
+        call.response(response(resultBytes(id, { ...kind, ...result })));
       }
     } catch (error) {
       if (!(error instanceof StarlingError)) {
-        components.logger.error(
-          { tool: String(name), error: messageOf(error) },
-          'built-in tool failed',
-        );
+        components.logger.error({ method, error: messageOf(error) }, 'built-in server failed');
       }
       if (!abort.signal.aborted) call.response(response(errorBytes(id, errorOf(error))));
     } finally {
@@ -63,7 +90,7 @@ export function createBuiltin(components: {
 
   const relay = (call: RelayedCall): LinkCall => {
     const { method } = call.request;
-    if (method !== 'tools/call') {
+    if (method !== 'tools/call' && method !== 'resources/read') {
       call.failed(
         new StarlingError('STARLING_USAGE', `server '${BUILTIN}' does not serve ${method}`, {
           data: { rpc: RPC.methodNotFound },
@@ -93,16 +120,16 @@ export function createBuiltin(components: {
       kind: 'builtin',
       state: 'ready',
       tools: definitions.length,
-      resources: 0,
+      resources: resources.size,
       prompts: 0,
       instances: 1,
     }),
     catalog: () => ({
       server: BUILTIN,
-      capabilities: { tools: {} },
+      capabilities: { tools: {}, resources: {} },
       serverInfo: { name: BUILTIN, version: VERSION },
       tools: definitions,
-      resources: [],
+      resources: components.resources.map((resource) => resource.definition),
       templates: [],
       prompts: [],
     }),
@@ -124,6 +151,10 @@ export function createBuiltin(components: {
       for (const abort of running) abort.abort();
     },
   };
+}
+
+function contextOf({ principal, session }: RelayedCall, signal: AbortSignal): BuiltinContext {
+  return { principal, signal, ...(session === undefined ? {} : { session }) };
 }
 
 function argumentsOf(value: unknown): JsonObject {

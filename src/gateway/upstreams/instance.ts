@@ -64,8 +64,11 @@ export interface Instance {
   readonly attached: number;
   /** URIs that sessions have subscribed to, and which. */
   readonly subscribers: Map<string, Set<LinkEars>>;
-  /** Hears it until detached; `lost` is called when it ends. Returns how to detach. */
-  attach(ears: LinkEars, lost?: () => void): () => void;
+  /**
+   * Hears it until detached, or just `updates` of resources; `lost` is called when it ends. Returns how
+   * to detach.
+   */
+  attach(ears: LinkEars, lost?: () => void, hears?: 'updates'): () => void;
   /** Tells a modern server anew what to report: its lists, and what {@link subscribers} names. */
   listen(): void;
   oddity(): string | undefined;
@@ -73,9 +76,17 @@ export interface Instance {
   close(): Promise<void>;
 }
 
+/** Who hears an instance. */
+interface Attached {
+  lost(this: void): void;
+  /** False where it hears of resources alone. */
+  readonly all: boolean;
+}
+
 /** How long a server may think about `server/discover` before it is taken for one of the old era. */
 const PROBE_TIMEOUT_MS = 5000;
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
+const UPDATED = 'notifications/resources/updated';
 const LIST_CHANGED = /^notifications\/(tools|resources|prompts)\/list_changed$/;
 
 /** Starts one. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID */
@@ -83,7 +94,7 @@ export async function startInstance(
   components: InstanceComponents,
   init: InstanceInit,
 ): Promise<Instance> {
-  const attached = new Map<LinkEars, () => void>();
+  const attached = new Map<LinkEars, Attached>();
   const ears = earsOf(components, attached);
   let era: Era = 'legacy';
   const connection = await connect(components, init, ears, () => era);
@@ -105,7 +116,7 @@ export async function startInstance(
       isOver = true;
       const losers = [...attached.values()];
       attached.clear();
-      for (const lost of losers) lost();
+      for (const { lost } of losers) lost();
     });
     return {
       handshake,
@@ -117,9 +128,9 @@ export async function startInstance(
         return attached.size;
       },
       subscribers,
-      attach(listener, lost = () => undefined) {
+      attach(listener, lost = () => undefined, hears) {
         if (isOver) queueMicrotask(lost);
-        else attached.set(listener, lost);
+        else attached.set(listener, { lost, all: hears === undefined });
         return () => attached.delete(listener);
       },
       listen,
@@ -193,16 +204,20 @@ function isForLogin(error: unknown): boolean {
 
 function earsOf(
   components: InstanceComponents,
-  attached: ReadonlyMap<LinkEars, unknown>,
+  attached: ReadonlyMap<LinkEars, Attached>,
 ): LinkEars {
   return {
     notification(frame: NotificationFrame, related) {
       if (LIST_CHANGED.test(frame.method)) components.listChanged();
-      else for (const ears of attached.keys()) ears.notification(frame, related);
+      else {
+        for (const [ears, { all }] of attached) {
+          if (all || frame.method === UPDATED) ears.notification(frame, related);
+        }
+      }
     },
     request(frame: RequestFrame, answer, related) {
-      const [only] = attached.keys();
-      if (only !== undefined && attached.size === 1) only.request(frame, answer, related);
+      const [only, ...others] = [...attached].filter(([, { all }]) => all);
+      if (only !== undefined && others.length === 0) only[0].request(frame, answer, related);
       else answer(answerOfNobody(frame));
     },
   };

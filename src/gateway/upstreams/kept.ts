@@ -31,6 +31,8 @@ const BACKOFF = { baseMs: 1000, capMs: 60_000 };
 /** An instance that lived this long was not at fault for its end. */
 const STEADY_MS = 10_000;
 const REFRESH_DELAY_MS = 50;
+/** When a list that could not be had is asked for again. */
+const RELIST_MS = 30_000;
 const REAP_MS = 5000;
 /** A start that is due within this time is waited for. */
 const PATIENCE_MS = 2500;
@@ -77,6 +79,8 @@ export interface KeptUpstream extends Upstream {
   readonly lent: Set<string>;
   /** The running instance of `wish`, or a new one. @throws STARLING_UPSTREAM_UNAVAILABLE */
   acquire(wish: InstanceWish): Instance | Promise<Instance>;
+  /** Ends the instance of `key`: nobody will ask for it again. */
+  dismiss(key: string): void;
   start(): void;
   /** Starts anew at once: what made it fail may be mended. */
   retry(): void;
@@ -211,6 +215,9 @@ class Kept implements KeptUpstream {
 
   acquire(wish: InstanceWish): Instance | Promise<Instance> {
     const known = this.#instances.get(wish.key);
+    if (known instanceof Promise) return known;
+    // Its calls hear of its end a moment before we do, and may come back at once.
+    if (known?.link.isOver === true) return known.ended.then(() => this.acquire(wish));
     if (known !== undefined) return known;
     if (this.#instances.size >= this.#init.instancesMax && !this.#evict()) {
       throw new StarlingError(
@@ -229,6 +236,18 @@ class Kept implements KeptUpstream {
       () => this.#instances.delete(wish.key),
     );
     return starting;
+  }
+
+  dismiss(key: string): void {
+    const instance = this.#instances.get(key);
+    if (instance === undefined) return;
+    if (!(instance instanceof Promise)) this.#end(key, instance);
+    // One that does not start is gone by itself.
+    else
+      instance.then(
+        (started) => this.#end(key, started),
+        () => undefined,
+      );
   }
 
   async #startInstance(wish: InstanceWish): Promise<Instance> {
@@ -289,7 +308,9 @@ class Kept implements KeptUpstream {
       this.#instances.delete(key);
       this.#forget(key, instance);
       if (this.#scope === undefined) return;
-      if (this.clock.now() - instance.startedAt > STEADY_MS) this.#failures = 0;
+      const isSteady = this.clock.now() - instance.startedAt > STEADY_MS;
+      // One that did its work can be started: a backoff would only make the next caller wait.
+      if (isSteady || instance.link.answered > 0) this.#failures = 0;
       this.#failed(error);
     });
   }
@@ -323,6 +344,7 @@ class Kept implements KeptUpstream {
       this.#cancelRefresh = undefined;
       this.#refresh().catch((error: unknown) => {
         this.logger.warn({ error: this.#explained(error).message }, 'server not listed');
+        if (!scope.closed) this.#refreshIn(scope, RELIST_MS);
       });
     });
   }

@@ -4,20 +4,23 @@
  * the request's era where the server has it, else bridged. Instances come and go beneath it.
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Json, JsonObject } from '../../core/index.ts';
+import type { JsonObject } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
-import { META, capabilitiesKey, clientOf, eraOf, metaOf, objectOf } from '../era.ts';
+import { LISTENER_META, META, capabilitiesKey, clientOf, eraOf, metaOf, objectOf } from '../era.ts';
 import { resultBytes } from '../frame.ts';
 import {
   bridgeToLegacy,
   bridgeToModern,
   discreetEars,
+  lentKey,
   relayModern,
   relayedWith,
   responseOf,
 } from './bridge.ts';
 import type { Instance } from './instance.ts';
 import type { KeptUpstream } from './kept.ts';
+import { createLocalSubscriptions } from './local-subscriptions.ts';
+import type { FindInstance, LocalSubscriptions } from './local-subscriptions.ts';
 import { SHARED_WISH } from './wishes.ts';
 import type { InstanceWish } from './wishes.ts';
 import type {
@@ -32,7 +35,7 @@ import type {
 
 /** Capabilities by which a server asks its client things. */
 const INTERACTIVE = ['sampling', 'elicitation', 'roots', 'tasks'] as const;
-const RESUBSCRIBE_TIMEOUT_MS = 30_000;
+const LEVEL_TIMEOUT_MS = 30_000;
 
 /** The answer to what the link itself takes note of. */
 const NOTHING: ResponseFrame = { kind: 'response', bytes: Buffer.from('{}'), id: 0, result: {} };
@@ -53,10 +56,12 @@ class LocalLink implements ServerLink {
   readonly #id: string;
   /** The instances that this link hears, and how to stop hearing them. */
   readonly #attached = new Map<Instance, () => void>();
-  readonly #uris = new Set<string>();
+  readonly #subscriptions: LocalSubscriptions;
   #level: string | undefined;
   #session: Instance | undefined;
   #end: (error: StarlingError) => void = () => undefined;
+  /** Key of an instance that is this link's alone. */
+  #own: string | undefined;
   #closed = false;
 
   constructor(upstream: KeptUpstream, init: ServerLinkInit) {
@@ -66,6 +71,8 @@ class LocalLink implements ServerLink {
     this.#id = String(linkCount);
     this.#client = this.#allowed(init.client);
     this.#ears = discreetEars(init.ears, this.#client);
+    const { clock, logger } = upstream;
+    this.#subscriptions = createLocalSubscriptions({ ears: this.#ears, clock, logger });
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -73,8 +80,9 @@ class LocalLink implements ServerLink {
 
   relay(call: RelayedCall): LinkCall {
     if (eraOf(call.request) === 'modern') return this.#relayModern(call);
-    const instance = this.#session ?? this.#acquire(this.#wish());
-    return this.#whenReady(instance, call, (ready) => this.#relayLegacy(ready, call));
+    const subscribing = this.#subscribe(call);
+    if (subscribing !== undefined) return answerAfter(call, subscribing, this.#upstream.server);
+    return this.#whenReady(this.#findSession(), call, (ready) => this.#relayLegacy(ready, call));
   }
 
   async request(
@@ -87,14 +95,19 @@ class LocalLink implements ServerLink {
       if (this.#session !== undefined) this.#setLevel(this.#session, this.#level);
       return NOTHING;
     }
-    const instance = await this.#sessionInstance();
-    instance.usedAt = this.#upstream.clock.now();
-    const isNews = this.#noteSubscription(instance, method, params['uri']);
-    if (!isNews) return NOTHING;
-    if (instance.handshake.era === 'modern' && /^resources\/(un)?subscribe$/.test(method)) {
-      instance.listen();
+    const { uri } = params;
+    if (typeof uri === 'string' && method === 'resources/subscribe') {
+      const listener = listenerOf(params);
+      const find = listener === undefined ? this.#findSession : this.#findListening(listener);
+      await this.#subscriptions.add(uri, find);
       return NOTHING;
     }
+    if (typeof uri === 'string' && method === 'resources/unsubscribe') {
+      await this.#subscriptions.remove(uri);
+      return NOTHING;
+    }
+    const instance = await this.#findSession();
+    instance.usedAt = this.#upstream.clock.now();
     return instance.link.request(method, params, options);
   }
 
@@ -105,20 +118,57 @@ class LocalLink implements ServerLink {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const uri of this.#uris) {
-      if (this.#session !== undefined) this.#unsubscribe(this.#session, uri);
-    }
+    this.#subscriptions.close();
     for (const [instance, detach] of this.#attached) {
       detach();
       instance.usedAt = this.#upstream.clock.now();
     }
     this.#attached.clear();
+    if (this.#own !== undefined) this.#upstream.dismiss(this.#own);
     this.#end(
       new StarlingError(
         'STARLING_UPSTREAM_UNAVAILABLE',
         `server '${this.#upstream.server}' is gone`,
       ),
     );
+  }
+
+  /** Does what is not the server's to do for one session: undefined when `call` is of another kind. */
+  #subscribe({ request, edits }: RelayedCall): Promise<void> | undefined {
+    const uri = edits?.uri ?? request.params['uri'];
+    if (typeof uri !== 'string') return undefined;
+    if (request.method === 'resources/unsubscribe' && this.#subscriptions.has(uri)) {
+      return this.#subscriptions.remove(uri);
+    }
+    const listener = listenerOf(request.params);
+    if (request.method !== 'resources/subscribe' || listener === undefined) return undefined;
+    return this.#subscriptions.add(uri, this.#findListening(listener));
+  }
+
+  /** The instance of the session's own era. @throws STARLING_LIMIT_EXCEEDED */
+  readonly #findSession: FindInstance = () => {
+    const known = this.#session;
+    return known === undefined || known.link.isOver ? this.#acquire(this.#wish()) : known;
+  };
+
+  /** The instance that the calls of a modern client are sent to while none of them waits. */
+  #findListening(declared: ClientFacts): FindInstance {
+    return async () => {
+      const client = this.#allowed(declared);
+      const { lacks } = this.#upstream;
+      const modern = lacks.has('modern')
+        ? undefined
+        : await this.#modernOr(this.#modernWish(client));
+      if (modern?.handshake.era === 'modern') {
+        this.#attach(modern);
+        return modern;
+      }
+      const key = lentKey(this.#bridgeKey(client), 0);
+      const instance = await this.#upstream.acquire({ key, era: 'legacy', client });
+      // What else it says is for the call that has it to itself.
+      this.#attach(instance, isInteractive(client) ? 'updates' : undefined);
+      return instance;
+    };
   }
 
   /** What of the client's capabilities this server may know of. */
@@ -138,14 +188,16 @@ class LocalLink implements ServerLink {
   #wish(): InstanceWish {
     if (this.#upstream.config.shared) return SHARED_WISH;
     const era = this.#upstream.lacks.has('legacy') ? 'modern' : 'either';
-    return { key: `${era} ${this.#shareKey(this.#client, this.#id)}`, era, client: this.#client };
+    const key = `${era} ${this.#shareKey(this.#client, this.#id)}`;
+    if (isInteractive(this.#client)) this.#own = key;
+    return { key, era, client: this.#client };
   }
 
   /** Links with equal keys share an instance: never across principals, never with a client that can be asked. */
   #shareKey(client: ClientFacts, own: string): string {
-    const isInteractive = INTERACTIVE.some((name) => client.capabilities[name] !== undefined);
     const who = principalKey(this.#init.principal);
-    return `${who} ${capabilitiesKey(client.capabilities)}${isInteractive ? ` #${own}` : ''}`;
+    const whose = isInteractive(client) ? ` #${own}` : '';
+    return `${who} ${capabilitiesKey(client.capabilities)}${whose}`;
   }
 
   #acquire(wish: InstanceWish): Instance | Promise<Instance> {
@@ -163,41 +215,16 @@ class LocalLink implements ServerLink {
     return instance;
   }
 
-  #attach(instance: Instance): void {
+  #attach(instance: Instance, hears?: 'updates'): void {
     if (this.#closed || this.#attached.has(instance)) return;
-    const detach = instance.attach(this.#ears, () => this.#lost(instance));
+    const detach = instance.attach(this.#ears, () => this.#lost(instance), hears);
     this.#attached.set(instance, detach);
   }
 
   #lost(instance: Instance): void {
     this.#attached.delete(instance);
-    if (this.#session !== instance) return;
-    this.#session = undefined;
-    if (this.#closed || this.#uris.size === 0) return;
-    // What is subscribed to must go on being heard, though nobody calls.
-    this.#resubscribe().catch((error: unknown) =>
-      this.#upstream.logger.warn({ error: messageOf(error) }, 'subscriptions not renewed'),
-    );
-  }
-
-  async #resubscribe(): Promise<void> {
-    const instance = await this.#sessionInstance();
-    for (const uri of this.#uris) this.#subscribed(instance, uri);
-    if (instance.handshake.era === 'modern') {
-      instance.listen();
-      return;
-    }
-    for (const uri of this.#uris) {
-      await instance.link.request(
-        'resources/subscribe',
-        { uri },
-        { timeoutMs: RESUBSCRIBE_TIMEOUT_MS },
-      );
-    }
-  }
-
-  async #sessionInstance(): Promise<Instance> {
-    return this.#session ?? this.#acquire(this.#wish());
+    if (this.#session === instance) this.#session = undefined;
+    this.#subscriptions.lost(instance);
   }
 
   #whenReady(
@@ -231,7 +258,9 @@ class LocalLink implements ServerLink {
       this.#level = params['level'];
     }
     const uri = call.edits?.uri ?? params['uri'];
-    if (!this.#noteSubscription(instance, method, uri)) return answerLocally(call);
+    if (typeof uri === 'string' && method === 'resources/subscribe') {
+      this.#subscriptions.note(uri, instance, this.#findSession);
+    }
     if (instance.handshake.era === 'modern') {
       return bridgeToModern({
         instance,
@@ -249,10 +278,7 @@ class LocalLink implements ServerLink {
     const declared = clientOf(call.request);
     const client = this.#allowed(declared);
     if (!upstream.lacks.has('modern')) {
-      const key = `modern ${principalKey(this.#init.principal)}`;
-      const own: InstanceWish = { key, era: 'modern', client };
-      const wish = upstream.config.shared ? SHARED_WISH : own;
-      return this.#whenReady(this.#modernOr(wish), call, (instance) => {
+      return this.#whenReady(this.#modernOr(this.#modernWish(client)), call, (instance) => {
         instance.usedAt = upstream.clock.now();
         if (instance.handshake.era === 'modern') {
           this.#attach(instance);
@@ -262,6 +288,11 @@ class LocalLink implements ServerLink {
       });
     }
     return this.#bridge(call, client);
+  }
+
+  #modernWish(client: ClientFacts): InstanceWish {
+    if (this.#upstream.config.shared) return SHARED_WISH;
+    return { key: `modern ${principalKey(this.#init.principal)}`, era: 'modern', client };
   }
 
   /** Each modern call says for itself what its client can do, shared instance or not. */
@@ -278,7 +309,7 @@ class LocalLink implements ServerLink {
     if (!(instance instanceof Promise)) return instance;
     return instance.catch((error: unknown) => {
       if (!this.#upstream.lacks.has('modern')) throw error;
-      return this.#sessionInstance();
+      return this.#findSession();
     });
   }
 
@@ -289,54 +320,20 @@ class LocalLink implements ServerLink {
       client,
       owner: principalKey(this.#init.principal),
       logLevel: metaOf(call.request.params)[META.logLevel],
-      shareKey: (own) =>
-        this.#upstream.config.shared ? SHARED_WISH.key : `either ${this.#shareKey(client, own)}`,
+      shareKey: this.#bridgeKey(client),
     });
   }
 
-  /** Keeps count of who hears what. False when the server need not be told. */
-  #noteSubscription(instance: Instance, method: string, uri: Json | undefined): boolean {
-    if (typeof uri !== 'string') return true;
-    if (method === 'resources/subscribe') {
-      this.#uris.add(uri);
-      this.#subscribed(instance, uri);
-    } else if (method === 'resources/unsubscribe') {
-      this.#uris.delete(uri);
-      return this.#forget(instance, uri);
-    }
-    return true;
-  }
-
-  #subscribed(instance: Instance, uri: string): void {
-    const subscribers = instance.subscribers.get(uri) ?? new Set<LinkEars>();
-    subscribers.add(this.#ears);
-    instance.subscribers.set(uri, subscribers);
-  }
-
-  /** True when nobody else is subscribed to `uri` there. */
-  #forget(instance: Instance, uri: string): boolean {
-    const subscribers = instance.subscribers.get(uri);
-    if (subscribers === undefined) return true;
-    subscribers.delete(this.#ears);
-    if (subscribers.size > 0) return false;
-    instance.subscribers.delete(uri);
-    return true;
-  }
-
-  #unsubscribe(instance: Instance, uri: string): void {
-    if (!this.#forget(instance, uri) || instance.handshake.era === 'modern') return;
-    instance.link
-      .request('resources/unsubscribe', { uri }, { timeoutMs: RESUBSCRIBE_TIMEOUT_MS })
-      .catch((error: unknown) =>
-        this.#upstream.logger.debug({ error: messageOf(error) }, 'subscription not ended'),
-      );
+  #bridgeKey(client: ClientFacts): (own: string) => string {
+    return (own) =>
+      this.#upstream.config.shared ? SHARED_WISH.key : `either ${this.#shareKey(client, own)}`;
   }
 
   #setLevel(instance: Instance, level: string): void {
     if (instance.handshake.era === 'modern') return;
     if (objectOf(instance.handshake.capabilities)['logging'] === undefined) return;
     instance.link
-      .request('logging/setLevel', { level }, { timeoutMs: RESUBSCRIBE_TIMEOUT_MS })
+      .request('logging/setLevel', { level }, { timeoutMs: LEVEL_TIMEOUT_MS })
       .catch((error: unknown) =>
         this.#upstream.logger.debug({ error: messageOf(error) }, 'log level not set'),
       );
@@ -349,12 +346,24 @@ export function principalKey(principal: Principal): string {
     case 'operator':
       return 'operator';
     case 'client':
-      return `client ${JSON.stringify(principal.name)}`;
+      // A key and the subject of a token may have one name.
+      return `client ${JSON.stringify([principal.name, principal.scopes])}`;
     case 'agent':
     case 'peer':
       return principal.did;
   }
   throw new TypeError('unknown kind of principal');
+}
+
+function isInteractive(client: ClientFacts): boolean {
+  return INTERACTIVE.some((name) => client.capabilities[name] !== undefined);
+}
+
+/** The client of a modern `subscriptions/listen`, for which a session of ours subscribes. */
+function listenerOf(params: JsonObject): ClientFacts | undefined {
+  const capabilities = metaOf(params)[LISTENER_META];
+  if (typeof capabilities !== 'object' || capabilities === null) return undefined;
+  return { capabilities: objectOf(capabilities), clientInfo: {} };
 }
 
 function failure(error: unknown, server: string): StarlingError {
@@ -366,8 +375,20 @@ function failure(error: unknown, server: string): StarlingError {
   );
 }
 
-/** Others go on hearing it, so that the server must not be told. */
-function answerLocally(call: RelayedCall): LinkCall {
-  queueMicrotask(() => call.response(responseOf(resultBytes(call.request.id, {}))));
-  return { cancel: () => undefined };
+/** Answers `call` with an empty result when `work` is done. */
+function answerAfter(call: RelayedCall, work: Promise<void>, server: string): LinkCall {
+  let isCancelled = false;
+  work.then(
+    () => {
+      if (!isCancelled) call.response(responseOf(resultBytes(call.request.id, {})));
+    },
+    (error: unknown) => {
+      if (!isCancelled) call.failed(failure(error, server));
+    },
+  );
+  return {
+    cancel() {
+      isCancelled = true;
+    },
+  };
 }

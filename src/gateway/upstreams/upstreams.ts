@@ -4,7 +4,13 @@ import type { McpServer } from '../../config/index.ts';
 import { Secret } from '../../core/index.ts';
 import type { Clock, Health, Logger, Random } from '../../core/index.ts';
 import type { CatalogLimits } from '../../directory/index.ts';
-import type { BuiltinTool, Upstream, Upstreams, UpstreamsEvents } from '../types.ts';
+import type {
+  BuiltinResource,
+  BuiltinTool,
+  Upstream,
+  Upstreams,
+  UpstreamsEvents,
+} from '../types.ts';
 import { BUILTIN, createBuiltin } from './builtin.ts';
 import { createKeptUpstream } from './kept.ts';
 import type { Logins } from './logins.ts';
@@ -14,6 +20,7 @@ import type { KeptInit, KeptUpstream } from './kept.ts';
 export interface UpstreamsComponents {
   readonly servers: Readonly<Record<string, McpServer>>;
   readonly builtin: readonly BuiltinTool[];
+  readonly builtinResources: readonly BuiltinResource[];
   readonly logins: Pick<Logins, 'credentials' | 'events'>;
   readonly clock: Clock;
   readonly random: Random;
@@ -40,6 +47,7 @@ export function createUpstreams(components: UpstreamsComponents, init: Upstreams
   const events = new EventEmitter<UpstreamsEvents>();
   const builtin = createBuiltin({
     tools: components.builtin,
+    resources: components.builtinResources,
     logger: components.logger.child('builtin'),
   });
   const bounds: KeptInit = {

@@ -102,8 +102,8 @@ function exchange(
     sending.on('error', (error) => {
       clearTimeout(timer);
       // A connection that is cut is an answer, too.
-      resolve({ status: 0, session: '', body: '' });
-      if (!('code' in error)) reject(error);
+      if ('code' in error) resolve({ status: 0, session: '', body: '' });
+      else reject(error);
     });
     sending.on('response', (answer: IncomingMessage) => {
       const chunks: Buffer[] = [];

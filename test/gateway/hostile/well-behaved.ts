@@ -40,6 +40,7 @@ function work(name: string, tool: string, ask: Ask, close: () => void): WellBeha
   const wrongs: string[] = [];
   let calls = 0;
   let stopped = false;
+  const isStopped = (): boolean => stopped;
   const one = async (id: number): Promise<void> => {
     const nonce = `${GOOD}${name}-${id}`;
     const _meta = { progressToken: id };
@@ -54,7 +55,7 @@ function work(name: string, tool: string, ask: Ask, close: () => void): WellBeha
     calls += 1;
   };
   const loop = async (from: number): Promise<void> => {
-    for (let id = from; !stopped; id += CALLS_AT_ONCE) {
+    for (let id = from; !isStopped(); id += CALLS_AT_ONCE) {
       await one(id);
       await new Promise((resolve) => {
         setTimeout(resolve, 2);

@@ -1,0 +1,169 @@
+/** The node under the soak, with its upstream servers, and what is asked of it from outside. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { startProcess } from '../process.ts';
+import type { NodeProcess } from '../process.ts';
+import { measureMemory } from './memory.ts';
+import type { Memory } from './memory.ts';
+import { openRoad } from './session.ts';
+import type { Road } from './session.ts';
+
+const cli = fileURLToPath(new URL('./cli.js', import.meta.url));
+const upstream = fileURLToPath(new URL('./soak-upstream.js', import.meta.url));
+const probe = fileURLToPath(new URL('./soak-probe.js', import.meta.url));
+const RELOAD_TIMEOUT_MS = 30_000;
+const SETTLE_TIMEOUT_MS = 60_000;
+const LOOK_MS = 100;
+
+/** Sizes of a soak. */
+export interface SoakSize {
+  readonly sessions: number;
+  readonly crashes: number;
+  readonly reloads: number;
+  readonly tools: number;
+  readonly farSessions: number;
+  /** `limits.sessionIdleMs` of the node. */
+  readonly idleMs: number;
+  /** Wait after every phase until all its sessions are reaped, not only at the end. */
+  readonly settles: boolean;
+}
+
+/** Servers that crash, side by side. */
+export const FRAIL = ['frail0', 'frail1', 'frail2', 'frail3'] as const;
+
+/** A node, ready. */
+export interface World {
+  readonly node: NodeProcess;
+  readonly road: () => Promise<Road>;
+  memory(): Promise<Memory>;
+  /** Sessions by door, as the node counts them. */
+  sessions(): Promise<Readonly<Record<string, number>>>;
+  /** Resolves when all sessions but those of `kept` have been reaped. */
+  settled(kept: number): Promise<void>;
+  /** Writes a config with one more server of this name, and makes the node take it up. */
+  reload(extra: string | undefined): Promise<void>;
+  stop(): Promise<void>;
+}
+
+type Servers = Readonly<Record<string, object>>;
+
+function serversOf(size: SoakSize, extra?: string): Servers {
+  const server = (...args: string[]): object => ({
+    command: process.execPath,
+    args: [upstream, ...args],
+  });
+  return {
+    small: server(),
+    many: server(String(size.tools)),
+    ...Object.fromEntries(FRAIL.map((name) => [name, server('0', 'with-child')])),
+    ...(extra === undefined ? {} : { [extra]: server() }),
+  };
+}
+
+function configOf(size: SoakSize, extra?: string): Readonly<Record<string, unknown>> {
+  return {
+    mcpServers: serversOf(size, extra),
+    limits: { sessions: 500, sessionIdleMs: size.idleMs, requestsPerSecond: 1_000_000 },
+  };
+}
+
+/** Starts the node under `root`. */
+export async function startWorld(root: string, size: SoakSize): Promise<World> {
+  const name = 'soak';
+  const probePath = join(root, 'probe');
+  const node = await startProcess({
+    cli,
+    root,
+    name,
+    config: configOf(size),
+    env: { NODE_OPTIONS: `--import ${pathToFileURL(probe).href}`, SOAK_PROBE: probePath },
+  });
+  const { url = '', tokenFile } = node.up.endpoints;
+  const token = (await readFile(tokenFile, 'utf8')).trim();
+  const road = (): Promise<Road> => openRoad(url, token);
+  const asking = await road();
+  let operator = await asking.open();
+  const sessions: World['sessions'] = async () => {
+    let { text, error } = await operator.call('starling__status');
+    if (text === undefined) {
+      // Reaped while it was not used, like all others.
+      operator = await asking.open();
+      ({ text, error } = await operator.call('starling__status'));
+    }
+    if (text === undefined) throw new Error(error);
+    return (JSON.parse(text) as { sessions: Record<string, number> }).sessions;
+  };
+  return {
+    node,
+    road,
+    sessions,
+    memory: () => measureMemory(probePath),
+    async settled(kept) {
+      const deadline = performance.now() + SETTLE_TIMEOUT_MS;
+      for (;;) {
+        const open = await sessions();
+        if ((open['http'] ?? 0) <= kept + 1) return;
+        if (performance.now() > deadline) {
+          throw new Error(`sessions are not reaped: ${JSON.stringify(open)}`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      }
+    },
+    reload: (extra) => reload(root, node, size, extra),
+    async stop() {
+      asking.close();
+      await node.stop();
+    },
+  };
+}
+
+async function reload(
+  root: string,
+  node: NodeProcess,
+  size: SoakSize,
+  extra: string | undefined,
+): Promise<void> {
+  const file = join(root, node.name, 'starling.json');
+  const config = JSON.parse(await readFile(file, 'utf8')) as object;
+  const { stdout } = node.child;
+  if (stdout === null) throw new Error('the node has no standard output');
+  const text = JSON.stringify({ ...config, ...configOf(size, extra) }, null, 2);
+  const reloaded = untilSaid(stdout, '"event":"reloaded"');
+  await writeFile(file, text);
+  node.child.kill('SIGHUP');
+  await reloaded;
+}
+
+function untilSaid(stdout: Readable, words: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const heard = (chunk: Buffer): void => {
+      said += chunk.toString('utf8');
+      if (!said.includes(words)) return;
+      clearTimeout(timer);
+      stdout.off('data', heard);
+      resolve();
+    };
+    const timer = setTimeout(() => {
+      stdout.off('data', heard);
+      reject(new Error(`the node did not say ${words}`));
+    }, RELOAD_TIMEOUT_MS);
+    stdout.on('data', heard);
+  });
+}
+
+/** Starts a second node that may call `small` of the first. */
+export async function startFar(root: string, world: World): Promise<NodeProcess> {
+  const far = await startProcess({
+    cli,
+    root,
+    name: 'far',
+    config: { limits: { sessions: 500, sessionIdleMs: 2000, requestsPerSecond: 1_000_000 } },
+    env: { STARLING_JOIN: world.node.up.ticket ?? '' },
+  });
+  const granted = await world.node.run(['grant', 'create', far.up.peerId, '--tool', 'small/*']);
+  if (granted.code !== 0) throw new Error(granted.stderr);
+  return far;
+}

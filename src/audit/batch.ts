@@ -1,0 +1,129 @@
+/** Makes queued entries into lines of the chain. Pure: nothing is written, so a batch may be redone. */
+import type { Signer } from '../identity/index.ts';
+import { sealLine } from './checkpoint.ts';
+import { hashLine, placed } from './format.ts';
+import type { Content } from './format.ts';
+import type { ChainEnd } from './recover.ts';
+import type { AuditEntry, Checkpoint } from './types.ts';
+
+/** Whoever waits for an item. */
+export interface Waiter {
+  resolve(seq: number): void;
+  reject(error: Error): void;
+}
+
+/** What waits to be written. */
+export interface Item {
+  /** Absent: a mark only. */
+  readonly content?: Content;
+  readonly at: number;
+  readonly waiter?: Waiter;
+  /** A checkpoint comes after it, unless all is signed already. */
+  readonly seals?: boolean;
+  /** It must be synced before the waiter hears. */
+  readonly syncs?: boolean;
+  /** Only tries the disk: not to be kept when that fails. */
+  readonly probes?: boolean;
+}
+
+/** Lines that are written together. */
+export interface Batch {
+  /** Items that it was made of. */
+  readonly count: number;
+  readonly bytes: Buffer;
+  readonly entries: readonly AuditEntry[];
+  readonly chain: ChainEnd;
+  readonly checkpoint: Checkpoint | undefined;
+  /** Of each item that has a waiter. */
+  readonly seqs: readonly { readonly waiter: Waiter; readonly seq: number }[];
+  readonly syncs: boolean;
+  /** The segment is full with it. */
+  readonly fills: boolean;
+}
+
+/** How batches are made. */
+export interface BatchInit {
+  readonly signer: Signer;
+  readonly now: () => number;
+  /** Entries between two checkpoints, at most. */
+  readonly checkpointEntries: number;
+  /** A batch ends with the entry that reaches this. */
+  readonly batchBytes: number;
+  readonly segmentBytes: number;
+}
+
+/** Makes the next batch of `items`, to follow `chain` in a segment of `sizeBytes`. */
+export function makeBatch(
+  items: readonly Item[],
+  chain: ChainEnd,
+  sizeBytes: number,
+  init: BatchInit,
+): Batch {
+  const draft = new Draft(chain, init);
+  const seqs: { waiter: Waiter; seq: number }[] = [];
+  let count = 0;
+  let syncs = false;
+  for (const item of items) {
+    count += 1;
+    if (item.content !== undefined) draft.add(item.content, item.at);
+    if (item.waiter !== undefined) seqs.push({ waiter: item.waiter, seq: draft.chain.seq });
+    syncs ||= item.syncs === true;
+    if (item.seals === true || draft.chain.unsigned >= init.checkpointEntries) draft.seal();
+    if (draft.sizeBytes >= init.batchBytes) break;
+  }
+  // So that each segment can be verified, and removed, as a whole.
+  const fills = sizeBytes + draft.sizeBytes >= init.segmentBytes;
+  if (fills) draft.seal();
+  return {
+    count,
+    bytes: Buffer.from(draft.text, 'utf8'),
+    entries: draft.entries,
+    chain: draft.chain,
+    checkpoint: draft.checkpoint,
+    seqs,
+    syncs,
+    fills,
+  };
+}
+
+class Draft {
+  chain: ChainEnd;
+  text = '';
+  sizeBytes = 0;
+  readonly entries: AuditEntry[] = [];
+  checkpoint: Checkpoint | undefined;
+  readonly #init: BatchInit;
+
+  constructor(chain: ChainEnd, init: BatchInit) {
+    this.chain = chain;
+    this.#init = init;
+  }
+
+  add(content: Content, at: number): void {
+    const { seq, hash, unsigned } = this.chain;
+    const entry = placed(content, { seq: seq + 1, at, prev: hash });
+    const line = JSON.stringify(entry);
+    this.text += `${line}\n`;
+    this.sizeBytes += Buffer.byteLength(line) + 1;
+    this.entries.push(entry);
+    this.chain = { seq: seq + 1, hash: hashLine(line), unsigned: unsigned + 1 };
+  }
+
+  seal(): void {
+    if (this.chain.unsigned === 0) return;
+    const { signer, now } = this.#init;
+    const at = now();
+    this.checkpoint = sealLine(signer, 'checkpoint', { ...this.chain, at });
+    this.add(
+      {
+        kind: 'checkpoint',
+        who: signer.did,
+        what: { ability: 'audit/sign', resource: 'audit:log' },
+        outcome: 'signed',
+        checkpoint: this.checkpoint,
+      },
+      at,
+    );
+    this.chain = { ...this.chain, unsigned: 0 };
+  }
+}

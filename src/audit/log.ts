@@ -1,0 +1,452 @@
+/**
+ * The audit log: takes entries off the call path, writes them in groups, signs checkpoints, begins new
+ * segments and removes old ones. When the disk fails it says so at once, and goes on by itself later.
+ */
+import { EventEmitter } from 'node:events';
+import { StarlingError, createScope, ensurePrivateFolder, messageOf } from '../core/index.ts';
+import type { Clock, Health, Logger, Scope } from '../core/index.ts';
+import type { Signer } from '../identity/index.ts';
+import { makeBatch } from './batch.ts';
+import type { Batch, BatchInit, Item } from './batch.ts';
+import { compareSeen } from './compare.ts';
+import { createFeed } from './feed.ts';
+import type { Feed } from './feed.ts';
+import { bounded } from './format.ts';
+import type { Content } from './format.ts';
+import { createHeadKeeper } from './head-keeper.ts';
+import type { HeadKeeper } from './head-keeper.ts';
+import { queryLog } from './query.ts';
+import { recover } from './recover.ts';
+import type { ChainEnd, Remark } from './recover.ts';
+import { removeOld } from './retention.ts';
+import { createSegmentWriter, openSegment } from './segment-writer.ts';
+import type { OpenSegment, SegmentWriter } from './segment-writer.ts';
+import type {
+  Audit,
+  AuditEvents,
+  AuditFinding,
+  AuditInit,
+  AuditPage,
+  AuditQuery,
+  AuditTail,
+  AuditTailRequest,
+  AuditVerdict,
+  Checkpoint,
+} from './types.ts';
+import { CHECKPOINT_ENTRIES, verifyLog } from './verify.ts';
+
+const DAY_MS = 86_400_000;
+const RETENTION_MS = 90 * DAY_MS;
+const SEGMENT_BYTES = 16 * 1024 * 1024;
+const CHECKPOINT_MS = 60_000;
+/** With `sync: batch`, what the end of the machine may cost. */
+const SYNC_MS = 1000;
+const RETRY_MS = 1000;
+const RETENTION_CHECK_MS = 3_600_000;
+/** Entries that may wait for the disk. */
+const QUEUE_MAX = 16_384;
+const BATCH_BYTES = 256 * 1024;
+const STOP_TIMEOUT_MS = 10_000;
+const WARNING = 'audit-unwritable';
+const UNSAVED = 'audit-unsaved';
+const DAMAGE = 'audit-damaged';
+
+/** What the log works with. */
+export interface AuditComponents {
+  /** Signs checkpoints. */
+  readonly identity: Signer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly health: Health;
+  /** Default: the disk. */
+  readonly openSegment?: OpenSegment;
+}
+
+/** How the log is kept. */
+export interface AuditLogInit {
+  /** Made when it is not there; nobody else may write in it. */
+  readonly folder: string;
+  /** Segments whose last entry is older are removed; default 90 days. */
+  readonly retentionMs?: number;
+  /** A segment that reaches this is ended; default 16 MiB. */
+  readonly segmentBytes?: number;
+  /**
+   * When `append` resolves. `batch` (default): once the entry is the kernel's, which the end of the
+   * process can't undo; the end of the machine can undo the last second. `always`: once it is on disk.
+   */
+  readonly sync?: 'always' | 'batch';
+  /** Entries between two checkpoints, at most; default 1000. */
+  readonly checkpointEntries?: number;
+  /** Time between an entry and the next checkpoint, at most; default 60000. */
+  readonly checkpointMs?: number;
+}
+
+/** Makes the log of `folder`; nothing is opened before `start`. */
+export function createAudit(components: AuditComponents, init: AuditLogInit): Audit {
+  return new AuditLog(components, init);
+}
+
+class AuditLog implements Audit {
+  readonly events = new EventEmitter<AuditEvents>();
+  readonly #components: AuditComponents;
+  readonly #init: AuditLogInit;
+  readonly #batches: BatchInit;
+  readonly #feed: Feed;
+  #scope: Scope | undefined;
+  #writer: SegmentWriter | undefined;
+  #head: HeadKeeper | undefined;
+  #chain: ChainEnd = { seq: 0, hash: '', unsigned: 0 };
+  #queue: Item[] = [];
+  /** Entries in the queue; marks take no room. */
+  #waiting = 0;
+  #draining: Promise<void> | undefined;
+  /** Ends when the checkpoints so far are on disk and told; never rejects. */
+  #publishing: Promise<void> = Promise.resolve();
+  /** Ends when old segments are removed; never rejects. */
+  #removing: Promise<void> = Promise.resolve();
+  #isOpen = false;
+  #isEnding = false;
+  /** Set while the disk fails. */
+  #failure: { readonly error: StarlingError; readonly since: number } | undefined;
+  /** Notes that found no room. */
+  #lost = 0;
+
+  constructor(components: AuditComponents, init: AuditLogInit) {
+    this.#components = components;
+    this.#init = init;
+    const segmentBytes = init.segmentBytes ?? SEGMENT_BYTES;
+    this.#batches = {
+      signer: components.identity,
+      now: () => components.clock.now(),
+      checkpointEntries: init.checkpointEntries ?? CHECKPOINT_ENTRIES,
+      batchBytes: Math.min(BATCH_BYTES, segmentBytes),
+      segmentBytes,
+    };
+    this.#feed = createFeed({
+      folder: init.folder,
+      clock: components.clock,
+      last: () => this.#chain.seq,
+    });
+  }
+
+  async start(): Promise<void> {
+    if (this.#scope !== undefined) return;
+    const { clock, logger } = this.#components;
+    const { folder, checkpointMs = CHECKPOINT_MS } = this.#init;
+    await ensurePrivateFolder(folder);
+    const { chain, end, head, remarks } = await recover(folder);
+    this.#chain = chain;
+    this.#head = createHeadKeeper(folder, head);
+    this.#writer = createSegmentWriter({
+      folder,
+      end,
+      openSegment: this.#components.openSegment ?? openSegment,
+    });
+    this.#scope = createScope(clock, (error) =>
+      logger.error({ error: messageOf(error) }, 'audit log: a task failed'),
+    );
+    this.#isOpen = true;
+    this.#isEnding = false;
+    for (const remark of remarks) this.#remark(remark);
+    this.#scope.every(checkpointMs, () => this.#mark({ seals: true }));
+    this.#scope.every(SYNC_MS, async () => void (await this.#sync()));
+    this.#scope.every(RETENTION_CHECK_MS, () => this.#removeOld());
+    this.#scope.every(RETRY_MS, () => this.#retry());
+    await this.#removeOld();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#scope === undefined) return;
+    const { clock, logger } = this.#components;
+    let cancel: () => void = () => undefined;
+    const late = new Promise<void>((resolve) => {
+      cancel = clock.schedule(STOP_TIMEOUT_MS, resolve);
+    });
+    await Promise.race([this.#finish(), late]);
+    cancel();
+    if (this.#waiting > 0) {
+      logger.error({ entries: this.#waiting }, 'audit log: entries could not be written');
+    }
+    this.#isOpen = false;
+    this.#failure = undefined;
+    this.#scope.close();
+    this.#scope = undefined;
+    this.#feed.stop();
+    for (const { waiter } of this.#queue.splice(0)) waiter?.reject(this.#refusal());
+    this.#waiting = 0;
+  }
+
+  healthy(): boolean {
+    return this.#isOpen && this.#failure === undefined && this.#waiting < QUEUE_MAX;
+  }
+
+  append(entry: AuditInit): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (!this.healthy()) return reject(this.#refusal());
+      const at = this.#components.clock.now();
+      const syncs = this.#init.sync === 'always';
+      this.#push({ content: bounded(entry), at, waiter: { resolve, reject }, syncs });
+    });
+  }
+
+  note(entry: AuditInit): void {
+    if (this.#isOpen && this.#waiting < QUEUE_MAX) {
+      this.#push({ content: bounded(entry), at: this.#components.clock.now() });
+    } else this.#lost += 1;
+  }
+
+  async flush(): Promise<void> {
+    await new Promise<number>((resolve, reject) => {
+      if (!this.#isOpen || this.#failure !== undefined) return reject(this.#refusal());
+      this.#mark({ syncs: true, waiter: { resolve, reject } });
+    });
+    await this.#publishing;
+  }
+
+  query(query: AuditQuery): Promise<AuditPage> {
+    return queryLog(this.#init.folder, query);
+  }
+
+  tail(request: AuditTailRequest): Promise<AuditTail> {
+    return this.#feed.after(request);
+  }
+
+  async verify(checkpointsSeen: readonly Checkpoint[] = []): Promise<AuditVerdict> {
+    if (this.healthy()) await this.flush();
+    return verifyLog(this.#init.folder, {
+      did: this.#components.identity.did,
+      checkpointsSeen,
+      checkpointEntries: this.#batches.checkpointEntries,
+    });
+  }
+
+  async compareWith(peerCheckpoints: readonly Checkpoint[]): Promise<readonly AuditFinding[]> {
+    if (this.healthy()) await this.flush();
+    return compareSeen(this.#init.folder, this.#components.identity.did, peerCheckpoints);
+  }
+
+  #push(item: Item): void {
+    this.#queue.push(item);
+    this.#waiting += 1;
+    this.#kick();
+  }
+
+  #mark(mark: Pick<Item, 'seals' | 'syncs' | 'waiter'>): void {
+    this.#queue.push({ ...mark, at: this.#components.clock.now() });
+    this.#kick();
+  }
+
+  #kick(): void {
+    const isIdle = this.#isOpen && this.#draining === undefined && this.#failure === undefined;
+    if (!isIdle || this.#queue.length === 0) return;
+    this.#draining = this.#drain();
+  }
+
+  /** Writes until nothing waits. Never rejects. */
+  async #drain(): Promise<void> {
+    // What else comes in this turn of the event loop goes into the same write.
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+    try {
+      while (this.#queue.length > 0) await this.#writeBatch();
+      this.#draining = undefined;
+    } catch (error) {
+      this.#draining = undefined;
+      this.#failed(error);
+    }
+  }
+
+  async #writeBatch(): Promise<void> {
+    const writer = this.#writer;
+    if (writer === undefined) throw new StarlingError('STARLING_STOPPED', 'it is not open');
+    if (writer.sizeBytes() >= this.#batches.segmentBytes) await writer.rotate();
+    const batch = makeBatch(this.#queue, this.#chain, writer.sizeBytes(), this.#batches);
+    const items = this.#queue.splice(0, batch.count);
+    try {
+      if (batch.bytes.length > 0) {
+        const sync = batch.syncs || batch.fills;
+        await writer.write(batch.bytes, { first: this.#chain.seq + 1, sync });
+      } else if (batch.syncs) await writer.sync();
+    } catch (error) {
+      this.#queue.unshift(...items);
+      throw error;
+    }
+    this.#waiting -= sizeOf(items);
+    this.#written(batch);
+  }
+
+  #written(batch: Batch): void {
+    this.#chain = batch.chain;
+    if (this.#failure !== undefined) {
+      this.#failure = undefined;
+      this.#components.health.clear(WARNING);
+    }
+    for (const { waiter, seq } of batch.seqs) waiter.resolve(seq);
+    if (batch.entries.length > 0) {
+      this.#feed.add(batch.entries);
+      this.events.emit('entries', batch.entries);
+    }
+    const { checkpoint } = batch;
+    if (checkpoint !== undefined) {
+      this.#publishing = this.#publishing.then(() => this.#publish(checkpoint));
+    }
+    if (batch.fills) void this.#removeOld();
+    if (this.#lost > 0) this.#confessLoss();
+  }
+
+  /** Nothing is told to peers before it is on disk: else the end of the machine would make us liars. */
+  async #publish(checkpoint: Checkpoint): Promise<void> {
+    const { health, logger } = this.#components;
+    if (!(await this.#sync())) return;
+    try {
+      await this.#head?.save({ checkpoint });
+      health.clear(UNSAVED);
+      this.events.emit('checkpoint', checkpoint);
+    } catch (error) {
+      // The entries are safe; the next checkpoint covers these, too.
+      logger.error({ error: messageOf(error) }, 'audit log: checkpoint not saved');
+      health.raise({
+        code: UNSAVED,
+        text: `checkpoints of the audit log can't be saved: ${messageOf(error)}`,
+        hint: 'free space on the disk of the state folder',
+      });
+    }
+  }
+
+  /** Gives whether all that was written is on disk. */
+  async #sync(): Promise<boolean> {
+    if (this.#failure !== undefined) return false;
+    try {
+      await this.#writer?.sync();
+      return true;
+    } catch (error) {
+      this.#failed(error);
+      return false;
+    }
+  }
+
+  /** Whoever waits hears no, and what it wanted is not in the log; notes are kept for later. */
+  #failed(error: unknown): void {
+    const { clock, health, logger } = this.#components;
+    const refusal = new StarlingError(
+      'STARLING_AUDIT_UNAVAILABLE',
+      `the audit log in ${this.#init.folder} can't be written: ${messageOf(error)}`,
+      { hint: 'free space on its disk, or check its permissions', cause: error },
+    );
+    if (this.#failure === undefined) logger.error({ error: messageOf(error) }, 'audit log fails');
+    this.#failure = { error: refusal, since: this.#failure?.since ?? clock.now() };
+    health.raise({
+      code: WARNING,
+      text: `${refusal.message}; calls are refused`,
+      hint: 'free space on its disk, or check its permissions; it goes on by itself',
+    });
+    const kept: Item[] = [];
+    for (const item of this.#queue) {
+      if (item.waiter !== undefined) item.waiter.reject(refusal);
+      else if (item.content !== undefined && item.probes !== true) kept.push(item);
+    }
+    this.#waiting -= sizeOf(this.#queue) - sizeOf(kept);
+    this.#queue = kept;
+  }
+
+  /** Tries the disk again, with an entry that tells of it. */
+  #retry(): void {
+    if (this.#failure === undefined || this.#draining !== undefined) return;
+    const seconds = Math.round((this.#components.clock.now() - this.#failure.since) / 1000);
+    const what = { ability: 'audit/resumed', resource: 'audit:log' };
+    const reason = `the log could not be written for ${seconds} s`;
+    this.#ownNote({ what, reason }, { probes: true, syncs: true });
+    this.#draining = this.#drain();
+  }
+
+  #confessLoss(): void {
+    const lost = this.#lost;
+    this.#lost = 0;
+    this.#ownNote({
+      what: { ability: 'audit/lost', resource: 'audit:log' },
+      reason: `${lost} entries found no room while the log could not be written, and are lost`,
+    });
+  }
+
+  #remark(remark: Remark): void {
+    const { health, logger } = this.#components;
+    const text = `audit log, ${remark.file}: ${remark.reason}`;
+    logger.warn({ file: remark.file, reason: remark.reason }, remark.ability);
+    if (remark.ability === 'audit/damaged') {
+      health.raise({ code: DAMAGE, text, hint: 'see what is missing: starling audit verify' });
+    }
+    this.#ownNote({
+      what: { ability: remark.ability, resource: `audit:${remark.file}` },
+      reason: remark.reason,
+    });
+  }
+
+  #ownNote(content: Pick<Content, 'what' | 'reason'>, how: Partial<Item> = {}): void {
+    const { clock, identity } = this.#components;
+    const own: Content = { kind: 'log', who: identity.did, outcome: 'noted', ...content };
+    this.#push({ ...how, content: own, at: clock.now() });
+  }
+
+  #removeOld(): Promise<void> {
+    this.#removing = this.#removing.then(() => this.#removeOldNow());
+    return this.#removing;
+  }
+
+  async #removeOldNow(): Promise<void> {
+    const head = this.#head;
+    if (head === undefined || this.#isEnding || this.#failure !== undefined) return;
+    const { clock, identity, logger } = this.#components;
+    try {
+      const removed = await removeOld({
+        folder: this.#init.folder,
+        signer: identity,
+        head,
+        now: clock.now(),
+        retentionMs: this.#init.retentionMs ?? RETENTION_MS,
+      });
+      if (removed === undefined) return;
+      this.#ownNote({
+        what: { ability: 'audit/removed', resource: 'audit:log' },
+        reason: `${removed.segments} segments, up to entry ${removed.through}, were removed when their time was over`,
+      });
+    } catch (error) {
+      logger.error({ error: messageOf(error) }, 'audit log: old segments not removed');
+    }
+  }
+
+  async #finish(): Promise<void> {
+    const { logger } = this.#components;
+    try {
+      // First what may still have something to say.
+      this.#isEnding = true;
+      await this.#removing;
+      if (this.#failure !== undefined) this.#retry();
+      else this.#mark({ seals: true, syncs: true });
+      await this.#draining;
+      this.#isOpen = false;
+      await this.#publishing;
+      await this.#writer?.close();
+    } catch (error) {
+      logger.error({ error: messageOf(error) }, 'audit log not closed');
+    }
+  }
+
+  #refusal(): StarlingError {
+    if (this.#failure !== undefined) return this.#failure.error;
+    return this.#isOpen
+      ? new StarlingError(
+          'STARLING_AUDIT_UNAVAILABLE',
+          `the disk of the audit log can't keep up: ${this.#waiting} entries wait`,
+          { hint: 'try again; if it lasts, look at the disk of the state folder' },
+        )
+      : new StarlingError('STARLING_AUDIT_UNAVAILABLE', 'the audit log is not open', {
+          hint: 'start the node, or wait until it has started',
+        });
+  }
+}
+
+/** How much room items take: marks take none. */
+function sizeOf(items: readonly Item[]): number {
+  return items.filter(({ content }) => content !== undefined).length;
+}

@@ -1,0 +1,132 @@
+/** The tools that read and verify the audit log, and the text of the resource `grants://audit`. */
+import { z } from 'zod';
+import { AUDIT_KINDS, AUDIT_OUTCOMES } from '../audit/index.ts';
+import type { Audit, AuditFilter, Checkpoint } from '../audit/index.ts';
+import type { BuiltinTool } from '../gateway/index.ts';
+import { defineTool } from './tool.ts';
+import type { AuditQueryResult, AuditTailResult, AuditVerifyResult } from './types.ts';
+
+const LIMIT_DEFAULT = 100;
+const LIMIT_MAX = 1000;
+const TAIL_DEFAULT_S = 30;
+const TAIL_MAX_S = 300;
+const TEXT_MAX = 2048;
+const ITSELF = 'tool:starling/audit_tail';
+
+/** What the audit tools need. */
+export interface AuditToolComponents {
+  readonly audit: Pick<Audit, 'query' | 'tail' | 'verify'>;
+  /** Checkpoints of this node that peers have seen; default none. */
+  readonly seenByPeers?: () => Promise<readonly Checkpoint[]>;
+}
+
+const text = z.string().max(TEXT_MAX);
+const time = z.int().min(0);
+
+const filter = {
+  kind: z.enum([...AUDIT_KINDS, 'checkpoint', 'log']).optional(),
+  who: text.optional().describe('Only where who acted, or on whose behalf, contains this.'),
+  what: text.optional().describe('Only where `<ability> <resource>` contains this.'),
+  outcome: z.enum([...AUDIT_OUTCOMES, 'signed', 'noted']).optional(),
+  limit: z
+    .int()
+    .min(1)
+    .max(LIMIT_MAX)
+    .optional()
+    .describe(`How many entries at the most; default ${LIMIT_DEFAULT}.`),
+};
+
+/** `audit_query`, `audit_tail` and `audit_verify`. */
+export function auditTools(components: AuditToolComponents): readonly BuiltinTool[] {
+  const { audit, seenByPeers } = components;
+  return [
+    defineTool({
+      name: 'audit_query',
+      title: 'Look into the audit log',
+      description:
+        'Decisions and calls of this node, newest first: who, on whose behalf, what, with which grant, how it ended, and why. With `next` in the answer there is more to look at.',
+      input: z.object({
+        ...filter,
+        since: time.optional().describe('ms since the epoch: at it or later.'),
+        until: time.optional().describe('ms since the epoch: before it.'),
+        before: z.int().min(1).optional().describe('`next` of the answer before.'),
+      }),
+      hints: { readOnlyHint: true },
+      run: ({ limit, before, since, until, ...rest }, { signal }): Promise<AuditQueryResult> =>
+        audit.query({
+          ...filterOf(rest),
+          limit: limit ?? LIMIT_DEFAULT,
+          signal,
+          ...(since === undefined ? {} : { since }),
+          ...(until === undefined ? {} : { until }),
+          ...(before === undefined ? {} : { before }),
+        }),
+    }),
+    defineTool({
+      name: 'audit_tail',
+      title: 'Wait for audit entries',
+      description:
+        'Without `cursor`: returns a cursor at once. With one: waits for entries after it, and returns them, oldest first, with the next cursor.',
+      input: z.object({
+        ...filter,
+        cursor: time.optional().describe('The cursor of the answer before.'),
+        timeout_s: z
+          .number()
+          .min(0)
+          .max(TAIL_MAX_S)
+          .optional()
+          .describe(`How long to wait, in seconds; default ${TAIL_DEFAULT_S}.`),
+      }),
+      hints: { readOnlyHint: true },
+      run: ({ limit, cursor, timeout_s, ...rest }, { signal }): Promise<AuditTailResult> =>
+        audit.tail({
+          ...filterOf(rest),
+          // Else each question would be its own answer.
+          except: ITSELF,
+          limit: limit ?? LIMIT_DEFAULT,
+          timeoutMs: (timeout_s ?? TAIL_DEFAULT_S) * 1000,
+          signal,
+          ...(cursor === undefined ? {} : { after: cursor }),
+        }),
+    }),
+    defineTool({
+      name: 'audit_verify',
+      title: 'Verify the audit log',
+      description:
+        'Looks for edits, deletions, reordering and truncation in the audit log, also against what peers have seen of it, and says where they are.',
+      input: z.object({}),
+      hints: { readOnlyHint: true },
+      run: async (): Promise<AuditVerifyResult> => audit.verify((await seenByPeers?.()) ?? []),
+    }),
+  ];
+}
+
+/**
+ * The text of `grants://audit`: the last 100 decisions and calls as JSON, newest first. With `by` only
+ * those of that did or client, which is all that anybody but the operator may see.
+ */
+export async function auditResource(
+  audit: Pick<Audit, 'query'>,
+  init: { readonly by?: string; readonly signal?: AbortSignal } = {},
+): Promise<string> {
+  const { by, signal } = init;
+  const { entries } = await audit.query({
+    limit: LIMIT_DEFAULT,
+    ...(by === undefined ? {} : { by }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return JSON.stringify({ entries });
+}
+
+type Given = {
+  readonly [key in 'kind' | 'who' | 'what' | 'outcome']?: AuditFilter[key] | undefined;
+};
+
+function filterOf({ kind, who, what, outcome }: Given): AuditFilter {
+  return {
+    ...(kind === undefined ? {} : { kind }),
+    ...(who === undefined ? {} : { who }),
+    ...(what === undefined ? {} : { what }),
+    ...(outcome === undefined ? {} : { outcome }),
+  };
+}

@@ -1,0 +1,34 @@
+/** The audit log of a node that may not run: which folder, and by whose key it is signed. */
+import { access } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { StarlingError } from '../core/errors.ts';
+import type { Did } from '../core/ids.ts';
+import { loadIdentity, parseDid } from '../identity/index.ts';
+import { stateDirOf } from './sources.ts';
+import type { CommonOptions } from './sources.ts';
+
+/** Options that name a log. */
+export interface FolderOptions extends CommonOptions {
+  readonly folder?: string;
+  readonly did?: string;
+}
+
+/** The folder that the options mean. */
+export async function auditFolderOf(options: FolderOptions): Promise<string> {
+  const { folder } = options;
+  return folder === undefined ? join(await stateDirOf(options), 'audit') : resolve(folder);
+}
+
+/** Whose log it is. @throws STARLING_USAGE when nothing says so; STARLING_ID_MALFORMED */
+export async function auditDidOf(options: FolderOptions): Promise<Did> {
+  if (options.did !== undefined) return parseDid(options.did);
+  const key = join(await stateDirOf(options), 'key');
+  const isThere = await access(key).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return (await loadIdentity(key)).did;
+  throw new StarlingError('STARLING_USAGE', `there is no key at ${key} to verify with`, {
+    hint: 'say whose record it is, with --did did:key:… (starling status of that node shows it)',
+  });
+}

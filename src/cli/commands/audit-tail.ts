@@ -1,0 +1,43 @@
+/** `starling audit tail` */
+import type { AuditEntry } from '../../audit/types.ts';
+import type { AuditQueryResult, AuditTailResult } from '../../builtin/types.ts';
+import { filterOf, showEntry } from '../audit-entries.ts';
+import type { FilterOptions } from '../audit-entries.ts';
+import { print } from '../output.ts';
+import { withNode } from '../sources.ts';
+
+const WAIT_S = 60;
+const LINES_MAX = 1000;
+
+/** Prints the last entries and then each that comes, until Ctrl-C. */
+export async function run(options: FilterOptions & { readonly lines: number }): Promise<void> {
+  const abort = new AbortController();
+  process.once('SIGINT', () => abort.abort());
+  process.once('SIGTERM', () => abort.abort());
+  const filter = filterOf(options);
+  const show = (entry: AuditEntry): void =>
+    print(options.json === true ? JSON.stringify(entry) : showEntry(entry));
+  await withNode(options, async (node) => {
+    let { cursor } = await node.builtin<AuditTailResult>('audit_tail', {});
+    const past = await node.builtin<AuditQueryResult>('audit_query', {
+      ...filter,
+      limit: Math.min(options.lines, LINES_MAX),
+      before: cursor + 1,
+    });
+    past.entries.toReversed().forEach(show);
+    while (!abort.signal.aborted) {
+      const result = await node
+        .builtin<AuditTailResult>(
+          'audit_tail',
+          { ...filter, cursor, timeout_s: WAIT_S },
+          { signal: abort.signal, timeoutMs: (WAIT_S + 10) * 1000 },
+        )
+        .catch((error: unknown) => {
+          if (abort.signal.aborted) return undefined;
+          throw error;
+        });
+      result?.entries.forEach(show);
+      cursor = result?.cursor ?? cursor;
+    }
+  });
+}

@@ -1,0 +1,27 @@
+/** A request of a session that is under way. */
+import type { GuardWanted } from '../guard/index.ts';
+import type { ClearedCall } from './clearance.ts';
+import type { Era } from './era.ts';
+import type { Reply } from './session-types.ts';
+import type { Listener } from './subscriptions.ts';
+import type { FrameId, LinkCall, RelayedCall, RequestFrame } from './types.ts';
+
+/** A request under way. */
+export interface Active {
+  readonly key: unknown;
+  readonly request: RequestFrame;
+  readonly reply: Reply;
+  readonly era: Era;
+  readonly token: FrameId | undefined;
+  wanted?: GuardWanted | undefined;
+  /** What is told when it is over; there once it may be made. */
+  cleared?: ClearedCall;
+  /** Made when somebody waits for more than the server. */
+  abort?: AbortController;
+  /** The link that it is on, by its name in the table. */
+  server?: string;
+  call?: LinkCall;
+  /** What the link knows it by. */
+  relayed?: RelayedCall;
+  listener?: Listener;
+}

@@ -1,0 +1,135 @@
+/**
+ * What stands between a call and its server: the guard's decision for just these arguments, the wait for
+ * a person where an approval is needed, and the audit log. A call that a grant or a scope allows goes on
+ * only once the log has it, so that nothing allowed is missing there, however the process ends.
+ */
+import { hashArguments } from '../audit/index.ts';
+import type { Audit, AuditInit, AuditOutcome } from '../audit/index.ts';
+import { StarlingError, messageOf } from '../core/index.ts';
+import type { Clock, JsonObject, Logger } from '../core/index.ts';
+import type { Approvals, Decision, Guard, GuardWanted, Principal } from '../guard/index.ts';
+import { refusalOf } from './router.ts';
+
+/** One call that somebody wants to make. */
+export interface WantedCall {
+  readonly principal: Principal;
+  readonly wanted: GuardWanted;
+  readonly args: JsonObject;
+  /** The session that asks: it can't approve what it wants itself. */
+  readonly session: string;
+  /** Aborted when the caller gives up. */
+  readonly signal: AbortSignal;
+}
+
+/** A call that may be made. */
+export interface ClearedCall {
+  /** It is over. */
+  over(outcome: Extract<AuditOutcome, 'ok' | 'failed' | 'cancelled'>, reason?: string): void;
+}
+
+/** Clears calls. */
+export interface Clearance {
+  /** At once where nothing has to be waited for. @throws STARLING_CALL_REFUSED, STARLING_AUDIT_UNAVAILABLE, … */
+  clear(call: WantedCall): ClearedCall | Promise<ClearedCall>;
+}
+
+/** What clears calls. */
+export interface ClearanceComponents {
+  readonly guard: Guard;
+  readonly approvals: Pick<Approvals, 'ask'>;
+  readonly audit: Pick<Audit, 'append' | 'note' | 'healthy'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+type Yes = Extract<Decision, { allow: true }>;
+
+/** Makes the clearance of a node. */
+export function createClearance(
+  components: ClearanceComponents,
+  init: { readonly self: string },
+): Clearance {
+  const { guard, approvals, audit, clock, logger } = components;
+
+  const entryOf = (call: WantedCall): Pick<AuditInit, 'who' | 'what' | 'args'> => ({
+    who: whoOf(call.principal),
+    what: { ability: call.wanted.ability, resource: call.wanted.resource },
+    args: hashArguments(call.args),
+  });
+  const noteRefusal = (call: WantedCall, reason: string): void =>
+    audit.note({ kind: 'decision', ...entryOf(call), outcome: 'denied', reason });
+  const clearedBy = (call: WantedCall, seq?: number): ClearedCall => {
+    const begunAt = clock.now();
+    return {
+      over(outcome, reason) {
+        audit.note({
+          kind: 'call',
+          ...entryOf(call),
+          outcome,
+          ...(reason === undefined ? {} : { reason }),
+          ...(seq === undefined ? {} : { of: seq }),
+          durationMs: clock.now() - begunAt,
+        });
+      },
+    };
+  };
+  const allowed = (call: WantedCall, decision: Yes): ClearedCall | Promise<ClearedCall> => {
+    const { grant, settled } = decision;
+    const id = grant === undefined ? {} : { grant: grant.claims.jti };
+    const entry: AuditInit = { kind: 'decision', ...entryOf(call), ...id, outcome: 'allowed' };
+    // The operator is root of this node: nobody's grant is used, and nobody waits for the disk.
+    if (call.principal.kind === 'operator' && settled === undefined) {
+      audit.note(entry);
+      return clearedBy(call);
+    }
+    return Promise.all([audit.append(entry), settled]).then(([seq]) => clearedBy(call, seq));
+  };
+  const approved = async (
+    call: WantedCall,
+    request: NonNullable<Decision['ask']>,
+  ): Promise<ClearedCall> => {
+    audit.note({ kind: 'decision', ...entryOf(call), outcome: 'asked', reason: request.rule });
+    const { state, approval } = await approvals.ask(
+      { ...request, session: call.session },
+      call.signal,
+    );
+    if (state !== 'approved') {
+      noteRefusal(call, `the approval is ${state}`);
+      throw new StarlingError(
+        'STARLING_CALL_REFUSED',
+        `${call.wanted.resource} needs an approval, which is ${state}${approval.reason === undefined ? '' : `: ${approval.reason}`}`,
+        { hint: `ask the operator of ${init.self}`, data: { approval: approval.id, state } },
+      );
+    }
+    const wanted = { ...call.wanted, approval: approval.id };
+    const decision = guard.decide(call.principal, { ...wanted, args: call.args });
+    if (decision.allow) return allowed(call, decision);
+    noteRefusal(call, decision.refusal.text);
+    throw refusalOf(decision, call.principal, init.self);
+  };
+  return {
+    clear(call) {
+      const { principal, wanted, args } = call;
+      const decision = guard.decide(principal, { ...wanted, args });
+      if (decision.allow) return allowed(call, decision);
+      if (decision.ask !== undefined) return approved(call, decision.ask);
+      noteRefusal(call, decision.refusal.text);
+      logger.debug({ reason: messageOf(decision.refusal.text) }, 'call refused');
+      throw refusalOf(decision, principal, init.self);
+    },
+  };
+}
+
+/** Who acts, as the audit log names it. */
+function whoOf(principal: Principal): string {
+  switch (principal.kind) {
+    case 'operator':
+      return 'operator';
+    case 'client':
+      return `client:${principal.name}`;
+    case 'agent':
+    case 'peer':
+      return principal.did;
+  }
+  throw new TypeError('unknown kind of principal');
+}

@@ -1,0 +1,177 @@
+/** The tools for grants, as the operator and as others call them. */
+import { describe, expect, it } from 'vitest';
+import { grantTools } from '../../src/builtin/index.ts';
+import type {
+  GrantCreateResult,
+  GrantExportResult,
+  GrantImportResult,
+  GrantShowResult,
+  GrantVerifyResult,
+} from '../../src/builtin/index.ts';
+import { StarlingError, silentLogger } from '../../src/core/index.ts';
+import type { JsonObject } from '../../src/core/index.ts';
+import { createCounters, createGrantBook } from '../../src/grants/index.ts';
+import type { GrantBook } from '../../src/grants/index.ts';
+import type { Principal } from '../../src/guard/index.ts';
+import type { Signer } from '../../src/identity/index.ts';
+import {
+  NOW_MS,
+  alice,
+  bob,
+  forge,
+  grantOf,
+  manualClock,
+  owner,
+  stranger,
+} from '../grants/arrange.ts';
+import { memoryTable } from '../grants/memory-table.ts';
+
+const DAY_MS = 86_400_000;
+
+interface Desk {
+  readonly book: GrantBook;
+  readonly components: Parameters<typeof grantTools>[0];
+  readonly call: <Result>(name: string, args?: JsonObject, as?: Principal) => Promise<Result>;
+}
+
+const operator: Principal = { kind: 'operator' };
+
+async function deskOf(identity: Signer): Promise<Desk> {
+  const clock = manualClock();
+  const logger = silentLogger;
+  const tables = { grants: memoryTable(), revocations: memoryTable() };
+  const book = createGrantBook({ identity, ...tables, clock, logger });
+  await book.start();
+  const counters = createCounters({
+    table: memoryTable(),
+    grants: book,
+    self: identity.did,
+    clock,
+    logger,
+  });
+  await counters.start();
+  const components = {
+    clock,
+    grants: book,
+    counters,
+    membership: {
+      peers: () => [],
+      resolve: (name: string) => {
+        throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer ${name}`);
+      },
+    },
+    createTicket: () => Promise.reject(new Error('not here')),
+  };
+  const tools = grantTools(components);
+  return {
+    book,
+    components,
+    async call<Result>(name: string, args: JsonObject = {}, principal = operator) {
+      const tool = tools.find(({ definition }) => definition.name === name);
+      if (tool === undefined) throw new Error(`no tool ${name}`);
+      const context = { principal, signal: new AbortController().signal };
+      return (await tool.call(args, context)) as unknown as Result;
+    },
+  };
+}
+
+const toAlice = { peer: alice.did, tools: ['files/*'] };
+
+describe('grant_create', () => {
+  it('makes a grant of a day that is renewed; with an end, one that is not', async () => {
+    const { call, book } = await deskOf(owner);
+    const daily = await call<GrantCreateResult>('grant_create', toAlice);
+    expect(daily.grant).toMatchObject({ renewed: true, expiresAt: NOW_MS + DAY_MS });
+    const ending = await call<GrantCreateResult>('grant_create', { ...toAlice, expires_s: 60 });
+    expect(ending.grant).toMatchObject({ renewed: false, expiresAt: NOW_MS + 60_000 });
+    expect(book.renewable().map(({ grant }) => grant.claims.jti)).toEqual([daily.grant.id]);
+  });
+
+  it('puts its conditions on each thing, and those on arguments on what has some', async () => {
+    const { call } = await deskOf(owner);
+    const { grant } = await call<GrantCreateResult>('grant_create', {
+      ...toAlice,
+      resources: ['files/file:///srv/docs/**'],
+      uses: 100,
+      rate: { per_s: 5, burst: 5 },
+      args: { path: { paths: ['/srv/docs/**'] } },
+      hours: { from: '08:00', to: '18:00' },
+      approval: 'required',
+      max_depth: 2,
+    });
+    const own = {
+      uses: 100,
+      rate: { per_s: 5, burst: 5 },
+      hours: { from: '08:00', to: '18:00' },
+      approval: 'required',
+    };
+    expect(grant.capabilities.map(({ ability, caveats }) => [ability, caveats])).toEqual([
+      ['tool/call', { ...own, args: { path: { paths: ['/srv/docs/**'] } } }],
+      ['resource/read', own],
+      ['resource/subscribe', own],
+    ]);
+    expect(grant.taken?.map(({ uses }) => uses)).toEqual([0, 0, 0]);
+  });
+
+  it.each<[JsonObject, RegExp]>([
+    [{ uses: 0 }, /uses/],
+    [{ rate: { per_s: 5 } }, /rate.burst/],
+    [{ args: { path: { pattern: 'x' } } }, /pattern/],
+    [{ args: { path: { paths: ['/srv/../etc'] } } }, /args is malformed/],
+    [{ hours: { from: '8', to: '9' } }, /hours is malformed/],
+    [{ approval: 'perhaps' }, /approval/],
+    [{ max_depth: 8 }, /max_depth/],
+  ])('refuses %j', async (more, says) => {
+    const { call } = await deskOf(owner);
+    await expect(call('grant_create', { ...toAlice, ...more })).rejects.toThrow(says);
+  });
+});
+
+describe('a chain', () => {
+  it('is handed on, exported, imported, shown and verified', async () => {
+    const [first, second, third] = [await deskOf(owner), await deskOf(alice), await deskOf(bob)];
+    const root = await first.call<GrantCreateResult>('grant_create', { ...toAlice, max_depth: 1 });
+    const given = await second.call<GrantImportResult>('grant_import', { tokens: [root.jws] });
+    expect(given.imported.map(({ id }) => id)).toEqual([root.grant.id]);
+    const leaf = await second.call<GrantCreateResult>('grant_delegate', {
+      id: root.grant.id,
+      peer: bob.did,
+      tools: ['files/read_*'],
+      uses: 5,
+    });
+    const { tokens } = await second.call<GrantExportResult>('grant_export', { id: leaf.grant.id });
+    expect(tokens).toEqual([leaf.jws, root.jws]);
+    await third.call('grant_import', { tokens: [...tokens].reverse() });
+    const shown = await third.call<GrantShowResult>('grant_show', { id: leaf.grant.id });
+    expect(shown).toMatchObject({ valid: true, owner: owner.did, holder: bob.did });
+    expect(shown.links.map(({ allows, narrows, handsMax }) => [allows, narrows, handsMax])).toEqual(
+      [
+        [
+          ['tool/call tool:files/read_* (5 uses)'],
+          ['tool:files/* to tool:files/read_*', '5 uses'],
+          0,
+        ],
+        [['tool/call tool:files/*'], [], 1],
+      ],
+    );
+    const verified = await first.call<GrantVerifyResult>('grant_verify', { tokens });
+    expect(verified.valid).toBe(true);
+    await first.call('grant_revoke', { id: root.grant.id });
+    const after = await first.call<GrantVerifyResult>('grant_verify', { tokens });
+    expect(after).toMatchObject({ valid: false, chains: [{ rule: 'revoked' }] });
+  });
+
+  it('that is incomplete or tampered with is refused by its rule', async () => {
+    const { call } = await deskOf(bob);
+    const root = grantOf(owner, alice, { maxDepth: 1 });
+    const leaf = grantOf(alice, bob, { parents: [root] });
+    const rule = async (...tokens: string[]): Promise<unknown> => {
+      const { chains, refused } = await call<GrantVerifyResult>('grant_verify', { tokens });
+      return refused[0]?.rule ?? chains[0]?.rule;
+    };
+    expect(await rule(leaf.jws)).toBe('missing-parent');
+    expect(await rule(root.jws, forge(stranger, leaf.claims))).toBe('signature');
+    const refusedOnes = await call<GrantImportResult>('grant_import', { tokens: [leaf.jws] });
+    expect(refusedOnes).toMatchObject({ imported: [], refused: [{ rule: 'missing-parent' }] });
+  });
+});

@@ -1,0 +1,174 @@
+/**
+ * An MCP server without any library that remembers its session and asks its client things. The
+ * environment says which eras it speaks: ERAS is `legacy`, `modern` or `both` (the default).
+ */
+import { createInterface } from 'node:readline';
+
+const META = 'io.modelcontextprotocol/';
+const eras = process.env.ERAS ?? 'both';
+const send = (message) =>
+  process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+const reply = (id, result) => send({ id, result });
+const refuse = (id, code, message) => send({ id, error: { code, message } });
+const text = (value) => ({ content: [{ type: 'text', text: JSON.stringify(value) }] });
+
+const NAMES = ['whoami', 'ask', 'log', 'touch', 'add_tool', 'crash', 'hang', 'cancelled'];
+const tools = NAMES.map((name) => ({ name, inputSchema: { type: 'object' } }));
+const session = { initialize: {}, level: null, subscribed: [], notified: [] };
+const cancelled = [];
+const waiting = new Map();
+let listening;
+let questions = 0;
+
+/** Asks the client; resolves with its whole answer. */
+function ask(method, params) {
+  questions += 1;
+  const id = `q${questions}`;
+  return new Promise((resolve) => {
+    waiting.set(id, resolve);
+    send({ id, method, params });
+  });
+}
+
+const metaOf = (params) => params?._meta ?? {};
+// An old server knows nothing of what a modern client says in `_meta`.
+const isModern = (params) =>
+  session.initialize.protocolVersion === undefined &&
+  eras !== 'legacy' &&
+  `${META}protocolVersion` in metaOf(params);
+const complete = (params, result) =>
+  isModern(params) ? { resultType: 'complete', ...result } : result;
+
+function changed(method, params = {}) {
+  if (listening === undefined) send({ method, params });
+  else send({ method, params: { ...params, _meta: { [`${META}subscriptionId`]: listening } } });
+}
+
+const calls = {
+  whoami: (_, params) => {
+    const meta = isModern(params) ? metaOf(params) : {};
+    return {
+      pid: process.pid,
+      era: isModern(params) ? 'modern' : 'legacy',
+      capabilities: meta[`${META}clientCapabilities`] ?? session.initialize.capabilities ?? null,
+      clientInfo: meta[`${META}clientInfo`] ?? session.initialize.clientInfo ?? null,
+      logLevel: meta[`${META}logLevel`] ?? session.level,
+      subscribed: session.subscribed,
+      notified: session.notified,
+    };
+  },
+  async ask({ requests, impatient, hang }) {
+    const asking = Promise.all(requests.map(({ method, params }) => ask(method, params)));
+    if (impatient) return 'never mind';
+    const answers = await asking;
+    if (hang) await new Promise(() => undefined);
+    return answers.map(({ result, error }) => result ?? { error });
+  },
+  log: ({ level, data }) => {
+    send({ method: 'notifications/message', params: { level, data } });
+    return 'logged';
+  },
+  touch: ({ uri }) => {
+    changed('notifications/resources/updated', { uri });
+    return 'touched';
+  },
+  add_tool: ({ name }) => {
+    tools.push({ name, inputSchema: { type: 'object' } });
+    changed('notifications/tools/list_changed');
+    return 'added';
+  },
+  crash: () => process.exit(9),
+  cancelled: () => cancelled,
+};
+
+/** A modern call that needs input says so, and hears it in the retry. */
+function inputOf(params) {
+  const { requests, rounds = 1 } = params.arguments ?? {};
+  const round = Number(params.requestState?.split(' ')[1] ?? 0);
+  const heard = JSON.parse(params.requestState?.split(' ')[2] ?? '[]');
+  if (round > 0) heard.push(...Object.values(params.inputResponses ?? {}));
+  if (round >= rounds) return { resultType: 'complete', ...text(heard) };
+  return {
+    resultType: 'input_required',
+    inputRequests: Object.fromEntries(requests.map((one, index) => [`in${index}`, one])),
+    requestState: `state ${round + 1} ${JSON.stringify(heard)}`,
+  };
+}
+
+async function call(id, params) {
+  if (params.name === 'hang') return;
+  if (params.name === 'ask' && isModern(params)) {
+    reply(id, inputOf(params));
+    return;
+  }
+  const run = calls[params.name];
+  const result = run ? await run(params.arguments ?? {}, params) : `called ${params.name}`;
+  reply(id, complete(params, text(result)));
+}
+
+const capabilities = {
+  tools: { listChanged: true },
+  resources: { subscribe: true, listChanged: true },
+  prompts: {},
+  completions: {},
+  logging: {},
+};
+const serverInfo = { name: 'session fixture', version: '1.0.0' };
+
+const handlers = {
+  initialize(id, params) {
+    if (eras === 'modern') return refuse(id, -32601, 'no such method');
+    session.initialize = params;
+    return reply(id, { protocolVersion: params.protocolVersion, capabilities, serverInfo });
+  },
+  'server/discover': (id) =>
+    eras === 'legacy'
+      ? refuse(id, -32601, 'no such method')
+      : reply(id, { supportedVersions: ['2026-07-28'], capabilities, serverInfo }),
+  'subscriptions/listen'(id, params) {
+    listening = id;
+    session.subscribed = params.notifications.resourceSubscriptions ?? [];
+    const _meta = { [`${META}subscriptionId`]: id };
+    const { notifications } = params;
+    send({ method: 'notifications/subscriptions/acknowledged', params: { _meta, notifications } });
+  },
+  ping: (id) => reply(id, {}),
+  'tools/list': (id, params) => reply(id, complete(params, { tools })),
+  'tools/call': call,
+  'resources/list': (id, params) =>
+    reply(id, complete(params, { resources: [{ uri: 'note://one', name: 'one' }] })),
+  'resources/templates/list': (id, params) =>
+    reply(id, complete(params, { resourceTemplates: [{ uriTemplate: 'note://{id}', name: 'n' }] })),
+  'resources/read'(id, params) {
+    if (params.uri === 'note://missing') return refuse(id, isModern(params) ? -32602 : -32002, '?');
+    return reply(id, complete(params, { contents: [{ uri: params.uri, text: params.uri }] }));
+  },
+  'resources/subscribe'(id, { uri }) {
+    session.subscribed.push(uri);
+    reply(id, {});
+  },
+  'resources/unsubscribe'(id, { uri }) {
+    session.subscribed = session.subscribed.filter((one) => one !== uri);
+    reply(id, {});
+  },
+  'prompts/list': (id, params) => reply(id, complete(params, { prompts: [{ name: 'sum up' }] })),
+  'prompts/get': (id, params) =>
+    reply(id, complete(params, { description: params.name, messages: [] })),
+  'completion/complete': (id, params) =>
+    reply(id, complete(params, { completion: { values: [JSON.stringify(params.ref)] } })),
+  'logging/setLevel'(id, { level }) {
+    session.level = level;
+    reply(id, {});
+  },
+};
+
+createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method, params = {}, ...answer } = JSON.parse(line);
+  if (method === undefined) {
+    waiting.get(id)?.(answer);
+    waiting.delete(id);
+  } else if (method === 'notifications/cancelled') cancelled.push(params.requestId);
+  else if (id === undefined) session.notified.push(method);
+  else if (handlers[method]) void handlers[method](id, params);
+  else refuse(id, -32601, `no method ${method}`);
+});
