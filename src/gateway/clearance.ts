@@ -8,7 +8,7 @@ import type { Audit, AuditInit, AuditOutcome } from '../audit/index.ts';
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../core/index.ts';
 import type { Approvals, Decision, Guard, GuardWanted, Principal } from '../guard/index.ts';
-import { refusalOf } from './router.ts';
+import { refusalOf } from './refusals.ts';
 
 /** One call that somebody wants to make. */
 export interface WantedCall {

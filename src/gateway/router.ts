@@ -17,6 +17,7 @@ import { RPC } from './frame.ts';
 import { SEPARATOR } from './names.ts';
 import type { Pins } from './pins.ts';
 import { quarantineError } from './quarantine.ts';
+import { peerAway, refusalOf } from './refusals.ts';
 import type { Quarantined } from './quarantine.ts';
 import { compileSelection } from './selection.ts';
 import type { ToolSelection } from './selection.ts';
@@ -532,34 +533,6 @@ function wantedOf(scheme: Scheme, target: ServerTarget, name: string, ability?: 
   const write = { tool: toolResource, prompt: promptResource, resource: uriResource }[scheme];
   const resource = write(target.server, name).replace(':', `:${owner}`);
   return { resource, ability: ability ?? ABILITIES[scheme] };
-}
-
-/** The refusal as an error for the caller: `node` is who refuses, `peer` who is refused. */
-export function refusalOf(
-  decision: Extract<Decision, { allow: false }>,
-  principal: Principal,
-  self: string,
-): StarlingError {
-  const causes = (decision.refusal.causes ?? []).map((cause) => cause.text).join('; ');
-  const text = causes === '' ? decision.refusal.text : `${decision.refusal.text}: ${causes}`;
-  const hint = decision.hint.startsWith('starling ')
-    ? `to allow it, run on ${self}: ${decision.hint}`
-    : decision.hint;
-  const peer = principal.kind === 'peer' ? { peer: principal.peerId } : {};
-  return new StarlingError('STARLING_CALL_REFUSED', text, { hint, data: { node: self, ...peer } });
-}
-
-/** The peer is dead or has left. */
-export function peerAway(peer: PeerView): StarlingError {
-  const when =
-    peer.lastHeartbeatAt === 0
-      ? 'was never heard'
-      : `was last heard at ${new Date(peer.lastHeartbeatAt).toISOString()}`;
-  const how = peer.state === 'left' ? 'has left the mesh' : 'is unreachable';
-  return new StarlingError('STARLING_PEER_UNREACHABLE', `peer ${peer.alias} ${how}; it ${when}`, {
-    hint: 'see who is there: starling peers',
-    data: { peer: peer.peerId },
-  });
 }
 
 function unknown(what: string, name: string): StarlingError {

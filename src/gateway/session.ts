@@ -32,7 +32,7 @@ import { progressTokenOf } from './link.ts';
 import { metaToolError } from './meta-tools.ts';
 import { createQuestions } from './questions.ts';
 import type { Questions } from './questions.ts';
-import { refusalOf } from './router.ts';
+import { refusalOf } from './refusals.ts';
 import { argumentsOf, editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
 import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
 import type { Route, View, ViewSpec } from './router.ts';
