@@ -90,15 +90,23 @@ export async function crash(
 
 /** Gives the process that crashed; 0 when there was none. */
 async function crashOnce(server: string, roads: readonly Road[], tally: Tally): Promise<number> {
-  // Opened anew, so that none is reaped where the machine is slow.
-  const [first, ...others] = await Promise.all(roads.map((road) => road.open()));
-  if (first === undefined) throw new Error('no session');
+  const [way, ...ways] = roads;
+  if (way === undefined) throw new Error('no road');
+  const first = await way.open();
   const { text, error } = await first.call(`${server}__pid`);
   expect(tally, Number(text) > 0, () => `${server} after a crash: ${error ?? text}`);
-  const flying = others.map((one) => one.call(`${server}__slow`, { ms: SLOW_MS }));
+  // Opened only now, so that none is reaped while a server starts on a busy machine.
+  const others = await Promise.all(ways.map((road) => road.open()));
+  const early: Outcome[] = [];
+  const flying = others.map(async (one) => {
+    const outcome = await one.call(`${server}__slow`, { ms: SLOW_MS });
+    early.push(outcome);
+    return outcome;
+  });
   const deadline = performance.now() + ARRIVED_TIMEOUT_MS;
   while ((await first.call(`${server}__waiting`)).text !== String(flying.length)) {
-    if (performance.now() > deadline) throw new Error(`calls did not arrive at ${server}`);
+    if (performance.now() > deadline)
+      throw new Error(`${server}: ${early.map(shown).join() || 'lost calls'}`);
     await pause();
   }
   const died = await Promise.all([...flying, first.call(`${server}__die`)]);

@@ -1,11 +1,14 @@
 /** MCP sessions over Streamable HTTP, many of them one after the other on each bare connection. */
 import { openHttpConnection } from '../bench/http-connection.ts';
-import type { HttpConnection } from '../bench/http-connection.ts';
+import type { HttpAnswer, HttpConnection } from '../bench/http-connection.ts';
 
 const HEADERS = {
   accept: 'application/json, text/event-stream',
   'content-type': 'application/json',
 };
+
+/** Longer than any call may take: what is not answered by then is lost. */
+const ANSWER_TIMEOUT_MS = 90_000;
 
 /** What a call gave. */
 export interface Outcome {
@@ -43,9 +46,28 @@ export async function openRoad(url: string, token: string): Promise<Road> {
   };
 }
 
+/** @throws when the answer is lost */
+async function post(
+  connection: HttpConnection,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<HttpAnswer> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const failed = (): void => reject(new Error(`no answer to ${body.slice(0, 200)}`));
+    timer = setTimeout(failed, ANSWER_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([connection.post(body, headers), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 async function openSession(connection: HttpConnection): Promise<SoakSession> {
   let count = 0;
-  const opened = await connection.post(
+  const opened = await post(
+    connection,
     bodyOf(count, 'initialize', {
       protocolVersion: '2025-11-25',
       capabilities: {},
@@ -60,13 +82,13 @@ async function openSession(connection: HttpConnection): Promise<SoakSession> {
     async call(name, args = {}) {
       count += 1;
       const body = bodyOf(count, 'tools/call', { name, arguments: args });
-      const answer = await connection.post(body, headers);
+      const answer = await post(connection, body, headers);
       return outcomeOf(answer.body, count, answer.status);
     },
     async list(cursor) {
       count += 1;
       const body = bodyOf(count, 'tools/list', cursor === undefined ? {} : { cursor });
-      const answer = await connection.post(body, headers);
+      const answer = await post(connection, body, headers);
       if (answer.status !== 200 || !answer.body.startsWith(`{"jsonrpc":"2.0","id":${count},`)) {
         throw new Error(`no list: ${answer.status} ${answer.body.slice(0, 200)}`);
       }

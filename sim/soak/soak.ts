@@ -40,7 +40,7 @@ export const FULL: SoakSize = {
   reloads: 100,
   tools: 10_000,
   farSessions: 1000,
-  idleMs: 2000,
+  idleMs: 3000,
   settles: true,
 };
 /** The same in seconds. */
@@ -93,7 +93,12 @@ export async function soak(size: SoakSize, print: (text: string) => void): Promi
     world = await startWorld(root, size);
     const works = worksOf(root, world, size, pids);
     const calm = newTally();
-    for (const [, count, run] of works) await run(Math.ceil(count * WARM_UP_SHARE), calm);
+    for (const [title, count, run] of works) {
+      const from = performance.now();
+      await run(Math.ceil(count * WARM_UP_SHARE), calm);
+      const seconds = (performance.now() - from) / 1000;
+      print(line(`warm-up: ${title}`.slice(0, 25), calm, seconds, await world.memory()));
+    }
     await quietCalls(world, QUIET_CALLS, calm);
     await world.settled(0);
     const p50Before = percentile(await quietCalls(world, QUIET_CALLS, calm), 0.5);

@@ -1,8 +1,11 @@
 /** Where a request goes: by the tool, prompt, resource or server that it names. */
 import { StarlingError } from '../core/index.ts';
 import type { JsonObject } from '../core/index.ts';
+import { readCallArguments } from '../grants/index.ts';
+import type { Principal } from '../guard/index.ts';
 import { objectOf } from './era.ts';
 import { RPC } from './frame.ts';
+import { scanSpans } from './scan.ts';
 import type { Route, View } from './router.ts';
 import type { RelayedCall, RequestFrame } from './types.ts';
 
@@ -25,6 +28,18 @@ export function routesOf(view: View, frame: RequestFrame): readonly Route[] {
     default:
       return [view.server(method)];
   }
+}
+
+/**
+ * The arguments that a grant may speak of, read strictly for whoever is bound by one: a repeated key is
+ * refused, because the server may read the other. @throws STARLING_CALL_REFUSED
+ */
+export function argumentsOf(principal: Principal, request: RequestFrame): JsonObject {
+  const args = objectOf(request.params['arguments']);
+  if (principal.kind === 'operator' || principal.kind === 'client') return args;
+  const span = scanSpans(request.bytes).arguments;
+  if (span === undefined) return args;
+  return readCallArguments(request.bytes.toString('utf8', span.start, span.end));
 }
 
 /** What is renamed on the way: nothing when the thing has the same name there. */

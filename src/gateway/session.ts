@@ -33,7 +33,7 @@ import { metaToolError } from './meta-tools.ts';
 import { createQuestions } from './questions.ts';
 import type { Questions } from './questions.ts';
 import { refusalOf } from './router.ts';
-import { editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
+import { argumentsOf, editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
 import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
 import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
@@ -370,13 +370,13 @@ class CallerSession implements Session {
 
   /** Asks whether the call may be made, with the arguments that it has. @throws STARLING_CALL_REFUSED, … */
   #clear(active: Active, route: Route): ClearedCall | undefined | Promise<ClearedCall> {
-    const { method, params } = active.request;
+    const { method } = active.request;
     if (route.wanted === undefined || route.isCleared === true || LOOKS.includes(method))
       return undefined;
     return this.#components.clearance.clear({
       principal: this.principal,
       wanted: route.wanted,
-      args: objectOf(params['arguments']),
+      args: argumentsOf(this.principal, active.request),
       session: this.#init.id,
       get signal() {
         active.abort ??= new AbortController();
