@@ -13,6 +13,7 @@ import { printable, promptResource, toolResource, uriResource } from '../grants/
 import type { Wanted } from '../grants/index.ts';
 import type { Decision, Guard, GuardWanted, Principal } from '../guard/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
+import { objectOf } from './era.ts';
 import { RPC } from './frame.ts';
 import { SEPARATOR } from './names.ts';
 import type { Pins } from './pins.ts';
@@ -271,7 +272,7 @@ class PrincipalView implements View {
     const routes = distinct(asked)
       .slice(0, ASKED_MAX)
       .filter(({ source, name }) => this.#isShown(source.peer, source.catalog.server, name))
-      .filter(({ source, name }) => this.#isAllowed('resource', source, name, ability))
+      .filter((place) => this.#isAllowed('resource', place, ability))
       .map((place) => this.#toItem('resource', place, ability));
     if (routes.length === 0) throw unknown('resource', uri);
     return routes;
@@ -348,11 +349,11 @@ class PrincipalView implements View {
       const { catalog } = source;
       const seen = <Item>(kind: ListKind, items: readonly Item[], key: string): readonly Item[] =>
         items.filter((item) =>
-          this.#isAllowed(
-            SCHEMES[kind],
+          this.#isAllowed(SCHEMES[kind], {
             source,
-            String((item as Readonly<Record<string, Json>>)[key]),
-          ),
+            name: String((item as JsonObject)[key]),
+            ...readOnlyOf(item as JsonObject),
+          }),
         );
       const { held: _, ...shown } = source;
       return {
@@ -381,13 +382,17 @@ class PrincipalView implements View {
     return this.#principal.kind === 'operator' || this.#principal.kind === 'client';
   }
 
-  #isAllowed(scheme: Scheme, source: Source, name: string, ability?: string): boolean {
+  #isAllowed(scheme: Scheme, place: Place, ability?: string): boolean {
     if (this.#principal.kind === 'operator') return true;
+    const { source, name } = place;
     const { upstreams, guard } = this.#components;
     const { server } = source.catalog;
     const upstream = source.peer === undefined ? upstreams.get(server) : undefined;
     if (scheme === 'tool' && upstream?.forOperatorOnly(name) === true) return false;
-    const wanted = wantedOf(scheme, targetOf(source), name, ability);
+    const wanted = {
+      ...wantedOf(scheme, targetOf(source), name, ability),
+      ...factsOfPlace(place),
+    };
     const decision = guard.decide(this.#principal, { ...wanted, look: true });
     // What needs an approval is there to be asked for.
     return decision.allow || decision.ask !== undefined;
@@ -549,6 +554,10 @@ function distinct(places: readonly Place[]): readonly Place[] {
     ({ source, name }, index) =>
       places.findIndex((other) => other.source === source && other.name === name) === index,
   );
+}
+
+function readOnlyOf(item: JsonObject): Pick<Place, 'isReadOnly'> {
+  return { isReadOnly: objectOf(item['annotations'])['readOnlyHint'] === true };
 }
 
 /** What the guard may know of a tool: what its pinned definition says. */
