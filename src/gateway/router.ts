@@ -7,7 +7,7 @@ import { EventEmitter } from 'node:events';
 import { nearest } from '../config/index.ts';
 import type { Config, View as NamedView } from '../config/index.ts';
 import { StarlingError } from '../core/index.ts';
-import type { Json, JsonObject } from '../core/index.ts';
+import type { JsonObject } from '../core/index.ts';
 import type { Directory, ServerCatalog, ServerFacts } from '../directory/index.ts';
 import { printable, promptResource, toolResource, uriResource } from '../grants/index.ts';
 import type { Wanted } from '../grants/index.ts';
