@@ -81,6 +81,10 @@ class RawConnection implements HttpConnection {
 
   post(body: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
+      if (this.#socket.destroyed) {
+        reject(new Error('the connection is closed'));
+        return;
+      }
       this.#exchange = { resolve, reject };
       const length = Buffer.byteLength(body);
       const fields = fieldsOf(headers);

@@ -4,7 +4,7 @@ import type { Audit } from '../audit/index.ts';
 import type { Config } from '../config/index.ts';
 import { StarlingError, VERSION } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
-import type { Directory } from '../directory/index.ts';
+import type { Directory, ServerCatalog } from '../directory/index.ts';
 import { printable } from '../grants/index.ts';
 import type { GrantBook } from '../grants/index.ts';
 import type { Approvals, Guard, Principal } from '../guard/index.ts';
@@ -109,6 +109,7 @@ class NodeGateway implements Gateway {
   #tcp: TcpTransport | undefined;
   #socket: ReturnType<typeof createSocketTransport> | undefined;
   #catalogDigest = '';
+  readonly #digests = new WeakMap<ServerCatalog, Buffer>();
   readonly #upstreamChanged = (): void => this.#compareCatalog();
   readonly #keyRevoked = (entrance: string): void => this.#http?.evict(entrance);
   readonly #grantsChanged = (holder: Did): void => {
@@ -360,11 +361,20 @@ class NodeGateway implements Gateway {
   }
 
   #digest(): string {
-    const offered = this.#components.upstreams
-      .all()
-      .filter((upstream) => upstream.server !== BUILTIN)
-      .map((upstream) => upstream.catalog());
-    return createHash('sha256').update(JSON.stringify(offered)).digest('hex').slice(0, 16);
+    const hash = createHash('sha256');
+    for (const upstream of this.#components.upstreams.all()) {
+      if (upstream.server !== BUILTIN) hash.update(this.#digestOf(upstream.catalog()));
+    }
+    return hash.digest('hex').slice(0, 16);
+  }
+
+  /** Made once for each catalog: they are large, and seldom change. */
+  #digestOf(catalog: ServerCatalog): Buffer {
+    const known = this.#digests.get(catalog);
+    if (known !== undefined) return known;
+    const digest = createHash('sha256').update(JSON.stringify(catalog)).digest();
+    this.#digests.set(catalog, digest);
+    return digest;
   }
 
   #compareCatalog(): void {

@@ -25,6 +25,7 @@ import type { ToolSelection } from './selection.ts';
 import type { RelayedCall, ServerTarget, Upstreams } from './types.ts';
 import { fitsTemplate, translate } from './uris.ts';
 import { BUILTIN } from './upstreams/builtin.ts';
+import { createViewCache } from './view-cache.ts';
 import { createLists, factsOf, heldKey, jointFacts, targetOf } from './views.ts';
 import type { Held, ListKind, Lists, ListsInit, Place, Source } from './views.ts';
 
@@ -109,10 +110,6 @@ export interface RouterComponents {
   readonly facts: Pick<ServerFacts, 'serverInfo' | 'instructions'>;
 }
 
-/** Whoever the operator is by, what is seen is the same. */
-const OPERATOR: Principal = { kind: 'operator' };
-/** Views that are kept for one principal: callers choose the paths, and with them the views. */
-const VIEWS_MAX = 64;
 const SUGGESTIONS = 3;
 /** Names that an unknown one is compared with. */
 const COMPARED_MAX = 256;
@@ -125,29 +122,32 @@ export function createRouter(initial: RouterComponents): Router {
   const events = new EventEmitter<RouterEvents>();
   events.setMaxListeners(0);
   const { upstreams, directory, membership, guard } = components;
-  /** Of who sees the same until something changes; views of those with grants end with their sessions. */
-  let views = new WeakMap<Principal, Map<string, View>>();
+  const views = createViewCache<View>();
   const changed = (): void => {
-    views = new WeakMap();
+    views.clear();
     events.emit('change');
+  };
+  /** What servers of this node listed when that was last looked at. */
+  const seen = new Map<string, ServerCatalog>();
+  const upstreamChanged = (server: string): void => {
+    const catalog = upstreams.get(server)?.catalog();
+    // It only came or went: one that flaps must not make everybody's lists anew.
+    if (catalog !== undefined && seen.get(server) === catalog) return;
+    if (catalog === undefined) seen.delete(server);
+    else seen.set(server, catalog);
+    changed();
   };
   const peerChanged = (peer: PeerView, before: PeerView | undefined): void => {
     if (peer.alias !== before?.alias || isHere(peer) !== isHere(before)) changed();
   };
   components.pins.events.on('change', changed);
-  upstreams.events.on('change', changed);
+  upstreams.events.on('change', upstreamChanged);
   directory.events.on('change', changed);
   membership.events.on('change', peerChanged);
   return {
     events,
-    view(principal, spec) {
-      const view = new PrincipalView(components, principal, spec);
-      if (principal.kind !== 'operator' && principal.kind !== 'client') return view;
-      const owner = principal.kind === 'operator' ? OPERATOR : principal;
-      const own = views.get(owner) ?? new Map<string, View>();
-      views.set(owner, own);
-      return keptView(own, JSON.stringify(spec), view);
-    },
+    view: (principal, spec) =>
+      views.get(principal, spec, () => new PrincipalView(components, principal, spec)),
     exists(spec) {
       if (spec.kind === 'catalog') return true;
       if (spec.kind === 'all') {
@@ -164,22 +164,12 @@ export function createRouter(initial: RouterComponents): Router {
     judge: (principal, wanted) => guard.decide(principal, { ...wanted, look: true }),
     stop() {
       components.pins.events.off('change', changed);
-      upstreams.events.off('change', changed);
+      upstreams.events.off('change', upstreamChanged);
       directory.events.off('change', changed);
       membership.events.off('change', peerChanged);
       events.removeAllListeners();
     },
   };
-}
-
-/** The view that is kept under `key`, or `fresh`, which then is; the one kept for longest goes. */
-function keptView(views: Map<string, View>, key: string, fresh: View): View {
-  const known = views.get(key);
-  if (known !== undefined) return known;
-  const [oldest] = views.keys();
-  if (views.size >= VIEWS_MAX && oldest !== undefined) views.delete(oldest);
-  views.set(key, fresh);
-  return fresh;
 }
 
 type Scheme = 'tool' | 'prompt' | 'resource';

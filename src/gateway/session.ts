@@ -486,6 +486,8 @@ class CallerSession implements Session {
   #finish(active: Active): boolean {
     if (this.#active.get(active.key) !== active) return false;
     this.#active.delete(active.key);
+    // A session is not idle while it works, however long that is.
+    this.#activeAt = this.#components.clock.now();
     // After this turn, when the answer has been handed on.
     if (this.#active.size === 0) queueMicrotask(() => this.#tellIdle());
     return true;

@@ -191,7 +191,7 @@ export interface UpstreamStatus {
 export interface Upstream {
   readonly server: string;
   status(): UpstreamStatus;
-  /** What the server says and lists; empty until it was first ready. */
+  /** What the server says and lists; empty until it was first ready. The same object until that changes. */
   catalog(): ServerCatalog;
   /** A link for one session. @throws STARLING_UPSTREAM_UNAVAILABLE while it can't be started */
   open(init: ServerLinkInit): ServerLink;

@@ -1,6 +1,7 @@
 /** What each caller sees, and where a name leads. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Principal } from '../../src/guard/index.ts';
 import type { Route, Router, ViewSpec } from '../../src/gateway/router.ts';
 import type { Principal } from '../../src/guard/index.ts';
 import { parseResource } from '../../src/grants/index.ts';

@@ -78,6 +78,8 @@ interface Client {
   readonly caller: HttpCaller;
   readonly session: Session;
   stream: ServerResponse | undefined;
+  /** When its event stream last ended, ms since the epoch. */
+  listenedAt: number;
   backlog: Buffer[];
   /** Requests without an answer yet. */
   readonly replies: Set<HttpReply>;
@@ -122,7 +124,9 @@ class StreamableEdge implements StreamableTransport {
     client.stream = response;
     for (const message of client.backlog.splice(0)) writeEvent(response, message);
     response.once('close', () => {
-      if (client.stream === response) client.stream = undefined;
+      if (client.stream !== response) return;
+      client.stream = undefined;
+      client.listenedAt = this.#components.clock.now();
     });
     return undefined;
   }
@@ -142,7 +146,7 @@ class StreamableEdge implements StreamableTransport {
   reap(): void {
     const now = this.#components.clock.now();
     for (const [id, client] of this.#clients) {
-      const idle = isIdle(client) && client.session.activeAt < now - this.#init.sessionIdleMs;
+      const idle = isIdle(client) && usedAt(client) < now - this.#init.sessionIdleMs;
       if (idle || (client.caller.entrance.expiresAt ?? Infinity) < now) this.#close(id);
     }
   }
@@ -151,11 +155,11 @@ class StreamableEdge implements StreamableTransport {
     let idle: [string, Client] | undefined;
     for (const one of this.#clients) {
       if (!isIdle(one[1])) continue;
-      if (idle === undefined || one[1].session.activeAt < idle[1].session.activeAt) idle = one;
+      if (idle === undefined || usedAt(one[1]) < usedAt(idle[1])) idle = one;
     }
     if (idle === undefined) return undefined;
-    const [id, { session }] = idle;
-    return { activeAt: session.activeAt, close: () => this.#close(id) };
+    const [id, client] = idle;
+    return { activeAt: usedAt(client), close: () => this.#close(id) };
   }
 
   keepAlive(): void {
@@ -247,7 +251,14 @@ class StreamableEdge implements StreamableTransport {
     } catch (error) {
       return refuse(response, 503, error, { 'retry-after': '10' }, frame.id);
     }
-    this.#clients.set(id, { caller, session, stream: undefined, backlog: [], replies: new Set() });
+    this.#clients.set(id, {
+      caller,
+      session,
+      stream: undefined,
+      listenedAt: 0,
+      backlog: [],
+      replies: new Set(),
+    });
     response.setHeader('Mcp-Session-Id', id);
     session.receive(frame, createHttpReply(response));
     return undefined;
@@ -305,6 +316,11 @@ const NO_REPLY: Reply = {
   final: () => undefined,
   dropped: () => undefined,
 };
+
+/** When its client last asked or listened, ms since the epoch. */
+function usedAt({ session, listenedAt }: Client): number {
+  return Math.max(session.activeAt, listenedAt);
+}
 
 function isIdle(client: Client): boolean {
   return client.stream === undefined && client.replies.size === 0;

@@ -3,6 +3,7 @@
  * listed, and then as sessions need it; instances that nobody uses end after a while. A server that
  * fails is tried again with backoff, and says in a sentence what is wrong.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { McpServer } from '../../config/index.ts';
 import { StarlingError, backoffMs, createScope, toStarlingError } from '../../core/index.ts';
 import type { Clock, Health, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
@@ -425,7 +426,9 @@ class Kept implements KeptUpstream {
   }
 
   #merge(): void {
-    this.#catalog = mergeItems(this.#base, this.#extras.values(), this.#init.catalog.tools);
+    const merged = mergeItems(this.#base, this.#extras.values(), this.#init.catalog.tools);
+    // What is as it was stays the same object: nobody need look at all of it again.
+    if (!isDeepStrictEqual(merged, this.#catalog)) this.#catalog = merged;
   }
 
   #paramHeaders(method: string, params: JsonObject): Readonly<Record<string, string>> {
