@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Principal } from '../../src/guard/index.ts';
 import type { Route, Router, ViewSpec } from '../../src/gateway/router.ts';
-import type { Principal } from '../../src/guard/index.ts';
 import { parseResource } from '../../src/grants/index.ts';
 import {
   AGENT,
