@@ -46,7 +46,7 @@ import {
   createUpstreams,
 } from './gateway/index.ts';
 import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
-import { createGovernance } from './guard/index.ts';
+import { auditGovernance, createGovernance } from './guard/index.ts';
 import type { Governance } from './guard/index.ts';
 import { createCounters, createGrantBook, createRenewer } from './grants/index.ts';
 import type { Counters, GrantBook, Renewer } from './grants/index.ts';
@@ -547,6 +547,7 @@ class Node implements StarlingNode {
   #wire(): void {
     const { grants, meshBook } = this.#ground;
     const logger = this.#base.logger.child('node');
+    auditGovernance(this.#governance, this.#audit);
     this.#gateway.onCatalogChange(() => this.#membership.announce());
     this.#membership.events.on('change', (peer, before) => {
       const boards = peer.presence?.boards;

@@ -7,8 +7,9 @@ import { hashArguments } from '../audit/index.ts';
 import type { Audit, AuditInit, AuditOutcome } from '../audit/index.ts';
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../core/index.ts';
+import { keyOf } from '../guard/index.ts';
 import type { Approvals, Decision, Guard, GuardWanted, Principal } from '../guard/index.ts';
-import { refusalOf } from './router.ts';
+import { refusalOf } from './refusals.ts';
 
 /** One call that somebody wants to make. */
 export interface WantedCall {
@@ -52,7 +53,7 @@ export function createClearance(
   const { guard, approvals, audit, clock, logger } = components;
 
   const entryOf = (call: WantedCall): Pick<AuditInit, 'who' | 'what' | 'args'> => ({
-    who: whoOf(call.principal),
+    who: keyOf(call.principal),
     what: { ability: call.wanted.ability, resource: call.wanted.resource },
     args: hashArguments(call.args),
   });
@@ -118,18 +119,4 @@ export function createClearance(
       throw refusalOf(decision, principal, init.self);
     },
   };
-}
-
-/** Who acts, as the audit log names it. */
-function whoOf(principal: Principal): string {
-  switch (principal.kind) {
-    case 'operator':
-      return 'operator';
-    case 'client':
-      return `client:${principal.name}`;
-    case 'agent':
-    case 'peer':
-      return principal.did;
-  }
-  throw new TypeError('unknown kind of principal');
 }

@@ -7,16 +7,18 @@ import { EventEmitter } from 'node:events';
 import { nearest } from '../config/index.ts';
 import type { Config, View as NamedView } from '../config/index.ts';
 import { StarlingError } from '../core/index.ts';
-import type { Json, JsonObject } from '../core/index.ts';
+import type { JsonObject } from '../core/index.ts';
 import type { Directory, ServerCatalog, ServerFacts } from '../directory/index.ts';
 import { printable, promptResource, toolResource, uriResource } from '../grants/index.ts';
 import type { Wanted } from '../grants/index.ts';
 import type { Decision, Guard, GuardWanted, Principal } from '../guard/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
+import { objectOf } from './era.ts';
 import { RPC } from './frame.ts';
 import { SEPARATOR } from './names.ts';
 import type { Pins } from './pins.ts';
 import { quarantineError } from './quarantine.ts';
+import { peerAway, refusalOf } from './refusals.ts';
 import type { Quarantined } from './quarantine.ts';
 import { compileSelection } from './selection.ts';
 import type { ToolSelection } from './selection.ts';
@@ -260,7 +262,7 @@ class PrincipalView implements View {
     const routes = distinct(asked)
       .slice(0, ASKED_MAX)
       .filter(({ source, name }) => this.#isShown(source.peer, source.catalog.server, name))
-      .filter(({ source, name }) => this.#isAllowed('resource', source, name, ability))
+      .filter((place) => this.#isAllowed('resource', place, ability))
       .map((place) => this.#toItem('resource', place, ability));
     if (routes.length === 0) throw unknown('resource', uri);
     return routes;
@@ -337,11 +339,11 @@ class PrincipalView implements View {
       const { catalog } = source;
       const seen = <Item>(kind: ListKind, items: readonly Item[], key: string): readonly Item[] =>
         items.filter((item) =>
-          this.#isAllowed(
-            SCHEMES[kind],
+          this.#isAllowed(SCHEMES[kind], {
             source,
-            String((item as Readonly<Record<string, Json>>)[key]),
-          ),
+            name: String((item as JsonObject)[key]),
+            ...readOnlyOf(item as JsonObject),
+          }),
         );
       const { held: _, ...shown } = source;
       return {
@@ -370,13 +372,17 @@ class PrincipalView implements View {
     return this.#principal.kind === 'operator' || this.#principal.kind === 'client';
   }
 
-  #isAllowed(scheme: Scheme, source: Source, name: string, ability?: string): boolean {
+  #isAllowed(scheme: Scheme, place: Place, ability?: string): boolean {
     if (this.#principal.kind === 'operator') return true;
+    const { source, name } = place;
     const { upstreams, guard } = this.#components;
     const { server } = source.catalog;
     const upstream = source.peer === undefined ? upstreams.get(server) : undefined;
     if (scheme === 'tool' && upstream?.forOperatorOnly(name) === true) return false;
-    const wanted = wantedOf(scheme, targetOf(source), name, ability);
+    const wanted = {
+      ...wantedOf(scheme, targetOf(source), name, ability),
+      ...factsOfPlace(place),
+    };
     const decision = guard.decide(this.#principal, { ...wanted, look: true });
     // What needs an approval is there to be asked for.
     return decision.allow || decision.ask !== undefined;
@@ -524,34 +530,6 @@ function wantedOf(scheme: Scheme, target: ServerTarget, name: string, ability?: 
   return { resource, ability: ability ?? ABILITIES[scheme] };
 }
 
-/** The refusal as an error for the caller: `node` is who refuses, `peer` who is refused. */
-export function refusalOf(
-  decision: Extract<Decision, { allow: false }>,
-  principal: Principal,
-  self: string,
-): StarlingError {
-  const causes = (decision.refusal.causes ?? []).map((cause) => cause.text).join('; ');
-  const text = causes === '' ? decision.refusal.text : `${decision.refusal.text}: ${causes}`;
-  const hint = decision.hint.startsWith('starling ')
-    ? `to allow it, run on ${self}: ${decision.hint}`
-    : decision.hint;
-  const peer = principal.kind === 'peer' ? { peer: principal.peerId } : {};
-  return new StarlingError('STARLING_CALL_REFUSED', text, { hint, data: { node: self, ...peer } });
-}
-
-/** The peer is dead or has left. */
-export function peerAway(peer: PeerView): StarlingError {
-  const when =
-    peer.lastHeartbeatAt === 0
-      ? 'was never heard'
-      : `was last heard at ${new Date(peer.lastHeartbeatAt).toISOString()}`;
-  const how = peer.state === 'left' ? 'has left the mesh' : 'is unreachable';
-  return new StarlingError('STARLING_PEER_UNREACHABLE', `peer ${peer.alias} ${how}; it ${when}`, {
-    hint: 'see who is there: starling peers',
-    data: { peer: peer.peerId },
-  });
-}
-
 function unknown(what: string, name: string): StarlingError {
   return new StarlingError(
     'STARLING_USAGE',
@@ -566,6 +544,10 @@ function distinct(places: readonly Place[]): readonly Place[] {
     ({ source, name }, index) =>
       places.findIndex((other) => other.source === source && other.name === name) === index,
   );
+}
+
+function readOnlyOf(item: JsonObject): Pick<Place, 'isReadOnly'> {
+  return { isReadOnly: objectOf(item['annotations'])['readOnlyHint'] === true };
 }
 
 /** What the guard may know of a tool: what its pinned definition says. */

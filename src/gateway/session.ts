@@ -32,7 +32,7 @@ import { progressTokenOf } from './link.ts';
 import { metaToolError } from './meta-tools.ts';
 import { createQuestions } from './questions.ts';
 import type { Questions } from './questions.ts';
-import { refusalOf } from './router.ts';
+import { refusalOf } from './refusals.ts';
 import { argumentsOf, editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
 import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
 import type { Route, View, ViewSpec } from './router.ts';
@@ -440,14 +440,18 @@ class CallerSession implements Session {
   }
 
   #responded(active: Active, route: Route, others: readonly Route[], frame: ResponseFrame): void {
-    const isUnknown = frame.error?.code === -32_002 || frame.error?.code === RPC.invalidParams;
-    if (isUnknown && others.length > 0 && this.#active.get(active.key) === active) {
-      active.cleared?.over('failed', 'it has no such resource');
+    const { error } = frame;
+    const isUnknown = error?.code === -32_002 || error?.code === RPC.invalidParams;
+    // A peer whose server is away says so in its answer.
+    const isAway = objectOf(error?.data)['retryable'] === true && others[0]?.mayRepeat === true;
+    const isOpen = this.#active.get(active.key) === active;
+    if (isOpen && others.length > 0 && (isUnknown || isAway)) {
+      active.cleared?.over('failed', error?.message);
       this.#relay(active, others);
       return;
     }
     if (!this.#finish(active)) return;
-    active.cleared?.over(frame.error === undefined ? 'ok' : 'failed', frame.error?.message);
+    active.cleared?.over(error === undefined ? 'ok' : 'failed', error?.message);
     this.#tasks.note(route, frame);
     active.reply.final(rewriteOrError(frame, active.request.id));
   }

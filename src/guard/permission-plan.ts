@@ -30,7 +30,10 @@ export function planOf(init: {
   const { type, scope, standing, tools } = init;
   const barred = scope.patterns.find((pattern) => !isAllowedPlace(standing, pattern));
   if (barred !== undefined) return fail(`${barred} is outside the namespaces of the policy`);
-  const mustRead = type.restrictions.read_only === true || standing.readOnly !== undefined;
+  const mustRead =
+    type.restrictions.read_only === true ||
+    standing.readOnly !== undefined ||
+    standing.zone === 'external';
   const caveats = caveatsOf(type);
   const resources = new Map<string, readonly string[]>();
   let isWrite = false;

@@ -87,6 +87,8 @@ export interface CallerInit {
   readonly way: Way;
   /** What follows the address of the HTTP endpoint. */
   readonly path?: string;
+  /** Instead of the node's own: an API key. */
+  readonly token?: string;
   /** What servers may ask; default everything. */
   readonly capabilities?: object;
 }
@@ -98,7 +100,7 @@ export async function tokenOf(node: NodeProcess): Promise<string> {
 
 /** Attaches a client to `node`. */
 export async function attach(node: NodeProcess, init: CallerInit): Promise<Caller> {
-  const headers = { authorization: `Bearer ${await tokenOf(node)}` };
+  const headers = { authorization: `Bearer ${init.token ?? (await tokenOf(node))}` };
   const url = new URL(`${node.up.endpoints.url}${init.path ?? ''}`);
   const command = { command: process.execPath, args: [CLI, 'mcp', '--state', node.stateDir] };
   const { era, way } = init;

@@ -2,10 +2,10 @@
  * The clients that people use, with the servers that people use, two peers apart: each lists them and
  * calls them over every transport that it speaks.
  */
-import { realpathSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Client as ModernClient } from '@modelcontextprotocol/client';
 import { StreamableHTTPClientTransport as ModernHttp } from '@modelcontextprotocol/client';
 import { StdioClientTransport as ModernStdio } from '@modelcontextprotocol/client/stdio';
@@ -23,6 +23,8 @@ import { tcpTransport, webSocketTransport } from './transports.ts';
 
 const world = useWorld('file');
 const require = createRequire(import.meta.url);
+/** Processes by the dozen, on a machine that has other things to do as well. */
+const TIMEOUT_MS = 180_000;
 const INFO = { name: 'starling-interop', version: '1.0.0' };
 
 let owner: NodeProcess;
@@ -135,7 +137,7 @@ function sdkTools(client: LegacyClient | ModernClient, prefix: (server: string) 
 
 const both = ['stdio', 'Streamable HTTP', 'WebSocket', 'TCP'] as const;
 
-describe.concurrent('the official SDK', () => {
+describe.concurrent('the official SDK', { timeout: TIMEOUT_MS }, () => {
   it.each([...both, 'HTTP+SSE'])('of the first line, over %s', async (way) => {
     const client = await sdkClient('legacy', ways[way]?.('legacy', ''));
     const tools = sdkTools(client, (server) => `owner__${server}__`);
@@ -196,18 +198,15 @@ describe.concurrent('the official SDK', () => {
 async function run(bin: string, args: readonly string[]): Promise<string> {
   const root = await world.root();
   // Their caches, histories and daemons go where the test's other files go.
-  const result = await runCli(bin, args, { timeoutMs: 30_000, env: { HOME: root } });
+  const result = await runCli(bin, args, { timeoutMs: TIMEOUT_MS, env: { HOME: root } });
   expect(result.code, `${bin} ${args.join(' ')}: ${result.stderr}${result.stdout}`).toBe(0);
   return result.stdout;
 }
 
-/** The program that a development dependency installs under `name`. */
-const binOf = (name: string): string =>
-  realpathSync(resolve(import.meta.dirname, '../../node_modules/.bin', name));
-
-const INSPECTOR = binOf('mcp-inspector');
-const MCPORTER = binOf('mcporter');
-const MCP_CLI = binOf('mcp-cli');
+const INSPECTOR =
+  require.resolve('@modelcontextprotocol/inspector/clients/launcher/build/index.js');
+const MCPORTER = fileURLToPath(import.meta.resolve('mcporter/cli'));
+const MCP_CLI = require.resolve('@wong2/mcp-cli/src/cli.js');
 
 interface Listed {
   readonly tools: readonly { readonly name: string }[];
@@ -216,7 +215,7 @@ interface Listed {
 const namesIn = (printed: string): readonly string[] =>
   (JSON.parse(printed) as Listed).tools.map(({ name }) => name);
 
-describe.concurrent('the inspector’s command line', () => {
+describe.concurrent('the inspector’s command line', { timeout: TIMEOUT_MS }, () => {
   const attaching: Readonly<Record<string, () => readonly string[]>> = {
     stdio: () => [process.execPath, CLI, 'mcp', '--state', guest.stateDir],
     http: () => [
@@ -260,7 +259,7 @@ describe.concurrent('the inspector’s command line', () => {
   });
 });
 
-describe.concurrent('mcporter', () => {
+describe.concurrent('mcporter', { timeout: TIMEOUT_MS }, () => {
   it.each(['stdio', 'http', 'sse'])('over %s', async (way) => {
     const config = join(await world.root(), `mcporter-${way}.json`);
     const entries: Readonly<Record<string, object>> = {
@@ -289,7 +288,7 @@ describe.concurrent('mcporter', () => {
   });
 });
 
-describe.concurrent('@wong2/mcp-cli', () => {
+describe.concurrent('@wong2/mcp-cli', { timeout: TIMEOUT_MS }, () => {
   it('calls over stdio', async () => {
     const config = join(await world.root(), 'mcp-cli.json');
     const starling = { command: process.execPath, args: [CLI, 'mcp', '--state', guest.stateDir] };
@@ -311,7 +310,7 @@ describe.concurrent('@wong2/mcp-cli', () => {
     // Up, from the first entry to the last; then Ctrl-C.
     const stdin = '\u001B[A\u0003';
     const args = ['--pass-env', process.execPath, CLI, 'mcp'];
-    const { stdout } = await runCli(MCP_CLI, args, { stdin, env, timeoutMs: 30_000 });
+    const { stdout } = await runCli(MCP_CLI, args, { stdin, env, timeoutMs: TIMEOUT_MS });
     expect(stdout).toContain('tool(owner__memory__read_graph)');
     expect(stdout).toContain('prompt(owner__everything__args-prompt)');
   });

@@ -288,8 +288,13 @@ describe('a call that is held for its client', () => {
   it('keeps the answer that comes while its client is away', async () => {
     const bench = await upstreamBench();
     const caller = callerOf(bench);
+    const who = { name: 'whoami', arguments: {} };
+    const { pid } = jsonOf(await call(caller, who).ending) as { pid: number };
     const params = ask([sampling], { impatient: true });
     const required = requiredBy(await call(caller, params).ending);
+    process.kill(pid, 'SIGUSR2');
+    // Another process is started for this: time enough for the answer of the first.
+    await call(caller, who).ending;
     const { ending } = call(
       caller,
       retry(params, required, () => ({})),

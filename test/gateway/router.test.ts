@@ -171,9 +171,8 @@ describe('one server', () => {
     joins(house, 'alice', alice, { git: { tools: [tool('x'.repeat(100))] } });
     expect(names(house, OPERATOR, server('files'))).toEqual(['read.it', 'a__b']);
     expect(names(house, OPERATOR, server('git', 'alice'))).toEqual(['x'.repeat(100)]);
-    expect(routeOf(house, OPERATOR, 'read.it', server('files'))).toEqual({
-      target: { server: 'files' },
-    });
+    const own = routeOf(house, OPERATOR, 'read.it', server('files'));
+    expect([own.target, own.edits]).toEqual([{ server: 'files' }, undefined]);
     expect(routeOf(house, OPERATOR, 'x', server('git', 'alice'))).toMatchObject({
       target: { server: 'git', peer: { peerId: alice } },
     });

@@ -2,6 +2,7 @@
  * An MCP server without any library that remembers its session and asks its client things. The
  * environment says which eras it speaks: ERAS is `legacy`, `modern` or `both` (the default).
  */
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
 const META = 'io.modelcontextprotocol/';
@@ -59,7 +60,10 @@ const calls = {
   },
   async ask({ requests, impatient, hang }) {
     const asking = Promise.all(requests.map(({ method, params }) => ask(method, params)));
-    if (impatient) return 'never mind';
+    if (impatient) {
+      await once(process, 'SIGUSR2');
+      return 'never mind';
+    }
     const answers = await asking;
     if (hang) await new Promise(() => undefined);
     return answers.map(({ result, error }) => result ?? { error });

@@ -50,8 +50,8 @@ describe('zones', () => {
     ]);
   });
 
-  it('let members of an open mesh only read, whatever was granted', async () => {
-    const desk = await deskOf();
+  it('can let members of an open mesh only read, whatever was granted', async () => {
+    const desk = await deskOf('zones: { external: { read_only: true } }');
     await grant(desk, 'tool:files/*');
     const ask = (more?: Partial<GuardWanted>): Decision =>
       desk.guard.decide(peer(), call('files/x', more));

@@ -163,6 +163,17 @@ agents: { peer:phone: { read_only: true } }
     expect(none).toMatchObject({ granted: false, reason: expect.stringContaining('read-only') });
   });
 
+  it('gives to those from outside only what reads, though nothing else says so', async () => {
+    const desk = await deskOf(LISTED);
+    desk.open = true;
+    await ask(desk, { scope: 'files/*' });
+    expect(desk.book.held(alice.did)[0]?.claims.cap.map(({ resource }) => resource)).toEqual([
+      'tool:files/read_file',
+      'tool:files/list',
+    ]);
+    expect((await ask(desk, { scope: 'files/write_file' })).reason).toContain('read-only');
+  });
+
   it('asks a person about what the policy lists nowhere, and grants just what was shown', async () => {
     const desk = await deskOf();
     const answer = await ask(desk, { scope: 'mail/send' });

@@ -26,9 +26,9 @@ describe('the shipped policy', () => {
   it('has three zones, four resource types, and the weights of the guardian', () => {
     const { file, types } = defaultPolicy();
     expect(file.zones).toEqual({
-      local: { trust: 0.9, read_only: false },
-      trusted: { trust: 0.7, read_only: false },
-      external: { trust: 0.5, read_only: true },
+      local: { trust: 0.9 },
+      trusted: { trust: 0.7 },
+      external: { trust: 0.5 },
     });
     expect(Object.entries(types).map(([name, { risk }]) => [name, risk])).toEqual([
       ['SAP_API', 0.5],

@@ -143,23 +143,23 @@ describe('bootstrap', () => {
   });
 });
 
-describe('a mesh of 25 in one process', () => {
+describe('a mesh of 12 in one process', () => {
   it('joins through one member within seconds', { timeout: 90_000 }, async () => {
-    const names = Array.from({ length: 25 }, (_, index) => `n${index}`);
+    const names = Array.from({ length: 12 }, (_, index) => `n${index}`);
     const [first, ...others] = await makeMembers(names);
-    if (first === undefined) throw new Error('25 members');
+    if (first === undefined) throw new Error('12 members');
     const heard = new Set<string>();
     for (const { network, id } of others) {
       network.topic('event').subscribe(() => void heard.add(id));
     }
     await Promise.all(others.map(({ network }) => network.dial(first.address(), soon(30_000))));
-    await until(() => first.network.connected().length === 24, '24 peers', 30_000);
+    await until(() => first.network.connected().length === 11, '11 peers', 30_000);
     const publishing = setInterval(() => {
       void first.network.topic('event').publish(Uint8Array.of(1));
     }, 200);
-    await until(() => heard.size === 24, 'gossip to all', 40_000);
+    await until(() => heard.size === 11, 'gossip to all', 40_000);
     clearInterval(publishing);
-    expect(heard.size).toBe(24);
+    expect(heard.size).toBe(11);
   });
 });
 

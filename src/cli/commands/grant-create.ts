@@ -11,7 +11,7 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
   const { tool = [], resource = [], prompt = [], server = [] } = options;
   if (tool.length + resource.length + prompt.length + server.length === 0) {
     throw new StarlingError('STARLING_USAGE', 'say what to grant', {
-      hint: "name tools (--tool 'files/*'), resources, prompts or a --server; see: starling grant create --help",
+      hint: "name tools (--tool 'files/*'), resources, prompts or all of a server (--server git); see: starling grant create --help",
     });
   }
   const args = { peer, ...grantArguments(options) };

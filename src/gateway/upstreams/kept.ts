@@ -112,6 +112,8 @@ class Kept implements KeptUpstream {
   readonly #components: KeptComponents;
   readonly #init: KeptInit;
   readonly #instances = new Map<string, Instance | Promise<Instance>>();
+  /** Ends of instances that are awaited by nobody but {@link stop}. */
+  readonly #ending = new Set<Promise<unknown>>();
   readonly #links = new Set<ServerLink>();
   #settle: () => void = () => undefined;
   #scope: Scope | undefined;
@@ -210,6 +212,8 @@ class Kept implements KeptUpstream {
     for (const link of this.#links) link.close();
     await Promise.all([...this.#instances.values()].map(closeOf));
     this.#instances.clear();
+    // Also those that no session needs any more, and that take their time.
+    await Promise.all(this.#ending);
     this.#become('stopped', undefined);
     this.#settle();
   }
@@ -460,11 +464,15 @@ class Kept implements KeptUpstream {
   #end(key: string, instance: Instance): void {
     this.#instances.delete(key);
     this.#forget(key, instance);
-    instance.close().then(
-      () => this.#components.changed(),
-      (error: unknown) =>
-        this.logger.warn({ error: this.#explained(error).message }, 'instance not ended'),
-    );
+    const ending = instance
+      .close()
+      .then(
+        () => this.#components.changed(),
+        (error: unknown) =>
+          this.logger.warn({ error: this.#explained(error).message }, 'instance not ended'),
+      )
+      .finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
   }
 
   #running(): readonly Instance[] {

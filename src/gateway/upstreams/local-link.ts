@@ -224,7 +224,6 @@ class LocalLink implements ServerLink {
   #lost(instance: Instance): void {
     this.#attached.delete(instance);
     if (this.#session === instance) this.#session = undefined;
-    this.#subscriptions.lost(instance);
   }
 
   #whenReady(

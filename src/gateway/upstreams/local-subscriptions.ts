@@ -23,9 +23,14 @@ export interface LocalSubscriptions {
   has(uri: string): boolean;
   /** Ends the subscription to `uri`, and tells the server where nobody else hears it. */
   remove(uri: string): Promise<void>;
-  /** `instance` is over: what was heard there is subscribed to anew. */
-  lost(instance: Instance): void;
   close(): void;
+}
+
+/** What subscriptions work with: they are heard by `ears`. */
+export interface LocalSubscriptionsComponents {
+  readonly ears: LinkEars;
+  readonly clock: Clock;
+  readonly logger: Logger;
 }
 
 interface Subscription {
@@ -34,76 +39,50 @@ interface Subscription {
   instance: Instance | undefined;
 }
 
-/** Makes the subscriptions of the link that hears by `ears`. */
-export function createLocalSubscriptions(components: {
-  readonly ears: LinkEars;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}): LocalSubscriptions {
+/** Makes the subscriptions of a link. */
+export function createLocalSubscriptions(
+  components: LocalSubscriptionsComponents,
+): LocalSubscriptions {
   return new Subscribed(components);
 }
 
 class Subscribed implements LocalSubscriptions {
-  readonly #ears: LinkEars;
-  readonly #clock: Clock;
-  readonly #logger: Logger;
+  readonly #components: LocalSubscriptionsComponents;
   readonly #all = new Map<string, Subscription>();
+  /** Instances whose end is waited for. */
+  readonly #watched = new WeakSet<Instance>();
   #cancelRenewal: (() => void) | undefined;
   #closed = false;
 
-  constructor(components: {
-    readonly ears: LinkEars;
-    readonly clock: Clock;
-    readonly logger: Logger;
-  }) {
-    this.#ears = components.ears;
-    this.#clock = components.clock;
-    this.#logger = components.logger;
+  constructor(components: LocalSubscriptionsComponents) {
+    this.#components = components;
   }
 
   async add(uri: string, find: FindInstance): Promise<void> {
     const subscription: Subscription = { find, instance: undefined };
     this.#all.set(uri, subscription);
-    await this.#subscribe(uri, subscription);
+    try {
+      await this.#subscribe(uri, subscription);
+    } catch (error) {
+      if (this.#all.get(uri) === subscription) this.#all.delete(uri);
+      throw error;
+    }
   }
 
   note(uri: string, instance: Instance, find: FindInstance): void {
     this.#all.set(uri, { find, instance });
     this.#count(uri, instance);
+    this.#watch(instance);
   }
 
   has(uri: string): boolean {
     return this.#all.has(uri);
   }
 
-  /** True when nobody else hears `uri` there, so that the server must be told. */
-  #forget(uri: string): boolean {
-    const instance = this.#all.get(uri)?.instance;
-    this.#all.delete(uri);
-    const subscribers = instance?.subscribers.get(uri);
-    if (instance === undefined || subscribers === undefined) return true;
-    subscribers.delete(this.#ears);
-    if (subscribers.size > 0) return false;
-    instance.subscribers.delete(uri);
-    return true;
-  }
-
   async remove(uri: string): Promise<void> {
     const instance = this.#all.get(uri)?.instance;
-    if (!this.#forget(uri) || instance === undefined) return;
-    instance.usedAt = this.#clock.now();
-    if (instance.handshake.era === 'modern') instance.listen();
-    else await instance.link.request('resources/unsubscribe', { uri }, { timeoutMs: TIMEOUT_MS });
-  }
-
-  lost(instance: Instance): void {
-    let isHit = false;
-    for (const subscription of this.#all.values()) {
-      if (subscription.instance !== instance) continue;
-      subscription.instance = undefined;
-      isHit = true;
-    }
-    if (isHit) this.#renew();
+    this.#all.delete(uri);
+    if (instance !== undefined) await this.#release(uri, instance);
   }
 
   close(): void {
@@ -111,41 +90,81 @@ class Subscribed implements LocalSubscriptions {
     this.#cancelRenewal?.();
     for (const uri of this.#all.keys()) {
       this.remove(uri).catch((error: unknown) =>
-        this.#logger.debug({ error: messageOf(error) }, 'subscription not ended'),
+        this.#components.logger.debug({ error: messageOf(error) }, 'subscription not ended'),
       );
     }
   }
 
   async #subscribe(uri: string, subscription: Subscription): Promise<void> {
     const instance = await subscription.find();
-    if (this.#closed || this.#all.get(uri) !== subscription) return;
-    subscription.instance = instance;
-    instance.usedAt = this.#clock.now();
     this.#count(uri, instance);
+    try {
+      await this.#tell(instance, 'resources/subscribe', uri);
+    } catch (error) {
+      this.#uncount(uri, instance);
+      throw error;
+    }
+    if (this.#closed || this.#all.get(uri) !== subscription) {
+      await this.#release(uri, instance);
+      return;
+    }
+    subscription.instance = instance;
+    this.#watch(instance);
+  }
+
+  async #release(uri: string, instance: Instance): Promise<void> {
+    if (this.#uncount(uri, instance)) await this.#tell(instance, 'resources/unsubscribe', uri);
+  }
+
+  async #tell(instance: Instance, method: string, uri: string): Promise<void> {
+    instance.usedAt = this.#components.clock.now();
     if (instance.handshake.era === 'modern') instance.listen();
-    else await instance.link.request('resources/subscribe', { uri }, { timeoutMs: TIMEOUT_MS });
+    else await instance.link.request(method, { uri }, { timeoutMs: TIMEOUT_MS });
   }
 
   #count(uri: string, instance: Instance): void {
     const subscribers = instance.subscribers.get(uri) ?? new Set<LinkEars>();
-    instance.subscribers.set(uri, subscribers.add(this.#ears));
+    instance.subscribers.set(uri, subscribers.add(this.#components.ears));
   }
 
-  #renew(): void {
-    this.#cancelRenewal?.();
-    this.#cancelRenewal = undefined;
-    if (this.#closed) return;
-    for (const [uri, subscription] of this.#all) {
-      if (subscription.instance !== undefined) continue;
-      this.#subscribe(uri, subscription).catch((error: unknown) => {
-        this.#logger.debug({ error: messageOf(error) }, 'subscription not renewed yet');
-        this.#renewLater();
-      });
+  /** False when somebody else hears `uri` there, too: the server need not be told. */
+  #uncount(uri: string, instance: Instance): boolean {
+    const subscribers = instance.subscribers.get(uri);
+    subscribers?.delete(this.#components.ears);
+    if (subscribers !== undefined && subscribers.size > 0) return false;
+    instance.subscribers.delete(uri);
+    return true;
+  }
+
+  #watch(instance: Instance): void {
+    if (this.#watched.has(instance)) return;
+    this.#watched.add(instance);
+    void instance.ended.then(() => this.#lost(instance));
+  }
+
+  /** What was heard of `instance` is subscribed to anew, when all that keep it have let go of it. */
+  #lost(instance: Instance): void {
+    for (const subscription of this.#all.values()) {
+      if (subscription.instance !== instance) continue;
+      subscription.instance = undefined;
+      this.#renewIn(0);
     }
   }
 
-  #renewLater(): void {
+  #renewIn(delayMs: number): void {
     if (this.#closed) return;
-    this.#cancelRenewal ??= this.#clock.schedule(RENEW_DELAY_MS, () => this.#renew());
+    this.#cancelRenewal ??= this.#components.clock.schedule(delayMs, () => this.#renew());
+  }
+
+  #renew(): void {
+    this.#cancelRenewal = undefined;
+    for (const [uri, subscription] of this.#all) {
+      if (subscription.instance !== undefined) continue;
+      this.#subscribe(uri, subscription).catch((error: unknown) => {
+        const { logger } = this.#components;
+        logger.debug({ error: messageOf(error) }, 'subscription not renewed yet');
+        this.#renewIn(RENEW_DELAY_MS);
+      });
+    }
   }
 }

@@ -38,6 +38,8 @@ const STDERR_LINE_BYTES = 2000;
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 /** How long a server has to end by itself, after its input ended and after SIGTERM. */
 const GRACE_MS = 2000;
+/** How long the output of a server that has ended may go on, where somebody else holds it. */
+const DRAIN_MS = 500;
 
 /** What a stdio upstream works with. */
 export interface StdioComponents {
@@ -180,9 +182,17 @@ class StdioConnection implements UpstreamConnection {
 
   #untilEnd(): Promise<StarlingError> {
     return new Promise((resolve) => {
-      this.#child.once('close', (code, signal) => {
-        // Whatever it started and left behind ends with it.
+      let cancelDrain = (): void => undefined;
+      this.#child.once('exit', () => {
+        // Whatever it started and left behind ends with it, and lets go of its output.
         this.#signal('SIGKILL');
+        cancelDrain = this.#components.clock.schedule(DRAIN_MS, () => {
+          this.#child.stdout.destroy();
+          this.#child.stderr.destroy();
+        });
+      });
+      this.#child.once('close', (code, signal) => {
+        cancelDrain();
         const error = this.#gone(code, signal);
         this.link.end(error);
         resolve(error);

@@ -1,0 +1,32 @@
+/** Why somebody may not, or can't, as errors for a caller. */
+import { StarlingError } from '../core/index.ts';
+import type { Decision, Principal } from '../guard/index.ts';
+import type { PeerView } from '../membership/index.ts';
+
+/** The refusal as an error for the caller: `node` is who refuses, `peer` who is refused. */
+export function refusalOf(
+  decision: Extract<Decision, { allow: false }>,
+  principal: Principal,
+  self: string,
+): StarlingError {
+  const causes = (decision.refusal.causes ?? []).map((cause) => cause.text).join('; ');
+  const text = causes === '' ? decision.refusal.text : `${decision.refusal.text}: ${causes}`;
+  const hint = decision.hint.startsWith('starling ')
+    ? `to allow it, run on ${self}: ${decision.hint}`
+    : decision.hint;
+  const peer = principal.kind === 'peer' ? { peer: principal.peerId } : {};
+  return new StarlingError('STARLING_CALL_REFUSED', text, { hint, data: { node: self, ...peer } });
+}
+
+/** The peer is dead or has left. */
+export function peerAway(peer: PeerView): StarlingError {
+  const when =
+    peer.lastHeartbeatAt === 0
+      ? 'was never heard'
+      : `was last heard at ${new Date(peer.lastHeartbeatAt).toISOString()}`;
+  const how = peer.state === 'left' ? 'has left the mesh' : 'is unreachable';
+  return new StarlingError('STARLING_PEER_UNREACHABLE', `peer ${peer.alias} ${how}; it ${when}`, {
+    hint: 'see who is there: starling peers',
+    data: { peer: peer.peerId },
+  });
+}
