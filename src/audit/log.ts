@@ -87,6 +87,7 @@ export function createAudit(components: AuditComponents, init: AuditLogInit): Au
 }
 
 class AuditLog implements Audit {
+  readonly isOn = true;
   readonly events = new EventEmitter<AuditEvents>();
   readonly #components: AuditComponents;
   readonly #init: AuditLogInit;

@@ -12,6 +12,7 @@ export function createNoAudit(): Audit {
       }),
     );
   return {
+    isOn: false,
     events: new EventEmitter(),
     start: () => Promise.resolve(),
     stop: () => Promise.resolve(),

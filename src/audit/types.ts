@@ -184,6 +184,8 @@ export interface AuditEvents {
  * of the calls of `append` and `note`.
  */
 export interface Audit extends Startable {
+  /** False when nothing is recorded: then entries need not be made. */
+  readonly isOn: boolean;
   readonly events: EventEmitter<AuditEvents>;
   /** False while nothing may be allowed, because it could not be audited. */
   healthy(): boolean;

@@ -38,10 +38,13 @@ export interface Clearance {
 export interface ClearanceComponents {
   readonly guard: Guard;
   readonly approvals: Pick<Approvals, 'ask'>;
-  readonly audit: Pick<Audit, 'append' | 'note' | 'healthy'>;
+  readonly audit: Pick<Audit, 'append' | 'isOn' | 'note'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
+
+/** A call that nobody keeps a record of. */
+const UNRECORDED: ClearedCall = { over: () => undefined };
 
 type Yes = Extract<Decision, { allow: true }>;
 
@@ -52,20 +55,15 @@ export function createClearance(
 ): Clearance {
   const { guard, approvals, audit, clock, logger } = components;
 
-  const entryOf = (call: WantedCall): Pick<AuditInit, 'who' | 'what' | 'args'> => ({
-    who: keyOf(call.principal),
-    what: { ability: call.wanted.ability, resource: call.wanted.resource },
-    args: hashArguments(call.args),
-  });
   const noteRefusal = (call: WantedCall, reason: string): void =>
-    audit.note({ kind: 'decision', ...entryOf(call), outcome: 'denied', reason });
-  const clearedBy = (call: WantedCall, seq?: number): ClearedCall => {
+    audit.note({ kind: 'decision', ...factsOf(call), outcome: 'denied', reason });
+  const clearedBy = (facts: Facts, seq?: number): ClearedCall => {
     const begunAt = clock.now();
     return {
       over(outcome, reason) {
         audit.note({
           kind: 'call',
-          ...entryOf(call),
+          ...facts,
           outcome,
           ...(reason === undefined ? {} : { reason }),
           ...(seq === undefined ? {} : { of: seq }),
@@ -76,20 +74,19 @@ export function createClearance(
   };
   const allowed = (call: WantedCall, decision: Yes): ClearedCall | Promise<ClearedCall> => {
     const { grant, settled } = decision;
+    if (!audit.isOn && settled === undefined) return UNRECORDED;
+    const facts = factsOf(call);
+    // The operator is root of this node: nobody's right is used, and that the call was made says it all.
+    if (call.principal.kind === 'operator' && settled === undefined) return clearedBy(facts);
     const id = grant === undefined ? {} : { grant: grant.claims.jti };
-    const entry: AuditInit = { kind: 'decision', ...entryOf(call), ...id, outcome: 'allowed' };
-    // The operator is root of this node: nobody's grant is used, and nobody waits for the disk.
-    if (call.principal.kind === 'operator' && settled === undefined) {
-      audit.note(entry);
-      return clearedBy(call);
-    }
-    return Promise.all([audit.append(entry), settled]).then(([seq]) => clearedBy(call, seq));
+    const entry: AuditInit = { kind: 'decision', ...facts, ...id, outcome: 'allowed' };
+    return Promise.all([audit.append(entry), settled]).then(([seq]) => clearedBy(facts, seq));
   };
   const approved = async (
     call: WantedCall,
     request: NonNullable<Decision['ask']>,
   ): Promise<ClearedCall> => {
-    audit.note({ kind: 'decision', ...entryOf(call), outcome: 'asked', reason: request.rule });
+    audit.note({ kind: 'decision', ...factsOf(call), outcome: 'asked', reason: request.rule });
     const { state, approval } = await approvals.ask(
       { ...request, session: call.session },
       call.signal,
@@ -118,5 +115,15 @@ export function createClearance(
       logger.debug({ reason: messageOf(decision.refusal.text) }, 'call refused');
       throw refusalOf(decision, principal, init.self);
     },
+  };
+}
+
+type Facts = Pick<AuditInit, 'who' | 'what' | 'args'>;
+
+function factsOf(call: WantedCall): Facts {
+  return {
+    who: keyOf(call.principal),
+    what: { ability: call.wanted.ability, resource: call.wanted.resource },
+    args: hashArguments(call.args),
   };
 }

@@ -55,7 +55,7 @@ export interface GatewayComponents {
   readonly directory: Directory;
   readonly guard: Guard;
   readonly approvals: Pick<Approvals, 'ask'>;
-  readonly audit: Pick<Audit, 'append' | 'note' | 'healthy'>;
+  readonly audit: Pick<Audit, 'append' | 'isOn' | 'note'>;
   readonly grants: GrantBook;
   readonly keys: ApiKeys;
   readonly pins: Pins;

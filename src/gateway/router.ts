@@ -194,6 +194,9 @@ class PrincipalView implements View {
   #lists: Lists | undefined;
   #selection: ToolSelection | undefined;
 
+  /** Of tools that were called: the view is made anew when anything changes. */
+  readonly #routes = new Map<string, readonly Route[]>();
+
   constructor(components: RouterComponents, principal: Principal, spec: ViewSpec) {
     this.#components = components;
     this.#principal = principal;
@@ -226,6 +229,16 @@ class PrincipalView implements View {
   }
 
   tool(name: string): readonly Route[] {
+    const known = this.#routes.get(name);
+    if (known !== undefined) return known;
+    const routes = this.#routesOfTool(name);
+    // To the operator nothing is refused here; and only what is listed is remembered.
+    const isLasting = this.#principal.kind === 'operator' && routes.length === 1;
+    if (isLasting && this.lists.place('tools', name) !== undefined) this.#routes.set(name, routes);
+    return routes;
+  }
+
+  #routesOfTool(name: string): readonly Route[] {
     if (this.#spec.kind === 'server') return [this.#ofServer('tool', name)];
     const place = this.lists.place('tools', name);
     if (place === undefined) return [this.#unlistedTool(name)];
