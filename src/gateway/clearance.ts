@@ -44,6 +44,8 @@ export interface ClearanceComponents {
 }
 
 type Yes = Extract<Decision, { allow: true }>;
+/** What every entry about a call says. It is made once: nothing may fail when the call is over. */
+type About = Pick<AuditInit, 'who' | 'what' | 'args'>;
 
 /** Makes the clearance of a node. */
 export function createClearance(
@@ -52,20 +54,20 @@ export function createClearance(
 ): Clearance {
   const { guard, approvals, audit, clock, logger } = components;
 
-  const entryOf = (call: WantedCall): Pick<AuditInit, 'who' | 'what' | 'args'> => ({
+  const aboutOf = (call: WantedCall): About => ({
     who: keyOf(call.principal),
     what: { ability: call.wanted.ability, resource: call.wanted.resource },
     args: hashArguments(call.args),
   });
-  const noteRefusal = (call: WantedCall, reason: string): void =>
-    audit.note({ kind: 'decision', ...entryOf(call), outcome: 'denied', reason });
-  const clearedBy = (call: WantedCall, seq?: number): ClearedCall => {
+  const noteRefusal = (about: About, reason: string): void =>
+    audit.note({ kind: 'decision', ...about, outcome: 'denied', reason });
+  const clearedBy = (about: About, seq?: number): ClearedCall => {
     const begunAt = clock.now();
     return {
       over(outcome, reason) {
         audit.note({
           kind: 'call',
-          ...entryOf(call),
+          ...about,
           outcome,
           ...(reason === undefined ? {} : { reason }),
           ...(seq === undefined ? {} : { of: seq }),
@@ -74,28 +76,33 @@ export function createClearance(
       },
     };
   };
-  const allowed = (call: WantedCall, decision: Yes): ClearedCall | Promise<ClearedCall> => {
+  const allowed = (
+    call: WantedCall,
+    about: About,
+    decision: Yes,
+  ): ClearedCall | Promise<ClearedCall> => {
     const { grant, settled } = decision;
     const id = grant === undefined ? {} : { grant: grant.claims.jti };
-    const entry: AuditInit = { kind: 'decision', ...entryOf(call), ...id, outcome: 'allowed' };
+    const entry: AuditInit = { kind: 'decision', ...about, ...id, outcome: 'allowed' };
     // The operator is root of this node: nobody's grant is used, and nobody waits for the disk.
     if (call.principal.kind === 'operator' && settled === undefined) {
       audit.note(entry);
-      return clearedBy(call);
+      return clearedBy(about);
     }
-    return Promise.all([audit.append(entry), settled]).then(([seq]) => clearedBy(call, seq));
+    return Promise.all([audit.append(entry), settled]).then(([seq]) => clearedBy(about, seq));
   };
   const approved = async (
     call: WantedCall,
+    about: About,
     request: NonNullable<Decision['ask']>,
   ): Promise<ClearedCall> => {
-    audit.note({ kind: 'decision', ...entryOf(call), outcome: 'asked', reason: request.rule });
+    audit.note({ kind: 'decision', ...about, outcome: 'asked', reason: request.rule });
     const { state, approval } = await approvals.ask(
       { ...request, session: call.session },
       call.signal,
     );
     if (state !== 'approved') {
-      noteRefusal(call, `the approval is ${state}`);
+      noteRefusal(about, `the approval is ${state}`);
       throw new StarlingError(
         'STARLING_CALL_REFUSED',
         `${call.wanted.resource} needs an approval, which is ${state}${approval.reason === undefined ? '' : `: ${approval.reason}`}`,
@@ -104,17 +111,18 @@ export function createClearance(
     }
     const wanted = { ...call.wanted, approval: approval.id };
     const decision = guard.decide(call.principal, { ...wanted, args: call.args });
-    if (decision.allow) return allowed(call, decision);
-    noteRefusal(call, decision.refusal.text);
+    if (decision.allow) return allowed(call, about, decision);
+    noteRefusal(about, decision.refusal.text);
     throw refusalOf(decision, call.principal, init.self);
   };
   return {
     clear(call) {
       const { principal, wanted, args } = call;
+      const about = aboutOf(call);
       const decision = guard.decide(principal, { ...wanted, args });
-      if (decision.allow) return allowed(call, decision);
-      if (decision.ask !== undefined) return approved(call, decision.ask);
-      noteRefusal(call, decision.refusal.text);
+      if (decision.allow) return allowed(call, about, decision);
+      if (decision.ask !== undefined) return approved(call, about, decision.ask);
+      noteRefusal(about, decision.refusal.text);
       logger.debug({ reason: messageOf(decision.refusal.text) }, 'call refused');
       throw refusalOf(decision, principal, init.self);
     },
