@@ -24,6 +24,10 @@ export interface SoakSize {
   readonly reloads: number;
   readonly tools: number;
   readonly farSessions: number;
+  /** Share of the sizes that is done before memory is measured first: until the allocator has what it keeps. */
+  readonly warmUpShare: number;
+  /** Measurements of memory, a second apart, of which the least counts. */
+  readonly samples: number;
   /** `limits.sessionIdleMs` of the node. */
   readonly idleMs: number;
   /** Wait after every phase until all its sessions are reaped, not only at the end. */
