@@ -118,7 +118,7 @@ describe('starling audit verify', () => {
     const ran = await run('audit', 'verify', '--state', fake.stateDir);
     expect(ran).toMatchObject({
       code: 0,
-      stdout: 'the record holds: 7 entries in 1 files: none is signed yet\n',
+      stdout: 'the record holds: 7 entries in 1 file: none is signed yet\n',
     });
   });
 

@@ -40,7 +40,7 @@ function show(verdict: AuditVerdict): string {
       ? 'none is signed yet'
       : `signed up to entry ${checkpoint.seq}, ${ago(checkpoint.at)}${unsigned > 0 ? `, ${unsigned} came since` : ''}`;
   const old = removedThrough > 0 ? `; up to entry ${removedThrough} removed for its age` : '';
-  const what = `${entries} entries in ${segments} files: ${signed}${old}`;
+  const what = `${entries} ${entries === 1 ? 'entry' : 'entries'} in ${segments} ${segments === 1 ? 'file' : 'files'}: ${signed}${old}`;
   if (ok) return `${paint.green('the record holds')}: ${what}`;
   const lines = findings.map(({ segment, line, rule, text }) => {
     const place = [segment || 'the record', ...(line > 0 ? [`line ${line}`] : [])].join(', ');
