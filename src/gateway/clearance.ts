@@ -47,6 +47,8 @@ export interface ClearanceComponents {
 const UNRECORDED: ClearedCall = { over: () => undefined };
 
 type Yes = Extract<Decision, { allow: true }>;
+/** What every entry about a call says. It is made once: nothing may fail when the call is over. */
+type About = Pick<AuditInit, 'who' | 'what' | 'args'>;
 
 /** Makes the clearance of a node. */
 export function createClearance(
@@ -55,15 +57,20 @@ export function createClearance(
 ): Clearance {
   const { guard, approvals, audit, clock, logger } = components;
 
-  const noteRefusal = (call: WantedCall, reason: string): void =>
-    audit.note({ kind: 'decision', ...factsOf(call), outcome: 'denied', reason });
-  const clearedBy = (facts: Facts, seq?: number): ClearedCall => {
+  const aboutOf = (call: WantedCall): About => ({
+    who: keyOf(call.principal),
+    what: { ability: call.wanted.ability, resource: call.wanted.resource },
+    args: hashArguments(call.args),
+  });
+  const noteRefusal = (about: About, reason: string): void =>
+    audit.note({ kind: 'decision', ...about, outcome: 'denied', reason });
+  const clearedBy = (about: About, seq?: number): ClearedCall => {
     const begunAt = clock.now();
     return {
       over(outcome, reason) {
         audit.note({
           kind: 'call',
-          ...facts,
+          ...about,
           outcome,
           ...(reason === undefined ? {} : { reason }),
           ...(seq === undefined ? {} : { of: seq }),
@@ -72,27 +79,23 @@ export function createClearance(
       },
     };
   };
-  const allowed = (call: WantedCall, decision: Yes): ClearedCall | Promise<ClearedCall> => {
-    const { grant, settled } = decision;
-    if (!audit.isOn && settled === undefined) return UNRECORDED;
-    const facts = factsOf(call);
-    // The operator is root of this node: nobody's right is used, and that the call was made says it all.
-    if (call.principal.kind === 'operator' && settled === undefined) return clearedBy(facts);
+  const allowed = ({ grant, settled }: Yes, about: About): Promise<ClearedCall> => {
     const id = grant === undefined ? {} : { grant: grant.claims.jti };
-    const entry: AuditInit = { kind: 'decision', ...facts, ...id, outcome: 'allowed' };
-    return Promise.all([audit.append(entry), settled]).then(([seq]) => clearedBy(facts, seq));
+    const entry: AuditInit = { kind: 'decision', ...about, ...id, outcome: 'allowed' };
+    return Promise.all([audit.append(entry), settled]).then(([seq]) => clearedBy(about, seq));
   };
   const approved = async (
     call: WantedCall,
+    about: About,
     request: NonNullable<Decision['ask']>,
   ): Promise<ClearedCall> => {
-    audit.note({ kind: 'decision', ...factsOf(call), outcome: 'asked', reason: request.rule });
+    audit.note({ kind: 'decision', ...about, outcome: 'asked', reason: request.rule });
     const { state, approval } = await approvals.ask(
       { ...request, session: call.session },
       call.signal,
     );
     if (state !== 'approved') {
-      noteRefusal(call, `the approval is ${state}`);
+      noteRefusal(about, `the approval is ${state}`);
       throw new StarlingError(
         'STARLING_CALL_REFUSED',
         `${call.wanted.resource} needs an approval, which is ${state}${approval.reason === undefined ? '' : `: ${approval.reason}`}`,
@@ -101,29 +104,22 @@ export function createClearance(
     }
     const wanted = { ...call.wanted, approval: approval.id };
     const decision = guard.decide(call.principal, { ...wanted, args: call.args });
-    if (decision.allow) return allowed(call, decision);
-    noteRefusal(call, decision.refusal.text);
+    if (decision.allow) return allowed(decision, about);
+    noteRefusal(about, decision.refusal.text);
     throw refusalOf(decision, call.principal, init.self);
   };
   return {
     clear(call) {
       const { principal, wanted, args } = call;
       const decision = guard.decide(principal, { ...wanted, args });
-      if (decision.allow) return allowed(call, decision);
-      if (decision.ask !== undefined) return approved(call, decision.ask);
-      noteRefusal(call, decision.refusal.text);
+      const { allow } = decision;
+      if (allow && !audit.isOn && decision.settled === undefined) return UNRECORDED;
+      const about = aboutOf(call);
+      if (allow) return allowed(decision, about);
+      if (decision.ask !== undefined) return approved(call, about, decision.ask);
+      noteRefusal(about, decision.refusal.text);
       logger.debug({ reason: messageOf(decision.refusal.text) }, 'call refused');
       throw refusalOf(decision, principal, init.self);
     },
-  };
-}
-
-type Facts = Pick<AuditInit, 'who' | 'what' | 'args'>;
-
-function factsOf(call: WantedCall): Facts {
-  return {
-    who: keyOf(call.principal),
-    what: { ability: call.wanted.ability, resource: call.wanted.resource },
-    args: hashArguments(call.args),
   };
 }

@@ -77,7 +77,7 @@ const methods = {
 function called(id, params) {
   const args = params.arguments ?? {};
   const progressToken = params._meta?.progressToken;
-  if (progressToken !== undefined) {
+  if (typeof progressToken === 'string' || typeof progressToken === 'number') {
     const message = said(args.message);
     send({ method: 'notifications/progress', params: { progressToken, progress: 1, message } });
   }
