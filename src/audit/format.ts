@@ -51,27 +51,26 @@ export function hashArguments(args: Json): string {
 
 /** The entry at its place; its members are always in the same order. */
 export function placed(content: Content, { seq, at, prev }: Place): AuditEntry {
-  return {
-    seq,
-    at,
-    kind: content.kind,
-    who: content.who,
-    ...(content.onBehalfOf === undefined ? {} : { onBehalfOf: content.onBehalfOf }),
-    what: content.what,
-    ...(content.args === undefined ? {} : { args: content.args }),
-    ...(content.grant === undefined ? {} : { grant: content.grant }),
-    outcome: content.outcome,
-    ...(content.reason === undefined ? {} : { reason: content.reason }),
-    ...(content.reasoning === undefined ? {} : { reasoning: content.reasoning }),
-    ...(content.durationMs === undefined ? {} : { durationMs: content.durationMs }),
-    ...(content.of === undefined ? {} : { of: content.of }),
-    ...(content.checkpoint === undefined ? {} : { checkpoint: content.checkpoint }),
-    prev,
-  };
+  const { kind, who, what, outcome } = content;
+  const entry: Partial<Writable<AuditEntry>> = { seq, at, kind, who };
+  if (content.onBehalfOf !== undefined) entry.onBehalfOf = content.onBehalfOf;
+  entry.what = what;
+  if (content.args !== undefined) entry.args = content.args;
+  if (content.grant !== undefined) entry.grant = content.grant;
+  entry.outcome = outcome;
+  if (content.reason !== undefined) entry.reason = content.reason;
+  if (content.reasoning !== undefined) entry.reasoning = content.reasoning;
+  if (content.durationMs !== undefined) entry.durationMs = content.durationMs;
+  if (content.of !== undefined) entry.of = content.of;
+  if (content.checkpoint !== undefined) entry.checkpoint = content.checkpoint;
+  return { ...entry, seq, at, kind, who, what, outcome, prev };
 }
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** What a caller gave, with texts cut to their bounds. */
 export function bounded(init: AuditInit): Content {
+  if (isWithin(init)) return init;
   return {
     ...init,
     who: cut(init.who, NAME_MAX),
@@ -85,6 +84,19 @@ export function bounded(init: AuditInit): Content {
     ...(init.reason === undefined ? {} : { reason: cut(init.reason, REASON_MAX) }),
     ...(init.reasoning === undefined ? {} : { reasoning: cut(init.reasoning, REASONING_MAX) }),
   };
+}
+
+function isWithin({ who, onBehalfOf, what, args, grant, reason, reasoning }: AuditInit): boolean {
+  return (
+    who.length <= NAME_MAX &&
+    (onBehalfOf?.length ?? 0) <= NAME_MAX &&
+    what.ability.length <= NAME_MAX &&
+    what.resource.length <= RESOURCE_MAX &&
+    (args?.length ?? 0) <= NAME_MAX &&
+    (grant?.length ?? 0) <= NAME_MAX &&
+    (reason?.length ?? 0) <= REASON_MAX &&
+    (reasoning?.length ?? 0) <= REASONING_MAX
+  );
 }
 
 /** The entry of a line; a sentence that says what is wrong when it is none. */

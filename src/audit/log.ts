@@ -75,7 +75,7 @@ export interface AuditLogInit {
    * process can't undo; the end of the machine can undo the last second. `always`: once it is on disk.
    */
   readonly sync?: 'always' | 'batch';
-  /** Entries between two checkpoints, at most; default 1000. */
+  /** Entries between two checkpoints, at most; default 10000. */
   readonly checkpointEntries?: number;
   /** Time between an entry and the next checkpoint, at most; default 60000. */
   readonly checkpointMs?: number;

@@ -13,7 +13,7 @@ import { floorOf } from './recover.ts';
 import type { AuditFinding, AuditVerdict, Checkpoint } from './types.ts';
 
 /** Entries between two checkpoints, at most, unless the log was made with another number. */
-export const CHECKPOINT_ENTRIES = 1000;
+export const CHECKPOINT_ENTRIES = 10_000;
 const FINDINGS_MAX = 100;
 /** A running node may remove old segments while we read. */
 const ATTEMPTS = 3;

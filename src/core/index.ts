@@ -2,6 +2,8 @@
 export { ensurePrivateFolder, syncFolder, writeFileAtomic } from './atomic-file.ts';
 export { backoffMs } from './backoff.ts';
 export type { BackoffInit } from './backoff.ts';
+export { createChurnMap } from './churn-map.ts';
+export type { ChurnMap } from './churn-map.ts';
 export { systemClock } from './clock.ts';
 export type { Clock, Random } from './clock.ts';
 export { ERRORS, StarlingError, messageOf, toStarlingError } from './errors.ts';

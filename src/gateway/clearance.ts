@@ -18,8 +18,8 @@ export interface WantedCall {
   readonly args: JsonObject;
   /** The session that asks: it can't approve what it wants itself. */
   readonly session: string;
-  /** Aborted when the caller gives up. */
-  readonly signal: AbortSignal;
+  /** Gives what is aborted when the caller gives up. A getter made for each call would cost each its own hidden class. */
+  signal(): AbortSignal;
 }
 
 /** A call that may be made. */
@@ -92,7 +92,7 @@ export function createClearance(
     audit.note({ kind: 'decision', ...about, outcome: 'asked', reason: request.rule });
     const { state, approval } = await approvals.ask(
       { ...request, session: call.session },
-      call.signal,
+      call.signal(),
     );
     if (state !== 'approved') {
       noteRefusal(about, `the approval is ${state}`);

@@ -89,60 +89,59 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
     throw violation(RPC.invalidRequest, `the message repeats the key "${spans.repeated}"`);
   }
   const splices: Splice[] = [];
-  const edit = (span: Span | undefined, text: string | undefined, what: string): void => {
-    if (text === undefined) return;
-    if (span === undefined) throw violation(RPC.invalidRequest, `the message has no ${what}`);
-    splices.push({ span, text });
-  };
-  edit(spans.id, jsonOf(edits.id), '"id"');
-  edit(spans.name, jsonOf(edits.name), '"params.name"');
-  edit(spans.uri, jsonOf(edits.uri), '"params.uri"');
-  edit(spans.refName, jsonOf(edits.refName), '"params.ref.name"');
-  edit(spans.refUri, jsonOf(edits.refUri), '"params.ref.uri"');
-  edit(spans.requestId, jsonOf(edits.requestId), '"params.requestId"');
-  edit(
-    frame.kind === 'request' ? spans.metaProgressToken : spans.progressToken,
-    jsonOf(edits.progressToken),
-    'progress token',
-  );
+  editId(splices, spans.id, edits.id, '"id"');
+  editId(splices, spans.name, edits.name, '"params.name"');
+  editId(splices, spans.uri, edits.uri, '"params.uri"');
+  editId(splices, spans.refName, edits.refName, '"params.ref.name"');
+  editId(splices, spans.refUri, edits.refUri, '"params.ref.uri"');
+  editId(splices, spans.requestId, edits.requestId, '"params.requestId"');
+  const token = frame.kind === 'request' ? spans.metaProgressToken : spans.progressToken;
+  editId(splices, token, edits.progressToken, 'progress token');
   if (edits.clientCapabilities !== undefined) {
     const text = JSON.stringify(edits.clientCapabilities);
-    edit(spans.clientCapabilities, text, 'client capabilities');
+    edit(splices, spans.clientCapabilities, text, 'client capabilities');
   }
   if (edits.params !== undefined) splices.push(insertParams(frame.bytes, spans, edits.params));
   if (edits.meta !== undefined) splices.push(insertMeta(frame.bytes, spans, edits.meta));
   if (edits.result !== undefined && spans.result !== undefined) {
     splices.push(insertInto(frame.bytes, spans.result, edits.result));
   }
+  if (splices.length > 1) splices.sort((one, other) => one.start - other.start);
   return toLine(splice(frame.bytes, splices));
 }
 
 /** A value's place, and the JSON to put there. */
-interface Splice {
-  readonly span: Span;
+interface Splice extends Span {
   readonly text: string;
 }
 
-function splice(bytes: Buffer, splices: Splice[]): Buffer {
-  splices.sort((a, b) => a.span.start - b.span.start);
+function editId(
+  splices: Splice[],
+  span: Span | undefined,
+  value: FrameId | undefined,
+  what: string,
+): void {
+  if (value !== undefined) edit(splices, span, JSON.stringify(value), what);
+}
+
+function edit(splices: Splice[], span: Span | undefined, text: string, what: string): void {
+  if (span === undefined) throw violation(RPC.invalidRequest, `the message has no ${what}`);
+  splices.push({ start: span.start, end: span.end, text });
+}
+
+function splice(bytes: Buffer, splices: readonly Splice[]): Buffer {
   let sizeBytes = bytes.length;
-  for (const { span, text } of splices) {
-    sizeBytes += Buffer.byteLength(text) - (span.end - span.start);
-  }
+  for (const { start, end, text } of splices) sizeBytes += Buffer.byteLength(text) - (end - start);
   const spliced = Buffer.allocUnsafe(sizeBytes);
   let from = 0;
   let at = 0;
-  for (const { span, text } of splices) {
-    at += bytes.copy(spliced, at, from, span.start);
+  for (const { start, end, text } of splices) {
+    at += bytes.copy(spliced, at, from, start);
     at += spliced.write(text, at);
-    from = span.end;
+    from = end;
   }
   bytes.copy(spliced, at, from);
   return spliced;
-}
-
-function jsonOf(value: FrameId | undefined): string | undefined {
-  return value === undefined ? undefined : JSON.stringify(value);
 }
 
 /** New members at the front of the object at `span`. */
@@ -150,7 +149,7 @@ function insertInto(bytes: Buffer, span: Span, members: JsonObject): Splice {
   const at = span.start + 1;
   const text = JSON.stringify(members).slice(1, -1);
   const isEmpty = /^\s*\}$/.test(bytes.toString('latin1', at, Math.min(span.end, at + 64)));
-  return { span: { start: at, end: at }, text: text === '' || isEmpty ? text : `${text},` };
+  return { start: at, end: at, text: text === '' || isEmpty ? text : `${text},` };
 }
 
 function insertParams(bytes: Buffer, spans: Spans, members: JsonObject): Splice {
@@ -166,7 +165,7 @@ function insertMeta(bytes: Buffer, spans: Spans, members: JsonObject): Splice {
 /** A message without params gets them as its last member. */
 function afterMethod(bytes: Buffer, params: string): Splice {
   const at = bytes.lastIndexOf('}');
-  return { span: { start: at, end: at }, text: `,"params":${params}` };
+  return { start: at, end: at, text: `,"params":${params}` };
 }
 
 /** The same JSON without raw line ends, which JSON allows between its tokens and lines do not. */

@@ -4,7 +4,7 @@
  * callers who chose the same id or token never meet. Knows no transport: bytes go to `send`, and
  * come in by `receive`.
  */
-import { StarlingError, messageOf } from '../core/index.ts';
+import { StarlingError, createChurnMap, messageOf } from '../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../core/index.ts';
 import { META, metaOf } from './era.ts';
 import { notificationBytes, parseFrame, requestBytes, resultBytes, rewriteFrame } from './frame.ts';
@@ -77,7 +77,7 @@ export function createLink(components: LinkComponents, init: LinkInit): LinkCore
 class MappedLink implements LinkCore {
   readonly #components: LinkComponents;
   readonly #init: LinkInit;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = createChurnMap<number, Pending>();
   #nextId = 1;
   #answered = 0;
   /** Requests of the other end that wait for our answer. */
@@ -112,9 +112,9 @@ class MappedLink implements LinkCore {
     const timeoutMs = isLasting ? Number.POSITIVE_INFINITY : this.#init.callTimeoutMs;
     const id = this.#register(what, timeoutMs, token, call);
     if (id === undefined) return { cancel: () => undefined };
-    this.#transmit(id, () =>
-      rewriteFrame(request, { ...call.edits, id, ...(token ? { progressToken: id } : {}) }),
-    );
+    const own = token ? { id, progressToken: id } : { id };
+    const edits = call.edits === undefined ? own : { ...call.edits, ...own };
+    this.#transmit(id, () => rewriteFrame(request, edits));
     return { cancel: (reason) => this.#cancel(id, reason) };
   }
 
@@ -296,7 +296,7 @@ class MappedLink implements LinkCore {
   #sweep(): void {
     const now = this.#components.clock.now();
     let soonest = Number.POSITIVE_INFINITY;
-    for (const [id, pending] of this.#pending) {
+    for (const [id, pending] of this.#pending.entries()) {
       if (pending.timeoutMs === Number.POSITIVE_INFINITY) continue;
       const quietMs = this.#asking > 0 ? 0 : now - pending.activeAt;
       const totalMs = now - pending.startedAt;

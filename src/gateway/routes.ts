@@ -44,11 +44,15 @@ export function argumentsOf(principal: Principal, request: RequestFrame): JsonOb
 
 /** What is renamed on the way: nothing when the thing has the same name there. */
 export function editsOf(request: RequestFrame, route: Route): NonNullable<RelayedCall['edits']> {
-  const { name, uri, ...others } = route.edits ?? {};
+  const edits = route.edits ?? {};
+  const { name, uri, ...others } = edits;
+  const { params } = request;
+  const isSame = (name ?? uri) !== undefined && (name === params['name'] || uri === params['uri']);
+  if (!isSame) return edits;
   return {
     ...others,
-    ...(name === undefined || name === request.params['name'] ? {} : { name }),
-    ...(uri === undefined || uri === request.params['uri'] ? {} : { uri }),
+    ...(name === undefined || name === params['name'] ? {} : { name }),
+    ...(uri === undefined || uri === params['uri'] ? {} : { uri }),
   };
 }
 

@@ -4,7 +4,7 @@
  * what is under way when the caller goes. Knows no transport: frames come in by `receive`, and go out
  * by the reply of their request or by `push`.
  */
-import { StarlingError, messageOf } from '../core/index.ts';
+import { StarlingError, createChurnMap, messageOf } from '../core/index.ts';
 import type { Json, JsonObject } from '../core/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Active } from './active.ts';
@@ -84,7 +84,7 @@ class CallerSession implements Session {
   readonly principal: Principal;
   readonly #components: SessionComponents;
   readonly #init: SessionInit;
-  readonly #active = new Map<unknown, Active>();
+  readonly #active = createChurnMap<unknown, Active>();
   readonly #questions: Questions;
   readonly #links: LinkTable;
   readonly #subscriptions = createSubscriptions();
@@ -378,7 +378,7 @@ class CallerSession implements Session {
       wanted: route.wanted,
       args: argumentsOf(this.principal, active.request),
       session: this.#init.id,
-      get signal() {
+      signal() {
         active.abort ??= new AbortController();
         return active.abort.signal;
       },

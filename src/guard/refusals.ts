@@ -24,6 +24,26 @@ const ALIAS = /^[a-z0-9][a-z0-9-]{0,31}$/;
 /** Rules of a judgement that {@link reasonOf} can say more about. */
 const VAGUE: readonly string[] = ['no-grant', 'not-covered', 'malformed'];
 
+/** Explained only when somebody reads it: a list of tools asks for the yes or no alone. */
+class LazyRefused {
+  readonly allow = false;
+  readonly ask?: ApprovalRequest;
+  readonly #words: { refusal(): Refusal; hint(): string };
+
+  constructor(words: { refusal(): Refusal; hint(): string; readonly ask?: ApprovalRequest }) {
+    this.#words = words;
+    if (words.ask !== undefined) this.ask = words.ask;
+  }
+
+  get refusal(): Refusal {
+    return this.#words.refusal();
+  }
+
+  get hint(): string {
+    return this.#words.hint();
+  }
+}
+
 /** No scope or grant allows it; `cause` is what the judge of the grants says. */
 export function notGranted(
   components: RefusalComponents,
@@ -32,18 +52,14 @@ export function notGranted(
   target: ResourceTarget | undefined,
   cause?: Refusal,
 ): Refused {
-  // Explained only when somebody reads it: a list of tools asks for the yes or no alone.
-  return {
-    allow: false,
-    get refusal() {
+  return new LazyRefused({
+    refusal() {
       const isPlain = cause === undefined || VAGUE.includes(cause.rule);
       const why = isPlain ? reasonOf(components, caller, wanted, target) : cause;
       return refusalBy('not-granted', components, caller, wanted, [why]);
     },
-    get hint() {
-      return hintOf(components, caller, target);
-    },
-  };
+    hint: () => hintOf(components, caller, target),
+  });
 }
 
 /** It is granted, but the policy has a rule against it. */
@@ -53,13 +69,10 @@ export function notByPolicy(
   wanted: GuardWanted,
   cause: Refusal,
 ): Refused {
-  return {
-    allow: false,
-    get refusal() {
-      return refusalBy('policy', components, caller, wanted, [cause]);
-    },
-    hint: `ask the operator of ${printable(components.self.name)} to change its policy file`,
-  };
+  return new LazyRefused({
+    refusal: () => refusalBy('policy', components, caller, wanted, [cause]),
+    hint: () => `ask the operator of ${printable(components.self.name)} to change its policy file`,
+  });
 }
 
 /** A person must approve it first. */
@@ -68,15 +81,13 @@ export function notApproved(
   wanted: GuardWanted,
   ask: ApprovalRequest,
 ): Refused {
-  return {
-    allow: false,
-    get refusal() {
-      const cause = { rule: ask.rule, text: 'a person must approve it, each time' };
-      return refusalBy('approval', components, ask.principal, wanted, [cause]);
-    },
-    hint: `the operator of ${printable(components.self.name)} can approve it: starling approvals`,
+  const cause = { rule: ask.rule, text: 'a person must approve it, each time' };
+  return new LazyRefused({
+    refusal: () => refusalBy('approval', components, ask.principal, wanted, [cause]),
+    hint: () =>
+      `the operator of ${printable(components.self.name)} can approve it: starling approvals`,
     ask,
-  };
+  });
 }
 
 function refusalBy(
