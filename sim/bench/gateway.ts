@@ -26,7 +26,7 @@ const FIRST_WARM_UP_MS = 2000;
 const CALLERS = [1, 64] as const;
 const STDIO_CALLERS = 64;
 const BIG_BYTES = 8 * 1024 * 1024;
-const MIXED_ROUNDS = 3;
+const MIXED_ROUNDS = 5;
 const MIXED_MS = 2000;
 /** The big results stream that much longer, at both ends of the small calls. */
 const MIXED_MARGIN_MS = 500;

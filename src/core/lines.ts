@@ -55,8 +55,12 @@ class BoundedLineDecoder implements LineDecoder {
       : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let start = 0;
     for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
-      this.#hold(bytes.subarray(start, end));
-      this.#finish();
+      const part = bytes.subarray(start, end);
+      if (this.#sizeBytes === 0 && part.length <= this.#maxBytes) this.#emit(part);
+      else {
+        this.#hold(part);
+        this.#finish();
+      }
       start = end + 1;
     }
     this.#hold(bytes.subarray(start));
@@ -108,7 +112,11 @@ class BoundedLineDecoder implements LineDecoder {
       return;
     }
     const [only] = held;
-    let line = held.length === 1 && only !== undefined ? only : Buffer.concat(held, sizeBytes);
+    this.#emit(held.length === 1 && only !== undefined ? only : Buffer.concat(held, sizeBytes));
+  }
+
+  #emit(bytes: Buffer): void {
+    let line = bytes;
     if (line.at(-1) === CARRIAGE_RETURN) line = line.subarray(0, -1);
     if (line.length > 0) this.#sink.line(line);
     else this.#sink.empty?.();

@@ -1,6 +1,6 @@
 /** Writes messages as lines, all of one tick in one write. */
 
-const NEWLINE = Buffer.from('\n');
+const NEWLINE = 0x0a;
 
 /** Gathers lines and hands them on. */
 export interface LineWriter {
@@ -11,15 +11,24 @@ export interface LineWriter {
 /** Makes a writer; `write` gets the lines of each tick as one chunk. */
 export function createLineWriter(write: (chunk: Buffer) => void): LineWriter {
   let queued: Buffer[] = [];
+  let sizeBytes = 0;
   const flush = (): void => {
-    const chunk = Buffer.concat(queued);
+    const chunk = Buffer.allocUnsafe(sizeBytes);
+    let at = 0;
+    for (const message of queued) {
+      at += message.copy(chunk, at);
+      chunk[at] = NEWLINE;
+      at += 1;
+    }
     queued = [];
+    sizeBytes = 0;
     write(chunk);
   };
   return {
     line(message) {
       if (queued.length === 0) setImmediate(flush);
-      queued.push(message, NEWLINE);
+      queued.push(message);
+      sizeBytes += message.length + 1;
     },
   };
 }

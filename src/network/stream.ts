@@ -7,6 +7,7 @@ import { StarlingError, toStarlingError } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
 import {
   SEND_BATCH_BYTES,
+  SEND_TURN_BYTES,
   STREAM_CLOSE_TIMEOUT_MS,
   STREAM_HARD_BOUND_BYTES,
   STREAM_HIGH_WATER_BYTES,
@@ -175,8 +176,13 @@ class LibP2PPeerStream implements PeerStream {
 
   #flush(): void {
     try {
+      let sentBytes = 0;
       while (this.#outboxBytes > 0 && !this.#ended && !this.#stream.writableNeedsDrain) {
-        this.#stream.send(this.#takeBatch());
+        // What other streams have to say comes between.
+        if (sentBytes >= SEND_TURN_BYTES) return this.#scheduleFlush();
+        const batch = this.#takeBatch();
+        this.#stream.send(batch);
+        sentBytes += batch.length;
       }
     } catch (error) {
       this.abort(toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `${this.peer} went away`));
