@@ -210,7 +210,9 @@ export const fileSchema = z.strictObject({
         .array(ipBlock)
         .max(1024)
         .default([])
-        .describe('IP addresses and CIDR blocks that callers may come from; default all.'),
+        .describe(
+          'IP addresses and CIDR blocks that callers may come from, over HTTP and TCP; default all.',
+        ),
       tls: tlsSchema.optional(),
       oauth: oauthSchema.optional(),
     })

@@ -18,6 +18,7 @@ import type { ApiKeys } from './door/api-keys.ts';
 import { createDoor } from './door/door.ts';
 import { createRateLimit } from './door/rate-limit.ts';
 import type { RateLimit } from './door/rate-limit.ts';
+import { createAddressCheck } from './door/place.ts';
 import { isRefusal } from './door/types.ts';
 import type { Door } from './door/types.ts';
 import type { Pins } from './pins.ts';
@@ -111,7 +112,10 @@ class NodeGateway implements Gateway {
   #catalogDigest = '';
   readonly #digests = new WeakMap<ServerCatalog, Buffer>();
   readonly #upstreamChanged = (): void => this.#compareCatalog();
-  readonly #keyRevoked = (entrance: string): void => this.#http?.evict(entrance);
+  readonly #keyRevoked = (entrance: string): void => {
+    this.#http?.evict(entrance);
+    this.#tcp?.evict(entrance);
+  };
   readonly #grantsChanged = (holder: Did): void => {
     const isOurs = this.#components.grants.received().some(({ claims }) => claims.aud === holder);
     if (isOurs) for (const present of this.#presenters) present();
@@ -271,12 +275,13 @@ class NodeGateway implements Gateway {
 
   #createTcp(door: Door): TcpTransport {
     const { clock, logger } = this.#components;
-    const { tcp, limits, tokenFile } = this.#init;
+    const { http, tcp, limits, tokenFile } = this.#init;
     return createTcpTransport(
       {
-        async principalOf(token, address) {
+        isAllowed: createAddressCheck(http.allowedAddresses),
+        async entranceOf(token, address) {
           const verdict = await door.byToken(token, address);
-          return isRefusal(verdict) ? undefined : verdict.principal;
+          return isRefusal(verdict) ? undefined : verdict;
         },
         open: (principal, push) => this.#session('tcp', { principal, push, isLimited: true }),
         ended: (session) => this.#forget(session),

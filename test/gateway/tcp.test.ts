@@ -10,7 +10,7 @@ import type { Clock, JsonObject, Logger } from '../../src/core/index.ts';
 import { notificationBytes } from '../../src/gateway/frame.ts';
 import { TOKEN_META, createTcpTransport } from '../../src/gateway/transports/tcp.ts';
 import type { TcpInit, TcpTransport } from '../../src/gateway/transports/tcp.ts';
-import type { Principal } from '../../src/guard/index.ts';
+import type { Entrance } from '../../src/gateway/door/types.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { OPERATOR, call, fakeSessions, ping } from './fake-session.ts';
 import type { FakeSessions } from './fake-session.ts';
@@ -26,6 +26,8 @@ const INIT: TcpInit = {
   tokenFile: '/state/token',
   messageBytes: 1024 * 1024,
 };
+
+const ENTRANCE: Entrance = { id: 'operator', principal: OPERATOR };
 
 interface Served {
   readonly transport: TcpTransport;
@@ -46,7 +48,8 @@ interface Options {
   readonly init?: Partial<TcpInit>;
   readonly clock?: Clock;
   readonly max?: number;
-  readonly principalOf?: (token: string) => Promise<Principal | undefined>;
+  readonly isAllowed?: (address: string | undefined) => boolean;
+  readonly entranceOf?: (token: string) => Promise<Entrance | undefined>;
 }
 
 async function serve(options: Options = {}): Promise<Served> {
@@ -56,7 +59,8 @@ async function serve(options: Options = {}): Promise<Served> {
   const logger: Logger = { ...silentLogger, debug: note, info: note, warn: note, error: note };
   const transport = createTcpTransport(
     {
-      principalOf: async (token) => (token === TOKEN ? OPERATOR : undefined),
+      isAllowed: () => true,
+      entranceOf: async (token) => (token === TOKEN ? ENTRANCE : undefined),
       ...options,
       open: (principal, push) => sessions.open(principal, push),
       ended: (session) => sessions.ended(session),
@@ -166,7 +170,8 @@ describe('a TCP client with the token', () => {
   it('is who its token says', async () => {
     const guest = { ...OPERATOR, name: 'guest' };
     const served = await serve({
-      principalOf: async (token) => (token === TOKEN ? guest : undefined),
+      entranceOf: async (token) =>
+        token === TOKEN ? { id: 'guest', principal: guest } : undefined,
     });
     await greeted(served);
     expect(served.sessions.last().principal).toBe(guest);
@@ -246,16 +251,16 @@ describe('a TCP client without a token', () => {
   });
 
   it('is refused when its token can not be checked', async () => {
-    const served = await serve({ principalOf: () => Promise.reject(new Error('down')) });
+    const served = await serve({ entranceOf: () => Promise.reject(new Error('down')) });
     const client = await served.connect();
     client.send(greeting());
     expect(await client.next()).toMatchObject({ id: 0, error: { message: 'internal error' } });
   });
 
   it('may wait while its token is checked, and not go on before', async () => {
-    let decide: (principal: Principal | undefined) => void = () => undefined;
+    let decide: (entrance: Entrance | undefined) => void = () => undefined;
     const served = await serve({
-      principalOf: () => new Promise((resolve) => (decide = resolve)),
+      entranceOf: () => new Promise((resolve) => (decide = resolve)),
     });
     const client = await served.connect();
     client.send(greeting(), call(1, 'echo', { message: 'early' }));
@@ -263,15 +268,15 @@ describe('a TCP client without a token', () => {
     other.send(ping(1));
     await other.next();
     expect(served.sessions.all).toEqual([]);
-    decide(OPERATOR);
+    decide(ENTRANCE);
     expect(await client.next()).toMatchObject({ id: 0, result: {} });
     expect(await client.next()).toMatchObject({ id: 1, result: {} });
   });
 
   it('leaves no session behind when it goes while its token is checked', async () => {
-    let decide: (principal: Principal | undefined) => void = () => undefined;
+    let decide: (entrance: Entrance | undefined) => void = () => undefined;
     const served = await serve({
-      principalOf: () => new Promise((resolve) => (decide = resolve)),
+      entranceOf: () => new Promise((resolve) => (decide = resolve)),
     });
     const client = await served.connect();
     client.send(greeting());
@@ -281,10 +286,50 @@ describe('a TCP client without a token', () => {
     client.socket.resetAndDestroy();
     other.send(ping(2));
     await other.next();
-    decide(OPERATOR);
+    decide(ENTRANCE);
     other.send(ping(3));
     await other.next();
     await until(() => served.sessions.live().length === 0);
+  });
+
+  it('is cut off when its key is revoked, and nobody else is', async () => {
+    const served = await serve({
+      entranceOf: async (token) => ({ id: `key:${token}`, principal: OPERATOR }),
+    });
+    const [lost, kept] = [await served.connect(), await served.connect()];
+    lost.send(greeting('one'));
+    kept.send(greeting('two'));
+    await lost.next();
+    await kept.next();
+    served.transport.evict('key:one');
+    expect(await lost.rest()).toEqual([]);
+    kept.send(call(1, 'echo', { message: 'here' }));
+    expect(await kept.next()).toMatchObject({ id: 1, result: {} });
+    expect(served.sessions.live()).toHaveLength(1);
+  });
+
+  it('is cut off when what it showed expires', async () => {
+    const clock = createTestClock();
+    const served = await serve({
+      clock,
+      entranceOf: async () => ({ ...ENTRANCE, expiresAt: clock.now() + 60_000 }),
+    });
+    const client = await served.connect();
+    client.send(greeting());
+    await client.next();
+    clock.advance(59_999);
+    client.send(call(1, 'echo', { message: 'still' }));
+    expect(await client.next()).toMatchObject({ id: 1, result: {} });
+    clock.advance(1);
+    expect(await client.rest()).toEqual([]);
+  });
+
+  it('is cut off at once when it comes from an address that is not allowed', async () => {
+    const served = await serve({ isAllowed: () => false });
+    const client = await served.connect();
+    client.send(ping(1));
+    expect(await client.rest()).toEqual([]);
+    expect(served.logged.join()).toContain('from elsewhere');
   });
 
   it('is cut off in half a minute', async () => {
@@ -445,7 +490,8 @@ describe('the TCP port', () => {
     const port = Number(served.transport.address()?.split(':')[1]);
     const second = createTcpTransport(
       {
-        principalOf: async () => undefined,
+        isAllowed: () => true,
+        entranceOf: async () => undefined,
         open: () => {
           throw new Error('none');
         },

@@ -16,6 +16,8 @@ import type { RateLimit } from '../door/rate-limit.ts';
 import type { ViewSpec } from '../router.ts';
 import type { Session } from '../session-types.ts';
 import { notFound, refuse, sendText, usage } from './http-reply.ts';
+import { createLastingConnections } from './lasting.ts';
+import type { LastingConnections } from './lasting.ts';
 import { createSseTransport } from './sse.ts';
 import type { SseTransport } from './sse.ts';
 import { createStatelessTransport, isModern } from './stateless.ts';
@@ -86,8 +88,7 @@ class HttpEdge implements HttpTransport {
   readonly #stateless: StatelessTransport;
   readonly #sse: SseTransport;
   readonly #webSocket: WebSocketTransport;
-  /** Connections that last, and the entrances by which they came: to be cut when it holds no longer. */
-  readonly #lasting = new Map<{ destroy(): unknown }, string>();
+  readonly #lasting: LastingConnections;
   #server: Server | undefined;
   #scope: Scope | undefined;
   #url: string | undefined;
@@ -103,6 +104,7 @@ class HttpEdge implements HttpTransport {
     this.#stateless = createStatelessTransport(makingRoom, init);
     this.#sse = createSseTransport(components, init);
     this.#webSocket = createWebSocketTransport(components, init);
+    this.#lasting = createLastingConnections(components.clock);
   }
 
   url(): string | undefined {
@@ -112,7 +114,7 @@ class HttpEdge implements HttpTransport {
   evict(entrance: string): void {
     this.#streamable.evict(entrance);
     this.#stateless.evict(entrance);
-    for (const [connection, owner] of this.#lasting) if (owner === entrance) connection.destroy();
+    this.#lasting.evict(entrance);
   }
 
   async start(): Promise<void> {
@@ -241,25 +243,11 @@ class HttpEdge implements HttpTransport {
     if (request.method !== 'GET') {
       return refuse(response, 405, usage('allowed: GET'), { allow: 'GET' });
     }
-    response.once('close', this.#keep(response, entrance));
+    response.once('close', this.#lasting.keep(response, entrance));
     return this.#sse.get(request, response, {
       path: '/messages',
       open: (push) => this.#open({ entrance, spec, push, isLasting: true }),
     });
-  }
-
-  /** Cuts `connection` when its entrance ends. Returns what to call when it is over. */
-  #keep(connection: { destroy(): unknown }, { id, expiresAt }: Entrance): () => void {
-    const { clock } = this.#components;
-    this.#lasting.set(connection, id);
-    const cancel =
-      expiresAt === undefined
-        ? undefined
-        : clock.schedule(Math.max(0, expiresAt - clock.now()), () => connection.destroy());
-    return () => {
-      cancel?.();
-      this.#lasting.delete(connection);
-    };
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -280,7 +268,7 @@ class HttpEdge implements HttpTransport {
       } else if (place !== 'mcp' || spec === undefined || !this.#components.exists(spec)) {
         refuseUpgrade(socket, 404, notFound(`no WebSocket is here; see ${PATH}`));
       } else {
-        socket.once('close', this.#keep(socket, verdict));
+        socket.once('close', this.#lasting.keep(socket, verdict));
         this.#webSocket.upgrade(request, socket, head, (push) =>
           this.#open({ entrance: verdict, spec, push, isLasting: true }),
         );

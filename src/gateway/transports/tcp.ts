@@ -12,6 +12,9 @@ import { errorBytes, errorOf, resultBytes } from '../frame.ts';
 import { objectOf } from '../era.ts';
 import type { Reply, Session } from '../session-types.ts';
 import type { Frame, RequestFrame } from '../types.ts';
+import type { Entrance } from '../door/types.ts';
+import { createLastingConnections } from './lasting.ts';
+import type { LastingConnections } from './lasting.ts';
 import { createSocketOutput, serveLines } from './line-connection.ts';
 import type { LineServed } from './line-connection.ts';
 
@@ -30,8 +33,10 @@ const OPERATOR: Principal = { kind: 'operator' };
 
 /** What the TCP transport works with. */
 export interface TcpComponents {
+  /** True for an address that callers may come from. */
+  isAllowed(address: string | undefined): boolean;
   /** Who holds `token`; undefined when nobody does. */
-  principalOf(token: string, address: string): Promise<Principal | undefined>;
+  entranceOf(token: string, address: string): Promise<Entrance | undefined>;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
   open(principal: Principal, push: (message: Buffer) => void): Session;
   /** Hears that a session opened by `open` has ended. */
@@ -56,20 +61,28 @@ export interface TcpInit {
 export interface TcpTransport extends Startable {
   /** `127.0.0.1:9500`; undefined until started. */
   address(): string | undefined;
+  /** Cuts the connections that came by `entrance`. */
+  evict(entrance: string): void;
 }
 
 /** Makes the transport. `start` @throws STARLING_LISTEN_FAILED */
 export function createTcpTransport(components: TcpComponents, init: TcpInit): TcpTransport {
   const sockets = new Set<Socket>();
   const greeting = new Set<Caller>();
+  const lasting = createLastingConnections(components.clock);
   let server: Server | undefined;
 
   const accept = (socket: Socket): void => {
+    if (!components.isAllowed(socket.remoteAddress)) {
+      components.logger.info({ from: socket.remoteAddress }, 'TCP client from elsewhere cut off');
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     const [oldest] = greeting;
     if (greeting.size >= GREETING_MAX) oldest?.cut('too many clients without a token');
-    serve(socket, greeting, components, init);
+    serve(socket, { greeting, lasting }, components, init);
   };
   return {
     address() {
@@ -78,6 +91,7 @@ export function createTcpTransport(components: TcpComponents, init: TcpInit): Tc
       const host = init.host.includes(':') ? `[${init.host}]` : init.host;
       return `${host}:${address.port}`;
     },
+    evict: (entrance) => lasting.evict(entrance),
     async start() {
       if (server !== undefined) return;
       const starting = createServer(
@@ -109,9 +123,15 @@ export function createTcpTransport(components: TcpComponents, init: TcpInit): Tc
   };
 }
 
+/** Connections without a session, and with one. */
+interface Tables {
+  readonly greeting: Set<Caller>;
+  readonly lasting: LastingConnections;
+}
+
 function serve(
   socket: Socket,
-  greeting: Set<Caller>,
+  { greeting, lasting }: Tables,
   components: TcpComponents,
   init: TcpInit,
 ): void {
@@ -121,9 +141,10 @@ function serve(
   const caller = new Caller(socket, components, init, (message) => output.urgent(message));
   greeting.add(caller);
   const cancel = clock.schedule(GREETING_TIMEOUT_MS, () => caller.cut('no token in time'));
-  caller.onOpen(() => {
+  caller.onOpen((entrance) => {
     cancel();
     greeting.delete(caller);
+    if (entrance !== undefined) socket.once('close', lasting.keep(socket, entrance));
   });
   socket.once('close', () => {
     cancel();
@@ -146,7 +167,7 @@ class Caller implements LineServed {
   /** What came while the token is checked. */
   #held: { readonly frame: Frame; readonly reply: Reply }[] | undefined;
   #idleListeners: (() => void)[] = [];
-  #openListener: () => void = () => undefined;
+  #openListener: (entrance: Entrance | undefined) => void = () => undefined;
   #begun = false;
   #ended = false;
   #greetingBytes = 0;
@@ -163,7 +184,8 @@ class Caller implements LineServed {
     this.#push = push;
   }
 
-  onOpen(listener: () => void): void {
+  /** Hears when a session is open, and by which entrance, if one was needed. */
+  onOpen(listener: (entrance: Entrance | undefined) => void): void {
     this.#openListener = listener;
   }
 
@@ -202,7 +224,7 @@ class Caller implements LineServed {
     if (this.#session !== undefined) this.#session.receive(clean, reply);
     else if (this.#ended || clean.kind !== 'request') reply.dropped();
     else if (clean.method === 'ping') reply.final(resultBytes(clean.id, {}));
-    else if (!this.#init.requireToken) this.#open(OPERATOR, clean, reply);
+    else if (!this.#init.requireToken) this.#open(undefined, clean, reply);
     else if (typeof token === 'string') this.#check(token, clean, reply);
     else reply.final(errorBytes(clean.id, errorOf(this.#unauthorized('a token comes first'))));
   }
@@ -224,10 +246,10 @@ class Caller implements LineServed {
     this.#held = [];
     this.#socket.pause();
     this.#components
-      .principalOf(token, this.#socket.remoteAddress ?? '')
+      .entranceOf(token, this.#socket.remoteAddress ?? '')
       .then(
-        (principal) => {
-          if (principal !== undefined) this.#open(principal, request, reply);
+        (entrance) => {
+          if (entrance !== undefined) this.#open(entrance, request, reply);
           else throw this.#unauthorized('this is not a token of this node');
         },
         (error: unknown) => {
@@ -247,16 +269,16 @@ class Caller implements LineServed {
     this.#socket.resume();
   }
 
-  #open(principal: Principal, request: RequestFrame, reply: Reply): void {
+  #open(entrance: Entrance | undefined, request: RequestFrame, reply: Reply): void {
     if (this.#ended) return;
     try {
-      this.#session = this.#components.open(principal, this.#push);
+      this.#session = this.#components.open(entrance?.principal ?? OPERATOR, this.#push);
     } catch (error) {
       this.#components.logger.warn({ error: messageOf(error) }, 'TCP session refused');
       reply.final(errorBytes(request.id, errorOf(error)));
       return;
     }
-    this.#openListener();
+    this.#openListener(entrance);
     this.#session.receive(request, reply);
   }
 
