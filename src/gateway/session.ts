@@ -37,6 +37,8 @@ import { argumentsOf, editsOf, protocolError, routesOf, unknownMethod } from './
 import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
 import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
+import { createResubscriber } from './resubscribe.ts';
+import type { Resubscriber } from './resubscribe.ts';
 import { dropRefused, subscribe, unsubscribe } from './subscribe.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import { createTaskTable } from './task-table.ts';
@@ -88,6 +90,7 @@ class CallerSession implements Session {
   readonly #questions: Questions;
   readonly #links: LinkTable;
   readonly #subscriptions = createSubscriptions();
+  readonly #resubscriber: Resubscriber;
   readonly #announcer: Announcer;
   readonly #tasks = createTaskTable();
   readonly #routerChanged = (): void => this.#viewChanged();
@@ -130,8 +133,14 @@ class CallerSession implements Session {
         client: this.#client,
         ears: earsOf(server),
       }),
-      components.logger,
+      { logger: components.logger, lost: (server) => this.#resubscriber.lost(server) },
     );
+    this.#resubscriber = createResubscriber({
+      ...components,
+      view: () => this.#currentView(),
+      links: this.#links,
+      subscriptions: this.#subscriptions,
+    });
   }
 
   get inFlight(): number {
@@ -187,6 +196,7 @@ class CallerSession implements Session {
     if (this.#ended) return;
     this.#ended = true;
     this.#announcer.stop();
+    this.#resubscriber.stop();
     this.#components.router.events.off('change', this.#routerChanged);
     const error = new StarlingError('STARLING_STOPPED', 'the session ended before the call did');
     for (const active of this.#active.values()) {
