@@ -164,6 +164,10 @@ class CallerSession implements Session {
     }
   }
 
+  toolOf(name: string): JsonObject | undefined {
+    return this.#currentView().lists.item('tools', name);
+  }
+
   abandon(key: unknown, reason: string): void {
     const active = this.#active.get(key);
     if (active === undefined) return;
