@@ -202,6 +202,7 @@ describe('a stateless request', () => {
     ['another value', 'eu', 'us', undefined, 400],
     ['no header', 'eu', undefined, undefined, 400],
     ['no base64', 'ü', '=?base64?%%?=', undefined, 400],
+    ['base64 without its padding', 'ü', '=?base64?w7w?=', undefined, 400],
   ])('repeats an annotated argument in a header: %s', async (_, region, header, text, status) => {
     const node = await startNode('alice', { servers: { far: SESSION_SERVER } });
     await post(node, 'tools/list', { path: '/mcp/far' });

@@ -232,7 +232,10 @@ function declaredOf(tool: JsonObject): readonly HeaderParam[] {
 function decoded(header: string | string[] | undefined): string | undefined {
   if (typeof header !== 'string') return undefined;
   const [, base64] = BASE64.exec(header) ?? [];
-  return base64 === undefined ? header : Buffer.from(base64, 'base64').toString('utf8');
+  if (base64 === undefined) return header;
+  const bytes = Buffer.from(base64, 'base64');
+  // What is not well-formed stands for nothing but itself.
+  return bytes.toString('base64') === base64 ? bytes.toString('utf8') : header;
 }
 
 function mismatch(header: string, member: string): StarlingError {
