@@ -61,7 +61,7 @@ export interface GatewayComponents {
   readonly keys: ApiKeys;
   readonly pins: Pins;
   readonly network: Pick<Network, 'open' | 'handle'>;
-  readonly membership: Pick<Membership, 'peers' | 'peer' | 'events'>;
+  readonly membership: Pick<Membership, 'peers' | 'peer' | 'inStep' | 'events'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -356,8 +356,8 @@ class NodeGateway implements Gateway {
   }
 
   #linkComponents(): PeerLinkComponents {
-    const { network, grants, clock, logger } = this.#components;
-    return { network, grants, presenters: this.#presenters, clock, logger: logger.child('link') };
+    const { network, membership, grants, clock, logger } = this.#components;
+    return { network, membership, grants, presenters: this.#presenters, clock, logger: logger.child('link') };
   }
 
   #linkInit(): PeerLinkInit {
