@@ -548,6 +548,7 @@ class Node implements StarlingNode {
     const { grants, meshBook } = this.#ground;
     const logger = this.#base.logger.child('node');
     auditGovernance(this.#governance, this.#audit);
+    this.#governance.policy.events.on('change', () => this.#gateway.rejudge());
     this.#gateway.onCatalogChange(() => this.#membership.announce());
     this.#membership.events.on('change', (peer, before) => {
       const boards = peer.presence?.boards;

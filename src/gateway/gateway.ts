@@ -181,6 +181,11 @@ class NodeGateway implements Gateway {
     await this.#components.upstreams.configure(config.mcpServers);
   }
 
+  rejudge(): void {
+    this.#router.refresh();
+    for (const session of this.#open.keys()) session.rejudge();
+  }
+
   catalogDigest(): string {
     if (this.#catalogDigest === '') this.#catalogDigest = this.#digest();
     return this.#catalogDigest;
@@ -357,7 +362,14 @@ class NodeGateway implements Gateway {
 
   #linkComponents(): PeerLinkComponents {
     const { network, membership, grants, clock, logger } = this.#components;
-    return { network, membership, grants, presenters: this.#presenters, clock, logger: logger.child('link') };
+    return {
+      network,
+      membership,
+      grants,
+      presenters: this.#presenters,
+      clock,
+      logger: logger.child('link'),
+    };
   }
 
   #linkInit(): PeerLinkInit {

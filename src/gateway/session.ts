@@ -37,7 +37,7 @@ import { argumentsOf, editsOf, protocolError, routesOf, unknownMethod } from './
 import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
 import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
-import { dropRefused, subscribe, unsubscribe } from './subscribe.ts';
+import { dropLinks, dropRefused, subscribe, unsubscribe } from './subscribe.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import { createTaskTable } from './task-table.ts';
 import type {
@@ -166,7 +166,9 @@ class CallerSession implements Session {
   rejudge(): void {
     for (const active of this.#active.values()) {
       if (active.wanted === undefined) continue;
-      const decision = this.#components.router.judge(this.principal, active.wanted);
+      const { wanted, args } = active;
+      const asked = args === undefined ? wanted : { ...wanted, args };
+      const decision = this.#components.router.judge(this.principal, asked);
       if (decision.allow || decision.ask !== undefined) continue;
       this.#finish(active);
       this.#stop(active, 'grant revoked');
@@ -175,7 +177,11 @@ class CallerSession implements Session {
     }
     this.#tellIdle();
     this.#viewChanged();
-    dropRefused(this.#currentView(), this.#subscriptions);
+    const view = this.#currentView();
+    dropRefused(view, this.#subscriptions);
+    if (this.principal.kind === 'operator') return;
+    const busy = new Set([...this.#active.values()].map(({ server }) => server));
+    dropLinks(view, this.#links, this.#subscriptions, busy);
   }
 
   whenIdle(listener: () => void): void {
@@ -373,10 +379,11 @@ class CallerSession implements Session {
     const { method } = active.request;
     if (route.wanted === undefined || route.isCleared === true || LOOKS.includes(method))
       return undefined;
+    active.args = argumentsOf(this.principal, active.request);
     return this.#components.clearance.clear({
       principal: this.principal,
       wanted: route.wanted,
-      args: argumentsOf(this.principal, active.request),
+      args: active.args,
       session: this.#init.id,
       signal() {
         active.abort ??= new AbortController();

@@ -108,7 +108,8 @@ class Carrier implements RecordSync {
     this.#scope = undefined;
     this.#links.clear();
     this.#steps.clear();
-    for (const waiters of this.#waiters.values()) for (const { reject } of waiters) reject(stopped());
+    for (const waiters of this.#waiters.values())
+      for (const { reject } of waiters) reject(stopped());
   }
 
   inStep(peer: PeerId): Promise<void> | undefined {
