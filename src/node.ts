@@ -50,7 +50,7 @@ import { auditGovernance, createGovernance } from './guard/index.ts';
 import type { Governance } from './guard/index.ts';
 import { createCounters, createGrantBook, createRenewer } from './grants/index.ts';
 import type { Counters, GrantBook, Renewer } from './grants/index.ts';
-import { loadIdentity, sealerOf } from './identity/index.ts';
+import { loadIdentity, peerIdFromDid, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
 import { createMembership, createMeshBook, settleMesh } from './membership/index.ts';
 import type { Membership, MeshBook, PeerView } from './membership/index.ts';
@@ -338,7 +338,8 @@ class Node implements StarlingNode {
       clock,
       logger: logger.child('grants'),
       isLive: (holder) =>
-        this.#membership.peers().some((peer) => peer.did === holder && peer.state === 'alive'),
+        this.#gateway.serves(holder) ||
+        this.#membership.peer(peerIdFromDid(holder))?.state === 'alive',
     });
     this.#gateway = this.#createGateway();
     this.#wire();
@@ -548,12 +549,15 @@ class Node implements StarlingNode {
     const { grants, meshBook } = this.#ground;
     const logger = this.#base.logger.child('node');
     auditGovernance(this.#governance, this.#audit);
+    this.#gateway.onCaller((caller) => this.#renewer.returned(caller));
+    this.#governance.policy.events.on('change', () => this.#gateway.rejudge());
     this.#gateway.onCatalogChange(() => this.#membership.announce());
     this.#membership.events.on('change', (peer, before) => {
       const boards = peer.presence?.boards;
       if (peer.state === 'alive' && boards !== undefined && peer.presence !== before?.presence) {
         this.#blackboard.compare(peer.peerId, boards);
       }
+      if (peer.state === 'alive' && before?.state !== 'alive') this.#renewer.returned(peer.did);
       this.events.emit('peer', peer, before);
     });
     this.#membership.events.on('evicted', (reason) => this.events.emit('evicted', reason));

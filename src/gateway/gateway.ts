@@ -61,7 +61,7 @@ export interface GatewayComponents {
   readonly keys: ApiKeys;
   readonly pins: Pins;
   readonly network: Pick<Network, 'open' | 'handle'>;
-  readonly membership: Pick<Membership, 'peers' | 'peer' | 'events'>;
+  readonly membership: Pick<Membership, 'peers' | 'peer' | 'inStep' | 'events'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -104,6 +104,7 @@ class NodeGateway implements Gateway {
   readonly #open = new Map<Session, SessionDoor>();
   readonly #counts: Record<SessionDoor, number> = { socket: 0, http: 0, tcp: 0, peer: 0 };
   readonly #catalogListeners = new Set<() => void>();
+  readonly #callerListeners = new Set<(caller: Did) => void>();
   readonly #presenters = new Set<() => void>();
   #sessionCount = 0;
   #http: HttpTransport | undefined;
@@ -179,6 +180,23 @@ class NodeGateway implements Gateway {
   async configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<void> {
     this.#router.configure(config);
     await this.#components.upstreams.configure(config.mcpServers);
+  }
+
+  serves(caller: Did): boolean {
+    for (const { principal } of this.#open.keys()) {
+      if (principal.kind === 'agent' && principal.did === caller) return true;
+    }
+    return false;
+  }
+
+  onCaller(listener: (caller: Did) => void): () => void {
+    this.#callerListeners.add(listener);
+    return () => this.#callerListeners.delete(listener);
+  }
+
+  rejudge(): void {
+    this.#router.refresh();
+    for (const session of this.#open.keys()) session.rejudge();
   }
 
   catalogDigest(): string {
@@ -325,6 +343,10 @@ class NodeGateway implements Gateway {
     );
     this.#open.set(session, door);
     this.#counts[door] += 1;
+    const { principal } = opening;
+    if (principal.kind === 'agent') {
+      for (const listener of this.#callerListeners) listener(principal.did);
+    }
     return session;
   }
 
@@ -356,8 +378,15 @@ class NodeGateway implements Gateway {
   }
 
   #linkComponents(): PeerLinkComponents {
-    const { network, grants, clock, logger } = this.#components;
-    return { network, grants, presenters: this.#presenters, clock, logger: logger.child('link') };
+    const { network, membership, grants, clock, logger } = this.#components;
+    return {
+      network,
+      membership,
+      grants,
+      presenters: this.#presenters,
+      clock,
+      logger: logger.child('link'),
+    };
   }
 
   #linkInit(): PeerLinkInit {

@@ -15,6 +15,10 @@ export interface LinkTable {
   notify(params: JsonObject, method: string, name?: string): void;
   /** The level of log messages that the client wants, of all servers now and later. */
   setLevel(level: string): void;
+  /** Names of the servers that have a link. */
+  names(): readonly string[];
+  /** Closes the link to the server of this name. */
+  drop(name: string): void;
   close(): void;
 }
 
@@ -75,6 +79,17 @@ export function createLinkTable(
     setLevel(wanted) {
       level = wanted;
       for (const link of table.values()) if (!(link instanceof Promise)) tellLevel(link);
+    },
+    names: () => [...table.keys()],
+    drop(name) {
+      const link = table.get(name);
+      table.delete(name);
+      if (link instanceof Promise)
+        void link.then(
+          (opened) => opened.close(),
+          () => undefined,
+        );
+      else link?.close();
     },
     close() {
       closed = true;

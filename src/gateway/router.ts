@@ -26,7 +26,7 @@ import type { RelayedCall, ServerTarget, Upstreams } from './types.ts';
 import { fitsTemplate, translate } from './uris.ts';
 import { BUILTIN } from './upstreams/builtin.ts';
 import { createViewCache } from './view-cache.ts';
-import { createLists, factsOf, heldKey, jointFacts, targetOf } from './views.ts';
+import { createLists, distinct, factsOf, heldKey, jointFacts, targetOf } from './views.ts';
 import type { Held, ListKind, Lists, ListsInit, Place, Source } from './views.ts';
 
 /** `search`: three tools stand for the whole list. */
@@ -88,6 +88,8 @@ export interface Router {
   exists(spec: ViewSpec): boolean;
   /** Makes lists and views anew, as `config` has them. */
   configure(config: RouterConfig): void;
+  /** The guard may say something else now: makes views anew. */
+  refresh(): void;
   /** Asks the guard again, for a call that is under way. */
   judge(principal: Principal, wanted: GuardWanted): Decision;
   stop(): void;
@@ -161,6 +163,7 @@ export function createRouter(initial: RouterComponents): Router {
       components = { ...components, config };
       changed();
     },
+    refresh: changed,
     judge: (principal, wanted) => guard.decide(principal, { ...wanted, look: true }),
     stop() {
       components.pins.events.off('change', changed);
@@ -548,14 +551,6 @@ function unknown(what: string, name: string): StarlingError {
     'STARLING_USAGE',
     `no ${what} is called '${printable(name.slice(0, 256))}'`,
     what === 'resource' ? { data: { uri: name.slice(0, 2048) } } : {},
-  );
-}
-
-/** Several templates of one server may lead to the same resource. */
-function distinct(places: readonly Place[]): readonly Place[] {
-  return places.filter(
-    ({ source, name }, index) =>
-      places.findIndex((other) => other.source === source && other.name === name) === index,
   );
 }
 

@@ -29,17 +29,18 @@ import { createHearing } from './hearing.ts';
 import { createLinkTable } from './link-table.ts';
 import type { LinkTable } from './link-table.ts';
 import { progressTokenOf } from './link.ts';
+import { listOf, listPage } from './list-page.ts';
 import { metaToolError } from './meta-tools.ts';
 import { createQuestions } from './questions.ts';
 import type { Questions } from './questions.ts';
 import { refusalOf } from './refusals.ts';
 import { argumentsOf, editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
-import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
+import { answerSearch, unwrapCall } from './search-mode.ts';
 import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
 import { createResubscriber } from './resubscribe.ts';
 import type { Resubscriber } from './resubscribe.ts';
-import { dropRefused, subscribe, unsubscribe } from './subscribe.ts';
+import { dropLinks, dropRefused, subscribe, unsubscribe } from './subscribe.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import { createTaskTable } from './task-table.ts';
 import type {
@@ -54,14 +55,6 @@ import type {
 } from './types.ts';
 import type { ListKind } from './views.ts';
 
-const RESULT_END = Buffer.from('}}');
-/** A map: callers name methods, and `toString` is none of these. */
-const LISTS: ReadonlyMap<string, ListKind> = new Map([
-  ['tools/list', 'tools'],
-  ['resources/list', 'resources'],
-  ['resources/templates/list', 'templates'],
-  ['prompts/list', 'prompts'],
-]);
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
 const TOOLS_META = 'starling/tools';
 /** Methods that only look at what the caller may use anyway. */
@@ -179,7 +172,9 @@ class CallerSession implements Session {
   rejudge(): void {
     for (const active of this.#active.values()) {
       if (active.wanted === undefined) continue;
-      const decision = this.#components.router.judge(this.principal, active.wanted);
+      const { wanted, args } = active;
+      const asked = args === undefined ? wanted : { ...wanted, args };
+      const decision = this.#components.router.judge(this.principal, asked);
       if (decision.allow || decision.ask !== undefined) continue;
       this.#finish(active);
       this.#stop(active, 'grant revoked');
@@ -188,7 +183,11 @@ class CallerSession implements Session {
     }
     this.#tellIdle();
     this.#viewChanged();
-    dropRefused(this.#currentView(), this.#subscriptions);
+    const view = this.#currentView();
+    dropRefused(view, this.#subscriptions);
+    if (this.principal.kind === 'operator') return;
+    const busy = new Set([...this.#active.values()].map(({ server }) => server));
+    dropLinks(view, this.#links, this.#subscriptions, busy);
   }
 
   whenIdle(listener: () => void): void {
@@ -222,8 +221,8 @@ class CallerSession implements Session {
       if (refusal !== undefined) throw refusal;
       const era = eraOf(frame);
       this.#check(frame, era);
-      const list = LISTS.get(frame.method);
-      if (list !== undefined) reply.final(this.#list(frame, list, era));
+      const list = listOf(frame.method);
+      if (list !== undefined) reply.final(listPage(this.#currentView(), frame, list, era));
       else if (!this.#answer(frame, reply))
         this.#begin(unwrapCall(this.#currentView(), frame), reply, key, era);
     } catch (error) {
@@ -304,24 +303,6 @@ class CallerSession implements Session {
     return {};
   }
 
-  #list(frame: RequestFrame, kind: ListKind, era: Era): Buffer {
-    const cursor = frame.params['cursor'] ?? '0';
-    const isOurs = typeof cursor === 'string' && /^\d{1,6}$/.test(cursor);
-    const index = isOurs ? Number(cursor) : -1;
-    const { lists, toolsMode } = this.#currentView();
-    const isShort = kind === 'tools' && toolsMode === 'search';
-    const page = isShort ? SEARCH_PAGES[index] : lists.page(kind, index);
-    if (page === undefined) {
-      throw protocolError(RPC.invalidParams, 'this cursor is not one of ours');
-    }
-    const extra =
-      era === 'modern'
-        ? `${JSON.stringify({ resultType: 'complete', ...CACHING }).slice(1, -1)},`
-        : '';
-    const head = `{"jsonrpc":"2.0","id":${JSON.stringify(frame.id)},"result":{${extra}`;
-    return Buffer.concat([Buffer.from(head), page, RESULT_END]);
-  }
-
   /** Answers one of the tools that search has. False when it is no such call. */
   #search(active: Active): boolean {
     const answer = answerSearch(this.#currentView(), active.request);
@@ -387,10 +368,11 @@ class CallerSession implements Session {
     const { method } = active.request;
     if (route.wanted === undefined || route.isCleared === true || LOOKS.includes(method))
       return undefined;
+    active.args = argumentsOf(this.principal, active.request);
     return this.#components.clearance.clear({
       principal: this.principal,
       wanted: route.wanted,
-      args: argumentsOf(this.principal, active.request),
+      args: active.args,
       session: this.#init.id,
       signal() {
         active.abort ??= new AbortController();

@@ -6,7 +6,10 @@ import { errorFrom } from './frame.ts';
 import type { LinkTable } from './link-table.ts';
 import type { View } from './router.ts';
 import type { Subscriptions } from './subscriptions.ts';
+import { targetOf } from './views.ts';
+import type { ListKind } from './views.ts';
 
+const KINDS: readonly ListKind[] = ['tools', 'resources', 'templates', 'prompts'];
 const TIMEOUT_MS = 30_000;
 
 /**
@@ -43,6 +46,34 @@ export async function unsubscribe(view: View, links: LinkTable, uri: string): Pr
 /** Ends what the caller may not hear of any more. */
 export function dropRefused(view: View, subscriptions: Subscriptions): void {
   for (const uri of subscriptions.uris()) if (!mayHear(view, uri)) subscriptions.drop(uri);
+}
+
+/**
+ * Closes the links to servers of which the caller may use nothing any more: these could still log to
+ * it. Those in `busy` stay, since something allowed is under way there.
+ */
+export function dropLinks(
+  view: View,
+  links: LinkTable,
+  subscriptions: Subscriptions,
+  busy: ReadonlySet<string | undefined>,
+): void {
+  const open = links.names().filter((name) => !busy.has(name) && !subscriptions.isOn(name));
+  if (open.length === 0) return;
+  const seen = serversOf(view, links);
+  for (const name of open) if (!seen.has(name)) links.drop(name);
+}
+
+/** Servers of which the view shows something, by what their links are called. */
+function serversOf({ lists }: View, links: LinkTable): ReadonlySet<string> {
+  const places = KINDS.flatMap((kind) =>
+    lists.names(kind).flatMap((name) => {
+      const place = lists.place(kind, name);
+      return place === undefined ? [] : [place, ...(place.others ?? [])];
+    }),
+  );
+  const sources = new Set(places.map(({ source }) => source));
+  return new Set([...sources].map((source) => links.nameOf(targetOf(source))));
 }
 
 function mayHear(view: View, uri: string): boolean {

@@ -55,6 +55,8 @@ export interface Subscriptions {
   updated(server: string, frame: NotificationFrame, push: (message: Buffer) => void): void;
   /** A list changed: tells the listeners. */
   listChanged(kind: ListKind): void;
+  /** True when something of this server is subscribed to. */
+  isOn(server: string): boolean;
   /** Open listeners. */
   readonly size: number;
 }
@@ -116,6 +118,7 @@ export function createSubscriptions(): Subscriptions {
         return [...names].filter(isHeard).map((uri) => ({ uri, theirs, ...listening(uri) }));
       }),
     uris: () => [...new Set([...known.values()].flatMap((names) => [...names]))].filter(isHeard),
+    isOn: (server) => [...known.keys()].some((key) => serverIn(key) === server),
     drop(uri) {
       legacy.delete(uri);
       forget(uri);
@@ -178,6 +181,10 @@ export function createSubscriptions(): Subscriptions {
       }
     },
   };
+}
+
+function serverIn(key: string): unknown {
+  return (JSON.parse(key) as readonly unknown[])[0];
 }
 
 /** The part of a filter that we honour. */

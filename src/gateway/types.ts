@@ -1,6 +1,6 @@
 /** The shapes that the gateway's parts hand each other. */
 import type { EventEmitter } from 'node:events';
-import type { Json, JsonObject, StarlingError, Startable } from '../core/index.ts';
+import type { Did, Json, JsonObject, StarlingError, Startable } from '../core/index.ts';
 import type { Config, McpServer } from '../config/types.ts';
 import type { ListedResource, ListedTool, ServerCatalog } from '../directory/types.ts';
 import type { Principal } from '../guard/types.ts';
@@ -270,6 +270,12 @@ export interface Gateway extends Startable {
   settled(): Promise<void>;
   /** Takes on new servers, lists and views; sessions stay, and hear what has changed. */
   configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<void>;
+  /** True while `caller` has a session here that it opened with its own key. */
+  serves(caller: Did): boolean;
+  /** Called when such a session is opened. */
+  onCaller(listener: (caller: Did) => void): () => void;
+  /** The policy has changed: judges lists, and calls under way, by the new one. */
+  rejudge(): void;
   /** Hex digest of all tools of all upstreams (the built-in one left out), whoever may see them. */
   catalogDigest(): string;
   /** Called when {@link catalogDigest} changes. */

@@ -324,6 +324,14 @@ export function factsOf({ catalog }: Source): ServerFacts {
   };
 }
 
+/** Several templates of one server may lead to the same resource. */
+export function distinct(places: readonly Place[]): readonly Place[] {
+  return places.filter(
+    ({ source, name }, index) =>
+      places.findIndex((other) => other.source === source && other.name === name) === index,
+  );
+}
+
 /** The server of a source. */
 export function targetOf({ peer, catalog }: Source): ServerTarget {
   return { server: catalog.server, ...(peer === undefined ? {} : { peer }) };

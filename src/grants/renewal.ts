@@ -20,14 +20,16 @@ export interface RenewerComponents {
   readonly self: Did;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** True when `holder` is in the mesh and answers, or has a session here. */
+  /** True for a node that is alive in the mesh, and for an agent that has a session here. */
   isLive(holder: Did): boolean;
 }
 
 /** Renews. */
 export interface Renewer extends Startable {
-  /** Looks now at what is due: for whoever has just come back. */
+  /** Looks now at what is due. */
   check(): Promise<void>;
+  /** `holder` has just come back: what is due of its grants is renewed at once. */
+  returned(holder: Did): void;
 }
 
 /** Makes the renewer of a node; started, it looks once a minute, and when what we received changes. */
@@ -39,13 +41,15 @@ export function createRenewer(components: RenewerComponents): Renewer {
   const failed = (error: unknown): void =>
     logger.error({ error: messageOf(error) }, 'grants were not renewed');
 
-  const renewDue = async (): Promise<void> => {
+  const renewDue = async (holder?: Did): Promise<void> => {
     const nowMs = clock.now();
     const due = grants
       .renewable()
       .filter(
-        ({ grant, lifetimeMs }) =>
-          grant.claims.exp * 1000 - nowMs <= lifetimeMs / 2 && components.isLive(grant.claims.aud),
+        ({ grant: { claims }, lifetimeMs }) =>
+          (holder === undefined || claims.aud === holder) &&
+          claims.exp * 1000 - nowMs <= lifetimeMs / 2 &&
+          components.isLive(claims.aud),
       );
     let count = 0;
     for (const { grant } of due) {
@@ -56,10 +60,12 @@ export function createRenewer(components: RenewerComponents): Renewer {
       logger.debug({ id: renewed.claims.jti }, 'grant renewed');
     }
   };
-  const check = (): Promise<void> => {
-    turn = turn.then(renewDue, renewDue);
+  const after = (task: () => Promise<void>): Promise<void> => {
+    turn = turn.then(task, task);
     return turn;
   };
+  const check = (): Promise<void> => after(() => renewDue());
+  const returning = new Set<Did>();
   // What we handed on can last longer once what it stands on does.
   const changed = (holder: Did): void => {
     if (holder === self) check().catch(failed);
@@ -67,6 +73,15 @@ export function createRenewer(components: RenewerComponents): Renewer {
 
   return {
     check,
+    returned(holder) {
+      // Whoever comes and goes is looked at once, however often that is before its turn.
+      if (scope === undefined || returning.has(holder)) return;
+      returning.add(holder);
+      after(() => {
+        returning.delete(holder);
+        return renewDue(holder);
+      }).catch(failed);
+    },
     async start() {
       if (scope !== undefined) return;
       scope = createScope(clock, failed);

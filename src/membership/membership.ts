@@ -124,6 +124,10 @@ class LiveView implements Membership {
     );
   }
 
+  inStep(peerId: PeerId): Promise<void> | undefined {
+    return this.#sync.inStep(peerId);
+  }
+
   announce(): void {
     const scope = this.#scope;
     if (scope === undefined || this.#announcing) return;

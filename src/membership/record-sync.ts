@@ -3,8 +3,8 @@
  * gets what it lacks), new ones by gossip, and again when a heartbeat shows that the sets differ.
  */
 import { decode, encode } from 'cborg';
-import { StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, Logger, PeerId } from '../core/index.ts';
+import { StarlingError, createScope, messageOf } from '../core/index.ts';
+import type { Clock, Logger, PeerId, Scope } from '../core/index.ts';
 import { createMessageChannel } from '../network/index.ts';
 import type { MessageChannel, Network, PeerStream, Topic } from '../network/index.ts';
 import type { Records } from './records.ts';
@@ -17,6 +17,10 @@ const BATCH_MAX = 5000;
 const SYNC_TIMEOUT_MS = 30_000;
 /** Pause between two syncs with one peer that heartbeats ask for. */
 const SYNC_PAUSE_MS = 2000;
+/** How long somebody may wait for records to be in step. */
+const STEP_TIMEOUT_MS = 15_000;
+/** Of two that meet one asks; the other asks too when nothing has come of it after this. */
+const STEP_ASK_MS = 500;
 
 /** What the sync works with. */
 export interface RecordSyncComponents {
@@ -34,6 +38,17 @@ export interface RecordSync {
   sync(peer: PeerId): void;
   /** A heartbeat of `peer` shows this digest. */
   compare(peer: PeerId, digest: string): void;
+  /**
+   * Undefined when we have all that `peer` had when it last connected, else a promise of that. It
+   * rejects with STARLING_TIMEOUT, STARLING_STOPPED.
+   */
+  inStep(peer: PeerId): Promise<void> | undefined;
+}
+
+/** Somebody who waits for a peer's records. */
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: StarlingError) => void;
 }
 
 type Message =
@@ -48,9 +63,15 @@ export function createRecordSync(components: RecordSyncComponents): RecordSync {
 class Carrier implements RecordSync {
   readonly #components: RecordSyncComponents;
   readonly #topic: Topic;
-  readonly #busy = new Set<PeerId>();
+  /** Syncs of ours under way, by peer and {@link Carrier.#linkOf}. */
+  readonly #busy = new Set<string>();
+  /** How many connections of a peer have been admitted: each may be the first after a cut. */
+  readonly #links = new Map<PeerId, number>();
+  /** Up to which of them the records are in step. */
+  readonly #steps = new Map<PeerId, number>();
+  readonly #waiters = new Map<PeerId, Set<Waiter>>();
   readonly #syncedAt = new Map<PeerId, number>();
-  readonly #stops: (() => void)[] = [];
+  #scope: Scope | undefined;
 
   constructor(components: RecordSyncComponents) {
     this.#components = components;
@@ -58,23 +79,68 @@ class Carrier implements RecordSync {
   }
 
   start(): void {
-    if (this.#stops.length > 0) return;
-    const { network, records } = this.#components;
-    const connected = (peer: PeerId): void => {
+    if (this.#scope !== undefined) return;
+    const { network, records, clock } = this.#components;
+    const scope = createScope(clock);
+    this.#scope = scope;
+    const linked = (peer: PeerId): void => {
+      this.#links.set(peer, this.#linkOf(peer) + 1);
       // Of two that meet, one asks.
       if (network.self < peer) this.sync(peer);
     };
-    network.events.on('peer:connect', connected);
-    this.#stops.push(
-      () => network.events.off('peer:connect', connected),
-      network.handle(PROTOCOL, (stream) => this.#serve(stream)),
-      this.#topic.subscribe((data) => this.#heard(data)),
-      records.onAdded((jws) => this.#tell(jws)),
-    );
+    const lost = (peer: PeerId): void => {
+      this.#links.delete(peer);
+      this.#steps.delete(peer);
+    };
+    network.events.on('peer:link', linked);
+    network.events.on('peer:disconnect', lost);
+    scope.add(() => network.events.off('peer:link', linked));
+    scope.add(() => network.events.off('peer:disconnect', lost));
+    scope.add(network.handle(PROTOCOL, (stream) => this.#serve(stream)));
+    scope.add(this.#topic.subscribe((data) => this.#heard(data)));
+    scope.add(records.onAdded((jws) => this.#tell(jws)));
+    // Whoever let us in did so before we could sync.
+    for (const peer of network.connected()) this.sync(peer);
   }
 
   stop(): void {
-    for (const stop of this.#stops.splice(0)) stop();
+    this.#scope?.close();
+    this.#scope = undefined;
+    this.#links.clear();
+    this.#steps.clear();
+    for (const waiters of this.#waiters.values())
+      for (const { reject } of waiters) reject(stopped());
+  }
+
+  inStep(peer: PeerId): Promise<void> | undefined {
+    if (this.#isInStep(peer)) return undefined;
+    const scope = this.#scope;
+    if (scope === undefined) return Promise.reject(stopped());
+    const waiters = this.#waiters.get(peer) ?? new Set();
+    this.#waiters.set(peer, waiters);
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        cancelAsk();
+        cancelLate();
+        waiters.delete(waiter);
+        if (waiters.size === 0) this.#waiters.delete(peer);
+      };
+      const waiter: Waiter = {
+        resolve: () => (done(), resolve()),
+        reject: (error) => (done(), reject(error)),
+      };
+      const cancelAsk = scope.after(STEP_ASK_MS, () => this.sync(peer));
+      const cancelLate = scope.after(STEP_TIMEOUT_MS, () =>
+        waiter.reject(
+          new StarlingError(
+            'STARLING_TIMEOUT',
+            `what ${peer} knows of revocations has not come within ${STEP_TIMEOUT_MS / 1000} s`,
+            { hint: 'try again; if it stays so, see: starling peers', data: { peer } },
+          ),
+        ),
+      );
+      waiters.add(waiter);
+    });
   }
 
   compare(peer: PeerId, digest: string): void {
@@ -84,14 +150,37 @@ class Carrier implements RecordSync {
   }
 
   sync(peer: PeerId): void {
-    if (this.#busy.has(peer)) return;
-    this.#busy.add(peer);
-    this.#syncedAt.set(peer, this.#components.clock.now());
+    const { clock, logger } = this.#components;
+    const key = `${peer} ${this.#linkOf(peer)}`;
+    const scope = this.#scope;
+    if (this.#busy.has(key) || scope === undefined) return;
+    this.#busy.add(key);
+    this.#syncedAt.set(peer, clock.now());
     this.#ask(peer)
-      .catch((error: unknown) =>
-        this.#components.logger.debug({ peer, error: messageOf(error) }, 'records not synced'),
-      )
-      .finally(() => this.#busy.delete(peer));
+      .catch((error: unknown) => {
+        logger.debug({ peer, error: messageOf(error) }, 'records not synced');
+        if (this.#waiters.has(peer)) scope.after(STEP_ASK_MS, () => this.#askAgain(peer));
+      })
+      .finally(() => this.#busy.delete(key));
+  }
+
+  #askAgain(peer: PeerId): void {
+    if (this.#waiters.has(peer)) this.sync(peer);
+  }
+
+  #linkOf(peer: PeerId): number {
+    return this.#links.get(peer) ?? 0;
+  }
+
+  #isInStep(peer: PeerId): boolean {
+    return this.#steps.get(peer) === this.#linkOf(peer);
+  }
+
+  /** Has all that `peer` had when its connection number `link` was the last. */
+  #stepped(peer: PeerId, link: number): void {
+    if (link !== this.#linkOf(peer)) return;
+    this.#steps.set(peer, link);
+    for (const { resolve } of this.#waiters.get(peer) ?? []) resolve();
   }
 
   async #ask(peer: PeerId): Promise<void> {
@@ -114,7 +203,13 @@ class Carrier implements RecordSync {
    * Both sides do the same: say what they have, send what the other lacks, and close when they have
    * sent it. Ends when the other has closed as well.
    */
-  #exchange(stream: PeerStream): Promise<void> {
+  async #exchange(stream: PeerStream): Promise<void> {
+    const link = this.#linkOf(stream.peer);
+    await this.#swap(stream);
+    this.#stepped(stream.peer, link);
+  }
+
+  #swap(stream: PeerStream): Promise<void> {
     const { records, clock } = this.#components;
     return new Promise((resolve, reject) => {
       const channel = createMessageChannel(stream, { maxBytes: MESSAGE_BYTES_MAX });
@@ -170,6 +265,10 @@ class Carrier implements RecordSync {
       this.#components.logger.debug({ error: messageOf(error) }, 'record not gossiped'),
     );
   }
+}
+
+function stopped(): StarlingError {
+  return new StarlingError('STARLING_STOPPED', 'this node is not running');
 }
 
 async function sendMissing(

@@ -55,6 +55,11 @@ export interface Membership extends Startable {
   peer(peerId: PeerId): PeerView | undefined;
   /** Finds a peer by alias, PeerId or did:key. @throws STARLING_PEER_UNKNOWN */
   resolve(reference: string): PeerView;
+  /**
+   * What `peer` knew of revocations when it connected, we know as well: undefined when that is so, else
+   * a promise of it. It rejects with STARLING_TIMEOUT, STARLING_STOPPED.
+   */
+  inStep(peerId: PeerId): Promise<void> | undefined;
   /** Says at once what has changed about us (coalesced within 50 ms). */
   announce(): void;
 }

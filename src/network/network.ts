@@ -70,6 +70,7 @@ class MeshNetwork implements Network {
             this.#denied.delete(peer);
             this.#emit('peer:connect', peer);
           },
+          onPeerLink: (peer) => this.#emit('peer:link', peer),
           onPeerDisconnect: (peer) => this.#emit('peer:disconnect', peer),
           onDialFailed: (address, error) => this.#emit('dial:failed', address, error),
           isInUse: (stream) => this.#isInUse(stream),

@@ -56,6 +56,7 @@ export interface NetworkInit {
 /** What a session tells the network. */
 export interface SessionEvents {
   readonly onPeerConnect: (peer: PeerId) => void;
+  readonly onPeerLink: (peer: PeerId) => void;
   readonly onPeerDisconnect: (peer: PeerId) => void;
   readonly onDialFailed: (address: string, error: Error) => void;
   /** Protocols of ours whose streams must not be cut by tidying up. */
@@ -213,6 +214,7 @@ function watchConnections(
         links.add(connection);
         watcher.onAdmitted(connection);
         logger.debug({ peer, address: String(connection.remoteAddr) }, 'a connection is admitted');
+        events.onPeerLink(peer);
         if (isFirst) events.onPeerConnect(peer);
       },
     },

@@ -111,6 +111,8 @@ export interface Admission {
 export interface NetworkEvents {
   /** The first connection to a peer is admitted. */
   'peer:connect': [peer: PeerId];
+  /** A connection to a peer is admitted, be it the first or another; comes before `peer:connect`. */
+  'peer:link': [peer: PeerId];
   /** The last connection to an admitted peer is gone. */
   'peer:disconnect': [peer: PeerId];
   /** We dialled `address` and it failed or refused us; `error` has the reason. */

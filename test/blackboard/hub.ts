@@ -61,6 +61,9 @@ export function createHub(): Hub {
       for (const [from, to] of [[a, b] as const, [b, a] as const]) {
         if (!node(from).links.has(to)) node(from).links.set(to, new Set());
       }
+      for (const [from, to] of [[a, b] as const, [b, a] as const]) {
+        node(from).events.emit('peer:link', to);
+      }
       node(a).events.emit('peer:connect', b);
       node(b).events.emit('peer:connect', a);
     },

@@ -194,7 +194,7 @@ function networkOf(self: PeerId, wire: Wire): Pick<Network, 'open' | 'handle'> {
 }
 
 /** A view of peers that a test sets by hand. */
-export interface FakeMembership extends Pick<Membership, 'peers' | 'peer' | 'events'> {
+export interface FakeMembership extends Pick<Membership, 'peers' | 'peer' | 'inStep' | 'events'> {
   set(alias: string, peerId: PeerId, changes?: Partial<PeerView>): void;
 }
 
@@ -206,6 +206,7 @@ export function createFakeMembership(): FakeMembership {
     events,
     peers: () => [...views.values()],
     peer: (peerId) => views.get(peerId),
+    inStep: () => undefined,
     set(alias, peerId, changes = {}) {
       const before = views.get(peerId);
       const view: PeerView = {

@@ -36,7 +36,7 @@ const REFUSED_BYTES_MAX = 1024 * 1024;
 /** What the transport works with. */
 export interface PeerTransportComponents {
   readonly network: Pick<Network, 'handle'>;
-  readonly membership: Pick<Membership, 'peer'>;
+  readonly membership: Pick<Membership, 'peer' | 'inStep'>;
   readonly grants: GrantBook;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
   open(
@@ -64,7 +64,18 @@ export function createPeerTransport(
   const changed = (holder: Did): void => {
     for (const served of byHolder.get(holder) ?? []) served.grantsChanged();
   };
+  /** What was revoked while we could not hear it counts before the peer is served. */
   const accept = (stream: PeerStream): void => {
+    const inStep = components.membership.inStep(stream.peer);
+    if (inStep === undefined) admit(stream);
+    else {
+      inStep.then(
+        () => (stopHandling === undefined ? stream.abort(new Error('stopped')) : admit(stream)),
+        (error: unknown) => refuse(stream, error, components),
+      );
+    }
+  };
+  const admit = (stream: PeerStream): void => {
     const holder = didFromPeerId(stream.peer);
     const siblings = byHolder.get(holder) ?? new Set();
     if (siblings.size >= SESSIONS_PER_PEER) {

@@ -2,7 +2,7 @@
 import { StarlingError, createLineDecoder, messageOf } from '../../core/index.ts';
 import type { Clock, Json, Logger } from '../../core/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
-import type { PeerView } from '../../membership/index.ts';
+import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
 import { RPC, errorBytes } from '../frame.ts';
 import { initialize } from '../handshake.ts';
@@ -23,6 +23,7 @@ const OPEN_TIMEOUT_MS = 10_000;
 /** What links to peers are made with. */
 export interface PeerLinkComponents {
   readonly network: Pick<Network, 'open'>;
+  readonly membership: Pick<Membership, 'inStep'>;
   readonly grants: GrantBook;
   /** Called when grants that we received have changed: open sessions present the new ones. */
   readonly presenters: Set<() => void>;
@@ -63,10 +64,16 @@ export async function openPeerLink(
   peer: PeerView,
   wish: PeerLinkWish,
 ): Promise<ServerLink> {
-  const { network, grants } = components;
+  const { network, membership, grants } = components;
   const stream = await network.open(peer.peerId, MCP_PROTOCOL, {
     signal: AbortSignal.timeout(OPEN_TIMEOUT_MS),
   });
+  try {
+    await membership.inStep(peer.peerId);
+  } catch (error) {
+    stream.abort(new Error('not in step'));
+    throw error;
+  }
   let finish: (error: StarlingError) => void = () => undefined;
   const ended = new Promise<StarlingError>((resolve) => {
     finish = resolve;
