@@ -21,6 +21,7 @@ import {
   loginTools,
   offeredTools,
   pinTools,
+  secretTools,
   statusTools,
 } from './builtin/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
@@ -38,31 +39,37 @@ import {
 import type { Clock, Health, JsonObject, Logger, PeerId, Random, Startable } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import {
+  bindSecrets,
   createApiKeys,
   createGateway,
   createLogins,
   createPins,
+  createSecretStore,
   createTokenStore,
   createUpstreams,
 } from './gateway/index.ts';
-import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
+import type {
+  ApiKeys,
+  BuiltinTool,
+  Gateway,
+  Logins,
+  Pins,
+  SecretStore,
+  Upstreams,
+} from './gateway/index.ts';
 import { auditGovernance, createGovernance } from './guard/index.ts';
 import type { Governance } from './guard/index.ts';
 import { createCounters, createGrantBook, createRenewer } from './grants/index.ts';
 import type { Counters, GrantBook, Renewer } from './grants/index.ts';
 import { loadIdentity, peerIdFromDid, sealerOf } from './identity/index.ts';
-import type { Identity } from './identity/index.ts';
-import { createMembership, createMeshBook, settleMesh } from './membership/index.ts';
+import type { Identity, PassphraseSource } from './identity/index.ts';
+import { createMembership, createMeshBook, joinMesh, settleMesh } from './membership/index.ts';
 import type { Membership, MeshBook, PeerView } from './membership/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
 
-/** How long a newcomer tries to get in before it gives up. */
-const JOIN_TIMEOUT_MS = 45_000;
-const DIAL_TIMEOUT_MS = 10_000;
-const JOIN_PAUSE_MS = 1000;
 const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
 const SETTLE_TIMEOUT_MS = 31_000;
 
@@ -76,6 +83,8 @@ export interface NodeComponents {
   readonly logger?: Logger;
   /** Hears in short sentences what a start is waiting for. */
   readonly progress?: (line: string) => void;
+  /** Where the passphrase of an encrypted key comes from. */
+  readonly passphrase?: PassphraseSource;
 }
 
 /** What a node tells. */
@@ -144,7 +153,18 @@ export async function createNode(
   const store = createStore({ logger }, { dir: join(config.stateDir, 'db') });
   await store.start();
   try {
-    const identity = await loadIdentity(join(config.stateDir, 'key'));
+    const { passphrase } = components;
+    const identity = await loadIdentity(
+      join(config.stateDir, 'key'),
+      passphrase === undefined ? {} : { passphrase },
+    );
+    const secrets = createSecretStore({
+      table: store.table('secrets'),
+      sealer: () => sealerOf(identity, 'secrets'),
+      clock: base.clock,
+      logger: logger.child('secrets'),
+    });
+    await secrets.load();
     const grants = createGrantBook({
       identity,
       grants: store.table('grants'),
@@ -173,7 +193,7 @@ export async function createNode(
     );
     await meshBook.load();
     const dial = await settleMesh(base, meshBook);
-    return new Node(base, { store, identity, grants, counters, meshBook, dial });
+    return new Node(base, { store, identity, secrets, grants, counters, meshBook, dial });
   } catch (error) {
     await store.stop();
     throw error;
@@ -192,6 +212,7 @@ interface Base {
 interface Ground {
   readonly store: Store;
   readonly identity: Identity;
+  readonly secrets: SecretStore;
   readonly grants: GrantBook;
   readonly counters: Counters;
   readonly meshBook: MeshBook;
@@ -226,8 +247,8 @@ class Node implements StarlingNode {
     this.peerId = ground.identity.peerId;
     this.#startedAt = base.clock.now();
     const { clock, random, logger, config } = base;
-    const { store, identity, grants, counters, meshBook } = ground;
-    this.#servers = config.mcpServers;
+    const { store, identity, secrets, grants, counters, meshBook } = ground;
+    this.#servers = bindSecrets(config.mcpServers, (name) => secrets.lookup(name));
     const mesh = this.#mesh();
     this.#audit = createAuditOf(
       { identity, clock, logger: logger.child('audit'), health: base.health },
@@ -321,6 +342,11 @@ class Node implements StarlingNode {
       ...boardTools({ blackboard: this.#blackboard, clock }),
       ...keyTools({ clock, keys: this.#keys }),
       ...loginTools({ logins: this.#logins }),
+      ...secretTools({
+        secrets,
+        servers: () => this.#servers,
+        changed: () => this.#upstreams.secretsChanged(),
+      }),
       ...auditTools({ audit: this.#audit }),
       ...pinTools({ pins: this.#pins, membership: this.#membership }),
       ...governanceTools({
@@ -397,8 +423,9 @@ class Node implements StarlingNode {
   }
 
   async reload(config: Config): Promise<readonly string[]> {
-    this.#servers = config.mcpServers;
-    await this.#gateway.configure(config);
+    const { secrets } = this.#ground;
+    this.#servers = bindSecrets(config.mcpServers, (name) => secrets.lookup(name));
+    await this.#gateway.configure({ ...config, mcpServers: this.#servers });
     await this.#governance.policy.reload();
     const keys = Object.keys(config) as (keyof Config)[];
     return keys.filter(
@@ -415,7 +442,10 @@ class Node implements StarlingNode {
       await this.#startOne(this.#audit);
       await this.#startOne(this.#governance);
       await this.#startOne(this.#network);
-      if (!this.#ground.meshBook.isMember()) await this.#join();
+      const { meshBook, dial } = this.#ground;
+      if (!meshBook.isMember()) {
+        await joinMesh({ ...this.#base, meshBook, network: this.#network }, { dial });
+      }
       await this.#startOne(this.#membership);
       await this.#startOne(this.#blackboard);
       await this.#startOne(this.#pins);
@@ -444,35 +474,6 @@ class Node implements StarlingNode {
     await part.start();
   }
 
-  /** Dials until somebody lets us in. @throws why nobody does */
-  async #join(): Promise<void> {
-    const { clock, progress } = this.#base;
-    const { dial, meshBook } = this.#ground;
-    const deadline = clock.now() + JOIN_TIMEOUT_MS;
-    let last: unknown;
-    while (clock.now() < deadline) {
-      for (const address of dial) {
-        progress(`joining mesh '${this.#mesh().name}' at ${address}`);
-        try {
-          await this.#network.dial(address, { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
-        } catch (error) {
-          if (isFinal(error)) throw error;
-          last = error;
-          progress(`no answer at ${address}: ${messageOf(error)}`);
-        }
-        if (meshBook.isMember()) return;
-      }
-      await new Promise<void>((resolve) => {
-        setTimeout(resolve, JOIN_PAUSE_MS);
-      });
-    }
-    throw new StarlingError(
-      'STARLING_PEER_UNREACHABLE',
-      `nobody at the ticket's addresses (${dial.join(', ')}) let us in within ${JOIN_TIMEOUT_MS / 1000} s: ${messageOf(last)}`,
-      { hint: 'check that the peer runs and that its port is open to this machine', cause: last },
-    );
-  }
-
   /** Until each upstream is ready or has failed; at most as long as one may take to start. */
   async #settled(): Promise<void> {
     let cancel: () => void = () => undefined;
@@ -489,7 +490,7 @@ class Node implements StarlingNode {
     const { limits } = config;
     return createUpstreams(
       {
-        servers: config.mcpServers,
+        servers: this.#servers,
         builtin: this.#tools,
         builtinResources: grantResources({ audit: this.#audit, grants: this.#ground.grants }),
         logins: this.#logins,
@@ -590,11 +591,4 @@ class Node implements StarlingNode {
       throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
     return mesh;
   }
-}
-
-/** True when trying again can't help: somebody has judged us and said no. */
-function isFinal(error: unknown): boolean {
-  return (
-    error instanceof StarlingError && /^STARLING_(TICKET_|MESH_|JOIN_|VERSION_)/.test(error.code)
-  );
 }

@@ -172,6 +172,39 @@ export interface McpLogoutResult {
   readonly loggedOut: boolean;
 }
 
+/** A secret as it may be shown: never with its value. */
+export interface SecretSummary {
+  readonly name: string;
+  /** When it was set; ms since the epoch. Absent: servers name it, and it is not set. */
+  readonly setAt?: number;
+  /** Servers of the configuration that name it. */
+  readonly usedBy: readonly string[];
+}
+
+/** Result of `secret_set`. */
+export interface SecretSetResult {
+  readonly name: string;
+  /** True when there was one of this name. */
+  readonly replaced: boolean;
+  readonly usedBy: readonly string[];
+  /** Servers that run on with what it was before. */
+  readonly running: readonly string[];
+}
+
+/** Result of `secret_list`. */
+export interface SecretListResult {
+  readonly secrets: readonly SecretSummary[];
+}
+
+/** Result of `secret_remove`. */
+export interface SecretRemoveResult {
+  readonly name: string;
+  /** False when there was none. */
+  readonly removed: boolean;
+  /** Servers that lack it now. */
+  readonly usedBy: readonly string[];
+}
+
 /** Something that is quarantined, as a person reads it. */
 export interface PinSummary {
   /** `[<peer>/]<server>/<name>`, as `pin_approve` takes it. */

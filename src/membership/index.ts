@@ -1,6 +1,8 @@
 /** Who is in the mesh, who is alive, and who may come in. */
 export { createMembership } from './membership.ts';
 export type { MembershipComponents, MembershipInit } from './membership.ts';
+export { joinMesh } from './join.ts';
+export type { JoinComponents } from './join.ts';
 export { createMeshBook } from './mesh-book.ts';
 export type { Invitation, MeshBook, MeshBookComponents } from './mesh-book.ts';
 export type { Membership, MembershipEvents, Mesh, PeerState, PeerView, Presence } from './types.ts';
