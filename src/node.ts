@@ -525,6 +525,7 @@ class Node implements StarlingNode {
         keys: this.#keys,
         pins: this.#pins,
         self: identity.did,
+        signer: identity,
         network: this.#network,
         membership: this.#membership,
         clock,

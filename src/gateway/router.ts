@@ -380,9 +380,9 @@ class PrincipalView implements View {
     );
   }
 
-  /** Only clients of this node see what peers have granted to it. */
+  /** Whoever is attached to this node sees what peers have granted to it; peers ask each other. */
   #seesPeers(): boolean {
-    return this.#principal.kind === 'operator' || this.#principal.kind === 'client';
+    return this.#principal.kind !== 'peer';
   }
 
   #isAllowed(scheme: Scheme, place: Place, ability?: string): boolean {

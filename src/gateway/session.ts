@@ -33,7 +33,14 @@ import { metaToolError } from './meta-tools.ts';
 import { createQuestions } from './questions.ts';
 import type { Questions } from './questions.ts';
 import { refusalOf } from './refusals.ts';
-import { argumentsOf, editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
+import {
+  argumentsOf,
+  editsOf,
+  protocolError,
+  reasoningOf,
+  routesOf,
+  unknownMethod,
+} from './routes.ts';
 import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
 import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
@@ -377,6 +384,7 @@ class CallerSession implements Session {
       principal: this.principal,
       wanted: route.wanted,
       args: argumentsOf(this.principal, active.request),
+      reasoning: reasoningOf(active.request),
       session: this.#init.id,
       signal() {
         active.abort ??= new AbortController();

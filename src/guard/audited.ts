@@ -2,7 +2,7 @@
 import type { Audit, AuditOutcome } from '../audit/index.ts';
 import type { Approval, Approvals } from './approval-types.ts';
 import type { PolicyBook } from './policy-book.ts';
-import { keyOf } from './who.ts';
+import { behalfOf, keyOf } from './who.ts';
 
 const OUTCOMES: Readonly<Record<Exclude<Approval['state'], 'pending'>, AuditOutcome>> = {
   approved: 'allowed',
@@ -19,10 +19,12 @@ export function auditGovernance(
   approvals.events.on('closed', (approval) => {
     if (approval.state === 'pending') return;
     const { answeredBy, reason } = approval;
+    const behalf = behalfOf(approval.principal);
     const words = [answeredBy, reason].filter((word) => word !== undefined).join(': ');
     audit.note({
       kind: 'approval',
       who: keyOf(approval.principal),
+      ...(behalf === undefined ? {} : { onBehalfOf: behalf }),
       what: { ability: approval.ability, resource: approval.resource },
       args: approval.argsHash,
       outcome: OUTCOMES[approval.state],

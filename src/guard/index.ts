@@ -49,8 +49,9 @@ export type {
   Explanation,
   Guard,
   GuardWanted,
+  OnBehalfOf,
   Principal,
   WantedFacts,
 } from './types.ts';
-export { keyOf, nameOf } from './who.ts';
+export { behalfOf, keyOf, nameOf } from './who.ts';
 export type { MeshFacts, Zone } from './who.ts';
