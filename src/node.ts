@@ -6,7 +6,7 @@
 import './core/node20.ts';
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
-import { createAuditOf } from './audit/index.ts';
+import { createAuditOf, createCheckpointBook } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, Board } from './blackboard/index.ts';
@@ -52,8 +52,13 @@ import { createCounters, createGrantBook, createRenewer } from './grants/index.t
 import type { Counters, GrantBook, Renewer } from './grants/index.ts';
 import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
-import { createMembership, createMeshBook, settleMesh } from './membership/index.ts';
-import type { Membership, MeshBook, PeerView } from './membership/index.ts';
+import {
+  createCheckpointExchange,
+  createMembership,
+  createMeshBook,
+  settleMesh,
+} from './membership/index.ts';
+import type { CheckpointExchange, Membership, MeshBook, PeerView } from './membership/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createStore } from './store/index.ts';
@@ -207,6 +212,7 @@ class Node implements StarlingNode {
   readonly #audit: Audit;
   readonly #network: Network;
   readonly #membership: Membership;
+  readonly #checkpoints: CheckpointExchange;
   readonly #blackboard: Blackboard;
   readonly #gateway: Gateway;
   readonly #tools: readonly BuiltinTool[];
@@ -258,6 +264,7 @@ class Node implements StarlingNode {
           load: this.#gateway.load(),
           catalog: this.#gateway.catalogDigest(),
           boards: this.#blackboard.digests(),
+          ...this.#checkpoints.presence(),
         }),
         clock,
         random,
@@ -265,6 +272,14 @@ class Node implements StarlingNode {
       },
       config.heartbeat,
     );
+    this.#checkpoints = createCheckpointExchange({
+      ...base,
+      network: this.#network,
+      membership: this.#membership,
+      audit: this.#audit,
+      book: createCheckpointBook({ table: store.table('checkpoints'), clock }),
+      self: identity.did,
+    });
     this.#blackboard = createBlackboard({
       network: this.#network,
       table: store.table('boards'),
@@ -321,7 +336,7 @@ class Node implements StarlingNode {
       ...boardTools({ blackboard: this.#blackboard, clock }),
       ...keyTools({ clock, keys: this.#keys }),
       ...loginTools({ logins: this.#logins }),
-      ...auditTools({ audit: this.#audit }),
+      ...auditTools({ audit: this.#audit, checkpoints: this.#checkpoints, self: identity.did }),
       ...pinTools({ pins: this.#pins, membership: this.#membership }),
       ...governanceTools({
         governance: this.#governance,
@@ -416,6 +431,7 @@ class Node implements StarlingNode {
       await this.#startOne(this.#network);
       if (!this.#ground.meshBook.isMember()) await this.#join();
       await this.#startOne(this.#membership);
+      await this.#startOne(this.#checkpoints);
       await this.#startOne(this.#blackboard);
       await this.#startOne(this.#pins);
       await this.#startOne(this.#ground.counters);

@@ -1,4 +1,10 @@
 /** Who is in the mesh, who is alive, and who may come in. */
+export { createCheckpointExchange } from './checkpoint-exchange.ts';
+export type {
+  CheckpointExchange,
+  CheckpointExchangeComponents,
+  PeerWitness,
+} from './checkpoint-exchange.ts';
 export { createMembership } from './membership.ts';
 export type { MembershipComponents, MembershipInit } from './membership.ts';
 export { createMeshBook } from './mesh-book.ts';

@@ -68,7 +68,7 @@ describe('a certificate of a node', () => {
     const first = own.certify(agent);
     for (let n = 0; n < 1000; n += 1) expect(own.certify(agent)).toBe(first);
     expect(signed).toBe(1);
-    time.advance(6 * 3_600_000);
+    void time.advance(6 * 3_600_000);
     expect(own.certify(agent)).not.toBe(first);
     expect(signed).toBe(2);
     const client = (n: number): Principal => ({ kind: 'client', name: `ci-${n}`, scopes: [] });
