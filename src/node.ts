@@ -38,6 +38,7 @@ import {
 import type { Clock, Health, JsonObject, Logger, PeerId, Random, Startable } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import {
+  auditDoor,
   createApiKeys,
   createGateway,
   createLogins,
@@ -46,16 +47,18 @@ import {
   createUpstreams,
 } from './gateway/index.ts';
 import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
-import { auditGovernance, createGovernance } from './guard/index.ts';
+import { auditGovernance, auditGrants, createGovernance } from './guard/index.ts';
 import type { Governance } from './guard/index.ts';
 import { createCounters, createGrantBook, createRenewer } from './grants/index.ts';
 import type { Counters, GrantBook, Renewer } from './grants/index.ts';
 import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
 import {
+  auditAdmission,
   createCheckpointExchange,
   createMembership,
   createMeshBook,
+  joinMesh,
   settleMesh,
 } from './membership/index.ts';
 import type { CheckpointExchange, Membership, MeshBook, PeerView } from './membership/index.ts';
@@ -64,10 +67,6 @@ import type { Network } from './network/index.ts';
 import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
 
-/** How long a newcomer tries to get in before it gives up. */
-const JOIN_TIMEOUT_MS = 45_000;
-const DIAL_TIMEOUT_MS = 10_000;
-const JOIN_PAUSE_MS = 1000;
 const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
 const SETTLE_TIMEOUT_MS = 31_000;
 
@@ -240,7 +239,13 @@ class Node implements StarlingNode {
       { ...config.audit, folder: join(config.stateDir, 'audit') },
     );
     this.#network = createNetwork(
-      { identity, admission: meshBook.admission, clock, random, logger },
+      {
+        identity,
+        admission: auditAdmission(meshBook.admission, this.#audit, clock),
+        clock,
+        random,
+        logger,
+      },
       {
         meshId: mesh.id,
         name: config.name,
@@ -425,11 +430,13 @@ class Node implements StarlingNode {
   async start(): Promise<void> {
     if (this.#running.length > 0) return;
     const { progress, logger } = this.#base;
+    const { meshBook, dial } = this.#ground;
+    const network = this.#network;
     try {
       await this.#startOne(this.#audit);
       await this.#startOne(this.#governance);
       await this.#startOne(this.#network);
-      if (!this.#ground.meshBook.isMember()) await this.#join();
+      if (!meshBook.isMember()) await joinMesh({ ...this.#base, network, meshBook }, dial);
       await this.#startOne(this.#membership);
       await this.#startOne(this.#checkpoints);
       await this.#startOne(this.#blackboard);
@@ -457,35 +464,6 @@ class Node implements StarlingNode {
   async #startOne(part: Startable): Promise<void> {
     this.#running.push(part);
     await part.start();
-  }
-
-  /** Dials until somebody lets us in. @throws why nobody does */
-  async #join(): Promise<void> {
-    const { clock, progress } = this.#base;
-    const { dial, meshBook } = this.#ground;
-    const deadline = clock.now() + JOIN_TIMEOUT_MS;
-    let last: unknown;
-    while (clock.now() < deadline) {
-      for (const address of dial) {
-        progress(`joining mesh '${this.#mesh().name}' at ${address}`);
-        try {
-          await this.#network.dial(address, { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
-        } catch (error) {
-          if (isFinal(error)) throw error;
-          last = error;
-          progress(`no answer at ${address}: ${messageOf(error)}`);
-        }
-        if (meshBook.isMember()) return;
-      }
-      await new Promise<void>((resolve) => {
-        setTimeout(resolve, JOIN_PAUSE_MS);
-      });
-    }
-    throw new StarlingError(
-      'STARLING_PEER_UNREACHABLE',
-      `nobody at the ticket's addresses (${dial.join(', ')}) let us in within ${JOIN_TIMEOUT_MS / 1000} s: ${messageOf(last)}`,
-      { hint: 'check that the peer runs and that its port is open to this machine', cause: last },
-    );
   }
 
   /** Until each upstream is ready or has failed; at most as long as one may take to start. */
@@ -565,6 +543,8 @@ class Node implements StarlingNode {
     const { grants, meshBook } = this.#ground;
     const logger = this.#base.logger.child('node');
     auditGovernance(this.#governance, this.#audit);
+    auditGrants({ grants, self: this.#ground.identity.did }, this.#audit);
+    auditDoor({ keys: this.#keys, pins: this.#pins }, this.#audit);
     this.#gateway.onCatalogChange(() => this.#membership.announce());
     this.#membership.events.on('change', (peer, before) => {
       const boards = peer.presence?.boards;
@@ -603,11 +583,4 @@ class Node implements StarlingNode {
       throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
     return mesh;
   }
-}
-
-/** True when trying again can't help: somebody has judged us and said no. */
-function isFinal(error: unknown): boolean {
-  return (
-    error instanceof StarlingError && /^STARLING_(TICKET_|MESH_|JOIN_|VERSION_)/.test(error.code)
-  );
 }

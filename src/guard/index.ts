@@ -1,5 +1,5 @@
 /** The guard: the one place that says yes or no. */
-export { auditGovernance } from './audited.ts';
+export { auditGovernance, auditGrants } from './audited.ts';
 export { createApprovals } from './approvals.ts';
 export type { ApprovalsComponents, ApprovalsInit } from './approvals.ts';
 export type {
