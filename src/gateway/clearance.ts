@@ -34,6 +34,8 @@ export interface ClearedCall {
 export interface Clearance {
   /** At once where nothing has to be waited for. @throws STARLING_CALL_REFUSED, STARLING_AUDIT_UNAVAILABLE, … */
   clear(call: WantedCall): ClearedCall | Promise<ClearedCall>;
+  /** Records what was refused before there was a call: there no arguments could have helped. */
+  refused(call: Pick<WantedCall, 'principal' | 'wanted' | 'reasoning'>, reason: string): void;
 }
 
 /** What clears calls. */
@@ -59,16 +61,11 @@ export function createClearance(
 ): Clearance {
   const { guard, approvals, audit, clock, logger } = components;
 
-  const aboutOf = ({ principal, wanted, args }: WantedCall): About => {
-    const behalf = behalfOf(principal);
-    return {
-      who: keyOf(principal),
-      ...(behalf === undefined ? {} : { onBehalfOf: behalf }),
-      what: { ability: wanted.ability, resource: wanted.resource },
-      args: hashArguments(args),
-    };
-  };
-  const noteRefusal = (call: WantedCall, about: About, reason: string): void =>
+  const aboutOf = (call: WantedCall): About => ({
+    ...partiesOf(call),
+    args: hashArguments(call.args),
+  });
+  const noteRefusal = (call: Pick<WantedCall, 'reasoning'>, about: About, reason: string): void =>
     audit.note({ kind: 'decision', ...about, outcome: 'denied', reason, ...saidIn(call) });
   const clearedBy = (about: About, seq?: number): ClearedCall => {
     const begunAt = clock.now();
@@ -122,6 +119,7 @@ export function createClearance(
     throw refusalOf(decision, call.principal, init.self);
   };
   return {
+    refused: (call, reason) => noteRefusal(call, partiesOf(call), reason),
     clear(call) {
       const { principal, wanted, args } = call;
       const decision = guard.decide(principal, { ...wanted, args });
@@ -137,7 +135,16 @@ export function createClearance(
   };
 }
 
+function partiesOf({ principal, wanted }: Pick<WantedCall, 'principal' | 'wanted'>): About {
+  const behalf = behalfOf(principal);
+  return {
+    who: keyOf(principal),
+    ...(behalf === undefined ? {} : { onBehalfOf: behalf }),
+    what: { ability: wanted.ability, resource: wanted.resource },
+  };
+}
+
 /** The words that came with a call; they are told once, with the decision. */
-function saidIn({ reasoning }: WantedCall): Pick<AuditInit, 'reasoning'> {
+function saidIn({ reasoning }: Pick<WantedCall, 'reasoning'>): Pick<AuditInit, 'reasoning'> {
   return reasoning === undefined ? {} : { reasoning };
 }

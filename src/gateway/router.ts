@@ -18,7 +18,7 @@ import { RPC } from './frame.ts';
 import { SEPARATOR } from './names.ts';
 import type { Pins } from './pins.ts';
 import { quarantineError } from './quarantine.ts';
-import { peerAway, refusalOf } from './refusals.ts';
+import { peerAway, refusalBefore } from './refusals.ts';
 import type { Quarantined } from './quarantine.ts';
 import { compileSelection } from './selection.ts';
 import type { ToolSelection } from './selection.ts';
@@ -478,7 +478,7 @@ class PrincipalView implements View {
     if (this.#principal.kind === 'operator') return { wanted };
     const decision = this.#components.guard.decide(this.#principal, { ...wanted, look: true });
     if (!decision.allow && decision.ask === undefined) {
-      throw refusalOf(decision, this.#principal, this.#components.self);
+      throw refusalBefore(wanted, decision, this.#principal, this.#components.self);
     }
     return { wanted };
   }

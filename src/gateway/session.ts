@@ -32,7 +32,7 @@ import { progressTokenOf } from './link.ts';
 import { metaToolError } from './meta-tools.ts';
 import { createQuestions } from './questions.ts';
 import type { Questions } from './questions.ts';
-import { refusalOf } from './refusals.ts';
+import { refusalOf, wantedOfRefusal } from './refusals.ts';
 import {
   argumentsOf,
   editsOf,
@@ -221,6 +221,11 @@ class CallerSession implements Session {
         this.#begin(unwrapCall(this.#currentView(), frame), reply, key, era);
     } catch (error) {
       this.#report(error);
+      const wanted = wantedOfRefusal(error);
+      if (wanted !== undefined) {
+        const call = { principal: this.principal, wanted, reasoning: reasoningOf(frame) };
+        this.#components.clearance.refused(call, messageOf(error));
+      }
       reply.final(errorBytes(frame.id, errorOf(error)));
     }
   }

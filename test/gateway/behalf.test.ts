@@ -213,6 +213,13 @@ describe('an agent attached to bob that calls a tool of alice', () => {
     await expect(client.callTool(READ)).rejects.toThrow(
       `bob (${bob.peerId.slice(0, 8)}…${bob.peerId.slice(-4)}) for the agent ${scout.did} may not`,
     );
+    expect(audit.entries.filter(({ outcome }) => outcome === 'denied')).toMatchObject([
+      {
+        who: didFromPeerId(bob.peerId),
+        onBehalfOf: scout.did,
+        what: { ability: 'tool/call', resource: 'tool:files/echo' },
+      },
+    ]);
   });
 
   it('is one of several: each is named in its own session', async () => {

@@ -23,7 +23,7 @@ interface Noted {
   readonly entries: AuditInit[];
   readonly audit: { note(entry: AuditInit): void };
   /** `ability resource`, in order. */
-  said(): readonly string[];
+  readonly said: () => readonly string[];
 }
 
 function noted(): Noted {

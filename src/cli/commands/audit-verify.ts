@@ -74,7 +74,11 @@ function show(verdict: AuditVerdict & Compared): string {
 
 function showCompared({ witnesses = [], seenHere = 0, bookProblem }: Compared): readonly string[] {
   const own =
-    seenHere === 0 ? [] : [`compared with ${seenHere} checkpoints that the node here has seen`];
+    seenHere === 0
+      ? []
+      : [
+          `compared with ${seenHere} checkpoint${seenHere === 1 ? '' : 's'} that the node here has seen`,
+        ];
   const problem =
     bookProblem === undefined
       ? []
@@ -88,7 +92,7 @@ function showWitness({ peer: alias, answered, seen, upTo, differs }: AuditWitnes
   if (seen === 0) return `${peer} has seen nothing of it yet`;
   const [first] = differs.toReversed();
   if (first === undefined) return `${peer} has seen the same, up to entry ${upTo}`;
-  const others = differs.length > 1 ? ` (and ${differs.length - 1} later ones)` : '';
+  const others = differs.length > 1 ? ` (and ${differs.length - 1} later)` : '';
   const at = new Date(first.at).toISOString();
   return `${paint.red(`${peer} has seen another entry ${first.seq}`)}, signed at ${at}${others}`;
 }
