@@ -6,7 +6,7 @@
 import './core/node20.ts';
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
-import { createAuditOf } from './audit/index.ts';
+import { createAuditOf, createCheckpointBook } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, Board } from './blackboard/index.ts';
@@ -40,6 +40,7 @@ import type { Clock, Health, JsonObject, Logger, PeerId, Random, Startable } fro
 import { createDirectory } from './directory/index.ts';
 import {
   bindSecrets,
+  auditDoor,
   createApiKeys,
   createGateway,
   createLogins,
@@ -57,14 +58,21 @@ import type {
   SecretStore,
   Upstreams,
 } from './gateway/index.ts';
-import { auditGovernance, createGovernance } from './guard/index.ts';
+import { auditGovernance, auditGrants, createGovernance } from './guard/index.ts';
 import type { Governance } from './guard/index.ts';
 import { createCounters, createGrantBook, createRenewer } from './grants/index.ts';
 import type { Counters, GrantBook, Renewer } from './grants/index.ts';
 import { loadIdentity, peerIdFromDid, sealerOf } from './identity/index.ts';
 import type { Identity, PassphraseSource } from './identity/index.ts';
-import { createMembership, createMeshBook, joinMesh, settleMesh } from './membership/index.ts';
-import type { Membership, MeshBook, PeerView } from './membership/index.ts';
+import {
+  auditAdmission,
+  createCheckpointExchange,
+  createMembership,
+  createMeshBook,
+  joinMesh,
+  settleMesh,
+} from './membership/index.ts';
+import type { CheckpointExchange, Membership, MeshBook, PeerView } from './membership/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createStore } from './store/index.ts';
@@ -228,6 +236,7 @@ class Node implements StarlingNode {
   readonly #audit: Audit;
   readonly #network: Network;
   readonly #membership: Membership;
+  readonly #checkpoints: CheckpointExchange;
   readonly #blackboard: Blackboard;
   readonly #gateway: Gateway;
   readonly #tools: readonly BuiltinTool[];
@@ -255,7 +264,13 @@ class Node implements StarlingNode {
       { ...config.audit, folder: join(config.stateDir, 'audit') },
     );
     this.#network = createNetwork(
-      { identity, admission: meshBook.admission, clock, random, logger },
+      {
+        identity,
+        admission: auditAdmission(meshBook.admission, this.#audit, clock),
+        clock,
+        random,
+        logger,
+      },
       {
         meshId: mesh.id,
         name: config.name,
@@ -279,6 +294,7 @@ class Node implements StarlingNode {
           load: this.#gateway.load(),
           catalog: this.#gateway.catalogDigest(),
           boards: this.#blackboard.digests(),
+          ...this.#checkpoints.presence(),
         }),
         clock,
         random,
@@ -286,6 +302,14 @@ class Node implements StarlingNode {
       },
       config.heartbeat,
     );
+    this.#checkpoints = createCheckpointExchange({
+      ...base,
+      network: this.#network,
+      membership: this.#membership,
+      audit: this.#audit,
+      book: createCheckpointBook({ table: store.table('checkpoints'), clock }),
+      self: identity.did,
+    });
     this.#blackboard = createBlackboard({
       network: this.#network,
       table: store.table('boards'),
@@ -347,7 +371,7 @@ class Node implements StarlingNode {
         servers: () => this.#servers,
         changed: () => this.#upstreams.secretsChanged(),
       }),
-      ...auditTools({ audit: this.#audit }),
+      ...auditTools({ audit: this.#audit, checkpoints: this.#checkpoints, self: identity.did }),
       ...pinTools({ pins: this.#pins, membership: this.#membership }),
       ...governanceTools({
         governance: this.#governance,
@@ -438,15 +462,15 @@ class Node implements StarlingNode {
   async start(): Promise<void> {
     if (this.#running.length > 0) return;
     const { progress, logger } = this.#base;
+    const { meshBook, dial } = this.#ground;
+    const network = this.#network;
     try {
       await this.#startOne(this.#audit);
       await this.#startOne(this.#governance);
       await this.#startOne(this.#network);
-      const { meshBook, dial } = this.#ground;
-      if (!meshBook.isMember()) {
-        await joinMesh({ ...this.#base, meshBook, network: this.#network }, { dial });
-      }
+      if (!meshBook.isMember()) await joinMesh({ ...this.#base, network, meshBook }, { dial });
       await this.#startOne(this.#membership);
+      await this.#startOne(this.#checkpoints);
       await this.#startOne(this.#blackboard);
       await this.#startOne(this.#pins);
       await this.#startOne(this.#ground.counters);
@@ -527,6 +551,7 @@ class Node implements StarlingNode {
         keys: this.#keys,
         pins: this.#pins,
         self: identity.did,
+        signer: identity,
         network: this.#network,
         membership: this.#membership,
         clock,
@@ -552,6 +577,8 @@ class Node implements StarlingNode {
     auditGovernance(this.#governance, this.#audit);
     this.#gateway.onCaller((caller) => this.#renewer.returned(caller));
     this.#governance.policy.events.on('change', () => this.#gateway.rejudge());
+    auditGrants({ grants, self: this.#ground.identity.did }, this.#audit);
+    auditDoor({ keys: this.#keys, pins: this.#pins }, this.#audit);
     this.#gateway.onCatalogChange(() => this.#membership.announce());
     this.#membership.events.on('change', (peer, before) => {
       const boards = peer.presence?.boards;

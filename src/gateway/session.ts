@@ -33,8 +33,15 @@ import { listOf, listPage } from './list-page.ts';
 import { metaToolError } from './meta-tools.ts';
 import { createQuestions } from './questions.ts';
 import type { Questions } from './questions.ts';
-import { refusalOf } from './refusals.ts';
-import { argumentsOf, editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
+import { refusalOf, wantedOfRefusal } from './refusals.ts';
+import {
+  argumentsOf,
+  editsOf,
+  protocolError,
+  reasoningOf,
+  routesOf,
+  unknownMethod,
+} from './routes.ts';
 import { answerSearch, unwrapCall } from './search-mode.ts';
 import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
@@ -227,6 +234,11 @@ class CallerSession implements Session {
         this.#begin(unwrapCall(this.#currentView(), frame), reply, key, era);
     } catch (error) {
       this.#report(error);
+      const wanted = wantedOfRefusal(error);
+      if (wanted !== undefined) {
+        const call = { principal: this.principal, wanted, reasoning: reasoningOf(frame) };
+        this.#components.clearance.refused(call, messageOf(error));
+      }
       reply.final(errorBytes(frame.id, errorOf(error)));
     }
   }
@@ -373,6 +385,7 @@ class CallerSession implements Session {
       principal: this.principal,
       wanted: route.wanted,
       args: active.args,
+      reasoning: reasoningOf(active.request),
       session: this.#init.id,
       signal() {
         active.abort ??= new AbortController();

@@ -1,4 +1,11 @@
 /** Who is in the mesh, who is alive, and who may come in. */
+export { auditAdmission } from './audited.ts';
+export { createCheckpointExchange } from './checkpoint-exchange.ts';
+export type {
+  CheckpointExchange,
+  CheckpointExchangeComponents,
+  PeerWitness,
+} from './checkpoint-exchange.ts';
 export { createMembership } from './membership.ts';
 export type { MembershipComponents, MembershipInit } from './membership.ts';
 export { joinMesh } from './join.ts';
