@@ -46,23 +46,19 @@ import {
   createUpstreams,
 } from './gateway/index.ts';
 import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
-import { auditGovernance, createGovernance } from './guard/index.ts';
-import type { Governance } from './guard/index.ts';
+import { auditGovernance, createApprovalAccess, createGovernance } from './guard/index.ts';
+import type { ApprovalAccess, Governance } from './guard/index.ts';
 import { createCounters, createGrantBook, createRenewer } from './grants/index.ts';
 import type { Counters, GrantBook, Renewer } from './grants/index.ts';
 import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
-import { createMembership, createMeshBook, settleMesh } from './membership/index.ts';
+import { createMembership, createMeshBook, joinMesh, settleMesh } from './membership/index.ts';
 import type { Membership, MeshBook, PeerView } from './membership/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
 
-/** How long a newcomer tries to get in before it gives up. */
-const JOIN_TIMEOUT_MS = 45_000;
-const DIAL_TIMEOUT_MS = 10_000;
-const JOIN_PAUSE_MS = 1000;
 const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
 const SETTLE_TIMEOUT_MS = 31_000;
 
@@ -102,6 +98,8 @@ export interface GrantInit {
 export interface StarlingNode extends Startable {
   readonly peerId: PeerId;
   readonly events: EventEmitter<NodeEvents>;
+  /** What waits for a person, for a dashboard: whoever holds the node answers as its operator. */
+  readonly approvals: ApprovalAccess;
   status(): StatusResult;
   peers(): readonly PeerView[];
   /** Opens a shared board. @throws STARLING_BOARD_INVALID */
@@ -202,6 +200,7 @@ interface Ground {
 class Node implements StarlingNode {
   readonly peerId: PeerId;
   readonly events = new EventEmitter<NodeEvents>();
+  readonly approvals: ApprovalAccess;
   readonly #base: Base;
   readonly #ground: Ground;
   readonly #audit: Audit;
@@ -309,6 +308,7 @@ class Node implements StarlingNode {
         open: OPEN_RESOURCES,
       },
     );
+    this.approvals = createApprovalAccess(this.#governance.approvals);
     this.#tools = [
       ...statusTools({ membership: this.#membership, status: () => this.status() }),
       ...grantTools({
@@ -414,7 +414,7 @@ class Node implements StarlingNode {
       await this.#startOne(this.#audit);
       await this.#startOne(this.#governance);
       await this.#startOne(this.#network);
-      if (!this.#ground.meshBook.isMember()) await this.#join();
+      if (!this.#ground.meshBook.isMember()) await joinMesh({ ...this.#base, ...this.#ground, network: this.#network });
       await this.#startOne(this.#membership);
       await this.#startOne(this.#blackboard);
       await this.#startOne(this.#pins);
@@ -441,35 +441,6 @@ class Node implements StarlingNode {
   async #startOne(part: Startable): Promise<void> {
     this.#running.push(part);
     await part.start();
-  }
-
-  /** Dials until somebody lets us in. @throws why nobody does */
-  async #join(): Promise<void> {
-    const { clock, progress } = this.#base;
-    const { dial, meshBook } = this.#ground;
-    const deadline = clock.now() + JOIN_TIMEOUT_MS;
-    let last: unknown;
-    while (clock.now() < deadline) {
-      for (const address of dial) {
-        progress(`joining mesh '${this.#mesh().name}' at ${address}`);
-        try {
-          await this.#network.dial(address, { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
-        } catch (error) {
-          if (isFinal(error)) throw error;
-          last = error;
-          progress(`no answer at ${address}: ${messageOf(error)}`);
-        }
-        if (meshBook.isMember()) return;
-      }
-      await new Promise<void>((resolve) => {
-        setTimeout(resolve, JOIN_PAUSE_MS);
-      });
-    }
-    throw new StarlingError(
-      'STARLING_PEER_UNREACHABLE',
-      `nobody at the ticket's addresses (${dial.join(', ')}) let us in within ${JOIN_TIMEOUT_MS / 1000} s: ${messageOf(last)}`,
-      { hint: 'check that the peer runs and that its port is open to this machine', cause: last },
-    );
   }
 
   /** Until each upstream is ready or has failed; at most as long as one may take to start. */
@@ -548,6 +519,7 @@ class Node implements StarlingNode {
     const { grants, meshBook } = this.#ground;
     const logger = this.#base.logger.child('node');
     auditGovernance(this.#governance, this.#audit);
+    this.#governance.policy.events.on('change', () => this.#gateway.rejudge());
     this.#gateway.onCatalogChange(() => this.#membership.announce());
     this.#membership.events.on('change', (peer, before) => {
       const boards = peer.presence?.boards;
@@ -586,11 +558,4 @@ class Node implements StarlingNode {
       throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
     return mesh;
   }
-}
-
-/** True when trying again can't help: somebody has judged us and said no. */
-function isFinal(error: unknown): boolean {
-  return (
-    error instanceof StarlingError && /^STARLING_(TICKET_|MESH_|JOIN_|VERSION_)/.test(error.code)
-  );
 }

@@ -14,6 +14,8 @@ export interface Active {
   readonly era: Era;
   readonly token: FrameId | undefined;
   wanted?: GuardWanted | undefined;
+  /** Who was asked about just this call: the guard alone, or a person as well, who may not have answered. */
+  judgedBy?: 'guard' | 'person' | undefined;
   /** What is told when it is over; there once it may be made. */
   cleared?: ClearedCall;
   /** Made when somebody waits for more than the server. */

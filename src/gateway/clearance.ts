@@ -8,7 +8,14 @@ import type { Audit, AuditInit, AuditOutcome } from '../audit/index.ts';
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../core/index.ts';
 import { keyOf } from '../guard/index.ts';
-import type { Approvals, Decision, Guard, GuardWanted, Principal } from '../guard/index.ts';
+import type {
+  ApprovalOutcome,
+  Approvals,
+  Decision,
+  Guard,
+  GuardWanted,
+  Principal,
+} from '../guard/index.ts';
 import { refusalOf } from './refusals.ts';
 
 /** One call that somebody wants to make. */
@@ -20,6 +27,8 @@ export interface WantedCall {
   readonly session: string;
   /** Gives what is aborted when the caller gives up. A getter made for each call would cost each its own hidden class. */
   signal(): AbortSignal;
+  /** It waits for a person, at most so long; gives what to call when it no longer does. */
+  waits(timeoutMs: number): () => void;
 }
 
 /** A call that may be made. */
@@ -64,7 +73,7 @@ export function createClearance(
   });
   const noteRefusal = (about: About, reason: string): void =>
     audit.note({ kind: 'decision', ...about, outcome: 'denied', reason });
-  const clearedBy = (about: About, seq?: number): ClearedCall => {
+  const clearedBy = (about: About, seq: number): ClearedCall => {
     const begunAt = clock.now();
     return {
       over(outcome, reason) {
@@ -73,7 +82,7 @@ export function createClearance(
           ...about,
           outcome,
           ...(reason === undefined ? {} : { reason }),
-          ...(seq === undefined ? {} : { of: seq }),
+          of: seq,
           durationMs: clock.now() - begunAt,
         });
       },
@@ -84,16 +93,24 @@ export function createClearance(
     const entry: AuditInit = { kind: 'decision', ...about, ...id, outcome: 'allowed' };
     return Promise.all([audit.append(entry), settled]).then(([seq]) => clearedBy(about, seq));
   };
+  const asked = async (
+    call: WantedCall,
+    request: NonNullable<Decision['ask']>,
+  ): Promise<ApprovalOutcome> => {
+    const stop = call.waits(request.timeoutMs);
+    try {
+      return await approvals.ask({ ...request, session: call.session }, call.signal());
+    } finally {
+      stop();
+    }
+  };
   const approved = async (
     call: WantedCall,
     about: About,
     request: NonNullable<Decision['ask']>,
   ): Promise<ClearedCall> => {
     audit.note({ kind: 'decision', ...about, outcome: 'asked', reason: request.rule });
-    const { state, approval } = await approvals.ask(
-      { ...request, session: call.session },
-      call.signal(),
-    );
+    const { state, approval } = await asked(call, request);
     if (state !== 'approved') {
       noteRefusal(about, `the approval is ${state}`);
       throw new StarlingError(

@@ -10,6 +10,8 @@ import type { GrantBook } from '../grants/index.ts';
 import type { Approvals, Guard, Principal } from '../guard/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
+import { createApprovalDesk } from './approval-desk.ts';
+import type { ApprovalDesk } from './approval-desk.ts';
 import { createCatalogs } from './catalogs.ts';
 import type { Catalogs } from './catalogs.ts';
 import { createClearance } from './clearance.ts';
@@ -55,7 +57,7 @@ export interface GatewayComponents {
   readonly upstreams: Upstreams;
   readonly directory: Directory;
   readonly guard: Guard;
-  readonly approvals: Pick<Approvals, 'ask'>;
+  readonly approvals: Pick<Approvals, 'ask' | 'attach'>;
   readonly audit: Pick<Audit, 'append' | 'isOn' | 'note'>;
   readonly grants: GrantBook;
   readonly keys: ApiKeys;
@@ -98,6 +100,7 @@ class NodeGateway implements Gateway {
   readonly #init: GatewayInit;
   readonly #router: Router;
   readonly #clearance: Clearance;
+  readonly #approvalDesk: ApprovalDesk;
   readonly #catalogs: Catalogs;
   readonly #peerTransport: PeerTransport;
   readonly #rateLimit: RateLimit;
@@ -133,6 +136,7 @@ class NodeGateway implements Gateway {
       { ...components, logger: components.logger.child('clearance') },
       { self: init.name },
     );
+    this.#approvalDesk = createApprovalDesk(components, { self: init.name });
     this.#router = createRouter({
       ...components,
       self: init.name,
@@ -166,6 +170,11 @@ class NodeGateway implements Gateway {
       socket: this.#init.socketPath,
       tokenFile: this.#init.tokenFile,
     };
+  }
+
+  rejudge(): void {
+    this.#router.refresh();
+    for (const session of this.#open.keys()) session.rejudge();
   }
 
   upstreams(): readonly UpstreamStatus[] {
@@ -311,6 +320,9 @@ class NodeGateway implements Gateway {
         router: this.#router,
         links: { open: (target, wish) => this.#openLink(target, wish) },
         clearance: this.#clearance,
+        ...(opening.principal.kind === 'operator'
+          ? { ready: (client) => this.#approvalDesk.attach(client) }
+          : {}),
         ...(isLimited ? { admit: () => this.#rateLimit.take(caller)?.error } : {}),
         clock,
         logger: logger.child('session'),

@@ -88,6 +88,8 @@ export interface Router {
   exists(spec: ViewSpec): boolean;
   /** Makes lists and views anew, as `config` has them. */
   configure(config: RouterConfig): void;
+  /** The guard may say another thing now: makes lists anew. */
+  refresh(): void;
   /** Asks the guard again, for a call that is under way. */
   judge(principal: Principal, wanted: GuardWanted): Decision;
   stop(): void;
@@ -161,6 +163,7 @@ export function createRouter(initial: RouterComponents): Router {
       components = { ...components, config };
       changed();
     },
+    refresh: changed,
     judge: (principal, wanted) => guard.decide(principal, { ...wanted, look: true }),
     stop() {
       components.pins.events.off('change', changed);

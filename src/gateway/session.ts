@@ -29,12 +29,16 @@ import { createHearing } from './hearing.ts';
 import { createLinkTable } from './link-table.ts';
 import type { LinkTable } from './link-table.ts';
 import { progressTokenOf } from './link.ts';
+import { LISTS, answerList } from './list-answer.ts';
 import { metaToolError } from './meta-tools.ts';
+import { createOwnQuestions } from './own-questions.ts';
+import type { AskableClient } from './own-questions.ts';
 import { createQuestions } from './questions.ts';
 import type { Questions } from './questions.ts';
 import { refusalOf } from './refusals.ts';
+import { refusedNow } from './rejudge.ts';
 import { argumentsOf, editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
-import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
+import { answerSearch, unwrapCall } from './search-mode.ts';
 import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
 import { createResubscriber } from './resubscribe.ts';
@@ -53,15 +57,8 @@ import type {
   ServerLink,
 } from './types.ts';
 import type { ListKind } from './views.ts';
+import { tellWaiting } from './waiting.ts';
 
-const RESULT_END = Buffer.from('}}');
-/** A map: callers name methods, and `toString` is none of these. */
-const LISTS: ReadonlyMap<string, ListKind> = new Map([
-  ['tools/list', 'tools'],
-  ['resources/list', 'resources'],
-  ['resources/templates/list', 'templates'],
-  ['prompts/list', 'prompts'],
-]);
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
 const TOOLS_META = 'starling/tools';
 /** Methods that only look at what the caller may use anyway. */
@@ -103,6 +100,8 @@ class CallerSession implements Session {
   /** Kept until the router or our grants change; undefined when it must be asked for anew. */
   #view: View | undefined;
   #idleListeners: (() => void)[] = [];
+  readonly #askOwn: AskableClient['ask'];
+  #detach: (() => void) | undefined;
 
   constructor(components: SessionComponents, init: SessionInit) {
     this.#components = components;
@@ -117,6 +116,9 @@ class CallerSession implements Session {
     });
     components.router.events.on('change', this.#routerChanged);
     this.#questions = createQuestions(components, { timeoutMs: init.callTotalMs });
+    this.#askOwn = createOwnQuestions(this.#questions, (message) => {
+      if (!this.#ended) components.push(message);
+    });
     const earsOf = createHearing({
       questions: this.#questions,
       subscriptions: this.#subscriptions,
@@ -178,11 +180,10 @@ class CallerSession implements Session {
 
   rejudge(): void {
     for (const active of this.#active.values()) {
-      if (active.wanted === undefined) continue;
-      const decision = this.#components.router.judge(this.principal, active.wanted);
-      if (decision.allow || decision.ask !== undefined) continue;
+      const decision = refusedNow(active, this.principal, this.#components.router);
+      if (decision === undefined) continue;
       this.#finish(active);
-      this.#stop(active, 'grant revoked');
+      this.#stop(active, 'it is not allowed any more');
       const refusal = refusalOf(decision, this.principal, this.#init.self);
       active.reply.final(errorBytes(active.request.id, errorOf(refusal)));
     }
@@ -199,6 +200,7 @@ class CallerSession implements Session {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#detach?.();
     this.#announcer.stop();
     this.#resubscriber.stop();
     this.#components.router.events.off('change', this.#routerChanged);
@@ -223,7 +225,7 @@ class CallerSession implements Session {
       const era = eraOf(frame);
       this.#check(frame, era);
       const list = LISTS.get(frame.method);
-      if (list !== undefined) reply.final(this.#list(frame, list, era));
+      if (list !== undefined) reply.final(answerList(this.#currentView(), frame, list, era));
       else if (!this.#answer(frame, reply))
         this.#begin(unwrapCall(this.#currentView(), frame), reply, key, era);
     } catch (error) {
@@ -304,24 +306,6 @@ class CallerSession implements Session {
     return {};
   }
 
-  #list(frame: RequestFrame, kind: ListKind, era: Era): Buffer {
-    const cursor = frame.params['cursor'] ?? '0';
-    const isOurs = typeof cursor === 'string' && /^\d{1,6}$/.test(cursor);
-    const index = isOurs ? Number(cursor) : -1;
-    const { lists, toolsMode } = this.#currentView();
-    const isShort = kind === 'tools' && toolsMode === 'search';
-    const page = isShort ? SEARCH_PAGES[index] : lists.page(kind, index);
-    if (page === undefined) {
-      throw protocolError(RPC.invalidParams, 'this cursor is not one of ours');
-    }
-    const extra =
-      era === 'modern'
-        ? `${JSON.stringify({ resultType: 'complete', ...CACHING }).slice(1, -1)},`
-        : '';
-    const head = `{"jsonrpc":"2.0","id":${JSON.stringify(frame.id)},"result":{${extra}`;
-    return Buffer.concat([Buffer.from(head), page, RESULT_END]);
-  }
-
   /** Answers one of the tools that search has. False when it is no such call. */
   #search(active: Active): boolean {
     const answer = answerSearch(this.#currentView(), active.request);
@@ -385,8 +369,10 @@ class CallerSession implements Session {
   /** Asks whether the call may be made, with the arguments that it has. @throws STARLING_CALL_REFUSED, … */
   #clear(active: Active, route: Route): ClearedCall | undefined | Promise<ClearedCall> {
     const { method } = active.request;
+    active.judgedBy = undefined;
     if (route.wanted === undefined || route.isCleared === true || LOOKS.includes(method))
       return undefined;
+    active.judgedBy = 'guard';
     return this.#components.clearance.clear({
       principal: this.principal,
       wanted: route.wanted,
@@ -396,6 +382,7 @@ class CallerSession implements Session {
         active.abort ??= new AbortController();
         return active.abort.signal;
       },
+      waits: (timeoutMs) => tellWaiting(active, this.#components, { ...this.#init, timeoutMs }),
     });
   }
 
@@ -541,6 +528,7 @@ class CallerSession implements Session {
 
   #notified(frame: NotificationFrame): void {
     const { method, params } = frame;
+    if (method === 'notifications/initialized') this.#clientReady();
     if (method === 'notifications/cancelled') {
       const { requestId, reason } = params;
       this.abandon(requestId, typeof reason === 'string' ? reason.slice(0, 500) : '');
@@ -554,6 +542,16 @@ class CallerSession implements Session {
       const isWide = method === 'notifications/roots/list_changed' || this.#spec.kind === 'server';
       if (!isOwn && isWide) this.#links.notify(params, method);
     }
+  }
+
+  /** From now on the client may be asked things (MCP 2025-11-25 `basic/lifecycle`). */
+  #clientReady(): void {
+    if (!this.#initialized || this.#detach !== undefined) return;
+    this.#detach = this.#components.ready?.({
+      session: this.#init.id,
+      client: this.#client,
+      ask: async (...question) => (this.#ended ? undefined : this.#askOwn(...question)),
+    });
   }
 
   #tellIdle(): void {

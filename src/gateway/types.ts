@@ -270,6 +270,8 @@ export interface Gateway extends Startable {
   settled(): Promise<void>;
   /** Takes on new servers, lists and views; sessions stay, and hear what has changed. */
   configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<void>;
+  /** What the guard says may be another thing now: makes lists anew, and judges calls under way again. */
+  rejudge(): void;
   /** Hex digest of all tools of all upstreams (the built-in one left out), whoever may see them. */
   catalogDigest(): string;
   /** Called when {@link catalogDigest} changes. */

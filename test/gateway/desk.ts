@@ -96,6 +96,7 @@ export function deskOf(): Desk {
     view: viewOf,
     exists: () => true,
     configure: () => undefined,
+    refresh: () => undefined,
     judge: () =>
       desk.allow
         ? { allow: true }

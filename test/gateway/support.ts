@@ -341,7 +341,10 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
       keys,
       pins,
       guard: createGuard({ grants, self: { name, did: identity.did } }),
-      approvals: { ask: () => Promise.reject(new Error('nobody approves in these tests')) },
+      approvals: {
+        ask: () => Promise.reject(new Error('nobody approves in these tests')),
+        attach: () => () => undefined,
+      },
       audit: createNoAudit(),
       grants,
       network: networkOf(identity.peerId, init.wire ?? createWire()),
