@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { messageOf } from '../core/index.ts';
 import type { JsonObject, Logger } from '../core/index.ts';
+import { printable } from '../grants/index.ts';
 import type { Table, Write } from '../store/index.ts';
 import type { Approval } from './approval-types.ts';
 
@@ -32,9 +33,13 @@ export async function readApprovals(table: Table, logger: Logger): Promise<reado
 
 /**
  * Arguments as a person reads them: as JSON. Where that is too long each argument has a share of the
- * room, so that none hides behind another, and what is cut is said.
+ * room, so that none hides behind another, and what is cut is said. What nobody would see is written out.
  */
 export function shownArgs(args: JsonObject): string {
+  return printable(cutArgs(args), Number.POSITIVE_INFINITY);
+}
+
+function cutArgs(args: JsonObject): string {
   const text = JSON.stringify(args);
   if (text.length <= ARGS_SHOWN_MAX) return text;
   const all = Object.entries(args).map(([name, value]) => [name, JSON.stringify(value ?? null)]);
