@@ -24,8 +24,11 @@ export type { Clock, Did, ErrorCode, Json, JsonObject, MeshId, PeerId } from './
 export { createGuard, createStandings, parsePolicy } from './guard/index.ts';
 export type {
   Approval,
+  ApprovalAccess,
   ApprovalAnswer,
+  ApprovalEvents,
   ApprovalOutcome,
+  ApprovalState,
   Approvals,
   Decision,
   Guard,

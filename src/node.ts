@@ -58,8 +58,13 @@ import type {
   SecretStore,
   Upstreams,
 } from './gateway/index.ts';
-import { auditGovernance, auditGrants, createGovernance } from './guard/index.ts';
-import type { Governance } from './guard/index.ts';
+import {
+  auditGovernance,
+  auditGrants,
+  createApprovalAccess,
+  createGovernance,
+} from './guard/index.ts';
+import type { ApprovalAccess, Governance } from './guard/index.ts';
 import { createCounters, createGrantBook, createRenewer } from './grants/index.ts';
 import type { Counters, GrantBook, Renewer } from './grants/index.ts';
 import { loadIdentity, peerIdFromDid, sealerOf } from './identity/index.ts';
@@ -119,6 +124,8 @@ export interface GrantInit {
 export interface StarlingNode extends Startable {
   readonly peerId: PeerId;
   readonly events: EventEmitter<NodeEvents>;
+  /** What waits for a person, for a dashboard: whoever holds the node answers as its operator. */
+  readonly approvals: ApprovalAccess;
   status(): StatusResult;
   peers(): readonly PeerView[];
   /** Opens a shared board. @throws STARLING_BOARD_INVALID */
@@ -231,6 +238,7 @@ interface Ground {
 class Node implements StarlingNode {
   readonly peerId: PeerId;
   readonly events = new EventEmitter<NodeEvents>();
+  readonly approvals: ApprovalAccess;
   readonly #base: Base;
   readonly #ground: Ground;
   readonly #audit: Audit;
@@ -354,6 +362,7 @@ class Node implements StarlingNode {
         open: OPEN_RESOURCES,
       },
     );
+    this.approvals = createApprovalAccess(this.#governance.approvals);
     this.#tools = [
       ...statusTools({ membership: this.#membership, status: () => this.status() }),
       ...grantTools({

@@ -1,5 +1,4 @@
 /** A request of a session that is under way. */
-import type { JsonObject } from '../core/index.ts';
 import type { GuardWanted } from '../guard/index.ts';
 import type { ClearedCall } from './clearance.ts';
 import type { Era } from './era.ts';
@@ -15,8 +14,8 @@ export interface Active {
   readonly era: Era;
   readonly token: FrameId | undefined;
   wanted?: GuardWanted | undefined;
-  /** What it was judged by: another grant may cover the same thing with other arguments only. */
-  args?: JsonObject;
+  /** Who was asked about just this call: the guard alone, or a person as well, who may not have answered. */
+  judgedBy?: 'guard' | 'person' | undefined;
   /** What is told when it is over; there once it may be made. */
   cleared?: ClearedCall;
   /** Made when somebody waits for more than the server. */

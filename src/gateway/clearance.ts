@@ -8,7 +8,14 @@ import type { Audit, AuditInit, AuditOutcome } from '../audit/index.ts';
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../core/index.ts';
 import { behalfOf, keyOf } from '../guard/index.ts';
-import type { Approvals, Decision, Guard, GuardWanted, Principal } from '../guard/index.ts';
+import type {
+  ApprovalOutcome,
+  Approvals,
+  Decision,
+  Guard,
+  GuardWanted,
+  Principal,
+} from '../guard/index.ts';
 import { refusalOf } from './refusals.ts';
 
 /** One call that somebody wants to make. */
@@ -22,6 +29,8 @@ export interface WantedCall {
   readonly session: string;
   /** Gives what is aborted when the caller gives up. A getter made for each call would cost each its own hidden class. */
   signal(): AbortSignal;
+  /** It waits for a person, at most so long; gives what to call when it no longer does. */
+  waits(timeoutMs: number): () => void;
 }
 
 /** A call that may be made. */
@@ -67,7 +76,7 @@ export function createClearance(
   });
   const noteRefusal = (call: Pick<WantedCall, 'reasoning'>, about: About, reason: string): void =>
     audit.note({ kind: 'decision', ...about, outcome: 'denied', reason, ...saidIn(call) });
-  const clearedBy = (about: About, seq?: number): ClearedCall => {
+  const clearedBy = (about: About, seq: number): ClearedCall => {
     const begunAt = clock.now();
     return {
       over(outcome, reason) {
@@ -76,7 +85,7 @@ export function createClearance(
           ...about,
           outcome,
           ...(reason === undefined ? {} : { reason }),
-          ...(seq === undefined ? {} : { of: seq }),
+          of: seq,
           durationMs: clock.now() - begunAt,
         });
       },
@@ -92,6 +101,19 @@ export function createClearance(
     const entry: AuditInit = { kind: 'decision', ...about, ...id, outcome: 'allowed', ...said };
     return Promise.all([audit.append(entry), settled]).then(([seq]) => clearedBy(about, seq));
   };
+  const asked = async (
+    call: WantedCall,
+    request: NonNullable<Decision['ask']>,
+  ): Promise<ApprovalOutcome> => {
+    const stop = call.waits(request.timeoutMs);
+    try {
+      const justification = call.reasoning === undefined ? {} : { justification: call.reasoning };
+      const wish = { ...request, ...justification, session: call.session };
+      return await approvals.ask(wish, call.signal());
+    } finally {
+      stop();
+    }
+  };
   const approved = async (
     call: WantedCall,
     about: About,
@@ -99,11 +121,7 @@ export function createClearance(
   ): Promise<ClearedCall> => {
     const said = saidIn(call);
     audit.note({ kind: 'decision', ...about, outcome: 'asked', reason: request.rule, ...said });
-    const justification = call.reasoning === undefined ? {} : { justification: call.reasoning };
-    const { state, approval } = await approvals.ask(
-      { ...request, ...justification, session: call.session },
-      call.signal(),
-    );
+    const { state, approval } = await asked(call, request);
     if (state !== 'approved') {
       noteRefusal(call, about, `the approval is ${state}`);
       throw new StarlingError(

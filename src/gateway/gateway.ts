@@ -11,6 +11,8 @@ import type { Approvals, Guard, Principal } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
+import { createApprovalDesk } from './approval-desk.ts';
+import type { ApprovalDesk } from './approval-desk.ts';
 import { createCertifier } from './behalf.ts';
 import type { Certifier } from './behalf.ts';
 import { createCatalogs } from './catalogs.ts';
@@ -60,7 +62,7 @@ export interface GatewayComponents {
   readonly upstreams: Upstreams;
   readonly directory: Directory;
   readonly guard: Guard;
-  readonly approvals: Pick<Approvals, 'ask'>;
+  readonly approvals: Pick<Approvals, 'ask' | 'attach'>;
   readonly audit: Pick<Audit, 'append' | 'isOn' | 'note'>;
   readonly grants: GrantBook;
   readonly keys: ApiKeys;
@@ -104,6 +106,7 @@ class NodeGateway implements Gateway {
   readonly #router: Router;
   readonly #clearance: Clearance;
   readonly #certifier: Certifier;
+  readonly #approvalDesk: ApprovalDesk;
   readonly #catalogs: Catalogs;
   readonly #peerTransport: PeerTransport;
   readonly #rateLimit: RateLimit;
@@ -141,6 +144,7 @@ class NodeGateway implements Gateway {
       { ...components, logger: components.logger.child('clearance') },
       { self: init.name },
     );
+    this.#approvalDesk = createApprovalDesk(components, { self: init.name });
     this.#router = createRouter({
       ...components,
       self: init.name,
@@ -176,6 +180,11 @@ class NodeGateway implements Gateway {
     };
   }
 
+  rejudge(): void {
+    this.#router.refresh();
+    for (const session of this.#open.keys()) session.rejudge();
+  }
+
   upstreams(): readonly UpstreamStatus[] {
     return this.#components.upstreams.all().map((upstream) => upstream.status());
   }
@@ -199,11 +208,6 @@ class NodeGateway implements Gateway {
   onCaller(listener: (caller: Did) => void): () => void {
     this.#callerListeners.add(listener);
     return () => this.#callerListeners.delete(listener);
-  }
-
-  rejudge(): void {
-    this.#router.refresh();
-    for (const session of this.#open.keys()) session.rejudge();
   }
 
   catalogDigest(): string {
@@ -336,6 +340,9 @@ class NodeGateway implements Gateway {
         router: this.#router,
         links: { open: (target, wish) => this.#openLink(target, wish) },
         clearance: this.#clearance,
+        ...(opening.principal.kind === 'operator'
+          ? { ready: (client) => this.#approvalDesk.attach(client) }
+          : {}),
         ...(isLimited ? { admit: () => this.#rateLimit.take(caller)?.error } : {}),
         clock,
         logger: logger.child('session'),

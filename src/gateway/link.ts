@@ -18,6 +18,7 @@ import type {
   RequestFrame,
   ResponseFrame,
 } from './types.ts';
+import { WAITING_NOTIFICATION } from './waiting.ts';
 
 /** What a link works with. */
 export interface LinkComponents {
@@ -270,6 +271,12 @@ class MappedLink implements LinkCore {
   }
 
   #notification(frame: NotificationFrame, related: RelayedCall | undefined): void {
+    if (frame.method === WAITING_NOTIFICATION) {
+      const { requestId } = frame.params;
+      const waiting = typeof requestId === 'number' ? this.#pending.get(requestId) : undefined;
+      if (waiting !== undefined) waiting.activeAt = this.#components.clock.now();
+      return;
+    }
     if (frame.method !== 'notifications/progress') {
       const subscription = metaOf(frame.params)[META.subscriptionId];
       const listening = typeof subscription === 'number' ? this.#related(subscription) : undefined;

@@ -57,6 +57,7 @@ export function createQuestions(
       const late = (): void => {
         const question = take(id);
         if (question === undefined) return;
+        send(notificationBytes('notifications/cancelled', { requestId: id, reason: 'timeout' }));
         const text = `the client did not answer ${frame.method} within ${init.timeoutMs / 1000} s`;
         refuse(question, new StarlingError('STARLING_TIMEOUT', text));
       };

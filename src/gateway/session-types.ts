@@ -2,6 +2,7 @@
 import type { Clock, JsonObject, Logger, StarlingError } from '../core/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Clearance } from './clearance.ts';
+import type { AskableClient } from './own-questions.ts';
 import type { Router, ViewSpec } from './router.ts';
 import type { Frame, NotificationFrame, ServerLinks } from './types.ts';
 
@@ -27,6 +28,8 @@ export interface SessionComponents {
   admit?(): StarlingError | undefined;
   /** Hears `initialize`; `meta` goes into the result's `_meta`, and `spec` replaces the session's. */
   initializing?(params: JsonObject): { readonly meta: JsonObject; readonly spec: ViewSpec };
+  /** Hears that the client can be asked things; gives what ends that, for when the session is over. */
+  ready?(client: AskableClient): () => void;
   /** Hears notifications before anybody else; true when they are for it alone. */
   notification?(frame: NotificationFrame): boolean;
   readonly clock: Clock;

@@ -8,13 +8,13 @@ import { StarlingError, createChurnMap, messageOf } from '../core/index.ts';
 import type { Json, JsonObject } from '../core/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Active } from './active.ts';
+import { checkRequest } from './check-request.ts';
 import type { ClearedCall } from './clearance.ts';
 import {
   CACHING,
   LEGACY_VERSIONS,
   META,
   MODERN_VERSIONS,
-  checkModern,
   clientOf,
   eraOf,
   isLogLevel,
@@ -31,9 +31,12 @@ import type { LinkTable } from './link-table.ts';
 import { progressTokenOf } from './link.ts';
 import { listOf, listPage } from './list-page.ts';
 import { metaToolError } from './meta-tools.ts';
+import { createOwnQuestions } from './own-questions.ts';
+import type { AskableClient } from './own-questions.ts';
 import { createQuestions } from './questions.ts';
 import type { Questions } from './questions.ts';
 import { refusalOf, wantedOfRefusal } from './refusals.ts';
+import { refusedNow } from './rejudge.ts';
 import {
   argumentsOf,
   editsOf,
@@ -61,19 +64,12 @@ import type {
   ServerLink,
 } from './types.ts';
 import type { ListKind } from './views.ts';
+import { tellWaiting } from './waiting.ts';
 
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
 const TOOLS_META = 'starling/tools';
 /** Methods that only look at what the caller may use anyway. */
 const LOOKS: readonly string[] = ['completion/complete', 'resources/unsubscribe'];
-/** Methods that the modern era has no more. */
-const LEGACY_ONLY = [
-  'initialize',
-  'ping',
-  'logging/setLevel',
-  'resources/subscribe',
-  'resources/unsubscribe',
-];
 /** By which peers ask what this node's servers list. */
 export const CATALOG_METHOD = 'starling/catalog';
 
@@ -103,6 +99,8 @@ class CallerSession implements Session {
   /** Kept until the router or our grants change; undefined when it must be asked for anew. */
   #view: View | undefined;
   #idleListeners: (() => void)[] = [];
+  readonly #askOwn: AskableClient['ask'];
+  #detach: (() => void) | undefined;
 
   constructor(components: SessionComponents, init: SessionInit) {
     this.#components = components;
@@ -117,6 +115,9 @@ class CallerSession implements Session {
     });
     components.router.events.on('change', this.#routerChanged);
     this.#questions = createQuestions(components, { timeoutMs: init.callTotalMs });
+    this.#askOwn = createOwnQuestions(this.#questions, (message) => {
+      if (!this.#ended) components.push(message);
+    });
     const earsOf = createHearing({
       questions: this.#questions,
       subscriptions: this.#subscriptions,
@@ -178,13 +179,10 @@ class CallerSession implements Session {
 
   rejudge(): void {
     for (const active of this.#active.values()) {
-      if (active.wanted === undefined) continue;
-      const { wanted, args } = active;
-      const asked = args === undefined ? wanted : { ...wanted, args };
-      const decision = this.#components.router.judge(this.principal, asked);
-      if (decision.allow || decision.ask !== undefined) continue;
+      const decision = refusedNow(active, this.principal, this.#components.router);
+      if (decision === undefined) continue;
       this.#finish(active);
-      this.#stop(active, 'grant revoked');
+      this.#stop(active, 'it is not allowed any more');
       const refusal = refusalOf(decision, this.principal, this.#init.self);
       active.reply.final(errorBytes(active.request.id, errorOf(refusal)));
     }
@@ -205,6 +203,7 @@ class CallerSession implements Session {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#detach?.();
     this.#announcer.stop();
     this.#resubscriber.stop();
     this.#components.router.events.off('change', this.#routerChanged);
@@ -227,7 +226,7 @@ class CallerSession implements Session {
       const refusal = this.#components.admit?.();
       if (refusal !== undefined) throw refusal;
       const era = eraOf(frame);
-      this.#check(frame, era);
+      checkRequest(frame, era, this.#initialized);
       const list = listOf(frame.method);
       if (list !== undefined) reply.final(listPage(this.#currentView(), frame, list, era));
       else if (!this.#answer(frame, reply))
@@ -240,21 +239,6 @@ class CallerSession implements Session {
         this.#components.clearance.refused(call, messageOf(error));
       }
       reply.final(errorBytes(frame.id, errorOf(error)));
-    }
-  }
-
-  #check(frame: RequestFrame, era: Era): void {
-    const { method } = frame;
-    if (era === 'modern') {
-      checkModern(frame);
-      if (LEGACY_ONLY.includes(method)) throw unknownMethod(method);
-    } else if (!this.#initialized && method !== 'initialize' && method !== 'ping') {
-      // A client that probes for the modern era must learn that it may speak it.
-      if (method === 'server/discover') checkModern(frame);
-      throw protocolError(
-        RPC.invalidRequest,
-        'the session is not initialized: send initialize first',
-      );
     }
   }
 
@@ -378,19 +362,21 @@ class CallerSession implements Session {
   /** Asks whether the call may be made, with the arguments that it has. @throws STARLING_CALL_REFUSED, … */
   #clear(active: Active, route: Route): ClearedCall | undefined | Promise<ClearedCall> {
     const { method } = active.request;
+    active.judgedBy = undefined;
     if (route.wanted === undefined || route.isCleared === true || LOOKS.includes(method))
       return undefined;
-    active.args = argumentsOf(this.principal, active.request);
+    active.judgedBy = 'guard';
     return this.#components.clearance.clear({
       principal: this.principal,
       wanted: route.wanted,
-      args: active.args,
+      args: argumentsOf(this.principal, active.request),
       reasoning: reasoningOf(active.request),
       session: this.#init.id,
       signal() {
         active.abort ??= new AbortController();
         return active.abort.signal;
       },
+      waits: (timeoutMs) => tellWaiting(active, this.#components, { ...this.#init, timeoutMs }),
     });
   }
 
@@ -536,6 +522,7 @@ class CallerSession implements Session {
 
   #notified(frame: NotificationFrame): void {
     const { method, params } = frame;
+    if (method === 'notifications/initialized') this.#clientReady();
     if (method === 'notifications/cancelled') {
       const { requestId, reason } = params;
       this.abandon(requestId, typeof reason === 'string' ? reason.slice(0, 500) : '');
@@ -549,6 +536,16 @@ class CallerSession implements Session {
       const isWide = method === 'notifications/roots/list_changed' || this.#spec.kind === 'server';
       if (!isOwn && isWide) this.#links.notify(params, method);
     }
+  }
+
+  /** From now on the client may be asked things (MCP 2025-11-25 `basic/lifecycle`). */
+  #clientReady(): void {
+    if (!this.#initialized || this.#detach !== undefined) return;
+    this.#detach = this.#components.ready?.({
+      session: this.#init.id,
+      client: this.#client,
+      ask: async (...question) => (this.#ended ? undefined : this.#askOwn(...question)),
+    });
   }
 
   #tellIdle(): void {

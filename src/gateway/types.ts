@@ -279,7 +279,7 @@ export interface Gateway extends Startable {
   serves(caller: Did): boolean;
   /** Called when such a session is opened. */
   onCaller(listener: (caller: Did) => void): () => void;
-  /** The policy has changed: judges lists, and calls under way, by the new one. */
+  /** What the guard says may be another thing now: makes lists anew, and judges calls under way again. */
   rejudge(): void;
   /** Hex digest of all tools of all upstreams (the built-in one left out), whoever may see them. */
   catalogDigest(): string;

@@ -2,11 +2,14 @@
 import { createHash } from 'node:crypto';
 import { messageOf } from '../core/index.ts';
 import type { JsonObject, Logger } from '../core/index.ts';
+import { printable } from '../grants/index.ts';
 import type { Table, Write } from '../store/index.ts';
 import type { Approval } from './approval-types.ts';
 
-/** Characters of the arguments that are kept for a person to read. */
+/** Characters of the arguments that are kept for a person to read, and how many of them by name. */
 const ARGS_SHOWN_MAX = 4096;
+const NAMED_MAX = 32;
+const NAME_SHOWN_MAX = 64;
 
 /** The row of one approval. */
 export function rowOf(approval: Approval): Required<Write> {
@@ -28,10 +31,30 @@ export async function readApprovals(table: Table, logger: Logger): Promise<reado
   return approvals;
 }
 
-/** Arguments as a person reads them, cut where they are long. */
+/**
+ * Arguments as a person reads them: as JSON. Where that is too long each argument has a share of the
+ * room, so that none hides behind another, and what is cut is said. What nobody would see is written out.
+ */
 export function shownArgs(args: JsonObject): string {
+  return printable(cutArgs(args), Number.POSITIVE_INFINITY);
+}
+
+function cutArgs(args: JsonObject): string {
   const text = JSON.stringify(args);
-  return text.length > ARGS_SHOWN_MAX ? `${text.slice(0, ARGS_SHOWN_MAX)}…` : text;
+  if (text.length <= ARGS_SHOWN_MAX) return text;
+  const all = Object.entries(args).map(([name, value]) => [name, JSON.stringify(value ?? null)]);
+  const named = all.slice(0, NAMED_MAX);
+  const share = Math.floor(ARGS_SHOWN_MAX / named.length);
+  const parts = named.map(
+    ([name = '', value = '']) =>
+      `${cut(JSON.stringify(name), NAME_SHOWN_MAX)}:${cut(value, share)}`,
+  );
+  const more = all.length - named.length;
+  return `{${[...parts, ...(more > 0 ? [`… ${more} more arguments`] : [])].join(',')}}`;
+}
+
+function cut(text: string, max: number): string {
+  return text.length <= max ? text : `${text.slice(0, max)}… ${text.length - max} more characters`;
 }
 
 /** Tells the arguments of one call from those of any other; none are the same as `{}`. */

@@ -82,8 +82,11 @@ export type ApprovalEffect = (approval: Approval) => Promise<string>;
 /** What waits for a person. */
 export interface Approvals extends Startable {
   readonly events: EventEmitter<ApprovalEvents>;
-  /** Each is asked about every new approval; the first answer counts. */
-  readonly answerers: Set<Answerer>;
+  /**
+   * Asks `answerer` about everything that waits, now and later; the first answer counts. Gives what
+   * ends that; a question that is under way stays until its approval is over.
+   */
+  attach(answerer: Answerer): () => void;
   /**
    * Waits until it is answered, or time is over, which counts as no. When `signal` is aborted, it is
    * withdrawn. @throws STARLING_LIMIT_EXCEEDED when too many wait already

@@ -4,7 +4,7 @@
  * Who may answer comes from the policy in force when the answer comes.
  */
 import { randomBytes as systemRandomBytes } from 'node:crypto';
-import { EventEmitter } from 'node:events';
+import { EventEmitter, setMaxListeners } from 'node:events';
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
 import type { Clock, Logger, Scope } from '../core/index.ts';
 import { printable } from '../grants/index.ts';
@@ -46,12 +46,16 @@ export interface ApprovalsInit {
 
 interface Entry {
   approval: Approval;
+  /** It is on the disk, and whoever can answer is asked. */
+  isOpen: boolean;
   /** Somebody's answer is on its way to the disk. */
   answering: boolean;
   /** An approved call runs or has run. */
   used: boolean;
   stop: () => void;
   readonly over: AbortController;
+  /** Those who have been asked and have not answered. */
+  readonly asked: Set<Answerer>;
   readonly waiters: ((outcome: ApprovalOutcome) => void)[];
 }
 
@@ -70,7 +74,7 @@ export function createApprovals(
 
 class Desk implements Approvals {
   readonly events = new EventEmitter<ApprovalEvents>();
-  readonly answerers = new Set<Answerer>();
+  readonly #answerers = new Set<Answerer>();
   readonly #components: ApprovalsComponents;
   readonly #init: Required<ApprovalsInit>;
   /** In the order in which they were asked for. */
@@ -113,6 +117,14 @@ class Desk implements Approvals {
     }
     this.#entries.clear();
     this.#pending = 0;
+  }
+
+  attach(answerer: Answerer): () => void {
+    this.#answerers.add(answerer);
+    for (const entry of this.#entries.values()) {
+      if (entry.isOpen && entry.approval.state === 'pending') void this.#askOne(entry, answerer);
+    }
+    return () => void this.#answerers.delete(answerer);
   }
 
   async ask(request: ApprovalRequest, signal?: AbortSignal): Promise<ApprovalOutcome> {
@@ -187,7 +199,7 @@ class Desk implements Approvals {
     if (entry.approval.state !== 'pending') return entry;
     this.#arm(entry);
     this.events.emit('pending', approval);
-    for (const answerer of this.answerers) void this.#askOne(entry, answerer);
+    for (const answerer of this.#answerers) void this.#askOne(entry, answerer);
     await this.#prune();
     return entry;
   }
@@ -227,12 +239,16 @@ class Desk implements Approvals {
   #add(approval: Approval): Entry {
     const entry: Entry = {
       approval,
+      isOpen: false,
       answering: false,
       used: approval.state !== 'pending',
       stop: () => undefined,
       over: new AbortController(),
+      asked: new Set(),
       waiters: [],
     };
+    // One for each client that is asked.
+    setMaxListeners(0, entry.over.signal);
     this.#entries.set(approval.id, entry);
     return entry;
   }
@@ -247,6 +263,7 @@ class Desk implements Approvals {
   #arm(entry: Entry): void {
     const scope = this.#scope;
     if (scope === undefined) return;
+    entry.isOpen = true;
     entry.stop();
     const now = this.#components.clock.now();
     const { expiresAt, escalatesAt, escalatedAt } = entry.approval;
@@ -272,10 +289,15 @@ class Desk implements Approvals {
     const { key, value } = rowOf(entry.approval);
     this.#components.table.put(key, value).catch((error: unknown) => this.#notKept(error));
     this.events.emit('escalated', entry.approval);
+    // Whoever put it aside sees it once more.
+    for (const answerer of this.#answerers) {
+      if (!entry.asked.has(answerer)) void this.#askOne(entry, answerer);
+    }
   }
 
   async #askOne(entry: Entry, answerer: Answerer): Promise<void> {
     const { id } = entry.approval;
+    entry.asked.add(answerer);
     try {
       const answer = await answerer(entry.approval, entry.over.signal);
       if (answer === undefined || entry.approval.state !== 'pending') return;
@@ -283,6 +305,8 @@ class Desk implements Approvals {
       await this.#answer(id, by, approve ? 'approved' : 'denied', reason);
     } catch (error) {
       this.#components.logger.warn({ id, error: messageOf(error) }, 'an answer did not count');
+    } finally {
+      entry.asked.delete(answerer);
     }
   }
 

@@ -1,6 +1,7 @@
 /** All that decides on one node, put together: policy, approvals, guard and guardian. */
 import { createScope } from '../core/index.ts';
 import type { Clock, Did, Health, Logger, PeerId, Startable } from '../core/index.ts';
+import { printable } from '../grants/index.ts';
 import type { Counters, GrantBook } from '../grants/index.ts';
 import { peerIdFromDid } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
@@ -16,6 +17,7 @@ import type { PolicyBook } from './policy-book.ts';
 import { createStandings } from './standing.ts';
 import type { Standings } from './standing.ts';
 import type { ExplainingGuard } from './types.ts';
+import { nameOf } from './who.ts';
 import type { MeshFacts } from './who.ts';
 
 /** What governs one node. */
@@ -73,6 +75,14 @@ export function createGovernance(
   );
   const standings = createStandings({ policy, mesh: meshOf(components) });
   const approvals = createApprovals({ table: components.table, clock, logger, standings });
+  approvals.events.on('escalated', ({ id, principal, ability, resource }) =>
+    health.raise({
+      code: `approval-escalated:${id}`,
+      text: `${nameOf(principal)} still waits for an approval: ${ability} on ${printable(resource)}`,
+      hint: `starling approvals approve|deny ${id.slice(0, 8)}`,
+    }),
+  );
+  approvals.events.on('closed', ({ id }) => health.clear(`approval-escalated:${id}`));
   const guard = createGuard({
     grants,
     ...(counters === undefined ? {} : { counters }),

@@ -1,5 +1,7 @@
 /** The guard: the one place that says yes or no. */
 export { auditGovernance, auditGrants } from './audited.ts';
+export { createApprovalAccess } from './approval-access.ts';
+export type { ApprovalAccess } from './approval-access.ts';
 export { createApprovals } from './approvals.ts';
 export type { ApprovalsComponents, ApprovalsInit } from './approvals.ts';
 export type {

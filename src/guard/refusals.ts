@@ -58,7 +58,7 @@ export function notGranted(
       const why = isPlain ? reasonOf(components, caller, wanted, target) : cause;
       return refusalBy('not-granted', components, caller, wanted, [why]);
     },
-    hint: () => hintOf(components, caller, target),
+    hint: () => hintOf(components, caller, target, cause?.rule),
   });
 }
 
@@ -139,6 +139,7 @@ function hintOf(
   { self, canRequest }: RefusalComponents,
   caller: Bounded,
   target: ResourceTarget | undefined,
+  rule: string | undefined,
 ): string {
   const where = printable(self.name);
   if (target === undefined) return `on ${where}: starling tools`;
@@ -151,7 +152,9 @@ function hintOf(
   }
   const ask = canRequest ? `; or ask for it: starling__request_permission there` : '';
   if (target.scheme !== 'tool') return `ask the operator of ${where}${ask}`;
-  return `starling grant create ${referenceOf(caller)} --tool '${path}'${ask}`;
+  // Who narrowed it by arguments would not want to give it whole.
+  const args = rule === 'args' ? ` --arg 'NAME=VALUE'` : '';
+  return `starling grant create ${referenceOf(caller)} --tool '${path}'${args}${ask}`;
 }
 
 /** How the commands name it. */

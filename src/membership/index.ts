@@ -8,10 +8,10 @@ export type {
 } from './checkpoint-exchange.ts';
 export { createMembership } from './membership.ts';
 export type { MembershipComponents, MembershipInit } from './membership.ts';
-export { joinMesh } from './join.ts';
-export type { JoinComponents } from './join.ts';
 export { createMeshBook } from './mesh-book.ts';
 export type { Invitation, MeshBook, MeshBookComponents } from './mesh-book.ts';
 export type { Membership, MembershipEvents, Mesh, PeerState, PeerView, Presence } from './types.ts';
+export { joinMesh } from './join.ts';
+export type { JoinComponents } from './join.ts';
 export { settleMesh } from './settle.ts';
 export type { SettleComponents } from './settle.ts';

@@ -11,7 +11,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { afterEach } from 'vitest';
 import type { Config, McpServer } from '../../src/config/index.ts';
 import { StarlingError, createHealth, silentLogger, systemClock } from '../../src/core/index.ts';
-import type { PeerId } from '../../src/core/index.ts';
+import type { Clock, PeerId } from '../../src/core/index.ts';
 import { createNoAudit } from '../../src/audit/index.ts';
 import type { Audit } from '../../src/audit/index.ts';
 import { createDirectory } from '../../src/directory/index.ts';
@@ -25,9 +25,15 @@ import {
   createUpstreams,
 } from '../../src/gateway/index.ts';
 import type { ApiKeys, BuiltinTool, Gateway, GatewayInit, Pins } from '../../src/gateway/index.ts';
-import { createGrantBook } from '../../src/grants/index.ts';
+import { createCounters, createGrantBook } from '../../src/grants/index.ts';
 import type { GrantBook } from '../../src/grants/index.ts';
-import { createGuard } from '../../src/guard/index.ts';
+import {
+  createApprovals,
+  createGuard,
+  createStandings,
+  parsePolicy,
+} from '../../src/guard/index.ts';
+import type { Approvals } from '../../src/guard/index.ts';
 import { createIdentity, didFromPeerId, sealerOf } from '../../src/identity/index.ts';
 import type { Membership, MembershipEvents, PeerView } from '../../src/membership/index.ts';
 import type { Network, PeerStream } from '../../src/network/index.ts';
@@ -243,9 +249,12 @@ export interface TestNode {
   readonly directory: Directory;
   readonly keys: ApiKeys;
   readonly pins: Pins;
+  readonly approvals: Approvals;
   readonly membership: FakeMembership;
   readonly folder: string;
   token(): Promise<string>;
+  /** Puts another policy in force, as YAML. */
+  govern(policy: string): void;
   /** Lets `peer` call what matches `pattern`; returns the grant's id. */
   grant(peer: TestNode, pattern: string): Promise<string>;
   /** Lets `peer` read and subscribe to resources, or get prompts, of what matches. */
@@ -257,6 +266,9 @@ export interface TestNodeInit {
   readonly wire?: Wire;
   readonly seed?: number;
   readonly builtin?: readonly BuiltinTool[];
+  readonly clock?: Clock;
+  /** As YAML. */
+  readonly policy?: string;
   readonly limits?: Partial<Config['limits']>;
   readonly http?: Partial<Config['http']>;
   readonly tcp?: Partial<Config['tcp']>;
@@ -291,7 +303,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
   const identity = createIdentity(Buffer.alloc(32, init.seed ?? 1));
   const folder = await mkdtemp(join(tmpdir(), 'starling-gw-'));
   defer(() => rm(folder, { recursive: true, force: true }));
-  const [clock, random, logger] = [systemClock, Math.random, silentLogger];
+  const [clock, random, logger] = [init.clock ?? systemClock, Math.random, silentLogger];
   const limits = { ...LIMITS, ...init.limits };
   const grants = createGrantBook({
     identity,
@@ -337,6 +349,22 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
       instancesMax: limits.instances,
     },
   );
+  const counters = createCounters({
+    table: memoryTable(),
+    grants,
+    self: identity.did,
+    clock,
+    logger,
+  });
+  await counters.start();
+  let policy = parsePolicy(init.policy ?? '', 'the test');
+  const current = (): typeof policy => policy;
+  const standings = createStandings({
+    policy: { current },
+    mesh: { isOpen: () => false, isMember: () => true },
+  });
+  const approvals = createApprovals({ table: memoryTable(), clock, logger, standings });
+  await approvals.start();
   const gateway = createGateway(
     {
       self: identity.did,
@@ -345,8 +373,15 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
       directory,
       keys,
       pins,
-      guard: createGuard({ grants, self: { name, did: identity.did } }),
-      approvals: { ask: () => Promise.reject(new Error('nobody approves in these tests')) },
+      guard: createGuard({
+        grants,
+        counters,
+        clock,
+        approvals,
+        policy: { standings, current },
+        self: { name, did: identity.did },
+      }),
+      approvals,
       audit: init.audit ?? createNoAudit(),
       grants,
       network: networkOf(identity.peerId, init.wire ?? createWire()),
@@ -376,6 +411,8 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
   );
   defer(async () => {
     await gateway.stop();
+    await approvals.stop();
+    await counters.stop();
     logins.stop();
     await pins.stop();
     await grants.stop();
@@ -398,8 +435,13 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
     directory,
     keys,
     pins,
+    approvals,
     membership,
     folder,
+    govern(yaml) {
+      policy = parsePolicy(yaml, 'the test');
+      gateway.rejudge();
+    },
     token: async () => (await readFile(join(folder, 'token'), 'utf8')).trim(),
     grant: (peer, pattern) => grantOf(peer, `tool:${pattern}`, 'tool/call'),
     grantOf,

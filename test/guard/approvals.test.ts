@@ -225,7 +225,7 @@ describe('answerers', () => {
   it('are asked about each, the first answer counts, and the others are called off', async () => {
     const desk = await deskOf();
     const calledOff: boolean[] = [];
-    desk.approvals.answerers.add(
+    desk.approvals.attach(
       (_, signal) =>
         new Promise((resolve) => {
           signal.addEventListener('abort', () => {
@@ -234,9 +234,9 @@ describe('answerers', () => {
           });
         }),
     );
-    desk.approvals.answerers.add(() => Promise.resolve(undefined));
-    desk.approvals.answerers.add(() => Promise.reject(new Error('no answer to be had')));
-    desk.approvals.answerers.add(async () => ({
+    desk.approvals.attach(() => Promise.resolve(undefined));
+    desk.approvals.attach(() => Promise.reject(new Error('no answer to be had')));
+    desk.approvals.attach(async () => ({
       approve: true,
       by: { principal: OPERATOR, via: 'elicitation' },
       reason: 'seen',
@@ -248,7 +248,7 @@ describe('answerers', () => {
 
   it('who may not answer change nothing', async () => {
     const desk = await deskOf();
-    desk.approvals.answerers.add(async () => ({
+    desk.approvals.attach(async () => ({
       approve: true,
       by: { principal: peer(bob, 'phone'), via: 'elicitation' },
     }));

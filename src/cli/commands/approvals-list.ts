@@ -22,7 +22,7 @@ export async function run(options: CommonOptions & { readonly all?: boolean }): 
 
 function describe(one: ApprovalSummary): string {
   const lines = [
-    `rule: ${one.rule}`,
+    `rule: ${one.rule}${one.grant === undefined ? '' : ` (grant ${one.grant.slice(0, 8)})`}`,
     ...(one.args === undefined ? [] : [`arguments: ${one.args}`]),
     ...(one.agentId === undefined ? [] : [`for: ${one.agentId}`]),
     ...(one.capabilities ?? []).map(({ ability, resource, caveats }) => {

@@ -55,7 +55,7 @@ async function callTool(
       tool,
       { ...whole, ...(await readArguments(arg, schema)) },
       // Progress is asked for even where nobody sees it: it keeps a long call from timing out.
-      { signal, timeoutMs: timeout ?? TIMEOUT_MS, progress: showProgress },
+      { signal, timeoutMs: timeout ?? TIMEOUT_MS, progress: progressShower() },
     );
   });
 }
@@ -75,12 +75,19 @@ function parseWhole(text: string): JsonObject {
   throw new StarlingError('STARLING_USAGE', '--args must be a JSON object');
 }
 
-function showProgress(params: JsonObject): void {
-  if (!process.stderr.isTTY) return;
-  const { progress, total, message } = params;
-  const of = typeof total === 'number' ? `/${total}` : '';
-  const text = typeof message === 'string' ? ` ${safeLine(message)}` : '';
-  tell(`… ${typeof progress === 'number' ? progress : ''}${of}${text}`);
+/** Shows progress on a terminal, the same line only once. */
+function progressShower(): (params: JsonObject) => void {
+  let shown = '';
+  return ({ progress, total, message }) => {
+    // Below nothing is what a node says while the call has not begun.
+    const number = typeof progress === 'number' && progress >= 0 ? String(progress) : '';
+    const of = typeof total === 'number' ? `/${total}` : '';
+    const text = typeof message === 'string' ? safeLine(message) : '';
+    const line = ['…', `${number}${of}`, text].filter((part) => part !== '').join(' ');
+    if (!process.stderr.isTTY || line === shown) return;
+    shown = line;
+    tell(line);
+  };
 }
 
 function show(result: JsonObject, options: CallCommandOptions): void {

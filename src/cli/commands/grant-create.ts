@@ -28,9 +28,12 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
   const end = grant.renewed
     ? 'until you revoke it (it is renewed daily while the peer is there)'
     : `for ${duration(grant.expiresAt - Date.now())}`;
+  const { arg = [], needsApproval = false } = options;
+  const where = arg.length === 0 ? '' : ` where ${arg.join(', ')}`;
+  const asked = needsApproval ? ', each time you approve it (starling approvals)' : '';
   printData(result, options.json === true, () =>
     safeLine(
-      `${grant.with} may now ${things.join(' and ')} ${end}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
+      `${grant.with} may now ${things.join(' and ')}${where} ${end}${asked}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
     ),
   );
 }

@@ -5,6 +5,7 @@ import type { Config, ConfigSources } from '../../config/index.ts';
 import { defaultStateDir } from '../../config/paths.ts';
 import { createNode } from '../../node.ts';
 import type { StarlingNode } from '../../node.ts';
+import { tellOfApprovals } from '../approval-lines.ts';
 import { describeStatus } from '../describe.ts';
 import { flush, paint, paintTalk, print, printError, safeLine, tell } from '../output.ts';
 import { passphraseOf } from '../passphrase.ts';
@@ -89,6 +90,7 @@ async function live(life: Life): Promise<number> {
     await announce(node, options.json === true);
     await passphrase.tellIfUnused(config.stateDir);
     tellOfPeers(node, options.json === true);
+    tellOfApprovals(node.approvals, options.json === true);
     const stopWatching = reloadOnChange(node, sources, options.json === true);
     await told;
     stopWatching();
