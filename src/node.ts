@@ -48,12 +48,18 @@ import {
 import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
 import { auditGovernance, createGovernance } from './guard/index.ts';
 import type { Governance } from './guard/index.ts';
-import { createCounters, createGrantBook, createRenewer } from './grants/index.ts';
-import type { Counters, GrantBook, Renewer } from './grants/index.ts';
+import { createRenewer } from './grants/index.ts';
+import type { Renewer } from './grants/index.ts';
 import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
-import { createMembership, createMeshBook, settleMesh } from './membership/index.ts';
-import type { Membership, MeshBook, PeerView } from './membership/index.ts';
+import {
+  createMembership,
+  finishRotation,
+  formerlyOf,
+  openBooks,
+  settleMesh,
+} from './membership/index.ts';
+import type { Books, Membership, PeerView } from './membership/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createStore } from './store/index.ts';
@@ -145,35 +151,10 @@ export async function createNode(
   await store.start();
   try {
     const identity = await loadIdentity(join(config.stateDir, 'key'));
-    const grants = createGrantBook({
-      identity,
-      grants: store.table('grants'),
-      revocations: store.table('revocations'),
-      clock: base.clock,
-      logger: logger.child('grants'),
-    });
-    await grants.start();
-    const counters = createCounters({
-      table: store.table('counters'),
-      grants,
-      self: identity.did,
-      clock: base.clock,
-      logger: logger.child('grants'),
-    });
-    const meshBook = createMeshBook(
-      {
-        identity,
-        grants,
-        table: store.table('mesh'),
-        records: store.table('records'),
-        clock: base.clock,
-        logger: logger.child('membership'),
-      },
-      { name: config.name },
-    );
-    await meshBook.load();
-    const dial = await settleMesh(base, meshBook);
-    return new Node(base, { store, identity, grants, counters, meshBook, dial });
+    await finishRotation(base, { stateDir: config.stateDir, store, identity });
+    const books = await openBooks({ ...base, store, identity }, { name: config.name });
+    const dial = await settleMesh(base, books.meshBook);
+    return new Node(base, { ...books, store, identity, dial });
   } catch (error) {
     await store.stop();
     throw error;
@@ -189,12 +170,9 @@ interface Base {
   readonly health: Health;
 }
 
-interface Ground {
+interface Ground extends Books {
   readonly store: Store;
   readonly identity: Identity;
-  readonly grants: GrantBook;
-  readonly counters: Counters;
-  readonly meshBook: MeshBook;
   /** Addresses to dial to get in. */
   readonly dial: readonly string[];
 }
@@ -226,12 +204,16 @@ class Node implements StarlingNode {
     this.peerId = ground.identity.peerId;
     this.#startedAt = base.clock.now();
     const { clock, random, logger, config } = base;
-    const { store, identity, grants, counters, meshBook } = ground;
+    const { store, identity, grants, counters, meshBook, successions } = ground;
     this.#servers = config.mcpServers;
     const mesh = this.#mesh();
     this.#audit = createAuditOf(
       { identity, clock, logger: logger.child('audit'), health: base.health },
-      { ...config.audit, folder: join(config.stateDir, 'audit') },
+      {
+        ...config.audit,
+        folder: join(config.stateDir, 'audit'),
+        formerly: successions.lineage(identity.did).slice(1),
+      },
     );
     this.#network = createNetwork(
       { identity, admission: meshBook.admission, clock, random, logger },
@@ -290,7 +272,13 @@ class Node implements StarlingNode {
       logger: logger.child('logins'),
     });
     this.#pins = createPins(
-      { table: store.table('pins'), clock, logger: logger.child('pins'), health: base.health },
+      {
+        table: store.table('pins'),
+        successions,
+        clock,
+        logger: logger.child('pins'),
+        health: base.health,
+      },
       { mode: config.pins, perServerMax: config.limits.tools },
     );
     this.#governance = createGovernance(
@@ -346,7 +334,7 @@ class Node implements StarlingNode {
 
   status(): StatusResult {
     const { config, health } = this.#base;
-    const { identity } = this.#ground;
+    const { identity, successions } = this.#ground;
     const peers = { alive: 0, suspect: 0, dead: 0, left: 0 };
     for (const peer of this.#membership.peers()) peers[peer.state] += 1;
     return {
@@ -354,6 +342,7 @@ class Node implements StarlingNode {
       version: VERSION,
       peerId: identity.peerId,
       did: identity.did,
+      ...formerlyOf(successions, identity.did, this.#membership.peers()),
       pid: process.pid,
       stateDir: config.stateDir,
       startedAt: this.#startedAt,

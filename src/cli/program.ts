@@ -11,6 +11,7 @@ import type { Outcome } from './command-parts.ts';
 import { parseDuration, parsePort, parseTimeout } from './duration.ts';
 import { addApprovals, addPolicy } from './guard-commands.ts';
 import { addGrant } from './grant-program.ts';
+import { addIdentity } from './identity-program.ts';
 
 /** The same as in `mcp-clients.ts`, which is not loaded for this; a test compares them. */
 const CLIENTS = 'claude-desktop, claude-code, cursor, vscode or windsurf';
@@ -85,6 +86,7 @@ function buildProgram(outcome: Outcome): Command {
   addGrant(program, outcome);
   addApprovals(program, outcome);
   addPolicy(program, outcome);
+  addIdentity(program, outcome);
   addKey(program, outcome);
   addPin(program, outcome);
   addAudit(program, outcome);

@@ -35,6 +35,8 @@ export const ERRORS = {
   STARLING_STATE_UNUSABLE: row(-32603, 500, 1),
   /** The key file is damaged, or others can read it. */
   STARLING_KEY_UNUSABLE: row(-32603, 500, 1),
+  /** The node's key was replaced by another, so that this one is good for nothing any more. */
+  STARLING_KEY_RETIRED: row(-32003, 403, 1),
   /** A did:key, PeerId, multiaddr or other identifier does not parse. */
   STARLING_ID_MALFORMED: row(-32602, 400, 2),
   /** A port or address that we should listen on is taken or not ours. */

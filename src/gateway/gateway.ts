@@ -113,7 +113,10 @@ class NodeGateway implements Gateway {
   readonly #upstreamChanged = (): void => this.#compareCatalog();
   readonly #keyRevoked = (entrance: string): void => this.#http?.evict(entrance);
   readonly #grantsChanged = (holder: Did): void => {
-    const isOurs = this.#components.grants.received().some(({ claims }) => claims.aud === holder);
+    const { grants } = this.#components;
+    const isOurs = grants
+      .received()
+      .some(({ claims }) => grants.successions.follows(holder, claims.aud));
     if (isOurs) for (const present of this.#presenters) present();
     for (const session of this.#open.keys()) {
       const { principal } = session;

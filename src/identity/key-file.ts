@@ -29,6 +29,14 @@ export async function loadIdentity(path: string): Promise<Identity> {
   }
 }
 
+/**
+ * Puts `identity` in the place of the one in `path`, in one step: whoever reads it finds the one or the
+ * other. @throws STARLING_STATE_UNUSABLE
+ */
+export function replaceIdentity(path: string, identity: Identity): Promise<void> {
+  return writeKey(path, identity);
+}
+
 async function openKey(path: string): Promise<FileHandle | undefined> {
   try {
     // Without O_NONBLOCK, a named pipe in its place would hold us up for ever.
@@ -45,6 +53,11 @@ async function openKey(path: string): Promise<FileHandle | undefined> {
 
 async function makeKey(path: string): Promise<Identity> {
   const identity = createIdentity();
+  await writeKey(path, identity);
+  return identity;
+}
+
+async function writeKey(path: string, identity: Identity): Promise<void> {
   const content = {
     type: TYPE,
     version: VERSION,
@@ -52,7 +65,6 @@ async function makeKey(path: string): Promise<Identity> {
     peerId: identity.peerId,
   };
   await writeFileAtomic(path, `${JSON.stringify(content)}\n`, 0o600);
-  return identity;
 }
 
 async function checkPrivate(file: FileHandle, path: string): Promise<void> {

@@ -3,7 +3,7 @@ import { verifyLog } from '../../audit/index.ts';
 import type { AuditVerdict } from '../../audit/index.ts';
 import type { AuditVerifyResult } from '../../builtin/types.ts';
 import { StarlingError } from '../../core/errors.ts';
-import { auditDidOf, auditFolderOf } from '../audit-folder.ts';
+import { auditDidsOf, auditFolderOf } from '../audit-folder.ts';
 import type { FolderOptions } from '../audit-folder.ts';
 import { ago, paint, printData, safeLine } from '../output.ts';
 import { withNode } from '../sources.ts';
@@ -15,7 +15,7 @@ export async function run(options: FolderOptions): Promise<number> {
   const isHere = options.folder === undefined && options.did === undefined;
   const asked = isHere ? await askNode(options) : undefined;
   const verdict =
-    asked ?? (await verifyLog(await auditFolderOf(options), { did: await auditDidOf(options) }));
+    asked ?? (await verifyLog(await auditFolderOf(options), { did: await auditDidsOf(options) }));
   printData(verdict, options.json === true, () => show(verdict));
   return verdict.ok ? 0 : 1;
 }
