@@ -1,0 +1,16 @@
+/** A process that changes the key of a state folder and is killed after a step: `<folder> <step>`. */
+import { silentLogger, systemClock } from '../../src/core/index.ts';
+import { rotateIdentity } from '../../src/membership/index.ts';
+
+const [stateDir = '', last = ''] = process.argv.slice(2);
+
+await rotateIdentity(
+  {
+    clock: systemClock,
+    logger: silentLogger,
+    done(step) {
+      if (step === last) process.kill(process.pid, 'SIGKILL');
+    },
+  },
+  { stateDir },
+);
