@@ -32,7 +32,7 @@ export type { RevocationSet, RevocationSetInit } from './revocation.ts';
 export { createGrantBook } from './store.ts';
 export { KEEP_MAX, SUCCESSION_TYPE, issueSuccession, parseSuccession } from './succession.ts';
 export type { Succession, SuccessionClaims } from './succession.ts';
-export { NO_SUCCESSIONS, createSuccessions } from './successions.ts';
+export { createSuccessions } from './successions.ts';
 export type { SuccessionEvents, SuccessionView, Successions } from './successions.ts';
 export type { GrantBookComponents, GrantBookInit } from './store.ts';
 export { GRANT_TYPE, REVOCATION_TYPE } from './types.ts';

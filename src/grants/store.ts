@@ -12,6 +12,7 @@ import { createBatchReader } from './batch.ts';
 import { whyVoid } from './capability.ts';
 import { delegationOf, renewalOf } from './delegate.ts';
 import { parseGrant, parseRevocation } from './grant.ts';
+import { findGrant } from './find.ts';
 import { createHolderIndex } from './holders.ts';
 import type { HeldChain } from './holders.ts';
 import { issueGrant, issueRevocation } from './issue.ts';
@@ -65,7 +66,6 @@ export interface GrantBookInit {
 /** How long an expired grant stays in the lists. */
 const KEEP_EXPIRED_MS = 30 * 86_400_000;
 const HOUR_MS = 3_600_000;
-const ID_PREFIX_MIN = 4;
 const NO_GRANTS: readonly Grant[] = [];
 const NONE: ReadonlyMap<string, Grant> = new Map();
 
@@ -249,15 +249,7 @@ class Book implements GrantBook {
   }
 
   find(id: string): Grant {
-    for (const grants of [this.issued(), this.received()]) {
-      const exact = grants.find((grant) => grant.claims.jti === id);
-      if (exact !== undefined) return exact;
-      if (id.length < ID_PREFIX_MIN) continue;
-      const [first, second] = grants.filter((grant) => grant.claims.jti.startsWith(id));
-      if (first !== undefined && second === undefined) return first;
-      if (first !== undefined) throw unknown(id, 'is the beginning of more than one grant');
-    }
-    throw unknown(id, 'is no grant of this node');
+    return findGrant(id, [this.issued(), this.received()]);
   }
 
   async revoke(id: string, reason?: string): Promise<Revocation> {
@@ -493,6 +485,8 @@ class Book implements GrantBook {
     if (!verdict.ok) return verdict.refusal;
     const forged = forgedIn(verdict.links, this.#self, this.#issued.values(), this.successions);
     if (forged !== undefined) return forged;
+    // What we gave with a key of before counts by what was issued in its place.
+    if (leaf.claims.prf === undefined && leaf.claims.iss !== this.#self) return 'known';
     const window = this.#windowOf(verdict.links);
     const nowMs = this.#components.clock.now();
     if (nowMs >= window.endsAtMs) return { rule: 'expired', text: 'a link of it has expired' };
@@ -591,10 +585,4 @@ class Book implements GrantBook {
       this.#changed(this.#holders.changedBetween(fromMs, this.#toldMs));
     });
   }
-}
-
-function unknown(id: string, why: string): StarlingError {
-  return new StarlingError('STARLING_GRANT_UNKNOWN', `'${id.slice(0, 64)}' ${why}`, {
-    hint: 'starling grant list',
-  });
 }

@@ -2,7 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, readFile, readdir, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createAudit, verifyLog } from '../../src/audit/index.ts';
 import type { AuditInit } from '../../src/audit/index.ts';
@@ -24,7 +25,7 @@ import {
 } from './nodes.ts';
 
 /** Changes a key, and kills itself after a step. */
-const KILLED = resolve(import.meta.dirname, 'killed-rotation.ts');
+const KILLED = fileURLToPath(new URL('./killed-rotation.ts', import.meta.url));
 
 const CALL: AuditInit = {
   kind: 'call',
