@@ -27,6 +27,7 @@ export type { ResourcePattern, ResourceTarget } from './match.ts';
 export { decodeJws, encodeJws } from './jws.ts';
 export { RENEWED_LIFETIME_MS, createRenewer } from './renewal.ts';
 export type { Renewer, RenewerComponents } from './renewal.ts';
+export { retiredBy } from './reissue.ts';
 export { createRevocationSet } from './revocation.ts';
 export type { RevocationSet, RevocationSetInit } from './revocation.ts';
 export { createGrantBook } from './store.ts';

@@ -18,6 +18,7 @@ import {
   parseRevocation,
   parseSuccession,
   parseTarget,
+  retiredBy,
   verifyChain,
 } from '../grants/index.ts';
 import type { Grant, GrantBook, SuccessionView, Successions } from '../grants/index.ts';
@@ -313,15 +314,12 @@ class RecordSet implements Records {
   }
 
   #requireInUse(did: Did): void {
-    const succession = this.#components.successions.of(did);
-    if (succession === undefined) return;
-    const { sub, iat } = succession.claims;
-    const at = new Date(iat * 1000).toISOString();
-    throw new StarlingError(
-      'STARLING_KEY_RETIRED',
-      `the key of ${did} is retired: ${sub} took its place at ${at}`,
-      { data: { did, by: sub } },
-    );
+    const retired = retiredBy(did, this.#components.successions);
+    if (retired === undefined) return;
+    throw new StarlingError('STARLING_KEY_RETIRED', retired.text, {
+      hint: 'use the state folder that has the new key: this one is older',
+      data: { did },
+    });
   }
 
   #takeSpent(jws: string): void {
