@@ -39,4 +39,5 @@ export type {
 } from './guard/index.ts';
 export type { Mesh, PeerState, PeerView } from './membership/index.ts';
 export { createNode } from './node.ts';
-export type { GrantInit, NodeComponents, NodeEvents, StarlingNode } from './node.ts';
+export type { NodeComponents } from './ground.ts';
+export type { GrantInit, NodeEvents, StarlingNode } from './node.ts';

@@ -27,16 +27,8 @@ import {
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
-import {
-  StarlingError,
-  VERSION,
-  createHealth,
-  createLogger,
-  ensurePrivateFolder,
-  messageOf,
-  systemClock,
-} from './core/index.ts';
-import type { Clock, Health, JsonObject, Logger, PeerId, Random, Startable } from './core/index.ts';
+import { StarlingError, VERSION, messageOf } from './core/index.ts';
+import type { JsonObject, PeerId, Startable } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import {
   bindSecrets,
@@ -45,19 +37,10 @@ import {
   createGateway,
   createLogins,
   createPins,
-  createSecretStore,
   createTokenStore,
   createUpstreams,
 } from './gateway/index.ts';
-import type {
-  ApiKeys,
-  BuiltinTool,
-  Gateway,
-  Logins,
-  Pins,
-  SecretStore,
-  Upstreams,
-} from './gateway/index.ts';
+import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
 import {
   auditGovernance,
   auditGrants,
@@ -65,40 +48,27 @@ import {
   createGovernance,
 } from './guard/index.ts';
 import type { ApprovalAccess, Governance } from './guard/index.ts';
-import { createCounters, createGrantBook, createRenewer } from './grants/index.ts';
-import type { Counters, GrantBook, Renewer } from './grants/index.ts';
-import { loadIdentity, peerIdFromDid, sealerOf } from './identity/index.ts';
-import type { Identity, PassphraseSource } from './identity/index.ts';
+import { createRenewer } from './grants/index.ts';
+import type { Renewer } from './grants/index.ts';
+import { peerIdFromDid, sealerOf } from './identity/index.ts';
 import {
   auditAdmission,
   createCheckpointExchange,
   createMembership,
-  createMeshBook,
+  formerlyOf,
   joinMesh,
-  settleMesh,
 } from './membership/index.ts';
-import type { CheckpointExchange, Membership, MeshBook, PeerView } from './membership/index.ts';
+import type { CheckpointExchange, Membership, PeerView } from './membership/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
-import { createStore } from './store/index.ts';
-import type { Store } from './store/index.ts';
+import { openGround } from './ground.ts';
+import type { Base, Ground, NodeComponents } from './ground.ts';
 
 const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
 const SETTLE_TIMEOUT_MS = 31_000;
 
 /** Parts of the configuration that a running node takes on. */
 const RELOADED: readonly string[] = ['mcpServers', 'list', 'views'];
-
-/** Parts of a node that tests and the simulator may replace. */
-export interface NodeComponents {
-  readonly clock?: Clock;
-  readonly random?: Random;
-  readonly logger?: Logger;
-  /** Hears in short sentences what a start is waiting for. */
-  readonly progress?: (line: string) => void;
-  /** Where the passphrase of an encrypted key comes from. */
-  readonly passphrase?: PassphraseSource;
-}
 
 /** What a node tells. */
 export interface NodeEvents {
@@ -150,89 +120,8 @@ export async function createNode(
   config: Config,
   components: NodeComponents = {},
 ): Promise<StarlingNode> {
-  const logger =
-    components.logger ??
-    createLogger({
-      spec: config.log.level,
-      ...(config.log.file === undefined ? {} : { file: config.log.file }),
-    });
-  const base: Base = {
-    config,
-    clock: components.clock ?? systemClock,
-    random: components.random ?? Math.random,
-    logger,
-    progress: components.progress ?? (() => undefined),
-    health: createHealth(),
-  };
-  await ensurePrivateFolder(config.stateDir);
-  const store = createStore({ logger }, { dir: join(config.stateDir, 'db') });
-  await store.start();
-  try {
-    const { passphrase } = components;
-    const identity = await loadIdentity(
-      join(config.stateDir, 'key'),
-      passphrase === undefined ? {} : { passphrase },
-    );
-    const secrets = createSecretStore({
-      table: store.table('secrets'),
-      sealer: () => sealerOf(identity, 'secrets'),
-      clock: base.clock,
-      logger: logger.child('secrets'),
-    });
-    await secrets.load();
-    const grants = createGrantBook({
-      identity,
-      grants: store.table('grants'),
-      revocations: store.table('revocations'),
-      clock: base.clock,
-      logger: logger.child('grants'),
-    });
-    await grants.start();
-    const counters = createCounters({
-      table: store.table('counters'),
-      grants,
-      self: identity.did,
-      clock: base.clock,
-      logger: logger.child('grants'),
-    });
-    const meshBook = createMeshBook(
-      {
-        identity,
-        grants,
-        table: store.table('mesh'),
-        records: store.table('records'),
-        clock: base.clock,
-        logger: logger.child('membership'),
-      },
-      { name: config.name },
-    );
-    await meshBook.load();
-    const dial = await settleMesh(base, meshBook);
-    return new Node(base, { store, identity, secrets, grants, counters, meshBook, dial });
-  } catch (error) {
-    await store.stop();
-    throw error;
-  }
-}
-
-interface Base {
-  readonly config: Config;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly progress: (line: string) => void;
-  readonly health: Health;
-}
-
-interface Ground {
-  readonly store: Store;
-  readonly identity: Identity;
-  readonly secrets: SecretStore;
-  readonly grants: GrantBook;
-  readonly counters: Counters;
-  readonly meshBook: MeshBook;
-  /** Addresses to dial to get in. */
-  readonly dial: readonly string[];
+  const { base, ground } = await openGround(config, components);
+  return new Node(base, ground);
 }
 
 class Node implements StarlingNode {
@@ -264,12 +153,16 @@ class Node implements StarlingNode {
     this.peerId = ground.identity.peerId;
     this.#startedAt = base.clock.now();
     const { clock, random, logger, config } = base;
-    const { store, identity, secrets, grants, counters, meshBook } = ground;
+    const { store, identity, secrets, grants, counters, meshBook, successions } = ground;
     this.#servers = bindSecrets(config.mcpServers, (name) => secrets.lookup(name));
     const mesh = this.#mesh();
     this.#audit = createAuditOf(
       { identity, clock, logger: logger.child('audit'), health: base.health },
-      { ...config.audit, folder: join(config.stateDir, 'audit') },
+      {
+        ...config.audit,
+        folder: join(config.stateDir, 'audit'),
+        formerly: successions.lineage(identity.did).slice(1),
+      },
     );
     this.#network = createNetwork(
       {
@@ -317,6 +210,7 @@ class Node implements StarlingNode {
       audit: this.#audit,
       book: createCheckpointBook({ table: store.table('checkpoints'), clock }),
       self: identity.did,
+      lineage: (did) => successions.lineage(did),
     });
     this.#blackboard = createBlackboard({
       network: this.#network,
@@ -343,7 +237,13 @@ class Node implements StarlingNode {
       logger: logger.child('logins'),
     });
     this.#pins = createPins(
-      { table: store.table('pins'), clock, logger: logger.child('pins'), health: base.health },
+      {
+        table: store.table('pins'),
+        successions,
+        clock,
+        logger: logger.child('pins'),
+        health: base.health,
+      },
       { mode: config.pins, perServerMax: config.limits.tools },
     );
     this.#governance = createGovernance(
@@ -406,7 +306,7 @@ class Node implements StarlingNode {
 
   status(): StatusResult {
     const { config, health } = this.#base;
-    const { identity } = this.#ground;
+    const { identity, successions } = this.#ground;
     const peers = { alive: 0, suspect: 0, dead: 0, left: 0 };
     for (const peer of this.#membership.peers()) peers[peer.state] += 1;
     return {
@@ -414,6 +314,7 @@ class Node implements StarlingNode {
       version: VERSION,
       peerId: identity.peerId,
       did: identity.did,
+      ...formerlyOf(successions, identity.did, this.#membership.peers()),
       pid: process.pid,
       stateDir: config.stateDir,
       startedAt: this.#startedAt,

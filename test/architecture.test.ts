@@ -17,6 +17,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['directory', 'guard'],
   ['gateway'],
   ['builtin'],
+  ['ground.ts'],
   ['node.ts'],
   ['cli', 'index.ts'],
 ];

@@ -56,7 +56,7 @@ function measure(grants: number, yaml: string): { p50Us: number; p99Us: number }
   const current = (): typeof policy => policy;
   const standings = createStandings({
     policy: { current },
-    mesh: { isOpen: () => false, isMember: () => true },
+    mesh: { isOpen: () => false, isMember: () => true, formerly: () => [] },
   });
   const held = Array.from({ length: grants }, (_, index) => grantOf(index, grants));
   const guard = createGuard({

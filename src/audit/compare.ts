@@ -6,13 +6,13 @@ import { hashLine, readEntry } from './format.ts';
 import type { AuditFinding, Checkpoint } from './types.ts';
 import { rewritten } from './verify.ts';
 
-/** What of `seen` the log in `folder` does not fulfil. What `did` has not signed is ignored. */
+/** What of `seen` the log in `folder` does not fulfil. What `dids` have not signed is ignored. */
 export async function compareSeen(
   folder: string,
-  did: Did,
+  dids: readonly Did[],
   seen: readonly Checkpoint[],
 ): Promise<readonly AuditFinding[]> {
-  const open = new Set(seen.filter((one) => one.did === did && isSealed(one, 'checkpoint')));
+  const open = new Set(seen.filter((one) => dids.includes(one.did) && isSealed(one, 'checkpoint')));
   const head = await readHead(folder);
   const removedThrough = head === 'damaged' ? 0 : (head.removed?.seq ?? 0);
   const segments = await listSegments(folder);

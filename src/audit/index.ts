@@ -25,5 +25,5 @@ export type {
   AuditedAction,
   Checkpoint,
 } from './types.ts';
-export { verifyLog } from './verify.ts';
+export { KEY_CHANGE, verifyLog } from './verify.ts';
 export type { VerifyInit } from './verify.ts';

@@ -12,7 +12,11 @@ import type { AuditEntry, AuditFinding, Checkpoint } from './types.ts';
 export interface JudgedLine {
   readonly hash: string;
   /** Absent when it is no entry. */
-  readonly entry?: Pick<AuditEntry, 'seq' | 'prev' | 'kind'> & { readonly checkpoint?: Checkpoint };
+  readonly entry?: Pick<AuditEntry, 'seq' | 'prev' | 'kind'> & {
+    readonly checkpoint?: Checkpoint;
+    /** The key that signs from here on: the entry tells of its taking over. */
+    readonly newKey?: string;
+  };
   /** Why it is no entry. */
   readonly problem?: string;
 }
@@ -27,10 +31,13 @@ export interface Carry {
   readonly unsigned: number;
   /** The last checkpoint that holds. */
   readonly checkpoint: Checkpoint | undefined;
+  /** Index of the key that signs here, in {@link JudgeInit.dids}; keys after it are retired. */
+  readonly key: number;
 }
 
 /** What verdicts go by. */
 export interface JudgeInit {
+  /** Keys of the node, the newest first. */
   readonly dids: readonly Did[];
   /** Entries that may follow one another without a checkpoint. */
   readonly checkpointEntries: number;
@@ -42,6 +49,7 @@ export const BEGINNING: Carry = {
   place: { segment: '', line: 0 },
   unsigned: 0,
   checkpoint: undefined,
+  key: Infinity,
 };
 
 /** Judges a segment that follows `before`; tells what is wrong, in order. */
@@ -92,6 +100,7 @@ class Judge {
         if (last !== undefined) this.#checkLink(index, entry, last);
         this.#checkSignature(index, entry);
       }
+      if (entry?.newKey !== undefined) this.#signsNow(entry.newKey);
       const isCheckpoint = entry?.kind === 'checkpoint';
       this.#carry = {
         ...this.#carry,
@@ -167,8 +176,12 @@ class Judge {
   #checkSignature(index: number, entry: NonNullable<JudgedLine['entry']>): void {
     const { checkpoint, seq, prev } = entry;
     if (checkpoint === undefined) return;
-    if (!this.#init.dids.includes(checkpoint.did)) {
+    const key = this.#init.dids.indexOf(checkpoint.did);
+    if (key < 0) {
       this.#find('signature', index, `the checkpoint is by ${checkpoint.did}, a stranger`);
+    } else if (key > this.#carry.key) {
+      const what = `the checkpoint is by ${checkpoint.did}, a key that was retired before`;
+      this.#find('signature', index, what);
     } else if (!isSealed(checkpoint, 'checkpoint')) {
       this.#find('signature', index, 'the signature of the checkpoint does not hold');
     } else if (checkpoint.seq !== seq - 1 || checkpoint.hash !== prev) {
@@ -178,7 +191,12 @@ class Judge {
         index,
         `the checkpoint signs another history: something in entries ${since} to ${checkpoint.seq} was changed, and the chain made anew`,
       );
-    } else this.#carry = { ...this.#carry, checkpoint };
+    } else this.#carry = { ...this.#carry, checkpoint, key };
+  }
+
+  #signsNow(did: string): void {
+    const key = this.#init.dids.findIndex((one) => one === did);
+    if (key >= 0) this.#carry = { ...this.#carry, key: Math.min(key, this.#carry.key) };
   }
 
   #positionOf(hash: string): number | undefined {

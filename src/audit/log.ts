@@ -4,7 +4,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { StarlingError, createScope, ensurePrivateFolder, messageOf } from '../core/index.ts';
-import type { Clock, Health, Logger, Scope } from '../core/index.ts';
+import type { Clock, Did, Health, Logger, Scope } from '../core/index.ts';
 import type { Signer } from '../identity/index.ts';
 import { makeBatch } from './batch.ts';
 import type { Batch, BatchInit, Item } from './batch.ts';
@@ -66,6 +66,8 @@ export interface AuditComponents {
 export interface AuditLogInit {
   /** Made when it is not there; nobody else may write in it. */
   readonly folder: string;
+  /** Keys that the node had before, newest first. */
+  readonly formerly?: readonly Did[];
   /** Segments whose last entry is older are removed; default 90 days. */
   readonly retentionMs?: number;
   /** A segment that reaches this is ended; default 16 MiB. */
@@ -218,7 +220,7 @@ class AuditLog implements Audit {
   async verify(checkpointsSeen: readonly Checkpoint[] = []): Promise<AuditVerdict> {
     if (this.healthy()) await this.flush();
     return verifyLog(this.#init.folder, {
-      did: this.#components.identity.did,
+      did: this.#dids(),
       checkpointsSeen,
       checkpointEntries: this.#batches.checkpointEntries,
     });
@@ -230,7 +232,11 @@ class AuditLog implements Audit {
 
   async compareWith(peerCheckpoints: readonly Checkpoint[]): Promise<readonly AuditFinding[]> {
     if (this.healthy()) await this.flush();
-    return compareSeen(this.#init.folder, this.#components.identity.did, peerCheckpoints);
+    return compareSeen(this.#init.folder, this.#dids(), peerCheckpoints);
+  }
+
+  #dids(): readonly Did[] {
+    return [this.#components.identity.did, ...(this.#init.formerly ?? [])];
   }
 
   #push(item: Item): void {

@@ -14,13 +14,15 @@ import type { AuditFinding, AuditVerdict, Checkpoint } from './types.ts';
 
 /** Entries between two checkpoints, at most, unless the log was made with another number. */
 export const CHECKPOINT_ENTRIES = 10_000;
+/** `ability` of the entry that tells of a new key; its `resource` is the did of that. */
+export const KEY_CHANGE = 'identity/rotate';
 const FINDINGS_MAX = 100;
 /** A running node may remove old segments while we read. */
 const ATTEMPTS = 3;
 
 /** How a log is verified. */
 export interface VerifyInit {
-  /** Whose log it is; several when its key was changed. */
+  /** Whose log it is; the newest key first when it was changed. */
   readonly did: Did | readonly Did[];
   /** Checkpoints of this log that others have; what is not signed by its keys is ignored. */
   readonly checkpointsSeen?: readonly Checkpoint[];
@@ -74,9 +76,11 @@ async function readSegment(segment: Segment, isLast: boolean): Promise<readonly 
       const hash = hashLine(bytes);
       if (typeof entry === 'string') judged.push({ hash, problem: entry });
       else {
-        const { seq, prev, kind, checkpoint } = entry;
+        const { seq, prev, kind, checkpoint, what } = entry;
         const seal = checkpoint === undefined ? {} : { checkpoint };
-        judged.push({ hash, entry: { seq, prev, kind, ...seal } });
+        const isChange = kind === 'identity' && what.ability === KEY_CHANGE;
+        const change = isChange ? { newKey: what.resource } : {};
+        judged.push({ hash, entry: { seq, prev, kind, ...seal, ...change } });
       }
     }
   }
@@ -185,6 +189,15 @@ class Verifier {
         place.segment,
         place.line,
         `entries ${this.#last + 1} to ${farthest.seq}, signed at ${at}, are missing at the end`,
+      );
+    }
+    const [newest] = this.#judge.dids;
+    if (checkpoint !== undefined && newest !== undefined && checkpoint.did !== newest) {
+      this.#tell(
+        'missing',
+        place.segment,
+        place.line,
+        `nothing is signed by ${newest}, the key that the node has now: the end was cut off, or the node was not started since its key was changed`,
       );
     }
     // It is written soon after the first checkpoint.

@@ -62,6 +62,7 @@ export function contextOf(
     nowMs: clock.now(),
     find: (hash) => known.get(hash),
     isRevoked: (grant, mayRevoke) => grants.isRevoked(grant, mayRevoke),
+    successions: grants.successions,
   };
 }
 

@@ -7,7 +7,7 @@ import type { Capability, Refusal } from '../grants/types.ts';
 import type { ApiKey, InvisibleFlag } from '../gateway/index.ts';
 import type { GatewayEndpoints, SessionDoor, UpstreamStatus } from '../gateway/types.ts';
 import type { ExplainedStep, PolicyCheck } from '../guard/index.ts';
-import type { Mesh, PeerView } from '../membership/types.ts';
+import type { Formerly, Mesh, PeerView } from '../membership/types.ts';
 
 /** Result of `status`. */
 export interface StatusResult {
@@ -15,6 +15,8 @@ export interface StatusResult {
   readonly version: string;
   readonly peerId: string;
   readonly did: string;
+  /** The key that it had before the one it has now; absent when it never changed its key. */
+  readonly formerly?: Formerly;
   readonly pid: number;
   readonly stateDir: string;
   readonly startedAt: number;

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { StarlingError } from '../core/errors.ts';
 import type { Did } from '../core/ids.ts';
 import { parseDid, readKeyFacts } from '../identity/index.ts';
+import { formerKeysIn } from '../membership/index.ts';
 import { stateDirOf } from './sources.ts';
 import type { CommonOptions } from './sources.ts';
 
@@ -18,8 +19,16 @@ export async function auditFolderOf(options: FolderOptions): Promise<string> {
   return folder === undefined ? join(await stateDirOf(options), 'audit') : resolve(folder);
 }
 
-/** Whose log it is. @throws STARLING_USAGE when nothing says so; STARLING_ID_MALFORMED */
-export async function auditDidOf(options: FolderOptions): Promise<Did> {
+/**
+ * Whose log it is: its key, and those that it had before, newest first.
+ * @throws STARLING_USAGE when nothing says so; STARLING_ID_MALFORMED
+ */
+export async function auditDidsOf(options: FolderOptions): Promise<readonly Did[]> {
+  const did = await didOf(options);
+  return [did, ...(await formerKeysIn(await auditFolderOf(options), did))];
+}
+
+async function didOf(options: FolderOptions): Promise<Did> {
   if (options.did !== undefined) return parseDid(options.did);
   const key = join(await stateDirOf(options), 'key');
   const facts = await readKeyFacts(key);

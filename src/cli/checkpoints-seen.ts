@@ -17,22 +17,35 @@ export interface SeenHere {
   readonly problem?: string;
 }
 
-/** Nothing where there is no node. A book that can't be read is told, and is no failure. */
-export async function checkpointsSeen(did: Did, options: CommonOptions): Promise<SeenHere> {
+/**
+ * Of a log that these keys have signed, one after the other. Nothing where there is no node; a book that
+ * can't be read is told, and is no failure.
+ */
+export async function checkpointsSeen(
+  dids: readonly Did[],
+  options: CommonOptions,
+): Promise<SeenHere> {
   try {
-    return await withNode(options, (node) => node.builtin<AuditSeenResult>('audit_seen', { did }));
+    return await withNode(options, async (node) => {
+      const seen: Checkpoint[] = [];
+      for (const did of dids) {
+        const { checkpoints } = await node.builtin<AuditSeenResult>('audit_seen', { did });
+        seen.push(...checkpoints);
+      }
+      return { checkpoints: seen };
+    });
   } catch (error) {
     const isAbsent = error instanceof StarlingError && error.code === 'STARLING_NODE_UNREACHABLE';
     if (!isAbsent) return { checkpoints: [], problem: messageOf(error) };
   }
   try {
-    return { checkpoints: await ofStore(did, join(await stateDirOf(options), 'db')) };
+    return { checkpoints: await ofStore(dids, join(await stateDirOf(options), 'db')) };
   } catch (error) {
     return { checkpoints: [], problem: messageOf(error) };
   }
 }
 
-async function ofStore(did: Did, dir: string): Promise<readonly Checkpoint[]> {
+async function ofStore(dids: readonly Did[], dir: string): Promise<readonly Checkpoint[]> {
   const isThere = await access(dir).then(
     () => true,
     () => false,
@@ -43,7 +56,7 @@ async function ofStore(did: Did, dir: string): Promise<readonly Checkpoint[]> {
   try {
     const book = createCheckpointBook({ table: store.table('checkpoints') });
     await book.load();
-    return book.of(did);
+    return dids.flatMap((did) => book.of(did));
   } finally {
     await store.stop();
   }

@@ -1,7 +1,7 @@
 /** The node's status as people read it: for `status`, and for the banner of `up`. */
 import type { StatusResult } from '../builtin/types.ts';
 import type { UpstreamStatus } from '../gateway/types.ts';
-import { duration, facts, paint, safe, safeLine } from './output.ts';
+import { ago, duration, facts, paint, safe, safeLine } from './output.ts';
 
 /** Facts of the node, its servers, then what is wrong. */
 export function describeStatus(status: StatusResult): string {
@@ -11,6 +11,7 @@ export function describeStatus(status: StatusResult): string {
     ['node', `${status.name} (pid ${status.pid}, up ${duration(Date.now() - status.startedAt)})`],
     ['PeerId', status.peerId],
     ['identity', status.did],
+    ...describeFormerly(status),
     ['mesh', `${status.mesh.name} (${status.mesh.open ? 'open: anyone may join' : 'private'})`],
     ['fingerprint', status.mesh.fingerprint],
     ...status.addresses.map((address, index): [string, string] => [
@@ -32,6 +33,13 @@ export function describeStatus(status: StatusResult): string {
   return [facts(rows), ...describeServers(servers), ...describeWarnings(status, servers)].join(
     '\n',
   );
+}
+
+function describeFormerly({ formerly }: StatusResult): [string, string][] {
+  if (formerly === undefined) return [];
+  const untold = formerly.untold.map(safeLine).join(', ');
+  const told = untold === '' ? 'all peers know' : `not told yet: ${untold}`;
+  return [['formerly', `${formerly.did} (until ${ago(formerly.until)}; ${told})`]];
 }
 
 function describeServers(servers: readonly UpstreamStatus[]): string[] {

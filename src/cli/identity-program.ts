@@ -7,9 +7,9 @@ import type { Outcome } from './command-parts.ts';
 export function addIdentity(program: Command, outcome: Outcome): void {
   const identity = program
     .command('identity')
-    .summary("see and protect the node's key")
+    .summary("see, protect and change the node's key")
     .description(
-      'Shows who the node is, and protects its key with a passphrase. A passphrase is asked for on a terminal, or comes from STARLING_PASSPHRASE_FILE or STARLING_PASSPHRASE; it is never an argument.',
+      'Shows who the node is, protects its key with a passphrase, and gives it a new key. A passphrase is asked for on a terminal, or comes from STARLING_PASSPHRASE_FILE or STARLING_PASSPHRASE; it is never an argument.',
     );
   withJson(ofNode(identity.command('show')))
     .summary('show who the node is')
@@ -43,4 +43,11 @@ export function addIdentity(program: Command, outcome: Outcome): void {
     .description('Keeps the key without a passphrase again. The node must not run meanwhile.')
     .addHelpText('after', examples('starling identity decrypt'))
     .action(action(outcome, () => import('./commands/identity-decrypt.ts')));
+  withJson(ofNode(identity.command('rotate')))
+    .summary('give the node a new key')
+    .description(
+      'Gives the node a new key, which the old one signs, while the node is stopped. Peers follow when it is started again: its name, its membership and all grants go on, and the old key is good for nothing any more.',
+    )
+    .addHelpText('after', examples('starling identity rotate', 'starling identity rotate --json'))
+    .action(action(outcome, () => import('./commands/identity-rotate.ts')));
 }

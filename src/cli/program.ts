@@ -87,6 +87,7 @@ function buildProgram(outcome: Outcome): Command {
   addGrant(program, outcome);
   addApprovals(program, outcome);
   addPolicy(program, outcome);
+  addIdentity(program, outcome);
   addKey(program, outcome);
   addPin(program, outcome);
   addAudit(program, outcome);
@@ -94,7 +95,6 @@ function buildProgram(outcome: Outcome): Command {
   addTools(program, outcome);
   addMcp(program, outcome);
   addSecret(program, outcome);
-  addIdentity(program, outcome);
   addConnect(program, outcome);
   return program;
 }

@@ -45,6 +45,8 @@ export const ERRORS = {
   STARLING_SECRET_MISSING: row(-32603, 500, 1),
   /** A secret's name or value is outside its bounds. */
   STARLING_SECRET_INVALID: row(-32602, 400, 2),
+  /** The node's key was replaced by another, so that this one is good for nothing any more. */
+  STARLING_KEY_RETIRED: row(-32003, 403, 1),
   /** A did:key, PeerId, multiaddr or other identifier does not parse. */
   STARLING_ID_MALFORMED: row(-32602, 400, 2),
   /** A port or address that we should listen on is taken or not ours. */

@@ -127,7 +127,10 @@ class NodeGateway implements Gateway {
     this.#tcp?.evict(entrance);
   };
   readonly #grantsChanged = (holder: Did): void => {
-    const isOurs = this.#components.grants.received().some(({ claims }) => claims.aud === holder);
+    const { grants } = this.#components;
+    const isOurs = grants
+      .received()
+      .some(({ claims }) => grants.successions.follows(holder, claims.aud));
     if (isOurs) for (const present of this.#presenters) present();
     for (const session of this.#open.keys()) {
       const { principal } = session;

@@ -23,6 +23,7 @@ export { createLogins } from './upstreams/logins.ts';
 export type { Logins } from './upstreams/logins.ts';
 export { bindSecrets, createSecretStore, secretUses } from './upstreams/secret-store.ts';
 export type { SecretInfo, SecretStore } from './upstreams/secret-store.ts';
+export { SEALED_TABLES } from './upstreams/sealed-tables.ts';
 export { createTokenStore } from './upstreams/token-store.ts';
 export { createUpstreams } from './upstreams/upstreams.ts';
 export type { UpstreamsComponents, UpstreamsInit } from './upstreams/upstreams.ts';

@@ -4,9 +4,11 @@
  * only what it allows. The rules are in the README under "Pinned definitions".
  */
 import { EventEmitter } from 'node:events';
-import { StarlingError } from '../core/index.ts';
-import type { Clock, Health, Logger, Startable } from '../core/index.ts';
+import { StarlingError, messageOf } from '../core/index.ts';
+import type { Clock, Health, Logger, PeerId, Startable } from '../core/index.ts';
 import { printable } from '../grants/index.ts';
+import type { Succession, Successions } from '../grants/index.ts';
+import { peerIdFromDid } from '../identity/index.ts';
 import type { Table } from '../store/types.ts';
 import { definitionOf, instructionsDefinition } from './definition.ts';
 import type { Definition, NamedItem, PinKind } from './definition.ts';
@@ -75,6 +77,8 @@ export interface Pins extends Startable {
 /** What pins work with. */
 export interface PinsComponents {
   readonly table: Table;
+  /** Who took whose place: pins of a peer go on under its new key. Default: nobody. */
+  readonly successions?: Pick<Successions, 'all' | 'current' | 'events'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly health: Pick<Health, 'raise' | 'clear'>;
@@ -142,6 +146,17 @@ class PinBook implements Pins {
   #total = 0;
   /** Offers of all servers. */
   #held = 0;
+  /** Ends when the rows of peers with a new key are under that; never rejects. */
+  #moving: Promise<void> = Promise.resolve();
+  readonly #succeeded = ({ claims }: Succession): void => {
+    const { successions, logger } = this.#components;
+    const current = successions?.current(claims.iss) ?? claims.sub;
+    const moved = this.#move(peerIdFromDid(claims.iss), peerIdFromDid(current));
+    this.#moving = Promise.all([this.#moving, moved]).then(
+      () => undefined,
+      (error: unknown) => logger.error({ error: messageOf(error) }, 'pins not moved to a new key'),
+    );
+  };
 
   constructor(components: PinsComponents, init: PinsInit) {
     this.#components = components;
@@ -158,10 +173,15 @@ class PinBook implements Pins {
         this.#total += 1;
       }
     }
+    const { successions } = this.#components;
+    for (const succession of successions?.all() ?? []) this.#succeeded(succession);
+    successions?.events.on('added', this.#succeeded);
     this.#isStarted = true;
   }
 
   async stop(): Promise<void> {
+    this.#components.successions?.events.off('added', this.#succeeded);
+    await this.#moving;
     if (this.#isStarted) await this.#table.stop();
     this.events.removeAllListeners();
   }
@@ -391,6 +411,31 @@ class PinBook implements Pins {
       for (const row of most.slice(0, excess)) this.#drop(row);
       this.#components.logger.warn({ dropped: Math.min(excess, most.length) }, 'old pins dropped');
     }
+  }
+
+  /** Moves the pins of `before` to `now`: what was trusted of the one is what is trusted of the other. */
+  async #move(before: PeerId, now: PeerId): Promise<void> {
+    const moved: { readonly old: PinRow; readonly row: PinRow }[] = [];
+    for (const [key, server] of this.#servers) {
+      if (server.owner !== before) continue;
+      this.#servers.delete(key);
+      this.#held -= server.offers.size;
+      const target = this.#serverOf(now, server.server);
+      for (const [name, old] of server.rows) {
+        // Of two the older one counts: nothing is trusted anew because it came under a new key.
+        if (target.rows.has(name)) this.#total -= 1;
+        const row = { ...old, owner: now };
+        target.rows.set(name, row);
+        moved.push({ old, row });
+      }
+      target.last = new WeakMap();
+    }
+    for (const { old, row } of moved) {
+      const text = await this.#table.text(old);
+      this.#table.keep(row, text);
+      this.#table.drop(old);
+    }
+    if (moved.length > 0) this.#tellHealth();
   }
 
   #serverOf(owner: PinOwner, server: string): Server {

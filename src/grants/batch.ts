@@ -13,12 +13,15 @@ export interface Batch {
   /** Why some are no use. */
   readonly refusals: readonly Refusal[];
   readonly byHash: ReadonlyMap<string, Grant>;
-  /** Those that are addressed to the holder. The others are parents. */
+  /** Those that are addressed to the holder, by whichever of its keys. The others are parents. */
   readonly leaves: readonly Grant[];
 }
 
-/** Makes a reader that remembers which texts it has verified, the last 1024 of them. */
-export function createBatchReader(): (texts: readonly string[], holder: Did) => Batch {
+/**
+ * Makes a reader that remembers which texts it has verified, the last 1024 of them. `holders` is the key
+ * of whom they are for, and those before it.
+ */
+export function createBatchReader(): (texts: readonly string[], holders: readonly Did[]) => Batch {
   const parsed = new Map<string, Grant>();
 
   const parse = (jws: string): Grant => {
@@ -31,7 +34,7 @@ export function createBatchReader(): (texts: readonly string[], holder: Did) => 
     return grant;
   };
 
-  return (texts, holder) => {
+  return (texts, holders) => {
     const refusals: Refusal[] = [];
     const byHash = new Map<string, Grant>();
     if (texts.length > BATCH_MAX) {
@@ -48,9 +51,13 @@ export function createBatchReader(): (texts: readonly string[], holder: Did) => 
     const grants = [...byHash.values()];
     const named = new Set(grants.flatMap((grant) => grant.claims.prf ?? []));
     for (const { hash, claims } of grants) {
-      if (claims.aud === holder || named.has(hash)) continue;
-      refusals.push({ rule: 'audience', text: `it is for ${claims.aud}, not for ${holder}` });
+      if (holders.includes(claims.aud) || named.has(hash)) continue;
+      refusals.push({ rule: 'audience', text: `it is for ${claims.aud}, not for ${holders[0]}` });
     }
-    return { refusals, byHash, leaves: grants.filter((grant) => grant.claims.aud === holder) };
+    return {
+      refusals,
+      byHash,
+      leaves: grants.filter(({ claims }) => holders.includes(claims.aud)),
+    };
   };
 }

@@ -29,7 +29,7 @@ const FOREVER_MS = 8_640_000_000_000_000;
 /** What the counters work with. */
 export interface CounterComponents {
   readonly table: Table;
-  readonly grants: Pick<GrantBook, 'chainOf' | 'issued'>;
+  readonly grants: Pick<GrantBook, 'chainOf' | 'issued' | 'successions'>;
   readonly self: Did;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -147,7 +147,8 @@ class CounterSet implements Counters {
   }
 
   taken(grant: Grant, index: number): number {
-    return this.#counters.get(counterOf(grant, index))?.taken ?? 0;
+    const { successions } = this.#components.grants;
+    return this.#counters.get(counterOf(grant, index, successions))?.taken ?? 0;
   }
 
   /** The links from `node` to one that does not count, each with room; undefined when there is none. */
@@ -178,10 +179,10 @@ class CounterSet implements Counters {
     limits: Omit<Needs, 'approval'>,
     nowMs: number,
   ): Refusal | undefined {
-    const { iss, jti } = grant.claims;
+    const { jti } = grant.claims;
     const counter = this.#counters.get(key);
     if (counter === undefined) {
-      if (this.#hasRoom(iss)) return undefined;
+      if (this.#hasRoom(this.#originOf(grant))) return undefined;
       const text = `${nameOf(jti)} can't be counted: too many are counted already`;
       return { rule: 'limit', text };
     }
@@ -203,7 +204,8 @@ class CounterSet implements Counters {
   #takeOne(node: PlanNode, nowMs: number): Promise<void> | undefined {
     const { grant, counter: key } = node;
     const { uses, rate } = limitsOf(node.capability);
-    const counter = this.#counters.get(key) ?? this.#add(key, newCounter(grant, nowMs));
+    const counter =
+      this.#counters.get(key) ?? this.#add(key, newCounter(grant, this.#originOf(grant), nowMs));
     if (rate !== undefined) {
       counter.tokens = tokensOf(counter, rate, nowMs) - 1;
       counter.atMs = Math.max(counter.atMs, nowMs);
@@ -254,11 +256,11 @@ class CounterSet implements Counters {
     const own = new Set(this.#components.grants.issued().map(({ claims }) => claims.jti));
     const over = [...this.#counters].filter(
       ([, { issuer, jti, endsAtMs }]) =>
-        endsAtMs <= nowMs && !(issuer === this.#components.self && own.has(jti)),
+        endsAtMs <= nowMs && !(this.#isOwn(issuer) && own.has(jti)),
     );
     for (const [key, { issuer }] of over) {
       this.#counters.delete(key);
-      if (issuer === this.#components.self) continue;
+      if (this.#isOwn(issuer)) continue;
       this.#others -= 1;
       this.#perIssuer.set(issuer, (this.#perIssuer.get(issuer) ?? 1) - 1);
       if (this.#perIssuer.get(issuer) === 0) this.#perIssuer.delete(issuer);
@@ -266,15 +268,24 @@ class CounterSet implements Counters {
     if (over.length > 0) await this.#components.table.batch(over.map(([key]) => ({ key })));
   }
 
+  /** The first key of who issued it: by that its counters are named. */
+  #originOf({ claims }: Grant): Did {
+    return this.#components.grants.successions.origin(claims.iss);
+  }
+
+  #isOwn(issuer: Did): boolean {
+    return issuer === this.#components.grants.successions.origin(this.#components.self);
+  }
+
   #hasRoom(issuer: Did): boolean {
-    if (issuer === this.#components.self) return true;
+    if (this.#isOwn(issuer)) return true;
     const { perIssuerMax, totalMax } = this.#bounds;
     return (this.#perIssuer.get(issuer) ?? 0) < perIssuerMax && this.#others < totalMax;
   }
 
   #add(key: string, counter: Counter): Counter {
     this.#counters.set(key, counter);
-    if (counter.issuer !== this.#components.self) {
+    if (!this.#isOwn(counter.issuer)) {
       this.#others += 1;
       this.#perIssuer.set(counter.issuer, (this.#perIssuer.get(counter.issuer) ?? 0) + 1);
     }
@@ -288,9 +299,9 @@ class CounterSet implements Counters {
   }
 }
 
-function newCounter(grant: Grant, nowMs: number): Counter {
+function newCounter(grant: Grant, issuer: Did, nowMs: number): Counter {
   return {
-    issuer: grant.claims.iss,
+    issuer,
     jti: grant.claims.jti,
     taken: 0,
     written: 0,

@@ -51,7 +51,7 @@ export interface Inspection {
 }
 
 /** What an inspection looks at beyond the texts. */
-export type InspectionContext = Pick<ChainContext, 'nowMs' | 'isRevoked' | 'find'>;
+export type InspectionContext = Pick<ChainContext, 'nowMs' | 'isRevoked' | 'find' | 'successions'>;
 
 /** Texts that are read at once. */
 const TEXTS_MAX = 1024;

@@ -27,9 +27,14 @@ export type { ResourcePattern, ResourceTarget } from './match.ts';
 export { decodeJws, encodeJws } from './jws.ts';
 export { RENEWED_LIFETIME_MS, createRenewer } from './renewal.ts';
 export type { Renewer, RenewerComponents } from './renewal.ts';
+export { retiredBy } from './reissue.ts';
 export { createRevocationSet } from './revocation.ts';
 export type { RevocationSet, RevocationSetInit } from './revocation.ts';
 export { createGrantBook } from './store.ts';
+export { KEEP_MAX, SUCCESSION_TYPE, issueSuccession, parseSuccession } from './succession.ts';
+export type { Succession, SuccessionClaims } from './succession.ts';
+export { createSuccessions } from './successions.ts';
+export type { SuccessionEvents, SuccessionView, Successions } from './successions.ts';
 export type { GrantBookComponents, GrantBookInit } from './store.ts';
 export { GRANT_TYPE, REVOCATION_TYPE } from './types.ts';
 export type {

@@ -3,6 +3,7 @@
  * parents that cover it, to the root. Made once for each capability.
  */
 import { attenuates } from './capability.ts';
+import type { SuccessionView } from './successions.ts';
 import type { Capability, Grant, GrantBook } from './types.ts';
 
 /** One capability of one link, and those that it may stand on. */
@@ -21,7 +22,7 @@ const plans = new WeakMap<Grant, Map<number, PlanNode>>();
 export function planOf(
   leaf: Grant,
   index: number,
-  grants: Pick<GrantBook, 'chainOf'>,
+  grants: Pick<GrantBook, 'chainOf' | 'successions'>,
 ): PlanNode | undefined {
   const known = plans.get(leaf)?.get(index);
   if (known !== undefined) return known;
@@ -45,7 +46,13 @@ export function planOf(
       }
     }
     const isRoot = grant.claims.prf === undefined;
-    const node = { grant, counter: counterOf(grant, at), capability, isRoot, parents };
+    const node = {
+      grant,
+      counter: counterOf(grant, at, grants.successions),
+      capability,
+      isRoot,
+      parents,
+    };
     nodes.set(key, node);
     return node;
   };
@@ -58,7 +65,7 @@ export function planOf(
   return plan;
 }
 
-/** The name of the counter of one capability. */
-export function counterOf({ claims }: Grant, index: number): string {
-  return `${claims.iss}/${claims.jti}/${index}`;
+/** The name of the counter of one capability: it stays the same when the issuer changes its key. */
+export function counterOf({ claims }: Grant, index: number, successions: SuccessionView): string {
+  return `${successions.origin(claims.iss)}/${claims.jti}/${index}`;
 }

@@ -5,7 +5,9 @@
 import type { Clock, Did, Logger } from '../core/index.ts';
 import type { Table } from '../store/types.ts';
 import { parseGrant } from './grant.ts';
+import { isNewer, isSameGrant } from './reissue.ts';
 import { grantKey, readRows, rowOf } from './rows.ts';
+import type { SuccessionView } from './successions.ts';
 import type { Grant, Refusal } from './types.ts';
 import { CLOCK_SKEW_MS } from './verify.ts';
 import type { ChainVerdict } from './verify.ts';
@@ -18,6 +20,7 @@ export interface ReceivedComponents {
   readonly logger: Logger;
   /** Judges a grant, with what came together with it. */
   verify(leaf: Grant, batch: ReadonlyMap<string, Grant>): ChainVerdict;
+  readonly successions: SuccessionView;
   /** Grants of ours that may stand on received ones. */
   issued(): Iterable<Grant>;
 }
@@ -70,21 +73,21 @@ class ReceivedSet implements Received {
     return this.#leaves.get(hash) ?? this.#parents.get(hash);
   }
 
-  newest({ claims }: Grant): Grant | undefined {
+  newest(old: Grant): Grant | undefined {
+    const { successions } = this.#components;
     for (const grant of this.#leaves.values()) {
-      const { iss, jti, sub } = grant.claims;
-      if (iss === claims.iss && jti === claims.jti && sub === claims.sub) return grant;
+      if (isSameGrant(grant, old, successions)) return grant;
     }
     return undefined;
   }
 
   async load(): Promise<void> {
-    const { table, logger, self } = this.#components;
+    const { table, logger, self, successions } = this.#components;
     for (const grant of await readRows(table, 'parent/', parseGrant, logger)) {
       this.#parents.set(grant.hash, grant);
     }
     for (const grant of await readRows(table, 'received/', parseGrant, logger)) {
-      if (grant.claims.aud === self) this.#leaves.set(grant.hash, grant);
+      if (successions.follows(self, grant.claims.aud)) this.#leaves.set(grant.hash, grant);
       else logger.warn({ id: grant.claims.jti }, 'skipped a grant that is for another key');
     }
   }
@@ -94,13 +97,14 @@ class ReceivedSet implements Received {
     batch: ReadonlyMap<string, Grant>,
   ): ReturnType<Received['add']> {
     if (this.#leaves.size + leaves.length > this.#init.perOwnerMax) await this.prune(0);
+    const { successions } = this.#components;
     const refusals: Refusal[] = [];
     const accepted: (readonly Grant[])[] = [];
     for (const leaf of leaves) {
       if (this.#leaves.has(leaf.hash)) continue;
       const before = this.newest(leaf);
       // It came late: what we have is its renewal.
-      if (before !== undefined && before.claims.exp >= leaf.claims.exp) continue;
+      if (before !== undefined && !isNewer(leaf, before, successions)) continue;
       const verdict = this.#judge(leaf, batch, before !== undefined);
       if ('rule' in verdict) {
         refusals.push(verdict);
@@ -147,10 +151,11 @@ class ReceivedSet implements Received {
   ): readonly Grant[] | Refusal {
     const { perOwnerMax, totalMax } = this.#init;
     const owner = leaf.claims.sub;
-    if (owner === this.#components.self) {
+    const { self, successions } = this.#components;
+    if (successions.follows(self, owner)) {
       return { rule: 'owner', text: 'it is on things of our own' };
     }
-    const count = this.all().filter((grant) => grant.claims.sub === owner).length;
+    const count = this.all().filter(({ claims }) => claims.sub === owner).length;
     if (!isRenewal && (count >= perOwnerMax || this.#leaves.size >= totalMax)) {
       return { rule: 'limit', text: `no more than ${perOwnerMax} grants per owner are kept` };
     }

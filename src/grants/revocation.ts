@@ -3,8 +3,9 @@
  * all. Pure. A revocation by somebody who may not revoke is kept and changes nothing.
  */
 import type { Did } from '../core/index.ts';
+import type { SuccessionView } from './successions.ts';
 import { CLOCK_SKEW_MS } from './verify.ts';
-import type { Revocation } from './types.ts';
+import type { Grant, Revocation } from './types.ts';
 
 /** Bounds of a revocation set. */
 export interface RevocationSetInit {
@@ -72,6 +73,26 @@ export function createRevocationSet(init: RevocationSetInit): RevocationSet {
       return over;
     },
   };
+}
+
+/**
+ * True when one of `mayRevoke`, or who took the place of one, has revoked `grant`. What a retired key
+ * revoked later is nobody's word, and what it kept when it retired was not revoked.
+ */
+export function isRevokedIn(
+  revoked: Pick<RevocationSet, 'find'>,
+  grant: Grant,
+  mayRevoke: readonly Did[],
+  successions: SuccessionView,
+): boolean {
+  return mayRevoke
+    .flatMap((did) => successions.heirs(did))
+    .some((did) => {
+      const revocation = revoked.find(grant.claims.jti, [did]);
+      const succession = successions.of(did);
+      if (revocation === undefined || succession === undefined) return revocation !== undefined;
+      return revocation.claims.iat <= succession.claims.iat && !succession.keeps(grant);
+    });
 }
 
 function isOver(expiresAtS: number, nowMs: number): boolean {

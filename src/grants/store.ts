@@ -12,15 +12,20 @@ import { createBatchReader } from './batch.ts';
 import { whyVoid } from './capability.ts';
 import { delegationOf, renewalOf } from './delegate.ts';
 import { parseGrant, parseRevocation } from './grant.ts';
+import { findGrant } from './find.ts';
 import { createHolderIndex } from './holders.ts';
 import type { HeldChain } from './holders.ts';
 import { issueGrant, issueRevocation } from './issue.ts';
 import type { GrantInit } from './issue.ts';
 import { createReceived } from './received.ts';
 import type { Received } from './received.ts';
-import { createRevocationSet } from './revocation.ts';
+import { forgedIn, isOutdated, reissueOf, retiredBy } from './reissue.ts';
+import { createRevocationSet, isRevokedIn } from './revocation.ts';
 import type { RevocationSet } from './revocation.ts';
 import { grantKey, readRenewals, readRows, renewalKey, revocationKey, rowOf } from './rows.ts';
+import type { Succession } from './succession.ts';
+import { NO_SUCCESSIONS } from './successions.ts';
+import type { SuccessionView, Successions } from './successions.ts';
 import type {
   Grant,
   GrantBook,
@@ -38,6 +43,8 @@ export interface GrantBookComponents {
   readonly identity: Signer;
   readonly grants: Table;
   readonly revocations: Table;
+  /** Who took whose place, loaded; default: nobody. */
+  readonly successions?: Successions;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -59,7 +66,7 @@ export interface GrantBookInit {
 /** How long an expired grant stays in the lists. */
 const KEEP_EXPIRED_MS = 30 * 86_400_000;
 const HOUR_MS = 3_600_000;
-const ID_PREFIX_MIN = 4;
+const NO_GRANTS: readonly Grant[] = [];
 const NONE: ReadonlyMap<string, Grant> = new Map();
 
 /** Makes the grant book of the node whose key is `identity`. */
@@ -72,6 +79,7 @@ export function createGrantBook(
 
 class Book implements GrantBook {
   readonly events = new EventEmitter<GrantBookEvents>();
+  readonly successions: SuccessionView;
   readonly #self: Did;
   readonly #components: GrantBookComponents;
   readonly #bounds: Required<Pick<GrantBookInit, 'presentedMax' | 'presentersMax'>>;
@@ -87,6 +95,9 @@ class Book implements GrantBook {
   readonly #revoked: RevocationSet;
   #scope: Scope | undefined;
   #cancelTimer: (() => void) | undefined;
+  /** Ends when what a change of keys asks for is issued; never rejects. */
+  #reissuing: Promise<void> = Promise.resolve();
+  readonly #succeeded = (succession: Succession): void => this.#follow(succession);
   /** Up to when changes by mere time have been told, ms since the epoch. */
   #toldMs = 0;
 
@@ -98,6 +109,7 @@ class Book implements GrantBook {
     };
     this.#randomBytes = init.randomBytes;
     this.#self = components.identity.did;
+    this.successions = components.successions ?? NO_SUCCESSIONS;
     this.#revoked = createRevocationSet({ self: this.#self });
     const { grants, clock, logger } = components;
     this.#received = createReceived(
@@ -106,6 +118,7 @@ class Book implements GrantBook {
         table: grants,
         clock,
         logger,
+        successions: this.successions,
         verify: (leaf, batch) => this.#verify(leaf, batch),
         issued: () => this.#issued.values(),
       },
@@ -123,19 +136,23 @@ class Book implements GrantBook {
     try {
       await this.#load();
       await this.#prune();
+      await this.#reissue();
     } catch (error) {
       await this.stop();
       throw error;
     }
+    this.#components.successions?.events.on('added', this.#succeeded);
     this.#toldMs = clock.now();
     scope.every(HOUR_MS, () => this.#prune());
     this.#armTimer();
   }
 
   async stop(): Promise<void> {
+    this.#components.successions?.events.off('added', this.#succeeded);
     this.#scope?.close();
     this.#scope = undefined;
     this.#cancelTimer = undefined;
+    await this.#reissuing;
   }
 
   async issue(init: GrantIssueInit): Promise<Grant> {
@@ -153,7 +170,7 @@ class Book implements GrantBook {
   async delegate(init: GrantDelegateInit): Promise<Grant> {
     const parent = this.find(init.parent);
     const id = parent.claims.jti.slice(0, 8);
-    if (parent.claims.aud !== this.#self) {
+    if (!this.#isOwn(parent.claims.aud)) {
       throw new StarlingError('STARLING_GRANT_INVALID', `grant ${id} is not for this node`, {
         hint: 'grant what is our own with: starling grant create',
         data: { rule: 'issuer' },
@@ -182,7 +199,8 @@ class Book implements GrantBook {
   async renew(id: string): Promise<Grant | undefined> {
     const grant = this.find(id);
     const lifetimeMs = this.#renewals.get(grant.claims.jti);
-    if (lifetimeMs === undefined || this.isRevoked(grant, [this.#self])) return undefined;
+    const isLasting = lifetimeMs !== undefined && grant.claims.iss === this.#self;
+    if (!isLasting || this.isRevoked(grant, [this.#self])) return undefined;
     const parents = (grant.claims.prf ?? []).flatMap((hash) => this.#newest(hash) ?? []);
     if (parents.length !== (grant.claims.prf ?? []).length) return undefined;
     const nowMs = this.#components.clock.now();
@@ -190,15 +208,7 @@ class Book implements GrantBook {
     if (init === undefined) return undefined;
     const renewed = this.#sign(init);
     if (!this.#verify(renewed).ok) return undefined;
-    // At once, so that whoever revokes it meanwhile revokes it up to its new end.
-    this.#dropIssued(grant);
-    this.#addIssued(renewed);
-    await this.#components.grants.batch([
-      rowOf(grantKey('issued', renewed), renewed.jws),
-      { key: grantKey('issued', grant) },
-    ]);
-    this.events.emit('kept', renewed, 'renewed');
-    this.#changed([renewed.claims.aud]);
+    await this.#replace(grant, renewed, 'renewed');
     return renewed;
   }
 
@@ -218,13 +228,14 @@ class Book implements GrantBook {
     return [...links.values()];
   }
 
-  async keepIssued(grant: Grant): Promise<void> {
+  async keepIssued(grant: Grant, instead?: Grant): Promise<void> {
     if (grant.claims.iss !== this.#self) {
       throw new StarlingError(
         'STARLING_GRANT_INVALID',
         'only grants of our own are kept as issued',
       );
     }
+    if (instead !== undefined) return this.#replace(instead, grant);
     await this.#components.grants.batch([rowOf(grantKey('issued', grant), grant.jws)]);
     this.#addIssued(grant);
   }
@@ -238,21 +249,13 @@ class Book implements GrantBook {
   }
 
   find(id: string): Grant {
-    for (const grants of [this.issued(), this.received()]) {
-      const exact = grants.find((grant) => grant.claims.jti === id);
-      if (exact !== undefined) return exact;
-      if (id.length < ID_PREFIX_MIN) continue;
-      const [first, second] = grants.filter((grant) => grant.claims.jti.startsWith(id));
-      if (first !== undefined && second === undefined) return first;
-      if (first !== undefined) throw unknown(id, 'is the beginning of more than one grant');
-    }
-    throw unknown(id, 'is no grant of this node');
+    return findGrant(id, [this.issued(), this.received()]);
   }
 
   async revoke(id: string, reason?: string): Promise<Revocation> {
     const { identity, clock } = this.#components;
     const grant = this.find(id);
-    if (grant.claims.iss !== this.#self) {
+    if (!this.#isOwn(grant.claims.iss)) {
       throw new StarlingError(
         'STARLING_GRANT_INVALID',
         `grant ${grant.claims.jti} was issued by ${grant.claims.iss}, so it is not ours to revoke`,
@@ -269,12 +272,18 @@ class Book implements GrantBook {
   }
 
   held(holder: Did): readonly Grant[] {
-    return this.#holders.held(holder, this.#components.clock.now());
+    const nowMs = this.#components.clock.now();
+    if (this.successions.of(holder) !== undefined) return NO_GRANTS;
+    const dids = this.successions.lineage(holder);
+    if (dids.length === 1) return this.#holders.held(holder, nowMs);
+    return dids.flatMap((did) => this.#holders.held(did, nowMs));
   }
 
   present(holder: Did, jws: readonly string[]): readonly Refusal[] {
     this.#holders.dropEnded(this.#components.clock.now());
-    const batch = this.#readBatch(jws, holder);
+    const retired = retiredBy(holder, this.successions);
+    if (retired !== undefined) return [retired];
+    const batch = this.#readBatch(jws, this.successions.lineage(holder));
     const refusals = [...batch.refusals];
     let added = 0;
     for (const leaf of batch.leaves) {
@@ -287,11 +296,11 @@ class Book implements GrantBook {
   }
 
   forget(holder: Did): void {
-    this.#holders.forget(holder);
+    for (const did of this.successions.lineage(holder)) this.#holders.forget(did);
   }
 
   async receive(jws: readonly string[]): Promise<readonly Refusal[]> {
-    const batch = this.#readBatch(jws, this.#self);
+    const batch = this.#readBatch(jws, this.successions.lineage(this.#self));
     const { added, refusals } = await this.#received.add(batch.leaves, batch.byHash);
     for (const grant of added) this.events.emit('kept', grant, 'received');
     if (added.length > 0) this.events.emit('change', this.#self);
@@ -301,7 +310,7 @@ class Book implements GrantBook {
   toPresent(owner: Did): readonly string[] {
     const texts = new Set<string>();
     for (const grant of this.#received.all()) {
-      if (grant.claims.sub !== owner) continue;
+      if (!this.successions.follows(owner, grant.claims.sub)) continue;
       const verdict = this.#verify(grant);
       if (verdict.ok) for (const link of verdict.links) texts.add(link.jws);
     }
@@ -310,14 +319,15 @@ class Book implements GrantBook {
 
   issuedTo(holder: Did): readonly string[] {
     const nowMs = this.#components.clock.now();
-    const texts = new Set(
-      [...this.#holders.chains('issued', holder).values()]
-        .filter(({ startsAtMs, endsAtMs }) => startsAtMs <= nowMs && nowMs < endsAtMs)
-        .map(({ leaf }) => leaf.jws),
-    );
-    for (const grant of this.#delegated.get(holder)?.values() ?? []) {
-      const verdict = this.#verify(grant);
-      if (verdict.ok) for (const link of verdict.links) texts.add(link.jws);
+    const texts = new Set<string>();
+    for (const did of this.successions.lineage(holder)) {
+      for (const { leaf, startsAtMs, endsAtMs } of this.#holders.chains('issued', did).values()) {
+        if (startsAtMs <= nowMs && nowMs < endsAtMs) texts.add(leaf.jws);
+      }
+      for (const grant of this.#delegated.get(did)?.values() ?? []) {
+        const verdict = this.#verify(grant);
+        if (verdict.ok) for (const link of verdict.links) texts.add(link.jws);
+      }
     }
     return [...texts];
   }
@@ -331,7 +341,7 @@ class Book implements GrantBook {
   }
 
   isRevoked(grant: Grant, mayRevoke: readonly Did[]): boolean {
-    return this.#revoked.find(grant.claims.jti, mayRevoke) !== undefined;
+    return isRevokedIn(this.#revoked, grant, mayRevoke, this.successions);
   }
 
   state(grant: Grant): 'valid' | 'expired' | 'revoked' {
@@ -340,7 +350,7 @@ class Book implements GrantBook {
     if (this.#components.clock.now() >= endsAtMs) return 'expired';
     // A membership: the members have its parents, and judge them.
     const { iss, sub } = grant.claims;
-    if (iss === this.#self && sub !== this.#self && !this.#isDelegation(grant)) return 'valid';
+    if (this.#isOwn(iss) && !this.#isOwn(sub) && !this.#isDelegation(grant)) return 'valid';
     const verdict = this.#verify(grant);
     if (verdict.ok) return 'valid';
     return ruleOf(verdict.refusal) === 'revoked' ? 'revoked' : 'expired';
@@ -354,7 +364,7 @@ class Book implements GrantBook {
     this.#renewals = await readRenewals(grants, logger);
     await this.#received.load();
     for (const grant of await readRows(grants, 'issued/', parseGrant, logger)) {
-      if (grant.claims.iss === this.#self) this.#addIssued(grant);
+      if (this.#isOwn(grant.claims.iss)) this.#addIssued(grant);
       else logger.warn({ id: grant.claims.jti }, 'skipped a grant that another key issued');
     }
   }
@@ -418,7 +428,7 @@ class Book implements GrantBook {
     const { aud, sub } = grant.claims;
     this.#issued.set(grant.hash, grant);
     if (this.isRevoked(grant, [this.#self])) return;
-    if (sub === this.#self) {
+    if (this.#isOwn(sub)) {
       this.#holders.add('issued', { leaf: grant, links: [grant], ...this.#windowOf([grant]) });
     } else if (this.#isDelegation(grant)) {
       const delegated = this.#delegated.get(aud) ?? new Map<string, Grant>();
@@ -479,6 +489,10 @@ class Book implements GrantBook {
     if (presented.has(leaf.hash) || this.#issued.has(leaf.hash)) return 'known';
     const verdict = this.#verify(leaf, batch, this.#self);
     if (!verdict.ok) return verdict.refusal;
+    const forged = forgedIn(verdict.links, this.#self, this.#issued.values(), this.successions);
+    if (forged !== undefined) return forged;
+    // What we gave with a key of before counts by what was issued in its place.
+    if (leaf.claims.prf === undefined && leaf.claims.iss !== this.#self) return 'known';
     const window = this.#windowOf(verdict.links);
     const nowMs = this.#components.clock.now();
     if (nowMs >= window.endsAtMs) return { rule: 'expired', text: 'a link of it has expired' };
@@ -499,17 +513,67 @@ class Book implements GrantBook {
       find: (hash) => known.get(hash) ?? this.#own(hash),
       nowMs: this.#components.clock.now(),
       isRevoked: (grant, mayRevoke) => this.isRevoked(grant, mayRevoke),
+      successions: this.successions,
       ...(owner === undefined ? {} : { owner }),
     });
   }
 
   /** When a chain counts: links of other clocks get the forgiven skew, our own do not need it. */
   #windowOf(links: readonly Grant[]): { readonly startsAtMs: number; readonly endsAtMs: number } {
-    const skewOf = (grant: Grant): number => (grant.claims.iss === this.#self ? 0 : CLOCK_SKEW_MS);
+    const skewOf = (grant: Grant): number => (this.#isOwn(grant.claims.iss) ? 0 : CLOCK_SKEW_MS);
     return {
       startsAtMs: Math.max(...links.map((it) => (it.claims.nbf ?? 0) * 1000 - skewOf(it))),
       endsAtMs: Math.min(...links.map((it) => it.claims.exp * 1000 + skewOf(it))),
     };
+  }
+
+  #isOwn(did: Did): boolean {
+    return this.successions.follows(this.#self, did);
+  }
+
+  /** Counts at once, so that whoever revokes it meanwhile revokes it as it is now. */
+  async #replace(old: Grant, renewed: Grant, how?: 'renewed'): Promise<void> {
+    // At once, so that whoever revokes it meanwhile revokes it up to its new end.
+    this.#dropIssued(old);
+    this.#addIssued(renewed);
+    await this.#components.grants.batch([
+      rowOf(grantKey('issued', renewed), renewed.jws),
+      { key: grantKey('issued', old) },
+    ]);
+    if (how !== undefined) this.events.emit('kept', renewed, how);
+    this.#changed([renewed.claims.aud]);
+  }
+
+  /** A key took another's place: judges anew what hangs on it, and issues what is due. */
+  #follow({ claims }: Succession): void {
+    const { iss, sub } = claims;
+    const affected = this.#holders.dropWhere(
+      ({ leaf, links }) =>
+        links.some((link) => link.claims.iss === iss || link.claims.aud === iss) &&
+        !this.#verify(leaf, new Map(links.map((link) => [link.hash, link]))).ok,
+    );
+    this.#changed([...new Set([...affected, iss, sub])]);
+    const { logger } = this.#components;
+    this.#reissuing = this.#reissuing
+      .then(() => this.#reissue())
+      .catch((error: unknown) =>
+        logger.error({ error: messageOf(error) }, 'grants were not issued anew for a new key'),
+      );
+  }
+
+  /** Issues anew what is by or for a key that was changed. Memberships are the mesh book's to issue. */
+  async #reissue(): Promise<void> {
+    for (const grant of this.#issued.values()) {
+      if (this.#scope === undefined) return;
+      const isOurs = grant.claims.prf === undefined || this.#isDelegation(grant);
+      if (!isOurs || !isOutdated(grant, this.#self, this.successions)) continue;
+      if (this.isRevoked(grant, [grant.claims.iss])) continue;
+      const parents = (grant.claims.prf ?? []).flatMap((hash) => this.#newest(hash) ?? []);
+      const init = reissueOf(grant, this.#self, parents, this.successions);
+      if (init.expiresAt * 1000 <= this.#components.clock.now()) continue;
+      const renewed = this.#sign(init);
+      if (this.#verify(renewed).ok) await this.#replace(grant, renewed);
+    }
   }
 
   #changed(holders: readonly Did[]): void {
@@ -529,10 +593,4 @@ class Book implements GrantBook {
       this.#changed(this.#holders.changedBetween(fromMs, this.#toldMs));
     });
   }
-}
-
-function unknown(id: string, why: string): StarlingError {
-  return new StarlingError('STARLING_GRANT_UNKNOWN', `'${id.slice(0, 64)}' ${why}`, {
-    hint: 'starling grant list',
-  });
 }

@@ -1,6 +1,7 @@
 /** The grant format: an Ed25519-signed, attenuable delegation as a compact JWS (RFC 7515, RFC 8037). */
 import type { EventEmitter } from 'node:events';
 import type { Did, Json, Startable } from '../core/index.ts';
+import type { SuccessionView } from './successions.ts';
 
 /** `typ` of a grant's header. */
 export const GRANT_TYPE = 'starling-grant+jwt';
@@ -116,6 +117,8 @@ export interface GrantIssueInit {
 /** The node's grants: issued, received, presented by callers, revoked. */
 export interface GrantBook extends Startable {
   readonly events: EventEmitter<GrantBookEvents>;
+  /** Who took whose place. A key that is retired holds nothing here. */
+  readonly successions: SuccessionView;
   /** Signs a grant on our own things and keeps it. @throws STARLING_GRANT_MALFORMED */
   issue(init: GrantIssueInit): Promise<Grant>;
   /**
@@ -134,9 +137,10 @@ export interface GrantBook extends Startable {
   chainOf(grant: Grant): readonly Grant[];
   /**
    * Keeps a grant that we signed on somebody else's things (a mesh membership), so that it can be
-   * listed and revoked like the others. It gives nobody a right here.
+   * listed and revoked like the others. It gives nobody a right here. `instead`: it takes the place of
+   * that one.
    */
-  keepIssued(grant: Grant): Promise<void>;
+  keepIssued(grant: Grant, instead?: Grant): Promise<void>;
   /** What we issued, expired ones of the last 30 days included. */
   issued(): readonly Grant[];
   /** What others issued to us. */

@@ -6,6 +6,8 @@
 import type { Did } from '../core/index.ts';
 import { widening } from './capability.ts';
 import { printable } from './match.ts';
+import { NO_SUCCESSIONS } from './successions.ts';
+import type { SuccessionView } from './successions.ts';
 import type { Capability, Grant, Refusal } from './types.ts';
 
 /** Links of a chain, the leaf included. */
@@ -33,6 +35,8 @@ export interface ChainContext {
   readonly owner?: Did;
   /** Forgiven clock skew; default 60000. */
   readonly skewMs?: number;
+  /** Who took whose place; default: nobody. Whatever names a key means its heirs as well. */
+  readonly successions?: SuccessionView;
 }
 
 /** The verdict: all grants of the chain, leaf first and each once, or why it is refused. */
@@ -54,6 +58,7 @@ interface Walk {
   readonly context: ChainContext;
   readonly maxLinks: number;
   readonly skewMs: number;
+  readonly successions: SuccessionView;
   /** Hashes from the leaf to where we are. */
   readonly path: Set<string>;
   readonly judged: Map<string, Judged>;
@@ -62,17 +67,18 @@ interface Walk {
 
 /** Verifies the chain that ends in `leaf`. Fails closed: all that a link names must hold. */
 export function verifyChain(leaf: Grant, context: ChainContext): ChainVerdict {
-  const { holder, owner } = context;
-  if (holder !== undefined && leaf.claims.aud !== holder) {
+  const { holder, owner, successions = NO_SUCCESSIONS } = context;
+  if (holder !== undefined && !successions.follows(holder, leaf.claims.aud)) {
     return refuse('audience', `${nameOf(leaf)} is for ${leaf.claims.aud}, not for ${holder}`);
   }
-  if (owner !== undefined && leaf.claims.sub !== owner) {
+  if (owner !== undefined && !successions.follows(owner, leaf.claims.sub)) {
     return refuse('owner', `${nameOf(leaf)} is on things of ${leaf.claims.sub}, not of ${owner}`);
   }
   const walk: Walk = {
     context,
     maxLinks: Math.min(context.maxLinks ?? CHAIN_LINKS_MAX, MEMBERSHIP_LINKS_MAX),
     skewMs: context.skewMs ?? CLOCK_SKEW_MS,
+    successions,
     path: new Set(),
     judged: new Map(),
     links: new Map(),
@@ -97,7 +103,7 @@ export function describeRefusal(refusal: Refusal, indent = ''): string {
 function judge(grant: Grant, walk: Walk): Outcome {
   const known = walk.judged.get(grant.hash);
   if (known !== undefined) return known;
-  const refusal = judgePlace(grant, walk) ?? judgeTimes(grant, walk);
+  const refusal = judgePlace(grant, walk) ?? judgeTimes(grant, walk) ?? judgeKey(grant, walk);
   if (refusal !== undefined) return { refusal };
   walk.path.add(grant.hash);
   walk.links.set(grant.hash, grant);
@@ -135,6 +141,20 @@ function judgeTimes(grant: Grant, walk: Walk): Refusal | undefined {
   return undefined;
 }
 
+/**
+ * A retired key has issued what its succession lists, and nothing else. Its own things are its heir's
+ * now, who knows what it has issued on them: there the time is enough.
+ */
+function judgeKey(grant: Grant, walk: Walk): Refusal | undefined {
+  const { iss, sub, iat } = grant.claims;
+  const succession = walk.successions.of(iss);
+  if (succession === undefined || succession.keeps(grant)) return undefined;
+  const retiredAt = succession.claims.iat;
+  if (iss === sub && iat * 1000 <= retiredAt * 1000 + walk.skewMs) return undefined;
+  const text = `${nameOf(grant)} is by ${iss}, whose place ${succession.claims.sub} took at ${timeOf(retiredAt)}`;
+  return { rule: 'retired', text };
+}
+
 function judgeParents(grant: Grant, walk: Walk): Outcome {
   const { iss, sub, prf = [] } = grant.claims;
   if (prf.length === 0) {
@@ -151,7 +171,7 @@ function judgeParents(grant: Grant, walk: Walk): Outcome {
     }
     const outcome = judge(parent, walk);
     if ('refusal' in outcome) return blame(grant, outcome.refusal);
-    const refusal = judgeLink(grant, parent);
+    const refusal = judgeLink(grant, parent, walk.successions);
     if (refusal !== undefined) return { refusal };
     for (const issuer of outcome.issuers) issuers.add(issuer);
     height = Math.max(height, outcome.height);
@@ -162,11 +182,11 @@ function judgeParents(grant: Grant, walk: Walk): Outcome {
 }
 
 /** What must hold between a grant and each of its parents. */
-function judgeLink(grant: Grant, parent: Grant): Refusal | undefined {
+function judgeLink(grant: Grant, parent: Grant, successions: SuccessionView): Refusal | undefined {
   const child = grant.claims;
   const above = parent.claims;
   const names = `${nameOf(grant)} under ${nameOf(parent)}`;
-  if (above.aud !== child.iss) {
+  if (!successions.follows(child.iss, above.aud)) {
     return { rule: 'issuer', text: `${names}: that one is for ${above.aud}, not for ${child.iss}` };
   }
   if (above.sub !== child.sub) {

@@ -129,6 +129,7 @@ function meshOf(components: GovernanceComponents): MeshFacts {
   const peerIds = new Map<Did, PeerId>();
   return {
     isOpen: () => components.isOpen(),
+    formerly: (did) => components.grants.successions.lineage(did).slice(1),
     isMember(did) {
       const peerId = peerIds.get(did) ?? peerIdFromDid(did);
       if (peerIds.size >= DIDS_MAX) peerIds.clear();

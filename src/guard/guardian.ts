@@ -65,7 +65,7 @@ export interface RiskAlert {
 export interface GuardianComponents {
   readonly policy: { current(): Policy };
   readonly standings: Standings;
-  readonly grants: Pick<GrantBook, 'issue' | 'issued' | 'revocations' | 'state'>;
+  readonly grants: Pick<GrantBook, 'issue' | 'issued' | 'revocations' | 'state' | 'successions'>;
   readonly approvals: Approvals;
   /** Tools of this node as they are pinned now. */
   tools(): readonly OfferedTool[];
@@ -227,9 +227,10 @@ class Weigher implements Guardian {
         return iat < since || reason?.startsWith(GIVEN_BACK) === true ? [] : [jti];
       }),
     );
+    const dids = grants.successions.lineage(principal.did);
     return grants
       .issued()
-      .filter(({ claims: { aud, jti } }) => aud === principal.did && taken.has(jti))
+      .filter(({ claims: { aud, jti } }) => dids.includes(aud) && taken.has(jti))
       .flatMap(({ claims }) => claims.cap)
       .some((old) => capabilities.some(({ resource }) => meets(old.resource, resource)));
   }

@@ -9,7 +9,7 @@ import { durationMs, toPattern } from './policy-schema.ts';
 import type { PolicyAgent, PolicyFile, PolicyLimits } from './policy-schema.ts';
 import type { Policy } from './policy.ts';
 import type { Principal } from './types.ts';
-import { ZONES, namesOf, zoneOf } from './who.ts';
+import { ZONES, allNamesOf, zoneOf } from './who.ts';
 import type { MeshFacts, Zone } from './who.ts';
 
 /** A limit, and where in the policy file it stands. */
@@ -75,7 +75,10 @@ export function createStandings(components: {
       if (known !== undefined && known.policy === policy && known.zone === zone) {
         return known.standing;
       }
-      const standing = standingOf(policy.file, principal, zone);
+      const standing = standingOf(policy.file, allNamesOf(principal, components.mesh), {
+        zone,
+        isOperator: principal.kind === 'operator',
+      });
       cache.set(principal, { policy, zone, standing });
       return standing;
     },
@@ -101,12 +104,16 @@ export function approvalOf(
   );
 }
 
-function standingOf(file: PolicyFile, principal: Principal, came: Zone): Standing {
-  const entries = namesOf(principal).flatMap((name): [string, PolicyAgent][] => {
+function standingOf(
+  file: PolicyFile,
+  names: readonly string[],
+  came: { readonly zone: Zone; readonly isOperator: boolean },
+): Standing {
+  const entries = names.flatMap((name): [string, PolicyAgent][] => {
     const agent = Object.hasOwn(file.agents, name) ? file.agents[name] : undefined;
     return agent === undefined ? [] : [[`agents.${name}`, agent]];
   });
-  const zone = leastTrusted(entries.flatMap(([, agent]) => agent.zone ?? [])) ?? came;
+  const zone = leastTrusted(entries.flatMap(([, agent]) => agent.zone ?? [])) ?? came.zone;
   const roles = [...new Set(entries.flatMap(([, agent]) => agent.roles))];
   const ofRoles = roles.flatMap((name) => {
     const role = file.roles[name];
@@ -127,7 +134,7 @@ function standingOf(file: PolicyFile, principal: Principal, came: Zone): Standin
       least(ofRoles.map(({ limits }) => limits.trust)) ??
       file.zones[zone].trust,
     roles,
-    mayApprove: principal.kind === 'operator' || named.some((it) => it.may_approve === true),
+    mayApprove: came.isOperator || named.some((it) => it.may_approve === true),
     readOnly: readOnlyOf(sections),
     namespaces: namespacesOf(sections),
     approvals: approvalsOf(sections),

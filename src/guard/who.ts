@@ -1,6 +1,7 @@
 /** Who a caller is: how it came, by which names a policy knows it, and how messages call it. Pure. */
 import type { Did } from '../core/index.ts';
 import { printable } from '../grants/index.ts';
+import { peerIdFromDid } from '../identity/index.ts';
 import type { OnBehalfOf, Principal } from './types.ts';
 
 /** How callers come, the most trusted first. */
@@ -14,6 +15,8 @@ export interface MeshFacts {
   isOpen(): boolean;
   /** True for the did of a member of our mesh. */
   isMember(did: Did): boolean;
+  /** Keys that whoever has `did` had before. */
+  formerly(did: Did): readonly Did[];
 }
 
 const WHO = /^(operator|(peer|client):[^\s]{1,128}|12D3Koo\w{20,80}|did:key:z\w{20,80})$/;
@@ -54,6 +57,14 @@ export function namesOf(principal: Principal): readonly string[] {
     default:
       return [principal.did];
   }
+}
+
+/** The names of {@link namesOf}, and those of keys that `principal` had before: what was said of them holds. */
+export function allNamesOf(principal: Principal, mesh: MeshFacts): readonly string[] {
+  const names = namesOf(principal);
+  const former = 'did' in principal ? mesh.formerly(principal.did) : [];
+  if (former.length === 0) return names;
+  return [...names, ...former.flatMap((did) => [did, peerIdFromDid(did)])];
 }
 
 /** The one name that nobody else can have: tells askers apart. */

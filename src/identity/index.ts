@@ -5,6 +5,6 @@ export type { KeyFacts, KeyFileInit, OpenedKey, PassphraseSource } from './key-f
 export { PLAIN, protectBy } from './protection.ts';
 export type { KeyProtection, ScryptCost } from './protection.ts';
 export { sealerOf } from './seal.ts';
-export type { Sealer } from './seal.ts';
+export type { SealedTable, Sealer } from './seal.ts';
 export { createIdentity, randomSeed, signerFromSeed, verifySignature } from './sign.ts';
 export type { Identity, Signer } from './types.ts';

@@ -17,6 +17,19 @@ export interface Sealer {
   open(context: string, sealed: Uint8Array): Uint8Array;
 }
 
+/** A table of the store whose rows hold what is sealed for the node's key. */
+export interface SealedTable {
+  readonly name: string;
+  /** Label of its sealer. */
+  readonly label: string;
+  /** The row of `key`, sealed anew. @throws STARLING_STATE_UNUSABLE when `before` did not seal it */
+  reseal(
+    key: string,
+    row: Uint8Array,
+    by: { readonly before: Sealer; readonly after: Sealer },
+  ): Uint8Array;
+}
+
 /** The sealer of `identity` for one use. The same identity and label always give the same key. */
 export function sealerOf(identity: Pick<Identity, 'seed'>, label: string): Sealer {
   const keyOf = (context: string): Uint8Array =>

@@ -37,6 +37,8 @@ export interface CheckpointExchangeComponents {
   readonly book: CheckpointBook;
   /** This node. */
   readonly self: Did;
+  /** The keys that whoever has `did` has and had, newest first. */
+  readonly lineage: (did: Did) => readonly Did[];
   readonly health: Pick<Health, 'clear' | 'raise'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -56,7 +58,7 @@ export interface CheckpointExchange extends Startable {
   presence(): Pick<Presence, 'audit'>;
   /** Asks the peers that are here what they have seen of us; at most 256 of them. */
   ask(): Promise<readonly PeerWitness[]>;
-  /** What this node has seen of `did`, latest first. */
+  /** What this node has seen of `did`, and of the keys before it: of each the latest first. */
   seenOf(did: Did): readonly Checkpoint[];
 }
 
@@ -106,7 +108,8 @@ class Exchange implements CheckpointExchange {
   }
 
   seenOf(did: Did): readonly Checkpoint[] {
-    return this.#components.book.of(did);
+    const { book, lineage } = this.#components;
+    return lineage(did).flatMap((one) => book.of(one));
   }
 
   async start(): Promise<void> {
@@ -235,8 +238,8 @@ class Exchange implements CheckpointExchange {
 
   /** Both sides do the same. Resolves with what the other has seen of us. */
   #talk(stream: PeerStream, did: Did): Promise<readonly Checkpoint[]> {
-    const { book, clock } = this.#components;
-    const told = book.of(did);
+    const { clock } = this.#components;
+    const told = this.seenOf(did);
     return new Promise((resolve, reject) => {
       const channel = createMessageChannel(stream, { maxBytes: WORD_BYTES_MAX });
       const abort = (error: unknown): void =>
@@ -283,10 +286,11 @@ class Exchange implements CheckpointExchange {
     word: Extract<Word, { t: 'seen' }>,
     did: Did,
   ): Promise<readonly Checkpoint[]> {
-    const { self } = this.#components;
+    const { lineage, self } = this.#components;
+    const own = lineage(self);
     const ours: Checkpoint[] = [];
     for (const one of word.of) {
-      if (one.did === self && (await this.#accept(one))) ours.push(one);
+      if (own.includes(one.did) && (await this.#accept(one))) ours.push(one);
     }
     const differ = await this.#compare(ours);
     if (differ.length > 0) this.#confessOwn(differ, did);

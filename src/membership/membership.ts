@@ -5,8 +5,9 @@
  */
 import { EventEmitter } from 'node:events';
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
-import type { Clock, Logger, PeerId, Random, Scope } from '../core/index.ts';
-import { didFromPeerId } from '../identity/index.ts';
+import type { Clock, Did, Logger, PeerId, Random, Scope } from '../core/index.ts';
+import type { Succession } from '../grants/index.ts';
+import { didFromPeerId, peerIdFromDid } from '../identity/index.ts';
 import { createMessageChannel } from '../network/index.ts';
 import type { Network, PeerStream, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
@@ -16,7 +17,8 @@ import type { Detector } from './detector.ts';
 import { decodeHeartbeat, encodeHeartbeat } from './heartbeat.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { MeshBook } from './mesh-book.ts';
-import { keepPeer, readPeers } from './peer-file.ts';
+import { keepPeer, movePeer, readPeers } from './peer-file.ts';
+import type { KeptPeer } from './peer-file.ts';
 import { createRecordSync } from './record-sync.ts';
 import type { RecordSync } from './record-sync.ts';
 import type { Membership, MembershipEvents, PeerState, PeerView, Presence } from './types.ts';
@@ -68,6 +70,8 @@ export function createMembership(
 interface Peer {
   view: PeerView;
   readonly detector: Detector;
+  /** Where it was last. */
+  addresses: readonly string[];
   incarnation: number;
   sequence: number;
   suspectAt: number | undefined;
@@ -110,7 +114,11 @@ class LiveView implements Membership {
   resolve(reference: string): PeerView {
     const views = this.peers();
     const found = views.find(
-      (view) => view.alias === reference || view.peerId === reference || view.did === reference,
+      (view) =>
+        view.alias === reference ||
+        view.peerId === reference ||
+        view.did === reference ||
+        view.formerly?.some((one) => one === reference || didFromPeerId(one) === reference),
     );
     if (found !== undefined) return found;
     const known = views.map((view) => view.alias).join(', ');
@@ -147,21 +155,7 @@ class LiveView implements Membership {
     this.#scope = scope;
     this.#incarnation = clock.now();
     this.#lastTickMs = clock.now();
-    for (const kept of await readPeers(table, logger)) {
-      if (kept.peerId === network.self || !this.#isMember(kept.peerId)) continue;
-      this.#peers.set(
-        kept.peerId,
-        this.#newPeer({
-          peerId: kept.peerId,
-          did: didFromPeerId(kept.peerId),
-          alias: kept.alias,
-          state: 'dead',
-          lastHeartbeatAt: kept.lastHeartbeatAt,
-          ...(kept.addresses[0] === undefined ? {} : { address: kept.addresses[0] }),
-        }),
-      );
-      network.keep(kept.peerId, kept.addresses);
-    }
+    for (const kept of await readPeers(table, logger)) this.#recall(kept);
     const connected = (peer: PeerId): void => this.#connected(peer);
     const disconnected = (peer: PeerId): void => this.#disconnected(peer);
     network.events.on('peer:connect', connected);
@@ -169,6 +163,10 @@ class LiveView implements Membership {
     scope.add(() => network.events.off('peer:connect', connected));
     scope.add(() => network.events.off('peer:disconnect', disconnected));
     scope.add(this.#topic.subscribe((data, from) => this.#heard(data, from)));
+    const { successions } = meshBook;
+    const succeeded = ({ claims }: Succession): void => this.#follow(claims.iss);
+    successions.events.on('added', succeeded);
+    scope.add(() => successions.events.off('added', succeeded));
     scope.add(meshBook.records().onAdded(() => this.#enforce()));
     scope.add(network.handle(PROTOCOL, (stream) => this.#served(stream)));
     this.#sync.start();
@@ -276,8 +274,7 @@ class LiveView implements Membership {
     const { presence, clock } = this.#components;
     const taken = new Set([presence().name, ...this.peers().map((view) => view.alias)]);
     const peer = this.#newPeer({
-      peerId,
-      did: didFromPeerId(peerId),
+      ...this.#identityOf(didFromPeerId(peerId)),
       alias: chooseAlias(heartbeat.presence.name, peerId, (alias) => taken.has(alias)),
       state: 'alive',
       lastHeartbeatAt: clock.now(),
@@ -291,6 +288,7 @@ class LiveView implements Membership {
     return {
       view,
       detector: createDetector({ intervalMs: this.#init.intervalMs }, now),
+      addresses: [],
       incarnation: 0,
       sequence: 0,
       suspectAt: undefined,
@@ -301,6 +299,7 @@ class LiveView implements Membership {
   #keep(peer: Peer): void {
     const { network, table, logger } = this.#components;
     const addresses = peer.view.presence?.addresses ?? [];
+    peer.addresses = addresses;
     network.keep(peer.view.peerId, addresses);
     const { peerId, alias, lastHeartbeatAt } = peer.view;
     keepPeer(table, { peerId, alias, addresses, lastHeartbeatAt }).catch((error: unknown) =>
@@ -421,6 +420,79 @@ class LiveView implements Membership {
     }
   }
 
+  /** A peer of the last run. It may have changed its key since, or when we were about to keep that. */
+  #recall(kept: KeptPeer): void {
+    const { network, meshBook } = this.#components;
+    const did = didFromPeerId(kept.peerId);
+    const current = meshBook.successions.current(did);
+    if (peerIdFromDid(current) === network.self) return;
+    if (!this.#isMember(peerIdFromDid(current))) return;
+    const { alias, lastHeartbeatAt } = kept;
+    const [address] = kept.addresses;
+    const peer = this.#newPeer({
+      ...this.#identityOf(did),
+      alias,
+      state: 'dead',
+      lastHeartbeatAt,
+      ...(address === undefined ? {} : { address }),
+    });
+    peer.addresses = kept.addresses;
+    this.#peers.set(kept.peerId, peer);
+    if (current === did) network.keep(kept.peerId, kept.addresses);
+    else this.#move(did, current);
+  }
+
+  /** The key in use of whoever has `did`, or had it. */
+  #identityOf(did: Did): Pick<PeerView, 'peerId' | 'did' | 'formerly'> {
+    const { successions } = this.#components.meshBook;
+    const current = successions.current(did);
+    const formerly = successions.lineage(current).slice(1).map(peerIdFromDid);
+    const own = { peerId: peerIdFromDid(current), did: current };
+    return formerly.length === 0 ? own : { ...own, formerly };
+  }
+
+  /** A key was retired: its peer goes on under the new one, and memberships are issued anew. */
+  #follow(did: Did): void {
+    const { meshBook, logger } = this.#components;
+    this.#move(did, meshBook.successions.current(did));
+    meshBook
+      .reissue()
+      .catch((error: unknown) =>
+        logger.error({ error: messageOf(error) }, 'memberships not issued anew for a new key'),
+      );
+  }
+
+  /** What we know of the peer `old`, its name above all, is of `current` from now on. */
+  #move(old: Did, current: Did): void {
+    const { network, table, logger } = this.#components;
+    const [oldId, peerId] = [peerIdFromDid(old), peerIdFromDid(current)];
+    const before = this.#peers.get(oldId);
+    network
+      .disconnect(oldId, `its key is retired: ${peerId} took its place`)
+      .catch((error: unknown) =>
+        logger.warn({ peer: oldId, error: messageOf(error) }, 'peer not disconnected'),
+      );
+    if (before === undefined || peerId === network.self) return;
+    const { alias, lastHeartbeatAt } = before.view;
+    const identity = this.#identityOf(current);
+    const known = this.#peers.get(peerId);
+    const was = known?.view;
+    const peer = known ?? this.#newPeer({ ...identity, alias, state: 'left', lastHeartbeatAt });
+    peer.view = { ...peer.view, ...identity, alias };
+    if (known === undefined) {
+      peer.addresses = before.addresses.map((one) => withoutPeer(one, oldId));
+      network.keep(peerId, peer.addresses);
+    }
+    this.#peers.delete(oldId);
+    this.#peers.set(peerId, peer);
+    movePeer(table, oldId, { peerId, alias, addresses: peer.addresses, lastHeartbeatAt }).catch(
+      (error: unknown) =>
+        logger.warn({ peer: peerId, error: messageOf(error) }, 'new key of a peer not kept'),
+    );
+    this.events.emit('change', { ...before.view, state: 'left' }, before.view);
+    this.events.emit('change', peer.view, was);
+  }
+
   /** Puts out whoever is no member any more; us as well. */
   #enforce(): void {
     const { network, meshBook, logger } = this.#components;
@@ -457,4 +529,10 @@ class LiveView implements Membership {
     if (state !== 'suspect') peer.suspectAt = undefined;
     this.events.emit('change', peer.view, before);
   }
+}
+
+/** `address` without its last part, when that names `peer`. */
+function withoutPeer(address: string, peer: PeerId): string {
+  const end = `/p2p/${peer}`;
+  return address.endsWith(end) ? address.slice(0, -end.length) : address;
 }

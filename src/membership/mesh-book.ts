@@ -7,9 +7,9 @@ import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { decode, encode } from 'cborg';
 import { ERRORS, StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, ErrorCode, Logger, MeshId, PeerId, Secret } from '../core/index.ts';
+import type { Clock, Did, ErrorCode, Logger, MeshId, PeerId, Secret } from '../core/index.ts';
 import { MEMBERSHIP_LINKS_MAX, issueGrant } from '../grants/index.ts';
-import type { Grant, GrantBook } from '../grants/index.ts';
+import type { Grant, GrantBook, Successions } from '../grants/index.ts';
 import {
   didFromPeerId,
   parseDid,
@@ -23,6 +23,7 @@ import type { Table } from '../store/index.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { allowsOnMesh, createRecords, meshResource } from './records.ts';
 import type { Records } from './records.ts';
+import { reissueMemberships } from './reissue.ts';
 import { encodeTicket, parseTicket, requireInTime } from './ticket.ts';
 import type { Ticket } from './ticket.ts';
 import type { Mesh } from './types.ts';
@@ -35,11 +36,15 @@ const MEMBERSHIP_S = 10 * YEAR_S;
 const DEPTH_MAX = MEMBERSHIP_LINKS_MAX - 1;
 /** How far the clocks of two that meet may be apart, for an invite's proof. */
 const PROOF_AGE_MAX_MS = 300_000;
+/** Room for successions in a hello, which has 64 KiB in all. */
+const HELLO_SUCCESSIONS_BYTES = 24 * 1024;
 
 /** What the mesh book works with. */
 export interface MeshBookComponents {
   readonly identity: Identity;
   readonly grants: GrantBook;
+  /** Who took whose place, loaded. */
+  readonly successions: Successions;
   /** Which mesh we are in. */
   readonly table: Table;
   /** The mesh's records. */
@@ -62,6 +67,12 @@ export interface MeshBook {
   load(): Promise<void>;
   /** The mesh that we are in, or on our way into. */
   mesh(): Mesh | undefined;
+  readonly successions: Successions;
+  /**
+   * Issues memberships anew whose keys were changed: ours, or those of whom we let in. Gives how many.
+   * `load` does it as well.
+   */
+  reissue(): Promise<number>;
   /** True when we hold a membership that counts. */
   isMember(): boolean;
   /** Founds a private mesh. */
@@ -102,15 +113,19 @@ export function createMeshBook(
 class Book implements MeshBook {
   readonly events = new EventEmitter<{ joined: [] }>();
   readonly admission: Admission;
+  readonly successions: Successions;
   readonly #components: MeshBookComponents;
   readonly #name: string;
   #state: State | undefined;
   #records: Records | undefined;
   #ticket: Ticket | undefined;
+  /** Ends when the last turn has; whoever asked for that hears how it went. */
+  #reissuing: Promise<unknown> = Promise.resolve();
 
   constructor(components: MeshBookComponents, name: string) {
     this.#components = components;
     this.#name = name;
+    this.successions = components.successions;
     this.admission = {
       hello: (peer) => this.#hello(peer),
       admit: (hello, peer) => this.#admit(hello, peer),
@@ -126,6 +141,16 @@ class Book implements MeshBook {
     await this.#enter(state);
     // Stopped between founding the mesh and keeping its first membership.
     if (state.seed !== undefined && !this.isMember()) await this.#establish(state);
+    await this.reissue();
+  }
+
+  reissue(): Promise<number> {
+    const { seed } = this.#require();
+    const root = seed === undefined ? undefined : signerFromSeed(seed);
+    const components = { ...this.#components, records: this.records(), root };
+    const done = this.#reissuing.then(() => reissueMemberships(components));
+    this.#reissuing = done.catch(() => 0);
+    return done;
   }
 
   mesh(): Mesh | undefined {
@@ -215,10 +240,10 @@ class Book implements MeshBook {
   }
 
   async #enter(state: State): Promise<void> {
-    const { grants, clock, logger } = this.#components;
+    const { grants, successions, clock, logger } = this.#components;
     this.#state = state;
     this.#records = createRecords(
-      { table: this.#components.records, grants, clock, logger },
+      { table: this.#components.records, grants, successions, clock, logger },
       { mesh: state.mesh.id, open: state.mesh.open },
     );
     await this.#records.load();
@@ -313,7 +338,11 @@ class Book implements MeshBook {
       time,
       ...(mesh === undefined ? {} : { mesh }),
     } as const;
-    if (chain !== undefined) return { ...base, membership: chain.map((grant) => grant.jws) };
+    if (chain !== undefined) {
+      const successions = ownSuccessions(this.successions, identity.did);
+      const told = successions.length === 0 ? {} : { successions };
+      return { ...base, membership: chain.map((grant) => grant.jws), ...told };
+    }
     const ticket = this.#ticket;
     if (ticket === undefined || mesh === undefined) return { ...base, membership: [] };
     const signer = signerFromSeed(ticket.seed);
@@ -365,6 +394,7 @@ class Book implements MeshBook {
   async #judge(hello: Hello, peer: PeerId): Promise<readonly Grant[] | undefined> {
     const did = didFromPeerId(peer);
     if (hello.membership.length > 0) {
+      await this.records().introduce(hello.membership, hello.successions ?? []);
       await this.#keep(this.records().verifyMembership(hello.membership, did));
       return undefined;
     }
@@ -443,6 +473,7 @@ class Book implements MeshBook {
     }
     const { hello, issued } = welcome;
     const records = this.records();
+    await records.introduce(hello.membership, hello.successions ?? []);
     const theirs = records.verifyMembership(hello.membership, didFromPeerId(peer));
     await this.#keep(theirs);
     if (issued === undefined || this.isMember()) return;
@@ -461,6 +492,19 @@ class Book implements MeshBook {
 /** What the holder of an invite signs, bound to this pair of peers. */
 function proofOf(newcomer: PeerId, member: PeerId, mesh: MeshId, time: number): Uint8Array {
   return Buffer.from(['starling-hello-1', newcomer, member, mesh, String(time)].join('\n'), 'utf8');
+}
+
+/** The successions that led to `did`, oldest first; of a long line the newest, as many as a hello holds. */
+function ownSuccessions(successions: Successions, did: Did): readonly string[] {
+  const texts: string[] = [];
+  let sizeBytes = 0;
+  for (const before of successions.lineage(did).slice(1)) {
+    const jws = successions.of(before)?.jws ?? '';
+    sizeBytes += jws.length;
+    if (sizeBytes > HELLO_SUCCESSIONS_BYTES) break;
+    texts.unshift(jws);
+  }
+  return texts;
 }
 
 function meshOf(key: Signer, name: string, open: boolean): Mesh {

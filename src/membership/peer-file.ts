@@ -34,6 +34,13 @@ export async function readPeers(table: Table, logger: Logger): Promise<readonly 
   return peers;
 }
 
+/** Keeps what was kept of `old` under its new key. */
+export function movePeer(table: Table, old: PeerId, peer: KeptPeer): Promise<void> {
+  const { alias, addresses, lastHeartbeatAt } = peer;
+  const value = encode({ alias, addresses, lastHeartbeatAt });
+  return table.batch([{ key: peer.peerId, value }, { key: old }]);
+}
+
 /** Keeps a peer. */
 export function keepPeer(table: Table, peer: KeptPeer): Promise<void> {
   const { alias, addresses, lastHeartbeatAt } = peer;

@@ -10,15 +10,18 @@ import {
   GRANT_TYPE,
   MEMBERSHIP_LINKS_MAX,
   REVOCATION_TYPE,
+  SUCCESSION_TYPE,
   allowsAlways,
   decodeJws,
   encodeJws,
   parseGrant,
   parseRevocation,
+  parseSuccession,
   parseTarget,
+  retiredBy,
   verifyChain,
 } from '../grants/index.ts';
-import type { Grant, GrantBook } from '../grants/index.ts';
+import type { Grant, GrantBook, SuccessionView, Successions } from '../grants/index.ts';
 import { parseDid } from '../identity/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
@@ -27,6 +30,8 @@ import type { Table } from '../store/index.ts';
 const SPENT_TYPE = 'starling-spent+jwt';
 const RECORDS_MAX = 50_000;
 const PER_SIGNER_MAX = 1000;
+/** Successions of one key: one counts, the others are kept so that all see the conflict. */
+const SUCCESSIONS_PER_KEY_MAX = 4;
 const JTI = /^[\w-]{8,64}$/;
 
 /** An invite that was used. */
@@ -44,6 +49,7 @@ interface Spent {
 export interface RecordComponents {
   readonly table: Table;
   readonly grants: Pick<GrantBook, 'addRevocation' | 'isRevoked' | 'revocations'>;
+  readonly successions: Successions;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -61,8 +67,17 @@ export interface Records {
   isMember(did: Did): boolean;
   /** A verified membership chain of `did`, leaf first. */
   membershipOf(did: Did): readonly Grant[] | undefined;
-  /** Verifies a membership chain that `did` shows. */
+  /**
+   * Takes what somebody shows who may have changed its key since we met: the membership of a key
+   * that it had, and the successions since. What does not hold changes nothing.
+   */
+  introduce(chain: readonly string[], successions: readonly string[]): Promise<void>;
+  /** Verifies a membership chain that `did` shows. @throws STARLING_KEY_RETIRED, STARLING_JOIN_REFUSED */
   verifyMembership(chain: readonly string[], did: Did): readonly Grant[];
+  /** True when this very grant is among the records: a membership, and no invite. */
+  holds(grant: Grant): boolean;
+  /** All memberships that were ever issued, whether they count or not. */
+  memberships(): readonly Grant[];
   /** Who used the invite, if anybody did. */
   spentBy(jti: string): Did | undefined;
   /** Signs and keeps that `aud` used `invite`. Counts at once. */
@@ -103,15 +118,28 @@ class RecordSet implements Records {
   readonly #perSigner = new Map<string, number>();
   readonly #members = new Map<Did, readonly Grant[] | undefined>();
   readonly #listeners = new Set<(jws: string) => void>();
+  /** For what is taken in: whoever has the same texts must have the same set, whatever counts. */
+  readonly #lenient: SuccessionView;
   #digest: string | undefined;
 
   constructor(components: RecordComponents, mesh: MeshId, open: boolean) {
     this.#components = components;
     this.#mesh = mesh;
     this.#open = open;
+    const { successions } = components;
+    this.#lenient = {
+      of: () => undefined,
+      current: (did) => successions.current(did),
+      origin: (did) => successions.origin(did),
+      lineage: (did) => successions.lineage(did),
+      heirs: (did) => successions.heirs(did),
+      follows: (did, before) => successions.follows(did, before),
+    };
   }
 
   async load(): Promise<void> {
+    // The one of each key that counts comes first, so that no other takes its place.
+    for (const { jws } of this.#components.successions.all()) this.#texts.set(hashOf(jws), jws);
     const texts: string[] = [];
     for await (const [, value] of this.#components.table.entries()) {
       texts.push(Buffer.from(value).toString('utf8'));
@@ -152,10 +180,14 @@ class RecordSet implements Records {
   }
 
   membershipOf(did: Did): readonly Grant[] | undefined {
+    const { successions } = this.#components;
+    if (successions.of(did) !== undefined) return undefined;
     const known = this.#members.get(did);
     const nowS = this.#components.clock.now() / 1000;
     if (known?.every((grant) => grant.claims.exp > nowS) === true) return known;
-    const chain = (this.#byHolder.get(did) ?? [])
+    const chain = successions
+      .lineage(did)
+      .flatMap((one) => this.#byHolder.get(one) ?? [])
       .map((grant) => this.#verify(grant, this.#grants, did))
       .find((verdict) => verdict.ok);
     const links = chain?.ok === true ? chain.links : undefined;
@@ -163,7 +195,14 @@ class RecordSet implements Records {
     return links;
   }
 
+  async introduce(chain: readonly string[], successions: readonly string[]): Promise<void> {
+    if (successions.length === 0) return;
+    for (const jws of chain.toReversed()) await this.add(jws);
+    for (const jws of successions) await this.add(jws);
+  }
+
   verifyMembership(chain: readonly string[], did: Did): readonly Grant[] {
+    this.#requireInUse(did);
     const parsed = chain.slice(0, MEMBERSHIP_LINKS_MAX + 1).map((jws) => parseGrant(jws));
     const [leaf] = parsed;
     if (leaf === undefined) {
@@ -179,6 +218,14 @@ class RecordSet implements Records {
         data: { rule: verdict.refusal.rule },
       },
     );
+  }
+
+  holds(grant: Grant): boolean {
+    return this.#grants.has(grant.hash);
+  }
+
+  memberships(): readonly Grant[] {
+    return [...this.#grants.values()];
   }
 
   spentBy(jti: string): Did | undefined {
@@ -212,6 +259,7 @@ class RecordSet implements Records {
     try {
       const typ = typeOf(jws);
       if (typ === GRANT_TYPE) this.#takeGrant(jws);
+      else if (typ === SUCCESSION_TYPE) await this.#takeSuccession(jws);
       else if (typ === REVOCATION_TYPE) await this.#takeRevocation(jws);
       else this.#takeSpent(jws);
     } catch (error) {
@@ -248,6 +296,32 @@ class RecordSet implements Records {
     this.#members.clear();
   }
 
+  async #takeSuccession(jws: string): Promise<void> {
+    const succession = parseSuccession(jws);
+    const { iss, mesh } = succession.claims;
+    if (mesh !== this.#mesh || iss === this.#mesh) {
+      const what = iss === this.#mesh ? "a mesh's own key has no heir" : 'it is for another mesh';
+      throw new StarlingError('STARLING_GRANT_INVALID', what, { data: { rule: 'mesh' } });
+    }
+    this.#requireMember(iss);
+    const signer = `succession ${iss}`;
+    if ((this.#perSigner.get(signer) ?? 0) >= SUCCESSIONS_PER_KEY_MAX) {
+      throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many successions of one key');
+    }
+    await this.#components.successions.add(succession);
+    this.#count(signer);
+    this.#members.clear();
+  }
+
+  #requireInUse(did: Did): void {
+    const retired = retiredBy(did, this.#components.successions);
+    if (retired === undefined) return;
+    throw new StarlingError('STARLING_KEY_RETIRED', retired.text, {
+      hint: 'use the state folder that has the new key: this one is older',
+      data: { did },
+    });
+  }
+
   #takeSpent(jws: string): void {
     const decoded = decodeJws(jws, SPENT_TYPE);
     const spent = readSpent(decoded.payload);
@@ -260,7 +334,8 @@ class RecordSet implements Records {
   }
 
   #requireMember(did: Did): void {
-    if (did === this.#mesh || this.#byHolder.has(did)) return;
+    if (did === this.#mesh) return;
+    if (this.#components.successions.lineage(did).some((one) => this.#byHolder.has(one))) return;
     throw new StarlingError('STARLING_GRANT_INVALID', `${did} is no member of this mesh`);
   }
 
@@ -279,13 +354,15 @@ class RecordSet implements Records {
     leaf: Grant,
     more: ReadonlyMap<string, Grant>,
     holder: Did,
-    revokedToo = false,
+    takenIn = false,
   ): ReturnType<typeof verifyChain> {
+    const { successions } = this.#components;
     const verdict = verifyChain(leaf, {
       find: (hash) => more.get(hash) ?? this.#grants.get(hash),
       nowMs: this.#components.clock.now(),
+      successions: takenIn ? this.#lenient : successions,
       isRevoked: (grant, mayRevoke) =>
-        !this.#open && !revokedToo && this.#components.grants.isRevoked(grant, mayRevoke),
+        !this.#open && !takenIn && this.#components.grants.isRevoked(grant, mayRevoke),
       maxLinks: MEMBERSHIP_LINKS_MAX,
       holder,
       owner: this.#mesh,
@@ -307,8 +384,8 @@ function hashOf(jws: string): string {
 /** `typ` of the header, whatever it is; the readers check the rest. */
 function typeOf(jws: string): string {
   const header = Buffer.from(jws.split('.', 1)[0] ?? '', 'base64url').toString('utf8');
-  if (header.includes(`"${GRANT_TYPE}"`)) return GRANT_TYPE;
-  return header.includes(`"${REVOCATION_TYPE}"`) ? REVOCATION_TYPE : SPENT_TYPE;
+  const types = [GRANT_TYPE, REVOCATION_TYPE, SUCCESSION_TYPE];
+  return types.find((typ) => header.includes(`"${typ}"`)) ?? SPENT_TYPE;
 }
 
 function readSpent(payload: unknown): Spent {

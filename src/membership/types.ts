@@ -27,6 +27,8 @@ export interface Presence {
 export interface PeerView {
   readonly peerId: PeerId;
   readonly did: Did;
+  /** Keys that it had before, newest first; absent when it never changed its key. */
+  readonly formerly?: readonly PeerId[];
   /** Our name for it: unique here, stable over restarts; what tool prefixes and commands use. */
   readonly alias: string;
   readonly state: PeerState;
@@ -65,6 +67,15 @@ export interface Membership extends Startable {
   inStep(peerId: PeerId): Promise<void> | undefined;
   /** Says at once what has changed about us (coalesced within 50 ms). */
   announce(): void;
+}
+
+/** The key that a node had before, as its status tells. */
+export interface Formerly {
+  readonly did: Did;
+  /** When it was changed, ms since the epoch. */
+  readonly until: number;
+  /** Aliases of the peers that have not been heard of since, and so may not know of it yet. */
+  readonly untold: readonly string[];
 }
 
 /** The mesh that this node belongs to. */

@@ -29,6 +29,12 @@ export function withPeer(address: Multiaddr, peer: PeerId): Multiaddr {
   return peerIn(address) === peer ? address : address.encapsulate(`/p2p/${peer}`);
 }
 
+/** `address` without the peer at its end: whoever is there. */
+export function withoutPeer(address: Multiaddr): Multiaddr {
+  const peer = peerIn(address);
+  return peer === undefined ? address : address.decapsulate(`/p2p/${peer}`);
+}
+
 /** True when the way leads through a relay. */
 export function isRelayed(address: Multiaddr): boolean {
   return address.getComponents().some((component) => component.name === 'p2p-circuit');

@@ -7,7 +7,7 @@ import type { Connection, Libp2p } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Logger, PeerId, Random } from '../core/index.ts';
-import { isRelayed, parseAddress, peerIn, withPeer } from './addresses.ts';
+import { isRelayed, parseAddress, peerIn, withPeer, withoutPeer } from './addresses.ts';
 import {
   ADDRESSES_PER_PEER_MAX,
   DIAL_TIMEOUT_MS,
@@ -21,6 +21,9 @@ import type { Gate } from './gate.ts';
 import type { Links } from './links.ts';
 import { isPeerId, peerOf } from './peers.ts';
 import { addressThrough } from './relay.ts';
+
+/** Of so many dials that found somebody else, one meets them. */
+const MEET_EVERY = 16;
 
 /** What dialling needs. */
 export interface DialerComponents {
@@ -66,6 +69,8 @@ export function createDialer(components: DialerComponents, init: DialerInit): Di
   const { node, links, logger } = components;
   const learned = new Map<PeerId, readonly Multiaddr[]>();
   const underWay = new Map<string, Promise<PeerId>>();
+  /** How often somebody else was found where a peer should be. */
+  const taken = new Map<PeerId, number>();
 
   const addressesOf = async (peer: PeerId): Promise<Multiaddr[]> => {
     const known = new Map<string, Multiaddr>();
@@ -83,6 +88,29 @@ export function createDialer(components: DialerComponents, init: DialerInit): Di
   const reachAddress = async (address: Multiaddr, signal: AbortSignal): Promise<PeerId> =>
     peerOf(await connect(components, [address], signal));
 
+  /**
+   * Somebody else is where `peer` was. If it is the same node with another key, it says so when we
+   * meet: so we do, the first time and seldom afterwards.
+   */
+  const meetWhoIsThere = async (
+    peer: PeerId,
+    addresses: readonly Multiaddr[],
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const times = taken.get(peer) ?? 0;
+    taken.delete(peer);
+    taken.set(peer, times + 1);
+    const [oldest] = taken.size > REDIAL_TARGETS_MAX ? taken.keys() : [];
+    if (oldest !== undefined) taken.delete(oldest);
+    if (times % MEET_EVERY !== 0) return;
+    try {
+      const found = peerOf(await connect(components, addresses.map(withoutPeer), signal));
+      logger.info({ peer, found }, 'another peer is where this one was');
+    } catch (error) {
+      logger.debug({ peer, error: messageOf(error) }, 'a stranger is where a peer was');
+    }
+  };
+
   const reachPeer = async (
     peer: PeerId,
     extra: readonly Multiaddr[],
@@ -92,14 +120,16 @@ export function createDialer(components: DialerComponents, init: DialerInit): Di
     for (const way of waysTo(components, init, peer, extra, addressesOf)) {
       if (way.relayed && options.upgrade === true) break;
       const signal = AbortSignal.any([options.signal, AbortSignal.timeout(way.timeoutMs)]);
+      let addresses: readonly Multiaddr[] = [];
       try {
-        const addresses = await way.addresses(signal);
+        addresses = await way.addresses(signal);
         if (addresses.length === 0) continue;
         return peerOf(await connect(components, addresses, signal));
       } catch (error) {
         logger.debug({ peer, way: way.name, error: messageOf(error) }, 'a way to a peer failed');
         failures.push(error);
         if (isRefusal(error)) throw error;
+        if (!way.relayed && isOtherKey(error)) await meetWhoIsThere(peer, addresses, signal);
         if (options.signal.aborted) break;
       }
     }
@@ -170,6 +200,12 @@ export function isRefusal(error: unknown): boolean {
   return !['STARLING_PEER_UNREACHABLE', 'STARLING_TIMEOUT', 'STARLING_LIMIT_EXCEEDED'].includes(
     error.code,
   );
+}
+
+/** True when the other end has not proven the key that was asked for. */
+function isOtherKey(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.some(isOtherKey);
+  return error instanceof Error && error.name === 'EncryptionFailedError';
 }
 
 /** One way to try. */

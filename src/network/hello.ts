@@ -23,6 +23,7 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   STARLING_TICKET_EXPIRED: NEW_TICKET,
   STARLING_TICKET_SPENT: NEW_TICKET,
   STARLING_TICKET_INVALID: NEW_TICKET,
+  STARLING_KEY_RETIRED: 'Use the state folder that has the new key: this one is older',
   STARLING_MESH_MISMATCH: 'Use an own state folder (`--state-dir`) for each mesh',
   STARLING_VERSION_UNSUPPORTED: 'Run the same version of Starling on both machines',
 };
@@ -102,6 +103,7 @@ function helloFields(hello: Hello): Fields {
     name: hello.name,
     time: Math.trunc(hello.time),
     membership: hello.membership,
+    successions: hello.successions,
     invite: hello.invite && {
       grants: hello.invite.grants,
       signature: hello.invite.signature,
@@ -117,13 +119,14 @@ function readHello(fields: Fields): Hello {
       `This node speaks version 1 of the hello, the other one version ${version}`,
     );
   }
-  const { mesh, invite } = fields;
+  const { mesh, invite, successions } = fields;
   return {
     version: 1,
     ...(mesh === undefined ? {} : { mesh: asDid(mesh, 'mesh') }),
     name: printable(asText(fields['name'], 'name', NAME_MAX)),
     time: asTime(fields['time'], 'time'),
     membership: asChain(fields['membership'], 'membership'),
+    ...(successions === undefined ? {} : { successions: asChain(successions, 'successions') }),
     ...(invite === undefined ? {} : { invite: readInvite(asFields(invite, 'invite')) }),
   };
 }

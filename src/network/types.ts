@@ -64,6 +64,8 @@ export interface Hello {
   readonly time: number;
   /** The sender's membership chain as compact JWS, leaf first; empty for a newcomer. */
   readonly membership: readonly string[];
+  /** How the sender came to its key, oldest first, when it has changed it. */
+  readonly successions?: readonly string[];
   /** A newcomer's proof that it holds a ticket's invite. */
   readonly invite?: InviteProof;
 }

@@ -361,7 +361,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
   const current = (): typeof policy => policy;
   const standings = createStandings({
     policy: { current },
-    mesh: { isOpen: () => false, isMember: () => true },
+    mesh: { isOpen: () => false, isMember: () => true, formerly: () => [] },
   });
   const approvals = createApprovals({ table: memoryTable(), clock, logger, standings });
   await approvals.start();

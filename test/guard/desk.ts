@@ -62,7 +62,7 @@ export async function deskOf(yaml = '', table = memoryTable()): Promise<Desk> {
   });
   const standings = createStandings({
     policy: { current },
-    mesh: { isOpen: () => desk.open, isMember: (did) => did === alice.did },
+    mesh: { isOpen: () => desk.open, isMember: (did) => did === alice.did, formerly: () => [] },
   });
   const approvals = createApprovals({ table, clock, logger: silentLogger, standings });
   const alerts: (LimitAlert | RiskAlert)[] = [];

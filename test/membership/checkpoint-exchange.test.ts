@@ -78,6 +78,7 @@ async function boot(hub: Hub, member: Member): Promise<void> {
     audit: member.audit,
     book: member.book,
     self: identity.did,
+    lineage: (did) => [did],
     health: member.health,
     clock,
     logger: silentLogger,

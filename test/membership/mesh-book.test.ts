@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { Secret, silentLogger } from '../../src/core/index.ts';
 import type { Clock } from '../../src/core/index.ts';
-import { createGrantBook } from '../../src/grants/index.ts';
+import { createGrantBook, createSuccessions } from '../../src/grants/index.ts';
 import type { GrantBook } from '../../src/grants/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
 import type { Identity } from '../../src/identity/index.ts';
@@ -37,8 +37,10 @@ async function side(name: string, clock: Clock, seedByte: number): Promise<Side>
   const identity = createIdentity(new Uint8Array(32).fill(seedByte));
   const table = memoryTable();
   const records = memoryTable();
+  const successions = createSuccessions({ table: memoryTable(), logger: silentLogger });
   const grants = createGrantBook({
     identity,
+    successions,
     grants: memoryTable(),
     revocations: memoryTable(),
     clock,
@@ -47,7 +49,7 @@ async function side(name: string, clock: Clock, seedByte: number): Promise<Side>
   await grants.start();
   const make = async (): Promise<MeshBook> => {
     const book = createMeshBook(
-      { identity, grants, table, records, clock, logger: silentLogger },
+      { identity, grants, successions, table, records, clock, logger: silentLogger },
       { name },
     );
     await book.load();

@@ -3,7 +3,7 @@ import { verifyLog } from '../../audit/index.ts';
 import type { AuditVerdict } from '../../audit/index.ts';
 import type { AuditVerifyResult, AuditWitness } from '../../builtin/types.ts';
 import { StarlingError } from '../../core/errors.ts';
-import { auditDidOf, auditFolderOf } from '../audit-folder.ts';
+import { auditDidsOf, auditFolderOf } from '../audit-folder.ts';
 import type { FolderOptions } from '../audit-folder.ts';
 import { checkpointsSeen } from '../checkpoints-seen.ts';
 import { ago, paint, printData, safeLine } from '../output.ts';
@@ -44,10 +44,10 @@ async function askNode(options: FolderOptions): Promise<AuditVerifyResult | unde
 
 /** What the files say, and what the node here has seen of them. */
 async function readFolder(options: FolderOptions): Promise<AuditVerdict & Compared> {
-  const did = await auditDidOf(options);
+  const dids = await auditDidsOf(options);
   const folder = await auditFolderOf(options);
-  const { checkpoints, problem } = await checkpointsSeen(did, options);
-  const verdict = await verifyLog(folder, { did, checkpointsSeen: checkpoints });
+  const { checkpoints, problem } = await checkpointsSeen(dids, options);
+  const verdict = await verifyLog(folder, { did: dids, checkpointsSeen: checkpoints });
   return {
     ...verdict,
     seenHere: checkpoints.length,

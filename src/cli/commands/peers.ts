@@ -1,5 +1,6 @@
 /** `starling peers` */
 import type { PeersResult } from '../../builtin/types.ts';
+import type { PeerView } from '../../membership/types.ts';
 import { ago, printData, table } from '../output.ts';
 import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
@@ -9,15 +10,24 @@ export async function run(options: CommonOptions): Promise<void> {
   const result = await withNode(options, (node) => node.builtin<PeersResult>('peers'));
   printData(result, options.json === true, () => {
     if (result.peers.length === 0) return 'no other peer has been seen yet';
-    const rows = result.peers.map((peer) => [
-      peer.alias,
-      peer.state,
-      ago(peer.lastHeartbeatAt),
-      peer.rttMs === undefined ? '–' : `${peer.rttMs.toFixed(1)} ms`,
-      peer.route ?? '–',
-      peer.peerId,
-      peer.address ?? '–',
-    ]);
+    const rows = result.peers.flatMap((peer) => [row(peer), ...formerRows(peer)]);
     return table(['NAME', 'STATE', 'HEARTBEAT', 'RTT', 'ROUTE', 'PEER ID', 'ADDRESS'], rows);
   });
+}
+
+function row(peer: PeerView): string[] {
+  return [
+    peer.alias,
+    peer.state,
+    ago(peer.lastHeartbeatAt),
+    peer.rttMs === undefined ? '–' : `${peer.rttMs.toFixed(1)} ms`,
+    peer.route ?? '–',
+    peer.peerId,
+    peer.address ?? '–',
+  ];
+}
+
+/** The keys that it had before. */
+function formerRows({ alias, formerly = [] }: PeerView): string[][] {
+  return formerly.map((peerId) => [alias, 'rotated', '–', '–', '–', peerId, '–']);
 }

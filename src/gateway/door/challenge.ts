@@ -7,6 +7,8 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did } from '../../core/index.ts';
+import { retiredBy } from '../../grants/index.ts';
+import type { GrantBook } from '../../grants/index.ts';
 import { parseDid, verifySignature } from '../../identity/index.ts';
 import type { Entrance } from './types.ts';
 
@@ -26,6 +28,8 @@ const DID_PREFIX = 'did:key:';
 export interface ChallengesComponents {
   /** This node. */
   readonly self: Did;
+  /** Knows which keys are retired; default: none. */
+  readonly grants?: Pick<GrantBook, 'successions'>;
   readonly clock: Clock;
 }
 
@@ -85,7 +89,7 @@ export function challengeText(init: {
 
 /** Makes the challenges of a node. */
 export function createChallenges(components: ChallengesComponents): Challenges {
-  const { self, clock } = components;
+  const { self, clock, grants } = components;
   const key = randomBytes(SEAL_BYTES);
   const spent = new Map<string, number>();
 
@@ -115,6 +119,12 @@ export function createChallenges(components: ChallengesComponents): Challenges {
     },
     redeem(answer, audience) {
       const did = parseDid(answer.did);
+      const retired = grants === undefined ? undefined : retiredBy(did, grants.successions);
+      if (retired !== undefined) {
+        throw new StarlingError('STARLING_KEY_RETIRED', `no session: ${retired.text}`, {
+          hint: 'sign with the key that took its place',
+        });
+      }
       const { nonce, signature } = answer;
       const bytes = Buffer.from(NONCE.test(nonce) ? nonce : '', 'base64url');
       const body = bytes.subarray(0, RANDOM_BYTES + TIME_BYTES);

@@ -9,6 +9,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpOAuth } from '../../config/index.ts';
 import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did, Logger, Secret } from '../../core/index.ts';
+import type { GrantBook } from '../../grants/index.ts';
 import type { ApiKeys } from './api-keys.ts';
 import { handleAuth, refuseWith, sendJson } from './auth-endpoints.ts';
 import { bearerOf, digestOf } from './bearer.ts';
@@ -33,6 +34,8 @@ const JWT = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 export interface DoorComponents {
   /** This node: what agents sign names it. */
   readonly self: Did;
+  /** Knows which keys are retired; default: none. */
+  readonly grants?: Pick<GrantBook, 'successions'>;
   readonly keys: Pick<ApiKeys, 'check'>;
   readonly rateLimit: RateLimit;
   readonly clock: Clock;

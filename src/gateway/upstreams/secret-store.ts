@@ -6,7 +6,7 @@ import { SECRET_NAME_FORM, isSecretName } from '../../config/index.ts';
 import type { McpServer } from '../../config/index.ts';
 import { Secret, StarlingError, messageOf, missingSecret } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
-import type { Sealer } from '../../identity/index.ts';
+import type { SealedTable, Sealer } from '../../identity/index.ts';
 import type { Table } from '../../store/index.ts';
 
 const VERSION = 1;
@@ -40,6 +40,18 @@ export interface SecretStore {
 interface Row extends SecretInfo {
   readonly sealed: Uint8Array;
 }
+
+/** The store's table: the value in each row is sealed. */
+export const SECRETS_TABLE: SealedTable = {
+  name: 'secrets',
+  label: 'secrets',
+  reseal(name, bytes, { before, after }) {
+    const row = readRow(name, bytes);
+    if (row === undefined) return bytes;
+    const context = contextOf(row);
+    return rowBytes(row.setAt, after.seal(context, before.open(context, row.sealed)));
+  },
+};
 
 /** Makes the store. The sealer is asked for when something is sealed or opened. */
 export function createSecretStore(components: {
@@ -151,11 +163,7 @@ class Store implements SecretStore {
     }
     const info = { name, setAt: clock.now() };
     const sealer = await this.#components.sealer();
-    const sealed = Buffer.from(sealer.seal(contextOf(info), bytes)).toString('base64');
-    await table.put(
-      name,
-      Buffer.from(JSON.stringify({ version: VERSION, setAt: info.setAt, sealed })),
-    );
+    await table.put(name, rowBytes(info.setAt, sealer.seal(contextOf(info), bytes)));
     this.#values.set(name, value);
     return { replaced };
   }
@@ -182,6 +190,11 @@ class Store implements SecretStore {
     }
     return rows;
   }
+}
+
+function rowBytes(setAt: number, sealed: Uint8Array): Buffer {
+  const text = Buffer.from(sealed).toString('base64');
+  return Buffer.from(JSON.stringify({ version: VERSION, setAt, sealed: text }));
 }
 
 function readRow(name: string, bytes: Uint8Array): Row | undefined {

@@ -5,7 +5,7 @@
  */
 import { StarlingError } from '../../core/index.ts';
 import type { JsonObject, Logger } from '../../core/index.ts';
-import type { Sealer } from '../../identity/index.ts';
+import type { SealedTable, Sealer } from '../../identity/index.ts';
 import type { Table } from '../../store/index.ts';
 
 const VERSION = 1;
@@ -52,6 +52,13 @@ export interface TokenStore {
   /** True when there was one. */
   delete(server: string): Promise<boolean>;
 }
+
+/** The store's table: each row is sealed as a whole. */
+export const LOGINS_TABLE: SealedTable = {
+  name: 'logins',
+  label: 'logins',
+  reseal: (server, row, { before, after }) => after.seal(server, before.open(server, row)),
+};
 
 /** Makes the store. */
 export function createTokenStore(components: {

@@ -1,0 +1,91 @@
+/**
+ * The books of one identity, opened over the node's store in the order in which they need one another:
+ * who took whose place, grants, what of them is used up, and the mesh.
+ */
+import type { Clock, Health, Logger } from '../core/index.ts';
+import { createCounters, createGrantBook, createSuccessions } from '../grants/index.ts';
+import type { Counters, GrantBook, Successions } from '../grants/index.ts';
+import type { Identity } from '../identity/index.ts';
+import type { Store } from '../store/index.ts';
+import { createMeshBook } from './mesh-book.ts';
+import type { MeshBook } from './mesh-book.ts';
+
+/** What the books are opened with. */
+export interface BookComponents {
+  readonly identity: Identity;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly health: Health;
+}
+
+/** The books. `grants` is started, and is to be stopped. */
+export interface Books {
+  readonly successions: Successions;
+  readonly grants: GrantBook;
+  /** Not started yet. */
+  readonly counters: Counters;
+  readonly meshBook: MeshBook;
+}
+
+/** Opens the books; `name` is what hellos say. What a change of keys left to be issued is issued. */
+export async function openBooks(
+  { identity, store, clock, logger, health }: BookComponents,
+  init: { readonly name: string },
+): Promise<Books> {
+  const successions = createSuccessions({
+    table: store.table('successions'),
+    logger: logger.child('grants'),
+  });
+  await successions.load();
+  tellConflicts(successions, { identity, health, logger });
+  const grants = createGrantBook({
+    identity,
+    grants: store.table('grants'),
+    revocations: store.table('revocations'),
+    successions,
+    clock,
+    logger: logger.child('grants'),
+  });
+  await grants.start();
+  const counters = createCounters({
+    table: store.table('counters'),
+    grants,
+    self: identity.did,
+    clock,
+    logger: logger.child('grants'),
+  });
+  const meshBook = createMeshBook(
+    {
+      identity,
+      grants,
+      successions,
+      table: store.table('mesh'),
+      records: store.table('records'),
+      clock,
+      logger: logger.child('membership'),
+    },
+    init,
+  );
+  await meshBook.load();
+  return { successions, grants, counters, meshBook };
+}
+
+/** A key that names two heirs is in two hands: a person has to know. */
+function tellConflicts(
+  successions: Successions,
+  { identity, health, logger }: Pick<BookComponents, 'identity' | 'health' | 'logger'>,
+): void {
+  successions.events.on('conflict', (first, second) => {
+    const [old, heir, other] = [first.claims.iss, first.claims.sub, second.claims.sub];
+    const isOurs = successions.lineage(identity.did).includes(old);
+    logger.warn({ old, heir, other }, 'a key names two heirs');
+    health.raise({
+      code: `key-conflict:${old}`,
+      text: `${isOurs ? 'the former key of this node' : 'the key'} ${old} has named two heirs: ${heir}, which counts here, and ${other}, which does not`,
+      hint: isOurs
+        ? `somebody else has the former key: ask the others to revoke the membership of ${other}`
+        : 'ask whose key it is which of the two is right; if it is the other one, revoke the membership (starling grant list) and invite anew (starling invite)',
+    });
+  });
+}
