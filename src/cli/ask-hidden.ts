@@ -21,9 +21,10 @@ export async function askHidden(
   question: string,
   { input, output }: HiddenConversation = TERMINAL,
 ): Promise<Secret> {
-  output.write(question);
+  // Before the question, or who answers at once is seen.
   input.setRawMode?.(true);
   try {
+    output.write(question);
     return new Secret(await readLine(input));
   } finally {
     input.setRawMode?.(false);
