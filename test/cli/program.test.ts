@@ -133,8 +133,10 @@ it('the entry statically imports commander and single files of core, nothing els
     'cli/duration.ts',
     'cli/grant-program.ts',
     'cli/guard-commands.ts',
+    'cli/identity-program.ts',
     'cli/main.ts',
     'cli/program.ts',
+    'cli/secret-program.ts',
     'core/errors.ts',
     'core/version.ts',
   ]);
