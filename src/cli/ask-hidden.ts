@@ -11,7 +11,9 @@ export interface HiddenConversation {
 const TERMINAL: HiddenConversation = { input: process.stdin, output: process.stderr };
 const LENGTH_MAX = 64 * 1024;
 /** Keys that send more than their character, as arrows do. */
-const KEY_SEQUENCE = /\u001B(?:\[[0-9;?]*[ -/]*[@-~]|O[ -~]|[^[O])?/g;
+const KEY_SEQUENCE = /\u001B(?:\[[0-9;?]*[@-~]|O[ -~]|[^[O])/g;
+/** One that has not come to its end. */
+const SEQUENCE_START = /\u001B(?:\[[0-9;?]{0,16}|O)?$/;
 
 /**
  * Asks and waits as long as the person types. Backspace and Ctrl-U work.
@@ -21,9 +23,10 @@ export async function askHidden(
   question: string,
   { input, output }: HiddenConversation = TERMINAL,
 ): Promise<Secret> {
-  output.write(question);
+  // Before the question, or who answers at once is seen.
   input.setRawMode?.(true);
   try {
+    output.write(question);
     return new Secret(await readLine(input));
   } finally {
     input.setRawMode?.(false);
@@ -36,6 +39,7 @@ function readLine(input: NodeJS.ReadableStream): Promise<string> {
   return new Promise((resolve, reject) => {
     const decoder = new StringDecoder('utf8');
     let typed: string[] = [];
+    let begun = '';
     const finish = (end: () => void): void => {
       input.off('data', heard);
       input.off('end', left);
@@ -43,8 +47,10 @@ function readLine(input: NodeJS.ReadableStream): Promise<string> {
     };
     const left = (): void => finish(() => reject(nobodyAnswered()));
     const heard = (chunk: Buffer | string): void => {
-      const text = typeof chunk === 'string' ? chunk : decoder.write(chunk);
-      for (const character of text.replaceAll(KEY_SEQUENCE, '')) {
+      const text = begun + (typeof chunk === 'string' ? chunk : decoder.write(chunk));
+      begun = SEQUENCE_START.exec(text)?.[0] ?? '';
+      const whole = text.slice(0, text.length - begun.length).replaceAll(KEY_SEQUENCE, '');
+      for (const character of whole) {
         if (character === '\r' || character === '\n') {
           return finish(() => resolve(typed.join('')));
         }

@@ -136,6 +136,7 @@ it('the entry statically imports commander and single files of core, nothing els
     'cli/identity-program.ts',
     'cli/main.ts',
     'cli/program.ts',
+    'cli/secret-program.ts',
     'core/errors.ts',
     'core/version.ts',
   ]);

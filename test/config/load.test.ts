@@ -476,8 +476,8 @@ describe('the environment', () => {
     });
     const joined = await load({}, env({ STARLING_JOIN: 'starling1abc' }));
     expect(joined.join?.reveal()).toBe('starling1abc');
-    // Those above, STARLING_JOIN and STARLING_CONFIG.
-    expect(ENVIRONMENT).toHaveLength(37);
+    // Those above, STARLING_JOIN, STARLING_CONFIG and the two of the passphrase.
+    expect(ENVIRONMENT).toHaveLength(39);
   });
 
   it('says nothing by an empty variable, nor by one that is not ours', async () => {
