@@ -76,7 +76,7 @@ function isNothing(value: Json | undefined): boolean {
 }
 
 function messageOf(approval: Approval, { self, nowMs }: { self: string; nowMs: number }): string {
-  const { principal, permission, args, justification, rule, grant, expiresAt } = approval;
+  const { principal, permission, args, justification, expiresAt } = approval;
   const isCall = approval.kind === 'call';
   const lines = [
     `who: ${whoOf(principal)}`,
@@ -85,7 +85,7 @@ function messageOf(approval: Approval, { self, nowMs }: { self: string; nowMs: n
     ...(args === undefined ? [] : [`arguments: ${args}`]),
     ...grantedBy(approval),
     ...(justification === undefined ? [] : [`why, as it says: ${justification}`]),
-    `rule: ${rule}${grant === undefined ? '' : ` (grant ${grant.slice(0, ID_SHOWN)})`}`,
+    `rule: ${ruleOf(approval)}`,
     `until: ${new Date(expiresAt).toISOString()} (${timeOf(expiresAt - nowMs)}); no answer is a no`,
     `elsewhere: starling approvals approve|deny ${approval.id.slice(0, ID_SHOWN)}`,
   ].map(safe);
@@ -99,6 +99,13 @@ function messageOf(approval: Approval, { self, nowMs }: { self: string; nowMs: n
 /** Text from elsewhere on one line, with what is invisible written out. */
 function safe(text: string): string {
   return printable(revealInvisible(text), TEXT_MAX);
+}
+
+/** What says that a person must agree. */
+function ruleOf({ rule, grant }: Approval): string {
+  if (grant === undefined) return rule;
+  const id = grant.slice(0, ID_SHOWN);
+  return rule === 'grant' ? `grant ${id}` : `${rule}, and grant ${id} covers it`;
 }
 
 function whoOf(principal: Principal): string {
