@@ -52,7 +52,10 @@ export function showsForms(capabilities: JsonObject): boolean {
 }
 
 /** The params of `elicitation/create` for an approval of the node called `self`. */
-export function formOf(approval: Approval, init: { self: string; nowMs: number }): JsonObject {
+export function formOf(
+  approval: Approval,
+  init: { readonly self?: string; readonly nowMs: number },
+): JsonObject {
   return { message: messageOf(approval, init), requestedSchema: SCHEMA };
 }
 
@@ -75,7 +78,7 @@ function isNothing(value: Json | undefined): boolean {
   return value === undefined || value === null;
 }
 
-function messageOf(approval: Approval, { self, nowMs }: { self: string; nowMs: number }): string {
+function messageOf(approval: Approval, { self, nowMs }: Parameters<typeof formOf>[1]): string {
   const { principal, permission, args, justification, expiresAt } = approval;
   const isCall = approval.kind === 'call';
   const lines = [
@@ -90,7 +93,8 @@ function messageOf(approval: Approval, { self, nowMs }: { self: string; nowMs: n
     `elsewhere: starling approvals approve|deny ${approval.id.slice(0, ID_SHOWN)}`,
   ].map(safe);
   const asks = isCall ? 'asks to make a call' : 'asks for a grant';
-  const head = `${nameOf(principal)} ${asks} on node ${printable(self)}. Do you approve?`;
+  const where = self === undefined ? 'this node' : `node ${printable(self)}`;
+  const head = `${nameOf(principal)} ${asks} on ${where}. Do you approve?`;
   const isHidden = lines.some((line) => WRITTEN_OUT.test(line));
   const warning = 'Careful: there are invisible characters in it, written here as \\u{…}.';
   return [head, '', ...lines, ...(isHidden ? ['', warning] : [])].join('\n');

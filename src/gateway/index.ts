@@ -1,4 +1,6 @@
 /** The MCP gateway: sessions of all callers, links to all servers, and what leads where. */
+export { answerOf, formOf } from './approval-form.ts';
+export type { FormAnswer } from './approval-form.ts';
 export { createApiKeys } from './door/api-keys.ts';
 export type { ApiKey, ApiKeyInit, ApiKeys, ApiKeysComponents } from './door/api-keys.ts';
 export { createGateway } from './gateway.ts';
