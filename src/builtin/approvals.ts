@@ -1,7 +1,9 @@
 /** The tools by which a person sees what waits for an approval, and answers it. */
 import { z } from 'zod';
 import { StarlingError } from '../core/index.ts';
-import type { BuiltinTool } from '../gateway/index.ts';
+import type { Clock } from '../core/index.ts';
+import { answerOf, formOf } from '../gateway/index.ts';
+import type { BuiltinContext, BuiltinTool } from '../gateway/index.ts';
 import { nameOf } from '../guard/index.ts';
 import type { Approval, Approvals, Principal, Standings, Voter } from '../guard/index.ts';
 import { defineTool } from './tool.ts';
@@ -9,8 +11,9 @@ import type { ApprovalAnswerResult, ApprovalListResult, ApprovalSummary } from '
 
 /** What the approval tools need. */
 export interface ApprovalComponents {
-  readonly approvals: Pick<Approvals, 'approve' | 'deny' | 'list'>;
+  readonly approvals: Pick<Approvals, 'approve' | 'deny' | 'events' | 'find' | 'list'>;
   readonly standings: Standings;
+  readonly clock: Clock;
 }
 
 /** Approvals of one answer. */
@@ -20,6 +23,7 @@ const LISTED_MAX = 200;
 export function approvalTools({
   approvals,
   standings,
+  clock,
 }: ApprovalComponents): readonly BuiltinTool[] {
   return [
     defineTool({
@@ -40,21 +44,25 @@ export function approvalTools({
       name: 'approval_answer',
       title: 'Answer an approval',
       description:
-        'Approves or denies what waits for a person. Only a person should decide it: never answer on your own.',
+        'Approves or denies what waits for a person. Only a person should decide it: never answer on your own. Without `approve` the person before your client is asked, where it shows forms.',
       input: z.object({
         id: z.string().min(4).max(64).describe('Its id, or at least 4 characters of it.'),
-        approve: z.boolean().describe('true: it may go on; false: it may not.'),
+        approve: z
+          .boolean()
+          .optional()
+          .describe('true: it may go on; false: it may not. Left out: the person is asked.'),
         reason: z.string().max(500).optional().describe('Told to who asked, and kept.'),
       }),
       hints: { destructiveHint: true },
       operatorOnly: false,
-      async run(input, { principal, session }): Promise<ApprovalAnswerResult> {
+      async run(input, context): Promise<ApprovalAnswerResult> {
+        const { principal, session } = context;
         const by: Voter = {
           principal,
           via: 'tool',
           ...(session === undefined ? {} : { session }),
         };
-        const { id, approve, reason } = input;
+        const { id, approve, reason } = await answerBy(input, approvals, context, clock);
         const approval = await (approve
           ? approvals.approve(id, by, reason)
           : approvals.deny(id, by, reason));
@@ -62,6 +70,56 @@ export function approvalTools({
       },
     }),
   ];
+}
+
+interface Input {
+  readonly id: string;
+  readonly approve?: boolean | undefined;
+  readonly reason?: string | undefined;
+}
+
+/** The answer that was given, or else that of the person before the client. @throws STARLING_USAGE */
+async function answerBy(
+  input: Input,
+  approvals: ApprovalComponents['approvals'],
+  context: BuiltinContext,
+  clock: Clock,
+): Promise<{ readonly id: string; readonly approve: boolean; readonly reason?: string }> {
+  const { approve, reason } = input;
+  const { principal, session, signal } = context;
+  if (approve !== undefined) {
+    return { id: input.id, approve, ...(reason === undefined ? {} : { reason }) };
+  }
+  if (context.elicit === undefined || principal.kind !== 'operator') {
+    throw new StarlingError('STARLING_USAGE', 'say whether you approve: nobody else is asked here');
+  }
+  const approval = approvals.find(input.id);
+  const { id } = approval;
+  if (approval.session !== undefined && approval.session === session) {
+    const text = 'a session does not approve what it asks for itself';
+    throw new StarlingError('STARLING_CALL_REFUSED', text, {
+      hint: 'answer in a terminal: starling approvals',
+    });
+  }
+  // What is over takes no answer, and says so.
+  if (approval.state !== 'pending') return { id, approve: false };
+  const over = new AbortController();
+  const closed = (one: Approval): void => {
+    if (one.id === id) over.abort();
+  };
+  approvals.events.on('closed', closed);
+  try {
+    const form = formOf(approval, { nowMs: clock.now() });
+    const result = await context.elicit(id, form, AbortSignal.any([signal, over.signal]));
+    const answer = answerOf(result);
+    if (answer !== undefined) return { id, ...answer };
+    if (over.signal.aborted) return { id, approve: false };
+    throw new StarlingError('STARLING_CALL_REFUSED', 'the person has not decided; it waits on', {
+      hint: 'see what waits: starling approvals',
+    });
+  } finally {
+    approvals.events.off('closed', closed);
+  }
 }
 
 function checkMayLook(standings: Standings, principal: Principal): void {

@@ -24,7 +24,7 @@ export function governanceTools(components: GovernanceToolComponents): readonly 
   const { guardian, approvals, standings, policy, guard } = governance;
   return [
     ...permissionTools({ guardian, grants, clock }),
-    ...approvalTools({ approvals, standings }),
+    ...approvalTools({ approvals, standings, clock }),
     ...policyTools({
       policy,
       guard,

@@ -52,7 +52,10 @@ export function showsForms(capabilities: JsonObject): boolean {
 }
 
 /** The params of `elicitation/create` for an approval of the node called `self`. */
-export function formOf(approval: Approval, init: { self: string; nowMs: number }): JsonObject {
+export function formOf(
+  approval: Approval,
+  init: { readonly self?: string; readonly nowMs: number },
+): JsonObject {
   return { message: messageOf(approval, init), requestedSchema: SCHEMA };
 }
 
@@ -75,8 +78,8 @@ function isNothing(value: Json | undefined): boolean {
   return value === undefined || value === null;
 }
 
-function messageOf(approval: Approval, { self, nowMs }: { self: string; nowMs: number }): string {
-  const { principal, permission, args, justification, rule, grant, expiresAt } = approval;
+function messageOf(approval: Approval, { self, nowMs }: Parameters<typeof formOf>[1]): string {
+  const { principal, permission, args, justification, expiresAt } = approval;
   const isCall = approval.kind === 'call';
   const lines = [
     `who: ${whoOf(principal)}`,
@@ -85,12 +88,13 @@ function messageOf(approval: Approval, { self, nowMs }: { self: string; nowMs: n
     ...(args === undefined ? [] : [`arguments: ${args}`]),
     ...grantedBy(approval),
     ...(justification === undefined ? [] : [`why, as it says: ${justification}`]),
-    `rule: ${rule}${grant === undefined ? '' : ` (grant ${grant.slice(0, ID_SHOWN)})`}`,
+    `rule: ${ruleOf(approval)}`,
     `until: ${new Date(expiresAt).toISOString()} (${timeOf(expiresAt - nowMs)}); no answer is a no`,
     `elsewhere: starling approvals approve|deny ${approval.id.slice(0, ID_SHOWN)}`,
   ].map(safe);
   const asks = isCall ? 'asks to make a call' : 'asks for a grant';
-  const head = `${nameOf(principal)} ${asks} on node ${printable(self)}. Do you approve?`;
+  const where = self === undefined ? 'this node' : `node ${printable(self)}`;
+  const head = `${nameOf(principal)} ${asks} on ${where}. Do you approve?`;
   const isHidden = lines.some((line) => WRITTEN_OUT.test(line));
   const warning = 'Careful: there are invisible characters in it, written here as \\u{…}.';
   return [head, '', ...lines, ...(isHidden ? ['', warning] : [])].join('\n');
@@ -99,6 +103,13 @@ function messageOf(approval: Approval, { self, nowMs }: { self: string; nowMs: n
 /** Text from elsewhere on one line, with what is invisible written out. */
 function safe(text: string): string {
   return printable(revealInvisible(text), TEXT_MAX);
+}
+
+/** What says that a person must agree. */
+function ruleOf({ rule, grant }: Approval): string {
+  if (grant === undefined) return rule;
+  const id = grant.slice(0, ID_SHOWN);
+  return rule === 'grant' ? `grant ${id}` : `${rule}, and grant ${id} covers it`;
 }
 
 function whoOf(principal: Principal): string {

@@ -1,5 +1,7 @@
 /** The MCP gateway: sessions of all callers, links to all servers, and what leads where. */
 export { auditDoor } from './audited.ts';
+export { answerOf, formOf } from './approval-form.ts';
+export type { FormAnswer } from './approval-form.ts';
 export { createApiKeys } from './door/api-keys.ts';
 export type { ApiKey, ApiKeyInit, ApiKeys, ApiKeysComponents } from './door/api-keys.ts';
 export { createGateway } from './gateway.ts';

@@ -229,6 +229,12 @@ export interface BuiltinContext {
   readonly session?: string;
   /** Aborted when the caller cancels or goes away. */
   readonly signal: AbortSignal;
+  /**
+   * Shows a form to the person before the client that calls; gives the result of `elicitation/create`,
+   * undefined when there is none. `key` names the question across the rounds of one call. Aborting
+   * `signal` takes the form back. @throws STARLING_USAGE when the client shows no forms
+   */
+  elicit?(key: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject | undefined>;
 }
 
 /** A resource of the built-in server `starling`. */

@@ -9,7 +9,7 @@ import type {
 } from '../../src/builtin/index.ts';
 import type { JsonObject, PeerId } from '../../src/core/index.ts';
 import { createHealth, silentLogger } from '../../src/core/index.ts';
-import type { BuiltinTool } from '../../src/gateway/index.ts';
+import type { BuiltinContext, BuiltinTool } from '../../src/gateway/index.ts';
 import { createPolicyBook } from '../../src/guard/index.ts';
 import type { PermissionAnswer, Principal } from '../../src/guard/index.ts';
 import type { PeerView } from '../../src/membership/index.ts';
@@ -212,6 +212,84 @@ describe('approvals as tools', () => {
     );
     await bench.use('approval_answer', answer, OPERATOR, 's2');
     expect(bench.approvals.find(id).state).toBe('approved');
+  });
+});
+
+describe('approval_answer without an answer', () => {
+  const permission = async (bench: Bench): Promise<string> =>
+    (await bench.use<PermissionAnswer>('request_permission', ASK)).pending ?? '';
+  const ask = (
+    bench: Bench,
+    id: string,
+    elicit?: NonNullable<BuiltinContext['elicit']>,
+    principal: Principal = OPERATOR,
+    session = 's2',
+  ): Promise<unknown> => {
+    const tool = bench.all.find(({ definition }) => definition.name === 'approval_answer');
+    const { signal } = new AbortController();
+    const context = { principal, session, signal, ...(elicit === undefined ? {} : { elicit }) };
+    return tool?.call({ id }, context) ?? Promise.reject(new Error('no such tool'));
+  };
+
+  it('asks the person before the client, by the full id, and takes what that says', async () => {
+    const bench = await benchOf('');
+    const id = await permission(bench);
+    const keys: string[] = [];
+    const answered = await ask(bench, id.slice(0, 6), async (key, { message }) => {
+      keys.push(key, String(message));
+      return { action: 'accept', content: { decision: 'deny', reason: 'not now' } };
+    });
+    expect(answered).toMatchObject({ approval: { id, state: 'denied', reason: 'not now' } });
+    expect(keys[0]).toBe(id);
+    expect(keys[1]).toContain('asks for a grant on this node. Do you approve?');
+  });
+
+  it('decides nothing when the person does not, and says so', async () => {
+    const bench = await benchOf('');
+    const id = await permission(bench);
+    for (const result of [undefined, { action: 'cancel' }, { action: 'accept', content: {} }]) {
+      await expect(ask(bench, id, async () => result)).rejects.toThrow('has not decided');
+    }
+    await expect(ask(bench, id)).rejects.toMatchObject({ code: 'STARLING_USAGE' });
+    expect(bench.approvals.find(id).state).toBe('pending');
+  });
+
+  it('takes the form back when somebody else answers first', async () => {
+    const bench = await benchOf('');
+    const id = await permission(bench);
+    const asked = ask(bench, id, (_key, _params, signal) => {
+      const gone = new Promise<undefined>((resolve) => {
+        signal.addEventListener('abort', () => resolve(undefined));
+      });
+      void bench.use('approval_answer', { id, approve: false, reason: 'I' }, OPERATOR);
+      return gone;
+    });
+    await expect(asked).rejects.toMatchObject({ code: 'STARLING_APPROVAL_CLOSED' });
+    expect(bench.approvals.events.listenerCount('closed')).toBe(0);
+  });
+
+  it('asks nobody about what is over, what the session itself waits for, or for a peer', async () => {
+    const bench = await benchOf('agents: { peer:laptop: { may_approve: true } }');
+    const never = (): never => {
+      throw new Error('somebody was asked');
+    };
+    const own = await bench.approvals.open({
+      kind: 'call',
+      principal: OPERATOR,
+      resource: 'tool:files/delete',
+      ability: 'tool/call',
+      rule: 'agents.operator.approval_required',
+      session: 's1',
+      timeoutMs: 1000,
+    });
+    await expect(ask(bench, own.id, never, OPERATOR, 's1')).rejects.toThrow('a session does not');
+    await expect(ask(bench, own.id, never, peer())).rejects.toMatchObject({
+      code: 'STARLING_USAGE',
+    });
+    await bench.use('approval_answer', { id: own.id, approve: false }, OPERATOR);
+    await expect(ask(bench, own.id, never)).rejects.toMatchObject({
+      code: 'STARLING_APPROVAL_CLOSED',
+    });
   });
 });
 

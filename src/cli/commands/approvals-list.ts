@@ -22,7 +22,7 @@ export async function run(options: CommonOptions & { readonly all?: boolean }): 
 
 function describe(one: ApprovalSummary): string {
   const lines = [
-    `rule: ${one.rule}${one.grant === undefined ? '' : ` (grant ${one.grant.slice(0, 8)})`}`,
+    `rule: ${ruleOf(one)}`,
     ...(one.args === undefined ? [] : [`arguments: ${one.args}`]),
     ...(one.agentId === undefined ? [] : [`for: ${one.agentId}`]),
     ...(one.capabilities ?? []).map(({ ability, resource, caveats }) => {
@@ -35,6 +35,13 @@ function describe(one: ApprovalSummary): string {
   ];
   const head = `${one.id.slice(0, 8)}  ${one.who}: ${one.ability} on ${one.resource}`;
   return [paint.bold(safeLine(head)), ...lines.map((line) => `  ${safeLine(line)}`)].join('\n');
+}
+
+/** What says that a person must agree. */
+function ruleOf({ rule, grant }: ApprovalSummary): string {
+  if (grant === undefined) return rule;
+  const id = grant.slice(0, 8);
+  return rule === 'grant' ? `grant ${id}` : `${rule}, and grant ${id} covers it`;
 }
 
 function stateOf(one: ApprovalSummary): string {

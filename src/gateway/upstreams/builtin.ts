@@ -10,8 +10,10 @@ import type {
   LinkCall,
   RelayedCall,
   ResponseFrame,
+  ServerLinkInit,
   Upstream,
 } from '../types.ts';
+import { createBuiltinQuestions } from './builtin-questions.ts';
 
 /** Calls that may run at the same time. */
 const CALLS_MAX = 1000;
@@ -35,7 +37,11 @@ export function createBuiltin(components: {
   const resources = new Map(components.resources.map((one) => [one.definition.uri, one]));
   const running = new Set<AbortController>();
 
-  async function callTool(call: RelayedCall, signal: AbortSignal): Promise<JsonObject> {
+  async function callTool(
+    call: RelayedCall,
+    signal: AbortSignal,
+    init: ServerLinkInit,
+  ): Promise<JsonObject> {
     const { params } = call.request;
     const name = call.edits?.name ?? params['name'];
     const tool = typeof name === 'string' ? tools.get(name) : undefined;
@@ -51,7 +57,10 @@ export function createBuiltin(components: {
         `starling/${name} is for this node's operator only`,
       );
     }
-    return contentOf(await tool.call(argumentsOf(params['arguments']), contextOf(call, signal)));
+    const { elicit, paused } = createBuiltinQuestions(call, init);
+    const context = { ...contextOf(call, signal), elicit };
+    const done = tool.call(argumentsOf(params['arguments']), context).then(contentOf);
+    return Promise.race([done, paused]);
   }
 
   async function readResource(call: RelayedCall, signal: AbortSignal): Promise<JsonObject> {
@@ -69,11 +78,15 @@ export function createBuiltin(components: {
     return { ...caching, contents: [{ uri, mimeType, text }] };
   }
 
-  async function run(call: RelayedCall, abort: AbortController): Promise<void> {
+  async function run(
+    call: RelayedCall,
+    abort: AbortController,
+    init: ServerLinkInit,
+  ): Promise<void> {
     const { id, method } = call.request;
     try {
       const answer = method === 'resources/read' ? readResource : callTool;
-      const result = await answer(call, abort.signal);
+      const result = await answer(call, abort.signal, init);
       if (!abort.signal.aborted) {
         const kind = eraOf(call.request) === 'modern' ? { resultType: 'complete' } : {};
         call.response(response(resultBytes(id, { ...kind, ...result })));
@@ -88,7 +101,7 @@ export function createBuiltin(components: {
     }
   }
 
-  const relay = (call: RelayedCall): LinkCall => {
+  const relay = (call: RelayedCall, init: ServerLinkInit): LinkCall => {
     const { method } = call.request;
     if (method !== 'tools/call' && method !== 'resources/read') {
       call.failed(
@@ -109,7 +122,7 @@ export function createBuiltin(components: {
     }
     const abort = new AbortController();
     running.add(abort);
-    void run(call, abort);
+    void run(call, abort, init);
     return { cancel: () => abort.abort() };
   };
   const definitions = components.tools.map((tool) => tool.definition);
@@ -133,8 +146,8 @@ export function createBuiltin(components: {
       templates: [],
       prompts: [],
     }),
-    open: () => ({
-      relay,
+    open: (init) => ({
+      relay: (call) => relay(call, init),
       request: (method) =>
         Promise.reject(
           new StarlingError('STARLING_USAGE', `server '${BUILTIN}' does not serve ${method}`, {

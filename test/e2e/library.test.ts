@@ -1,0 +1,87 @@
+/** A program that holds a node: what waits for a person, and how it answers. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { attach } from '../../src/cli/client.ts';
+import type { NodeClient } from '../../src/cli/client.ts';
+import { createNode, loadConfig } from '../../src/index.ts';
+import type { Approval, StarlingNode } from '../../src/index.ts';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+/** A node whose operator needs an approval for `starling/peers`, and a client of the operator. */
+async function nodeWithClient(): Promise<{ node: StarlingNode; client: NodeClient }> {
+  const stateDir = await mkdtemp(join(tmpdir(), 'starling-library-'));
+  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
+  const policy = join(stateDir, 'policy.yaml');
+  await writeFile(policy, 'agents: { operator: { approval_required: [starling/peers] } }\n');
+  const config = await loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: {
+      stateDir,
+      name: 'alice',
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      mdns: false,
+      http: { enabled: false },
+    },
+  });
+  const node = await createNode({ ...config, policy: { file: policy, named: true } });
+  cleanups.push(() => node.stop());
+  await node.start();
+  const client = await attach(stateDir);
+  cleanups.push(() => client.close());
+  return { node, client };
+}
+
+/** The next approval that waits. */
+function nextPending(node: StarlingNode): Promise<Approval> {
+  return new Promise((resolve) => void node.approvals.events.once('pending', resolve));
+}
+
+it('hears of what waits, approves it once, and the call goes on', async () => {
+  const { node, client } = await nodeWithClient();
+  const heard = nextPending(node);
+  const call = client.builtin('peers');
+  const { id } = await heard;
+  expect(node.approvals.list('pending')).toMatchObject([
+    { id, resource: 'tool:starling/peers', principal: { kind: 'operator' } },
+  ]);
+  const closed: Approval[] = [];
+  node.approvals.events.on('closed', (approval) => void closed.push(approval));
+  await node.approvals.approve(id.slice(0, 8), 'from the dashboard');
+  expect(await call).toMatchObject({ peers: [] });
+  expect(closed).toMatchObject([{ id, state: 'approved', reason: 'from the dashboard' }]);
+  expect(node.approvals.find(id).answeredBy).toBe('the operator');
+  await expect(node.approvals.deny(id)).rejects.toMatchObject({
+    code: 'STARLING_APPROVAL_CLOSED',
+  });
+});
+
+it('denies with a reason that the caller is told', async () => {
+  const { node, client } = await nodeWithClient();
+  const heard = nextPending(node);
+  const call = client.builtin('peers');
+  const refused = expect(call).rejects.toThrow(/which is denied: not now/);
+  await node.approvals.deny((await heard).id, 'not now');
+  await refused;
+  expect(node.approvals.list('pending')).toEqual([]);
+  await expect(node.approvals.approve('nothing-like-it')).rejects.toMatchObject({
+    code: 'STARLING_APPROVAL_UNKNOWN',
+  });
+});
+
+it('judges calls under way again when the policy file changes', async () => {
+  const { node, client } = await nodeWithClient();
+  // Waits for changes of a board that nobody changes.
+  const { cursor } = await client.builtin<{ cursor: string }>('board_watch', { board: 'plan' });
+  const waiting = client.builtin('board_watch', { board: 'plan', cursor });
+  const ended = expect(waiting).rejects.toThrow(/approve/);
+  await client.builtin('status');
+  const file = join(node.status().stateDir, 'policy.yaml');
+  await writeFile(file, 'agents: { operator: { approval_required: [starling/board_watch] } }\n');
+  await ended;
+});
