@@ -38,10 +38,22 @@ export function parsePathPattern(text: string): PathPattern | undefined {
   return { segments: named.map((segment) => segment.split('*')), rest };
 }
 
+/** The path that was read last: a holder may have many grants, and each looks at the same call. */
+let last: { readonly path: string; readonly names: readonly string[] | undefined } | undefined;
+
+/** The segments of a path; undefined when it is not plain. One slash at its end does not count. */
+function namesOf(path: string): readonly string[] | undefined {
+  if (last?.path !== path) {
+    const names = isPlainPath(path) ? path.replace(/(?<=[^/])\/$/u, '').split('/') : undefined;
+    last = { path, names };
+  }
+  return last.names;
+}
+
 /** True when `pattern` matches `path`; one slash at its end does not count. */
 export function matchesPath(pattern: PathPattern, path: string): boolean {
-  if (!isPlainPath(path)) return false;
-  const names = path.replace(/(?<=[^/])\/$/u, '').split('/');
+  const names = namesOf(path);
+  if (names === undefined) return false;
   const { segments, rest } = pattern;
   if (rest ? names.length <= segments.length : names.length !== segments.length) return false;
   // Without a segment to say it is absolute, a pattern is about relative paths.
