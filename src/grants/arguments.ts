@@ -171,10 +171,15 @@ function isDotted(segment: string): boolean {
 }
 
 function fitsPaths(patterns: readonly PathPattern[], value: Json): boolean {
-  const fits = (path: Json): boolean =>
-    typeof path === 'string' && patterns.some((pattern) => matchesPath(pattern, path));
-  if (!Array.isArray(value)) return fits(value);
-  return value.length > 0 && value.length <= PATHS_MAX && value.every(fits);
+  if (!Array.isArray(value)) return fitsOne(patterns, value);
+  const isSound = value.length > 0 && value.length <= PATHS_MAX;
+  return isSound && value.every((path: Json) => fitsOne(patterns, path));
+}
+
+function fitsOne(patterns: readonly PathPattern[], path: Json): boolean {
+  if (typeof path !== 'string') return false;
+  for (const pattern of patterns) if (matchesPath(pattern, path)) return true;
+  return false;
 }
 
 function coversConstraint(parent: Constraint, child: Constraint): boolean {

@@ -121,7 +121,18 @@ export function matchesTarget(pattern: ResourcePattern, target: ResourceTarget):
   if (isBuiltin(target.scheme, names[0]) && !isBuiltin(pattern.scheme, literalOf(segments[0]))) {
     return false;
   }
-  return segments.every((pieces, index) => matchesPieces(pieces, names[index] ?? ''));
+  return matchesAll(segments, names);
+}
+
+/** True when each of `segments` matches the name at its place. A loop: this is asked for each grant. */
+export function matchesAll(
+  segments: readonly (readonly string[])[],
+  names: readonly string[],
+): boolean {
+  for (let index = 0; index < segments.length; index += 1) {
+    if (!matchesPieces(segments[index] ?? [], names[index] ?? '')) return false;
+  }
+  return true;
 }
 
 /**

@@ -4,7 +4,7 @@
  * path than it looks like (`..`, empty segments, backslashes, percent-encoding, invisible or
  * compatibility characters) matches nothing. Case counts. Pure, and without backtracking.
  */
-import { FORBIDDEN, STAR, matchesPieces } from './match.ts';
+import { FORBIDDEN, STAR, matchesAll, matchesPieces } from './match.ts';
 
 /** Longest pattern, in UTF-16 units. */
 const PATTERN_LENGTH_MAX = 512;
@@ -58,7 +58,7 @@ export function matchesPath(pattern: PathPattern, path: string): boolean {
   if (rest ? names.length <= segments.length : names.length !== segments.length) return false;
   // Without a segment to say it is absolute, a pattern is about relative paths.
   if (segments.length === 0 && names[0] === '') return false;
-  return segments.every((pieces, index) => matchesPieces(pieces, names[index] ?? ''));
+  return matchesAll(segments, names);
 }
 
 /** True only when everything that `child` matches, `parent` matches too. */
