@@ -52,17 +52,13 @@ import { createCounters, createGrantBook, createRenewer } from './grants/index.t
 import type { Counters, GrantBook, Renewer } from './grants/index.ts';
 import { loadIdentity, peerIdFromDid, sealerOf } from './identity/index.ts';
 import type { Identity } from './identity/index.ts';
-import { createMembership, createMeshBook, settleMesh } from './membership/index.ts';
+import { createMembership, createMeshBook, joinMesh, settleMesh } from './membership/index.ts';
 import type { Membership, MeshBook, PeerView } from './membership/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
 
-/** How long a newcomer tries to get in before it gives up. */
-const JOIN_TIMEOUT_MS = 45_000;
-const DIAL_TIMEOUT_MS = 10_000;
-const JOIN_PAUSE_MS = 1000;
 const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
 const SETTLE_TIMEOUT_MS = 31_000;
 
@@ -415,7 +411,13 @@ class Node implements StarlingNode {
       await this.#startOne(this.#audit);
       await this.#startOne(this.#governance);
       await this.#startOne(this.#network);
-      if (!this.#ground.meshBook.isMember()) await this.#join();
+      if (!this.#ground.meshBook.isMember()) {
+        const { meshBook, dial } = this.#ground;
+        await joinMesh(
+          { network: this.#network, meshBook, clock: this.#base.clock, progress },
+          { addresses: dial, name: this.#mesh().name },
+        );
+      }
       await this.#startOne(this.#membership);
       await this.#startOne(this.#blackboard);
       await this.#startOne(this.#pins);
@@ -442,35 +444,6 @@ class Node implements StarlingNode {
   async #startOne(part: Startable): Promise<void> {
     this.#running.push(part);
     await part.start();
-  }
-
-  /** Dials until somebody lets us in. @throws why nobody does */
-  async #join(): Promise<void> {
-    const { clock, progress } = this.#base;
-    const { dial, meshBook } = this.#ground;
-    const deadline = clock.now() + JOIN_TIMEOUT_MS;
-    let last: unknown;
-    while (clock.now() < deadline) {
-      for (const address of dial) {
-        progress(`joining mesh '${this.#mesh().name}' at ${address}`);
-        try {
-          await this.#network.dial(address, { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
-        } catch (error) {
-          if (isFinal(error)) throw error;
-          last = error;
-          progress(`no answer at ${address}: ${messageOf(error)}`);
-        }
-        if (meshBook.isMember()) return;
-      }
-      await new Promise<void>((resolve) => {
-        setTimeout(resolve, JOIN_PAUSE_MS);
-      });
-    }
-    throw new StarlingError(
-      'STARLING_PEER_UNREACHABLE',
-      `nobody at the ticket's addresses (${dial.join(', ')}) let us in within ${JOIN_TIMEOUT_MS / 1000} s: ${messageOf(last)}`,
-      { hint: 'check that the peer runs and that its port is open to this machine', cause: last },
-    );
   }
 
   /** Until each upstream is ready or has failed; at most as long as one may take to start. */
@@ -590,11 +563,4 @@ class Node implements StarlingNode {
       throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
     return mesh;
   }
-}
-
-/** True when trying again can't help: somebody has judged us and said no. */
-function isFinal(error: unknown): boolean {
-  return (
-    error instanceof StarlingError && /^STARLING_(TICKET_|MESH_|JOIN_|VERSION_)/.test(error.code)
-  );
 }

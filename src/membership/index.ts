@@ -1,4 +1,6 @@
 /** Who is in the mesh, who is alive, and who may come in. */
+export { joinMesh } from './join.ts';
+export type { JoinComponents } from './join.ts';
 export { createMembership } from './membership.ts';
 export type { MembershipComponents, MembershipInit } from './membership.ts';
 export { createMeshBook } from './mesh-book.ts';
