@@ -6,7 +6,7 @@
 import './core/node20.ts';
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
-import { createAuditOf } from './audit/index.ts';
+import { createAuditOf, createCheckpointBook } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, Board } from './blackboard/index.ts';
@@ -21,6 +21,7 @@ import {
   loginTools,
   offeredTools,
   pinTools,
+  secretTools,
   statusTools,
 } from './builtin/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
@@ -38,22 +39,40 @@ import {
 import type { Clock, Health, JsonObject, Logger, PeerId, Random, Startable } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import {
+  bindSecrets,
+  auditDoor,
   createApiKeys,
   createGateway,
   createLogins,
   createPins,
+  createSecretStore,
   createTokenStore,
   createUpstreams,
 } from './gateway/index.ts';
-import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
-import { auditGovernance, createGovernance } from './guard/index.ts';
+import type {
+  ApiKeys,
+  BuiltinTool,
+  Gateway,
+  Logins,
+  Pins,
+  SecretStore,
+  Upstreams,
+} from './gateway/index.ts';
+import { auditGovernance, auditGrants, createGovernance } from './guard/index.ts';
 import type { Governance } from './guard/index.ts';
 import { createCounters, createGrantBook, createRenewer } from './grants/index.ts';
 import type { Counters, GrantBook, Renewer } from './grants/index.ts';
 import { loadIdentity, peerIdFromDid, sealerOf } from './identity/index.ts';
-import type { Identity } from './identity/index.ts';
-import { createMembership, createMeshBook, joinMesh, settleMesh } from './membership/index.ts';
-import type { Membership, MeshBook, PeerView } from './membership/index.ts';
+import type { Identity, PassphraseSource } from './identity/index.ts';
+import {
+  auditAdmission,
+  createCheckpointExchange,
+  createMembership,
+  createMeshBook,
+  joinMesh,
+  settleMesh,
+} from './membership/index.ts';
+import type { CheckpointExchange, Membership, MeshBook, PeerView } from './membership/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createStore } from './store/index.ts';
@@ -72,6 +91,8 @@ export interface NodeComponents {
   readonly logger?: Logger;
   /** Hears in short sentences what a start is waiting for. */
   readonly progress?: (line: string) => void;
+  /** Where the passphrase of an encrypted key comes from. */
+  readonly passphrase?: PassphraseSource;
 }
 
 /** What a node tells. */
@@ -140,7 +161,18 @@ export async function createNode(
   const store = createStore({ logger }, { dir: join(config.stateDir, 'db') });
   await store.start();
   try {
-    const identity = await loadIdentity(join(config.stateDir, 'key'));
+    const { passphrase } = components;
+    const identity = await loadIdentity(
+      join(config.stateDir, 'key'),
+      passphrase === undefined ? {} : { passphrase },
+    );
+    const secrets = createSecretStore({
+      table: store.table('secrets'),
+      sealer: () => sealerOf(identity, 'secrets'),
+      clock: base.clock,
+      logger: logger.child('secrets'),
+    });
+    await secrets.load();
     const grants = createGrantBook({
       identity,
       grants: store.table('grants'),
@@ -169,7 +201,7 @@ export async function createNode(
     );
     await meshBook.load();
     const dial = await settleMesh(base, meshBook);
-    return new Node(base, { store, identity, grants, counters, meshBook, dial });
+    return new Node(base, { store, identity, secrets, grants, counters, meshBook, dial });
   } catch (error) {
     await store.stop();
     throw error;
@@ -188,6 +220,7 @@ interface Base {
 interface Ground {
   readonly store: Store;
   readonly identity: Identity;
+  readonly secrets: SecretStore;
   readonly grants: GrantBook;
   readonly counters: Counters;
   readonly meshBook: MeshBook;
@@ -203,6 +236,7 @@ class Node implements StarlingNode {
   readonly #audit: Audit;
   readonly #network: Network;
   readonly #membership: Membership;
+  readonly #checkpoints: CheckpointExchange;
   readonly #blackboard: Blackboard;
   readonly #gateway: Gateway;
   readonly #tools: readonly BuiltinTool[];
@@ -222,15 +256,21 @@ class Node implements StarlingNode {
     this.peerId = ground.identity.peerId;
     this.#startedAt = base.clock.now();
     const { clock, random, logger, config } = base;
-    const { store, identity, grants, counters, meshBook } = ground;
-    this.#servers = config.mcpServers;
+    const { store, identity, secrets, grants, counters, meshBook } = ground;
+    this.#servers = bindSecrets(config.mcpServers, (name) => secrets.lookup(name));
     const mesh = this.#mesh();
     this.#audit = createAuditOf(
       { identity, clock, logger: logger.child('audit'), health: base.health },
       { ...config.audit, folder: join(config.stateDir, 'audit') },
     );
     this.#network = createNetwork(
-      { identity, admission: meshBook.admission, clock, random, logger },
+      {
+        identity,
+        admission: auditAdmission(meshBook.admission, this.#audit, clock),
+        clock,
+        random,
+        logger,
+      },
       {
         meshId: mesh.id,
         name: config.name,
@@ -254,6 +294,7 @@ class Node implements StarlingNode {
           load: this.#gateway.load(),
           catalog: this.#gateway.catalogDigest(),
           boards: this.#blackboard.digests(),
+          ...this.#checkpoints.presence(),
         }),
         clock,
         random,
@@ -261,6 +302,14 @@ class Node implements StarlingNode {
       },
       config.heartbeat,
     );
+    this.#checkpoints = createCheckpointExchange({
+      ...base,
+      network: this.#network,
+      membership: this.#membership,
+      audit: this.#audit,
+      book: createCheckpointBook({ table: store.table('checkpoints'), clock }),
+      self: identity.did,
+    });
     this.#blackboard = createBlackboard({
       network: this.#network,
       table: store.table('boards'),
@@ -317,7 +366,12 @@ class Node implements StarlingNode {
       ...boardTools({ blackboard: this.#blackboard, clock }),
       ...keyTools({ clock, keys: this.#keys }),
       ...loginTools({ logins: this.#logins }),
-      ...auditTools({ audit: this.#audit }),
+      ...secretTools({
+        secrets,
+        servers: () => this.#servers,
+        changed: () => this.#upstreams.secretsChanged(),
+      }),
+      ...auditTools({ audit: this.#audit, checkpoints: this.#checkpoints, self: identity.did }),
       ...pinTools({ pins: this.#pins, membership: this.#membership }),
       ...governanceTools({
         governance: this.#governance,
@@ -393,8 +447,9 @@ class Node implements StarlingNode {
   }
 
   async reload(config: Config): Promise<readonly string[]> {
-    this.#servers = config.mcpServers;
-    await this.#gateway.configure(config);
+    const { secrets } = this.#ground;
+    this.#servers = bindSecrets(config.mcpServers, (name) => secrets.lookup(name));
+    await this.#gateway.configure({ ...config, mcpServers: this.#servers });
     await this.#governance.policy.reload();
     const keys = Object.keys(config) as (keyof Config)[];
     return keys.filter(
@@ -407,18 +462,15 @@ class Node implements StarlingNode {
   async start(): Promise<void> {
     if (this.#running.length > 0) return;
     const { progress, logger } = this.#base;
+    const { meshBook, dial } = this.#ground;
+    const network = this.#network;
     try {
       await this.#startOne(this.#audit);
       await this.#startOne(this.#governance);
       await this.#startOne(this.#network);
-      if (!this.#ground.meshBook.isMember()) {
-        const { meshBook, dial } = this.#ground;
-        await joinMesh(
-          { network: this.#network, meshBook, clock: this.#base.clock, progress },
-          { addresses: dial, name: this.#mesh().name },
-        );
-      }
+      if (!meshBook.isMember()) await joinMesh({ ...this.#base, network, meshBook }, { dial });
       await this.#startOne(this.#membership);
+      await this.#startOne(this.#checkpoints);
       await this.#startOne(this.#blackboard);
       await this.#startOne(this.#pins);
       await this.#startOne(this.#ground.counters);
@@ -462,7 +514,7 @@ class Node implements StarlingNode {
     const { limits } = config;
     return createUpstreams(
       {
-        servers: config.mcpServers,
+        servers: this.#servers,
         builtin: this.#tools,
         builtinResources: grantResources({ audit: this.#audit, grants: this.#ground.grants }),
         logins: this.#logins,
@@ -499,6 +551,7 @@ class Node implements StarlingNode {
         keys: this.#keys,
         pins: this.#pins,
         self: identity.did,
+        signer: identity,
         network: this.#network,
         membership: this.#membership,
         clock,
@@ -524,6 +577,8 @@ class Node implements StarlingNode {
     auditGovernance(this.#governance, this.#audit);
     this.#gateway.onCaller((caller) => this.#renewer.returned(caller));
     this.#governance.policy.events.on('change', () => this.#gateway.rejudge());
+    auditGrants({ grants, self: this.#ground.identity.did }, this.#audit);
+    auditDoor({ keys: this.#keys, pins: this.#pins }, this.#audit);
     this.#gateway.onCatalogChange(() => this.#membership.announce());
     this.#membership.events.on('change', (peer, before) => {
       const boards = peer.presence?.boards;

@@ -34,6 +34,7 @@ export async function compareSeen(
             segment: segment.name,
             line,
             text: rewritten(one),
+            checkpoint: one,
           });
         }
       }
@@ -43,7 +44,8 @@ export async function compareSeen(
     if (one.seq <= removedThrough) continue;
     const at = new Date(one.at).toISOString();
     const text = `entry ${one.seq}, which this node signed at ${at}, is missing`;
-    findings.push({ rule: 'truncated', segment: segments.at(-1)?.name ?? '', line: 0, text });
+    const segment = segments.at(-1)?.name ?? '';
+    findings.push({ rule: 'truncated', segment, line: 0, text, checkpoint: one });
   }
   return findings;
 }

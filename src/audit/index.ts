@@ -1,6 +1,6 @@
 /** The audit log: every decision and every call, in a chain that can't be changed unseen. */
 export { createCheckpointBook } from './book.ts';
-export type { CheckpointBook, CheckpointVerdict } from './book.ts';
+export type { CheckpointBook, CheckpointVerdict, Rewrite } from './book.ts';
 export { exportLog } from './export.ts';
 export { hashArguments } from './format.ts';
 export { createAudit } from './log.ts';

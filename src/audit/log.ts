@@ -96,6 +96,7 @@ class AuditLog implements Audit {
   #scope: Scope | undefined;
   #writer: SegmentWriter | undefined;
   #head: HeadKeeper | undefined;
+  #checkpoint: Checkpoint | undefined;
   #chain: ChainEnd = { seq: 0, hash: '', unsigned: 0 };
   #queue: Item[] = [];
   /** Entries in the queue; marks take no room. */
@@ -138,6 +139,8 @@ class AuditLog implements Audit {
     const { chain, end, head, remarks } = await recover(folder);
     this.#chain = chain;
     this.#head = createHeadKeeper(folder, head);
+    const isOurs = head.checkpoint?.did === this.#components.identity.did;
+    this.#checkpoint = isOurs ? head.checkpoint : undefined;
     this.#writer = createSegmentWriter({
       folder,
       end,
@@ -219,6 +222,10 @@ class AuditLog implements Audit {
       checkpointsSeen,
       checkpointEntries: this.#batches.checkpointEntries,
     });
+  }
+
+  checkpoint(): Checkpoint | undefined {
+    return this.#checkpoint;
   }
 
   async compareWith(peerCheckpoints: readonly Checkpoint[]): Promise<readonly AuditFinding[]> {
@@ -303,6 +310,7 @@ class AuditLog implements Audit {
     try {
       await this.#head?.save({ checkpoint });
       health.clear(UNSAVED);
+      this.#checkpoint = checkpoint;
       this.events.emit('checkpoint', checkpoint);
     } catch (error) {
       // The entries are safe; the next checkpoint covers these, too.

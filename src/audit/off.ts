@@ -22,6 +22,7 @@ export function createNoAudit(): Audit {
     flush: () => Promise.resolve(),
     query: off,
     tail: off,
+    checkpoint: () => undefined,
     verify: off,
     compareWith: off,
   };

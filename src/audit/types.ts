@@ -14,6 +14,9 @@ export const AUDIT_KINDS = [
   'grant',
   'revocation',
   'identity',
+  'mesh',
+  'key',
+  'pin',
 ] as const;
 
 /** How it ended. */
@@ -103,6 +106,8 @@ export interface AuditFinding {
   readonly line: number;
   /** What is wrong, in a sentence. */
   readonly text: string;
+  /** The checkpoint that peers have seen and the log does not fulfil; of `compareWith` only. */
+  readonly checkpoint?: Checkpoint;
 }
 
 /** What came of verifying a log. */
@@ -207,6 +212,8 @@ export interface Audit extends Startable {
   tail(request: AuditTailRequest): Promise<AuditTail>;
   /** Verifies the files, as they are now, also against checkpoints that peers have seen. */
   verify(checkpointsSeen?: readonly Checkpoint[]): Promise<AuditVerdict>;
+  /** Where the log stood when it was last signed; undefined before the first time. */
+  checkpoint(): Checkpoint | undefined;
   /** Just compares the log with checkpoints of ours that peers have seen. Strangers' are ignored. */
   compareWith(peerCheckpoints: readonly Checkpoint[]): Promise<readonly AuditFinding[]>;
 }

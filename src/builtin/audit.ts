@@ -2,9 +2,17 @@
 import { z } from 'zod';
 import { AUDIT_KINDS, AUDIT_OUTCOMES } from '../audit/index.ts';
 import type { Audit, AuditFilter, Checkpoint } from '../audit/index.ts';
+import type { Did } from '../core/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
+import { parseDid } from '../identity/index.ts';
+import type { CheckpointExchange } from '../membership/index.ts';
 import { defineTool } from './tool.ts';
-import type { AuditQueryResult, AuditTailResult, AuditVerifyResult } from './types.ts';
+import type {
+  AuditQueryResult,
+  AuditSeenResult,
+  AuditTailResult,
+  AuditVerifyResult,
+} from './types.ts';
 
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1000;
@@ -15,9 +23,10 @@ const ITSELF = 'tool:starling/audit_tail';
 
 /** What the audit tools need. */
 export interface AuditToolComponents {
-  readonly audit: Pick<Audit, 'query' | 'tail' | 'verify'>;
-  /** Checkpoints of this node that peers have seen; default none. */
-  readonly seenByPeers?: () => Promise<readonly Checkpoint[]>;
+  readonly audit: Pick<Audit, 'compareWith' | 'query' | 'tail' | 'verify'>;
+  readonly checkpoints: Pick<CheckpointExchange, 'ask' | 'seenOf'>;
+  /** This node. */
+  readonly self: Did;
 }
 
 const text = z.string().max(TEXT_MAX);
@@ -36,9 +45,9 @@ const filter = {
     .describe(`How many entries at the most; default ${LIMIT_DEFAULT}.`),
 };
 
-/** `audit_query`, `audit_tail` and `audit_verify`. */
+/** `audit_query`, `audit_tail`, `audit_verify` and `audit_seen`. */
 export function auditTools(components: AuditToolComponents): readonly BuiltinTool[] {
-  const { audit, seenByPeers } = components;
+  const { audit, checkpoints } = components;
   return [
     defineTool({
       name: 'audit_query',
@@ -96,9 +105,49 @@ export function auditTools(components: AuditToolComponents): readonly BuiltinToo
         'Looks for edits, deletions, reordering and truncation in the audit log, also against what peers have seen of it, and says where they are.',
       input: z.object({}),
       hints: { readOnlyHint: true },
-      run: async (): Promise<AuditVerifyResult> => audit.verify((await seenByPeers?.()) ?? []),
+      run: () => verify(components),
+    }),
+    defineTool({
+      name: 'audit_seen',
+      title: 'Show what was seen of an audit log',
+      description:
+        'The checkpoints that this node has seen of the audit log of a node, latest first: with them a copy of that log can be verified anywhere.',
+      input: z.object({ did: z.string().min(1).max(256).describe('did:key of the node.') }),
+      hints: { readOnlyHint: true },
+      run: ({ did }): AuditSeenResult => ({ checkpoints: checkpoints.seenOf(parseDid(did)) }),
     }),
   ];
+}
+
+/** Verifies the log, also against what peers that are here, and this node's own book, have seen of it. */
+async function verify({
+  audit,
+  checkpoints,
+  self,
+}: AuditToolComponents): Promise<AuditVerifyResult> {
+  const witnesses = await checkpoints.ask();
+  const seen = new Map<string, Checkpoint>();
+  const known = [checkpoints.seenOf(self), ...witnesses.map((witness) => witness.seen ?? [])];
+  for (const one of known.flat()) seen.set(keyOf(one), one);
+  const verdict = await audit.verify([...seen.values()]);
+  const findings = await audit.compareWith([...seen.values()]);
+  const differing = new Set(findings.flatMap(({ checkpoint: one }) => (one ? [keyOf(one)] : [])));
+  return {
+    ...verdict,
+    ok: verdict.ok && differing.size === 0,
+    witnesses: witnesses.map(({ alias, peerId, seen: theirs }) => ({
+      peer: alias,
+      peerId,
+      answered: theirs !== undefined,
+      seen: theirs?.length ?? 0,
+      upTo: theirs?.[0]?.seq ?? 0,
+      differs: (theirs ?? []).filter((one) => differing.has(keyOf(one))),
+    })),
+  };
+}
+
+function keyOf({ seq, hash }: Checkpoint): string {
+  return `${seq} ${hash}`;
 }
 
 /**

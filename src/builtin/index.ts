@@ -16,6 +16,8 @@ export { grantResources } from './resources.ts';
 export type { ResourceComponents } from './resources.ts';
 export { pinTools } from './pins.ts';
 export type { PinComponents } from './pins.ts';
+export { secretTools } from './secrets.ts';
+export type { SecretComponents } from './secrets.ts';
 export { statusTools } from './status.ts';
 export type { StatusComponents } from './status.ts';
 export type {
@@ -53,6 +55,10 @@ export type {
   PolicyCheckResult,
   PolicyExplainResult,
   RevokeTokenResult,
+  SecretListResult,
+  SecretRemoveResult,
+  SecretSetResult,
+  SecretSummary,
   StatusResult,
   TokenView,
   ValidateTokenResult,

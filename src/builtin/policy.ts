@@ -55,13 +55,19 @@ export function policyTools(components: PolicyComponents): readonly BuiltinTool[
           .min(1)
           .max(256)
           .describe('operator, client:<key>, or the alias, PeerId or did:key of a peer or agent.'),
+        for: z
+          .string()
+          .min(1)
+          .max(256)
+          .optional()
+          .describe('did:key of the agent, or name of the client, for whom the peer calls.'),
         do: z.string().max(64).optional().describe('Like tool/call; default by what it is on.'),
         on: z.string().min(1).max(512).describe('Like tool:files/read_file, or files/read_file.'),
         args: z.record(z.string(), z.unknown()).optional().describe('Arguments of the call.'),
       }),
       hints: { readOnlyHint: true },
       run(input): PolicyExplainResult {
-        const principal = principalOf(components, input.as);
+        const principal = onBehalf(principalOf(components, input.as), input.for);
         const resource = /^[a-z]+:/.test(input.on) ? input.on : `tool:${input.on}`;
         const scheme = resource.slice(0, resource.indexOf(':'));
         const ability = input.do ?? ABILITY_DEFAULTS[scheme];
@@ -104,6 +110,18 @@ function explain(
     ...said,
     ...(ask.grant === undefined ? {} : { grant: ask.grant }),
   };
+}
+
+/** A peer that calls for somebody. @throws STARLING_USAGE for anybody else; STARLING_ID_MALFORMED */
+function onBehalf(principal: Principal, whom: string | undefined): Principal {
+  if (whom === undefined) return principal;
+  if (principal.kind !== 'peer') {
+    throw new StarlingError('STARLING_USAGE', 'only peers call on behalf of somebody', {
+      hint: 'leave out --for, or name a peer with --as: starling peers',
+    });
+  }
+  const isAgent = whom.startsWith('did:');
+  return { ...principal, onBehalfOf: isAgent ? { did: parseDid(whom) } : { name: whom } };
 }
 
 /** Whom `name` means. @throws STARLING_PEER_UNKNOWN */

@@ -1,5 +1,5 @@
 /** What the tools of the built-in server `starling` return; the CLI prints these. */
-import type { AuditEntry, AuditVerdict } from '../audit/types.ts';
+import type { AuditEntry, AuditVerdict, Checkpoint } from '../audit/types.ts';
 import type { BoardChange, BoardEntry } from '../blackboard/types.ts';
 import type { Warning } from '../core/index.ts';
 import type { ShownChain } from '../grants/index.ts';
@@ -172,6 +172,39 @@ export interface McpLogoutResult {
   readonly loggedOut: boolean;
 }
 
+/** A secret as it may be shown: never with its value. */
+export interface SecretSummary {
+  readonly name: string;
+  /** When it was set; ms since the epoch. Absent: servers name it, and it is not set. */
+  readonly setAt?: number;
+  /** Servers of the configuration that name it. */
+  readonly usedBy: readonly string[];
+}
+
+/** Result of `secret_set`. */
+export interface SecretSetResult {
+  readonly name: string;
+  /** True when there was one of this name. */
+  readonly replaced: boolean;
+  readonly usedBy: readonly string[];
+  /** Servers that run on with what it was before. */
+  readonly running: readonly string[];
+}
+
+/** Result of `secret_list`. */
+export interface SecretListResult {
+  readonly secrets: readonly SecretSummary[];
+}
+
+/** Result of `secret_remove`. */
+export interface SecretRemoveResult {
+  readonly name: string;
+  /** False when there was none. */
+  readonly removed: boolean;
+  /** Servers that lack it now. */
+  readonly usedBy: readonly string[];
+}
+
 /** Something that is quarantined, as a person reads it. */
 export interface PinSummary {
   /** `[<peer>/]<server>/<name>`, as `pin_approve` takes it. */
@@ -218,7 +251,30 @@ export interface AuditTailResult {
 }
 
 /** Result of `audit_verify`. */
-export type AuditVerifyResult = AuditVerdict;
+export interface AuditVerifyResult extends AuditVerdict {
+  /** Peers that were asked what they have seen of this log. */
+  readonly witnesses: readonly AuditWitness[];
+}
+
+/** What one peer has seen of this node's log. */
+export interface AuditWitness {
+  /** Its alias. */
+  readonly peer: string;
+  readonly peerId: string;
+  readonly answered: boolean;
+  /** Checkpoints of ours that it has seen. */
+  readonly seen: number;
+  /** The last entry that they cover; 0 when it has seen none. */
+  readonly upTo: number;
+  /** Those that the log does not fulfil. */
+  readonly differs: readonly Checkpoint[];
+}
+
+/** Result of `audit_seen`: latest first. */
+export interface AuditSeenResult {
+  readonly checkpoints: readonly Checkpoint[];
+}
+
 /** A grant as `validate_token` and `grants://active` show it. Times are ms since the epoch. */
 export interface TokenView {
   readonly id: string;

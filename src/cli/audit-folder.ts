@@ -1,9 +1,8 @@
 /** The audit log of a node that may not run: which folder, and by whose key it is signed. */
-import { access } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { StarlingError } from '../core/errors.ts';
 import type { Did } from '../core/ids.ts';
-import { loadIdentity, parseDid } from '../identity/index.ts';
+import { parseDid, readKeyFacts } from '../identity/index.ts';
 import { stateDirOf } from './sources.ts';
 import type { CommonOptions } from './sources.ts';
 
@@ -23,11 +22,8 @@ export async function auditFolderOf(options: FolderOptions): Promise<string> {
 export async function auditDidOf(options: FolderOptions): Promise<Did> {
   if (options.did !== undefined) return parseDid(options.did);
   const key = join(await stateDirOf(options), 'key');
-  const isThere = await access(key).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) return (await loadIdentity(key)).did;
+  const facts = await readKeyFacts(key);
+  if (facts !== undefined) return facts.did;
   throw new StarlingError('STARLING_USAGE', `there is no key at ${key} to verify with`, {
     hint: 'say whose record it is, with --did did:key:… (starling status of that node shows it)',
   });

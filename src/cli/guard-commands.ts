@@ -63,6 +63,7 @@ export function addPolicy(program: Command, outcome: Outcome): void {
       'Says whether somebody may do something on this node, and by which grant and rule.',
     )
     .requiredOption('--as <who>', 'operator, client:<key>, or a peer: alias, PeerId or did:key')
+    .option('--for <whom>', 'the agent (did:key) or client (name) for whom the peer calls')
     .option('--do <ability>', 'like tool/call; default by what it is on')
     .requiredOption('--on <resource>', 'like tool:files/read_file')
     .option('--arg <name=value>', 'an argument of the call (may be repeated)', collect)

@@ -11,6 +11,8 @@ import type { Outcome } from './command-parts.ts';
 import { parseDuration, parsePort, parseTimeout } from './duration.ts';
 import { addApprovals, addPolicy } from './guard-commands.ts';
 import { addGrant } from './grant-program.ts';
+import { addIdentity } from './identity-program.ts';
+import { addSecret } from './secret-program.ts';
 
 /** The same as in `mcp-clients.ts`, which is not loaded for this; a test compares them. */
 const CLIENTS = 'claude-desktop, claude-code, cursor, vscode or windsurf';
@@ -91,6 +93,8 @@ function buildProgram(outcome: Outcome): Command {
   addBoard(program, outcome);
   addTools(program, outcome);
   addMcp(program, outcome);
+  addSecret(program, outcome);
+  addIdentity(program, outcome);
   addConnect(program, outcome);
   return program;
 }

@@ -8,7 +8,7 @@ type Kind = 'text' | 'list' | 'flag' | 'number' | 'name-or-flag';
 /** One environment variable. */
 export interface EnvironmentVariable {
   readonly name: string;
-  /** Dotted key of the config file that it sets; absent for `STARLING_CONFIG`. */
+  /** Dotted key of the config file that it sets; absent where none does. */
   readonly key?: string;
   readonly kind: Kind;
   readonly text: string;
@@ -24,6 +24,8 @@ const row = (name: string, key: string, kind: Kind, text: string): EnvironmentVa
 /** Every environment variable that Starling reads. */
 export const ENVIRONMENT: readonly EnvironmentVariable[] = [
   { name: 'STARLING_CONFIG', kind: 'text', text: 'Config file.' },
+  { name: 'STARLING_PASSPHRASE', kind: 'text', text: "Passphrase of the node's key." },
+  { name: 'STARLING_PASSPHRASE_FILE', kind: 'text', text: 'File with that passphrase.' },
   row('STATE_DIR', 'stateDir', 'text', 'State folder.'),
   row('NAME', 'name', 'text', 'Name of this node in the mesh.'),
   row('LISTEN', 'listen', 'list', 'Multiaddrs to listen on, separated by commas.'),

@@ -5,6 +5,7 @@ export { nearest } from './nearest.ts';
 export { socketPath, tokenFile } from './paths.ts';
 export { explain, invalidConfig } from './problems.ts';
 export type { Problem } from './problems.ts';
+export { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
 export type {
   Config,
   HttpOAuth,

@@ -1,8 +1,10 @@
 /** `mcpServers` in the forms that MCP clients use, made into one form; variables expanded. */
 import { readFileSync } from 'node:fs';
 import { Secret, messageOf } from '../core/index.ts';
+import type { SecretPiece } from '../core/index.ts';
 import type { Problem } from './problems.ts';
 import type { FileConfig } from './schema.ts';
+import { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
 import type { HttpServer, McpServer, ServerOAuth, SseServer, StdioServer } from './types.ts';
 
 type Entry = FileConfig['mcpServers'][string];
@@ -11,6 +13,10 @@ type Base = Pick<McpServer, 'timeoutMs' | 'shared' | 'peerRoots' | 'idleMs'>;
 const SERVER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 /** `${NAME}` and `${NAME:-default}`, as in POSIX shells; some clients write `${env:NAME}`. */
 const VARIABLE = /\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
+/** `${secret:NAME}`: a secret that the node keeps. */
+const SECRET = /\$\{secret:([^}]*)\}/g;
+/** The passphrase of the key is for us alone, whatever a file asks for. */
+const OURS_ALONE = 'STARLING_PASSPHRASE';
 const ENV_LINE = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/;
 const HTTP_TYPES = ['http', 'streamable-http', 'streamableHttp', 'streamable_http'];
 /** Host names that mean this machine: there a token may travel without TLS. */
@@ -145,7 +151,7 @@ class EntryReader {
       ...(clientId === undefined ? {} : { clientId: this.#expand('oauth.clientId', clientId) }),
       ...(clientSecret === undefined
         ? {}
-        : { clientSecret: new Secret(this.#expand('oauth.clientSecret', clientSecret)) }),
+        : { clientSecret: this.#secret('oauth.clientSecret', clientSecret) }),
       scopes: entry.scopes,
       ...(tokenUrl === undefined ? {} : { tokenUrl: this.#tokenUrl(tokenUrl) }),
       ...(callbackPort === undefined ? {} : { callbackPort }),
@@ -163,11 +169,29 @@ class EntryReader {
 
   #secrets(part: string, values: Readonly<Record<string, string>>): Record<string, Secret> {
     return Object.fromEntries(
-      Object.entries(values).map(([name, value]) => [
-        name,
-        new Secret(this.#expand(`${part}.${name}`, value)),
-      ]),
+      Object.entries(values).map(([name, value]) => [name, this.#secret(`${part}.${name}`, value)]),
     );
+  }
+
+  /** A value that is never shown, so that secrets which the node keeps may stand in it. */
+  #secret(part: string, text: string): Secret {
+    const pieces: SecretPiece[] = [];
+    let from = 0;
+    for (const match of text.matchAll(SECRET)) {
+      const before = text.slice(from, match.index);
+      const [whole, name = ''] = match;
+      if (before.lastIndexOf('${') > before.lastIndexOf('}')) {
+        this.#wrong(part, "a secret can't be in another ${…}");
+      }
+      if (!isSecretName(name)) {
+        this.#wrong(part, `a secret is named by ${SECRET_NAME_FORM}`);
+      }
+      pieces.push(this.#variables(part, before), { secret: name });
+      from = match.index + whole.length;
+    }
+    const rest = text.slice(from);
+    if (rest.includes('${secret:')) this.#wrong(part, "a ${secret:… lacks its '}'");
+    return new Secret([...pieces, this.#variables(part, rest)]);
   }
 
   #envFile(path: string): Record<string, Secret> {
@@ -194,12 +218,22 @@ class EntryReader {
   }
 
   #expand(part: string, text: string): string {
+    if (text.includes('${secret:')) {
+      this.#wrong(
+        part,
+        'others could see a secret here (in lists of processes, logs); put it into `env`, `headers` or `oauth.clientSecret`',
+      );
+    }
+    return this.#variables(part, text);
+  }
+
+  #variables(part: string, text: string): string {
     if (text.includes('\0')) this.#wrong(part, 'it holds the character U+0000');
     if (text.includes('${input:')) {
       this.#wrong(part, 'nobody can be asked for an ${input:…} here; use ${VARIABLE}');
     }
     return text.replaceAll(VARIABLE, (_, name: string, fallback: string | undefined) => {
-      const value = this.#env[name];
+      const value = name === OURS_ALONE ? undefined : this.#env[name];
       if (value !== undefined && (value !== '' || fallback === undefined)) return value;
       if (fallback !== undefined) return fallback;
       this.#problems.push({
@@ -220,7 +254,9 @@ class EntryReader {
 
 function isHeader(name: string, value: Secret): boolean {
   try {
-    return new Headers([[name, value.reveal()]]).has(name);
+    // What a secret that is kept elsewhere holds is checked when it is sent.
+    const text = value.bind(() => 'x').reveal();
+    return new Headers([[name, text]]).has(name);
   } catch (error) {
     // Its message quotes the value, which may be secret.
     if (error instanceof TypeError) return false;

@@ -76,7 +76,7 @@ const serverOAuthSchema = z
       .default('authorization_code')
       .describe('authorization_code asks in a browser; client_credentials asks nobody.'),
     clientId: z.string().min(1).optional().describe('Without it we register ourselves.'),
-    clientSecret: z.string().min(1).optional().describe('Best as ${VARIABLE}.'),
+    clientSecret: z.string().min(1).optional().describe('Best as ${secret:NAME} or ${VARIABLE}.'),
     scopes: z
       .array(text(OAUTH_SCOPE, 'a scope without spaces'))
       .max(64)
@@ -134,7 +134,7 @@ export const mcpServerSchema = z
     description: z.unknown().optional().describe("Other clients' key; ignored."),
   })
   .describe(
-    '${VAR} and ${VAR:-default} are expanded in command, args, env, url, headers and oauth.',
+    '${VAR} and ${VAR:-default} are expanded in command, args, env, url, headers and oauth; ${secret:NAME}, set by `starling secret set NAME`, in env, headers and oauth.clientSecret.',
   );
 
 const tlsSchema = z.strictObject({

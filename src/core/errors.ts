@@ -35,6 +35,16 @@ export const ERRORS = {
   STARLING_STATE_UNUSABLE: row(-32603, 500, 1),
   /** The key file is damaged, or others can read it. */
   STARLING_KEY_UNUSABLE: row(-32603, 500, 1),
+  /** The key file is encrypted, and nobody gives its passphrase. */
+  STARLING_PASSPHRASE_MISSING: row(-32603, 500, 1),
+  /** The key file was encrypted with another passphrase. */
+  STARLING_PASSPHRASE_WRONG: row(-32603, 500, 1),
+  /** A passphrase is too short or too long, or the file that it should come from can't be used. */
+  STARLING_PASSPHRASE_UNUSABLE: row(-32602, 400, 2),
+  /** A secret that the configuration names is not set. */
+  STARLING_SECRET_MISSING: row(-32603, 500, 1),
+  /** A secret's name or value is outside its bounds. */
+  STARLING_SECRET_INVALID: row(-32602, 400, 2),
   /** A did:key, PeerId, multiaddr or other identifier does not parse. */
   STARLING_ID_MALFORMED: row(-32602, 400, 2),
   /** A port or address that we should listen on is taken or not ours. */

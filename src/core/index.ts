@@ -18,5 +18,6 @@ export { createLineDecoder } from './lines.ts';
 export type { LineDecoder, LineSink } from './lines.ts';
 export { createLogger, silentLogger } from './logger.ts';
 export type { LogFields, LogLevel, Logger } from './logger.ts';
-export { Secret } from './secret.ts';
+export { Secret, missingSecret } from './secret.ts';
+export type { SecretLookup, SecretPiece } from './secret.ts';
 export { VERSION } from './version.ts';

@@ -1,17 +1,41 @@
-/** A string that must never be printed. */
+/** A string that must never be printed. It may stand on secrets that are kept elsewhere, by name. */
 import { inspect } from 'node:util';
+import { StarlingError } from './errors.ts';
+
+/** A part of a secret text: itself, or the name of a secret that is put in where it is used. */
+export type SecretPiece = string | { readonly secret: string };
+
+/** The value of a named secret. @throws STARLING_SECRET_MISSING */
+export type SecretLookup = (name: string) => string;
 
 /** Holds a secret; every way of printing it gives `***`. */
 export class Secret {
-  readonly #value: string;
+  readonly #pieces: readonly SecretPiece[];
+  readonly #lookup: SecretLookup;
 
-  constructor(value: string) {
-    this.#value = value;
+  constructor(value: string | readonly SecretPiece[], lookup: SecretLookup = missingSecret) {
+    this.#pieces = typeof value === 'string' ? [value] : value;
+    this.#lookup = lookup;
   }
 
-  /** The secret itself: call this only where it is used, never where it is shown. */
+  /** Names of the secrets that it stands on. */
+  names(): readonly string[] {
+    return this.#pieces.flatMap((piece) => (typeof piece === 'string' ? [] : [piece.secret]));
+  }
+
+  /** The same text with its named secrets from `lookup`, asked anew each time it is revealed. */
+  bind(lookup: SecretLookup): Secret {
+    return new Secret(this.#pieces, lookup);
+  }
+
+  /**
+   * The secret itself: call this only where it is used, never where it is shown.
+   * @throws STARLING_SECRET_MISSING when it stands on a secret that is not set
+   */
   reveal(): string {
-    return this.#value;
+    return this.#pieces
+      .map((piece) => (typeof piece === 'string' ? piece : this.#lookup(piece.secret)))
+      .join('');
   }
 
   toString(): string {
@@ -25,4 +49,12 @@ export class Secret {
   [inspect.custom](): string {
     return '***';
   }
+}
+
+/** What a lookup throws when there is no such secret. @throws STARLING_SECRET_MISSING */
+export function missingSecret(name: string): never {
+  throw new StarlingError('STARLING_SECRET_MISSING', `the secret ${name} is not set`, {
+    hint: `set it with: starling secret set ${name}`,
+    data: { secret: name },
+  });
 }

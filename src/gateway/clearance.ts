@@ -7,7 +7,7 @@ import { hashArguments } from '../audit/index.ts';
 import type { Audit, AuditInit, AuditOutcome } from '../audit/index.ts';
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../core/index.ts';
-import { keyOf } from '../guard/index.ts';
+import { behalfOf, keyOf } from '../guard/index.ts';
 import type { Approvals, Decision, Guard, GuardWanted, Principal } from '../guard/index.ts';
 import { refusalOf } from './refusals.ts';
 
@@ -16,6 +16,8 @@ export interface WantedCall {
   readonly principal: Principal;
   readonly wanted: GuardWanted;
   readonly args: JsonObject;
+  /** Why, in the caller's words. */
+  readonly reasoning?: string | undefined;
   /** The session that asks: it can't approve what it wants itself. */
   readonly session: string;
   /** Gives what is aborted when the caller gives up. A getter made for each call would cost each its own hidden class. */
@@ -32,6 +34,8 @@ export interface ClearedCall {
 export interface Clearance {
   /** At once where nothing has to be waited for. @throws STARLING_CALL_REFUSED, STARLING_AUDIT_UNAVAILABLE, … */
   clear(call: WantedCall): ClearedCall | Promise<ClearedCall>;
+  /** Records what was refused before there was a call: there no arguments could have helped. */
+  refused(call: Pick<WantedCall, 'principal' | 'wanted' | 'reasoning'>, reason: string): void;
 }
 
 /** What clears calls. */
@@ -48,7 +52,7 @@ const UNRECORDED: ClearedCall = { over: () => undefined };
 
 type Yes = Extract<Decision, { allow: true }>;
 /** What every entry about a call says. It is made once: nothing may fail when the call is over. */
-type About = Pick<AuditInit, 'who' | 'what' | 'args'>;
+type About = Pick<AuditInit, 'who' | 'onBehalfOf' | 'what' | 'args'>;
 
 /** Makes the clearance of a node. */
 export function createClearance(
@@ -58,12 +62,11 @@ export function createClearance(
   const { guard, approvals, audit, clock, logger } = components;
 
   const aboutOf = (call: WantedCall): About => ({
-    who: keyOf(call.principal),
-    what: { ability: call.wanted.ability, resource: call.wanted.resource },
+    ...partiesOf(call),
     args: hashArguments(call.args),
   });
-  const noteRefusal = (about: About, reason: string): void =>
-    audit.note({ kind: 'decision', ...about, outcome: 'denied', reason });
+  const noteRefusal = (call: Pick<WantedCall, 'reasoning'>, about: About, reason: string): void =>
+    audit.note({ kind: 'decision', ...about, outcome: 'denied', reason, ...saidIn(call) });
   const clearedBy = (about: About, seq?: number): ClearedCall => {
     const begunAt = clock.now();
     return {
@@ -79,9 +82,14 @@ export function createClearance(
       },
     };
   };
-  const allowed = ({ grant, settled }: Yes, about: About): Promise<ClearedCall> => {
+  const allowed = (
+    { grant, settled }: Yes,
+    call: WantedCall,
+    about: About,
+  ): Promise<ClearedCall> => {
     const id = grant === undefined ? {} : { grant: grant.claims.jti };
-    const entry: AuditInit = { kind: 'decision', ...about, ...id, outcome: 'allowed' };
+    const said = saidIn(call);
+    const entry: AuditInit = { kind: 'decision', ...about, ...id, outcome: 'allowed', ...said };
     return Promise.all([audit.append(entry), settled]).then(([seq]) => clearedBy(about, seq));
   };
   const approved = async (
@@ -89,13 +97,15 @@ export function createClearance(
     about: About,
     request: NonNullable<Decision['ask']>,
   ): Promise<ClearedCall> => {
-    audit.note({ kind: 'decision', ...about, outcome: 'asked', reason: request.rule });
+    const said = saidIn(call);
+    audit.note({ kind: 'decision', ...about, outcome: 'asked', reason: request.rule, ...said });
+    const justification = call.reasoning === undefined ? {} : { justification: call.reasoning };
     const { state, approval } = await approvals.ask(
-      { ...request, session: call.session },
+      { ...request, ...justification, session: call.session },
       call.signal(),
     );
     if (state !== 'approved') {
-      noteRefusal(about, `the approval is ${state}`);
+      noteRefusal(call, about, `the approval is ${state}`);
       throw new StarlingError(
         'STARLING_CALL_REFUSED',
         `${call.wanted.resource} needs an approval, which is ${state}${approval.reason === undefined ? '' : `: ${approval.reason}`}`,
@@ -104,22 +114,37 @@ export function createClearance(
     }
     const wanted = { ...call.wanted, approval: approval.id };
     const decision = guard.decide(call.principal, { ...wanted, args: call.args });
-    if (decision.allow) return allowed(decision, about);
-    noteRefusal(about, decision.refusal.text);
+    if (decision.allow) return allowed(decision, call, about);
+    noteRefusal(call, about, decision.refusal.text);
     throw refusalOf(decision, call.principal, init.self);
   };
   return {
+    refused: (call, reason) => noteRefusal(call, partiesOf(call), reason),
     clear(call) {
       const { principal, wanted, args } = call;
       const decision = guard.decide(principal, { ...wanted, args });
       const { allow } = decision;
       if (allow && !audit.isOn && decision.settled === undefined) return UNRECORDED;
       const about = aboutOf(call);
-      if (allow) return allowed(decision, about);
+      if (allow) return allowed(decision, call, about);
       if (decision.ask !== undefined) return approved(call, about, decision.ask);
-      noteRefusal(about, decision.refusal.text);
+      noteRefusal(call, about, decision.refusal.text);
       logger.debug({ reason: messageOf(decision.refusal.text) }, 'call refused');
       throw refusalOf(decision, principal, init.self);
     },
   };
+}
+
+function partiesOf({ principal, wanted }: Pick<WantedCall, 'principal' | 'wanted'>): About {
+  const behalf = behalfOf(principal);
+  return {
+    who: keyOf(principal),
+    ...(behalf === undefined ? {} : { onBehalfOf: behalf }),
+    what: { ability: wanted.ability, resource: wanted.resource },
+  };
+}
+
+/** The words that came with a call; they are told once, with the decision. */
+function saidIn({ reasoning }: Pick<WantedCall, 'reasoning'>): Pick<AuditInit, 'reasoning'> {
+  return reasoning === undefined ? {} : { reasoning };
 }

@@ -8,8 +8,11 @@ import type { Directory, ServerCatalog } from '../directory/index.ts';
 import { printable } from '../grants/index.ts';
 import type { GrantBook } from '../grants/index.ts';
 import type { Approvals, Guard, Principal } from '../guard/index.ts';
+import type { Signer } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
+import { createCertifier } from './behalf.ts';
+import type { Certifier } from './behalf.ts';
 import { createCatalogs } from './catalogs.ts';
 import type { Catalogs } from './catalogs.ts';
 import { createClearance } from './clearance.ts';
@@ -52,6 +55,8 @@ import type { PeerLinkComponents, PeerLinkInit } from './upstreams/peer.ts';
 export interface GatewayComponents {
   /** This node: what agents sign at the door names it. */
   readonly self: Did;
+  /** Certifies on whose behalf the node calls peers. */
+  readonly signer: Signer;
   readonly upstreams: Upstreams;
   readonly directory: Directory;
   readonly guard: Guard;
@@ -98,6 +103,7 @@ class NodeGateway implements Gateway {
   readonly #init: GatewayInit;
   readonly #router: Router;
   readonly #clearance: Clearance;
+  readonly #certifier: Certifier;
   readonly #catalogs: Catalogs;
   readonly #peerTransport: PeerTransport;
   readonly #rateLimit: RateLimit;
@@ -130,6 +136,7 @@ class NodeGateway implements Gateway {
     this.#components = components;
     this.#init = init;
     this.#rateLimit = createRateLimit(components.clock, init.limits.requestsPerSecond);
+    this.#certifier = createCertifier(components);
     this.#clearance = createClearance(
       { ...components, logger: components.logger.child('clearance') },
       { self: init.name },
@@ -366,6 +373,7 @@ class NodeGateway implements Gateway {
         ...ears,
         server,
         client,
+        behalf: this.#certifier.certify(wish.principal),
       });
     }
     const upstream = this.#components.upstreams.get(server);

@@ -1,4 +1,5 @@
 /** The MCP gateway: sessions of all callers, links to all servers, and what leads where. */
+export { auditDoor } from './audited.ts';
 export { createApiKeys } from './door/api-keys.ts';
 export type { ApiKey, ApiKeyInit, ApiKeys, ApiKeysComponents } from './door/api-keys.ts';
 export { createGateway } from './gateway.ts';
@@ -20,6 +21,8 @@ export type {
 } from './types.ts';
 export { createLogins } from './upstreams/logins.ts';
 export type { Logins } from './upstreams/logins.ts';
+export { bindSecrets, createSecretStore, secretUses } from './upstreams/secret-store.ts';
+export type { SecretInfo, SecretStore } from './upstreams/secret-store.ts';
 export { createTokenStore } from './upstreams/token-store.ts';
 export { createUpstreams } from './upstreams/upstreams.ts';
 export type { UpstreamsComponents, UpstreamsInit } from './upstreams/upstreams.ts';

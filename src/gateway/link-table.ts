@@ -22,12 +22,13 @@ export interface LinkTable {
   close(): void;
 }
 
-/** Makes the table; `describe` gives what a link is opened with. */
+/** Makes the table; `describe` gives what a link is opened with, `lost` hears of links that end. */
 export function createLinkTable(
   links: ServerLinks,
   describe: (name: string) => ServerLinkInit,
-  logger: Logger,
+  components: { readonly logger: Logger; lost(name: string): void },
 ): LinkTable {
+  const { logger } = components;
   const table = new Map<string, ServerLink | Promise<ServerLink>>();
   let level: string | undefined;
   let closed = false;
@@ -49,6 +50,7 @@ export function createLinkTable(
     tellLevel(link);
     void link.ended.then(() => {
       if (table.get(name) === link) table.delete(name);
+      if (!closed) components.lost(name);
     });
     return link;
   };

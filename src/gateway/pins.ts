@@ -43,6 +43,8 @@ export interface QuarantineEntry extends Quarantined {
 export interface PinsEvents {
   /** Something of this server was approved: review it again. */
   change: [owner: PinOwner, server: string];
+  /** The operator approved these of this server. */
+  approved: [owner: PinOwner, server: string, names: readonly string[]];
 }
 
 /** The pinned definitions. Between `start` and `stop` they are in memory, but for their texts. */
@@ -214,6 +216,8 @@ class PinBook implements Pins {
       await this.#table.flush();
     } finally {
       this.events.emit('change', owner, server);
+      const names = offers.map(([, { quarantined }]) => quarantined.name);
+      this.events.emit('approved', owner, server, names);
     }
     return offers.map(([, offer]) => offer.quarantined);
   }

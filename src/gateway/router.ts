@@ -18,7 +18,7 @@ import { RPC } from './frame.ts';
 import { SEPARATOR } from './names.ts';
 import type { Pins } from './pins.ts';
 import { quarantineError } from './quarantine.ts';
-import { peerAway, refusalOf } from './refusals.ts';
+import { peerAway, refusalBefore } from './refusals.ts';
 import type { Quarantined } from './quarantine.ts';
 import { compileSelection } from './selection.ts';
 import type { ToolSelection } from './selection.ts';
@@ -383,9 +383,9 @@ class PrincipalView implements View {
     );
   }
 
-  /** Only clients of this node see what peers have granted to it. */
+  /** Whoever is attached to this node sees what peers have granted to it; peers ask each other. */
   #seesPeers(): boolean {
-    return this.#principal.kind === 'operator' || this.#principal.kind === 'client';
+    return this.#principal.kind !== 'peer';
   }
 
   #isAllowed(scheme: Scheme, place: Place, ability?: string): boolean {
@@ -481,7 +481,7 @@ class PrincipalView implements View {
     if (this.#principal.kind === 'operator') return { wanted };
     const decision = this.#components.guard.decide(this.#principal, { ...wanted, look: true });
     if (!decision.allow && decision.ask === undefined) {
-      throw refusalOf(decision, this.#principal, this.#components.self);
+      throw refusalBefore(wanted, decision, this.#principal, this.#components.self);
     }
     return { wanted };
   }

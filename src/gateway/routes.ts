@@ -3,11 +3,15 @@ import { StarlingError } from '../core/index.ts';
 import type { JsonObject } from '../core/index.ts';
 import { readCallArguments } from '../grants/index.ts';
 import type { Principal } from '../guard/index.ts';
-import { objectOf } from './era.ts';
+import { metaOf, objectOf } from './era.ts';
 import { RPC } from './frame.ts';
 import { scanSpans } from './scan.ts';
 import type { Route, View } from './router.ts';
 import type { RelayedCall, RequestFrame } from './types.ts';
+
+/** Key in `_meta` of a request: why it is made, in the caller's words. */
+const REASONING_META = 'starling/reasoning';
+const REASONING_MAX = 2048;
 
 /** The servers that may answer `frame`, the likeliest first. @throws STARLING_CALL_REFUSED, … */
 export function routesOf(view: View, frame: RequestFrame): readonly Route[] {
@@ -40,6 +44,12 @@ export function argumentsOf(principal: Principal, request: RequestFrame): JsonOb
   const span = scanSpans(request.bytes).arguments;
   if (span === undefined) return args;
   return readCallArguments(request.bytes.toString('utf8', span.start, span.end));
+}
+
+/** Why the caller says that it asks (`_meta["starling/reasoning"]`), cut where it is long. */
+export function reasoningOf(request: RequestFrame): string | undefined {
+  const said = metaOf(request.params)[REASONING_META];
+  return typeof said === 'string' && said !== '' ? said.slice(0, REASONING_MAX) : undefined;
 }
 
 /** What is renamed on the way: nothing when the thing has the same name there. */

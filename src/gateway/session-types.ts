@@ -56,6 +56,8 @@ export interface Session {
    * the request's id. Never throws.
    */
   receive(frame: Frame, reply: Reply, key?: unknown): void;
+  /** The definition of a tool that the caller sees, as it is listed. */
+  toolOf(name: string): JsonObject | undefined;
   /** The caller has given up the request of `key`. */
   abandon(key: unknown, reason: string): void;
   /** Asks the guard again about every call under way; ends those that it now refuses. */

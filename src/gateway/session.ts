@@ -29,14 +29,24 @@ import { createHearing } from './hearing.ts';
 import { createLinkTable } from './link-table.ts';
 import type { LinkTable } from './link-table.ts';
 import { progressTokenOf } from './link.ts';
+import { listOf, listPage } from './list-page.ts';
 import { metaToolError } from './meta-tools.ts';
 import { createQuestions } from './questions.ts';
 import type { Questions } from './questions.ts';
-import { refusalOf } from './refusals.ts';
-import { argumentsOf, editsOf, protocolError, routesOf, unknownMethod } from './routes.ts';
-import { SEARCH_PAGES, answerSearch, unwrapCall } from './search-mode.ts';
+import { refusalOf, wantedOfRefusal } from './refusals.ts';
+import {
+  argumentsOf,
+  editsOf,
+  protocolError,
+  reasoningOf,
+  routesOf,
+  unknownMethod,
+} from './routes.ts';
+import { answerSearch, unwrapCall } from './search-mode.ts';
 import type { Route, View, ViewSpec } from './router.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './session-types.ts';
+import { createResubscriber } from './resubscribe.ts';
+import type { Resubscriber } from './resubscribe.ts';
 import { dropLinks, dropRefused, subscribe, unsubscribe } from './subscribe.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import { createTaskTable } from './task-table.ts';
@@ -52,14 +62,6 @@ import type {
 } from './types.ts';
 import type { ListKind } from './views.ts';
 
-const RESULT_END = Buffer.from('}}');
-/** A map: callers name methods, and `toString` is none of these. */
-const LISTS: ReadonlyMap<string, ListKind> = new Map([
-  ['tools/list', 'tools'],
-  ['resources/list', 'resources'],
-  ['resources/templates/list', 'templates'],
-  ['prompts/list', 'prompts'],
-]);
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
 const TOOLS_META = 'starling/tools';
 /** Methods that only look at what the caller may use anyway. */
@@ -88,6 +90,7 @@ class CallerSession implements Session {
   readonly #questions: Questions;
   readonly #links: LinkTable;
   readonly #subscriptions = createSubscriptions();
+  readonly #resubscriber: Resubscriber;
   readonly #announcer: Announcer;
   readonly #tasks = createTaskTable();
   readonly #routerChanged = (): void => this.#viewChanged();
@@ -130,8 +133,14 @@ class CallerSession implements Session {
         client: this.#client,
         ears: earsOf(server),
       }),
-      components.logger,
+      { logger: components.logger, lost: (server) => this.#resubscriber.lost(server) },
     );
+    this.#resubscriber = createResubscriber({
+      ...components,
+      view: () => this.#currentView(),
+      links: this.#links,
+      subscriptions: this.#subscriptions,
+    });
   }
 
   get inFlight(): number {
@@ -153,6 +162,10 @@ class CallerSession implements Session {
     else if (!this.#questions.answered(frame)) {
       this.#components.logger.debug({ id: frame.id }, 'answer to no request of ours');
     }
+  }
+
+  toolOf(name: string): JsonObject | undefined {
+    return this.#currentView().lists.item('tools', name);
   }
 
   abandon(key: unknown, reason: string): void {
@@ -193,6 +206,7 @@ class CallerSession implements Session {
     if (this.#ended) return;
     this.#ended = true;
     this.#announcer.stop();
+    this.#resubscriber.stop();
     this.#components.router.events.off('change', this.#routerChanged);
     const error = new StarlingError('STARLING_STOPPED', 'the session ended before the call did');
     for (const active of this.#active.values()) {
@@ -214,12 +228,17 @@ class CallerSession implements Session {
       if (refusal !== undefined) throw refusal;
       const era = eraOf(frame);
       this.#check(frame, era);
-      const list = LISTS.get(frame.method);
-      if (list !== undefined) reply.final(this.#list(frame, list, era));
+      const list = listOf(frame.method);
+      if (list !== undefined) reply.final(listPage(this.#currentView(), frame, list, era));
       else if (!this.#answer(frame, reply))
         this.#begin(unwrapCall(this.#currentView(), frame), reply, key, era);
     } catch (error) {
       this.#report(error);
+      const wanted = wantedOfRefusal(error);
+      if (wanted !== undefined) {
+        const call = { principal: this.principal, wanted, reasoning: reasoningOf(frame) };
+        this.#components.clearance.refused(call, messageOf(error));
+      }
       reply.final(errorBytes(frame.id, errorOf(error)));
     }
   }
@@ -296,24 +315,6 @@ class CallerSession implements Session {
     return {};
   }
 
-  #list(frame: RequestFrame, kind: ListKind, era: Era): Buffer {
-    const cursor = frame.params['cursor'] ?? '0';
-    const isOurs = typeof cursor === 'string' && /^\d{1,6}$/.test(cursor);
-    const index = isOurs ? Number(cursor) : -1;
-    const { lists, toolsMode } = this.#currentView();
-    const isShort = kind === 'tools' && toolsMode === 'search';
-    const page = isShort ? SEARCH_PAGES[index] : lists.page(kind, index);
-    if (page === undefined) {
-      throw protocolError(RPC.invalidParams, 'this cursor is not one of ours');
-    }
-    const extra =
-      era === 'modern'
-        ? `${JSON.stringify({ resultType: 'complete', ...CACHING }).slice(1, -1)},`
-        : '';
-    const head = `{"jsonrpc":"2.0","id":${JSON.stringify(frame.id)},"result":{${extra}`;
-    return Buffer.concat([Buffer.from(head), page, RESULT_END]);
-  }
-
   /** Answers one of the tools that search has. False when it is no such call. */
   #search(active: Active): boolean {
     const answer = answerSearch(this.#currentView(), active.request);
@@ -384,6 +385,7 @@ class CallerSession implements Session {
       principal: this.principal,
       wanted: route.wanted,
       args: active.args,
+      reasoning: reasoningOf(active.request),
       session: this.#init.id,
       signal() {
         active.abort ??= new AbortController();

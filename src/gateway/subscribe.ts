@@ -1,7 +1,8 @@
-/** Subscribes a session's `subscriptions/listen` to resources, and ends that. */
+/** Subscribes a session to resources by itself, and ends that. */
 import type { Json } from '../core/index.ts';
 import { LISTENER_META } from './era.ts';
 import { StarlingError } from '../core/index.ts';
+import { errorFrom } from './frame.ts';
 import type { LinkTable } from './link-table.ts';
 import type { View } from './router.ts';
 import type { Subscriptions } from './subscriptions.ts';
@@ -11,21 +12,26 @@ import type { ListKind } from './views.ts';
 const KINDS: readonly ListKind[] = ['tools', 'resources', 'templates', 'prompts'];
 const TIMEOUT_MS = 30_000;
 
-/** Subscribes to `uri` where the view leads, for a client of these capabilities. @throws STARLING_CALL_REFUSED, STARLING_USAGE, … */
+/**
+ * Subscribes to `uri` where the view leads; `capabilities` are those of a client that listens by
+ * `subscriptions/listen`. @throws STARLING_CALL_REFUSED, STARLING_PEER_UNREACHABLE, …
+ */
 export async function subscribe(
   view: View,
   links: LinkTable,
   subscriptions: Subscriptions,
   uri: string,
-  capabilities: Json,
+  capabilities?: Json,
 ): Promise<void> {
   const [route] = view.resource(uri, 'resource/subscribe');
   if (route === undefined) return;
   const theirs = route.edits?.uri ?? uri;
   if (!subscriptions.know(uri, links.nameOf(route.target), theirs)) return;
   const link = await links.get(route.target);
-  const params = { uri: theirs, _meta: { [LISTENER_META]: capabilities } };
-  await link.request('resources/subscribe', params, { timeoutMs: TIMEOUT_MS });
+  const listener = capabilities === undefined ? {} : { _meta: { [LISTENER_META]: capabilities } };
+  const params = { uri: theirs, ...listener };
+  const { error } = await link.request('resources/subscribe', params, { timeoutMs: TIMEOUT_MS });
+  if (error !== undefined) throw errorFrom(error);
 }
 
 /** Ends the subscription to `uri`. @throws as {@link subscribe} */

@@ -3,7 +3,7 @@
  * `subscriptions/listen` (MCP 2026-07-28, `basic/patterns/subscriptions`), and changes of lists.
  */
 import type { Json, JsonObject } from '../core/index.ts';
-import { META, metaOf, objectOf } from './era.ts';
+import { META, clientOf, metaOf, objectOf } from './era.ts';
 import { notificationBytes, resultBytes } from './frame.ts';
 import type { FrameId, NotificationFrame, RequestFrame } from './types.ts';
 import type { ListKind } from './views.ts';
@@ -24,6 +24,16 @@ export interface Listener {
   readonly uris: readonly string[];
 }
 
+/** A resource that a session hears of. */
+export interface HeardResource {
+  /** As the client calls it. */
+  readonly uri: string;
+  /** As its server does. */
+  readonly theirs: string;
+  /** Of a client that listens by `subscriptions/listen`. */
+  readonly capabilities?: Json;
+}
+
 /** What a session hears. */
 export interface Subscriptions {
   /** Takes note that `uri` here is `theirs` at `server`. False when too many are known. */
@@ -31,6 +41,8 @@ export interface Subscriptions {
   /** The client subscribed to `uri` by `resources/subscribe`. */
   add(uri: string): void;
   remove(uri: string): void;
+  /** What is heard of `server`. */
+  at(server: string): readonly HeardResource[];
   /** What is subscribed to, as the client calls it. */
   uris(): readonly string[];
   /** Tells of `uri` no more, whoever asked. */
@@ -52,6 +64,7 @@ export interface Subscriptions {
 interface Open extends Listener {
   readonly reply: ListenReply;
   readonly filter: JsonObject;
+  readonly capabilities: Json;
 }
 
 const UPDATED = 'notifications/resources/updated';
@@ -71,6 +84,10 @@ export function createSubscriptions(): Subscriptions {
 
   const isHeard = (uri: string): boolean =>
     legacy.has(uri) || [...open].some(({ uris }) => uris.includes(uri));
+  const listening = (uri: string): Pick<HeardResource, 'capabilities'> => {
+    const listener = [...open].find(({ uris }) => uris.includes(uri));
+    return listener === undefined ? {} : { capabilities: listener.capabilities };
+  };
   /** Makes room for others: a session may subscribe to more in its life than at one time. */
   const forget = (uri: string): void => {
     for (const [key, names] of known) if (names.delete(uri) && names.size === 0) known.delete(key);
@@ -94,6 +111,12 @@ export function createSubscriptions(): Subscriptions {
       legacy.delete(uri);
       if (!isHeard(uri)) forget(uri);
     },
+    at: (server) =>
+      [...known].flatMap(([key, names]) => {
+        const [at, theirs] = JSON.parse(key) as [string, string];
+        if (at !== server) return [];
+        return [...names].filter(isHeard).map((uri) => ({ uri, theirs, ...listening(uri) }));
+      }),
     uris: () => [...new Set([...known.values()].flatMap((names) => [...names]))].filter(isHeard),
     isOn: (server) => [...known.keys()].some((key) => serverIn(key) === server),
     drop(uri) {
@@ -106,7 +129,8 @@ export function createSubscriptions(): Subscriptions {
       const filter = filterOf(wanted);
       const listed = filter['resourceSubscriptions'];
       const uris = Array.isArray(listed) ? (listed as readonly string[]) : [];
-      const listener = { id: request.id, uris, reply, filter };
+      const { capabilities } = clientOf(request);
+      const listener = { id: request.id, uris, reply, filter, capabilities };
       open.add(listener);
       const _meta = { [META.subscriptionId]: request.id };
       reply.interim(

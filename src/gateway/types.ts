@@ -215,6 +215,11 @@ export interface Upstreams extends Startable {
   settled(): Promise<void>;
   /** Starts, stops and restarts servers so that they are as `servers` says; the unchanged ones run on. */
   configure(servers: Readonly<Record<string, McpServer>>): Promise<void>;
+  /**
+   * Hears that the secrets in the configuration have changed: what failed for want of one starts anew.
+   * Gives the servers that run on with what a secret was before.
+   */
+  secretsChanged(): readonly string[];
 }
 
 /** What a tool of the built-in server is given. */

@@ -63,6 +63,8 @@ export interface Lists {
   page(kind: ListKind, index: number): Buffer | undefined;
   /** The items as they are listed. */
   items(kind: ListKind): readonly JsonObject[];
+  /** The item that is called `name` here, as it is listed. */
+  item(kind: ListKind, name: string): JsonObject | undefined;
   /** What the items are called here: names, URIs, URI templates. */
   names(kind: ListKind): readonly string[];
   /** Where what is called `name` here leads. */
@@ -107,6 +109,7 @@ export function createLists(sources: readonly Source[], init: ListsInit): Lists 
     digest: (kind) => listOf(kind).digest,
     page: (kind, index) => listOf(kind).pages[index],
     items: (kind) => [...listOf(kind).items.values()],
+    item: (kind, name) => listOf(kind).items.get(name),
     names: (kind) => [...listOf(kind).items.keys()],
     place: (kind, name) => listOf(kind).table.get(name)?.place,
   };

@@ -40,6 +40,7 @@ export type {
   GrantClaims,
   GrantDelegateInit,
   GrantIssueInit,
+  GrantOrigin,
   Refusal,
   Renewable,
   Revocation,

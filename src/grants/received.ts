@@ -37,11 +37,11 @@ export interface Received {
   /** What `grant` was renewed to; undefined when it is not one of ours. */
   newest(grant: Grant): Grant | undefined;
   load(): Promise<void>;
-  /** Keeps `leaves`; `batch` is all that came with them. True when something is new. */
+  /** Keeps `leaves`; `batch` is all that came with them. `added` are those that are new. */
   add(
     leaves: readonly Grant[],
     batch: ReadonlyMap<string, Grant>,
-  ): Promise<{ readonly added: boolean; readonly refusals: readonly Refusal[] }>;
+  ): Promise<{ readonly added: readonly Grant[]; readonly refusals: readonly Refusal[] }>;
   /** Forgets what ended more than `keepMs` ago, and parents that nothing stands on. */
   prune(keepMs: number): Promise<void>;
 }
@@ -112,7 +112,7 @@ class ReceivedSet implements Received {
       accepted.push(before === undefined ? verdict : [...verdict, before]);
     }
     if (accepted.length > 0) await this.#keep(accepted);
-    return { added: accepted.length > 0, refusals };
+    return { added: accepted.flatMap(([leaf]) => leaf ?? []), refusals };
   }
 
   async prune(keepMs: number): Promise<void> {

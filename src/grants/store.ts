@@ -146,7 +146,7 @@ class Book implements GrantBook {
       expiresAt: Math.floor(init.expiresAtMs / 1000),
       ...(init.maxDepth === undefined ? {} : { maxDepth: init.maxDepth }),
     });
-    await this.#keep(grant, init.renewForMs);
+    await this.#keep(grant, 'issued', init.renewForMs);
     return grant;
   }
 
@@ -168,7 +168,7 @@ class Book implements GrantBook {
         { hint: `starling grant show ${id}`, data: { rule: ruleOf(verdict.refusal) } },
       );
     }
-    await this.#keep(grant, init.renewForMs);
+    await this.#keep(grant, 'delegated', init.renewForMs);
     return grant;
   }
 
@@ -197,6 +197,7 @@ class Book implements GrantBook {
       rowOf(grantKey('issued', renewed), renewed.jws),
       { key: grantKey('issued', grant) },
     ]);
+    this.events.emit('kept', renewed, 'renewed');
     this.#changed([renewed.claims.aud]);
     return renewed;
   }
@@ -292,7 +293,8 @@ class Book implements GrantBook {
   async receive(jws: readonly string[]): Promise<readonly Refusal[]> {
     const batch = this.#readBatch(jws, this.#self);
     const { added, refusals } = await this.#received.add(batch.leaves, batch.byHash);
-    if (added) this.events.emit('change', this.#self);
+    for (const grant of added) this.events.emit('kept', grant, 'received');
+    if (added.length > 0) this.events.emit('change', this.#self);
     return [...batch.refusals, ...refusals];
   }
 
@@ -396,7 +398,11 @@ class Book implements GrantBook {
   }
 
   /** Keeps a new grant of ours, and tells of it. */
-  async #keep(grant: Grant, renewForMs: number | undefined): Promise<void> {
+  async #keep(
+    grant: Grant,
+    how: 'issued' | 'delegated',
+    renewForMs: number | undefined,
+  ): Promise<void> {
     const { aud, jti } = grant.claims;
     await this.#components.grants.batch([
       rowOf(grantKey('issued', grant), grant.jws),
@@ -404,6 +410,7 @@ class Book implements GrantBook {
     ]);
     if (renewForMs !== undefined) this.#renewals.set(jti, renewForMs);
     this.#addIssued(grant);
+    this.events.emit('kept', grant, how);
     this.#changed([aud]);
   }
 

@@ -181,10 +181,15 @@ export interface GrantBook extends Startable {
   state(grant: Grant): 'valid' | 'expired' | 'revoked';
 }
 
+/** How a grant came into the book; `delegated` and `renewed` are ours as well. */
+export type GrantOrigin = 'issued' | 'delegated' | 'renewed' | 'received';
+
 /** Events of the grant book. */
 export interface GrantBookEvents {
   /** What `holder` may use here has changed; our own did: what we received has. */
   change: [holder: Did];
   /** A revocation is new here: pass it on. */
   revocation: [jws: string];
+  /** A grant is kept that was not there before, or not with this end. */
+  kept: [grant: Grant, how: GrantOrigin];
 }

@@ -22,7 +22,7 @@ import type {
 } from './approval-types.ts';
 import type { Standings } from './standing.ts';
 import type { ApprovalRequest, GuardWanted, Principal } from './types.ts';
-import { keyOf, nameOf } from './who.ts';
+import { behalfOf, keyOf, nameOf } from './who.ts';
 
 /** What the approvals work with. */
 export interface ApprovalsComponents {
@@ -334,7 +334,7 @@ class Desk implements Approvals {
     };
     if (!this.#components.standings.of(principal).mayApprove) refuse('it may not answer approvals');
     if (state === 'denied') return;
-    const isOwn = keyOf(principal) === keyOf(approval.principal);
+    const isOwn = selvesOf(principal).some((one) => selvesOf(approval.principal).includes(one));
     if (isOwn && principal.kind !== 'operator') refuse('nobody approves what it asks for itself');
     if (by.via === 'tool' && by.session !== undefined && by.session === approval.session) {
       refuse('a session does not approve what it asks for itself');
@@ -397,6 +397,12 @@ class Desk implements Approvals {
       { hint: 'see what waits: starling approvals' },
     );
   }
+}
+
+/** Who it is, and for whom: an agent is one person, by whichever node it asks. */
+function selvesOf(principal: Principal): readonly string[] {
+  const behalf = behalfOf(principal);
+  return behalf === undefined ? [keyOf(principal)] : [keyOf(principal), behalf];
 }
 
 function outcomeOf(approval: Approval): ApprovalOutcome {

@@ -1,8 +1,11 @@
-/** Tells the audit log how approvals end, and when the policy changes. */
+/** Tells the audit log how approvals end, when the policy changes, and what becomes of grants. */
 import type { Audit, AuditOutcome } from '../audit/index.ts';
+import type { Did } from '../core/index.ts';
+import { parseRevocation } from '../grants/index.ts';
+import type { Grant, GrantBook, GrantOrigin } from '../grants/index.ts';
 import type { Approval, Approvals } from './approval-types.ts';
 import type { PolicyBook } from './policy-book.ts';
-import { keyOf } from './who.ts';
+import { behalfOf, keyOf } from './who.ts';
 
 const OUTCOMES: Readonly<Record<Exclude<Approval['state'], 'pending'>, AuditOutcome>> = {
   approved: 'allowed',
@@ -19,10 +22,12 @@ export function auditGovernance(
   approvals.events.on('closed', (approval) => {
     if (approval.state === 'pending') return;
     const { answeredBy, reason } = approval;
+    const behalf = behalfOf(approval.principal);
     const words = [answeredBy, reason].filter((word) => word !== undefined).join(': ');
     audit.note({
       kind: 'approval',
       who: keyOf(approval.principal),
+      ...(behalf === undefined ? {} : { onBehalfOf: behalf }),
       what: { ability: approval.ability, resource: approval.resource },
       args: approval.argsHash,
       outcome: OUTCOMES[approval.state],
@@ -39,4 +44,56 @@ export function auditGovernance(
       reason: JSON.stringify(changes).slice(0, 1000),
     });
   });
+}
+
+const ABILITIES: Readonly<Record<GrantOrigin, string>> = {
+  issued: 'grant/issue',
+  delegated: 'grant/delegate',
+  renewed: 'grant/renew',
+  received: 'grant/receive',
+};
+
+/**
+ * Listens for as long as the book lives. Of revocations it tells those that are by this node, or end
+ * a grant that it has: what others take from others is not its business.
+ */
+export function auditGrants(
+  { grants, self }: { readonly grants: GrantBook; readonly self: Did },
+  audit: Pick<Audit, 'note'>,
+): void {
+  grants.events.on('kept', (grant, how) => {
+    const { iss, jti } = grant.claims;
+    audit.note({
+      kind: 'grant',
+      who: iss,
+      what: { ability: ABILITIES[how], resource: `grant:${jti}` },
+      grant: jti,
+      outcome: 'ok',
+      reason: wordsOf(grant),
+    });
+  });
+  grants.events.on('revocation', (jws) => {
+    const { iss, jti, reason } = parseRevocation(jws).claims;
+    const isOurs = [...grants.issued(), ...grants.received()].some(
+      ({ claims }) => claims.jti === jti,
+    );
+    if (iss !== self && !isOurs) return;
+    audit.note({
+      kind: 'revocation',
+      who: iss,
+      what: { ability: 'grant/revoke', resource: `grant:${jti}` },
+      grant: jti,
+      outcome: 'ok',
+      ...(reason === undefined ? {} : { reason }),
+    });
+  });
+}
+
+function wordsOf({ claims }: Grant): string {
+  const { aud, sub, iss, exp, cap } = claims;
+  const what = cap.map(({ ability, resource, caveats }) =>
+    [ability, resource, ...(caveats === undefined ? [] : [JSON.stringify(caveats)])].join(' '),
+  );
+  const of = sub === iss ? '' : ` on things of ${sub}`;
+  return `for ${aud}${of} until ${new Date(exp * 1000).toISOString()}: ${what.join(', ')}`;
 }

@@ -6,7 +6,14 @@
 import { systemClock } from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
 import { allows, judge, targetOf } from '../grants/index.ts';
-import type { Counters, Grant, GrantBook, Refusal, ResourceTarget } from '../grants/index.ts';
+import type {
+  Capability,
+  Counters,
+  Grant,
+  GrantBook,
+  Refusal,
+  ResourceTarget,
+} from '../grants/index.ts';
 import type { Approval, Approvals } from './approval-types.ts';
 import { durationMs } from './policy-schema.ts';
 import type { Policy } from './policy.ts';
@@ -16,7 +23,7 @@ import { isInScope } from './scopes.ts';
 import { approvalOf, isInNamespace } from './standing.ts';
 import type { Limit, Standing, Standings } from './standing.ts';
 import type { Decision, ExplainedStep, ExplainingGuard, GuardWanted, Principal } from './types.ts';
-import { nameOf } from './who.ts';
+import { behalfOf, nameOf } from './who.ts';
 
 /** What the guard asks. With `issued` and `state` it can say why an old grant no longer helps. */
 type GuardGrants = Pick<GrantBook, 'held'> & Partial<Pick<GrantBook, 'issued' | 'state'>>;
@@ -69,6 +76,11 @@ interface Case {
 }
 
 const ALLOW: Decision = { allow: true };
+const BEHALF_STEP: ExplainedStep = {
+  rule: 'on-behalf-of',
+  outcome: 'note',
+  text: "for whom it calls is its node's word: it has the rights of the node, and no more",
+};
 const IN_SCOPE: Rights = { ask: false };
 /** How long an approval waits where no policy says it. */
 const TIMEOUT_DEFAULT_MS = 600_000;
@@ -111,6 +123,7 @@ class Evaluation {
     const { policy, open } = this.#components;
     const standing = policy?.standings.of(principal);
     if (standing !== undefined && step !== undefined) step(zoneStep(standing));
+    if (step !== undefined && behalfOf(principal) !== undefined) step(BEHALF_STEP);
     if (principal.kind !== 'operator' && open?.has(wanted.resource) === true) {
       step?.({ rule: 'open', outcome: 'allow', text: 'whoever has proven who it is may use it' });
       return ALLOW;
@@ -201,6 +214,7 @@ class Evaluation {
       const able = counters === undefined ? held.filter(isBare) : held;
       covering = able.filter(({ claims }) =>
         claims.cap.some((capability) => {
+          if (!namesPeer(capability, target)) return false;
           const verdict = allows(capability, wanted.ability, target);
           return verdict.allow || verdict.refusal !== undefined;
         }),
@@ -287,6 +301,16 @@ class Evaluation {
 
 function isBare({ claims }: Grant): boolean {
   return claims.cap.every(({ caveats }) => Object.keys(caveats ?? {}).length === 0);
+}
+
+/**
+ * What peers have granted to this node, an agent gets only by a grant that speaks of peers; and of their
+ * built-in servers only by one that names that literally, as of our own.
+ */
+function namesPeer({ resource }: Capability, { segments }: ResourceTarget): boolean {
+  if (segments[0]?.startsWith('@') !== true) return true;
+  const [first = '', server] = resource.split('/');
+  return /^[a-z]+:(@|%40)/.test(first) && (segments[1] !== 'starling' || server === 'starling');
 }
 
 function isReading({ ability, facts }: GuardWanted): boolean {

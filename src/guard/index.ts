@@ -1,5 +1,5 @@
 /** The guard: the one place that says yes or no. */
-export { auditGovernance } from './audited.ts';
+export { auditGovernance, auditGrants } from './audited.ts';
 export { createApprovals } from './approvals.ts';
 export type { ApprovalsComponents, ApprovalsInit } from './approvals.ts';
 export type {
@@ -49,8 +49,9 @@ export type {
   Explanation,
   Guard,
   GuardWanted,
+  OnBehalfOf,
   Principal,
   WantedFacts,
 } from './types.ts';
-export { keyOf, nameOf } from './who.ts';
+export { behalfOf, keyOf, nameOf } from './who.ts';
 export type { MeshFacts, Zone } from './who.ts';

@@ -142,7 +142,7 @@ function hintOf(
 ): string {
   const where = printable(self.name);
   if (target === undefined) return `on ${where}: starling tools`;
-  const path = target.segments.map(encodeSegment).join('/');
+  const path = target.segments.map(encodeSegment).join('/').replace(/^%40/, '@');
   if (caller.kind === 'client') {
     const scope = `'${target.scheme}:${path}'`;
     return ALIAS.test(caller.name)

@@ -2,12 +2,29 @@
 import type { Did, JsonObject, PeerId } from '../core/index.ts';
 import type { Capability, Grant, Refusal, Wanted } from '../grants/types.ts';
 
+/**
+ * Somebody for whom a peer calls, as that peer's node certifies it: its word, and no right of its own.
+ */
+export interface OnBehalfOf {
+  /** The agent that proved this key to the peer's node. */
+  readonly did?: Did;
+  /** What the peer's node calls its client. */
+  readonly name?: string;
+}
+
 /** Who asks, as proven at the door. */
 export type Principal =
   /** Whoever may read this node's state folder: root of this node, and of no other. */
   | { readonly kind: 'operator' }
   /** A peer, by the key of its connection. */
-  | { readonly kind: 'peer'; readonly peerId: PeerId; readonly did: Did; readonly alias: string }
+  | {
+      readonly kind: 'peer';
+      readonly peerId: PeerId;
+      readonly did: Did;
+      readonly alias: string;
+      /** Absent where it calls for itself. */
+      readonly onBehalfOf?: OnBehalfOf | undefined;
+    }
   /** Somebody local with bounded rights: the holder of an API key, or the subject of a JWT. */
   | {
       readonly kind: 'client';

@@ -1,7 +1,7 @@
 /** Who a caller is: how it came, by which names a policy knows it, and how messages call it. Pure. */
 import type { Did } from '../core/index.ts';
 import { printable } from '../grants/index.ts';
-import type { Principal } from './types.ts';
+import type { OnBehalfOf, Principal } from './types.ts';
 
 /** How callers come, the most trusted first. */
 export const ZONES = ['local', 'trusted', 'external'] as const;
@@ -61,6 +61,14 @@ export function keyOf(principal: Principal): string {
   return namesOf(principal)[0] ?? principal.kind;
 }
 
+/** For whom a peer says that it calls, as the audit log has it: a did, or a name that its node gave. */
+export function behalfOf(principal: Principal): string | undefined {
+  if (principal.kind !== 'peer' || principal.onBehalfOf === undefined) return undefined;
+  const { did, name = '' } = principal.onBehalfOf;
+  // With the node's did, so that no client of ours is ever taken for it.
+  return did ?? `client:${printable(name)}@${principal.did}`;
+}
+
 /** How messages call it. */
 export function nameOf(principal: Principal): string {
   switch (principal.kind) {
@@ -69,10 +77,18 @@ export function nameOf(principal: Principal): string {
     case 'client':
       return `the client ${printable(principal.name)}`;
     case 'peer':
-      return `${printable(principal.alias)} (${shortOf(principal.peerId)})`;
+      return `${printable(principal.alias)} (${shortOf(principal.peerId)})${wordsFor(principal.onBehalfOf)}`;
     default:
       return `${printable(principal.name)} (${shortOf(principal.did.slice(8))})`;
   }
+}
+
+/** In full: only a whole did can be compared. */
+function wordsFor(onBehalfOf: OnBehalfOf | undefined): string {
+  if (onBehalfOf === undefined) return '';
+  const { did, name } = onBehalfOf;
+  const called = name === undefined ? '' : ` '${printable(name)}'`;
+  return did === undefined ? ` for its client${called}` : ` for the agent${called} ${did}`;
 }
 
 function shortOf(id: string): string {

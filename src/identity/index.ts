@@ -1,6 +1,9 @@
 /** The node's Ed25519 key, and the names that a key has. */
 export { didFromPeerId, parseDid, parsePeerId, peerIdFromDid } from './did.ts';
-export { loadIdentity } from './key-file.ts';
+export { loadIdentity, openKeyFile, readKeyFacts, writeKeyFile } from './key-file.ts';
+export type { KeyFacts, KeyFileInit, OpenedKey, PassphraseSource } from './key-file.ts';
+export { PLAIN, protectBy } from './protection.ts';
+export type { KeyProtection, ScryptCost } from './protection.ts';
 export { sealerOf } from './seal.ts';
 export type { Sealer } from './seal.ts';
 export { createIdentity, randomSeed, signerFromSeed, verifySignature } from './sign.ts';

@@ -33,6 +33,7 @@ export function encodeHeartbeat(heartbeat: Heartbeat): Uint8Array {
     load: presence.load,
     catalog: presence.catalog,
     boards: Object.fromEntries(Object.entries(presence.boards).slice(0, BOARDS_MAX)),
+    ...(presence.audit === undefined ? {} : { audit: presence.audit }),
   });
 }
 
@@ -48,6 +49,7 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
     return undefined;
   const digests = readDigests(boards);
   if (digests === undefined) return undefined;
+  const standing = readStanding(fields['audit']);
   return {
     incarnation: inc,
     sequence: seq,
@@ -60,6 +62,7 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
       load,
       catalog: String(catalog),
       boards: digests,
+      ...(standing === undefined ? {} : { audit: standing }),
     },
   };
 }
@@ -82,6 +85,14 @@ function readDigests(boards: unknown): Readonly<Record<string, string>> | undefi
   if (entries.length > BOARDS_MAX) return undefined;
   if (!entries.every(([name, digest]) => isText(name) && isText(digest))) return undefined;
   return Object.fromEntries(entries.map(([name, digest]) => [name, String(digest)]));
+}
+
+/** Where the sender's audit log stands; what is malformed is left out. */
+function readStanding(value: unknown): Presence['audit'] {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { seq, hash, at, sig } = value as Readonly<Record<string, unknown>>;
+  if (!isCount(seq) || !isCount(at) || !isText(hash) || !isText(sig)) return undefined;
+  return { seq, hash, at, sig };
 }
 
 function isCount(value: unknown): value is number {

@@ -1,8 +1,15 @@
 /** Who is in the mesh, who is alive, and who may come in. */
-export { joinMesh } from './join.ts';
-export type { JoinComponents } from './join.ts';
+export { auditAdmission } from './audited.ts';
+export { createCheckpointExchange } from './checkpoint-exchange.ts';
+export type {
+  CheckpointExchange,
+  CheckpointExchangeComponents,
+  PeerWitness,
+} from './checkpoint-exchange.ts';
 export { createMembership } from './membership.ts';
 export type { MembershipComponents, MembershipInit } from './membership.ts';
+export { joinMesh } from './join.ts';
+export type { JoinComponents } from './join.ts';
 export { createMeshBook } from './mesh-book.ts';
 export type { Invitation, MeshBook, MeshBookComponents } from './mesh-book.ts';
 export type { Membership, MembershipEvents, Mesh, PeerState, PeerView, Presence } from './types.ts';

@@ -1,4 +1,4 @@
-/** How a newcomer gets in: it dials, again and again, until somebody lets it in or says no for good. */
+/** Getting into a mesh: dials its addresses until somebody lets us in, or says that nobody will. */
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
@@ -7,31 +7,28 @@ import type { MeshBook } from './mesh-book.ts';
 /** How long a newcomer tries to get in before it gives up. */
 const JOIN_TIMEOUT_MS = 45_000;
 const DIAL_TIMEOUT_MS = 10_000;
-const JOIN_PAUSE_MS = 1000;
+const PAUSE_MS = 1000;
 
 /** What joining works with. */
 export interface JoinComponents {
   readonly network: Pick<Network, 'dial'>;
-  readonly meshBook: Pick<MeshBook, 'isMember'>;
+  readonly meshBook: Pick<MeshBook, 'isMember' | 'mesh'>;
   readonly clock: Clock;
   /** Hears in short sentences what is waited for. */
   readonly progress: (line: string) => void;
 }
 
-/**
- * Dials `addresses` until somebody lets us in to the mesh that is called `name`.
- * @throws STARLING_PEER_UNREACHABLE, or why we are refused
- */
+/** Dials until somebody lets us in. @throws why nobody does */
 export async function joinMesh(
-  components: JoinComponents,
-  init: { readonly addresses: readonly string[]; readonly name: string },
+  { network, meshBook, clock, progress }: JoinComponents,
+  { dial }: { readonly dial: readonly string[] },
 ): Promise<void> {
-  const { network, meshBook, clock, progress } = components;
   const deadline = clock.now() + JOIN_TIMEOUT_MS;
+  const name = meshBook.mesh()?.name ?? '';
   let last: unknown;
   while (clock.now() < deadline) {
-    for (const address of init.addresses) {
-      progress(`joining mesh '${init.name}' at ${address}`);
+    for (const address of dial) {
+      progress(`joining mesh '${name}' at ${address}`);
       try {
         await network.dial(address, { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
       } catch (error) {
@@ -42,12 +39,12 @@ export async function joinMesh(
       if (meshBook.isMember()) return;
     }
     await new Promise<void>((resolve) => {
-      setTimeout(resolve, JOIN_PAUSE_MS);
+      setTimeout(resolve, PAUSE_MS);
     });
   }
   throw new StarlingError(
     'STARLING_PEER_UNREACHABLE',
-    `nobody at the ticket's addresses (${init.addresses.join(', ')}) let us in within ${JOIN_TIMEOUT_MS / 1000} s: ${messageOf(last)}`,
+    `nobody at the ticket's addresses (${dial.join(', ')}) let us in within ${JOIN_TIMEOUT_MS / 1000} s: ${messageOf(last)}`,
     { hint: 'check that the peer runs and that its port is open to this machine', cause: last },
   );
 }

@@ -1,5 +1,6 @@
 /** Who is in the mesh, who is alive, and how each is reached. */
 import type { EventEmitter } from 'node:events';
+import type { Checkpoint } from '../audit/index.ts';
 import type { Did, MeshId, PeerId, Startable } from '../core/index.ts';
 
 /** The state of a peer in our view. `left` said goodbye, `dead` did not. */
@@ -18,6 +19,8 @@ export interface Presence {
   readonly catalog: string;
   /** Digest by board name, at most 64 boards. */
   readonly boards: Readonly<Record<string, string>>;
+  /** Where its audit log stood when it was last signed; its signature is not checked here. */
+  readonly audit?: Omit<Checkpoint, 'did'>;
 }
 
 /** One peer as we see it. */

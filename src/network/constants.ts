@@ -35,7 +35,7 @@ export const TOPIC_MAX_LENGTH = 256;
 /** One batch handed to libp2p at once: what a small message may have to wait behind. */
 export const SEND_BATCH_BYTES = 64 * KIB;
 /** What one stream sends in one turn of the event loop. */
-export const SEND_TURN_BYTES = SEND_BATCH_BYTES;
+export const SEND_TURN_BYTES = 64 * KIB;
 /** Over this many queued bytes `write` answers false. */
 export const STREAM_HIGH_WATER_BYTES = MIB;
 /** Below this many queued bytes `drained` resolves. */

@@ -11,8 +11,10 @@ import {
 } from '../../src/audit/index.ts';
 import type { Audit, AuditFilter, AuditQuery, Checkpoint } from '../../src/audit/index.ts';
 import { sealLine } from '../../src/audit/checkpoint.ts';
+import { hashLine } from '../../src/audit/format.ts';
 import { createIdentity } from '../../src/identity/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
+import { signerOf } from '../grants/arrange.ts';
 import { memoryTable } from '../grants/memory-table.ts';
 import {
   NODE,
@@ -220,15 +222,16 @@ describe('what peers have seen', () => {
 describe('the book of checkpoints', () => {
   it('keeps the latest of each node, over restarts', async () => {
     const table = memoryTable();
-    const book = createCheckpointBook({ table });
+    const clock = createTestClock();
+    const book = createCheckpointBook({ table, clock });
     for (let seq = 1; seq <= 12; seq += 1) {
       const checkpoint = sealLine(NODE, 'checkpoint', { seq, hash: 'a'.repeat(64), at: seq });
       expect(await book.add(checkpoint)).toEqual({ state: 'new' });
       expect(await book.add(checkpoint)).toEqual({ state: 'known' });
     }
-    const again = createCheckpointBook({ table });
+    const again = createCheckpointBook({ table, clock });
     await again.load();
-    expect(again.of(NODE.did).map(({ seq }) => seq)).toEqual([12, 11, 10, 9, 8, 7, 6, 5]);
+    expect(again.of(NODE.did).map(({ seq }) => seq)).toEqual([12, 11, 10, 9, 1]);
     expect(again.of(createIdentity().did)).toEqual([]);
   });
 
@@ -237,7 +240,76 @@ describe('the book of checkpoints', () => {
     const one = sealLine(NODE, 'checkpoint', { seq: 4, hash: 'a'.repeat(64), at: 1 });
     const two = sealLine(NODE, 'checkpoint', { seq: 4, hash: 'b'.repeat(64), at: 2 });
     await book.add(one);
-    expect(await book.add(two)).toEqual({ state: 'conflict', before: one });
+    const rewrite = { did: NODE.did, before: one, after: two };
+    expect(await book.add(two)).toMatchObject({ state: 'conflict', before: one, rewrite });
+    expect(book.rewrites()).toMatchObject([rewrite]);
+    // It is told once, and the next one adds nothing to it.
+    const three = sealLine(NODE, 'checkpoint', { seq: 4, hash: 'c'.repeat(64), at: 3 });
+    expect(await book.add(two)).toEqual({ state: 'known' });
+    expect(await book.add(three)).toEqual({ state: 'known' });
+    expect(await book.confess(one)).toBeUndefined();
+  });
+
+  it('keeps what it saw long ago, however much a node signs to get rid of it', async () => {
+    const clock = createTestClock();
+    const table = memoryTable();
+    const book = createCheckpointBook({ table, clock });
+    const signer = signerOf(5);
+    const seal = (seq: number): Checkpoint =>
+      sealLine(signer, 'checkpoint', { seq, hash: hashLine(String(seq)), at: seq });
+    for (let day = 0; day < 60; day += 1) {
+      await book.add(seal(day + 1));
+      clock.advance(86_400_000);
+    }
+    const before = book.of(signer.did).map(({ seq }) => seq);
+    for (let seq = 1000; seq < 11_000; seq += 1) await book.add(seal(seq));
+    const after = book.of(signer.did).map(({ seq }) => seq);
+    expect(before.length).toBeGreaterThan(6);
+    // The newest four made room; what lies further back stays.
+    expect(after).toEqual(expect.arrayContaining(before.slice(4)));
+    expect(after.length).toBeLessThanOrEqual(22);
+    expect(Math.min(...after)).toBe(1);
+  });
+
+  it('does not care what time a node says that it is', async () => {
+    const book = createCheckpointBook({ table: memoryTable(), clock: createTestClock() });
+    for (const [seq, at] of [
+      [1, 0],
+      [2, 4e15],
+      [3, 1],
+    ] as const) {
+      const checkpoint = sealLine(NODE, 'checkpoint', { seq, hash: hashLine(String(seq)), at });
+      expect(await book.add(checkpoint)).toEqual({ state: 'new' });
+    }
+    expect(book.rewrites()).toEqual([]);
+  });
+
+  it('forgets after a month that a log was rewritten, and what was seen before it', async () => {
+    const clock = createTestClock();
+    const table = memoryTable();
+    const book = createCheckpointBook({ table, clock });
+    const seal = (seq: number, letter: string): Checkpoint =>
+      sealLine(NODE, 'checkpoint', { seq, hash: letter.repeat(64), at: seq });
+    await book.add(seal(4, 'a'));
+    await book.add(seal(4, 'b'));
+    clock.advance(86_400_000);
+    await book.add(seal(9, 'c'));
+    const again = createCheckpointBook({ table, clock });
+    await again.load();
+    expect(again.rewrites()).toHaveLength(1);
+    clock.advance(30 * 86_400_000);
+    expect(again.rewrites()).toEqual([]);
+    expect(again.of(NODE.did)).toMatchObject([{ seq: 9 }]);
+    expect(await again.add(seal(4, 'b'))).toEqual({ state: 'new' });
+  });
+
+  it('takes a damaged row for none', async () => {
+    const table = memoryTable();
+    await table.put(NODE.did, Buffer.from('{"seen":[{"checkpoint":'));
+    await table.put(createIdentity().did, Buffer.from('null'));
+    const book = createCheckpointBook({ table });
+    await book.load();
+    expect(book.nodes()).toEqual([]);
   });
 
   it.each([

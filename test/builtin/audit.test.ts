@@ -5,10 +5,14 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createAudit } from '../../src/audit/index.ts';
 import type { Audit, AuditInit, Checkpoint } from '../../src/audit/index.ts';
+import { sealLine } from '../../src/audit/checkpoint.ts';
 import { auditResource, auditTools } from '../../src/builtin/index.ts';
 import { createHealth, silentLogger, systemClock } from '../../src/core/index.ts';
-import type { JsonObject } from '../../src/core/index.ts';
+import type { JsonObject, PeerId } from '../../src/core/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
+
+const SELF = createIdentity(Buffer.alloc(32, 7));
+const BOB = { peerId: 'b' as PeerId, alias: 'bob' };
 
 const cleanups: (() => Promise<void>)[] = [];
 
@@ -24,7 +28,7 @@ async function bench(seen?: (told: Checkpoint[]) => readonly Checkpoint[]): Prom
   cleanups.push(() => rm(folder, { recursive: true, force: true }));
   const audit = createAudit(
     {
-      identity: createIdentity(),
+      identity: SELF,
       clock: systemClock,
       logger: silentLogger,
       health: createHealth(),
@@ -37,7 +41,15 @@ async function bench(seen?: (told: Checkpoint[]) => readonly Checkpoint[]): Prom
   cleanups.push(() => audit.stop());
   const tools = auditTools({
     audit,
-    ...(seen === undefined ? {} : { seenByPeers: () => Promise.resolve(seen(told)) }),
+    checkpoints: {
+      ask: () =>
+        Promise.resolve([
+          ...(seen === undefined ? [] : [{ ...BOB, seen: seen(told) }]),
+          { peerId: 'p' as PeerId, alias: 'carol' },
+        ]),
+      seenOf: () => told.toReversed(),
+    },
+    self: SELF.did,
   });
   return {
     audit,
@@ -64,11 +76,13 @@ const whoIn = (result: JsonObject): unknown =>
 describe('the audit tools', () => {
   it('are for the operator', () => {
     const audit = undefined as unknown as Audit;
-    const tools = auditTools({ audit });
+    const checkpoints = { ask: () => Promise.resolve([]), seenOf: () => [] };
+    const tools = auditTools({ audit, checkpoints, self: SELF.did });
     expect(tools.map(({ definition }) => definition.name)).toEqual([
       'audit_query',
       'audit_tail',
       'audit_verify',
+      'audit_seen',
     ]);
     expect(tools.every(({ operatorOnly }) => operatorOnly)).toBe(true);
   });
@@ -87,6 +101,7 @@ describe('the audit tools', () => {
     ['audit_query', { outcome: 'perhaps' }],
     ['audit_tail', { timeout_s: 1e6 }],
     ['audit_verify', { folder: '/etc' }],
+    ['audit_seen', {}],
   ])('%s refuses %j', async (name, args) => {
     const { call } = await bench();
     await expect(call(name, args)).rejects.toMatchObject({ code: 'STARLING_USAGE' });
@@ -104,7 +119,30 @@ describe('the audit tools', () => {
   it('verify, also against what peers have seen', async () => {
     const honest = await bench((told) => told);
     for (const who of ['a', 'b', 'c', 'd']) await honest.audit.append(entry(who));
-    expect(await honest.call('audit_verify')).toMatchObject({ ok: true, entries: 5, unsigned: 1 });
+    await honest.audit.flush();
+    expect(await honest.call('audit_verify')).toMatchObject({
+      ok: true,
+      entries: 5,
+      unsigned: 1,
+      witnesses: [
+        { peer: 'bob', answered: true, seen: 1, upTo: 3, differs: [] },
+        { peer: 'carol', answered: false, seen: 0 },
+      ],
+    });
+    const { checkpoints } = await honest.call('audit_seen', { did: SELF.did });
+    expect(checkpoints).toMatchObject([{ seq: 3, did: SELF.did }]);
+  });
+
+  it('say which peer has seen another entry', async () => {
+    const other = sealLine(SELF, 'checkpoint', { seq: 2, hash: 'a'.repeat(64), at: 1 });
+    const stranger = sealLine(createIdentity(), 'checkpoint', { ...other, seq: 1 });
+    const { audit, call } = await bench((told) => [...told, other, stranger]);
+    for (const who of ['a', 'b', 'c', 'd']) await audit.append(entry(who));
+    expect(await call('audit_verify')).toMatchObject({
+      ok: false,
+      findings: [{ rule: 'rewritten', line: 2 }],
+      witnesses: [{ peer: 'bob', differs: [{ seq: 2 }] }, { peer: 'carol' }],
+    });
   });
 });
 

@@ -1,11 +1,18 @@
 /** `starling audit`: asks the running node, and reads the files where none runs. */
 import { readFile, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { AUDIT_KINDS, AUDIT_OUTCOMES, createAudit } from '../../src/audit/index.ts';
+import {
+  AUDIT_KINDS,
+  AUDIT_OUTCOMES,
+  createAudit,
+  createCheckpointBook,
+} from '../../src/audit/index.ts';
+import { sealLine } from '../../src/audit/checkpoint.ts';
 import { createHealth, silentLogger, systemClock } from '../../src/core/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 import { loadIdentity } from '../../src/identity/index.ts';
+import { createStore } from '../../src/store/index.ts';
 import { serving } from './fake-node.ts';
 import { fakeNode, run, start, temporaryFolder } from './support.ts';
 
@@ -138,6 +145,55 @@ describe('starling audit verify', () => {
     const elsewhere = await run('audit', 'verify', '--folder', folder, '--did', did, '--json');
     expect(elsewhere.code).toBe(1);
     expect(JSON.parse(elsewhere.stdout)).toMatchObject({ ok: false, findings: [{ line: 2 }] });
+  });
+
+  it('compares a copy with what the node of this machine has seen of it', async () => {
+    const { state, did, segment } = await stopped();
+    const other = await temporaryFolder();
+    const identity = await loadIdentity(join(state, 'key'));
+    const signed = sealLine(identity, 'checkpoint', { seq: 2, hash: 'a'.repeat(64), at: 1 });
+    const store = createStore({ logger: silentLogger }, { dir: join(other, 'db') });
+    await store.start();
+    await createCheckpointBook({ table: store.table('checkpoints') }).add(signed);
+    await store.stop();
+    const copy = ['--folder', dirname(segment), '--did', did];
+    const ran = await run('audit', 'verify', ...copy, '--state', other);
+    expect(ran.code).toBe(1);
+    expect(ran.stdout).toContain('line 2: rewritten: this node signed another entry 2');
+    expect(ran.stdout).toContain('compared with 1 checkpoint that the node here has seen');
+    const fake = await fakeNode({
+      answer: serving({ audit_seen: { checkpoints: [{ ...signed }] } }),
+    });
+    const running = await run('audit', 'verify', ...copy, '--state', fake.stateDir);
+    expect(running.stdout).toContain('line 2: rewritten');
+  });
+
+  it('names the peers that have seen another entry, safely for a terminal', async () => {
+    const signed = { seq: 2, hash: 'a'.repeat(64), at: 1, did: 'did:key:z', sig: '' };
+    const witness = { peerId: 'p', answered: true, seen: 3, upTo: 9, differs: [] };
+    const result = {
+      ok: false,
+      entries: 7,
+      segments: 1,
+      unsigned: 7,
+      removedThrough: 0,
+      tooOld: 0,
+      findings: [{ rule: 'rewritten', segment: 's', line: 2, text: 'so' }],
+      witnesses: [
+        { ...witness, peer: 'bo\u001B[2Jb', differs: [{ ...signed, seq: 5 }, signed] },
+        { ...witness, peer: 'carol' },
+        { ...witness, peer: 'dave', seen: 0, upTo: 0 },
+        { ...witness, peer: 'erin', answered: false },
+      ],
+    };
+    const fake = await fakeNode({ answer: serving({ audit_verify: result }) });
+    const { stdout } = await run('audit', 'verify', '--state', fake.stateDir);
+    expect(stdout.split('\n').slice(2, -1)).toEqual([
+      'bo\ufffd[2Jb has seen another entry 2, signed at 1970-01-01T00:00:00.001Z (and 1 later)',
+      'carol has seen the same, up to entry 9',
+      'dave has seen nothing of it yet',
+      'erin did not say what it has seen',
+    ]);
   });
 
   it('makes no key where there is none', async () => {

@@ -10,6 +10,7 @@ import { SERVERS, eventually, json, ok, sees, startPair, useWorld } from './supp
 const world = useWorld('file');
 const IDLE_MS = 300;
 
+let ownerConfig: { readonly mcpServers: Params };
 let owner: NodeProcess;
 let second: NodeProcess;
 let guest: NodeProcess;
@@ -31,15 +32,12 @@ beforeAll(async () => {
     pinned: await plain('legacy', 'pinned', '--text', text),
   };
   const twin = (label: string): Promise<object> => plain('legacy', label, '--label', label);
+  ownerConfig = { mcpServers: { ...mcpServers, twin: await twin('first') } };
   const views = {
     small: { allow: ['owner/legacy/pid', 'owner/legacy/n*'], deny: ['owner/legacy/note'] },
     find: { tools: 'search' },
   };
-  ({ owner, guest } = await startPair(
-    world,
-    { mcpServers: { ...mcpServers, twin: await twin('first') } },
-    { list: { merge: true }, views },
-  ));
+  ({ owner, guest } = await startPair(world, ownerConfig, { list: { merge: true }, views }));
   const { ticket } = await json<{ ticket: string }>(owner, 'invite');
   second = await world.start('second', {
     config: { mcpServers: { twin: await twin('second') } },
@@ -163,15 +161,17 @@ describe('the process of a server is killed', () => {
   });
 });
 
+const updatesOf = (caller: Caller, uri: string): readonly unknown[] =>
+  caller.heard.filter(
+    ({ method, params }) => method === 'notifications/resources/updated' && params['uri'] === uri,
+  );
+
 async function touched(caller: Caller, server: string, uri: string): Promise<void> {
   await eventually(
     'the update is heard',
     async () => {
       await call(caller, `owner__${server}__touch`);
-      return caller.heard.filter(
-        ({ method, params }) =>
-          method === 'notifications/resources/updated' && params['uri'] === uri,
-      );
+      return updatesOf(caller, uri);
     },
     (updates) => updates.length > 0,
   );
@@ -320,6 +320,38 @@ describe('a caller sees its part', () => {
     });
     expect(asked).toContain('"action":"accept"');
     expect(caller.asked.map(({ method }) => method)).toEqual(['elicitation/create']);
+  });
+});
+
+describe('the owner is killed and comes back', () => {
+  it('and what clients of a peer are subscribed to is heard again, though nobody asks', async () => {
+    const first = await client('legacy', 'stdio');
+    const callers = [first, await client('modern', 'http')];
+    const { resources } = await first.ask('resources/list');
+    const own = (resources as readonly Params[]).find(
+      ({ _meta }) => (_meta as Params | undefined)?.['starling/server'] === 'legacy',
+    );
+    const uri = String(own?.['uri']);
+    for (const caller of callers) {
+      await caller.subscribe(uri);
+      await touched(caller, 'legacy', uri);
+    }
+    const port = owner.up.addresses[0]?.match(/tcp\/(\d+)/)?.[1] ?? '';
+    await owner.stop('SIGKILL');
+    await sees(guest, [owner], 'dead');
+    for (const caller of callers) caller.heard.length = 0;
+    const listen = [`/ip4/127.0.0.1/tcp/${port}`];
+    owner = await world.start('owner', { config: { ...ownerConfig, listen } });
+    for (const caller of callers) {
+      // Whatever changed meanwhile: read it again.
+      await eventually(
+        'the client is told',
+        async () => updatesOf(caller, uri),
+        (updates) => updates.length > 0,
+      );
+      caller.heard.length = 0;
+      await touched(caller, 'legacy', uri);
+    }
   });
 });
 

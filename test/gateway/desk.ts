@@ -113,7 +113,7 @@ export function deskOf(): Desk {
           return desk.open(serverLink, target.server);
         },
       },
-      clearance: { clear: () => ({ over: () => undefined }) },
+      clearance: { clear: () => ({ over: () => undefined }), refused: () => undefined },
       push: (message) => void pushed.push(JSON.parse(message.toString())),
       admit: () => desk.admit(),
       clock,

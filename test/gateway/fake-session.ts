@@ -111,6 +111,7 @@ function fakeSession(principal: Principal, push: Push, activeAt: number): FakeSe
     get isOver() {
       return isOver;
     },
+    toolOf: () => undefined,
     receive(frame, reply, key) {
       seen.push(frame);
       if (frame.kind === 'response' && asking !== undefined) {

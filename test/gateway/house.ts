@@ -124,6 +124,7 @@ export async function houseOf(
       get: (name) => all.find((upstream) => upstream.server === name),
       settled: () => Promise.resolve(),
       configure: () => Promise.resolve(),
+      secretsChanged: () => [],
       start: () => Promise.resolve(),
       stop: () => Promise.resolve(),
     },

@@ -196,6 +196,35 @@ describe('a stateless request', () => {
     expect(said(answer)['id']).toBe(1);
   });
 
+  it.each<[string, string, string | undefined, string | undefined, number]>([
+    ['as its argument', 'ü', '=?base64?w7w=?=', '"ü"', 200],
+    ['plain', 'eu', 'eu', '"eu"', 200],
+    ['another value', 'eu', 'us', undefined, 400],
+    ['no header', 'eu', undefined, undefined, 400],
+    ['no base64', 'ü', '=?base64?%%?=', undefined, 400],
+    ['base64 without its padding', 'ü', '=?base64?w7w?=', undefined, 400],
+  ])('repeats an annotated argument in a header: %s', async (_, region, header, text, status) => {
+    const node = await startNode('alice', { servers: { far: SESSION_SERVER } });
+    await post(node, 'tools/list', { path: '/mcp/far' });
+    const answer = await post(node, 'tools/call', {
+      path: '/mcp/far',
+      params: { name: 'region', arguments: { region } },
+      headers: { 'mcp-param-region': header },
+    });
+    expect(answer.status).toBe(status);
+    if (text === undefined) expect(codeOf(answer)).toBe(-32020);
+    else expect(textIn(answer)).toBe(text);
+  });
+
+  it('may leave out an annotated argument, and then its header', async () => {
+    const node = await startNode('alice', { servers: { far: SESSION_SERVER } });
+    await post(node, 'tools/list', { path: '/mcp/far' });
+    const call = { path: '/mcp/far', params: { name: 'region', arguments: {} } };
+    expect(textIn(await post(node, 'tools/call', call))).toBe('"none"');
+    const headers = { 'mcp-param-region': 'eu' };
+    expect((await post(node, 'tools/call', { ...call, headers })).status).toBe(400);
+  });
+
   it('may carry a name that is not plain in base64', async () => {
     const node = await startNode('alice', { servers: { far: SESSION_SERVER } });
     const uri = 'note://ü ☂';

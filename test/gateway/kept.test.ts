@@ -184,7 +184,7 @@ describe('a server', () => {
     const bench = await upstreamBench();
     expect(bench.upstream.status()).toMatchObject({
       state: 'ready',
-      tools: 8,
+      tools: 9,
       resources: 2,
       prompts: 1,
       serverInfo: 'session fixture 1.0.0',
@@ -198,7 +198,7 @@ describe('a server', () => {
     const [before] = await pids(caller);
     await bench.clock.leap(70_000);
     await until(() => bench.upstream.status().instances === 0);
-    expect(bench.upstream.status()).toMatchObject({ state: 'idle', tools: 8 });
+    expect(bench.upstream.status()).toMatchObject({ state: 'idle', tools: 9 });
     await until(() => isGone(before));
     const [after] = await pids(caller);
     expect(after).not.toBe(before);
@@ -317,7 +317,7 @@ describe('a list that changes', () => {
     const caller = callerOf(bench, { capabilities: { roots: {} } });
     await caller.tool('add_tool', { name: 'later' });
     await until(() => toolsOf(bench).includes('later'));
-    expect(toolsOf(bench)).toHaveLength(9);
+    expect(toolsOf(bench)).toHaveLength(10);
     expect(await caller.tool('later')).toBe('called later');
     const [pid] = await pids(caller);
     await caller.send('tools/call', { name: 'crash' }).ending;

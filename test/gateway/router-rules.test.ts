@@ -260,15 +260,18 @@ describe('a client with scopes', () => {
 });
 
 describe('an agent', () => {
-  it('sees what is granted to it of this node, and nothing of peers', async () => {
+  it('sees what is granted to it of this node and, by their names, of peers', async () => {
     const house = await houseOf({ files: { tools: [tool('read'), tool('write')] } });
     joins(house, 'alice', alice, { git: { tools: [tool('log')] } });
-    house.granted = ['tool:files/read', 'tool:@alice/**', 'tool:alice/**'];
+    house.granted = ['tool:files/read', 'tool:alice/**'];
     expect(names(house, AGENT)).toEqual(['files__read']);
     expect(refusal(() => routeOf(house, AGENT, 'alice__git__log')).code).toMatch(
       /STARLING_(CALL_REFUSED|TOOL_UNKNOWN)/,
     );
     expect(listed(house, AGENT, server('git', 'alice'))).toEqual([]);
+    house.granted = ['tool:@alice/git/*'];
+    expect(names(house, AGENT)).toEqual(['alice__git__log']);
+    expect(routeOf(house, AGENT, 'alice__git__log').target.peer?.alias).toBe('alice');
   });
 });
 

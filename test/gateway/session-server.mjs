@@ -15,6 +15,13 @@ const text = (value) => ({ content: [{ type: 'text', text: JSON.stringify(value)
 
 const NAMES = ['whoami', 'ask', 'log', 'touch', 'add_tool', 'crash', 'hang', 'cancelled'];
 const tools = NAMES.map((name) => ({ name, inputSchema: { type: 'object' } }));
+tools.push({
+  name: 'region',
+  inputSchema: {
+    type: 'object',
+    properties: { region: { type: 'string', 'x-mcp-header': 'Region' } },
+  },
+});
 const session = { initialize: {}, level: null, subscribed: [], notified: [] };
 const cancelled = [];
 const waiting = new Map();
@@ -72,6 +79,7 @@ const calls = {
     send({ method: 'notifications/message', params: { level, data } });
     return 'logged';
   },
+  region: ({ region }) => region ?? 'none',
   touch: ({ uri }) => {
     changed('notifications/resources/updated', { uri });
     return 'touched';

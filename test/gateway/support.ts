@@ -13,6 +13,7 @@ import type { Config, McpServer } from '../../src/config/index.ts';
 import { StarlingError, createHealth, silentLogger, systemClock } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
 import { createNoAudit } from '../../src/audit/index.ts';
+import type { Audit } from '../../src/audit/index.ts';
 import { createDirectory } from '../../src/directory/index.ts';
 import type { Directory } from '../../src/directory/index.ts';
 import {
@@ -264,6 +265,8 @@ export interface TestNodeInit {
   /** Default `strict`, as nodes have it. */
   readonly pins?: Config['pins'];
   readonly servers?: Readonly<Record<string, McpServer>>;
+  /** Default: none is kept. */
+  readonly audit?: Audit;
 }
 
 const cleanups: (() => unknown)[] = [];
@@ -337,13 +340,14 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
   const gateway = createGateway(
     {
       self: identity.did,
+      signer: identity,
       upstreams,
       directory,
       keys,
       pins,
       guard: createGuard({ grants, self: { name, did: identity.did } }),
       approvals: { ask: () => Promise.reject(new Error('nobody approves in these tests')) },
-      audit: createNoAudit(),
+      audit: init.audit ?? createNoAudit(),
       grants,
       network: networkOf(identity.peerId, init.wire ?? createWire()),
       membership,

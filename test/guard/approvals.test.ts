@@ -197,6 +197,17 @@ describe('who may answer', () => {
     expect((await desk.approvals.deny(id, by(peer()))).state).toBe('denied');
   });
 
+  it('is never the agent for whom a node asks, whichever way it comes', async () => {
+    const desk = await deskOf(`agents: {'${carol.did}': {may_approve: true}}`);
+    const agent: Principal = { kind: 'agent', did: carol.did, name: 'scout' };
+    const principal = { ...peer(), onBehalfOf: { did: carol.did } } as Principal;
+    const { id } = await ask(desk, { principal });
+    await expect(desk.approvals.approve(id, by(agent))).rejects.toThrow(
+      'nobody approves what it asks for itself',
+    );
+    expect((await desk.approvals.approve(id, by(OPERATOR))).state).toBe('approved');
+  });
+
   it('is never the model in the session that waits, but the person before it may be', async () => {
     const desk = await deskOf();
     const { id } = await ask(desk, { principal: OPERATOR, session: 's1' });

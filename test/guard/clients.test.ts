@@ -4,7 +4,7 @@ import { silentLogger } from '../../src/core/index.ts';
 import { createGrantBook } from '../../src/grants/index.ts';
 import { createGuard, isScope } from '../../src/guard/index.ts';
 import type { Decision, Guard, Principal } from '../../src/guard/index.ts';
-import { alice, bob, manualClock, owner } from '../grants/arrange.ts';
+import { alice, bob, carol, manualClock, owner } from '../grants/arrange.ts';
 import { memoryTable } from '../grants/memory-table.ts';
 
 const clock = manualClock();
@@ -126,6 +126,26 @@ describe('an agent', () => {
     expect(may(agent(bob.did), 'tool:files/read_file')).toBe(false);
     await book.revoke(grant.claims.jti);
     expect(may(agent(alice.did), 'tool:files/read_file')).toBe(false);
+  });
+
+  it('gets what peers have granted to this node only by a grant that names them', async () => {
+    const grantFor = (resource: string): ReturnType<typeof book.issue> =>
+      book.issue({
+        aud: carol.did,
+        capabilities: [{ resource, ability: 'tool/call' }],
+        expiresAtMs: clock.now() + 3_600_000,
+      });
+    await grantFor('tool:**');
+    await grantFor('tool:*/files/*');
+    const wanted = { resource: 'tool:@alice/files/read', ability: 'tool/call' };
+    const told = refusalOf(guard.decide(agent(carol.did), wanted));
+    expect(told.hint).toBe(`starling grant create ${carol.did} --tool '@alice/files/read'`);
+    await grantFor('tool:@alice/**');
+    expect(may(agent(carol.did), 'tool:@alice/files/read')).toBe(true);
+    expect(may(agent(carol.did), 'tool:@bob/files/read')).toBe(false);
+    expect(may(agent(carol.did), 'tool:@alice/starling/board_set')).toBe(false);
+    await grantFor('tool:@alice/starling/board_*');
+    expect(may(agent(carol.did), 'tool:@alice/starling/board_set')).toBe(true);
   });
 
   it('is told the command that would grant it', () => {

@@ -65,6 +65,23 @@ describe('heartbeats', () => {
     expect(decodeHeartbeat(encodeHeartbeat(heartbeat))).toEqual(heartbeat);
   });
 
+  it('say where the audit log stands, and leave it out when that is nothing', () => {
+    const audit = { seq: 7, hash: 'a'.repeat(64), at: 1, sig: 'b'.repeat(86) };
+    const said = (value: unknown): Heartbeat =>
+      ({ ...heartbeat, presence: { ...heartbeat.presence, audit: value } }) as Heartbeat;
+    expect(decodeHeartbeat(encodeHeartbeat(said(audit)))).toEqual(said(audit));
+    for (const odd of [
+      null,
+      1,
+      [],
+      {},
+      { ...audit, seq: -1 },
+      { ...audit, sig: 'x'.repeat(257) },
+    ]) {
+      expect(decodeHeartbeat(encodeHeartbeat(said(odd)))).toEqual(heartbeat);
+    }
+  });
+
   it('are small', () => {
     expect(encodeHeartbeat(heartbeat).length).toBeLessThan(256);
   });

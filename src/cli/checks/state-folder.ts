@@ -3,7 +3,7 @@ import { access, constants, lstat } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import { StarlingError, messageOf } from '../../core/errors.ts';
-import { loadIdentity } from '../../identity/index.ts';
+import { readKeyFacts } from '../../identity/index.ts';
 import { finding } from './check.ts';
 import type { Check, Finding } from './check.ts';
 
@@ -54,11 +54,11 @@ function checkPrivate(path: string, facts: Stats | undefined): readonly Finding[
 }
 
 async function checkKey(path: string): Promise<readonly Finding[]> {
-  // Asked first, because loading makes a key where there is none.
-  if ((await lookAt(path)) === undefined) return [];
   try {
-    const { peerId } = await loadIdentity(path);
-    return [finding('state', 'ok', `the key is sound: ${peerId}`)];
+    const facts = await readKeyFacts(path);
+    if (facts === undefined) return [];
+    const { peerId, isEncrypted } = facts;
+    return [finding('state', 'ok', `the key is ${isEncrypted ? 'encrypted' : 'sound'}: ${peerId}`)];
   } catch (error) {
     const hint = error instanceof StarlingError ? error.hint : undefined;
     return [finding('state', 'fail', messageOf(error), hint)];

@@ -7,6 +7,7 @@ import type { CommonOptions } from '../sources.ts';
 
 interface ExplainOptions extends CommonOptions {
   readonly as: string;
+  readonly for?: string;
   readonly do?: string;
   readonly on: string;
   readonly arg?: readonly string[];
@@ -26,6 +27,7 @@ export async function run(options: ExplainOptions): Promise<void> {
     node.builtin<PolicyExplainResult>('policy_explain', {
       as: options.as,
       on: options.on,
+      ...(options.for === undefined ? {} : { for: options.for }),
       ...(options.do === undefined ? {} : { do: options.do }),
       ...(args === undefined ? {} : { args }),
     }),

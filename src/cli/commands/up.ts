@@ -7,6 +7,8 @@ import { createNode } from '../../node.ts';
 import type { StarlingNode } from '../../node.ts';
 import { describeStatus } from '../describe.ts';
 import { flush, paint, paintTalk, print, printError, safeLine, tell } from '../output.ts';
+import { passphraseOf } from '../passphrase.ts';
+import type { Passphrases } from '../passphrase.ts';
 import { createProgress } from '../progress.ts';
 import { reloadOnChange } from '../reload.ts';
 import type { Progress } from '../progress.ts';
@@ -35,6 +37,8 @@ interface UpOptions extends CommonOptions {
 
 /** Runs a node until it is told to stop; gives the exit code. */
 export async function run(options: UpOptions): Promise<number> {
+  // First of all, so that nothing else ever sees it.
+  const passphrase = passphraseOf(process.env);
   const sources: ConfigSources = {
     ...(options.config === undefined ? {} : { file: options.config }),
     env: process.env,
@@ -44,7 +48,7 @@ export async function run(options: UpOptions): Promise<number> {
   const progress = createProgress(options.json !== true);
   const told = untilTold();
   try {
-    return await live({ config, sources, options, progress, told });
+    return await live({ config, sources, options, progress, passphrase, told });
   } catch (error) {
     progress.done();
     // Not by returning: the signal handlers and libp2p's timers would keep the process.
@@ -59,11 +63,13 @@ interface Life {
   readonly sources: ConfigSources;
   readonly options: UpOptions;
   readonly progress: Progress;
+  readonly passphrase: Passphrases;
   readonly told: Promise<void>;
 }
 
-async function live({ config, sources, options, progress, told }: Life): Promise<number> {
-  const made = createNode(config, { progress: (line) => progress.show(line) });
+async function live(life: Life): Promise<number> {
+  const { config, sources, options, progress, passphrase, told } = life;
+  const made = createNode(config, { passphrase, progress: (line) => progress.show(line) });
   const node = await Promise.race([made, told]);
   if (node === undefined) {
     // Told to stop while it was finding its mesh: it is no member yet, so there is nothing to leave.
@@ -81,6 +87,7 @@ async function live({ config, sources, options, progress, told }: Life): Promise
   progress.done();
   if (started) {
     await announce(node, options.json === true);
+    await passphrase.tellIfUnused(config.stateDir);
     tellOfPeers(node, options.json === true);
     const stopWatching = reloadOnChange(node, sources, options.json === true);
     await told;

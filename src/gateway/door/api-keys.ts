@@ -46,6 +46,8 @@ export interface ApiKeyInit {
 export interface ApiKeysEvents {
   /** A key was revoked: whatever its holder has open must end. Carries the entrance's id. */
   revoked: [entrance: string];
+  /** A key was made, or ended. */
+  change: [key: ApiKey, what: 'created' | 'revoked'];
 }
 
 /** What the keys work with. */
@@ -131,6 +133,7 @@ class StoredKeys implements ApiKeys {
       this.#held.delete(id);
       throw error;
     }
+    this.events.emit('change', info, 'created');
     return { key: new Secret(key), info };
   }
 
@@ -152,6 +155,7 @@ class StoredKeys implements ApiKeys {
     const { id } = held.info;
     this.#held.delete(id);
     this.events.emit('revoked', held.entrance.id);
+    this.events.emit('change', held.info, 'revoked');
     await this.#components.table.delete(id);
     return held.info;
   }

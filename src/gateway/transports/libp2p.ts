@@ -3,13 +3,16 @@
  * connection. Grants ride in the first message and in `notifications/starling/grants`; what we have
  * issued to the caller rides back the same way.
  */
+import type { Audit } from '../../audit/index.ts';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Json, Logger } from '../../core/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
-import type { Principal } from '../../guard/index.ts';
+import type { OnBehalfOf, Principal } from '../../guard/index.ts';
 import { didFromPeerId } from '../../identity/index.ts';
 import type { Membership } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
+import { BEHALF_META, readBehalf } from '../behalf.ts';
+import type { Behalf } from '../behalf.ts';
 import { metaOf } from '../era.ts';
 import { errorBytes, errorOf, notificationBytes } from '../frame.ts';
 import { createPeerWriter } from '../peer-writer.ts';
@@ -38,6 +41,7 @@ export interface PeerTransportComponents {
   readonly network: Pick<Network, 'handle'>;
   readonly membership: Pick<Membership, 'peer' | 'inStep'>;
   readonly grants: GrantBook;
+  readonly audit: Pick<Audit, 'note'>;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
   open(
     own: Pick<SessionComponents, 'principal' | 'push' | 'initializing' | 'notification'>,
@@ -115,6 +119,10 @@ export function createPeerTransport(
 }
 
 interface Served {
+  /** For whom it is, the first message says. */
+  readonly principal: Extract<Principal, { kind: 'peer' }> & {
+    onBehalfOf: OnBehalfOf | undefined;
+  };
   readonly session: Session;
   grantsChanged(): void;
   close(): void;
@@ -137,17 +145,22 @@ function serve(
       logger.info({ peer: stream.peer, rule: refusal.rule }, 'presented grant refused');
     }
   };
-  const principal: Principal = {
+  const principal: Served['principal'] = {
     kind: 'peer',
     peerId: stream.peer,
     did: holder,
     alias: components.membership.peer(stream.peer)?.alias ?? stream.peer,
+    onBehalfOf: undefined,
   };
-  const session = components.open({
+  const session: Session = components.open({
     principal,
     push: (message) => output.urgent(message),
     initializing(params) {
       const meta = metaOf(params);
+      const behalf = behalfIn(meta[BEHALF_META], stream, holder, components);
+      // Before anything is decided in this session.
+      principal.onBehalfOf = behalf?.onBehalfOf;
+      if (behalf !== undefined) endWith(behalf, stream, session, components.clock);
       present(meta[GRANTS_META]);
       const server = meta[SERVER_META];
       return {
@@ -164,6 +177,7 @@ function serve(
   const decoder = createSessionDecoder(session, output, { messageBytes });
   stream.onData((chunk) => decoder.push(chunk));
   return {
+    principal,
     session,
     grantsChanged() {
       output.urgent(
@@ -179,6 +193,34 @@ function serve(
     },
     close: () => void stream.close(),
   };
+}
+
+/** For whom the session is. When that does not hold there is none. @throws STARLING_UNAUTHORIZED */
+function behalfIn(
+  value: Json | undefined,
+  stream: PeerStream,
+  issuer: Did,
+  { audit, clock, logger }: PeerTransportComponents,
+): Behalf | undefined {
+  try {
+    return readBehalf(value, { issuer, nowMs: clock.now() });
+  } catch (error) {
+    const reason = messageOf(error);
+    logger.info({ peer: stream.peer, error: reason }, 'session of a peer refused');
+    const what = { ability: 'session/open', resource: `agent:${stream.peer}` };
+    audit.note({ kind: 'decision', who: issuer, what, outcome: 'denied', reason });
+    // After the answer, which is on its way when this turn is over.
+    setImmediate(() => void stream.close());
+    throw error;
+  }
+}
+
+/** Ends the session, once it is idle, when its certificate has ended: the next one has a new one. */
+function endWith({ endsAtMs }: Behalf, stream: PeerStream, session: Session, clock: Clock): void {
+  const cancel = clock.schedule(Math.max(0, endsAtMs - clock.now()), () =>
+    session.whenIdle(() => void stream.close()),
+  );
+  stream.onEnd(cancel);
 }
 
 /** Answers the first request with `error`, then ends the stream. */

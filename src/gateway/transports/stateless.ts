@@ -5,10 +5,21 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { StarlingError } from '../../core/index.ts';
-import { LEGACY_VERSIONS, META, MODERN_RPC, checkModern, checkVersion, metaOf } from '../era.ts';
+import type { JsonObject } from '../../core/index.ts';
+import {
+  LEGACY_VERSIONS,
+  META,
+  MODERN_RPC,
+  checkModern,
+  checkVersion,
+  metaOf,
+  objectOf,
+} from '../era.ts';
 import { RPC, parseFrame } from '../frame.ts';
 import type { Session } from '../session-types.ts';
 import type { Frame, FrameId, RequestFrame } from '../types.ts';
+import { headerParamsOf, paramHeadersOf } from '../upstreams/modern-headers.ts';
+import type { HeaderParam } from '../upstreams/modern-headers.ts';
 import { readJsonBody } from './http-body.ts';
 import { createHttpReply, refuse, usage } from './http-reply.ts';
 import type { HttpReply } from './http-reply.ts';
@@ -77,7 +88,12 @@ export function createStatelessTransport(
     callers.set(key, opened);
     return opened;
   };
-  const answer = (frame: RequestFrame, response: ServerResponse, caller: HttpCaller): void => {
+  const answer = (
+    frame: RequestFrame,
+    request: IncomingMessage,
+    response: ServerResponse,
+    caller: HttpCaller,
+  ): void => {
     let opened: Caller;
     try {
       opened = callerOf(caller);
@@ -86,6 +102,7 @@ export function createStatelessTransport(
       return;
     }
     const { session, replies } = opened;
+    checkParams(request, frame, session);
     const reply = createHttpReply(response, statusOf);
     replies.add(reply);
     response.once('close', () => {
@@ -112,7 +129,7 @@ export function createStatelessTransport(
       else if (frame.kind === 'response') throw usage('only requests are answered here');
       else {
         checkHeaders(request, frame);
-        answer(frame, response, caller);
+        answer(frame, request, response, caller);
       }
     } catch (error) {
       const { id } = error instanceof StarlingError ? error.data : {};
@@ -176,11 +193,49 @@ function checkHeaders(request: IncomingMessage, frame: RequestFrame): void {
   }
 }
 
+/**
+ * Holds the headers of a tool's annotated parameters (SEP-2243, `x-mcp-header`) against its arguments.
+ * @throws -32020
+ */
+function checkParams(
+  request: IncomingMessage,
+  { method, params }: RequestFrame,
+  session: Session,
+): void {
+  const { name } = params;
+  const tool =
+    method === 'tools/call' && typeof name === 'string' ? session.toolOf(name) : undefined;
+  if (tool === undefined) return;
+  const expected = paramHeadersOf(declaredOf(tool), objectOf(params['arguments']));
+  for (const { path, header } of declaredOf(tool)) {
+    const key = `mcp-param-${header.toLowerCase()}`;
+    if (decoded(request.headers[key]) !== decoded(expected[key])) {
+      throw mismatch(`Mcp-Param-${header}`, `params.arguments.${path.join('.')}`);
+    }
+  }
+}
+
+/** By definition: they are read for each call. */
+const declared = new WeakMap<JsonObject, readonly HeaderParam[]>();
+
+/** What a tool wants to have in headers; nothing where it says it wrongly. */
+function declaredOf(tool: JsonObject): readonly HeaderParam[] {
+  const known = declared.get(tool);
+  if (known !== undefined) return known;
+  const found = headerParamsOf(tool['inputSchema']);
+  const valid = typeof found === 'string' ? [] : found;
+  declared.set(tool, valid);
+  return valid;
+}
+
 /** What does not fit in a header comes in base64. */
 function decoded(header: string | string[] | undefined): string | undefined {
   if (typeof header !== 'string') return undefined;
   const [, base64] = BASE64.exec(header) ?? [];
-  return base64 === undefined ? header : Buffer.from(base64, 'base64').toString('utf8');
+  if (base64 === undefined) return header;
+  const bytes = Buffer.from(base64, 'base64');
+  // What is not well-formed stands for nothing but itself.
+  return bytes.toString('base64') === base64 ? bytes.toString('utf8') : header;
 }
 
 function mismatch(header: string, member: string): StarlingError {

@@ -26,6 +26,7 @@ import { headerParamsOf, paramHeadersOf } from './modern-headers.ts';
 import type { Credentials } from './connection.ts';
 import { emptyCatalog, mergeItems } from './listing.ts';
 import { LISTING_WISH, SHARED_WISH } from './wishes.ts';
+import { revealedServer, sameServer } from './secret-store.ts';
 import type { InstanceWish } from './wishes.ts';
 
 const BACKOFF = { baseMs: 1000, capMs: 60_000 };
@@ -85,6 +86,10 @@ export interface KeptUpstream extends Upstream {
   start(): void;
   /** Starts anew at once: what made it fail may be mended. */
   retry(): void;
+  /** The same, if this is about why it failed. */
+  retryIf(isMended: (error: StarlingError) => boolean): void;
+  /** Does one of its instances run with a secret that has changed since? */
+  isOutdated(): boolean;
   stop(): Promise<void>;
 }
 
@@ -124,6 +129,8 @@ class Kept implements KeptUpstream {
   /** Keys of instances whose lists have changed: what came to be there is nowhere else. */
   readonly #changed = new Set<string>();
   readonly #extras = new Map<Instance, ServerItems>();
+  /** The configuration that an instance was started with, secrets and all. */
+  readonly #startedWith = new WeakMap<Instance, McpServer>();
   #state: UpstreamStatus['state'] = 'stopped';
   #error: StarlingError | undefined;
   #failures = 0;
@@ -204,6 +211,17 @@ class Kept implements KeptUpstream {
     this.#refreshIn(this.#scope, 0);
   }
 
+  retryIf(isMended: (error: StarlingError) => boolean): void {
+    if (this.#error !== undefined && isMended(this.#error)) this.retry();
+  }
+
+  isOutdated(): boolean {
+    return this.#running().some((instance) => {
+      const started = this.#startedWith.get(instance);
+      return started !== undefined && !sameServer(started, this.config);
+    });
+  }
+
   async stop(): Promise<void> {
     const scope = this.#scope;
     if (scope === undefined) return;
@@ -267,7 +285,8 @@ class Kept implements KeptUpstream {
     }
     if (waitMs > 0) await pause(scope, waitMs);
     try {
-      return await startInstance(
+      const server = revealedServer(this.server, this.config);
+      const instance = await startInstance(
         {
           clock: this.clock,
           logger: this.logger,
@@ -282,11 +301,13 @@ class Kept implements KeptUpstream {
         {
           ...this.#init,
           name: this.server,
-          server: this.config,
+          server,
           era: wish.era,
           client: wish.client,
         },
       );
+      this.#startedWith.set(instance, server);
+      return instance;
     } catch (error) {
       // That it lacks an era is no fault.
       if (wish.era === 'either' || wish.era === 'newest') this.#failed(this.#explained(error));

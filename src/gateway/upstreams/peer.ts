@@ -4,6 +4,7 @@ import type { Clock, Json, Logger } from '../../core/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
+import { BEHALF_META } from '../behalf.ts';
 import { RPC, errorBytes } from '../frame.ts';
 import { initialize } from '../handshake.ts';
 import { createLink, idAtEdge } from '../link.ts';
@@ -46,6 +47,8 @@ export interface PeerLinkWish {
   /** One server of it; absent for the catalog of all. */
   readonly server?: string;
   readonly client?: ClientFacts;
+  /** The certificate of on whose behalf it is; absent where it is for the node itself. */
+  readonly behalf?: string | undefined;
 }
 
 /** Nobody stands behind the node's own sessions. */
@@ -111,6 +114,7 @@ export async function openPeerLink(
       meta: {
         [GRANTS_META]: [...presented],
         ...(wish.server === undefined ? {} : { [SERVER_META]: wish.server }),
+        ...(wish.behalf === undefined ? {} : { [BEHALF_META]: wish.behalf }),
       },
     });
     takeGrants(components, handshake.meta[GRANTS_META], undefined);

@@ -1,7 +1,6 @@
 /** All upstream servers of this node, as the configuration names them, and the built-in one. */
 import { EventEmitter } from 'node:events';
 import type { McpServer } from '../../config/index.ts';
-import { Secret } from '../../core/index.ts';
 import type { Clock, Health, Logger, Random } from '../../core/index.ts';
 import type { CatalogLimits } from '../../directory/index.ts';
 import type {
@@ -15,6 +14,7 @@ import { BUILTIN, createBuiltin } from './builtin.ts';
 import { createKeptUpstream } from './kept.ts';
 import type { Logins } from './logins.ts';
 import type { KeptInit, KeptUpstream } from './kept.ts';
+import { isAboutSecret, sameServer } from './secret-store.ts';
 
 /** What the upstreams work with. */
 export interface UpstreamsComponents {
@@ -85,7 +85,8 @@ export function createUpstreams(components: UpstreamsComponents, init: Upstreams
       kept = new Map(
         Object.entries(servers).map(([name, server]) => {
           const known = before.get(name);
-          const isSame = known !== undefined && written(known.config) === written(server);
+          const isSame =
+            known !== undefined && sameServer(known.config, server) && !known.isOutdated();
           return [name, isSame ? known : make(name, server)] as const;
         }),
       );
@@ -93,6 +94,10 @@ export function createUpstreams(components: UpstreamsComponents, init: Upstreams
       await Promise.all(gone.map(([, upstream]) => upstream.stop()));
       if (isStarted) for (const upstream of kept.values()) upstream.start();
       for (const [name] of gone) events.emit('change', name);
+    },
+    secretsChanged() {
+      for (const upstream of kept.values()) upstream.retryIf(isAboutSecret);
+      return [...kept].filter(([, upstream]) => upstream.isOutdated()).map(([name]) => name);
     },
     async start() {
       if (!isStarted) components.logins.events.on('change', loggedIn);
@@ -106,15 +111,4 @@ export function createUpstreams(components: UpstreamsComponents, init: Upstreams
       await Promise.all([...kept.values()].map((upstream) => upstream.stop()));
     },
   };
-}
-
-/** A configuration as text, secrets included: to compare, never to show. */
-function written(server: McpServer): string {
-  const plain = (value: unknown): unknown => {
-    if (value instanceof Secret) return value.reveal();
-    if (typeof value !== 'object' || value === null) return value;
-    if (Array.isArray(value)) return value.map((one) => plain(one));
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
-  };
-  return JSON.stringify(plain(server));
 }

@@ -30,7 +30,7 @@ const verdicts = (figures: GatewayFigures): (string | boolean)[][] =>
 
 describe('the bars of the benchmark', () => {
   it('are cleared by figures that just reach them', () => {
-    expect(judge(FIGURES).map((bar) => bar.measured)).toEqual([5, 0.6, 3, 99, 40, 15, 3]);
+    expect(judge(FIGURES).map((bar) => bar.measured)).toEqual([5, 0.6, 3, 40, 15, 3]);
     expect(verdicts(FIGURES).every(([, pass]) => pass)).toBe(true);
   });
 
