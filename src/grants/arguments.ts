@@ -36,9 +36,18 @@ interface Constraint {
   readonly paths?: readonly PathPattern[];
 }
 
+/** A named argument, and what is said of a call in which it is wrong. */
+interface Named {
+  readonly name: string;
+  readonly constraint: Constraint;
+  readonly missing: string;
+  readonly outside: string;
+}
+
 /** A parsed `args` caveat. */
 export interface ArgumentRules {
   readonly byName: ReadonlyMap<string, Constraint>;
+  readonly named: readonly Named[];
   /** The names as they might be taken by a careless reader. */
   readonly folded: ReadonlySet<string>;
 }
@@ -54,7 +63,12 @@ export function parseArgumentRules(value: unknown): ArgumentRules | undefined {
     if (constraint === undefined || name === '' || name.length > NAME_LENGTH_MAX) return undefined;
     byName.set(name, constraint);
   }
-  return { byName, folded: new Set([...byName.keys()].map(fold)) };
+  const named = [...byName].map(([name, constraint]): Named => {
+    const shown = `the argument ${printable(name)}`;
+    const outside = `${shown} is outside of what is granted`;
+    return { name, constraint, missing: `${shown} is missing`, outside };
+  });
+  return { byName, named, folded: new Set([...byName.keys()].map(fold)) };
 }
 
 /**
@@ -62,11 +76,10 @@ export function parseArgumentRules(value: unknown): ArgumentRules | undefined {
  * nothing is.
  */
 export function problemOf(rules: ArgumentRules, args: JsonObject): string | undefined {
-  for (const [name, constraint] of rules.byName) {
-    const shown = `the argument ${printable(name)}`;
+  for (const { name, constraint, missing, outside } of rules.named) {
     const value = Object.hasOwn(args, name) ? args[name] : undefined;
-    if (value === undefined) return `${shown} is missing`;
-    if (!satisfies(constraint, value)) return `${shown} is outside of what is granted`;
+    if (value === undefined) return missing;
+    if (!satisfies(constraint, value)) return outside;
   }
   const twin = twinOf(rules, args, 0);
   return twin === undefined ? undefined : `the argument ${printable(twin)} is there a second time`;
@@ -158,10 +171,15 @@ function isDotted(segment: string): boolean {
 }
 
 function fitsPaths(patterns: readonly PathPattern[], value: Json): boolean {
-  const fits = (path: Json): boolean =>
-    typeof path === 'string' && patterns.some((pattern) => matchesPath(pattern, path));
-  if (!Array.isArray(value)) return fits(value);
-  return value.length > 0 && value.length <= PATHS_MAX && value.every(fits);
+  if (!Array.isArray(value)) return fitsOne(patterns, value);
+  const isSound = value.length > 0 && value.length <= PATHS_MAX;
+  return isSound && value.every((path: Json) => fitsOne(patterns, path));
+}
+
+function fitsOne(patterns: readonly PathPattern[], path: Json): boolean {
+  if (typeof path !== 'string') return false;
+  for (const pattern of patterns) if (matchesPath(pattern, path)) return true;
+  return false;
 }
 
 function coversConstraint(parent: Constraint, child: Constraint): boolean {

@@ -11,6 +11,9 @@ import type { Capability, Refusal } from './types.ts';
 interface Compiled {
   readonly pattern: ResourcePattern;
   readonly caveats: Caveats;
+  readonly limits: Omit<Needs, 'approval'>;
+  /** What it says when its conditions are met. */
+  readonly yes: Verdict;
 }
 
 /** What a call must still get before it may run. */
@@ -48,9 +51,18 @@ const ANYTHING: Asked = {};
 function compile(capability: Capability): Compiled {
   let known = compiled.get(capability);
   if (known === undefined) {
+    const caveats = parseCaveats(capability.caveats);
+    const { uses, rate, approval } = caveats;
+    const limits = {
+      ...(uses === undefined ? {} : { uses }),
+      ...(rate === undefined ? {} : { rate }),
+    };
+    const isFree = uses === undefined && rate === undefined && !approval;
     known = {
       pattern: parseResource(capability.resource),
-      caveats: parseCaveats(capability.caveats),
+      caveats,
+      limits,
+      yes: isFree ? ALLOW : { allow: true, needs: { ...limits, approval } },
     };
     compiled.set(capability, known);
   }
@@ -68,10 +80,10 @@ export function allows(
   asked: Asked = ANYTHING,
 ): Verdict {
   if (capability.ability !== ability && capability.ability !== '*') return ELSEWHERE;
-  const { pattern, caveats } = compile(capability);
+  const { pattern, caveats, yes } = compile(capability);
   if (ability === '*' || !matchesTarget(pattern, target)) return ELSEWHERE;
   if (caveats.void !== undefined) return refuse('caveat', caveats.void);
-  const { args, hours, uses, rate, approval } = caveats;
+  const { args, hours } = caveats;
   if (hours !== undefined && asked.nowMs !== undefined && !isWithin(hours, asked.nowMs)) {
     return refuse('hours', 'it does not count at this hour');
   }
@@ -79,8 +91,7 @@ export function allows(
     const problem = problemOf(args, asked.args);
     if (problem !== undefined) return refuse('args', problem);
   }
-  if (uses === undefined && rate === undefined && !approval) return ALLOW;
-  return { allow: true, needs: needsOf(caveats) };
+  return yes;
 }
 
 /** True when `capability` allows `ability` on `target` whatever the call, as often as one likes. */
@@ -101,11 +112,7 @@ export function whyVoid(capability: Capability): string | undefined {
 
 /** What `capability` counts. */
 export function limitsOf(capability: Capability): Omit<Needs, 'approval'> {
-  const { uses, rate } = compile(capability).caveats;
-  return {
-    ...(uses === undefined ? {} : { uses }),
-    ...(rate === undefined ? {} : { rate }),
-  };
+  return compile(capability).limits;
 }
 
 /** True when all that `child` allows, `parent` allows, and each caveat of `parent` is kept. */
@@ -118,14 +125,6 @@ export function widening(parent: Capability, child: Capability): string | undefi
   if (parent.ability !== child.ability && parent.ability !== '*') return 'ability';
   if (!covers(compile(parent).pattern, compile(child).pattern)) return 'resource';
   return widenedCaveat(parent.caveats, child.caveats);
-}
-
-function needsOf({ uses, rate, approval }: Caveats): Needs {
-  return {
-    ...(uses === undefined ? {} : { uses }),
-    ...(rate === undefined ? {} : { rate }),
-    approval,
-  };
 }
 
 function refuse(rule: string, text: string): Verdict {

@@ -79,6 +79,15 @@ interface Counter {
   writing: Promise<void> | undefined;
 }
 
+/** A search for links with room. */
+interface Search {
+  /** From the leaf on. */
+  readonly path: PlanNode[];
+  /** Those that lead nowhere. */
+  readonly full: Set<PlanNode>;
+  readonly refusals: Refusal[];
+}
+
 /** Makes the counters of a node. They count from `start` to `stop`. */
 export function createCounters(components: CounterComponents, init: CounterInit = {}): Counters {
   return new CounterSet(components, init);
@@ -130,13 +139,17 @@ class CounterSet implements Counters {
     const plan = planOf(grant, index, this.#components.grants);
     if (plan === undefined) return refuse('missing-parent', 'the chain of the grant is not known');
     const refusals: Refusal[] = [];
-    const path = this.#path(plan, nowMs, new Set(), refusals);
-    if (path === undefined) {
+    const path: PlanNode[] = [];
+    if (!this.#findPath(plan, nowMs, { path, full: new Set(), refusals })) {
       const [first = { rule: 'missing-parent', text: 'a parent of the grant is missing' }] =
         refusals;
       return { ok: false, refusal: first };
     }
-    const writes = path.flatMap((node) => this.#takeOne(node, nowMs) ?? []);
+    const writes: Promise<void>[] = [];
+    for (const node of path) {
+      const writing = this.#takeOne(node, nowMs);
+      if (writing !== undefined) writes.push(writing);
+    }
     if (writes.length === 0) return { ok: true };
     const settled = Promise.all(writes).then(() => undefined);
     // Whoever took waits for it and hears of a failure; this keeps it from counting as unheard.
@@ -151,27 +164,22 @@ class CounterSet implements Counters {
     return this.#counters.get(counterOf(grant, index, successions))?.taken ?? 0;
   }
 
-  /** The links from `node` to one that does not count, each with room; undefined when there is none. */
-  #path(
-    node: PlanNode,
-    nowMs: number,
-    full: Set<PlanNode>,
-    refusals: Refusal[],
-  ): readonly PlanNode[] | undefined {
-    if (full.has(node)) return undefined;
+  /** Adds the links from `node` to one that does not count, each with room; false when there are none. */
+  #findPath(node: PlanNode, nowMs: number, search: Search): boolean {
+    const { path, full, refusals } = search;
+    if (full.has(node)) return false;
     const limits = limitsOf(node.capability);
     // Its parents don't count either: a child keeps every caveat.
-    if (limits.uses === undefined && limits.rate === undefined) return [];
+    if (limits.uses === undefined && limits.rate === undefined) return true;
     const refusal = this.#refusalOf(node, limits, nowMs);
     if (refusal === undefined) {
-      if (node.isRoot) return [node];
-      for (const parent of node.parents) {
-        const path = this.#path(parent, nowMs, full, refusals);
-        if (path !== undefined) return [node, ...path];
-      }
+      path.push(node);
+      if (node.isRoot) return true;
+      if (node.parents.some((parent) => this.#findPath(parent, nowMs, search))) return true;
+      path.pop();
     } else refusals.push(refusal);
     full.add(node);
-    return undefined;
+    return false;
   }
 
   #refusalOf(

@@ -86,10 +86,13 @@ export function judge(
   let toAsk: Grant | undefined;
   for (const grant of grants) {
     const { cap, jti } = grant.claims;
-    for (const [index, capability] of cap.entries()) {
+    let index = -1;
+    for (const capability of cap) {
+      index += 1;
       const verdict = allows(capability, wanted.ability, target, asked);
       if (!verdict.allow) {
-        if (verdict.refusal !== undefined) refusals.push(verdict.refusal);
+        const { refusal } = verdict;
+        if (refusal !== undefined && refusals.length < CAUSES_MAX) refusals.push(refusal);
         continue;
       }
       const { needs } = verdict;

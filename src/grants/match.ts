@@ -29,6 +29,9 @@ const SHOWN_MAX = 128;
 const SHAPE = /^([a-z]+):(.+)$/su;
 /** Controls, format characters (bidi controls among them), lone surrogates, line separators. */
 export const FORBIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+/** Has nothing of it, at a glance. */
+const VISIBLE = /^[\x20-\x7e]*$/;
+const ALL_FORBIDDEN = new RegExp(FORBIDDEN, 'gu');
 /** What needs neither decoding nor normalising. */
 const PLAIN = /^[\x21-\x24\x26-\x2e\x30-\x7e]+$/;
 
@@ -102,8 +105,9 @@ export function encodeSegment(name: string): string {
 /** Text from elsewhere as it may stand in a message: short, nothing invisible. */
 export function printable(text: string, max = SHOWN_MAX): string {
   const short = text.length > max ? `${text.slice(0, max)}…` : text;
+  if (VISIBLE.test(short)) return short;
   return short.replaceAll(
-    new RegExp(FORBIDDEN, 'gu'),
+    ALL_FORBIDDEN,
     (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`,
   );
 }
@@ -117,7 +121,18 @@ export function matchesTarget(pattern: ResourcePattern, target: ResourceTarget):
   if (isBuiltin(target.scheme, names[0]) && !isBuiltin(pattern.scheme, literalOf(segments[0]))) {
     return false;
   }
-  return segments.every((pieces, index) => matchesPieces(pieces, names[index] ?? ''));
+  return matchesAll(segments, names);
+}
+
+/** True when each of `segments` matches the name at its place. A loop: this is asked for each grant. */
+export function matchesAll(
+  segments: readonly (readonly string[])[],
+  names: readonly string[],
+): boolean {
+  for (let index = 0; index < segments.length; index += 1) {
+    if (!matchesPieces(segments[index] ?? [], names[index] ?? '')) return false;
+  }
+  return true;
 }
 
 /**

@@ -4,7 +4,7 @@
  * path than it looks like (`..`, empty segments, backslashes, percent-encoding, invisible or
  * compatibility characters) matches nothing. Case counts. Pure, and without backtracking.
  */
-import { FORBIDDEN, STAR, matchesPieces } from './match.ts';
+import { FORBIDDEN, STAR, matchesAll, matchesPieces } from './match.ts';
 
 /** Longest pattern, in UTF-16 units. */
 const PATTERN_LENGTH_MAX = 512;
@@ -38,15 +38,27 @@ export function parsePathPattern(text: string): PathPattern | undefined {
   return { segments: named.map((segment) => segment.split('*')), rest };
 }
 
+/** The path that was read last: a holder may have many grants, and each looks at the same call. */
+let last: { readonly path: string; readonly names: readonly string[] | undefined } | undefined;
+
+/** The segments of a path; undefined when it is not plain. One slash at its end does not count. */
+function namesOf(path: string): readonly string[] | undefined {
+  if (last?.path !== path) {
+    const names = isPlainPath(path) ? path.replace(/(?<=[^/])\/$/u, '').split('/') : undefined;
+    last = { path, names };
+  }
+  return last.names;
+}
+
 /** True when `pattern` matches `path`; one slash at its end does not count. */
 export function matchesPath(pattern: PathPattern, path: string): boolean {
-  if (!isPlainPath(path)) return false;
-  const names = path.replace(/(?<=[^/])\/$/u, '').split('/');
+  const names = namesOf(path);
+  if (names === undefined) return false;
   const { segments, rest } = pattern;
   if (rest ? names.length <= segments.length : names.length !== segments.length) return false;
   // Without a segment to say it is absolute, a pattern is about relative paths.
   if (segments.length === 0 && names[0] === '') return false;
-  return segments.every((pieces, index) => matchesPieces(pieces, names[index] ?? ''));
+  return matchesAll(segments, names);
 }
 
 /** True only when everything that `child` matches, `parent` matches too. */
