@@ -21,7 +21,7 @@ export { loadConfig } from './config/index.ts';
 export type { Config, ConfigSources } from './config/index.ts';
 export { ERRORS, StarlingError, VERSION, silentLogger } from './core/index.ts';
 export type { Clock, Did, ErrorCode, Json, JsonObject, MeshId, PeerId } from './core/index.ts';
-export { createCounters } from './grants/index.ts';
+export { createCounters, createSuccessions } from './grants/index.ts';
 export { createGuard, createStandings, parsePolicy } from './guard/index.ts';
 export type {
   Approval,

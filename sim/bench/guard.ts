@@ -6,6 +6,7 @@
  */
 import {
   createCounters,
+  createSuccessions,
   createGuard,
   createStandings,
   parsePolicy,
@@ -183,15 +184,20 @@ function deciderOf(
 function countersOf(chains: Scenario['chains']): Counters {
   const nothing = async (): Promise<void> => undefined;
   const byLeaf = new Map(chains.map((chain) => [chain[0], chain]));
+  const table = {
+    get: async () => undefined,
+    put: nothing,
+    delete: nothing,
+    batch: nothing,
+    async *entries() {},
+  };
   return createCounters({
-    table: {
-      get: async () => undefined,
-      put: nothing,
-      delete: nothing,
-      batch: nothing,
-      async *entries() {},
+    table,
+    grants: {
+      chainOf: (grant) => byLeaf.get(grant) ?? [grant],
+      issued: () => [],
+      successions: createSuccessions({ table, logger: silentLogger }),
     },
-    grants: { chainOf: (grant) => byLeaf.get(grant) ?? [grant], issued: () => [] },
     self: OWNER,
     clock: { now: () => NOW_MS, schedule: () => () => undefined },
     logger: silentLogger,

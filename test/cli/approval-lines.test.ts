@@ -98,7 +98,12 @@ describe('starling up', () => {
     tellOfApprovals(approvals, true);
     approvals.wait(approval('Ncz5ZfV4abcd'));
     approvals.events.emit('closed', approval('Ncz5ZfV4abcd', { state: 'denied' }));
-    expect(said.out.trim().split('\n').map((line) => JSON.parse(line) as unknown)).toMatchObject([
+    expect(
+      said.out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown),
+    ).toMatchObject([
       { event: 'approval', id: 'Ncz5ZfV4abcd', state: 'pending', who: 'the client ci' },
       { event: 'approval', id: 'Ncz5ZfV4abcd', state: 'denied' },
     ]);

@@ -34,32 +34,35 @@ async function waitingCall(): Promise<{
 it.each([
   ['2026-07-28', { mode: { pin: '2026-07-28' } }],
   ['of sessions', { mode: 'legacy' }],
-] as const)('a client of the era %s shows the form in answer to its call', async (_, negotiation) => {
-  const { owner, id, call } = await waitingCall();
-  const client = new Client(
-    { name: 'person', version: '1.0.0' },
-    { capabilities: { elicitation: { form: {} } }, versionNegotiation: negotiation },
-  );
-  const forms: string[] = [];
-  client.setRequestHandler('elicitation/create', ({ params }) => {
-    forms.push(params.message);
-    // The one that is shown by itself is put aside; the one that was asked for is answered.
-    if (!params.message.includes('on this node')) return { action: 'cancel' };
-    return { action: 'accept', content: { decision: 'approve', reason: 'by form' } };
-  });
-  const headers = { authorization: `Bearer ${await tokenOf(owner)}` };
-  await client.connect(
-    new StreamableHTTPClientTransport(new URL(owner.up.endpoints.url ?? ''), {
-      requestInit: { headers },
-    }),
-  );
-  world.defer(() => client.close());
-  const answer = await client.callTool({
-    name: 'starling__approval_answer',
-    arguments: { id: id.slice(0, 8) },
-  });
-  expect((answer as Answer).structuredContent?.approval.state).toBe('approved');
-  expect((await call).stdout).toContain('Echo: hello');
-  expect(forms.at(-1)).toContain('on this node. Do you approve?');
-  expect(forms.at(-1)).toContain('"message":"hello"');
-});
+] as const)(
+  'a client of the era %s shows the form in answer to its call',
+  async (_, negotiation) => {
+    const { owner, id, call } = await waitingCall();
+    const client = new Client(
+      { name: 'person', version: '1.0.0' },
+      { capabilities: { elicitation: { form: {} } }, versionNegotiation: negotiation },
+    );
+    const forms: string[] = [];
+    client.setRequestHandler('elicitation/create', ({ params }) => {
+      forms.push(params.message);
+      // The one that is shown by itself is put aside; the one that was asked for is answered.
+      if (!params.message.includes('on this node')) return { action: 'cancel' };
+      return { action: 'accept', content: { decision: 'approve', reason: 'by form' } };
+    });
+    const headers = { authorization: `Bearer ${await tokenOf(owner)}` };
+    await client.connect(
+      new StreamableHTTPClientTransport(new URL(owner.up.endpoints.url ?? ''), {
+        requestInit: { headers },
+      }),
+    );
+    world.defer(() => client.close());
+    const answer = await client.callTool({
+      name: 'starling__approval_answer',
+      arguments: { id: id.slice(0, 8) },
+    });
+    expect((answer as Answer).structuredContent?.approval.state).toBe('approved');
+    expect((await call).stdout).toContain('Echo: hello');
+    expect(forms.at(-1)).toContain('on this node. Do you approve?');
+    expect(forms.at(-1)).toContain('"message":"hello"');
+  },
+);

@@ -46,7 +46,9 @@ describe('the form', () => {
       'arguments: {"path":"/srv/docs/a.txt","content":"hello"}',
     );
     expect(line(text, 'why, as it says:')).toContain('the report is due');
-    expect(line(text, 'rule:')).toBe('rule: agents.peer:laptop.approval_required, and grant abcdefgh covers it');
+    expect(line(text, 'rule:')).toBe(
+      'rule: agents.peer:laptop.approval_required, and grant abcdefgh covers it',
+    );
     expect(line(text, 'until:')).toBe(
       `until: ${new Date(approval.expiresAt).toISOString()} (10 min); no answer is a no`,
     );
