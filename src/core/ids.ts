@@ -13,3 +13,12 @@ export type Did = Branded<'Did'>;
 
 /** The did:key that names a mesh: the key that signed its founder's membership. */
 export type MeshId = Did;
+
+/**
+ * Random bytes as an id in base64url. It never begins with `-`, which a command would take for an option:
+ * then one bit is turned.
+ */
+export function idOf(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes).toString('base64url');
+  return text.startsWith('-') ? `e${text.slice(1)}` : text;
+}

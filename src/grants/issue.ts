@@ -1,5 +1,6 @@
 /** Makes grants and revocations. What it signs has passed the same checks as what it would read. */
 import { randomBytes as systemRandomBytes } from 'node:crypto';
+import { idOf } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
 import type { Signer } from '../identity/index.ts';
 import { assertGrantClaims, assertRevocationClaims } from './claims.ts';
@@ -48,7 +49,7 @@ export function issueGrant(
     iat: Math.floor(nowMs / 1000),
     ...(nbf === undefined ? {} : { nbf }),
     exp: init.expiresAt,
-    jti: init.id ?? Buffer.from(randomBytes(16)).toString('base64url'),
+    jti: init.id ?? idOf(randomBytes(16)),
     ...(parents.length === 0 ? {} : { prf: parents.map((parent) => parent.hash) }),
     max_depth: init.maxDepth ?? 0,
   };

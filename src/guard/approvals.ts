@@ -5,7 +5,7 @@
  */
 import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { EventEmitter, setMaxListeners } from 'node:events';
-import { StarlingError, createScope, messageOf } from '../core/index.ts';
+import { StarlingError, createScope, idOf, messageOf } from '../core/index.ts';
 import type { Clock, Logger, Scope } from '../core/index.ts';
 import { printable } from '../grants/index.ts';
 import type { Table } from '../store/index.ts';
@@ -210,7 +210,7 @@ class Desk implements Approvals {
     const askedAt = clock.now();
     return {
       ...rest,
-      id: Buffer.from(this.#init.randomBytes(ID_BYTES)).toString('base64url'),
+      id: idOf(this.#init.randomBytes(ID_BYTES)),
       ...(args === undefined ? {} : { args: shownArgs(args) }),
       argsHash: hashArgs(args),
       ...(justification === undefined

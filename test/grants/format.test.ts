@@ -96,6 +96,15 @@ describe('a grant', () => {
     const made = issueGrant(owner, init, NOW_MS, (size) => new Uint8Array(size).fill(7));
     expect(made.claims.jti).toBe(Buffer.alloc(16, 7).toString('base64url'));
   });
+
+  it('has an id that no command takes for an option, whatever the randomness', () => {
+    const init = { aud: alice.did, sub: owner.did, cap: [ALL_FILES], expiresAt: NOW_S + 1 };
+    for (let byte = 0; byte < 256; byte += 1) {
+      const made = issueGrant(owner, init, NOW_MS, (size) => new Uint8Array(size).fill(byte));
+      expect(made.claims.jti).toMatch(/^[A-Za-z0-9_][\w-]{21}$/);
+      expect(Buffer.from(made.claims.jti, 'base64url')).toHaveLength(16);
+    }
+  });
 });
 
 describe('a forged grant is refused', () => {
