@@ -6,7 +6,7 @@
 import type { Json, JsonObject } from '../core/index.ts';
 import { printable } from '../grants/index.ts';
 import type { Approval, Principal } from '../guard/index.ts';
-import { nameOf } from '../guard/index.ts';
+import { behalfOf, nameOf } from '../guard/index.ts';
 import { objectOf } from './era.ts';
 import { revealInvisible } from './invisible.ts';
 
@@ -80,10 +80,15 @@ function isNothing(value: Json | undefined): boolean {
 
 function messageOf(approval: Approval, { self, nowMs }: Parameters<typeof formOf>[1]): string {
   const { principal, permission, args, justification, expiresAt } = approval;
+  const whom = behalfOf(principal);
+  const behalf = [
+    ...(whom === undefined ? [] : [whom]),
+    ...(permission === undefined ? [] : [`${permission.agentId} (as it says)`]),
+  ];
   const isCall = approval.kind === 'call';
   const lines = [
     `who: ${whoOf(principal)}`,
-    ...(permission === undefined ? [] : [`on behalf of: ${permission.agentId} (as it says)`]),
+    ...behalf.map((whom) => `on behalf of: ${whom}`),
     `what: ${approval.ability} on ${approval.resource}`,
     ...(args === undefined ? [] : [`arguments: ${args}`]),
     ...grantedBy(approval),

@@ -56,6 +56,14 @@ describe('the form', () => {
     expect(text).not.toContain('Careful');
   });
 
+  it('says on whose behalf a peer calls, if it says so', async () => {
+    const laptop = peer();
+    if (laptop.kind !== 'peer') throw new Error('the test needs a peer');
+    const principal = { ...laptop, onBehalfOf: { name: 'ci\u202e' } };
+    const text = read(await approvalOf({}, { principal }));
+    expect(line(text, 'on behalf of:')).toMatch(/^on behalf of: client:ci\\u\{202e\}@did:key:/);
+  });
+
   it('fills nothing in, and must have a decision', async () => {
     const { requestedSchema } = formOf(await approvalOf({}), { self: 'a', nowMs: NOW_MS });
     expect(requestedSchema).toMatchObject({
