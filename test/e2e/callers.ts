@@ -47,6 +47,8 @@ export interface Caller {
   /** Sends a request; the result, with all the fields that the SDK lets through. */
   ask(method: string, params?: Params, options?: AskOptions): Promise<Params>;
   /** Subscribes in the manner of the era; resolves when that is in force. Returns how to end it. */
+  /** Lists, then calls, as the SDK does it for an agent: with what the tool's definition asks for. */
+  callTool(name: string, args: Params): Promise<Params>;
   subscribe(uri: string): Promise<() => Promise<unknown>>;
   /** Hears of changed lists from now on. */
   watchLists(): Promise<void>;
@@ -164,6 +166,10 @@ async function legacyCaller(
     asked,
     heard,
     ask,
+    async callTool(name, args) {
+      await client.listTools();
+      return client.callTool({ name, arguments: args });
+    },
     async subscribe(uri) {
       await ask('resources/subscribe', { uri });
       return () => ask('resources/unsubscribe', { uri });
@@ -206,6 +212,10 @@ async function modernCaller(
     asked,
     heard,
     ask: (method, params = {}, options) => client.request({ method, params }, ANYTHING, options),
+    async callTool(name, args) {
+      await client.listTools();
+      return { ...(await client.callTool({ name, arguments: args })) };
+    },
     async subscribe(uri) {
       const subscription = await client.listen({ resourceSubscriptions: [uri] });
       return () => subscription.close();

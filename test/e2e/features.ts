@@ -150,8 +150,9 @@ export const features: Readonly<Record<string, Feature>> = {
     expect(result['isError']).toBe(true);
     expect(textsOf(result)).toBe('This tool intentionally returns an error for testing');
   },
-  async 'a parameter that travels as a header'({ call }) {
-    expect(textsOf(await call('test_header_parameter', { region: 'eu' }))).toBe('Ran in eu');
+  async 'a parameter that travels as a header'({ caller, server }) {
+    const name = `owner__${server}__test_header_parameter`;
+    expect(textsOf(await caller.callTool(name, { region: 'eu' }))).toBe('Ran in eu');
   },
   async prompts({ caller, server }) {
     const { prompts } = await caller.ask('prompts/list');
