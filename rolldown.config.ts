@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'rolldown';
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
@@ -27,6 +27,13 @@ export default defineConfig({
   },
   platform: 'node',
   external: (id) => external.some((name) => id === name || id.startsWith(`${name}/`)),
+  plugins: [
+    {
+      name: 'executable',
+      // `npm install -g .` links to the file: a later build must not take the bit away again.
+      writeBundle: () => chmodSync('dist/cli.js', 0o755),
+    },
+  ],
   output: {
     dir: 'dist',
     format: 'esm',

@@ -280,7 +280,12 @@ class Node implements StarlingNode {
         servers: () => this.#servers,
         changed: () => this.#upstreams.secretsChanged(),
       }),
-      ...auditTools({ audit: this.#audit, checkpoints: this.#checkpoints, self: identity.did }),
+      ...auditTools({
+        audit: this.#audit,
+        checkpoints: this.#checkpoints,
+        peers: () => this.#membership.peers(),
+        self: identity.did,
+      }),
       ...pinTools({ pins: this.#pins, membership: this.#membership }),
       ...governanceTools({
         governance: this.#governance,

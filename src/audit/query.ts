@@ -34,7 +34,8 @@ export async function queryLog(folder: string, query: AuditQuery): Promise<Audit
 
 /** True when the entry is what the filter asks for. */
 export function fits(entry: AuditEntry, filter: AuditFilter): boolean {
-  const { kind, who, by, what, except, outcome, since, until } = filter;
+  const { kind, who = '', by, what, except, outcome, since, until } = filter;
+  const parts = typeof who === 'string' ? [who] : who;
   return (
     (except === undefined || entry.what.resource !== except) &&
     (kind === undefined || entry.kind === kind) &&
@@ -42,7 +43,7 @@ export function fits(entry: AuditEntry, filter: AuditFilter): boolean {
     (since === undefined || entry.at >= since) &&
     (until === undefined || entry.at < until) &&
     (by === undefined || entry.who === by || entry.onBehalfOf === by) &&
-    (who === undefined || entry.who.includes(who) || (entry.onBehalfOf?.includes(who) ?? false)) &&
+    parts.some((part) => entry.who.includes(part) || entry.onBehalfOf?.includes(part) === true) &&
     (what === undefined || `${entry.what.ability} ${entry.what.resource}`.includes(what))
   );
 }

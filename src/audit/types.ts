@@ -130,8 +130,8 @@ export interface AuditVerdict {
 /** Which entries are wanted; all that is given must fit. */
 export interface AuditFilter {
   readonly kind?: AuditEntry['kind'];
-  /** Part of `who` or `onBehalfOf`. */
-  readonly who?: string;
+  /** Part of `who` or `onBehalfOf`; of several, any one. */
+  readonly who?: string | readonly string[];
   /** A resource that is not wanted. */
   readonly except?: string;
   /** `who` or `onBehalfOf` to the letter. */

@@ -1,11 +1,11 @@
 /** The tools that read and verify the audit log, and the text of the resource `grants://audit`. */
 import { z } from 'zod';
 import { AUDIT_KINDS, AUDIT_OUTCOMES } from '../audit/index.ts';
-import type { Audit, AuditFilter, Checkpoint } from '../audit/index.ts';
+import type { Audit, AuditEntry, AuditFilter, Checkpoint } from '../audit/index.ts';
 import type { Did } from '../core/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
-import { parseDid } from '../identity/index.ts';
-import type { CheckpointExchange } from '../membership/index.ts';
+import { didFromPeerId, parseDid } from '../identity/index.ts';
+import type { CheckpointExchange, PeerView } from '../membership/index.ts';
 import { defineTool } from './tool.ts';
 import type {
   AuditQueryResult,
@@ -25,6 +25,8 @@ const ITSELF = 'tool:starling/audit_tail';
 export interface AuditToolComponents {
   readonly audit: Pick<Audit, 'compareWith' | 'query' | 'tail' | 'verify'>;
   readonly checkpoints: Pick<CheckpointExchange, 'ask' | 'seenOf'>;
+  /** Those whom this node has a name for. */
+  readonly peers: () => readonly Pick<PeerView, 'alias' | 'did' | 'formerly'>[];
   /** This node. */
   readonly self: Did;
 }
@@ -34,7 +36,11 @@ const time = z.int().min(0);
 
 const filter = {
   kind: z.enum([...AUDIT_KINDS, 'checkpoint', 'log']).optional(),
-  who: text.optional().describe('Only where who acted, or on whose behalf, contains this.'),
+  who: text
+    .optional()
+    .describe(
+      'Only where who acted, or on whose behalf, contains this; the name of a peer is its did.',
+    ),
   what: text.optional().describe('Only where `<ability> <resource>` contains this.'),
   outcome: z.enum([...AUDIT_OUTCOMES, 'signed', 'noted']).optional(),
   limit: z
@@ -47,7 +53,7 @@ const filter = {
 
 /** `audit_query`, `audit_tail`, `audit_verify` and `audit_seen`. */
 export function auditTools(components: AuditToolComponents): readonly BuiltinTool[] {
-  const { audit, checkpoints } = components;
+  const { audit, checkpoints, peers } = components;
   return [
     defineTool({
       name: 'audit_query',
@@ -61,15 +67,21 @@ export function auditTools(components: AuditToolComponents): readonly BuiltinToo
         before: z.int().min(1).optional().describe('`next` of the answer before.'),
       }),
       hints: { readOnlyHint: true },
-      run: ({ limit, before, since, until, ...rest }, { signal }): Promise<AuditQueryResult> =>
-        audit.query({
-          ...filterOf(rest),
-          limit: limit ?? LIMIT_DEFAULT,
-          signal,
-          ...(since === undefined ? {} : { since }),
-          ...(until === undefined ? {} : { until }),
-          ...(before === undefined ? {} : { before }),
-        }),
+      run: async (
+        { limit, before, since, until, ...rest },
+        { signal },
+      ): Promise<AuditQueryResult> =>
+        named(
+          await audit.query({
+            ...filterOf(rest, peers()),
+            limit: limit ?? LIMIT_DEFAULT,
+            signal,
+            ...(since === undefined ? {} : { since }),
+            ...(until === undefined ? {} : { until }),
+            ...(before === undefined ? {} : { before }),
+          }),
+          peers(),
+        ),
     }),
     defineTool({
       name: 'audit_tail',
@@ -87,16 +99,19 @@ export function auditTools(components: AuditToolComponents): readonly BuiltinToo
           .describe(`How long to wait, in seconds; default ${TAIL_DEFAULT_S}.`),
       }),
       hints: { readOnlyHint: true },
-      run: ({ limit, cursor, timeout_s, ...rest }, { signal }): Promise<AuditTailResult> =>
-        audit.tail({
-          ...filterOf(rest),
-          // Else each question would be its own answer.
-          except: ITSELF,
-          limit: limit ?? LIMIT_DEFAULT,
-          timeoutMs: (timeout_s ?? TAIL_DEFAULT_S) * 1000,
-          signal,
-          ...(cursor === undefined ? {} : { after: cursor }),
-        }),
+      run: async ({ limit, cursor, timeout_s, ...rest }, { signal }): Promise<AuditTailResult> =>
+        named(
+          await audit.tail({
+            ...filterOf(rest, peers()),
+            // Else each question would be its own answer.
+            except: ITSELF,
+            limit: limit ?? LIMIT_DEFAULT,
+            timeoutMs: (timeout_s ?? TAIL_DEFAULT_S) * 1000,
+            signal,
+            ...(cursor === undefined ? {} : { after: cursor }),
+          }),
+          peers(),
+        ),
     }),
     defineTool({
       name: 'audit_verify',
@@ -168,14 +183,37 @@ export async function auditResource(
 }
 
 type Given = {
-  readonly [key in 'kind' | 'who' | 'what' | 'outcome']?: AuditFilter[key] | undefined;
-};
+  readonly [key in 'kind' | 'what' | 'outcome']?: AuditFilter[key] | undefined;
+} & { readonly who?: string | undefined };
 
-function filterOf({ kind, who, what, outcome }: Given): AuditFilter {
+type Peers = ReturnType<AuditToolComponents['peers']>;
+
+function filterOf({ kind, who, what, outcome }: Given, peers: Peers): AuditFilter {
   return {
     ...(kind === undefined ? {} : { kind }),
-    ...(who === undefined ? {} : { who }),
+    ...(who === undefined
+      ? {}
+      : { who: [who, ...peers.filter(({ alias }) => alias === who).flatMap(didsOf)] }),
     ...(what === undefined ? {} : { what }),
     ...(outcome === undefined ? {} : { outcome }),
   };
+}
+
+/** The did of a peer's key, and of those that it had before. */
+function didsOf({ did, formerly = [] }: Peers[number]): readonly Did[] {
+  return [did, ...formerly.map((peerId) => didFromPeerId(peerId))];
+}
+
+/** The result, with our names for the peers in it. */
+function named<T extends { readonly entries: readonly AuditEntry[] }>(
+  result: T,
+  peers: Peers,
+): T & { readonly names: Readonly<Record<string, string>> } {
+  const there = new Set(result.entries.flatMap(({ who, onBehalfOf = who }) => [who, onBehalfOf]));
+  const names = peers.flatMap((peer) =>
+    didsOf(peer)
+      .filter((did) => there.has(did))
+      .map((did) => [did, peer.alias]),
+  );
+  return { ...result, names: Object.fromEntries(names) as Record<string, string> };
 }

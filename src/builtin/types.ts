@@ -242,6 +242,8 @@ export interface PinApproveResult {
 /** Result of `audit_query`: newest first, and where to go on. */
 export interface AuditQueryResult {
   readonly entries: readonly AuditEntry[];
+  /** Our names for those of the dids in `entries` that are peers. */
+  readonly names?: Readonly<Record<string, string>>;
   /** `before` of the next question; absent when all has been looked at. */
   readonly next?: number;
 }
@@ -249,6 +251,8 @@ export interface AuditQueryResult {
 /** Result of `audit_tail`: oldest first, and the cursor to go on from. */
 export interface AuditTailResult {
   readonly entries: readonly AuditEntry[];
+  /** As in {@link AuditQueryResult}. */
+  readonly names?: Readonly<Record<string, string>>;
   readonly cursor: number;
 }
 

@@ -27,7 +27,7 @@ export function addAudit(program: Command, outcome: Outcome): void {
       'after',
       examples(
         'starling audit query --outcome denied --since 1d',
-        'starling audit query --who did:key:z6Mk… --what files/',
+        'starling audit query --who laptop --what files/',
       ),
     )
     .action(action(outcome, () => import('./commands/audit-query.ts')));
@@ -58,7 +58,10 @@ export function addAudit(program: Command, outcome: Outcome): void {
 
 function filtered(command: Command): Command {
   return command
-    .option('--who <text>', 'only where who acted, or on whose behalf, contains this')
+    .option(
+      '--who <text>',
+      'only where who acted, or on whose behalf, contains this; tail and query know peers by their names, too',
+    )
     .option('--what <text>', "only where '<ability> <resource>' contains this")
     .addOption(
       new Option('--kind <kind>', 'only this kind').choices([

@@ -28,10 +28,14 @@ export function filterOf(options: FilterOptions): AuditFilter {
   };
 }
 
-/** An entry on one line. */
-export function showEntry(entry: AuditEntry): string {
+/** An entry on one line; `names`: by did, what to call who is known. */
+export function showEntry(entry: AuditEntry, names: Readonly<Record<string, string>> = {}): string {
   const { at, kind, who, onBehalfOf, what, outcome, durationMs, reason, reasoning } = entry;
-  const actor = onBehalfOf === undefined ? short(who) : `${short(who)} for ${short(onBehalfOf)}`;
+  const called = (one: string): string => {
+    const name = Object.hasOwn(names, one) ? names[one] : undefined;
+    return name === undefined ? short(one) : `${name} (${short(one)})`;
+  };
+  const actor = onBehalfOf === undefined ? called(who) : `${called(who)} for ${called(onBehalfOf)}`;
   const took = durationMs === undefined ? '' : ` in ${durationMs} ms`;
   const why = [
     ...(reason === undefined ? [] : [reason]),

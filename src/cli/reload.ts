@@ -3,6 +3,7 @@
  * can't be used changes nothing, and is told.
  */
 import { unwatchFile, watchFile } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { loadConfig } from '../config/index.ts';
 import type { ConfigSources } from '../config/index.ts';
 import type { StarlingNode } from '../node.ts';
@@ -27,7 +28,10 @@ export function reloadOnChange(
     // One after the other: each takes up the file as it is then.
     last = last.then(() => takeUp(node, sources, json));
   };
-  const looked = (): void => reload();
+  const looked = (now: Stats, before: Stats): void => {
+    // Of a file that is not there Node tells at once, though nothing changed.
+    if (now.mtimeMs !== 0 || before.mtimeMs !== 0) reload();
+  };
   watchFile(file, { interval: LOOK_MS, persistent: false }, looked);
   process.on('SIGHUP', reload);
   return () => {

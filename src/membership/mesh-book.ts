@@ -473,6 +473,11 @@ class Book implements MeshBook {
     }
     const { hello, issued } = welcome;
     const records = this.records();
+    if (hello.membership.length === 0) {
+      throw new StarlingError('STARLING_JOIN_REFUSED', `${peer} is no member of this mesh yet`, {
+        hint: 'it needs a ticket: starling invite',
+      });
+    }
     await records.introduce(hello.membership, hello.successions ?? []);
     const theirs = records.verifyMembership(hello.membership, didFromPeerId(peer));
     await this.#keep(theirs);

@@ -12,6 +12,7 @@ import type { JsonObject, PeerId } from '../../src/core/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
 
 const SELF = createIdentity(Buffer.alloc(32, 7));
+const LAPTOP = createIdentity(Buffer.alloc(32, 8)).did;
 const BOB = { peerId: 'b' as PeerId, alias: 'bob' };
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -49,6 +50,7 @@ async function bench(seen?: (told: Checkpoint[]) => readonly Checkpoint[]): Prom
         ]),
       seenOf: () => told.toReversed(),
     },
+    peers: () => [{ alias: 'laptop', did: LAPTOP, formerly: [] }],
     self: SELF.did,
   });
   return {
@@ -77,7 +79,7 @@ describe('the audit tools', () => {
   it('are for the operator', () => {
     const audit = undefined as unknown as Audit;
     const checkpoints = { ask: () => Promise.resolve([]), seenOf: () => [] };
-    const tools = auditTools({ audit, checkpoints, self: SELF.did });
+    const tools = auditTools({ audit, checkpoints, peers: () => [], self: SELF.did });
     expect(tools.map(({ definition }) => definition.name)).toEqual([
       'audit_query',
       'audit_tail',
@@ -85,6 +87,15 @@ describe('the audit tools', () => {
       'audit_seen',
     ]);
     expect(tools.every(({ operatorOnly }) => operatorOnly)).toBe(true);
+  });
+
+  it('take the name of a peer for its did, and say what we call who is in the entries', async () => {
+    const { audit, call } = await bench();
+    for (const who of ['alice', LAPTOP]) await audit.append(entry(who));
+    const found = await call('audit_query', { who: 'laptop' });
+    expect(whoIn(found)).toEqual([LAPTOP]);
+    expect(found['names']).toEqual({ [LAPTOP]: 'laptop' });
+    expect((await call('audit_query', { who: 'alice' }))['names']).toEqual({});
   });
 
   it('find entries, newest first, and say where to go on', async () => {

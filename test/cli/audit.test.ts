@@ -62,6 +62,13 @@ describe('starling audit query', () => {
     expect(asked).toEqual({ who: 'x', outcome: 'ok', since, limit: 5 });
   });
 
+  it('calls peers by their names', async () => {
+    const answer = { entries: [ENTRY], names: { [ENTRY.who]: 'laptop' } };
+    const fake = await fakeNode({ answer: serving({ audit_query: answer }) });
+    const { stdout } = await run('audit', 'query', '--state', fake.stateDir);
+    expect(stdout).toContain(' laptop (…12345678) for client:ci tool/call');
+  });
+
   it('says when there are none', async () => {
     const fake = await fakeNode({ answer: serving({ audit_query: { entries: [] } }) });
     expect((await run('audit', 'query', '--state', fake.stateDir)).stdout).toBe(

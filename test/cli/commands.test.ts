@@ -132,6 +132,19 @@ describe('starling tools', () => {
     expect(stdout).not.toMatch(/\u001B|forged/);
   });
 
+  it("shows the node's own tools, of which there are dozens, after all others", async () => {
+    const tools = ['starling__peers', 'git__log', 'starling__status', 'bob__files__read'];
+    const named = { tools: tools.map((name) => ({ name })) };
+    const { stateDir } = await fakeNode({ answer: () => named });
+    const lines = (await run('tools', '--state', stateDir)).stdout.trimEnd().split('\n').slice(1);
+    expect(lines.map((line) => line.split(' ')[0])).toEqual([
+      'git__log',
+      'bob__files__read',
+      'starling__peers',
+      'starling__status',
+    ]);
+  });
+
   it('gives them whole as JSON', async () => {
     const { stateDir } = await fakeNode({ answer: () => listing });
     const { stdout } = await run('tools', '--json', '--state', stateDir);
@@ -287,6 +300,16 @@ describe('starling grant', () => {
       expires_s: 28_800,
     });
     expect(stdout).toMatch(/bob may now call files\/\*, git\/log for 8h.*grant revoke 3f9c2a7e/);
+  });
+
+  it('repeats how often, when and through how many hands, so that one sees what was granted', async () => {
+    const fake = await node({ grant_create: { grant: GRANT, jws: 'j.w.s' } });
+    const args = ['bob', '--tool', 'files/*', '--uses', '100', '--rate', '5/s', '--hours'];
+    const more = ['mon-fri 08:00-18:00', '--max-depth', '1', '--state', fake.stateDir];
+    const { stdout } = await run('grant', 'create', ...args, ...more);
+    expect(stdout).toContain(
+      ', 100 times at the most, no more than 5 in 1s, at mon-fri 08:00-18:00, and may hand it on, through 1 hand; end it',
+    );
   });
 
   it('lists both directions', async () => {

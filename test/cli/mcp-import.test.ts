@@ -154,6 +154,8 @@ it('reads a file of VS Code with comments, and says what it can not take', async
   expect(stderr).toMatch(/asks[^]*not imported: it asks for \$\{input:key\}/);
   expect(stderr).toMatch(/here[^]*without: dev\n.*TOKEN is not set here/);
   expect(stderr).toMatch(/odd[^]*not imported: it uses \$\{command:pick\}/);
+  // Its path once: a file has no other title.
+  expect(stderr).toMatch(/^asks {2}\S+$/m);
   expect(stderr).toContain("io-github-x-files ('io.github.x/files' there)");
   expect(await servers()).toEqual({
     here: {

@@ -275,6 +275,14 @@ describe('starling mcp list', () => {
     expect((await mcp('list', '--state', stateDir)).stdout).toMatch(/files +stdio +ready +3 /);
   });
 
+  it('says so when the node runs with the servers of another file', async () => {
+    await writeFile(file, '{}');
+    const upstreams = [{ server: 'git', kind: 'stdio', state: 'ready', tools: 3 }];
+    const { stateDir } = await fakeNode({ answer: serving({ status: { upstreams } }) });
+    const { stdout } = await mcp('list', '--state', stateDir);
+    expect(stdout).toMatch(/no servers in .*\nthe running node has git besides: .*--config/);
+  });
+
   it('says how to begin when there is nothing', async () => {
     expect((await mcp('list')).stdout).toContain('add one with: starling mcp add');
     await mkdir(file);

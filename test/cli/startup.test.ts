@@ -1,5 +1,5 @@
 /** What the built CLI loads before it knows which command it runs: next to nothing. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { runCli } from '../../sim/process.ts';
@@ -16,6 +16,10 @@ function loadedWith(file: string, seen = new Set<string>()): Set<string> {
   }
   return seen;
 }
+
+it('stays a program after each build, since an installed `starling` links to it', () => {
+  expect(statSync(CLI).mode & 0o111).toBe(0o111);
+});
 
 it('--help and --version load no libp2p, Yjs, zod, pino or MCP SDK', () => {
   const loaded = [...loadedWith(CLI)];

@@ -135,6 +135,18 @@ describe('a private mesh', () => {
     expect(answer).toMatchObject({ reason: expect.stringContaining('starling invite') as string });
   });
 
+  it('says whom it met, where that node is about to join and no member yet', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await side('bob', clock, 2);
+    const { peerId } = bob.identity;
+    const welcome: Welcome = { ok: true, hello: bob.book.admission.hello(alice.identity.peerId) };
+    await expect(alice.book.admission.welcomed(welcome, peerId)).rejects.toMatchObject({
+      code: 'STARLING_JOIN_REFUSED',
+      message: `${peerId} is no member of this mesh yet`,
+    });
+  });
+
   it('tells who asks which mesh it is only that, and whether it is open', async () => {
     const clock = stillClock();
     const alice = await founded(clock);

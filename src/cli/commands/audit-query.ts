@@ -10,6 +10,7 @@ const PAGE_MAX = 1000;
 
 /** Prints the entries that fit, newest first. */
 export async function run(options: FilterOptions & { readonly limit: number }): Promise<void> {
+  const names: Record<string, string> = {};
   const entries = await withNode(options, async (node) => {
     const found: AuditEntry[] = [];
     let before: number | undefined;
@@ -20,11 +21,14 @@ export async function run(options: FilterOptions & { readonly limit: number }): 
         ...(before === undefined ? {} : { before }),
       });
       found.push(...page.entries);
+      Object.assign(names, page.names);
       before = page.next;
     } while (before !== undefined && found.length < options.limit);
     return found;
   });
   printData({ entries }, options.json === true, () =>
-    entries.length === 0 ? 'no such entries' : entries.map(showEntry).join('\n'),
+    entries.length === 0
+      ? 'no such entries'
+      : entries.map((entry) => showEntry(entry, names)).join('\n'),
   );
 }

@@ -15,8 +15,11 @@ export async function run(options: FilterOptions & { readonly lines: number }): 
   process.once('SIGINT', () => abort.abort());
   process.once('SIGTERM', () => abort.abort());
   const filter = filterOf(options);
-  const show = (entry: AuditEntry): void =>
-    print(options.json === true ? JSON.stringify(entry) : showEntry(entry));
+  const show = (entries: readonly AuditEntry[], names: AuditTailResult['names']): void => {
+    for (const entry of entries) {
+      print(options.json === true ? JSON.stringify(entry) : showEntry(entry, names));
+    }
+  };
   await withNode(options, async (node) => {
     let { cursor } = await node.builtin<AuditTailResult>('audit_tail', {});
     const past = await node.builtin<AuditQueryResult>('audit_query', {
@@ -24,7 +27,7 @@ export async function run(options: FilterOptions & { readonly lines: number }): 
       limit: Math.min(options.lines, LINES_MAX),
       before: cursor + 1,
     });
-    past.entries.toReversed().forEach(show);
+    show(past.entries.toReversed(), past.names);
     while (!abort.signal.aborted) {
       const result = await node
         .builtin<AuditTailResult>(
@@ -36,7 +39,7 @@ export async function run(options: FilterOptions & { readonly lines: number }): 
           if (abort.signal.aborted) return undefined;
           throw error;
         });
-      result?.entries.forEach(show);
+      if (result !== undefined) show(result.entries, result.names);
       cursor = result?.cursor ?? cursor;
     }
   });

@@ -29,11 +29,27 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
     ? 'until you revoke it (it is renewed daily while the peer is there)'
     : `for ${duration(grant.expiresAt - Date.now())}`;
   const { arg = [], needsApproval = false } = options;
+  const bounds = boundsOf(options);
   const where = arg.length === 0 ? '' : ` where ${arg.join(', ')}`;
   const asked = needsApproval ? ', each time you approve it (starling approvals)' : '';
   printData(result, options.json === true, () =>
     safeLine(
-      `${grant.with} may now ${things.join(' and ')}${where} ${end}${asked}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
+      `${grant.with} may now ${things.join(' and ')}${where} ${end}${bounds}${asked}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
     ),
   );
+}
+
+/** How often, when, and through how many hands; what was not said is left out. */
+function boundsOf({ uses, rate, hours, maxDepth = 0 }: GrantOptions): string {
+  const bounds = [
+    ...(uses === undefined ? [] : [uses === 1 ? 'once' : `${uses} times at the most`]),
+    ...(rate === undefined
+      ? []
+      : [`no more than ${rate.burst} in ${duration((rate.burst / rate.per_s) * 1000)}`]),
+    ...(hours === undefined ? [] : [`at ${hours}`]),
+    ...(maxDepth === 0
+      ? []
+      : [`and may hand it on, through ${maxDepth} ${maxDepth === 1 ? 'hand' : 'hands'}`]),
+  ];
+  return bounds.map((bound) => `, ${bound}`).join('');
 }

@@ -118,9 +118,9 @@ function decide(all: readonly Found[], config: OwnConfig): readonly Decision[] {
 function show({ found, skipped }: Decision): void {
   const { name, writtenName, source, entry, leftOut, unset } = found;
   const renamed = name === writtenName ? '' : ` ('${writtenName}' there)`;
-  tell(
-    `${paintTalk.bold(safeLine(name + renamed))}  ${safeLine(`${source.title}: ${source.path}`)}`,
-  );
+  // A file that was named by its path has no other title.
+  const from = source.title === source.path ? source.path : `${source.title}: ${source.path}`;
+  tell(`${paintTalk.bold(safeLine(name + renamed))}  ${safeLine(from)}`);
   for (const line of describeEntry(factsOf(entry))) tell(`  ${line}`);
   if (leftOut.length > 0) tell(`  without: ${safeLine(leftOut.join(', '))}`);
   for (const name of unset)

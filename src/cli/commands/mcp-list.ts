@@ -5,6 +5,7 @@ import { StarlingError } from '../../core/errors.ts';
 import { readOwnConfig } from '../own-config.ts';
 import { printData, safeLine, table } from '../output.ts';
 import { factsOf, lineOf } from '../server-entry.ts';
+import type { EntryFacts } from '../server-entry.ts';
 import { stateDirOf, withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
 
@@ -19,20 +20,44 @@ export async function run(options: CommonOptions): Promise<void> {
       upstreams.find(({ server }) => server === serverName(name)) ?? {};
     return { name, ...factsOf(entry), state, tools: state === 'ready' ? tools : undefined, error };
   });
-  printData({ file: file.path, servers: rows }, options.json === true, () =>
-    rows.length === 0
-      ? `no servers in ${safeLine(file.path)}; add one with: starling mcp add <name> -- <command>`
-      : table(
-          ['NAME', 'KIND', 'STATE', 'TOOLS', 'COMMAND OR URL'],
-          rows.map((row) => [
-            row.name,
-            row.kind,
-            row.disabled ? 'disabled' : (row.state ?? '–'),
-            row.tools === undefined ? '–' : String(row.tools),
-            lineOf(row),
-          ]),
-          { flexible: 4 },
-        ),
+  const named = new Set([...servers.keys()].map((name) => serverName(name)));
+  const others = upstreams
+    .filter(({ server, kind }) => kind !== 'builtin' && !named.has(server))
+    .map(({ server }) => server);
+  printData({ file: file.path, servers: rows, others }, options.json === true, () => {
+    const about = rows.length === 0 ? none(file.path) : tableOf(rows);
+    return others.length === 0 ? about : `${about}\n${elsewhere(others)}`;
+  });
+}
+
+interface Row extends EntryFacts {
+  readonly name: string;
+  readonly state: Upstreams[number]['state'] | undefined;
+  readonly tools: number | undefined;
+}
+
+function tableOf(rows: readonly Row[]): string {
+  return table(
+    ['NAME', 'KIND', 'STATE', 'TOOLS', 'COMMAND OR URL'],
+    rows.map((row) => [
+      row.name,
+      row.kind,
+      row.disabled ? 'disabled' : (row.state ?? '–'),
+      row.tools === undefined ? '–' : String(row.tools),
+      lineOf(row),
+    ]),
+    { flexible: 4 },
+  );
+}
+
+function none(path: string): string {
+  return `no servers in ${safeLine(path)}; add one with: starling mcp add <name> -- <command>`;
+}
+
+/** What one sees who started the node with `--config` and now leaves it out. */
+function elsewhere(others: readonly string[]): string {
+  return safeLine(
+    `the running node has ${others.join(', ')} besides: it reads another config file; name that one with --config`,
   );
 }
 

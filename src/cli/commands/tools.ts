@@ -4,11 +4,15 @@ import { withNode } from '../sources.ts';
 import type { CommonOptions } from '../sources.ts';
 
 const SUMMARY_MAX = 80;
+const OWN = 'starling__';
 
 /** Prints the tools whose names contain `filter`. */
 export async function run(filter: string | undefined, options: CommonOptions): Promise<void> {
   const all = await withNode(options, (node) => node.tools());
-  const tools = all.filter((tool) => tool.name.includes(filter ?? ''));
+  // The node's own come last: there are dozens, and one looks for the others.
+  const tools = all
+    .filter((tool) => tool.name.includes(filter ?? ''))
+    .toSorted((a, b) => Number(a.name.startsWith(OWN)) - Number(b.name.startsWith(OWN)));
   printData({ tools }, options.json === true, () => {
     if (tools.length === 0) return 'no tool matches';
     return table(
