@@ -133,7 +133,11 @@ class Desk implements Approvals {
       if (entry.approval.state === 'pending') entry.waiters.push(resolve);
       else resolve(outcomeOf(entry.approval));
     });
-    const gone = (): void => void this.#closeQuietly(entry, 'withdrawn', 'the caller is gone');
+    const gone = (): void => {
+      const why: unknown = signal?.reason;
+      const text = typeof why === 'string' ? why : 'the caller is gone';
+      void this.#closeQuietly(entry, 'withdrawn', text);
+    };
     if (signal?.aborted === true) gone();
     signal?.addEventListener('abort', gone, { once: true });
     try {
@@ -185,7 +189,7 @@ class Desk implements Approvals {
 
   async #open(request: ApprovalRequest): Promise<Entry> {
     if (this.#scope === undefined) throw stopped();
-    this.#checkRoom(request.principal);
+    this.#checkRoom(request);
     const approval = this.#make(request);
     const entry = this.#add(approval);
     this.#pending += 1;
@@ -223,12 +227,18 @@ class Desk implements Approvals {
     };
   }
 
-  #checkRoom(principal: Principal): void {
+  /** Of all the room, requests for a grant have half: keys to make them with cost nothing. */
+  #checkRoom({ principal, kind }: ApprovalRequest): void {
     const { pendingMax, perAskerMax } = this.#init;
     const key = keyOf(principal);
-    const own = this.list('pending').filter((one) => keyOf(one.principal) === key).length;
-    if (own < perAskerMax && this.#pending < pendingMax) return;
-    const whose = own < perAskerMax ? `${pendingMax} approvals` : `${perAskerMax} of its approvals`;
+    const waiting = this.list('pending');
+    const own = waiting.filter((one) => keyOf(one.principal) === key).length;
+    const isCall = kind === 'call';
+    const max = isCall ? pendingMax : Math.ceil(pendingMax / 2);
+    const all = isCall ? this.#pending : waiting.filter((one) => one.kind === kind).length;
+    if (own < perAskerMax && all < max) return;
+    const things = isCall ? 'approvals' : 'requests for a grant';
+    const whose = own < perAskerMax ? `${max} ${things}` : `${perAskerMax} of its approvals`;
     throw new StarlingError(
       'STARLING_LIMIT_EXCEEDED',
       `${nameOf(principal)} must wait: ${whose} are unanswered`,
