@@ -242,7 +242,7 @@ class Desk implements Approvals {
     throw new StarlingError(
       'STARLING_LIMIT_EXCEEDED',
       `${nameOf(principal)} must wait: ${whose} are unanswered`,
-      { hint: 'answer some of them: starling approvals' },
+      { hint: 'the operator of the node can answer some: starling approvals' },
     );
   }
 

@@ -3,6 +3,9 @@ import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { createNoAudit } from '../../src/audit/index.ts';
 import type { Audit, AuditInit } from '../../src/audit/index.ts';
+import { parseFrame } from '../../src/gateway/frame.ts';
+import { failureOf } from '../../src/gateway/refusals.ts';
+import type { ResponseFrame } from '../../src/gateway/types.ts';
 import { auditGovernance } from '../../src/guard/index.ts';
 import { didFromPeerId } from '../../src/identity/index.ts';
 import { ALL_WAIT, ECHO, FORMS, attach, meshOf, pending } from './people.ts';
@@ -33,7 +36,10 @@ function memoryAudit(): Kept {
 async function recorded(policy = ALL_WAIT): Promise<Mesh & { audit: Kept; said: () => string[] }> {
   const audit = memoryAudit();
   const mesh = await meshOf(policy, {}, audit);
-  const others = { policy: { events: new EventEmitter() }, guardian: { events: new EventEmitter() } };
+  const others = {
+    policy: { events: new EventEmitter() },
+    guardian: { events: new EventEmitter() },
+  };
   auditGovernance({ approvals: mesh.alice.approvals, ...others } as never, audit);
   const of = (one: AuditInit): boolean => one.what.resource === 'tool:files/echo';
   const said = (): string[] =>
@@ -63,8 +69,6 @@ describe('the audit log', () => {
     for (let n = 1; n <= 33; n += 1) caller.start(n, ECHO);
     await until(() => caller.heard.some((one) => one['id'] === 33));
     expect(pending(alice)).toBe(32);
-    console.log(JSON.stringify(caller.heard.find((one) => one['id'] === 33)));
-    console.log(audit.entries.slice(-3));
     const asked = audit.entries.filter(({ outcome }) => outcome === 'asked').length;
     const denied = audit.entries.filter(({ outcome }) => outcome === 'denied').length;
     expect({ asked, denied }).toEqual({ asked: 33, denied: 1 });
@@ -76,22 +80,21 @@ describe('the audit log', () => {
     await until(() => pending(alice) === 1);
     for (const { claims } of alice.grants.issued()) await alice.grants.revoke(claims.jti);
     const { error } = await call;
-    console.log(JSON.stringify(error));
+    expect(error).toMatchObject({ message: expect.stringContaining('is revoked') as string });
     await until(() => said().length === 3);
-    console.log(audit.entries.map(({ kind, outcome, reason }) => `${kind} ${outcome} ${reason}`));
     expect(JSON.stringify(audit.entries)).not.toContain('caller is gone');
   });
 
   it('has a refusal whose arguments can be hashed by nobody', async () => {
-    const { caller, bob, alice, audit } = await recorded('agents: { "peer:bob": { read_only: true } }');
-    void bob;
-    caller.send({ id: 1, method: 'tools/call', params: { name: ECHO, arguments: { x: '\ud800' } } });
+    const { caller, audit } = await recorded('agents: { "peer:bob": { read_only: true } }');
+    caller.send({
+      id: 1,
+      method: 'tools/call',
+      params: { name: ECHO, arguments: { x: '\ud800' } },
+    });
     await until(() => caller.heard.some((one) => one['id'] === 1));
-    console.log(JSON.stringify(caller.heard.find((one) => one['id'] === 1)));
     caller.send({ id: 2, method: 'tools/call', params: { name: ECHO } });
     await until(() => caller.heard.some((one) => one['id'] === 2));
-    console.log(audit.entries);
-    void alice;
     expect(audit.entries.filter(({ outcome }) => outcome === 'denied')).toHaveLength(2);
   });
 
@@ -101,9 +104,21 @@ describe('the audit log', () => {
       `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${ECHO}","arguments":{"m":"a","m":"b"}}}`,
     );
     await until(() => caller.heard.some((one) => one['id'] === 1));
-    console.log(JSON.stringify(caller.heard.find((one) => one['id'] === 1)));
-    console.log(audit.entries);
     expect(audit.entries.filter(({ outcome }) => outcome === 'denied')).toHaveLength(1);
+  });
+});
+
+describe('an error of a server', () => {
+  it('is recorded by its number: its words may repeat the arguments', () => {
+    const frame = (error: object): ResponseFrame =>
+      parseFrame(Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, error }))) as ResponseFrame;
+    expect(failureOf(frame({ code: -32602, message: 'bad password hunter2' }))).toBe(
+      'the server answered with error -32602',
+    );
+    const data = { code: 'STARLING_TIMEOUT' };
+    expect(failureOf(frame({ code: -32000, message: 'hunter2', data }))).toBe('STARLING_TIMEOUT');
+    const forged = { code: 'STARLING_hunter2' };
+    expect(failureOf(frame({ code: -1, message: 'x', data: forged }))).not.toContain('hunter2');
   });
 });
 
@@ -115,7 +130,11 @@ describe('uses and approval', () => {
       void (await alice.grants.issue({
         aud: didFromPeerId(bob.peerId),
         capabilities: [
-          { resource: 'tool:files/*', ability: 'tool/call', caveats: { uses: 1, approval: 'required' } },
+          {
+            resource: 'tool:files/*',
+            ability: 'tool/call',
+            caveats: { uses: 1, approval: 'required' },
+          },
         ],
         expiresAtMs: Date.now() + 3_600_000,
       }));
@@ -129,11 +148,11 @@ describe('uses and approval', () => {
     await approveAll(alice);
     expect(await second).toMatchObject({ result: {} });
     caller.start(3, ECHO);
-    await until(() => pending(alice) === 1 || caller.heard.some((one) => one['id'] === 3));
-    console.log('spent asks:', pending(alice), JSON.stringify(caller.heard.at(-1)));
-    await approveAll(alice);
     await until(() => caller.heard.some((one) => one['id'] === 3));
-    console.log(JSON.stringify(caller.heard.find((one) => one['id'] === 3)));
+    expect(caller.heard.at(-1)).toMatchObject({
+      error: { message: expect.stringContaining('are used up') as string },
+    });
+    expect(alice.approvals.list()).toHaveLength(2);
     await issue();
     const fourth = caller.call(4, ECHO);
     await until(() => pending(alice) === 1);
@@ -142,14 +161,41 @@ describe('uses and approval', () => {
   });
 });
 
-describe('the operator', () => {
-  it('can answer where everything waits', async () => {
-    const { alice } = await recorded('agents: { operator: { approval_required: true } }');
-    const one = await attach(alice, FORMS);
-    const answer = await Promise.race([
-      one.call(1, 'starling__echo', { message: 'x' }),
-      until(() => pending(alice) === 1).then(() => 'waits'),
-    ]);
-    console.log(JSON.stringify(answer));
+describe('whoever is asked', () => {
+  it('is shown no argument that the server may read otherwise', async () => {
+    const { alice, said } = await recorded(
+      'agents: { operator: { approval_required: [files/*] } }',
+    );
+    const model = await attach(alice, FORMS);
+    const person = await attach(alice, FORMS);
+    model.sendRaw(
+      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"files__echo","arguments":{"message":"rm -rf","message":"ls"}}}`,
+    );
+    await until(() => model.heard.some((one) => one['id'] === 1));
+    expect(model.heard.at(-1)).toMatchObject({
+      error: { message: expect.stringContaining('can be read in more than one way') as string },
+    });
+    expect(person.forms()).toEqual([]);
+    expect(said()).toEqual(['decision asked', 'decision denied']);
+  });
+
+  it('sees the form of a call however many grants are asked for', async () => {
+    const { alice, bob, caller } = await recorded();
+    const person = await attach(alice, FORMS);
+    const did = didFromPeerId(bob.peerId);
+    for (let n = 0; n < 20; n += 1) {
+      await alice.approvals.open({
+        kind: 'permission',
+        principal: { kind: 'agent', did, name: 'a crowd' },
+        resource: 'tool:files/*',
+        ability: 'EXTERNAL_SERVICE',
+        permission: { subject: `s${n}`, agentId: 'me', capabilities: [], lifetimeMs: 1000 },
+        rule: 'guardian: it says so',
+        timeoutMs: 3_600_000,
+      });
+    }
+    caller.start(1, ECHO, { message: 'hi' });
+    await until(() => person.forms().some((form) => JSON.stringify(form).includes('make a call')));
+    expect(person.forms()).toHaveLength(5);
   });
 });
