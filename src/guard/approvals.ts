@@ -360,18 +360,19 @@ class Desk implements Approvals {
 
   #checkVoter(approval: Approval, by: Voter, state: 'approved' | 'denied'): void {
     const { principal } = by;
-    const refuse = (why: string): never => {
-      throw new StarlingError('STARLING_CALL_REFUSED', `${nameOf(principal)} may not: ${why}`, {
+    const refuse = (what: string): never => {
+      throw new StarlingError('STARLING_CALL_REFUSED', `${nameOf(principal)} may not ${what}`, {
         hint: 'the operator can: starling approvals; others with may_approve in the policy file',
         data: { approval: approval.id },
       });
     };
-    if (!this.#components.standings.of(principal).mayApprove) refuse('it may not answer approvals');
+    if (!this.#components.standings.of(principal).mayApprove) refuse('answer approvals');
     if (state === 'denied') return;
     const isOwn = selvesOf(principal).some((one) => selvesOf(approval.principal).includes(one));
-    if (isOwn && principal.kind !== 'operator') refuse('nobody approves what it asks for itself');
+    if (isOwn && principal.kind !== 'operator')
+      refuse('approve this: nobody approves what it asks for itself');
     if (by.via === 'tool' && by.session !== undefined && by.session === approval.session) {
-      refuse('a session does not approve what it asks for itself');
+      refuse('approve this: a session does not approve what it asks for itself');
     }
   }
 
@@ -449,7 +450,8 @@ function closedError({ approval, answering }: Entry): StarlingError {
   const at = answeredAt === undefined ? '' : ` at ${new Date(answeredAt).toISOString()}`;
   const by = answeredBy === undefined ? '' : ` by ${answeredBy}`;
   const why = reason === undefined ? '' : ` (${reason})`;
-  const what = answering ? 'is being answered by somebody else' : `was ${state}${by}${at}${why}`;
+  const was = state === 'expired' ? 'has expired' : `was ${state}`;
+  const what = answering ? 'is being answered by somebody else' : `${was}${by}${at}${why}`;
   return new StarlingError('STARLING_APPROVAL_CLOSED', `approval ${id.slice(0, 8)} ${what}`, {
     hint: 'see what waits: starling approvals',
     data: { approval: id, state },
