@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { StarlingError } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
-import { answerOf, formOf } from '../gateway/index.ts';
+import { answerOf, formOf, revealInvisible } from '../gateway/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../gateway/index.ts';
 import { nameOf } from '../guard/index.ts';
 import type { Approval, Approvals, Principal, Standings, Voter } from '../guard/index.ts';
@@ -132,9 +132,19 @@ function checkMayLook(standings: Standings, principal: Principal): void {
 }
 
 function summarise(approval: Approval): ApprovalSummary {
-  const { principal, permission, argsHash: _, session: __, ...rest } = approval;
+  const {
+    principal,
+    permission,
+    argsHash: _,
+    session: __,
+    args,
+    justification,
+    ...rest
+  } = approval;
   return {
     ...rest,
+    ...(args === undefined ? {} : { args: revealInvisible(args) }),
+    ...(justification === undefined ? {} : { justification: revealInvisible(justification) }),
     who: nameOf(principal),
     ...(permission === undefined
       ? {}

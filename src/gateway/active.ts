@@ -17,7 +17,7 @@ export interface Active {
   /** Who was asked about just this call: the guard alone, or a person as well, who may not have answered. */
   judgedBy?: 'guard' | 'person' | undefined;
   /** What is told when it is over; there once it may be made. */
-  cleared?: ClearedCall;
+  cleared?: ClearedCall | undefined;
   /** Made when somebody waits for more than the server. */
   abort?: AbortController;
   /** The link that it is on, by its name in the table. */

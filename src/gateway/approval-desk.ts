@@ -19,8 +19,11 @@ export interface ApprovalDesk {
   attach(client: AskableClient): () => void;
 }
 
-/** Forms that one client shows at a time; the others wait their turn. */
-const SHOWN_MAX = 16;
+/**
+ * Forms that one client shows at a time; the others wait their turn. Calls never wait behind requests for
+ * a grant, which anybody may make.
+ */
+const SHOWN_MAX = { call: 16, permission: 4 };
 const NOTHING = (): void => undefined;
 
 /** Makes the desk of the node called `self`. */
@@ -42,9 +45,13 @@ export function createApprovalDesk(
   return {
     attach(client) {
       if (!showsForms(client.client.capabilities)) return NOTHING;
-      const turns = createTurns(SHOWN_MAX);
+      const queues = {
+        call: createTurns(SHOWN_MAX.call),
+        permission: createTurns(SHOWN_MAX.permission),
+      };
       return approvals.attach(async (approval, signal) => {
         if (approval.session === client.session) return undefined;
+        const turns = queues[approval.kind];
         if (!(await turns.take(signal))) return undefined;
         try {
           return await ask(client, approval, signal);

@@ -70,10 +70,15 @@ export function createClearance(
 ): Clearance {
   const { guard, approvals, audit, clock, logger } = components;
 
-  const aboutOf = (call: WantedCall): About => ({
-    ...partiesOf(call),
-    args: hashArguments(call.args),
-  });
+  const aboutOf = (call: WantedCall): About => {
+    const parties = partiesOf(call);
+    try {
+      return { ...parties, args: hashArguments(call.args) };
+    } catch (error) {
+      noteRefusal(call, parties, messageOf(error));
+      throw error;
+    }
+  };
   const noteRefusal = (call: Pick<WantedCall, 'reasoning'>, about: About, reason: string): void =>
     audit.note({ kind: 'decision', ...about, outcome: 'denied', reason, ...saidIn(call) });
   const clearedBy = (about: About, seq: number): ClearedCall => {
@@ -121,7 +126,10 @@ export function createClearance(
   ): Promise<ClearedCall> => {
     const said = saidIn(call);
     audit.note({ kind: 'decision', ...about, outcome: 'asked', reason: request.rule, ...said });
-    const { state, approval } = await asked(call, request);
+    const { state, approval } = await asked(call, request).catch((error: unknown) => {
+      noteRefusal(call, about, messageOf(error));
+      throw error;
+    });
     if (state !== 'approved') {
       noteRefusal(call, about, `the approval is ${state}`);
       throw new StarlingError(

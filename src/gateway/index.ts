@@ -6,6 +6,7 @@ export { createApiKeys } from './door/api-keys.ts';
 export type { ApiKey, ApiKeyInit, ApiKeys, ApiKeysComponents } from './door/api-keys.ts';
 export { createGateway } from './gateway.ts';
 export type { GatewayComponents, GatewayInit } from './gateway.ts';
+export { revealInvisible } from './invisible.ts';
 export type { InvisibleFlag } from './invisible.ts';
 export { createPins } from './pins.ts';
 export type { Pins, PinsComponents, PinsInit, QuarantineEntry } from './pins.ts';

@@ -3,6 +3,8 @@ import { StarlingError } from '../core/index.ts';
 import type { Wanted } from '../grants/index.ts';
 import type { Decision, Principal } from '../guard/index.ts';
 import type { PeerView } from '../membership/index.ts';
+import { objectOf } from './era.ts';
+import type { ResponseFrame } from './types.ts';
 
 /** What was refused, by the error that its caller got: for the record, and for nobody else. */
 const refusedWith = new WeakMap<StarlingError, Wanted>();
@@ -22,6 +24,11 @@ export function refusalBefore(
   return error;
 }
 
+/** Marks `error` as what refused `wanted` before there was a call. */
+export function markRefusal(error: unknown, wanted: Wanted): void {
+  if (error instanceof StarlingError) refusedWith.set(error, wanted);
+}
+
 /** The refusal as an error for the caller: `node` is who refuses, `peer` who is refused. */
 export function refusalOf(
   decision: Extract<Decision, { allow: false }>,
@@ -35,6 +42,14 @@ export function refusalOf(
     : decision.hint;
   const peer = principal.kind === 'peer' ? { peer: principal.peerId } : {};
   return new StarlingError('STARLING_CALL_REFUSED', text, { hint, data: { node: self, ...peer } });
+}
+
+/** For the record, why a server says that it failed, in our words: its own may repeat the arguments. */
+export function failureOf({ error }: ResponseFrame): string | undefined {
+  if (error === undefined) return undefined;
+  const { code } = objectOf(error.data);
+  const isOurs = typeof code === 'string' && /^STARLING_[A-Z_]{1,40}$/.test(code);
+  return isOurs ? code : `the server answered with error ${error.code}`;
 }
 
 /** The peer is dead or has left. */

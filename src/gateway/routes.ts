@@ -2,9 +2,11 @@
 import { StarlingError } from '../core/index.ts';
 import type { JsonObject } from '../core/index.ts';
 import { readCallArguments } from '../grants/index.ts';
+import type { Wanted } from '../grants/index.ts';
 import type { Principal } from '../guard/index.ts';
 import { metaOf, objectOf } from './era.ts';
 import { RPC } from './frame.ts';
+import { markRefusal } from './refusals.ts';
 import { scanSpans } from './scan.ts';
 import type { Route, View } from './router.ts';
 import type { RelayedCall, RequestFrame } from './types.ts';
@@ -36,14 +38,30 @@ export function routesOf(view: View, frame: RequestFrame): readonly Route[] {
 
 /**
  * The arguments that a grant may speak of, read strictly for whoever is bound by one: a repeated key is
- * refused, because the server may read the other. @throws STARLING_CALL_REFUSED
+ * refused, because the server may read the other. `wanted` is what goes into the record then.
+ * @throws STARLING_CALL_REFUSED
  */
-export function argumentsOf(principal: Principal, request: RequestFrame): JsonObject {
-  const args = objectOf(request.params['arguments']);
-  if (principal.kind === 'operator' || principal.kind === 'client') return args;
-  const span = scanSpans(request.bytes).arguments;
-  if (span === undefined) return args;
-  return readCallArguments(request.bytes.toString('utf8', span.start, span.end));
+export function argumentsOf(
+  principal: Principal,
+  request: RequestFrame,
+  wanted?: Wanted,
+): JsonObject {
+  if (principal.kind === 'operator' || principal.kind === 'client') {
+    return objectOf(request.params['arguments']);
+  }
+  try {
+    return strictArgumentsOf(request);
+  } catch (error) {
+    if (wanted !== undefined) markRefusal(error, wanted);
+    throw error;
+  }
+}
+
+/** The arguments that everybody reads alike. @throws STARLING_CALL_REFUSED */
+export function strictArgumentsOf({ params, bytes }: RequestFrame): JsonObject {
+  const span = scanSpans(bytes).arguments;
+  if (span === undefined) return objectOf(params['arguments']);
+  return readCallArguments(bytes.toString('utf8', span.start, span.end));
 }
 
 /** Why the caller says that it asks (`_meta["starling/reasoning"]`), cut where it is long. */

@@ -35,7 +35,7 @@ import { createOwnQuestions } from './own-questions.ts';
 import type { AskableClient } from './own-questions.ts';
 import { createQuestions } from './questions.ts';
 import type { Questions } from './questions.ts';
-import { refusalOf, wantedOfRefusal } from './refusals.ts';
+import { failureOf, refusalOf, wantedOfRefusal } from './refusals.ts';
 import { refusedNow } from './rejudge.ts';
 import {
   argumentsOf,
@@ -70,6 +70,7 @@ import { tellWaiting } from './waiting.ts';
 const TOOLS_META = 'starling/tools';
 /** Methods that only look at what the caller may use anyway. */
 const LOOKS: readonly string[] = ['completion/complete', 'resources/unsubscribe'];
+const NOT_ALLOWED = 'it is not allowed any more';
 /** By which peers ask what this node's servers list. */
 export const CATALOG_METHOD = 'starling/catalog';
 
@@ -182,7 +183,8 @@ class CallerSession implements Session {
       const decision = refusedNow(active, this.principal, this.#components.router);
       if (decision === undefined) continue;
       this.#finish(active);
-      this.#stop(active, 'it is not allowed any more');
+      active.abort?.abort(NOT_ALLOWED);
+      this.#stop(active, NOT_ALLOWED);
       const refusal = refusalOf(decision, this.principal, this.#init.self);
       active.reply.final(errorBytes(active.request.id, errorOf(refusal)));
     }
@@ -232,12 +234,7 @@ class CallerSession implements Session {
       else if (!this.#answer(frame, reply))
         this.#begin(unwrapCall(this.#currentView(), frame), reply, key, era);
     } catch (error) {
-      this.#report(error);
-      const wanted = wantedOfRefusal(error);
-      if (wanted !== undefined) {
-        const call = { principal: this.principal, wanted, reasoning: reasoningOf(frame) };
-        this.#components.clearance.refused(call, messageOf(error));
-      }
+      this.#report(error, frame);
       reply.final(errorBytes(frame.id, errorOf(error)));
     }
   }
@@ -343,6 +340,7 @@ class CallerSession implements Session {
     if (route === undefined) throw unknownMethod(active.request.method);
     active.wanted = route.wanted;
     active.server = this.#links.nameOf(route.target);
+    active.cleared = undefined;
     this.#active.set(active.key, active);
     this.#subscribing(active, route);
     try {
@@ -369,7 +367,7 @@ class CallerSession implements Session {
     return this.#components.clearance.clear({
       principal: this.principal,
       wanted: route.wanted,
-      args: argumentsOf(this.principal, active.request),
+      args: argumentsOf(this.principal, active.request, route.wanted),
       reasoning: reasoningOf(active.request),
       session: this.#init.id,
       signal() {
@@ -441,12 +439,12 @@ class CallerSession implements Session {
     const isAway = objectOf(error?.data)['retryable'] === true && others[0]?.mayRepeat === true;
     const isOpen = this.#active.get(active.key) === active;
     if (isOpen && others.length > 0 && (isUnknown || isAway)) {
-      active.cleared?.over('failed', error?.message);
+      active.cleared?.over('failed', failureOf(frame));
       this.#relay(active, others);
       return;
     }
     if (!this.#finish(active)) return;
-    active.cleared?.over(error === undefined ? 'ok' : 'failed', error?.message);
+    active.cleared?.over(error === undefined ? 'ok' : 'failed', failureOf(frame));
     this.#tasks.note(route, frame);
     active.reply.final(rewriteOrError(frame, active.request.id));
   }
@@ -473,7 +471,7 @@ class CallerSession implements Session {
       return;
     }
     if (!this.#finish(active)) return;
-    this.#report(error);
+    this.#report(error, active.request);
     active.reply.final(errorBytes(active.request.id, errorOf(error)));
   }
 
@@ -572,7 +570,13 @@ class CallerSession implements Session {
     }
   }
 
-  #report(error: unknown): void {
+  /** Into the record, when it was refused before there was a call; else into the log, when it is ours. */
+  #report(error: unknown, frame: RequestFrame): void {
+    const wanted = wantedOfRefusal(error);
+    if (wanted !== undefined) {
+      const call = { principal: this.principal, wanted, reasoning: reasoningOf(frame) };
+      this.#components.clearance.refused(call, messageOf(error));
+    }
     if (error instanceof StarlingError) return;
     this.#components.logger.error({ error: messageOf(error) }, 'request failed');
   }

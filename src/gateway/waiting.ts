@@ -7,6 +7,7 @@ import { printable } from '../grants/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Active } from './active.ts';
 import { notificationBytes } from './frame.ts';
+import { strictArgumentsOf } from './routes.ts';
 
 /** By which a node tells another that a request of it waits for a person; `requestId` says which. */
 export const WAITING_NOTIFICATION = 'notifications/starling/waiting';
@@ -16,13 +17,15 @@ const TELL_MS = 1000;
 
 /**
  * Notes that a person is asked about `active`, and tells its caller, at once and then each second, for
- * about `timeoutMs`. Gives what ends that.
+ * about `timeoutMs`. Gives what ends that. @throws STARLING_CALL_REFUSED when the server may read other
+ * arguments than the person is shown
  */
 export function tellWaiting(
   active: Active,
   { principal, clock }: { readonly principal: Principal; readonly clock: Clock },
   init: { readonly self: string; readonly timeoutMs: number },
 ): () => void {
+  strictArgumentsOf(active.request);
   active.judgedBy = 'person';
   const message = `waits for an approval by the operator of ${printable(init.self)}`;
   // Progress must grow with every notification, and this stays below what the tool begins with.

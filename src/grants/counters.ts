@@ -59,6 +59,8 @@ export type Taken =
 export interface Counters extends Startable {
   /** Takes one call of the capability `index` of `grant`, and of all that it stands on. */
   take(grant: Grant, index: number, nowMs: number): Taken;
+  /** Why a call would not be given now, if so; takes nothing. */
+  lacks(grant: Grant, index: number, nowMs: number): Refusal | undefined;
   /** Uses of the capability `index` of `grant` that were taken. */
   taken(grant: Grant, index: number): number;
 }
@@ -134,17 +136,15 @@ class CounterSet implements Counters {
     await this.#components.table.batch(rows);
   }
 
+  lacks(grant: Grant, index: number, nowMs: number): Refusal | undefined {
+    const found = this.#pathOf(grant, index, nowMs);
+    return 'ok' in found ? found.refusal : undefined;
+  }
+
   take(grant: Grant, index: number, nowMs: number): Taken {
-    if (this.#scope === undefined) return refuse('stopped', 'the node is stopping');
-    const plan = planOf(grant, index, this.#components.grants);
-    if (plan === undefined) return refuse('missing-parent', 'the chain of the grant is not known');
-    const refusals: Refusal[] = [];
-    const path: PlanNode[] = [];
-    if (!this.#findPath(plan, nowMs, { path, full: new Set(), refusals })) {
-      const [first = { rule: 'missing-parent', text: 'a parent of the grant is missing' }] =
-        refusals;
-      return { ok: false, refusal: first };
-    }
+    const found = this.#pathOf(grant, index, nowMs);
+    if ('ok' in found) return found;
+    const { path } = found;
     const writes: Promise<void>[] = [];
     for (const node of path) {
       const writing = this.#takeOne(node, nowMs);
@@ -162,6 +162,22 @@ class CounterSet implements Counters {
   taken(grant: Grant, index: number): number {
     const { successions } = this.#components.grants;
     return this.#counters.get(counterOf(grant, index, successions))?.taken ?? 0;
+  }
+
+  /** The links that a call counts on, each with room. */
+  #pathOf(
+    grant: Grant,
+    index: number,
+    nowMs: number,
+  ): Extract<Taken, { ok: false }> | { readonly path: readonly PlanNode[] } {
+    if (this.#scope === undefined) return refuse('stopped', 'the node is stopping');
+    const plan = planOf(grant, index, this.#components.grants);
+    if (plan === undefined) return refuse('missing-parent', 'the chain of the grant is not known');
+    const refusals: Refusal[] = [];
+    const path: PlanNode[] = [];
+    if (this.#findPath(plan, nowMs, { path, full: new Set(), refusals })) return { path };
+    const [first = { rule: 'missing-parent', text: 'a parent of the grant is missing' }] = refusals;
+    return { ok: false, refusal: first };
   }
 
   /** Adds the links from `node` to one that does not count, each with room; false when there are none. */
@@ -391,6 +407,6 @@ function isNumber(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value);
 }
 
-function refuse(rule: string, text: string): Taken {
+function refuse(rule: string, text: string): Extract<Taken, { ok: false }> {
   return { ok: false, refusal: { rule, text } };
 }

@@ -97,7 +97,11 @@ export function judge(
       }
       const { needs } = verdict;
       if (needs === undefined) return { allow: true, grant };
-      if (needs.approval && wanted.approved !== jti) toAsk ??= grant;
+      const mustAsk = needs.approval && wanted.approved !== jti;
+      // Nobody is asked about what is used up, and it hides no grant that is not.
+      const spent = mustAsk ? counters?.lacks(grant, index, nowMs) : undefined;
+      if (spent !== undefined) refusals.push(spent);
+      else if (mustAsk) toAsk ??= grant;
       else if (counters === undefined) return { allow: true, grant };
       else if (needs.uses === undefined && needs.rate === undefined) return { allow: true, grant };
       else counted.push({ grant, index });

@@ -3,9 +3,6 @@
  * Refuses duplicate member names (RFC 8259 §4 leaves their meaning open) and deep nesting.
  */
 
-const STRING = /"(?:[^"\\]|\\.)*"/y;
-const BLANK = /\s*/y;
-
 /** A JSON object whose members are not known yet. */
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -31,10 +28,11 @@ function checkStructure(text: string, depthMax: number): void {
   while (index < text.length) {
     const char = text[index];
     if (char === '"') {
-      const literal = matchAt(STRING, text, index);
-      index += literal.length;
-      const after = index + matchAt(BLANK, text, index).length;
-      if (text[after] === ':') addName(names.at(-1), String(JSON.parse(literal)));
+      const start = index;
+      index = endOfString(text, start);
+      if (text[endOfBlank(text, index)] === ':') {
+        addName(names.at(-1), String(JSON.parse(text.slice(start, index))));
+      }
       continue;
     }
     if (char === '{' || char === '[') {
@@ -47,9 +45,20 @@ function checkStructure(text: string, depthMax: number): void {
   }
 }
 
-function matchAt(pattern: RegExp, text: string, index: number): string {
-  pattern.lastIndex = index;
-  return pattern.exec(text)?.[0] ?? '';
+/** Behind the string that begins at `start`. A regular expression runs out of stack after 8 MB. */
+function endOfString(text: string, start: number): number {
+  for (let at = text.indexOf('"', start + 1); at !== -1; at = text.indexOf('"', at + 1)) {
+    let slashes = 0;
+    while (text[at - 1 - slashes] === '\\') slashes += 1;
+    if (slashes % 2 === 0) return at + 1;
+  }
+  return text.length;
+}
+
+function endOfBlank(text: string, start: number): number {
+  let at = start;
+  while (text[at] === ' ' || text[at] === '\n' || text[at] === '\r' || text[at] === '\t') at += 1;
+  return at;
 }
 
 function addName(names: Set<string> | undefined, name: string): void {

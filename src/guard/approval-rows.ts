@@ -1,5 +1,5 @@
 /** Approvals as the database keeps them: one JSON row each. */
-import { createHash } from 'node:crypto';
+import { hashArguments } from '../audit/index.ts';
 import { messageOf } from '../core/index.ts';
 import type { JsonObject, Logger } from '../core/index.ts';
 import { printable } from '../grants/index.ts';
@@ -57,9 +57,10 @@ function cut(text: string, max: number): string {
   return text.length <= max ? text : `${text.slice(0, max)}… ${text.length - max} more characters`;
 }
 
-/** Tells the arguments of one call from those of any other; none are the same as `{}`. */
+/**
+ * Tells the arguments of one call from those of any other, as the audit log does; none are the same as
+ * `{}`. @throws STARLING_USAGE for what has no canonical JSON
+ */
 export function hashArgs(args: JsonObject | undefined): string {
-  return createHash('sha256')
-    .update(JSON.stringify(args ?? {}))
-    .digest('base64url');
+  return hashArguments(args ?? {});
 }

@@ -16,7 +16,7 @@ export interface Approval {
   readonly ability: string;
   /** The arguments as JSON, cut where they are long. */
   readonly args?: string;
-  /** sha-256 of all of them. */
+  /** Hex SHA-256 of all of them, as the audit log has it. */
   readonly argsHash: string;
   readonly rule: string;
   readonly permission?: PermissionWish;
@@ -89,7 +89,7 @@ export interface Approvals extends Startable {
   attach(answerer: Answerer): () => void;
   /**
    * Waits until it is answered, or time is over, which counts as no. When `signal` is aborted, it is
-   * withdrawn. @throws STARLING_LIMIT_EXCEEDED when too many wait already
+   * withdrawn, and why is the signal's reason where that is a text. @throws STARLING_LIMIT_EXCEEDED when too many wait already
    */
   ask(request: ApprovalRequest, signal?: AbortSignal): Promise<ApprovalOutcome>;
   /** Like {@link ask}, without waiting: it outlives the caller and restarts. */

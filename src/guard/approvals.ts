@@ -133,7 +133,11 @@ class Desk implements Approvals {
       if (entry.approval.state === 'pending') entry.waiters.push(resolve);
       else resolve(outcomeOf(entry.approval));
     });
-    const gone = (): void => void this.#closeQuietly(entry, 'withdrawn', 'the caller is gone');
+    const gone = (): void => {
+      const why: unknown = signal?.reason;
+      const text = typeof why === 'string' ? why : 'the caller is gone';
+      void this.#closeQuietly(entry, 'withdrawn', text);
+    };
     if (signal?.aborted === true) gone();
     signal?.addEventListener('abort', gone, { once: true });
     try {
@@ -185,7 +189,7 @@ class Desk implements Approvals {
 
   async #open(request: ApprovalRequest): Promise<Entry> {
     if (this.#scope === undefined) throw stopped();
-    this.#checkRoom(request.principal);
+    this.#checkRoom(request);
     const approval = this.#make(request);
     const entry = this.#add(approval);
     this.#pending += 1;
@@ -223,16 +227,22 @@ class Desk implements Approvals {
     };
   }
 
-  #checkRoom(principal: Principal): void {
+  /** Of all the room, requests for a grant have half: keys to make them with cost nothing. */
+  #checkRoom({ principal, kind }: ApprovalRequest): void {
     const { pendingMax, perAskerMax } = this.#init;
     const key = keyOf(principal);
-    const own = this.list('pending').filter((one) => keyOf(one.principal) === key).length;
-    if (own < perAskerMax && this.#pending < pendingMax) return;
-    const whose = own < perAskerMax ? `${pendingMax} approvals` : `${perAskerMax} of its approvals`;
+    const waiting = this.list('pending');
+    const own = waiting.filter((one) => keyOf(one.principal) === key).length;
+    const isCall = kind === 'call';
+    const max = isCall ? pendingMax : Math.ceil(pendingMax / 2);
+    const all = isCall ? this.#pending : waiting.filter((one) => one.kind === kind).length;
+    if (own < perAskerMax && all < max) return;
+    const things = isCall ? 'approvals' : 'requests for a grant';
+    const whose = own < perAskerMax ? `${max} ${things}` : `${perAskerMax} of its approvals`;
     throw new StarlingError(
       'STARLING_LIMIT_EXCEEDED',
       `${nameOf(principal)} must wait: ${whose} are unanswered`,
-      { hint: 'answer some of them: starling approvals' },
+      { hint: 'the operator of the node can answer some: starling approvals' },
     );
   }
 
@@ -350,18 +360,19 @@ class Desk implements Approvals {
 
   #checkVoter(approval: Approval, by: Voter, state: 'approved' | 'denied'): void {
     const { principal } = by;
-    const refuse = (why: string): never => {
-      throw new StarlingError('STARLING_CALL_REFUSED', `${nameOf(principal)} may not: ${why}`, {
+    const refuse = (what: string): never => {
+      throw new StarlingError('STARLING_CALL_REFUSED', `${nameOf(principal)} may not ${what}`, {
         hint: 'the operator can: starling approvals; others with may_approve in the policy file',
         data: { approval: approval.id },
       });
     };
-    if (!this.#components.standings.of(principal).mayApprove) refuse('it may not answer approvals');
+    if (!this.#components.standings.of(principal).mayApprove) refuse('answer approvals');
     if (state === 'denied') return;
     const isOwn = selvesOf(principal).some((one) => selvesOf(approval.principal).includes(one));
-    if (isOwn && principal.kind !== 'operator') refuse('nobody approves what it asks for itself');
+    if (isOwn && principal.kind !== 'operator')
+      refuse('approve this: nobody approves what it asks for itself');
     if (by.via === 'tool' && by.session !== undefined && by.session === approval.session) {
-      refuse('a session does not approve what it asks for itself');
+      refuse('approve this: a session does not approve what it asks for itself');
     }
   }
 
@@ -439,7 +450,8 @@ function closedError({ approval, answering }: Entry): StarlingError {
   const at = answeredAt === undefined ? '' : ` at ${new Date(answeredAt).toISOString()}`;
   const by = answeredBy === undefined ? '' : ` by ${answeredBy}`;
   const why = reason === undefined ? '' : ` (${reason})`;
-  const what = answering ? 'is being answered by somebody else' : `was ${state}${by}${at}${why}`;
+  const was = state === 'expired' ? 'has expired' : `was ${state}`;
+  const what = answering ? 'is being answered by somebody else' : `${was}${by}${at}${why}`;
   return new StarlingError('STARLING_APPROVAL_CLOSED', `approval ${id.slice(0, 8)} ${what}`, {
     hint: 'see what waits: starling approvals',
     data: { approval: id, state },

@@ -1,9 +1,10 @@
 /** Tells the audit log how approvals end, when the policy changes, and what becomes of grants. */
 import type { Audit, AuditOutcome } from '../audit/index.ts';
 import type { Did } from '../core/index.ts';
-import { parseRevocation } from '../grants/index.ts';
+import { parseRevocation, printable } from '../grants/index.ts';
 import type { Grant, GrantBook, GrantOrigin } from '../grants/index.ts';
 import type { Approval, Approvals } from './approval-types.ts';
+import type { Guardian } from './guardian.ts';
 import type { PolicyBook } from './policy-book.ts';
 import { behalfOf, keyOf } from './who.ts';
 
@@ -14,9 +15,18 @@ const OUTCOMES: Readonly<Record<Exclude<Approval['state'], 'pending'>, AuditOutc
   withdrawn: 'cancelled',
 };
 
-/** Listens for as long as the two live. */
+const VERDICTS = { grant: 'allowed', refuse: 'denied', ask: 'asked' } as const;
+
+/** Whose events are recorded. */
+export interface GovernanceEvents {
+  readonly approvals: Pick<Approvals, 'events'>;
+  readonly policy: Pick<PolicyBook, 'events'>;
+  readonly guardian: Pick<Guardian, 'events'>;
+}
+
+/** Listens for as long as the three live. */
 export function auditGovernance(
-  { approvals, policy }: { readonly approvals: Approvals; readonly policy: PolicyBook },
+  { approvals, policy, guardian }: GovernanceEvents,
   audit: Pick<Audit, 'note'>,
 ): void {
   approvals.events.on('closed', (approval) => {
@@ -29,10 +39,26 @@ export function auditGovernance(
       who: keyOf(approval.principal),
       ...(behalf === undefined ? {} : { onBehalfOf: behalf }),
       what: { ability: approval.ability, resource: approval.resource },
-      args: approval.argsHash,
+      ...(approval.kind === 'call' ? { args: approval.argsHash } : {}),
       outcome: OUTCOMES[approval.state],
       ...(words === '' ? {} : { reason: words }),
       ...(approval.justification === undefined ? {} : { reasoning: approval.justification }),
+    });
+  });
+  guardian.events.on('weighed', ({ principal, request, patterns, verdict, grant }) => {
+    const behalf = behalfOf(principal);
+    audit.note({
+      kind: 'decision',
+      who: keyOf(principal),
+      ...(behalf === undefined ? {} : { onBehalfOf: behalf }),
+      what: {
+        ability: `permission/${printable(request.resourceType)}`,
+        resource: patterns.join(' '),
+      },
+      ...(grant === undefined ? {} : { grant }),
+      outcome: VERDICTS[verdict.outcome],
+      reason: `guardian: ${verdict.reason}`,
+      ...(request.justification === '' ? {} : { reasoning: request.justification }),
     });
   });
   policy.events.on('change', (_, changes) => {

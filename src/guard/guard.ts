@@ -86,6 +86,7 @@ const IN_SCOPE: Rights = { ask: false };
 const TIMEOUT_DEFAULT_MS = 600_000;
 /** Things of one holder that are remembered; all are forgotten when there are more. */
 const COVERING_MAX = 256;
+const ANSWERING = ['approval_list', 'approval_answer'].map((tool) => `tool:starling/${tool}`);
 /** What changes nothing. */
 const READING: readonly string[] = [
   'resource/read',
@@ -136,7 +137,7 @@ class Evaluation {
   #forOperator(one: Case, standing: Standing | undefined): Decision {
     one.step?.({ rule: 'operator', outcome: 'allow', text: 'the operator is root of this node' });
     if (standing === undefined || one.target === undefined) return ALLOW;
-    const rule = approvalOf(standing, one.target);
+    const rule = approvalFor(one, standing, one.target);
     if (rule === undefined || this.#approvedFor(one) !== undefined) return ALLOW;
     return this.#ask(one, standing, rule.where, undefined);
   }
@@ -146,7 +147,7 @@ class Evaluation {
     const { target, step, wanted } = one;
     const isKnown = standing !== undefined && target !== undefined;
     const cause = isKnown ? this.#againstPolicy(standing, one, target) : undefined;
-    const rule = isKnown ? approvalOf(standing, target) : undefined;
+    const rule = isKnown ? approvalFor(one, standing, target) : undefined;
     const approved = this.#approvedFor(one);
     const mustAsk = rule !== undefined && approved === undefined;
     const isCall = wanted.look !== true && cause === undefined && !mustAsk;
@@ -297,6 +298,21 @@ class Evaluation {
       ...(delayMs === undefined ? {} : { escalationDelayMs: delayMs }),
     });
   }
+}
+
+/**
+ * The limit by which a person must agree. What answers approvals waits for none, or nobody could answer;
+ * nor do the operator's own commands, where no pattern names them.
+ */
+function approvalFor(
+  { principal, wanted }: Case,
+  standing: Standing,
+  target: ResourceTarget,
+): Limit<unknown> | undefined {
+  if (ANSWERING.includes(wanted.resource)) return undefined;
+  const rule = approvalOf(standing, target);
+  const isOwn = principal.kind === 'operator' && target.segments[0] === 'starling';
+  return isOwn && rule?.value === true ? undefined : rule;
 }
 
 function isBare({ claims }: Grant): boolean {

@@ -4,6 +4,7 @@
  * policy lists under the resource type; what a person approves is just what that person was shown.
  */
 import { createHash } from 'node:crypto';
+import { EventEmitter } from 'node:events';
 import { StarlingError } from '../core/index.ts';
 import type { Clock, Did, Logger } from '../core/index.ts';
 import { printable } from '../grants/index.ts';
@@ -48,8 +49,26 @@ export interface PermissionAnswer {
   readonly score?: Score;
 }
 
+/** How a request was weighed. */
+export interface WeighedRequest {
+  readonly principal: Principal;
+  readonly request: PermissionRequest;
+  /** What was asked for, as resource patterns. */
+  readonly patterns: readonly string[];
+  readonly verdict: Verdict;
+  /** The grant that came of it at once. */
+  readonly grant?: string;
+}
+
+/** Events of the guardian. */
+export interface GuardianEvents {
+  /** A request was weighed: not one that was answered before. */
+  weighed: [weighed: WeighedRequest];
+}
+
 /** Answers requests for permission. */
 export interface Guardian {
+  readonly events: EventEmitter<GuardianEvents>;
   /** @throws STARLING_USAGE, STARLING_RATE_LIMITED, STARLING_LIMIT_EXCEEDED */
   request(principal: Principal, request: PermissionRequest): Promise<PermissionAnswer>;
 }
@@ -105,6 +124,7 @@ export function createGuardian(components: GuardianComponents): Guardian {
 }
 
 class Weigher implements Guardian {
+  readonly events = new EventEmitter<GuardianEvents>();
   readonly #components: GuardianComponents;
   readonly #allowance: ReturnType<typeof createAllowance>;
   /** Grants by the subject of their request. */
@@ -163,11 +183,14 @@ class Weigher implements Guardian {
   /** What was answered to the same words before, while it holds. */
   #knownAnswer(one: Case): PermissionAnswer | undefined {
     const { clock, grants, approvals } = this.#components;
-    const given = this.#given.get(one.subject);
+    const asked = approvals.list().find(({ permission }) => permission?.subject === one.subject);
+    // What a person agreed to is found after a restart, too.
+    const given =
+      this.#given.get(one.subject) ??
+      grants.issued().find(({ claims: { jti } }) => jti === asked?.made);
     if (given !== undefined && grants.state(given) === 'valid') {
       return granted(given, 'it was granted already');
     }
-    const asked = approvals.list().find(({ permission }) => permission?.subject === one.subject);
     if (asked?.state === 'pending') {
       return { ...answer(false, 'a person has been asked'), pending: asked.id };
     }
@@ -211,10 +234,13 @@ class Weigher implements Guardian {
       },
       'permission weighed',
     );
+    const weighing = { principal, request, patterns: scope.patterns, verdict };
+    if (verdict.outcome !== 'grant') this.events.emit('weighed', weighing);
     if (verdict.outcome === 'refuse') return { ...answer(false, verdict.reason), score };
     if (verdict.outcome === 'ask') return { ...(await this.#ask(one, plan, verdict)), score };
     const grant = await this.#issue(principal.did, plan.capabilities, lifetimeOf(one));
     this.#remember(one.subject, grant);
+    this.events.emit('weighed', { ...weighing, grant: grant.claims.jti });
     return { ...granted(grant, verdict.reason), score };
   }
 

@@ -150,7 +150,8 @@ function hintOf(
       ? `starling key create ${caller.name}-2 --scope ${scope}`
       : `ask the operator of ${where} for the scope ${scope}`;
   }
-  const ask = canRequest ? `; or ask for it: starling__request_permission there` : '';
+  const canAsk = canRequest && target.segments[0] !== 'starling';
+  const ask = canAsk ? `; or ask for it: starling__request_permission there` : '';
   if (target.scheme !== 'tool') return `ask the operator of ${where}${ask}`;
   // Who narrowed it by arguments would not want to give it whole.
   const args = rule === 'args' ? ` --arg 'NAME=VALUE'` : '';

@@ -195,6 +195,27 @@ describe('approvals as tools', () => {
     ).toHaveLength(1);
   });
 
+  it('write out what nobody would see', async () => {
+    const bench = await benchOf();
+    await bench.approvals.open({
+      kind: 'call',
+      principal: OPERATOR,
+      resource: 'tool:files/x',
+      ability: 'tool/call',
+      args: { path: 'a\u3164b\ufe0f\u202e' },
+      justification: 'be\u200bcause\u115f',
+      rule: 'grant',
+      timeoutMs: 1000,
+    });
+    const list = await bench.use<ApprovalListResult>('approval_list', {}, OPERATOR);
+    expect(list.approvals).toMatchObject([
+      {
+        args: String.raw`{"path":"a\u{3164}b\u{FE0F}\u{202e}"}`,
+        justification: String.raw`be\u{200b}cause\u{115F}`,
+      },
+    ]);
+  });
+
   it('do not let a session approve what it waits for itself', async () => {
     const bench = await benchOf();
     const { id } = await bench.approvals.open({

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { StarlingError, silentLogger } from '../../src/core/index.ts';
 import type { ListedTool } from '../../src/directory/index.ts';
+import type { Clearance } from '../../src/gateway/clearance.ts';
 import { parseFrame } from '../../src/gateway/frame.ts';
 import { createLink } from '../../src/gateway/link.ts';
 import type { Route, Router, RouterEvents, ToolsMode, View } from '../../src/gateway/router.ts';
@@ -29,6 +30,8 @@ export interface Desk {
   allow: boolean;
   /** Says why a request may not be taken. */
   admit: () => StarlingError | undefined;
+  /** How each call is cleared; by default it is, and nobody is told of its end. */
+  clear: Clearance['clear'] extends (call: never) => infer Cleared ? () => Cleared : never;
   /** How the link is opened; by default it is open already. */
   open: (link: ServerLink, server: string) => ServerLink | Promise<ServerLink>;
   ask(message: object): Message[];
@@ -113,7 +116,7 @@ export function deskOf(): Desk {
           return desk.open(serverLink, target.server);
         },
       },
-      clearance: { clear: () => ({ over: () => undefined }), refused: () => undefined },
+      clearance: { clear: () => desk.clear(), refused: () => undefined },
       push: (message) => void pushed.push(JSON.parse(message.toString())),
       admit: () => desk.admit(),
       clock,
@@ -133,6 +136,7 @@ export function deskOf(): Desk {
     servers: ['x'],
     allow: true,
     admit: () => undefined,
+    clear: () => ({ over: () => undefined }),
     open: (opened) => opened,
     ask(message) {
       const heard: Message[] = [];

@@ -1,6 +1,7 @@
 /** What the tests of approvals share: two gateways, and clients on their sockets, which are the operators'. */
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
+import type { Audit } from '../../src/audit/index.ts';
 import type { Config } from '../../src/config/index.ts';
 import { createJumpClock } from './jump-clock.ts';
 import type { JumpClock } from './jump-clock.ts';
@@ -23,6 +24,8 @@ export interface Attached {
   takenBack(): unknown[];
   answer(form: Message | undefined, result: unknown): void;
   send(message: object): void;
+  /** As {@link send}, as it is. */
+  sendRaw(line: string): void;
   /** Calls a tool. */
   start(id: number, name: string, args?: object, meta?: object): void;
   /** Calls a tool; the answer. */
@@ -52,6 +55,7 @@ export async function attach(node: TestNode, capabilities: object = {}): Promise
     forms: () => all('elicitation/create').filter((one) => !takenBack().includes(one['id'])),
     takenBack,
     send,
+    sendRaw: (line) => void socket.write(`${line}\n`),
     answer: (form, result) => send({ id: form?.['id'], result }),
     start,
     async call(id, name, args, meta) {
@@ -78,12 +82,14 @@ export interface Mesh {
 export async function meshOf(
   policy = ALL_WAIT,
   limits: Partial<Config['limits']> = {},
+  audit?: Audit,
 ): Promise<Mesh> {
   const wire = createWire();
   const clock = createJumpClock();
   const shared = { wire, clock, limits: { callTotalMs: 3_600_000, ...limits } };
   const files = { files: STDIO_SERVER };
-  const alice = await startNode('alice', { ...shared, seed: 2, servers: files, policy });
+  const kept = audit === undefined ? {} : { audit };
+  const alice = await startNode('alice', { ...shared, ...kept, seed: 2, servers: files, policy });
   const bob = await startNode('bob', { ...shared, seed: 3 });
   alice.membership.set('bob', bob.peerId);
   bob.membership.set('alice', alice.peerId);

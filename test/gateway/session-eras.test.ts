@@ -380,6 +380,23 @@ describe('a call that several servers can answer', () => {
     expect(heard).toHaveLength(1);
   });
 
+  it('is recorded once for each, when the next refuses it', async () => {
+    const desk = openDesk();
+    desk.servers = ['a', 'b'];
+    const ends: string[] = [];
+    let cleared = 0;
+    desk.clear = () => {
+      cleared += 1;
+      if (cleared === 2) throw new StarlingError('STARLING_CALL_REFUSED', 'not b');
+      return { over: (outcome) => void ends.push(outcome) };
+    };
+    desk.open = () => Promise.reject(away);
+    const heard = desk.ask(call(1));
+    await turn();
+    expect(errorOf(heard)).toMatchObject({ data: { code: 'STARLING_CALL_REFUSED' } });
+    expect(ends).toEqual(['failed']);
+  });
+
   it('fails with the last error when none is left, and at once for what may not be repeated', async () => {
     const desk = openDesk();
     desk.servers = ['a', 'b'];

@@ -340,3 +340,25 @@ describe('a glob', () => {
     expect(performance.now() - started).toBeLessThan(1000);
   });
 });
+
+describe('arguments as big as a message may be', () => {
+  const mb = (text: string, count: number): string =>
+    text.repeat((count * 1_000_000) / text.length);
+
+  it.each([
+    ['a long text', `{"text":"${mb('x', 9.9)}"}`],
+    ['a long text of quotes', `{"text":"${mb('\\"', 9)}"}`],
+    ['a long text of backslashes', `{"text":"${mb('\\\\\\\\', 8)}"}`],
+    ['much space', `{"text"${mb(' ', 9)}:1}`],
+  ])('are read: %s', (_, text) => {
+    expect(Object.keys(readCallArguments(text))).toEqual(['text']);
+  });
+
+  it.each([
+    ['behind a long text', `{"text":"${mb('x', 9)}","a":1,"a":2}`],
+    ['behind much space', `{"a"${mb(' ', 9)}:1,"a":2}`],
+    ['with an escape', '{"a\\\\":1,"b":"\\\\\\"","b":2}'],
+  ])('name nothing twice: %s', (_, text) => {
+    expect(() => readCallArguments(text)).toThrow('is there twice');
+  });
+});

@@ -161,6 +161,23 @@ agents: { operator: { approval_required: ['files/delete_*'] } }
     expect(ask('files/delete_all')).toBe('ask');
     expect(outcomeOf(desk.guard.decide(ci, call('files/write')))).toBe('no');
   });
+
+  it('that have everything wait let the operator answer, and look after its node', async () => {
+    const desk = await deskOf('zones: { local: { approval_required: true } }');
+    const ask = (tool: string): string => outcomeOf(desk.guard.decide(OPERATOR, call(tool)));
+    expect(['files/x', 'starling/status', 'starling/approval_answer'].map(ask)).toEqual([
+      'ask',
+      'yes',
+      'yes',
+    ]);
+    const deputy: Principal = { ...ci, scopes: ['tool:starling/*'] };
+    const asked = (tool: string): string => outcomeOf(desk.guard.decide(deputy, call(tool)));
+    expect(asked('starling/approval_answer')).toBe('yes');
+    expect(asked('starling/status')).toBe('ask');
+    desk.swap('agents: { operator: { approval_required: [starling/status] } }');
+    expect(ask('starling/status')).toBe('ask');
+    expect(ask('starling/approval_answer')).toBe('yes');
+  });
 });
 
 describe('the policy', () => {

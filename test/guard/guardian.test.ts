@@ -1,10 +1,14 @@
 /** The guardian: its formula as a table, and what it grants, refuses, or asks a person about. */
+import { EventEmitter } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { defaultPolicy } from '../../src/guard/index.ts';
+import type { AuditInit } from '../../src/audit/index.ts';
+import { silentLogger } from '../../src/core/index.ts';
+import { auditGovernance, createGuardian, defaultPolicy } from '../../src/guard/index.ts';
 import type {
   PermissionAnswer,
   PermissionRequest,
+  PolicyBook,
   Principal,
   Voter,
 } from '../../src/guard/index.ts';
@@ -229,6 +233,48 @@ agents: { peer:phone: { read_only: true } }
     const after = await deskOf('', table);
     await after.approvals.approve(pending, BOSS);
     expect(after.book.held(alice.did)).toHaveLength(1);
+  });
+
+  it('hears of a yes after a restart, and is not asked about twice', async () => {
+    const desk = await deskOf();
+    const { pending = '' } = await ask(desk);
+    await desk.approvals.approve(pending, BOSS);
+    const { clock, book, approvals, standings } = desk;
+    const again = createGuardian({
+      policy: { current: defaultPolicy },
+      standings,
+      grants: book,
+      approvals,
+      tools: () => desk.tools,
+      clock,
+      logger: silentLogger,
+    });
+    expect(await ask({ ...desk, guardian: again })).toMatchObject({
+      granted: true,
+      reason: 'it was granted already',
+    });
+    expect(approvals.list()).toHaveLength(1);
+  });
+
+  it('is recorded with the justification, whatever comes of it', async () => {
+    const desk = await deskOf(LISTED);
+    const entries: AuditInit[] = [];
+    const policy = { events: new EventEmitter() } as Pick<PolicyBook, 'events'>;
+    auditGovernance({ ...desk, policy }, { note: (entry) => void entries.push(entry) });
+    await ask(desk);
+    await ask(desk);
+    await ask(desk, { justification: 'please', scope: 'files/list' });
+    expect(entries).toMatchObject([
+      {
+        kind: 'decision',
+        who: alice.did,
+        what: { ability: 'permission/EXTERNAL_SERVICE', resource: 'tool:files/read_*' },
+        outcome: 'allowed',
+        grant: desk.book.issued()[0]?.claims.jti,
+        reasoning: GOOD,
+      },
+      { outcome: 'denied', reasoning: 'please' },
+    ]);
   });
 
   it('does not give back by itself what was revoked, unless its holder gave it back', async () => {
