@@ -68,6 +68,13 @@ export async function openBooks(
     init,
   );
   await meshBook.load();
+  meshBook.events.on('retired', ({ claims: { sub, iat } }) => {
+    health.raise({
+      code: 'key-retired',
+      text: `the key of this node is retired: ${sub} took its place at ${new Date(iat * 1000).toISOString()}; all who know that refuse this node`,
+      hint: 'this state folder is older than the change: stop this node, and start the one with the folder that has the new key',
+    });
+  });
   return { successions, grants, counters, meshBook };
 }
 

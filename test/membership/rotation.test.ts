@@ -127,12 +127,23 @@ describe('a member that changes its key', () => {
     const bob = await open(before.stateDir);
     await meet(bob, alice);
     const thief = await open(copy);
-    expect(await meet(thief, alice)).toMatchObject({
+    const refused = await meet(thief, alice);
+    expect(refused).toMatchObject({
       ok: false,
       code: 'STARLING_KEY_RETIRED',
       reason: expect.stringContaining(bob.identity.did) as string,
     });
     expect(knows(alice, thief)).toBe(false);
+    // Its status tells, too, because its own key has signed it.
+    const hear = (node: Opened): Promise<void> =>
+      node.meshBook.admission.welcomed(refused, alice.identity.peerId);
+    await expect(hear(thief)).rejects.toMatchObject({ code: 'STARLING_KEY_RETIRED' });
+    expect(thief.health.warnings()).toMatchObject([
+      { code: 'key-retired', text: expect.stringContaining(bob.identity.did) as string },
+    ]);
+    // Nobody else can be told so.
+    await expect(hear(bob)).rejects.toMatchObject({ code: 'STARLING_KEY_RETIRED' });
+    expect(bob.health.warnings()).toEqual([]);
   });
 
   it('does not let who has its old key bring in others, whatever date they write', async () => {
