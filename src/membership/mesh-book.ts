@@ -405,6 +405,7 @@ class Book implements MeshBook {
   /** What was issued to a newcomer; undefined for a member. @throws why it is refused */
   async #judge(hello: Hello, peer: PeerId): Promise<readonly Grant[] | undefined> {
     const did = didFromPeerId(peer);
+    this.records().requireInUse(did);
     if (hello.membership.length > 0) {
       await this.records().introduce(hello.membership, hello.successions ?? []);
       await this.#keep(this.records().verifyMembership(hello.membership, did));

@@ -141,6 +141,13 @@ describe('a member that changes its key', () => {
     expect(thief.health.warnings()).toMatchObject([
       { code: 'key-retired', text: expect.stringContaining(bob.identity.did) as string },
     ]);
+    // Nor is it told anything else once it has heard of the change, and is no member to itself.
+    const jws = alice.successions.of(before.identity.did)?.jws ?? '';
+    expect(await thief.meshBook.records().add(jws)).toBe(true);
+    expect(await meet(thief, alice)).toMatchObject({ ok: false, code: 'STARLING_KEY_RETIRED' });
+    await thief.close();
+    const again = await open(copy);
+    expect(again.health.warnings()).toMatchObject([{ code: 'key-retired' }]);
     // Nobody else can be told so.
     await expect(hear(bob)).rejects.toMatchObject({ code: 'STARLING_KEY_RETIRED' });
     expect(bob.health.warnings()).toEqual([]);
