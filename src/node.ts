@@ -76,8 +76,8 @@ export interface NodeEvents {
   peer: [peer: PeerView, before: PeerView | undefined];
   /** An address could not be dialled, or whoever is there refused us. */
   'dial:failed': [address: string, error: Error];
-  /** This node's membership was revoked. */
-  evicted: [reason: string];
+  /** This node's membership was revoked, or its key was replaced elsewhere. */
+  evicted: [reason: string, hint: string];
 }
 
 /** What to grant. */
@@ -503,7 +503,9 @@ class Node implements StarlingNode {
       if (peer.state === 'alive' && before?.state !== 'alive') this.#renewer.returned(peer.did);
       this.events.emit('peer', peer, before);
     });
-    this.#membership.events.on('evicted', (reason) => this.events.emit('evicted', reason));
+    this.#membership.events.on('evicted', (reason, hint) => {
+      this.events.emit('evicted', reason, hint);
+    });
     this.#network.events.on('dial:failed', (address, error) =>
       this.events.emit('dial:failed', address, error),
     );

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { StarlingError } from '../core/errors.ts';
 import type { Did } from '../core/ids.ts';
 import { parseDid, readKeyFacts } from '../identity/index.ts';
-import { formerKeysIn } from '../membership/index.ts';
+import { keysIn } from '../membership/index.ts';
 import { stateDirOf } from './sources.ts';
 import type { CommonOptions } from './sources.ts';
 
@@ -20,12 +20,17 @@ export async function auditFolderOf(options: FolderOptions): Promise<string> {
 }
 
 /**
- * Whose log it is: its key, and those that it had before, newest first.
- * @throws STARLING_USAGE when nothing says so; STARLING_ID_MALFORMED
+ * Whose log it is: its key, those that it had before and those that took its place, newest first.
+ * @throws STARLING_USAGE when nothing says so; STARLING_ID_MALFORMED, STARLING_STATE_UNUSABLE
  */
 export async function auditDidsOf(options: FolderOptions): Promise<readonly Did[]> {
   const did = await didOf(options);
-  return [did, ...(await formerKeysIn(await auditFolderOf(options), did))];
+  const isElsewhere = options.folder !== undefined;
+  return keysIn(
+    await auditFolderOf(options),
+    did,
+    isElsewhere ? undefined : await stateDirOf(options),
+  );
 }
 
 async function didOf(options: FolderOptions): Promise<Did> {

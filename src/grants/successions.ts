@@ -50,6 +50,8 @@ export interface Successions extends SuccessionView {
    * @throws STARLING_GRANT_INVALID for a cycle; STARLING_LIMIT_EXCEEDED
    */
   add(succession: Succession): Promise<'new' | 'known' | 'conflict'>;
+  /** That `did` can still get an heir that is new here. @throws STARLING_LIMIT_EXCEEDED */
+  requireRoom(did: Did): void;
   all(): readonly Succession[];
 }
 
@@ -144,6 +146,10 @@ class SuccessionSet implements Successions {
     return verdict;
   }
 
+  requireRoom(did: Did): void {
+    this.#requireRoom(did, this.lineage(did).length + 1);
+  }
+
   all(): readonly Succession[] {
     return [...this.#byOld.values()];
   }
@@ -165,13 +171,19 @@ class SuccessionSet implements Successions {
         data: { rule: 'cycle' },
       });
     }
-    const isLong = before.length + this.heirs(sub).length > LINE_MAX;
-    if (!isLong && this.#byOld.size < TOTAL_MAX) return 'new';
+    this.#requireRoom(iss, before.length + this.heirs(sub).length);
+    return 'new';
+  }
+
+  #requireRoom(did: Did, length: number): void {
+    const isLong = length > LINE_MAX;
+    if (!isLong && this.#byOld.size < TOTAL_MAX) return;
     throw new StarlingError(
       'STARLING_LIMIT_EXCEEDED',
       isLong
-        ? `${iss} comes from ${LINE_MAX} changes of a key, which is the limit`
+        ? `${did} comes from ${LINE_MAX - 1} changes of a key, which is the limit`
         : `${TOTAL_MAX} changes of keys are known already`,
+      { hint: 'keep this key, or join with a fresh state folder and be granted anew' },
     );
   }
 

@@ -2,13 +2,17 @@
  * The books of one identity, opened over the node's store in the order in which they need one another:
  * who took whose place, grants, what of them is used up, and the mesh.
  */
-import type { Clock, Health, Logger } from '../core/index.ts';
+import type { Clock, Health, Logger, Warning } from '../core/index.ts';
 import { createCounters, createGrantBook, createSuccessions } from '../grants/index.ts';
-import type { Counters, GrantBook, Successions } from '../grants/index.ts';
+import type { Counters, GrantBook, Succession, Successions } from '../grants/index.ts';
 import type { Identity } from '../identity/index.ts';
 import type { Store } from '../store/index.ts';
 import { createMeshBook } from './mesh-book.ts';
 import type { MeshBook } from './mesh-book.ts';
+
+/** What to do with a node whose key was replaced. */
+export const RETIRED_HINT =
+  'this state folder is older than the change: stop this node, and start the one with the folder that has the new key';
 
 /** What the books are opened with. */
 export interface BookComponents {
@@ -68,6 +72,12 @@ export async function openBooks(
     init,
   );
   await meshBook.load();
+  const retired = successions.of(identity.did);
+  if (retired !== undefined) health.raise(retiredWarning(retired));
+  meshBook.events.on('retired', (succession) => health.raise(retiredWarning(succession)));
+  successions.events.on('added', (succession) => {
+    if (succession.claims.iss === identity.did) health.raise(retiredWarning(succession));
+  });
   return { successions, grants, counters, meshBook };
 }
 
@@ -88,4 +98,14 @@ function tellConflicts(
         : 'ask whose key it is which of the two is right; if it is the other one, revoke the membership (starling grant list) and invite anew (starling invite)',
     });
   });
+}
+
+/** What is said of a node whose own key was replaced, wherever it hears of that. */
+function retiredWarning({ claims: { sub, iat } }: Succession): Warning {
+  const at = new Date(iat * 1000).toISOString();
+  return {
+    code: 'key-retired',
+    text: `the key of this node is retired: ${sub} took its place at ${at}; all who know that refuse this node`,
+    hint: RETIRED_HINT,
+  };
 }

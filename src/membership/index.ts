@@ -24,7 +24,7 @@ export type {
 export { formerlyOf } from './formerly.ts';
 export { joinMesh } from './join.ts';
 export type { JoinComponents } from './join.ts';
-export { finishRotation, formerKeysIn, rotateIdentity } from './rotation.ts';
+export { finishRotation, keysIn, rotateIdentity } from './rotation.ts';
 export type { Rotation, RotationComponents } from './rotation.ts';
 export { settleMesh } from './settle.ts';
 export type { SettleComponents } from './settle.ts';

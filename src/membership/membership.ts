@@ -6,12 +6,14 @@
 import { EventEmitter } from 'node:events';
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
 import type { Clock, Did, Logger, PeerId, Random, Scope } from '../core/index.ts';
+import { retiredBy } from '../grants/index.ts';
 import type { Succession } from '../grants/index.ts';
 import { didFromPeerId, peerIdFromDid } from '../identity/index.ts';
 import { createMessageChannel } from '../network/index.ts';
 import type { Network, PeerStream, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { chooseAlias } from './aliases.ts';
+import { RETIRED_HINT } from './books.ts';
 import { createDetector } from './detector.ts';
 import type { Detector } from './detector.ts';
 import { decodeHeartbeat, encodeHeartbeat } from './heartbeat.ts';
@@ -91,6 +93,8 @@ class LiveView implements Membership {
   #sequence = 0;
   #lastTickMs = 0;
   #announcing = false;
+  /** Told already that we are no member any more. */
+  #isEvicted = false;
 
   constructor(components: MembershipComponents, init: MembershipInit) {
     this.#components = components;
@@ -506,8 +510,14 @@ class LiveView implements Membership {
           logger.warn({ peer: view.peerId, error: messageOf(error) }, 'peer not disconnected'),
         );
     }
-    if (!meshBook.isMember())
-      this.events.emit('evicted', 'the membership of this node was revoked');
+    const wasEvicted = this.#isEvicted;
+    this.#isEvicted = !meshBook.isMember();
+    if (!this.#isEvicted || wasEvicted) return;
+    const retired = retiredBy(didFromPeerId(network.self), meshBook.successions);
+    if (retired === undefined) {
+      const hint = 'ask a member for a new ticket, and start with: starling up --join <ticket>';
+      this.events.emit('evicted', 'the membership of this node was revoked', hint);
+    } else this.events.emit('evicted', retired.text, RETIRED_HINT);
   }
 
   #isMember(peerId: PeerId): boolean {

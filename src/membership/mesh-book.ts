@@ -8,8 +8,8 @@ import { EventEmitter } from 'node:events';
 import { decode, encode } from 'cborg';
 import { ERRORS, StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, ErrorCode, Logger, MeshId, PeerId, Secret } from '../core/index.ts';
-import { MEMBERSHIP_LINKS_MAX, issueGrant } from '../grants/index.ts';
-import type { Grant, GrantBook, Successions } from '../grants/index.ts';
+import { MEMBERSHIP_LINKS_MAX, issueGrant, parseSuccession } from '../grants/index.ts';
+import type { Grant, GrantBook, Succession, Successions } from '../grants/index.ts';
 import {
   didFromPeerId,
   parseDid,
@@ -60,9 +60,16 @@ export interface Invitation {
   readonly expiresAt: number;
 }
 
+/** Events of our membership. */
+export interface MeshBookEvents {
+  joined: [];
+  /** Somebody has shown that our key was replaced: we are an older copy of another node. */
+  retired: [succession: Succession];
+}
+
 /** Our membership. */
 export interface MeshBook {
-  readonly events: EventEmitter<{ joined: [] }>;
+  readonly events: EventEmitter<MeshBookEvents>;
   /** Reads what was kept. Must come first. */
   load(): Promise<void>;
   /** The mesh that we are in, or on our way into. */
@@ -111,7 +118,7 @@ export function createMeshBook(
 }
 
 class Book implements MeshBook {
-  readonly events = new EventEmitter<{ joined: [] }>();
+  readonly events = new EventEmitter<MeshBookEvents>();
   readonly admission: Admission;
   readonly successions: Successions;
   readonly #components: MeshBookComponents;
@@ -386,13 +393,19 @@ class Book implements MeshBook {
           'hello could not be judged',
         );
       }
-      return refusal(error, mesh, hello.mesh === undefined);
+      const succession = this.successions.of(didFromPeerId(peer))?.jws;
+      return {
+        ...refusal(error, mesh, hello.mesh === undefined),
+        // Its holder has it signed itself, and can tell by it that this is true.
+        ...(succession === undefined ? {} : { succession }),
+      };
     }
   }
 
   /** What was issued to a newcomer; undefined for a member. @throws why it is refused */
   async #judge(hello: Hello, peer: PeerId): Promise<readonly Grant[] | undefined> {
     const did = didFromPeerId(peer);
+    this.records().requireInUse(did);
     if (hello.membership.length > 0) {
       await this.records().introduce(hello.membership, hello.successions ?? []);
       await this.#keep(this.records().verifyMembership(hello.membership, did));
@@ -468,6 +481,7 @@ class Book implements MeshBook {
 
   async #welcomed(welcome: Welcome, peer: PeerId): Promise<void> {
     if (!welcome.ok) {
+      this.#hearOfHeir(welcome.succession);
       const code = isCode(welcome.code) ? welcome.code : 'STARLING_JOIN_REFUSED';
       throw new StarlingError(code, `${peer} refused us: ${welcome.reason.slice(0, 500)}`);
     }
@@ -486,6 +500,15 @@ class Book implements MeshBook {
     this.#ticket = undefined;
     await this.#persist();
     this.events.emit('joined');
+  }
+
+  /** That our key is retired counts only when our key itself has signed it, for this mesh. */
+  #hearOfHeir(jws: string | undefined): void {
+    if (jws === undefined) return;
+    const succession = parseSuccession(jws);
+    const { iss, mesh } = succession.claims;
+    if (iss !== this.#components.identity.did || mesh !== this.#state?.mesh.id) return;
+    this.events.emit('retired', succession);
   }
 
   /** Keeps a verified chain in the records, its root first. */
@@ -527,7 +550,9 @@ function capabilities(mesh: MeshId, canInvite: boolean): Grant['claims']['cap'] 
   return canInvite ? [join, { resource, ability: 'mesh/invite' }] : [join];
 }
 
-function refusal(error: unknown, mesh: Mesh, tell: boolean): Welcome {
+type Refused = Extract<Welcome, { ok: false }>;
+
+function refusal(error: unknown, mesh: Mesh, tell: boolean): Refused {
   const known = error instanceof StarlingError;
   const hint = known && error.hint !== undefined ? ` — ${error.hint}` : '';
   return {

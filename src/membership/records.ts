@@ -72,6 +72,8 @@ export interface Records {
    * that it had, and the successions since. What does not hold changes nothing.
    */
   introduce(chain: readonly string[], successions: readonly string[]): Promise<void>;
+  /** That the key `did` was not replaced. @throws STARLING_KEY_RETIRED */
+  requireInUse(did: Did): void;
   /** Verifies a membership chain that `did` shows. @throws STARLING_KEY_RETIRED, STARLING_JOIN_REFUSED */
   verifyMembership(chain: readonly string[], did: Did): readonly Grant[];
   /** True when this very grant is among the records: a membership, and no invite. */
@@ -202,7 +204,7 @@ class RecordSet implements Records {
   }
 
   verifyMembership(chain: readonly string[], did: Did): readonly Grant[] {
-    this.#requireInUse(did);
+    this.requireInUse(did);
     const parsed = chain.slice(0, MEMBERSHIP_LINKS_MAX + 1).map((jws) => parseGrant(jws));
     const [leaf] = parsed;
     if (leaf === undefined) {
@@ -313,7 +315,7 @@ class RecordSet implements Records {
     this.#members.clear();
   }
 
-  #requireInUse(did: Did): void {
+  requireInUse(did: Did): void {
     const retired = retiredBy(did, this.#components.successions);
     if (retired === undefined) return;
     throw new StarlingError('STARLING_KEY_RETIRED', retired.text, {

@@ -3,7 +3,8 @@
  * first, sealed for the new key; then the new key takes the place of the old one in a single step, and
  * that counts; all that follows can be done again, by whoever opens the state folder next.
  */
-import { access, readFile, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KEY_CHANGE, createAudit } from '../audit/index.ts';
 import {
@@ -38,6 +39,8 @@ const FILE_BYTES_MAX = 64 * 1024;
 const KEYS_FILE = 'keys.jws';
 /** Lines of it that are read. */
 const KEYS_MAX = 64;
+/** A succession is a JWS of at most 16 KiB. */
+const KEYS_BYTES_MAX = KEYS_MAX * 16 * 1024;
 
 /** What a rotation works with. */
 export interface RotationComponents {
@@ -70,9 +73,10 @@ export interface Rotation {
 }
 
 /**
- * Gives the node of `stateDir` a new key, which the old one signs. Nobody is told before it starts.
+ * Gives the node of `stateDir` a new key, which the old one signs, or finishes a change that was cut
+ * short when it counted already. Nobody is told before the node starts.
  * @throws STARLING_STATE_LOCKED while the node runs; STARLING_USAGE, STARLING_JOIN_REFUSED when it is
- * in no mesh that could follow; STARLING_KEY_UNUSABLE
+ * in no mesh that could follow; STARLING_LIMIT_EXCEEDED after 63 changes; STARLING_KEY_UNUSABLE
  */
 export async function rotateIdentity(
   components: RotationComponents,
@@ -89,11 +93,15 @@ export async function rotateIdentity(
     const opened = await openKeyFile(path, passphrase === undefined ? {} : { passphrase });
     if (opened === undefined) throw noNode(stateDir);
     const { identity, protection } = opened;
-    await finishRotation(components, { stateDir, store, identity });
+    const cutShort = await finishRotation(components, { stateDir, store, identity });
+    // Whoever repeats a change that was cut short wants one change, not two.
+    if (cutShort !== undefined) {
+      return await report(components, { stateDir, store, identity }, cutShort);
+    }
     const next = await replace(components, { stateDir, store, identity }, protection);
     const state = { stateDir, store, identity: next };
     await finishRotation(components, state);
-    return await report(components, state, identity);
+    return await report(components, state, identity.did);
   } finally {
     await store.stop();
   }
@@ -101,17 +109,18 @@ export async function rotateIdentity(
 
 /**
  * Does what a rotation that was cut short has left to do; to be called by whoever opens a state folder,
- * before anything else. A rotation that did not come to count is forgotten.
+ * before anything else. A rotation that did not come to count is forgotten; of one that did, gives the
+ * key that retired.
  * @throws STARLING_KEY_UNUSABLE when what it left is damaged
  */
 export async function finishRotation(
   components: RotationComponents,
   state: OpenState,
-): Promise<void> {
+): Promise<Did | undefined> {
   const { stateDir, store, identity } = state;
   const path = rotationFile(stateDir);
   const pending = await readPending(path);
-  if (pending === undefined) return;
+  if (pending === undefined) return undefined;
   const { iss, sub } = pending.succession.claims;
   if (sub === identity.did) {
     const seed = sealerOf(identity, LABEL).open(sub, pending.sealed);
@@ -132,6 +141,7 @@ export async function finishRotation(
   }
   await rm(path, { force: true });
   await syncFolder(stateDir);
+  return sub === identity.did ? iss : undefined;
 }
 
 /** The new key is protected as the old one was. */
@@ -146,6 +156,8 @@ async function replace(
   let succession: Succession;
   try {
     const { mesh } = requireMember(books);
+    // What can't be kept afterwards must not be begun: the node could never start again.
+    books.successions.requireRoom(identity.did);
     const keep = keptOf(books, identity.did);
     succession = issueSuccession(identity, next, { mesh, keep }, components.clock.now());
   } finally {
@@ -178,7 +190,7 @@ function keptOf({ grants, meshBook, successions }: Books, self: Did): readonly G
 async function report(
   components: RotationComponents,
   state: OpenState,
-  old: Identity,
+  before: Did,
 ): Promise<Rotation> {
   const { store, identity } = state;
   const books = await openBooks({ ...components, ...state, health: createHealth() }, { name: '' });
@@ -191,7 +203,7 @@ async function report(
     const kept = await readPeers(store.table('peers'), components.logger);
     const own = successions.lineage(identity.did).map(peerIdFromDid);
     return {
-      before: { did: old.did, peerId: old.peerId },
+      before: { did: before, peerId: peerIdFromDid(before) },
       now: { did: identity.did, peerId: identity.peerId },
       grants: valid.length - ofMesh.length,
       memberships: memberships.length,
@@ -257,24 +269,53 @@ async function recordInAudit(
 }
 
 /**
- * The keys that whoever has `did` had before, newest first, as the folder of its audit log tells. Each
- * succession is verified; a file that is not there, or goes wrong somewhere, tells no more than holds.
+ * All keys that whoever has, or once had, `did` is known by, newest first, as the folder of its audit
+ * log tells. Each succession is verified: the old key signed it, so that who trusts it may follow. A
+ * change that is unfinished in `stateDir` is reckoned with.
+ * @throws STARLING_STATE_UNUSABLE when what is kept of them is damaged
  */
-export async function formerKeysIn(folder: string, did: Did): Promise<readonly Did[]> {
-  const path = join(folder, KEYS_FILE);
+export async function keysIn(folder: string, did: Did, stateDir?: string): Promise<readonly Did[]> {
+  const successions = await readKeys(join(folder, KEYS_FILE));
+  const pending = stateDir === undefined ? undefined : await readPending(rotationFile(stateDir));
+  const change = pending?.succession.claims;
+  // While the change is unfinished, the log may end with the old key.
+  const from = change?.sub === did ? change.iss : did;
+  const heirs = new Map(successions.map(({ claims: { iss, sub } }) => [iss, sub]));
+  const former = new Map(successions.map(({ claims: { iss, sub } }) => [sub, iss]));
+  const keys = new Set([from]);
+  for (let one = former.get(from); one !== undefined && !keys.has(one); one = former.get(one))
+    keys.add(one);
+  const newer = new Set<Did>();
+  for (let one = heirs.get(from); one !== undefined && !keys.has(one); one = heirs.get(one)) {
+    if (newer.has(one)) break;
+    newer.add(one);
+  }
+  return [...[...newer].toReversed(), ...keys];
+}
+
+async function readKeys(path: string): Promise<readonly Succession[]> {
   if (!(await isThere(path))) return [];
-  const texts = (await readFile(path, 'utf8')).split('\n').filter((text) => text !== '');
-  const byNew = new Map<Did, Succession>();
-  for (const jws of texts.slice(0, KEYS_MAX)) {
-    const succession = parseSuccession(jws);
-    byNew.set(succession.claims.sub, succession);
+  const lines = (await readStart(path)).split('\n').filter((text) => text !== '');
+  return lines.slice(0, KEYS_MAX).map((jws, index) => {
+    try {
+      return parseSuccession(jws);
+    } catch (error) {
+      const what = `${path}, line ${index + 1}, is not a change of keys as a node writes it`;
+      const hint = 'the folder was changed: take a copy of it from the node, or a backup';
+      throw new StarlingError('STARLING_STATE_UNUSABLE', what, { hint, cause: error });
+    }
+  });
+}
+
+/** As much of the file as may be in it. */
+async function readStart(path: string): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(KEYS_BYTES_MAX), 0);
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await file.close();
   }
-  const former: Did[] = [];
-  for (let one = byNew.get(did); one !== undefined; one = byNew.get(one.claims.iss)) {
-    byNew.delete(one.claims.sub);
-    former.push(one.claims.iss);
-  }
-  return former;
 }
 
 interface Pending {

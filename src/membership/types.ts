@@ -48,8 +48,8 @@ export interface PeerView {
 export interface MembershipEvents {
   /** A peer appeared or something about it changed; `before` is absent for a new one. */
   change: [peer: PeerView, before: PeerView | undefined];
-  /** We are no longer a member: our membership was revoked. */
-  evicted: [reason: string];
+  /** We are no longer a member: our membership was revoked, or our key was replaced. Told once. */
+  evicted: [reason: string, hint: string];
 }
 
 /** The live view of the mesh. */

@@ -46,6 +46,7 @@ export function encodeWelcome(welcome: Welcome): Uint8Array {
         mesh: welcome.mesh,
         meshName: welcome.meshName,
         open: welcome.open,
+        succession: welcome.succession,
       };
   return encode(fields, { ignoreUndefinedProperties: true });
 }
@@ -67,7 +68,7 @@ export function decodeWelcome(bytes: Uint8Array): Welcome {
     };
   }
   if (fields['ok'] !== false) throw malformed('ok');
-  const { mesh, meshName, open } = fields;
+  const { mesh, meshName, open, succession } = fields;
   return {
     ok: false,
     code: asText(fields['code'], 'code', NAME_MAX),
@@ -77,6 +78,7 @@ export function decodeWelcome(bytes: Uint8Array): Welcome {
       ? {}
       : { meshName: printable(asText(meshName, 'meshName', NAME_MAX)) }),
     ...(open === undefined ? {} : { open: asFlag(open, 'open') }),
+    ...(succession === undefined ? {} : { succession: asText(succession, 'succession', JWS_MAX) }),
   };
 }
 

@@ -95,6 +95,8 @@ export type Welcome =
       readonly mesh?: MeshId;
       readonly meshName?: string;
       readonly open?: boolean;
+      /** To whom shows a retired key: the succession by which it was retired. */
+      readonly succession?: string;
     };
 
 /** Decides who is let in: implemented by `membership`, injected in `node.ts`. */

@@ -20,8 +20,8 @@ import {
   sealerOf,
   writeKeyFile,
 } from '../../src/identity/index.ts';
-import type { PassphraseSource } from '../../src/identity/index.ts';
-import { formerKeysIn, rotateIdentity } from '../../src/membership/index.ts';
+import type { Identity, PassphraseSource } from '../../src/identity/index.ts';
+import { keysIn, rotateIdentity } from '../../src/membership/index.ts';
 import {
   COMPONENTS,
   closeAll,
@@ -127,12 +127,30 @@ describe('a member that changes its key', () => {
     const bob = await open(before.stateDir);
     await meet(bob, alice);
     const thief = await open(copy);
-    expect(await meet(thief, alice)).toMatchObject({
+    const refused = await meet(thief, alice);
+    expect(refused).toMatchObject({
       ok: false,
       code: 'STARLING_KEY_RETIRED',
       reason: expect.stringContaining(bob.identity.did) as string,
     });
     expect(knows(alice, thief)).toBe(false);
+    // Its status tells, too, because its own key has signed it.
+    const hear = (node: Opened): Promise<void> =>
+      node.meshBook.admission.welcomed(refused, alice.identity.peerId);
+    await expect(hear(thief)).rejects.toMatchObject({ code: 'STARLING_KEY_RETIRED' });
+    expect(thief.health.warnings()).toMatchObject([
+      { code: 'key-retired', text: expect.stringContaining(bob.identity.did) as string },
+    ]);
+    // Nor is it told anything else once it has heard of the change, and is no member to itself.
+    const jws = alice.successions.of(before.identity.did)?.jws ?? '';
+    expect(await thief.meshBook.records().add(jws)).toBe(true);
+    expect(await meet(thief, alice)).toMatchObject({ ok: false, code: 'STARLING_KEY_RETIRED' });
+    await thief.close();
+    const again = await open(copy);
+    expect(again.health.warnings()).toMatchObject([{ code: 'key-retired' }]);
+    // Nobody else can be told so.
+    await expect(hear(bob)).rejects.toMatchObject({ code: 'STARLING_KEY_RETIRED' });
+    expect(bob.health.warnings()).toEqual([]);
   });
 
   it('does not let who has its old key bring in others, whatever date they write', async () => {
@@ -320,8 +338,10 @@ describe('what a key change leaves behind', () => {
     expect(
       Buffer.from(sealerOf(node.identity, 'logins').open('tickets', sealed ?? new Uint8Array())),
     ).toEqual(secret);
-    const dids = [node.identity.did, ...(await formerKeysIn(log, node.identity.did))];
+    const dids = await keysIn(log, node.identity.did);
     expect(dids).toEqual([node.identity.did, before.did]);
+    // Who wrote down the old key verifies by it, too.
+    expect(await keysIn(log, before.did)).toEqual(dids);
     expect(await verifyLog(log, { did: dids })).toMatchObject({
       ok: true,
       checkpoint: { did: node.identity.did },
@@ -383,6 +403,10 @@ describe('a key change', () => {
       });
       const [, signal] = (await once(child, 'exit')) as [number | null, string | null];
       expect(signal).toBe('SIGKILL');
+      // What was cut short is no damage.
+      const facts = await readKeyFacts(join(before.stateDir, 'key'));
+      const known = await keysIn(log, facts?.did ?? before.identity.did, before.stateDir);
+      expect(await verifyLog(log, { did: known })).toMatchObject({ ok: true });
       const bob = await open(before.stateDir);
       const isNew = bob.identity.did !== before.identity.did;
       expect(isNew).toBe(step !== 'prepared');
@@ -396,8 +420,8 @@ describe('a key change', () => {
         iss: bob.identity.did,
         jti: grant.claims.jti,
       });
-      const former = await formerKeysIn(log, bob.identity.did);
-      expect(await verifyLog(log, { did: [bob.identity.did, ...former] })).toMatchObject({
+      const dids = await keysIn(log, bob.identity.did);
+      expect(await verifyLog(log, { did: dids })).toMatchObject({
         ok: true,
         checkpoint: { did: bob.identity.did },
       });
@@ -407,6 +431,55 @@ describe('a key change', () => {
       expect(await meet(node, alice)).toMatchObject({ ok: true });
     },
   );
+
+  it('that was cut short is finished by doing it again, not done twice', async () => {
+    const alice = await founder();
+    const before = await joined(alice);
+    await before.close();
+    const cut = rotateIdentity(
+      {
+        ...COMPONENTS,
+        done(step) {
+          if (step === 'replaced') throw new Error('cut short');
+        },
+      },
+      { stateDir: before.stateDir },
+    );
+    await expect(cut).rejects.toThrow('cut short');
+    const facts = await readKeyFacts(join(before.stateDir, 'key'));
+    const rotation = await rotateIdentity(COMPONENTS, { stateDir: before.stateDir });
+    expect(rotation.before.did).toBe(before.identity.did);
+    expect(rotation.now.did).toBe(facts?.did);
+  });
+
+  it('that nobody could follow any more is refused before anything is changed', async () => {
+    const alice = await founder();
+    const mesh = alice.meshBook.mesh()?.id ?? alice.identity.did;
+    let old: Identity = createIdentity();
+    for (let change = 1; change < 63; change += 1) {
+      const next = createIdentity();
+      await alice.successions.add(issueSuccession(old, next, { mesh }, 1_700_000_000_000));
+      old = next;
+    }
+    await alice.successions.add(issueSuccession(old, alice.identity, { mesh }, 1_700_000_000_000));
+    await alice.close();
+    await expect(rotateIdentity(COMPONENTS, { stateDir: alice.stateDir })).rejects.toMatchObject({
+      code: 'STARLING_LIMIT_EXCEEDED',
+    });
+    const again = await open(alice.stateDir);
+    expect(again.identity.did).toBe(alice.identity.did);
+    expect(again.meshBook.isMember()).toBe(true);
+  });
+
+  it('whose record in the audit log is damaged is told by the name of its file', async () => {
+    const log = await folder();
+    const { identity } = await founder();
+    await writeFile(join(log, 'keys.jws'), 'garbage\n');
+    await expect(keysIn(log, identity.did)).rejects.toMatchObject({
+      code: 'STARLING_STATE_UNUSABLE',
+      message: expect.stringContaining('keys.jws, line 1') as string,
+    });
+  });
 
   it('that left something damaged says so, and touches nothing', async () => {
     const alice = await founder();

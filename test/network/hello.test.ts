@@ -26,10 +26,9 @@ describe('a hello', () => {
       issued: ['x'],
     });
     const refusal = { ok: false as const, code: 'C', reason: 'r', mesh: MESH, meshName: 'm' };
-    expect(decodeWelcome(encodeWelcome({ ...refusal, open: true }))).toEqual({
-      ...refusal,
-      open: true,
-    });
+    const whole = { ...refusal, open: true, succession: 'old.new.sig' };
+    expect(decodeWelcome(encodeWelcome(refusal))).toEqual(refusal);
+    expect(decodeWelcome(encodeWelcome(whole))).toEqual(whole);
   });
 
   it('is the same bytes whatever the order of its fields', () => {

@@ -79,10 +79,10 @@ async function live(life: Life): Promise<number> {
     return process.exit(0);
   }
   node.events.on('dial:failed', (_, error) => progress.note(error.message));
-  node.events.on('evicted', (reason) => {
+  node.events.on('evicted', (reason, hint) => {
     if (options.json === true) print(JSON.stringify({ event: 'evicted', reason }));
     tell(`${paintTalk.red('error:')} ${safeLine(reason)}`);
-    tell('  → ask a member for a new ticket, and start with: starling up --join <ticket>');
+    tell(`  → ${safeLine(hint)}`);
   });
   const started = await Promise.race([node.start().then(() => true), told.then(() => false)]);
   progress.done();
