@@ -184,8 +184,8 @@ class CallerSession implements Session {
       if (decision === undefined) continue;
       this.#finish(active);
       active.abort?.abort(NOT_ALLOWED);
-      this.#stop(active, NOT_ALLOWED);
       const refusal = refusalOf(decision, this.principal, this.#init.self);
+      this.#stop(active, NOT_ALLOWED, refusal.message);
       active.reply.final(errorBytes(active.request.id, errorOf(refusal)));
     }
     this.#tellIdle();
@@ -486,10 +486,11 @@ class CallerSession implements Session {
     return true;
   }
 
-  #stop(active: Active, reason: string): void {
+  /** `why` is for the record here, `reason` for whoever else hears of it. */
+  #stop(active: Active, reason: string, why = reason): void {
     active.call?.cancel(reason);
     active.abort?.abort();
-    active.cleared?.over('cancelled', reason);
+    active.cleared?.over('cancelled', why);
     if (active.listener === undefined) return;
     for (const uri of this.#subscriptions.close(active.listener, false)) this.#unsubscribe(uri);
   }

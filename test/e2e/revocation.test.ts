@@ -178,7 +178,7 @@ describe('a call that streams when its grant is revoked', () => {
       'cancelled',
     );
     expect(JSON.stringify(entries[0])).toContain('tool:talks/stream');
-    expect(JSON.stringify(entries[0])).toContain('revoked');
+    expect(JSON.stringify(entries[0])).toContain('holds no valid grant');
   });
 
   it('goes on when another grant covers it, and ends with that one', async () => {
