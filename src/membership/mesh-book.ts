@@ -7,7 +7,16 @@ import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { decode, encode } from 'cborg';
 import { ERRORS, StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, Did, ErrorCode, Logger, MeshId, PeerId, Secret } from '../core/index.ts';
+import type {
+  Clock,
+  Did,
+  ErrorCode,
+  Health,
+  Logger,
+  MeshId,
+  PeerId,
+  Secret,
+} from '../core/index.ts';
 import { MEMBERSHIP_LINKS_MAX, issueGrant } from '../grants/index.ts';
 import type { Grant, GrantBook, Successions } from '../grants/index.ts';
 import {
@@ -51,6 +60,8 @@ export interface MeshBookComponents {
   readonly records: Table;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Where is told that records find no room. */
+  readonly health?: Pick<Health, 'raise' | 'clear'>;
 }
 
 /** A new ticket. */
@@ -240,11 +251,18 @@ class Book implements MeshBook {
   }
 
   async #enter(state: State): Promise<void> {
-    const { grants, successions, clock, logger } = this.#components;
+    const { grants, successions, clock, logger, health, identity } = this.#components;
     this.#state = state;
     this.#records = createRecords(
-      { table: this.#components.records, grants, successions, clock, logger },
-      { mesh: state.mesh.id, open: state.mesh.open },
+      {
+        table: this.#components.records,
+        grants,
+        successions,
+        clock,
+        logger,
+        ...(health === undefined ? {} : { health }),
+      },
+      { mesh: state.mesh.id, open: state.mesh.open, self: identity.did },
     );
     await this.#records.load();
   }
