@@ -219,7 +219,16 @@ class RecordSet implements Records {
   async publish(jws: string): Promise<void> {
     const hash = hashOf(jws);
     if (this.#entries.has(hash) || this.#taking.has(hash)) return;
-    await this.#take(jws);
+    try {
+      await this.#take(jws);
+    } catch (error) {
+      if (!(error instanceof StarlingError)) throw error;
+      throw new StarlingError(
+        error.code,
+        `it is revoked here, but the other members can't be told: ${error.message}`,
+        { hint: 'try again once older revocations have ended: starling doctor', cause: error },
+      );
+    }
     this.#tell(jws);
   }
 
