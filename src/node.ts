@@ -509,6 +509,7 @@ class Node implements StarlingNode {
     this.#network.events.on('dial:failed', (address, error) =>
       this.events.emit('dial:failed', address, error),
     );
+    grants.passOn((jws) => meshBook.records().publish(jws));
     grants.events.on('revocation', (jws) => {
       meshBook
         .records()

@@ -4,6 +4,7 @@
  */
 import type { Did } from '../core/index.ts';
 import type { Grant } from './types.ts';
+import { CLOCK_SKEW_MS } from './verify.ts';
 
 /** A verified chain and when it counts. */
 export interface HeldChain {
@@ -119,6 +120,18 @@ export function createHolderIndex(): HolderIndex {
       [...holders]
         .filter(([, holder]) => nextOf(chainsOf(holder), fromMs) <= toMs)
         .map(([did]) => did),
+  };
+}
+
+/** When a chain counts: links of other clocks get the forgiven skew, our own do not need it. */
+export function windowOf(
+  links: readonly Grant[],
+  isOwn: (grant: Grant) => boolean,
+): Pick<HeldChain, 'startsAtMs' | 'endsAtMs'> {
+  const skewOf = (grant: Grant): number => (isOwn(grant) ? 0 : CLOCK_SKEW_MS);
+  return {
+    startsAtMs: Math.max(...links.map((it) => (it.claims.nbf ?? 0) * 1000 - skewOf(it))),
+    endsAtMs: Math.min(...links.map((it) => it.claims.exp * 1000 + skewOf(it))),
   };
 }
 

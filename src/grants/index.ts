@@ -28,7 +28,7 @@ export { decodeJws, encodeJws } from './jws.ts';
 export { RENEWED_LIFETIME_MS, createRenewer } from './renewal.ts';
 export type { Renewer, RenewerComponents } from './renewal.ts';
 export { retiredBy } from './reissue.ts';
-export { createRevocationSet } from './revocation.ts';
+export { KEEP_OVER_MS, createRevocationSet } from './revocation.ts';
 export type { RevocationSet, RevocationSetInit } from './revocation.ts';
 export { createGrantBook } from './store.ts';
 export { KEEP_MAX, SUCCESSION_TYPE, issueSuccession, parseSuccession } from './succession.ts';
@@ -52,5 +52,12 @@ export type {
   RevocationClaims,
   Wanted,
 } from './types.ts';
-export { MEMBERSHIP_LINKS_MAX, describeRefusal, ruleOf, verifyChain } from './verify.ts';
+export {
+  CLOCK_SKEW_MS,
+  MEMBERSHIP_LINKS_MAX,
+  describeRefusal,
+  isOverAt,
+  ruleOf,
+  verifyChain,
+} from './verify.ts';
 export type { ChainContext, ChainVerdict } from './verify.ts';

@@ -4,14 +4,20 @@
  */
 import type { Did } from '../core/index.ts';
 import type { SuccessionView } from './successions.ts';
-import { CLOCK_SKEW_MS } from './verify.ts';
+import { isOverAt } from './verify.ts';
 import type { Grant, Revocation } from './types.ts';
+
+/**
+ * How long what is over is remembered, ms. A clock that was wrong by less than this does not make a
+ * revoked grant valid again when it goes back.
+ */
+export const KEEP_OVER_MS = 2 * 3_600_000;
 
 /** Bounds of a revocation set. */
 export interface RevocationSetInit {
-  /** Revocations of one issuer; default 1024. */
+  /** Revocations of one issuer; default 65536: a backstop, the mesh's records have less room. */
   readonly perIssuerMax?: number;
-  /** Revocations of all issuers but `self`; default 16384. */
+  /** Revocations of all issuers but `self`; default 262144. */
   readonly totalMax?: number;
   /** Our own key: no bound applies to it, because nobody else can fill it. */
   readonly self: Did;
@@ -25,20 +31,23 @@ export interface RevocationSet {
   add(revocation: Revocation, nowMs: number): boolean;
   /** The revocation of the grant with this `jti` by one of `issuers`. */
   find(jti: string, issuers: readonly Did[]): Revocation | undefined;
+  /** True when this very text is here: a look, and no signature check. */
+  holds(jws: string): boolean;
   all(): readonly Revocation[];
-  /** Forgets and returns those whose grant has expired. */
+  /** Forgets and returns those whose grant is over since {@link KEEP_OVER_MS}. */
   prune(nowMs: number): readonly Revocation[];
 }
 
 /** Makes an empty set. */
 export function createRevocationSet(init: RevocationSetInit): RevocationSet {
-  const { perIssuerMax = 1024, totalMax = 16_384, self } = init;
+  const { perIssuerMax = 65_536, totalMax = 262_144, self } = init;
   const byIssuer = new Map<Did, Map<string, Revocation>>();
+  const texts = new Set<string>();
   let othersCount = 0;
 
   const admits = ({ claims }: Revocation, nowMs: number): boolean => {
     const own = byIssuer.get(claims.iss);
-    if (isOver(claims.exp, nowMs) || own?.has(claims.jti) === true) return false;
+    if (isOverAt(claims.exp, nowMs) || own?.has(claims.jti) === true) return false;
     return claims.iss === self || ((own?.size ?? 0) < perIssuerMax && othersCount < totalMax);
   };
 
@@ -49,6 +58,7 @@ export function createRevocationSet(init: RevocationSetInit): RevocationSet {
       const { iss, jti } = revocation.claims;
       const own = byIssuer.get(iss) ?? new Map<string, Revocation>();
       byIssuer.set(iss, own.set(jti, revocation));
+      texts.add(revocation.jws);
       if (iss !== self) othersCount += 1;
       return true;
     },
@@ -59,12 +69,14 @@ export function createRevocationSet(init: RevocationSetInit): RevocationSet {
       }
       return undefined;
     },
+    holds: (jws) => texts.has(jws),
     all: () => [...byIssuer.values()].flatMap((own) => [...own.values()]),
     prune(nowMs) {
       const over = [...byIssuer.values()]
         .flatMap((own) => [...own.values()])
-        .filter(({ claims }) => isOver(claims.exp, nowMs));
-      for (const { claims } of over) {
+        .filter(({ claims }) => isOverAt(claims.exp, nowMs - KEEP_OVER_MS));
+      for (const { claims, jws } of over) {
+        texts.delete(jws);
         const own = byIssuer.get(claims.iss);
         own?.delete(claims.jti);
         if (own?.size === 0) byIssuer.delete(claims.iss);
@@ -93,8 +105,4 @@ export function isRevokedIn(
       if (revocation === undefined || succession === undefined) return revocation !== undefined;
       return revocation.claims.iat <= succession.claims.iat && !succession.keeps(grant);
     });
-}
-
-function isOver(expiresAtS: number, nowMs: number): boolean {
-  return nowMs >= expiresAtS * 1000 + CLOCK_SKEW_MS;
 }

@@ -13,7 +13,7 @@ import { whyVoid } from './capability.ts';
 import { delegationOf, renewalOf } from './delegate.ts';
 import { parseGrant, parseRevocation } from './grant.ts';
 import { findGrant } from './find.ts';
-import { createHolderIndex } from './holders.ts';
+import { createHolderIndex, windowOf } from './holders.ts';
 import type { HeldChain } from './holders.ts';
 import { issueGrant, issueRevocation } from './issue.ts';
 import type { GrantInit } from './issue.ts';
@@ -36,7 +36,7 @@ import type {
   Renewable,
   Revocation,
 } from './types.ts';
-import { CLOCK_SKEW_MS, describeRefusal, ruleOf, verifyChain } from './verify.ts';
+import { describeRefusal, ruleOf, verifyChain } from './verify.ts';
 
 /** What a grant book works with. */
 export interface GrantBookComponents {
@@ -95,6 +95,7 @@ class Book implements GrantBook {
   readonly #revoked: RevocationSet;
   #scope: Scope | undefined;
   #cancelTimer: (() => void) | undefined;
+  #carry: ((jws: string) => Promise<void>) | undefined;
   /** Ends when what a change of keys asks for is issued; never rejects. */
   #reissuing: Promise<void> = Promise.resolve();
   readonly #succeeded = (succession: Succession): void => this.#follow(succession);
@@ -263,12 +264,18 @@ class Book implements GrantBook {
       );
     }
     const known = this.#revoked.find(grant.claims.jti, [this.#self]);
-    if (known !== undefined) return known;
-    const revocation = issueRevocation(identity, grant, clock.now(), reason);
-    this.#renewals.delete(grant.claims.jti);
-    await this.#addRevocation(revocation);
-    await this.#components.grants.delete(renewalKey(grant.claims.jti));
+    const revocation = known ?? issueRevocation(identity, grant, clock.now(), reason);
+    if (known === undefined) {
+      this.#renewals.delete(grant.claims.jti);
+      await this.#addRevocation(revocation);
+      await this.#components.grants.delete(renewalKey(grant.claims.jti));
+    }
+    await this.#carry?.(revocation.jws);
     return revocation;
+  }
+
+  passOn(carry: (jws: string) => Promise<void>): void {
+    this.#carry = carry;
   }
 
   held(holder: Did): readonly Grant[] {
@@ -337,7 +344,7 @@ class Book implements GrantBook {
   }
 
   async addRevocation(jws: string): Promise<boolean> {
-    return this.#addRevocation(parseRevocation(jws));
+    return !this.#revoked.holds(jws) && this.#addRevocation(parseRevocation(jws));
   }
 
   isRevoked(grant: Grant, mayRevoke: readonly Did[]): boolean {
@@ -359,7 +366,8 @@ class Book implements GrantBook {
   async #load(): Promise<void> {
     const { grants, revocations, logger, clock } = this.#components;
     for (const revocation of await readRows(revocations, '', parseRevocation, logger)) {
-      this.#revoked.add(revocation, clock.now());
+      // What is over goes with the next pruning, and its row with it.
+      this.#revoked.add(revocation, Math.min(clock.now(), revocation.claims.exp * 1000));
     }
     this.#renewals = await readRenewals(grants, logger);
     await this.#received.load();
@@ -518,20 +526,14 @@ class Book implements GrantBook {
     });
   }
 
-  /** When a chain counts: links of other clocks get the forgiven skew, our own do not need it. */
-  #windowOf(links: readonly Grant[]): { readonly startsAtMs: number; readonly endsAtMs: number } {
-    const skewOf = (grant: Grant): number => (this.#isOwn(grant.claims.iss) ? 0 : CLOCK_SKEW_MS);
-    return {
-      startsAtMs: Math.max(...links.map((it) => (it.claims.nbf ?? 0) * 1000 - skewOf(it))),
-      endsAtMs: Math.min(...links.map((it) => it.claims.exp * 1000 + skewOf(it))),
-    };
+  #windowOf(links: readonly Grant[]): ReturnType<typeof windowOf> {
+    return windowOf(links, ({ claims }) => this.#isOwn(claims.iss));
   }
 
   #isOwn(did: Did): boolean {
     return this.successions.follows(this.#self, did);
   }
 
-  /** Counts at once, so that whoever revokes it meanwhile revokes it as it is now. */
   async #replace(old: Grant, renewed: Grant, how?: 'renewed'): Promise<void> {
     // At once, so that whoever revokes it meanwhile revokes it up to its new end.
     this.#dropIssued(old);

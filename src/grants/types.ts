@@ -151,10 +151,13 @@ export interface GrantBook extends Startable {
    */
   find(id: string): Grant;
   /**
-   * Revokes a grant that we issued; a second time gives the same revocation.
-   * @throws STARLING_GRANT_UNKNOWN; STARLING_GRANT_INVALID when it is not ours to revoke
+   * Revokes a grant that we issued; a second time gives the same revocation, and passes it on again.
+   * @throws STARLING_GRANT_UNKNOWN; STARLING_GRANT_INVALID when it is not ours to revoke; what
+   * {@link passOn} rejects with: the grant is revoked here all the same
    */
   revoke(id: string, reason?: string): Promise<Revocation>;
+  /** Who hands our own revocations to the others. */
+  passOn(carry: (jws: string) => Promise<void>): void;
   /**
    * Grants of `holder` on things that we own, valid now: issued by us, or presented and verified.
    * The same array until something changes.

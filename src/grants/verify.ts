@@ -16,6 +16,11 @@ const CHAIN_LINKS_MAX = 8;
 export const MEMBERSHIP_LINKS_MAX = 32;
 /** Clock skew between issuer and judge that is forgiven. */
 export const CLOCK_SKEW_MS = 60_000;
+
+/** True when a grant with this `exp` counts nowhere any more, so that nobody needs its revocation. */
+export function isOverAt(expiresAtS: number, nowMs: number): boolean {
+  return nowMs >= expiresAtS * 1000 + CLOCK_SKEW_MS;
+}
 /** Grants in one chain with all its branches. */
 const GRANTS_PER_CHAIN_MAX = 64;
 

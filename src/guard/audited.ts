@@ -100,10 +100,9 @@ export function auditGrants(
   });
   grants.events.on('revocation', (jws) => {
     const { iss, jti, reason } = parseRevocation(jws).claims;
-    const isOurs = [...grants.issued(), ...grants.received()].some(
-      ({ claims }) => claims.jti === jti,
-    );
-    if (iss !== self && !isOurs) return;
+    const isOurs = (): boolean =>
+      [...grants.issued(), ...grants.received()].some(({ claims }) => claims.jti === jti);
+    if (iss !== self && !isOurs()) return;
     audit.note({
       kind: 'revocation',
       who: iss,

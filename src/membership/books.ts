@@ -68,6 +68,7 @@ export async function openBooks(
       records: store.table('records'),
       clock,
       logger: logger.child('membership'),
+      health,
     },
     init,
   );

@@ -195,7 +195,9 @@ class Exchange implements CheckpointExchange {
 
   #isDue(peerId: PeerId, { exchangedAt, triedAt, isBusy }: Standing): boolean {
     const now = this.#components.clock.now();
-    if (isBusy || now - exchangedAt < AGAIN_MS || now - triedAt < RETRY_MS) return false;
+    // Whoever sets the clock back need not wait for it.
+    if (isBusy || Math.abs(now - exchangedAt) < AGAIN_MS) return false;
+    if (Math.abs(now - triedAt) < RETRY_MS) return false;
     return this.#components.network.connected().includes(peerId);
   }
 

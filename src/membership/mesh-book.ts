@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { decode, encode } from 'cborg';
 import { ERRORS, StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, Did, ErrorCode, Logger, MeshId, PeerId, Secret } from '../core/index.ts';
+import type { Clock, ErrorCode, Health, Logger, MeshId, PeerId, Secret } from '../core/index.ts';
 import { MEMBERSHIP_LINKS_MAX, issueGrant, parseSuccession } from '../grants/index.ts';
 import type { Grant, GrantBook, Succession, Successions } from '../grants/index.ts';
 import {
@@ -21,6 +21,7 @@ import type { Identity, Signer } from '../identity/index.ts';
 import type { Admission, Hello, InviteProof, Welcome } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { audienceOf, ownSuccessions, proofOf } from './hello-words.ts';
 import { allowsOnMesh, createRecords, meshResource } from './records.ts';
 import type { Records } from './records.ts';
 import { reissueMemberships } from './reissue.ts';
@@ -36,9 +37,6 @@ const MEMBERSHIP_S = 10 * YEAR_S;
 const DEPTH_MAX = MEMBERSHIP_LINKS_MAX - 1;
 /** How far the clocks of two that meet may be apart, for an invite's proof. */
 const PROOF_AGE_MAX_MS = 300_000;
-/** Room for successions in a hello, which has 64 KiB in all. */
-const HELLO_SUCCESSIONS_BYTES = 24 * 1024;
-
 /** What the mesh book works with. */
 export interface MeshBookComponents {
   readonly identity: Identity;
@@ -51,6 +49,8 @@ export interface MeshBookComponents {
   readonly records: Table;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Where is told that records find no room. */
+  readonly health?: Pick<Health, 'raise' | 'clear'>;
 }
 
 /** A new ticket. */
@@ -247,11 +247,18 @@ class Book implements MeshBook {
   }
 
   async #enter(state: State): Promise<void> {
-    const { grants, successions, clock, logger } = this.#components;
+    const { grants, successions, clock, logger, health, identity } = this.#components;
     this.#state = state;
     this.#records = createRecords(
-      { table: this.#components.records, grants, successions, clock, logger },
-      { mesh: state.mesh.id, open: state.mesh.open },
+      {
+        table: this.#components.records,
+        grants,
+        successions,
+        clock,
+        logger,
+        ...(health === undefined ? {} : { health }),
+      },
+      { mesh: state.mesh.id, open: state.mesh.open, self: identity.did },
     );
     await this.#records.load();
   }
@@ -517,24 +524,6 @@ class Book implements MeshBook {
   }
 }
 
-/** What the holder of an invite signs, bound to this pair of peers. */
-function proofOf(newcomer: PeerId, member: PeerId, mesh: MeshId, time: number): Uint8Array {
-  return Buffer.from(['starling-hello-1', newcomer, member, mesh, String(time)].join('\n'), 'utf8');
-}
-
-/** The successions that led to `did`, oldest first; of a long line the newest, as many as a hello holds. */
-function ownSuccessions(successions: Successions, did: Did): readonly string[] {
-  const texts: string[] = [];
-  let sizeBytes = 0;
-  for (const before of successions.lineage(did).slice(1)) {
-    const jws = successions.of(before)?.jws ?? '';
-    sizeBytes += jws.length;
-    if (sizeBytes > HELLO_SUCCESSIONS_BYTES) break;
-    texts.unshift(jws);
-  }
-  return texts;
-}
-
 function meshOf(key: Signer, name: string, open: boolean): Mesh {
   return { id: key.did, name, open, fingerprint: fingerprintOf(key.did) };
 }
@@ -562,19 +551,6 @@ function refusal(error: unknown, mesh: Mesh, tell: boolean): Refused {
     // Whoever asks which mesh this is may know; a stranger of another mesh need not.
     ...(tell ? { mesh: mesh.id, meshName: mesh.name, open: mesh.open } : {}),
   };
-}
-
-function audienceOf(jws: string): Grant['claims']['aud'] | undefined {
-  try {
-    const payload: unknown = JSON.parse(
-      Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString('utf8'),
-    );
-    if (typeof payload !== 'object' || payload === null || !('aud' in payload)) return undefined;
-    return parseDid(String(payload.aud));
-  } catch {
-    // Hostile or damaged: whoever asks refuses it by name.
-    return undefined;
-  }
 }
 
 function isCode(code: string): code is ErrorCode {

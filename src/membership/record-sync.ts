@@ -7,16 +7,29 @@ import { StarlingError, createScope, messageOf } from '../core/index.ts';
 import type { Clock, Logger, PeerId, Scope } from '../core/index.ts';
 import { createMessageChannel } from '../network/index.ts';
 import type { MessageChannel, Network, PeerStream, Topic } from '../network/index.ts';
+import { createBuckets } from './buckets.ts';
+import type { Buckets } from './buckets.ts';
+import { hashOf } from './record-texts.ts';
 import type { Records } from './records.ts';
 
 const PROTOCOL = '/starling/records/1';
 const TOPIC = 'event';
-const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
+const MESSAGE_BYTES_MAX = 8 * 1024 * 1024;
+/** Names of records in one message: more than any member keeps. */
+const HASHES_MAX = 200_000;
 const BATCH_BYTES = 256 * 1024;
-const BATCH_MAX = 5000;
+const BATCH_MAX = 1024;
 const SYNC_TIMEOUT_MS = 30_000;
-/** Pause between two syncs with one peer that heartbeats ask for. */
+/** Pause between two syncs with one peer that heartbeats ask for; it grows while nothing comes of it. */
 const SYNC_PAUSE_MS = 2000;
+const SYNC_PAUSE_MAX_MS = 60_000;
+/** New records are told in one message, as many as it holds, and one message after the other. */
+const TELL_PAUSE_MS = 10;
+const TELL_BYTES = 40 * 1024;
+/** Records that wait to be told; whoever misses one finds out by the next heartbeat. */
+const UNTOLD_MAX = 20_000;
+/** Records that one peer may have us look at in vain, and how soon it may have another. */
+const VAIN = { burst: 5000, everyMs: 20 };
 /** How long somebody may wait for records to be in step. */
 const STEP_TIMEOUT_MS = 15_000;
 /** Of two that meet one asks; the other asks too when nothing has come of it after this. */
@@ -71,11 +84,19 @@ class Carrier implements RecordSync {
   readonly #steps = new Map<PeerId, number>();
   readonly #waiters = new Map<PeerId, Set<Waiter>>();
   readonly #syncedAt = new Map<PeerId, number>();
+  /** Pauses of peers with which nothing came of it. */
+  readonly #pauses = new Map<PeerId, number>();
+  /** New ones that gossip has yet to tell. */
+  #untold: string[] = [];
+  /** From gossip, which passes them on itself. */
+  readonly #heardTexts = new Set<string>();
+  readonly #vain: Buckets;
   #scope: Scope | undefined;
 
   constructor(components: RecordSyncComponents) {
     this.#components = components;
     this.#topic = components.network.topic(TOPIC);
+    this.#vain = createBuckets(components.clock, VAIN);
   }
 
   start(): void {
@@ -91,13 +112,15 @@ class Carrier implements RecordSync {
     const lost = (peer: PeerId): void => {
       this.#links.delete(peer);
       this.#steps.delete(peer);
+      this.#pauses.delete(peer);
+      this.#syncedAt.delete(peer);
     };
     network.events.on('peer:link', linked);
     network.events.on('peer:disconnect', lost);
     scope.add(() => network.events.off('peer:link', linked));
     scope.add(() => network.events.off('peer:disconnect', lost));
     scope.add(network.handle(PROTOCOL, (stream) => this.#serve(stream)));
-    scope.add(this.#topic.subscribe((data) => this.#heard(data)));
+    scope.add(this.#topic.subscribe((data, from) => this.#heard(data, from)));
     scope.add(records.onAdded((jws) => this.#tell(jws)));
     // Whoever let us in did so before we could sync.
     for (const peer of network.connected()) this.sync(peer);
@@ -108,6 +131,7 @@ class Carrier implements RecordSync {
     this.#scope = undefined;
     this.#links.clear();
     this.#steps.clear();
+    this.#untold = [];
     for (const waiters of this.#waiters.values())
       for (const { reject } of waiters) reject(stopped());
   }
@@ -145,8 +169,10 @@ class Carrier implements RecordSync {
 
   compare(peer: PeerId, digest: string): void {
     if (digest === this.#components.records.digest()) return;
-    const since = this.#components.clock.now() - (this.#syncedAt.get(peer) ?? 0);
-    if (since > SYNC_PAUSE_MS) this.sync(peer);
+    const since = this.#components.clock.now() - (this.#syncedAt.get(peer) ?? -Infinity);
+    // Whoever sets the clock back need not wait for it.
+    if (since >= 0 && since <= (this.#pauses.get(peer) ?? SYNC_PAUSE_MS)) return;
+    this.sync(peer);
   }
 
   sync(peer: PeerId): void {
@@ -155,13 +181,23 @@ class Carrier implements RecordSync {
     const scope = this.#scope;
     if (this.#busy.has(key) || scope === undefined) return;
     this.#busy.add(key);
+    const sizeBefore = this.#components.records.all().size;
     this.#syncedAt.set(peer, clock.now());
     this.#ask(peer)
+      .then(() => this.#weigh(peer, sizeBefore))
       .catch((error: unknown) => {
         logger.debug({ peer, error: messageOf(error) }, 'records not synced');
         if (this.#waiters.has(peer)) scope.after(STEP_ASK_MS, () => this.#askAgain(peer));
       })
       .finally(() => this.#busy.delete(key));
+  }
+
+  /** Who differs for good, because of a bound or to tease, is asked ever less often. */
+  #weigh(peer: PeerId, sizeBefore: number): void {
+    const isInVain = this.#components.records.all().size === sizeBefore;
+    const pauseMs = (this.#pauses.get(peer) ?? SYNC_PAUSE_MS) * 2;
+    if (isInVain) this.#pauses.set(peer, Math.min(pauseMs, SYNC_PAUSE_MAX_MS));
+    else this.#pauses.delete(peer);
   }
 
   #askAgain(peer: PeerId): void {
@@ -216,54 +252,80 @@ class Carrier implements RecordSync {
       const cancelTimer = clock.schedule(SYNC_TIMEOUT_MS, () =>
         channel.abort(new StarlingError('STARLING_TIMEOUT', 'the sync of records took too long')),
       );
-      let taking: Promise<void> = Promise.resolve();
+      let taking: Promise<unknown> = Promise.resolve();
+      let hasAsked = false;
       channel.onEnd((error) => {
         cancelTimer();
-        if (error === undefined) taking.then(resolve, reject);
+        if (error === undefined) taking.then(() => resolve(), reject);
         else reject(error);
       });
       channel.onMessage((bytes) => {
         const message = readMessage(bytes);
-        if (message === undefined) {
+        if (message === undefined || (message.t === 'have' && hasAsked)) {
           channel.abort(
             new StarlingError('STARLING_PROTOCOL_VIOLATION', 'not a message about records'),
           );
         } else if (message.t === 'have') {
+          hasAsked = true;
           sendMissing(channel, records, new Set(message.hashes)).catch((error: unknown) =>
             channel.abort(error instanceof Error ? error : new Error(String(error))),
           );
         } else {
-          taking = taking.then(() => this.#takeAll(message.jws));
+          taking = taking.then(() => this.#takeAll(message.jws, stream.peer));
+          taking.catch((error: unknown) =>
+            channel.abort(error instanceof Error ? error : new Error(String(error))),
+          );
         }
       });
       channel.send(encode({ t: 'have', hashes: [...records.all().keys()] }));
     });
   }
 
-  /** Parents may come after children: goes over the rest until nothing more fits. */
-  async #takeAll(texts: readonly string[]): Promise<void> {
-    let waiting = texts;
-    for (let progress = true; progress && waiting.length > 0;) {
-      const left: string[] = [];
-      for (const jws of waiting) if (!(await this.#components.records.add(jws))) left.push(jws);
-      progress = left.length < waiting.length;
-      waiting = left;
+  /** @throws STARLING_RATE_LIMITED when `peer` has told too much that is not to be had */
+  async #takeAll(texts: readonly string[], peer: PeerId): Promise<void> {
+    const { records } = this.#components;
+    if (!this.#vain.take(peer)) {
+      throw new StarlingError('STARLING_RATE_LIMITED', `${peer} tells too many unsound records`);
     }
+    const known = records.all();
+    const news = texts.filter((jws) => !known.has(hashOf(jws)));
+    const vain = news.length - (await records.addAll(news));
+    for (let count = 0; count < vain; count += 1) this.#vain.take(peer);
   }
 
-  #heard(data: Uint8Array): void {
+  #heard(data: Uint8Array, from: PeerId): void {
     const message = readMessage(data);
     if (message?.t !== 'records') return;
-    this.#takeAll(message.jws).catch((error: unknown) =>
-      this.#components.logger.warn({ error: messageOf(error) }, 'records from gossip not kept'),
-    );
+    for (const jws of message.jws) this.#heardTexts.add(jws);
+    this.#takeAll(message.jws, from)
+      .catch((error: unknown) =>
+        this.#components.logger.debug({ from, error: messageOf(error) }, 'records not kept'),
+      )
+      .finally(() => {
+        for (const jws of message.jws) this.#heardTexts.delete(jws);
+      });
   }
 
   #tell(jws: string): void {
-    this.#topic.publish(encode({ t: 'records', jws: [jws] })).catch((error: unknown) =>
+    if (this.#heardTexts.has(jws) || this.#untold.length >= UNTOLD_MAX) return;
+    this.#untold.push(jws);
+    if (this.#untold.length === 1) this.#scope?.after(TELL_PAUSE_MS, () => this.#tellSome());
+  }
+
+  #tellSome(): void {
+    let sizeBytes = 0;
+    let count = 0;
+    for (const jws of this.#untold) {
+      sizeBytes += jws.length + 8;
+      if (count > 0 && sizeBytes > TELL_BYTES) break;
+      count += 1;
+    }
+    const jws = this.#untold.splice(0, count);
+    this.#topic.publish(encode({ t: 'records', jws })).catch((error: unknown) =>
       // Not lost: the next heartbeat shows that the sets differ.
-      this.#components.logger.debug({ error: messageOf(error) }, 'record not gossiped'),
+      this.#components.logger.debug({ error: messageOf(error) }, 'records not gossiped'),
     );
+    if (this.#untold.length > 0) this.#scope?.after(TELL_PAUSE_MS, () => this.#tellSome());
   }
 }
 
@@ -288,7 +350,7 @@ async function sendMissing(
     if (theirs.has(hash)) continue;
     batch.push(jws);
     sizeBytes += jws.length;
-    if (sizeBytes > BATCH_BYTES) await flush();
+    if (sizeBytes > BATCH_BYTES || batch.length >= BATCH_MAX) await flush();
   }
   await flush();
   await channel.close();
@@ -304,7 +366,7 @@ function readMessage(bytes: Uint8Array): Message | undefined {
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const { t, hashes, jws } = value as Readonly<Record<string, unknown>>;
-  if (t === 'have' && isStrings(hashes, 100_000)) return { t, hashes };
+  if (t === 'have' && isStrings(hashes, HASHES_MAX)) return { t, hashes };
   if (t === 'records' && isStrings(jws, BATCH_MAX)) return { t, jws };
   return undefined;
 }

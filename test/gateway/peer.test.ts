@@ -3,7 +3,8 @@ import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/typ
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { issueGrant } from '../../src/grants/index.ts';
-import { didFromPeerId } from '../../src/identity/index.ts';
+import { issueRevocation } from '../../src/grants/issue.ts';
+import { createIdentity, didFromPeerId } from '../../src/identity/index.ts';
 import type { PeerStream } from '../../src/network/index.ts';
 import { carol } from '../grants/arrange.ts';
 import {
@@ -208,6 +209,22 @@ describe('a grant that ends', () => {
     });
     await until(async () => !(await toolNames(client)).includes(READ.name));
     await until(() => bob.grants.revocations().length === 1);
+  });
+
+  it('comes without what the peer says that strangers have revoked', async () => {
+    const { alice, bob } = await startPair();
+    const stranger = createIdentity(Buffer.alloc(32, 77));
+    const cap = [{ resource: 'tool:files/*', ability: 'tool/call' }];
+    const expiresAt = Math.floor(Date.now() / 1000) + 600;
+    const init = { aud: stranger.did, sub: stranger.did, cap, expiresAt };
+    const theirs = issueGrant(stranger, init, Date.now());
+    await alice.grants.addRevocation(issueRevocation(stranger, theirs, Date.now()).jws);
+    const id = await alice.grant(bob, 'files/*');
+    const client = await httpClient(bob);
+    expect(textOf(await client.callTool(READ))).toBe('over the mesh');
+    await alice.grants.revoke(id);
+    await until(() => bob.grants.revocations().length > 0);
+    expect(bob.grants.revocations().map(({ claims }) => claims.jti)).toEqual([id]);
   });
 
   it('ends the call that is under way, with the refusal', async () => {

@@ -36,6 +36,11 @@ function twoOf(): Two {
     const records = {
       all: () => texts,
       digest: () => [...texts.keys()].toSorted().join(),
+      addAll: async (more: readonly string[]) => {
+        const before = texts.size;
+        for (const text of more) texts.set(text, text);
+        return texts.size - before;
+      },
       add: async (text: string) => {
         const isNew = !texts.has(text);
         texts.set(text, text);

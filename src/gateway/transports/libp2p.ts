@@ -6,7 +6,7 @@
 import type { Audit } from '../../audit/index.ts';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Json, Logger } from '../../core/index.ts';
-import type { GrantBook } from '../../grants/index.ts';
+import type { GrantBook, Revocation } from '../../grants/index.ts';
 import type { OnBehalfOf, Principal } from '../../guard/index.ts';
 import { didFromPeerId } from '../../identity/index.ts';
 import type { Membership } from '../../membership/index.ts';
@@ -176,17 +176,21 @@ function serve(
   });
   const decoder = createSessionDecoder(session, output, { messageBytes });
   stream.onData((chunk) => decoder.push(chunk));
+  // Each is told once in a session: of thousands all would go out with each change.
+  const told = new WeakSet<Revocation>();
   return {
     principal,
     session,
     grantsChanged() {
+      const news = grants
+        .revocations()
+        .slice(-GRANTS_MAX)
+        .filter((revocation) => !told.has(revocation));
+      for (const revocation of news) told.add(revocation);
       output.urgent(
         notificationBytes(GRANTS_NOTIFICATION, {
           grants: grants.issuedTo(holder),
-          revocations: grants
-            .revocations()
-            .slice(-GRANTS_MAX)
-            .map((revocation) => revocation.jws),
+          revocations: news.map(({ jws }) => jws),
         }),
       );
       session.rejudge();

@@ -1,6 +1,7 @@
 /** Peers as upstreams: an MCP session of ours on a stream to the peer that owns the tools. */
 import { StarlingError, createLineDecoder, messageOf } from '../../core/index.ts';
 import type { Clock, Json, Logger } from '../../core/index.ts';
+import { REVOCATION_TYPE, decodeJws } from '../../grants/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
@@ -183,9 +184,26 @@ function takeGrants(
     for (const refusal of refusals) {
       components.logger.info({ rule: refusal.rule }, 'received grant refused');
     }
-    for (const jws of stringsOf(revocations)) await components.grants.addRevocation(jws);
+    // Of others' the mesh's records tell us, which take them from members only.
+    const ids = new Set(
+      components.grants
+        .received()
+        .flatMap((grant) => components.grants.chainOf(grant))
+        .map(({ claims }) => claims.jti),
+    );
+    for (const jws of stringsOf(revocations)) {
+      if (ids.has(idIn(jws))) await components.grants.addRevocation(jws);
+    }
   };
   take().catch((error: unknown) =>
     components.logger.info({ error: messageOf(error) }, 'grants from a peer not taken'),
   );
+}
+
+/** Which grant it says to revoke; the grant book looks at the signature. @throws STARLING_GRANT_MALFORMED */
+function idIn(jws: string): string {
+  const { payload } = decodeJws(jws, REVOCATION_TYPE);
+  return typeof payload === 'object' && payload !== null && 'jti' in payload
+    ? String(payload.jti)
+    : '';
 }
