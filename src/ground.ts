@@ -47,7 +47,8 @@ export interface Ground extends Books {
 
 /**
  * Opens the state folder of `config`; when that fails, nothing stays open.
- * @throws STARLING_STATE_LOCKED, STARLING_KEY_UNUSABLE, STARLING_TICKET_EXPIRED, STARLING_MESH_MISMATCH, …
+ * @throws STARLING_STATE_LOCKED, STARLING_KEY_UNUSABLE, STARLING_KEY_RETIRED,
+ * STARLING_TICKET_EXPIRED, STARLING_MESH_MISMATCH, …
  */
 export async function openGround(
   config: Config,
@@ -77,6 +78,8 @@ export async function openGround(
     });
     await secrets.load();
     const books = await openBooks({ ...base, store, identity }, { name });
+    // Nobody would let it in, and it would wait for that in vain.
+    if (books.meshBook.mesh() !== undefined) books.meshBook.records().requireInUse(identity.did);
     const dial = await settleMesh(base, books.meshBook);
     return { base, ground: { ...books, store, identity, secrets, dial } };
   } catch (error) {

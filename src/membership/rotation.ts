@@ -155,6 +155,7 @@ async function replace(
   const next = createIdentity();
   let succession: Succession;
   try {
+    if (books.meshBook.mesh() !== undefined) books.meshBook.records().requireInUse(identity.did);
     const { mesh } = requireMember(books);
     // What can't be kept afterwards must not be begun: the node could never start again.
     books.successions.requireRoom(identity.did);

@@ -148,6 +148,10 @@ describe('a member that changes its key', () => {
     await thief.close();
     const again = await open(copy);
     expect(again.health.warnings()).toMatchObject([{ code: 'key-retired' }]);
+    await again.close();
+    await expect(rotateIdentity(COMPONENTS, { stateDir: copy })).rejects.toMatchObject({
+      code: 'STARLING_KEY_RETIRED',
+    });
     // Nobody else can be told so.
     await expect(hear(bob)).rejects.toMatchObject({ code: 'STARLING_KEY_RETIRED' });
     expect(bob.health.warnings()).toEqual([]);
