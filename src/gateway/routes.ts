@@ -73,14 +73,15 @@ export function reasoningOf(request: RequestFrame): string | undefined {
 /** What is renamed on the way: nothing when the thing has the same name there. */
 export function editsOf(request: RequestFrame, route: Route): NonNullable<RelayedCall['edits']> {
   const edits = route.edits ?? {};
-  const { name, uri, ...others } = edits;
   const { params } = request;
-  const isSame = (name ?? uri) !== undefined && (name === params['name'] || uri === params['uri']);
-  if (!isSame) return edits;
+  const isSameName = edits.name !== undefined && edits.name === params['name'];
+  const isSameUri = edits.uri !== undefined && edits.uri === params['uri'];
+  if (!isSameName && !isSameUri) return edits;
+  const { name, uri, ...others } = edits;
   return {
     ...others,
-    ...(name === undefined || name === params['name'] ? {} : { name }),
-    ...(uri === undefined || uri === params['uri'] ? {} : { uri }),
+    ...(name === undefined || isSameName ? {} : { name }),
+    ...(uri === undefined || isSameUri ? {} : { uri }),
   };
 }
 
