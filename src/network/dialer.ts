@@ -25,6 +25,13 @@ import { addressThrough } from './relay.ts';
 /** Of so many dials that found somebody else, one meets them. */
 const MEET_EVERY = 16;
 
+/** What libp2p says by way of its own parts, and what that means to whoever reads it. */
+const WORDS: readonly (readonly [theirs: string, ours: string])[] = [
+  ['Can not dial self', 'an address of it leads back to this node'],
+  ['Unexpected Peer', 'another node is at its address'],
+  ['The connection gater denied', 'none of its addresses may be dialled from here'],
+];
+
 /** What dialling needs. */
 export interface DialerComponents {
   readonly node: Libp2p;
@@ -319,5 +326,6 @@ function reasonsOf(error: unknown): string[] {
   if (error instanceof AggregateError && error.errors.length > 0) {
     return error.errors.flatMap(reasonsOf);
   }
-  return [messageOf(error)];
+  const text = messageOf(error);
+  return [WORDS.find(([theirs]) => text.startsWith(theirs))?.[1] ?? text];
 }
