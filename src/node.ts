@@ -269,6 +269,7 @@ class Node implements StarlingNode {
         clock,
         grants,
         counters,
+        meshBook,
         membership: this.#membership,
         createTicket: (init) => this.#createTicket(init.expiresInMs, init.canInvite),
       }),

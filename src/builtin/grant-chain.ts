@@ -5,7 +5,7 @@ import type { Clock, Did } from '../core/index.ts';
 import { RENEWED_LIFETIME_MS, explainChain, inspectGrants } from '../grants/index.ts';
 import type { Counters, Grant, GrantBook, InspectionContext } from '../grants/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
-import type { Membership } from '../membership/index.ts';
+import type { Membership, MeshBook } from '../membership/index.ts';
 import {
   CONDITIONS,
   WHAT,
@@ -30,6 +30,7 @@ export interface ChainComponents {
   readonly grants: GrantBook;
   readonly counters: Pick<Counters, 'taken'>;
   readonly membership: Pick<Membership, 'resolve' | 'peers'>;
+  readonly meshBook: Pick<MeshBook, 'ticketOf'>;
 }
 
 const id = z.string().min(4).max(64).describe('Id of the grant, or at least 4 characters of it.');

@@ -5,7 +5,7 @@ import type { Did, Json } from '../core/index.ts';
 import { parseResource, uriResource } from '../grants/index.ts';
 import type { Capability, Counters, Grant, GrantBook } from '../grants/index.ts';
 import { parseDid } from '../identity/index.ts';
-import type { Membership } from '../membership/index.ts';
+import type { Membership, MeshBook } from '../membership/index.ts';
 import type { GrantSummary } from './types.ts';
 
 /** No grant and no invite outlives this. */
@@ -166,6 +166,7 @@ export interface SummaryComponents {
   readonly grants: Pick<GrantBook, 'state' | 'renewable'>;
   readonly membership: Pick<Membership, 'peers'>;
   readonly counters: Pick<Counters, 'taken'>;
+  readonly meshBook: Pick<MeshBook, 'ticketOf'>;
 }
 
 /** A grant as a person reads it. */
@@ -176,6 +177,7 @@ export function summarise(
 ): GrantSummary {
   const did = direction === 'issued' ? grant.claims.aud : grant.claims.iss;
   const peer = components.membership.peers().find((view) => view.did === did);
+  const ticket = direction === 'issued' ? components.meshBook.ticketOf(grant) : undefined;
   const counted = direction === 'issued' && grant.claims.prf === undefined ? grant.claims.cap : [];
   const taken = counted.flatMap(({ caveats }, capability) =>
     caveats?.['uses'] === undefined
@@ -195,5 +197,6 @@ export function summarise(
     issuedAt: grant.claims.iat * 1000,
     expiresAt: grant.claims.exp * 1000,
     state: components.grants.state(grant),
+    ...(ticket === undefined ? {} : { ticket }),
   };
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../core/index.ts';
 import { RENEWED_LIFETIME_MS } from '../grants/index.ts';
 import type { Counters, GrantBook } from '../grants/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
-import type { Membership } from '../membership/index.ts';
+import type { Membership, MeshBook } from '../membership/index.ts';
 import {
   CONDITIONS,
   WHAT,
@@ -33,6 +33,7 @@ export interface GrantComponents {
   readonly grants: GrantBook;
   readonly counters: Pick<Counters, 'taken'>;
   readonly membership: Pick<Membership, 'resolve' | 'peers'>;
+  readonly meshBook: Pick<MeshBook, 'ticketOf'>;
   createTicket(init: { expiresInMs: number; canInvite: boolean }): Promise<InviteResult>;
 }
 

@@ -54,6 +54,8 @@ export interface GrantSummary {
   readonly issuedAt: number;
   readonly expiresAt: number;
   readonly state: 'valid' | 'expired' | 'revoked';
+  /** Of a ticket: whether somebody has joined with it. */
+  readonly ticket?: 'open' | 'spent';
 }
 
 /** Result of `grant_list`. */

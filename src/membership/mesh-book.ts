@@ -99,6 +99,8 @@ export interface MeshBook {
   }): Promise<Invitation>;
   /** Who is let in: for the network. */
   readonly admission: Admission;
+  /** Of a grant by which somebody may join: whether somebody has. */
+  ticketOf(grant: Grant): 'open' | 'spent' | undefined;
   /** The mesh's records. @throws STARLING_STOPPED when there is no mesh yet */
   records(): Records;
 }
@@ -166,6 +168,12 @@ class Book implements MeshBook {
 
   isMember(): boolean {
     return this.#records?.isMember(this.#components.identity.did) ?? false;
+  }
+
+  ticketOf(grant: Grant): 'open' | 'spent' | undefined {
+    const { jti, sub } = grant.claims;
+    if (sub !== this.mesh()?.id || this.records().holds(grant)) return undefined;
+    return this.records().spentBy(jti) === undefined ? 'open' : 'spent';
   }
 
   records(): Records {

@@ -208,11 +208,7 @@ async function report(
       now: { did: identity.did, peerId: identity.peerId },
       grants: valid.length - ofMesh.length,
       memberships: memberships.length,
-      tickets: ofMesh.filter(
-        (grant) =>
-          !memberships.includes(grant) &&
-          meshBook.records().spentBy(grant.claims.jti) === undefined,
-      ).length,
+      tickets: ofMesh.filter((grant) => meshBook.ticketOf(grant) === 'open').length,
       peers: kept
         .filter(({ peerId }) => !own.includes(peerId) && meshBook.admission.isMember(peerId))
         .map(({ alias }) => alias)

@@ -108,6 +108,24 @@ describe('a private mesh', () => {
     expect(alice.book.admission.isMember(carol.identity.peerId)).toBe(true);
   });
 
+  it('tells tickets that are open from those that are spent, and both from memberships', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2);
+    await ticketOf(alice);
+    const files = { resource: 'tool:files/*', ability: 'tool/call' };
+    const expiresAtMs = clock.now() + DAY_MS;
+    const tool = await alice.grants.issue({
+      aud: bob.identity.did,
+      capabilities: [files],
+      expiresAtMs,
+    });
+    const kinds = alice.grants.issued().map((grant) => alice.book.ticketOf(grant));
+    expect(kinds.filter((kind) => kind === 'open')).toHaveLength(1);
+    expect(kinds.filter((kind) => kind === 'spent')).toHaveLength(1);
+    expect(alice.book.ticketOf(tool)).toBeUndefined();
+  });
+
   it('remembers over a restart which mesh it is, and who belongs to it', async () => {
     const clock = stillClock();
     const alice = await founded(clock);

@@ -12,8 +12,8 @@ export async function run(options: CommonOptions): Promise<void> {
       return 'no grants yet; make one with: starling grant create <peer> --tool <server>/<tool>';
     const rows = result.grants.map((grant) => [
       grant.id.slice(0, 8),
-      grant.direction === 'issued' ? `to ${grant.with}` : `from ${grant.with}`,
-      grant.state,
+      whoOf(grant),
+      grant.ticket === 'spent' ? 'spent' : grant.state,
       endOf(grant),
       grant.capabilities
         .map(({ ability, resource, caveats }) => {
@@ -27,7 +27,12 @@ export async function run(options: CommonOptions): Promise<void> {
   });
 }
 
+function whoOf({ direction, ticket, with: other }: GrantSummary): string {
+  if (ticket !== undefined) return 'a ticket';
+  return direction === 'issued' ? `to ${other}` : `from ${other}`;
+}
+
 function endOf(grant: GrantSummary): string {
-  if (grant.state !== 'valid') return '–';
+  if (grant.state !== 'valid' || grant.ticket === 'spent') return '–';
   return grant.renewed ? 'renewed' : `in ${duration(grant.expiresAt - Date.now())}`;
 }
