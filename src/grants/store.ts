@@ -66,7 +66,6 @@ export interface GrantBookInit {
 /** How long an expired grant stays in the lists. */
 const KEEP_EXPIRED_MS = 30 * 86_400_000;
 const HOUR_MS = 3_600_000;
-const NO_GRANTS: readonly Grant[] = [];
 const NONE: ReadonlyMap<string, Grant> = new Map();
 
 /** Makes the grant book of the node whose key is `identity`. */
@@ -279,11 +278,8 @@ class Book implements GrantBook {
   }
 
   held(holder: Did): readonly Grant[] {
-    const nowMs = this.#components.clock.now();
-    if (this.successions.of(holder) !== undefined) return NO_GRANTS;
-    const dids = this.successions.lineage(holder);
-    if (dids.length === 1) return this.#holders.held(holder, nowMs);
-    return dids.flatMap((did) => this.#holders.held(did, nowMs));
+    const keys = this.successions.of(holder) === undefined ? this.successions.lineage(holder) : [];
+    return this.#holders.held(keys, this.#components.clock.now());
   }
 
   present(holder: Did, jws: readonly string[]): readonly Refusal[] {
