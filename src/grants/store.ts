@@ -91,6 +91,8 @@ class Book implements GrantBook {
   readonly #delegated = new Map<Did, Map<string, Grant>>();
   readonly #readBatch = createBatchReader();
   readonly #holders = createHolderIndex();
+  /** Revocations that count and are not on the disk yet: whoever revokes again has them written. */
+  readonly #unwritten = new WeakSet<Revocation>();
   readonly #revoked: RevocationSet;
   #scope: Scope | undefined;
   #cancelTimer: (() => void) | undefined;
@@ -264,11 +266,10 @@ class Book implements GrantBook {
     }
     const known = this.#revoked.find(grant.claims.jti, [this.#self]);
     const revocation = known ?? issueRevocation(identity, grant, clock.now(), reason);
-    if (known === undefined) {
-      this.#renewals.delete(grant.claims.jti);
-      await this.#addRevocation(revocation);
-      await this.#components.grants.delete(renewalKey(grant.claims.jti));
-    }
+    this.#renewals.delete(grant.claims.jti);
+    if (known === undefined) await this.#addRevocation(revocation);
+    else if (this.#unwritten.has(known)) await this.#writeRevocation(known);
+    await this.#components.grants.delete(renewalKey(grant.claims.jti));
     await this.#carry?.(revocation.jws);
     return revocation;
   }
@@ -467,12 +468,17 @@ class Book implements GrantBook {
 
   /** Counts at once; is durable, and passed on, when the promise resolves. */
   async #addRevocation(revocation: Revocation): Promise<boolean> {
-    const { clock, revocations } = this.#components;
-    if (!this.#revoked.add(revocation, clock.now())) return false;
+    if (!this.#revoked.add(revocation, this.#components.clock.now())) return false;
     this.#changed(this.#holders.dropWhere((chain) => this.#isHit(chain, revocation)));
-    await revocations.put(revocationKey(revocation), Buffer.from(revocation.jws, 'utf8'));
-    this.events.emit('revocation', revocation.jws);
+    await this.#writeRevocation(revocation);
     return true;
+  }
+
+  async #writeRevocation(revocation: Revocation): Promise<void> {
+    this.#unwritten.add(revocation);
+    await this.#components.revocations.put(revocationKey(revocation), Buffer.from(revocation.jws));
+    this.#unwritten.delete(revocation);
+    this.events.emit('revocation', revocation.jws);
   }
 
   /** True when `revocation` ends `chain`: judged again, since only the chain says who may revoke. */
