@@ -424,7 +424,8 @@ describe('its life', () => {
 
 describe('a revocation that the disk did not take', () => {
   it('is written, and told once, when it is asked for again', async () => {
-    const { book, grants, passedOn, restarted, ...house } = await houseOf(owner);
+    const house = await houseOf(owner);
+    const { book, grants, passedOn } = house;
     const grant = await book.issue({ ...forAlice, renewForMs: HOUR_MS });
     vi.spyOn(house.revocations, 'put').mockRejectedValueOnce(new Error('the disk is full'));
     await expect(book.revoke(grant.claims.jti)).rejects.toThrow('the disk is full');
@@ -433,7 +434,7 @@ describe('a revocation that the disk did not take', () => {
     await book.revoke(grant.claims.jti);
     expect(passedOn).toHaveLength(1);
     expect([...grants.rows.keys()].filter((key) => key.includes('renew'))).toEqual([]);
-    const again = await restarted();
+    const again = await house.restarted();
     expect(again.held(alice.did)).toEqual([]);
     expect(again.state(grant)).toBe('revoked');
   });
