@@ -270,8 +270,8 @@ class RecordSet implements Records {
 
   async introduce(chain: readonly string[], successions: readonly string[]): Promise<void> {
     if (successions.length === 0) return;
-    // A stranger may show anything, and each signature costs: no more than a chain has, none after a forged one.
-    for (const jws of chain.slice(0, MEMBERSHIP_LINKS_MAX + 1).toReversed()) await this.add(jws);
+    for (const jws of chain.toReversed()) await this.add(jws);
+    // A stranger may show anything, and signatures cost: none is looked at after a forged one.
     for (const jws of successions) if ((await this.#tryAdd(jws)) === 'refused') return;
   }
 

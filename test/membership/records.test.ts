@@ -228,18 +228,6 @@ describe('what a stranger shows who says that its key was changed', () => {
     expect(records.isMember(heir.did)).toBe(true);
   });
 
-  it('is no more than a chain can have', async () => {
-    const { records } = await world(undefined, [ROOT]);
-    const others = Array.from({ length: 33 }, (_, index) =>
-      membership(signerFromSeed(new Uint8Array(32).fill(50 + index)).did, ROOT),
-    );
-    await records.introduce(
-      [...others, OWN].map(({ jws }) => jws),
-      [followed(stranger, heir)],
-    );
-    expect(records.isMember(self.did)).toBe(false);
-  });
-
   it('does not count where it is about no member', async () => {
     const { records } = await world();
     await records.introduce([], [followed(stranger, heir), followed(guest, heir)]);
