@@ -78,12 +78,23 @@ export async function openGround(
     });
     await secrets.load();
     const books = await openBooks({ ...base, store, identity }, { name });
-    // Nobody would let it in, and it would wait for that in vain.
-    if (books.meshBook.mesh() !== undefined) books.meshBook.records().requireInUse(identity.did);
-    const dial = await settleMesh(base, books.meshBook);
-    return { base, ground: { ...books, store, identity, secrets, dial } };
+    try {
+      // Nobody would let it in, and it would wait for that in vain.
+      if (books.meshBook.mesh() !== undefined) books.meshBook.records().requireInUse(identity.did);
+      const dial = await settleMesh(base, books.meshBook);
+      return { base, ground: { ...books, store, identity, secrets, dial } };
+    } catch (error) {
+      await books.grants.stop();
+      throw error;
+    }
   } catch (error) {
     await store.stop();
     throw error;
   }
+}
+
+/** Closes what {@link openGround} opened. */
+export async function closeGround({ grants, store }: Ground): Promise<void> {
+  await grants.stop();
+  await store.stop();
 }

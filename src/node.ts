@@ -61,7 +61,7 @@ import {
 import type { CheckpointExchange, Membership, PeerView } from './membership/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
-import { openGround } from './ground.ts';
+import { closeGround, openGround } from './ground.ts';
 import type { Base, Ground, NodeComponents } from './ground.ts';
 
 const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
@@ -121,7 +121,12 @@ export async function createNode(
   components: NodeComponents = {},
 ): Promise<StarlingNode> {
   const { base, ground } = await openGround(config, components);
-  return new Node(base, ground);
+  try {
+    return new Node(base, ground);
+  } catch (error) {
+    await closeGround(ground);
+    throw error;
+  }
 }
 
 class Node implements StarlingNode {
@@ -405,8 +410,7 @@ class Node implements StarlingNode {
   async stop(): Promise<void> {
     for (const part of this.#running.splice(0).toReversed()) await part.stop();
     this.#logins.stop();
-    await this.#ground.grants.stop();
-    await this.#ground.store.stop();
+    await closeGround(this.#ground);
   }
 
   async #startOne(part: Startable): Promise<void> {

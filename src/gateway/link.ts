@@ -5,11 +5,12 @@
  * come in by `receive`.
  */
 import { StarlingError, createChurnMap, messageOf } from '../core/index.ts';
-import type { Clock, JsonObject, Logger } from '../core/index.ts';
+import type { Clock, Json, JsonObject, Logger } from '../core/index.ts';
 import { META, metaOf } from './era.ts';
 import { notificationBytes, parseFrame, requestBytes, resultBytes, rewriteFrame } from './frame.ts';
 import type {
   Frame,
+  FrameId,
   Link,
   LinkCall,
   LinkEars,
@@ -81,8 +82,8 @@ class MappedLink implements LinkCore {
   readonly #pending = createChurnMap<number, Pending>();
   #nextId = 1;
   #answered = 0;
-  /** Requests of the other end that wait for our answer. */
-  #asking = 0;
+  /** Ids of the other end's requests that wait for our answer. */
+  readonly #asking = new Set<FrameId>();
   #ended: StarlingError | undefined;
   #cancelSweep: (() => void) | undefined;
 
@@ -251,7 +252,7 @@ class MappedLink implements LinkCore {
     const answer = (message: Buffer): void => {
       if (this.#ended !== undefined || isAnswered) return;
       isAnswered = true;
-      this.#asking -= 1;
+      this.#asking.delete(request.id);
       this.#touch();
       try {
         this.#components.send(message);
@@ -259,9 +260,15 @@ class MappedLink implements LinkCore {
         this.#components.logger.debug({ error: messageOf(error) }, 'answer not sent');
       }
     };
-    this.#asking += 1;
+    this.#asking.add(request.id);
     if (request.method === 'ping') answer(resultBytes(request.id, {}));
     else this.#components.ears.request(request, answer, related);
+  }
+
+  /** The other end wants no answer any more: nothing waits on its question. */
+  #takenBack(id: Json | undefined): void {
+    if (typeof id !== 'string' && typeof id !== 'number') return;
+    if (this.#asking.delete(id)) this.#touch();
   }
 
   /** What waits on a question of the other end is not late. */
@@ -277,6 +284,7 @@ class MappedLink implements LinkCore {
       if (waiting !== undefined) waiting.activeAt = this.#components.clock.now();
       return;
     }
+    if (frame.method === 'notifications/cancelled') this.#takenBack(frame.params['requestId']);
     if (frame.method !== 'notifications/progress') {
       const subscription = metaOf(frame.params)[META.subscriptionId];
       const listening = typeof subscription === 'number' ? this.#related(subscription) : undefined;
@@ -305,7 +313,7 @@ class MappedLink implements LinkCore {
     let soonest = Number.POSITIVE_INFINITY;
     for (const [id, pending] of this.#pending.entries()) {
       if (pending.timeoutMs === Number.POSITIVE_INFINITY) continue;
-      const quietMs = this.#asking > 0 ? 0 : now - pending.activeAt;
+      const quietMs = this.#asking.size > 0 ? 0 : now - pending.activeAt;
       const totalMs = now - pending.startedAt;
       if (quietMs >= pending.timeoutMs || totalMs >= this.#init.callTotalMs) {
         this.#cancel(id, 'timeout');

@@ -26,8 +26,8 @@ export interface HolderIndex {
   add(source: ChainSource, chain: HeldChain): boolean;
   /** Chains of `holder` from `source`, by the hash of their leaf. */
   chains(source: ChainSource, holder: Did): ReadonlyMap<string, HeldChain>;
-  /** Leaves that count now. The same array until something changes. */
-  held(holder: Did, nowMs: number): readonly Grant[];
+  /** Leaves that count now, of one holder by all its keys. The same array until something changes. */
+  held(keys: readonly Did[], nowMs: number): readonly Grant[];
   /** Drops what `holder` presented. */
   forget(holder: Did): void;
   /** Drops what was presented and has ended. Issued grants stay: a clock may go back. */
@@ -55,16 +55,33 @@ interface Cached {
   readonly toMs: number;
 }
 
+/** What somebody holds by more than one key. */
+interface Joined {
+  readonly parts: readonly (readonly Grant[])[];
+  readonly all: readonly Grant[];
+}
+
 const NOTHING: readonly Grant[] = [];
 const NO_CHAINS: ReadonlyMap<string, HeldChain> = new Map();
 
 /** Makes an empty index. */
 export function createHolderIndex(): HolderIndex {
   const holders = new Map<Did, Holder>();
+  /** By their first part. */
+  const joined = new WeakMap<readonly Grant[], Joined>();
 
   const touch = (did: Did, holder: Holder): void => {
     holder.cached = undefined;
     if (holder.issued.size === 0 && holder.presented.size === 0) holders.delete(did);
+  };
+
+  const heldBy = (did: Did, nowMs: number): readonly Grant[] => {
+    const holder = holders.get(did);
+    if (holder === undefined) return NOTHING;
+    const { cached } = holder;
+    if (cached !== undefined && nowMs >= cached.fromMs && nowMs < cached.toMs) return cached.grants;
+    holder.cached = countNow(holder, nowMs);
+    return holder.cached.grants;
   };
 
   return {
@@ -78,15 +95,17 @@ export function createHolderIndex(): HolderIndex {
       return true;
     },
     chains: (source, did) => holders.get(did)?.[source] ?? NO_CHAINS,
-    held(did, nowMs) {
-      const holder = holders.get(did);
-      if (holder === undefined) return NOTHING;
-      const { cached } = holder;
-      if (cached !== undefined && nowMs >= cached.fromMs && nowMs < cached.toMs) {
-        return cached.grants;
-      }
-      holder.cached = countNow(holder, nowMs);
-      return holder.cached.grants;
+    held(keys, nowMs) {
+      const [key] = keys;
+      if (keys.length === 1 && key !== undefined) return heldBy(key, nowMs);
+      const parts = keys.map((one) => heldBy(one, nowMs)).filter((part) => part.length > 0);
+      const [first = NOTHING] = parts;
+      if (parts.length <= 1) return first;
+      const known = joined.get(first);
+      if (known !== undefined && isSame(known.parts, parts)) return known.all;
+      const all = parts.flat();
+      joined.set(first, { parts, all });
+      return all;
     },
     forget(did) {
       const holder = holders.get(did);
@@ -121,6 +140,10 @@ export function createHolderIndex(): HolderIndex {
         .filter(([, holder]) => nextOf(chainsOf(holder), fromMs) <= toMs)
         .map(([did]) => did),
   };
+}
+
+function isSame(some: readonly object[], others: readonly object[]): boolean {
+  return some.length === others.length && some.every((one, index) => one === others[index]);
 }
 
 /** When a chain counts: links of other clocks get the forgiven skew, our own do not need it. */

@@ -66,7 +66,6 @@ export interface GrantBookInit {
 /** How long an expired grant stays in the lists. */
 const KEEP_EXPIRED_MS = 30 * 86_400_000;
 const HOUR_MS = 3_600_000;
-const NO_GRANTS: readonly Grant[] = [];
 const NONE: ReadonlyMap<string, Grant> = new Map();
 
 /** Makes the grant book of the node whose key is `identity`. */
@@ -92,6 +91,8 @@ class Book implements GrantBook {
   readonly #delegated = new Map<Did, Map<string, Grant>>();
   readonly #readBatch = createBatchReader();
   readonly #holders = createHolderIndex();
+  /** Revocations that count and are not on the disk yet: whoever revokes again has them written. */
+  readonly #unwritten = new WeakSet<Revocation>();
   readonly #revoked: RevocationSet;
   #scope: Scope | undefined;
   #cancelTimer: (() => void) | undefined;
@@ -265,11 +266,10 @@ class Book implements GrantBook {
     }
     const known = this.#revoked.find(grant.claims.jti, [this.#self]);
     const revocation = known ?? issueRevocation(identity, grant, clock.now(), reason);
-    if (known === undefined) {
-      this.#renewals.delete(grant.claims.jti);
-      await this.#addRevocation(revocation);
-      await this.#components.grants.delete(renewalKey(grant.claims.jti));
-    }
+    this.#renewals.delete(grant.claims.jti);
+    if (known === undefined) await this.#addRevocation(revocation);
+    else if (this.#unwritten.has(known)) await this.#writeRevocation(known);
+    await this.#components.grants.delete(renewalKey(grant.claims.jti));
     await this.#carry?.(revocation.jws);
     return revocation;
   }
@@ -279,11 +279,8 @@ class Book implements GrantBook {
   }
 
   held(holder: Did): readonly Grant[] {
-    const nowMs = this.#components.clock.now();
-    if (this.successions.of(holder) !== undefined) return NO_GRANTS;
-    const dids = this.successions.lineage(holder);
-    if (dids.length === 1) return this.#holders.held(holder, nowMs);
-    return dids.flatMap((did) => this.#holders.held(did, nowMs));
+    const keys = this.successions.of(holder) === undefined ? this.successions.lineage(holder) : [];
+    return this.#holders.held(keys, this.#components.clock.now());
   }
 
   present(holder: Did, jws: readonly string[]): readonly Refusal[] {
@@ -471,12 +468,17 @@ class Book implements GrantBook {
 
   /** Counts at once; is durable, and passed on, when the promise resolves. */
   async #addRevocation(revocation: Revocation): Promise<boolean> {
-    const { clock, revocations } = this.#components;
-    if (!this.#revoked.add(revocation, clock.now())) return false;
+    if (!this.#revoked.add(revocation, this.#components.clock.now())) return false;
     this.#changed(this.#holders.dropWhere((chain) => this.#isHit(chain, revocation)));
-    await revocations.put(revocationKey(revocation), Buffer.from(revocation.jws, 'utf8'));
-    this.events.emit('revocation', revocation.jws);
+    await this.#writeRevocation(revocation);
     return true;
+  }
+
+  async #writeRevocation(revocation: Revocation): Promise<void> {
+    this.#unwritten.add(revocation);
+    await this.#components.revocations.put(revocationKey(revocation), Buffer.from(revocation.jws));
+    this.#unwritten.delete(revocation);
+    this.events.emit('revocation', revocation.jws);
   }
 
   /** True when `revocation` ends `chain`: judged again, since only the chain says who may revoke. */

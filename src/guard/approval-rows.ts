@@ -10,6 +10,10 @@ import type { Approval } from './approval-types.ts';
 const ARGS_SHOWN_MAX = 4096;
 const NAMED_MAX = 32;
 const NAME_SHOWN_MAX = 64;
+/** Arguments that are kept and shown nowhere, by what is called: secrets, and what guards their hash. */
+const UNSHOWN: ReadonlyMap<string, readonly string[]> = new Map([
+  ['tool:starling/secret_set', ['value', 'blind']],
+]);
 
 /** The row of one approval. */
 export function rowOf(approval: Approval): Required<Write> {
@@ -34,9 +38,12 @@ export async function readApprovals(table: Table, logger: Logger): Promise<reado
 /**
  * Arguments as a person reads them: as JSON. Where that is too long each argument has a share of the
  * room, so that none hides behind another, and what is cut is said. What nobody would see is written out.
+ * A secret is never shown.
  */
-export function shownArgs(args: JsonObject): string {
-  return printable(cutArgs(args), Number.POSITIVE_INFINITY);
+export function shownArgs(resource: string, args: JsonObject): string {
+  const unshown = UNSHOWN.get(resource) ?? [];
+  const hidden = unshown.filter((name) => Object.hasOwn(args, name)).map((name) => [name, '***']);
+  return printable(cutArgs({ ...args, ...Object.fromEntries(hidden) }), Number.POSITIVE_INFINITY);
 }
 
 function cutArgs(args: JsonObject): string {

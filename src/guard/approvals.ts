@@ -215,7 +215,7 @@ class Desk implements Approvals {
     return {
       ...rest,
       id: idOf(this.#init.randomBytes(ID_BYTES)),
-      ...(args === undefined ? {} : { args: shownArgs(args) }),
+      ...(args === undefined ? {} : { args: shownArgs(request.resource, args) }),
       argsHash: hashArgs(args),
       ...(justification === undefined
         ? {}

@@ -72,7 +72,12 @@ export async function openBooks(
     },
     init,
   );
-  await meshBook.load();
+  try {
+    await meshBook.load();
+  } catch (error) {
+    await grants.stop();
+    throw error;
+  }
   const retired = successions.of(identity.did);
   if (retired !== undefined) health.raise(retiredWarning(retired));
   meshBook.events.on('retired', (succession) => health.raise(retiredWarning(succession)));

@@ -78,8 +78,9 @@ class Carrier implements RecordSync {
   readonly #topic: Topic;
   /** Syncs of ours under way, by peer and {@link Carrier.#linkOf}. */
   readonly #busy = new Set<string>();
-  /** How many connections of a peer have been admitted: each may be the first after a cut. */
+  /** The last admitted connection of a peer: each may be the first after a cut, and no number comes twice. */
   readonly #links = new Map<PeerId, number>();
+  #linkCount = 0;
   /** Up to which of them the records are in step. */
   readonly #steps = new Map<PeerId, number>();
   readonly #waiters = new Map<PeerId, Set<Waiter>>();
@@ -105,7 +106,8 @@ class Carrier implements RecordSync {
     const scope = createScope(clock);
     this.#scope = scope;
     const linked = (peer: PeerId): void => {
-      this.#links.set(peer, this.#linkOf(peer) + 1);
+      this.#linkCount += 1;
+      this.#links.set(peer, this.#linkCount);
       // Of two that meet, one asks.
       if (network.self < peer) this.sync(peer);
     };

@@ -271,7 +271,8 @@ class RecordSet implements Records {
   async introduce(chain: readonly string[], successions: readonly string[]): Promise<void> {
     if (successions.length === 0) return;
     for (const jws of chain.toReversed()) await this.add(jws);
-    for (const jws of successions) await this.add(jws);
+    // A stranger may show anything, and signatures cost: none is looked at after a forged one.
+    for (const jws of successions) if ((await this.#tryAdd(jws)) === 'refused') return;
   }
 
   verifyMembership(chain: readonly string[], did: Did): readonly Grant[] {
@@ -409,13 +410,14 @@ class RecordSet implements Records {
   }
 
   async #takeSuccession(jws: string): Promise<void> {
+    // Before its signatures are looked at: most of a flood ends here.
+    this.#requireMember(issuerOf(jws));
     const succession = parseSuccession(jws);
     const { iss, mesh } = succession.claims;
     if (mesh !== this.#mesh || iss === this.#mesh) {
       const what = iss === this.#mesh ? "a mesh's own key has no heir" : 'it is for another mesh';
       throw new StarlingError('STARLING_GRANT_INVALID', what, { data: { rule: 'mesh' } });
     }
-    this.#requireMember(iss);
     if ((this.#successionsOf.get(iss) ?? 0) >= SUCCESSIONS_PER_KEY_MAX) {
       throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many successions of one key');
     }

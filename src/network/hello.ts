@@ -9,7 +9,9 @@ import type { Hello, InviteProof, Welcome } from './types.ts';
 
 const NAME_MAX = 256;
 const REASON_MAX = 1024;
-const CHAIN_MAX = 16;
+/** Links from a member to the founder of its mesh, and keys that a node may have had. */
+const CHAIN_MAX = 32;
+const SUCCESSIONS_MAX = 64;
 const JWS_MAX = 16_384;
 const SIGNATURE_MAX_BYTES = 128;
 const DID_KEY = /^did:key:z[1-9A-HJ-NP-Za-km-z]{40,64}$/;
@@ -128,7 +130,9 @@ function readHello(fields: Fields): Hello {
     name: printable(asText(fields['name'], 'name', NAME_MAX)),
     time: asTime(fields['time'], 'time'),
     membership: asChain(fields['membership'], 'membership'),
-    ...(successions === undefined ? {} : { successions: asChain(successions, 'successions') }),
+    ...(successions === undefined
+      ? {}
+      : { successions: asChain(successions, 'successions', SUCCESSIONS_MAX) }),
     ...(invite === undefined ? {} : { invite: readInvite(asFields(invite, 'invite')) }),
   };
 }
@@ -195,8 +199,8 @@ function asTime(value: unknown, name: string): number {
   return Number(value);
 }
 
-function asChain(value: unknown, name: string): readonly string[] {
-  if (!Array.isArray(value) || value.length > CHAIN_MAX) throw malformed(name);
+function asChain(value: unknown, name: string, max = CHAIN_MAX): readonly string[] {
+  if (!Array.isArray(value) || value.length > max) throw malformed(name);
   return value.map((item) => asText(item, name, JWS_MAX));
 }
 

@@ -309,3 +309,20 @@ describe('the id of a message of which only the ends are known', () => {
     expect(idAtEdge(Buffer.from(head), Buffer.from(tail))).toBe(id);
   });
 });
+
+describe('a call while the other end asks something', () => {
+  it('is not late as long as that waits, and is again once it was taken back', () => {
+    const { link, receive, pass, asked } = testLink();
+    const call = relay(link);
+    receive({ id: 7, method: 'elicitation/create', params: {} });
+    expect(asked).toHaveLength(1);
+    pass(2000);
+    expect(call.events).toEqual([]);
+    receive({ method: 'notifications/cancelled', params: { requestId: 7 } });
+    pass(900);
+    expect(call.events).toEqual([]);
+    pass(500);
+    expect(call.events).toHaveLength(1);
+    expect(call.events[0]).toContain('STARLING_TIMEOUT');
+  });
+});

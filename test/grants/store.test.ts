@@ -1,5 +1,5 @@
 /** The grant book: what a node issued, received and was shown, over restarts and revocations. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { StarlingError, silentLogger } from '../../src/core/index.ts';
 import type { Clock, Did, Logger } from '../../src/core/index.ts';
 import { createGrantBook, issueRevocation } from '../../src/grants/index.ts';
@@ -419,5 +419,23 @@ describe('its life', () => {
     expect(changes).toEqual([alice.did]);
     await book.start();
     expect(book.issued()).toHaveLength(1);
+  });
+});
+
+describe('a revocation that the disk did not take', () => {
+  it('is written, and told once, when it is asked for again', async () => {
+    const house = await houseOf(owner);
+    const { book, grants, passedOn } = house;
+    const grant = await book.issue({ ...forAlice, renewForMs: HOUR_MS });
+    vi.spyOn(house.revocations, 'put').mockRejectedValueOnce(new Error('the disk is full'));
+    await expect(book.revoke(grant.claims.jti)).rejects.toThrow('the disk is full');
+    expect(book.held(alice.did)).toEqual([]);
+    await book.revoke(grant.claims.jti);
+    await book.revoke(grant.claims.jti);
+    expect(passedOn).toHaveLength(1);
+    expect([...grants.rows.keys()].filter((key) => key.includes('renew'))).toEqual([]);
+    const again = await house.restarted();
+    expect(again.held(alice.did)).toEqual([]);
+    expect(again.state(grant)).toBe('revoked');
   });
 });

@@ -390,4 +390,21 @@ describe('the grants of a node', () => {
     expect(second.take(forBob, 0, NOW_MS)).toMatchObject({ ok: false, refusal: { rule: 'uses' } });
     await second.stop();
   });
+
+  it('are the same array until something changes, by one key or by two: decisions rest on that', async () => {
+    const { book, successions } = await deskOf(owner, await successionsOf());
+    await book.issue({ aud: alice.did, ...files });
+    await successions.add(succeed(alice, bob));
+    await settled(book);
+    expect(book.held(bob.did)).toHaveLength(1);
+    expect(book.held(bob.did)).toBe(book.held(bob.did));
+    await book.issue({ aud: alice.did, ...files });
+    const both = book.held(bob.did);
+    expect(both.map(({ claims }) => claims.aud).toSorted()).toEqual(
+      [alice.did, bob.did].toSorted(),
+    );
+    expect(book.held(bob.did)).toBe(both);
+    await book.issue({ aud: bob.did, ...files });
+    expect(book.held(bob.did)).toHaveLength(3);
+  });
 });

@@ -56,6 +56,25 @@ describe('an approval', () => {
     expect(desk.approvals.list('pending')).toEqual([]);
   });
 
+  it('of a secret that is set keeps and shows its name, and not the secret', async () => {
+    const desk = await deskOf();
+    const args = { name: 'TOKEN', value: 'hunter2secret', blind: 'sixteen random bytes' };
+    const resource = 'tool:starling/secret_set';
+    const { id } = await ask(desk, { principal: OPERATOR, resource, args });
+    expect(desk.approvals.find(id).args).toBe('{"name":"TOKEN","value":"***","blind":"***"}');
+    const rows = [...desk.table.rows.values()].map((row) => Buffer.from(row).toString('utf8'));
+    expect(rows.join()).toContain('TOKEN');
+    expect(rows.join()).not.toMatch(/hunter2|sixteen/);
+    await desk.approvals.approve(id, BOSS);
+    const wanted = { ability: 'tool/call', resource, look: true } as const;
+    const approved = (value: string): unknown =>
+      desk.approvals.approvedFor(id, OPERATOR, { ...wanted, args: { ...args, value } });
+    expect([approved('hunter2secret') !== undefined, approved('another')]).toEqual([
+      true,
+      undefined,
+    ]);
+  });
+
   it('times out to no', async () => {
     const desk = await deskOf();
     const { id, outcome } = await ask(desk);

@@ -8,6 +8,7 @@ import { createIdentity } from '../../src/identity/index.ts';
 import type { Identity } from '../../src/identity/index.ts';
 import { createMeshBook } from '../../src/membership/index.ts';
 import type { MeshBook } from '../../src/membership/index.ts';
+import { decodeHello, decodeWelcome, encodeHello, encodeWelcome } from '../../src/network/hello.ts';
 import type { Hello, Welcome } from '../../src/network/index.ts';
 import { memoryTable } from '../grants/memory-table.ts';
 
@@ -60,8 +61,9 @@ async function side(name: string, clock: Clock, seedByte: number): Promise<Side>
 
 /** `from` dials `to`: hello, answer, and what `from` makes of it. Gives the answer. */
 async function meet(from: Side, to: Side): Promise<Welcome> {
-  const hello = from.book.admission.hello(to.identity.peerId);
-  const welcome = await to.book.admission.admit(hello, from.identity.peerId);
+  const hello = decodeHello(encodeHello(from.book.admission.hello(to.identity.peerId)));
+  const answer = await to.book.admission.admit(hello, from.identity.peerId);
+  const welcome = decodeWelcome(encodeWelcome(answer));
   if (welcome.ok) await from.book.admission.welcomed(welcome, to.identity.peerId);
   return welcome;
 }
@@ -399,5 +401,19 @@ describe('tickets', () => {
         code: 'STARLING_TICKET_INVALID',
       });
     }
+  });
+});
+
+describe('a line of invitations', () => {
+  it('leads in as far as it may be long, and no further', async () => {
+    const clock = stillClock();
+    let last = await founded(clock);
+    for (let depth = 1; depth < 32; depth += 1) {
+      const next = await side(`node${depth}`, clock, 100 + depth);
+      await next.book.takeTicket(await ticketOf(last));
+      expect(await meet(next, last), `invitation ${depth}`).toMatchObject({ ok: true });
+      last = next;
+    }
+    await expect(ticketOf(last)).rejects.toMatchObject({ code: 'STARLING_JOIN_REFUSED' });
   });
 });

@@ -9,6 +9,7 @@ import { loadIdentity } from '../../src/identity/index.ts';
 import type { Identity } from '../../src/identity/index.ts';
 import { finishRotation, openBooks, rotateIdentity } from '../../src/membership/index.ts';
 import type { Books, Rotation } from '../../src/membership/index.ts';
+import { decodeHello, decodeWelcome, encodeHello, encodeWelcome } from '../../src/network/hello.ts';
 import type { Welcome } from '../../src/network/index.ts';
 import { createStore } from '../../src/store/index.ts';
 import type { Store } from '../../src/store/index.ts';
@@ -72,10 +73,11 @@ export async function joined(of: Opened): Promise<Opened> {
   return node;
 }
 
-/** `from` dials `to`: hello, answer, and what `from` makes of it. Gives the answer. */
+/** `from` dials `to`: hello and answer in bytes, and what `from` makes of it. Gives the answer. */
 export async function meet(from: Opened, to: Opened): Promise<Welcome> {
-  const hello = from.meshBook.admission.hello(to.identity.peerId);
-  const welcome = await to.meshBook.admission.admit(hello, from.identity.peerId);
+  const hello = decodeHello(encodeHello(from.meshBook.admission.hello(to.identity.peerId)));
+  const answer = await to.meshBook.admission.admit(hello, from.identity.peerId);
+  const welcome = decodeWelcome(encodeWelcome(answer));
   if (welcome.ok) await from.meshBook.admission.welcomed(welcome, to.identity.peerId);
   // What a running node does when it hears of a new key.
   await from.meshBook.reissue();

@@ -28,7 +28,7 @@ interface Two {
   readonly high: Side;
 }
 
-function twoOf(): Two {
+function twoOf(slow: { disk?: Promise<void> } = {}): Two {
   const hub = createHub();
   const clock = createTestClock();
   const side = (self: PeerId): Side => {
@@ -37,6 +37,7 @@ function twoOf(): Two {
       all: () => texts,
       digest: () => [...texts.keys()].toSorted().join(),
       addAll: async (more: readonly string[]) => {
+        await slow.disk;
         const before = texts.size;
         for (const text of more) texts.set(text, text);
         return texts.size - before;
@@ -98,6 +99,27 @@ describe('two that meet', () => {
     hub.connect(LOW, HIGH);
     await high.sync.inStep(LOW);
     expect(high.texts.has('news')).toBe(true);
+  });
+
+  it('are not by what was told before a cut and is still being written after it', async () => {
+    const slow: { disk?: Promise<void> } = {};
+    const { hub, low, high } = twoOf(slow);
+    low.sync.start();
+    high.sync.start();
+    let written = (): void => undefined;
+    slow.disk = new Promise((resolve) => {
+      written = resolve;
+    });
+    high.texts.set('old', 'old');
+    hub.connect(LOW, HIGH);
+    await calm();
+    hub.cut(LOW, HIGH);
+    high.texts.set('news', 'news');
+    hub.connect(LOW, HIGH);
+    delete slow.disk;
+    written();
+    await low.sync.inStep(HIGH);
+    expect(low.texts.has('news')).toBe(true);
   });
 
   it('are not by the old connection, when a new one comes before that is known to be lost', async () => {

@@ -3,7 +3,12 @@ import { createPrivateKey, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { createHealth, silentLogger } from '../../src/core/index.ts';
 import type { Clock, Did, Health } from '../../src/core/index.ts';
-import { createGrantBook, createSuccessions, issueGrant } from '../../src/grants/index.ts';
+import {
+  createGrantBook,
+  createSuccessions,
+  issueGrant,
+  issueSuccession,
+} from '../../src/grants/index.ts';
 import type { Grant, GrantBook } from '../../src/grants/index.ts';
 import { issueRevocation } from '../../src/grants/issue.ts';
 import { signerFromSeed } from '../../src/identity/index.ts';
@@ -205,5 +210,28 @@ describe('records that are over', () => {
     now.ms = START + 1_000_000_000 + 61_000 + 2 * HOUR_MS + 60_000;
     expect((await again()).all().size).toBe(0);
     expect(rows.size).toBe(0);
+  });
+});
+
+describe('what a stranger shows who says that its key was changed', () => {
+  const heir = signerFromSeed(new Uint8Array(32).fill(9));
+  const followed = (old: Signer, next: Signer): string =>
+    issueSuccession(old, next, { mesh: mesh.did }, START).jws;
+
+  it('is looked at no further than the first forged text', async () => {
+    const { records } = await world();
+    const sound = followed(guest, heir);
+    const forged = `${sound.slice(0, -8)}AAAAAAAA`;
+    await records.introduce([], [forged, sound]);
+    expect(records.isMember(heir.did)).toBe(false);
+    await records.introduce([], [sound]);
+    expect(records.isMember(heir.did)).toBe(true);
+  });
+
+  it('does not count where it is about no member', async () => {
+    const { records } = await world();
+    await records.introduce([], [followed(stranger, heir), followed(guest, heir)]);
+    expect(records.isMember(heir.did)).toBe(true);
+    expect(records.isMember(stranger.did)).toBe(false);
   });
 });

@@ -475,6 +475,19 @@ describe('a key change', () => {
     expect(again.meshBook.isMember()).toBe(true);
   });
 
+  it('is followed by whom it meets, however many came before', async () => {
+    const alice = await founder();
+    const bob = await joined(alice);
+    await bob.close();
+    for (let change = 0; change < 20; change += 1) {
+      await rotateIdentity(COMPONENTS, { stateDir: bob.stateDir });
+    }
+    const now = await open(bob.stateDir);
+    expect(now.successions.lineage(now.identity.did)).toHaveLength(21);
+    expect(await meet(now, alice)).toMatchObject({ ok: true });
+    expect(knows(alice, now)).toBe(true);
+  });
+
   it('whose record in the audit log is damaged is told by the name of its file', async () => {
     const log = await folder();
     const { identity } = await founder();
