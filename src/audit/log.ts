@@ -50,6 +50,7 @@ const STOP_TIMEOUT_MS = 10_000;
 const WARNING = 'audit-unwritable';
 const UNSAVED = 'audit-unsaved';
 const DAMAGE = 'audit-damaged';
+const LOSS = 'audit-lost';
 
 /** What the log works with. */
 export interface AuditComponents {
@@ -112,8 +113,9 @@ class AuditLog implements Audit {
   #isEnding = false;
   /** Set while the disk fails. */
   #failure: { readonly error: StarlingError; readonly since: number } | undefined;
-  /** Notes that found no room. */
+  /** Notes that found no room, and how many of them no entry tells of yet. */
   #lost = 0;
+  #unconfessed = 0;
 
   constructor(components: AuditComponents, init: AuditLogInit) {
     this.#components = components;
@@ -198,7 +200,7 @@ class AuditLog implements Audit {
   note(entry: AuditInit): void {
     if (this.#isOpen && this.#waiting < QUEUE_MAX) {
       this.#push({ content: bounded(entry), at: this.#components.clock.now() });
-    } else this.#lost += 1;
+    } else this.#lose();
   }
 
   async flush(): Promise<void> {
@@ -306,7 +308,7 @@ class AuditLog implements Audit {
       this.#publishing = this.#publishing.then(() => this.#publish(checkpoint));
     }
     if (batch.fills) void this.#removeOld();
-    if (this.#lost > 0) this.#confessLoss();
+    if (this.#unconfessed > 0) this.#confessLoss();
   }
 
   /** Nothing is told to peers before it is on disk: else the end of the machine would make us liars. */
@@ -375,12 +377,26 @@ class AuditLog implements Audit {
     this.#draining = this.#drain();
   }
 
+  /** Stays among the warnings until the node is started again: what is lost does not come back. */
+  #lose(): void {
+    const { health, logger } = this.#components;
+    this.#lost += 1;
+    this.#unconfessed += 1;
+    if (this.#unconfessed === 1)
+      logger.error({ folder: this.#init.folder }, 'audit log: entries find no room and are lost');
+    health.raise({
+      code: LOSS,
+      text: `the audit log lacks ${this.#lost} entries, which could not be written in time; nothing that was allowed is among them`,
+      hint: 'see when: starling audit query --what audit/lost',
+    });
+  }
+
   #confessLoss(): void {
-    const lost = this.#lost;
-    this.#lost = 0;
+    const lost = this.#unconfessed;
+    this.#unconfessed = 0;
     this.#ownNote({
       what: { ability: 'audit/lost', resource: 'audit:log' },
-      reason: `${lost} entries found no room while the log could not be written, and are lost`,
+      reason: `${lost} entries found no room, because they could not be written in time, and are lost`,
     });
   }
 

@@ -21,4 +21,6 @@ export { createLogger, silentLogger } from './logger.ts';
 export type { LogFields, LogLevel, Logger } from './logger.ts';
 export { Secret, missingSecret } from './secret.ts';
 export type { SecretLookup, SecretPiece } from './secret.ts';
+export { createTurns } from './turns.ts';
+export type { Turns } from './turns.ts';
 export { VERSION } from './version.ts';

@@ -63,7 +63,7 @@ export interface GatewayComponents {
   readonly directory: Directory;
   readonly guard: Guard;
   readonly approvals: Pick<Approvals, 'ask' | 'attach'>;
-  readonly audit: Pick<Audit, 'append' | 'isOn' | 'note'>;
+  readonly audit: Pick<Audit, 'append' | 'healthy' | 'isOn' | 'note'>;
   readonly grants: GrantBook;
   readonly keys: ApiKeys;
   readonly pins: Pins;
@@ -297,7 +297,7 @@ class NodeGateway implements Gateway {
           }),
         ended: (session) => this.#forget(session),
         exists: (spec) => this.#router.exists(spec),
-        ready: () => this.#socket !== undefined,
+        ready: () => this.#socket !== undefined && this.#components.audit.healthy(),
         clock,
         logger: logger.child('http'),
       },

@@ -9,8 +9,10 @@ import { isNewer, isSameGrant } from './reissue.ts';
 import { grantKey, readRows, rowOf } from './rows.ts';
 import type { SuccessionView } from './successions.ts';
 import type { Grant, Refusal } from './types.ts';
-import { CLOCK_SKEW_MS } from './verify.ts';
+import { CLOCK_SKEW_MS, ruleOf } from './verify.ts';
 import type { ChainVerdict } from './verify.ts';
+
+const NONE: ReadonlyMap<string, Grant> = new Map();
 
 /** What the set works with. */
 export interface ReceivedComponents {
@@ -45,7 +47,10 @@ export interface Received {
     leaves: readonly Grant[],
     batch: ReadonlyMap<string, Grant>,
   ): Promise<{ readonly added: readonly Grant[]; readonly refusals: readonly Refusal[] }>;
-  /** Forgets what ended more than `keepMs` ago, and parents that nothing stands on. */
+  /**
+   * Forgets what ended more than `keepMs` ago, and parents that nothing stands on; with 0 what is
+   * revoked, too.
+   */
   prune(keepMs: number): Promise<void>;
 }
 
@@ -122,7 +127,9 @@ class ReceivedSet implements Received {
   async prune(keepMs: number): Promise<void> {
     const nowMs = this.#components.clock.now();
     const old = [...this.#leaves.values()].filter(
-      ({ claims }) => claims.exp * 1000 + CLOCK_SKEW_MS + keepMs < nowMs,
+      (grant) =>
+        grant.claims.exp * 1000 + CLOCK_SKEW_MS + keepMs < nowMs ||
+        (keepMs === 0 && this.#isRevoked(grant)),
     );
     for (const { hash } of old) this.#leaves.delete(hash);
     const needed = new Set<string>();
@@ -142,6 +149,11 @@ class ReceivedSet implements Received {
       ...loose.map((grant) => grantKey('parent', grant)),
     ];
     if (keys.length > 0) await this.#components.table.batch(keys.map((key) => ({ key })));
+  }
+
+  #isRevoked(grant: Grant): boolean {
+    const verdict = this.#components.verify(grant, NONE);
+    return !verdict.ok && ruleOf(verdict.refusal) === 'revoked';
   }
 
   #judge(

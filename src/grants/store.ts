@@ -4,7 +4,7 @@
  * network: revocations and presented chains are handed in, and changes are told by events.
  */
 import { EventEmitter } from 'node:events';
-import { StarlingError, createScope, messageOf } from '../core/index.ts';
+import { StarlingError, createScope, createTurns, messageOf } from '../core/index.ts';
 import type { Clock, Did, Logger, Scope } from '../core/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Table } from '../store/types.ts';
@@ -94,6 +94,8 @@ class Book implements GrantBook {
   /** Revocations that count and are not on the disk yet: whoever revokes again has them written. */
   readonly #unwritten = new WeakSet<Revocation>();
   readonly #revoked: RevocationSet;
+  /** A signature holds the event loop for milliseconds. */
+  readonly #signing = createTurns();
   #scope: Scope | undefined;
   #cancelTimer: (() => void) | undefined;
   #carry: ((jws: string) => Promise<void>) | undefined;
@@ -158,6 +160,7 @@ class Book implements GrantBook {
   }
 
   async issue(init: GrantIssueInit): Promise<Grant> {
+    await this.#signing.next();
     const grant = this.#sign({
       aud: init.aud,
       sub: this.#self,
@@ -170,6 +173,7 @@ class Book implements GrantBook {
   }
 
   async delegate(init: GrantDelegateInit): Promise<Grant> {
+    await this.#signing.next();
     const parent = this.find(init.parent);
     const id = parent.claims.jti.slice(0, 8);
     if (!this.#isOwn(parent.claims.aud)) {
@@ -205,8 +209,7 @@ class Book implements GrantBook {
     if (!isLasting || this.isRevoked(grant, [this.#self])) return undefined;
     const parents = (grant.claims.prf ?? []).flatMap((hash) => this.#newest(hash) ?? []);
     if (parents.length !== (grant.claims.prf ?? []).length) return undefined;
-    const nowMs = this.#components.clock.now();
-    const init = renewalOf(grant, parents, lifetimeMs, nowMs);
+    const init = renewalOf(grant, parents, lifetimeMs, this.#components.clock.now());
     if (init === undefined) return undefined;
     const renewed = this.#sign(init);
     if (!this.#verify(renewed).ok) return undefined;
@@ -232,10 +235,7 @@ class Book implements GrantBook {
 
   async keepIssued(grant: Grant, instead?: Grant): Promise<void> {
     if (grant.claims.iss !== this.#self) {
-      throw new StarlingError(
-        'STARLING_GRANT_INVALID',
-        'only grants of our own are kept as issued',
-      );
+      throw new StarlingError('STARLING_GRANT_INVALID', 'only our own grants are kept as issued');
     }
     if (instead !== undefined) return this.#replace(instead, grant);
     await this.#components.grants.batch([rowOf(grantKey('issued', grant), grant.jws)]);
@@ -256,6 +256,7 @@ class Book implements GrantBook {
 
   async revoke(id: string, reason?: string): Promise<Revocation> {
     const { identity, clock } = this.#components;
+    await this.#signing.next();
     const grant = this.find(id);
     if (!this.#isOwn(grant.claims.iss)) {
       throw new StarlingError(
@@ -321,16 +322,20 @@ class Book implements GrantBook {
     return [...texts];
   }
 
-  issuedTo(holder: Did): readonly string[] {
+  issuedTo(holder: Did, told = new WeakSet<Grant>()): readonly string[] {
     const nowMs = this.#components.clock.now();
     const texts = new Set<string>();
     for (const did of this.successions.lineage(holder)) {
       for (const { leaf, startsAtMs, endsAtMs } of this.#holders.chains('issued', did).values()) {
-        if (startsAtMs <= nowMs && nowMs < endsAtMs) texts.add(leaf.jws);
+        if (told.has(leaf) || nowMs < startsAtMs || nowMs >= endsAtMs) continue;
+        told.add(leaf);
+        texts.add(leaf.jws);
       }
       for (const grant of this.#delegated.get(did)?.values() ?? []) {
-        const verdict = this.#verify(grant);
-        if (verdict.ok) for (const link of verdict.links) texts.add(link.jws);
+        const verdict = told.has(grant) ? undefined : this.#verify(grant);
+        if (verdict?.ok !== true) continue;
+        told.add(grant);
+        for (const link of verdict.links) texts.add(link.jws);
       }
     }
     return [...texts];
@@ -402,9 +407,8 @@ class Book implements GrantBook {
 
   #sign(init: GrantInit): Grant {
     const { identity, clock } = this.#components;
-    for (const capability of init.cap) {
-      const why = whyVoid(capability);
-      if (why === undefined) continue;
+    const why = init.cap.map(whyVoid).find((one) => one !== undefined);
+    if (why !== undefined) {
       throw new StarlingError('STARLING_GRANT_MALFORMED', `a grant would allow nothing: ${why}`, {
         data: { rule: 'caveat' },
       });
@@ -445,9 +449,8 @@ class Book implements GrantBook {
     this.#issued.delete(hash);
     this.#holders.dropWhere(({ leaf }) => leaf.hash === hash);
     const delegated = this.#delegated.get(claims.aud);
-    if (delegated?.delete(hash) === true && delegated.size === 0) {
+    if (delegated?.delete(hash) === true && delegated.size === 0)
       this.#delegated.delete(claims.aud);
-    }
   }
 
   /** True when it hands on what we received. Memberships stand on what the mesh's members know. */
@@ -484,8 +487,7 @@ class Book implements GrantBook {
   /** True when `revocation` ends `chain`: judged again, since only the chain says who may revoke. */
   #isHit(chain: HeldChain, { claims }: Revocation): boolean {
     if (!chain.links.some((link) => link.claims.jti === claims.jti)) return false;
-    const byHash = new Map(chain.links.map((link) => [link.hash, link]));
-    const verdict = this.#verify(chain.leaf, byHash);
+    const verdict = this.#verify(chain.leaf, new Map(chain.links.map((it) => [it.hash, it])));
     return !verdict.ok && ruleOf(verdict.refusal) === 'revoked';
   }
 
@@ -504,8 +506,8 @@ class Book implements GrantBook {
     // What we gave with a key of before counts by what was issued in its place.
     if (leaf.claims.prf === undefined && leaf.claims.iss !== this.#self) return 'known';
     const window = this.#windowOf(verdict.links);
-    const nowMs = this.#components.clock.now();
-    if (nowMs >= window.endsAtMs) return { rule: 'expired', text: 'a link of it has expired' };
+    if (this.#components.clock.now() >= window.endsAtMs)
+      return { rule: 'expired', text: 'a link of it has expired' };
     const isFull =
       presented.size >= presentedMax ||
       (presented.size === 0 && this.#holders.presenters() >= presentersMax);

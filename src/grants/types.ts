@@ -174,8 +174,11 @@ export interface GrantBook extends Startable {
   receive(jws: readonly string[]): Promise<readonly Refusal[]>;
   /** Our grants on things of `owner` that are valid now, parents included: to present there. */
   toPresent(owner: Did): readonly string[];
-  /** What we issued to `holder` and is valid now; for delegations with all that they stand on. */
-  issuedTo(holder: Did): readonly string[];
+  /**
+   * What we issued to `holder` and is valid now, but not what is in `told`, to which it is added; for
+   * delegations with all that they stand on.
+   */
+  issuedTo(holder: Did, told?: WeakSet<Grant>): readonly string[];
   revocations(): readonly Revocation[];
   /**
    * Adds a revocation that came from elsewhere; true when it is new. One by a stranger changes

@@ -28,6 +28,8 @@ const RETRY_MS = 15_000;
 /** Checkpoints that were compared with our log, kept so that not each peer costs a look into it. */
 const COMPARED_MAX = 4096;
 const HOUR_MS = 3_600_000;
+/** Checkpoints that are verified before others have a turn. */
+const AT_ONCE = 64;
 
 /** What the exchange works with. */
 export interface CheckpointExchangeComponents {
@@ -312,8 +314,9 @@ class Exchange implements CheckpointExchange {
     const rewrite = before === undefined ? undefined : await book.confess(before);
     if (rewrite !== undefined) this.#found(rewrite);
     const members = new Set(membership.peers().map((peer) => peer.did));
-    for (const one of word.book) {
+    for (const [index, one] of word.book.entries()) {
       if (one.did !== self && one.did !== did && members.has(one.did)) await this.#accept(one);
+      if (index % AT_ONCE === AT_ONCE - 1) await new Promise((resolve) => setImmediate(resolve));
     }
   }
 

@@ -327,6 +327,29 @@ describe('a full disk', () => {
     expect(lost?.reason).toContain(`${20_000 - kept} entries found no room`);
   });
 
+  it('tells of a loss in the log and among the warnings, when far too much comes at once', async () => {
+    const { audit, folder, health } = await startAudit();
+    for (let n = 0; n < 200_000; n += 1) audit.note(decision(n));
+    await audit.flush();
+    await audit.flush();
+    const lacks = 200_000 - 16_384;
+    expect(health.warnings()).toEqual([
+      {
+        code: 'audit-lost',
+        text: expect.stringContaining(`the audit log lacks ${lacks} entries`) as string,
+        hint: 'see when: starling audit query --what audit/lost',
+      },
+    ]);
+    audit.note(decision(200_000));
+    await audit.stop();
+    const told = (await entriesOf(folder)).filter(({ what }) => what.ability === 'audit/lost');
+    expect(told.map(({ reason }) => reason)).toEqual([
+      expect.stringContaining(`${lacks} entries found no room`),
+    ]);
+    expect(health.warnings()).toHaveLength(1);
+    expect((await verify(folder, 10_000)).ok).toBe(true);
+  });
+
   it('refuses when it can no longer sync, and never has an entry twice', async () => {
     const clock = createTestClock();
     const disk = failingDisk();

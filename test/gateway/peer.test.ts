@@ -3,6 +3,7 @@ import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/typ
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { issueGrant } from '../../src/grants/index.ts';
+import type { Grant } from '../../src/grants/index.ts';
 import { issueRevocation } from '../../src/grants/issue.ts';
 import { createIdentity, didFromPeerId } from '../../src/identity/index.ts';
 import type { PeerStream } from '../../src/network/index.ts';
@@ -100,6 +101,29 @@ describe('a peer with a grant', () => {
       'starling/server': 'files',
     });
     await until(() => bob.grants.received().length === 1);
+  });
+
+  it('is told the newest of many, and then of each once: all would be too long a message', async () => {
+    const { alice, bob, wire } = await startPair();
+    const issue = (): Promise<Grant> =>
+      alice.grants.issue({
+        aud: didFromPeerId(bob.peerId),
+        capabilities: [{ resource: 'tool:files/echo', ability: 'tool/call' }],
+        expiresAtMs: Date.now() + 3_600_000,
+      });
+    for (let count = 0; count < 600; count += 1) await issue();
+    const newest = await issue();
+    const raw = rawPeer(alice, bob, wire.handlers.get(alice.peerId) ?? new Map());
+    raw.send(INITIALIZE);
+    await until(() => raw.heard.length > 0);
+    const { _meta: meta } = raw.heard[0]?.['result'] as { _meta: Record<string, string[]> };
+    expect(meta['starling/grants']).toHaveLength(512);
+    expect(meta['starling/grants']?.at(-1)).toBe(newest.jws);
+    const later = await issue();
+    await until(() => raw.heard.length > 1);
+    const { grants } = raw.heard[1]?.['params'] as { grants: string[] };
+    expect(grants).toEqual([later.jws]);
+    raw.stream.abort(new Error('done'));
   });
 
   it('hears progress and can cancel across the mesh', async () => {

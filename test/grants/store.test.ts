@@ -66,6 +66,25 @@ async function codeOf(run: () => unknown): Promise<string> {
 }
 
 describe('issuing', () => {
+  it('of a hundred at once lets others have their turn between two signatures', async () => {
+    const { book } = await houseOf(owner);
+    let others = 0;
+    let isOver = false;
+    const other = (): void => {
+      others += 1;
+      if (!isOver) setImmediate(other);
+    };
+    setImmediate(other);
+    const grants = await Promise.all(Array.from({ length: 100 }, () => book.issue(forAlice)));
+    expect(others).toBeGreaterThanOrEqual(98);
+    others = 0;
+    await Promise.all(grants.map(({ claims }) => book.revoke(claims.jti)));
+    isOver = true;
+    expect(others).toBeGreaterThanOrEqual(98);
+    expect(book.held(alice.did)).toEqual([]);
+    expect(book.revocations()).toHaveLength(100);
+  });
+
   it('gives the holder the grant at once, tells it, and remembers it over a restart', async () => {
     const house = await houseOf(owner);
     const grant = await house.book.issue(forAlice);
@@ -343,6 +362,20 @@ describe('grants that others gave us', () => {
     await book.addRevocation(issueRevocation(owner, root, NOW_MS).jws);
     expect(book.state(leaf)).toBe('revoked');
     expect(book.toPresent(owner.did)).toEqual([]);
+  });
+
+  it('make room when they are revoked: who got and lost many can get one more', async () => {
+    const { book, restarted } = await houseOf(alice, { receivedPerOwnerMax: 2 });
+    const lost = [grantOf(owner, alice), grantOf(owner, alice)];
+    await book.receive(texts(...lost));
+    for (const grant of lost) await book.addRevocation(issueRevocation(owner, grant, NOW_MS).jws);
+    const kept = [grantOf(owner, alice), grantOf(owner, alice)];
+    for (const grant of kept) expect(await book.receive([grant.jws])).toEqual([]);
+    expect(book.received()).toEqual(kept);
+    expect(rules(await book.receive([grantOf(owner, alice).jws]))).toEqual(['limit']);
+    expect(rules(await book.receive(texts(...lost)))).toEqual(['limit', 'limit']);
+    const hashes = (await restarted()).received().map(({ hash }) => hash);
+    expect(hashes.toSorted()).toEqual(kept.map(({ hash }) => hash).toSorted());
   });
 
   it('are bounded per owner; expired ones make room', async () => {

@@ -366,6 +366,7 @@ describe('a hostile peer', () => {
     const real = await works(mesh, carol);
     const own = await works(mesh, bob);
     const forged = sealLine(alice.identity, 'checkpoint', { ...real, hash: 'a'.repeat(64) });
+    mesh.beat(alice, { state: 'dead' as PeerState });
     const line = await speak(mesh, alice, bob);
     const lies = [
       { ...forged, did: carol.identity.did },
@@ -374,8 +375,48 @@ describe('a hostile peer', () => {
     line.send(encodeWord({ t: 'seen', of: lies, book: true }));
     line.send(encodeWord({ t: 'standing', differ: [real.seq, own.seq], book: lies }));
     await until(() => line.ended());
+    expect(line.heard).toHaveLength(2);
     expect(mesh.members.flatMap(warningsOf)).toEqual([]);
     expect(await rewritesIn(bob)).toBe(0);
+  });
+
+  it('that tells a thousand forged ones of another does not hold up the node', async () => {
+    const mesh = await meshOf(['alice', 'bob', 'carol']);
+    const [alice, bob, carol] = mesh.members as [Member, Member, Member];
+    const real = await works(mesh, carol);
+    const mine = sealLine(alice.identity, 'checkpoint', { ...real, hash: 'a'.repeat(64) });
+    const forged = Array.from({ length: 1024 }, (_, n) => ({
+      ...mine,
+      did: carol.identity.did,
+      seq: 1000 + n,
+    }));
+    mesh.beat(alice, { state: 'dead' as PeerState });
+    let turnsBetween = 0;
+    let turns = 0;
+    const add = bob.book.add.bind(bob.book);
+    let refused = 0;
+    let lastTurns: number | undefined;
+    bob.book.add = (value) => {
+      if (lastTurns !== undefined && turns > lastTurns) turnsBetween += 1;
+      lastTurns = turns;
+      refused += 1;
+      return add(value);
+    };
+    let isOver = false;
+    const count = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(count);
+    };
+    const line = await speak(mesh, alice, bob);
+    line.send(encodeWord({ t: 'seen', of: [], book: false }));
+    count();
+    line.send(encodeWord({ t: 'standing', differ: [], book: forged }));
+    await until(() => line.ended());
+    isOver = true;
+    expect(refused).toBeGreaterThanOrEqual(1024);
+    expect(turnsBetween).toBeGreaterThanOrEqual(15);
+    expect(mesh.members.flatMap(warningsOf)).toEqual([]);
+    expect(bob.book.of(carol.identity.did).map(({ seq }) => seq)).toEqual([real.seq]);
   });
 
   it.each<[string, Uint8Array]>([

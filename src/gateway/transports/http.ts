@@ -189,7 +189,7 @@ class HttpEdge implements HttpTransport {
     if (path === '/readyz') {
       return this.#components.ready()
         ? sendText(response, 200, 'ready')
-        : sendText(response, 503, 'starting');
+        : sendText(response, 503, 'not ready');
     }
     const { door } = this.#components;
     const misplaced = door.checkPlace(request);

@@ -6,7 +6,7 @@
 import type { Audit } from '../../audit/index.ts';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Json, Logger } from '../../core/index.ts';
-import type { GrantBook, Revocation } from '../../grants/index.ts';
+import type { Grant, GrantBook, Revocation } from '../../grants/index.ts';
 import type { OnBehalfOf, Principal } from '../../guard/index.ts';
 import { didFromPeerId } from '../../identity/index.ts';
 import type { Membership } from '../../membership/index.ts';
@@ -145,6 +145,10 @@ function serve(
       logger.info({ peer: stream.peer, rule: refusal.rule }, 'presented grant refused');
     }
   };
+  // Each is told once in a session: of thousands all would go out with each change.
+  const told = new WeakSet<Grant | Revocation>();
+  // The newest: the caller takes no more.
+  const issued = (): readonly string[] => grants.issuedTo(holder, told).slice(-GRANTS_MAX);
   const principal: Served['principal'] = {
     kind: 'peer',
     peerId: stream.peer,
@@ -164,7 +168,7 @@ function serve(
       present(meta[GRANTS_META]);
       const server = meta[SERVER_META];
       return {
-        meta: { [GRANTS_META]: grants.issuedTo(holder) },
+        meta: { [GRANTS_META]: issued() },
         spec: typeof server === 'string' ? { kind: 'server', server } : { kind: 'catalog' },
       };
     },
@@ -176,8 +180,6 @@ function serve(
   });
   const decoder = createSessionDecoder(session, output, { messageBytes });
   stream.onData((chunk) => decoder.push(chunk));
-  // Each is told once in a session: of thousands all would go out with each change.
-  const told = new WeakSet<Revocation>();
   return {
     principal,
     session,
@@ -189,7 +191,7 @@ function serve(
       for (const revocation of news) told.add(revocation);
       output.urgent(
         notificationBytes(GRANTS_NOTIFICATION, {
-          grants: grants.issuedTo(holder),
+          grants: issued(),
           revocations: news.map(({ jws }) => jws),
         }),
       );
