@@ -268,8 +268,7 @@ class Book implements GrantBook {
     const known = this.#revoked.find(grant.claims.jti, [this.#self]);
     const revocation = known ?? issueRevocation(identity, grant, clock.now(), reason);
     this.#renewals.delete(grant.claims.jti);
-    if (known === undefined) await this.#addRevocation(revocation);
-    else if (this.#unwritten.has(known)) await this.#writeRevocation(known);
+    await this.#addRevocation(revocation);
     await this.#components.grants.delete(renewalKey(grant.claims.jti));
     await this.#carry?.(revocation.jws);
     return revocation;
@@ -471,17 +470,14 @@ class Book implements GrantBook {
 
   /** Counts at once; is durable, and passed on, when the promise resolves. */
   async #addRevocation(revocation: Revocation): Promise<boolean> {
-    if (!this.#revoked.add(revocation, this.#components.clock.now())) return false;
-    this.#changed(this.#holders.dropWhere((chain) => this.#isHit(chain, revocation)));
-    await this.#writeRevocation(revocation);
+    const { clock, revocations } = this.#components;
+    if (this.#revoked.add(revocation, clock.now())) {
+      this.#unwritten.add(revocation);
+      this.#changed(this.#holders.dropWhere((chain) => this.#isHit(chain, revocation)));
+    } else if (!this.#unwritten.has(revocation)) return false;
+    await revocations.put(revocationKey(revocation), Buffer.from(revocation.jws));
+    if (this.#unwritten.delete(revocation)) this.events.emit('revocation', revocation.jws);
     return true;
-  }
-
-  async #writeRevocation(revocation: Revocation): Promise<void> {
-    this.#unwritten.add(revocation);
-    await this.#components.revocations.put(revocationKey(revocation), Buffer.from(revocation.jws));
-    this.#unwritten.delete(revocation);
-    this.events.emit('revocation', revocation.jws);
   }
 
   /** True when `revocation` ends `chain`: judged again, since only the chain says who may revoke. */
