@@ -66,7 +66,6 @@ export interface GrantBookInit {
 /** How long an expired grant stays in the lists. */
 const KEEP_EXPIRED_MS = 30 * 86_400_000;
 const HOUR_MS = 3_600_000;
-const NO_GRANTS: readonly Grant[] = [];
 const NONE: ReadonlyMap<string, Grant> = new Map();
 
 /** Makes the grant book of the node whose key is `identity`. */
@@ -281,7 +280,7 @@ class Book implements GrantBook {
 
   held(holder: Did): readonly Grant[] {
     const nowMs = this.#components.clock.now();
-    if (this.successions.of(holder) !== undefined) return NO_GRANTS;
+    if (this.successions.of(holder) !== undefined) return [];
     const dids = this.successions.lineage(holder);
     if (dids.length === 1) return this.#holders.held(holder, nowMs);
     return dids.flatMap((did) => this.#holders.held(did, nowMs));
@@ -403,9 +402,7 @@ class Book implements GrantBook {
     }
     await this.#received.prune(KEEP_EXPIRED_MS);
     const over = this.#revoked.prune(nowMs);
-    if (over.length > 0) {
-      await revocations.batch(over.map((revocation) => ({ key: revocationKey(revocation) })));
-    }
+    if (over.length > 0) await revocations.batch(over.map((it) => ({ key: revocationKey(it) })));
   }
 
   #sign(init: GrantInit): Grant {
@@ -589,9 +586,11 @@ class Book implements GrantBook {
   #armTimer(): void {
     this.#cancelTimer?.();
     if (this.#scope === undefined) return;
-    const waitMs = this.#holders.nextChange(this.#toldMs) - this.#components.clock.now();
-    if (waitMs === Infinity) return;
-    this.#cancelTimer = this.#scope.after(Math.min(Math.max(waitMs, 0), HOUR_MS), () => {
+    const nowMs = this.#components.clock.now();
+    this.#toldMs = Math.min(this.#toldMs, nowMs);
+    const waitMs = this.#holders.nextLook(this.#toldMs, nowMs);
+    if (waitMs === undefined) return;
+    this.#cancelTimer = this.#scope.after(waitMs, () => {
       const fromMs = this.#toldMs;
       this.#toldMs = Math.max(fromMs, this.#components.clock.now());
       this.#changed(this.#holders.changedBetween(fromMs, this.#toldMs));

@@ -50,6 +50,25 @@ async function houseOf(identity: Signer, init: GrantBookInit = {}): Promise<Hous
   return { book, clock, grants, revocations, changes, passedOn, restarted };
 }
 
+/** A book whose clock can be set; its timers don't hear of that. */
+async function withSettableClock(): Promise<
+  Pick<House, 'book' | 'changes' | 'clock'> & { setClock(aheadMs: number): void }
+> {
+  const clock = manualClock();
+  let aheadMs = 0;
+  const book = createGrantBook({
+    identity: owner,
+    grants: memoryTable(),
+    revocations: memoryTable(),
+    clock: { ...clock, now: () => clock.now() + aheadMs },
+    logger: silentLogger,
+  });
+  await book.start();
+  const changes: Did[] = [];
+  book.events.on('change', (holder) => changes.push(holder));
+  return { book, changes, clock, setClock: (ms) => void (aheadMs = ms) };
+}
+
 const HOUR_MS = 3_600_000;
 const forAlice = { aud: alice.did, capabilities: [ALL_FILES], expiresAtMs: NOW_MS + HOUR_MS };
 const rules = (refusals: readonly Refusal[]): string[] => refusals.map((refusal) => refusal.rule);
@@ -279,6 +298,35 @@ describe('a chain that a caller presents', () => {
     expect(changes.includes(carol.did)).toBe(ends);
     const refusals = book.present(carol.did, texts(leaf, middle));
     expect(rules(refusals.flatMap((it) => it.causes ?? it))).toHaveLength(ends ? 1 : 0);
+  });
+
+  it('ends in time, and is told so, though the clock was set an hour ahead and back', async () => {
+    const { book, changes, setClock, clock } = await withSettableClock();
+    const grant = await book.issue({ ...forAlice, expiresAtMs: NOW_MS + 2_400_000 });
+    changes.length = 0;
+    setClock(HOUR_MS);
+    expect(book.held(alice.did)).toEqual([]);
+    await clock.advance(60_000);
+    expect(changes).toEqual([alice.did]);
+    setClock(0);
+    await clock.advance(60_000);
+    changes.length = 0;
+    await clock.advance(2_400_000);
+    expect(book.held(alice.did)).toEqual([]);
+    expect(changes).toEqual([alice.did]);
+    expect(grant.claims.exp).toBe(NOW_S + 2400);
+  });
+
+  it('that was revoked stays so, wherever the clock goes', async () => {
+    const { book, setClock, clock } = await withSettableClock();
+    const grant = await book.issue({ ...forAlice, expiresAtMs: NOW_MS + 2_400_000 });
+    await book.revoke(grant.claims.jti);
+    for (const aheadMs of [HOUR_MS, -HOUR_MS, HOUR_MS, 0]) {
+      setClock(aheadMs);
+      await clock.advance(60_000);
+      expect(book.held(alice.did)).toEqual([]);
+      expect(book.isRevoked(grant, [owner.did])).toBe(true);
+    }
   });
 
   it('ends with its shortest link', async () => {
