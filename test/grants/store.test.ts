@@ -52,7 +52,7 @@ async function houseOf(identity: Signer, init: GrantBookInit = {}): Promise<Hous
 
 /** A book whose clock can be set; its timers don't hear of that. */
 async function withSettableClock(): Promise<
-  Pick<House, 'book' | 'changes' | 'clock'> & { setClock(aheadMs: number): void }
+  Pick<House, 'book' | 'changes' | 'clock'> & { readonly setClock: (aheadMs: number) => void }
 > {
   const clock = manualClock();
   let aheadMs = 0;
@@ -413,7 +413,8 @@ describe('grants that others gave us', () => {
   });
 
   it('make room when they are revoked: who got and lost many can get one more', async () => {
-    const { book, restarted } = await houseOf(alice, { receivedPerOwnerMax: 2 });
+    const house = await houseOf(alice, { receivedPerOwnerMax: 2 });
+    const { book } = house;
     const lost = [grantOf(owner, alice), grantOf(owner, alice)];
     await book.receive(texts(...lost));
     for (const grant of lost) await book.addRevocation(issueRevocation(owner, grant, NOW_MS).jws);
@@ -422,7 +423,7 @@ describe('grants that others gave us', () => {
     expect(book.received()).toEqual(kept);
     expect(rules(await book.receive([grantOf(owner, alice).jws]))).toEqual(['limit']);
     expect(rules(await book.receive(texts(...lost)))).toEqual(['limit', 'limit']);
-    const hashes = (await restarted()).received().map(({ hash }) => hash);
+    const hashes = (await house.restarted()).received().map(({ hash }) => hash);
     expect(hashes.toSorted()).toEqual(kept.map(({ hash }) => hash).toSorted());
   });
 
