@@ -36,8 +36,11 @@ export interface HolderIndex {
   dropWhere(isOver: (chain: HeldChain) => boolean): readonly Did[];
   /** Holders with presented chains. */
   presenters(): number;
-  /** When next some chain starts or ends to count, after `nowMs`; Infinity when never. */
-  nextChange(nowMs: number): number;
+  /**
+   * How long to wait, ms, before looking at who starts or ends to count after `fromMs`; undefined when
+   * there is nobody. A minute at the most: no timer hears of a clock that is set.
+   */
+  nextLook(fromMs: number, nowMs: number): number | undefined;
   /** Holders for whom some chain started or ended to count in (`fromMs`, `toMs`]. */
   changedBetween(fromMs: number, toMs: number): readonly Did[];
 }
@@ -61,6 +64,7 @@ interface Joined {
   readonly all: readonly Grant[];
 }
 
+const LOOK_MS = 60_000;
 const NOTHING: readonly Grant[] = [];
 const NO_CHAINS: ReadonlyMap<string, HeldChain> = new Map();
 
@@ -130,10 +134,13 @@ export function createHolderIndex(): HolderIndex {
       return affected;
     },
     presenters: () => [...holders.values()].filter(({ presented }) => presented.size > 0).length,
-    nextChange(nowMs) {
+    nextLook(fromMs, nowMs) {
       let next = Infinity;
-      for (const holder of holders.values()) next = Math.min(next, nextOf(chainsOf(holder), nowMs));
-      return next;
+      for (const holder of holders.values()) {
+        next = Math.min(next, nextOf(chainsOf(holder), fromMs));
+      }
+      // What has ended may end once more, after the clock was set back.
+      return holders.size === 0 ? undefined : Math.min(Math.max(next - nowMs, 0), LOOK_MS);
     },
     changedBetween: (fromMs, toMs) =>
       [...holders]

@@ -399,9 +399,7 @@ class Book implements GrantBook {
     }
     await this.#received.prune(KEEP_EXPIRED_MS);
     const over = this.#revoked.prune(nowMs);
-    if (over.length > 0) {
-      await revocations.batch(over.map((revocation) => ({ key: revocationKey(revocation) })));
-    }
+    if (over.length > 0) await revocations.batch(over.map((it) => ({ key: revocationKey(it) })));
   }
 
   #sign(init: GrantInit): Grant {
@@ -587,9 +585,11 @@ class Book implements GrantBook {
   #armTimer(): void {
     this.#cancelTimer?.();
     if (this.#scope === undefined) return;
-    const waitMs = this.#holders.nextChange(this.#toldMs) - this.#components.clock.now();
-    if (waitMs === Infinity) return;
-    this.#cancelTimer = this.#scope.after(Math.min(Math.max(waitMs, 0), HOUR_MS), () => {
+    const nowMs = this.#components.clock.now();
+    this.#toldMs = Math.min(this.#toldMs, nowMs);
+    const waitMs = this.#holders.nextLook(this.#toldMs, nowMs);
+    if (waitMs === undefined) return;
+    this.#cancelTimer = this.#scope.after(waitMs, () => {
       const fromMs = this.#toldMs;
       this.#toldMs = Math.max(fromMs, this.#components.clock.now());
       this.#changed(this.#holders.changedBetween(fromMs, this.#toldMs));

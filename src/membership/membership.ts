@@ -329,7 +329,9 @@ class LiveView implements Membership {
 
   #judge(): void {
     const now = this.#components.clock.now();
-    const late = now - this.#lastTickMs > this.#init.intervalMs * 2;
+    // A clock that is set, either way, is no silence of theirs.
+    const sinceMs = now - this.#lastTickMs;
+    const late = sinceMs > this.#init.intervalMs * 2 || sinceMs < 0;
     this.#lastTickMs = now;
     for (const peer of this.#peers.values()) {
       // We slept, not they.

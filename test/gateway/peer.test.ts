@@ -116,13 +116,13 @@ describe('a peer with a grant', () => {
     const raw = rawPeer(alice, bob, wire.handlers.get(alice.peerId) ?? new Map());
     raw.send(INITIALIZE);
     await until(() => raw.heard.length > 0);
-    const { _meta: meta } = raw.heard[0]?.['result'] as { _meta: Record<string, string[]> };
-    expect(meta['starling/grants']).toHaveLength(512);
-    expect(meta['starling/grants']?.at(-1)).toBe(newest.jws);
+    const first = raw.heard[0] as { result: { _meta: Record<string, string[]> } };
+    const told = first.result['_meta']['starling/grants'];
+    expect(told).toHaveLength(512);
+    expect(told?.at(-1)).toBe(newest.jws);
     const later = await issue();
     await until(() => raw.heard.length > 1);
-    const { grants } = raw.heard[1]?.['params'] as { grants: string[] };
-    expect(grants).toEqual([later.jws]);
+    expect(raw.heard[1]).toMatchObject({ params: { grants: [later.jws] } });
     raw.stream.abort(new Error('done'));
   });
 

@@ -50,6 +50,25 @@ async function houseOf(identity: Signer, init: GrantBookInit = {}): Promise<Hous
   return { book, clock, grants, revocations, changes, passedOn, restarted };
 }
 
+/** A book whose clock can be set; its timers don't hear of that. */
+async function withSettableClock(): Promise<
+  Pick<House, 'book' | 'changes' | 'clock'> & { readonly setClock: (aheadMs: number) => void }
+> {
+  const clock = manualClock();
+  let aheadMs = 0;
+  const book = createGrantBook({
+    identity: owner,
+    grants: memoryTable(),
+    revocations: memoryTable(),
+    clock: { ...clock, now: () => clock.now() + aheadMs },
+    logger: silentLogger,
+  });
+  await book.start();
+  const changes: Did[] = [];
+  book.events.on('change', (holder) => changes.push(holder));
+  return { book, changes, clock, setClock: (ms) => void (aheadMs = ms) };
+}
+
 const HOUR_MS = 3_600_000;
 const forAlice = { aud: alice.did, capabilities: [ALL_FILES], expiresAtMs: NOW_MS + HOUR_MS };
 const rules = (refusals: readonly Refusal[]): string[] => refusals.map((refusal) => refusal.rule);
@@ -281,6 +300,35 @@ describe('a chain that a caller presents', () => {
     expect(rules(refusals.flatMap((it) => it.causes ?? it))).toHaveLength(ends ? 1 : 0);
   });
 
+  it('ends in time, and is told so, though the clock was set an hour ahead and back', async () => {
+    const { book, changes, setClock, clock } = await withSettableClock();
+    const grant = await book.issue({ ...forAlice, expiresAtMs: NOW_MS + 2_400_000 });
+    changes.length = 0;
+    setClock(HOUR_MS);
+    expect(book.held(alice.did)).toEqual([]);
+    await clock.advance(60_000);
+    expect(changes).toEqual([alice.did]);
+    setClock(0);
+    await clock.advance(60_000);
+    changes.length = 0;
+    await clock.advance(2_400_000);
+    expect(book.held(alice.did)).toEqual([]);
+    expect(changes).toEqual([alice.did]);
+    expect(grant.claims.exp).toBe(NOW_S + 2400);
+  });
+
+  it('that was revoked stays so, wherever the clock goes', async () => {
+    const { book, setClock, clock } = await withSettableClock();
+    const grant = await book.issue({ ...forAlice, expiresAtMs: NOW_MS + 2_400_000 });
+    await book.revoke(grant.claims.jti);
+    for (const aheadMs of [HOUR_MS, -HOUR_MS, HOUR_MS, 0]) {
+      setClock(aheadMs);
+      await clock.advance(60_000);
+      expect(book.held(alice.did)).toEqual([]);
+      expect(book.isRevoked(grant, [owner.did])).toBe(true);
+    }
+  });
+
   it('ends with its shortest link', async () => {
     const { book, clock, root } = await delegated();
     const short = grantOf(alice, bob, { parents: [root], expiresAt: NOW_S + 100 });
@@ -365,7 +413,8 @@ describe('grants that others gave us', () => {
   });
 
   it('make room when they are revoked: who got and lost many can get one more', async () => {
-    const { book, restarted } = await houseOf(alice, { receivedPerOwnerMax: 2 });
+    const house = await houseOf(alice, { receivedPerOwnerMax: 2 });
+    const { book } = house;
     const lost = [grantOf(owner, alice), grantOf(owner, alice)];
     await book.receive(texts(...lost));
     for (const grant of lost) await book.addRevocation(issueRevocation(owner, grant, NOW_MS).jws);
@@ -374,7 +423,7 @@ describe('grants that others gave us', () => {
     expect(book.received()).toEqual(kept);
     expect(rules(await book.receive([grantOf(owner, alice).jws]))).toEqual(['limit']);
     expect(rules(await book.receive(texts(...lost)))).toEqual(['limit', 'limit']);
-    const hashes = (await restarted()).received().map(({ hash }) => hash);
+    const hashes = (await house.restarted()).received().map(({ hash }) => hash);
     expect(hashes.toSorted()).toEqual(kept.map(({ hash }) => hash).toSorted());
   });
 
