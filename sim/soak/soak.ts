@@ -40,7 +40,7 @@ export const FULL: SoakSize = {
   tools: 10_000,
   farSessions: 1000,
   warmUpShare: 0.5,
-  samples: 10,
+  samples: 30,
   idleMs: 3000,
   settles: true,
 };
