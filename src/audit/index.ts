@@ -7,7 +7,7 @@ export { createAudit } from './log.ts';
 export type { AuditComponents, AuditLogInit } from './log.ts';
 export { createNoAudit } from './off.ts';
 export { createAuditOf } from './of-config.ts';
-export { AUDIT_KINDS, AUDIT_OUTCOMES } from './types.ts';
+export { ENTRY_KINDS, ENTRY_OUTCOMES } from './types.ts';
 export type {
   Audit,
   AuditEntry,

@@ -33,6 +33,11 @@ export const AUDIT_OUTCOMES = [
 export type AuditKind = (typeof AUDIT_KINDS)[number];
 export type AuditOutcome = (typeof AUDIT_OUTCOMES)[number];
 
+/** Kinds of entries. `checkpoint`: a signature over all before; `log`: the log speaks of itself. */
+export const ENTRY_KINDS = [...AUDIT_KINDS, 'checkpoint', 'log'] as const;
+/** Outcomes of entries, those of the log's own included. */
+export const ENTRY_OUTCOMES = [...AUDIT_OUTCOMES, 'signed', 'noted'] as const;
+
 /** What was done, or asked for. */
 export interface AuditedAction {
   /** `tool/call`, `mesh/join`, … */
@@ -69,9 +74,8 @@ export interface AuditEntry extends Omit<AuditInit, 'kind' | 'outcome'> {
   readonly seq: number;
   /** ms since the epoch */
   readonly at: number;
-  /** `checkpoint`: a signature over all before; `log`: the log speaks of itself. */
-  readonly kind: AuditKind | 'checkpoint' | 'log';
-  readonly outcome: AuditOutcome | 'signed' | 'noted';
+  readonly kind: (typeof ENTRY_KINDS)[number];
+  readonly outcome: (typeof ENTRY_OUTCOMES)[number];
   readonly checkpoint?: Checkpoint;
   /** Hex SHA-256 of the line before, without its line feed; 64 zeros in the first. */
   readonly prev: string;

@@ -1,6 +1,6 @@
 /** The tools that read and verify the audit log, and the text of the resource `grants://audit`. */
 import { z } from 'zod';
-import { AUDIT_KINDS, AUDIT_OUTCOMES } from '../audit/index.ts';
+import { ENTRY_KINDS, ENTRY_OUTCOMES } from '../audit/index.ts';
 import type { Audit, AuditEntry, AuditFilter, Checkpoint } from '../audit/index.ts';
 import type { Did } from '../core/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
@@ -35,14 +35,14 @@ const text = z.string().max(TEXT_MAX);
 const time = z.int().min(0);
 
 const filter = {
-  kind: z.enum([...AUDIT_KINDS, 'checkpoint', 'log']).optional(),
+  kind: z.enum(ENTRY_KINDS).optional(),
   who: text
     .optional()
     .describe(
       'Only where who acted, or on whose behalf, contains this; the name of a peer is its did.',
     ),
   what: text.optional().describe('Only where `<ability> <resource>` contains this.'),
-  outcome: z.enum([...AUDIT_OUTCOMES, 'signed', 'noted']).optional(),
+  outcome: z.enum(ENTRY_OUTCOMES).optional(),
   limit: z
     .int()
     .min(1)

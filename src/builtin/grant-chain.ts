@@ -3,9 +3,9 @@ import { z } from 'zod';
 import { StarlingError } from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
 import { RENEWED_LIFETIME_MS, explainChain, inspectGrants } from '../grants/index.ts';
-import type { Counters, Grant, GrantBook, InspectionContext } from '../grants/index.ts';
+import type { Grant, GrantBook, InspectionContext } from '../grants/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
-import type { Membership, MeshBook } from '../membership/index.ts';
+import type { Membership } from '../membership/index.ts';
 import {
   CONDITIONS,
   WHAT,
@@ -15,6 +15,7 @@ import {
   seconds,
   summarise,
 } from './grant-words.ts';
+import type { SummaryComponents } from './grant-words.ts';
 import { defineTool } from './tool.ts';
 import type {
   GrantCreateResult,
@@ -25,12 +26,10 @@ import type {
 } from './types.ts';
 
 /** What the chain tools need. */
-export interface ChainComponents {
+export interface ChainComponents extends SummaryComponents {
   readonly clock: Clock;
   readonly grants: GrantBook;
-  readonly counters: Pick<Counters, 'taken'>;
   readonly membership: Pick<Membership, 'resolve' | 'peers'>;
-  readonly meshBook: Pick<MeshBook, 'ticketOf'>;
 }
 
 const id = z.string().min(4).max(64).describe('Id of the grant, or at least 4 characters of it.');

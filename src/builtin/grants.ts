@@ -1,10 +1,7 @@
 /** The tools by which the operator says who may call what, and lets new peers in. */
 import { z } from 'zod';
-import type { Clock } from '../core/index.ts';
 import { RENEWED_LIFETIME_MS } from '../grants/index.ts';
-import type { Counters, GrantBook } from '../grants/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
-import type { Membership, MeshBook } from '../membership/index.ts';
 import {
   CONDITIONS,
   WHAT,
@@ -16,6 +13,7 @@ import {
   summarise,
 } from './grant-words.ts';
 import { chainTools } from './grant-chain.ts';
+import type { ChainComponents } from './grant-chain.ts';
 import { defineTool } from './tool.ts';
 import type {
   GrantCreateResult,
@@ -28,12 +26,7 @@ const DAY_S = 86_400;
 const INVITE_DEFAULT_S = DAY_S;
 
 /** What the grant tools need. */
-export interface GrantComponents {
-  readonly clock: Clock;
-  readonly grants: GrantBook;
-  readonly counters: Pick<Counters, 'taken'>;
-  readonly membership: Pick<Membership, 'resolve' | 'peers'>;
-  readonly meshBook: Pick<MeshBook, 'ticketOf'>;
+export interface GrantComponents extends ChainComponents {
   createTicket(init: { expiresInMs: number; canInvite: boolean }): Promise<InviteResult>;
 }
 

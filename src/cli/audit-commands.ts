@@ -56,6 +56,7 @@ export function addAudit(program: Command, outcome: Outcome): void {
     .action(action(outcome, () => import('./commands/audit-export.ts')));
 }
 
+/** Kinds and outcomes are those of `audit/types.ts`, which is not loaded for this; a test compares them. */
 function filtered(command: Command): Command {
   return command
     .option(

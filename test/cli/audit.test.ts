@@ -3,8 +3,8 @@ import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
-  AUDIT_KINDS,
-  AUDIT_OUTCOMES,
+  ENTRY_KINDS,
+  ENTRY_OUTCOMES,
   createAudit,
   createCheckpointBook,
 } from '../../src/audit/index.ts';
@@ -78,7 +78,7 @@ describe('starling audit query', () => {
 
   it('knows every kind and outcome that there is', async () => {
     const { stdout } = await run('audit', 'query', '--help');
-    for (const word of [...AUDIT_KINDS, ...AUDIT_OUTCOMES]) expect(stdout).toContain(`"${word}"`);
+    for (const word of [...ENTRY_KINDS, ...ENTRY_OUTCOMES]) expect(stdout).toContain(`"${word}"`);
   });
 
   it.each([
