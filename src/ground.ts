@@ -6,14 +6,15 @@ import { join } from 'node:path';
 import type { Config } from './config/index.ts';
 import { createHealth, createLogger, ensurePrivateFolder, systemClock } from './core/index.ts';
 import type { Clock, Health, Logger, Random } from './core/index.ts';
-import { SEALED_TABLES, createSecretStore } from './gateway/index.ts';
-import type { SecretStore } from './gateway/index.ts';
 import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity, PassphraseSource } from './identity/index.ts';
-import { finishRotation, openBooks, settleMesh } from './membership/index.ts';
-import type { Books } from './membership/index.ts';
 import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
+import { chooseMesh } from './mesh/index.ts';
+import { finishRotation, openIdentityState } from './rotation/index.ts';
+import type { IdentityState } from './rotation/index.ts';
+import { SEALED_TABLES, createSecretStore } from './secrets/index.ts';
+import type { SecretStore } from './secrets/index.ts';
 
 /** Parts of a node that tests and the simulator may replace. */
 export interface NodeComponents {
@@ -37,7 +38,7 @@ export interface Base {
 }
 
 /** What is kept in the state folder, open. */
-export interface Ground extends Books {
+export interface Ground extends IdentityState {
   readonly store: Store;
   readonly identity: Identity;
   readonly secrets: SecretStore;
@@ -77,11 +78,11 @@ export async function openGround(
       logger: logger.child('secrets'),
     });
     await secrets.load();
-    const books = await openBooks({ ...base, store, identity }, { name });
+    const books = await openIdentityState({ ...base, store, identity }, { name });
     try {
       // Nobody would let it in, and it would wait for that in vain.
       if (books.meshBook.mesh() !== undefined) books.meshBook.records().requireInUse(identity.did);
-      const dial = await settleMesh(base, books.meshBook);
+      const dial = await chooseMesh(base, books.meshBook);
       return { base, ground: { ...books, store, identity, secrets, dial } };
     } catch (error) {
       await books.grants.stop();

@@ -22,7 +22,7 @@ export type { Config, ConfigSources } from './config/index.ts';
 export { ERRORS, StarlingError, VERSION, silentLogger } from './core/index.ts';
 export type { Clock, Did, ErrorCode, Json, JsonObject, MeshId, PeerId } from './core/index.ts';
 export { createCounters, createSuccessions } from './grants/index.ts';
-export { createGuard, createStandings, parsePolicy } from './guard/index.ts';
+export { createGuard, createCallerRules, parsePolicy } from './guard/index.ts';
 export type {
   Approval,
   ApprovalAccess,
@@ -38,7 +38,8 @@ export type {
   Principal,
   Voter,
 } from './guard/index.ts';
-export type { Mesh, PeerState, PeerView } from './membership/index.ts';
+export type { PeerState, PeerView } from './membership/index.ts';
+export type { Mesh } from './mesh/index.ts';
 export { createNode } from './node.ts';
 export type { NodeComponents } from './ground.ts';
 export type { GrantInit, NodeEvents, StarlingNode } from './node.ts';

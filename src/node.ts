@@ -6,7 +6,7 @@
 import './core/node20.ts';
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
-import { createAuditOf, createCheckpointBook } from './audit/index.ts';
+import { createAuditFromConfig, createCheckpointStore } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, Board } from './blackboard/index.ts';
@@ -37,7 +37,6 @@ import {
   createGateway,
   createLogins,
   createPins,
-  createTokenStore,
   createUpstreams,
 } from './gateway/index.ts';
 import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
@@ -51,18 +50,15 @@ import type { ApprovalAccess, Governance } from './guard/index.ts';
 import { createRenewer } from './grants/index.ts';
 import type { Renewer } from './grants/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
-import {
-  auditAdmission,
-  createCheckpointExchange,
-  createMembership,
-  formerlyOf,
-  joinMesh,
-} from './membership/index.ts';
+import { createCheckpointExchange, createMembership } from './membership/index.ts';
 import type { CheckpointExchange, Membership, PeerView } from './membership/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { closeGround, openGround } from './ground.ts';
 import type { Base, Ground, NodeComponents } from './ground.ts';
+import { auditAdmission, joinMesh } from './mesh/index.ts';
+import { previousKeyOf } from './rotation/index.ts';
+import { createTokenStore } from './secrets/index.ts';
 
 const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
 const SETTLE_TIMEOUT_MS = 31_000;
@@ -161,7 +157,7 @@ class Node implements StarlingNode {
     const { store, identity, secrets, grants, counters, meshBook, successions } = ground;
     this.#servers = bindSecrets(config.mcpServers, (name) => secrets.lookup(name));
     const mesh = this.#mesh();
-    this.#audit = createAuditOf(
+    this.#audit = createAuditFromConfig(
       { identity, clock, logger: logger.child('audit'), health: base.health },
       {
         ...config.audit,
@@ -213,7 +209,7 @@ class Node implements StarlingNode {
       network: this.#network,
       membership: this.#membership,
       audit: this.#audit,
-      book: createCheckpointBook({ table: store.table('checkpoints'), clock }),
+      book: createCheckpointStore({ table: store.table('checkpoints'), clock }),
       self: identity.did,
       lineage: (did) => successions.lineage(did),
     });
@@ -325,7 +321,7 @@ class Node implements StarlingNode {
       version: VERSION,
       peerId: identity.peerId,
       did: identity.did,
-      ...formerlyOf(successions, identity.did, this.#membership.peers()),
+      ...previousKeyOf(successions, identity.did, this.#membership.peers()),
       pid: process.pid,
       stateDir: config.stateDir,
       startedAt: this.#startedAt,

@@ -8,7 +8,7 @@ import {
   createCounters,
   createSuccessions,
   createGuard,
-  createStandings,
+  createCallerRules,
   parsePolicy,
   silentLogger,
 } from '../../src/index.ts';
@@ -156,7 +156,7 @@ function deciderOf(
 ): () => boolean {
   const policy = parsePolicy(yaml ?? '', 'the benchmark');
   const current = (): typeof policy => policy;
-  const standings = createStandings({
+  const standings = createCallerRules({
     policy: { current },
     mesh: { isOpen: () => false, isMember: () => true, formerly: () => [] },
   });

@@ -1,12 +1,12 @@
 /** The audit log: every decision and every call, in a chain that can't be changed unseen. */
-export { createCheckpointBook } from './book.ts';
-export type { CheckpointBook, CheckpointVerdict, Rewrite } from './book.ts';
+export { createCheckpointStore } from './checkpoint-store.ts';
+export type { CheckpointStore, CheckpointVerdict, Rewrite } from './checkpoint-store.ts';
 export { exportLog } from './export.ts';
 export { hashArguments } from './format.ts';
 export { createAudit } from './log.ts';
 export type { AuditComponents, AuditLogInit } from './log.ts';
-export { createNoAudit } from './off.ts';
-export { createAuditOf } from './of-config.ts';
+export { createDisabledAudit } from './disabled-log.ts';
+export { createAuditFromConfig } from './from-config.ts';
 export { ENTRY_KINDS, ENTRY_OUTCOMES } from './types.ts';
 export type {
   Audit,

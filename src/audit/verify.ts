@@ -7,8 +7,8 @@ import { isSealed } from './checkpoint.ts';
 import { listSegments, readHead, readLines } from './folder.ts';
 import type { Head, Segment } from './folder.ts';
 import { hashLine, readEntry } from './format.ts';
-import { BEGINNING, judgeSegment } from './judge.ts';
-import type { Carry, JudgeInit, JudgedLine } from './judge.ts';
+import { BEGINNING, checkSegment } from './segment-check.ts';
+import type { Carry, SegmentCheckInit, CheckedLine } from './segment-check.ts';
 import { floorOf } from './recover.ts';
 import type { AuditFinding, AuditVerdict, Checkpoint } from './types.ts';
 
@@ -66,8 +66,8 @@ async function verifyOnce(
   return verifier.verdict(segments.length);
 }
 
-async function readSegment(segment: Segment, isLast: boolean): Promise<readonly JudgedLine[]> {
-  const judged: JudgedLine[] = [];
+async function readSegment(segment: Segment, isLast: boolean): Promise<readonly CheckedLine[]> {
+  const judged: CheckedLine[] = [];
   for await (const lines of readLines(segment.path)) {
     for (const { bytes, whole } of lines) {
       // At the end of the log, a write may be going on.
@@ -88,7 +88,7 @@ async function readSegment(segment: Segment, isLast: boolean): Promise<readonly 
 }
 
 class Verifier {
-  readonly #judge: JudgeInit;
+  readonly #judge: SegmentCheckInit;
   readonly #head: Head;
   readonly #hasHead: boolean;
   readonly #seen: ReadonlyMap<number, readonly Checkpoint[]>;
@@ -112,7 +112,7 @@ class Verifier {
     this.#seen = seen;
   }
 
-  segment({ name, first }: Segment, lines: readonly JudgedLine[]): void {
+  segment({ name, first }: Segment, lines: readonly CheckedLine[]): void {
     const begins = lines[0]?.entry?.seq;
     if (begins !== undefined && begins !== first) {
       this.#tell(
@@ -123,7 +123,7 @@ class Verifier {
       );
     }
     this.#carry ??= this.#beginning(name, first);
-    this.#carry = judgeSegment(name, lines, this.#carry, this.#judge, (finding) => {
+    this.#carry = checkSegment(name, lines, this.#carry, this.#judge, (finding) => {
       this.#add(finding);
     });
     for (const [index, { entry, hash }] of lines.entries()) {

@@ -9,8 +9,8 @@ import type { Network, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { createAntiEntropy } from './anti-entropy.ts';
 import type { AntiEntropy } from './anti-entropy.ts';
-import { createHeldBoard } from './board.ts';
-import type { HeldBoard } from './board.ts';
+import { createOpenBoard } from './board.ts';
+import type { OpenBoard } from './board.ts';
 import { decodeGossip, digestsOf, encodeGossip } from './codec.ts';
 import type { Digests } from './codec.ts';
 import type { ApplyResult } from './document.ts';
@@ -73,7 +73,7 @@ class AllBoards implements Blackboard {
   readonly #components: BlackboardComponents;
   readonly #limits: BoardLimits;
   readonly #topic: Topic;
-  readonly #boards = new Map<string, HeldBoard>();
+  readonly #boards = new Map<string, OpenBoard>();
   readonly #watchers = new Map<string, Set<Watcher>>();
   /** Boards whose overflow was told of; `''` stands for the number of boards. */
   readonly #overflowing = new Set<string>();
@@ -145,7 +145,7 @@ class AllBoards implements Blackboard {
   async board(name: string): Promise<Board> {
     checkName(name);
     this.#checkRunning();
-    const find = (): HeldBoard | undefined => this.#boards.get(name);
+    const find = (): OpenBoard | undefined => this.#boards.get(name);
     return {
       name,
       get: (key): BoardEntry | undefined => find()?.document.get(key),
@@ -324,7 +324,7 @@ class AllBoards implements Blackboard {
   }
 
   /** A board to write to. @throws STARLING_STOPPED, STARLING_BOARD_INVALID */
-  #hold(name: string): HeldBoard {
+  #hold(name: string): OpenBoard {
     this.#checkRunning();
     const known = this.#boards.get(name);
     if (known !== undefined) return known;
@@ -340,9 +340,9 @@ class AllBoards implements Blackboard {
     return this.#boards.has(name) || this.#boards.size < this.#limits.boards;
   }
 
-  #open(name: string, rows: readonly BoardRow[]): HeldBoard {
+  #open(name: string, rows: readonly BoardRow[]): OpenBoard {
     const { table, self, clock, logger } = this.#components;
-    const board = createHeldBoard(
+    const board = createOpenBoard(
       {
         table,
         self,
@@ -358,7 +358,7 @@ class AllBoards implements Blackboard {
   }
 
   /** A board that nothing could be written to does not count. */
-  #forgetBlank(board: HeldBoard): void {
+  #forgetBlank(board: OpenBoard): void {
     if (!board.document.isBlank || this.#boards.get(board.name) !== board) return;
     board.close();
     this.#boards.delete(board.name);

@@ -14,7 +14,7 @@ import type { BoardLog, BoardRow } from './persistence.ts';
 import type { BoardChange, BoardEntry } from './types.ts';
 
 /** A board that is open. Reading goes by its document. */
-export interface HeldBoard {
+export interface OpenBoard {
   readonly name: string;
   readonly document: BoardDocument;
   /** Resolves once the entry is durable. @throws STARLING_BOARD_INVALID, STARLING_STATE_UNUSABLE */
@@ -29,7 +29,7 @@ export interface HeldBoard {
 }
 
 /** What a board works with. */
-export interface HeldBoardComponents {
+export interface OpenBoardComponents {
   readonly table: Table;
   /** Who writes here. */
   readonly self: Did;
@@ -42,7 +42,7 @@ export interface HeldBoardComponents {
 }
 
 /** Which board, and what of it is on disk. */
-export interface HeldBoardInit {
+export interface OpenBoardInit {
   readonly name: string;
   readonly rows: readonly BoardRow[];
   readonly limits: BoardLimits;
@@ -54,14 +54,14 @@ const FOLD_TO_FIT_BYTES = 256 * 1024;
 const WORN = 0.5;
 
 /** Opens a board from its rows. */
-export function createHeldBoard(components: HeldBoardComponents, init: HeldBoardInit): HeldBoard {
+export function createOpenBoard(components: OpenBoardComponents, init: OpenBoardInit): OpenBoard {
   return new DurableBoard(components, init);
 }
 
-class DurableBoard implements HeldBoard {
+class DurableBoard implements OpenBoard {
   readonly name: string;
   readonly document: BoardDocument;
-  readonly #components: HeldBoardComponents;
+  readonly #components: OpenBoardComponents;
   readonly #limits: BoardLimits;
   readonly #log: BoardLog;
   #hasWarned = false;
@@ -70,7 +70,7 @@ class DurableBoard implements HeldBoard {
   /** Durability of the last update; set before a change in the document returns. */
   #appended: Promise<void> = Promise.resolve();
 
-  constructor(components: HeldBoardComponents, init: HeldBoardInit) {
+  constructor(components: OpenBoardComponents, init: OpenBoardInit) {
     const { table, logger } = components;
     this.name = init.name;
     this.#limits = init.limits;

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import * as Y from 'yjs';
 import type { Did, Json } from '../core/index.ts';
-import { MAP_NAME, inspectUpdate } from './inspect.ts';
+import { MAP_NAME, inspectUpdate } from './inspect-update.ts';
 import { PEER_SLACK, isKey } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import type { BoardChange, BoardEntry } from './types.ts';

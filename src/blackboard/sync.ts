@@ -12,11 +12,11 @@
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
 import type { Network, PeerStream } from '../network/index.ts';
-import type { HeldBoard } from './board.ts';
+import type { OpenBoard } from './board.ts';
 import type { BoardMessage, Digests } from './codec.ts';
 import type { ApplyResult } from './document.ts';
-import { createTalk } from './talk.ts';
-import type { Talk } from './talk.ts';
+import { createSyncConversation } from './sync-conversation.ts';
+import type { SyncConversation } from './sync-conversation.ts';
 
 /** The protocol of one board's sync. */
 export const BOARD_PROTOCOL = '/starling/board/1';
@@ -25,7 +25,7 @@ export const BOARD_PROTOCOL = '/starling/board/1';
 export interface SyncedBoards {
   digests(): Digests;
   /** A board that we hold already. */
-  find(name: string): HeldBoard | undefined;
+  find(name: string): OpenBoard | undefined;
   /** Applies an update of `peer`, to a board that may be new here. Never throws. */
   take(name: string, update: Uint8Array, peer: PeerId): ApplyResult;
 }
@@ -135,7 +135,7 @@ class StreamSync implements BoardSync {
     this.#open.clear();
   }
 
-  async #ask<T>(peer: PeerId, work: (talk: Talk) => Promise<T>): Promise<T> {
+  async #ask<T>(peer: PeerId, work: (talk: SyncConversation) => Promise<T>): Promise<T> {
     const opening = new AbortController();
     const cancel = this.#components.clock.schedule(IDLE_TIMEOUT_MS, () =>
       opening.abort(new StarlingError('STARLING_TIMEOUT', `${peer} does not open a stream`)),
@@ -155,9 +155,9 @@ class StreamSync implements BoardSync {
   }
 
   /** Runs `work` on a stream and ends the stream, well or badly. */
-  async #converse<T>(stream: PeerStream, work: (talk: Talk) => Promise<T>): Promise<T> {
+  async #converse<T>(stream: PeerStream, work: (talk: SyncConversation) => Promise<T>): Promise<T> {
     const { clock } = this.#components;
-    const talk = createTalk(stream, clock, {
+    const talk = createSyncConversation(stream, clock, {
       idleTimeoutMs: IDLE_TIMEOUT_MS,
       updateBytesMax: this.#updateBytesMax,
     });
@@ -204,7 +204,7 @@ class StreamSync implements BoardSync {
     this.#serveNext();
   }
 
-  async #answer(talk: Talk): Promise<void> {
+  async #answer(talk: SyncConversation): Promise<void> {
     const { boards } = this.#components;
     const asked = await talk.next('digests', 'state');
     if (asked.t === 'digests') {
@@ -226,7 +226,7 @@ class StreamSync implements BoardSync {
     this.#components.served(talk.peer, board);
   }
 
-  #take(talk: Talk, board: string, update: Uint8Array): void {
+  #take(talk: SyncConversation, board: string, update: Uint8Array): void {
     if (update.length === 0) return;
     if (this.#components.boards.take(board, update, talk.peer) !== 'malformed') return;
     throw new StarlingError(

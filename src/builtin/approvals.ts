@@ -2,17 +2,16 @@
 import { z } from 'zod';
 import { StarlingError } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
-import { answerOf, formOf, revealInvisible } from '../gateway/index.ts';
+import { answerOf, defineTool, formOf, revealInvisible } from '../gateway/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../gateway/index.ts';
 import { nameOf } from '../guard/index.ts';
-import type { Approval, Approvals, Principal, Standings, Voter } from '../guard/index.ts';
-import { defineTool } from './tool.ts';
-import type { ApprovalAnswerResult, ApprovalListResult, ApprovalSummary } from './types.ts';
+import type { Approval, Approvals, Principal, CallerRulesLookup, Voter } from '../guard/index.ts';
+import type { ApprovalAnswerResult, ApprovalListResult, ApprovalSummary } from './results.ts';
 
 /** What the approval tools need. */
 export interface ApprovalComponents {
   readonly approvals: Pick<Approvals, 'approve' | 'deny' | 'events' | 'find' | 'list'>;
-  readonly standings: Standings;
+  readonly standings: CallerRulesLookup;
   readonly clock: Clock;
 }
 
@@ -122,7 +121,7 @@ async function answerBy(
   }
 }
 
-function checkMayLook(standings: Standings, principal: Principal): void {
+function checkMayLook(standings: CallerRulesLookup, principal: Principal): void {
   if (standings.of(principal).mayApprove) return;
   throw new StarlingError(
     'STARLING_CALL_REFUSED',

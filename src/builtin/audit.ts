@@ -6,13 +6,13 @@ import type { Did } from '../core/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import { didFromPeerId, parseDid } from '../identity/index.ts';
 import type { CheckpointExchange, PeerView } from '../membership/index.ts';
-import { defineTool } from './tool.ts';
 import type {
   AuditQueryResult,
   AuditSeenResult,
   AuditTailResult,
   AuditVerifyResult,
-} from './types.ts';
+} from './results.ts';
+import { defineTool } from '../gateway/index.ts';
 
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1000;

@@ -5,7 +5,7 @@
 import type { Board, Blackboard, BoardChange } from '../blackboard/index.ts';
 import { StarlingError } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
-import type { BoardWatchResult } from './types.ts';
+import type { BoardWatchResult } from './results.ts';
 
 /** Changes kept per board. */
 const FEED_MAX = 1000;

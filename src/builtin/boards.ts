@@ -4,14 +4,14 @@ import type { Blackboard } from '../blackboard/index.ts';
 import type { Clock, Json } from '../core/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import { createBoardFeed } from './board-feed.ts';
-import { defineTool } from './tool.ts';
 import type {
   BoardDeleteResult,
   BoardGetResult,
   BoardListResult,
   BoardSetResult,
   BoardWatchResult,
-} from './types.ts';
+} from './results.ts';
+import { defineTool } from '../gateway/index.ts';
 
 const WATCH_DEFAULT_S = 30;
 const WATCH_MAX_S = 300;

@@ -14,16 +14,16 @@ import {
   caveatsOf,
   seconds,
   summarise,
-} from './grant-words.ts';
-import type { SummaryComponents } from './grant-words.ts';
-import { defineTool } from './tool.ts';
+} from './grant-arguments.ts';
+import type { SummaryComponents } from './grant-arguments.ts';
 import type {
   GrantCreateResult,
   GrantExportResult,
   GrantImportResult,
   GrantShowResult,
   GrantVerifyResult,
-} from './types.ts';
+} from './results.ts';
+import { defineTool } from '../gateway/index.ts';
 
 /** What the chain tools need. */
 export interface ChainComponents extends SummaryComponents {

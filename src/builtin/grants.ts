@@ -11,16 +11,16 @@ import {
   conditioned,
   seconds,
   summarise,
-} from './grant-words.ts';
+} from './grant-arguments.ts';
 import { chainTools } from './grant-chain.ts';
 import type { ChainComponents } from './grant-chain.ts';
-import { defineTool } from './tool.ts';
 import type {
   GrantCreateResult,
   GrantListResult,
   GrantRevokeResult,
   InviteResult,
-} from './types.ts';
+} from './results.ts';
+import { defineTool } from '../gateway/index.ts';
 
 const DAY_S = 86_400;
 const INVITE_DEFAULT_S = DAY_S;

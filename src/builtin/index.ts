@@ -62,4 +62,4 @@ export type {
   StatusResult,
   TokenView,
   ValidateTokenResult,
-} from './types.ts';
+} from './results.ts';

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import type { Clock } from '../core/index.ts';
 import type { ApiKey, ApiKeys, BuiltinTool } from '../gateway/index.ts';
 import { FULL_SCOPE } from '../guard/index.ts';
-import { defineTool } from './tool.ts';
-import type { KeyCreateResult, KeyListResult, KeyRevokeResult, KeySummary } from './types.ts';
+import type { KeyCreateResult, KeyListResult, KeyRevokeResult, KeySummary } from './results.ts';
+import { defineTool } from '../gateway/index.ts';
 
 /** No key outlives this, unless it has no end at all. */
 const EXPIRES_MAX_S = 3650 * 86_400;

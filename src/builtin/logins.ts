@@ -1,8 +1,8 @@
 /** The tools by which the operator logs this node in to upstream servers, and out of them. */
 import { z } from 'zod';
 import type { BuiltinTool, Logins } from '../gateway/index.ts';
-import { defineTool } from './tool.ts';
-import type { McpLoginResult, McpLogoutResult } from './types.ts';
+import type { McpLoginResult, McpLogoutResult } from './results.ts';
+import { defineTool } from '../gateway/index.ts';
 
 const WAIT_MAX_S = 300;
 

@@ -3,26 +3,20 @@
  * that show what it has. Whoever has proven who it is may use them, within limits of rate.
  */
 import { z } from 'zod';
-import { StarlingError, messageOf } from '../core/index.ts';
+import { StarlingError, messageOf, printable } from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
-import {
-  describeRefusal,
-  parseGrant,
-  printable,
-  toolResource,
-  verifyChain,
-} from '../grants/index.ts';
+import { describeRefusal, parseGrant, toolResource, verifyChain } from '../grants/index.ts';
 import type { Grant, GrantBook } from '../grants/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import { GIVEN_BACK, createAllowance, keyOf, nameOf } from '../guard/index.ts';
 import type { Allowance, Guardian, PermissionAnswer, Principal } from '../guard/index.ts';
-import { defineTool } from './tool.ts';
 import type {
   ActiveGrantsResult,
   RevokeTokenResult,
   TokenView,
   ValidateTokenResult,
-} from './types.ts';
+} from './results.ts';
+import { defineTool } from '../gateway/index.ts';
 
 /** What the permission tools need. */
 export interface PermissionComponents {

@@ -1,12 +1,10 @@
 /** The tools by which the operator sees what is quarantined, and approves it. */
 import { z } from 'zod';
-import { StarlingError } from '../core/index.ts';
-import { pinReference } from '../gateway/index.ts';
+import { StarlingError, printable } from '../core/index.ts';
+import { defineTool, pinReference } from '../gateway/index.ts';
 import type { BuiltinTool, Pins, QuarantineEntry } from '../gateway/index.ts';
-import { printable } from '../grants/index.ts';
 import type { Membership } from '../membership/index.ts';
-import { defineTool } from './tool.ts';
-import type { PinApproveResult, PinListResult, PinSummary } from './types.ts';
+import type { PinApproveResult, PinListResult, PinSummary } from './results.ts';
 
 /** Entries of one answer that come with their difference. */
 const DIFFERENCES_MAX = 50;

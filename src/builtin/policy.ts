@@ -1,18 +1,18 @@
 /** The tools that show the policy at work: does its file hold, and what would the guard say, and why. */
 import { z } from 'zod';
-import { StarlingError } from '../core/index.ts';
+import { StarlingError, printable } from '../core/index.ts';
 import type { JsonObject } from '../core/index.ts';
-import { describeRefusal, printable } from '../grants/index.ts';
+import { describeRefusal } from '../grants/index.ts';
 import type { ApiKeys, BuiltinTool } from '../gateway/index.ts';
 import { parseDid } from '../identity/index.ts';
-import type { ExplainingGuard, PolicyBook, Principal, WantedFacts } from '../guard/index.ts';
+import type { ExplainingGuard, CurrentPolicy, Principal, WantedFacts } from '../guard/index.ts';
 import type { Membership } from '../membership/index.ts';
-import { defineTool } from './tool.ts';
-import type { PolicyCheckResult, PolicyExplainResult } from './types.ts';
+import type { PolicyCheckResult, PolicyExplainResult } from './results.ts';
+import { defineTool } from '../gateway/index.ts';
 
 /** What the policy tools need. */
 export interface PolicyComponents {
-  readonly policy: Pick<PolicyBook, 'check' | 'file'>;
+  readonly policy: Pick<CurrentPolicy, 'check' | 'file'>;
   readonly guard: Pick<ExplainingGuard, 'explain'>;
   readonly membership: Pick<Membership, 'peers'>;
   readonly keys: Pick<ApiKeys, 'list'>;

@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import type { McpServer } from '../config/index.ts';
 import { Secret } from '../core/index.ts';
-import { secretUses } from '../gateway/index.ts';
-import type { BuiltinTool, SecretStore } from '../gateway/index.ts';
-import { defineTool } from './tool.ts';
-import type { SecretListResult, SecretRemoveResult, SecretSetResult } from './types.ts';
+import { defineTool, secretUses } from '../gateway/index.ts';
+import type { BuiltinTool } from '../gateway/index.ts';
+import type { SecretListResult, SecretRemoveResult, SecretSetResult } from './results.ts';
+import type { SecretStore } from '../secrets/index.ts';
 
 /** What the secret tools need. */
 export interface SecretComponents {

@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import type { BuiltinTool } from '../gateway/index.ts';
 import type { Membership } from '../membership/index.ts';
-import { defineTool } from './tool.ts';
-import type { PeersResult, StatusResult } from './types.ts';
+import type { PeersResult, StatusResult } from './results.ts';
+import { defineTool } from '../gateway/index.ts';
 
 /** What the status tools need. */
 export interface StatusComponents {

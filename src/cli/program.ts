@@ -5,14 +5,14 @@
 import { Command, CommanderError, Option } from 'commander';
 import { StarlingError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
-import { addAudit } from './audit-commands.ts';
-import { action, collect, examples, ofNode, withJson } from './command-parts.ts';
-import type { Outcome } from './command-parts.ts';
-import { parseDuration, parsePort, parseTimeout } from './duration.ts';
-import { addApprovals, addPolicy } from './guard-commands.ts';
-import { addGrant } from './grant-program.ts';
-import { addIdentity } from './identity-program.ts';
-import { addSecret } from './secret-program.ts';
+import { addAudit } from './groups/audit.ts';
+import { action, collect, examples, ofNode, withJson } from './groups/command-parts.ts';
+import type { Outcome } from './groups/command-parts.ts';
+import { parseDuration, parsePort, parseTimeout } from './options/duration.ts';
+import { addApprovals, addPolicy } from './groups/guard.ts';
+import { addGrant } from './groups/grant.ts';
+import { addIdentity } from './groups/identity.ts';
+import { addSecret } from './groups/secret.ts';
 
 /** The same as in `mcp-clients.ts`, which is not loaded for this; a test compares them. */
 const CLIENTS = 'claude-desktop, claude-code, cursor, vscode or windsurf';
@@ -30,7 +30,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     if (!(error instanceof CommanderError)) throw error;
     const asked = ['commander.helpDisplayed', 'commander.help', 'commander.version'];
     if (asked.includes(error.code)) return error.exitCode === 0 ? 0 : 2;
-    const { printError } = await import('./output.ts');
+    const { printError } = await import('./terminal/output.ts');
     return printError(usageError(error, program, args), args.includes('--json'));
   }
   return outcome.exitCode;
@@ -224,17 +224,17 @@ function addKey(program: Command, outcome: Outcome): void {
         "starling key create editor --scope 'tool:@alice/git/*' --scope 'prompt:files/*'",
       ),
     )
-    .action(action(outcome, () => import('./commands/key-create.ts')));
+    .action(action(outcome, () => import('./commands/key/create.ts')));
   withJson(ofNode(key.command('list')))
     .summary('show keys')
     .description('Shows the keys by name: what they may use, and when they were used last.')
     .addHelpText('after', examples('starling key list'))
-    .action(action(outcome, () => import('./commands/key-list.ts')));
+    .action(action(outcome, () => import('./commands/key/list.ts')));
   withJson(ofNode(key.command('revoke').argument('<key>', 'its name or id')))
     .summary('end a key')
     .description('Ends a key at once: whoever holds it stays outside from then on.')
     .addHelpText('after', examples('starling key revoke ci'))
-    .action(action(outcome, () => import('./commands/key-revoke.ts')));
+    .action(action(outcome, () => import('./commands/key/revoke.ts')));
 }
 
 function addPin(program: Command, outcome: Outcome): void {
@@ -254,7 +254,7 @@ function addPin(program: Command, outcome: Outcome): void {
     ),
   )
     .addHelpText('after', examples('starling pin list', 'starling pin list files/'))
-    .action(action(outcome, () => import('./commands/pin-list.ts')));
+    .action(action(outcome, () => import('./commands/pin/list.ts')));
   withJson(
     ofNode(
       pin
@@ -269,7 +269,7 @@ function addPin(program: Command, outcome: Outcome): void {
       'after',
       examples('starling pin approve alice/files/read_file', 'starling pin approve files'),
     )
-    .action(action(outcome, () => import('./commands/pin-approve.ts')));
+    .action(action(outcome, () => import('./commands/pin/approve.ts')));
 }
 
 function addBoard(program: Command, outcome: Outcome): void {
@@ -289,7 +289,7 @@ function addBoard(program: Command, outcome: Outcome): void {
   };
   command('get', 'Prints one entry; exit code 1 when there is none.', '<board>', '<key>')
     .addHelpText('after', examples('starling board get plan owner'))
-    .action(action(outcome, () => import('./commands/board-get.ts')));
+    .action(action(outcome, () => import('./commands/board/get.ts')));
   command(
     'set',
     'Writes one entry, which every peer gets. A value that is JSON is taken as JSON, anything else as text.',
@@ -305,16 +305,16 @@ function addBoard(program: Command, outcome: Outcome): void {
         `starling board set plan limits '{"cpu": 4}'`,
       ),
     )
-    .action(action(outcome, () => import('./commands/board-set.ts')));
+    .action(action(outcome, () => import('./commands/board/set.ts')));
   command('delete', 'Deletes one entry, everywhere.', '<board>', '<key>')
     .addHelpText('after', examples('starling board delete plan owner'))
-    .action(action(outcome, () => import('./commands/board-delete.ts')));
+    .action(action(outcome, () => import('./commands/board/delete.ts')));
   command('list', 'Lists the boards, or the entries of one.', '[board]', '[prefix]')
     .addHelpText('after', examples('starling board list', 'starling board list plan task/'))
-    .action(action(outcome, () => import('./commands/board-list.ts')));
+    .action(action(outcome, () => import('./commands/board/list.ts')));
   command('watch', 'Prints each change as it happens, until Ctrl-C.', '<board>', '[prefix]')
     .addHelpText('after', examples('starling board watch plan', 'starling board watch plan task/'))
-    .action(action(outcome, () => import('./commands/board-watch.ts')));
+    .action(action(outcome, () => import('./commands/board/watch.ts')));
 }
 
 function addTools(program: Command, outcome: Outcome): void {
@@ -361,12 +361,12 @@ function addLogins(mcp: Command, outcome: Outcome): void {
       'Logs the node in to a server that asks for it (OAuth 2.1): prints an address to open in a browser on its machine, and waits until that is done.',
     )
     .addHelpText('after', examples('starling mcp login tickets'))
-    .action(action(outcome, () => import('./commands/mcp-login.ts')));
+    .action(action(outcome, () => import('./commands/mcp/login.ts')));
   withJson(ofNode(mcp.command('logout').argument('<server>', 'its name in mcpServers')))
     .summary('log out of a server')
     .description('Forgets the tokens of the node at a server.')
     .addHelpText('after', examples('starling mcp logout tickets'))
-    .action(action(outcome, () => import('./commands/mcp-logout.ts')));
+    .action(action(outcome, () => import('./commands/mcp/logout.ts')));
 }
 
 function addMcp(program: Command, outcome: Outcome): void {
@@ -380,21 +380,21 @@ function addMcp(program: Command, outcome: Outcome): void {
       'after',
       '\nIn the mcpServers of Claude Desktop, Cursor and others (starling connect writes it for you):\n  "starling": { "command": "starling", "args": ["mcp"] }',
     )
-    .action(action(outcome, () => import('./commands/mcp.ts')));
+    .action(action(outcome, () => import('./commands/mcp/stdio.ts')));
   addMcpAdd(mcp, outcome);
   addLogins(mcp, outcome);
   withJson(ofNode(mcp.command('remove').argument('<name>')))
     .summary('take a server out of the config file')
     .description('Takes an MCP server of this node out of the config file.')
     .addHelpText('after', examples('starling mcp remove files'))
-    .action(action(outcome, () => import('./commands/mcp-remove.ts')));
+    .action(action(outcome, () => import('./commands/mcp/remove.ts')));
   withJson(ofNode(mcp.command('list')))
     .summary('list the servers in the config file')
     .description(
       'Lists the MCP servers in the config file: what each runs or where it connects, and how it does if the node runs. Values of variables and headers are never shown.',
     )
     .addHelpText('after', examples('starling mcp list', 'starling mcp list --json'))
-    .action(action(outcome, () => import('./commands/mcp-list.ts')));
+    .action(action(outcome, () => import('./commands/mcp/list.ts')));
   withJson(ofNode(mcp.command('import').argument('[file|client]', `file, or: ${CLIENTS}`)))
     .summary("take over servers from MCP clients' files")
     .description(
@@ -410,7 +410,7 @@ function addMcp(program: Command, outcome: Outcome): void {
         'starling mcp import .vscode/mcp.json',
       ),
     )
-    .action(action(outcome, () => import('./commands/mcp-import.ts')));
+    .action(action(outcome, () => import('./commands/mcp/import.ts')));
 }
 
 function addMcpAdd(mcp: Command, outcome: Outcome): void {
@@ -443,7 +443,7 @@ function addMcpAdd(mcp: Command, outcome: Outcome): void {
         "starling mcp add --transport http tickets https://mcp.example.com/mcp --header 'Authorization: Bearer ${TOKEN}'",
       ),
     )
-    .action(action(outcome, () => import('./commands/mcp-add.ts')));
+    .action(action(outcome, () => import('./commands/mcp/add.ts')));
 }
 
 function addConnect(program: Command, outcome: Outcome): void {

@@ -2,36 +2,35 @@
 import { createHash } from 'node:crypto';
 import type { Audit } from '../audit/index.ts';
 import type { Config } from '../config/index.ts';
-import { StarlingError, VERSION } from '../core/index.ts';
+import { StarlingError, VERSION, printable } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import type { Directory, ServerCatalog } from '../directory/index.ts';
-import { printable } from '../grants/index.ts';
 import type { GrantBook } from '../grants/index.ts';
 import type { Approvals, Guard, Principal } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
-import { createApprovalDesk } from './approval-desk.ts';
-import type { ApprovalDesk } from './approval-desk.ts';
-import { createCertifier } from './behalf.ts';
-import type { Certifier } from './behalf.ts';
-import { createCatalogs } from './catalogs.ts';
-import type { Catalogs } from './catalogs.ts';
-import { createClearance } from './clearance.ts';
-import type { Clearance } from './clearance.ts';
+import { createApprovalPrompter } from './clearance/approval-prompter.ts';
+import type { ApprovalPrompter } from './clearance/approval-prompter.ts';
+import { createCertifier } from './clearance/on-behalf-of.ts';
+import type { Certifier } from './clearance/on-behalf-of.ts';
+import { createPeerCatalogs } from './upstreams/peer-catalogs.ts';
+import type { PeerCatalogs } from './upstreams/peer-catalogs.ts';
+import { createClearance } from './clearance/clearance.ts';
+import type { Clearance } from './clearance/clearance.ts';
 import type { ApiKeys } from './door/api-keys.ts';
 import { createDoor } from './door/door.ts';
 import { createRateLimit } from './door/rate-limit.ts';
 import type { RateLimit } from './door/rate-limit.ts';
-import { createAddressCheck } from './door/place.ts';
+import { createAddressCheck } from './door/origin-check.ts';
 import { isRefusal } from './door/types.ts';
 import type { Door } from './door/types.ts';
-import type { Pins } from './pins.ts';
-import { createRouter } from './router.ts';
-import type { Router, ViewSpec } from './router.ts';
-import { createSession } from './session.ts';
-import type { Session, SessionComponents } from './session-types.ts';
-import { loadToken } from './token-file.ts';
+import type { Pins } from './pins/pins.ts';
+import { createRouter } from './catalog/router.ts';
+import type { Router, ViewSpec } from './catalog/router.ts';
+import { createSession } from './session/session.ts';
+import type { Session, SessionComponents } from './session/types.ts';
+import { loadToken } from './door/token-file.ts';
 import { createHttpTransport } from './transports/http.ts';
 import type { HttpTransport } from './transports/http.ts';
 import { createPeerTransport } from './transports/libp2p.ts';
@@ -42,16 +41,16 @@ import type { TcpTransport } from './transports/tcp.ts';
 import type {
   Gateway,
   GatewayEndpoints,
-  ServerLink,
-  ServerLinkInit,
+  ServerChannel,
+  ServerChannelInit,
   ServerTarget,
   SessionDoor,
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
-import { BUILTIN } from './upstreams/builtin.ts';
-import { openPeerLink } from './upstreams/peer.ts';
-import type { PeerLinkComponents, PeerLinkInit } from './upstreams/peer.ts';
+import { BUILTIN } from './builtin/server.ts';
+import { openPeerChannel } from './upstreams/peer.ts';
+import type { PeerChannelComponents, PeerChannelInit } from './upstreams/peer.ts';
 
 /** What the gateway works with. */
 export interface GatewayComponents {
@@ -106,8 +105,8 @@ class NodeGateway implements Gateway {
   readonly #router: Router;
   readonly #clearance: Clearance;
   readonly #certifier: Certifier;
-  readonly #approvalDesk: ApprovalDesk;
-  readonly #catalogs: Catalogs;
+  readonly #approvalDesk: ApprovalPrompter;
+  readonly #catalogs: PeerCatalogs;
   readonly #peerTransport: PeerTransport;
   readonly #rateLimit: RateLimit;
   readonly #open = new Map<Session, SessionDoor>();
@@ -147,17 +146,17 @@ class NodeGateway implements Gateway {
       { ...components, logger: components.logger.child('clearance') },
       { self: init.name },
     );
-    this.#approvalDesk = createApprovalDesk(components, { self: init.name });
+    this.#approvalDesk = createApprovalPrompter(components, { self: init.name });
     this.#router = createRouter({
       ...components,
       self: init.name,
       config: init,
       facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },
     });
-    this.#catalogs = createCatalogs({
+    this.#catalogs = createPeerCatalogs({
       ...components,
       open: (peer, notification) =>
-        openPeerLink(this.#linkComponents(), this.#linkInit(), peer, { notification }),
+        openPeerChannel(this.#linkComponents(), this.#linkInit(), peer, { notification }),
       logger: components.logger.child('catalogs'),
     });
     this.#peerTransport = createPeerTransport(
@@ -341,7 +340,7 @@ class NodeGateway implements Gateway {
       {
         ...opening,
         router: this.#router,
-        links: { open: (target, wish) => this.#openLink(target, wish) },
+        channels: { open: (target, wish) => this.#openLink(target, wish) },
         clearance: this.#clearance,
         ...(opening.principal.kind === 'operator'
           ? { ready: (client) => this.#approvalDesk.attach(client) }
@@ -374,12 +373,12 @@ class NodeGateway implements Gateway {
     this.#counts[door] -= 1;
   }
 
-  /** A session's link to a server: here, or at the peer that owns it. */
-  #openLink(target: ServerTarget, wish: ServerLinkInit): ServerLink | Promise<ServerLink> {
+  /** A session's channel to a server: here, or at the peer that owns it. */
+  #openLink(target: ServerTarget, wish: ServerChannelInit): ServerChannel | Promise<ServerChannel> {
     const { server, peer } = target;
     if (peer !== undefined) {
       const { client, ears } = wish;
-      return openPeerLink(this.#linkComponents(), this.#linkInit(), peer, {
+      return openPeerChannel(this.#linkComponents(), this.#linkInit(), peer, {
         ...ears,
         server,
         client,
@@ -395,7 +394,7 @@ class NodeGateway implements Gateway {
     );
   }
 
-  #linkComponents(): PeerLinkComponents {
+  #linkComponents(): PeerChannelComponents {
     const { network, membership, grants, clock, logger } = this.#components;
     return {
       network,
@@ -403,11 +402,11 @@ class NodeGateway implements Gateway {
       grants,
       presenters: this.#presenters,
       clock,
-      logger: logger.child('link'),
+      logger: logger.child('channel'),
     };
   }
 
-  #linkInit(): PeerLinkInit {
+  #linkInit(): PeerChannelInit {
     const { messageBytes, callTimeoutMs, callTotalMs, callsPerSession } = this.#init.limits;
     return { messageBytes, callTimeoutMs, callTotalMs, callsMax: callsPerSession };
   }

@@ -70,7 +70,7 @@ export interface FrameEdits {
   readonly result?: JsonObject;
 }
 
-/** A relayed request on its way to a {@link Link}. Exactly one of `response` and `failed` is called, once. */
+/** A relayed request on its way to a {@channel Channel}. Exactly one of `response` and `failed` is called, once. */
 export interface RelayedCall {
   readonly request: RequestFrame;
   /** Who asks: the built-in server decides by it. */
@@ -82,13 +82,13 @@ export interface RelayedCall {
     FrameEdits,
     'name' | 'uri' | 'refName' | 'refUri' | 'clientCapabilities' | 'params' | 'meta'
   >;
-  /** The answer, still with the link's id: the session puts the caller's id back. */
+  /** The answer, still with the channel's id: the session puts the caller's id back. */
   response(frame: ResponseFrame): void;
-  /** Progress, still with the link's token; only when the caller gave a token. */
+  /** Progress, still with the channel's token; only when the caller gave a token. */
   progress(frame: NotificationFrame): void;
   /** Another notification that belongs to this call, as it came: a log message. */
   notification(frame: NotificationFrame): void;
-  /** The link ended, refused, or timed out before an answer came. */
+  /** The channel ended, refused, or timed out before an answer came. */
   failed(error: StarlingError): void;
 }
 
@@ -99,16 +99,16 @@ export type Answer = (message: Buffer) => void;
  * Who hears what a server says by itself. `related` is the call on whose stream it came, where the
  * transport tells.
  */
-export interface LinkEars {
+export interface ChannelListener {
   notification(frame: NotificationFrame, related?: RelayedCall): void;
   /** A request of the server: sampling, elicitation, roots. */
   request(frame: RequestFrame, answer: Answer, related?: RelayedCall): void;
 }
 
 /** A connection to something that answers MCP requests: an upstream process or URL, or a peer. */
-export interface Link {
-  /** Sends a caller's request under an id of the link's own. Returns how to cancel it. */
-  relay(call: RelayedCall): LinkCall;
+export interface Channel {
+  /** Sends a caller's request under an id of the channel's own. Returns how to cancel it. */
+  relay(call: RelayedCall): ChannelCall;
   /** Our own request. @throws STARLING_TIMEOUT, STARLING_UPSTREAM_UNAVAILABLE, … */
   request(
     method: string,
@@ -126,7 +126,7 @@ export interface Link {
 }
 
 /** A relayed call in flight. */
-export interface LinkCall {
+export interface ChannelCall {
   /**
    * Tells the other end (`notifications/cancelled`) and forgets the call: neither `response` nor
    * `failed` is called any more. A no-op when the call is over.
@@ -149,23 +149,23 @@ export interface ServerTarget {
 }
 
 /** One session's connection to one server: an instance of it here, or a stream to the peer that owns it. */
-export interface ServerLink extends Omit<Link, 'inFlight' | 'answered' | 'isOver'> {
+export interface ServerChannel extends Omit<Channel, 'inFlight' | 'answered' | 'isOver'> {
   /** Resolves when it is over, with why; the next call needs a new one. Never rejects. */
   readonly ended: Promise<StarlingError>;
   close(): void;
 }
 
-/** What a link to a server is opened with. */
-export interface ServerLinkInit {
+/** What a channel to a server is opened with. */
+export interface ServerChannelInit {
   readonly principal: Principal;
   readonly client: ClientFacts;
-  readonly ears: LinkEars;
+  readonly ears: ChannelListener;
 }
 
-/** Opens a session's links. */
-export interface ServerLinks {
+/** Opens a session's channels. */
+export interface ServerChannels {
   /** @throws STARLING_PEER_UNREACHABLE, STARLING_UPSTREAM_UNAVAILABLE */
-  open(target: ServerTarget, init: ServerLinkInit): ServerLink | Promise<ServerLink>;
+  open(target: ServerTarget, init: ServerChannelInit): ServerChannel | Promise<ServerChannel>;
 }
 
 /** State of one upstream server of this node. */
@@ -193,8 +193,8 @@ export interface Upstream {
   status(): UpstreamStatus;
   /** What the server says and lists; empty until it was first ready. The same object until that changes. */
   catalog(): ServerCatalog;
-  /** A link for one session. @throws STARLING_UPSTREAM_UNAVAILABLE while it can't be started */
-  open(init: ServerLinkInit): ServerLink;
+  /** A channel for one session. @throws STARLING_UPSTREAM_UNAVAILABLE while it can't be started */
+  open(init: ServerChannelInit): ServerChannel;
   /** True for a tool that nobody but this node's operator may ever call, whatever is granted. */
   forOperatorOnly(tool: string): boolean;
 }
@@ -289,7 +289,7 @@ export interface Gateway extends Startable {
   rejudge(): void;
   /** Hex digest of all tools of all upstreams (the built-in one left out), whoever may see them. */
   catalogDigest(): string;
-  /** Called when {@link catalogDigest} changes. */
+  /** Called when {@channel catalogDigest} changes. */
   onCatalogChange(listener: () => void): () => void;
   /** Calls in flight, of all sessions. */
   load(): number;

@@ -1,16 +1,16 @@
 /** Grants: who may do what, provable offline. */
-export { readCallArguments } from './arguments.ts';
-export { allows, allowsAlways } from './capability.ts';
-export type { Asked, Needs, Verdict } from './capability.ts';
-export { createCounters } from './counters.ts';
-export type { CounterComponents, CounterInit, Counters, Taken } from './counters.ts';
-export { explainChain, inspectGrants } from './explain.ts';
-export type { Inspection, InspectionContext, ShownChain, ShownLink } from './explain.ts';
-export { parseGrant, parseRevocation } from './grant.ts';
-export { issueGrant, issueRevocation } from './issue.ts';
-export type { GrantInit } from './issue.ts';
-export { judge, targetOf } from './judge.ts';
-export type { Judgement, WantedCall } from './judge.ts';
+export { readCallArguments } from './chain/argument-caveat.ts';
+export { allows, allowsAlways } from './chain/capability.ts';
+export type { Asked, Needs, Verdict } from './chain/capability.ts';
+export { createCounters } from './use/counters.ts';
+export type { CounterComponents, CounterInit, Counters, Taken } from './use/counters.ts';
+export { explainChain, inspectGrants } from './chain/explain.ts';
+export type { Inspection, InspectionContext, ShownChain, ShownLink } from './chain/explain.ts';
+export { parseGrant, parseRevocation } from './format/grant.ts';
+export { issueGrant, issueRevocation } from './format/issue.ts';
+export type { GrantInit } from './format/issue.ts';
+export { judge, targetOf } from './use/evaluate-call.ts';
+export type { CallEvaluation, WantedCall } from './use/evaluate-call.ts';
 export {
   encodeSegment,
   matchResource,
@@ -18,24 +18,27 @@ export {
   parseResource,
   parseTarget,
   patternCovers,
-  printable,
   promptResource,
   toolResource,
   uriResource,
-} from './match.ts';
-export type { ResourcePattern, ResourceTarget } from './match.ts';
-export { decodeJws, encodeJws } from './jws.ts';
-export { RENEWED_LIFETIME_MS, createRenewer } from './renewal.ts';
-export type { Renewer, RenewerComponents } from './renewal.ts';
-export { retiredBy } from './reissue.ts';
-export { KEEP_OVER_MS, createRevocationSet } from './revocation.ts';
-export type { RevocationSet, RevocationSetInit } from './revocation.ts';
-export { createGrantBook } from './store.ts';
-export { KEEP_MAX, SUCCESSION_TYPE, issueSuccession, parseSuccession } from './succession.ts';
-export type { Succession, SuccessionClaims } from './succession.ts';
-export { createSuccessions } from './successions.ts';
-export type { SuccessionEvents, SuccessionView, Successions } from './successions.ts';
-export type { GrantBookComponents, GrantBookInit } from './store.ts';
+} from './chain/resource-match.ts';
+export type { ResourcePattern, ResourceTarget } from './chain/resource-match.ts';
+export { RENEWED_LIFETIME_MS, createRenewer } from './book/renewal.ts';
+export type { Renewer, RenewerComponents } from './book/renewal.ts';
+export { retiredBy } from './book/reissue.ts';
+export { KEEP_OVER_MS, createRevocationSet } from './book/revocation-set.ts';
+export type { RevocationSet, RevocationSetInit } from './book/revocation-set.ts';
+export { createGrantBook } from './book/book.ts';
+export {
+  KEEP_MAX,
+  SUCCESSION_TYPE,
+  issueSuccession,
+  parseSuccession,
+} from './format/succession.ts';
+export type { Succession, SuccessionClaims } from './format/succession.ts';
+export { createSuccessions } from './book/successions.ts';
+export type { SuccessionEvents, SuccessionView, Successions } from './book/successions.ts';
+export type { GrantBookComponents, GrantBookInit } from './book/book.ts';
 export { GRANT_TYPE, REVOCATION_TYPE } from './types.ts';
 export type {
   Capability,
@@ -59,5 +62,5 @@ export {
   isOverAt,
   ruleOf,
   verifyChain,
-} from './verify.ts';
-export type { ChainContext, ChainVerdict } from './verify.ts';
+} from './chain/verify.ts';
+export type { ChainContext, ChainVerdict } from './chain/verify.ts';

@@ -1,7 +1,7 @@
 /** The grant format: an Ed25519-signed, attenuable delegation as a compact JWS (RFC 7515, RFC 8037). */
 import type { EventEmitter } from 'node:events';
 import type { Did, Json, Startable } from '../core/index.ts';
-import type { SuccessionView } from './successions.ts';
+import type { SuccessionView } from './book/successions.ts';
 
 /** `typ` of a grant's header. */
 export const GRANT_TYPE = 'starling-grant+jwt';

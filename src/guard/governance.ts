@@ -1,29 +1,28 @@
 /** All that decides on one node, put together: policy, approvals, guard and guardian. */
-import { createScope } from '../core/index.ts';
+import { createScope, printable } from '../core/index.ts';
 import type { Clock, Did, Health, Logger, PeerId, Startable } from '../core/index.ts';
-import { printable } from '../grants/index.ts';
 import type { Counters, GrantBook } from '../grants/index.ts';
 import { peerIdFromDid } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Table } from '../store/index.ts';
-import type { Approvals } from './approval-types.ts';
-import { createApprovals } from './approvals.ts';
-import { createGuard } from './guard.ts';
-import { createGuardian } from './guardian.ts';
-import type { Guardian } from './guardian.ts';
-import type { OfferedTool } from './permission-scope.ts';
-import { createPolicyBook } from './policy-book.ts';
-import type { PolicyBook } from './policy-book.ts';
-import { createStandings } from './standing.ts';
-import type { Standings } from './standing.ts';
+import type { Approvals } from './approvals/types.ts';
+import { createApprovals } from './approvals/approvals.ts';
+import { createGuard } from './guard/guard.ts';
+import { createGuardian } from './guardian/guardian.ts';
+import type { Guardian } from './guardian/guardian.ts';
+import type { OfferedTool } from './guardian/permission-scope.ts';
+import { createCurrentPolicy } from './policy/current-policy.ts';
+import type { CurrentPolicy } from './policy/current-policy.ts';
+import { createCallerRules } from './policy/caller-rules.ts';
+import type { CallerRulesLookup } from './policy/caller-rules.ts';
 import type { ExplainingGuard } from './types.ts';
-import { nameOf } from './who.ts';
-import type { MeshFacts } from './who.ts';
+import { nameOf } from './principal-names.ts';
+import type { MeshFacts } from './principal-names.ts';
 
 /** What governs one node. */
 export interface Governance extends Startable {
-  readonly policy: PolicyBook;
-  readonly standings: Standings;
+  readonly policy: CurrentPolicy;
+  readonly standings: CallerRulesLookup;
   readonly approvals: Approvals;
   readonly guard: ExplainingGuard;
   readonly guardian: Guardian;
@@ -69,11 +68,11 @@ export function createGovernance(
   const { grants, counters, clock, health } = components;
   const logger = components.logger.child('guard');
   const alerts = createAlerts(components);
-  const policy = createPolicyBook(
+  const policy = createCurrentPolicy(
     { clock, logger, health },
     { file: init.policy.file, mustExist: init.policy.named },
   );
-  const standings = createStandings({ policy, mesh: meshOf(components) });
+  const standings = createCallerRules({ policy, mesh: meshOf(components) });
   const approvals = createApprovals({ table: components.table, clock, logger, standings });
   approvals.events.on('escalated', ({ id, principal, ability, resource }) =>
     health.raise({

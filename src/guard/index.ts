@@ -1,9 +1,9 @@
 /** The guard: the one place that says yes or no. */
-export { auditGovernance, auditGrants } from './audited.ts';
-export { createApprovalAccess } from './approval-access.ts';
-export type { ApprovalAccess } from './approval-access.ts';
-export { createApprovals } from './approvals.ts';
-export type { ApprovalsComponents, ApprovalsInit } from './approvals.ts';
+export { auditGovernance, auditGrants } from './audit-events.ts';
+export { createApprovalAccess } from './approvals/access.ts';
+export type { ApprovalAccess } from './approvals/access.ts';
+export { createApprovals } from './approvals/approvals.ts';
+export type { ApprovalsComponents, ApprovalsInit } from './approvals/approvals.ts';
 export type {
   Answerer,
   Approval,
@@ -13,36 +13,36 @@ export type {
   ApprovalState,
   Approvals,
   Voter,
-} from './approval-types.ts';
+} from './approvals/types.ts';
 export { createGovernance } from './governance.ts';
 export type { Governance, GovernanceComponents, GovernanceInit } from './governance.ts';
-export { createGuard } from './guard.ts';
-export type { GuardComponents, LimitAlert } from './guard.ts';
-export { GIVEN_BACK, createGuardian } from './guardian.ts';
+export { createGuard } from './guard/guard.ts';
+export type { GuardComponents, LimitAlert } from './guard/guard.ts';
+export { GIVEN_BACK, createGuardian } from './guardian/guardian.ts';
 export type {
   Guardian,
   GuardianComponents,
   PermissionAnswer,
   PermissionRequest,
   RiskAlert,
-} from './guardian.ts';
+} from './guardian/guardian.ts';
 export { createAllowance } from './allowance.ts';
 export type { Allowance } from './allowance.ts';
-export type { Score } from './guardian-score.ts';
-export type { OfferedTool } from './permission-scope.ts';
-export { createPolicyBook } from './policy-book.ts';
+export type { Score } from './guardian/score.ts';
+export type { OfferedTool } from './guardian/permission-scope.ts';
+export { createCurrentPolicy } from './policy/current-policy.ts';
 export type {
-  PolicyBook,
-  PolicyBookComponents,
-  PolicyBookEvents,
-  PolicyBookInit,
+  CurrentPolicy,
+  CurrentPolicyComponents,
+  CurrentPolicyEvents,
+  CurrentPolicyInit,
   PolicyCheck,
-} from './policy-book.ts';
-export { defaultPolicy, parsePolicy, policyChanges } from './policy.ts';
-export type { Policy, PolicyChange } from './policy.ts';
-export { FULL_SCOPE, isScope } from './scopes.ts';
-export { createStandings } from './standing.ts';
-export type { Standing, Standings } from './standing.ts';
+} from './policy/current-policy.ts';
+export { defaultPolicy, parsePolicy, policyChanges } from './policy/policy.ts';
+export type { Policy, PolicyChange } from './policy/policy.ts';
+export { FULL_SCOPE, isScope } from './guard/scopes.ts';
+export { createCallerRules } from './policy/caller-rules.ts';
+export type { CallerRules, CallerRulesLookup } from './policy/caller-rules.ts';
 export type {
   ApprovalRequest,
   Decision,
@@ -55,5 +55,5 @@ export type {
   Principal,
   WantedFacts,
 } from './types.ts';
-export { behalfOf, keyOf, nameOf } from './who.ts';
-export type { MeshFacts, Zone } from './who.ts';
+export { behalfOf, keyOf, nameOf } from './principal-names.ts';
+export type { MeshFacts, Zone } from './principal-names.ts';

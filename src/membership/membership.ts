@@ -9,23 +9,21 @@ import type { Clock, Did, Logger, PeerId, Random, Scope } from '../core/index.ts
 import { retiredBy } from '../grants/index.ts';
 import type { Succession } from '../grants/index.ts';
 import { didFromPeerId, peerIdFromDid } from '../identity/index.ts';
-import { createMessageChannel } from '../network/index.ts';
+import { createMessageStream } from '../network/index.ts';
 import type { Network, PeerStream, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { chooseAlias } from './aliases.ts';
-import { RETIRED_HINT } from './books.ts';
 import { createDetector } from './detector.ts';
 import type { Detector } from './detector.ts';
 import { decodeHeartbeat, encodeHeartbeat } from './heartbeat.ts';
 import type { Heartbeat } from './heartbeat.ts';
-import type { MeshBook } from './mesh-book.ts';
 import { keepPeer, movePeer, readPeers } from './peer-file.ts';
 import type { KeptPeer } from './peer-file.ts';
-import { createRecordSync } from './record-sync.ts';
-import type { RecordSync } from './record-sync.ts';
 import type { Membership, MembershipEvents, PeerState, PeerView, Presence } from './types.ts';
 import { createWitnesses } from './witness.ts';
 import type { Witnesses } from './witness.ts';
+import { RETIRED_HINT, createRecordSync } from '../mesh/index.ts';
+import type { MeshBook, RecordSync } from '../mesh/index.ts';
 
 const TOPIC = 'heartbeat';
 /** One heartbeat to one peer: when we meet and when we leave, gossip may have no way there. */
@@ -214,7 +212,7 @@ class LiveView implements Membership {
       const stream = await network.open(peer, PROTOCOL, {
         signal: AbortSignal.timeout(DIRECT_TIMEOUT_MS),
       });
-      const channel = createMessageChannel(stream, { maxBytes: MESSAGE_BYTES_MAX });
+      const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
       channel.send(bytes);
       await channel.close();
     } catch (error) {
@@ -223,7 +221,7 @@ class LiveView implements Membership {
   }
 
   #served(stream: PeerStream): void {
-    const channel = createMessageChannel(stream, { maxBytes: MESSAGE_BYTES_MAX });
+    const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
     channel.onMessage((bytes) => {
       this.#heard(bytes, stream.peer);
       void channel.close();

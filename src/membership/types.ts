@@ -1,7 +1,7 @@
 /** Who is in the mesh, who is alive, and how each is reached. */
 import type { EventEmitter } from 'node:events';
 import type { Checkpoint } from '../audit/index.ts';
-import type { Did, MeshId, PeerId, Startable } from '../core/index.ts';
+import type { Did, PeerId, Startable } from '../core/index.ts';
 
 /** The state of a peer in our view. `left` said goodbye, `dead` did not. */
 export type PeerState = 'alive' | 'suspect' | 'dead' | 'left';
@@ -70,19 +70,10 @@ export interface Membership extends Startable {
 }
 
 /** The key that a node had before, as its status tells. */
-export interface Formerly {
+export interface PreviousKey {
   readonly did: Did;
   /** When it was changed, ms since the epoch. */
   readonly until: number;
   /** Aliases of the peers that have not been heard of since, and so may not know of it yet. */
   readonly untold: readonly string[];
-}
-
-/** The mesh that this node belongs to. */
-export interface Mesh {
-  readonly id: MeshId;
-  readonly name: string;
-  readonly open: boolean;
-  /** Four words that both sides of a join can compare (44 bits of the mesh's key). */
-  readonly fingerprint: string;
 }

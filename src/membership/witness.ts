@@ -5,7 +5,7 @@
 import { decode, encode } from 'cborg';
 import { messageOf } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
-import { createMessageChannel } from '../network/index.ts';
+import { createMessageStream } from '../network/index.ts';
 import type { Network, PeerStream } from '../network/index.ts';
 
 const PROTOCOL = '/starling/probe/1';
@@ -31,7 +31,7 @@ export function createWitnesses({ network, clock, logger }: WitnessComponents): 
   let stopHandling: (() => void) | undefined;
 
   const answer = (stream: PeerStream): void => {
-    const channel = createMessageChannel(stream, { maxBytes: MESSAGE_BYTES_MAX });
+    const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
     channel.onMessage((bytes) => {
       const peer = textOf(bytes, 'peer');
       channel.send(encode({ connected: network.connected().some((known) => known === peer) }));
@@ -41,7 +41,7 @@ export function createWitnesses({ network, clock, logger }: WitnessComponents): 
   const askOne = async (peer: PeerId, witness: PeerId, timeoutMs: number): Promise<boolean> => {
     const signal = AbortSignal.timeout(timeoutMs);
     const stream = await network.open(witness, PROTOCOL, { signal });
-    const channel = createMessageChannel(stream, { maxBytes: MESSAGE_BYTES_MAX });
+    const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
     return new Promise((resolve) => {
       const cancel = clock.schedule(timeoutMs, () => channel.abort(new Error('no answer')));
       channel.onEnd(() => {

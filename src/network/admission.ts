@@ -16,10 +16,10 @@ import {
 import { raceAbort } from './gate.ts';
 import type { Gate } from './gate.ts';
 import { decodeHello, decodeWelcome, encodeHello, encodeWelcome, refusalError } from './hello.ts';
-import { createMessageChannel } from './message-channel.ts';
-import { peerOf } from './peers.ts';
+import { createMessageStream } from './message-stream.ts';
+import { peerOf } from './peer-id.ts';
 import { createPeerStream } from './stream.ts';
-import type { Admission, Hello, MessageChannel, Welcome } from './types.ts';
+import type { Admission, Hello, MessageStream, Welcome } from './types.ts';
 
 /** What the greeting of connections needs. */
 export interface DoormanComponents {
@@ -183,13 +183,13 @@ function openChannel(
   components: { readonly clock: Clock; readonly logger: Logger },
   stream: Stream,
   peer: PeerId,
-): MessageChannel {
-  return createMessageChannel(createPeerStream(components, { stream, peer }), {
+): MessageStream {
+  return createMessageStream(createPeerStream(components, { stream, peer }), {
     maxBytes: HELLO_MAX_BYTES,
   });
 }
 
-function firstMessage(channel: MessageChannel): Promise<Uint8Array> {
+function firstMessage(channel: MessageStream): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     channel.onEnd((error) =>
       reject(

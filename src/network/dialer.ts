@@ -19,7 +19,7 @@ import {
 import { abortReason, raceAbort } from './gate.ts';
 import type { Gate } from './gate.ts';
 import type { Links } from './links.ts';
-import { isPeerId, peerOf } from './peers.ts';
+import { isPeerId, peerOf } from './peer-id.ts';
 import { addressThrough } from './relay.ts';
 
 /** Of so many dials that found somebody else, one meets them. */

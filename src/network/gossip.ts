@@ -13,7 +13,7 @@ import {
   GOSSIP_TOPICS_MAX_BYTES,
   TOPIC_MAX_LENGTH,
 } from './constants.ts';
-import { isPeerId } from './peers.ts';
+import { isPeerId } from './peer-id.ts';
 import type { Admission, Topic } from './types.ts';
 
 /** The prefix of every topic of `meshId`. */

@@ -1,5 +1,5 @@
 /** The network: peers, streams and topics of one mesh, over libp2p. */
-export { createMessageChannel } from './message-channel.ts';
+export { createMessageStream } from './message-stream.ts';
 export { createNetwork } from './network.ts';
 export type { NetworkComponents, NetworkInit } from './network.ts';
 export { probeMesh } from './probe.ts';
@@ -7,7 +7,7 @@ export type {
   Admission,
   Hello,
   InviteProof,
-  MessageChannel,
+  MessageStream,
   Network,
   NetworkEvents,
   PeerStream,

@@ -5,7 +5,7 @@
  */
 import type { Connection } from '@libp2p/interface';
 import type { PeerId } from '../core/index.ts';
-import { peerOf } from './peers.ts';
+import { peerOf } from './peer-id.ts';
 
 /** What the choice looks at. */
 export interface Candidate {

@@ -18,13 +18,13 @@ import {
 } from './constants.ts';
 import { abortReason, raceAbort } from './gate.ts';
 import type { TopicListener } from './gossip.ts';
-import { peerOf } from './peers.ts';
-import { startSession } from './session.ts';
-import type { NetworkComponents, NetworkInit, Session } from './session.ts';
+import { peerOf } from './peer-id.ts';
+import { startRun } from './run.ts';
+import type { NetworkComponents, NetworkInit, NetworkRun } from './run.ts';
 import { createPeerStream } from './stream.ts';
 import type { Network, NetworkEvents, PeerStream, Route, Topic } from './types.ts';
 
-export type { NetworkComponents, NetworkInit } from './session.ts';
+export type { NetworkComponents, NetworkInit } from './run.ts';
 
 /** Makes the network of a mesh, not started. */
 export function createNetwork(components: NetworkComponents, init: NetworkInit): Network {
@@ -49,7 +49,7 @@ class MeshNetwork implements Network {
   readonly #subscriptions = new Set<Subscription>();
   readonly #kept = new Map<PeerId, readonly string[]>();
   readonly #denied = new Set<PeerId>();
-  #session: Session | undefined;
+  #session: NetworkRun | undefined;
   #lifecycle: Promise<void> = Promise.resolve();
 
   constructor(components: NetworkComponents, init: NetworkInit) {
@@ -62,7 +62,7 @@ class MeshNetwork implements Network {
   start(): Promise<void> {
     return this.#inOrder(async () => {
       if (this.#session !== undefined) return;
-      this.#session = await startSession(
+      this.#session = await startRun(
         { ...this.#components, logger: this.#logger },
         this.#init,
         {
@@ -221,17 +221,17 @@ class MeshNetwork implements Network {
     return done;
   }
 
-  #running(): Session {
+  #running(): NetworkRun {
     if (this.#session !== undefined) return this.#session;
     throw new StarlingError('STARLING_STOPPED', 'The network of this node is not running');
   }
 
   /** Registers what was asked for before the host takes connections. */
-  async #prepare(session: Omit<Session, 'stop'>): Promise<void> {
+  async #prepare(session: Omit<NetworkRun, 'stop'>): Promise<void> {
     for (const protocol of this.#handlers.keys()) await this.#accept(session, protocol);
   }
 
-  async #accept(session: Omit<Session, 'stop'>, protocol: string): Promise<void> {
+  async #accept(session: Omit<NetworkRun, 'stop'>, protocol: string): Promise<void> {
     const guarded = session.gate.guard((stream, connection) => {
       const handler = this.#handlers.get(protocol);
       const wrapped = this.#wrap(stream, connection);
@@ -283,7 +283,7 @@ class MeshNetwork implements Network {
     );
   }
 
-  #keepNow(session: Session, peer: PeerId, addresses: readonly string[]): void {
+  #keepNow(session: NetworkRun, peer: PeerId, addresses: readonly string[]): void {
     session.dialer.learn(peer, addresses);
     session.redialer.keep(peer);
   }

@@ -22,7 +22,7 @@ import {
 } from './constants.ts';
 import { gateConnectionManager, gateRegistrar, overlay } from './gate.ts';
 import type { Gate } from './gate.ts';
-import { isPeerId } from './peers.ts';
+import { isPeerId } from './peer-id.ts';
 import type { Admission } from './types.ts';
 
 type TransportManager = CircuitRelayTransportComponents['transportManager'];

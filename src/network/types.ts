@@ -36,7 +36,7 @@ export interface PeerStream {
 }
 
 /** Messages of a known size over a stream: unsigned varint length, then the bytes. */
-export interface MessageChannel {
+export interface MessageStream {
   readonly peer: PeerId;
   send(message: Uint8Array): boolean;
   drained(): Promise<void>;

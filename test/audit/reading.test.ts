@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
-  createCheckpointBook,
-  createNoAudit,
+  createCheckpointStore,
+  createDisabledAudit,
   exportLog,
   verifyLog,
 } from '../../src/audit/index.ts';
@@ -223,20 +223,20 @@ describe('the book of checkpoints', () => {
   it('keeps the latest of each node, over restarts', async () => {
     const table = memoryTable();
     const clock = createTestClock();
-    const book = createCheckpointBook({ table, clock });
+    const book = createCheckpointStore({ table, clock });
     for (let seq = 1; seq <= 12; seq += 1) {
       const checkpoint = sealLine(NODE, 'checkpoint', { seq, hash: 'a'.repeat(64), at: seq });
       expect(await book.add(checkpoint)).toEqual({ state: 'new' });
       expect(await book.add(checkpoint)).toEqual({ state: 'known' });
     }
-    const again = createCheckpointBook({ table, clock });
+    const again = createCheckpointStore({ table, clock });
     await again.load();
     expect(again.of(NODE.did).map(({ seq }) => seq)).toEqual([12, 11, 10, 9, 1]);
     expect(again.of(createIdentity().did)).toEqual([]);
   });
 
   it('shows a node that signs two histories', async () => {
-    const book = createCheckpointBook({ table: memoryTable() });
+    const book = createCheckpointStore({ table: memoryTable() });
     const one = sealLine(NODE, 'checkpoint', { seq: 4, hash: 'a'.repeat(64), at: 1 });
     const two = sealLine(NODE, 'checkpoint', { seq: 4, hash: 'b'.repeat(64), at: 2 });
     await book.add(one);
@@ -253,7 +253,7 @@ describe('the book of checkpoints', () => {
   it('keeps what it saw long ago, however much a node signs to get rid of it', async () => {
     const clock = createTestClock();
     const table = memoryTable();
-    const book = createCheckpointBook({ table, clock });
+    const book = createCheckpointStore({ table, clock });
     const signer = signerOf(5);
     const seal = (seq: number): Checkpoint =>
       sealLine(signer, 'checkpoint', { seq, hash: hashLine(String(seq)), at: seq });
@@ -272,7 +272,7 @@ describe('the book of checkpoints', () => {
   });
 
   it('does not care what time a node says that it is', async () => {
-    const book = createCheckpointBook({ table: memoryTable(), clock: createTestClock() });
+    const book = createCheckpointStore({ table: memoryTable(), clock: createTestClock() });
     for (const [seq, at] of [
       [1, 0],
       [2, 4e15],
@@ -287,14 +287,14 @@ describe('the book of checkpoints', () => {
   it('forgets after a month that a log was rewritten, and what was seen before it', async () => {
     const clock = createTestClock();
     const table = memoryTable();
-    const book = createCheckpointBook({ table, clock });
+    const book = createCheckpointStore({ table, clock });
     const seal = (seq: number, letter: string): Checkpoint =>
       sealLine(NODE, 'checkpoint', { seq, hash: letter.repeat(64), at: seq });
     await book.add(seal(4, 'a'));
     await book.add(seal(4, 'b'));
     clock.advance(86_400_000);
     await book.add(seal(9, 'c'));
-    const again = createCheckpointBook({ table, clock });
+    const again = createCheckpointStore({ table, clock });
     await again.load();
     expect(again.rewrites()).toHaveLength(1);
     clock.advance(30 * 86_400_000);
@@ -307,7 +307,7 @@ describe('the book of checkpoints', () => {
     const table = memoryTable();
     await table.put(NODE.did, Buffer.from('{"seen":[{"checkpoint":'));
     await table.put(createIdentity().did, Buffer.from('null'));
-    const book = createCheckpointBook({ table });
+    const book = createCheckpointStore({ table });
     await book.load();
     expect(book.nodes()).toEqual([]);
   });
@@ -320,14 +320,14 @@ describe('the book of checkpoints', () => {
     [sealLine(NODE, 'removal', { seq: 1, hash: 'a'.repeat(64), at: 1 })],
     [{ seq: 1, hash: 'a'.repeat(64), at: 1, did: 'did:key:z6Mk', sig: 'A'.repeat(86) }],
   ])('refuses what is no checkpoint: %j', async (value) => {
-    const book = createCheckpointBook({ table: memoryTable() });
+    const book = createCheckpointStore({ table: memoryTable() });
     await expect(book.add(value)).rejects.toMatchObject({ code: 'STARLING_PROTOCOL_VIOLATION' });
   });
 });
 
 describe('a log that is switched off', () => {
   it('lets everything pass, and says that it is off', async () => {
-    const audit = createNoAudit();
+    const audit = createDisabledAudit();
     await audit.start();
     expect(audit.healthy()).toBe(true);
     await audit.append(decision(1));

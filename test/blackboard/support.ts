@@ -1,8 +1,8 @@
 /** Builders for the tests of boards. */
 import { createBlackboard } from '../../src/blackboard/index.ts';
 import type { Blackboard, BlackboardInit } from '../../src/blackboard/index.ts';
-import { createHeldBoard } from '../../src/blackboard/board.ts';
-import type { HeldBoard } from '../../src/blackboard/board.ts';
+import { createOpenBoard } from '../../src/blackboard/board.ts';
+import type { OpenBoard } from '../../src/blackboard/board.ts';
 import { createDocument } from '../../src/blackboard/document.ts';
 import type { BoardDocument } from '../../src/blackboard/document.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
@@ -37,8 +37,8 @@ export function contentOf(document: BoardDocument): Record<string, unknown> {
 export async function openBoard(
   table: JournalTable,
   parts: { readonly limits?: Partial<BoardLimits>; readonly logger?: Logger } = {},
-): Promise<HeldBoard> {
-  return createHeldBoard(
+): Promise<OpenBoard> {
+  return createOpenBoard(
     {
       table,
       self: ANN,

@@ -10,12 +10,12 @@ import type {
 import type { JsonObject, PeerId } from '../../src/core/index.ts';
 import { createHealth, silentLogger } from '../../src/core/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../../src/gateway/index.ts';
-import { createPolicyBook } from '../../src/guard/index.ts';
+import { createCurrentPolicy } from '../../src/guard/index.ts';
 import type { PermissionAnswer, Principal } from '../../src/guard/index.ts';
 import type { PeerView } from '../../src/membership/index.ts';
 import { alice, bob, carol, chainOf, owner } from '../grants/arrange.ts';
-import { OPERATOR, deskOf, grant, peer } from '../guard/desk.ts';
-import type { Desk } from '../guard/desk.ts';
+import { OPERATOR, deskOf, grant, peer } from '../guard/governed-node.ts';
+import type { Desk } from '../guard/governed-node.ts';
 
 const POLICY = 'resource_types: { EXTERNAL_SERVICE: { resources: [files/*], restrictions: {} } }';
 const GOOD = 'I need files/read_file to finish the task of summing up exactly one report.';
@@ -36,7 +36,7 @@ async function benchOf(policyText = POLICY): Promise<Bench> {
   const { did } = alice;
   const laptop = peer();
   const peerId = laptop.kind === 'peer' ? laptop.peerId : ('' as PeerId);
-  const policy = createPolicyBook(
+  const policy = createCurrentPolicy(
     { clock: desk.clock, logger: silentLogger, health: createHealth() },
     { file: '/nowhere/policy.yaml' },
   );

@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { secretTools } from '../../src/builtin/index.ts';
 import { Secret, silentLogger } from '../../src/core/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
-import { createSecretStore } from '../../src/gateway/index.ts';
 import { createIdentity, sealerOf } from '../../src/identity/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { memoryTable } from '../grants/memory-table.ts';
+import { createSecretStore } from '../../src/secrets/index.ts';
 
 const clock = createTestClock();
 const blind = 'b'.repeat(32);

@@ -6,7 +6,7 @@ import {
   ENTRY_KINDS,
   ENTRY_OUTCOMES,
   createAudit,
-  createCheckpointBook,
+  createCheckpointStore,
 } from '../../src/audit/index.ts';
 import { sealLine } from '../../src/audit/checkpoint.ts';
 import { createHealth, silentLogger, systemClock } from '../../src/core/index.ts';
@@ -161,7 +161,7 @@ describe('starling audit verify', () => {
     const signed = sealLine(identity, 'checkpoint', { seq: 2, hash: 'a'.repeat(64), at: 1 });
     const store = createStore({ logger: silentLogger }, { dir: join(other, 'db') });
     await store.start();
-    await createCheckpointBook({ table: store.table('checkpoints') }).add(signed);
+    await createCheckpointStore({ table: store.table('checkpoints') }).add(signed);
     await store.stop();
     const copy = ['--folder', dirname(segment), '--did', did];
     const ran = await run('audit', 'verify', ...copy, '--state', other);

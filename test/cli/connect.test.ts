@@ -4,13 +4,13 @@ import { once } from 'node:events';
 import { mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { launchHere } from '../../src/cli/launcher.ts';
-import { CLIENT_IDS, knownClient } from '../../src/cli/mcp-clients.ts';
-import type { ClientId } from '../../src/cli/mcp-clients.ts';
+import { launchHere } from '../../src/cli/client-files/launcher.ts';
+import { CLIENT_IDS, knownClient } from '../../src/cli/client-files/mcp-clients.ts';
+import type { ClientId } from '../../src/cli/client-files/mcp-clients.ts';
 import { fakeNode, run, start, temporaryFolder } from './support.ts';
 
 const { answers } = vi.hoisted(() => ({ answers: [] as string[] }));
-vi.mock('../../src/cli/ask.ts', async (original) => ({
+vi.mock('../../src/cli/terminal/ask.ts', async (original) => ({
   ...(await original<object>()),
   canAsk: () => answers.length > 0,
   ask: async () => {

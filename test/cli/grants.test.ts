@@ -1,8 +1,8 @@
 /** `starling grant`: what the options become, how a chain is drawn, and checking without a node. */
 import { describe, expect, it } from 'vitest';
-import { parseCount, parseDepth, parseRate } from '../../src/cli/duration.ts';
-import { grantArguments } from '../../src/cli/grant-options.ts';
-import { drawChain } from '../../src/cli/grant-tree.ts';
+import { parseCount, parseDepth, parseRate } from '../../src/cli/options/duration.ts';
+import { grantArguments } from '../../src/cli/options/grant-conditions.ts';
+import { drawChain } from '../../src/cli/terminal/grant-tree.ts';
 import { StarlingError } from '../../src/core/index.ts';
 import type { Json } from '../../src/core/index.ts';
 import { explainChain, issueGrant } from '../../src/grants/index.ts';

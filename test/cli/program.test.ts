@@ -128,15 +128,15 @@ it('the entry statically imports commander and single files of core, nothing els
   visit(resolve(SRC, 'cli/main.ts'));
   expect([...outside]).toEqual(['commander']);
   expect([...seen].map((file) => file.slice(SRC.length + 1)).sort()).toEqual([
-    'cli/audit-commands.ts',
-    'cli/command-parts.ts',
-    'cli/duration.ts',
-    'cli/grant-program.ts',
-    'cli/guard-commands.ts',
-    'cli/identity-program.ts',
+    'cli/groups/audit.ts',
+    'cli/groups/command-parts.ts',
+    'cli/groups/grant.ts',
+    'cli/groups/guard.ts',
+    'cli/groups/identity.ts',
+    'cli/groups/secret.ts',
     'cli/main.ts',
+    'cli/options/duration.ts',
     'cli/program.ts',
-    'cli/secret-program.ts',
     'core/errors.ts',
     'core/version.ts',
   ]);

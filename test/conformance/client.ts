@@ -11,9 +11,9 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import type { ElicitResult, Tool } from '@modelcontextprotocol/client';
 import { startProcess } from '../../sim/process.ts';
 import type { NodeProcess } from '../../sim/process.ts';
-import type { McpLoginResult, StatusResult } from '../../src/builtin/types.ts';
-import { attach as attachOperator } from '../../src/cli/client.ts';
-import type { NodeClient } from '../../src/cli/client.ts';
+import type { McpLoginResult, StatusResult } from '../../src/builtin/results.ts';
+import { attach as attachOperator } from '../../src/cli/node/client.ts';
+import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { UpstreamStatus } from '../../src/gateway/types.ts';
 
 const START_TIMEOUT_MS = 15_000;

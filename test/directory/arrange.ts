@@ -1,4 +1,4 @@
-/** Catalogs for tests. */
+/** PeerCatalogs for tests. */
 import type { JsonObject } from '../../src/core/index.ts';
 import type { ServerCatalog, ServerItems } from '../../src/directory/index.ts';
 

@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { attach } from '../../src/cli/client.ts';
-import type { NodeClient } from '../../src/cli/client.ts';
+import { attach } from '../../src/cli/node/client.ts';
+import type { NodeClient } from '../../src/cli/node/client.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { Approval, StarlingNode } from '../../src/index.ts';
 

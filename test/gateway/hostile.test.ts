@@ -15,8 +15,8 @@ import { MESSAGE_BYTES, message } from './hostile/messages.ts';
 import { closeKeySession, openKeySession, post, posted } from './hostile/posts.ts';
 import { INITIALIZE, workOver, workOverHttp } from './hostile/well-behaved.ts';
 import type { WellBehaved } from './hostile/well-behaved.ts';
-import { createWire, runCleanup, startNode, until } from './support.ts';
-import type { TestNode, Wire } from './support.ts';
+import { createWire, runCleanup, startNode, until } from './support/gateways.ts';
+import type { TestNode, Wire } from './support/gateways.ts';
 
 /** Runs of one seed. Seeds count from a fixed one for each way in, so that a failure comes again. */
 const RUNS = 20;

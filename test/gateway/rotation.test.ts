@@ -4,9 +4,9 @@ import { createHealth, silentLogger } from '../../src/core/index.ts';
 import { createSuccessions, issueSuccession } from '../../src/grants/index.ts';
 import type { Successions } from '../../src/grants/index.ts';
 import { challengeText, createChallenges } from '../../src/gateway/door/challenge.ts';
-import { createPins } from '../../src/gateway/pins.ts';
-import type { Pins, Reviewable } from '../../src/gateway/pins.ts';
-import { createStandings, parsePolicy } from '../../src/guard/index.ts';
+import { createPins } from '../../src/gateway/pins/pins.ts';
+import type { Pins, Reviewable } from '../../src/gateway/pins/pins.ts';
+import { createCallerRules, parsePolicy } from '../../src/guard/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { memoryTable } from '../grants/memory-table.ts';
@@ -57,7 +57,7 @@ it('is limited by the policy: what it says of the old did or PeerId holds for th
   await successions.add(CHANGE);
   for (const name of [OLD.did, OLD.peerId]) {
     const policy = parsePolicy(`agents:\n  '${name}': { read_only: true }\n`, 'the test');
-    const standings = createStandings({
+    const standings = createCallerRules({
       policy: { current: () => policy },
       mesh: {
         isOpen: () => false,

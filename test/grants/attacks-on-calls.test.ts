@@ -11,8 +11,8 @@ import {
   readCallArguments,
   ruleOf,
 } from '../../src/grants/index.ts';
-import type { Grant, GrantBook, Judgement, WantedCall } from '../../src/grants/index.ts';
-import { refusalOf } from '../../src/grants/grant.ts';
+import type { Grant, GrantBook, CallEvaluation, WantedCall } from '../../src/grants/index.ts';
+import { refusalOf } from '../../src/grants/format/grant.ts';
 import {
   ALL_FILES,
   NOW_MS,
@@ -31,7 +31,7 @@ const good = grantOf(owner, alice, { maxDepth: 2 });
 
 type Attack = readonly [name: string, rule: string, run: () => string | Promise<string>];
 
-function word(answer: Judgement): string {
+function word(answer: CallEvaluation): string {
   if ('ask' in answer) return 'ask';
   return answer.allow ? 'accepted' : answer.refusal.rule;
 }

@@ -16,7 +16,7 @@ import {
   verifyChain,
 } from '../../src/grants/index.ts';
 import type { ChainContext, Grant, GrantBook } from '../../src/grants/index.ts';
-import { refusalOf } from '../../src/grants/grant.ts';
+import { refusalOf } from '../../src/grants/format/grant.ts';
 import { createGuard } from '../../src/guard/index.ts';
 import { peerIdFromDid } from '../../src/identity/index.ts';
 import {

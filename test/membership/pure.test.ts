@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { MeshId, PeerId } from '../../src/core/index.ts';
 import { chooseAlias } from '../../src/membership/aliases.ts';
 import { createDetector } from '../../src/membership/detector.ts';
-import { fingerprintOf } from '../../src/membership/fingerprint.ts';
+import { fingerprintOf } from '../../src/mesh/fingerprint.ts';
 import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat.ts';
 import type { Heartbeat } from '../../src/membership/heartbeat.ts';
 

@@ -1,7 +1,7 @@
 /** Streams between members: order, back-pressure, bounds, ends. */
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createMessageChannel } from '../../src/network/index.ts';
+import { createMessageStream } from '../../src/network/index.ts';
 import type { PeerStream } from '../../src/network/index.ts';
 import { deferred, echo, makeMembers, read, soon, stopAll, until } from './support.ts';
 import type { Member } from './support.ts';
@@ -159,10 +159,10 @@ describe('a stream', () => {
 describe('a message channel', () => {
   it('carries messages of any size in order', async () => {
     const [a, b] = await pair((stream) => {
-      const channel = createMessageChannel(stream, { maxBytes: MIB });
+      const channel = createMessageStream(stream, { maxBytes: MIB });
       channel.onMessage((message) => void channel.send(message));
     });
-    const channel = createMessageChannel(await b.network.open(a.id, ECHO, soon()), {
+    const channel = createMessageStream(await b.network.open(a.id, ECHO, soon()), {
       maxBytes: MIB,
     });
     const sizes = [0, 1, 127, 128, 4096, 4097, 100_000, MIB];
@@ -177,7 +177,7 @@ describe('a message channel', () => {
   it('ends the stream of a peer that announces too long a message', async () => {
     const end = deferred<Error | undefined>();
     const [a, b] = await pair((stream) => {
-      const channel = createMessageChannel(stream, { maxBytes: 1000 });
+      const channel = createMessageStream(stream, { maxBytes: 1000 });
       channel.onEnd(end.resolve);
       channel.onMessage(() => undefined);
     });

@@ -1,5 +1,5 @@
 /** What a check of `starling doctor` is. */
-import type { PeersResult, StatusResult } from '../../builtin/types.ts';
+import type { PeersResult, StatusResult } from '../../builtin/results.ts';
 import type { Config } from '../../config/index.ts';
 
 /** How a check ends: one sentence, and what to do unless all is well. */

@@ -1,5 +1,5 @@
 /** Is each known peer alive? */
-import { ago } from '../output.ts';
+import { ago } from '../terminal/output.ts';
 import { finding } from './check.ts';
 import type { Check } from './check.ts';
 

@@ -1,12 +1,12 @@
 /** `starling call` */
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
-import { readArguments } from '../arguments.ts';
-import { contentOf } from '../content.ts';
-import { print, safe, safeLine, tell } from '../output.ts';
-import { withNode } from '../sources.ts';
-import type { CommonOptions } from '../sources.ts';
-import { readStdin } from '../stdin.ts';
+import { readArguments } from '../options/tool-arguments.ts';
+import { contentOf } from '../terminal/tool-content.ts';
+import { print, safe, safeLine, tell } from '../terminal/output.ts';
+import { withNode } from '../node/which-node.ts';
+import type { CommonOptions } from '../node/which-node.ts';
+import { readStdin } from '../terminal/stdin.ts';
 
 /** The node's own limits end a call sooner; this only ends a wait for a node that hangs. */
 const TIMEOUT_MS = 25 * 3_600_000;

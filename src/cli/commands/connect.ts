@@ -2,21 +2,21 @@
 import { isDeepStrictEqual } from 'node:util';
 import { StarlingError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
-import { ask, canAsk, nobodyAgreed } from '../ask.ts';
-import { diffLines, maskOthers } from '../diff.ts';
-import type { DiffLine } from '../diff.ts';
-import { backUp, readJsonFile, writeJsonFile } from '../json-file.ts';
-import type { JsonFile } from '../json-file.ts';
-import { nodeAt, parseJsonc, valueOf } from '../jsonc.ts';
-import { removeProperty, setProperty } from '../jsonc-edit.ts';
-import { launchAnywhere, launchHere } from '../launcher.ts';
-import type { Launch } from '../launcher.ts';
-import { fileOf, knownClient, surroundings } from '../mcp-clients.ts';
-import type { McpClient } from '../mcp-clients.ts';
-import { paint, paintTalk, printData, safeLine, tell } from '../output.ts';
-import { isObject } from '../own-config.ts';
-import { stateDirOf } from '../sources.ts';
-import type { CommonOptions } from '../sources.ts';
+import { ask, canAsk, nobodyAgreed } from '../terminal/ask.ts';
+import { diffLines, maskOthers } from '../terminal/text-diff.ts';
+import type { DiffLine } from '../terminal/text-diff.ts';
+import { backUp, readJsonFile, writeJsonFile } from '../client-files/json-file.ts';
+import type { JsonFile } from '../client-files/json-file.ts';
+import { nodeAt, parseJsonc, valueOf } from '../client-files/jsonc.ts';
+import { removeProperty, setProperty } from '../client-files/jsonc-edit.ts';
+import { launchAnywhere, launchHere } from '../client-files/launcher.ts';
+import type { Launch } from '../client-files/launcher.ts';
+import { fileOf, knownClient, surroundings } from '../client-files/mcp-clients.ts';
+import type { McpClient } from '../client-files/mcp-clients.ts';
+import { paint, paintTalk, printData, safeLine, tell } from '../terminal/output.ts';
+import { isObject } from '../client-files/node-config.ts';
+import { stateDirOf } from '../node/which-node.ts';
+import type { CommonOptions } from '../node/which-node.ts';
 
 interface ConnectOptions extends CommonOptions {
   readonly name: string;

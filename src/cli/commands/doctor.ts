@@ -1,5 +1,5 @@
 /** `starling doctor` */
-import type { PeersResult, StatusResult } from '../../builtin/types.ts';
+import type { PeersResult, StatusResult } from '../../builtin/results.ts';
 import { loadConfig } from '../../config/index.ts';
 import type { Config } from '../../config/index.ts';
 import { defaultStateDir } from '../../config/paths.ts';
@@ -13,9 +13,9 @@ import { peers } from '../checks/peers.ts';
 import { ports } from '../checks/ports.ts';
 import { stateFolder } from '../checks/state-folder.ts';
 import { upstreams } from '../checks/upstreams.ts';
-import { paint, printData, safe, safeLine } from '../output.ts';
-import { stateDirOf, withNode } from '../sources.ts';
-import type { CommonOptions } from '../sources.ts';
+import { paint, printData, safe, safeLine } from '../terminal/output.ts';
+import { stateDirOf, withNode } from '../node/which-node.ts';
+import type { CommonOptions } from '../node/which-node.ts';
 
 const CHECKS: readonly Check[] = [
   nodeVersion,

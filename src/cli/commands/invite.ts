@@ -1,8 +1,8 @@
 /** `starling invite` */
-import type { InviteResult } from '../../builtin/types.ts';
-import { duration, print, printData, safeLine, tell } from '../output.ts';
-import { withNode } from '../sources.ts';
-import type { CommonOptions } from '../sources.ts';
+import type { InviteResult } from '../../builtin/results.ts';
+import { duration, print, printData, safeLine, tell } from '../terminal/output.ts';
+import { withNode } from '../node/which-node.ts';
+import type { CommonOptions } from '../node/which-node.ts';
 
 interface InviteOptions extends CommonOptions {
   readonly expires?: number;

@@ -1,9 +1,9 @@
 /** `starling peers` */
-import type { PeersResult } from '../../builtin/types.ts';
+import type { PeersResult } from '../../builtin/results.ts';
 import type { PeerView } from '../../membership/types.ts';
-import { ago, printData, table } from '../output.ts';
-import { withNode } from '../sources.ts';
-import type { CommonOptions } from '../sources.ts';
+import { ago, printData, table } from '../terminal/output.ts';
+import { withNode } from '../node/which-node.ts';
+import type { CommonOptions } from '../node/which-node.ts';
 
 /** Prints the peers. */
 export async function run(options: CommonOptions): Promise<void> {

@@ -1,6 +1,6 @@
 /** `starling sim` */
 import { StarlingError } from '../../core/errors.ts';
-import { flush, tell } from '../output.ts';
+import { flush, tell } from '../terminal/output.ts';
 
 interface SimOptions {
   readonly nodes: string;

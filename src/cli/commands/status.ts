@@ -1,9 +1,9 @@
 /** `starling status` */
-import type { StatusResult } from '../../builtin/types.ts';
-import { describeStatus } from '../describe.ts';
-import { printData } from '../output.ts';
-import { withNode } from '../sources.ts';
-import type { CommonOptions } from '../sources.ts';
+import type { StatusResult } from '../../builtin/results.ts';
+import { describeStatus } from '../terminal/node-status.ts';
+import { printData } from '../terminal/output.ts';
+import { withNode } from '../node/which-node.ts';
+import type { CommonOptions } from '../node/which-node.ts';
 
 /** Prints the node's status. */
 export async function run(options: CommonOptions): Promise<void> {

@@ -1,7 +1,7 @@
 /** `starling tools` */
-import { cut, printData, table } from '../output.ts';
-import { withNode } from '../sources.ts';
-import type { CommonOptions } from '../sources.ts';
+import { cut, printData, table } from '../terminal/output.ts';
+import { withNode } from '../node/which-node.ts';
+import type { CommonOptions } from '../node/which-node.ts';
 
 const SUMMARY_MAX = 80;
 const OWN = 'starling__';

@@ -4,9 +4,8 @@
  */
 import { EventEmitter } from 'node:events';
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { Secret, StarlingError, messageOf } from '../../core/index.ts';
+import { Secret, StarlingError, messageOf, printable } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
-import { printable } from '../../grants/index.ts';
 import { isScope } from '../../guard/index.ts';
 import type { Table } from '../../store/index.ts';
 import { digestOf } from './bearer.ts';

@@ -4,9 +4,9 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { StarlingError } from '../../core/index.ts';
-import { errorBytes, errorOf } from '../frame.ts';
+import { errorBytes, errorOf } from '../wire/frame.ts';
 import type { Challenges } from './challenge.ts';
-import { plainAddress } from './place.ts';
+import { plainAddress } from './origin-check.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { DoorRefusal } from './types.ts';
 

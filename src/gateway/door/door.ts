@@ -16,8 +16,8 @@ import { bearerOf, digestOf } from './bearer.ts';
 import { createChallenges } from './challenge.ts';
 import { METADATA_PATH, createAccessTokens } from './oauth.ts';
 import type { AccessTokens } from './oauth.ts';
-import { createPlaceCheck, isLoopback, plainAddress } from './place.ts';
-import type { PlaceInit } from './place.ts';
+import { createOriginCheck, isLoopback, plainAddress } from './origin-check.ts';
+import type { OriginCheckInit } from './origin-check.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { isRefusal } from './types.ts';
 import type { Door, DoorRefusal, Entrance, Verdict } from './types.ts';
@@ -43,7 +43,7 @@ export interface DoorComponents {
 }
 
 /** What the door knows. */
-export interface DoorInit extends PlaceInit {
+export interface DoorInit extends OriginCheckInit {
   /** The node's own token: who has it is the operator. */
   readonly token: Secret;
   /** Named to callers from this machine who bring none. */
@@ -79,7 +79,7 @@ class HttpDoor implements Door {
     this.#components = components;
     this.#init = init;
     this.#token = digestOf(init.token.reveal());
-    this.checkPlace = createPlaceCheck(init);
+    this.checkPlace = createOriginCheck(init);
     this.#challenges = createChallenges(components);
     this.#accessTokens =
       init.oauth === undefined ? undefined : createAccessTokens(components, init.oauth);

@@ -1,8 +1,8 @@
 /** How one HTTP response carries MCP messages: as JSON, or as an event stream (WHATWG HTML §9.2). */
 import type { ServerResponse } from 'node:http';
 import { StarlingError } from '../../core/index.ts';
-import { errorBytes, errorOf } from '../frame.ts';
-import type { Reply } from '../session-types.ts';
+import { errorBytes, errorOf } from '../wire/frame.ts';
+import type { Reply } from '../session/types.ts';
 import type { FrameId } from '../types.ts';
 
 /** Progress is left out while this much waits for a client that does not read. */

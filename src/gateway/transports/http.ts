@@ -13,11 +13,11 @@ import { createHttpServer } from '../door/http-server.ts';
 import { isRefusal } from '../door/types.ts';
 import type { Door, Entrance, Verdict } from '../door/types.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
-import type { ViewSpec } from '../router.ts';
-import type { Session } from '../session-types.ts';
+import type { ViewSpec } from '../catalog/router.ts';
+import type { Session } from '../session/types.ts';
 import { notFound, refuse, sendText, usage } from './http-reply.ts';
-import { createLastingConnections } from './lasting.ts';
-import type { LastingConnections } from './lasting.ts';
+import { createLongLivedConnections } from './long-lived.ts';
+import type { LongLivedConnections } from './long-lived.ts';
 import { createSseTransport } from './sse.ts';
 import type { SseTransport } from './sse.ts';
 import { createStatelessTransport, isModern } from './stateless.ts';
@@ -88,7 +88,7 @@ class HttpEdge implements HttpTransport {
   readonly #stateless: StatelessTransport;
   readonly #sse: SseTransport;
   readonly #webSocket: WebSocketTransport;
-  readonly #lasting: LastingConnections;
+  readonly #lasting: LongLivedConnections;
   #server: Server | undefined;
   #scope: Scope | undefined;
   #url: string | undefined;
@@ -104,7 +104,7 @@ class HttpEdge implements HttpTransport {
     this.#stateless = createStatelessTransport(makingRoom, init);
     this.#sse = createSseTransport(components, init);
     this.#webSocket = createWebSocketTransport(components, init);
-    this.#lasting = createLastingConnections(components.clock);
+    this.#lasting = createLongLivedConnections(components.clock);
   }
 
   url(): string | undefined {

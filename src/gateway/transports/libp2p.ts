@@ -11,13 +11,13 @@ import type { OnBehalfOf, Principal } from '../../guard/index.ts';
 import { didFromPeerId } from '../../identity/index.ts';
 import type { Membership } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
-import { BEHALF_META, readBehalf } from '../behalf.ts';
-import type { Behalf } from '../behalf.ts';
-import { metaOf } from '../era.ts';
-import { errorBytes, errorOf, notificationBytes } from '../frame.ts';
-import { createPeerWriter } from '../peer-writer.ts';
-import type { Session, SessionComponents } from '../session-types.ts';
-import { createSessionDecoder } from './lines.ts';
+import { BEHALF_META, readBehalf } from '../clearance/on-behalf-of.ts';
+import type { Behalf } from '../clearance/on-behalf-of.ts';
+import { metaOf } from '../wire/era.ts';
+import { errorBytes, errorOf, notificationBytes } from '../wire/frame.ts';
+import { createPeerWriter } from '../wire/peer-writer.ts';
+import type { Session, SessionComponents } from '../session/types.ts';
+import { createSessionDecoder } from './message-session.ts';
 
 /** The protocol: an MCP session in newline-delimited JSON-RPC. */
 export const MCP_PROTOCOL = '/starling/mcp/1';
@@ -249,7 +249,7 @@ function refuse(
   stream.onData((chunk) => decoder.push(chunk));
 }
 
-/** The strings of a list from a peer, at most {@link GRANTS_MAX}. */
+/** The strings of a list from a peer, at most {@channel GRANTS_MAX}. */
 export function stringsOf(value: Json | undefined): readonly string[] {
   if (!Array.isArray(value)) return [];
   return value.slice(0, GRANTS_MAX).filter((one) => typeof one === 'string');

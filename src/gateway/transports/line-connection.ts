@@ -5,11 +5,11 @@
 import type { Socket } from 'node:net';
 import { createScope } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
-import { notificationBytes } from '../frame.ts';
-import { createLineWriter } from '../line-writer.ts';
-import type { Session } from '../session-types.ts';
-import { createSessionDecoder } from './lines.ts';
-import type { LineOutput } from './lines.ts';
+import { notificationBytes } from '../wire/frame.ts';
+import { createLineWriter } from '../wire/line-writer.ts';
+import type { Session } from '../session/types.ts';
+import { createSessionDecoder } from './message-session.ts';
+import type { LineOutput } from './message-session.ts';
 
 /** Output that may wait before we stop reading what the client asks. */
 const HIGH_WATER_BYTES = 1024 * 1024;

@@ -8,8 +8,8 @@ import type { Server, Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { StarlingError, ensurePrivateFolder, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Startable } from '../../core/index.ts';
-import type { Session } from '../session-types.ts';
-import { errorBytes, errorOf } from '../frame.ts';
+import type { Session } from '../session/types.ts';
+import { errorBytes, errorOf } from '../wire/frame.ts';
 import { createSocketOutput, serveLines } from './line-connection.ts';
 import type { LineServed } from './line-connection.ts';
 

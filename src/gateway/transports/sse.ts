@@ -9,14 +9,14 @@ import { isDeepStrictEqual } from 'node:util';
 import { StarlingError, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
-import { parseIncoming } from '../batch.ts';
-import type { BatchFrames } from '../batch.ts';
-import { errorBytes, errorOf, toLine } from '../frame.ts';
-import type { Session } from '../session-types.ts';
+import { parseIncoming } from '../wire/batch.ts';
+import type { BatchFrames } from '../wire/batch.ts';
+import { errorBytes, errorOf, toLine } from '../wire/frame.ts';
+import type { Session } from '../session/types.ts';
 import type { Frame } from '../types.ts';
 import { startEvents, writeComment, writeEvent } from './http-reply.ts';
-import { receiveIncoming } from './lines.ts';
-import type { LineOutput } from './lines.ts';
+import { receiveIncoming } from './message-session.ts';
+import type { LineOutput } from './message-session.ts';
 import type { IdleSession } from './streamable.ts';
 
 const KEEP_ALIVE_MS = 15_000;
@@ -42,7 +42,7 @@ export interface SseComponents {
 
 /** What opens one client's session. */
 export interface SseOpening {
-  /** Where it POSTs to: the path that leads to {@link SseTransport.post}. */
+  /** Where it POSTs to: the path that leads to {@channel SseTransport.post}. */
   readonly path: string;
   /** Opens the session. @throws STARLING_LIMIT_EXCEEDED, which the client is told */
   open(push: (message: Buffer) => void): Session;

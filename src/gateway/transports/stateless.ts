@@ -1,6 +1,6 @@
 /**
  * Streamable HTTP of the stateless era, 2026-07-28 (MCP `basic/transports/streamable-http`): each POST
- * stands alone, and its headers repeat what its body says. What is behind, links to servers, is kept
+ * stands alone, and its headers repeat what its body says. What is behind, channels to servers, is kept
  * for a while for each caller and path, and shared by the requests of nobody else.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -14,12 +14,12 @@ import {
   checkVersion,
   metaOf,
   objectOf,
-} from '../era.ts';
-import { RPC, parseFrame } from '../frame.ts';
-import type { Session } from '../session-types.ts';
+} from '../wire/era.ts';
+import { RPC, parseFrame } from '../wire/frame.ts';
+import type { Session } from '../session/types.ts';
 import type { Frame, FrameId, RequestFrame } from '../types.ts';
-import { headerParamsOf, paramHeadersOf } from '../upstreams/modern-headers.ts';
-import type { HeaderParam } from '../upstreams/modern-headers.ts';
+import { headerParamsOf, paramHeadersOf } from '../wire/modern-headers.ts';
+import type { HeaderParam } from '../wire/modern-headers.ts';
 import { readJsonBody } from './http-body.ts';
 import { createHttpReply, refuse, usage } from './http-reply.ts';
 import type { HttpReply } from './http-reply.ts';

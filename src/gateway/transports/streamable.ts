@@ -8,13 +8,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
 import { StarlingError } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
-import { parseIncoming, receiveBatch } from '../batch.ts';
-import type { BatchFrames } from '../batch.ts';
+import { parseIncoming, receiveBatch } from '../wire/batch.ts';
+import type { BatchFrames } from '../wire/batch.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
 import type { Entrance } from '../door/types.ts';
-import { MODERN_RPC, eraOf } from '../era.ts';
-import type { ViewSpec } from '../router.ts';
-import type { Reply, Session } from '../session-types.ts';
+import { MODERN_RPC, eraOf } from '../wire/era.ts';
+import type { ViewSpec } from '../catalog/router.ts';
+import type { Reply, Session } from '../session/types.ts';
 import type { Frame, FrameId, RequestFrame } from '../types.ts';
 import { readJsonBody } from './http-body.ts';
 import {

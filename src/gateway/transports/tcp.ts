@@ -8,13 +8,13 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger, Startable } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
-import { errorBytes, errorOf, resultBytes } from '../frame.ts';
-import { objectOf } from '../era.ts';
-import type { Reply, Session } from '../session-types.ts';
+import { errorBytes, errorOf, resultBytes } from '../wire/frame.ts';
+import { objectOf } from '../wire/era.ts';
+import type { Reply, Session } from '../session/types.ts';
 import type { Frame, RequestFrame } from '../types.ts';
 import type { Entrance } from '../door/types.ts';
-import { createLastingConnections } from './lasting.ts';
-import type { LastingConnections } from './lasting.ts';
+import { createLongLivedConnections } from './long-lived.ts';
+import type { LongLivedConnections } from './long-lived.ts';
 import { createSocketOutput, serveLines } from './line-connection.ts';
 import type { LineServed } from './line-connection.ts';
 
@@ -69,7 +69,7 @@ export interface TcpTransport extends Startable {
 export function createTcpTransport(components: TcpComponents, init: TcpInit): TcpTransport {
   const sockets = new Set<Socket>();
   const greeting = new Set<Caller>();
-  const lasting = createLastingConnections(components.clock);
+  const lasting = createLongLivedConnections(components.clock);
   let server: Server | undefined;
 
   const accept = (socket: Socket): void => {
@@ -126,7 +126,7 @@ export function createTcpTransport(components: TcpComponents, init: TcpInit): Tc
 /** Connections without a session, and with one. */
 interface Tables {
   readonly greeting: Set<Caller>;
-  readonly lasting: LastingConnections;
+  readonly lasting: LongLivedConnections;
 }
 
 function serve(

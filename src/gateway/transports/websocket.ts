@@ -10,10 +10,10 @@ import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
 import { StarlingError, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope } from '../../core/index.ts';
-import { errorBytes, errorOf } from '../frame.ts';
-import type { Session } from '../session-types.ts';
-import { receiveBytes } from './lines.ts';
-import type { LineOutput } from './lines.ts';
+import { errorBytes, errorOf } from '../wire/frame.ts';
+import type { Session } from '../session/types.ts';
+import { receiveBytes } from './message-session.ts';
+import type { LineOutput } from './message-session.ts';
 
 const SUBPROTOCOL = 'mcp';
 const BEARER_PREFIX = 'bearer.';

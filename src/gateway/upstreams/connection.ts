@@ -1,11 +1,11 @@
 /** What a running upstream connection looks like to the part that keeps it running. */
 import type { Secret, StarlingError } from '../../core/index.ts';
-import type { Handshake } from '../handshake.ts';
-import type { Link } from '../types.ts';
+import type { Handshake } from '../wire/client-handshake.ts';
+import type { Channel } from '../types.ts';
 
 /** One connection to an upstream server, from its start to its one end. */
 export interface UpstreamConnection {
-  readonly link: Link;
+  readonly channel: Channel;
   /** Process id, where there is one. */
   readonly pid?: number;
   /** Something odd that did not end it, in one sentence. */

@@ -5,22 +5,22 @@
 import type { McpServer } from '../../config/index.ts';
 import { StarlingError, toStarlingError } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random } from '../../core/index.ts';
-import { objectOf } from '../era.ts';
-import type { Era } from '../era.ts';
-import { RPC, errorBytes, requestBytes, resultBytes } from '../frame.ts';
-import { discover, initialize, modernMeta } from '../handshake.ts';
-import type { Handshake } from '../handshake.ts';
+import { objectOf } from '../wire/era.ts';
+import type { Era } from '../wire/era.ts';
+import { RPC, errorBytes, requestBytes, resultBytes } from '../wire/frame.ts';
+import { discover, initialize, modernMeta } from '../wire/client-handshake.ts';
+import type { Handshake } from '../wire/client-handshake.ts';
 import type {
   ClientFacts,
-  Link,
-  LinkCall,
-  LinkEars,
+  Channel,
+  ChannelCall,
+  ChannelListener,
   NotificationFrame,
   RequestFrame,
 } from '../types.ts';
 import type { Credentials, UpstreamConnection } from './connection.ts';
-import { connectHttp } from './http.ts';
-import { connectSse } from './sse.ts';
+import { connectHttp } from './url/streamable-http.ts';
+import { connectSse } from './url/sse.ts';
 import { connectStdio } from './stdio.ts';
 
 /** What an instance works with. */
@@ -55,7 +55,7 @@ export interface InstanceInit {
 /** A running instance. */
 export interface Instance {
   readonly handshake: Handshake;
-  readonly link: Link;
+  readonly channel: Channel;
   readonly pid?: number;
   readonly startedAt: number;
   /** When it was last used, ms since the epoch. */
@@ -63,13 +63,13 @@ export interface Instance {
   /** Sessions that hear it. */
   readonly attached: number;
   /** URIs that sessions have subscribed to, and which. */
-  readonly subscribers: Map<string, Set<LinkEars>>;
+  readonly subscribers: Map<string, Set<ChannelListener>>;
   /**
    * Hears it until detached, or just `updates` of resources; `lost` is called when it ends. Returns how
    * to detach.
    */
-  attach(ears: LinkEars, lost?: () => void, hears?: 'updates'): () => void;
-  /** Tells a modern server anew what to report: its lists, and what {@link subscribers} names. */
+  attach(ears: ChannelListener, lost?: () => void, hears?: 'updates'): () => void;
+  /** Tells a modern server anew what to report: its lists, and what {@channel subscribers} names. */
   listen(): void;
   oddity(): string | undefined;
   readonly ended: Promise<StarlingError>;
@@ -94,18 +94,18 @@ export async function startInstance(
   components: InstanceComponents,
   init: InstanceInit,
 ): Promise<Instance> {
-  const attached = new Map<LinkEars, Attached>();
+  const attached = new Map<ChannelListener, Attached>();
   const ears = earsOf(components, attached);
   let era: Era = 'legacy';
   const connection = await connect(components, init, ears, () => era);
   try {
-    const handshake = await shakeHands(connection.link, init, (next) => {
+    const handshake = await shakeHands(connection.channel, init, (next) => {
       era = next;
     });
     connection.negotiated(handshake);
     const now = components.clock.now();
     const subscribers: Instance['subscribers'] = new Map();
-    const listen = createListener(connection.link, {
+    const listen = createListener(connection.channel, {
       handshake,
       uris: () => [...subscribers.keys()],
       heard: (frame) => ears.notification(frame),
@@ -120,7 +120,7 @@ export async function startInstance(
     });
     return {
       handshake,
-      link: connection.link,
+      channel: connection.channel,
       ...(connection.pid === undefined ? {} : { pid: connection.pid }),
       startedAt: now,
       usedAt: now,
@@ -148,7 +148,7 @@ export async function startInstance(
 function connect(
   components: InstanceComponents,
   init: InstanceInit,
-  ears: LinkEars,
+  ears: ChannelListener,
   era: () => Era,
 ): Promise<UpstreamConnection> | UpstreamConnection {
   const { clock, random, logger, credentials } = components;
@@ -170,7 +170,7 @@ function erasOf({ era, server }: InstanceInit): readonly Era[] {
 }
 
 async function shakeHands(
-  link: Link,
+  channel: Channel,
   init: InstanceInit,
   speak: (era: Era) => void,
 ): Promise<Handshake> {
@@ -179,7 +179,7 @@ async function shakeHands(
   const [first = 'legacy', second] = erasOf(init);
   const shake = (era: Era, timeoutMs: number): Promise<Handshake> => {
     speak(era);
-    return (era === 'modern' ? discover : initialize)(link, title, { timeoutMs, client });
+    return (era === 'modern' ? discover : initialize)(channel, title, { timeoutMs, client });
   };
   const isProbe = first === 'modern';
   const probeMs = Math.min(PROBE_TIMEOUT_MS, startTimeoutMs);
@@ -204,8 +204,8 @@ function isForLogin(error: unknown): boolean {
 
 function earsOf(
   components: InstanceComponents,
-  attached: ReadonlyMap<LinkEars, Attached>,
-): LinkEars {
+  attached: ReadonlyMap<ChannelListener, Attached>,
+): ChannelListener {
   return {
     notification(frame: NotificationFrame, related) {
       if (LIST_CHANGED.test(frame.method)) components.listChanged();
@@ -225,14 +225,14 @@ function earsOf(
 
 /** Keeps one `subscriptions/listen` open on a modern server; each call of it replaces the last. */
 function createListener(
-  link: Link,
+  channel: Channel,
   init: {
     readonly handshake: Handshake;
     uris(): readonly string[];
     heard(frame: NotificationFrame): void;
   },
 ): () => void {
-  let open: LinkCall | undefined;
+  let open: ChannelCall | undefined;
   return () => {
     if (init.handshake.era !== 'modern') return;
     open?.cancel('replaced');
@@ -242,7 +242,7 @@ function createListener(
     const params: JsonObject = { _meta: modernMeta(), notifications };
     const method = 'subscriptions/listen';
     const bytes = requestBytes(0, method, params);
-    open = link.relay({
+    open = channel.relay({
       request: { kind: 'request', bytes, id: 0, method, params },
       principal: { kind: 'operator' },
       response: () => undefined,

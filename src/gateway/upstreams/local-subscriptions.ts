@@ -1,11 +1,11 @@
 /**
- * What one link to a server of this node is subscribed to, and at which of the server's instances.
+ * What one channel to a server of this node is subscribed to, and at which of the server's instances.
  * An instance that ends takes its subscriptions along: they are made again on the next one, though
  * nobody calls, and until that succeeds.
  */
 import { messageOf } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
-import type { LinkEars } from '../types.ts';
+import type { ChannelListener } from '../types.ts';
 import type { Instance } from './instance.ts';
 
 const TIMEOUT_MS = 30_000;
@@ -14,7 +14,7 @@ const RENEW_DELAY_MS = 5000;
 /** Finds the instance that a subscription is for: the running one, or a new one. */
 export type FindInstance = () => Instance | Promise<Instance>;
 
-/** The subscriptions of one link. */
+/** The subscriptions of one channel. */
 export interface LocalSubscriptions {
   /** Subscribes to `uri` on the instance that `find` gives. @throws as the server refuses */
   add(uri: string, find: FindInstance): Promise<void>;
@@ -28,7 +28,7 @@ export interface LocalSubscriptions {
 
 /** What subscriptions work with: they are heard by `ears`. */
 export interface LocalSubscriptionsComponents {
-  readonly ears: LinkEars;
+  readonly ears: ChannelListener;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -39,7 +39,7 @@ interface Subscription {
   instance: Instance | undefined;
 }
 
-/** Makes the subscriptions of a link. */
+/** Makes the subscriptions of a channel. */
 export function createLocalSubscriptions(
   components: LocalSubscriptionsComponents,
 ): LocalSubscriptions {
@@ -119,11 +119,11 @@ class Subscribed implements LocalSubscriptions {
   async #tell(instance: Instance, method: string, uri: string): Promise<void> {
     instance.usedAt = this.#components.clock.now();
     if (instance.handshake.era === 'modern') instance.listen();
-    else await instance.link.request(method, { uri }, { timeoutMs: TIMEOUT_MS });
+    else await instance.channel.request(method, { uri }, { timeoutMs: TIMEOUT_MS });
   }
 
   #count(uri: string, instance: Instance): void {
-    const subscribers = instance.subscribers.get(uri) ?? new Set<LinkEars>();
+    const subscribers = instance.subscribers.get(uri) ?? new Set<ChannelListener>();
     instance.subscribers.set(uri, subscribers.add(this.#components.ears));
   }
 

@@ -1,16 +1,16 @@
 /** Peers as upstreams: an MCP session of ours on a stream to the peer that owns the tools. */
 import { StarlingError, createLineDecoder, messageOf } from '../../core/index.ts';
 import type { Clock, Json, Logger } from '../../core/index.ts';
-import { REVOCATION_TYPE, decodeJws } from '../../grants/index.ts';
+import { REVOCATION_TYPE } from '../../grants/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
-import { BEHALF_META } from '../behalf.ts';
-import { RPC, errorBytes } from '../frame.ts';
-import { initialize } from '../handshake.ts';
-import { createLink, idAtEdge } from '../link.ts';
-import type { LinkCore } from '../link.ts';
-import { WAITING_BYTES_MAX, createPeerWriter } from '../peer-writer.ts';
+import { BEHALF_META } from '../clearance/on-behalf-of.ts';
+import { RPC, errorBytes } from '../wire/frame.ts';
+import { initialize } from '../wire/client-handshake.ts';
+import { createChannel, idAtEdge } from '../wire/channel.ts';
+import type { ChannelCore } from '../wire/channel.ts';
+import { WAITING_BYTES_MAX, createPeerWriter } from '../wire/peer-writer.ts';
 import {
   GRANTS_META,
   GRANTS_NOTIFICATION,
@@ -18,12 +18,13 @@ import {
   SERVER_META,
   stringsOf,
 } from '../transports/libp2p.ts';
-import type { ClientFacts, LinkEars, ServerLink } from '../types.ts';
+import type { ClientFacts, ChannelListener, ServerChannel } from '../types.ts';
+import { decodeJws } from '../../identity/index.ts';
 
 const OPEN_TIMEOUT_MS = 10_000;
 
-/** What links to peers are made with. */
-export interface PeerLinkComponents {
+/** What channels to peers are made with. */
+export interface PeerChannelComponents {
   readonly network: Pick<Network, 'open'>;
   readonly membership: Pick<Membership, 'inStep'>;
   readonly grants: GrantBook;
@@ -33,8 +34,8 @@ export interface PeerLinkComponents {
   readonly logger: Logger;
 }
 
-/** Bounds of a link to a peer. */
-export interface PeerLinkInit {
+/** Bounds of a channel to a peer. */
+export interface PeerChannelInit {
   readonly messageBytes: number;
   readonly callTimeoutMs: number;
   readonly callTotalMs: number;
@@ -42,9 +43,9 @@ export interface PeerLinkInit {
 }
 
 /** Which part of the peer, for which client, and who hears what it says by itself. */
-export interface PeerLinkWish {
-  readonly notification: LinkEars['notification'];
-  readonly request?: LinkEars['request'];
+export interface PeerChannelNeeds {
+  readonly notification: ChannelListener['notification'];
+  readonly request?: ChannelListener['request'];
   /** One server of it; absent for the catalog of all. */
   readonly server?: string;
   readonly client?: ClientFacts;
@@ -53,7 +54,7 @@ export interface PeerLinkWish {
 }
 
 /** Nobody stands behind the node's own sessions. */
-const refuse: LinkEars['request'] = (frame, answer) =>
+const refuse: ChannelListener['request'] = (frame, answer) =>
   answer(
     errorBytes(frame.id, {
       code: RPC.methodNotFound,
@@ -62,12 +63,12 @@ const refuse: LinkEars['request'] = (frame, answer) =>
   );
 
 /** Opens a session at `peer`. @throws STARLING_PEER_UNREACHABLE, STARLING_TIMEOUT, … */
-export async function openPeerLink(
-  components: PeerLinkComponents,
-  init: PeerLinkInit,
+export async function openPeerChannel(
+  components: PeerChannelComponents,
+  init: PeerChannelInit,
   peer: PeerView,
-  wish: PeerLinkWish,
-): Promise<ServerLink> {
+  wish: PeerChannelNeeds,
+): Promise<ServerChannel> {
   const { network, membership, grants } = components;
   const stream = await network.open(peer.peerId, MCP_PROTOCOL, {
     signal: AbortSignal.timeout(OPEN_TIMEOUT_MS),
@@ -82,7 +83,7 @@ export async function openPeerLink(
   const ended = new Promise<StarlingError>((resolve) => {
     finish = resolve;
   });
-  const link = linkOver(stream, peer, components, init, {
+  const channel = linkOver(stream, peer, components, init, {
     notification(frame, related) {
       if (frame.method === GRANTS_NOTIFICATION) {
         takeGrants(components, frame.params['grants'], frame.params['revocations']);
@@ -95,7 +96,7 @@ export async function openPeerLink(
     const now = grants.toPresent(peer.did);
     const isNew = now.some((jws) => !presented.has(jws));
     presented = new Set(now);
-    if (isNew) link.notify(GRANTS_NOTIFICATION, { grants: now });
+    if (isNew) channel.notify(GRANTS_NOTIFICATION, { grants: now });
   };
   components.presenters.add(presentNew);
   stream.onEnd(() => {
@@ -105,11 +106,11 @@ export async function openPeerLink(
       `peer ${peer.alias} went away during the call`,
       { hint: 'see who is there: starling peers', data: { peer: peer.peerId } },
     );
-    link.end(error);
+    channel.end(error);
     finish(error);
   });
   try {
-    const handshake = await initialize(link, `peer ${peer.alias}`, {
+    const handshake = await initialize(channel, `peer ${peer.alias}`, {
       timeoutMs: OPEN_TIMEOUT_MS,
       ...(wish.client === undefined ? {} : { client: wish.client }),
       meta: {
@@ -124,9 +125,9 @@ export async function openPeerLink(
     throw error;
   }
   return {
-    relay: (call) => link.relay(call),
-    request: (method, params, options) => link.request(method, params, options),
-    notify: (method, params) => link.notify(method, params),
+    relay: (call) => channel.relay(call),
+    request: (method, params, options) => channel.request(method, params, options),
+    notify: (method, params) => channel.notify(method, params),
     ended,
     close: () => void stream.close(),
   };
@@ -135,12 +136,12 @@ export async function openPeerLink(
 function linkOver(
   stream: PeerStream,
   peer: PeerView,
-  components: PeerLinkComponents,
-  init: PeerLinkInit,
-  ears: LinkEars,
-): LinkCore {
+  components: PeerChannelComponents,
+  init: PeerChannelInit,
+  ears: ChannelListener,
+): ChannelCore {
   const writer = createPeerWriter(stream, components.logger);
-  const link = createLink(
+  const channel = createChannel(
     {
       send(message) {
         if (writer.line(message)) return;
@@ -158,7 +159,7 @@ function linkOver(
     { ...init, title: `peer ${peer.alias}` },
   );
   const decoder = createLineDecoder(init.messageBytes, {
-    line: (bytes) => link.receive(bytes),
+    line: (bytes) => channel.receive(bytes),
     oversize(sizeBytes, head, tail) {
       const error = new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
@@ -166,16 +167,16 @@ function linkOver(
         { data: { limit: 'limits.messageBytes', peer: peer.peerId } },
       );
       const id = idAtEdge(head, tail);
-      if (id === undefined) link.failAll(error);
-      else link.fail(id, error);
+      if (id === undefined) channel.failAll(error);
+      else channel.fail(id, error);
     },
   });
   stream.onData((chunk) => decoder.push(chunk));
-  return link;
+  return channel;
 }
 
 function takeGrants(
-  components: PeerLinkComponents,
+  components: PeerChannelComponents,
   grants: Json | undefined,
   revocations: Json | undefined,
 ): void {

@@ -8,10 +8,10 @@ import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import type { StdioServer } from '../../config/index.ts';
 import { StarlingError, createLineDecoder, messageOf } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
-import { createLineWriter } from '../line-writer.ts';
-import { createLink, idAtEdge } from '../link.ts';
-import type { LinkCore } from '../link.ts';
-import type { LinkEars } from '../types.ts';
+import { createLineWriter } from '../wire/line-writer.ts';
+import { createChannel, idAtEdge } from '../wire/channel.ts';
+import type { ChannelCore } from '../wire/channel.ts';
+import type { ChannelListener } from '../types.ts';
 import type { UpstreamConnection } from './connection.ts';
 
 /** Variables that a server gets besides its configured ones; everything else stays with us. */
@@ -45,7 +45,7 @@ const DRAIN_MS = 500;
 export interface StdioComponents {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly ears: LinkEars;
+  readonly ears: ChannelListener;
 }
 
 /** Bounds and names of a stdio upstream. */
@@ -75,7 +75,7 @@ export async function connectStdio(
 }
 
 class StdioConnection implements UpstreamConnection {
-  readonly link: LinkCore;
+  readonly channel: ChannelCore;
   readonly pid: number;
   readonly ended: Promise<StarlingError>;
   readonly #components: StdioComponents;
@@ -95,7 +95,7 @@ class StdioConnection implements UpstreamConnection {
       .map((secret) => secret.reveal())
       .filter((value) => value.length >= 4);
     const writer = createLineWriter((chunk) => void child.stdin.write(chunk));
-    this.link = createLink(
+    this.channel = createChannel(
       {
         send: (message) => {
           if (child.stdin.writableLength > QUEUE_BYTES_MAX) throw this.#deaf();
@@ -141,7 +141,7 @@ class StdioConnection implements UpstreamConnection {
 
   #read(): void {
     const decoder = createLineDecoder(this.#init.messageBytes, {
-      line: (bytes) => this.link.receive(bytes),
+      line: (bytes) => this.channel.receive(bytes),
       oversize: (_, head, tail) => this.#oversize(head, tail),
     });
     this.#child.stdout.on('data', (chunk: Buffer) => decoder.push(chunk));
@@ -176,8 +176,8 @@ class StdioConnection implements UpstreamConnection {
       },
     );
     const id = idAtEdge(head, tail);
-    if (id === undefined) this.link.failAll(error);
-    else this.link.fail(id, error);
+    if (id === undefined) this.channel.failAll(error);
+    else this.channel.fail(id, error);
   }
 
   #untilEnd(): Promise<StarlingError> {
@@ -194,7 +194,7 @@ class StdioConnection implements UpstreamConnection {
       this.#child.once('close', (code, signal) => {
         cancelDrain();
         const error = this.#gone(code, signal);
-        this.link.end(error);
+        this.channel.end(error);
         resolve(error);
       });
     });

@@ -10,11 +10,11 @@ import type {
   Upstreams,
   UpstreamsEvents,
 } from '../types.ts';
-import { BUILTIN, createBuiltin } from './builtin.ts';
-import { createKeptUpstream } from './kept.ts';
-import type { Logins } from './logins.ts';
-import type { KeptInit, KeptUpstream } from './kept.ts';
-import { isAboutSecret, sameServer } from './secret-store.ts';
+import { BUILTIN, createBuiltin } from '../builtin/server.ts';
+import { createManagedUpstream } from './managed-upstream.ts';
+import type { Logins } from './oauth/logins.ts';
+import type { ManagedUpstreamInit, ManagedUpstream } from './managed-upstream.ts';
+import { isAboutSecret, sameServer } from './server-secrets.ts';
 
 /** What the upstreams work with. */
 export interface UpstreamsComponents {
@@ -50,12 +50,12 @@ export function createUpstreams(components: UpstreamsComponents, init: Upstreams
     resources: components.builtinResources,
     logger: components.logger.child('builtin'),
   });
-  const bounds: KeptInit = {
+  const bounds: ManagedUpstreamInit = {
     ...init,
     startTimeoutMs: init.startTimeoutMs ?? START_TIMEOUT_MS,
   };
-  const make = (name: string, server: McpServer): KeptUpstream =>
-    createKeptUpstream(
+  const make = (name: string, server: McpServer): ManagedUpstream =>
+    createManagedUpstream(
       name,
       server,
       {

@@ -1,12 +1,12 @@
 /** From where a request may come. */
 import { describe, expect, it } from 'vitest';
-import { createAddressCheck, createPlaceCheck } from '../../../src/gateway/door/place.ts';
+import { createAddressCheck, createOriginCheck } from '../../../src/gateway/door/origin-check.ts';
 import { requestOf } from './arrange.ts';
 
 const PLAIN = { host: '127.0.0.1', allowedOrigins: [], allowedHosts: [], allowedAddresses: [] };
 
 describe('a request', () => {
-  const check = createPlaceCheck({
+  const check = createOriginCheck({
     ...PLAIN,
     allowedOrigins: ['https://app.example'],
     allowedHosts: ['mcp.example', 'other.example:8443'],
@@ -60,7 +60,7 @@ describe('an address', () => {
   });
 
   it('is never let in by a hidden exception for loopback', () => {
-    const check = createPlaceCheck({ ...PLAIN, allowedAddresses: ['192.0.2.0/24'] });
+    const check = createOriginCheck({ ...PLAIN, allowedAddresses: ['192.0.2.0/24'] });
     expect(check(requestOf({}, '127.0.0.1'))?.error.message).toContain('is not allowed');
     expect(check(requestOf({}, '::ffff:192.0.2.9'))).toBeUndefined();
   });

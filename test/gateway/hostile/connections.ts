@@ -7,8 +7,8 @@ import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 import type { PeerId } from '../../../src/core/index.ts';
 import type { PeerStream } from '../../../src/network/index.ts';
-import { streamPair } from '../support.ts';
-import type { Wire } from '../support.ts';
+import { streamPair } from '../support/gateways.ts';
+import type { Wire } from '../support/gateways.ts';
 
 /** One connection. */
 export interface Connection {

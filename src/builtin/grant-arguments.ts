@@ -1,0 +1,203 @@
+/** How the grant tools are told what to grant, to whom, and under which conditions. */
+import { z } from 'zod';
+import { StarlingError } from '../core/index.ts';
+import type { Did, Json } from '../core/index.ts';
+import { parseResource, uriResource } from '../grants/index.ts';
+import type { Capability, Counters, Grant, GrantBook } from '../grants/index.ts';
+import { parseDid } from '../identity/index.ts';
+import type { Membership } from '../membership/index.ts';
+import type { GrantSummary } from './results.ts';
+import type { MeshBook } from '../mesh/index.ts';
+
+/** No grant and no invite outlives this. */
+const EXPIRES_MAX_S = 3650 * 86_400;
+/** Who may read a resource may also hear that it changed. */
+const RESOURCE_ABILITIES = ['resource/read', 'resource/subscribe'] as const;
+/** What has arguments. */
+const WITH_ARGUMENTS: readonly string[] = ['tool/call', 'prompt/get'];
+
+/** A lifetime in seconds. */
+export const seconds = (description: string): z.ZodOptional<z.ZodNumber> =>
+  z.number().positive().max(EXPIRES_MAX_S).optional().describe(description);
+
+const patterns = (description: string): z.ZodOptional<z.ZodArray<z.ZodString>> =>
+  z.array(z.string().min(1).max(256)).max(64).optional().describe(description);
+
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+
+/** What is granted, as the arguments of a tool. */
+export const WHAT = {
+  tools: patterns('Tools, e.g. `files/*`, `git/status`, `files/read_*`.'),
+  resources: patterns('Resources, e.g. `files/file:///srv/docs/**`, `demo/**`.'),
+  prompts: patterns('Prompts, e.g. `git/*`.'),
+  servers: patterns('Servers of which everything is meant, e.g. `files`.'),
+} as const;
+
+/** Conditions, as the arguments of a tool. */
+export const CONDITIONS = {
+  uses: z.number().int().positive().optional().describe('How many calls in all.'),
+  rate: z
+    .strictObject({ per_s: z.number().positive(), burst: z.number().int().positive() })
+    .optional()
+    .describe('Calls a second on average, and how many at once.'),
+  args: z
+    .record(
+      z.string().min(1).max(256),
+      z.strictObject({
+        const: scalar.optional(),
+        enum: z.array(scalar).min(1).max(64).optional(),
+        prefix: z.string().optional(),
+        minimum: z.number().optional(),
+        maximum: z.number().optional(),
+        paths: z.array(z.string().min(1).max(512)).min(1).max(64).optional(),
+      }),
+    )
+    .optional()
+    .describe(
+      'What named arguments must be, e.g. `{"path":{"paths":["/srv/docs/**"]}}`; they must be there. Others are free.',
+    ),
+  hours: z
+    .strictObject({
+      from: z.string().describe('HH:MM'),
+      to: z.string().describe('HH:MM, exclusive; before `from`: on the next day'),
+      days: z
+        .array(z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']))
+        .min(1)
+        .optional(),
+      zone: z.string().max(64).optional().describe('IANA time zone; default UTC.'),
+    })
+    .optional()
+    .describe('When it counts.'),
+  approval: z.literal('required').optional().describe('A person here must say yes to each call.'),
+  max_depth: z
+    .number()
+    .int()
+    .min(0)
+    .max(7)
+    .optional()
+    .describe('Through how many further hands it may go; default 0.'),
+} as const;
+
+type Conditions = z.infer<z.ZodObject<typeof CONDITIONS>>;
+
+/** The caveats that `input` asks for. */
+export function caveatsOf(input: Conditions): Readonly<Record<string, Json>> {
+  const { uses, rate, args, hours, approval } = input;
+  const caveats = { uses, rate, args, hours, approval };
+  // What JSON has no word for (absent fields) goes.
+  return JSON.parse(JSON.stringify(caveats)) as Record<string, Json>;
+}
+
+/** `capability` under `caveats`. Arguments are asked of what has arguments. */
+export function conditioned(
+  capability: Capability,
+  caveats: Readonly<Record<string, Json>>,
+): Capability {
+  const { args, ...others } = caveats;
+  const own =
+    args !== undefined && WITH_ARGUMENTS.includes(capability.ability)
+      ? { ...others, args }
+      : others;
+  return Object.keys(own).length === 0 ? capability : { ...capability, caveats: own };
+}
+
+/** Whom an alias, PeerId or did:key means. @throws STARLING_PEER_UNKNOWN, STARLING_ID_MALFORMED */
+export function audienceOf(membership: Pick<Membership, 'resolve'>, reference: string): Did {
+  if (reference.startsWith('did:key:')) return parseDid(reference);
+  return membership.resolve(reference).did;
+}
+
+/** What somebody is to have. */
+export interface Granted {
+  readonly tools?: readonly string[] | undefined;
+  readonly resources?: readonly string[] | undefined;
+  readonly prompts?: readonly string[] | undefined;
+  readonly servers?: readonly string[] | undefined;
+}
+
+/** What a grant's patterns allow. @throws STARLING_USAGE when there are none, or one is malformed */
+export function capabilitiesOf(granted: Granted): readonly Capability[] {
+  const { tools = [], resources = [], prompts = [], servers = [] } = granted;
+  const whole = servers.flatMap((server) => [
+    { resource: resourceOf('tool', `${server}/**`), ability: 'tool/call' },
+    { resource: resourceOf('prompt', `${server}/**`), ability: 'prompt/get' },
+    ...RESOURCE_ABILITIES.map((ability) => ({
+      resource: resourceOf('resource', `${server}/**`),
+      ability,
+    })),
+  ]);
+  const capabilities = [
+    ...tools.map((tool) => ({ resource: resourceOf('tool', tool), ability: 'tool/call' })),
+    ...prompts.map((prompt) => ({ resource: resourceOf('prompt', prompt), ability: 'prompt/get' })),
+    ...resources.flatMap((pattern) =>
+      RESOURCE_ABILITIES.map((ability) => ({ resource: resourceOf('resource', pattern), ability })),
+    ),
+    ...whole,
+  ];
+  if (capabilities.length > 0) return capabilities;
+  throw new StarlingError('STARLING_USAGE', 'a grant needs something to grant', {
+    hint: "name tools, resources, prompts or servers, for example --tool 'files/*'",
+  });
+}
+
+/** `files/*` → `tool:files/*`. @throws STARLING_USAGE when it is no pattern of its kind */
+function resourceOf(kind: 'tool' | 'prompt' | 'resource', pattern: string): string {
+  const at = pattern.indexOf('/');
+  if (at <= 0) {
+    throw new StarlingError('STARLING_USAGE', `'${pattern}' is no ${kind} pattern`, {
+      hint: `a ${kind} is <server>/<${kind === 'resource' ? 'uri' : kind}>, for example '${pattern}/*' for all of the server ${pattern}`,
+    });
+  }
+  const [server, rest] = [pattern.slice(0, at), pattern.slice(at + 1)];
+  const isUri = kind === 'resource' && rest !== '**';
+  const resource = isUri ? uriResource(server, rest) : `${kind}:${pattern}`;
+  try {
+    parseResource(resource);
+  } catch (error) {
+    throw new StarlingError('STARLING_USAGE', `'${pattern}' is no ${kind} pattern`, {
+      cause: error,
+      hint: `use <server>/<${kind === 'resource' ? 'uri' : kind}> with * as wildcard, for example 'files/read_*'`,
+    });
+  }
+  return resource;
+}
+
+/** What a summary is made from. */
+export interface SummaryComponents {
+  readonly grants: Pick<GrantBook, 'state' | 'renewable'>;
+  readonly membership: Pick<Membership, 'peers'>;
+  readonly counters: Pick<Counters, 'taken'>;
+  readonly meshBook: Pick<MeshBook, 'ticketOf'>;
+}
+
+/** A grant as a person reads it. */
+export function summarise(
+  components: SummaryComponents,
+  grant: Grant,
+  direction: 'issued' | 'received',
+): GrantSummary {
+  const did = direction === 'issued' ? grant.claims.aud : grant.claims.iss;
+  const peer = components.membership.peers().find((view) => view.did === did);
+  const ticket = direction === 'issued' ? components.meshBook.ticketOf(grant) : undefined;
+  const counted = direction === 'issued' && grant.claims.prf === undefined ? grant.claims.cap : [];
+  const taken = counted.flatMap(({ caveats }, capability) =>
+    caveats?.['uses'] === undefined
+      ? []
+      : [{ capability, uses: components.counters.taken(grant, capability) }],
+  );
+  return {
+    id: grant.claims.jti,
+    direction,
+    with: peer?.alias ?? did,
+    did,
+    capabilities: grant.claims.cap,
+    ...(taken.length === 0 ? {} : { taken }),
+    renewed:
+      direction === 'issued' &&
+      components.grants.renewable().some((one) => one.grant.hash === grant.hash),
+    issuedAt: grant.claims.iat * 1000,
+    expiresAt: grant.claims.exp * 1000,
+    state: components.grants.state(grant),
+    ...(ticket === undefined ? {} : { ticket }),
+  };
+}

@@ -1,0 +1,94 @@
+/**
+ * A JSON file of a person, that the CLI edits: read whole, written whole or not at all, with its mode,
+ * and through a symbolic link rather than over it.
+ */
+import { constants } from 'node:fs';
+import { copyFile, mkdir, readFile, realpath, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { writeFileAtomic } from '../../core/atomic-file.ts';
+import { StarlingError, messageOf } from '../../core/errors.ts';
+
+/** A file as it was when it was read. */
+export interface JsonFile {
+  readonly path: string;
+  /** Without a byte order mark; `{}` when the file is missing or empty. */
+  readonly text: string;
+  readonly exists: boolean;
+}
+
+/** Claude Code keeps its history in the file with its servers, so it may be large. */
+const SIZE_BYTES_MAX = 64 * 1024 * 1024;
+const MODE_BITS = 0o777;
+const MARK = '\uFEFF';
+
+/** Reads the file. @throws STARLING_CONFIG_INVALID when it is there but can't be read */
+export async function readJsonFile(path: string): Promise<JsonFile> {
+  try {
+    const { size } = await stat(path);
+    if (size > SIZE_BYTES_MAX) throw new Error('it is over 64 MiB');
+    const text = (await readFile(path, 'utf8')).replace(MARK, '');
+    return { path, text: text.trim() === '' ? '{}' : text, exists: true };
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+      return { path, text: '{}', exists: false };
+    }
+    throw new StarlingError(
+      'STARLING_CONFIG_INVALID',
+      `${path} can't be read: ${messageOf(error)}`,
+      {
+        hint: 'check the path, and who owns the file',
+        cause: error,
+      },
+    );
+  }
+}
+
+/**
+ * Replaces the file by `text`, unless somebody else has changed it since `before` was read. A new file
+ * gets the mode `newMode`, and folders that are missing are made so that only their owner enters when
+ * the file is private.
+ * @throws STARLING_CONFIG_INVALID when it was changed, STARLING_STATE_UNUSABLE when it can't be written
+ */
+export async function writeJsonFile(
+  before: JsonFile,
+  text: string,
+  newMode: number,
+): Promise<void> {
+  const { path } = before;
+  const now = await readJsonFile(path);
+  if (now.text !== before.text || now.exists !== before.exists) {
+    throw new StarlingError('STARLING_CONFIG_INVALID', `${path} was changed in the meantime`, {
+      hint: 'run the command again; nothing was changed by it',
+    });
+  }
+  if (before.exists) {
+    const target = await realpath(path);
+    return writeFileAtomic(target, text, (await stat(target)).mode & MODE_BITS);
+  }
+  try {
+    const isPrivate = (newMode & 0o077) === 0;
+    await mkdir(dirname(path), { recursive: true, mode: isPrivate ? 0o700 : 0o777 });
+  } catch (error) {
+    throw new StarlingError(
+      'STARLING_STATE_UNUSABLE',
+      `the folder of ${path} can't be made: ${messageOf(error)}`,
+      { hint: 'check who owns the folders above it', cause: error },
+    );
+  }
+  return writeFileAtomic(path, text, newMode);
+}
+
+/** Copies the file beside itself, mode and all; gives the copy's path. @throws STARLING_STATE_UNUSABLE */
+export async function backUp(path: string, now: Date): Promise<string> {
+  const copy = `${path}.starling-backup-${now.toISOString().replaceAll(/[:.]/g, '-')}`;
+  try {
+    await copyFile(path, copy, constants.COPYFILE_EXCL);
+    return copy;
+  } catch (error) {
+    throw new StarlingError(
+      'STARLING_STATE_UNUSABLE',
+      `no backup of ${path} could be made: ${messageOf(error)}`,
+      { hint: 'check the free space and who owns the folder; nothing was changed', cause: error },
+    );
+  }
+}

@@ -1,0 +1,105 @@
+/** The config file of this node, as `starling mcp add|remove|list|import` read and write it. */
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { findJsonFault } from '../../config/json-syntax.ts';
+import { serverName } from '../../config/mcp-servers.ts';
+import { StarlingError } from '../../core/errors.ts';
+import type { Json, JsonObject } from '../../core/json.ts';
+import { attach } from '../node/client.ts';
+import { readJsonFile, writeJsonFile } from './json-file.ts';
+import type { JsonFile } from './json-file.ts';
+import { parseJsonc, valueOf } from './jsonc.ts';
+import { setProperty } from './jsonc-edit.ts';
+import { configFileOf, stateDirOf } from '../node/which-node.ts';
+import type { CommonOptions } from '../node/which-node.ts';
+
+/** The file, and the servers in it as they are written there. */
+export interface OwnConfig {
+  readonly file: JsonFile;
+  readonly servers: ReadonlyMap<string, Json>;
+}
+
+const FILE_MODE = 0o600;
+const SCHEMA = join('config', 'starling.schema.json');
+const LEVELS_MAX = 5;
+
+/** Reads the file that `starling up` would read. @throws STARLING_CONFIG_INVALID */
+export async function readOwnConfig(options: CommonOptions): Promise<OwnConfig> {
+  const path = resolve(configFileOf(options, process.env));
+  const file = await readJsonFile(path);
+  const fault = findJsonFault(file.text);
+  if (fault !== undefined) {
+    throw new StarlingError(
+      'STARLING_CONFIG_INVALID',
+      `${path} is not JSON: line ${fault.line}, column ${fault.column}: expected ${fault.expected}`,
+      { hint: 'correct it there and try again; nothing was changed' },
+    );
+  }
+  const tree = valueOf(parseJsonc(file.text, path));
+  const servers = isObject(tree) ? tree['mcpServers'] : undefined;
+  const entries = isObject(servers) ? Object.entries(servers) : [];
+  return { file, servers: new Map(entries.map(([name, entry]) => [name, entry ?? null])) };
+}
+
+/** Writes `text` to the file; a new one is private. @throws as {@link writeJsonFile} */
+export function writeOwnConfig(config: OwnConfig, text: string): Promise<void> {
+  return writeJsonFile(config.file, config.file.exists ? text : `${text}\n`, FILE_MODE);
+}
+
+/** The file's text with these servers added or replaced; a new file names its schema as well. */
+export function withServers(config: OwnConfig, servers: ReadonlyMap<string, JsonObject>): string {
+  const { path, exists } = config.file;
+  let { text } = config.file;
+  const schema = exists ? undefined : schemaUrl();
+  if (schema !== undefined) text = setProperty({ text, file: path }, ['$schema'], schema);
+  for (const [name, entry] of servers) {
+    text = setProperty({ text, file: path }, ['mcpServers', name], entry);
+  }
+  return text;
+}
+
+/** The server in the file that has this name, or one that would become equal to it. */
+export function sameName(config: OwnConfig, name: string): string | undefined {
+  if (config.servers.has(name)) return name;
+  return [...config.servers.keys()].find((other) => serverName(other) === serverName(name));
+}
+
+/** After a change: does a node run that may take it up, and what to do. */
+export interface NextStep {
+  readonly node: 'running' | 'none';
+  readonly text: string;
+}
+
+/** Says truthfully what happens next. @throws STARLING_CONFIG_INVALID */
+export async function nextStep(options: CommonOptions, path: string): Promise<NextStep> {
+  const named = options.config === undefined ? '' : ` --config ${options.config}`;
+  const stateDir = await stateDirOf({ ...options, config: path });
+  try {
+    (await attach(stateDir)).close();
+    return {
+      node: 'running',
+      text: `a running node that reads this file takes it up by itself; see: starling mcp list${named}`,
+    };
+  } catch (error) {
+    if (!(error instanceof StarlingError) || error.code !== 'STARLING_NODE_UNREACHABLE')
+      throw error;
+    return { node: 'none', text: `no node runs yet; start one with: starling up${named}` };
+  }
+}
+
+/** Is it a JSON object? */
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The schema that came with this command, for editors; it is found from any folder. */
+function schemaUrl(): string | undefined {
+  let folder = import.meta.dirname;
+  for (let level = 0; level < LEVELS_MAX; level += 1) {
+    const file = join(folder, SCHEMA);
+    if (existsSync(file)) return pathToFileURL(file).href;
+    folder = dirname(folder);
+  }
+  return undefined;
+}

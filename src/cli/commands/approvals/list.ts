@@ -1,0 +1,56 @@
+/** `starling approvals` */
+import type { ApprovalListResult, ApprovalSummary } from '../../../builtin/results.ts';
+import { ago, duration, paint, printData, safeLine } from '../../terminal/output.ts';
+import { withNode } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/which-node.ts';
+
+/** Prints what waits for a person, newest first; with `--all` also what is over. */
+export async function run(options: CommonOptions & { readonly all?: boolean }): Promise<void> {
+  const all = options.all === true;
+  const result = await withNode(options, (node) =>
+    node.builtin<ApprovalListResult>('approval_list', { all }),
+  );
+  printData(result, options.json === true, () => {
+    if (result.approvals.length === 0) return all ? 'no approvals yet' : 'nothing waits for you';
+    const isOpen = result.approvals.some(({ state }) => state === 'pending');
+    return [
+      ...result.approvals.map(describe),
+      ...(isOpen ? [paint.dim('answer with: starling approvals approve|deny <id>')] : []),
+    ].join('\n\n');
+  });
+}
+
+function describe(one: ApprovalSummary): string {
+  const lines = [
+    `rule: ${ruleOf(one)}`,
+    ...(one.args === undefined ? [] : [`arguments: ${one.args}`]),
+    ...(one.agentId === undefined ? [] : [`for: ${one.agentId}`]),
+    ...(one.capabilities ?? []).map(({ ability, resource, caveats }) => {
+      const narrowed = caveats === undefined ? '' : ` ${JSON.stringify(caveats)}`;
+      return `would get: ${ability} on ${resource}${narrowed}`;
+    }),
+    ...(one.lifetimeMs === undefined ? [] : [`for how long: ${duration(one.lifetimeMs)}`]),
+    ...(one.justification === undefined ? [] : [`they say: ${one.justification}`]),
+    stateOf(one),
+  ];
+  const head = `${one.id.slice(0, 8)}  ${one.who}: ${one.ability} on ${one.resource}`;
+  return [paint.bold(safeLine(head)), ...lines.map((line) => `  ${safeLine(line)}`)].join('\n');
+}
+
+/** What says that a person must agree. */
+function ruleOf({ rule, grant }: ApprovalSummary): string {
+  if (grant === undefined) return rule;
+  const id = grant.slice(0, 8);
+  return rule === 'grant' ? `grant ${id}` : `${rule}, and grant ${id} covers it`;
+}
+
+function stateOf(one: ApprovalSummary): string {
+  if (one.state === 'pending') {
+    const escalated = one.escalatedAt === undefined ? '' : ', escalated';
+    return `asked ${ago(one.askedAt)}, refused in ${duration(one.expiresAt - Date.now())}${escalated}`;
+  }
+  const by = one.answeredBy === undefined ? '' : ` by ${one.answeredBy}`;
+  const when = one.answeredAt === undefined ? '' : ` ${ago(one.answeredAt)}`;
+  const why = one.reason === undefined ? '' : `: ${one.reason}`;
+  return `${one.state}${by}${when}${why}`;
+}

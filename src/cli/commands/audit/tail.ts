@@ -1,0 +1,46 @@
+/** `starling audit tail` */
+import type { AuditEntry } from '../../../audit/types.ts';
+import type { AuditQueryResult, AuditTailResult } from '../../../builtin/results.ts';
+import { filterOf, showEntry } from '../../terminal/audit-entries.ts';
+import type { FilterOptions } from '../../terminal/audit-entries.ts';
+import { print } from '../../terminal/output.ts';
+import { withNode } from '../../node/which-node.ts';
+
+const WAIT_S = 60;
+const LINES_MAX = 1000;
+
+/** Prints the last entries and then each that comes, until Ctrl-C. */
+export async function run(options: FilterOptions & { readonly lines: number }): Promise<void> {
+  const abort = new AbortController();
+  process.once('SIGINT', () => abort.abort());
+  process.once('SIGTERM', () => abort.abort());
+  const filter = filterOf(options);
+  const show = (entries: readonly AuditEntry[], names: AuditTailResult['names']): void => {
+    for (const entry of entries) {
+      print(options.json === true ? JSON.stringify(entry) : showEntry(entry, names));
+    }
+  };
+  await withNode(options, async (node) => {
+    let { cursor } = await node.builtin<AuditTailResult>('audit_tail', {});
+    const past = await node.builtin<AuditQueryResult>('audit_query', {
+      ...filter,
+      limit: Math.min(options.lines, LINES_MAX),
+      before: cursor + 1,
+    });
+    show(past.entries.toReversed(), past.names);
+    while (!abort.signal.aborted) {
+      const result = await node
+        .builtin<AuditTailResult>(
+          'audit_tail',
+          { ...filter, cursor, timeout_s: WAIT_S },
+          { signal: abort.signal, timeoutMs: (WAIT_S + 10) * 1000 },
+        )
+        .catch((error: unknown) => {
+          if (abort.signal.aborted) return undefined;
+          throw error;
+        });
+      if (result !== undefined) show(result.entries, result.names);
+      cursor = result?.cursor ?? cursor;
+    }
+  });
+}

@@ -1,0 +1,16 @@
+/** `starling board delete` */
+import type { BoardDeleteResult } from '../../../builtin/results.ts';
+import { printData, safeLine } from '../../terminal/output.ts';
+import { withNode } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/which-node.ts';
+
+/** Deletes the entry; exit code 1 when there was none. */
+export async function run(board: string, key: string, options: CommonOptions): Promise<number> {
+  const result = await withNode(options, (node) =>
+    node.builtin<BoardDeleteResult>('board_delete', { board, key }),
+  );
+  printData(result, options.json === true, () =>
+    safeLine(result.deleted ? `deleted ${key}` : `board '${board}' has no entry '${key}'`),
+  );
+  return result.deleted ? 0 : 1;
+}

@@ -1,0 +1,20 @@
+/** `starling board get` */
+import type { BoardGetResult } from '../../../builtin/results.ts';
+import { StarlingError } from '../../../core/errors.ts';
+import { printData } from '../../terminal/output.ts';
+import { withNode } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/which-node.ts';
+import { showValue } from '../../options/board-value.ts';
+
+/** Prints the entry's value; @throws STARLING_BOARD_INVALID when there is none. */
+export async function run(board: string, key: string, options: CommonOptions): Promise<void> {
+  const { entry } = await withNode(options, (node) =>
+    node.builtin<BoardGetResult>('board_get', { board, key }),
+  );
+  if (entry === null) {
+    throw new StarlingError('STARLING_BOARD_INVALID', `board '${board}' has no entry '${key}'`, {
+      hint: `see what it has: starling board list ${board}`,
+    });
+  }
+  printData(entry, options.json === true, () => showValue(entry.value));
+}

@@ -1,0 +1,34 @@
+/** `starling board list` */
+import type { BoardListResult } from '../../../builtin/results.ts';
+import { ago, cut, printData, safe, table } from '../../terminal/output.ts';
+import { withNode } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/which-node.ts';
+import { showValue } from '../../options/board-value.ts';
+
+const VALUE_MAX = 60;
+
+/** Prints the boards, or the entries of one. */
+export async function run(
+  board: string | undefined,
+  prefix: string | undefined,
+  options: CommonOptions,
+): Promise<void> {
+  const result = await withNode(options, (node) =>
+    node.builtin<BoardListResult>('board_list', {
+      ...(board === undefined ? {} : { board }),
+      ...(prefix === undefined ? {} : { prefix }),
+    }),
+  );
+  printData(result, options.json === true, () => {
+    if (result.entries === undefined)
+      return safe((result.boards ?? []).join('\n')) || 'no boards yet';
+    if (result.entries.length === 0) return 'no entries';
+    const rows = result.entries.map((entry) => [
+      entry.key,
+      cut(showValue(entry.value), VALUE_MAX),
+      ago(entry.at),
+      `…${entry.by.slice(-6)}`,
+    ]);
+    return table(['KEY', 'VALUE', 'WRITTEN', 'BY'], rows, { flexible: 1 });
+  });
+}

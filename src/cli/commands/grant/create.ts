@@ -1,0 +1,55 @@
+/** `starling grant create` */
+import type { GrantCreateResult } from '../../../builtin/results.ts';
+import { StarlingError } from '../../../core/errors.ts';
+import { grantArguments } from '../../options/grant-conditions.ts';
+import type { GrantOptions } from '../../options/grant-conditions.ts';
+import { duration, printData, safeLine } from '../../terminal/output.ts';
+import { withNode } from '../../node/which-node.ts';
+
+/** Creates the grant and prints it. */
+export async function run(peer: string, options: GrantOptions): Promise<void> {
+  const { tool = [], resource = [], prompt = [], server = [] } = options;
+  if (tool.length + resource.length + prompt.length + server.length === 0) {
+    throw new StarlingError('STARLING_USAGE', 'say what to grant', {
+      hint: "name tools (--tool 'files/*'), resources, prompts or all of a server (--server git); see: starling grant create --help",
+    });
+  }
+  const args = { peer, ...grantArguments(options) };
+  const result = await withNode(options, (node) =>
+    node.builtin<GrantCreateResult>('grant_create', args),
+  );
+  const { grant } = result;
+  const things = [
+    ...(tool.length === 0 ? [] : [`call ${tool.join(', ')}`]),
+    ...(resource.length === 0 ? [] : [`read ${resource.join(', ')}`]),
+    ...(prompt.length === 0 ? [] : [`get the prompts ${prompt.join(', ')}`]),
+    ...(server.length === 0 ? [] : [`use all of ${server.join(', ')}`]),
+  ];
+  const end = grant.renewed
+    ? 'until you revoke it (it is renewed daily while the peer is there)'
+    : `for ${duration(grant.expiresAt - Date.now())}`;
+  const { arg = [], needsApproval = false } = options;
+  const bounds = boundsOf(options);
+  const where = arg.length === 0 ? '' : ` where ${arg.join(', ')}`;
+  const asked = needsApproval ? ', each time you approve it (starling approvals)' : '';
+  printData(result, options.json === true, () =>
+    safeLine(
+      `${grant.with} may now ${things.join(' and ')}${where} ${end}${bounds}${asked}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
+    ),
+  );
+}
+
+/** How often, when, and through how many hands; what was not said is left out. */
+function boundsOf({ uses, rate, hours, maxDepth = 0 }: GrantOptions): string {
+  const bounds = [
+    ...(uses === undefined ? [] : [uses === 1 ? 'once' : `${uses} times at the most`]),
+    ...(rate === undefined
+      ? []
+      : [`no more than ${rate.burst} in ${duration((rate.burst / rate.per_s) * 1000)}`]),
+    ...(hours === undefined ? [] : [`at ${hours}`]),
+    ...(maxDepth === 0
+      ? []
+      : [`and may hand it on, through ${maxDepth} ${maxDepth === 1 ? 'hand' : 'hands'}`]),
+  ];
+  return bounds.map((bound) => `, ${bound}`).join('');
+}

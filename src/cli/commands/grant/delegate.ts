@@ -1,0 +1,22 @@
+/** `starling grant delegate` */
+import type { GrantCreateResult } from '../../../builtin/results.ts';
+import { grantArguments } from '../../options/grant-conditions.ts';
+import type { GrantOptions } from '../../options/grant-conditions.ts';
+import { duration, printData, safeLine } from '../../terminal/output.ts';
+import { withNode } from '../../node/which-node.ts';
+
+/** Hands the grant on and prints the new one. */
+export async function run(id: string, peer: string, options: GrantOptions): Promise<void> {
+  const args = { id, peer, ...grantArguments(options) };
+  const result = await withNode(options, (node) =>
+    node.builtin<GrantCreateResult>('grant_delegate', args),
+  );
+  const { grant } = result;
+  const left = duration(grant.expiresAt - Date.now());
+  const end = grant.renewed ? `${left}, and as long as what it stands on is renewed` : left;
+  printData(result, options.json === true, () =>
+    safeLine(
+      `${grant.with} may now use ${grant.capabilities.map((one) => one.resource).join(', ')} for ${end}; see it with: starling grant show ${grant.id.slice(0, 8)}`,
+    ),
+  );
+}

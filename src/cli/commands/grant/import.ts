@@ -1,0 +1,25 @@
+/** `starling grant import` */
+import type { GrantImportResult } from '../../../builtin/results.ts';
+import { printData, safeLine } from '../../terminal/output.ts';
+import { withNode } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/which-node.ts';
+import { readTokens } from '../../options/grant-texts.ts';
+
+/** Hands the grants to the node; exit code 1 when none of them was taken. */
+export async function run(words: readonly string[], options: CommonOptions): Promise<number> {
+  const tokens = await readTokens(words);
+  const result = await withNode(options, (node) =>
+    node.builtin<GrantImportResult>('grant_import', { tokens }),
+  );
+  printData(result, options.json === true, () =>
+    [
+      ...result.imported.map((grant) =>
+        safeLine(
+          `imported ${grant.id.slice(0, 8)} from ${grant.with}: ${grant.capabilities.map((one) => one.resource).join(', ')}`,
+        ),
+      ),
+      ...result.refused.map(({ rule, text }) => safeLine(`refused: ${rule}: ${text}`)),
+    ].join('\n'),
+  );
+  return result.imported.length > 0 ? 0 : 1;
+}

@@ -1,0 +1,38 @@
+/** `starling grant list` */
+import type { GrantListResult, GrantSummary } from '../../../builtin/results.ts';
+import { duration, printData, table } from '../../terminal/output.ts';
+import { withNode } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/which-node.ts';
+
+/** Prints the grants, newest first. */
+export async function run(options: CommonOptions): Promise<void> {
+  const result = await withNode(options, (node) => node.builtin<GrantListResult>('grant_list'));
+  printData(result, options.json === true, () => {
+    if (result.grants.length === 0)
+      return 'no grants yet; make one with: starling grant create <peer> --tool <server>/<tool>';
+    const rows = result.grants.map((grant) => [
+      grant.id.slice(0, 8),
+      whoOf(grant),
+      grant.ticket === 'spent' ? 'spent' : grant.state,
+      endOf(grant),
+      grant.capabilities
+        .map(({ ability, resource, caveats }) => {
+          const conditions = Object.keys(caveats ?? {});
+          const what = resource.startsWith('mesh:') ? ability : `${ability} ${resource}`;
+          return conditions.length === 0 ? what : `${what} (${conditions.join(', ')})`;
+        })
+        .join(', '),
+    ]);
+    return table(['ID', 'WHO', 'STATE', 'EXPIRES', 'WHAT'], rows, { flexible: 4 });
+  });
+}
+
+function whoOf({ direction, ticket, with: other }: GrantSummary): string {
+  if (ticket !== undefined) return 'a ticket';
+  return direction === 'issued' ? `to ${other}` : `from ${other}`;
+}
+
+function endOf(grant: GrantSummary): string {
+  if (grant.state !== 'valid' || grant.ticket === 'spent') return '–';
+  return grant.renewed ? 'renewed' : `in ${duration(grant.expiresAt - Date.now())}`;
+}

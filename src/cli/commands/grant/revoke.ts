@@ -1,0 +1,27 @@
+/** `starling grant revoke` */
+import type { GrantRevokeResult } from '../../../builtin/results.ts';
+import { printData, safeLine } from '../../terminal/output.ts';
+import { withNode } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/which-node.ts';
+
+/** Revokes the grant and says whose it was. */
+export async function run(
+  id: string,
+  options: CommonOptions & { readonly reason?: string },
+): Promise<void> {
+  const result = await withNode(options, (node) =>
+    node.builtin<GrantRevokeResult>('grant_revoke', {
+      id,
+      ...(options.reason === undefined ? {} : { reason: options.reason }),
+    }),
+  );
+  printData(result, options.json === true, () =>
+    result.revoked
+      .map((grant) =>
+        safeLine(
+          `revoked ${grant.id.slice(0, 8)} of ${grant.with}: ${grant.capabilities.map((one) => one.resource).join(', ')}`,
+        ),
+      )
+      .join('\n'),
+  );
+}

@@ -1,0 +1,26 @@
+/** `starling grant verify`: needs no node. */
+import { inspectGrants } from '../../../grants/index.ts';
+import { drawChain } from '../../terminal/grant-tree.ts';
+import { printData, safeLine } from '../../terminal/output.ts';
+import { readTokens } from '../../options/grant-texts.ts';
+
+/** Checks the grants; exit code 1 when one does not hold. */
+export async function run(
+  words: readonly string[],
+  options: { readonly json?: boolean },
+): Promise<number> {
+  const nowMs = Date.now();
+  const result = inspectGrants(await readTokens(words), {
+    nowMs,
+    find: () => undefined,
+    // Only nodes know; the help says so.
+    isRevoked: () => false,
+  });
+  printData(result, options.json === true, () =>
+    [
+      ...result.chains.map((chain) => drawChain(chain, {}, nowMs)),
+      ...result.refused.map(({ rule, text }) => safeLine(`not valid: ${rule}: ${text}`)),
+    ].join('\n\n'),
+  );
+  return result.valid ? 0 : 1;
+}

@@ -1,0 +1,23 @@
+/** `starling identity decrypt` */
+import { PLAIN, writeKeyFile } from '../../../identity/index.ts';
+import { printData, safeLine } from '../../terminal/output.ts';
+import { withOwnKey } from '../../node/stopped-state.ts';
+import { passphraseOf } from '../../terminal/passphrase.ts';
+import { stateDirOf } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/which-node.ts';
+
+/** Writes the key without a passphrase. */
+export async function run(options: CommonOptions): Promise<void> {
+  const stateDir = await stateDirOf(options);
+  const source = passphraseOf(process.env);
+  const result = await withOwnKey(stateDir, source, async ({ path, identity, protection }) => {
+    const changed = protection.isEncrypted;
+    if (changed) await writeKeyFile(path, { identity, protection: PLAIN });
+    return { path, peerId: identity.peerId, encrypted: false, changed };
+  });
+  printData(result, options.json === true, () =>
+    result.changed
+      ? `the key ${safeLine(result.path)} is not encrypted any more: whoever reads the file has it`
+      : `the key ${safeLine(result.path)} was not encrypted`,
+  );
+}

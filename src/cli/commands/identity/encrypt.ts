@@ -1,0 +1,39 @@
+/** `starling identity encrypt` */
+import { protectBy, writeKeyFile } from '../../../identity/index.ts';
+import { printData, safeLine } from '../../terminal/output.ts';
+import { withOwnKey } from '../../node/stopped-state.ts';
+import { newPassphrase, passphraseOf } from '../../terminal/passphrase.ts';
+import { stateDirOf } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/which-node.ts';
+
+interface EncryptOptions extends CommonOptions {
+  readonly newPassphraseFile?: string;
+}
+
+/** Encrypts the key; one that is encrypted gets another passphrase. */
+export async function run(options: EncryptOptions): Promise<void> {
+  const passphrase = passphraseOf(process.env);
+  const stateDir = await stateDirOf(options);
+  const { path, peerId, changed } = await withOwnKey(stateDir, passphrase, async (key) => {
+    const { identity } = key;
+    const wasEncrypted = key.protection.isEncrypted;
+    // What opened it is the old one; what opens nothing yet can be the new one.
+    const given =
+      wasEncrypted || options.newPassphraseFile !== undefined
+        ? undefined
+        : await passphrase.given();
+    const protection = await protectBy(given ?? (await newPassphrase(options.newPassphraseFile)));
+    await writeKeyFile(key.path, { identity, protection });
+    return { path: key.path, peerId: identity.peerId, changed: wasEncrypted };
+  });
+  printData({ path, peerId, encrypted: true, changed }, options.json === true, () =>
+    [
+      changed
+        ? `the key ${safeLine(path)} has another passphrase now`
+        : `the key ${safeLine(path)} is encrypted now`,
+      'keep the passphrase: without it nobody can open the key, and the node needs it at each start',
+      '  → starling up asks for it; where it can not ask, set STARLING_PASSPHRASE_FILE',
+      ...(changed ? [] : ['copies of the key that were made before are not encrypted']),
+    ].join('\n'),
+  );
+}

@@ -1,0 +1,16 @@
+/** `starling key revoke` */
+import type { KeyRevokeResult } from '../../../builtin/results.ts';
+import { printData, safeLine } from '../../terminal/output.ts';
+import { withNode } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/which-node.ts';
+
+/** Revokes the key and says which it was. */
+export async function run(key: string, options: CommonOptions): Promise<void> {
+  const result = await withNode(options, (node) =>
+    node.builtin<KeyRevokeResult>('key_revoke', { key }),
+  );
+  const { revoked } = result;
+  printData(result, options.json === true, () =>
+    safeLine(`revoked ${revoked.name} (${revoked.id}): ${revoked.scopes.join(', ')}`),
+  );
+}

@@ -1,0 +1,32 @@
+/** `starling mcp login` */
+import type { McpLoginResult } from '../../../builtin/results.ts';
+import { duration, print, printData, safeLine, tell } from '../../terminal/output.ts';
+import { withNode } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/which-node.ts';
+
+const WAIT_S = 60;
+
+/** Prints the address to open, and waits until the login is done. @throws why it failed */
+export async function run(server: string, options: CommonOptions): Promise<void> {
+  const result = await withNode(options, async (node) => {
+    let login = await node.builtin<McpLoginResult>('mcp_login', { server });
+    if (login.state === 'waiting' && login.url !== undefined) {
+      tell(
+        `Open this in a browser on the node's machine within ${duration(login.expiresAt - Date.now())}, and agree:`,
+      );
+      print(safeLine(login.url));
+    }
+    while (login.state === 'waiting') {
+      login = await node.builtin<McpLoginResult>(
+        'mcp_login',
+        { server, id: login.id, timeout_s: WAIT_S },
+        { timeoutMs: (WAIT_S + 10) * 1000 },
+      );
+    }
+    return login;
+  });
+  // The address is on standard output already, and of no use any more.
+  if (options.json === true)
+    printData({ server: result.server, state: result.state }, true, () => '');
+  else tell(`logged in to ${safeLine(server)}`);
+}

@@ -1,0 +1,47 @@
+/** `starling policy explain` */
+import type { PolicyExplainResult } from '../../../builtin/results.ts';
+import { readArguments } from '../../options/tool-arguments.ts';
+import { paint, printData, safeLine } from '../../terminal/output.ts';
+import { withNode } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/which-node.ts';
+
+interface ExplainOptions extends CommonOptions {
+  readonly as: string;
+  readonly for?: string;
+  readonly do?: string;
+  readonly on: string;
+  readonly arg?: readonly string[];
+}
+
+const MARKS: Readonly<Record<string, string>> = {
+  allow: paint.green('+'),
+  deny: paint.red('-'),
+  ask: paint.yellow('?'),
+  note: ' ',
+};
+
+/** Prints yes, no, or that a person is asked, and each step on the way to it. */
+export async function run(options: ExplainOptions): Promise<void> {
+  const args = options.arg === undefined ? undefined : await readArguments(options.arg, undefined);
+  const result = await withNode(options, (node) =>
+    node.builtin<PolicyExplainResult>('policy_explain', {
+      as: options.as,
+      on: options.on,
+      ...(options.for === undefined ? {} : { for: options.for }),
+      ...(options.do === undefined ? {} : { do: options.do }),
+      ...(args === undefined ? {} : { args }),
+    }),
+  );
+  printData(result, options.json === true, () => {
+    const { answer, who, ability, resource, steps, reason, hint } = result;
+    const head = { yes: 'yes', no: 'no', ask: 'only once a person has approved it' }[answer];
+    return [
+      paint.bold(safeLine(`${head}: ${who}, ${ability} on ${resource}`)),
+      ...steps.map(
+        ({ rule, outcome, text }) => `  ${MARKS[outcome]} ${safeLine(`${rule}: ${text}`)}`,
+      ),
+      ...(reason === undefined ? [] : reason.split('\n').map((line) => safeLine(line))),
+      ...(hint === undefined ? [] : [safeLine(`→ ${hint}`)]),
+    ].join('\n');
+  });
+}

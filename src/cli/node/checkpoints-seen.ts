@@ -1,0 +1,63 @@
+/** What the node of a state folder has seen of an audit log, whether it runs or not. */
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createCheckpointStore } from '../../audit/index.ts';
+import type { Checkpoint } from '../../audit/index.ts';
+import type { AuditSeenResult } from '../../builtin/results.ts';
+import { StarlingError, messageOf } from '../../core/errors.ts';
+import type { Did } from '../../core/ids.ts';
+import { silentLogger } from '../../core/logger.ts';
+import { createStore } from '../../store/index.ts';
+import { stateDirOf, withNode } from './which-node.ts';
+import type { CommonOptions } from './which-node.ts';
+
+/** What was seen, latest first; and why it could not be read, if so. */
+export interface SeenHere {
+  readonly checkpoints: readonly Checkpoint[];
+  readonly problem?: string;
+}
+
+/**
+ * Of a log that these keys have signed, one after the other. Nothing where there is no node; a book that
+ * can't be read is told, and is no failure.
+ */
+export async function checkpointsSeen(
+  dids: readonly Did[],
+  options: CommonOptions,
+): Promise<SeenHere> {
+  try {
+    return await withNode(options, async (node) => {
+      const seen: Checkpoint[] = [];
+      for (const did of dids) {
+        const { checkpoints } = await node.builtin<AuditSeenResult>('audit_seen', { did });
+        seen.push(...checkpoints);
+      }
+      return { checkpoints: seen };
+    });
+  } catch (error) {
+    const isAbsent = error instanceof StarlingError && error.code === 'STARLING_NODE_UNREACHABLE';
+    if (!isAbsent) return { checkpoints: [], problem: messageOf(error) };
+  }
+  try {
+    return { checkpoints: await ofStore(dids, join(await stateDirOf(options), 'db')) };
+  } catch (error) {
+    return { checkpoints: [], problem: messageOf(error) };
+  }
+}
+
+async function ofStore(dids: readonly Did[], dir: string): Promise<readonly Checkpoint[]> {
+  const isThere = await access(dir).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) return [];
+  const store = createStore({ logger: silentLogger }, { dir });
+  await store.start();
+  try {
+    const book = createCheckpointStore({ table: store.table('checkpoints') });
+    await book.load();
+    return dids.flatMap((did) => book.of(did));
+  } finally {
+    await store.stop();
+  }
+}

@@ -1,0 +1,277 @@
+/** A small MCP client on the node's own socket: what every command but `up` talks to the node with. */
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { socketPath } from '../../config/paths.ts';
+import { ERRORS, StarlingError, messageOf } from '../../core/errors.ts';
+import type { ErrorCode } from '../../core/errors.ts';
+import type { Json, JsonObject } from '../../core/json.ts';
+import { createLineDecoder } from '../../core/lines.ts';
+import { VERSION } from '../../core/version.ts';
+
+const CONNECT_TIMEOUT_MS = 5000;
+/** A node that takes longer to say hello hangs. */
+const HELLO_TIMEOUT_MS = 10_000;
+const MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
+const CALL_TIMEOUT_MS = 60_000;
+/** Longest delay of `setTimeout`: one that is longer it runs at once. */
+const DELAY_MAX_MS = 2 ** 31 - 1;
+const PAGES_MAX = 1000;
+/** JSON-RPC 2.0 §5.1. */
+const INVALID_PARAMS = -32602;
+
+/** How a call is made. */
+export interface CallOptions {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  readonly progress?: (params: JsonObject) => void;
+}
+
+/** A tool as the node lists it. */
+export interface ToolInfo extends JsonObject {
+  readonly name: string;
+  readonly description?: string;
+  readonly inputSchema?: JsonObject;
+}
+
+/** An attached client. */
+export interface NodeClient {
+  /** @throws the error that the node answered, STARLING_TIMEOUT, STARLING_NODE_UNREACHABLE */
+  request(method: string, params: JsonObject, options?: CallOptions): Promise<JsonObject>;
+  tools(): Promise<readonly ToolInfo[]>;
+  /** Calls a tool; the result may have `isError`. */
+  call(name: string, args: JsonObject, options?: CallOptions): Promise<JsonObject>;
+  /** Calls a tool of the built-in server; gives its structured content. */
+  builtin<T>(name: string, args?: JsonObject, options?: CallOptions): Promise<T>;
+  close(): void;
+}
+
+interface Waiting {
+  resolve(result: JsonObject): void;
+  reject(error: Error): void;
+  readonly progress: CallOptions['progress'];
+}
+
+/** Attaches to the node of `stateDir`. @throws STARLING_NODE_UNREACHABLE when none runs */
+export async function attach(stateDir: string): Promise<NodeClient> {
+  const client = new SocketClient(await open(stateDir));
+  try {
+    await client.request(
+      'initialize',
+      {
+        protocolVersion: '2025-11-25',
+        capabilities: {},
+        clientInfo: { name: 'starling-cli', version: VERSION },
+        // People and scripts want the whole list, whatever models are shown.
+        _meta: { 'starling/tools': 'all' },
+      },
+      { timeoutMs: HELLO_TIMEOUT_MS },
+    );
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+  client.notify('notifications/initialized', {});
+  return client;
+}
+
+/** Connects to the node's socket. @throws STARLING_NODE_UNREACHABLE */
+export function open(stateDir: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path: socketPath(stateDir), allowHalfOpen: true });
+    const failed = (error: Error): void => reject(noNode(stateDir, error));
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy(new Error('it does not answer')));
+    socket.once('error', failed);
+    socket.once('connect', () => {
+      socket.setTimeout(0);
+      socket.off('error', failed);
+      resolve(socket);
+    });
+  });
+}
+
+function noNode(stateDir: string, cause: Error): StarlingError {
+  const code = 'code' in cause ? cause.code : undefined;
+  const isAbsent = code === 'ENOENT' || code === 'ECONNREFUSED';
+  return new StarlingError(
+    'STARLING_NODE_UNREACHABLE',
+    isAbsent
+      ? `no node runs with the state folder ${stateDir}`
+      : `the node with the state folder ${stateDir} can't be reached: ${messageOf(cause)}`,
+    { hint: 'start one with: starling up (or name its folder with --state)', cause },
+  );
+}
+
+class SocketClient implements NodeClient {
+  readonly #socket: Socket;
+  readonly #waiting = new Map<number, Waiting>();
+  #nextId = 1;
+  /** Why nothing more will be answered. */
+  #over: StarlingError | undefined;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    const decoder = createLineDecoder(MESSAGE_BYTES_MAX, {
+      line: (bytes) => this.#line(bytes),
+      oversize: (sizeBytes) => this.#broken(`a message of ${sizeBytes} bytes`),
+    });
+    socket.on('data', (chunk) => decoder.push(chunk));
+    // The socket may be half open, so the end of what the node says is the end of it all.
+    socket.on('end', () => this.#ended());
+    socket.on('error', (error) => this.#ended(error));
+    socket.on('close', () => this.#ended());
+  }
+
+  async request(
+    method: string,
+    params: JsonObject,
+    options: CallOptions = {},
+  ): Promise<JsonObject> {
+    if (this.#over !== undefined) throw this.#over;
+    options.signal?.throwIfAborted();
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const timeoutMs = Math.min(options.timeoutMs ?? CALL_TIMEOUT_MS, DELAY_MAX_MS);
+    const meta = options.progress === undefined ? {} : { _meta: { progressToken: id } };
+    return new Promise((resolve, reject) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        options.signal?.removeEventListener('abort', cancelled);
+        this.#waiting.delete(id);
+      };
+      const cancel = (error: Error): void => {
+        finish();
+        this.notify('notifications/cancelled', { requestId: id, reason: error.message });
+        reject(error);
+      };
+      const cancelled = (): void => cancel(new Error('cancelled'));
+      const timer = setTimeout(() => cancel(late(method, timeoutMs)), timeoutMs);
+      options.signal?.addEventListener('abort', cancelled, { once: true });
+      this.#waiting.set(id, {
+        resolve: (result) => {
+          finish();
+          resolve(result);
+        },
+        reject: (error) => {
+          finish();
+          reject(error);
+        },
+        progress: options.progress,
+      });
+      this.#send({ jsonrpc: '2.0', id, method, params: { ...params, ...meta } });
+    });
+  }
+
+  async tools(): Promise<readonly ToolInfo[]> {
+    const tools: ToolInfo[] = [];
+    let cursor: Json | undefined;
+    for (let pages = 0; pages < PAGES_MAX; pages += 1) {
+      const page = await this.request('tools/list', cursor === undefined ? {} : { cursor });
+      const listed = page['tools'];
+      if (!Array.isArray(listed)) throw violation('a list of tools that is none');
+      tools.push(...(listed as readonly ToolInfo[]));
+      cursor = page['nextCursor'];
+      if (cursor === undefined) return tools;
+    }
+    throw violation(`a list of tools of over ${PAGES_MAX} pages`);
+  }
+
+  call(name: string, args: JsonObject, options: CallOptions = {}): Promise<JsonObject> {
+    return this.request('tools/call', { name, arguments: args }, options);
+  }
+
+  async builtin<T>(name: string, args: JsonObject = {}, options: CallOptions = {}): Promise<T> {
+    const result = await this.call(`starling__${name}`, args, options);
+    const content = result['structuredContent'];
+    if (!isObject(content)) throw violation(`no structured answer to ${name}`);
+    return content as T;
+  }
+
+  notify(method: string, params: JsonObject): void {
+    this.#send({ jsonrpc: '2.0', method, params });
+  }
+
+  close(): void {
+    this.#socket.end();
+    this.#socket.destroySoon();
+  }
+
+  #send(message: JsonObject): void {
+    if (this.#socket.writable) this.#socket.write(`${JSON.stringify(message)}\n`);
+  }
+
+  #line(bytes: Buffer): void {
+    let message: unknown;
+    try {
+      message = JSON.parse(bytes.toString('utf8'));
+    } catch (error) {
+      return this.#broken(`what is not JSON (${messageOf(error)})`);
+    }
+    return isObject(message) ? this.#received(message) : this.#broken('what is no JSON-RPC');
+  }
+
+  #received(message: JsonObject): void {
+    const { id, method, params, result, error } = message;
+    if (method === 'notifications/progress') {
+      const fields = isObject(params) ? params : {};
+      this.#waiting.get(Number(fields['progressToken']))?.progress?.(fields);
+    } else if (method === 'ping' && id !== undefined) {
+      this.#send({ jsonrpc: '2.0', id, result: {} });
+    } else if (id === null && isObject(error)) {
+      // The node could not tell which request: it takes none of them.
+      this.#ended(errorFrom(error));
+    } else if (typeof id === 'number') {
+      const waiting = this.#waiting.get(id);
+      if (isObject(error)) waiting?.reject(errorFrom(error));
+      else waiting?.resolve(isObject(result) ? result : {});
+    }
+  }
+
+  #broken(what: string): void {
+    this.#ended(violation(what));
+  }
+
+  #ended(why?: Error): void {
+    this.#over ??=
+      why instanceof StarlingError
+        ? why
+        : new StarlingError('STARLING_NODE_UNREACHABLE', 'the node has closed the connection', {
+            hint: 'see whether it still runs: starling status',
+            ...(why === undefined ? {} : { cause: why }),
+          });
+    this.#socket.destroy();
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#over);
+  }
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function late(method: string, timeoutMs: number): StarlingError {
+  const hint =
+    method === 'tools/call'
+      ? 'starling call waits longer with --timeout'
+      : 'see what is wrong: starling doctor';
+  const what = `no answer to ${method} within ${timeoutMs / 1000} s`;
+  return new StarlingError('STARLING_TIMEOUT', what, { hint });
+}
+
+function violation(what: string): StarlingError {
+  return new StarlingError('STARLING_PROTOCOL_VIOLATION', `the node answered with ${what}`, {
+    hint: 'see that starling and the node are of one version: starling --version, starling status',
+  });
+}
+
+/** An error that the node answered. One that is not Starling's own comes from a tool's server. */
+function errorFrom(error: JsonObject): StarlingError {
+  const { data, message, code: rpc } = error;
+  const { code, reason, hint } = isObject(data) ? data : {};
+  const known = typeof code === 'string' && Object.hasOwn(ERRORS, code);
+  const text = known && typeof reason === 'string' ? reason : message;
+  const otherwise = rpc === INVALID_PARAMS ? 'STARLING_USAGE' : 'STARLING_UPSTREAM_UNAVAILABLE';
+  return new StarlingError(
+    known ? (code as ErrorCode) : otherwise,
+    typeof text === 'string' ? text : 'the call failed, and nothing says why',
+    { ...(typeof hint === 'string' ? { hint } : {}), data: { rpc } },
+  );
+}

@@ -1,0 +1,55 @@
+/** What the commands `starling secret …` share: the node when it runs, else its state folder. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { StarlingError } from '../../core/errors.ts';
+import type { NodeClient } from './client.ts';
+import { readOwnConfig } from '../client-files/node-config.ts';
+import { factsOf } from '../client-files/server-entry.ts';
+import { stateDirOf, withNode } from './which-node.ts';
+import type { CommonOptions } from './which-node.ts';
+import type { SecretStore } from '../../secrets/index.ts';
+
+/** Names of servers that use a secret, by the secret's name. */
+export type Uses = ReadonlyMap<string, readonly string[]>;
+
+/** What a command does at a running node, and what in the folder of one that does not run. */
+export interface SecretWork<T> {
+  /** Makes the state folder and the key where there are none. */
+  readonly makes?: boolean;
+  node(client: NodeClient): Promise<T>;
+  folder(secrets: SecretStore, uses: () => Promise<Uses>): Promise<T>;
+}
+
+const REFERENCE = /\$\{secret:([A-Z][A-Z0-9_]{0,63})\}/g;
+
+/** Does it, wherever the secrets are to be had. @throws STARLING_STATE_LOCKED, … */
+export async function nodeOrFolder<T>(options: CommonOptions, work: SecretWork<T>): Promise<T> {
+  try {
+    return await withNode(options, (client) => work.node(client));
+  } catch (error) {
+    const isAbsent = error instanceof StarlingError && error.code === 'STARLING_NODE_UNREACHABLE';
+    if (!isAbsent) throw error;
+  }
+  const [{ noKey, withOwnSecrets }, { passphraseOf }] = await Promise.all([
+    import('./stopped-state.ts'),
+    import('../terminal/passphrase.ts'),
+  ]);
+  const stateDir = await stateDirOf(options);
+  const key = join(stateDir, 'key');
+  // A folder whose name is mistyped is not made by looking into it.
+  if (work.makes !== true && !existsSync(key)) throw noKey(key);
+  return withOwnSecrets(stateDir, passphraseOf(process.env), (secrets) =>
+    work.folder(secrets, () => usesIn(options)),
+  );
+}
+
+/** As the config file says: a node that does not run has expanded nothing. */
+async function usesIn(options: CommonOptions): Promise<Uses> {
+  const uses = new Map<string, string[]>();
+  for (const [server, entry] of (await readOwnConfig(options)).servers) {
+    if (factsOf(entry).disabled) continue;
+    const names = [...JSON.stringify(entry).matchAll(REFERENCE)].map(([, name = '']) => name);
+    for (const name of new Set(names)) uses.set(name, [...(uses.get(name) ?? []), server]);
+  }
+  return uses;
+}

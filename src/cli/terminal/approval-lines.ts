@@ -1,0 +1,51 @@
+/** What `starling up` says of approvals: that something waits, and how to answer it. */
+import { nameOf } from '../../guard/index.ts';
+import type { Approval, ApprovalAccess } from '../../guard/index.ts';
+import { paintTalk, print, safeLine, tell } from './output.ts';
+
+/** Callers decide how many approvals there are: beyond one a second they are counted. */
+const QUIET_MS = 1000;
+const ID_SHOWN = 8;
+
+/** Tells of each that waits, for as long as the node lives; with `json` also how each ends. */
+export function tellOfApprovals(approvals: ApprovalAccess, json: boolean): void {
+  if (json) {
+    approvals.events.on('pending', printEvent);
+    approvals.events.on('closed', printEvent);
+    return;
+  }
+  let isQuiet = false;
+  let isMore = false;
+  const tellCount = (): void => {
+    const { length } = approvals.list('pending');
+    const wait = length === 1 ? '1 waits' : `${length} wait`;
+    if (length > 0) tell(`${time()} ${wait} for your answer: starling approvals`);
+  };
+  const loud = (): void => {
+    isQuiet = false;
+    if (isMore) tellCount();
+    isMore = false;
+  };
+  approvals.events.on('pending', (approval) => {
+    isMore = isQuiet;
+    if (isQuiet) return;
+    isQuiet = true;
+    setTimeout(loud, QUIET_MS).unref();
+    tell(`${time()} ${safeLine(describe(approval))}`);
+  });
+  tellCount();
+}
+
+function describe({ id, kind, principal, ability, resource }: Approval): string {
+  const asks = kind === 'call' ? 'waits for' : 'asks for a grant of';
+  return `${nameOf(principal)} ${asks} ${ability} on ${resource}: starling approvals approve|deny ${id.slice(0, ID_SHOWN)}`;
+}
+
+function printEvent({ id, kind, state, principal, ability, resource }: Approval): void {
+  const who = nameOf(principal);
+  print(JSON.stringify({ event: 'approval', id, kind, state, who, ability, resource }));
+}
+
+function time(): string {
+  return paintTalk.dim(new Date().toTimeString().slice(0, 8));
+}

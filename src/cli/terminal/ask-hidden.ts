@@ -1,0 +1,74 @@
+/** Asks a person for what nobody else may see: nothing of the answer appears on the terminal. */
+import { StringDecoder } from 'node:string_decoder';
+import { Secret, StarlingError } from '../../core/index.ts';
+
+/** A terminal: raw mode is what keeps the answer off the screen. */
+export interface HiddenConversation {
+  readonly input: NodeJS.ReadableStream & { setRawMode?(mode: boolean): unknown };
+  readonly output: NodeJS.WritableStream;
+}
+
+const TERMINAL: HiddenConversation = { input: process.stdin, output: process.stderr };
+const LENGTH_MAX = 64 * 1024;
+/** Keys that send more than their character, as arrows do. */
+const KEY_SEQUENCE = /\u001B(?:\[[0-9;?]*[@-~]|O[ -~]|[^[O])/g;
+/** One that has not come to its end. */
+const SEQUENCE_START = /\u001B(?:\[[0-9;?]{0,16}|O)?$/;
+
+/**
+ * Asks and waits as long as the person types. Backspace and Ctrl-U work.
+ * @throws STARLING_USAGE when the person leaves by Ctrl-C or Ctrl-D, or the answer has no end
+ */
+export async function askHidden(
+  question: string,
+  { input, output }: HiddenConversation = TERMINAL,
+): Promise<Secret> {
+  // Before the question, or who answers at once is seen.
+  input.setRawMode?.(true);
+  try {
+    output.write(question);
+    return new Secret(await readLine(input));
+  } finally {
+    input.setRawMode?.(false);
+    input.pause();
+    output.write('\n');
+  }
+}
+
+function readLine(input: NodeJS.ReadableStream): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const decoder = new StringDecoder('utf8');
+    let typed: string[] = [];
+    let begun = '';
+    const finish = (end: () => void): void => {
+      input.off('data', heard);
+      input.off('end', left);
+      end();
+    };
+    const left = (): void => finish(() => reject(nobodyAnswered()));
+    const heard = (chunk: Buffer | string): void => {
+      const text = begun + (typeof chunk === 'string' ? chunk : decoder.write(chunk));
+      begun = SEQUENCE_START.exec(text)?.[0] ?? '';
+      const whole = text.slice(0, text.length - begun.length).replaceAll(KEY_SEQUENCE, '');
+      for (const character of whole) {
+        if (character === '\r' || character === '\n') {
+          return finish(() => resolve(typed.join('')));
+        }
+        if (character === '\u0003' || character === '\u0004') return left();
+        if (character === '\u007F' || character === '\b') typed.pop();
+        else if (character === '\u0015') typed = [];
+        else if (character >= ' ') typed.push(character);
+        if (typed.length > LENGTH_MAX) return left();
+      }
+    };
+    input.on('data', heard);
+    input.once('end', left);
+    input.resume();
+  });
+}
+
+function nobodyAnswered(): StarlingError {
+  return new StarlingError('STARLING_USAGE', 'nothing was done, because nobody answered', {
+    hint: 'run it again and answer',
+  });
+}

@@ -1,0 +1,64 @@
+/** Asks a person before something is changed. */
+import { createInterface } from 'node:readline/promises';
+import { StarlingError } from '../../core/errors.ts';
+
+/** Where a question goes, and where the answer comes from. */
+export interface Conversation {
+  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
+}
+
+const TERMINAL: Conversation = { input: process.stdin, output: process.stderr };
+
+/** Is there somebody to ask? */
+export function canAsk({ input, output }: Conversation = TERMINAL): boolean {
+  return input.isTTY === true && output.isTTY === true;
+}
+
+/**
+ * Asks until the answer is one of `answers` (their first letters do; Enter means the first one). Waits
+ * as long as the person thinks.
+ * @throws STARLING_USAGE when the person leaves by Ctrl-C or Ctrl-D
+ */
+export async function ask<T extends string>(
+  question: string,
+  answers: readonly [T, ...T[]],
+  conversation: Conversation = TERMINAL,
+): Promise<T> {
+  const lines = createInterface({ input: conversation.input, output: conversation.output });
+  const { promise: left, leave } = leaving();
+  lines.once('close', leave);
+  lines.once('SIGINT', leave);
+  try {
+    for (;;) {
+      const asked = lines.question(`${question} [${answers.join('/')}] `);
+      const said = (await Promise.race([asked, left])).trim().toLowerCase();
+      const found = answers.find((answer) => answer.startsWith(said));
+      if (found !== undefined) return found;
+    }
+  } finally {
+    lines.off('close', leave);
+    lines.close();
+  }
+}
+
+/** What to throw where nobody can be asked, and nobody agreed beforehand. */
+export function nobodyAgreed(what: string): StarlingError {
+  return new StarlingError('STARLING_USAGE', `${what}, and nobody can be asked here`, {
+    hint: 'look at what is shown above, then agree with --yes',
+  });
+}
+
+/** Rejects when the person leaves. */
+function leaving(): { readonly promise: Promise<never>; leave(this: void): void } {
+  let leave = (): void => undefined;
+  const promise = new Promise<never>((_, reject) => {
+    leave = () =>
+      reject(
+        new StarlingError('STARLING_USAGE', 'nothing was changed, because nobody agreed', {
+          hint: 'run it again and answer, or agree beforehand with --yes',
+        }),
+      );
+  });
+  return { promise, leave };
+}

@@ -1,0 +1,55 @@
+/** Draws the chain of a grant: the grant itself on top, below it what it stands on. */
+import type { ShownChain, ShownLink } from '../../grants/index.ts';
+import { duration, safeLine } from './output.ts';
+
+/** The chain as lines. `names` are aliases by did:key; times are told from `nowMs`. */
+export function drawChain(
+  chain: ShownChain,
+  names: Readonly<Record<string, string>>,
+  nowMs: number,
+): string {
+  const byHash = new Map(chain.links.map((link) => [link.hash, link]));
+  const drawn = new Set<string>();
+  const nameOf = (did: string): string =>
+    names[did] ?? `${did.slice(8, 16)}…${did.slice(-4)}${did === chain.owner ? ' (owner)' : ''}`;
+
+  const draw = (hash: string, first: string, rest: string): string[] => {
+    const link = byHash.get(hash);
+    if (link === undefined) return [`${first}${hash.slice(0, 8)}  missing`];
+    const head = `${first}${link.id.slice(0, 8)}  ${nameOf(link.issuer)} → ${nameOf(link.audience)}, ${endOf(link, nowMs)}`;
+    if (drawn.has(hash)) return [`${head} (see above)`];
+    drawn.add(hash);
+    const bar = link.parents.length > 0 ? '│ ' : '  ';
+    const lines = [
+      ...link.allows.map((what) => `${rest}${bar}  ${what}`),
+      ...link.narrows.map((what) => `${rest}${bar}  narrows: ${what}`),
+      ...(link.handsMax > 0
+        ? [
+            `${rest}${bar}  may be handed on ${link.handsMax === 1 ? 'once' : `${link.handsMax} times`}`,
+          ]
+        : []),
+    ];
+    const below = link.parents.flatMap((parent, index) => {
+      const isLast = index === link.parents.length - 1;
+      return draw(parent, `${rest}${isLast ? '└─ ' : '├─ '}`, `${rest}${isLast ? '   ' : '│  '}`);
+    });
+    return [head, ...lines, ...below];
+  };
+  const [leaf] = chain.links;
+  const lines = leaf === undefined ? [] : draw(leaf.hash, '', '');
+  const verdict = chain.valid
+    ? ['valid']
+    : [
+        `not valid: ${chain.rule ?? ''}`,
+        ...(chain.reason ?? '').split('\n').map((one) => `  ${one}`),
+      ];
+  return [...lines, ...verdict].map(safeLine).join('\n');
+}
+
+function endOf({ startsAt, endsAt }: ShownLink, nowMs: number): string {
+  if (endsAt <= nowMs) return `ended ${duration(nowMs - endsAt)} ago`;
+  const ends = `ends in ${duration(endsAt - nowMs)}`;
+  return startsAt !== undefined && startsAt > nowMs
+    ? `begins in ${duration(startsAt - nowMs)}, ${ends}`
+    : ends;
+}

@@ -1,0 +1,97 @@
+/**
+ * How a tool of the built-in server asks the person before the client that calls it: in the era of
+ * sessions by a request, in the stateless one by ending the call with `input_required`, which the client
+ * makes again with the answer (MCP 2026-07-28, `basic/patterns/mrtr`).
+ */
+import { StarlingError } from '../../core/index.ts';
+import type { JsonObject } from '../../core/index.ts';
+import { showsForms } from '../clearance/approval-form.ts';
+import { clientOf, eraOf, objectOf } from '../wire/era.ts';
+import { notificationBytes, parseFrame, requestBytes } from '../wire/frame.ts';
+import type {
+  BuiltinContext,
+  NotificationFrame,
+  RelayedCall,
+  RequestFrame,
+  ServerChannelInit,
+} from '../types.ts';
+
+/** The questions of one call. */
+export interface BuiltinQuestions {
+  readonly elicit: NonNullable<BuiltinContext['elicit']>;
+  /** Resolves with what ends the call in the stateless era, when something is asked. */
+  readonly paused: Promise<JsonObject>;
+}
+
+const METHOD = 'elicitation/create';
+let asked = 0;
+
+/** Makes the questions of `call`, on the channel that was opened with `init`. */
+export function createBuiltinQuestions(
+  call: RelayedCall,
+  init: ServerChannelInit,
+): BuiltinQuestions {
+  const isModern = eraOf(call.request) === 'modern';
+  const client = isModern ? clientOf(call.request) : init.client;
+  let pause: (result: JsonObject) => void = () => undefined;
+  const paused = new Promise<JsonObject>((resolve) => {
+    pause = resolve;
+  });
+  return {
+    paused,
+    elicit(key, params, signal) {
+      if (!showsForms(client.capabilities)) throw noForms();
+      if (!isModern) return ask(call, init, params, signal);
+      const answers = objectOf(call.request.params['inputResponses']);
+      if (Object.hasOwn(answers, key)) return Promise.resolve(objectOf(answers[key]));
+      pause({
+        resultType: 'input_required',
+        inputRequests: { [key]: { method: METHOD, params } },
+      });
+      return new Promise(() => undefined);
+    },
+  };
+}
+
+function ask(
+  call: RelayedCall,
+  { ears }: ServerChannelInit,
+  params: JsonObject,
+  signal: AbortSignal,
+): Promise<JsonObject | undefined> {
+  asked += 1;
+  const id = asked;
+  return new Promise((resolve) => {
+    const takeBack = (): void => {
+      ears.notification(cancelled(id), call);
+      resolve(undefined);
+    };
+    if (signal.aborted) {
+      resolve(undefined);
+      return;
+    }
+    signal.addEventListener('abort', takeBack, { once: true });
+    const answer = (message: Buffer): void => {
+      signal.removeEventListener('abort', takeBack);
+      const frame = parseFrame(message);
+      resolve(frame.kind === 'response' ? frame.result : undefined);
+    };
+    ears.request(question(id, params), answer, call);
+  });
+}
+
+function question(id: number, params: JsonObject): RequestFrame {
+  const bytes = requestBytes(id, METHOD, params);
+  return { kind: 'request', bytes, id, method: METHOD, params };
+}
+
+function cancelled(requestId: number): NotificationFrame {
+  const [method, params] = ['notifications/cancelled', { requestId }] as const;
+  return { kind: 'notification', bytes: notificationBytes(method, params), method, params };
+}
+
+function noForms(): StarlingError {
+  return new StarlingError('STARLING_USAGE', 'this client shows no forms, so nobody can be asked', {
+    hint: 'say it with `approve`, or in a terminal: starling approvals approve|deny <id>',
+  });
+}

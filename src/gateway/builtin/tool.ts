@@ -1,0 +1,66 @@
+/**
+ * How a tool of the built-in server is written: a zod schema for its input, and a function.
+ * Input is checked here, so no tool sees arguments that do not fit its schema.
+ */
+import { z } from 'zod';
+import { StarlingError } from '../../core/index.ts';
+import type { JsonObject } from '../../core/index.ts';
+import type { BuiltinContext, BuiltinTool } from '../index.ts';
+
+/** MCP tool annotations that we set (MCP 2025-11-25, `ToolAnnotations`). */
+export interface Hints {
+  readonly readOnlyHint?: boolean;
+  readonly destructiveHint?: boolean;
+  readonly idempotentHint?: boolean;
+}
+
+/** One tool before it is built. */
+export interface ToolInit<Input extends z.ZodObject> {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+  readonly input: Input;
+  readonly hints: Hints;
+  /** Default true: a tool is for the operator unless somebody decided otherwise. */
+  readonly operatorOnly?: boolean;
+  run(input: z.infer<Input>, context: BuiltinContext): Promise<object> | object;
+}
+
+/** Builds a tool. Arguments that do not fit become STARLING_USAGE, naming each wrong one. */
+export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): BuiltinTool {
+  const strict = init.input.strict();
+  return {
+    definition: {
+      name: init.name,
+      title: init.title,
+      description: init.description,
+      inputSchema: schemaOf(strict),
+      annotations: { ...init.hints, openWorldHint: false },
+    },
+    operatorOnly: init.operatorOnly ?? true,
+    async call(args, context) {
+      const parsed = strict.safeParse(args);
+      if (!parsed.success) {
+        const problems = parsed.error.issues.map(
+          (issue) => `${issue.path.join('.') || 'arguments'}: ${issue.message}`,
+        );
+        throw new StarlingError(
+          'STARLING_USAGE',
+          `starling__${init.name} can't use these arguments: ${problems.join('; ')}`,
+        );
+      }
+      const result = await init.run(parsed.data as z.infer<Input>, context);
+      return toJson(result);
+    },
+  };
+}
+
+function schemaOf(input: z.ZodObject): JsonObject {
+  const { $schema: _, ...schema } = z.toJSONSchema(input);
+  return schema as JsonObject;
+}
+
+/** Drops what JSON has no word for (absent fields), so that results compare and print as sent. */
+function toJson(value: object): JsonObject {
+  return JSON.parse(JSON.stringify(value)) as JsonObject;
+}

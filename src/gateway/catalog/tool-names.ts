@@ -1,0 +1,157 @@
+/**
+ * What tools are called towards a client: `<server>__<tool>` for our own, `<peer>__<server>__<tool>`
+ * for a peer's, or shorter where the prefix mode says so. A name that does not fit is cut, with a hash
+ * of the whole; where it leads is looked up, never split out of the name. The same set of tools gives
+ * the same names in any order, and no peer can change what our own tools are called.
+ */
+import { createHash } from 'node:crypto';
+
+/** Longest name by default: clients put prefixes of their own before it, and several APIs end at 64. */
+export const NAME_MAX = 48;
+/** Between prefix and name, by the convention of MCP gateways. */
+export const SEPARATOR = '__';
+
+const HASH_DIGITS = 6;
+/** Its tools always carry their prefix: the CLI and every document call them so. */
+const BUILTIN_SERVER = 'starling';
+
+/** One thing to name. */
+export interface Named<T> {
+  /** Alias of the peer that owns it; absent for our own. */
+  readonly peer?: string;
+  /** The server. */
+  readonly prefix: string;
+  /** The tool's name there. */
+  readonly name: string;
+  readonly target: T;
+}
+
+/**
+ * When a name carries its prefix. `always`: always, so that a name never depends on what else there
+ * is. `auto`: our own tools go without it unless two of our own servers have a tool of that name, in
+ * which case both carry it; peers' tools always carry theirs. `never`: none carries it, and of those
+ * that want the same name ours come first; several of one rank get a hash each. The built-in server's
+ * tools keep their prefix in every mode.
+ */
+export type PrefixMode = 'always' | 'auto' | 'never';
+
+/** How names are made. */
+export interface NameStyle {
+  /** Default `always`. */
+  readonly prefix?: PrefixMode;
+  /** Longest name, at least 16; default {@channel NAME_MAX}. */
+  readonly nameMax?: number;
+}
+
+interface Wish {
+  /** Peer, server and name: no two entries have the same. */
+  readonly key: string;
+  /** The name with all its prefixes. */
+  readonly whole: string;
+  /** The name that it should have. */
+  readonly wish: string;
+}
+
+/**
+ * Names each entry, in the order of `entries`. One whose wished name does not fit, is one of `taken`,
+ * or is wanted twice gets the hash; where even that is used, the hash of more, so that none ever
+ * hides another. Our own are named before those of peers. Entries that repeat peer, server and name
+ * are one: the last counts.
+ */
+export function assignNames<T>(
+  entries: readonly Named<T>[],
+  taken: ReadonlySet<string> = new Set(),
+  style: NameStyle = {},
+): ReadonlyMap<string, T> {
+  const mode = style.prefix ?? 'always';
+  const nameMax = style.nameMax ?? NAME_MAX;
+  const used = new Set(taken);
+  const names = new Map<string, string>();
+  const own = entries.filter(({ peer }) => peer === undefined);
+  const theirs = entries.filter(({ peer }) => peer !== undefined);
+  assignRank(wishesOf(own, mode, used), { used, names, nameMax });
+  assignRank(wishesOf(theirs, mode === 'auto' ? 'always' : mode, used), { used, names, nameMax });
+  return new Map(entries.map((entry) => [names.get(keyOf(entry)) ?? full(entry), entry.target]));
+}
+
+function wishesOf(
+  entries: readonly Named<unknown>[],
+  mode: PrefixMode,
+  used: ReadonlySet<string>,
+): readonly Wish[] {
+  const wishes = new Map<string, Wish>();
+  for (const entry of entries) {
+    const [key, whole] = [keyOf(entry), full(entry)];
+    const isWhole = mode === 'always' || entry.prefix === BUILTIN_SERVER;
+    wishes.set(key, { key, whole, wish: isWhole ? whole : entry.name });
+  }
+  const all = [...wishes.values()];
+  if (mode !== 'auto') return all;
+  const counts = countOf(all);
+  const isFree = ({ wish }: Wish): boolean => counts.get(fit(wish)) === 1 && !used.has(wish);
+  return all.map((one) => (isFree(one) ? one : { ...one, wish: one.whole }));
+}
+
+function assignRank(
+  wishes: readonly Wish[],
+  state: {
+    readonly used: Set<string>;
+    readonly names: Map<string, string>;
+    readonly nameMax: number;
+  },
+): void {
+  const { used, names, nameMax } = state;
+  const counts = countOf(wishes);
+  const hashed: Wish[] = [];
+  for (const one of wishes) {
+    const { key, wish } = one;
+    const isPlain =
+      wish.length > 0 &&
+      wish.length <= nameMax &&
+      fit(wish) === wish &&
+      counts.get(wish) === 1 &&
+      !used.has(wish);
+    if (isPlain) names.set(key, wish);
+    else hashed.push(one);
+  }
+  for (const { key } of wishes) {
+    const name = names.get(key);
+    if (name !== undefined) used.add(name);
+  }
+  hashed.sort((a, b) => compare(a.whole, b.whole) || compare(a.key, b.key));
+  for (const { key, whole, wish } of hashed) {
+    let name = withHash(wish, whole, nameMax);
+    for (let round = 1; used.has(name); round += 1) {
+      name = withHash(wish, `${whole}#${round}`, nameMax);
+    }
+    used.add(name);
+    names.set(key, name);
+  }
+}
+
+function countOf(wishes: readonly Wish[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { wish } of wishes) counts.set(fit(wish), (counts.get(fit(wish)) ?? 0) + 1);
+  return counts;
+}
+
+function keyOf({ peer, prefix, name }: Named<unknown>): string {
+  return JSON.stringify([peer ?? null, prefix, name]);
+}
+
+function full({ peer, prefix, name }: Named<unknown>): string {
+  return [...(peer === undefined ? [] : [peer]), prefix, name].join(SEPARATOR);
+}
+
+function fit(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]/g, '_');
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}
+
+function withHash(name: string, salted: string, nameMax: number): string {
+  const hash = createHash('sha256').update(salted).digest('hex').slice(0, HASH_DIGITS);
+  return `${fit(name).slice(0, nameMax - HASH_DIGITS - 1)}_${hash}`;
+}

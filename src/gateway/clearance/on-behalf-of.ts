@@ -1,0 +1,141 @@
+/**
+ * On whose behalf a node calls a peer. The node certifies it with its own key (a compact JWS, RFC 7515,
+ * with a `typ` of its own), once for a session; the owner checks that the certificate is that of the
+ * very node at the other end. It is that node's word, for people to read, and widens no right.
+ */
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock, Did, Json } from '../../core/index.ts';
+import type { OnBehalfOf, Principal } from '../../guard/index.ts';
+import { decodeJws, encodeJws, parseDid } from '../../identity/index.ts';
+import type { Signer } from '../../identity/index.ts';
+import { objectOf } from '../wire/era.ts';
+
+/** Key in `_meta` of `initialize`: the certificate. */
+export const BEHALF_META = 'starling/on-behalf-of';
+/** `typ` of a certificate's header: no grant passes as one. */
+const BEHALF_TYPE = 'starling-behalf+jwt';
+/** Longest life of a certificate. */
+const LIFETIME_MAX_S = 86_400;
+const LIFETIME_S = LIFETIME_MAX_S / 2;
+/** How far the clocks of two nodes may be apart. */
+const SKEW_S = 60;
+const NAME_MAX = 128;
+/** Certificates that are kept, so that they need not be signed anew: a signature takes 8 ms. */
+const KEPT_MAX = 1024;
+
+/** A certificate that holds. */
+export interface Behalf {
+  readonly onBehalfOf: OnBehalfOf;
+  /** Until when it may be relied on; ms since the epoch. */
+  readonly endsAtMs: number;
+}
+
+/** Certifies for whom this node calls. */
+export interface Certifier {
+  /** The certificate of `principal`; undefined where the node calls for itself. */
+  certify(principal: Principal): string | undefined;
+}
+
+/** Makes the certifier of the node whose key is `signer`. */
+export function createCertifier(components: {
+  readonly signer: Signer;
+  readonly clock: Clock;
+}): Certifier {
+  const { signer, clock } = components;
+  const kept = new Map<string, { readonly jws: string; readonly renewAtMs: number }>();
+  return {
+    certify(principal) {
+      const subject = subjectOf(principal);
+      if (subject === undefined) return undefined;
+      const key = JSON.stringify(subject);
+      const nowMs = clock.now();
+      const known = kept.get(key);
+      if (known !== undefined && nowMs < known.renewAtMs) return known.jws;
+      const iat = Math.floor(nowMs / 1000);
+      const claims = { iss: signer.did, ...subject, iat, exp: iat + LIFETIME_S };
+      const jws = encodeJws(signer, BEHALF_TYPE, claims);
+      kept.delete(key);
+      const [oldest] = kept.keys();
+      if (kept.size >= KEPT_MAX && oldest !== undefined) kept.delete(oldest);
+      kept.set(key, { jws, renewAtMs: nowMs + (LIFETIME_S * 1000) / 2 });
+      return jws;
+    },
+  };
+}
+
+/**
+ * Reads what a peer sent under {@channel BEHALF_META}; undefined when it sent nothing. `issuer` is the key
+ * of the connection. @throws STARLING_UNAUTHORIZED when the certificate does not hold
+ */
+export function readBehalf(
+  value: Json | undefined,
+  { issuer, nowMs }: { readonly issuer: Did; readonly nowMs: number },
+): Behalf | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'string') throw refused('format', 'it is not a string');
+  const { iss, sub, name, iat, exp } = claimsOf(value, issuer);
+  if (iss !== issuer) throw refused('issuer', 'it is not by the node of this connection');
+  if (!isTime(iat) || !isTime(exp)) throw refused('claims', 'it has no iat or no exp in seconds');
+  if (exp <= iat || exp - iat > LIFETIME_MAX_S) {
+    throw refused('lifetime', 'it is made for more than 24 hours');
+  }
+  const nowS = nowMs / 1000;
+  if (iat - SKEW_S > nowS) throw refused('not-yet-valid', 'it is from the future');
+  if (exp + SKEW_S <= nowS) throw refused('expired', 'it has expired');
+  return { onBehalfOf: subjectIn(sub, name), endsAtMs: (exp + SKEW_S) * 1000 };
+}
+
+function claimsOf(jws: string, issuer: Did): Readonly<Record<string, unknown>> {
+  try {
+    const decoded = decodeJws(jws, BEHALF_TYPE);
+    decoded.verify(issuer);
+    return objectOf(decoded.payload as Json);
+  } catch (error) {
+    const rule = error instanceof StarlingError ? error.data['rule'] : undefined;
+    throw refused(typeof rule === 'string' ? rule : 'format', messageOf(error), error);
+  }
+}
+
+function subjectIn(sub: unknown, name: unknown): OnBehalfOf {
+  if (name !== undefined && !(typeof name === 'string' && isName(name))) {
+    throw refused('claims', `its name is not a text of 1 to ${NAME_MAX} characters`);
+  }
+  if (sub === undefined) {
+    if (name === undefined) throw refused('claims', 'it names nobody');
+    return { name };
+  }
+  const label = name === undefined ? {} : { name };
+  try {
+    return { did: parseDid(String(sub)), ...label };
+  } catch (error) {
+    throw refused('claims', 'its sub is no did:key', error);
+  }
+}
+
+/** An agent has proven its did to us; what a client is called is our word alone. */
+function subjectOf(principal: Principal): { sub?: Did; name?: string } | undefined {
+  if (principal.kind === 'agent') return { sub: principal.did };
+  if (principal.kind !== 'client') return undefined;
+  const name = principal.name.slice(0, NAME_MAX).replaceAll(/\p{Cs}/gu, '\ufffd');
+  return { name: name === '' ? 'unnamed' : name };
+}
+
+function isName(name: string): boolean {
+  return name.length > 0 && name.length <= NAME_MAX;
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function refused(rule: string, why: string, cause?: unknown): StarlingError {
+  return new StarlingError(
+    'STARLING_UNAUTHORIZED',
+    `no session: the certificate of on whose behalf it is does not hold: ${why}`,
+    {
+      hint: 'a node certifies for whom it calls by its own key; are the clocks of both machines right?',
+      data: { rule },
+      cause,
+    },
+  );
+}

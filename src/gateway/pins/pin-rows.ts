@@ -1,0 +1,195 @@
+/**
+ * Pins as they lie in the database: a small row for what decides, and a second one with the text that
+ * only a difference needs. Writes are gathered, go out in order, and are tried again when they fail.
+ */
+import { createHash } from 'node:crypto';
+import { createScope, messageOf } from '../../core/index.ts';
+import type { Clock, Logger, PeerId, Scope } from '../../core/index.ts';
+import type { Table, Write } from '../../store/types.ts';
+import type { PinKind } from './definition.ts';
+
+/** Whose server: '' is this node. */
+export type PinOwner = PeerId | '';
+
+/** Why something is quarantined. */
+export type QuarantineReason = 'changed' | 'new' | 'renamed' | 'invisible';
+
+/** One thing that we have seen a server list. */
+export interface PinRow {
+  readonly owner: PinOwner;
+  readonly server: string;
+  readonly kind: PinKind;
+  readonly name: string;
+  /** Present when it was never accepted: it stays quarantined until somebody approves it. */
+  readonly held?: QuarantineReason;
+  /** The pinned name that a renamed thing had before. */
+  readonly was?: string;
+  /** The accepted definition; for one that is held, the one that was first seen. */
+  readonly hash: string;
+  readonly bare: string;
+  /** ms since the epoch */
+  readonly seenAt: number;
+  /** When it was last listed, within a day; ms since the epoch. */
+  readonly usedAt: number;
+  /** Was it in the server's last list? */
+  readonly listed: boolean;
+}
+
+/** The table of pins. */
+export interface PinTable {
+  /** Reads all rows; damaged ones are logged and left out. */
+  load(): Promise<readonly PinRow[]>;
+  /** Keeps a row, and with `canonical` the text of its definition. Written soon. */
+  keep(row: PinRow, canonical?: string): void;
+  drop(row: PinRow): void;
+  /** The kept text of a row's definition, which may be cut. */
+  text(row: PinRow): Promise<string | undefined>;
+  /** Resolves when all is durable that was asked for before. @throws what the table throws */
+  flush(): Promise<void>;
+  /** Tries to write what is left, and stops trying again. */
+  stop(): Promise<void>;
+}
+
+/** Characters kept of a definition for differences. */
+export const TEXT_MAX = 64 * 1024;
+const BATCH_WRITES = 500;
+const RETRY_MS = 5000;
+
+/** Makes the table of pins over a table of the store. */
+export function createPinTable(components: {
+  readonly table: Table;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): PinTable {
+  return new WritingTable(components);
+}
+
+class WritingTable implements PinTable {
+  readonly #table: Table;
+  readonly #logger: Logger;
+  readonly #scope: Scope;
+  readonly #waiting = new Map<string, Write>();
+  #writing: Promise<void> | undefined;
+  #isArmed = false;
+
+  constructor(components: { table: Table; clock: Clock; logger: Logger }) {
+    this.#table = components.table;
+    this.#logger = components.logger;
+    this.#scope = createScope(components.clock);
+  }
+
+  async load(): Promise<readonly PinRow[]> {
+    const rows: PinRow[] = [];
+    for await (const [key, value] of this.#table.entries('pin/')) {
+      const row = readRow(value);
+      if (row !== undefined && key === pinKey(row)) rows.push(row);
+      else this.#logger.warn({ key }, 'skipped a damaged row');
+    }
+    return rows;
+  }
+
+  keep(row: PinRow, canonical?: string): void {
+    this.#write({ key: pinKey(row), value: Buffer.from(JSON.stringify(row)) });
+    if (canonical !== undefined) {
+      this.#write({ key: textKey(row), value: Buffer.from(canonical.slice(0, TEXT_MAX)) });
+    }
+  }
+
+  drop(row: PinRow): void {
+    this.#write({ key: pinKey(row) });
+    this.#write({ key: textKey(row) });
+  }
+
+  async text(row: PinRow): Promise<string | undefined> {
+    await this.flush();
+    const value = await this.#table.get(textKey(row));
+    return value === undefined ? undefined : Buffer.from(value).toString('utf8');
+  }
+
+  async flush(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      this.#writing ??= this.#writeAll().finally(() => {
+        this.#writing = undefined;
+      });
+      await this.#writing;
+    }
+    await this.#writing;
+  }
+
+  async stop(): Promise<void> {
+    this.#scope.close();
+    try {
+      await this.flush();
+    } catch (error) {
+      this.#logger.error({ error: messageOf(error) }, 'pins could not be written');
+    }
+  }
+
+  #write(write: Write): void {
+    // Deleted first, so that the newest write of a key comes last.
+    this.#waiting.delete(write.key);
+    this.#waiting.set(write.key, write);
+    if (this.#isArmed) return;
+    this.#isArmed = true;
+    queueMicrotask(() => this.#writeSoon());
+  }
+
+  #writeSoon(): void {
+    this.#isArmed = false;
+    this.flush().catch((error: unknown) => {
+      this.#logger.error({ error: messageOf(error) }, 'pins could not be written; trying again');
+      this.#isArmed = true;
+      this.#scope.after(RETRY_MS, () => this.#writeSoon());
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      const batch = [...this.#waiting.values()].slice(0, BATCH_WRITES);
+      await this.#table.batch(batch);
+      for (const write of batch) {
+        if (this.#waiting.get(write.key) === write) this.#waiting.delete(write.key);
+      }
+    }
+  }
+}
+
+function pinKey(row: PinRow): string {
+  return `pin/${idOf(row)}`;
+}
+
+function textKey(row: PinRow): string {
+  return `text/${idOf(row)}`;
+}
+
+function idOf({ owner, server, kind, name }: PinRow): string {
+  const whole = JSON.stringify([owner, server, kind, name]);
+  return createHash('sha256').update(whole).digest('base64url');
+}
+
+const KINDS: readonly unknown[] = ['tool', 'prompt', 'instructions'];
+const REASONS: readonly unknown[] = [undefined, 'changed', 'new', 'renamed', 'invisible'];
+
+function readRow(value: Uint8Array): PinRow | undefined {
+  let row: unknown;
+  try {
+    row = JSON.parse(Buffer.from(value).toString('utf8'));
+  } catch {
+    // Damaged: the caller logs it.
+    return undefined;
+  }
+  return isRow(row) ? row : undefined;
+}
+
+function isRow(value: unknown): value is PinRow {
+  if (typeof value !== 'object' || value === null) return false;
+  const row = value as Partial<Record<keyof PinRow, unknown>>;
+  return (
+    [row.owner, row.server, row.name, row.hash, row.bare].every((it) => typeof it === 'string') &&
+    [row.seenAt, row.usedAt].every((it) => typeof it === 'number') &&
+    typeof row.listed === 'boolean' &&
+    (row.was === undefined || typeof row.was === 'string') &&
+    KINDS.includes(row.kind) &&
+    REASONS.includes(row.held)
+  );
+}

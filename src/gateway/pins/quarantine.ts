@@ -1,0 +1,59 @@
+/** What is quarantined, how a person calls it, and what a caller of it is told. */
+import { StarlingError, printable } from '../../core/index.ts';
+import type { PinKind } from './definition.ts';
+import type { InvisibleFlag } from './invisible-characters.ts';
+import type { QuarantineReason } from './pin-rows.ts';
+
+/** Something that a server lists, and that we do not offer. */
+export interface Quarantined {
+  readonly kind: PinKind;
+  /** Name of the tool or prompt; `instructions` for those. */
+  readonly name: string;
+  readonly reason: QuarantineReason;
+  /** The pinned name that it had before, when it was renamed. */
+  readonly was?: string;
+  readonly flags: readonly InvisibleFlag[];
+}
+
+/** How {@channel quarantineError} names what is quarantined. */
+export interface QuarantinePlace {
+  /** Alias of the owner; absent for a server of this node. */
+  readonly peer?: string;
+  readonly server: string;
+}
+
+/** The reference by which `starling pin approve` knows a thing: `[<peer>/]<server>/<name>`. */
+export function pinReference(place: QuarantinePlace, name: string): string {
+  return [...(place.peer === undefined ? [] : [place.peer]), place.server, name].join('/');
+}
+
+/** Why a call of something that is quarantined is refused. `self`: this node, for callers elsewhere. */
+export function quarantineError(
+  place: QuarantinePlace,
+  quarantined: Quarantined,
+  self?: string,
+): StarlingError {
+  const { kind, name, reason } = quarantined;
+  const reference = pinReference(place, name);
+  const word = /^[\w./-]+$/.test(reference) ? reference : `'${reference.replaceAll("'", `'\\''`)}'`;
+  const where = self === undefined ? '' : `on ${self}, `;
+  return new StarlingError(
+    'STARLING_TOOL_QUARANTINED',
+    `${kind} ${printable(reference)} is quarantined: ${REASONS[reason]}`,
+    {
+      hint: `${where}see the difference: starling pin list; allow it: starling pin approve ${printable(word, 300)}`,
+      data: {
+        reason,
+        server: place.server,
+        ...(place.peer === undefined ? {} : { peer: place.peer }),
+      },
+    },
+  );
+}
+
+const REASONS: Readonly<Record<QuarantineReason, string>> = {
+  changed: 'its definition is not the one that was pinned',
+  new: 'its name is new since the server was pinned',
+  renamed: 'it is a pinned one under a new name',
+  invisible: 'its definition holds invisible characters',
+};

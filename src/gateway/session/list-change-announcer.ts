@@ -1,0 +1,50 @@
+/** Tells a session's client which lists have changed: once for a burst of changes. */
+import type { Clock } from '../../core/index.ts';
+import type { View } from '../catalog/router.ts';
+import type { ListKind } from '../catalog/view.ts';
+
+const DELAY_MS = 50;
+const KINDS: readonly ListKind[] = ['tools', 'prompts', 'resources', 'templates'];
+
+/** Compares what was told with what is. */
+export interface Announcer {
+  /** From now on, changes are told. A second call is a no-op. */
+  start(): void;
+  /** Something may have changed. */
+  changed(): void;
+  stop(): void;
+}
+
+/** Makes the announcer; `tell` gets the lists that differ from what they were when last told. */
+export function createAnnouncer(components: {
+  readonly clock: Clock;
+  view(): View;
+  tell(kinds: readonly ListKind[]): void;
+}): Announcer {
+  let told: readonly string[] | undefined;
+  let cancel: (() => void) | undefined;
+  const digests = (): readonly string[] => {
+    const { lists } = components.view();
+    return KINDS.map((kind) => lists.digest(kind));
+  };
+  return {
+    start() {
+      told ??= digests();
+    },
+    changed() {
+      if (told === undefined || cancel !== undefined) return;
+      cancel = components.clock.schedule(DELAY_MS, () => {
+        cancel = undefined;
+        const before = told;
+        const now = digests();
+        told = now;
+        const kinds = KINDS.filter((_, index) => now[index] !== before?.[index]);
+        if (kinds.length > 0) components.tell(kinds);
+      });
+    },
+    stop() {
+      told = undefined;
+      cancel?.();
+    },
+  };
+}

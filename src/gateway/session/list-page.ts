@@ -1,0 +1,42 @@
+/** The lists of MCP as a session answers them: page by page, from what is serialised already. */
+import { CACHING } from '../wire/era.ts';
+import type { Era } from '../wire/era.ts';
+import { RPC } from '../wire/frame.ts';
+import { protocolError } from './request-target.ts';
+import type { View } from '../catalog/router.ts';
+import { SEARCH_PAGES } from './search-mode.ts';
+import type { RequestFrame } from '../types.ts';
+import type { ListKind } from '../catalog/view.ts';
+
+const RESULT_END = Buffer.from('}}');
+/** A map: callers name methods, and `toString` is none of these. */
+const LISTS: ReadonlyMap<string, ListKind> = new Map([
+  ['tools/list', 'tools'],
+  ['resources/list', 'resources'],
+  ['resources/templates/list', 'templates'],
+  ['prompts/list', 'prompts'],
+]);
+
+/** What `method` lists; undefined when it lists nothing. */
+export function listOf(method: string): ListKind | undefined {
+  return LISTS.get(method);
+}
+
+/** The answer to one list request. @throws -32602 for a cursor that is not one of ours */
+export function listPage(view: View, frame: RequestFrame, kind: ListKind, era: Era): Buffer {
+  const cursor = frame.params['cursor'] ?? '0';
+  const isOurs = typeof cursor === 'string' && /^\d{1,6}$/.test(cursor);
+  const index = isOurs ? Number(cursor) : -1;
+  const { lists, toolsMode } = view;
+  const isShort = kind === 'tools' && toolsMode === 'search';
+  const page = isShort ? SEARCH_PAGES[index] : lists.page(kind, index);
+  if (page === undefined) {
+    throw protocolError(RPC.invalidParams, 'this cursor is not one of ours');
+  }
+  const extra =
+    era === 'modern'
+      ? `${JSON.stringify({ resultType: 'complete', ...CACHING }).slice(1, -1)},`
+      : '';
+  const head = `{"jsonrpc":"2.0","id":${JSON.stringify(frame.id)},"result":{${extra}`;
+  return Buffer.concat([Buffer.from(head), page, RESULT_END]);
+}

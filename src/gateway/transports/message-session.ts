@@ -1,0 +1,91 @@
+/**
+ * A session over anything that carries messages one by one: lines in both directions, or the messages
+ * of a WebSocket.
+ */
+import { StarlingError, createLineDecoder } from '../../core/index.ts';
+import type { LineDecoder } from '../../core/index.ts';
+import { parseIncoming, receiveBatch } from '../wire/batch.ts';
+import type { BatchFrames } from '../wire/batch.ts';
+import { errorBytes, errorOf, toLine } from '../wire/frame.ts';
+import type { Reply, Session } from '../session/types.ts';
+import type { Frame, FrameId } from '../types.ts';
+
+/** Where messages go out. */
+export interface LineOutput {
+  /** Queues one message; false when too much waits already, and then it is not sent. */
+  line(message: Buffer): boolean;
+  /** Queues one that must not be lost. */
+  urgent(message: Buffer): void;
+}
+
+/** A decoder that feeds `session` with the lines it finds, and answers those that are no messages. */
+export function createSessionDecoder(
+  session: Pick<Session, 'receive'>,
+  output: LineOutput,
+  init: { readonly messageBytes: number },
+): LineDecoder {
+  return createLineDecoder(init.messageBytes, {
+    line: (bytes) => receiveBytes(session, bytes, output),
+    oversize(sizeBytes) {
+      const error = new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `a message of ${sizeBytes} bytes is over the limit of ${init.messageBytes} (limits.messageBytes)`,
+        { data: { limit: 'limits.messageBytes' } },
+      );
+      output.urgent(errorBytes(null, errorOf(error)));
+    },
+  });
+}
+
+/** Gives one message to `session`; answers it here when it is none. */
+export function receiveBytes(
+  session: Pick<Session, 'receive'>,
+  bytes: Buffer,
+  output: LineOutput,
+): void {
+  let incoming: Frame | BatchFrames;
+  try {
+    incoming = parseIncoming(bytes);
+  } catch (error) {
+    const { id } = error instanceof StarlingError ? error.data : {};
+    output.urgent(errorBytes(isId(id) ? id : null, errorOf(error)));
+    return;
+  }
+  receiveIncoming(session, incoming, output);
+}
+
+/** Gives what came as one message to `session`; the answer goes to `output`. */
+export function receiveIncoming(
+  session: Pick<Session, 'receive'>,
+  incoming: Frame | BatchFrames,
+  output: LineOutput,
+): void {
+  if (incoming.kind === 'batch') {
+    receiveBatch(session, incoming.frames, createLineReply(null, output));
+  } else {
+    const id = incoming.kind === 'request' ? incoming.id : null;
+    session.receive(incoming, createLineReply(id, output));
+  }
+}
+
+function createLineReply(id: FrameId | null, output: LineOutput): Reply {
+  return {
+    // Progress is told again: what does not fit now need not be told at all.
+    interim: (message) => void output.line(message),
+    urgent: (message) => output.urgent(message),
+    final(message) {
+      if (output.line(toLine(message))) return;
+      const error = new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `the answer of ${message.length} bytes does not fit in what waits to be read already`,
+        { hint: 'read answers as they come, or ask for fewer at once' },
+      );
+      output.urgent(errorBytes(id, errorOf(error)));
+    },
+    dropped: () => undefined,
+  };
+}
+
+function isId(value: unknown): value is FrameId {
+  return typeof value === 'string' || typeof value === 'number';
+}

@@ -1,0 +1,404 @@
+/**
+ * One session's channel to a server of this node. It finds the instance that a request needs: its own
+ * where the client can be asked things, else one that the sessions of the same principal share; in
+ * the request's era where the server has it, else bridged. Instances come and go beneath it.
+ */
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { JsonObject } from '../../core/index.ts';
+import type { Principal } from '../../guard/index.ts';
+import {
+  LISTENER_META,
+  META,
+  capabilitiesKey,
+  clientOf,
+  eraOf,
+  metaOf,
+  objectOf,
+} from '../wire/era.ts';
+import { resultBytes } from '../wire/frame.ts';
+import {
+  bridgeToLegacy,
+  bridgeToModern,
+  discreetEars,
+  lentKey,
+  relayModern,
+  relayedWith,
+  responseOf,
+} from './era-bridge.ts';
+import type { Instance } from './instance.ts';
+import type { ManagedUpstream } from './managed-upstream.ts';
+import { createLocalSubscriptions } from './local-subscriptions.ts';
+import type { FindInstance, LocalSubscriptions } from './local-subscriptions.ts';
+import { SHARED_NEEDS } from './instance-needs.ts';
+import type { InstanceNeeds } from './instance-needs.ts';
+import type {
+  ClientFacts,
+  ChannelCall,
+  ChannelListener,
+  RelayedCall,
+  ResponseFrame,
+  ServerChannel,
+  ServerChannelInit,
+} from '../types.ts';
+
+/** Capabilities by which a server asks its client things. */
+const INTERACTIVE = ['sampling', 'elicitation', 'roots', 'tasks'] as const;
+const LEVEL_TIMEOUT_MS = 30_000;
+
+/** The answer to what the channel itself takes note of. */
+const NOTHING: ResponseFrame = { kind: 'response', bytes: Buffer.from('{}'), id: 0, result: {} };
+
+let linkCount = 0;
+
+/** Makes the channel; nothing is started before its first request. */
+export function createLocalChannel(
+  upstream: ManagedUpstream,
+  init: ServerChannelInit,
+): ServerChannel {
+  return new LocalLink(upstream, init);
+}
+
+class LocalLink implements ServerChannel {
+  readonly ended: Promise<StarlingError>;
+  readonly #upstream: ManagedUpstream;
+  readonly #init: ServerChannelInit;
+  readonly #client: ClientFacts;
+  readonly #ears: ChannelListener;
+  readonly #id: string;
+  /** The instances that this channel hears, and how to stop hearing them. */
+  readonly #attached = new Map<Instance, () => void>();
+  readonly #subscriptions: LocalSubscriptions;
+  #level: string | undefined;
+  #session: Instance | undefined;
+  #end: (error: StarlingError) => void = () => undefined;
+  /** Key of an instance that is this channel's alone. */
+  #own: string | undefined;
+  #closed = false;
+
+  constructor(upstream: ManagedUpstream, init: ServerChannelInit) {
+    this.#upstream = upstream;
+    this.#init = init;
+    linkCount += 1;
+    this.#id = String(linkCount);
+    this.#client = this.#allowed(init.client);
+    this.#ears = discreetEars(init.ears, this.#client);
+    const { clock, logger } = upstream;
+    this.#subscriptions = createLocalSubscriptions({ ears: this.#ears, clock, logger });
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  relay(call: RelayedCall): ChannelCall {
+    if (eraOf(call.request) === 'modern') return this.#relayModern(call);
+    const subscribing = this.#subscribe(call);
+    if (subscribing !== undefined) return answerAfter(call, subscribing, this.#upstream.server);
+    return this.#whenReady(this.#findSession(), call, (ready) => this.#relayLegacy(ready, call));
+  }
+
+  async request(
+    method: string,
+    params: JsonObject,
+    options: { readonly timeoutMs: number },
+  ): Promise<ResponseFrame> {
+    if (method === 'logging/setLevel') {
+      this.#level = String(params['level']);
+      if (this.#session !== undefined) this.#setLevel(this.#session, this.#level);
+      return NOTHING;
+    }
+    const { uri } = params;
+    if (typeof uri === 'string' && method === 'resources/subscribe') {
+      const listener = listenerOf(params);
+      const find = listener === undefined ? this.#findSession : this.#findListening(listener);
+      await this.#subscriptions.add(uri, find);
+      return NOTHING;
+    }
+    if (typeof uri === 'string' && method === 'resources/unsubscribe') {
+      await this.#subscriptions.remove(uri);
+      return NOTHING;
+    }
+    const instance = await this.#findSession();
+    instance.usedAt = this.#upstream.clock.now();
+    return instance.channel.request(method, params, options);
+  }
+
+  notify(method: string, params: JsonObject): void {
+    if (this.#session?.handshake.era === 'legacy') this.#session.channel.notify(method, params);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#subscriptions.close();
+    for (const [instance, detach] of this.#attached) {
+      detach();
+      instance.usedAt = this.#upstream.clock.now();
+    }
+    this.#attached.clear();
+    if (this.#own !== undefined) this.#upstream.dismiss(this.#own);
+    this.#end(
+      new StarlingError(
+        'STARLING_UPSTREAM_UNAVAILABLE',
+        `server '${this.#upstream.server}' is gone`,
+      ),
+    );
+  }
+
+  /** Does what is not the server's to do for one session: undefined when `call` is of another kind. */
+  #subscribe({ request, edits }: RelayedCall): Promise<void> | undefined {
+    const uri = edits?.uri ?? request.params['uri'];
+    if (typeof uri !== 'string') return undefined;
+    if (request.method === 'resources/unsubscribe' && this.#subscriptions.has(uri)) {
+      return this.#subscriptions.remove(uri);
+    }
+    const listener = listenerOf(request.params);
+    if (request.method !== 'resources/subscribe' || listener === undefined) return undefined;
+    return this.#subscriptions.add(uri, this.#findListening(listener));
+  }
+
+  /** The instance of the session's own era. @throws STARLING_LIMIT_EXCEEDED */
+  readonly #findSession: FindInstance = () => {
+    const known = this.#session;
+    return known === undefined || known.channel.isOver ? this.#acquire(this.#wish()) : known;
+  };
+
+  /** The instance that the calls of a modern client are sent to while none of them waits. */
+  #findListening(declared: ClientFacts): FindInstance {
+    return async () => {
+      const client = this.#allowed(declared);
+      const { lacks } = this.#upstream;
+      const modern = lacks.has('modern')
+        ? undefined
+        : await this.#modernOr(this.#modernWish(client));
+      if (modern?.handshake.era === 'modern') {
+        this.#attach(modern);
+        return modern;
+      }
+      const key = lentKey(this.#bridgeKey(client), 0);
+      const instance = await this.#upstream.acquire({ key, era: 'legacy', client });
+      // What else it says is for the call that has it to itself.
+      this.#attach(instance, isInteractive(client) ? 'updates' : undefined);
+      return instance;
+    };
+  }
+
+  /** What of the client's capabilities this server may know of. */
+  #allowed(client: ClientFacts): ClientFacts {
+    if (this.#upstream.config.shared) return { capabilities: {}, clientInfo: {} };
+    return this.#withoutRoots(client);
+  }
+
+  /** Roots name folders of the client's machine, and may widen what the server serves. */
+  #withoutRoots(client: ClientFacts): ClientFacts {
+    const isRemote = this.#init.principal.kind === 'peer';
+    const { roots, ...capabilities } = client.capabilities;
+    if (!isRemote || this.#upstream.config.peerRoots || roots === undefined) return client;
+    return { ...client, capabilities };
+  }
+
+  #wish(): InstanceNeeds {
+    if (this.#upstream.config.shared) return SHARED_NEEDS;
+    const era = this.#upstream.lacks.has('legacy') ? 'modern' : 'either';
+    const key = `${era} ${this.#shareKey(this.#client, this.#id)}`;
+    if (isInteractive(this.#client)) this.#own = key;
+    return { key, era, client: this.#client };
+  }
+
+  /** Links with equal keys share an instance: never across principals, never with a client that can be asked. */
+  #shareKey(client: ClientFacts, own: string): string {
+    const who = principalKey(this.#init.principal);
+    const whose = isInteractive(client) ? ` #${own}` : '';
+    return `${who} ${capabilitiesKey(client.capabilities)}${whose}`;
+  }
+
+  #acquire(wish: InstanceNeeds): Instance | Promise<Instance> {
+    const instance = this.#upstream.acquire(wish);
+    if (!(instance instanceof Promise)) return this.#adopt(instance);
+    return instance.then((started) => this.#adopt(started));
+  }
+
+  /** Makes `instance` the one of the session, and hears it. */
+  #adopt(instance: Instance): Instance {
+    if (this.#session === instance) return instance;
+    this.#session = instance;
+    this.#attach(instance);
+    if (this.#level !== undefined) this.#setLevel(instance, this.#level);
+    return instance;
+  }
+
+  #attach(instance: Instance, hears?: 'updates'): void {
+    if (this.#closed || this.#attached.has(instance)) return;
+    const detach = instance.attach(this.#ears, () => this.#lost(instance), hears);
+    this.#attached.set(instance, detach);
+  }
+
+  #lost(instance: Instance): void {
+    this.#attached.delete(instance);
+    if (this.#session === instance) this.#session = undefined;
+  }
+
+  #whenReady(
+    instance: Instance | Promise<Instance>,
+    call: RelayedCall,
+    send: (instance: Instance) => ChannelCall,
+  ): ChannelCall {
+    if (!(instance instanceof Promise)) return send(instance);
+    let sent: ChannelCall | undefined;
+    let cancelled = false;
+    instance.then(
+      (started) => {
+        if (!cancelled) sent = send(started);
+      },
+      (error: unknown) => {
+        if (!cancelled) call.failed(failure(error, this.#upstream.server));
+      },
+    );
+    return {
+      cancel(reason) {
+        cancelled = true;
+        sent?.cancel(reason);
+      },
+    };
+  }
+
+  #relayLegacy(instance: Instance, call: RelayedCall): ChannelCall {
+    instance.usedAt = this.#upstream.clock.now();
+    const { method, params } = call.request;
+    if (method === 'logging/setLevel' && typeof params['level'] === 'string') {
+      this.#level = params['level'];
+    }
+    const uri = call.edits?.uri ?? params['uri'];
+    if (typeof uri === 'string' && method === 'resources/subscribe') {
+      this.#subscriptions.note(uri, instance, this.#findSession);
+    }
+    if (instance.handshake.era === 'modern') {
+      return bridgeToModern({
+        instance,
+        call,
+        client: this.#client,
+        ears: this.#ears,
+        ...(this.#level === undefined ? {} : { logLevel: this.#level }),
+      });
+    }
+    return instance.channel.relay(call);
+  }
+
+  #relayModern(call: RelayedCall): ChannelCall {
+    const upstream = this.#upstream;
+    const declared = clientOf(call.request);
+    const client = this.#allowed(declared);
+    if (!upstream.lacks.has('modern')) {
+      return this.#whenReady(this.#modernOr(this.#modernWish(client)), call, (instance) => {
+        instance.usedAt = upstream.clock.now();
+        if (instance.handshake.era === 'modern') {
+          this.#attach(instance);
+          return this.#relayAsIs(instance, call, declared);
+        }
+        return this.#bridge(call, client);
+      });
+    }
+    return this.#bridge(call, client);
+  }
+
+  #modernWish(client: ClientFacts): InstanceNeeds {
+    if (this.#upstream.config.shared) return SHARED_NEEDS;
+    return { key: `modern ${principalKey(this.#init.principal)}`, era: 'modern', client };
+  }
+
+  /** Each modern call says for itself what its client can do, shared instance or not. */
+  #relayAsIs(instance: Instance, call: RelayedCall, declared: ClientFacts): ChannelCall {
+    const client = this.#withoutRoots(declared);
+    if (client === declared) return relayModern(instance, call, client);
+    const edits = { ...call.edits, clientCapabilities: client.capabilities };
+    return relayModern(instance, { ...relayedWith(call), edits }, client);
+  }
+
+  /** A modern instance; where the server turns out to have none, any other. */
+  #modernOr(wish: InstanceNeeds): Instance | Promise<Instance> {
+    const instance = this.#upstream.acquire(wish);
+    if (!(instance instanceof Promise)) return instance;
+    return instance.catch((error: unknown) => {
+      if (!this.#upstream.lacks.has('modern')) throw error;
+      return this.#findSession();
+    });
+  }
+
+  #bridge(call: RelayedCall, client: ClientFacts): ChannelCall {
+    return bridgeToLegacy({
+      upstream: this.#upstream,
+      call,
+      client,
+      owner: principalKey(this.#init.principal),
+      logLevel: metaOf(call.request.params)[META.logLevel],
+      shareKey: this.#bridgeKey(client),
+    });
+  }
+
+  #bridgeKey(client: ClientFacts): (own: string) => string {
+    return (own) =>
+      this.#upstream.config.shared ? SHARED_NEEDS.key : `either ${this.#shareKey(client, own)}`;
+  }
+
+  #setLevel(instance: Instance, level: string): void {
+    if (instance.handshake.era === 'modern') return;
+    if (objectOf(instance.handshake.capabilities)['logging'] === undefined) return;
+    instance.channel
+      .request('logging/setLevel', { level }, { timeoutMs: LEVEL_TIMEOUT_MS })
+      .catch((error: unknown) =>
+        this.#upstream.logger.debug({ error: messageOf(error) }, 'log level not set'),
+      );
+  }
+}
+
+/** Who a principal is, as a key. */
+export function principalKey(principal: Principal): string {
+  switch (principal.kind) {
+    case 'operator':
+      return 'operator';
+    case 'client':
+      // A key and the subject of a token may have one name.
+      return `client ${JSON.stringify([principal.name, principal.scopes])}`;
+    case 'agent':
+    case 'peer':
+      return principal.did;
+  }
+  throw new TypeError('unknown kind of principal');
+}
+
+function isInteractive(client: ClientFacts): boolean {
+  return INTERACTIVE.some((name) => client.capabilities[name] !== undefined);
+}
+
+/** The client of a modern `subscriptions/listen`, for which a session of ours subscribes. */
+function listenerOf(params: JsonObject): ClientFacts | undefined {
+  const capabilities = metaOf(params)[LISTENER_META];
+  if (typeof capabilities !== 'object' || capabilities === null) return undefined;
+  return { capabilities: objectOf(capabilities), clientInfo: {} };
+}
+
+function failure(error: unknown, server: string): StarlingError {
+  if (error instanceof StarlingError) return error;
+  return new StarlingError(
+    'STARLING_UPSTREAM_UNAVAILABLE',
+    `server '${server}' failed: ${messageOf(error)}`,
+    { cause: error },
+  );
+}
+
+/** Answers `call` with an empty result when `work` is done. */
+function answerAfter(call: RelayedCall, work: Promise<void>, server: string): ChannelCall {
+  let isCancelled = false;
+  work.then(
+    () => {
+      if (!isCancelled) call.response(responseOf(resultBytes(call.request.id, {})));
+    },
+    (error: unknown) => {
+      if (!isCancelled) call.failed(failure(error, server));
+    },
+  );
+  return {
+    cancel() {
+      isCancelled = true;
+    },
+  };
+}

@@ -1,0 +1,226 @@
+/**
+ * An upstream server at a URL that speaks HTTP+SSE (MCP 2024-11-05 `transports`): one event stream
+ * for everything that comes, whose first event says where our messages go. When the stream ends, so
+ * does the connection; whoever keeps it running makes a new one.
+ */
+import type { SseServer } from '../../../config/index.ts';
+import { StarlingError, createScope } from '../../../core/index.ts';
+import type { Scope } from '../../../core/index.ts';
+import { errorBytes } from '../../wire/frame.ts';
+import { createChannel } from '../../wire/channel.ts';
+import type { ChannelCore } from '../../wire/channel.ts';
+import type { UpstreamConnection } from '../connection.ts';
+import { createEventStreamDecoder } from './event-stream.ts';
+import type { StreamEvent } from './event-stream.ts';
+import { headerOf } from './http-exchange.ts';
+import type { Reply } from './http-exchange.ts';
+import { createUrlCaller, endsConnection, errorIn, noticeOf } from './url-caller.ts';
+import type { Inbox, UrlCaller, UrlComponents, UrlInit } from './url-caller.ts';
+
+/** How long the stream may take to open and to name the address for messages. */
+const CONNECT_TIMEOUT_MS = 10_000;
+const ADDRESS_LENGTH_MAX = 8192;
+
+/** Bounds and names of an SSE upstream. */
+export interface SseInit extends UrlInit {
+  readonly server: SseServer;
+  /** Default 10000. */
+  readonly connectTimeoutMs?: number;
+}
+
+/** Opens the stream. What is sent before the server names its address waits for it. */
+export function connectSse(components: UrlComponents, init: SseInit): UpstreamConnection {
+  return new SseConnection(components, init);
+}
+
+class SseConnection implements UpstreamConnection {
+  readonly channel: ChannelCore;
+  readonly ended: Promise<StarlingError>;
+  readonly #components: UrlComponents;
+  readonly #init: SseInit;
+  readonly #inbox: Inbox;
+  readonly #caller: UrlCaller;
+  readonly #scope: Scope;
+  #end: (error: StarlingError) => void = () => undefined;
+  /** Where messages go; undefined until the server has said so. */
+  #address: URL | undefined;
+  /** What waits for the address, or until the server has taken `notifications/initialized`. */
+  #held: { readonly message: Buffer; readonly id: number | undefined }[] | undefined = [];
+
+  constructor(components: UrlComponents, init: SseInit) {
+    this.#components = components;
+    this.#init = init;
+    this.#scope = createScope(components.clock);
+    this.#caller = createUrlCaller(components, init);
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    this.channel = createChannel(
+      {
+        send: (message, id) => this.#send(message, id),
+        ears: components.ears,
+        clock: components.clock,
+        logger: components.logger,
+      },
+      {
+        title: `server '${init.name}'`,
+        callTimeoutMs: init.server.timeoutMs,
+        callTotalMs: init.callTotalMs,
+        callsMax: init.callsMax,
+      },
+    );
+    this.#inbox = this.channel;
+    void this.#listen();
+  }
+
+  negotiated(): void {
+    // The version is in no header here.
+  }
+
+  oddity(): string | undefined {
+    return undefined;
+  }
+
+  async close(): Promise<void> {
+    this.#finish(this.#caller.unavailable('was stopped'));
+  }
+
+  async #listen(): Promise<void> {
+    const timeoutMs = this.#init.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+    const cancelTimer = this.#scope.after(timeoutMs, () =>
+      this.#finish(
+        this.#caller.unavailable(`did not open its stream within ${timeoutMs / 1000} s`),
+      ),
+    );
+    try {
+      const reply = await this.#caller.send({
+        method: 'GET',
+        headers: { accept: 'text/event-stream' },
+      });
+      const type = headerOf(reply, 'content-type') ?? '';
+      if (reply.status !== 200 || !type.startsWith('text/event-stream')) {
+        reply.body.resume();
+        throw reply.status === 200 ? this.#noStream() : this.#caller.refused(reply.status);
+      }
+      await this.#read(reply, cancelTimer);
+      throw this.#caller.unavailable('has ended its stream');
+    } catch (error) {
+      this.#finish(this.#caller.failure(error));
+    }
+  }
+
+  async #read(reply: Reply, opened: () => void): Promise<void> {
+    const decoder = createEventStreamDecoder(this.#init.messageBytes, (event) => {
+      if (event.type === 'message') this.#inbox.receive(event.data);
+      else if (event.type === 'endpoint' && this.#address === undefined) {
+        this.#address = this.#addressIn(event);
+        opened();
+        this.#release();
+      }
+    });
+    for await (const chunk of reply.body as AsyncIterable<Buffer>) {
+      if (!decoder.push(chunk)) {
+        reply.body.destroy();
+        throw this.#caller.oversize();
+      }
+    }
+  }
+
+  /** @throws STARLING_UPSTREAM_INVALID when it leads to another origin: our secrets stay at ours */
+  #addressIn(event: StreamEvent): URL {
+    const base = new URL(this.#init.server.url);
+    const text = event.data.toString('utf8');
+    if (text.length <= ADDRESS_LENGTH_MAX && URL.canParse(text, base.href)) {
+      const address = new URL(text, base);
+      address.hash = '';
+      const bare = address.username === '' && address.password === '';
+      if (address.origin === base.origin && bare) return address;
+    }
+    throw new StarlingError(
+      'STARLING_UPSTREAM_INVALID',
+      `server '${this.#init.name}' wants its messages at another place than ${base.origin}`,
+      { hint: `check mcpServers.${this.#init.name}.url`, data: { server: this.#init.name } },
+    );
+  }
+
+  #send(message: Buffer, id: number | undefined): void {
+    if (this.#held !== undefined) {
+      if (this.#held.length >= this.#init.callsMax) {
+        throw this.#caller.unavailable('does not take our messages');
+      }
+      this.#held.push({ message, id });
+      return;
+    }
+    const notice = id === undefined ? noticeOf(message) : undefined;
+    if (notice?.method === 'notifications/initialized') void this.#initialized(message);
+    else void this.#post(message, id);
+  }
+
+  /** Servers refuse what overtakes this notification, so that the rest waits for its receipt. */
+  async #initialized(message: Buffer): Promise<void> {
+    this.#held = [];
+    await this.#post(message, undefined);
+    this.#release();
+  }
+
+  #release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const { message, id } of held) this.#send(message, id);
+  }
+
+  async #post(message: Buffer, id: number | undefined): Promise<void> {
+    try {
+      const reply = await this.#caller.send({
+        method: 'POST',
+        ...(this.#address === undefined ? {} : { url: this.#address }),
+        headers: { 'content-type': 'application/json' },
+        body: message,
+        timeoutMs: this.#init.server.timeoutMs,
+      });
+      // The answer comes on the stream; the body only says that the message was taken.
+      if (reply.status >= 200 && reply.status <= 299) reply.body.resume();
+      else await this.#refusal(reply, id);
+    } catch (error) {
+      this.#failed(this.#caller.failure(error), id);
+    }
+  }
+
+  async #refusal(reply: Reply, id: number | undefined): Promise<void> {
+    const { status } = reply;
+    const error = errorIn(await this.#caller.refusalBody(reply))?.error;
+    if (status === 404 || (status === 400 && /session/i.test(error?.message ?? ''))) {
+      this.#finish(
+        this.#caller.unavailable(
+          `has forgotten our session (HTTP ${status}); it is initialised anew`,
+          'try again',
+          { status, reason: 'session' },
+        ),
+      );
+    } else if (error !== undefined && id !== undefined && status !== 401) {
+      this.#inbox.receive(errorBytes(id, error), id);
+    } else this.#failed(this.#caller.refused(status), id);
+  }
+
+  #failed(error: StarlingError, id: number | undefined): void {
+    if (this.#scope.closed) return;
+    if (endsConnection(error)) this.#finish(error);
+    else if (id !== undefined) this.#inbox.fail(id, error);
+    else this.#components.logger.debug({ error: error.message }, 'message not delivered');
+  }
+
+  #finish(error: StarlingError): void {
+    if (this.#scope.closed) return;
+    this.#scope.close();
+    this.#caller.close();
+    this.#inbox.end(error);
+    this.#end(error);
+  }
+
+  #noStream(): StarlingError {
+    return this.#caller.unavailable(
+      'answered without an event stream',
+      `if it speaks Streamable HTTP, set mcpServers.${this.#init.name}.type to "http"`,
+    );
+  }
+}

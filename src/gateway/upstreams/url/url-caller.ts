@@ -1,0 +1,278 @@
+/**
+ * What the two kinds of server at a URL share: requests with the configured headers and a token,
+ * sent once more when the token was renewed, ended one by one or all at once; and the words for what
+ * goes wrong.
+ */
+import { StarlingError, messageOf } from '../../../core/index.ts';
+import type { Clock, Logger, Random, Secret } from '../../../core/index.ts';
+import { parseFrame } from '../../wire/frame.ts';
+import type { ChannelListener, ResponseFrame } from '../../types.ts';
+import type { Credentials } from '../connection.ts';
+import { createExchanger, headerOf, readBody } from './http-exchange.ts';
+import type { Exchange, Exchanger, Reply } from './http-exchange.ts';
+
+/** How often a request is sent: as it is, with a renewed token, and with a wider one. */
+const ATTEMPTS_MAX = 3;
+const REFUSAL_BYTES_MAX = 64 * 1024;
+
+/** What a connection to a URL works with. */
+export interface UrlComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly ears: ChannelListener;
+  /** Default `Math.random`. */
+  readonly random?: Random;
+  /** Without them, only the configured headers say who we are. */
+  readonly credentials?: Credentials | undefined;
+}
+
+/** Bounds and names of a connection to a URL. */
+export interface UrlInit {
+  readonly name: string;
+  readonly server: {
+    readonly url: string;
+    readonly headers: Readonly<Record<string, Secret>>;
+    readonly timeoutMs: number;
+  };
+  readonly messageBytes: number;
+  readonly callTotalMs: number;
+  readonly callsMax: number;
+}
+
+/** The part of a channel that a connection feeds. */
+export interface Inbox {
+  /** `relatedId`: the request on whose stream the message came. */
+  receive(bytes: Buffer, relatedId?: number): void;
+  fail(id: number, error: StarlingError): void;
+  end(error: StarlingError): void;
+}
+
+/** One request. */
+export interface UrlRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly url?: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  readonly timeoutMs?: number;
+  /** The channel's id of the request in the body, by which it can be ended. */
+  readonly id?: number;
+}
+
+/** Sends requests to one server. */
+export interface UrlCaller {
+  /** @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_TIMEOUT; whatever the status, it resolves */
+  send(request: UrlRequest): Promise<Reply>;
+  /** Ends the exchange of a request of the channel; a no-op when there is none. */
+  abort(id: number): void;
+  /** Ends all that run; more may be sent. */
+  abortAll(): void;
+  /** Ends all that run; nothing more is sent. */
+  close(): void;
+  unavailable(what: string, hint?: string, data?: Readonly<Record<string, unknown>>): StarlingError;
+  /** An error for a message that is over the limit. */
+  oversize(): StarlingError;
+  /** What a refusal's status means. */
+  refused(status: number): StarlingError;
+  /** The body of an answer with one message. @throws STARLING_LIMIT_EXCEEDED */
+  body(reply: Reply): Promise<Buffer>;
+  /** The first bytes of a refusal's body; empty when it is longer than any error need be. */
+  refusalBody(reply: Reply): Promise<Buffer>;
+  /** Anything thrown by an exchange, in our words. */
+  failure(error: unknown): StarlingError;
+}
+
+/** Makes a caller. */
+export function createUrlCaller(components: UrlComponents, init: UrlInit): UrlCaller {
+  return new Caller(components, init);
+}
+
+class Caller implements UrlCaller {
+  readonly #credentials: Credentials | undefined;
+  readonly #init: UrlInit;
+  readonly #url: URL;
+  readonly #exchanger: Exchanger;
+  readonly #running = new Map<Exchange, number | undefined>();
+  #closed = false;
+
+  constructor(components: UrlComponents, init: UrlInit) {
+    this.#credentials = components.credentials;
+    this.#init = init;
+    this.#url = new URL(init.server.url);
+    this.#exchanger = createExchanger({ clock: components.clock });
+  }
+
+  async send(request: UrlRequest): Promise<Reply> {
+    for (let attempt = 1; ; attempt += 1) {
+      const token = await this.#credentials?.token();
+      const reply = await this.#start(request, token);
+      const { status } = reply;
+      if (this.#credentials === undefined || (status !== 401 && status !== 403)) return reply;
+      if (attempt === ATTEMPTS_MAX) return reply;
+      const challenge = headerOf(reply, 'www-authenticate');
+      if (!(await this.#retry({ status, challenge, token }, reply))) return reply;
+      reply.body.resume();
+    }
+  }
+
+  abort(id: number): void {
+    for (const [exchange, owner] of this.#running) {
+      if (owner === id) exchange.abort(this.unavailable('was asked no longer'));
+    }
+  }
+
+  abortAll(): void {
+    const why = this.unavailable('was stopped');
+    for (const exchange of this.#running.keys()) exchange.abort(why);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.abortAll();
+    this.#exchanger.close();
+  }
+
+  unavailable(
+    what: string,
+    hint = `check mcpServers.${this.#init.name}.url`,
+    data: Readonly<Record<string, unknown>> = {},
+  ): StarlingError {
+    return new StarlingError(
+      'STARLING_UPSTREAM_UNAVAILABLE',
+      `server '${this.#init.name}' ${what}`,
+      { hint, data: { server: this.#init.name, ...data } },
+    );
+  }
+
+  oversize(): StarlingError {
+    const { name, messageBytes } = this.#init;
+    return new StarlingError(
+      'STARLING_LIMIT_EXCEEDED',
+      `server '${name}' sent a message of over ${messageBytes} bytes (limits.messageBytes)`,
+      {
+        hint: 'ask for less at once, or raise limits.messageBytes on the node that owns the server',
+        data: { limit: 'limits.messageBytes', server: name },
+      },
+    );
+  }
+
+  refused(status: number): StarlingError {
+    if (status === 401 || status === 403) {
+      return this.unavailable(
+        `refuses us (HTTP ${status})`,
+        this.#credentials === undefined
+          ? `set mcpServers.${this.#init.name}.headers, e.g. {"Authorization": "Bearer \${TOKEN}"}`
+          : `log in anew with: starling mcp login ${this.#init.name}`,
+        { status, ...(status === 401 ? { reason: 'login' } : {}) },
+      );
+    }
+    if (status === 404) {
+      return this.unavailable('knows no such URL or session (HTTP 404)', undefined, { status });
+    }
+    if (status >= 300 && status < 400) {
+      return this.unavailable(
+        `sends us elsewhere (HTTP ${status}), where we do not go by ourselves`,
+        `if you trust its new address, put it into mcpServers.${this.#init.name}.url`,
+        { status },
+      );
+    }
+    return this.unavailable(`answered with HTTP ${status}`, undefined, { status });
+  }
+
+  async body(reply: Reply): Promise<Buffer> {
+    try {
+      return await readBody(reply, this.#init.messageBytes);
+    } catch (error) {
+      const over = error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED';
+      throw over ? this.oversize() : error;
+    }
+  }
+
+  async refusalBody(reply: Reply): Promise<Buffer> {
+    try {
+      return await readBody(reply, REFUSAL_BYTES_MAX);
+    } catch (error) {
+      if (error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED') {
+        return Buffer.alloc(0);
+      }
+      throw error;
+    }
+  }
+
+  failure(error: unknown): StarlingError {
+    if (error instanceof StarlingError) return error;
+    return this.unavailable(`can't be reached: ${messageOf(error)}`);
+  }
+
+  async #start(request: UrlRequest, token: Secret | undefined): Promise<Reply> {
+    if (this.#closed) throw this.unavailable('was stopped');
+    const configured = Object.entries(this.#init.server.headers).map(
+      ([name, secret]) => [name.toLowerCase(), secret.reveal()] as const,
+    );
+    const exchange = this.#exchanger.start({
+      method: request.method,
+      url: request.url ?? this.#url,
+      headers: {
+        ...Object.fromEntries(configured),
+        ...request.headers,
+        ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }),
+      },
+      ...(request.body === undefined ? {} : { body: request.body }),
+      ...(request.timeoutMs === undefined ? {} : { timeoutMs: request.timeoutMs }),
+    });
+    this.#running.set(exchange, request.id);
+    try {
+      const reply = await exchange.reply;
+      reply.body.once('close', () => this.#running.delete(exchange));
+      return reply;
+    } catch (error) {
+      this.#running.delete(exchange);
+      throw this.failure(error);
+    }
+  }
+
+  async #retry(refusal: Parameters<Credentials['refused']>[0], reply: Reply): Promise<boolean> {
+    try {
+      return (await this.#credentials?.refused(refusal)) ?? false;
+    } catch (error) {
+      reply.body.resume();
+      throw error;
+    }
+  }
+}
+
+/** True when the server no longer takes us for who we were: the connection is over. */
+export function endsConnection(error: StarlingError): boolean {
+  return error.data['reason'] === 'login';
+}
+
+/** What a notification of the channel's own is, as far as it concerns a transport. */
+export interface Notice {
+  readonly method: string;
+  /** The channel's id of the request that is cancelled. */
+  readonly requestId: unknown;
+}
+
+const NOTICE = Buffer.from('"notifications/');
+const NOTICE_BYTES_MAX = 64 * 1024;
+
+/** Reads a message without id that the channel sends; undefined when it is no notification. */
+export function noticeOf(message: Buffer): Notice | undefined {
+  if (message.length > NOTICE_BYTES_MAX || !message.includes(NOTICE)) return undefined;
+  const { method, params } = JSON.parse(message.toString('utf8')) as {
+    readonly method?: string;
+    readonly params?: { readonly requestId?: unknown };
+  };
+  return method === undefined ? undefined : { method, requestId: params?.requestId };
+}
+
+/** The JSON-RPC error in the body of a refusal. */
+export function errorIn(body: Buffer): ResponseFrame | undefined {
+  try {
+    const frame = parseFrame(body);
+    return frame.kind === 'response' && frame.error !== undefined ? frame : undefined;
+  } catch (error) {
+    if (error instanceof StarlingError) return undefined;
+    throw error;
+  }
+}

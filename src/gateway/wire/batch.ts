@@ -1,0 +1,226 @@
+/**
+ * JSON-RPC batches (JSON-RPC 2.0 §6; MCP 2025-03-26 has them, later versions do not): an array of
+ * messages is split without rewriting any, its requests run side by side, and their answers go back
+ * as one array.
+ */
+import { StarlingError } from '../../core/index.ts';
+import { RPC, errorBytes, errorOf, parseFrame } from './frame.ts';
+import type { Reply, Session } from '../session/types.ts';
+import type { Frame, FrameError, FrameId, RequestFrame } from '../types.ts';
+
+/** Messages in one batch. */
+const BATCH_MAX = 100;
+/** Bytes that the answers to one batch may have together. */
+const ANSWERS_BYTES_MAX = 32 * 1024 * 1024;
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const BACKSLASH = 0x5c;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const SPACES: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+
+/** A member of a batch that is no message: the error that answers it. */
+export interface InvalidFrame {
+  readonly kind: 'invalid';
+  readonly answer: Buffer;
+}
+
+/** Several messages that came as one. */
+export interface BatchFrames {
+  readonly kind: 'batch';
+  readonly frames: readonly (Frame | InvalidFrame)[];
+}
+
+/** A batch whose answers are not all there yet. */
+export interface RunningBatch {
+  /** Cancels what is under way, because nobody waits for the answers any more. */
+  cancel(reason: string): void;
+}
+
+/**
+ * Parses what came as one message: a frame, or a batch.
+ * @throws STARLING_PROTOCOL_VIOLATION as {@channel parseFrame} does, and for a batch that is empty, holds
+ * over 100 messages, or has a member that is not JSON
+ */
+export function parseIncoming(bytes: Buffer): Frame | BatchFrames {
+  if (bytes[skipSpaces(bytes, 0)] !== OPEN_BRACKET) return parseFrame(bytes);
+  return { kind: 'batch', frames: splitBatch(bytes).map((member) => parseMember(member)) };
+}
+
+/**
+ * Gives the frames of a batch to `session`. `respond` gets what comes before the answers as it comes,
+ * then once: all answers as one array (`final`), or, when there is nothing to answer, `dropped`.
+ */
+export function receiveBatch(
+  session: Pick<Session, 'receive'>,
+  frames: BatchFrames['frames'],
+  respond: Reply,
+): RunningBatch {
+  const running = new Batch(session, respond);
+  running.run(frames);
+  return running;
+}
+
+class Batch implements RunningBatch {
+  readonly #session: Pick<Session, 'receive'>;
+  readonly #respond: Reply;
+  readonly #answers: Buffer[] = [];
+  readonly #waiting = new Set<RequestFrame>();
+  #sizeBytes = 0;
+  #started = false;
+
+  constructor(session: Pick<Session, 'receive'>, respond: Reply) {
+    this.#session = session;
+    this.#respond = respond;
+  }
+
+  run(frames: BatchFrames['frames']): void {
+    // All at first, so that an answer that comes at once does not end the batch.
+    for (const frame of frames) if (frame.kind === 'request') this.#waiting.add(frame);
+    for (const frame of frames) {
+      if (frame.kind === 'invalid') this.#answers.push(frame.answer);
+      else if (frame.kind !== 'request') this.#session.receive(frame, NO_REPLY);
+      else if (ALONE.has(frame.method)) this.#final(frame, errorBytes(frame.id, alone(frame)));
+      else this.#session.receive(frame, this.#replyTo(frame));
+    }
+    this.#started = true;
+    this.#finish();
+  }
+
+  cancel(reason: string): void {
+    for (const { id } of this.#waiting) {
+      this.#session.receive(cancelled(id, reason), NO_REPLY);
+    }
+  }
+
+  #replyTo(frame: RequestFrame): Reply {
+    return {
+      interim: (message) => this.#respond.interim(message),
+      urgent: (message) => this.#respond.urgent(message),
+      final: (message) => this.#final(frame, message),
+      dropped: () => this.#settled(frame),
+    };
+  }
+
+  #final(frame: RequestFrame, message: Buffer): void {
+    if (!this.#waiting.has(frame)) return;
+    if (this.#sizeBytes + message.length > ANSWERS_BYTES_MAX) {
+      this.#answers.push(errorBytes(frame.id, errorOf(tooLarge(message.length))));
+    } else {
+      this.#sizeBytes += message.length;
+      this.#answers.push(message);
+    }
+    this.#settled(frame);
+  }
+
+  #settled(frame: RequestFrame): void {
+    if (this.#waiting.delete(frame)) this.#finish();
+  }
+
+  #finish(): void {
+    if (!this.#started || this.#waiting.size > 0) return;
+    if (this.#answers.length === 0) this.#respond.dropped();
+    else this.#respond.final(joined(this.#answers));
+  }
+}
+
+const NO_REPLY: Reply = {
+  interim: () => undefined,
+  urgent: () => undefined,
+  final: () => undefined,
+  dropped: () => undefined,
+};
+
+/** `subscriptions/listen` is answered when it ends, and would keep the others' answers until then. */
+const ALONE: ReadonlySet<string> = new Set(['initialize', 'subscriptions/listen']);
+
+function alone({ method }: RequestFrame): FrameError {
+  const text = `${method} must not be part of a batch`;
+  return errorOf(new StarlingError('STARLING_PROTOCOL_VIOLATION', text, { hint: 'send it alone' }));
+}
+
+function joined(answers: readonly Buffer[]): Buffer {
+  const parts = answers.flatMap((answer, index) => [Buffer.from(index === 0 ? '[' : ','), answer]);
+  return Buffer.concat([...parts, Buffer.from(']')]);
+}
+
+function parseMember(bytes: Buffer): Frame | InvalidFrame {
+  try {
+    return parseFrame(bytes);
+  } catch (error) {
+    // One that is not JSON makes the whole no JSON; one that is no message is answered by itself.
+    if (!(error instanceof StarlingError) || error.data['rpc'] === RPC.parse) throw error;
+    const { id } = error.data;
+    const known = typeof id === 'string' || typeof id === 'number' ? id : null;
+    return { kind: 'invalid', answer: errorBytes(known, errorOf(error)) };
+  }
+}
+
+/** The members' bytes. Whether each is JSON is for who parses them to see. */
+function splitBatch(bytes: Buffer): readonly Buffer[] {
+  const members: Buffer[] = [];
+  let start = skipSpaces(bytes, 0) + 1;
+  let depth = 0;
+  const first = start;
+  for (let at = first; at < bytes.length; at += 1) {
+    const byte = bytes[at];
+    if (byte === QUOTE) at = endOfString(bytes, at);
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth += 1;
+    else if (byte === COMMA && depth === 0) {
+      members.push(bytes.subarray(start, at));
+      start = at + 1;
+      if (members.length >= BATCH_MAX) throw violation(RPC.invalidRequest, TOO_MANY);
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+      depth -= 1;
+      if (depth >= 0) continue;
+      if (byte !== CLOSE_BRACKET || skipSpaces(bytes, at + 1) < bytes.length) break;
+      if (members.length === 0 && skipSpaces(bytes, first) === at) {
+        throw violation(RPC.invalidRequest, 'a batch must not be empty');
+      }
+      return [...members, bytes.subarray(start, at)];
+    }
+  }
+  throw violation(RPC.parse, 'the message is not JSON');
+}
+
+const TOO_MANY = `a batch must not hold over ${BATCH_MAX} messages`;
+
+/** Place of the quote that ends the string which begins at `start`; the text's end if none does. */
+function endOfString(bytes: Buffer, start: number): number {
+  for (let at = start + 1; at < bytes.length; at += 1) {
+    if (bytes[at] === BACKSLASH) at += 1;
+    else if (bytes[at] === QUOTE) return at;
+  }
+  return bytes.length;
+}
+
+function skipSpaces(bytes: Buffer, start: number): number {
+  let at = start;
+  while (SPACES.has(bytes[at] ?? -1)) at += 1;
+  return at;
+}
+
+function cancelled(requestId: FrameId, reason: string): Frame {
+  const params = { requestId, reason };
+  return {
+    kind: 'notification',
+    bytes: Buffer.alloc(0),
+    method: 'notifications/cancelled',
+    params,
+  };
+}
+
+function violation(rpc: number, what: string): StarlingError {
+  return new StarlingError('STARLING_PROTOCOL_VIOLATION', what, { data: { rpc } });
+}
+
+function tooLarge(sizeBytes: number): StarlingError {
+  return new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `the answer of ${sizeBytes} bytes does not fit in the ${ANSWERS_BYTES_MAX} of its batch`,
+    { hint: 'ask for it by itself' },
+  );
+}

@@ -1,0 +1,192 @@
+/**
+ * Grants that others gave us, with all that they stand on: kept on disk, bounded per owner and in all.
+ * Whether a chain holds is for the caller to say.
+ */
+import type { Clock, Did, Logger } from '../../core/index.ts';
+import type { Table } from '../../store/types.ts';
+import { parseGrant } from '../format/grant.ts';
+import { isNewer, isSameGrant } from './reissue.ts';
+import { grantKey, readRows, rowOf } from './rows.ts';
+import type { SuccessionView } from './successions.ts';
+import type { Grant, Refusal } from '../types.ts';
+import { CLOCK_SKEW_MS, ruleOf } from '../chain/verify.ts';
+import type { ChainVerdict } from '../chain/verify.ts';
+
+const NONE: ReadonlyMap<string, Grant> = new Map();
+
+/** What the set works with. */
+export interface ReceivedComponents {
+  readonly self: Did;
+  readonly table: Table;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Judges a grant, with what came together with it. */
+  verify(leaf: Grant, batch: ReadonlyMap<string, Grant>): ChainVerdict;
+  readonly successions: SuccessionView;
+  /** Grants of ours that may stand on received ones. */
+  issued(): Iterable<Grant>;
+}
+
+/** Bounds of the set. */
+export interface ReceivedInit {
+  readonly perOwnerMax: number;
+  readonly totalMax: number;
+}
+
+/** Received grants. */
+export interface Received {
+  /** Those that are for us. */
+  all(): readonly Grant[];
+  /** One that we have, parents included, by its hash. */
+  get(hash: string): Grant | undefined;
+  /** What `grant` was renewed to; undefined when it is not one of ours. */
+  newest(grant: Grant): Grant | undefined;
+  load(): Promise<void>;
+  /** Keeps `leaves`; `batch` is all that came with them. `added` are those that are new. */
+  add(
+    leaves: readonly Grant[],
+    batch: ReadonlyMap<string, Grant>,
+  ): Promise<{ readonly added: readonly Grant[]; readonly refusals: readonly Refusal[] }>;
+  /**
+   * Forgets what ended more than `keepMs` ago, and parents that nothing stands on; with 0 what is
+   * revoked, too.
+   */
+  prune(keepMs: number): Promise<void>;
+}
+
+/** Makes an empty set. */
+export function createReceived(components: ReceivedComponents, init: ReceivedInit): Received {
+  return new ReceivedSet(components, init);
+}
+
+class ReceivedSet implements Received {
+  readonly #components: ReceivedComponents;
+  readonly #init: ReceivedInit;
+  readonly #leaves = new Map<string, Grant>();
+  readonly #parents = new Map<string, Grant>();
+
+  constructor(components: ReceivedComponents, init: ReceivedInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  all(): readonly Grant[] {
+    return [...this.#leaves.values()];
+  }
+
+  get(hash: string): Grant | undefined {
+    return this.#leaves.get(hash) ?? this.#parents.get(hash);
+  }
+
+  newest(old: Grant): Grant | undefined {
+    const { successions } = this.#components;
+    for (const grant of this.#leaves.values()) {
+      if (isSameGrant(grant, old, successions)) return grant;
+    }
+    return undefined;
+  }
+
+  async load(): Promise<void> {
+    const { table, logger, self, successions } = this.#components;
+    for (const grant of await readRows(table, 'parent/', parseGrant, logger)) {
+      this.#parents.set(grant.hash, grant);
+    }
+    for (const grant of await readRows(table, 'received/', parseGrant, logger)) {
+      if (successions.follows(self, grant.claims.aud)) this.#leaves.set(grant.hash, grant);
+      else logger.warn({ id: grant.claims.jti }, 'skipped a grant that is for another key');
+    }
+  }
+
+  async add(
+    leaves: readonly Grant[],
+    batch: ReadonlyMap<string, Grant>,
+  ): ReturnType<Received['add']> {
+    if (this.#leaves.size + leaves.length > this.#init.perOwnerMax) await this.prune(0);
+    const { successions } = this.#components;
+    const refusals: Refusal[] = [];
+    const accepted: (readonly Grant[])[] = [];
+    for (const leaf of leaves) {
+      if (this.#leaves.has(leaf.hash)) continue;
+      const before = this.newest(leaf);
+      // It came late: what we have is its renewal.
+      if (before !== undefined && !isNewer(leaf, before, successions)) continue;
+      const verdict = this.#judge(leaf, batch, before !== undefined);
+      if ('rule' in verdict) {
+        refusals.push(verdict);
+        continue;
+      }
+      this.#leaves.set(leaf.hash, leaf);
+      if (before !== undefined) this.#leaves.delete(before.hash);
+      // What we handed on still stands on the one that was renewed.
+      accepted.push(before === undefined ? verdict : [...verdict, before]);
+    }
+    if (accepted.length > 0) await this.#keep(accepted);
+    return { added: accepted.flatMap(([leaf]) => leaf ?? []), refusals };
+  }
+
+  async prune(keepMs: number): Promise<void> {
+    const nowMs = this.#components.clock.now();
+    const old = [...this.#leaves.values()].filter(
+      (grant) =>
+        grant.claims.exp * 1000 + CLOCK_SKEW_MS + keepMs < nowMs ||
+        (keepMs === 0 && this.#isRevoked(grant)),
+    );
+    for (const { hash } of old) this.#leaves.delete(hash);
+    const needed = new Set<string>();
+    const queue = [...this.#leaves.values(), ...this.#components.issued()];
+    for (let grant = queue.pop(); grant !== undefined; grant = queue.pop()) {
+      for (const hash of grant.claims.prf ?? []) {
+        const parent = this.#parents.get(hash);
+        if (parent === undefined || needed.has(hash)) continue;
+        needed.add(hash);
+        queue.push(parent);
+      }
+    }
+    const loose = [...this.#parents.values()].filter(({ hash }) => !needed.has(hash));
+    for (const { hash } of loose) this.#parents.delete(hash);
+    const keys = [
+      ...old.map((grant) => grantKey('received', grant)),
+      ...loose.map((grant) => grantKey('parent', grant)),
+    ];
+    if (keys.length > 0) await this.#components.table.batch(keys.map((key) => ({ key })));
+  }
+
+  #isRevoked(grant: Grant): boolean {
+    const verdict = this.#components.verify(grant, NONE);
+    return !verdict.ok && ruleOf(verdict.refusal) === 'revoked';
+  }
+
+  #judge(
+    leaf: Grant,
+    batch: ReadonlyMap<string, Grant>,
+    isRenewal: boolean,
+  ): readonly Grant[] | Refusal {
+    const { perOwnerMax, totalMax } = this.#init;
+    const owner = leaf.claims.sub;
+    const { self, successions } = this.#components;
+    if (successions.follows(self, owner)) {
+      return { rule: 'owner', text: 'it is on things of our own' };
+    }
+    const count = this.all().filter(({ claims }) => claims.sub === owner).length;
+    if (!isRenewal && (count >= perOwnerMax || this.#leaves.size >= totalMax)) {
+      return { rule: 'limit', text: `no more than ${perOwnerMax} grants per owner are kept` };
+    }
+    const verdict = this.#components.verify(leaf, batch);
+    return verdict.ok ? verdict.links : verdict.refusal;
+  }
+
+  async #keep(chains: readonly (readonly Grant[])[]): Promise<void> {
+    const rows = chains.flatMap(([leaf, ...parents]) => {
+      for (const parent of parents) this.#parents.set(parent.hash, parent);
+      return [
+        ...(leaf === undefined ? [] : [rowOf(grantKey('received', leaf), leaf.jws)]),
+        ...parents.flatMap((parent) => [
+          rowOf(grantKey('parent', parent), parent.jws),
+          // Where it lay if it was for us and is renewed now.
+          ...(this.#leaves.has(parent.hash) ? [] : [{ key: grantKey('received', parent) }]),
+        ]),
+      ];
+    });
+    await this.#components.table.batch(rows);
+  }
+}

@@ -1,0 +1,132 @@
+/** What one capability allows, and whether one may be derived from another. Pure. */
+import type { JsonObject } from '../../core/index.ts';
+import { problemOf } from './argument-caveat.ts';
+import { parseCaveats, widenedCaveat } from './caveats.ts';
+import type { Caveats, Rate } from './caveats.ts';
+import { isWithin } from './hours-caveat.ts';
+import { covers, matchesTarget, parseResource } from './resource-match.ts';
+import type { ResourcePattern, ResourceTarget } from './resource-match.ts';
+import type { Capability, Refusal } from '../types.ts';
+
+interface Compiled {
+  readonly pattern: ResourcePattern;
+  readonly caveats: Caveats;
+  readonly limits: Omit<Needs, 'approval'>;
+  /** What it says when its conditions are met. */
+  readonly yes: Verdict;
+}
+
+/** What a call must still get before it may run. */
+export interface Needs {
+  readonly uses?: number;
+  readonly rate?: Rate;
+  /** True when a person must say yes to it. */
+  readonly approval: boolean;
+}
+
+/** What a capability says to a call. */
+export type Verdict =
+  | { readonly allow: true; readonly needs?: Needs }
+  | {
+      readonly allow: false;
+      /** Absent when the capability is not about what is asked for. */
+      readonly refusal?: Refusal;
+    };
+
+/** A call as far as caveats look at it. */
+export interface Asked {
+  /** Left out when it is not known yet: then a call is meant whose arguments fit. */
+  readonly args?: JsonObject;
+  /** Milliseconds since the epoch. Left out: a call at a time that fits is meant. */
+  readonly nowMs?: number;
+}
+
+/** Capabilities that were read, so that each is parsed once in its life. */
+const compiled = new WeakMap<Capability, Compiled>();
+const ALLOW: Verdict = { allow: true };
+const ELSEWHERE: Verdict = { allow: false };
+const ANYTHING: Asked = {};
+
+/** The parsed form of `capability`. @throws STARLING_GRANT_MALFORMED */
+function compile(capability: Capability): Compiled {
+  let known = compiled.get(capability);
+  if (known === undefined) {
+    const caveats = parseCaveats(capability.caveats);
+    const { uses, rate, approval } = caveats;
+    const limits = {
+      ...(uses === undefined ? {} : { uses }),
+      ...(rate === undefined ? {} : { rate }),
+    };
+    const isFree = uses === undefined && rate === undefined && !approval;
+    known = {
+      pattern: parseResource(capability.resource),
+      caveats,
+      limits,
+      yes: isFree ? ALLOW : { allow: true, needs: { ...limits, approval } },
+    };
+    compiled.set(capability, known);
+  }
+  return known;
+}
+
+/**
+ * What `capability` says to `ability` on `target`. It looks and takes nothing: what uses, rate and
+ * approval ask for is the caller's to get.
+ */
+export function allows(
+  capability: Capability,
+  ability: string,
+  target: ResourceTarget,
+  asked: Asked = ANYTHING,
+): Verdict {
+  if (capability.ability !== ability && capability.ability !== '*') return ELSEWHERE;
+  const { pattern, caveats, yes } = compile(capability);
+  if (ability === '*' || !matchesTarget(pattern, target)) return ELSEWHERE;
+  if (caveats.void !== undefined) return refuse('caveat', caveats.void);
+  const { args, hours } = caveats;
+  if (hours !== undefined && asked.nowMs !== undefined && !isWithin(hours, asked.nowMs)) {
+    return refuse('hours', 'it does not count at this hour');
+  }
+  if (args !== undefined && asked.args !== undefined) {
+    const problem = problemOf(args, asked.args);
+    if (problem !== undefined) return refuse('args', problem);
+  }
+  return yes;
+}
+
+/** True when `capability` allows `ability` on `target` whatever the call, as often as one likes. */
+export function allowsAlways(
+  capability: Capability,
+  ability: string,
+  target: ResourceTarget,
+): boolean {
+  const { caveats } = capability;
+  const isBare = caveats === undefined || Object.keys(caveats).length === 0;
+  return isBare && allows(capability, ability, target).allow;
+}
+
+/** Why `capability` allows nothing at all, or undefined. @throws STARLING_GRANT_MALFORMED */
+export function whyVoid(capability: Capability): string | undefined {
+  return compile(capability).caveats.void;
+}
+
+/** What `capability` counts. */
+export function limitsOf(capability: Capability): Omit<Needs, 'approval'> {
+  return compile(capability).limits;
+}
+
+/** True when all that `child` allows, `parent` allows, and each caveat of `parent` is kept. */
+export function attenuates(parent: Capability, child: Capability): boolean {
+  return widening(parent, child) === undefined;
+}
+
+/** In what `child` goes beyond `parent`: `ability`, `resource` or the name of a caveat. */
+export function widening(parent: Capability, child: Capability): string | undefined {
+  if (parent.ability !== child.ability && parent.ability !== '*') return 'ability';
+  if (!covers(compile(parent).pattern, compile(child).pattern)) return 'resource';
+  return widenedCaveat(parent.caveats, child.caveats);
+}
+
+function refuse(rule: string, text: string): Verdict {
+  return { allow: false, refusal: { rule, text } };
+}

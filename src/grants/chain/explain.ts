@@ -1,0 +1,183 @@
+/** A chain as a person reads it: each link, what it narrows, when it ends, and what is wrong with it. */
+import type { Did, Json } from '../../core/index.ts';
+import { attenuates } from './capability.ts';
+import { parseGrant, refusalOf } from '../format/grant.ts';
+import type { Capability, Grant, Refusal } from '../types.ts';
+import { describeRefusal, ruleOf, verifyChain } from './verify.ts';
+import type { ChainContext } from './verify.ts';
+import { isRecord, printable } from '../../core/index.ts';
+
+/** One link. */
+export interface ShownLink {
+  /** The grant's `jti`. */
+  readonly id: string;
+  readonly hash: string;
+  readonly issuer: Did;
+  readonly audience: Did;
+  /** Each capability in words: `tool/call tool:files/* (path in /srv/docs/**, 100 uses)`. */
+  readonly allows: readonly string[];
+  /** What it takes away from its parents, in words. */
+  readonly narrows: readonly string[];
+  /** ms since the epoch */
+  readonly startsAt?: number;
+  readonly endsAt: number;
+  /** Further delegations that may hang below. */
+  readonly handsMax: number;
+  /** `hash` of the links that it stands on. */
+  readonly parents: readonly string[];
+}
+
+/** A chain, and whether it holds. */
+export interface ShownChain {
+  readonly valid: boolean;
+  /** The rule that fails. */
+  readonly rule?: string;
+  /** How it fails, as indented lines. */
+  readonly reason?: string;
+  readonly owner: Did;
+  readonly holder: Did;
+  /** The leaf first. */
+  readonly links: readonly ShownLink[];
+}
+
+/** What texts from elsewhere say. */
+export interface Inspection {
+  /** True when there is a chain, all hold, and every text is a grant. */
+  readonly valid: boolean;
+  readonly chains: readonly ShownChain[];
+  /** Texts that are no grants. */
+  readonly refused: readonly Refusal[];
+}
+
+/** What an inspection looks at beyond the texts. */
+export type InspectionContext = Pick<ChainContext, 'nowMs' | 'isRevoked' | 'find' | 'successions'>;
+
+/** Texts that are read at once. */
+const TEXTS_MAX = 1024;
+
+/** Judges chains given as texts in any order, each leaf by itself. */
+export function inspectGrants(texts: readonly string[], context: InspectionContext): Inspection {
+  const refused: Refusal[] = [];
+  const byHash = new Map<string, Grant>();
+  for (const text of texts.slice(0, TEXTS_MAX)) {
+    try {
+      const grant = parseGrant(text);
+      byHash.set(grant.hash, grant);
+    } catch (error) {
+      refused.push(refusalOf(error));
+    }
+  }
+  const named = new Set([...byHash.values()].flatMap(({ claims }) => claims.prf ?? []));
+  const find = (hash: string): Grant | undefined => byHash.get(hash) ?? context.find(hash);
+  const chains = [...byHash.values()]
+    .filter(({ hash }) => !named.has(hash))
+    .map((leaf) => explainChain(leaf, { ...context, find }));
+  const valid = refused.length === 0 && chains.length > 0 && chains.every((one) => one.valid);
+  return { valid, chains, refused };
+}
+
+/** Judges the chain of `leaf` and shows it link by link. */
+export function explainChain(leaf: Grant, context: InspectionContext): ShownChain {
+  const verdict = verifyChain(leaf, context);
+  const links = new Map([[leaf.hash, leaf]]);
+  for (const link of links.values()) {
+    for (const hash of link.claims.prf ?? []) {
+      const parent = context.find(hash);
+      if (parent !== undefined) links.set(hash, parent);
+    }
+  }
+  return {
+    valid: verdict.ok,
+    ...(verdict.ok
+      ? {}
+      : { rule: ruleOf(verdict.refusal), reason: describeRefusal(verdict.refusal) }),
+    owner: leaf.claims.sub,
+    holder: leaf.claims.aud,
+    links: [...links.values()].map((link) => show(link, links)),
+  };
+}
+
+/** A capability in words. */
+function describeCapability({ ability, resource, caveats }: Capability): string {
+  const conditions = Object.entries(caveats ?? {}).map(([name, value]) => wordsOf(name, value));
+  const what = `${printable(ability)} ${printable(resource, 512)}`;
+  return conditions.length === 0 ? what : `${what} (${conditions.join(', ')})`;
+}
+
+function show({ hash, claims }: Grant, links: ReadonlyMap<string, Grant>): ShownLink {
+  const parents = claims.prf ?? [];
+  const above = parents.flatMap((parent) => links.get(parent) ?? []);
+  return {
+    id: claims.jti,
+    hash,
+    issuer: claims.iss,
+    audience: claims.aud,
+    allows: claims.cap.map(describeCapability),
+    narrows: above.length === 0 ? [] : narrowings(above, claims),
+    ...(claims.nbf === undefined ? {} : { startsAt: claims.nbf * 1000 }),
+    endsAt: claims.exp * 1000,
+    handsMax: claims.max_depth,
+    parents,
+  };
+}
+
+function narrowings(parents: readonly Grant[], claims: Grant['claims']): readonly string[] {
+  const above = parents.flatMap((parent) => parent.claims.cap);
+  const lines = claims.cap.flatMap((capability) => {
+    const wider = above.find((one) => attenuates(one, capability));
+    if (wider === undefined) return [`nothing: ${describeCapability(capability)} is more`];
+    const what =
+      wider.resource === capability.resource
+        ? []
+        : [`${printable(wider.resource)} to ${printable(capability.resource)}`];
+    const added = Object.entries(capability.caveats ?? {})
+      .filter(([name, value]) => JSON.stringify(wider.caveats?.[name]) !== JSON.stringify(value))
+      .map(([name, value]) => wordsOf(name, value));
+    return [...what, ...added];
+  });
+  const dropped = above
+    .filter((one) => !claims.cap.some((capability) => attenuates(one, capability)))
+    .map((one) => `no ${describeCapability(one)}`);
+  const end = Math.min(...parents.map((parent) => parent.claims.exp));
+  const sooner = claims.exp < end ? [`ends ${new Date(claims.exp * 1000).toISOString()}`] : [];
+  return [...new Set([...lines, ...dropped, ...sooner])];
+}
+
+function wordsOf(name: string, value: Json): string {
+  const fields: Record<string, unknown> = isRecord(value) ? value : {};
+  const json = printable(JSON.stringify(value), 200);
+  if (name === 'uses' && typeof value === 'number') return value === 1 ? '1 use' : `${value} uses`;
+  if (name === 'approval') return 'with approval';
+  if (name === 'rate' && typeof fields['per_s'] === 'number') {
+    return `${fields['per_s']}/s, ${String(fields['burst'])} at once`;
+  }
+  if (name === 'hours' && typeof fields['from'] === 'string') {
+    const { days, from, to, zone = 'UTC' } = fields;
+    const on = Array.isArray(days) ? `${days.join(' ')} ` : '';
+    return printable(`${on}${from}–${String(to)} ${String(zone)}`);
+  }
+  if (name === 'args' && Object.keys(fields).length > 0) {
+    return Object.entries(fields)
+      .map(([argument, rule]) => printable(`${argument} ${ruleWords(rule)}`, 200))
+      .join(', ');
+  }
+  return `${printable(name)} ${json}`;
+}
+
+function ruleWords(rule: unknown): string {
+  if (!isRecord(rule)) return JSON.stringify(rule);
+  const words: Readonly<Record<string, string>> = {
+    const: '=',
+    enum: 'one of',
+    prefix: 'begins with',
+    minimum: '≥',
+    maximum: '≤',
+    paths: 'in',
+  };
+  return Object.entries(rule)
+    .map(([word, value]) => {
+      const shown = Array.isArray(value) ? value.join(' | ') : JSON.stringify(value);
+      return `${words[word] ?? word} ${shown}`;
+    })
+    .join(' and ');
+}

@@ -1,0 +1,262 @@
+/**
+ * Judges a chain of grants from a leaf up to the key that owns the thing. Pure: grants come parsed
+ * (so their own signatures hold), time and revocations come from the caller.
+ * PROTOCOLS.md "Grants"; the idea of explaining refusals as trees is ucanto's.
+ */
+import type { Did } from '../../core/index.ts';
+import { widening } from './capability.ts';
+import { NO_SUCCESSIONS } from '../book/successions.ts';
+import type { SuccessionView } from '../book/successions.ts';
+import type { Capability, Grant, Refusal } from '../types.ts';
+import { printable } from '../../core/index.ts';
+
+/** Links of a chain, the leaf included. */
+const CHAIN_LINKS_MAX = 8;
+/** Links of a membership chain at the most: the hard bound of `maxLinks`. */
+export const MEMBERSHIP_LINKS_MAX = 32;
+/** Clock skew between issuer and judge that is forgiven. */
+export const CLOCK_SKEW_MS = 60_000;
+
+/** True when a grant with this `exp` counts nowhere any more, so that nobody needs its revocation. */
+export function isOverAt(expiresAtS: number, nowMs: number): boolean {
+  return nowMs >= expiresAtS * 1000 + CLOCK_SKEW_MS;
+}
+/** Grants in one chain with all its branches. */
+const GRANTS_PER_CHAIN_MAX = 64;
+
+/** What a chain is judged by. */
+export interface ChainContext {
+  /** A grant by its hash, or undefined when we do not have it. */
+  find(hash: string): Grant | undefined;
+  /** Milliseconds since the epoch. */
+  readonly nowMs: number;
+  /** True when one of `mayRevoke` (the grant's issuer and those of its ancestors) revoked it. */
+  isRevoked(grant: Grant, mayRevoke: readonly Did[]): boolean;
+  /** Default 8, at most 32 (mesh membership). */
+  readonly maxLinks?: number;
+  /** Whom the leaf must be addressed to; default: anybody. */
+  readonly holder?: Did;
+  /** The owner that the chain must end at; default: whoever the leaf names. */
+  readonly owner?: Did;
+  /** Forgiven clock skew; default 60000. */
+  readonly skewMs?: number;
+  /** Who took whose place; default: nobody. Whatever names a key means its heirs as well. */
+  readonly successions?: SuccessionView;
+}
+
+/** The verdict: all grants of the chain, leaf first and each once, or why it is refused. */
+export type ChainVerdict =
+  | { readonly ok: true; readonly links: readonly Grant[] }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+/** What one judged link passes down to its children. */
+interface Judged {
+  /** Its issuer and those of all its ancestors. */
+  readonly issuers: ReadonlySet<Did>;
+  /** Links from it to the furthest root. */
+  readonly height: number;
+}
+
+type Outcome = Judged | { readonly refusal: Refusal };
+
+interface Walk {
+  readonly context: ChainContext;
+  readonly maxLinks: number;
+  readonly skewMs: number;
+  readonly successions: SuccessionView;
+  /** Hashes from the leaf to where we are. */
+  readonly path: Set<string>;
+  readonly judged: Map<string, Judged>;
+  readonly links: Map<string, Grant>;
+}
+
+/** Verifies the chain that ends in `leaf`. Fails closed: all that a link names must hold. */
+export function verifyChain(leaf: Grant, context: ChainContext): ChainVerdict {
+  const { holder, owner, successions = NO_SUCCESSIONS } = context;
+  if (holder !== undefined && !successions.follows(holder, leaf.claims.aud)) {
+    return refuse('audience', `${nameOf(leaf)} is for ${leaf.claims.aud}, not for ${holder}`);
+  }
+  if (owner !== undefined && !successions.follows(owner, leaf.claims.sub)) {
+    return refuse('owner', `${nameOf(leaf)} is on things of ${leaf.claims.sub}, not of ${owner}`);
+  }
+  const walk: Walk = {
+    context,
+    maxLinks: Math.min(context.maxLinks ?? CHAIN_LINKS_MAX, MEMBERSHIP_LINKS_MAX),
+    skewMs: context.skewMs ?? CLOCK_SKEW_MS,
+    successions,
+    path: new Set(),
+    judged: new Map(),
+    links: new Map(),
+  };
+  const outcome = judge(leaf, walk);
+  if ('refusal' in outcome) return { ok: false, refusal: outcome.refusal };
+  return { ok: true, links: [...walk.links.values()] };
+}
+
+/** The rule at the bottom of a refusal: what really failed. */
+export function ruleOf(refusal: Refusal): string {
+  const [cause] = refusal.causes ?? [];
+  return cause === undefined ? refusal.rule : ruleOf(cause);
+}
+
+/** A refusal and its causes as indented lines. */
+export function describeRefusal(refusal: Refusal, indent = ''): string {
+  const causes = (refusal.causes ?? []).map((cause) => describeRefusal(cause, `${indent}  `));
+  return [`${indent}${refusal.text}`, ...causes].join('\n');
+}
+
+function judge(grant: Grant, walk: Walk): Outcome {
+  const known = walk.judged.get(grant.hash);
+  if (known !== undefined) return known;
+  const refusal = judgePlace(grant, walk) ?? judgeTimes(grant, walk) ?? judgeKey(grant, walk);
+  if (refusal !== undefined) return { refusal };
+  walk.path.add(grant.hash);
+  walk.links.set(grant.hash, grant);
+  const outcome = judgeParents(grant, walk);
+  walk.path.delete(grant.hash);
+  if ('refusal' in outcome) return outcome;
+  if (outcome.height > walk.maxLinks) return refuse('too-long', tooLong(walk));
+  if (walk.context.isRevoked(grant, [...outcome.issuers])) {
+    return refuse('revoked', `${nameOf(grant)} is revoked`);
+  }
+  walk.judged.set(grant.hash, outcome);
+  return outcome;
+}
+
+function judgePlace(grant: Grant, walk: Walk): Refusal | undefined {
+  if (walk.path.has(grant.hash)) {
+    return { rule: 'cycle', text: `${nameOf(grant)} is among its own ancestors` };
+  }
+  if (walk.path.size >= walk.maxLinks) return { rule: 'too-long', text: tooLong(walk) };
+  if (walk.links.size >= GRANTS_PER_CHAIN_MAX) {
+    return { rule: 'too-long', text: `the chain has more than ${GRANTS_PER_CHAIN_MAX} grants` };
+  }
+  return undefined;
+}
+
+function judgeTimes(grant: Grant, walk: Walk): Refusal | undefined {
+  const { nbf, exp } = grant.claims;
+  const { nowMs } = walk.context;
+  if (nowMs >= exp * 1000 + walk.skewMs) {
+    return { rule: 'expired', text: `${nameOf(grant)} expired at ${timeOf(exp)}` };
+  }
+  if (nbf !== undefined && nowMs < nbf * 1000 - walk.skewMs) {
+    return { rule: 'not-yet-valid', text: `${nameOf(grant)} is valid only from ${timeOf(nbf)}` };
+  }
+  return undefined;
+}
+
+/**
+ * A retired key has issued what its succession lists, and nothing else. Its own things are its heir's
+ * now, who knows what it has issued on them: there the time is enough.
+ */
+function judgeKey(grant: Grant, walk: Walk): Refusal | undefined {
+  const { iss, sub, iat } = grant.claims;
+  const succession = walk.successions.of(iss);
+  if (succession === undefined || succession.keeps(grant)) return undefined;
+  const retiredAt = succession.claims.iat;
+  if (iss === sub && iat * 1000 <= retiredAt * 1000 + walk.skewMs) return undefined;
+  const text = `${nameOf(grant)} is by ${iss}, whose place ${succession.claims.sub} took at ${timeOf(retiredAt)}`;
+  return { rule: 'retired', text };
+}
+
+function judgeParents(grant: Grant, walk: Walk): Outcome {
+  const { iss, sub, prf = [] } = grant.claims;
+  if (prf.length === 0) {
+    if (iss === sub) return { issuers: new Set([iss]), height: 1 };
+    return refuse('root', `${nameOf(grant)} has no parent, but ${iss} does not own what it is on`);
+  }
+  const parents: Grant[] = [];
+  const issuers = new Set([iss]);
+  let height = 0;
+  for (const hash of prf) {
+    const parent = walk.context.find(hash);
+    if (parent === undefined || parent.hash !== hash) {
+      return refuse('missing-parent', `a parent of ${nameOf(grant)} is missing`);
+    }
+    const outcome = judge(parent, walk);
+    if ('refusal' in outcome) return blame(grant, outcome.refusal);
+    const refusal = judgeLink(grant, parent, walk.successions);
+    if (refusal !== undefined) return { refusal };
+    for (const issuer of outcome.issuers) issuers.add(issuer);
+    height = Math.max(height, outcome.height);
+    parents.push(parent);
+  }
+  const refusal = judgeCapabilities(grant, parents);
+  return refusal === undefined ? { issuers, height: height + 1 } : { refusal };
+}
+
+/** What must hold between a grant and each of its parents. */
+function judgeLink(grant: Grant, parent: Grant, successions: SuccessionView): Refusal | undefined {
+  const child = grant.claims;
+  const above = parent.claims;
+  const names = `${nameOf(grant)} under ${nameOf(parent)}`;
+  if (!successions.follows(child.iss, above.aud)) {
+    return { rule: 'issuer', text: `${names}: that one is for ${above.aud}, not for ${child.iss}` };
+  }
+  if (above.sub !== child.sub) {
+    return { rule: 'owner', text: `${names}: the owner changes from ${above.sub} to ${child.sub}` };
+  }
+  if (child.max_depth >= above.max_depth) {
+    const text = `${names}: it may have at most ${above.max_depth} links below, itself included`;
+    return { rule: 'depth', text };
+  }
+  if (child.exp > above.exp) {
+    return { rule: 'time', text: `${names}: it ends later, at ${timeOf(child.exp)}` };
+  }
+  if (above.nbf !== undefined && (child.nbf === undefined || child.nbf < above.nbf)) {
+    return { rule: 'time', text: `${names}: it begins before ${timeOf(above.nbf)}` };
+  }
+  return undefined;
+}
+
+function judgeCapabilities(grant: Grant, parents: readonly Grant[]): Refusal | undefined {
+  const above = parents.flatMap((parent) => parent.claims.cap);
+  const causes = grant.claims.cap.flatMap((capability) => widenedFrom(above, capability) ?? []);
+  if (causes.length === 0) return undefined;
+  return { rule: 'widened', text: `${nameOf(grant)} allows more than its parents`, causes };
+}
+
+/** How `capability` goes beyond all of `above`, as told by the one that comes nearest. */
+function widenedFrom(above: readonly Capability[], capability: Capability): Refusal | undefined {
+  const { ability, resource } = capability;
+  const misses = new Set<string>();
+  for (const wider of above) {
+    const miss = widening(wider, capability);
+    if (miss === undefined) return undefined;
+    misses.add(miss);
+  }
+  const caveat = [...misses].find((miss) => miss !== 'ability' && miss !== 'resource');
+  const what = `${ability} on ${resource}`;
+  if (caveat !== undefined) {
+    const name = printable(caveat);
+    return {
+      rule: `widened-${name}`,
+      text: `${what}: the caveat ${name} of its parent is not kept`,
+    };
+  }
+  const rule = misses.has('resource') ? 'widened-resource' : 'widened-ability';
+  return { rule, text: `no parent allows ${what}` };
+}
+
+function blame(grant: Grant, cause: Refusal): Outcome {
+  return {
+    refusal: { rule: 'parent', text: `${nameOf(grant)} stands on a bad grant`, causes: [cause] },
+  };
+}
+
+function refuse(rule: string, text: string): { readonly ok: false; readonly refusal: Refusal } {
+  return { ok: false, refusal: { rule, text } };
+}
+
+function tooLong(walk: Walk): string {
+  return `the chain has more than ${walk.maxLinks} links`;
+}
+
+function nameOf(grant: Grant): string {
+  return `grant ${grant.claims.jti.slice(0, 8)}`;
+}
+
+function timeOf(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
+}

@@ -1,0 +1,462 @@
+/**
+ * What waits for a person. The first answer counts, and only once it is on the disk; silence is a no.
+ * Calls wait as long as the node runs and their caller is there; requests for a grant outlive both.
+ * Who may answer comes from the policy in force when the answer comes.
+ */
+import { randomBytes as systemRandomBytes } from 'node:crypto';
+import { EventEmitter, setMaxListeners } from 'node:events';
+import { StarlingError, createScope, idOf, messageOf, printable } from '../../core/index.ts';
+import type { Clock, Logger, Scope } from '../../core/index.ts';
+import type { Table } from '../../store/index.ts';
+import { hashArgs, readApprovals, rowOf, shownArgs } from './rows.ts';
+import type {
+  Answerer,
+  Approval,
+  ApprovalEffect,
+  ApprovalEvents,
+  ApprovalOutcome,
+  ApprovalState,
+  Approvals,
+  Voter,
+} from './types.ts';
+import type { CallerRulesLookup } from '../policy/caller-rules.ts';
+import type { ApprovalRequest, GuardWanted, Principal } from '../types.ts';
+import { behalfOf, keyOf, nameOf } from '../principal-names.ts';
+
+/** What the approvals work with. */
+export interface ApprovalsComponents {
+  readonly table: Table;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly standings: CallerRulesLookup;
+}
+
+/** Bounds of the approvals, and their source of randomness. */
+export interface ApprovalsInit {
+  /** That may wait in all; default 1024. */
+  readonly pendingMax?: number;
+  /** That may wait of one asker; default 32. */
+  readonly perAskerMax?: number;
+  /** That are kept when they are over; default 1024. */
+  readonly keptMax?: number;
+  /** For ids; default `node:crypto`. */
+  readonly randomBytes?: (size: number) => Uint8Array;
+}
+
+interface Entry {
+  approval: Approval;
+  /** It is on the disk, and whoever can answer is asked. */
+  isOpen: boolean;
+  /** Somebody's answer is on its way to the disk. */
+  answering: boolean;
+  /** An approved call runs or has run. */
+  used: boolean;
+  stop: () => void;
+  readonly over: AbortController;
+  /** Those who have been asked and have not answered. */
+  readonly asked: Set<Answerer>;
+  readonly waiters: ((outcome: ApprovalOutcome) => void)[];
+}
+
+const ID_BYTES = 12;
+const ID_PREFIX_MIN = 4;
+const REASON_MAX = 500;
+const JUSTIFICATION_MAX = 2000;
+
+/** Makes the approvals of a node. */
+export function createApprovals(
+  components: ApprovalsComponents,
+  init: ApprovalsInit = {},
+): Approvals {
+  return new Desk(components, init);
+}
+
+class Desk implements Approvals {
+  readonly events = new EventEmitter<ApprovalEvents>();
+  readonly #answerers = new Set<Answerer>();
+  readonly #components: ApprovalsComponents;
+  readonly #init: Required<ApprovalsInit>;
+  /** In the order in which they were asked for. */
+  readonly #entries = new Map<string, Entry>();
+  #pending = 0;
+  #scope: Scope | undefined;
+  #effect: ApprovalEffect | undefined;
+
+  constructor(components: ApprovalsComponents, init: ApprovalsInit) {
+    this.#components = components;
+    this.#init = {
+      pendingMax: init.pendingMax ?? 1024,
+      perAskerMax: init.perAskerMax ?? 32,
+      keptMax: init.keptMax ?? 1024,
+      randomBytes: init.randomBytes ?? systemRandomBytes,
+    };
+  }
+
+  async start(): Promise<void> {
+    if (this.#scope !== undefined) return;
+    const { table, clock, logger } = this.#components;
+    this.#scope = createScope(clock);
+    const known = await readApprovals(table, logger);
+    for (const approval of known.toSorted((a, b) => a.askedAt - b.askedAt)) {
+      const entry = this.#add(approval);
+      if (approval.state !== 'pending') continue;
+      this.#pending += 1;
+      if (approval.kind === 'permission') this.#arm(entry);
+      else await this.#close(entry, 'withdrawn', 'the node was restarted');
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#scope?.close();
+    this.#scope = undefined;
+    for (const entry of this.#entries.values()) {
+      entry.over.abort();
+      const { approval, waiters } = entry;
+      for (const tell of waiters.splice(0)) tell({ state: 'withdrawn', approval });
+    }
+    this.#entries.clear();
+    this.#pending = 0;
+  }
+
+  attach(answerer: Answerer): () => void {
+    this.#answerers.add(answerer);
+    for (const entry of this.#entries.values()) {
+      if (entry.isOpen && entry.approval.state === 'pending') void this.#askOne(entry, answerer);
+    }
+    return () => void this.#answerers.delete(answerer);
+  }
+
+  async ask(request: ApprovalRequest, signal?: AbortSignal): Promise<ApprovalOutcome> {
+    const entry = await this.#open(request);
+    const outcome = new Promise<ApprovalOutcome>((resolve) => {
+      if (entry.approval.state === 'pending') entry.waiters.push(resolve);
+      else resolve(outcomeOf(entry.approval));
+    });
+    const gone = (): void => {
+      const why: unknown = signal?.reason;
+      const text = typeof why === 'string' ? why : 'the caller is gone';
+      void this.#closeQuietly(entry, 'withdrawn', text);
+    };
+    if (signal?.aborted === true) gone();
+    signal?.addEventListener('abort', gone, { once: true });
+    try {
+      return await outcome;
+    } finally {
+      signal?.removeEventListener('abort', gone);
+    }
+  }
+
+  async open(request: ApprovalRequest): Promise<Approval> {
+    return (await this.#open(request)).approval;
+  }
+
+  list(state?: ApprovalState): readonly Approval[] {
+    const all = [...this.#entries.values()].map(({ approval }) => approval).toReversed();
+    return state === undefined ? all : all.filter((approval) => approval.state === state);
+  }
+
+  find(id: string): Approval {
+    return this.#find(id).approval;
+  }
+
+  approve(id: string, by: Voter, reason?: string): Promise<Approval> {
+    return this.#answer(id, by, 'approved', reason);
+  }
+
+  deny(id: string, by: Voter, reason?: string): Promise<Approval> {
+    return this.#answer(id, by, 'denied', reason);
+  }
+
+  approvedFor(id: string, principal: Principal, wanted: GuardWanted): Approval | undefined {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry.approval.state !== 'approved') return undefined;
+    const { approval } = entry;
+    const isIt =
+      approval.kind === 'call' &&
+      approval.resource === wanted.resource &&
+      approval.ability === wanted.ability &&
+      keyOf(approval.principal) === keyOf(principal) &&
+      approval.argsHash === hashArgs(wanted.args);
+    if (!isIt || (wanted.look !== true && entry.used)) return undefined;
+    if (wanted.look !== true) entry.used = true;
+    return approval;
+  }
+
+  onApprove(effect: ApprovalEffect): void {
+    this.#effect = effect;
+  }
+
+  async #open(request: ApprovalRequest): Promise<Entry> {
+    if (this.#scope === undefined) throw stopped();
+    this.#checkRoom(request);
+    const approval = this.#make(request);
+    const entry = this.#add(approval);
+    this.#pending += 1;
+    try {
+      await this.#components.table.put(rowOf(approval).key, rowOf(approval).value);
+    } catch (error) {
+      this.#forget(entry);
+      throw error;
+    }
+    if (this.#scope === undefined) throw stopped();
+    if (entry.approval.state !== 'pending') return entry;
+    this.#arm(entry);
+    this.events.emit('pending', approval);
+    for (const answerer of this.#answerers) void this.#askOne(entry, answerer);
+    await this.#prune();
+    return entry;
+  }
+
+  #make(request: ApprovalRequest): Approval {
+    const { clock } = this.#components;
+    const { args, timeoutMs, escalationDelayMs, justification, ...rest } = request;
+    const askedAt = clock.now();
+    return {
+      ...rest,
+      id: idOf(this.#init.randomBytes(ID_BYTES)),
+      ...(args === undefined ? {} : { args: shownArgs(request.resource, args) }),
+      argsHash: hashArgs(args),
+      ...(justification === undefined
+        ? {}
+        : { justification: printable(justification, JUSTIFICATION_MAX) }),
+      state: 'pending',
+      askedAt,
+      expiresAt: askedAt + timeoutMs,
+      ...(escalationDelayMs === undefined ? {} : { escalatesAt: askedAt + escalationDelayMs }),
+    };
+  }
+
+  /** Of all the room, requests for a grant have half: keys to make them with cost nothing. */
+  #checkRoom({ principal, kind }: ApprovalRequest): void {
+    const { pendingMax, perAskerMax } = this.#init;
+    const key = keyOf(principal);
+    const waiting = this.list('pending');
+    const own = waiting.filter((one) => keyOf(one.principal) === key).length;
+    const isCall = kind === 'call';
+    const max = isCall ? pendingMax : Math.ceil(pendingMax / 2);
+    const all = isCall ? this.#pending : waiting.filter((one) => one.kind === kind).length;
+    if (own < perAskerMax && all < max) return;
+    const things = isCall ? 'approvals' : 'requests for a grant';
+    const whose = own < perAskerMax ? `${max} ${things}` : `${perAskerMax} of its approvals`;
+    throw new StarlingError(
+      'STARLING_LIMIT_EXCEEDED',
+      `${nameOf(principal)} must wait: ${whose} are unanswered`,
+      { hint: 'the operator of the node can answer some: starling approvals' },
+    );
+  }
+
+  #add(approval: Approval): Entry {
+    const entry: Entry = {
+      approval,
+      isOpen: false,
+      answering: false,
+      used: approval.state !== 'pending',
+      stop: () => undefined,
+      over: new AbortController(),
+      asked: new Set(),
+      waiters: [],
+    };
+    // One for each client that is asked.
+    setMaxListeners(0, entry.over.signal);
+    this.#entries.set(approval.id, entry);
+    return entry;
+  }
+
+  #forget(entry: Entry): void {
+    if (entry.approval.state === 'pending') this.#pending -= 1;
+    entry.stop();
+    this.#entries.delete(entry.approval.id);
+  }
+
+  /** Sets the timers of one that waits. */
+  #arm(entry: Entry): void {
+    const scope = this.#scope;
+    if (scope === undefined) return;
+    entry.isOpen = true;
+    entry.stop();
+    const now = this.#components.clock.now();
+    const { expiresAt, escalatesAt, escalatedAt } = entry.approval;
+    const stops = [
+      scope.after(Math.max(0, expiresAt - now), () => this.#timedOut(entry)),
+      ...(escalatesAt === undefined || escalatedAt !== undefined || escalatesAt >= expiresAt
+        ? []
+        : [scope.after(Math.max(0, escalatesAt - now), () => this.#escalate(entry))]),
+    ];
+    entry.stop = () => {
+      for (const stop of stops) stop();
+    };
+  }
+
+  #timedOut(entry: Entry): void {
+    // An answer that is on its way to the disk came first.
+    if (!entry.answering) void this.#closeQuietly(entry, 'expired', 'nobody answered in time');
+  }
+
+  #escalate(entry: Entry): void {
+    if (entry.approval.state !== 'pending' || entry.answering) return;
+    entry.approval = { ...entry.approval, escalatedAt: this.#components.clock.now() };
+    const { key, value } = rowOf(entry.approval);
+    this.#components.table.put(key, value).catch((error: unknown) => this.#notKept(error));
+    this.events.emit('escalated', entry.approval);
+    // Whoever put it aside sees it once more.
+    for (const answerer of this.#answerers) {
+      if (!entry.asked.has(answerer)) void this.#askOne(entry, answerer);
+    }
+  }
+
+  async #askOne(entry: Entry, answerer: Answerer): Promise<void> {
+    const { id } = entry.approval;
+    entry.asked.add(answerer);
+    try {
+      const answer = await answerer(entry.approval, entry.over.signal);
+      if (answer === undefined || entry.approval.state !== 'pending') return;
+      const { approve, by, reason } = answer;
+      await this.#answer(id, by, approve ? 'approved' : 'denied', reason);
+    } catch (error) {
+      this.#components.logger.warn({ id, error: messageOf(error) }, 'an answer did not count');
+    } finally {
+      entry.asked.delete(answerer);
+    }
+  }
+
+  async #answer(
+    id: string,
+    by: Voter,
+    state: 'approved' | 'denied',
+    reason: string | undefined,
+  ): Promise<Approval> {
+    const entry = this.#find(id);
+    this.#checkVoter(entry.approval, by, state);
+    if (entry.approval.state !== 'pending' || entry.answering) throw closedError(entry);
+    entry.answering = true;
+    try {
+      const made = state === 'approved' ? await this.#effectOf(entry.approval) : undefined;
+      const next: Approval = {
+        ...entry.approval,
+        state,
+        answeredAt: this.#components.clock.now(),
+        answeredBy: nameOf(by.principal),
+        ...(reason === undefined ? {} : { reason: printable(reason, REASON_MAX) }),
+        ...(made === undefined ? {} : { made }),
+      };
+      const { key, value } = rowOf(next);
+      await this.#components.table.put(key, value);
+      this.#settle(entry, next);
+      return next;
+    } catch (error) {
+      const { expiresAt } = entry.approval;
+      entry.answering = false;
+      if (this.#components.clock.now() >= expiresAt) this.#timedOut(entry);
+      throw error;
+    }
+  }
+
+  async #effectOf(approval: Approval): Promise<string | undefined> {
+    if (approval.kind === 'call') return undefined;
+    if (this.#effect === undefined) throw stopped();
+    return this.#effect(approval);
+  }
+
+  #checkVoter(approval: Approval, by: Voter, state: 'approved' | 'denied'): void {
+    const { principal } = by;
+    const refuse = (what: string): never => {
+      throw new StarlingError('STARLING_CALL_REFUSED', `${nameOf(principal)} may not ${what}`, {
+        hint: 'the operator can: starling approvals; others with may_approve in the policy file',
+        data: { approval: approval.id },
+      });
+    };
+    if (!this.#components.standings.of(principal).mayApprove) refuse('answer approvals');
+    if (state === 'denied') return;
+    const isOwn = selvesOf(principal).some((one) => selvesOf(approval.principal).includes(one));
+    if (isOwn && principal.kind !== 'operator')
+      refuse('approve this: nobody approves what it asks for itself');
+    if (by.via === 'tool' && by.session !== undefined && by.session === approval.session) {
+      refuse('approve this: a session does not approve what it asks for itself');
+    }
+  }
+
+  async #closeQuietly(entry: Entry, state: 'expired' | 'withdrawn', why: string): Promise<void> {
+    try {
+      await this.#close(entry, state, why);
+    } catch (error) {
+      this.#notKept(error);
+    }
+  }
+
+  /** Counts at once: it is a no, which needs no disk to be safe. */
+  async #close(entry: Entry, state: 'expired' | 'withdrawn', why: string): Promise<void> {
+    if (entry.approval.state !== 'pending' || entry.answering) return;
+    const answeredAt = this.#components.clock.now();
+    this.#settle(entry, { ...entry.approval, state, answeredAt, reason: why });
+    const { key, value } = rowOf(entry.approval);
+    await this.#components.table.put(key, value);
+  }
+
+  #settle(entry: Entry, approval: Approval): void {
+    entry.answering = false;
+    entry.stop();
+    entry.approval = approval;
+    this.#pending -= 1;
+    entry.over.abort();
+    for (const tell of entry.waiters.splice(0)) tell(outcomeOf(approval));
+    this.events.emit('closed', approval);
+  }
+
+  #notKept(error: unknown): void {
+    this.#components.logger.error({ error: messageOf(error) }, 'approval not written down');
+  }
+
+  /** Forgets the oldest that are over. */
+  async #prune(): Promise<void> {
+    const over = [...this.#entries.values()].filter(({ approval }) => approval.state !== 'pending');
+    const old = over.slice(0, Math.max(0, over.length - this.#init.keptMax));
+    if (old.length === 0) return;
+    for (const entry of old) this.#entries.delete(entry.approval.id);
+    await this.#components.table.batch(old.map(({ approval }) => ({ key: approval.id })));
+  }
+
+  #find(id: string): Entry {
+    const exact = this.#entries.get(id);
+    if (exact !== undefined) return exact;
+    const found = [...this.#entries.values()].filter(
+      ({ approval }) => id.length >= ID_PREFIX_MIN && approval.id.startsWith(id),
+    );
+    const [first, second] = found;
+    if (first !== undefined && second === undefined) return first;
+    const why =
+      first === undefined ? 'is no approval' : 'is the beginning of more than one approval';
+    throw new StarlingError(
+      'STARLING_APPROVAL_UNKNOWN',
+      `'${printable(id, 64)}' ${why} of this node`,
+      { hint: 'see what waits: starling approvals' },
+    );
+  }
+}
+
+/** Who it is, and for whom: an agent is one person, by whichever node it asks. */
+function selvesOf(principal: Principal): readonly string[] {
+  const behalf = behalfOf(principal);
+  return behalf === undefined ? [keyOf(principal)] : [keyOf(principal), behalf];
+}
+
+function outcomeOf(approval: Approval): ApprovalOutcome {
+  if (approval.state === 'pending') throw new TypeError('it is still pending');
+  return { state: approval.state, approval };
+}
+
+function closedError({ approval, answering }: Entry): StarlingError {
+  const { id, state, answeredBy, answeredAt, reason } = approval;
+  const at = answeredAt === undefined ? '' : ` at ${new Date(answeredAt).toISOString()}`;
+  const by = answeredBy === undefined ? '' : ` by ${answeredBy}`;
+  const why = reason === undefined ? '' : ` (${reason})`;
+  const was = state === 'expired' ? 'has expired' : `was ${state}`;
+  const what = answering ? 'is being answered by somebody else' : `${was}${by}${at}${why}`;
+  return new StarlingError('STARLING_APPROVAL_CLOSED', `approval ${id.slice(0, 8)} ${what}`, {
+    hint: 'see what waits: starling approvals',
+    data: { approval: id, state },
+  });
+}
+
+function stopped(): StarlingError {
+  return new StarlingError('STARLING_STOPPED', 'the node takes no approvals now');
+}

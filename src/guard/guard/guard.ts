@@ -1,0 +1,349 @@
+/**
+ * The one yes or no. Knows grants and the policy, and nothing of tools: what it says is the same
+ * whether a tool exists or not. A decision is a look-up and a match, no signature check and no I/O.
+ * It asks for the policy once, so that one that is swapped meanwhile counts from the next decision on.
+ */
+import { systemClock } from '../../core/index.ts';
+import type { Clock, Did } from '../../core/index.ts';
+import { allows, judge, targetOf } from '../../grants/index.ts';
+import type {
+  Capability,
+  Counters,
+  Grant,
+  GrantBook,
+  Refusal,
+  ResourceTarget,
+} from '../../grants/index.ts';
+import type { Approval, Approvals } from '../approvals/types.ts';
+import { durationMs } from '../policy/schema.ts';
+import type { Policy } from '../policy/policy.ts';
+import { notApproved, notByPolicy, notGranted } from './refusal-text.ts';
+import type { RefusalComponents } from './refusal-text.ts';
+import { isInScope } from './scopes.ts';
+import { approvalOf, isInNamespace } from '../policy/caller-rules.ts';
+import type { Limit, CallerRules, CallerRulesLookup } from '../policy/caller-rules.ts';
+import type { Decision, ExplainedStep, ExplainingGuard, GuardWanted, Principal } from '../types.ts';
+import { behalfOf, nameOf } from '../principal-names.ts';
+
+/** What the guard asks. With `issued` and `state` it can say why an old grant no longer helps. */
+type GuardGrants = Pick<GrantBook, 'held'> & Partial<Pick<GrantBook, 'issued' | 'state'>>;
+
+/** A limit is nearly, or more than, used up. */
+export interface LimitAlert {
+  readonly principal: Principal;
+  readonly resource: string;
+  /** Where in the policy file the limit stands. */
+  readonly limit: string;
+  /** Used share of it; above 1 it was refused. */
+  readonly share: number;
+}
+
+/** What the guard works with. */
+export interface GuardComponents {
+  readonly grants: GuardGrants;
+  /** This node, as refusals name it. */
+  readonly self: { readonly name: string; readonly did: Did };
+  /** What grants have used up; without it, grants with conditions allow nothing. */
+  readonly counters?: Counters;
+  /** For the hours of grants; default the system's. */
+  readonly clock?: Clock;
+  /** The policy, and what it says of whom; without it grants and scopes alone decide. */
+  readonly policy?: {
+    readonly standings: CallerRulesLookup;
+    current(): Policy;
+  };
+  readonly approvals?: Pick<Approvals, 'approvedFor'>;
+  /** Resources of the built-in server that whoever has proven who it is may use. */
+  readonly open?: ReadonlySet<string>;
+  /** Hears when a used share reaches `alert_threshold`. */
+  readonly alert?: (alert: LimitAlert) => void;
+}
+
+type Bounded = Exclude<Principal, { kind: 'operator' }>;
+type Step = (step: ExplainedStep) => void;
+
+/** What scopes and grants say. */
+type Rights =
+  | { readonly grant?: Grant; readonly settled?: Promise<void>; readonly ask: boolean }
+  | { readonly refused: Decision };
+
+/** A request on its way to a decision. */
+interface Case {
+  readonly principal: Principal;
+  readonly wanted: GuardWanted;
+  readonly target: ResourceTarget | undefined;
+  readonly step: Step | undefined;
+}
+
+const ALLOW: Decision = { allow: true };
+const BEHALF_STEP: ExplainedStep = {
+  rule: 'on-behalf-of',
+  outcome: 'note',
+  text: "for whom it calls is its node's word: it has the rights of the node, and no more",
+};
+const IN_SCOPE: Rights = { ask: false };
+/** How long an approval waits where no policy says it. */
+const TIMEOUT_DEFAULT_MS = 600_000;
+/** Things of one holder that are remembered; all are forgotten when there are more. */
+const COVERING_MAX = 256;
+const ANSWERING = ['approval_list', 'approval_answer'].map((tool) => `tool:starling/${tool}`);
+/** What changes nothing. */
+const READING: readonly string[] = [
+  'resource/read',
+  'resource/subscribe',
+  'prompt/get',
+  'board/read',
+];
+
+/** Makes the guard of this node. */
+export function createGuard(components: GuardComponents): ExplainingGuard {
+  const evaluation = new Evaluation(components);
+  return {
+    decide: (principal, wanted) => evaluation.decide(principal, wanted, undefined),
+    explain(principal, wanted) {
+      const steps: ExplainedStep[] = [];
+      const decision = evaluation.decide(principal, wanted, (step) => void steps.push(step));
+      return { decision, who: nameOf(principal), steps };
+    },
+  };
+}
+
+class Evaluation {
+  readonly #components: GuardComponents;
+  readonly #words: RefusalComponents;
+  /** By the array of a holder's grants, which is another one when they change. */
+  readonly #known = new WeakMap<readonly Grant[], Map<string, readonly Grant[]>>();
+
+  constructor(components: GuardComponents) {
+    this.#components = components;
+    const { grants, self, open } = components;
+    this.#words = { grants, self, canRequest: open !== undefined };
+  }
+
+  decide(principal: Principal, wanted: GuardWanted, step: Step | undefined): Decision {
+    const { policy, open } = this.#components;
+    const standing = policy?.standings.of(principal);
+    if (standing !== undefined && step !== undefined) step(zoneStep(standing));
+    if (step !== undefined && behalfOf(principal) !== undefined) step(BEHALF_STEP);
+    if (principal.kind !== 'operator' && open?.has(wanted.resource) === true) {
+      step?.({ rule: 'open', outcome: 'allow', text: 'whoever has proven who it is may use it' });
+      return ALLOW;
+    }
+    const one: Case = { principal, wanted, target: targetOf(wanted.resource), step };
+    if (principal.kind === 'operator') return this.#forOperator(one, standing);
+    return this.#forBounded(principal, one, standing);
+  }
+
+  #forOperator(one: Case, standing: CallerRules | undefined): Decision {
+    one.step?.({ rule: 'operator', outcome: 'allow', text: 'the operator is root of this node' });
+    if (standing === undefined || one.target === undefined) return ALLOW;
+    const rule = approvalFor(one, standing, one.target);
+    if (rule === undefined || this.#approvedFor(one) !== undefined) return ALLOW;
+    return this.#ask(one, standing, rule.where, undefined);
+  }
+
+  /** Rights are looked at in full before the policy is, and taken only when both say yes. */
+  #forBounded(principal: Bounded, one: Case, standing: CallerRules | undefined): Decision {
+    const { target, step, wanted } = one;
+    const isKnown = standing !== undefined && target !== undefined;
+    const cause = isKnown ? this.#againstPolicy(standing, one, target) : undefined;
+    const rule = isKnown ? approvalFor(one, standing, target) : undefined;
+    const approved = this.#approvedFor(one);
+    const mustAsk = rule !== undefined && approved === undefined;
+    const isCall = wanted.look !== true && cause === undefined && !mustAsk;
+    const rights = this.#rightsOf(principal, one, { isCall, approved: approved?.grant });
+    if ('refused' in rights) return rights.refused;
+    if (cause !== undefined) {
+      step?.({ rule: cause.rule, outcome: 'deny', text: cause.text });
+      return notByPolicy(this.#words, principal, wanted, cause);
+    }
+    const { grant, settled } = rights;
+    if (mustAsk || rights.ask) {
+      return this.#ask(one, standing, rule?.where ?? 'grant', grant);
+    }
+    if (grant === undefined) return ALLOW;
+    return { allow: true, grant, ...(settled === undefined ? {} : { settled }) };
+  }
+
+  /** Scopes of a client, grants of everybody else. */
+  #rightsOf(
+    principal: Bounded,
+    { wanted, target, step }: Case,
+    { isCall, approved }: { readonly isCall: boolean; readonly approved: string | undefined },
+  ): Rights {
+    const refused = (cause?: Refusal): Rights => {
+      const decision = notGranted(this.#words, principal, wanted, target, cause);
+      if (step !== undefined) {
+        for (const { rule, text } of decision.refusal.causes ?? []) {
+          step({ rule, outcome: 'deny', text });
+        }
+      }
+      return { refused: decision };
+    };
+    if (target === undefined) return refused();
+    if (principal.kind === 'client') {
+      if (!isInScope(principal.scopes, target)) return refused();
+      step?.({ rule: 'scope', outcome: 'allow', text: 'a scope of its own covers it' });
+      return IN_SCOPE;
+    }
+    const { counters, clock = systemClock } = this.#components;
+    const judged = judge(
+      this.#covering(principal.did, wanted, target),
+      approved === undefined ? wanted : { ...wanted, approved },
+      isCall ? counters : undefined,
+      clock.now(),
+    );
+    if ('refusal' in judged) return refused(judged.refusal);
+    step?.({ rule: 'grant', outcome: 'allow', text: grantText(judged.grant) });
+    if ('ask' in judged) return { grant: judged.grant, ask: true };
+    const { grant, settled } = judged;
+    return { grant, ask: false, ...(settled === undefined ? {} : { settled }) };
+  }
+
+  /** Those of a holder's grants that are about what is wanted, remembered until its grants change. */
+  #covering(holder: Did, wanted: GuardWanted, target: ResourceTarget): readonly Grant[] {
+    const { grants, counters } = this.#components;
+    const held = grants.held(holder);
+    let known = this.#known.get(held);
+    if (known === undefined || known.size >= COVERING_MAX) {
+      known = new Map();
+      this.#known.set(held, known);
+    }
+    const key = `${wanted.ability} ${wanted.resource}`;
+    let covering = known.get(key);
+    if (covering === undefined) {
+      const able = counters === undefined ? held.filter(isBare) : held;
+      covering = able.filter(({ claims }) =>
+        claims.cap.some((capability) => {
+          if (!namesPeer(capability, target)) return false;
+          const verdict = allows(capability, wanted.ability, target);
+          return verdict.allow || verdict.refusal !== undefined;
+        }),
+      );
+      known.set(key, covering);
+    }
+    return covering;
+  }
+
+  /** The first rule of the policy that is against it. */
+  #againstPolicy(
+    standing: CallerRules,
+    { principal, wanted }: Case,
+    target: ResourceTarget,
+  ): Refusal | undefined {
+    const outside = standing.namespaces.find(({ value }) => !isInNamespace(value, target));
+    if (outside !== undefined) {
+      return { rule: outside.where, text: 'it is outside the namespaces that the policy allows' };
+    }
+    const { readOnly } = standing;
+    if (readOnly !== undefined && !isReading(wanted)) {
+      return { rule: readOnly.where, text: readOnlyText(standing, wanted) };
+    }
+    if (wanted.ability === 'agent/spawn') {
+      const { replicas } = wanted.facts ?? {};
+      const after = replicas === undefined ? undefined : replicas + 1;
+      return this.#overLimit(standing, standing.maxReplicas, after, { principal, wanted });
+    }
+    if (wanted.ability !== 'budget/spend') return undefined;
+    const { spent, amount } = wanted.facts ?? {};
+    const after = spent === undefined || amount === undefined ? undefined : spent + amount;
+    return this.#overLimit(standing, standing.budgetLimit, after, { principal, wanted });
+  }
+
+  /** `after` is what will be used; unknown counts as too much. */
+  #overLimit(
+    standing: CallerRules,
+    limit: Limit<number> | undefined,
+    after: number | undefined,
+    { principal, wanted }: Pick<Case, 'principal' | 'wanted'>,
+  ): Refusal | undefined {
+    if (limit === undefined) return undefined;
+    if (after === undefined) {
+      return { rule: limit.where, text: 'nobody can say how much is used already' };
+    }
+    const share = limit.value === 0 ? (after > 0 ? Infinity : 0) : after / limit.value;
+    const threshold = standing.alertThreshold?.value;
+    if (threshold !== undefined && share >= threshold && wanted.look !== true) {
+      const { resource } = wanted;
+      this.#components.alert?.({ principal, resource, limit: limit.where, share });
+    }
+    if (share <= 1) return undefined;
+    return { rule: limit.where, text: `it would be ${after}, and the limit is ${limit.value}` };
+  }
+
+  #approvedFor({ principal, wanted }: Case): Approval | undefined {
+    if (wanted.approval === undefined) return undefined;
+    return this.#components.approvals?.approvedFor(wanted.approval, principal, wanted);
+  }
+
+  #ask(
+    { principal, wanted, step }: Case,
+    standing: CallerRules | undefined,
+    rule: string,
+    grant: Grant | undefined,
+  ): Decision {
+    step?.({ rule, outcome: 'ask', text: 'a person must approve it, each time' });
+    const { resource, ability, args } = wanted;
+    const { approvals } = this.#components.policy?.current().file ?? { approvals: undefined };
+    const delayMs = standing?.escalationDelayMs;
+    return notApproved(this.#words, wanted, {
+      kind: 'call',
+      principal,
+      resource,
+      ability,
+      ...(args === undefined ? {} : { args }),
+      rule,
+      ...(grant === undefined ? {} : { grant: grant.claims.jti }),
+      timeoutMs: approvals === undefined ? TIMEOUT_DEFAULT_MS : durationMs(approvals.timeout),
+      ...(delayMs === undefined ? {} : { escalationDelayMs: delayMs }),
+    });
+  }
+}
+
+/**
+ * The limit by which a person must agree. What answers approvals waits for none, or nobody could answer;
+ * nor do the operator's own commands, where no pattern names them.
+ */
+function approvalFor(
+  { principal, wanted }: Case,
+  standing: CallerRules,
+  target: ResourceTarget,
+): Limit<unknown> | undefined {
+  if (ANSWERING.includes(wanted.resource)) return undefined;
+  const rule = approvalOf(standing, target);
+  const isOwn = principal.kind === 'operator' && target.segments[0] === 'starling';
+  return isOwn && rule?.value === true ? undefined : rule;
+}
+
+function isBare({ claims }: Grant): boolean {
+  return claims.cap.every(({ caveats }) => Object.keys(caveats ?? {}).length === 0);
+}
+
+/**
+ * What peers have granted to this node, an agent gets only by a grant that speaks of peers; and of their
+ * built-in servers only by one that names that literally, as of our own.
+ */
+function namesPeer({ resource }: Capability, { segments }: ResourceTarget): boolean {
+  if (segments[0]?.startsWith('@') !== true) return true;
+  const [first = '', server] = resource.split('/');
+  return /^[a-z]+:(@|%40)/.test(first) && (segments[1] !== 'starling' || server === 'starling');
+}
+
+function isReading({ ability, facts }: GuardWanted): boolean {
+  if (ability === 'tool/call') return facts?.readOnly === true;
+  return READING.includes(ability);
+}
+
+function readOnlyText({ zone }: CallerRules, { ability }: GuardWanted): string {
+  const what = ability === 'tool/call' ? 'a tool that is not marked read-only' : ability;
+  return `${what} is not for those who may only read (zone ${zone})`;
+}
+
+function zoneStep({ zone, trust, roles }: CallerRules): ExplainedStep {
+  const names = roles.length === 0 ? 'no role' : `roles ${roles.join(', ')}`;
+  return { rule: 'zone', outcome: 'note', text: `zone ${zone}, trust ${trust}, ${names}` };
+}
+
+function grantText({ claims }: Grant): string {
+  return `grant ${claims.jti} covers it until ${new Date(claims.exp * 1000).toISOString()}`;
+}

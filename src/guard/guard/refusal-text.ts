@@ -1,0 +1,170 @@
+/** What a refused caller is told: who may not do what where and why, and the command that changes it. */
+import type { Did } from '../../core/index.ts';
+import { allows, encodeSegment } from '../../grants/index.ts';
+import type { Grant, GrantBook, Refusal, ResourceTarget } from '../../grants/index.ts';
+import type { ApprovalRequest, Decision, GuardWanted, Principal } from '../types.ts';
+import { nameOf } from '../principal-names.ts';
+import { printable } from '../../core/index.ts';
+
+type Refused = Extract<Decision, { allow: false }>;
+type Bounded = Exclude<Principal, { kind: 'operator' }>;
+
+/** What refusals are made of. */
+export interface RefusalComponents {
+  /** With `issued` and `state` it can be said why an old grant no longer helps. */
+  readonly grants: Pick<GrantBook, 'held'> & Partial<Pick<GrantBook, 'issued' | 'state'>>;
+  /** This node, as refusals name it. */
+  readonly self: { readonly name: string; readonly did: Did };
+  /** True when callers can ask for grants by `request_permission`. */
+  readonly canRequest: boolean;
+}
+
+/** What may stand unquoted in a command. */
+const ALIAS = /^[a-z0-9][a-z0-9-]{0,31}$/;
+
+/** Rules of a judgement that {@link reasonOf} can say more about. */
+const VAGUE: readonly string[] = ['no-grant', 'not-covered', 'malformed'];
+
+/** Explained only when somebody reads it: a list of tools asks for the yes or no alone. */
+class LazyRefused {
+  readonly allow = false;
+  readonly ask?: ApprovalRequest;
+  readonly #words: { refusal(): Refusal; hint(): string };
+
+  constructor(words: { refusal(): Refusal; hint(): string; readonly ask?: ApprovalRequest }) {
+    this.#words = words;
+    if (words.ask !== undefined) this.ask = words.ask;
+  }
+
+  get refusal(): Refusal {
+    return this.#words.refusal();
+  }
+
+  get hint(): string {
+    return this.#words.hint();
+  }
+}
+
+/** No scope or grant allows it; `cause` is what the judge of the grants says. */
+export function notGranted(
+  components: RefusalComponents,
+  caller: Bounded,
+  wanted: GuardWanted,
+  target: ResourceTarget | undefined,
+  cause?: Refusal,
+): Refused {
+  return new LazyRefused({
+    refusal() {
+      const isPlain = cause === undefined || VAGUE.includes(cause.rule);
+      const why = isPlain ? reasonOf(components, caller, wanted, target) : cause;
+      return refusalBy('not-granted', components, caller, wanted, [why]);
+    },
+    hint: () => hintOf(components, caller, target, cause?.rule),
+  });
+}
+
+/** It is granted, but the policy has a rule against it. */
+export function notByPolicy(
+  components: RefusalComponents,
+  caller: Principal,
+  wanted: GuardWanted,
+  cause: Refusal,
+): Refused {
+  return new LazyRefused({
+    refusal: () => refusalBy('policy', components, caller, wanted, [cause]),
+    hint: () => `ask the operator of ${printable(components.self.name)} to change its policy file`,
+  });
+}
+
+/** A person must approve it first. */
+export function notApproved(
+  components: RefusalComponents,
+  wanted: GuardWanted,
+  ask: ApprovalRequest,
+): Refused {
+  const cause = { rule: ask.rule, text: 'a person must approve it, each time' };
+  return new LazyRefused({
+    refusal: () => refusalBy('approval', components, ask.principal, wanted, [cause]),
+    hint: () =>
+      `the operator of ${printable(components.self.name)} can approve it: starling approvals`,
+    ask,
+  });
+}
+
+function refusalBy(
+  rule: string,
+  { self }: RefusalComponents,
+  caller: Principal,
+  wanted: GuardWanted,
+  causes: readonly Refusal[],
+): Refusal {
+  const what = `${printable(wanted.ability)} on ${printable(wanted.resource)}`;
+  const text = `${nameOf(caller)} may not ${what} on node ${printable(self.name)}`;
+  return { rule, text, causes };
+}
+
+function reasonOf(
+  { grants }: RefusalComponents,
+  caller: Bounded,
+  wanted: GuardWanted,
+  target: ResourceTarget | undefined,
+): Refusal {
+  if (target === undefined) {
+    return { rule: 'malformed', text: 'no grant can name this resource' };
+  }
+  if (caller.kind === 'client') {
+    return { rule: 'not-covered', text: 'its scopes cover other things only' };
+  }
+  const isAbout = (grant: Grant): boolean =>
+    grant.claims.cap.some((capability) => allows(capability, wanted.ability, target).allow);
+  const past = (grants.issued?.() ?? [])
+    .filter((grant) => grant.claims.aud === caller.did && isAbout(grant))
+    .sort((a, b) => b.claims.exp - a.claims.exp);
+  const revoked = past.find((grant) => grants.state?.(grant) === 'revoked');
+  if (revoked !== undefined) {
+    return { rule: 'revoked', text: `the grant for it (${idOf(revoked)}) is revoked` };
+  }
+  const expired = past.find((grant) => grants.state?.(grant) === 'expired');
+  if (expired !== undefined) {
+    const at = new Date(expired.claims.exp * 1000).toISOString();
+    return { rule: 'expired', text: `the grant for it (${idOf(expired)}) expired at ${at}` };
+  }
+  if (grants.held(caller.did).length === 0) {
+    return { rule: 'no-grant', text: 'it holds no valid grant of this node' };
+  }
+  return { rule: 'not-covered', text: 'its grants of this node cover other things only' };
+}
+
+/** The command that grants it. Wildcards and quotes in a caller's words are percent-encoded. */
+function hintOf(
+  { self, canRequest }: RefusalComponents,
+  caller: Bounded,
+  target: ResourceTarget | undefined,
+  rule: string | undefined,
+): string {
+  const where = printable(self.name);
+  if (target === undefined) return `on ${where}: starling tools`;
+  const path = target.segments.map(encodeSegment).join('/').replace(/^%40/, '@');
+  if (caller.kind === 'client') {
+    const scope = `'${target.scheme}:${path}'`;
+    return ALIAS.test(caller.name)
+      ? `starling key create ${caller.name}-2 --scope ${scope}`
+      : `ask the operator of ${where} for the scope ${scope}`;
+  }
+  const canAsk = canRequest && target.segments[0] !== 'starling';
+  const ask = canAsk ? `; or ask for it: starling__request_permission there` : '';
+  if (target.scheme !== 'tool') return `ask the operator of ${where}${ask}`;
+  // Who narrowed it by arguments would not want to give it whole.
+  const args = rule === 'args' ? ` --arg 'NAME=VALUE'` : '';
+  return `starling grant create ${referenceOf(caller)} --tool '${path}'${args}${ask}`;
+}
+
+/** How the commands name it. */
+function referenceOf(caller: Exclude<Bounded, { kind: 'client' }>): string {
+  if (caller.kind === 'agent') return caller.did;
+  return ALIAS.test(caller.alias) ? caller.alias : encodeSegment(caller.peerId);
+}
+
+function idOf(grant: Grant): string {
+  return grant.claims.jti.slice(0, 8);
+}

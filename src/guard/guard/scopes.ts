@@ -1,0 +1,69 @@
+/**
+ * What the scopes of a client cover. A scope is a resource pattern as in grants, or `*`. Patterns are
+ * parsed once for each list of scopes, which lives as long as the key or token that it came with.
+ */
+import { StarlingError } from '../../core/index.ts';
+import { matchesTarget, parseResource } from '../../grants/index.ts';
+import type { ResourcePattern, ResourceTarget } from '../../grants/index.ts';
+
+/** Every tool, resource and prompt, the built-in server's left out. */
+export const FULL_SCOPE = '*';
+
+const OFFERED: readonly string[] = ['tool', 'resource', 'prompt'];
+const BUILTIN_SERVER = 'starling';
+/** Begins the first segment of what a peer offers: `tool:@alice/files/read_file`. */
+const PEER_MARK = '@';
+
+interface Scopes {
+  readonly full: boolean;
+  readonly patterns: readonly ResourcePattern[];
+}
+
+const parsed = new WeakMap<readonly string[], Scopes>();
+
+/** True when `scope` is `*` or a resource pattern. */
+export function isScope(scope: string): boolean {
+  return scope === FULL_SCOPE || tryParse(scope) !== undefined;
+}
+
+/** True when one of `scopes` covers `target`. A malformed scope covers nothing. */
+export function isInScope(scopes: readonly string[], target: ResourceTarget): boolean {
+  const { full, patterns } = parse(scopes);
+  const at = serverIndexOf(target);
+  const isBuiltin = at !== undefined && target.segments[at] === BUILTIN_SERVER;
+  if (full && at !== undefined && !isBuiltin) return true;
+  return patterns.some(
+    (pattern) => (!isBuiltin || namesBuiltin(pattern, at)) && matchesTarget(pattern, target),
+  );
+}
+
+/** Which segment names the server; undefined for what no server offers. */
+function serverIndexOf({ scheme, segments }: ResourceTarget): number | undefined {
+  if (!OFFERED.includes(scheme)) return undefined;
+  return segments[0]?.startsWith(PEER_MARK) === true ? 1 : 0;
+}
+
+function namesBuiltin(pattern: ResourcePattern, at: number): boolean {
+  const pieces = pattern.segments[at];
+  return pieces?.length === 1 && pieces[0] === BUILTIN_SERVER;
+}
+
+function parse(scopes: readonly string[]): Scopes {
+  const known = parsed.get(scopes);
+  if (known !== undefined) return known;
+  const fresh = {
+    full: scopes.includes(FULL_SCOPE),
+    patterns: scopes.flatMap((scope) => tryParse(scope) ?? []),
+  };
+  parsed.set(scopes, fresh);
+  return fresh;
+}
+
+function tryParse(scope: string): ResourcePattern | undefined {
+  try {
+    return parseResource(scope);
+  } catch (error) {
+    if (error instanceof StarlingError) return undefined;
+    throw error;
+  }
+}

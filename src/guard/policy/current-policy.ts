@@ -1,0 +1,201 @@
+/**
+ * The policy in force. Reads its file at the start, whenever the file changes, and when told to; a
+ * file that can't be used changes nothing, raises a warning, and is read again when it changes.
+ */
+import { EventEmitter } from 'node:events';
+import { unwatchFile, watchFile } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { StarlingError, createScope, messageOf } from '../../core/index.ts';
+import type { Clock, Health, Logger, Scope, Startable } from '../../core/index.ts';
+import { defaultPolicy, parsePolicy, policyChanges } from './policy.ts';
+import type { Policy, PolicyChange } from './policy.ts';
+
+/** Events of the policy book. */
+export interface CurrentPolicyEvents {
+  /** Another policy is in force. */
+  change: [policy: Policy, changes: readonly PolicyChange[]];
+}
+
+/** What a look at the file found. */
+export type PolicyCheck =
+  | {
+      readonly ok: true;
+      /** False when there is no file, so that the shipped policy is in force. */
+      readonly exists: boolean;
+      /** What differs from the policy in force. */
+      readonly changes: readonly PolicyChange[];
+    }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** The policy in force. */
+export interface CurrentPolicy extends Startable {
+  readonly events: EventEmitter<CurrentPolicyEvents>;
+  readonly file: string;
+  /** The same object until another policy is in force: ask once for each decision. */
+  current(): Policy;
+  /** Takes up the file as it is now. Never throws: what is wrong is the answer, and a warning. */
+  reload(): Promise<PolicyCheck>;
+  /** Looks at the file, or at `text` in its place, and changes nothing. */
+  check(text?: string): Promise<PolicyCheck>;
+}
+
+/** What a policy book works with. */
+export interface CurrentPolicyComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly health: Health;
+}
+
+/** Where the policy comes from. */
+export interface CurrentPolicyInit {
+  readonly file: string;
+  /** True: a file that is not there is a fault. Default false: the shipped policy is in force. */
+  readonly mustExist?: boolean;
+  /** How often the file is looked at, ms; default 1000. */
+  readonly lookMs?: number;
+}
+
+/** Code of the warning of a policy file that can't be used. */
+const WARNING = 'policy-unusable';
+const FILE_BYTES_MAX = 1024 * 1024;
+/** How long a file is left alone after it was seen to change: somebody may be writing it still. */
+const SETTLE_MS = 200;
+
+/** Makes the policy book of a node. Until it has started, the shipped policy is in force. */
+export function createCurrentPolicy(
+  components: CurrentPolicyComponents,
+  init: CurrentPolicyInit,
+): CurrentPolicy {
+  return new Book(components, init);
+}
+
+class Book implements CurrentPolicy {
+  readonly events = new EventEmitter<CurrentPolicyEvents>();
+  readonly file: string;
+  readonly #components: CurrentPolicyComponents;
+  readonly #init: CurrentPolicyInit;
+  #policy = defaultPolicy();
+  /** What was read last; undefined before the first time. */
+  #text: string | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #scope: Scope | undefined;
+
+  constructor(components: CurrentPolicyComponents, init: CurrentPolicyInit) {
+    this.#components = components;
+    this.#init = init;
+    this.file = init.file;
+  }
+
+  /** @throws STARLING_CONFIG_INVALID: with no good policy to go on with, nothing may start. */
+  async start(): Promise<void> {
+    if (this.#scope !== undefined) return;
+    const { clock } = this.#components;
+    const scope = createScope(clock);
+    this.#scope = scope;
+    const read = await this.#read();
+    this.#take(read.policy, read.text);
+    let cancel: () => void = () => undefined;
+    const looked = (): void => {
+      cancel();
+      cancel = scope.after(SETTLE_MS, () => void this.reload());
+    };
+    // By name, so that editors may replace the file, and it may come later.
+    watchFile(this.file, { interval: this.#init.lookMs ?? 1000, persistent: false }, looked);
+    scope.add(() => unwatchFile(this.file, looked));
+  }
+
+  async stop(): Promise<void> {
+    this.#scope?.close();
+    this.#scope = undefined;
+    await this.#last;
+  }
+
+  current(): Policy {
+    return this.#policy;
+  }
+
+  reload(): Promise<PolicyCheck> {
+    // One after the other: each takes up the file as it is then.
+    const next = this.#last.then(() => this.#reload());
+    this.#last = next;
+    return next;
+  }
+
+  async check(text?: string): Promise<PolicyCheck> {
+    try {
+      const read =
+        text === undefined
+          ? await this.#read()
+          : { policy: parsePolicy(text, 'the given text'), text };
+      const changes = policyChanges(this.#policy, read.policy);
+      return { ok: true, exists: read.text !== undefined, changes };
+    } catch (error) {
+      return { ok: false, problems: problemsOf(error) };
+    }
+  }
+
+  async #reload(): Promise<PolicyCheck> {
+    const { logger, health } = this.#components;
+    try {
+      const { policy, text } = await this.#read();
+      const changes = policyChanges(this.#policy, policy);
+      health.clear(WARNING);
+      if (text === this.#text) return { ok: true, exists: text !== undefined, changes: [] };
+      this.#take(policy, text);
+      logger.info({ changes: changes.length }, 'policy file taken up');
+      if (changes.length > 0) this.events.emit('change', policy, changes);
+      return { ok: true, exists: text !== undefined, changes };
+    } catch (error) {
+      const problems = problemsOf(error);
+      logger.warn({ problems: problems.length }, 'policy file not taken up');
+      health.raise({
+        code: WARNING,
+        text: `the policy file ${this.file} can't be used (${problems.join('; ')}); the last good one holds`,
+        hint: 'correct it, and see: starling policy check',
+      });
+      return { ok: false, problems };
+    }
+  }
+
+  #take(policy: Policy, text: string | undefined): void {
+    this.#policy = policy;
+    this.#text = text;
+  }
+
+  /** @throws STARLING_CONFIG_INVALID */
+  async #read(): Promise<{ readonly policy: Policy; readonly text: string | undefined }> {
+    // A file that was there and is gone must not loosen anything while we run.
+    const mustExist = this.#init.mustExist === true || this.#text !== undefined;
+    const text = await readPolicyFile(this.file, mustExist);
+    return { policy: parsePolicy(text ?? '', this.file), text };
+  }
+}
+
+/**
+ * The text of a policy file; undefined when there is none and none must be.
+ * @throws STARLING_CONFIG_INVALID
+ */
+export async function readPolicyFile(
+  file: string,
+  mustExist: boolean,
+): Promise<string | undefined> {
+  try {
+    const { size } = await stat(file);
+    if (size > FILE_BYTES_MAX) throw new Error('it is over 1 MiB');
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    if (isAbsent && !mustExist) return undefined;
+    throw new StarlingError(
+      'STARLING_CONFIG_INVALID',
+      `the policy file ${file} can't be read: ${messageOf(error)}`,
+      { hint: 'put it there, or correct `policy` in the config file', cause: error },
+    );
+  }
+}
+
+/** What is wrong, one line each. */
+function problemsOf(error: unknown): readonly string[] {
+  const problems = error instanceof StarlingError ? error.data['problems'] : undefined;
+  return Array.isArray(problems) ? problems.map(String) : [messageOf(error)];
+}

@@ -1,0 +1,107 @@
+/** Who a caller is: how it came, by which names a policy knows it, and how messages call it. Pure. */
+import type { Did } from '../core/index.ts';
+import { peerIdFromDid } from '../identity/index.ts';
+import type { OnBehalfOf, Principal } from './types.ts';
+import { printable } from '../core/index.ts';
+
+/** How callers come, the most trusted first. */
+export const ZONES = ['local', 'trusted', 'external'] as const;
+/** How a caller came. */
+export type Zone = (typeof ZONES)[number];
+
+/** What is known of the mesh when zones are told apart. */
+export interface MeshFacts {
+  /** True for a mesh that anybody may join. */
+  isOpen(): boolean;
+  /** True for the did of a member of our mesh. */
+  isMember(did: Did): boolean;
+  /** Keys that whoever has `did` had before. */
+  formerly(did: Did): readonly Did[];
+}
+
+const WHO = /^(operator|(peer|client):[^\s]{1,128}|12D3Koo\w{20,80}|did:key:z\w{20,80})$/;
+
+/** True for a key of `agents` in the policy file. */
+export function isWho(text: string): boolean {
+  return WHO.test(text);
+}
+
+/**
+ * How `principal` came. Local: by this node's socket, token or keys. Trusted: a member of a private
+ * mesh, by whatever door. External: everybody else.
+ */
+export function zoneOf(principal: Principal, mesh: MeshFacts): Zone {
+  switch (principal.kind) {
+    case 'operator':
+    case 'client':
+      return 'local';
+    case 'peer':
+      return mesh.isOpen() ? 'external' : 'trusted';
+    default:
+      return !mesh.isOpen() && mesh.isMember(principal.did) ? 'trusted' : 'external';
+  }
+}
+
+/**
+ * The names under which the policy may speak of `principal`. An agent's name is not among them: it
+ * chose that itself.
+ */
+export function namesOf(principal: Principal): readonly string[] {
+  switch (principal.kind) {
+    case 'operator':
+      return ['operator'];
+    case 'client':
+      return [`client:${principal.name}`];
+    case 'peer':
+      return [principal.did, principal.peerId, `peer:${principal.alias}`];
+    default:
+      return [principal.did];
+  }
+}
+
+/** The names of {@link namesOf}, and those of keys that `principal` had before: what was said of them holds. */
+export function allNamesOf(principal: Principal, mesh: MeshFacts): readonly string[] {
+  const names = namesOf(principal);
+  const former = 'did' in principal ? mesh.formerly(principal.did) : [];
+  if (former.length === 0) return names;
+  return [...names, ...former.flatMap((did) => [did, peerIdFromDid(did)])];
+}
+
+/** The one name that nobody else can have: tells askers apart. */
+export function keyOf(principal: Principal): string {
+  return namesOf(principal)[0] ?? principal.kind;
+}
+
+/** For whom a peer says that it calls, as the audit log has it: a did, or a name that its node gave. */
+export function behalfOf(principal: Principal): string | undefined {
+  if (principal.kind !== 'peer' || principal.onBehalfOf === undefined) return undefined;
+  const { did, name = '' } = principal.onBehalfOf;
+  // With the node's did, so that no client of ours is ever taken for it.
+  return did ?? `client:${printable(name)}@${principal.did}`;
+}
+
+/** How messages call it. */
+export function nameOf(principal: Principal): string {
+  switch (principal.kind) {
+    case 'operator':
+      return 'the operator';
+    case 'client':
+      return `the client ${printable(principal.name)}`;
+    case 'peer':
+      return `${printable(principal.alias)} (${shortOf(principal.peerId)})${wordsFor(principal.onBehalfOf)}`;
+    default:
+      return `${printable(principal.name)} (${shortOf(principal.did.slice(8))})`;
+  }
+}
+
+/** In full: only a whole did can be compared. */
+function wordsFor(onBehalfOf: OnBehalfOf | undefined): string {
+  if (onBehalfOf === undefined) return '';
+  const { did, name } = onBehalfOf;
+  const called = name === undefined ? '' : ` '${printable(name)}'`;
+  return did === undefined ? ` for its client${called}` : ` for the agent${called} ${did}`;
+}
+
+function shortOf(id: string): string {
+  return `${id.slice(0, 8)}…${id.slice(-4)}`;
+}

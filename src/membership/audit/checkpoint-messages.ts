@@ -1,0 +1,78 @@
+/**
+ * What two nodes say to each other of their audit logs on `/starling/audit/1`: deterministic CBOR,
+ * bounded, and every field checked on the way in. Signatures are for the book to check.
+ */
+import { decode, encode } from 'cborg';
+import type { Checkpoint } from '../../audit/index.ts';
+
+/** Longest message. */
+export const CHECKPOINT_MESSAGE_BYTES_MAX = 512 * 1024;
+/** Checkpoints of the other side in one message. */
+const SEEN_MAX = 32;
+/** Checkpoints of third nodes in one message. */
+const BOOK_MAX = 1024;
+const TEXT_MAX = 256;
+
+/** One message. Each side says both once. */
+export type Word =
+  /** What I have seen of you; with `book`, tell me what you have seen of others. */
+  | { readonly t: 'seen'; readonly of: readonly Checkpoint[]; readonly book: boolean }
+  /** Numbers of entries that are not in my log as you have seen them; and what you asked for. */
+  | {
+      readonly t: 'standing';
+      readonly differ: readonly number[];
+      readonly book: readonly Checkpoint[];
+    };
+
+/** Encodes a message; what is over a bound is left out. */
+export function encodeCheckpointMessage(word: Word): Uint8Array {
+  if (word.t === 'seen') return encode({ ...word, of: word.of.slice(0, SEEN_MAX) });
+  const { t, differ, book } = word;
+  return encode({ t, differ: differ.slice(0, SEEN_MAX), book: book.slice(0, BOOK_MAX) });
+}
+
+/** Decodes a message; undefined when it is none. Never throws. */
+export function decodeCheckpointMessage(bytes: Uint8Array): Word | undefined {
+  const { t, of, book, differ } = decodeMap(bytes);
+  if (t === 'seen') {
+    const seen = readList(of, SEEN_MAX);
+    return seen === undefined || typeof book !== 'boolean' ? undefined : { t, of: seen, book };
+  }
+  if (t !== 'standing' || !Array.isArray(differ) || differ.length > SEEN_MAX) return undefined;
+  const known = readList(book, BOOK_MAX);
+  if (known === undefined || !differ.every(isCount)) return undefined;
+  return { t, differ, book: known };
+}
+
+function decodeMap(bytes: Uint8Array): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // Anything may come from a peer; what is no CBOR is no message.
+  }
+  return {};
+}
+
+function readList(value: unknown, max: number): readonly Checkpoint[] | undefined {
+  if (!Array.isArray(value) || value.length > max) return undefined;
+  const list = value.flatMap((one) => readCheckpoint(one) ?? []);
+  return list.length === value.length ? list : undefined;
+}
+
+function readCheckpoint(value: unknown): Checkpoint | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { seq, hash, at, did, sig } = value as Readonly<Record<string, unknown>>;
+  if (!isCount(seq) || !isCount(at) || !isText(hash) || !isText(did) || !isText(sig)) {
+    return undefined;
+  }
+  return { seq, hash, at, did: did as Checkpoint['did'], sig };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= TEXT_MAX;
+}

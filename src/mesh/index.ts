@@ -1,0 +1,12 @@
+/** Who belongs to the mesh: admission, tickets, and the signed records that every member keeps. */
+export { auditAdmission } from './audit-events.ts';
+export { chooseMesh } from './choose-mesh.ts';
+export type { ChooseMeshComponents } from './choose-mesh.ts';
+export { joinMesh } from './join.ts';
+export type { JoinComponents } from './join.ts';
+export { createMeshBook } from './mesh-book.ts';
+export type { Invitation, MeshBook, MeshBookComponents } from './mesh-book.ts';
+export { createRecordSync } from './record-sync.ts';
+export type { RecordSync } from './record-sync.ts';
+export { RETIRED_HINT } from './types.ts';
+export type { Mesh } from './types.ts';

@@ -1,0 +1,378 @@
+/**
+ * Carries the records between members: on connecting over a stream (each side says which it has, and
+ * gets what it lacks), new ones by gossip, and again when a heartbeat shows that the sets differ.
+ */
+import { decode, encode } from 'cborg';
+import { StarlingError, createBuckets, createScope, messageOf } from '../core/index.ts';
+import type { Buckets, Clock, Logger, PeerId, Scope } from '../core/index.ts';
+import { createMessageStream } from '../network/index.ts';
+import type { MessageStream, Network, PeerStream, Topic } from '../network/index.ts';
+import { hashOf } from './record-texts.ts';
+import type { Records } from './records.ts';
+
+const PROTOCOL = '/starling/records/1';
+const TOPIC = 'event';
+const MESSAGE_BYTES_MAX = 8 * 1024 * 1024;
+/** Names of records in one message: more than any member keeps. */
+const HASHES_MAX = 200_000;
+const BATCH_BYTES = 256 * 1024;
+const BATCH_MAX = 1024;
+const SYNC_TIMEOUT_MS = 30_000;
+/** Pause between two syncs with one peer that heartbeats ask for; it grows while nothing comes of it. */
+const SYNC_PAUSE_MS = 2000;
+const SYNC_PAUSE_MAX_MS = 60_000;
+/** New records are told in one message, as many as it holds, and one message after the other. */
+const TELL_PAUSE_MS = 10;
+const TELL_BYTES = 40 * 1024;
+/** Records that wait to be told; whoever misses one finds out by the next heartbeat. */
+const UNTOLD_MAX = 20_000;
+/** Records that one peer may have us look at in vain, and how soon it may have another. */
+const VAIN = { burst: 5000, everyMs: 20 };
+/** How long somebody may wait for records to be in step. */
+const STEP_TIMEOUT_MS = 15_000;
+/** Of two that meet one asks; the other asks too when nothing has come of it after this. */
+const STEP_ASK_MS = 500;
+
+/** What the sync works with. */
+export interface RecordSyncComponents {
+  readonly network: Network;
+  readonly records: Records;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Syncs between start and stop. */
+export interface RecordSync {
+  start(): void;
+  stop(): void;
+  /** Syncs with `peer` now, unless that is going on. */
+  sync(peer: PeerId): void;
+  /** A heartbeat of `peer` shows this digest. */
+  compare(peer: PeerId, digest: string): void;
+  /**
+   * Undefined when we have all that `peer` had when it last connected, else a promise of that. It
+   * rejects with STARLING_TIMEOUT, STARLING_STOPPED.
+   */
+  inStep(peer: PeerId): Promise<void> | undefined;
+}
+
+/** Somebody who waits for a peer's records. */
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: StarlingError) => void;
+}
+
+type Message =
+  | { readonly t: 'have'; readonly hashes: readonly string[] }
+  | { readonly t: 'records'; readonly jws: readonly string[] };
+
+/** Makes the sync. */
+export function createRecordSync(components: RecordSyncComponents): RecordSync {
+  return new Carrier(components);
+}
+
+class Carrier implements RecordSync {
+  readonly #components: RecordSyncComponents;
+  readonly #topic: Topic;
+  /** Syncs of ours under way, by peer and {@link Carrier.#linkOf}. */
+  readonly #busy = new Set<string>();
+  /** The last admitted connection of a peer: each may be the first after a cut, and no number comes twice. */
+  readonly #links = new Map<PeerId, number>();
+  #linkCount = 0;
+  /** Up to which of them the records are in step. */
+  readonly #steps = new Map<PeerId, number>();
+  readonly #waiters = new Map<PeerId, Set<Waiter>>();
+  readonly #syncedAt = new Map<PeerId, number>();
+  /** Pauses of peers with which nothing came of it. */
+  readonly #pauses = new Map<PeerId, number>();
+  /** New ones that gossip has yet to tell. */
+  #untold: string[] = [];
+  /** From gossip, which passes them on itself. */
+  readonly #heardTexts = new Set<string>();
+  readonly #vain: Buckets;
+  #scope: Scope | undefined;
+
+  constructor(components: RecordSyncComponents) {
+    this.#components = components;
+    this.#topic = components.network.topic(TOPIC);
+    this.#vain = createBuckets(components.clock, VAIN);
+  }
+
+  start(): void {
+    if (this.#scope !== undefined) return;
+    const { network, records, clock } = this.#components;
+    const scope = createScope(clock);
+    this.#scope = scope;
+    const linked = (peer: PeerId): void => {
+      this.#linkCount += 1;
+      this.#links.set(peer, this.#linkCount);
+      // Of two that meet, one asks.
+      if (network.self < peer) this.sync(peer);
+    };
+    const lost = (peer: PeerId): void => {
+      this.#links.delete(peer);
+      this.#steps.delete(peer);
+      this.#pauses.delete(peer);
+      this.#syncedAt.delete(peer);
+    };
+    network.events.on('peer:link', linked);
+    network.events.on('peer:disconnect', lost);
+    scope.add(() => network.events.off('peer:link', linked));
+    scope.add(() => network.events.off('peer:disconnect', lost));
+    scope.add(network.handle(PROTOCOL, (stream) => this.#serve(stream)));
+    scope.add(this.#topic.subscribe((data, from) => this.#heard(data, from)));
+    scope.add(records.onAdded((jws) => this.#tell(jws)));
+    // Whoever let us in did so before we could sync.
+    for (const peer of network.connected()) this.sync(peer);
+  }
+
+  stop(): void {
+    this.#scope?.close();
+    this.#scope = undefined;
+    this.#links.clear();
+    this.#steps.clear();
+    this.#untold = [];
+    for (const waiters of this.#waiters.values())
+      for (const { reject } of waiters) reject(stopped());
+  }
+
+  inStep(peer: PeerId): Promise<void> | undefined {
+    if (this.#isInStep(peer)) return undefined;
+    const scope = this.#scope;
+    if (scope === undefined) return Promise.reject(stopped());
+    const waiters = this.#waiters.get(peer) ?? new Set();
+    this.#waiters.set(peer, waiters);
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        cancelAsk();
+        cancelLate();
+        waiters.delete(waiter);
+        if (waiters.size === 0) this.#waiters.delete(peer);
+      };
+      const waiter: Waiter = {
+        resolve: () => (done(), resolve()),
+        reject: (error) => (done(), reject(error)),
+      };
+      const cancelAsk = scope.after(STEP_ASK_MS, () => this.sync(peer));
+      const cancelLate = scope.after(STEP_TIMEOUT_MS, () =>
+        waiter.reject(
+          new StarlingError(
+            'STARLING_TIMEOUT',
+            `what ${peer} knows of revocations has not come within ${STEP_TIMEOUT_MS / 1000} s`,
+            { hint: 'try again; if it stays so, see: starling peers', data: { peer } },
+          ),
+        ),
+      );
+      waiters.add(waiter);
+    });
+  }
+
+  compare(peer: PeerId, digest: string): void {
+    if (digest === this.#components.records.digest()) return;
+    const since = this.#components.clock.now() - (this.#syncedAt.get(peer) ?? -Infinity);
+    // Whoever sets the clock back need not wait for it.
+    if (since >= 0 && since <= (this.#pauses.get(peer) ?? SYNC_PAUSE_MS)) return;
+    this.sync(peer);
+  }
+
+  sync(peer: PeerId): void {
+    const { clock, logger } = this.#components;
+    const key = `${peer} ${this.#linkOf(peer)}`;
+    const scope = this.#scope;
+    if (this.#busy.has(key) || scope === undefined) return;
+    this.#busy.add(key);
+    const sizeBefore = this.#components.records.all().size;
+    this.#syncedAt.set(peer, clock.now());
+    this.#ask(peer)
+      .then(() => this.#weigh(peer, sizeBefore))
+      .catch((error: unknown) => {
+        logger.debug({ peer, error: messageOf(error) }, 'records not synced');
+        if (this.#waiters.has(peer)) scope.after(STEP_ASK_MS, () => this.#askAgain(peer));
+      })
+      .finally(() => this.#busy.delete(key));
+  }
+
+  /** Who differs for good, because of a bound or to tease, is asked ever less often. */
+  #weigh(peer: PeerId, sizeBefore: number): void {
+    const isInVain = this.#components.records.all().size === sizeBefore;
+    const pauseMs = (this.#pauses.get(peer) ?? SYNC_PAUSE_MS) * 2;
+    if (isInVain) this.#pauses.set(peer, Math.min(pauseMs, SYNC_PAUSE_MAX_MS));
+    else this.#pauses.delete(peer);
+  }
+
+  #askAgain(peer: PeerId): void {
+    if (this.#waiters.has(peer)) this.sync(peer);
+  }
+
+  #linkOf(peer: PeerId): number {
+    return this.#links.get(peer) ?? 0;
+  }
+
+  #isInStep(peer: PeerId): boolean {
+    return this.#steps.get(peer) === this.#linkOf(peer);
+  }
+
+  /** Has all that `peer` had when its connection number `link` was the last. */
+  #stepped(peer: PeerId, link: number): void {
+    if (link !== this.#linkOf(peer)) return;
+    this.#steps.set(peer, link);
+    for (const { resolve } of this.#waiters.get(peer) ?? []) resolve();
+  }
+
+  async #ask(peer: PeerId): Promise<void> {
+    const stream = await this.#components.network.open(peer, PROTOCOL, {
+      signal: AbortSignal.timeout(SYNC_TIMEOUT_MS),
+    });
+    await this.#exchange(stream);
+  }
+
+  #serve(stream: PeerStream): void {
+    this.#exchange(stream).catch((error: unknown) =>
+      this.#components.logger.debug(
+        { peer: stream.peer, error: messageOf(error) },
+        'records not synced',
+      ),
+    );
+  }
+
+  /**
+   * Both sides do the same: say what they have, send what the other lacks, and close when they have
+   * sent it. Ends when the other has closed as well.
+   */
+  async #exchange(stream: PeerStream): Promise<void> {
+    const link = this.#linkOf(stream.peer);
+    await this.#swap(stream);
+    this.#stepped(stream.peer, link);
+  }
+
+  #swap(stream: PeerStream): Promise<void> {
+    const { records, clock } = this.#components;
+    return new Promise((resolve, reject) => {
+      const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
+      const cancelTimer = clock.schedule(SYNC_TIMEOUT_MS, () =>
+        channel.abort(new StarlingError('STARLING_TIMEOUT', 'the sync of records took too long')),
+      );
+      let taking: Promise<unknown> = Promise.resolve();
+      let hasAsked = false;
+      channel.onEnd((error) => {
+        cancelTimer();
+        if (error === undefined) taking.then(() => resolve(), reject);
+        else reject(error);
+      });
+      channel.onMessage((bytes) => {
+        const message = readMessage(bytes);
+        if (message === undefined || (message.t === 'have' && hasAsked)) {
+          channel.abort(
+            new StarlingError('STARLING_PROTOCOL_VIOLATION', 'not a message about records'),
+          );
+        } else if (message.t === 'have') {
+          hasAsked = true;
+          sendMissing(channel, records, new Set(message.hashes)).catch((error: unknown) =>
+            channel.abort(error instanceof Error ? error : new Error(String(error))),
+          );
+        } else {
+          taking = taking.then(() => this.#takeAll(message.jws, stream.peer));
+          taking.catch((error: unknown) =>
+            channel.abort(error instanceof Error ? error : new Error(String(error))),
+          );
+        }
+      });
+      channel.send(encode({ t: 'have', hashes: [...records.all().keys()] }));
+    });
+  }
+
+  /** @throws STARLING_RATE_LIMITED when `peer` has told too much that is not to be had */
+  async #takeAll(texts: readonly string[], peer: PeerId): Promise<void> {
+    const { records } = this.#components;
+    if (!this.#vain.take(peer)) {
+      throw new StarlingError('STARLING_RATE_LIMITED', `${peer} tells too many unsound records`);
+    }
+    const known = records.all();
+    const news = texts.filter((jws) => !known.has(hashOf(jws)));
+    const vain = news.length - (await records.addAll(news));
+    for (let count = 0; count < vain; count += 1) this.#vain.take(peer);
+  }
+
+  #heard(data: Uint8Array, from: PeerId): void {
+    const message = readMessage(data);
+    if (message?.t !== 'records') return;
+    for (const jws of message.jws) this.#heardTexts.add(jws);
+    this.#takeAll(message.jws, from)
+      .catch((error: unknown) =>
+        this.#components.logger.debug({ from, error: messageOf(error) }, 'records not kept'),
+      )
+      .finally(() => {
+        for (const jws of message.jws) this.#heardTexts.delete(jws);
+      });
+  }
+
+  #tell(jws: string): void {
+    if (this.#heardTexts.has(jws) || this.#untold.length >= UNTOLD_MAX) return;
+    this.#untold.push(jws);
+    if (this.#untold.length === 1) this.#scope?.after(TELL_PAUSE_MS, () => this.#tellSome());
+  }
+
+  #tellSome(): void {
+    let sizeBytes = 0;
+    let count = 0;
+    for (const jws of this.#untold) {
+      sizeBytes += jws.length + 8;
+      if (count > 0 && sizeBytes > TELL_BYTES) break;
+      count += 1;
+    }
+    const jws = this.#untold.splice(0, count);
+    this.#topic.publish(encode({ t: 'records', jws })).catch((error: unknown) =>
+      // Not lost: the next heartbeat shows that the sets differ.
+      this.#components.logger.debug({ error: messageOf(error) }, 'records not gossiped'),
+    );
+    if (this.#untold.length > 0) this.#scope?.after(TELL_PAUSE_MS, () => this.#tellSome());
+  }
+}
+
+function stopped(): StarlingError {
+  return new StarlingError('STARLING_STOPPED', 'this node is not running');
+}
+
+async function sendMissing(
+  channel: MessageStream,
+  records: Records,
+  theirs: ReadonlySet<string>,
+): Promise<void> {
+  let batch: string[] = [];
+  let sizeBytes = 0;
+  const flush = async (): Promise<void> => {
+    if (batch.length === 0) return;
+    if (!channel.send(encode({ t: 'records', jws: batch }))) await channel.drained();
+    batch = [];
+    sizeBytes = 0;
+  };
+  for (const [hash, jws] of records.all()) {
+    if (theirs.has(hash)) continue;
+    batch.push(jws);
+    sizeBytes += jws.length;
+    if (sizeBytes > BATCH_BYTES || batch.length >= BATCH_MAX) await flush();
+  }
+  await flush();
+  await channel.close();
+}
+
+function readMessage(bytes: Uint8Array): Message | undefined {
+  let value: unknown;
+  try {
+    value = decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
+  } catch {
+    // Whatever a peer sends that is no CBOR is no message.
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { t, hashes, jws } = value as Readonly<Record<string, unknown>>;
+  if (t === 'have' && isStrings(hashes, HASHES_MAX)) return { t, hashes };
+  if (t === 'records' && isStrings(jws, BATCH_MAX)) return { t, jws };
+  return undefined;
+}
+
+function isStrings(value: unknown, max: number): value is readonly string[] {
+  return (
+    Array.isArray(value) && value.length <= max && value.every((one) => typeof one === 'string')
+  );
+}

@@ -1,0 +1,113 @@
+/**
+ * The books of one identity, opened over the node's store in the order in which they need one another:
+ * who took whose place, grants, what of them is used up, and the mesh.
+ */
+import type { Clock, Health, Logger, Warning } from '../core/index.ts';
+import { createCounters, createGrantBook, createSuccessions } from '../grants/index.ts';
+import type { Counters, GrantBook, Succession, Successions } from '../grants/index.ts';
+import type { Identity } from '../identity/index.ts';
+import type { Store } from '../store/index.ts';
+import { RETIRED_HINT, createMeshBook } from '../mesh/index.ts';
+import type { MeshBook } from '../mesh/index.ts';
+
+/** What the books are opened with. */
+export interface IdentityStateComponents {
+  readonly identity: Identity;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly health: Health;
+}
+
+/** The books. `grants` is started, and is to be stopped. */
+export interface IdentityState {
+  readonly successions: Successions;
+  readonly grants: GrantBook;
+  /** Not started yet. */
+  readonly counters: Counters;
+  readonly meshBook: MeshBook;
+}
+
+/** Opens the books; `name` is what hellos say. What a change of keys left to be issued is issued. */
+export async function openIdentityState(
+  { identity, store, clock, logger, health }: IdentityStateComponents,
+  init: { readonly name: string },
+): Promise<IdentityState> {
+  const successions = createSuccessions({
+    table: store.table('successions'),
+    logger: logger.child('grants'),
+  });
+  await successions.load();
+  tellConflicts(successions, { identity, health, logger });
+  const grants = createGrantBook({
+    identity,
+    grants: store.table('grants'),
+    revocations: store.table('revocations'),
+    successions,
+    clock,
+    logger: logger.child('grants'),
+  });
+  await grants.start();
+  const counters = createCounters({
+    table: store.table('counters'),
+    grants,
+    self: identity.did,
+    clock,
+    logger: logger.child('grants'),
+  });
+  const meshBook = createMeshBook(
+    {
+      identity,
+      grants,
+      successions,
+      table: store.table('mesh'),
+      records: store.table('records'),
+      clock,
+      logger: logger.child('membership'),
+      health,
+    },
+    init,
+  );
+  try {
+    await meshBook.load();
+  } catch (error) {
+    await grants.stop();
+    throw error;
+  }
+  const retired = successions.of(identity.did);
+  if (retired !== undefined) health.raise(retiredWarning(retired));
+  meshBook.events.on('retired', (succession) => health.raise(retiredWarning(succession)));
+  successions.events.on('added', (succession) => {
+    if (succession.claims.iss === identity.did) health.raise(retiredWarning(succession));
+  });
+  return { successions, grants, counters, meshBook };
+}
+
+/** A key that names two heirs is in two hands: a person has to know. */
+function tellConflicts(
+  successions: Successions,
+  { identity, health, logger }: Pick<IdentityStateComponents, 'identity' | 'health' | 'logger'>,
+): void {
+  successions.events.on('conflict', (first, second) => {
+    const [old, heir, other] = [first.claims.iss, first.claims.sub, second.claims.sub];
+    const isOurs = successions.lineage(identity.did).includes(old);
+    logger.warn({ old, heir, other }, 'a key names two heirs');
+    health.raise({
+      code: `key-conflict:${old}`,
+      text: `${isOurs ? 'the former key of this node' : 'the key'} ${old} has named two heirs: ${heir}, which counts here, and ${other}, which does not`,
+      hint: isOurs
+        ? `somebody else has the former key: ask the others to revoke the membership of ${other}`
+        : 'ask whose key it is which of the two is right; if it is the other one, revoke the membership (starling grant list) and invite anew (starling invite)',
+    });
+  });
+}
+
+/** What is said of a node whose own key was replaced, wherever it hears of that. */
+function retiredWarning({ claims: { sub, iat } }: Succession): Warning {
+  const at = new Date(iat * 1000).toISOString();
+  return {
+    code: 'key-retired',
+    text: `the key of this node is retired: ${sub} took its place at ${at}; all who know that refuse this node`,
+    hint: RETIRED_HINT,
+  };
+}

@@ -1,0 +1,6 @@
+/** Changing a node's key, and the books that are opened over one identity. */
+export { openIdentityState } from './identity-state.ts';
+export type { IdentityStateComponents, IdentityState } from './identity-state.ts';
+export { previousKeyOf } from './previous-key.ts';
+export { finishRotation, keysIn, rotateIdentity } from './rotation.ts';
+export type { Rotation, RotationComponents } from './rotation.ts';

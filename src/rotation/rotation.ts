@@ -1,0 +1,402 @@
+/**
+ * Changes the node's key while the node is stopped. What must outlive the end of the process is written
+ * first, sealed for the new key; then the new key takes the place of the old one in a single step, and
+ * that counts; all that follows can be done again, by whoever opens the state folder next.
+ */
+import { constants } from 'node:fs';
+import { access, open, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { KEY_CHANGE, createAudit } from '../audit/index.ts';
+import {
+  StarlingError,
+  createHealth,
+  messageOf,
+  syncFolder,
+  writeFileAtomic,
+} from '../core/index.ts';
+import type { Clock, Did, Logger, PeerId } from '../core/index.ts';
+import { KEEP_MAX, createSuccessions, issueSuccession, parseSuccession } from '../grants/index.ts';
+import type { Grant, Succession } from '../grants/index.ts';
+import {
+  createIdentity,
+  openKeyFile,
+  peerIdFromDid,
+  readKeyFacts,
+  sealerOf,
+  writeKeyFile,
+} from '../identity/index.ts';
+import type { Identity, KeyProtection, PassphraseSource, SealedTable } from '../identity/index.ts';
+import { createStore } from '../store/index.ts';
+import type { Store } from '../store/index.ts';
+import { openIdentityState } from './identity-state.ts';
+import type { IdentityState } from './identity-state.ts';
+import { readPeers } from '../membership/index.ts';
+
+const LABEL = 'rotation';
+const VERSION = 1;
+const FILE_BYTES_MAX = 64 * 1024;
+/** File in the folder of the audit log that holds the successions of its node, a JWS a line. */
+const KEYS_FILE = 'keys.jws';
+/** Lines of it that are read. */
+const KEYS_MAX = 64;
+/** A succession is a JWS of at most 16 KiB. */
+const KEYS_BYTES_MAX = KEYS_MAX * 16 * 1024;
+
+/** What a rotation works with. */
+export interface RotationComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** What is sealed for the key, and has to be sealed for the next one. */
+  readonly sealed: readonly SealedTable[];
+  /** Hears of each step that is done; tests end the process here. */
+  readonly done?: (step: 'prepared' | 'replaced' | 'kept' | 'resealed' | 'audited') => void;
+}
+
+/** A state folder that is open. */
+export interface OpenState {
+  readonly stateDir: string;
+  readonly store: Store;
+  readonly identity: Identity;
+}
+
+/** What was done, and what is left. */
+export interface Rotation {
+  readonly before: { readonly did: Did; readonly peerId: PeerId };
+  readonly now: { readonly did: Did; readonly peerId: PeerId };
+  /** What this node gave, issued anew. */
+  readonly grants: number;
+  readonly memberships: number;
+  /** Tickets that nobody has used yet: they lead to the old key. */
+  readonly tickets: number;
+  /** Peers that have still to hear of it, by their alias. */
+  readonly peers: readonly string[];
+}
+
+/**
+ * Gives the node of `stateDir` a new key, which the old one signs, or finishes a change that was cut
+ * short when it counted already. Nobody is told before the node starts.
+ * @throws STARLING_STATE_LOCKED while the node runs; STARLING_USAGE, STARLING_JOIN_REFUSED when it is
+ * in no mesh that could follow; STARLING_LIMIT_EXCEEDED after 63 changes; STARLING_KEY_UNUSABLE
+ */
+export async function rotateIdentity(
+  components: RotationComponents,
+  init: { readonly stateDir: string; readonly passphrase?: PassphraseSource },
+): Promise<Rotation> {
+  const { stateDir, passphrase } = init;
+  const path = keyFile(stateDir);
+  if ((await readKeyFacts(path)) === undefined) throw noNode(stateDir);
+  const store = createStore(components, { dir: join(stateDir, 'db') });
+  await store.start().catch((error: unknown) => {
+    throw explained(error);
+  });
+  try {
+    const opened = await openKeyFile(path, passphrase === undefined ? {} : { passphrase });
+    if (opened === undefined) throw noNode(stateDir);
+    const { identity, protection } = opened;
+    const cutShort = await finishRotation(components, { stateDir, store, identity });
+    // Whoever repeats a change that was cut short wants one change, not two.
+    if (cutShort !== undefined) {
+      return await report(components, { stateDir, store, identity }, cutShort);
+    }
+    const next = await replace(components, { stateDir, store, identity }, protection);
+    const state = { stateDir, store, identity: next };
+    await finishRotation(components, state);
+    return await report(components, state, identity.did);
+  } finally {
+    await store.stop();
+  }
+}
+
+/**
+ * Does what a rotation that was cut short has left to do; to be called by whoever opens a state folder,
+ * before anything else. A rotation that did not come to count is forgotten; of one that did, gives the
+ * key that retired.
+ * @throws STARLING_KEY_UNUSABLE when what it left is damaged
+ */
+export async function finishRotation(
+  components: RotationComponents,
+  state: OpenState,
+): Promise<Did | undefined> {
+  const { stateDir, store, identity } = state;
+  const path = rotationFile(stateDir);
+  const pending = await readPending(path);
+  if (pending === undefined) return undefined;
+  const { iss, sub } = pending.succession.claims;
+  if (sub === identity.did) {
+    const seed = sealerOf(identity, LABEL).open(sub, pending.sealed);
+    const successions = createSuccessions({
+      table: store.table('successions'),
+      logger: components.logger,
+    });
+    await successions.load();
+    await successions.add(pending.succession);
+    components.done?.('kept');
+    for (const table of components.sealed) await reseal(components, state, table, seed);
+    components.done?.('resealed');
+    const line = successions.lineage(sub).flatMap((did) => successions.of(did)?.jws ?? []);
+    await recordInAudit(components, state, { before: iss, line });
+    components.done?.('audited');
+  } else if (iss !== identity.did) {
+    throw damaged(path, `is about ${iss} and ${sub}, and the key file has neither`);
+  }
+  await rm(path, { force: true });
+  await syncFolder(stateDir);
+  return sub === identity.did ? iss : undefined;
+}
+
+/** The new key is protected as the old one was. */
+async function replace(
+  components: RotationComponents,
+  state: OpenState,
+  protection: KeyProtection,
+): Promise<Identity> {
+  const { stateDir, identity } = state;
+  const books = await openIdentityState(
+    { ...components, ...state, health: createHealth() },
+    { name: '' },
+  );
+  const next = createIdentity();
+  let succession: Succession;
+  try {
+    if (books.meshBook.mesh() !== undefined) books.meshBook.records().requireInUse(identity.did);
+    const { mesh } = requireMember(books);
+    // What can't be kept afterwards must not be begun: the node could never start again.
+    books.successions.requireRoom(identity.did);
+    const keep = keptOf(books, identity.did);
+    succession = issueSuccession(identity, next, { mesh, keep }, components.clock.now());
+  } finally {
+    await books.grants.stop();
+  }
+  const sealed = sealerOf(next, LABEL).seal(next.did, identity.seed);
+  const content = {
+    version: VERSION,
+    succession: succession.jws,
+    sealed: Buffer.from(sealed).toString('base64url'),
+  };
+  await writeFileAtomic(rotationFile(stateDir), `${JSON.stringify(content)}\n`, 0o600);
+  components.done?.('prepared');
+  await writeKeyFile(keyFile(stateDir), { identity: next, protection });
+  components.done?.('replaced');
+  return next;
+}
+
+/** What the key has issued on others' things and still counts: memberships first, then delegations. */
+function keptOf({ grants, meshBook, successions }: IdentityState, self: Did): readonly Grant[] {
+  const dids = successions.lineage(self);
+  const memberships = meshBook.records().memberships();
+  const all = new Map([...memberships, ...grants.issued()].map((grant) => [grant.hash, grant]));
+  return [...all.values()]
+    .filter(({ claims: { iss, prf } }) => iss === self && prf !== undefined)
+    .filter((grant) => !grants.isRevoked(grant, dids) && grants.state(grant) !== 'expired')
+    .slice(0, KEEP_MAX);
+}
+
+async function report(
+  components: RotationComponents,
+  state: OpenState,
+  before: Did,
+): Promise<Rotation> {
+  const { store, identity } = state;
+  const books = await openIdentityState(
+    { ...components, ...state, health: createHealth() },
+    { name: '' },
+  );
+  try {
+    const { grants, meshBook, successions } = books;
+    const { mesh } = requireMember(books);
+    const valid = grants.issued().filter((grant) => grants.state(grant) === 'valid');
+    const ofMesh = valid.filter(({ claims }) => claims.sub === mesh);
+    const memberships = ofMesh.filter((grant) => meshBook.records().holds(grant));
+    const kept = await readPeers(store.table('peers'), components.logger);
+    const own = successions.lineage(identity.did).map(peerIdFromDid);
+    return {
+      before: { did: before, peerId: peerIdFromDid(before) },
+      now: { did: identity.did, peerId: identity.peerId },
+      grants: valid.length - ofMesh.length,
+      memberships: memberships.length,
+      tickets: ofMesh.filter((grant) => meshBook.ticketOf(grant) === 'open').length,
+      peers: kept
+        .filter(({ peerId }) => !own.includes(peerId) && meshBook.admission.isMember(peerId))
+        .map(({ alias }) => alias)
+        .sort(),
+    };
+  } finally {
+    await books.grants.stop();
+  }
+}
+
+async function reseal(
+  { logger }: RotationComponents,
+  { store, identity }: OpenState,
+  sealed: SealedTable,
+  seed: Uint8Array,
+): Promise<void> {
+  const table = store.table(sealed.name);
+  const before = sealerOf({ seed }, sealed.label);
+  const after = sealerOf(identity, sealed.label);
+  const writes: { key: string; value: Uint8Array }[] = [];
+  for await (const [key, row] of table.entries()) {
+    try {
+      writes.push({ key, value: sealed.reseal(key, row, { before, after }) });
+    } catch (error) {
+      // It was sealed anew before we were cut short, or was damaged all along.
+      logger.debug({ table: sealed.name, key, error: messageOf(error) }, 'row not sealed anew');
+    }
+  }
+  await table.batch(writes);
+}
+
+/** The log tells by which key it is signed from here on. Where there is none, there is nothing to tell. */
+async function recordInAudit(
+  { clock, logger }: RotationComponents,
+  { stateDir, identity }: OpenState,
+  { before, line }: { readonly before: Did; readonly line: readonly string[] },
+): Promise<void> {
+  const folder = join(stateDir, 'audit');
+  if (!(await isThere(folder))) return;
+  await writeFileAtomic(join(folder, KEYS_FILE), line.map((jws) => `${jws}\n`).join(''), 0o600);
+  const audit = createAudit({ identity, clock, logger, health: createHealth() }, { folder });
+  await audit.start();
+  try {
+    await audit.append({
+      kind: 'identity',
+      who: before,
+      what: { ability: KEY_CHANGE, resource: identity.did },
+      outcome: 'ok',
+      reason: 'the node has a new key, which the old one signed',
+    });
+    await audit.flush();
+  } finally {
+    await audit.stop();
+  }
+}
+
+/**
+ * All keys that whoever has, or once had, `did` is known by, newest first, as the folder of its audit
+ * log tells. Each succession is verified: the old key signed it, so that who trusts it may follow. A
+ * change that is unfinished in `stateDir` is reckoned with.
+ * @throws STARLING_STATE_UNUSABLE when what is kept of them is damaged
+ */
+export async function keysIn(folder: string, did: Did, stateDir?: string): Promise<readonly Did[]> {
+  const successions = await readKeys(join(folder, KEYS_FILE));
+  const pending = stateDir === undefined ? undefined : await readPending(rotationFile(stateDir));
+  const change = pending?.succession.claims;
+  // While the change is unfinished, the log may end with the old key.
+  const from = change?.sub === did ? change.iss : did;
+  const heirs = new Map(successions.map(({ claims: { iss, sub } }) => [iss, sub]));
+  const former = new Map(successions.map(({ claims: { iss, sub } }) => [sub, iss]));
+  const keys = new Set([from]);
+  for (let one = former.get(from); one !== undefined && !keys.has(one); one = former.get(one))
+    keys.add(one);
+  const newer = new Set<Did>();
+  for (let one = heirs.get(from); one !== undefined && !keys.has(one); one = heirs.get(one)) {
+    if (newer.has(one)) break;
+    newer.add(one);
+  }
+  return [...[...newer].toReversed(), ...keys];
+}
+
+async function readKeys(path: string): Promise<readonly Succession[]> {
+  if (!(await isThere(path))) return [];
+  const lines = (await readStart(path)).split('\n').filter((text) => text !== '');
+  return lines.slice(0, KEYS_MAX).map((jws, index) => {
+    try {
+      return parseSuccession(jws);
+    } catch (error) {
+      const what = `${path}, line ${index + 1}, is not a change of keys as a node writes it`;
+      const hint = 'the folder was changed: take a copy of it from the node, or a backup';
+      throw new StarlingError('STARLING_STATE_UNUSABLE', what, { hint, cause: error });
+    }
+  });
+}
+
+/** As much of the file as may be in it. */
+async function readStart(path: string): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(KEYS_BYTES_MAX), 0);
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+interface Pending {
+  readonly succession: Succession;
+  /** The old key's seed, sealed for the new one. */
+  readonly sealed: Uint8Array;
+}
+
+async function readPending(path: string): Promise<Pending | undefined> {
+  if (!(await isThere(path))) return undefined;
+  const text = await readFile(path, 'utf8');
+  try {
+    if (text.length > FILE_BYTES_MAX) throw new TypeError('it is too long');
+    const value = JSON.parse(text) as Partial<Record<string, unknown>>;
+    const { version, succession, sealed } = value;
+    if (version !== VERSION || typeof succession !== 'string' || typeof sealed !== 'string') {
+      throw new TypeError('fields are missing');
+    }
+    return { succession: parseSuccession(succession), sealed: Buffer.from(sealed, 'base64url') };
+  } catch (error) {
+    throw damaged(path, 'does not parse', error);
+  }
+}
+
+function requireMember({ meshBook }: IdentityState): { readonly mesh: Did } {
+  const mesh = meshBook.mesh();
+  if (mesh === undefined) {
+    throw new StarlingError('STARLING_USAGE', 'this node is in no mesh yet', {
+      hint: 'start it once (starling up), or remove its key file to get another one',
+    });
+  }
+  if (meshBook.isMember()) return { mesh: mesh.id };
+  throw new StarlingError(
+    'STARLING_JOIN_REFUSED',
+    `this node is no member of the mesh '${mesh.name}', so that nobody would follow its new key`,
+    { hint: 'ask a member for a ticket, and join with a fresh state folder: starling up --join' },
+  );
+}
+
+function noNode(stateDir: string): StarlingError {
+  return new StarlingError('STARLING_USAGE', `there is no node in ${stateDir} yet`, {
+    hint: 'name its state folder with --state; starling status of the running node shows it',
+  });
+}
+
+function explained(error: unknown): unknown {
+  if (!(error instanceof StarlingError) || error.code !== 'STARLING_STATE_LOCKED') return error;
+  return new StarlingError('STARLING_STATE_LOCKED', 'the node runs, and its key is in use', {
+    hint: 'stop it (Ctrl-C where it runs), then: starling identity rotate, then: starling up',
+    cause: error,
+  });
+}
+
+function damaged(path: string, problem: string, cause?: unknown): StarlingError {
+  return new StarlingError(
+    'STARLING_KEY_UNUSABLE',
+    `the unfinished key change ${path} ${problem}`,
+    {
+      hint: 'restore it and the key file together from one backup',
+      ...(cause === undefined ? {} : { cause }),
+    },
+  );
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function keyFile(stateDir: string): string {
+  return join(stateDir, 'key');
+}
+
+function rotationFile(stateDir: string): string {
+  return join(stateDir, 'key.rotation');
+}

@@ -1,0 +1,6 @@
+/** Secrets: what a node keeps encrypted, by name. */
+export { SEALED_TABLES } from './sealed-tables.ts';
+export { createSecretStore } from './secret-store.ts';
+export type { SecretInfo, SecretStore } from './secret-store.ts';
+export { createTokenStore } from './token-store.ts';
+export type { StoredClient, StoredLogin, StoredTokens, TokenStore } from './token-store.ts';

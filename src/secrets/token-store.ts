@@ -1,0 +1,95 @@
+/**
+ * What we know of logins at upstream servers, sealed in the node's database: client registrations,
+ * tokens, and where to renew them. A login belongs to a server's name and URL; when its URL changes,
+ * what was there before is not sent to the new one.
+ */
+import { StarlingError } from '../core/index.ts';
+import type { JsonObject, Logger } from '../core/index.ts';
+import type { SealedTable, Sealer } from '../identity/index.ts';
+import type { Table } from '../store/index.ts';
+
+const VERSION = 1;
+
+/** A client as it is registered at an authorization server (RFC 7591 §3.2.1). */
+export interface StoredClient {
+  readonly clientId: string;
+  readonly clientSecret?: string;
+  /** `token_endpoint_auth_method`, when the registration named one. */
+  readonly authMethod?: string;
+  /** Port of the redirect address that it was registered with; undefined for a configured client. */
+  readonly redirectPort?: number;
+}
+
+/** Tokens of one login. */
+export interface StoredTokens {
+  readonly accessToken: string;
+  readonly refreshToken?: string;
+  /** When to get a new one, shortly before it is over; ms since the epoch. */
+  readonly renewAt?: number;
+  readonly scope?: string;
+}
+
+/** Everything about our login at one server. */
+export interface StoredLogin {
+  /** The server's URL. */
+  readonly url: string;
+  /** The authorization server that the client and the tokens belong to. */
+  readonly issuer: string;
+  /** Its metadata (RFC 8414); undefined when it has none. */
+  readonly metadata?: JsonObject;
+  /** The resource indicator (RFC 8707) that the tokens are for. */
+  readonly resource?: string;
+  readonly client: StoredClient;
+  readonly tokens?: StoredTokens;
+}
+
+/** Keeps logins. */
+export interface TokenStore {
+  /** Undefined when there is none, or it was for another URL, or can't be read any more. */
+  get(server: string, url: string): Promise<StoredLogin | undefined>;
+  /** Resolves once it is durable. */
+  put(server: string, login: StoredLogin): Promise<void>;
+  /** True when there was one. */
+  delete(server: string): Promise<boolean>;
+}
+
+/** The store's table: each row is sealed as a whole. */
+export const LOGINS_TABLE: SealedTable = {
+  name: 'logins',
+  label: 'logins',
+  reseal: (server, row, { before, after }) => after.seal(server, before.open(server, row)),
+};
+
+/** Makes the store. */
+export function createTokenStore(components: {
+  readonly table: Table;
+  readonly sealer: Sealer;
+  readonly logger: Logger;
+}): TokenStore {
+  const { table, sealer, logger } = components;
+  return {
+    async get(server, url) {
+      const sealed = await table.get(server);
+      if (sealed === undefined) return undefined;
+      try {
+        const text = Buffer.from(sealer.open(server, sealed)).toString('utf8');
+        const { version, login } = JSON.parse(text) as { version: number; login: StoredLogin };
+        return version === VERSION && login.url === url ? login : undefined;
+      } catch (error) {
+        if (!(error instanceof StarlingError)) throw error;
+        logger.warn({ server, error: error.message }, 'login can not be read; log in again');
+        return undefined;
+      }
+    },
+    put: (server, login) =>
+      table.put(
+        server,
+        sealer.seal(server, Buffer.from(JSON.stringify({ version: VERSION, login }))),
+      ),
+    async delete(server) {
+      const had = (await table.get(server)) !== undefined;
+      if (had) await table.delete(server);
+      return had;
+    },
+  };
+}

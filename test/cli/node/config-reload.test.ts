@@ -1,0 +1,37 @@
+/** The watched config file: what is told when it is absent, comes, and changes. */
+import { unwatchFile, watchFile } from 'node:fs';
+import { appendFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { reloadOnChange } from '../../../src/cli/node/config-reload.ts';
+import { temporaryFolder } from '../support.ts';
+
+type Node = Parameters<typeof reloadOnChange>[0];
+
+it('takes up a file that comes later, and nothing as long as there is none', async () => {
+  const folder = await temporaryFolder();
+  const names: (string | undefined)[] = [];
+  let seen = (): void => undefined;
+  const reload: Node['reload'] = (config) => {
+    names.push(config.name);
+    seen();
+    return Promise.resolve([]);
+  };
+  const next = (): Promise<void> => new Promise((resolve) => (seen = resolve));
+  const sources = { env: { XDG_CONFIG_HOME: folder }, flags: {} };
+  onTestFinished(reloadOnChange({ reload }, sources, true));
+
+  // Node tells once of a file that is not there; of this one it tells after it told of that.
+  const absent = join(folder, 'absent');
+  await new Promise<void>((resolve) => watchFile(absent, () => resolve()));
+  unwatchFile(absent);
+
+  const came = next();
+  await mkdir(join(folder, 'starling'));
+  await writeFile(join(folder, 'starling', 'starling.json'), '{"name":"one"}');
+  await came;
+  const changed = next();
+  await appendFile(join(folder, 'starling', 'starling.json'), '\n');
+  await changed;
+  expect(names).toEqual(['one', 'one']);
+});

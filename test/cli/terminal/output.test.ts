@@ -1,0 +1,195 @@
+/** What is printed: tables that fit, sizes, colours, and nothing that a terminal would obey. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { readArguments } from '../../../src/cli/options/tool-arguments.ts';
+import { contentOf } from '../../../src/cli/terminal/tool-content.ts';
+import { parsePort, parseTimeout } from '../../../src/cli/options/duration.ts';
+import {
+  ago,
+  cut,
+  facts,
+  safe,
+  safeLine,
+  size,
+  table,
+  wantsColour,
+  widthOf,
+} from '../../../src/cli/terminal/output.ts';
+import type { JsonObject } from '../../../src/core/index.ts';
+
+const wild = fc.string({ unit: 'binary', maxLength: 200 });
+
+describe('text from elsewhere', () => {
+  it('never holds a control, escape, direction or invisible character', () => {
+    fc.assert(
+      fc.property(wild, (text) => {
+        expect(safe(text)).not.toMatch(
+          /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/,
+        );
+        expect(safeLine(text)).not.toMatch(/[\n\t]/);
+      }),
+    );
+  });
+
+  it.each([
+    ['clears the screen', '\u001B[2J'],
+    ['sets the title', '\u001B]0;evil\u0007'],
+    ['writes the clipboard', '\u001B]52;c;ZXZpbA==\u001B\\'],
+    ['uses 8-bit control sequences', '\u009B2J'],
+    ['goes back over the line', 'all is well\rFAILED'],
+    ['turns the text around', '\u202Egpj.exe'],
+    ['hides letters', 'a\u{E0041}b\u00ADc'],
+  ])('that %s is shown as harmless text', (_, text) => {
+    const shown = safe(text);
+    expect(shown).toContain('\ufffd');
+    expect(shown).not.toMatch(/[\u001B\u0007\u009B\r\u202E\u00AD]/);
+    expect(safe(shown)).toBe(shown);
+  });
+
+  it('keeps lines of both kinds, tabs, accents and emoji', () => {
+    expect(safe('a\r\nb\n\tc é 漢字 🐦')).toBe('a\nb\n\tc é 漢字 🐦');
+  });
+});
+
+describe('a table', () => {
+  it('has one line a row, whatever is in the cells', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(wild, wild), { maxLength: 10 }), (rows) => {
+        expect(table(['A', 'B'], rows).split('\n')).toHaveLength(rows.length + 1);
+      }),
+    );
+  });
+
+  it('lines up wide and combining characters', () => {
+    const [, first = '', second = ''] = table(
+      ['A', 'B'],
+      [
+        ['漢字🐦', 'x'],
+        ['e\u0301', 'x'],
+      ],
+    ).split('\n');
+    expect(widthOf(first)).toBe(widthOf(second));
+    expect(widthOf('漢字🐦')).toBe(6);
+    expect(widthOf('e\u0301')).toBe(1);
+  });
+
+  it('cuts only its flexible column when it does not fit', () => {
+    const text = table(['NAME', 'WHAT'], [['a-long-name-to-copy', 'w'.repeat(80)]], {
+      columns: 50,
+      flexible: 1,
+    });
+    const [, row = ''] = text.split('\n');
+    expect(widthOf(row)).toBe(50);
+    expect(row).toMatch(/^a-long-name-to-copy {2}w+…$/);
+  });
+
+  it('is never cut into uselessness, and never when nobody said so', () => {
+    const rows = [['n'.repeat(60), 'w'.repeat(60)]];
+    expect(table(['A', 'B'], rows, { columns: 20 })).toContain('w'.repeat(60));
+    expect(table(['A', 'B'], rows, { columns: 20, flexible: 1 })).toMatch(/w{11}…/);
+  });
+
+  it('cuts at whole characters', () => {
+    expect(cut('漢字漢字', 5)).toBe('漢字…');
+    fc.assert(
+      fc.property(wild, fc.integer({ min: 1, max: 40 }), (text, columns) => {
+        expect(widthOf(cut(text, columns))).toBeLessThanOrEqual(columns);
+      }),
+    );
+  });
+
+  it('of facts lines labels up', () => {
+    expect(
+      facts([
+        ['a', '1'],
+        ['bcd', '2\n3'],
+      ]),
+    ).toBe('a    1\nbcd  2⏎3');
+  });
+});
+
+describe('numbers', () => {
+  it('of bytes are told in a fitting unit', () => {
+    expect([0, 1023, 1536, 3_145_728].map(size)).toEqual(['0 B', '1023 B', '1.5 KiB', '3.0 MiB']);
+  });
+
+  it('of time past are told as ago, and never as negative', () => {
+    expect(ago(0)).toBe('never');
+    expect(ago(Date.now() - 3000)).toBe('3s ago');
+    expect(ago(Date.now() + 60_000)).toBe('0s ago');
+  });
+});
+
+describe('colour', () => {
+  it.each([
+    [true, {}, true],
+    [true, { NO_COLOR: '1' }, false],
+    [true, { NO_COLOR: '' }, true],
+    [true, { TERM: 'dumb' }, false],
+    [false, {}, false],
+    [undefined, { CI: '1', FORCE_COLOR: '1' }, false],
+  ])('on a terminal %s with %j: %s', (isTTY, env, wanted) => {
+    expect(wantsColour(isTTY === undefined ? {} : { isTTY }, env)).toBe(wanted);
+  });
+});
+
+describe('options', () => {
+  it('take a bare number as a timeout in seconds', () => {
+    expect([parseTimeout('30'), parseTimeout('5m')]).toEqual([30_000, 300_000]);
+  });
+
+  it.each(['-1', '65536', '80a', '', '1e3'])('refuse %j as a port', (text) => {
+    expect(() => parsePort(text)).toThrow(/65535/);
+  });
+});
+
+describe('arguments of a tool', () => {
+  it('are read or refused by name, and never crash, whatever is typed', async () => {
+    const schema = {
+      properties: {
+        n: { type: 'integer' },
+        b: { type: 'boolean' },
+        o: { type: ['object', 'null'] },
+      },
+    };
+    const name = fc.constantFrom('n', 'b', 'o', 'x', '__proto__', 'constructor');
+    const text = fc.string({ maxLength: 30 }).filter((value) => !value.startsWith('@'));
+    await fc.assert(
+      fc.asyncProperty(name, fc.constantFrom('=', ':='), text, async (key, how, value) => {
+        try {
+          const args = await readArguments([`${key}${how}${value}`], schema);
+          expect(Object.keys(args)).toEqual([key]);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'STARLING_USAGE' });
+          expect((error as Error).message).toContain(`--arg ${key}`);
+        }
+      }),
+    );
+  });
+
+  it.each([
+    [{ type: ['integer', 'null'] }, '3', 3],
+    [{ anyOf: [{ type: 'number' }, { type: 'null' }] }, '3', 3],
+    [{ oneOf: [{ type: 'number' }, { type: 'string' }] }, '3', '3'],
+    [{ enum: ['3'] }, '3', '3'],
+    [true, '3', '3'],
+  ])('of schema %j: %s is %j', async (property, text, value) => {
+    const schema = { properties: { a: property } } as JsonObject;
+    expect(await readArguments([`a=${text}`], schema)).toEqual({ a: value });
+  });
+
+  it('may have a colon in their names', async () => {
+    expect(await readArguments(['xml:lang=de', 'a:b:=1'], undefined)).toEqual({
+      'xml:lang': 'de',
+      'a:b': 1,
+    });
+  });
+});
+
+it('any result of a tool can be shown', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      expect(contentOf({ content: value })).toBeInstanceOf(Array);
+    }),
+  );
+});

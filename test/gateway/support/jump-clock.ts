@@ -1,0 +1,46 @@
+/** A clock that runs as the system's does, and that a test can move on. */
+import type { Clock } from '../../../src/core/index.ts';
+
+export interface JumpClock extends Clock {
+  /** Moves time on, running what is due in order of its time, and letting what follows from it happen. */
+  advance(ms: number): Promise<void>;
+}
+
+interface Timer {
+  readonly dueMs: number;
+  readonly run: () => void;
+}
+
+export function createJumpClock(): JumpClock {
+  let aheadMs = 0;
+  const timers = new Set<Timer>();
+  const now = (): number => Date.now() + aheadMs;
+  return {
+    now,
+    schedule(delayMs, task) {
+      const stop = (): void => {
+        clearTimeout(handle);
+        timers.delete(timer);
+      };
+      const run = (): void => {
+        stop();
+        task();
+      };
+      const handle = setTimeout(run, Math.min(delayMs, 2 ** 31 - 1));
+      const timer: Timer = { dueMs: now() + delayMs, run };
+      timers.add(timer);
+      return stop;
+    },
+    async advance(ms) {
+      const untilMs = now() + ms;
+      for (;;) {
+        const [next] = [...timers].sort((a, b) => a.dueMs - b.dueMs);
+        if (next === undefined || next.dueMs > untilMs) break;
+        aheadMs += Math.max(0, next.dueMs - now());
+        next.run();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      aheadMs += Math.max(0, untilMs - now());
+    },
+  };
+}

@@ -1,0 +1,180 @@
+/** A session whose router, servers and clock are the test's. */
+import { EventEmitter } from 'node:events';
+import { StarlingError, silentLogger } from '../../../src/core/index.ts';
+import type { ListedTool } from '../../../src/directory/index.ts';
+import type { Clearance } from '../../../src/gateway/clearance/clearance.ts';
+import { parseFrame } from '../../../src/gateway/wire/frame.ts';
+import { createChannel } from '../../../src/gateway/wire/channel.ts';
+import type {
+  Route,
+  Router,
+  RouterEvents,
+  ToolsMode,
+  View,
+} from '../../../src/gateway/catalog/router.ts';
+import { createSession } from '../../../src/gateway/session/session.ts';
+import type { ChannelListener, ServerChannel } from '../../../src/gateway/types.ts';
+import { createLists, jointFacts } from '../../../src/gateway/catalog/view.ts';
+import { catalogOf } from '../../directory/arrange.ts';
+import { manualClock } from '../../grants/arrange.ts';
+import type { Session } from '../../../src/gateway/session/types.ts';
+
+export type Message = Record<string, unknown>;
+
+export interface Desk {
+  readonly session: Session;
+  readonly clock: ReturnType<typeof manualClock>;
+  readonly router: EventEmitter<RouterEvents>;
+  readonly pushed: Message[];
+  /** What the far end of the channel was sent. */
+  readonly sent: Message[];
+  closed: boolean;
+  tools: ListedTool[];
+  toolsMode: ToolsMode;
+  /** Servers that have each tool, in the order in which they are tried. */
+  servers: readonly string[];
+  allow: boolean;
+  /** Says why a request may not be taken. */
+  admit: () => StarlingError | undefined;
+  /** How each call is cleared; by default it is, and nobody is told of its end. */
+  clear: Clearance['clear'] extends (call: never) => infer Cleared ? () => Cleared : never;
+  /** How the channel is opened; by default it is open already. */
+  open: (channel: ServerChannel, server: string) => ServerChannel | Promise<ServerChannel>;
+  ask(message: object): Message[];
+  answer(message: object): void;
+  receiveFrom(text: string): void;
+}
+
+export function deskOf(): Desk {
+  const clock = manualClock();
+  const router = new EventEmitter<RouterEvents>();
+  const [sent, pushed]: [Message[], Message[]] = [[], []];
+  let ears: ChannelListener | undefined;
+  const channel = createChannel(
+    {
+      send: (message) => void sent.push(JSON.parse(message.toString())),
+      ears: {
+        notification: (frame, related) => ears?.notification(frame, related),
+        request: (frame, answer, related) => ears?.request(frame, answer, related),
+      },
+      clock,
+      logger: silentLogger,
+    },
+    { title: "server 'x'", callTimeoutMs: 60_000, callTotalMs: 3_600_000, callsMax: 100 },
+  );
+  const serverLink: ServerChannel = {
+    relay: (relayed) => channel.relay(relayed),
+    request: (method, params, options) => channel.request(method, params, options),
+    notify: (method, params) => channel.notify(method, params),
+    ended: new Promise(() => undefined),
+    close: () => void (desk.closed = true),
+  };
+  const wanted = { resource: 'tool:x/y', ability: 'tool/call' };
+  const routesOf = (name: string): readonly Route[] => {
+    if (name === 'missing') throw new StarlingError('STARLING_TOOL_UNKNOWN', 'no such tool');
+    return desk.servers.map((server) => ({
+      target: { server },
+      edits: { name: `far_${name}` },
+      wanted,
+      ...(desk.servers.length > 1 ? { mayRepeat: true } : {}),
+    }));
+  };
+  const viewOf = (): View => {
+    const sources = [{ catalog: catalogOf('x', { tools: desk.tools }) }];
+    const [route = { target: { server: 'x' } }] = routesOf('x');
+    return {
+      lists: createLists(sources, { naming: 'plain' }),
+      facts: jointFacts(sources, { serverInfo: { name: 'starling' }, instructions: 'do' }),
+      catalogs: [],
+      toolsMode: desk.toolsMode,
+      tool: routesOf,
+      prompt: () => route,
+      resource(uri) {
+        if (desk.allow) return desk.servers.map((server) => ({ target: { server } }));
+        throw new StarlingError('STARLING_CALL_REFUSED', `not ${uri}`);
+      },
+      server(method) {
+        throw new StarlingError('STARLING_USAGE', `unknown method ${method}`, {
+          data: { rpc: -32_601 },
+        });
+      },
+    };
+  };
+  const fake: Router = {
+    events: router,
+    view: viewOf,
+    exists: () => true,
+    configure: () => undefined,
+    refresh: () => undefined,
+    judge: () =>
+      desk.allow
+        ? { allow: true }
+        : { allow: false, refusal: { rule: 'not-granted', text: 'no' }, hint: 'ask' },
+    stop: () => undefined,
+  };
+  const session = createSession(
+    {
+      principal: { kind: 'operator' },
+      router: fake,
+      channels: {
+        open(target, init) {
+          ({ ears } = init);
+          return desk.open(serverLink, target.server);
+        },
+      },
+      clearance: { clear: () => desk.clear(), refused: () => undefined },
+      push: (message) => void pushed.push(JSON.parse(message.toString())),
+      admit: () => desk.admit(),
+      clock,
+      logger: silentLogger,
+    },
+    { id: 'desk', spec: { kind: 'all' }, callsMax: 5, callTotalMs: 60_000, self: 'desk' },
+  );
+  const desk: Desk = {
+    session,
+    clock,
+    router,
+    pushed,
+    sent,
+    closed: false,
+    tools: [],
+    toolsMode: 'all',
+    servers: ['x'],
+    allow: true,
+    admit: () => undefined,
+    clear: () => ({ over: () => undefined }),
+    open: (opened) => opened,
+    ask(message) {
+      const heard: Message[] = [];
+      const hear = (bytes: Buffer): void => void heard.push(JSON.parse(bytes.toString()));
+      session.receive(parseFrame(Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message }))), {
+        interim: hear,
+        urgent: hear,
+        final: hear,
+        dropped: () => void heard.push({ dropped: true }),
+      });
+      return heard;
+    },
+    answer: (message) =>
+      channel.receive(Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message }))),
+    receiveFrom: (text) => channel.receive(Buffer.from(text)),
+  };
+  return desk;
+}
+
+export const start = (version: unknown = '2025-11-25'): object => ({
+  id: 'init',
+  method: 'initialize',
+  params: { protocolVersion: version },
+});
+export const call = (id: string | number, name = 'tool', params: object = {}): object => ({
+  id,
+  method: 'tools/call',
+  params: { name, ...params },
+});
+
+export function openDesk(): Desk {
+  const desk = deskOf();
+  desk.ask(start());
+  return desk;
+}

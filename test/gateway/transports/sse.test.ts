@@ -1,0 +1,338 @@
+/** HTTP+SSE of 2024-11-05, with the official client of it, and with clients that behave badly. */
+import { once } from 'node:events';
+import { createServer, request } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
+import { ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { describe, expect, it } from 'vitest';
+import { silentLogger, systemClock } from '../../../src/core/index.ts';
+import type { Clock, JsonObject } from '../../../src/core/index.ts';
+import { notificationBytes } from '../../../src/gateway/wire/frame.ts';
+import { createSseTransport } from '../../../src/gateway/transports/sse.ts';
+import type { SseTransport } from '../../../src/gateway/transports/sse.ts';
+import type { Principal } from '../../../src/guard/index.ts';
+import { createTestClock } from '../../core/test-clock.ts';
+import { OPERATOR, call, fakeSessions, ping } from '../support/fake-session.ts';
+import type { FakeSessions } from '../support/fake-session.ts';
+import { INITIALIZE, defer, textOf, until, useCleanup } from '../support/gateways.ts';
+
+useCleanup();
+
+const MESSAGE_BYTES = 100_000;
+
+interface Served {
+  readonly port: number;
+  readonly sessions: FakeSessions;
+  readonly transport: SseTransport;
+}
+
+/** The principal is who the header says, as the door of the HTTP edge would find out. */
+async function serve(options: { clock?: Clock; max?: number } = {}): Promise<Served> {
+  const sessions = fakeSessions(options.max);
+  const transport = createSseTransport(
+    {
+      ended: (session) => sessions.ended(session),
+      clock: options.clock ?? systemClock,
+      logger: silentLogger,
+    },
+    { messageBytes: MESSAGE_BYTES },
+  );
+  const server = createServer((incoming, response) => {
+    const { who } = incoming.headers;
+    const principal = who === undefined ? OPERATOR : ({ ...OPERATOR, who } as unknown as Principal);
+    if (incoming.method === 'POST') transport.post(incoming, response, principal);
+    else {
+      transport.get(incoming, response, {
+        path: '/messages',
+        open: (push) => sessions.open(principal, push),
+      });
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  defer(() => {
+    transport.stop();
+    server.close();
+    server.closeAllConnections();
+  });
+  return { port: (server.address() as AddressInfo).port, sessions, transport };
+}
+
+async function sdkClient(served: Served): Promise<Client> {
+  const client = new Client({ name: 'old', version: '1' }, { capabilities: { roots: {} } });
+  await client.connect(new SSEClientTransport(new URL(`http://127.0.0.1:${served.port}/sse`)));
+  defer(() => client.close());
+  return client;
+}
+
+interface Stream {
+  /** Where to POST. */
+  readonly endpoint: string;
+  readonly request: ClientRequest;
+  readonly response: IncomingMessage;
+  next(): Promise<JsonObject>;
+  readonly comments: string[];
+  readonly closed: Promise<void>;
+}
+
+async function openStream(served: Served, headers: Record<string, string> = {}): Promise<Stream> {
+  const sent = request({
+    host: '127.0.0.1',
+    port: served.port,
+    path: '/sse',
+    headers: { accept: 'text/event-stream', ...headers },
+    agent: false,
+  });
+  sent.on('error', () => undefined);
+  sent.end();
+  defer(() => sent.destroy());
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  const messages: JsonObject[] = [];
+  const comments: string[] = [];
+  let endpoint = '';
+  let text = '';
+  response.on('error', () => undefined);
+  response.setEncoding('utf8').on('data', (chunk: string) => {
+    const events = (text + chunk).split('\n\n');
+    text = events.pop() ?? '';
+    for (const event of events) {
+      const data = event.replace(/^event: \w+\ndata: /, '');
+      if (event.startsWith(':')) comments.push(event);
+      else if (event.startsWith('event: endpoint')) endpoint = data;
+      else messages.push(JSON.parse(data) as JsonObject);
+    }
+  });
+  const closed = new Promise<void>((resolve) => {
+    response.once('close', () => resolve());
+  });
+  if (response.statusCode === 200) await until(() => endpoint !== '');
+  return {
+    endpoint,
+    request: sent,
+    response,
+    comments,
+    closed,
+    async next() {
+      await until(() => messages.length > 0);
+      return messages.shift() ?? {};
+    },
+  };
+}
+
+async function post(
+  served: Served,
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; body: string; headers: IncomingMessage['headers'] }> {
+  const sent = request({
+    host: '127.0.0.1',
+    port: served.port,
+    path,
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    agent: false,
+  });
+  sent.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body));
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString();
+  return { status: response.statusCode ?? 0, body: text, headers: response.headers };
+}
+
+describe('the official client over HTTP+SSE', () => {
+  it('lists, calls, hears progress and answers what it is asked', async () => {
+    const served = await serve();
+    const client = await sdkClient(served);
+    client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: [{ uri: 'file:///a' }] }));
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['echo']);
+    const echoed = await client.callTool({ name: 'echo', arguments: { message: 'hé\n' } });
+    expect(textOf(echoed)).toBe('hé\n');
+    const heard: number[] = [];
+    const asked = await client.callTool({ name: 'ask' }, undefined, {
+      onprogress: ({ progress }) => heard.push(progress),
+    });
+    expect(textOf(asked)).toContain('file:///a');
+    expect(heard).toEqual([1]);
+    await client.close();
+    await until(() => served.sessions.live().length === 0);
+    expect(served.sessions.last().isOver).toBe(true);
+  });
+
+  it('never gets the answers of another, though they count alike', async () => {
+    const served = await serve();
+    const [one, two] = await Promise.all([sdkClient(served), sdkClient(served)]);
+    const ask = async (client: Client, who: string): Promise<void> => {
+      for (let index = 0; index < 50; index += 1) {
+        const message = `${who} ${index}`;
+        const result = await client.callTool({ name: 'echo', arguments: { message } });
+        expect(textOf(result)).toBe(message);
+      }
+    };
+    await Promise.all([ask(one, 'one'), ask(two, 'two')]);
+  });
+});
+
+describe('a POST', () => {
+  it('is taken with 202, and answered on the stream: batches as one', async () => {
+    const served = await serve();
+    const stream = await openStream(served);
+    expect(stream.endpoint).toMatch(/^\/messages\?sessionId=[\w-]{32}$/);
+    expect((await post(served, stream.endpoint, INITIALIZE)).status).toBe(202);
+    expect(await stream.next()).toMatchObject({ id: 0, result: {} });
+    expect((await post(served, stream.endpoint, [ping(1), ping(2)])).status).toBe(202);
+    expect(await stream.next()).toMatchObject([{ id: 1 }, { id: 2 }]);
+    const notification = { jsonrpc: '2.0', method: 'notifications/initialized' };
+    expect((await post(served, stream.endpoint, [notification])).status).toBe(202);
+    expect(served.sessions.last().seen.at(-1)).toMatchObject({ kind: 'notification' });
+  });
+
+  it('of somebody else looks as if there were no session', async () => {
+    const served = await serve();
+    const stream = await openStream(served, { who: 'alice' });
+    const others = await post(served, stream.endpoint, ping(1), { who: 'mallory' });
+    const unknown = await post(served, '/messages?sessionId=none', ping(1), { who: 'mallory' });
+    expect(others.status).toBe(404);
+    expect(others.body).toBe(unknown.body);
+    expect((await post(served, stream.endpoint, ping(1), { who: 'alice' })).status).toBe(202);
+    expect(served.sessions.last().seen).toHaveLength(1);
+  });
+
+  it.each([
+    '/messages',
+    '/messages?',
+    '/messages?sessionId=',
+    '/messages?sessionId=a&sessionId=b',
+    '//',
+    '/%zz?%',
+  ])('to %s finds no session', async (path) => {
+    const served = await serve();
+    await openStream(served);
+    expect((await post(served, path, ping(1))).status).toBe(404);
+  });
+
+  it.each<[string, unknown, number]>([
+    ['is no JSON', 'garbage', 400],
+    ['is no message', '{"jsonrpc":"2.0"}', 400],
+    ['is an empty batch', '[]', 400],
+    ['is no UTF-8', Buffer.of(0x22, 0xff, 0x22), 400],
+    ['is too long', `"${'x'.repeat(MESSAGE_BYTES)}"`, 413],
+  ])('that %s is refused, and the session goes on', async (_, body, status) => {
+    const served = await serve();
+    const stream = await openStream(served);
+    const refused = await post(served, stream.endpoint, body);
+    expect(refused.status).toBe(status);
+    expect(JSON.parse(refused.body)).toMatchObject({ id: null, error: {} });
+    expect((await post(served, stream.endpoint, ping(1))).status).toBe(202);
+    expect(await stream.next()).toMatchObject({ id: 1 });
+    expect(served.sessions.last().seen).toHaveLength(1);
+  });
+
+  it('of another type is refused, as a web page can send it without asking', async () => {
+    const served = await serve();
+    const stream = await openStream(served);
+    const headers = { 'content-type': 'text/plain' };
+    expect((await post(served, stream.endpoint, ping(1), headers)).status).toBe(415);
+    expect(served.sessions.last().seen).toEqual([]);
+  });
+
+  it('to a stream that is over finds no session', async () => {
+    const served = await serve();
+    const stream = await openStream(served);
+    stream.request.destroy();
+    await until(() => served.sessions.live().length === 0);
+    expect((await post(served, stream.endpoint, ping(1))).status).toBe(404);
+  });
+});
+
+describe('an event stream', () => {
+  it('is given only to who takes one', async () => {
+    const served = await serve();
+    const { response } = await openStream(served, { accept: 'application/json' });
+    expect(response.statusCode).toBe(406);
+    expect(served.sessions.all).toEqual([]);
+  });
+
+  it('is kept alive, and ended when nobody POSTs', async () => {
+    const clock = createTestClock();
+    const served = await serve({ clock });
+    const silent = await openStream(served);
+    const used = await openStream(served);
+    await post(served, used.endpoint, ping(1));
+    await used.next();
+    for (let beat = 0; beat < 6; beat += 1) {
+      clock.advance(15_000);
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+    }
+    await silent.closed;
+    await until(() => used.comments.length >= 5);
+    expect(served.sessions.live()).toEqual([served.sessions.last()]);
+  });
+
+  it('is offered as the idlest unless a call is under way, and refused where no more fit', async () => {
+    const served = await serve({ max: 2 });
+    const [busy, idle] = [await openStream(served), await openStream(served)];
+    await post(served, busy.endpoint, call(1, 'hang'));
+    const third = await openStream(served);
+    expect(third.response.statusCode).toBe(503);
+    expect(third.response.headers['retry-after']).toBe('10');
+    served.transport.idlest()?.close();
+    await idle.closed;
+    expect(served.transport.idlest()).toBeUndefined();
+    expect(served.sessions.live()).toHaveLength(1);
+  });
+
+  it('that nobody reads takes no more messages, and ends when too much waits', async () => {
+    const served = await serve();
+    const stream = await openStream(served);
+    const session = served.sessions.last();
+    stream.response.pause();
+    const bytes = 8 * 1024 * 1024;
+    await post(served, stream.endpoint, call(1, 'big', { bytes }));
+    const refused = await post(served, stream.endpoint, ping(2));
+    expect(refused).toMatchObject({ status: 429, headers: { 'retry-after': '1' } });
+    expect(session.seen).toHaveLength(1);
+    const notice = notificationBytes('notifications/message', { data: 'x'.repeat(bytes) });
+    for (let count = 0; count < 12; count += 1) session.push(notice);
+    await until(() => session.isOver);
+  });
+
+  it('that is stuck is ended in two minutes', async () => {
+    const clock = createTestClock();
+    const served = await serve({ clock });
+    const stream = await openStream(served);
+    stream.response.pause();
+    await post(served, stream.endpoint, call(1, 'big', { bytes: 16 * 1024 * 1024 }));
+    for (let beat = 0; beat < 10; beat += 1) {
+      clock.advance(15_000);
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+    }
+    await until(() => served.sessions.last().isOver);
+  });
+
+  it('ends with the node', async () => {
+    const served = await serve();
+    const stream = await openStream(served);
+    served.transport.stop();
+    served.transport.stop();
+    await stream.closed;
+    expect(served.sessions.live()).toEqual([]);
+  });
+
+  it('is one of a thousand that come and go', async () => {
+    const served = await serve();
+    for (let round = 0; round < 20; round += 1) {
+      const streams = await Promise.all(Array.from({ length: 50 }, () => openStream(served)));
+      for (const stream of streams) stream.request.destroy();
+    }
+    await until(() => served.sessions.live().length === 0);
+    expect(served.sessions.all).toHaveLength(1000);
+  });
+});

@@ -1,0 +1,375 @@
+/** Instances of one server: who shares one, how long they live, and what is listed of them. */
+import { describe, expect, it } from 'vitest';
+import type { Principal } from '../../../src/guard/index.ts';
+import { useCleanup, until } from '../support/gateways.ts';
+import { ALICE, BOB, callerOf, upstreamBench, whoami } from '../support/upstream-bench.ts';
+import type { BenchInit, Caller, Sent, UpstreamBench } from '../support/upstream-bench.ts';
+
+useCleanup();
+
+const ASKABLE = [
+  { sampling: {} },
+  { elicitation: { form: {} } },
+  { roots: {} },
+  { tasks: { requests: {} } },
+];
+
+async function pids(...callers: readonly Caller[]): Promise<readonly number[]> {
+  const all = await Promise.all(callers.map((caller) => whoami(caller)));
+  return all.map(({ pid }) => pid);
+}
+
+function isGone(pid = 0): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as { code?: string }).code === 'ESRCH';
+  }
+}
+
+async function crash(caller: Caller): Promise<unknown> {
+  return (await caller.send('tools/call', { name: 'crash' }).ending).failed?.message;
+}
+
+/** Lets it crash so often that it is given a pause; resolves with what a call then hears. */
+async function crashUntilRefused({ clock }: UpstreamBench, caller: Caller): Promise<string> {
+  for (let count = 0; count < 10; count += 1) {
+    const { ending } = caller.send('tools/call', { name: 'crash' });
+    const isRefused = await Promise.race([
+      ending.then(({ failed }) => failed?.message.includes('tried again') === true),
+      new Promise<boolean>((resolve) => setImmediate(() => resolve(false))),
+    ]);
+    // Short pauses are waited for.
+    if (!isRefused) await clock.leap(2400);
+    const message = (await ending).failed?.message ?? '';
+    if (message.includes('tried again')) return message;
+  }
+  throw new Error('it was served every time');
+}
+
+const toolsOf = ({ upstream }: UpstreamBench): string[] =>
+  upstream.catalog().tools.map(({ name }) => name);
+
+describe('sessions of one principal', () => {
+  it('share an instance when their clients can not be asked anything', async () => {
+    const bench = await upstreamBench();
+    const [one, two] = await pids(callerOf(bench), callerOf(bench));
+    expect(one).toBe(two);
+  });
+
+  it.each(ASKABLE)('have one each when their clients can be asked: %j', async (capabilities) => {
+    const bench = await upstreamBench();
+    const callers = [callerOf(bench, { capabilities }), callerOf(bench, { capabilities })];
+    const [one, two] = await pids(...callers);
+    expect(one).not.toBe(two);
+    expect(await whoami(callers[0] as Caller)).toMatchObject({ pid: one, capabilities });
+  });
+
+  it('do not share where their clients declared different things', async () => {
+    const bench = await upstreamBench();
+    const odd = { experimental: { x: {} } };
+    const [plain, other, same] = await pids(
+      callerOf(bench),
+      callerOf(bench, { capabilities: odd }),
+      callerOf(bench, { capabilities: odd }),
+    );
+    expect(plain).not.toBe(other);
+    expect(other).toBe(same);
+  });
+});
+
+describe('sessions of two principals', () => {
+  it.each<[string, Principal, Principal]>([
+    ['two keys', ALICE, BOB],
+    [
+      'a key and a token of the same name',
+      ALICE,
+      { ...ALICE, scopes: ['tool:files/*'] } as Principal,
+    ],
+    ['the operator and a key', { kind: 'operator' }, ALICE],
+    [
+      'a key and an agent of the same name',
+      ALICE,
+      { kind: 'agent', did: 'did:key:z1' as never, name: 'alice' },
+    ],
+    [
+      'two peers of the same alias',
+      { kind: 'peer', did: 'did:key:z1' as never, peerId: 'p1' as never, alias: 'x' },
+      { kind: 'peer', did: 'did:key:z2' as never, peerId: 'p2' as never, alias: 'x' },
+    ],
+  ])('never share an instance: %s', async (_, first, second) => {
+    const bench = await upstreamBench();
+    const [one, two] = await pids(
+      callerOf(bench, { principal: first }),
+      callerOf(bench, { principal: second }),
+    );
+    expect(one).not.toBe(two);
+  });
+
+  it('share the one instance of a server that is to be shared, and it is the listed one', async () => {
+    const bench = await upstreamBench({ server: { shared: true } });
+    const capabilities = { sampling: {} };
+    const [one, two] = await pids(
+      callerOf(bench, { principal: ALICE, capabilities }),
+      callerOf(bench, { principal: BOB }),
+    );
+    expect(one).toBe(two);
+    expect(bench.upstream.status()).toMatchObject({ instances: 1, pid: one });
+    const { capabilities: told, clientInfo } = await whoami(callerOf(bench));
+    expect(told).toEqual({});
+    expect(clientInfo).toMatchObject({ name: 'starling' });
+  });
+
+  it.each(['legacy', 'modern', 'both'] as const)(
+    'share it in both eras, log levels included, when the server speaks %s',
+    async (eras) => {
+      const bench = await upstreamBench({ eras, server: { shared: true } });
+      const old = callerOf(bench);
+      const modern = (await old.modernTool('whoami', {}, { logLevel: 'debug' })) as {
+        pid: number;
+      };
+      expect((await whoami(old)).pid).toBe(modern.pid);
+      expect(bench.upstream.status().instances).toBe(1);
+    },
+  );
+});
+
+describe('modern calls', () => {
+  it('of one principal share an instance, whatever their clients can do', async () => {
+    const bench = await upstreamBench({ eras: 'modern' });
+    const one = callerOf(bench);
+    const capabilities = { sampling: {} };
+    const all = [
+      await one.modernTool('whoami'),
+      await one.modernTool('whoami', {}, { capabilities }),
+      await callerOf(bench).modernTool('whoami'),
+    ] as { pid: number; era: string; capabilities: object }[];
+    expect(new Set(all.map(({ pid }) => pid)).size).toBe(1);
+    expect(all.map((each) => each.capabilities)).toEqual([{}, capabilities, {}]);
+    expect(all.map(({ era }) => era)).toEqual(['modern', 'modern', 'modern']);
+    const other = (await callerOf(bench, { principal: BOB }).modernTool('whoami')) as {
+      pid: number;
+    };
+    expect(other.pid).not.toBe(all[0]?.pid);
+  });
+
+  it('of a server of both eras go to it in the new one, those of old clients in the old', async () => {
+    const bench = await upstreamBench({ eras: 'both' });
+    const caller = callerOf(bench);
+    expect(await caller.modernTool('whoami')).toMatchObject({ era: 'modern' });
+    expect(await whoami(caller)).toMatchObject({ era: 'legacy' });
+  });
+
+  it('that meet a server in its backoff do not make it one of the old era', async () => {
+    const bench = await upstreamBench({ eras: 'both', startTimeoutMs: 600_000 });
+    const caller = callerOf(bench);
+    await crashUntilRefused(bench, caller);
+    const early = await caller.sendModern('tools/call', { name: 'whoami' }).ending;
+    expect(early.failed?.message).toMatch(/it is tried again in \d+ s/);
+    await bench.clock.leap(120_000);
+    await until(() => bench.upstream.status().state === 'ready');
+    expect(await caller.modernTool('whoami')).toMatchObject({ era: 'modern' });
+  });
+});
+
+describe('a server', () => {
+  it('is not started for a session before its first request', async () => {
+    const bench = await upstreamBench();
+    callerOf(bench);
+    expect(bench.upstream.status().instances).toBe(1);
+  });
+
+  it('is listed by a client that can be asked everything, so that it shows all that it has', async () => {
+    const bench = await upstreamBench();
+    expect(bench.upstream.status()).toMatchObject({
+      state: 'ready',
+      tools: 9,
+      resources: 2,
+      prompts: 1,
+      serverInfo: 'session fixture 1.0.0',
+    });
+    expect(bench.upstream.catalog().capabilities).toMatchObject({ logging: {} });
+  });
+
+  it('keeps its list when it goes idle, and starts again for the next call', async () => {
+    const bench = await upstreamBench({ server: { idleMs: 60_000 } });
+    const caller = callerOf(bench);
+    const [before] = await pids(caller);
+    await bench.clock.leap(70_000);
+    await until(() => bench.upstream.status().instances === 0);
+    expect(bench.upstream.status()).toMatchObject({ state: 'idle', tools: 9 });
+    await until(() => isGone(before));
+    const [after] = await pids(caller);
+    expect(after).not.toBe(before);
+    expect(bench.upstream.status().state).toBe('ready');
+  });
+
+  it('is not ended while it works, while somebody is subscribed, or when it may idle for ever', async () => {
+    const busy = await upstreamBench({ server: { idleMs: 60_000, timeoutMs: 9_000_000 } });
+    const hanging = callerOf(busy);
+    await whoami(hanging);
+    hanging.send('tools/call', { name: 'hang' });
+    await busy.clock.leap(300_000);
+    expect(busy.upstream.status().instances).toBe(1);
+
+    const followed = await upstreamBench({ server: { idleMs: 60_000 } });
+    const follower = callerOf(followed);
+    await follower.send('resources/subscribe', { uri: 'note://one' }).ending;
+    await followed.clock.leap(300_000);
+    expect(followed.upstream.status().instances).toBe(1);
+    await follower.send('resources/unsubscribe', { uri: 'note://one' }).ending;
+    await followed.clock.leap(300_000);
+    await until(() => followed.upstream.status().instances === 0);
+
+    const patient = await upstreamBench({ server: { idleMs: 0 } });
+    await patient.clock.leap(36_000_000);
+    expect(patient.upstream.status().instances).toBe(1);
+  });
+
+  it('runs in no more instances than it may: idle ones make room, busy ones do not', async () => {
+    const bench = await upstreamBench({ instancesMax: 2 });
+    const [one, two, three] = ['a', 'b', 'c'].map((name) =>
+      callerOf(bench, { principal: { ...ALICE, name } as Principal }),
+    ) as [Caller, Caller, Caller];
+    const [first] = await pids(one);
+    await pids(two);
+    expect(bench.upstream.status().instances).toBe(2);
+    two.send('tools/call', { name: 'hang' });
+    await pids(three);
+    await until(() => bench.upstream.status().instances === 2);
+    three.send('tools/call', { name: 'hang' });
+    const refused = await one
+      .send('tools/call', { name: 'whoami' })
+      .ending.catch((e: unknown) => e);
+    expect(refused).toMatchObject({
+      code: 'STARLING_LIMIT_EXCEEDED',
+      message: expect.stringContaining('limits.instances') as string,
+    });
+    await until(() => isGone(first));
+  });
+});
+
+describe('a server that crashes', () => {
+  it('fails its calls by name, and serves the next one', async () => {
+    const bench = await upstreamBench();
+    const caller = callerOf(bench);
+    const [before] = await pids(caller);
+    const hanging = caller.send('tools/call', { name: 'hang' }).ending;
+    expect(await crash(caller)).toMatch(/server 'far' exited with code 9/);
+    expect((await hanging).failed?.code).toBe('STARLING_UPSTREAM_UNAVAILABLE');
+    const [after] = await pids(caller);
+    expect(after).not.toBe(before);
+  });
+
+  it('leaves the instances of others alone', async () => {
+    const bench = await upstreamBench();
+    const [alice, bob] = [callerOf(bench), callerOf(bench, { principal: BOB })];
+    const [, before] = await pids(alice, bob);
+    await crash(alice);
+    expect(await pids(bob)).toEqual([before]);
+  });
+
+  it('is given longer and longer pauses, and says when it is tried again', async () => {
+    const bench = await upstreamBench({ startTimeoutMs: 600_000 });
+    const caller = callerOf(bench);
+    const refusal = await crashUntilRefused(bench, caller);
+    expect(refusal).toMatch(/server 'far' is not ready: .*code 9.*; it is tried again in \d+ s/);
+    expect(bench.health.warnings()).toMatchObject([{ code: 'upstream-down:far' }]);
+    expect(toolsOf(bench)).toContain('whoami');
+    await bench.clock.leap(120_000);
+    await until(() => bench.upstream.status().state === 'ready');
+    expect(bench.health.warnings()).toEqual([]);
+    await whoami(caller);
+  });
+
+  it('is tried at once when what was wrong may be mended: after a login', async () => {
+    const bench = await upstreamBench({ startTimeoutMs: 600_000 });
+    const caller = callerOf(bench);
+    await crashUntilRefused(bench, caller);
+    bench.upstream.retry();
+    await until(() => bench.upstream.status().state === 'ready');
+    await whoami(caller);
+  });
+
+  it('that never starts is failed, waits longer each time, and stays so when stopped', async () => {
+    const init: BenchInit = {
+      eras: 'legacy',
+      start: false,
+      server: { args: ['-e', 'process.exit(3)'] },
+    };
+    const bench = await upstreamBench(init);
+    bench.upstream.start();
+    await bench.upstream.settled;
+    expect(bench.upstream.status()).toMatchObject({ state: 'failed', tools: 0, instances: 0 });
+    const { failed } = await callerOf(bench).send('tools/call', { name: 'x' }).ending;
+    expect(failed?.message).toMatch(/exited with code 3|tried again/);
+    await bench.upstream.stop();
+    expect(bench.upstream.status().state).toBe('stopped');
+    const late = await callerOf(bench).send('tools/call', { name: 'x' }).ending;
+    expect(late.failed?.message).toContain('is stopped');
+  });
+});
+
+describe('a list that changes', () => {
+  it('in the instance of a session is listed with what was there, while that instance runs', async () => {
+    const bench = await upstreamBench({ server: { idleMs: 60_000 } });
+    const caller = callerOf(bench, { capabilities: { roots: {} } });
+    await caller.tool('add_tool', { name: 'later' });
+    await until(() => toolsOf(bench).includes('later'));
+    expect(toolsOf(bench)).toHaveLength(10);
+    expect(await caller.tool('later')).toBe('called later');
+    const [pid] = await pids(caller);
+    await caller.send('tools/call', { name: 'crash' }).ending;
+    await until(() => !toolsOf(bench).includes('later'));
+    await until(() => isGone(pid));
+  });
+
+  it('is no message for anybody: whoever lists is told by who lists for it', async () => {
+    const bench = await upstreamBench();
+    const caller = callerOf(bench);
+    await caller.tool('add_tool', { name: 'later' });
+    await until(() => toolsOf(bench).includes('later'));
+    expect(caller.heard).toEqual([]);
+  });
+
+  it('of a modern server is heard, too', async () => {
+    const bench = await upstreamBench({ eras: 'modern' });
+    const caller = callerOf(bench);
+    await caller.modernTool('add_tool', { name: 'later' });
+    await until(() => toolsOf(bench).includes('later'));
+    expect(await caller.modernTool('later')).toBe('called later');
+  });
+
+  it('that can not be had, for the limit of instances, is asked for again', async () => {
+    const bench = await upstreamBench({
+      instancesMax: 2,
+      startTimeoutMs: 600_000,
+      server: { idleMs: 1000, timeoutMs: 600_000 },
+    });
+    const callers = ['a', 'b'].map((name) =>
+      callerOf(bench, { principal: { ...ALICE, name } as Principal }),
+    );
+    await bench.clock.leap(7000);
+    await until(() => bench.upstream.status().instances === 0);
+    const hanging: Sent[] = [];
+    for (const caller of callers) {
+      await whoami(caller);
+      hanging.push(caller.send('tools/call', { name: 'hang' }));
+    }
+    await callers[0]?.tool('add_tool', { name: 'later' });
+    await bench.clock.leap(1000);
+    expect(toolsOf(bench)).not.toContain('later');
+    hanging[1]?.call.cancel();
+    await bench.clock.leap(31_000);
+    await until(() => toolsOf(bench).includes('later'));
+  });
+
+  it('never holds more than the limit', async () => {
+    const bench = await upstreamBench({ catalog: { tools: 9, bytes: 100_000 } });
+    const caller = callerOf(bench);
+    for (const name of ['one', 'two', 'three']) await caller.tool('add_tool', { name });
+    await until(() => toolsOf(bench).length === 9);
+    expect(toolsOf(bench).slice(0, 8)).toContain('whoami');
+  });
+});

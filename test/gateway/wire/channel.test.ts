@@ -1,0 +1,328 @@
+/** The id map of a channel: whoever asked gets the answer, and nobody else. */
+import { describe, expect, it } from 'vitest';
+import { StarlingError, silentLogger } from '../../../src/core/index.ts';
+import type { Clock } from '../../../src/core/index.ts';
+import { parseFrame, resultBytes } from '../../../src/gateway/wire/frame.ts';
+import { createChannel, idAtEdge } from '../../../src/gateway/wire/channel.ts';
+import type { ChannelCore } from '../../../src/gateway/wire/channel.ts';
+import type { Answer, ChannelCall, RelayedCall, RequestFrame } from '../../../src/gateway/types.ts';
+
+interface Sent {
+  readonly id?: number;
+  readonly method?: string;
+  readonly params?: { name?: string; requestId?: number; _meta?: { progressToken?: number } };
+}
+
+/** A channel whose other end is the test, on a clock that the test moves. */
+function testLink(callsMax = 10): {
+  channel: ChannelCore;
+  sent: Sent[];
+  pass: (ms: number) => void;
+  receive: (message: object, relatedId?: number) => void;
+  /** Requests of the other end. */
+  asked: { frame: RequestFrame; answer: Answer; related?: RelayedCall | undefined }[];
+  /** What came and belongs to no call, with the id of the call that it is related to. */
+  heard: string[];
+} {
+  const sent: Sent[] = [];
+  const asked: ReturnType<typeof testLink>['asked'] = [];
+  const heard: string[] = [];
+  let now = 0;
+  let timers: { at: number; task: () => void }[] = [];
+  const clock: Clock = {
+    now: () => now,
+    schedule(delayMs, task) {
+      const timer = { at: now + delayMs, task };
+      timers.push(timer);
+      return () => {
+        timers = timers.filter((other) => other !== timer);
+      };
+    },
+  };
+  const channel = createChannel(
+    {
+      send: (message) => void sent.push(JSON.parse(message.toString()) as Sent),
+      ears: {
+        notification: (frame, related) =>
+          heard.push(`${frame.method} of ${String(related?.request.params['name'])}`),
+        request: (frame, answer, related) => asked.push({ frame, answer, related }),
+      },
+      clock,
+      logger: silentLogger,
+    },
+    { title: "server 'test'", callTimeoutMs: 1000, callTotalMs: 5000, callsMax },
+  );
+  return {
+    channel,
+    sent,
+    pass(ms) {
+      const end = now + ms;
+      while (now < end) {
+        now += 50;
+        const due = timers.filter((timer) => timer.at <= now);
+        timers = timers.filter((timer) => timer.at > now);
+        for (const timer of due) timer.task();
+      }
+    },
+    receive: (message, relatedId) =>
+      channel.receive(Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message })), relatedId),
+    asked,
+    heard,
+  };
+}
+
+interface Outcome {
+  readonly events: string[];
+  readonly call: ChannelCall;
+}
+
+function relay(channel: ChannelCore, token?: string, method = 'tools/call'): Outcome {
+  const events: string[] = [];
+  const meta = token === undefined ? {} : { _meta: { progressToken: token } };
+  const text = JSON.stringify({
+    jsonrpc: '2.0',
+    id: 0,
+    method,
+    params: { name: 'x', ...meta },
+  });
+  const call = channel.relay({
+    request: parseFrame(Buffer.from(text)) as RequestFrame,
+    principal: { kind: 'operator' },
+    edits: { name: 'y' },
+    response: (frame) => events.push(`response ${JSON.stringify(frame.result ?? frame.error)}`),
+    progress: (frame) => events.push(`progress ${JSON.stringify(frame.params['progress'])}`),
+    notification: (frame) => events.push(`notification ${frame.method}`),
+    failed: (error: StarlingError) => events.push(`failed ${error.code}`),
+  });
+  return { events, call };
+}
+
+describe('a channel', () => {
+  it('gives two callers with the same id each their own answer', () => {
+    const { channel, sent, receive } = testLink();
+    const one = relay(channel);
+    const two = relay(channel);
+    expect(sent.map((message) => message.params?.name)).toEqual(['y', 'y']);
+    expect(sent[0]?.id).not.toBe(sent[1]?.id);
+    receive({ id: sent[1]?.id, result: { who: 'two' } });
+    receive({ id: sent[0]?.id, result: { who: 'one' } });
+    expect(one.events).toEqual(['response {"who":"one"}']);
+    expect(two.events).toEqual(['response {"who":"two"}']);
+  });
+
+  it('ignores answers to nobody, and a second answer', () => {
+    const { channel, sent, receive } = testLink();
+    const one = relay(channel);
+    receive({ id: 999, result: {} });
+    receive({ id: String(sent[0]?.id), result: {} });
+    receive({ id: sent[0]?.id, result: { n: 1 } });
+    receive({ id: sent[0]?.id, result: { n: 2 } });
+    channel.receive(Buffer.from('not json'));
+    expect(one.events).toEqual(['response {"n":1}']);
+  });
+
+  it('brings progress to the caller who asked for it, and to no other', () => {
+    const { channel, sent, receive } = testLink();
+    const one = relay(channel, 'same');
+    const two = relay(channel, 'same');
+    const quiet = relay(channel);
+    const tokens = sent.map((message) => message.params?._meta?.progressToken);
+    expect(tokens[0]).not.toBe(tokens[1]);
+    receive({
+      method: 'notifications/progress',
+      params: { progressToken: tokens[1], progress: 5 },
+    });
+    receive({
+      method: 'notifications/progress',
+      params: { progressToken: sent[2]?.id, progress: 6 },
+    });
+    expect([one.events, two.events, quiet.events]).toEqual([[], ['progress 5'], []]);
+  });
+
+  it('ends a call that nobody answers, and tells the other end', () => {
+    const { channel, sent, pass } = testLink();
+    const one = relay(channel);
+    pass(900);
+    expect(one.events).toEqual([]);
+    pass(400);
+    expect(one.events).toEqual(['failed STARLING_TIMEOUT']);
+    expect(sent.at(-1)).toMatchObject({
+      method: 'notifications/cancelled',
+      params: { requestId: sent[0]?.id },
+    });
+  });
+
+  it('waits on while there is progress, but not for ever', () => {
+    const { channel, sent, pass, receive } = testLink();
+    const one = relay(channel, 't');
+    const token = sent[0]?.params?._meta?.progressToken;
+    for (let step = 0; step < 9; step += 1) {
+      pass(500);
+      receive({
+        method: 'notifications/progress',
+        params: { progressToken: token, progress: step },
+      });
+    }
+    expect(one.events.at(-1)).toBe('progress 8');
+    pass(900);
+    expect(one.events.at(-1)).toBe('failed STARLING_TIMEOUT');
+  });
+
+  it('forgets a cancelled call', () => {
+    const { channel, sent, receive } = testLink();
+    const one = relay(channel);
+    one.call.cancel('changed my mind');
+    one.call.cancel();
+    receive({ id: sent[0]?.id, result: {} });
+    expect(one.events).toEqual([]);
+    expect(sent.filter((message) => message.method === 'notifications/cancelled')).toHaveLength(1);
+    expect(channel.inFlight).toBe(0);
+  });
+
+  it('takes no more calls than it may', () => {
+    const { channel } = testLink(2);
+    const calls = [relay(channel), relay(channel), relay(channel)];
+    expect(calls.map((call) => call.events)).toEqual([[], [], ['failed STARLING_LIMIT_EXCEEDED']]);
+  });
+
+  it('ends all its calls when it ends, and refuses later ones', async () => {
+    const { channel } = testLink();
+    const one = relay(channel);
+    channel.end(new StarlingError('STARLING_PEER_UNREACHABLE', 'gone'));
+    const two = relay(channel);
+    expect([one.events, two.events]).toEqual([
+      ['failed STARLING_PEER_UNREACHABLE'],
+      ['failed STARLING_PEER_UNREACHABLE'],
+    ]);
+    await expect(channel.request('ping', {}, { timeoutMs: 10 })).rejects.toThrow('gone');
+  });
+
+  it('answers a ping of the other end, and hands on what it asks: one answer to each', () => {
+    const { sent, receive, asked } = testLink();
+    receive({ id: 'p', method: 'ping' });
+    receive({ id: 's', method: 'sampling/createMessage', params: {} });
+    expect(sent).toMatchObject([{ id: 'p', result: {} }]);
+    expect(asked.map(({ frame }) => frame.method)).toEqual(['sampling/createMessage']);
+    asked[0]?.answer(resultBytes('s', { model: 'm' }));
+    asked[0]?.answer(resultBytes('s', { model: 'again' }));
+    expect(sent.slice(1)).toMatchObject([{ id: 's', result: { model: 'm' } }]);
+  });
+});
+
+describe('a channel whose other end asks things', () => {
+  const question = { id: 'q', method: 'elicitation/create', params: {} };
+
+  it('waits for its calls while an answer is owed, and counts anew from then on', () => {
+    const { channel, pass, receive, asked } = testLink();
+    const one = relay(channel);
+    pass(900);
+    receive(question);
+    pass(3000);
+    expect(one.events).toEqual([]);
+    asked[0]?.answer(resultBytes('q', {}));
+    pass(900);
+    expect(one.events).toEqual([]);
+    pass(400);
+    expect(one.events).toEqual(['failed STARLING_TIMEOUT']);
+  });
+
+  it('waits no longer than a call may take in all', () => {
+    const { channel, pass, receive } = testLink();
+    const one = relay(channel);
+    receive(question);
+    pass(6000);
+    expect(one.events).toEqual(['failed STARLING_TIMEOUT']);
+  });
+
+  it('waits on while another question is open', () => {
+    const { channel, pass, receive, asked } = testLink();
+    const one = relay(channel);
+    receive(question);
+    receive({ ...question, id: 'r' });
+    asked[0]?.answer(resultBytes('q', {}));
+    pass(3000);
+    expect(one.events).toEqual([]);
+  });
+
+  it('says on behalf of which call something came, where the transport tells', () => {
+    const { channel, sent, receive, asked, heard } = testLink();
+    relay(channel);
+    const two = relay(channel);
+    receive({ method: 'notifications/message' }, sent[1]?.id);
+    receive({ method: 'notifications/message' });
+    receive({ method: 'notifications/message' }, 999);
+    receive(question, sent[1]?.id);
+    expect(heard).toEqual([
+      'notifications/message of x',
+      'notifications/message of undefined',
+      'notifications/message of undefined',
+    ]);
+    asked[0]?.related?.response(parseFrame(resultBytes(1, { via: 2 })) as never);
+    expect(two.events).toEqual(['response {"via":2}']);
+  });
+
+  it('does not answer once it has ended', () => {
+    const { channel, sent, receive, asked } = testLink();
+    receive(question);
+    channel.end(new StarlingError('STARLING_PEER_UNREACHABLE', 'gone'));
+    asked[0]?.answer(resultBytes('q', {}));
+    expect(sent).toEqual([]);
+  });
+});
+
+describe('a subscription on a channel', () => {
+  it('stays, however quiet it is, and ends when it is cancelled', () => {
+    const { channel, sent, pass } = testLink();
+    const listening = relay(channel, undefined, 'subscriptions/listen');
+    pass(20_000);
+    expect(listening.events).toEqual([]);
+    listening.call.cancel();
+    expect(sent.at(-1)).toMatchObject({
+      method: 'notifications/cancelled',
+      params: { requestId: sent[0]?.id },
+    });
+  });
+
+  it('gets what is tagged with its id, and no other does', () => {
+    const { channel, sent, receive, heard } = testLink();
+    const listening = relay(channel, undefined, 'subscriptions/listen');
+    const other = relay(channel);
+    const tagged = (id: unknown): object => ({
+      method: 'notifications/resources/updated',
+      params: { uri: 'x:y', _meta: { 'io.modelcontextprotocol/subscriptionId': id } },
+    });
+    receive(tagged(sent[0]?.id));
+    receive(tagged('made up'));
+    expect(listening.events).toEqual(['notification notifications/resources/updated']);
+    expect(other.events).toEqual([]);
+    expect(heard).toEqual(['notifications/resources/updated of undefined']);
+  });
+});
+
+describe('the id of a message of which only the ends are known', () => {
+  it.each([
+    ['{"jsonrpc":"2.0","id":7,"result":{"content":[{"id":9', 'xxx"}]}}', 7],
+    ['{"result":{"content":[{"text":"', '"}]},"jsonrpc":"2.0","id":12}', 12],
+    ['{"result":{"id":5,"text":"', 'xxx"}}', undefined],
+    ['{"id":5,"result":"', 'xxx', undefined],
+  ])('%s … %s', (head, tail, id) => {
+    expect(idAtEdge(Buffer.from(head), Buffer.from(tail))).toBe(id);
+  });
+});
+
+describe('a call while the other end asks something', () => {
+  it('is not late as long as that waits, and is again once it was taken back', () => {
+    const { channel, receive, pass, asked } = testLink();
+    const call = relay(channel);
+    receive({ id: 7, method: 'elicitation/create', params: {} });
+    expect(asked).toHaveLength(1);
+    pass(2000);
+    expect(call.events).toEqual([]);
+    receive({ method: 'notifications/cancelled', params: { requestId: 7 } });
+    pass(900);
+    expect(call.events).toEqual([]);
+    pass(500);
+    expect(call.events).toHaveLength(1);
+    expect(call.events[0]).toContain('STARLING_TIMEOUT');
+  });
+});

@@ -1,0 +1,80 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { scanSpans } from '../../../src/gateway/wire/json-scan.ts';
+import type { Span } from '../../../src/gateway/wire/json-scan.ts';
+
+const at = (text: string, span: Span | undefined): unknown =>
+  span === undefined
+    ? undefined
+    : JSON.parse(Buffer.from(text).subarray(span.start, span.end).toString());
+
+const scan = (text: string): ReturnType<typeof scanSpans> => scanSpans(Buffer.from(text));
+
+describe('the places that a relay may change', () => {
+  it('are found in any message, however it is laid out', () => {
+    const json = fc.jsonValue({ maxDepth: 3 });
+    const message = fc.record({
+      extra: fc.dictionary(fc.string(), json),
+      id: fc.oneof(fc.integer(), fc.string()),
+      name: fc.string({ unit: 'binary' }),
+      uri: fc.string(),
+      args: json,
+      ref: fc.string(),
+      token: fc.oneof(fc.integer(), fc.string()),
+      trace: fc.string({ maxLength: 200 }),
+      indent: fc.constantFrom(0, 1, '\t', '  '),
+    });
+    fc.assert(
+      fc.property(message, ({ extra, id, name, uri, args, ref, token, trace, indent }) => {
+        const params = {
+          ...extra,
+          uri,
+          _meta: { trace, progressToken: token },
+          arguments: args,
+          ref: { type: trace, name: ref },
+          requestId: id,
+          progressToken: token,
+          name,
+        };
+        const text = JSON.stringify({ ...extra, params, result: { args }, id }, null, indent);
+        const spans = scan(text);
+        const found = JSON.parse(text) as { params: unknown };
+        expect(spans.repeated).toBeUndefined();
+        expect(at(text, spans.id)).toEqual(id);
+        expect(at(text, spans.params)).toEqual(found.params);
+        expect(at(text, spans.result)).toEqual(JSON.parse(JSON.stringify({ args })));
+        expect(at(text, spans.meta)).toEqual({ trace, progressToken: token });
+        expect(at(text, spans.metaProgressToken)).toEqual(token);
+        expect(at(text, spans.name)).toEqual(name);
+        expect(at(text, spans.uri)).toEqual(uri);
+        expect(at(text, spans.refName)).toEqual(ref);
+        expect(at(text, spans.arguments)).toEqual(JSON.parse(JSON.stringify(args)));
+        expect(at(text, spans.requestId)).toEqual(id);
+        expect(at(text, spans.progressToken)).toEqual(token);
+      }),
+    );
+  });
+
+  it('are found behind strings of any length that are full of escapes', () => {
+    for (let length = 0; length < 200; length += 1) {
+      const tail = ['', '\\', '"', '\\"', '"\\', 'é'][length % 6] ?? '';
+      const text = JSON.stringify({ x: `${'a'.repeat(length)}${tail}`, id: length });
+      expect(at(text, scan(text).id)).toBe(length);
+      const dense = JSON.stringify({ x: '\\"'.repeat(length), id: length });
+      expect(at(dense, scan(dense).id)).toBe(length);
+    }
+  });
+
+  it('are known by their key whatever its spelling, and by nothing that looks like it', () => {
+    const text = '{"\\u0069d":7,"idx":1,"i":2,"params":{"nam":1,"n\\u0061me":"x","names":3}}';
+    const spans = scan(text);
+    expect([at(text, spans.id), at(text, spans.name)]).toEqual([7, 'x']);
+  });
+
+  it('are not looked for where no object is', () => {
+    const spans = scan('{"id":1,"params":{"_meta":5,"ref":"name","arguments":[{"name":1}]}}');
+    expect([spans.meta, spans.metaProgressToken, spans.refName, spans.name]).toEqual(
+      Array.from({ length: 4 }, () => undefined),
+    );
+  });
+});

@@ -1,0 +1,320 @@
+/** Counting calls: never more than granted, over sessions, delegations, restarts and crashes. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { silentLogger } from '../../../src/core/index.ts';
+import type { Json } from '../../../src/core/index.ts';
+import { createCounters, createGrantBook, judge } from '../../../src/grants/index.ts';
+import type {
+  CounterInit,
+  Counters,
+  Grant,
+  GrantBook,
+  CallEvaluation,
+} from '../../../src/grants/index.ts';
+import type { Table } from '../../../src/store/types.ts';
+import {
+  NOW_MS,
+  READ,
+  alice,
+  bob,
+  carol,
+  grantOf,
+  manualClock,
+  owner,
+  signerOf,
+} from '../arrange.ts';
+import { memoryTable } from '../memory-table.ts';
+
+const HOUR_MS = 3_600_000;
+const wanted = { resource: 'tool:files/read_file', ability: 'tool/call' };
+const limited = (caveats: Record<string, Json>): typeof READ => ({ ...READ, caveats });
+
+interface Door {
+  readonly book: GrantBook;
+  readonly table: ReturnType<typeof memoryTable>;
+  readonly clock: ReturnType<typeof manualClock>;
+  counters: Counters;
+  readonly issue: (caveats: Record<string, Json>, maxDepth?: number) => Promise<Grant>;
+  /** One call by whoever holds `grant`. */
+  readonly call: (grant: Grant) => CallEvaluation;
+  /** `yes`, or the rule that refuses. */
+  readonly answer: (grant: Grant) => string;
+  /** Counts on from what is on the disk, as after a crash. */
+  crash(): Promise<void>;
+}
+
+async function doorOf(
+  init: CounterInit = {},
+  wrap = (table: Table): Table => table,
+): Promise<Door> {
+  const clock = manualClock();
+  const book = createGrantBook({
+    identity: owner,
+    grants: memoryTable(),
+    revocations: memoryTable(),
+    clock,
+    logger: silentLogger,
+  });
+  await book.start();
+  const table = memoryTable();
+  const parts = { table: wrap(table), grants: book, self: owner.did, clock, logger: silentLogger };
+  const open = async (): Promise<Counters> => {
+    const counters = createCounters(parts, init);
+    await counters.start();
+    return counters;
+  };
+  const door: Door = {
+    book,
+    table,
+    clock,
+    counters: await open(),
+    issue: (caveats, maxDepth = 0) =>
+      book.issue({
+        aud: alice.did,
+        capabilities: [limited(caveats)],
+        expiresAtMs: clock.now() + HOUR_MS,
+        maxDepth,
+      }),
+    call: (grant) => judge([grant], wanted, door.counters, clock.now()),
+    answer(grant) {
+      const answer = door.call(grant);
+      if ('ask' in answer) return 'ask';
+      return answer.allow ? 'yes' : answer.refusal.rule;
+    },
+    async crash() {
+      door.counters = await open();
+    },
+  };
+  return door;
+}
+
+function times(count: number, call: () => string): string[] {
+  return Array.from({ length: count }, call);
+}
+
+describe('uses', () => {
+  it('are used up one by one', async () => {
+    const { issue, answer, counters } = await doorOf();
+    const grant = await issue({ uses: 3 });
+    expect(times(5, () => answer(grant))).toEqual(['yes', 'yes', 'yes', 'uses', 'uses']);
+    expect(counters.taken(grant, 0)).toBe(3);
+  });
+
+  it('are never more than granted when 100 calls race for 10 of them', async () => {
+    const { issue, call } = await doorOf();
+    const grant = await issue({ uses: 10 });
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        await new Promise((resolve) => setImmediate(resolve));
+        const answer = call(grant);
+        if (!('allow' in answer) || !answer.allow) return false;
+        await answer.settled;
+        return true;
+      }),
+    );
+    expect(answers.filter(Boolean)).toHaveLength(10);
+  });
+
+  it('are shared by all to whom a grant was handed on', async () => {
+    const { book, issue, answer } = await doorOf();
+    const root = await issue({ uses: 5 }, 2);
+    const leaves = [bob, carol].map((to) =>
+      grantOf(alice, to, { parents: [root], cap: [limited({ uses: 4 })] }),
+    );
+    for (const leaf of leaves) expect(book.present(leaf.claims.aud, [leaf.jws])).toEqual([]);
+    const [first, second] = leaves as [Grant, Grant];
+    expect(times(5, () => answer(first))).toEqual(['yes', 'yes', 'yes', 'yes', 'uses']);
+    expect(times(2, () => answer(second))).toEqual(['yes', 'uses']);
+    expect(answer(root)).toBe('uses');
+  });
+
+  it('are taken from the parent that still has some', async () => {
+    const { book, issue, answer } = await doorOf();
+    const [one, two] = [await issue({ uses: 1 }, 1), await issue({ uses: 2 }, 1)];
+    const cap = [limited({ uses: 1 }), limited({ uses: 1, rate: { per_s: 9, burst: 9 } })];
+    const leaf = grantOf(alice, bob, { parents: [one, two], cap });
+    expect(book.present(bob.did, [leaf.jws])).toEqual([]);
+    // One of each capability of the leaf; the second falls back on the second parent.
+    expect(times(3, () => answer(leaf))).toEqual(['yes', 'yes', 'uses']);
+    expect(answer(two)).toBe('yes');
+    expect(answer(one)).toBe('uses');
+  });
+
+  it('go on where they were after a restart, to the last one', async () => {
+    const door = await doorOf();
+    const grant = await door.issue({ uses: 100 });
+    times(30, () => door.answer(grant));
+    await door.counters.stop();
+    await door.crash();
+    expect(door.counters.taken(grant, 0)).toBe(30);
+    expect(times(71, () => door.answer(grant)).filter((it) => it === 'yes')).toHaveLength(70);
+  });
+
+  it('are never more after a crash, and a few less at the most', async () => {
+    const door = await doorOf();
+    const grant = await door.issue({ uses: 100 });
+    let used = 0;
+    for (let round = 0; round < 30; round += 1) {
+      for (let turn = 0; turn < 7; turn += 1) {
+        const answer = door.call(grant);
+        if (!('allow' in answer) || !answer.allow) break;
+        await answer.settled;
+        used += 1;
+      }
+      await door.crash();
+    }
+    expect(used).toBeLessThanOrEqual(100);
+    expect(used).toBeGreaterThan(60);
+  });
+
+  it('go on when the grant is renewed', async () => {
+    const { book, issue, answer, clock } = await doorOf();
+    const grant = await book.issue({
+      aud: alice.did,
+      capabilities: [limited({ uses: 2 })],
+      expiresAtMs: clock.now() + HOUR_MS,
+      renewForMs: HOUR_MS,
+    });
+    expect(answer(grant)).toBe('yes');
+    await clock.advance(HOUR_MS / 2);
+    const renewed = await book.renew(grant.claims.jti);
+    expect(times(2, () => answer(renewed as Grant))).toEqual(['yes', 'uses']);
+    expect(answer(await issue({ uses: 1 }))).toBe('yes');
+  });
+
+  it('can be waited for: a call must not run before its use is on the disk', async () => {
+    let fail = true;
+    const door = await doorOf({}, (table) => ({
+      ...table,
+      async batch(writes) {
+        if (fail) throw new Error('disk full');
+        await table.batch(writes);
+      },
+    }));
+    const grant = await door.issue({ uses: 40 });
+    const settled = (): Promise<void> | undefined => {
+      const answer = door.call(grant);
+      return 'allow' in answer && answer.allow ? answer.settled : undefined;
+    };
+    await expect(settled()).rejects.toMatchObject({ code: 'STARLING_STATE_UNUSABLE' });
+    fail = false;
+    await settled();
+    // The second of a block of two is on the disk already.
+    expect(settled()).toBeUndefined();
+    expect(door.counters.taken(grant, 0)).toBe(3);
+    expect([...door.table.rows.values()].map((row) => String(Buffer.from(row)))).toEqual([
+      expect.stringContaining('"taken":3') as string,
+    ]);
+  });
+
+  it('count as used up when their row is damaged', async () => {
+    const door = await doorOf();
+    const grant = await door.issue({ uses: 5 });
+    door.answer(grant);
+    for (const key of door.table.rows.keys()) door.table.rows.set(key, Buffer.from('{"tak'));
+    await door.crash();
+    expect(door.answer(grant)).toBe('uses');
+  });
+
+  it('are taken by nobody once the node stops', async () => {
+    const { issue, answer, counters } = await doorOf();
+    const grant = await issue({ uses: 5 });
+    await counters.stop();
+    expect(answer(grant)).toBe('stopped');
+  });
+});
+
+describe('a rate', () => {
+  it('lets a burst through, then so many a second', async () => {
+    const { issue, answer, clock } = await doorOf();
+    const grant = await issue({ rate: { per_s: 2, burst: 3 } });
+    expect(times(4, () => answer(grant))).toEqual(['yes', 'yes', 'yes', 'rate']);
+    await clock.advance(500);
+    expect(times(2, () => answer(grant))).toEqual(['yes', 'rate']);
+    await clock.advance(60_000);
+    expect(times(4, () => answer(grant))).toEqual(['yes', 'yes', 'yes', 'rate']);
+  });
+
+  it('is not refilled by a restart or a crash', async () => {
+    const door = await doorOf();
+    const grant = await door.issue({ rate: { per_s: 0.001, burst: 3 } });
+    expect(times(2, () => door.answer(grant))).toEqual(['yes', 'yes']);
+    await door.counters.stop();
+    await door.crash();
+    expect(times(2, () => door.answer(grant))).toEqual(['yes', 'rate']);
+    await door.crash();
+    expect(door.answer(grant)).toBe('rate');
+    await door.clock.advance(1_000_000);
+    expect(door.answer(grant)).toBe('yes');
+  });
+
+  it('is never exceeded, whatever the times of the calls', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 0, max: 700 }), { maxLength: 60 }),
+        async (gaps) => {
+          const { issue, answer, clock } = await doorOf();
+          const grant = await issue({ rate: { per_s: 4, burst: 2 } });
+          const allowed: number[] = [];
+          for (const gap of gaps) {
+            await clock.advance(gap);
+            if (answer(grant) === 'yes') allowed.push(clock.now());
+          }
+          for (const [index, from] of allowed.entries()) {
+            for (const [more, to] of allowed.slice(index).entries()) {
+              expect(more + 1).toBeLessThanOrEqual(2 + ((to - from) / 1000) * 4 + 1e-6);
+            }
+          }
+        },
+      ),
+      { numRuns: 50, seed: 10 },
+    );
+  });
+
+  it('takes a clock that goes back for one that stands', async () => {
+    const { issue, counters, clock } = await doorOf();
+    const grant = await issue({ rate: { per_s: 1, burst: 1 } });
+    expect(counters.take(grant, 0, clock.now()).ok).toBe(true);
+    expect(counters.take(grant, 0, clock.now() - HOUR_MS).ok).toBe(false);
+    expect(counters.take(grant, 0, clock.now() + 999).ok).toBe(false);
+    expect(counters.take(grant, 0, clock.now() + 1000).ok).toBe(true);
+  });
+});
+
+describe('counters', () => {
+  it('are bounded for issuers other than ourselves', async () => {
+    const { book, issue, answer } = await doorOf({ perIssuerMax: 2 });
+    const root = await issue({ uses: 100 }, 1);
+    const leaves = [11, 12, 13].map((number) =>
+      grantOf(alice, signerOf(number), { parents: [root], cap: [limited({ uses: 9 })] }),
+    );
+    for (const leaf of leaves) book.present(leaf.claims.aud, [leaf.jws]);
+    expect(leaves.map(answer)).toEqual(['yes', 'yes', 'limit']);
+    expect(answer(root)).toBe('yes');
+  });
+
+  it('are forgotten with their grants', async () => {
+    const { issue, answer, clock, table, book } = await doorOf();
+    const root = await issue({ uses: 9 }, 1);
+    const leaf = grantOf(alice, bob, {
+      parents: [root],
+      cap: [limited({ uses: 9 })],
+      expiresAt: NOW_MS / 1000 + 60,
+    });
+    book.present(bob.did, [leaf.jws]);
+    answer(leaf);
+    expect(table.rows.size).toBe(2);
+    await clock.advance(2 * HOUR_MS);
+    // An own grant may still be renewed while it is listed.
+    expect(table.rows.size).toBe(1);
+    await clock.advance(31 * 24 * HOUR_MS);
+    expect(table.rows.size).toBe(0);
+  });
+
+  it('may be started twice and stopped before starting', async () => {
+    const { counters } = await doorOf();
+    await counters.start();
+    await counters.stop();
+    await counters.stop();
+  });
+});

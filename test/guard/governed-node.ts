@@ -1,0 +1,144 @@
+/** What the tests of policy, approvals and guardian share: a governed node without network or disk. */
+import { createHealth, silentLogger } from '../../src/core/index.ts';
+import type { Health } from '../../src/core/index.ts';
+import { createCounters, createGrantBook } from '../../src/grants/index.ts';
+import type { Capability, GrantBook } from '../../src/grants/index.ts';
+import {
+  createApprovals,
+  createGuard,
+  createGuardian,
+  createCallerRules,
+  parsePolicy,
+} from '../../src/guard/index.ts';
+import type {
+  Approvals,
+  ExplainingGuard,
+  Guardian,
+  OfferedTool,
+  Policy,
+  Principal,
+  RiskAlert,
+  CallerRulesLookup,
+} from '../../src/guard/index.ts';
+import type { LimitAlert } from '../../src/guard/index.ts';
+import { peerIdFromDid } from '../../src/identity/index.ts';
+import { alice, manualClock, owner } from '../grants/arrange.ts';
+import { memoryTable } from '../grants/memory-table.ts';
+
+export const OPERATOR: Principal = { kind: 'operator' };
+
+export interface Desk {
+  readonly book: GrantBook;
+  readonly guard: ExplainingGuard;
+  readonly approvals: Approvals;
+  readonly guardian: Guardian;
+  readonly standings: CallerRulesLookup;
+  readonly clock: ReturnType<typeof manualClock>;
+  readonly table: ReturnType<typeof memoryTable>;
+  readonly health: Health;
+  readonly alerts: (LimitAlert | RiskAlert)[];
+  /** Puts another policy in force. */
+  readonly swap: (yaml: string) => void;
+  /** Makes it an open mesh. */
+  open: boolean;
+  tools: readonly OfferedTool[];
+}
+
+export function peer(signer: { did: typeof alice.did } = alice, alias = 'laptop'): Principal {
+  return { kind: 'peer', peerId: peerIdFromDid(signer.did), did: signer.did, alias };
+}
+
+/** Started; `table` may be that of a desk before. */
+export async function deskOf(yaml = '', table = memoryTable()): Promise<Desk> {
+  const clock = manualClock();
+  let policy: Policy = parsePolicy(yaml, 'the test');
+  const current = (): Policy => policy;
+  const book = createGrantBook({
+    identity: owner,
+    grants: memoryTable(),
+    revocations: memoryTable(),
+    clock,
+    logger: silentLogger,
+  });
+  const standings = createCallerRules({
+    policy: { current },
+    mesh: { isOpen: () => desk.open, isMember: (did) => did === alice.did, formerly: () => [] },
+  });
+  const approvals = createApprovals({ table, clock, logger: silentLogger, standings });
+  const alerts: (LimitAlert | RiskAlert)[] = [];
+  const alert = (one: LimitAlert | RiskAlert): void => void alerts.push(one);
+  const counters = createCounters({
+    table: memoryTable(),
+    grants: book,
+    self: owner.did,
+    clock,
+    logger: silentLogger,
+  });
+  await counters.start();
+  const guard = createGuard({
+    grants: book,
+    counters,
+    clock,
+    self: { name: 'workstation', did: owner.did },
+    policy: { standings, current },
+    approvals,
+    open: new Set(['tool:starling/request_permission']),
+    alert,
+  });
+  const guardian = createGuardian({
+    policy: { current },
+    standings,
+    grants: book,
+    approvals,
+    tools: () => desk.tools,
+    clock,
+    logger: silentLogger,
+    alert,
+  });
+  const desk: Desk = {
+    book,
+    guard,
+    approvals,
+    guardian,
+    standings,
+    clock,
+    table,
+    health: createHealth(),
+    alerts,
+    swap: (next) => {
+      policy = parsePolicy(next, 'the test');
+    },
+    open: false,
+    tools: [
+      { resource: 'tool:files/read_file', readOnly: true },
+      { resource: 'tool:files/list', readOnly: true },
+      { resource: 'tool:files/write_file', readOnly: false },
+      { resource: 'tool:mail/send', readOnly: false },
+    ],
+  };
+  await approvals.start();
+  return desk;
+}
+
+/** Grants `resource` to `signer` for an hour. */
+export async function grant(
+  { book, clock }: Desk,
+  resource: string,
+  ability = 'tool/call',
+  signer: { did: typeof alice.did } = alice,
+  caveats: Capability['caveats'] = {},
+): Promise<string> {
+  const made = await book.issue({
+    aud: signer.did,
+    capabilities: [{ resource, ability, caveats }],
+    expiresAtMs: clock.now() + 3_600_000,
+  });
+  return made.claims.jti;
+}
+
+/** Lets everything that is under way on the desk happen. */
+export function settle(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -1,0 +1,138 @@
+/** The policy file on the disk: taken up while the node runs, and never to its harm. */
+import { once } from 'node:events';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createHealth, silentLogger, systemClock } from '../../../src/core/index.ts';
+import { createCurrentPolicy } from '../../../src/guard/index.ts';
+import type { CurrentPolicy, CurrentPolicyInit } from '../../../src/guard/index.ts';
+
+let folder = '';
+let file = '';
+let health = createHealth();
+const books: CurrentPolicy[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'starling-policy-'));
+  file = join(folder, 'policy.yaml');
+  health = createHealth();
+});
+afterEach(async () => {
+  for (const book of books.splice(0)) await book.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function bookOf(
+  text?: string,
+  init: Partial<CurrentPolicyInit> = {},
+): Promise<CurrentPolicy> {
+  if (text !== undefined) await writeFile(file, text);
+  const book = createCurrentPolicy(
+    { clock: systemClock, logger: silentLogger, health },
+    { file, lookMs: 20, ...init },
+  );
+  books.push(book);
+  await book.start();
+  return book;
+}
+
+const trustOf = (book: CurrentPolicy): number => book.current().file.zones.local.trust;
+const TRUST = (trust: number): string => `zones: { local: { trust: ${trust} } }\n`;
+
+describe('the policy in force', () => {
+  it('is the shipped one where there is no file', async () => {
+    expect(trustOf(await bookOf())).toBe(0.9);
+    expect(await books[0]?.check()).toEqual({ ok: true, exists: false, changes: [] });
+  });
+
+  it('is that of the file, which is taken up again when it changes, comes, or is replaced', async () => {
+    const book = await bookOf();
+    const changed = async (write: () => Promise<void>): Promise<unknown> => {
+      const event = once(book.events, 'change');
+      await write();
+      return (await event)[1];
+    };
+    expect(await changed(() => writeFile(file, TRUST(0.5)))).toEqual([
+      { key: 'zones.local.trust', from: '0.9', to: '0.5' },
+    ]);
+    await changed(() => writeFile(file, TRUST(0.6)));
+    await changed(async () => {
+      await writeFile(join(folder, 'new'), TRUST(0.7));
+      await rename(join(folder, 'new'), file);
+    });
+    expect(trustOf(book)).toBe(0.7);
+  });
+
+  it('is the last good one while the file is broken, and a warning says what is wrong', async () => {
+    const book = await bookOf(TRUST(0.5));
+    const before = book.current();
+    await writeFile(file, 'zones: { local: { trust: high } }');
+    expect(await book.reload()).toEqual({
+      ok: false,
+      problems: [expect.stringContaining('zones.local.trust: "high" can\'t be used')],
+    });
+    expect(book.current()).toBe(before);
+    expect(health.warnings()).toMatchObject([
+      {
+        code: 'policy-unusable',
+        text: expect.stringContaining('zones.local.trust') as string,
+        hint: 'correct it, and see: starling policy check',
+      },
+    ]);
+    await writeFile(file, TRUST(0.5));
+    expect(await book.reload()).toEqual({ ok: true, exists: true, changes: [] });
+    expect(health.warnings()).toEqual([]);
+    expect(book.current()).toBe(before);
+  });
+
+  it('stays when the file goes away: nothing gets looser by that', async () => {
+    const book = await bookOf('zones: { trusted: { read_only: true } }');
+    await rm(file);
+    expect((await book.reload()).ok).toBe(false);
+    expect(book.current().file.zones.trusted.read_only).toBe(true);
+    expect(health.warnings()).toHaveLength(1);
+  });
+
+  it('is looked at, and not changed, by a check', async () => {
+    const book = await bookOf(TRUST(0.5));
+    expect(await book.check(TRUST(0.4))).toEqual({
+      ok: true,
+      exists: true,
+      changes: [{ key: 'zones.local.trust', from: '0.5', to: '0.4' }],
+    });
+    expect(await book.check('zones: [')).toMatchObject({ ok: false });
+    expect(trustOf(book)).toBe(0.5);
+    expect(health.warnings()).toEqual([]);
+  });
+
+  it('is taken up in the order of the files when told to many times at once', async () => {
+    const book = await bookOf(TRUST(0.5));
+    for (const trust of [0.1, 0.2, 0.3]) {
+      await writeFile(file, TRUST(trust));
+      void book.reload();
+    }
+    await book.reload();
+    expect(trustOf(book)).toBe(0.3);
+  });
+});
+
+describe('a node does not start', () => {
+  it('with a broken policy file', async () => {
+    await expect(bookOf('zones: [')).rejects.toMatchObject({ code: 'STARLING_CONFIG_INVALID' });
+  });
+
+  it('without the policy file that its configuration names', async () => {
+    await expect(bookOf(undefined, { mustExist: true })).rejects.toMatchObject({
+      code: 'STARLING_CONFIG_INVALID',
+      hint: 'put it there, or correct `policy` in the config file',
+    });
+  });
+
+  it('with a policy file that is no file, or far too long', async () => {
+    await expect(bookOf(undefined, { file: folder })).rejects.toMatchObject({
+      code: 'STARLING_CONFIG_INVALID',
+    });
+    await expect(bookOf('#'.repeat(1024 * 1024 + 1))).rejects.toThrow('over 1 MiB');
+  });
+});

@@ -1,0 +1,419 @@
+/** Who is let into a mesh: two or three mesh books that say hello to each other, with no network. */
+import { describe, expect, it } from 'vitest';
+import { Secret, silentLogger } from '../../src/core/index.ts';
+import type { Clock } from '../../src/core/index.ts';
+import { createGrantBook, createSuccessions } from '../../src/grants/index.ts';
+import type { GrantBook } from '../../src/grants/index.ts';
+import { createIdentity } from '../../src/identity/index.ts';
+import type { Identity } from '../../src/identity/index.ts';
+import { decodeHello, decodeWelcome, encodeHello, encodeWelcome } from '../../src/network/hello.ts';
+import type { Hello, Welcome } from '../../src/network/index.ts';
+import { memoryTable } from '../grants/memory-table.ts';
+import { createMeshBook } from '../../src/mesh/index.ts';
+import type { MeshBook } from '../../src/mesh/index.ts';
+
+const DAY_MS = 86_400_000;
+const START = Date.UTC(2026, 10, 21);
+
+interface Side {
+  readonly identity: Identity;
+  readonly book: MeshBook;
+  readonly grants: GrantBook;
+  readonly reload: () => Promise<MeshBook>;
+}
+
+/** A clock that only the test moves. */
+function stillClock(): Clock & { pass(ms: number): void } {
+  let now = START;
+  return {
+    now: () => now,
+    schedule: () => () => undefined,
+    pass: (ms) => {
+      now += ms;
+    },
+  };
+}
+
+async function side(name: string, clock: Clock, seedByte: number): Promise<Side> {
+  const identity = createIdentity(new Uint8Array(32).fill(seedByte));
+  const table = memoryTable();
+  const records = memoryTable();
+  const successions = createSuccessions({ table: memoryTable(), logger: silentLogger });
+  const grants = createGrantBook({
+    identity,
+    successions,
+    grants: memoryTable(),
+    revocations: memoryTable(),
+    clock,
+    logger: silentLogger,
+  });
+  await grants.start();
+  const make = async (): Promise<MeshBook> => {
+    const book = createMeshBook(
+      { identity, grants, successions, table, records, clock, logger: silentLogger },
+      { name },
+    );
+    await book.load();
+    return book;
+  };
+  return { identity, grants, book: await make(), reload: make };
+}
+
+/** `from` dials `to`: hello, answer, and what `from` makes of it. Gives the answer. */
+async function meet(from: Side, to: Side): Promise<Welcome> {
+  const hello = decodeHello(encodeHello(from.book.admission.hello(to.identity.peerId)));
+  const answer = await to.book.admission.admit(hello, from.identity.peerId);
+  const welcome = decodeWelcome(encodeWelcome(answer));
+  if (welcome.ok) await from.book.admission.welcomed(welcome, to.identity.peerId);
+  return welcome;
+}
+
+async function ticketOf(of: Side, canInvite = true, expiresInMs = DAY_MS): Promise<Secret> {
+  const addresses = ['/ip4/127.0.0.1/tcp/4040'];
+  return (await of.book.invite({ addresses, expiresInMs, canInvite })).ticket;
+}
+
+async function founded(clock: Clock = stillClock()): Promise<Side> {
+  const alice = await side('alice', clock, 1);
+  await alice.book.found('home');
+  return alice;
+}
+
+async function joined(of: Side, clock: Clock, seedByte: number, canInvite = true): Promise<Side> {
+  const newcomer = await side(`node${seedByte}`, clock, seedByte);
+  await newcomer.book.takeTicket(await ticketOf(of, canInvite));
+  expect(await meet(newcomer, of)).toMatchObject({ ok: true });
+  expect(newcomer.book.isMember()).toBe(true);
+  return newcomer;
+}
+
+const refusedWith = (code: string): object => ({ ok: false, code });
+
+describe('a private mesh', () => {
+  it('lets in who brings a ticket, and then knows it without', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2);
+    expect(alice.book.admission.isMember(bob.identity.peerId)).toBe(true);
+    expect(bob.book.admission.isMember(alice.identity.peerId)).toBe(true);
+    expect(await meet(bob, alice)).toMatchObject({ ok: true });
+    expect(await meet(alice, bob)).toMatchObject({ ok: true });
+  });
+
+  it('lets any member bring in the next one, whom the others then know by its chain', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2);
+    const carol = await joined(bob, clock, 3);
+    expect(alice.book.admission.isMember(carol.identity.peerId)).toBe(false);
+    expect(await meet(carol, alice)).toMatchObject({ ok: true });
+    expect(alice.book.admission.isMember(carol.identity.peerId)).toBe(true);
+  });
+
+  it('tells tickets that are open from those that are spent, and both from memberships', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2);
+    await ticketOf(alice);
+    const files = { resource: 'tool:files/*', ability: 'tool/call' };
+    const expiresAtMs = clock.now() + DAY_MS;
+    const tool = await alice.grants.issue({
+      aud: bob.identity.did,
+      capabilities: [files],
+      expiresAtMs,
+    });
+    const kinds = alice.grants.issued().map((grant) => alice.book.ticketOf(grant));
+    expect(kinds.filter((kind) => kind === 'open')).toHaveLength(1);
+    expect(kinds.filter((kind) => kind === 'spent')).toHaveLength(1);
+    expect(alice.book.ticketOf(tool)).toBeUndefined();
+  });
+
+  it('remembers over a restart which mesh it is, and who belongs to it', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2);
+    const again = await bob.reload();
+    expect(again.mesh()).toEqual(alice.book.mesh());
+    expect(again.isMember()).toBe(true);
+    expect(again.admission.isMember(alice.identity.peerId)).toBe(true);
+  });
+
+  it('refuses who shows nothing, and says how to get in', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const eve = await side('eve', clock, 9);
+    const { id } = alice.book.mesh() ?? {};
+    const hello: Hello = {
+      version: 1,
+      name: 'eve',
+      time: clock.now(),
+      membership: [],
+      ...(id && { mesh: id }),
+    };
+    const answer = await alice.book.admission.admit(hello, eve.identity.peerId);
+    expect(answer).toMatchObject(refusedWith('STARLING_JOIN_REFUSED'));
+    expect(answer).toMatchObject({ reason: expect.stringContaining('starling invite') as string });
+  });
+
+  it('says whom it met, where that node is about to join and no member yet', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await side('bob', clock, 2);
+    const { peerId } = bob.identity;
+    const welcome: Welcome = { ok: true, hello: bob.book.admission.hello(alice.identity.peerId) };
+    await expect(alice.book.admission.welcomed(welcome, peerId)).rejects.toMatchObject({
+      code: 'STARLING_JOIN_REFUSED',
+      message: `${peerId} is no member of this mesh yet`,
+    });
+  });
+
+  it('tells who asks which mesh it is only that, and whether it is open', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const eve = await side('eve', clock, 9);
+    const hello: Hello = { version: 1, name: 'eve', time: clock.now(), membership: [] };
+    expect(await alice.book.admission.admit(hello, eve.identity.peerId)).toMatchObject({
+      ok: false,
+      mesh: alice.book.mesh()?.id,
+      meshName: 'home',
+      open: false,
+    });
+  });
+
+  it('refuses a ticket that was used by somebody else', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const ticket = await ticketOf(alice);
+    const bob = await side('bob', clock, 2);
+    const eve = await side('eve', clock, 9);
+    await bob.book.takeTicket(ticket);
+    await eve.book.takeTicket(ticket);
+    expect(await meet(bob, alice)).toMatchObject({ ok: true });
+    expect(await meet(eve, alice)).toMatchObject(refusedWith('STARLING_TICKET_SPENT'));
+    expect(alice.book.admission.isMember(eve.identity.peerId)).toBe(false);
+  });
+
+  it('lets exactly one of two in who use a ticket at the same moment', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const ticket = await ticketOf(alice);
+    const two = [await side('bob', clock, 2), await side('eve', clock, 9)];
+    for (const newcomer of two) await newcomer.book.takeTicket(ticket);
+    const answers = await Promise.all(two.map((newcomer) => meet(newcomer, alice)));
+    expect(answers.filter((answer) => answer.ok)).toHaveLength(1);
+  });
+
+  it('lets who lost the answer try again with the same ticket', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await side('bob', clock, 2);
+    await bob.book.takeTicket(await ticketOf(alice));
+    const hello = bob.book.admission.hello(alice.identity.peerId);
+    expect(await alice.book.admission.admit(hello, bob.identity.peerId)).toMatchObject({
+      ok: true,
+    });
+    expect(await meet(bob, alice)).toMatchObject({ ok: true });
+    expect(bob.book.isMember()).toBe(true);
+  });
+
+  it("refuses a ticket's proof that somebody else has overheard", async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await side('bob', clock, 2);
+    const eve = await side('eve', clock, 9);
+    await bob.book.takeTicket(await ticketOf(alice));
+    const overheard = bob.book.admission.hello(alice.identity.peerId);
+    expect(await alice.book.admission.admit(overheard, eve.identity.peerId)).toMatchObject(
+      refusedWith('STARLING_TICKET_INVALID'),
+    );
+    expect(await meet(bob, alice)).toMatchObject({ ok: true });
+  });
+
+  it("refuses a member's chain that somebody else shows", async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2);
+    const eve = await side('eve', clock, 9);
+    const stolen = bob.book.admission.hello(alice.identity.peerId);
+    expect(await alice.book.admission.admit(stolen, eve.identity.peerId)).toMatchObject(
+      refusedWith('STARLING_JOIN_REFUSED'),
+    );
+  });
+
+  it('refuses an expired ticket at both ends', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const ticket = await ticketOf(alice, true, 1000);
+    const bob = await side('bob', clock, 2);
+    await bob.book.takeTicket(ticket);
+    clock.pass(120_000);
+    expect(await meet(bob, alice)).toMatchObject(refusedWith('STARLING_TICKET_EXPIRED'));
+    const carol = await side('carol', clock, 3);
+    await expect(carol.book.takeTicket(ticket)).rejects.toMatchObject({
+      code: 'STARLING_TICKET_EXPIRED',
+    });
+  });
+
+  it('lets a member start again with its old ticket, long after its time', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const ticket = await ticketOf(alice, true, 1000);
+    const bob = await side('bob', clock, 2);
+    await bob.book.takeTicket(ticket);
+    expect(await meet(bob, alice)).toMatchObject({ ok: true });
+    clock.pass(30 * DAY_MS);
+    const again = await bob.reload();
+    expect(await again.takeTicket(ticket)).toEqual(['/ip4/127.0.0.1/tcp/4040']);
+    expect(again.isMember()).toBe(true);
+  });
+
+  it('refuses a proof from a clock that is more than five minutes off', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await side('bob', clock, 2);
+    await bob.book.takeTicket(await ticketOf(alice));
+    const hello = bob.book.admission.hello(alice.identity.peerId);
+    clock.pass(301_000);
+    expect(await alice.book.admission.admit(hello, bob.identity.peerId)).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining('clock') as string,
+    });
+  });
+
+  it('refuses a ticket of another mesh, and a member of another mesh', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const other = await side('other', clock, 7);
+    await other.book.found('away');
+    await expect(other.book.takeTicket(await ticketOf(alice))).rejects.toMatchObject({
+      code: 'STARLING_MESH_MISMATCH',
+    });
+    expect(await meet(other, alice)).toMatchObject(refusedWith('STARLING_MESH_MISMATCH'));
+  });
+
+  it('refuses an answer from who only claims to be a member', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2);
+    const eve = await side('eve', clock, 9);
+    const hello = alice.book.admission.hello(eve.identity.peerId);
+    await expect(
+      bob.book.admission.welcomed({ ok: true, hello }, eve.identity.peerId),
+    ).rejects.toMatchObject({ code: 'STARLING_JOIN_REFUSED' });
+  });
+
+  it('does not let a newcomer invite whose inviter withheld that', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2, false);
+    await expect(ticketOf(bob)).rejects.toMatchObject({ code: 'STARLING_JOIN_REFUSED' });
+  });
+
+  it('puts out whose membership is revoked, and whoever came in through them', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2);
+    const carol = await joined(bob, clock, 3);
+    await meet(carol, alice);
+    const membership = alice.grants.issued().find((grant) => grant.claims.aud === bob.identity.did);
+    const revocation = await alice.grants.revoke(membership?.claims.jti ?? '');
+    await alice.book.records().add(revocation.jws);
+    expect(alice.book.admission.isMember(bob.identity.peerId)).toBe(false);
+    expect(alice.book.admission.isMember(carol.identity.peerId)).toBe(false);
+    expect(await meet(bob, alice)).toMatchObject({ ok: false });
+    await carol.book.records().add(revocation.jws);
+    expect(carol.book.isMember()).toBe(false);
+  });
+
+  it('does not put out a member whom a stranger revokes', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2);
+    const carol = await joined(alice, clock, 3);
+    await meet(carol, bob);
+    const { issueRevocation } = await import('../../src/grants/index.ts');
+    const membership = alice.grants.issued().find((grant) => grant.claims.aud === bob.identity.did);
+    if (membership === undefined) throw new Error('bob has a membership');
+    const forged = issueRevocation(carol.identity, membership, clock.now());
+    await alice.book.records().add(forged.jws);
+    expect(alice.book.admission.isMember(bob.identity.peerId)).toBe(true);
+  });
+});
+
+describe('an open mesh', () => {
+  it('is the same for everybody who names it, and nobody needs to be asked', async () => {
+    const clock = stillClock();
+    const alice = await side('alice', clock, 1);
+    const bob = await side('bob', clock, 2);
+    await alice.book.enterOpen('party');
+    await bob.book.enterOpen('party');
+    expect(bob.book.mesh()).toEqual(alice.book.mesh());
+    expect(await meet(bob, alice)).toMatchObject({ ok: true });
+    expect(alice.book.admission.isMember(bob.identity.peerId)).toBe(true);
+  });
+
+  it('is another one under another name', async () => {
+    const clock = stillClock();
+    const alice = await side('alice', clock, 1);
+    const bob = await side('bob', clock, 2);
+    await alice.book.enterOpen('party');
+    await bob.book.enterOpen('work');
+    expect(await meet(bob, alice)).toMatchObject(refusedWith('STARLING_MESH_MISMATCH'));
+    await expect(bob.book.enterOpen('party')).rejects.toMatchObject({
+      code: 'STARLING_MESH_MISMATCH',
+    });
+  });
+});
+
+describe('tickets', () => {
+  it('survive copying: white space, line breaks and capitals', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const text = (await ticketOf(alice)).reveal();
+    const copied = ` ${text.slice(0, 40).toUpperCase()}\n  ${text.slice(40)}\n`;
+    const bob = await side('bob', clock, 2);
+    expect(await bob.book.takeTicket(new Secret(copied))).toEqual(['/ip4/127.0.0.1/tcp/4040']);
+    expect(text.length).toBeLessThan(1500);
+  });
+
+  it.each(['', 'hello', 'starling1', 'starling1!!!!', 'starling1aaaaaaaaaaaaaaaa', 'starling2abc'])(
+    'are refused when they are %j',
+    async (text) => {
+      const bob = await side('bob', stillClock(), 2);
+      await expect(bob.book.takeTicket(new Secret(text))).rejects.toMatchObject({
+        code: 'STARLING_TICKET_INVALID',
+      });
+    },
+  );
+
+  it('are refused when they were cut or changed', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const text = (await ticketOf(alice)).reveal();
+    const bob = await side('bob', clock, 2);
+    const swapped = text[200] === 'a' ? 'b' : 'a';
+    for (const damaged of [
+      text.slice(0, -5),
+      text.slice(0, 60) + text.slice(61),
+      text.slice(0, 200) + swapped + text.slice(201),
+    ]) {
+      await expect(bob.book.takeTicket(new Secret(damaged))).rejects.toMatchObject({
+        code: 'STARLING_TICKET_INVALID',
+      });
+    }
+  });
+});
+
+describe('a line of invitations', () => {
+  it('leads in as far as it may be long, and no further', async () => {
+    const clock = stillClock();
+    let last = await founded(clock);
+    for (let depth = 1; depth < 32; depth += 1) {
+      const next = await side(`node${depth}`, clock, 100 + depth);
+      await next.book.takeTicket(await ticketOf(last));
+      expect(await meet(next, last), `invitation ${depth}`).toMatchObject({ ok: true });
+      last = next;
+    }
+    await expect(ticketOf(last)).rejects.toMatchObject({ code: 'STARLING_JOIN_REFUSED' });
+  });
+});

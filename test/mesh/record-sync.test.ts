@@ -1,0 +1,167 @@
+/** When the records of two are in step: who waits for that, how long, and what a cut does to it. */
+import { describe, expect, it } from 'vitest';
+import { silentLogger } from '../../src/core/index.ts';
+import type { PeerId } from '../../src/core/index.ts';
+import { createIdentity } from '../../src/identity/index.ts';
+import type { Records } from '../../src/mesh/records.ts';
+import { calm, createHub } from '../blackboard/hub.ts';
+import type { Hub } from '../blackboard/hub.ts';
+import { createTestClock } from '../core/test-clock.ts';
+import { createRecordSync } from '../../src/mesh/index.ts';
+import type { RecordSync } from '../../src/mesh/index.ts';
+
+const [LOW, HIGH] = [2, 3]
+  .map((seed) => createIdentity(Buffer.alloc(32, seed)).peerId)
+  .toSorted() as [PeerId, PeerId];
+
+interface Side {
+  readonly sync: RecordSync;
+  readonly texts: Map<string, string>;
+  /** What `inStep` says: `yes`, `waits`, or the code that it failed with. */
+  step(peer: PeerId): Promise<string>;
+}
+
+interface Two {
+  readonly hub: Hub;
+  readonly clock: ReturnType<typeof createTestClock>;
+  readonly low: Side;
+  readonly high: Side;
+}
+
+function twoOf(slow: { disk?: Promise<void> } = {}): Two {
+  const hub = createHub();
+  const clock = createTestClock();
+  const side = (self: PeerId): Side => {
+    const texts = new Map<string, string>();
+    const records = {
+      all: () => texts,
+      digest: () => [...texts.keys()].toSorted().join(),
+      addAll: async (more: readonly string[]) => {
+        await slow.disk;
+        const before = texts.size;
+        for (const text of more) texts.set(text, text);
+        return texts.size - before;
+      },
+      add: async (text: string) => {
+        const isNew = !texts.has(text);
+        texts.set(text, text);
+        return isNew;
+      },
+      onAdded: () => () => undefined,
+    } satisfies Partial<Records> as unknown as Records;
+    const network = hub.network(self);
+    const sync = createRecordSync({ network, records, clock, logger: silentLogger });
+    return {
+      sync,
+      texts,
+      async step(peer) {
+        const waiting = sync.inStep(peer);
+        if (waiting === undefined) return 'yes';
+        let outcome = 'waits';
+        waiting.then(
+          () => (outcome = 'yes'),
+          (error: { code: string }) => (outcome = error.code),
+        );
+        await calm(5);
+        return outcome;
+      },
+    };
+  };
+  return { hub, clock, low: side(LOW), high: side(HIGH) };
+}
+
+describe('two that meet', () => {
+  it('are in step once each has what the other had, and not before', async () => {
+    const { hub, low, high } = twoOf();
+    low.sync.start();
+    high.sync.start();
+    low.texts.set('a', 'a');
+    high.texts.set('b', 'b');
+    expect(await low.step(HIGH)).toBe('waits');
+    hub.connect(LOW, HIGH);
+    const waiting = [low.sync.inStep(HIGH), high.sync.inStep(LOW)];
+    expect(waiting).not.toContain(undefined);
+    for (const inStep of waiting) await inStep;
+    expect([...low.texts.keys()].toSorted()).toEqual(['a', 'b']);
+    expect([...high.texts.keys()].toSorted()).toEqual(['a', 'b']);
+    expect([await low.step(HIGH), await high.step(LOW)]).toEqual(['yes', 'yes']);
+  });
+
+  it('are not in step any more after a cut, until they have told each other the news', async () => {
+    const { hub, low, high } = twoOf();
+    low.sync.start();
+    high.sync.start();
+    hub.connect(LOW, HIGH);
+    await calm();
+    hub.cut(LOW, HIGH);
+    low.texts.set('news', 'news');
+    expect(await high.step(LOW)).toBe('waits');
+    hub.connect(LOW, HIGH);
+    await high.sync.inStep(LOW);
+    expect(high.texts.has('news')).toBe(true);
+  });
+
+  it('are not by what was told before a cut and is still being written after it', async () => {
+    const slow: { disk?: Promise<void> } = {};
+    const { hub, low, high } = twoOf(slow);
+    low.sync.start();
+    high.sync.start();
+    let written = (): void => undefined;
+    slow.disk = new Promise((resolve) => {
+      written = resolve;
+    });
+    high.texts.set('old', 'old');
+    hub.connect(LOW, HIGH);
+    await calm();
+    hub.cut(LOW, HIGH);
+    high.texts.set('news', 'news');
+    hub.connect(LOW, HIGH);
+    delete slow.disk;
+    written();
+    await low.sync.inStep(HIGH);
+    expect(low.texts.has('news')).toBe(true);
+  });
+
+  it('are not by the old connection, when a new one comes before that is known to be lost', async () => {
+    const { hub, low, high } = twoOf();
+    low.sync.start();
+    high.sync.start();
+    hub.connect(LOW, HIGH);
+    await calm();
+    low.texts.set('news', 'news');
+    hub.connect(LOW, HIGH);
+    expect(high.sync.inStep(LOW)).toBeInstanceOf(Promise);
+    await calm();
+    expect(await high.step(LOW)).toBe('yes');
+    expect(high.texts.has('news')).toBe(true);
+  });
+});
+
+describe('a peer that does not sync', () => {
+  it('is asked by whoever waits, again and again, and is given up in the end', async () => {
+    const { hub, clock, low, high } = twoOf();
+    high.sync.start();
+    hub.connect(LOW, HIGH);
+    const waiting = high.sync.inStep(LOW);
+    const ended = expect(waiting).rejects.toMatchObject({ code: 'STARLING_TIMEOUT' });
+    for (let step = 0; step < 40; step += 1) {
+      clock.advance(500);
+      await calm(10);
+    }
+    await ended;
+    // It comes late, and then it is fine.
+    low.sync.start();
+    await calm();
+    expect(await high.step(LOW)).toBe('yes');
+  });
+
+  it('keeps nobody waiting who stops', async () => {
+    const { high, hub } = twoOf();
+    high.sync.start();
+    hub.connect(LOW, HIGH);
+    const waiting = high.sync.inStep(LOW);
+    high.sync.stop();
+    await expect(waiting).rejects.toMatchObject({ code: 'STARLING_STOPPED' });
+    await expect(high.sync.inStep(LOW)).rejects.toMatchObject({ code: 'STARLING_STOPPED' });
+  });
+});

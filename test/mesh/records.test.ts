@@ -1,0 +1,237 @@
+/** The mesh's records: how many there may be, whose come first, when they end, and what a flood does. */
+import { createPrivateKey, sign } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { createHealth, silentLogger } from '../../src/core/index.ts';
+import type { Clock, Did, Health } from '../../src/core/index.ts';
+import {
+  createGrantBook,
+  createSuccessions,
+  issueGrant,
+  issueSuccession,
+} from '../../src/grants/index.ts';
+import type { Grant, GrantBook } from '../../src/grants/index.ts';
+import { issueRevocation } from '../../src/grants/format/issue.ts';
+import { signerFromSeed } from '../../src/identity/index.ts';
+import type { Signer } from '../../src/identity/index.ts';
+import { createRecords, meshResource } from '../../src/mesh/records.ts';
+import type { Records } from '../../src/mesh/records.ts';
+import type { RecordQuotasInit } from '../../src/mesh/record-quotas.ts';
+import { memoryTable } from '../grants/memory-table.ts';
+
+const HOUR_MS = 3_600_000;
+const START = Date.UTC(2026, 10, 21);
+const [mesh, founder, self, guest, stranger] = [1, 2, 3, 4, 5].map((byte) =>
+  signerFromSeed(new Uint8Array(32).fill(byte)),
+) as [Signer, Signer, Signer, Signer, Signer];
+const now = { ms: START };
+const clock: Clock = { now: () => now.ms, schedule: () => () => undefined };
+
+function membership(of: Did, parent?: Grant): Grant {
+  const resource = meshResource(mesh.did);
+  return issueGrant(
+    parent === undefined ? mesh : founder,
+    {
+      aud: of,
+      sub: mesh.did,
+      cap: [{ resource, ability: 'mesh/join' }],
+      expiresAt: START / 1000 + 1_000_000,
+      maxDepth: parent === undefined ? 4 : 0,
+      ...(parent === undefined ? {} : { parents: [parent] }),
+    },
+    START,
+  );
+}
+
+const ROOT = membership(founder.did);
+const OWN = membership(self.did, ROOT);
+const MEMBERS = [ROOT, OWN, membership(guest.did, ROOT)];
+
+/** A revocation by `signer` of a grant of its own that ends after `lifeMs`. */
+function revoked(signer: Signer, lifeMs = HOUR_MS): { grant: Grant; jws: string } {
+  const expiresAt = (START + lifeMs) / 1000;
+  const cap = [{ resource: 'tool:files/*', ability: 'tool/call' }];
+  const grant = issueGrant(signer, { aud: guest.did, sub: signer.did, cap, expiresAt }, START);
+  return { grant, jws: issueRevocation(signer, grant, START).jws };
+}
+
+/** The same key by node:crypto, which signs the same in a fortieth of the time. */
+function quickly({ did }: Signer, byte: number): Signer {
+  const prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
+  const der = Buffer.concat([prefix, new Uint8Array(32).fill(byte)]);
+  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  return { did, sign: (message) => sign(null, message, key) };
+}
+
+interface World {
+  readonly records: Records;
+  readonly grants: GrantBook;
+  readonly health: Health;
+  readonly rows: Map<string, Uint8Array>;
+  readonly again: () => Promise<Records>;
+}
+
+async function world(room?: RecordQuotasInit, members = MEMBERS): Promise<World> {
+  now.ms = START;
+  const health = createHealth();
+  const table = memoryTable();
+  const successions = createSuccessions({ table: memoryTable(), logger: silentLogger });
+  const grants = createGrantBook({
+    identity: self,
+    successions,
+    grants: memoryTable(),
+    revocations: memoryTable(),
+    clock,
+    logger: silentLogger,
+  });
+  await grants.start();
+  const again = async (): Promise<Records> => {
+    const records = createRecords(
+      { table, grants, successions, clock, logger: silentLogger, health },
+      {
+        mesh: mesh.did,
+        open: false,
+        self: self.did,
+        ...(room === undefined ? {} : { room }),
+      },
+    );
+    await records.load();
+    return records;
+  };
+  const records = await again();
+  expect(await records.addAll(members.map(({ jws }) => jws).toReversed())).toBe(members.length);
+  return { records, grants, health, rows: table.rows, again };
+}
+
+describe('revocations of one member', () => {
+  it('count and are passed on, ten thousand of them, and after a restart as well', async () => {
+    const { records, grants, rows, again } = await world();
+    const quick = quickly(founder, 2);
+    const all = Array.from({ length: 10_000 }, () => revoked(quick));
+    expect(await records.addAll(all.map(({ jws }) => jws))).toBe(10_000);
+    expect(records.all().size).toBe(10_003);
+    expect(all.every(({ grant }) => grants.isRevoked(grant, [founder.did]))).toBe(true);
+    const restarted = await again();
+    expect(restarted.digest()).toBe(records.digest());
+    // They lie in the table of the grant book, once.
+    expect(rows.size).toBe(3);
+  }, 60_000);
+
+  it('can not take the room of the founder, nor ours; a person hears of it', async () => {
+    const { records, health } = await world({ perSignerMax: 3, perRankMax: 4 });
+    const add = (signer: Signer): Promise<boolean> => records.add(revoked(signer).jws);
+    expect([await add(guest), await add(guest), await add(guest)]).toEqual([true, true, true]);
+    expect(health.warnings()).toEqual([]);
+    expect(await add(guest)).toBe(false);
+    expect(health.warnings()).toMatchObject([{ code: 'records-full' }]);
+    expect([await add(founder), await add(self)]).toEqual([true, true]);
+  });
+
+  it('are refused by their signature after the look at the room, and by strangers always', async () => {
+    const { records } = await world();
+    const { jws } = revoked(guest);
+    expect(await records.add(`${jws.slice(0, -6)}AAAAAA`)).toBe(false);
+    expect(await records.add(revoked(stranger).jws)).toBe(false);
+    expect(await records.add('x'.repeat(1_000_000))).toBe(false);
+    expect(records.all().size).toBe(3);
+  });
+
+  it('are told once, though the grant book tells of them as well', async () => {
+    const { records, grants } = await world();
+    const told: string[] = [];
+    records.onAdded((jws) => told.push(jws));
+    grants.events.on('revocation', (jws) => void records.add(jws));
+    const { jws } = revoked(guest);
+    await Promise.all([records.add(jws), records.add(jws)]);
+    expect(told).toEqual([jws]);
+  });
+});
+
+describe('a revocation of our own', () => {
+  it('that finds no room fails to be passed on, by name, and counts here', async () => {
+    const { records, grants } = await world({ perSignerMax: 1 }, [ROOT, OWN]);
+    grants.passOn((jws) => records.publish(jws));
+    const issue = (): Promise<Grant> =>
+      grants.issue({
+        aud: guest.did,
+        capabilities: [{ resource: 'tool:files/*', ability: 'tool/call' }],
+        expiresAtMs: START + HOUR_MS,
+      });
+    const [first, second] = [await issue(), await issue()];
+    await grants.revoke(first.claims.jti);
+    const refused = {
+      code: 'STARLING_LIMIT_EXCEEDED',
+      message: expect.stringContaining('revoked here') as string,
+    };
+    await expect(grants.revoke(second.claims.jti)).rejects.toMatchObject(refused);
+    expect(grants.state(second)).toBe('revoked');
+    await expect(grants.revoke(second.claims.jti)).rejects.toMatchObject(refused);
+    // There is room again once the first has ended, and is forgotten.
+    now.ms = START + 4 * HOUR_MS;
+    expect(records.all().size).toBe(2);
+    const third = await grants.issue({
+      aud: guest.did,
+      capabilities: [{ resource: 'tool:files/*', ability: 'tool/call' }],
+      expiresAtMs: now.ms + HOUR_MS,
+    });
+    await grants.revoke(third.claims.jti);
+    expect(records.all().size).toBe(3);
+  });
+});
+
+describe('records that are over', () => {
+  it('are taken and told as long as their grant may count anywhere, and then no more', async () => {
+    const { records } = await world();
+    const before = records.digest();
+    now.ms = START + HOUR_MS + 59_000;
+    expect(await records.add(revoked(guest).jws)).toBe(true);
+    now.ms = START + HOUR_MS + 60_000;
+    expect(records.all().size).toBe(3);
+    expect(records.digest()).toBe(before);
+    expect(await records.add(revoked(guest).jws)).toBe(false);
+  });
+
+  it('count again when the clock goes back an hour', async () => {
+    const { records, grants } = await world();
+    const { grant, jws } = revoked(guest);
+    await records.add(jws);
+    const digest = records.digest();
+    now.ms = START + 2 * HOUR_MS;
+    expect(records.digest()).not.toBe(digest);
+    now.ms = START;
+    expect(records.digest()).toBe(digest);
+    expect(grants.isRevoked(grant, [guest.did])).toBe(true);
+  });
+
+  it('leave the disk', async () => {
+    const { records, rows, again } = await world();
+    const invite = membership(stranger.did, ROOT);
+    await records.spend(founder, invite, stranger.did);
+    expect(rows.size).toBe(4);
+    now.ms = START + 1_000_000_000 + 61_000 + 2 * HOUR_MS + 60_000;
+    expect((await again()).all().size).toBe(0);
+    expect(rows.size).toBe(0);
+  });
+});
+
+describe('what a stranger shows who says that its key was changed', () => {
+  const heir = signerFromSeed(new Uint8Array(32).fill(9));
+  const followed = (old: Signer, next: Signer): string =>
+    issueSuccession(old, next, { mesh: mesh.did }, START).jws;
+
+  it('is looked at no further than the first forged text', async () => {
+    const { records } = await world();
+    const sound = followed(guest, heir);
+    const forged = `${sound.slice(0, -8)}AAAAAAAA`;
+    await records.introduce([], [forged, sound]);
+    expect(records.isMember(heir.did)).toBe(false);
+    await records.introduce([], [sound]);
+    expect(records.isMember(heir.did)).toBe(true);
+  });
+
+  it('does not count where it is about no member', async () => {
+    const { records } = await world();
+    await records.introduce([], [followed(stranger, heir), followed(guest, heir)]);
+    expect(records.isMember(heir.did)).toBe(true);
+    expect(records.isMember(stranger.did)).toBe(false);
+  });
+});
