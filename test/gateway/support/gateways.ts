@@ -207,7 +207,10 @@ function networkOf(self: PeerId, wire: Wire): Pick<Network, 'open' | 'handle'> {
 }
 
 /** A view of peers that a test sets by hand. */
-export interface FakeMembership extends Pick<Membership, 'peers' | 'peer' | 'inStep' | 'events'> {
+export interface FakeMembership extends Pick<
+  Membership,
+  'peers' | 'peer' | 'byAlias' | 'inStep' | 'events'
+> {
   set(alias: string, peerId: PeerId, changes?: Partial<PeerView>): void;
 }
 
@@ -219,6 +222,7 @@ export function createFakeMembership(): FakeMembership {
     events,
     peers: () => [...views.values()],
     peer: (peerId) => views.get(peerId),
+    byAlias: (alias) => [...views.values()].find((view) => view.alias === alias),
     inStep: () => undefined,
     set(alias, peerId, changes = {}) {
       const before = views.get(peerId);
