@@ -54,7 +54,7 @@ export interface Route {
   readonly mayRepeat?: boolean;
 }
 
-/** What one principal sees through one {@channel ViewSpec}. */
+/** What one principal sees through one {@link ViewSpec}. */
 export interface View {
   readonly lists: Lists;
   readonly facts: ServerFacts;
@@ -348,7 +348,7 @@ class PrincipalView implements View {
     return { ...source, held: new Map(held) };
   }
 
-  /** {@channel #all}, less what the principal may not see. */
+  /** {@link #all}, less what the principal may not see. */
   #visible(): readonly Source[] {
     if (this.#principal.kind === 'operator') return this.#all();
     const visible = this.#all().map((source) => {
