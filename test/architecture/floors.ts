@@ -21,8 +21,8 @@ export const FLOORS: readonly (readonly string[])[] = [
 
 /**
  * Floors inside the rooms that have folders, in the same manner: a folder or file imports from
- * earlier lines, and each folder's own files may import each other. `index.ts` is the room's door
- * and always on top. A room that is not named here may have no folders.
+ * earlier lines, and each folder's own files may import each other. `*` is every flat file
+ * that is not named; they count as one folder. `index.ts` is the room's door and always on top. A room that is not named here may have no folders.
  */
 export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   grants: [['types.ts'], ['format'], ['chain'], ['use'], ['book']],
@@ -34,11 +34,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['guard', 'guardian'],
     ['governance.ts', 'audit-events.ts'],
   ],
-  membership: [
-    ['types.ts'],
-    ['aliases.ts', 'detector.ts', 'heartbeat.ts', 'peer-file.ts', 'witness.ts', 'audit'],
-    ['membership.ts'],
-  ],
+  membership: [['types.ts'], ['audit'], ['*']],
   gateway: [
     ['wire'],
     ['types.ts'],
@@ -76,6 +72,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'classic-level': ['store/'],
   commander: ['cli/'],
   jose: ['gateway/door/'],
+  'jsonc-parser': ['cli/client-files/', 'config/'],
   libp2p: ['network/'],
   minisearch: ['gateway/catalog/'],
   multiformats: ['identity/', 'mesh/'],
