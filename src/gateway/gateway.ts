@@ -67,7 +67,7 @@ export interface GatewayComponents {
   readonly keys: ApiKeys;
   readonly pins: Pins;
   readonly network: Pick<Network, 'open' | 'handle'>;
-  readonly membership: Pick<Membership, 'peers' | 'peer' | 'inStep' | 'events'>;
+  readonly membership: Pick<Membership, 'peers' | 'peer' | 'byAlias' | 'inStep' | 'events'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

@@ -39,7 +39,7 @@ export type PrefixMode = 'always' | 'auto' | 'never';
 export interface NameStyle {
   /** Default `always`. */
   readonly prefix?: PrefixMode;
-  /** Longest name, at least 16; default {@channel NAME_MAX}. */
+  /** Longest name, at least 16; default {@link NAME_MAX}. */
   readonly nameMax?: number;
 }
 

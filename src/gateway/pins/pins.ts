@@ -36,7 +36,7 @@ export interface QuarantineEntry extends Quarantined {
   readonly server: string;
   /** Since when; ms since the epoch. */
   readonly since: number;
-  /** Lines marked `-`, `+` or two spaces; see {@channel differenceOf}. */
+  /** Lines marked `-`, `+` or two spaces; see {@link differenceOf}. */
   difference(): Promise<readonly string[]>;
 }
 

@@ -69,7 +69,7 @@ export interface Instance {
    * to detach.
    */
   attach(ears: ChannelListener, lost?: () => void, hears?: 'updates'): () => void;
-  /** Tells a modern server anew what to report: its lists, and what {@channel subscribers} names. */
+  /** Tells a modern server anew what to report: its lists, and what {@link subscribers} names. */
   listen(): void;
   oddity(): string | undefined;
   readonly ended: Promise<StarlingError>;
