@@ -173,6 +173,7 @@ class Node implements StarlingNode {
         clock,
         random,
         logger,
+        transports: base.transports,
       },
       {
         meshId: mesh.id,
