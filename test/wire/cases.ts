@@ -5,6 +5,7 @@
  */
 import { inflateRawSync } from 'node:zlib';
 import { base32 } from 'multiformats/bases/base32';
+import * as Y from 'yjs';
 import { sealLine } from '../../src/audit/checkpoint.ts';
 import type { Checkpoint } from '../../src/audit/index.ts';
 import {
@@ -13,14 +14,11 @@ import {
   encodeGossip,
   encodeMessage,
 } from '../../src/blackboard/codec.ts';
+import { createDocument } from '../../src/blackboard/document.ts';
+import { LIMITS } from '../../src/blackboard/limits.ts';
 import { Secret, silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
 import { createCertifier, readBehalf } from '../../src/gateway/clearance/on-behalf-of.ts';
-import { parseGrant, parseRevocation } from '../../src/grants/format/grant.ts';
-import { issueGrant, issueRevocation } from '../../src/grants/format/issue.ts';
-import { issueSuccession, parseSuccession } from '../../src/grants/format/succession.ts';
-import { createIdentity } from '../../src/identity/index.ts';
-import { decodeJws, encodeJws } from '../../src/identity/jws.ts';
 import {
   decodeCheckpointMessage,
   encodeCheckpointMessage,
@@ -29,9 +27,6 @@ import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat
 import type { Heartbeat } from '../../src/membership/heartbeat.ts';
 import { createWitnesses } from '../../src/membership/witness.ts';
 import { proofOf } from '../../src/mesh/hello-proofs.ts';
-import { createRecordSync } from '../../src/mesh/record-sync.ts';
-import { readSpent } from '../../src/mesh/record-texts.ts';
-import type { Records } from '../../src/mesh/records.ts';
 import { encodeTicket, parseTicket } from '../../src/mesh/ticket.ts';
 import { createFrameDecoder, encodeLength } from '../../src/network/framing.ts';
 import { decodeHello, decodeWelcome, encodeHello, encodeWelcome } from '../../src/network/hello.ts';
@@ -39,99 +34,24 @@ import type { Hello, Welcome } from '../../src/network/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { fakeNetwork, fakeStream } from './fake-stream.ts';
 import type { Notes } from './fixture.ts';
-
-/** A message of a fixture. */
-export interface WireCase {
-  /** File in `test/fixtures/wire`, without its ending. */
-  readonly file: string;
-  readonly title: string;
-  readonly kind: 'cbor' | 'framed' | 'text' | 'hex';
-  readonly notes?: Notes;
-  /** What today's code writes; absent where the bytes are not one, as said in the fixture. */
-  readonly write?: () => Uint8Array | Promise<Uint8Array>;
-  /** What today's code reads from the fixture's bytes, to be compared with `value`. */
-  readonly read: (bytes: Uint8Array) => unknown;
-  readonly value: unknown;
-}
-
-const [mesh, founder, member, newcomer, invite, next] = [1, 2, 3, 4, 5, 6].map((byte) =>
-  createIdentity(new Uint8Array(32).fill(byte)),
-) as [Identity, Identity, Identity, Identity, Identity, Identity];
-type Identity = ReturnType<typeof createIdentity>;
-
-const NOW_MS = 1_700_000_000_000;
-const EXPIRES_AT = 1_731_536_000;
-const random = (size: number): Uint8Array => new Uint8Array(size).fill(0xa5);
-const clock = createTestClock(NOW_MS);
-const resource = `mesh:${mesh.did}`;
-const utf8 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
-const text = (value: string): Uint8Array => Buffer.from(value, 'utf8');
-
-const ROOT = issueGrant(
+import { MCP_CASES } from './mcp-cases.ts';
+import { RECORD_CASES } from './record-cases.ts';
+import {
   mesh,
-  {
-    aud: founder.did,
-    sub: mesh.did,
-    cap: [
-      { resource, ability: 'mesh/join' },
-      { resource, ability: 'mesh/invite' },
-    ],
-    expiresAt: EXPIRES_AT,
-    maxDepth: 8,
-  },
-  NOW_MS,
-  random,
-);
-const INVITE = issueGrant(
   founder,
-  {
-    aud: invite.did,
-    sub: mesh.did,
-    cap: [{ resource, ability: 'mesh/join' }],
-    expiresAt: 1_700_086_400,
-    parents: [ROOT],
-  },
+  member,
+  newcomer,
+  invite,
+  next,
   NOW_MS,
-  random,
-);
-const TOOL = issueGrant(
-  founder,
-  {
-    aud: member.did,
-    sub: founder.did,
-    cap: [
-      {
-        resource: 'tool:files/*',
-        ability: 'tool/call',
-        caveats: { rate: { per_s: 2, burst: 5 } },
-      },
-    ],
-    expiresAt: EXPIRES_AT,
-    notBefore: 1_700_000_000,
-    maxDepth: 1,
-  },
-  NOW_MS,
-  random,
-);
-
-/** The bytes after the length, checked against it. */
-function unframe(bytes: Uint8Array): Uint8Array {
-  const messages: Uint8Array[] = [];
-  const decoder = createFrameDecoder(1024 * 1024, (message) => messages.push(message));
-  decoder.push(bytes);
-  if (!decoder.atBoundary || messages.length !== 1) throw new Error('not one whole message');
-  return messages[0] ?? new Uint8Array();
-}
-
-const isFramed = (bytes: Buffer): boolean => {
-  try {
-    unframe(bytes);
-    return true;
-  } catch {
-    // More bytes are to come.
-    return false;
-  }
-};
+  clock,
+  utf8,
+  text,
+  ROOT,
+  INVITE,
+  whole,
+} from './world.ts';
+import type { WireCase } from './world.ts';
 
 // ---------------------------------------------------------------- heartbeat
 
@@ -146,7 +66,7 @@ const HEARTBEAT: Heartbeat = {
     addresses: [`/ip4/192.0.2.7/tcp/4001/p2p/${member.peerId}`],
     load: 3,
     catalog: 'c0ffee',
-    boards: { plans: 'beef01', 'team/notes': 'beef02' },
+    boards: { plans: 'beef01', 'team.notes': 'beef02' },
     audit: { seq: 70_000, hash: 'ab'.repeat(32), at: NOW_MS, sig: 'A'.repeat(86) },
   },
 };
@@ -279,185 +199,6 @@ const hellos: readonly WireCase[] = [
   },
 ];
 
-// ---------------------------------------------------------------- records
-
-const REVOCATION = issueRevocation(founder, TOOL, NOW_MS, 'left the team');
-const SUCCESSION = issueSuccession(member, next, { mesh: mesh.did, keep: [TOOL] }, NOW_MS, random);
-const SPENT = {
-  iss: founder.did,
-  jti: INVITE.claims.jti,
-  aud: newcomer.did,
-  iat: 1_700_000_000,
-  exp: INVITE.claims.exp,
-};
-const SPENT_TYPE = 'starling-spent+jwt';
-
-const jws = (
-  title: string,
-  write: () => string,
-  read: (jws: string) => unknown,
-  value: unknown,
-): WireCase => ({
-  file: 'records',
-  title,
-  kind: 'text',
-  write: () => text(write()),
-  read: (bytes) => read(utf8(bytes)),
-  value,
-});
-
-const recordTexts: readonly WireCase[] = [
-  jws(
-    'the membership of a founder',
-    () => ROOT.jws,
-    (t) => parseGrant(t).claims,
-    ROOT.claims,
-  ),
-  jws(
-    'an invite, delegated from it',
-    () => INVITE.jws,
-    (t) => parseGrant(t).claims,
-    INVITE.claims,
-  ),
-  jws(
-    'a grant of a tool, with a caveat',
-    () => TOOL.jws,
-    (t) => parseGrant(t).claims,
-    TOOL.claims,
-  ),
-  jws(
-    'a revocation',
-    () => REVOCATION.jws,
-    (t) => parseRevocation(t).claims,
-    REVOCATION.claims,
-  ),
-  jws(
-    'an invite that was used',
-    () => encodeJws(founder, SPENT_TYPE, SPENT),
-    (t) => {
-      const decoded = decodeJws(t, SPENT_TYPE);
-      decoded.verify(founder.did);
-      return readSpent(decoded.payload);
-    },
-    SPENT,
-  ),
-  jws(
-    'a succession',
-    () => SUCCESSION.jws,
-    (t) => parseSuccession(t).claims,
-    SUCCESSION.claims,
-  ),
-];
-
-const RECORDS_PROTOCOL = '/starling/records/1';
-const FIRST = ['00112233445566778899aabbccddeeff', 'first.record.sig'] as const;
-const SECOND = ['ffeeddccbbaa99887766554433221100', 'second.record.sig'] as const;
-const RECORDS_NOTES: Notes = {
-  t: 'kind of the message',
-  hashes: 'names of all records that the sender keeps: 32 hex digits of sha-256 over the JWS',
-  jws: 'records that the receiver lacks, at most 1,024',
-};
-
-/** A member that keeps `kept`, asked to sync by a peer that is the test. */
-function syncing(kept: readonly (readonly [string, string])[]): {
-  readonly stream: ReturnType<typeof fakeStream>;
-  readonly network: ReturnType<typeof fakeNetwork>;
-  readonly taken: string[];
-  readonly tell: (jws: string) => void;
-} {
-  const network = fakeNetwork(founder.peerId);
-  const taken: string[] = [];
-  let tell: (jws: string) => void = () => undefined;
-  const records = {
-    all: () => new Map(kept),
-    digest: () => '',
-    addAll: async (texts: readonly string[]) => {
-      taken.push(...texts);
-      return texts.length;
-    },
-    onAdded(listener: (jws: string) => void) {
-      tell = listener;
-      return () => undefined;
-    },
-  } as unknown as Records;
-  createRecordSync({ network, records, clock, logger: silentLogger }).start();
-  const stream = fakeStream(member.peerId);
-  network.handlers.get(RECORDS_PROTOCOL)?.(stream);
-  return { stream, network, taken, tell: (each) => tell(each) };
-}
-
-const whole = (stream: ReturnType<typeof fakeStream>): Promise<Buffer> => stream.wrote(isFramed);
-
-/** What a member that keeps both records sends to whoever says `have`. */
-async function answerTo(have: Uint8Array): Promise<Buffer> {
-  const { stream } = syncing([FIRST, SECOND]);
-  const own = await whole(stream);
-  const closed = new Promise<void>((resolve) => stream.onEnd(() => resolve()));
-  stream.push(have);
-  await closed;
-  return stream.written().subarray(own.length);
-}
-
-const haveOf = (kept: readonly (readonly [string, string])[]): Promise<Buffer> =>
-  whole(syncing(kept).stream);
-
-const recordMessages: readonly WireCase[] = [
-  {
-    file: 'records',
-    title: 'what a member has, on a stream',
-    kind: 'framed',
-    notes: RECORDS_NOTES,
-    write: () => haveOf([FIRST, SECOND]),
-    read: async (bytes) => (await answerTo(bytes)).length,
-    value: 0,
-  },
-  {
-    file: 'records',
-    title: 'what a member has that lacks one, on a stream',
-    kind: 'framed',
-    notes: RECORDS_NOTES,
-    write: () => haveOf([FIRST]),
-    read: async (bytes) => utf8(await answerTo(bytes)).includes(SECOND[1]),
-    value: true,
-  },
-  {
-    file: 'records',
-    title: 'the record that it lacks, on a stream',
-    kind: 'framed',
-    notes: RECORDS_NOTES,
-    write: async () => answerTo(await haveOf([FIRST])),
-    async read(bytes) {
-      const { stream, taken } = syncing([FIRST]);
-      stream.push(bytes);
-      stream.end();
-      await Promise.resolve();
-      return taken;
-    },
-    value: [SECOND[1]],
-  },
-  {
-    file: 'records',
-    title: 'new records, by gossip',
-    kind: 'cbor',
-    notes: RECORDS_NOTES,
-    async write() {
-      const { network, tell } = syncing([]);
-      tell(FIRST[1]);
-      tell(SECOND[1]);
-      clock.advance(1000);
-      return network.topics.get('event')?.published[0] ?? new Uint8Array();
-    },
-    read(bytes) {
-      const { network, taken } = syncing([]);
-      for (const listener of network.topics.get('event')?.listeners ?? []) {
-        listener(bytes, member.peerId);
-      }
-      return taken;
-    },
-    value: [FIRST[1], SECOND[1]],
-  },
-];
-
 // ---------------------------------------------------------------- probe
 
 const PROBE_PROTOCOL = '/starling/probe/1';
@@ -541,7 +282,7 @@ const BOARD_MESSAGES = [
       t: 'digests',
       digests: new Map([
         ['plans', 'beef01'],
-        ['team/notes', 'beef02'],
+        ['team.notes', 'beef02'],
       ]),
     },
   },
@@ -578,6 +319,38 @@ const boards: readonly WireCase[] = [
     write: () => encodeGossip({ board: 'plans', update: Uint8Array.of(6, 7) }),
     read: decodeGossip,
     value: { board: 'plans', update: Uint8Array.of(6, 7) },
+  },
+];
+
+/** What one board's document becomes by `update`. */
+function entriesAfter(update: Uint8Array): unknown {
+  const document = createDocument({ limits: LIMITS });
+  document.apply(update);
+  const entries = document.entries('');
+  document.destroy();
+  return entries;
+}
+
+/** An update by a writer of a fixed client id: what Yjs writes for it is Yjs's own affair. */
+function realUpdate(): Uint8Array {
+  const doc = new Y.Doc();
+  doc.clientID = 3461;
+  doc.transact(() => {
+    const map = doc.getMap('entries');
+    map.set('goal', { v: { ship: true }, by: member.did, at: NOW_MS });
+    map.set('gone', { v: 1, by: member.did, at: NOW_MS });
+    map.delete('gone');
+  });
+  return Y.encodeStateAsUpdateV2(doc);
+}
+
+const updates: readonly WireCase[] = [
+  {
+    file: 'board',
+    title: 'a Yjs update with one entry set and one deleted',
+    kind: 'hex',
+    read: entriesAfter,
+    value: [{ key: 'goal', value: { ship: true }, by: member.did, at: NOW_MS }],
   },
 ];
 
@@ -702,16 +475,18 @@ export const CASES: readonly WireCase[] = [
   ...framing,
   ...hellos,
   ...heartbeats,
-  ...recordTexts,
-  ...recordMessages,
+  ...RECORD_CASES,
   ...probes,
   ...boards,
+  ...updates,
   ...audits,
   ...tickets,
   ...behalves,
+  ...MCP_CASES,
 ];
 
 /** Bytes for fixtures that no code writes twice the same; for `print.ts`. */
 export const ONCE: ReadonlyMap<string, () => Uint8Array> = new Map([
+  ['board: a Yjs update with one entry set and one deleted', realUpdate],
   ['ticket: the ticket', () => text(encodeTicket(TICKET).reveal())],
 ]);

@@ -166,6 +166,7 @@ function formatText(content: Buffer): string {
   const lines = content.toString('latin1').split('\n');
   const parts = lines.flatMap((line, index) => {
     const quoted = textParts(Buffer.from(line, 'latin1'));
+    if (index > 0 && index === lines.length - 1 && line === '') return [];
     return index === lines.length - 1 ? quoted : [...quoted.slice(0, -1), `${quoted.at(-1)} 0a`];
   });
   return [...said, ...parts].join('\n');
