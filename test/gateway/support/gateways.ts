@@ -40,6 +40,7 @@ import {
 } from '../../../src/guard/index.ts';
 import type { Approvals } from '../../../src/guard/index.ts';
 import { createIdentity, didFromPeerId, sealerOf } from '../../../src/identity/index.ts';
+import { changesOf } from '../../../src/membership/view-changes.ts';
 import type { Membership, MembershipEvents, PeerView } from '../../../src/membership/index.ts';
 import type { Network, PeerStream } from '../../../src/network/index.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
@@ -231,7 +232,7 @@ export function createFakeMembership(): FakeMembership {
         ...changes,
       };
       views.set(peerId, view);
-      events.emit('change', view, before);
+      events.emit('change', view, before, changesOf(view, before));
     },
   };
 }
