@@ -10,8 +10,7 @@ import { mcpServerSchema } from '../../config/schema.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { readJsonFile } from './json-file.ts';
-import { parseJsonc, valueOf } from './jsonc.ts';
-import { isObject } from './node-config.ts';
+import { isObject, parseJsonc, valueOf } from './jsonc.ts';
 
 /** A file to import from. */
 export interface Source {

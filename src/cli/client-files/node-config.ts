@@ -9,7 +9,7 @@ import type { Json, JsonObject } from '../../core/json.ts';
 import { attach } from '../node/client.ts';
 import { readJsonFile, writeJsonFile } from './json-file.ts';
 import type { JsonFile } from './json-file.ts';
-import { parseJsonc, valueOf } from './jsonc.ts';
+import { isObject, parseJsonc, valueOf } from './jsonc.ts';
 import { setProperty } from './jsonc-edit.ts';
 import { configFileOf, stateDirOf } from '../node/which-node.ts';
 import type { CommonOptions } from '../node/which-node.ts';
@@ -86,11 +86,6 @@ export async function nextStep(options: CommonOptions, path: string): Promise<Ne
       throw error;
     return { node: 'none', text: `no node runs yet; start one with: starling up${named}` };
   }
-}
-
-/** Is it a JSON object? */
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The schema that came with this command, for editors; it is found from any folder. */
