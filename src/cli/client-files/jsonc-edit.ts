@@ -11,7 +11,8 @@ import { applyEdits } from 'jsonc-parser';
 import type { Edit } from 'jsonc-parser';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json } from '../../core/json.ts';
-import { invalid, isObject, nodeAt, parseJsonc, propertiesOf, valueOf } from './jsonc.ts';
+import { isObject } from '../../core/shape.ts';
+import { invalid, nodeAt, parseJsonc, propertiesOf, valueOf } from './jsonc.ts';
 import type { JsoncNode } from './jsonc.ts';
 
 /** What is edited: the text, and the file's name for errors. */

@@ -6,7 +6,7 @@ import { applyEdits, findNodeAtLocation, parseTree } from 'jsonc-parser';
 import type { Node } from 'jsonc-parser';
 import { findJsonFault } from '../../config/json-syntax.ts';
 import { StarlingError } from '../../core/errors.ts';
-import type { Json, JsonObject } from '../../core/json.ts';
+import type { Json } from '../../core/json.ts';
 
 /** A value with its place in the text: `offset` and `length`. */
 export type JsoncNode = Node;
@@ -76,11 +76,6 @@ export function maskOthers(text: string, root: JsoncNode, kept: JsoncNode | unde
 /** The properties of an object: nodes of the type `property`, whose children are key and value. */
 export function propertiesOf(object: JsoncNode): readonly JsoncNode[] {
   return object.children ?? [];
-}
-
-/** Whether a value is a JSON object. */
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** An error that says what is wrong with a file that somebody keeps by hand. */

@@ -7,13 +7,14 @@ import { diffLines } from '../terminal/text-diff.ts';
 import type { DiffLine } from '../terminal/text-diff.ts';
 import { backUp, readJsonFile, writeJsonFile } from '../client-files/json-file.ts';
 import type { JsonFile } from '../client-files/json-file.ts';
-import { isObject, maskOthers, nodeAt, parseJsonc, valueOf } from '../client-files/jsonc.ts';
+import { maskOthers, nodeAt, parseJsonc, valueOf } from '../client-files/jsonc.ts';
 import { removeProperty, setProperty } from '../client-files/jsonc-edit.ts';
 import { launchAnywhere, launchHere } from '../client-files/launcher.ts';
 import type { Launch } from '../client-files/launcher.ts';
 import { fileOf, knownClient, surroundings } from '../client-files/mcp-clients.ts';
 import type { McpClient } from '../client-files/mcp-clients.ts';
 import { paint, paintTalk, printData, safeLine, tell } from '../terminal/output.ts';
+import { isObject } from '../../core/shape.ts';
 import { stateDirOf } from '../node/which-node.ts';
 import type { CommonOptions } from '../node/which-node.ts';
 

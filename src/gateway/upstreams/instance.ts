@@ -2,6 +2,7 @@
  * One running instance of an upstream server: a process, or a session at a URL, after its handshake.
  * Sessions attach to it and hear what it says by itself.
  */
+import { OPERATOR } from '../../guard/index.ts';
 import type { McpServer } from '../../config/index.ts';
 import { StarlingError, toStarlingError } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random } from '../../core/index.ts';
@@ -244,7 +245,7 @@ function createListener(
     const bytes = requestBytes(0, method, params);
     open = channel.relay({
       request: { kind: 'request', bytes, id: 0, method, params },
-      principal: { kind: 'operator' },
+      principal: OPERATOR,
       response: () => undefined,
       progress: () => undefined,
       notification: (frame) => {
