@@ -19,6 +19,7 @@ import { decodeHeartbeat, encodeHeartbeat } from './heartbeat.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { keepPeer, movePeer, readPeers } from './peer-file.ts';
 import type { KeptPeer } from './peer-file.ts';
+import { createPeerTable } from './peer-table.ts';
 import type { Membership, MembershipEvents, PeerState, PeerView, Presence } from './types.ts';
 import { createWitnesses } from './witness.ts';
 import type { Witnesses } from './witness.ts';
@@ -82,7 +83,7 @@ class LiveView implements Membership {
   readonly events = new EventEmitter<MembershipEvents>();
   readonly #components: MembershipComponents;
   readonly #init: MembershipInit;
-  readonly #peers = new Map<PeerId, Peer>();
+  readonly #peers = createPeerTable<Peer>();
   readonly #topic: Topic;
   readonly #sync: RecordSync;
   readonly #witnesses: Witnesses;
@@ -113,12 +114,16 @@ class LiveView implements Membership {
     return this.#peers.get(peerId)?.view;
   }
 
+  byAlias(alias: string): PeerView | undefined {
+    return this.#peers.byAlias(alias)?.view;
+  }
+
   resolve(reference: string): PeerView {
+    const named = this.byAlias(reference) ?? this.peer(reference as PeerId);
+    if (named !== undefined) return named;
     const views = this.peers();
     const found = views.find(
       (view) =>
-        view.alias === reference ||
-        view.peerId === reference ||
         view.did === reference ||
         view.formerly?.some((one) => one === reference || didFromPeerId(one) === reference),
     );
@@ -274,10 +279,12 @@ class LiveView implements Membership {
   /** A member that we hear for the first time. */
   #meet(peerId: PeerId, heartbeat: Heartbeat): Peer {
     const { presence, clock } = this.#components;
-    const taken = new Set([presence().name, ...this.peers().map((view) => view.alias)]);
+    const own = presence().name;
+    const isTaken = (name: string): boolean =>
+      name === own || this.#peers.byAlias(name) !== undefined;
     const peer = this.#newPeer({
       ...this.#identityOf(didFromPeerId(peerId)),
-      alias: chooseAlias(heartbeat.presence.name, peerId, (alias) => taken.has(alias)),
+      alias: chooseAlias(heartbeat.presence.name, peerId, isTaken),
       state: 'alive',
       lastHeartbeatAt: clock.now(),
     });

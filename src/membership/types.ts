@@ -58,6 +58,8 @@ export interface Membership extends Startable {
   /** All peers ever seen in this mesh and not removed from it, by alias. Not ourselves. */
   peers(): readonly PeerView[];
   peer(peerId: PeerId): PeerView | undefined;
+  /** The peer that this node calls so, in constant time. */
+  byAlias(alias: string): PeerView | undefined;
   /** Finds a peer by alias, PeerId or did:key. @throws STARLING_PEER_UNKNOWN */
   resolve(reference: string): PeerView;
   /**

@@ -14,7 +14,7 @@ import type { Launch } from '../client-files/launcher.ts';
 import { fileOf, knownClient, surroundings } from '../client-files/mcp-clients.ts';
 import type { McpClient } from '../client-files/mcp-clients.ts';
 import { paint, paintTalk, printData, safeLine, tell } from '../terminal/output.ts';
-import { isObject } from '../client-files/node-config.ts';
+import { isObject } from '../../core/shape.ts';
 import { stateDirOf } from '../node/which-node.ts';
 import type { CommonOptions } from '../node/which-node.ts';
 

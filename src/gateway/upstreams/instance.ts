@@ -70,7 +70,7 @@ export interface Instance {
   attach(ears: ChannelListener, lost?: () => void, hears?: 'updates'): () => void;
   /** Calls that wait for an answer; our own subscription to a modern server is none. */
   readonly calls: number;
-  /** Tells a modern server anew what to report: its lists, and what {@channel subscribers} names. */
+  /** Tells a modern server anew what to report: its lists, and what {@link subscribers} names. */
   listen(): void;
   oddity(): string | undefined;
   readonly ended: Promise<StarlingError>;

@@ -5,6 +5,7 @@
  */
 import { backoffMs } from '../../core/index.ts';
 import type { Clock, JsonObject, Random, Scope } from '../../core/index.ts';
+import { OPERATOR } from '../../guard/index.ts';
 import { modernMeta } from '../wire/client-handshake.ts';
 import type { Handshake } from '../wire/client-handshake.ts';
 import { objectOf } from '../wire/era.ts';
@@ -106,7 +107,7 @@ class Listening implements LastingSubscription {
     this.#subscribedAt = this.#components.clock.now();
     this.#call = channel.relay({
       request: { kind: 'request', bytes, id: 0, method: METHOD, params },
-      principal: { kind: 'operator' },
+      principal: OPERATOR,
       response: ({ error }) => this.#ended(current, error?.code),
       progress: () => undefined,
       notification: (frame) => this.#notified(current, frame),

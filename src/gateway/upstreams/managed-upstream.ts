@@ -117,14 +117,14 @@ class Kept implements ManagedUpstream {
   readonly #components: ManagedUpstreamComponents;
   readonly #init: ManagedUpstreamInit;
   readonly #instances = new Map<string, Instance | Promise<Instance>>();
-  /** Ends of instances that are awaited by nobody but {@channel stop}. */
+  /** Ends of instances that are awaited by nobody but {@link stop}. */
   readonly #ending = new Set<Promise<unknown>>();
   readonly #channels = new Set<ServerChannel>();
   #settle: () => void = () => undefined;
   #scope: Scope | undefined;
   /** What the listing instance lists. */
   #base: ServerCatalog;
-  /** {@channel #base}, and what other instances have besides. */
+  /** {@link #base}, and what other instances have besides. */
   #catalog: ServerCatalog;
   /** Keys of instances whose lists have changed: what came to be there is nowhere else. */
   readonly #changed = new Set<string>();

@@ -6,7 +6,7 @@
  * written ahead (at most one use in twenty, and never more than 16), and a rate then starts from
  * nothing. So there are never more uses than granted, and after a crash perhaps a few less.
  */
-import { StarlingError, createScope, isRecord, messageOf } from '../../core/index.ts';
+import { StarlingError, createScope, isNumber, isObject, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Fields, Logger, Scope, Startable } from '../../core/index.ts';
 import type { Table, Write } from '../../store/types.ts';
 import { limitsOf } from '../chain/capability.ts';
@@ -378,7 +378,7 @@ function readRow(key: string, value: Uint8Array, nowMs: number): Counter | undef
     const used = { taken: Number.MAX_SAFE_INTEGER, written: Number.MAX_SAFE_INTEGER };
     return { ...counter, ...used, tokens: 0, atMs: nowMs, endsAtMs: FOREVER_MS, open: true };
   }
-  const { tokens, atMs } = clean === true && isRecord(rate) ? rate : {};
+  const { tokens, atMs } = clean === true && isObject(rate) ? rate : {};
   const isFresh = clean === true && rate === undefined;
   return {
     ...counter,
@@ -394,15 +394,11 @@ function readRow(key: string, value: Uint8Array, nowMs: number): Counter | undef
 function parseRow(value: Uint8Array): Fields | undefined {
   try {
     const row: unknown = JSON.parse(Buffer.from(value).toString('utf8'));
-    return isRecord(row) ? row : undefined;
+    return isObject(row) ? row : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
-
-function isNumber(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value);
 }
 
 function refuse(rule: string, text: string): Extract<Taken, { ok: false }> {
