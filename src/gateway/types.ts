@@ -70,7 +70,7 @@ export interface FrameEdits {
   readonly result?: JsonObject;
 }
 
-/** A relayed request on its way to a {@channel Channel}. Exactly one of `response` and `failed` is called, once. */
+/** A relayed request on its way to a {@link Channel}. Exactly one of `response` and `failed` is called, once. */
 export interface RelayedCall {
   readonly request: RequestFrame;
   /** Who asks: the built-in server decides by it. */
@@ -289,7 +289,7 @@ export interface Gateway extends Startable {
   rejudge(): void;
   /** Hex digest of all tools of all upstreams (the built-in one left out), whoever may see them. */
   catalogDigest(): string;
-  /** Called when {@channel catalogDigest} changes. */
+  /** Called when {@link catalogDigest} changes. */
   onCatalogChange(listener: () => void): () => void;
   /** Calls in flight, of all sessions. */
   load(): number;

@@ -114,6 +114,10 @@ class LiveView implements Membership {
     return this.#peers.get(peerId)?.view;
   }
 
+  byAlias(alias: string): PeerView | undefined {
+    return this.#peers.byAlias(alias)?.view;
+  }
+
   find(reference: string): PeerView | undefined {
     return this.#peers.find(reference);
   }

@@ -11,6 +11,7 @@ import type { Table } from '../store/index.ts';
 import { chooseAlias } from './aliases.ts';
 import { createDetector } from './failure-detector.ts';
 import type { Detector, DetectorInit } from './failure-detector.ts';
+import { createPeerIndex } from './peer-index.ts';
 import { movePeer, readPeers, savePeer } from './saved-peers.ts';
 import type { SavedPeer } from './saved-peers.ts';
 import type { PeerAspect, PeerView } from './types.ts';
@@ -56,6 +57,7 @@ export interface PeerTable {
   load(isMember: (peer: PeerId) => boolean): Promise<void>;
   all(): Iterable<Peer>;
   get(peer: PeerId): Peer | undefined;
+  byAlias(alias: string): Peer | undefined;
   /** The peer with this alias, PeerId or did:key, also one that it had before. */
   find(reference: string): PeerView | undefined;
   /** All peers by alias. The array stays the same object until a peer changes. */
@@ -92,8 +94,7 @@ interface Entry extends Peer {
 class Peers implements PeerTable {
   readonly #components: PeerTableComponents;
   readonly #detector: DetectorInit;
-  readonly #peers = new Map<PeerId, Entry>();
-  readonly #aliases = new Map<string, PeerId>();
+  readonly #peers = createPeerIndex<Entry>();
   #sorted: readonly PeerView[] | undefined;
 
   constructor(components: PeerTableComponents, detector: DetectorInit) {
@@ -114,10 +115,15 @@ class Peers implements PeerTable {
     return this.#peers.get(peer);
   }
 
+  byAlias(alias: string): Peer | undefined {
+    return this.#peers.byAlias(alias);
+  }
+
   find(reference: string): PeerView | undefined {
-    const named = this.#aliases.get(reference);
-    const peer = named ?? this.#currentKeyOf(reference);
-    return peer === undefined ? undefined : this.#peers.get(peer)?.view;
+    const named = this.#peers.byAlias(reference);
+    if (named !== undefined) return named.view;
+    const key = this.#currentKeyOf(reference);
+    return key === undefined ? undefined : this.#peers.get(key)?.view;
   }
 
   views(): readonly PeerView[] {
@@ -129,7 +135,8 @@ class Peers implements PeerTable {
 
   meet(peerId: PeerId, name: string, self: string): Peer | undefined {
     if (this.#peers.size >= PEERS_MAX) return undefined;
-    const isTaken = (alias: string): boolean => alias === self || this.#aliases.has(alias);
+    const isTaken = (alias: string): boolean =>
+      alias === self || this.#peers.byAlias(alias) !== undefined;
     const peer = this.#newEntry({
       ...this.#identityOf(didFromPeerId(peerId)),
       alias: chooseAlias(name, peerId, isTaken),
@@ -147,11 +154,12 @@ class Peers implements PeerTable {
     const route = this.#components.network.route(before.peerId);
     const { route: _, ...rest } = { ...before, ...changes };
     const address = route?.address ?? rest.presence?.addresses[0] ?? before.address;
-    this.#setView(entry, {
+    entry.view = {
       ...rest,
       ...(route === undefined ? {} : { route: route.kind }),
       ...(address === undefined ? {} : { address }),
-    });
+    };
+    this.#sorted = undefined;
     const isNew = entry.isUntold;
     entry.isUntold = false;
     this.#tell(entry.view, isNew ? undefined : before);
@@ -184,8 +192,8 @@ class Peers implements PeerTable {
       network.keep(peerId, entry.addresses);
     }
     this.#drop(oldId);
+    entry.view = { ...entry.view, ...identity, alias };
     this.#put(peerId, entry);
-    this.#setView(entry, { ...entry.view, ...identity, alias });
     movePeer(table, oldId, { peerId, alias, addresses: entry.addresses, lastHeartbeatAt }).catch(
       (error: unknown) =>
         logger.warn({ peer: peerId, error: messageOf(error) }, 'new key of a peer not saved'),
@@ -257,22 +265,11 @@ class Peers implements PeerTable {
 
   #put(peerId: PeerId, entry: Entry): void {
     this.#peers.set(peerId, entry);
-    this.#aliases.set(entry.view.alias, peerId);
     this.#sorted = undefined;
   }
 
   #drop(peerId: PeerId): void {
-    const alias = this.#peers.get(peerId)?.view.alias ?? '';
-    if (this.#aliases.get(alias) === peerId) this.#aliases.delete(alias);
     this.#peers.delete(peerId);
-    this.#sorted = undefined;
-  }
-
-  #setView(entry: Entry, view: PeerView): void {
-    const { alias, peerId } = entry.view;
-    if (alias !== view.alias && this.#aliases.get(alias) === peerId) this.#aliases.delete(alias);
-    entry.view = view;
-    this.#aliases.set(view.alias, view.peerId);
     this.#sorted = undefined;
   }
 

@@ -73,6 +73,8 @@ export interface Membership extends Startable {
   /** All peers ever seen in this mesh and not removed from it, by alias. Not ourselves. */
   peers(): readonly PeerView[];
   peer(peerId: PeerId): PeerView | undefined;
+  /** The peer that this node calls so; in constant time. */
+  byAlias(alias: string): PeerView | undefined;
   /** The peer with this alias, PeerId or did:key, also one that it had before; in constant time. */
   find(reference: string): PeerView | undefined;
   /** {@link find}. @throws STARLING_PEER_UNKNOWN, naming those that are known */

@@ -1,7 +1,7 @@
 /**
  * The three tools that stand for a whole list where a client asked for `tools: search`: one finds tools,
  * one describes them, one calls them. Pure: the session hands in what its caller sees, and relays a
- * `call_tool` itself, as a call of the tool that {@channel readToolCall} names.
+ * `call_tool` itself, as a call of the tool that {@link readToolCall} names.
  */
 import { z } from 'zod';
 import { StarlingError, printable } from '../../core/index.ts';

@@ -32,7 +32,7 @@ export type ListKind = keyof ServerItems;
 export interface Source {
   readonly peer?: PeerView;
   readonly catalog: ServerCatalog;
-  /** What it lists besides and we do not offer, by {@channel heldKey}: it has a name all the same. */
+  /** What it lists besides and we do not offer, by {@link heldKey}: it has a name all the same. */
   readonly held?: ReadonlyMap<string, Held>;
 }
 
@@ -88,7 +88,7 @@ export const KINDS: Readonly<Record<ListKind, { readonly key: string; readonly l
   prompts: { key: 'name', list: 'prompts' },
 };
 
-/** By what {@channel Source.held} knows a thing. */
+/** By what {@link Source.held} knows a thing. */
 export function heldKey(kind: string, name: string): string {
   return `${kind} ${name}`;
 }

@@ -20,7 +20,7 @@ export interface FormAnswer {
 const TEXT_MAX = 8192;
 const REASON_MAX = 500;
 const ID_SHOWN = 8;
-/** How {@channel safe} writes what is invisible; line ends and tabs are no secret. */
+/** How {@link safe} writes what is invisible; line ends and tabs are no secret. */
 const WRITTEN_OUT = /\\u\{(?!(?:a|d|9)\})[0-9a-f]+\}/i;
 /** Nothing is filled in beforehand: who has not read it has not answered. */
 const SCHEMA: JsonObject = {

@@ -64,7 +64,7 @@ export function createCertifier(components: {
 }
 
 /**
- * Reads what a peer sent under {@channel BEHALF_META}; undefined when it sent nothing. `issuer` is the key
+ * Reads what a peer sent under {@link BEHALF_META}; undefined when it sent nothing. `issuer` is the key
  * of the connection. @throws STARLING_UNAUTHORIZED when the certificate does not hold
  */
 export function readBehalf(

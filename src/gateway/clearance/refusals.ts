@@ -14,7 +14,7 @@ export function wantedOfRefusal(error: unknown): Wanted | undefined {
   return error instanceof StarlingError ? refusedWith.get(error) : undefined;
 }
 
-/** {@channel refusalOf} for what is refused before there is a call. */
+/** {@link refusalOf} for what is refused before there is a call. */
 export function refusalBefore(
   wanted: Wanted,
   ...refused: Parameters<typeof refusalOf>

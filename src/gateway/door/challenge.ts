@@ -44,7 +44,7 @@ export interface Challenge {
 export interface ChallengeAnswer {
   readonly did: string;
   readonly nonce: string;
-  /** base64url, of {@channel challengeText}. */
+  /** base64url, of {@link challengeText}. */
   readonly signature: string;
 }
 

@@ -34,12 +34,12 @@ export interface Door {
    * it never rejects.
    */
   authenticate(request: IncomingMessage): Verdict | Promise<Verdict>;
-  /** {@channel Door.authenticate} where the token did not come in a header; `address` is whence. */
+  /** {@link Door.authenticate} where the token did not come in a header; `address` is whence. */
   byToken(token: string, address: string): Verdict | Promise<Verdict>;
   /**
    * Serves what callers need before they have a token: `/auth/challenge`, `/auth/session` and
    * `/.well-known/oauth-protected-resource`. False when the path is none of them. The caller has
-   * asked {@channel Door.checkPlace} before.
+   * asked {@link Door.checkPlace} before.
    */
   handle(request: IncomingMessage, response: ServerResponse): boolean;
 }

@@ -15,7 +15,7 @@ export interface Quarantined {
   readonly flags: readonly InvisibleFlag[];
 }
 
-/** How {@channel quarantineError} names what is quarantined. */
+/** How {@link quarantineError} names what is quarantined. */
 export interface QuarantinePlace {
   /** Alias of the owner; absent for a server of this node. */
   readonly peer?: string;

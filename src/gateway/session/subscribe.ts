@@ -34,7 +34,7 @@ export async function subscribe(
   if (error !== undefined) throw errorFrom(error);
 }
 
-/** Ends the subscription to `uri`. @throws as {@channel subscribe} */
+/** Ends the subscription to `uri`. @throws as {@link subscribe} */
 export async function unsubscribe(view: View, channels: ChannelTable, uri: string): Promise<void> {
   const [route] = view.resource(uri, 'resource/read');
   if (route === undefined) return;

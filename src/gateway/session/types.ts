@@ -9,7 +9,7 @@ import type { Frame, NotificationFrame, ServerChannels } from '../types.ts';
 /** Where the answer to one request goes. `interim` any number of times, then one of the others. */
 export interface Reply {
   interim(message: Buffer): void;
-  /** {@channel interim} for what must not be lost. */
+  /** {@link interim} for what must not be lost. */
   urgent(message: Buffer): void;
   final(message: Buffer): void;
   /** The caller has cancelled: there is no answer. */

@@ -249,7 +249,7 @@ function refuse(
   stream.onData((chunk) => decoder.push(chunk));
 }
 
-/** The strings of a list from a peer, at most {@channel GRANTS_MAX}. */
+/** The strings of a list from a peer, at most {@link GRANTS_MAX}. */
 export function stringsOf(value: Json | undefined): readonly string[] {
   if (!Array.isArray(value)) return [];
   return value.slice(0, GRANTS_MAX).filter((one) => typeof one === 'string');

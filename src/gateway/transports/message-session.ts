@@ -6,7 +6,7 @@ import { StarlingError, createLineDecoder } from '../../core/index.ts';
 import type { LineDecoder } from '../../core/index.ts';
 import { parseIncoming, receiveBatch } from '../wire/batch.ts';
 import type { BatchFrames } from '../wire/batch.ts';
-import { errorBytes, errorOf, toLine } from '../wire/frame.ts';
+import { errorBytes, errorOf, isFrameId, toLine } from '../wire/frame.ts';
 import type { Reply, Session } from '../session/types.ts';
 import type { Frame, FrameId } from '../types.ts';
 
@@ -48,7 +48,7 @@ export function receiveBytes(
     incoming = parseIncoming(bytes);
   } catch (error) {
     const { id } = error instanceof StarlingError ? error.data : {};
-    output.urgent(errorBytes(isId(id) ? id : null, errorOf(error)));
+    output.urgent(errorBytes(isFrameId(id) ? id : null, errorOf(error)));
     return;
   }
   receiveIncoming(session, incoming, output);
@@ -84,8 +84,4 @@ function createLineReply(id: FrameId | null, output: LineOutput): Reply {
     },
     dropped: () => undefined,
   };
-}
-
-function isId(value: unknown): value is FrameId {
-  return typeof value === 'string' || typeof value === 'number';
 }

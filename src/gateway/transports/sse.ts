@@ -42,7 +42,7 @@ export interface SseComponents {
 
 /** What opens one client's session. */
 export interface SseOpening {
-  /** Where it POSTs to: the path that leads to {@channel SseTransport.post}. */
+  /** Where it POSTs to: the path that leads to {@link SseTransport.post}. */
   readonly path: string;
   /** Opens the session. @throws STARLING_LIMIT_EXCEEDED, which the client is told */
   open(push: (message: Buffer) => void): Session;

@@ -117,14 +117,14 @@ class Kept implements ManagedUpstream {
   readonly #components: ManagedUpstreamComponents;
   readonly #init: ManagedUpstreamInit;
   readonly #instances = new Map<string, Instance | Promise<Instance>>();
-  /** Ends of instances that are awaited by nobody but {@channel stop}. */
+  /** Ends of instances that are awaited by nobody but {@link stop}. */
   readonly #ending = new Set<Promise<unknown>>();
   readonly #channels = new Set<ServerChannel>();
   #settle: () => void = () => undefined;
   #scope: Scope | undefined;
   /** What the listing instance lists. */
   #base: ServerCatalog;
-  /** {@channel #base}, and what other instances have besides. */
+  /** {@link #base}, and what other instances have besides. */
   #catalog: ServerCatalog;
   /** Keys of instances whose lists have changed: what came to be there is nowhere else. */
   readonly #changed = new Set<string>();
@@ -387,6 +387,9 @@ class Kept implements ManagedUpstream {
     } catch (error) {
       // Told already where it was raised; a limit is not.
       if (error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED') throw error;
+      // Where it was too early, what was due then is due still.
+      const waitMs = this.#nextStartAt - this.clock.now();
+      if (waitMs > 0 && this.#scope !== undefined) this.#refreshIn(this.#scope, waitMs);
       return;
     }
     instance.usedAt = this.clock.now();
@@ -545,7 +548,7 @@ function hasSoundHeaders(tool: ListedTool): boolean {
 }
 
 function isIdle(instance: Instance): boolean {
-  return instance.channel.inFlight === 0 && instance.subscribers.size === 0;
+  return instance.calls === 0 && instance.subscribers.size === 0;
 }
 
 async function closeOf(instance: Instance | Promise<Instance>): Promise<void> {

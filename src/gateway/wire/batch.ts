@@ -42,7 +42,7 @@ export interface RunningBatch {
 
 /**
  * Parses what came as one message: a frame, or a batch.
- * @throws STARLING_PROTOCOL_VIOLATION as {@channel parseFrame} does, and for a batch that is empty, holds
+ * @throws STARLING_PROTOCOL_VIOLATION as {@link parseFrame} does, and for a batch that is empty, holds
  * over 100 messages, or has a member that is not JSON
  */
 export function parseIncoming(bytes: Buffer): Frame | BatchFrames {

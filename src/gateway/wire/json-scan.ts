@@ -65,7 +65,7 @@ const NONE = -1;
 type Key = (typeof KEYS)[number];
 type Place = Exclude<keyof Spans, 'repeated'>;
 
-/** An object that is looked into, by index of {@channel KEYS}. */
+/** An object that is looked into, by index of {@link KEYS}. */
 interface Level {
   readonly places: readonly (Place | undefined)[];
   /** Objects in it that are looked into as well; of these only objects have a place. */
@@ -152,7 +152,7 @@ function scanObject(bytes: Buffer, start: number, { places, inner }: Level, span
   return at + 1;
 }
 
-/** Index in {@channel KEYS} of the string from `start` to `end`, quotes included. */
+/** Index in {@link KEYS} of the string from `start` to `end`, quotes included. */
 function keyAt(bytes: Buffer, start: number, end: number): number {
   for (let at = start + 1; at < end - 1; at += 1) {
     if (bytes[at] !== BACKSLASH) continue;

@@ -34,7 +34,7 @@ export interface HeaderParam {
 
 /**
  * The headers of one request or notification. `paramHeaders` gives those of the tool's annotated
- * parameters; see {@channel paramHeadersOf}.
+ * parameters; see {@link paramHeadersOf}.
  */
 export function modernHeaders(init: {
   readonly method: string;

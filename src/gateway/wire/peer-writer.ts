@@ -20,7 +20,7 @@ const SLACK_BYTES = 1024 * 1024;
 export interface PeerWriter {
   /** False when too much waits already: then the message is not sent. After the end all is dropped. */
   line(message: Buffer): boolean;
-  /** {@channel line} for what must not be lost: the stream is aborted when not even that fits. */
+  /** {@link line} for what must not be lost: the stream is aborted when not even that fits. */
   urgent(message: Buffer): void;
   /** Hears when bytes wait (true) and when all are handed on (false). */
   onBlocked(listener: (blocked: boolean) => void): void;

@@ -3,12 +3,10 @@
  * one or more segments. Segments are percent-decoded (RFC 3986 §2.1) and NFC-normalised; case
  * counts. Pure, and without backtracking: at most pattern length × text length steps.
  */
-import { FORBIDDEN, StarlingError, printable } from '../../core/index.ts';
+import { BUILTIN_SERVER, FORBIDDEN, StarlingError, printable } from '../../core/index.ts';
 
 /** Longest pattern or resource, in UTF-16 units as written. */
 const RESOURCE_LENGTH_MAX = 512;
-/** The node's built-in server: only a grant that names it literally covers its tools. */
-const BUILTIN_SERVER = 'starling';
 
 /** Abilities by scheme: a closed set. */
 const ABILITIES: Readonly<Record<string, readonly string[]>> = {

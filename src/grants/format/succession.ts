@@ -4,7 +4,7 @@
  * lists what the old key had issued by then, so that nobody who gets hold of it later can add to that.
  */
 import { createHash, randomBytes as systemRandomBytes } from 'node:crypto';
-import { StarlingError, isRecord } from '../../core/index.ts';
+import { StarlingError, isObject } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import {
   decodeBase64url,
@@ -117,7 +117,7 @@ function proofText(body: Omit<SuccessionClaims, 'proof'>): Uint8Array {
 }
 
 function readClaims(payload: unknown): SuccessionClaims {
-  if (!isRecord(payload)) throw malformed('claims', 'its payload is not an object');
+  if (!isObject(payload)) throw malformed('claims', 'its payload is not an object');
   const { iat, jti, keep, proof, ...others } = payload;
   const [iss, sub, mesh] = [
     didOf(others['iss'], 'iss'),

@@ -3,7 +3,7 @@
  * whether a tool exists or not. A decision is a look-up and a match, no signature check and no I/O.
  * It asks for the policy once, so that one that is swapped meanwhile counts from the next decision on.
  */
-import { systemClock } from '../../core/index.ts';
+import { BUILTIN_SERVER, systemClock } from '../../core/index.ts';
 import type { Clock, Did } from '../../core/index.ts';
 import { allows, judge, targetOf } from '../../grants/index.ts';
 import type {
@@ -311,7 +311,7 @@ function approvalFor(
 ): Limit<unknown> | undefined {
   if (ANSWERING.includes(wanted.resource)) return undefined;
   const rule = approvalOf(standing, target);
-  const isOwn = principal.kind === 'operator' && target.segments[0] === 'starling';
+  const isOwn = principal.kind === 'operator' && target.segments[0] === BUILTIN_SERVER;
   return isOwn && rule?.value === true ? undefined : rule;
 }
 
@@ -326,7 +326,9 @@ function isBare({ claims }: Grant): boolean {
 function namesPeer({ resource }: Capability, { segments }: ResourceTarget): boolean {
   if (segments[0]?.startsWith('@') !== true) return true;
   const [first = '', server] = resource.split('/');
-  return /^[a-z]+:(@|%40)/.test(first) && (segments[1] !== 'starling' || server === 'starling');
+  return (
+    /^[a-z]+:(@|%40)/.test(first) && (segments[1] !== BUILTIN_SERVER || server === BUILTIN_SERVER)
+  );
 }
 
 function isReading({ ability, facts }: GuardWanted): boolean {

@@ -24,7 +24,7 @@ export interface Attached {
   takenBack(): unknown[];
   answer(form: Message | undefined, result: unknown): void;
   send(message: object): void;
-  /** As {@channel send}, as it is. */
+  /** As {@link send}, as it is. */
   sendRaw(line: string): void;
   /** Calls a tool. */
   start(id: number, name: string, args?: object, meta?: object): void;

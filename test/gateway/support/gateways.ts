@@ -1,16 +1,10 @@
 /** What the gateway's tests share: whole gateways on loopback, joined by streams in memory. */
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { request } from 'node:http';
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { afterEach } from 'vitest';
 import type { Config, McpServer } from '../../../src/config/index.ts';
-import { StarlingError, createHealth, silentLogger, systemClock } from '../../../src/core/index.ts';
+import { createHealth, silentLogger, systemClock } from '../../../src/core/index.ts';
 import type { Clock, PeerId } from '../../../src/core/index.ts';
 import { createDisabledAudit } from '../../../src/audit/index.ts';
 import type { Audit } from '../../../src/audit/index.ts';
@@ -42,9 +36,26 @@ import type { Approvals } from '../../../src/guard/index.ts';
 import { createIdentity, didFromPeerId, sealerOf } from '../../../src/identity/index.ts';
 import { changesOf } from '../../../src/membership/view-changes.ts';
 import type { Membership, MembershipEvents, PeerView } from '../../../src/membership/index.ts';
-import type { Network, PeerStream } from '../../../src/network/index.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 import { createTokenStore } from '../../../src/secrets/index.ts';
+import { defer } from './cleanup.ts';
+import { createWire, networkOf } from './memory-streams.ts';
+import type { Wire } from './memory-streams.ts';
+
+export { defer, runCleanup, useCleanup } from './cleanup.ts';
+export {
+  INITIALIZE,
+  http,
+  httpClient,
+  lineClient,
+  openSession,
+  textOf,
+  toolNames,
+  until,
+} from './clients.ts';
+export type { Answer, LineClient } from './clients.ts';
+export { createWire, streamPair } from './memory-streams.ts';
+export type { Wire } from './memory-streams.ts';
 
 /** The stdio server beside this file, as configuration. */
 export const STDIO_SERVER = {
@@ -72,143 +83,11 @@ export const LIMITS: Config['limits'] = {
   connections: 300,
 };
 
-type Listener = (error?: Error) => void;
-
-/** One end of a stream in memory. */
-class PairedStream implements PeerStream {
-  readonly peer: PeerId;
-  other: PairedStream | undefined;
-  queuedBytes = 0;
-  #reader: ((chunk: Uint8Array) => void) | undefined;
-  #inbox: Uint8Array[] = [];
-  #paused = false;
-  #ended = false;
-  #endListeners: Listener[] = [];
-  #drains: { resolve: () => void; reject: (error: Error) => void }[] = [];
-
-  constructor(peer: PeerId) {
-    this.peer = peer;
-  }
-
-  write(chunk: Uint8Array): boolean {
-    if (this.#ended) return false;
-    this.queuedBytes += chunk.length;
-    if (this.queuedBytes > 17 * 1024 * 1024) {
-      this.abort(new Error('over the hard bound'));
-      return false;
-    }
-    setImmediate(() => this.other?.take(chunk));
-    return this.queuedBytes <= 1024 * 1024;
-  }
-
-  take(chunk: Uint8Array): void {
-    this.#inbox.push(chunk);
-    this.#deliver();
-  }
-
-  drained(): Promise<void> {
-    if (this.#ended) return Promise.reject(new Error('ended'));
-    if (this.queuedBytes === 0) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#drains.push({ resolve, reject }));
-  }
-
-  sent(sizeBytes: number): void {
-    this.queuedBytes -= sizeBytes;
-    if (this.queuedBytes === 0) for (const drain of this.#drains.splice(0)) drain.resolve();
-  }
-
-  onData(reader: (chunk: Uint8Array) => void): void {
-    this.#reader = reader;
-    this.#deliver();
-  }
-
-  pause(): void {
-    this.#paused = true;
-  }
-
-  resume(): void {
-    this.#paused = false;
-    this.#deliver();
-  }
-
-  onEnd(listener: Listener): void {
-    if (this.#ended) queueMicrotask(() => listener());
-    else this.#endListeners.push(listener);
-  }
-
-  async close(): Promise<void> {
-    setImmediate(() => {
-      this.end();
-      this.other?.end();
-    });
-  }
-
-  abort(error: Error): void {
-    this.end(error);
-    this.other?.end(new Error('reset'));
-  }
-
-  end(error?: Error): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    for (const drain of this.#drains.splice(0)) drain.reject(new Error('ended'));
-    for (const listener of this.#endListeners.splice(0)) listener(error);
-  }
-
-  #deliver(): void {
-    while (this.#reader !== undefined && !this.#paused && !this.#ended) {
-      const chunk = this.#inbox.shift();
-      if (chunk === undefined) return;
-      this.other?.sent(chunk.length);
-      this.#reader(chunk);
-    }
-  }
-}
-
-/** Two ends of one stream; `a` is held by the node that knows the other as `peerOfA`. */
-export function streamPair(peerOfA: PeerId, peerOfB: PeerId): [PeerStream, PeerStream] {
-  const a = new PairedStream(peerOfA);
-  const b = new PairedStream(peerOfB);
-  a.other = b;
-  b.other = a;
-  return [a, b];
-}
-
-/** Carries streams between the gateways of one test. */
-export interface Wire {
-  readonly handlers: Map<PeerId, Map<string, (stream: PeerStream) => void>>;
-  /** Every stream that was opened, with who opened it. */
-  readonly streams: { readonly from: PeerId; readonly to: PeerId; readonly stream: PeerStream }[];
-}
-
-/** A wire that joins nobody yet. */
-export function createWire(): Wire {
-  return { handlers: new Map(), streams: [] };
-}
-
-function networkOf(self: PeerId, wire: Wire): Pick<Network, 'open' | 'handle'> {
-  const mine = new Map<string, (stream: PeerStream) => void>();
-  wire.handlers.set(self, mine);
-  return {
-    handle(protocol, handler) {
-      mine.set(protocol, handler);
-      return () => mine.delete(protocol);
-    },
-    async open(peer, protocol) {
-      const handler = wire.handlers.get(peer)?.get(protocol);
-      if (handler === undefined) {
-        throw new StarlingError('STARLING_PEER_UNREACHABLE', `peer ${peer} can't be reached`);
-      }
-      const [near, far] = streamPair(peer, self);
-      wire.streams.push({ from: self, to: peer, stream: near });
-      handler(far);
-      return near;
-    },
-  };
-}
-
 /** A view of peers that a test sets by hand. */
-export interface FakeMembership extends Pick<Membership, 'peers' | 'peer' | 'inStep' | 'events'> {
+export interface FakeMembership extends Pick<
+  Membership,
+  'peers' | 'peer' | 'byAlias' | 'inStep' | 'events'
+> {
   set(alias: string, peerId: PeerId, changes?: Partial<PeerView>): void;
 }
 
@@ -220,6 +99,7 @@ export function createFakeMembership(): FakeMembership {
     events,
     peers: () => [...views.values()],
     peer: (peerId) => views.get(peerId),
+    byAlias: (alias) => [...views.values()].find((view) => view.alias === alias),
     inStep: () => undefined,
     set(alias, peerId, changes = {}) {
       const before = views.get(peerId);
@@ -286,23 +166,6 @@ export interface TestNodeInit {
   readonly servers?: Readonly<Record<string, McpServer>>;
   /** Default: none is kept. */
   readonly audit?: Audit;
-}
-
-const cleanups: (() => unknown)[] = [];
-
-/** Ends with the test what it started. */
-export function useCleanup(): void {
-  afterEach(runCleanup);
-}
-
-/** Ends what was started so far: for files whose tests share a node. */
-export async function runCleanup(): Promise<void> {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-}
-
-/** Runs `cleanup` after the test. */
-export function defer(cleanup: () => unknown): void {
-  cleanups.push(cleanup);
 }
 
 /** A started gateway. */
@@ -470,137 +333,4 @@ export async function startPair(
   alice.membership.set('bob', bob.peerId);
   bob.membership.set('alice', alice.peerId);
   return { alice, bob, wire };
-}
-
-/** The official client on the node's HTTP endpoint. */
-export async function httpClient(node: TestNode): Promise<Client> {
-  const client = new Client({ name: 'test', version: '1.0.0' });
-  const token = await node.token();
-  await client.connect(
-    new StreamableHTTPClientTransport(new URL(node.gateway.endpoints().url ?? ''), {
-      requestInit: { headers: { authorization: `Bearer ${token}` } },
-    }),
-  );
-  defer(() => client.close());
-  return client;
-}
-
-/** Names of all tools that a client sees. */
-export async function toolNames(client: Client): Promise<string[]> {
-  const { tools } = await client.listTools();
-  return tools.map((tool) => tool.name).sort();
-}
-
-/** The text of a tool's result. */
-export function textOf(result: unknown): string {
-  const { content } = result as { content: { text: string }[] };
-  return content[0]?.text ?? '';
-}
-
-/** Waits until `condition` holds, looking every few milliseconds; at most 10 s. */
-export async function until(condition: () => unknown): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  for (;;) {
-    if (await condition()) return;
-    if (Date.now() > deadline) throw new Error(`it never came true: ${String(condition)}`);
-    await new Promise((wake) => {
-      setTimeout(wake, 5);
-    });
-  }
-}
-
-/** An answer to a plain HTTP request. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-}
-
-/** One HTTP request without any client library, by default as MCP wants it, token included. */
-export async function http(
-  node: TestNode,
-  init: {
-    readonly method?: string;
-    readonly path?: string;
-    readonly headers?: Readonly<Record<string, string | undefined>>;
-    readonly body?: string | Buffer;
-  },
-): Promise<Answer> {
-  const url = new URL(node.gateway.endpoints().url ?? '');
-  const headers = {
-    authorization: `Bearer ${await node.token()}`,
-    accept: 'application/json, text/event-stream',
-    'content-type': 'application/json',
-    ...init.headers,
-  };
-  const sent = request({
-    host: url.hostname,
-    port: url.port,
-    path: init.path ?? url.pathname,
-    method: init.method ?? 'POST',
-    headers: Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined)),
-    agent: false,
-  });
-  sent.end(init.body);
-  const [response] = (await once(sent, 'response')) as [IncomingMessage];
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
-  const body = Buffer.concat(chunks).toString('utf8');
-  return { status: response.statusCode ?? 0, headers: response.headers, body };
-}
-
-/** The `initialize` request. */
-export const INITIALIZE = {
-  jsonrpc: '2.0',
-  id: 0,
-  method: 'initialize',
-  params: {
-    protocolVersion: '2025-11-25',
-    capabilities: {},
-    clientInfo: { name: 'raw', version: '1' },
-  },
-};
-
-/** Opens a session by plain HTTP; returns its id. */
-export async function openSession(node: TestNode): Promise<string> {
-  const answer = await http(node, { body: JSON.stringify(INITIALIZE) });
-  return String(answer.headers['mcp-session-id']);
-}
-
-/** A client on the node's socket that speaks plain lines. */
-export interface LineClient {
-  send(message: unknown): void;
-  /** The next message. */
-  next(): Promise<Record<string, unknown>>;
-  /** No more to say. */
-  end(): void;
-  readonly closed: Promise<void>;
-}
-
-/** Connects to the node's socket. */
-export async function lineClient(node: TestNode): Promise<LineClient> {
-  const socket = connect(node.gateway.endpoints().socket);
-  await once(socket, 'connect');
-  const messages = new EventEmitter<{ message: [] }>();
-  const queue: Record<string, unknown>[] = [];
-  let rest = '';
-  socket.setEncoding('utf8').on('data', (chunk: string) => {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) queue.push(JSON.parse(line) as Record<string, unknown>);
-    messages.emit('message');
-  });
-  socket.on('error', () => socket.destroy());
-  defer(() => socket.destroy());
-  return {
-    send: (message) =>
-      void socket.write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`),
-    async next() {
-      while (queue.length === 0)
-        await once(messages, 'message', { signal: AbortSignal.timeout(10_000) });
-      return queue.shift() ?? {};
-    },
-    end: () => void socket.end(),
-    closed: once(socket, 'close').then(() => undefined),
-  };
 }
