@@ -158,6 +158,14 @@ function speaker(hub: Hub): (more?: Partial<Heartbeat>) => Promise<void> {
   };
 }
 
+/** Lets time pass in steps of a second, and what it sets off happen. */
+async function pass(clock: TestClock, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 1000) {
+    clock.advance(1000);
+    await calm(4);
+  }
+}
+
 async function aliceHears(init: NodeInit = {}): Promise<{
   readonly alice: Node;
   readonly hub: Hub;
@@ -281,18 +289,18 @@ describe('a peer that falls silent', () => {
   it('is suspect after about 2.6 intervals, and dead when no probe reaches it', async () => {
     const clock = createTestClock();
     const { alice } = await aliceHears({ clock });
-    for (let ms = 0; ms < 12_000; ms += 1000) (clock.advance(1000), await calm(2));
+    await pass(clock, 12_000);
     expect(alice.view.peer(BOB)?.state).toBe('alive');
-    for (let ms = 0; ms < 3000; ms += 1000) (clock.advance(1000), await calm(2));
+    await pass(clock, 3000);
     expect(alice.changes.map(({ state }) => state)).toContain('suspect');
-    for (let ms = 0; ms < 8000; ms += 1000) (clock.advance(1000), await calm(4));
+    await pass(clock, 8000);
     expect(alice.view.peer(BOB)?.state).toBe('dead');
   });
 
   it('but can be reached stays alive', async () => {
     const clock = createTestClock();
     const { alice } = await aliceHears({ clock, reach: () => Promise.resolve(1) });
-    for (let ms = 0; ms < 60_000; ms += 1000) (clock.advance(1000), await calm(4));
+    await pass(clock, 60_000);
     expect(alice.changes.map(({ state }) => state)).not.toContain('dead');
     expect(alice.view.peer(BOB)?.state).toBe('alive');
   });
@@ -321,7 +329,7 @@ describe('a peer that falls silent', () => {
     const clock = sleepyClock();
     const { alice } = await aliceHears({ clock });
     clock.sleep(3_600_000);
-    for (let ms = 0; ms < 5000; ms += 1000) (clock.advance(1000), await calm(2));
+    await pass(clock, 5000);
     expect(alice.view.peer(BOB)?.state).toBe('alive');
   });
 });

@@ -49,7 +49,7 @@ export function converse(init: ConversationInit): Promise<readonly Checkpoint[]>
       cancel();
       conversation.ended(error).then(resolve, reject);
     });
-    channel.onMessage((bytes) => conversation.hear(bytes).catch(abort));
+    channel.onMessage((bytes) => void conversation.hear(bytes).catch(abort));
     channel.send(encodeCheckpointMessage({ t: 'seen', of: shown, book: wantsOthers }));
   });
 }
