@@ -10,7 +10,8 @@ import type { Clock, Json, JsonObject, Logger, Startable } from '../../core/inde
 import type { Principal } from '../../guard/index.ts';
 import { errorBytes, errorOf, resultBytes } from '../wire/frame.ts';
 import { objectOf } from '../wire/era.ts';
-import type { Reply, Session } from '../session/types.ts';
+import type { Session } from '../session/types.ts';
+import type { Reply } from '../wire/reply.ts';
 import type { Frame, RequestFrame } from '../types.ts';
 import type { Entrance } from '../door/types.ts';
 import { createLongLivedConnections } from './long-lived.ts';
