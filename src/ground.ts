@@ -10,6 +10,7 @@ import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity, PassphraseSource } from './identity/index.ts';
 import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
+import type { Transport } from './network/index.ts';
 import { chooseMesh } from './mesh/index.ts';
 import { finishRotation, openIdentityState } from './rotation/index.ts';
 import type { IdentityState } from './rotation/index.ts';
@@ -25,6 +26,8 @@ export interface NodeComponents {
   readonly progress?: (line: string) => void;
   /** Where the passphrase of an encrypted key comes from. */
   readonly passphrase?: PassphraseSource;
+  /** What carries the connections between nodes, in place of TCP and WebSocket. */
+  readonly transports?: readonly Transport[] | undefined;
 }
 
 /** What every part of a node may need. */
@@ -35,6 +38,7 @@ export interface Base {
   readonly logger: Logger;
   readonly progress: (line: string) => void;
   readonly health: Health;
+  readonly transports?: readonly Transport[] | undefined;
 }
 
 /** What is kept in the state folder, open. */
@@ -55,12 +59,20 @@ export async function openGround(
   config: Config,
   components: NodeComponents,
 ): Promise<{ readonly base: Base; readonly ground: Ground }> {
-  const { clock = systemClock, random = Math.random, passphrase } = components;
+  const { clock = systemClock, random = Math.random, passphrase, transports } = components;
   const { level, file } = config.log;
   const logger =
     components.logger ?? createLogger({ spec: level, ...(file === undefined ? {} : { file }) });
   const progress = components.progress ?? (() => undefined);
-  const base: Base = { config, clock, random, logger, progress, health: createHealth() };
+  const base: Base = {
+    config,
+    clock,
+    random,
+    logger,
+    progress,
+    health: createHealth(),
+    transports,
+  };
   const { stateDir, name } = config;
   await ensurePrivateFolder(stateDir);
   const store = createStore({ logger }, { dir: join(stateDir, 'db') });

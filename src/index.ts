@@ -21,8 +21,6 @@ export { loadConfig } from './config/index.ts';
 export type { Config, ConfigSources } from './config/index.ts';
 export { ERRORS, StarlingError, VERSION, silentLogger } from './core/index.ts';
 export type { Clock, Did, ErrorCode, Json, JsonObject, MeshId, PeerId } from './core/index.ts';
-export { createCounters, createSuccessions } from './grants/index.ts';
-export { createGuard, createCallerRules, parsePolicy } from './guard/index.ts';
 export type {
   Approval,
   ApprovalAccess,
@@ -31,15 +29,11 @@ export type {
   ApprovalOutcome,
   ApprovalState,
   Approvals,
-  Decision,
-  Guard,
-  GuardWanted,
-  Policy,
   Principal,
-  Voter,
 } from './guard/index.ts';
 export type { PeerState, PeerView } from './membership/index.ts';
 export type { Mesh } from './mesh/index.ts';
+export type { Transport, TransportListener } from './network/index.ts';
 export { createNode } from './node.ts';
 export type { NodeComponents } from './ground.ts';
 export type { GrantInit, NodeEvents, StarlingNode } from './node.ts';

@@ -41,6 +41,7 @@ import {
 } from './gateway/index.ts';
 import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
 import {
+  OPERATOR,
   auditGovernance,
   auditGrants,
   createApprovalAccess,
@@ -172,6 +173,7 @@ class Node implements StarlingNode {
         clock,
         random,
         logger,
+        transports: base.transports,
       },
       {
         meshId: mesh.id,
@@ -353,7 +355,7 @@ class Node implements StarlingNode {
     };
     const tool = this.#tools.find((candidate) => candidate.definition.name === 'grant_create');
     const result = await tool?.call(args, {
-      principal: { kind: 'operator' },
+      principal: OPERATOR,
       signal: new AbortController().signal,
     });
     return (result as unknown as { readonly grant: GrantSummary }).grant;

@@ -11,8 +11,9 @@ import {
   createCallerRules,
   parsePolicy,
   silentLogger,
-} from '../../src/index.ts';
-import type { Did, GuardWanted, JsonObject, Principal } from '../../src/index.ts';
+} from '../../src/testing.ts';
+import type { GuardWanted } from '../../src/testing.ts';
+import type { Did, JsonObject, Principal } from '../../src/index.ts';
 import { percentile } from '../report.ts';
 import type { Bar } from './bars.ts';
 

@@ -1,7 +1,7 @@
 /** A line of the log: how it is written, read, bounded and hashed. Knows no files. */
 import { hash } from 'node:crypto';
 import canonicalize from 'canonicalize';
-import { StarlingError, messageOf } from '../core/index.ts';
+import { StarlingError, isCount, isObject, isText, messageOf } from '../core/index.ts';
 import type { Json } from '../core/index.ts';
 import type { AuditEntry, AuditInit, Checkpoint } from './types.ts';
 
@@ -113,7 +113,7 @@ export function readEntry(line: Buffer): AuditEntry | string {
 
 /** True for a checkpoint's shape; its signature is for `checkpoint.ts` to check. */
 export function isCheckpoint(value: unknown): value is Checkpoint {
-  if (!isRecord(value)) return false;
+  if (!isObject(value)) return false;
   const { seq, hash: lineHash, at, did, sig } = value;
   return (
     isCount(seq) && isHash(lineHash) && isCount(at) && isText(did, NAME_MAX) && isText(sig, 128)
@@ -121,7 +121,7 @@ export function isCheckpoint(value: unknown): value is Checkpoint {
 }
 
 function isEntry(value: unknown): value is AuditEntry {
-  if (!isRecord(value)) return false;
+  if (!isObject(value)) return false;
   const { seq, at, kind, who, what, outcome, prev, onBehalfOf, checkpoint } = value;
   return (
     isCount(seq) &&
@@ -131,7 +131,7 @@ function isEntry(value: unknown): value is AuditEntry {
     typeof kind === 'string' &&
     typeof who === 'string' &&
     (onBehalfOf === undefined || typeof onBehalfOf === 'string') &&
-    isRecord(what) &&
+    isObject(what) &&
     typeof what['ability'] === 'string' &&
     typeof what['resource'] === 'string' &&
     typeof outcome === 'string' &&
@@ -144,18 +144,6 @@ function cut(text: string, max: number): string {
   return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
-}
-
 function isHash(value: unknown): value is string {
   return typeof value === 'string' && HASH.test(value);
-}
-
-function isText(value: unknown, max: number): value is string {
-  return typeof value === 'string' && value.length <= max;
 }

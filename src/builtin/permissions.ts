@@ -3,7 +3,7 @@
  * that show what it has. Whoever has proven who it is may use them, within limits of rate.
  */
 import { z } from 'zod';
-import { StarlingError, messageOf, printable } from '../core/index.ts';
+import { BUILTIN_SERVER, StarlingError, messageOf, printable } from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
 import { describeRefusal, parseGrant, toolResource, verifyChain } from '../grants/index.ts';
 import type { Grant, GrantBook } from '../grants/index.ts';
@@ -36,7 +36,7 @@ const TOOLS = ['request_permission', 'validate_token', 'revoke_token'] as const;
 
 /** What the guard lets everybody use who has proven who it is: its `open`. */
 export const OPEN_RESOURCES: ReadonlySet<string> = new Set([
-  ...TOOLS.map((tool) => toolResource('starling', tool)),
+  ...TOOLS.map((tool) => toolResource(BUILTIN_SERVER, tool)),
   'resource:starling/grants:active',
   'resource:starling/grants:audit',
 ]);

@@ -5,6 +5,7 @@ import type { JsonObject } from '../core/index.ts';
 import { describeRefusal } from '../grants/index.ts';
 import type { ApiKeys, BuiltinTool } from '../gateway/index.ts';
 import { parseDid } from '../identity/index.ts';
+import { OPERATOR } from '../guard/index.ts';
 import type { ExplainingGuard, CurrentPolicy, Principal, WantedFacts } from '../guard/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { PolicyCheckResult, PolicyExplainResult } from './results.ts';
@@ -126,7 +127,7 @@ function onBehalf(principal: Principal, whom: string | undefined): Principal {
 
 /** Whom `name` means. @throws STARLING_PEER_UNKNOWN */
 function principalOf({ membership, keys }: PolicyComponents, name: string): Principal {
-  if (name === 'operator') return { kind: 'operator' };
+  if (name === 'operator') return OPERATOR;
   const client = /^client:(.+)$/su.exec(name)?.[1];
   if (client !== undefined) {
     const key = keys.list().find((one) => one.name === client);

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { Secret, StarlingError, messageOf } from '../core/index.ts';
+import { BUILTIN_SERVER, Secret, StarlingError, messageOf } from '../core/index.ts';
 import { checkAddresses } from './addresses.ts';
 import { ENVIRONMENT, readEnvironment } from './env.ts';
 import { findJsonFault } from './json-syntax.ts';
@@ -233,7 +233,7 @@ function fitName(host: string): string {
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replaceAll(/^-+|-+$/g, '')
     .slice(0, 32);
-  return fit === '' || fit === 'starling' ? 'node' : fit;
+  return fit === '' || fit === BUILTIN_SERVER ? 'node' : fit;
 }
 
 /** Adds the variable that a wrong value came from, because that is where it must be put right. */

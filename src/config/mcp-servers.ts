@@ -1,6 +1,6 @@
 /** `mcpServers` in the forms that MCP clients use, made into one form; variables expanded. */
 import { readFileSync } from 'node:fs';
-import { Secret, messageOf } from '../core/index.ts';
+import { BUILTIN_SERVER, Secret, messageOf } from '../core/index.ts';
 import type { SecretPiece } from '../core/index.ts';
 import type { Problem } from './problems.ts';
 import type { FileConfig } from './schema.ts';
@@ -56,8 +56,8 @@ export function serverName(written: string): string {
 export function wrongName(written: string): string | undefined {
   const name = serverName(written);
   if (!SERVER_NAME.test(name)) return 'a server is named by 1 to 32 of A-Z, a-z, 0-9, - and _';
-  if (name.toLowerCase() !== 'starling') return undefined;
-  return "'starling' is the built-in server; choose another name";
+  if (name.toLowerCase() !== BUILTIN_SERVER) return undefined;
+  return `'${BUILTIN_SERVER}' is the built-in server; choose another name`;
 }
 
 class EntryReader {

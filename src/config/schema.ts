@@ -1,6 +1,7 @@
 /** The configuration file: its keys, their forms and defaults. The JSON Schema is generated from it. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { BUILTIN_SERVER } from '../core/index.ts';
 
 const MIB = 1024 * 1024;
 const HOUR_MS = 3_600_000;
@@ -43,8 +44,8 @@ const text = (pattern: RegExp, form: string): z.ZodString =>
   z.string({ error: form }).regex(pattern, form);
 
 const name = text(NAME_PATTERN, '1 to 32 of a-z, 0-9 and -, not starting with -').refine(
-  (value) => value !== 'starling',
-  "'starling' is the name of the built-in server; choose another",
+  (value) => value !== BUILTIN_SERVER,
+  `'${BUILTIN_SERVER}' is the name of the built-in server; choose another`,
 );
 const multiaddr = text(MULTIADDR, 'a multiaddr like /ip4/192.0.2.7/tcp/4040');
 const count = z.int().min(1);

@@ -2,6 +2,9 @@
 
 declare const brand: unique symbol;
 
+/** The name of the MCP server that every node has built in; no other server may be called so. */
+export const BUILTIN_SERVER = 'starling';
+
 /** A string that only the owner of its format makes. */
 export type Branded<Name extends string> = string & { readonly [brand]: Name };
 

@@ -1,4 +1,5 @@
 /** Start, stop, and the ownership of everything that must end when a component stops. */
+import { setMaxListeners } from 'node:events';
 import type { Clock } from './clock.ts';
 
 /** A component with a life. Starting twice and stopping before starting are no-ops. */
@@ -28,6 +29,8 @@ export interface Scope {
  */
 export function createScope(clock: Clock, onError?: (error: unknown) => void): Scope {
   const abort = new AbortController();
+  // Each listener has an owner that takes it away; Node warns of leaks from the eleventh on.
+  setMaxListeners(0, abort.signal);
   const cleanups = new Set<() => void>();
   const report = (error: unknown): void => {
     if (onError !== undefined) onError(error);

@@ -3,14 +3,6 @@
  * Refuses duplicate member names (RFC 8259 §4 leaves their meaning open) and deep nesting.
  */
 
-/** A JSON object whose members are not known yet. */
-export type Fields = Readonly<Record<string, unknown>>;
-
-/** True for a JSON object. */
-export function isRecord(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /**
  * Parses `text`, at most `depthMax` levels deep.
  * @throws SyntaxError also for a member name that occurs twice in one object, or is `__proto__`

@@ -6,7 +6,8 @@ import { StarlingError, VERSION, printable } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import type { Directory, ServerCatalog } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
-import type { Approvals, Guard, Principal } from '../guard/index.ts';
+import { OPERATOR } from '../guard/index.ts';
+import type { Approvals, Guard } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
@@ -91,8 +92,6 @@ type Opening = Pick<SessionComponents, 'principal' | 'push' | 'initializing' | '
   /** True when the rate of its requests is bounded here; Streamable HTTP counts them at its edge. */
   readonly isLimited?: boolean;
 };
-
-const OPERATOR: Principal = { kind: 'operator' };
 
 /** Makes the gateway of a node. `start` @throws STARLING_LISTEN_FAILED, STARLING_STATE_UNUSABLE */
 export function createGateway(components: GatewayComponents, init: GatewayInit): Gateway {

@@ -55,5 +55,5 @@ export type {
   Principal,
   WantedFacts,
 } from './types.ts';
-export { behalfOf, keyOf, nameOf } from './principal-names.ts';
+export { OPERATOR, behalfOf, keyOf, nameOf } from './principal-names.ts';
 export type { MeshFacts, Zone } from './principal-names.ts';

@@ -1,8 +1,13 @@
 /** Who a caller is: how it came, by which names a policy knows it, and how messages call it. Pure. */
+import { printable } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
 import { peerIdFromDid } from '../identity/index.ts';
 import type { OnBehalfOf, Principal } from './types.ts';
-import { printable } from '../core/index.ts';
+
+/** The operator, as one object: what is kept for the operator is kept by this key. */
+export const OPERATOR: Extract<Principal, { kind: 'operator' }> = Object.freeze({
+  kind: 'operator',
+});
 
 /** How callers come, the most trusted first. */
 export const ZONES = ['local', 'trusted', 'external'] as const;

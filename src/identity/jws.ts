@@ -2,7 +2,7 @@
  * Compact JWS (RFC 7515 §7.1) with EdDSA over Ed25519 (RFC 8037 §3.1), read strictly: one header,
  * one way to write it. Knows nothing of what the payload means.
  */
-import { StarlingError, isRecord, messageOf, parseStrictJson, printable } from '../core/index.ts';
+import { StarlingError, isObject, messageOf, parseStrictJson, printable } from '../core/index.ts';
 import { verifySignature } from './sign.ts';
 import type { Did } from '../core/index.ts';
 import type { Signer } from './types.ts';
@@ -91,7 +91,7 @@ function decodeJson(text: string, what: string): unknown {
 }
 
 function checkHeader(header: unknown, typ: string): void {
-  if (!isRecord(header)) throw malformed('header', 'its header is not an object');
+  if (!isObject(header)) throw malformed('header', 'its header is not an object');
   const { alg, typ: actual, ...others } = header;
   if (alg !== 'EdDSA')
     throw malformed('alg', `its alg is ${JSON.stringify(alg)} instead of "EdDSA"`);

@@ -1,8 +1,8 @@
 /** What we call each peer: first come, first served, and kept. Pure. */
+import { BUILTIN_SERVER } from '../core/index.ts';
 import type { PeerId } from '../core/index.ts';
 
-/** The built-in server's name, and what a nameless peer is called. */
-const RESERVED = 'starling';
+/** What a nameless peer is called. */
 const NAMELESS = 'peer';
 const LENGTH_MAX = 32;
 /** Characters of the PeerId that tell two peers of one name apart. */
@@ -37,5 +37,5 @@ function fitAlias(name: string): string {
     .replaceAll(/[^a-z0-9]+/g, '-')
     .slice(0, LENGTH_MAX)
     .replaceAll(/^-+|-+$/g, '');
-  return fit === '' || fit === RESERVED ? NAMELESS : fit;
+  return fit === '' || fit === BUILTIN_SERVER ? NAMELESS : fit;
 }

@@ -1,5 +1,6 @@
 /** The heartbeat on the wire: deterministic CBOR, bounded, and every field checked on the way in. */
 import { decode, encode } from 'cborg';
+import { isCount, isText } from '../core/index.ts';
 import type { Presence } from './types.ts';
 
 /** One heartbeat. */
@@ -44,8 +45,8 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
   const { inc, seq, status, records, name, version, addrs, load, catalog, boards } = fields;
   if (!isCount(inc) || !isCount(seq) || !isCount(load)) return undefined;
   if (status !== 'up' && status !== 'leaving') return undefined;
-  if (![records, name, version, catalog].every(isText)) return undefined;
-  if (!Array.isArray(addrs) || addrs.length > ADDRESSES_MAX || !addrs.every(isText))
+  if (![records, name, version, catalog].every(isShort)) return undefined;
+  if (!Array.isArray(addrs) || addrs.length > ADDRESSES_MAX || !addrs.every(isShort))
     return undefined;
   const digests = readDigests(boards);
   if (digests === undefined) return undefined;
@@ -83,7 +84,7 @@ function readDigests(boards: unknown): Readonly<Record<string, string>> | undefi
   if (typeof boards !== 'object' || boards === null || Array.isArray(boards)) return undefined;
   const entries = Object.entries(boards);
   if (entries.length > BOARDS_MAX) return undefined;
-  if (!entries.every(([name, digest]) => isText(name) && isText(digest))) return undefined;
+  if (!entries.every(([name, digest]) => isShort(name) && isShort(digest))) return undefined;
   return Object.fromEntries(entries.map(([name, digest]) => [name, String(digest)]));
 }
 
@@ -91,14 +92,10 @@ function readDigests(boards: unknown): Readonly<Record<string, string>> | undefi
 function readStanding(value: unknown): Presence['audit'] {
   if (typeof value !== 'object' || value === null) return undefined;
   const { seq, hash, at, sig } = value as Readonly<Record<string, unknown>>;
-  if (!isCount(seq) || !isCount(at) || !isText(hash) || !isText(sig)) return undefined;
+  if (!isCount(seq) || !isCount(at) || !isShort(hash) || !isShort(sig)) return undefined;
   return { seq, hash, at, sig };
 }
 
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= TEXT_MAX;
+function isShort(value: unknown): value is string {
+  return isText(value, TEXT_MAX);
 }

@@ -3,6 +3,7 @@ import type { Config } from '../config/index.ts';
 import { StarlingError } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import { probeMesh } from '../network/index.ts';
+import type { Transport } from '../network/index.ts';
 import type { MeshBook } from './mesh-book.ts';
 
 const PROBE_TIMEOUT_MS = 20_000;
@@ -13,6 +14,8 @@ export interface ChooseMeshComponents {
   readonly clock: Clock;
   /** Hears in short sentences what is waited for. */
   readonly progress: (line: string) => void;
+  /** What carries the connections, in place of TCP and WebSocket. */
+  readonly transports?: readonly Transport[] | undefined;
 }
 
 /** Settles which mesh the node is in; returns the addresses to dial. */
@@ -42,6 +45,7 @@ async function enterByAddress(base: ChooseMeshComponents, meshBook: MeshBook): P
   const welcome = await probeMesh(config.bootstrap, {
     hello: { version: 1, name: config.name, time: clock.now(), membership: [] },
     signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
+    transports: base.transports,
   });
   if (!welcome.ok && welcome.open === true && welcome.meshName !== undefined) {
     await meshBook.enterOpen(welcome.meshName);

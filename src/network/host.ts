@@ -36,6 +36,8 @@ import { gateConnectionManager, gateRegistrar, overlay } from './gate.ts';
 import type { Gate } from './gate.ts';
 import { meshGossip } from './gossip.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
+import { adaptTransport } from './transport.ts';
+import type { Transport } from './types.ts';
 
 /** The services of a host. */
 interface HostServices extends Record<string, unknown> {
@@ -60,6 +62,8 @@ export interface HostInit {
   readonly mdns: boolean;
   readonly relay: boolean;
   readonly connections: number;
+  /** In place of TCP and WebSocket. */
+  readonly transports?: readonly Transport[] | undefined;
   readonly gate: Gate;
   readonly gater: ConnectionGater;
   readonly announceFilter: (addresses: Multiaddr[]) => Multiaddr[];
@@ -82,6 +86,13 @@ export async function baseOptions(
   };
 }
 
+/** The given transports as libp2p takes them; TCP and WebSocket when none are given. */
+export function transportsOf(
+  given?: readonly Transport[],
+): NonNullable<Libp2pOptions['transports']> {
+  return given?.map(adaptTransport) ?? [tcp(), webSockets()];
+}
+
 /** The multicast DNS service of a mesh: two meshes on one LAN never see each other. */
 function lanServiceTag(meshId: MeshId): string {
   const hash = createHash('sha256').update(meshId).digest('hex');
@@ -101,7 +112,10 @@ export async function createHost(init: HostInit): Promise<Host> {
       announce: [...init.announce],
       announceFilter: init.announceFilter,
     },
-    transports: [tcp(), webSockets(), ...(init.relay ? [memberRelayTransport(gate)] : [])],
+    transports: [
+      ...transportsOf(init.transports),
+      ...(init.relay ? [memberRelayTransport(gate)] : []),
+    ],
     peerDiscovery: [
       ...(init.bootstrap.length > 0 ? [bootstrap({ list: [...init.bootstrap] })] : []),
       ...(init.mdns ? [lanDiscovery(meshId, init.onLanPeer)] : []),

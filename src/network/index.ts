@@ -13,5 +13,7 @@ export type {
   PeerStream,
   Route,
   Topic,
+  Transport,
+  TransportListener,
   Welcome,
 } from './types.ts';

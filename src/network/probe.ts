@@ -2,8 +2,6 @@
  * Asking a mesh who it is, before belonging to any: a temporary host with a key of its own dials,
  * says hello, and is gone.
  */
-import { tcp } from '@libp2p/tcp';
-import { webSockets } from '@libp2p/websockets';
 import { createLibp2p } from 'libp2p';
 import { randomBytes } from 'node:crypto';
 import { StarlingError, messageOf, silentLogger, systemClock } from '../core/index.ts';
@@ -11,23 +9,29 @@ import { parseAddress } from './addresses.ts';
 import { greet } from './admission.ts';
 import { ADDRESS_DIAL_TIMEOUT_MS } from './constants.ts';
 import { abortReason } from './gate.ts';
-import { baseOptions } from './host.ts';
-import type { Hello, Welcome } from './types.ts';
+import { baseOptions, transportsOf } from './host.ts';
+import type { Hello, Transport, Welcome } from './types.ts';
+
+/** How a mesh is asked. */
+export interface ProbeInit {
+  readonly hello: Hello;
+  /** Ends the asking. */
+  readonly signal: AbortSignal;
+  /** What carries the connections, in place of TCP and WebSocket. */
+  readonly transports?: readonly Transport[] | undefined;
+}
 
 /**
  * Says `hello` to the first of `addresses` that answers, one after the other, and returns the
  * answer, be it a refusal.
  * @throws STARLING_PEER_UNREACHABLE, STARLING_ID_MALFORMED, STARLING_TIMEOUT
  */
-export async function probeMesh(
-  addresses: readonly string[],
-  init: { readonly hello: Hello; readonly signal: AbortSignal },
-): Promise<Welcome> {
+export async function probeMesh(addresses: readonly string[], init: ProbeInit): Promise<Welcome> {
   const targets = addresses.map(parseAddress);
   const node = await createLibp2p({
     ...(await baseOptions(randomBytes(32))),
     addresses: { listen: [] },
-    transports: [tcp(), webSockets()],
+    transports: transportsOf(init.transports),
     connectionMonitor: { enabled: false },
     connectionManager: { reconnectRetries: 0 },
   });

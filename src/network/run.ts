@@ -26,7 +26,7 @@ import { isPeerId, peerIdOf, peerOf } from './peer-id.ts';
 import { createRedialer } from './redial.ts';
 import type { DialOutcome, Redialer } from './redial.ts';
 import { announcedAddresses, memberRelayGater, reserveRelays } from './relay.ts';
-import type { Admission } from './types.ts';
+import type { Admission, Transport } from './types.ts';
 import { createWatcher } from './link-watcher.ts';
 import type { Watcher } from './link-watcher.ts';
 
@@ -37,6 +37,8 @@ export interface NetworkComponents {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** What carries the connections, in place of TCP and WebSocket. */
+  readonly transports?: readonly Transport[] | undefined;
 }
 
 /** The settings of a network; the fields of the same names in `Config` say more. */
@@ -151,6 +153,7 @@ async function build(
     ...init,
     identity,
     gate,
+    transports: components.transports,
     // Bootstrap addresses without a PeerId are ours alone to dial; libp2p's module wants one.
     bootstrap: init.bootstrap.filter((text) => peerIn(parseAddress(text)) !== undefined),
     gater: {

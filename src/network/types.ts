@@ -1,6 +1,31 @@
 /** The libp2p host as the rooms above see it: peers, streams and topics, only ever of our mesh. */
 import type { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
 import type { MeshId, PeerId, Startable } from '../core/index.ts';
+
+/**
+ * How bytes get from node to node, for tests and the simulator: takes the place of TCP and WebSocket.
+ * Addresses are multiaddrs (`/memory/a`, `/ip4/10.0.0.7/tcp/4040`) without a peer at their end.
+ */
+export interface Transport {
+  /** Whether this transport dials `address` and listens on such addresses. */
+  handles(address: string): boolean;
+  /** Opens a stream to who listens on `address`. Rejects when nobody does, or when `signal` fires. */
+  dial(address: string, options: { readonly signal: AbortSignal }): Promise<Duplex>;
+  /** Accepts streams; `from` is the address that the dialler seems to have. */
+  listen(
+    address: string,
+    onConnection: (stream: Duplex, from: string) => void,
+  ): Promise<TransportListener>;
+}
+
+/** An address that is listened on. */
+export interface TransportListener {
+  /** The addresses that reach this listener: `/…/tcp/0` has become a port by then. */
+  addresses(): readonly string[];
+  /** Accepts nothing more. */
+  close(): Promise<void>;
+}
 
 /** A way to a connected peer. */
 export interface Route {

@@ -4,7 +4,7 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { StarlingError, silentLogger, systemClock } from '../../src/core/index.ts';
-import type { Clock, Logger, PeerId } from '../../src/core/index.ts';
+import type { Clock, PeerId } from '../../src/core/index.ts';
 import { didFromPublicKey, parseDid, peerIdFromPublicKey } from '../../src/identity/did.ts';
 import type { Identity } from '../../src/identity/types.ts';
 import { createNetwork } from '../../src/network/index.ts';
@@ -12,6 +12,7 @@ import type {
   Admission,
   Hello,
   Network,
+  NetworkComponents,
   NetworkInit,
   PeerStream,
 } from '../../src/network/index.ts';
@@ -90,13 +91,13 @@ const running = new Set<Network>();
 export async function makeMember(
   name: string,
   init: Partial<NetworkInit> = {},
-  parts: { readonly clock?: Clock; readonly logger?: Logger } = {},
+  parts: Partial<Pick<NetworkComponents, 'clock' | 'logger' | 'transports'>> = {},
 ): Promise<Member> {
-  const { clock = systemClock, logger = silentLogger } = parts;
+  const { clock = systemClock, logger = silentLogger, transports } = parts;
   const identity = await makeIdentity(name);
   const guests = makeGuests(name);
   const network = createNetwork(
-    { identity, admission: guests, clock, random: Math.random, logger },
+    { identity, admission: guests, clock, random: Math.random, logger, transports },
     {
       meshId: MESH,
       name,

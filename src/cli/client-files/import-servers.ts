@@ -11,7 +11,7 @@ import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { readJsonFile } from './json-file.ts';
 import { parseJsonc, valueOf } from './jsonc.ts';
-import { isObject } from './node-config.ts';
+import { isObject } from '../../core/shape.ts';
 
 /** A file to import from. */
 export interface Source {
@@ -54,7 +54,7 @@ export async function serversIn(source: Source): Promise<readonly Found[]> {
   const own = source.project === undefined ? undefined : projects[source.project];
   const groups = [top['mcpServers'], top['servers'], isObject(own) ? own['mcpServers'] : undefined];
   return groups
-    .filter(isObject)
+    .filter((each) => isObject(each))
     .flatMap((group) => Object.entries(group))
     .map(([name, written]) => found(source, name, written ?? null));
 }

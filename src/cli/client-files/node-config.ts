@@ -6,6 +6,7 @@ import { findJsonFault } from '../../config/json-syntax.ts';
 import { serverName } from '../../config/mcp-servers.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
+import { isObject } from '../../core/shape.ts';
 import { attach } from '../node/client.ts';
 import { readJsonFile, writeJsonFile } from './json-file.ts';
 import type { JsonFile } from './json-file.ts';
@@ -86,11 +87,6 @@ export async function nextStep(options: CommonOptions, path: string): Promise<Ne
       throw error;
     return { node: 'none', text: `no node runs yet; start one with: starling up${named}` };
   }
-}
-
-/** Is it a JSON object? */
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The schema that came with this command, for editors; it is found from any folder. */

@@ -6,6 +6,7 @@ import { ERRORS, StarlingError, messageOf } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { createLineDecoder } from '../../core/lines.ts';
+import { isObject } from '../../core/shape.ts';
 import { VERSION } from '../../core/version.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
@@ -200,9 +201,9 @@ class SocketClient implements NodeClient {
   }
 
   #line(bytes: Buffer): void {
-    let message: unknown;
+    let message: Json;
     try {
-      message = JSON.parse(bytes.toString('utf8'));
+      message = JSON.parse(bytes.toString('utf8')) as Json;
     } catch (error) {
       return this.#broken(`what is not JSON (${messageOf(error)})`);
     }
@@ -241,10 +242,6 @@ class SocketClient implements NodeClient {
     this.#socket.destroy();
     for (const waiting of this.#waiting.values()) waiting.reject(this.#over);
   }
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function late(method: string, timeoutMs: number): StarlingError {

@@ -1,11 +1,14 @@
 /** What a tool answered, as lines of text (MCP `tools`: content blocks). */
 import type { Json, JsonObject } from '../../core/json.ts';
+import { isObject } from '../../core/shape.ts';
 import { safeLine, size } from './output.ts';
 
 /** The parts of a result as text: text as it came, everything else in a few words. */
 export function contentOf(result: JsonObject): readonly string[] {
   const content: Json = result['content'] ?? [];
-  const parts = (Array.isArray(content) ? content : []).filter(isObject).map(describePart);
+  const parts = (Array.isArray(content) ? content : [])
+    .filter((each: Json) => isObject(each))
+    .map(describePart);
   const structured = result['structuredContent'];
   return parts.length === 0 && structured !== undefined ? [JSON.stringify(structured)] : parts;
 }
@@ -38,8 +41,4 @@ function inWords(kind: string, named: JsonObject, data: Json | undefined, typed 
 
 function word(value: Json | undefined): string {
   return typeof value === 'string' ? value : '';
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -102,7 +102,7 @@ export type RouterConfig = Pick<Config, 'list' | 'views'>;
 export interface RouterComponents {
   readonly upstreams: Upstreams;
   readonly directory: Directory;
-  readonly membership: Pick<Membership, 'peers' | 'peer' | 'events'>;
+  readonly membership: Pick<Membership, 'peer' | 'byAlias' | 'events'>;
   readonly guard: Guard;
   /** This node's name, for messages. */
   readonly self: string;
@@ -157,7 +157,7 @@ export function createRouter(initial: RouterComponents): Router {
       }
       const { peer: alias, server } = spec;
       if (alias === undefined) return upstreams.get(server) !== undefined;
-      return membership.peers().some((peer) => peer.alias === alias);
+      return membership.byAlias(alias) !== undefined;
     },
     configure(config) {
       components = { ...components, config };
@@ -247,7 +247,9 @@ class PrincipalView implements View {
     if (place === undefined) return [this.#unlistedTool(name)];
     if (place.others === undefined) return [this.#toItem('tool', place)];
     return [place, ...place.others]
-      .toSorted((a, b) => loadOf(a) - loadOf(b))
+      .map((one) => ({ one, load: this.#loadNow(one) }))
+      .toSorted((a, b) => a.load - b.load)
+      .map(({ one }) => one)
       .map((one) => ({ ...this.#toItem('tool', one), mayRepeat: true }));
   }
 
@@ -534,7 +536,13 @@ class PrincipalView implements View {
   }
 
   #peerOf(alias: string): PeerView | undefined {
-    return this.#components.membership.peers().find((view) => view.alias === alias);
+    return this.#components.membership.byAlias(alias);
+  }
+
+  /** Calls in flight at the owner, by its last heartbeat: the view may be much older than that. */
+  #loadNow({ source: { peer } }: Place): number {
+    if (peer === undefined) return 0;
+    return this.#components.membership.peer(peer.peerId)?.presence?.load ?? 0;
   }
 }
 
@@ -561,11 +569,6 @@ function readOnlyOf(item: JsonObject): Pick<Place, 'isReadOnly'> {
 /** What the guard may know of a tool: what its pinned definition says. */
 function factsOfPlace(place: Place | undefined): Pick<GuardWanted, 'facts'> {
   return place?.isReadOnly === true ? { facts: { readOnly: true } } : {};
-}
-
-/** Calls in flight at the place's owner, as it last said. */
-function loadOf({ source }: Place): number {
-  return source.peer?.presence?.load ?? 0;
 }
 
 function isHere(peer: PeerView | undefined): boolean {

@@ -5,6 +5,7 @@
  * the same names in any order, and no peer can change what our own tools are called.
  */
 import { createHash } from 'node:crypto';
+import { BUILTIN_SERVER } from '../../core/index.ts';
 
 /** Longest name by default: clients put prefixes of their own before it, and several APIs end at 64. */
 export const NAME_MAX = 48;
@@ -12,8 +13,6 @@ export const NAME_MAX = 48;
 export const SEPARATOR = '__';
 
 const HASH_DIGITS = 6;
-/** Its tools always carry their prefix: the CLI and every document call them so. */
-const BUILTIN_SERVER = 'starling';
 
 /** One thing to name. */
 export interface Named<T> {
@@ -82,6 +81,7 @@ function wishesOf(
   const wishes = new Map<string, Wish>();
   for (const entry of entries) {
     const [key, whole] = [keyOf(entry), full(entry)];
+    // Tools of the built-in server always carry their prefix: the CLI and every document call them so.
     const isWhole = mode === 'always' || entry.prefix === BUILTIN_SERVER;
     wishes.set(key, { key, whole, wish: isWhole ? whole : entry.name });
   }

@@ -3,7 +3,7 @@
  * when it is first asked, and kept per view, because lists change far less often than they are searched.
  */
 import MiniSearch from 'minisearch';
-import type { JsonObject } from '../../core/index.ts';
+import { isObject } from '../../core/index.ts';
 import type { ListedTool } from '../../directory/index.ts';
 
 /** One tool that was found. */
@@ -119,8 +119,4 @@ function argumentsOf(schema: unknown): string {
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value.slice(0, FIELD_MAX) : '';
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -2,10 +2,9 @@
  * Keeps what principals see, until something changes: many sessions of one client share one view. Of
  * those who hold grants nothing is kept, because grants expire by themselves.
  */
+import { OPERATOR } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 
-/** Whoever the operator is by, what is seen is the same. */
-const OPERATOR: Principal = { kind: 'operator' };
 /** Views that are kept for one principal: callers choose the paths, and with them the views. */
 const VIEWS_MAX = 64;
 

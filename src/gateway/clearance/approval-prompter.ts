@@ -3,6 +3,7 @@
  * never in the session that made the call: a model there could be the one who fills it in.
  */
 import type { Clock } from '../../core/index.ts';
+import { OPERATOR } from '../../guard/index.ts';
 import type { Answerer, Approval, Approvals } from '../../guard/index.ts';
 import { answerOf, formOf, showsForms } from './approval-form.ts';
 import type { AskableClient } from '../types.ts';
@@ -40,7 +41,7 @@ export function createApprovalPrompter(
     const answer = answerOf(await client.ask('elicitation/create', form, signal));
     if (answer === undefined) return undefined;
     const { session } = client;
-    return { ...answer, by: { principal: { kind: 'operator' }, via: 'elicitation', session } };
+    return { ...answer, by: { principal: OPERATOR, via: 'elicitation', session } };
   };
   return {
     attach(client) {

@@ -4,6 +4,7 @@
  * their key. The first look at a request costs microseconds; only an access token that was not seen
  * before takes longer.
  */
+import { OPERATOR } from '../../guard/index.ts';
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpOAuth } from '../../config/index.ts';
@@ -51,7 +52,7 @@ export interface DoorInit extends OriginCheckInit {
   readonly oauth?: HttpOAuth;
 }
 
-const OPERATOR: Entrance = { id: 'operator', principal: { kind: 'operator' } };
+const OPERATOR_ENTRANCE: Entrance = { id: 'operator', principal: OPERATOR };
 
 /** Makes a door. @throws STARLING_CONFIG_INVALID */
 export function createDoor(components: DoorComponents, init: DoorInit): Door {
@@ -90,13 +91,13 @@ class HttpDoor implements Door {
     const { authorization } = request.headers;
     // The node's own token never ends, and its callers are the busiest.
     if (authorization !== undefined && this.#operators.get(socket) === authorization) {
-      return OPERATOR;
+      return OPERATOR_ENTRANCE;
     }
     const address = socket.remoteAddress ?? '';
     const token = bearerOf(request);
     if (token !== undefined) {
       const verdict = this.byToken(token, address);
-      if (verdict === OPERATOR && authorization !== undefined) {
+      if (verdict === OPERATOR_ENTRANCE && authorization !== undefined) {
         this.#operators.set(socket, authorization);
       }
       return verdict;
@@ -106,7 +107,7 @@ class HttpDoor implements Door {
 
   byToken(token: string, address: string): Verdict | Promise<Verdict> {
     const digest = digestOf(token);
-    if (timingSafeEqual(digest, this.#token)) return OPERATOR;
+    if (timingSafeEqual(digest, this.#token)) return OPERATOR_ENTRANCE;
     const entrance = this.#components.keys.check(token, digest) ?? this.#challenges.check(token);
     if (entrance !== undefined) return entrance;
     if (this.#accessTokens === undefined || !JWT.test(token)) return this.#refuse(address, false);

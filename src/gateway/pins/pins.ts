@@ -4,7 +4,7 @@
  * only what it allows. The rules are in the README under "Pinned definitions".
  */
 import { EventEmitter } from 'node:events';
-import { StarlingError, messageOf, printable } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError, messageOf, printable } from '../../core/index.ts';
 import type { Clock, Health, Logger, PeerId, Startable } from '../../core/index.ts';
 import type { Succession, Successions } from '../../grants/index.ts';
 import { peerIdFromDid } from '../../identity/index.ts';
@@ -126,7 +126,6 @@ const TOTAL_MAX = 200_000;
 /** The use of a pin is written at most this often. */
 const USED_STEP_MS = 86_400_000;
 const INSTRUCTIONS = 'instructions';
-const BUILTIN_SERVER = 'starling';
 const WARNING = 'pins-quarantined';
 
 /** Makes the pins. */

@@ -6,7 +6,7 @@ import { StarlingError, createLineDecoder } from '../../core/index.ts';
 import type { LineDecoder } from '../../core/index.ts';
 import { parseIncoming, receiveBatch } from '../wire/batch.ts';
 import type { BatchFrames } from '../wire/batch.ts';
-import { errorBytes, errorOf, toLine } from '../wire/frame.ts';
+import { errorBytes, errorOf, isFrameId, toLine } from '../wire/frame.ts';
 import type { Receiver, Reply } from '../wire/reply.ts';
 import type { Frame, FrameId } from '../types.ts';
 
@@ -44,7 +44,7 @@ export function receiveBytes(receiver: Receiver, bytes: Buffer, output: LineOutp
     incoming = parseIncoming(bytes);
   } catch (error) {
     const { id } = error instanceof StarlingError ? error.data : {};
-    output.urgent(errorBytes(isId(id) ? id : null, errorOf(error)));
+    output.urgent(errorBytes(isFrameId(id) ? id : null, errorOf(error)));
     return;
   }
   receiveIncoming(receiver, incoming, output);
@@ -80,8 +80,4 @@ function createLineReply(id: FrameId | null, output: LineOutput): Reply {
     },
     dropped: () => undefined,
   };
-}
-
-function isId(value: unknown): value is FrameId {
-  return typeof value === 'string' || typeof value === 'number';
 }

@@ -15,9 +15,9 @@ import {
   metaOf,
   objectOf,
 } from '../wire/era.ts';
-import { RPC, parseFrame } from '../wire/frame.ts';
+import { RPC, isFrameId, parseFrame } from '../wire/frame.ts';
 import type { Session } from '../session/types.ts';
-import type { Frame, FrameId, RequestFrame } from '../types.ts';
+import type { Frame, RequestFrame } from '../types.ts';
 import { headerParamsOf, paramHeadersOf } from '../wire/modern-headers.ts';
 import type { HeaderParam } from '../wire/modern-headers.ts';
 import { readJsonBody } from './http-body.ts';
@@ -134,7 +134,7 @@ export function createStatelessTransport(
     } catch (error) {
       const { id } = error instanceof StarlingError ? error.data : {};
       const known = frame?.kind === 'request' ? frame.id : id;
-      refuse(response, 400, error, {}, isId(known) ? known : null);
+      refuse(response, 400, error, {}, isFrameId(known) ? known : null);
     }
   };
   return {
@@ -252,8 +252,4 @@ function statusOf(message: Buffer): number {
   const frame = parseFrame(message);
   const code = frame.kind === 'response' ? frame.error?.code : undefined;
   return (code === undefined ? undefined : STATUS[code]) ?? 200;
-}
-
-function isId(value: unknown): value is FrameId {
-  return typeof value === 'string' || typeof value === 'number';
 }

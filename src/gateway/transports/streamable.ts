@@ -13,6 +13,7 @@ import type { BatchFrames } from '../wire/batch.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
 import type { Entrance } from '../door/types.ts';
 import { MODERN_RPC, eraOf } from '../wire/era.ts';
+import { isFrameId } from '../wire/frame.ts';
 import type { ViewSpec } from '../catalog/router.ts';
 import { NO_REPLY } from '../wire/reply.ts';
 import type { Session } from '../session/types.ts';
@@ -187,7 +188,7 @@ class StreamableEdge implements StreamableTransport {
       incoming = parseIncoming(bytes);
     } catch (error) {
       const { id } = error instanceof StarlingError ? error.data : {};
-      return refuse(response, 400, error, {}, isId(id) ? id : null);
+      return refuse(response, 400, error, {}, isFrameId(id) ? id : null);
     }
     const id = incoming.kind === 'request' ? incoming.id : null;
     const session = request.headers[SESSION_HEADER];
@@ -331,8 +332,4 @@ function headerMissing(): StarlingError {
     'the header MCP-Protocol-Version is missing, or is not the version in "_meta"',
     { data: { rpc: MODERN_RPC.headerMismatch } },
   );
-}
-
-function isId(value: unknown): value is FrameId {
-  return typeof value === 'string' || typeof value === 'number';
 }

@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger, Startable } from '../../core/index.ts';
+import { OPERATOR } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { errorBytes, errorOf, resultBytes } from '../wire/frame.ts';
 import { objectOf } from '../wire/era.ts';
@@ -29,8 +30,6 @@ const GREETING_BYTES_MAX = 64 * 1024;
 /** Clients that have brought none yet; one more costs the oldest of them its place. */
 const GREETING_MAX = 100;
 const KEEP_ALIVE_MS = 30_000;
-
-const OPERATOR: Principal = { kind: 'operator' };
 
 /** What the TCP transport works with. */
 export interface TcpComponents {

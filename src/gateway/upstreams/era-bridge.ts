@@ -269,6 +269,8 @@ class LentCall {
     if (isOwn && isLogLevel(logLevel) && instance.handshake.capabilities['logging'] !== undefined) {
       const timeoutMs = 10_000;
       await instance.channel.request('logging/setLevel', { level: logLevel }, { timeoutMs });
+      // Given up meanwhile, and the instance perhaps another call's by now.
+      if (this.#over) return;
     }
     instance.usedAt = upstream.clock.now();
     this.#sent = instance.channel.relay({
@@ -433,6 +435,7 @@ export function relayedWith(call: RelayedCall): RelayedCall {
   return {
     request: call.request,
     principal: call.principal,
+    ...(call.session === undefined ? {} : { session: call.session }),
     ...(call.edits === undefined ? {} : { edits: call.edits }),
     response: (frame) => call.response(frame),
     progress: (frame) => call.progress(frame),

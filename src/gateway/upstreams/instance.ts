@@ -3,22 +3,21 @@
  * Sessions attach to it and hear what it says by itself.
  */
 import type { McpServer } from '../../config/index.ts';
-import { StarlingError, toStarlingError } from '../../core/index.ts';
+import { StarlingError, createScope, toStarlingError } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random } from '../../core/index.ts';
-import { objectOf } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
-import { RPC, errorBytes, requestBytes, resultBytes } from '../wire/frame.ts';
-import { discover, initialize, modernMeta } from '../wire/client-handshake.ts';
+import { RPC, errorBytes, resultBytes } from '../wire/frame.ts';
+import { discover, initialize } from '../wire/client-handshake.ts';
 import type { Handshake } from '../wire/client-handshake.ts';
 import type {
   ClientFacts,
   Channel,
-  ChannelCall,
   ChannelListener,
   NotificationFrame,
   RequestFrame,
 } from '../types.ts';
 import type { Credentials, UpstreamConnection } from './connection.ts';
+import { createLastingSubscription } from './lasting-subscription.ts';
 import { connectHttp } from './url/streamable-http.ts';
 import { connectSse } from './url/sse.ts';
 import { connectStdio } from './stdio.ts';
@@ -69,6 +68,8 @@ export interface Instance {
    * to detach.
    */
   attach(listener: ChannelListener, lost?: () => void, hears?: 'updates'): () => void;
+  /** Calls that wait for an answer; our own subscription to a modern server is none. */
+  readonly calls: number;
   /** Tells a modern server anew what to report: its lists, and what {@link subscribers} names. */
   listen(): void;
   oddity(): string | undefined;
@@ -85,7 +86,6 @@ interface Attached {
 
 /** How long a server may think about `server/discover` before it is taken for one of the old era. */
 const PROBE_TIMEOUT_MS = 5000;
-const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const UPDATED = 'notifications/resources/updated';
 const LIST_CHANGED = /^notifications\/(tools|resources|prompts)\/list_changed$/;
 
@@ -105,15 +105,20 @@ export async function startInstance(
     connection.negotiated(handshake);
     const now = components.clock.now();
     const subscribers: Instance['subscribers'] = new Map();
-    const listen = createListener(connection.channel, {
-      handshake,
-      uris: () => [...subscribers.keys()],
-      heard: (frame) => listener.notification(frame),
-    });
-    listen();
-    let isOver = false;
+    const scope = createScope(components.clock);
+    const subscription = createLastingSubscription(
+      {
+        ...components,
+        channel: connection.channel,
+        scope,
+        heard: (frame) => listener.notification(frame),
+        resumed: () => components.listChanged(),
+      },
+      { handshake, uris: () => [...subscribers.keys()] },
+    );
+    subscription.open();
     void connection.ended.then(() => {
-      isOver = true;
+      scope.close();
       const losers = [...attached.values()];
       attached.clear();
       for (const { lost } of losers) lost();
@@ -129,14 +134,20 @@ export async function startInstance(
       },
       subscribers,
       attach(listener, lost = () => undefined, hears) {
-        if (isOver) queueMicrotask(lost);
+        if (scope.closed) queueMicrotask(lost);
         else attached.set(listener, { lost, all: hears === undefined });
         return () => attached.delete(listener);
       },
-      listen,
+      listen: () => subscription.open(),
+      get calls() {
+        return connection.channel.inFlight - (subscription.isOpen ? 1 : 0);
+      },
       oddity: () => connection.oddity(),
       ended: connection.ended,
-      close: () => connection.close(),
+      close() {
+        scope.close();
+        return connection.close();
+      },
     };
   } catch (error) {
     const failed = explained(error, init.name, connection.oddity());
@@ -221,51 +232,6 @@ function listenerOf(
       if (only !== undefined && others.length === 0) only[0].request(frame, answer, related);
       else answer(answerOfNobody(frame));
     },
-  };
-}
-
-/** Keeps one `subscriptions/listen` open on a modern server; each call of it replaces the last. */
-function createListener(
-  channel: Channel,
-  init: {
-    readonly handshake: Handshake;
-    uris(): readonly string[];
-    heard(frame: NotificationFrame): void;
-  },
-): () => void {
-  let open: ChannelCall | undefined;
-  return () => {
-    if (init.handshake.era !== 'modern') return;
-    open?.cancel('replaced');
-    open = undefined;
-    const notifications = wantedOf(init.handshake, init.uris());
-    if (Object.keys(notifications).length === 0) return;
-    const params: JsonObject = { _meta: modernMeta(), notifications };
-    const method = 'subscriptions/listen';
-    const bytes = requestBytes(0, method, params);
-    open = channel.relay({
-      request: { kind: 'request', bytes, id: 0, method, params },
-      principal: { kind: 'operator' },
-      response: () => undefined,
-      progress: () => undefined,
-      notification: (frame) => {
-        // What it says to our own request is nobody else's.
-        if (frame.method !== ACKNOWLEDGED) init.heard(frame);
-      },
-      // A server without subscriptions is listed when it is asked, and not told of changes.
-      failed: () => undefined,
-    });
-  };
-}
-
-/** What of a server's notifications there is to hear: it says so itself. */
-function wantedOf({ capabilities }: Handshake, uris: readonly string[]): JsonObject {
-  const changes = ['tools', 'prompts', 'resources'].filter(
-    (kind) => objectOf(capabilities[kind])['listChanged'] === true,
-  );
-  return {
-    ...Object.fromEntries(changes.map((kind) => [`${kind}ListChanged`, true])),
-    ...(uris.length === 0 ? {} : { resourceSubscriptions: uris }),
   };
 }
 

@@ -4,7 +4,7 @@
  * numbers, key order. Batches are not supported.
  */
 import { isUtf8 } from 'node:buffer';
-import { ERRORS, StarlingError } from '../../core/index.ts';
+import { ERRORS, StarlingError, isObject } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import { scanSpans } from './json-scan.ts';
 import type { Span, Spans } from './json-scan.ts';
@@ -32,7 +32,7 @@ export function parseFrame(bytes: Buffer): Frame {
   const value = parseJson(bytes);
   if (!isObject(value)) throw violation(RPC.invalidRequest, 'a message must be a JSON object');
   const { id, method } = value;
-  const known = isId(id) ? id : undefined;
+  const known = isFrameId(id) ? id : undefined;
   const wrong = (what: string): StarlingError => violation(RPC.invalidRequest, what, known);
   if (value['jsonrpc'] !== '2.0') throw wrong('"jsonrpc" must be "2.0"');
   if (id !== undefined && id !== null && known === undefined) {
@@ -237,20 +237,17 @@ export function errorFrom(error: FrameError): StarlingError {
   );
 }
 
-function parseJson(bytes: Buffer): unknown {
+function parseJson(bytes: Buffer): Json {
   if (!isUtf8(bytes)) throw violation(RPC.parse, 'the message is not UTF-8');
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    return JSON.parse(bytes.toString('utf8')) as Json;
   } catch (error) {
     throw violation(RPC.parse, 'the message is not JSON', undefined, error);
   }
 }
 
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isId(value: Json | undefined): value is FrameId {
+/** An id of JSON-RPC 2.0 §4 as MCP narrows it: a text or an integer. */
+export function isFrameId(value: unknown): value is FrameId {
   return typeof value === 'string' || Number.isSafeInteger(value);
 }
 

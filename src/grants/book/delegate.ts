@@ -1,5 +1,5 @@
 /** How a received grant is narrowed for somebody else, and how a grant is renewed. Pure. */
-import { StarlingError, isRecord, printable } from '../../core/index.ts';
+import { StarlingError, isObject, printable } from '../../core/index.ts';
 import type { Json } from '../../core/index.ts';
 import type { GrantInit } from '../format/issue.ts';
 import { patternCovers } from '../chain/resource-match.ts';
@@ -67,6 +67,6 @@ function withCaveats(capability: Capability, added: Caveats): Capability {
   const before = capability.caveats ?? {};
   const caveats = { ...before, ...added };
   const [above, below] = [before['args'], added['args']];
-  if (isRecord(above) && isRecord(below)) caveats['args'] = { ...above, ...below } as Json;
+  if (isObject(above) && isObject(below)) caveats['args'] = { ...above, ...below } as Json;
   return Object.keys(caveats).length === 0 ? capability : { ...capability, caveats };
 }

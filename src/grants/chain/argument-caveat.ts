@@ -5,7 +5,9 @@
  */
 import {
   StarlingError,
-  isRecord,
+  isNumber,
+  isObject,
+  isText,
   messageOf,
   parseStrictJson,
   printable,
@@ -57,12 +59,12 @@ export interface ArgumentRules {
 
 /** Reads the caveat; undefined when it is malformed or says what this version does not know. */
 export function parseArgumentRules(value: unknown): ArgumentRules | undefined {
-  if (!isRecord(value)) return undefined;
+  if (!isObject(value)) return undefined;
   const entries = Object.entries(value);
   if (entries.length === 0 || entries.length > NAMES_MAX) return undefined;
   const byName = new Map<string, Constraint>();
   for (const [name, raw] of entries) {
-    const constraint = isRecord(raw) ? parseConstraint(raw) : undefined;
+    const constraint = isObject(raw) ? parseConstraint(raw) : undefined;
     if (constraint === undefined || name === '' || name.length > NAME_LENGTH_MAX) return undefined;
     byName.set(name, constraint);
   }
@@ -104,7 +106,7 @@ export function coversArguments(parent: ArgumentRules, child: ArgumentRules): bo
 export function readCallArguments(text: string): JsonObject {
   try {
     const value = parseStrictJson(text, DEPTH_MAX);
-    if (isRecord(value)) return value as JsonObject;
+    if (isObject(value)) return value as JsonObject;
   } catch (error) {
     throw new StarlingError(
       'STARLING_CALL_REFUSED',
@@ -225,14 +227,6 @@ function fold(name: string): string {
 
 function isScalar(value: unknown): value is Scalar {
   return value === null || isText(value) || typeof value === 'boolean' || isNumber(value);
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string';
-}
-
-function isNumber(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value);
 }
 
 function isTextOrAbsent(value: unknown): value is string | undefined {

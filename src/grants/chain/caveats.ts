@@ -9,7 +9,7 @@ import { coversArguments, parseArgumentRules } from './argument-caveat.ts';
 import type { ArgumentRules } from './argument-caveat.ts';
 import { coversHours, parseHours } from './hours-caveat.ts';
 import type { Hours } from './hours-caveat.ts';
-import { isRecord, printable } from '../../core/index.ts';
+import { isObject, printable } from '../../core/index.ts';
 
 /** Uses, a burst and a rate are at most this. */
 const COUNT_MAX = 1_000_000_000;
@@ -109,24 +109,24 @@ function both<Parsed>(
 }
 
 function parseUses(value: unknown): number | undefined {
-  return isCount(value) && Number.isInteger(value) ? value : undefined;
+  return isPositive(value) && Number.isInteger(value) ? value : undefined;
 }
 
 function parseRate(value: unknown): Rate | undefined {
-  if (!isRecord(value)) return undefined;
+  if (!isObject(value)) return undefined;
   const { per_s: perSecond, burst, ...others } = value;
-  if (!isCount(perSecond) || parseUses(burst) === undefined) return undefined;
+  if (!isPositive(perSecond) || parseUses(burst) === undefined) return undefined;
   return Object.keys(others).length > 0 ? undefined : { perSecond, burst: Number(burst) };
 }
 
 function parseBudget(value: unknown): { readonly id: string; readonly max: number } | undefined {
-  if (!isRecord(value)) return undefined;
+  if (!isObject(value)) return undefined;
   const { id, max, ...others } = value;
-  if (typeof id !== 'string' || !isCount(max)) return undefined;
+  if (typeof id !== 'string' || !isPositive(max)) return undefined;
   return Object.keys(others).length > 0 ? undefined : { id, max };
 }
 
-function isCount(value: unknown): value is number {
+function isPositive(value: unknown): value is number {
   return typeof value === 'number' && value > 0 && value <= COUNT_MAX;
 }
 

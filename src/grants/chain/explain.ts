@@ -5,7 +5,7 @@ import { parseGrant, refusalOf } from '../format/grant.ts';
 import type { Capability, Grant, Refusal } from '../types.ts';
 import { describeRefusal, ruleOf, verifyChain } from './verify.ts';
 import type { ChainContext } from './verify.ts';
-import { isRecord, printable } from '../../core/index.ts';
+import { isObject, printable } from '../../core/index.ts';
 
 /** One link. */
 export interface ShownLink {
@@ -144,7 +144,7 @@ function narrowings(parents: readonly Grant[], claims: Grant['claims']): readonl
 }
 
 function wordsOf(name: string, value: Json): string {
-  const fields: Record<string, unknown> = isRecord(value) ? value : {};
+  const fields: Record<string, unknown> = isObject(value) ? value : {};
   const json = printable(JSON.stringify(value), 200);
   if (name === 'uses' && typeof value === 'number') return value === 1 ? '1 use' : `${value} uses`;
   if (name === 'approval') return 'with approval';
@@ -165,7 +165,7 @@ function wordsOf(name: string, value: Json): string {
 }
 
 function ruleWords(rule: unknown): string {
-  if (!isRecord(rule)) return JSON.stringify(rule);
+  if (!isObject(rule)) return JSON.stringify(rule);
   const words: Readonly<Record<string, string>> = {
     const: '=',
     enum: 'one of',

@@ -2,7 +2,7 @@
  * The caveat `hours`: times of the week at which a capability counts, in one time zone. Pure: what
  * the zone's clock shows is the runtime's (ICU) to say.
  */
-import { isRecord } from '../../core/index.ts';
+import { isObject } from '../../core/index.ts';
 
 const DAYS: readonly string[] = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
 const DAY_MIN = 1440;
@@ -28,7 +28,7 @@ const shown = new Map<string, { readonly minute: number; readonly at: number }>(
  * is anything else. A `to` before `from` is on the next day. Default: every day, in UTC.
  */
 export function parseHours(value: unknown): Hours | undefined {
-  if (!isRecord(value)) return undefined;
+  if (!isObject(value)) return undefined;
   const { from, to, days = DAYS, zone = 'UTC', ...others } = value;
   const start = minutesOf(from);
   const end = minutesOf(to);

@@ -1,8 +1,8 @@
 /** Reads the claims of grants and revocations: strict about what it knows, keeps what it does not. */
-import { StarlingError, isRecord } from '../../core/index.ts';
+import { StarlingError, isObject } from '../../core/index.ts';
 import { decodeBase64url, malformed, parseDid } from '../../identity/index.ts';
 import type { Did, Fields } from '../../core/index.ts';
-import { isAbilityOf, parseResource } from '../chain/resource-match.ts';
+import { isAbilityOf, parseResource } from './resource.ts';
 import type { GrantClaims, RevocationClaims } from '../types.ts';
 
 /** Capabilities in one grant. */
@@ -81,7 +81,7 @@ function checkParents(value: unknown): void {
 }
 
 function objectOf(value: unknown, what: string): Fields {
-  if (isRecord(value)) return value;
+  if (isObject(value)) return value;
   throw malformed('claims', `its ${what} is not an object`);
 }
 

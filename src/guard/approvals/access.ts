@@ -1,4 +1,5 @@
 /** The approvals as a program sees them that holds the node: a dashboard, or whatever embeds it. */
+import { OPERATOR } from '../principal-names.ts';
 import type { EventEmitter } from 'node:events';
 import type { Approval, ApprovalEvents, ApprovalState, Approvals, Voter } from './types.ts';
 
@@ -20,7 +21,7 @@ export interface ApprovalAccess {
   deny(id: string, reason?: string): Promise<Approval>;
 }
 
-const OPERATOR: Voter = { principal: { kind: 'operator' }, via: 'library' };
+const LIBRARY: Voter = { principal: OPERATOR, via: 'library' };
 
 /** Makes the access; whoever has it is the operator. */
 export function createApprovalAccess(approvals: Approvals): ApprovalAccess {
@@ -28,7 +29,7 @@ export function createApprovalAccess(approvals: Approvals): ApprovalAccess {
     events: approvals.events,
     list: (state) => approvals.list(state),
     find: (id) => approvals.find(id),
-    approve: (id, reason) => approvals.approve(id, OPERATOR, reason),
-    deny: (id, reason) => approvals.deny(id, OPERATOR, reason),
+    approve: (id, reason) => approvals.approve(id, LIBRARY, reason),
+    deny: (id, reason) => approvals.deny(id, LIBRARY, reason),
   };
 }

@@ -3,9 +3,9 @@
  * whether a tool exists or not. A decision is a look-up and a match, no signature check and no I/O.
  * It asks for the policy once, so that one that is swapped meanwhile counts from the next decision on.
  */
-import { systemClock } from '../../core/index.ts';
+import { BUILTIN_SERVER, systemClock } from '../../core/index.ts';
 import type { Clock, Did } from '../../core/index.ts';
-import { allows, judge, targetOf } from '../../grants/index.ts';
+import { allows, evaluateCall, targetOf } from '../../grants/index.ts';
 import type {
   Capability,
   Counters,
@@ -15,7 +15,7 @@ import type {
   ResourceTarget,
 } from '../../grants/index.ts';
 import type { Approval, Approvals } from '../approvals/types.ts';
-import { durationMs } from '../policy/schema.ts';
+import { durationMs } from '../policy/duration.ts';
 import type { Policy } from '../policy/policy.ts';
 import { notApproved, notByPolicy, notGranted } from './refusal-text.ts';
 import type { RefusalComponents } from './refusal-text.ts';
@@ -187,16 +187,16 @@ class Evaluation {
       return IN_SCOPE;
     }
     const { counters, clock = systemClock } = this.#components;
-    const judged = judge(
+    const evaluation = evaluateCall(
       this.#covering(principal.did, wanted, target),
       approved === undefined ? wanted : { ...wanted, approved },
       isCall ? counters : undefined,
       clock.now(),
     );
-    if ('refusal' in judged) return refused(judged.refusal);
-    step?.({ rule: 'grant', outcome: 'allow', text: grantText(judged.grant) });
-    if ('ask' in judged) return { grant: judged.grant, ask: true };
-    const { grant, settled } = judged;
+    if ('refusal' in evaluation) return refused(evaluation.refusal);
+    step?.({ rule: 'grant', outcome: 'allow', text: grantText(evaluation.grant) });
+    if ('ask' in evaluation) return { grant: evaluation.grant, ask: true };
+    const { grant, settled } = evaluation;
     return { grant, ask: false, ...(settled === undefined ? {} : { settled }) };
   }
 
@@ -311,7 +311,7 @@ function approvalFor(
 ): Limit<unknown> | undefined {
   if (ANSWERING.includes(wanted.resource)) return undefined;
   const rule = approvalOf(standing, target);
-  const isOwn = principal.kind === 'operator' && target.segments[0] === 'starling';
+  const isOwn = principal.kind === 'operator' && target.segments[0] === BUILTIN_SERVER;
   return isOwn && rule?.value === true ? undefined : rule;
 }
 
@@ -326,7 +326,9 @@ function isBare({ claims }: Grant): boolean {
 function namesPeer({ resource }: Capability, { segments }: ResourceTarget): boolean {
   if (segments[0]?.startsWith('@') !== true) return true;
   const [first = '', server] = resource.split('/');
-  return /^[a-z]+:(@|%40)/.test(first) && (segments[1] !== 'starling' || server === 'starling');
+  return (
+    /^[a-z]+:(@|%40)/.test(first) && (segments[1] !== BUILTIN_SERVER || server === BUILTIN_SERVER)
+  );
 }
 
 function isReading({ ability, facts }: GuardWanted): boolean {

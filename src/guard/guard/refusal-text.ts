@@ -1,10 +1,10 @@
 /** What a refused caller is told: who may not do what where and why, and the command that changes it. */
+import { BUILTIN_SERVER, printable } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import { allows, encodeSegment } from '../../grants/index.ts';
 import type { Grant, GrantBook, Refusal, ResourceTarget } from '../../grants/index.ts';
 import type { ApprovalRequest, Decision, GuardWanted, Principal } from '../types.ts';
 import { nameOf } from '../principal-names.ts';
-import { printable } from '../../core/index.ts';
 
 type Refused = Extract<Decision, { allow: false }>;
 type Bounded = Exclude<Principal, { kind: 'operator' }>;
@@ -151,7 +151,7 @@ function hintOf(
       ? `starling key create ${caller.name}-2 --scope ${scope}`
       : `ask the operator of ${where} for the scope ${scope}`;
   }
-  const canAsk = canRequest && target.segments[0] !== 'starling';
+  const canAsk = canRequest && target.segments[0] !== BUILTIN_SERVER;
   const ask = canAsk ? `; or ask for it: starling__request_permission there` : '';
   if (target.scheme !== 'tool') return `ask the operator of ${where}${ask}`;
   // Who narrowed it by arguments would not want to give it whole.

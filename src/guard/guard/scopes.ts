@@ -2,7 +2,7 @@
  * What the scopes of a client cover. A scope is a resource pattern as in grants, or `*`. Patterns are
  * parsed once for each list of scopes, which lives as long as the key or token that it came with.
  */
-import { StarlingError } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError } from '../../core/index.ts';
 import { matchesTarget, parseResource } from '../../grants/index.ts';
 import type { ResourcePattern, ResourceTarget } from '../../grants/index.ts';
 
@@ -10,7 +10,6 @@ import type { ResourcePattern, ResourceTarget } from '../../grants/index.ts';
 export const FULL_SCOPE = '*';
 
 const OFFERED: readonly string[] = ['tool', 'resource', 'prompt'];
-const BUILTIN_SERVER = 'starling';
 /** Begins the first segment of what a peer offers: `tool:@alice/files/read_file`. */
 const PEER_MARK = '@';
 

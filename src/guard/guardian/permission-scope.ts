@@ -1,5 +1,5 @@
 /** Reads the scope of a `request_permission`: which resources, how broad, and does it change things. */
-import { StarlingError, printable } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError, printable } from '../../core/index.ts';
 import { parseResource, patternCovers } from '../../grants/index.ts';
 import type { ResourcePattern } from '../../grants/index.ts';
 import { toPattern } from '../policy/schema.ts';
@@ -23,7 +23,6 @@ export interface OfferedTool {
 
 /** Patterns in one scope. */
 const PATTERNS_MAX = 16;
-const BUILTIN_SERVER = 'starling';
 const ALL: readonly string[] = ['*', 'all'];
 /** What the guardian may grant: by scheme, with which abilities. */
 const ABILITIES: Readonly<Record<string, readonly string[]>> = {

@@ -3,6 +3,7 @@
  * bounded, and every field checked on the way in. Signatures are for the book to check.
  */
 import { decode, encode } from 'cborg';
+import { isCount, isText } from '../../core/index.ts';
 import type { Checkpoint } from '../../audit/index.ts';
 
 /** Longest message. */
@@ -63,16 +64,12 @@ function readList(value: unknown, max: number): readonly Checkpoint[] | undefine
 function readCheckpoint(value: unknown): Checkpoint | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { seq, hash, at, did, sig } = value as Readonly<Record<string, unknown>>;
-  if (!isCount(seq) || !isCount(at) || !isText(hash) || !isText(did) || !isText(sig)) {
+  if (!isCount(seq) || !isCount(at) || !isShort(hash) || !isShort(did) || !isShort(sig)) {
     return undefined;
   }
   return { seq, hash, at, did: did as Checkpoint['did'], sig };
 }
 
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= TEXT_MAX;
+function isShort(value: unknown): value is string {
+  return isText(value, TEXT_MAX);
 }

@@ -133,13 +133,16 @@ describe('a tool that several peers offer alike', () => {
     ]);
   });
 
-  it('goes to the one that is least busy, then to the others', async () => {
+  it('goes to the peer that is least busy now, then to the others', async () => {
     const house = await twoPeers();
+    const view = house.router.view(OPERATOR, ALL);
     load(house, 'alice', 7);
     load(house, 'carol', 2);
-    house.relist('starling', { tools: [] });
-    const routes = house.router.view(OPERATOR, ALL).tool('files__read');
+    const routes = view.tool('files__read');
     expect(peersOf(routes)).toEqual(['carol', 'alice']);
+    load(house, 'carol', 900);
+    expect(peersOf(view.tool('files__read'))).toEqual(['alice', 'carol']);
+    expect(house.router.view(OPERATOR, ALL)).toBe(view);
     expect(routes.every(({ mayRepeat }) => mayRepeat === true)).toBe(true);
     expect(routes[0]?.edits).toEqual({ name: 'read' });
   });
@@ -165,6 +168,26 @@ describe('a tool that several peers offer alike', () => {
     const house = await houseOf({});
     joins(house, 'alice', alice, shared);
     expect(routeOf(house, OPERATOR, 'alice__files__read').mayRepeat).toBeUndefined();
+  });
+});
+
+describe('a peer that is renamed', () => {
+  it('is called by its new name everywhere, and by the old one nowhere', async () => {
+    const house = await houseOf({});
+    joins(house, 'alice', alice, { git: { tools: [tool('log')] } });
+    expect(names(house, OPERATOR)).toContain('alice__git__log');
+    let changes = 0;
+    house.router.events.on('change', () => void (changes += 1));
+    house.membership.set('laptop', alice);
+    expect(changes).toBe(1);
+    expect(names(house, OPERATOR)).toContain('laptop__git__log');
+    expect(names(house, OPERATOR)).not.toContain('alice__git__log');
+    expect(routeOf(house, OPERATOR, 'laptop__git__log')).toMatchObject({
+      target: { server: 'git', peer: { alias: 'laptop' } },
+      wanted: { resource: 'tool:@laptop/git/log' },
+    });
+    expect(house.router.exists(server('git', 'laptop'))).toBe(true);
+    expect(house.router.exists(server('git', 'alice'))).toBe(false);
   });
 });
 

@@ -1,0 +1,108 @@
+/**
+ * Waiting, always on an injected clock. Each wait here has its own end: no timer and no listener is left
+ * behind, whichever comes first.
+ */
+import type { Clock } from './clock.ts';
+import type { Scope } from './lifecycle.ts';
+
+/** A signal that is aborted when time is over. */
+export interface Deadline {
+  /** Aborted with a `TimeoutError` when time is over, or with the parent's reason when the parent aborts. */
+  readonly signal: AbortSignal;
+  /** Gives the timer and the listener back. The signal is never aborted after that. May be called twice. */
+  readonly clear: () => void;
+}
+
+/**
+ * Waits `ms` milliseconds. Resolves with true when they are over, and at once with false when `scope`
+ * closes before: `if (!(await sleep(scope, ms))) return;`.
+ */
+export function sleep(scope: Scope, ms: number): Promise<boolean> {
+  if (scope.closed) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const closed = (): void => resolve(false);
+    scope.signal.addEventListener('abort', closed, { once: true });
+    scope.after(ms, () => {
+      scope.signal.removeEventListener('abort', closed);
+      resolve(true);
+    });
+  });
+}
+
+/**
+ * Gives what `promise` gives, if that comes within `ms` milliseconds. What `promise` does later is
+ * not heard any more; for work that can be given up, take {@link withDeadline}.
+ * @throws DOMException named `TimeoutError` when time is over
+ */
+export function within<T>(ms: number, promise: Promise<T>, clock: Clock): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.schedule(ms, () => reject(timeoutError(ms)));
+    promise.then(resolve, reject).finally(cancel);
+  });
+}
+
+/**
+ * Waits until `promise` is settled, either way, but no longer than `ms` milliseconds: false when time is
+ * over first. Never rejects: for the ends of things, which must go on whatever happens.
+ */
+export function settledWithin(
+  ms: number,
+  promise: Promise<unknown>,
+  clock: Clock,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const cancel = clock.schedule(ms, () => resolve(false));
+    const settled = (): void => {
+      cancel();
+      resolve(true);
+    };
+    promise.then(settled, settled);
+  });
+}
+
+/**
+ * What `AbortSignal.timeout(ms)` is, on `clock`, and aborted with `parent` too. Whoever makes a deadline
+ * calls `clear` when the work is done; {@link withDeadline} does so by itself.
+ */
+export function deadline(clock: Clock, ms: number, parent?: AbortSignal): Deadline {
+  const abort = new AbortController();
+  if (parent?.aborted === true) {
+    abort.abort(parent.reason);
+    return { signal: abort.signal, clear: () => undefined };
+  }
+  const end = (reason: unknown): void => {
+    clear();
+    abort.abort(reason);
+  };
+  const given = (): void => end(parent?.reason);
+  const cancel = clock.schedule(ms, () => end(timeoutError(ms)));
+  parent?.addEventListener('abort', given, { once: true });
+  const clear = (): void => {
+    cancel();
+    parent?.removeEventListener('abort', given);
+  };
+  return { signal: abort.signal, clear };
+}
+
+/**
+ * Runs `work` with a signal that is aborted after `ms` milliseconds, or with `parent`, and waits for
+ * the work's own end: a work that heeds its signal rejects with the signal's reason, and leaves
+ * nothing open. Rejects and resolves as `work` does.
+ */
+export async function withDeadline<T>(
+  clock: Clock,
+  ms: number,
+  work: (signal: AbortSignal) => Promise<T>,
+  parent?: AbortSignal,
+): Promise<T> {
+  const limit = deadline(clock, ms, parent);
+  try {
+    return await work(limit.signal);
+  } finally {
+    limit.clear();
+  }
+}
+
+function timeoutError(ms: number): DOMException {
+  return new DOMException(`it took longer than ${ms} ms`, 'TimeoutError');
+}

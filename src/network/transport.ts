@@ -1,0 +1,178 @@
+/**
+ * A {@link Transport} of ours as libp2p's: whoever makes one (a test, the simulator) hands over plain
+ * Node streams and knows nothing of libp2p, which encrypts and multiplexes on top of the streams.
+ */
+import { TypedEventEmitter, serviceCapabilities, transportSymbol } from '@libp2p/interface';
+import type {
+  AbortOptions,
+  ComponentLogger,
+  Connection,
+  CreateListenerOptions,
+  DialTransportOptions,
+  Listener,
+  ListenerEvents,
+  MultiaddrConnection,
+  Transport as LibP2PTransport,
+} from '@libp2p/interface';
+import { AbstractMultiaddrConnection } from '@libp2p/utils';
+import type { SendResult } from '@libp2p/utils';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { isRelayed, parseAddress, withoutPeer } from './addresses.ts';
+import type { Transport, TransportListener } from './types.ts';
+
+type TransportFactory = (components: { readonly logger: ComponentLogger }) => LibP2PTransport;
+
+/** What libp2p makes the transport from. */
+export function adaptTransport(transport: Transport): TransportFactory {
+  return ({ logger }) => new AdaptedTransport(transport, logger);
+}
+
+class AdaptedTransport implements LibP2PTransport {
+  readonly [transportSymbol] = true;
+  readonly [Symbol.toStringTag] = 'starling-transport';
+  readonly [serviceCapabilities] = ['@libp2p/transport'];
+  readonly #transport: Transport;
+  readonly #logger: ComponentLogger;
+
+  constructor(transport: Transport, logger: ComponentLogger) {
+    this.#transport = transport;
+    this.#logger = logger;
+  }
+
+  async dial(address: Multiaddr, options: DialTransportOptions): Promise<Connection> {
+    const remote = withoutPeer(address);
+    const pipe = await this.#transport.dial(remote.toString(), {
+      signal: options.signal ?? new AbortController().signal,
+    });
+    const connection = wrapPipe(pipe, remote, 'outbound', this.#logger);
+    try {
+      return await options.upgrader.upgradeOutbound(connection, options);
+    } catch (error) {
+      connection.abort(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    }
+  }
+
+  createListener(options: CreateListenerOptions): Listener {
+    return new AdaptedListener(this.#transport, this.#logger, options);
+  }
+
+  listenFilter(addresses: Multiaddr[]): Multiaddr[] {
+    return addresses.filter(
+      (address) => !isRelayed(address) && this.#transport.handles(withoutPeer(address).toString()),
+    );
+  }
+
+  dialFilter(addresses: Multiaddr[]): Multiaddr[] {
+    return this.listenFilter(addresses);
+  }
+}
+
+class AdaptedListener extends TypedEventEmitter<ListenerEvents> implements Listener {
+  readonly #transport: Transport;
+  readonly #logger: ComponentLogger;
+  readonly #options: CreateListenerOptions;
+  readonly #abort = new AbortController();
+  readonly #connections = new Set<MultiaddrConnection>();
+  #listener: TransportListener | undefined;
+
+  constructor(transport: Transport, logger: ComponentLogger, options: CreateListenerOptions) {
+    super();
+    this.#transport = transport;
+    this.#logger = logger;
+    this.#options = options;
+  }
+
+  async listen(address: Multiaddr): Promise<void> {
+    this.#listener = await this.#transport.listen(address.toString(), (pipe, from) =>
+      this.#accept(pipe, from),
+    );
+    this.safeDispatchEvent('listening');
+  }
+
+  getAddrs(): Multiaddr[] {
+    return (this.#listener?.addresses() ?? []).map(parseAddress);
+  }
+
+  updateAnnounceAddrs(): void {
+    // The addresses of such a transport are what it says they are.
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    await this.#listener?.close();
+    for (const connection of this.#connections) {
+      connection.abort(new Error('The listener was closed'));
+    }
+    this.safeDispatchEvent('close');
+  }
+
+  #accept(pipe: Duplex, from: string): void {
+    const connection = wrapPipe(pipe, parseAddress(from), 'inbound', this.#logger);
+    this.#connections.add(connection);
+    connection.addEventListener('close', () => this.#connections.delete(connection), {
+      once: true,
+    });
+    this.#options.upgrader
+      .upgradeInbound(connection, { signal: this.#abort.signal })
+      .catch((error: unknown) => {
+        connection.abort(error instanceof Error ? error : new Error(String(error)));
+      });
+  }
+}
+
+function wrapPipe(
+  pipe: Duplex,
+  remoteAddr: Multiaddr,
+  direction: 'inbound' | 'outbound',
+  logger: ComponentLogger,
+): MultiaddrConnection {
+  const log = logger.forComponent('starling:transport');
+  return new PipeConnection(pipe, { remoteAddr, direction, log });
+}
+
+/** A Node stream as libp2p's connection before encryption. */
+class PipeConnection extends AbstractMultiaddrConnection {
+  readonly #pipe: Duplex;
+
+  constructor(pipe: Duplex, init: ConstructorParameters<typeof AbstractMultiaddrConnection>[0]) {
+    super(init);
+    this.#pipe = pipe;
+    pipe.on('data', (bytes: Uint8Array) => this.onData(bytes));
+    pipe.on('drain', () => this.safeDispatchEvent('drain'));
+    pipe.on('error', (error) => this.abort(error));
+    pipe.once('end', () => this.onTransportClosed());
+    pipe.once('close', () => this.onTransportClosed());
+  }
+
+  sendData(data: Iterable<Uint8Array>): SendResult {
+    let sentBytes = 0;
+    for (const bytes of data) {
+      sentBytes += bytes.byteLength;
+      if (!this.#pipe.write(bytes)) return { sentBytes, canSendMore: false };
+    }
+    return { sentBytes, canSendMore: true };
+  }
+
+  async sendClose(options?: AbortOptions): Promise<void> {
+    if (this.#pipe.destroyed) return;
+    const finished = once(this.#pipe, 'finish', { signal: options?.signal });
+    this.#pipe.end();
+    await finished;
+    this.#pipe.destroy();
+  }
+
+  sendReset(): void {
+    this.#pipe.destroy();
+  }
+
+  sendPause(): void {
+    this.#pipe.pause();
+  }
+
+  sendResume(): void {
+    this.#pipe.resume();
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * What the simulator and the benchmarks may have besides the library's public face: single parts of
+ * a node, to measure them alone, and what takes the place of parts. No promise is made to users.
+ */
+export { silentLogger } from './core/index.ts';
+export type { Clock, Random } from './core/index.ts';
+export { createCounters, createSuccessions } from './grants/index.ts';
+export { createCallerRules, createGuard, parsePolicy } from './guard/index.ts';
+export type { GuardWanted } from './guard/index.ts';

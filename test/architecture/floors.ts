@@ -1,0 +1,132 @@
+/**
+ * The floors of the house, written down once. `architecture.test.ts` holds the code to this table,
+ * `docs/architecture.md` explains the rooms. The first line is the ground.
+ */
+
+/** Rooms from the ground up: a room imports from rooms of earlier lines only, never from its own line. */
+export const FLOORS: readonly (readonly string[])[] = [
+  ['core'],
+  ['identity', 'store', 'config'],
+  ['secrets', 'network', 'grants', 'audit'],
+  ['mesh'],
+  ['membership', 'blackboard'],
+  ['directory', 'guard'],
+  ['gateway'],
+  ['builtin'],
+  ['rotation'],
+  ['ground.ts'],
+  ['node.ts'],
+  ['cli', 'index.ts', 'testing.ts'],
+];
+
+/**
+ * Floors inside the rooms that have folders, in the same manner: a folder or file imports from
+ * earlier lines, and each folder's own files may import each other. `index.ts` is the room's door
+ * and always on top. A room that is not named here may have no folders.
+ */
+export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  grants: [['types.ts'], ['format'], ['chain'], ['use'], ['book']],
+  guard: [
+    ['types.ts'],
+    ['principal-names.ts', 'allowance.ts'],
+    ['policy'],
+    ['approvals'],
+    ['guard', 'guardian'],
+    ['governance.ts', 'audit-events.ts'],
+  ],
+  membership: [
+    ['types.ts'],
+    ['aliases.ts', 'detector.ts', 'heartbeat.ts', 'peer-file.ts', 'witness.ts', 'audit'],
+    ['membership.ts'],
+  ],
+  gateway: [
+    ['wire'],
+    ['types.ts'],
+    ['pins', 'builtin'],
+    ['catalog'],
+    ['clearance'],
+    ['session'],
+    ['door'],
+    ['transports'],
+    ['upstreams'],
+    ['audit-events.ts'],
+    ['gateway.ts'],
+  ],
+  cli: [
+    ['terminal'],
+    ['options', 'client-files'],
+    ['node'],
+    ['checks'],
+    ['commands'],
+    ['groups'],
+    ['program.ts'],
+    ['main.ts'],
+  ],
+};
+
+/** Where each outside library, and each dangerous module of Node, may be imported. Paths below `src`. */
+export const HOMES: Readonly<Record<string, readonly string[]>> = {
+  '@chainsafe/libp2p-gossipsub': ['network/'],
+  '@libp2p/*': ['network/'],
+  '@modelcontextprotocol/sdk': ['gateway/upstreams/oauth/'],
+  // The pure reader of addresses: `config` checks what a person wrote.
+  '@multiformats/multiaddr': ['network/', 'config/addresses.ts'],
+  canonicalize: ['audit/', 'gateway/pins/', 'gateway/wire/'],
+  cborg: ['network/', 'mesh/', 'membership/', 'blackboard/'],
+  'classic-level': ['store/'],
+  commander: ['cli/'],
+  jose: ['gateway/door/'],
+  libp2p: ['network/'],
+  minisearch: ['gateway/catalog/'],
+  multiformats: ['identity/', 'mesh/'],
+  picocolors: ['cli/terminal/'],
+  pino: ['core/logger.ts'],
+  tweetnacl: ['identity/'],
+  ws: ['core/node20.ts', 'gateway/transports/'],
+  yaml: ['guard/policy/'],
+  yjs: ['blackboard/'],
+  zod: [
+    'config/',
+    'directory/',
+    'guard/policy/',
+    'gateway/catalog/',
+    'gateway/builtin/',
+    'builtin/',
+  ],
+  'node:child_process': ['gateway/upstreams/stdio.ts'],
+  'node:cluster': [],
+  'node:module': [],
+  'node:vm': [],
+  'node:worker_threads': [],
+};
+
+/** Rooms whose single files other rooms import: they are read before anything else has to load. */
+export const OPEN_ROOMS: Readonly<Record<string, readonly string[]>> = {
+  core: ['*'],
+  // The command line starts quickly because it loads single files that pull nothing in.
+  config: ['cli'],
+};
+
+/** Files besides `index.ts` and `types.ts` that are doors of their room, for types only. */
+export const TYPE_DOORS: readonly string[] = ['builtin/results.ts'];
+
+/** Places where an answer or a call passes on its way: none of them reads a message by zod. */
+export const CALL_PATH: readonly string[] = [
+  'core/',
+  'network/',
+  'grants/',
+  'guard/guard/',
+  'gateway/wire/',
+  'gateway/clearance/',
+  'gateway/session/',
+  'gateway/transports/',
+  'gateway/upstreams/peer.ts',
+  'gateway/upstreams/local-channel.ts',
+  'gateway/upstreams/stdio.ts',
+];
+
+/** What `starling --help` may load: everything that `cli/main.ts` imports by value, directly or not. */
+export const FIRST_LOADED: readonly string[] = ['cli/', 'core/', 'commander'];
+
+/** What `sim/` may see of the product. */
+export const SIM_DOORS: readonly string[] = ['src/index.ts', 'src/testing.ts'];

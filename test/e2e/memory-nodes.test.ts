@@ -1,0 +1,107 @@
+/** Whole nodes whose mesh is in memory: `createNode` takes its transports as a component. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { attach } from '../../src/cli/node/client.ts';
+import { createNode, loadConfig } from '../../src/index.ts';
+import type { StarlingNode } from '../../src/index.ts';
+import { UNLIMITED } from '../../sim/limits.ts';
+import { MemoryNetwork } from '../network/memory-transport.ts';
+import { watchAbortListeners } from './abort-listeners.ts';
+
+const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+async function startNode(
+  memory: MemoryNetwork,
+  ip: string,
+  flags: Parameters<typeof loadConfig>[0]['flags'] & { readonly name: string },
+): Promise<StarlingNode> {
+  const stateDir = await mkdtemp(join(tmpdir(), 'starling-memory-'));
+  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
+  const config = await loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: {
+      stateDir,
+      listen: [`/ip4/${ip}/tcp/4040`],
+      mdns: false,
+      http: { enabled: false },
+      limits: { ...UNLIMITED },
+      ...flags,
+    },
+  });
+  const node = await createNode(config, { transports: [memory.host(ip)] });
+  cleanups.push(() => node.stop());
+  await node.start();
+  return node;
+}
+
+/** Resolves when `node` sees `other` alive. */
+function seesAlive(node: StarlingNode, other: StarlingNode): Promise<void> {
+  return new Promise((done) => {
+    const check = (): void => {
+      if (node.peers().some((peer) => peer.peerId === other.peerId && peer.state === 'alive')) {
+        node.events.off('peer', check);
+        done();
+      }
+    };
+    node.events.on('peer', check);
+    check();
+  });
+}
+
+it('lets two nodes join by ticket, hear heartbeats, share a board and call a tool, with no socket between them', async () => {
+  const memory = new MemoryNetwork();
+  const logs = await mkdtemp(join(tmpdir(), 'starling-memory-logs-'));
+  cleanups.push(() => rm(logs, { recursive: true, force: true }));
+  const log = join(logs, 'plain.log');
+  const alice = await startNode(memory, '10.78.0.1', {
+    name: 'alice',
+    mcpServers: {
+      tools: { command: process.execPath, args: [PLAIN, '--era', 'legacy', '--log', log] },
+    },
+  });
+  const { ticket } = await alice.createTicket();
+  const bob = await startNode(memory, '10.78.0.2', { name: 'bob', join: ticket });
+  await Promise.all([seesAlive(alice, bob), seesAlive(bob, alice)]);
+  expect(bob.status().addresses[0]).toBe(`/ip4/10.78.0.2/tcp/4040/p2p/${bob.peerId}`);
+  expect(memory.open).toBeGreaterThan(0);
+
+  await (await alice.board('plan')).set('step', 'one');
+  const board = await bob.board('plan');
+  await expect.poll(() => board.get('step')?.value, { timeout: 10_000 }).toBe('one');
+
+  await alice.grant({ peer: bob.peerId, tools: ['tools/*'] });
+  const client = await attach(bob.status().stateDir);
+  cleanups.push(() => client.close());
+  await expect
+    .poll(async () => (await client.tools()).map(({ name }) => name), { timeout: 10_000 })
+    .toContain('alice__tools__note');
+  const answer = await client.call('alice__tools__note', {});
+  expect(JSON.stringify(answer)).toContain('noted');
+
+  const listeners = watchAbortListeners();
+  cleanups.push(() => listeners.stop());
+  for (let batch = 0; batch < 20; batch += 1) {
+    const calls = Array.from({ length: 100 }, () => client.call('alice__tools__note', {}));
+    await Promise.all(calls);
+  }
+  // What 2,000 calls have added must be gone: a signal that lives as long as a node gathers none.
+  expect(listeners.most()).toBeLessThan(20);
+});
+
+it('asks an open mesh for its name over the same transports', async () => {
+  const memory = new MemoryNetwork();
+  const alice = await startNode(memory, '10.78.0.3', { name: 'alice', open: 'garden' });
+  const bob = await startNode(memory, '10.78.0.4', {
+    name: 'bob',
+    bootstrap: [...alice.status().addresses],
+  });
+  await seesAlive(bob, alice);
+  expect(bob.status().mesh).toMatchObject({ name: 'garden', open: true });
+});

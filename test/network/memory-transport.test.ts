@@ -1,0 +1,140 @@
+/** Networks over a transport of ours: nothing in them may need a socket. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { probeMesh } from '../../src/network/index.ts';
+import { MemoryNetwork } from './memory-transport.ts';
+import {
+  acquaint,
+  connectedTo,
+  disconnectedFrom,
+  echo,
+  makeMember,
+  read,
+  soon,
+  stopAll,
+} from './support.ts';
+import type { Member } from './support.ts';
+
+afterEach(stopAll);
+
+let hosts = 0;
+
+/** Members on hosts of their own in one network of memory, started. */
+async function members(
+  memory: MemoryNetwork,
+  names: readonly string[],
+  init: { readonly listen?: readonly string[]; readonly relay?: boolean } = {},
+): Promise<{ readonly all: readonly Member[]; readonly ips: readonly string[] }> {
+  const ips = names.map(() => `10.77.0.${(hosts += 1)}`);
+  const all = await Promise.all(
+    names.map((name, at) =>
+      makeMember(
+        name,
+        { listen: [`/ip4/${ips[at]}/tcp/4040`], ...init },
+        { transports: [memory.host(ips[at] ?? '')] },
+      ),
+    ),
+  );
+  acquaint(all);
+  await Promise.all(all.map(({ network }) => network.start()));
+  return { all, ips };
+}
+
+describe('a network without sockets', () => {
+  it('connects two members by the address that one listens on', async () => {
+    const memory = new MemoryNetwork();
+    const { all, ips } = await members(memory, ['a', 'b']);
+    const [a, b] = all as [Member, Member];
+    expect(a.network.addresses()).toEqual([`/ip4/${ips[0]}/tcp/4040/p2p/${a.id}`]);
+    expect(await b.network.dial(a.address(), soon())).toBe(a.id);
+    await connectedTo(a.network, b.id);
+    expect(b.network.route(a.id)).toMatchObject({ kind: 'direct' });
+    expect(memory.dialled).toEqual([`/ip4/${ips[0]}/tcp/4040`]);
+  });
+
+  it('carries a megabyte each way, in order, and pings', async () => {
+    const { all } = await members(new MemoryNetwork(), ['a', 'b']);
+    const [a, b] = all as [Member, Member];
+    a.network.handle('/test/echo/1', echo);
+    await b.network.dial(a.address(), soon());
+    const stream = await b.network.open(a.id, '/test/echo/1', soon());
+    const sent = Buffer.from(Array.from({ length: 1024 * 1024 }, (_, at) => at % 251));
+    const received = read(stream, sent.length);
+    stream.write(sent);
+    expect(sent.equals(await received)).toBe(true);
+    expect(await b.network.ping(a.id, soon())).toBeGreaterThanOrEqual(0);
+  });
+
+  it('redials by itself when a cut has ended and the way is there again', async () => {
+    const memory = new MemoryNetwork();
+    const { all, ips } = await members(memory, ['a', 'b']);
+    const [a, b] = all as [Member, Member];
+    b.network.keep(a.id, [a.address()]);
+    await connectedTo(b.network, a.id);
+    const lost = disconnectedFrom(b.network, a.id);
+    memory.cut(ips[1] ?? '');
+    await lost;
+    memory.mend(ips[1] ?? '');
+    await connectedTo(b.network, a.id);
+  });
+
+  it('relays for a member that listens nowhere', async () => {
+    const memory = new MemoryNetwork();
+    const { all } = await members(memory, ['relay', 'a'], { relay: true });
+    const [relay, a] = all as [Member, Member];
+    const { all: hidden } = await members(memory, ['hidden'], { listen: [], relay: true });
+    const [b] = hidden as [Member];
+    acquaint([relay, a, b]);
+    const reserved = connectedTo(relay.network, b.id);
+    await b.network.dial(relay.address(), soon());
+    await reserved;
+    await a.network.dial(relay.address(), soon());
+    await expect
+      .poll(() => b.network.addresses().some((text) => text.includes('p2p-circuit')), {
+        timeout: 10_000,
+      })
+      .toBe(true);
+    expect(await a.network.dial(b.id, soon())).toBe(b.id);
+    expect(a.network.route(b.id)).toMatchObject({ kind: 'relayed' });
+  });
+
+  it('tells a mesh to who only asks for it', async () => {
+    const memory = new MemoryNetwork();
+    const { all } = await members(memory, ['a']);
+    const [a] = all as [Member];
+    const welcome = await probeMesh([a.address()], {
+      hello: { version: 1, name: 'stranger', time: 1000, membership: [] },
+      transports: [memory.host('10.77.1.1')],
+      ...soon(),
+    });
+    expect(welcome).toMatchObject({ ok: false, reason: 'stranger is not on the list' });
+  });
+
+  it('names an address in use, and leaves nothing open when it stops', async () => {
+    const memory = new MemoryNetwork();
+    const { all, ips } = await members(memory, ['a', 'b']);
+    const [a, b] = all as [Member, Member];
+    await b.network.dial(a.address(), soon());
+    const late = await makeMember(
+      'late',
+      { listen: [`/ip4/${ips[0]}/tcp/4040`] },
+      { transports: [memory.host(ips[0] ?? '')] },
+    );
+    await expect(late.network.start()).rejects.toMatchObject({
+      code: 'STARLING_LISTEN_FAILED',
+      message: `Can't listen on /ip4/${ips[0]}/tcp/4040: another program uses the port`,
+    });
+    await Promise.all([a.network.stop(), b.network.stop()]);
+    await expect.poll(() => memory.open).toBe(0);
+    expect(memory.listening).toEqual([]);
+  });
+
+  it('refuses to dial what no transport of it handles', async () => {
+    const memory = new MemoryNetwork();
+    const { all } = await members(memory, ['a']);
+    const [a] = all as [Member];
+    await expect(a.network.dial('/ip4/127.0.0.1/tcp/1/ws', soon())).rejects.toMatchObject({
+      code: 'STARLING_PEER_UNREACHABLE',
+    });
+    expect(memory.dialled).toEqual([]);
+  });
+});
