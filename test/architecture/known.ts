@@ -21,11 +21,4 @@ export const KNOWN: readonly string[] = [
   'folder: src/gateway/wire/client-handshake.ts → src/gateway/types.ts (type)',
   'folder: src/gateway/wire/era.ts → src/gateway/types.ts (type)',
   'folder: src/gateway/wire/frame.ts → src/gateway/types.ts (type)',
-  'cycle: src/grants/book/rows.ts → src/grants/types.ts → src/grants/book/successions.ts → src/grants/book/rows.ts',
-  'folder: src/grants/chain/verify.ts → src/grants/book/successions.ts',
-  'folder: src/grants/chain/verify.ts → src/grants/book/successions.ts (type)',
-  'folder: src/grants/format/claims.ts → src/grants/chain/resource-match.ts',
-  'folder: src/grants/types.ts → src/grants/book/successions.ts (type)',
-  'folder: src/grants/use/charge-plan.ts → src/grants/book/successions.ts (type)',
-  'call path: src/guard/guard/guard.ts → src/guard/policy/schema.ts → zod',
 ];
