@@ -4,6 +4,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { sessionFetch } from './session-fetch.ts';
 
 const INFO = { name: 'starling-sim', version: '1.0.0' };
 
@@ -15,6 +16,7 @@ export async function connectHttp(endpoint: {
   const token = (await readFile(endpoint.tokenFile, 'utf8')).trim();
   const transport = new StreamableHTTPClientTransport(new URL(endpoint.url), {
     requestInit: { headers: { authorization: `Bearer ${token}` } },
+    fetch: sessionFetch,
   });
   return connect(transport);
 }

@@ -4,7 +4,7 @@
  * one run, as ratios. Rounds are interleaved, so that a busy machine is busy for all.
  */
 import { spawn } from 'node:child_process';
-import { once, setMaxListeners } from 'node:events';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +19,7 @@ import type { NodeProcess } from '../process.ts';
 import { UNLIMITED } from '../limits.ts';
 import { percentile } from '../report.ts';
 import { cpuUs } from './cpu.ts';
+import { sessionFetch } from '../session-fetch.ts';
 
 const CONCURRENCY = [1, 64, 1000] as const;
 const ROUNDS = 3;
@@ -124,7 +125,9 @@ async function directHttp(): Promise<{ client: Client; stop: () => void }> {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  const client = await connect(new StreamableHTTPClientTransport(new URL(url)));
+  const client = await connect(
+    new StreamableHTTPClientTransport(new URL(url), { fetch: sessionFetch }),
+  );
   return { client, stop: () => child.kill() };
 }
 
@@ -171,8 +174,6 @@ export interface MeshRow extends Sample {
 
 /** Runs it; `print` hears each table when it is there. */
 export async function benchMesh(print: (text: string) => void): Promise<readonly MeshRow[]> {
-  // The SDK's client adds listeners with each call in flight; its warnings would distort the figures.
-  setMaxListeners(0);
   const root = await mkdtemp(join(tmpdir(), 'starling-bench-'));
   const nodes: NodeProcess[] = [];
   const measured: MeshRow[] = [];

@@ -15,6 +15,7 @@ import type { McpLoginResult, StatusResult } from '../../src/builtin/results.ts'
 import { attach as attachOperator } from '../../src/cli/node/client.ts';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { UpstreamStatus } from '../../src/gateway/types.ts';
+import { sessionFetch } from '../../sim/session-fetch.ts';
 
 const START_TIMEOUT_MS = 15_000;
 const DEADLINE_MS = 25_000;
@@ -130,6 +131,7 @@ async function attach(node: NodeProcess): Promise<Client> {
   await client.connect(
     new StreamableHTTPClientTransport(new URL(`${endpoint.url}/${UPSTREAM}`), {
       requestInit: { headers: { authorization: `Bearer ${token}` } },
+      fetch: sessionFetch,
     }),
   );
   return client;

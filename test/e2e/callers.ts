@@ -17,6 +17,7 @@ import {
 import { z } from 'zod';
 import type { NodeProcess } from '../../sim/process.ts';
 import { CLI } from './support.ts';
+import { sessionFetch } from '../../sim/session-fetch.ts';
 
 /** Which line of the SDK, and so which era. */
 export type Era = 'legacy' | 'modern';
@@ -111,11 +112,13 @@ export async function attach(node: NodeProcess, init: CallerInit): Promise<Calle
     const transport =
       way === 'stdio'
         ? new LegacyStdio(command)
-        : new LegacyHttp(url, { requestInit: { headers } });
+        : new LegacyHttp(url, { requestInit: { headers }, fetch: sessionFetch });
     return legacyCaller(transport, capabilities);
   }
   const transport =
-    way === 'stdio' ? new ModernStdio(command) : new ModernHttp(url, { requestInit: { headers } });
+    way === 'stdio'
+      ? new ModernStdio(command)
+      : new ModernHttp(url, { requestInit: { headers }, fetch: sessionFetch });
   return modernCaller(transport, capabilities);
 }
 

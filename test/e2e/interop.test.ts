@@ -20,6 +20,7 @@ import type { NodeProcess } from '../../sim/process.ts';
 import { tokenOf } from './callers.ts';
 import { CLI, SERVERS, startPair, useWorld } from './support.ts';
 import { tcpTransport, webSocketTransport } from './transports.ts';
+import { sessionFetch } from '../../sim/session-fetch.ts';
 
 const world = useWorld('file');
 const require = createRequire(import.meta.url);
@@ -103,7 +104,7 @@ const ways: Readonly<Record<string, (era: 'legacy' | 'modern', path: string) => 
   },
   'Streamable HTTP': (era, path) => {
     const url = new URL(`${origin}/mcp${path}`);
-    const options = { requestInit: { headers } };
+    const options = { requestInit: { headers }, fetch: sessionFetch };
     return era === 'legacy'
       ? new StreamableHTTPClientTransport(url, options)
       : new ModernHttp(url, options);

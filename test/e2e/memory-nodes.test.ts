@@ -6,7 +6,9 @@ import { afterEach, expect, it } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
+import { UNLIMITED } from '../../sim/limits.ts';
 import { MemoryNetwork } from '../network/memory-transport.ts';
+import { watchAbortListeners } from './abort-listeners.ts';
 
 const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
 
@@ -29,6 +31,7 @@ async function startNode(
       listen: [`/ip4/${ip}/tcp/4040`],
       mdns: false,
       http: { enabled: false },
+      limits: { ...UNLIMITED },
       ...flags,
     },
   });
@@ -81,6 +84,15 @@ it('lets two nodes join by ticket, hear heartbeats, share a board and call a too
     .toContain('alice__tools__note');
   const answer = await client.call('alice__tools__note', {});
   expect(JSON.stringify(answer)).toContain('noted');
+
+  const listeners = watchAbortListeners();
+  cleanups.push(() => listeners.stop());
+  for (let batch = 0; batch < 20; batch += 1) {
+    const calls = Array.from({ length: 100 }, () => client.call('alice__tools__note', {}));
+    await Promise.all(calls);
+  }
+  // What 2,000 calls have added must be gone: a signal that lives as long as a node gathers none.
+  expect(listeners.most()).toBeLessThan(20);
 });
 
 it('asks an open mesh for its name over the same transports', async () => {

@@ -7,6 +7,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { defer } from './cleanup.ts';
 import type { TestNode } from './gateways.ts';
+import { sessionFetch } from '../../../sim/session-fetch.ts';
 
 /** The official client on the node's HTTP endpoint. */
 export async function httpClient(node: TestNode): Promise<Client> {
@@ -15,6 +16,7 @@ export async function httpClient(node: TestNode): Promise<Client> {
   await client.connect(
     new StreamableHTTPClientTransport(new URL(node.gateway.endpoints().url ?? ''), {
       requestInit: { headers: { authorization: `Bearer ${token}` } },
+      fetch: sessionFetch,
     }),
   );
   defer(() => client.close());
