@@ -1,10 +1,10 @@
 /** Violations that owners still mend. The list only shrinks: an entry that no longer holds fails. */
 export const KNOWN: readonly string[] = [
   'folder: src/cli/client-files/node-config.ts → src/cli/node/client.ts',
-  'folder: src/cli/client-files/node-config.ts → src/cli/node/which-node.ts',
-  'folder: src/cli/client-files/node-config.ts → src/cli/node/which-node.ts (type)',
-  'folder: src/cli/options/grant-conditions.ts → src/cli/node/which-node.ts (type)',
-  'folder: src/cli/terminal/audit-entries.ts → src/cli/node/which-node.ts (type)',
+  'folder: src/cli/client-files/node-config.ts → src/cli/node/locate-node.ts',
+  'folder: src/cli/client-files/node-config.ts → src/cli/node/locate-node.ts (type)',
+  'folder: src/cli/options/grant-conditions.ts → src/cli/node/locate-node.ts (type)',
+  'folder: src/cli/terminal/audit-entries.ts → src/cli/node/locate-node.ts (type)',
   'folder: src/cli/terminal/text-diff.ts → src/cli/client-files/jsonc.ts (type)',
   'folder: src/gateway/builtin/questions.ts → src/gateway/clearance/approval-form.ts',
   'folder: src/gateway/builtin/tool.ts → src/gateway/index.ts (type)',
@@ -21,11 +21,4 @@ export const KNOWN: readonly string[] = [
   'folder: src/gateway/wire/client-handshake.ts → src/gateway/types.ts (type)',
   'folder: src/gateway/wire/era.ts → src/gateway/types.ts (type)',
   'folder: src/gateway/wire/frame.ts → src/gateway/types.ts (type)',
-  'cycle: src/grants/book/rows.ts → src/grants/types.ts → src/grants/book/successions.ts → src/grants/book/rows.ts',
-  'folder: src/grants/chain/verify.ts → src/grants/book/successions.ts',
-  'folder: src/grants/chain/verify.ts → src/grants/book/successions.ts (type)',
-  'folder: src/grants/format/claims.ts → src/grants/chain/resource-match.ts',
-  'folder: src/grants/types.ts → src/grants/book/successions.ts (type)',
-  'folder: src/grants/use/charge-plan.ts → src/grants/book/successions.ts (type)',
-  'call path: src/guard/guard/guard.ts → src/guard/policy/schema.ts → zod',
 ];

@@ -19,7 +19,7 @@ import { resultBytes } from '../wire/frame.ts';
 import {
   bridgeToLegacy,
   bridgeToModern,
-  discreetEars,
+  discreetListener,
   lentKey,
   relayModern,
   relayedWith,
@@ -63,7 +63,7 @@ class LocalLink implements ServerChannel {
   readonly #upstream: ManagedUpstream;
   readonly #init: ServerChannelInit;
   readonly #client: ClientFacts;
-  readonly #ears: ChannelListener;
+  readonly #listener: ChannelListener;
   readonly #id: string;
   /** The instances that this channel hears, and how to stop hearing them. */
   readonly #attached = new Map<Instance, () => void>();
@@ -81,15 +81,19 @@ class LocalLink implements ServerChannel {
     linkCount += 1;
     this.#id = String(linkCount);
     this.#client = this.#allowed(init.client);
-    this.#ears = discreetEars(init.ears, this.#client);
+    this.#listener = discreetListener(init.listener, this.#client);
     const { clock, logger } = upstream;
-    this.#subscriptions = createLocalSubscriptions({ ears: this.#ears, clock, logger });
+    this.#subscriptions = createLocalSubscriptions({ listener: this.#listener, clock, logger });
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
   }
 
   relay(call: RelayedCall): ChannelCall {
+    if (this.#closed) {
+      call.failed(this.#gone());
+      return { cancel: () => undefined };
+    }
     if (eraOf(call.request) === 'modern') return this.#relayModern(call);
     const subscribing = this.#subscribe(call);
     if (subscribing !== undefined) return answerAfter(call, subscribing, this.#upstream.server);
@@ -136,11 +140,13 @@ class LocalLink implements ServerChannel {
     }
     this.#attached.clear();
     if (this.#own !== undefined) this.#upstream.dismiss(this.#own);
-    this.#end(
-      new StarlingError(
-        'STARLING_UPSTREAM_UNAVAILABLE',
-        `server '${this.#upstream.server}' is gone`,
-      ),
+    this.#end(this.#gone());
+  }
+
+  #gone(): StarlingError {
+    return new StarlingError(
+      'STARLING_UPSTREAM_UNAVAILABLE',
+      `server '${this.#upstream.server}' is gone`,
     );
   }
 
@@ -158,6 +164,7 @@ class LocalLink implements ServerChannel {
 
   /** The instance of the session's own era. @throws STARLING_LIMIT_EXCEEDED */
   readonly #findSession: FindInstance = () => {
+    if (this.#closed) throw this.#gone();
     const known = this.#session;
     return known === undefined || known.channel.isOver ? this.#acquire(this.#wish()) : known;
   };
@@ -170,6 +177,7 @@ class LocalLink implements ServerChannel {
       const modern = lacks.has('modern')
         ? undefined
         : await this.#modernOr(this.#modernWish(client));
+      if (this.#closed) throw this.#gone();
       if (modern?.handshake.era === 'modern') {
         this.#attach(modern);
         return modern;
@@ -228,7 +236,7 @@ class LocalLink implements ServerChannel {
 
   #attach(instance: Instance, hears?: 'updates'): void {
     if (this.#closed || this.#attached.has(instance)) return;
-    const detach = instance.attach(this.#ears, () => this.#lost(instance), hears);
+    const detach = instance.attach(this.#listener, () => this.#lost(instance), hears);
     this.#attached.set(instance, detach);
   }
 
@@ -268,19 +276,34 @@ class LocalLink implements ServerChannel {
       this.#level = params['level'];
     }
     const uri = call.edits?.uri ?? params['uri'];
-    if (typeof uri === 'string' && method === 'resources/subscribe') {
-      this.#subscriptions.note(uri, instance, this.#findSession);
-    }
+    const isSubscribing = typeof uri === 'string' && method === 'resources/subscribe';
+    const relayed = isSubscribing ? this.#noted(uri, instance, call) : call;
     if (instance.handshake.era === 'modern') {
       return bridgeToModern({
         instance,
-        call,
+        call: relayed,
         client: this.#client,
-        ears: this.#ears,
+        listener: this.#listener,
         ...(this.#level === undefined ? {} : { logLevel: this.#level }),
       });
     }
-    return instance.channel.relay(call);
+    return instance.channel.relay(relayed);
+  }
+
+  /** A call that subscribes to `uri`: what comes before its answer is heard, what is refused is forgotten. */
+  #noted(uri: string, instance: Instance, call: RelayedCall): RelayedCall {
+    const forget = this.#subscriptions.note(uri, instance, this.#findSession);
+    return {
+      ...relayedWith(call),
+      response(frame) {
+        if (frame.error !== undefined) forget();
+        call.response(frame);
+      },
+      failed(error) {
+        forget();
+        call.failed(error);
+      },
+    };
   }
 
   #relayModern(call: RelayedCall): ChannelCall {

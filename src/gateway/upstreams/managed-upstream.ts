@@ -387,6 +387,9 @@ class Kept implements ManagedUpstream {
     } catch (error) {
       // Told already where it was raised; a limit is not.
       if (error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED') throw error;
+      // Where it was too early, what was due then is due still.
+      const waitMs = this.#nextStartAt - this.clock.now();
+      if (waitMs > 0 && this.#scope !== undefined) this.#refreshIn(this.#scope, waitMs);
       return;
     }
     instance.usedAt = this.clock.now();
@@ -545,7 +548,7 @@ function hasSoundHeaders(tool: ListedTool): boolean {
 }
 
 function isIdle(instance: Instance): boolean {
-  return instance.channel.inFlight === 0 && instance.subscribers.size === 0;
+  return instance.calls === 0 && instance.subscribers.size === 0;
 }
 
 async function closeOf(instance: Instance | Promise<Instance>): Promise<void> {

@@ -23,9 +23,8 @@ import { forgedIn, isOutdated, reissueOf, retiredBy } from './reissue.ts';
 import { createRevocationSet, isRevokedIn } from './revocation-set.ts';
 import type { RevocationSet } from './revocation-set.ts';
 import { grantKey, readRenewals, readRows, renewalKey, revocationKey, rowOf } from './rows.ts';
-import type { Succession } from '../format/succession.ts';
-import { NO_SUCCESSIONS } from './successions.ts';
-import type { SuccessionView, Successions } from './successions.ts';
+import { NO_SUCCESSIONS } from '../format/succession.ts';
+import type { Successions } from './successions.ts';
 import type {
   Grant,
   GrantBook,
@@ -35,6 +34,8 @@ import type {
   Refusal,
   Renewable,
   Revocation,
+  Succession,
+  SuccessionView,
 } from '../types.ts';
 import { describeRefusal, ruleOf, verifyChain } from '../chain/verify.ts';
 
