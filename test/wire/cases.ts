@@ -23,8 +23,8 @@ import {
   decodeCheckpointMessage,
   encodeCheckpointMessage,
 } from '../../src/membership/audit/checkpoint-messages.ts';
-import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat.ts';
-import type { Heartbeat } from '../../src/membership/heartbeat.ts';
+import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
+import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
 import { createWitnesses } from '../../src/membership/witness.ts';
 import { proofOf } from '../../src/mesh/hello-proofs.ts';
 import { encodeTicket, parseTicket } from '../../src/mesh/ticket.ts';

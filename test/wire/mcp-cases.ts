@@ -98,7 +98,11 @@ function servingNode(): {
   const transport = createPeerTransport(
     {
       network,
-      membership: { peer: () => PEER, inStep: () => undefined },
+      membership: {
+        events: new EventEmitter() as never,
+        peer: () => PEER,
+        inStep: () => undefined,
+      },
       grants: book,
       audit: { note: () => undefined },
       open: (own) =>
