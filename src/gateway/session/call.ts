@@ -15,7 +15,7 @@ export interface Active {
   readonly token: FrameId | undefined;
   wanted?: GuardWanted | undefined;
   /** Who was asked about just this call: the guard alone, or a person as well, who may not have answered. */
-  judgedBy?: 'guard' | 'person' | undefined;
+  askedOf?: 'guard' | 'person' | undefined;
   /** What is told when it is over; there once it may be made. */
   cleared?: ClearedCall | undefined;
   /** Made when somebody waits for more than the server. */

@@ -3,10 +3,10 @@ import { CACHING } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
 import { RPC } from '../wire/frame.ts';
 import { protocolError } from './request-target.ts';
-import type { View } from '../catalog/router.ts';
+import type { View } from '../catalog/types.ts';
 import { SEARCH_PAGES } from './search-mode.ts';
 import type { RequestFrame } from '../types.ts';
-import type { ListKind } from '../catalog/view.ts';
+import type { ListKind } from '../catalog/lists.ts';
 
 const RESULT_END = Buffer.from('}}');
 /** A map: callers name methods, and `toString` is none of these. */

@@ -7,8 +7,9 @@ import { createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope } from '../../core/index.ts';
 import { notificationBytes, parseFrame } from '../wire/frame.ts';
 import type { ChannelTable } from './channel-table.ts';
-import type { View } from '../catalog/router.ts';
+import type { View } from '../catalog/types.ts';
 import { subscribe } from './subscribe.ts';
+import type { SubscribeComponents } from './subscribe.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
 const RETRY_MS = 5000;
@@ -26,6 +27,7 @@ export interface ResubscriberComponents {
   readonly view: () => View;
   readonly channels: ChannelTable;
   readonly subscriptions: Subscriptions;
+  readonly permit: SubscribeComponents['permit'];
   readonly push: (message: Buffer) => void;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -33,14 +35,15 @@ export interface ResubscriberComponents {
 
 /** Makes the resubscriber of a session. */
 export function createResubscriber(components: ResubscriberComponents): Resubscriber {
-  const { view, channels, subscriptions, push, clock, logger } = components;
+  const { view, channels, subscriptions, permit, push, clock, logger } = components;
   const lost = new Set<string>();
   let scope: Scope | undefined;
   let isStopped = false;
 
   const renew = async (server: string): Promise<void> => {
     for (const { uri, theirs, capabilities } of subscriptions.at(server)) {
-      await subscribe(view(), channels, subscriptions, uri, capabilities);
+      const made = { view: view(), channels, subscriptions, permit };
+      await subscribe(made, uri, capabilities);
       const message = parseFrame(notificationBytes(UPDATED, { uri: theirs }));
       if (message.kind === 'notification') subscriptions.updated(server, message, push);
     }

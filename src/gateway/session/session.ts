@@ -42,18 +42,10 @@ import { createNodeQuestions } from './node-questions.ts';
 import type { AskableClient } from './node-questions.ts';
 import { createClientQuestions } from './client-questions.ts';
 import type { ClientQuestions } from './client-questions.ts';
-import { failureOf, refusalOf, wantedOfRefusal } from '../clearance/refusals.ts';
-import { refusedNow } from './recheck-calls.ts';
-import {
-  argumentsOf,
-  editsOf,
-  protocolError,
-  reasoningOf,
-  routesOf,
-  unknownMethod,
-} from './request-target.ts';
+import { failureOf } from '../clearance/refusals.ts';
+import { editsOf, protocolError, routesOf, unknownMethod } from './request-target.ts';
 import { answerSearch, unwrapCall } from './search-mode.ts';
-import type { Route, View, ViewSpec } from '../catalog/router.ts';
+import type { Route, View, ViewSpec } from '../catalog/types.ts';
 import type { Reply, Session, SessionComponents, SessionInit } from './types.ts';
 import { createResubscriber } from './resubscribe.ts';
 import type { Resubscriber } from './resubscribe.ts';
@@ -70,7 +62,7 @@ import type {
   ResponseFrame,
   ServerChannel,
 } from '../types.ts';
-import type { ListKind } from '../catalog/view.ts';
+import type { ListKind } from '../catalog/lists.ts';
 import { tellWaiting } from './waiting-notice.ts';
 
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
@@ -98,6 +90,8 @@ class CallerSession implements Session {
   readonly #announcer: Announcer;
   readonly #tasks = createMcpTasks();
   readonly #routerChanged = (): void => this.#viewChanged();
+  readonly #permit = ({ wanted }: Route): void =>
+    this.#components.clearance.check(this.principal, wanted);
   #spec: ViewSpec;
   #client: ClientFacts = { capabilities: {}, clientInfo: {} };
   #initialized = false;
@@ -149,6 +143,7 @@ class CallerSession implements Session {
       view: () => this.#currentView(),
       channels: this.#channels,
       subscriptions: this.#subscriptions,
+      permit: this.#permit,
     });
   }
 
@@ -187,18 +182,17 @@ class CallerSession implements Session {
 
   rejudge(): void {
     for (const active of this.#active.values()) {
-      const decision = refusedNow(active, this.principal, this.#components.router);
-      if (decision === undefined) continue;
+      const refusal = this.#refusalNow(active);
+      if (refusal === undefined) continue;
       this.#finish(active);
       active.abort?.abort(NOT_ALLOWED);
-      const refusal = refusalOf(decision, this.principal, this.#init.self);
       this.#stop(active, NOT_ALLOWED, refusal.message);
       active.reply.final(errorBytes(active.request.id, errorOf(refusal)));
     }
     this.#tellIdle();
     this.#viewChanged();
     const view = this.#currentView();
-    dropRefused(view, this.#subscriptions);
+    dropRefused(view, this.#subscriptions, this.#permit);
     if (this.principal.kind === 'operator') return;
     const busy = new Set([...this.#active.values()].map(({ server }) => server));
     dropChannels(view, this.#channels, this.#subscriptions, busy);
@@ -230,6 +224,12 @@ class CallerSession implements Session {
     this.#channels.close();
   }
 
+  #refusalNow({ wanted, askedOf, request }: Active): StarlingError | undefined {
+    if (wanted === undefined) return undefined;
+    const call = { principal: this.principal, request, wanted, askedOf };
+    return this.#components.clearance.refusalNow(call);
+  }
+
   #requested(frame: RequestFrame, reply: Reply, key: unknown): void {
     try {
       const refusal = this.#components.admit?.();
@@ -241,7 +241,7 @@ class CallerSession implements Session {
       else if (!this.#answer(frame, reply))
         this.#begin(unwrapCall(this.#currentView(), frame), reply, key, era);
     } catch (error) {
-      this.#report(error, frame);
+      this.#report(error);
       reply.final(errorBytes(frame.id, errorOf(error)));
     }
   }
@@ -349,7 +349,6 @@ class CallerSession implements Session {
     active.server = this.#channels.nameOf(route.target);
     active.cleared = undefined;
     this.#active.set(active.key, active);
-    this.#subscribing(active, route);
     try {
       const cleared = this.#clear(active, route);
       if (!(cleared instanceof Promise)) this.#dispatch(active, cleared, route, others);
@@ -367,15 +366,16 @@ class CallerSession implements Session {
   /** Asks whether the call may be made, with the arguments that it has. @throws STARLING_CALL_REFUSED, … */
   #clear(active: Active, route: Route): ClearedCall | undefined | Promise<ClearedCall> {
     const { method } = active.request;
-    active.judgedBy = undefined;
-    if (route.wanted === undefined || route.isCleared === true || LOOKS.includes(method))
-      return undefined;
-    active.judgedBy = 'guard';
+    active.askedOf = undefined;
+    if (route.isCleared === true) return undefined;
+    const isLook = LOOKS.includes(method);
+    if (!isLook) active.askedOf = 'guard';
     return this.#components.clearance.clear({
       principal: this.principal,
+      request: active.request,
       wanted: route.wanted,
-      args: argumentsOf(this.principal, active.request, route.wanted),
-      reasoning: reasoningOf(active.request),
+      isLook,
+      obstacle: route.obstacle,
       session: this.#init.id,
       signal() {
         active.abort ??= new AbortController();
@@ -398,6 +398,7 @@ class CallerSession implements Session {
     if (cleared !== undefined) active.cleared = cleared;
     const failed = (error: unknown): void => this.#failed(active, error, others);
     try {
+      this.#subscribing(active, route);
       const channel = this.#channels.get(route.target);
       if (channel instanceof Promise) {
         channel.then((opened) => this.#send(active, route, others, opened), failed);
@@ -478,7 +479,7 @@ class CallerSession implements Session {
       return;
     }
     if (!this.#finish(active)) return;
-    this.#report(error, active.request);
+    this.#report(error);
     active.reply.final(errorBytes(active.request.id, errorOf(error)));
   }
 
@@ -513,7 +514,16 @@ class CallerSession implements Session {
     const { capabilities } = clientOf(active.request);
     for (const uri of listener.uris) {
       const view = this.#currentView();
-      const opened = subscribe(view, this.#channels, this.#subscriptions, uri, capabilities);
+      const opened = subscribe(
+        {
+          view,
+          channels: this.#channels,
+          subscriptions: this.#subscriptions,
+          permit: this.#permit,
+        },
+        uri,
+        capabilities,
+      );
       opened.catch((error: unknown) =>
         this.#components.logger.debug({ error: messageOf(error) }, 'resource not subscribed to'),
       );
@@ -578,13 +588,8 @@ class CallerSession implements Session {
     }
   }
 
-  /** Into the record, when it was refused before there was a call; else into the log, when it is ours. */
-  #report(error: unknown, frame: RequestFrame): void {
-    const wanted = wantedOfRefusal(error);
-    if (wanted !== undefined) {
-      const call = { principal: this.principal, wanted, reasoning: reasoningOf(frame) };
-      this.#components.clearance.refused(call, messageOf(error));
-    }
+  /** Logs what went wrong here, and was no refusal. */
+  #report(error: unknown): void {
     if (error instanceof StarlingError) return;
     this.#components.logger.error({ error: messageOf(error) }, 'request failed');
   }

@@ -4,27 +4,35 @@ import { LISTENER_META } from '../wire/era.ts';
 import { StarlingError } from '../../core/index.ts';
 import { errorFrom } from '../wire/frame.ts';
 import type { ChannelTable } from './channel-table.ts';
-import type { View } from '../catalog/router.ts';
+import type { Route, View } from '../catalog/types.ts';
 import type { Subscriptions } from './subscriptions.ts';
-import { targetOf } from '../catalog/view.ts';
-import type { ListKind } from '../catalog/view.ts';
+import { targetOf } from '../catalog/sources.ts';
+import type { ListKind } from '../catalog/lists.ts';
 
 const KINDS: readonly ListKind[] = ['tools', 'resources', 'templates', 'prompts'];
 const TIMEOUT_MS = 30_000;
+
+/** What a subscription is made with. */
+export interface SubscribeComponents {
+  readonly view: View;
+  readonly channels: ChannelTable;
+  readonly subscriptions: Subscriptions;
+  /** @throws STARLING_CALL_REFUSED where the caller may not subscribe */
+  readonly permit: (route: Route) => void;
+}
 
 /**
  * Subscribes to `uri` where the view leads; `capabilities` are those of a client that listens by
  * `subscriptions/listen`. @throws STARLING_CALL_REFUSED, STARLING_PEER_UNREACHABLE, …
  */
 export async function subscribe(
-  view: View,
-  channels: ChannelTable,
-  subscriptions: Subscriptions,
+  { view, channels, subscriptions, permit }: SubscribeComponents,
   uri: string,
   capabilities?: Json,
 ): Promise<void> {
   const [route] = view.resource(uri, 'resource/subscribe');
   if (route === undefined) return;
+  permit(route);
   const theirs = route.edits?.uri ?? uri;
   if (!subscriptions.know(uri, channels.nameOf(route.target), theirs)) return;
   const channel = await channels.get(route.target);
@@ -44,8 +52,14 @@ export async function unsubscribe(view: View, channels: ChannelTable, uri: strin
 }
 
 /** Ends what the caller may not hear of any more. */
-export function dropRefused(view: View, subscriptions: Subscriptions): void {
-  for (const uri of subscriptions.uris()) if (!mayHear(view, uri)) subscriptions.drop(uri);
+export function dropRefused(
+  view: View,
+  subscriptions: Subscriptions,
+  permit: SubscribeComponents['permit'],
+): void {
+  for (const uri of subscriptions.uris()) {
+    if (!hears(view, uri, permit)) subscriptions.drop(uri);
+  }
 }
 
 /**
@@ -66,19 +80,22 @@ export function dropChannels(
 
 /** Servers of which the view shows something, by what their channels are called. */
 function serversOf({ lists }: View, channels: ChannelTable): ReadonlySet<string> {
-  const places = KINDS.flatMap((kind) =>
+  const locations = KINDS.flatMap((kind) =>
     lists.names(kind).flatMap((name) => {
-      const place = lists.place(kind, name);
-      return place === undefined ? [] : [place, ...(place.others ?? [])];
+      const location = lists.locate(kind, name);
+      return location === undefined ? [] : [location, ...(location.others ?? [])];
     }),
   );
-  const sources = new Set(places.map(({ source }) => source));
+  const sources = new Set(locations.map(({ source }) => source));
   return new Set([...sources].map((source) => channels.nameOf(targetOf(source))));
 }
 
-function mayHear(view: View, uri: string): boolean {
+function hears(view: View, uri: string, permit: SubscribeComponents['permit']): boolean {
   try {
-    return view.resource(uri, 'resource/subscribe').length > 0;
+    const [route] = view.resource(uri, 'resource/subscribe');
+    if (route === undefined) return false;
+    permit(route);
+    return true;
   } catch (error) {
     if (error instanceof StarlingError) return false;
     throw error;

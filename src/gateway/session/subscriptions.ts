@@ -6,7 +6,7 @@ import type { Json, JsonObject } from '../../core/index.ts';
 import { META, clientOf, metaOf, objectOf } from '../wire/era.ts';
 import { notificationBytes, resultBytes } from '../wire/frame.ts';
 import type { FrameId, NotificationFrame, RequestFrame } from '../types.ts';
-import type { ListKind } from '../catalog/view.ts';
+import type { ListKind } from '../catalog/lists.ts';
 
 /** Subscriptions that one session may hold. */
 const URIS_MAX = 1000;

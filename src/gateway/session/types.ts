@@ -3,7 +3,7 @@ import type { Clock, JsonObject, Logger, StarlingError } from '../../core/index.
 import type { Principal } from '../../guard/index.ts';
 import type { Clearance } from '../clearance/clearance.ts';
 import type { AskableClient } from './node-questions.ts';
-import type { Router, ViewSpec } from '../catalog/router.ts';
+import type { Router, ViewSpec } from '../catalog/types.ts';
 import type { Frame, NotificationFrame, ServerChannels } from '../types.ts';
 
 /** Where the answer to one request goes. `interim` any number of times, then one of the others. */

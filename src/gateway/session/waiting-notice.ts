@@ -6,7 +6,6 @@ import type { Clock } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Active } from './call.ts';
 import { notificationBytes } from '../wire/frame.ts';
-import { strictArgumentsOf } from './request-target.ts';
 import { printable } from '../../core/index.ts';
 
 /** By which a node tells another that a request of it waits for a person; `requestId` says which. */
@@ -17,16 +16,14 @@ const TELL_MS = 1000;
 
 /**
  * Notes that a person is asked about `active`, and tells its caller, at once and then each second, for
- * about `timeoutMs`. Gives what ends that. @throws STARLING_CALL_REFUSED when the server may read other
- * arguments than the person is shown
+ * about `timeoutMs`. Gives what ends that.
  */
 export function tellWaiting(
   active: Active,
   { principal, clock }: { readonly principal: Principal; readonly clock: Clock },
   init: { readonly self: string; readonly timeoutMs: number },
 ): () => void {
-  strictArgumentsOf(active.request);
-  active.judgedBy = 'person';
+  active.askedOf = 'person';
   const message = `waits for an approval by the operator of ${printable(init.self)}`;
   // Progress must grow with every notification, and this stays below what the tool begins with.
   let progress = -Math.ceil(init.timeoutMs / TELL_MS) - 1;
