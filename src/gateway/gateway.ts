@@ -377,9 +377,9 @@ class NodeGateway implements Gateway {
   #openLink(target: ServerTarget, wish: ServerChannelInit): ServerChannel | Promise<ServerChannel> {
     const { server, peer } = target;
     if (peer !== undefined) {
-      const { client, ears } = wish;
+      const { client, listener } = wish;
       return openPeerChannel(this.#linkComponents(), this.#linkInit(), peer, {
-        ...ears,
+        ...listener,
         server,
         client,
         behalf: this.#certifier.certify(wish.principal),

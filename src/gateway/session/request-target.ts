@@ -1,7 +1,6 @@
 /** Where a request goes: by the tool, prompt, resource or server that it names. */
-import { StarlingError } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
-import { objectOf } from '../wire/era.ts';
+import { objectOf, protocolError } from '../wire/era.ts';
 import { RPC } from '../wire/frame.ts';
 import type { Route, View } from '../catalog/types.ts';
 import type { RelayedCall, RequestFrame } from '../types.ts';
@@ -40,16 +39,6 @@ export function editsOf(request: RequestFrame, route: Route): NonNullable<Relaye
     ...(name === undefined || isSameName ? {} : { name }),
     ...(uri === undefined || isSameUri ? {} : { uri }),
   };
-}
-
-/** What the caller's message does wrong. */
-export function protocolError(rpc: number, what: string): StarlingError {
-  return new StarlingError('STARLING_PROTOCOL_VIOLATION', what, { data: { rpc } });
-}
-
-/** Nobody here serves `method`. */
-export function unknownMethod(method: string): StarlingError {
-  return protocolError(RPC.methodNotFound, `unknown method ${method.slice(0, 128)}`);
 }
 
 /** A completion goes where its prompt or resource is. */

@@ -50,13 +50,13 @@ export function deskOf(): Desk {
   const clock = manualClock();
   const router = new EventEmitter<RouterEvents>();
   const [sent, pushed]: [Message[], Message[]] = [[], []];
-  let ears: ChannelListener | undefined;
+  let listener: ChannelListener | undefined;
   const channel = createChannel(
     {
       send: (message) => void sent.push(JSON.parse(message.toString())),
-      ears: {
-        notification: (frame, related) => ears?.notification(frame, related),
-        request: (frame, answer, related) => ears?.request(frame, answer, related),
+      listener: {
+        notification: (frame, related) => listener?.notification(frame, related),
+        request: (frame, answer, related) => listener?.request(frame, answer, related),
       },
       clock,
       logger: silentLogger,
@@ -113,7 +113,7 @@ export function deskOf(): Desk {
       router: fake,
       channels: {
         open(target, init) {
-          ({ ears } = init);
+          ({ listener } = init);
           return desk.open(serverLink, target.server);
         },
       },
