@@ -23,6 +23,7 @@ import type { Listener, SubscriptionAttempt, Subscriptions } from './subscriptio
 import { tellWaiting } from './waiting-notice.ts';
 import type {
   ChannelCall,
+  FrameError,
   FrameId,
   NotificationFrame,
   RelayedCall,
@@ -309,10 +310,7 @@ class Call {
   #responded(route: Route, others: readonly Route[], frame: ResponseFrame): void {
     if (this.#isOver) return;
     const { error } = frame;
-    const isUnknown = error?.code === RESOURCE_NOT_FOUND || error?.code === RPC.invalidParams;
-    // A peer whose server is away says so in its answer.
-    const isAway = objectOf(error?.data)['retryable'] === true && others[0]?.mayRepeat === true;
-    if (others.length > 0 && (isUnknown || isAway)) {
+    if (error !== undefined && this.#mayTryNext(error, others[0])) {
       this.#cleared?.over('failed', failureOf(frame));
       this.relay(others);
       return;
@@ -322,6 +320,18 @@ class Call {
     this.#cleared?.over(error === undefined ? 'ok' : 'failed', failureOf(frame));
     this.#components.tasks.note(route, frame);
     this.reply.final(rewriteOrError(frame, this.request.id));
+  }
+
+  /** A refusal, and what fails for its own fault, would be the same at the next server. */
+  #mayTryNext({ code, data }: FrameError, next: Route | undefined): boolean {
+    if (next === undefined) return false;
+    const { code: name, retryable } = objectOf(data);
+    // A peer whose server is away says so in its answer.
+    if (next.mayRepeat === true && (retryable === true || name === 'STARLING_TOOL_UNKNOWN')) {
+      return true;
+    }
+    const isUnknown = code === RESOURCE_NOT_FOUND || code === RPC.invalidParams;
+    return isUnknown && this.request.method.startsWith('resources/');
   }
 
   #progress(frame: NotificationFrame): void {
