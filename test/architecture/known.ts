@@ -1,10 +1,10 @@
 /** Violations that owners still mend. The list only shrinks: an entry that no longer holds fails. */
 export const KNOWN: readonly string[] = [
   'folder: src/cli/client-files/node-config.ts → src/cli/node/client.ts',
-  'folder: src/cli/client-files/node-config.ts → src/cli/node/which-node.ts',
-  'folder: src/cli/client-files/node-config.ts → src/cli/node/which-node.ts (type)',
-  'folder: src/cli/options/grant-conditions.ts → src/cli/node/which-node.ts (type)',
-  'folder: src/cli/terminal/audit-entries.ts → src/cli/node/which-node.ts (type)',
+  'folder: src/cli/client-files/node-config.ts → src/cli/node/locate-node.ts',
+  'folder: src/cli/client-files/node-config.ts → src/cli/node/locate-node.ts (type)',
+  'folder: src/cli/options/grant-conditions.ts → src/cli/node/locate-node.ts (type)',
+  'folder: src/cli/terminal/audit-entries.ts → src/cli/node/locate-node.ts (type)',
   'folder: src/cli/terminal/text-diff.ts → src/cli/client-files/jsonc.ts (type)',
   'folder: src/gateway/builtin/questions.ts → src/gateway/clearance/approval-form.ts',
   'folder: src/gateway/builtin/tool.ts → src/gateway/index.ts (type)',

@@ -15,8 +15,8 @@ import { fileOf, knownClient, surroundings } from '../client-files/mcp-clients.t
 import type { McpClient } from '../client-files/mcp-clients.ts';
 import { paint, paintTalk, printData, safeLine, tell } from '../terminal/output.ts';
 import { isObject } from '../../core/shape.ts';
-import { stateDirOf } from '../node/which-node.ts';
-import type { CommonOptions } from '../node/which-node.ts';
+import { stateDirOf } from '../node/locate-node.ts';
+import type { CommonOptions } from '../node/locate-node.ts';
 
 interface ConnectOptions extends CommonOptions {
   readonly name: string;

@@ -14,8 +14,9 @@ import type { RateLimit } from '../door/rate-limit.ts';
 import type { Entrance } from '../door/types.ts';
 import { MODERN_RPC, eraOf } from '../wire/era.ts';
 import { isFrameId } from '../wire/frame.ts';
-import type { ViewSpec } from '../catalog/router.ts';
-import type { Reply, Session } from '../session/types.ts';
+import type { ViewSpec } from '../catalog/types.ts';
+import { NO_REPLY } from '../wire/reply.ts';
+import type { Session } from '../session/types.ts';
 import type { Frame, FrameId, RequestFrame } from '../types.ts';
 import { readJsonBody } from './http-body.ts';
 import {
@@ -315,13 +316,6 @@ class StreamableEdge implements StreamableTransport {
     this.#components.ended(client.session);
   }
 }
-
-const NO_REPLY: Reply = {
-  interim: () => undefined,
-  urgent: () => undefined,
-  final: () => undefined,
-  dropped: () => undefined,
-};
 
 /** When its client last asked or listened, ms since the epoch. */
 function usedAt({ session, listenedAt }: Client): number {

@@ -83,7 +83,7 @@ export interface ToModern {
   readonly instance: Instance;
   readonly call: RelayedCall;
   readonly client: ClientFacts;
-  readonly ears: ChannelListener;
+  readonly listener: ChannelListener;
   readonly logLevel?: string;
 }
 
@@ -125,7 +125,7 @@ export function bridgeToModern(init: ToModern): ChannelCall {
 
 /** Asks the client all that the server wants to know; `next` gets the params of the retry. */
 function gather(init: ToModern, result: JsonObject, next: (params: JsonObject) => void): void {
-  const { call, ears } = init;
+  const { call, listener } = init;
   const wanted = Object.entries(objectOf(result['inputRequests'])).slice(0, ASKED_MAX);
   const state = result['requestState'];
   const responses: Record<string, Json> = {};
@@ -155,19 +155,19 @@ function gather(init: ToModern, result: JsonObject, next: (params: JsonObject) =
       missing -= 1;
       if (missing === 0) finish();
     };
-    if (isDeclared(request.method, init.client)) ears.request(request, take, call);
+    if (isDeclared(request.method, init.client)) listener.request(request, take, call);
     else take(undeclared(request));
   }
 }
 
-/** `ears` that are asked only what `client` declares, and what needs no declaration. */
-export function discreetEars(ears: ChannelListener, client: ClientFacts): ChannelListener {
+/** `listener`, which is asked only what `client` declares, and what needs no declaration. */
+export function discreetListener(listener: ChannelListener, client: ClientFacts): ChannelListener {
   return {
-    notification: (frame, related) => ears.notification(frame, related),
+    notification: (frame, related) => listener.notification(frame, related),
     request(frame, answer, related) {
       const isKnown = METHOD_CAPABILITY[frame.method] !== undefined;
       if (isKnown && !isDeclared(frame.method, client)) answer(undeclared(frame));
-      else ears.request(frame, answer, related);
+      else listener.request(frame, answer, related);
     },
   };
 }
@@ -297,7 +297,7 @@ class LentCall {
       const instance = await upstream.acquire({ ...wish, key });
       // Given up meanwhile, and the instance perhaps lent to another call since.
       if (this.#over || !isAlone) return instance;
-      const detach = instance.attach(this.#ears());
+      const detach = instance.attach(this.#listener());
       this.#release = () => {
         detach();
         upstream.lent.delete(key);
@@ -310,7 +310,7 @@ class LentCall {
     );
   }
 
-  #ears(): ChannelListener {
+  #listener(): ChannelListener {
     const { logLevel } = this.#init;
     return {
       notification: (frame: NotificationFrame) => {

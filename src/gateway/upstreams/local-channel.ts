@@ -19,7 +19,7 @@ import { resultBytes } from '../wire/frame.ts';
 import {
   bridgeToLegacy,
   bridgeToModern,
-  discreetEars,
+  discreetListener,
   lentKey,
   relayModern,
   relayedWith,
@@ -63,7 +63,7 @@ class LocalLink implements ServerChannel {
   readonly #upstream: ManagedUpstream;
   readonly #init: ServerChannelInit;
   readonly #client: ClientFacts;
-  readonly #ears: ChannelListener;
+  readonly #listener: ChannelListener;
   readonly #id: string;
   /** The instances that this channel hears, and how to stop hearing them. */
   readonly #attached = new Map<Instance, () => void>();
@@ -81,9 +81,9 @@ class LocalLink implements ServerChannel {
     linkCount += 1;
     this.#id = String(linkCount);
     this.#client = this.#allowed(init.client);
-    this.#ears = discreetEars(init.ears, this.#client);
+    this.#listener = discreetListener(init.listener, this.#client);
     const { clock, logger } = upstream;
-    this.#subscriptions = createLocalSubscriptions({ ears: this.#ears, clock, logger });
+    this.#subscriptions = createLocalSubscriptions({ listener: this.#listener, clock, logger });
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -236,7 +236,7 @@ class LocalLink implements ServerChannel {
 
   #attach(instance: Instance, hears?: 'updates'): void {
     if (this.#closed || this.#attached.has(instance)) return;
-    const detach = instance.attach(this.#ears, () => this.#lost(instance), hears);
+    const detach = instance.attach(this.#listener, () => this.#lost(instance), hears);
     this.#attached.set(instance, detach);
   }
 
@@ -283,7 +283,7 @@ class LocalLink implements ServerChannel {
         instance,
         call: relayed,
         client: this.#client,
-        ears: this.#ears,
+        listener: this.#listener,
         ...(this.#level === undefined ? {} : { logLevel: this.#level }),
       });
     }

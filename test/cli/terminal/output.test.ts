@@ -4,7 +4,7 @@ import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import { readArguments } from '../../../src/cli/options/tool-arguments.ts';
 import { contentOf } from '../../../src/cli/terminal/tool-content.ts';
-import { parsePort, parseTimeout } from '../../../src/cli/options/duration.ts';
+import { parsePort, parseTimeout } from '../../../src/cli/options/parsers.ts';
 import {
   ago,
   cut,
