@@ -28,7 +28,7 @@ import { isRefusal } from './door/types.ts';
 import type { Door } from './door/types.ts';
 import type { Pins } from './pins/pins.ts';
 import { createRouter } from './catalog/router.ts';
-import type { Router, ViewSpec } from './catalog/router.ts';
+import type { Router, ViewSpec } from './catalog/types.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
 import { loadToken } from './door/token-file.ts';
@@ -148,6 +148,7 @@ class NodeGateway implements Gateway {
     this.#approvalDesk = createApprovalPrompter(components, { self: init.name });
     this.#router = createRouter({
       ...components,
+      clearance: this.#clearance,
       self: init.name,
       config: init,
       facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },

@@ -13,7 +13,7 @@ import { createHttpServer } from '../door/http-server.ts';
 import { isRefusal } from '../door/types.ts';
 import type { Door, Credential, Verdict } from '../door/types.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
-import type { ViewSpec } from '../catalog/router.ts';
+import type { ViewSpec } from '../catalog/types.ts';
 import type { Session } from '../session/types.ts';
 import { notFound, refuse, sendText, usage } from './http-reply.ts';
 import { createLongLivedConnections } from './long-lived.ts';

@@ -14,7 +14,7 @@ import type { RateLimit } from '../door/rate-limit.ts';
 import type { Credential } from '../door/types.ts';
 import { MODERN_RPC, eraOf } from '../wire/era.ts';
 import { isFrameId } from '../wire/frame.ts';
-import type { ViewSpec } from '../catalog/router.ts';
+import type { ViewSpec } from '../catalog/types.ts';
 import { NO_REPLY } from '../wire/reply.ts';
 import type { Session } from '../session/types.ts';
 import type { Frame, FrameId, RequestFrame } from '../types.ts';
