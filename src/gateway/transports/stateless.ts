@@ -144,7 +144,8 @@ export function createStatelessTransport(
       );
     },
     evict(credential) {
-      for (const [key, one] of callers) if (one.caller.credential.id === credential) close(key, one);
+      for (const [key, one] of callers)
+        if (one.caller.credential.id === credential) close(key, one);
     },
     reap() {
       const now = components.clock.now();
