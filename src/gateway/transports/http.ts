@@ -112,8 +112,8 @@ class HttpEdge implements HttpTransport {
   }
 
   evict(credential: string): void {
-    this.#streamable.evict(credential);
-    this.#stateless.evict(credential);
+    this.#streamable.sessions.evict(credential);
+    this.#stateless.sessions.evict(credential);
     this.#lasting.evict(credential);
   }
 
@@ -138,12 +138,12 @@ class HttpEdge implements HttpTransport {
     this.#url = `${tls === undefined ? 'http' : 'https'}://${host}:${port}${PATH}`;
     this.#scope = createScope(clock);
     this.#scope.every(Math.min(REAP_MS, this.#init.sessionIdleMs / 2), () => {
-      this.#streamable.reap();
-      this.#stateless.reap();
+      this.#streamable.sessions.reap();
+      this.#stateless.sessions.reap();
     });
     this.#scope.every(KEEP_ALIVE_MS, () => {
-      this.#streamable.keepAlive();
-      this.#stateless.keepAlive();
+      this.#streamable.sessions.keepAlive();
+      this.#stateless.sessions.keepAlive();
     });
   }
 
@@ -153,8 +153,8 @@ class HttpEdge implements HttpTransport {
     this.#server = undefined;
     this.#url = undefined;
     this.#scope?.close();
-    this.#streamable.stop();
-    this.#stateless.stop();
+    this.#streamable.sessions.stop();
+    this.#stateless.sessions.stop();
     this.#sse.stop();
     await this.#webSocket.stop();
     await new Promise<void>((resolve) => {
@@ -171,7 +171,8 @@ class HttpEdge implements HttpTransport {
     try {
       return this.#components.open(opening);
     } catch (error) {
-      const [idlest] = [this.#streamable.idlest(), this.#stateless.idlest(), this.#sse.idlest()]
+      const [idlest] = [this.#streamable.sessions, this.#stateless.sessions, this.#sse]
+        .map((sessions) => sessions.idlest())
         .filter((one) => one !== undefined)
         .sort((a, b) => a.activeAt - b.activeAt);
       if (idlest === undefined) throw error;
@@ -207,12 +208,14 @@ class HttpEdge implements HttpTransport {
   }
 
   #enter(request: IncomingMessage, response: ServerResponse, verdict: Verdict, path: string): void {
+    // The client may have gone while its token was checked: nobody would hear of that any more.
+    if (request.socket.destroyed) return undefined;
     if (isRefusal(verdict)) {
       return refuse(response, verdict.status, verdict.error, verdict.headers);
     }
     const [place, ...segments] = segmentsOf(path);
     const spec = specOf(segments);
-    if (place === 'messages') return this.#sse.post(request, response, verdict.principal);
+    if (place === 'messages') return this.#sse.post(request, response, verdict);
     const isKnown = place === 'mcp' || place === 'sse';
     if (!isKnown || spec === undefined || !this.#components.exists(spec)) {
       return refuse(response, 404, notFound(`nothing is at ${path.slice(0, 128)}; see ${PATH}`));
@@ -246,6 +249,8 @@ class HttpEdge implements HttpTransport {
     response.once('close', this.#lasting.keep(response, credential));
     return this.#sse.get(request, response, {
       path: '/messages',
+      credential,
+      renewed: (newer) => this.#lasting.renew(response, newer),
       open: (push) => this.#open({ credential, spec, push, isLasting: true }),
     });
   }
@@ -261,6 +266,7 @@ class HttpEdge implements HttpTransport {
     const token = bearerOfUpgrade(request);
     if (token !== undefined) request.headers.authorization = `Bearer ${token}`;
     const proceed = (verdict: Verdict): void => {
+      if (socket.destroyed) return;
       const [place, ...segments] = segmentsOf(pathOf(request));
       const spec = specOf(segments);
       if (isRefusal(verdict)) {
