@@ -15,6 +15,8 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['builtin'],
   ['rotation'],
   ['ground.ts'],
+  ['node-parts.ts'],
+  ['node-wiring.ts'],
   ['node.ts'],
   ['cli', 'index.ts', 'testing.ts'],
 ];
@@ -36,7 +38,19 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
   ],
   membership: [
     ['types.ts'],
-    ['aliases.ts', 'detector.ts', 'heartbeat.ts', 'peer-file.ts', 'witness.ts', 'audit'],
+    [
+      'aliases.ts',
+      'audit',
+      'failure-detector.ts',
+      'heartbeat-format.ts',
+      'peer-index.ts',
+      'saved-peers.ts',
+      'suspicion.ts',
+      'view-changes.ts',
+      'witness.ts',
+    ],
+    ['heartbeats.ts', 'peer-table.ts', 'suspect-probe.ts'],
+    ['liveness.ts', 'member-changes.ts'],
     ['membership.ts'],
   ],
   gateway: [
