@@ -42,9 +42,9 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
   gateway: [
     ['wire'],
     ['types.ts'],
-    ['pins', 'builtin'],
-    ['catalog'],
+    ['pins'],
     ['clearance'],
+    ['catalog', 'builtin'],
     ['session'],
     ['door'],
     ['transports'],
