@@ -120,9 +120,9 @@ class NodeGateway implements Gateway {
   #catalogDigest = '';
   readonly #digests = new WeakMap<ServerCatalog, Buffer>();
   readonly #upstreamChanged = (): void => this.#compareCatalog();
-  readonly #keyRevoked = (entrance: string): void => {
-    this.#http?.evict(entrance);
-    this.#tcp?.evict(entrance);
+  readonly #keyRevoked = (credential: string): void => {
+    this.#http?.evict(credential);
+    this.#tcp?.evict(credential);
   };
   readonly #grantsChanged = (holder: Did): void => {
     const { grants } = this.#components;
@@ -289,7 +289,7 @@ class NodeGateway implements Gateway {
         rateLimit: this.#rateLimit,
         open: (opening) =>
           this.#session('http', {
-            principal: opening.entrance.principal,
+            principal: opening.credential.principal,
             spec: opening.spec,
             isLimited: opening.isLasting === true,
             push: (message) => opening.push(message),
@@ -310,7 +310,7 @@ class NodeGateway implements Gateway {
     return createTcpTransport(
       {
         isAllowed: createAddressCheck(http.allowedAddresses),
-        async entranceOf(token, address) {
+        async credentialOf(token, address) {
           const verdict = await door.byToken(token, address);
           return isRefusal(verdict) ? undefined : verdict;
         },
