@@ -81,6 +81,7 @@ export interface GatewayInit {
   readonly http: Config['http'];
   readonly tcp: Config['tcp'];
   readonly limits: Config['limits'];
+  readonly keepAlive: Config['keepAlive'];
   readonly list: Config['list'];
   readonly views: Config['views'];
   readonly socketPath: string;
@@ -299,7 +300,12 @@ class NodeGateway implements Gateway {
         clock,
         logger: logger.child('http'),
       },
-      { ...http, messageBytes: limits.messageBytes, sessionIdleMs: limits.sessionIdleMs },
+      {
+        ...http,
+        messageBytes: limits.messageBytes,
+        sessionIdleMs: limits.sessionIdleMs,
+        keepAliveMs: this.#init.keepAlive.intervalMs,
+      },
     );
   }
 
@@ -318,7 +324,12 @@ class NodeGateway implements Gateway {
         clock,
         logger: logger.child('tcp'),
       },
-      { ...tcp, tokenFile, messageBytes: limits.messageBytes },
+      {
+        ...tcp,
+        tokenFile,
+        messageBytes: limits.messageBytes,
+        keepAliveMs: this.#init.keepAlive.intervalMs,
+      },
     );
   }
 
