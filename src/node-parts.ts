@@ -309,6 +309,7 @@ function createNodeUpstreams(
       callTotalMs: limits.callTotalMs,
       callsMax: limits.callsPerSession * CALLS_PER_SERVER,
       instancesMax: limits.instances,
+      retry: config.retry,
       catalog: { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
     },
   );
@@ -319,7 +320,7 @@ function createNodeGateway(
   { identity, grants }: Ground,
   rooms: Omit<Parts, 'blackboard' | 'checkpoints' | 'gateway' | 'logins' | 'renewer' | 'tools'>,
 ): Gateway {
-  const { name, http, tcp, limits, list, views, stateDir } = config;
+  const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
   const { audit, governance, keys, membership, network, pins, upstreams } = rooms;
   return createGateway(
     {
@@ -347,6 +348,7 @@ function createNodeGateway(
       http,
       tcp,
       limits,
+      keepAlive,
       list,
       views,
       socketPath: socketPath(stateDir),

@@ -28,7 +28,7 @@ import { isRefusal } from './door/types.ts';
 import type { Door } from './door/types.ts';
 import type { Pins } from './pins/pins.ts';
 import { createRouter } from './catalog/router.ts';
-import type { Router, ViewSpec } from './catalog/router.ts';
+import type { Router, ViewSpec } from './catalog/types.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
 import { loadToken } from './door/token-file.ts';
@@ -81,6 +81,7 @@ export interface GatewayInit {
   readonly http: Config['http'];
   readonly tcp: Config['tcp'];
   readonly limits: Config['limits'];
+  readonly keepAlive: Config['keepAlive'];
   readonly list: Config['list'];
   readonly views: Config['views'];
   readonly socketPath: string;
@@ -120,9 +121,9 @@ class NodeGateway implements Gateway {
   #catalogDigest = '';
   readonly #digests = new WeakMap<ServerCatalog, Buffer>();
   readonly #upstreamChanged = (): void => this.#compareCatalog();
-  readonly #keyRevoked = (entrance: string): void => {
-    this.#http?.evict(entrance);
-    this.#tcp?.evict(entrance);
+  readonly #keyRevoked = (credential: string): void => {
+    this.#http?.evict(credential);
+    this.#tcp?.evict(credential);
   };
   readonly #grantsChanged = (holder: Did): void => {
     const { grants } = this.#components;
@@ -148,6 +149,7 @@ class NodeGateway implements Gateway {
     this.#approvalDesk = createApprovalPrompter(components, { self: init.name });
     this.#router = createRouter({
       ...components,
+      clearance: this.#clearance,
       self: init.name,
       config: init,
       facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },
@@ -297,7 +299,7 @@ class NodeGateway implements Gateway {
         rateLimit: this.#rateLimit,
         open: (opening) =>
           this.#session('http', {
-            principal: opening.entrance.principal,
+            principal: opening.credential.principal,
             spec: opening.spec,
             isLimited: opening.isLasting === true,
             push: (message) => opening.push(message),
@@ -308,7 +310,12 @@ class NodeGateway implements Gateway {
         clock,
         logger: logger.child('http'),
       },
-      { ...http, messageBytes: limits.messageBytes, sessionIdleMs: limits.sessionIdleMs },
+      {
+        ...http,
+        messageBytes: limits.messageBytes,
+        sessionIdleMs: limits.sessionIdleMs,
+        keepAliveMs: this.#init.keepAlive.intervalMs,
+      },
     );
   }
 
@@ -318,7 +325,7 @@ class NodeGateway implements Gateway {
     return createTcpTransport(
       {
         isAllowed: createAddressCheck(http.allowedAddresses),
-        async entranceOf(token, address) {
+        async credentialOf(token, address) {
           const verdict = await door.byToken(token, address);
           return isRefusal(verdict) ? undefined : verdict;
         },
@@ -327,7 +334,12 @@ class NodeGateway implements Gateway {
         clock,
         logger: logger.child('tcp'),
       },
-      { ...tcp, tokenFile, messageBytes: limits.messageBytes },
+      {
+        ...tcp,
+        tokenFile,
+        messageBytes: limits.messageBytes,
+        keepAliveMs: this.#init.keepAlive.intervalMs,
+      },
     );
   }
 

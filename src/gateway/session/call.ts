@@ -6,9 +6,9 @@
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import type { GuardWanted, Principal } from '../../guard/index.ts';
-import type { Route, Router } from '../catalog/router.ts';
+import type { Route } from '../catalog/types.ts';
 import type { ClearedCall, Clearance } from '../clearance/clearance.ts';
-import { failureOf, refusalOf, wantedOfRefusal } from '../clearance/refusals.ts';
+import { failureOf } from '../clearance/refusals.ts';
 import { metaToolError } from '../catalog/search-tools.ts';
 import { objectOf, unknownMethod } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
@@ -17,12 +17,13 @@ import { RPC, errorBytes, errorOf, resultBytes, rewriteFrame } from '../wire/fra
 import type { Reply } from '../wire/reply.ts';
 import type { ChannelTable } from './channel-table.ts';
 import type { McpTasks } from './mcp-tasks.ts';
-import { argumentsOf, editsOf, reasoningOf, strictArgumentsOf } from './request-target.ts';
+import { editsOf } from './request-target.ts';
 import type { Subscriber } from './subscribe.ts';
 import type { Listener, SubscriptionAttempt, Subscriptions } from './subscriptions.ts';
 import { tellWaiting } from './waiting-notice.ts';
 import type {
   ChannelCall,
+  FrameError,
   FrameId,
   NotificationFrame,
   RelayedCall,
@@ -39,7 +40,6 @@ const RESOURCE_NOT_FOUND = -32_002;
 
 /** What the calls of one session work with. */
 export interface CallComponents {
-  readonly router: Pick<Router, 'judge'>;
   readonly clearance: Clearance;
   readonly channels: ChannelTable;
   readonly subscriptions: Subscriptions;
@@ -97,7 +97,7 @@ class Call {
   #server: string | undefined;
   #wanted: GuardWanted | undefined;
   /** Who was asked about just this call: the guard alone, or a person as well, who may not have answered. */
-  #judgedBy: 'guard' | 'person' | undefined;
+  #askedOf: 'guard' | 'person' | undefined;
   /** Is told when the call is over; there once the call may be made. */
   #cleared: ClearedCall | undefined;
   /** Made when somebody waits for more than the server. */
@@ -206,22 +206,19 @@ class Call {
     this.#cleared?.over('failed', messageOf(error));
     this.#end();
     this.#closeListener();
-    reportFailure(this.#components, { principal: this.#principal, request: this.request, error });
+    reportFailure(this.#components.logger, error);
     this.reply.final(errorBytes(this.request.id, errorOf(error)));
   }
 
-  /**
-   * Why the call may not go on; undefined when it may. It is judged with its arguments, if it was before.
-   * That it needs an approval does not end a call that waits for one or has it, only one without.
-   */
+  /** Why the call may not go on; undefined when it may. */
   #refusal(): StarlingError | undefined {
     if (this.#wanted === undefined) return undefined;
-    const principal = this.#principal;
-    const args = this.#judgedBy === undefined ? {} : { args: argumentsOf(principal, this.request) };
-    const decision = this.#components.router.judge(principal, { ...this.#wanted, ...args });
-    if (decision.allow) return undefined;
-    if (decision.ask !== undefined && this.#judgedBy !== 'guard') return undefined;
-    return refusalOf(decision, principal, this.#init.self);
+    return this.#components.clearance.refusalNow({
+      principal: this.#principal,
+      request: this.request,
+      wanted: this.#wanted,
+      askedOf: this.#askedOf,
+    });
   }
 
   /** Takes note of what a `resources/subscribe` is about before its server can tell of a change. */
@@ -240,15 +237,16 @@ class Call {
   /** Asks whether the call may be made, with the arguments that it has. @throws STARLING_CALL_REFUSED, … */
   #clear(route: Route): ClearedCall | undefined | Promise<ClearedCall> {
     const { method } = this.request;
-    this.#judgedBy = undefined;
-    if (route.wanted === undefined || route.isCleared === true || LOOKS.includes(method))
-      return undefined;
-    this.#judgedBy = 'guard';
+    this.#askedOf = undefined;
+    if (route.isCleared === true) return undefined;
+    const isLook = LOOKS.includes(method);
+    if (!isLook) this.#askedOf = 'guard';
     return this.#components.clearance.clear({
       principal: this.#principal,
+      request: this.request,
       wanted: route.wanted,
-      args: argumentsOf(this.#principal, this.request, route.wanted),
-      reasoning: reasoningOf(this.request),
+      isLook,
+      obstacle: route.obstacle,
       session: this.#init.id,
       signal: () => {
         this.#abort ??= new AbortController();
@@ -258,18 +256,16 @@ class Call {
     });
   }
 
-  /** A person is asked. @throws STARLING_CALL_REFUSED */
+  /** A person is asked. */
   #waits(timeoutMs: number): () => void {
     const { clock } = this.#components;
-    // The server may read other arguments than the person is shown.
-    strictArgumentsOf(this.request);
     const stop = tellWaiting(this, {
       clock,
       timeoutMs,
       self: this.#init.self,
       isPeer: this.#principal.kind === 'peer',
     });
-    this.#judgedBy = 'person';
+    this.#askedOf = 'person';
     return stop;
   }
 
@@ -314,10 +310,7 @@ class Call {
   #responded(route: Route, others: readonly Route[], frame: ResponseFrame): void {
     if (this.#isOver) return;
     const { error } = frame;
-    const isUnknown = error?.code === RESOURCE_NOT_FOUND || error?.code === RPC.invalidParams;
-    // A peer whose server is away says so in its answer.
-    const isAway = objectOf(error?.data)['retryable'] === true && others[0]?.mayRepeat === true;
-    if (others.length > 0 && (isUnknown || isAway)) {
+    if (error !== undefined && this.#mayTryNext(error, others[0])) {
       this.#cleared?.over('failed', failureOf(frame));
       this.relay(others);
       return;
@@ -327,6 +320,18 @@ class Call {
     this.#cleared?.over(error === undefined ? 'ok' : 'failed', failureOf(frame));
     this.#components.tasks.note(route, frame);
     this.reply.final(rewriteOrError(frame, this.request.id));
+  }
+
+  /** A refusal, and what fails for its own fault, would be the same at the next server. */
+  #mayTryNext({ code, data }: FrameError, next: Route | undefined): boolean {
+    if (next === undefined) return false;
+    const { code: name, retryable } = objectOf(data);
+    // A peer whose server is away says so in its answer.
+    if (next.mayRepeat === true && (retryable === true || name === 'STARLING_TOOL_UNKNOWN')) {
+      return true;
+    }
+    const isUnknown = code === RESOURCE_NOT_FOUND || code === RPC.invalidParams;
+    return isUnknown && this.request.method.startsWith('resources/');
   }
 
   #progress(frame: NotificationFrame): void {
@@ -374,20 +379,8 @@ class Call {
   }
 }
 
-/** Into the record when the request was refused before there was a call; into the log when the fault is ours. */
-export function reportFailure(
-  { clearance, logger }: Pick<CallComponents, 'clearance' | 'logger'>,
-  failure: {
-    readonly principal: Principal;
-    readonly request: RequestFrame;
-    readonly error: unknown;
-  },
-): void {
-  const { principal, request, error } = failure;
-  const wanted = wantedOfRefusal(error);
-  if (wanted !== undefined) {
-    clearance.refused({ principal, wanted, reasoning: reasoningOf(request) }, messageOf(error));
-  }
+/** Logs what went wrong here, and was no refusal. */
+export function reportFailure(logger: Logger, error: unknown): void {
   if (error instanceof StarlingError) return;
   logger.error({ error: messageOf(error) }, 'request failed');
 }

@@ -1,7 +1,7 @@
 /** The requests of one session that are under way: the one table of them, with its bounds. */
 import { StarlingError, createChurnMap } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
-import type { View } from '../catalog/router.ts';
+import type { View } from '../catalog/types.ts';
 import { protocolError } from '../wire/era.ts';
 import { RPC } from '../wire/frame.ts';
 import { createCall } from './call.ts';

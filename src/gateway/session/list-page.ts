@@ -2,10 +2,10 @@
 import { CACHING, protocolError } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
 import { RPC } from '../wire/frame.ts';
-import type { View } from '../catalog/router.ts';
+import type { View } from '../catalog/types.ts';
 import { SEARCH_PAGES } from './search-mode.ts';
 import type { RequestFrame } from '../types.ts';
-import type { ListKind } from '../catalog/view.ts';
+import type { ListKind } from '../catalog/lists.ts';
 
 const RESULT_END = Buffer.from('}}');
 /** The answer to one list request. @throws -32602 for a cursor that is not one of ours */

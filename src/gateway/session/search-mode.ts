@@ -3,10 +3,10 @@ import type { JsonObject } from '../../core/index.ts';
 import type { ListedTool } from '../../directory/index.ts';
 import { requestBytes } from '../wire/frame.ts';
 import { META_TOOLS, answerMetaTool, isMetaTool, readToolCall } from '../catalog/search-tools.ts';
-import type { View } from '../catalog/router.ts';
+import type { View } from '../catalog/types.ts';
 import { createToolSearches } from '../catalog/tool-search.ts';
 import type { RequestFrame } from '../types.ts';
-import { paginate } from '../catalog/view.ts';
+import { paginate } from '../catalog/lists.ts';
 
 /** The tool by which search calls others. */
 const CALL_TOOL = 'call_tool';

@@ -6,8 +6,8 @@
  */
 import type { Json, JsonObject } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
-import type { View, ViewSpec } from '../catalog/router.ts';
-import type { ListKind } from '../catalog/view.ts';
+import type { View, ViewSpec } from '../catalog/types.ts';
+import type { ListKind } from '../catalog/lists.ts';
 import {
   CACHING,
   LEGACY_VERSIONS,
@@ -93,11 +93,15 @@ class CallerSession implements Session {
     );
     this.#channels = this.#createChannels(push);
     const shared = { clock, logger, channels: this.#channels, subscriptions: this.#subscriptions };
-    this.#subscriber = createSubscriber({ ...shared, view, push });
+    this.#subscriber = createSubscriber({
+      ...shared,
+      view,
+      push,
+      permit: ({ wanted }) => components.clearance.check(this.#principal, wanted),
+    });
     this.#calls = createCalls(
       {
         ...shared,
-        router: components.router,
         clearance: components.clearance,
         subscriber: this.#subscriber,
         tasks: createMcpTasks(),
@@ -215,8 +219,7 @@ class CallerSession implements Session {
         this.#calls.begin(key, { request: frame, reply, era, principal: this.#principal });
       }
     } catch (error) {
-      const principal = this.#principal;
-      reportFailure(this.#components, { principal, request: frame, error });
+      reportFailure(this.#components.logger, error);
       reply.final(errorBytes(frame.id, errorOf(error)));
     }
   }

@@ -7,9 +7,9 @@ import { StarlingError, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Json, Logger, Scope } from '../../core/index.ts';
 import { LISTENER_META, objectOf } from '../wire/era.ts';
 import { errorFrom, notificationBytes, parseFrame } from '../wire/frame.ts';
-import type { Route, View } from '../catalog/router.ts';
-import { targetOf } from '../catalog/view.ts';
-import type { ListKind } from '../catalog/view.ts';
+import type { Route, View } from '../catalog/types.ts';
+import { targetOf } from '../catalog/sources.ts';
+import type { ListKind } from '../catalog/lists.ts';
 import type { ChannelTable } from './channel-table.ts';
 import type { Listener, SubscribedResource, Subscriptions } from './subscriptions.ts';
 import type { FrameError } from '../types.ts';
@@ -44,6 +44,8 @@ export interface SubscriberComponents {
   readonly channels: ChannelTable;
   readonly subscriptions: Subscriptions;
   readonly push: (message: Buffer) => void;
+  /** @throws STARLING_CALL_REFUSED where the caller may not have what the route leads to */
+  readonly permit: (route: Route) => void;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -77,7 +79,9 @@ class SessionSubscriber implements Subscriber {
 
   dropRefused(): void {
     const { view, subscriptions } = this.#components;
-    for (const uri of subscriptions.uris()) if (!mayHear(view(), uri)) subscriptions.drop(uri);
+    for (const uri of subscriptions.uris()) {
+      if (!this.#mayHear(view(), uri)) subscriptions.drop(uri);
+    }
   }
 
   dropChannels(busy: ReadonlySet<string | undefined>): void {
@@ -103,9 +107,10 @@ class SessionSubscriber implements Subscriber {
   }
 
   async #subscribe(uri: string, listener: Listener): Promise<void> {
-    const { view, channels, subscriptions } = this.#components;
+    const { view, channels, subscriptions, permit } = this.#components;
     const [route] = view().resource(uri, 'resource/subscribe');
     if (route === undefined) return;
+    permit(route);
     const server = channels.nameOf(route.target);
     const attempt = subscriptions.begin(uri, server, theirsOf(route, uri), listener);
     try {
@@ -159,10 +164,11 @@ class SessionSubscriber implements Subscriber {
     server: string,
     { uri, theirs, capabilities }: SubscribedResource,
   ): Promise<boolean> {
-    const { view, channels, subscriptions } = this.#components;
+    const { view, channels, subscriptions, permit } = this.#components;
     try {
       const [route] = view().resource(uri, 'resource/subscribe');
       if (route === undefined) return true;
+      permit(route);
       const refusal = await this.#request(route, uri, capabilities);
       // A peer whose server is away says so in its answer.
       if (objectOf(refusal?.data)['retryable'] === true) return false;
@@ -177,6 +183,18 @@ class SessionSubscriber implements Subscriber {
       if (error instanceof StarlingError && error.row.retryable) return false;
       subscriptions.drop(uri);
       return true;
+    }
+  }
+
+  #mayHear(view: View, uri: string): boolean {
+    try {
+      const [route] = view.resource(uri, 'resource/subscribe');
+      if (route === undefined) return false;
+      this.#components.permit(route);
+      return true;
+    } catch (error) {
+      if (error instanceof StarlingError) return false;
+      throw error;
     }
   }
 
@@ -199,21 +217,12 @@ function theirsOf(route: Route, uri: string): string {
 
 /** Servers of which the view shows something, by the names of their channels. */
 function serversOf({ lists }: View, channels: ChannelTable): ReadonlySet<string> {
-  const places = KINDS.flatMap((kind) =>
+  const locations = KINDS.flatMap((kind) =>
     lists.names(kind).flatMap((name) => {
-      const place = lists.place(kind, name);
-      return place === undefined ? [] : [place, ...(place.others ?? [])];
+      const location = lists.locate(kind, name);
+      return location === undefined ? [] : [location, ...(location.others ?? [])];
     }),
   );
-  const sources = new Set(places.map(({ source }) => source));
+  const sources = new Set(locations.map(({ source }) => source));
   return new Set([...sources].map((source) => channels.nameOf(targetOf(source))));
-}
-
-function mayHear(view: View, uri: string): boolean {
-  try {
-    return view.resource(uri, 'resource/subscribe').length > 0;
-  } catch (error) {
-    if (error instanceof StarlingError) return false;
-    throw error;
-  }
 }

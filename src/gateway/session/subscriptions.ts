@@ -10,7 +10,7 @@ import { META, clientOf, metaOf, objectOf } from '../wire/era.ts';
 import { notificationBytes, resultBytes } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
 import type { FrameId, NotificationFrame, RequestFrame } from '../types.ts';
-import type { ListKind } from '../catalog/view.ts';
+import type { ListKind } from '../catalog/lists.ts';
 
 /** Resources that one session may hear of at one time. */
 const RESOURCES_MAX = 1000;

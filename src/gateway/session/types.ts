@@ -2,7 +2,7 @@
 import type { Clock, JsonObject, Logger, StarlingError } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Clearance } from '../clearance/clearance.ts';
-import type { Router, ViewSpec } from '../catalog/router.ts';
+import type { Router, ViewSpec } from '../catalog/types.ts';
 import type { Receiver } from '../wire/reply.ts';
 import type { AskableClient, NotificationFrame, ServerChannels } from '../types.ts';
 

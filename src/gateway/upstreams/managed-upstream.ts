@@ -4,7 +4,7 @@
  * fails is tried again with backoff, and says in a sentence what is wrong.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { McpServer } from '../../config/index.ts';
+import type { McpServer, Retry } from '../../config/index.ts';
 import { StarlingError, backoffMs, createScope, toStarlingError } from '../../core/index.ts';
 import type { Clock, Health, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
 import { soundItems } from '../../directory/index.ts';
@@ -29,7 +29,8 @@ import { LISTING_NEEDS, SHARED_NEEDS } from './instance-needs.ts';
 import { revealedServer, sameServer } from './server-secrets.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
 
-const BACKOFF = { baseMs: 1000, capMs: 60_000 };
+/** How a server is started again where the configuration says nothing. */
+const RETRY: Retry = { attempts: 0, delayMs: 1000, delayMaxMs: 60_000 };
 /** An instance that lived this long was not at fault for its end. */
 const STEADY_MS = 10_000;
 const REFRESH_DELAY_MS = 50;
@@ -60,6 +61,8 @@ export interface ManagedUpstreamInit {
   readonly instancesMax: number;
   /** How long a server may take to start and answer `initialize`. */
   readonly startTimeoutMs: number;
+  /** How a server that fails is started again; default by itself as long as the node runs. */
+  readonly retry?: Retry;
 }
 
 /** An upstream with its lower end: what channels to it ask for. */
@@ -84,6 +87,8 @@ export interface ManagedUpstream extends Upstream {
   /** Ends the instance of `key`: nobody will ask for it again. */
   dismiss(key: string): void;
   start(): void;
+  /** True when it has failed so often that it is not started again by itself. */
+  readonly hasGivenUp: boolean;
   /** Starts anew at once: what made it fail may be mended. */
   retry(): void;
   /** The same, if this is about why it failed. */
@@ -204,6 +209,11 @@ class Kept implements ManagedUpstream {
     scope.every(REAP_MS, () => this.#reap());
     this.#become('starting', undefined);
     this.#refreshIn(scope, 0);
+  }
+
+  get hasGivenUp(): boolean {
+    const { attempts } = this.#init.retry ?? RETRY;
+    return attempts > 0 && this.#failures > attempts;
   }
 
   retry(): void {
@@ -351,14 +361,27 @@ class Kept implements ManagedUpstream {
     const scope = this.#scope;
     if (scope === undefined) return;
     this.#failures += 1;
-    const waitMs =
-      this.#failures === 1 && this.#isListed
-        ? 0
-        : backoffMs(this.#failures - 1, BACKOFF, this.#components.random);
+    const waitMs = this.#failures === 1 && this.#isListed ? 0 : this.#pauseMs();
     this.#nextStartAt = this.clock.now() + waitMs;
-    this.#become('failed', error);
+    this.#become('failed', this.hasGivenUp ? this.#givenUp(error) : error);
     this.#settle();
-    this.#refreshIn(scope, waitMs);
+    if (!this.hasGivenUp) this.#refreshIn(scope, waitMs);
+  }
+
+  #pauseMs(): number {
+    const { delayMs, delayMaxMs } = this.#init.retry ?? RETRY;
+    const bounds = { baseMs: delayMs, capMs: delayMaxMs };
+    return backoffMs(this.#failures - 1, bounds, this.#components.random);
+  }
+
+  #givenUp(error: StarlingError): StarlingError {
+    const hint = 'see why, then start it again: save the config file, or restart the node';
+    const what = `it has failed ${this.#failures} times and is not started again by itself (retry.attempts)`;
+    return new StarlingError(error.code, `${error.message}; ${what}`, {
+      hint: error.hint === undefined ? hint : `${error.hint}; ${hint}`,
+      data: error.data,
+      cause: error,
+    });
   }
 
   #refreshSoon(): void {
