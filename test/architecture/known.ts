@@ -13,7 +13,6 @@ export const KNOWN: readonly string[] = [
   'folder: src/gateway/clearance/approval-prompter.ts → src/gateway/session/node-questions.ts (type)',
   'call path: src/gateway/session/search-mode.ts → src/gateway/catalog/search-tools.ts → zod',
   'folder: src/gateway/types.ts → src/gateway/door/api-keys.ts (type)',
-  'cycle: src/gateway/upstreams/era-bridge.ts → src/gateway/upstreams/managed-upstream.ts → src/gateway/upstreams/era-bridge.ts',
   'folder: src/gateway/wire/batch.ts → src/gateway/session/types.ts (type)',
   'folder: src/gateway/wire/batch.ts → src/gateway/types.ts (type)',
   'folder: src/gateway/wire/channel.ts → src/gateway/session/waiting-notice.ts',

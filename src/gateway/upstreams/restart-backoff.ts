@@ -1,0 +1,59 @@
+/**
+ * When a server that failed may be started again. The first failure of a server that has worked costs
+ * no pause; every further one in a row doubles the pause (full jitter, see `backoffMs`).
+ */
+import { backoffMs } from '../../core/index.ts';
+import type { Clock, Random } from '../../core/index.ts';
+
+/** Shorter pauses bring a mended server back sooner, longer ones spare the machine a crash loop. */
+const BACKOFF = { baseMs: 1000, capMs: 60_000 };
+/** An instance that lived this long was not at fault for its end. */
+const STEADY_MS = 10_000;
+
+/** The pauses between the starts of one server. */
+export interface RestartBackoff {
+  /** How long a start has to wait, ms; 0 when one may be tried now. */
+  waitMs(): number;
+  /**
+   * Notes that an instance failed to start, or ended by itself, and gives the pause before the next start.
+   * `isProven`: the server has worked before.
+   */
+  failed(isProven: boolean): number;
+  /** Notes the end of an instance that ran: what lived long or answered calls clears earlier failures. */
+  ended(instance: { readonly startedAt: number; readonly answered: number }): void;
+  /** The server works: the pause under way is over, though not the count of failures. */
+  ready(): void;
+  /** Forgets all failures: what made the server fail may be mended. */
+  reset(): void;
+}
+
+/** Makes the backoff of one server. */
+export function createRestartBackoff(components: {
+  readonly clock: Clock;
+  readonly random: Random;
+}): RestartBackoff {
+  const { clock, random } = components;
+  let failures = 0;
+  let nextStartAt = 0;
+  return {
+    waitMs: () => Math.max(0, nextStartAt - clock.now()),
+    failed(isProven) {
+      failures += 1;
+      const isFree = failures === 1 && isProven;
+      const waitMs = isFree ? 0 : backoffMs(failures - 1, BACKOFF, random);
+      nextStartAt = clock.now() + waitMs;
+      return waitMs;
+    },
+    ended({ startedAt, answered }) {
+      // After an instance that did its work, a pause would only make the next caller wait.
+      if (answered > 0 || clock.now() - startedAt > STEADY_MS) failures = 0;
+    },
+    ready() {
+      nextStartAt = 0;
+    },
+    reset() {
+      failures = 0;
+      nextStartAt = 0;
+    },
+  };
+}
