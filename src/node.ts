@@ -197,9 +197,9 @@ class Node implements StarlingNode {
           addresses: this.#network.addresses(),
           load: this.#gateway.load(),
           catalog: this.#gateway.catalogDigest(),
-          boards: this.#blackboard.digests(),
           ...this.#checkpoints.presence(),
         }),
+        boards: () => this.#blackboard.digests(),
         clock,
         random,
         logger: logger.child('membership'),
@@ -211,7 +211,7 @@ class Node implements StarlingNode {
       network: this.#network,
       membership: this.#membership,
       audit: this.#audit,
-      book: createCheckpointStore({ table: store.table('checkpoints'), clock }),
+      checkpoints: createCheckpointStore({ table: store.table('checkpoints'), clock }),
       self: identity.did,
       lineage: (did) => successions.lineage(did),
     });
@@ -498,11 +498,10 @@ class Node implements StarlingNode {
     auditGrants({ grants, self: this.#ground.identity.did }, this.#audit);
     auditDoor({ keys: this.#keys, pins: this.#pins }, this.#audit);
     this.#gateway.onCatalogChange(() => this.#membership.announce());
+    this.#membership.events.on('boards', ({ peerId }, digests) =>
+      this.#blackboard.compare(peerId, digests),
+    );
     this.#membership.events.on('change', (peer, before) => {
-      const boards = peer.presence?.boards;
-      if (peer.state === 'alive' && boards !== undefined && peer.presence !== before?.presence) {
-        this.#blackboard.compare(peer.peerId, boards);
-      }
       if (peer.state === 'alive' && before?.state !== 'alive') this.#renewer.returned(peer.did);
       this.events.emit('peer', peer, before);
     });

@@ -28,7 +28,7 @@ import { isRefusal } from './door/types.ts';
 import type { Door } from './door/types.ts';
 import type { Pins } from './pins/pins.ts';
 import { createRouter } from './catalog/router.ts';
-import type { Router, ViewSpec } from './catalog/router.ts';
+import type { Router, ViewSpec } from './catalog/types.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
 import { loadToken } from './door/token-file.ts';
@@ -120,9 +120,9 @@ class NodeGateway implements Gateway {
   #catalogDigest = '';
   readonly #digests = new WeakMap<ServerCatalog, Buffer>();
   readonly #upstreamChanged = (): void => this.#compareCatalog();
-  readonly #keyRevoked = (entrance: string): void => {
-    this.#http?.evict(entrance);
-    this.#tcp?.evict(entrance);
+  readonly #keyRevoked = (credential: string): void => {
+    this.#http?.evict(credential);
+    this.#tcp?.evict(credential);
   };
   readonly #grantsChanged = (holder: Did): void => {
     const { grants } = this.#components;
@@ -148,6 +148,7 @@ class NodeGateway implements Gateway {
     this.#approvalDesk = createApprovalPrompter(components, { self: init.name });
     this.#router = createRouter({
       ...components,
+      clearance: this.#clearance,
       self: init.name,
       config: init,
       facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },
@@ -288,7 +289,7 @@ class NodeGateway implements Gateway {
         rateLimit: this.#rateLimit,
         open: (opening) =>
           this.#session('http', {
-            principal: opening.entrance.principal,
+            principal: opening.credential.principal,
             spec: opening.spec,
             isLimited: opening.isLasting === true,
             push: (message) => opening.push(message),
@@ -309,7 +310,7 @@ class NodeGateway implements Gateway {
     return createTcpTransport(
       {
         isAllowed: createAddressCheck(http.allowedAddresses),
-        async entranceOf(token, address) {
+        async credentialOf(token, address) {
           const verdict = await door.byToken(token, address);
           return isRefusal(verdict) ? undefined : verdict;
         },
@@ -376,9 +377,9 @@ class NodeGateway implements Gateway {
   #openLink(target: ServerTarget, wish: ServerChannelInit): ServerChannel | Promise<ServerChannel> {
     const { server, peer } = target;
     if (peer !== undefined) {
-      const { client, ears } = wish;
+      const { client, listener } = wish;
       return openPeerChannel(this.#linkComponents(), this.#linkInit(), peer, {
-        ...ears,
+        ...listener,
         server,
         client,
         behalf: this.#certifier.certify(wish.principal),

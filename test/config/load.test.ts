@@ -201,10 +201,10 @@ describe('the config file', () => {
   });
 
   it.each([
-    ['{"name": abc}', 'line 1, column 10: expected a value'],
+    ['{"name": abc}', 'line 1, column 10: expected a key or a value (text in double quotes)'],
     ['{\n  "name": "a",\n}', 'line 3, column 1: expected a key in double quotes'],
     ['', 'line 1, column 1: expected a value'],
-    ['// mine\n{}', 'line 1, column 1: expected a value (JSON has no comments)'],
+    ['// mine\n{}', 'line 1, column 1: expected JSON without comments'],
     ['{"a": 1} {', 'line 1, column 10: expected the end'],
   ])('that is not JSON is refused with line and column: %j', async (content, problem) => {
     expect(await problemsOf(load(content))).toEqual([`it is not JSON: ${problem}`]);

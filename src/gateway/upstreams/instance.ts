@@ -67,7 +67,7 @@ export interface Instance {
    * Hears it until detached, or just `updates` of resources; `lost` is called when it ends. Returns how
    * to detach.
    */
-  attach(ears: ChannelListener, lost?: () => void, hears?: 'updates'): () => void;
+  attach(listener: ChannelListener, lost?: () => void, hears?: 'updates'): () => void;
   /** Calls that wait for an answer; our own subscription to a modern server is none. */
   readonly calls: number;
   /** Tells a modern server anew what to report: its lists, and what {@link subscribers} names. */
@@ -95,9 +95,9 @@ export async function startInstance(
   init: InstanceInit,
 ): Promise<Instance> {
   const attached = new Map<ChannelListener, Attached>();
-  const ears = earsOf(components, attached);
+  const listener = listenerOf(components, attached);
   let era: Era = 'legacy';
-  const connection = await connect(components, init, ears, () => era);
+  const connection = await connect(components, init, listener, () => era);
   try {
     const handshake = await shakeHands(connection.channel, init, (next) => {
       era = next;
@@ -111,7 +111,7 @@ export async function startInstance(
         ...components,
         channel: connection.channel,
         scope,
-        heard: (frame) => ears.notification(frame),
+        heard: (frame) => listener.notification(frame),
         resumed: () => components.listChanged(),
       },
       { handshake, uris: () => [...subscribers.keys()] },
@@ -159,14 +159,15 @@ export async function startInstance(
 function connect(
   components: InstanceComponents,
   init: InstanceInit,
-  ears: ChannelListener,
+  listener: ChannelListener,
   era: () => Era,
 ): Promise<UpstreamConnection> | UpstreamConnection {
   const { clock, random, logger, credentials } = components;
   const { name, messageBytes, callTotalMs, callsMax, server } = init;
   const bounds = { name, messageBytes, callTotalMs, callsMax };
-  if (server.type === 'stdio') return connectStdio({ clock, logger, ears }, { ...bounds, server });
-  const url = { clock, random, logger, ears, credentials };
+  if (server.type === 'stdio')
+    return connectStdio({ clock, logger, listener }, { ...bounds, server });
+  const url = { clock, random, logger, listener, credentials };
   if (server.type === 'sse') return connectSse(url, { ...bounds, server });
   const paramHeaders = (method: string, params: JsonObject): Readonly<Record<string, string>> =>
     components.paramHeaders(method, params);
@@ -213,7 +214,7 @@ function isForLogin(error: unknown): boolean {
   return reason === 'login' || reason === 'scope';
 }
 
-function earsOf(
+function listenerOf(
   components: InstanceComponents,
   attached: ReadonlyMap<ChannelListener, Attached>,
 ): ChannelListener {
@@ -221,8 +222,8 @@ function earsOf(
     notification(frame: NotificationFrame, related) {
       if (LIST_CHANGED.test(frame.method)) components.listChanged();
       else {
-        for (const [ears, { all }] of attached) {
-          if (all || frame.method === UPDATED) ears.notification(frame, related);
+        for (const [listener, { all }] of attached) {
+          if (all || frame.method === UPDATED) listener.notification(frame, related);
         }
       }
     },

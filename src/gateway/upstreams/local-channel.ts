@@ -16,7 +16,7 @@ import {
   objectOf,
 } from '../wire/era.ts';
 import { resultBytes } from '../wire/frame.ts';
-import { discreetEars } from './bridge/declared-capabilities.ts';
+import { discreetListener } from './bridge/declared-capabilities.ts';
 import { OVER, relayedWith, responseOf } from './bridge/relayed-call.ts';
 import { bridgeToLegacy, poolKey } from './bridge/to-legacy.ts';
 import { bridgeToModern, relayModern } from './bridge/to-modern.ts';
@@ -59,7 +59,7 @@ class LocalChannel implements ServerChannel {
   readonly #upstream: ServerInstances;
   readonly #init: ServerChannelInit;
   readonly #client: ClientFacts;
-  readonly #ears: ChannelListener;
+  readonly #listener: ChannelListener;
   readonly #id: string;
   /** The instances that this channel hears, and how to stop hearing them. */
   readonly #attached = new Map<Instance, () => void>();
@@ -77,9 +77,9 @@ class LocalChannel implements ServerChannel {
     channelCount += 1;
     this.#id = String(channelCount);
     this.#client = this.#allowed(init.client);
-    this.#ears = discreetEars(init.ears, this.#client);
+    this.#listener = discreetListener(init.listener, this.#client);
     const { clock, logger } = upstream;
-    this.#subscriptions = createLocalSubscriptions({ ears: this.#ears, clock, logger });
+    this.#subscriptions = createLocalSubscriptions({ listener: this.#listener, clock, logger });
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -231,7 +231,7 @@ class LocalChannel implements ServerChannel {
 
   #attach(instance: Instance, hears?: 'updates'): void {
     if (this.#closed || this.#attached.has(instance)) return;
-    const detach = instance.attach(this.#ears, () => this.#lost(instance), hears);
+    const detach = instance.attach(this.#listener, () => this.#lost(instance), hears);
     this.#attached.set(instance, detach);
   }
 
@@ -278,7 +278,7 @@ class LocalChannel implements ServerChannel {
         instance,
         call: relayed,
         client: this.#client,
-        ears: this.#ears,
+        listener: this.#listener,
         ...(this.#level === undefined ? {} : { logLevel: this.#level }),
       });
     }

@@ -29,9 +29,9 @@ export interface LocalSubscriptions {
   close(): void;
 }
 
-/** What subscriptions work with: they are heard by `ears`. */
+/** What subscriptions work with: `listener` hears of updates. */
 export interface LocalSubscriptionsComponents {
-  readonly ears: ChannelListener;
+  readonly listener: ChannelListener;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -136,13 +136,13 @@ class Subscribed implements LocalSubscriptions {
 
   #count(uri: string, instance: Instance): void {
     const subscribers = instance.subscribers.get(uri) ?? new Set<ChannelListener>();
-    instance.subscribers.set(uri, subscribers.add(this.#components.ears));
+    instance.subscribers.set(uri, subscribers.add(this.#components.listener));
   }
 
   /** False when somebody else hears `uri` there, too: the server need not be told. */
   #uncount(uri: string, instance: Instance): boolean {
     const subscribers = instance.subscribers.get(uri);
-    subscribers?.delete(this.#components.ears);
+    subscribers?.delete(this.#components.listener);
     if (subscribers !== undefined && subscribers.size > 0) return false;
     instance.subscribers.delete(uri);
     return true;

@@ -201,7 +201,7 @@ export function callerOf(
   const channel = upstream.open({
     principal,
     client: { capabilities, clientInfo: { name: 'test', version: '1' } },
-    ears: {
+    listener: {
       notification: (frame) => void heard.push(frame),
       request(frame, answer) {
         asked.push({ frame, answer });

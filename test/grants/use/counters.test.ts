@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/index.ts';
 import type { Json } from '../../../src/core/index.ts';
-import { createCounters, createGrantBook, judge } from '../../../src/grants/index.ts';
+import { createCounters, createGrantBook, evaluateCall } from '../../../src/grants/index.ts';
 import type {
   CounterInit,
   Counters,
@@ -75,7 +75,7 @@ async function doorOf(
         expiresAtMs: clock.now() + HOUR_MS,
         maxDepth,
       }),
-    call: (grant) => judge([grant], wanted, door.counters, clock.now()),
+    call: (grant) => evaluateCall([grant], wanted, door.counters, clock.now()),
     answer(grant) {
       const answer = door.call(grant);
       if ('ask' in answer) return 'ask';

@@ -23,14 +23,14 @@ export function undeclared(request: RequestFrame): Buffer {
   });
 }
 
-/** `ears` that are asked only what `client` declares, and what needs no declaration. */
-export function discreetEars(ears: ChannelListener, client: ClientFacts): ChannelListener {
+/** `listener`, which is asked only what `client` declares, and what needs no declaration. */
+export function discreetListener(listener: ChannelListener, client: ClientFacts): ChannelListener {
   return {
-    notification: (frame, related) => ears.notification(frame, related),
+    notification: (frame, related) => listener.notification(frame, related),
     request(frame, answer, related) {
       const isKnown = METHOD_CAPABILITY[frame.method] !== undefined;
       if (isKnown && !isDeclared(frame.method, client)) answer(undeclared(frame));
-      else ears.request(frame, answer, related);
+      else listener.request(frame, answer, related);
     },
   };
 }

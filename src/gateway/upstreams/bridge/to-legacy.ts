@@ -152,7 +152,7 @@ class BridgedCall {
       const instance = await upstream.acquire({ key, era: 'legacy', client });
       // A call that was given up meanwhile has no instance: another call may have this one by now.
       if (this.#over || !isAlone) return instance;
-      const detach = instance.attach(this.#ears());
+      const detach = instance.attach(this.#listener());
       this.#release = () => {
         detach();
         upstream.exclusive.delete(key);
@@ -165,7 +165,7 @@ class BridgedCall {
     );
   }
 
-  #ears(): ChannelListener {
+  #listener(): ChannelListener {
     const { logLevel } = this.#init;
     return {
       notification: (frame: NotificationFrame) => {

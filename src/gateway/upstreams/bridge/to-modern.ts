@@ -58,7 +58,7 @@ export interface ToModern {
   readonly instance: Instance;
   readonly call: RelayedCall;
   readonly client: ClientFacts;
-  readonly ears: ChannelListener;
+  readonly listener: ChannelListener;
   readonly logLevel?: string;
 }
 
@@ -131,7 +131,7 @@ function gather(init: ToModern, result: JsonObject, next: (params: JsonObject) =
 
 /** Asks the client one thing; `take` gets its result, or why the whole call fails. */
 function askClient(
-  { call, client, ears }: ToModern,
+  { call, client, listener }: ToModern,
   key: string,
   { method, params }: JsonObject,
   take: (answer: JsonObject | StarlingError) => void,
@@ -145,7 +145,7 @@ function askClient(
     else if (method === 'elicitation/create') take({ action: 'cancel' });
     else take(errorFrom(frame.error ?? { code: 0, message: 'no answer' }));
   };
-  if (isDeclared(request.method, client)) ears.request(request, hear, call);
+  if (isDeclared(request.method, client)) listener.request(request, hear, call);
   else hear(undeclared(request));
 }
 

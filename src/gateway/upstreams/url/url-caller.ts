@@ -19,7 +19,7 @@ const REFUSAL_BYTES_MAX = 64 * 1024;
 export interface UrlComponents {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly ears: ChannelListener;
+  readonly listener: ChannelListener;
   /** Default `Math.random`. */
   readonly random?: Random;
   /** Without them, only the configured headers say who we are. */

@@ -3,17 +3,31 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { MeshId, PeerId } from '../../src/core/index.ts';
 import { chooseAlias } from '../../src/membership/aliases.ts';
-import { createDetector } from '../../src/membership/detector.ts';
+import { createDetector } from '../../src/membership/failure-detector.ts';
 import { fingerprintOf } from '../../src/mesh/fingerprint.ts';
-import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat.ts';
-import type { Heartbeat } from '../../src/membership/heartbeat.ts';
+import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
+import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
 
 const PEER = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp' as PeerId;
 
+/** A detector of a peer that is silent after `heartbeats`, and how long it takes until it is suspect. */
+function suspectAfterMs(intervalMs: number, heartbeats: readonly number[]): number {
+  const detector = createDetector({ intervalMs, phiSuspect: 8 }, 0);
+  for (const at of heartbeats) detector.heard(at);
+  const last = heartbeats.at(-1) ?? 0;
+  let silenceMs = 0;
+  while (detector.phi(last + silenceMs) <= 8) silenceMs += 100;
+  return silenceMs;
+}
+
+/** Times of `count` heartbeats, `intervalMs` apart, after `from`. */
+const rhythm = (count: number, intervalMs: number, from = 0): number[] =>
+  Array.from({ length: count }, (_, index) => from + (index + 1) * intervalMs);
+
 describe('the failure detector', () => {
   it('stays calm while heartbeats come, and grows sure when they stop', () => {
-    const detector = createDetector({ intervalMs: 5000 }, 0);
-    for (let at = 5000; at <= 100_000; at += 5000) detector.heard(at);
+    const detector = createDetector({ intervalMs: 5000, phiSuspect: 8 }, 0);
+    for (const at of rhythm(20, 5000)) detector.heard(at);
     expect(detector.phi(105_000)).toBeLessThan(1);
     expect(detector.phi(110_000)).toBeLessThan(8);
     expect(detector.phi(114_000)).toBeGreaterThan(8);
@@ -22,26 +36,38 @@ describe('the failure detector', () => {
   });
 
   it('gives an irregular peer more time than a regular one', () => {
-    const regular = createDetector({ intervalMs: 1000 }, 0);
-    const irregular = createDetector({ intervalMs: 1000 }, 0);
-    for (let beat = 1; beat <= 50; beat += 1) {
-      regular.heard(beat * 2000);
-      irregular.heard(beat * 2000 + (beat % 2) * 1000);
-    }
-    expect(irregular.phi(104_000)).toBeLessThan(regular.phi(104_000));
+    const irregular = rhythm(50, 2000).map((at, index) => at + (index % 2) * 900);
+    expect(suspectAfterMs(1000, irregular)).toBeGreaterThan(
+      suspectAfterMs(1000, rhythm(50, 2000)) + 1000,
+    );
   });
 
   it('forgives a silence that was our own', () => {
-    const detector = createDetector({ intervalMs: 1000 }, 0);
+    const detector = createDetector({ intervalMs: 1000, phiSuspect: 8 }, 0);
     detector.heard(1000);
     detector.forgive(60_000);
     expect(detector.phi(60_500)).toBeLessThan(1);
   });
 
   it('is not made hasty by heartbeats that are sent on change', () => {
-    const detector = createDetector({ intervalMs: 5000 }, 0);
-    for (let at = 10; at <= 1000; at += 10) detector.heard(at);
-    expect(detector.phi(7000)).toBeLessThan(8);
+    const steady = rhythm(20, 8000);
+    const changes = rhythm(100, 10, steady.at(-1));
+    expect(suspectAfterMs(5000, [...steady, ...changes])).toBe(suspectAfterMs(5000, steady));
+    expect(suspectAfterMs(5000, steady)).toBeGreaterThan(suspectAfterMs(5000, rhythm(20, 5000)));
+  });
+
+  it.each([
+    [60, 'a minute'],
+    [600, 'ten minutes'],
+    [3600, 'an hour'],
+  ])('is taught no patience by an outage of %i s (%s)', (gapS) => {
+    const before = rhythm(20, 5000);
+    const back = (before.at(-1) ?? 0) + gapS * 1000;
+    for (const more of [0, 1, 50]) {
+      const silentMs = suspectAfterMs(5000, [...before, back, ...rhythm(more, 5000, back)]);
+      expect(silentMs).toBeGreaterThan(12_500);
+      expect(silentMs).toBeLessThan(13_500);
+    }
   });
 });
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PeerId } from '../../src/core/index.ts';
 import { createIdentity, didFromPeerId } from '../../src/identity/index.ts';
-import { createPeerTable } from '../../src/membership/peer-table.ts';
+import { createPeerIndex } from '../../src/membership/peer-index.ts';
 import type { PeerView } from '../../src/membership/index.ts';
 
 const [alice, bob] = [1, 2].map((seed) => createIdentity(Buffer.alloc(32, seed)).peerId) as [
@@ -14,9 +14,9 @@ const known = (peerId: PeerId, alias: string): { readonly view: PeerView } => ({
   view: { peerId, did: didFromPeerId(peerId), alias, state: 'alive', lastHeartbeatAt: 0 },
 });
 
-describe('the table of peers', () => {
+describe('the index of peers', () => {
   it('finds a peer by its key and by its alias', () => {
-    const table = createPeerTable();
+    const table = createPeerIndex();
     const peer = known(alice, 'alice');
     table.set(alice, peer);
     expect(table.get(alice)).toBe(peer);
@@ -26,7 +26,7 @@ describe('the table of peers', () => {
   });
 
   it('finds a renamed peer by its new alias only', () => {
-    const table = createPeerTable();
+    const table = createPeerIndex();
     table.set(alice, known(alice, 'alice'));
     table.set(alice, known(alice, 'laptop'));
     expect(table.byAlias('alice')).toBeUndefined();
@@ -35,7 +35,7 @@ describe('the table of peers', () => {
   });
 
   it('leaves an alias with whoever took it over, when its first owner goes', () => {
-    const table = createPeerTable();
+    const table = createPeerIndex();
     table.set(alice, known(alice, 'alice'));
     table.set(bob, known(bob, 'alice'));
     table.delete(alice);

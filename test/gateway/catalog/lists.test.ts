@@ -3,20 +3,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject, PeerId } from '../../../src/core/index.ts';
 import type { ServerItems } from '../../../src/directory/index.ts';
-import {
-  createLists,
-  factsOf,
-  heldKey,
-  jointFacts,
-  paginate,
-} from '../../../src/gateway/catalog/view.ts';
-import type {
-  Held,
-  ListKind,
-  Lists,
-  ListsInit,
-  Source,
-} from '../../../src/gateway/catalog/view.ts';
+import { createLists, paginate } from '../../../src/gateway/catalog/lists.ts';
+import type { ListKind, Lists, ListsInit } from '../../../src/gateway/catalog/lists.ts';
+import { factsOf, jointFacts } from '../../../src/gateway/catalog/server-facts.ts';
+import { quarantineKey } from '../../../src/gateway/catalog/sources.ts';
+import type { QuarantinedItem, Source } from '../../../src/gateway/catalog/sources.ts';
 import type { PeerView } from '../../../src/membership/index.ts';
 import { catalogOf } from '../../directory/arrange.ts';
 
@@ -49,8 +40,8 @@ const tool = (name: string): ServerItems['tools'][number] => ({
 
 /** Server and own name of what is called `name`. */
 function leads(lists: Lists, kind: ListKind, name: string): string | undefined {
-  const place = lists.place(kind, name);
-  return place === undefined ? undefined : `${place.source.catalog.server} ${place.name}`;
+  const found = lists.locate(kind, name);
+  return found === undefined ? undefined : `${found.source.catalog.server} ${found.name}`;
 }
 
 describe('URIs of several servers', () => {
@@ -82,7 +73,7 @@ describe('URIs of several servers', () => {
     expect(third).toMatch(/^starling:\/\/alice__two\//);
     expect(leads(lists, 'resources', uri)).toBe(`one ${uri}`);
     expect(leads(lists, 'resources', second)).toBe(`two ${uri}`);
-    expect(lists.place('resources', third)?.source.peer?.alias).toBe('alice');
+    expect(lists.locate('resources', third)?.source.peer?.alias).toBe('alice');
   });
 
   it('of a peer never take the place of one that is listed already, alias or not', () => {
@@ -95,7 +86,7 @@ describe('URIs of several servers', () => {
       ],
       PREFIXED,
     );
-    const own = lists.place('resources', 'starling://alice__b/x%3Ay');
+    const own = lists.locate('resources', 'starling://alice__b/x%3Ay');
     expect(own?.source.peer).toBeUndefined();
     expect(own?.source.catalog.server).toBe('alice__b');
   });
@@ -132,32 +123,38 @@ describe('labels of what a peer lists', () => {
   });
 });
 
-describe('what is held back', () => {
-  const held = (name: string): [string, Held] => [
-    heldKey('tool', name),
+describe('what is quarantined', () => {
+  const quarantined = (name: string): [string, QuarantinedItem] => [
+    quarantineKey('tool', name),
     { quarantined: { kind: 'tool', name, reason: 'new', flags: [] }, item: tool(name) },
   ];
 
   it('is not listed, and is found all the same, so that a call can be told why', () => {
-    const files = { ...source('files', { tools: [tool('read')] }), held: new Map([held('late')]) };
+    const files = {
+      ...source('files', { tools: [tool('read')] }),
+      quarantined: new Map([quarantined('late')]),
+    };
     const lists = createLists([files], PREFIXED);
     expect(lists.names('tools')).toEqual(['files__read']);
-    expect(lists.place('tools', 'files__late')?.held).toMatchObject({ reason: 'new' });
+    expect(lists.locate('tools', 'files__late')?.quarantined).toMatchObject({ reason: 'new' });
   });
 
   it('keeps its name: nothing else is called so meanwhile', () => {
     const style = { prefix: 'never' } as const;
-    const one = { ...source('one', {}), held: new Map([held('read')]) };
+    const one = { ...source('one', {}), quarantined: new Map([quarantined('read')]) };
     const two = source('two', { tools: [tool('read')] }, 'alice');
     const lists = createLists([one, two], { naming: 'prefixed', style });
-    expect(lists.place('tools', 'read')?.source.catalog.server).toBe('one');
+    expect(lists.locate('tools', 'read')?.source.catalog.server).toBe('one');
     expect(lists.names('tools')).toHaveLength(1);
     expect(lists.names('tools')[0]).not.toBe('read');
   });
 
   it('does not count in the digest until it is let through', () => {
     const plain = createLists([source('files', { tools: [tool('read')] })], PREFIXED);
-    const files = { ...source('files', { tools: [tool('read')] }), held: new Map([held('late')]) };
+    const files = {
+      ...source('files', { tools: [tool('read')] }),
+      quarantined: new Map([quarantined('late')]),
+    };
     expect(createLists([files], PREFIXED).digest('tools')).toBe(plain.digest('tools'));
   });
 });

@@ -3,7 +3,7 @@ import { StarlingError } from '../../core/errors.ts';
 import { readStdin } from '../terminal/stdin.ts';
 
 /** The texts in `words`, split at blanks; `-` stands for standard input. @throws STARLING_USAGE */
-export async function readTokens(words: readonly string[]): Promise<readonly string[]> {
+export async function readGrantTexts(words: readonly string[]): Promise<readonly string[]> {
   const texts: string[] = [];
   for (const word of words) texts.push(word === '-' ? await readStdin('the grants') : word);
   const tokens = texts.flatMap((text) => text.split(/\s+/)).filter((token) => token !== '');
