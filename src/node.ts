@@ -446,6 +446,7 @@ class Node implements StarlingNode {
         callTotalMs: limits.callTotalMs,
         callsMax: limits.callsPerSession * 4,
         instancesMax: limits.instances,
+        retry: config.retry,
         catalog: { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
       },
     );
@@ -481,6 +482,7 @@ class Node implements StarlingNode {
         http: config.http,
         tcp: config.tcp,
         limits,
+        keepAlive: config.keepAlive,
         list: config.list,
         views: config.views,
         socketPath: socketPath(config.stateDir),

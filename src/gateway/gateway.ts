@@ -81,6 +81,7 @@ export interface GatewayInit {
   readonly http: Config['http'];
   readonly tcp: Config['tcp'];
   readonly limits: Config['limits'];
+  readonly keepAlive: Config['keepAlive'];
   readonly list: Config['list'];
   readonly views: Config['views'];
   readonly socketPath: string;
@@ -300,7 +301,12 @@ class NodeGateway implements Gateway {
         clock,
         logger: logger.child('http'),
       },
-      { ...http, messageBytes: limits.messageBytes, sessionIdleMs: limits.sessionIdleMs },
+      {
+        ...http,
+        messageBytes: limits.messageBytes,
+        sessionIdleMs: limits.sessionIdleMs,
+        keepAliveMs: this.#init.keepAlive.intervalMs,
+      },
     );
   }
 
@@ -319,7 +325,12 @@ class NodeGateway implements Gateway {
         clock,
         logger: logger.child('tcp'),
       },
-      { ...tcp, tokenFile, messageBytes: limits.messageBytes },
+      {
+        ...tcp,
+        tokenFile,
+        messageBytes: limits.messageBytes,
+        keepAliveMs: this.#init.keepAlive.intervalMs,
+      },
     );
   }
 

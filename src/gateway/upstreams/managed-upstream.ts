@@ -2,17 +2,9 @@
  * One upstream server of this node: its state for people, the channels to it, and between them what
  * it lists (`server-listing.ts`) and its running instances (`instance-pool.ts`).
  */
-import type { McpServer } from '../../config/index.ts';
-import { createScope } from '../../core/index.ts';
-import type {
-  Clock,
-  Health,
-  JsonObject,
-  Logger,
-  Random,
-  Scope,
-  StarlingError,
-} from '../../core/index.ts';
+import type { McpServer, Retry } from '../../config/index.ts';
+import { StarlingError, createScope } from '../../core/index.ts';
+import type { Clock, Health, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
 import type { CatalogLimits, ServerCatalog } from '../../directory/index.ts';
 import { objectOf } from '../wire/era.ts';
 import { headerParamsOf, paramHeadersOf } from '../wire/modern-headers.ts';
@@ -54,6 +46,8 @@ export interface ManagedUpstreamInit {
   readonly instancesMax: number;
   /** How long a server may take to start and answer `initialize`. */
   readonly startTimeoutMs: number;
+  /** How a server that fails is started again; default by itself as long as the node runs. */
+  readonly retry?: Retry;
 }
 
 /** An upstream that is started, watched and started again. */
@@ -61,6 +55,8 @@ export interface ManagedUpstream extends Upstream, ServerInstances {
   /** Resolves when the server is ready, or its first start has failed. */
   readonly settled: Promise<void>;
   start(): void;
+  /** True when the server has failed so often that it is not started again by itself. */
+  readonly hasGivenUp: boolean;
   /** Starts the server anew at once: what made it fail may be mended. */
   retry(): void;
   /** The same, where `isMended` is true of why the server failed. */
@@ -111,7 +107,7 @@ class Managed implements ManagedUpstream {
     this.clock = components.clock;
     this.logger = components.logger;
     this.eras = createKnownEras(config.type);
-    this.#backoff = createRestartBackoff(components);
+    this.#backoff = createRestartBackoff(components, init.retry);
     this.#pool = this.#createPool(init);
     this.#listing = this.#createListing(init);
     this.settled = new Promise((resolve) => {
@@ -172,6 +168,10 @@ class Managed implements ManagedUpstream {
     this.#pool.start(this.#scope);
     this.#become('starting', undefined);
     this.#listing.start(this.#scope);
+  }
+
+  get hasGivenUp(): boolean {
+    return this.#backoff.hasGivenUp;
   }
 
   retry(): void {
@@ -251,9 +251,19 @@ class Managed implements ManagedUpstream {
   #failed(error: StarlingError): void {
     if (this.#scope === undefined) return;
     const waitMs = this.#backoff.failed(this.#listing.isListed);
-    this.#become('failed', error);
+    this.#become('failed', this.hasGivenUp ? this.#givenUp(error) : error);
     this.#settle();
-    this.#listing.refreshIn(waitMs);
+    if (!this.hasGivenUp) this.#listing.refreshIn(waitMs);
+  }
+
+  #givenUp(error: StarlingError): StarlingError {
+    const hint = 'see why, then start it again: save the config file, or restart the node';
+    const what = `it has failed ${this.#backoff.failures} times and is not started again by itself (retry.attempts)`;
+    return new StarlingError(error.code, `${error.message}; ${what}`, {
+      hint: error.hint === undefined ? hint : `${error.hint}; ${hint}`,
+      data: error.data,
+      cause: error,
+    });
   }
 
   #paramHeaders(method: string, params: JsonObject): Readonly<Record<string, string>> {

@@ -32,7 +32,7 @@ export interface ServerListingComponents {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly pool: Pick<InstancePool, 'acquire' | 'get'>;
-  readonly backoff: Pick<RestartBackoff, 'waitMs'>;
+  readonly backoff: Pick<RestartBackoff, 'hasGivenUp' | 'waitMs'>;
   readonly eras: Pick<KnownEras, 'listed'>;
   readonly listener: ServerListingListener;
 }
@@ -167,8 +167,9 @@ class Listing implements ServerListing {
       // The pool has told of what failed; of a limit it has not.
       if (error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED') throw error;
       // A refresh that came during a pause was refused, and took the place of the one that is due then.
-      const waitMs = this.#components.backoff.waitMs();
-      if (waitMs > 0) this.refreshIn(waitMs);
+      const { backoff } = this.#components;
+      const waitMs = backoff.waitMs();
+      if (waitMs > 0 && !backoff.hasGivenUp) this.refreshIn(waitMs);
       return undefined;
     }
   }

@@ -63,4 +63,18 @@ describe('the pauses between the starts of a server', () => {
     backoff.reset();
     expect([backoff.waitMs(), backoff.failed(true)]).toEqual([0, 0]);
   });
+
+  it('are given up after as many failures in a row as the configuration allows', () => {
+    const clock = createTestClock();
+    const retry = { attempts: 2, delayMs: 100, delayMaxMs: 150 };
+    const backoff = createRestartBackoff({ clock, random: () => 1 }, retry);
+    const seen = [1, 2, 3].map(() => [backoff.failed(false), backoff.hasGivenUp]);
+    expect(seen).toEqual([
+      [100, false],
+      [150, false],
+      [150, true],
+    ]);
+    backoff.reset();
+    expect(backoff.hasGivenUp).toBe(false);
+  });
 });
