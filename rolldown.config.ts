@@ -26,6 +26,8 @@ export default defineConfig({
     'soak-probe': 'sim/soak/probe.ts',
   },
   platform: 'node',
+  // Its `main` is UMD, whose named exports a bundler can't see.
+  resolve: { alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
   external: (id) => external.some((name) => id === name || id.startsWith(`${name}/`)),
   plugins: [
     {

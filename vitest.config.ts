@@ -1,13 +1,38 @@
 import { defineConfig } from 'vitest/config';
 
+/** Tests that start processes of their own: they wait more than they compute. */
+const PROCESSES = ['test/{cli,conformance,e2e,sim}/**/*.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    setupFiles: ['src/core/node20.ts'],
     pool: 'forks',
-    // Two cores is what CI has; the end-to-end tests start processes of their own.
-    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'processes',
+          include: PROCESSES,
+          setupFiles: ['src/core/node20.ts'],
+          // Twice the cores of CI: while one test waits for a peer, another has the processor.
+          maxWorkers: 4,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'rooms',
+          include: ['test/**/*.test.ts'],
+          exclude: PROCESSES,
+          setupFiles: ['src/core/node20.ts'],
+          maxWorkers: 2,
+          // The modules of a room are loaded once for all its test files, which is half of their time.
+          isolate: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

@@ -1,7 +1,8 @@
 /**
- * Where a text stops being JSON (RFC 8259). `JSON.parse` does not always say, and quotes the text
- * around, which may be secret.
+ * Where a text stops being JSON (RFC 8259), or JSON with comments and trailing commas as VS Code reads
+ * it. `JSON.parse` does not always say where, and quotes the text around, which may be secret.
  */
+import { printParseErrorCode, visit } from 'jsonc-parser';
 
 /** The first fault of a text. Lines and columns count from 1. */
 export interface JsonFault {
@@ -11,114 +12,71 @@ export interface JsonFault {
   readonly expected: string;
 }
 
-const SPACE = /[ \t\n\r]*/y;
-const SCALAR = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.+-])/y;
-/** A string up to its closing quote or its first fault. */
-const STRING_START =
-  /"[^"\\\u0000-\u001F]*(?:\\(?:["\\/bfnrt]|u[\dA-Fa-f]{4})[^"\\\u0000-\u001F]*)*/y;
+/** How a text is read: `json` as RFC 8259 says, `jsonc` with comments and trailing commas as well. */
+export type JsonDialect = 'json' | 'jsonc';
 
-type State = 'value' | 'first value' | 'key' | 'first key' | 'colon' | 'after';
+/** No file of people or their programs is nested so deep; jsonc-parser needs stack for each level. */
+const DEPTH_MAX = 256;
+const QUOTED = 'a key or a value (text in double quotes)';
+const STRING = 'a string that ends on its line, with good escapes';
 
-const EXPECTED: Readonly<Record<State, string>> = {
-  value: 'a value',
-  'first value': "a value or ']'",
-  key: 'a key in double quotes',
-  'first key': "a key in double quotes, or '}'",
-  colon: "':' after the key",
-  after: 'the end',
+/** jsonc-parser's names of faults, as what should stand there. */
+const EXPECTED: Readonly<Record<string, string>> = {
+  InvalidSymbol: QUOTED,
+  InvalidNumberFormat: 'a number',
+  PropertyNameExpected: 'a key in double quotes',
+  ValueExpected: 'a value',
+  ColonExpected: "':' after the key",
+  CommaExpected: "',' or the closing bracket",
+  CloseBraceExpected: "',' or '}'",
+  CloseBracketExpected: "',' or ']'",
+  EndOfFileExpected: 'the end',
+  InvalidCommentToken: 'JSON without comments',
+  UnexpectedEndOfComment: "the comment's closing */",
+  UnexpectedEndOfString: STRING,
+  UnexpectedEndOfNumber: 'a digit',
+  InvalidUnicode: STRING,
+  InvalidEscapeCharacter: STRING,
+  InvalidCharacter: STRING,
 };
 
-/** Finds the first fault of `text`; undefined when it is JSON. */
-export function findJsonFault(text: string): JsonFault | undefined {
-  const scanner = new Scanner(text);
-  const expected = scanner.run();
-  if (expected === undefined) return undefined;
-  const before = text.slice(0, scanner.at);
-  const comment = /^\/[/*]/.test(text.slice(scanner.at, scanner.at + 2));
-  return {
-    line: before.split('\n').length,
-    column: before.length - before.lastIndexOf('\n'),
-    expected: `${expected}${comment ? ' (JSON has no comments)' : ''}`,
+/** Finds the first fault of `text`; undefined when there is none. */
+export function findJsonFault(text: string, dialect: JsonDialect = 'json'): JsonFault | undefined {
+  let depth = 0;
+  const open = (_offset: number, _length: number, line: number, column: number): void => {
+    depth += 1;
+    if (depth > DEPTH_MAX) throw new Fault(line, column, `no more than ${DEPTH_MAX} levels`);
   };
+  const close = (): void => {
+    depth -= 1;
+  };
+  try {
+    visit(
+      text,
+      {
+        onObjectBegin: open,
+        onArrayBegin: open,
+        onObjectEnd: close,
+        onArrayEnd: close,
+        onError: (code, _offset, _length, line, column) => {
+          throw new Fault(line, column, EXPECTED[printParseErrorCode(code)] ?? 'JSON');
+        },
+      },
+      { disallowComments: dialect === 'json', allowTrailingComma: dialect === 'jsonc' },
+    );
+    return undefined;
+  } catch (error) {
+    if (error instanceof Fault) return error.found;
+    throw error;
+  }
 }
 
-class Scanner {
-  at = 0;
-  readonly #text: string;
-  readonly #open: ('{' | '[')[] = [];
-  #state: State = 'value';
+/** Leaves the walk at the first fault, before its recursion meets the end of the stack. */
+class Fault extends Error {
+  readonly found: JsonFault;
 
-  constructor(text: string) {
-    this.#text = text;
-  }
-
-  /** What was expected at `at`; undefined at the end of good JSON. */
-  run(): string | undefined {
-    for (;;) {
-      this.#take(SPACE);
-      if (this.#state === 'after' && this.#open.length === 0) {
-        return this.at === this.#text.length ? undefined : EXPECTED.after;
-      }
-      const expected = this.#step(this.#text[this.at]);
-      if (expected !== undefined) return expected;
-    }
-  }
-
-  #step(next: string | undefined): string | undefined {
-    const top = this.#open.at(-1);
-    switch (this.#state) {
-      case 'colon':
-        return next === ':' ? this.#enter('value') : EXPECTED.colon;
-      case 'after':
-        if (next === ',') return this.#enter(top === '{' ? 'key' : 'value');
-        if (next === (top === '{' ? '}' : ']')) return this.#close();
-        return top === '{' ? "',' or '}'" : "',' or ']'";
-      case 'key':
-      case 'first key':
-        if (next === '}' && this.#state === 'first key') return this.#close();
-        return next === '"' ? this.#string('colon') : EXPECTED[this.#state];
-      case 'value':
-      case 'first value':
-        return this.#value(next);
-    }
-    return undefined;
-  }
-
-  #value(next: string | undefined): string | undefined {
-    if (next === ']' && this.#state === 'first value') return this.#close();
-    if (next === '"') return this.#string('after');
-    if (next === '{' || next === '[') {
-      this.#open.push(next);
-      return this.#enter(next === '{' ? 'first key' : 'first value');
-    }
-    if (!this.#take(SCALAR)) return EXPECTED[this.#state];
-    this.#state = 'after';
-    return undefined;
-  }
-
-  #string(then: State): string | undefined {
-    this.#take(STRING_START);
-    if (this.#text[this.at] !== '"') return "the string's closing '\"', or a good escape";
-    return this.#enter(then);
-  }
-
-  #close(): undefined {
-    this.#open.pop();
-    return this.#enter('after');
-  }
-
-  /** Steps over one character. */
-  #enter(state: State): undefined {
-    this.at += 1;
-    this.#state = state;
-    return undefined;
-  }
-
-  #take(pattern: RegExp): boolean {
-    pattern.lastIndex = this.at;
-    const match = pattern.exec(this.#text);
-    if (match === null) return false;
-    this.at += match[0].length;
-    return true;
+  constructor(line: number, column: number, expected: string) {
+    super(expected);
+    this.found = { line: line + 1, column: column + 1, expected };
   }
 }

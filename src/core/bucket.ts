@@ -4,8 +4,9 @@
  * the time as a value; {@link createBuckets} keeps one bucket for each key.
  *
  * A clock that is set back gives no tokens and takes none. Until the clock has caught up with the latest
- * moment that the bucket has seen, one step of time gives one token at most: so callers are not kept
- * waiting for hours, and a clock that is set forth again does not fill the bucket.
+ * moment that the bucket has seen, one step of time gives one token at most, and the step in which the
+ * clock catches up counts from that moment on. So callers are not kept waiting for hours, and a clock that
+ * is set forth again does not fill the bucket.
  */
 import type { Clock } from './clock.ts';
 
@@ -97,5 +98,6 @@ export function createBuckets(clock: Clock, size: BucketSize, keysMax = KEYS_MAX
 
 function passedMs({ atMs, latestMs }: BucketLevel, { everyMs }: BucketSize, nowMs: number): number {
   const stepMs = Math.max(0, nowMs - atMs);
-  return atMs >= latestMs ? stepMs : Math.max(nowMs - latestMs, Math.min(stepMs, everyMs));
+  if (atMs >= latestMs) return stepMs;
+  return nowMs >= latestMs ? nowMs - latestMs : Math.min(stepMs, everyMs);
 }

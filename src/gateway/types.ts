@@ -141,6 +141,18 @@ export interface ClientFacts {
   readonly clientInfo: JsonObject;
 }
 
+/** A client that the node itself can ask things. */
+export interface AskableClient {
+  /** Its session, by the name that approvals use. */
+  readonly session: string;
+  readonly client: ClientFacts;
+  /**
+   * Asks by a request of `method`. Undefined when there is no answer: the client went away, or answered
+   * with an error, or `signal` was aborted, which takes the question back.
+   */
+  ask(method: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject | undefined>;
+}
+
 /** Which server a call goes to. */
 export interface ServerTarget {
   /** Its owner; absent for a server of this node. */
@@ -159,7 +171,7 @@ export interface ServerChannel extends Omit<Channel, 'inFlight' | 'answered' | '
 export interface ServerChannelInit {
   readonly principal: Principal;
   readonly client: ClientFacts;
-  readonly ears: ChannelListener;
+  readonly listener: ChannelListener;
 }
 
 /** Opens a session's channels. */

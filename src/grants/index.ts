@@ -9,22 +9,20 @@ export type { Inspection, InspectionContext, ShownChain, ShownLink } from './cha
 export { parseGrant, parseRevocation } from './format/grant.ts';
 export { issueGrant, issueRevocation } from './format/issue.ts';
 export type { GrantInit } from './format/issue.ts';
-export { judge, targetOf } from './use/evaluate-call.ts';
+export { evaluateCall, targetOf } from './use/evaluate-call.ts';
 export type { CallEvaluation, WantedCall } from './use/evaluate-call.ts';
+export { matchResource, matchesTarget, patternCovers } from './chain/resource-match.ts';
 export {
   encodeSegment,
-  matchResource,
-  matchesTarget,
   parseResource,
   parseTarget,
-  patternCovers,
   promptResource,
   toolResource,
   uriResource,
-} from './chain/resource-match.ts';
-export type { ResourcePattern, ResourceTarget } from './chain/resource-match.ts';
-export { RENEWED_LIFETIME_MS, createRenewer } from './book/renewal.ts';
-export type { Renewer, RenewerComponents } from './book/renewal.ts';
+} from './format/resource.ts';
+export type { ResourcePattern, ResourceTarget } from './format/resource.ts';
+export { RENEWED_LIFETIME_MS, createRenewer } from './book/renewer.ts';
+export type { Renewer, RenewerComponents } from './book/renewer.ts';
 export { retiredBy } from './book/reissue.ts';
 export { KEEP_OVER_MS, createRevocationSet } from './book/revocation-set.ts';
 export type { RevocationSet, RevocationSetInit } from './book/revocation-set.ts';
@@ -35,9 +33,8 @@ export {
   issueSuccession,
   parseSuccession,
 } from './format/succession.ts';
-export type { Succession, SuccessionClaims } from './format/succession.ts';
 export { createSuccessions } from './book/successions.ts';
-export type { SuccessionEvents, SuccessionView, Successions } from './book/successions.ts';
+export type { SuccessionEvents, Successions } from './book/successions.ts';
 export type { GrantBookComponents, GrantBookInit } from './book/book.ts';
 export { GRANT_TYPE, REVOCATION_TYPE } from './types.ts';
 export type {
@@ -53,6 +50,9 @@ export type {
   Renewable,
   Revocation,
   RevocationClaims,
+  Succession,
+  SuccessionClaims,
+  SuccessionView,
   Wanted,
 } from './types.ts';
 export {

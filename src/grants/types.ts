@@ -1,7 +1,6 @@
 /** The grant format: an Ed25519-signed, attenuable delegation as a compact JWS (RFC 7515, RFC 8037). */
 import type { EventEmitter } from 'node:events';
 import type { Did, Json, Startable } from '../core/index.ts';
-import type { SuccessionView } from './book/successions.ts';
 
 /** `typ` of a grant's header. */
 export const GRANT_TYPE = 'starling-grant+jwt';
@@ -63,6 +62,48 @@ export interface RevocationClaims {
 export interface Revocation {
   readonly jws: string;
   readonly claims: RevocationClaims;
+}
+
+/** The claims of a succession. */
+export interface SuccessionClaims {
+  /** The key that retires. */
+  readonly iss: Did;
+  /** The key that takes its place. */
+  readonly sub: Did;
+  /** The mesh in which this counts. */
+  readonly mesh: Did;
+  /** Seconds since the epoch. */
+  readonly iat: number;
+  /** 128 random bits, base64url. */
+  readonly jti: string;
+  /** Beginnings of the hashes of what `iss` has issued on others' things and that still counts. */
+  readonly keep: readonly string[];
+  /** base64url Ed25519 signature by `sub`, over all the other claims. */
+  readonly proof: string;
+}
+
+/** A succession that parsed and that both keys have signed. */
+export interface Succession {
+  readonly jws: string;
+  readonly claims: SuccessionClaims;
+  /** True when the old key had issued `grant` by then. */
+  keeps(grant: Pick<Grant, 'hash'>): boolean;
+}
+
+/** What is known of successions, as decisions need it. Look-ups only. */
+export interface SuccessionView {
+  /** By which `did` was retired; undefined while it is in use. */
+  of(did: Did): Succession | undefined;
+  /** The key in use now of whoever once had `did`. */
+  current(did: Did): Did;
+  /** The first key of whoever has `did` now. */
+  origin(did: Did): Did;
+  /** `did` and the keys that it followed, newest first. */
+  lineage(did: Did): readonly Did[];
+  /** `did` and the keys that followed it, oldest first. */
+  heirs(did: Did): readonly Did[];
+  /** True when `did` is `before`, or has taken its place. */
+  follows(did: Did, before: Did): boolean;
 }
 
 /** What somebody wants to do. */

@@ -7,11 +7,12 @@ export type {
 } from './audit/checkpoint-exchange.ts';
 export { createMembership } from './membership.ts';
 export type { MembershipComponents, MembershipInit } from './membership.ts';
-export { readPeers } from './peer-file.ts';
+export { readPeers } from './saved-peers.ts';
 export type {
   PreviousKey,
   Membership,
   MembershipEvents,
+  PeerAspect,
   PeerState,
   PeerView,
   Presence,

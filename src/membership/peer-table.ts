@@ -1,48 +1,295 @@
-/** Peers by key and by alias, both found in constant time: a call of a peer's tool looks for its alias. */
-import type { PeerId } from '../core/index.ts';
-import type { PeerView } from './types.ts';
+/**
+ * The peers that this node knows, each under one alias and its newest key: found by either in constant
+ * time, saved over restarts, and told of when something about them changes.
+ */
+import { messageOf } from '../core/index.ts';
+import type { Clock, Did, Logger, PeerId } from '../core/index.ts';
+import type { Successions } from '../grants/index.ts';
+import { didFromPeerId, parseDid, parsePeerId, peerIdFromDid } from '../identity/index.ts';
+import type { Network } from '../network/index.ts';
+import type { Table } from '../store/index.ts';
+import { chooseAlias } from './aliases.ts';
+import { createDetector } from './failure-detector.ts';
+import type { Detector, DetectorInit } from './failure-detector.ts';
+import { createPeerIndex } from './peer-index.ts';
+import { movePeer, readPeers, savePeer } from './saved-peers.ts';
+import type { SavedPeer } from './saved-peers.ts';
+import type { PeerAspect, PeerView } from './types.ts';
+import { changesOf } from './view-changes.ts';
 
-/** Holds what is known of each peer. */
-export interface PeerTable<Peer extends { readonly view: PeerView }> {
-  readonly size: number;
-  get(peerId: PeerId): Peer | undefined;
-  byAlias(alias: string): Peer | undefined;
-  /** Puts `peer` under its key and its alias; an alias that it had before leads nowhere any more. */
-  set(peerId: PeerId, peer: Peer): void;
-  delete(peerId: PeerId): void;
-  values(): IterableIterator<Peer>;
+/** Peers that are known at the same time; members beyond that are not heard. */
+const PEERS_MAX = 10_000;
+
+/** One peer, and what its liveness is decided by. */
+export interface Peer {
+  readonly view: PeerView;
+  readonly detector: Detector;
+  /** Since when it is suspect, ms since the epoch. */
+  suspectAtMs: number | undefined;
+  /** Its suspicion is being probed. */
+  isProbed: boolean;
+  /** When its process started, and the number of its last heartbeat: older ones are not taken. */
+  incarnation: number;
+  sequence: number;
+  /** Where it was last. */
+  addresses: readonly string[];
 }
 
-/** Makes an empty table. */
-export function createPeerTable<Peer extends { readonly view: PeerView }>(): PeerTable<Peer> {
-  const peers = new Map<PeerId, Peer>();
-  const keys = new Map<string, PeerId>();
-  const aliases = new Map<PeerId, string>();
-  const forget = (peerId: PeerId): void => {
-    const alias = aliases.get(peerId);
-    aliases.delete(peerId);
-    // Another peer may have taken the alias over.
-    if (alias !== undefined && keys.get(alias) === peerId) keys.delete(alias);
-  };
-  return {
-    get size() {
-      return peers.size;
-    },
-    get: (peerId) => peers.get(peerId),
-    byAlias(alias) {
-      const peerId = keys.get(alias);
-      return peerId === undefined ? undefined : peers.get(peerId);
-    },
-    set(peerId, peer) {
-      forget(peerId);
-      peers.set(peerId, peer);
-      keys.set(peer.view.alias, peerId);
-      aliases.set(peerId, peer.view.alias);
-    },
-    delete(peerId) {
-      forget(peerId);
-      peers.delete(peerId);
-    },
-    values: () => peers.values(),
-  };
+/** What the table works with. */
+export interface PeerTableComponents {
+  readonly network: Pick<Network, 'disconnect' | 'keep' | 'route' | 'self'>;
+  readonly successions: Successions;
+  /** Where peers are saved. */
+  readonly table: Table;
+  /** Hears of each change; `before` is absent for a new peer. */
+  readonly changed: (
+    peer: PeerView,
+    before: PeerView | undefined,
+    what: ReadonlySet<PeerAspect>,
+  ) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The peers of a node. */
+export interface PeerTable {
+  /** Recalls the peers of the last run that are members still: they are dead until they are heard. */
+  load(isMember: (peer: PeerId) => boolean): Promise<void>;
+  all(): Iterable<Peer>;
+  get(peer: PeerId): Peer | undefined;
+  byAlias(alias: string): Peer | undefined;
+  /** The peer with this alias, PeerId or did:key, also one that it had before. */
+  find(reference: string): PeerView | undefined;
+  /** All peers by alias. The array stays the same object until a peer changes. */
+  views(): readonly PeerView[];
+  /**
+   * Takes in a member that calls itself `name`, under an alias that neither a peer nor `self` has;
+   * undefined when there is no room. The change is told by the first `update`.
+   */
+  meet(peer: PeerId, name: string, self: string): Peer | undefined;
+  /** Changes the view of a peer, looks anew at the way to it, and tells what is not as it was. */
+  update(peer: Peer, changes: Partial<PeerView>): void;
+  /** Saves a peer with the addresses that it names now, and keeps it connected by them. */
+  save(peer: Peer): void;
+  /** Moves what is known of the key `old`, its alias above all, to `current`, which took its place. */
+  move(old: Did, current: Did): void;
+  /** Forgets a peer, which is told as having left, and ends its connections. */
+  remove(peer: Peer, reason: string): void;
+}
+
+/** Makes an empty table; `load` reads what was saved. */
+export function createPeerTable(
+  components: PeerTableComponents,
+  detector: DetectorInit,
+): PeerTable {
+  return new Peers(components, detector);
+}
+
+interface Entry extends Peer {
+  view: PeerView;
+  /** It was met, and nobody has been told of it yet. */
+  isUntold: boolean;
+}
+
+class Peers implements PeerTable {
+  readonly #components: PeerTableComponents;
+  readonly #detector: DetectorInit;
+  readonly #peers = createPeerIndex<Entry>();
+  #sorted: readonly PeerView[] | undefined;
+
+  constructor(components: PeerTableComponents, detector: DetectorInit) {
+    this.#components = components;
+    this.#detector = detector;
+  }
+
+  async load(isMember: (peer: PeerId) => boolean): Promise<void> {
+    const { table, logger } = this.#components;
+    for (const saved of await readPeers(table, logger)) this.#recall(saved, isMember);
+  }
+
+  all(): Iterable<Peer> {
+    return this.#peers.values();
+  }
+
+  get(peer: PeerId): Peer | undefined {
+    return this.#peers.get(peer);
+  }
+
+  byAlias(alias: string): Peer | undefined {
+    return this.#peers.byAlias(alias);
+  }
+
+  find(reference: string): PeerView | undefined {
+    const named = this.#peers.byAlias(reference);
+    if (named !== undefined) return named.view;
+    const key = this.#currentKeyOf(reference);
+    return key === undefined ? undefined : this.#peers.get(key)?.view;
+  }
+
+  views(): readonly PeerView[] {
+    this.#sorted ??= [...this.#peers.values()]
+      .map((peer) => peer.view)
+      .sort((a, b) => (a.alias < b.alias ? -1 : 1));
+    return this.#sorted;
+  }
+
+  meet(peerId: PeerId, name: string, self: string): Peer | undefined {
+    if (this.#peers.size >= PEERS_MAX) return undefined;
+    const isTaken = (alias: string): boolean =>
+      alias === self || this.#peers.byAlias(alias) !== undefined;
+    const peer = this.#newEntry({
+      ...this.#identityOf(didFromPeerId(peerId)),
+      alias: chooseAlias(name, peerId, isTaken),
+      state: 'alive',
+      lastHeartbeatAt: this.#components.clock.now(),
+    });
+    this.#put(peerId, { ...peer, isUntold: true });
+    return this.#peers.get(peerId);
+  }
+
+  update(peer: Peer, changes: Partial<PeerView>): void {
+    const entry = this.#peers.get(peer.view.peerId);
+    if (entry !== peer) return;
+    const before = entry.view;
+    const route = this.#components.network.route(before.peerId);
+    const { route: _, ...rest } = { ...before, ...changes };
+    const address = route?.address ?? rest.presence?.addresses[0] ?? before.address;
+    entry.view = {
+      ...rest,
+      ...(route === undefined ? {} : { route: route.kind }),
+      ...(address === undefined ? {} : { address }),
+    };
+    this.#sorted = undefined;
+    const isNew = entry.isUntold;
+    entry.isUntold = false;
+    this.#tell(entry.view, isNew ? undefined : before);
+  }
+
+  save(peer: Peer): void {
+    const { network, table, logger } = this.#components;
+    const { peerId, alias, lastHeartbeatAt, presence } = peer.view;
+    const addresses = presence?.addresses ?? [];
+    peer.addresses = addresses;
+    network.keep(peerId, addresses);
+    savePeer(table, { peerId, alias, addresses, lastHeartbeatAt }).catch((error: unknown) =>
+      logger.warn({ peer: peerId, error: messageOf(error) }, 'peer not saved'),
+    );
+  }
+
+  move(old: Did, current: Did): void {
+    const { network, table, logger } = this.#components;
+    const [oldId, peerId] = [peerIdFromDid(old), peerIdFromDid(current)];
+    const before = this.#peers.get(oldId);
+    this.#disconnect(oldId, `its key is retired: ${peerId} took its place`);
+    if (before === undefined || peerId === network.self) return;
+    const { alias, lastHeartbeatAt } = before.view;
+    const identity = this.#identityOf(current);
+    const known = this.#peers.get(peerId);
+    const was = known?.view;
+    const entry = known ?? this.#newEntry({ ...identity, alias, state: 'left', lastHeartbeatAt });
+    if (known === undefined) {
+      entry.addresses = before.addresses.map((one) => withoutPeer(one, oldId));
+      network.keep(peerId, entry.addresses);
+    }
+    this.#drop(oldId);
+    entry.view = { ...entry.view, ...identity, alias };
+    this.#put(peerId, entry);
+    movePeer(table, oldId, { peerId, alias, addresses: entry.addresses, lastHeartbeatAt }).catch(
+      (error: unknown) =>
+        logger.warn({ peer: peerId, error: messageOf(error) }, 'new key of a peer not saved'),
+    );
+    this.#tell({ ...before.view, state: 'left' }, before.view);
+    this.#tell(entry.view, was);
+  }
+
+  remove({ view }: Peer, reason: string): void {
+    this.#drop(view.peerId);
+    this.#tell({ ...view, state: 'left' }, view);
+    this.#disconnect(view.peerId, reason);
+  }
+
+  /** A peer of the last run. Its key may have changed since, or when that was about to be saved. */
+  #recall(saved: SavedPeer, isMember: (peer: PeerId) => boolean): void {
+    const { network, successions } = this.#components;
+    const did = didFromPeerId(saved.peerId);
+    const current = successions.current(did);
+    if (peerIdFromDid(current) === network.self || !isMember(peerIdFromDid(current))) return;
+    const { alias, addresses, lastHeartbeatAt } = saved;
+    const [address] = addresses;
+    const entry = this.#newEntry({
+      ...this.#identityOf(did),
+      alias,
+      state: 'dead',
+      lastHeartbeatAt,
+      ...(address === undefined ? {} : { address }),
+    });
+    entry.addresses = addresses;
+    this.#put(saved.peerId, entry);
+    if (current === did) network.keep(saved.peerId, addresses);
+    else this.move(did, current);
+  }
+
+  /** The key in use of whoever has `did`, or had it, and the keys before that. */
+  #identityOf(did: Did): Pick<PeerView, 'peerId' | 'did' | 'formerly'> {
+    const { successions } = this.#components;
+    const current = successions.current(did);
+    const formerly = successions.lineage(current).slice(1).map(peerIdFromDid);
+    const own = { peerId: peerIdFromDid(current), did: current };
+    return formerly.length === 0 ? own : { ...own, formerly };
+  }
+
+  /** The key in use of whoever has, or had, the key that `reference` names; undefined when it names none. */
+  #currentKeyOf(reference: string): PeerId | undefined {
+    try {
+      const isDid = reference.startsWith('did:');
+      const did = isDid ? parseDid(reference) : didFromPeerId(parsePeerId(reference));
+      return peerIdFromDid(this.#components.successions.current(did));
+    } catch {
+      // A name that no peer has is no key either.
+      return undefined;
+    }
+  }
+
+  #newEntry(view: PeerView): Entry {
+    return {
+      view,
+      detector: createDetector(this.#detector, this.#components.clock.now()),
+      suspectAtMs: undefined,
+      isProbed: false,
+      incarnation: 0,
+      sequence: 0,
+      addresses: [],
+      isUntold: false,
+    };
+  }
+
+  #put(peerId: PeerId, entry: Entry): void {
+    this.#peers.set(peerId, entry);
+    this.#sorted = undefined;
+  }
+
+  #drop(peerId: PeerId): void {
+    this.#peers.delete(peerId);
+    this.#sorted = undefined;
+  }
+
+  #tell(view: PeerView, before: PeerView | undefined): void {
+    const what = changesOf(view, before);
+    if (what.size > 0) this.#components.changed(view, before, what);
+  }
+
+  #disconnect(peer: PeerId, reason: string): void {
+    const { network, logger } = this.#components;
+    network
+      .disconnect(peer, reason)
+      .catch((error: unknown) =>
+        logger.warn({ peer, error: messageOf(error) }, 'peer not disconnected'),
+      );
+  }
+}
+
+/** `address` without its last part, when that names `peer`. */
+function withoutPeer(address: string, peer: PeerId): string {
+  const end = `/p2p/${peer}`;
+  return address.endsWith(end) ? address.slice(0, -end.length) : address;
 }

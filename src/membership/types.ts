@@ -3,7 +3,7 @@ import type { EventEmitter } from 'node:events';
 import type { Checkpoint } from '../audit/index.ts';
 import type { Did, PeerId, Startable } from '../core/index.ts';
 
-/** The state of a peer in our view. `left` said goodbye, `dead` did not. */
+/** The state of a peer as this node sees it. `left` said goodbye, `dead` did not. */
 export type PeerState = 'alive' | 'suspect' | 'dead' | 'left';
 
 /** What a node says of itself in each heartbeat. */
@@ -11,9 +11,9 @@ export interface Presence {
   readonly name: string;
   /** Version of Starling. */
   readonly version: string;
-  /** Our dialable multiaddrs, at most 6. */
+  /** Its dialable multiaddrs, at most 6. */
   readonly addresses: readonly string[];
-  /** Calls in flight at this node. */
+  /** Calls under way at it. */
   readonly load: number;
   /** Digest of the catalog of tools that the node offers to anyone; changes when a tool does. */
   readonly catalog: string;
@@ -44,11 +44,26 @@ export interface PeerView {
   readonly address?: string;
 }
 
+/**
+ * What may change about a peer: the parts of its {@link Presence}, and of its view. `keys` are its key
+ * and those before it; `startedAt` changes with its process; `route` is how this node reaches it.
+ */
+export type PeerAspect = keyof Presence | 'state' | 'alias' | 'keys' | 'startedAt' | 'route';
+
 /** Events of the view. */
 export interface MembershipEvents {
-  /** A peer appeared or something about it changed; `before` is absent for a new one. */
-  change: [peer: PeerView, before: PeerView | undefined];
-  /** We are no longer a member: our membership was revoked, or our key was replaced. Told once. */
+  /**
+   * A peer appeared, or `what` about it changed; `before` is absent for a new one, of which everything
+   * is new. A heartbeat that changes nothing is not told, nor are `lastHeartbeatAt` and `rttMs` alone.
+   */
+  change: [peer: PeerView, before: PeerView | undefined, what: ReadonlySet<PeerAspect>];
+  /**
+   * A living peer has said which digests its boards have, and they are to be compared: other digests
+   * than it named before, or than this node has. Digests that differ are told with each heartbeat, so
+   * that a repair that failed is tried again.
+   */
+  boards: [peer: PeerView, digests: Presence['boards']];
+  /** This node is no member any more: its membership was revoked, or its key replaced. Told once. */
   evicted: [reason: string, hint: string];
 }
 
@@ -58,16 +73,18 @@ export interface Membership extends Startable {
   /** All peers ever seen in this mesh and not removed from it, by alias. Not ourselves. */
   peers(): readonly PeerView[];
   peer(peerId: PeerId): PeerView | undefined;
-  /** The peer that this node calls so, in constant time. */
+  /** The peer that this node calls so; in constant time. */
   byAlias(alias: string): PeerView | undefined;
-  /** Finds a peer by alias, PeerId or did:key. @throws STARLING_PEER_UNKNOWN */
+  /** The peer with this alias, PeerId or did:key, also one that it had before; in constant time. */
+  find(reference: string): PeerView | undefined;
+  /** {@link find}. @throws STARLING_PEER_UNKNOWN, naming those that are known */
   resolve(reference: string): PeerView;
   /**
-   * What `peer` knew of revocations when it connected, we know as well: undefined when that is so, else
-   * a promise of it. It rejects with STARLING_TIMEOUT, STARLING_STOPPED.
+   * Undefined when this node knows every revocation that `peer` knew when it connected, else a promise
+   * of that. The promise rejects with STARLING_TIMEOUT, STARLING_STOPPED.
    */
   inStep(peerId: PeerId): Promise<void> | undefined;
-  /** Says at once what has changed about us (coalesced within 50 ms). */
+  /** Sends a heartbeat soon, for what has changed about this node; all calls within 50 ms share one. */
   announce(): void;
 }
 

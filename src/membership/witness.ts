@@ -3,7 +3,7 @@
  * probe (Das et al., "SWIM", DSN 2002, §4.1). One question, one answer, both CBOR.
  */
 import { decode, encode } from 'cborg';
-import { messageOf } from '../core/index.ts';
+import { messageOf, withDeadline } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
 import { createMessageStream } from '../network/index.ts';
 import type { Network, PeerStream } from '../network/index.ts';
@@ -13,12 +13,12 @@ const MESSAGE_BYTES_MAX = 1024;
 
 /** What witnesses are asked with. */
 export interface WitnessComponents {
-  readonly network: Network;
+  readonly network: Pick<Network, 'connected' | 'handle' | 'open'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** Asks, and answers others. */
+/** Asks other nodes, and answers them. */
 export interface Witnesses {
   start(): void;
   stop(): void;
@@ -26,7 +26,7 @@ export interface Witnesses {
   ask(peer: PeerId, witnesses: readonly PeerId[], timeoutMs: number): Promise<boolean>;
 }
 
-/** Makes the witnesses' room. */
+/** Makes what asks and answers; `start` begins to answer. */
 export function createWitnesses({ network, clock, logger }: WitnessComponents): Witnesses {
   let stopHandling: (() => void) | undefined;
 
@@ -39,8 +39,9 @@ export function createWitnesses({ network, clock, logger }: WitnessComponents): 
     });
   };
   const askOne = async (peer: PeerId, witness: PeerId, timeoutMs: number): Promise<boolean> => {
-    const signal = AbortSignal.timeout(timeoutMs);
-    const stream = await network.open(witness, PROTOCOL, { signal });
+    const stream = await withDeadline(clock, timeoutMs, (signal) =>
+      network.open(witness, PROTOCOL, { signal }),
+    );
     const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
     return new Promise((resolve) => {
       const cancel = clock.schedule(timeoutMs, () => channel.abort(new Error('no answer')));

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { stateDirOf } from '../../src/cli/node/which-node.ts';
+import { stateDirOf } from '../../src/cli/node/locate-node.ts';
 import type { Finding } from '../../src/cli/checks/check.ts';
 import { loadIdentity } from '../../src/identity/index.ts';
 import { serving } from './fake-node.ts';

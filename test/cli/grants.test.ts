@@ -1,6 +1,6 @@
 /** `starling grant`: what the options become, how a chain is drawn, and checking without a node. */
 import { describe, expect, it } from 'vitest';
-import { parseCount, parseDepth, parseRate } from '../../src/cli/options/duration.ts';
+import { parseCount, parseDepth, parseRate } from '../../src/cli/options/parsers.ts';
 import { grantArguments } from '../../src/cli/options/grant-conditions.ts';
 import { drawChain } from '../../src/cli/terminal/grant-tree.ts';
 import { StarlingError } from '../../src/core/index.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readArguments } from '../../src/cli/options/tool-arguments.ts';
-import { parseDuration } from '../../src/cli/options/duration.ts';
+import { parseDuration } from '../../src/cli/options/parsers.ts';
 import { duration, safe, table } from '../../src/cli/terminal/output.ts';
 import { readValue, showChange } from '../../src/cli/options/board-value.ts';
 import type { Did } from '../../src/core/index.ts';

@@ -1,7 +1,7 @@
 /** The operator's clients of both eras, asked to answer an approval by a call of their own. */
 import { expect, it } from 'vitest';
 import { StreamableHTTPClientTransport, Client } from '@modelcontextprotocol/client';
-import { SERVERS, eventually, json, ok, sees, useWorld } from './support.ts';
+import { SERVERS, builtin, eventually, ok, sees, useWorld } from './support.ts';
 import { tokenOf } from './callers.ts';
 import type { NodeProcess } from '../../sim/process.ts';
 
@@ -25,7 +25,7 @@ async function waitingCall(): Promise<{
   const call = guest.run(['call', 'owner__toolbox__echo', '--arg', 'message=hello']);
   const { approvals } = await eventually(
     'it waits',
-    () => json<{ approvals: readonly { id: string }[] }>(owner, 'approvals'),
+    () => builtin<{ approvals: readonly { id: string }[] }>(owner, 'approval_list'),
     (list) => list.approvals.length === 1,
   );
   return { owner, id: approvals[0]?.id ?? '', call };

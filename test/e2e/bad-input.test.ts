@@ -4,11 +4,9 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { textOf } from '../../sim/client.ts';
 import { StartFailedError } from '../../sim/process.ts';
 import type { NodeProcess, ProcessInit } from '../../sim/process.ts';
-import type { StatusResult } from '../../src/index.ts';
-import { SERVERS, eventually, ok, sees, status, useWorld } from './support.ts';
+import { eventually, ok, sees, status, useWorld } from './support.ts';
 
 const world = useWorld();
 
@@ -21,12 +19,6 @@ async function refuses(name: string, init: Partial<ProcessInit>): Promise<StartF
     throw error;
   }
   throw new Error(`${name} started, but should have refused`);
-}
-
-function upstream(report: StatusResult, server: string): StatusResult['upstreams'][number] {
-  const found = report.upstreams.find((candidate) => candidate.server === server);
-  if (found === undefined) throw new Error(`no upstream ${server}`);
-  return found;
 }
 
 describe('a node refuses to start, and says why', () => {
@@ -139,60 +131,6 @@ describe('a node keeps running', () => {
     );
     expect((await status(alice)).name).toBe('alice');
   });
-
-  it('when an upstream exits at once, prints garbage, or never answers', async () => {
-    const alice = await world.start('alice', {
-      config: {
-        mcpServers: {
-          exits: SERVERS.fixture('exits.mjs'),
-          garbage: SERVERS.fixture('garbage.mjs'),
-          missing: { command: 'no-such-command-anywhere' },
-          good: SERVERS.toolbox(),
-        },
-      },
-    });
-    const report = await status(alice);
-    expect(upstream(report, 'good')).toMatchObject({ state: 'ready', tools: 4 });
-    expect(upstream(report, 'exits').state).toBe('failed');
-    expect(upstream(report, 'exits').error).toMatch(/exit/);
-    expect(upstream(report, 'missing').error).toMatch(/no-such-command-anywhere/);
-    expect(upstream(report, 'garbage').error ?? '').toMatch(/JSON-RPC/);
-    const failed = await alice.run(['call', 'exits__anything']);
-    expect(failed.code).toBe(1);
-    expect(await ok(alice, 'call', 'good__echo', '--arg', 'message=still here')).toContain(
-      'still here',
-    );
-  }, 60_000);
-
-  it('when an upstream never answers, which it says after its start timeout', async () => {
-    const alice = await world.start('alice', {
-      config: { mcpServers: { silent: SERVERS.fixture('silent.mjs'), good: SERVERS.toolbox() } },
-      timeoutMs: 90_000,
-    });
-    expect(upstream(await status(alice), 'silent')).toMatchObject({ state: 'failed' });
-    expect(upstream(await status(alice), 'silent').error).toMatch(/answer/);
-    expect(upstream(await status(alice), 'good').state).toBe('ready');
-  }, 120_000);
-
-  it('when an upstream answers with 50 MB: the call fails by name of the limit', async () => {
-    const alice = await world.start('alice', {
-      config: { mcpServers: { huge: SERVERS.fixture('huge.mjs') } },
-    });
-    const bob = await world.start('bob', { args: ['--join', alice.up.ticket ?? ''] });
-    await ok(alice, 'grant', 'create', bob.up.peerId, '--tool', 'huge/*');
-    await sees(bob, [alice]);
-    for (const [node, tool] of [
-      [alice, 'huge__huge'],
-      [bob, 'alice__huge__huge'],
-    ] as const) {
-      const failed = await node.run(['call', tool]);
-      expect(failed.code).toBe(1);
-      expect(failed.stderr).toContain('limits.messageBytes');
-    }
-    const client = await world.http(bob);
-    const small = await client.callTool({ name: 'alice__huge__small', arguments: {} });
-    expect(textOf(small)).toBe('small');
-  }, 60_000);
 
   it('when nobody runs: commands say how to start one', async () => {
     const state = join(await world.root(), 'nobody');

@@ -6,7 +6,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { expect, it } from 'vitest';
 import type { NodeProcess } from '../../sim/process.ts';
-import { CLI, SERVERS, eventually, json, ok, sees, useWorld } from './support.ts';
+import { CLI, SERVERS, builtin, eventually, ok, sees, useWorld } from './support.ts';
 
 const world = useWorld();
 
@@ -17,7 +17,7 @@ interface Listed {
 const pending = (node: NodeProcess): Promise<Listed> =>
   eventually(
     'something waits',
-    () => json<Listed>(node, 'approvals'),
+    () => builtin<Listed>(node, 'approval_list'),
     ({ approvals }) => approvals.length === 1,
   );
 

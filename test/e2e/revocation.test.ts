@@ -2,10 +2,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { NodeProcess } from '../../sim/process.ts';
 import type { AuditQueryResult } from '../../src/builtin/index.ts';
-import type { GrantCreateResult, GrantListResult } from '../../src/index.ts';
+import type { GrantCreateResult } from '../../src/index.ts';
 import { attach } from './callers.ts';
 import type { Caller, Era, Said, Way } from './callers.ts';
-import { SERVERS, eventually, json, ok, sees, useWorld } from './support.ts';
+import { SERVERS, eventually, grantList, json, ok, sees, useWorld } from './support.ts';
 
 const world = useWorld('file');
 /** What a person may have to wait for, from the answer of the command on. */
@@ -50,7 +50,7 @@ async function grantTo(who: string, ...what: readonly string[]): Promise<string>
 async function delegate(id: string): Promise<string> {
   await eventually(
     'bob has it',
-    () => json<GrantListResult>(bob, 'grant', 'list'),
+    () => grantList(bob),
     ({ grants }) => grants.some((grant) => grant.id === id),
   );
   const { grant } = await json<GrantCreateResult>(bob, 'grant', 'delegate', id, 'carol');

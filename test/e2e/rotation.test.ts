@@ -3,11 +3,21 @@ import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { describe, expect, it } from 'vitest';
-import type { GrantListResult } from '../../src/builtin/index.ts';
 import type { PeersResult } from '../../src/index.ts';
 import { runCli } from '../../sim/process.ts';
 import type { NodeProcess } from '../../sim/process.ts';
-import { CLI, SERVERS, eventually, json, ok, peers, sees, status, useWorld } from './support.ts';
+import {
+  CLI,
+  SERVERS,
+  eventually,
+  grantList,
+  json,
+  ok,
+  peers,
+  sees,
+  status,
+  useWorld,
+} from './support.ts';
 
 const world = useWorld();
 const CONFIG = { heartbeat: { intervalMs: 1000 }, mcpServers: { toolbox: SERVERS.toolbox() } };
@@ -73,7 +83,7 @@ describe('a node that changes its key', () => {
     const atBob = await world.stdio(bob);
     const atCarol = await world.stdio(carol);
     await goesOn(atBob, 'alice__toolbox__add');
-    const { grants } = await json<GrantListResult>(bob, 'grant', 'list');
+    const { grants } = await grantList(bob);
     const received = grants.find(
       ({ direction, capabilities }) =>
         direction === 'received' && capabilities[0]?.resource === 'tool:toolbox/*',

@@ -8,7 +8,9 @@ import { afterAll, afterEach, expect } from 'vitest';
 import { connectHttp, connectStdio } from '../../sim/client.ts';
 import { runCli, startProcess } from '../../sim/process.ts';
 import type { NodeProcess, ProcessInit, RunOptions, RunResult } from '../../sim/process.ts';
-import type { PeersResult, StatusResult } from '../../src/index.ts';
+import { attach } from '../../src/cli/node/client.ts';
+import type { NodeClient, ToolInfo } from '../../src/cli/node/client.ts';
+import type { GrantListResult, PeersResult, StatusResult } from '../../src/index.ts';
 
 /** The built CLI: `npm test` builds before it tests. */
 export const CLI = resolve(import.meta.dirname, '../../dist/cli.js');
@@ -94,8 +96,34 @@ export async function json<T>(node: NodeProcess, ...args: string[]): Promise<T> 
   return JSON.parse(await ok(node, ...args, '--json')) as T;
 }
 
-export const status = (node: NodeProcess): Promise<StatusResult> => json(node, 'status');
-export const peers = (node: NodeProcess): Promise<PeersResult> => json(node, 'peers');
+const attached = new WeakMap<NodeProcess, Promise<NodeClient>>();
+
+/**
+ * Asks the running node by its socket, as each command does, over one client that stays: a test that
+ * waits asks again and again, and a process for each question costs more than what it waits for.
+ */
+async function onSocket<T>(node: NodeProcess, ask: (client: NodeClient) => Promise<T>): Promise<T> {
+  const client = attached.get(node) ?? attach(node.stateDir);
+  attached.set(node, client);
+  try {
+    return await ask(await client);
+  } catch (error) {
+    attached.delete(node);
+    throw error;
+  }
+}
+
+/** What a tool of the node's built-in server answers to the operator. */
+export function builtin<T>(node: NodeProcess, tool: string): Promise<T> {
+  return onSocket(node, (client) => client.builtin<T>(tool));
+}
+
+export const status = (node: NodeProcess): Promise<StatusResult> => builtin(node, 'status');
+export const peers = (node: NodeProcess): Promise<PeersResult> => builtin(node, 'peers');
+export const grantList = (node: NodeProcess): Promise<GrantListResult> =>
+  builtin(node, 'grant_list');
+export const toolList = (node: NodeProcess): Promise<readonly ToolInfo[]> =>
+  onSocket(node, (client) => client.tools());
 
 /** Asks until `enough`, at most `timeoutMs`; fails with the last answer. Returns how long it took. */
 export async function eventually<T>(
@@ -133,6 +161,13 @@ export async function sees(
   );
 }
 
+/** What a node's status says of one of its servers. */
+export function upstream(report: StatusResult, server: string): StatusResult['upstreams'][number] {
+  const found = report.upstreams.find((candidate) => candidate.server === server);
+  if (found === undefined) throw new Error(`no upstream ${server}`);
+  return found;
+}
+
 /** Two nodes: the servers are the owner's, and the guest was granted all of each. */
 export interface Pair {
   readonly owner: NodeProcess;
@@ -153,10 +188,8 @@ export async function startPair(
   const servers = Object.keys(owned.mcpServers);
   await ok(owner, 'grant', 'create', 'guest', ...servers.flatMap((name) => ['--server', name]));
   const lacking = async (): Promise<readonly string[]> => {
-    const { tools } = await json<{ tools: readonly { name: string }[] }>(guest, 'tools');
-    return servers.filter(
-      (name) => !tools.some((tool) => tool.name.startsWith(`owner__${name}__`)),
-    );
+    const seen = await toolList(guest);
+    return servers.filter((name) => !seen.some((tool) => tool.name.startsWith(`owner__${name}__`)));
   };
   await eventually('the guest lists every server', lacking, (names) => names.length === 0);
   return { owner, guest };

@@ -6,7 +6,7 @@ import {
   allowsAlways,
   createCounters,
   createGrantBook,
-  judge,
+  evaluateCall,
   parseTarget,
   readCallArguments,
   ruleOf,
@@ -42,7 +42,7 @@ function call(args: JsonObject | string): string {
   const grant = grantOf(owner, alice, { cap: [{ ...READ, caveats }] });
   try {
     const read = readCallArguments(typeof args === 'string' ? args : JSON.stringify(args));
-    return word(judge([grant], { ...toRead, args: read }, undefined, NOW_MS));
+    return word(evaluateCall([grant], { ...toRead, args: read }, undefined, NOW_MS));
   } catch (error) {
     return refusalOf(error).rule;
   }
@@ -55,7 +55,7 @@ function name(resource: string): string {
   const grant = grantOf(owner, alice, {
     cap: [{ resource: 'tool:files/**', ability: 'tool/call' }],
   });
-  return word(judge([grant], { resource, ability: 'tool/call' }, undefined, NOW_MS));
+  return word(evaluateCall([grant], { resource, ability: 'tool/call' }, undefined, NOW_MS));
 }
 
 interface House {
@@ -74,7 +74,8 @@ async function house(): Promise<House> {
   await counters.start();
   return {
     book,
-    call: (grant, more = {}) => word(judge([grant], { ...toRead, ...more }, counters, clock.now())),
+    call: (grant, more = {}) =>
+      word(evaluateCall([grant], { ...toRead, ...more }, counters, clock.now())),
   };
 }
 
@@ -115,7 +116,7 @@ const onNames: readonly Attack[] = [
     () => {
       const all = grantOf(owner, alice, { cap: [{ resource: 'tool:**', ability: 'tool/call' }] });
       const resource = 'tool:starling/grant_create';
-      return word(judge([all], { ...toRead, resource }, undefined, NOW_MS));
+      return word(evaluateCall([all], { ...toRead, resource }, undefined, NOW_MS));
     },
   ],
   [
@@ -125,7 +126,7 @@ const onNames: readonly Attack[] = [
       const one = grantOf(owner, alice, {
         cap: [{ resource: 'tool:files/read', ability: 'tool/call' }],
       });
-      return word(judge([one], { ...toRead, resource: 'tool:files/*' }, undefined, NOW_MS));
+      return word(evaluateCall([one], { ...toRead, resource: 'tool:files/*' }, undefined, NOW_MS));
     },
   ],
   [
@@ -133,7 +134,7 @@ const onNames: readonly Attack[] = [
     'not-covered',
     () => {
       const all = grantOf(owner, alice, { cap: [{ ...ALL_FILES, ability: '*' }] });
-      return word(judge([all], { ...toRead, ability: '*' }, undefined, NOW_MS));
+      return word(evaluateCall([all], { ...toRead, ability: '*' }, undefined, NOW_MS));
     },
   ],
 ];
@@ -263,7 +264,7 @@ const onCounting: readonly Attack[] = [
     'caveat',
     () =>
       word(
-        judge(
+        evaluateCall(
           [grantOf(owner, alice, { cap: [{ ...READ, caveats: { colour: 'red' } }] })],
           toRead,
           undefined,
@@ -276,7 +277,7 @@ const onCounting: readonly Attack[] = [
     'caveat',
     () => {
       const cap = [{ ...READ, caveats: { budget: { id: 'a', max: 5 } } }];
-      return word(judge([grantOf(owner, alice, { cap })], toRead, undefined, NOW_MS));
+      return word(evaluateCall([grantOf(owner, alice, { cap })], toRead, undefined, NOW_MS));
     },
   ],
   [
@@ -336,7 +337,7 @@ describe('a glob', () => {
       cap: [{ ...READ, caveats: { args: { path: { paths } } } }],
     });
     const args = { path: `/${'a'.repeat(4000)}` };
-    expect(word(judge([grant], { ...toRead, args }, undefined, NOW_MS))).toBe('args');
+    expect(word(evaluateCall([grant], { ...toRead, args }, undefined, NOW_MS))).toBe('args');
     expect(performance.now() - started).toBeLessThan(1000);
   });
 });

@@ -190,7 +190,7 @@ function call(upstreams: Upstreams, name: string): Promise<string> {
     const link = upstreams.get('s')?.open({
       principal,
       client: { capabilities: {}, clientInfo: {} },
-      ears: { notification: () => undefined, request: () => undefined },
+      listener: { notification: () => undefined, request: () => undefined },
     });
     link?.relay({
       request: parseFrame(Buffer.from(text)) as RequestFrame,

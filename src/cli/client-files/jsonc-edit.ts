@@ -1,23 +1,24 @@
 /**
  * Sets and removes one property of a JSON text (comments and trailing commas allowed), and leaves every
  * other byte as it is: indentation, line ends, comments and order of whoever wrote the file.
+ *
+ * The text is read by `jsonc-parser`, which has edits of its own (`modify`). They are not used, because
+ * they touch the neighbours: removing a property takes the comment of the property above along, a new
+ * property takes over the comment of the one before, and their formatting breaks a neighbour's line.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { applyEdits } from 'jsonc-parser';
+import type { Edit } from 'jsonc-parser';
 import { StarlingError } from '../../core/errors.ts';
-import type { Json, JsonObject } from '../../core/json.ts';
-import { nodeAt, parseJsonc, propertyOf, valueOf } from './jsonc.ts';
-import type { JsoncNode, JsoncObject, JsoncProperty } from './jsonc.ts';
+import type { Json } from '../../core/json.ts';
+import { isObject } from '../../core/shape.ts';
+import { invalid, nodeAt, parseJsonc, propertiesOf, valueOf } from './jsonc.ts';
+import type { JsoncNode } from './jsonc.ts';
 
 /** What is edited: the text, and the file's name for errors. */
 export interface JsonText {
   readonly text: string;
   readonly file: string;
-}
-
-interface Edit {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
 }
 
 /** How the file is written. */
@@ -27,13 +28,26 @@ interface Style {
   readonly unit: string | undefined;
 }
 
+/** What follows a value: where its comma stands, and where its line ends. */
+interface Behind {
+  readonly comma: number | undefined;
+  /** Offset behind the value, and behind its comma if there is one. */
+  readonly end: number;
+  /** Offset of the line end; undefined when more than comments follows on the line. */
+  readonly lineEnd: number | undefined;
+}
+
 const COLUMNS = 100;
+const COMMENTS = /(?:[ \t\r\n]+|\/\/[^\n]*|\/\*[^]*?\*\/)*/y;
 /** Spaces and comments up to the end of the line. */
 const REST_OF_LINE = /[ \t]*(?:\/\*(?:(?!\*\/)[^\n])*\*\/[ \t]*)*(?:\/\/[^\n\r]*)?(?=\r?\n|$)/y;
+/** A list of plain values as `JSON.stringify` lays it out. No text value holds a line end. */
+const PLAIN_LIST = /\[\n\s*([^[{\]\s].*(?:\n\s*[^[{\]\s].*)*)\n\s*\]/g;
 
 /**
  * The text with `value` at `path`; objects on the way are made.
- * @throws STARLING_CONFIG_INVALID when it does not parse, or what is on the way is no object
+ * @throws STARLING_CONFIG_INVALID when the text does not parse, or has a key of `path` twice, or what is
+ * on the way is no object
  */
 export function setProperty(
   { text, file }: JsonText,
@@ -41,134 +55,140 @@ export function setProperty(
   value: Json,
 ): string {
   const root = parseJsonc(text, file);
-  let depth = 0;
-  let at: JsoncNode = root;
-  let found: JsoncProperty | undefined;
-  for (; depth < path.length; depth += 1) {
-    if (at.kind !== 'object') throw notAnObject(file, path.slice(0, depth));
-    found = propertyOf(at, path[depth] ?? '');
-    if (found === undefined) break;
-    at = found.value;
-  }
   const style = styleOf(text);
-  if (depth === path.length) {
-    const indent = indentAt(text, found?.start ?? at.start);
-    const written = format(value, style, indent);
-    const result = apply(text, [{ start: at.start, end: at.end, text: written }]);
-    return checked({ text: result, file }, root, path, value);
-  }
-  const inner = path.slice(depth + 1).reduceRight<Json>((below, key) => ({ [key]: below }), value);
-  const edits = insertion(text, at as JsoncObject, path[depth] ?? '', inner, style);
-  return checked({ text: apply(text, edits), file }, root, path, value);
+  const found = nodeAt(root, path, file);
+  const edits =
+    found === undefined
+      ? creation({ text, file }, root, path, value, style)
+      : [replace(found.offset, found.length, write(value, style, indentAt(text, startOf(found))))];
+  return checked({ text: applyEdits(text, edits), file }, root, path, value);
 }
 
 /**
  * The text without the property at `path`, and without the comment behind it on its line.
- * @throws STARLING_CONFIG_INVALID when the text does not parse
+ * @throws STARLING_CONFIG_INVALID when the text does not parse, or has a key of `path` twice
  */
 export function removeProperty({ text, file }: JsonText, path: readonly string[]): string {
   const root = parseJsonc(text, file);
-  const object = nodeAt(root, path.slice(0, -1));
-  const key = path.at(-1) ?? '';
-  if (object?.kind !== 'object') return text;
-  const index = object.properties.findLastIndex((property) => property.key === key);
-  const property = object.properties[index];
-  if (property === undefined) return text;
-  const edits = removal(text, object, index, property);
-  const after = apply(text, edits);
-  // A key that stood there twice is gone only when both are.
-  if (object.properties.some((other, at) => at !== index && other.key === key)) {
-    return removeProperty({ text: after, file }, path);
-  }
+  const property = nodeAt(root, path, file)?.parent;
+  if (property?.type !== 'property') return text;
+  const after = applyEdits(text, removal(text, property));
   return checked({ text: after, file }, root, path, undefined);
+}
+
+/** Adds what is missing of `path` to the innermost object that is there. */
+function creation(
+  { text, file }: JsonText,
+  root: JsoncNode,
+  path: readonly string[],
+  value: Json,
+  style: Style,
+): Edit[] {
+  let depth = path.length - 1;
+  let object = nodeAt(root, path.slice(0, depth), file);
+  while (object === undefined) {
+    depth -= 1;
+    object = nodeAt(root, path.slice(0, depth), file);
+  }
+  if (object.type !== 'object') {
+    const where = depth === 0 ? 'its content' : `'${path.slice(0, depth).join('.')}' in it`;
+    throw invalid(`${file} can't be edited: ${where} is no object { … }`);
+  }
+  const inner = path.slice(depth + 1).reduceRight<Json>((below, key) => ({ [key]: below }), value);
+  return insertion(text, object, [path[depth] ?? '', inner], style);
 }
 
 function insertion(
   text: string,
-  object: JsoncObject,
-  key: string,
-  value: Json,
+  object: JsoncNode,
+  [key, value]: readonly [string, Json],
   style: Style,
-): readonly Edit[] {
-  const name = JSON.stringify(key);
-  const last = object.properties.at(-1);
-  const isOnOneLine = !text.slice(object.start, object.end).includes('\n');
-  if (style.unit === undefined || (isOnOneLine && last !== undefined)) {
-    const compact = `${name}: ${inline(value)}`;
-    if (last === undefined) {
-      return [{ start: object.end - 1, end: object.end - 1, text: compact }];
-    }
-    const end = last.comma === undefined ? last.value.end : last.comma + 1;
-    const [before, after] = last.comma === undefined ? [', ', ''] : [' ', ','];
-    return [{ start: end, end, text: `${before}${compact}${after}` }];
-  }
+): Edit[] {
+  const property = (indent: string): string =>
+    `${JSON.stringify(key)}: ${write(value, style, indent)}`;
+  const last = propertiesOf(object).at(-1);
+  const close = endOf(object) - 1;
+  const isOnOneLine = !text.slice(object.offset, close).includes('\n');
   const { eol, unit } = style;
-  const outer = indentAt(text, object.start);
   if (last === undefined) {
+    if (unit === undefined) return [replace(close, 0, property(''))];
+    const outer = indentAt(text, object.offset);
     const indent = outer + unit;
-    const start = object.start + 1 + text.slice(object.start + 1, object.end - 1).trimEnd().length;
-    const body = `${name}: ${format(value, style, indent)}`;
-    return [{ start, end: object.end - 1, text: `${eol}${indent}${body}${eol}${outer}` }];
+    const start = object.offset + 1 + text.slice(object.offset + 1, close).trimEnd().length;
+    const body = `${eol}${indent}${property(indent)}${eol}${outer}`;
+    return [replace(start, close - start, body)];
   }
-  const indent = isFirstOnLine(text, last.start) ? indentAt(text, last.start) : outer + unit;
-  const body = `${eol}${indent}${name}: ${format(value, style, indent)}`;
-  const end = last.comma === undefined ? last.value.end : last.comma + 1;
-  const after = restOfLine(text, end);
-  const start = after === undefined ? end : after;
-  return last.comma === undefined
-    ? [
-        { start: end, end, text: ',' },
-        { start, end: start, text: closing(body, text, start, eol + outer) },
-      ]
-    : [{ start, end: start, text: closing(`${body},`, text, start, eol + outer) }];
+  const { comma, end, lineEnd } = behind(text, endOf(last));
+  if (unit === undefined || isOnOneLine) {
+    const flat = `${JSON.stringify(key)}: ${write(value, { eol, unit: undefined }, '')}`;
+    return [replace(end, 0, comma === undefined ? `, ${flat}` : ` ${flat},`)];
+  }
+  const outer = indentAt(text, object.offset);
+  const isFirst = isFirstOnLine(text, last.offset);
+  const indent = isFirst ? indentAt(text, last.offset) : outer + unit;
+  const start = lineEnd ?? end;
+  const isEndOfLine = /^[ \t]*(?:\r?\n|$)/.test(text.slice(start));
+  const body = `${eol}${indent}${property(indent)}`;
+  const closing = isEndOfLine ? '' : eol + outer;
+  return comma === undefined
+    ? [replace(end, 0, ','), replace(start, 0, body + closing)]
+    : [replace(start, 0, `${body},${closing}`)];
 }
 
-/** `body`, and a line end when what follows it is on the same line, like `}`. */
-function closing(body: string, text: string, at: number, newLine: string): string {
-  return /^[ \t]*(?:\r?\n|$)/.test(text.slice(at)) ? body : `${body}${newLine}`;
-}
-
-function removal(
-  text: string,
-  object: JsoncObject,
-  index: number,
-  property: JsoncProperty,
-): readonly Edit[] {
-  const previous = object.properties[index - 1];
-  const next = object.properties[index + 1];
-  const end = property.comma === undefined ? property.value.end : property.comma + 1;
+function removal(text: string, property: JsoncNode): Edit[] {
+  const object = property.parent ?? property;
+  const all = propertiesOf(object);
+  const index = all.indexOf(property);
+  const [previous, next] = [all[index - 1], all[index + 1]];
+  const { comma, end, lineEnd } = behind(text, endOf(property));
+  const before = previous === undefined ? undefined : behind(text, endOf(previous)).comma;
   const edits: Edit[] = [];
   // JSON has no trailing comma: without the last property the one before it must lose its own.
-  if (property.comma === undefined && previous?.comma !== undefined) {
-    edits.push({ start: previous.comma, end: previous.comma + 1, text: '' });
-  }
-  const rest = restOfLine(text, end);
-  if (rest !== undefined && isFirstOnLine(text, property.start)) {
+  if (comma === undefined && before !== undefined) edits.push(replace(before, 1, ''));
+  if (lineEnd !== undefined && isFirstOnLine(text, property.offset)) {
     // From the end of the line before, so that a last line goes with its line end, too.
-    const lineStart = text.lastIndexOf('\n', property.start - 1);
-    const start = text[lineStart - 1] === '\r' ? lineStart - 1 : lineStart;
-    edits.push({ start: Math.max(start, object.start + 1), end: rest, text: '' });
+    const lineStart = text.lastIndexOf('\n', property.offset - 1);
+    const from = text[lineStart - 1] === '\r' ? lineStart - 1 : lineStart;
+    const start = Math.max(from, object.offset + 1);
+    edits.push(replace(start, lineEnd - start, ''));
   } else if (next !== undefined) {
-    edits.push({ start: property.start, end: next.start, text: '' });
+    edits.push(replace(property.offset, next.offset - property.offset, ''));
   } else {
-    const from = previous?.comma === undefined ? property.start : previous.comma + 1;
-    edits.push({ start: from, end, text: '' });
+    const start = before === undefined ? property.offset : before + 1;
+    edits.push(replace(start, end - start, ''));
   }
-  if (object.properties.length > 1) return edits;
   const [only] = edits;
-  if (only === undefined) return edits;
-  const inside = text.slice(object.start + 1, only.start) + text.slice(only.end, object.end - 1);
+  if (all.length > 1 || only === undefined) return edits;
+  const [first, close] = [object.offset + 1, endOf(object) - 1];
+  const left = text.slice(first, only.offset) + text.slice(only.offset + only.length, close);
   // Nothing is left, not even a comment: then no empty lines either.
-  return inside.trim() === ''
-    ? [{ start: object.start + 1, end: object.end - 1, text: '' }]
-    : edits;
+  return left.trim() === '' ? [replace(first, close - first, '')] : edits;
 }
 
-/** Where the line ends, when only spaces and comments stand between `at` and there. */
-function restOfLine(text: string, at: number): number | undefined {
-  REST_OF_LINE.lastIndex = at;
-  const match = REST_OF_LINE.exec(text);
+function behind(text: string, at: number): Behind {
+  const next = matchEnd(COMMENTS, text, at) ?? at;
+  const comma = text[next] === ',' ? next : undefined;
+  const end = comma === undefined ? at : comma + 1;
+  return { comma, end, lineEnd: matchEnd(REST_OF_LINE, text, end) };
+}
+
+function matchEnd(pattern: RegExp, text: string, at: number): number | undefined {
+  pattern.lastIndex = at;
+  const match = pattern.exec(text);
   return match === null ? undefined : at + match[0].length;
+}
+
+function replace(offset: number, length: number, content: string): Edit {
+  return { offset, length, content };
+}
+
+function endOf(node: JsoncNode): number {
+  return node.offset + node.length;
+}
+
+/** Where the property of a value begins; the value itself, when it stands in no object. */
+function startOf(value: JsoncNode): number {
+  return (value.parent ?? value).offset;
 }
 
 function isFirstOnLine(text: string, at: number): boolean {
@@ -188,52 +208,17 @@ function styleOf(text: string): Style {
 }
 
 /** JSON with `indent` before every line but the first; lists of plain values stay on one line. */
-function format(value: Json, style: Style, indent: string): string {
-  if (style.unit === undefined || typeof value !== 'object' || value === null) return inline(value);
-  const deeper = indent + style.unit;
-  const lines = (parts: readonly string[], [open, close]: readonly [string, string]): string =>
-    parts.length === 0
-      ? open + close
-      : `${open}${style.eol}${parts.map((part) => deeper + part).join(`,${style.eol}`)}${style.eol}${indent}${close}`;
-  if (isList(value)) {
-    const short = inline(value);
-    const isPlain = value.every((item) => typeof item !== 'object' || item === null);
-    if (isPlain && indent.length + short.length < COLUMNS) return short;
-    return lines(
-      value.map((item) => format(item, style, deeper)),
-      ['[', ']'],
-    );
-  }
-  const entries = entriesOf(value);
-  return lines(
-    entries.map(([key, below]) => `${JSON.stringify(key)}: ${format(below, style, deeper)}`),
-    ['{', '}'],
+function write(value: Json, { eol, unit }: Style, indent: string): string {
+  const laidOut = JSON.stringify(value, null, unit ?? ' ').replaceAll(
+    PLAIN_LIST,
+    (list, items: string) => {
+      const flat = `[${items.replaceAll(/\n\s*/g, ' ')}]`;
+      return flat.length < COLUMNS || unit === undefined ? flat : list;
+    },
   );
-}
-
-/** JSON on one line, with a space after `:` and `,`. */
-function inline(value: Json): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (isList(value)) return `[${value.map(inline).join(', ')}]`;
-  const parts = entriesOf(value).map(([key, below]) => `${JSON.stringify(key)}: ${inline(below)}`);
-  return parts.length === 0 ? '{}' : `{ ${parts.join(', ')} }`;
-}
-
-function isList(value: Json): value is readonly Json[] {
-  return Array.isArray(value);
-}
-
-function entriesOf(value: JsonObject): readonly (readonly [string, Json])[] {
-  return Object.entries(value).flatMap(([key, below]) =>
-    below === undefined ? [] : [[key, below] as const],
-  );
-}
-
-/** Applies edits that don't overlap; of two at one place the first comes first. */
-function apply(text: string, edits: readonly Edit[]): string {
-  return edits
-    .toSorted((a, b) => a.start - b.start)
-    .reduceRight((at, edit) => at.slice(0, edit.start) + edit.text + at.slice(edit.end), text);
+  return unit === undefined
+    ? laidOut.replaceAll(/\n\s*/g, ' ')
+    : laidOut.replaceAll('\n', eol + indent);
 }
 
 /** Reads the result again: it must say what was meant, and everything else what it said before. */
@@ -244,32 +229,22 @@ function checked(
   value: Json | undefined,
 ): string {
   const meant = withValue(valueOf(before), path, value);
-  if (!isDeepStrictEqual(valueOf(parseJsonc(after.text, after.file)), meant)) {
-    throw new StarlingError(
-      'STARLING_CONFIG_INVALID',
-      `${after.file} can't be edited by a program: it would not say what is meant`,
-      { hint: `edit ${path.join('.')} by hand; nothing was changed` },
-    );
-  }
-  return after.text;
+  if (isDeepStrictEqual(valueOf(parseJsonc(after.text, after.file)), meant)) return after.text;
+  throw new StarlingError(
+    'STARLING_CONFIG_INVALID',
+    `${after.file} can't be edited by a program: it would not say what is meant`,
+    { hint: `edit ${path.join('.')} by hand; nothing was changed` },
+  );
 }
 
 function withValue(tree: Json, path: readonly string[], value: Json | undefined): Json {
   const [key, ...below] = path;
   if (key === undefined) return value ?? null;
-  const object = typeof tree === 'object' && tree !== null && !isList(tree) ? tree : {};
-  const rest = entriesOf(object).filter(([name]) => name !== key);
+  const entries: [string, Json][] = isObject(tree)
+    ? (Object.entries(tree) as [string, Json][])
+    : [];
+  const rest = entries.filter(([name]) => name !== key);
   if (value === undefined && below.length === 0) return Object.fromEntries(rest);
-  const inner = Object.hasOwn(object, key) ? (object[key] ?? null) : {};
-  const added: [string, Json] = [key, withValue(inner, below, value)];
-  return Object.fromEntries([...rest, added]);
-}
-
-function notAnObject(file: string, path: readonly string[]): StarlingError {
-  const where = path.length === 0 ? 'its content' : `'${path.join('.')}' in it`;
-  return new StarlingError(
-    'STARLING_CONFIG_INVALID',
-    `${file} can't be edited: ${where} is no object { … }`,
-    { hint: 'correct it there and try again; nothing was changed' },
-  );
+  const inner = entries.find(([name]) => name === key)?.[1] ?? {};
+  return Object.fromEntries([...rest, [key, withValue(inner, below, value)]]);
 }

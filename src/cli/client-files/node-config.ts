@@ -12,8 +12,8 @@ import { readJsonFile, writeJsonFile } from './json-file.ts';
 import type { JsonFile } from './json-file.ts';
 import { parseJsonc, valueOf } from './jsonc.ts';
 import { setProperty } from './jsonc-edit.ts';
-import { configFileOf, stateDirOf } from '../node/which-node.ts';
-import type { CommonOptions } from '../node/which-node.ts';
+import { configFileOf, stateDirOf } from '../node/locate-node.ts';
+import type { CommonOptions } from '../node/locate-node.ts';
 
 /** The file, and the servers in it as they are written there. */
 export interface OwnConfig {

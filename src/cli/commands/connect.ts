@@ -3,11 +3,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { StarlingError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { ask, canAsk, nobodyAgreed } from '../terminal/ask.ts';
-import { diffLines, maskOthers } from '../terminal/text-diff.ts';
+import { diffLines } from '../terminal/text-diff.ts';
 import type { DiffLine } from '../terminal/text-diff.ts';
 import { backUp, readJsonFile, writeJsonFile } from '../client-files/json-file.ts';
 import type { JsonFile } from '../client-files/json-file.ts';
-import { nodeAt, parseJsonc, valueOf } from '../client-files/jsonc.ts';
+import { maskOthers, nodeAt, parseJsonc, valueOf } from '../client-files/jsonc.ts';
 import { removeProperty, setProperty } from '../client-files/jsonc-edit.ts';
 import { launchAnywhere, launchHere } from '../client-files/launcher.ts';
 import type { Launch } from '../client-files/launcher.ts';
@@ -15,8 +15,8 @@ import { fileOf, knownClient, surroundings } from '../client-files/mcp-clients.t
 import type { McpClient } from '../client-files/mcp-clients.ts';
 import { paint, paintTalk, printData, safeLine, tell } from '../terminal/output.ts';
 import { isObject } from '../../core/shape.ts';
-import { stateDirOf } from '../node/which-node.ts';
-import type { CommonOptions } from '../node/which-node.ts';
+import { stateDirOf } from '../node/locate-node.ts';
+import type { CommonOptions } from '../node/locate-node.ts';
 
 interface ConnectOptions extends CommonOptions {
   readonly name: string;
@@ -96,7 +96,7 @@ function entryOf(
   path: readonly string[],
   { command, args }: Launch,
 ): JsonObject {
-  const node = nodeAt(parseJsonc(file.text, file.path), path);
+  const node = nodeAt(parseJsonc(file.text, file.path), path, file.path);
   const old = node === undefined ? undefined : valueOf(node);
   const kept = Object.entries(isObject(old) ? old : {}).filter(
     ([key]) => !OTHER_WAYS.includes(key),
@@ -108,7 +108,7 @@ function entryOf(
 function differences(file: JsonFile, after: string, path: readonly string[]): readonly DiffLine[] {
   const masked = (text: string): string => {
     const root = parseJsonc(text, file.path);
-    return maskOthers(text, root, nodeAt(root, path));
+    return maskOthers(text, root, nodeAt(root, path, file.path));
   };
   return diffLines(file.exists ? masked(file.text) : '', masked(after));
 }

@@ -14,8 +14,8 @@ import { ports } from '../checks/ports.ts';
 import { stateFolder } from '../checks/state-folder.ts';
 import { upstreams } from '../checks/upstreams.ts';
 import { paint, printData, safe, safeLine } from '../terminal/output.ts';
-import { stateDirOf, withNode } from '../node/which-node.ts';
-import type { CommonOptions } from '../node/which-node.ts';
+import { stateDirOf, withNode } from '../node/locate-node.ts';
+import type { CommonOptions } from '../node/locate-node.ts';
 
 const CHECKS: readonly Check[] = [
   nodeVersion,

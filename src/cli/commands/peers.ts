@@ -2,8 +2,8 @@
 import type { PeersResult } from '../../builtin/results.ts';
 import type { PeerView } from '../../membership/types.ts';
 import { ago, printData, table } from '../terminal/output.ts';
-import { withNode } from '../node/which-node.ts';
-import type { CommonOptions } from '../node/which-node.ts';
+import { withNode } from '../node/locate-node.ts';
+import type { CommonOptions } from '../node/locate-node.ts';
 
 /** Prints the peers. */
 export async function run(options: CommonOptions): Promise<void> {

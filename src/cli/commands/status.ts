@@ -2,8 +2,8 @@
 import type { StatusResult } from '../../builtin/results.ts';
 import { describeStatus } from '../terminal/node-status.ts';
 import { printData } from '../terminal/output.ts';
-import { withNode } from '../node/which-node.ts';
-import type { CommonOptions } from '../node/which-node.ts';
+import { withNode } from '../node/locate-node.ts';
+import type { CommonOptions } from '../node/locate-node.ts';
 
 /** Prints the node's status. */
 export async function run(options: CommonOptions): Promise<void> {

@@ -1,9 +1,9 @@
 /** The commands of the audit log; see `program.ts`. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { action, examples, ofNode, withJson } from './command-parts.ts';
-import type { Outcome } from './command-parts.ts';
-import { parseCount, parseTime } from '../options/duration.ts';
+import { action, examples, ofNode, withJson } from './define-command.ts';
+import type { Outcome } from './define-command.ts';
+import { parseCount, parseTime } from '../options/parsers.ts';
 
 /** Adds `starling audit tail|query|verify|export`. */
 export function addAudit(program: Command, outcome: Outcome): void {

@@ -1,8 +1,8 @@
 /** The commands `starling grant …`. Imports nothing heavy: each is loaded when it is run. */
 import type { Command } from 'commander';
-import { action, collect, examples, ofNode, withJson } from './command-parts.ts';
-import type { Outcome } from './command-parts.ts';
-import { parseCount, parseDepth, parseDuration, parseRate } from '../options/duration.ts';
+import { action, collect, examples, ofNode, withJson } from './define-command.ts';
+import type { Outcome } from './define-command.ts';
+import { parseCount, parseDepth, parseDuration, parseRate } from '../options/parsers.ts';
 
 /** Adds `grant` and its commands. */
 export function addGrant(program: Command, outcome: Outcome): void {

@@ -1,7 +1,7 @@
 /** The commands `starling identity …`. Imports nothing heavy: each is loaded when it is run. */
 import type { Command } from 'commander';
-import { action, examples, ofNode, withJson } from './command-parts.ts';
-import type { Outcome } from './command-parts.ts';
+import { action, examples, ofNode, withJson } from './define-command.ts';
+import type { Outcome } from './define-command.ts';
 
 /** Adds `identity` and its commands. */
 export function addIdentity(program: Command, outcome: Outcome): void {

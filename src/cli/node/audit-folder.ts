@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path';
 import { StarlingError } from '../../core/errors.ts';
 import type { Did } from '../../core/ids.ts';
 import { parseDid, readKeyFacts } from '../../identity/index.ts';
-import { stateDirOf } from './which-node.ts';
-import type { CommonOptions } from './which-node.ts';
+import { stateDirOf } from './locate-node.ts';
+import type { CommonOptions } from './locate-node.ts';
 import { keysIn } from '../../rotation/index.ts';
 
 /** Options that name a log. */

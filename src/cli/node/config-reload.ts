@@ -8,7 +8,7 @@ import { loadConfig } from '../../config/index.ts';
 import type { ConfigSources } from '../../config/index.ts';
 import type { StarlingNode } from '../../node.ts';
 import { print, printError, safeLine, tell } from '../terminal/output.ts';
-import { configFileOf } from './which-node.ts';
+import { configFileOf } from './locate-node.ts';
 
 /** How often the file is looked at: by its name, so that editors may replace it, and it may come later. */
 const LOOK_MS = 1000;

@@ -5,8 +5,8 @@ import { StarlingError } from '../../core/errors.ts';
 import type { NodeClient } from './client.ts';
 import { readOwnConfig } from '../client-files/node-config.ts';
 import { factsOf } from '../client-files/server-entry.ts';
-import { stateDirOf, withNode } from './which-node.ts';
-import type { CommonOptions } from './which-node.ts';
+import { stateDirOf, withNode } from './locate-node.ts';
+import type { CommonOptions } from './locate-node.ts';
 import type { SecretStore } from '../../secrets/index.ts';
 
 /** Names of servers that use a secret, by the secret's name. */
@@ -31,7 +31,7 @@ export async function nodeOrFolder<T>(options: CommonOptions, work: SecretWork<T
     if (!isAbsent) throw error;
   }
   const [{ noKey, withOwnSecrets }, { passphraseOf }] = await Promise.all([
-    import('./stopped-state.ts'),
+    import('./offline-state.ts'),
     import('../terminal/passphrase.ts'),
   ]);
   const stateDir = await stateDirOf(options);

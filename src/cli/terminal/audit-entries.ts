@@ -1,7 +1,7 @@
 /** How entries of the audit log are asked for and shown. */
 import type { AuditEntry, AuditFilter } from '../../audit/types.ts';
 import { paint, safeLine } from './output.ts';
-import type { CommonOptions } from '../node/which-node.ts';
+import type { CommonOptions } from '../node/locate-node.ts';
 
 /** Options that say which entries are wanted. */
 export interface FilterOptions extends CommonOptions {

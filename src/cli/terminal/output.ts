@@ -1,19 +1,17 @@
 /** What commands print: tables, durations, errors. Data goes to standard output, talk to standard error. */
 import pc from 'picocolors';
+import stringWidth from 'string-width';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 
 /** Control, escape, direction and invisible characters; line feed and tab are let be. */
 const UNSAFE =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/gu;
 
-/** What terminals show two columns wide (UAX #11: W and F, and emoji). */
-const WIDE =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
-const ZERO_WIDTH = /^(?:\p{M}|\u200d)$/u;
-
 /** A column that gives way when a table is too wide never gets narrower than this. */
 const COLUMN_MIN = 12;
 const FLUSH_TIMEOUT_MS = 1000;
+/** Splits a text where a reader sees a new character. */
+const CHARACTERS = new Intl.Segmenter();
 
 /** Is colour wanted on `stream`? Only on a terminal, and never against NO_COLOR (no-color.org). */
 export function wantsColour(
@@ -39,24 +37,15 @@ export function safeLine(text: string): string {
   return safe(text).replaceAll('\n', '⏎').replaceAll('\t', ' ');
 }
 
-/** Columns that a terminal needs for `text`. */
-export function widthOf(text: string): number {
-  let width = 0;
-  for (const character of text) {
-    if (!ZERO_WIDTH.test(character)) width += WIDE.test(character) ? 2 : 1;
-  }
-  return width;
-}
-
 /** `text` cut to at most `columns` columns, with `…` where something was left off. */
 export function cut(text: string, columns: number): string {
-  if (widthOf(text) <= columns) return text;
+  if (stringWidth(text) <= columns) return text;
   let kept = '';
   let width = 1;
-  for (const character of text) {
-    width += widthOf(character);
+  for (const { segment } of CHARACTERS.segment(text)) {
+    width += stringWidth(segment);
     if (width > columns) break;
-    kept += character;
+    kept += segment;
   }
   return `${kept}…`;
 }
@@ -105,7 +94,7 @@ export function table(
 ): string {
   const clean = rows.map((row) => row.map(safeLine));
   const widths = head.map((title, column) =>
-    Math.max(widthOf(title), ...clean.map((row) => widthOf(row[column] ?? ''))),
+    Math.max(stringWidth(title), ...clean.map((row) => stringWidth(row[column] ?? ''))),
   );
   const room = init.columns ?? (process.stdout.isTTY ? process.stdout.columns : Infinity);
   const surplus = widths.reduce((sum, width) => sum + width + 2, -2) - room;
@@ -123,14 +112,14 @@ export function table(
 
 /** Lines of `label  value`. */
 export function facts(rows: readonly (readonly [label: string, value: string])[]): string {
-  const width = Math.max(...rows.map(([label]) => widthOf(label)));
+  const width = Math.max(...rows.map(([label]) => stringWidth(label)));
   return rows
     .map(([label, value]) => `${paint.dim(pad(label, width))}  ${safeLine(value)}`)
     .join('\n');
 }
 
 function pad(text: string, columns: number): string {
-  return text + ' '.repeat(Math.max(0, columns - widthOf(text)));
+  return text + ' '.repeat(Math.max(0, columns - stringWidth(text)));
 }
 
 /** `3s`, `5m`, `2h`, `4d`. */

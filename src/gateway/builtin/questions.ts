@@ -7,14 +7,8 @@ import { StarlingError } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import { showsForms } from '../clearance/approval-form.ts';
 import { clientOf, eraOf, objectOf } from '../wire/era.ts';
-import { notificationBytes, parseFrame, requestBytes } from '../wire/frame.ts';
-import type {
-  BuiltinContext,
-  NotificationFrame,
-  RelayedCall,
-  RequestFrame,
-  ServerChannelInit,
-} from '../types.ts';
+import { askQuestion } from '../wire/question.ts';
+import type { BuiltinContext, RelayedCall, ServerChannelInit } from '../types.ts';
 
 /** The questions of one call. */
 export interface BuiltinQuestions {
@@ -55,39 +49,18 @@ export function createBuiltinQuestions(
 
 function ask(
   call: RelayedCall,
-  { ears }: ServerChannelInit,
+  { listener }: ServerChannelInit,
   params: JsonObject,
   signal: AbortSignal,
 ): Promise<JsonObject | undefined> {
   asked += 1;
-  const id = asked;
-  return new Promise((resolve) => {
-    const takeBack = (): void => {
-      ears.notification(cancelled(id), call);
-      resolve(undefined);
-    };
-    if (signal.aborted) {
-      resolve(undefined);
-      return;
-    }
-    signal.addEventListener('abort', takeBack, { once: true });
-    const answer = (message: Buffer): void => {
-      signal.removeEventListener('abort', takeBack);
-      const frame = parseFrame(message);
-      resolve(frame.kind === 'response' ? frame.result : undefined);
-    };
-    ears.request(question(id, params), answer, call);
-  });
-}
-
-function question(id: number, params: JsonObject): RequestFrame {
-  const bytes = requestBytes(id, METHOD, params);
-  return { kind: 'request', bytes, id, method: METHOD, params };
-}
-
-function cancelled(requestId: number): NotificationFrame {
-  const [method, params] = ['notifications/cancelled', { requestId }] as const;
-  return { kind: 'notification', bytes: notificationBytes(method, params), method, params };
+  return askQuestion(
+    { id: asked, method: METHOD, params, signal },
+    {
+      ask: (frame, answer) => listener.request(frame, answer, call),
+      takeBack: (frame) => listener.notification(frame, call),
+    },
+  );
 }
 
 function noForms(): StarlingError {

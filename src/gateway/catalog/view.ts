@@ -1,338 +1,282 @@
 /**
- * What one kind of caller sees: lists of tools, resources, templates and prompts, serialised once and
- * cut into pages, and where each name and URI leads. Lists are asked for far more often than they
- * change, and the same ones serve every session that sees them.
+ * What one principal sees through one spec, and where each name and URI that it may use leads. Says
+ * nothing of whether a call may be made: each route carries what clearance asks the guard.
  */
-import { createHash } from 'node:crypto';
-import type { JsonObject } from '../../core/index.ts';
-import type { ListedTool, ServerCatalog, ServerFacts, ServerItems } from '../../directory/index.ts';
+import type { View as NamedView } from '../../config/index.ts';
+import type { StarlingError } from '../../core/index.ts';
+import type { ServerCatalog, ServerFacts } from '../../directory/index.ts';
+import type { Principal } from '../../guard/index.ts';
 import type { PeerView } from '../../membership/index.ts';
-import { objectOf } from '../wire/era.ts';
-import { META_TOOLS } from './search-tools.ts';
-import { SEPARATOR, assignNames } from './tool-names.ts';
-import type { NameStyle, Named } from './tool-names.ts';
+import { quarantineError } from '../pins/quarantine.ts';
 import type { Quarantined } from '../pins/quarantine.ts';
-import { mergeTools } from './tool-selection.ts';
-import type { ToolSelection } from './tool-selection.ts';
 import type { ServerTarget } from '../types.ts';
-import { aliasOf } from './resource-uris.ts';
+import { createLists } from './lists.ts';
+import type { ItemLocation, Lists, ListsInit } from './lists.ts';
+import { fitsTemplate, translate } from './resource-uris.ts';
+import { factsOf, jointFacts } from './server-facts.ts';
+import { createSources, isHere, quarantineKey, targetOf, unlistedSource } from './sources.ts';
+import type { Source, Sources, SourcesComponents } from './sources.ts';
+import { compileSelection } from './tool-selection.ts';
+import type { ToolSelection } from './tool-selection.ts';
+import type { Route, RouterConfig, ToolsMode, View, ViewSpec } from './types.ts';
+import {
+  peerAway,
+  serverFailed,
+  splitName,
+  unknownItem,
+  unknownMethod,
+  unknownPeer,
+  unknownTool,
+} from './not-found.ts';
+import { wantedOf } from './wanted.ts';
+import type { Scheme } from './wanted.ts';
 
-/** Items on one page: most clients ask for no second one. */
-const PAGE_ITEMS_MAX = 1000;
-/** Bytes on one page, so that it stays far below anybody's limit for a message. */
-const PAGE_BYTES_MAX = 4 * 1024 * 1024;
-/** Keys in an item's `_meta`: PeerId of its owner, and the owner's server that it is of. */
-const PEER_META = 'starling/peer';
-const SERVER_META = 'starling/server';
-
-/** The lists of MCP. */
-export type ListKind = keyof ServerItems;
-
-/** One server that a caller sees, with what it may see of it. */
-export interface Source {
-  readonly peer?: PeerView;
-  readonly catalog: ServerCatalog;
-  /** What it lists besides and we do not offer, by {@link heldKey}: it has a name all the same. */
-  readonly held?: ReadonlyMap<string, Held>;
+/** What views are made of. */
+export interface ViewComponents extends SourcesComponents {
+  /** This node's name, for messages. */
+  readonly self: string;
+  readonly config: RouterConfig;
+  /** What the node says of itself where it stands for all its servers. */
+  readonly facts: Pick<ServerFacts, 'serverInfo' | 'instructions'>;
 }
 
-/** Something that is quarantined, and the item that its server lists. */
-export interface Held {
-  readonly quarantined: Quarantined;
-  readonly item: JsonObject;
+type ServerSpec = Extract<ViewSpec, { kind: 'server' }>;
+
+/** Servers that are asked one after the other for a URI that none of them lists. */
+const ASKED_MAX = 8;
+
+/** Makes the view of `principal`. Its lists are made when they are first asked for. */
+export function createView(components: ViewComponents, principal: Principal, spec: ViewSpec): View {
+  return new PrincipalView(components, principal, spec);
 }
 
-/** Where an item is. */
-export interface Place {
-  readonly source: Source;
-  /** Its name or URI there. */
-  readonly name: string;
-  /** Set when it is quarantined. */
-  readonly held?: Quarantined;
-  /** True for a tool whose pinned definition says that it only reads. */
-  readonly isReadOnly?: boolean;
-  /** Other places that offer the very same tool. */
-  readonly others?: readonly Place[];
-}
+class PrincipalView implements View {
+  readonly #components: ViewComponents;
+  readonly #principal: Principal;
+  readonly #spec: ViewSpec;
+  readonly #sources: Sources;
+  #lists: Lists | undefined;
+  #selection: ToolSelection | undefined;
+  /** Of listed tools that were called: the view is made anew when anything changes. */
+  readonly #routes = new Map<string, readonly Route[]>();
 
-/** Serialised lists of one caller. */
-export interface Lists {
-  /** Equal digests mean equal lists. */
-  digest(kind: ListKind): string;
-  /** The members of a list result without its braces; undefined past the last page. */
-  page(kind: ListKind, index: number): Buffer | undefined;
-  /** The items as they are listed. */
-  items(kind: ListKind): readonly JsonObject[];
-  /** The item that is called `name` here, as it is listed. */
-  item(kind: ListKind, name: string): JsonObject | undefined;
-  /** What the items are called here: names, URIs, URI templates. */
-  names(kind: ListKind): readonly string[];
-  /** Where what is called `name` here leads. */
-  place(kind: ListKind, name: string): Place | undefined;
-}
+  constructor(components: ViewComponents, principal: Principal, spec: ViewSpec) {
+    this.#components = components;
+    this.#principal = principal;
+    this.#spec = spec;
+    this.#sources = createSources(components, principal, spec);
+  }
 
-/** How things are called towards a caller, and which are shown. */
-export interface ListsInit {
-  /** `plain`: as their server calls them, for one server alone; else with prefixes, by `names.ts`. */
-  readonly naming: 'plain' | 'prefixed';
-  readonly style?: NameStyle;
-  readonly merge?: boolean | readonly string[];
-  readonly select?: ToolSelection;
-}
+  get lists(): Lists {
+    this.#lists ??= createLists(this.#sources.visible(), this.#listsInit());
+    return this.#lists;
+  }
 
-/** The member of an item that it is called by, and the member of a result that lists them. */
-export const KINDS: Readonly<Record<ListKind, { readonly key: string; readonly list: string }>> = {
-  tools: { key: 'name', list: 'tools' },
-  resources: { key: 'uri', list: 'resources' },
-  templates: { key: 'uriTemplate', list: 'resourceTemplates' },
-  prompts: { key: 'name', list: 'prompts' },
-};
+  get toolsMode(): ToolsMode {
+    if (this.#spec.kind !== 'all') return 'all';
+    return this.#spec.tools ?? this.#named()?.tools ?? this.#components.config.list.tools;
+  }
 
-/** By what {@link Source.held} knows a thing. */
-export function heldKey(kind: string, name: string): string {
-  return `${kind} ${name}`;
-}
+  get facts(): ServerFacts {
+    const { facts } = this.#components;
+    if (this.#spec.kind === 'all') return jointFacts(this.#sources.all(), facts);
+    const [source] = this.#sources.visible();
+    const isKnown = source !== undefined && Object.keys(source.catalog.capabilities).length > 0;
+    return this.#spec.kind === 'server' && isKnown ? factsOf(source) : jointFacts([], facts);
+  }
 
-/** Makes the lists of `sources`. Each kind is made when it is first asked for. */
-export function createLists(sources: readonly Source[], init: ListsInit): Lists {
-  const made = new Map<ListKind, MadeList>();
-  const listOf = (kind: ListKind): MadeList => {
-    const known = made.get(kind);
+  get catalogs(): readonly ServerCatalog[] {
+    return this.#sources
+      .visible()
+      .filter((source) => source.peer === undefined)
+      .map(({ catalog }) => catalog);
+  }
+
+  tool(name: string): readonly Route[] {
+    const known = this.#routes.get(name);
     if (known !== undefined) return known;
-    const table =
-      init.naming === 'plain' ? plainTable(sources, kind) : prefixedTable(sources, kind, init);
-    const list = makeList(kind, table, init.naming);
-    made.set(kind, list);
-    return list;
-  };
-  return {
-    digest: (kind) => listOf(kind).digest,
-    page: (kind, index) => listOf(kind).pages[index],
-    items: (kind) => [...listOf(kind).items.values()],
-    item: (kind, name) => listOf(kind).items.get(name),
-    names: (kind) => [...listOf(kind).items.keys()],
-    place: (kind, name) => listOf(kind).table.get(name)?.place,
-  };
-}
-
-interface Entry {
-  readonly place: Place;
-  readonly item: JsonObject;
-}
-
-interface MadeList {
-  readonly table: ReadonlyMap<string, Entry>;
-  readonly items: ReadonlyMap<string, JsonObject>;
-  readonly digest: string;
-  readonly pages: readonly Buffer[];
-}
-
-const HELD_KINDS: Readonly<Partial<Record<ListKind, string>>> = {
-  tools: 'tool',
-  prompts: 'prompt',
-};
-
-function entriesOf(sources: readonly Source[], kind: ListKind): readonly Entry[] {
-  const { key } = KINDS[kind];
-  return sources.flatMap((source) => {
-    const entry = (item: JsonObject, held?: Quarantined): Entry => ({
-      place: {
-        source,
-        name: String(item[key]),
-        isReadOnly: objectOf(item['annotations'])['readOnlyHint'] === true,
-        ...(held === undefined ? {} : { held }),
-      },
-      item,
-    });
-    const heldKind = HELD_KINDS[kind];
-    const held = [...(source.held ?? [])].filter(
-      ([, { quarantined }]) => quarantined.kind === heldKind,
-    );
-    return [
-      ...source.catalog[kind].map((item: JsonObject) => entry(item)),
-      ...held.map(([, { item, quarantined }]) => entry(item, quarantined)),
-    ];
-  });
-}
-
-function plainTable(sources: readonly Source[], kind: ListKind): ReadonlyMap<string, Entry> {
-  return new Map(entriesOf(sources, kind).map((entry) => [entry.place.name, entry] as const));
-}
-
-function prefixedTable(
-  sources: readonly Source[],
-  kind: ListKind,
-  { style, merge = false, select = () => true }: ListsInit,
-): ReadonlyMap<string, Entry> {
-  const entries = entriesOf(sources, kind).filter(({ place: { source, name } }) =>
-    select(source.peer?.alias, source.catalog.server, name),
-  );
-  if (kind === 'resources' || kind === 'templates') return uriTable(entries);
-  const named =
-    kind === 'tools' && merge !== false ? mergedEntries(entries, merge) : entries.map(alone);
-  const reserved = kind === 'tools' ? RESERVED : undefined;
-  return assignNames(named, reserved, style);
-}
-
-/** The names of the tools that search has: no other tool may hide them. */
-const RESERVED: ReadonlySet<string> = new Set(META_TOOLS.map((tool) => tool.name));
-
-function alone(entry: Entry): Named<Entry> {
-  const { peer, catalog } = entry.place.source;
-  return {
-    ...(peer === undefined ? {} : { peer: peer.alias }),
-    prefix: catalog.server,
-    name: entry.place.name,
-    target: entry,
-  };
-}
-
-function mergedEntries(
-  entries: readonly Entry[],
-  rule: boolean | readonly string[],
-): readonly Named<Entry>[] {
-  const offered = entries
-    .filter(({ place }) => place.held === undefined)
-    .map((entry) => ({
-      ...(entry.place.source.peer === undefined ? {} : { peer: entry.place.source.peer.alias }),
-      server: entry.place.source.catalog.server,
-      tool: entry.item as ListedTool,
-      target: entry,
-    }));
-  const merged = mergeTools(offered, rule).map(({ peer, server, tool, targets }) => {
-    const [first, ...others] = targets;
-    const place =
-      others.length === 0
-        ? first.place
-        : { ...first.place, others: others.map((other) => other.place) };
-    return {
-      ...(peer === undefined ? {} : { peer }),
-      prefix: server,
-      name: tool.name,
-      target: { ...first, place },
-    };
-  });
-  return [...merged, ...entries.filter(({ place }) => place.held !== undefined).map(alone)];
-}
-
-/** URIs stay as they are; where two servers use the same one, the later gets another. */
-function uriTable(entries: readonly Entry[]): ReadonlyMap<string, Entry> {
-  const table = new Map<string, Entry>();
-  for (const entry of entries) {
-    const { name: uri, source } = entry.place;
-    const called = table.has(uri) ? aliasOf(prefixOf(source), uri) : uri;
-    // Aliases meet where a server of ours is called like a peer with its server: the first one counts.
-    if (!table.has(called)) table.set(called, entry);
+    if (this.#spec.kind === 'server') return [this.#atServer(this.#spec, 'tool', name)];
+    const location = this.lists.locate('tools', name);
+    if (location === undefined) return [this.#unlistedTool(name)];
+    const { others } = location;
+    if (others !== undefined) return this.#leastLoadedFirst([location, ...others]);
+    const routes = [this.#toItem('tool', location)];
+    this.#routes.set(name, routes);
+    return routes;
   }
-  return table;
-}
 
-/** `files` for a server of our own, `alice__files` for one of a peer. */
-export function prefixOf({ peer, catalog }: Source): string {
-  return peer === undefined ? catalog.server : `${peer.alias}${SEPARATOR}${catalog.server}`;
-}
-
-function makeList(
-  kind: ListKind,
-  table: ReadonlyMap<string, Entry>,
-  naming: ListsInit['naming'],
-): MadeList {
-  const { key } = KINDS[kind];
-  const items = new Map<string, JsonObject>();
-  for (const [name, { item, place }] of table) {
-    if (place.held !== undefined) continue;
-    const listed =
-      naming === 'plain' ? item : { ...item, [key]: name, ...labelOf(item, place.source) };
-    items.set(name, listed);
+  prompt(name: string): Route {
+    if (this.#spec.kind === 'server') return this.#atServer(this.#spec, 'prompt', name);
+    const location = this.lists.locate('prompts', name);
+    if (location !== undefined) return this.#toItem('prompt', location);
+    throw unknownItem('prompt', name);
   }
-  return { table, items, ...paginate(kind, [...items.values()]) };
-}
 
-/** Serialises items, in pages that are no burden to anybody. */
-export function paginate(
-  kind: ListKind,
-  items: readonly JsonObject[],
-): { readonly digest: string; readonly pages: readonly Buffer[] } {
-  const pages: string[][] = [[]];
-  let pageBytes = 0;
-  const hash = createHash('sha256');
-  for (const item of items) {
-    const text = JSON.stringify(item);
-    hash.update(text);
-    const page = pages.at(-1) ?? [];
-    const sizeBytes = Buffer.byteLength(text);
-    const isFull = page.length >= PAGE_ITEMS_MAX || pageBytes + sizeBytes > PAGE_BYTES_MAX;
-    if (isFull && page.length > 0) {
-      pages.push([text]);
-      pageBytes = sizeBytes;
-    } else {
-      page.push(text);
-      pageBytes += sizeBytes;
+  resource(uri: string, ability: 'resource/read' | 'resource/subscribe'): readonly Route[] {
+    if (this.#spec.kind === 'server') return [this.#atServer(this.#spec, 'resource', uri, ability)];
+    const location = this.lists.locate('resources', uri);
+    if (location !== undefined) return [this.#toItem('resource', location, ability)];
+    const routes = this.#mayHave(uri)
+      .filter(
+        ({ source, name }) =>
+          this.#isSelected(source.peer, source.catalog.server, name) &&
+          this.#sources.shows(source, { scheme: 'resource', name, ability }),
+      )
+      .map((one) => this.#toItem('resource', one, ability));
+    if (routes.length === 0) throw unknownItem('resource', uri);
+    return routes;
+  }
+
+  server(method: string): Route {
+    const target = this.#serverOf(method);
+    // What we do not know may do anything: only a grant of the whole server covers it.
+    return { target, wanted: wantedOf({ scheme: 'tool', target, name: `method/${method}` }) };
+  }
+
+  #serverOf(method: string): ServerTarget {
+    if (this.#spec.kind === 'server') return this.#serverTarget(this.#spec);
+    const able = this.#sources
+      .all()
+      .filter(
+        ({ catalog }) => method.startsWith('tasks/') && catalog.capabilities['tasks'] !== undefined,
+      );
+    const [source] = able;
+    if (source !== undefined && able.length === 1) return targetOf(source);
+    throw unknownMethod(method);
+  }
+
+  /** Any of the peers may run the tool. Loads are those of now: the view may be much older. */
+  #leastLoadedFirst(locations: readonly ItemLocation[]): readonly Route[] {
+    return locations
+      .map((location) => ({ location, load: this.#loadOf(location.source.peer) }))
+      .toSorted((one, other) => one.load - other.load)
+      .map(({ location }) => ({ ...this.#toItem('tool', location), mayRepeat: true }));
+  }
+
+  /** Calls in flight at the peer, by its last heartbeat. */
+  #loadOf(peer: PeerView | undefined): number {
+    if (peer === undefined) return 0;
+    return this.#components.membership.peer(peer.peerId)?.presence?.load ?? 0;
+  }
+
+  /**
+   * Where a URI may lead that nobody lists: to the servers whose templates it fits, else to all that have
+   * resources, because the results of a server may link to resources that it does not list.
+   */
+  #mayHave(uri: string): readonly ItemLocation[] {
+    const found: ItemLocation[] = [];
+    for (const template of this.lists.names('templates')) {
+      if (found.length === ASKED_MAX) return found;
+      if (!fitsTemplate(template, uri)) continue;
+      const known = this.lists.locate('templates', template);
+      if (known === undefined) continue;
+      const { source } = known;
+      const name = translate(uri, template, known.name);
+      // Several templates of one server may lead to the same resource.
+      if (!found.some((one) => one.source === source && one.name === name)) {
+        found.push({ source, name });
+      }
     }
+    if (found.length > 0) return found;
+    return this.#sources
+      .all()
+      .filter(({ catalog }) => catalog.capabilities['resources'] !== undefined)
+      .slice(0, ASKED_MAX)
+      .map((source) => ({ source, name: uri }));
   }
-  const written = pages.map((page, index) => {
-    const next = index + 1 < pages.length ? `,"nextCursor":"${index + 1}"` : '';
-    return Buffer.from(`"${KINDS[kind].list}":[${page.join(',')}]${next}`);
-  });
-  return { digest: hash.digest('base64url'), pages: written };
-}
 
-/** Says where a peer's item is from. */
-function labelOf(item: JsonObject, { peer, catalog }: Source): JsonObject {
-  if (peer === undefined) return {};
-  const label = { [PEER_META]: peer.peerId, [SERVER_META]: catalog.server };
-  return { _meta: { ...objectOf(item['_meta']), ...label } };
-}
+  #toItem(scheme: Scheme, location: ItemLocation, ability?: string): Route {
+    const { source, name, quarantined, isReadOnly } = location;
+    const target = targetOf(source);
+    return {
+      target,
+      edits: scheme === 'resource' ? { uri: name } : { name },
+      wanted: wantedOf({ scheme, target, name, ability, isReadOnly }),
+      ...(quarantined === undefined ? {} : this.#quarantined(source, quarantined)),
+    };
+  }
 
-/** What the whole of `sources` can do. Lists may always come to be, so that they are always declared. */
-export function jointFacts(
-  sources: readonly Source[],
-  own: Pick<ServerFacts, 'serverInfo' | 'instructions'>,
-): ServerFacts {
-  const capabilities = sources.map(({ catalog }) => catalog.capabilities);
-  const tasks = capabilities.find((one) => one['tasks'] !== undefined)?.['tasks'];
-  const extensions = Object.assign({}, ...capabilities.map((one) => objectOf(one['extensions'])));
-  return {
-    ...own,
-    capabilities: {
-      tools: { listChanged: true },
-      resources: { subscribe: true, listChanged: true },
-      prompts: { listChanged: true },
-      completions: {},
-      logging: {},
-      ...(tasks === undefined ? {} : { tasks }),
-      ...(Object.keys(extensions as JsonObject).length === 0 ? {} : { extensions }),
-    },
-  };
-}
+  #atServer(spec: ServerSpec, scheme: Scheme, name: string, ability?: string): Route {
+    const target = this.#serverTarget(spec);
+    const listed = scheme === 'tool' ? this.lists.locate('tools', name) : undefined;
+    const [source] = this.#sources.all();
+    const held = source?.quarantined?.get(quarantineKey(scheme, name));
+    return {
+      target,
+      wanted: wantedOf({ scheme, target, name, ability, isReadOnly: listed?.isReadOnly }),
+      ...(source === undefined || held === undefined
+        ? {}
+        : this.#quarantined(source, held.quarantined)),
+    };
+  }
 
-/** The facts of one server, as it says them: we tell of changes, whether or not it does. */
-export function factsOf({ catalog }: Source): ServerFacts {
-  const { capabilities, serverInfo, instructions } = catalog;
-  const telling = ['tools', 'resources', 'prompts'].filter(
-    (name) => capabilities[name] !== undefined,
-  );
-  return {
-    serverInfo,
-    ...(instructions === undefined ? {} : { instructions }),
-    capabilities: {
-      ...capabilities,
-      ...Object.fromEntries(
-        telling.map((name) => [name, { ...objectOf(capabilities[name]), listChanged: true }]),
-      ),
-    },
-  };
-}
+  #serverTarget({ server, peer: alias }: ServerSpec): ServerTarget {
+    if (alias === undefined) return { server };
+    const peer = this.#sources.peerOf(alias);
+    if (peer === undefined) throw unknownPeer(alias);
+    if (!isHere(peer)) throw peerAway(peer);
+    return { server, peer };
+  }
 
-/** Several templates of one server may lead to the same resource. */
-export function distinct(places: readonly Place[]): readonly Place[] {
-  return places.filter(
-    ({ source, name }, index) =>
-      places.findIndex((other) => other.source === source && other.name === name) === index,
-  );
-}
+  #quarantined(
+    { peer, catalog: { server } }: Source,
+    quarantined: Quarantined,
+  ): Required<Pick<Route, 'obstacle'>> {
+    const place = { server, ...(peer === undefined ? {} : { peer: peer.alias }) };
+    const isAway = this.#principal.kind === 'peer' || this.#principal.kind === 'agent';
+    const self = isAway ? this.#components.self : undefined;
+    return { obstacle: () => quarantineError(place, quarantined, self) };
+  }
 
-/** The server of a source. */
-export function targetOf({ peer, catalog }: Source): ServerTarget {
-  return { server: catalog.server, ...(peer === undefined ? {} : { peer }) };
+  /**
+   * A name that is in no list but begins with a peer's alias goes to that peer all the same: the peer
+   * knows why we do not see the tool, and says what would grant it.
+   */
+  #unlistedTool(name: string): Route {
+    const [first, rest] = splitName(name);
+    const peer = this.#sources.peerOf(first);
+    if (peer !== undefined) {
+      if (!isHere(peer)) throw peerAway(peer);
+      const [server, tool] = splitName(rest);
+      if (tool !== '' && this.#isSelected(peer, server, tool)) {
+        return this.#toItem('tool', { source: unlistedSource(peer, server), name: tool });
+      }
+    }
+    const target = { server: first };
+    return {
+      target,
+      wanted: wantedOf({ scheme: 'tool', target, name: rest }),
+      obstacle: () => this.#missingTool(first, name),
+    };
+  }
+
+  #missingTool(server: string, name: string): StarlingError {
+    const status = this.#components.upstreams.get(server)?.status();
+    const hasFailed = status?.state === 'failed' && status.tools === 0;
+    return hasFailed ? serverFailed(server, status) : unknownTool(name, this.lists.names('tools'));
+  }
+
+  #named(): NamedView | undefined {
+    if (this.#spec.kind !== 'all' || this.#spec.view === undefined) return undefined;
+    const { views } = this.#components.config;
+    return Object.hasOwn(views, this.#spec.view) ? views[this.#spec.view] : undefined;
+  }
+
+  /** Whether the view, if it is a named one, has what is called so. */
+  #isSelected(peer: PeerView | undefined, server: string, name: string): boolean {
+    this.#selection ??= compileSelection(this.#named() ?? {});
+    return this.#selection(peer?.alias, server, name);
+  }
+
+  #listsInit(): ListsInit {
+    if (this.#spec.kind === 'server') return { naming: 'plain' };
+    const { list } = this.#components.config;
+    const named = this.#named();
+    return {
+      naming: 'prefixed',
+      style: { prefix: named?.prefix ?? list.prefix, nameMax: list.nameMax },
+      merge: list.merge,
+      ...(named === undefined ? {} : { select: compileSelection(named) }),
+    };
+  }
 }

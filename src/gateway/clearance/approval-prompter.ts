@@ -6,7 +6,7 @@ import type { Clock } from '../../core/index.ts';
 import { OPERATOR } from '../../guard/index.ts';
 import type { Answerer, Approval, Approvals } from '../../guard/index.ts';
 import { answerOf, formOf, showsForms } from './approval-form.ts';
-import type { AskableClient } from '../session/node-questions.ts';
+import type { AskableClient } from '../types.ts';
 
 /** What the desk works with. */
 export interface ApprovalPrompterComponents {

@@ -1,12 +1,14 @@
 /**
  * What stands between a call and its server: the guard's decision for just these arguments, the wait for
- * a person where an approval is needed, and the audit log. A call that a grant or a scope allows goes on
- * only once the log has it, so that nothing allowed is missing there, however the process ends.
+ * a person where an approval is needed, and the audit log. Only clearance asks the guard. A call that a
+ * grant or a scope allows goes on only once the log has it, so that nothing allowed is missing there,
+ * however the process ends.
  */
 import { hashArguments } from '../../audit/index.ts';
 import type { Audit, AuditInit, AuditOutcome } from '../../audit/index.ts';
-import { StarlingError, messageOf } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
+import { toolResource } from '../../grants/index.ts';
 import { behalfOf, keyOf } from '../../guard/index.ts';
 import type {
   ApprovalOutcome,
@@ -16,35 +18,55 @@ import type {
   GuardWanted,
   Principal,
 } from '../../guard/index.ts';
+import type { RequestFrame } from '../types.ts';
+import { argumentsOf, reasoningOf, strictArgumentsOf } from './call-arguments.ts';
 import { refusalOf } from './refusals.ts';
 
 /** One call that somebody wants to make. */
 export interface WantedCall {
   readonly principal: Principal;
+  readonly request: RequestFrame;
   readonly wanted: GuardWanted;
-  readonly args: JsonObject;
-  /** Why, in the caller's words. */
-  readonly reasoning?: string | undefined;
+  /** The request only looks at what the caller may use: nothing is used up, and only a refusal is recorded. */
+  readonly isLook?: boolean;
+  /** Why nobody could make the call; thrown to callers that may make it, and to nobody else. */
+  readonly obstacle?: (() => StarlingError) | undefined;
   /** The session that asks: it can't approve what it wants itself. */
   readonly session: string;
   /** Gives what is aborted when the caller gives up. A getter made for each call would cost each its own hidden class. */
   signal(): AbortSignal;
-  /** It waits for a person, at most so long; gives what to call when it no longer does. */
+  /** The call waits for a person, at most so long; gives what to call when the wait is over. */
   waits(timeoutMs: number): () => void;
 }
 
 /** A call that may be made. */
 export interface ClearedCall {
-  /** It is over. */
+  /** The call has ended. */
   over(outcome: Extract<AuditOutcome, 'ok' | 'failed' | 'cancelled'>, reason?: string): void;
+}
+
+/** A call under way, as far as it matters whether it may go on. */
+export interface CallUnderWay extends Pick<WantedCall, 'principal' | 'request' | 'wanted'> {
+  /** Who was asked about it: the guard alone, or a person as well; absent when nobody was. */
+  readonly askedOf?: 'guard' | 'person' | undefined;
 }
 
 /** Clears calls. */
 export interface Clearance {
-  /** At once where nothing has to be waited for. @throws STARLING_CALL_REFUSED, STARLING_AUDIT_UNAVAILABLE, … */
+  /** Whether a list shows the thing: what needs an approval is there to be asked for. */
+  sees(principal: Principal, wanted: GuardWanted): boolean;
+  /**
+   * Lets a call be made, at once where nothing has to be waited for.
+   * @throws STARLING_CALL_REFUSED, STARLING_AUDIT_UNAVAILABLE, and the call's obstacle
+   */
   clear(call: WantedCall): ClearedCall | Promise<ClearedCall>;
-  /** Records what was refused before there was a call: there no arguments could have helped. */
-  refused(call: Pick<WantedCall, 'principal' | 'wanted' | 'reasoning'>, reason: string): void;
+  /** {@link clear} for what is no call of a caller. @throws STARLING_CALL_REFUSED */
+  check(principal: Principal, wanted: GuardWanted): void;
+  /**
+   * Why a call may not go on, now that grants or the policy have changed; undefined when it may. That
+   * an approval is needed now ends only a call that nobody was asked about or that the guard alone allowed.
+   */
+  refusalNow(call: CallUnderWay): StarlingError | undefined;
 }
 
 /** What clears calls. */
@@ -60,31 +82,114 @@ export interface ClearanceComponents {
 const UNRECORDED: ClearedCall = { over: () => undefined };
 
 /** What tells the operator that the log can't be written, and why, must not need it to be written. */
-const TELLS_TROUBLE: readonly string[] = ['tool:starling/status', 'tool:starling/peers'];
+const TELLS_TROUBLE: readonly string[] = ['status', 'peers'].map((tool) =>
+  toolResource(BUILTIN_SERVER, tool),
+);
 
 type Yes = Extract<Decision, { allow: true }>;
+type No = Extract<Decision, { allow: false }>;
 /** What every entry about a call says. It is made once: nothing may fail when the call is over. */
 type About = Pick<AuditInit, 'who' | 'onBehalfOf' | 'what' | 'args'>;
+type Caller = Pick<WantedCall, 'principal' | 'wanted' | 'request'>;
 
-/** Makes the clearance of a node. */
+/** Makes the clearance of the node called `self`. */
 export function createClearance(
   components: ClearanceComponents,
   init: { readonly self: string },
 ): Clearance {
-  const { guard, approvals, audit, clock, logger } = components;
+  return new CallClearance(components, init.self);
+}
 
-  const aboutOf = (call: WantedCall): About => {
-    const parties = partiesOf(call);
+class CallClearance implements Clearance {
+  readonly #components: ClearanceComponents;
+  readonly #self: string;
+
+  constructor(components: ClearanceComponents, self: string) {
+    this.#components = components;
+    this.#self = self;
+  }
+
+  sees(principal: Principal, wanted: GuardWanted): boolean {
+    return this.#refusedLook(principal, wanted) === undefined;
+  }
+
+  check(principal: Principal, wanted: GuardWanted): void {
+    const refused = this.#refusedLook(principal, wanted);
+    if (refused !== undefined) throw refusalOf(refused, principal, this.#self);
+  }
+
+  refusalNow({ principal, request, wanted, askedOf }: CallUnderWay): StarlingError | undefined {
+    const args = askedOf === undefined ? {} : { args: argumentsOf(principal, request) };
+    const decision = this.#components.guard.decide(principal, { ...wanted, ...args, look: true });
+    if (decision.allow) return undefined;
+    const mayWait = decision.ask !== undefined && askedOf !== 'guard';
+    return mayWait ? undefined : refusalOf(decision, principal, this.#self);
+  }
+
+  clear(call: WantedCall): ClearedCall | Promise<ClearedCall> {
+    const { principal, wanted, isLook, obstacle } = call;
+    if (isLook === true || obstacle !== undefined) return this.#look(call);
+    const { guard, audit } = this.#components;
+    const args = this.#argumentsOf(call);
+    const decision = guard.decide(principal, { ...wanted, args });
+    if (decision.allow && !audit.isOn && decision.settled === undefined) return UNRECORDED;
+    const about = this.#aboutOf(call, args);
+    if (decision.allow) return this.#allowed(decision, call, about);
+    if (decision.ask === undefined) throw this.#refused(decision, call, about);
+    return this.#approved(call, about, decision.ask);
+  }
+
+  /** Nothing is called: the guard is asked without arguments, as none of them could help. */
+  #look(call: WantedCall): ClearedCall {
+    const refused = this.#refusedLook(call.principal, call.wanted);
+    if (refused !== undefined) throw this.#refused(refused, call, partiesOf(call));
+    if (call.obstacle !== undefined) throw call.obstacle();
+    return UNRECORDED;
+  }
+
+  #refusedLook(principal: Principal, wanted: GuardWanted): No | undefined {
+    const decision = this.#components.guard.decide(principal, { ...wanted, look: true });
+    return decision.allow || decision.ask !== undefined ? undefined : decision;
+  }
+
+  /** @throws STARLING_CALL_REFUSED for arguments that can be read in more than one way */
+  #argumentsOf(call: Caller): JsonObject {
     try {
-      return { ...parties, args: hashArguments(call.args) };
+      return argumentsOf(call.principal, call.request);
     } catch (error) {
-      noteRefusal(call, parties, messageOf(error));
+      this.#noteRefusal(call, partiesOf(call), messageOf(error));
       throw error;
     }
-  };
-  const noteRefusal = (call: Pick<WantedCall, 'reasoning'>, about: About, reason: string): void =>
-    audit.note({ kind: 'decision', ...about, outcome: 'denied', reason, ...saidIn(call) });
-  const clearedBy = (about: About, seq: number): ClearedCall => {
+  }
+
+  #aboutOf(call: Caller, args: JsonObject): About {
+    const parties = partiesOf(call);
+    try {
+      return { ...parties, args: hashArguments(args) };
+    } catch (error) {
+      this.#noteRefusal(call, parties, messageOf(error));
+      throw error;
+    }
+  }
+
+  #allowed({ grant, settled }: Yes, call: WantedCall, about: About): Promise<ClearedCall> {
+    const { audit } = this.#components;
+    const id = grant === undefined ? {} : { grant: grant.claims.jti };
+    const said = saidIn(call);
+    const entry: AuditInit = { kind: 'decision', ...about, ...id, outcome: 'allowed', ...said };
+    const { principal, wanted } = call;
+    if (principal.kind === 'operator' && TELLS_TROUBLE.includes(wanted.resource)) {
+      if (!audit.healthy()) {
+        // Written once the log can be written again.
+        audit.note(entry);
+        return Promise.resolve(UNRECORDED);
+      }
+    }
+    return Promise.all([audit.append(entry), settled]).then(([seq]) => this.#recorded(about, seq));
+  }
+
+  #recorded(about: About, seq: number): ClearedCall {
+    const { audit, clock } = this.#components;
     const begunAt = clock.now();
     return {
       over(outcome, reason) {
@@ -98,82 +203,73 @@ export function createClearance(
         });
       },
     };
-  };
-  /** Written once that is possible again. */
-  const noted = (entry: AuditInit): ClearedCall => {
-    audit.note(entry);
-    return UNRECORDED;
-  };
-  const allowed = (
-    { grant, settled }: Yes,
-    call: WantedCall,
-    about: About,
-  ): Promise<ClearedCall> => {
-    const id = grant === undefined ? {} : { grant: grant.claims.jti };
-    const said = saidIn(call);
-    const entry: AuditInit = { kind: 'decision', ...about, ...id, outcome: 'allowed', ...said };
-    const { principal, wanted } = call;
-    if (principal.kind === 'operator' && TELLS_TROUBLE.includes(wanted.resource)) {
-      if (!audit.healthy()) return Promise.resolve(noted(entry));
-    }
-    return Promise.all([audit.append(entry), settled]).then(([seq]) => clearedBy(about, seq));
-  };
-  const asked = async (
-    call: WantedCall,
-    request: NonNullable<Decision['ask']>,
-  ): Promise<ApprovalOutcome> => {
-    const stop = call.waits(request.timeoutMs);
-    try {
-      const justification = call.reasoning === undefined ? {} : { justification: call.reasoning };
-      const wish = { ...request, ...justification, session: call.session };
-      return await approvals.ask(wish, call.signal());
-    } finally {
-      stop();
-    }
-  };
-  const approved = async (
+  }
+
+  /** Waits for a person, then asks the guard again: what was granted may have ended meanwhile. */
+  async #approved(
     call: WantedCall,
     about: About,
     request: NonNullable<Decision['ask']>,
-  ): Promise<ClearedCall> => {
+  ): Promise<ClearedCall> {
+    const { audit, guard } = this.#components;
     const said = saidIn(call);
     audit.note({ kind: 'decision', ...about, outcome: 'asked', reason: request.rule, ...said });
-    const { state, approval } = await asked(call, request).catch((error: unknown) => {
-      noteRefusal(call, about, messageOf(error));
+    const { state, approval } = await this.#ask(call, request).catch((error: unknown) => {
+      this.#noteRefusal(call, about, messageOf(error));
       throw error;
     });
     if (state !== 'approved') {
-      noteRefusal(call, about, `the approval is ${state}`);
+      this.#noteRefusal(call, about, `the approval is ${state}`);
       throw new StarlingError(
         'STARLING_CALL_REFUSED',
         `${call.wanted.resource} needs an approval, which is ${state}${approval.reason === undefined ? '' : `: ${approval.reason}`}`,
-        { hint: `ask the operator of ${init.self}`, data: { approval: approval.id, state } },
+        { hint: `ask the operator of ${this.#self}`, data: { approval: approval.id, state } },
       );
     }
-    const wanted = { ...call.wanted, approval: approval.id };
-    const decision = guard.decide(call.principal, { ...wanted, args: call.args });
-    if (decision.allow) return allowed(decision, call, about);
-    noteRefusal(call, about, decision.refusal.text);
-    throw refusalOf(decision, call.principal, init.self);
-  };
-  return {
-    refused: (call, reason) => noteRefusal(call, partiesOf(call), reason),
-    clear(call) {
-      const { principal, wanted, args } = call;
-      const decision = guard.decide(principal, { ...wanted, args });
-      const { allow } = decision;
-      if (allow && !audit.isOn && decision.settled === undefined) return UNRECORDED;
-      const about = aboutOf(call);
-      if (allow) return allowed(decision, call, about);
-      if (decision.ask !== undefined) return approved(call, about, decision.ask);
-      noteRefusal(call, about, decision.refusal.text);
-      logger.debug({ reason: messageOf(decision.refusal.text) }, 'call refused');
-      throw refusalOf(decision, principal, init.self);
-    },
-  };
+    const args = argumentsOf(call.principal, call.request);
+    const wanted = { ...call.wanted, approval: approval.id, args };
+    const decision = guard.decide(call.principal, wanted);
+    if (decision.allow) return this.#allowed(decision, call, about);
+    throw this.#refused(decision, call, about);
+  }
+
+  async #ask(call: WantedCall, request: NonNullable<Decision['ask']>): Promise<ApprovalOutcome> {
+    // The server may not read other arguments than the person is shown, whoever calls.
+    strictArgumentsOf(call.request);
+    const stop = call.waits(request.timeoutMs);
+    try {
+      const justification = reasoningOf(call.request);
+      const asked = {
+        ...request,
+        ...(justification === undefined ? {} : { justification }),
+        session: call.session,
+      };
+      return await this.#components.approvals.ask(asked, call.signal());
+    } finally {
+      stop();
+    }
+  }
+
+  /** The refusal for the caller, once it is recorded. */
+  #refused(decision: No, call: Caller, about: About): StarlingError {
+    const error = refusalOf(decision, call.principal, this.#self);
+    this.#noteRefusal(call, about, error.message);
+    this.#components.logger.debug({ reason: error.message }, 'call refused');
+    return error;
+  }
+
+  #noteRefusal(call: Caller, about: About, reason: string): void {
+    this.#components.audit.note({
+      kind: 'decision',
+      ...about,
+      outcome: 'denied',
+      reason,
+      ...saidIn(call),
+    });
+  }
 }
 
-function partiesOf({ principal, wanted }: Pick<WantedCall, 'principal' | 'wanted'>): About {
+function partiesOf({ principal, wanted }: Caller): About {
   const behalf = behalfOf(principal);
   return {
     who: keyOf(principal),
@@ -183,6 +279,7 @@ function partiesOf({ principal, wanted }: Pick<WantedCall, 'principal' | 'wanted
 }
 
 /** The words that came with a call; they are told once, with the decision. */
-function saidIn({ reasoning }: Pick<WantedCall, 'reasoning'>): Pick<AuditInit, 'reasoning'> {
+function saidIn({ request }: Pick<WantedCall, 'request'>): Pick<AuditInit, 'reasoning'> {
+  const reasoning = reasoningOf(request);
   return reasoning === undefined ? {} : { reasoning };
 }

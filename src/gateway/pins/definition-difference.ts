@@ -2,6 +2,7 @@
  * The difference of two definitions as lines that a person can read: JSON laid out, long texts broken
  * at their line ends and sentences, invisible characters written out, everything bounded.
  */
+import { diffArrays } from 'diff';
 import type { Json } from '../../core/index.ts';
 import { revealInvisible } from './invisible-characters.ts';
 
@@ -11,8 +12,8 @@ const LINES_MAX = 200;
 const CONTEXT_LINES = 2;
 /** A longer line is broken. */
 const TOO_LONG = /[^]{1,160}/gu;
-/** Pairs of lines compared; two texts that need more are shown one after the other. */
-const PAIRS_MAX = 1_000_000;
+/** Lines that may go and come (more are not shown anyway): the time grows with the square of them. */
+const EDITS_MAX = 300;
 /** Lines of a definition that are looked at. */
 const INPUT_LINES_MAX = 20_000;
 
@@ -59,53 +60,16 @@ function breakText(line: string): readonly string[] {
     .map((part, index) => revealInvisible(index === 0 ? part : `${indent}  ${part}`));
 }
 
-/** Longest common subsequence, after what both begin and end with. */
+/** The lines of both texts in order; two texts that differ too much are shown one after the other. */
 function compare(was: readonly string[], is: readonly string[]): readonly Line[] {
-  let head = 0;
-  while (head < was.length && head < is.length && was[head] === is[head]) head += 1;
-  let tail = 0;
-  const most = Math.min(was.length, is.length) - head;
-  while (tail < most && was[was.length - 1 - tail] === is[is.length - 1 - tail]) tail += 1;
-  const same = (text: string): Line => [' ', text];
-  return [
-    ...was.slice(0, head).map(same),
-    ...compareMiddle(was.slice(head, was.length - tail), is.slice(head, is.length - tail)),
-    ...was.slice(was.length - tail).map(same),
+  const parts = diffArrays([...was], [...is], { maxEditLength: EDITS_MAX }) ?? [
+    { removed: true, added: false, value: was },
+    { removed: false, added: true, value: is },
   ];
-}
-
-function compareMiddle(was: readonly string[], is: readonly string[]): readonly Line[] {
-  if (was.length * is.length > PAIRS_MAX || was.length === 0 || is.length === 0) {
-    return [...was.map((text): Line => ['-', text]), ...is.map((text): Line => ['+', text])];
-  }
-  const width = is.length + 1;
-  const common = new Uint32Array((was.length + 1) * width);
-  const at = (i: number, j: number): number => common[i * width + j] ?? 0;
-  for (let i = was.length - 1; i >= 0; i -= 1) {
-    for (let j = is.length - 1; j >= 0; j -= 1) {
-      common[i * width + j] =
-        was[i] === is[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1));
-    }
-  }
-  const lines: Line[] = [];
-  let i = 0;
-  let j = 0;
-  while (i < was.length || j < is.length) {
-    const left = was[i];
-    const right = is[j];
-    if (left !== undefined && left === right) {
-      lines.push([' ', left]);
-      i += 1;
-      j += 1;
-    } else if (left !== undefined && (right === undefined || at(i + 1, j) >= at(i, j + 1))) {
-      lines.push(['-', left]);
-      i += 1;
-    } else if (right !== undefined) {
-      lines.push(['+', right]);
-      j += 1;
-    }
-  }
-  return lines;
+  return parts.flatMap(({ removed, added, value }) => {
+    const mark: Mark = removed ? '-' : added ? '+' : ' ';
+    return value.map((text): Line => [mark, text]);
+  });
 }
 
 function withContext(lines: readonly Line[]): readonly string[] {

@@ -1,29 +1,394 @@
-/** A request of a session that is under way. */
-import type { GuardWanted } from '../../guard/index.ts';
-import type { ClearedCall } from '../clearance/clearance.ts';
+/**
+ * The life of one request of a session, from when it begins until its caller has the answer: it is
+ * cleared, sent on the channel to its server, sent to another server where that does no harm, and ends
+ * once. Nothing but the call itself changes what is written here.
+ */
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock, JsonObject, Logger } from '../../core/index.ts';
+import type { GuardWanted, Principal } from '../../guard/index.ts';
+import type { Route } from '../catalog/types.ts';
+import type { ClearedCall, Clearance } from '../clearance/clearance.ts';
+import { failureOf } from '../clearance/refusals.ts';
+import { metaToolError } from '../catalog/search-tools.ts';
+import { objectOf, unknownMethod } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
-import type { Reply } from './types.ts';
-import type { Listener } from './subscriptions.ts';
-import type { FrameId, ChannelCall, RelayedCall, RequestFrame } from '../types.ts';
+import { progressTokenOf } from '../wire/channel.ts';
+import { RPC, errorBytes, errorOf, resultBytes, rewriteFrame } from '../wire/frame.ts';
+import type { Reply } from '../wire/reply.ts';
+import type { ChannelTable } from './channel-table.ts';
+import type { McpTasks } from './mcp-tasks.ts';
+import { editsOf } from './request-target.ts';
+import type { Subscriber } from './subscribe.ts';
+import type { Listener, SubscriptionAttempt, Subscriptions } from './subscriptions.ts';
+import { tellWaiting } from './waiting-notice.ts';
+import type {
+  ChannelCall,
+  FrameError,
+  FrameId,
+  NotificationFrame,
+  RelayedCall,
+  RequestFrame,
+  ResponseFrame,
+  ServerChannel,
+} from '../types.ts';
 
-/** A request under way. */
-export interface Active {
-  readonly key: unknown;
+/** Methods that only look at what the caller may use anyway. */
+const LOOKS: readonly string[] = ['completion/complete', 'resources/unsubscribe'];
+const NOT_ALLOWED = 'it is not allowed any more';
+/** By which a server of the legacy era says that it has no such resource (MCP 2025-11-25 `resources`). */
+const RESOURCE_NOT_FOUND = -32_002;
+
+/** What the calls of one session work with. */
+export interface CallComponents {
+  readonly clearance: Clearance;
+  readonly channels: ChannelTable;
+  readonly subscriptions: Subscriptions;
+  readonly subscriber: Pick<Subscriber, 'unsubscribe'>;
+  readonly tasks: McpTasks;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What all calls of one session have in common. */
+export interface CallInit {
+  /** The session's name for approvals. */
+  readonly id: string;
+  /** This node's name, for messages. */
+  readonly self: string;
+}
+
+/** One request that is to begin. */
+export interface CallRequest {
   readonly request: RequestFrame;
   readonly reply: Reply;
   readonly era: Era;
+  /** Whose rights it is judged by: those that came with the request. */
+  readonly principal: Principal;
+}
+
+export type { Call };
+
+/** Hears once that a call is over. */
+export type CallEnd = (call: Call) => void;
+
+/** Makes a call, which does nothing yet; `ended` hears when it is over, before its caller does. */
+export function createCall(
+  components: CallComponents,
+  init: CallInit,
+  what: CallRequest,
+  ended: CallEnd,
+): Call {
+  return new Call(components, init, what, ended);
+}
+
+/** A request under way. */
+class Call {
+  readonly request: RequestFrame;
+  readonly reply: Reply;
+  readonly era: Era;
+  /** The caller's progress token. */
   readonly token: FrameId | undefined;
-  wanted?: GuardWanted | undefined;
+  readonly #components: CallComponents;
+  readonly #init: CallInit;
+  readonly #ended: CallEnd;
+  #principal: Principal;
+  #isOver = false;
+  /** The channel that the call is on, by its name in the table. */
+  #server: string | undefined;
+  #wanted: GuardWanted | undefined;
   /** Who was asked about just this call: the guard alone, or a person as well, who may not have answered. */
-  judgedBy?: 'guard' | 'person' | undefined;
-  /** What is told when it is over; there once it may be made. */
-  cleared?: ClearedCall | undefined;
+  #askedOf: 'guard' | 'person' | undefined;
+  /** Is told when the call is over; there once the call may be made. */
+  #cleared: ClearedCall | undefined;
   /** Made when somebody waits for more than the server. */
-  abort?: AbortController;
-  /** The channel that it is on, by its name in the table. */
-  server?: string;
-  call?: ChannelCall;
-  /** What the channel knows it by. */
-  relayed?: RelayedCall;
-  listener?: Listener;
+  #abort: AbortController | undefined;
+  #onChannel: ChannelCall | undefined;
+  #attempt: SubscriptionAttempt | undefined;
+  #listener: Listener | undefined;
+
+  constructor(components: CallComponents, init: CallInit, what: CallRequest, ended: CallEnd) {
+    this.#components = components;
+    this.#init = init;
+    this.request = what.request;
+    this.reply = what.reply;
+    this.era = what.era;
+    this.#principal = what.principal;
+    this.token = progressTokenOf(what.request);
+    this.#ended = ended;
+  }
+
+  /** The server that the call is made to, by the name of its channel; undefined before that is known. */
+  get server(): string | undefined {
+    return this.#server;
+  }
+
+  /** A `subscriptions/listen`, which stays until its caller ends it. */
+  get isListener(): boolean {
+    return this.#listener !== undefined;
+  }
+
+  /** Sends the request the first way; the next ones follow while nobody knows the resource. */
+  relay(routes: readonly Route[]): void {
+    const [route, ...others] = routes;
+    if (route === undefined) return this.fail(unknownMethod(this.request.method));
+    this.#wanted = route.wanted;
+    this.#server = this.#components.channels.nameOf(route.target);
+    this.#cleared = undefined;
+    try {
+      this.#subscribing(this.#server, route);
+      const cleared = this.#clear(route);
+      if (!(cleared instanceof Promise)) this.#dispatch(cleared, route, others);
+      else {
+        cleared.then(
+          (call) => this.#dispatch(call, route, others),
+          (error: unknown) => this.fail(error),
+        );
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+    return undefined;
+  }
+
+  /** Answers with the result of one of the tools that search has. */
+  answerWith(result: Promise<JsonObject>): void {
+    const kind = this.era === 'modern' ? { resultType: 'complete' } : {};
+    const finish = (found: JsonObject): void => {
+      if (this.#end()) this.reply.final(resultBytes(this.request.id, { ...kind, ...found }));
+    };
+    result.then(finish, (error: unknown) => {
+      if (error instanceof StarlingError) finish(metaToolError(error));
+      else this.fail(error);
+    });
+  }
+
+  /** Opens a `subscriptions/listen`. @throws STARLING_LIMIT_EXCEEDED */
+  listen(): Listener {
+    this.#listener = this.#components.subscriptions.listen(this.request, this.reply);
+    return this.#listener;
+  }
+
+  /** The caller has given the request up. */
+  abandon(reason: string): void {
+    if (!this.#end()) return;
+    this.#stop(reason, reason);
+    this.reply.dropped();
+  }
+
+  /** The caller's session is over. A listener gets the answer that ends it, other calls an error. */
+  endWithSession(error: StarlingError): void {
+    if (!this.#end()) return;
+    if (this.#listener !== undefined) {
+      this.#components.subscriptions.close(this.#listener, true);
+      return;
+    }
+    this.#stop('caller is gone', 'caller is gone');
+    this.reply.final(errorBytes(this.request.id, errorOf(error)));
+  }
+
+  /** The same caller under another name: by that one it is judged again. */
+  rename(principal: Principal): void {
+    this.#principal = principal;
+  }
+
+  /** Asks the guard again, because grants or the policy have changed; ends the call when it refuses. */
+  recheck(): void {
+    const refusal = this.#refusal();
+    if (refusal === undefined || !this.#end()) return;
+    this.#abort?.abort(NOT_ALLOWED);
+    this.#stop(NOT_ALLOWED, refusal.message);
+    this.reply.final(errorBytes(this.request.id, errorOf(refusal)));
+  }
+
+  /** Ends the call with `error`, which its caller is told. A no-op when the call is over. */
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#cleared?.over('failed', messageOf(error));
+    this.#end();
+    this.#closeListener();
+    reportFailure(this.#components.logger, error);
+    this.reply.final(errorBytes(this.request.id, errorOf(error)));
+  }
+
+  /** Why the call may not go on; undefined when it may. */
+  #refusal(): StarlingError | undefined {
+    if (this.#wanted === undefined) return undefined;
+    return this.#components.clearance.refusalNow({
+      principal: this.#principal,
+      request: this.request,
+      wanted: this.#wanted,
+      askedOf: this.#askedOf,
+    });
+  }
+
+  /** Takes note of what a `resources/subscribe` is about before its server can tell of a change. */
+  #subscribing(server: string, route: Route): void {
+    const { method, params } = this.request;
+    const { subscriptions } = this.#components;
+    const { uri } = params;
+    if (typeof uri !== 'string') return;
+    if (method === 'resources/unsubscribe') subscriptions.remove(uri);
+    if (method !== 'resources/subscribe') return;
+    this.#attempt?.failed();
+    this.#attempt = undefined;
+    this.#attempt = subscriptions.begin(uri, server, route.edits?.uri ?? uri);
+  }
+
+  /** Asks whether the call may be made, with the arguments that it has. @throws STARLING_CALL_REFUSED, … */
+  #clear(route: Route): ClearedCall | undefined | Promise<ClearedCall> {
+    const { method } = this.request;
+    this.#askedOf = undefined;
+    if (route.isCleared === true) return undefined;
+    const isLook = LOOKS.includes(method);
+    if (!isLook) this.#askedOf = 'guard';
+    return this.#components.clearance.clear({
+      principal: this.#principal,
+      request: this.request,
+      wanted: route.wanted,
+      isLook,
+      obstacle: route.obstacle,
+      session: this.#init.id,
+      signal: () => {
+        this.#abort ??= new AbortController();
+        return this.#abort.signal;
+      },
+      waits: (timeoutMs) => this.#waits(timeoutMs),
+    });
+  }
+
+  /** A person is asked. */
+  #waits(timeoutMs: number): () => void {
+    const { clock } = this.#components;
+    const stop = tellWaiting(this, {
+      clock,
+      timeoutMs,
+      self: this.#init.self,
+      isPeer: this.#principal.kind === 'peer',
+    });
+    this.#askedOf = 'person';
+    return stop;
+  }
+
+  #dispatch(cleared: ClearedCall | undefined, route: Route, others: readonly Route[]): void {
+    if (this.#isOver) {
+      // The caller has cancelled meanwhile: what was cleared has an end in the record too.
+      cleared?.over('cancelled');
+      return;
+    }
+    this.#cleared = cleared;
+    const failed = (error: unknown): void => this.#failed(error, others);
+    try {
+      const channel = this.#components.channels.get(route.target);
+      if (channel instanceof Promise) {
+        channel.then((opened) => this.#send(route, others, opened), failed);
+      } else this.#send(route, others, channel);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  #send(route: Route, others: readonly Route[], channel: ServerChannel): void {
+    // The caller may have cancelled, or the session ended, while the channel was opened.
+    if (this.#isOver) return;
+    const relayed: RelayedCall = {
+      request: this.request,
+      principal: this.#principal,
+      session: this.#init.id,
+      edits: editsOf(this.request, route),
+      response: (frame) => this.#responded(route, others, frame),
+      progress: (frame) => this.#progress(frame),
+      notification: (frame) => this.reply.interim(frame.bytes),
+      failed: (error) => this.#failed(error, others),
+    };
+    try {
+      this.#onChannel = channel.relay(relayed);
+    } catch (error) {
+      this.#failed(error, others);
+    }
+  }
+
+  #responded(route: Route, others: readonly Route[], frame: ResponseFrame): void {
+    if (this.#isOver) return;
+    const { error } = frame;
+    if (error !== undefined && this.#mayTryNext(error, others[0])) {
+      this.#cleared?.over('failed', failureOf(frame));
+      this.relay(others);
+      return;
+    }
+    if (error === undefined) this.#attempt?.made();
+    this.#end();
+    this.#cleared?.over(error === undefined ? 'ok' : 'failed', failureOf(frame));
+    this.#components.tasks.note(route, frame);
+    this.reply.final(rewriteOrError(frame, this.request.id));
+  }
+
+  /** A refusal, and what fails for its own fault, would be the same at the next server. */
+  #mayTryNext({ code, data }: FrameError, next: Route | undefined): boolean {
+    if (next === undefined) return false;
+    const { code: name, retryable } = objectOf(data);
+    // A peer whose server is away says so in its answer.
+    if (next.mayRepeat === true && (retryable === true || name === 'STARLING_TOOL_UNKNOWN')) {
+      return true;
+    }
+    const isUnknown = code === RESOURCE_NOT_FOUND || code === RPC.invalidParams;
+    return isUnknown && this.request.method.startsWith('resources/');
+  }
+
+  #progress(frame: NotificationFrame): void {
+    if (this.token === undefined || this.#isOver) return;
+    let message: Buffer;
+    try {
+      message = rewriteFrame(frame, { progressToken: this.token });
+    } catch (error) {
+      this.#components.logger.debug({ error: messageOf(error) }, 'malformed progress dropped');
+      return;
+    }
+    this.reply.interim(message);
+  }
+
+  /** Tells the caller, unless another server may be tried. */
+  #failed(error: unknown, others: readonly Route[]): void {
+    const isAway = error instanceof StarlingError && error.row.retryable;
+    if (!isAway || others[0]?.mayRepeat !== true) return this.fail(error);
+    if (this.#isOver) return undefined;
+    this.#cleared?.over('failed', messageOf(error));
+    return this.relay(others);
+  }
+
+  /** False when the call was over already. */
+  #end(): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.#attempt?.failed();
+    this.#ended(this);
+    return true;
+  }
+
+  /** `why` is for the record here, `reason` for whoever else hears that the call is cancelled. */
+  #stop(reason: string, why: string): void {
+    this.#onChannel?.cancel(reason);
+    this.#abort?.abort();
+    this.#cleared?.over('cancelled', why);
+    this.#closeListener();
+  }
+
+  #closeListener(): void {
+    if (this.#listener === undefined) return;
+    const { subscriptions, subscriber } = this.#components;
+    subscriber.unsubscribe(subscriptions.close(this.#listener, false));
+  }
+}
+
+/** Logs what went wrong here, and was no refusal. */
+export function reportFailure(logger: Logger, error: unknown): void {
+  if (error instanceof StarlingError) return;
+  logger.error({ error: messageOf(error) }, 'request failed');
+}
+
+function rewriteOrError(frame: ResponseFrame, id: FrameId): Buffer {
+  try {
+    return rewriteFrame(frame, { id });
+  } catch (error) {
+    return errorBytes(id, errorOf(error));
+  }
 }

@@ -1,7 +1,7 @@
 /** Tells a session's client which lists have changed: once for a burst of changes. */
 import type { Clock } from '../../core/index.ts';
-import type { View } from '../catalog/router.ts';
-import type { ListKind } from '../catalog/view.ts';
+import type { View } from '../catalog/types.ts';
+import type { ListKind } from '../catalog/lists.ts';
 
 const DELAY_MS = 50;
 const KINDS: readonly ListKind[] = ['tools', 'prompts', 'resources', 'templates'];

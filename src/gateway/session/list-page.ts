@@ -1,27 +1,13 @@
 /** The lists of MCP as a session answers them: page by page, from what is serialised already. */
-import { CACHING } from '../wire/era.ts';
+import { CACHING, protocolError } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
 import { RPC } from '../wire/frame.ts';
-import { protocolError } from './request-target.ts';
-import type { View } from '../catalog/router.ts';
+import type { View } from '../catalog/types.ts';
 import { SEARCH_PAGES } from './search-mode.ts';
 import type { RequestFrame } from '../types.ts';
-import type { ListKind } from '../catalog/view.ts';
+import type { ListKind } from '../catalog/lists.ts';
 
 const RESULT_END = Buffer.from('}}');
-/** A map: callers name methods, and `toString` is none of these. */
-const LISTS: ReadonlyMap<string, ListKind> = new Map([
-  ['tools/list', 'tools'],
-  ['resources/list', 'resources'],
-  ['resources/templates/list', 'templates'],
-  ['prompts/list', 'prompts'],
-]);
-
-/** What `method` lists; undefined when it lists nothing. */
-export function listOf(method: string): ListKind | undefined {
-  return LISTS.get(method);
-}
-
 /** The answer to one list request. @throws -32602 for a cursor that is not one of ours */
 export function listPage(view: View, frame: RequestFrame, kind: ListKind, era: Era): Buffer {
   const cursor = frame.params['cursor'] ?? '0';

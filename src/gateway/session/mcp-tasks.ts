@@ -3,7 +3,7 @@
  * a task is asked for by its id alone, and only its own server knows it.
  */
 import { objectOf } from '../wire/era.ts';
-import type { Route } from '../catalog/router.ts';
+import type { Route } from '../catalog/types.ts';
 import type { RequestFrame, ResponseFrame } from '../types.ts';
 
 /** Tasks that a session remembers. */
@@ -26,11 +26,7 @@ export function createMcpTasks(): McpTasks {
       if (typeof taskId !== 'string') return;
       const [oldest] = routes.keys();
       if (routes.size >= TASKS_MAX && oldest !== undefined) routes.delete(oldest);
-      routes.set(taskId, {
-        target,
-        isCleared: true,
-        ...(wanted === undefined ? {} : { wanted }),
-      });
+      routes.set(taskId, { target, wanted, isCleared: true });
     },
     routesOf({ method, params }) {
       const { taskId } = params;

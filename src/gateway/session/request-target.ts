@@ -1,21 +1,11 @@
 /** Where a request goes: by the tool, prompt, resource or server that it names. */
-import { StarlingError } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
-import { readCallArguments } from '../../grants/index.ts';
-import type { Wanted } from '../../grants/index.ts';
-import type { Principal } from '../../guard/index.ts';
-import { metaOf, objectOf } from '../wire/era.ts';
+import { objectOf, protocolError } from '../wire/era.ts';
 import { RPC } from '../wire/frame.ts';
-import { markRefusal } from '../clearance/refusals.ts';
-import { scanSpans } from '../wire/json-scan.ts';
-import type { Route, View } from '../catalog/router.ts';
+import type { Route, View } from '../catalog/types.ts';
 import type { RelayedCall, RequestFrame } from '../types.ts';
 
-/** Key in `_meta` of a request: why it is made, in the caller's words. */
-const REASONING_META = 'starling/reasoning';
-const REASONING_MAX = 2048;
-
-/** The servers that may answer `frame`, the likeliest first. @throws STARLING_CALL_REFUSED, … */
+/** The servers that may answer `frame`, the likeliest first. @throws what {@link View} throws */
 export function routesOf(view: View, frame: RequestFrame): readonly Route[] {
   const { method, params } = frame;
   switch (method) {
@@ -36,40 +26,6 @@ export function routesOf(view: View, frame: RequestFrame): readonly Route[] {
   }
 }
 
-/**
- * The arguments that a grant may speak of, read strictly for whoever is bound by one: a repeated key is
- * refused, because the server may read the other. `wanted` is what goes into the record then.
- * @throws STARLING_CALL_REFUSED
- */
-export function argumentsOf(
-  principal: Principal,
-  request: RequestFrame,
-  wanted?: Wanted,
-): JsonObject {
-  if (principal.kind === 'operator' || principal.kind === 'client') {
-    return objectOf(request.params['arguments']);
-  }
-  try {
-    return strictArgumentsOf(request);
-  } catch (error) {
-    if (wanted !== undefined) markRefusal(error, wanted);
-    throw error;
-  }
-}
-
-/** The arguments that everybody reads alike. @throws STARLING_CALL_REFUSED */
-export function strictArgumentsOf({ params, bytes }: RequestFrame): JsonObject {
-  const span = scanSpans(bytes).arguments;
-  if (span === undefined) return objectOf(params['arguments']);
-  return readCallArguments(bytes.toString('utf8', span.start, span.end));
-}
-
-/** Why the caller says that it asks (`_meta["starling/reasoning"]`), cut where it is long. */
-export function reasoningOf(request: RequestFrame): string | undefined {
-  const said = metaOf(request.params)[REASONING_META];
-  return typeof said === 'string' && said !== '' ? said.slice(0, REASONING_MAX) : undefined;
-}
-
 /** What is renamed on the way: nothing when the thing has the same name there. */
 export function editsOf(request: RequestFrame, route: Route): NonNullable<RelayedCall['edits']> {
   const edits = route.edits ?? {};
@@ -83,16 +39,6 @@ export function editsOf(request: RequestFrame, route: Route): NonNullable<Relaye
     ...(name === undefined || isSameName ? {} : { name }),
     ...(uri === undefined || isSameUri ? {} : { uri }),
   };
-}
-
-/** What the caller's message does wrong. */
-export function protocolError(rpc: number, what: string): StarlingError {
-  return new StarlingError('STARLING_PROTOCOL_VIOLATION', what, { data: { rpc } });
-}
-
-/** Nobody here serves `method`. */
-export function unknownMethod(method: string): StarlingError {
-  return protocolError(RPC.methodNotFound, `unknown method ${method.slice(0, 128)}`);
 }
 
 /** A completion goes where its prompt or resource is. */

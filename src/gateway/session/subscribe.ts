@@ -1,86 +1,228 @@
-/** Subscribes a session to resources by itself, and ends that. */
-import type { Json } from '../../core/index.ts';
-import { LISTENER_META } from '../wire/era.ts';
-import { StarlingError } from '../../core/index.ts';
-import { errorFrom } from '../wire/frame.ts';
+/**
+ * Subscribes a session to resources at their servers: for a client that listens by
+ * `subscriptions/listen`, and again when the channel on which a subscription was made has ended. What
+ * the caller may not hear of any more ends here too.
+ */
+import { StarlingError, createScope, messageOf } from '../../core/index.ts';
+import type { Clock, Json, Logger, Scope } from '../../core/index.ts';
+import { LISTENER_META, objectOf } from '../wire/era.ts';
+import { errorFrom, notificationBytes, parseFrame } from '../wire/frame.ts';
+import type { Route, View } from '../catalog/types.ts';
+import { targetOf } from '../catalog/sources.ts';
+import type { ListKind } from '../catalog/lists.ts';
 import type { ChannelTable } from './channel-table.ts';
-import type { View } from '../catalog/router.ts';
-import type { Subscriptions } from './subscriptions.ts';
-import { targetOf } from '../catalog/view.ts';
-import type { ListKind } from '../catalog/view.ts';
+import type { Listener, SubscribedResource, Subscriptions } from './subscriptions.ts';
+import type { FrameError } from '../types.ts';
 
 const KINDS: readonly ListKind[] = ['tools', 'resources', 'templates', 'prompts'];
 const TIMEOUT_MS = 30_000;
+/** How often a server that can't be reached is tried again. */
+const RETRY_MS = 5000;
+const UPDATED = 'notifications/resources/updated';
 
-/**
- * Subscribes to `uri` where the view leads; `capabilities` are those of a client that listens by
- * `subscriptions/listen`. @throws STARLING_CALL_REFUSED, STARLING_PEER_UNREACHABLE, …
- */
-export async function subscribe(
-  view: View,
-  channels: ChannelTable,
-  subscriptions: Subscriptions,
-  uri: string,
-  capabilities?: Json,
-): Promise<void> {
-  const [route] = view.resource(uri, 'resource/subscribe');
-  if (route === undefined) return;
-  const theirs = route.edits?.uri ?? uri;
-  if (!subscriptions.know(uri, channels.nameOf(route.target), theirs)) return;
-  const channel = await channels.get(route.target);
-  const listener = capabilities === undefined ? {} : { _meta: { [LISTENER_META]: capabilities } };
-  const params = { uri: theirs, ...listener };
-  const { error } = await channel.request('resources/subscribe', params, { timeoutMs: TIMEOUT_MS });
-  if (error !== undefined) throw errorFrom(error);
+/** Makes subscriptions, ends them, and makes them again. */
+export interface Subscriber {
+  /** Subscribes to what `listener` wants to hear of. What fails is logged and left out. */
+  listen(listener: Listener): void;
+  /** Tells the servers of `uris` that nobody hears of them any more. */
+  unsubscribe(uris: readonly string[]): void;
+  /** Ends the subscriptions that the view does not allow any more. */
+  dropRefused(): void;
+  /**
+   * Closes the channels to servers of which the caller may use nothing any more, because these servers
+   * could still log to it. The channels of `busy` stay: something allowed is under way there.
+   */
+  dropChannels(busy: ReadonlySet<string | undefined>): void;
+  /** The channel to this server has ended: its subscriptions are made again once it can be reached. */
+  lost(server: string): void;
+  stop(): void;
 }
 
-/** Ends the subscription to `uri`. @throws as {@link subscribe} */
-export async function unsubscribe(view: View, channels: ChannelTable, uri: string): Promise<void> {
-  const [route] = view.resource(uri, 'resource/read');
-  if (route === undefined) return;
-  const channel = await channels.get(route.target);
-  const params = { uri: route.edits?.uri ?? uri };
-  await channel.request('resources/unsubscribe', params, { timeoutMs: TIMEOUT_MS });
+/** What the subscriber works with. */
+export interface SubscriberComponents {
+  readonly view: () => View;
+  readonly channels: ChannelTable;
+  readonly subscriptions: Subscriptions;
+  readonly push: (message: Buffer) => void;
+  /** @throws STARLING_CALL_REFUSED where the caller may not have what the route leads to */
+  readonly permit: (route: Route) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
 }
 
-/** Ends what the caller may not hear of any more. */
-export function dropRefused(view: View, subscriptions: Subscriptions): void {
-  for (const uri of subscriptions.uris()) if (!mayHear(view, uri)) subscriptions.drop(uri);
+/** Makes the subscriber of a session. */
+export function createSubscriber(components: SubscriberComponents): Subscriber {
+  return new SessionSubscriber(components);
 }
 
-/**
- * Closes the channels to servers of which the caller may use nothing any more: these could still log to
- * it. Those in `busy` stay, since something allowed is under way there.
- */
-export function dropChannels(
-  view: View,
-  channels: ChannelTable,
-  subscriptions: Subscriptions,
-  busy: ReadonlySet<string | undefined>,
-): void {
-  const open = channels.names().filter((name) => !busy.has(name) && !subscriptions.isOn(name));
-  if (open.length === 0) return;
-  const seen = serversOf(view, channels);
-  for (const name of open) if (!seen.has(name)) channels.drop(name);
+class SessionSubscriber implements Subscriber {
+  readonly #components: SubscriberComponents;
+  readonly #lost = new Set<string>();
+  #retries: Scope | undefined;
+  #isStopped = false;
+
+  constructor(components: SubscriberComponents) {
+    this.#components = components;
+  }
+
+  listen(listener: Listener): void {
+    for (const uri of listener.uris) {
+      this.#subscribe(uri, listener).catch((error: unknown) => this.#log(error, 'not subscribed'));
+    }
+  }
+
+  unsubscribe(uris: readonly string[]): void {
+    for (const uri of uris) {
+      this.#unsubscribe(uri).catch((error: unknown) => this.#log(error, 'subscription not ended'));
+    }
+  }
+
+  dropRefused(): void {
+    const { view, subscriptions } = this.#components;
+    for (const uri of subscriptions.uris()) {
+      if (!this.#mayHear(view(), uri)) subscriptions.drop(uri);
+    }
+  }
+
+  dropChannels(busy: ReadonlySet<string | undefined>): void {
+    const { view, channels, subscriptions } = this.#components;
+    const open = channels.names().filter((name) => !busy.has(name) && !subscriptions.isOn(name));
+    if (open.length === 0) return;
+    const seen = serversOf(view(), channels);
+    for (const name of open) if (!seen.has(name)) channels.drop(name);
+  }
+
+  lost(server: string): void {
+    const { subscriptions, clock } = this.#components;
+    if (this.#isStopped || subscriptions.at(server).length === 0) return;
+    this.#lost.add(server);
+    if (this.#retries !== undefined) return;
+    this.#retries = createScope(clock);
+    this.#retries.every(RETRY_MS, () => this.#retry());
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#retries?.close();
+  }
+
+  async #subscribe(uri: string, listener: Listener): Promise<void> {
+    const { view, channels, subscriptions, permit } = this.#components;
+    const [route] = view().resource(uri, 'resource/subscribe');
+    if (route === undefined) return;
+    permit(route);
+    const server = channels.nameOf(route.target);
+    const attempt = subscriptions.begin(uri, server, theirsOf(route, uri), listener);
+    try {
+      const error = await this.#request(route, uri, listener.capabilities);
+      if (error !== undefined) throw errorFrom(error);
+      attempt.made();
+    } catch (error) {
+      attempt.failed();
+      throw error;
+    }
+  }
+
+  /** Asks the server; gives the error by which it refuses. */
+  async #request(
+    route: Route,
+    uri: string,
+    capabilities: Json | undefined,
+  ): Promise<FrameError | undefined> {
+    const channel = await this.#components.channels.get(route.target);
+    const meta = capabilities === undefined ? {} : { _meta: { [LISTENER_META]: capabilities } };
+    const params = { uri: theirsOf(route, uri), ...meta };
+    const options = { timeoutMs: TIMEOUT_MS };
+    const { error } = await channel.request('resources/subscribe', params, options);
+    return error;
+  }
+
+  async #unsubscribe(uri: string): Promise<void> {
+    const { view, channels } = this.#components;
+    const [route] = view().resource(uri, 'resource/read');
+    if (route === undefined) return;
+    const channel = await channels.get(route.target);
+    const params = { uri: theirsOf(route, uri) };
+    await channel.request('resources/unsubscribe', params, { timeoutMs: TIMEOUT_MS });
+  }
+
+  async #retry(): Promise<void> {
+    for (const server of this.#lost) {
+      const { subscriptions } = this.#components;
+      const isDone: boolean[] = [];
+      for (const resource of subscriptions.at(server))
+        isDone.push(await this.#renew(server, resource));
+      if (isDone.every(Boolean)) this.#lost.delete(server);
+    }
+    if (this.#lost.size > 0) return;
+    this.#retries?.close();
+    this.#retries = undefined;
+  }
+
+  /** Subscribes again. False when the server must be tried once more. */
+  async #renew(
+    server: string,
+    { uri, theirs, capabilities }: SubscribedResource,
+  ): Promise<boolean> {
+    const { view, channels, subscriptions, permit } = this.#components;
+    try {
+      const [route] = view().resource(uri, 'resource/subscribe');
+      if (route === undefined) return true;
+      permit(route);
+      const refusal = await this.#request(route, uri, capabilities);
+      // A peer whose server is away says so in its answer.
+      if (objectOf(refusal?.data)['retryable'] === true) return false;
+      // One who was refused reads the resource once more, and is told why then.
+      this.#tellUpdated(server, theirs);
+      if (refusal === undefined) {
+        subscriptions.moved(uri, channels.nameOf(route.target), theirsOf(route, uri));
+      } else subscriptions.drop(uri);
+      return true;
+    } catch (error) {
+      this.#log(error, 'not subscribed again');
+      if (error instanceof StarlingError && error.row.retryable) return false;
+      subscriptions.drop(uri);
+      return true;
+    }
+  }
+
+  #mayHear(view: View, uri: string): boolean {
+    try {
+      const [route] = view.resource(uri, 'resource/subscribe');
+      if (route === undefined) return false;
+      this.#components.permit(route);
+      return true;
+    } catch (error) {
+      if (error instanceof StarlingError) return false;
+      throw error;
+    }
+  }
+
+  /** Nobody knows what happened to the resource while there was no channel. */
+  #tellUpdated(server: string, theirs: string): void {
+    const { subscriptions, push } = this.#components;
+    const message = parseFrame(notificationBytes(UPDATED, { uri: theirs }));
+    if (message.kind === 'notification') subscriptions.updated(server, message, push);
+  }
+
+  #log(error: unknown, what: string): void {
+    this.#components.logger.debug({ error: messageOf(error) }, what);
+  }
 }
 
-/** Servers of which the view shows something, by what their channels are called. */
+/** The URI by which the server of `route` knows `uri`. */
+function theirsOf(route: Route, uri: string): string {
+  return route.edits?.uri ?? uri;
+}
+
+/** Servers of which the view shows something, by the names of their channels. */
 function serversOf({ lists }: View, channels: ChannelTable): ReadonlySet<string> {
-  const places = KINDS.flatMap((kind) =>
+  const locations = KINDS.flatMap((kind) =>
     lists.names(kind).flatMap((name) => {
-      const place = lists.place(kind, name);
-      return place === undefined ? [] : [place, ...(place.others ?? [])];
+      const location = lists.locate(kind, name);
+      return location === undefined ? [] : [location, ...(location.others ?? [])];
     }),
   );
-  const sources = new Set(places.map(({ source }) => source));
+  const sources = new Set(locations.map(({ source }) => source));
   return new Set([...sources].map((source) => channels.nameOf(targetOf(source))));
-}
-
-function mayHear(view: View, uri: string): boolean {
-  try {
-    return view.resource(uri, 'resource/subscribe').length > 0;
-  } catch (error) {
-    if (error instanceof StarlingError) return false;
-    throw error;
-  }
 }

@@ -1,70 +1,86 @@
 /**
- * What one session wants to hear of: resources that it subscribed to, by `resources/subscribe` or by
- * `subscriptions/listen` (MCP 2026-07-28, `basic/patterns/subscriptions`), and changes of lists.
+ * What one session wants to hear of: resources that its client subscribed to, by `resources/subscribe`
+ * or by `subscriptions/listen` (MCP 2026-07-28, `basic/patterns/subscriptions`), and changes of lists.
+ * A resource is here from the moment at which its server is asked, so that no update is lost, and goes
+ * again when the server refuses.
  */
+import { StarlingError } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import { META, clientOf, metaOf, objectOf } from '../wire/era.ts';
 import { notificationBytes, resultBytes } from '../wire/frame.ts';
+import type { Reply } from '../wire/reply.ts';
 import type { FrameId, NotificationFrame, RequestFrame } from '../types.ts';
-import type { ListKind } from '../catalog/view.ts';
+import type { ListKind } from '../catalog/lists.ts';
 
-/** Subscriptions that one session may hold. */
-const URIS_MAX = 1000;
+/** Resources that one session may hear of at one time. */
+const RESOURCES_MAX = 1000;
 const LISTENERS_MAX = 16;
-
-/** Where the messages of one `subscriptions/listen` go. */
-export interface ListenReply {
-  interim(message: Buffer): void;
-  final(message: Buffer): void;
-}
 
 /** One open `subscriptions/listen`. */
 export interface Listener {
   readonly id: FrameId;
+  /** Resources that its client asked for, each once. */
   readonly uris: readonly string[];
+  /** What its client can do. */
+  readonly capabilities: Json;
 }
 
-/** A resource that a session hears of. */
-export interface HeardResource {
-  /** As the client calls it. */
+/** A resource whose server was asked, and has taken the subscription. */
+export interface SubscribedResource {
+  /** The URI by which the client knows the resource. */
   readonly uri: string;
-  /** As its server does. */
+  /** The URI by which the server knows the resource. */
   readonly theirs: string;
   /** Of a client that listens by `subscriptions/listen`. */
   readonly capabilities?: Json;
 }
 
-/** What a session hears. */
+/** A subscription whose server was asked: exactly one of the two is called when it has answered. */
+export interface SubscriptionAttempt {
+  /** The server has taken the subscription. */
+  made(): void;
+  /** There is no subscription. A no-op after {@link SubscriptionAttempt.made}. */
+  failed(): void;
+}
+
+/** What a session hears of. */
 export interface Subscriptions {
-  /** Takes note that `uri` here is `theirs` at `server`. False when too many are known. */
-  know(uri: string, server: string, theirs: string): boolean;
-  /** The client subscribed to `uri` by `resources/subscribe`. */
-  add(uri: string): void;
+  /**
+   * The server is asked for `uri`, which it calls `theirs`: for `listener`, or else for a client that
+   * uses `resources/subscribe`. @throws STARLING_LIMIT_EXCEEDED
+   */
+  begin(uri: string, server: string, theirs: string, listener?: Listener): SubscriptionAttempt;
+  /** The client has ended its `resources/subscribe` of `uri`. */
   remove(uri: string): void;
-  /** What is heard of `server`. */
-  at(server: string): readonly HeardResource[];
+  /** Tells of `uri` no more, whoever subscribed to it. */
+  drop(uri: string): void;
+  /** The subscriptions that `server` has taken. */
+  at(server: string): readonly SubscribedResource[];
+  /** Another server, or the same one by another URI, has taken the subscriptions to `uri`. */
+  moved(uri: string, server: string, theirs: string): void;
   /** What is subscribed to, as the client calls it. */
   uris(): readonly string[];
-  /** Tells of `uri` no more, whoever asked. */
-  drop(uri: string): void;
-  /** Opens a `subscriptions/listen` and acknowledges it; undefined when too many are open. */
-  listen(request: RequestFrame, reply: ListenReply): Listener | undefined;
-  /** Ends one, with an answer when `graceful`. Returns the URIs that nobody hears any more. */
+  isOn(server: string): boolean;
+  /** Opens a `subscriptions/listen` and acknowledges it. @throws STARLING_LIMIT_EXCEEDED */
+  listen(request: RequestFrame, reply: Pick<Reply, 'interim' | 'final'>): Listener;
+  /** Ends one, with an answer when `graceful`. Gives the URIs that nobody hears of any more. */
   close(listener: Listener, graceful: boolean): readonly string[];
   /** A resource of `server` changed: tells who subscribed to it. */
   updated(server: string, frame: NotificationFrame, push: (message: Buffer) => void): void;
   /** A list changed: tells the listeners. */
   listChanged(kind: ListKind): void;
-  /** True when something of this server is subscribed to. */
-  isOn(server: string): boolean;
-  /** Open listeners. */
-  readonly size: number;
 }
 
-interface Open extends Listener {
-  readonly reply: ListenReply;
+/** One subscription to one resource. */
+interface Claim {
+  readonly uri: string;
+  readonly listener: Listener | undefined;
+  isMade: boolean;
+}
+
+interface OpenListener extends Listener {
+  readonly reply: Pick<Reply, 'interim' | 'final'>;
   readonly filter: JsonObject;
-  readonly capabilities: Json;
 }
 
 const UPDATED = 'notifications/resources/updated';
@@ -77,114 +93,168 @@ const FILTERS: Readonly<Record<ListKind, string>> = {
 
 /** Makes the subscriptions of a session. */
 export function createSubscriptions(): Subscriptions {
-  /** By server and its URI: what the client calls it. */
-  const known = new Map<string, Set<string>>();
-  const legacy = new Set<string>();
-  const open = new Set<Open>();
-
-  const isHeard = (uri: string): boolean =>
-    legacy.has(uri) || [...open].some(({ uris }) => uris.includes(uri));
-  const listening = (uri: string): Pick<HeardResource, 'capabilities'> => {
-    const listener = [...open].find(({ uris }) => uris.includes(uri));
-    return listener === undefined ? {} : { capabilities: listener.capabilities };
-  };
-  /** Makes room for others: a session may subscribe to more in its life than at one time. */
-  const forget = (uri: string): void => {
-    for (const [key, names] of known) if (names.delete(uri) && names.size === 0) known.delete(key);
-  };
-
-  return {
-    get size() {
-      return open.size;
-    },
-    know(uri, server, theirs) {
-      const key = JSON.stringify([server, theirs]);
-      const names = known.get(key) ?? new Set();
-      if (known.size >= URIS_MAX && !known.has(key)) return false;
-      known.set(key, names.add(uri));
-      return true;
-    },
-    add(uri) {
-      legacy.add(uri);
-    },
-    remove(uri) {
-      legacy.delete(uri);
-      if (!isHeard(uri)) forget(uri);
-    },
-    at: (server) =>
-      [...known].flatMap(([key, names]) => {
-        const [at, theirs] = JSON.parse(key) as [string, string];
-        if (at !== server) return [];
-        return [...names].filter(isHeard).map((uri) => ({ uri, theirs, ...listening(uri) }));
-      }),
-    uris: () => [...new Set([...known.values()].flatMap((names) => [...names]))].filter(isHeard),
-    isOn: (server) => [...known.keys()].some((key) => serverIn(key) === server),
-    drop(uri) {
-      legacy.delete(uri);
-      forget(uri);
-    },
-    listen(request, reply) {
-      if (open.size >= LISTENERS_MAX) return undefined;
-      const wanted = objectOf(request.params['notifications']);
-      const filter = filterOf(wanted);
-      const listed = filter['resourceSubscriptions'];
-      const uris = Array.isArray(listed) ? (listed as readonly string[]) : [];
-      const { capabilities } = clientOf(request);
-      const listener = { id: request.id, uris, reply, filter, capabilities };
-      open.add(listener);
-      const _meta = { [META.subscriptionId]: request.id };
-      reply.interim(
-        notificationBytes('notifications/subscriptions/acknowledged', {
-          _meta,
-          notifications: filter,
-        }),
-      );
-      return listener;
-    },
-    close(listener, graceful) {
-      const closing = [...open].find((one) => one === listener);
-      if (closing === undefined) return [];
-      open.delete(closing);
-      if (graceful) {
-        const { id, reply } = closing;
-        const _meta = { [META.subscriptionId]: id };
-        reply.final(resultBytes(id, { resultType: 'complete', _meta }));
-      }
-      const unheard = listener.uris.filter((uri) => !isHeard(uri));
-      for (const uri of unheard) forget(uri);
-      return unheard;
-    },
-    updated(server, frame, push) {
-      const theirs = frame.params['uri'];
-      const names = known.get(JSON.stringify([server, theirs]));
-      for (const uri of names ?? []) {
-        const { [META.subscriptionId]: _, ...meta } = metaOf(frame.params);
-        if (legacy.has(uri)) {
-          const own = Object.keys(meta).length === 0 ? {} : { _meta: meta };
-          const { _meta: __, ...params } = frame.params;
-          push(notificationBytes(UPDATED, { ...params, uri, ...own }));
-        }
-        for (const { id, uris, reply } of open) {
-          if (!uris.includes(uri)) continue;
-          const _meta = { ...meta, [META.subscriptionId]: id };
-          reply.interim(notificationBytes(UPDATED, { ...frame.params, uri, _meta }));
-        }
-      }
-    },
-    listChanged(kind) {
-      const name = FILTERS[kind];
-      for (const { id, reply, filter } of open) {
-        if (filter[name] !== true) continue;
-        const list = kind === 'templates' ? 'resources' : kind;
-        const _meta = { [META.subscriptionId]: id };
-        reply.interim(notificationBytes(`notifications/${list}/list_changed`, { _meta }));
-      }
-    },
-  };
+  return new SessionSubscriptions();
 }
 
-function serverIn(key: string): unknown {
-  return (JSON.parse(key) as readonly unknown[])[0];
+class SessionSubscriptions implements Subscriptions {
+  /** By server, and by the URI that the server uses. */
+  readonly #claims = new Map<string, Map<string, Set<Claim>>>();
+  readonly #open = new Map<Listener, OpenListener>();
+  #resourceCount = 0;
+
+  begin(uri: string, server: string, theirs: string, listener?: Listener): SubscriptionAttempt {
+    const isKnown = this.#claims.get(server)?.has(theirs) ?? false;
+    if (!isKnown && this.#resourceCount >= RESOURCES_MAX) {
+      throw tooMany(`${RESOURCES_MAX} resources`, 'unsubscribe from some of them');
+    }
+    const claim: Claim = { uri, listener, isMade: false };
+    this.#put(server, theirs, claim);
+    return {
+      made: () => {
+        if (!this.#has(server, theirs, claim)) return;
+        // A subscription that is made again takes the place of the one before.
+        this.#delete(
+          (one) => one !== claim && one.uri === uri && one.listener === listener && one.isMade,
+        );
+        claim.isMade = true;
+      },
+      failed: () => {
+        if (!claim.isMade) this.#delete((one) => one === claim);
+      },
+    };
+  }
+
+  remove(uri: string): void {
+    this.#delete((claim) => claim.uri === uri && claim.listener === undefined);
+  }
+
+  drop(uri: string): void {
+    this.#delete((claim) => claim.uri === uri);
+  }
+
+  at(server: string): readonly SubscribedResource[] {
+    const found = new Map<string, SubscribedResource>();
+    for (const [theirs, claims] of this.#claims.get(server) ?? []) {
+      for (const { uri, listener, isMade } of claims) {
+        if (!isMade || (found.has(uri) && listener === undefined)) continue;
+        const capabilities = listener === undefined ? {} : { capabilities: listener.capabilities };
+        found.set(uri, { uri, theirs, ...capabilities });
+      }
+    }
+    return [...found.values()];
+  }
+
+  moved(uri: string, server: string, theirs: string): void {
+    const claims = [...this.#all()].filter((claim) => claim.uri === uri && claim.isMade);
+    this.#delete((claim) => claims.includes(claim));
+    for (const claim of claims) this.#put(server, theirs, claim);
+  }
+
+  uris(): readonly string[] {
+    return [...new Set([...this.#all()].map(({ uri }) => uri))];
+  }
+
+  isOn(server: string): boolean {
+    return this.#claims.has(server);
+  }
+
+  listen(request: RequestFrame, reply: Pick<Reply, 'interim' | 'final'>): Listener {
+    if (this.#open.size >= LISTENERS_MAX) {
+      throw tooMany(`${LISTENERS_MAX} subscriptions/listen`, 'end some of them');
+    }
+    const filter = filterOf(objectOf(request.params['notifications']));
+    const listed = filter['resourceSubscriptions'];
+    const uris = Array.isArray(listed) ? [...new Set(listed as readonly string[])] : [];
+    const { capabilities } = clientOf(request);
+    const listener = { id: request.id, uris, reply, filter, capabilities };
+    this.#open.set(listener, listener);
+    const _meta = { [META.subscriptionId]: request.id };
+    reply.interim(
+      notificationBytes('notifications/subscriptions/acknowledged', {
+        _meta,
+        notifications: filter,
+      }),
+    );
+    return listener;
+  }
+
+  close(listener: Listener, graceful: boolean): readonly string[] {
+    const closing = this.#open.get(listener);
+    if (closing === undefined) return [];
+    this.#open.delete(listener);
+    if (graceful) {
+      const { id, reply } = closing;
+      const _meta = { [META.subscriptionId]: id };
+      reply.final(resultBytes(id, { resultType: 'complete', _meta }));
+    }
+    const ended = this.#delete((claim) => claim.listener === listener);
+    const heard = new Set(this.uris());
+    return ended.map(({ uri }) => uri).filter((uri) => !heard.has(uri));
+  }
+
+  updated(server: string, frame: NotificationFrame, push: (message: Buffer) => void): void {
+    const theirs = frame.params['uri'];
+    if (typeof theirs !== 'string') return;
+    const { [META.subscriptionId]: _, ...meta } = metaOf(frame.params);
+    const pushed = new Set<string>();
+    for (const { uri, listener } of this.#claims.get(server)?.get(theirs) ?? []) {
+      if (listener !== undefined) {
+        const _meta = { ...meta, [META.subscriptionId]: listener.id };
+        const { reply } = this.#open.get(listener) ?? {};
+        reply?.interim(notificationBytes(UPDATED, { ...frame.params, uri, _meta }));
+      } else if (!pushed.has(uri)) {
+        pushed.add(uri);
+        const own = Object.keys(meta).length === 0 ? {} : { _meta: meta };
+        const { _meta: __, ...params } = frame.params;
+        push(notificationBytes(UPDATED, { ...params, uri, ...own }));
+      }
+    }
+  }
+
+  listChanged(kind: ListKind): void {
+    const name = FILTERS[kind];
+    for (const { id, reply, filter } of this.#open.values()) {
+      if (filter[name] !== true) continue;
+      const list = kind === 'templates' ? 'resources' : kind;
+      const _meta = { [META.subscriptionId]: id };
+      reply.interim(notificationBytes(`notifications/${list}/list_changed`, { _meta }));
+    }
+  }
+
+  *#all(): Generator<Claim> {
+    for (const resources of this.#claims.values()) {
+      for (const claims of resources.values()) yield* claims;
+    }
+  }
+
+  #has(server: string, theirs: string, claim: Claim): boolean {
+    return this.#claims.get(server)?.get(theirs)?.has(claim) ?? false;
+  }
+
+  #put(server: string, theirs: string, claim: Claim): void {
+    const resources = this.#claims.get(server) ?? new Map<string, Set<Claim>>();
+    const claims = resources.get(theirs) ?? new Set();
+    if (claims.size === 0) this.#resourceCount += 1;
+    this.#claims.set(server, resources.set(theirs, claims.add(claim)));
+  }
+
+  #delete(isMeant: (claim: Claim) => boolean): readonly Claim[] {
+    const deleted: Claim[] = [];
+    for (const [server, resources] of this.#claims) {
+      for (const [theirs, claims] of resources) {
+        for (const claim of claims) {
+          if (!isMeant(claim)) continue;
+          claims.delete(claim);
+          deleted.push(claim);
+        }
+        if (claims.size > 0) continue;
+        resources.delete(theirs);
+        this.#resourceCount -= 1;
+      }
+      if (resources.size === 0) this.#claims.delete(server);
+    }
+    return deleted;
+  }
 }
 
 /** The part of a filter that we honour. */
@@ -196,7 +266,15 @@ function filterOf(wanted: JsonObject): JsonObject {
   const uris = wanted['resourceSubscriptions'];
   if (Array.isArray(uris)) {
     const texts = (uris as readonly Json[]).filter((uri) => typeof uri === 'string');
-    filter['resourceSubscriptions'] = texts.slice(0, URIS_MAX);
+    filter['resourceSubscriptions'] = texts.slice(0, RESOURCES_MAX);
   }
   return filter;
+}
+
+function tooMany(what: string, hint: string): StarlingError {
+  return new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `too many subscriptions in this session: ${what} are open already`,
+    { hint },
+  );
 }

@@ -2,18 +2,18 @@
 import type { Clock, JsonObject, Logger, StarlingError } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Clearance } from '../clearance/clearance.ts';
-import type { AskableClient } from './node-questions.ts';
-import type { Router, ViewSpec } from '../catalog/router.ts';
-import type { Frame, NotificationFrame, ServerChannels } from '../types.ts';
+import type { Router, ViewSpec } from '../catalog/types.ts';
+import type { Receiver } from '../wire/reply.ts';
+import type { AskableClient, NotificationFrame, ServerChannels } from '../types.ts';
 
-/** Where the answer to one request goes. `interim` any number of times, then one of the others. */
-export interface Reply {
-  interim(message: Buffer): void;
-  /** {@link interim} for what must not be lost. */
-  urgent(message: Buffer): void;
-  final(message: Buffer): void;
-  /** The caller has cancelled: there is no answer. */
-  dropped(): void;
+/** What a peer's `initialize` decides about its session. */
+export interface Initializing {
+  /** Goes into the `_meta` of the result. */
+  readonly meta: JsonObject;
+  /** Takes the place of the session's own. */
+  readonly spec: ViewSpec;
+  /** Takes the place of the session's own. */
+  readonly principal: Principal;
 }
 
 /** What a session works with. */
@@ -26,9 +26,9 @@ export interface SessionComponents {
   push(message: Buffer): void;
   /** Says why one more request may not be taken now, if so. */
   admit?(): StarlingError | undefined;
-  /** Hears `initialize`; `meta` goes into the result's `_meta`, and `spec` replaces the session's. */
-  initializing?(params: JsonObject): { readonly meta: JsonObject; readonly spec: ViewSpec };
-  /** Hears that the client can be asked things; gives what ends that, for when the session is over. */
+  /** Hears the parameters of `initialize` before anything is decided in the session. */
+  initializing?(params: JsonObject): Initializing;
+  /** Hears that the client can be asked things; gives what to call when the session is over. */
   ready?(client: AskableClient): () => void;
   /** Hears notifications before anybody else; true when they are for it alone. */
   notification?(frame: NotificationFrame): boolean;
@@ -38,7 +38,7 @@ export interface SessionComponents {
 
 /** Bounds of a session. */
 export interface SessionInit {
-  /** What approvals know the session by. */
+  /** The session's name for approvals. */
   readonly id: string;
   readonly spec: ViewSpec;
   readonly callsMax: number;
@@ -49,16 +49,20 @@ export interface SessionInit {
 }
 
 /** One session. */
-export interface Session {
+export interface Session extends Receiver {
+  /** Whose rights the next request is judged by. */
   readonly principal: Principal;
+  /** Calls under way. */
   readonly inFlight: number;
-  /** When the caller last sent something, ms since the epoch. */
+  /** When the caller last sent something or a call of it ended, ms since the epoch. */
   readonly activeAt: number;
   /**
-   * Takes one message. `key` tells requests apart where ids of several clients may meet; it defaults to
-   * the request's id. Never throws.
+   * The same caller has shown other rights, as with a newer token: later requests are judged by these.
+   * What is under way goes on by those that it began with.
    */
-  receive(frame: Frame, reply: Reply, key?: unknown): void;
+  present(principal: Principal): void;
+  /** The same caller has another name now: everything is judged by that, also what is under way. */
+  rename(principal: Principal): void;
   /** The definition of a tool that the caller sees, as it is listed. */
   toolOf(name: string): JsonObject | undefined;
   /** The caller has given up the request of `key`. */

@@ -1,42 +1,42 @@
 /**
- * Tells the caller of a call that waits for a person that it does: by progress, if it asked for that.
- * A peer's node hears of it in any case, so that it does not take the silence for a call that is late.
+ * Tells the caller of a call that waits for a person that the call waits: by progress, if the caller
+ * asked for progress. A peer's node hears of the wait in any case, so that it does not take the silence
+ * for a call that is late.
  */
-import type { Clock } from '../../core/index.ts';
-import type { Principal } from '../../guard/index.ts';
-import type { Active } from './call.ts';
-import { notificationBytes } from '../wire/frame.ts';
-import { strictArgumentsOf } from './request-target.ts';
 import { printable } from '../../core/index.ts';
-
-/** By which a node tells another that a request of it waits for a person; `requestId` says which. */
-export const WAITING_NOTIFICATION = 'notifications/starling/waiting';
+import type { Clock } from '../../core/index.ts';
+import { notificationBytes } from '../wire/frame.ts';
+import { WAITING_NOTIFICATION } from '../wire/peer-protocol.ts';
+import type { Call } from './call.ts';
 
 /** Below any time after which somebody could take a call for lost. */
 const TELL_MS = 1000;
 
-/**
- * Notes that a person is asked about `active`, and tells its caller, at once and then each second, for
- * about `timeoutMs`. Gives what ends that. @throws STARLING_CALL_REFUSED when the server may read other
- * arguments than the person is shown
- */
+/** Who is told, for how long, and by whom. */
+export interface WaitingNoticeInit {
+  readonly clock: Clock;
+  /** This node's name. */
+  readonly self: string;
+  /** How long a person may take. */
+  readonly timeoutMs: number;
+  /** The caller is a peer's node, which can tell its own caller. */
+  readonly isPeer: boolean;
+}
+
+/** Tells the caller of `call` at once and then each second, for about `timeoutMs`. Gives what stops the telling. */
 export function tellWaiting(
-  active: Active,
-  { principal, clock }: { readonly principal: Principal; readonly clock: Clock },
-  init: { readonly self: string; readonly timeoutMs: number },
+  { request, token, reply }: Pick<Call, 'request' | 'token' | 'reply'>,
+  { clock, self, timeoutMs, isPeer }: WaitingNoticeInit,
 ): () => void {
-  strictArgumentsOf(active.request);
-  active.judgedBy = 'person';
-  const message = `waits for an approval by the operator of ${printable(init.self)}`;
-  // Progress must grow with every notification, and this stays below what the tool begins with.
-  let progress = -Math.ceil(init.timeoutMs / TELL_MS) - 1;
+  const message = `waits for an approval by the operator of ${printable(self)}`;
+  // Progress must grow with every notification, and stays below what the tool begins with.
+  let progress = -Math.ceil(timeoutMs / TELL_MS) - 1;
   let cancel: () => void = () => undefined;
   const tell = (): void => {
-    const { token, request, reply } = active;
     if (token !== undefined) {
       const params = { progressToken: token, progress, message };
       reply.interim(notificationBytes('notifications/progress', params));
-    } else if (principal.kind === 'peer') {
+    } else if (isPeer) {
       reply.interim(notificationBytes(WAITING_NOTIFICATION, { requestId: request.id }));
     }
     progress += 1;

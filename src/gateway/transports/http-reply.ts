@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { StarlingError } from '../../core/index.ts';
 import { errorBytes, errorOf } from '../wire/frame.ts';
-import type { Reply } from '../session/types.ts';
+import type { Reply } from '../wire/reply.ts';
 import type { FrameId } from '../types.ts';
 
 /** Progress is left out while this much waits for a client that does not read. */

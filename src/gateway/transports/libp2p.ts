@@ -5,31 +5,29 @@
  */
 import type { Audit } from '../../audit/index.ts';
 import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock, Did, Json, Logger } from '../../core/index.ts';
+import type { Clock, Did, Json, JsonObject, Logger } from '../../core/index.ts';
 import type { Grant, GrantBook, Revocation } from '../../grants/index.ts';
 import type { OnBehalfOf, Principal } from '../../guard/index.ts';
 import { didFromPeerId } from '../../identity/index.ts';
-import type { Membership } from '../../membership/index.ts';
+import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
 import { BEHALF_META, readBehalf } from '../clearance/on-behalf-of.ts';
 import type { Behalf } from '../clearance/on-behalf-of.ts';
 import { metaOf } from '../wire/era.ts';
 import { errorBytes, errorOf, notificationBytes } from '../wire/frame.ts';
+import {
+  GRANTS_MAX,
+  GRANTS_META,
+  GRANTS_NOTIFICATION,
+  MCP_PROTOCOL,
+  SERVER_META,
+  stringsOf,
+} from '../wire/peer-protocol.ts';
 import { createPeerWriter } from '../wire/peer-writer.ts';
-import type { Session, SessionComponents } from '../session/types.ts';
+import type { PeerWriter } from '../wire/peer-writer.ts';
+import type { Initializing, Session, SessionComponents } from '../session/types.ts';
 import { createSessionDecoder } from './message-session.ts';
 
-/** The protocol: an MCP session in newline-delimited JSON-RPC. */
-export const MCP_PROTOCOL = '/starling/mcp/1';
-/** Key in `_meta` of `initialize` and its result. */
-export const GRANTS_META = 'starling/grants';
-/** Key in `_meta` of `initialize`: the one server that the session is for; without it, the catalog. */
-export const SERVER_META = 'starling/server';
-/** Method by which later grants are told. */
-export const GRANTS_NOTIFICATION = 'notifications/starling/grants';
-
-/** Grants or revocations in one message. */
-const GRANTS_MAX = 512;
 const SESSIONS_PER_PEER = 512;
 /** How long a caller that can't be served has to ask, so that it can be told why. */
 const REFUSAL_TIMEOUT_MS = 5000;
@@ -39,7 +37,7 @@ const REFUSED_BYTES_MAX = 1024 * 1024;
 /** What the transport works with. */
 export interface PeerTransportComponents {
   readonly network: Pick<Network, 'handle'>;
-  readonly membership: Pick<Membership, 'peer' | 'inStep'>;
+  readonly membership: Pick<Membership, 'peer' | 'inStep' | 'events'>;
   readonly grants: GrantBook;
   readonly audit: Pick<Audit, 'note'>;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
@@ -62,143 +60,201 @@ export function createPeerTransport(
   components: PeerTransportComponents,
   init: { readonly messageBytes: number },
 ): PeerTransport {
-  const byHolder = new Map<Did, Set<Served>>();
-  let stopHandling: (() => void) | undefined;
+  return new StreamTransport(components, init.messageBytes);
+}
 
-  const changed = (holder: Did): void => {
-    for (const served of byHolder.get(holder) ?? []) served.grantsChanged();
+class StreamTransport implements PeerTransport {
+  readonly #components: PeerTransportComponents;
+  readonly #messageBytes: number;
+  readonly #byHolder = new Map<Did, Set<PeerCaller>>();
+  #stopHandling: (() => void) | undefined;
+  readonly #grantsChanged = (holder: Did): void => {
+    for (const caller of this.#byHolder.get(holder) ?? []) caller.grantsChanged();
   };
-  /** What was revoked while we could not hear it counts before the peer is served. */
-  const accept = (stream: PeerStream): void => {
-    const inStep = components.membership.inStep(stream.peer);
-    if (inStep === undefined) admit(stream);
-    else {
-      inStep.then(
-        () => (stopHandling === undefined ? stream.abort(new Error('stopped')) : admit(stream)),
-        (error: unknown) => refuse(stream, error, components),
-      );
+  readonly #peerChanged = (peer: PeerView, before: PeerView | undefined): void => {
+    if (peer.alias === before?.alias) return;
+    for (const caller of this.#byHolder.get(peer.did) ?? []) caller.rename(peer.alias);
+  };
+
+  constructor(components: PeerTransportComponents, messageBytes: number) {
+    this.#components = components;
+    this.#messageBytes = messageBytes;
+  }
+
+  start(): void {
+    if (this.#stopHandling !== undefined) return;
+    const { network, grants, membership } = this.#components;
+    this.#stopHandling = network.handle(MCP_PROTOCOL, (stream) => this.#accept(stream));
+    grants.events.on('change', this.#grantsChanged);
+    membership.events.on('change', this.#peerChanged);
+  }
+
+  stop(): void {
+    const { grants, membership } = this.#components;
+    this.#stopHandling?.();
+    this.#stopHandling = undefined;
+    grants.events.off('change', this.#grantsChanged);
+    membership.events.off('change', this.#peerChanged);
+    for (const callers of this.#byHolder.values()) {
+      for (const caller of callers) caller.close();
     }
-  };
-  const admit = (stream: PeerStream): void => {
-    const holder = didFromPeerId(stream.peer);
-    const siblings = byHolder.get(holder) ?? new Set();
-    if (siblings.size >= SESSIONS_PER_PEER) {
-      const text = `${SESSIONS_PER_PEER} sessions of this peer are open already`;
-      refuse(stream, new StarlingError('STARLING_LIMIT_EXCEEDED', text), components);
+  }
+
+  /** What was revoked while we could not hear it counts before the peer is served. */
+  #accept(stream: PeerStream): void {
+    const inStep = this.#components.membership.inStep(stream.peer);
+    if (inStep === undefined) {
+      this.#admit(stream);
       return;
     }
+    inStep.then(
+      () => {
+        if (this.#stopHandling === undefined) stream.abort(new Error('stopped'));
+        else this.#admit(stream);
+      },
+      (error: unknown) => refuse(stream, error, this.#components),
+    );
+  }
+
+  #admit(stream: PeerStream): void {
+    const { grants } = this.#components;
+    const holder = didFromPeerId(stream.peer);
+    const siblings = this.#byHolder.get(holder) ?? new Set();
+    if (siblings.size >= SESSIONS_PER_PEER) {
+      const text = `${SESSIONS_PER_PEER} sessions of this peer are open already`;
+      refuse(stream, new StarlingError('STARLING_LIMIT_EXCEEDED', text), this.#components);
+      return;
+    }
+    let caller: PeerCaller;
     try {
-      const served = serve(stream, holder, components, init.messageBytes);
-      byHolder.set(holder, siblings.add(served));
-      stream.onEnd(() => {
-        siblings.delete(served);
-        if (siblings.size === 0) {
-          byHolder.delete(holder);
-          components.grants.forget(holder);
-        }
-        served.session.end();
-        components.ended(served.session);
-      });
+      caller = new PeerCaller(stream, holder, this.#components, this.#messageBytes);
     } catch (error) {
-      refuse(stream, error, components);
+      refuse(stream, error, this.#components);
+      return;
     }
-  };
-  return {
-    start() {
-      if (stopHandling !== undefined) return;
-      stopHandling = components.network.handle(MCP_PROTOCOL, accept);
-      components.grants.events.on('change', changed);
-    },
-    stop() {
-      stopHandling?.();
-      stopHandling = undefined;
-      components.grants.events.off('change', changed);
-      for (const all of byHolder.values()) for (const served of all) served.close();
-    },
-  };
+    this.#byHolder.set(holder, siblings.add(caller));
+    stream.onEnd(() => {
+      siblings.delete(caller);
+      if (siblings.size === 0) {
+        this.#byHolder.delete(holder);
+        grants.forget(holder);
+      }
+      caller.end();
+    });
+    caller.serve();
+  }
 }
 
-interface Served {
-  /** For whom it is, the first message says. */
-  readonly principal: Extract<Principal, { kind: 'peer' }> & {
-    onBehalfOf: OnBehalfOf | undefined;
-  };
-  readonly session: Session;
-  grantsChanged(): void;
-  close(): void;
-}
+/** One stream of a peer, and its session. */
+class PeerCaller {
+  readonly #stream: PeerStream;
+  readonly #holder: Did;
+  readonly #components: PeerTransportComponents;
+  readonly #messageBytes: number;
+  readonly #output: PeerWriter;
+  readonly #session: Session;
+  /** Each is told once in a session: of thousands all would go out with each change. */
+  readonly #told = new WeakSet<Grant | Revocation>();
 
-function serve(
-  stream: PeerStream,
-  holder: Did,
-  components: PeerTransportComponents,
-  messageBytes: number,
-): Served {
-  const { grants, logger } = components;
-  const output = createPeerWriter(stream, logger);
-  // The caller reads slower than it asks: take no more questions until it has read.
-  output.onBlocked((blocked) => (blocked ? stream.pause() : stream.resume()));
-  const present = (texts: Json | undefined): void => {
-    const jws = stringsOf(texts);
-    if (jws.length === 0) return;
-    for (const refusal of grants.present(holder, jws)) {
-      logger.info({ peer: stream.peer, rule: refusal.rule }, 'presented grant refused');
+  /** @throws STARLING_LIMIT_EXCEEDED */
+  constructor(
+    stream: PeerStream,
+    holder: Did,
+    components: PeerTransportComponents,
+    messageBytes: number,
+  ) {
+    this.#stream = stream;
+    this.#holder = holder;
+    this.#components = components;
+    this.#messageBytes = messageBytes;
+    this.#output = createPeerWriter(stream, components.logger);
+    this.#session = components.open({
+      principal: this.#principal(undefined),
+      push: (message) => this.#output.urgent(message),
+      initializing: (params) => this.#initializing(metaOf(params)),
+      notification: (frame) => {
+        if (frame.method !== GRANTS_NOTIFICATION) return false;
+        this.#present(frame.params['grants']);
+        return true;
+      },
+    });
+    // The caller reads slower than it asks: take no more questions until it has read.
+    this.#output.onBlocked((blocked) => (blocked ? stream.pause() : stream.resume()));
+  }
+
+  /** Reads what the peer says. */
+  serve(): void {
+    const init = { messageBytes: this.#messageBytes };
+    const decoder = createSessionDecoder(this.#session, this.#output, init);
+    this.#stream.onData((chunk) => decoder.push(chunk));
+  }
+
+  /** What we have issued to the peer, or revoked, has changed: tells it, and judges its calls again. */
+  grantsChanged(): void {
+    const revocations = this.#components.grants
+      .revocations()
+      .slice(-GRANTS_MAX)
+      .filter((revocation) => !this.#told.has(revocation));
+    for (const revocation of revocations) this.#told.add(revocation);
+    this.#output.urgent(
+      notificationBytes(GRANTS_NOTIFICATION, {
+        grants: this.#issued(),
+        revocations: revocations.map(({ jws }) => jws),
+      }),
+    );
+    this.#session.rejudge();
+  }
+
+  /** The policy's entries for `peer:<alias>` go by the name that the peer has now. */
+  rename(alias: string): void {
+    const { principal } = this.#session;
+    if (principal.kind !== 'peer' || principal.alias === alias) return;
+    this.#session.rename({ ...principal, alias });
+  }
+
+  close(): void {
+    void this.#stream.close();
+  }
+
+  end(): void {
+    this.#session.end();
+    this.#components.ended(this.#session);
+  }
+
+  #principal(onBehalfOf: OnBehalfOf | undefined): Principal {
+    const { peer } = this.#stream;
+    // Before its first heartbeat nobody knows what the peer is called.
+    const alias = this.#components.membership.peer(peer)?.alias ?? peer;
+    return { kind: 'peer', peerId: peer, did: this.#holder, alias, onBehalfOf };
+  }
+
+  #initializing(meta: JsonObject): Initializing {
+    const behalf = behalfIn(meta[BEHALF_META], this.#stream, this.#holder, this.#components);
+    if (behalf !== undefined) {
+      endWith(behalf, this.#stream, this.#session, this.#components.clock);
     }
-  };
-  // Each is told once in a session: of thousands all would go out with each change.
-  const told = new WeakSet<Grant | Revocation>();
-  // The newest: the caller takes no more.
-  const issued = (): readonly string[] => grants.issuedTo(holder, told).slice(-GRANTS_MAX);
-  const principal: Served['principal'] = {
-    kind: 'peer',
-    peerId: stream.peer,
-    did: holder,
-    alias: components.membership.peer(stream.peer)?.alias ?? stream.peer,
-    onBehalfOf: undefined,
-  };
-  const session: Session = components.open({
-    principal,
-    push: (message) => output.urgent(message),
-    initializing(params) {
-      const meta = metaOf(params);
-      const behalf = behalfIn(meta[BEHALF_META], stream, holder, components);
-      // Before anything is decided in this session.
-      principal.onBehalfOf = behalf?.onBehalfOf;
-      if (behalf !== undefined) endWith(behalf, stream, session, components.clock);
-      present(meta[GRANTS_META]);
-      const server = meta[SERVER_META];
-      return {
-        meta: { [GRANTS_META]: issued() },
-        spec: typeof server === 'string' ? { kind: 'server', server } : { kind: 'catalog' },
-      };
-    },
-    notification(frame) {
-      if (frame.method !== GRANTS_NOTIFICATION) return false;
-      present(frame.params['grants']);
-      return true;
-    },
-  });
-  const decoder = createSessionDecoder(session, output, { messageBytes });
-  stream.onData((chunk) => decoder.push(chunk));
-  return {
-    principal,
-    session,
-    grantsChanged() {
-      const news = grants
-        .revocations()
-        .slice(-GRANTS_MAX)
-        .filter((revocation) => !told.has(revocation));
-      for (const revocation of news) told.add(revocation);
-      output.urgent(
-        notificationBytes(GRANTS_NOTIFICATION, {
-          grants: issued(),
-          revocations: news.map(({ jws }) => jws),
-        }),
-      );
-      session.rejudge();
-    },
-    close: () => void stream.close(),
-  };
+    this.#present(meta[GRANTS_META]);
+    const server = meta[SERVER_META];
+    return {
+      meta: { [GRANTS_META]: this.#issued() },
+      spec: typeof server === 'string' ? { kind: 'server', server } : { kind: 'catalog' },
+      principal: this.#principal(behalf?.onBehalfOf),
+    };
+  }
+
+  #present(value: Json | undefined): void {
+    const { grants, logger } = this.#components;
+    const presented = stringsOf(value);
+    if (presented.length === 0) return;
+    for (const { rule } of grants.present(this.#holder, presented)) {
+      logger.info({ peer: this.#stream.peer, rule }, 'presented grant refused');
+    }
+  }
+
+  /** The newest: the caller takes no more. */
+  #issued(): readonly string[] {
+    return this.#components.grants.issuedTo(this.#holder, this.#told).slice(-GRANTS_MAX);
+  }
 }
 
 /** For whom the session is. When that does not hold there is none. @throws STARLING_UNAUTHORIZED */
@@ -247,10 +303,4 @@ function refuse(
   };
   const decoder = createSessionDecoder({ receive }, output, { messageBytes: REFUSED_BYTES_MAX });
   stream.onData((chunk) => decoder.push(chunk));
-}
-
-/** The strings of a list from a peer, at most {@link GRANTS_MAX}. */
-export function stringsOf(value: Json | undefined): readonly string[] {
-  if (!Array.isArray(value)) return [];
-  return value.slice(0, GRANTS_MAX).filter((one) => typeof one === 'string');
 }

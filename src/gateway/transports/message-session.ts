@@ -7,7 +7,7 @@ import type { LineDecoder } from '../../core/index.ts';
 import { parseIncoming, receiveBatch } from '../wire/batch.ts';
 import type { BatchFrames } from '../wire/batch.ts';
 import { errorBytes, errorOf, isFrameId, toLine } from '../wire/frame.ts';
-import type { Reply, Session } from '../session/types.ts';
+import type { Receiver, Reply } from '../wire/reply.ts';
 import type { Frame, FrameId } from '../types.ts';
 
 /** Where messages go out. */
@@ -18,14 +18,14 @@ export interface LineOutput {
   urgent(message: Buffer): void;
 }
 
-/** A decoder that feeds `session` with the lines it finds, and answers those that are no messages. */
+/** A decoder that feeds `receiver` with the lines it finds, and answers those that are no messages. */
 export function createSessionDecoder(
-  session: Pick<Session, 'receive'>,
+  receiver: Receiver,
   output: LineOutput,
   init: { readonly messageBytes: number },
 ): LineDecoder {
   return createLineDecoder(init.messageBytes, {
-    line: (bytes) => receiveBytes(session, bytes, output),
+    line: (bytes) => receiveBytes(receiver, bytes, output),
     oversize(sizeBytes) {
       const error = new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
@@ -37,12 +37,8 @@ export function createSessionDecoder(
   });
 }
 
-/** Gives one message to `session`; answers it here when it is none. */
-export function receiveBytes(
-  session: Pick<Session, 'receive'>,
-  bytes: Buffer,
-  output: LineOutput,
-): void {
+/** Gives one message to `receiver`; answers it here when it is none. */
+export function receiveBytes(receiver: Receiver, bytes: Buffer, output: LineOutput): void {
   let incoming: Frame | BatchFrames;
   try {
     incoming = parseIncoming(bytes);
@@ -51,20 +47,20 @@ export function receiveBytes(
     output.urgent(errorBytes(isFrameId(id) ? id : null, errorOf(error)));
     return;
   }
-  receiveIncoming(session, incoming, output);
+  receiveIncoming(receiver, incoming, output);
 }
 
-/** Gives what came as one message to `session`; the answer goes to `output`. */
+/** Gives what came as one message to `receiver`; the answer goes to `output`. */
 export function receiveIncoming(
-  session: Pick<Session, 'receive'>,
+  receiver: Receiver,
   incoming: Frame | BatchFrames,
   output: LineOutput,
 ): void {
   if (incoming.kind === 'batch') {
-    receiveBatch(session, incoming.frames, createLineReply(null, output));
+    receiveBatch(receiver, incoming.frames, createLineReply(null, output));
   } else {
     const id = incoming.kind === 'request' ? incoming.id : null;
-    session.receive(incoming, createLineReply(id, output));
+    receiver.receive(incoming, createLineReply(id, output));
   }
 }
 

@@ -2,24 +2,22 @@
  * One running instance of an upstream server: a process, or a session at a URL, after its handshake.
  * Sessions attach to it and hear what it says by itself.
  */
-import { OPERATOR } from '../../guard/index.ts';
 import type { McpServer } from '../../config/index.ts';
-import { StarlingError, toStarlingError } from '../../core/index.ts';
+import { StarlingError, createScope, toStarlingError } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random } from '../../core/index.ts';
-import { objectOf } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
-import { RPC, errorBytes, requestBytes, resultBytes } from '../wire/frame.ts';
-import { discover, initialize, modernMeta } from '../wire/client-handshake.ts';
+import { RPC, errorBytes, resultBytes } from '../wire/frame.ts';
+import { discover, initialize } from '../wire/client-handshake.ts';
 import type { Handshake } from '../wire/client-handshake.ts';
 import type {
   ClientFacts,
   Channel,
-  ChannelCall,
   ChannelListener,
   NotificationFrame,
   RequestFrame,
 } from '../types.ts';
 import type { Credentials, UpstreamConnection } from './connection.ts';
+import { createLastingSubscription } from './lasting-subscription.ts';
 import { connectHttp } from './url/streamable-http.ts';
 import { connectSse } from './url/sse.ts';
 import { connectStdio } from './stdio.ts';
@@ -69,7 +67,9 @@ export interface Instance {
    * Hears it until detached, or just `updates` of resources; `lost` is called when it ends. Returns how
    * to detach.
    */
-  attach(ears: ChannelListener, lost?: () => void, hears?: 'updates'): () => void;
+  attach(listener: ChannelListener, lost?: () => void, hears?: 'updates'): () => void;
+  /** Calls that wait for an answer; our own subscription to a modern server is none. */
+  readonly calls: number;
   /** Tells a modern server anew what to report: its lists, and what {@link subscribers} names. */
   listen(): void;
   oddity(): string | undefined;
@@ -86,7 +86,6 @@ interface Attached {
 
 /** How long a server may think about `server/discover` before it is taken for one of the old era. */
 const PROBE_TIMEOUT_MS = 5000;
-const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const UPDATED = 'notifications/resources/updated';
 const LIST_CHANGED = /^notifications\/(tools|resources|prompts)\/list_changed$/;
 
@@ -96,9 +95,9 @@ export async function startInstance(
   init: InstanceInit,
 ): Promise<Instance> {
   const attached = new Map<ChannelListener, Attached>();
-  const ears = earsOf(components, attached);
+  const listener = listenerOf(components, attached);
   let era: Era = 'legacy';
-  const connection = await connect(components, init, ears, () => era);
+  const connection = await connect(components, init, listener, () => era);
   try {
     const handshake = await shakeHands(connection.channel, init, (next) => {
       era = next;
@@ -106,15 +105,20 @@ export async function startInstance(
     connection.negotiated(handshake);
     const now = components.clock.now();
     const subscribers: Instance['subscribers'] = new Map();
-    const listen = createListener(connection.channel, {
-      handshake,
-      uris: () => [...subscribers.keys()],
-      heard: (frame) => ears.notification(frame),
-    });
-    listen();
-    let isOver = false;
+    const scope = createScope(components.clock);
+    const subscription = createLastingSubscription(
+      {
+        ...components,
+        channel: connection.channel,
+        scope,
+        heard: (frame) => listener.notification(frame),
+        resumed: () => components.listChanged(),
+      },
+      { handshake, uris: () => [...subscribers.keys()] },
+    );
+    subscription.open();
     void connection.ended.then(() => {
-      isOver = true;
+      scope.close();
       const losers = [...attached.values()];
       attached.clear();
       for (const { lost } of losers) lost();
@@ -130,14 +134,20 @@ export async function startInstance(
       },
       subscribers,
       attach(listener, lost = () => undefined, hears) {
-        if (isOver) queueMicrotask(lost);
+        if (scope.closed) queueMicrotask(lost);
         else attached.set(listener, { lost, all: hears === undefined });
         return () => attached.delete(listener);
       },
-      listen,
+      listen: () => subscription.open(),
+      get calls() {
+        return connection.channel.inFlight - (subscription.isOpen ? 1 : 0);
+      },
       oddity: () => connection.oddity(),
       ended: connection.ended,
-      close: () => connection.close(),
+      close() {
+        scope.close();
+        return connection.close();
+      },
     };
   } catch (error) {
     const failed = explained(error, init.name, connection.oddity());
@@ -149,14 +159,15 @@ export async function startInstance(
 function connect(
   components: InstanceComponents,
   init: InstanceInit,
-  ears: ChannelListener,
+  listener: ChannelListener,
   era: () => Era,
 ): Promise<UpstreamConnection> | UpstreamConnection {
   const { clock, random, logger, credentials } = components;
   const { name, messageBytes, callTotalMs, callsMax, server } = init;
   const bounds = { name, messageBytes, callTotalMs, callsMax };
-  if (server.type === 'stdio') return connectStdio({ clock, logger, ears }, { ...bounds, server });
-  const url = { clock, random, logger, ears, credentials };
+  if (server.type === 'stdio')
+    return connectStdio({ clock, logger, listener }, { ...bounds, server });
+  const url = { clock, random, logger, listener, credentials };
   if (server.type === 'sse') return connectSse(url, { ...bounds, server });
   const paramHeaders = (method: string, params: JsonObject): Readonly<Record<string, string>> =>
     components.paramHeaders(method, params);
@@ -203,7 +214,7 @@ function isForLogin(error: unknown): boolean {
   return reason === 'login' || reason === 'scope';
 }
 
-function earsOf(
+function listenerOf(
   components: InstanceComponents,
   attached: ReadonlyMap<ChannelListener, Attached>,
 ): ChannelListener {
@@ -211,8 +222,8 @@ function earsOf(
     notification(frame: NotificationFrame, related) {
       if (LIST_CHANGED.test(frame.method)) components.listChanged();
       else {
-        for (const [ears, { all }] of attached) {
-          if (all || frame.method === UPDATED) ears.notification(frame, related);
+        for (const [listener, { all }] of attached) {
+          if (all || frame.method === UPDATED) listener.notification(frame, related);
         }
       }
     },
@@ -221,51 +232,6 @@ function earsOf(
       if (only !== undefined && others.length === 0) only[0].request(frame, answer, related);
       else answer(answerOfNobody(frame));
     },
-  };
-}
-
-/** Keeps one `subscriptions/listen` open on a modern server; each call of it replaces the last. */
-function createListener(
-  channel: Channel,
-  init: {
-    readonly handshake: Handshake;
-    uris(): readonly string[];
-    heard(frame: NotificationFrame): void;
-  },
-): () => void {
-  let open: ChannelCall | undefined;
-  return () => {
-    if (init.handshake.era !== 'modern') return;
-    open?.cancel('replaced');
-    open = undefined;
-    const notifications = wantedOf(init.handshake, init.uris());
-    if (Object.keys(notifications).length === 0) return;
-    const params: JsonObject = { _meta: modernMeta(), notifications };
-    const method = 'subscriptions/listen';
-    const bytes = requestBytes(0, method, params);
-    open = channel.relay({
-      request: { kind: 'request', bytes, id: 0, method, params },
-      principal: OPERATOR,
-      response: () => undefined,
-      progress: () => undefined,
-      notification: (frame) => {
-        // What it says to our own request is nobody else's.
-        if (frame.method !== ACKNOWLEDGED) init.heard(frame);
-      },
-      // A server without subscriptions is listed when it is asked, and not told of changes.
-      failed: () => undefined,
-    });
-  };
-}
-
-/** What of a server's notifications there is to hear: it says so itself. */
-function wantedOf({ capabilities }: Handshake, uris: readonly string[]): JsonObject {
-  const changes = ['tools', 'prompts', 'resources'].filter(
-    (kind) => objectOf(capabilities[kind])['listChanged'] === true,
-  );
-  return {
-    ...Object.fromEntries(changes.map((kind) => [`${kind}ListChanged`, true])),
-    ...(uris.length === 0 ? {} : { resourceSubscriptions: uris }),
   };
 }
 

@@ -18,17 +18,20 @@ export type FindInstance = () => Instance | Promise<Instance>;
 export interface LocalSubscriptions {
   /** Subscribes to `uri` on the instance that `find` gives. @throws as the server refuses */
   add(uri: string, find: FindInstance): Promise<void>;
-  /** Takes note that `uri` is subscribed to on `instance`, by a call that is relayed there. */
-  note(uri: string, instance: Instance, find: FindInstance): void;
+  /**
+   * Takes note that `uri` is subscribed to on `instance`, by a call that is relayed there. Returns how
+   * to forget the subscription when the call fails.
+   */
+  note(uri: string, instance: Instance, find: FindInstance): () => void;
   has(uri: string): boolean;
   /** Ends the subscription to `uri`, and tells the server where nobody else hears it. */
   remove(uri: string): Promise<void>;
   close(): void;
 }
 
-/** What subscriptions work with: they are heard by `ears`. */
+/** What subscriptions work with: `listener` hears of updates. */
 export interface LocalSubscriptionsComponents {
-  readonly ears: ChannelListener;
+  readonly listener: ChannelListener;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -69,10 +72,19 @@ class Subscribed implements LocalSubscriptions {
     }
   }
 
-  note(uri: string, instance: Instance, find: FindInstance): void {
-    this.#all.set(uri, { find, instance });
+  note(uri: string, instance: Instance, find: FindInstance): () => void {
+    const before = this.#all.get(uri);
+    // The client subscribes once more to what it hears already: a refusal changes nothing.
+    if (before?.instance === instance) return () => undefined;
+    const subscription: Subscription = { find, instance };
+    this.#all.set(uri, subscription);
     this.#count(uri, instance);
     this.#watch(instance);
+    return () => {
+      if (this.#all.get(uri) !== subscription) return;
+      this.#all.delete(uri);
+      this.#uncount(uri, instance);
+    };
   }
 
   has(uri: string): boolean {
@@ -124,13 +136,13 @@ class Subscribed implements LocalSubscriptions {
 
   #count(uri: string, instance: Instance): void {
     const subscribers = instance.subscribers.get(uri) ?? new Set<ChannelListener>();
-    instance.subscribers.set(uri, subscribers.add(this.#components.ears));
+    instance.subscribers.set(uri, subscribers.add(this.#components.listener));
   }
 
   /** False when somebody else hears `uri` there, too: the server need not be told. */
   #uncount(uri: string, instance: Instance): boolean {
     const subscribers = instance.subscribers.get(uri);
-    subscribers?.delete(this.#components.ears);
+    subscribers?.delete(this.#components.listener);
     if (subscribers !== undefined && subscribers.size > 0) return false;
     instance.subscribers.delete(uri);
     return true;

@@ -8,7 +8,7 @@ import type { Directory, ServerCatalog } from '../../directory/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import { objectOf } from '../wire/era.ts';
 import { resultOf } from '../wire/client-handshake.ts';
-import { CATALOG_METHOD } from '../session/session.ts';
+import { CATALOG_METHOD } from '../wire/peer-protocol.ts';
 import type { NotificationFrame, ServerChannel } from '../types.ts';
 
 const BACKOFF = { baseMs: 500, capMs: 30_000 };

@@ -17,7 +17,7 @@ import {
   MCP_PROTOCOL,
   SERVER_META,
   stringsOf,
-} from '../transports/libp2p.ts';
+} from '../wire/peer-protocol.ts';
 import type { ClientFacts, ChannelListener, ServerChannel } from '../types.ts';
 import { decodeJws } from '../../identity/index.ts';
 
@@ -138,7 +138,7 @@ function linkOver(
   peer: PeerView,
   components: PeerChannelComponents,
   init: PeerChannelInit,
-  ears: ChannelListener,
+  listener: ChannelListener,
 ): ChannelCore {
   const writer = createPeerWriter(stream, components.logger);
   const channel = createChannel(
@@ -151,7 +151,7 @@ function linkOver(
           { hint: 'send less at once', data: { peer: peer.peerId } },
         );
       },
-      ears,
+      listener,
       invalid: (_, error) => stream.abort(error),
       clock: components.clock,
       logger: components.logger,

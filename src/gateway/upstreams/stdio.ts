@@ -45,7 +45,7 @@ const DRAIN_MS = 500;
 export interface StdioComponents {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly ears: ChannelListener;
+  readonly listener: ChannelListener;
 }
 
 /** Bounds and names of a stdio upstream. */
@@ -102,7 +102,7 @@ class StdioConnection implements UpstreamConnection {
           if (!child.stdin.writable) throw this.#gone();
           writer.line(message);
         },
-        ears: components.ears,
+        listener: components.listener,
         invalid: () => {
           this.#garbage += 1;
         },

@@ -5,7 +5,8 @@
  */
 import { StarlingError } from '../../core/index.ts';
 import { RPC, errorBytes, errorOf, parseFrame } from './frame.ts';
-import type { Reply, Session } from '../session/types.ts';
+import { NO_REPLY } from './reply.ts';
+import type { Receiver, Reply } from './reply.ts';
 import type { Frame, FrameError, FrameId, RequestFrame } from '../types.ts';
 
 /** Messages in one batch. */
@@ -55,7 +56,7 @@ export function parseIncoming(bytes: Buffer): Frame | BatchFrames {
  * then once: all answers as one array (`final`), or, when there is nothing to answer, `dropped`.
  */
 export function receiveBatch(
-  session: Pick<Session, 'receive'>,
+  session: Receiver,
   frames: BatchFrames['frames'],
   respond: Reply,
 ): RunningBatch {
@@ -65,14 +66,14 @@ export function receiveBatch(
 }
 
 class Batch implements RunningBatch {
-  readonly #session: Pick<Session, 'receive'>;
+  readonly #session: Receiver;
   readonly #respond: Reply;
   readonly #answers: Buffer[] = [];
   readonly #waiting = new Set<RequestFrame>();
   #sizeBytes = 0;
   #started = false;
 
-  constructor(session: Pick<Session, 'receive'>, respond: Reply) {
+  constructor(session: Receiver, respond: Reply) {
     this.#session = session;
     this.#respond = respond;
   }
@@ -126,13 +127,6 @@ class Batch implements RunningBatch {
     else this.#respond.final(joined(this.#answers));
   }
 }
-
-const NO_REPLY: Reply = {
-  interim: () => undefined,
-  urgent: () => undefined,
-  final: () => undefined,
-  dropped: () => undefined,
-};
 
 /** `subscriptions/listen` is answered when it ends, and would keep the others' answers until then. */
 const ALONE: ReadonlySet<string> = new Set(['initialize', 'subscriptions/listen']);

@@ -19,14 +19,14 @@ import type {
   RequestFrame,
   ResponseFrame,
 } from '../types.ts';
-import { WAITING_NOTIFICATION } from '../session/waiting-notice.ts';
+import { WAITING_NOTIFICATION } from './peer-protocol.ts';
 
 /** What a channel works with. */
 export interface ChannelComponents {
   /** Sends one message. `id` is that of the request in it. @throws when it can't be queued */
   send(message: Buffer, id?: number): void;
   /** Hears what belongs to no call, and the server's own requests. */
-  readonly ears: ChannelListener;
+  readonly listener: ChannelListener;
   /** Hears messages that are no JSON-RPC. */
   invalid?(bytes: Buffer, error: StarlingError): void;
   readonly clock: Clock;
@@ -262,7 +262,7 @@ class MappedLink implements ChannelCore {
     };
     this.#asking.add(request.id);
     if (request.method === 'ping') answer(resultBytes(request.id, {}));
-    else this.#components.ears.request(request, answer, related);
+    else this.#components.listener.request(request, answer, related);
   }
 
   /** The other end wants no answer any more: nothing waits on its question. */
@@ -289,7 +289,7 @@ class MappedLink implements ChannelCore {
       const subscription = metaOf(frame.params)[META.subscriptionId];
       const listening = typeof subscription === 'number' ? this.#related(subscription) : undefined;
       if (listening !== undefined) listening.notification(frame);
-      else this.#components.ears.notification(frame, related);
+      else this.#components.listener.notification(frame, related);
       return;
     }
     const token = frame.params['progressToken'];

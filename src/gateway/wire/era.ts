@@ -5,6 +5,7 @@
 import canonicalize from 'canonicalize';
 import { StarlingError } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
+import { RPC } from './frame.ts';
 import type { ClientFacts, RequestFrame } from '../types.ts';
 
 export type Era = 'legacy' | 'modern';
@@ -89,6 +90,43 @@ export function checkVersion(version: string): void {
       },
     },
   );
+}
+
+/** Methods that the modern era has no more. */
+const LEGACY_ONLY: readonly string[] = [
+  'initialize',
+  'ping',
+  'logging/setLevel',
+  'resources/subscribe',
+  'resources/unsubscribe',
+];
+
+/**
+ * Checks whether `frame` may come now, in its era. @throws -32600, -32601, -32602, -32022
+ */
+export function checkRequest(frame: RequestFrame, era: Era, isInitialized: boolean): void {
+  const { method } = frame;
+  if (era === 'modern') {
+    checkModern(frame);
+    if (LEGACY_ONLY.includes(method)) throw unknownMethod(method);
+  } else if (!isInitialized && method !== 'initialize' && method !== 'ping') {
+    // A client that probes for the modern era must learn that it may speak it.
+    if (method === 'server/discover') checkModern(frame);
+    throw protocolError(
+      RPC.invalidRequest,
+      'the session is not initialized: send initialize first',
+    );
+  }
+}
+
+/** What the caller's message does wrong, with the JSON-RPC code that says so. */
+export function protocolError(rpc: number, what: string): StarlingError {
+  return new StarlingError('STARLING_PROTOCOL_VIOLATION', what, { data: { rpc } });
+}
+
+/** Nobody here serves `method` (-32601). */
+export function unknownMethod(method: string): StarlingError {
+  return protocolError(RPC.methodNotFound, `unknown method ${method.slice(0, 128)}`);
 }
 
 function lacking(key: string, kind: string): StarlingError {

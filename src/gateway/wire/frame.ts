@@ -10,6 +10,9 @@ import { scanSpans } from './json-scan.ts';
 import type { Span, Spans } from './json-scan.ts';
 import type { Frame, FrameEdits, FrameError, FrameId } from '../types.ts';
 
+/** Places in messages whose arguments were read strictly: the relay needs the same ones. */
+const scanned = new WeakMap<Buffer, Spans>();
+
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
@@ -79,12 +82,21 @@ function readError(error: JsonObject): FrameError {
   };
 }
 
+/** The places in `bytes`, remembered for {@link rewriteFrame}, so that a message is scanned once. */
+export function spansOf(bytes: Buffer): Spans {
+  const known = scanned.get(bytes);
+  if (known !== undefined) return known;
+  const spans = scanSpans(bytes);
+  scanned.set(bytes, spans);
+  return spans;
+}
+
 /**
  * The frame's bytes with `edits` spliced in, safe as a line: no raw line ends.
  * @throws STARLING_PROTOCOL_VIOLATION when a place to edit is missing, or a decisive key is repeated
  */
 export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
-  const spans = scanSpans(frame.bytes);
+  const spans = scanned.get(frame.bytes) ?? scanSpans(frame.bytes);
   if (spans.repeated !== undefined) {
     throw violation(RPC.invalidRequest, `the message repeats the key "${spans.repeated}"`);
   }

@@ -1,31 +1,17 @@
 /**
  * The node's grants: what it issued, what it received, what callers presented, what is revoked.
  * Signatures are checked when a text first comes in; afterwards a decision is a look-up. Knows no
- * network: revocations and presented chains are handed in, and changes are told by events.
+ * network: revocations and presented chains are handed in, and changes are told by events. This file
+ * only joins the parts: `issued`, `received`, `presented`, `renewing`, `revoking`, `handing-out`.
  */
 import { EventEmitter } from 'node:events';
-import { StarlingError, createScope, createLoopTurns, messageOf } from '../../core/index.ts';
+import { StarlingError, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Logger, Scope } from '../../core/index.ts';
 import type { Signer } from '../../identity/index.ts';
 import type { Table } from '../../store/types.ts';
-import { createBatchReader } from './read-grants.ts';
-import { whyVoid } from '../chain/capability.ts';
-import { delegationOf, renewalOf } from './delegate.ts';
-import { parseGrant, parseRevocation } from '../format/grant.ts';
-import { findGrant } from './find.ts';
-import { createHolderIndex, windowOf } from './holders.ts';
-import type { HeldChain } from './holders.ts';
-import { issueGrant, issueRevocation } from '../format/issue.ts';
-import type { GrantInit } from '../format/issue.ts';
-import { createReceived } from './received.ts';
-import type { Received } from './received.ts';
-import { forgedIn, isOutdated, reissueOf, retiredBy } from './reissue.ts';
-import { createRevocationSet, isRevokedIn } from './revocation-set.ts';
-import type { RevocationSet } from './revocation-set.ts';
-import { grantKey, readRenewals, readRows, renewalKey, revocationKey, rowOf } from './rows.ts';
-import type { Succession } from '../format/succession.ts';
-import { NO_SUCCESSIONS } from './successions.ts';
-import type { SuccessionView, Successions } from './successions.ts';
+import { ruleOf } from '../chain/verify.ts';
+import { parseRevocation } from '../format/grant.ts';
+import { NO_SUCCESSIONS } from '../format/succession.ts';
 import type {
   Grant,
   GrantBook,
@@ -35,8 +21,33 @@ import type {
   Refusal,
   Renewable,
   Revocation,
+  Succession,
+  SuccessionView,
 } from '../types.ts';
-import { describeRefusal, ruleOf, verifyChain } from '../chain/verify.ts';
+import { createChainChecks } from './chain-checks.ts';
+import type { ChainChecks } from './chain-checks.ts';
+import { findGrant } from './find.ts';
+import { textsIssuedTo, textsToPresent } from './handing-out.ts';
+import type { HandingOutComponents } from './handing-out.ts';
+import { createHolderIndex } from './holders.ts';
+import { createIssued } from './issued.ts';
+import type { Issued } from './issued.ts';
+import { createPresented } from './presented.ts';
+import type { Presented } from './presented.ts';
+import { createBatchReader } from './read-grants.ts';
+import { createReceived } from './received.ts';
+import type { Received } from './received.ts';
+import { createRenewing } from './renewing.ts';
+import type { Renewing } from './renewing.ts';
+import { createRevocationSet } from './revocation-set.ts';
+import type { RevocationSet } from './revocation-set.ts';
+import { createRevoking } from './revoking.ts';
+import type { Revoking } from './revoking.ts';
+import { createSigning } from './signing.ts';
+import type { Signing } from './signing.ts';
+import type { Successions } from './successions.ts';
+import { createTimeChanges } from './time-changes.ts';
+import type { TimeChanges } from './time-changes.ts';
 
 /** What a grant book works with. */
 export interface GrantBookComponents {
@@ -66,7 +77,6 @@ export interface GrantBookInit {
 /** How long an expired grant stays in the lists. */
 const KEEP_EXPIRED_MS = 30 * 86_400_000;
 const HOUR_MS = 3_600_000;
-const NONE: ReadonlyMap<string, Grant> = new Map();
 
 /** Makes the grant book of the node whose key is `identity`. */
 export function createGrantBook(
@@ -81,53 +91,74 @@ class Book implements GrantBook {
   readonly successions: SuccessionView;
   readonly #self: Did;
   readonly #components: GrantBookComponents;
-  readonly #bounds: Required<Pick<GrantBookInit, 'presentedMax' | 'presentersMax'>>;
-  readonly #randomBytes: GrantBookInit['randomBytes'];
-  readonly #issued = new Map<string, Grant>();
-  readonly #received: Received;
-  /** Lifetimes in ms of what is renewed, by `jti`. */
-  #renewals = new Map<string, number>();
-  /** Received grants that we handed on, by whom to and by hash. */
-  readonly #delegated = new Map<Did, Map<string, Grant>>();
   readonly #readBatch = createBatchReader();
   readonly #holders = createHolderIndex();
-  /** Revocations that count and are not on the disk yet: whoever revokes again has them written. */
-  readonly #unwritten = new WeakSet<Revocation>();
   readonly #revoked: RevocationSet;
-  /** A signature holds the event loop for milliseconds. */
-  readonly #signing = createLoopTurns();
+  readonly #checks: ChainChecks;
+  readonly #received: Received;
+  readonly #issued: Issued;
+  readonly #presented: Presented;
+  readonly #signing: Signing;
+  readonly #renewing: Renewing;
+  readonly #revoking: Revoking;
+  readonly #handingOut: HandingOutComponents;
+  readonly #timeChanges: TimeChanges;
   #scope: Scope | undefined;
-  #cancelTimer: (() => void) | undefined;
   #carry: ((jws: string) => Promise<void>) | undefined;
   /** Ends when what a change of keys asks for is issued; never rejects. */
   #reissuing: Promise<void> = Promise.resolve();
   readonly #succeeded = (succession: Succession): void => this.#follow(succession);
-  /** Up to when changes by mere time have been told, ms since the epoch. */
-  #toldMs = 0;
 
   constructor(components: GrantBookComponents, init: GrantBookInit) {
+    const { identity, clock, logger, grants } = components;
+    const self = identity.did;
+    const successions = components.successions ?? NO_SUCCESSIONS;
+    const holders = this.#holders;
     this.#components = components;
-    this.#bounds = {
-      presentedMax: init.presentedMax ?? 256,
-      presentersMax: init.presentersMax ?? 1024,
-    };
-    this.#randomBytes = init.randomBytes;
-    this.#self = components.identity.did;
-    this.successions = components.successions ?? NO_SUCCESSIONS;
-    this.#revoked = createRevocationSet({ self: this.#self });
-    const { grants, clock, logger } = components;
+    this.#self = self;
+    this.successions = successions;
+    this.#revoked = createRevocationSet({ self });
+    const checks = createChainChecks({
+      self,
+      clock,
+      successions,
+      revoked: this.#revoked,
+      find: (hash) => this.#own(hash),
+    });
+    this.#checks = checks;
     this.#received = createReceived(
       {
-        self: this.#self,
+        self,
         table: grants,
         clock,
         logger,
-        successions: this.successions,
-        verify: (leaf, batch) => this.#verify(leaf, batch),
-        issued: () => this.#issued.values(),
+        successions,
+        verify: (leaf, batch) => checks.verify(leaf, batch),
+        issued: () => this.#issued.all(),
       },
       { perOwnerMax: init.receivedPerOwnerMax ?? 256, totalMax: init.receivedMax ?? 4096 },
     );
+    const received = this.#received;
+    this.#issued = createIssued({ self, table: grants, logger, checks, holders, received });
+    const issued = this.#issued;
+    this.#presented = createPresented(
+      { self, clock, successions, checks, holders, issued, readBatch: this.#readBatch },
+      { perHolderMax: init.presentedMax ?? 256, holdersMax: init.presentersMax ?? 1024 },
+    );
+    const signing = createSigning({ identity, clock }, init.randomBytes);
+    this.#signing = signing;
+    this.#renewing = createRenewing({
+      self,
+      clock,
+      successions,
+      checks,
+      issued,
+      received,
+      signing,
+    });
+    this.#handingOut = { clock, successions, checks, holders, issued, received };
+    this.#revoking = this.#makeRevoking();
+    this.#timeChanges = createTimeChanges(clock, holders, (whom) => this.#changed(whom));
   }
 
   async start(): Promise<void> {
@@ -138,7 +169,9 @@ class Book implements GrantBook {
     );
     this.#scope = scope;
     try {
-      await this.#load();
+      await this.#revoking.load();
+      await this.#received.load();
+      await this.#issued.load();
       await this.#prune();
       await this.#reissue();
     } catch (error) {
@@ -146,22 +179,21 @@ class Book implements GrantBook {
       throw error;
     }
     this.#components.successions?.events.on('added', this.#succeeded);
-    this.#toldMs = clock.now();
     scope.every(HOUR_MS, () => this.#prune());
-    this.#armTimer();
+    this.#timeChanges.start(scope);
   }
 
   async stop(): Promise<void> {
     this.#components.successions?.events.off('added', this.#succeeded);
+    this.#timeChanges.stop();
     this.#scope?.close();
     this.#scope = undefined;
-    this.#cancelTimer = undefined;
     await this.#reissuing;
   }
 
   async issue(init: GrantIssueInit): Promise<Grant> {
-    await this.#signing.next();
-    const grant = this.#sign({
+    await this.#signing.turn();
+    const grant = this.#signing.sign({
       aud: init.aud,
       sub: this.#self,
       cap: init.capabilities,
@@ -173,56 +205,32 @@ class Book implements GrantBook {
   }
 
   async delegate(init: GrantDelegateInit): Promise<Grant> {
-    await this.#signing.next();
-    const parent = this.find(init.parent);
-    const id = parent.claims.jti.slice(0, 8);
-    if (!this.#isOwn(parent.claims.aud)) {
-      throw new StarlingError('STARLING_GRANT_INVALID', `grant ${id} is not for this node`, {
-        hint: 'grant what is our own with: starling grant create',
-        data: { rule: 'issuer' },
-      });
-    }
-    const grant = this.#sign(delegationOf(parent, init));
-    const verdict = this.#verify(grant);
-    if (!verdict.ok) {
-      throw new StarlingError(
-        'STARLING_GRANT_INVALID',
-        `grant ${id} can't be handed on like this: ${describeRefusal(verdict.refusal)}`,
-        { hint: `starling grant show ${id}`, data: { rule: ruleOf(verdict.refusal) } },
-      );
-    }
+    await this.#signing.turn();
+    const grant = this.#renewing.delegate(this.find(init.parent), init);
     await this.#keep(grant, 'delegated', init.renewForMs);
     return grant;
   }
 
   renewable(): readonly Renewable[] {
-    return [...this.#issued.values()].flatMap((grant) => {
-      const lifetimeMs = this.#renewals.get(grant.claims.jti);
-      return lifetimeMs === undefined ? [] : [{ grant, lifetimeMs }];
-    });
+    return this.#issued.renewable();
   }
 
   async renew(id: string): Promise<Grant | undefined> {
     const grant = this.find(id);
-    const lifetimeMs = this.#renewals.get(grant.claims.jti);
-    const isLasting = lifetimeMs !== undefined && grant.claims.iss === this.#self;
-    if (!isLasting || this.isRevoked(grant, [this.#self])) return undefined;
-    const parents = (grant.claims.prf ?? []).flatMap((hash) => this.#newest(hash) ?? []);
-    if (parents.length !== (grant.claims.prf ?? []).length) return undefined;
-    const init = renewalOf(grant, parents, lifetimeMs, this.#components.clock.now());
-    if (init === undefined) return undefined;
-    const renewed = this.#sign(init);
-    if (!this.#verify(renewed).ok) return undefined;
-    await this.#replace(grant, renewed, 'renewed');
+    const renewed = this.#renewing.renewed(grant);
+    if (renewed === undefined) return undefined;
+    await this.#issued.replace(grant, renewed);
+    this.events.emit('kept', renewed, 'renewed');
+    this.#changed([renewed.claims.aud]);
     return renewed;
   }
 
   chainOf(grant: Grant): readonly Grant[] {
     const { aud } = grant.claims;
-    const held =
+    const chain =
       this.#holders.chains('issued', aud).get(grant.hash) ??
       this.#holders.chains('presented', aud).get(grant.hash);
-    if (held !== undefined) return held.links;
+    if (chain !== undefined) return chain.links;
     const links = new Map([[grant.hash, grant]]);
     for (const link of links.values()) {
       for (const hash of link.claims.prf ?? []) {
@@ -237,13 +245,13 @@ class Book implements GrantBook {
     if (grant.claims.iss !== this.#self) {
       throw new StarlingError('STARLING_GRANT_INVALID', 'only our own grants are kept as issued');
     }
-    if (instead !== undefined) return this.#replace(instead, grant);
-    await this.#components.grants.batch([rowOf(grantKey('issued', grant), grant.jws)]);
-    this.#addIssued(grant);
+    if (instead === undefined) return this.#issued.keep(grant);
+    await this.#issued.replace(instead, grant);
+    this.#changed([grant.claims.aud]);
   }
 
   issued(): readonly Grant[] {
-    return [...this.#issued.values()];
+    return [...this.#issued.all()];
   }
 
   received(): readonly Grant[] {
@@ -255,21 +263,12 @@ class Book implements GrantBook {
   }
 
   async revoke(id: string, reason?: string): Promise<Revocation> {
-    const { identity, clock } = this.#components;
-    await this.#signing.next();
+    await this.#signing.turn();
     const grant = this.find(id);
-    if (!this.#isOwn(grant.claims.iss)) {
-      throw new StarlingError(
-        'STARLING_GRANT_INVALID',
-        `grant ${grant.claims.jti} was issued by ${grant.claims.iss}, so it is not ours to revoke`,
-        { hint: 'revoke it on the node that issued it', data: { id: grant.claims.jti } },
-      );
-    }
-    const known = this.#revoked.find(grant.claims.jti, [this.#self]);
-    const revocation = known ?? issueRevocation(identity, grant, clock.now(), reason);
-    this.#renewals.delete(grant.claims.jti);
-    await this.#addRevocation(revocation);
-    await this.#components.grants.delete(renewalKey(grant.claims.jti));
+    const revocation = this.#revoking.revocationOf(grant, reason);
+    this.#issued.endRenewal(grant.claims.jti);
+    await this.#revoking.add(revocation);
+    await this.#issued.writeEndOfRenewal(grant.claims.jti);
     await this.#carry?.(revocation.jws);
     return revocation;
   }
@@ -279,28 +278,17 @@ class Book implements GrantBook {
   }
 
   held(holder: Did): readonly Grant[] {
-    const keys = this.successions.of(holder) === undefined ? this.successions.lineage(holder) : [];
-    return this.#holders.held(keys, this.#components.clock.now());
+    return this.#presented.held(holder);
   }
 
   present(holder: Did, jws: readonly string[]): readonly Refusal[] {
-    this.#holders.dropEnded(this.#components.clock.now());
-    const retired = retiredBy(holder, this.successions);
-    if (retired !== undefined) return [retired];
-    const batch = this.#readBatch(jws, this.successions.lineage(holder));
-    const refusals = [...batch.refusals];
-    let added = 0;
-    for (const leaf of batch.leaves) {
-      const outcome = this.#presentOne(holder, leaf, batch.byHash);
-      if (outcome === 'added') added += 1;
-      else if (outcome !== 'known') refusals.push(outcome);
-    }
-    if (added > 0) this.#changed([holder]);
+    const { added, refusals } = this.#presented.present(holder, jws);
+    if (added) this.#changed([holder]);
     return refusals;
   }
 
   forget(holder: Did): void {
-    for (const did of this.successions.lineage(holder)) this.#holders.forget(did);
+    this.#presented.forget(holder);
   }
 
   async receive(jws: readonly string[]): Promise<readonly Refusal[]> {
@@ -312,32 +300,11 @@ class Book implements GrantBook {
   }
 
   toPresent(owner: Did): readonly string[] {
-    const texts = new Set<string>();
-    for (const grant of this.#received.all()) {
-      if (!this.successions.follows(owner, grant.claims.sub)) continue;
-      const verdict = this.#verify(grant);
-      if (verdict.ok) for (const link of verdict.links) texts.add(link.jws);
-    }
-    return [...texts];
+    return textsToPresent(this.#handingOut, owner);
   }
 
   issuedTo(holder: Did, told = new WeakSet<Grant>()): readonly string[] {
-    const nowMs = this.#components.clock.now();
-    const texts = new Set<string>();
-    for (const did of this.successions.lineage(holder)) {
-      for (const { leaf, startsAtMs, endsAtMs } of this.#holders.chains('issued', did).values()) {
-        if (told.has(leaf) || nowMs < startsAtMs || nowMs >= endsAtMs) continue;
-        told.add(leaf);
-        texts.add(leaf.jws);
-      }
-      for (const grant of this.#delegated.get(did)?.values() ?? []) {
-        const verdict = told.has(grant) ? undefined : this.#verify(grant);
-        if (verdict?.ok !== true) continue;
-        told.add(grant);
-        for (const link of verdict.links) texts.add(link.jws);
-      }
-    }
-    return [...texts];
+    return textsIssuedTo(this.#handingOut, holder, told);
   }
 
   revocations(): readonly Revocation[] {
@@ -345,114 +312,56 @@ class Book implements GrantBook {
   }
 
   async addRevocation(jws: string): Promise<boolean> {
-    return !this.#revoked.holds(jws) && this.#addRevocation(parseRevocation(jws));
+    return !this.#revoked.holds(jws) && this.#revoking.add(parseRevocation(jws));
   }
 
   isRevoked(grant: Grant, mayRevoke: readonly Did[]): boolean {
-    return isRevokedIn(this.#revoked, grant, mayRevoke, this.successions);
+    return this.#checks.isRevoked(grant, mayRevoke);
   }
 
   state(grant: Grant): 'valid' | 'expired' | 'revoked' {
-    if (this.isRevoked(grant, [grant.claims.iss])) return 'revoked';
-    const { endsAtMs } = this.#windowOf([grant]);
-    if (this.#components.clock.now() >= endsAtMs) return 'expired';
-    // A membership: the members have its parents, and judge them.
     const { iss, sub } = grant.claims;
-    if (this.#isOwn(iss) && !this.#isOwn(sub) && !this.#isDelegation(grant)) return 'valid';
-    const verdict = this.#verify(grant);
+    if (this.isRevoked(grant, [iss])) return 'revoked';
+    const { endsAtMs } = this.#checks.windowOf([grant]);
+    if (this.#components.clock.now() >= endsAtMs) return 'expired';
+    const isForeign = this.#checks.isOwn(iss) && !this.#checks.isOwn(sub);
+    // A membership: the members have its parents, and verify them.
+    if (isForeign && !this.#issued.isDelegation(grant)) return 'valid';
+    const verdict = this.#checks.verify(grant);
     if (verdict.ok) return 'valid';
     return ruleOf(verdict.refusal) === 'revoked' ? 'revoked' : 'expired';
   }
 
-  async #load(): Promise<void> {
-    const { grants, revocations, logger, clock } = this.#components;
-    for (const revocation of await readRows(revocations, '', parseRevocation, logger)) {
-      // What is over goes with the next pruning, and its row with it.
-      this.#revoked.add(revocation, Math.min(clock.now(), revocation.claims.exp * 1000));
-    }
-    this.#renewals = await readRenewals(grants, logger);
-    await this.#received.load();
-    for (const grant of await readRows(grants, 'issued/', parseGrant, logger)) {
-      if (this.#isOwn(grant.claims.iss)) this.#addIssued(grant);
-      else logger.warn({ id: grant.claims.jti }, 'skipped a grant that another key issued');
-    }
+  #makeRevoking(): Revoking {
+    const { identity, clock, logger, revocations } = this.#components;
+    return createRevoking({
+      identity,
+      clock,
+      logger,
+      table: revocations,
+      revoked: this.#revoked,
+      checks: this.#checks,
+      holders: this.#holders,
+      changed: (holders) => this.#changed(holders),
+      written: ({ jws }) => this.events.emit('revocation', jws),
+    });
   }
 
   /** Forgets what expired long ago, in memory and in the database. */
   async #prune(): Promise<void> {
-    const { grants, revocations, clock } = this.#components;
-    const nowMs = clock.now();
-    const isOld = (grant: Grant): boolean => grant.claims.exp * 1000 + KEEP_EXPIRED_MS < nowMs;
-    const issued = [...this.#issued.values()].filter(isOld);
-    for (const grant of issued) {
-      this.#dropIssued(grant);
-      this.#renewals.delete(grant.claims.jti);
-    }
+    const nowMs = this.#components.clock.now();
+    const issued = this.#issued.prune(nowMs, KEEP_EXPIRED_MS);
     this.#holders.dropWhere(({ endsAtMs }) => endsAtMs + KEEP_EXPIRED_MS < nowMs);
-    if (issued.length > 0) {
-      await grants.batch(
-        issued.flatMap((grant) => [
-          { key: grantKey('issued', grant) },
-          { key: renewalKey(grant.claims.jti) },
-        ]),
-      );
-    }
+    await issued;
     await this.#received.prune(KEEP_EXPIRED_MS);
-    const over = this.#revoked.prune(nowMs);
-    if (over.length > 0) await revocations.batch(over.map((it) => ({ key: revocationKey(it) })));
-  }
-
-  #sign(init: GrantInit): Grant {
-    const { identity, clock } = this.#components;
-    const why = init.cap.map(whyVoid).find((one) => one !== undefined);
-    if (why !== undefined) {
-      throw new StarlingError('STARLING_GRANT_MALFORMED', `a grant would allow nothing: ${why}`, {
-        data: { rule: 'caveat' },
-      });
-    }
-    return issueGrant(identity, init, clock.now(), this.#randomBytes);
+    await this.#revoking.prune(nowMs);
   }
 
   /** Keeps a new grant of ours, and tells of it. */
-  async #keep(
-    grant: Grant,
-    how: 'issued' | 'delegated',
-    renewForMs: number | undefined,
-  ): Promise<void> {
-    const { aud, jti } = grant.claims;
-    await this.#components.grants.batch([
-      rowOf(grantKey('issued', grant), grant.jws),
-      ...(renewForMs === undefined ? [] : [rowOf(renewalKey(jti), String(renewForMs))]),
-    ]);
-    if (renewForMs !== undefined) this.#renewals.set(jti, renewForMs);
-    this.#addIssued(grant);
+  async #keep(grant: Grant, how: 'issued' | 'delegated', renewForMs?: number): Promise<void> {
+    await this.#issued.keep(grant, renewForMs);
     this.events.emit('kept', grant, how);
-    this.#changed([aud]);
-  }
-
-  #addIssued(grant: Grant): void {
-    const { aud, sub } = grant.claims;
-    this.#issued.set(grant.hash, grant);
-    if (this.isRevoked(grant, [this.#self])) return;
-    if (this.#isOwn(sub)) {
-      this.#holders.add('issued', { leaf: grant, links: [grant], ...this.#windowOf([grant]) });
-    } else if (this.#isDelegation(grant)) {
-      const delegated = this.#delegated.get(aud) ?? new Map<string, Grant>();
-      this.#delegated.set(aud, delegated.set(grant.hash, grant));
-    }
-  }
-
-  #dropIssued({ hash, claims }: Grant): void {
-    this.#issued.delete(hash);
-    this.#holders.dropWhere(({ leaf }) => leaf.hash === hash);
-    const delegated = this.#delegated.get(claims.aud);
-    if (delegated?.delete(hash) === true && delegated.size === 0)
-      this.#delegated.delete(claims.aud);
-  }
-
-  /** True when it hands on what we received. Memberships stand on what the mesh's members know. */
-  #isDelegation({ claims }: Grant): boolean {
-    return (claims.prf ?? []).every((hash) => this.#received.get(hash) !== undefined);
+    this.#changed([grant.claims.aud]);
   }
 
   /** A grant that we have, by its hash. */
@@ -460,97 +369,13 @@ class Book implements GrantBook {
     return this.#issued.get(hash) ?? this.#received.get(hash);
   }
 
-  /** The received grant with this hash, or what it was renewed to. */
-  #newest(hash: string): Grant | undefined {
-    const old = this.#own(hash);
-    return old === undefined ? undefined : (this.#received.newest(old) ?? old);
-  }
-
-  /** Counts at once; is durable, and passed on, when the promise resolves. */
-  async #addRevocation(revocation: Revocation): Promise<boolean> {
-    const { clock, revocations } = this.#components;
-    if (this.#revoked.add(revocation, clock.now())) {
-      this.#unwritten.add(revocation);
-      this.#changed(this.#holders.dropWhere((chain) => this.#isHit(chain, revocation)));
-    } else if (!this.#unwritten.has(revocation)) return false;
-    await revocations.put(revocationKey(revocation), Buffer.from(revocation.jws));
-    if (this.#unwritten.delete(revocation)) this.events.emit('revocation', revocation.jws);
-    return true;
-  }
-
-  /** True when `revocation` ends `chain`: judged again, since only the chain says who may revoke. */
-  #isHit(chain: HeldChain, { claims }: Revocation): boolean {
-    if (!chain.links.some((link) => link.claims.jti === claims.jti)) return false;
-    const verdict = this.#verify(chain.leaf, new Map(chain.links.map((it) => [it.hash, it])));
-    return !verdict.ok && ruleOf(verdict.refusal) === 'revoked';
-  }
-
-  #presentOne(
-    holder: Did,
-    leaf: Grant,
-    batch: ReadonlyMap<string, Grant>,
-  ): 'added' | 'known' | Refusal {
-    const { presentedMax, presentersMax } = this.#bounds;
-    const presented = this.#holders.chains('presented', holder);
-    if (presented.has(leaf.hash) || this.#issued.has(leaf.hash)) return 'known';
-    const verdict = this.#verify(leaf, batch, this.#self);
-    if (!verdict.ok) return verdict.refusal;
-    const forged = forgedIn(verdict.links, this.#self, this.#issued.values(), this.successions);
-    if (forged !== undefined) return forged;
-    // What we gave with a key of before counts by what was issued in its place.
-    if (leaf.claims.prf === undefined && leaf.claims.iss !== this.#self) return 'known';
-    const window = this.#windowOf(verdict.links);
-    if (this.#components.clock.now() >= window.endsAtMs)
-      return { rule: 'expired', text: 'a link of it has expired' };
-    const isFull =
-      presented.size >= presentedMax ||
-      (presented.size === 0 && this.#holders.presenters() >= presentersMax);
-    if (isFull) return { rule: 'limit', text: `no more than ${presentedMax} grants are kept` };
-    this.#holders.add('presented', { leaf, links: verdict.links, ...window });
-    return 'added';
-  }
-
-  #verify(
-    leaf: Grant,
-    known: ReadonlyMap<string, Grant> = NONE,
-    owner?: Did,
-  ): ReturnType<typeof verifyChain> {
-    return verifyChain(leaf, {
-      find: (hash) => known.get(hash) ?? this.#own(hash),
-      nowMs: this.#components.clock.now(),
-      isRevoked: (grant, mayRevoke) => this.isRevoked(grant, mayRevoke),
-      successions: this.successions,
-      ...(owner === undefined ? {} : { owner }),
-    });
-  }
-
-  #windowOf(links: readonly Grant[]): ReturnType<typeof windowOf> {
-    return windowOf(links, ({ claims }) => this.#isOwn(claims.iss));
-  }
-
-  #isOwn(did: Did): boolean {
-    return this.successions.follows(this.#self, did);
-  }
-
-  async #replace(old: Grant, renewed: Grant, how?: 'renewed'): Promise<void> {
-    // At once, so that whoever revokes it meanwhile revokes it up to its new end.
-    this.#dropIssued(old);
-    this.#addIssued(renewed);
-    await this.#components.grants.batch([
-      rowOf(grantKey('issued', renewed), renewed.jws),
-      { key: grantKey('issued', old) },
-    ]);
-    if (how !== undefined) this.events.emit('kept', renewed, how);
-    this.#changed([renewed.claims.aud]);
-  }
-
-  /** A key took another's place: judges anew what hangs on it, and issues what is due. */
+  /** A key took another's place: verifies anew what hangs on that key, and issues what is due. */
   #follow({ claims }: Succession): void {
     const { iss, sub } = claims;
     const affected = this.#holders.dropWhere(
       ({ leaf, links }) =>
         links.some((link) => link.claims.iss === iss || link.claims.aud === iss) &&
-        !this.#verify(leaf, new Map(links.map((link) => [link.hash, link]))).ok,
+        !this.#checks.verify(leaf, new Map(links.map((link) => [link.hash, link]))).ok,
     );
     this.#changed([...new Set([...affected, iss, sub])]);
     const { logger } = this.#components;
@@ -561,38 +386,19 @@ class Book implements GrantBook {
       );
   }
 
-  /** Issues anew what is by or for a key that was changed. Memberships are the mesh book's to issue. */
+  /** Issues anew what is by or for a key that was changed. Memberships are the mesh's to issue. */
   async #reissue(): Promise<void> {
-    for (const grant of this.#issued.values()) {
+    for (const grant of this.#issued.all()) {
       if (this.#scope === undefined) return;
-      const isOurs = grant.claims.prf === undefined || this.#isDelegation(grant);
-      if (!isOurs || !isOutdated(grant, this.#self, this.successions)) continue;
-      if (this.isRevoked(grant, [grant.claims.iss])) continue;
-      const parents = (grant.claims.prf ?? []).flatMap((hash) => this.#newest(hash) ?? []);
-      const init = reissueOf(grant, this.#self, parents, this.successions);
-      if (init.expiresAt * 1000 <= this.#components.clock.now()) continue;
-      const renewed = this.#sign(init);
-      if (this.#verify(renewed).ok) await this.#replace(grant, renewed);
+      const reissued = this.#renewing.reissued(grant);
+      if (reissued === undefined) continue;
+      await this.#issued.replace(grant, reissued);
+      this.#changed([reissued.claims.aud]);
     }
   }
 
   #changed(holders: readonly Did[]): void {
-    this.#armTimer();
+    this.#timeChanges.look();
     for (const holder of holders) this.events.emit('change', holder);
-  }
-
-  /** Sets the timer to when next a grant starts or ends to count by mere time. */
-  #armTimer(): void {
-    this.#cancelTimer?.();
-    if (this.#scope === undefined) return;
-    const nowMs = this.#components.clock.now();
-    this.#toldMs = Math.min(this.#toldMs, nowMs);
-    const waitMs = this.#holders.nextLook(this.#toldMs, nowMs);
-    if (waitMs === undefined) return;
-    this.#cancelTimer = this.#scope.after(waitMs, () => {
-      const fromMs = this.#toldMs;
-      this.#toldMs = Math.max(fromMs, this.#components.clock.now());
-      this.#changed(this.#holders.changedBetween(fromMs, this.#toldMs));
-    });
   }
 }

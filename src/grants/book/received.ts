@@ -7,8 +7,7 @@ import type { Table } from '../../store/types.ts';
 import { parseGrant } from '../format/grant.ts';
 import { isNewer, isSameGrant } from './reissue.ts';
 import { grantKey, readRows, rowOf } from './rows.ts';
-import type { SuccessionView } from './successions.ts';
-import type { Grant, Refusal } from '../types.ts';
+import type { Grant, Refusal, SuccessionView } from '../types.ts';
 import { CLOCK_SKEW_MS, ruleOf } from '../chain/verify.ts';
 import type { ChainVerdict } from '../chain/verify.ts';
 

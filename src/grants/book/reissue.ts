@@ -5,8 +5,7 @@
 import type { Did } from '../../core/index.ts';
 import { widening } from '../chain/capability.ts';
 import type { GrantInit } from '../format/issue.ts';
-import type { SuccessionView } from './successions.ts';
-import type { Grant, Refusal } from '../types.ts';
+import type { Grant, Refusal, SuccessionView } from '../types.ts';
 
 /** True when an issuer in use must issue `grant` anew: its own key or its holder's has changed. */
 export function isOutdated({ claims }: Grant, self: Did, successions: SuccessionView): boolean {

@@ -3,9 +3,8 @@
  * all. Pure. A revocation by somebody who may not revoke is kept and changes nothing.
  */
 import type { Did } from '../../core/index.ts';
-import type { SuccessionView } from './successions.ts';
 import { isOverAt } from '../chain/verify.ts';
-import type { Grant, Revocation } from '../types.ts';
+import type { Grant, Revocation, SuccessionView } from '../types.ts';
 
 /**
  * How long what is over is remembered, ms. A clock that was wrong by less than this does not make a

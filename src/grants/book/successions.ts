@@ -8,29 +8,13 @@ import type { Did, Logger } from '../../core/index.ts';
 import type { Table } from '../../store/types.ts';
 import { readRows, rowOf } from './rows.ts';
 import { parseSuccession } from '../format/succession.ts';
-import type { Succession } from '../format/succession.ts';
+import type { Succession, SuccessionView } from '../types.ts';
 
 /** Keys in one line of succession. */
 const LINE_MAX = 64;
 const TOTAL_MAX = 16_384;
 /** Conflicts that are remembered. */
 const CONFLICTS_MAX = 64;
-
-/** What is known of successions, as decisions need it. Look-ups only. */
-export interface SuccessionView {
-  /** By which `did` was retired; undefined while it is in use. */
-  of(did: Did): Succession | undefined;
-  /** The key in use now of whoever once had `did`. */
-  current(did: Did): Did;
-  /** The first key of whoever has `did` now. */
-  origin(did: Did): Did;
-  /** `did` and the keys that it followed, newest first. */
-  lineage(did: Did): readonly Did[];
-  /** `did` and the keys that followed it, oldest first. */
-  heirs(did: Did): readonly Did[];
-  /** True when `did` is `before`, or has taken its place. */
-  follows(did: Did, before: Did): boolean;
-}
 
 /** Events of the set. */
 export interface SuccessionEvents {
@@ -56,16 +40,6 @@ export interface Successions extends SuccessionView {
 }
 
 const ALONE: readonly Did[] = [];
-
-/** Nobody has ever changed a key. */
-export const NO_SUCCESSIONS: SuccessionView = {
-  of: () => undefined,
-  current: (did) => did,
-  origin: (did) => did,
-  lineage: (did) => [did],
-  heirs: (did) => [did],
-  follows: (did, before) => did === before,
-};
 
 /** Makes the set over a table of the store. */
 export function createSuccessions(components: {

@@ -4,8 +4,9 @@ import { problemOf } from './argument-caveat.ts';
 import { parseCaveats, widenedCaveat } from './caveats.ts';
 import type { Caveats, Rate } from './caveats.ts';
 import { isWithin } from './hours-caveat.ts';
-import { covers, matchesTarget, parseResource } from './resource-match.ts';
-import type { ResourcePattern, ResourceTarget } from './resource-match.ts';
+import { parseResource } from '../format/resource.ts';
+import type { ResourcePattern, ResourceTarget } from '../format/resource.ts';
+import { covers, matchesTarget } from './resource-match.ts';
 import type { Capability, Refusal } from '../types.ts';
 
 interface Compiled {

@@ -3,12 +3,11 @@
  * (so their own signatures hold), time and revocations come from the caller.
  * PROTOCOLS.md "Grants"; the idea of explaining refusals as trees is ucanto's.
  */
+import { printable } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import { widening } from './capability.ts';
-import { NO_SUCCESSIONS } from '../book/successions.ts';
-import type { SuccessionView } from '../book/successions.ts';
-import type { Capability, Grant, Refusal } from '../types.ts';
-import { printable } from '../../core/index.ts';
+import { NO_SUCCESSIONS } from '../format/succession.ts';
+import type { Capability, Grant, Refusal, SuccessionView } from '../types.ts';
 
 /** Links of a chain, the leaf included. */
 const CHAIN_LINKS_MAX = 8;

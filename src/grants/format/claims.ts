@@ -2,7 +2,7 @@
 import { StarlingError, isObject } from '../../core/index.ts';
 import { decodeBase64url, malformed, parseDid } from '../../identity/index.ts';
 import type { Did, Fields } from '../../core/index.ts';
-import { isAbilityOf, parseResource } from '../chain/resource-match.ts';
+import { isAbilityOf, parseResource } from './resource.ts';
 import type { GrantClaims, RevocationClaims } from '../types.ts';
 
 /** Capabilities in one grant. */

@@ -15,7 +15,7 @@ import {
   verifySignature,
 } from '../../identity/index.ts';
 import type { Signer } from '../../identity/index.ts';
-import type { Grant } from '../types.ts';
+import type { Grant, Succession, SuccessionClaims, SuccessionView } from '../types.ts';
 
 /** `typ` of a succession's header. */
 export const SUCCESSION_TYPE = 'starling-succession+jwt';
@@ -29,31 +29,15 @@ const ID_BYTES = 16;
 const SIGNATURE_BYTES = 64;
 const TIME_MAX_S = 253_402_300_799;
 
-/** The claims of a succession. */
-export interface SuccessionClaims {
-  /** The key that retires. */
-  readonly iss: Did;
-  /** The key that takes its place. */
-  readonly sub: Did;
-  /** The mesh in which this counts. */
-  readonly mesh: Did;
-  /** Seconds since the epoch. */
-  readonly iat: number;
-  /** 128 random bits, base64url. */
-  readonly jti: string;
-  /** Beginnings of the hashes of what `iss` has issued on others' things and that still counts. */
-  readonly keep: readonly string[];
-  /** base64url Ed25519 signature by `sub`, see {@link proofText}. */
-  readonly proof: string;
-}
-
-/** A succession that parsed and that both keys have signed. */
-export interface Succession {
-  readonly jws: string;
-  readonly claims: SuccessionClaims;
-  /** True when the old key had issued `grant` by then. */
-  keeps(grant: Pick<Grant, 'hash'>): boolean;
-}
+/** Nobody has ever changed a key. */
+export const NO_SUCCESSIONS: SuccessionView = {
+  of: () => undefined,
+  current: (did) => did,
+  origin: (did) => did,
+  lineage: (did) => [did],
+  heirs: (did) => [did],
+  follows: (did, before) => did === before,
+};
 
 /**
  * Signs that `next` takes the place of `old` in `mesh`, and that of what `old` has issued only `keep`

@@ -3,8 +3,7 @@
  * parents that cover it, to the root. Made once for each capability.
  */
 import { attenuates } from '../chain/capability.ts';
-import type { SuccessionView } from '../book/successions.ts';
-import type { Capability, Grant, GrantBook } from '../types.ts';
+import type { Capability, Grant, GrantBook, SuccessionView } from '../types.ts';
 
 /** One capability of one link, and those that it may stand on. */
 export interface PlanNode {

@@ -6,8 +6,26 @@
  * written ahead (at most one use in twenty, and never more than 16), and a rate then starts from
  * nothing. So there are never more uses than granted, and after a crash perhaps a few less.
  */
-import { StarlingError, createScope, isNumber, isObject, messageOf } from '../../core/index.ts';
-import type { Clock, Did, Fields, Logger, Scope, Startable } from '../../core/index.ts';
+import {
+  StarlingError,
+  createScope,
+  fullBucket,
+  isNumber,
+  isObject,
+  messageOf,
+  refilled,
+  waitMsOf,
+} from '../../core/index.ts';
+import type {
+  BucketLevel,
+  BucketSize,
+  Clock,
+  Did,
+  Fields,
+  Logger,
+  Scope,
+  Startable,
+} from '../../core/index.ts';
 import type { Table, Write } from '../../store/types.ts';
 import { limitsOf } from '../chain/capability.ts';
 import type { Needs } from '../chain/capability.ts';
@@ -69,9 +87,8 @@ interface Counter {
   readonly jti: string;
   taken: number;
   written: number;
-  /** Calls that may run at once as of `atMs`; undefined: as many as the burst. */
-  tokens: number | undefined;
-  atMs: number;
+  /** Calls that may run at once; undefined: as many as the burst. */
+  rate: BucketLevel | undefined;
   /** End of the grant that it belongs to, ms since the epoch. */
   endsAtMs: number;
   /** True when the disk has a row that says that it is in use. */
@@ -213,9 +230,12 @@ class CounterSet implements Counters {
       return { rule: 'uses', text: `all ${uses} uses of ${nameOf(jti)} are used up` };
     }
     if (rate === undefined) return undefined;
-    const tokens = tokensOf(counter, rate, nowMs);
-    if (tokens >= 1) return undefined;
-    const waitMs = Math.ceil(((1 - tokens) / rate.perSecond) * 1000);
+    const size = sizeOf(rate);
+    // A look notes the time too: else a clock that was set back would refuse all until it has caught up.
+    const level = levelOf(counter, size, nowMs);
+    if (counter.rate !== undefined) counter.rate = level;
+    const waitMs = waitMsOf(level, size);
+    if (waitMs === 0) return undefined;
     return {
       rule: 'rate',
       text: `${nameOf(jti)} allows ${rate.perSecond} a second: wait ${waitMs} ms`,
@@ -227,10 +247,10 @@ class CounterSet implements Counters {
     const { grant, counter: key } = node;
     const { uses, rate } = limitsOf(node.capability);
     const counter =
-      this.#counters.get(key) ?? this.#add(key, newCounter(grant, this.#originOf(grant), nowMs));
+      this.#counters.get(key) ?? this.#add(key, newCounter(grant, this.#originOf(grant)));
     if (rate !== undefined) {
-      counter.tokens = tokensOf(counter, rate, nowMs) - 1;
-      counter.atMs = Math.max(counter.atMs, nowMs);
+      const level = levelOf(counter, sizeOf(rate), nowMs);
+      counter.rate = { ...level, tokens: Math.max(0, level.tokens - 1) };
     }
     const endsAtMs = endOf(grant);
     const isLonger = endsAtMs > counter.endsAtMs;
@@ -321,14 +341,13 @@ class CounterSet implements Counters {
   }
 }
 
-function newCounter(grant: Grant, issuer: Did, nowMs: number): Counter {
+function newCounter(grant: Grant, issuer: Did): Counter {
   return {
     issuer,
     jti: grant.claims.jti,
     taken: 0,
     written: 0,
-    tokens: undefined,
-    atMs: nowMs,
+    rate: undefined,
     endsAtMs: endOf(grant),
     open: false,
     writing: undefined,
@@ -343,18 +362,24 @@ function endOf(grant: Grant): number {
   return grant.claims.exp * 1000 + CLOCK_SKEW_MS;
 }
 
-function tokensOf(
-  { tokens, atMs }: Counter,
-  { perSecond, burst }: { readonly perSecond: number; readonly burst: number },
-  nowMs: number,
-): number {
-  if (tokens === undefined) return burst;
-  return Math.min(burst, tokens + (Math.max(0, nowMs - atMs) / 1000) * perSecond);
+function sizeOf({
+  perSecond,
+  burst,
+}: {
+  readonly perSecond: number;
+  readonly burst: number;
+}): BucketSize {
+  return { burst, everyMs: 1000 / perSecond };
+}
+
+function levelOf({ rate }: Counter, size: BucketSize, nowMs: number): BucketLevel {
+  return rate === undefined ? fullBucket(size, nowMs) : refilled(rate, size, nowMs);
 }
 
 function rowOf(key: string, counter: Counter, taken: number, clean: boolean): Write {
-  const { tokens, atMs, endsAtMs } = counter;
-  const rate = clean && tokens !== undefined ? { tokens, atMs } : undefined;
+  const { rate: level, endsAtMs } = counter;
+  const rate =
+    clean && level !== undefined ? { tokens: level.tokens, atMs: level.latestMs } : undefined;
   const row = {
     taken,
     endsAtMs,
@@ -376,7 +401,7 @@ function readRow(key: string, value: Uint8Array, nowMs: number): Counter | undef
   const counter = { issuer: issuer as Did, jti, writing: undefined };
   if (!isNumber(taken) || !isNumber(endsAtMs)) {
     const used = { taken: Number.MAX_SAFE_INTEGER, written: Number.MAX_SAFE_INTEGER };
-    return { ...counter, ...used, tokens: 0, atMs: nowMs, endsAtMs: FOREVER_MS, open: true };
+    return { ...counter, ...used, rate: levelFrom(0, nowMs), endsAtMs: FOREVER_MS, open: true };
   }
   const { tokens, atMs } = clean === true && isObject(rate) ? rate : {};
   const isFresh = clean === true && rate === undefined;
@@ -384,11 +409,16 @@ function readRow(key: string, value: Uint8Array, nowMs: number): Counter | undef
     ...counter,
     taken,
     written: taken,
-    tokens: isNumber(tokens) ? tokens : isFresh ? undefined : 0,
-    atMs: isNumber(atMs) ? atMs : nowMs,
+    rate: isFresh
+      ? undefined
+      : levelFrom(isNumber(tokens) ? tokens : 0, isNumber(atMs) ? atMs : nowMs),
     endsAtMs,
     open: clean !== true,
   };
+}
+
+function levelFrom(tokens: number, atMs: number): BucketLevel {
+  return { tokens, atMs, latestMs: atMs };
 }
 
 function parseRow(value: Uint8Array): Fields | undefined {

@@ -6,13 +6,13 @@ import type { JsonObject } from '../../core/index.ts';
 import { allows } from '../chain/capability.ts';
 import type { Asked } from '../chain/capability.ts';
 import type { Counters } from './counters.ts';
-import { tryParseTarget } from '../chain/resource-match.ts';
-import type { ResourceTarget } from '../chain/resource-match.ts';
+import { tryParseTarget } from '../format/resource.ts';
+import type { ResourceTarget } from '../format/resource.ts';
 import type { Grant, Refusal, Wanted } from '../types.ts';
 
 /** A call that somebody wants to make. */
 export interface WantedCall extends Wanted {
-  /** Its arguments, read by `readCallArguments`; a call without is judged as `{}`. */
+  /** Its arguments, read by `readCallArguments`; a call without arguments counts as `{}`. */
   readonly args?: JsonObject;
   /** `jti` of the grant for which a person has agreed to this very call. */
   readonly approved?: string;
@@ -67,12 +67,12 @@ export function targetOf(resource: string): ResourceTarget | undefined {
 }
 
 /**
- * Judges one call by the valid grants of its caller, and takes what it costs. What costs nothing is
+ * Evaluates one call by the valid grants of its caller, and takes what it costs. What costs nothing is
  * preferred, then what needs nobody's approval. Without `counters` it says whether there is a call of
  * this kind that might be allowed (for lists, and for a call that runs already): hours, uses and rate
  * are not looked at, arguments only when they are given, and nothing is taken.
  */
-export function judge(
+export function evaluateCall(
   grants: readonly Grant[],
   wanted: WantedCall,
   counters: Counters | undefined,

@@ -5,7 +5,7 @@
  */
 import { BUILTIN_SERVER, systemClock } from '../../core/index.ts';
 import type { Clock, Did } from '../../core/index.ts';
-import { allows, judge, targetOf } from '../../grants/index.ts';
+import { allows, evaluateCall, targetOf } from '../../grants/index.ts';
 import type {
   Capability,
   Counters,
@@ -15,7 +15,7 @@ import type {
   ResourceTarget,
 } from '../../grants/index.ts';
 import type { Approval, Approvals } from '../approvals/types.ts';
-import { durationMs } from '../policy/schema.ts';
+import { durationMs } from '../policy/duration.ts';
 import type { Policy } from '../policy/policy.ts';
 import { notApproved, notByPolicy, notGranted } from './refusal-text.ts';
 import type { RefusalComponents } from './refusal-text.ts';
@@ -187,16 +187,16 @@ class Evaluation {
       return IN_SCOPE;
     }
     const { counters, clock = systemClock } = this.#components;
-    const judged = judge(
+    const evaluation = evaluateCall(
       this.#covering(principal.did, wanted, target),
       approved === undefined ? wanted : { ...wanted, approved },
       isCall ? counters : undefined,
       clock.now(),
     );
-    if ('refusal' in judged) return refused(judged.refusal);
-    step?.({ rule: 'grant', outcome: 'allow', text: grantText(judged.grant) });
-    if ('ask' in judged) return { grant: judged.grant, ask: true };
-    const { grant, settled } = judged;
+    if ('refusal' in evaluation) return refused(evaluation.refusal);
+    step?.({ rule: 'grant', outcome: 'allow', text: grantText(evaluation.grant) });
+    if ('ask' in evaluation) return { grant: evaluation.grant, ask: true };
+    const { grant, settled } = evaluation;
     return { grant, ask: false, ...(settled === undefined ? {} : { settled }) };
   }
 

@@ -16,7 +16,7 @@ import { outside, parseScope } from './permission-scope.ts';
 import type { OfferedTool, PermissionScope } from './permission-scope.ts';
 import { meets, planOf, restrictionsOf, riskOf } from './permission-plan.ts';
 import type { PermissionPlan } from './permission-plan.ts';
-import { durationMs } from '../policy/schema.ts';
+import { durationMs } from '../policy/duration.ts';
 import type { ResourceType } from '../policy/schema.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { CallerRules, CallerRulesLookup } from '../policy/caller-rules.ts';

@@ -5,7 +5,8 @@
  */
 import { matchesTarget, parseResource } from '../../grants/index.ts';
 import type { ResourcePattern, ResourceTarget } from '../../grants/index.ts';
-import { durationMs, toPattern } from './schema.ts';
+import { durationMs } from './duration.ts';
+import { toPattern } from './schema.ts';
 import type { PolicyAgent, PolicyFile, PolicyLimits } from './schema.ts';
 import type { Policy } from './policy.ts';
 import type { Principal } from '../types.ts';

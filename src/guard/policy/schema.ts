@@ -6,14 +6,8 @@ import { z } from 'zod';
 import type { JsonObject } from '../../core/index.ts';
 import { parseResource } from '../../grants/index.ts';
 import { ZONES, isWho } from '../principal-names.ts';
+import { DURATION } from './duration.ts';
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
-const DURATION = /^(\d{1,6}) ?([smhd])$/;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 /** A scheme and a name with `*`, or the name alone. */
 const NAMESPACE = /^([a-z]+:)?[^\s:/]{1,128}$/;
@@ -187,12 +181,6 @@ export const SHIPPED_TYPES: Readonly<Record<string, ResourceType>> = {
   },
   DATA_EXPORT: { risk: 0.6, resources: [], restrictions: { approval: true } },
 };
-
-/** Milliseconds of a duration that passed the schema. */
-export function durationMs(text: string): number {
-  const [, count, letter] = DURATION.exec(text) ?? [];
-  return Number(count) * (UNIT_MS[letter ?? ''] ?? Number.NaN);
-}
 
 /** `files/write_*` → `tool:files/write_*`; a pattern with a scheme stays as it is. */
 export function toPattern(text: string): string {

@@ -1,6 +1,6 @@
 /**
  * What two nodes say to each other of their audit logs on `/starling/audit/1`: deterministic CBOR,
- * bounded, and every field checked on the way in. Signatures are for the book to check.
+ * bounded, and every field checked on the way in. Signatures are checked by the store that keeps them.
  */
 import { decode, encode } from 'cborg';
 import { isCount, isText } from '../../core/index.ts';
@@ -15,10 +15,10 @@ const BOOK_MAX = 1024;
 const TEXT_MAX = 256;
 
 /** One message. Each side says both once. */
-export type Word =
-  /** What I have seen of you; with `book`, tell me what you have seen of others. */
+export type CheckpointMessage =
+  /** What the sender has seen of the receiver; with `book`, it asks what that has seen of others. */
   | { readonly t: 'seen'; readonly of: readonly Checkpoint[]; readonly book: boolean }
-  /** Numbers of entries that are not in my log as you have seen them; and what you asked for. */
+  /** Numbers of entries that are not in the sender's log as the receiver has seen them; and what it asked for. */
   | {
       readonly t: 'standing';
       readonly differ: readonly number[];
@@ -26,14 +26,14 @@ export type Word =
     };
 
 /** Encodes a message; what is over a bound is left out. */
-export function encodeCheckpointMessage(word: Word): Uint8Array {
-  if (word.t === 'seen') return encode({ ...word, of: word.of.slice(0, SEEN_MAX) });
-  const { t, differ, book } = word;
+export function encodeCheckpointMessage(message: CheckpointMessage): Uint8Array {
+  if (message.t === 'seen') return encode({ ...message, of: message.of.slice(0, SEEN_MAX) });
+  const { t, differ, book } = message;
   return encode({ t, differ: differ.slice(0, SEEN_MAX), book: book.slice(0, BOOK_MAX) });
 }
 
 /** Decodes a message; undefined when it is none. Never throws. */
-export function decodeCheckpointMessage(bytes: Uint8Array): Word | undefined {
+export function decodeCheckpointMessage(bytes: Uint8Array): CheckpointMessage | undefined {
   const { t, of, book, differ } = decodeMap(bytes);
   if (t === 'seen') {
     const seen = readList(of, SEEN_MAX);

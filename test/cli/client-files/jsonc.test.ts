@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { removeProperty, setProperty } from '../../../src/cli/client-files/jsonc-edit.ts';
-import { parseJsonc, valueOf } from '../../../src/cli/client-files/jsonc.ts';
+import { maskOthers, nodeAt, parseJsonc, valueOf } from '../../../src/cli/client-files/jsonc.ts';
 import type { Json, JsonObject } from '../../../src/core/index.ts';
 
 const FILE = 'mcp.json';
@@ -55,7 +55,7 @@ describe('setting a property', () => {
     ['{\n  "x": 2 }', '{\n  "x": 2,\n  "a": 1\n }'],
     ['{\n  // none yet\n}', '{\n  // none yet\n  "a": 1\n}'],
     ['{\n  "a": { "b": 2 }, // old\n  "c": 3\n}', '{\n  "a": 1, // old\n  "c": 3\n}'],
-    ['{"a":0,"a":2}', '{"a":0,"a":1}'],
+    ['{"a":[1,2]}', '{"a":1}'],
   ])('%j becomes %j', (before, after) => {
     expect(set(before, 'a', 1)).toBe(after);
   });
@@ -118,10 +118,36 @@ describe('removing a property', () => {
     ['{ "b": 2, "a": 1 }', '{ "b": 2 }'],
     ['{"b":2,"a":1,}', '{"b":2,}'],
     ['{\r\n  "a": 1,\r\n  "b": 2\r\n}', '{\r\n  "b": 2\r\n}'],
-    ['{"a":1,"b":2,"a":3}', '{"b":2}'],
+    ['{"b":2,/* b */ "a":1 /* a */}', '{"b":2 /* a */}'],
     ['{ "b": 2 }', '{ "b": 2 }'],
   ])('%j becomes %j', (before, after) => {
     expect(remove(before, 'a')).toBe(after);
+  });
+});
+
+describe('a key that stands twice', () => {
+  const twice = '{"servers":{"a":{}},"x":[{"b":1,"b":2}],"servers":{}}';
+
+  it('is not edited, because programs disagree which of the two counts', () => {
+    expect(() => set(twice)).toThrow("mcp.json can't be edited: 'servers' stands in it twice");
+    expect(() => remove(twice)).toThrow("'servers' stands in it twice");
+    expect(() => set('{"s":{"a":1,"a":2}}', 's.a.b')).toThrow("'s.a' stands in it twice");
+  });
+
+  it('does no harm elsewhere in the file', () => {
+    const elsewhere = '{"x":[{"b":1,"b":2}]}';
+    expect(set(elsewhere, 'y', 1)).toBe('{"x":[{"b":1,"b":2}], "y": 1}');
+    expect(valueOf(parseJsonc(elsewhere, FILE))).toEqual({ x: [{ b: 2 }] });
+  });
+});
+
+describe('showing a file', () => {
+  it('masks every text but keys and the entry itself', () => {
+    const text = '{"servers": {"a": {"env": ["hunter2", 1]}, "starling": {"command": "node"}}}';
+    const root = parseJsonc(text, FILE);
+    expect(maskOthers(text, root, nodeAt(root, ['servers', 'starling'], FILE))).toBe(
+      text.replace('hunter2', '…'),
+    );
   });
 });
 
@@ -194,14 +220,14 @@ describe('any file', () => {
 describe('a file that is none', () => {
   it.each([
     ['', 'line 1, column 1: expected a value'],
-    ['{"a":1 "b":2}', "line 1, column 8: expected ',' or '}'"],
-    ['{\n  a: 1\n}', 'line 2, column 3: expected a key in double quotes'],
+    ['{"a":1 "b":2}', "line 1, column 8: expected ',' or the closing bracket"],
+    ['{\n  a: 1\n}', 'line 2, column 3: expected a key or a value (text in double quotes)'],
     ['{"a":1}}', 'line 1, column 8: expected the end'],
-    ['{"a": hunter2}', 'line 1, column 7: expected a value'],
-    ['{,}', 'line 1, column 2: expected a key'],
+    ['{"a": hunter2}', 'line 1, column 7: expected a key or a value'],
+    ['{,}', 'line 1, column 2: expected a value'],
     ['{"a":1,,}', 'line 1, column 8: expected a key'],
     ['[1,,]', 'line 1, column 4: expected a value'],
-    ['{"a":1} /* no end', 'line 1, column 9: expected the end'],
+    ['{"a":1} /* no end', "line 1, column 9: expected the comment's closing */"],
     ['['.repeat(10_000), 'expected no more than 256 levels'],
   ])('%# says where, and nothing of what is in it', (text, where) => {
     const error = (() => {

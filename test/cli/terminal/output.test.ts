@@ -1,9 +1,10 @@
 /** What is printed: tables that fit, sizes, colours, and nothing that a terminal would obey. */
 import fc from 'fast-check';
+import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import { readArguments } from '../../../src/cli/options/tool-arguments.ts';
 import { contentOf } from '../../../src/cli/terminal/tool-content.ts';
-import { parsePort, parseTimeout } from '../../../src/cli/options/duration.ts';
+import { parsePort, parseTimeout } from '../../../src/cli/options/parsers.ts';
 import {
   ago,
   cut,
@@ -13,7 +14,6 @@ import {
   size,
   table,
   wantsColour,
-  widthOf,
 } from '../../../src/cli/terminal/output.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
 
@@ -68,9 +68,10 @@ describe('a table', () => {
         ['e\u0301', 'x'],
       ],
     ).split('\n');
-    expect(widthOf(first)).toBe(widthOf(second));
-    expect(widthOf('漢字🐦')).toBe(6);
-    expect(widthOf('e\u0301')).toBe(1);
+    expect(stringWidth(first)).toBe(stringWidth(second));
+    expect(stringWidth('漢字🐦')).toBe(6);
+    expect(stringWidth('e\u0301')).toBe(1);
+    expect(cut('👩‍👩‍👧‍👦👩‍👩‍👧‍👦', 3)).toBe('👩‍👩‍👧‍👦…');
   });
 
   it('cuts only its flexible column when it does not fit', () => {
@@ -79,7 +80,7 @@ describe('a table', () => {
       flexible: 1,
     });
     const [, row = ''] = text.split('\n');
-    expect(widthOf(row)).toBe(50);
+    expect(stringWidth(row)).toBe(50);
     expect(row).toMatch(/^a-long-name-to-copy {2}w+…$/);
   });
 
@@ -93,7 +94,7 @@ describe('a table', () => {
     expect(cut('漢字漢字', 5)).toBe('漢字…');
     fc.assert(
       fc.property(wild, fc.integer({ min: 1, max: 40 }), (text, columns) => {
-        expect(widthOf(cut(text, columns))).toBeLessThanOrEqual(columns);
+        expect(stringWidth(cut(text, columns))).toBeLessThanOrEqual(columns);
       }),
     );
   });

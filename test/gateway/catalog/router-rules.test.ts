@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/index.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import { routesOf } from '../../../src/gateway/session/request-target.ts';
-import type { Route, View } from '../../../src/gateway/catalog/router.ts';
+import type { Route, View } from '../../../src/gateway/catalog/types.ts';
 import type { RequestFrame } from '../../../src/gateway/types.ts';
 import { createGrantBook } from '../../../src/grants/index.ts';
 import { createGuard } from '../../../src/guard/index.ts';
@@ -18,6 +18,7 @@ import {
   OPERATOR,
   alice,
   carol,
+  cleared,
   houseOf,
   joins,
   listed,
@@ -73,7 +74,9 @@ describe('a named view', () => {
     joins(house, 'alice', alice, { git });
     const view = house.router.view(OPERATOR, { kind: 'all', view: 'work' });
     for (const name of ['files__delete', 'git__log', 'alice__git__push', 'alice__files__read']) {
-      expect(refusal(() => view.tool(name)).code).toBe('STARLING_TOOL_UNKNOWN');
+      expect(refusal(() => cleared(house, OPERATOR, view.tool(name))).code).toBe(
+        'STARLING_TOOL_UNKNOWN',
+      );
     }
     for (const uri of ['git:x', 'git:unlisted']) {
       const asked = view.resource(uri, 'resource/read').map(({ target }) => target.server);
@@ -220,8 +223,10 @@ describe('what is quarantined', () => {
     });
     for (const principal of [BOB, AGENT]) {
       const view = house.router.view(principal, server('files'));
-      for (const act of [() => view.tool('read'), () => view.prompt('sum')]) {
-        expect(refusal(act).hint).toMatch(/^on workstation, see the difference/);
+      for (const route of [...view.tool('read'), view.prompt('sum')]) {
+        expect(refusal(() => cleared(house, principal, route)).hint).toMatch(
+          /^on workstation, see the difference/,
+        );
       }
     }
   });
@@ -398,7 +403,8 @@ describe('a request', () => {
     expect(refusal(() => routes(whole, 'x/y', {})).data['rpc']).toBe(-32601);
     house.granted = ['tool:files/read'];
     const granted = house.router.view(BOB, server('files'));
-    expect(refusal(() => routes(granted, 'x/y', {})).code).toBe('STARLING_CALL_REFUSED');
+    const refused = (): unknown => cleared(house, BOB, routes(granted, 'x/y', {}));
+    expect(refusal(refused).code).toBe('STARLING_CALL_REFUSED');
   });
 
   it('about tasks goes to the one server that has them', async () => {

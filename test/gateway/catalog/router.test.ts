@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Principal } from '../../../src/guard/index.ts';
-import type { Route, Router, ViewSpec } from '../../../src/gateway/catalog/router.ts';
+import type { Route, Router, ViewSpec } from '../../../src/gateway/catalog/types.ts';
 import { parseResource } from '../../../src/grants/index.ts';
 import {
   AGENT,
@@ -11,6 +11,7 @@ import {
   CATALOG,
   OPERATOR,
   alice,
+  cleared,
   houseOf,
   inputSchema,
   joins,
@@ -266,23 +267,34 @@ describe('a peer', () => {
     for (const name of ['files', 'nowhere']) {
       for (const what of ['real', 'made']) {
         const errors = [
-          refusal(() => view(name).tool(what)),
-          refusal(() => view(name).prompt(what)),
-          refusal(() => view(name).resource(`x:${what}`, 'resource/read')),
+          refusal(() => cleared(house, BOB, view(name).tool(what))),
+          refusal(() => cleared(house, BOB, view(name).prompt(what))),
+          refusal(() => cleared(house, BOB, view(name).resource(`x:${what}`, 'resource/read'))),
         ];
         expect(errors.map(({ code }) => code)).toEqual(Array(3).fill('STARLING_CALL_REFUSED'));
       }
     }
   });
 
-  it('is asked about before anything is looked up, and again when grants change', async () => {
+  it('is asked about once for a call, whether or not there is anything to call', async () => {
     const house = await houseOf({ files: { tools: [tool('read')] } });
     refusal(() => routeOf(house, BOB, 'x', server('nowhere')));
     expect(house.asked).toEqual(['tool:nowhere/x']);
     house.granted = ['tool:files/*'];
-    const { wanted } = routeOf(house, BOB, 'read', server('files'));
-    expect(wanted).toEqual({ resource: 'tool:files/read', ability: 'tool/call' });
-    expect(house.router.judge(BOB, wanted ?? { resource: '', ability: '' }).allow).toBe(true);
+    const view = house.router.view(BOB, server('files'));
+    expect(view.lists.names('tools')).toEqual(['read']);
+    house.asked.length = 0;
+    const [route] = cleared(house, BOB, view.tool('read'));
+    expect(route?.wanted).toEqual({ resource: 'tool:files/read', ability: 'tool/call' });
+    expect(house.asked).toEqual(['tool:files/read']);
+  });
+
+  it('that may call a tool is told that it does not exist, and nobody else is', async () => {
+    const house = await houseOf({ files: { tools: [tool('read')] } });
+    const helper = (): Route => routeOf(house, AGENT, 'files__nothing');
+    expect(refusal(helper).code).toBe('STARLING_CALL_REFUSED');
+    house.granted = ['tool:files/*'];
+    expect(refusal(helper).code).toBe('STARLING_TOOL_UNKNOWN');
   });
 
   it('is asked about with the very URI and ability', async () => {

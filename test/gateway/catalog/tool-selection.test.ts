@@ -1,15 +1,8 @@
-/** Views and merging: which tools a client is shown, and which are offered once for several peers. */
+/** Which things a named view shows. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ListedTool } from '../../../src/directory/index.ts';
-import { compileSelection, mergeTools } from '../../../src/gateway/catalog/tool-selection.ts';
-import type { Offered, SelectionRule } from '../../../src/gateway/catalog/tool-selection.ts';
-
-const tool = (name: string, extra: object = {}): ListedTool => ({
-  name,
-  inputSchema: { type: 'object' },
-  ...extra,
-});
+import { compileSelection } from '../../../src/gateway/catalog/tool-selection.ts';
+import type { SelectionRule } from '../../../src/gateway/catalog/tool-selection.ts';
 
 describe('a view', () => {
   const shown = (rule: SelectionRule, path: string, peer?: string): boolean => {
@@ -56,58 +49,5 @@ describe('a view', () => {
       }),
       { seed: 8 },
     );
-  });
-});
-
-describe('merging', () => {
-  const safe = { annotations: { readOnlyHint: true } };
-  const of = (peer: string | undefined, server: string, one: ListedTool): Offered<string> => ({
-    ...(peer === undefined ? {} : { peer }),
-    server,
-    tool: one,
-    target: `${peer ?? 'own'}/${server}/${one.name}`,
-  });
-  const show = (offered: Offered<string>[], rule: boolean | string[]): Record<string, string[]> =>
-    Object.fromEntries(
-      mergeTools(offered, rule).map(({ peer, server, tool: { name }, targets }) => [
-        [...(peer === undefined ? [] : [peer]), server, name].join('/'),
-        [...targets],
-      ]),
-    );
-
-  const alike = [of('alice', 'gpu', tool('run', safe)), of('bob', 'gpu', tool('run', safe))];
-
-  it('offers once what several peers have alike', () => {
-    expect(show(alike, true)).toEqual({ 'gpu/run': ['alice/gpu/run', 'bob/gpu/run'] });
-  });
-
-  it('names such a tool the same while only one peer has it', () => {
-    expect(show(alike.slice(0, 1), true)).toEqual({ 'gpu/run': ['alice/gpu/run'] });
-  });
-
-  it('does not happen unless it is asked for', () => {
-    expect(Object.keys(show(alike, false))).toEqual(['alice/gpu/run', 'bob/gpu/run']);
-  });
-
-  it('leaves alone what may not run twice, unless it was chosen', () => {
-    const risky = [of('alice', 'gpu', tool('run')), of('bob', 'gpu', tool('run'))];
-    expect(Object.keys(show(risky, true))).toEqual(['alice/gpu/run', 'bob/gpu/run']);
-    expect(Object.keys(show(risky, ['gpu/*']))).toEqual(['gpu/run']);
-  });
-
-  it('leaves alone tools that only share their name', () => {
-    const other = of('bob', 'gpu', tool('run', { ...safe, description: 'other' }));
-    expect(Object.keys(show([of('alice', 'gpu', tool('run', safe)), other], true))).toEqual([
-      'alice/gpu/run',
-      'bob/gpu/run',
-    ]);
-  });
-
-  it('never takes a call of our own tool elsewhere', () => {
-    expect(show([...alike, of(undefined, 'gpu', tool('run', safe))], true)).toEqual({
-      'alice/gpu/run': ['alice/gpu/run'],
-      'bob/gpu/run': ['bob/gpu/run'],
-      'gpu/run': ['own/gpu/run'],
-    });
   });
 });

@@ -4,10 +4,16 @@ import type { AuditInit } from '../../../src/audit/index.ts';
 import { StarlingError, silentLogger, systemClock } from '../../../src/core/index.ts';
 import { createClearance } from '../../../src/gateway/clearance/clearance.ts';
 import type { Clearance } from '../../../src/gateway/clearance/clearance.ts';
+import type { RequestFrame } from '../../../src/gateway/types.ts';
+import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import type { Guard, Principal } from '../../../src/guard/index.ts';
 
 const OPERATOR: Principal = { kind: 'operator' };
 const CLIENT: Principal = { kind: 'client', name: 'ci', scopes: ['*'] };
+
+const REQUEST = parseFrame(
+  Buffer.from('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}'),
+) as RequestFrame;
 
 function startClearance(): { readonly clearance: Clearance; readonly noted: AuditInit[] } {
   const noted: AuditInit[] = [];
@@ -36,7 +42,7 @@ async function call(clearance: Clearance, principal: Principal, tool: string): P
     const cleared = await clearance.clear({
       principal,
       wanted: { ability: 'tool/call', resource: `tool:${tool}` },
-      args: {},
+      request: REQUEST,
       session: '1',
       signal: () => new AbortController().signal,
       waits: () => () => undefined,

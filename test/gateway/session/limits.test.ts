@@ -14,7 +14,7 @@ useCleanup();
 const SERVER = {
   type: 'stdio',
   command: process.execPath,
-  args: [resolve(import.meta.dirname, 'hostile/upstream.mjs')],
+  args: [resolve(import.meta.dirname, '../hostile/upstream.mjs')],
   env: {},
   timeoutMs: 5000,
   shared: false,

@@ -274,7 +274,7 @@ describe('a change of grants', () => {
     desk.allow = false;
     desk.session.rejudge();
     expect(heard).toMatchObject([
-      { id: 1, error: { code: -32003, data: { code: 'STARLING_CALL_REFUSED', hint: 'ask' } } },
+      { id: 1, error: { code: -32003, data: { code: 'STARLING_CALL_REFUSED' } } },
     ]);
     expect(desk.sent[1]).toMatchObject({ method: 'notifications/cancelled' });
     desk.answer({ id: desk.sent[0]?.['id'], result: {} });

@@ -2,7 +2,8 @@
 import { StarlingError } from '../../../src/core/index.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
 import { notificationBytes, requestBytes, resultBytes } from '../../../src/gateway/wire/frame.ts';
-import type { Reply, Session } from '../../../src/gateway/session/types.ts';
+import type { Session } from '../../../src/gateway/session/types.ts';
+import type { Reply } from '../../../src/gateway/wire/reply.ts';
 import type { Frame, FrameId, RequestFrame } from '../../../src/gateway/types.ts';
 import type { Principal } from '../../../src/guard/index.ts';
 
@@ -66,12 +67,13 @@ interface Held {
   readonly reply: Reply;
 }
 
-function fakeSession(principal: Principal, push: Push, activeAt: number): FakeSession {
+function fakeSession(opener: Principal, push: Push, activeAt: number): FakeSession {
   const hanging = new Map<unknown, Held>();
   const seen: Frame[] = [];
   let asking: { readonly id: FrameId; readonly reply: Reply } | undefined;
   let idleListeners: (() => void)[] = [];
   let isOver = false;
+  let principal = opener;
 
   const tellIdle = (): void => {
     if (hanging.size > 0) return;
@@ -101,7 +103,9 @@ function fakeSession(principal: Principal, push: Push, activeAt: number): FakeSe
     } else text(String(args['message']));
   };
   return {
-    principal,
+    get principal() {
+      return principal;
+    },
     activeAt,
     seen,
     push,
@@ -141,6 +145,12 @@ function fakeSession(principal: Principal, push: Push, activeAt: number): FakeSe
       hanging.delete(key);
       held?.reply.dropped();
       tellIdle();
+    },
+    present(shown) {
+      principal = shown;
+    },
+    rename(named) {
+      principal = named;
     },
     rejudge: () => undefined,
     whenIdle(listener) {

@@ -34,6 +34,7 @@ import {
 } from '../../../src/guard/index.ts';
 import type { Approvals } from '../../../src/guard/index.ts';
 import { createIdentity, didFromPeerId, sealerOf } from '../../../src/identity/index.ts';
+import { changesOf } from '../../../src/membership/view-changes.ts';
 import type { Membership, MembershipEvents, PeerView } from '../../../src/membership/index.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 import { createTokenStore } from '../../../src/secrets/index.ts';
@@ -111,7 +112,8 @@ export function createFakeMembership(): FakeMembership {
         ...changes,
       };
       views.set(peerId, view);
-      events.emit('change', view, before);
+      // The fake does not compare: it says of everything that it changed.
+      events.emit('change', view, before, changesOf(view, undefined));
     },
   };
 }
@@ -272,6 +274,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
       },
       tcp: { enabled: false, host: '127.0.0.1', port: 0, requireToken: true, ...init.tcp },
       limits,
+      keepAlive: { intervalMs: 30_000 },
       list: { tools: 'all', prefix: 'always', nameMax: 48, merge: false, ...init.list },
       views: init.views ?? {},
       socketPath: join(folder, 'socket'),

@@ -3,20 +3,21 @@ import { EventEmitter } from 'node:events';
 import { expect } from 'vitest';
 import { StarlingError, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
+import { createDisabledAudit } from '../../../src/audit/index.ts';
 import { createDirectory } from '../../../src/directory/index.ts';
 import type { Directory, ListedTool, ServerItems } from '../../../src/directory/index.ts';
 import { createPins } from '../../../src/gateway/pins/pins.ts';
 import type { Pins } from '../../../src/gateway/pins/pins.ts';
 import { createRouter } from '../../../src/gateway/catalog/router.ts';
-import type {
-  Route,
-  Router,
-  RouterComponents,
-  ViewSpec,
-} from '../../../src/gateway/catalog/router.ts';
+import type { RouterComponents } from '../../../src/gateway/catalog/router.ts';
+import type { Route, Router, ViewSpec } from '../../../src/gateway/catalog/types.ts';
+import { createClearance } from '../../../src/gateway/clearance/clearance.ts';
+import type { Clearance } from '../../../src/gateway/clearance/clearance.ts';
 import type { Upstream, UpstreamsEvents } from '../../../src/gateway/types.ts';
-import type { ListKind } from '../../../src/gateway/catalog/view.ts';
+import type { ListKind } from '../../../src/gateway/catalog/lists.ts';
 import { matchResource } from '../../../src/grants/index.ts';
+import { parseFrame } from '../../../src/gateway/wire/frame.ts';
+import type { RequestFrame } from '../../../src/gateway/types.ts';
 import type { Guard, Principal } from '../../../src/guard/index.ts';
 import { createIdentity, didFromPeerId } from '../../../src/identity/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
@@ -45,6 +46,7 @@ export const server = (name: string, peer?: string): ViewSpec => ({
 
 export interface House {
   readonly router: Router;
+  readonly clearance: Clearance;
   readonly directory: Directory;
   readonly membership: FakeMembership;
   readonly pins: Pins;
@@ -80,7 +82,8 @@ function patternGuard(house: () => House): Guard {
 
 export async function houseOf(
   servers: Readonly<Record<string, Items>>,
-  init: Partial<Omit<RouterComponents, 'config'>> & {
+  init: {
+    readonly guard?: Guard;
     readonly list?: Partial<RouterComponents['config']['list']>;
     readonly views?: RouterComponents['config']['views'];
     readonly capabilities?: Readonly<Record<string, JsonObject>>;
@@ -122,20 +125,25 @@ export async function houseOf(
     { mode: 'strict', perServerMax: 1000 },
   );
   await pins.start();
+  const clearance = createClearance(
+    {
+      guard: init.guard ?? patternGuard(() => house),
+      approvals: { ask: () => Promise.reject(new Error('nobody is asked here')) },
+      audit: createDisabledAudit(),
+      clock: createTestClock(),
+      logger: silentLogger,
+    },
+    { self: 'workstation' },
+  );
   const router = createRouter({
     upstreams: {
       events,
       all: () => all,
       get: (name) => all.find((upstream) => upstream.server === name),
-      settled: () => Promise.resolve(),
-      configure: () => Promise.resolve(),
-      secretsChanged: () => [],
-      start: () => Promise.resolve(),
-      stop: () => Promise.resolve(),
     },
     directory,
     membership,
-    guard: init.guard ?? patternGuard(() => house),
+    clearance,
     self: 'workstation',
     pins,
     config: {
@@ -146,6 +154,7 @@ export async function houseOf(
   });
   const house: House = {
     router,
+    clearance,
     directory,
     membership,
     pins,
@@ -186,16 +195,41 @@ export function listed(
 export const names = (house: House, principal: Principal, spec: ViewSpec = ALL): unknown[] =>
   listed(house, principal, spec).map(({ name }) => name);
 
-/** The only route of a tool. */
+const REQUEST = parseFrame(
+  Buffer.from('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}'),
+) as RequestFrame;
+
+/** The routes, once clearance has let a call by the first of them be made. */
+export function cleared<Routes extends Route | readonly Route[]>(
+  { clearance }: House,
+  principal: Principal,
+  routes: Routes,
+): Routes {
+  const [route] = [routes].flat() as Route[];
+  if (route === undefined) throw new Error('there is no route');
+  const done = clearance.clear({
+    principal,
+    request: REQUEST,
+    wanted: route.wanted,
+    obstacle: route.obstacle,
+    session: 'bench',
+    signal: () => new AbortController().signal,
+    waits: () => () => undefined,
+  });
+  expect(done).not.toBeInstanceOf(Promise);
+  return routes;
+}
+
+/** The only route of a tool, once the call was cleared. */
 export function routeOf(
-  { router }: House,
+  house: House,
   principal: Principal,
   name: string,
   spec: ViewSpec = ALL,
 ): Route {
-  const routes = router.view(principal, spec).tool(name);
+  const routes = house.router.view(principal, spec).tool(name);
   expect(routes).toHaveLength(1);
-  return routes[0] as Route;
+  return cleared(house, principal, routes)[0] as Route;
 }
 
 export const refusal = (act: () => unknown): StarlingError => {

@@ -11,10 +11,11 @@ import type {
   RouterEvents,
   ToolsMode,
   View,
-} from '../../../src/gateway/catalog/router.ts';
+} from '../../../src/gateway/catalog/types.ts';
 import { createSession } from '../../../src/gateway/session/session.ts';
 import type { ChannelListener, ServerChannel } from '../../../src/gateway/types.ts';
-import { createLists, jointFacts } from '../../../src/gateway/catalog/view.ts';
+import { createLists } from '../../../src/gateway/catalog/lists.ts';
+import { jointFacts } from '../../../src/gateway/catalog/server-facts.ts';
 import { catalogOf } from '../../directory/arrange.ts';
 import { manualClock } from '../../grants/arrange.ts';
 import type { Session } from '../../../src/gateway/session/types.ts';
@@ -49,13 +50,13 @@ export function deskOf(): Desk {
   const clock = manualClock();
   const router = new EventEmitter<RouterEvents>();
   const [sent, pushed]: [Message[], Message[]] = [[], []];
-  let ears: ChannelListener | undefined;
+  let listener: ChannelListener | undefined;
   const channel = createChannel(
     {
       send: (message) => void sent.push(JSON.parse(message.toString())),
-      ears: {
-        notification: (frame, related) => ears?.notification(frame, related),
-        request: (frame, answer, related) => ears?.request(frame, answer, related),
+      listener: {
+        notification: (frame, related) => listener?.notification(frame, related),
+        request: (frame, answer, related) => listener?.request(frame, answer, related),
       },
       clock,
       logger: silentLogger,
@@ -81,7 +82,7 @@ export function deskOf(): Desk {
   };
   const viewOf = (): View => {
     const sources = [{ catalog: catalogOf('x', { tools: desk.tools }) }];
-    const [route = { target: { server: 'x' } }] = routesOf('x');
+    const [route = { target: { server: 'x' }, wanted }] = routesOf('x');
     return {
       lists: createLists(sources, { naming: 'plain' }),
       facts: jointFacts(sources, { serverInfo: { name: 'starling' }, instructions: 'do' }),
@@ -89,10 +90,7 @@ export function deskOf(): Desk {
       toolsMode: desk.toolsMode,
       tool: routesOf,
       prompt: () => route,
-      resource(uri) {
-        if (desk.allow) return desk.servers.map((server) => ({ target: { server } }));
-        throw new StarlingError('STARLING_CALL_REFUSED', `not ${uri}`);
-      },
+      resource: () => desk.servers.map((server) => ({ target: { server }, wanted })),
       server(method) {
         throw new StarlingError('STARLING_USAGE', `unknown method ${method}`, {
           data: { rpc: -32_601 },
@@ -100,16 +98,13 @@ export function deskOf(): Desk {
       },
     };
   };
+  const refused = (): StarlingError => new StarlingError('STARLING_CALL_REFUSED', 'no');
   const fake: Router = {
     events: router,
     view: viewOf,
     exists: () => true,
     configure: () => undefined,
     refresh: () => undefined,
-    judge: () =>
-      desk.allow
-        ? { allow: true }
-        : { allow: false, refusal: { rule: 'not-granted', text: 'no' }, hint: 'ask' },
     stop: () => undefined,
   };
   const session = createSession(
@@ -118,11 +113,21 @@ export function deskOf(): Desk {
       router: fake,
       channels: {
         open(target, init) {
-          ({ ears } = init);
+          ({ listener } = init);
           return desk.open(serverLink, target.server);
         },
       },
-      clearance: { clear: () => desk.clear(), refused: () => undefined },
+      clearance: {
+        sees: () => true,
+        clear({ wanted: { ability } }) {
+          if (ability === 'resource/subscribe' && !desk.allow) throw refused();
+          return desk.clear();
+        },
+        check() {
+          if (!desk.allow) throw refused();
+        },
+        refusalNow: () => (desk.allow ? undefined : refused()),
+      },
       push: (message) => void pushed.push(JSON.parse(message.toString())),
       admit: () => desk.admit(),
       clock,

@@ -1,9 +1,14 @@
 /**
  * An MCP server without any library that remembers its session and asks its client things. The
- * environment says which eras it speaks: ERAS is `legacy`, `modern` or `both` (the default).
+ * environment says which eras it speaks: ERAS is `legacy`, `modern` or `both` (the default); CRASH_FILE
+ * names a file that keeps the server from starting while the file is there; LISTEN_ERROR is the code by
+ * which it refuses `subscriptions/listen`; NO_SUBSCRIBE makes it refuse `resources/subscribe`.
  */
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+
+if (existsSync(process.env.CRASH_FILE ?? '')) process.exit(9);
 
 const META = 'io.modelcontextprotocol/';
 const eras = process.env.ERAS ?? 'both';
@@ -24,6 +29,8 @@ tools.push({
 });
 const session = { initialize: {}, level: null, subscribed: [], notified: [] };
 const cancelled = [];
+/** Names of the tools that were called, and how often somebody listened or subscribed. */
+const seen = { called: [], listens: 0, subscribes: 0 };
 const waiting = new Map();
 let listening;
 let questions = 0;
@@ -48,6 +55,8 @@ const complete = (params, result) =>
   isModern(params) ? { resultType: 'complete', ...result } : result;
 
 function changed(method, params = {}) {
+  // A modern server says nothing to whom does not listen.
+  if (listening === undefined && eras === 'modern') return;
   if (listening === undefined) send({ method, params });
   else send({ method, params: { ...params, _meta: { [`${META}subscriptionId`]: listening } } });
 }
@@ -91,6 +100,13 @@ const calls = {
   },
   crash: () => process.exit(9),
   cancelled: () => cancelled,
+  seen: () => seen,
+  unlisten: () => {
+    if (listening !== undefined) reply(listening, { resultType: 'complete' });
+    listening = undefined;
+    session.subscribed = [];
+    return 'ended';
+  },
 };
 
 /** A modern call that needs input says so, and hears it in the retry. */
@@ -108,6 +124,7 @@ function inputOf(params) {
 }
 
 async function call(id, params) {
+  seen.called.push(params.name);
   if (params.name === 'hang') return;
   if (params.name === 'ask' && isModern(params)) {
     reply(id, inputOf(params));
@@ -138,6 +155,12 @@ const handlers = {
       ? refuse(id, -32601, 'no such method')
       : reply(id, { supportedVersions: ['2026-07-28'], capabilities, serverInfo }),
   'subscriptions/listen'(id, params) {
+    seen.listens += 1;
+    const refusal = Number(process.env.LISTEN_ERROR ?? 0);
+    if (refusal !== 0) {
+      refuse(id, refusal, 'no subscriptions');
+      return;
+    }
     listening = id;
     session.subscribed = params.notifications.resourceSubscriptions ?? [];
     const _meta = { [`${META}subscriptionId`]: id };
@@ -156,6 +179,11 @@ const handlers = {
     return reply(id, complete(params, { contents: [{ uri: params.uri, text: params.uri }] }));
   },
   'resources/subscribe'(id, { uri }) {
+    seen.subscribes += 1;
+    if (process.env.NO_SUBSCRIBE) {
+      refuse(id, -32602, 'no such resource');
+      return;
+    }
     session.subscribed.push(uri);
     reply(id, {});
   },

@@ -70,6 +70,8 @@ export interface UpstreamBench {
   readonly upstream: ManagedUpstream;
   readonly clock: LeapingClock;
   readonly health: Health;
+  /** For how long timers were set since `fromMs`. */
+  waitsFrom(fromMs: number): readonly number[];
   /** How often its state or lists changed. */
   changes(): number;
 }
@@ -86,6 +88,14 @@ export interface BenchInit extends Partial<ManagedUpstreamInit> {
 export async function upstreamBench(init: BenchInit = {}): Promise<UpstreamBench> {
   const { eras = 'legacy', server, start = true, ...bounds } = init;
   const clock = leapingClock();
+  const waits: { readonly atMs: number; readonly delayMs: number }[] = [];
+  const noting: Clock = {
+    now: () => clock.now(),
+    schedule(delayMs, task) {
+      waits.push({ atMs: clock.now(), delayMs });
+      return clock.schedule(delayMs, task);
+    },
+  };
   const health = createHealth();
   let changes = 0;
   const upstream = createManagedUpstream(
@@ -102,7 +112,7 @@ export async function upstreamBench(init: BenchInit = {}): Promise<UpstreamBench
       ...server,
     },
     {
-      clock,
+      clock: noting,
       random: () => 0.5,
       logger: silentLogger,
       health,
@@ -124,7 +134,13 @@ export async function upstreamBench(init: BenchInit = {}): Promise<UpstreamBench
     upstream.start();
     await upstream.settled;
   }
-  return { upstream, clock, health, changes: () => changes };
+  return {
+    upstream,
+    clock,
+    health,
+    changes: () => changes,
+    waitsFrom: (fromMs) => waits.filter(({ atMs }) => atMs >= fromMs).map(({ delayMs }) => delayMs),
+  };
 }
 
 export const ALICE: Principal = { kind: 'client', name: 'alice', scopes: ['*'] };
@@ -185,7 +201,7 @@ export function callerOf(
   const channel = upstream.open({
     principal,
     client: { capabilities, clientInfo: { name: 'test', version: '1' } },
-    ears: {
+    listener: {
       notification: (frame) => void heard.push(frame),
       request(frame, answer) {
         asked.push({ frame, answer });

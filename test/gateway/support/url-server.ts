@@ -132,13 +132,13 @@ export function components(
   readonly clock: typeof systemClock;
   readonly logger: Logger;
   readonly random: () => number;
-  readonly ears: ChannelListener;
+  readonly listener: ChannelListener;
 } {
   return {
     clock: systemClock,
     logger,
     random: () => 0,
-    ears: { notification, request: () => undefined },
+    listener: { notification, request: () => undefined },
   };
 }
 

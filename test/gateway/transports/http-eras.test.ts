@@ -27,7 +27,7 @@ type Message = Record<string, unknown>;
 
 const SESSION_SERVER = {
   ...STDIO_SERVER,
-  args: [resolve(import.meta.dirname, 'session-server.mjs')],
+  args: [resolve(import.meta.dirname, '../support/session-server.mjs')],
   env: { ERAS: new Secret('both') },
 };
 

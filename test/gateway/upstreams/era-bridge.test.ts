@@ -1,7 +1,9 @@
 /** Between the eras: each client and server talks its own, and neither can tell. */
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../../src/core/index.ts';
-import { errorBytes } from '../../../src/gateway/wire/frame.ts';
+import { errorBytes, parseFrame } from '../../../src/gateway/wire/frame.ts';
+import { relayedWith } from '../../../src/gateway/upstreams/bridge/relayed-call.ts';
+import type { RelayedCall, RequestFrame } from '../../../src/gateway/types.ts';
 import { until, useCleanup } from '../support/gateways.ts';
 import { ALICE, BOB, callerOf, jsonOf, upstreamBench, whoami } from '../support/upstream-bench.ts';
 import type { Caller, Ending } from '../support/upstream-bench.ts';
@@ -205,6 +207,26 @@ describe('a modern client on an old server', () => {
     expect([two.with, three.with]).toEqual([[], []]);
   });
 
+  it('that is given up while its log level is set is never sent, and its instance serves on', async () => {
+    const bench = await upstreamBench();
+    const caller = callerOf(bench);
+    const seen = async (): Promise<{ called: readonly string[] }> =>
+      jsonOf(await call(caller, { name: 'seen', arguments: {} }).ending) as {
+        called: readonly string[];
+      };
+    await seen();
+    const given = caller.sendModern(
+      'tools/call',
+      { name: 'touch', arguments: { uri: 'note://one' } },
+      { capabilities: ASKABLE, logLevel: 'debug' },
+    );
+    await new Promise((done) => setImmediate(done));
+    given.call.cancel('changed my mind');
+    await seen();
+    expect((await seen()).called).not.toContain('touch');
+    expect(bench.upstream.exclusive.size).toBe(0);
+  });
+
   it('has an instance to itself while it can be asked, and gives it back', async () => {
     const bench = await upstreamBench();
     const caller = callerOf(bench);
@@ -222,7 +244,7 @@ describe('a modern client on an old server', () => {
       retry(params, required, () => ({})),
     ).ending;
     expect(await pidOf()).toBe(first);
-    expect(bench.upstream.lent.size).toBe(0);
+    expect(bench.upstream.exclusive.size).toBe(0);
   });
 
   it('shares the instance of old sessions when it can not be asked', async () => {
@@ -278,9 +300,9 @@ describe('a call that is held for its client', () => {
 
   it('is given up at the server when its client does not come back', async () => {
     const { bench, caller, again } = await held();
-    expect(bench.upstream.held.size).toBe(1);
+    expect(bench.upstream.suspended.size).toBe(1);
     await bench.clock.leap(601_000);
-    expect([bench.upstream.held.size, bench.upstream.lent.size]).toEqual([0, 0]);
+    expect([bench.upstream.suspended.size, bench.upstream.exclusive.size]).toEqual([0, 0]);
     expect(await call(caller, again).ending).toMatchObject(refusal);
     expect(jsonOf(await call(caller, CANCELLED).ending)).toHaveLength(1);
   });
@@ -300,7 +322,7 @@ describe('a call that is held for its client', () => {
       retry(params, required, () => ({})),
     );
     expect(jsonOf(await ending)).toBe('never mind');
-    expect(bench.upstream.lent.size).toBe(0);
+    expect(bench.upstream.exclusive.size).toBe(0);
   });
 
   it('is cancelled with the retry that took it up', async () => {
@@ -312,7 +334,7 @@ describe('a call that is held for its client', () => {
       caller,
       retry(params, required, () => ({})),
     ).call.cancel('enough');
-    expect([bench.upstream.held.size, bench.upstream.lent.size]).toEqual([0, 0]);
+    expect([bench.upstream.suspended.size, bench.upstream.exclusive.size]).toEqual([0, 0]);
     expect(jsonOf(await call(caller, CANCELLED).ending)).toHaveLength(1);
   });
 
@@ -334,7 +356,7 @@ describe('a call that is held for its client', () => {
       ),
     );
     expect(answered.map((ending) => jsonOf(ending))).toEqual([[{ n: 0 }], [{ n: 1 }]]);
-    expect(bench.upstream.lent.size).toBe(0);
+    expect(bench.upstream.exclusive.size).toBe(0);
   });
 
   it('belongs to a client, not to everybody of its kind: each has instances of its own', async () => {
@@ -378,4 +400,25 @@ describe('a question that nobody may ask', () => {
     );
     expect(caller.asked).toEqual([]);
   });
+});
+
+it('a call that is changed in part keeps all the rest, the session of its caller too', () => {
+  const heard: string[] = [];
+  const given: Required<RelayedCall> = {
+    request: parseFrame(Buffer.from('{"jsonrpc":"2.0","id":1,"method":"ping"}')) as RequestFrame,
+    principal: ALICE,
+    session: 'its session',
+    edits: { name: 'other' },
+    response: () => void heard.push('response'),
+    progress: () => void heard.push('progress'),
+    notification: () => void heard.push('notification'),
+    failed: () => void heard.push('failed'),
+  };
+  const copy = relayedWith(given) as Required<RelayedCall>;
+  expect(Object.keys(copy).sort()).toEqual(Object.keys(given).sort());
+  expect(copy).toMatchObject({ principal: ALICE, session: 'its session', edits: given.edits });
+  for (const key of ['response', 'progress', 'notification', 'failed'] as const) {
+    (copy[key] as (frame: unknown) => void)(undefined);
+  }
+  expect(heard).toEqual(['response', 'progress', 'notification', 'failed']);
 });

@@ -1,5 +1,6 @@
 /** One session's channel to a server of this node: what the server learns of its client, and keeps. */
 import { describe, expect, it } from 'vitest';
+import { Secret } from '../../../src/core/index.ts';
 import type { Principal } from '../../../src/guard/index.ts';
 import { until, useCleanup } from '../support/gateways.ts';
 import { ALICE, BOB, callerOf, upstreamBench, whoami } from '../support/upstream-bench.ts';
@@ -135,6 +136,47 @@ describe('a subscription', () => {
     await until(async () => !(await whoami(caller)).subscribed.includes(uri));
   });
 
+  it('at a modern server is made again when the server ends it', async () => {
+    const bench = await upstreamBench({ eras: 'modern' });
+    const caller = callerOf(bench, { capabilities: ROOTS });
+    await caller.send('resources/subscribe', params).ending;
+    await until(async () => (await whoami(caller)).subscribed.includes(uri));
+    await caller.tool('unlisten');
+    expect((await whoami(caller)).subscribed).toEqual([]);
+    await bench.clock.leap(2000);
+    await until(async () => (await whoami(caller)).subscribed.includes(uri));
+    await caller.tool('touch', params);
+    await until(() => updates(caller).length === 1);
+  });
+
+  it.each([
+    ['never again, by a server that has none', -32601, 1],
+    ['no more than five times, by a server that always refuses', -32603, 5],
+  ])('at a modern server is asked for %s', async (_, code, times) => {
+    const env = { ERAS: new Secret('modern'), LISTEN_ERROR: new Secret(String(code)) };
+    const bench = await upstreamBench({ server: { env, idleMs: 0 } });
+    const caller = callerOf(bench);
+    for (let count = 0; count < 12; count += 1) {
+      await whoami(caller);
+      await bench.clock.leap(60_000);
+    }
+    expect(await caller.tool('seen')).toMatchObject({ listens: times });
+  });
+
+  it('that the server refuses is not made again on the next instance', async () => {
+    const env = { ERAS: new Secret('legacy'), NO_SUBSCRIBE: new Secret('1') };
+    const bench = await upstreamBench({ server: { env } });
+    const caller = callerOf(bench);
+    expect((await caller.send('resources/subscribe', params).ending).error).toBeDefined();
+    await caller.send('tools/call', { name: 'crash' }).ending;
+    await whoami(caller);
+    await bench.clock.leap(20_000);
+    expect(await caller.tool('seen')).toMatchObject({ subscribes: 0 });
+    // Nobody is subscribed: it may go idle.
+    await bench.clock.leap(700_000);
+    await until(() => bench.upstream.status().instances === 0);
+  });
+
   it('lasts until the last session that shares the instance has ended it', async () => {
     const bench = await upstreamBench();
     const [one, two] = [callerOf(bench), callerOf(bench)];
@@ -192,6 +234,16 @@ describe('a channel that is closed', () => {
     await until(() => bench.upstream.status().instances === 1);
   });
 
+  it('starts nothing any more', async () => {
+    const bench = await upstreamBench();
+    const own = callerOf(bench, { capabilities: ROOTS });
+    own.channel.close();
+    expect((await own.send('tools/call', { name: 'whoami' }).ending).failed?.message).toBe(
+      "server 'far' is gone",
+    );
+    expect(bench.upstream.status().instances).toBe(1);
+  });
+
   it('hears nothing any more, and ends when its server does', async () => {
     const bench = await upstreamBench();
     const [one, two] = [callerOf(bench), callerOf(bench, { principal: ALICE })];
@@ -203,7 +255,7 @@ describe('a channel that is closed', () => {
     await bench.upstream.stop();
     await one.channel.ended;
     expect((await one.send('tools/call', { name: 'whoami' }).ending).failed?.message).toContain(
-      'is stopped',
+      'is gone',
     );
   });
 

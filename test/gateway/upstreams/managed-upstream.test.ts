@@ -1,7 +1,11 @@
 /** Instances of one server: who shares one, how long they live, and what is listed of them. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { Secret } from '../../../src/core/index.ts';
 import type { Principal } from '../../../src/guard/index.ts';
-import { useCleanup, until } from '../support/gateways.ts';
+import { defer, useCleanup, until } from '../support/gateways.ts';
 import { ALICE, BOB, callerOf, upstreamBench, whoami } from '../support/upstream-bench.ts';
 import type { BenchInit, Caller, Sent, UpstreamBench } from '../support/upstream-bench.ts';
 
@@ -205,6 +209,14 @@ describe('a server', () => {
     expect(bench.upstream.status().state).toBe('ready');
   });
 
+  it('of the modern era goes idle, too, though it is listened to', async () => {
+    const bench = await upstreamBench({ eras: 'modern', server: { idleMs: 60_000 } });
+    await callerOf(bench).modernTool('whoami');
+    await bench.clock.leap(70_000);
+    await until(() => bench.upstream.status().instances === 0);
+    expect(bench.upstream.status()).toMatchObject({ state: 'idle', tools: 9 });
+  });
+
   it('is not ended while it works, while somebody is subscribed, or when it may idle for ever', async () => {
     const busy = await upstreamBench({ server: { idleMs: 60_000, timeoutMs: 9_000_000 } });
     const hanging = callerOf(busy);
@@ -283,6 +295,46 @@ describe('a server that crashes', () => {
     await whoami(caller);
   });
 
+  it('is tried again when it is due, though the list of another instance changes meanwhile', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'starling-'));
+    defer(() => rm(folder, { recursive: true }));
+    const crashFile = join(folder, 'crash');
+    const bench = await upstreamBench({
+      startTimeoutMs: 600_000,
+      server: { env: { ERAS: new Secret('legacy'), CRASH_FILE: new Secret(crashFile) } },
+    });
+    const { pid: listing = 0 } = bench.upstream.status();
+    const caller = callerOf(bench);
+    await whoami(caller);
+    await writeFile(crashFile, '');
+    process.kill(listing, 'SIGKILL');
+    await until(() => isGone(listing));
+    await crashUntilRefused(bench, callerOf(bench, { principal: BOB }));
+    await rm(crashFile);
+    await caller.tool('add_tool', { name: 'later' });
+    await bench.clock.leap(100);
+    await until(async () => (await whoami(caller)).pid > 0);
+    await bench.clock.leap(120_000);
+    await until(() => bench.upstream.status().state === 'ready');
+    await until(() => toolsOf(bench).includes('later'));
+  });
+
+  it('is started again at once, as often as it ran steadily before', async () => {
+    const bench = await upstreamBench();
+    for (let count = 0; count < 4; count += 1) {
+      await until(() => bench.upstream.status().state === 'ready');
+      const { pid = 0 } = bench.upstream.status();
+      await bench.clock.leap(11_000);
+      const before = bench.clock.now();
+      process.kill(pid, 'SIGKILL');
+      await until(() => ![pid, undefined].includes(bench.upstream.status().pid));
+      // The pauses that a second and a third failure in a row would bring.
+      expect(bench.waitsFrom(before)).not.toEqual(
+        expect.arrayContaining([expect.toSatisfy((ms: number) => ms === 1500 || ms === 3000)]),
+      );
+    }
+  });
+
   it('is tried at once when what was wrong may be mended: after a login', async () => {
     const bench = await upstreamBench({ startTimeoutMs: 600_000 });
     const caller = callerOf(bench);
@@ -308,6 +360,44 @@ describe('a server that crashes', () => {
     expect(bench.upstream.status().state).toBe('stopped');
     const late = await callerOf(bench).send('tools/call', { name: 'x' }).ending;
     expect(late.failed?.message).toContain('is stopped');
+  });
+});
+
+describe('a server that is to be started again a few times only', () => {
+  const retry = { attempts: 2, delayMs: 100, delayMaxMs: 150 };
+
+  it('is left alone after that, says so, and is started again when somebody asks', async () => {
+    const bench = await upstreamBench({
+      start: false,
+      retry,
+      server: { args: ['-e', 'process.exit(3)'] },
+    });
+    const before = bench.clock.now();
+    bench.upstream.start();
+    await until(() => bench.upstream.hasGivenUp);
+    const [warning] = bench.health.warnings();
+    expect(warning?.text).toMatch(/code 3.*has failed 3 times.*retry\.attempts/);
+    expect(warning?.hint).toContain('start it again: save the config file');
+    expect(bench.waitsFrom(before)).toEqual(expect.arrayContaining([75, 112.5]));
+    const changes = bench.changes();
+    await bench.clock.leap(600_000);
+    expect(bench.changes()).toBe(changes);
+    bench.upstream.retry();
+    expect(bench.upstream.hasGivenUp).toBe(false);
+    await until(() => bench.upstream.hasGivenUp);
+  });
+
+  it('counts anew when it has done its work in between', async () => {
+    const bench = await upstreamBench({ startTimeoutMs: 600_000, retry });
+    for (let round = 0; round < 4; round += 1) {
+      await whoami(callerOf(bench));
+      const { pid = 0 } = bench.upstream.status();
+      process.kill(pid, 'SIGKILL');
+      await until(() => isGone(pid));
+      await bench.clock.leap(1000);
+      await until(() => bench.upstream.status().state === 'ready');
+    }
+    expect(bench.upstream.hasGivenUp).toBe(false);
   });
 });
 
@@ -339,6 +429,18 @@ describe('a list that changes', () => {
     await caller.modernTool('add_tool', { name: 'later' });
     await until(() => toolsOf(bench).includes('later'));
     expect(await caller.modernTool('later')).toBe('called later');
+  });
+
+  it('of a modern server is heard again when the server has ended the subscription', async () => {
+    const bench = await upstreamBench({ eras: 'modern' });
+    const caller = callerOf(bench);
+    await caller.modernTool('unlisten');
+    await caller.modernTool('add_tool', { name: 'missed' });
+    expect(toolsOf(bench)).not.toContain('missed');
+    await bench.clock.leap(2000);
+    await until(() => toolsOf(bench).includes('missed'));
+    await caller.modernTool('add_tool', { name: 'heard' });
+    await until(() => toolsOf(bench).includes('heard'));
   });
 
   it('that can not be had, for the limit of instances, is asked for again', async () => {

@@ -20,7 +20,7 @@ type Message = Record<string, unknown>;
 
 const far = (eras: string, more: Partial<typeof STDIO_SERVER> = {}): McpServer => ({
   ...STDIO_SERVER,
-  args: [resolve(import.meta.dirname, 'session-server.mjs')],
+  args: [resolve(import.meta.dirname, '../support/session-server.mjs')],
   env: { ERAS: new Secret(eras) },
   ...more,
 });

@@ -76,7 +76,7 @@ function call(upstream: Upstream, name: string, args: object = {}): Promise<stri
     const channel = upstream.open({
       principal: { kind: 'operator' },
       client: { capabilities: {}, clientInfo: {} },
-      ears: { notification: () => undefined, request: () => undefined },
+      listener: { notification: () => undefined, request: () => undefined },
     });
     channel.relay({
       request: parseFrame(Buffer.from(text)) as RequestFrame,

@@ -42,7 +42,7 @@ function testLink(callsMax = 10): {
   const channel = createChannel(
     {
       send: (message) => void sent.push(JSON.parse(message.toString()) as Sent),
-      ears: {
+      listener: {
         notification: (frame, related) =>
           heard.push(`${frame.method} of ${String(related?.request.params['name'])}`),
         request: (frame, answer, related) => asked.push({ frame, answer, related }),

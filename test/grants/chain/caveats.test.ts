@@ -5,7 +5,7 @@ import { StarlingError } from '../../../src/core/index.ts';
 import type { Json, JsonObject } from '../../../src/core/index.ts';
 import {
   allows,
-  judge,
+  evaluateCall,
   parseTarget,
   readCallArguments,
   ruleOf,
@@ -401,16 +401,22 @@ describe('judging', () => {
   const grant = (caveats?: Record<string, Json>): Grant =>
     grantOf(owner, alice, { cap: [caveats === undefined ? READ : { ...READ, caveats }] });
   const rule = (grants: readonly Grant[], call: object = {}): string => {
-    const answer = judge(grants, { ...wanted, ...call }, undefined, NOW_MS);
+    const answer = evaluateCall(grants, { ...wanted, ...call }, undefined, NOW_MS);
     if ('ask' in answer) return 'ask';
     return answer.allow ? 'yes' : answer.refusal.rule;
   };
 
   it('prefers a grant for which nobody must be asked', () => {
     const asks = grant({ approval: 'required' });
-    expect(judge([asks], wanted, undefined, NOW_MS)).toEqual({ ask: 'approval', grant: asks });
+    expect(evaluateCall([asks], wanted, undefined, NOW_MS)).toEqual({
+      ask: 'approval',
+      grant: asks,
+    });
     const free = grant();
-    expect(judge([asks, free], wanted, undefined, NOW_MS)).toEqual({ allow: true, grant: free });
+    expect(evaluateCall([asks, free], wanted, undefined, NOW_MS)).toEqual({
+      allow: true,
+      grant: free,
+    });
   });
 
   it('takes an approval for the one grant that it was given for', () => {

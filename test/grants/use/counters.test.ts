@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/index.ts';
 import type { Json } from '../../../src/core/index.ts';
-import { createCounters, createGrantBook, judge } from '../../../src/grants/index.ts';
+import { createCounters, createGrantBook, evaluateCall } from '../../../src/grants/index.ts';
 import type {
   CounterInit,
   Counters,
@@ -75,7 +75,7 @@ async function doorOf(
         expiresAtMs: clock.now() + HOUR_MS,
         maxDepth,
       }),
-    call: (grant) => judge([grant], wanted, door.counters, clock.now()),
+    call: (grant) => evaluateCall([grant], wanted, door.counters, clock.now()),
     answer(grant) {
       const answer = door.call(grant);
       if ('ask' in answer) return 'ask';
@@ -278,6 +278,40 @@ describe('a rate', () => {
     expect(counters.take(grant, 0, clock.now() - HOUR_MS).ok).toBe(false);
     expect(counters.take(grant, 0, clock.now() + 999).ok).toBe(false);
     expect(counters.take(grant, 0, clock.now() + 1000).ok).toBe(true);
+  });
+
+  it('gives no second burst when a clock that was set back is set right again', async () => {
+    const { issue, counters, clock } = await doorOf();
+    const grant = await issue({ rate: { per_s: 1, burst: 3 } });
+    const at = (ms: number): boolean => counters.take(grant, 0, clock.now() + ms).ok;
+    // The last of the burst is taken under the wrong time.
+    expect([at(0), at(0), at(-HOUR_MS), at(-HOUR_MS)]).toEqual([true, true, true, false]);
+    expect(at(0)).toBe(false);
+    expect(at(999)).toBe(false);
+    expect([at(1000), at(1000)]).toEqual([true, false]);
+  });
+
+  it('gives its calls at their pace while the clock stands back, and does not wait for the old time', async () => {
+    const { issue, counters, clock } = await doorOf();
+    const grant = await issue({ rate: { per_s: 1, burst: 1 } });
+    const at = (ms: number): boolean => counters.take(grant, 0, clock.now() + ms).ok;
+    expect([at(0), at(-HOUR_MS)]).toEqual([true, false]);
+    expect([at(1000 - HOUR_MS), at(1999 - HOUR_MS), at(2000 - HOUR_MS)]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+  });
+
+  it('is the same after a restart under a clock that was set back', async () => {
+    const door = await doorOf();
+    const grant = await door.issue({ rate: { per_s: 1, burst: 3 } });
+    const at = (ms: number): boolean => door.counters.take(grant, 0, door.clock.now() + ms).ok;
+    expect([at(0), at(0), at(0), at(0)]).toEqual([true, true, true, false]);
+    await door.counters.stop();
+    await door.counters.start();
+    expect([at(-HOUR_MS), at(0)]).toEqual([false, false]);
+    expect([at(1000), at(1000)]).toEqual([true, false]);
   });
 });
 

@@ -24,6 +24,7 @@ import type {
   PeerState,
   PeerView,
 } from '../../../src/membership/index.ts';
+import { changesOf } from '../../../src/membership/view-changes.ts';
 import { createMessageStream } from '../../../src/network/index.ts';
 import { createHub } from '../../blackboard/hub.ts';
 import type { Hub } from '../../blackboard/hub.ts';
@@ -77,9 +78,13 @@ async function boot(hub: Hub, member: Member): Promise<void> {
   member.book = createCheckpointStore({ table, clock });
   member.exchange = createCheckpointExchange({
     network: hub.network(identity.peerId),
-    membership: { events: member.events, peers: () => [...member.peers.values()] },
+    membership: {
+      events: member.events,
+      peers: () => [...member.peers.values()],
+      peer: (peerId) => member.peers.get(peerId),
+    },
     audit: member.audit,
-    book: member.book,
+    checkpoints: member.book,
     self: identity.did,
     lineage: (did) => [did],
     health: member.health,
@@ -120,7 +125,7 @@ async function meshOf(names: readonly string[], clock: Clock = systemClock): Pro
         ...more,
       };
       other.peers.set(member.identity.peerId, view);
-      other.events.emit('change', view, undefined);
+      other.events.emit('change', view, undefined, changesOf(view, undefined));
     }
   };
   for (const [index, name] of names.entries()) {
@@ -222,7 +227,7 @@ describe('nodes that live on', () => {
     const say = (audit: Omit<Checkpoint, 'did'>): void => {
       const view = bob.peers.get(alice.identity.peerId) as PeerView;
       const presence = { ...(view.presence as NonNullable<PeerView['presence']>), audit };
-      bob.events.emit('change', { ...view, presence }, view);
+      bob.events.emit('change', { ...view, presence }, view, new Set(['audit'] as const));
     };
     const seen = bob.book.of(alice.identity.did);
     say(first);
@@ -355,7 +360,8 @@ describe('a hostile peer', () => {
       const line = { seq: 100 + n, hash: hashLine(String(n)), at: n };
       const audit =
         n <= 20 ? sealLine(alice.identity, 'checkpoint', line) : { ...line, sig: 'A'.repeat(86) };
-      bob.events.emit('change', { ...view, presence: { ...base, audit } }, view);
+      const said = { ...view, presence: { ...base, audit } };
+      bob.events.emit('change', said, view, new Set(['audit'] as const));
     }
     await new Promise((resolve) => setImmediate(resolve));
     expect(written).toBeLessThan(10);

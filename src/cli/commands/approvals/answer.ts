@@ -1,8 +1,8 @@
 /** `starling approvals approve` and `starling approvals deny` */
 import type { ApprovalAnswerResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 type AnswerOptions = CommonOptions & { readonly reason?: string };
 

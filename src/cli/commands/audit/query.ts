@@ -4,7 +4,7 @@ import type { AuditQueryResult } from '../../../builtin/results.ts';
 import { filterOf, showEntry } from '../../terminal/audit-entries.ts';
 import type { FilterOptions } from '../../terminal/audit-entries.ts';
 import { printData } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
 
 const PAGE_MAX = 1000;
 

@@ -4,7 +4,7 @@ import type { AuditQueryResult, AuditTailResult } from '../../../builtin/results
 import { filterOf, showEntry } from '../../terminal/audit-entries.ts';
 import type { FilterOptions } from '../../terminal/audit-entries.ts';
 import { print } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
 
 const WAIT_S = 60;
 const LINES_MAX = 1000;

@@ -7,7 +7,7 @@ import { auditDidsOf, auditFolderOf } from '../../node/audit-folder.ts';
 import type { FolderOptions } from '../../node/audit-folder.ts';
 import { checkpointsSeen } from '../../node/checkpoints-seen.ts';
 import { ago, paint, printData, safeLine } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
 
 const TIMEOUT_MS = 600_000;
 

@@ -1,8 +1,8 @@
 /** `starling board delete` */
 import type { BoardDeleteResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 /** Deletes the entry; exit code 1 when there was none. */
 export async function run(board: string, key: string, options: CommonOptions): Promise<number> {

@@ -2,8 +2,8 @@
 import type { BoardGetResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { printData } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 import { showValue } from '../../options/board-value.ts';
 
 /** Prints the entry's value; @throws STARLING_BOARD_INVALID when there is none. */

@@ -1,8 +1,8 @@
 /** `starling board list` */
 import type { BoardListResult } from '../../../builtin/results.ts';
 import { ago, cut, printData, safe, table } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 import { showValue } from '../../options/board-value.ts';
 
 const VALUE_MAX = 60;

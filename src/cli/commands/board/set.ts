@@ -1,8 +1,8 @@
 /** `starling board set` */
 import type { BoardSetResult } from '../../../builtin/results.ts';
 import { printData } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 import { readValue, showChange } from '../../options/board-value.ts';
 
 /** Writes the entry and shows it. */

@@ -1,8 +1,8 @@
 /** `starling board watch` */
 import type { BoardWatchResult } from '../../../builtin/results.ts';
 import { print } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 import { showChange } from '../../options/board-value.ts';
 
 const WAIT_S = 60;

@@ -4,7 +4,7 @@ import { StarlingError } from '../../../core/errors.ts';
 import { grantArguments } from '../../options/grant-conditions.ts';
 import type { GrantOptions } from '../../options/grant-conditions.ts';
 import { duration, printData, safeLine } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
 
 /** Creates the grant and prints it. */
 export async function run(peer: string, options: GrantOptions): Promise<void> {

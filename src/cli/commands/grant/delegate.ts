@@ -3,7 +3,7 @@ import type { GrantCreateResult } from '../../../builtin/results.ts';
 import { grantArguments } from '../../options/grant-conditions.ts';
 import type { GrantOptions } from '../../options/grant-conditions.ts';
 import { duration, printData, safeLine } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
 
 /** Hands the grant on and prints the new one. */
 export async function run(id: string, peer: string, options: GrantOptions): Promise<void> {

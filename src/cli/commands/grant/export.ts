@@ -1,8 +1,8 @@
 /** `starling grant export` */
 import type { GrantExportResult } from '../../../builtin/results.ts';
 import { printData } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 /** Prints the grant and all that it stands on, one a line. */
 export async function run(id: string, options: CommonOptions): Promise<void> {

@@ -1,13 +1,13 @@
 /** `starling grant import` */
 import type { GrantImportResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
-import { readTokens } from '../../options/grant-texts.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
+import { readGrantTexts } from '../../options/grant-arguments.ts';
 
 /** Hands the grants to the node; exit code 1 when none of them was taken. */
 export async function run(words: readonly string[], options: CommonOptions): Promise<number> {
-  const tokens = await readTokens(words);
+  const tokens = await readGrantTexts(words);
   const result = await withNode(options, (node) =>
     node.builtin<GrantImportResult>('grant_import', { tokens }),
   );

@@ -1,8 +1,8 @@
 /** `starling grant list` */
 import type { GrantListResult, GrantSummary } from '../../../builtin/results.ts';
 import { duration, printData, table } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 /** Prints the grants, newest first. */
 export async function run(options: CommonOptions): Promise<void> {

@@ -1,8 +1,8 @@
 /** `starling grant revoke` */
 import type { GrantRevokeResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 /** Revokes the grant and says whose it was. */
 export async function run(

@@ -2,8 +2,8 @@
 import type { GrantShowResult } from '../../../builtin/results.ts';
 import { drawChain } from '../../terminal/grant-tree.ts';
 import { printData } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 /** Draws the chain of the grant; exit code 0 also when it does not hold: it is shown, not checked. */
 export async function run(id: string, options: CommonOptions): Promise<void> {

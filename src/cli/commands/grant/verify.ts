@@ -2,7 +2,7 @@
 import { inspectGrants } from '../../../grants/index.ts';
 import { drawChain } from '../../terminal/grant-tree.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
-import { readTokens } from '../../options/grant-texts.ts';
+import { readGrantTexts } from '../../options/grant-arguments.ts';
 
 /** Checks the grants; exit code 1 when one does not hold. */
 export async function run(
@@ -10,7 +10,7 @@ export async function run(
   options: { readonly json?: boolean },
 ): Promise<number> {
   const nowMs = Date.now();
-  const result = inspectGrants(await readTokens(words), {
+  const result = inspectGrants(await readGrantTexts(words), {
     nowMs,
     find: () => undefined,
     // Only nodes know; the help says so.

@@ -1,10 +1,10 @@
 /** `starling identity decrypt` */
 import { PLAIN, writeKeyFile } from '../../../identity/index.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
-import { withOwnKey } from '../../node/stopped-state.ts';
+import { withOwnKey } from '../../node/offline-state.ts';
 import { passphraseOf } from '../../terminal/passphrase.ts';
-import { stateDirOf } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { stateDirOf } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 /** Writes the key without a passphrase. */
 export async function run(options: CommonOptions): Promise<void> {

@@ -1,10 +1,10 @@
 /** `starling identity encrypt` */
 import { protectBy, writeKeyFile } from '../../../identity/index.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
-import { withOwnKey } from '../../node/stopped-state.ts';
+import { withOwnKey } from '../../node/offline-state.ts';
 import { newPassphrase, passphraseOf } from '../../terminal/passphrase.ts';
-import { stateDirOf } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { stateDirOf } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 interface EncryptOptions extends CommonOptions {
   readonly newPassphraseFile?: string;

@@ -2,8 +2,8 @@
 import { createLogger, systemClock } from '../../../core/index.ts';
 import { facts, paint, printData, safeLine } from '../../terminal/output.ts';
 import { passphraseOf } from '../../terminal/passphrase.ts';
-import { stateDirOf } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { stateDirOf } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 import { rotateIdentity } from '../../../rotation/index.ts';
 import type { Rotation } from '../../../rotation/index.ts';
 import { SEALED_TABLES } from '../../../secrets/index.ts';

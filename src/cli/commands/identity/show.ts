@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import { readKeyFacts } from '../../../identity/index.ts';
 import { facts, printData } from '../../terminal/output.ts';
-import { noKey } from '../../node/stopped-state.ts';
-import { stateDirOf } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { noKey } from '../../node/offline-state.ts';
+import { stateDirOf } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 /** Prints who the node is: from its key file, without its passphrase. */
 export async function run(options: CommonOptions): Promise<void> {

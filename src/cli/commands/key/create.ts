@@ -1,8 +1,8 @@
 /** `starling key create` */
 import type { KeyCreateResult } from '../../../builtin/results.ts';
 import { duration, print, printData, safeLine, tell } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 interface KeyOptions extends CommonOptions {
   readonly scope?: readonly string[];

@@ -1,8 +1,8 @@
 /** `starling key list` */
 import type { KeyListResult } from '../../../builtin/results.ts';
 import { ago, duration, printData, table } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 /** Prints the keys, newest first; never what they are. */
 export async function run(options: CommonOptions): Promise<void> {

@@ -13,7 +13,7 @@ import {
 import type { OwnConfig } from '../../client-files/node-config.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
 import { describeEntry, factsOf } from '../../client-files/server-entry.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 interface AddOptions extends CommonOptions {
   readonly transport?: 'stdio' | 'http' | 'sse';

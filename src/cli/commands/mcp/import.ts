@@ -18,7 +18,7 @@ import {
 import type { OwnConfig } from '../../client-files/node-config.ts';
 import { paint, paintTalk, print, safeLine, tell } from '../../terminal/output.ts';
 import { describeEntry, factsOf } from '../../client-files/server-entry.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 interface ImportOptions extends CommonOptions {
   readonly project?: boolean;

@@ -6,8 +6,8 @@ import { readOwnConfig } from '../../client-files/node-config.ts';
 import { printData, safeLine, table } from '../../terminal/output.ts';
 import { factsOf, lineOf } from '../../client-files/server-entry.ts';
 import type { EntryFacts } from '../../client-files/server-entry.ts';
-import { stateDirOf, withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { stateDirOf, withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 type Upstreams = StatusResult['upstreams'];
 

@@ -1,8 +1,8 @@
 /** `starling mcp logout` */
 import type { McpLogoutResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 /** Forgets the tokens, and says whether there were any. */
 export async function run(server: string, options: CommonOptions): Promise<void> {

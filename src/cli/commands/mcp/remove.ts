@@ -4,7 +4,7 @@ import { StarlingError } from '../../../core/errors.ts';
 import { removeProperty } from '../../client-files/jsonc-edit.ts';
 import { nextStep, readOwnConfig, writeOwnConfig } from '../../client-files/node-config.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 /** Takes the server out of the config file. @throws STARLING_USAGE when it is not in there */
 export async function run(name: string, options: CommonOptions): Promise<void> {

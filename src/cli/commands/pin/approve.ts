@@ -2,8 +2,8 @@
 import type { PinApproveResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 /** Approves what `reference` names, or with `--all` everything, and says what that was. */
 export async function run(

@@ -1,8 +1,8 @@
 /** `starling pin list` */
 import type { PinListResult, PinSummary } from '../../../builtin/results.ts';
 import { duration, paint, printData, safeLine } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 /** What each reason means, in words. */
 const REASONS: Readonly<Record<PinSummary['reason'], string>> = {

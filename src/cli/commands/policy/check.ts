@@ -4,8 +4,8 @@ import { resolve } from 'node:path';
 import type { PolicyCheckResult } from '../../../builtin/results.ts';
 import { StarlingError, messageOf } from '../../../core/errors.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 /** Checks `file`, or the node's own policy file; exit code 1 when something is wrong with it. */
 export async function run(file: string | undefined, options: CommonOptions): Promise<number> {

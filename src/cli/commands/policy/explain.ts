@@ -2,8 +2,8 @@
 import type { PolicyExplainResult } from '../../../builtin/results.ts';
 import { readArguments } from '../../options/tool-arguments.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
-import { withNode } from '../../node/which-node.ts';
-import type { CommonOptions } from '../../node/which-node.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../node/locate-node.ts';
 
 interface ExplainOptions extends CommonOptions {
   readonly as: string;

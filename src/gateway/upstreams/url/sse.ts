@@ -58,7 +58,7 @@ class SseConnection implements UpstreamConnection {
     this.channel = createChannel(
       {
         send: (message, id) => this.#send(message, id),
-        ears: components.ears,
+        listener: components.listener,
         clock: components.clock,
         logger: components.logger,
       },

@@ -95,7 +95,7 @@ class StreamableConnection implements UpstreamConnection {
     this.channel = createChannel(
       {
         send: (message, id) => this.#send(message, id),
-        ears: components.ears,
+        listener: components.listener,
         clock: components.clock,
         logger: components.logger,
       },

@@ -19,7 +19,7 @@ const REFUSAL_BYTES_MAX = 64 * 1024;
 export interface UrlComponents {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly ears: ChannelListener;
+  readonly listener: ChannelListener;
   /** Default `Math.random`. */
   readonly random?: Random;
   /** Without them, only the configured headers say who we are. */
@@ -81,6 +81,14 @@ export interface UrlCaller {
   failure(error: unknown): StarlingError;
 }
 
+/** A request from when it is asked for to the end of its answer's body. */
+interface Sending {
+  readonly id: number | undefined;
+  /** Absent while the token is fetched. */
+  exchange: Exchange | undefined;
+  abortedBy: StarlingError | undefined;
+}
+
 /** Makes a caller. */
 export function createUrlCaller(components: UrlComponents, init: UrlInit): UrlCaller {
   return new Caller(components, init);
@@ -91,7 +99,7 @@ class Caller implements UrlCaller {
   readonly #init: UrlInit;
   readonly #url: URL;
   readonly #exchanger: Exchanger;
-  readonly #running = new Map<Exchange, number | undefined>();
+  readonly #running = new Set<Sending>();
   #closed = false;
 
   constructor(components: UrlComponents, init: UrlInit) {
@@ -102,27 +110,27 @@ class Caller implements UrlCaller {
   }
 
   async send(request: UrlRequest): Promise<Reply> {
-    for (let attempt = 1; ; attempt += 1) {
-      const token = await this.#credentials?.token();
-      const reply = await this.#start(request, token);
-      const { status } = reply;
-      if (this.#credentials === undefined || (status !== 401 && status !== 403)) return reply;
-      if (attempt === ATTEMPTS_MAX) return reply;
-      const challenge = headerOf(reply, 'www-authenticate');
-      if (!(await this.#retry({ status, challenge, token }, reply))) return reply;
-      reply.body.resume();
+    const sending: Sending = { id: request.id, exchange: undefined, abortedBy: undefined };
+    this.#running.add(sending);
+    try {
+      const reply = await this.#sendWithToken(request, sending);
+      if (reply.body.closed) this.#running.delete(sending);
+      else reply.body.once('close', () => this.#running.delete(sending));
+      return reply;
+    } catch (error) {
+      this.#running.delete(sending);
+      throw error;
     }
   }
 
   abort(id: number): void {
-    for (const [exchange, owner] of this.#running) {
-      if (owner === id) exchange.abort(this.unavailable('was asked no longer'));
-    }
+    const why = this.unavailable('was asked no longer');
+    for (const sending of this.#running) if (sending.id === id) end(sending, why);
   }
 
   abortAll(): void {
     const why = this.unavailable('was stopped');
-    for (const exchange of this.#running.keys()) exchange.abort(why);
+    for (const sending of this.#running) end(sending, why);
   }
 
   close(): void {
@@ -204,8 +212,23 @@ class Caller implements UrlCaller {
     return this.unavailable(`can't be reached: ${messageOf(error)}`);
   }
 
-  async #start(request: UrlRequest, token: Secret | undefined): Promise<Reply> {
+  async #sendWithToken(request: UrlRequest, sending: Sending): Promise<Reply> {
+    for (let attempt = 1; ; attempt += 1) {
+      const token = await this.#credentials?.token();
+      const reply = await this.#start(request, token, sending);
+      const { status } = reply;
+      if (this.#credentials === undefined || (status !== 401 && status !== 403)) return reply;
+      if (attempt === ATTEMPTS_MAX) return reply;
+      const challenge = headerOf(reply, 'www-authenticate');
+      if (!(await this.#retry({ status, challenge, token }, reply))) return reply;
+      reply.body.resume();
+    }
+  }
+
+  async #start(request: UrlRequest, token: Secret | undefined, sending: Sending): Promise<Reply> {
     if (this.#closed) throw this.unavailable('was stopped');
+    // A request may be ended while its token is renewed.
+    if (sending.abortedBy !== undefined) throw sending.abortedBy;
     const configured = Object.entries(this.#init.server.headers).map(
       ([name, secret]) => [name.toLowerCase(), secret.reveal()] as const,
     );
@@ -220,13 +243,10 @@ class Caller implements UrlCaller {
       ...(request.body === undefined ? {} : { body: request.body }),
       ...(request.timeoutMs === undefined ? {} : { timeoutMs: request.timeoutMs }),
     });
-    this.#running.set(exchange, request.id);
+    sending.exchange = exchange;
     try {
-      const reply = await exchange.reply;
-      reply.body.once('close', () => this.#running.delete(exchange));
-      return reply;
+      return await exchange.reply;
     } catch (error) {
-      this.#running.delete(exchange);
       throw this.failure(error);
     }
   }
@@ -239,6 +259,11 @@ class Caller implements UrlCaller {
       throw error;
     }
   }
+}
+
+function end(sending: Sending, why: StarlingError): void {
+  sending.abortedBy = why;
+  sending.exchange?.abort(why);
 }
 
 /** True when the server no longer takes us for who we were: the connection is over. */

@@ -56,6 +56,30 @@ async function connect(answering: Answering, init: Partial<HttpInit> = {}): Prom
   return { server, connection, heard };
 }
 
+it('a call that is given up while the token is renewed is never sent', async () => {
+  let renewed: () => void = () => undefined;
+  const token = new Promise<undefined>((resolve) => {
+    renewed = () => resolve(undefined);
+  });
+  const server = await urlServer((asked, response) => json(response, result(asked)));
+  const connection = connectHttp(
+    { ...components(), credentials: { token: () => token, refused: async () => false } },
+    {
+      ...BOUNDS,
+      name: 'far',
+      server: { type: 'http', url: server.url, headers: {}, ...COMMON },
+      era: () => 'modern',
+    },
+  );
+  defer(() => connection.close());
+  const given = call(connection);
+  given.cancel();
+  const next = call(connection, 'tools/call', { name: 'next' });
+  renewed();
+  await next.answer;
+  expect(server.asked.map(({ body }) => body['params'])).toEqual([{ name: 'next' }]);
+});
+
 /** Serves a session: `initialize` gives it, and the rest is the test's. */
 const withSession =
   (rest: Answering): Answering =>

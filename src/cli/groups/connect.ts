@@ -1,0 +1,28 @@
+/** The command `starling connect`. */
+import type { Command } from 'commander';
+import { action, examples, ofNode, withJson } from './define-command.ts';
+import type { Outcome } from './define-command.ts';
+import { CLIENTS } from './client-names.ts';
+
+/** Adds `starling connect`. */
+export function addConnect(program: Command, outcome: Outcome): void {
+  withJson(ofNode(program.command('connect').argument('<client>', CLIENTS)))
+    .summary('make an MCP client use Starling')
+    .description(
+      "Writes an entry that starts `starling mcp` into an MCP client's own file: shows what will change, asks, keeps a copy of the file beside it. Comments and everything else in the file stay.",
+    )
+    .option('--name <name>', 'what the entry is called', 'starling')
+    .option('--project', "the client's file in this folder, instead of your own")
+    .option('--remove', 'take the entry out again')
+    .option('--dry-run', 'only show what would change')
+    .option('-y, --yes', 'do not ask')
+    .addHelpText(
+      'after',
+      examples(
+        'starling connect claude-desktop',
+        'starling connect vscode --project --dry-run',
+        'starling connect cursor --remove --yes',
+      ),
+    )
+    .action(action(outcome, () => import('../commands/connect.ts')));
+}

@@ -1,0 +1,34 @@
+/** The commands about the other nodes of the mesh: `starling peers` and `invite`. */
+import type { Command } from 'commander';
+import { action, examples, ofNode, withJson } from './define-command.ts';
+import type { Outcome } from './define-command.ts';
+import { parseDuration } from '../options/parsers.ts';
+
+/** Adds `starling peers`. */
+export function addPeers(program: Command, outcome: Outcome): void {
+  withJson(ofNode(program.command('peers')))
+    .summary('show the mesh')
+    .description(
+      'Shows every peer of the mesh: is it alive, how far away, and by which route. Its first column is the name that grants and tools go by.',
+    )
+    .addHelpText('after', examples('starling peers'))
+    .action(action(outcome, () => import('../commands/peers.ts')));
+}
+
+/** Adds `starling invite`. */
+export function addInvite(program: Command, outcome: Outcome): void {
+  withJson(
+    ofNode(
+      program
+        .command('invite')
+        .summary('make a ticket for a new node')
+        .description(
+          'Makes a ticket with which one new node can join. Whoever holds it can: hand it over privately.',
+        )
+        .option('--expires <duration>', 'how long it holds (default: 24h)', parseDuration)
+        .option('--no-invite', 'the newcomer may not invite others'),
+    ),
+  )
+    .addHelpText('after', examples('starling invite', 'starling invite --expires 15m --no-invite'))
+    .action(action(outcome, () => import('../commands/invite.ts')));
+}

@@ -1,0 +1,64 @@
+/** The commands that start a node and look at it: `starling up`, `status` and `doctor`. */
+import type { Command } from 'commander';
+import { action, collect, examples, ofNode, withJson } from './define-command.ts';
+import type { Outcome } from './define-command.ts';
+import { parsePort } from '../options/parsers.ts';
+
+/** Adds `starling up`. */
+export function addUp(program: Command, outcome: Outcome): void {
+  withJson(
+    program
+      .command('up')
+      .summary('start a node')
+      .description(
+        'Starts a node: founds a mesh or joins one, serves MCP, and runs until it is told to stop.',
+      )
+      .option('--config <file>', 'config file with mcpServers, as any MCP client has it')
+      .option('--state <folder>', "the node's state folder (or STARLING_STATE_DIR)")
+      .option('--name <name>', 'name of this node in the mesh')
+      .option('--join <ticket>', 'join with a ticket; - reads it from standard input')
+      .option('--bootstrap <multiaddr>', 'join through this peer (may be repeated)', collect)
+      .option('--open [name]', 'found or join an open mesh, which anyone may join')
+      .option('--mesh-name <name>', 'name of the private mesh that is founded')
+      .option('--listen <multiaddr>', 'listen here (may be repeated)', collect)
+      .option('--announce <multiaddr>', 'tell others this address (may be repeated)', collect)
+      .option('--http-port <port>', 'port of the HTTP endpoint; 0 picks a free one', parsePort)
+      .option('--http-host <host>', 'address of the HTTP endpoint')
+      .option('--no-http', 'serve no HTTP')
+      .option('--tcp [port]', 'serve MCP over TCP, on port 9500 if none is given', parsePort)
+      .option('--no-mdns', 'do not use multicast DNS')
+      .option('--no-relay', 'do not relay, and do not be relayed')
+      .option('--log <levels>', 'log levels, like info,gateway=debug'),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        'starling up --config starling.json',
+        'starling up --join starling1…',
+        'starling up --open --bootstrap /ip4/192.0.2.7/tcp/4040/p2p/12D3Koo…',
+      ),
+    )
+    .action(action(outcome, () => import('../commands/up.ts')));
+}
+
+/** Adds `starling status`. */
+export function addStatus(program: Command, outcome: Outcome): void {
+  withJson(ofNode(program.command('status')))
+    .summary('show the node')
+    .description(
+      'Shows the running node: identity, mesh, addresses, servers, and what is wrong. Ask it first when you wonder whether a node runs, and where its MCP endpoint is.',
+    )
+    .addHelpText('after', examples('starling status', 'starling status --json'))
+    .action(action(outcome, () => import('../commands/status.ts')));
+}
+
+/** Adds `starling doctor`. */
+export function addDoctor(program: Command, outcome: Outcome): void {
+  withJson(ofNode(program.command('doctor')))
+    .summary('find out what is wrong')
+    .description(
+      'Checks this machine and the node, and says what to do. Works without a running node, too.',
+    )
+    .addHelpText('after', examples('starling doctor', 'starling doctor --config starling.json'))
+    .action(action(outcome, () => import('../commands/doctor.ts')));
+}

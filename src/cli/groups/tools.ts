@@ -1,0 +1,49 @@
+/** The commands that use tools: `starling tools` and `call`. */
+import type { Command } from 'commander';
+import { action, collect, examples, ofNode, withJson } from './define-command.ts';
+import type { Outcome } from './define-command.ts';
+import { parseTimeout } from '../options/parsers.ts';
+
+/** Adds `starling tools`. */
+export function addTools(program: Command, outcome: Outcome): void {
+  withJson(ofNode(program.command('tools')).argument('[filter]', 'only names that contain this'))
+    .summary('list the tools that you can call')
+    .description("Lists this node's tools and those that peers have granted to it.")
+    .addHelpText('after', examples('starling tools', 'starling tools files'))
+    .action(action(outcome, () => import('../commands/tools.ts')));
+}
+
+/** Adds `starling call`. */
+export function addCall(program: Command, outcome: Outcome): void {
+  withJson(
+    ofNode(
+      program
+        .command('call')
+        .summary('call a tool')
+        .description(
+          'Calls a tool, here or at a peer, and prints its result: what an MCP client does, from the shell. Ctrl-C cancels the call.',
+        )
+        .argument('<tool>', 'its name, as starling tools shows it')
+        .option(
+          '--arg <name=value>',
+          'an argument; name=@file reads a file, name:=json gives JSON (may be repeated)',
+          collect,
+        )
+        .option('--args <json>', 'all arguments as one JSON object; - reads it from standard input')
+        .option(
+          '--timeout <duration>',
+          "how long to wait, like 30s or 5m (default: the node's own limits)",
+          parseTimeout,
+        )
+        .option('--raw', 'print text exactly as it came; not for a terminal'),
+    ),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        'starling call alice__files__read_text_file --arg path=/srv/docs/a.txt',
+        `starling call sums__add --args '{"a": 1, "b": 2}'`,
+      ),
+    )
+    .action(action(outcome, () => import('../commands/call.ts')));
+}

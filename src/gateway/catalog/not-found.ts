@@ -1,0 +1,80 @@
+/** What a caller is told whose name leads nowhere: to nothing that exists, or to a peer that is away. */
+import { nearest } from '../../config/index.ts';
+import { StarlingError, printable } from '../../core/index.ts';
+import type { PeerView } from '../../membership/index.ts';
+import type { UpstreamStatus } from '../types.ts';
+import { RPC } from '../wire/frame.ts';
+import { SEPARATOR } from './tool-names.ts';
+
+const SUGGESTIONS = 3;
+/** Names that an unknown one is compared with: comparing costs time, and a caller can ask often. */
+const COMPARED_MAX = 256;
+
+/** `files__read` as `files` and `read`; a name without a separator has an empty rest. */
+export function splitName(name: string): [first: string, rest: string] {
+  const at = name.indexOf(SEPARATOR);
+  return at <= 0 ? [name, ''] : [name.slice(0, at), name.slice(at + SEPARATOR.length)];
+}
+
+/** No tool is called `name`; `known` are the names that the caller sees. */
+export function unknownTool(name: string, known: readonly string[]): StarlingError {
+  const [prefix, wanted] = splitName(name);
+  const near = known
+    .filter((candidate) => candidate.startsWith(`${prefix}${SEPARATOR}`))
+    .slice(0, COMPARED_MAX);
+  const holding = known.filter((candidate) => wanted !== '' && candidate.includes(wanted));
+  const slip = nearest(name, near.length === 0 ? known.slice(0, COMPARED_MAX) : near);
+  const close = [...new Set([...(slip === undefined ? [] : [slip]), ...holding])];
+  const text = `no tool is called '${printable(name.slice(0, 128))}'`;
+  return new StarlingError('STARLING_TOOL_UNKNOWN', text, {
+    hint:
+      close.length === 0
+        ? 'see what there is: starling tools'
+        : `did you mean ${close.slice(0, SUGGESTIONS).join(' or ')}?`,
+  });
+}
+
+/** No prompt or resource is called `name`. */
+export function unknownItem(what: 'prompt' | 'resource', name: string): StarlingError {
+  return new StarlingError(
+    'STARLING_USAGE',
+    `no ${what} is called '${printable(name.slice(0, 256))}'`,
+    what === 'resource' ? { data: { uri: name.slice(0, 2048) } } : {},
+  );
+}
+
+/** No peer has this alias. */
+export function unknownPeer(alias: string): StarlingError {
+  return new StarlingError('STARLING_PEER_UNKNOWN', `no peer is called '${printable(alias)}'`, {
+    hint: 'see who is there: starling peers',
+  });
+}
+
+/** The server has failed, and so lists no tools. */
+export function serverFailed(server: string, { error, hint }: UpstreamStatus): StarlingError {
+  return new StarlingError(
+    'STARLING_UPSTREAM_UNAVAILABLE',
+    `server '${server}' is not ready: ${error ?? 'it failed'}`,
+    { ...(hint === undefined ? {} : { hint }), data: { server } },
+  );
+}
+
+/** No server of the view is known to serve `method`. */
+export function unknownMethod(method: string): StarlingError {
+  return new StarlingError('STARLING_USAGE', `unknown method ${printable(method)}`, {
+    data: { rpc: RPC.methodNotFound },
+  });
+}
+
+/** The peer is dead or has left. */
+export function peerAway(peer: PeerView): StarlingError {
+  const when =
+    peer.lastHeartbeatAt === 0
+      ? 'was never heard'
+      : `was last heard at ${new Date(peer.lastHeartbeatAt).toISOString()}`;
+  const how = peer.state === 'left' ? 'has left the mesh' : 'is unreachable';
+  return new StarlingError('STARLING_PEER_UNREACHABLE', `peer ${peer.alias} ${how}; it ${when}`, {
+    hint: 'see who is there: starling peers',
+    data: { peer: peer.peerId },
+  });
+}

@@ -1,0 +1,83 @@
+/**
+ * What a session asks of the router. A view is what one principal sees of the part of the mesh that its
+ * session is opened at; a route is where one request of it leads:
+ *
+ *     'alice__git__log'  →  { target: { peer: alice, server: 'git' },
+ *                             edits:  { name: 'log' },
+ *                             wanted: { ability: 'tool/call', resource: 'tool:@alice/git/log' } }
+ *
+ * The router finds the way and never says yes or no: `wanted` goes to clearance, which asks the guard.
+ */
+import type { EventEmitter } from 'node:events';
+import type { StarlingError } from '../../core/index.ts';
+import type { Config } from '../../config/types.ts';
+import type { ServerCatalog, ServerFacts } from '../../directory/types.ts';
+import type { GuardWanted, Principal } from '../../guard/types.ts';
+import type { RelayedCall, ServerTarget } from '../types.ts';
+import type { Lists } from './lists.ts';
+import type { ToolsMode, ViewSpec } from './view-spec.ts';
+
+export type { ToolsMode, ViewSpec } from './view-spec.ts';
+
+/** Where a request goes. */
+export interface Route {
+  readonly target: ServerTarget;
+  /** What the thing is called there, when it differs. */
+  readonly edits?: RelayedCall['edits'];
+  /** What the guard is asked, with the arguments, before the call; and again when grants change. */
+  readonly wanted: GuardWanted;
+  /**
+   * Why nobody could make the call: the tool does not exist, or is quarantined. Clearance throws it, and
+   * only to a caller that may make the call: to anybody else it would tell what exists.
+   */
+  readonly obstacle?: () => StarlingError;
+  /** The guard was asked already: the request is about a task that this session began. */
+  readonly isCleared?: boolean;
+  /** Another server may be tried where this one fails: running the call twice does no harm. */
+  readonly mayRepeat?: boolean;
+}
+
+/** What one principal sees through one {@link ViewSpec}. */
+export interface View {
+  readonly lists: Lists;
+  readonly facts: ServerFacts;
+  /** What of this node's servers the principal may see: what a peer's directory is made of. */
+  readonly catalogs: readonly ServerCatalog[];
+  readonly toolsMode: ToolsMode;
+  /**
+   * Servers that have the tool, the least loaded first: one, but for tools that peers offer together.
+   * @throws STARLING_PEER_UNKNOWN, STARLING_PEER_UNREACHABLE
+   */
+  tool(name: string): readonly Route[];
+  /** @throws STARLING_USAGE, STARLING_PEER_UNKNOWN, STARLING_PEER_UNREACHABLE */
+  prompt(name: string): Route;
+  /**
+   * Servers that may have `uri`, the likeliest first.
+   * @throws STARLING_USAGE, STARLING_PEER_UNKNOWN, STARLING_PEER_UNREACHABLE
+   */
+  resource(uri: string, ability: 'resource/read' | 'resource/subscribe'): readonly Route[];
+  /** The one server of the view, for what only that server knows. @throws STARLING_USAGE */
+  server(method: string): Route;
+}
+
+/** Events of the router. */
+export interface RouterEvents {
+  /** What some principal sees may have changed. */
+  change: [];
+}
+
+/** Finds the way of every call. */
+export interface Router {
+  readonly events: EventEmitter<RouterEvents>;
+  view(principal: Principal, spec: ViewSpec): View;
+  /** Whether there is a server, a peer or a view of that name. */
+  exists(spec: ViewSpec): boolean;
+  /** Makes lists and views anew, as `config` has them. */
+  configure(config: RouterConfig): void;
+  /** The guard may say something else now: makes views anew. */
+  refresh(): void;
+  stop(): void;
+}
+
+/** How lists are made, and the views that have a name. */
+export type RouterConfig = Pick<Config, 'list' | 'views'>;

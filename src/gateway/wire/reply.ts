@@ -1,0 +1,31 @@
+/** Where the answer to one request goes, and who takes messages. */
+import type { Frame } from '../types.ts';
+
+/** The way back to who sent one request: `interim` and `urgent` any number of times, then one of the others. */
+export interface Reply {
+  /** A message about the request, which is left out while the caller reads too slowly. */
+  interim(message: Buffer): void;
+  /** {@link Reply.interim} for a message that must not be left out. */
+  urgent(message: Buffer): void;
+  /** The answer. */
+  final(message: Buffer): void;
+  /** The caller has cancelled, so there is no answer. */
+  dropped(): void;
+}
+
+/** Takes messages one by one: a session, or what stands before one. */
+export interface Receiver {
+  /**
+   * Takes one message. `key` tells requests apart where ids of several clients may meet; the default is
+   * the request's id. Never throws.
+   */
+  receive(frame: Frame, reply: Reply, key?: unknown): void;
+}
+
+/** For messages that nobody waits for an answer to. */
+export const NO_REPLY: Reply = {
+  interim: () => undefined,
+  urgent: () => undefined,
+  final: () => undefined,
+  dropped: () => undefined,
+};

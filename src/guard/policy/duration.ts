@@ -1,0 +1,17 @@
+/** Durations as the policy file writes them: a number and a unit, like `90s`, `15m`, `8h` or `7d`. */
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** The form of a duration. */
+export const DURATION = /^(\d{1,6}) ?([smhd])$/;
+
+/** Milliseconds of a text in the form {@link DURATION}; NaN for another text. */
+export function durationMs(text: string): number {
+  const [, count, letter] = DURATION.exec(text) ?? [];
+  return Number(count) * (UNIT_MS[letter ?? ''] ?? Number.NaN);
+}

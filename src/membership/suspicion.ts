@@ -1,0 +1,98 @@
+/**
+ * What follows from what is seen of a peer: when it is suspect, dead, or alive again. Pure: a state and
+ * evidence in, the next state out; the owner has the clock, the detector and the network.
+ *
+ * ```
+ *            φ > phiSuspect, or its last link lost
+ *   alive ────────────────────────────────────────► suspect ──► dead
+ *     ▲   a heartbeat, a new link, or a probe reached it │    `probes` probes in vain, or
+ *     └──────────────────────────────────────────────────┘    suspect for over `deadAfterMs`
+ *   any state ── its goodbye ──► left;   dead, left ── a heartbeat ──► alive
+ * ```
+ *
+ * A peer that falls silent (its machine loses power) is suspect after about 2.6 intervals at φ = 8,
+ * and dead `probes · timeoutMs + (probes - 1) · pauseMs` later: 12.9 s + 5 s with the defaults. A peer
+ * whose process ends is suspect as soon as its link is lost. A false death needs every probe and all
+ * witnesses of every probe to fail: with a loss of 1 % each and 3 witnesses, (0.01 · 0.01³)² = 1 in 10¹⁶.
+ * The states are those of SWIM (Das et al., DSN 2002, §4.2); what is not told to others needs no
+ * incarnation to be refuted.
+ */
+import type { PeerState } from './types.ts';
+
+/** How sure this node is that a peer is there. */
+export interface Suspicion {
+  readonly state: PeerState;
+  /** Since when it is suspect, ms since the epoch. */
+  readonly suspectAtMs?: number;
+}
+
+/** What is seen of a peer. */
+export type Evidence =
+  /** It said something itself; `leaving` is its goodbye. */
+  | { readonly kind: 'heartbeat'; readonly status: 'up' | 'leaving' }
+  /** Its first link is admitted. */
+  | { readonly kind: 'connected' }
+  /** Its last link is gone. */
+  | { readonly kind: 'disconnected' }
+  /** The look at the time since its last heartbeat. `isLate`: this node slept, or its clock was set. */
+  | { readonly kind: 'silence'; readonly phi: number; readonly isLate: boolean }
+  /** Probe number `attempt`, from 1, has come to an end. */
+  | { readonly kind: 'probed'; readonly isReached: boolean; readonly attempt: number };
+
+/** When a peer is suspect, and when dead. */
+export interface SuspicionLimits {
+  /** φ above which a silent peer is suspect; see `Detector.phi` for the formula. Configured. */
+  readonly phiSuspect: number;
+  /**
+   * A peer that is suspect for longer is dead, ms, whatever its probes are doing. Less = the dead are
+   * known sooner, and a slow network loses the living. Configured; default 3 intervals.
+   */
+  readonly deadAfterMs: number;
+  /**
+   * Probes that must fail one after the other. More = fewer false deaths (each multiplies their
+   * probability by that of one probe's failure), and `timeoutMs + pauseMs` more time for each.
+   */
+  readonly probes: number;
+}
+
+/** The next state of a peer after `evidence`; the same object when it says nothing new. */
+export function weigh(
+  before: Suspicion,
+  evidence: Evidence,
+  nowMs: number,
+  limits: SuspicionLimits,
+): Suspicion {
+  const { state } = before;
+  switch (evidence.kind) {
+    case 'heartbeat':
+      return become(before, evidence.status === 'leaving' ? 'left' : 'alive');
+    case 'connected':
+      return state === 'suspect' ? { state: 'alive' } : before;
+    case 'disconnected':
+      return state === 'alive' ? { state: 'suspect', suspectAtMs: nowMs } : before;
+    case 'silence':
+      return weighSilence(before, evidence, nowMs, limits);
+    case 'probed':
+      if (state !== 'suspect') return before;
+      if (evidence.isReached) return { state: 'alive' };
+      return evidence.attempt >= limits.probes ? { state: 'dead' } : before;
+  }
+}
+
+function weighSilence(
+  before: Suspicion,
+  { phi, isLate }: Extract<Evidence, { readonly kind: 'silence' }>,
+  nowMs: number,
+  { phiSuspect, deadAfterMs }: SuspicionLimits,
+): Suspicion {
+  const { state, suspectAtMs = nowMs } = before;
+  if (state === 'alive' && phi > phiSuspect) return { state: 'suspect', suspectAtMs: nowMs };
+  if (state !== 'suspect') return before;
+  // The time that this node slept says nothing about the peer.
+  if (isLate) return { state, suspectAtMs: nowMs };
+  return nowMs - suspectAtMs > deadAfterMs ? { state: 'dead' } : before;
+}
+
+function become(before: Suspicion, state: PeerState): Suspicion {
+  return before.state === state ? before : { state };
+}

@@ -1,0 +1,49 @@
+/** Revoking across a cut cable: bob takes back what he handed on to carol while nobody, or not everybody, hears him. */
+import { describe, expect, it } from 'vitest';
+import { ALICE, BOB, CUT_MS, HEALED_MS, TEST_MS, isRefusal, startChain } from './chain.ts';
+import { namespacesMissing } from './namespaces.ts';
+import { eventually, ok, sees, useWorld } from './support.ts';
+
+const world = useWorld();
+const missing = await namespacesMissing();
+if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
+
+describe.skipIf(missing !== undefined)(
+  'a link of a chain that is revoked',
+  { timeout: TEST_MS },
+  () => {
+    it('while only its issuer is cut off counts from when the owner meets anybody who knows', async () => {
+      const { network, alice, bob, carol, link, call } = await startChain(world);
+      await network.cable(BOB, 'down');
+      await Promise.all([
+        sees(alice, [bob], 'dead', CUT_MS),
+        sees(carol, [bob], 'dead', CUT_MS),
+        sees(bob, [alice, carol], 'dead', CUT_MS),
+      ]);
+      await ok(bob, 'grant', 'revoke', link, '--reason', 'left the team');
+      // What a partition can hide: bob's word has reached nobody.
+      expect(await call('while he is cut off')).toBe('noted');
+
+      await network.cable(BOB, 'up');
+      // Bob is served by alice only once she has what he knows: after his first answer it counts.
+      const asked = await eventually(
+        'bob is served again',
+        () => bob.run(['call', 'alice__talks__note']),
+        ({ code }) => code === 0,
+        HEALED_MS,
+      );
+      expect(asked.stdout).toContain('noted');
+      expect(await call('after she met him')).toMatch(/^STARLING_CALL_REFUSED/);
+    });
+
+    it('finds its way around a cut between its issuer and the owner', async () => {
+      const { network, alice, bob, link, call } = await startChain(world);
+      await network.between(ALICE, BOB, 'shut');
+      await sees(alice, [bob], 'alive', CUT_MS);
+      await ok(bob, 'grant', 'revoke', link);
+      const revokedAt = performance.now();
+      await eventually('carol is refused', () => call('around the corner'), isRefusal, 5000);
+      expect(performance.now() - revokedAt).toBeLessThan(5000);
+    });
+  },
+);

@@ -1,0 +1,174 @@
+/** What is under way in a session: it ends once, whatever fails, and leaves nothing behind. */
+import { describe, expect, it } from 'vitest';
+import { StarlingError } from '../../../src/core/index.ts';
+import type { ServerChannel } from '../../../src/gateway/types.ts';
+import { call, openDesk } from '../support/session-bench.ts';
+import type { Desk, Message } from '../support/session-bench.ts';
+
+const subscribe = (id: number, uri: string): object => ({
+  id,
+  method: 'resources/subscribe',
+  params: { uri },
+});
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const lastId = (desk: Desk): unknown => desk.sent.at(-1)?.['id'];
+
+/** Subscribes, and lets the server answer. */
+function subscribed(desk: Desk, id: number, answer: object = { result: {} }): Message[] {
+  const heard = desk.ask(subscribe(id, `test://${id}`));
+  desk.answer({ id: lastId(desk), ...answer });
+  return heard;
+}
+
+describe('a session with as many subscriptions as it may have', () => {
+  function fullDesk(): Desk {
+    const desk = openDesk();
+    for (let id = 0; id < 1000; id += 1) subscribed(desk, id);
+    return desk;
+  }
+
+  it('is refused one more, and is not busy with it', () => {
+    const desk = fullDesk();
+    for (let id = 2000; id < 2020; id += 1) {
+      expect(desk.ask(subscribe(id, `test://${id}`))).toMatchObject([
+        { id, error: { data: { code: 'STARLING_LIMIT_EXCEEDED' } } },
+      ]);
+    }
+    expect(desk.session.inFlight).toBe(0);
+    const heard = desk.ask(call(1));
+    desk.answer({ id: lastId(desk), result: { ok: true } });
+    expect(heard).toMatchObject([{ id: 1, result: { ok: true } }]);
+  });
+});
+
+describe('a subscription that fails', () => {
+  const refused = { error: { code: -32_002, message: 'no such resource' } };
+
+  it('takes up no room, however many there are', () => {
+    const desk = openDesk();
+    for (let id = 0; id < 1100; id += 1) {
+      expect(subscribed(desk, id, refused)).toMatchObject([{ error: { code: -32_002 } }]);
+    }
+    expect(subscribed(desk, 1100)).toMatchObject([{ id: 1100, result: {} }]);
+  });
+
+  it('takes up no room when it is cancelled, or its channel does not open', async () => {
+    const desk = openDesk();
+    for (let id = 0; id < 1100; id += 1) {
+      desk.ask(subscribe(id, `test://${id}`));
+      desk.ask({ method: 'notifications/cancelled', params: { requestId: id } });
+    }
+    desk.open = () => Promise.reject(new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', 'gone'));
+    desk.servers = ['elsewhere'];
+    for (let id = 2000; id < 2010; id += 1) desk.ask(subscribe(id, `test://${id}`));
+    await turn();
+    desk.servers = ['x'];
+    expect(subscribed(desk, 3000)).toMatchObject([{ id: 3000, result: {} }]);
+    expect(desk.session.inFlight).toBe(0);
+  });
+
+  it('is not made again when the channel has ended; the one that was made is', async () => {
+    const desk = openDesk();
+    const ends: ((error: StarlingError) => void)[] = [];
+    desk.open = (channel): ServerChannel => ({
+      ...channel,
+      ended: new Promise((resolve) => ends.push(resolve)),
+    });
+    subscribed(desk, 1);
+    subscribed(desk, 2, refused);
+    const sentBefore = desk.sent.length;
+    ends[0]?.(new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', 'it died'));
+    await turn();
+    await desk.clock.advance(5000);
+    const again = desk.sent.slice(sentBefore);
+    expect(again).toMatchObject([{ method: 'resources/subscribe', params: { uri: 'test://1' } }]);
+    desk.answer({ id: lastId(desk), result: {} });
+    await turn();
+    expect(desk.pushed).toMatchObject([
+      { method: 'notifications/resources/updated', params: { uri: 'test://1' } },
+    ]);
+  });
+
+  it('that the server refuses when it is made again is given up, and others are made', async () => {
+    const desk = openDesk();
+    const ends: ((error: StarlingError) => void)[] = [];
+    desk.open = (channel): ServerChannel => ({
+      ...channel,
+      ended: new Promise((resolve) => ends.push(resolve)),
+    });
+    subscribed(desk, 1);
+    subscribed(desk, 2);
+    ends[0]?.(new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', 'it died'));
+    await turn();
+    await desk.clock.advance(5000);
+    desk.answer({ id: lastId(desk), ...refused });
+    await turn();
+    desk.answer({ id: lastId(desk), result: {} });
+    await turn();
+    const told = desk.pushed.map(({ params }) => (params as { uri: string }).uri);
+    expect(told).toEqual(['test://1', 'test://2']);
+    const sentBefore = desk.sent.length;
+    await desk.clock.advance(60_000);
+    expect(desk.sent.slice(sentBefore)).toEqual([]);
+  });
+});
+
+describe('a call that is cancelled while it is cleared', () => {
+  it('is never sent, and has an end in the record', async () => {
+    const desk = openDesk();
+    const told: unknown[] = [];
+    let clear: () => void = () => undefined;
+    desk.clear = () =>
+      new Promise((resolve) => {
+        clear = () => resolve({ over: (...outcome) => void told.push(outcome) });
+      });
+    const heard = desk.ask(call(1));
+    desk.ask({ method: 'notifications/cancelled', params: { requestId: 1 } });
+    expect(heard).toEqual([{ dropped: true }]);
+    const sentBefore = desk.sent.length;
+    clear();
+    await turn();
+    expect(told).toEqual([['cancelled']]);
+    expect(desk.sent.length).toBe(sentBefore);
+    expect(heard).toHaveLength(1);
+  });
+});
+
+describe('a tool that several peers have', () => {
+  const mergedDesk = (): Desk => {
+    const desk = openDesk();
+    desk.servers = ['a', 'b'];
+    return desk;
+  };
+  const answered = (desk: Desk, error: object): Message[] => {
+    const heard = desk.ask(call(1));
+    desk.answer({ id: lastId(desk), error });
+    return heard;
+  };
+
+  it.each([
+    ['a refusal', { code: -32_001, message: 'no', data: { code: 'STARLING_CALL_REFUSED' } }],
+    ['arguments that do not fit', { code: -32_602, message: 'bad arguments' }],
+    ['a fault of the tool', { code: -32_603, message: 'it broke' }],
+    ['trouble that stays', { code: -32_003, message: 'no', data: { retryable: false } }],
+  ])('is not tried at the next one after %s', (_, error) => {
+    const desk = mergedDesk();
+    const heard = answered(desk, error);
+    expect(heard).toMatchObject([{ id: 1, error: { code: error.code } }]);
+    expect(desk.sent.filter(({ method }) => method === 'tools/call')).toHaveLength(1);
+  });
+
+  it.each([
+    ['is away', { code: -32_003, message: 'away', data: { retryable: true } }],
+    [
+      'has no such tool any more',
+      { code: -32_602, message: 'x', data: { code: 'STARLING_TOOL_UNKNOWN' } },
+    ],
+  ])('is tried at the next one where the server %s', (_, error) => {
+    const desk = mergedDesk();
+    const heard = answered(desk, error);
+    expect(heard).toEqual([]);
+    desk.answer({ id: lastId(desk), result: { ok: true } });
+    expect(heard).toMatchObject([{ id: 1, result: { ok: true } }]);
+  });
+});
