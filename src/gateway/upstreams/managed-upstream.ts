@@ -412,7 +412,8 @@ class Kept implements ManagedUpstream {
       if (error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED') throw error;
       // Where it was too early, what was due then is due still.
       const waitMs = this.#nextStartAt - this.clock.now();
-      if (waitMs > 0 && this.#scope !== undefined) this.#refreshIn(this.#scope, waitMs);
+      const isDue = waitMs > 0 && !this.hasGivenUp;
+      if (isDue && this.#scope !== undefined) this.#refreshIn(this.#scope, waitMs);
       return;
     }
     instance.usedAt = this.clock.now();
