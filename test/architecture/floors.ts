@@ -38,9 +38,9 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
   gateway: [
     ['types.ts'],
     ['wire'],
-    ['pins', 'builtin'],
-    ['catalog'],
+    ['pins'],
     ['clearance'],
+    ['catalog', 'builtin'],
     ['session'],
     ['door'],
     ['transports'],
