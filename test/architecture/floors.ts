@@ -15,14 +15,16 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['builtin'],
   ['rotation'],
   ['ground.ts'],
+  ['node-parts.ts'],
+  ['node-wiring.ts'],
   ['node.ts'],
   ['cli', 'index.ts', 'testing.ts'],
 ];
 
 /**
  * Floors inside the rooms that have folders, in the same manner: a folder or file imports from
- * earlier lines, and each folder's own files may import each other. `index.ts` is the room's door
- * and always on top. A room that is not named here may have no folders.
+ * earlier lines, and each folder's own files may import each other. `*` is every flat file
+ * that is not named; they count as one folder. `index.ts` is the room's door and always on top. A room that is not named here may have no folders.
  */
 export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   grants: [['types.ts'], ['format'], ['chain'], ['use'], ['book']],
@@ -34,17 +36,13 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['guard', 'guardian'],
     ['governance.ts', 'audit-events.ts'],
   ],
-  membership: [
-    ['types.ts'],
-    ['aliases.ts', 'detector.ts', 'heartbeat.ts', 'peer-file.ts', 'witness.ts', 'audit'],
-    ['membership.ts'],
-  ],
+  membership: [['types.ts'], ['audit'], ['*']],
   gateway: [
-    ['wire'],
     ['types.ts'],
-    ['pins', 'builtin'],
-    ['catalog'],
+    ['wire'],
+    ['pins'],
     ['clearance'],
+    ['catalog', 'builtin'],
     ['session'],
     ['door'],
     ['transports'],
@@ -75,12 +73,16 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   cborg: ['network/', 'mesh/', 'membership/', 'blackboard/'],
   'classic-level': ['store/'],
   commander: ['cli/'],
+  diff: ['cli/terminal/', 'gateway/pins/'],
+  'fastest-levenshtein': ['config/'],
   jose: ['gateway/door/'],
+  'jsonc-parser': ['cli/client-files/', 'config/'],
   libp2p: ['network/'],
   minisearch: ['gateway/catalog/'],
   multiformats: ['identity/', 'mesh/'],
   picocolors: ['cli/terminal/'],
   pino: ['core/logger.ts'],
+  'string-width': ['cli/terminal/'],
   tweetnacl: ['identity/'],
   ws: ['core/node20.ts', 'gateway/transports/'],
   yaml: ['guard/policy/'],

@@ -82,6 +82,7 @@ export function findUnused(
   const lostFolders = Object.entries(FOLDERS).flatMap(([room, floors]) =>
     floors
       .flat()
+      .filter((place) => place !== '*')
       .map((place) => `${room}/${place}`)
       .filter((place) => !exists(place)),
   );
@@ -281,9 +282,11 @@ function insideOf(path: string): string {
   return path.split('/').slice(2).join('/');
 }
 
-/** The folder or flat file that has a floor of its own in its room. */
+/** The folder or flat file that has a floor of its own in its room; `*` for a flat file that has none. */
 function placeOf(path: string): string {
-  return path.split('/')[2] ?? '';
+  const place = insideOf(path).split('/')[0] ?? '';
+  const isNamed = (FOLDERS[roomOf(path)] ?? []).flat().includes(place);
+  return isNamed || insideOf(path).includes('/') ? place : '*';
 }
 
 /** `index.ts` of a room, or a room that is one file. */

@@ -1,13 +1,13 @@
 /** Connections that outlive the check that let them in: cut when what they showed holds no longer. */
 import type { Clock } from '../../core/index.ts';
-import type { Entrance } from '../door/types.ts';
+import type { Credential } from '../door/types.ts';
 
-/** Keeps connections by the entrances that they came by. */
+/** Keeps connections by the credentials that they came by. */
 export interface LongLivedConnections {
-  /** Cuts `connection` when its entrance ends. Returns what to call when it is over. */
-  keep(connection: { destroy(): unknown }, entrance: Entrance): () => void;
-  /** Cuts all that came by `entrance`. */
-  evict(entrance: string): void;
+  /** Cuts `connection` when its credential ends. Returns what to call when it is over. */
+  keep(connection: { destroy(): unknown }, credential: Credential): () => void;
+  /** Cuts all that came by `credential`. */
+  evict(credential: string): void;
 }
 
 /** Makes the keeper. */
@@ -25,8 +25,8 @@ export function createLongLivedConnections(clock: Clock): LongLivedConnections {
         owners.delete(connection);
       };
     },
-    evict(entrance) {
-      for (const [connection, owner] of owners) if (owner === entrance) connection.destroy();
+    evict(credential) {
+      for (const [connection, owner] of owners) if (owner === credential) connection.destroy();
     },
   };
 }

@@ -46,7 +46,7 @@ const ERROR_BYTES_MAX = 64 * 1024;
 /** The transport: has no port of its own. */
 export interface StatelessTransport {
   post(request: IncomingMessage, response: ServerResponse, caller: HttpCaller): void;
-  evict(entrance: string): void;
+  evict(credential: string): void;
   reap(): void;
   /** The caller that has asked nothing for longest, of those that wait for nothing. */
   idlest(): IdleSession | undefined;
@@ -79,7 +79,7 @@ export function createStatelessTransport(
     components.ended(session);
   };
   const callerOf = (caller: HttpCaller): Caller => {
-    const key = JSON.stringify([caller.entrance.id, caller.spec]);
+    const key = JSON.stringify([caller.credential.id, caller.spec]);
     const known = callers.get(key);
     if (known !== undefined) return known;
     // Nothing is said to a client here but in answer to its requests.
@@ -121,7 +121,7 @@ export function createStatelessTransport(
     let frame: Frame | undefined;
     try {
       frame = parseFrame(bytes);
-      const limited = components.rateLimit.take(caller.entrance.id);
+      const limited = components.rateLimit.take(caller.credential.id);
       if (limited !== undefined) {
         const id = frame.kind === 'request' ? frame.id : null;
         refuse(response, limited.status, limited.error, limited.headers, id);
@@ -143,14 +143,15 @@ export function createStatelessTransport(
         received(body, request, response, caller),
       );
     },
-    evict(entrance) {
-      for (const [key, one] of callers) if (one.caller.entrance.id === entrance) close(key, one);
+    evict(credential) {
+      for (const [key, one] of callers)
+        if (one.caller.credential.id === credential) close(key, one);
     },
     reap() {
       const now = components.clock.now();
       for (const [key, one] of callers) {
         const idle = one.replies.size === 0 && one.session.activeAt < now - init.sessionIdleMs;
-        if (idle || (one.caller.entrance.expiresAt ?? Infinity) < now) close(key, one);
+        if (idle || (one.caller.credential.expiresAt ?? Infinity) < now) close(key, one);
       }
     },
     idlest() {

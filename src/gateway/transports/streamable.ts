@@ -11,7 +11,7 @@ import type { Clock, Logger } from '../../core/index.ts';
 import { parseIncoming, receiveBatch } from '../wire/batch.ts';
 import type { BatchFrames } from '../wire/batch.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
-import type { Entrance } from '../door/types.ts';
+import type { Credential } from '../door/types.ts';
 import { MODERN_RPC, eraOf } from '../wire/era.ts';
 import { isFrameId } from '../wire/frame.ts';
 import type { ViewSpec } from '../catalog/types.ts';
@@ -47,7 +47,7 @@ export interface IdleSession {
 
 /** Who asks, and at which part of the mesh. */
 export interface HttpCaller {
-  readonly entrance: Entrance;
+  readonly credential: Credential;
   readonly spec: ViewSpec;
 }
 
@@ -67,8 +67,8 @@ export interface StreamableTransport {
   /** Opens the stream of what answers no request. */
   listen(request: IncomingMessage, response: ServerResponse, caller: HttpCaller): void;
   delete(request: IncomingMessage, response: ServerResponse, caller: HttpCaller): void;
-  /** Ends the sessions of an entrance that holds no longer. */
-  evict(entrance: string): void;
+  /** Ends the sessions of a credential that holds no longer. */
+  evict(credential: string): void;
   /** Ends what was not used for long. */
   reap(): void;
   /** The session that nobody has used for longest, of those that nobody waits on. */
@@ -142,16 +142,16 @@ class StreamableEdge implements StreamableTransport {
     response.writeHead(204).end();
   }
 
-  evict(entrance: string): void {
+  evict(credential: string): void {
     for (const [id, { caller }] of this.#clients)
-      if (caller.entrance.id === entrance) this.#close(id);
+      if (caller.credential.id === credential) this.#close(id);
   }
 
   reap(): void {
     const now = this.#components.clock.now();
     for (const [id, client] of this.#clients) {
       const idle = isIdle(client) && usedAt(client) < now - this.#init.sessionIdleMs;
-      if (idle || (client.caller.entrance.expiresAt ?? Infinity) < now) this.#close(id);
+      if (idle || (client.caller.credential.expiresAt ?? Infinity) < now) this.#close(id);
     }
   }
 
@@ -194,7 +194,7 @@ class StreamableEdge implements StreamableTransport {
     const session = request.headers[SESSION_HEADER];
     // One that is not open would be a new measure for each word that a caller makes up.
     const isOpen = typeof session === 'string' && this.#clients.has(session);
-    const key = isOpen ? session : caller.entrance.id;
+    const key = isOpen ? session : caller.credential.id;
     const limited = this.#components.rateLimit.take(key);
     if (limited !== undefined) {
       return refuse(response, limited.status, limited.error, limited.headers, id);
@@ -280,7 +280,7 @@ class StreamableEdge implements StreamableTransport {
     // One of somebody else is not told apart from one that does not exist.
     const isOwn =
       client !== undefined &&
-      client.caller.entrance.id === caller.entrance.id &&
+      client.caller.credential.id === caller.credential.id &&
       isDeepStrictEqual(client.caller.spec, caller.spec);
     if (isOwn) return client;
     if (id === undefined) {

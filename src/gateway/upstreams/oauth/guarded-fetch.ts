@@ -79,7 +79,7 @@ async function ask(
 ): Promise<Response> {
   checkOauthUrl(url);
   const literal = bare(url.hostname);
-  if (isIP(literal) !== 0) checkPlace(server, placeOf(literal), literal);
+  if (isIP(literal) !== 0) checkOrigin(server, placeOf(literal), literal);
   const body = options.body instanceof URLSearchParams ? options.body.toString() : options.body;
   const { reply } = exchanger.start({
     method: options.method === 'POST' ? 'POST' : 'GET',
@@ -115,7 +115,7 @@ function guardedLookup(server: () => Place): LookupFunction {
         return;
       }
       try {
-        for (const { address } of found) checkPlace(server(), placeOf(address), hostname);
+        for (const { address } of found) checkOrigin(server(), placeOf(address), hostname);
       } catch (refusal) {
         callback(refusal as Error, '');
         return;
@@ -127,7 +127,7 @@ function guardedLookup(server: () => Place): LookupFunction {
 }
 
 /** @throws STARLING_UPSTREAM_INVALID */
-function checkPlace(server: Place, target: Place, host: string): void {
+function checkOrigin(server: Place, target: Place, host: string): void {
   const allowed =
     target === 'outside' || target === server || (target === 'inside' && server === 'loopback');
   if (!allowed) throw refused(`${host} is in a network that the server itself is not in`);

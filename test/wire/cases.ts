@@ -1,0 +1,492 @@
+/**
+ * One case for each message that nodes exchange: what today's code writes, and what it reads from
+ * the same bytes. All keys come from fixed seeds, and Ed25519 signs the same bytes the same way
+ * (RFC 8032 §5.1.6), so that even signed texts can be compared.
+ */
+import { inflateRawSync } from 'node:zlib';
+import { base32 } from 'multiformats/bases/base32';
+import * as Y from 'yjs';
+import { sealLine } from '../../src/audit/checkpoint.ts';
+import type { Checkpoint } from '../../src/audit/index.ts';
+import {
+  decodeGossip,
+  decodeMessage,
+  encodeGossip,
+  encodeMessage,
+} from '../../src/blackboard/codec.ts';
+import { createDocument } from '../../src/blackboard/document.ts';
+import { LIMITS } from '../../src/blackboard/limits.ts';
+import { Secret, silentLogger } from '../../src/core/index.ts';
+import type { PeerId } from '../../src/core/index.ts';
+import { createCertifier, readBehalf } from '../../src/gateway/clearance/on-behalf-of.ts';
+import {
+  decodeCheckpointMessage,
+  encodeCheckpointMessage,
+} from '../../src/membership/audit/checkpoint-messages.ts';
+import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
+import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
+import { createWitnesses } from '../../src/membership/witness.ts';
+import { proofOf } from '../../src/mesh/hello-proofs.ts';
+import { encodeTicket, parseTicket } from '../../src/mesh/ticket.ts';
+import { createFrameDecoder, encodeLength } from '../../src/network/framing.ts';
+import { decodeHello, decodeWelcome, encodeHello, encodeWelcome } from '../../src/network/hello.ts';
+import type { Hello, Welcome } from '../../src/network/index.ts';
+import { createTestClock } from '../core/test-clock.ts';
+import { fakeNetwork, fakeStream } from './fake-stream.ts';
+import type { Notes } from './fixture.ts';
+import { MCP_CASES } from './mcp-cases.ts';
+import { RECORD_CASES } from './record-cases.ts';
+import {
+  mesh,
+  founder,
+  member,
+  newcomer,
+  invite,
+  next,
+  NOW_MS,
+  clock,
+  utf8,
+  text,
+  ROOT,
+  INVITE,
+  whole,
+} from './world.ts';
+import type { WireCase } from './world.ts';
+
+// ---------------------------------------------------------------- heartbeat
+
+const HEARTBEAT: Heartbeat = {
+  incarnation: 1_699_999_000_000,
+  sequence: 300,
+  status: 'up',
+  records: '0123456789abcdef',
+  presence: {
+    name: 'workstation',
+    version: '0.1.0',
+    addresses: [`/ip4/192.0.2.7/tcp/4001/p2p/${member.peerId}`],
+    load: 3,
+    catalog: 'c0ffee',
+    boards: { plans: 'beef01', 'team.notes': 'beef02' },
+    audit: { seq: 70_000, hash: 'ab'.repeat(32), at: NOW_MS, sig: 'A'.repeat(86) },
+  },
+};
+const LEAVING: Heartbeat = {
+  incarnation: 1,
+  sequence: 0,
+  status: 'leaving',
+  records: '',
+  presence: { name: '', version: '', addresses: [], load: 0, catalog: '', boards: {} },
+};
+const HEARTBEAT_NOTES: Notes = {
+  v: 'version of the heartbeat; another one is no heartbeat',
+  inc: 'incarnation: when the process started, ms since the epoch; a later one refutes all before',
+  seq: 'counts up within an incarnation; in `audit`: number of the line',
+  status: '"up" or "leaving"',
+  records: 'digest of the records that the sender keeps; a different one begins a sync',
+  name: 'name that people see',
+  version: 'version of the program',
+  addrs: 'dialable multiaddrs, at most 6',
+  load: 'calls under way',
+  catalog: 'digest of what the sender offers; a different one is fetched anew',
+  boards: 'digest of each board, at most 64',
+  audit: 'where the audit log stands, a checkpoint without its did; absent when it is off',
+};
+
+const heartbeats: readonly WireCase[] = [
+  { title: 'a heartbeat with all its fields', beat: HEARTBEAT },
+  { title: 'the last heartbeat of a node that leaves', beat: LEAVING },
+].map(({ title, beat }) => ({
+  file: 'heartbeat',
+  title,
+  kind: 'cbor',
+  notes: HEARTBEAT_NOTES,
+  write: () => encodeHeartbeat(beat),
+  read: decodeHeartbeat,
+  value: beat,
+}));
+
+// ---------------------------------------------------------------- hello
+
+const BARE: Hello = { version: 1, name: 'laptop', time: NOW_MS, membership: [] };
+const PROOF = proofOf(newcomer.peerId, founder.peerId, mesh.did, NOW_MS);
+const WITH_INVITE: Hello = {
+  ...BARE,
+  mesh: mesh.did,
+  invite: { grants: ['leaf.of.invite', 'parent.of.invite'], signature: invite.sign(PROOF) },
+};
+const OF_MEMBER: Hello = {
+  version: 1,
+  mesh: mesh.did,
+  name: 'workstation',
+  time: NOW_MS,
+  membership: ['leaf.of.member', 'root.of.mesh'],
+  successions: ['old.to.new'],
+};
+const HELLO_NOTES: Notes = {
+  version: 'version of the hello; another one is refused by name',
+  mesh: 'did:key of the mesh; absent from whoever wants to be told',
+  name: 'name that people see, at most 256 characters',
+  time: "the sender's clock, ms since the epoch",
+  membership: 'membership grants, leaf first, at most 32; empty for a newcomer',
+  successions:
+    'how the sender came to its key, oldest first, at most 64; absent when it never changed',
+  invite: "a newcomer's proof that it holds an invite",
+  grants: "the invite's grants, leaf first",
+  signature: "by the invite's key over the proof below",
+  ok: 'whether the other may stay',
+  hello: 'the hello of whoever answers',
+  issued: 'the membership that a newcomer was given, leaf first',
+  code: 'a code of the error table',
+  reason: 'for people',
+  meshName: 'name of the mesh',
+  open: 'whether the mesh does without tickets',
+  succession: 'for a retired key: by what it was retired',
+};
+const WELCOMES: readonly { readonly title: string; readonly welcome: Welcome }[] = [
+  {
+    title: 'a welcome for a newcomer',
+    welcome: { ok: true, hello: OF_MEMBER, issued: ['leaf.of.newcomer', 'root.of.mesh'] },
+  },
+  { title: 'a welcome for a member', welcome: { ok: true, hello: OF_MEMBER } },
+  {
+    title: 'a refusal',
+    welcome: {
+      ok: false,
+      code: 'STARLING_KEY_RETIRED',
+      reason: 'this key was replaced',
+      mesh: mesh.did,
+      meshName: 'home',
+      open: false,
+      succession: 'old.to.new',
+    },
+  },
+  {
+    title: 'a refusal that tells no more than why',
+    welcome: { ok: false, code: 'STARLING_JOIN_REFUSED', reason: 'no ticket' },
+  },
+];
+
+const hellos: readonly WireCase[] = [
+  ...[
+    { title: 'the hello of a node without a mesh', hello: BARE },
+    { title: 'the hello of a newcomer with a ticket', hello: WITH_INVITE },
+    { title: 'the hello of a member whose key was replaced', hello: OF_MEMBER },
+  ].map(({ title, hello }): WireCase => ({
+    file: 'hello',
+    title,
+    kind: 'cbor',
+    notes: HELLO_NOTES,
+    write: () => encodeHello(hello),
+    read: decodeHello,
+    value: hello,
+  })),
+  ...WELCOMES.map(({ title, welcome }): WireCase => ({
+    file: 'hello',
+    title,
+    kind: 'cbor',
+    notes: HELLO_NOTES,
+    write: () => encodeWelcome(welcome),
+    read: decodeWelcome,
+    value: welcome,
+  })),
+  {
+    file: 'hello',
+    title: 'the proof that the key of an invite signs',
+    kind: 'text',
+    write: () => PROOF,
+    read: (bytes) => utf8(bytes).split('\n'),
+    value: ['starling-hello-1', newcomer.peerId, founder.peerId, mesh.did, String(NOW_MS)],
+  },
+];
+
+// ---------------------------------------------------------------- probe
+
+const PROBE_PROTOCOL = '/starling/probe/1';
+const PROBE_NOTES: Notes = {
+  peer: 'PeerId of the peer that was lost',
+  connected: 'whether the one who answers is connected to that peer',
+};
+
+async function question(): Promise<{
+  readonly stream: ReturnType<typeof fakeStream>;
+  readonly answer: Promise<boolean>;
+}> {
+  const network = fakeNetwork(founder.peerId);
+  const witnesses = createWitnesses({ network, clock, logger: silentLogger });
+  const answer = witnesses.ask(newcomer.peerId, [member.peerId], 1000);
+  await Promise.resolve();
+  const stream = network.opened.find(({ protocol }) => protocol === PROBE_PROTOCOL)?.stream;
+  if (stream === undefined) throw new Error('no stream was opened');
+  await whole(stream);
+  return { stream, answer };
+}
+
+/** What a node that is connected to `peers` says to the question `bytes`. */
+function testify(bytes: Uint8Array, peers: readonly PeerId[]): Promise<Buffer> {
+  const network = fakeNetwork(member.peerId, peers);
+  createWitnesses({ network, clock, logger: silentLogger }).start();
+  const stream = fakeStream(founder.peerId);
+  network.handlers.get(PROBE_PROTOCOL)?.(stream);
+  stream.push(bytes);
+  return whole(stream);
+}
+
+const probes: readonly WireCase[] = [
+  {
+    file: 'probe',
+    title: 'do you see this peer?',
+    kind: 'framed',
+    notes: PROBE_NOTES,
+    write: async () => (await question()).stream.written(),
+    read: async (bytes) => ({
+      seen: utf8(await testify(bytes, [newcomer.peerId])) === utf8(await answering(true)),
+      unseen: utf8(await testify(bytes, [founder.peerId])) === utf8(await answering(false)),
+    }),
+    value: { seen: true, unseen: true },
+  },
+  ...[true, false].map((connected): WireCase => ({
+    file: 'probe',
+    title: connected ? 'yes, I do' : 'no, I do not',
+    kind: 'framed',
+    notes: PROBE_NOTES,
+    write: () => answering(connected),
+    async read(bytes) {
+      const { stream, answer } = await question();
+      stream.push(bytes);
+      return answer;
+    },
+    value: connected,
+  })),
+];
+
+async function answering(connected: boolean): Promise<Buffer> {
+  const { stream } = await question();
+  return testify(stream.written(), connected ? [newcomer.peerId] : []);
+}
+
+// ---------------------------------------------------------------- boards
+
+const BOARD_NOTES: Notes = {
+  t: 'kind of the message',
+  digests: 'digest of each board that the sender holds, by name',
+  board: 'name of the board',
+  vector: "the sender's state vector (Yjs): what it has of each client",
+  digest: "the sender's digest of the board; empty when it has none",
+  bytes: 'a part of an update that is longer than 256 KiB; the last part is an `update`',
+  update: 'what the receiver lacks (Yjs update, V2 encoding); no bytes: nothing',
+};
+const BOARD_MESSAGES = [
+  {
+    title: 'which boards the sender holds',
+    message: {
+      t: 'digests',
+      digests: new Map([
+        ['plans', 'beef01'],
+        ['team.notes', 'beef02'],
+      ]),
+    },
+  },
+  {
+    title: 'what the sender has of a board',
+    message: {
+      t: 'state',
+      board: 'plans',
+      vector: Uint8Array.of(1, 0x85, 0x1e, 3),
+      digest: 'beef01',
+    },
+  },
+  { title: 'a part of a long update', message: { t: 'part', bytes: Uint8Array.of(1, 2, 3) } },
+  { title: 'the last part of an update', message: { t: 'update', update: Uint8Array.of(4, 5) } },
+  { title: 'nothing is missing', message: { t: 'update', update: new Uint8Array() } },
+  { title: 'all is on disk', message: { t: 'done', digest: 'beef03' } },
+] as const;
+
+const boards: readonly WireCase[] = [
+  ...BOARD_MESSAGES.map(({ title, message }): WireCase => ({
+    file: 'board',
+    title,
+    kind: 'cbor',
+    notes: BOARD_NOTES,
+    write: () => encodeMessage(message),
+    read: decodeMessage,
+    value: message,
+  })),
+  {
+    file: 'board',
+    title: 'an update, by gossip',
+    kind: 'cbor',
+    notes: BOARD_NOTES,
+    write: () => encodeGossip({ board: 'plans', update: Uint8Array.of(6, 7) }),
+    read: decodeGossip,
+    value: { board: 'plans', update: Uint8Array.of(6, 7) },
+  },
+];
+
+/** What one board's document becomes by `update`. */
+function entriesAfter(update: Uint8Array): unknown {
+  const document = createDocument({ limits: LIMITS });
+  document.apply(update);
+  const entries = document.entries('');
+  document.destroy();
+  return entries;
+}
+
+/** An update by a writer of a fixed client id: what Yjs writes for it is Yjs's own affair. */
+function realUpdate(): Uint8Array {
+  const doc = new Y.Doc();
+  doc.clientID = 3461;
+  doc.transact(() => {
+    const map = doc.getMap('entries');
+    map.set('goal', { v: { ship: true }, by: member.did, at: NOW_MS });
+    map.set('gone', { v: 1, by: member.did, at: NOW_MS });
+    map.delete('gone');
+  });
+  return Y.encodeStateAsUpdateV2(doc);
+}
+
+const updates: readonly WireCase[] = [
+  {
+    file: 'board',
+    title: 'a Yjs update with one entry set and one deleted',
+    kind: 'hex',
+    read: entriesAfter,
+    value: [{ key: 'goal', value: { ship: true }, by: member.did, at: NOW_MS }],
+  },
+];
+
+// ---------------------------------------------------------------- audit
+
+const CHECKPOINT: Checkpoint = sealLine(member, 'checkpoint', {
+  seq: 70_000,
+  hash: 'ab'.repeat(32),
+  at: NOW_MS,
+});
+const AUDIT_NOTES: Notes = {
+  t: 'kind of the message',
+  of: 'checkpoints of the receiver that the sender has seen, at most 32',
+  book: 'in `seen`: true asks for the checkpoints of others; in `standing`: those checkpoints, at most 1,024',
+  differ: "numbers of lines that are not in the sender's log as the receiver has seen them",
+  seq: 'number of the line',
+  hash: 'sha-256 of the line, hex',
+  at: 'when it was signed, ms since the epoch',
+  did: 'whose log',
+  sig: 'signature over the lines below, base64url',
+};
+const AUDIT_MESSAGES = [
+  {
+    title: 'what the sender has seen of the receiver',
+    message: { t: 'seen', of: [CHECKPOINT], book: true },
+  },
+  { title: 'the answer', message: { t: 'standing', differ: [69_999, 70_000], book: [CHECKPOINT] } },
+  { title: 'the answer when all is well', message: { t: 'standing', differ: [], book: [] } },
+] as const;
+
+const audits: readonly WireCase[] = AUDIT_MESSAGES.map(({ title, message }) => ({
+  file: 'audit',
+  title,
+  kind: 'cbor',
+  notes: AUDIT_NOTES,
+  write: () => encodeCheckpointMessage(message),
+  read: decodeCheckpointMessage,
+  value: message,
+}));
+
+// ---------------------------------------------------------------- ticket
+
+const TICKET = {
+  mesh: mesh.did,
+  name: 'home',
+  addresses: [`/ip4/192.0.2.7/tcp/4001/p2p/${founder.peerId}`],
+  seed: new Uint8Array(32).fill(5),
+  grants: [INVITE, ROOT],
+};
+const TICKET_NOTES: Notes = {
+  mesh: 'did:key of the mesh',
+  name: 'name of the mesh',
+  addrs: 'multiaddrs of members, at most 6',
+  invite: 'what makes it a secret',
+  seed: "seed of the invite's one-time key",
+  grants: 'leaf first; each is [payload, signature], because the header is always the same',
+};
+
+const tickets: readonly WireCase[] = [
+  {
+    file: 'ticket',
+    title: 'what is inside',
+    kind: 'cbor',
+    notes: TICKET_NOTES,
+    write: () => inflateRawSync(base32.decode(`b${encodeTicket(TICKET).reveal().slice(9)}`)),
+    // The next case reads it: a ticket is never without its envelope.
+    read: (bytes) => bytes.length > 0,
+    value: true,
+  },
+  {
+    // Another zlib may deflate to other bytes, so that only reading is compared.
+    file: 'ticket',
+    title: 'the ticket',
+    kind: 'text',
+    read: (bytes) => parseTicket(new Secret(utf8(bytes))),
+    value: TICKET,
+  },
+];
+
+// ---------------------------------------------------------------- on behalf of
+
+const behalf = (title: string, principal: never, onBehalfOf: unknown): WireCase => ({
+  file: 'on-behalf-of',
+  title,
+  kind: 'text',
+  write: () =>
+    text(
+      createCertifier({ signer: member, clock: createTestClock(NOW_MS) }).certify(principal) ?? '',
+    ),
+  read: (bytes) => readBehalf(utf8(bytes), { issuer: member.did, nowMs: NOW_MS }),
+  value: { onBehalfOf, endsAtMs: NOW_MS + (43_200 + 60) * 1000 },
+});
+
+const behalves: readonly WireCase[] = [
+  behalf('for an agent that has proven its key', { kind: 'agent', did: next.did } as never, {
+    did: next.did,
+  }),
+  behalf('for a client that is known by name', { kind: 'client', name: 'editor' } as never, {
+    name: 'editor',
+  }),
+];
+
+// ---------------------------------------------------------------- framing
+
+const framing: readonly WireCase[] = [0, 1, 127, 128, 300, 16_384].map((length) => ({
+  file: 'framing',
+  title: `the length ${length}`,
+  kind: 'hex',
+  write: () => encodeLength(length),
+  read(bytes) {
+    const lengths: number[] = [];
+    const decoder = createFrameDecoder(20_000, (message) => lengths.push(message.length));
+    decoder.push(bytes);
+    decoder.push(new Uint8Array(length));
+    return lengths;
+  },
+  value: [length],
+}));
+
+/** Every case, in the order of its fixture. */
+export const CASES: readonly WireCase[] = [
+  ...framing,
+  ...hellos,
+  ...heartbeats,
+  ...RECORD_CASES,
+  ...probes,
+  ...boards,
+  ...updates,
+  ...audits,
+  ...tickets,
+  ...behalves,
+  ...MCP_CASES,
+];
+
+/** Bytes for fixtures that no code writes twice the same; for `print.ts`. */
+export const ONCE: ReadonlyMap<string, () => Uint8Array> = new Map([
+  ['board: a Yjs update with one entry set and one deleted', realUpdate],
+  ['ticket: the ticket', () => text(encodeTicket(TICKET).reveal())],
+]);

@@ -1,0 +1,111 @@
+/**
+ * Every name by which nodes know a protocol, a topic, a kind of signed text or a field of ours. They
+ * are found by parsing all of `src`, and pinned as literals: a new or changed name turns this red,
+ * and then the question is which older nodes it locks out. What they mean is in `docs/protocols.md`.
+ */
+import { readFileSync, readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseAst } from 'rolldown/parseAst';
+import { describe, expect, it } from 'vitest';
+import { visit } from '../architecture/imports.ts';
+
+const SRC = resolve(import.meta.dirname, '../../src');
+const NAME = /^(\/starling\/|_starling-|starling\/|starling-|notifications\/starling\/)/;
+
+const PINNED = [
+  // Streams of libp2p.
+  '/starling/hello/1',
+  '/starling/mcp/1',
+  '/starling/board/1',
+  '/starling/records/1',
+  '/starling/audit/1',
+  '/starling/probe/1',
+  '/starling/heartbeat/1',
+  // Topics and the DHT of a mesh: the did:key of the mesh stands between.
+  '/starling/…/',
+  '/starling/…/kad/1.0.0',
+  // Multicast DNS: eight hex digits of sha-256 over the did:key of the mesh.
+  '_starling-…._udp.local',
+  // The agent version that identify tells.
+  'starling/1',
+  // `typ` of signed texts, and first lines of what is signed besides.
+  'starling-grant+jwt',
+  'starling-revocation+jwt',
+  'starling-spent+jwt',
+  'starling-succession+jwt',
+  'starling-behalf+jwt',
+  'starling-hello-1',
+  'starling-succession-v1',
+  'starling-audit-…-v1',
+  'starling-http-session-v1',
+  'starling-session.….….…',
+  // Keys in `_meta`, methods and notifications of an MCP session.
+  'starling/grants',
+  'starling/server',
+  'starling/on-behalf-of',
+  'starling/peer',
+  'starling/listener',
+  'starling/reasoning',
+  'starling/tools',
+  'starling/token',
+  'starling/catalog',
+  'notifications/starling/grants',
+  'notifications/starling/waiting',
+];
+
+/** Not on the wire: labels inside one node, and the name that a client of ours gives itself. */
+const INSIDE = [
+  'starling-cli',
+  'starling-key',
+  'starling-member',
+  'starling-transport',
+  'starling/seal/1/',
+  "starling/… is for this node's operator only",
+];
+
+const TOPICS = ['board', 'event', 'heartbeat'];
+
+function textsOf(path: string): string[] {
+  const texts: string[] = [];
+  visit(parseAst(readFileSync(path, 'utf8'), { lang: 'ts' }) as never, (node) => {
+    if (node.type === 'Literal' && typeof node['value'] === 'string') texts.push(node['value']);
+    if (node.type === 'TemplateLiteral') {
+      const quasis = node['quasis'] as readonly { readonly value: { readonly cooked: string } }[];
+      texts.push(quasis.map(({ value }) => value.cooked).join('…'));
+    }
+  });
+  return texts;
+}
+
+/** The names that a file gives to `network.topic(…)`: a literal, or a constant of the same file. */
+function topicsOf(path: string): string[] {
+  const constants = new Map<unknown, unknown>();
+  const topics: string[] = [];
+  visit(parseAst(readFileSync(path, 'utf8'), { lang: 'ts' }) as never, (node) => {
+    const [id, init, callee, args] = ['id', 'init', 'callee', 'arguments'].map(
+      (key) => node[key] as Record<string, never> | undefined,
+    );
+    if (node.type === 'VariableDeclarator') constants.set(id?.['name'], init?.['value']);
+    if (node.type !== 'CallExpression' || callee?.['property']?.['name'] !== 'topic') return;
+    const [name] = (args ?? []) as unknown as Record<string, unknown>[];
+    topics.push(String(name?.['value'] ?? constants.get(name?.['name'])));
+  });
+  return topics;
+}
+
+const sources = readdirSync(SRC, { withFileTypes: true, recursive: true })
+  .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+  .map((entry) => join(entry.parentPath, entry.name));
+const found = new Set(sources.flatMap(textsOf).filter((text) => NAME.test(text)));
+
+describe('the names on the wire', () => {
+  it('are these', () => {
+    expect([...found].filter((name) => !INSIDE.includes(name)).toSorted()).toEqual(
+      PINNED.toSorted(),
+    );
+  });
+
+  it('and topics are these', () => {
+    expect([...new Set(sources.flatMap(topicsOf))].toSorted()).toEqual(TOPICS);
+  });
+});
