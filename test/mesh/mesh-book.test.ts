@@ -6,7 +6,12 @@ import { createGrantBook, createSuccessions } from '../../src/grants/index.ts';
 import type { GrantBook } from '../../src/grants/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
 import type { Identity } from '../../src/identity/index.ts';
-import { decodeHello, decodeHelloAnswer, encodeHello, encodeHelloAnswer } from '../../src/network/hello-codec.ts';
+import {
+  decodeHello,
+  decodeHelloAnswer,
+  encodeHello,
+  encodeHelloAnswer,
+} from '../../src/network/hello-codec.ts';
 import type { Hello, HelloAnswer } from '../../src/network/index.ts';
 import { memoryTable } from '../grants/memory-table.ts';
 import { createMeshBook } from '../../src/mesh/index.ts';
@@ -160,7 +165,10 @@ describe('a private mesh', () => {
     const alice = await founded(clock);
     const bob = await side('bob', clock, 2);
     const { peerId } = bob.identity;
-    const welcome: HelloAnswer = { ok: true, hello: bob.book.admission.hello(alice.identity.peerId) };
+    const welcome: HelloAnswer = {
+      ok: true,
+      hello: bob.book.admission.hello(alice.identity.peerId),
+    };
     await expect(alice.book.admission.answered(welcome, peerId)).rejects.toMatchObject({
       code: 'STARLING_JOIN_REFUSED',
       message: `${peerId} is no member of this mesh yet`,

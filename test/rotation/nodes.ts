@@ -6,7 +6,12 @@ import { Secret, createHealth, silentLogger, systemClock } from '../../src/core/
 import type { Health } from '../../src/core/index.ts';
 import { loadIdentity } from '../../src/identity/index.ts';
 import type { Identity } from '../../src/identity/index.ts';
-import { decodeHello, decodeHelloAnswer, encodeHello, encodeHelloAnswer } from '../../src/network/hello-codec.ts';
+import {
+  decodeHello,
+  decodeHelloAnswer,
+  encodeHello,
+  encodeHelloAnswer,
+} from '../../src/network/hello-codec.ts';
 import type { HelloAnswer } from '../../src/network/index.ts';
 import { createStore } from '../../src/store/index.ts';
 import type { Store } from '../../src/store/index.ts';
