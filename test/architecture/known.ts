@@ -8,6 +8,5 @@ export const KNOWN: readonly string[] = [
   'call path: src/gateway/session/call.ts → src/gateway/catalog/search-tools.ts → zod',
   'cycle: src/gateway/session/call.ts → src/gateway/session/waiting-notice.ts → src/gateway/session/call.ts',
   'folder: src/gateway/types.ts → src/gateway/door/api-keys.ts (type)',
-  'cycle: src/gateway/upstreams/era-bridge.ts → src/gateway/upstreams/managed-upstream.ts → src/gateway/upstreams/era-bridge.ts',
   'call path: src/guard/guard/guard.ts → src/guard/policy/caller-rules.ts → src/guard/policy/schema.ts → zod',
 ];
