@@ -15,6 +15,8 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['builtin'],
   ['rotation'],
   ['ground.ts'],
+  ['node-parts.ts'],
+  ['node-wiring.ts'],
   ['node.ts'],
   ['cli', 'index.ts', 'testing.ts'],
 ];
