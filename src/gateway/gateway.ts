@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Audit } from '../audit/index.ts';
 import type { Config } from '../config/index.ts';
-import { StarlingError, VERSION, printable } from '../core/index.ts';
+import { StarlingError, VERSION, messageOf, printable, stopAll } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import type { Directory, ServerCatalog } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
@@ -81,6 +81,7 @@ export interface GatewayInit {
   readonly http: Config['http'];
   readonly tcp: Config['tcp'];
   readonly limits: Config['limits'];
+  readonly keepAlive: Config['keepAlive'];
   readonly list: Config['list'];
   readonly views: Config['views'];
   readonly socketPath: string;
@@ -269,15 +270,24 @@ class NodeGateway implements Gateway {
     this.#components.keys.events.off('revoked', this.#keyRevoked);
     this.#catalogs.stop();
     this.#peerTransport.stop();
-    await this.#http?.stop();
-    await this.#tcp?.stop();
-    await this.#socket?.stop();
+    const doors = [this.#http, this.#tcp, this.#socket].filter((door) => door !== undefined);
     this.#socket = undefined;
+    await stopAll([...doors, { stop: () => this.#stopInside() }], (error) =>
+      this.#components.logger.error({ error: messageOf(error) }, 'a part did not stop'),
+    );
+  }
+
+  /** Once nobody comes in any more: sessions, and then the servers that they use. */
+  async #stopInside(): Promise<void> {
     for (const session of this.#open.keys()) session.end();
     this.#open.clear();
-    await this.#components.upstreams.stop();
-    this.#router.stop();
-    this.#components.upstreams.events.off('change', this.#upstreamChanged);
+    const { upstreams } = this.#components;
+    try {
+      await upstreams.stop();
+    } finally {
+      this.#router.stop();
+      upstreams.events.off('change', this.#upstreamChanged);
+    }
   }
 
   #createHttp(door: Door): HttpTransport {
@@ -300,7 +310,12 @@ class NodeGateway implements Gateway {
         clock,
         logger: logger.child('http'),
       },
-      { ...http, messageBytes: limits.messageBytes, sessionIdleMs: limits.sessionIdleMs },
+      {
+        ...http,
+        messageBytes: limits.messageBytes,
+        sessionIdleMs: limits.sessionIdleMs,
+        keepAliveMs: this.#init.keepAlive.intervalMs,
+      },
     );
   }
 
@@ -319,7 +334,12 @@ class NodeGateway implements Gateway {
         clock,
         logger: logger.child('tcp'),
       },
-      { ...tcp, tokenFile, messageBytes: limits.messageBytes },
+      {
+        ...tcp,
+        tokenFile,
+        messageBytes: limits.messageBytes,
+        keepAliveMs: this.#init.keepAlive.intervalMs,
+      },
     );
   }
 

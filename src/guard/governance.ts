@@ -1,5 +1,5 @@
 /** All that decides on one node, put together: policy, approvals, guard and guardian. */
-import { createScope, printable } from '../core/index.ts';
+import { createScope, messageOf, printable, stopAll } from '../core/index.ts';
 import type { Clock, Did, Health, Logger, PeerId, Startable } from '../core/index.ts';
 import type { Counters, GrantBook } from '../grants/index.ts';
 import { peerIdFromDid } from '../identity/index.ts';
@@ -117,8 +117,9 @@ export function createGovernance(
     },
     async stop() {
       alerts.stop();
-      await approvals.stop();
-      await policy.stop();
+      await stopAll([approvals, policy], (error) =>
+        logger.error({ error: messageOf(error) }, 'a part of governance did not stop'),
+      );
     },
   };
 }

@@ -30,7 +30,6 @@ import type { WebSocketTransport } from './websocket.ts';
 const PATH = '/mcp';
 /** How often idle sessions are looked for; sooner where they may not be idle for long. */
 const REAP_MS = 10_000;
-const KEEP_ALIVE_MS = 15_000;
 
 /** Whom a session is opened for, at which part of the mesh, and where its messages go. */
 export interface HttpOpening {
@@ -63,6 +62,8 @@ export interface HttpTransportInit {
   readonly tls?: NonNullable<Config['http']['tls']>;
   readonly messageBytes: number;
   readonly sessionIdleMs: number;
+  /** A silent WebSocket client is pinged this often; event streams get a comment twice as often. */
+  readonly keepAliveMs: number;
 }
 
 /** The HTTP edge. */
@@ -141,7 +142,8 @@ class HttpEdge implements HttpTransport {
       this.#streamable.sessions.reap();
       this.#stateless.sessions.reap();
     });
-    this.#scope.every(KEEP_ALIVE_MS, () => {
+    // Twice as often as other connections: proxies cut an event stream that says nothing for a minute.
+    this.#scope.every(this.#init.keepAliveMs / 2, () => {
       this.#streamable.sessions.keepAlive();
       this.#stateless.sessions.keepAlive();
     });

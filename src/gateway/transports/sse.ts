@@ -19,7 +19,6 @@ import { receiveIncoming } from './message-session.ts';
 import type { LineOutput } from './message-session.ts';
 import type { IdleSession } from './http-sessions.ts';
 
-const KEEP_ALIVE_MS = 15_000;
 /** Keep-alives without a byte that left us, after which a stream is dead. */
 const STUCK_MAX = 8;
 /** How long a client may wait with its first message. */
@@ -51,6 +50,13 @@ export interface SseSessionInit {
   open(push: (message: Buffer) => void): Session;
 }
 
+/** Bounds of the transport. */
+export interface SseInit {
+  readonly messageBytes: number;
+  /** A stream gets a comment twice as often as this. */
+  readonly keepAliveMs: number;
+}
+
 /** The transport: has no port of its own. */
 export interface SseTransport {
   /** Opens a session whose end is the end of this response. */
@@ -64,21 +70,18 @@ export interface SseTransport {
 }
 
 /** Makes the transport. */
-export function createSseTransport(
-  components: SseComponents,
-  init: { readonly messageBytes: number },
-): SseTransport {
-  return new LegacyEdge(components, init.messageBytes);
+export function createSseTransport(components: SseComponents, init: SseInit): SseTransport {
+  return new LegacyEdge(components, init);
 }
 
 class LegacyEdge implements SseTransport {
   readonly #components: SseComponents;
-  readonly #messageBytes: number;
+  readonly #init: SseInit;
   readonly #streams = new Map<string, Stream>();
 
-  constructor(components: SseComponents, messageBytes: number) {
+  constructor(components: SseComponents, init: SseInit) {
     this.#components = components;
-    this.#messageBytes = messageBytes;
+    this.#init = init;
   }
 
   get(request: IncomingMessage, response: ServerResponse, init: SseSessionInit): void {
@@ -87,7 +90,10 @@ class LegacyEdge implements SseTransport {
       return refuse(response, 406, usage('Accept must name text/event-stream'));
     }
     const id = randomBytes(24).toString('base64url');
-    const stream = new Stream(response, this.#components, init);
+    const stream = new Stream(response, this.#components, {
+      ...init,
+      keepAliveMs: this.#init.keepAliveMs,
+    });
     let session: Session;
     try {
       session = init.open((message) => stream.urgent(message));
@@ -141,7 +147,7 @@ class LegacyEdge implements SseTransport {
     response: ServerResponse,
     received: (bytes: Buffer) => void,
   ): void {
-    const limitBytes = this.#messageBytes;
+    const limitBytes = this.#init.messageBytes;
     const chunks: Buffer[] = [];
     let sizeBytes = 0;
     request.on('data', (chunk: Buffer) => {
@@ -173,11 +179,13 @@ class LegacyEdge implements SseTransport {
   }
 }
 
+type StreamInit = SseSessionInit & Pick<SseInit, 'keepAliveMs'>;
+
 /** One client's event stream. */
 class Stream implements LineOutput {
   readonly #response: ServerResponse;
   readonly #components: SseComponents;
-  readonly #init: SseSessionInit;
+  readonly #init: StreamInit;
   readonly #scope: Scope;
   #credential: Credential;
   #session: Session | undefined;
@@ -186,7 +194,7 @@ class Stream implements LineOutput {
   #flushedBytes = 0;
   #stuck = 0;
 
-  constructor(response: ServerResponse, components: SseComponents, init: SseSessionInit) {
+  constructor(response: ServerResponse, components: SseComponents, init: StreamInit) {
     this.#response = response;
     this.#components = components;
     this.#init = init;
@@ -223,7 +231,7 @@ class Stream implements LineOutput {
     );
     startEvents(this.#response);
     this.#response.write(`event: endpoint\ndata: ${endpoint}\n\n`);
-    this.#scope.every(KEEP_ALIVE_MS, () => this.#beat());
+    this.#scope.every(this.#init.keepAliveMs / 2, () => this.#beat());
     this.#scope.after(FIRST_MESSAGE_MS, () => {
       if (!this.#heard) this.close();
     });

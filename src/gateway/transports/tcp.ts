@@ -29,7 +29,6 @@ const GREETING_TIMEOUT_MS = 30_000;
 const GREETING_BYTES_MAX = 64 * 1024;
 /** Clients that have brought none yet; one more costs the oldest of them its place. */
 const GREETING_MAX = 100;
-const KEEP_ALIVE_MS = 30_000;
 
 /** What the TCP transport works with. */
 export interface TcpComponents {
@@ -55,6 +54,8 @@ export interface TcpInit {
   /** Named to callers from this machine who bring none. */
   readonly tokenFile: string;
   readonly messageBytes: number;
+  /** A connection that is silent for this long is probed (TCP keep-alive, RFC 9293 §3.8.4). */
+  readonly keepAliveMs: number;
 }
 
 /** The TCP transport. */
@@ -99,7 +100,7 @@ export function createTcpTransport(components: TcpComponents, init: TcpInit): Tc
           allowHalfOpen: true,
           noDelay: true,
           keepAlive: true,
-          keepAliveInitialDelay: KEEP_ALIVE_MS,
+          keepAliveInitialDelay: init.keepAliveMs,
         },
         accept,
       );

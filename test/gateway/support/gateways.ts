@@ -274,6 +274,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
       },
       tcp: { enabled: false, host: '127.0.0.1', port: 0, requireToken: true, ...init.tcp },
       limits,
+      keepAlive: { intervalMs: 30_000 },
       list: { tools: 'all', prefix: 'always', nameMax: 48, merge: false, ...init.list },
       views: init.views ?? {},
       socketPath: join(folder, 'socket'),

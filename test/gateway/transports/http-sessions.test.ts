@@ -68,7 +68,7 @@ async function serve(): Promise<Served> {
     clock,
     logger: silentLogger,
   };
-  const init = { messageBytes: 1024 * 1024, sessionIdleMs: IDLE_MS };
+  const init = { messageBytes: 1024 * 1024, sessionIdleMs: IDLE_MS, keepAliveMs: 30_000 };
   const streamable = createStreamableTransport(components, init);
   const stateless = createStatelessTransport(components, init);
   const sse = createSseTransport(components, init);

@@ -28,7 +28,9 @@ interface Served {
 }
 
 /** The credential is the header's, as the door of the HTTP edge would find out. */
-async function serve(options: { clock?: Clock; max?: number } = {}): Promise<Served> {
+async function serve(
+  options: { clock?: Clock; max?: number; keepAliveMs?: number } = {},
+): Promise<Served> {
   const sessions = fakeSessions(options.max);
   const transport = createSseTransport(
     {
@@ -36,7 +38,7 @@ async function serve(options: { clock?: Clock; max?: number } = {}): Promise<Ser
       clock: options.clock ?? systemClock,
       logger: silentLogger,
     },
-    { messageBytes: MESSAGE_BYTES },
+    { messageBytes: MESSAGE_BYTES, keepAliveMs: options.keepAliveMs ?? 30_000 },
   );
   const server = createServer((incoming, response) => {
     const { who = 'operator' } = incoming.headers;
@@ -273,6 +275,18 @@ describe('an event stream', () => {
     await silent.closed;
     await until(() => used.comments.length >= 5);
     expect(served.sessions.live()).toEqual([served.sessions.last()]);
+  });
+
+  it('is kept alive twice as often as the configuration says of other connections', async () => {
+    const clock = createTestClock();
+    const stream = await openStream(await serve({ clock, keepAliveMs: 2000 }));
+    for (let beat = 0; beat < 3; beat += 1) {
+      clock.advance(1000);
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+    }
+    await until(() => stream.comments.length === 3);
   });
 
   it('is offered as the idlest unless a call is under way, and refused where no more fit', async () => {

@@ -25,6 +25,7 @@ const INIT: TcpInit = {
   requireToken: true,
   tokenFile: '/state/token',
   messageBytes: 1024 * 1024,
+  keepAliveMs: 30_000,
 };
 
 const CREDENTIAL: Credential = { id: 'operator', principal: OPERATOR };
