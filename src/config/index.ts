@@ -12,6 +12,7 @@ export type {
   HttpServer,
   HttpTls,
   McpServer,
+  Retry,
   ServerOAuth,
   SseServer,
   StdioServer,

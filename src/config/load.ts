@@ -126,6 +126,13 @@ function complete(
       text: `${deadAfterMs} can't be used; allowed: at least heartbeat.intervalMs (${intervalMs})`,
     });
   }
+  const { delayMs, delayMaxMs } = file.retry;
+  if (delayMaxMs < delayMs) {
+    problems.push({
+      key: 'retry.delayMaxMs',
+      text: `${delayMaxMs} can't be used; allowed: at least retry.delayMs (${delayMs})`,
+    });
+  }
   if (!file.tcp.requireToken && !isLoopback(file.tcp.host)) {
     problems.push({
       key: 'tcp.requireToken',
@@ -159,6 +166,8 @@ function complete(
       named: file.policy !== undefined,
     },
     heartbeat: { ...file.heartbeat, deadAfterMs },
+    keepAlive: file.keepAlive,
+    retry: file.retry,
     limits: file.limits,
     log: {
       level: file.log.level,

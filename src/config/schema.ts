@@ -305,6 +305,44 @@ export const fileSchema = z.strictObject({
         .describe('A suspect unheard for this long is dead; default 3 intervals.'),
     })
     .prefault({}),
+  keepAlive: z
+    .strictObject({
+      intervalMs: z
+        .int()
+        .min(1000)
+        .max(HOUR_MS)
+        .default(30_000)
+        .describe(
+          'A client that is silent for this long is pinged (WebSocket, TCP); event streams get a comment twice as often. Less: proxies cut fewer streams, the dead are found sooner; more: less traffic.',
+        ),
+    })
+    .prefault({})
+    .describe('Signs of life on connections that nobody uses.'),
+  retry: z
+    .strictObject({
+      attempts: z
+        .int()
+        .min(0)
+        .max(1_000_000)
+        .default(0)
+        .describe(
+          'How often in a row a server that fails is started again by itself; 0: as long as the node runs.',
+        ),
+      delayMs: z
+        .int()
+        .min(50)
+        .max(HOUR_MS)
+        .default(1000)
+        .describe('Longest pause before the first new start; doubled before each further one.'),
+      delayMaxMs: z
+        .int()
+        .min(50)
+        .max(DAY_MS)
+        .default(60_000)
+        .describe('Longest pause of all, after many failures.'),
+    })
+    .prefault({})
+    .describe('How servers of `mcpServers` that fail are started again.'),
   limits: z
     .strictObject({
       messageBytes: z

@@ -96,6 +96,19 @@ export interface View extends Partial<ListStyle> {
   readonly deny?: readonly string[];
 }
 
+/**
+ * How a server that fails is started again: before start n (from 0) a pause of at most
+ * `min(delayMaxMs, delayMs · 2^n)`, and at least half of that.
+ */
+export interface Retry {
+  /** Failures in a row after which only a call or a reload starts it again; 0: none. Default 0. */
+  readonly attempts: number;
+  /** Default 1000. */
+  readonly delayMs: number;
+  /** Default 60000. */
+  readonly delayMaxMs: number;
+}
+
 /** The whole configuration of a node. */
 export interface Config {
   /** Our name in the mesh; default: the host's name, made fit. */
@@ -183,6 +196,13 @@ export interface Config {
     /** How long a suspect may stay unheard before it is dead; default 3 × intervalMs. */
     readonly deadAfterMs: number;
   };
+  /** Signs of life on connections that nobody uses. */
+  readonly keepAlive: {
+    /** A silent client is pinged this often; event streams get a comment twice as often. Default 30000. */
+    readonly intervalMs: number;
+  };
+  /** How a server that fails is started again. */
+  readonly retry: Retry;
   readonly limits: {
     /** One MCP message; default 10 MiB. */
     readonly messageBytes: number;

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Audit } from '../audit/index.ts';
 import type { Config } from '../config/index.ts';
-import { StarlingError, VERSION, printable } from '../core/index.ts';
+import { StarlingError, VERSION, messageOf, printable, stopAll } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import type { Directory, ServerCatalog } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
@@ -81,6 +81,7 @@ export interface GatewayInit {
   readonly http: Config['http'];
   readonly tcp: Config['tcp'];
   readonly limits: Config['limits'];
+  readonly keepAlive: Config['keepAlive'];
   readonly list: Config['list'];
   readonly views: Config['views'];
   readonly socketPath: string;
@@ -120,9 +121,9 @@ class NodeGateway implements Gateway {
   #catalogDigest = '';
   readonly #digests = new WeakMap<ServerCatalog, Buffer>();
   readonly #upstreamChanged = (): void => this.#compareCatalog();
-  readonly #keyRevoked = (entrance: string): void => {
-    this.#http?.evict(entrance);
-    this.#tcp?.evict(entrance);
+  readonly #keyRevoked = (credential: string): void => {
+    this.#http?.evict(credential);
+    this.#tcp?.evict(credential);
   };
   readonly #grantsChanged = (holder: Did): void => {
     const { grants } = this.#components;
@@ -269,15 +270,24 @@ class NodeGateway implements Gateway {
     this.#components.keys.events.off('revoked', this.#keyRevoked);
     this.#catalogs.stop();
     this.#peerTransport.stop();
-    await this.#http?.stop();
-    await this.#tcp?.stop();
-    await this.#socket?.stop();
+    const doors = [this.#http, this.#tcp, this.#socket].filter((door) => door !== undefined);
     this.#socket = undefined;
+    await stopAll([...doors, { stop: () => this.#stopInside() }], (error) =>
+      this.#components.logger.error({ error: messageOf(error) }, 'a part did not stop'),
+    );
+  }
+
+  /** Once nobody comes in any more: sessions, and then the servers that they use. */
+  async #stopInside(): Promise<void> {
     for (const session of this.#open.keys()) session.end();
     this.#open.clear();
-    await this.#components.upstreams.stop();
-    this.#router.stop();
-    this.#components.upstreams.events.off('change', this.#upstreamChanged);
+    const { upstreams } = this.#components;
+    try {
+      await upstreams.stop();
+    } finally {
+      this.#router.stop();
+      upstreams.events.off('change', this.#upstreamChanged);
+    }
   }
 
   #createHttp(door: Door): HttpTransport {
@@ -289,7 +299,7 @@ class NodeGateway implements Gateway {
         rateLimit: this.#rateLimit,
         open: (opening) =>
           this.#session('http', {
-            principal: opening.entrance.principal,
+            principal: opening.credential.principal,
             spec: opening.spec,
             isLimited: opening.isLasting === true,
             push: (message) => opening.push(message),
@@ -300,7 +310,12 @@ class NodeGateway implements Gateway {
         clock,
         logger: logger.child('http'),
       },
-      { ...http, messageBytes: limits.messageBytes, sessionIdleMs: limits.sessionIdleMs },
+      {
+        ...http,
+        messageBytes: limits.messageBytes,
+        sessionIdleMs: limits.sessionIdleMs,
+        keepAliveMs: this.#init.keepAlive.intervalMs,
+      },
     );
   }
 
@@ -310,7 +325,7 @@ class NodeGateway implements Gateway {
     return createTcpTransport(
       {
         isAllowed: createAddressCheck(http.allowedAddresses),
-        async entranceOf(token, address) {
+        async credentialOf(token, address) {
           const verdict = await door.byToken(token, address);
           return isRefusal(verdict) ? undefined : verdict;
         },
@@ -319,7 +334,12 @@ class NodeGateway implements Gateway {
         clock,
         logger: logger.child('tcp'),
       },
-      { ...tcp, tokenFile, messageBytes: limits.messageBytes },
+      {
+        ...tcp,
+        tokenFile,
+        messageBytes: limits.messageBytes,
+        keepAliveMs: this.#init.keepAlive.intervalMs,
+      },
     );
   }
 

@@ -15,6 +15,8 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['builtin'],
   ['rotation'],
   ['ground.ts'],
+  ['node-parts.ts'],
+  ['node-wiring.ts'],
   ['node.ts'],
   ['cli', 'index.ts', 'testing.ts'],
 ];
@@ -38,9 +40,9 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
   gateway: [
     ['types.ts'],
     ['wire'],
-    ['pins', 'builtin'],
-    ['catalog'],
+    ['pins'],
     ['clearance'],
+    ['catalog', 'builtin'],
     ['session'],
     ['door'],
     ['transports'],

@@ -5,13 +5,8 @@ export const KNOWN: readonly string[] = [
   'folder: src/cli/client-files/node-config.ts → src/cli/node/locate-node.ts (type)',
   'folder: src/cli/options/grant-conditions.ts → src/cli/node/locate-node.ts (type)',
   'folder: src/cli/terminal/audit-entries.ts → src/cli/node/locate-node.ts (type)',
-  'folder: src/gateway/builtin/questions.ts → src/gateway/clearance/approval-form.ts',
-  'folder: src/gateway/builtin/tool.ts → src/gateway/index.ts (type)',
-  'cycle: src/gateway/builtin/tool.ts → src/gateway/index.ts → src/gateway/builtin/tool.ts',
-  'folder: src/gateway/catalog/router.ts → src/gateway/clearance/refusals.ts',
   'call path: src/gateway/session/call.ts → src/gateway/catalog/search-tools.ts → zod',
   'cycle: src/gateway/session/call.ts → src/gateway/session/waiting-notice.ts → src/gateway/session/call.ts',
   'folder: src/gateway/types.ts → src/gateway/door/api-keys.ts (type)',
-  'cycle: src/gateway/upstreams/era-bridge.ts → src/gateway/upstreams/managed-upstream.ts → src/gateway/upstreams/era-bridge.ts',
   'call path: src/guard/guard/guard.ts → src/guard/policy/caller-rules.ts → src/guard/policy/schema.ts → zod',
 ];

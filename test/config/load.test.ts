@@ -72,6 +72,8 @@ describe('a configuration', () => {
       },
       policy: { file: join(root, '.config', 'starling', 'policy.yaml'), named: false },
       heartbeat: { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
+      keepAlive: { intervalMs: 30_000 },
+      retry: { attempts: 0, delayMs: 1000, delayMaxMs: 60_000 },
       limits: {
         messageBytes: 10 * MIB,
         callTimeoutMs: 60_000,
@@ -276,6 +278,14 @@ describe('a wrong value', () => {
       "limits.messageBytes: 1.5 can't be used; allowed: a whole number from 1024 to 67108864",
     ],
     [
+      { retry: { delayMs: 2000, delayMaxMs: 1000 } },
+      "retry.delayMaxMs: 1000 can't be used; allowed: at least retry.delayMs (2000)",
+    ],
+    [
+      { keepAlive: { intervalMs: 10 } },
+      "keepAlive.intervalMs: 10 can't be used; allowed: a whole number from 1000 to 3600000",
+    ],
+    [
       { heartbeat: { intervalMs: 1000, deadAfterMs: 500 } },
       "heartbeat.deadAfterMs: 500 can't be used; allowed: at least heartbeat.intervalMs (1000)",
     ],
@@ -427,6 +437,10 @@ describe('the environment', () => {
         STARLING_AUDIT_SEGMENT_BYTES: '1048576',
         STARLING_AUDIT_SYNC: 'always',
         STARLING_HEARTBEAT_MS: '250',
+        STARLING_KEEP_ALIVE_MS: '20000',
+        STARLING_RETRY_ATTEMPTS: '3',
+        STARLING_RETRY_DELAY_MS: '100',
+        STARLING_RETRY_DELAY_MAX_MS: '5000',
         STARLING_MESSAGE_BYTES: '2048',
         STARLING_CALL_TIMEOUT_MS: '100',
         STARLING_LOG: 'debug,gateway=trace',
@@ -471,13 +485,15 @@ describe('the environment', () => {
         sync: 'always',
       },
       heartbeat: { intervalMs: 250 },
+      keepAlive: { intervalMs: 20_000 },
+      retry: { attempts: 3, delayMs: 100, delayMaxMs: 5000 },
       limits: { messageBytes: 2048, callTimeoutMs: 100, requestsPerSecond: 7 },
       log: { level: 'debug,gateway=trace', file: '/tmp/log' },
     });
     const joined = await load({}, env({ STARLING_JOIN: 'starling1abc' }));
     expect(joined.join?.reveal()).toBe('starling1abc');
     // Those above, STARLING_JOIN, STARLING_CONFIG and the two of the passphrase.
-    expect(ENVIRONMENT).toHaveLength(39);
+    expect(ENVIRONMENT).toHaveLength(43);
   });
 
   it('says nothing by an empty variable, nor by one that is not ours', async () => {

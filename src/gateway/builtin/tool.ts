@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { StarlingError } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
-import type { BuiltinContext, BuiltinTool } from '../index.ts';
+import type { BuiltinContext, BuiltinTool } from '../types.ts';
 
 /** MCP tool annotations that we set (MCP 2025-11-25, `ToolAnnotations`). */
 export interface Hints {

@@ -7,7 +7,6 @@ import type { StarlingError } from '../../core/index.ts';
 import type { ServerCatalog, ServerFacts } from '../../directory/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { PeerView } from '../../membership/index.ts';
-import { peerAway } from '../clearance/refusals.ts';
 import { quarantineError } from '../pins/quarantine.ts';
 import type { Quarantined } from '../pins/quarantine.ts';
 import type { ServerTarget } from '../types.ts';
@@ -21,13 +20,14 @@ import { compileSelection } from './tool-selection.ts';
 import type { ToolSelection } from './tool-selection.ts';
 import type { Route, RouterConfig, ToolsMode, View, ViewSpec } from './types.ts';
 import {
+  peerAway,
   serverFailed,
   splitName,
   unknownItem,
   unknownMethod,
   unknownPeer,
   unknownTool,
-} from './unknown-name.ts';
+} from './not-found.ts';
 import { wantedOf } from './wanted.ts';
 import type { Scheme } from './wanted.ts';
 

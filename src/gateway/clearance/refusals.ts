@@ -1,7 +1,6 @@
 /** Why somebody may not, or can't, as errors for a caller. */
 import { StarlingError } from '../../core/index.ts';
 import type { Decision, Principal } from '../../guard/index.ts';
-import type { PeerView } from '../../membership/index.ts';
 import { objectOf } from '../wire/era.ts';
 import type { ResponseFrame } from '../types.ts';
 
@@ -26,17 +25,4 @@ export function failureOf({ error }: ResponseFrame): string | undefined {
   const { code } = objectOf(error.data);
   const isOurs = typeof code === 'string' && /^STARLING_[A-Z_]{1,40}$/.test(code);
   return isOurs ? code : `the server answered with error ${error.code}`;
-}
-
-/** The peer is dead or has left. */
-export function peerAway(peer: PeerView): StarlingError {
-  const when =
-    peer.lastHeartbeatAt === 0
-      ? 'was never heard'
-      : `was last heard at ${new Date(peer.lastHeartbeatAt).toISOString()}`;
-  const how = peer.state === 'left' ? 'has left the mesh' : 'is unreachable';
-  return new StarlingError('STARLING_PEER_UNREACHABLE', `peer ${peer.alias} ${how}; it ${when}`, {
-    hint: 'see who is there: starling peers',
-    data: { peer: peer.peerId },
-  });
 }

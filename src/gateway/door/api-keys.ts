@@ -9,7 +9,7 @@ import type { Clock, Logger } from '../../core/index.ts';
 import { isScope } from '../../guard/index.ts';
 import type { Table } from '../../store/index.ts';
 import { digestOf } from './bearer.ts';
-import type { Entrance } from './types.ts';
+import type { Credential } from './types.ts';
 
 const ID_BYTES = 6;
 const SECRET_BYTES = 32;
@@ -43,8 +43,8 @@ export interface ApiKeyInit {
 
 /** Events of the keys. */
 export interface ApiKeysEvents {
-  /** A key was revoked: whatever its holder has open must end. Carries the entrance's id. */
-  revoked: [entrance: string];
+  /** A key was revoked: whatever its holder has open must end. Carries the credential's id. */
+  revoked: [credential: string];
   /** A key was made, or ended. */
   change: [key: ApiKey, what: 'created' | 'revoked'];
 }
@@ -62,7 +62,7 @@ export interface ApiKeys {
   /** Reads what is stored: before anything else. @throws STARLING_STATE_UNUSABLE */
   load(): Promise<void>;
   /** Whose key `token` is; `digest` is its SHA-256. Undefined when it is none, or has expired. */
-  check(token: string, digest: Uint8Array): Entrance | undefined;
+  check(token: string, digest: Uint8Array): Credential | undefined;
   /** Makes a key, which is shown this once. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED */
   create(init: ApiKeyInit): Promise<{ readonly key: Secret; readonly info: ApiKey }>;
   /** Newest first, expired ones too. */
@@ -74,7 +74,7 @@ export interface ApiKeys {
 interface Held {
   info: ApiKey;
   readonly digest: Uint8Array;
-  readonly entrance: Entrance;
+  readonly credential: Credential;
   usedStoredAt: number;
 }
 
@@ -102,14 +102,14 @@ class StoredKeys implements ApiKeys {
     }
   }
 
-  check(token: string, digest: Uint8Array): Entrance | undefined {
+  check(token: string, digest: Uint8Array): Credential | undefined {
     const id = KEY.exec(token)?.[1];
     const held = id === undefined ? undefined : this.#held.get(id);
     if (held === undefined || !timingSafeEqual(held.digest, digest)) return undefined;
     const now = this.#components.clock.now();
     if (hasExpired(held.info, now)) return undefined;
     if (now - held.usedStoredAt >= USED_EVERY_MS) this.#used(held, now);
-    return held.entrance;
+    return held.credential;
   }
 
   async create(init: ApiKeyInit): Promise<{ readonly key: Secret; readonly info: ApiKey }> {
@@ -153,7 +153,7 @@ class StoredKeys implements ApiKeys {
     }
     const { id } = held.info;
     this.#held.delete(id);
-    this.events.emit('revoked', held.entrance.id);
+    this.events.emit('revoked', held.credential.id);
     this.events.emit('change', held.info, 'revoked');
     await this.#components.table.delete(id);
     return held.info;
@@ -215,7 +215,7 @@ function holdOf(info: ApiKey, digest: Uint8Array): Held {
   return {
     info,
     digest,
-    entrance: {
+    credential: {
       id: `key:${id}`,
       principal: { kind: 'client', name, scopes },
       ...(expiresAt === undefined ? {} : { expiresAt }),

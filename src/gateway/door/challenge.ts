@@ -10,7 +10,7 @@ import type { Clock, Did } from '../../core/index.ts';
 import { retiredBy } from '../../grants/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import { parseDid, verifySignature } from '../../identity/index.ts';
-import type { Entrance } from './types.ts';
+import type { Credential } from './types.ts';
 
 const NONCE_MS = 60_000;
 const SESSION_MS = 15 * 60_000;
@@ -62,7 +62,7 @@ export interface Challenges {
   /** @throws STARLING_UNAUTHORIZED; STARLING_RATE_LIMITED when too many sessions are opened */
   redeem(answer: ChallengeAnswer, audience: string): AgentSession;
   /** Whose session `token` is; undefined when it is none of ours, or has expired. */
-  check(token: string): Entrance | undefined;
+  check(token: string): Credential | undefined;
 }
 
 /**

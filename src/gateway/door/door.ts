@@ -21,7 +21,7 @@ import { createOriginCheck, isLoopback, plainAddress } from './origin-check.ts';
 import type { OriginCheckInit } from './origin-check.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { isRefusal } from './types.ts';
-import type { Door, DoorRefusal, Entrance, Verdict } from './types.ts';
+import type { Door, DoorRefusal, Credential, Verdict } from './types.ts';
 
 /** Verdicts on access tokens that are remembered. */
 const CACHED_MAX = 4096;
@@ -52,7 +52,7 @@ export interface DoorInit extends OriginCheckInit {
   readonly oauth?: HttpOAuth;
 }
 
-const OPERATOR_ENTRANCE: Entrance = { id: 'operator', principal: OPERATOR };
+const OPERATOR_CREDENTIAL: Credential = { id: 'operator', principal: OPERATOR };
 
 /** Makes a door. @throws STARLING_CONFIG_INVALID */
 export function createDoor(components: DoorComponents, init: DoorInit): Door {
@@ -60,12 +60,12 @@ export function createDoor(components: DoorComponents, init: DoorInit): Door {
 }
 
 interface Remembered {
-  readonly entrance: Entrance;
+  readonly credential: Credential;
   readonly until: number;
 }
 
 class HttpDoor implements Door {
-  readonly checkPlace: Door['checkPlace'];
+  readonly checkOrigin: Door['checkOrigin'];
   readonly #components: DoorComponents;
   readonly #init: DoorInit;
   readonly #token: Uint8Array;
@@ -80,7 +80,7 @@ class HttpDoor implements Door {
     this.#components = components;
     this.#init = init;
     this.#token = digestOf(init.token.reveal());
-    this.checkPlace = createOriginCheck(init);
+    this.checkOrigin = createOriginCheck(init);
     this.#challenges = createChallenges(components);
     this.#accessTokens =
       init.oauth === undefined ? undefined : createAccessTokens(components, init.oauth);
@@ -91,13 +91,13 @@ class HttpDoor implements Door {
     const { authorization } = request.headers;
     // The node's own token never ends, and its callers are the busiest.
     if (authorization !== undefined && this.#operators.get(socket) === authorization) {
-      return OPERATOR_ENTRANCE;
+      return OPERATOR_CREDENTIAL;
     }
     const address = socket.remoteAddress ?? '';
     const token = bearerOf(request);
     if (token !== undefined) {
       const verdict = this.byToken(token, address);
-      if (verdict === OPERATOR_ENTRANCE && authorization !== undefined) {
+      if (verdict === OPERATOR_CREDENTIAL && authorization !== undefined) {
         this.#operators.set(socket, authorization);
       }
       return verdict;
@@ -107,9 +107,9 @@ class HttpDoor implements Door {
 
   byToken(token: string, address: string): Verdict | Promise<Verdict> {
     const digest = digestOf(token);
-    if (timingSafeEqual(digest, this.#token)) return OPERATOR_ENTRANCE;
-    const entrance = this.#components.keys.check(token, digest) ?? this.#challenges.check(token);
-    if (entrance !== undefined) return entrance;
+    if (timingSafeEqual(digest, this.#token)) return OPERATOR_CREDENTIAL;
+    const credential = this.#components.keys.check(token, digest) ?? this.#challenges.check(token);
+    if (credential !== undefined) return credential;
     if (this.#accessTokens === undefined || !JWT.test(token)) return this.#refuse(address, false);
     return this.#byAccessToken(this.#accessTokens, token, digest, address);
   }
@@ -137,7 +137,7 @@ class HttpDoor implements Door {
     const { clock, rateLimit } = this.#components;
     const key = Buffer.from(digest).toString('base64url');
     const known = this.#known.get(key);
-    if (known !== undefined && known.until > clock.now()) return known.entrance;
+    if (known !== undefined && known.until > clock.now()) return known.credential;
     const pending = this.#pending.get(key);
     if (pending !== undefined) return pending;
     const refusal = rateLimit.take(`address:${plainAddress(address)}`) ?? this.#tooBusy();
@@ -151,15 +151,15 @@ class HttpDoor implements Door {
     return verdict;
   }
 
-  #remember(key: string, entrance: Entrance): void {
+  #remember(key: string, credential: Credential): void {
     const now = this.#components.clock.now();
     this.#known.delete(key);
     if (this.#known.size >= CACHED_MAX) {
       const oldest = this.#known.keys().next();
       if (oldest.done !== true) this.#known.delete(oldest.value);
     }
-    const until = Math.min(now + CACHED_MS, entrance.expiresAt ?? Infinity);
-    this.#known.set(key, { entrance, until });
+    const until = Math.min(now + CACHED_MS, credential.expiresAt ?? Infinity);
+    this.#known.set(key, { credential, until });
   }
 
   #tooBusy(): DoorRefusal | undefined {

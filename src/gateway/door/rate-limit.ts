@@ -16,7 +16,7 @@ const BUCKETS_KEPT = 9000;
 /** Counts the requests of callers. */
 export interface RateLimit {
   /**
-   * Takes one request of `caller` (an entrance's id, or an address). Undefined when it may go on;
+   * Takes one request of `caller` (a credential's id, or an address). Undefined when it may go on;
    * else why not.
    */
   take(caller: string): DoorRefusal | undefined;

@@ -4,7 +4,7 @@ import type { StarlingError } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 
 /** Somebody who proved who it is. */
-export interface Entrance {
+export interface Credential {
   /**
    * One word for one identity: `operator`, `key:<id>`, `jwt:<issuer> <subject>`, `agent:<did>`.
    * Sessions and rate limits belong to it.
@@ -23,12 +23,12 @@ export interface DoorRefusal {
 }
 
 /** What the door says to a request. */
-export type Verdict = Entrance | DoorRefusal;
+export type Verdict = Credential | DoorRefusal;
 
 /** Checks requests. */
 export interface Door {
   /** From where, by which name, and from which page: to be asked before anything else. */
-  checkPlace(request: IncomingMessage): DoorRefusal | undefined;
+  checkOrigin(request: IncomingMessage): DoorRefusal | undefined;
   /**
    * Who it is, by its bearer token. A promise only for an access token that is seen the first time;
    * it never rejects.
@@ -39,7 +39,7 @@ export interface Door {
   /**
    * Serves what callers need before they have a token: `/auth/challenge`, `/auth/session` and
    * `/.well-known/oauth-protected-resource`. False when the path is none of them. The caller has
-   * asked {@link Door.checkPlace} before.
+   * asked {@link Door.checkOrigin} before.
    */
   handle(request: IncomingMessage, response: ServerResponse): boolean;
 }

@@ -11,7 +11,7 @@ import { StarlingError, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope, Startable } from '../../core/index.ts';
 import { createHttpServer } from '../door/http-server.ts';
 import { isRefusal } from '../door/types.ts';
-import type { Door, Entrance, Verdict } from '../door/types.ts';
+import type { Door, Credential, Verdict } from '../door/types.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
 import type { ViewSpec } from '../catalog/types.ts';
 import type { Session } from '../session/types.ts';
@@ -30,11 +30,10 @@ import type { WebSocketTransport } from './websocket.ts';
 const PATH = '/mcp';
 /** How often idle sessions are looked for; sooner where they may not be idle for long. */
 const REAP_MS = 10_000;
-const KEEP_ALIVE_MS = 15_000;
 
 /** Whom a session is opened for, at which part of the mesh, and where its messages go. */
 export interface HttpOpening {
-  readonly entrance: Entrance;
+  readonly credential: Credential;
   readonly spec: ViewSpec;
   /** True when its requests are not counted on their way to the session. */
   readonly isLasting?: boolean;
@@ -63,14 +62,16 @@ export interface HttpTransportInit {
   readonly tls?: NonNullable<Config['http']['tls']>;
   readonly messageBytes: number;
   readonly sessionIdleMs: number;
+  /** A silent WebSocket client is pinged this often; event streams get a comment twice as often. */
+  readonly keepAliveMs: number;
 }
 
 /** The HTTP edge. */
 export interface HttpTransport extends Startable {
   /** `http://127.0.0.1:4100/mcp`; undefined until started. */
   url(): string | undefined;
-  /** Ends the sessions of an entrance that holds no longer. */
-  evict(entrance: string): void;
+  /** Ends the sessions of a credential that holds no longer. */
+  evict(credential: string): void;
 }
 
 /** Makes the edge. `start` @throws STARLING_LISTEN_FAILED, STARLING_CONFIG_INVALID */
@@ -111,10 +112,10 @@ class HttpEdge implements HttpTransport {
     return this.#url;
   }
 
-  evict(entrance: string): void {
-    this.#streamable.evict(entrance);
-    this.#stateless.evict(entrance);
-    this.#lasting.evict(entrance);
+  evict(credential: string): void {
+    this.#streamable.sessions.evict(credential);
+    this.#stateless.sessions.evict(credential);
+    this.#lasting.evict(credential);
   }
 
   async start(): Promise<void> {
@@ -138,12 +139,13 @@ class HttpEdge implements HttpTransport {
     this.#url = `${tls === undefined ? 'http' : 'https'}://${host}:${port}${PATH}`;
     this.#scope = createScope(clock);
     this.#scope.every(Math.min(REAP_MS, this.#init.sessionIdleMs / 2), () => {
-      this.#streamable.reap();
-      this.#stateless.reap();
+      this.#streamable.sessions.reap();
+      this.#stateless.sessions.reap();
     });
-    this.#scope.every(KEEP_ALIVE_MS, () => {
-      this.#streamable.keepAlive();
-      this.#stateless.keepAlive();
+    // Twice as often as other connections: proxies cut an event stream that says nothing for a minute.
+    this.#scope.every(this.#init.keepAliveMs / 2, () => {
+      this.#streamable.sessions.keepAlive();
+      this.#stateless.sessions.keepAlive();
     });
   }
 
@@ -153,8 +155,8 @@ class HttpEdge implements HttpTransport {
     this.#server = undefined;
     this.#url = undefined;
     this.#scope?.close();
-    this.#streamable.stop();
-    this.#stateless.stop();
+    this.#streamable.sessions.stop();
+    this.#stateless.sessions.stop();
     this.#sse.stop();
     await this.#webSocket.stop();
     await new Promise<void>((resolve) => {
@@ -171,7 +173,8 @@ class HttpEdge implements HttpTransport {
     try {
       return this.#components.open(opening);
     } catch (error) {
-      const [idlest] = [this.#streamable.idlest(), this.#stateless.idlest(), this.#sse.idlest()]
+      const [idlest] = [this.#streamable.sessions, this.#stateless.sessions, this.#sse]
+        .map((sessions) => sessions.idlest())
         .filter((one) => one !== undefined)
         .sort((a, b) => a.activeAt - b.activeAt);
       if (idlest === undefined) throw error;
@@ -192,9 +195,9 @@ class HttpEdge implements HttpTransport {
         : sendText(response, 503, 'not ready');
     }
     const { door } = this.#components;
-    const misplaced = door.checkPlace(request);
-    if (misplaced !== undefined) {
-      return refuse(response, misplaced.status, misplaced.error, misplaced.headers);
+    const refusal = door.checkOrigin(request);
+    if (refusal !== undefined) {
+      return refuse(response, refusal.status, refusal.error, refusal.headers);
     }
     const { origin } = request.headers;
     if (origin !== undefined) allowOrigin(response, origin);
@@ -207,12 +210,14 @@ class HttpEdge implements HttpTransport {
   }
 
   #enter(request: IncomingMessage, response: ServerResponse, verdict: Verdict, path: string): void {
+    // The client may have gone while its token was checked: nobody would hear of that any more.
+    if (request.socket.destroyed) return undefined;
     if (isRefusal(verdict)) {
       return refuse(response, verdict.status, verdict.error, verdict.headers);
     }
     const [place, ...segments] = segmentsOf(path);
     const spec = specOf(segments);
-    if (place === 'messages') return this.#sse.post(request, response, verdict.principal);
+    if (place === 'messages') return this.#sse.post(request, response, verdict);
     const isKnown = place === 'mcp' || place === 'sse';
     if (!isKnown || spec === undefined || !this.#components.exists(spec)) {
       return refuse(response, 404, notFound(`nothing is at ${path.slice(0, 128)}; see ${PATH}`));
@@ -221,12 +226,12 @@ class HttpEdge implements HttpTransport {
     switch (request.method) {
       case 'POST':
         return isModern(request)
-          ? this.#stateless.post(request, response, { entrance: verdict, spec })
-          : this.#streamable.post(request, response, { entrance: verdict, spec });
+          ? this.#stateless.post(request, response, { credential: verdict, spec })
+          : this.#streamable.post(request, response, { credential: verdict, spec });
       case 'GET':
-        return this.#streamable.listen(request, response, { entrance: verdict, spec });
+        return this.#streamable.listen(request, response, { credential: verdict, spec });
       case 'DELETE':
-        return this.#streamable.delete(request, response, { entrance: verdict, spec });
+        return this.#streamable.delete(request, response, { credential: verdict, spec });
       default:
         return refuse(response, 405, usage('allowed: POST, GET, DELETE'), {
           allow: 'POST, GET, DELETE',
@@ -237,30 +242,33 @@ class HttpEdge implements HttpTransport {
   #openSse(
     request: IncomingMessage,
     response: ServerResponse,
-    entrance: Entrance,
+    credential: Credential,
     spec: ViewSpec,
   ): void {
     if (request.method !== 'GET') {
       return refuse(response, 405, usage('allowed: GET'), { allow: 'GET' });
     }
-    response.once('close', this.#lasting.keep(response, entrance));
+    response.once('close', this.#lasting.keep(response, credential));
     return this.#sse.get(request, response, {
       path: '/messages',
-      open: (push) => this.#open({ entrance, spec, push, isLasting: true }),
+      credential,
+      renewed: (newer) => this.#lasting.renew(response, newer),
+      open: (push) => this.#open({ credential, spec, push, isLasting: true }),
     });
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { door, logger } = this.#components;
     socket.on('error', (error) => logger.debug({ error: messageOf(error) }, 'upgrade broke'));
-    const misplaced = door.checkPlace(request);
-    if (misplaced !== undefined) {
-      refuseUpgrade(socket, misplaced.status, misplaced.error, misplaced.headers);
+    const refusal = door.checkOrigin(request);
+    if (refusal !== undefined) {
+      refuseUpgrade(socket, refusal.status, refusal.error, refusal.headers);
       return;
     }
     const token = bearerOfUpgrade(request);
     if (token !== undefined) request.headers.authorization = `Bearer ${token}`;
     const proceed = (verdict: Verdict): void => {
+      if (socket.destroyed) return;
       const [place, ...segments] = segmentsOf(pathOf(request));
       const spec = specOf(segments);
       if (isRefusal(verdict)) {
@@ -270,7 +278,7 @@ class HttpEdge implements HttpTransport {
       } else {
         socket.once('close', this.#lasting.keep(socket, verdict));
         this.#webSocket.upgrade(request, socket, head, (push) =>
-          this.#open({ entrance: verdict, spec, push, isLasting: true }),
+          this.#open({ credential: verdict, spec, push, isLasting: true }),
         );
       }
     };

@@ -14,7 +14,7 @@ import { objectOf } from '../wire/era.ts';
 import type { Session } from '../session/types.ts';
 import type { Reply } from '../wire/reply.ts';
 import type { Frame, RequestFrame } from '../types.ts';
-import type { Entrance } from '../door/types.ts';
+import type { Credential } from '../door/types.ts';
 import { createLongLivedConnections } from './long-lived.ts';
 import type { LongLivedConnections } from './long-lived.ts';
 import { createSocketOutput, serveLines } from './line-connection.ts';
@@ -29,14 +29,13 @@ const GREETING_TIMEOUT_MS = 30_000;
 const GREETING_BYTES_MAX = 64 * 1024;
 /** Clients that have brought none yet; one more costs the oldest of them its place. */
 const GREETING_MAX = 100;
-const KEEP_ALIVE_MS = 30_000;
 
 /** What the TCP transport works with. */
 export interface TcpComponents {
   /** True for an address that callers may come from. */
   isAllowed(address: string | undefined): boolean;
   /** Who holds `token`; undefined when nobody does. */
-  entranceOf(token: string, address: string): Promise<Entrance | undefined>;
+  credentialOf(token: string, address: string): Promise<Credential | undefined>;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
   open(principal: Principal, push: (message: Buffer) => void): Session;
   /** Hears that a session opened by `open` has ended. */
@@ -55,14 +54,16 @@ export interface TcpInit {
   /** Named to callers from this machine who bring none. */
   readonly tokenFile: string;
   readonly messageBytes: number;
+  /** A connection that is silent for this long is probed (TCP keep-alive, RFC 9293 §3.8.4). */
+  readonly keepAliveMs: number;
 }
 
 /** The TCP transport. */
 export interface TcpTransport extends Startable {
   /** `127.0.0.1:9500`; undefined until started. */
   address(): string | undefined;
-  /** Cuts the connections that came by `entrance`. */
-  evict(entrance: string): void;
+  /** Cuts the connections that came by `credential`. */
+  evict(credential: string): void;
 }
 
 /** Makes the transport. `start` @throws STARLING_LISTEN_FAILED */
@@ -91,7 +92,7 @@ export function createTcpTransport(components: TcpComponents, init: TcpInit): Tc
       const host = init.host.includes(':') ? `[${init.host}]` : init.host;
       return `${host}:${address.port}`;
     },
-    evict: (entrance) => lasting.evict(entrance),
+    evict: (credential) => lasting.evict(credential),
     async start() {
       if (server !== undefined) return;
       const starting = createServer(
@@ -99,7 +100,7 @@ export function createTcpTransport(components: TcpComponents, init: TcpInit): Tc
           allowHalfOpen: true,
           noDelay: true,
           keepAlive: true,
-          keepAliveInitialDelay: KEEP_ALIVE_MS,
+          keepAliveInitialDelay: init.keepAliveMs,
         },
         accept,
       );
@@ -141,10 +142,10 @@ function serve(
   const caller = new Caller(socket, components, init, (message) => output.urgent(message));
   greeting.add(caller);
   const cancel = clock.schedule(GREETING_TIMEOUT_MS, () => caller.cut('no token in time'));
-  caller.onOpen((entrance) => {
+  caller.onOpen((credential) => {
     cancel();
     greeting.delete(caller);
-    if (entrance !== undefined) socket.once('close', lasting.keep(socket, entrance));
+    if (credential !== undefined) socket.once('close', lasting.keep(socket, credential));
   });
   socket.once('close', () => {
     cancel();
@@ -167,7 +168,7 @@ class Caller implements LineServed {
   /** What came while the token is checked. */
   #held: { readonly frame: Frame; readonly reply: Reply }[] | undefined;
   #idleListeners: (() => void)[] = [];
-  #openListener: (entrance: Entrance | undefined) => void = () => undefined;
+  #openListener: (credential: Credential | undefined) => void = () => undefined;
   #begun = false;
   #ended = false;
   #greetingBytes = 0;
@@ -184,8 +185,8 @@ class Caller implements LineServed {
     this.#push = push;
   }
 
-  /** Hears when a session is open, and by which entrance, if one was needed. */
-  onOpen(listener: (entrance: Entrance | undefined) => void): void {
+  /** Hears when a session is open, and by which credential, if one was needed. */
+  onOpen(listener: (credential: Credential | undefined) => void): void {
     this.#openListener = listener;
   }
 
@@ -246,10 +247,10 @@ class Caller implements LineServed {
     this.#held = [];
     this.#socket.pause();
     this.#components
-      .entranceOf(token, this.#socket.remoteAddress ?? '')
+      .credentialOf(token, this.#socket.remoteAddress ?? '')
       .then(
-        (entrance) => {
-          if (entrance !== undefined) this.#open(entrance, request, reply);
+        (credential) => {
+          if (credential !== undefined) this.#open(credential, request, reply);
           else throw this.#unauthorized('this is not a token of this node');
         },
         (error: unknown) => {
@@ -269,16 +270,16 @@ class Caller implements LineServed {
     this.#socket.resume();
   }
 
-  #open(entrance: Entrance | undefined, request: RequestFrame, reply: Reply): void {
+  #open(credential: Credential | undefined, request: RequestFrame, reply: Reply): void {
     if (this.#ended) return;
     try {
-      this.#session = this.#components.open(entrance?.principal ?? OPERATOR, this.#push);
+      this.#session = this.#components.open(credential?.principal ?? OPERATOR, this.#push);
     } catch (error) {
       this.#components.logger.warn({ error: messageOf(error) }, 'TCP session refused');
       reply.final(errorBytes(request.id, errorOf(error)));
       return;
     }
-    this.#openListener(entrance);
+    this.#openListener(credential);
     this.#session.receive(request, reply);
   }
 

@@ -17,7 +17,6 @@ import type { LineOutput } from './message-session.ts';
 
 const SUBPROTOCOL = 'mcp';
 const BEARER_PREFIX = 'bearer.';
-const PING_MS = 30_000;
 /** Pings without any sign of life after which a connection is dead. */
 const SILENT_PINGS_MAX = 2;
 /** The same while output waits: pongs come late from behind a slow line. */
@@ -57,10 +56,17 @@ export interface WebSocketTransport {
   stop(): Promise<void>;
 }
 
+/** Bounds of the transport. */
+export interface WebSocketInit {
+  readonly messageBytes: number;
+  /** A client is pinged this often; two pings without any sign of life end its connection. */
+  readonly keepAliveMs: number;
+}
+
 /** Makes the transport. */
 export function createWebSocketTransport(
   components: WebSocketComponents,
-  init: { readonly messageBytes: number },
+  init: WebSocketInit,
 ): WebSocketTransport {
   const server = new WebSocketServer({
     noServer: true,
@@ -77,7 +83,7 @@ export function createWebSocketTransport(
         return;
       }
       server.handleUpgrade(request, socket, head, (client) => {
-        new Connection(client, socket, components).serve(open);
+        new Connection(client, socket, components, init.keepAliveMs).serve(open);
       });
     },
     async stop() {
@@ -132,6 +138,7 @@ class Connection implements LineOutput {
   readonly #client: WebSocket;
   readonly #socket: Duplex;
   readonly #components: WebSocketComponents;
+  readonly #keepAliveMs: number;
   readonly #scope: Scope;
   #corked = false;
   #sentBytes = 0;
@@ -139,7 +146,13 @@ class Connection implements LineOutput {
   #heard = true;
   #silentPings = 0;
 
-  constructor(client: WebSocket, socket: Duplex, components: WebSocketComponents) {
+  constructor(
+    client: WebSocket,
+    socket: Duplex,
+    components: WebSocketComponents,
+    keepAliveMs: number,
+  ) {
+    this.#keepAliveMs = keepAliveMs;
     this.#client = client;
     this.#socket = socket;
     this.#components = components;
@@ -168,7 +181,7 @@ class Connection implements LineOutput {
     });
     client.on('pong', () => (this.#heard = true));
     this.#socket.on('drain', () => client.resume());
-    this.#scope.every(PING_MS, () => this.#beat());
+    this.#scope.every(this.#keepAliveMs, () => this.#beat());
     client.once('close', () => {
       this.#scope.close();
       session.end();

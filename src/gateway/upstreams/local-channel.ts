@@ -16,17 +16,13 @@ import {
   objectOf,
 } from '../wire/era.ts';
 import { resultBytes } from '../wire/frame.ts';
-import {
-  bridgeToLegacy,
-  bridgeToModern,
-  discreetListener,
-  lentKey,
-  relayModern,
-  relayedWith,
-  responseOf,
-} from './era-bridge.ts';
+import { discreetListener } from './bridge/declared-capabilities.ts';
+import { OVER, relayedWith, responseOf } from './bridge/relayed-call.ts';
+import { bridgeToLegacy, poolKey } from './bridge/to-legacy.ts';
+import { bridgeToModern, relayModern } from './bridge/to-modern.ts';
 import type { Instance } from './instance.ts';
-import type { ManagedUpstream } from './managed-upstream.ts';
+import type { ServerInstances } from './server-instances.ts';
+import { asUpstreamError } from './upstream-errors.ts';
 import { createLocalSubscriptions } from './local-subscriptions.ts';
 import type { FindInstance, LocalSubscriptions } from './local-subscriptions.ts';
 import { SHARED_NEEDS } from './instance-needs.ts';
@@ -48,19 +44,19 @@ const LEVEL_TIMEOUT_MS = 30_000;
 /** The answer to what the channel itself takes note of. */
 const NOTHING: ResponseFrame = { kind: 'response', bytes: Buffer.from('{}'), id: 0, result: {} };
 
-let linkCount = 0;
+let channelCount = 0;
 
 /** Makes the channel; nothing is started before its first request. */
 export function createLocalChannel(
-  upstream: ManagedUpstream,
+  upstream: ServerInstances,
   init: ServerChannelInit,
 ): ServerChannel {
-  return new LocalLink(upstream, init);
+  return new LocalChannel(upstream, init);
 }
 
-class LocalLink implements ServerChannel {
+class LocalChannel implements ServerChannel {
   readonly ended: Promise<StarlingError>;
-  readonly #upstream: ManagedUpstream;
+  readonly #upstream: ServerInstances;
   readonly #init: ServerChannelInit;
   readonly #client: ClientFacts;
   readonly #listener: ChannelListener;
@@ -69,17 +65,17 @@ class LocalLink implements ServerChannel {
   readonly #attached = new Map<Instance, () => void>();
   readonly #subscriptions: LocalSubscriptions;
   #level: string | undefined;
-  #session: Instance | undefined;
+  #instance: Instance | undefined;
   #end: (error: StarlingError) => void = () => undefined;
   /** Key of an instance that is this channel's alone. */
   #own: string | undefined;
   #closed = false;
 
-  constructor(upstream: ManagedUpstream, init: ServerChannelInit) {
+  constructor(upstream: ServerInstances, init: ServerChannelInit) {
     this.#upstream = upstream;
     this.#init = init;
-    linkCount += 1;
-    this.#id = String(linkCount);
+    channelCount += 1;
+    this.#id = String(channelCount);
     this.#client = this.#allowed(init.client);
     this.#listener = discreetListener(init.listener, this.#client);
     const { clock, logger } = upstream;
@@ -92,7 +88,7 @@ class LocalLink implements ServerChannel {
   relay(call: RelayedCall): ChannelCall {
     if (this.#closed) {
       call.failed(this.#gone());
-      return { cancel: () => undefined };
+      return OVER;
     }
     if (eraOf(call.request) === 'modern') return this.#relayModern(call);
     const subscribing = this.#subscribe(call);
@@ -107,7 +103,7 @@ class LocalLink implements ServerChannel {
   ): Promise<ResponseFrame> {
     if (method === 'logging/setLevel') {
       this.#level = String(params['level']);
-      if (this.#session !== undefined) this.#setLevel(this.#session, this.#level);
+      if (this.#instance !== undefined) this.#setLevel(this.#instance, this.#level);
       return NOTHING;
     }
     const { uri } = params;
@@ -127,7 +123,7 @@ class LocalLink implements ServerChannel {
   }
 
   notify(method: string, params: JsonObject): void {
-    if (this.#session?.handshake.era === 'legacy') this.#session.channel.notify(method, params);
+    if (this.#instance?.handshake.era === 'legacy') this.#instance.channel.notify(method, params);
   }
 
   close(): void {
@@ -165,24 +161,23 @@ class LocalLink implements ServerChannel {
   /** The instance of the session's own era. @throws STARLING_LIMIT_EXCEEDED */
   readonly #findSession: FindInstance = () => {
     if (this.#closed) throw this.#gone();
-    const known = this.#session;
-    return known === undefined || known.channel.isOver ? this.#acquire(this.#wish()) : known;
+    const known = this.#instance;
+    return known === undefined || known.channel.isOver ? this.#acquire(this.#needs()) : known;
   };
 
   /** The instance that the calls of a modern client are sent to while none of them waits. */
   #findListening(declared: ClientFacts): FindInstance {
     return async () => {
       const client = this.#allowed(declared);
-      const { lacks } = this.#upstream;
-      const modern = lacks.has('modern')
+      const modern = this.#upstream.eras.lacks('modern')
         ? undefined
-        : await this.#modernOr(this.#modernWish(client));
+        : await this.#modernOr(this.#modernNeeds(client));
       if (this.#closed) throw this.#gone();
       if (modern?.handshake.era === 'modern') {
         this.#attach(modern);
         return modern;
       }
-      const key = lentKey(this.#bridgeKey(client), 0);
+      const key = poolKey(this.#bridgeKey(client), 0);
       const instance = await this.#upstream.acquire({ key, era: 'legacy', client });
       // What else it says is for the call that has it to itself.
       this.#attach(instance, isInteractive(client) ? 'updates' : undefined);
@@ -204,31 +199,31 @@ class LocalLink implements ServerChannel {
     return { ...client, capabilities };
   }
 
-  #wish(): InstanceNeeds {
+  #needs(): InstanceNeeds {
     if (this.#upstream.config.shared) return SHARED_NEEDS;
-    const era = this.#upstream.lacks.has('legacy') ? 'modern' : 'either';
+    const era = this.#upstream.eras.lacks('legacy') ? 'modern' : 'either';
     const key = `${era} ${this.#shareKey(this.#client, this.#id)}`;
     if (isInteractive(this.#client)) this.#own = key;
     return { key, era, client: this.#client };
   }
 
-  /** Links with equal keys share an instance: never across principals, never with a client that can be asked. */
+  /** Channels with equal keys share an instance: never across principals, never with a client that can be asked. */
   #shareKey(client: ClientFacts, own: string): string {
     const who = principalKey(this.#init.principal);
     const whose = isInteractive(client) ? ` #${own}` : '';
     return `${who} ${capabilitiesKey(client.capabilities)}${whose}`;
   }
 
-  #acquire(wish: InstanceNeeds): Instance | Promise<Instance> {
-    const instance = this.#upstream.acquire(wish);
+  #acquire(needs: InstanceNeeds): Instance | Promise<Instance> {
+    const instance = this.#upstream.acquire(needs);
     if (!(instance instanceof Promise)) return this.#adopt(instance);
     return instance.then((started) => this.#adopt(started));
   }
 
   /** Makes `instance` the one of the session, and hears it. */
   #adopt(instance: Instance): Instance {
-    if (this.#session === instance) return instance;
-    this.#session = instance;
+    if (this.#instance === instance) return instance;
+    this.#instance = instance;
     this.#attach(instance);
     if (this.#level !== undefined) this.#setLevel(instance, this.#level);
     return instance;
@@ -242,7 +237,7 @@ class LocalLink implements ServerChannel {
 
   #lost(instance: Instance): void {
     this.#attached.delete(instance);
-    if (this.#session === instance) this.#session = undefined;
+    if (this.#instance === instance) this.#instance = undefined;
   }
 
   #whenReady(
@@ -258,7 +253,7 @@ class LocalLink implements ServerChannel {
         if (!cancelled) sent = send(started);
       },
       (error: unknown) => {
-        if (!cancelled) call.failed(failure(error, this.#upstream.server));
+        if (!cancelled) call.failed(asUpstreamError(error, this.#upstream.server));
       },
     );
     return {
@@ -310,8 +305,8 @@ class LocalLink implements ServerChannel {
     const upstream = this.#upstream;
     const declared = clientOf(call.request);
     const client = this.#allowed(declared);
-    if (!upstream.lacks.has('modern')) {
-      return this.#whenReady(this.#modernOr(this.#modernWish(client)), call, (instance) => {
+    if (!upstream.eras.lacks('modern')) {
+      return this.#whenReady(this.#modernOr(this.#modernNeeds(client)), call, (instance) => {
         instance.usedAt = upstream.clock.now();
         if (instance.handshake.era === 'modern') {
           this.#attach(instance);
@@ -323,7 +318,7 @@ class LocalLink implements ServerChannel {
     return this.#bridge(call, client);
   }
 
-  #modernWish(client: ClientFacts): InstanceNeeds {
+  #modernNeeds(client: ClientFacts): InstanceNeeds {
     if (this.#upstream.config.shared) return SHARED_NEEDS;
     return { key: `modern ${principalKey(this.#init.principal)}`, era: 'modern', client };
   }
@@ -337,11 +332,11 @@ class LocalLink implements ServerChannel {
   }
 
   /** A modern instance; where the server turns out to have none, any other. */
-  #modernOr(wish: InstanceNeeds): Instance | Promise<Instance> {
-    const instance = this.#upstream.acquire(wish);
+  #modernOr(needs: InstanceNeeds): Instance | Promise<Instance> {
+    const instance = this.#upstream.acquire(needs);
     if (!(instance instanceof Promise)) return instance;
     return instance.catch((error: unknown) => {
-      if (!this.#upstream.lacks.has('modern')) throw error;
+      if (!this.#upstream.eras.lacks('modern')) throw error;
       return this.#findSession();
     });
   }
@@ -399,15 +394,6 @@ function listenerOf(params: JsonObject): ClientFacts | undefined {
   return { capabilities: objectOf(capabilities), clientInfo: {} };
 }
 
-function failure(error: unknown, server: string): StarlingError {
-  if (error instanceof StarlingError) return error;
-  return new StarlingError(
-    'STARLING_UPSTREAM_UNAVAILABLE',
-    `server '${server}' failed: ${messageOf(error)}`,
-    { cause: error },
-  );
-}
-
 /** Answers `call` with an empty result when `work` is done. */
 function answerAfter(call: RelayedCall, work: Promise<void>, server: string): ChannelCall {
   let isCancelled = false;
@@ -416,7 +402,7 @@ function answerAfter(call: RelayedCall, work: Promise<void>, server: string): Ch
       if (!isCancelled) call.response(responseOf(resultBytes(call.request.id, {})));
     },
     (error: unknown) => {
-      if (!isCancelled) call.failed(failure(error, server));
+      if (!isCancelled) call.failed(asUpstreamError(error, server));
     },
   );
   return {

@@ -1,6 +1,6 @@
 /** All upstream servers of this node, as the configuration names them, and the built-in one. */
 import { EventEmitter } from 'node:events';
-import type { McpServer } from '../../config/index.ts';
+import type { McpServer, Retry } from '../../config/index.ts';
 import type { Clock, Health, Logger, Random } from '../../core/index.ts';
 import type { CatalogLimits } from '../../directory/index.ts';
 import type {
@@ -38,6 +38,8 @@ export interface UpstreamsInit {
   readonly instancesMax: number;
   /** How long a server may take to start and answer `initialize`; default 30000. */
   readonly startTimeoutMs?: number;
+  /** How a server that fails is started again; default by itself as long as the node runs. */
+  readonly retry?: Retry;
 }
 
 const START_TIMEOUT_MS = 30_000;
@@ -92,7 +94,12 @@ export function createUpstreams(components: UpstreamsComponents, init: Upstreams
       );
       const gone = [...before].filter(([name, upstream]) => kept.get(name) !== upstream);
       await Promise.all(gone.map(([, upstream]) => upstream.stop()));
-      if (isStarted) for (const upstream of kept.values()) upstream.start();
+      if (isStarted) {
+        for (const upstream of kept.values()) {
+          upstream.start();
+          if (upstream.hasGivenUp) upstream.retry();
+        }
+      }
       for (const [name] of gone) events.emit('change', name);
     },
     secretsChanged() {

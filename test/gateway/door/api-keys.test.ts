@@ -4,7 +4,7 @@ import { silentLogger } from '../../../src/core/index.ts';
 import { createApiKeys } from '../../../src/gateway/door/api-keys.ts';
 import type { ApiKeys } from '../../../src/gateway/door/api-keys.ts';
 import { digestOf } from '../../../src/gateway/door/bearer.ts';
-import type { Entrance } from '../../../src/gateway/door/types.ts';
+import type { Credential } from '../../../src/gateway/door/types.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 
@@ -29,7 +29,7 @@ async function fixture(): Promise<Fixture> {
   return { clock, table, keys: await again(), again };
 }
 
-const check = (keys: ApiKeys, token: string): Entrance | undefined =>
+const check = (keys: ApiKeys, token: string): Credential | undefined =>
   keys.check(token, digestOf(token));
 
 describe('an API key', () => {
@@ -37,12 +37,12 @@ describe('an API key', () => {
     const { keys, again } = await fixture();
     const { key, info } = await keys.create({ name: 'ci', scopes: ['tool:files/*'] });
     expect(key.reveal()).toMatch(/^starling_[0-9a-f]{12}_[\w-]{43}$/);
-    const entrance = {
+    const credential = {
       id: `key:${info.id}`,
       principal: { kind: 'client', name: 'ci', scopes: ['tool:files/*'] },
     };
-    expect(check(keys, key.reveal())).toEqual(entrance);
-    expect(check(await again(), key.reveal())).toEqual(entrance);
+    expect(check(keys, key.reveal())).toEqual(credential);
+    expect(check(await again(), key.reveal())).toEqual(credential);
   });
 
   it('is stored as a hash, and never printed', async () => {
@@ -79,7 +79,7 @@ describe('an API key', () => {
   it('ends at once when it is revoked, by name or id, and whoever listens hears it', async () => {
     const { keys, again } = await fixture();
     const heard: string[] = [];
-    keys.events.on('revoked', (entrance) => heard.push(entrance));
+    keys.events.on('revoked', (credential) => heard.push(credential));
     const one = await keys.create({ name: 'one', scopes: ['*'] });
     const two = await keys.create({ name: 'two', scopes: ['*'] });
     await keys.revoke('one');

@@ -120,9 +120,9 @@ describe('a caller with an access token', () => {
     const token = await authority.sign({ exp: NOW / 1000 + 60 });
     const [first, second] = [door.authenticate(bearing(token)), door.authenticate(bearing(token))];
     expect(second).toBe(first);
-    const entrance = await first;
-    expect(entrance).toMatchObject({ principal: { kind: 'client', name: 'ann' } });
-    expect(door.authenticate(bearing(token))).toBe(entrance);
+    const credential = await first;
+    expect(credential).toMatchObject({ principal: { kind: 'client', name: 'ann' } });
+    expect(door.authenticate(bearing(token))).toBe(credential);
     clock.advance(90_000);
     expect(await door.authenticate(bearing(token))).toMatchObject({ status: 401 });
   });

@@ -12,7 +12,6 @@ import type { Clock, JsonObject } from '../../../src/core/index.ts';
 import { notificationBytes } from '../../../src/gateway/wire/frame.ts';
 import { createSseTransport } from '../../../src/gateway/transports/sse.ts';
 import type { SseTransport } from '../../../src/gateway/transports/sse.ts';
-import type { Principal } from '../../../src/guard/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { OPERATOR, call, fakeSessions, ping } from '../support/fake-session.ts';
 import type { FakeSessions } from '../support/fake-session.ts';
@@ -28,8 +27,10 @@ interface Served {
   readonly transport: SseTransport;
 }
 
-/** The principal is who the header says, as the door of the HTTP edge would find out. */
-async function serve(options: { clock?: Clock; max?: number } = {}): Promise<Served> {
+/** The credential is the header's, as the door of the HTTP edge would find out. */
+async function serve(
+  options: { clock?: Clock; max?: number; keepAliveMs?: number } = {},
+): Promise<Served> {
   const sessions = fakeSessions(options.max);
   const transport = createSseTransport(
     {
@@ -37,16 +38,18 @@ async function serve(options: { clock?: Clock; max?: number } = {}): Promise<Ser
       clock: options.clock ?? systemClock,
       logger: silentLogger,
     },
-    { messageBytes: MESSAGE_BYTES },
+    { messageBytes: MESSAGE_BYTES, keepAliveMs: options.keepAliveMs ?? 30_000 },
   );
   const server = createServer((incoming, response) => {
-    const { who } = incoming.headers;
-    const principal = who === undefined ? OPERATOR : ({ ...OPERATOR, who } as unknown as Principal);
-    if (incoming.method === 'POST') transport.post(incoming, response, principal);
+    const { who = 'operator' } = incoming.headers;
+    const credential = { id: String(who), principal: OPERATOR };
+    if (incoming.method === 'POST') transport.post(incoming, response, credential);
     else {
       transport.get(incoming, response, {
         path: '/messages',
-        open: (push) => sessions.open(principal, push),
+        credential,
+        renewed: () => undefined,
+        open: (push) => sessions.open(OPERATOR, push),
       });
     }
   });
@@ -272,6 +275,18 @@ describe('an event stream', () => {
     await silent.closed;
     await until(() => used.comments.length >= 5);
     expect(served.sessions.live()).toEqual([served.sessions.last()]);
+  });
+
+  it('is kept alive twice as often as the configuration says of other connections', async () => {
+    const clock = createTestClock();
+    const stream = await openStream(await serve({ clock, keepAliveMs: 2000 }));
+    for (let beat = 0; beat < 3; beat += 1) {
+      clock.advance(1000);
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+    }
+    await until(() => stream.comments.length === 3);
   });
 
   it('is offered as the idlest unless a call is under way, and refused where no more fit', async () => {

@@ -10,7 +10,7 @@ import type { Clock, JsonObject, Logger } from '../../../src/core/index.ts';
 import { notificationBytes } from '../../../src/gateway/wire/frame.ts';
 import { TOKEN_META, createTcpTransport } from '../../../src/gateway/transports/tcp.ts';
 import type { TcpInit, TcpTransport } from '../../../src/gateway/transports/tcp.ts';
-import type { Entrance } from '../../../src/gateway/door/types.ts';
+import type { Credential } from '../../../src/gateway/door/types.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { OPERATOR, call, fakeSessions, ping } from '../support/fake-session.ts';
 import type { FakeSessions } from '../support/fake-session.ts';
@@ -25,9 +25,10 @@ const INIT: TcpInit = {
   requireToken: true,
   tokenFile: '/state/token',
   messageBytes: 1024 * 1024,
+  keepAliveMs: 30_000,
 };
 
-const ENTRANCE: Entrance = { id: 'operator', principal: OPERATOR };
+const CREDENTIAL: Credential = { id: 'operator', principal: OPERATOR };
 
 interface Served {
   readonly transport: TcpTransport;
@@ -49,7 +50,7 @@ interface Options {
   readonly clock?: Clock;
   readonly max?: number;
   readonly isAllowed?: (address: string | undefined) => boolean;
-  readonly entranceOf?: (token: string) => Promise<Entrance | undefined>;
+  readonly credentialOf?: (token: string) => Promise<Credential | undefined>;
 }
 
 async function serve(options: Options = {}): Promise<Served> {
@@ -60,7 +61,7 @@ async function serve(options: Options = {}): Promise<Served> {
   const transport = createTcpTransport(
     {
       isAllowed: () => true,
-      entranceOf: async (token) => (token === TOKEN ? ENTRANCE : undefined),
+      credentialOf: async (token) => (token === TOKEN ? CREDENTIAL : undefined),
       ...options,
       open: (principal, push) => sessions.open(principal, push),
       ended: (session) => sessions.ended(session),
@@ -170,7 +171,7 @@ describe('a TCP client with the token', () => {
   it('is who its token says', async () => {
     const guest = { ...OPERATOR, name: 'guest' };
     const served = await serve({
-      entranceOf: async (token) =>
+      credentialOf: async (token) =>
         token === TOKEN ? { id: 'guest', principal: guest } : undefined,
     });
     await greeted(served);
@@ -251,16 +252,16 @@ describe('a TCP client without a token', () => {
   });
 
   it('is refused when its token can not be checked', async () => {
-    const served = await serve({ entranceOf: () => Promise.reject(new Error('down')) });
+    const served = await serve({ credentialOf: () => Promise.reject(new Error('down')) });
     const client = await served.connect();
     client.send(greeting());
     expect(await client.next()).toMatchObject({ id: 0, error: { message: 'internal error' } });
   });
 
   it('may wait while its token is checked, and not go on before', async () => {
-    let decide: (entrance: Entrance | undefined) => void = () => undefined;
+    let decide: (credential: Credential | undefined) => void = () => undefined;
     const served = await serve({
-      entranceOf: () => new Promise((resolve) => (decide = resolve)),
+      credentialOf: () => new Promise((resolve) => (decide = resolve)),
     });
     const client = await served.connect();
     client.send(greeting(), call(1, 'echo', { message: 'early' }));
@@ -268,15 +269,15 @@ describe('a TCP client without a token', () => {
     other.send(ping(1));
     await other.next();
     expect(served.sessions.all).toEqual([]);
-    decide(ENTRANCE);
+    decide(CREDENTIAL);
     expect(await client.next()).toMatchObject({ id: 0, result: {} });
     expect(await client.next()).toMatchObject({ id: 1, result: {} });
   });
 
   it('leaves no session behind when it goes while its token is checked', async () => {
-    let decide: (entrance: Entrance | undefined) => void = () => undefined;
+    let decide: (credential: Credential | undefined) => void = () => undefined;
     const served = await serve({
-      entranceOf: () => new Promise((resolve) => (decide = resolve)),
+      credentialOf: () => new Promise((resolve) => (decide = resolve)),
     });
     const client = await served.connect();
     client.send(greeting());
@@ -286,7 +287,7 @@ describe('a TCP client without a token', () => {
     client.socket.resetAndDestroy();
     other.send(ping(2));
     await other.next();
-    decide(ENTRANCE);
+    decide(CREDENTIAL);
     other.send(ping(3));
     await other.next();
     await until(() => served.sessions.live().length === 0);
@@ -294,7 +295,7 @@ describe('a TCP client without a token', () => {
 
   it('is cut off when its key is revoked, and nobody else is', async () => {
     const served = await serve({
-      entranceOf: async (token) => ({ id: `key:${token}`, principal: OPERATOR }),
+      credentialOf: async (token) => ({ id: `key:${token}`, principal: OPERATOR }),
     });
     const [lost, kept] = [await served.connect(), await served.connect()];
     lost.send(greeting('one'));
@@ -312,7 +313,7 @@ describe('a TCP client without a token', () => {
     const clock = createTestClock();
     const served = await serve({
       clock,
-      entranceOf: async () => ({ ...ENTRANCE, expiresAt: clock.now() + 60_000 }),
+      credentialOf: async () => ({ ...CREDENTIAL, expiresAt: clock.now() + 60_000 }),
     });
     const client = await served.connect();
     client.send(greeting());
@@ -491,7 +492,7 @@ describe('the TCP port', () => {
     const second = createTcpTransport(
       {
         isAllowed: () => true,
-        entranceOf: async () => undefined,
+        credentialOf: async () => undefined,
         open: () => {
           throw new Error('none');
         },

@@ -34,7 +34,9 @@ interface Served {
 }
 
 /** A server that lets in whoever has the token, as the HTTP edge does. */
-async function serve(options: { clock?: Clock; max?: number } = {}): Promise<Served> {
+async function serve(
+  options: { clock?: Clock; max?: number; keepAliveMs?: number } = {},
+): Promise<Served> {
   const sessions = fakeSessions(options.max);
   const transport = createWebSocketTransport(
     {
@@ -42,7 +44,7 @@ async function serve(options: { clock?: Clock; max?: number } = {}): Promise<Ser
       clock: options.clock ?? systemClock,
       logger: silentLogger,
     },
-    { messageBytes: MESSAGE_BYTES },
+    { messageBytes: MESSAGE_BYTES, keepAliveMs: options.keepAliveMs ?? 30_000 },
   );
   const sockets = new Set<Socket>();
   const server = createServer();
@@ -319,6 +321,14 @@ describe('a WebSocket connection', () => {
     }
   });
 
+  it('is pinged as often as the configuration says', async () => {
+    const clock = createTestClock();
+    const client = await clientOf(await serve({ clock, keepAliveMs: 2000 }));
+    const pinged = once(client.socket, 'ping');
+    await beatOf(clock, 2000);
+    await pinged;
+  });
+
   it('that is dead is noticed', async () => {
     const clock = createTestClock();
     const served = await serve({ clock });
@@ -342,9 +352,9 @@ describe('a WebSocket connection', () => {
   });
 });
 
-/** Half a minute, and the turns after it in which the next beat is scheduled. */
-async function beatOf(clock: ReturnType<typeof createTestClock>): Promise<void> {
-  clock.advance(30_000);
+/** Half a minute or `ms`, and the turns after it in which the next beat is scheduled. */
+async function beatOf(clock: ReturnType<typeof createTestClock>, ms = 30_000): Promise<void> {
+  clock.advance(ms);
   await new Promise((resolve) => {
     setImmediate(resolve);
   });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../../src/core/index.ts';
 import { errorBytes, parseFrame } from '../../../src/gateway/wire/frame.ts';
-import { relayedWith } from '../../../src/gateway/upstreams/era-bridge.ts';
+import { relayedWith } from '../../../src/gateway/upstreams/bridge/relayed-call.ts';
 import type { RelayedCall, RequestFrame } from '../../../src/gateway/types.ts';
 import { until, useCleanup } from '../support/gateways.ts';
 import { ALICE, BOB, callerOf, jsonOf, upstreamBench, whoami } from '../support/upstream-bench.ts';
@@ -224,7 +224,7 @@ describe('a modern client on an old server', () => {
     given.call.cancel('changed my mind');
     await seen();
     expect((await seen()).called).not.toContain('touch');
-    expect(bench.upstream.lent.size).toBe(0);
+    expect(bench.upstream.exclusive.size).toBe(0);
   });
 
   it('has an instance to itself while it can be asked, and gives it back', async () => {
@@ -244,7 +244,7 @@ describe('a modern client on an old server', () => {
       retry(params, required, () => ({})),
     ).ending;
     expect(await pidOf()).toBe(first);
-    expect(bench.upstream.lent.size).toBe(0);
+    expect(bench.upstream.exclusive.size).toBe(0);
   });
 
   it('shares the instance of old sessions when it can not be asked', async () => {
@@ -300,9 +300,9 @@ describe('a call that is held for its client', () => {
 
   it('is given up at the server when its client does not come back', async () => {
     const { bench, caller, again } = await held();
-    expect(bench.upstream.held.size).toBe(1);
+    expect(bench.upstream.suspended.size).toBe(1);
     await bench.clock.leap(601_000);
-    expect([bench.upstream.held.size, bench.upstream.lent.size]).toEqual([0, 0]);
+    expect([bench.upstream.suspended.size, bench.upstream.exclusive.size]).toEqual([0, 0]);
     expect(await call(caller, again).ending).toMatchObject(refusal);
     expect(jsonOf(await call(caller, CANCELLED).ending)).toHaveLength(1);
   });
@@ -322,7 +322,7 @@ describe('a call that is held for its client', () => {
       retry(params, required, () => ({})),
     );
     expect(jsonOf(await ending)).toBe('never mind');
-    expect(bench.upstream.lent.size).toBe(0);
+    expect(bench.upstream.exclusive.size).toBe(0);
   });
 
   it('is cancelled with the retry that took it up', async () => {
@@ -334,7 +334,7 @@ describe('a call that is held for its client', () => {
       caller,
       retry(params, required, () => ({})),
     ).call.cancel('enough');
-    expect([bench.upstream.held.size, bench.upstream.lent.size]).toEqual([0, 0]);
+    expect([bench.upstream.suspended.size, bench.upstream.exclusive.size]).toEqual([0, 0]);
     expect(jsonOf(await call(caller, CANCELLED).ending)).toHaveLength(1);
   });
 
@@ -356,7 +356,7 @@ describe('a call that is held for its client', () => {
       ),
     );
     expect(answered.map((ending) => jsonOf(ending))).toEqual([[{ n: 0 }], [{ n: 1 }]]);
-    expect(bench.upstream.lent.size).toBe(0);
+    expect(bench.upstream.exclusive.size).toBe(0);
   });
 
   it('belongs to a client, not to everybody of its kind: each has instances of its own', async () => {

@@ -363,6 +363,44 @@ describe('a server that crashes', () => {
   });
 });
 
+describe('a server that is to be started again a few times only', () => {
+  const retry = { attempts: 2, delayMs: 100, delayMaxMs: 150 };
+
+  it('is left alone after that, says so, and is started again when somebody asks', async () => {
+    const bench = await upstreamBench({
+      start: false,
+      retry,
+      server: { args: ['-e', 'process.exit(3)'] },
+    });
+    const before = bench.clock.now();
+    bench.upstream.start();
+    await until(() => bench.upstream.hasGivenUp);
+    const [warning] = bench.health.warnings();
+    expect(warning?.text).toMatch(/code 3.*has failed 3 times.*retry\.attempts/);
+    expect(warning?.hint).toContain('start it again: save the config file');
+    expect(bench.waitsFrom(before)).toEqual(expect.arrayContaining([75, 112.5]));
+    const changes = bench.changes();
+    await bench.clock.leap(600_000);
+    expect(bench.changes()).toBe(changes);
+    bench.upstream.retry();
+    expect(bench.upstream.hasGivenUp).toBe(false);
+    await until(() => bench.upstream.hasGivenUp);
+  });
+
+  it('counts anew when it has done its work in between', async () => {
+    const bench = await upstreamBench({ startTimeoutMs: 600_000, retry });
+    for (let round = 0; round < 4; round += 1) {
+      await whoami(callerOf(bench));
+      const { pid = 0 } = bench.upstream.status();
+      process.kill(pid, 'SIGKILL');
+      await until(() => isGone(pid));
+      await bench.clock.leap(1000);
+      await until(() => bench.upstream.status().state === 'ready');
+    }
+    expect(bench.upstream.hasGivenUp).toBe(false);
+  });
+});
+
 describe('a list that changes', () => {
   it('in the instance of a session is listed with what was there, while that instance runs', async () => {
     const bench = await upstreamBench({ server: { idleMs: 60_000 } });

@@ -39,7 +39,7 @@ const INSIDE = blockList(
   ['ff00::', 8, 'ipv6'],
 );
 
-/** Makes one for the MCP server at `serverUrl`. `close` ends its connections. */
+/** Makes one for the MCP server at `serverUrl`. `close` ends its connections, and refuses what is asked later. */
 export function createGuardedFetch(
   components: { readonly clock: Clock },
   init: { readonly serverUrl: URL },
@@ -51,12 +51,17 @@ export function createGuardedFetch(
     clock: components.clock,
     lookup: guardedLookup(() => server),
   });
+  let isClosed = false;
   return {
     async fetch(url, options) {
+      if (isClosed) throw new StarlingError('STARLING_STOPPED', 'the node stops');
       server = await placeOfHost(hostname);
       return ask(exchanger, server, new URL(url), options ?? {});
     },
-    close: () => exchanger.close(),
+    close() {
+      isClosed = true;
+      exchanger.close();
+    },
   };
 }
 
@@ -79,7 +84,7 @@ async function ask(
 ): Promise<Response> {
   checkOauthUrl(url);
   const literal = bare(url.hostname);
-  if (isIP(literal) !== 0) checkPlace(server, placeOf(literal), literal);
+  if (isIP(literal) !== 0) checkOrigin(server, placeOf(literal), literal);
   const body = options.body instanceof URLSearchParams ? options.body.toString() : options.body;
   const { reply } = exchanger.start({
     method: options.method === 'POST' ? 'POST' : 'GET',
@@ -115,7 +120,7 @@ function guardedLookup(server: () => Place): LookupFunction {
         return;
       }
       try {
-        for (const { address } of found) checkPlace(server(), placeOf(address), hostname);
+        for (const { address } of found) checkOrigin(server(), placeOf(address), hostname);
       } catch (refusal) {
         callback(refusal as Error, '');
         return;
@@ -127,7 +132,7 @@ function guardedLookup(server: () => Place): LookupFunction {
 }
 
 /** @throws STARLING_UPSTREAM_INVALID */
-function checkPlace(server: Place, target: Place, host: string): void {
+function checkOrigin(server: Place, target: Place, host: string): void {
   const allowed =
     target === 'outside' || target === server || (target === 'inside' && server === 'loopback');
   if (!allowed) throw refused(`${host} is in a network that the server itself is not in`);

@@ -1,6 +1,7 @@
-/** What a caller is told that names something that does not exist, with what it may have meant. */
+/** What a caller is told whose name leads nowhere: to nothing that exists, or to a peer that is away. */
 import { nearest } from '../../config/index.ts';
 import { StarlingError, printable } from '../../core/index.ts';
+import type { PeerView } from '../../membership/index.ts';
 import type { UpstreamStatus } from '../types.ts';
 import { RPC } from '../wire/frame.ts';
 import { SEPARATOR } from './tool-names.ts';
@@ -62,5 +63,18 @@ export function serverFailed(server: string, { error, hint }: UpstreamStatus): S
 export function unknownMethod(method: string): StarlingError {
   return new StarlingError('STARLING_USAGE', `unknown method ${printable(method)}`, {
     data: { rpc: RPC.methodNotFound },
+  });
+}
+
+/** The peer is dead or has left. */
+export function peerAway(peer: PeerView): StarlingError {
+  const when =
+    peer.lastHeartbeatAt === 0
+      ? 'was never heard'
+      : `was last heard at ${new Date(peer.lastHeartbeatAt).toISOString()}`;
+  const how = peer.state === 'left' ? 'has left the mesh' : 'is unreachable';
+  return new StarlingError('STARLING_PEER_UNREACHABLE', `peer ${peer.alias} ${how}; it ${when}`, {
+    hint: 'see who is there: starling peers',
+    data: { peer: peer.peerId },
   });
 }

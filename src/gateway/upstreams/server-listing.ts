@@ -1,0 +1,228 @@
+/**
+ * What one server lists: asked of its listing instance, together with what other instances have
+ * besides, and asked again when an instance says that a list has changed or the server comes back.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { StarlingError } from '../../core/index.ts';
+import type { Clock, Logger, Scope } from '../../core/index.ts';
+import { soundItems } from '../../directory/index.ts';
+import type {
+  CatalogLimits,
+  ListedTool,
+  ServerCatalog,
+  ServerItems,
+} from '../../directory/index.ts';
+import { listAll } from '../wire/client-handshake.ts';
+import { headerParamsOf } from '../wire/modern-headers.ts';
+import type { Instance } from './instance.ts';
+import type { InstanceNeeds } from './instance-needs.ts';
+import type { InstancePool } from './instance-pool.ts';
+import type { KnownEras } from './known-eras.ts';
+import { emptyCatalog, mergeItems } from './merge-catalogs.ts';
+import type { RestartBackoff } from './restart-backoff.ts';
+import { asUpstreamError } from './upstream-errors.ts';
+
+/** A burst of changes within this time is one reason to list. */
+const BURST_MS = 50;
+/** When a list that could not be had is asked for again. */
+const RELIST_MS = 30_000;
+
+/** What a listing works with. */
+export interface ServerListingComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly pool: Pick<InstancePool, 'acquire' | 'get'>;
+  readonly backoff: Pick<RestartBackoff, 'hasGivenUp' | 'waitMs'>;
+  readonly eras: Pick<KnownEras, 'listed'>;
+  readonly listener: ServerListingListener;
+}
+
+/** Hears how the listing goes. */
+export interface ServerListingListener {
+  listed(): void;
+  /** The server started, but could not be listed. */
+  failed(error: StarlingError): void;
+}
+
+/** Which server, and within which bounds. */
+export interface ServerListingInit {
+  readonly server: string;
+  /** The instance to list. */
+  readonly needs: InstanceNeeds;
+  readonly timeoutMs: number;
+  readonly catalog: CatalogLimits;
+}
+
+/** What one server lists. */
+export interface ServerListing {
+  /** The same object until it changes. */
+  readonly catalog: ServerCatalog;
+  /** True once the server has been listed. */
+  readonly isListed: boolean;
+  /** Lists within the life of `scope`, at once and whenever there is a reason to. */
+  start(scope: Scope): void;
+  /** Lists after `delayMs`, or earlier where that is due already. */
+  refreshIn(delayMs: number): void;
+  /** The instance of `key` says that its lists have changed. */
+  changed(key: string): void;
+  /** The instance is gone, and with it what only that instance had. */
+  forget(key: string, instance: Instance): void;
+}
+
+/** Makes the listing; the catalog is empty until the server is listed. */
+export function createServerListing(
+  components: ServerListingComponents,
+  init: ServerListingInit,
+): ServerListing {
+  return new Listing(components, init);
+}
+
+class Listing implements ServerListing {
+  readonly #components: ServerListingComponents;
+  readonly #init: ServerListingInit;
+  #scope: Scope | undefined;
+  /** What the listing instance lists. */
+  #base: ServerCatalog;
+  /** `#base`, and what other instances have besides. */
+  #catalog: ServerCatalog;
+  /** Keys of instances whose lists have changed: what came to be there is nowhere else. */
+  readonly #changed = new Set<string>();
+  readonly #extras = new Map<Instance, ServerItems>();
+  #isListed = false;
+  #cancelRefresh: (() => void) | undefined;
+  #refreshAt = 0;
+
+  constructor(components: ServerListingComponents, init: ServerListingInit) {
+    this.#components = components;
+    this.#init = init;
+    this.#base = emptyCatalog(init.server);
+    this.#catalog = this.#base;
+  }
+
+  get catalog(): ServerCatalog {
+    return this.#catalog;
+  }
+
+  get isListed(): boolean {
+    return this.#isListed;
+  }
+
+  start(scope: Scope): void {
+    this.#scope = scope;
+    this.#cancelRefresh = undefined;
+    this.refreshIn(0);
+  }
+
+  refreshIn(delayMs: number): void {
+    const scope = this.#scope;
+    if (scope === undefined || scope.closed) return;
+    const dueAt = this.#components.clock.now() + delayMs;
+    if (this.#cancelRefresh !== undefined && this.#refreshAt <= dueAt) return;
+    this.#cancelRefresh?.();
+    this.#refreshAt = dueAt;
+    this.#cancelRefresh = scope.after(delayMs, () => {
+      this.#cancelRefresh = undefined;
+      this.#refresh(scope).catch((error: unknown) => {
+        const { message } = asUpstreamError(error, this.#init.server);
+        this.#components.logger.warn({ error: message }, 'server not listed');
+        this.refreshIn(RELIST_MS);
+      });
+    });
+  }
+
+  changed(key: string): void {
+    this.#changed.add(key);
+    this.refreshIn(BURST_MS);
+  }
+
+  forget(key: string, instance: Instance): void {
+    this.#changed.delete(key);
+    if (this.#extras.delete(instance)) this.#merge();
+  }
+
+  async #refresh(scope: Scope): Promise<void> {
+    const instance = await this.#listingInstance();
+    if (instance === undefined) return;
+    const { listener } = this.#components;
+    instance.usedAt = this.#components.clock.now();
+    this.#components.eras.listed(instance.handshake.era);
+    try {
+      await this.#listBase(instance);
+      await this.#listOthers();
+    } catch (error) {
+      if (this.#isListed) throw error;
+      await instance.close();
+      listener.failed(asUpstreamError(error, this.#init.server));
+      return;
+    }
+    if (scope.closed) return;
+    this.#isListed = true;
+    listener.listed();
+  }
+
+  async #listingInstance(): Promise<Instance | undefined> {
+    try {
+      return await this.#components.pool.acquire(this.#init.needs);
+    } catch (error) {
+      // The pool has told of what failed; of a limit it has not.
+      if (error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED') throw error;
+      // A refresh that came during a pause was refused, and took the place of the one that is due then.
+      const { backoff } = this.#components;
+      const waitMs = backoff.waitMs();
+      if (waitMs > 0 && !backoff.hasGivenUp) this.refreshIn(waitMs);
+      return undefined;
+    }
+  }
+
+  async #listBase(instance: Instance): Promise<void> {
+    const items = await this.#itemsOf(instance);
+    const { era, capabilities, serverInfo, instructions } = instance.handshake;
+    this.#base = {
+      server: this.#init.server,
+      capabilities,
+      serverInfo,
+      ...(instructions === undefined ? {} : { instructions }),
+      ...items,
+      tools: era === 'modern' ? items.tools.filter(hasSoundHeaders) : items.tools,
+    };
+    this.#merge();
+  }
+
+  /** Lists the instances that have said that their lists changed. */
+  async #listOthers(): Promise<void> {
+    const { pool, logger } = this.#components;
+    for (const key of this.#changed) {
+      const instance = key === this.#init.needs.key ? undefined : pool.get(key);
+      if (instance === undefined) continue;
+      try {
+        const items = await this.#itemsOf(instance);
+        if (pool.get(key) === instance) this.#extras.set(instance, items);
+      } catch (error) {
+        const { message } = asUpstreamError(error, this.#init.server);
+        logger.debug({ error: message }, 'instance not listed');
+      }
+    }
+    this.#merge();
+  }
+
+  async #itemsOf({ channel, handshake }: Instance): Promise<ServerItems> {
+    const { server, timeoutMs, catalog } = this.#init;
+    const listed = await listAll(channel, `server '${server}'`, handshake, {
+      timeoutMs,
+      itemsMax: catalog.tools,
+      bytesMax: catalog.bytes,
+    });
+    return soundItems(listed, catalog, this.#components.logger);
+  }
+
+  #merge(): void {
+    const merged = mergeItems(this.#base, this.#extras.values(), this.#init.catalog.tools);
+    // A catalog that is as it was stays the same object: nobody need look through it again.
+    if (!isDeepStrictEqual(merged, this.#catalog)) this.#catalog = merged;
+  }
+}
+
+/** False for a tool whose headers can't be written: such a tool can't be called in the modern era (SEP-2243). */
+function hasSoundHeaders(tool: ListedTool): boolean {
+  return typeof headerParamsOf(tool['inputSchema']) !== 'string';
+}
