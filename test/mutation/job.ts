@@ -24,6 +24,8 @@ export type Report =
       readonly ids: readonly number[];
       readonly loading: readonly number[];
     }
+  /** A test of the first round: something still happens. */
+  | { readonly kind: 'ran'; readonly test: string }
   | { readonly kind: 'begin'; readonly id: number }
   | { readonly kind: 'killed'; readonly id: number; readonly by: string }
   /** A test that is done with its mutants and passes without one. */

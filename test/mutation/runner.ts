@@ -122,6 +122,7 @@ export default class MutantRunner extends VitestTestRunner {
       throw error;
     }
     const durationMs = performance.now() - startedAt;
+    tell({ kind: 'ran', test: nameOf(test) });
     this.#coverage.set(nameOf(test), { ids: board.take(), durationMs });
   }
 

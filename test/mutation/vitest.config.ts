@@ -16,6 +16,7 @@ export default defineConfig({
       load: (id) => (id === job.source ? mutate(readFileSync(id, 'utf8')).code : undefined),
     },
   ],
+  resolve: { alias: { tweetnacl: resolve(import.meta.dirname, 'quick-nacl.ts') } },
   test: {
     include: ['test/mutation/load-tests.ts'],
     setupFiles: ['src/core/node20.ts'],
