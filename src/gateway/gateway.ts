@@ -2,7 +2,14 @@
 import { createHash } from 'node:crypto';
 import type { Audit } from '../audit/index.ts';
 import type { Config } from '../config/index.ts';
-import { StarlingError, VERSION, messageOf, printable, stopAll } from '../core/index.ts';
+import {
+  BUILTIN_SERVER,
+  StarlingError,
+  VERSION,
+  messageOf,
+  printable,
+  stopAll,
+} from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import type { Directory, ServerCatalog } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
@@ -49,7 +56,6 @@ import type {
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
-import { BUILTIN } from './builtin/server.ts';
 import { openPeerChannel } from './upstreams/peer.ts';
 import type { PeerChannelComponents, PeerChannelInit } from './upstreams/peer.ts';
 
@@ -434,7 +440,7 @@ class NodeGateway implements Gateway {
   #digest(): string {
     const hash = createHash('sha256');
     for (const upstream of this.#components.upstreams.all()) {
-      if (upstream.server !== BUILTIN) hash.update(this.#digestOf(upstream.catalog()));
+      if (upstream.server !== BUILTIN_SERVER) hash.update(this.#digestOf(upstream.catalog()));
     }
     return hash.digest('hex').slice(0, 16);
   }

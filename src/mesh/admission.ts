@@ -9,7 +9,7 @@ import { parseSuccession } from '../grants/index.ts';
 import type { Grant, GrantBook, Succession } from '../grants/index.ts';
 import { didFromPeerId, randomSeed, signerFromSeed } from '../identity/index.ts';
 import type { Identity } from '../identity/index.ts';
-import type { Admission, Hello, InviteProof, Welcome } from '../network/index.ts';
+import type { Admission, Hello, InviteProof, HelloAnswer } from '../network/index.ts';
 import { ownSuccessions } from './hello-successions.ts';
 import type { OwnMesh } from './mesh.ts';
 import { allowsOnMesh } from './records.ts';
@@ -152,7 +152,7 @@ class TicketAdmission implements MeshAdmission {
     return { ...base, membership: [], invite };
   }
 
-  async admit(hello: Hello, peer: PeerId): Promise<Welcome> {
+  async admit(hello: Hello, peer: PeerId): Promise<HelloAnswer> {
     const { ownMesh, logger } = this.#components;
     const mesh = ownMesh.require();
     try {
@@ -176,13 +176,13 @@ class TicketAdmission implements MeshAdmission {
     }
   }
 
-  async welcomed(welcome: Welcome, peer: PeerId): Promise<void> {
-    if (!welcome.ok) {
-      this.#hearOfHeir(welcome.succession);
-      const code = isCode(welcome.code) ? welcome.code : 'STARLING_JOIN_REFUSED';
-      throw new StarlingError(code, `${peer} refused us: ${welcome.reason.slice(0, REASON_MAX)}`);
+  async answered(answer: HelloAnswer, peer: PeerId): Promise<void> {
+    if (!answer.ok) {
+      this.#hearOfHeir(answer.succession);
+      const code = isCode(answer.code) ? answer.code : 'STARLING_JOIN_REFUSED';
+      throw new StarlingError(code, `${peer} refused us: ${answer.reason.slice(0, REASON_MAX)}`);
     }
-    const { hello, issued } = welcome;
+    const { hello, issued } = answer;
     const { identity, ownMesh } = this.#components;
     const records = ownMesh.records();
     if (hello.membership.length === 0) {
@@ -276,7 +276,7 @@ function refusal(
   error: unknown,
   mesh: Mesh,
   isAsking: boolean,
-): Extract<Welcome, { readonly ok: false }> {
+): Extract<HelloAnswer, { readonly ok: false }> {
   const known = error instanceof StarlingError;
   const hint = known && error.hint !== undefined ? ` — ${error.hint}` : '';
   return {

@@ -48,14 +48,14 @@ async function enterByAddress(components: ChooseMeshComponents): Promise<void> {
     `asking ${config.bootstrap.length === 1 ? config.bootstrap[0] : 'the bootstrap addresses'} for its mesh`,
   );
   const hello = { version: 1, name: config.name, time: clock.now(), membership: [] } as const;
-  const welcome = await withDeadline(clock, PROBE_TIMEOUT_MS, (signal) =>
-    probeMesh(config.bootstrap, { hello, signal, transports }),
+  const answer = await withDeadline(clock, PROBE_TIMEOUT_MS, (signal) =>
+    probeMesh(config.bootstrap, { hello, clock, signal, transports }),
   );
-  if (!welcome.ok && welcome.open === true && welcome.meshName !== undefined) {
-    await ownMesh.enterOpen(welcome.meshName);
-    if (ownMesh.mesh()?.id === welcome.mesh) return;
+  if (!answer.ok && answer.open === true && answer.meshName !== undefined) {
+    await ownMesh.enterOpen(answer.meshName);
+    if (ownMesh.mesh()?.id === answer.mesh) return;
   }
-  const name = !welcome.ok && welcome.meshName !== undefined ? ` '${welcome.meshName}'` : '';
+  const name = !answer.ok && answer.meshName !== undefined ? ` '${answer.meshName}'` : '';
   throw new StarlingError(
     'STARLING_JOIN_REFUSED',
     `the mesh${name} at ${config.bootstrap[0]} is private`,
