@@ -6,5 +6,6 @@
  */
 export function sessionFetch(url: string | URL, init: RequestInit = {}): Promise<Response> {
   const { signal } = init;
-  return fetch(url, signal == null ? init : { ...init, signal: AbortSignal.any([signal]) });
+  const own = signal instanceof AbortSignal ? { signal: AbortSignal.any([signal]) } : {};
+  return fetch(url, { ...init, ...own });
 }

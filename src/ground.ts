@@ -4,7 +4,16 @@
  */
 import { join } from 'node:path';
 import type { Config } from './config/index.ts';
-import { createHealth, createLogger, ensurePrivateFolder, systemClock } from './core/index.ts';
+import {
+  StarlingError,
+  createHealth,
+  createLogger,
+  createPartStack,
+  ensurePrivateFolder,
+  messageOf,
+  stopAll,
+  systemClock,
+} from './core/index.ts';
 import type { Clock, Health, Logger, Random } from './core/index.ts';
 import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity, PassphraseSource } from './identity/index.ts';
@@ -12,6 +21,7 @@ import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
 import type { Transport } from './network/index.ts';
 import { chooseMesh } from './mesh/index.ts';
+import type { Mesh } from './mesh/index.ts';
 import { finishRotation, openIdentityState } from './rotation/index.ts';
 import type { IdentityState } from './rotation/index.ts';
 import { SEALED_TABLES, createSecretStore } from './secrets/index.ts';
@@ -59,25 +69,15 @@ export async function openGround(
   config: Config,
   components: NodeComponents,
 ): Promise<{ readonly base: Base; readonly ground: Ground }> {
-  const { clock = systemClock, random = Math.random, passphrase, transports } = components;
-  const { level, file } = config.log;
-  const logger =
-    components.logger ?? createLogger({ spec: level, ...(file === undefined ? {} : { file }) });
-  const progress = components.progress ?? (() => undefined);
-  const base: Base = {
-    config,
-    clock,
-    random,
-    logger,
-    progress,
-    health: createHealth(),
-    transports,
-  };
+  const base = baseOf(config, components);
+  const { clock, logger } = base;
   const { stateDir, name } = config;
   await ensurePrivateFolder(stateDir);
   const store = createStore({ logger }, { dir: join(stateDir, 'db') });
-  await store.start();
+  const open = createPartStack((error) => tellUnclosed(base, error));
   try {
+    await open.start(store);
+    const { passphrase } = components;
     const identity = await loadIdentity(
       join(stateDir, 'key'),
       passphrase === undefined ? {} : { passphrase },
@@ -90,24 +90,53 @@ export async function openGround(
       logger: logger.child('secrets'),
     });
     await secrets.load();
-    const books = await openIdentityState({ ...base, store, identity }, { name });
-    try {
-      // Nobody would let it in, and it would wait for that in vain.
-      if (books.meshBook.mesh() !== undefined) books.meshBook.records().requireInUse(identity.did);
-      const dial = await chooseMesh(base, books.meshBook);
-      return { base, ground: { ...books, store, identity, secrets, dial } };
-    } catch (error) {
-      await books.grants.stop();
-      throw error;
-    }
+    const state = await openIdentityState({ ...base, store, identity }, { name });
+    // It runs already: `start` would be a no-op.
+    await open.start(state.grants);
+    // Nobody would let in a node whose key is retired, and it would wait for that in vain.
+    if (state.meshBook.mesh() !== undefined) state.meshBook.records().requireInUse(identity.did);
+    const dial = await chooseMesh(base, state.meshBook);
+    return { base, ground: { ...state, store, identity, secrets, dial } };
   } catch (error) {
-    await store.stop();
+    // What else fails must not hide why the folder could not be opened.
+    await open.stop().catch((other: unknown) => tellUnclosed(base, other));
     throw error;
   }
 }
 
-/** Closes what {@link openGround} opened. */
-export async function closeGround({ grants, store }: Ground): Promise<void> {
-  await grants.stop();
-  await store.stop();
+function baseOf(config: Config, components: NodeComponents): Base {
+  const { clock = systemClock, random = Math.random, transports } = components;
+  const { level, file } = config.log;
+  return {
+    config,
+    clock,
+    random,
+    logger:
+      components.logger ?? createLogger({ spec: level, ...(file === undefined ? {} : { file }) }),
+    progress: components.progress ?? (() => undefined),
+    health: createHealth(),
+    transports,
+  };
+}
+
+function tellUnclosed({ logger }: Base, error: unknown): void {
+  logger.error({ error: messageOf(error) }, 'what is kept in the state folder was not closed');
+}
+
+/**
+ * Closes what {@link openGround} opened, the state folder's lock last and whatever happens before.
+ * @throws the first error; `onError` hears the later ones
+ */
+export function closeGround(
+  { grants, store }: Ground,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  return stopAll([grants, store], onError);
+}
+
+/** The mesh that the node is in, which is settled when the ground is open. @throws STARLING_STOPPED */
+export function meshOf({ meshBook }: Pick<Ground, 'meshBook'>): Mesh {
+  const mesh = meshBook.mesh();
+  if (mesh !== undefined) return mesh;
+  throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
 }

@@ -36,4 +36,5 @@ export type { Mesh } from './mesh/index.ts';
 export type { Transport, TransportListener } from './network/index.ts';
 export { createNode } from './node.ts';
 export type { NodeComponents } from './ground.ts';
-export type { GrantInit, NodeEvents, StarlingNode } from './node.ts';
+export type { GrantInit, StarlingNode } from './node.ts';
+export type { NodeEvents } from './node-wiring.ts';

@@ -56,7 +56,7 @@ const ENDS_S = 4_000_000_000;
 const POLICY = `
 zones: { trusted: { allowed_namespaces: ['files', 'git*', 'board:plan'] } }
 roles: { writer: { approval_required: ['files/delete_*', 'mail/**'], budget_limit: 10 } }
-agents: { peer:bench: { roles: [writer], alert_threshold: 0.8 } }
+callers: { peer:bench: { roles: [writer], alert_threshold: 0.8 } }
 `;
 const PEER: Peer = {
   kind: 'peer',
@@ -157,7 +157,7 @@ function deciderOf(
 ): () => boolean {
   const policy = parsePolicy(yaml ?? '', 'the benchmark');
   const current = (): typeof policy => policy;
-  const standings = createCallerRules({
+  const callerRules = createCallerRules({
     policy: { current },
     mesh: { isOpen: () => false, isMember: () => true, formerly: () => [] },
   });
@@ -166,7 +166,7 @@ function deciderOf(
     grants: { held: () => held },
     counters,
     self: { name: 'bench', did: OWNER },
-    policy: { standings, current },
+    policy: { callerRules, current },
     open: new Set(['tool:starling/request_permission']),
   });
   const args: JsonObject = { path: '/srv/docs/2026/report.txt', head: 3 };

@@ -8,6 +8,48 @@ export interface Startable {
   stop(): Promise<void>;
 }
 
+/** Parts that build on each other: started from the ground up, stopped from the roof down. */
+export interface PartStack {
+  /** Starts `part` on top of the others. It counts as started from the call on, so that `stop` stops it. */
+  start(part: Startable): Promise<void>;
+  /** Stops all parts, the last started first; see {@link stopAll}. A second call is a no-op. */
+  stop(): Promise<void>;
+}
+
+/** Makes an empty stack. `onError` hears the errors of {@link stopAll} that it does not throw. */
+export function createPartStack(onError: (error: unknown) => void): PartStack {
+  const parts: Startable[] = [];
+  return {
+    async start(part) {
+      parts.push(part);
+      await part.start();
+    },
+    stop: () => stopAll(parts.splice(0).toReversed(), onError),
+  };
+}
+
+/**
+ * Stops `parts` one after the other, in this order, and each of them whatever those before did: one
+ * that can't be stopped must not leave the others running.
+ * @throws the first error, once all parts have had their turn; `onError` hears the later ones
+ */
+export async function stopAll(
+  parts: Iterable<Pick<Startable, 'stop'>>,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  const errors: unknown[] = [];
+  for (const part of parts) {
+    try {
+      await part.stop();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length === 0) return;
+  for (const error of errors.slice(1)) onError(error);
+  throw errors[0];
+}
+
 /** Owns timers, listeners and an AbortSignal; `close` ends them all. */
 export interface Scope {
   /** Aborted when the scope closes. */

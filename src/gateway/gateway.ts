@@ -2,7 +2,14 @@
 import { createHash } from 'node:crypto';
 import type { Audit } from '../audit/index.ts';
 import type { Config } from '../config/index.ts';
-import { StarlingError, VERSION, printable } from '../core/index.ts';
+import {
+  BUILTIN_SERVER,
+  StarlingError,
+  VERSION,
+  messageOf,
+  printable,
+  stopAll,
+} from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import type { Directory, ServerCatalog } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
@@ -49,7 +56,6 @@ import type {
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
-import { BUILTIN } from './builtin/server.ts';
 import { openPeerChannel } from './upstreams/peer.ts';
 import type { PeerChannelComponents, PeerChannelInit } from './upstreams/peer.ts';
 
@@ -270,15 +276,24 @@ class NodeGateway implements Gateway {
     this.#components.keys.events.off('revoked', this.#keyRevoked);
     this.#catalogs.stop();
     this.#peerTransport.stop();
-    await this.#http?.stop();
-    await this.#tcp?.stop();
-    await this.#socket?.stop();
+    const doors = [this.#http, this.#tcp, this.#socket].filter((door) => door !== undefined);
     this.#socket = undefined;
+    await stopAll([...doors, { stop: () => this.#stopInside() }], (error) =>
+      this.#components.logger.error({ error: messageOf(error) }, 'a part did not stop'),
+    );
+  }
+
+  /** Once nobody comes in any more: sessions, and then the servers that they use. */
+  async #stopInside(): Promise<void> {
     for (const session of this.#open.keys()) session.end();
     this.#open.clear();
-    await this.#components.upstreams.stop();
-    this.#router.stop();
-    this.#components.upstreams.events.off('change', this.#upstreamChanged);
+    const { upstreams } = this.#components;
+    try {
+      await upstreams.stop();
+    } finally {
+      this.#router.stop();
+      upstreams.events.off('change', this.#upstreamChanged);
+    }
   }
 
   #createHttp(door: Door): HttpTransport {
@@ -425,7 +440,7 @@ class NodeGateway implements Gateway {
   #digest(): string {
     const hash = createHash('sha256');
     for (const upstream of this.#components.upstreams.all()) {
-      if (upstream.server !== BUILTIN) hash.update(this.#digestOf(upstream.catalog()));
+      if (upstream.server !== BUILTIN_SERVER) hash.update(this.#digestOf(upstream.catalog()));
     }
     return hash.digest('hex').slice(0, 16);
   }

@@ -31,7 +31,7 @@ export function auditAdmission(
   };
   return {
     hello: (peer) => admission.hello(peer),
-    welcomed: (welcome, peer) => admission.welcomed(welcome, peer),
+    answered: (welcome, peer) => admission.answered(welcome, peer),
     isMember: (peer) => admission.isMember(peer),
     async admit(hello, peer) {
       const welcome = await admission.admit(hello, peer);

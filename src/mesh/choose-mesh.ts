@@ -44,6 +44,7 @@ async function enterByAddress(base: ChooseMeshComponents, meshBook: MeshBook): P
   );
   const welcome = await probeMesh(config.bootstrap, {
     hello: { version: 1, name: config.name, time: clock.now(), membership: [] },
+    clock,
     signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
     transports: base.transports,
   });

@@ -18,7 +18,7 @@ import {
   verifySignature,
 } from '../identity/index.ts';
 import type { Identity, Signer } from '../identity/index.ts';
-import type { Admission, Hello, InviteProof, Welcome } from '../network/index.ts';
+import type { Admission, Hello, InviteProof, HelloAnswer } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { audienceOf, ownSuccessions, proofOf } from './hello-proofs.ts';
@@ -138,7 +138,7 @@ class Book implements MeshBook {
     this.admission = {
       hello: (peer) => this.#hello(peer),
       admit: (hello, peer) => this.#admit(hello, peer),
-      welcomed: (welcome, peer) => this.#welcomed(welcome, peer),
+      answered: (welcome, peer) => this.#answered(welcome, peer),
       isMember: (peer) => this.#records?.isMember(didFromPeerId(peer)) ?? false,
     };
   }
@@ -375,7 +375,7 @@ class Book implements MeshBook {
     return { ...base, membership: [], invite };
   }
 
-  async #admit(hello: Hello, peer: PeerId): Promise<Welcome> {
+  async #admit(hello: Hello, peer: PeerId): Promise<HelloAnswer> {
     const { mesh } = this.#require();
     try {
       if (hello.version !== 1) {
@@ -494,7 +494,7 @@ class Book implements MeshBook {
     }
   }
 
-  async #welcomed(welcome: Welcome, peer: PeerId): Promise<void> {
+  async #answered(welcome: HelloAnswer, peer: PeerId): Promise<void> {
     if (!welcome.ok) {
       this.#hearOfHeir(welcome.succession);
       const code = isCode(welcome.code) ? welcome.code : 'STARLING_JOIN_REFUSED';
@@ -547,7 +547,7 @@ function capabilities(mesh: MeshId, canInvite: boolean): Grant['claims']['cap'] 
   return canInvite ? [join, { resource, ability: 'mesh/invite' }] : [join];
 }
 
-type Refused = Extract<Welcome, { ok: false }>;
+type Refused = Extract<HelloAnswer, { ok: false }>;
 
 function refusal(error: unknown, mesh: Mesh, tell: boolean): Refused {
   const known = error instanceof StarlingError;

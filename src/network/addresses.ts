@@ -11,7 +11,7 @@ export function parseAddress(text: string): Multiaddr {
     return multiaddr(text);
   } catch (error) {
     throw new StarlingError('STARLING_ID_MALFORMED', `${text} is no multiaddr`, {
-      hint: 'A multiaddr looks like /ip4/192.0.2.7/tcp/4040/p2p/12D3Koo…',
+      hint: 'a multiaddr looks like /ip4/192.0.2.7/tcp/4040/p2p/12D3Koo…',
       cause: error,
     });
   }
@@ -35,7 +35,7 @@ export function withoutPeer(address: Multiaddr): Multiaddr {
   return peer === undefined ? address : address.decapsulate(`/p2p/${peer}`);
 }
 
-/** True when the way leads through a relay. */
+/** Whether the way leads through a relay. */
 export function isRelayed(address: Multiaddr): boolean {
   return address.getComponents().some((component) => component.name === 'p2p-circuit');
 }

@@ -26,7 +26,7 @@ export interface FrameDecoder {
    * @throws STARLING_PROTOCOL_VIOLATION, STARLING_LIMIT_EXCEEDED
    */
   push(chunk: Uint8Array): void;
-  /** True between messages: the stream may end here. */
+  /** Between messages, where the stream may end. */
   readonly atBoundary: boolean;
 }
 
@@ -48,24 +48,24 @@ export function createFrameDecoder(
     sink(message);
   };
 
-  /** Takes one byte of a length; true when the length is complete. */
+  /** Takes one byte of a length; gives whether the length is complete. */
   const takeLengthByte = (byte: number): boolean => {
     length += (byte & 0x7f) * 2 ** (7 * lengthBytes);
-    lengthBytes++;
+    lengthBytes += 1;
     if (length > maxBytes) {
       throw new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
-        `A message of at least ${length} bytes came; at most ${maxBytes} are allowed`,
+        `a message of at least ${length} bytes came; at most ${maxBytes} are allowed`,
       );
     }
     if (byte >= 0x80) {
       if (lengthBytes < VARINT_MAX_BYTES) return false;
-      throw new StarlingError('STARLING_PROTOCOL_VIOLATION', 'The length of a message is too long');
+      throw new StarlingError('STARLING_PROTOCOL_VIOLATION', 'the length of a message is too long');
     }
     if (byte === 0 && lengthBytes > 1) {
       throw new StarlingError(
         'STARLING_PROTOCOL_VIOLATION',
-        'The length of a message is not written in its shortest form',
+        'the length of a message is not written in its shortest form',
       );
     }
     return true;
@@ -79,7 +79,8 @@ export function createFrameDecoder(
       let at = 0;
       while (at < chunk.length) {
         if (body === undefined) {
-          const byte = chunk[at++] ?? 0;
+          const byte = chunk[at] ?? 0;
+          at += 1;
           if (!takeLengthByte(byte)) continue;
           if (chunk.length - at >= length) {
             const message = chunk.subarray(at, at + length);

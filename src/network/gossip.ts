@@ -64,38 +64,104 @@ export function meshGossip(init: {
 
 /** The topics of a running gossipsub. */
 export interface Gossip {
-  /** @throws STARLING_LIMIT_EXCEEDED when `data` or the topic is too long */
+  /** Sends `data`, at most 64 KiB, which the caller has checked. */
   publish(name: string, data: Uint8Array): Promise<void>;
   subscribe(name: string, listener: TopicListener): () => void;
-  /** Peers that gossipsub has no stream with would miss everything: who they are. */
-  isKnown(peer: PeerId): boolean;
+  /** Peers that gossipsub has a stream with: any other peer misses everything. */
+  peers(): ReadonlySet<string>;
   stop(): void;
 }
 
 /** Hears one topic. */
 export type TopicListener = Parameters<Topic['subscribe']>[0];
 
+/** What gossip needs. */
+export interface GossipComponents {
+  readonly service: GossipSub;
+  readonly admission: Admission;
+  readonly logger: Logger;
+  readonly self: PeerId;
+}
+
 /** Makes the topics. */
 export function createGossip(
-  components: {
-    readonly service: GossipSub;
-    readonly admission: Admission;
-    readonly logger: Logger;
-    readonly self: PeerId;
-  },
+  components: GossipComponents,
   init: { readonly meshId: MeshId },
 ): Gossip {
-  const { service, admission, logger, self } = components;
-  const listeners = new Map<string, Set<TopicListener>>();
-  const prefix = topicPrefix(init.meshId);
+  return new MeshGossip(components, topicPrefix(init.meshId));
+}
 
-  const onMessage = (event: CustomEvent<Message>): void => {
-    const message = event.detail;
+/** @throws STARLING_LIMIT_EXCEEDED when the topic of that name is too long */
+export function requireTopicName(meshId: MeshId, name: string): void {
+  if (topicPrefix(meshId).length + name.length <= TOPIC_MAX_LENGTH) return;
+  throw new StarlingError('STARLING_LIMIT_EXCEEDED', `the topic name ${name} is too long`);
+}
+
+class MeshGossip implements Gossip {
+  readonly #components: GossipComponents;
+  readonly #prefix: string;
+  readonly #listeners = new Map<string, Set<TopicListener>>();
+
+  constructor(components: GossipComponents, prefix: string) {
+    this.#components = components;
+    this.#prefix = prefix;
+    components.service.addEventListener('message', this.#onMessage);
+  }
+
+  async publish(name: string, data: Uint8Array): Promise<void> {
+    await this.#components.service.publish(this.#prefix + name, data);
+  }
+
+  subscribe(name: string, listener: TopicListener): () => void {
+    const topic = this.#prefix + name;
+    const heard = this.#listeners.get(topic) ?? this.#join(topic);
+    // A listener of its own for each call: the same function may subscribe twice.
+    const own: TopicListener = (data, from) => listener(data, from);
+    heard.add(own);
+    return () => {
+      heard.delete(own);
+      if (heard.size === 0 && this.#listeners.get(topic) === heard) this.#leave(topic);
+    };
+  }
+
+  peers(): ReadonlySet<string> {
+    return new Set(this.#components.service.getPeers().map(String));
+  }
+
+  stop(): void {
+    this.#components.service.removeEventListener('message', this.#onMessage);
+    this.#listeners.clear();
+  }
+
+  /** Noted only when gossipsub has joined: a topic that could not be joined is joined at the next try. */
+  #join(topic: string): Set<TopicListener> {
+    const { service } = this.#components;
+    service.topicValidators.set(topic, this.#validate);
+    try {
+      service.subscribe(topic);
+    } catch (error) {
+      service.topicValidators.delete(topic);
+      throw error;
+    }
+    const heard = new Set<TopicListener>();
+    this.#listeners.set(topic, heard);
+    return heard;
+  }
+
+  #leave(topic: string): void {
+    const { service } = this.#components;
+    this.#listeners.delete(topic);
+    service.topicValidators.delete(topic);
+    service.unsubscribe(topic);
+  }
+
+  readonly #onMessage = ({ detail: message }: CustomEvent<Message>): void => {
+    const { self, logger } = this.#components;
     if (message.type !== 'signed') return;
     const from = message.from.toString();
-    // Our own messages come back after a restart with the same key.
+    // After a restart with the same key our own messages come back.
     if (!isPeerId(from) || from === self) return;
-    for (const listener of listeners.get(message.topic) ?? []) {
+    for (const listener of this.#listeners.get(message.topic) ?? []) {
       try {
         listener(message.data, from);
       } catch (error) {
@@ -103,64 +169,20 @@ export function createGossip(
       }
     }
   };
-  service.addEventListener('message', onMessage);
 
-  const validate = (_peer: unknown, message: Message): TopicValidatorResult => {
+  readonly #validate = (_peer: unknown, message: Message): TopicValidatorResult => {
     if (message.type !== 'signed') return TopicValidatorResult.Reject;
     if (message.data.length > GOSSIP_MAX_BYTES) return TopicValidatorResult.Reject;
     const author = message.from.toString();
     if (!isPeerId(author)) return TopicValidatorResult.Reject;
     // Ignored, not rejected: whoever passed it on may know a member that we don't know yet.
-    return admission.isMember(author) ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore;
-  };
-
-  return {
-    async publish(name, data) {
-      const topic = topicOf(prefix, name);
-      if (data.length > GOSSIP_MAX_BYTES) {
-        throw new StarlingError(
-          'STARLING_LIMIT_EXCEEDED',
-          `A gossip message of ${data.length} bytes is over the limit of ${GOSSIP_MAX_BYTES}`,
-          { data: { topic } },
-        );
-      }
-      await service.publish(topic, data);
-    },
-    subscribe(name, listener) {
-      const topic = topicOf(prefix, name);
-      let heard = listeners.get(topic);
-      if (heard === undefined) {
-        heard = new Set();
-        listeners.set(topic, heard);
-        service.topicValidators.set(topic, validate);
-        service.subscribe(topic);
-      }
-      // A listener of its own per call: the same function may subscribe twice.
-      const own: TopicListener = (data, from) => listener(data, from);
-      heard.add(own);
-      return () => {
-        heard.delete(own);
-        if (heard.size > 0 || listeners.get(topic) !== heard) return;
-        listeners.delete(topic);
-        service.topicValidators.delete(topic);
-        service.unsubscribe(topic);
-      };
-    },
-    isKnown: (peer) => service.getPeers().some((known) => known.toString() === peer),
-    stop() {
-      service.removeEventListener('message', onMessage);
-      listeners.clear();
-    },
+    return this.#components.admission.isMember(author)
+      ? TopicValidatorResult.Accept
+      : TopicValidatorResult.Ignore;
   };
 }
 
-function topicOf(prefix: string, name: string): string {
-  const topic = prefix + name;
-  if (topic.length <= TOPIC_MAX_LENGTH) return topic;
-  throw new StarlingError('STARLING_LIMIT_EXCEEDED', `The topic name ${name} is too long`);
-}
-
-/** A set of strings that holds everything with a prefix, up to a length. */
+/** A set of strings that has everything with a prefix, up to a length. */
 function createPrefixSet(prefix: string): Set<string> {
   const set = new Set<string>();
   set.has = (topic) => topic.length <= TOPIC_MAX_LENGTH && topic.startsWith(prefix);

@@ -6,6 +6,7 @@ export { probeMesh } from './probe.ts';
 export type {
   Admission,
   Hello,
+  HelloAnswer,
   InviteProof,
   MessageStream,
   Network,
@@ -15,5 +16,4 @@ export type {
   Topic,
   Transport,
   TransportListener,
-  Welcome,
 } from './types.ts';

@@ -6,15 +6,15 @@ import { parseAddress } from './addresses.ts';
 const CAUSES: Readonly<Record<string, readonly [why: string, hint: string]>> = {
   EADDRINUSE: [
     'another program uses the port',
-    'Stop that program, or choose another port with `--listen` or the key `listen`',
+    'stop that program, or choose another port with `--listen` or the key `listen`',
   ],
   EACCES: [
     'this user may not use the port',
-    'Choose a port above 1023 with `--listen` or the key `listen`',
+    'choose a port above 1023 with `--listen` or the key `listen`',
   ],
   EADDRNOTAVAIL: [
     'this machine has no such address',
-    'Use an address of this machine, or /ip4/0.0.0.0/…, with `--listen` or the key `listen`',
+    'use an address of this machine, or /ip4/0.0.0.0/…, with `--listen` or the key `listen`',
   ],
 };
 
@@ -32,9 +32,9 @@ export async function listenOn(
     const code = /\bE[A-Z]{4,}\b/.exec(text)?.[0] ?? '';
     const [why, hint] = CAUSES[code] ?? [
       code === '' ? 'no transport of ours listens on such an address' : code,
-      'Use an address like /ip4/0.0.0.0/tcp/4040 with `--listen` or the key `listen`',
+      'use an address like /ip4/0.0.0.0/tcp/4040 with `--listen` or the key `listen`',
     ];
-    throw new StarlingError('STARLING_LISTEN_FAILED', `Can't listen on ${address}: ${why}`, {
+    throw new StarlingError('STARLING_LISTEN_FAILED', `can't listen on ${address}: ${why}`, {
       hint,
       data: { address, reason: code === '' ? why : code },
       cause: error,

@@ -24,7 +24,7 @@ export function createMessageStream(
       if (message.length > init.maxBytes) {
         throw new StarlingError(
           'STARLING_LIMIT_EXCEEDED',
-          `A message of ${message.length} bytes is over the limit of ${init.maxBytes}`,
+          `a message of ${message.length} bytes is over the limit of ${init.maxBytes}`,
         );
       }
       const length = encodeLength(message.length);
@@ -47,7 +47,7 @@ export function createMessageStream(
         if (error !== undefined || decoder.atBoundary) listener(error);
         else
           listener(
-            new StarlingError('STARLING_PROTOCOL_VIOLATION', 'The stream ended within a message'),
+            new StarlingError('STARLING_PROTOCOL_VIOLATION', 'the stream ended within a message'),
           );
       });
     },

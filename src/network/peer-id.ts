@@ -9,7 +9,7 @@ import type { PeerId } from '../core/index.ts';
 /** base58btc of an identity multihash of an Ed25519 key in protobuf always begins so. */
 const ED25519_PEER_ID = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/;
 
-/** True for the id of an Ed25519 key, by its form. */
+/** Whether a text is the id of an Ed25519 key, by its form. */
 export function isPeerId(text: string): text is PeerId {
   return ED25519_PEER_ID.test(text);
 }

@@ -4,17 +4,25 @@
  */
 import { createLibp2p } from 'libp2p';
 import { randomBytes } from 'node:crypto';
-import { StarlingError, messageOf, silentLogger, systemClock } from '../core/index.ts';
+import {
+  StarlingError,
+  messageOf,
+  settledWithin,
+  silentLogger,
+  withDeadline,
+} from '../core/index.ts';
+import type { Clock } from '../core/index.ts';
+import { abortReason } from './abort.ts';
 import { parseAddress } from './addresses.ts';
-import { greet } from './admission.ts';
-import { ADDRESS_DIAL_TIMEOUT_MS } from './constants.ts';
-import { abortReason } from './gate.ts';
+import { ADDRESS_DIAL_TIMEOUT_MS, STOP_TIMEOUT_MS } from './constants.ts';
+import { sayHello } from './hello-exchange.ts';
 import { baseOptions, transportsOf } from './host.ts';
-import type { Hello, Transport, Welcome } from './types.ts';
+import type { Hello, HelloAnswer, Transport } from './types.ts';
 
 /** How a mesh is asked. */
 export interface ProbeInit {
   readonly hello: Hello;
+  readonly clock: Clock;
   /** Ends the asking. */
   readonly signal: AbortSignal;
   /** What carries the connections, in place of TCP and WebSocket. */
@@ -23,10 +31,14 @@ export interface ProbeInit {
 
 /**
  * Says `hello` to the first of `addresses` that answers, one after the other, and returns the
- * answer, be it a refusal.
+ * answer, a refusal too.
  * @throws STARLING_PEER_UNREACHABLE, STARLING_ID_MALFORMED, STARLING_TIMEOUT
  */
-export async function probeMesh(addresses: readonly string[], init: ProbeInit): Promise<Welcome> {
+export async function probeMesh(
+  addresses: readonly string[],
+  init: ProbeInit,
+): Promise<HelloAnswer> {
+  const { clock, signal } = init;
   const targets = addresses.map(parseAddress);
   const node = await createLibp2p({
     ...(await baseOptions(randomBytes(32))),
@@ -38,23 +50,25 @@ export async function probeMesh(addresses: readonly string[], init: ProbeInit): 
   const failures: string[] = [];
   try {
     for (const target of targets) {
-      if (init.signal.aborted) throw abortReason(init.signal);
-      const timeout = AbortSignal.timeout(ADDRESS_DIAL_TIMEOUT_MS);
+      if (signal.aborted) throw abortReason(signal);
       try {
-        const connection = await node.dial(target, {
-          signal: AbortSignal.any([init.signal, timeout]),
-        });
-        return await greet({ clock: systemClock, logger: silentLogger }, connection, init.hello);
+        const connection = await withDeadline(
+          clock,
+          ADDRESS_DIAL_TIMEOUT_MS,
+          (limit) => node.dial(target, { signal: limit }),
+          signal,
+        );
+        return await sayHello({ clock, logger: silentLogger }, connection, init.hello);
       } catch (error) {
         failures.push(`${target.toString()}: ${messageOf(error)}`);
       }
     }
   } finally {
-    await node.stop();
+    await settledWithin(STOP_TIMEOUT_MS, Promise.resolve(node.stop()), clock);
   }
   throw new StarlingError(
     'STARLING_PEER_UNREACHABLE',
-    `No node answers: ${failures.length === 0 ? 'no address was given' : failures.join('; ')}`,
-    { hint: 'Check that the node runs there and that its address and port are right' },
+    `no node answers: ${failures.length === 0 ? 'no address was given' : failures.join('; ')}`,
+    { hint: 'check that the node runs there and that its address and port are right' },
   );
 }

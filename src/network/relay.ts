@@ -20,8 +20,8 @@ import {
   RELAY_RESERVATIONS,
   RELAY_STREAMS_MAX,
 } from './constants.ts';
-import { gateConnectionManager, gateRegistrar, overlay } from './gate.ts';
-import type { Gate } from './gate.ts';
+import type { AdmissionGate } from './admission-gate.ts';
+import { gateConnectionManager, gateRegistrar, overlay } from './gated-services.ts';
 import { isPeerId } from './peer-id.ts';
 import type { Admission } from './types.ts';
 
@@ -29,7 +29,7 @@ type TransportManager = CircuitRelayTransportComponents['transportManager'];
 
 /** The transport that dials and listens through relays, for admitted connections only. */
 export function memberRelayTransport(
-  gate: Gate,
+  gate: AdmissionGate,
 ): (components: CircuitRelayTransportComponents) => Transport {
   const factory = circuitRelayTransport({
     // Forgets nobody: a peer whose reservation went with one of two connections may serve again.
@@ -52,7 +52,7 @@ export function memberRelayTransport(
 
 /** The relay that members may use. */
 export function memberRelayServer(
-  gate: Gate,
+  gate: AdmissionGate,
 ): (components: CircuitRelayServerComponents) => CircuitRelayService {
   const factory = circuitRelayServer({
     maxInboundHopStreams: RELAY_STREAMS_MAX,
@@ -79,7 +79,7 @@ export function memberRelayGater(admission: Admission): ConnectionGater {
 
 /** Asks for reservations on relays as members with one appear, and again when one goes. */
 export async function reserveRelays(transports: TransportManager): Promise<void> {
-  for (let wanted = 0; wanted < RELAY_RESERVATIONS; wanted++) {
+  for (let wanted = 0; wanted < RELAY_RESERVATIONS; wanted += 1) {
     await transports.listen([multiaddr('/p2p-circuit')]);
   }
 }

@@ -1,34 +1,33 @@
 /**
  * One run of the network, from start to stop: the libp2p host and everything that watches its
- * connections. A restart makes a new one.
+ * connections. A restart makes a new run.
  */
-import type { Connection, PeerInfo, Stream } from '@libp2p/interface';
-import type { Multiaddr } from '@multiformats/multiaddr';
-import { StarlingError, createScope, messageOf } from '../core/index.ts';
+import type { PeerInfo, Stream } from '@libp2p/interface';
+import { createScope, messageOf, settledWithin } from '../core/index.ts';
 import type { Clock, Logger, MeshId, PeerId, Random, Scope } from '../core/index.ts';
 import type { Identity } from '../identity/types.ts';
-import { parseAddress, peerIn, withPeer } from './addresses.ts';
-import { createDoorman } from './admission.ts';
-import type { Doorman } from './admission.ts';
+import { parseAddress, peerIn } from './addresses.ts';
+import { createAdmissionGate } from './admission-gate.ts';
+import type { AdmissionGate } from './admission-gate.ts';
+import { watchConnections } from './connection-events.ts';
 import { HELLO_PROTOCOL, STOP_TIMEOUT_MS, TIDY_INTERVAL_MS } from './constants.ts';
-import { createDialer, isRefusal } from './dialer.ts';
+import { createDialer } from './dialer.ts';
 import type { Dialer } from './dialer.ts';
-import { createGate } from './gate.ts';
-import type { Gate } from './gate.ts';
 import { createGossip } from './gossip.ts';
 import type { Gossip } from './gossip.ts';
 import { createHost } from './host.ts';
 import type { Host } from './host.ts';
+import { createLinkUpkeep } from './link-upkeep.ts';
 import { createLinks } from './links.ts';
 import type { Links } from './links.ts';
 import { listenOn } from './listen.ts';
-import { isPeerId, peerIdOf, peerOf } from './peer-id.ts';
-import { createRedialer } from './redial.ts';
-import type { DialOutcome, Redialer } from './redial.ts';
+import { isPeerId, peerIdOf } from './peer-id.ts';
+import { createRedialTargets, keepBootstrap } from './redial-targets.ts';
+import type { RedialTargets } from './redial-targets.ts';
+import { createRedialer } from './redialer.ts';
+import type { Redialer } from './redialer.ts';
 import { announcedAddresses, memberRelayGater, reserveRelays } from './relay.ts';
 import type { Admission, Transport } from './types.ts';
-import { createWatcher } from './link-watcher.ts';
-import type { Watcher } from './link-watcher.ts';
 
 /** What a network is made from. */
 export interface NetworkComponents {
@@ -55,106 +54,105 @@ export interface NetworkInit {
   readonly connections: number;
 }
 
-/** What a session tells the network. */
+/** What a run tells the network, and asks it. */
 export interface NetworkRunEvents {
   readonly onPeerConnect: (peer: PeerId) => void;
   readonly onPeerLink: (peer: PeerId) => void;
   readonly onPeerDisconnect: (peer: PeerId) => void;
   readonly onDialFailed: (address: string, error: Error) => void;
-  /** Protocols of ours whose streams must not be cut by tidying up. */
+  /** Whether a stream keeps its connection from being closed as a duplicate. */
   readonly isInUse: (stream: Stream) => boolean;
-  /** True when we closed the peer's connections and it has not been let in again since. */
+  /** Whether we closed the peer's connections and it has not been admitted again since. */
   readonly isDenied: (peer: PeerId) => boolean;
 }
 
-/** A running network. */
-export interface NetworkRun {
+/** The parts of a run. */
+export interface RunParts {
   readonly host: Host;
-  readonly gate: Gate;
+  readonly gate: AdmissionGate;
   readonly links: Links;
   readonly gossip: Gossip;
   readonly dialer: Dialer;
   readonly redialer: Redialer;
+  readonly targets: RedialTargets;
+  /** Owns the timers of the run. */
+  readonly scope: Scope;
+  /** Far ends of connections that were dialled to us: nobody listens there. */
+  readonly ephemeral: Set<string>;
+}
+
+/** A running network. */
+export interface NetworkRun extends RunParts {
+  /** Ends everything. Never rejects. */
   stop(): Promise<void>;
 }
 
-/** A session before its start, and what its connections need. */
-interface Built {
-  readonly session: Omit<NetworkRun, 'stop'>;
-  readonly scope: Scope;
-  /** Ports of our own at the far end of connections that were dialled to us. */
-  readonly ephemeral: Set<string>;
-  /** Whom a bootstrap address without a PeerId has led to. */
-  readonly bootstrapPeers: Map<string, PeerId>;
-}
-
 /**
- * Builds and starts a session; `prepare` runs before the first connection.
+ * Builds and starts a run; `prepare` runs before the first connection. A run that could not start
+ * leaves nothing running.
  * @throws STARLING_LISTEN_FAILED, STARLING_ID_MALFORMED
  */
 export async function startRun(
   components: NetworkComponents,
   init: NetworkInit,
   events: NetworkRunEvents,
-  prepare: (session: Omit<NetworkRun, 'stop'>) => Promise<void>,
+  prepare: (parts: RunParts) => Promise<void>,
 ): Promise<NetworkRun> {
   for (const address of [...init.listen, ...init.announce, ...init.bootstrap])
     parseAddress(address);
-  const { clock, logger, identity } = components;
-  const built = await build(components, init, events);
-  const { session, scope } = built;
-  const { node } = session.host;
-  const watcher = createWatcher({ node, links: session.links, scope, logger, clock });
-  const connections = watchConnections(components, built, watcher, events);
+  const { clock, logger } = components;
+  const self = components.identity.peerId;
+  const parts = await buildRun(components, init, events);
+  const { scope, links, host } = parts;
+  const { node } = host;
+  const upkeep = createLinkUpkeep({ node, links, scope, logger, clock });
+  const connections = watchConnections(components, parts, upkeep, events);
 
   const stop = async (): Promise<void> => {
     scope.close();
-    session.redialer.stop();
-    await stopNode(session.host, components);
-    session.gossip.stop();
+    parts.redialer.stop();
+    await stopHost(host, components);
+    parts.gossip.stop();
     connections.stop();
   };
   try {
-    await node.handle(HELLO_PROTOCOL, connections.doorman.answer, {
+    await node.handle(HELLO_PROTOCOL, connections.answerHello, {
       maxInboundStreams: 1,
       maxOutboundStreams: 1,
       runOnLimitedConnection: true,
     });
-    await prepare(session);
+    await prepare(parts);
     await node.start();
-    for (const address of init.listen) await listenOn(session.host.transports, address);
-    if (init.relay) await reserveRelays(session.host.transports);
+    for (const address of init.listen) await listenOn(host.transports, address);
+    if (init.relay) await reserveRelays(host.transports);
   } catch (error) {
     await stop();
     throw error;
   }
-  scope.every(TIDY_INTERVAL_MS, () =>
-    watcher.tidy(events.isInUse, session.gossip, identity.peerId),
-  );
-  keepBootstrap(init.bootstrap, { ...session, self: identity.peerId });
-  return { ...session, stop };
+  scope.every(TIDY_INTERVAL_MS, () => upkeep.tidy(events.isInUse, parts.gossip, self));
+  keepBootstrap(init.bootstrap, { ...parts, self });
+  return { ...parts, stop };
 }
 
-async function build(
+async function buildRun(
   components: NetworkComponents,
   init: NetworkInit,
   events: NetworkRunEvents,
-): Promise<Built> {
-  const { clock, random, logger, admission, identity } = components;
+): Promise<RunParts> {
+  const { clock, random, logger, admission, identity, transports } = components;
   const self = identity.peerId;
   const scope = createScope(clock, (error) =>
     logger.error({ error: messageOf(error) }, 'a repeated task of the network failed'),
   );
-  const gate = createGate();
-  const links = createLinks(self);
+  const gate = createAdmissionGate();
+  const links = createLinks(self, clock);
   const ephemeral = new Set<string>();
-  const bootstrapPeers = new Map<string, PeerId>();
   const host = await createHost({
     ...init,
     identity,
     gate,
-    transports: components.transports,
-    // Bootstrap addresses without a PeerId are ours alone to dial; libp2p's module wants one.
+    transports,
+    // Bootstrap addresses without a PeerId are ours alone to dial; libp2p's module wants a PeerId.
     bootstrap: init.bootstrap.filter((text) => peerIn(parseAddress(text)) !== undefined),
     gater: {
       ...memberRelayGater(admission),
@@ -167,95 +165,26 @@ async function build(
   const { node } = host;
   const service = node.services.pubsub;
   const gossip = createGossip({ service, admission, logger, self }, { meshId: init.meshId });
+  const { isDenied, onDialFailed: onFailed } = events;
   const dialer = createDialer(
-    { node, gate, links, random, logger },
-    {
-      ...init,
-      self,
-      signal: scope.signal,
-      onFailed: events.onDialFailed,
-      isDenied: events.isDenied,
-    },
+    { node, gate, links, clock, random, logger },
+    { ...init, self, signal: scope.signal, onFailed, isDenied },
   );
+  const targets = createRedialTargets({ dialer, links });
   const redialer = createRedialer({
     clock,
     random,
     logger,
-    isSatisfied(key) {
-      const peer = isPeerId(key) ? key : bootstrapPeers.get(key);
-      const link = peer === undefined ? undefined : links.best(peer);
-      if (link === undefined || peer === undefined) return false;
-      return link.direct || !dialer.hasDirectAddress(peer);
-    },
-    dial: (key, signal) => redial(dialer, links, bootstrapPeers, key, signal),
+    isSatisfied: (key) => targets.isSatisfied(key),
+    dial: (key, signal) => targets.dial(key, signal),
   });
   const onLanPeer = (found: PeerInfo): void => {
     const peer = found.id.toString();
-    if (!isPeerId(peer) || peer === self || links.has(peer) || events.isDenied(peer)) return;
+    if (!isPeerId(peer) || peer === self || links.has(peer) || isDenied(peer)) return;
     if (!redialer.isKept(peer)) dialer.learn(peer, found.multiaddrs.map(String));
     redialer.suggest(peer);
   };
-  const session = { host, gate, links, gossip, dialer, redialer };
-  return { session, scope, ephemeral, bootstrapPeers };
-}
-
-/** Greets new connections and tells everybody of those that come and go. */
-function watchConnections(
-  components: NetworkComponents,
-  { session, ephemeral, bootstrapPeers }: Built,
-  watcher: Watcher,
-  events: NetworkRunEvents,
-): { readonly doorman: Doorman; readonly stop: () => void } {
-  const { admission, clock, logger } = components;
-  const { gate, links, redialer, host } = session;
-  const doorman = createDoorman(
-    { admission, gate, clock, logger },
-    {
-      onAdmitted(connection) {
-        const peer = peerOf(connection);
-        const isFirst = !links.has(peer);
-        links.add(connection);
-        watcher.onAdmitted(connection);
-        logger.debug({ peer, address: String(connection.remoteAddr) }, 'a connection is admitted');
-        events.onPeerLink(peer);
-        if (isFirst) events.onPeerConnect(peer);
-      },
-    },
-  );
-  const onOpen = (event: CustomEvent<Connection>): void => {
-    const connection = event.detail;
-    if (connection.direction === 'inbound') ephemeral.add(String(connection.remoteAddr));
-    doorman.onConnection(connection);
-  };
-  const onClose = (event: CustomEvent<Connection>): void => {
-    const connection = event.detail;
-    const peer = peerOf(connection);
-    ephemeral.delete(String(connection.remoteAddr));
-    gate.refuse(
-      connection,
-      new StarlingError('STARLING_PEER_UNREACHABLE', `The connection to ${peer} was closed`),
-    );
-    if (!links.remove(connection)) return;
-    const rest = links.best(peer);
-    // Gossip and relay may have lived on the closed one: let them find the other.
-    if (rest !== undefined) watcher.identify(rest);
-    if (links.has(peer)) return;
-    events.onPeerDisconnect(peer);
-    const heldMs = clock.now() - connection.timeline.open;
-    redialer.lost(peer, heldMs);
-    for (const [address, known] of bootstrapPeers) {
-      if (known === peer) redialer.lost(address, heldMs);
-    }
-  };
-  host.node.addEventListener('connection:open', onOpen);
-  host.node.addEventListener('connection:close', onClose);
-  return {
-    doorman,
-    stop() {
-      host.node.removeEventListener('connection:open', onOpen);
-      host.node.removeEventListener('connection:close', onClose);
-    },
-  };
+  return { host, gate, links, gossip, dialer, redialer, targets, scope, ephemeral };
 }
 
 /** Ends connections of peers whose key is of another kind: nobody could sign for them here. */
@@ -264,53 +193,14 @@ const ed25519Gater = {
   denyOutboundEncryptedConnection: (peer: { toString(): string }) => !isPeerId(peer.toString()),
 };
 
-/** Keeps the bootstrap addresses connected: by peer where the address names it. */
-function keepBootstrap(
-  addresses: readonly string[],
-  parts: { readonly dialer: Dialer; readonly redialer: Redialer; readonly self: PeerId },
-): void {
-  const byPeer = new Map<PeerId, Multiaddr[]>();
-  for (const text of addresses) {
-    const address = parseAddress(text);
-    const peer = peerIn(address);
-    if (peer === parts.self) continue;
-    if (peer === undefined) parts.redialer.keep(text);
-    else byPeer.set(peer, [...(byPeer.get(peer) ?? []), withPeer(address, peer)]);
-  }
-  for (const [peer, known] of byPeer) {
-    parts.dialer.learn(peer, known.map(String));
-    parts.redialer.keep(peer);
-  }
-}
-
-/** One dial of the redial loop. */
-async function redial(
-  dialer: Dialer,
-  links: Links,
-  bootstrapPeers: Map<string, PeerId>,
-  key: string,
-  signal: AbortSignal,
-): Promise<DialOutcome> {
-  try {
-    const upgrade = isPeerId(key) && links.has(key);
-    const peer = await dialer.dial(key, { signal, upgrade });
-    if (!isPeerId(key)) bootstrapPeers.set(key, peer);
-    return 'connected';
-  } catch (error) {
-    // The dialer has told of it by `dial:failed`.
-    return isRefusal(error) ? 'refused' : 'failed';
-  }
-}
-
-/** Stops libp2p, and does not wait for ever. */
-async function stopNode(host: Host, components: NetworkComponents): Promise<void> {
-  let cancel = (): void => undefined;
-  const late = new Promise<void>((resolve) => {
-    cancel = components.clock.schedule(STOP_TIMEOUT_MS, () => {
-      components.logger.warn({}, 'libp2p did not stop in time');
-      resolve();
-    });
-  });
-  await Promise.race([host.node.stop(), late]);
-  cancel();
+/** Stops libp2p, and waits for that no longer than five seconds. */
+async function stopHost(
+  { node }: Host,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+): Promise<void> {
+  const stopped = Promise.resolve(node.stop()).catch((error: unknown) =>
+    logger.error({ error: messageOf(error) }, 'libp2p failed to stop'),
+  );
+  if (await settledWithin(STOP_TIMEOUT_MS, stopped, clock)) return;
+  logger.warn({}, 'libp2p did not stop in time');
 }

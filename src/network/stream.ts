@@ -87,7 +87,7 @@ class LibP2PPeerStream implements PeerStream {
       this.abort(
         new StarlingError(
           'STARLING_LIMIT_EXCEEDED',
-          `More than ${STREAM_HARD_BOUND_BYTES} bytes wait for ${this.peer}, which reads too slowly`,
+          `more than ${STREAM_HARD_BOUND_BYTES} bytes wait for ${this.peer}, which reads too slowly`,
           { data: { peer: this.peer } },
         ),
       );
@@ -160,7 +160,7 @@ class LibP2PPeerStream implements PeerStream {
     try {
       await this.#stream.close();
     } catch (error) {
-      this.abort(toStarlingError(error, 'STARLING_PEER_UNREACHABLE', 'A stream could not close'));
+      this.abort(toStarlingError(error, 'STARLING_PEER_UNREACHABLE', 'a stream could not close'));
     }
   }
 
@@ -208,7 +208,7 @@ class LibP2PPeerStream implements PeerStream {
     for (const chunk of this.#outbox) {
       if (size + chunk.length > SEND_BATCH_BYTES) break;
       size += chunk.length;
-      count++;
+      count += 1;
     }
     const batch = this.#outbox.splice(0, count);
     this.#outboxBytes -= size;
@@ -233,7 +233,7 @@ class LibP2PPeerStream implements PeerStream {
     } catch (error) {
       this.#logger.warn({ peer: this.peer, error }, 'a stream was aborted by its reader');
       this.abort(
-        toStarlingError(error, 'STARLING_PROTOCOL_VIOLATION', `Data of ${this.peer} can't be read`),
+        toStarlingError(error, 'STARLING_PROTOCOL_VIOLATION', `data of ${this.peer} can't be read`),
       );
     }
   }
@@ -248,11 +248,11 @@ class LibP2PPeerStream implements PeerStream {
   #onClose(error: Error | undefined): void {
     if (error !== undefined) {
       this.#end(
-        toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `The stream to ${this.peer} broke`),
+        toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `the stream to ${this.peer} broke`),
       );
     } else if (!this.#remoteFinished || this.#outboxBytes > 0) {
       this.#end(
-        new StarlingError('STARLING_PEER_UNREACHABLE', `The connection to ${this.peer} was lost`, {
+        new StarlingError('STARLING_PEER_UNREACHABLE', `the connection to ${this.peer} was lost`, {
           data: { peer: this.peer },
         }),
       );
@@ -282,7 +282,7 @@ class LibP2PPeerStream implements PeerStream {
   #endReason(): Error {
     return (
       this.#endError ??
-      new StarlingError('STARLING_PEER_UNREACHABLE', `The stream to ${this.peer} has ended`)
+      new StarlingError('STARLING_PEER_UNREACHABLE', `the stream to ${this.peer} has ended`)
     );
   }
 

@@ -99,12 +99,12 @@ export interface Hello {
 export interface InviteProof {
   /** The invite's grant chain as compact JWS, leaf first. */
   readonly grants: readonly string[];
-  /** Signature by the invite's key, see `membership/mesh.ts`. */
+  /** Signature by the invite's key, see `mesh`. */
   readonly signature: Uint8Array;
 }
 
 /** The answer to a hello. */
-export type Welcome =
+export type HelloAnswer =
   | {
       readonly ok: true;
       readonly hello: Hello;
@@ -124,15 +124,15 @@ export type Welcome =
       readonly succession?: string;
     };
 
-/** Decides who is let in: implemented by `membership`, injected in `node.ts`. */
+/** Decides who is admitted: implemented by `mesh`, injected in `node.ts`. */
 export interface Admission {
   /** Our hello to `peer`, just dialled. */
   hello(peer: PeerId): Hello;
-  /** Judges the hello of `peer`, who dialled us. Must not throw for bad input. */
-  admit(hello: Hello, peer: PeerId): Promise<Welcome>;
-  /** Judges the answer of `peer`, whom we dialled. @throws why the connection must be closed. */
-  welcomed(welcome: Welcome, peer: PeerId): Promise<void>;
-  /** True when gossip signed by `peer` may be heard. Called for each message: must be cheap. */
+  /** Decides on the hello of `peer`, who dialled us. Must not throw for bad input. */
+  admit(hello: Hello, peer: PeerId): Promise<HelloAnswer>;
+  /** Decides on the answer of `peer`, whom we dialled. @throws why the connection must be closed */
+  answered(answer: HelloAnswer, peer: PeerId): Promise<void>;
+  /** Whether gossip signed by `peer` may be heard. Called for each message: must be cheap. */
   isMember(peer: PeerId): boolean;
 }
 
@@ -156,6 +156,8 @@ export interface Network extends Startable {
   addresses(): readonly string[];
   /** Admitted peers that are connected now. */
   connected(): readonly PeerId[];
+  /** Whether `peer` is admitted and connected now. */
+  isConnected(peer: PeerId): boolean;
   /** How we reach `peer` now, the direct way first. */
   route(peer: PeerId): Route | undefined;
   /**
@@ -179,7 +181,7 @@ export interface Network extends Startable {
     protocol: string,
     options: { readonly signal: AbortSignal },
   ): Promise<PeerStream>;
-  /** The topic `/starling/<mesh>/<name>`. */
+  /** The topic `/starling/<mesh>/<name>`. @throws STARLING_LIMIT_EXCEEDED when the name is too long */
   topic(name: string): Topic;
   /** Peers in the DHT's routing table now. */
   routingTableSize(): number;

@@ -15,6 +15,8 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['builtin'],
   ['rotation'],
   ['ground.ts'],
+  ['node-parts.ts'],
+  ['node-wiring.ts'],
   ['node.ts'],
   ['cli', 'index.ts', 'testing.ts'],
 ];
@@ -40,7 +42,8 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['wire'],
     ['pins'],
     ['clearance'],
-    ['catalog', 'builtin'],
+    ['catalog'],
+    ['builtin'],
     ['session'],
     ['door'],
     ['transports'],

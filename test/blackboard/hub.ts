@@ -91,6 +91,7 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
     stop: async () => undefined,
     addresses: () => [],
     connected: () => [...self.links.keys()],
+    isConnected: (peer) => self.links.has(peer),
     route: () => undefined,
     dial: never,
     keep: () => undefined,

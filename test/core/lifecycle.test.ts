@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createScope } from '../../src/core/index.ts';
+import { createPartStack, createScope, stopAll } from '../../src/core/index.ts';
 import { createTestClock } from './test-clock.ts';
 
 /** Lets promise chains of a few links run. */
@@ -98,5 +98,65 @@ describe('a scope', () => {
     }
     scope.close();
     expect(errors).toHaveLength(3);
+  });
+});
+
+describe('parts that build on each other', () => {
+  /** A part that notes what happens to it. */
+  const part = (
+    name: string,
+    heard: string[],
+    fails: { start?: boolean; stop?: boolean } = {},
+  ): { start(): Promise<void>; stop(): Promise<void> } => ({
+    async start() {
+      heard.push(`+${name}`);
+      if (fails.start === true) throw new Error(`${name} does not start`);
+    },
+    async stop() {
+      heard.push(`-${name}`);
+      if (fails.stop === true) throw new Error(`${name} does not stop`);
+    },
+  });
+
+  it('are stopped in the opposite order, once', async () => {
+    const heard: string[] = [];
+    const stack = createPartStack(() => undefined);
+    for (const name of ['ground', 'walls', 'roof']) await stack.start(part(name, heard));
+    await stack.stop();
+    await stack.stop();
+    expect(heard).toEqual(['+ground', '+walls', '+roof', '-roof', '-walls', '-ground']);
+  });
+
+  it('are all stopped though some of them fail, and the first error is told', async () => {
+    const heard: string[] = [];
+    const others: unknown[] = [];
+    const stack = createPartStack((error) => others.push(error));
+    await stack.start(part('ground', heard, { stop: true }));
+    await stack.start(part('walls', heard));
+    await stack.start(part('roof', heard, { stop: true }));
+    await expect(stack.stop()).rejects.toThrow('roof does not stop');
+    expect(heard.slice(3)).toEqual(['-roof', '-walls', '-ground']);
+    expect(others).toEqual([new Error('ground does not stop')]);
+  });
+
+  it('include the one that failed to start: it may have begun something', async () => {
+    const heard: string[] = [];
+    const stack = createPartStack(() => undefined);
+    await stack.start(part('ground', heard));
+    await expect(stack.start(part('walls', heard, { start: true }))).rejects.toThrow('not start');
+    await stack.stop();
+    expect(heard).toEqual(['+ground', '+walls', '-walls', '-ground']);
+  });
+
+  it('are stopped one after the other, each after the end of the one before', async () => {
+    const heard: string[] = [];
+    const slow = {
+      async stop() {
+        await settle();
+        heard.push('slow');
+      },
+    };
+    await stopAll([slow, part('next', heard)], () => undefined);
+    expect(heard).toEqual(['slow', '-next']);
   });
 });

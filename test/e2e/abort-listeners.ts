@@ -9,13 +9,15 @@ export function watchAbortListeners(): {
 } {
   const signals = new Set<WeakRef<AbortSignal>>();
   const seen = new WeakSet<AbortSignal>();
-  const original = EventTarget.prototype.addEventListener;
+  const original = Object.getOwnPropertyDescriptor(EventTarget.prototype, 'addEventListener');
+  if (original === undefined) throw new Error('there is no addEventListener');
+  const addOriginal = original.value as EventTarget['addEventListener'];
   EventTarget.prototype.addEventListener = function add(this: EventTarget, ...args) {
     if (this instanceof AbortSignal && !seen.has(this)) {
       seen.add(this);
       signals.add(new WeakRef(this));
     }
-    original.apply(this, args);
+    addOriginal.apply(this, args);
   };
   return {
     most: () =>
@@ -27,7 +29,7 @@ export function watchAbortListeners(): {
         }),
       ),
     stop: () => {
-      EventTarget.prototype.addEventListener = original;
+      Object.defineProperty(EventTarget.prototype, 'addEventListener', original);
     },
   };
 }

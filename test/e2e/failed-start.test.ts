@@ -1,16 +1,39 @@
-/** A node that could not be made leaves nothing behind: no timer, and no lock on its folder. */
+/** A node that could not be made, started or stopped leaves nothing behind: no timer, no locked folder. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { Secret } from '../../src/core/index.ts';
+import { Secret, systemClock } from '../../src/core/index.ts';
+import type { Clock } from '../../src/core/index.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
+import type { Config } from '../../src/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
+
+async function configOf(http: { enabled: boolean; port?: number }): Promise<Config> {
+  const stateDir = await mkdtemp(join(tmpdir(), 'starling-failed-'));
+  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
+  return loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: { stateDir, name: 'alice', listen: ['/ip4/127.0.0.1/tcp/0'], mdns: false, http },
+  });
+}
+
+/** The wait for goodbyes, which membership alone schedules: with this clock it can't be stopped. */
+const GOODBYE_MS = 250;
+const brokenClock: Clock = {
+  now: () => systemClock.now(),
+  schedule(delayMs, task) {
+    if (delayMs === GOODBYE_MS) throw new Error('membership does not stop');
+    return systemClock.schedule(delayMs, task);
+  },
+};
 
 it('leaves no timer when its ticket is no good, and can be made with the same folder', async () => {
   const stateDir = await mkdtemp(join(tmpdir(), 'starling-failed-'));
@@ -28,4 +51,30 @@ it('leaves no timer when its ticket is no good, and can be made with the same fo
   const node = await createNode(config, { clock });
   await node.stop();
   expect(clock.waiting()).toBe(0);
+});
+
+it('stops all that runs when one part of it does not stop, and says which', async () => {
+  const config = await configOf({ enabled: false });
+  const node = await createNode(config, { clock: brokenClock });
+  await node.start();
+  await expect(node.stop()).rejects.toThrow('membership does not stop');
+  // The folder is free: all that stands below membership has stopped as well.
+  const again = await createNode(config);
+  await again.start();
+  await again.stop();
+});
+
+it('tells why it did not start, though a part of it does not stop either', async () => {
+  const other = createServer();
+  await new Promise<void>((listening) => {
+    other.listen(0, '127.0.0.1', listening);
+  });
+  cleanups.push(() => other.close());
+  const { port } = other.address() as AddressInfo;
+  const config = await configOf({ enabled: true, port });
+  const node = await createNode(config, { clock: brokenClock });
+  await expect(node.start()).rejects.toThrow(String(port));
+  const again = await createNode({ ...config, http: { ...config.http, enabled: false } });
+  await again.start();
+  await again.stop();
 });

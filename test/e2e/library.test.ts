@@ -7,6 +7,7 @@ import { attach } from '../../src/cli/node/client.ts';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { Approval, StarlingNode } from '../../src/index.ts';
+import { MemoryNetwork } from '../network/memory-transport.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -18,7 +19,7 @@ async function nodeWithClient(): Promise<{ node: StarlingNode; client: NodeClien
   const stateDir = await mkdtemp(join(tmpdir(), 'starling-library-'));
   cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
   const policy = join(stateDir, 'policy.yaml');
-  await writeFile(policy, 'agents: { operator: { approval_required: [starling/peers] } }\n');
+  await writeFile(policy, 'callers: { operator: { approval_required: [starling/peers] } }\n');
   const config = await loadConfig({
     env: { STARLING_CONFIG: '' },
     flags: {
@@ -35,6 +36,30 @@ async function nodeWithClient(): Promise<{ node: StarlingNode; client: NodeClien
   const client = await attach(stateDir);
   cleanups.push(() => client.close());
   return { node, client };
+}
+
+/** A started node whose network is in memory. */
+async function memoryNode(
+  memory: MemoryNetwork,
+  ip: string,
+  flags: { readonly name: string; readonly join?: string },
+): Promise<StarlingNode> {
+  const stateDir = await mkdtemp(join(tmpdir(), 'starling-library-'));
+  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
+  const config = await loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: {
+      stateDir,
+      listen: [`/ip4/${ip}/tcp/4040`],
+      mdns: false,
+      http: { enabled: false },
+      ...flags,
+    },
+  });
+  const node = await createNode(config, { transports: [memory.host(ip)] });
+  cleanups.push(() => node.stop());
+  await node.start();
+  return node;
 }
 
 /** The next approval that waits. */
@@ -82,6 +107,31 @@ it('judges calls under way again when the policy file changes', async () => {
   const ended = expect(waiting).rejects.toThrow(/approve/);
   await client.builtin('status');
   const file = join(node.status().stateDir, 'policy.yaml');
-  await writeFile(file, 'agents: { operator: { approval_required: [starling/board_watch] } }\n');
+  await writeFile(file, 'callers: { operator: { approval_required: [starling/board_watch] } }\n');
   await ended;
+});
+
+it('says goodbye to its peers when it stops: the network is stopped after those who need it', async () => {
+  const memory = new MemoryNetwork();
+  const alice = await memoryNode(memory, '10.0.0.1', { name: 'alice' });
+  const { ticket } = await alice.createTicket();
+  const bob = await memoryNode(memory, '10.0.0.2', { name: 'bob', join: ticket });
+  const states: string[] = [];
+  const left = new Promise<void>((resolve) => {
+    alice.events.on('peer', ({ state }) => {
+      if (state !== states.at(-1)) states.push(state);
+      if (state === 'left') resolve();
+    });
+  });
+  const met = alice.peers().some(({ state }) => state === 'alive')
+    ? Promise.resolve()
+    : new Promise<void>((resolve) => {
+        alice.events.on('peer', ({ state }) => {
+          if (state === 'alive') resolve();
+        });
+      });
+  await met;
+  await bob.stop();
+  await left;
+  expect(states.filter((state) => state !== 'alive')).toEqual(['left']);
 });

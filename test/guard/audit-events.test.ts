@@ -11,7 +11,7 @@ import type { GrantBook } from '../../src/grants/index.ts';
 import { auditGrants } from '../../src/guard/index.ts';
 import { peerIdFromDid } from '../../src/identity/index.ts';
 import type { Signer } from '../../src/identity/index.ts';
-import type { Admission, Hello, Welcome } from '../../src/network/index.ts';
+import type { Admission, Hello, HelloAnswer } from '../../src/network/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { ALL_FILES, alice, bob, grantOf, manualClock, owner, stranger } from '../grants/arrange.ts';
 import { memoryTable } from '../grants/memory-table.ts';
@@ -143,14 +143,14 @@ describe('the gate of the mesh', () => {
   const mesh = 'did:key:zMesh' as MeshId;
   const hello: Hello = { version: 1, mesh, name: 'laptop', time: 0, membership: [] };
   const gate = (
-    welcome: Welcome,
+    welcome: HelloAnswer,
   ): Noted & { admission: Admission; clock: { advance: (ms: number) => void } } => {
     const clock = createTestClock();
     const log = noted();
     const inner: Admission = {
       hello: () => hello,
       admit: () => Promise.resolve(welcome),
-      welcomed: () => Promise.resolve(),
+      answered: () => Promise.resolve(),
       isMember: () => true,
     };
     return { ...log, clock, admission: auditAdmission(inner, log.audit, clock) };

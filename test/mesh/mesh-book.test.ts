@@ -6,8 +6,13 @@ import { createGrantBook, createSuccessions } from '../../src/grants/index.ts';
 import type { GrantBook } from '../../src/grants/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
 import type { Identity } from '../../src/identity/index.ts';
-import { decodeHello, decodeWelcome, encodeHello, encodeWelcome } from '../../src/network/hello.ts';
-import type { Hello, Welcome } from '../../src/network/index.ts';
+import {
+  decodeHello,
+  decodeHelloAnswer,
+  encodeHello,
+  encodeHelloAnswer,
+} from '../../src/network/hello-codec.ts';
+import type { Hello, HelloAnswer } from '../../src/network/index.ts';
 import { memoryTable } from '../grants/memory-table.ts';
 import { createMeshBook } from '../../src/mesh/index.ts';
 import type { MeshBook } from '../../src/mesh/index.ts';
@@ -60,11 +65,11 @@ async function side(name: string, clock: Clock, seedByte: number): Promise<Side>
 }
 
 /** `from` dials `to`: hello, answer, and what `from` makes of it. Gives the answer. */
-async function meet(from: Side, to: Side): Promise<Welcome> {
+async function meet(from: Side, to: Side): Promise<HelloAnswer> {
   const hello = decodeHello(encodeHello(from.book.admission.hello(to.identity.peerId)));
   const answer = await to.book.admission.admit(hello, from.identity.peerId);
-  const welcome = decodeWelcome(encodeWelcome(answer));
-  if (welcome.ok) await from.book.admission.welcomed(welcome, to.identity.peerId);
+  const welcome = decodeHelloAnswer(encodeHelloAnswer(answer));
+  if (welcome.ok) await from.book.admission.answered(welcome, to.identity.peerId);
   return welcome;
 }
 
@@ -160,8 +165,11 @@ describe('a private mesh', () => {
     const alice = await founded(clock);
     const bob = await side('bob', clock, 2);
     const { peerId } = bob.identity;
-    const welcome: Welcome = { ok: true, hello: bob.book.admission.hello(alice.identity.peerId) };
-    await expect(alice.book.admission.welcomed(welcome, peerId)).rejects.toMatchObject({
+    const welcome: HelloAnswer = {
+      ok: true,
+      hello: bob.book.admission.hello(alice.identity.peerId),
+    };
+    await expect(alice.book.admission.answered(welcome, peerId)).rejects.toMatchObject({
       code: 'STARLING_JOIN_REFUSED',
       message: `${peerId} is no member of this mesh yet`,
     });
@@ -298,7 +306,7 @@ describe('a private mesh', () => {
     const eve = await side('eve', clock, 9);
     const hello = alice.book.admission.hello(eve.identity.peerId);
     await expect(
-      bob.book.admission.welcomed({ ok: true, hello }, eve.identity.peerId),
+      bob.book.admission.answered({ ok: true, hello }, eve.identity.peerId),
     ).rejects.toMatchObject({ code: 'STARLING_JOIN_REFUSED' });
   });
 

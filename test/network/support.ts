@@ -69,7 +69,7 @@ export function makeGuests(name: string): Guests {
       if (list.has(peer)) return { ok: true, hello };
       return { ok: false, code: guests.code, reason: `${theirs.name} is not on the list` };
     },
-    async welcomed(welcome, peer) {
+    async answered(welcome, peer) {
       if (welcome.ok && !list.has(peer)) {
         throw new StarlingError('STARLING_MESH_MISMATCH', `${peer} is not of our mesh`);
       }

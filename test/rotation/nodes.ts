@@ -6,8 +6,13 @@ import { Secret, createHealth, silentLogger, systemClock } from '../../src/core/
 import type { Health } from '../../src/core/index.ts';
 import { loadIdentity } from '../../src/identity/index.ts';
 import type { Identity } from '../../src/identity/index.ts';
-import { decodeHello, decodeWelcome, encodeHello, encodeWelcome } from '../../src/network/hello.ts';
-import type { Welcome } from '../../src/network/index.ts';
+import {
+  decodeHello,
+  decodeHelloAnswer,
+  encodeHello,
+  encodeHelloAnswer,
+} from '../../src/network/hello-codec.ts';
+import type { HelloAnswer } from '../../src/network/index.ts';
 import { createStore } from '../../src/store/index.ts';
 import type { Store } from '../../src/store/index.ts';
 import { finishRotation, openIdentityState, rotateIdentity } from '../../src/rotation/index.ts';
@@ -77,11 +82,11 @@ export async function joined(of: Opened): Promise<Opened> {
 }
 
 /** `from` dials `to`: hello and answer in bytes, and what `from` makes of it. Gives the answer. */
-export async function meet(from: Opened, to: Opened): Promise<Welcome> {
+export async function meet(from: Opened, to: Opened): Promise<HelloAnswer> {
   const hello = decodeHello(encodeHello(from.meshBook.admission.hello(to.identity.peerId)));
   const answer = await to.meshBook.admission.admit(hello, from.identity.peerId);
-  const welcome = decodeWelcome(encodeWelcome(answer));
-  if (welcome.ok) await from.meshBook.admission.welcomed(welcome, to.identity.peerId);
+  const welcome = decodeHelloAnswer(encodeHelloAnswer(answer));
+  if (welcome.ok) await from.meshBook.admission.answered(welcome, to.identity.peerId);
   // What a running node does when it hears of a new key.
   await from.meshBook.reissue();
   await to.meshBook.reissue();

@@ -136,7 +136,7 @@ describe('a member that changes its key', () => {
     expect(knows(alice, thief)).toBe(false);
     // Its status tells, too, because its own key has signed it.
     const hear = (node: Opened): Promise<void> =>
-      node.meshBook.admission.welcomed(refused, alice.identity.peerId);
+      node.meshBook.admission.answered(refused, alice.identity.peerId);
     await expect(hear(thief)).rejects.toMatchObject({ code: 'STARLING_KEY_RETIRED' });
     expect(thief.health.warnings()).toMatchObject([
       { code: 'key-retired', text: expect.stringContaining(bob.identity.did) as string },

@@ -29,8 +29,13 @@ import { createWitnesses } from '../../src/membership/witness.ts';
 import { proofOf } from '../../src/mesh/hello-proofs.ts';
 import { encodeTicket, parseTicket } from '../../src/mesh/ticket.ts';
 import { createFrameDecoder, encodeLength } from '../../src/network/framing.ts';
-import { decodeHello, decodeWelcome, encodeHello, encodeWelcome } from '../../src/network/hello.ts';
-import type { Hello, Welcome } from '../../src/network/index.ts';
+import {
+  decodeHello,
+  decodeHelloAnswer,
+  encodeHello,
+  encodeHelloAnswer,
+} from '../../src/network/hello-codec.ts';
+import type { Hello, HelloAnswer } from '../../src/network/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { fakeNetwork, fakeStream } from './fake-stream.ts';
 import type { Notes } from './fixture.ts';
@@ -142,7 +147,7 @@ const HELLO_NOTES: Notes = {
   open: 'whether the mesh does without tickets',
   succession: 'for a retired key: by what it was retired',
 };
-const WELCOMES: readonly { readonly title: string; readonly welcome: Welcome }[] = [
+const WELCOMES: readonly { readonly title: string; readonly welcome: HelloAnswer }[] = [
   {
     title: 'a welcome for a newcomer',
     welcome: { ok: true, hello: OF_MEMBER, issued: ['leaf.of.newcomer', 'root.of.mesh'] },
@@ -185,8 +190,8 @@ const hellos: readonly WireCase[] = [
     title,
     kind: 'cbor',
     notes: HELLO_NOTES,
-    write: () => encodeWelcome(welcome),
-    read: decodeWelcome,
+    write: () => encodeHelloAnswer(welcome),
+    read: decodeHelloAnswer,
     value: welcome,
   })),
   {

@@ -113,8 +113,8 @@ class HttpEdge implements HttpTransport {
   }
 
   evict(credential: string): void {
-    this.#streamable.evict(credential);
-    this.#stateless.evict(credential);
+    this.#streamable.sessions.evict(credential);
+    this.#stateless.sessions.evict(credential);
     this.#lasting.evict(credential);
   }
 
@@ -139,13 +139,13 @@ class HttpEdge implements HttpTransport {
     this.#url = `${tls === undefined ? 'http' : 'https'}://${host}:${port}${PATH}`;
     this.#scope = createScope(clock);
     this.#scope.every(Math.min(REAP_MS, this.#init.sessionIdleMs / 2), () => {
-      this.#streamable.reap();
-      this.#stateless.reap();
+      this.#streamable.sessions.reap();
+      this.#stateless.sessions.reap();
     });
     // Twice as often as other connections: proxies cut an event stream that says nothing for a minute.
     this.#scope.every(this.#init.keepAliveMs / 2, () => {
-      this.#streamable.keepAlive();
-      this.#stateless.keepAlive();
+      this.#streamable.sessions.keepAlive();
+      this.#stateless.sessions.keepAlive();
     });
   }
 
@@ -155,8 +155,8 @@ class HttpEdge implements HttpTransport {
     this.#server = undefined;
     this.#url = undefined;
     this.#scope?.close();
-    this.#streamable.stop();
-    this.#stateless.stop();
+    this.#streamable.sessions.stop();
+    this.#stateless.sessions.stop();
     this.#sse.stop();
     await this.#webSocket.stop();
     await new Promise<void>((resolve) => {
@@ -173,7 +173,8 @@ class HttpEdge implements HttpTransport {
     try {
       return this.#components.open(opening);
     } catch (error) {
-      const [idlest] = [this.#streamable.idlest(), this.#stateless.idlest(), this.#sse.idlest()]
+      const [idlest] = [this.#streamable.sessions, this.#stateless.sessions, this.#sse]
+        .map((sessions) => sessions.idlest())
         .filter((one) => one !== undefined)
         .sort((a, b) => a.activeAt - b.activeAt);
       if (idlest === undefined) throw error;
@@ -209,12 +210,14 @@ class HttpEdge implements HttpTransport {
   }
 
   #enter(request: IncomingMessage, response: ServerResponse, verdict: Verdict, path: string): void {
+    // The client may have gone while its token was checked: nobody would hear of that any more.
+    if (request.socket.destroyed) return undefined;
     if (isRefusal(verdict)) {
       return refuse(response, verdict.status, verdict.error, verdict.headers);
     }
     const [place, ...segments] = segmentsOf(path);
     const spec = specOf(segments);
-    if (place === 'messages') return this.#sse.post(request, response, verdict.principal);
+    if (place === 'messages') return this.#sse.post(request, response, verdict);
     const isKnown = place === 'mcp' || place === 'sse';
     if (!isKnown || spec === undefined || !this.#components.exists(spec)) {
       return refuse(response, 404, notFound(`nothing is at ${path.slice(0, 128)}; see ${PATH}`));
@@ -248,6 +251,8 @@ class HttpEdge implements HttpTransport {
     response.once('close', this.#lasting.keep(response, credential));
     return this.#sse.get(request, response, {
       path: '/messages',
+      credential,
+      renewed: (newer) => this.#lasting.renew(response, newer),
       open: (push) => this.#open({ credential, spec, push, isLasting: true }),
     });
   }
@@ -263,6 +268,7 @@ class HttpEdge implements HttpTransport {
     const token = bearerOfUpgrade(request);
     if (token !== undefined) request.headers.authorization = `Bearer ${token}`;
     const proceed = (verdict: Verdict): void => {
+      if (socket.destroyed) return;
       const [place, ...segments] = segmentsOf(pathOf(request));
       const spec = specOf(segments);
       if (isRefusal(verdict)) {

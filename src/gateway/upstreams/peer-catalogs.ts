@@ -1,6 +1,7 @@
 /**
  * Keeps the directory true: one session of the node's own at every peer that is there, which lists
- * what the peer grants us and hears when that changes. A peer that goes takes its list along.
+ * what the peer grants us. The list is asked for again when the peer tells of a change, when another
+ * digest comes with its heartbeat, and when it could not be had. A peer that goes takes its list along.
  */
 import { backoffMs, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Json, Logger, PeerId, Random, Scope } from '../../core/index.ts';
@@ -11,17 +12,20 @@ import { resultOf } from '../wire/client-handshake.ts';
 import { CATALOG_METHOD } from '../wire/peer-protocol.ts';
 import type { NotificationFrame, ServerChannel } from '../types.ts';
 
+/** Between attempts to open the session, and between lists that fail: at most two a minute of each. */
 const BACKOFF = { baseMs: 500, capMs: 30_000 };
 const LIST_TIMEOUT_MS = 15_000;
+/** Changes that come close together are listed together. */
 const REFRESH_DELAY_MS = 30;
+/** Servers that one peer may list. */
 const SERVERS_MAX = 1000;
 const SERVER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 const INSTRUCTIONS_LENGTH_MAX = 16_384;
 
-/** What the catalogs are kept with. */
+/** What peers' catalogs are followed with. */
 export interface PeerCatalogsComponents {
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'events'>;
-  readonly directory: Directory;
+  readonly directory: Pick<Directory, 'set' | 'clear'>;
   /** Opens a session at a peer. */
   open(peer: PeerView, notification: (frame: NotificationFrame) => void): Promise<ServerChannel>;
   readonly clock: Clock;
@@ -29,25 +33,25 @@ export interface PeerCatalogsComponents {
   readonly logger: Logger;
 }
 
-/** Keeps catalogs between start and stop. */
+/** Follows the catalogs of all peers between start and stop. */
 export interface PeerCatalogs {
   start(): void;
   stop(): void;
 }
 
-/** Makes the keeper. */
+/** Makes the follower of all peers' catalogs. */
 export function createPeerCatalogs(components: PeerCatalogsComponents): PeerCatalogs {
-  const kept = new Map<PeerId, KeptCatalog>();
+  const followed = new Map<PeerId, PeerCatalog>();
   const follow = (peer: PeerView): void => {
-    const here = peer.state === 'alive' || peer.state === 'suspect';
-    const catalog = kept.get(peer.peerId);
-    if (here && catalog === undefined) {
-      const started = new KeptCatalog(components, peer.peerId);
-      kept.set(peer.peerId, started);
+    const isHere = peer.state === 'alive' || peer.state === 'suspect';
+    const catalog = followed.get(peer.peerId);
+    if (isHere && catalog === undefined) {
+      const started = new PeerCatalog(components, peer.peerId);
+      followed.set(peer.peerId, started);
       started.start();
-    } else if (here) catalog?.seen(peer);
+    } else if (isHere) catalog?.heard(peer);
     else if (catalog !== undefined) {
-      kept.delete(peer.peerId);
+      followed.delete(peer.peerId);
       catalog.stop();
     }
   };
@@ -58,20 +62,29 @@ export function createPeerCatalogs(components: PeerCatalogsComponents): PeerCata
     },
     stop() {
       components.membership.events.off('change', follow);
-      for (const catalog of kept.values()) catalog.stop();
-      kept.clear();
+      for (const catalog of followed.values()) catalog.stop();
+      followed.clear();
     },
   };
 }
 
-class KeptCatalog {
+/** Follows the catalog of one peer. */
+class PeerCatalog {
   readonly #components: PeerCatalogsComponents;
   readonly #peer: PeerId;
   readonly #scope: Scope;
   #channel: ServerChannel | undefined;
-  #digest: string | undefined;
+  /** The peer's digest when the list was asked for that the directory has; noted once it is there. */
+  #listedDigest: string | undefined;
+  /** The peer's digest when the list was asked for that is on its way. */
+  #askedDigest: string | undefined;
+  #isListing = false;
+  /** The peer told of a change after it was asked. */
+  #isStale = false;
+  #isDue = false;
+  /** Lists that failed, one after the other, on the channel of now. */
+  #failures = 0;
   #wake: (() => void) | undefined;
-  #refreshing = false;
 
   constructor(components: PeerCatalogsComponents, peer: PeerId) {
     this.#components = components;
@@ -81,7 +94,7 @@ class KeptCatalog {
 
   start(): void {
     this.#run().catch((error: unknown) =>
-      this.#components.logger.error({ error: messageOf(error) }, 'catalog keeper failed'),
+      this.#components.logger.error({ error: messageOf(error) }, 'catalog of a peer not followed'),
     );
   }
 
@@ -91,13 +104,12 @@ class KeptCatalog {
     this.#components.directory.clear(this.#peer);
   }
 
-  /** A heartbeat came: a new digest says that the peer's tools have changed. */
-  seen(peer: PeerView): void {
+  /** A heartbeat came: another digest than that of the list we have says that the tools have changed. */
+  heard(peer: PeerView): void {
     if (peer.state === 'alive') this.#wake?.();
     const digest = peer.presence?.catalog;
-    if (digest === undefined || digest === this.#digest) return;
-    this.#digest = digest;
-    this.#refreshSoon();
+    const known = this.#isListing ? this.#askedDigest : this.#listedDigest;
+    if (digest !== undefined && digest !== known) this.#listSoon(REFRESH_DELAY_MS);
   }
 
   async #run(): Promise<void> {
@@ -105,7 +117,6 @@ class KeptCatalog {
     for (let attempt = 0; !this.#scope.closed; attempt += 1) {
       const peer = membership.peer(this.#peer);
       if (peer === undefined) return;
-      this.#digest = peer.presence?.catalog;
       try {
         const channel = await this.#components.open(peer, (frame) => this.#notified(frame));
         if (this.#scope.closed) {
@@ -122,45 +133,74 @@ class KeptCatalog {
         // It is open still when the peer's list was what failed.
         this.#channel?.close();
         this.#channel = undefined;
+        this.#failures = 0;
       }
       await this.#pause(backoffMs(attempt, BACKOFF, random));
     }
   }
 
   #notified(frame: NotificationFrame): void {
-    if (frame.method.endsWith('/list_changed')) this.#refreshSoon();
+    if (frame.method.endsWith('/list_changed')) this.#listSoon(REFRESH_DELAY_MS);
   }
 
-  #refreshSoon(): void {
-    if (this.#refreshing) return;
-    this.#refreshing = true;
-    this.#scope.after(REFRESH_DELAY_MS, () => {
-      this.#refreshing = false;
+  /** Asks for the list after `delayMs`, once, however many ask for that meanwhile. */
+  #listSoon(delayMs: number): void {
+    if (this.#isListing) this.#isStale = true;
+    if (this.#isListing || this.#isDue) return;
+    this.#isDue = true;
+    this.#scope.after(delayMs, () => {
+      this.#isDue = false;
       const channel = this.#channel;
-      if (channel === undefined) return;
-      this.#list(channel).catch((error: unknown) =>
-        this.#components.logger.debug({ error: messageOf(error) }, 'tools of peer not listed anew'),
-      );
+      if (channel !== undefined && !this.#isListing) void this.#listAgain(channel);
     });
   }
 
-  async #list(channel: ServerChannel): Promise<void> {
-    const response = await channel.request(CATALOG_METHOD, {}, { timeoutMs: LIST_TIMEOUT_MS });
-    const { servers } = resultOf(response);
-    // The directory keeps what is well-formed of it.
-    if (!this.#scope.closed) this.#components.directory.set(this.#peer, catalogsOf(servers));
+  /** Asks for the list anew, and once more later when that fails, for as long as the channel is open. */
+  async #listAgain(channel: ServerChannel): Promise<void> {
+    const { random, logger } = this.#components;
+    try {
+      await this.#list(channel);
+      this.#failures = 0;
+    } catch (error) {
+      logger.debug({ peer: this.#peer, error: messageOf(error) }, 'tools of peer not listed anew');
+      if (this.#channel !== channel) return;
+      this.#listSoon(backoffMs(this.#failures, BACKOFF, random));
+      this.#failures += 1;
+    }
   }
 
-  /** Waits, or less when the peer is heard meanwhile; for ever once stopped. */
+  async #list(channel: ServerChannel): Promise<void> {
+    const { membership, directory } = this.#components;
+    const digest = membership.peer(this.#peer)?.presence?.catalog;
+    this.#askedDigest = digest;
+    this.#isStale = false;
+    this.#isListing = true;
+    try {
+      const response = await channel.request(CATALOG_METHOD, {}, { timeoutMs: LIST_TIMEOUT_MS });
+      const { servers } = resultOf(response);
+      if (this.#scope.closed) return;
+      // The directory keeps what is well-formed of it.
+      directory.set(this.#peer, catalogsOf(servers));
+      this.#listedDigest = digest;
+    } finally {
+      this.#isListing = false;
+    }
+    if (this.#isStale) this.#listSoon(REFRESH_DELAY_MS);
+  }
+
+  /** Waits, or less when the peer is heard or the catalog is followed no more. */
   #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
         this.#wake = undefined;
         cancel();
+        this.#scope.signal.removeEventListener('abort', done);
         resolve();
       };
       const cancel = this.#scope.after(delayMs, done);
       this.#wake = done;
+      this.#scope.signal.addEventListener('abort', done, { once: true });
+      if (this.#scope.closed) done();
     });
   }
 }

@@ -19,7 +19,7 @@ export interface ReceivedComponents {
   readonly table: Table;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Judges a grant, with what came together with it. */
+  /** Verifies a grant, with what came together with it. */
   verify(leaf: Grant, batch: ReadonlyMap<string, Grant>): ChainVerdict;
   readonly successions: SuccessionView;
   /** Grants of ours that may stand on received ones. */
@@ -109,7 +109,7 @@ class ReceivedSet implements Received {
       const before = this.newest(leaf);
       // It came late: what we have is its renewal.
       if (before !== undefined && !isNewer(leaf, before, successions)) continue;
-      const verdict = this.#judge(leaf, batch, before !== undefined);
+      const verdict = this.#admit(leaf, batch, before !== undefined);
       if ('rule' in verdict) {
         refusals.push(verdict);
         continue;
@@ -155,7 +155,7 @@ class ReceivedSet implements Received {
     return !verdict.ok && ruleOf(verdict.refusal) === 'revoked';
   }
 
-  #judge(
+  #admit(
     leaf: Grant,
     batch: ReadonlyMap<string, Grant>,
     isRenewal: boolean,

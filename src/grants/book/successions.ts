@@ -64,7 +64,7 @@ class SuccessionSet implements Successions {
 
   async load(): Promise<void> {
     for (const one of await readRows(this.#table, '', parseSuccession, this.#logger)) {
-      if (this.#judge(one) === 'new') this.#take(one);
+      if (this.#compare(one) === 'new') this.#take(one);
       else this.#logger.warn({ old: one.claims.iss }, 'skipped a succession that does not fit');
     }
   }
@@ -103,7 +103,7 @@ class SuccessionSet implements Successions {
 
   async add(succession: Succession): Promise<'new' | 'known' | 'conflict'> {
     const { iss, sub } = succession.claims;
-    const verdict = this.#judge(succession);
+    const verdict = this.#compare(succession);
     if (verdict === 'conflict') {
       const first = this.#byOld.get(iss) ?? this.#byNew.get(sub);
       const isTold = this.#conflicts.has(succession.jws) || this.#conflicts.size >= CONFLICTS_MAX;
@@ -133,7 +133,8 @@ class SuccessionSet implements Successions {
     this.#byNew.set(succession.claims.sub, succession);
   }
 
-  #judge(succession: Succession): 'new' | 'known' | 'conflict' {
+  /** How a succession stands to those that are known. @throws STARLING_GRANT_INVALID for a cycle */
+  #compare(succession: Succession): 'new' | 'known' | 'conflict' {
     const { iss, sub } = succession.claims;
     const known = this.#byOld.get(iss);
     if (known !== undefined) return known.jws === succession.jws ? 'known' : 'conflict';

@@ -55,7 +55,7 @@ export type InspectionContext = Pick<ChainContext, 'nowMs' | 'isRevoked' | 'find
 /** Texts that are read at once. */
 const TEXTS_MAX = 1024;
 
-/** Judges chains given as texts in any order, each leaf by itself. */
+/** Verifies chains given as texts in any order, each leaf by itself. */
 export function inspectGrants(texts: readonly string[], context: InspectionContext): Inspection {
   const refused: Refusal[] = [];
   const byHash = new Map<string, Grant>();
@@ -76,7 +76,7 @@ export function inspectGrants(texts: readonly string[], context: InspectionConte
   return { valid, chains, refused };
 }
 
-/** Judges the chain of `leaf` and shows it link by link. */
+/** Verifies the chain of `leaf` and shows it link by link. */
 export function explainChain(leaf: Grant, context: InspectionContext): ShownChain {
   const verdict = verifyChain(leaf, context);
   const links = new Map([[leaf.hash, leaf]]);

@@ -1,7 +1,7 @@
 /**
- * Judges a chain of grants from a leaf up to the key that owns the thing. Pure: grants come parsed
+ * Verifies a chain of grants from a leaf up to the key that owns the thing. Pure: grants come parsed
  * (so their own signatures hold), time and revocations come from the caller.
- * PROTOCOLS.md "Grants"; the idea of explaining refusals as trees is ucanto's.
+ * The idea of explaining refusals as trees is ucanto's.
  */
 import { printable } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
@@ -13,7 +13,7 @@ import type { Capability, Grant, Refusal, SuccessionView } from '../types.ts';
 const CHAIN_LINKS_MAX = 8;
 /** Links of a membership chain at the most: the hard bound of `maxLinks`. */
 export const MEMBERSHIP_LINKS_MAX = 32;
-/** Clock skew between issuer and judge that is forgiven. */
+/** How far the clocks of an issuer and of whoever verifies may be apart, ms. */
 export const CLOCK_SKEW_MS = 60_000;
 
 /** True when a grant with this `exp` counts nowhere any more, so that nobody needs its revocation. */
@@ -22,8 +22,10 @@ export function isOverAt(expiresAtS: number, nowMs: number): boolean {
 }
 /** Grants in one chain with all its branches. */
 const GRANTS_PER_CHAIN_MAX = 64;
+/** Failures that one refusal tells of: beyond these, the walk ends at the first. */
+const FAILURES_MAX = 8;
 
-/** What a chain is judged by. */
+/** What a chain is verified by. */
 export interface ChainContext {
   /** A grant by its hash, or undefined when we do not have it. */
   find(hash: string): Grant | undefined;
@@ -48,15 +50,15 @@ export type ChainVerdict =
   | { readonly ok: true; readonly links: readonly Grant[] }
   | { readonly ok: false; readonly refusal: Refusal };
 
-/** What one judged link passes down to its children. */
-interface Judged {
+/** What one verified link passes down to its children. */
+interface Verified {
   /** Its issuer and those of all its ancestors. */
   readonly issuers: ReadonlySet<Did>;
   /** Links from it to the furthest root. */
   readonly height: number;
 }
 
-type Outcome = Judged | { readonly refusal: Refusal };
+type Outcome = Verified | { readonly refusal: Refusal };
 
 interface Walk {
   readonly context: ChainContext;
@@ -65,11 +67,17 @@ interface Walk {
   readonly successions: SuccessionView;
   /** Hashes from the leaf to where we are. */
   readonly path: Set<string>;
-  readonly judged: Map<string, Judged>;
+  /** What came of each link that was looked at: none is walked twice, whether it holds or not. */
+  readonly outcomes: Map<string, Outcome>;
   readonly links: Map<string, Grant>;
+  /** Failures that may still be told besides the first of each grant. */
+  moreFailures: number;
 }
 
-/** Verifies the chain that ends in `leaf`. Fails closed: all that a link names must hold. */
+/**
+ * Verifies the chain that ends in `leaf`. Fails closed: all that a link names must hold. Where several
+ * parents of a grant do not, the refusal has them as causes, at most 8 in all and in the order of `prf`.
+ */
 export function verifyChain(leaf: Grant, context: ChainContext): ChainVerdict {
   const { holder, owner, successions = NO_SUCCESSIONS } = context;
   if (holder !== undefined && !successions.follows(holder, leaf.claims.aud)) {
@@ -84,18 +92,23 @@ export function verifyChain(leaf: Grant, context: ChainContext): ChainVerdict {
     skewMs: context.skewMs ?? CLOCK_SKEW_MS,
     successions,
     path: new Set(),
-    judged: new Map(),
+    outcomes: new Map(),
     links: new Map(),
+    moreFailures: FAILURES_MAX - 1,
   };
-  const outcome = judge(leaf, walk);
+  const outcome = verifyLink(leaf, walk);
   if ('refusal' in outcome) return { ok: false, refusal: outcome.refusal };
   return { ok: true, links: [...walk.links.values()] };
 }
 
 /** The rule at the bottom of a refusal: what really failed. */
 export function ruleOf(refusal: Refusal): string {
+  return bottomOf(refusal).rule;
+}
+
+function bottomOf(refusal: Refusal): Refusal {
   const [cause] = refusal.causes ?? [];
-  return cause === undefined ? refusal.rule : ruleOf(cause);
+  return cause === undefined ? refusal : bottomOf(cause);
 }
 
 /** A refusal and its causes as indented lines. */
@@ -104,25 +117,30 @@ export function describeRefusal(refusal: Refusal, indent = ''): string {
   return [`${indent}${refusal.text}`, ...causes].join('\n');
 }
 
-function judge(grant: Grant, walk: Walk): Outcome {
-  const known = walk.judged.get(grant.hash);
-  if (known !== undefined) return known;
-  const refusal = judgePlace(grant, walk) ?? judgeTimes(grant, walk) ?? judgeKey(grant, walk);
+function verifyLink(grant: Grant, walk: Walk): Outcome {
+  const known = walk.outcomes.get(grant.hash);
+  if (known !== undefined) return 'refusal' in known ? { refusal: bottomOf(known.refusal) } : known;
+  const outcome = outcomeOf(grant, walk);
+  walk.outcomes.set(grant.hash, outcome);
+  return outcome;
+}
+
+function outcomeOf(grant: Grant, walk: Walk): Outcome {
+  const refusal = checkPosition(grant, walk) ?? checkTimes(grant, walk) ?? checkKey(grant, walk);
   if (refusal !== undefined) return { refusal };
   walk.path.add(grant.hash);
   walk.links.set(grant.hash, grant);
-  const outcome = judgeParents(grant, walk);
+  const outcome = verifyParents(grant, walk);
   walk.path.delete(grant.hash);
   if ('refusal' in outcome) return outcome;
   if (outcome.height > walk.maxLinks) return refuse('too-long', tooLong(walk));
   if (walk.context.isRevoked(grant, [...outcome.issuers])) {
     return refuse('revoked', `${nameOf(grant)} is revoked`);
   }
-  walk.judged.set(grant.hash, outcome);
   return outcome;
 }
 
-function judgePlace(grant: Grant, walk: Walk): Refusal | undefined {
+function checkPosition(grant: Grant, walk: Walk): Refusal | undefined {
   if (walk.path.has(grant.hash)) {
     return { rule: 'cycle', text: `${nameOf(grant)} is among its own ancestors` };
   }
@@ -133,7 +151,7 @@ function judgePlace(grant: Grant, walk: Walk): Refusal | undefined {
   return undefined;
 }
 
-function judgeTimes(grant: Grant, walk: Walk): Refusal | undefined {
+function checkTimes(grant: Grant, walk: Walk): Refusal | undefined {
   const { nbf, exp } = grant.claims;
   const { nowMs } = walk.context;
   if (nowMs >= exp * 1000 + walk.skewMs) {
@@ -149,7 +167,7 @@ function judgeTimes(grant: Grant, walk: Walk): Refusal | undefined {
  * A retired key has issued what its succession lists, and nothing else. Its own things are its heir's
  * now, who knows what it has issued on them: there the time is enough.
  */
-function judgeKey(grant: Grant, walk: Walk): Refusal | undefined {
+function checkKey(grant: Grant, walk: Walk): Refusal | undefined {
   const { iss, sub, iat } = grant.claims;
   const succession = walk.successions.of(iss);
   if (succession === undefined || succession.keeps(grant)) return undefined;
@@ -159,34 +177,50 @@ function judgeKey(grant: Grant, walk: Walk): Refusal | undefined {
   return { rule: 'retired', text };
 }
 
-function judgeParents(grant: Grant, walk: Walk): Outcome {
+function verifyParents(grant: Grant, walk: Walk): Outcome {
   const { iss, sub, prf = [] } = grant.claims;
   if (prf.length === 0) {
     if (iss === sub) return { issuers: new Set([iss]), height: 1 };
     return refuse('root', `${nameOf(grant)} has no parent, but ${iss} does not own what it is on`);
   }
   const parents: Grant[] = [];
+  const failures: Refusal[] = [];
   const issuers = new Set([iss]);
   let height = 0;
   for (const hash of prf) {
-    const parent = walk.context.find(hash);
-    if (parent === undefined || parent.hash !== hash) {
-      return refuse('missing-parent', `a parent of ${nameOf(grant)} is missing`);
+    const outcome = verifyParent(grant, hash, walk);
+    if (!('refusal' in outcome)) {
+      for (const issuer of outcome.issuers) issuers.add(issuer);
+      height = Math.max(height, outcome.height);
+      parents.push(outcome.parent);
+      continue;
     }
-    const outcome = judge(parent, walk);
-    if ('refusal' in outcome) return blame(grant, outcome.refusal);
-    const refusal = judgeLink(grant, parent, walk.successions);
-    if (refusal !== undefined) return { refusal };
-    for (const issuer of outcome.issuers) issuers.add(issuer);
-    height = Math.max(height, outcome.height);
-    parents.push(parent);
+    if (failures.length > 0) walk.moreFailures -= 1;
+    failures.push(outcome.refusal);
+    if (walk.moreFailures <= 0) break;
   }
-  const refusal = judgeCapabilities(grant, parents);
+  const refusal = blame(grant, failures) ?? checkCapabilities(grant, parents);
   return refusal === undefined ? { issuers, height: height + 1 } : { refusal };
 }
 
+/** The parent of `grant` with this hash, and what the parent passes down. */
+function verifyParent(
+  grant: Grant,
+  hash: string,
+  walk: Walk,
+): (Verified & { readonly parent: Grant }) | { readonly refusal: Refusal } {
+  const parent = walk.context.find(hash);
+  if (parent === undefined || parent.hash !== hash) {
+    return refuse('missing-parent', `a parent of ${nameOf(grant)} is missing`);
+  }
+  const outcome = verifyLink(parent, walk);
+  if ('refusal' in outcome) return { refusal: standsOn(grant, [outcome.refusal]) };
+  const refusal = checkLink(grant, parent, walk.successions);
+  return refusal === undefined ? { ...outcome, parent } : { refusal };
+}
+
 /** What must hold between a grant and each of its parents. */
-function judgeLink(grant: Grant, parent: Grant, successions: SuccessionView): Refusal | undefined {
+function checkLink(grant: Grant, parent: Grant, successions: SuccessionView): Refusal | undefined {
   const child = grant.claims;
   const above = parent.claims;
   const names = `${nameOf(grant)} under ${nameOf(parent)}`;
@@ -209,7 +243,7 @@ function judgeLink(grant: Grant, parent: Grant, successions: SuccessionView): Re
   return undefined;
 }
 
-function judgeCapabilities(grant: Grant, parents: readonly Grant[]): Refusal | undefined {
+function checkCapabilities(grant: Grant, parents: readonly Grant[]): Refusal | undefined {
   const above = parents.flatMap((parent) => parent.claims.cap);
   const causes = grant.claims.cap.flatMap((capability) => widenedFrom(above, capability) ?? []);
   if (causes.length === 0) return undefined;
@@ -238,10 +272,18 @@ function widenedFrom(above: readonly Capability[], capability: Capability): Refu
   return { rule, text: `no parent allows ${what}` };
 }
 
-function blame(grant: Grant, cause: Refusal): Outcome {
-  return {
-    refusal: { rule: 'parent', text: `${nameOf(grant)} stands on a bad grant`, causes: [cause] },
-  };
+/** One refusal for all that failed: the failure itself where there is only one. */
+function blame(grant: Grant, failures: readonly Refusal[]): Refusal | undefined {
+  const [first] = failures;
+  if (first === undefined || failures.length === 1) return first;
+  // Each that stands on a bad grant says so in the same words: the causes below say which.
+  const causes = failures.flatMap((it) => (it.rule === 'parent' ? (it.causes ?? []) : [it]));
+  return standsOn(grant, causes);
+}
+
+function standsOn(grant: Grant, causes: readonly Refusal[]): Refusal {
+  const what = causes.length === 1 ? 'a bad grant' : `${causes.length} bad grants`;
+  return { rule: 'parent', text: `${nameOf(grant)} stands on ${what}`, causes };
 }
 
 function refuse(rule: string, text: string): { readonly ok: false; readonly refusal: Refusal } {

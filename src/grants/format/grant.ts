@@ -20,7 +20,7 @@ export function parseGrant(jws: string): Grant {
 
 /**
  * Parses a revocation and checks its signature; whether its issuer may revoke the grant shows only
- * when the grant's chain is judged.
+ * when the grant's chain is verified.
  * @throws STARLING_GRANT_MALFORMED for the format, STARLING_GRANT_INVALID for the signature
  */
 export function parseRevocation(jws: string): Revocation {

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { StarlingError, silentLogger } from '../../../src/core/index.ts';
 import type { ListedTool } from '../../../src/directory/index.ts';
 import type { Clearance } from '../../../src/gateway/clearance/clearance.ts';
+import type { Principal } from '../../../src/guard/index.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import { createChannel } from '../../../src/gateway/wire/channel.ts';
 import type {
@@ -29,6 +30,10 @@ export interface Desk {
   readonly pushed: Message[];
   /** What the far end of the channel was sent. */
   readonly sent: Message[];
+  /** Whose rights each call was cleared by. */
+  readonly clearedFor: Principal[];
+  /** Whose view was asked for last. */
+  viewedBy: Principal | undefined;
   closed: boolean;
   tools: ListedTool[];
   toolsMode: ToolsMode;
@@ -101,7 +106,10 @@ export function deskOf(): Desk {
   const refused = (): StarlingError => new StarlingError('STARLING_CALL_REFUSED', 'no');
   const fake: Router = {
     events: router,
-    view: viewOf,
+    view(principal) {
+      desk.viewedBy = principal;
+      return viewOf();
+    },
     exists: () => true,
     configure: () => undefined,
     refresh: () => undefined,
@@ -119,7 +127,8 @@ export function deskOf(): Desk {
       },
       clearance: {
         sees: () => true,
-        clear({ wanted: { ability } }) {
+        clear({ wanted: { ability }, principal }) {
+          desk.clearedFor.push(principal);
           if (ability === 'resource/subscribe' && !desk.allow) throw refused();
           return desk.clear();
         },
@@ -141,6 +150,8 @@ export function deskOf(): Desk {
     router,
     pushed,
     sent,
+    clearedFor: [],
+    viewedBy: undefined,
     closed: false,
     tools: [],
     toolsMode: 'all',

@@ -264,6 +264,46 @@ describe('a renewal', () => {
     await mesh.clock.advance(12 * HOUR_MS);
     expect(mesh.owner.held(bob.did)).toEqual([newLeaf]);
   });
+
+  it('is not made on what is left when a parent is gone', async () => {
+    const clock = manualClock();
+    const grants = memoryTable();
+    const open = async (): Promise<GrantBook> => {
+      const book = createGrantBook({
+        identity: alice,
+        grants,
+        revocations: memoryTable(),
+        clock,
+        logger: silentLogger,
+      });
+      await book.start();
+      return book;
+    };
+    const before = await open();
+    // Each parent alone would allow all that the leaf says.
+    const parents = [1, 2].map((days) =>
+      grantOf(owner, alice, { maxDepth: 1, expiresAt: (NOW_MS + days * DAY_MS) / 1000 }),
+    );
+    await before.receive(parents.map(({ jws }) => jws));
+    const leaf = grantOf(alice, bob, { parents });
+    await before.keepIssued(leaf);
+    await before.stop();
+    grants.rows.set(`renew/${leaf.claims.jti}`, Buffer.from(String(HOUR_MS)));
+    await clock.advance(HOUR_MS / 2);
+    const whole = await open();
+    expect((await whole.renew(leaf.claims.jti))?.claims.prf).toEqual(leaf.claims.prf);
+    await whole.stop();
+    for (const lost of parents) {
+      const row = `received/${lost.hash}`;
+      const kept = grants.rows.get(row) ?? new Uint8Array();
+      grants.rows.delete(row);
+      await clock.advance(HOUR_MS / 4);
+      const book = await open();
+      expect(await book.renew(leaf.claims.jti)).toBeUndefined();
+      await book.stop();
+      grants.rows.set(row, kept);
+    }
+  });
 });
 
 describe('the renewer', () => {

@@ -39,7 +39,7 @@ const INSIDE = blockList(
   ['ff00::', 8, 'ipv6'],
 );
 
-/** Makes one for the MCP server at `serverUrl`. `close` ends its connections. */
+/** Makes one for the MCP server at `serverUrl`. `close` ends its connections, and refuses what is asked later. */
 export function createGuardedFetch(
   components: { readonly clock: Clock },
   init: { readonly serverUrl: URL },
@@ -51,12 +51,17 @@ export function createGuardedFetch(
     clock: components.clock,
     lookup: guardedLookup(() => server),
   });
+  let isClosed = false;
   return {
     async fetch(url, options) {
+      if (isClosed) throw new StarlingError('STARLING_STOPPED', 'the node stops');
       server = await placeOfHost(hostname);
       return ask(exchanger, server, new URL(url), options ?? {});
     },
-    close: () => exchanger.close(),
+    close() {
+      isClosed = true;
+      exchanger.close();
+    },
   };
 }
 

@@ -8,12 +8,13 @@ import type { McpServer, SseServer } from '../../../config/index.ts';
 import { StarlingError, toStarlingError } from '../../../core/index.ts';
 import type { Clock, Logger } from '../../../core/index.ts';
 import type { Credentials } from '../connection.ts';
+import type { StartedLogin } from './browser-login.ts';
 import { createOauthLogin } from './login.ts';
-import type { OauthLogin, StartedLogin } from './login.ts';
+import type { OauthLogin } from './login.ts';
 import type { TokenStore } from '../../../secrets/index.ts';
 
 /** Logins whose outcome can still be asked for. */
-const KEPT_MAX = 32;
+const LOGINS_MAX = 32;
 
 /** A login as whoever started it sees it. */
 export interface LoginView {
@@ -86,6 +87,7 @@ class AllLogins implements Logins {
   readonly #starting = new Map<string, Promise<Waiting>>();
   /** Oldest first. */
   readonly #waiting = new Map<string, Waiting>();
+  #stopped: StarlingError | undefined;
 
   constructor(components: LoginsComponents) {
     this.#components = components;
@@ -137,6 +139,7 @@ class AllLogins implements Logins {
 
   stop(): void {
     const why = new StarlingError('STARLING_STOPPED', 'the node stops');
+    this.#stopped = why;
     for (const waiting of this.#waiting.values()) waiting.started.cancel(why);
     for (const { login } of this.#made.values()) login.stop();
   }
@@ -169,6 +172,11 @@ class AllLogins implements Logins {
 
   async #begin(server: string, login: OauthLogin): Promise<Waiting> {
     const started = await login.login();
+    if (this.#stopped !== undefined) {
+      started.done.catch(() => undefined);
+      started.cancel(this.#stopped);
+      throw this.#stopped;
+    }
     const waiting: Waiting = {
       id: randomBytes(8).toString('hex'),
       server,
@@ -187,11 +195,11 @@ class AllLogins implements Logins {
     };
     this.#waiting.set(waiting.id, waiting);
     const [oldest] = this.#waiting.values();
-    if (this.#waiting.size > KEPT_MAX && oldest !== undefined) {
+    if (this.#waiting.size > LOGINS_MAX && oldest !== undefined) {
       oldest.started.cancel(new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many logins wait'));
       this.#waiting.delete(oldest.id);
     }
-    // One that nobody needs to agree to is over at once.
+    // A login that nobody needs to agree to is over at once.
     if (started.url === undefined) await waiting.over;
     return waiting;
   }

@@ -39,13 +39,6 @@ export function joinScopes(
   return all.length === 0 ? undefined : [...new Set(all)].join(' ');
 }
 
-/** True for an id that is the address of the client's own description. */
-export function isMetadataUrl(clientId: string): boolean {
-  if (!URL.canParse(clientId)) return false;
-  const { protocol, pathname } = new URL(clientId);
-  return protocol === 'https:' && pathname !== '/';
-}
-
 /** How a client of ours may show who it is at the token endpoint, the simplest way first. */
 const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'] as const;
 

@@ -155,7 +155,15 @@ describe('a server that asks for a login', () => {
     expect(moved.mcp.asked.every(({ headers }) => headers.authorization === undefined)).toBe(true);
   });
 
-  it('is left for good by a logout', async () => {
+  it('that a person begins to log in at as the node stops opens no address for the answer', async () => {
+    const { auth, mcp, logins } = await world();
+    const starting = logins.start('far');
+    logins.stop();
+    await expect(starting).rejects.toMatchObject({ code: 'STARLING_STOPPED' });
+    expect([...auth.asked, ...mcp.asked]).toEqual([]);
+  });
+
+  it('forgets us by a logout', async () => {
     const { connect, logIn, logins, table } = await world();
     await logIn();
     expect(await logins.logout('far')).toBe(true);

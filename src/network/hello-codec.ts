@@ -5,7 +5,7 @@
 import { decode, encode } from 'cborg';
 import { ERRORS, StarlingError, messageOf } from '../core/index.ts';
 import type { Did, ErrorCode } from '../core/index.ts';
-import type { Hello, InviteProof, Welcome } from './types.ts';
+import type { Hello, HelloAnswer, InviteProof } from './types.ts';
 
 const NAME_MAX = 256;
 const REASON_MAX = 1024;
@@ -16,18 +16,18 @@ const JWS_MAX = 16_384;
 const SIGNATURE_MAX_BYTES = 128;
 const DID_KEY = /^did:key:z[1-9A-HJ-NP-Za-km-z]{40,64}$/;
 
-const NEW_TICKET = 'Ask a member for a new ticket: `starling invite`';
-const OPEN_HINT = 'That mesh is open: start with `starling up --open <mesh name>`';
+const NEW_TICKET = 'ask a member for a new ticket: `starling invite`';
+const OPEN_HINT = 'that mesh is open: start with `starling up --open <mesh name>`';
 /** What a refused person can do, by code. */
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   STARLING_JOIN_REFUSED:
-    'Ask a member for a ticket (`starling invite`), then `starling up --join <ticket>`',
+    'ask a member for a ticket (`starling invite`), then `starling up --join <ticket>`',
   STARLING_TICKET_EXPIRED: NEW_TICKET,
   STARLING_TICKET_SPENT: NEW_TICKET,
   STARLING_TICKET_INVALID: NEW_TICKET,
-  STARLING_KEY_RETIRED: 'Use the state folder that has the new key: this one is older',
-  STARLING_MESH_MISMATCH: 'Use an own state folder (`--state-dir`) for each mesh',
-  STARLING_VERSION_UNSUPPORTED: 'Run the same version of Starling on both machines',
+  STARLING_KEY_RETIRED: 'use the state folder that has the new key: this one is older',
+  STARLING_MESH_MISMATCH: 'use a state folder of its own (`--state-dir`) for each mesh',
+  STARLING_VERSION_UNSUPPORTED: 'run the same version of Starling on both machines',
 };
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -37,18 +37,18 @@ export function encodeHello(hello: Hello): Uint8Array {
   return encode(helloFields(hello), { ignoreUndefinedProperties: true });
 }
 
-/** The bytes of a welcome. */
-export function encodeWelcome(welcome: Welcome): Uint8Array {
-  const fields = welcome.ok
-    ? { ok: true, hello: helloFields(welcome.hello), issued: welcome.issued }
+/** The bytes of an answer to a hello. */
+export function encodeHelloAnswer(answer: HelloAnswer): Uint8Array {
+  const fields = answer.ok
+    ? { ok: true, hello: helloFields(answer.hello), issued: answer.issued }
     : {
         ok: false,
-        code: welcome.code,
-        reason: welcome.reason.slice(0, REASON_MAX),
-        mesh: welcome.mesh,
-        meshName: welcome.meshName,
-        open: welcome.open,
-        succession: welcome.succession,
+        code: answer.code,
+        reason: answer.reason.slice(0, REASON_MAX),
+        mesh: answer.mesh,
+        meshName: answer.meshName,
+        open: answer.open,
+        succession: answer.succession,
       };
   return encode(fields, { ignoreUndefinedProperties: true });
 }
@@ -59,7 +59,7 @@ export function decodeHello(bytes: Uint8Array): Hello {
 }
 
 /** @throws STARLING_PROTOCOL_VIOLATION, STARLING_VERSION_UNSUPPORTED */
-export function decodeWelcome(bytes: Uint8Array): Welcome {
+export function decodeHelloAnswer(bytes: Uint8Array): HelloAnswer {
   const fields = decodeFields(bytes);
   if (fields['ok'] === true) {
     const issued = fields['issued'];
@@ -85,17 +85,20 @@ export function decodeWelcome(bytes: Uint8Array): Welcome {
 }
 
 /** The error of a refusal: its code when that is one of ours, else STARLING_JOIN_REFUSED. */
-export function refusalError(welcome: Extract<Welcome, { ok: false }>, who: string): StarlingError {
-  const code = isErrorCode(welcome.code) ? welcome.code : 'STARLING_JOIN_REFUSED';
-  const hint = code === 'STARLING_JOIN_REFUSED' && welcome.open === true ? OPEN_HINT : HINTS[code];
-  return new StarlingError(code, `${who} refused us: ${welcome.reason}`, {
+export function refusalError(
+  answer: Extract<HelloAnswer, { ok: false }>,
+  who: string,
+): StarlingError {
+  const code = isErrorCode(answer.code) ? answer.code : 'STARLING_JOIN_REFUSED';
+  const hint = code === 'STARLING_JOIN_REFUSED' && answer.open === true ? OPEN_HINT : HINTS[code];
+  return new StarlingError(code, `${who} refused us: ${answer.reason}`, {
     ...(hint === undefined ? {} : { hint }),
     data: {
-      reason: welcome.reason,
+      reason: answer.reason,
       peer: who,
-      ...(welcome.mesh === undefined ? {} : { mesh: welcome.mesh }),
-      ...(welcome.meshName === undefined ? {} : { meshName: welcome.meshName }),
-      ...(welcome.open === undefined ? {} : { open: welcome.open }),
+      ...(answer.mesh === undefined ? {} : { mesh: answer.mesh }),
+      ...(answer.meshName === undefined ? {} : { meshName: answer.meshName }),
+      ...(answer.open === undefined ? {} : { open: answer.open }),
     },
   });
 }
@@ -120,7 +123,7 @@ function readHello(fields: Fields): Hello {
     const version = printable(String(fields['version'])).slice(0, 20);
     throw new StarlingError(
       'STARLING_VERSION_UNSUPPORTED',
-      `This node speaks version 1 of the hello, the other one version ${version}`,
+      `this node speaks version 1 of the hello, the other one version ${version}`,
     );
   }
   const { mesh, invite, successions } = fields;
@@ -160,7 +163,7 @@ function decodeFields(bytes: Uint8Array): Fields {
   } catch (error) {
     throw new StarlingError(
       'STARLING_PROTOCOL_VIOLATION',
-      `A hello is no deterministic CBOR: ${messageOf(error)}`,
+      `a hello is no deterministic CBOR: ${messageOf(error)}`,
       { cause: error },
     );
   }
@@ -205,7 +208,7 @@ function asChain(value: unknown, name: string, max = CHAIN_MAX): readonly string
 }
 
 function malformed(name: string): StarlingError {
-  return new StarlingError('STARLING_PROTOCOL_VIOLATION', `The field ${name} of a hello is wrong`);
+  return new StarlingError('STARLING_PROTOCOL_VIOLATION', `the field ${name} of a hello is wrong`);
 }
 
 /** Text of a peer that a terminal may show: no control characters, no line breaks. */

@@ -2,7 +2,12 @@
 import { encode } from 'cborg';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeHello, decodeWelcome, encodeHello, encodeWelcome } from '../../src/network/hello.ts';
+import {
+  decodeHello,
+  decodeHelloAnswer,
+  encodeHello,
+  encodeHelloAnswer,
+} from '../../src/network/hello-codec.ts';
 import type { Hello } from '../../src/network/index.ts';
 import { MESH, codeOf } from './support.ts';
 
@@ -20,15 +25,15 @@ describe('a hello', () => {
     expect(decodeHello(encodeHello(hello))).toEqual(hello);
     const { mesh: _mesh, invite: _invite, ...bare } = hello;
     expect(decodeHello(encodeHello(bare))).toEqual(bare);
-    expect(decodeWelcome(encodeWelcome({ ok: true, hello, issued: ['x'] }))).toEqual({
+    expect(decodeHelloAnswer(encodeHelloAnswer({ ok: true, hello, issued: ['x'] }))).toEqual({
       ok: true,
       hello,
       issued: ['x'],
     });
     const refusal = { ok: false as const, code: 'C', reason: 'r', mesh: MESH, meshName: 'm' };
     const whole = { ...refusal, open: true, succession: 'old.new.sig' };
-    expect(decodeWelcome(encodeWelcome(refusal))).toEqual(refusal);
-    expect(decodeWelcome(encodeWelcome(whole))).toEqual(whole);
+    expect(decodeHelloAnswer(encodeHelloAnswer(refusal))).toEqual(refusal);
+    expect(decodeHelloAnswer(encodeHelloAnswer(whole))).toEqual(whole);
   });
 
   it('is the same bytes whatever the order of its fields', () => {
@@ -61,8 +66,8 @@ describe('a hello', () => {
   });
 
   it('shows no control characters of a stranger', () => {
-    const welcome = decodeWelcome(
-      encodeWelcome({ ok: false, code: 'C', reason: '\u001B[2Jgone\nnew\u202Eline' }),
+    const welcome = decodeHelloAnswer(
+      encodeHelloAnswer({ ok: false, code: 'C', reason: '\u001B[2Jgone\nnew\u202Eline' }),
     );
     expect(welcome).toMatchObject({ reason: ' [2Jgone new line' });
   });
@@ -70,7 +75,7 @@ describe('a hello', () => {
   it('of arbitrary bytes throws an error with a code, and nothing else', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-        for (const decode of [decodeHello, decodeWelcome]) {
+        for (const decode of [decodeHello, decodeHelloAnswer]) {
           expect(codeOf(() => decode(bytes))).toMatch(/^(none|STARLING_.*)$/);
         }
       }),

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { raceAbort } from '../../src/network/gate.ts';
+import { raceAbort } from '../../src/network/abort.ts';
 
 it('a wait that is over before it began leaves no rejection that nobody handles', async () => {
   const unhandled: unknown[] = [];
@@ -7,7 +7,7 @@ it('a wait that is over before it began leaves no rejection that nobody handles'
   process.on('unhandledRejection', note);
   try {
     const late = Promise.reject(new Error('too late'));
-    await expect(raceAbort(late, AbortSignal.abort())).rejects.toThrow('Given up');
+    await expect(raceAbort(late, AbortSignal.abort())).rejects.toThrow('given up');
     await new Promise((resolve) => setImmediate(resolve));
     expect(unhandled).toEqual([]);
   } finally {

@@ -1,6 +1,7 @@
 /** Who gets in, who does not, and what each side learns of it. Real hosts on loopback. */
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/index.ts';
 import { probeMesh } from '../../src/network/index.ts';
 import {
   acquaint,
@@ -124,7 +125,11 @@ describe('probing', () => {
     const a = await makeMember('a');
     await a.network.start();
     const hello = { version: 1 as const, name: 'new', time: 1, membership: [] };
-    const welcome = await probeMesh(['/ip4/127.0.0.1/tcp/1', a.address()], { hello, ...soon() });
+    const welcome = await probeMesh(['/ip4/127.0.0.1/tcp/1', a.address()], {
+      hello,
+      clock: systemClock,
+      ...soon(),
+    });
     expect(welcome).toEqual({
       ok: false,
       code: 'STARLING_JOIN_REFUSED',
@@ -135,7 +140,9 @@ describe('probing', () => {
 
   it('says which addresses did not answer', async () => {
     const hello = { version: 1 as const, name: 'new', time: 1, membership: [] };
-    await expect(probeMesh(['/ip4/127.0.0.1/tcp/1'], { hello, ...soon() })).rejects.toMatchObject({
+    await expect(
+      probeMesh(['/ip4/127.0.0.1/tcp/1'], { hello, clock: systemClock, ...soon() }),
+    ).rejects.toMatchObject({
       code: 'STARLING_PEER_UNREACHABLE',
       message: expect.stringContaining('/ip4/127.0.0.1/tcp/1'),
     });

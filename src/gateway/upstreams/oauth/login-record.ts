@@ -1,0 +1,60 @@
+/** What is known of our login at one server: read from the token store once, and written through to it. */
+import { messageOf } from '../../../core/index.ts';
+import type { Logger } from '../../../core/index.ts';
+import type { StoredLogin, TokenStore } from '../../../secrets/index.ts';
+
+/** The login at one server. */
+export interface LoginRecord {
+  /** The login of now; undefined before `load`, and when there is none. */
+  readonly current: StoredLogin | undefined;
+  /** Reads the login from the store, once. */
+  load(): Promise<void>;
+  /** Takes `login` as the one of now. A store that can't be written to is told of, and stops nothing. */
+  save(login: StoredLogin): Promise<void>;
+  /** Forgets the tokens and keeps the registration. */
+  forgetTokens(): Promise<void>;
+  /** Forgets everything. False when there was nothing. */
+  forget(): Promise<boolean>;
+}
+
+/** Makes the record of the login at the server `name` with this URL; nothing is read before `load`. */
+export function createLoginRecord(
+  components: { readonly tokens: TokenStore; readonly logger: Logger },
+  init: { readonly name: string; readonly url: string },
+): LoginRecord {
+  const { tokens: store, logger } = components;
+  let current: StoredLogin | undefined;
+  let loaded: Promise<void> | undefined;
+  const save: LoginRecord['save'] = async (login) => {
+    current = login;
+    loaded = Promise.resolve();
+    try {
+      await store.put(init.name, login);
+    } catch (error) {
+      // The token works until the node ends, so that a full disk stops no call.
+      logger.warn({ server: init.name, error: messageOf(error) }, 'login not kept');
+    }
+  };
+  return {
+    get current() {
+      return current;
+    },
+    load() {
+      loaded ??= store.get(init.name, init.url).then((login) => {
+        current = login;
+      });
+      return loaded;
+    },
+    save,
+    async forgetTokens() {
+      if (current?.tokens === undefined) return;
+      const { tokens: _, ...rest } = current;
+      await save(rest);
+    },
+    forget() {
+      current = undefined;
+      loaded = undefined;
+      return store.delete(init.name);
+    },
+  };
+}

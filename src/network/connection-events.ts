@@ -1,0 +1,98 @@
+/** What happens when libp2p opens or closes a connection: hello, links, redialling, and who is told. */
+import type { Connection, Stream } from '@libp2p/interface';
+import { StarlingError } from '../core/index.ts';
+import { createHelloExchange } from './hello-exchange.ts';
+import type { HelloExchange } from './hello-exchange.ts';
+import type { LinkUpkeep } from './link-upkeep.ts';
+import { peerOf } from './peer-id.ts';
+import type { NetworkComponents, NetworkRunEvents, RunParts } from './run.ts';
+
+/** The watching of connections, running. */
+export interface ConnectionEvents {
+  /** The handler of the hello protocol. */
+  readonly answerHello: (stream: Stream, connection: Connection) => Promise<void>;
+  stop(): void;
+}
+
+/** Watches the connections of a run from now on. */
+export function watchConnections(
+  components: NetworkComponents,
+  parts: RunParts,
+  upkeep: LinkUpkeep,
+  events: NetworkRunEvents,
+): ConnectionEvents {
+  return new Watch(components, parts, upkeep, events);
+}
+
+class Watch implements ConnectionEvents {
+  readonly #logger: NetworkComponents['logger'];
+  readonly #parts: RunParts;
+  readonly #upkeep: LinkUpkeep;
+  readonly #events: NetworkRunEvents;
+  readonly #hellos: HelloExchange;
+
+  constructor(
+    { admission, clock, logger }: NetworkComponents,
+    parts: RunParts,
+    upkeep: LinkUpkeep,
+    events: NetworkRunEvents,
+  ) {
+    this.#logger = logger;
+    this.#parts = parts;
+    this.#upkeep = upkeep;
+    this.#events = events;
+    this.#hellos = createHelloExchange(
+      { admission, gate: parts.gate, clock, logger, scope: parts.scope },
+      { onAdmitted: (connection) => this.#onAdmitted(connection) },
+    );
+    parts.host.node.addEventListener('connection:open', this.#onOpen);
+    parts.host.node.addEventListener('connection:close', this.#onClose);
+  }
+
+  readonly answerHello = (stream: Stream, connection: Connection): Promise<void> =>
+    this.#hellos.answer(stream, connection);
+
+  stop(): void {
+    const { node } = this.#parts.host;
+    node.removeEventListener('connection:open', this.#onOpen);
+    node.removeEventListener('connection:close', this.#onClose);
+  }
+
+  readonly #onOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
+    if (connection.direction === 'inbound') {
+      this.#parts.ephemeral.add(String(connection.remoteAddr));
+    }
+    this.#hellos.begin(connection);
+  };
+
+  #onAdmitted(connection: Connection): void {
+    const { links } = this.#parts;
+    const peer = peerOf(connection);
+    const isFirst = !links.has(peer);
+    links.add(connection);
+    this.#upkeep.admitted(connection);
+    const address = String(connection.remoteAddr);
+    this.#logger.debug({ peer, address }, 'a connection is admitted');
+    this.#events.onPeerLink(peer);
+    if (isFirst) this.#events.onPeerConnect(peer);
+  }
+
+  readonly #onClose = ({ detail: connection }: CustomEvent<Connection>): void => {
+    const { gate, links, redialer, targets, ephemeral } = this.#parts;
+    const peer = peerOf(connection);
+    ephemeral.delete(String(connection.remoteAddr));
+    gate.refuse(
+      connection,
+      new StarlingError('STARLING_PEER_UNREACHABLE', `the connection to ${peer} was closed`),
+    );
+    this.#upkeep.closed(connection);
+    const lastedMs = links.remove(connection);
+    if (lastedMs === undefined) return;
+    const rest = links.best(peer);
+    // Gossip and relay may have lived on the closed connection: let them find the other.
+    if (rest !== undefined) this.#upkeep.identify(rest);
+    if (links.has(peer)) return;
+    this.#events.onPeerDisconnect(peer);
+    for (const key of targets.keysOf(peer)) redialer.lost(key, lastedMs);
+  };
+}

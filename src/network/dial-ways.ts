@@ -1,0 +1,98 @@
+/**
+ * The ways to a peer, in the order in which they are tried: its direct addresses, then its relayed ones,
+ * then through members that may hold a reservation of the peer, then what the DHT knows.
+ */
+import { peerIdFromString } from '@libp2p/peer-id';
+import type { Connection, Libp2p } from '@libp2p/interface';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import type { PeerId, Random } from '../core/index.ts';
+import { isRelayed, withPeer } from './addresses.ts';
+import {
+  DIAL_TIMEOUT_MS,
+  LOOKUP_TIMEOUT_MS,
+  RELAY_DIAL_TIMEOUT_MS,
+  RELAY_TRIES,
+} from './constants.ts';
+import type { Links } from './links.ts';
+import { peerOf } from './peer-id.ts';
+import { addressThrough } from './relay.ts';
+
+/** One way to a peer. */
+export interface DialWay {
+  /** For logs. */
+  readonly name: string;
+  readonly relayed: boolean;
+  readonly timeoutMs: number;
+  readonly addresses: (signal: AbortSignal) => Promise<readonly Multiaddr[]>;
+}
+
+/** Where ways are found. */
+export interface DialWayComponents {
+  readonly node: Pick<Libp2p, 'peerRouting'>;
+  readonly links: Links;
+  readonly random: Random;
+}
+
+/** Whom to reach. */
+export interface DialWayInit {
+  readonly peer: PeerId;
+  /** Whether this node may use relays. */
+  readonly relay: boolean;
+  /** The addresses of the peer that are known, asked for when a way needs them. */
+  readonly known: () => Promise<readonly Multiaddr[]>;
+}
+
+/** Gives the next way when the one before has failed; the DHT is asked only for unknown peers. */
+export function* dialWays(
+  { node, links, random }: DialWayComponents,
+  { peer, relay, known }: DialWayInit,
+): Generator<DialWay, void, undefined> {
+  let knowsNone = false;
+  yield {
+    name: 'direct',
+    relayed: false,
+    timeoutMs: DIAL_TIMEOUT_MS,
+    addresses: async () => {
+      const addresses = await known();
+      knowsNone = addresses.length === 0;
+      return addresses.filter((address) => !isRelayed(address));
+    },
+  };
+  if (relay) {
+    yield {
+      name: 'announced relays',
+      relayed: true,
+      timeoutMs: RELAY_DIAL_TIMEOUT_MS,
+      addresses: async () => (await known()).filter((address) => isRelayed(address)),
+    };
+    for (const connection of possibleRelays(links, peer, random)) {
+      yield {
+        name: `relay ${peerOf(connection)}`,
+        relayed: true,
+        timeoutMs: RELAY_DIAL_TIMEOUT_MS,
+        addresses: () => Promise.resolve([addressThrough(connection, peer)]),
+      };
+    }
+  }
+  if (!knowsNone || links.peers().length === 0) return;
+  yield {
+    name: 'DHT',
+    relayed: false,
+    timeoutMs: LOOKUP_TIMEOUT_MS,
+    addresses: async (signal) => {
+      const found = await node.peerRouting.findPeer(peerIdFromString(peer), { signal });
+      return found.multiaddrs.map((address) => withPeer(address, peer));
+    },
+  };
+}
+
+/** Direct connections to members that might relay, in random order. */
+function possibleRelays(links: Links, target: PeerId, random: Random): Connection[] {
+  return links
+    .peers()
+    .filter((peer) => peer !== target)
+    .map((peer) => ({ connection: links.best(peer), order: random() }))
+    .toSorted((a, b) => a.order - b.order)
+    .flatMap(({ connection }) => (connection?.direct === true ? [connection] : []))
+    .slice(0, RELAY_TRIES);
+}

@@ -1,0 +1,135 @@
+/**
+ * Looks after admitted connections: tells libp2p's services of the peer behind each, and closes what
+ * is double and unused.
+ */
+import type { Connection, Stream } from '@libp2p/interface';
+import { StarlingError, messageOf, withDeadline } from '../core/index.ts';
+import type { Clock, Logger, PeerId, Scope } from '../core/index.ts';
+import { closeConnection } from './close-connection.ts';
+import {
+  DUPLICATE_GRACE_MS,
+  IDENTIFY_TIMEOUT_MS,
+  REDIAL_BASE_MS,
+  REDIAL_CAP_MS,
+} from './constants.ts';
+import type { Gossip } from './gossip.ts';
+import type { Links } from './links.ts';
+import { peerOf } from './peer-id.ts';
+
+/** What the upkeep asks of libp2p. */
+export interface UpkeepHost {
+  readonly services: {
+    readonly identify: {
+      identify(connection: Connection, options: { readonly signal: AbortSignal }): Promise<unknown>;
+    };
+  };
+  readonly peerStore: {
+    merge(
+      peer: Connection['remotePeer'],
+      data: { readonly tags: Record<string, { readonly value: number }> },
+    ): Promise<unknown>;
+  };
+}
+
+/** What the upkeep needs. */
+export interface LinkUpkeepComponents {
+  readonly node: UpkeepHost;
+  readonly links: Links;
+  /** Owns the timers. */
+  readonly scope: Scope;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** Looks after admitted connections. */
+export interface LinkUpkeep {
+  /** Called for each connection when it is admitted. */
+  admitted(connection: Connection): void;
+  /** Called when the connection is closed. */
+  closed(connection: Connection): void;
+  /** Tells gossip, the DHT and the relay of the peer; tries until that works or the link is gone. */
+  identify(connection: Connection): void;
+  /**
+   * Identifies peers again that gossip does not know, and closes connections of peers that have a
+   * better one, unless one of their streams is in use. Meant to be called from time to time.
+   */
+  tidy(isInUse: (stream: Stream) => boolean, gossip: Pick<Gossip, 'peers'>, self: PeerId): void;
+}
+
+/** Makes the upkeep. */
+export function createLinkUpkeep(components: LinkUpkeepComponents): LinkUpkeep {
+  return new Upkeep(components);
+}
+
+class Upkeep implements LinkUpkeep {
+  readonly #components: LinkUpkeepComponents;
+  /** Connections whose identification runs or will be tried again, and what cancels the next try. */
+  readonly #identifying = new Map<Connection, () => void>();
+
+  constructor(components: LinkUpkeepComponents) {
+    this.#components = components;
+  }
+
+  admitted(connection: Connection): void {
+    const { node, logger } = this.#components;
+    node.peerStore
+      .merge(connection.remotePeer, { tags: { 'starling-member': { value: 100 } } })
+      .catch((error: unknown) =>
+        logger.warn({ peer: peerOf(connection), error: messageOf(error) }, 'a tag was not stored'),
+      );
+    this.identify(connection);
+  }
+
+  closed(connection: Connection): void {
+    this.#identifying.get(connection)?.();
+    this.#identifying.delete(connection);
+  }
+
+  identify(connection: Connection): void {
+    if (this.#identifying.has(connection)) return;
+    this.#identifying.set(connection, () => undefined);
+    void this.#identifyNow(connection, 0);
+  }
+
+  tidy(isInUse: (stream: Stream) => boolean, gossip: Pick<Gossip, 'peers'>, self: PeerId): void {
+    const { links } = this.#components;
+    const known = gossip.peers();
+    for (const peer of links.peers()) {
+      const [best, ...others] = links.of(peer);
+      if (best === undefined) continue;
+      if (!known.has(peer)) this.identify(best);
+      // Only one end closes, so that the two ends never close the last two connections at once.
+      if (self > peer) continue;
+      for (const other of others) {
+        const youngestMs = Math.min(links.ageMs(best), links.ageMs(other));
+        if (youngestMs < DUPLICATE_GRACE_MS || other.streams.some(isInUse)) continue;
+        const text = 'another connection to this peer is better';
+        const reason = new StarlingError('STARLING_LIMIT_EXCEEDED', text);
+        void closeConnection(this.#components, other, reason);
+      }
+    }
+  }
+
+  async #identifyNow(connection: Connection, attempt: number): Promise<void> {
+    const { node, scope, clock, logger } = this.#components;
+    try {
+      if (connection.status !== 'open' || scope.closed) throw new Error('the connection is closed');
+      await withDeadline(
+        clock,
+        IDENTIFY_TIMEOUT_MS,
+        (signal) => node.services.identify.identify(connection, { signal }),
+        scope.signal,
+      );
+      this.#identifying.delete(connection);
+    } catch (error) {
+      if (connection.status !== 'open' || scope.closed) {
+        this.#identifying.delete(connection);
+        return;
+      }
+      logger.debug({ peer: peerOf(connection), error: messageOf(error) }, 'identify failed');
+      const delayMs = Math.min(REDIAL_CAP_MS, REDIAL_BASE_MS * 2 ** Math.min(attempt, 6));
+      const cancel = scope.after(delayMs, () => void this.#identifyNow(connection, attempt + 1));
+      this.#identifying.set(connection, cancel);
+    }
+  }
+}

@@ -1,0 +1,143 @@
+/** The protocols of this node, over all runs of the network: who serves each, and streams opened with one. */
+import type { Connection, Stream } from '@libp2p/interface';
+import { StarlingError, messageOf, toStarlingError } from '../core/index.ts';
+import type { Clock, Logger, PeerId } from '../core/index.ts';
+import { abortReason } from './abort.ts';
+import type { AdmissionGate } from './admission-gate.ts';
+import { HELLO_PROTOCOL, PING_PROTOCOL, STREAMS_PER_PROTOCOL } from './constants.ts';
+import type { Host } from './host.ts';
+import { peerOf } from './peer-id.ts';
+import { createPeerStream } from './stream.ts';
+import type { PeerStream } from './types.ts';
+
+type Handler = (stream: PeerStream) => void;
+
+/** What of a run the protocols need. */
+interface Run {
+  readonly gate: AdmissionGate;
+  readonly host: Host;
+}
+
+/** The protocols of a node. */
+export interface Protocols {
+  /** Serves `protocol` in this run and the next ones; returns what ends that. @throws STARLING_USAGE */
+  handle(protocol: string, handler: Handler): () => void;
+  /** Opens a stream. @throws STARLING_PEER_UNREACHABLE, or the reason of `signal` */
+  open(connection: Connection, protocol: string, signal: AbortSignal): Promise<PeerStream>;
+  /** Whether a stream is in use by a protocol of ours or carries a relayed connection. */
+  isInUse(stream: Stream): boolean;
+  /** Serves everything in a run that begins. */
+  attach(run: Run): Promise<void>;
+  detach(): void;
+}
+
+/** Makes the protocols, none served. */
+export function createProtocols(components: {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): Protocols {
+  return new ProtocolTable(components);
+}
+
+class ProtocolTable implements Protocols {
+  readonly #components: { readonly clock: Clock; readonly logger: Logger };
+  readonly #handlers = new Map<string, Handler>();
+  /** Protocols that streams were opened with or are accepted for. */
+  readonly #used = new Set<string>();
+  #run: Run | undefined;
+
+  constructor(components: { readonly clock: Clock; readonly logger: Logger }) {
+    this.#components = components;
+  }
+
+  handle(protocol: string, handler: Handler): () => void {
+    if (this.#handlers.has(protocol)) {
+      throw new StarlingError('STARLING_USAGE', `two handlers for the protocol ${protocol}`);
+    }
+    this.#handlers.set(protocol, handler);
+    this.#used.add(protocol);
+    if (this.#run !== undefined) this.#report(this.#accept(this.#run, protocol), protocol);
+    return () => {
+      if (this.#handlers.get(protocol) !== handler) return;
+      this.#handlers.delete(protocol);
+      if (this.#run !== undefined) this.#report(this.#run.host.node.unhandle(protocol), protocol);
+    };
+  }
+
+  async open(connection: Connection, protocol: string, signal: AbortSignal): Promise<PeerStream> {
+    this.#used.add(protocol);
+    try {
+      const stream = await connection.newStream(protocol, {
+        signal,
+        maxOutboundStreams: STREAMS_PER_PROTOCOL,
+        runOnLimitedConnection: true,
+      });
+      return this.#wrap(stream, peerOf(connection));
+    } catch (error) {
+      if (signal.aborted) throw abortReason(signal);
+      const peer = peerOf(connection);
+      throw new StarlingError(
+        'STARLING_PEER_UNREACHABLE',
+        `no stream ${protocol} to ${peer}: ${messageOf(error)}`,
+        { data: { peer, protocol }, cause: error },
+      );
+    }
+  }
+
+  isInUse({ protocol }: Stream): boolean {
+    if (protocol === HELLO_PROTOCOL || protocol === PING_PROTOCOL) return false;
+    return this.#used.has(protocol) || protocol.startsWith('/libp2p/circuit/');
+  }
+
+  async attach(run: Run): Promise<void> {
+    this.#run = run;
+    for (const protocol of this.#handlers.keys()) await this.#accept(run, protocol);
+  }
+
+  detach(): void {
+    this.#run = undefined;
+  }
+
+  async #accept(run: Run, protocol: string): Promise<void> {
+    const guarded = run.gate.guard((stream, connection) =>
+      this.#serve(protocol, this.#wrap(stream, peerOf(connection))),
+    );
+    await run.host.node.handle(protocol, guarded, {
+      maxInboundStreams: STREAMS_PER_PROTOCOL,
+      maxOutboundStreams: STREAMS_PER_PROTOCOL,
+      runOnLimitedConnection: true,
+      // Whoever asks while a run is starting may register a protocol twice.
+      force: true,
+    });
+  }
+
+  #serve(protocol: string, stream: PeerStream): void {
+    const handler = this.#handlers.get(protocol);
+    if (handler === undefined) {
+      stream.abort(new StarlingError('STARLING_STOPPED', `${protocol} is not served any more`));
+      return;
+    }
+    try {
+      handler(stream);
+    } catch (error) {
+      this.#components.logger.error(
+        { peer: stream.peer, protocol, error },
+        'a stream handler threw',
+      );
+      stream.abort(toStarlingError(error, 'STARLING_STOPPED', `${protocol} failed`));
+    }
+  }
+
+  #wrap(stream: Stream, peer: PeerId): PeerStream {
+    return createPeerStream(this.#components, { stream, peer });
+  }
+
+  #report(work: Promise<void>, protocol: string): void {
+    work.catch((error: unknown) =>
+      this.#components.logger.error(
+        { protocol, error: messageOf(error) },
+        'a protocol was not (un)registered',
+      ),
+    );
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * Keeps peers and addresses connected: dials, and when a dial fails or a connection is lost, dials
+ * again, without end, at the times of `redial-schedule.ts`. This file owns the timers.
+ */
+import { createScope, messageOf } from '../core/index.ts';
+import type { Clock, Logger, Random, Scope } from '../core/index.ts';
+import { REDIAL_PARALLEL_MAX, REDIAL_TARGETS_MAX } from './constants.ts';
+import { freshState, lostState, nextState } from './redial-schedule.ts';
+import type { DialOutcome, RedialState } from './redial-schedule.ts';
+
+/** What redialling needs. */
+export interface RedialComponents {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Whether the target needs no dial now. Cheap: asked often. */
+  readonly isSatisfied: (key: string) => boolean;
+  /** Dials a target; must end by itself, and must not throw. */
+  readonly dial: (key: string, signal: AbortSignal) => Promise<DialOutcome>;
+}
+
+/** Redials. Keys are what is dialled: PeerIds or multiaddrs. */
+export interface Redialer {
+  /** Keeps `key` connected from now on; dials at once when it is not. */
+  keep(key: string): void;
+  unkeep(key: string): void;
+  isKept(key: string): boolean;
+  /** Dials `key` once, unless it is connected or failed too short a time ago. */
+  suggest(key: string): void;
+  /** Says that the last connection to `key` is gone, which had lasted `lastedMs`. */
+  lost(key: string, lastedMs: number): void;
+  stop(): void;
+}
+
+/** Makes a redialer, running. */
+export function createRedialer(components: RedialComponents): Redialer {
+  return new BackoffRedialer(components);
+}
+
+interface Target {
+  kept: boolean;
+  state: RedialState;
+  dialling: boolean;
+  cancel: () => void;
+}
+
+class BackoffRedialer implements Redialer {
+  readonly #components: RedialComponents;
+  readonly #scope: Scope;
+  readonly #targets = new Map<string, Target>();
+  /** Keys that are due while as many dials as may be are under way, in order. */
+  readonly #waiting = new Set<string>();
+  #running = 0;
+
+  constructor(components: RedialComponents) {
+    this.#components = components;
+    this.#scope = createScope(components.clock);
+  }
+
+  keep(key: string): void {
+    const target = this.#targetOf(key);
+    if (target === undefined || target.kept) return;
+    target.kept = true;
+    this.#schedule(key, target);
+  }
+
+  unkeep(key: string): void {
+    this.#targets.get(key)?.cancel();
+    this.#waiting.delete(key);
+    this.#targets.delete(key);
+  }
+
+  isKept(key: string): boolean {
+    return this.#targets.get(key)?.kept === true;
+  }
+
+  suggest(key: string): void {
+    const target = this.#targetOf(key);
+    if (target === undefined || target.dialling) return;
+    if (target.state.dueAt <= this.#components.clock.now()) this.#start(key, target);
+  }
+
+  lost(key: string, lastedMs: number): void {
+    const target = this.#targets.get(key);
+    if (target === undefined) return;
+    const { clock, random } = this.#components;
+    target.state = lostState(target.state, lastedMs, clock.now(), random);
+    this.#schedule(key, target);
+  }
+
+  stop(): void {
+    this.#scope.close();
+    this.#waiting.clear();
+    this.#targets.clear();
+  }
+
+  #targetOf(key: string): Target | undefined {
+    const known = this.#targets.get(key);
+    if (known !== undefined) return known;
+    if (this.#targets.size >= REDIAL_TARGETS_MAX && !this.#forgetOneSuggestion()) {
+      this.#components.logger.warn({ target: key }, 'too many peers are kept to redial this one');
+      return undefined;
+    }
+    const state = freshState(this.#components.clock.now());
+    const target: Target = { kept: false, state, dialling: false, cancel: () => undefined };
+    this.#targets.set(key, target);
+    return target;
+  }
+
+  /** Makes room: the oldest target goes that is not kept. */
+  #forgetOneSuggestion(): boolean {
+    for (const [key, target] of this.#targets) {
+      if (target.kept || target.dialling) continue;
+      this.#targets.delete(key);
+      return true;
+    }
+    return false;
+  }
+
+  #schedule(key: string, target: Target): void {
+    target.cancel();
+    if (!target.kept || target.dialling || this.#isNotNeeded(key)) return;
+    const delayMs = Math.max(0, target.state.dueAt - this.#components.clock.now());
+    target.cancel = this.#scope.after(delayMs, () => this.#start(key, target));
+  }
+
+  #start(key: string, target: Target): void {
+    if (target.dialling || this.#isNotNeeded(key)) return;
+    if (this.#running >= REDIAL_PARALLEL_MAX) {
+      this.#waiting.add(key);
+      return;
+    }
+    this.#running += 1;
+    target.dialling = true;
+    void this.#dial(key, target);
+  }
+
+  async #dial(key: string, target: Target): Promise<void> {
+    const { clock, random, logger, dial } = this.#components;
+    let outcome: DialOutcome = 'failed';
+    try {
+      outcome = await dial(key, this.#scope.signal);
+    } catch (error) {
+      logger.error({ target: key, error: messageOf(error) }, 'a redial broke');
+    }
+    this.#running -= 1;
+    target.dialling = false;
+    target.state = nextState(target.state, outcome, clock.now(), random);
+    if (this.#targets.get(key) === target) this.#schedule(key, target);
+    this.#startWaiting();
+  }
+
+  #startWaiting(): void {
+    for (const key of this.#waiting) {
+      if (this.#running >= REDIAL_PARALLEL_MAX) return;
+      this.#waiting.delete(key);
+      const target = this.#targets.get(key);
+      if (target !== undefined) this.#start(key, target);
+    }
+  }
+
+  #isNotNeeded(key: string): boolean {
+    return this.#scope.closed || this.#components.isSatisfied(key);
+  }
+}

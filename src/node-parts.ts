@@ -1,0 +1,358 @@
+/**
+ * Makes the rooms of one node, in the order in which they need one another. Only this file calls the
+ * rooms' constructors. Nothing runs yet: `node.ts` starts and stops the parts, `node-wiring.ts` joins
+ * their events.
+ */
+import { join } from 'node:path';
+import { createAuditFromConfig, createCheckpointStore } from './audit/index.ts';
+import type { Audit } from './audit/index.ts';
+import { createBlackboard } from './blackboard/index.ts';
+import type { Blackboard } from './blackboard/index.ts';
+import {
+  OPEN_RESOURCES,
+  auditTools,
+  boardTools,
+  governanceTools,
+  grantResources,
+  grantTools,
+  keyTools,
+  loginTools,
+  offeredTools,
+  pinTools,
+  secretTools,
+  statusTools,
+} from './builtin/index.ts';
+import type { InviteResult, StatusResult } from './builtin/index.ts';
+import { socketPath, tokenFile } from './config/index.ts';
+import type { Config } from './config/index.ts';
+import { VERSION } from './core/index.ts';
+import { createDirectory } from './directory/index.ts';
+import {
+  createApiKeys,
+  createGateway,
+  createLogins,
+  createPins,
+  createUpstreams,
+} from './gateway/index.ts';
+import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
+import { createRenewer } from './grants/index.ts';
+import type { Renewer } from './grants/index.ts';
+import type { Base, Ground } from './ground.ts';
+import { meshOf } from './ground.ts';
+import { createGovernance } from './guard/index.ts';
+import type { Governance } from './guard/index.ts';
+import { peerIdFromDid, sealerOf } from './identity/index.ts';
+import { createCheckpointExchange, createMembership } from './membership/index.ts';
+import type { CheckpointExchange, Membership } from './membership/index.ts';
+import { auditAdmission } from './mesh/index.ts';
+import { createNetwork } from './network/index.ts';
+import type { Network } from './network/index.ts';
+import { createTokenStore } from './secrets/index.ts';
+
+/** Bytes of the catalog of one peer or server. */
+const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
+/** Calls under way at one server, as a multiple of what one session may have. */
+const CALLS_PER_SERVER = 4;
+
+/** The rooms of a node. */
+export interface Parts {
+  readonly audit: Audit;
+  readonly network: Network;
+  readonly membership: Membership;
+  readonly checkpoints: CheckpointExchange;
+  readonly blackboard: Blackboard;
+  readonly keys: ApiKeys;
+  readonly logins: Logins;
+  readonly pins: Pins;
+  readonly governance: Governance;
+  readonly tools: readonly BuiltinTool[];
+  readonly upstreams: Upstreams;
+  readonly renewer: Renewer;
+  readonly gateway: Gateway;
+}
+
+/** What the parts need of the node that they are of. */
+export interface PartsInit {
+  /** MCP servers as the configuration has them now, their secrets bound. */
+  readonly servers: () => Config['mcpServers'];
+  readonly status: () => StatusResult;
+  readonly createTicket: (expiresInMs: number, canInvite: boolean) => Promise<InviteResult>;
+}
+
+/** Makes the parts. Those that are made first ask the later ones only once all are made. */
+export function createParts(base: Base, ground: Ground, init: PartsInit): Parts {
+  const audit = createNodeAudit(base, ground);
+  const network = createNodeNetwork(base, ground, audit);
+  const blackboard = createNodeBlackboard(base, ground, network);
+  const membership = createNodeMembership(base, ground, {
+    network,
+    boards: () => blackboard.digests(),
+    load: () => gateway.load(),
+    catalog: () => gateway.catalogDigest(),
+    audit: () => checkpoints.presence(),
+  });
+  const checkpoints = createCheckpointExchange({
+    ...base,
+    network,
+    membership,
+    audit,
+    checkpoints: createCheckpointStore({ ...base, table: ground.store.table('checkpoints') }),
+    self: ground.identity.did,
+    lineage: (did) => ground.successions.lineage(did),
+  });
+  const { keys, logins, pins } = createNodeStores(base, ground, init);
+  const governance = createNodeGovernance(base, ground, {
+    membership,
+    tools: () => offeredTools(upstreams, pins),
+  });
+  const made = { audit, network, membership, checkpoints, blackboard, keys, logins, pins };
+  const tools = createNodeTools(base, ground, {
+    ...made,
+    ...init,
+    governance,
+    secretsChanged: () => upstreams.secretsChanged(),
+  });
+  const upstreams = createNodeUpstreams(base, ground, { ...made, ...init, tools });
+  const renewer = createRenewer({
+    grants: ground.grants,
+    self: ground.identity.did,
+    clock: base.clock,
+    logger: base.logger.child('grants'),
+    isLive: (holder) =>
+      gateway.serves(holder) || membership.peer(peerIdFromDid(holder))?.state === 'alive',
+  });
+  const gateway = createNodeGateway(base, ground, { ...made, governance, upstreams });
+  return { ...made, governance, tools, upstreams, renewer, gateway };
+}
+
+function createNodeAudit({ config, clock, logger, health }: Base, ground: Ground): Audit {
+  const { identity, successions } = ground;
+  return createAuditFromConfig(
+    { identity, clock, logger: logger.child('audit'), health },
+    {
+      ...config.audit,
+      folder: join(config.stateDir, 'audit'),
+      formerly: successions.lineage(identity.did).slice(1),
+    },
+  );
+}
+
+function createNodeNetwork(
+  { config, clock, random, logger, transports }: Base,
+  ground: Ground,
+  audit: Audit,
+): Network {
+  const { identity, meshBook } = ground;
+  const admission = auditAdmission(meshBook.admission, audit, clock);
+  return createNetwork(
+    { identity, admission, clock, random, logger, transports },
+    {
+      meshId: meshOf(ground).id,
+      name: config.name,
+      listen: config.listen,
+      announce: config.announce,
+      bootstrap: meshBook.isMember() ? ground.dial : [],
+      mdns: config.mdns,
+      relay: config.relay,
+      connections: config.limits.connections,
+    },
+  );
+}
+
+function createNodeBlackboard(
+  { clock, random, logger, health }: Base,
+  { store, identity }: Ground,
+  network: Network,
+): Blackboard {
+  return createBlackboard({
+    network,
+    table: store.table('boards'),
+    self: identity.did,
+    clock,
+    random,
+    logger: logger.child('blackboard'),
+    health,
+  });
+}
+
+function createNodeMembership(
+  { config, clock, random, logger }: Base,
+  { store, meshBook }: Ground,
+  rooms: {
+    readonly network: Network;
+    readonly boards: () => Readonly<Record<string, string>>;
+    readonly load: () => number;
+    readonly catalog: () => string;
+    readonly audit: CheckpointExchange['presence'];
+  },
+): Membership {
+  const { network, boards, load, catalog, audit } = rooms;
+  return createMembership(
+    {
+      network,
+      meshBook,
+      table: store.table('peers'),
+      presence: () => ({
+        name: config.name,
+        version: VERSION,
+        addresses: network.addresses(),
+        load: load(),
+        catalog: catalog(),
+        ...audit(),
+      }),
+      boards,
+      clock,
+      random,
+      logger: logger.child('membership'),
+    },
+    config.heartbeat,
+  );
+}
+
+function createNodeStores(
+  { config, clock, logger, health }: Base,
+  { store, identity, successions }: Ground,
+  { servers }: PartsInit,
+): Pick<Parts, 'keys' | 'logins' | 'pins'> {
+  const tokens = createTokenStore({
+    table: store.table('logins'),
+    sealer: sealerOf(identity, 'logins'),
+    logger,
+  });
+  return {
+    keys: createApiKeys({ table: store.table('api-keys'), clock, logger: logger.child('keys') }),
+    logins: createLogins({ servers, tokens, clock, logger: logger.child('logins') }),
+    pins: createPins(
+      { table: store.table('pins'), successions, clock, logger: logger.child('pins'), health },
+      { mode: config.pins, perServerMax: config.limits.tools },
+    ),
+  };
+}
+
+function createNodeGovernance(
+  base: Base,
+  ground: Ground,
+  rooms: Pick<Parts, 'membership'> & Pick<Governance, 'tools'>,
+): Governance {
+  const { grants, counters, store, identity } = ground;
+  const { name, policy } = base.config;
+  return createGovernance(
+    {
+      ...base,
+      ...rooms,
+      grants,
+      counters,
+      table: store.table('approvals'),
+      isOpen: () => meshOf(ground).open,
+    },
+    { self: { name, did: identity.did }, policy, open: OPEN_RESOURCES },
+  );
+}
+
+type ToolRooms = Pick<
+  Parts,
+  'audit' | 'blackboard' | 'checkpoints' | 'governance' | 'keys' | 'logins' | 'membership' | 'pins'
+> &
+  PartsInit & { readonly secretsChanged: () => readonly string[] };
+
+function createNodeTools(
+  { clock }: Base,
+  { grants, counters, meshBook, secrets, identity }: Ground,
+  rooms: ToolRooms,
+): readonly BuiltinTool[] {
+  const { audit, blackboard, checkpoints, governance, keys, logins, membership, pins } = rooms;
+  const { servers, status, createTicket, secretsChanged: changed } = rooms;
+  return [
+    ...statusTools({ membership, status }),
+    ...grantTools({
+      clock,
+      grants,
+      counters,
+      meshBook,
+      membership,
+      createTicket: (ticket) => createTicket(ticket.expiresInMs, ticket.canInvite),
+    }),
+    ...boardTools({ blackboard, clock }),
+    ...keyTools({ clock, keys }),
+    ...loginTools({ logins }),
+    ...secretTools({ secrets, servers, changed }),
+    ...auditTools({
+      audit,
+      checkpoints,
+      peers: () => membership.peers(),
+      self: identity.did,
+    }),
+    ...pinTools({ pins, membership }),
+    ...governanceTools({ governance, grants, membership, keys, clock }),
+  ];
+}
+
+function createNodeUpstreams(
+  { config, clock, random, logger, health }: Base,
+  { grants }: Ground,
+  { audit, logins, servers, tools }: Pick<Parts, 'audit' | 'logins' | 'tools'> & PartsInit,
+): Upstreams {
+  const { limits } = config;
+  return createUpstreams(
+    {
+      servers: servers(),
+      builtin: tools,
+      builtinResources: grantResources({ audit, grants }),
+      logins,
+      clock,
+      random,
+      logger: logger.child('upstream'),
+      health,
+    },
+    {
+      messageBytes: limits.messageBytes,
+      callTotalMs: limits.callTotalMs,
+      callsMax: limits.callsPerSession * CALLS_PER_SERVER,
+      instancesMax: limits.instances,
+      retry: config.retry,
+      catalog: { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
+    },
+  );
+}
+
+function createNodeGateway(
+  { config, clock, random, logger }: Base,
+  { identity, grants }: Ground,
+  rooms: Omit<Parts, 'blackboard' | 'checkpoints' | 'gateway' | 'logins' | 'renewer' | 'tools'>,
+): Gateway {
+  const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
+  const { audit, governance, keys, membership, network, pins, upstreams } = rooms;
+  return createGateway(
+    {
+      upstreams,
+      directory: createDirectory(
+        { logger: logger.child('directory') },
+        { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
+      ),
+      guard: governance.guard,
+      approvals: governance.approvals,
+      audit,
+      grants,
+      keys,
+      pins,
+      self: identity.did,
+      signer: identity,
+      network,
+      membership,
+      clock,
+      random,
+      logger: logger.child('gateway'),
+    },
+    {
+      name,
+      http,
+      tcp,
+      limits,
+      keepAlive,
+      list,
+      views,
+      socketPath: socketPath(stateDir),
+      tokenFile: tokenFile(stateDir),
+    },
+  );
+}

@@ -1,0 +1,66 @@
+/** Joins the events of a node's rooms: what happens in one of them, and who hears of it. */
+import type { EventEmitter } from 'node:events';
+import { messageOf } from './core/index.ts';
+import { auditDoor } from './gateway/index.ts';
+import type { Base, Ground } from './ground.ts';
+import { auditGovernance, auditGrants } from './guard/index.ts';
+import type { PeerView } from './membership/index.ts';
+import type { Parts } from './node-parts.ts';
+
+/** What a node tells. */
+export interface NodeEvents {
+  /** A peer appeared or changed. A heartbeat that changes nothing is not told. */
+  peer: [peer: PeerView, before: PeerView | undefined];
+  /** An address could not be dialled, or whoever is there refused this node. */
+  'dial:failed': [address: string, error: Error];
+  /** This node's membership was revoked, or its key was replaced elsewhere. */
+  evicted: [reason: string, hint: string];
+}
+
+/** Joins the rooms; `events` are those of the node. For the life of the node: nothing is to be undone. */
+export function wireParts(
+  base: Base,
+  ground: Ground,
+  parts: Parts,
+  events: EventEmitter<NodeEvents>,
+): void {
+  wireAudit(ground, parts);
+  wirePeers(parts, events);
+  wireRevocations(base, ground);
+  const { gateway, governance, membership, network, renewer } = parts;
+  gateway.onCaller((caller) => renewer.returned(caller));
+  gateway.onCatalogChange(() => membership.announce());
+  governance.policy.events.on('change', () => gateway.rejudge());
+  network.events.on('dial:failed', (address, error) => events.emit('dial:failed', address, error));
+}
+
+function wireAudit({ grants, identity }: Ground, { audit, governance, keys, pins }: Parts): void {
+  auditGovernance(governance, audit);
+  auditGrants({ grants, self: identity.did }, audit);
+  auditDoor({ keys, pins }, audit);
+}
+
+function wirePeers(
+  { blackboard, membership, renewer }: Parts,
+  events: EventEmitter<NodeEvents>,
+): void {
+  membership.events.on('boards', ({ peerId }, digests) => blackboard.compare(peerId, digests));
+  membership.events.on('change', (peer, before) => {
+    if (peer.state === 'alive' && before?.state !== 'alive') renewer.returned(peer.did);
+    events.emit('peer', peer, before);
+  });
+  membership.events.on('evicted', (reason, hint) => events.emit('evicted', reason, hint));
+}
+
+/** Revocations go to all members among the records of the mesh. */
+function wireRevocations({ logger }: Base, { grants, meshBook }: Ground): void {
+  grants.passOn((jws) => meshBook.records().publish(jws));
+  grants.events.on('revocation', (jws) => {
+    meshBook
+      .records()
+      .add(jws)
+      .catch((error: unknown) =>
+        logger.child('node').error({ error: messageOf(error) }, 'revocation not passed on'),
+      );
+  });
+}

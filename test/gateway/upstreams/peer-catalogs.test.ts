@@ -1,0 +1,175 @@
+/** A peer's list is asked for when its heartbeat says that it changed, until it is had. */
+import { describe, expect, it } from 'vitest';
+import { StarlingError, silentLogger } from '../../../src/core/index.ts';
+import type { PeerId } from '../../../src/core/index.ts';
+import type { ServerCatalog } from '../../../src/directory/index.ts';
+import { createPeerCatalogs } from '../../../src/gateway/upstreams/peer-catalogs.ts';
+import type { PeerCatalogs } from '../../../src/gateway/upstreams/peer-catalogs.ts';
+import type {
+  NotificationFrame,
+  ResponseFrame,
+  ServerChannel,
+} from '../../../src/gateway/types.ts';
+import { notificationBytes, parseFrame } from '../../../src/gateway/wire/frame.ts';
+import { createIdentity } from '../../../src/identity/index.ts';
+import { catalogOf } from '../../directory/arrange.ts';
+import { manualClock } from '../../grants/arrange.ts';
+import { createFakeMembership } from '../support/gateways.ts';
+
+const alice = createIdentity(Buffer.alloc(32, 2)).peerId;
+const CHANGED = parseFrame(
+  notificationBytes('notifications/tools/list_changed'),
+) as NotificationFrame;
+
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+interface Peer {
+  readonly catalogs: PeerCatalogs;
+  readonly clock: ReturnType<typeof manualClock>;
+  /** Servers in the directory, by their names. */
+  listed: readonly string[] | undefined;
+  /** What the peer answers; undefined: it does not answer in time. */
+  servers: readonly string[] | undefined;
+  /** Lists that it was asked for, and sessions that were opened. */
+  asked: number;
+  opened: number;
+  notify(): void;
+  end(): void;
+  beat(digest: string): void;
+}
+
+async function followed(): Promise<Peer> {
+  const clock = manualClock();
+  const membership = createFakeMembership();
+  let hear: (frame: NotificationFrame) => void = () => undefined;
+  let end: () => void = () => undefined;
+  const answer = (servers: readonly string[]): ResponseFrame => {
+    const result = { servers: servers.map((name) => catalogOf(name)) };
+    const text = JSON.stringify({ jsonrpc: '2.0', id: 1, result });
+    return parseFrame(Buffer.from(text)) as ResponseFrame;
+  };
+  const open = async (): Promise<ServerChannel> => {
+    peer.opened += 1;
+    return {
+      relay: () => ({ cancel: () => undefined }),
+      async request() {
+        peer.asked += 1;
+        await settle();
+        if (peer.servers === undefined) throw new StarlingError('STARLING_TIMEOUT', 'no answer');
+        return answer(peer.servers);
+      },
+      notify: () => undefined,
+      ended: new Promise((resolve) => {
+        end = () => resolve(new StarlingError('STARLING_PEER_UNREACHABLE', 'gone'));
+      }),
+      close: () => undefined,
+    };
+  };
+  const catalogs = createPeerCatalogs({
+    membership,
+    directory: {
+      set: (_: PeerId, servers: readonly ServerCatalog[]) => {
+        peer.listed = servers.map(({ server }) => server);
+      },
+      clear: () => {
+        peer.listed = undefined;
+      },
+    },
+    open(_, notification) {
+      hear = notification;
+      return open();
+    },
+    clock,
+    random: () => 0.5,
+    logger: silentLogger,
+  });
+  const peer: Peer = {
+    catalogs,
+    clock,
+    listed: undefined,
+    servers: ['files'],
+    asked: 0,
+    opened: 0,
+    notify: () => hear(CHANGED),
+    end: () => end(),
+    beat: (digest) => membership.set('alice', alice, { presence: { catalog: digest } as never }),
+  };
+  peer.beat('one');
+  catalogs.start();
+  await clock.advance(0);
+  await settle();
+  await settle();
+  return peer;
+}
+
+describe('the list of a peer', () => {
+  it('is asked for when the peer appears, and not again while nothing changes', async () => {
+    const peer = await followed();
+    expect(peer.listed).toEqual(['files']);
+    for (let beat = 0; beat < 5; beat += 1) {
+      peer.beat('one');
+      await peer.clock.advance(5000);
+    }
+    expect([peer.asked, peer.opened]).toEqual([1, 1]);
+    peer.catalogs.stop();
+    expect(peer.listed).toBeUndefined();
+  });
+
+  it('is asked for again when another digest comes with a heartbeat', async () => {
+    const peer = await followed();
+    peer.servers = ['files', 'git'];
+    peer.beat('two');
+    await peer.clock.advance(100);
+    await settle();
+    expect(peer.listed).toEqual(['files', 'git']);
+    peer.beat('two');
+    await peer.clock.advance(60_000);
+    expect(peer.asked).toBe(2);
+    peer.catalogs.stop();
+  });
+
+  it('that could not be had is asked for until it is, less and less often', async () => {
+    const peer = await followed();
+    peer.servers = undefined;
+    peer.beat('two');
+    await peer.clock.advance(60_000);
+    expect(peer.listed).toEqual(['files']);
+    expect(peer.asked).toBeGreaterThan(3);
+    expect(peer.asked).toBeLessThan(12);
+    peer.servers = ['git'];
+    await peer.clock.advance(30_000);
+    await settle();
+    expect(peer.listed).toEqual(['git']);
+    const { asked } = peer;
+    peer.beat('two');
+    await peer.clock.advance(300_000);
+    expect([peer.asked, peer.opened]).toEqual([asked, 1]);
+    peer.catalogs.stop();
+  });
+
+  it('is asked for once more when the peer tells of a change while it answers', async () => {
+    const peer = await followed();
+    peer.notify();
+    await peer.clock.advance(30);
+    peer.servers = ['git'];
+    peer.notify();
+    await peer.clock.advance(100);
+    await settle();
+    expect(peer.asked).toBe(3);
+    expect(peer.listed).toEqual(['git']);
+    peer.catalogs.stop();
+  });
+
+  it('is asked for in a new session when the old one has ended, and no more after a stop', async () => {
+    const peer = await followed();
+    peer.end();
+    await settle();
+    await peer.clock.advance(1000);
+    await settle();
+    expect([peer.asked, peer.opened]).toEqual([2, 2]);
+    peer.notify();
+    peer.catalogs.stop();
+    await peer.clock.advance(300_000);
+    expect([peer.asked, peer.opened]).toEqual([2, 2]);
+  });
+});

@@ -1,0 +1,122 @@
+/** Who waits for whose dial. The host is a stub: what is dialled stays open until a test ends it. */
+import type { Connection, Libp2p } from '@libp2p/interface';
+import { describe, expect, it } from 'vitest';
+import { silentLogger } from '../../src/core/index.ts';
+import type { PeerId } from '../../src/core/index.ts';
+import { createAdmissionGate } from '../../src/network/admission-gate.ts';
+import { createDialer } from '../../src/network/dialer.ts';
+import type { Dialer } from '../../src/network/dialer.ts';
+import { createLinks } from '../../src/network/links.ts';
+import type { Links } from '../../src/network/links.ts';
+import { createTestClock } from '../core/test-clock.ts';
+import type { TestClock } from '../core/test-clock.ts';
+import { soon } from './support.ts';
+
+const SELF = '12D3KooWA1hTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo' as PeerId;
+const PEER = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo' as PeerId;
+
+interface Rig {
+  readonly dialer: Dialer;
+  readonly links: Links;
+  readonly clock: TestClock;
+  readonly dialled: string[];
+  readonly failed: string[];
+}
+
+function makeRig(): Rig {
+  const clock = createTestClock();
+  const links = createLinks(SELF, clock);
+  const dialled: string[] = [];
+  const failed: string[] = [];
+  const node = {
+    getConnections: () => [],
+    peerStore: { has: async () => false },
+    dial: (addresses: readonly unknown[], { signal }: { readonly signal: AbortSignal }) => {
+      dialled.push(String(addresses[0]));
+      return new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error));
+      });
+    },
+  } as unknown as Libp2p;
+  const gate = createAdmissionGate();
+  const dialer = createDialer(
+    { node, gate, links, clock, random: () => 0, logger: silentLogger },
+    {
+      self: SELF,
+      connections: 10,
+      relay: false,
+      signal: new AbortController().signal,
+      isDenied: () => false,
+      onFailed: (address) => void failed.push(address),
+    },
+  );
+  return { dialer, links, clock, dialled, failed };
+}
+
+const relayed = {
+  remotePeer: { toString: () => PEER },
+  status: 'open',
+  direct: false,
+  direction: 'outbound',
+  timeline: { open: 0 },
+} as unknown as Connection;
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('dialling', () => {
+  it('dials a peer once for all who ask at the same time', async () => {
+    const { dialer, clock, dialled, failed } = makeRig();
+    dialer.learn(PEER, ['/ip4/192.0.2.1/tcp/4040']);
+    const dials = [dialer.dial(PEER, soon()), dialer.dial(PEER, soon())];
+    const refused = Promise.all(
+      dials.map((dial) =>
+        expect(dial).rejects.toMatchObject({ code: 'STARLING_PEER_UNREACHABLE' }),
+      ),
+    );
+    await turn();
+    expect(dialled).toEqual([`/ip4/192.0.2.1/tcp/4040/p2p/${PEER}`]);
+    clock.advance(20_000);
+    await refused;
+    expect(failed).toEqual([PEER]);
+    expect(clock.waiting()).toBe(0);
+  });
+
+  it('ends by the clock of the node, with no timer left', async () => {
+    const { dialer, clock } = makeRig();
+    const dial = dialer.dial('/ip4/192.0.2.1/tcp/4040', soon());
+    const refused = expect(dial).rejects.toMatchObject({ code: 'STARLING_PEER_UNREACHABLE' });
+    await turn();
+    clock.advance(19_999);
+    expect(clock.waiting()).toBe(1);
+    clock.advance(1);
+    await refused;
+    expect(clock.waiting()).toBe(0);
+  });
+
+  it('gives a peer that is reached through a relay at once, though a direct way is being tried', async () => {
+    const { dialer, links, dialled } = makeRig();
+    links.add(relayed);
+    dialer.learn(PEER, ['/ip4/192.0.2.1/tcp/4040']);
+    const upgrade = dialer.dial(PEER, { ...soon(), upgrade: true });
+    upgrade.catch(() => undefined);
+    await turn();
+    expect(dialled).toHaveLength(1);
+    expect(await dialer.dial(PEER, soon())).toBe(PEER);
+  });
+
+  it('leaves the dial of others alone when one of them gives up', async () => {
+    const { dialer, clock, failed } = makeRig();
+    const impatient = new AbortController();
+    const target = '/ip4/192.0.2.1/tcp/4040';
+    const first = dialer.dial(target, { signal: impatient.signal });
+    const second = dialer.dial(target, soon());
+    const gaveUp = expect(first).rejects.toMatchObject({ message: 'given up' });
+    const late = expect(second).rejects.toMatchObject({ code: 'STARLING_PEER_UNREACHABLE' });
+    await turn();
+    impatient.abort();
+    await gaveUp;
+    expect(failed).toEqual([]);
+    clock.advance(20_000);
+    await late;
+  });
+});
