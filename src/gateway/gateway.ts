@@ -111,7 +111,7 @@ class NodeGateway implements Gateway {
   readonly #router: Router;
   readonly #clearance: Clearance;
   readonly #certifier: Certifier;
-  readonly #approvalDesk: ApprovalPrompter;
+  readonly #approvalPrompter: ApprovalPrompter;
   readonly #catalogs: PeerCatalogs;
   readonly #peerTransport: PeerTransport;
   readonly #rateLimit: RateLimit;
@@ -152,7 +152,7 @@ class NodeGateway implements Gateway {
       { ...components, logger: components.logger.child('clearance') },
       { self: init.name },
     );
-    this.#approvalDesk = createApprovalPrompter(components, { self: init.name });
+    this.#approvalPrompter = createApprovalPrompter(components, { self: init.name });
     this.#router = createRouter({
       ...components,
       clearance: this.#clearance,
@@ -369,7 +369,7 @@ class NodeGateway implements Gateway {
         channels: { open: (target, wish) => this.#openLink(target, wish) },
         clearance: this.#clearance,
         ...(opening.principal.kind === 'operator'
-          ? { ready: (client) => this.#approvalDesk.attach(client) }
+          ? { ready: (client) => this.#approvalPrompter.attach(client) }
           : {}),
         ...(isLimited ? { admit: () => this.#rateLimit.take(caller)?.error } : {}),
         clock,
