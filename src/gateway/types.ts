@@ -266,6 +266,8 @@ export interface BuiltinTool {
    * A thrown StarlingError becomes a JSON-RPC error for STARLING_USAGE, else an `isError` result.
    */
   call(args: JsonObject, context: BuiltinContext): Promise<JsonObject>;
+  /** Ends what the tool keeps between calls, when the node stops. */
+  stop?(): void;
 }
 
 /** By which door a session came in. */
