@@ -10,10 +10,10 @@ import type { Digests } from './codec.ts';
 
 /** What the repair works with. */
 export interface AntiEntropyComponents {
-  /** Digests of our boards; those that hold nothing are not among them. */
+  /** Digests of our boards, without those that nobody has written to. */
   digests(): Digests;
-  /** True when we hold the board, or could. */
-  mayHold(board: string): boolean;
+  /** Whether the board is here, or one more board may be. */
+  hasRoomFor(board: string): boolean;
   /** Syncs; false when that brought neither side any further. */
   sync(peer: PeerId, board: string): Promise<boolean>;
   readonly clock: Clock;
@@ -23,7 +23,7 @@ export interface AntiEntropyComponents {
 
 /** The repair of boards. */
 export interface AntiEntropy {
-  /** Hears what a peer says that it holds: repairs what stays different. */
+  /** Hears the digests of a peer: repairs what stays different. */
   hear(peer: PeerId, theirs: Digests): void;
   /** Syncs as soon as there is a free place; when one is going on, once more after it. */
   syncNow(peer: PeerId, board: string): void;
@@ -64,6 +64,8 @@ interface Pair {
   isMissing: (() => boolean) | undefined;
   /** Sync once more after the one that is running. */
   isAskedAgain: boolean;
+  /** The peer went away while the sync was running. */
+  isForgotten: boolean;
   failures: number;
   notBefore: number;
   cancel: () => void;
@@ -115,7 +117,7 @@ class PairwiseRepair implements AntiEntropy {
     if (pair === undefined || pair.state === 'running') return;
     this.#drop(pair);
     if (pair.failures === 0) return;
-    // That it was of no use so far is worth to be remembered.
+    // How often a sync was of no use so far is kept.
     pair.state = 'idle';
     this.#pairs.set(keyOf(peer, board), pair);
   }
@@ -123,7 +125,9 @@ class PairwiseRepair implements AntiEntropy {
   forget(peer: PeerId): void {
     this.#theirs.delete(peer);
     for (const pair of this.#pairs.values()) {
-      if (pair.peer === peer && pair.state !== 'running') this.#drop(pair);
+      if (pair.peer !== peer) continue;
+      if (pair.state === 'running') pair.isForgotten = true;
+      else this.#drop(pair);
     }
   }
 
@@ -137,9 +141,12 @@ class PairwiseRepair implements AntiEntropy {
   #pair(peer: PeerId, board: string): Pair | undefined {
     const key = keyOf(peer, board);
     const known = this.#pairs.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      known.isForgotten = false;
+      return known;
+    }
     if (this.#scope.closed || this.#pairs.size >= PAIRS_MAX) return undefined;
-    if (!this.#components.mayHold(board)) return undefined;
+    if (!this.#components.hasRoomFor(board)) return undefined;
     const pair: Pair = {
       peer,
       board,
@@ -148,6 +155,7 @@ class PairwiseRepair implements AntiEntropy {
       seen: '',
       isMissing: undefined,
       isAskedAgain: false,
+      isForgotten: false,
       failures: 0,
       notBefore: 0,
       cancel: () => undefined,
@@ -243,7 +251,7 @@ class PairwiseRepair implements AntiEntropy {
       this.#enqueue(pair);
       return;
     }
-    if (isFruitful) {
+    if (isFruitful || pair.isForgotten) {
       this.#drop(pair);
       return;
     }
@@ -265,7 +273,7 @@ class PairwiseRepair implements AntiEntropy {
     if (this.#pairs.get(key) === pair) this.#pairs.delete(key);
   }
 
-  /** True for a peer that has said nothing, too. */
+  /** A peer that has said nothing counts as equal. */
   #isEqual(pair: Pair): boolean {
     const theirs = this.#theirs.get(pair.peer);
     if (theirs === undefined) return true;

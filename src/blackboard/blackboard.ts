@@ -1,7 +1,7 @@
 /**
  * All boards of the node. Own writes go to disk, then to everyone by gossip; what gossip lost is
- * found by the digests in heartbeats and repaired by a sync. Every member holds every board that
- * anybody has written to.
+ * found by the digests in heartbeats and repaired by a sync. Every member has a copy of every
+ * board that anybody has written to.
  */
 import { StarlingError, backoffMs, createScope, messageOf } from '../core/index.ts';
 import type { Clock, Did, Health, Json, Logger, PeerId, Random, Scope } from '../core/index.ts';
@@ -30,7 +30,7 @@ export interface BlackboardComponents {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Hears of boards that are full; without it that is only logged. */
+  /** Hears of boards that are full; without it a full board is only logged. */
   readonly health?: Pick<Health, 'raise'>;
 }
 
@@ -41,11 +41,11 @@ export interface BlackboardInit {
 }
 
 const TOPIC = 'board';
-/** An update over this goes by sync only: a gossip message holds 64 KiB with its envelope. */
+/** A longer update goes by sync only: a gossip message carries 64 KiB, its envelope included. */
 const GOSSIP_BYTES_MAX = 48 * 1024;
 /** What a sync may carry besides a board of the largest size. */
 const SYNC_BYTES_EXTRA = 1024 * 1024;
-/** A watcher hears at most so many changes at once. */
+/** Changes that a watcher hears at once, at most. */
 const CHANGES_MAX = 1000;
 /** Syncs after which we no longer wait for what an update refers to. */
 const WAITING_SYNCS_MAX = 3;
@@ -109,7 +109,7 @@ class AllBoards implements Blackboard {
     );
     const repair: AntiEntropy = createAntiEntropy({
       digests: () => this.#digests(),
-      mayHold: (name) => this.#mayHold(name),
+      hasRoomFor: (name) => this.#hasRoomFor(name),
       sync: (peer, name) => this.#syncOnce(sync, peer, name),
       clock,
       random,
@@ -174,7 +174,7 @@ class AllBoards implements Blackboard {
   }
 
   async #set(name: string, key: string, value: Json): Promise<BoardEntry> {
-    const board = this.#hold(name);
+    const board = this.#openToWrite(name);
     try {
       return await board.set(key, value);
     } finally {
@@ -213,7 +213,7 @@ class AllBoards implements Blackboard {
       })
       .catch((error: unknown) => {
         logger.debug({ peer, attempt, error: messageOf(error) }, 'boards not compared');
-        if (attempt + 1 >= MEET_ATTEMPTS || !network.connected().includes(peer)) return;
+        if (attempt + 1 >= MEET_ATTEMPTS || !network.isConnected(peer)) return;
         const delayMs = backoffMs(attempt, MEET_RETRY, random);
         running.scope.after(delayMs, () => this.#meet(peer, attempt + 1));
       });
@@ -248,14 +248,14 @@ class AllBoards implements Blackboard {
       logger.warn({ peer: from, board }, 'malformed update of a board dropped');
       return;
     }
-    // Without a board still: the first that we hear of it refers to what we have not seen.
+    // A board that is still not here: the first update that we hear refers to what we have not seen.
     const isMissing = (): boolean => this.#boards.get(board)?.document.isWaiting ?? true;
     if (isMissing()) this.#running?.repair.missing(from, board, isMissing);
   }
 
   /** Applies a peer's update, to a board that may be new here. */
   #take(name: string, update: Uint8Array, peer: PeerId): ApplyResult {
-    if (this.#running === undefined || !this.#mayHold(name)) {
+    if (this.#running === undefined || !this.#hasRoomFor(name)) {
       this.#overflowed('', peer);
       return 'full';
     }
@@ -288,7 +288,7 @@ class AllBoards implements Blackboard {
       return;
     }
     this.#topic.publish(message).catch((error: unknown) =>
-      // Not lost: the heartbeat's digest repairs it.
+      // The update is not lost: the digests in heartbeats show that boards differ.
       logger.debug({ board: name, error: messageOf(error) }, 'update not gossiped'),
     );
   }
@@ -296,7 +296,7 @@ class AllBoards implements Blackboard {
   #watch(name: string, listener: Watcher): () => void {
     const watchers = this.#watchers.get(name) ?? new Set();
     this.#watchers.set(name, watchers);
-    // A listener of its own per call: the same function may watch twice.
+    // A listener of its own for each call: the same function may watch twice.
     const own: Watcher = (changes) => listener(changes);
     watchers.add(own);
     return () => {
@@ -324,18 +324,18 @@ class AllBoards implements Blackboard {
   }
 
   /** A board to write to. @throws STARLING_STOPPED, STARLING_BOARD_INVALID */
-  #hold(name: string): OpenBoard {
+  #openToWrite(name: string): OpenBoard {
     this.#checkRunning();
     const known = this.#boards.get(name);
     if (known !== undefined) return known;
-    if (this.#mayHold(name)) return this.#open(name, []);
+    if (this.#hasRoomFor(name)) return this.#open(name, []);
     throw invalid(
       `this mesh has ${this.#limits.boards} boards, which is the limit`,
       'use one that there is: starling board list',
     );
   }
 
-  #mayHold(name: string): boolean {
+  #hasRoomFor(name: string): boolean {
     if (!isBoardName(name)) return false;
     return this.#boards.has(name) || this.#boards.size < this.#limits.boards;
   }
@@ -357,7 +357,7 @@ class AllBoards implements Blackboard {
     return board;
   }
 
-  /** A board that nothing could be written to does not count. */
+  /** Lets go of a board that nothing could be written to. */
   #forgetBlank(board: OpenBoard): void {
     if (!board.document.isBlank || this.#boards.get(board.name) !== board) return;
     board.close();
@@ -378,7 +378,7 @@ class AllBoards implements Blackboard {
     });
   }
 
-  /** Digests of the boards that hold something. */
+  /** Digests of the boards that somebody has written to. */
   #digests(): Digests {
     const digests = new Map<string, string>();
     for (const [name, { document }] of this.#boards) {

@@ -1,5 +1,5 @@
 /**
- * One board as the blackboard holds it: its document, its log, its bounds. A change is applied in
+ * One open board: its document, its log, its bounds. A change is applied in
  * memory, appended to the log, and is done once it is durable. Knows no network.
  */
 import { messageOf } from '../core/index.ts';

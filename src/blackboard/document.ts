@@ -1,6 +1,6 @@
 /**
  * One board's Yjs document: a Y.Map of entries, V2 encoding everywhere. Knows no disk and no network:
- * updates come in and go out as bytes. Updates from peers pass `inspect.ts` first, and still every
+ * updates come in and go out as bytes. Updates from peers pass `inspect-update.ts` first, and still every
  * entry is checked again when it is read.
  */
 import { createHash } from 'node:crypto';
@@ -34,7 +34,7 @@ export interface BoardDocument {
   readonly size: number;
   /** Pieces of history, see {@link BoardLimits.structs}. */
   readonly structs: number;
-  /** True when nothing was ever written. */
+  /** Nothing was ever written. */
   readonly isBlank: boolean;
   /** Updates given at the start that could not be read. */
   readonly unreadable: number;
@@ -42,7 +42,7 @@ export interface BoardDocument {
   delete(key: string): boolean;
   /** Applies an update from a peer. Never throws. */
   apply(update: Uint8Array): ApplyResult;
-  /** True when an update refers to others that we have not seen. */
+  /** An update refers to others that we have not seen. */
   readonly isWaiting: boolean;
   /** Forgets the updates that wait for others. */
   dropWaiting(): void;
@@ -170,10 +170,10 @@ class YjsDocument implements BoardDocument {
     if (newKeys > 0 && this.size + newKeys > this.#limits.keys * PEER_SLACK) return 'full';
     if (facts.structs > 0 && this.structs + facts.structs > structsMax) return 'full';
     try {
-      // A copy for the same reason as in `inspect.ts`.
+      // A copy for the same reason as in `inspect-update.ts`.
       Y.applyUpdateV2(this.#doc, new Uint8Array(update), REMOTE);
     } catch {
-      // Not expected after the inspection: then Yjs refuses what it let through.
+      // Not expected after the inspection: Yjs refuses what the inspection has let through.
       return 'malformed';
     }
     this.#boundWaiting(facts.structs);

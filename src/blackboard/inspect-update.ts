@@ -70,14 +70,14 @@ function readUpdate(update: Uint8Array, limits: BoardLimits, maxStructs: number)
   const keys = new Set<string>();
   const clocks = new Map<number, number>();
   let structs = 0;
-  for (let clients = readVarUint(rest); clients > 0; clients--) {
+  for (let clients = readVarUint(rest); clients > 0; clients -= 1) {
     const count = readVarUint(rest);
     structs += count;
     if (count === 0 || structs > maxStructs) throw new Unfit();
     const client = checkedClient(decoder.readClient());
     if (clocks.has(client)) throw new Unfit();
     let clock = readVarUint(rest);
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < count; i += 1) {
       clock += readItem(decoder, rest, { client, clock, keys, limits });
       if (!Number.isSafeInteger(clock)) throw new Unfit();
     }
@@ -126,12 +126,12 @@ function checkedClient(client: number): number {
 
 function readDeleteSet(rest: Cursor): void {
   const seen = new Set<number>();
-  for (let clients = readVarUint(rest); clients > 0; clients--) {
+  for (let clients = readVarUint(rest); clients > 0; clients -= 1) {
     const client = readVarUint(rest);
     if (seen.has(client)) throw new Unfit();
     seen.add(client);
     let clock = 0;
-    for (let ranges = readVarUint(rest); ranges > 0; ranges--) {
+    for (let ranges = readVarUint(rest); ranges > 0; ranges -= 1) {
       clock += readVarUint(rest);
       clock += readVarUint(rest) + 1;
       if (!Number.isSafeInteger(clock)) throw new Unfit();
@@ -144,7 +144,7 @@ function readEntry(rest: Cursor, limits: BoardLimits): void {
   const start = rest.pos;
   if (readByte(rest) !== ANY.object) throw new Unfit();
   const found = new Map<string, AnyKind>();
-  for (let members = readVarUint(rest); members > 0; members--) {
+  for (let members = readVarUint(rest); members > 0; members -= 1) {
     const name = readName(rest);
     const from = rest.pos;
     // One level for the entry itself, which a value does not count.
@@ -188,7 +188,7 @@ function skipAny(rest: Cursor, depth: number): AnyKind {
     case ANY.true:
       return 'other';
     case ANY.integer:
-      for (let bytes = 1; readByte(rest) >= 0x80; bytes++) {
+      for (let bytes = 1; readByte(rest) >= 0x80; bytes += 1) {
         if (bytes === VAR_INT_BYTES_MAX) throw new Unfit();
       }
       return 'number';
@@ -200,13 +200,13 @@ function skipAny(rest: Cursor, depth: number): AnyKind {
       readBytes(rest, readVarUint(rest));
       return 'string';
     case ANY.object:
-      for (let members = readVarUint(rest); members > 0; members--) {
+      for (let members = readVarUint(rest); members > 0; members -= 1) {
         readName(rest);
         skipAny(rest, depth - 1);
       }
       return 'other';
     case ANY.array:
-      for (let items = readVarUint(rest); items > 0; items--) skipAny(rest, depth - 1);
+      for (let items = readVarUint(rest); items > 0; items -= 1) skipAny(rest, depth - 1);
       return 'other';
     default:
       throw new Unfit();

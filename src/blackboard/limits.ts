@@ -20,8 +20,8 @@ export interface BoardLimits {
   /** Encoded size of one board. */
   readonly boardBytes: number;
   /**
-   * Pieces of history of one board. Each overwrite or deletion leaves one behind for good, unless
-   * the same node writes the same key again and again: about 200 bytes of memory each.
+   * Pieces of history of one board. Each overwrite or deletion leaves one behind that nothing
+   * removes, unless the same node writes the same key again and again: about 200 bytes of memory each.
    */
   readonly structs: number;
 }
@@ -46,12 +46,12 @@ export const DIGEST_CHARS_MAX = 128;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const SHOWN_CHARS = 80;
 
-/** True for a board's name. */
+/** Whether a text may be the name of a board. */
 export function isBoardName(name: string): boolean {
   return NAME.test(name);
 }
 
-/** True for a key: not empty, not too long, and text that UTF-8 can carry. */
+/** Whether a text may be a key: not empty, not too long, and text that UTF-8 can carry. */
 export function isKey(key: string, limits: BoardLimits): boolean {
   // The first test spares the second one a key of megabytes.
   if (key.length === 0 || key.length > limits.keyBytes) return false;

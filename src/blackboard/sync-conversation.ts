@@ -9,7 +9,7 @@ import type { MessageStream, PeerStream } from '../network/index.ts';
 import { decodeMessage, encodeMessage } from './codec.ts';
 import type { BoardMessage } from './codec.ts';
 
-/** One side of a conversation. After a throw it is over. */
+/** One side of a conversation, which is over after a throw. */
 export interface SyncConversation {
   readonly peer: PeerId;
   /** Sends a message, feeling back-pressure. */
@@ -45,7 +45,11 @@ export function createSyncConversation(
   clock: Clock,
   init: SyncConversationInit,
 ): SyncConversation {
-  return new ChannelTalk(createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX }), clock, init);
+  return new StreamConversation(
+    createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX }),
+    clock,
+    init,
+  );
 }
 
 interface Waiter {
@@ -53,9 +57,9 @@ interface Waiter {
   reject(error: Error): void;
 }
 
-class ChannelTalk implements SyncConversation {
+class StreamConversation implements SyncConversation {
   readonly peer: PeerId;
-  readonly #channel: MessageStream;
+  readonly #stream: MessageStream;
   readonly #clock: Clock;
   readonly #init: SyncConversationInit;
   readonly #waiting: BoardMessage[] = [];
@@ -64,17 +68,18 @@ class ChannelTalk implements SyncConversation {
   #waiter: Waiter | undefined;
   #ended: Error | undefined;
 
-  constructor(channel: MessageStream, clock: Clock, init: SyncConversationInit) {
-    this.peer = channel.peer;
-    this.#channel = channel;
+  constructor(stream: MessageStream, clock: Clock, init: SyncConversationInit) {
+    this.peer = stream.peer;
+    this.#stream = stream;
     this.#clock = clock;
     this.#init = init;
-    channel.onEnd((error) =>
+    stream.onEnd((error) =>
       this.#end(
-        error ?? new StarlingError('STARLING_PEER_UNREACHABLE', `${this.peer} ended the talk`),
+        error ??
+          new StarlingError('STARLING_PEER_UNREACHABLE', `${this.peer} ended the conversation`),
       ),
     );
-    channel.onMessage((bytes) => this.#receive(bytes));
+    stream.onMessage((bytes) => this.#receive(bytes));
   }
 
   async send(message: BoardMessage): Promise<void> {
@@ -98,20 +103,20 @@ class ChannelTalk implements SyncConversation {
   }
 
   close(): Promise<void> {
-    return this.#channel.close();
+    return this.#stream.close();
   }
 
   abort(error: Error): void {
     this.#end(error);
-    this.#channel.abort(error);
+    this.#stream.abort(error);
   }
 
   async #sendOne(message: BoardMessage): Promise<void> {
     if (this.#ended !== undefined) throw this.#ended;
-    if (this.#channel.send(encodeMessage(message))) return;
+    if (this.#stream.send(encodeMessage(message))) return;
     const cancel = this.#timeout(`${this.peer} does not read what it asked for`);
     try {
-      await this.#channel.drained();
+      await this.#stream.drained();
     } finally {
       cancel();
     }

@@ -6,8 +6,8 @@
  *   state(board, vector, digest)         -> update, state              what we lack, what they have
  *     update                             -> done(digest)               what they lack; the end
  *
- * An update is applied and on disk before `done` is said. The stream ends with the sync: an idle one
- * per peer and board would cost more than opening one when digests differ.
+ * An update is applied and on disk before `done` is said. The stream ends with the sync: an idle stream
+ * for each peer and board would cost more than opening one when digests differ.
  */
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
@@ -24,7 +24,7 @@ export const BOARD_PROTOCOL = '/starling/board/1';
 /** Our boards, as a sync sees them. */
 export interface SyncedBoards {
   digests(): Digests;
-  /** A board that we hold already. */
+  /** A board that is here already. */
   find(name: string): OpenBoard | undefined;
   /** Applies an update of `peer`, to a board that may be new here. Never throws. */
   take(name: string, update: Uint8Array, peer: PeerId): ApplyResult;
@@ -42,7 +42,7 @@ export interface BoardSyncComponents {
 
 /** Syncs boards with peers, asked for by us or by them. */
 export interface BoardSync {
-  /** The digests of `peer`'s boards. Rejects when it can't be asked. */
+  /** The digests of `peer`'s boards. Rejects when the peer can't be asked. */
   askDigests(peer: PeerId): Promise<Digests>;
   /**
    * Syncs one board; false when neither side got any further and they still differ, as when one
@@ -57,7 +57,10 @@ export interface BoardSync {
 
 const IDLE_TIMEOUT_MS = 15_000;
 const TOTAL_TIMEOUT_MS = 120_000;
-/** Syncs that peers asked for and that run at once; others wait their turn, unread. */
+/**
+ * Syncs that peers asked for and that run at once; the streams of others wait their turn, unread.
+ * Higher repairs a mesh sooner after a partition, lower leaves more of the node to calls.
+ */
 const SERVED_MAX = 8;
 const SERVED_PER_PEER_MAX = 2;
 const QUEUED_MAX = 256;
@@ -88,23 +91,23 @@ class StreamSync implements BoardSync {
   }
 
   askDigests(peer: PeerId): Promise<Digests> {
-    return this.#ask(peer, async (talk) => {
-      await talk.send({ t: 'digests', digests: this.#components.boards.digests() });
-      return (await talk.next('digests')).digests;
+    return this.#ask(peer, async (conversation) => {
+      await conversation.send({ t: 'digests', digests: this.#components.boards.digests() });
+      return (await conversation.next('digests')).digests;
     });
   }
 
   sync(peer: PeerId, board: string): Promise<boolean> {
-    return this.#ask(peer, async (talk) => {
+    return this.#ask(peer, async (conversation) => {
       const before = this.#digest(board);
-      await talk.send(this.#state(board));
-      const answer = await talk.next('update', 'done');
+      await conversation.send(this.#state(board));
+      const answer = await conversation.next('update', 'done');
       if (answer.t === 'done') return true;
-      this.#take(talk, board, answer.update);
-      const theirs = await talk.next('state');
-      await talk.send({ t: 'update', update: this.#diff(board, theirs.vector) });
+      this.#take(conversation, board, answer.update);
+      const theirs = await conversation.next('state');
+      await conversation.send({ t: 'update', update: this.#diff(board, theirs.vector) });
       await this.#components.boards.find(board)?.flushed();
-      const { digest } = await talk.next('done');
+      const { digest } = await conversation.next('done');
       const after = this.#digest(board);
       return digest === after || after !== before || digest !== theirs.digest;
     });
@@ -135,7 +138,7 @@ class StreamSync implements BoardSync {
     this.#open.clear();
   }
 
-  async #ask<T>(peer: PeerId, work: (talk: SyncConversation) => Promise<T>): Promise<T> {
+  async #ask<T>(peer: PeerId, work: (conversation: SyncConversation) => Promise<T>): Promise<T> {
     const opening = new AbortController();
     const cancel = this.#components.clock.schedule(IDLE_TIMEOUT_MS, () =>
       opening.abort(new StarlingError('STARLING_TIMEOUT', `${peer} does not open a stream`)),
@@ -155,20 +158,25 @@ class StreamSync implements BoardSync {
   }
 
   /** Runs `work` on a stream and ends the stream, well or badly. */
-  async #converse<T>(stream: PeerStream, work: (talk: SyncConversation) => Promise<T>): Promise<T> {
+  async #converse<T>(
+    stream: PeerStream,
+    work: (conversation: SyncConversation) => Promise<T>,
+  ): Promise<T> {
     const { clock } = this.#components;
-    const talk = createSyncConversation(stream, clock, {
+    const conversation = createSyncConversation(stream, clock, {
       idleTimeoutMs: IDLE_TIMEOUT_MS,
       updateBytesMax: this.#updateBytesMax,
     });
-    const abort = (error: Error): void => talk.abort(error);
+    const abort = (error: Error): void => conversation.abort(error);
     const cancel = clock.schedule(TOTAL_TIMEOUT_MS, () =>
-      abort(new StarlingError('STARLING_TIMEOUT', `a sync with ${talk.peer} took too long`)),
+      abort(
+        new StarlingError('STARLING_TIMEOUT', `a sync with ${conversation.peer} took too long`),
+      ),
     );
     this.#open.add(abort);
     try {
-      const result = await work(talk);
-      await talk.close();
+      const result = await work(conversation);
+      await conversation.close();
       return result;
     } catch (error) {
       abort(error instanceof Error ? error : new Error(messageOf(error)));
@@ -189,7 +197,7 @@ class StreamSync implements BoardSync {
     const { peer } = stream;
     this.#servedCount += 1;
     this.#served.set(peer, (this.#served.get(peer) ?? 0) + 1);
-    this.#converse(stream, (talk) => this.#answer(talk))
+    this.#converse(stream, (conversation) => this.#answer(conversation))
       .catch((error: unknown) =>
         // Not lost: the next heartbeat shows that the boards differ.
         this.#components.logger.debug({ peer, error: messageOf(error) }, 'board not synced'),
@@ -204,49 +212,49 @@ class StreamSync implements BoardSync {
     this.#serveNext();
   }
 
-  async #answer(talk: SyncConversation): Promise<void> {
+  async #answer(conversation: SyncConversation): Promise<void> {
     const { boards } = this.#components;
-    const asked = await talk.next('digests', 'state');
+    const asked = await conversation.next('digests', 'state');
     if (asked.t === 'digests') {
-      await talk.send({ t: 'digests', digests: boards.digests() });
+      await conversation.send({ t: 'digests', digests: boards.digests() });
       return;
     }
     const { board } = asked;
     const before = this.#digest(board);
     if (asked.digest === before) {
-      await talk.send({ t: 'done', digest: before });
-      this.#components.served(talk.peer, board);
+      await conversation.send({ t: 'done', digest: before });
+      this.#components.served(conversation.peer, board);
       return;
     }
-    await talk.send({ t: 'update', update: this.#diff(board, asked.vector) });
-    await talk.send(this.#state(board));
-    this.#take(talk, board, (await talk.next('update')).update);
+    await conversation.send({ t: 'update', update: this.#diff(board, asked.vector) });
+    await conversation.send(this.#state(board));
+    this.#take(conversation, board, (await conversation.next('update')).update);
     await boards.find(board)?.flushed();
-    await talk.send({ t: 'done', digest: this.#digest(board) });
-    this.#components.served(talk.peer, board);
+    await conversation.send({ t: 'done', digest: this.#digest(board) });
+    this.#components.served(conversation.peer, board);
   }
 
-  #take(talk: SyncConversation, board: string, update: Uint8Array): void {
+  #take(conversation: SyncConversation, board: string, update: Uint8Array): void {
     if (update.length === 0) return;
-    if (this.#components.boards.take(board, update, talk.peer) !== 'malformed') return;
+    if (this.#components.boards.take(board, update, conversation.peer) !== 'malformed') return;
     throw new StarlingError(
       'STARLING_PROTOCOL_VIOLATION',
-      `${talk.peer} sent what is no update of a board`,
+      `${conversation.peer} sent what is no update of a board`,
     );
   }
 
   /** What `vector` lacks of our board. */
   #diff(board: string, vector: Uint8Array): Uint8Array {
-    const held = this.#components.boards.find(board);
-    if (held === undefined) return NOTHING;
-    const update = held.document.diff(vector);
+    const ours = this.#components.boards.find(board);
+    if (ours === undefined) return NOTHING;
+    const update = ours.document.diff(vector);
     if (update !== undefined) return update;
     throw new StarlingError('STARLING_PROTOCOL_VIOLATION', 'this is no state vector');
   }
 
   #state(board: string): BoardMessage {
-    const held = this.#components.boards.find(board);
-    const vector = held?.document.vector() ?? BLANK_VECTOR;
+    const ours = this.#components.boards.find(board);
+    const vector = ours?.document.vector() ?? BLANK_VECTOR;
     return { t: 'state', board, vector, digest: this.#digest(board) };
   }
 

@@ -11,7 +11,7 @@ import type { ApprovalAnswerResult, ApprovalListResult, ApprovalSummary } from '
 /** What the approval tools need. */
 export interface ApprovalComponents {
   readonly approvals: Pick<Approvals, 'approve' | 'deny' | 'events' | 'find' | 'list'>;
-  readonly standings: CallerRulesLookup;
+  readonly callerRules: CallerRulesLookup;
   readonly clock: Clock;
 }
 
@@ -21,7 +21,7 @@ const LISTED_MAX = 200;
 /** `approval_list` and `approval_answer`: for whoever the policy lets approve. */
 export function approvalTools({
   approvals,
-  standings,
+  callerRules,
   clock,
 }: ApprovalComponents): readonly BuiltinTool[] {
   return [
@@ -34,7 +34,7 @@ export function approvalTools({
       hints: { readOnlyHint: true },
       operatorOnly: false,
       run(input, { principal }): ApprovalListResult {
-        checkMayLook(standings, principal);
+        checkMayLook(callerRules, principal);
         const found = approvals.list(input.all === true ? undefined : 'pending');
         return { approvals: found.slice(0, LISTED_MAX).map(summarise) };
       },
@@ -121,8 +121,8 @@ async function answerBy(
   }
 }
 
-function checkMayLook(standings: CallerRulesLookup, principal: Principal): void {
-  if (standings.of(principal).mayApprove) return;
+function checkMayLook(callerRules: CallerRulesLookup, principal: Principal): void {
+  if (callerRules.of(principal).mayApprove) return;
   throw new StarlingError(
     'STARLING_CALL_REFUSED',
     `${nameOf(principal)} may not see what waits for approval`,

@@ -21,10 +21,10 @@ export interface GovernanceToolComponents {
 /** The tools of `permissions.ts`, `approvals.ts` and `policy.ts`. */
 export function governanceTools(components: GovernanceToolComponents): readonly BuiltinTool[] {
   const { governance, grants, membership, keys, clock } = components;
-  const { guardian, approvals, standings, policy, guard } = governance;
+  const { guardian, approvals, callerRules, policy, guard } = governance;
   return [
     ...permissionTools({ guardian, grants, clock }),
-    ...approvalTools({ approvals, standings, clock }),
+    ...approvalTools({ approvals, callerRules, clock }),
     ...policyTools({
       policy,
       guard,

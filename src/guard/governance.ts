@@ -22,7 +22,7 @@ import type { MeshFacts } from './principal-names.ts';
 /** What governs one node. */
 export interface Governance extends Startable {
   readonly policy: CurrentPolicy;
-  readonly standings: CallerRulesLookup;
+  readonly callerRules: CallerRulesLookup;
   readonly approvals: Approvals;
   readonly guard: ExplainingGuard;
   readonly guardian: Guardian;
@@ -72,8 +72,8 @@ export function createGovernance(
     { clock, logger, health },
     { file: init.policy.file, mustExist: init.policy.named },
   );
-  const standings = createCallerRules({ policy, mesh: meshOf(components) });
-  const approvals = createApprovals({ table: components.table, clock, logger, standings });
+  const callerRules = createCallerRules({ policy, mesh: meshOf(components) });
+  const approvals = createApprovals({ table: components.table, clock, logger, callerRules });
   approvals.events.on('escalated', ({ id, principal, ability, resource }) =>
     health.raise({
       code: `approval-escalated:${id}`,
@@ -87,7 +87,7 @@ export function createGovernance(
     ...(counters === undefined ? {} : { counters }),
     self: init.self,
     clock,
-    policy: { standings, current: () => policy.current() },
+    policy: { callerRules, current: () => policy.current() },
     approvals,
     open: init.open,
     alert: ({ limit, resource, share }) =>
@@ -95,7 +95,7 @@ export function createGovernance(
   });
   const guardian = createGuardian({
     policy,
-    standings,
+    callerRules,
     grants,
     approvals,
     tools: () => components.tools(),
@@ -106,7 +106,7 @@ export function createGovernance(
   });
   return {
     policy,
-    standings,
+    callerRules,
     approvals,
     guard,
     guardian,

@@ -24,11 +24,11 @@ export interface MeshFacts {
   formerly(did: Did): readonly Did[];
 }
 
-const WHO = /^(operator|(peer|client):[^\s]{1,128}|12D3Koo\w{20,80}|did:key:z\w{20,80})$/;
+const CALLER_NAME = /^(operator|(peer|client):[^\s]{1,128}|12D3Koo\w{20,80}|did:key:z\w{20,80})$/;
 
-/** True for a key of `agents` in the policy file. */
-export function isWho(text: string): boolean {
-  return WHO.test(text);
+/** True for a key of `callers` in the policy file. */
+export function isCallerName(text: string): boolean {
+  return CALLER_NAME.test(text);
 }
 
 /**

@@ -61,7 +61,7 @@ export interface GuardWanted extends Wanted {
 }
 
 /** The grant that a person is asked to approve: just this is issued. */
-export interface PermissionWish {
+export interface RequestedGrant {
   /** The same for the same words of the same caller. */
   readonly subject: string;
   /** Who the caller says that it asks for. */
@@ -81,8 +81,8 @@ export interface ApprovalRequest {
   /** Why it needs an approval: a rule of the policy, or a grant. */
   readonly rule: string;
   /** Of a `permission` only. */
-  readonly permission?: PermissionWish;
-  /** What the asker says that it is for. */
+  readonly permission?: RequestedGrant;
+  /** What the caller says that it is for. */
   readonly justification?: string;
   /** Id of the grant that covers it. */
   readonly grant?: string;

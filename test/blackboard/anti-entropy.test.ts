@@ -20,14 +20,14 @@ interface Bench {
   hear(peer: string, digest?: string): void;
 }
 
-function makeBench(mayHold: (board: string) => boolean = () => true): Bench {
+function makeBench(hasRoomFor: (board: string) => boolean = () => true): Bench {
   const clock = createTestClock();
   const ours = new Map([['b', 'ours']]);
   const asked: string[] = [];
   let open: { readonly resolve: (is: boolean) => void; readonly reject: (e: Error) => void }[] = [];
   const repair = createAntiEntropy({
     digests: () => ours,
-    mayHold,
+    hasRoomFor,
     sync: (peer, board) => {
       asked.push(`${peer} ${board}`);
       return new Promise((resolve, reject) => open.push({ resolve, reject }));
@@ -208,5 +208,37 @@ describe('the end', () => {
     await bench.finish(false);
     bench.clock.advance(60_000);
     expect(bench.asked).toEqual(['Q b']);
+  });
+});
+
+describe('a peer that goes away while it is synced with', () => {
+  it('is forgotten: after 20,000 of them there is still room for the next', async () => {
+    const bench = makeBench();
+    const { repair, asked } = bench;
+    for (let round = 0; round <= 5000; round += 1) {
+      const peers = [0, 1, 2, 3].map((at) => `p${round}-${at}` as PeerId);
+      for (const peer of peers) repair.syncNow(peer, 'b');
+      for (const peer of peers) repair.forget(peer);
+      await bench.finish(new Error('the stream broke'));
+    }
+    const before = asked.length;
+    repair.syncNow('last' as PeerId, 'b');
+    expect(asked.slice(before)).toEqual(['last b']);
+  });
+
+  it('keeps its failures in mind when it is back before the sync has ended', async () => {
+    const bench = makeBench();
+    const { repair, asked, clock } = bench;
+    repair.syncNow('a' as PeerId, 'b');
+    repair.forget('a' as PeerId);
+    bench.hear('a', 'theirs');
+    await bench.finish(false);
+    bench.hear('a', 'theirs');
+    clock.advance(1500);
+    expect(asked).toEqual(['a b']);
+    clock.advance(300_000);
+    bench.hear('a', 'theirs');
+    clock.advance(5000);
+    expect(asked).toEqual(['a b', 'a b']);
   });
 });

@@ -223,7 +223,7 @@ describe('approvals as tools', () => {
       principal: OPERATOR,
       resource: 'tool:files/delete',
       ability: 'tool/call',
-      rule: 'agents.operator.approval_required',
+      rule: 'callers.operator.approval_required',
       session: 's1',
       timeoutMs: 1000,
     });
@@ -290,7 +290,7 @@ describe('approval_answer without an answer', () => {
   });
 
   it('asks nobody about what is over, what the session itself waits for, or for a peer', async () => {
-    const bench = await benchOf('agents: { peer:laptop: { may_approve: true } }');
+    const bench = await benchOf('callers: { peer:laptop: { may_approve: true } }');
     const never = (): never => {
       throw new Error('somebody was asked');
     };
@@ -299,7 +299,7 @@ describe('approval_answer without an answer', () => {
       principal: OPERATOR,
       resource: 'tool:files/delete',
       ability: 'tool/call',
-      rule: 'agents.operator.approval_required',
+      rule: 'callers.operator.approval_required',
       session: 's1',
       timeoutMs: 1000,
     });

@@ -107,6 +107,13 @@ describe('starling policy check', () => {
       code: 0,
       stdout: expect.stringContaining('zones.local.trust: 0.9 → 0.7') as string,
     });
+    await writeFile(other, 'agents: { operator: { approval_required: [files/x] } }');
+    expect(await check(other)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(
+        /callers\.operator\.approval_required: [^]*\n {2}! agents: this key is called callers now/,
+      ) as string,
+    });
     expect(await check(join(folder, 'none.yaml'))).toMatchObject({ code: 2 });
   });
 });

@@ -19,7 +19,7 @@ async function nodeWithClient(): Promise<{ node: StarlingNode; client: NodeClien
   const stateDir = await mkdtemp(join(tmpdir(), 'starling-library-'));
   cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
   const policy = join(stateDir, 'policy.yaml');
-  await writeFile(policy, 'agents: { operator: { approval_required: [starling/peers] } }\n');
+  await writeFile(policy, 'callers: { operator: { approval_required: [starling/peers] } }\n');
   const config = await loadConfig({
     env: { STARLING_CONFIG: '' },
     flags: {
@@ -107,7 +107,7 @@ it('judges calls under way again when the policy file changes', async () => {
   const ended = expect(waiting).rejects.toThrow(/approve/);
   await client.builtin('status');
   const file = join(node.status().stateDir, 'policy.yaml');
-  await writeFile(file, 'agents: { operator: { approval_required: [starling/board_watch] } }\n');
+  await writeFile(file, 'callers: { operator: { approval_required: [starling/board_watch] } }\n');
   await ended;
 });
 

@@ -56,8 +56,8 @@ it('is limited by the policy: what it says of the old did or PeerId holds for th
   const successions = noneYet();
   await successions.add(CHANGE);
   for (const name of [OLD.did, OLD.peerId]) {
-    const policy = parsePolicy(`agents:\n  '${name}': { read_only: true }\n`, 'the test');
-    const standings = createCallerRules({
+    const policy = parsePolicy(`callers:\n  '${name}': { read_only: true }\n`, 'the test');
+    const callerRules = createCallerRules({
       policy: { current: () => policy },
       mesh: {
         isOpen: () => false,
@@ -66,9 +66,9 @@ it('is limited by the policy: what it says of the old did or PeerId holds for th
       },
     });
     const peer = { kind: 'peer', peerId: NEW.peerId, did: NEW.did, alias: 'bob' } as const;
-    expect(standings.of(peer).readOnly?.where).toBe(`agents.${name}.read_only`);
+    expect(callerRules.of(peer).readOnly?.where).toBe(`callers.${name}.read_only`);
     const agent = { kind: 'agent', did: NEW.did, name: 'agent' } as const;
-    expect(standings.of(agent).readOnly?.where).toBe(`agents.${name}.read_only`);
+    expect(callerRules.of(agent).readOnly?.where).toBe(`callers.${name}.read_only`);
   }
 });
 

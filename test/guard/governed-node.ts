@@ -32,7 +32,7 @@ export interface Desk {
   readonly guard: ExplainingGuard;
   readonly approvals: Approvals;
   readonly guardian: Guardian;
-  readonly standings: CallerRulesLookup;
+  readonly callerRules: CallerRulesLookup;
   readonly clock: ReturnType<typeof manualClock>;
   readonly table: ReturnType<typeof memoryTable>;
   readonly health: Health;
@@ -60,11 +60,11 @@ export async function deskOf(yaml = '', table = memoryTable()): Promise<Desk> {
     clock,
     logger: silentLogger,
   });
-  const standings = createCallerRules({
+  const callerRules = createCallerRules({
     policy: { current },
     mesh: { isOpen: () => desk.open, isMember: (did) => did === alice.did, formerly: () => [] },
   });
-  const approvals = createApprovals({ table, clock, logger: silentLogger, standings });
+  const approvals = createApprovals({ table, clock, logger: silentLogger, callerRules });
   const alerts: (LimitAlert | RiskAlert)[] = [];
   const alert = (one: LimitAlert | RiskAlert): void => void alerts.push(one);
   const counters = createCounters({
@@ -80,14 +80,14 @@ export async function deskOf(yaml = '', table = memoryTable()): Promise<Desk> {
     counters,
     clock,
     self: { name: 'workstation', did: owner.did },
-    policy: { standings, current },
+    policy: { callerRules, current },
     approvals,
     open: new Set(['tool:starling/request_permission']),
     alert,
   });
   const guardian = createGuardian({
     policy: { current },
-    standings,
+    callerRules,
     grants: book,
     approvals,
     tools: () => desk.tools,
@@ -100,7 +100,7 @@ export async function deskOf(yaml = '', table = memoryTable()): Promise<Desk> {
     guard,
     approvals,
     guardian,
-    standings,
+    callerRules,
     clock,
     table,
     health: createHealth(),

@@ -7,7 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Config } from '../../config/index.ts';
-import { StarlingError, createScope, messageOf } from '../../core/index.ts';
+import { createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope, Startable } from '../../core/index.ts';
 import { createHttpServer } from '../door/http-server.ts';
 import { isRefusal } from '../door/types.ts';
@@ -16,6 +16,7 @@ import type { RateLimit } from '../door/rate-limit.ts';
 import type { ViewSpec } from '../catalog/types.ts';
 import type { Session } from '../session/types.ts';
 import { notFound, refuse, sendText, usage } from './http-reply.ts';
+import { listen } from './listen.ts';
 import { createLongLivedConnections } from './long-lived.ts';
 import type { LongLivedConnections } from './long-lived.ts';
 import { createSseTransport } from './sse.ts';
@@ -113,8 +114,8 @@ class HttpEdge implements HttpTransport {
   }
 
   evict(credential: string): void {
-    this.#streamable.evict(credential);
-    this.#stateless.evict(credential);
+    this.#streamable.sessions.evict(credential);
+    this.#stateless.sessions.evict(credential);
     this.#lasting.evict(credential);
   }
 
@@ -128,24 +129,32 @@ class HttpEdge implements HttpTransport {
     server.on('upgrade', (request, socket: Duplex, head: Buffer) =>
       this.#upgrade(request, socket, head),
     );
-    await listen(server, this.#init);
+    const { host, port } = this.#init;
+    await listen(
+      server,
+      { host, port },
+      {
+        failure: `can't serve HTTP on ${host}:${port}`,
+        hint: 'choose another with --http-port or http.port (0 picks a free one), or --no-http',
+      },
+    );
     // Too many open files and the like: one client less, and no reason for the node to end.
     server.on('error', (error) =>
       logger.error({ error: messageOf(error) }, 'HTTP client not accepted'),
     );
     this.#server = server;
-    const { port } = server.address() as AddressInfo;
-    const host = this.#init.host.includes(':') ? `[${this.#init.host}]` : this.#init.host;
-    this.#url = `${tls === undefined ? 'http' : 'https'}://${host}:${port}${PATH}`;
+    const { port: bound } = server.address() as AddressInfo;
+    const name = host.includes(':') ? `[${host}]` : host;
+    this.#url = `${tls === undefined ? 'http' : 'https'}://${name}:${bound}${PATH}`;
     this.#scope = createScope(clock);
     this.#scope.every(Math.min(REAP_MS, this.#init.sessionIdleMs / 2), () => {
-      this.#streamable.reap();
-      this.#stateless.reap();
+      this.#streamable.sessions.reap();
+      this.#stateless.sessions.reap();
     });
     // Twice as often as other connections: proxies cut an event stream that says nothing for a minute.
     this.#scope.every(this.#init.keepAliveMs / 2, () => {
-      this.#streamable.keepAlive();
-      this.#stateless.keepAlive();
+      this.#streamable.sessions.keepAlive();
+      this.#stateless.sessions.keepAlive();
     });
   }
 
@@ -155,8 +164,8 @@ class HttpEdge implements HttpTransport {
     this.#server = undefined;
     this.#url = undefined;
     this.#scope?.close();
-    this.#streamable.stop();
-    this.#stateless.stop();
+    this.#streamable.sessions.stop();
+    this.#stateless.sessions.stop();
     this.#sse.stop();
     await this.#webSocket.stop();
     await new Promise<void>((resolve) => {
@@ -173,7 +182,8 @@ class HttpEdge implements HttpTransport {
     try {
       return this.#components.open(opening);
     } catch (error) {
-      const [idlest] = [this.#streamable.idlest(), this.#stateless.idlest(), this.#sse.idlest()]
+      const [idlest] = [this.#streamable.sessions, this.#stateless.sessions, this.#sse]
+        .map((sessions) => sessions.idlest())
         .filter((one) => one !== undefined)
         .sort((a, b) => a.activeAt - b.activeAt);
       if (idlest === undefined) throw error;
@@ -209,12 +219,14 @@ class HttpEdge implements HttpTransport {
   }
 
   #enter(request: IncomingMessage, response: ServerResponse, verdict: Verdict, path: string): void {
+    // The client may have gone while its token was checked: nobody would hear of that any more.
+    if (request.socket.destroyed) return undefined;
     if (isRefusal(verdict)) {
       return refuse(response, verdict.status, verdict.error, verdict.headers);
     }
     const [place, ...segments] = segmentsOf(path);
     const spec = specOf(segments);
-    if (place === 'messages') return this.#sse.post(request, response, verdict.principal);
+    if (place === 'messages') return this.#sse.post(request, response, verdict);
     const isKnown = place === 'mcp' || place === 'sse';
     if (!isKnown || spec === undefined || !this.#components.exists(spec)) {
       return refuse(response, 404, notFound(`nothing is at ${path.slice(0, 128)}; see ${PATH}`));
@@ -248,6 +260,8 @@ class HttpEdge implements HttpTransport {
     response.once('close', this.#lasting.keep(response, credential));
     return this.#sse.get(request, response, {
       path: '/messages',
+      credential,
+      renewed: (newer) => this.#lasting.renew(response, newer),
       open: (push) => this.#open({ credential, spec, push, isLasting: true }),
     });
   }
@@ -263,6 +277,7 @@ class HttpEdge implements HttpTransport {
     const token = bearerOfUpgrade(request);
     if (token !== undefined) request.headers.authorization = `Bearer ${token}`;
     const proceed = (verdict: Verdict): void => {
+      if (socket.destroyed) return;
       const [place, ...segments] = segmentsOf(pathOf(request));
       const spec = specOf(segments);
       if (isRefusal(verdict)) {
@@ -325,27 +340,4 @@ function preflight(response: ServerResponse): void {
       'access-control-max-age': '600',
     })
     .end();
-}
-
-function listen(server: Server, init: HttpTransportInit): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error): void => {
-      const taken = 'code' in error && error.code === 'EADDRINUSE';
-      reject(
-        new StarlingError(
-          'STARLING_LISTEN_FAILED',
-          `can't serve HTTP on ${init.host}:${init.port}: ${taken ? 'the port is taken' : messageOf(error)}`,
-          {
-            hint: 'choose another with --http-port or http.port (0 picks a free one), or --no-http',
-            cause: error,
-          },
-        ),
-      );
-    };
-    server.once('error', failed);
-    server.listen(init.port, init.host, () => {
-      server.off('error', failed);
-      resolve();
-    });
-  });
 }

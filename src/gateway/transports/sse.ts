@@ -8,16 +8,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
 import { StarlingError, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope } from '../../core/index.ts';
-import type { Principal } from '../../guard/index.ts';
 import { parseIncoming } from '../wire/batch.ts';
 import type { BatchFrames } from '../wire/batch.ts';
 import { errorBytes, errorOf, toLine } from '../wire/frame.ts';
+import type { Credential } from '../door/types.ts';
 import type { Session } from '../session/types.ts';
 import type { Frame } from '../types.ts';
 import { startEvents, writeComment, writeEvent } from './http-reply.ts';
 import { receiveIncoming } from './message-session.ts';
 import type { LineOutput } from './message-session.ts';
-import type { IdleSession } from './streamable.ts';
+import type { IdleSession } from './http-sessions.ts';
 
 /** Keep-alives without a byte that left us, after which a stream is dead. */
 const STUCK_MAX = 8;
@@ -39,10 +39,13 @@ export interface SseComponents {
   readonly logger: Logger;
 }
 
-/** What opens one client's session. */
-export interface SseOpening {
+/** What one client's session is opened with. */
+export interface SseSessionInit {
   /** Where it POSTs to: the path that leads to {@link SseTransport.post}. */
   readonly path: string;
+  readonly credential: Credential;
+  /** Hears of another credential of the same client, by which the stream may live on. */
+  renewed(credential: Credential): void;
   /** Opens the session. @throws STARLING_LIMIT_EXCEEDED, which the client is told */
   open(push: (message: Buffer) => void): Session;
 }
@@ -57,9 +60,9 @@ export interface SseInit {
 /** The transport: has no port of its own. */
 export interface SseTransport {
   /** Opens a session whose end is the end of this response. */
-  get(request: IncomingMessage, response: ServerResponse, opening: SseOpening): void;
-  /** Takes a message of a session that the same `principal` opened. */
-  post(request: IncomingMessage, response: ServerResponse, principal: Principal): void;
+  get(request: IncomingMessage, response: ServerResponse, init: SseSessionInit): void;
+  /** Takes a message of a session of the same client; it is judged by the rights that came with it. */
+  post(request: IncomingMessage, response: ServerResponse, credential: Credential): void;
   /** The session that nobody has used for longest, of those without a call under way. */
   idlest(): IdleSession | undefined;
   /** Ends all sessions. */
@@ -81,16 +84,19 @@ class LegacyEdge implements SseTransport {
     this.#init = init;
   }
 
-  get(request: IncomingMessage, response: ServerResponse, opening: SseOpening): void {
+  get(request: IncomingMessage, response: ServerResponse, init: SseSessionInit): void {
     const { accept = '' } = request.headers;
     if (!accept.includes('text/event-stream') && !accept.includes('*/*')) {
       return refuse(response, 406, usage('Accept must name text/event-stream'));
     }
     const id = randomBytes(24).toString('base64url');
-    const stream = new Stream(response, this.#components, this.#init.keepAliveMs);
+    const stream = new Stream(response, this.#components, {
+      ...init,
+      keepAliveMs: this.#init.keepAliveMs,
+    });
     let session: Session;
     try {
-      session = opening.open((message) => stream.urgent(message));
+      session = init.open((message) => stream.urgent(message));
     } catch (error) {
       return refuse(response, 503, error, { 'retry-after': '10' });
     }
@@ -99,21 +105,24 @@ class LegacyEdge implements SseTransport {
       this.#streams.delete(id);
       stream.close();
     });
-    return stream.start(session, `${opening.path}?sessionId=${id}`);
+    return stream.start(session, `${init.path}?sessionId=${id}`);
   }
 
-  post(request: IncomingMessage, response: ServerResponse, principal: Principal): void {
+  post(request: IncomingMessage, response: ServerResponse, credential: Credential): void {
     const query = new URLSearchParams((request.url ?? '').split('?', 2)[1]);
     const stream = this.#streams.get(query.get('sessionId') ?? '');
     // One of somebody else is not told apart from one that does not exist.
-    if (stream === undefined || !isDeepStrictEqual(stream.session?.principal, principal)) {
+    if (stream === undefined || !stream.isOf(credential)) {
       return refuse(response, 404, notFound());
     }
     if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
       return refuse(response, 415, usage('Content-Type must be application/json'));
     }
     if (stream.isBehind) return refuse(response, 429, behind(), RETRY_AFTER);
-    return this.#read(request, response, (bytes) => this.#received(stream, bytes, response));
+    return this.#read(request, response, (bytes) => {
+      stream.present(credential);
+      this.#received(stream, bytes, response);
+    });
   }
 
   idlest(): IdleSession | undefined {
@@ -170,28 +179,45 @@ class LegacyEdge implements SseTransport {
   }
 }
 
+type StreamInit = SseSessionInit & Pick<SseInit, 'keepAliveMs'>;
+
 /** One client's event stream. */
 class Stream implements LineOutput {
-  readonly #keepAliveMs: number;
   readonly #response: ServerResponse;
   readonly #components: SseComponents;
+  readonly #init: StreamInit;
   readonly #scope: Scope;
+  #credential: Credential;
   #session: Session | undefined;
   #heard = false;
   #sentBytes = 0;
   #flushedBytes = 0;
   #stuck = 0;
 
-  constructor(response: ServerResponse, components: SseComponents, keepAliveMs: number) {
-    this.#keepAliveMs = keepAliveMs;
+  constructor(response: ServerResponse, components: SseComponents, init: StreamInit) {
     this.#response = response;
     this.#components = components;
+    this.#init = init;
+    this.#credential = init.credential;
     this.#scope = createScope(components.clock);
   }
 
   /** Undefined once the stream is over. */
   get session(): Session | undefined {
     return this.#session;
+  }
+
+  isOf(credential: Credential): boolean {
+    return this.#session !== undefined && credential.id === this.#credential.id;
+  }
+
+  /** What comes next is judged by the rights of `credential`: a token may be narrower than the one before. */
+  present(credential: Credential): void {
+    if (credential === this.#credential || this.#session === undefined) return;
+    this.#credential = credential;
+    this.#init.renewed(credential);
+    const { principal } = credential;
+    if (!isDeepStrictEqual(principal, this.#session.principal)) this.#session.present(principal);
   }
 
   get isBehind(): boolean {
@@ -205,7 +231,7 @@ class Stream implements LineOutput {
     );
     startEvents(this.#response);
     this.#response.write(`event: endpoint\ndata: ${endpoint}\n\n`);
-    this.#scope.every(this.#keepAliveMs / 2, () => this.#beat());
+    this.#scope.every(this.#init.keepAliveMs / 2, () => this.#beat());
     this.#scope.after(FIRST_MESSAGE_MS, () => {
       if (!this.#heard) this.close();
     });

@@ -22,8 +22,9 @@ import { headerParamsOf, paramHeadersOf } from '../wire/modern-headers.ts';
 import type { HeaderParam } from '../wire/modern-headers.ts';
 import { readJsonBody } from './http-body.ts';
 import { createHttpReply, refuse, usage } from './http-reply.ts';
-import type { HttpReply } from './http-reply.ts';
-import type { HttpCaller, IdleSession, StreamableComponents } from './streamable.ts';
+import { createHttpSessions } from './http-sessions.ts';
+import type { HttpCaller, HttpClient, HttpSessions } from './http-sessions.ts';
+import type { StreamableComponents, StreamableInit } from './streamable.ts';
 
 const VERSION_HEADER = 'mcp-protocol-version';
 /** Methods whose name or URI is repeated in `Mcp-Name`, and the member that holds it. */
@@ -45,13 +46,9 @@ const ERROR_BYTES_MAX = 64 * 1024;
 
 /** The transport: has no port of its own. */
 export interface StatelessTransport {
+  /** What is kept of each caller at each path. */
+  readonly sessions: HttpSessions;
   post(request: IncomingMessage, response: ServerResponse, caller: HttpCaller): void;
-  evict(credential: string): void;
-  reap(): void;
-  /** The caller that has asked nothing for longest, of those that wait for nothing. */
-  idlest(): IdleSession | undefined;
-  keepAlive(): void;
-  stop(): void;
 }
 
 /** True for a request that names a version which is not of the era of sessions. */
@@ -60,68 +57,42 @@ export function isModern(request: IncomingMessage): boolean {
   return version !== undefined && !LEGACY_VERSIONS.some((known) => known === version);
 }
 
-interface Caller {
-  readonly caller: HttpCaller;
-  readonly session: Session;
-  readonly replies: Set<HttpReply>;
-}
-
 /** Makes the transport. */
 export function createStatelessTransport(
   components: StreamableComponents,
-  init: { readonly messageBytes: number; readonly sessionIdleMs: number },
+  init: StreamableInit,
 ): StatelessTransport {
-  const callers = new Map<string, Caller>();
+  return new StatelessEdge(components, init);
+}
 
-  const close = (key: string, { session }: Caller): void => {
-    callers.delete(key);
-    session.end();
-    components.ended(session);
-  };
-  const callerOf = (caller: HttpCaller): Caller => {
-    const key = JSON.stringify([caller.credential.id, caller.spec]);
-    const known = callers.get(key);
-    if (known !== undefined) return known;
-    // Nothing is said to a client here but in answer to its requests.
-    const session = components.open({ ...caller, push: () => undefined });
-    const opened = { caller, session, replies: new Set<HttpReply>() };
-    callers.set(key, opened);
-    return opened;
-  };
-  const answer = (
-    frame: RequestFrame,
-    request: IncomingMessage,
-    response: ServerResponse,
-    caller: HttpCaller,
-  ): void => {
-    let opened: Caller;
-    try {
-      opened = callerOf(caller);
-    } catch (error) {
-      refuse(response, 503, error, { 'retry-after': '10' }, frame.id);
-      return;
-    }
-    const { session, replies } = opened;
-    checkParams(request, frame, session);
-    const reply = createHttpReply(response, statusOf);
-    replies.add(reply);
-    response.once('close', () => {
-      replies.delete(reply);
-      if (!reply.done) session.abandon(reply, 'the HTTP client closed its request');
-    });
-    // Ids of several clients meet here: the reply tells them apart.
-    session.receive(frame, reply, reply);
-  };
-  const received = (
+class StatelessEdge implements StatelessTransport {
+  readonly sessions: HttpSessions;
+  readonly #components: StreamableComponents;
+  readonly #init: StreamableInit;
+
+  constructor(components: StreamableComponents, init: StreamableInit) {
+    this.#components = components;
+    this.#init = init;
+    this.sessions = createHttpSessions(components, { idleMs: init.sessionIdleMs });
+  }
+
+  post(request: IncomingMessage, response: ServerResponse, caller: HttpCaller): void {
+    this.sessions.get(keyOf(caller))?.arrives(request);
+    readJsonBody(request, response, this.#init.messageBytes, (body) =>
+      this.#received(body, request, response, caller),
+    );
+  }
+
+  #received(
     bytes: Buffer,
     request: IncomingMessage,
     response: ServerResponse,
     caller: HttpCaller,
-  ): void => {
+  ): void {
     let frame: Frame | undefined;
     try {
       frame = parseFrame(bytes);
-      const limited = components.rateLimit.take(caller.credential.id);
+      const limited = this.#components.rateLimit.take(caller.credential.id);
       if (limited !== undefined) {
         const id = frame.kind === 'request' ? frame.id : null;
         refuse(response, limited.status, limited.error, limited.headers, id);
@@ -129,50 +100,50 @@ export function createStatelessTransport(
       else if (frame.kind === 'response') throw usage('only requests are answered here');
       else {
         checkHeaders(request, frame);
-        answer(frame, request, response, caller);
+        this.#answer(frame, request, response, caller);
       }
     } catch (error) {
       const { id } = error instanceof StarlingError ? error.data : {};
       const known = frame?.kind === 'request' ? frame.id : id;
       refuse(response, 400, error, {}, isFrameId(known) ? known : null);
     }
-  };
-  return {
-    post(request, response, caller) {
-      readJsonBody(request, response, init.messageBytes, (body) =>
-        received(body, request, response, caller),
-      );
-    },
-    evict(credential) {
-      for (const [key, one] of callers)
-        if (one.caller.credential.id === credential) close(key, one);
-    },
-    reap() {
-      const now = components.clock.now();
-      for (const [key, one] of callers) {
-        const idle = one.replies.size === 0 && one.session.activeAt < now - init.sessionIdleMs;
-        if (idle || (one.caller.credential.expiresAt ?? Infinity) < now) close(key, one);
-      }
-    },
-    idlest() {
-      let idle: [string, Caller] | undefined;
-      for (const one of callers) {
-        if (one[1].replies.size > 0) continue;
-        if (idle === undefined || one[1].session.activeAt < idle[1].session.activeAt) idle = one;
-      }
-      if (idle === undefined) return undefined;
-      const [key, caller] = idle;
-      return { activeAt: caller.session.activeAt, close: () => close(key, caller) };
-    },
-    keepAlive() {
-      for (const { replies } of callers.values()) {
-        for (const reply of replies) reply.keepAlive();
-      }
-    },
-    stop() {
-      for (const [key, one] of callers) close(key, one);
-    },
-  };
+  }
+
+  #answer(
+    frame: RequestFrame,
+    request: IncomingMessage,
+    response: ServerResponse,
+    caller: HttpCaller,
+  ): void {
+    let client: HttpClient;
+    try {
+      client = this.#clientOf(caller);
+    } catch (error) {
+      refuse(response, 503, error, { 'retry-after': '10' }, frame.id);
+      return;
+    }
+    const { session } = client;
+    checkParams(request, frame, session);
+    const reply = createHttpReply(response, statusOf);
+    client.waits(reply, response, {
+      gone: () => session.abandon(reply, 'the HTTP client closed its request'),
+      isListener: frame.method === 'subscriptions/listen',
+    });
+    // Ids of several clients meet here: the reply tells them apart.
+    session.receive(frame, reply, reply);
+  }
+
+  /** What is kept of the caller, with the rights that this request brings. @throws STARLING_LIMIT_EXCEEDED */
+  #clientOf(caller: HttpCaller): HttpClient {
+    const key = keyOf(caller);
+    const known = this.sessions.get(key);
+    known?.present(caller.credential);
+    return known ?? this.sessions.open(key, caller);
+  }
+}
+
+function keyOf({ credential, spec }: HttpCaller): string {
+  return JSON.stringify([credential.id, spec]);
 }
 
 /** Holds the headers against the body. @throws -32020, -32022, -32602 */

@@ -28,7 +28,7 @@ export interface ApprovalsComponents {
   readonly table: Table;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly standings: CallerRulesLookup;
+  readonly callerRules: CallerRulesLookup;
 }
 
 /** Bounds of the approvals, and their source of randomness. */
@@ -365,7 +365,7 @@ class Desk implements Approvals {
         data: { approval: approval.id },
       });
     };
-    if (!this.#components.standings.of(principal).mayApprove) refuse('answer approvals');
+    if (!this.#components.callerRules.of(principal).mayApprove) refuse('answer approvals');
     if (state === 'denied') return;
     const isOwn = selvesOf(principal).some((one) => selvesOf(approval.principal).includes(one));
     if (isOwn && principal.kind !== 'operator')

@@ -1,7 +1,7 @@
 /** What waits for a person, and how it is answered. */
 import type { EventEmitter } from 'node:events';
 import type { Startable } from '../../core/index.ts';
-import type { ApprovalRequest, GuardWanted, PermissionWish, Principal } from '../types.ts';
+import type { ApprovalRequest, GuardWanted, RequestedGrant, Principal } from '../types.ts';
 
 /** How an approval stands. `withdrawn`: whoever waited for it is gone. */
 export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'withdrawn';
@@ -19,7 +19,7 @@ export interface Approval {
   /** Hex SHA-256 of all of them, as the audit log has it. */
   readonly argsHash: string;
   readonly rule: string;
-  readonly permission?: PermissionWish;
+  readonly permission?: RequestedGrant;
   readonly justification?: string;
   readonly grant?: string;
   readonly session?: string;

@@ -49,7 +49,7 @@ export interface GuardComponents {
   readonly clock?: Clock;
   /** The policy, and what it says of whom; without it grants and scopes alone decide. */
   readonly policy?: {
-    readonly standings: CallerRulesLookup;
+    readonly callerRules: CallerRulesLookup;
     current(): Policy;
   };
   readonly approvals?: Pick<Approvals, 'approvedFor'>;
@@ -122,32 +122,32 @@ class Evaluation {
 
   decide(principal: Principal, wanted: GuardWanted, step: Step | undefined): Decision {
     const { policy, open } = this.#components;
-    const standing = policy?.standings.of(principal);
-    if (standing !== undefined && step !== undefined) step(zoneStep(standing));
+    const rules = policy?.callerRules.of(principal);
+    if (rules !== undefined && step !== undefined) step(zoneStep(rules));
     if (step !== undefined && behalfOf(principal) !== undefined) step(BEHALF_STEP);
     if (principal.kind !== 'operator' && open?.has(wanted.resource) === true) {
       step?.({ rule: 'open', outcome: 'allow', text: 'whoever has proven who it is may use it' });
       return ALLOW;
     }
     const one: Case = { principal, wanted, target: targetOf(wanted.resource), step };
-    if (principal.kind === 'operator') return this.#forOperator(one, standing);
-    return this.#forBounded(principal, one, standing);
+    if (principal.kind === 'operator') return this.#forOperator(one, rules);
+    return this.#forBounded(principal, one, rules);
   }
 
-  #forOperator(one: Case, standing: CallerRules | undefined): Decision {
+  #forOperator(one: Case, rules: CallerRules | undefined): Decision {
     one.step?.({ rule: 'operator', outcome: 'allow', text: 'the operator is root of this node' });
-    if (standing === undefined || one.target === undefined) return ALLOW;
-    const rule = approvalFor(one, standing, one.target);
+    if (rules === undefined || one.target === undefined) return ALLOW;
+    const rule = approvalFor(one, rules, one.target);
     if (rule === undefined || this.#approvedFor(one) !== undefined) return ALLOW;
-    return this.#ask(one, standing, rule.where, undefined);
+    return this.#ask(one, rules, rule.where, undefined);
   }
 
   /** Rights are looked at in full before the policy is, and taken only when both say yes. */
-  #forBounded(principal: Bounded, one: Case, standing: CallerRules | undefined): Decision {
+  #forBounded(principal: Bounded, one: Case, rules: CallerRules | undefined): Decision {
     const { target, step, wanted } = one;
-    const isKnown = standing !== undefined && target !== undefined;
-    const cause = isKnown ? this.#againstPolicy(standing, one, target) : undefined;
-    const rule = isKnown ? approvalFor(one, standing, target) : undefined;
+    const isKnown = rules !== undefined && target !== undefined;
+    const cause = isKnown ? this.#againstPolicy(rules, one, target) : undefined;
+    const rule = isKnown ? approvalFor(one, rules, target) : undefined;
     const approved = this.#approvedFor(one);
     const mustAsk = rule !== undefined && approved === undefined;
     const isCall = wanted.look !== true && cause === undefined && !mustAsk;
@@ -159,7 +159,7 @@ class Evaluation {
     }
     const { grant, settled } = rights;
     if (mustAsk || rights.ask) {
-      return this.#ask(one, standing, rule?.where ?? 'grant', grant);
+      return this.#ask(one, rules, rule?.where ?? 'grant', grant);
     }
     if (grant === undefined) return ALLOW;
     return { allow: true, grant, ...(settled === undefined ? {} : { settled }) };
@@ -227,32 +227,32 @@ class Evaluation {
 
   /** The first rule of the policy that is against it. */
   #againstPolicy(
-    standing: CallerRules,
+    rules: CallerRules,
     { principal, wanted }: Case,
     target: ResourceTarget,
   ): Refusal | undefined {
-    const outside = standing.namespaces.find(({ value }) => !isInNamespace(value, target));
+    const outside = rules.namespaces.find(({ value }) => !isInNamespace(value, target));
     if (outside !== undefined) {
       return { rule: outside.where, text: 'it is outside the namespaces that the policy allows' };
     }
-    const { readOnly } = standing;
+    const { readOnly } = rules;
     if (readOnly !== undefined && !isReading(wanted)) {
-      return { rule: readOnly.where, text: readOnlyText(standing, wanted) };
+      return { rule: readOnly.where, text: readOnlyText(rules, wanted) };
     }
     if (wanted.ability === 'agent/spawn') {
       const { replicas } = wanted.facts ?? {};
       const after = replicas === undefined ? undefined : replicas + 1;
-      return this.#overLimit(standing, standing.maxReplicas, after, { principal, wanted });
+      return this.#overLimit(rules, rules.maxReplicas, after, { principal, wanted });
     }
     if (wanted.ability !== 'budget/spend') return undefined;
     const { spent, amount } = wanted.facts ?? {};
     const after = spent === undefined || amount === undefined ? undefined : spent + amount;
-    return this.#overLimit(standing, standing.budgetLimit, after, { principal, wanted });
+    return this.#overLimit(rules, rules.budgetLimit, after, { principal, wanted });
   }
 
   /** `after` is what will be used; unknown counts as too much. */
   #overLimit(
-    standing: CallerRules,
+    rules: CallerRules,
     limit: Limit<number> | undefined,
     after: number | undefined,
     { principal, wanted }: Pick<Case, 'principal' | 'wanted'>,
@@ -262,7 +262,7 @@ class Evaluation {
       return { rule: limit.where, text: 'nobody can say how much is used already' };
     }
     const share = limit.value === 0 ? (after > 0 ? Infinity : 0) : after / limit.value;
-    const threshold = standing.alertThreshold?.value;
+    const threshold = rules.alertThreshold?.value;
     if (threshold !== undefined && share >= threshold && wanted.look !== true) {
       const { resource } = wanted;
       this.#components.alert?.({ principal, resource, limit: limit.where, share });
@@ -278,14 +278,14 @@ class Evaluation {
 
   #ask(
     { principal, wanted, step }: Case,
-    standing: CallerRules | undefined,
+    rules: CallerRules | undefined,
     rule: string,
     grant: Grant | undefined,
   ): Decision {
     step?.({ rule, outcome: 'ask', text: 'a person must approve it, each time' });
     const { resource, ability, args } = wanted;
     const { approvals } = this.#components.policy?.current().file ?? { approvals: undefined };
-    const delayMs = standing?.escalationDelayMs;
+    const delayMs = rules?.escalationDelayMs;
     return notApproved(this.#words, wanted, {
       kind: 'call',
       principal,
@@ -306,11 +306,11 @@ class Evaluation {
  */
 function approvalFor(
   { principal, wanted }: Case,
-  standing: CallerRules,
+  rules: CallerRules,
   target: ResourceTarget,
 ): Limit<unknown> | undefined {
   if (ANSWERING.includes(wanted.resource)) return undefined;
-  const rule = approvalOf(standing, target);
+  const rule = approvalOf(rules, target);
   const isOwn = principal.kind === 'operator' && target.segments[0] === BUILTIN_SERVER;
   return isOwn && rule?.value === true ? undefined : rule;
 }

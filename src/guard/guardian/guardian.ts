@@ -82,7 +82,7 @@ export interface RiskAlert {
 /** What the guardian works with. */
 export interface GuardianComponents {
   readonly policy: { current(): Policy };
-  readonly standings: CallerRulesLookup;
+  readonly callerRules: CallerRulesLookup;
   readonly grants: Pick<GrantBook, 'issue' | 'issued' | 'revocations' | 'state' | 'successions'>;
   readonly approvals: Approvals;
   /** Tools of this node as they are pinned now. */
@@ -97,7 +97,7 @@ interface Case {
   readonly principal: Extract<Principal, { readonly did: Did }>;
   readonly request: PermissionRequest;
   readonly policy: Policy;
-  readonly standing: CallerRules;
+  readonly rules: CallerRules;
   readonly type: ResourceType;
   readonly scope: PermissionScope;
   /** The same for the same words of the same caller. */
@@ -172,7 +172,7 @@ class Weigher implements Guardian {
       principal,
       request,
       policy,
-      standing: this.#components.standings.of(principal),
+      rules: this.#components.callerRules.of(principal),
       type,
       scope,
       subject: subjectOf(principal, request.resourceType, scope.patterns),
@@ -201,20 +201,20 @@ class Weigher implements Guardian {
   }
 
   async #weigh(one: Case): Promise<PermissionAnswer> {
-    const { type, scope, standing, policy, principal, request } = one;
-    const plan = planOf({ type, scope, standing, tools: this.#components.tools() });
+    const { type, scope, rules, policy, principal, request } = one;
+    const plan = planOf({ type, scope, rules, tools: this.#components.tools() });
     const score = scoreOf(
       {
         justification: request.justification,
         names: scope.names,
-        trust: standing.trust,
+        trust: rules.trust,
         risk: riskOf(type, scope.patterns, policy.types),
         isBroad: scope.isBroad,
         isWrite: plan.isWrite,
       },
       policy.file.guardian,
     );
-    const threshold = standing.alertThreshold?.value;
+    const threshold = rules.alertThreshold?.value;
     if (threshold !== undefined && score.risk >= threshold) {
       const { resourceType } = request;
       this.#components.alert?.({ principal, resourceType, risk: score.risk });
@@ -261,8 +261,8 @@ class Weigher implements Guardian {
   }
 
   async #ask(one: Case, plan: PermissionPlan, verdict: Verdict): Promise<PermissionAnswer> {
-    const { principal, request, policy, standing, scope } = one;
-    const delayMs = standing.escalationDelayMs;
+    const { principal, request, policy, rules, scope } = one;
+    const delayMs = rules.escalationDelayMs;
     const approval = await this.#components.approvals.open({
       kind: 'permission',
       principal,

@@ -24,16 +24,16 @@ const CAPABILITIES_MAX = 64;
 export function planOf(init: {
   readonly type: ResourceType;
   readonly scope: PermissionScope;
-  readonly standing: CallerRules;
+  readonly rules: CallerRules;
   readonly tools: readonly OfferedTool[];
 }): PermissionPlan {
-  const { type, scope, standing, tools } = init;
-  const barred = scope.patterns.find((pattern) => !isAllowedPlace(standing, pattern));
+  const { type, scope, rules, tools } = init;
+  const barred = scope.patterns.find((pattern) => !isInItsNamespaces(rules, pattern));
   if (barred !== undefined) return fail(`${barred} is outside the namespaces of the policy`);
   const mustRead =
     type.restrictions.read_only === true ||
-    standing.readOnly !== undefined ||
-    standing.zone === 'external';
+    rules.readOnly !== undefined ||
+    rules.zone === 'external';
   const caveats = caveatsOf(type);
   const resources = new Map<string, readonly string[]>();
   let isWrite = false;
@@ -94,7 +94,7 @@ function caveatsOf({ restrictions }: ResourceType): Pick<Capability, 'caveats'> 
 }
 
 /** A pattern whose first part is a wildcard may touch what is allowed: the guard judges each call. */
-function isAllowedPlace({ namespaces }: CallerRules, pattern: string): boolean {
+function isInItsNamespaces({ namespaces }: CallerRules, pattern: string): boolean {
   const { scheme, segments } = parseResource(pattern);
   const [first] = segments;
   const [name] = first ?? [];

@@ -7,7 +7,7 @@ import { matchesTarget, parseResource } from '../../grants/index.ts';
 import type { ResourcePattern, ResourceTarget } from '../../grants/index.ts';
 import { durationMs } from './duration.ts';
 import { toPattern } from './schema.ts';
-import type { PolicyAgent, PolicyFile, PolicyLimits } from './schema.ts';
+import type { PolicyCaller, PolicyFile, PolicyLimits } from './schema.ts';
 import type { Policy } from './policy.ts';
 import type { Principal } from '../types.ts';
 import { ZONES, allNamesOf, zoneOf } from '../principal-names.ts';
@@ -59,10 +59,10 @@ interface Section {
 interface Cached {
   readonly policy: Policy;
   readonly zone: Zone;
-  readonly standing: CallerRules;
+  readonly rules: CallerRules;
 }
 
-/** Makes standings by the policy that `current` gives. */
+/** Makes the look-up by the policy that `current` gives. */
 export function createCallerRules(components: {
   readonly policy: { current(): Policy };
   readonly mesh: MeshFacts;
@@ -74,14 +74,14 @@ export function createCallerRules(components: {
       const zone = zoneOf(principal, components.mesh);
       const known = cache.get(principal);
       if (known !== undefined && known.policy === policy && known.zone === zone) {
-        return known.standing;
+        return known.rules;
       }
-      const standing = standingOf(policy.file, allNamesOf(principal, components.mesh), {
+      const rules = rulesOf(policy.file, allNamesOf(principal, components.mesh), {
         zone,
         isOperator: principal.kind === 'operator',
       });
-      cache.set(principal, { policy, zone, standing });
-      return standing;
+      cache.set(principal, { policy, zone, rules });
+      return rules;
     },
   };
 }
@@ -105,17 +105,17 @@ export function approvalOf(
   );
 }
 
-function standingOf(
+function rulesOf(
   file: PolicyFile,
   names: readonly string[],
   came: { readonly zone: Zone; readonly isOperator: boolean },
 ): CallerRules {
-  const entries = names.flatMap((name): [string, PolicyAgent][] => {
-    const agent = Object.hasOwn(file.agents, name) ? file.agents[name] : undefined;
-    return agent === undefined ? [] : [[`agents.${name}`, agent]];
+  const entries = names.flatMap((name): [string, PolicyCaller][] => {
+    const entry = Object.hasOwn(file.callers, name) ? file.callers[name] : undefined;
+    return entry === undefined ? [] : [[`callers.${name}`, entry]];
   });
-  const zone = leastTrusted(entries.flatMap(([, agent]) => agent.zone ?? [])) ?? came.zone;
-  const roles = [...new Set(entries.flatMap(([, agent]) => agent.roles))];
+  const zone = leastTrusted(entries.flatMap(([, entry]) => entry.zone ?? [])) ?? came.zone;
+  const roles = [...new Set(entries.flatMap(([, entry]) => entry.roles))];
   const ofRoles = roles.flatMap((name) => {
     const role = file.roles[name];
     return role === undefined ? [] : [{ where: `roles.${name}`, limits: role }];

@@ -10,7 +10,7 @@ import type { Clock, Health, Logger, Scope, Startable } from '../../core/index.t
 import { defaultPolicy, parsePolicy, policyChanges } from './policy.ts';
 import type { Policy, PolicyChange } from './policy.ts';
 
-/** Events of the policy book. */
+/** Events of the policy in force. */
 export interface CurrentPolicyEvents {
   /** Another policy is in force. */
   change: [policy: Policy, changes: readonly PolicyChange[]];
@@ -24,6 +24,8 @@ export type PolicyCheck =
       readonly exists: boolean;
       /** What differs from the policy in force. */
       readonly changes: readonly PolicyChange[];
+      /** What a person should change in it although it holds; absent when there is nothing. */
+      readonly warnings?: readonly string[];
     }
   | { readonly ok: false; readonly problems: readonly string[] };
 
@@ -39,7 +41,7 @@ export interface CurrentPolicy extends Startable {
   check(text?: string): Promise<PolicyCheck>;
 }
 
-/** What a policy book works with. */
+/** What the policy in force works with. */
 export interface CurrentPolicyComponents {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -57,19 +59,27 @@ export interface CurrentPolicyInit {
 
 /** Code of the warning of a policy file that can't be used. */
 const WARNING = 'policy-unusable';
+/** Code of the warning of a policy file that holds, and has words in it that are to be changed. */
+const OLD_WORDS = 'policy-outdated';
 const FILE_BYTES_MAX = 1024 * 1024;
 /** How long a file is left alone after it was seen to change: somebody may be writing it still. */
 const SETTLE_MS = 200;
 
-/** Makes the policy book of a node. Until it has started, the shipped policy is in force. */
+/** A policy, and the text that it was read from; undefined when there is no file. */
+interface ReadPolicy {
+  readonly policy: Policy;
+  readonly text: string | undefined;
+}
+
+/** Makes the policy of a node. Until it has started, the shipped policy is in force. */
 export function createCurrentPolicy(
   components: CurrentPolicyComponents,
   init: CurrentPolicyInit,
 ): CurrentPolicy {
-  return new Book(components, init);
+  return new PolicyInForce(components, init);
 }
 
-class Book implements CurrentPolicy {
+class PolicyInForce implements CurrentPolicy {
   readonly events = new EventEmitter<CurrentPolicyEvents>();
   readonly file: string;
   readonly #components: CurrentPolicyComponents;
@@ -128,7 +138,7 @@ class Book implements CurrentPolicy {
           ? await this.#read()
           : { policy: parsePolicy(text, 'the given text'), text };
       const changes = policyChanges(this.#policy, read.policy);
-      return { ok: true, exists: read.text !== undefined, changes };
+      return foundOf(read, changes);
     } catch (error) {
       return { ok: false, problems: problemsOf(error) };
     }
@@ -140,11 +150,11 @@ class Book implements CurrentPolicy {
       const { policy, text } = await this.#read();
       const changes = policyChanges(this.#policy, policy);
       health.clear(WARNING);
-      if (text === this.#text) return { ok: true, exists: text !== undefined, changes: [] };
+      if (text === this.#text) return foundOf({ policy, text }, []);
       this.#take(policy, text);
       logger.info({ changes: changes.length }, 'policy file taken up');
       if (changes.length > 0) this.events.emit('change', policy, changes);
-      return { ok: true, exists: text !== undefined, changes };
+      return foundOf({ policy, text }, changes);
     } catch (error) {
       const problems = problemsOf(error);
       logger.warn({ problems: problems.length }, 'policy file not taken up');
@@ -160,10 +170,22 @@ class Book implements CurrentPolicy {
   #take(policy: Policy, text: string | undefined): void {
     this.#policy = policy;
     this.#text = text;
+    this.#warnOfOldWords(policy);
+  }
+
+  #warnOfOldWords({ warnings }: Policy): void {
+    const { health, logger } = this.#components;
+    if (warnings.length === 0) return health.clear(OLD_WORDS);
+    for (const warning of warnings) logger.warn({ file: this.file }, warning);
+    health.raise({
+      code: OLD_WORDS,
+      text: `the policy file ${this.file} is in force, with old words in it (${warnings.join('; ')})`,
+      hint: 'correct it, and see: starling policy check',
+    });
   }
 
   /** @throws STARLING_CONFIG_INVALID */
-  async #read(): Promise<{ readonly policy: Policy; readonly text: string | undefined }> {
+  async #read(): Promise<ReadPolicy> {
     // A file that was there and is gone must not loosen anything while we run.
     const mustExist = this.#init.mustExist === true || this.#text !== undefined;
     const text = await readPolicyFile(this.file, mustExist);
@@ -192,6 +214,14 @@ export async function readPolicyFile(
       { hint: 'put it there, or correct `policy` in the config file', cause: error },
     );
   }
+}
+
+function foundOf(
+  { policy: { warnings }, text }: ReadPolicy,
+  changes: readonly PolicyChange[],
+): Extract<PolicyCheck, { ok: true }> {
+  const exists = text !== undefined;
+  return { ok: true, exists, changes, ...(warnings.length === 0 ? {} : { warnings }) };
 }
 
 /** What is wrong, one line each. */

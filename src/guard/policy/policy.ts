@@ -6,6 +6,7 @@ import { parseDocument } from 'yaml';
 import { explain, invalidConfig } from '../../config/index.ts';
 import type { Problem } from '../../config/index.ts';
 import { matchesTarget, parseResource, parseTarget } from '../../grants/index.ts';
+import { reword } from './old-words.ts';
 import { SHIPPED_TYPES, policyJsonSchema, policySchema, toPattern } from './schema.ts';
 import type { PolicyFile, PolicyLimits, ResourceType } from './schema.ts';
 
@@ -14,6 +15,8 @@ export interface Policy {
   readonly file: PolicyFile;
   /** By name, the shipped ones included. */
   readonly types: Readonly<Record<string, ResourceType>>;
+  /** What a person should change in the file although it holds, one line each. */
+  readonly warnings: readonly string[];
 }
 
 /** One key that differs between two policies; absent values are those that one has not. */
@@ -35,19 +38,22 @@ const ANSWER = parseTarget('tool:starling/approval_answer');
  * @throws STARLING_CONFIG_INVALID, with `data.problems`
  */
 export function parsePolicy(text: string, where: string): Policy {
-  const tree = readYaml(text, where);
+  const { tree, warnings, problems: oldWords, asWritten } = reword(readYaml(text, where));
+  const invalid = (found: readonly Problem[]): Error => {
+    const problems = found.map((problem) => ({ ...problem, key: asWritten(problem.key) }));
+    return invalidConfig(where, [...oldWords, ...problems], HINT);
+  };
   const parsed = policySchema.safeParse(tree);
   if (!parsed.success) {
     const schema = policyJsonSchema();
-    const problems = parsed.error.issues.flatMap((issue) => explain(issue, tree, schema));
-    throw invalidConfig(where, problems, HINT);
+    throw invalid(parsed.error.issues.flatMap((issue) => explain(issue, tree, schema)));
   }
   const problems: Problem[] = [];
   const types = typesOf(parsed.data, problems);
   checkRoles(parsed.data, problems);
   for (const [key, limits] of sectionsOf(parsed.data)) checkApprovals(key, limits, problems);
-  if (problems.length > 0) throw invalidConfig(where, problems, HINT);
-  return deepFreeze({ file: parsed.data, types });
+  if (oldWords.length + problems.length > 0) throw invalid(problems);
+  return deepFreeze({ file: parsed.data, types, warnings });
 }
 
 /** The policy of a node that has no policy file. */
@@ -101,12 +107,12 @@ function typesOf(file: PolicyFile, problems: Problem[]): Readonly<Record<string,
 }
 
 function checkRoles(file: PolicyFile, problems: Problem[]): void {
-  for (const [who, { roles }] of Object.entries(file.agents)) {
+  for (const [caller, { roles }] of Object.entries(file.callers)) {
     for (const role of roles) {
       if (Object.hasOwn(file.roles, role)) continue;
       const known = Object.keys(file.roles).join(', ') || 'none yet';
       problems.push({
-        key: `agents.${who}.roles`,
+        key: `callers.${caller}.roles`,
         text: `no role is called ${role}; known: ${known}`,
       });
     }
@@ -114,7 +120,7 @@ function checkRoles(file: PolicyFile, problems: Problem[]): void {
 }
 
 function sectionsOf(file: PolicyFile): readonly (readonly [string, PolicyLimits])[] {
-  return (['zones', 'roles', 'agents'] as const).flatMap((part) =>
+  return (['zones', 'roles', 'callers'] as const).flatMap((part) =>
     Object.entries(file[part]).map(([name, limits]) => [`${part}.${name}`, limits] as const),
   );
 }

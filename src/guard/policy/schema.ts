@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { JsonObject } from '../../core/index.ts';
 import { parseResource } from '../../grants/index.ts';
-import { ZONES, isWho } from '../principal-names.ts';
+import { ZONES, isCallerName } from '../principal-names.ts';
 import { DURATION } from './duration.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
@@ -51,7 +51,7 @@ const limits = {
     .optional()
     .describe('How long an approval may wait before it is escalated.'),
 };
-const standing = {
+const callerLimits = {
   trust: unit.optional().describe('How far they are trusted; default that of the zone.'),
   may_approve: flag.optional().describe('May answer approvals, except of their own requests.'),
   ...limits,
@@ -130,17 +130,19 @@ export const policySchema = z.strictObject({
     .record(name, resourceType)
     .default({})
     .describe('What request_permission may name. SAP_API and others are there already.'),
-  roles: z.record(name, z.strictObject(standing)).default({}).describe('Limits with a name.'),
-  agents: z
+  roles: z.record(name, z.strictObject(callerLimits)).default({}).describe('Limits with a name.'),
+  callers: z
     .record(
-      z.string().refine(isWho, 'operator, peer:<alias>, client:<name>, a PeerId or a did:key'),
+      z
+        .string()
+        .refine(isCallerName, 'operator, peer:<alias>, client:<name>, a PeerId or a did:key'),
       z.strictObject({
         zone: z
           .enum(ZONES, { error: ZONES.join(', ') })
           .optional()
           .describe('Instead of theirs.'),
         roles: z.array(name).max(64).default([]),
-        ...standing,
+        ...callerLimits,
       }),
     )
     .refine((it) => Object.keys(it).length <= ENTRIES_MAX, `at most ${ENTRIES_MAX} entries`)
@@ -158,10 +160,10 @@ export const policySchema = z.strictObject({
 
 /** The file's content with its defaults. */
 export type PolicyFile = z.output<typeof policySchema>;
-/** Limits as a zone, a role or an agent may have them. */
+/** Limits as a zone, a role or a caller may have them. */
 export type PolicyLimits = z.output<z.ZodObject<typeof limits>>;
-/** What the file says of one agent. */
-export type PolicyAgent = PolicyFile['agents'][string];
+/** What the file says of one caller. */
+export type PolicyCaller = PolicyFile['callers'][string];
 /** What the file says of one resource type, with `risk` filled in. */
 export interface ResourceType {
   readonly risk: number;

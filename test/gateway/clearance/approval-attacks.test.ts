@@ -86,7 +86,7 @@ describe('the audit log', () => {
   });
 
   it('has a refusal whose arguments can be hashed by nobody', async () => {
-    const { caller, audit } = await recorded('agents: { "peer:bob": { read_only: true } }');
+    const { caller, audit } = await recorded('callers: { "peer:bob": { read_only: true } }');
     caller.send({
       id: 1,
       method: 'tools/call',
@@ -164,7 +164,7 @@ describe('uses and approval', () => {
 describe('whoever is asked', () => {
   it('is shown no argument that the server may read otherwise', async () => {
     const { alice, said } = await recorded(
-      'agents: { operator: { approval_required: [files/*] } }',
+      'callers: { operator: { approval_required: [files/*] } }',
     );
     const model = await attach(alice, FORMS);
     const person = await attach(alice, FORMS);

@@ -19,7 +19,7 @@ async function approvalOf(
     resource: 'tool:files/write_file',
     ability: 'tool/call',
     args,
-    rule: 'agents.peer:laptop.approval_required',
+    rule: 'callers.peer:laptop.approval_required',
     timeoutMs: 600_000,
     ...more,
   });
@@ -47,7 +47,7 @@ describe('the form', () => {
     );
     expect(line(text, 'why, as it says:')).toContain('the report is due');
     expect(line(text, 'rule:')).toBe(
-      'rule: agents.peer:laptop.approval_required, and grant abcdefgh covers it',
+      'rule: callers.peer:laptop.approval_required, and grant abcdefgh covers it',
     );
     expect(line(text, 'until:')).toBe(
       `until: ${new Date(approval.expiresAt).toISOString()} (10 min); no answer is a no`,

@@ -213,7 +213,7 @@ describe('nobody is asked', () => {
   });
 
   it('in the session that made the call; another of the operator’s is', async () => {
-    const { alice } = await meshOf('agents: { operator: { approval_required: ["files/*"] } }');
+    const { alice } = await meshOf('callers: { operator: { approval_required: ["files/*"] } }');
     const model = await attach(alice, FORMS);
     const person = await attach(alice, FORMS);
     const call = model.call(1, 'files__echo', { message: 'mine' });

@@ -247,10 +247,10 @@ describe('when the policy changes', () => {
     const { alice } = await meshOf('');
     const own = await attach(alice);
     await running(own, 1, 'files__hang', {});
-    alice.govern('agents: { operator: { approval_required: ["files/echo"] } }');
+    alice.govern('callers: { operator: { approval_required: ["files/echo"] } }');
     await settled(own);
     expect(answerTo(own, 1)).toBeUndefined();
-    alice.govern('agents: { operator: { approval_required: ["files/hang"] } }');
+    alice.govern('callers: { operator: { approval_required: ["files/hang"] } }');
     await until(() => answerTo(own, 1));
     expect(answerTo(own, 1)).toMatchObject({
       error: { message: expect.stringContaining('approve') as string },

@@ -172,3 +172,29 @@ describe('a tool that several peers have', () => {
     expect(heard).toMatchObject([{ id: 1, result: { ok: true } }]);
   });
 });
+
+describe('a caller that shows other rights during its session', () => {
+  const wide = { kind: 'client', name: 'ann', scopes: ['*'] } as const;
+  const narrow = { kind: 'client', name: 'ann', scopes: ['tool:files/read'] } as const;
+
+  it('is judged by those that came last, and sees by them', () => {
+    const desk = openDesk();
+    for (const [id, principal] of [wide, narrow, wide].entries()) {
+      desk.session.present(principal);
+      desk.ask(call(id));
+      desk.ask({ id: 1, method: 'tools/list' });
+      expect(desk.viewedBy).toBe(principal);
+    }
+    expect(desk.clearedFor).toEqual([wide, narrow, wide]);
+  });
+
+  it('hears no more of a resource that these do not cover', () => {
+    const desk = openDesk();
+    subscribed(desk, 1);
+    desk.allow = false;
+    desk.session.present(narrow);
+    const update = { method: 'notifications/resources/updated', params: { uri: 'test://1' } };
+    desk.receiveFrom(JSON.stringify({ jsonrpc: '2.0', ...update }));
+    expect(desk.pushed).toEqual([]);
+  });
+});

@@ -1,6 +1,6 @@
 /** Sessions for tests of transports: they do what a transport may meet, and remember what they were told. */
 import { StarlingError } from '../../../src/core/index.ts';
-import type { JsonObject } from '../../../src/core/index.ts';
+import type { Clock, JsonObject } from '../../../src/core/index.ts';
 import { notificationBytes, requestBytes, resultBytes } from '../../../src/gateway/wire/frame.ts';
 import type { Session } from '../../../src/gateway/session/types.ts';
 import type { Reply } from '../../../src/gateway/wire/reply.ts';
@@ -32,8 +32,8 @@ export interface FakeSessions {
 
 export const OPERATOR: Principal = { kind: 'operator' };
 
-/** At most `max` at a time. */
-export function fakeSessions(max = Number.POSITIVE_INFINITY): FakeSessions {
+/** At most `max` at a time; `clock` says when each was last used, or else they are as old as their place. */
+export function fakeSessions(max = Number.POSITIVE_INFINITY, clock?: Clock): FakeSessions {
   const all: FakeSession[] = [];
   const ended = new Set<Session>();
   const live = (): readonly FakeSession[] => all.filter((session) => !ended.has(session));
@@ -50,7 +50,8 @@ export function fakeSessions(max = Number.POSITIVE_INFINITY): FakeSessions {
         const data = { limit: 'limits.sessions' };
         throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many sessions', { data });
       }
-      const session = fakeSession(principal, push, all.length);
+      const place = all.length;
+      const session = fakeSession(principal, push, clock ?? { now: () => place });
       all.push(session);
       return session;
     },
@@ -67,12 +68,13 @@ interface Held {
   readonly reply: Reply;
 }
 
-function fakeSession(opener: Principal, push: Push, activeAt: number): FakeSession {
+function fakeSession(opener: Principal, push: Push, clock: Pick<Clock, 'now'>): FakeSession {
   const hanging = new Map<unknown, Held>();
   const seen: Frame[] = [];
   let asking: { readonly id: FrameId; readonly reply: Reply } | undefined;
   let idleListeners: (() => void)[] = [];
   let isOver = false;
+  let activeAt = clock.now();
   let principal = opener;
 
   const tellIdle = (): void => {
@@ -106,7 +108,9 @@ function fakeSession(opener: Principal, push: Push, activeAt: number): FakeSessi
     get principal() {
       return principal;
     },
-    activeAt,
+    get activeAt() {
+      return activeAt;
+    },
     seen,
     push,
     get inFlight() {
@@ -118,6 +122,7 @@ function fakeSession(opener: Principal, push: Push, activeAt: number): FakeSessi
     toolOf: () => undefined,
     receive(frame, reply, key) {
       seen.push(frame);
+      activeAt = clock.now();
       if (frame.kind === 'response' && asking !== undefined) {
         const content = [{ type: 'text', text: JSON.stringify(frame.result ?? {}) }];
         asking.reply.final(resultBytes(asking.id, { content }));

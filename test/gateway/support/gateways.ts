@@ -230,11 +230,11 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
   await counters.start();
   let policy = parsePolicy(init.policy ?? '', 'the test');
   const current = (): typeof policy => policy;
-  const standings = createCallerRules({
+  const callerRules = createCallerRules({
     policy: { current },
     mesh: { isOpen: () => false, isMember: () => true, formerly: () => [] },
   });
-  const approvals = createApprovals({ table: memoryTable(), clock, logger, standings });
+  const approvals = createApprovals({ table: memoryTable(), clock, logger, callerRules });
   await approvals.start();
   const gateway = createGateway(
     {
@@ -249,7 +249,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
         counters,
         clock,
         approvals,
-        policy: { standings, current },
+        policy: { callerRules, current },
         self: { name, did: identity.did },
       }),
       approvals,

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { StarlingError, silentLogger } from '../../../src/core/index.ts';
 import type { ListedTool } from '../../../src/directory/index.ts';
 import type { Clearance } from '../../../src/gateway/clearance/clearance.ts';
+import type { Principal } from '../../../src/guard/index.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import { createChannel } from '../../../src/gateway/wire/channel.ts';
 import type {
@@ -12,6 +13,7 @@ import type {
   ToolsMode,
   View,
 } from '../../../src/gateway/catalog/types.ts';
+import { createSearchMode } from '../../../src/gateway/catalog/search-mode.ts';
 import { createSession } from '../../../src/gateway/session/session.ts';
 import type { ChannelListener, ServerChannel } from '../../../src/gateway/types.ts';
 import { createLists } from '../../../src/gateway/catalog/lists.ts';
@@ -29,6 +31,10 @@ export interface Desk {
   readonly pushed: Message[];
   /** What the far end of the channel was sent. */
   readonly sent: Message[];
+  /** Whose rights each call was cleared by. */
+  readonly clearedFor: Principal[];
+  /** Whose view was asked for last. */
+  viewedBy: Principal | undefined;
   closed: boolean;
   tools: ListedTool[];
   toolsMode: ToolsMode;
@@ -101,7 +107,10 @@ export function deskOf(): Desk {
   const refused = (): StarlingError => new StarlingError('STARLING_CALL_REFUSED', 'no');
   const fake: Router = {
     events: router,
-    view: viewOf,
+    view(principal) {
+      desk.viewedBy = principal;
+      return viewOf();
+    },
     exists: () => true,
     configure: () => undefined,
     refresh: () => undefined,
@@ -117,9 +126,11 @@ export function deskOf(): Desk {
           return desk.open(serverLink, target.server);
         },
       },
+      search: createSearchMode(),
       clearance: {
         sees: () => true,
-        clear({ wanted: { ability } }) {
+        clear({ wanted: { ability }, principal }) {
+          desk.clearedFor.push(principal);
           if (ability === 'resource/subscribe' && !desk.allow) throw refused();
           return desk.clear();
         },
@@ -141,6 +152,8 @@ export function deskOf(): Desk {
     router,
     pushed,
     sent,
+    clearedFor: [],
+    viewedBy: undefined,
     closed: false,
     tools: [],
     toolsMode: 'all',

@@ -14,7 +14,7 @@ import type { TestNode } from '../support/gateways.ts';
 
 useCleanup();
 
-const POLICY = 'agents: { "peer:mallory": { read_only: true } }';
+const POLICY = 'callers: { "peer:mallory": { read_only: true } }';
 const READ_ONLY = expect.stringMatching(/read-only|only read/) as string;
 
 /** Bob calls a server of alice, who knows him by no name yet. */

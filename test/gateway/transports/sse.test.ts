@@ -12,7 +12,6 @@ import type { Clock, JsonObject } from '../../../src/core/index.ts';
 import { notificationBytes } from '../../../src/gateway/wire/frame.ts';
 import { createSseTransport } from '../../../src/gateway/transports/sse.ts';
 import type { SseTransport } from '../../../src/gateway/transports/sse.ts';
-import type { Principal } from '../../../src/guard/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { OPERATOR, call, fakeSessions, ping } from '../support/fake-session.ts';
 import type { FakeSessions } from '../support/fake-session.ts';
@@ -28,7 +27,7 @@ interface Served {
   readonly transport: SseTransport;
 }
 
-/** The principal is who the header says, as the door of the HTTP edge would find out. */
+/** The credential is the header's, as the door of the HTTP edge would find out. */
 async function serve(
   options: { clock?: Clock; max?: number; keepAliveMs?: number } = {},
 ): Promise<Served> {
@@ -42,13 +41,15 @@ async function serve(
     { messageBytes: MESSAGE_BYTES, keepAliveMs: options.keepAliveMs ?? 30_000 },
   );
   const server = createServer((incoming, response) => {
-    const { who } = incoming.headers;
-    const principal = who === undefined ? OPERATOR : ({ ...OPERATOR, who } as unknown as Principal);
-    if (incoming.method === 'POST') transport.post(incoming, response, principal);
+    const { who = 'operator' } = incoming.headers;
+    const credential = { id: String(who), principal: OPERATOR };
+    if (incoming.method === 'POST') transport.post(incoming, response, credential);
     else {
       transport.get(incoming, response, {
         path: '/messages',
-        open: (push) => sessions.open(principal, push),
+        credential,
+        renewed: () => undefined,
+        open: (push) => sessions.open(OPERATOR, push),
       });
     }
   });

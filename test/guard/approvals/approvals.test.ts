@@ -191,7 +191,7 @@ describe('who may answer', () => {
   });
 
   it('is the operator, and whoever the policy names; nobody else', async () => {
-    const desk = await deskOf('agents: { peer:phone: { may_approve: true } }');
+    const desk = await deskOf('callers: { peer:phone: { may_approve: true } }');
     const { id } = await ask(desk);
     const stranger = by(peer(carol, 'tablet'));
     for (const answer of ['approve', 'deny'] as const) {
@@ -203,12 +203,12 @@ describe('who may answer', () => {
     const phone = peer(bob, 'phone');
     desk.swap('');
     await expect(desk.approvals.approve(id, by(phone))).rejects.toThrow('may not answer');
-    desk.swap('agents: { peer:phone: { may_approve: true } }');
+    desk.swap('callers: { peer:phone: { may_approve: true } }');
     expect((await desk.approvals.approve(id, by(phone))).answeredBy).toMatch(/^phone \(/);
   });
 
   it('is never who asked, but it may take its wish back', async () => {
-    const desk = await deskOf('agents: { peer:laptop: { may_approve: true } }');
+    const desk = await deskOf('callers: { peer:laptop: { may_approve: true } }');
     const { id } = await ask(desk);
     for (const via of ['tool', 'elicitation', 'library'] as const) {
       await expect(desk.approvals.approve(id, by(peer(), { via }))).rejects.toThrow(
@@ -219,7 +219,7 @@ describe('who may answer', () => {
   });
 
   it('is never the agent for whom a node asks, whichever way it comes', async () => {
-    const desk = await deskOf(`agents: {'${carol.did}': {may_approve: true}}`);
+    const desk = await deskOf(`callers: {'${carol.did}': {may_approve: true}}`);
     const agent: Principal = { kind: 'agent', did: carol.did, name: 'scout' };
     const principal = { ...peer(), onBehalfOf: { did: carol.did } } as Principal;
     const { id } = await ask(desk, { principal });
@@ -292,9 +292,9 @@ describe('many approvals', () => {
   });
 
   it('for grants leave half of the room to calls, whoever asks with however many keys', async () => {
-    const { table, clock, standings } = await deskOf();
+    const { table, clock, callerRules } = await deskOf();
     const approvals = createApprovals(
-      { table, clock, logger: silentLogger, standings },
+      { table, clock, logger: silentLogger, callerRules },
       { pendingMax: 8 },
     );
     await approvals.start();

@@ -33,7 +33,7 @@ function whyNot(decision: Decision): string {
 describe('zones', () => {
   it('tell callers apart by how they came', async () => {
     const desk = await deskOf();
-    const zone = (who: Principal): string => desk.standings.of(who).zone;
+    const zone = (who: Principal): string => desk.callerRules.of(who).zone;
     expect([OPERATOR, ci, peer(), agent(alice), agent(bob)].map(zone)).toEqual([
       'local',
       'local',
@@ -63,16 +63,16 @@ describe('zones', () => {
   });
 
   it('can be given to one caller by name', async () => {
-    const desk = await deskOf(`agents: { ${alice.did}: { zone: external } }`);
-    expect(desk.standings.of(peer()).zone).toBe('external');
-    expect(desk.standings.of(peer(bob)).zone).toBe('trusted');
+    const desk = await deskOf(`callers: { ${alice.did}: { zone: external } }`);
+    expect(desk.callerRules.of(peer()).zone).toBe('external');
+    expect(desk.callerRules.of(peer(bob)).zone).toBe('trusted');
   });
 
   it('are never chosen by an agent by what it calls itself', async () => {
     const desk = await deskOf(
-      'agents: { peer:scout: { zone: local }, client:scout: { zone: local } }',
+      'callers: { peer:scout: { zone: local }, client:scout: { zone: local } }',
     );
-    expect(desk.standings.of(agent(bob)).zone).toBe('external');
+    expect(desk.callerRules.of(agent(bob)).zone).toBe('external');
   });
 });
 
@@ -81,9 +81,9 @@ describe('limits', () => {
     const desk = await deskOf(`
 zones: { trusted: { budget_limit: 10, alert_threshold: 0.9, escalation_delay: 1h } }
 roles: { a: { budget_limit: 5, trust: 0.8 }, b: { read_only: true, trust: 0.6 } }
-agents: { peer:laptop: { roles: [a, b], budget_limit: 7, escalation_delay: 5m } }
+callers: { peer:laptop: { roles: [a, b], budget_limit: 7, escalation_delay: 5m } }
 `);
-    expect(desk.standings.of(peer())).toMatchObject({
+    expect(desk.callerRules.of(peer())).toMatchObject({
       trust: 0.6,
       budgetLimit: { where: 'roles.a.budget_limit', value: 5 },
       readOnly: { where: 'roles.b.read_only' },
@@ -154,7 +154,7 @@ agents: { peer:laptop: { roles: [a, b], budget_limit: 7, escalation_delay: 5m } 
   it('never reach the operator, save that calls may wait for an approval', async () => {
     const desk = await deskOf(`
 zones: { local: { read_only: true, allowed_namespaces: [git] } }
-agents: { operator: { approval_required: ['files/delete_*'] } }
+callers: { operator: { approval_required: ['files/delete_*'] } }
 `);
     const ask = (tool: string): string => outcomeOf(desk.guard.decide(OPERATOR, call(tool)));
     expect(ask('files/write')).toBe('yes');
@@ -174,7 +174,7 @@ agents: { operator: { approval_required: ['files/delete_*'] } }
     const asked = (tool: string): string => outcomeOf(desk.guard.decide(deputy, call(tool)));
     expect(asked('starling/approval_answer')).toBe('yes');
     expect(asked('starling/status')).toBe('ask');
-    desk.swap('agents: { operator: { approval_required: [starling/status] } }');
+    desk.swap('callers: { operator: { approval_required: [starling/status] } }');
     expect(ask('starling/status')).toBe('ask');
     expect(ask('starling/approval_answer')).toBe('yes');
   });
@@ -182,7 +182,7 @@ agents: { operator: { approval_required: ['files/delete_*'] } }
 
 describe('the policy', () => {
   it('can take away, and never give', async () => {
-    const desk = await deskOf(`agents: { ${alice.did}: { zone: local, trust: 1 } }`);
+    const desk = await deskOf(`callers: { ${alice.did}: { zone: local, trust: 1 } }`);
     expect(outcomeOf(desk.guard.decide(peer(), call('files/x')))).toBe('no');
   });
 
@@ -327,7 +327,7 @@ describe('an explanation', () => {
     const policy = fc.record({
       zones: fc.record({ trusted: limits, local: limits }),
       roles: fc.record({ r: limits }),
-      agents: fc.record({ 'peer:laptop': limits.map((it) => ({ roles: ['r'], ...it })) }),
+      callers: fc.record({ 'peer:laptop': limits.map((it) => ({ roles: ['r'], ...it })) }),
     });
     const who = fc.constantFrom(peer(), peer(bob, 'phone'), ci, OPERATOR);
     const wish = fc.record({
@@ -349,7 +349,7 @@ describe('an explanation', () => {
         const isLaptop = principal.kind === 'peer' && principal.alias === 'laptop';
         const all: Limits[] = [
           isLocal ? file.zones.local : file.zones.trusted,
-          ...(isLaptop ? [file.roles.r, file.agents['peer:laptop']] : []),
+          ...(isLaptop ? [file.roles.r, file.callers['peer:laptop']] : []),
         ];
         const server = tool.split('/')[0] ?? '';
         const hasRight =

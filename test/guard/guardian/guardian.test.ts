@@ -156,7 +156,7 @@ resource_types:
   it('leaves out what is not read-only where the type or the zone only reads', async () => {
     const desk = await deskOf(`
 resource_types: { SAP_API: { resources: [files/*] }, EXTERNAL_SERVICE: { resources: [files/*] } }
-agents: { peer:phone: { read_only: true } }
+callers: { peer:phone: { read_only: true } }
 `);
     const read = ['tool:files/read_file', 'tool:files/list'];
     await ask(desk, { resourceType: 'SAP_API', scope: 'files/*' });
@@ -239,10 +239,10 @@ agents: { peer:phone: { read_only: true } }
     const desk = await deskOf();
     const { pending = '' } = await ask(desk);
     await desk.approvals.approve(pending, BOSS);
-    const { clock, book, approvals, standings } = desk;
+    const { clock, book, approvals, callerRules } = desk;
     const again = createGuardian({
       policy: { current: defaultPolicy },
-      standings,
+      callerRules,
       grants: book,
       approvals,
       tools: () => desk.tools,

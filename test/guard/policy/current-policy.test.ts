@@ -106,6 +106,36 @@ describe('the policy in force', () => {
     expect(health.warnings()).toEqual([]);
   });
 
+  it('is in force with an old word in it, which health, log and check tell until it is changed', async () => {
+    const old = 'agents: { operator: { approval_required: [files/x] } }\n';
+    const logged: string[] = [];
+    const logger = { ...silentLogger, warn: (_: unknown, text: string) => void logged.push(text) };
+    await writeFile(file, old);
+    const book = createCurrentPolicy(
+      { clock: systemClock, logger, health },
+      { file, lookMs: 60_000 },
+    );
+    books.push(book);
+    await book.start();
+    expect(book.current().file.callers['operator']?.approval_required).toEqual(['files/x']);
+    const warnings = [expect.stringContaining('agents: this key is called callers now') as string];
+    expect(logged).toEqual(warnings);
+    expect(await book.check()).toEqual({ ok: true, exists: true, changes: [], warnings });
+    expect(await book.reload()).toEqual({ ok: true, exists: true, changes: [], warnings });
+    expect(health.warnings()).toMatchObject([
+      { code: 'policy-outdated', hint: 'correct it, and see: starling policy check' },
+    ]);
+    await writeFile(file, 'zones: [');
+    expect((await book.reload()).ok).toBe(false);
+    expect(health.warnings().map(({ code }) => code)).toEqual([
+      'policy-outdated',
+      'policy-unusable',
+    ]);
+    await writeFile(file, old.replace('agents', 'callers'));
+    expect(await book.reload()).toEqual({ ok: true, exists: true, changes: [] });
+    expect(health.warnings()).toEqual([]);
+  });
+
   it('is taken up in the order of the files when told to many times at once', async () => {
     const book = await bookOf(TRUST(0.5));
     for (const trust of [0.1, 0.2, 0.3]) {

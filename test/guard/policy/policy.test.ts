@@ -69,7 +69,7 @@ resource_types:
   PAYROLL: { risk: 0.75, lifetime: 1m, restrictions: { uses: 1, rate: { per_s: 1, burst: 2 } } }
 roles:
   analyst: { trust: 0.8, read_only: true, allowed_namespaces: [files, 'board:plan*'] }
-agents:
+callers:
   peer:bob: { roles: [analyst], approval_required: ['files/write_*'], max_replicas: 3 }
   client:ci: { budget_limit: 12.5, alert_threshold: 0.8, escalation_delay: 90s }
   operator: { approval_required: ['tool:@alice/**'] }
@@ -80,15 +80,18 @@ agents:
       restrictions: { read_only: true, uses: 100 },
     });
     expect(types['PAYROLL']?.risk).toBe(0.75);
-    expect(file.agents['peer:bob']?.roles).toEqual(['analyst']);
+    expect(file.callers['peer:bob']?.roles).toEqual(['analyst']);
   });
 
   it.each([
     ['zones: { lokal: {} }', "zones.lokal: unknown key; did you mean 'local'?"],
     ['zones: { local: { trust: 2 } }', "zones.local.trust: 2 can't be used; allowed: a number"],
-    ['agents: { bob: {} }', "agents.bob: this name can't be used; allowed: operator, peer:<alias>"],
-    ['agents: { peer:bob: { roles: [boss] } }', 'no role is called boss; known: none yet'],
-    ['agents: { peer:bob: { zone: moon } }', 'allowed: local, trusted, external'],
+    [
+      'callers: { bob: {} }',
+      "callers.bob: this name can't be used; allowed: operator, peer:<alias>",
+    ],
+    ['callers: { peer:bob: { roles: [boss] } }', 'no role is called boss; known: none yet'],
+    ['callers: { peer:bob: { zone: moon } }', 'allowed: local, trusted, external'],
     ['roles: { a: { escalation_delay: soon } }', 'a duration like 90s, 15m, 8h or 7d'],
     ['roles: { a: { approval_required: [files] } }', "a pattern like 'files/write_*'"],
     ['roles: { a: { approval_required: maybe } }', 'true, false or a list of patterns'],
@@ -106,6 +109,44 @@ agents:
   ])('that says %j is refused, and told why', (text, why) => {
     expect(problemsOf(text)).toContain(why);
     expect(problemsOf(text)).toMatch(/^policy\.yaml has (a problem|\d+ problems):\n/);
+  });
+
+  it('may still say agents where callers is meant, and is told to say so', () => {
+    const old = read('agents: { peer:bob: { read_only: true } }');
+    const today = read('callers: { peer:bob: { read_only: true } }');
+    expect(old.file).toEqual(today.file);
+    expect(old.warnings).toEqual([
+      'agents: this key is called callers now, and agents will mean something else; rename it to callers',
+    ]);
+    expect(today.warnings).toEqual([]);
+    expect(policyChanges(old, today)).toEqual([]);
+  });
+
+  it('is refused when it says both, with all else that is wrong with it', () => {
+    const said = problemsOf(
+      'agents: { peer:bob: {} }\ncallers: { peer:eve: { roles: [boss], zone: moon } }',
+    );
+    expect(said).toContain('agents: it is the old name of callers, which is there too');
+    expect(said).toContain('callers.peer:eve.zone');
+    expect(problemsOf('agents: {}\ncallers: {}')).toContain(
+      'agents: it is the old name of callers',
+    );
+    expect(problemsOf('agents: {}\ncallers: { peer:eve: { roles: [boss] } }')).toContain(
+      '2 problems',
+    );
+  });
+
+  it.each([
+    ['agents: { bob: {} }', "agents.bob: this name can't be used"],
+    ['agents: { peer:bob: { roles: [boss] } }', 'agents.peer:bob.roles: no role is called boss'],
+    [
+      'agents: { peer:bob: { approval_required: [starling/**] } }',
+      'agents.peer:bob.approval_required',
+    ],
+    ['agents: 7', 'agents: 7'],
+    ['callerz: {}', "callerz: unknown key; did you mean 'callers'?"],
+  ])('that says %j is told what is wrong in its own words', (text, why) => {
+    expect(problemsOf(text)).toContain(why);
   });
 
   it('lists all that is wrong at once', () => {

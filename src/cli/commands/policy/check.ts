@@ -60,9 +60,14 @@ function describe(name: string, result: PolicyCheckResult): string {
   const exists = result.exists
     ? `${name} holds`
     : `there is no ${name}: the shipped policy is in force`;
-  if (result.changes.length === 0) return safeLine(`${exists}; it changes nothing`);
+  const warnings = (result.warnings ?? []).map(
+    (warning) => `  ${paint.yellow('!')} ${safeLine(warning)}`,
+  );
+  if (result.changes.length === 0) {
+    return [safeLine(`${exists}; it changes nothing`), ...warnings].join('\n');
+  }
   const lines = result.changes.map(({ key, from = '(none)', to = '(none)' }) =>
     safeLine(`  ${key}: ${from} → ${to}`),
   );
-  return [safeLine(`${exists}; it would change:`), ...lines].join('\n');
+  return [safeLine(`${exists}; it would change:`), ...lines, ...warnings].join('\n');
 }
