@@ -35,6 +35,7 @@ import { isRefusal } from './door/types.ts';
 import type { Door } from './door/types.ts';
 import type { Pins } from './pins/pins.ts';
 import { createRouter } from './catalog/router.ts';
+import { createSearchMode } from './catalog/search-mode.ts';
 import type { Router, ViewSpec } from './catalog/types.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
@@ -110,6 +111,7 @@ class NodeGateway implements Gateway {
   readonly #init: GatewayInit;
   readonly #router: Router;
   readonly #clearance: Clearance;
+  readonly #search = createSearchMode();
   readonly #certifier: Certifier;
   readonly #approvalPrompter: ApprovalPrompter;
   readonly #catalogs: PeerCatalogs;
@@ -368,6 +370,7 @@ class NodeGateway implements Gateway {
         router: this.#router,
         channels: { open: (target, wish) => this.#openLink(target, wish) },
         clearance: this.#clearance,
+        search: this.#search,
         ...(opening.principal.kind === 'operator'
           ? { ready: (client) => this.#approvalPrompter.attach(client) }
           : {}),
