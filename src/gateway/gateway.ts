@@ -35,6 +35,7 @@ import { isRefusal } from './door/types.ts';
 import type { Door } from './door/types.ts';
 import type { Pins } from './pins/pins.ts';
 import { createRouter } from './catalog/router.ts';
+import { createSearchMode } from './catalog/search-mode.ts';
 import type { Router, ViewSpec } from './catalog/types.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
@@ -110,8 +111,9 @@ class NodeGateway implements Gateway {
   readonly #init: GatewayInit;
   readonly #router: Router;
   readonly #clearance: Clearance;
+  readonly #search = createSearchMode();
   readonly #certifier: Certifier;
-  readonly #approvalDesk: ApprovalPrompter;
+  readonly #approvalPrompter: ApprovalPrompter;
   readonly #catalogs: PeerCatalogs;
   readonly #peerTransport: PeerTransport;
   readonly #rateLimit: RateLimit;
@@ -152,7 +154,7 @@ class NodeGateway implements Gateway {
       { ...components, logger: components.logger.child('clearance') },
       { self: init.name },
     );
-    this.#approvalDesk = createApprovalPrompter(components, { self: init.name });
+    this.#approvalPrompter = createApprovalPrompter(components, { self: init.name });
     this.#router = createRouter({
       ...components,
       clearance: this.#clearance,
@@ -368,8 +370,9 @@ class NodeGateway implements Gateway {
         router: this.#router,
         channels: { open: (target, wish) => this.#openLink(target, wish) },
         clearance: this.#clearance,
+        search: this.#search,
         ...(opening.principal.kind === 'operator'
-          ? { ready: (client) => this.#approvalDesk.attach(client) }
+          ? { ready: (client) => this.#approvalPrompter.attach(client) }
           : {}),
         ...(isLimited ? { admit: () => this.#rateLimit.take(caller)?.error } : {}),
         clock,

@@ -6,8 +6,6 @@ import type { ListedResource, ListedTool, ServerCatalog } from '../directory/typ
 import type { Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
 
-export type { ApiKey } from './door/api-keys.ts';
-
 /** A JSON-RPC id as MCP allows it. */
 export type FrameId = string | number;
 
