@@ -59,11 +59,13 @@ const toolPatterns = z
   .max(256);
 const listTools = z
   .enum(['all', 'search'], { error: 'all or search' })
-  .describe('search: three tools that find, describe and call all others.');
+  .describe(
+    'What a client is listed. `search`: three tools that find, describe and call all others.',
+  );
 const listPrefix = z
   .enum(['always', 'auto', 'never'], { error: 'always, auto or never' })
   .describe(
-    'When a tool is called <server>__<tool>. auto: our own only where two servers have that tool.',
+    'When a tool is called <server>__<tool>. `auto`: our own only where two servers have that tool.',
   );
 const flag = z.boolean();
 
@@ -75,14 +77,24 @@ const serverOAuthSchema = z
         error: 'authorization_code or client_credentials',
       })
       .default('authorization_code')
-      .describe('authorization_code asks in a browser; client_credentials asks nobody.'),
-    clientId: z.string().min(1).optional().describe('Without it we register ourselves.'),
-    clientSecret: z.string().min(1).optional().describe('Best as ${secret:NAME} or ${VARIABLE}.'),
+      .describe(
+        'How the token is got: authorization_code asks in a browser, client_credentials nobody.',
+      ),
+    clientId: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Id of the client; without it the node registers itself.'),
+    clientSecret: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Secret of the client, best as ${secret:NAME} or ${VARIABLE}.'),
     scopes: z
       .array(text(OAUTH_SCOPE, 'a scope without spaces'))
       .max(64)
       .default([])
-      .describe('None: what the server asks for.'),
+      .describe('Scopes to ask for; none: what the server asks for.'),
     tokenUrl: z.string().optional().describe('Token endpoint, instead of the discovered one.'),
     callbackPort: z
       .int()
@@ -96,7 +108,10 @@ const serverOAuthSchema = z
 /** One entry of `mcpServers`, in any of the forms that MCP clients use. */
 export const mcpServerSchema = z
   .strictObject({
-    type: z.string().optional().describe('stdio, http or sse; guessed from `command` or `url`.'),
+    type: z
+      .string()
+      .optional()
+      .describe('`stdio`, `http` or `sse`; guessed from `command` or `url`.'),
     transport: z.string().optional().describe('Another word for `type`.'),
     transportType: z.string().optional().describe('Another word for `type`.'),
     command: z
@@ -104,17 +119,20 @@ export const mcpServerSchema = z
       .min(1)
       .optional()
       .describe('Program to run; found on PATH, never by a shell.'),
-    args: z.array(z.string()).optional(),
+    args: z.array(z.string()).optional().describe('Arguments of the program, as they are.'),
     env: z.record(z.string(), z.string()).optional().describe('Added to a small safe environment.'),
     envFile: z.string().optional().describe('File of KEY=VALUE lines, below `env` in precedence.'),
-    cwd: z.string().optional(),
+    cwd: z.string().optional().describe("Folder that the program runs in; default the node's own."),
     url: z
       .string()
       .optional()
       .describe('Streamable HTTP endpoint; with type sse, that of HTTP+SSE.'),
     serverUrl: z.string().optional().describe('Another word for `url`.'),
     httpUrl: z.string().optional().describe('Another word for `url`.'),
-    headers: z.record(z.string(), z.string()).optional(),
+    headers: z
+      .record(z.string(), z.string())
+      .optional()
+      .describe('Headers of every request to the `url`.'),
     oauth: serverOAuthSchema.optional(),
     timeout: count
       .max(DAY_MS)
@@ -128,8 +146,8 @@ export const mcpServerSchema = z
       .max(7 * DAY_MS)
       .default(HOUR_MS / 6)
       .describe('Milliseconds after which an unused session of the server ends; 0 never.'),
-    disabled: flag.optional(),
-    enabled: flag.optional(),
+    disabled: flag.optional().describe('True: the server is left alone.'),
+    enabled: flag.optional().describe('False: another word for `disabled: true`.'),
     autoApprove: z.unknown().optional().describe("Other clients' key; ignored."),
     alwaysAllow: z.unknown().optional().describe("Other clients' key; ignored."),
     description: z.unknown().optional().describe("Other clients' key; ignored."),
@@ -145,7 +163,7 @@ const tlsSchema = z.strictObject({
   clientAuth: z
     .literal('require', { error: 'require, or nothing' })
     .optional()
-    .describe('require: only clients with a certificate of `ca` get in.'),
+    .describe('`require`: only clients with a certificate of `ca` get in.'),
 });
 
 const oauthSchema = z.strictObject({
@@ -157,12 +175,12 @@ const oauthSchema = z.strictObject({
   scopes: z
     .record(z.string(), z.array(text(SCOPE, 'a pattern like tool:files/*, or *')).max(64))
     .default({})
-    .describe('What its scopes mean here: resource patterns like tool:files/*, or *.'),
+    .describe('What its scopes mean here: resource patterns like `tool:files/*`, or `*`.'),
 });
 
 /** The whole file. */
 export const fileSchema = z.strictObject({
-  $schema: z.string().optional(),
+  $schema: z.string().optional().describe('Where editors find the schema of this file.'),
   name: name.optional().describe("Our name in the mesh; default: the host's name."),
   stateDir: z.string().min(1).optional().describe('Folder of key, token and database.'),
   listen: z
@@ -196,7 +214,12 @@ export const fileSchema = z.strictObject({
     .strictObject({
       enabled: flag.default(true).describe('Serve MCP over Streamable HTTP.'),
       host: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
-      port: z.int().min(0).max(65_535).default(4100).describe('Port; 0 picks a free one.'),
+      port: z
+        .int()
+        .min(0)
+        .max(65_535)
+        .default(4100)
+        .describe('Port to listen on; 0 picks a free one.'),
       allowedOrigins: z
         .array(text(ORIGIN, 'an origin like https://app.example, without path or / at its end'))
         .max(64)
@@ -214,10 +237,13 @@ export const fileSchema = z.strictObject({
         .describe(
           'IP addresses and CIDR blocks that callers may come from, over HTTP and TCP; default all.',
         ),
-      tls: tlsSchema.optional(),
-      oauth: oauthSchema.optional(),
+      tls: tlsSchema.optional().describe('Serve HTTPS only; without it plain HTTP.'),
+      oauth: oauthSchema
+        .optional()
+        .describe('Take access tokens of an OAuth 2.1 authorization server, besides our own keys.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('The HTTP endpoint: Streamable HTTP, HTTP+SSE and WebSocket.'),
   tcp: z
     .strictObject({
       enabled: flag.default(false).describe('Serve MCP as lines of JSON over TCP.'),
@@ -227,7 +253,8 @@ export const fileSchema = z.strictObject({
         .default(true)
         .describe('Ask for a token. Without it, on loopback only, whoever connects may do all.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('The TCP endpoint.'),
   mcpServers: z
     .record(z.string(), mcpServerSchema)
     .default({})
@@ -252,8 +279,8 @@ export const fileSchema = z.strictObject({
       z.strictObject({
         allow: toolPatterns.optional().describe('Only these tools; default all.'),
         deny: toolPatterns.optional().describe('Not these, whatever is allowed.'),
-        tools: listTools.optional(),
-        prefix: listPrefix.optional(),
+        tools: listTools.optional().describe('As `list.tools`, for this view.'),
+        prefix: listPrefix.optional().describe('As `list.prefix`, for this view.'),
       }),
     )
     .default({})
@@ -298,13 +325,14 @@ export const fileSchema = z.strictObject({
         .min(1)
         .max(20)
         .default(8)
-        .describe('Phi above which a peer is suspect.'),
+        .describe('Phi above which a peer is suspect: higher is slower, with fewer false alarms.'),
       deadAfterMs: count
         .max(DAY_MS)
         .optional()
         .describe('A suspect unheard for this long is dead; default 3 intervals.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('How it is noticed that a peer is gone.'),
   keepAlive: z
     .strictObject({
       intervalMs: z
@@ -350,18 +378,27 @@ export const fileSchema = z.strictObject({
         .min(1024)
         .max(64 * MIB)
         .default(10 * MIB)
-        .describe('One MCP message.'),
-      callTimeoutMs: count.max(DAY_MS).default(60_000).describe('A call without progress.'),
-      callTotalMs: count.max(DAY_MS).default(HOUR_MS).describe('A call in all.'),
+        .describe('Largest MCP message, in bytes.'),
+      callTimeoutMs: count
+        .max(DAY_MS)
+        .default(60_000)
+        .describe('How long a call may go on without progress.'),
+      callTotalMs: count.max(DAY_MS).default(HOUR_MS).describe('How long a call may take in all.'),
       callsPerSession: count.max(100_000).default(1000).describe('Calls in flight in one session.'),
-      sessions: count.max(100_000).default(1000).describe('Sessions in all.'),
+      sessions: count
+        .max(100_000)
+        .default(1000)
+        .describe('Sessions at a time, for each of socket, HTTP, TCP and peers.'),
       sessionIdleMs: z
         .int()
         .min(1000)
         .max(7 * DAY_MS)
         .default(HOUR_MS / 2)
-        .describe('An unused session ends.'),
-      instances: count.max(10_000).default(100).describe('Running instances of one server.'),
+        .describe('After this time an unused session ends.'),
+      instances: count
+        .max(10_000)
+        .default(100)
+        .describe('Instances of one server that run at a time.'),
       tools: count.max(100_000).default(10_000).describe('Tools that one peer or server may list.'),
       requestsPerSecond: count
         .max(1_000_000)
@@ -371,7 +408,8 @@ export const fileSchema = z.strictObject({
         ),
       connections: count.max(10_000).default(300).describe('Connections to other peers.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Bounds of what the node takes, keeps and waits for.'),
   log: z
     .strictObject({
       level: text(
@@ -379,10 +417,15 @@ export const fileSchema = z.strictObject({
         'levels like info or warn,gateway=debug (trace debug info warn error silent)',
       )
         .default('warn')
-        .describe('Like `info,gateway=debug`.'),
-      file: z.string().min(1).optional().describe('Append there instead of to standard error.'),
+        .describe('Levels of the whole log or of one part of it, like `info,gateway=debug`.'),
+      file: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('File that the log is appended to; default standard error.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('The log of the node.'),
 });
 
 /** The file's content after its schema: defaults filled in. */

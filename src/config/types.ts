@@ -212,7 +212,7 @@ export interface Config {
     readonly callTotalMs: number;
     /** Calls in flight per session; default 1000. */
     readonly callsPerSession: number;
-    /** Sessions in all; default 1000. */
+    /** Sessions at a time, for each of socket, HTTP, TCP and peers; default 1000. */
     readonly sessions: number;
     /** A session unused for this long is ended; default 1800000. */
     readonly sessionIdleMs: number;

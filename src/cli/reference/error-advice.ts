@@ -1,0 +1,165 @@
+/** What each error code means, and what to do, for `docs/reference/errors.md`. */
+import type { ErrorCode } from '../../core/errors.ts';
+
+/** What happened, and what to do next. */
+export interface Advice {
+  readonly meaning: string;
+  readonly next: string;
+}
+
+const advice = (meaning: string, next: string): Advice => ({ meaning, next });
+
+/** One row a code. The message of an error says to what it happened, its hint the command that helps. */
+export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
+  STARLING_USAGE: advice(
+    'Wrong arguments on the command line, or to a tool.',
+    'See the `--help` of the command, or the schema of the tool.',
+  ),
+  STARLING_CONFIG_INVALID: advice(
+    'The configuration has the problems that are listed, or a file of a client is not JSON.',
+    'Correct each key that is named; [configuration](configuration.md) has their forms.',
+  ),
+  STARLING_STATE_LOCKED: advice(
+    'Another node uses the state folder.',
+    'Stop that node, or give this one a folder of its own with `--state`.',
+  ),
+  STARLING_STATE_UNUSABLE: advice(
+    "The state folder, or a file in it, can't be read or written.",
+    'Check who owns the folder, and the free space; `starling doctor` looks at both.',
+  ),
+  STARLING_KEY_UNUSABLE: advice(
+    'The key file is damaged or missing, or others can read it.',
+    'Run `chmod 600` on it, or take it from a backup; without its key a node is a stranger.',
+  ),
+  STARLING_PASSPHRASE_MISSING: advice(
+    "The node's key is encrypted, and nobody gives its passphrase.",
+    'Start the node on a terminal, or set `STARLING_PASSPHRASE_FILE`.',
+  ),
+  STARLING_PASSPHRASE_WRONG: advice(
+    'The passphrase does not open the key.',
+    'Try again; nobody can recover it.',
+  ),
+  STARLING_PASSPHRASE_UNUSABLE: advice(
+    "A passphrase is too short or too long, or its file can't be used.",
+    'Choose another, or name a file that holds it on its one line.',
+  ),
+  STARLING_SECRET_MISSING: advice(
+    'A server needs a secret that is not set.',
+    'Set it: `starling secret set <name>`.',
+  ),
+  STARLING_SECRET_INVALID: advice(
+    "A secret's name or value is out of bounds.",
+    'Use A-Z, 0-9 and _ for the name, and a shorter value.',
+  ),
+  STARLING_KEY_RETIRED: advice(
+    'The key was replaced by another one (`starling identity rotate`).',
+    'Use the state folder with the new key; the old key is good for nothing any more.',
+  ),
+  STARLING_ID_MALFORMED: advice(
+    'A PeerId, did:key, multiaddr or other identifier does not parse.',
+    'Copy it again, whole; `starling status` and `starling peers` show them.',
+  ),
+  STARLING_LISTEN_FAILED: advice(
+    "A port or address is taken, or not this machine's.",
+    'Choose another with `--listen`, `--http-port` or `--tcp`; 0 picks a free one.',
+  ),
+  STARLING_NODE_UNREACHABLE: advice(
+    'No node runs with this state folder, or it does not answer.',
+    'Start one with `starling up`, or name its folder with `--state`.',
+  ),
+  STARLING_TICKET_INVALID: advice(
+    'A ticket is damaged or forged.',
+    'Copy it again, whole, or ask for another: `starling invite`.',
+  ),
+  STARLING_TICKET_EXPIRED: advice(
+    "A ticket's time is over.",
+    'Ask for another; `starling invite --expires 7d` makes one that lasts longer.',
+  ),
+  STARLING_TICKET_SPENT: advice(
+    'A ticket was used before: each lets one node in.',
+    'Ask for another: `starling invite`.',
+  ),
+  STARLING_MESH_MISMATCH: advice(
+    "A ticket or address leads to another mesh than the node's own.",
+    'Use a state folder of its own for each mesh.',
+  ),
+  STARLING_JOIN_REFUSED: advice(
+    'The mesh did not let the node in.',
+    'The reason is in the message; a new ticket helps where an invite was used or revoked.',
+  ),
+  STARLING_VERSION_UNSUPPORTED: advice(
+    'The two nodes speak different versions of the protocol.',
+    'Update the older one; `starling --version` shows which that is.',
+  ),
+  STARLING_PEER_UNKNOWN: advice(
+    'No peer has this name.',
+    'See `starling peers`: its first column has the names.',
+  ),
+  STARLING_PEER_UNREACHABLE: advice(
+    "A peer can't be reached now, or went away during a call.",
+    'Try again; see its state with `starling peers`.',
+  ),
+  STARLING_PROTOCOL_VIOLATION: advice(
+    'Somebody sent what the protocol does not allow.',
+    'See that both sides are of one version; the log of the node says what was sent.',
+  ),
+  STARLING_LIMIT_EXCEEDED: advice(
+    'A message or a count is over the limit that is named.',
+    'Ask for less, or raise the limit on the node that has it; [limits](limits.md) lists them.',
+  ),
+  STARLING_RATE_LIMITED: advice(
+    'A caller sends more requests a second than it may.',
+    'Wait as long as `retryAfterMs` says, or raise `limits.requestsPerSecond`.',
+  ),
+  STARLING_TIMEOUT: advice(
+    'No answer came in time.',
+    'Try again, or allow more: `starling call --timeout`, `timeout` of the server, `limits.callTimeoutMs`.',
+  ),
+  STARLING_GRANT_MALFORMED: advice(
+    'A grant does not parse, or breaks the format.',
+    'Copy it again, whole: `starling grant export <id>`.',
+  ),
+  STARLING_GRANT_INVALID: advice(
+    'A grant, or one that it stands on, does not hold.',
+    '`starling grant verify` says which rule fails.',
+  ),
+  STARLING_GRANT_UNKNOWN: advice('No grant has this id.', 'See `starling grant list`.'),
+  STARLING_CALL_REFUSED: advice(
+    'No grant covers the call, or the policy or an approval says no.',
+    'The hint says which grant would cover it; its owner runs `starling grant create`.',
+  ),
+  STARLING_APPROVAL_UNKNOWN: advice('No approval has this id.', 'See `starling approvals --all`.'),
+  STARLING_APPROVAL_CLOSED: advice(
+    'An approval was answered already, or withdrawn, or its time is over.',
+    'Let the call be made again.',
+  ),
+  STARLING_TOOL_UNKNOWN: advice(
+    'No tool has this name, or none that the caller may see.',
+    'See `starling tools`.',
+  ),
+  STARLING_TOOL_QUARANTINED: advice(
+    'A tool is not as it was pinned, or was never approved.',
+    '`starling pin list` shows the difference, `starling pin approve` accepts it.',
+  ),
+  STARLING_UPSTREAM_UNAVAILABLE: advice(
+    'An MCP server could not start, has ended, does not answer, or wants a login.',
+    'See `starling status`; where a login is needed: `starling mcp login <server>`.',
+  ),
+  STARLING_UPSTREAM_INVALID: advice(
+    'An MCP server broke the protocol.',
+    'Update that server, or tell its authors; the log says what it sent.',
+  ),
+  STARLING_BOARD_INVALID: advice(
+    "A board's name, key or value is out of bounds, or there is no such entry.",
+    'See `starling board list`; values are JSON of at most 48 KiB.',
+  ),
+  STARLING_AUDIT_UNAVAILABLE: advice(
+    "The audit log can't be written, so calls are refused.",
+    'See whether the disk is full; the node goes on by itself when it can write again.',
+  ),
+  STARLING_UNAUTHORIZED: advice(
+    'A token is missing or wrong, or Host, Origin or address is not allowed.',
+    'Send the token of `<state folder>/token` or a key; see `http.allowedHosts` and the keys beside it.',
+  ),
+  STARLING_STOPPED: advice('The node is not running, yet or any more.', 'Try again when it runs.'),
+};
