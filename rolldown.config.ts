@@ -16,6 +16,7 @@ export default defineConfig({
     cli: 'src/cli/main.ts',
     index: 'src/index.ts',
     sim: 'sim/run.ts',
+    'sim-command': 'sim/command.ts',
     'sim-server': 'sim/server.ts',
     demo: 'sim/demo.ts',
     bench: 'sim/bench/run.ts',

@@ -53,10 +53,10 @@ function wirePeers(
 }
 
 /** Revocations go to all members among the records of the mesh. */
-function wireRevocations({ logger }: Base, { grants, meshBook }: Ground): void {
-  grants.passOn((jws) => meshBook.records().publish(jws));
+function wireRevocations({ logger }: Base, { grants, ownMesh }: Ground): void {
+  grants.passOn((jws) => ownMesh.records().publish(jws));
   grants.events.on('revocation', (jws) => {
-    meshBook
+    ownMesh
       .records()
       .add(jws)
       .catch((error: unknown) =>

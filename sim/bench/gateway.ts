@@ -17,17 +17,12 @@ import type { Sample, Target } from './job.ts';
 import { startLoader } from './loader-process.ts';
 import type { Loader } from './loader-process.ts';
 import { startRival } from './rivals.ts';
+import type { Rival } from './rivals.ts';
+import type { GatewaySize } from './size.ts';
 
-const ROUNDS = 5;
-const ROUND_MS = 1000;
-const WARM_UP_MS = 250;
-/** Once for each target: a process that has just started is not what is compared. */
-const FIRST_WARM_UP_MS = 2000;
 const CALLERS = [1, 64] as const;
 const STDIO_CALLERS = 64;
 const BIG_BYTES = 8 * 1024 * 1024;
-const MIXED_ROUNDS = 5;
-const MIXED_MS = 2000;
 /** The big results stream that much longer, at both ends of the small calls. */
 const MIXED_MARGIN_MS = 500;
 
@@ -51,14 +46,20 @@ interface Path {
 }
 
 /** Runs it all; `print` hears each table when it is there. */
-export async function benchGateway(print: (text: string) => void): Promise<GatewayResult> {
+export async function benchGateway(
+  size: GatewaySize,
+  print: (text: string) => void,
+): Promise<GatewayResult> {
   const root = await mkdtemp(join(tmpdir(), 'starling-bench-'));
   const cleanups: (() => unknown)[] = [() => rm(root, { recursive: true, force: true })];
   try {
     const { a, b } = await startMesh(root, cleanups);
-    const rivals = [await startRival('mcpProxy', upstream)];
-    cleanups.push(() => rivals.map((rival) => rival.stop()));
-    rivals.push(await startRival('supergateway', upstream));
+    const rivals: Rival[] = [];
+    cleanups.push(() => Promise.all(rivals.map((rival) => rival.stop())));
+    if (size.rivals) {
+      rivals.push(await startRival('mcpProxy', upstream));
+      rivals.push(await startRival('supergateway', upstream));
+    }
     const loader = startLoader();
     const other = startLoader();
     cleanups.push(
@@ -84,7 +85,7 @@ export async function benchGateway(print: (text: string) => void): Promise<Gatew
       pids: [pid],
     }));
     print(
-      `${ROUNDS} rounds of ${ROUND_MS} ms, medians; calls of 11 bytes; Node ${process.version}\n\n`,
+      `${size.rounds} rounds of ${size.roundMs} ms, medians; calls of 11 bytes; Node ${process.version}\n\n`,
     );
     const [load = 0] = loadavg();
     if (load > availableParallelism() / 2) {
@@ -92,9 +93,9 @@ export async function benchGateway(print: (text: string) => void): Promise<Gatew
         `The machine is busy (load ${load.toFixed(1)}): figures are worse than they would be.\n\n`,
       );
     }
-    const http = await benchHttp(loader, [own, far, ...theirs], print);
-    const stdio = await benchStdio(loader, a, print);
-    const mixed = await benchMixed(loader, other, [own, far]);
+    const http = await benchHttp(loader, [own, far, ...theirs], size, print);
+    const stdio = await benchStdio(loader, a, size, print);
+    const mixed = await benchMixed(loader, other, [own, far], size);
     print(renderMixed(mixed));
     const figures = { rivals: rivals.map(({ title }) => title), http, stdio, mixed };
     const bars = judge(figures);
@@ -108,12 +109,13 @@ export async function benchGateway(print: (text: string) => void): Promise<Gatew
 async function benchHttp(
   loader: Loader,
   paths: readonly Path[],
+  size: GatewaySize,
   print: (text: string) => void,
 ): Promise<GatewayFigures['http']> {
   await openAll(loader, paths);
   const groups: { callers: number; rows: readonly Row[] }[] = [];
   for (const callers of CALLERS) {
-    const rows = await rounds(loader, paths, callers);
+    const rows = await rounds(loader, paths, callers, size);
     print(renderRows(`HTTP, ${callers} ${callers === 1 ? 'caller' : 'callers'}`, rows));
     groups.push({ callers, rows });
   }
@@ -123,6 +125,7 @@ async function benchHttp(
 async function benchStdio(
   loader: Loader,
   node: NodeProcess,
+  size: GatewaySize,
   print: (text: string) => void,
 ): Promise<readonly Row[]> {
   const common = { server: 'small__', pids: [pidOf(node)] };
@@ -136,7 +139,7 @@ async function benchStdio(
     { ...common, title: TITLES.pipe, target: { kind: 'command', command: process.execPath, args } },
   ];
   await openAll(loader, paths);
-  const rows = await rounds(loader, paths, STDIO_CALLERS);
+  const rows = await rounds(loader, paths, STDIO_CALLERS, size);
   print(renderRows(`stdio, ${STDIO_CALLERS} in flight`, rows));
   return rows;
 }
@@ -152,23 +155,32 @@ async function rounds(
   loader: Loader,
   paths: readonly Path[],
   callers: number,
+  size: GatewaySize,
 ): Promise<readonly Row[]> {
   const samples = new Map<Path, Sample[]>(paths.map((path) => [path, []]));
-  for (const path of paths) await echo(loader, path, callers, FIRST_WARM_UP_MS);
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const path of paths) samples.get(path)?.push(await echo(loader, path, callers, ROUND_MS));
+  for (const path of paths) await echo(loader, path, callers, size, size.firstWarmUpMs);
+  for (let round = 0; round < size.rounds; round += 1) {
+    for (const path of paths) {
+      samples.get(path)?.push(await echo(loader, path, callers, size, size.roundMs));
+    }
   }
   return [...samples].map(([path, of]) => ({ title: path.title, ...median(of), rounds: of }));
 }
 
-function echo(loader: Loader, path: Path, callers: number, durationMs: number): Promise<Sample> {
+function echo(
+  loader: Loader,
+  path: Path,
+  callers: number,
+  { warmUpMs }: GatewaySize,
+  durationMs: number,
+): Promise<Sample> {
   return loader.run({
     session: path.title,
     tool: `${path.server}echo`,
     args: { message: 'hello world' },
     expect: { text: '"text":"hello world"', sizeBytes: 0 },
     callers,
-    warmUpMs: WARM_UP_MS,
+    warmUpMs,
     durationMs,
     pids: path.pids,
   });
@@ -179,6 +191,7 @@ async function benchMixed(
   loader: Loader,
   other: Loader,
   paths: readonly Path[],
+  size: GatewaySize,
 ): Promise<readonly MixedRow[]> {
   const rows: MixedRow[] = [];
   for (const path of paths) {
@@ -199,11 +212,11 @@ async function benchMixed(
     const quiet: number[] = [];
     const busy: number[] = [];
     const mibs: number[] = [];
-    for (let round = 0; round < MIXED_ROUNDS; round += 1) {
-      quiet.push((await echo(loader, path, 1, MIXED_MS)).p50Us);
-      const streaming = stream(MIXED_MS + WARM_UP_MS + 2 * MIXED_MARGIN_MS);
+    for (let round = 0; round < size.mixedRounds; round += 1) {
+      quiet.push((await echo(loader, path, 1, size, size.mixedMs)).p50Us);
+      const streaming = stream(size.mixedMs + size.warmUpMs + 2 * MIXED_MARGIN_MS);
       await new Promise((resolve) => setTimeout(resolve, MIXED_MARGIN_MS));
-      busy.push((await echo(loader, path, 1, MIXED_MS)).p50Us);
+      busy.push((await echo(loader, path, 1, size, size.mixedMs)).p50Us);
       mibs.push(((await streaming).perSecond * BIG_BYTES) / 2 ** 20);
     }
     rows.push({

@@ -16,6 +16,7 @@ import type { GuardWanted } from '../../src/testing.ts';
 import type { Did, JsonObject, Principal } from '../../src/index.ts';
 import { percentile } from '../report.ts';
 import type { Bar } from './bars.ts';
+import type { GuardSize } from './size.ts';
 
 type Held = ReturnType<Parameters<typeof createGuard>[0]['grants']['held']>;
 type HeldGrant = Held[number];
@@ -43,8 +44,6 @@ interface Scenario {
 }
 
 const LIMIT_US = 5;
-const ROUNDS = 5;
-const SAMPLES = 60;
 const PER_SAMPLE = 1000;
 const LINKS = 8;
 const MANY = 50;
@@ -100,12 +99,15 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 /** Measures, and prints a table. */
-export async function benchGuard(print: (text: string) => void): Promise<GuardFigures> {
+export async function benchGuard(
+  size: GuardSize,
+  print: (text: string) => void,
+): Promise<GuardFigures> {
   const rows: { title: string; p50Us: number; p99Us: number }[] = [];
   for (const scenario of SCENARIOS) {
-    rows.push({ title: scenario.title, ...(await measure(scenario)) });
+    rows.push({ title: scenario.title, ...(await measure(scenario, size)) });
   }
-  print(`\nguard, µs a call, least of ${ROUNDS} rounds\n`);
+  print(`\nguard, µs a call, least of ${size.rounds} rounds\n`);
   const width = Math.max(...rows.map(({ title }) => title.length)) + 2;
   for (const { title, p50Us, p99Us } of rows) {
     print(`  ${title.padEnd(width)} p50 ${p50Us.toFixed(2)}  p99 ${p99Us.toFixed(2)}\n`);
@@ -120,15 +122,18 @@ export async function benchGuard(print: (text: string) => void): Promise<GuardFi
   return { rows, bars };
 }
 
-async function measure(scenario: Scenario): Promise<{ p50Us: number; p99Us: number }> {
+async function measure(
+  scenario: Scenario,
+  size: GuardSize,
+): Promise<{ p50Us: number; p99Us: number }> {
   const counters = countersOf(scenario.chains);
   await counters.start();
   const decide = deciderOf(scenario, counters);
   const rounds: { p50Us: number; p99Us: number }[] = [];
   // The first round warms up.
-  for (let round = 0; round <= ROUNDS; round += 1) {
+  for (let round = 0; round <= size.rounds; round += 1) {
     const samples: number[] = [];
-    for (let sample = 0; sample < SAMPLES; sample += 1) {
+    for (let sample = 0; sample < size.samples; sample += 1) {
       samples.push(sampleOf(decide, scenario.title));
       // What was counted is written down meanwhile, as between the calls of a node.
       await new Promise((resolve) => setImmediate(resolve));

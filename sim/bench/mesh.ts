@@ -19,12 +19,9 @@ import type { NodeProcess } from '../process.ts';
 import { UNLIMITED } from '../limits.ts';
 import { percentile } from '../report.ts';
 import { cpuUs } from './cpu.ts';
+import type { MeshSize } from './size.ts';
 import { sessionFetch } from '../session-fetch.ts';
 
-const CONCURRENCY = [1, 64, 1000] as const;
-const ROUNDS = 3;
-const ROUND_MS = 1500;
-const WARM_UP_MS = 500;
 const LISTED_TIMEOUT_MS = 20_000;
 
 const cli = fileURLToPath(new URL('./cli.js', import.meta.url));
@@ -173,7 +170,11 @@ export interface MeshRow extends Sample {
 }
 
 /** Runs it; `print` hears each table when it is there. */
-export async function benchMesh(print: (text: string) => void): Promise<readonly MeshRow[]> {
+export async function benchMesh(
+  size: MeshSize,
+  print: (text: string) => void,
+): Promise<readonly MeshRow[]> {
+  const { rounds, roundMs, warmUpMs } = size;
   const root = await mkdtemp(join(tmpdir(), 'starling-bench-'));
   const nodes: NodeProcess[] = [];
   const measured: MeshRow[] = [];
@@ -205,15 +206,15 @@ export async function benchMesh(print: (text: string) => void): Promise<readonly
       { title: 'two peers, over stdio', client: overStdio, tool, relays },
     ];
     print(
-      `Tool call of 11 bytes, SDK client, median of ${ROUNDS} rounds of ${ROUND_MS} ms, Node ${process.version}\n` +
+      `Tool call of 11 bytes, SDK client, median of ${rounds} rounds of ${roundMs} ms, Node ${process.version}\n` +
         'relay µs/call: CPU of both peers together\n\n',
     );
-    for (const concurrency of CONCURRENCY) {
+    for (const concurrency of size.concurrency) {
       const samples = new Map<Path, Sample[]>(paths.map((path) => [path, []]));
-      for (const path of paths) await measure(path, concurrency, WARM_UP_MS);
-      for (let round = 0; round < ROUNDS; round += 1) {
+      for (const path of paths) await measure(path, concurrency, warmUpMs);
+      for (let round = 0; round < rounds; round += 1) {
         for (const path of paths) {
-          samples.get(path)?.push(await measure(path, concurrency, ROUND_MS));
+          samples.get(path)?.push(await measure(path, concurrency, roundMs));
         }
       }
       const rows = [...samples].map(([path, of]) => [path, median(of)] as const);

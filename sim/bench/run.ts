@@ -1,34 +1,50 @@
 /**
- * `npm run bench [-- mesh|gateway|guard] [--json] [--check]`: without a part, all of them. Tables for people,
- * or one JSON object; with `--check` the exit code is 1 when a bar is not cleared.
+ * `npm run bench [-- mesh|gateway|guard] [--quick] [--json] [--check] [--record]`: without a part, all of
+ * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
+ * cleared; `--record` writes the tables to `sim/RESULTS.md`; `--quick` runs everything of ours once and
+ * shortly, without bars.
  */
 import { parseArgs } from 'node:util';
+import { recordResult } from '../results.ts';
 import { benchGateway } from './gateway.ts';
 import { benchGuard } from './guard.ts';
 import { benchMesh } from './mesh.ts';
+import { FULL, QUICK } from './size.ts';
 
 const PARTS: readonly string[] = ['mesh', 'gateway', 'guard'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean' }, check: { type: 'boolean' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
+  },
 });
 const unknown = positionals.find((part) => !PARTS.includes(part));
-if (unknown === undefined) await run(positionals.length === 0 ? PARTS : positionals);
-else {
+if (unknown !== undefined) {
   process.stderr.write(`no part is called ${unknown}; parts: ${PARTS.join(', ')}\n`);
   process.exitCode = 2;
-}
+} else if (values.record && (values.quick || positionals.length > 0)) {
+  process.stderr.write('only the whole benchmark is recorded: leave out the parts and --quick\n');
+  process.exitCode = 2;
+} else await run(positionals.length === 0 ? PARTS : positionals);
 
 async function run(parts: readonly string[]): Promise<void> {
+  const printed: string[] = [];
   const print = (text: string): void => {
-    if (values.json !== true) process.stdout.write(text);
+    printed.push(text);
+    if (!values.json) process.stdout.write(text);
   };
-  const mesh = parts.includes('mesh') ? await benchMesh(print) : undefined;
-  const gateway = parts.includes('gateway') ? await benchGateway(print) : undefined;
-  const guard = parts.includes('guard') ? await benchGuard(print) : undefined;
-  if (values.json === true) process.stdout.write(`${JSON.stringify({ mesh, gateway, guard })}\n`);
+  const size = values.quick ? QUICK : FULL;
+  const mesh = parts.includes('mesh') ? await benchMesh(size.mesh, print) : undefined;
+  const gateway = parts.includes('gateway') ? await benchGateway(size.gateway, print) : undefined;
+  const guard = parts.includes('guard') ? await benchGuard(size.guard, print) : undefined;
+  if (values.json) process.stdout.write(`${JSON.stringify({ mesh, gateway, guard })}\n`);
   const bars = [...(gateway?.bars ?? []), ...(guard?.bars ?? [])];
-  const missed = bars.some((bar) => !bar.pass);
-  if (values.check === true && missed) process.exitCode = 1;
+  if (values.check && !values.quick && bars.some((bar) => !bar.pass)) process.exitCode = 1;
+  if (!values.record) return;
+  const command = `npm run bench -- ${values.check ? '--check ' : ''}--record`;
+  recordResult({ name: 'bench', command, text: printed.join('') });
 }

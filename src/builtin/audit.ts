@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import { ENTRY_KINDS, ENTRY_OUTCOMES } from '../audit/index.ts';
 import type { Audit, AuditEntry, AuditFilter, Checkpoint } from '../audit/index.ts';
+import { BUILTIN_SERVER } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
+import { toolResource } from '../grants/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import { didFromPeerId, parseDid } from '../identity/index.ts';
 import type { CheckpointExchange, PeerView } from '../membership/index.ts';
@@ -19,7 +21,7 @@ const LIMIT_MAX = 1000;
 const TAIL_DEFAULT_S = 30;
 const TAIL_MAX_S = 300;
 const TEXT_MAX = 2048;
-const ITSELF = 'tool:starling/audit_tail';
+const ITSELF = toolResource(BUILTIN_SERVER, 'audit_tail');
 
 /** What the audit tools need. */
 export interface AuditToolComponents {

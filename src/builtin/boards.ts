@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Blackboard } from '../blackboard/index.ts';
 import type { Clock, Json } from '../core/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
-import { createBoardFeed } from './board-feed.ts';
+import { createBoardFeeds } from './board-feed.ts';
 import type {
   BoardDeleteResult,
   BoardGetResult,
@@ -84,7 +84,7 @@ function listTool(blackboard: Blackboard): BuiltinTool {
 }
 
 function watchTool(components: BoardComponents): BuiltinTool {
-  const feed = createBoardFeed(components);
+  const feeds = createBoardFeeds(components);
   return defineTool({
     name: 'board_watch',
     title: 'Wait for board changes',
@@ -102,8 +102,9 @@ function watchTool(components: BoardComponents): BuiltinTool {
         .describe(`How long to wait, in seconds; default ${WATCH_DEFAULT_S}.`),
     }),
     hints: { readOnlyHint: true },
+    stop: () => feeds.stop(),
     run: (input, context): Promise<BoardWatchResult> =>
-      feed.after({
+      feeds.after({
         board: input.board,
         prefix: input.prefix ?? '',
         cursor: input.cursor,

@@ -7,7 +7,7 @@ import type { Capability, Counters, Grant, GrantBook } from '../grants/index.ts'
 import { parseDid } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { GrantSummary } from './results.ts';
-import type { MeshBook } from '../mesh/index.ts';
+import type { MeshAdmission } from '../mesh/index.ts';
 
 /** No grant and no invite outlives this. */
 const EXPIRES_MAX_S = 3650 * 86_400;
@@ -167,7 +167,7 @@ export interface SummaryComponents {
   readonly grants: Pick<GrantBook, 'state' | 'renewable'>;
   readonly membership: Pick<Membership, 'peers'>;
   readonly counters: Pick<Counters, 'taken'>;
-  readonly meshBook: Pick<MeshBook, 'ticketOf'>;
+  readonly admission: Pick<MeshAdmission, 'ticketOf'>;
 }
 
 /** A grant as a person reads it. */
@@ -178,7 +178,7 @@ export function summarise(
 ): GrantSummary {
   const did = direction === 'issued' ? grant.claims.aud : grant.claims.iss;
   const peer = components.membership.peers().find((view) => view.did === did);
-  const ticket = direction === 'issued' ? components.meshBook.ticketOf(grant) : undefined;
+  const ticket = direction === 'issued' ? components.admission.ticketOf(grant) : undefined;
   const counted = direction === 'issued' && grant.claims.prf === undefined ? grant.claims.cap : [];
   const taken = counted.flatMap(({ caveats }, capability) =>
     caveats?.['uses'] === undefined

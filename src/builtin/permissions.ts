@@ -5,7 +5,13 @@
 import { z } from 'zod';
 import { BUILTIN_SERVER, StarlingError, messageOf, printable } from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
-import { describeRefusal, parseGrant, toolResource, verifyChain } from '../grants/index.ts';
+import {
+  describeRefusal,
+  parseGrant,
+  toolResource,
+  uriResource,
+  verifyChain,
+} from '../grants/index.ts';
 import type { Grant, GrantBook } from '../grants/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import { GIVEN_BACK, createAllowance, keyOf, nameOf } from '../guard/index.ts';
@@ -32,13 +38,16 @@ const TOKEN_MAX = 65_536;
 const TOKENS_MAX = 16;
 /** Looks at tokens that one caller may have in a minute: each costs signature checks. */
 const LOOKS_PER_MINUTE = 60;
+/** Resources of the built-in server, of which everybody sees what is about themselves. */
+export const ACTIVE_GRANTS_URI = 'grants://active';
+export const AUDIT_URI = 'grants://audit';
 const TOOLS = ['request_permission', 'validate_token', 'revoke_token'] as const;
 
 /** What the guard lets everybody use who has proven who it is: its `open`. */
 export const OPEN_RESOURCES: ReadonlySet<string> = new Set([
   ...TOOLS.map((tool) => toolResource(BUILTIN_SERVER, tool)),
-  'resource:starling/grants:active',
-  'resource:starling/grants:audit',
+  uriResource(BUILTIN_SERVER, ACTIVE_GRANTS_URI),
+  uriResource(BUILTIN_SERVER, AUDIT_URI),
 ]);
 
 /** `request_permission`, `validate_token` and `revoke_token`. */

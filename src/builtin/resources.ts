@@ -4,7 +4,7 @@ import type { BuiltinResource } from '../gateway/index.ts';
 import type { GrantBook } from '../grants/index.ts';
 import type { Principal } from '../guard/index.ts';
 import { auditResource } from './audit.ts';
-import { activeGrants } from './permissions.ts';
+import { ACTIVE_GRANTS_URI, AUDIT_URI, activeGrants } from './permissions.ts';
 
 /** What the resources need. */
 export interface ResourceComponents {
@@ -17,7 +17,7 @@ export function grantResources(components: ResourceComponents): readonly Builtin
   return [
     {
       definition: {
-        uri: 'grants://active',
+        uri: ACTIVE_GRANTS_URI,
         name: 'active grants',
         description: 'The grants of this node that hold now: yours, and to its operator all.',
         mimeType: 'application/json',
@@ -27,7 +27,7 @@ export function grantResources(components: ResourceComponents): readonly Builtin
     },
     {
       definition: {
-        uri: 'grants://audit',
+        uri: AUDIT_URI,
         name: 'audit log',
         description: 'What was decided lately: about you, and to the operator all. JSON Lines.',
         mimeType: 'application/jsonl',

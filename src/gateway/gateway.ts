@@ -2,7 +2,14 @@
 import { createHash } from 'node:crypto';
 import type { Audit } from '../audit/index.ts';
 import type { Config } from '../config/index.ts';
-import { StarlingError, VERSION, messageOf, printable, stopAll } from '../core/index.ts';
+import {
+  BUILTIN_SERVER,
+  StarlingError,
+  VERSION,
+  messageOf,
+  printable,
+  stopAll,
+} from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import type { Directory, ServerCatalog } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
@@ -28,6 +35,7 @@ import { isRefusal } from './door/types.ts';
 import type { Door } from './door/types.ts';
 import type { Pins } from './pins/pins.ts';
 import { createRouter } from './catalog/router.ts';
+import { createSearchMode } from './catalog/search-mode.ts';
 import type { Router, ViewSpec } from './catalog/types.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
@@ -49,7 +57,6 @@ import type {
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
-import { BUILTIN } from './builtin/server.ts';
 import { openPeerChannel } from './upstreams/peer.ts';
 import type { PeerChannelComponents, PeerChannelInit } from './upstreams/peer.ts';
 
@@ -104,8 +111,9 @@ class NodeGateway implements Gateway {
   readonly #init: GatewayInit;
   readonly #router: Router;
   readonly #clearance: Clearance;
+  readonly #search = createSearchMode();
   readonly #certifier: Certifier;
-  readonly #approvalDesk: ApprovalPrompter;
+  readonly #approvalPrompter: ApprovalPrompter;
   readonly #catalogs: PeerCatalogs;
   readonly #peerTransport: PeerTransport;
   readonly #rateLimit: RateLimit;
@@ -146,7 +154,7 @@ class NodeGateway implements Gateway {
       { ...components, logger: components.logger.child('clearance') },
       { self: init.name },
     );
-    this.#approvalDesk = createApprovalPrompter(components, { self: init.name });
+    this.#approvalPrompter = createApprovalPrompter(components, { self: init.name });
     this.#router = createRouter({
       ...components,
       clearance: this.#clearance,
@@ -362,8 +370,9 @@ class NodeGateway implements Gateway {
         router: this.#router,
         channels: { open: (target, wish) => this.#openLink(target, wish) },
         clearance: this.#clearance,
+        search: this.#search,
         ...(opening.principal.kind === 'operator'
-          ? { ready: (client) => this.#approvalDesk.attach(client) }
+          ? { ready: (client) => this.#approvalPrompter.attach(client) }
           : {}),
         ...(isLimited ? { admit: () => this.#rateLimit.take(caller)?.error } : {}),
         clock,
@@ -434,7 +443,7 @@ class NodeGateway implements Gateway {
   #digest(): string {
     const hash = createHash('sha256');
     for (const upstream of this.#components.upstreams.all()) {
-      if (upstream.server !== BUILTIN) hash.update(this.#digestOf(upstream.catalog()));
+      if (upstream.server !== BUILTIN_SERVER) hash.update(this.#digestOf(upstream.catalog()));
     }
     return hash.digest('hex').slice(0, 16);
   }

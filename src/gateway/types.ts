@@ -6,8 +6,6 @@ import type { ListedResource, ListedTool, ServerCatalog } from '../directory/typ
 import type { Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
 
-export type { ApiKey } from './door/api-keys.ts';
-
 /** A JSON-RPC id as MCP allows it. */
 export type FrameId = string | number;
 
@@ -268,6 +266,8 @@ export interface BuiltinTool {
    * A thrown StarlingError becomes a JSON-RPC error for STARLING_USAGE, else an `isError` result.
    */
   call(args: JsonObject, context: BuiltinContext): Promise<JsonObject>;
+  /** Ends what the tool keeps between calls, when the node stops. */
+  stop?(): void;
 }
 
 /** By which door a session came in. */

@@ -8,5 +8,5 @@ export { sealerOf } from './seal.ts';
 export type { SealedTable, Sealer } from './seal.ts';
 export { createIdentity, randomSeed, signerFromSeed, verifySignature } from './sign.ts';
 export type { Identity, Signer } from './types.ts';
-export { decodeBase64url, decodeJws, encodeJws, malformed } from './jws.ts';
-export type { DecodedJws } from './jws.ts';
+export { decodeBase64url, decodeJws, encodeJws, malformedAs } from './jws.ts';
+export type { DecodedJws, MalformedError } from './jws.ts';

@@ -436,7 +436,7 @@ class RecordSet implements Records {
   }
 
   #takeSpent(jws: string): void {
-    const decoded = decodeJws(jws, SPENT_TYPE);
+    const decoded = decodeJws(jws, SPENT_TYPE, 'a record of a used invite');
     const spent = readSpent(decoded.payload);
     this.#requireMember(spent.iss);
     this.#requireRoom('invite', spent.iss, jws.length);

@@ -60,7 +60,7 @@ async function deskOf(identity: Signer): Promise<Desk> {
         throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer ${name}`);
       },
     },
-    meshBook: { ticketOf: () => undefined },
+    admission: { ticketOf: () => undefined },
     createTicket: () => Promise.reject(new Error('not here')),
   };
   const tools = grantTools(components);

@@ -111,7 +111,7 @@ describe('starling policy check', () => {
     expect(await check(other)).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(
-        /callers\.operator\.approval_required: .*\n {2}! agents: this key is called callers now/,
+        /callers\.operator\.approval_required: [^]*\n {2}! agents: this key is called callers now/,
       ) as string,
     });
     expect(await check(join(folder, 'none.yaml'))).toMatchObject({ code: 2 });

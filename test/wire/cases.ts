@@ -26,8 +26,8 @@ import {
 import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
 import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
 import { createWitnesses } from '../../src/membership/witness.ts';
-import { proofOf } from '../../src/mesh/hello-proofs.ts';
-import { encodeTicket, parseTicket } from '../../src/mesh/ticket.ts';
+import { proofOf } from '../../src/mesh/ticket-check.ts';
+import { encodeTicket, parseTicket } from '../../src/mesh/ticket-format.ts';
 import { createFrameDecoder, encodeLength } from '../../src/network/framing.ts';
 import {
   decodeHello,

@@ -1,6 +1,7 @@
 /** The built-in server `starling`: tools of the node itself, as a channel like any other. */
-import { StarlingError, VERSION, messageOf } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError, VERSION, messageOf } from '../../core/index.ts';
 import type { JsonObject, Logger } from '../../core/index.ts';
+import type { ServerCatalog } from '../../directory/index.ts';
 import { CACHING, eraOf } from '../wire/era.ts';
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
 import type {
@@ -10,51 +11,151 @@ import type {
   ChannelCall,
   RelayedCall,
   ResponseFrame,
+  ServerChannel,
   ServerChannelInit,
   Upstream,
+  UpstreamStatus,
 } from '../types.ts';
 import { createBuiltinQuestions } from './questions.ts';
 
 /** Calls that may run at the same time. */
 const CALLS_MAX = 1000;
 
-/** Name of the built-in server. */
-export const BUILTIN = 'starling';
-
 /** The built-in server: an upstream that needs no starting. */
-export interface Builtin extends Upstream {
+export interface BuiltinServer extends Upstream {
   /** Aborts what runs. */
   stop(): void;
 }
 
-/** Makes the built-in server of `tools`. */
-export function createBuiltin(components: {
+/** What the built-in server serves. */
+export interface BuiltinServerComponents {
   readonly tools: readonly BuiltinTool[];
   readonly resources: readonly BuiltinResource[];
   readonly logger: Logger;
-}): Builtin {
-  const tools = new Map(components.tools.map((tool) => [tool.definition.name, tool]));
-  const resources = new Map(components.resources.map((one) => [one.definition.uri, one]));
-  const running = new Set<AbortController>();
+}
 
-  async function callTool(
+/** Makes the built-in server of `tools` and `resources`. */
+export function createBuiltinServer(components: BuiltinServerComponents): BuiltinServer {
+  return new NodeServer(components);
+}
+
+class NodeServer implements BuiltinServer {
+  readonly server = BUILTIN_SERVER;
+  readonly #logger: Logger;
+  readonly #tools: ReadonlyMap<string, BuiltinTool>;
+  readonly #resources: ReadonlyMap<string, BuiltinResource>;
+  readonly #catalog: ServerCatalog;
+  readonly #running = new Set<AbortController>();
+
+  constructor({ tools, resources, logger }: BuiltinServerComponents) {
+    this.#logger = logger;
+    this.#tools = new Map(tools.map((tool) => [tool.definition.name, tool]));
+    this.#resources = new Map(resources.map((one) => [one.definition.uri, one]));
+    this.#catalog = {
+      server: BUILTIN_SERVER,
+      capabilities: { tools: {}, resources: {} },
+      serverInfo: { name: BUILTIN_SERVER, version: VERSION },
+      tools: tools.map((tool) => tool.definition),
+      resources: resources.map((resource) => resource.definition),
+      templates: [],
+      prompts: [],
+    };
+  }
+
+  status(): UpstreamStatus {
+    return {
+      server: BUILTIN_SERVER,
+      kind: 'builtin',
+      state: 'ready',
+      tools: this.#tools.size,
+      resources: this.#resources.size,
+      prompts: 0,
+      instances: 1,
+    };
+  }
+
+  catalog(): ServerCatalog {
+    return this.#catalog;
+  }
+
+  open(init: ServerChannelInit): ServerChannel {
+    return {
+      relay: (call) => this.#relay(call, init),
+      request: (method) => Promise.reject(notServed(method)),
+      notify: () => undefined,
+      // The channel ends with the node.
+      ended: new Promise<StarlingError>(() => undefined),
+      close: () => undefined,
+    };
+  }
+
+  forOperatorOnly(name: string): boolean {
+    return this.#tools.get(name)?.operatorOnly ?? true;
+  }
+
+  stop(): void {
+    for (const abort of this.#running) abort.abort();
+    for (const tool of this.#tools.values()) tool.stop?.();
+  }
+
+  #relay(call: RelayedCall, init: ServerChannelInit): ChannelCall {
+    const { method } = call.request;
+    const refusal =
+      method !== 'tools/call' && method !== 'resources/read' ? notServed(method) : this.#isFull();
+    if (refusal !== undefined) {
+      call.failed(refusal);
+      return { cancel: () => undefined };
+    }
+    const abort = new AbortController();
+    this.#running.add(abort);
+    void this.#run(call, abort, init);
+    return { cancel: () => abort.abort() };
+  }
+
+  #isFull(): StarlingError | undefined {
+    if (this.#running.size < CALLS_MAX) return undefined;
+    return new StarlingError(
+      'STARLING_LIMIT_EXCEEDED',
+      `${CALLS_MAX} calls of server '${BUILTIN_SERVER}' run already`,
+    );
+  }
+
+  /** Runs a call and answers it, unless it is cancelled meanwhile. Never rejects. */
+  async #run(call: RelayedCall, abort: AbortController, init: ServerChannelInit): Promise<void> {
+    const { id, method } = call.request;
+    const { signal } = abort;
+    try {
+      const result =
+        method === 'resources/read'
+          ? await this.#readResource(call, signal)
+          : await this.#callTool(call, signal, init);
+      if (!signal.aborted) {
+        const kind = eraOf(call.request) === 'modern' ? { resultType: 'complete' } : {};
+        call.response(responseOf(resultBytes(id, { ...kind, ...result })));
+      }
+    } catch (error) {
+      if (!(error instanceof StarlingError)) {
+        this.#logger.error({ method, error: messageOf(error) }, 'built-in server failed');
+      }
+      if (!signal.aborted) call.response(responseOf(errorBytes(id, errorOf(error))));
+    } finally {
+      this.#running.delete(abort);
+    }
+  }
+
+  async #callTool(
     call: RelayedCall,
     signal: AbortSignal,
     init: ServerChannelInit,
   ): Promise<JsonObject> {
     const { params } = call.request;
     const name = call.edits?.name ?? params['name'];
-    const tool = typeof name === 'string' ? tools.get(name) : undefined;
-    if (tool === undefined || typeof name !== 'string') {
-      throw new StarlingError(
-        'STARLING_TOOL_UNKNOWN',
-        `server 'starling' has no tool '${String(name)}'`,
-      );
-    }
+    const tool = typeof name === 'string' ? this.#tools.get(name) : undefined;
+    if (tool === undefined) throw unknown('STARLING_TOOL_UNKNOWN', 'tool', name);
     if (tool.operatorOnly && call.principal.kind !== 'operator') {
       throw new StarlingError(
         'STARLING_CALL_REFUSED',
-        `starling/${name} is for this node's operator only`,
+        `${BUILTIN_SERVER}/${tool.definition.name} is for this node's operator only`,
       );
     }
     const { elicit, paused } = createBuiltinQuestions(call, init);
@@ -63,107 +164,33 @@ export function createBuiltin(components: {
     return Promise.race([done, paused]);
   }
 
-  async function readResource(call: RelayedCall, signal: AbortSignal): Promise<JsonObject> {
+  async #readResource(call: RelayedCall, signal: AbortSignal): Promise<JsonObject> {
     const uri = call.edits?.uri ?? call.request.params['uri'];
-    const resource = typeof uri === 'string' ? resources.get(uri) : undefined;
-    if (resource === undefined || typeof uri !== 'string') {
-      throw new StarlingError(
-        'STARLING_USAGE',
-        `server 'starling' has no resource '${String(uri)}'`,
-      );
-    }
+    const resource = typeof uri === 'string' ? this.#resources.get(uri) : undefined;
+    if (resource === undefined) throw unknown('STARLING_USAGE', 'resource', uri);
     const text = await resource.read(contextOf(call, signal));
     const caching = eraOf(call.request) === 'modern' ? { ...CACHING, ttlMs: 0 } : {};
-    const { mimeType } = resource.definition;
-    return { ...caching, contents: [{ uri, mimeType, text }] };
+    const { mimeType, uri: own } = resource.definition;
+    return { ...caching, contents: [{ uri: own, mimeType, text }] };
   }
+}
 
-  async function run(
-    call: RelayedCall,
-    abort: AbortController,
-    init: ServerChannelInit,
-  ): Promise<void> {
-    const { id, method } = call.request;
-    try {
-      const answer = method === 'resources/read' ? readResource : callTool;
-      const result = await answer(call, abort.signal, init);
-      if (!abort.signal.aborted) {
-        const kind = eraOf(call.request) === 'modern' ? { resultType: 'complete' } : {};
-        call.response(response(resultBytes(id, { ...kind, ...result })));
-      }
-    } catch (error) {
-      if (!(error instanceof StarlingError)) {
-        components.logger.error({ method, error: messageOf(error) }, 'built-in server failed');
-      }
-      if (!abort.signal.aborted) call.response(response(errorBytes(id, errorOf(error))));
-    } finally {
-      running.delete(abort);
-    }
-  }
+function unknown(
+  code: 'STARLING_TOOL_UNKNOWN' | 'STARLING_USAGE',
+  what: string,
+  name: unknown,
+): StarlingError {
+  return new StarlingError(code, `server '${BUILTIN_SERVER}' has no ${what} '${String(name)}'`);
+}
 
-  const relay = (call: RelayedCall, init: ServerChannelInit): ChannelCall => {
-    const { method } = call.request;
-    if (method !== 'tools/call' && method !== 'resources/read') {
-      call.failed(
-        new StarlingError('STARLING_USAGE', `server '${BUILTIN}' does not serve ${method}`, {
-          data: { rpc: RPC.methodNotFound },
-        }),
-      );
-      return { cancel: () => undefined };
-    }
-    if (running.size >= CALLS_MAX) {
-      call.failed(
-        new StarlingError(
-          'STARLING_LIMIT_EXCEEDED',
-          `${CALLS_MAX} calls of server '${BUILTIN}' run already`,
-        ),
-      );
-      return { cancel: () => undefined };
-    }
-    const abort = new AbortController();
-    running.add(abort);
-    void run(call, abort, init);
-    return { cancel: () => abort.abort() };
-  };
-  const definitions = components.tools.map((tool) => tool.definition);
-  return {
-    server: BUILTIN,
-    status: () => ({
-      server: BUILTIN,
-      kind: 'builtin',
-      state: 'ready',
-      tools: definitions.length,
-      resources: resources.size,
-      prompts: 0,
-      instances: 1,
-    }),
-    catalog: () => ({
-      server: BUILTIN,
-      capabilities: { tools: {}, resources: {} },
-      serverInfo: { name: BUILTIN, version: VERSION },
-      tools: definitions,
-      resources: components.resources.map((resource) => resource.definition),
-      templates: [],
-      prompts: [],
-    }),
-    open: (init) => ({
-      relay: (call) => relay(call, init),
-      request: (method) =>
-        Promise.reject(
-          new StarlingError('STARLING_USAGE', `server '${BUILTIN}' does not serve ${method}`, {
-            data: { rpc: RPC.methodNotFound },
-          }),
-        ),
-      notify: () => undefined,
-      // It ends with the node.
-      ended: new Promise<StarlingError>(() => undefined),
-      close: () => undefined,
-    }),
-    forOperatorOnly: (name) => tools.get(name)?.operatorOnly ?? true,
-    stop() {
-      for (const abort of running) abort.abort();
+function notServed(method: string): StarlingError {
+  return new StarlingError(
+    'STARLING_USAGE',
+    `server '${BUILTIN_SERVER}' does not serve ${method}`,
+    {
+      data: { rpc: RPC.methodNotFound },
     },
-  };
+  );
 }
 
 function contextOf({ principal, session }: RelayedCall, signal: AbortSignal): BuiltinContext {
@@ -185,7 +212,7 @@ function contentOf(result: JsonObject): JsonObject {
   };
 }
 
-function response(bytes: Buffer): ResponseFrame {
+function responseOf(bytes: Buffer): ResponseFrame {
   const frame = parseFrame(bytes);
   if (frame.kind !== 'response') throw new TypeError('not a response');
   return frame;

@@ -3,8 +3,9 @@
  * Input is checked here, so no tool sees arguments that do not fit its schema.
  */
 import { z } from 'zod';
-import { StarlingError } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
+import { SEPARATOR } from '../catalog/tool-names.ts';
 import type { BuiltinContext, BuiltinTool } from '../types.ts';
 
 /** MCP tool annotations that we set (MCP 2025-11-25, `ToolAnnotations`). */
@@ -24,6 +25,8 @@ export interface ToolInit<Input extends z.ZodObject> {
   /** Default true: a tool is for the operator unless somebody decided otherwise. */
   readonly operatorOnly?: boolean;
   run(input: z.infer<Input>, context: BuiltinContext): Promise<object> | object;
+  /** Ends what the tool keeps between calls, when the node stops. */
+  stop?(): void;
 }
 
 /** Builds a tool. Arguments that do not fit become STARLING_USAGE, naming each wrong one. */
@@ -38,6 +41,7 @@ export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): Bu
       annotations: { ...init.hints, openWorldHint: false },
     },
     operatorOnly: init.operatorOnly ?? true,
+    ...(init.stop === undefined ? {} : { stop: () => init.stop?.() }),
     async call(args, context) {
       const parsed = strict.safeParse(args);
       if (!parsed.success) {
@@ -46,7 +50,7 @@ export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): Bu
         );
         throw new StarlingError(
           'STARLING_USAGE',
-          `starling__${init.name} can't use these arguments: ${problems.join('; ')}`,
+          `${BUILTIN_SERVER}${SEPARATOR}${init.name} can't use these arguments: ${problems.join('; ')}`,
         );
       }
       const result = await init.run(parsed.data as z.infer<Input>, context);

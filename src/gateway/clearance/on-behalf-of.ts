@@ -87,7 +87,7 @@ export function readBehalf(
 
 function claimsOf(jws: string, issuer: Did): Readonly<Record<string, unknown>> {
   try {
-    const decoded = decodeJws(jws, BEHALF_TYPE);
+    const decoded = decodeJws(jws, BEHALF_TYPE, 'an on-behalf-of certificate');
     decoded.verify(issuer);
     return objectOf(decoded.payload as Json);
   } catch (error) {

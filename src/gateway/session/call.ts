@@ -9,7 +9,6 @@ import type { GuardWanted, Principal } from '../../guard/index.ts';
 import type { Route } from '../catalog/types.ts';
 import type { ClearedCall, Clearance } from '../clearance/clearance.ts';
 import { failureOf } from '../clearance/refusals.ts';
-import { metaToolError } from '../catalog/search-tools.ts';
 import { objectOf, unknownMethod } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
 import { progressTokenOf } from '../wire/channel.ts';
@@ -153,13 +152,12 @@ class Call {
   /** Answers with the result of one of the tools that search has. */
   answerWith(result: Promise<JsonObject>): void {
     const kind = this.era === 'modern' ? { resultType: 'complete' } : {};
-    const finish = (found: JsonObject): void => {
-      if (this.#end()) this.reply.final(resultBytes(this.request.id, { ...kind, ...found }));
-    };
-    result.then(finish, (error: unknown) => {
-      if (error instanceof StarlingError) finish(metaToolError(error));
-      else this.fail(error);
-    });
+    result.then(
+      (found) => {
+        if (this.#end()) this.reply.final(resultBytes(this.request.id, { ...kind, ...found }));
+      },
+      (error: unknown) => this.fail(error),
+    );
   }
 
   /** Opens a `subscriptions/listen`. @throws STARLING_LIMIT_EXCEEDED */

@@ -20,6 +20,7 @@ import {
   objectOf,
   protocolError,
 } from '../wire/era.ts';
+import type { Era } from '../wire/era.ts';
 import { RPC, errorBytes, errorOf, notificationBytes, resultBytes } from '../wire/frame.ts';
 import { CATALOG_METHOD } from '../wire/peer-protocol.ts';
 import type { Reply } from '../wire/reply.ts';
@@ -103,6 +104,7 @@ class CallerSession implements Session {
       {
         ...shared,
         clearance: components.clearance,
+        search: components.search,
         subscriber: this.#subscriber,
         tasks: createMcpTasks(),
         view,
@@ -193,18 +195,17 @@ class CallerSession implements Session {
       logLevel: () => (this.#initialized ? this.#level : 'none'),
       push,
     });
-    return createChannelTable(
-      this.#components.channels,
-      (server) => ({
+    const { channels, logger } = this.#components;
+    return createChannelTable({
+      channels,
+      logger,
+      describe: (server) => ({
         principal: this.#principal,
         client: this.#client,
         listener: listenerOf(server),
       }),
-      {
-        logger: this.#components.logger,
-        lost: (server) => this.#subscriber.lost(server),
-      },
-    );
+      lost: (server) => this.#subscriber.lost(server),
+    });
   }
 
   #requested(frame: RequestFrame, reply: Reply, key: unknown): void {
@@ -214,7 +215,7 @@ class CallerSession implements Session {
       const era = eraOf(frame);
       checkRequest(frame, era, this.#initialized);
       const list = LISTS.get(frame.method);
-      if (list !== undefined) reply.final(listPage(this.#currentView(), frame, list, era));
+      if (list !== undefined) reply.final(this.#list(frame, era, list));
       else if (!this.#answer(frame, reply)) {
         this.#calls.begin(key, { request: frame, reply, era, principal: this.#principal });
       }
@@ -222,6 +223,11 @@ class CallerSession implements Session {
       reportFailure(this.#components.logger, error);
       reply.final(errorBytes(frame.id, errorOf(error)));
     }
+  }
+
+  #list(frame: RequestFrame, era: Era, kind: ListKind): Buffer {
+    const { pages } = this.#components.search;
+    return listPage(frame, era, { view: this.#currentView(), kind, searchPages: pages });
   }
 
   /** Answers what the session knows itself. False when it does not. */

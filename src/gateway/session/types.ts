@@ -2,7 +2,7 @@
 import type { Clock, JsonObject, Logger, StarlingError } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Clearance } from '../clearance/clearance.ts';
-import type { Router, ViewSpec } from '../catalog/types.ts';
+import type { Router, SearchMode, ViewSpec } from '../catalog/types.ts';
 import type { Receiver } from '../wire/reply.ts';
 import type { AskableClient, NotificationFrame, ServerChannels } from '../types.ts';
 
@@ -22,6 +22,8 @@ export interface SessionComponents {
   readonly router: Router;
   readonly channels: ServerChannels;
   readonly clearance: Clearance;
+  /** Answers where three tools stand for the whole list. */
+  readonly search: SearchMode;
   /** Sends a message that answers no request. */
   push(message: Buffer): void;
   /** Says why one more request may not be taken now, if so. */

@@ -7,7 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Config } from '../../config/index.ts';
-import { StarlingError, createScope, messageOf } from '../../core/index.ts';
+import { createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope, Startable } from '../../core/index.ts';
 import { createHttpServer } from '../door/http-server.ts';
 import { isRefusal } from '../door/types.ts';
@@ -16,6 +16,7 @@ import type { RateLimit } from '../door/rate-limit.ts';
 import type { ViewSpec } from '../catalog/types.ts';
 import type { Session } from '../session/types.ts';
 import { notFound, refuse, sendText, usage } from './http-reply.ts';
+import { listen } from './listen.ts';
 import { createLongLivedConnections } from './long-lived.ts';
 import type { LongLivedConnections } from './long-lived.ts';
 import { createSseTransport } from './sse.ts';
@@ -128,15 +129,23 @@ class HttpEdge implements HttpTransport {
     server.on('upgrade', (request, socket: Duplex, head: Buffer) =>
       this.#upgrade(request, socket, head),
     );
-    await listen(server, this.#init);
+    const { host, port } = this.#init;
+    await listen(
+      server,
+      { host, port },
+      {
+        failure: `can't serve HTTP on ${host}:${port}`,
+        hint: 'choose another with --http-port or http.port (0 picks a free one), or --no-http',
+      },
+    );
     // Too many open files and the like: one client less, and no reason for the node to end.
     server.on('error', (error) =>
       logger.error({ error: messageOf(error) }, 'HTTP client not accepted'),
     );
     this.#server = server;
-    const { port } = server.address() as AddressInfo;
-    const host = this.#init.host.includes(':') ? `[${this.#init.host}]` : this.#init.host;
-    this.#url = `${tls === undefined ? 'http' : 'https'}://${host}:${port}${PATH}`;
+    const { port: bound } = server.address() as AddressInfo;
+    const name = host.includes(':') ? `[${host}]` : host;
+    this.#url = `${tls === undefined ? 'http' : 'https'}://${name}:${bound}${PATH}`;
     this.#scope = createScope(clock);
     this.#scope.every(Math.min(REAP_MS, this.#init.sessionIdleMs / 2), () => {
       this.#streamable.sessions.reap();
@@ -331,27 +340,4 @@ function preflight(response: ServerResponse): void {
       'access-control-max-age': '600',
     })
     .end();
-}
-
-function listen(server: Server, init: HttpTransportInit): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error): void => {
-      const taken = 'code' in error && error.code === 'EADDRINUSE';
-      reject(
-        new StarlingError(
-          'STARLING_LISTEN_FAILED',
-          `can't serve HTTP on ${init.host}:${init.port}: ${taken ? 'the port is taken' : messageOf(error)}`,
-          {
-            hint: 'choose another with --http-port or http.port (0 picks a free one), or --no-http',
-            cause: error,
-          },
-        ),
-      );
-    };
-    server.once('error', failed);
-    server.listen(init.port, init.host, () => {
-      server.off('error', failed);
-      resolve();
-    });
-  });
 }

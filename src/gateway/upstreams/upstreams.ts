@@ -1,6 +1,7 @@
 /** All upstream servers of this node, as the configuration names them, and the built-in one. */
 import { EventEmitter } from 'node:events';
 import type { McpServer, Retry } from '../../config/index.ts';
+import { BUILTIN_SERVER } from '../../core/index.ts';
 import type { Clock, Health, Logger, Random } from '../../core/index.ts';
 import type { CatalogLimits } from '../../directory/index.ts';
 import type {
@@ -10,7 +11,7 @@ import type {
   Upstreams,
   UpstreamsEvents,
 } from '../types.ts';
-import { BUILTIN, createBuiltin } from '../builtin/server.ts';
+import { createBuiltinServer } from '../builtin/server.ts';
 import { createManagedUpstream } from './managed-upstream.ts';
 import type { Logins } from './oauth/logins.ts';
 import type { ManagedUpstreamInit, ManagedUpstream } from './managed-upstream.ts';
@@ -47,7 +48,7 @@ const START_TIMEOUT_MS = 30_000;
 /** Makes the upstreams; `start` starts them all and waits for none. */
 export function createUpstreams(components: UpstreamsComponents, init: UpstreamsInit): Upstreams {
   const events = new EventEmitter<UpstreamsEvents>();
-  const builtin = createBuiltin({
+  const builtin = createBuiltinServer({
     tools: components.builtin,
     resources: components.builtinResources,
     logger: components.logger.child('builtin'),
@@ -78,7 +79,7 @@ export function createUpstreams(components: UpstreamsComponents, init: Upstreams
   return {
     events,
     all,
-    get: (server) => (server === BUILTIN ? builtin : kept.get(server)),
+    get: (server) => (server === BUILTIN_SERVER ? builtin : kept.get(server)),
     settled: async () => {
       await Promise.all([...kept.values()].map((upstream) => upstream.settled));
     },

@@ -1,7 +1,7 @@
 /** One grant or revocation as text: parsing with its own signature, and the hash that names it. */
 import { createHash } from 'node:crypto';
 import { StarlingError } from '../../core/index.ts';
-import { assertGrantClaims, assertRevocationClaims } from './claims.ts';
+import { GRANT, REVOCATION, assertGrantClaims, assertRevocationClaims } from './claims.ts';
 import { GRANT_TYPE, REVOCATION_TYPE } from '../types.ts';
 import type { Grant, Refusal, Revocation } from '../types.ts';
 import { decodeJws } from '../../identity/index.ts';
@@ -11,7 +11,7 @@ import { decodeJws } from '../../identity/index.ts';
  * @throws STARLING_GRANT_MALFORMED for the format, STARLING_GRANT_INVALID for the signature
  */
 export function parseGrant(jws: string): Grant {
-  const decoded = decodeJws(jws, GRANT_TYPE);
+  const decoded = decodeJws(jws, GRANT_TYPE, GRANT);
   const claims = decoded.payload;
   assertGrantClaims(claims);
   decoded.verify(claims.iss);
@@ -24,7 +24,7 @@ export function parseGrant(jws: string): Grant {
  * @throws STARLING_GRANT_MALFORMED for the format, STARLING_GRANT_INVALID for the signature
  */
 export function parseRevocation(jws: string): Revocation {
-  const decoded = decodeJws(jws, REVOCATION_TYPE);
+  const decoded = decodeJws(jws, REVOCATION_TYPE, REVOCATION);
   const claims = decoded.payload;
   assertRevocationClaims(claims);
   decoded.verify(claims.iss);

@@ -3,7 +3,7 @@ import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { idOf } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import type { Signer } from '../../identity/index.ts';
-import { assertGrantClaims, assertRevocationClaims } from './claims.ts';
+import { GRANT, REVOCATION, assertGrantClaims, assertRevocationClaims } from './claims.ts';
 import { hashJws } from './grant.ts';
 import { GRANT_TYPE, REVOCATION_TYPE } from '../types.ts';
 import type { Capability, Grant, GrantClaims, Revocation, RevocationClaims } from '../types.ts';
@@ -54,7 +54,7 @@ export function issueGrant(
     max_depth: init.maxDepth ?? 0,
   };
   assertGrantClaims(claims);
-  const jws = encodeJws(signer, GRANT_TYPE, claims);
+  const jws = encodeJws(signer, GRANT_TYPE, claims, GRANT);
   return { jws, hash: hashJws(jws), claims };
 }
 
@@ -76,5 +76,5 @@ export function issueRevocation(
     ...(reason === undefined ? {} : { reason }),
   };
   assertRevocationClaims(claims);
-  return { jws: encodeJws(signer, REVOCATION_TYPE, claims), claims };
+  return { jws: encodeJws(signer, REVOCATION_TYPE, claims, REVOCATION), claims };
 }

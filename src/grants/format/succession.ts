@@ -10,7 +10,7 @@ import {
   decodeBase64url,
   decodeJws,
   encodeJws,
-  malformed,
+  malformedAs,
   parseDid,
   verifySignature,
 } from '../../identity/index.ts';
@@ -19,6 +19,9 @@ import type { Grant, Succession, SuccessionClaims, SuccessionView } from '../typ
 
 /** `typ` of a succession's header. */
 export const SUCCESSION_TYPE = 'starling-succession+jwt';
+/** What messages call it, with its article. */
+const SUCCESSION = 'a succession';
+const malformed = malformedAs(SUCCESSION);
 /** Grants that one succession can list: as many as fit into a JWS. */
 export const KEEP_MAX = 160;
 
@@ -60,7 +63,7 @@ export function issueSuccession(
     keep: (init.keep ?? []).slice(0, KEEP_MAX).map(({ hash }) => hash.slice(0, KEEP_CHARACTERS)),
   };
   const proof = Buffer.from(next.sign(proofText(body))).toString('base64url');
-  return parseSuccession(encodeJws(old, SUCCESSION_TYPE, { ...body, proof }));
+  return parseSuccession(encodeJws(old, SUCCESSION_TYPE, { ...body, proof }, SUCCESSION));
 }
 
 /**
@@ -68,10 +71,10 @@ export function issueSuccession(
  * @throws STARLING_GRANT_MALFORMED for the format, STARLING_GRANT_INVALID for a signature
  */
 export function parseSuccession(jws: string): Succession {
-  const decoded = decodeJws(jws, SUCCESSION_TYPE);
+  const decoded = decodeJws(jws, SUCCESSION_TYPE, SUCCESSION);
   const claims = readClaims(decoded.payload);
   decoded.verify(claims.iss);
-  const proof = decodeBase64url(claims.proof, 'proof');
+  const proof = decodeBase64url(claims.proof, 'proof', SUCCESSION);
   if (
     proof.length !== SIGNATURE_BYTES ||
     !verifySignature(claims.sub, proofText(claims), new Uint8Array(proof))
@@ -112,7 +115,7 @@ function readClaims(payload: unknown): SuccessionClaims {
   if (!Number.isInteger(iat) || Number(iat) < 0 || Number(iat) > TIME_MAX_S) {
     throw malformed('claims', 'its iat is not a time in whole seconds');
   }
-  if (typeof jti !== 'string' || decodeBase64url(jti, 'jti').length !== ID_BYTES) {
+  if (typeof jti !== 'string' || decodeBase64url(jti, 'jti', SUCCESSION).length !== ID_BYTES) {
     throw malformed('claims', `its jti is not ${ID_BYTES} bytes of base64url`);
   }
   const isList = Array.isArray(keep) && keep.length <= KEEP_MAX;

@@ -9,6 +9,7 @@ import {
   issueRevocation,
   parseGrant,
   parseRevocation,
+  parseSuccession,
 } from '../../../src/grants/index.ts';
 import {
   ALL_FILES,
@@ -313,6 +314,17 @@ describe('whatever comes in', () => {
     expect(() => parseStrictJson('{"a": {"b": 1, "b" : 2}}', 12)).toThrow(SyntaxError);
     expect(() => parseStrictJson('[[[]]]', 2)).toThrow(SyntaxError);
     expect(parseStrictJson('[{"a":"a\\":"},{"a":":"}]', 3)).toEqual([{ a: 'a":' }, { a: ':' }]);
+  });
+
+  it('says what was expected when it is something else', () => {
+    expect(() => parseGrant('abc')).toThrow('not a grant of ours: it has 1 parts instead of 3');
+    expect(() => parseRevocation('abc')).toThrow('not a revocation of ours: it has 1 parts');
+    expect(() => parseRevocation(grant.jws)).toThrow('not a revocation of ours: its typ is');
+    const typ = { alg: 'EdDSA', typ: 'starling-revocation+jwt' };
+    expect(() => parseRevocation(forge(owner, { iss: owner.did, jti: 'abc' }, typ))).toThrow(
+      'not a revocation of ours: its jti is not 16 bytes of base64url',
+    );
+    expect(() => parseSuccession('abc')).toThrow('not a succession of ours: ');
   });
 
   it('shows nothing invisible in its message', () => {

@@ -1,0 +1,69 @@
+/** How much the benchmark does: more and longer rounds give steadier figures and take that much longer. */
+
+/** Calls through peers against direct ones. */
+export interface MeshSize {
+  readonly rounds: number;
+  readonly roundMs: number;
+  readonly warmUpMs: number;
+  /** Calls at a time, one table each. */
+  readonly concurrency: readonly number[];
+}
+
+/** The gateway against its rivals. */
+export interface GatewaySize {
+  readonly rounds: number;
+  readonly roundMs: number;
+  /** Before each round, not counted. */
+  readonly warmUpMs: number;
+  /** Once for each target: a process that has just started is not what is compared. */
+  readonly firstWarmUpMs: number;
+  /** Small calls beside big results. */
+  readonly mixedRounds: number;
+  readonly mixedMs: number;
+  /** Whether other gateways are measured beside ours. */
+  readonly rivals: boolean;
+}
+
+/** The guard alone. */
+export interface GuardSize {
+  readonly rounds: number;
+  /** Of a thousand calls each, in each round. */
+  readonly samples: number;
+}
+
+/** The whole benchmark. */
+export interface BenchSize {
+  readonly mesh: MeshSize;
+  readonly gateway: GatewaySize;
+  readonly guard: GuardSize;
+}
+
+/** What `npm run bench` does. */
+export const FULL: BenchSize = {
+  mesh: { rounds: 3, roundMs: 1500, warmUpMs: 500, concurrency: [1, 64, 1000] },
+  gateway: {
+    rounds: 5,
+    roundMs: 1000,
+    warmUpMs: 250,
+    firstWarmUpMs: 2000,
+    mixedRounds: 5,
+    mixedMs: 2000,
+    rivals: true,
+  },
+  guard: { rounds: 5, samples: 60 },
+};
+
+/** One short round of what is ours: shows that the benchmark works; its figures say nothing. */
+export const QUICK: BenchSize = {
+  mesh: { rounds: 1, roundMs: 100, warmUpMs: 0, concurrency: [1, 16] },
+  gateway: {
+    rounds: 1,
+    roundMs: 100,
+    warmUpMs: 0,
+    firstWarmUpMs: 50,
+    mixedRounds: 1,
+    mixedMs: 200,
+    rivals: false,
+  },
+  guard: { rounds: 1, samples: 3 },
+};

@@ -1,0 +1,50 @@
+/**
+ * `npm run sim [-- --nodes N] [--calls N] [--seed N] [--json] [--record]`: what `starling sim` does; with
+ * `--record` its table is written to `sim/RESULTS.md`. Exit code 1 when anything failed.
+ */
+import { parseArgs } from 'node:util';
+import { recordResult } from './results.ts';
+import { runSim } from './run.ts';
+
+/** What is recorded: as many nodes as one process may have, with a hundred calls each. */
+const RECORDED = { nodes: '50', calls: '100', seed: '1' } as const;
+const USUAL = { nodes: '10', calls: '20', seed: '1' } as const;
+
+const { values } = parseArgs({
+  options: {
+    nodes: { type: 'string' },
+    calls: { type: 'string' },
+    seed: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
+  },
+});
+const usual = values.record ? RECORDED : USUAL;
+const nodes = count('nodes', 2, 50);
+const calls = count('calls', 1, 100_000);
+const seed = count('seed', 0, 2 ** 31);
+const printed: string[] = [];
+const { exitCode } = await runSim({
+  nodes,
+  calls,
+  seed,
+  json: values.json,
+  ...(values.json ? {} : { progress: (line) => void process.stderr.write(`${line}\n`) }),
+  print(text) {
+    printed.push(text);
+    process.stdout.write(text);
+  },
+});
+if (values.record && !values.json) {
+  const command = `npm run sim -- --nodes ${nodes} --calls ${calls} --seed ${seed} --record`;
+  recordResult({ name: 'sim', command, text: printed.join('') });
+}
+// libp2p's timers would keep the process for a second more.
+process.stdout.write('', () => process.exit(exitCode));
+
+function count(name: 'nodes' | 'calls' | 'seed', min: number, max: number): number {
+  const value = Number(values[name] ?? usual[name]);
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  process.stderr.write(`--${name} must be a whole number from ${min} to ${max}\n`);
+  process.exit(2);
+}

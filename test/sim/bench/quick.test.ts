@@ -1,0 +1,48 @@
+/** The benchmark in seconds: what `npm run bench -- --quick` does, by the built files. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { expect, it } from 'vitest';
+import type { GatewayResult } from '../../../sim/bench/gateway.ts';
+import type { GuardFigures } from '../../../sim/bench/guard.ts';
+import type { MeshRow } from '../../../sim/bench/mesh.ts';
+import { QUICK } from '../../../sim/bench/size.ts';
+
+const BENCH = resolve(import.meta.dirname, '../../../dist/bench.js');
+
+interface Report {
+  readonly mesh: readonly MeshRow[];
+  readonly gateway: GatewayResult;
+  readonly guard: GuardFigures;
+}
+
+async function bench(
+  ...args: string[]
+): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, [BENCH, ...args]);
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, out: String(Buffer.concat(out)), err: String(Buffer.concat(err)) };
+}
+
+it('measures every path once, and each answered', { timeout: 120_000 }, async () => {
+  const { code, out, err } = await bench('--quick', '--json');
+  expect(code, err).toBe(0);
+  const { mesh, gateway, guard } = JSON.parse(out) as Report;
+  expect(mesh).toHaveLength(4 * QUICK.mesh.concurrency.length);
+  const rows = [...mesh, ...gateway.http.flatMap((group) => group.rows), ...gateway.stdio];
+  expect(rows.filter(({ perSecond }) => !(perSecond > 0))).toEqual([]);
+  expect(gateway.mixed.map(({ title }) => title)).toEqual(['starling', 'starling, two peers']);
+  expect(guard.rows.filter(({ p50Us }) => !(p50Us > 0))).toEqual([]);
+  // Node's warnings of listeners that nobody takes away go there.
+  expect(err).not.toContain('MaxListenersExceededWarning');
+});
+
+it('records only the whole', async () => {
+  const { code, err } = await bench('--quick', '--record');
+  expect(code).toBe(2);
+  expect(err).toContain('only the whole benchmark is recorded');
+});
