@@ -1,8 +1,10 @@
 /**
  * What `--json` prints is an interface: scripts read it. Every command is run against real nodes (a
  * double only where a person would have to log in), and the shape of what it prints must be the literal
- * one in `json-shapes.ts`: every key, and the type of every value.
+ * one in `test/golden/json-shapes.json`: every key, and the type of every value. A change of that file is
+ * one that scripts will notice.
  */
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -15,10 +17,14 @@ import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { MemoryNetwork } from '../network/memory-transport.ts';
 import { serving, startFakeNode } from './fake-node.ts';
-import { SHAPES } from './json-shapes.ts';
-import type { Shape } from './json-shapes.ts';
 import { run, start } from './support.ts';
 
+/** A type as a word; of an object the shape of each key, of a list the different shapes in it. */
+type Shape = string | readonly Shape[] | { readonly [key: string]: Shape };
+
+const GOLDEN = resolve(import.meta.dirname, '../golden/json-shapes.json');
+/** By the words of the command. */
+const SHAPES = JSON.parse(readFileSync(GOLDEN, 'utf8')) as Readonly<Record<string, Shape>>;
 const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
 /** `mcp` prints what the protocol says; `sim` is run by a test of its own. */
 const WITHOUT = ['mcp', 'sim'];
