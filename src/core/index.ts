@@ -15,6 +15,13 @@ export type { Health, Warning } from './health.ts';
 export { BUILTIN_SERVER, idOf } from './ids.ts';
 export type { Branded, Did, MeshId, PeerId } from './ids.ts';
 export type { Json, JsonObject } from './json.ts';
+export {
+  JSON_BYTE,
+  endOfJsonString,
+  endOfJsonValue,
+  jsonStringAt,
+  skipJsonSpace,
+} from './json-scanner.ts';
 export { createPartStack, createScope, stopAll } from './lifecycle.ts';
 export type { PartStack, Scope, Startable } from './lifecycle.ts';
 export { createLineDecoder } from './lines.ts';

@@ -9,7 +9,6 @@ import type { GuardWanted, Principal } from '../../guard/index.ts';
 import type { Route } from '../catalog/types.ts';
 import type { ClearedCall, Clearance } from '../clearance/clearance.ts';
 import { failureOf } from '../clearance/refusals.ts';
-import { metaToolError } from '../catalog/search-tools.ts';
 import { objectOf, unknownMethod } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
 import { progressTokenOf } from '../wire/channel.ts';
@@ -62,7 +61,7 @@ export interface CallRequest {
   readonly request: RequestFrame;
   readonly reply: Reply;
   readonly era: Era;
-  /** Whose rights it is judged by: those that came with the request. */
+  /** By whose rights the guard decides: those that came with the request. */
   readonly principal: Principal;
 }
 
@@ -153,13 +152,12 @@ class Call {
   /** Answers with the result of one of the tools that search has. */
   answerWith(result: Promise<JsonObject>): void {
     const kind = this.era === 'modern' ? { resultType: 'complete' } : {};
-    const finish = (found: JsonObject): void => {
-      if (this.#end()) this.reply.final(resultBytes(this.request.id, { ...kind, ...found }));
-    };
-    result.then(finish, (error: unknown) => {
-      if (error instanceof StarlingError) finish(metaToolError(error));
-      else this.fail(error);
-    });
+    result.then(
+      (found) => {
+        if (this.#end()) this.reply.final(resultBytes(this.request.id, { ...kind, ...found }));
+      },
+      (error: unknown) => this.fail(error),
+    );
   }
 
   /** Opens a `subscriptions/listen`. @throws STARLING_LIMIT_EXCEEDED */
@@ -186,7 +184,7 @@ class Call {
     this.reply.final(errorBytes(this.request.id, errorOf(error)));
   }
 
-  /** The same caller under another name: by that one it is judged again. */
+  /** The same caller under another name: by that name the guard is asked from now on. */
   rename(principal: Principal): void {
     this.#principal = principal;
   }
