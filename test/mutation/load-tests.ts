@@ -16,5 +16,10 @@ async function load(round: string): Promise<void> {
   for (const path of tests) await import(/* @vite-ignore */ `${path}?${round}`);
 }
 
-describe('cover', () => load('cover'));
-if (alwaysOn === 0) describe('try', () => load('try'));
+describe('cover', async () => {
+  await load('cover');
+});
+
+describe.runIf(alwaysOn === 0)('try', async () => {
+  await load('try');
+});

@@ -41,7 +41,7 @@ describe('a mutant', () => {
       'g(); → {}',
       'a → true',
       'a → false',
-      'return h(a); → return undefined as never;',
+      'return h(a); → return undefined;',
     ]);
   });
 
@@ -108,7 +108,7 @@ describe('a run', { timeout: 120_000 }, () => {
     expect(survivors).toContain('Math.min(10, 20) → Math.max(10, 20)');
     expect(survivors).toContain('counted > LIMIT → false');
     expect(survivors).not.toContain(
-      'return counted > LIMIT ? LIMIT : counted; → return undefined as never;',
+      'return counted > LIMIT ? LIMIT : counted; → return undefined;',
     );
   });
 
