@@ -411,7 +411,7 @@ class NodeGateway implements Gateway {
         ...listener,
         server,
         client,
-        behalf: this.#certifier.certify(wish.principal),
+        certificate: this.#certifier.certify(wish.principal),
       });
     }
     const upstream = this.#components.upstreams.get(server);
