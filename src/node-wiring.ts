@@ -30,7 +30,7 @@ export function wireParts(
   const { gateway, governance, membership, network, renewer } = parts;
   gateway.onCaller((caller) => renewer.returned(caller));
   gateway.onCatalogChange(() => membership.announce());
-  governance.policy.events.on('change', () => gateway.rejudge());
+  governance.policy.events.on('change', () => gateway.recheck());
   network.events.on('dial:failed', (address, error) => events.emit('dial:failed', address, error));
 }
 

@@ -114,7 +114,7 @@ function servingNode(): {
               Object.assign(seen, { spec, meta });
             } else own.notification?.(frame as never);
           },
-          rejudge: () => undefined,
+          recheck: () => undefined,
           end: () => undefined,
         }) as never,
       ended: () => undefined,

@@ -61,7 +61,7 @@ export interface CallRequest {
   readonly request: RequestFrame;
   readonly reply: Reply;
   readonly era: Era;
-  /** Whose rights it is judged by: those that came with the request. */
+  /** By whose rights the guard decides: those that came with the request. */
   readonly principal: Principal;
 }
 
@@ -184,7 +184,7 @@ class Call {
     this.reply.final(errorBytes(this.request.id, errorOf(error)));
   }
 
-  /** The same caller under another name: by that one it is judged again. */
+  /** The same caller under another name: by that name the guard is asked from now on. */
   rename(principal: Principal): void {
     this.#principal = principal;
   }

@@ -56,9 +56,9 @@ class SessionChannels implements ChannelTable {
     const known = this.#table.get(name);
     if (known !== undefined) return known;
     const { channels, logger } = this.#components;
-    const opening = channels.open(target, this.#components.describe(name));
-    if (!(opening instanceof Promise)) return this.#keep(name, opening);
-    const opened = opening.then((channel) => this.#keep(name, channel));
+    const channel = channels.open(target, this.#components.describe(name));
+    if (!(channel instanceof Promise)) return this.#keep(name, channel);
+    const opened = channel.then((one) => this.#keep(name, one));
     this.#table.set(name, opened);
     opened.catch((error: unknown) => {
       logger.debug({ server: name, error: messageOf(error) }, 'no channel to server');

@@ -151,7 +151,7 @@ class CallerSession implements Session {
   rename(principal: Principal): void {
     this.#principal = principal;
     this.#calls.rename(principal);
-    this.rejudge();
+    this.recheck();
   }
 
   toolOf(name: string): JsonObject | undefined {
@@ -162,7 +162,7 @@ class CallerSession implements Session {
     this.#calls.abandon(key, reason);
   }
 
-  rejudge(): void {
+  recheck(): void {
     this.#calls.recheck();
     this.#viewChanged();
     this.#subscriber.dropRefused();
@@ -248,10 +248,10 @@ class CallerSession implements Session {
     if (this.#initialized)
       throw protocolError(RPC.invalidRequest, 'the session is initialized already');
     const { params } = frame;
-    const opening = this.#components.initializing?.(params);
+    const decided = this.#components.initializing?.(params);
     this.#initialized = true;
-    this.#principal = opening?.principal ?? this.#principal;
-    this.#spec = withTools(opening?.spec ?? this.#spec, metaOf(params)[TOOLS_META]);
+    this.#principal = decided?.principal ?? this.#principal;
+    this.#spec = withTools(decided?.spec ?? this.#spec, metaOf(params)[TOOLS_META]);
     this.#view = undefined;
     this.#client = {
       capabilities: objectOf(params['capabilities']),
@@ -259,7 +259,7 @@ class CallerSession implements Session {
     };
     const wanted = params['protocolVersion'];
     const version = LEGACY_VERSIONS.find((known) => known === wanted) ?? LEGACY_VERSIONS[0];
-    const meta = opening?.meta ?? {};
+    const meta = decided?.meta ?? {};
     const { facts } = this.#currentView();
     this.#announcer.start();
     return {

@@ -70,7 +70,7 @@ export interface Session extends Receiver {
   /** The caller has given up the request of `key`. */
   abandon(key: unknown, reason: string): void;
   /** Asks the guard again about every call under way; ends those that it now refuses. */
-  rejudge(): void;
+  recheck(): void;
   /** Calls `listener` once, when nothing is under way any more; at once when nothing is. */
   whenIdle(listener: () => void): void;
   /** The session is over: cancels its calls and closes its channels. A second call is a no-op. */

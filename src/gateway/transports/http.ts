@@ -33,11 +33,11 @@ const PATH = '/mcp';
 const REAP_MS = 10_000;
 
 /** Whom a session is opened for, at which part of the mesh, and where its messages go. */
-export interface HttpOpening {
+export interface HttpSessionInit {
   readonly credential: Credential;
   readonly spec: ViewSpec;
   /** True when its requests are not counted on their way to the session. */
-  readonly isLasting?: boolean;
+  readonly isLongLived?: boolean;
   push(message: Buffer): void;
 }
 
@@ -46,7 +46,7 @@ export interface HttpTransportComponents {
   readonly door: Door;
   readonly rateLimit: RateLimit;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
-  open(opening: HttpOpening): Session;
+  open(init: HttpSessionInit): Session;
   ended(session: Session): void;
   /** True when the part of the mesh that a path names exists. */
   exists(spec: ViewSpec): boolean;
@@ -100,7 +100,7 @@ class HttpEdge implements HttpTransport {
     this.#init = init;
     const makingRoom = {
       ...components,
-      open: (opening: HttpOpening): Session => this.#open(opening),
+      open: (init: HttpSessionInit): Session => this.#open(init),
     };
     this.#streamable = createStreamableTransport(makingRoom, init);
     this.#stateless = createStatelessTransport(makingRoom, init);
@@ -178,9 +178,9 @@ class HttpEdge implements HttpTransport {
    * Clients that never say goodbye are common: where no more fit, the longest idle one goes, by
    * whatever transport it came.
    */
-  #open(opening: HttpOpening): Session {
+  #open(init: HttpSessionInit): Session {
     try {
-      return this.#components.open(opening);
+      return this.#components.open(init);
     } catch (error) {
       const [idlest] = [this.#streamable.sessions, this.#stateless.sessions, this.#sse]
         .map((sessions) => sessions.idlest())
@@ -188,7 +188,7 @@ class HttpEdge implements HttpTransport {
         .sort((a, b) => a.activeAt - b.activeAt);
       if (idlest === undefined) throw error;
       idlest.close();
-      return this.#components.open(opening);
+      return this.#components.open(init);
     }
   }
 
@@ -224,14 +224,14 @@ class HttpEdge implements HttpTransport {
     if (isRefusal(verdict)) {
       return refuse(response, verdict.status, verdict.error, verdict.headers);
     }
-    const [place, ...segments] = segmentsOf(path);
+    const [root, ...segments] = segmentsOf(path);
     const spec = specOf(segments);
-    if (place === 'messages') return this.#sse.post(request, response, verdict);
-    const isKnown = place === 'mcp' || place === 'sse';
+    if (root === 'messages') return this.#sse.post(request, response, verdict);
+    const isKnown = root === 'mcp' || root === 'sse';
     if (!isKnown || spec === undefined || !this.#components.exists(spec)) {
       return refuse(response, 404, notFound(`nothing is at ${path.slice(0, 128)}; see ${PATH}`));
     }
-    if (place === 'sse') return this.#openSse(request, response, verdict, spec);
+    if (root === 'sse') return this.#openSse(request, response, verdict, spec);
     switch (request.method) {
       case 'POST':
         return isModern(request)
@@ -262,7 +262,7 @@ class HttpEdge implements HttpTransport {
       path: '/messages',
       credential,
       renewed: (newer) => this.#lasting.renew(response, newer),
-      open: (push) => this.#open({ credential, spec, push, isLasting: true }),
+      open: (push) => this.#open({ credential, spec, push, isLongLived: true }),
     });
   }
 
@@ -278,16 +278,16 @@ class HttpEdge implements HttpTransport {
     if (token !== undefined) request.headers.authorization = `Bearer ${token}`;
     const proceed = (verdict: Verdict): void => {
       if (socket.destroyed) return;
-      const [place, ...segments] = segmentsOf(pathOf(request));
+      const [root, ...segments] = segmentsOf(pathOf(request));
       const spec = specOf(segments);
       if (isRefusal(verdict)) {
         refuseUpgrade(socket, verdict.status, verdict.error, verdict.headers);
-      } else if (place !== 'mcp' || spec === undefined || !this.#components.exists(spec)) {
+      } else if (root !== 'mcp' || spec === undefined || !this.#components.exists(spec)) {
         refuseUpgrade(socket, 404, notFound(`no WebSocket is here; see ${PATH}`));
       } else {
         socket.once('close', this.#lasting.keep(socket, verdict));
         this.#webSocket.upgrade(request, socket, head, (push) =>
-          this.#open({ credential: verdict, spec, push, isLasting: true }),
+          this.#open({ credential: verdict, spec, push, isLongLived: true }),
         );
       }
     };

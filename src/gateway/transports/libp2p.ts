@@ -189,7 +189,7 @@ class PeerCaller {
     this.#stream.onData((chunk) => decoder.push(chunk));
   }
 
-  /** What we have issued to the peer, or revoked, has changed: tells it, and judges its calls again. */
+  /** What we have issued to the peer, or revoked, has changed: tells it, and asks the guard about its calls again. */
   grantsChanged(): void {
     const revocations = this.#components.grants
       .revocations()
@@ -202,7 +202,7 @@ class PeerCaller {
         revocations: revocations.map(({ jws }) => jws),
       }),
     );
-    this.#session.rejudge();
+    this.#session.recheck();
   }
 
   /** The policy's entries for `peer:<alias>` go by the name that the peer has now. */
