@@ -9,7 +9,7 @@ import type { Approvals } from './approvals/types.ts';
 import { createApprovals } from './approvals/approvals.ts';
 import { createGuard } from './guard/guard.ts';
 import { createGuardian } from './guardian/guardian.ts';
-import type { Guardian } from './guardian/guardian.ts';
+import type { Guardian } from './guardian/types.ts';
 import type { OfferedTool } from './guardian/permission-scope.ts';
 import { createCurrentPolicy } from './policy/current-policy.ts';
 import type { CurrentPolicy } from './policy/current-policy.ts';
