@@ -13,7 +13,7 @@ import { policyTools } from './policy.ts';
 export interface GovernanceToolComponents {
   readonly governance: Governance;
   readonly grants: GrantBook;
-  readonly membership: Pick<Membership, 'peers'>;
+  readonly membership: Pick<Membership, 'peer' | 'byAlias'>;
   readonly keys: Pick<ApiKeys, 'list'>;
   readonly clock: Clock;
 }

@@ -1,8 +1,10 @@
 /**
  * What `--json` prints is an interface: scripts read it. Every command is run against real nodes (a
  * double only where a person would have to log in), and the shape of what it prints must be the literal
- * one in `json-shapes.ts`: every key, and the type of every value.
+ * one in `test/golden/json-shapes.json`: every key, and the type of every value. A change of that file is
+ * one that scripts will notice.
  */
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -15,10 +17,14 @@ import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { MemoryNetwork } from '../network/memory-transport.ts';
 import { serving, startFakeNode } from './fake-node.ts';
-import { SHAPES } from './json-shapes.ts';
-import type { Shape } from './json-shapes.ts';
 import { run, start } from './support.ts';
 
+/** A type as a word; of an object the shape of each key, of a list the different shapes in it. */
+type Shape = string | readonly Shape[] | { readonly [key: string]: Shape };
+
+const GOLDEN = resolve(import.meta.dirname, '../golden/json-shapes.json');
+/** By the words of the command. */
+const SHAPES = JSON.parse(readFileSync(GOLDEN, 'utf8')) as Readonly<Record<string, Shape>>;
 const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
 /** `mcp` prints what the protocol says; `sim` is run by a test of its own. */
 const WITHOUT = ['mcp', 'sim'];
@@ -91,6 +97,8 @@ async function nodeIn(
       listen: [`/ip4/${ip}/tcp/4040`],
       mdns: false,
       http: { port: 0 },
+      // No round trip is measured, and nobody suspected, while this test runs.
+      heartbeat: { intervalMs: 60_000 },
       ...flags,
     },
   });
@@ -169,7 +177,6 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('secret remove', 'API_KEY', ...at);
   await keep('identity show', ...at);
   await keep('status', ...at);
-  await keep('doctor', ...at);
 }
 
 async function withApprovals(alice: StarlingNode, at: readonly string[]): Promise<void> {
@@ -212,6 +219,8 @@ async function withoutNode(root: string): Promise<void> {
   const passphrase = join(root, 'passphrase');
   await writeFile(passphrase, 'correct horse battery\n', { mode: 0o600 });
   await run('secret', 'set', 'X', '--file', passphrase, ...at);
+  // With findings that say what to do, and some that need not.
+  await keep('doctor', ...at);
   await keep('identity encrypt', '--new-passphrase-file', passphrase, ...at);
   process.env['STARLING_PASSPHRASE_FILE'] = passphrase;
   await keep('identity decrypt', ...at);

@@ -83,7 +83,7 @@ describe('search', () => {
     );
   });
 
-  it('over ten thousand tools never blocks for long, and answers in milliseconds', async () => {
+  it('over ten thousand tools leaves others their turn', async () => {
     const many = Array.from({ length: 10_000 }, (_, index) =>
       tool(
         `server${index % 100}__do_thing_${index}`,
@@ -91,13 +91,16 @@ describe('search', () => {
       ),
     );
     const find = createToolSearch(many);
-    let ticks = 0;
-    const ticker = setInterval(() => {
-      ticks += 1;
-    }, 1);
+    let turns = 0;
+    let isOver = false;
+    const count = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(count);
+    };
+    count();
     await find('thing 77', 5);
-    clearInterval(ticker);
-    expect(ticks).toBeGreaterThan(10);
+    isOver = true;
+    expect(turns).toBeGreaterThan(10);
     const [hit] = await find('do thing 4242', 5);
     expect(hit?.tool.name).toBe('server42__do_thing_4242');
   });
