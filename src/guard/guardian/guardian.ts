@@ -185,7 +185,7 @@ class Weigher implements Guardian {
     return { ...answer(false, reason), pending: approval.id };
   }
 
-  /** A person has said yes. Issued before that counts, so that a yes is never without its grant. */
+  /** A person has said yes. The grant is issued before the yes counts: no yes is without its grant. */
   async #approved({ permission, principal }: Approval): Promise<string> {
     if (permission === undefined || !('did' in principal)) {
       throw new StarlingError('STARLING_APPROVAL_UNKNOWN', 'this approval is for no grant');

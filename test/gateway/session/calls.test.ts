@@ -113,6 +113,29 @@ describe('a subscription that fails', () => {
   });
 });
 
+describe('a subscription that waits for a person', () => {
+  it('hears of nothing before it may be made', async () => {
+    const desk = openDesk();
+    subscribed(desk, 1);
+    let clear: () => void = () => undefined;
+    desk.clear = () =>
+      new Promise((resolve) => {
+        clear = () => resolve({ over: () => undefined });
+      });
+    const update = { method: 'notifications/resources/updated', params: { uri: 'test://2' } };
+    const tell = (): void => desk.receiveFrom(JSON.stringify({ jsonrpc: '2.0', ...update }));
+    const heard = desk.ask(subscribe(2, 'test://2'));
+    tell();
+    expect(desk.pushed).toEqual([]);
+    clear();
+    await turn();
+    desk.answer({ id: lastId(desk), result: {} });
+    expect(heard).toMatchObject([{ id: 2, result: {} }]);
+    tell();
+    expect(desk.pushed).toMatchObject([{ params: { uri: 'test://2' } }]);
+  });
+});
+
 describe('a call that is cancelled while it is cleared', () => {
   it('is never sent, and has an end in the record', async () => {
     const desk = openDesk();
