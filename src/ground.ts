@@ -94,8 +94,8 @@ export async function openGround(
     // It runs already: `start` would be a no-op.
     await open.start(state.grants);
     // Nobody would let in a node whose key is retired, and it would wait for that in vain.
-    if (state.meshBook.mesh() !== undefined) state.meshBook.records().requireInUse(identity.did);
-    const dial = await chooseMesh(base, state.meshBook);
+    if (state.ownMesh.mesh() !== undefined) state.ownMesh.records().requireInUse(identity.did);
+    const dial = await chooseMesh({ ...base, ...state });
     return { base, ground: { ...state, store, identity, secrets, dial } };
   } catch (error) {
     // What else fails must not hide why the folder could not be opened.
@@ -135,8 +135,8 @@ export function closeGround(
 }
 
 /** The mesh that the node is in, which is settled when the ground is open. @throws STARLING_STOPPED */
-export function meshOf({ meshBook }: Pick<Ground, 'meshBook'>): Mesh {
-  const mesh = meshBook.mesh();
+export function meshOf({ ownMesh }: Pick<Ground, 'ownMesh'>): Mesh {
+  const mesh = ownMesh.mesh();
   if (mesh !== undefined) return mesh;
   throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
 }

@@ -142,8 +142,8 @@ function createNodeNetwork(
   ground: Ground,
   audit: Audit,
 ): Network {
-  const { identity, meshBook } = ground;
-  const admission = auditAdmission(meshBook.admission, audit, clock);
+  const { identity, ownMesh } = ground;
+  const admission = auditAdmission(ground.admission, audit, clock);
   return createNetwork(
     { identity, admission, clock, random, logger, transports },
     {
@@ -151,7 +151,7 @@ function createNodeNetwork(
       name: config.name,
       listen: config.listen,
       announce: config.announce,
-      bootstrap: meshBook.isMember() ? ground.dial : [],
+      bootstrap: ownMesh.isMember() ? ground.dial : [],
       mdns: config.mdns,
       relay: config.relay,
       connections: config.limits.connections,
@@ -177,7 +177,7 @@ function createNodeBlackboard(
 
 function createNodeMembership(
   { config, clock, random, logger }: Base,
-  { store, meshBook }: Ground,
+  { store, ownMesh }: Ground,
   rooms: {
     readonly network: Network;
     readonly boards: () => Readonly<Record<string, string>>;
@@ -190,7 +190,7 @@ function createNodeMembership(
   return createMembership(
     {
       network,
-      meshBook,
+      ownMesh,
       table: store.table('peers'),
       presence: () => ({
         name: config.name,
@@ -257,7 +257,7 @@ type ToolRooms = Pick<
 
 function createNodeTools(
   { clock }: Base,
-  { grants, counters, meshBook, secrets, identity }: Ground,
+  { admission, grants, counters, secrets, identity }: Ground,
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
   const { audit, blackboard, checkpoints, governance, keys, logins, membership, pins } = rooms;
@@ -268,7 +268,7 @@ function createNodeTools(
       clock,
       grants,
       counters,
-      meshBook,
+      admission,
       membership,
       createTicket: (ticket) => createTicket(ticket.expiresInMs, ticket.canInvite),
     }),

@@ -30,7 +30,7 @@ export function wireParts(
   const { gateway, governance, membership, network, renewer } = parts;
   gateway.onCaller((caller) => renewer.returned(caller));
   gateway.onCatalogChange(() => membership.announce());
-  governance.policy.events.on('change', () => gateway.rejudge());
+  governance.policy.events.on('change', () => gateway.recheck());
   network.events.on('dial:failed', (address, error) => events.emit('dial:failed', address, error));
 }
 
@@ -53,10 +53,10 @@ function wirePeers(
 }
 
 /** Revocations go to all members among the records of the mesh. */
-function wireRevocations({ logger }: Base, { grants, meshBook }: Ground): void {
-  grants.passOn((jws) => meshBook.records().publish(jws));
+function wireRevocations({ logger }: Base, { grants, ownMesh }: Ground): void {
+  grants.passOn((jws) => ownMesh.records().publish(jws));
   grants.events.on('revocation', (jws) => {
-    meshBook
+    ownMesh
       .records()
       .add(jws)
       .catch((error: unknown) =>

@@ -203,11 +203,11 @@ class Node implements StarlingNode {
   }
 
   async #startParts(): Promise<void> {
-    const { meshBook, dial, counters } = this.#ground;
+    const { ownMesh, dial, counters } = this.#ground;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
     const { pins, gateway, renewer } = this.#parts;
     for (const part of [audit, governance, network]) await this.#running.start(part);
-    if (!meshBook.isMember()) await joinMesh({ ...this.#base, network, meshBook }, { dial });
+    if (!ownMesh.isMember()) await joinMesh({ ...this.#base, network, ownMesh }, { dial });
     for (const part of [membership, checkpoints, blackboard, pins, counters, gateway, renewer]) {
       await this.#running.start(part);
     }
@@ -228,7 +228,7 @@ class Node implements StarlingNode {
   }
 
   async #createTicket(expiresInMs: number, canInvite: boolean): Promise<InviteResult> {
-    const { ticket, expiresAt } = await this.#ground.meshBook.invite({
+    const { ticket, expiresAt } = await this.#ground.admission.invite({
       addresses: this.#parts.network.addresses(),
       expiresInMs,
       canInvite,

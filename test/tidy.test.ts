@@ -25,6 +25,63 @@ function findings(paths: readonly string[], rule: (line: string) => boolean): st
   );
 }
 
+/**
+ * Where tests may set a timer or read the time, and why no event can be awaited there. A test that
+ * waits for a fixed time is slow on a quiet machine and red on a busy one.
+ */
+const MAY_TIME: ReadonlyMap<string, string> = new Map([
+  [
+    'test/network/support.ts',
+    'asks again until something holds that no event tells of; a quick clock',
+  ],
+  ['test/gateway/support/clients.ts', 'asks again until something holds that no event tells of'],
+  ['test/e2e/support.ts', 'asks other processes again until something holds'],
+  ['test/e2e/chain.ts', 'a client that tries again and again'],
+  ['test/e2e/crash.test.ts', 'kills a process after a seeded time, and knows how long a rate had'],
+  ['test/e2e/namespaces.ts', 'the time makes a name that no other run has'],
+  ['test/gateway/session/limits.test.ts', 'nothing tells that the buffers of the system are full'],
+  ['test/gateway/support/jump-clock.ts', 'a clock'],
+  ['test/gateway/support/upstream-bench.ts', 'a clock'],
+  ['test/gateway/hostile/well-behaved.ts', 'paces clients; an end to waiting'],
+  ['test/gateway/hostile/judge.ts', 'an end to waiting'],
+  ['test/gateway/hostile/posts.ts', 'an end to waiting'],
+  ['test/mutation/runner.ts', 'an end to waiting for a mutant'],
+  ['test/mutation/try-mutants.ts', 'an end to waiting for a process'],
+  ['test/mutation/run.ts', 'tells how long it took'],
+  ['test/conformance/fixture/tools.ts', 'tools that the conformance suite wants slow'],
+  ['test/conformance/mesh.ts', 'asks other processes again; an end to waiting'],
+  ['test/conformance/proxy.ts', 'an end to waiting'],
+  ['test/conformance/suite.ts', 'an end to waiting'],
+  ['test/conformance/client.ts', 'asks another process again; an end to waiting'],
+  ['test/conformance/client-leg.ts', 'tells how long it took'],
+  ['test/conformance/run.ts', 'tells how long it took'],
+]);
+const TIMING = /\bsetTimeout\(|\bsetTimeout as\b|\bperformance\.now\(/;
+
+describe('the tests', () => {
+  const own = resolve(import.meta.filename);
+  const timing = files('test', /\.ts$/).filter(
+    (path) => path !== own && TIMING.test(readFileSync(path, 'utf8')),
+  );
+
+  it('await events and count work, and wait for no fixed time', () => {
+    const wrong = timing.map((path) => relative(ROOT, path)).filter((path) => !MAY_TIME.has(path));
+    expect(wrong).toEqual([]);
+  });
+
+  it('have no leave to use timers that they do not need', () => {
+    const used = new Set(timing.map((path) => relative(ROOT, path)));
+    expect([...MAY_TIME.keys()].filter((path) => !used.has(path))).toEqual([]);
+  });
+
+  it('hold no result against the time that it took', () => {
+    const asserts =
+      /expect\([^)]*(performance\.now\(|Date\.now\(\)|\b(late|elapsed|took)(Ms|S)?\b).*\.toBe(Less|Greater)/;
+    const wrong = findings(files('test', /\.ts$/), (line) => asserts.test(line));
+    expect(wrong.filter((line) => !line.startsWith('test/tidy.test.ts'))).toEqual([]);
+  });
+});
+
 describe('the code', () => {
   it('has no file over 600 lines', () => {
     const long = everything.filter((path) => readFileSync(path, 'utf8').split('\n').length > 600);

@@ -68,15 +68,15 @@ interface Page {
   readonly rewrite?: Rewrite;
 }
 
-/** Makes the book over a table of the store. */
+/** Makes the store of checkpoints over a table of the database. */
 export function createCheckpointStore(components: {
   readonly table: Table;
   readonly clock?: Clock;
 }): CheckpointStore {
-  return new Book(components.table, components.clock ?? systemClock);
+  return new SeenCheckpoints(components.table, components.clock ?? systemClock);
 }
 
-class Book implements CheckpointStore {
+class SeenCheckpoints implements CheckpointStore {
   readonly #table: Table;
   readonly #clock: Clock;
   readonly #pages = new Map<Did, Page>();

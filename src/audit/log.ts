@@ -3,7 +3,13 @@
  * segments and removes old ones. When the disk fails it says so at once, and goes on by itself later.
  */
 import { EventEmitter } from 'node:events';
-import { StarlingError, createScope, ensurePrivateFolder, messageOf } from '../core/index.ts';
+import {
+  StarlingError,
+  createScope,
+  ensurePrivateFolder,
+  messageOf,
+  settledWithin,
+} from '../core/index.ts';
 import type { Clock, Did, Health, Logger, Scope } from '../core/index.ts';
 import type { Signer } from '../identity/index.ts';
 import { makeBatch } from './entry-batch.ts';
@@ -15,9 +21,11 @@ import { bounded } from './format.ts';
 import type { Content } from './format.ts';
 import { createHeadKeeper } from './head-keeper.ts';
 import type { HeadKeeper } from './head-keeper.ts';
+import { createLogHealth } from './log-health.ts';
+import type { LogHealth } from './log-health.ts';
 import { queryLog } from './query.ts';
 import { recover } from './recover.ts';
-import type { ChainEnd, Remark } from './recover.ts';
+import type { ChainEnd, RecoveryNote } from './recover.ts';
 import { removeOld } from './retention.ts';
 import { createSegmentWriter, openSegment } from './segment-writer.ts';
 import type { OpenSegment, SegmentWriter } from './segment-writer.ts';
@@ -47,10 +55,6 @@ const RETENTION_CHECK_MS = 3_600_000;
 const QUEUE_MAX = 16_384;
 const BATCH_BYTES = 256 * 1024;
 const STOP_TIMEOUT_MS = 10_000;
-const WARNING = 'audit-unwritable';
-const UNSAVED = 'audit-unsaved';
-const DAMAGE = 'audit-damaged';
-const LOSS = 'audit-lost';
 
 /** What the log works with. */
 export interface AuditComponents {
@@ -96,6 +100,7 @@ class AuditLog implements Audit {
   readonly #init: AuditLogInit;
   readonly #batches: BatchInit;
   readonly #feed: Feed;
+  readonly #health: LogHealth;
   #scope: Scope | undefined;
   #writer: SegmentWriter | undefined;
   #head: HeadKeeper | undefined;
@@ -111,11 +116,6 @@ class AuditLog implements Audit {
   #removing: Promise<void> = Promise.resolve();
   #isOpen = false;
   #isEnding = false;
-  /** Set while the disk fails. */
-  #failure: { readonly error: StarlingError; readonly since: number } | undefined;
-  /** Notes that found no room, and how many of them no entry tells of yet. */
-  #lost = 0;
-  #unconfessed = 0;
 
   constructor(components: AuditComponents, init: AuditLogInit) {
     this.#components = components;
@@ -128,6 +128,7 @@ class AuditLog implements Audit {
       batchBytes: Math.min(BATCH_BYTES, segmentBytes),
       segmentBytes,
     };
+    this.#health = createLogHealth({ ...components, folder: init.folder });
     this.#feed = createFeed({
       folder: init.folder,
       clock: components.clock,
@@ -140,7 +141,7 @@ class AuditLog implements Audit {
     const { clock, logger } = this.#components;
     const { folder, checkpointMs = CHECKPOINT_MS } = this.#init;
     await ensurePrivateFolder(folder);
-    const { chain, end, head, remarks } = await recover(folder);
+    const { chain, end, head, notes } = await recover(folder);
     this.#chain = chain;
     this.#head = createHeadKeeper(folder, head);
     const isOurs = head.checkpoint?.did === this.#components.identity.did;
@@ -155,7 +156,7 @@ class AuditLog implements Audit {
     );
     this.#isOpen = true;
     this.#isEnding = false;
-    for (const remark of remarks) this.#remark(remark);
+    for (const note of notes) this.#tellFound(note);
     this.#scope.every(checkpointMs, () => this.#mark({ seals: true }));
     this.#scope.every(SYNC_MS, async () => void (await this.#sync()));
     this.#scope.every(RETENTION_CHECK_MS, () => this.#removeOld());
@@ -166,17 +167,12 @@ class AuditLog implements Audit {
   async stop(): Promise<void> {
     if (this.#scope === undefined) return;
     const { clock, logger } = this.#components;
-    let cancel: () => void = () => undefined;
-    const late = new Promise<void>((resolve) => {
-      cancel = clock.schedule(STOP_TIMEOUT_MS, resolve);
-    });
-    await Promise.race([this.#finish(), late]);
-    cancel();
+    await settledWithin(STOP_TIMEOUT_MS, this.#finish(), clock);
     if (this.#waiting > 0) {
       logger.error({ entries: this.#waiting }, 'audit log: entries could not be written');
     }
     this.#isOpen = false;
-    this.#failure = undefined;
+    this.#health.reset();
     this.#scope.close();
     this.#scope = undefined;
     this.#feed.stop();
@@ -185,7 +181,7 @@ class AuditLog implements Audit {
   }
 
   healthy(): boolean {
-    return this.#isOpen && this.#failure === undefined && this.#waiting < QUEUE_MAX;
+    return this.#isOpen && this.#health.failure === undefined && this.#waiting < QUEUE_MAX;
   }
 
   append(entry: AuditInit): Promise<number> {
@@ -200,12 +196,12 @@ class AuditLog implements Audit {
   note(entry: AuditInit): void {
     if (this.#isOpen && this.#waiting < QUEUE_MAX) {
       this.#push({ content: bounded(entry), at: this.#components.clock.now() });
-    } else this.#lose();
+    } else this.#health.lost();
   }
 
   async flush(): Promise<void> {
     await new Promise<number>((resolve, reject) => {
-      if (!this.#isOpen || this.#failure !== undefined) return reject(this.#refusal());
+      if (!this.#isOpen || this.#health.failure !== undefined) return reject(this.#refusal());
       this.#mark({ syncs: true, waiter: { resolve, reject } });
     });
     await this.#publishing;
@@ -253,7 +249,8 @@ class AuditLog implements Audit {
   }
 
   #kick(): void {
-    const isIdle = this.#isOpen && this.#draining === undefined && this.#failure === undefined;
+    const isIdle =
+      this.#isOpen && this.#draining === undefined && this.#health.failure === undefined;
     if (!isIdle || this.#queue.length === 0) return;
     this.#draining = this.#drain();
   }
@@ -294,10 +291,7 @@ class AuditLog implements Audit {
 
   #written(batch: Batch): void {
     this.#chain = batch.chain;
-    if (this.#failure !== undefined) {
-      this.#failure = undefined;
-      this.#components.health.clear(WARNING);
-    }
+    this.#health.recovered();
     for (const { waiter, seq } of batch.seqs) waiter.resolve(seq);
     if (batch.entries.length > 0) {
       this.#feed.add(batch.entries);
@@ -308,32 +302,26 @@ class AuditLog implements Audit {
       this.#publishing = this.#publishing.then(() => this.#publish(checkpoint));
     }
     if (batch.fills) void this.#removeOld();
-    if (this.#unconfessed > 0) this.#confessLoss();
+    this.#tellLost();
   }
 
-  /** Nothing is told to peers before it is on disk: else the end of the machine would make us liars. */
+  /** Nothing is told to peers before it is on disk: else the end of the machine would prove us wrong. */
   async #publish(checkpoint: Checkpoint): Promise<void> {
-    const { health, logger } = this.#components;
     if (!(await this.#sync())) return;
     try {
       await this.#head?.save({ checkpoint });
-      health.clear(UNSAVED);
+      this.#health.checkpointSaved();
       this.#checkpoint = checkpoint;
       this.events.emit('checkpoint', checkpoint);
     } catch (error) {
       // The entries are safe; the next checkpoint covers these, too.
-      logger.error({ error: messageOf(error) }, 'audit log: checkpoint not saved');
-      health.raise({
-        code: UNSAVED,
-        text: `checkpoints of the audit log can't be saved: ${messageOf(error)}`,
-        hint: 'free space on the disk of the state folder',
-      });
+      this.#health.checkpointUnsaved(error);
     }
   }
 
   /** Gives whether all that was written is on disk. */
   async #sync(): Promise<boolean> {
-    if (this.#failure !== undefined) return false;
+    if (this.#health.failure !== undefined) return false;
     try {
       await this.#writer?.sync();
       return true;
@@ -343,21 +331,9 @@ class AuditLog implements Audit {
     }
   }
 
-  /** Whoever waits hears no, and what it wanted is not in the log; notes are kept for later. */
+  /** Whoever waits is refused, and what it wanted is not in the log; notes are kept for later. */
   #failed(error: unknown): void {
-    const { clock, health, logger } = this.#components;
-    const refusal = new StarlingError(
-      'STARLING_AUDIT_UNAVAILABLE',
-      `the audit log in ${this.#init.folder} can't be written: ${messageOf(error)}`,
-      { hint: 'free space on its disk, or check its permissions', cause: error },
-    );
-    if (this.#failure === undefined) logger.error({ error: messageOf(error) }, 'audit log fails');
-    this.#failure = { error: refusal, since: this.#failure?.since ?? clock.now() };
-    health.raise({
-      code: WARNING,
-      text: `${refusal.message}; calls are refused`,
-      hint: 'free space on its disk, or check its permissions; it goes on by itself',
-    });
+    const refusal = this.#health.failed(error);
     const kept: Item[] = [];
     for (const item of this.#queue) {
       if (item.waiter !== undefined) item.waiter.reject(refusal);
@@ -369,47 +345,27 @@ class AuditLog implements Audit {
 
   /** Tries the disk again, with an entry that tells of it. */
   #retry(): void {
-    if (this.#failure === undefined || this.#draining !== undefined) return;
-    const seconds = Math.round((this.#components.clock.now() - this.#failure.since) / 1000);
+    if (this.#health.failure === undefined || this.#draining !== undefined) return;
     const what = { ability: 'audit/resumed', resource: 'audit:log' };
-    const reason = `the log could not be written for ${seconds} s`;
+    const reason = `the log could not be written for ${this.#health.failingForS()} s`;
     this.#ownNote({ what, reason }, { probes: true, syncs: true });
     this.#draining = this.#drain();
   }
 
-  /** Stays among the warnings until the node is started again: what is lost does not come back. */
-  #lose(): void {
-    const { health, logger } = this.#components;
-    this.#lost += 1;
-    this.#unconfessed += 1;
-    if (this.#unconfessed === 1)
-      logger.error({ folder: this.#init.folder }, 'audit log: entries find no room and are lost');
-    health.raise({
-      code: LOSS,
-      text: `the audit log lacks ${this.#lost} entries, which could not be written in time; nothing that was allowed is among them`,
-      hint: 'see when: starling audit query --what audit/lost',
-    });
-  }
-
-  #confessLoss(): void {
-    const lost = this.#unconfessed;
-    this.#unconfessed = 0;
+  #tellLost(): void {
+    const lost = this.#health.takeUntold();
+    if (lost === 0) return;
     this.#ownNote({
       what: { ability: 'audit/lost', resource: 'audit:log' },
       reason: `${lost} entries found no room, because they could not be written in time, and are lost`,
     });
   }
 
-  #remark(remark: Remark): void {
-    const { health, logger } = this.#components;
-    const text = `audit log, ${remark.file}: ${remark.reason}`;
-    logger.warn({ file: remark.file, reason: remark.reason }, remark.ability);
-    if (remark.ability === 'audit/damaged') {
-      health.raise({ code: DAMAGE, text, hint: 'see what is missing: starling audit verify' });
-    }
+  #tellFound(note: RecoveryNote): void {
+    this.#health.found(note);
     this.#ownNote({
-      what: { ability: remark.ability, resource: `audit:${remark.file}` },
-      reason: remark.reason,
+      what: { ability: note.ability, resource: `audit:${note.file}` },
+      reason: note.reason,
     });
   }
 
@@ -426,7 +382,7 @@ class AuditLog implements Audit {
 
   async #removeOldNow(): Promise<void> {
     const head = this.#head;
-    if (head === undefined || this.#isEnding || this.#failure !== undefined) return;
+    if (head === undefined || this.#isEnding || this.#health.failure !== undefined) return;
     const { clock, identity, logger } = this.#components;
     try {
       const removed = await removeOld({
@@ -449,10 +405,10 @@ class AuditLog implements Audit {
   async #finish(): Promise<void> {
     const { logger } = this.#components;
     try {
-      // First what may still have something to say.
+      // First the removal of old segments, which may still have an entry to write.
       this.#isEnding = true;
       await this.#removing;
-      if (this.#failure !== undefined) this.#retry();
+      if (this.#health.failure !== undefined) this.#retry();
       else this.#mark({ seals: true, syncs: true });
       await this.#draining;
       this.#isOpen = false;
@@ -464,7 +420,8 @@ class AuditLog implements Audit {
   }
 
   #refusal(): StarlingError {
-    if (this.#failure !== undefined) return this.#failure.error;
+    const { failure } = this.#health;
+    if (failure !== undefined) return failure;
     return this.#isOpen
       ? new StarlingError(
           'STARLING_AUDIT_UNAVAILABLE',

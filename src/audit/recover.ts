@@ -21,8 +21,8 @@ export interface ChainEnd {
   readonly unsigned: number;
 }
 
-/** What the log must say of itself. */
-export interface Remark {
+/** What was found or cut off: the log tells of it in an entry of its own. */
+export interface RecoveryNote {
   readonly ability: 'audit/cut' | 'audit/damaged';
   /** File that it is about. */
   readonly file: string;
@@ -35,7 +35,7 @@ export interface Recovered {
   /** Absent: with a new segment. */
   readonly end: SegmentEnd | undefined;
   readonly head: Head;
-  readonly remarks: readonly Remark[];
+  readonly notes: readonly RecoveryNote[];
 }
 
 interface Scan {
@@ -52,8 +52,8 @@ interface Scan {
 
 /** Looks at the folder of a log, and repairs what a crash left. @throws STARLING_STATE_UNUSABLE */
 export async function recover(folder: string): Promise<Recovered> {
-  const remarks: Remark[] = [];
-  const head = await soundHead(folder, remarks);
+  const notes: RecoveryNote[] = [];
+  const head = await soundHead(folder, notes);
   const floor = floorOf(head);
   const segments = [...(await listSegments(folder))];
   await dropLeftovers(segments, head.removed?.seq ?? 0);
@@ -61,13 +61,13 @@ export async function recover(folder: string): Promise<Recovered> {
     const scan = await scanSegment(last);
     const { chain } = scan;
     if (scan.brokenLine !== undefined) {
-      remarks.push(
+      notes.push(
         damaged(last.name, `line ${scan.brokenLine} does not belong to what is before it`),
       );
     }
     if ((chain?.seq ?? last.first - 1) < (floor?.seq ?? 0)) break;
     if (scan.restBytes > 0) {
-      remarks.push({
+      notes.push({
         ability: 'audit/cut',
         file: last.name,
         reason: `${scan.restBytes} bytes of an unfinished write after entry ${chain?.seq ?? last.first - 1} were cut off (sha-256 ${scan.restHash})`,
@@ -78,10 +78,10 @@ export async function recover(folder: string): Promise<Recovered> {
       continue;
     }
     if (scan.restBytes > 0) await truncate(last.path, scan.goodBytes);
-    return { chain, end: { segment: last, sizeBytes: scan.goodBytes }, head, remarks };
+    return { chain, end: { segment: last, sizeBytes: scan.goodBytes }, head, notes };
   }
   if (floor !== undefined) {
-    remarks.push(
+    notes.push(
       damaged(
         'head.json',
         `the log ended before entry ${floor.seq}, up to which this node signed it`,
@@ -89,7 +89,7 @@ export async function recover(folder: string): Promise<Recovered> {
     );
   }
   const chain = { seq: floor?.seq ?? 0, hash: floor?.hash ?? GENESIS, unsigned: 0 };
-  return { chain, end: undefined, head, remarks };
+  return { chain, end: undefined, head, notes };
 }
 
 /** The farthest place of the log that the head vouches for. */
@@ -98,10 +98,10 @@ export function floorOf(head: Head): Checkpoint | undefined {
   return (checkpoint?.seq ?? 0) >= (removed?.seq ?? 0) ? (checkpoint ?? removed) : removed;
 }
 
-async function soundHead(folder: string, remarks: Remark[]): Promise<Head> {
+async function soundHead(folder: string, notes: RecoveryNote[]): Promise<Head> {
   const head = await readHead(folder);
   if (head === 'damaged') {
-    remarks.push(damaged('head.json', 'it does not parse'));
+    notes.push(damaged('head.json', 'it does not parse'));
     return {};
   }
   const { checkpoint, removed } = head;
@@ -109,7 +109,7 @@ async function soundHead(folder: string, remarks: Remark[]): Promise<Head> {
     (checkpoint === undefined || isSealed(checkpoint, 'checkpoint')) &&
     (removed === undefined || isSealed(removed, 'removal'));
   if (isSound) return head;
-  remarks.push(damaged('head.json', 'its signature does not hold'));
+  notes.push(damaged('head.json', 'its signature does not hold'));
   return {};
 }
 
@@ -152,6 +152,6 @@ async function scanSegment(segment: Segment): Promise<Scan> {
   return { chain, goodBytes, restBytes, restHash: hashLine(Buffer.concat(rest)), brokenLine };
 }
 
-function damaged(file: string, reason: string): Remark {
+function damaged(file: string, reason: string): RecoveryNote {
   return { ability: 'audit/damaged', file, reason };
 }

@@ -1,5 +1,5 @@
 /**
- * Judges the lines of one segment: does each name the line before it, and do checkpoints hold? Pure,
+ * Checks the lines of one segment: does each name the line before it, and do checkpoints hold? Pure,
  * and says where. Around a link that does not hold it looks for the line that is meant: found
  * elsewhere, lines were reordered; not found, one was edited or is missing.
  */
@@ -21,12 +21,12 @@ export interface CheckedLine {
   readonly problem?: string;
 }
 
-/** What is known of the segments before. */
-export interface Carry {
+/** What is known of a log up to some line: what the next segment is checked against. */
+export interface ChainState {
   /** Of the last line; undefined when nothing is known of what came before. */
   readonly last: { readonly seq: number; readonly hash: string } | undefined;
   /** Where the last line stands. */
-  readonly place: { readonly segment: string; readonly line: number };
+  readonly position: { readonly segment: string; readonly line: number };
   /** Entries after the last checkpoint. */
   readonly unsigned: number;
   /** The last checkpoint that holds. */
@@ -35,7 +35,7 @@ export interface Carry {
   readonly key: number;
 }
 
-/** What verdicts go by. */
+/** What a log is checked by. */
 export interface SegmentCheckInit {
   /** Keys of the node, the newest first. */
   readonly dids: readonly Did[];
@@ -44,32 +44,31 @@ export interface SegmentCheckInit {
 }
 
 /** Before the first segment of a log from which nothing was removed. */
-export const BEGINNING: Carry = {
+export const BEGINNING: ChainState = {
   last: { seq: 0, hash: GENESIS },
-  place: { segment: '', line: 0 },
+  position: { segment: '', line: 0 },
   unsigned: 0,
   checkpoint: undefined,
   key: Infinity,
 };
 
-/** Judges a segment that follows `before`; tells what is wrong, in order. */
+/** Checks a segment that follows `before`; tells what is wrong, in order. */
 export function checkSegment(
   segment: string,
   lines: readonly CheckedLine[],
-  before: Carry,
+  before: ChainState,
   init: SegmentCheckInit,
   tell: (finding: AuditFinding) => void,
-): Carry {
-  const judge = new Judge(segment, lines, before, init, tell);
-  return judge.run();
+): ChainState {
+  return new SegmentChecker(segment, lines, before, init, tell).run();
 }
 
-class Judge {
+class SegmentChecker {
   readonly #segment: string;
   readonly #lines: readonly CheckedLine[];
   readonly #init: SegmentCheckInit;
   readonly #tell: (finding: AuditFinding) => void;
-  #carry: Carry;
+  #state: ChainState;
   /** Lines by their hash; made when a link does not hold. */
   #byHash: Map<string, number> | undefined;
   /** Index of a line that has been found wrong: its links say nothing more. */
@@ -78,21 +77,21 @@ class Judge {
   constructor(
     segment: string,
     lines: readonly CheckedLine[],
-    before: Carry,
+    before: ChainState,
     init: SegmentCheckInit,
     tell: (finding: AuditFinding) => void,
   ) {
     this.#segment = segment;
     this.#lines = lines;
-    this.#carry = before;
+    this.#state = before;
     this.#init = init;
     this.#tell = tell;
   }
 
-  run(): Carry {
+  run(): ChainState {
     for (const [index, line] of this.#lines.entries()) {
       const { entry } = line;
-      const { last } = this.#carry;
+      const { last } = this.#state;
       if (entry === undefined) {
         this.#find('malformed', index, line.problem ?? 'it is no entry');
         this.#blamed = index;
@@ -102,13 +101,13 @@ class Judge {
       }
       if (entry?.newKey !== undefined) this.#signsNow(entry.newKey);
       const isCheckpoint = entry?.kind === 'checkpoint';
-      this.#carry = {
-        ...this.#carry,
+      this.#state = {
+        ...this.#state,
         last: { seq: entry?.seq ?? (last?.seq ?? 0) + 1, hash: line.hash },
-        place: { segment: this.#segment, line: index + 1 },
-        unsigned: isCheckpoint ? 0 : this.#carry.unsigned + 1,
+        position: { segment: this.#segment, line: index + 1 },
+        unsigned: isCheckpoint ? 0 : this.#state.unsigned + 1,
       };
-      if (this.#carry.unsigned === this.#init.checkpointEntries + 1) {
+      if (this.#state.unsigned === this.#init.checkpointEntries + 1) {
         this.#find(
           'unsigned',
           index,
@@ -116,7 +115,7 @@ class Judge {
         );
       }
     }
-    return this.#carry;
+    return this.#state;
   }
 
   #checkLink(
@@ -160,15 +159,15 @@ class Judge {
   #blameEither(index: number, isNext: boolean): void {
     const next = this.#lines[index + 1]?.entry;
     const isThis = next !== undefined && next.prev !== this.#lines[index]?.hash;
-    const isLoneBeginning = this.#carry.place.line === 0;
+    const isLoneBeginning = this.#state.position.line === 0;
     if (isLoneBeginning || (isThis && isNext && this.#positionOf(next.prev) === undefined)) {
       this.#blame(index, 'it is not as it was written (the line before may have been edited, too)');
       return;
     }
-    const { place } = this.#carry;
+    const { position } = this.#state;
     this.#tell({
       rule: 'edited',
-      ...place,
+      ...position,
       text: 'it is not as it was written: the line after it names another',
     });
   }
@@ -179,24 +178,24 @@ class Judge {
     const key = this.#init.dids.indexOf(checkpoint.did);
     if (key < 0) {
       this.#find('signature', index, `the checkpoint is by ${checkpoint.did}, a stranger`);
-    } else if (key > this.#carry.key) {
+    } else if (key > this.#state.key) {
       const what = `the checkpoint is by ${checkpoint.did}, a key that was retired before`;
       this.#find('signature', index, what);
     } else if (!isSealed(checkpoint, 'checkpoint')) {
       this.#find('signature', index, 'the signature of the checkpoint does not hold');
     } else if (checkpoint.seq !== seq - 1 || checkpoint.hash !== prev) {
-      const since = (this.#carry.checkpoint?.seq ?? 0) + 1;
+      const since = (this.#state.checkpoint?.seq ?? 0) + 1;
       this.#find(
         'rewritten',
         index,
         `the checkpoint signs another history: something in entries ${since} to ${checkpoint.seq} was changed, and the chain made anew`,
       );
-    } else this.#carry = { ...this.#carry, checkpoint, key };
+    } else this.#state = { ...this.#state, checkpoint, key };
   }
 
   #signsNow(did: string): void {
     const key = this.#init.dids.findIndex((one) => one === did);
-    if (key >= 0) this.#carry = { ...this.#carry, key: Math.min(key, this.#carry.key) };
+    if (key >= 0) this.#state = { ...this.#state, key: Math.min(key, this.#state.key) };
   }
 
   #positionOf(hash: string): number | undefined {

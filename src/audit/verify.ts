@@ -8,7 +8,7 @@ import { listSegments, readHead, readLines } from './folder.ts';
 import type { Head, Segment } from './folder.ts';
 import { hashLine, readEntry } from './format.ts';
 import { BEGINNING, checkSegment } from './segment-check.ts';
-import type { Carry, SegmentCheckInit, CheckedLine } from './segment-check.ts';
+import type { ChainState, SegmentCheckInit, CheckedLine } from './segment-check.ts';
 import { floorOf } from './recover.ts';
 import type { AuditFinding, AuditVerdict, Checkpoint } from './types.ts';
 
@@ -67,33 +67,33 @@ async function verifyOnce(
 }
 
 async function readSegment(segment: Segment, isLast: boolean): Promise<readonly CheckedLine[]> {
-  const judged: CheckedLine[] = [];
+  const checked: CheckedLine[] = [];
   for await (const lines of readLines(segment.path)) {
     for (const { bytes, whole } of lines) {
       // At the end of the log, a write may be going on.
       if (!whole && isLast) break;
       const entry = whole ? readEntry(bytes) : 'it is not ended by a line feed';
       const hash = hashLine(bytes);
-      if (typeof entry === 'string') judged.push({ hash, problem: entry });
+      if (typeof entry === 'string') checked.push({ hash, problem: entry });
       else {
         const { seq, prev, kind, checkpoint, what } = entry;
         const seal = checkpoint === undefined ? {} : { checkpoint };
         const isChange = kind === 'identity' && what.ability === KEY_CHANGE;
         const change = isChange ? { newKey: what.resource } : {};
-        judged.push({ hash, entry: { seq, prev, kind, ...seal, ...change } });
+        checked.push({ hash, entry: { seq, prev, kind, ...seal, ...change } });
       }
     }
   }
-  return judged;
+  return checked;
 }
 
 class Verifier {
-  readonly #judge: SegmentCheckInit;
+  readonly #init: SegmentCheckInit;
   readonly #head: Head;
   readonly #hasHead: boolean;
   readonly #seen: ReadonlyMap<number, readonly Checkpoint[]>;
   readonly #findings: AuditFinding[] = [];
-  #carry: Carry | undefined;
+  #state: ChainState | undefined;
   #entries = 0;
   #first: number | undefined;
   #last = 0;
@@ -101,7 +101,7 @@ class Verifier {
   constructor(init: VerifyInit, head: Head | 'damaged') {
     const dids = typeof init.did === 'string' ? [init.did] : init.did;
     const { checkpointEntries = CHECKPOINT_ENTRIES } = init;
-    this.#judge = { dids, checkpointEntries };
+    this.#init = { dids, checkpointEntries };
     this.#hasHead = head === 'damaged' || floorOf(head) !== undefined;
     this.#head = this.#soundHead(head);
     const seen = new Map<number, Checkpoint[]>();
@@ -122,8 +122,8 @@ class Verifier {
         `it is named after entry ${first}, but begins with ${begins}`,
       );
     }
-    this.#carry ??= this.#beginning(name, first);
-    this.#carry = checkSegment(name, lines, this.#carry, this.#judge, (finding) => {
+    this.#state ??= this.#beginning(name, first);
+    this.#state = checkSegment(name, lines, this.#state, this.#init, (finding) => {
       this.#add(finding);
     });
     for (const [index, { entry, hash }] of lines.entries()) {
@@ -142,12 +142,12 @@ class Verifier {
     const removed = this.#head.removed?.seq ?? 0;
     const oldest = this.#first ?? removed + 1;
     const old = [...this.#seen].filter(([seq]) => seq < oldest && seq <= removed);
-    const checkpoint = this.#carry?.checkpoint;
+    const checkpoint = this.#state?.checkpoint;
     return {
       ok: this.#findings.length === 0,
       entries: this.#entries,
       segments,
-      unsigned: this.#carry?.unsigned ?? 0,
+      unsigned: this.#state?.unsigned ?? 0,
       ...(checkpoint === undefined ? {} : { checkpoint }),
       removedThrough: removed,
       tooOld: old.reduce((sum, [, list]) => sum + list.length, 0),
@@ -156,10 +156,10 @@ class Verifier {
   }
 
   /** What comes before the oldest segment. */
-  #beginning(name: string, first: number): Carry {
+  #beginning(name: string, first: number): ChainState {
     const { removed } = this.#head;
     if (first <= 1) return BEGINNING;
-    const unknown: Carry = { ...BEGINNING, last: undefined };
+    const unknown: ChainState = { ...BEGINNING, last: undefined };
     // A crash while old segments were removed leaves some of them: they are part of the chain still.
     if (removed !== undefined && first <= removed.seq) return unknown;
     if (removed?.seq === first - 1) {
@@ -176,7 +176,7 @@ class Verifier {
   }
 
   #checkEnd(): void {
-    const { place, checkpoint } = this.#carry ?? BEGINNING;
+    const { position, checkpoint } = this.#state ?? BEGINNING;
     const ends = [...this.#seen.values()].flat().concat(floorOf(this.#head) ?? []);
     const farthest = ends.reduce<Checkpoint | undefined>(
       (best, one) => ((best?.seq ?? 0) > one.seq ? best : one),
@@ -186,22 +186,22 @@ class Verifier {
       const at = new Date(farthest.at).toISOString();
       this.#tell(
         'truncated',
-        place.segment,
-        place.line,
+        position.segment,
+        position.line,
         `entries ${this.#last + 1} to ${farthest.seq}, signed at ${at}, are missing at the end`,
       );
     }
-    const [newest] = this.#judge.dids;
+    const [newest] = this.#init.dids;
     if (checkpoint !== undefined && newest !== undefined && checkpoint.did !== newest) {
       this.#tell(
         'missing',
-        place.segment,
-        place.line,
+        position.segment,
+        position.line,
         `nothing is signed by ${newest}, the key that the node has now: the end was cut off, or the node was not started since its key was changed`,
       );
     }
     // It is written soon after the first checkpoint.
-    const isDue = (checkpoint?.seq ?? 0) > this.#judge.checkpointEntries * 2;
+    const isDue = (checkpoint?.seq ?? 0) > this.#init.checkpointEntries * 2;
     if (!this.#hasHead && isDue) this.#tell('missing', 'head.json', 0, 'the file is not there');
   }
 
@@ -211,7 +211,7 @@ class Verifier {
       return {};
     }
     const isOurs = (one: Checkpoint | undefined, label: 'checkpoint' | 'removal'): boolean =>
-      one === undefined || (this.#judge.dids.includes(one.did) && isSealed(one, label));
+      one === undefined || (this.#init.dids.includes(one.did) && isSealed(one, label));
     if (isOurs(head.checkpoint, 'checkpoint') && isOurs(head.removed, 'removal')) return head;
     this.#tell('signature', 'head.json', 0, "its signature does not hold, or is a stranger's");
     return {};

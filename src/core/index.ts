@@ -15,6 +15,13 @@ export type { Health, Warning } from './health.ts';
 export { BUILTIN_SERVER, idOf } from './ids.ts';
 export type { Branded, Did, MeshId, PeerId } from './ids.ts';
 export type { Json, JsonObject } from './json.ts';
+export {
+  JSON_BYTE,
+  endOfJsonString,
+  endOfJsonValue,
+  jsonStringAt,
+  skipJsonSpace,
+} from './json-scanner.ts';
 export { createPartStack, createScope, stopAll } from './lifecycle.ts';
 export type { PartStack, Scope, Startable } from './lifecycle.ts';
 export { createLineDecoder } from './lines.ts';
@@ -27,6 +34,7 @@ export { createLoopTurns } from './loop-turns.ts';
 export type { LoopTurns } from './loop-turns.ts';
 export { createSemaphore } from './semaphore.ts';
 export type { Semaphore } from './semaphore.ts';
+export { DURATION, durationMs } from './duration.ts';
 export { isCount, isNumber, isObject, isText } from './shape.ts';
 export type { Fields } from './shape.ts';
 export { parseStrictJson } from './strict-json.ts';

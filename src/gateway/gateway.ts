@@ -35,6 +35,7 @@ import { isRefusal } from './door/types.ts';
 import type { Door } from './door/types.ts';
 import type { Pins } from './pins/pins.ts';
 import { createRouter } from './catalog/router.ts';
+import { createSearchMode } from './catalog/search-mode.ts';
 import type { Router, ViewSpec } from './catalog/types.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
@@ -94,7 +95,11 @@ export interface GatewayInit {
   readonly tokenFile: string;
 }
 
-type Opening = Pick<SessionComponents, 'principal' | 'push' | 'initializing' | 'notification'> & {
+/** What one session is opened with. */
+type NewSession = Pick<
+  SessionComponents,
+  'principal' | 'push' | 'initializing' | 'notification'
+> & {
   readonly spec?: ViewSpec;
   /** True when the rate of its requests is bounded here; Streamable HTTP counts them at its edge. */
   readonly isLimited?: boolean;
@@ -110,8 +115,9 @@ class NodeGateway implements Gateway {
   readonly #init: GatewayInit;
   readonly #router: Router;
   readonly #clearance: Clearance;
+  readonly #search = createSearchMode();
   readonly #certifier: Certifier;
-  readonly #approvalDesk: ApprovalPrompter;
+  readonly #approvalPrompter: ApprovalPrompter;
   readonly #catalogs: PeerCatalogs;
   readonly #peerTransport: PeerTransport;
   readonly #rateLimit: RateLimit;
@@ -125,6 +131,7 @@ class NodeGateway implements Gateway {
   #tcp: TcpTransport | undefined;
   #socket: ReturnType<typeof createSocketTransport> | undefined;
   #catalogDigest = '';
+  /** Digests of the catalogs of single servers. */
   readonly #digests = new WeakMap<ServerCatalog, Buffer>();
   readonly #upstreamChanged = (): void => this.#compareCatalog();
   readonly #keyRevoked = (credential: string): void => {
@@ -139,7 +146,7 @@ class NodeGateway implements Gateway {
     if (isOurs) for (const present of this.#presenters) present();
     for (const session of this.#open.keys()) {
       const { principal } = session;
-      if (principal.kind === 'agent' && principal.did === holder) session.rejudge();
+      if (principal.kind === 'agent' && principal.did === holder) session.recheck();
     }
   };
 
@@ -152,7 +159,7 @@ class NodeGateway implements Gateway {
       { ...components, logger: components.logger.child('clearance') },
       { self: init.name },
     );
-    this.#approvalDesk = createApprovalPrompter(components, { self: init.name });
+    this.#approvalPrompter = createApprovalPrompter(components, { self: init.name });
     this.#router = createRouter({
       ...components,
       clearance: this.#clearance,
@@ -163,7 +170,9 @@ class NodeGateway implements Gateway {
     this.#catalogs = createPeerCatalogs({
       ...components,
       open: (peer, notification) =>
-        openPeerChannel(this.#linkComponents(), this.#linkInit(), peer, { notification }),
+        openPeerChannel(this.#peerChannelComponents(), this.#peerChannelInit(), peer, {
+          notification,
+        }),
       logger: components.logger.child('catalogs'),
     });
     this.#peerTransport = createPeerTransport(
@@ -189,9 +198,9 @@ class NodeGateway implements Gateway {
     };
   }
 
-  rejudge(): void {
+  recheck(): void {
     this.#router.refresh();
-    for (const session of this.#open.keys()) session.rejudge();
+    for (const session of this.#open.keys()) session.recheck();
   }
 
   upstreams(): readonly UpstreamStatus[] {
@@ -307,7 +316,7 @@ class NodeGateway implements Gateway {
           this.#session('http', {
             principal: opening.credential.principal,
             spec: opening.spec,
-            isLimited: opening.isLasting === true,
+            isLimited: opening.isLongLived === true,
             push: (message) => opening.push(message),
           }),
         ended: (session) => this.#forget(session),
@@ -349,7 +358,7 @@ class NodeGateway implements Gateway {
     );
   }
 
-  #session(door: SessionDoor, { spec, isLimited = false, ...opening }: Opening): Session {
+  #session(door: SessionDoor, { spec, isLimited = false, ...own }: NewSession): Session {
     const { limits, name } = this.#init;
     // By door, so that neither peers nor forgetful HTTP clients can lock the operator out.
     if (this.#counts[door] >= limits.sessions) {
@@ -364,12 +373,13 @@ class NodeGateway implements Gateway {
     const caller = `session:${this.#sessionCount}`;
     const session = createSession(
       {
-        ...opening,
+        ...own,
         router: this.#router,
-        channels: { open: (target, wish) => this.#openLink(target, wish) },
+        channels: { open: (target, needs) => this.#openChannel(target, needs) },
         clearance: this.#clearance,
-        ...(opening.principal.kind === 'operator'
-          ? { ready: (client) => this.#approvalDesk.attach(client) }
+        search: this.#search,
+        ...(own.principal.kind === 'operator'
+          ? { ready: (client) => this.#approvalPrompter.attach(client) }
           : {}),
         ...(isLimited ? { admit: () => this.#rateLimit.take(caller)?.error } : {}),
         clock,
@@ -385,7 +395,7 @@ class NodeGateway implements Gateway {
     );
     this.#open.set(session, door);
     this.#counts[door] += 1;
-    const { principal } = opening;
+    const { principal } = own;
     if (principal.kind === 'agent') {
       for (const listener of this.#callerListeners) listener(principal.did);
     }
@@ -400,19 +410,22 @@ class NodeGateway implements Gateway {
   }
 
   /** A session's channel to a server: here, or at the peer that owns it. */
-  #openLink(target: ServerTarget, wish: ServerChannelInit): ServerChannel | Promise<ServerChannel> {
+  #openChannel(
+    target: ServerTarget,
+    needs: ServerChannelInit,
+  ): ServerChannel | Promise<ServerChannel> {
     const { server, peer } = target;
     if (peer !== undefined) {
-      const { client, listener } = wish;
-      return openPeerChannel(this.#linkComponents(), this.#linkInit(), peer, {
+      const { client, listener } = needs;
+      return openPeerChannel(this.#peerChannelComponents(), this.#peerChannelInit(), peer, {
         ...listener,
         server,
         client,
-        behalf: this.#certifier.certify(wish.principal),
+        certificate: this.#certifier.certify(needs.principal),
       });
     }
     const upstream = this.#components.upstreams.get(server);
-    if (upstream !== undefined) return upstream.open(wish);
+    if (upstream !== undefined) return upstream.open(needs);
     throw new StarlingError(
       'STARLING_UPSTREAM_UNAVAILABLE',
       `${this.#init.name} has no server '${printable(server)}'`,
@@ -420,7 +433,7 @@ class NodeGateway implements Gateway {
     );
   }
 
-  #linkComponents(): PeerChannelComponents {
+  #peerChannelComponents(): PeerChannelComponents {
     const { network, membership, grants, clock, logger } = this.#components;
     return {
       network,
@@ -432,7 +445,7 @@ class NodeGateway implements Gateway {
     };
   }
 
-  #linkInit(): PeerChannelInit {
+  #peerChannelInit(): PeerChannelInit {
     const { messageBytes, callTimeoutMs, callTotalMs, callsPerSession } = this.#init.limits;
     return { messageBytes, callTimeoutMs, callTotalMs, callsMax: callsPerSession };
   }

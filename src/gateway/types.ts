@@ -6,8 +6,6 @@ import type { ListedResource, ListedTool, ServerCatalog } from '../directory/typ
 import type { Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
 
-export type { ApiKey } from './door/api-keys.ts';
-
 /** A JSON-RPC id as MCP allows it. */
 export type FrameId = string | number;
 
@@ -300,7 +298,7 @@ export interface Gateway extends Startable {
   /** Called when such a session is opened. */
   onCaller(listener: (caller: Did) => void): () => void;
   /** What the guard says may be another thing now: makes lists anew, and judges calls under way again. */
-  rejudge(): void;
+  recheck(): void;
   /** Hex digest of all tools of all upstreams (the built-in one left out), whoever may see them. */
   catalogDigest(): string;
   /** Called when {@link catalogDigest} changes. */

@@ -4,7 +4,7 @@ import type { Did } from '../core/index.ts';
 import { parseRevocation } from '../grants/index.ts';
 import type { Grant, GrantBook, GrantOrigin } from '../grants/index.ts';
 import type { Approval, Approvals } from './approvals/types.ts';
-import type { Guardian } from './guardian/guardian.ts';
+import type { Guardian } from './guardian/types.ts';
 import type { CurrentPolicy } from './policy/current-policy.ts';
 import { behalfOf, keyOf } from './principal-names.ts';
 import { printable } from '../core/index.ts';

@@ -18,14 +18,10 @@ export { createGovernance } from './governance.ts';
 export type { Governance, GovernanceComponents, GovernanceInit } from './governance.ts';
 export { createGuard } from './guard/guard.ts';
 export type { GuardComponents, LimitAlert } from './guard/guard.ts';
-export { GIVEN_BACK, createGuardian } from './guardian/guardian.ts';
-export type {
-  Guardian,
-  GuardianComponents,
-  PermissionAnswer,
-  PermissionRequest,
-  RiskAlert,
-} from './guardian/guardian.ts';
+export { GIVEN_BACK } from './guardian/earlier-answers.ts';
+export { createGuardian } from './guardian/guardian.ts';
+export type { GuardianComponents } from './guardian/guardian.ts';
+export type { Guardian, PermissionAnswer, PermissionRequest, RiskAlert } from './guardian/types.ts';
 export { createAllowance } from './allowance.ts';
 export type { Allowance } from './allowance.ts';
 export type { Score } from './guardian/score.ts';

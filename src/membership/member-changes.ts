@@ -8,14 +8,14 @@ import { retiredBy } from '../grants/index.ts';
 import type { Succession } from '../grants/index.ts';
 import { didFromPeerId } from '../identity/index.ts';
 import { RETIRED_HINT } from '../mesh/index.ts';
-import type { MeshBook } from '../mesh/index.ts';
+import type { OwnMesh } from '../mesh/index.ts';
 import type { Network } from '../network/index.ts';
 import type { PeerTable } from './peer-table.ts';
 
 /** What changes of membership are followed with. */
 export interface MemberChangesComponents {
   readonly network: Pick<Network, 'self'>;
-  readonly meshBook: MeshBook;
+  readonly ownMesh: OwnMesh;
   readonly peers: PeerTable;
   /** Hears once, and again after this node was a member in between, why it is none any more. */
   readonly evicted: (reason: string, hint: string) => void;
@@ -24,11 +24,11 @@ export interface MemberChangesComponents {
 
 /** Follows successions and revocations from now on. Returns a function that stops it. */
 export function followMemberChanges(components: MemberChangesComponents): () => void {
-  const { meshBook, peers, logger } = components;
-  const { successions } = meshBook;
+  const { ownMesh, peers, logger } = components;
+  const { successions } = ownMesh;
   const succeeded = ({ claims }: Succession): void => {
     peers.move(claims.iss, successions.current(claims.iss));
-    meshBook
+    ownMesh
       .reissue()
       .catch((error: unknown) =>
         logger.error({ error: messageOf(error) }, 'memberships not issued anew for a new key'),
@@ -36,27 +36,23 @@ export function followMemberChanges(components: MemberChangesComponents): () => 
   };
   let wasEvicted = false;
   const enforce = (): void => {
-    putOut(components);
-    const isEvicted = !meshBook.isMember();
+    for (const peer of peers.all()) {
+      if (!ownMesh.hasMember(peer.view.peerId)) peers.remove(peer, 'membership revoked');
+    }
+    const isEvicted = !ownMesh.isMember();
     if (isEvicted && !wasEvicted) tellEviction(components);
     wasEvicted = isEvicted;
   };
   successions.events.on('added', succeeded);
-  const stopHearing = meshBook.records().onAdded(enforce);
+  const stopHearing = ownMesh.records().onAdded(enforce);
   return () => {
     successions.events.off('added', succeeded);
     stopHearing();
   };
 }
 
-function putOut({ meshBook, peers }: MemberChangesComponents): void {
-  for (const peer of peers.all()) {
-    if (!meshBook.admission.isMember(peer.view.peerId)) peers.remove(peer, 'membership revoked');
-  }
-}
-
-function tellEviction({ network, meshBook, evicted }: MemberChangesComponents): void {
-  const retired = retiredBy(didFromPeerId(network.self), meshBook.successions);
+function tellEviction({ network, ownMesh, evicted }: MemberChangesComponents): void {
+  const retired = retiredBy(didFromPeerId(network.self), ownMesh.successions);
   if (retired !== undefined) return evicted(retired.text, RETIRED_HINT);
   evicted(
     'the membership of this node was revoked',

@@ -12,7 +12,7 @@ import {
 } from '../core/index.ts';
 import type { Clock, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import { createRecordSync } from '../mesh/index.ts';
-import type { MeshBook, RecordSync } from '../mesh/index.ts';
+import type { OwnMesh, RecordSync } from '../mesh/index.ts';
 import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import type { Heartbeat } from './heartbeat-format.ts';
@@ -41,7 +41,7 @@ const REFERENCE_MAX = 128;
 /** What membership works with. */
 export interface MembershipComponents {
   readonly network: Network;
-  readonly meshBook: MeshBook;
+  readonly ownMesh: OwnMesh;
   /** Where peers are saved. */
   readonly table: Table;
   /** What this node says of itself, asked for at each heartbeat. */
@@ -83,11 +83,11 @@ class LiveView implements Membership {
   constructor(components: MembershipComponents, init: MembershipInit) {
     this.#components = components;
     this.#init = init;
-    const { meshBook, presence, boards } = components;
+    const { ownMesh, presence, boards } = components;
     this.#peers = createPeerTable(
       {
         ...components,
-        successions: meshBook.successions,
+        successions: ownMesh.successions,
         changed: (peer, before, what) => this.events.emit('change', peer, before, what),
       },
       init,
@@ -95,9 +95,9 @@ class LiveView implements Membership {
     this.#heartbeats = createHeartbeats({
       ...components,
       presence: () => ({ ...presence(), boards: boards() }),
-      records: () => meshBook.records().digest(),
+      records: () => ownMesh.records().digest(),
     });
-    this.#sync = createRecordSync({ ...components, records: meshBook.records() });
+    this.#sync = createRecordSync({ ...components, records: ownMesh.records() });
     this.#witnesses = createWitnesses(components);
     this.#liveness = createLiveness(
       { ...components, peers: this.#peers, witnesses: this.#witnesses },
@@ -273,6 +273,6 @@ class LiveView implements Membership {
   }
 
   #isMember(peerId: PeerId): boolean {
-    return this.#components.meshBook.admission.isMember(peerId);
+    return this.#components.ownMesh.hasMember(peerId);
   }
 }

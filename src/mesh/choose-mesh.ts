@@ -1,15 +1,21 @@
 /** Which mesh a node is in when it starts: that of a ticket, an open one, its own, or a new one. */
 import type { Config } from '../config/index.ts';
-import { StarlingError } from '../core/index.ts';
+import { StarlingError, withDeadline } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import { probeMesh } from '../network/index.ts';
 import type { Transport } from '../network/index.ts';
-import type { MeshBook } from './mesh-book.ts';
+import type { MeshAdmission } from './admission.ts';
+import type { OwnMesh } from './mesh.ts';
 
+/** How long the bootstrap addresses are asked, all together. */
 const PROBE_TIMEOUT_MS = 20_000;
+/** Longest name of a mesh that is named after its founder. */
+const NAME_MAX = 32;
 
-/** What settling works with. */
+/** What a mesh is chosen with. */
 export interface ChooseMeshComponents {
+  readonly ownMesh: OwnMesh;
+  readonly admission: MeshAdmission;
   readonly config: Config;
   readonly clock: Clock;
   /** Hears in short sentences what is waited for. */
@@ -18,41 +24,38 @@ export interface ChooseMeshComponents {
   readonly transports?: readonly Transport[] | undefined;
 }
 
-/** Settles which mesh the node is in; returns the addresses to dial. */
-export async function chooseMesh(
-  base: ChooseMeshComponents,
-  meshBook: MeshBook,
-): Promise<readonly string[]> {
-  const { config } = base;
+/**
+ * Chooses the mesh that the node is in; returns the addresses to dial.
+ * @throws STARLING_TICKET_INVALID, STARLING_TICKET_EXPIRED, STARLING_MESH_MISMATCH, STARLING_JOIN_REFUSED
+ */
+export async function chooseMesh(components: ChooseMeshComponents): Promise<readonly string[]> {
+  const { admission, config, ownMesh } = components;
   if (config.join !== undefined) {
-    return [...(await meshBook.takeTicket(config.join)), ...config.bootstrap];
+    return [...(await admission.takeTicket(config.join)), ...config.bootstrap];
   }
-  if (config.open !== undefined) await meshBook.enterOpen(config.open);
-  else if (meshBook.mesh() === undefined) {
-    if (config.bootstrap.length === 0) {
-      await meshBook.found(config.meshName ?? `${config.name}-mesh`.slice(0, 32));
-    } else await enterByAddress(base, meshBook);
+  if (config.open !== undefined) await ownMesh.enterOpen(config.open);
+  else if (ownMesh.mesh() === undefined) {
+    if (config.bootstrap.length > 0) await enterByAddress(components);
+    else await ownMesh.found(config.meshName ?? `${config.name}-mesh`.slice(0, NAME_MAX));
   }
   return config.bootstrap;
 }
 
 /** Asks the peers at the bootstrap addresses which mesh theirs is; an open one is entered. */
-async function enterByAddress(base: ChooseMeshComponents, meshBook: MeshBook): Promise<void> {
-  const { config, clock, progress } = base;
+async function enterByAddress(components: ChooseMeshComponents): Promise<void> {
+  const { config, clock, ownMesh, progress, transports } = components;
   progress(
     `asking ${config.bootstrap.length === 1 ? config.bootstrap[0] : 'the bootstrap addresses'} for its mesh`,
   );
-  const welcome = await probeMesh(config.bootstrap, {
-    hello: { version: 1, name: config.name, time: clock.now(), membership: [] },
-    clock,
-    signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
-    transports: base.transports,
-  });
-  if (!welcome.ok && welcome.open === true && welcome.meshName !== undefined) {
-    await meshBook.enterOpen(welcome.meshName);
-    if (meshBook.mesh()?.id === welcome.mesh) return;
+  const hello = { version: 1, name: config.name, time: clock.now(), membership: [] } as const;
+  const answer = await withDeadline(clock, PROBE_TIMEOUT_MS, (signal) =>
+    probeMesh(config.bootstrap, { hello, clock, signal, transports }),
+  );
+  if (!answer.ok && answer.open === true && answer.meshName !== undefined) {
+    await ownMesh.enterOpen(answer.meshName);
+    if (ownMesh.mesh()?.id === answer.mesh) return;
   }
-  const name = !welcome.ok && welcome.meshName !== undefined ? ` '${welcome.meshName}'` : '';
+  const name = !answer.ok && answer.meshName !== undefined ? ` '${answer.meshName}'` : '';
   throw new StarlingError(
     'STARLING_JOIN_REFUSED',
     `the mesh${name} at ${config.bootstrap[0]} is private`,

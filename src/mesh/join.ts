@@ -1,8 +1,8 @@
 /** Getting into a mesh: dials its addresses until somebody lets us in, or says that nobody will. */
-import { StarlingError, messageOf } from '../core/index.ts';
+import { StarlingError, createScope, messageOf, sleep, withDeadline } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
-import type { MeshBook } from './mesh-book.ts';
+import type { OwnMesh } from './mesh.ts';
 
 /** How long a newcomer tries to get in before it gives up. */
 const JOIN_TIMEOUT_MS = 45_000;
@@ -12,35 +12,35 @@ const PAUSE_MS = 1000;
 /** What joining works with. */
 export interface JoinComponents {
   readonly network: Pick<Network, 'dial'>;
-  readonly meshBook: Pick<MeshBook, 'isMember' | 'mesh'>;
+  readonly ownMesh: Pick<OwnMesh, 'isMember' | 'mesh'>;
   readonly clock: Clock;
   /** Hears in short sentences what is waited for. */
   readonly progress: (line: string) => void;
 }
 
-/** Dials until somebody lets us in. @throws why nobody does */
+/**
+ * Dials the addresses one after the other, again and again, until somebody lets this node in.
+ * @throws STARLING_TICKET_*, STARLING_MESH_MISMATCH, STARLING_JOIN_REFUSED when somebody says no;
+ * STARLING_PEER_UNREACHABLE when nobody answers for 45 s
+ */
 export async function joinMesh(
-  { network, meshBook, clock, progress }: JoinComponents,
+  components: JoinComponents,
   { dial }: { readonly dial: readonly string[] },
 ): Promise<void> {
+  const { clock } = components;
+  const scope = createScope(clock);
   const deadline = clock.now() + JOIN_TIMEOUT_MS;
-  const name = meshBook.mesh()?.name ?? '';
   let last: unknown;
-  while (clock.now() < deadline) {
-    for (const address of dial) {
-      progress(`joining mesh '${name}' at ${address}`);
-      try {
-        await network.dial(address, { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
-      } catch (error) {
-        if (isFinal(error)) throw error;
-        last = error;
-        progress(`no answer at ${address}: ${messageOf(error)}`);
+  try {
+    while (clock.now() < deadline) {
+      for (const address of dial) {
+        last = (await tryAddress(components, address)) ?? last;
+        if (components.ownMesh.isMember()) return;
       }
-      if (meshBook.isMember()) return;
+      await sleep(scope, PAUSE_MS);
     }
-    await new Promise<void>((resolve) => {
-      setTimeout(resolve, PAUSE_MS);
-    });
+  } finally {
+    scope.close();
   }
   throw new StarlingError(
     'STARLING_PEER_UNREACHABLE',
@@ -49,7 +49,23 @@ export async function joinMesh(
   );
 }
 
-/** True when trying again can't help: somebody has judged us and said no. */
+/** Gives why an address did not answer. @throws when whoever is there has said no */
+async function tryAddress(
+  { network, ownMesh, clock, progress }: JoinComponents,
+  address: string,
+): Promise<unknown> {
+  progress(`joining mesh '${ownMesh.mesh()?.name ?? ''}' at ${address}`);
+  try {
+    await withDeadline(clock, DIAL_TIMEOUT_MS, (signal) => network.dial(address, { signal }));
+    return undefined;
+  } catch (error) {
+    if (isFinal(error)) throw error;
+    progress(`no answer at ${address}: ${messageOf(error)}`);
+    return error;
+  }
+}
+
+/** True when trying again can't help: somebody has answered, and said no. */
 function isFinal(error: unknown): boolean {
   return (
     error instanceof StarlingError && /^STARLING_(TICKET_|MESH_|JOIN_|VERSION_)/.test(error.code)

@@ -1,16 +1,17 @@
 /**
- * The books of one identity, opened over the node's store in the order in which they need one another:
+ * What one identity knows, opened over the node's store in the order in which one part needs another:
  * who took whose place, grants, what of them is used up, and the mesh.
  */
+import { messageOf } from '../core/index.ts';
 import type { Clock, Health, Logger, Warning } from '../core/index.ts';
 import { createCounters, createGrantBook, createSuccessions } from '../grants/index.ts';
 import type { Counters, GrantBook, Succession, Successions } from '../grants/index.ts';
 import type { Identity } from '../identity/index.ts';
 import type { Store } from '../store/index.ts';
-import { RETIRED_HINT, createMeshBook } from '../mesh/index.ts';
-import type { MeshBook } from '../mesh/index.ts';
+import { RETIRED_HINT, createMeshAdmission, createOwnMesh } from '../mesh/index.ts';
+import type { MeshAdmission, OwnMesh } from '../mesh/index.ts';
 
-/** What the books are opened with. */
+/** What it is opened with. */
 export interface IdentityStateComponents {
   readonly identity: Identity;
   readonly store: Store;
@@ -19,16 +20,17 @@ export interface IdentityStateComponents {
   readonly health: Health;
 }
 
-/** The books. `grants` is started, and is to be stopped. */
+/** What one identity knows. `grants` is started, and is to be stopped. */
 export interface IdentityState {
   readonly successions: Successions;
   readonly grants: GrantBook;
   /** Not started yet. */
   readonly counters: Counters;
-  readonly meshBook: MeshBook;
+  readonly ownMesh: OwnMesh;
+  readonly admission: MeshAdmission;
 }
 
-/** Opens the books; `name` is what hellos say. What a change of keys left to be issued is issued. */
+/** Opens it; `name` is what hellos say. What a change of keys left to be issued is issued. */
 export async function openIdentityState(
   { identity, store, clock, logger, health }: IdentityStateComponents,
   init: { readonly name: string },
@@ -55,32 +57,37 @@ export async function openIdentityState(
     clock,
     logger: logger.child('grants'),
   });
-  const meshBook = createMeshBook(
-    {
-      identity,
-      grants,
-      successions,
-      table: store.table('mesh'),
-      records: store.table('records'),
-      clock,
-      logger: logger.child('membership'),
-      health,
-    },
-    init,
-  );
+  const meshLogger = logger.child('membership');
+  const ownMesh = createOwnMesh({
+    identity,
+    grants,
+    successions,
+    table: store.table('mesh'),
+    records: store.table('records'),
+    clock,
+    logger: meshLogger,
+    health,
+  });
   try {
-    await meshBook.load();
+    await ownMesh.load();
   } catch (error) {
-    await grants.stop();
+    // What else fails must not hide why the state could not be opened.
+    await grants
+      .stop()
+      .catch((other: unknown) => logger.error({ error: messageOf(other) }, 'grants not stopped'));
     throw error;
   }
+  const admission = createMeshAdmission(
+    { identity, ownMesh, grants, clock, logger: meshLogger },
+    init,
+  );
   const retired = successions.of(identity.did);
   if (retired !== undefined) health.raise(retiredWarning(retired));
-  meshBook.events.on('retired', (succession) => health.raise(retiredWarning(succession)));
+  admission.events.on('retired', (succession) => health.raise(retiredWarning(succession)));
   successions.events.on('added', (succession) => {
     if (succession.claims.iss === identity.did) health.raise(retiredWarning(succession));
   });
-  return { successions, grants, counters, meshBook };
+  return { successions, grants, counters, ownMesh, admission };
 }
 
 /** A key that names two heirs is in two hands: a person has to know. */

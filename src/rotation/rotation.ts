@@ -158,7 +158,7 @@ async function replace(
   const next = createIdentity();
   let succession: Succession;
   try {
-    if (books.meshBook.mesh() !== undefined) books.meshBook.records().requireInUse(identity.did);
+    if (books.ownMesh.mesh() !== undefined) books.ownMesh.records().requireInUse(identity.did);
     const { mesh } = requireMember(books);
     // What can't be kept afterwards must not be begun: the node could never start again.
     books.successions.requireRoom(identity.did);
@@ -181,9 +181,9 @@ async function replace(
 }
 
 /** What the key has issued on others' things and still counts: memberships first, then delegations. */
-function keptOf({ grants, meshBook, successions }: IdentityState, self: Did): readonly Grant[] {
+function keptOf({ grants, ownMesh, successions }: IdentityState, self: Did): readonly Grant[] {
   const dids = successions.lineage(self);
-  const memberships = meshBook.records().memberships();
+  const memberships = ownMesh.records().memberships();
   const all = new Map([...memberships, ...grants.issued()].map((grant) => [grant.hash, grant]));
   return [...all.values()]
     .filter(({ claims: { iss, prf } }) => iss === self && prf !== undefined)
@@ -202,11 +202,11 @@ async function report(
     { name: '' },
   );
   try {
-    const { grants, meshBook, successions } = books;
+    const { admission, grants, ownMesh, successions } = books;
     const { mesh } = requireMember(books);
     const valid = grants.issued().filter((grant) => grants.state(grant) === 'valid');
     const ofMesh = valid.filter(({ claims }) => claims.sub === mesh);
-    const memberships = ofMesh.filter((grant) => meshBook.records().holds(grant));
+    const memberships = ofMesh.filter((grant) => ownMesh.records().holds(grant));
     const kept = await readPeers(store.table('peers'), components.logger);
     const own = successions.lineage(identity.did).map(peerIdFromDid);
     return {
@@ -214,9 +214,9 @@ async function report(
       now: { did: identity.did, peerId: identity.peerId },
       grants: valid.length - ofMesh.length,
       memberships: memberships.length,
-      tickets: ofMesh.filter((grant) => meshBook.ticketOf(grant) === 'open').length,
+      tickets: ofMesh.filter((grant) => admission.ticketOf(grant) === 'open').length,
       peers: kept
-        .filter(({ peerId }) => !own.includes(peerId) && meshBook.admission.isMember(peerId))
+        .filter(({ peerId }) => !own.includes(peerId) && admission.isMember(peerId))
         .map(({ alias }) => alias)
         .sort(),
     };
@@ -343,14 +343,14 @@ async function readPending(path: string): Promise<Pending | undefined> {
   }
 }
 
-function requireMember({ meshBook }: IdentityState): { readonly mesh: Did } {
-  const mesh = meshBook.mesh();
+function requireMember({ ownMesh }: IdentityState): { readonly mesh: Did } {
+  const mesh = ownMesh.mesh();
   if (mesh === undefined) {
     throw new StarlingError('STARLING_USAGE', 'this node is in no mesh yet', {
       hint: 'start it once (starling up), or remove its key file to get another one',
     });
   }
-  if (meshBook.isMember()) return { mesh: mesh.id };
+  if (ownMesh.isMember()) return { mesh: mesh.id };
   throw new StarlingError(
     'STARLING_JOIN_REFUSED',
     `this node is no member of the mesh '${mesh.name}', so that nobody would follow its new key`,

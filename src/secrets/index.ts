@@ -1,6 +1,7 @@
 /** Secrets: what a node keeps encrypted, by name. */
-export { SEALED_TABLES } from './sealed-tables.ts';
+export { SEALED_TABLES } from './encryption.ts';
+export type { SecretInfo } from './encryption.ts';
 export { createSecretStore } from './secret-store.ts';
-export type { SecretInfo, SecretStore } from './secret-store.ts';
+export type { SecretStore } from './secret-store.ts';
 export { createTokenStore } from './token-store.ts';
 export type { StoredClient, StoredLogin, StoredTokens, TokenStore } from './token-store.ts';

@@ -1,58 +1,36 @@
 /**
- * Secrets of upstream servers by name, sealed in the node's database one by one; what is kept of them
- * in the clear is their names and when they were set.
+ * Secrets of upstream servers by name. In the node's database each value is encrypted; names, and when
+ * a secret was set, are not.
  */
 import { SECRET_NAME_FORM, isSecretName } from '../config/index.ts';
 import { Secret, StarlingError, messageOf, missingSecret } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
-import type { SealedTable, Sealer } from '../identity/index.ts';
+import type { Sealer } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
+import { decryptSecret, encryptSecret, readSecretRow } from './encryption.ts';
+import type { SecretInfo, SecretRow } from './encryption.ts';
 
-const VERSION = 1;
 const VALUE_BYTES_MAX = 64 * 1024;
 const SECRETS_MAX = 1000;
 
-/** What may be told of a secret. */
-export interface SecretInfo {
-  readonly name: string;
-  /** When it was set; ms since the epoch. */
-  readonly setAt: number;
-}
-
 /** Keeps secrets. */
 export interface SecretStore {
-  /** Opens all that are kept, for {@link SecretStore.lookup}. One that can't be opened is told. */
+  /** Decrypts all secrets, for {@link SecretStore.lookup}. The log tells of a secret that can't be decrypted. */
   load(): Promise<void>;
-  /** All, by name. */
+  /** All secrets, by name. */
   list(): Promise<readonly SecretInfo[]>;
   /**
-   * Resolves once it is durable; says whether there was one of this name.
+   * Resolves once the secret is durable, and says whether there was one of this name.
    * @throws STARLING_SECRET_INVALID, STARLING_LIMIT_EXCEEDED
    */
   set(name: string, value: Secret): Promise<{ readonly replaced: boolean }>;
-  /** True when there was one. @throws STARLING_SECRET_INVALID */
+  /** False when there was no such secret. @throws STARLING_SECRET_INVALID */
   remove(name: string): Promise<boolean>;
-  /** The value of one of those loaded or set. @throws STARLING_SECRET_MISSING */
+  /** The value of a secret that was loaded or set. @throws STARLING_SECRET_MISSING */
   lookup(name: string): string;
 }
 
-interface Row extends SecretInfo {
-  readonly sealed: Uint8Array;
-}
-
-/** The store's table: the value in each row is sealed. */
-export const SECRETS_TABLE: SealedTable = {
-  name: 'secrets',
-  label: 'secrets',
-  reseal(name, bytes, { before, after }) {
-    const row = readRow(name, bytes);
-    if (row === undefined) return bytes;
-    const context = contextOf(row);
-    return rowBytes(row.setAt, after.seal(context, before.open(context, row.sealed)));
-  },
-};
-
-/** Makes the store. The sealer is asked for when something is sealed or opened. */
+/** Makes the store. The sealer is asked for when a secret is encrypted or decrypted. */
 export function createSecretStore(components: {
   readonly table: Table;
   readonly sealer: () => Sealer | Promise<Sealer>;
@@ -74,8 +52,7 @@ class Store implements SecretStore {
     for (const row of await this.#rows()) {
       try {
         const sealer = await this.#components.sealer();
-        const bytes = sealer.open(contextOf(row), row.sealed);
-        this.#values.set(row.name, new Secret(Buffer.from(bytes).toString('utf8')));
+        this.#values.set(row.name, new Secret(decryptSecret(sealer, row)));
       } catch (error) {
         if (!(error instanceof StarlingError)) throw error;
         const fields = { secret: row.name, error: messageOf(error) };
@@ -106,7 +83,7 @@ class Store implements SecretStore {
     }
     const info = { name, setAt: clock.now() };
     const sealer = await this.#components.sealer();
-    await table.put(name, rowBytes(info.setAt, sealer.seal(contextOf(info), bytes)));
+    await table.put(name, encryptSecret(sealer, info, bytes));
     this.#values.set(name, value);
     return { replaced };
   }
@@ -123,41 +100,16 @@ class Store implements SecretStore {
     return this.#values.get(name)?.reveal() ?? missingSecret(name);
   }
 
-  async #rows(): Promise<readonly Row[]> {
-    const rows: Row[] = [];
+  async #rows(): Promise<readonly SecretRow[]> {
+    const rows: SecretRow[] = [];
     for await (const [name, bytes] of this.#components.table.entries()) {
-      const row = readRow(name, bytes);
+      const row = readSecretRow(name, bytes);
       if (row === undefined) {
         this.#components.logger.warn({ secret: name }, 'secret can not be read; set it anew');
       } else rows.push(row);
     }
     return rows;
   }
-}
-
-function rowBytes(setAt: number, sealed: Uint8Array): Buffer {
-  const text = Buffer.from(sealed).toString('base64');
-  return Buffer.from(JSON.stringify({ version: VERSION, setAt, sealed: text }));
-}
-
-function readRow(name: string, bytes: Uint8Array): Row | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(bytes).toString('utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-  const { version, setAt, sealed } = value as Readonly<Record<string, unknown>>;
-  if (version !== VERSION || typeof setAt !== 'number' || typeof sealed !== 'string') {
-    return undefined;
-  }
-  return { name, setAt, sealed: Buffer.from(sealed, 'base64') };
-}
-
-/** Its time is part of it, so that an old value can't be passed off as set later. */
-function contextOf({ name, setAt }: SecretInfo): string {
-  return `${name}\n${setAt}`;
 }
 
 function checkName(name: string): void {

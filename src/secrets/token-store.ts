@@ -1,14 +1,13 @@
 /**
- * What we know of logins at upstream servers, sealed in the node's database: client registrations,
- * tokens, and where to renew them. A login belongs to a server's name and URL; when its URL changes,
- * what was there before is not sent to the new one.
+ * What we know of logins at upstream servers, encrypted in the node's database: client registrations,
+ * tokens, and where to renew the tokens. A login belongs to a server's name and URL; when the URL
+ * changes, tokens for the old one are not sent to the new one.
  */
 import { StarlingError } from '../core/index.ts';
 import type { JsonObject, Logger } from '../core/index.ts';
-import type { SealedTable, Sealer } from '../identity/index.ts';
+import type { Sealer } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
-
-const VERSION = 1;
+import { decryptLogin, encryptLogin } from './encryption.ts';
 
 /** A client as it is registered at an authorization server (RFC 7591 §3.2.1). */
 export interface StoredClient {
@@ -45,20 +44,13 @@ export interface StoredLogin {
 
 /** Keeps logins. */
 export interface TokenStore {
-  /** Undefined when there is none, or it was for another URL, or can't be read any more. */
+  /** Undefined when there is no login, the login is for another URL, or it can't be decrypted any more. */
   get(server: string, url: string): Promise<StoredLogin | undefined>;
-  /** Resolves once it is durable. */
+  /** Resolves once the login is durable. */
   put(server: string, login: StoredLogin): Promise<void>;
-  /** True when there was one. */
+  /** False when there was no login. */
   delete(server: string): Promise<boolean>;
 }
-
-/** The store's table: each row is sealed as a whole. */
-export const LOGINS_TABLE: SealedTable = {
-  name: 'logins',
-  label: 'logins',
-  reseal: (server, row, { before, after }) => after.seal(server, before.open(server, row)),
-};
 
 /** Makes the store. */
 export function createTokenStore(components: {
@@ -72,9 +64,8 @@ export function createTokenStore(components: {
       const sealed = await table.get(server);
       if (sealed === undefined) return undefined;
       try {
-        const text = Buffer.from(sealer.open(server, sealed)).toString('utf8');
-        const { version, login } = JSON.parse(text) as { version: number; login: StoredLogin };
-        return version === VERSION && login.url === url ? login : undefined;
+        const login = decryptLogin(sealer, server, sealed) as StoredLogin | undefined;
+        return login?.url === url ? login : undefined;
       } catch (error) {
         if (!(error instanceof StarlingError)) throw error;
         logger.warn({ server, error: error.message }, 'login can not be read; log in again');
@@ -82,10 +73,7 @@ export function createTokenStore(components: {
       }
     },
     put: (server, login) =>
-      table.put(
-        server,
-        sealer.seal(server, Buffer.from(JSON.stringify({ version: VERSION, login }))),
-      ),
+      table.put(server, encryptLogin(sealer, server, login as unknown as JsonObject)),
     async delete(server) {
       const had = (await table.get(server)) !== undefined;
       if (had) await table.delete(server);

@@ -5,8 +5,5 @@ export const KNOWN: readonly string[] = [
   'folder: src/cli/client-files/node-config.ts → src/cli/node/locate-node.ts (type)',
   'folder: src/cli/options/grant-conditions.ts → src/cli/node/locate-node.ts (type)',
   'folder: src/cli/terminal/audit-entries.ts → src/cli/node/locate-node.ts (type)',
-  'call path: src/gateway/session/call.ts → src/gateway/catalog/search-tools.ts → zod',
-  'cycle: src/gateway/session/call.ts → src/gateway/session/waiting-notice.ts → src/gateway/session/call.ts',
-  'folder: src/gateway/types.ts → src/gateway/door/api-keys.ts (type)',
   'call path: src/guard/guard/guard.ts → src/guard/policy/caller-rules.ts → src/guard/policy/schema.ts → zod',
 ];

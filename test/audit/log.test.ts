@@ -1,7 +1,7 @@
 /** The log takes entries, survives what may happen to it, and never loses one that was allowed. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -401,6 +401,52 @@ describe('a full disk', () => {
     );
     await audit.stop();
     expect((await verify(folder, 7)).findings).toEqual([]);
+  });
+
+  it('tells peers of no checkpoint before it is on disk: a crash would prove the node wrong', async () => {
+    const clock = createTestClock();
+    const disk = failingDisk();
+    const bench = await startAudit({ clock, openSegment: disk.open, checkpointEntries: 4 });
+    const { audit, folder, health, told } = bench;
+    disk.syncFails = true;
+    // Each entry is the kernel's, which is enough for a call, and the fourth brings the checkpoint.
+    for (let n = 1; n <= 4; n += 1) await audit.append(decision(n));
+    while (health.warnings().length === 0) {
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+    }
+    expect(health.warnings()).toMatchObject([{ code: 'audit-unwritable' }]);
+    // All that is under way ends with the log.
+    await audit.stop();
+    expect(told).toEqual([]);
+    expect(audit.checkpoint()).toBeUndefined();
+    await expect(readFile(join(folder, 'head.json'))).rejects.toThrow('ENOENT');
+    const again = await startAudit({ clock, folder, checkpointEntries: 4 });
+    for (let n = 5; n <= 8; n += 1) await again.audit.append(decision(n));
+    await again.audit.flush();
+    const last = again.told.at(-1);
+    expect(last?.seq).toBeGreaterThan(4);
+    expect(JSON.parse(await readFile(join(folder, 'head.json'), 'utf8'))).toEqual({
+      checkpoint: last,
+    });
+  });
+
+  it('tells peers of no checkpoint that its folder does not keep', async () => {
+    const clock = createTestClock();
+    const { audit, folder, health, told } = await startAudit({ clock, checkpointEntries: 4 });
+    // A folder in the place of the file: it can't be replaced.
+    await mkdir(join(folder, 'head.json', 'x'), { recursive: true });
+    for (let n = 1; n <= 4; n += 1) await audit.append(decision(n));
+    await audit.flush();
+    expect(health.warnings()).toMatchObject([{ code: 'audit-unsaved' }]);
+    expect(told).toEqual([]);
+    expect(audit.checkpoint()).toBeUndefined();
+    await rm(join(folder, 'head.json'), { recursive: true });
+    for (let n = 5; n <= 8; n += 1) await audit.append(decision(n));
+    await audit.flush();
+    expect(health.warnings()).toEqual([]);
+    expect(told).toHaveLength(1);
   });
 
   it('leaves no half line when the node stops meanwhile', async () => {

@@ -3,6 +3,7 @@
  * disk as it was at each moment, and that can be told to fail.
  */
 import type { Table, Write } from '../../src/store/types.ts';
+import { applyTo, checkKey, copyOf, entriesOf } from '../grants/memory-table.ts';
 
 export interface JournalTable extends Table {
   readonly rows: Map<string, Uint8Array>;
@@ -22,15 +23,17 @@ export function journalTable(from: Iterable<readonly Write[]> = []): JournalTabl
   let gate: Promise<void> = Promise.resolve();
   const apply = (writes: readonly Write[]): void => {
     journal.push(writes);
-    for (const { key, value } of writes) {
-      if (value === undefined) rows.delete(key);
-      else rows.set(key, new Uint8Array(value));
-    }
+    applyTo(rows, writes);
   };
   for (const writes of from) apply(writes);
 
   const batch = async (writes: readonly Write[]): Promise<void> => {
-    const own = writes.map((write) => ({ ...write }));
+    // Copies at once: the caller may use its buffers again while the write waits.
+    const own = writes.map(({ key, value }) => {
+      const copy = copyOf(value);
+      return { key: checkKey(key), ...(copy === undefined ? {} : { value: copy }) };
+    });
+    if (own.length === 0) return;
     await gate;
     if (table.failures > 0) {
       table.failures -= 1;
@@ -50,14 +53,11 @@ export function journalTable(from: Iterable<readonly Write[]> = []): JournalTabl
       return release;
     },
     at: (count) => journalTable(journal.slice(0, count)),
-    get: async (key) => rows.get(key),
+    get: async (key) => copyOf(rows.get(checkKey(key))),
     put: (key, value) => batch([{ key, value }]),
     delete: (key) => batch([{ key }]),
     batch,
-    async *entries(prefix = '') {
-      const keys = [...rows.keys()].filter((key) => key.startsWith(prefix)).sort();
-      for (const key of keys) yield [key, rows.get(key) ?? new Uint8Array()] as const;
-    },
+    entries: (prefix = '') => entriesOf(rows, checkKey(prefix)),
   };
   return table;
 }

@@ -14,8 +14,8 @@ import { createCurrentPolicy } from '../../src/guard/index.ts';
 import type { PermissionAnswer, Principal } from '../../src/guard/index.ts';
 import type { PeerView } from '../../src/membership/index.ts';
 import { alice, bob, carol, chainOf, owner } from '../grants/arrange.ts';
-import { OPERATOR, deskOf, grant, peer } from '../guard/governed-node.ts';
-import type { Desk } from '../guard/governed-node.ts';
+import { OPERATOR, governedNode, grant, peer } from '../guard/governed-node.ts';
+import type { GovernedNode } from '../guard/governed-node.ts';
 
 const POLICY = 'resource_types: { EXTERNAL_SERVICE: { resources: [files/*], restrictions: {} } }';
 const GOOD = 'I need files/read_file to finish the task of summing up exactly one report.';
@@ -26,28 +26,32 @@ const ASK = {
   scope: 'files/read_*',
 };
 
-interface Bench extends Desk {
+interface Bench extends GovernedNode {
   readonly all: readonly BuiltinTool[];
   readonly use: <T>(name: string, args: object, who?: Principal, session?: string) => Promise<T>;
 }
 
 async function benchOf(policyText = POLICY): Promise<Bench> {
-  const desk = await deskOf(policyText);
+  const node = await governedNode(policyText);
   const { did } = alice;
   const laptop = peer();
   const peerId = laptop.kind === 'peer' ? laptop.peerId : ('' as PeerId);
+  const view = { peerId, did, alias: 'laptop' } as PeerView;
   const policy = createCurrentPolicy(
-    { clock: desk.clock, logger: silentLogger, health: createHealth() },
+    { clock: node.clock, logger: silentLogger, health: createHealth() },
     { file: '/nowhere/policy.yaml' },
   );
   const tools = governanceTools({
-    governance: { ...desk, tools: () => desk.tools, policy, start: nothing, stop: nothing },
-    grants: desk.book,
-    membership: { peers: () => [{ peerId, did, alias: 'laptop' } as PeerView] },
+    governance: { ...node, tools: () => node.tools, policy, start: nothing, stop: nothing },
+    grants: node.book,
+    membership: {
+      peer: (id) => (id === peerId ? view : undefined),
+      byAlias: (alias) => (alias === view.alias ? view : undefined),
+    },
     keys: { list: () => [{ id: 'k1', name: 'ci', scopes: ['tool:files/*'], createdAt: 0 }] },
-    clock: desk.clock,
+    clock: node.clock,
   });
-  return Object.assign(desk, {
+  return Object.assign(node, {
     all: tools,
     async use<T>(name: string, args: object, who: Principal = peer(), session?: string) {
       const tool = tools.find(({ definition }) => definition.name === name);

@@ -55,12 +55,12 @@ async function deskOf(identity: Signer): Promise<Desk> {
     grants: book,
     counters,
     membership: {
-      peers: () => [],
+      peer: () => undefined,
       resolve: (name: string) => {
         throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer ${name}`);
       },
     },
-    meshBook: { ticketOf: () => undefined },
+    admission: { ticketOf: () => undefined },
     createTicket: () => Promise.reject(new Error('not here')),
   };
   const tools = grantTools(components);

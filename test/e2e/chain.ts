@@ -22,7 +22,7 @@ export const HEALED_MS = 90_000;
 /** Longest time of one such test. */
 export const TEST_MS = 240_000;
 /** Between two calls of a client that tries again and again. */
-export const PAUSE_MS = 20;
+const PAUSE_MS = 20;
 
 /** The three, and what a test does with them. */
 export interface Chain {
@@ -108,3 +108,15 @@ async function callOf(caller: Caller, label: string): Promise<string> {
 
 /** Whether an answer of {@link Chain.call} is the guard's refusal. */
 export const isRefusal = (answer: string): boolean => answer.startsWith('STARLING_CALL_REFUSED');
+
+/** Tries again and again, close together, until it is refused. Not one try may get through. */
+export async function refusedAtLast(call: (label: string) => Promise<string>): Promise<string> {
+  const deadline = performance.now() + HEALED_MS;
+  for (let count = 1; performance.now() < deadline; count += 1) {
+    const answer = await call(`try ${count}`);
+    if (isRefusal(answer)) return answer;
+    if (answer === 'noted') throw new Error(`try ${count} got through`);
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+  throw new Error(`no refusal within ${HEALED_MS} ms`);
+}

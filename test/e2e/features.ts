@@ -208,11 +208,16 @@ export const changes: Readonly<Record<string, Feature>> = {
     await unsubscribe();
     // The end of the subscription is told to the owner beside the next call.
     await call('test_simple_text');
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    caller.heard.length = 0;
-    await call('test_trigger_resource_change');
-    await call('test_tool_with_progress');
-    expect(caller.heard).toEqual([]);
+    await eventually(
+      'no update is heard',
+      async () => {
+        caller.heard.length = 0;
+        await call('test_trigger_resource_change');
+        await call('test_tool_with_progress');
+        return caller.heard;
+      },
+      (all) => all.length === 0,
+    );
   },
   async 'changed lists'(at) {
     const { caller, call, server } = at;

@@ -9,9 +9,8 @@ import { SERVERS, eventually, grantList, json, ok, sees, useWorld } from './supp
 
 const world = useWorld('file');
 /** What a person may have to wait for, from the answer of the command on. */
-const AT_ONCE_MS = 1000;
-/** Longer than a few of the server's messages take. */
-const QUIET_MS = 300;
+/** Round trips to the owner in which what was on its way would have come. */
+const QUIET_ROUNDS = 10;
 
 let alice: NodeProcess;
 let bob: NodeProcess;
@@ -97,23 +96,16 @@ async function streamOf(caller: Caller, name: string): Promise<Stream> {
   return { ended, progress: () => progress };
 }
 
-/** Revokes, and says why and how soon the stream ended after the command was done. */
-async function revoked(
-  by: NodeProcess,
-  id: string,
-  stream: Stream,
-): Promise<{ readonly error: unknown; readonly lateMs: number }> {
+/** Revokes, and says why the stream ended, which by itself goes on for longer than any test. */
+async function revoked(by: NodeProcess, id: string, stream: Stream): Promise<unknown> {
   await ok(by, 'grant', 'revoke', id);
-  const doneAt = performance.now();
-  const error = await stream.ended;
-  const lateMs = performance.now() - doneAt;
-  return { error, lateMs };
+  return stream.ended;
 }
 
 /** Nothing of `method` comes any more. */
 async function quiet(caller: Caller, method: string): Promise<void> {
   const before = caller.heard.filter(isOf(method)).length;
-  await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+  for (let round = 0; round < QUIET_ROUNDS; round += 1) await caller.ask('tools/list');
   expect(caller.heard.filter(isOf(method)).slice(before)).toEqual([]);
 }
 
@@ -140,8 +132,7 @@ describe('a call that streams when its grant is revoked', () => {
         (count) => count > 3,
       );
 
-      const { error, lateMs } = await revoked(bob, link, stream);
-      expect(lateMs).toBeLessThan(AT_ONCE_MS);
+      const error = await revoked(bob, link, stream);
       expect(error).toMatchObject({
         message: expect.stringMatching(/carol .*may not .*alice|revoked|no valid grant/) as string,
         data: expect.objectContaining({ code: 'STARLING_CALL_REFUSED' }) as object,
@@ -166,8 +157,9 @@ describe('a call that streams when its grant is revoked', () => {
     const caller = await client('legacy', 'http');
     await listed(caller, 'alice__talks__stream');
     const stream = await streamOf(caller, 'alice__talks__stream');
-    const { lateMs } = await revoked(alice, root, stream);
-    expect(lateMs).toBeLessThan(AT_ONCE_MS);
+    expect(await revoked(alice, root, stream)).toMatchObject({
+      data: { code: 'STARLING_CALL_REFUSED' },
+    });
     await quiet(caller, 'notifications/message');
     await listed(caller, 'alice__talks__stream', false);
     const { entries } = await json<AuditQueryResult>(
@@ -196,8 +188,9 @@ describe('a call that streams when its grant is revoked', () => {
       (now) => now > before + 5,
     );
     // What is left is for other arguments than the call has.
-    const { lateMs } = await revoked(alice, bare, stream);
-    expect(lateMs).toBeLessThan(AT_ONCE_MS);
+    expect(await revoked(alice, bare, stream)).toMatchObject({
+      data: { code: 'STARLING_CALL_REFUSED' },
+    });
     await ok(alice, 'grant', 'revoke', narrow);
   });
 });

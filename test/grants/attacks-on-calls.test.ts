@@ -325,8 +325,7 @@ describe('the attacks', () => {
 });
 
 describe('a glob', () => {
-  it('that would explode is matched at once', () => {
-    const started = performance.now();
+  it('that would explode is matched without going back, which would take for ever', () => {
     const resource = `tool:files/${'*a'.repeat(200)}`;
     const target = parseTarget(`tool:files/${'a'.repeat(400)}b`);
     for (let round = 0; round < 100; round += 1) {
@@ -338,7 +337,6 @@ describe('a glob', () => {
     });
     const args = { path: `/${'a'.repeat(4000)}` };
     expect(word(evaluateCall([grant], { ...toRead, args }, undefined, NOW_MS))).toBe('args');
-    expect(performance.now() - started).toBeLessThan(1000);
   });
 });
 

@@ -27,7 +27,7 @@ import { memoryTable } from '../grants/memory-table.ts';
 
 export const OPERATOR: Principal = { kind: 'operator' };
 
-export interface Desk {
+export interface GovernedNode {
   readonly book: GrantBook;
   readonly guard: ExplainingGuard;
   readonly approvals: Approvals;
@@ -48,8 +48,8 @@ export function peer(signer: { did: typeof alice.did } = alice, alias = 'laptop'
   return { kind: 'peer', peerId: peerIdFromDid(signer.did), did: signer.did, alias };
 }
 
-/** Started; `table` may be that of a desk before. */
-export async function deskOf(yaml = '', table = memoryTable()): Promise<Desk> {
+/** Started; `table` may be that of a node before. */
+export async function governedNode(yaml = '', table = memoryTable()): Promise<GovernedNode> {
   const clock = manualClock();
   let policy: Policy = parsePolicy(yaml, 'the test');
   const current = (): Policy => policy;
@@ -62,7 +62,7 @@ export async function deskOf(yaml = '', table = memoryTable()): Promise<Desk> {
   });
   const callerRules = createCallerRules({
     policy: { current },
-    mesh: { isOpen: () => desk.open, isMember: (did) => did === alice.did, formerly: () => [] },
+    mesh: { isOpen: () => node.open, isMember: (did) => did === alice.did, formerly: () => [] },
   });
   const approvals = createApprovals({ table, clock, logger: silentLogger, callerRules });
   const alerts: (LimitAlert | RiskAlert)[] = [];
@@ -90,12 +90,12 @@ export async function deskOf(yaml = '', table = memoryTable()): Promise<Desk> {
     callerRules,
     grants: book,
     approvals,
-    tools: () => desk.tools,
+    tools: () => node.tools,
     clock,
     logger: silentLogger,
     alert,
   });
-  const desk: Desk = {
+  const node: GovernedNode = {
     book,
     guard,
     approvals,
@@ -117,12 +117,12 @@ export async function deskOf(yaml = '', table = memoryTable()): Promise<Desk> {
     ],
   };
   await approvals.start();
-  return desk;
+  return node;
 }
 
 /** Grants `resource` to `signer` for an hour. */
 export async function grant(
-  { book, clock }: Desk,
+  { book, clock }: GovernedNode,
   resource: string,
   ability = 'tool/call',
   signer: { did: typeof alice.did } = alice,
@@ -136,7 +136,7 @@ export async function grant(
   return made.claims.jti;
 }
 
-/** Lets everything that is under way on the desk happen. */
+/** Lets everything that is under way on the node happen. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);

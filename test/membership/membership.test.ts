@@ -9,7 +9,7 @@ import { encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
 import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
 import { createMembership } from '../../src/membership/index.ts';
 import type { Membership, PeerAspect, Presence } from '../../src/membership/index.ts';
-import type { MeshBook } from '../../src/mesh/index.ts';
+import type { OwnMesh } from '../../src/mesh/index.ts';
 import type { Network } from '../../src/network/index.ts';
 import { calm, createHub } from '../blackboard/hub.ts';
 import type { Hub } from '../blackboard/hub.ts';
@@ -72,7 +72,7 @@ const presence = (name: string): Omit<Presence, 'boards'> => ({
   catalog: 'tools',
 });
 
-function meshBookOf(digest: () => string): MeshBook {
+function ownMeshOf(digest: () => string): OwnMesh {
   const records = {
     digest,
     all: () => new Map(),
@@ -89,9 +89,9 @@ function meshBookOf(digest: () => string): MeshBook {
     successions: successions as unknown as Successions,
     records: () => records,
     isMember: () => true,
-    admission: { isMember: () => true },
+    hasMember: () => true,
     reissue: async () => 0,
-  } as unknown as MeshBook;
+  } as unknown as OwnMesh;
 }
 
 function node(hub: Hub, self: PeerId, name: string, init: NodeInit = {}): Node {
@@ -120,7 +120,7 @@ function node(hub: Hub, self: PeerId, name: string, init: NodeInit = {}): Node {
     view: createMembership(
       {
         network,
-        meshBook: meshBookOf(() => made.records),
+        ownMesh: ownMeshOf(() => made.records),
         table: memoryTable(),
         presence: () => made.says,
         boards: () => made.boards,

@@ -27,7 +27,18 @@ async function stranger(address: string): Promise<Connection> {
   return node.dial(multiaddr(address));
 }
 
-/** What comes back on a stream within 300 ms after `bytes` were sent. */
+/** Resolves when a ping, which strangers may send, has come back. */
+async function pinged(connection: Connection): Promise<void> {
+  const stream = await connection.newStream('/ipfs/ping/1.0.0', soon());
+  const answered = new Promise<void>((resolve) => {
+    stream.addEventListener('message', () => resolve(), { once: true });
+  });
+  stream.send(new Uint8Array(32));
+  await answered;
+  stream.abort(new Error('enough'));
+}
+
+/** What comes back on a stream for `bytes`, by the time that two pings sent later are answered. */
 async function answerTo(connection: Connection, protocol: string, bytes: Uint8Array) {
   const stream = await connection.newStream(protocol, soon());
   let received = 0;
@@ -35,7 +46,8 @@ async function answerTo(connection: Connection, protocol: string, bytes: Uint8Ar
     received += event.data.byteLength;
   });
   stream.send(bytes);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await pinged(connection);
+  await pinged(connection);
   const { status } = stream;
   stream.abort(new Error('enough'));
   return { received, status };

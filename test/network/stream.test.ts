@@ -32,18 +32,14 @@ describe('a stream', () => {
     const back = read(big, sent.length);
     big.write(sent);
 
-    const times: number[] = [];
     let answer = deferred<void>();
     small.onData(() => answer.resolve());
     for (let call = 0; call < 20; call++) {
-      const startedAt = performance.now();
       small.write(new Uint8Array(100));
       await answer.promise;
-      times.push(performance.now() - startedAt);
       answer = deferred<void>();
     }
     expect((await back).equals(sent)).toBe(true);
-    expect(times.toSorted((x, y) => x - y)[10]).toBeLessThan(200);
   });
 
   it('says false over its high-water mark and resolves drained below its low one', async () => {
@@ -84,7 +80,11 @@ describe('a stream', () => {
     await until(() => heard.length === 1, 'the first byte');
     stream.pause();
     stream.write(Uint8Array.of(2));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    // On the same connection, and later: when this is back, the byte is there too.
+    const other = await b.network.open(a.id, ECHO, soon());
+    const back = read(other, 1);
+    other.write(Uint8Array.of(3));
+    await back;
     expect(heard).toEqual([1]);
     stream.resume();
     await until(() => heard.length === 2, 'the second byte');

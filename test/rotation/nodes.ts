@@ -64,18 +64,18 @@ export async function open(stateDir: string): Promise<Opened> {
 
 export async function founder(): Promise<Opened> {
   const node = await open(await folder());
-  await node.meshBook.found('home');
+  await node.ownMesh.found('home');
   return node;
 }
 
 export async function joined(of: Opened): Promise<Opened> {
   const node = await open(await folder());
-  const { ticket } = await of.meshBook.invite({
+  const { ticket } = await of.admission.invite({
     addresses: ['/ip4/127.0.0.1/tcp/4040'],
     expiresInMs: 60_000,
     canInvite: true,
   });
-  await node.meshBook.takeTicket(new Secret(ticket.reveal()));
+  await node.admission.takeTicket(new Secret(ticket.reveal()));
   const answer = await meet(node, of);
   if (!answer.ok) throw new Error(answer.reason);
   return node;
@@ -83,13 +83,13 @@ export async function joined(of: Opened): Promise<Opened> {
 
 /** `from` dials `to`: hello and answer in bytes, and what `from` makes of it. Gives the answer. */
 export async function meet(from: Opened, to: Opened): Promise<HelloAnswer> {
-  const hello = decodeHello(encodeHello(from.meshBook.admission.hello(to.identity.peerId)));
-  const answer = await to.meshBook.admission.admit(hello, from.identity.peerId);
+  const hello = decodeHello(encodeHello(from.admission.hello(to.identity.peerId)));
+  const answer = await to.admission.admit(hello, from.identity.peerId);
   const welcome = decodeHelloAnswer(encodeHelloAnswer(answer));
-  if (welcome.ok) await from.meshBook.admission.answered(welcome, to.identity.peerId);
+  if (welcome.ok) await from.admission.answered(welcome, to.identity.peerId);
   // What a running node does when it hears of a new key.
-  await from.meshBook.reissue();
-  await to.meshBook.reissue();
+  await from.ownMesh.reissue();
+  await to.ownMesh.reissue();
   return welcome;
 }
 
@@ -100,10 +100,9 @@ export async function sync(one: Opened, other: Opened): Promise<void> {
     [other, one],
   ] as const) {
     for (let round = 0; round < 3; round += 1) {
-      for (const jws of from.meshBook.records().all().values())
-        await to.meshBook.records().add(jws);
+      for (const jws of from.ownMesh.records().all().values()) await to.ownMesh.records().add(jws);
     }
-    await to.meshBook.reissue();
+    await to.ownMesh.reissue();
   }
 }
 
@@ -115,5 +114,5 @@ export async function rotated(node: Opened): Promise<{ node: Opened; rotation: R
 }
 
 export function knows(who: Opened, whom: Opened): boolean {
-  return who.meshBook.admission.isMember(whom.identity.peerId);
+  return who.admission.isMember(whom.identity.peerId);
 }

@@ -65,16 +65,16 @@ describe('a member that changes its key', () => {
     expect(bob.identity.did).not.toBe(before.identity.did);
     expect(await meet(bob, alice)).toMatchObject({ ok: true });
     expect([knows(alice, bob), knows(alice, before)]).toEqual([true, false]);
-    const own = alice.meshBook.records().membershipOf(bob.identity.did);
+    const own = alice.ownMesh.records().membershipOf(bob.identity.did);
     expect(own?.[0]?.claims.aud).toBe(bob.identity.did);
     await sync(alice, bob);
     expect(
-      bob.meshBook
+      bob.ownMesh
         .records()
         .memberships()
         .map(({ claims }) => claims.aud),
     ).toContain(bob.identity.did);
-    expect(alice.meshBook.records().digest()).toBe(bob.meshBook.records().digest());
+    expect(alice.ownMesh.records().digest()).toBe(bob.ownMesh.records().digest());
   });
 
   it('is let in by somebody who never met it, and by who only hears of it from others', async () => {
@@ -112,7 +112,7 @@ describe('a member that changes its key', () => {
     const { node: bob } = await rotated(before);
     await meet(bob, alice);
     const revocation = await alice.grants.revoke(membership?.claims.jti ?? '');
-    await alice.meshBook.records().add(revocation.jws);
+    await alice.ownMesh.records().add(revocation.jws);
     expect(knows(alice, bob)).toBe(false);
     expect(await meet(bob, alice)).toMatchObject({ ok: false });
   });
@@ -136,14 +136,14 @@ describe('a member that changes its key', () => {
     expect(knows(alice, thief)).toBe(false);
     // Its status tells, too, because its own key has signed it.
     const hear = (node: Opened): Promise<void> =>
-      node.meshBook.admission.answered(refused, alice.identity.peerId);
+      node.admission.answered(refused, alice.identity.peerId);
     await expect(hear(thief)).rejects.toMatchObject({ code: 'STARLING_KEY_RETIRED' });
     expect(thief.health.warnings()).toMatchObject([
       { code: 'key-retired', text: expect.stringContaining(bob.identity.did) as string },
     ]);
     // Nor is it told anything else once it has heard of the change, and is no member to itself.
     const jws = alice.successions.of(before.identity.did)?.jws ?? '';
-    expect(await thief.meshBook.records().add(jws)).toBe(true);
+    expect(await thief.ownMesh.records().add(jws)).toBe(true);
     expect(await meet(thief, alice)).toMatchObject({ ok: false, code: 'STARLING_KEY_RETIRED' });
     await thief.close();
     const again = await open(copy);
@@ -162,9 +162,9 @@ describe('a member that changes its key', () => {
     const before = await joined(alice);
     const { node: bob } = await rotated(before);
     await meet(bob, alice);
-    const [own] = alice.meshBook.records().membershipOf(bob.identity.did) ?? [];
+    const [own] = alice.ownMesh.records().membershipOf(bob.identity.did) ?? [];
     if (own === undefined) throw new Error('bob is a member');
-    const parent = alice.meshBook
+    const parent = alice.ownMesh
       .records()
       .memberships()
       .find(({ claims }) => claims.aud === before.identity.did);
@@ -173,10 +173,10 @@ describe('a member that changes its key', () => {
     const { sub, cap, exp } = parent.claims;
     const init = { aud: thief.did, sub, cap, expiresAt: exp, parents: [parent], maxDepth: 3 };
     const forged = issueGrant(before.identity, init, Date.now() - 86_400_000);
-    await alice.meshBook.records().add(forged.jws);
-    expect(alice.meshBook.admission.isMember(thief.peerId)).toBe(false);
+    await alice.ownMesh.records().add(forged.jws);
+    expect(alice.admission.isMember(thief.peerId)).toBe(false);
     expect(() =>
-      alice.meshBook.records().verifyMembership([forged.jws, parent.jws], thief.did),
+      alice.ownMesh.records().verifyMembership([forged.jws, parent.jws], thief.did),
     ).toThrow(/retired|place/);
   });
 
@@ -221,10 +221,10 @@ describe('the founder of a mesh that changes its key', () => {
   it('leaves the mesh what it is, and everybody in it', async () => {
     const before = await founder();
     const bob = await joined(before);
-    const mesh = before.meshBook.mesh();
+    const mesh = before.ownMesh.mesh();
     const { node: alice } = await rotated(before);
-    expect(alice.meshBook.mesh()).toEqual(mesh);
-    const [own] = alice.meshBook.records().membershipOf(alice.identity.did) ?? [];
+    expect(alice.ownMesh.mesh()).toEqual(mesh);
+    const [own] = alice.ownMesh.records().membershipOf(alice.identity.did) ?? [];
     expect(own?.claims).toMatchObject({ iss: mesh?.id, aud: alice.identity.did });
     expect(await meet(bob, alice)).toMatchObject({ ok: true });
     expect([knows(bob, alice), knows(bob, before), knows(alice, bob)]).toEqual([true, false, true]);
@@ -235,7 +235,7 @@ describe('the founder of a mesh that changes its key', () => {
 
   it('of an open mesh is in it as before', async () => {
     const [alice, bob] = [await open(await folder()), await open(await folder())];
-    for (const node of [alice, bob]) await node.meshBook.enterOpen('party');
+    for (const node of [alice, bob]) await node.ownMesh.enterOpen('party');
     await meet(alice, bob);
     const { node: alice2 } = await rotated(alice);
     expect(await meet(alice2, bob)).toMatchObject({ ok: true });
@@ -247,10 +247,10 @@ describe('a succession that somebody makes up', () => {
   it('does not count for a stranger, for another mesh, or for the key of the mesh', async () => {
     const alice = await founder();
     const bob = await joined(alice);
-    const mesh = alice.meshBook.mesh()?.id;
+    const mesh = alice.ownMesh.mesh()?.id;
     if (mesh === undefined) throw new Error('there is a mesh');
     const [eve, heir] = [createIdentity(), createIdentity()];
-    const records = alice.meshBook.records();
+    const records = alice.ownMesh.records();
     const cases = [
       issueSuccession(eve, heir, { mesh }, Date.now()),
       issueSuccession(bob.identity, heir, { mesh: eve.did }, Date.now()),
@@ -265,11 +265,11 @@ describe('a succession that somebody makes up', () => {
     const before = await joined(alice);
     const carol = await joined(alice);
     await sync(alice, carol);
-    const mesh = alice.meshBook.mesh()?.id;
+    const mesh = alice.ownMesh.mesh()?.id;
     if (mesh === undefined) throw new Error('there is a mesh');
     const thief = createIdentity();
     const stolen = issueSuccession(before.identity, thief, { mesh }, Date.now());
-    expect(await carol.meshBook.records().add(stolen.jws)).toBe(true);
+    expect(await carol.ownMesh.records().add(stolen.jws)).toBe(true);
     const { node: bob } = await rotated(before);
     await meet(bob, alice);
     await sync(alice, carol);
@@ -280,7 +280,7 @@ describe('a succession that somebody makes up', () => {
     expect(warnings[0]).toContain('has named two heirs');
     expect(warnings[1]).toContain('has named two heirs');
     expect(warnings[2]).toContain('the former key of this node');
-    expect(alice.meshBook.records().digest()).toBe(carol.meshBook.records().digest());
+    expect(alice.ownMesh.records().digest()).toBe(carol.ownMesh.records().digest());
     await carol.close();
     const again = await open(carol.stateDir);
     expect(again.successions.current(before.identity.did)).toBe(thief.did);
@@ -458,7 +458,7 @@ describe('a key change', () => {
 
   it('that nobody could follow any more is refused before anything is changed', async () => {
     const alice = await founder();
-    const mesh = alice.meshBook.mesh()?.id ?? alice.identity.did;
+    const mesh = alice.ownMesh.mesh()?.id ?? alice.identity.did;
     let old: Identity = createIdentity();
     for (let change = 1; change < 63; change += 1) {
       const next = createIdentity();
@@ -472,7 +472,7 @@ describe('a key change', () => {
     });
     const again = await open(alice.stateDir);
     expect(again.identity.did).toBe(alice.identity.did);
-    expect(again.meshBook.isMember()).toBe(true);
+    expect(again.ownMesh.isMember()).toBe(true);
   });
 
   it('is followed by whom it meets, however many came before', async () => {

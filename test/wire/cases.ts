@@ -18,7 +18,7 @@ import { createDocument } from '../../src/blackboard/document.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
 import { Secret, silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
-import { createCertifier, readBehalf } from '../../src/gateway/clearance/on-behalf-of.ts';
+import { createCertifier, readOnBehalfOf } from '../../src/gateway/clearance/on-behalf-of.ts';
 import {
   decodeCheckpointMessage,
   encodeCheckpointMessage,
@@ -26,8 +26,8 @@ import {
 import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
 import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
 import { createWitnesses } from '../../src/membership/witness.ts';
-import { proofOf } from '../../src/mesh/hello-proofs.ts';
-import { encodeTicket, parseTicket } from '../../src/mesh/ticket.ts';
+import { proofOf } from '../../src/mesh/ticket-check.ts';
+import { encodeTicket, parseTicket } from '../../src/mesh/ticket-format.ts';
 import { createFrameDecoder, encodeLength } from '../../src/network/framing.ts';
 import {
   decodeHello,
@@ -445,7 +445,7 @@ const behalf = (title: string, principal: never, onBehalfOf: unknown): WireCase 
     text(
       createCertifier({ signer: member, clock: createTestClock(NOW_MS) }).certify(principal) ?? '',
     ),
-  read: (bytes) => readBehalf(utf8(bytes), { issuer: member.did, nowMs: NOW_MS }),
+  read: (bytes) => readOnBehalfOf(utf8(bytes), { issuer: member.did, nowMs: NOW_MS }),
   value: { onBehalfOf, endsAtMs: NOW_MS + (43_200 + 60) * 1000 },
 });
 

@@ -58,7 +58,7 @@ async function callingNode(): Promise<{
       notification: () => undefined,
       server: 'files',
       client: { capabilities: { roots: {} }, clientInfo: { name: 'editor', version: '9' } },
-      behalf: 'certificate.of.caller',
+      certificate: 'certificate.of.caller',
     },
   );
   await Promise.resolve();
@@ -114,7 +114,7 @@ function servingNode(): {
               Object.assign(seen, { spec, meta });
             } else own.notification?.(frame as never);
           },
-          rejudge: () => undefined,
+          recheck: () => undefined,
           end: () => undefined,
         }) as never,
       ended: () => undefined,

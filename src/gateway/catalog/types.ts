@@ -9,11 +9,11 @@
  * The router finds the way and never says yes or no: `wanted` goes to clearance, which asks the guard.
  */
 import type { EventEmitter } from 'node:events';
-import type { StarlingError } from '../../core/index.ts';
+import type { JsonObject, StarlingError } from '../../core/index.ts';
 import type { Config } from '../../config/types.ts';
 import type { ServerCatalog, ServerFacts } from '../../directory/types.ts';
 import type { GuardWanted, Principal } from '../../guard/types.ts';
-import type { RelayedCall, ServerTarget } from '../types.ts';
+import type { RelayedCall, RequestFrame, ServerTarget } from '../types.ts';
 import type { Lists } from './lists.ts';
 import type { ToolsMode, ViewSpec } from './view-spec.ts';
 
@@ -58,6 +58,19 @@ export interface View {
   resource(uri: string, ability: 'resource/read' | 'resource/subscribe'): readonly Route[];
   /** The one server of the view, for what only that server knows. @throws STARLING_USAGE */
   server(method: string): Route;
+}
+
+/** How sessions answer where three tools stand for the whole list (`tools: search`). */
+export interface SearchMode {
+  /** What is listed instead of all tools. */
+  readonly pages: readonly Buffer[];
+  /** The call that a `call_tool` is about; any other request as it is. @throws STARLING_USAGE */
+  unwrap(frame: RequestFrame): RequestFrame;
+  /**
+   * The result of `search_tools` or `describe_tools`; undefined when the request calls neither. Input
+   * errors are results too.
+   */
+  answer(view: View, frame: RequestFrame): Promise<JsonObject> | undefined;
 }
 
 /** Events of the router. */

@@ -67,15 +67,20 @@ export interface ApiKeys {
   create(init: ApiKeyInit): Promise<{ readonly key: Secret; readonly info: ApiKey }>;
   /** Newest first, expired ones too. */
   list(): readonly ApiKey[];
-  /** Ends a key at once, by its name or id. @throws STARLING_USAGE when there is none */
+  /**
+   * Ends a key at once, by its name or id. When that can't be stored, the key is ended until the next
+   * start, and may be revoked again. @throws STARLING_USAGE when there is none
+   */
   revoke(reference: string): Promise<ApiKey>;
 }
 
-interface Held {
+interface StoredKey {
   info: ApiKey;
   readonly digest: Uint8Array;
   readonly credential: Credential;
   usedStoredAt: number;
+  /** It lets nobody in, and is not stored any more unless that failed. */
+  isRevoked: boolean;
 }
 
 /** Makes the keys of a node. */
@@ -86,7 +91,7 @@ export function createApiKeys(components: ApiKeysComponents): ApiKeys {
 class StoredKeys implements ApiKeys {
   readonly events = new EventEmitter<ApiKeysEvents>();
   readonly #components: ApiKeysComponents;
-  readonly #held = new Map<string, Held>();
+  readonly #keys = new Map<string, StoredKey>();
 
   constructor(components: ApiKeysComponents) {
     this.#components = components;
@@ -94,22 +99,23 @@ class StoredKeys implements ApiKeys {
 
   async load(): Promise<void> {
     for await (const [id, bytes] of this.#components.table.entries()) {
-      const held = readRow(id, bytes);
-      if (held === undefined) {
+      const stored = readRow(id, bytes);
+      if (stored === undefined) {
         // One damaged row must not keep the node from starting; it lets nobody in.
         this.#components.logger.warn({ key: id }, 'stored API key is damaged and left out');
-      } else this.#held.set(id, held);
+      } else this.#keys.set(id, stored);
     }
   }
 
   check(token: string, digest: Uint8Array): Credential | undefined {
     const id = KEY.exec(token)?.[1];
-    const held = id === undefined ? undefined : this.#held.get(id);
-    if (held === undefined || !timingSafeEqual(held.digest, digest)) return undefined;
+    const stored = id === undefined ? undefined : this.#keys.get(id);
+    if (stored === undefined || stored.isRevoked || !timingSafeEqual(stored.digest, digest))
+      return undefined;
     const now = this.#components.clock.now();
-    if (hasExpired(held.info, now)) return undefined;
-    if (now - held.usedStoredAt >= USED_EVERY_MS) this.#used(held, now);
-    return held.credential;
+    if (hasExpired(stored.info, now)) return undefined;
+    if (now - stored.usedStoredAt >= USED_EVERY_MS) this.#used(stored, now);
+    return stored.credential;
   }
 
   async create(init: ApiKeyInit): Promise<{ readonly key: Secret; readonly info: ApiKey }> {
@@ -123,13 +129,13 @@ class StoredKeys implements ApiKeys {
       createdAt: this.#components.clock.now(),
       ...(init.expiresAt === undefined ? {} : { expiresAt: init.expiresAt }),
     };
-    const held = holdOf(info, digestOf(key));
+    const stored = storedKeyOf(info, digestOf(key));
     // Taken before it is durable, so that two at once can't have one name.
-    this.#held.set(id, held);
+    this.#keys.set(id, stored);
     try {
-      await this.#components.table.put(id, writeRow(held));
+      await this.#components.table.put(id, writeRow(stored));
     } catch (error) {
-      this.#held.delete(id);
+      this.#keys.delete(id);
       throw error;
     }
     this.events.emit('change', info, 'created');
@@ -137,26 +143,31 @@ class StoredKeys implements ApiKeys {
   }
 
   list(): readonly ApiKey[] {
-    return [...this.#held.values()]
+    return [...this.#keys.values()]
+      .filter(({ isRevoked }) => !isRevoked)
       .map(({ info }) => info)
       .sort((a, b) => b.createdAt - a.createdAt || a.name.localeCompare(b.name));
   }
 
   async revoke(reference: string): Promise<ApiKey> {
-    const held =
-      this.#held.get(reference) ??
-      [...this.#held.values()].find(({ info }) => info.name === reference);
-    if (held === undefined) {
+    const stored =
+      this.#keys.get(reference) ??
+      [...this.#keys.values()].find(({ info }) => info.name === reference);
+    if (stored === undefined) {
       throw new StarlingError('STARLING_USAGE', `no API key is called '${printable(reference)}'`, {
         hint: 'see which there are: starling key list',
       });
     }
-    const { id } = held.info;
-    this.#held.delete(id);
-    this.events.emit('revoked', held.credential.id);
-    this.events.emit('change', held.info, 'revoked');
+    const { id } = stored.info;
+    if (!stored.isRevoked) {
+      stored.isRevoked = true;
+      this.events.emit('revoked', stored.credential.id);
+      this.events.emit('change', stored.info, 'revoked');
+    }
+    // Kept until the disk has forgotten it, so that a revocation that failed there can be said again.
     await this.#components.table.delete(id);
-    return held.info;
+    this.#keys.delete(id);
+    return stored.info;
   }
 
   #checkInit({ name, scopes, expiresAt }: ApiKeyInit): void {
@@ -168,7 +179,7 @@ class StoredKeys implements ApiKeys {
         'use 1 to 32 of a-z, 0-9 and -',
       );
     }
-    if ([...this.#held.values()].some(({ info }) => info.name === name)) {
+    if ([...this.#keys.values()].some(({ info }) => info.name === name)) {
       throw wrong(
         `there is a key '${name}' already`,
         `choose another name, or end it: starling key revoke ${name}`,
@@ -186,19 +197,19 @@ class StoredKeys implements ApiKeys {
     if (expiresAt !== undefined && expiresAt <= this.#components.clock.now()) {
       throw wrong('the key would have expired already', 'choose a time that is to come');
     }
-    if (this.#held.size >= KEYS_MAX) {
+    if (this.#keys.size >= KEYS_MAX) {
       throw new StarlingError('STARLING_LIMIT_EXCEEDED', `there are ${KEYS_MAX} API keys`, {
         hint: 'revoke some: starling key list',
       });
     }
   }
 
-  #used(held: Held, now: number): void {
-    held.info = { ...held.info, lastUsedAt: now };
-    held.usedStoredAt = now;
-    this.#components.table.put(held.info.id, writeRow(held)).catch((error: unknown) => {
+  #used(stored: StoredKey, now: number): void {
+    stored.info = { ...stored.info, lastUsedAt: now };
+    stored.usedStoredAt = now;
+    this.#components.table.put(stored.info.id, writeRow(stored)).catch((error: unknown) => {
       this.#components.logger.warn(
-        { key: held.info.name, error: messageOf(error) },
+        { key: stored.info.name, error: messageOf(error) },
         'last use of an API key not stored',
       );
     });
@@ -210,7 +221,7 @@ export function hasExpired(key: ApiKey, now: number): boolean {
   return key.expiresAt !== undefined && key.expiresAt <= now;
 }
 
-function holdOf(info: ApiKey, digest: Uint8Array): Held {
+function storedKeyOf(info: ApiKey, digest: Uint8Array): StoredKey {
   const { id, name, scopes, expiresAt } = info;
   return {
     info,
@@ -221,15 +232,16 @@ function holdOf(info: ApiKey, digest: Uint8Array): Held {
       ...(expiresAt === undefined ? {} : { expiresAt }),
     },
     usedStoredAt: info.lastUsedAt ?? 0,
+    isRevoked: false,
   };
 }
 
-function writeRow({ info, digest }: Held): Uint8Array {
+function writeRow({ info, digest }: StoredKey): Uint8Array {
   const sha256 = Buffer.from(digest).toString('base64url');
   return Buffer.from(JSON.stringify({ ...info, sha256 }));
 }
 
-function readRow(id: string, bytes: Uint8Array): Held | undefined {
+function readRow(id: string, bytes: Uint8Array): StoredKey | undefined {
   let row: unknown;
   try {
     row = JSON.parse(Buffer.from(bytes).toString('utf8'));
@@ -249,7 +261,7 @@ function readRow(id: string, bytes: Uint8Array): Held | undefined {
     (lastUsedAt === undefined || typeof lastUsedAt === 'number') &&
     digest.length === SECRET_BYTES;
   if (!isWhole) return undefined;
-  return holdOf(
+  return storedKeyOf(
     {
       id,
       name,

@@ -89,84 +89,102 @@ export function challengeText(init: {
 
 /** Makes the challenges of a node. */
 export function createChallenges(components: ChallengesComponents): Challenges {
-  const { self, clock, grants } = components;
-  const key = randomBytes(SEAL_BYTES);
-  const spent = new Map<string, number>();
+  return new SealedChallenges(components);
+}
 
-  const seal = (purpose: string, ...parts: readonly string[]): Buffer =>
-    createHmac('sha256', key)
+class SealedChallenges implements Challenges {
+  readonly #components: ChallengesComponents;
+  readonly #key = randomBytes(SEAL_BYTES);
+  /** Nonces that were used, and when each expires. */
+  readonly #spent = new Map<string, number>();
+
+  constructor(components: ChallengesComponents) {
+    this.#components = components;
+  }
+
+  challenge(did: string, audience: string): Challenge {
+    const expires = this.#components.clock.now() + NONCE_MS;
+    const time = Buffer.alloc(TIME_BYTES);
+    time.writeUIntBE(expires, 0, TIME_BYTES);
+    const body = Buffer.concat([randomBytes(RANDOM_BYTES), time]);
+    const sealed = this.#sealNonce(body, parseDid(did), audience);
+    return { nonce: Buffer.concat([body, sealed]).toString('base64url'), expires };
+  }
+
+  redeem(answer: ChallengeAnswer, audience: string): AgentSession {
+    const did = parseDid(answer.did);
+    this.#checkNotRetired(did);
+    const { nonce, signature } = answer;
+    const expires = this.#expiryOf(nonce, did, audience);
+    const text = challengeText({ node: this.#components.self, audience, did, nonce });
+    const isSigned =
+      SIGNATURE.test(signature) && verifySignature(did, text, Buffer.from(signature, 'base64url'));
+    if (!isSigned) throw refused("the signature is not that of the did's key over this challenge");
+    if (this.#spent.size >= SPENT_MAX) {
+      throw new StarlingError('STARLING_RATE_LIMITED', 'too many sessions are being opened', {
+        hint: 'try again in a minute',
+      });
+    }
+    this.#spent.set(nonce, expires);
+    const expiresAt = this.#components.clock.now() + SESSION_MS;
+    const id = did.slice(DID_PREFIX.length);
+    const sealed = this.#seal('session', id, String(expiresAt)).toString('base64url');
+    return { token: `starling-session.${id}.${expiresAt}.${sealed}`, expiresAt };
+  }
+
+  check(token: string): Credential | undefined {
+    const [, id = '', time = '', given = ''] = TOKEN.exec(token) ?? [];
+    const expiresAt = Number(time);
+    if (id === '' || expiresAt <= this.#components.clock.now()) return undefined;
+    const sealed = this.#seal('session', id, time).toString('base64url');
+    if (!timingSafeEqual(Buffer.from(given), Buffer.from(sealed))) return undefined;
+    const did = `${DID_PREFIX}${id}` as Did;
+    return {
+      id: `agent:${did}`,
+      principal: { kind: 'agent', did, name: `agent-${id.slice(-6)}` },
+      expiresAt,
+    };
+  }
+
+  /** @throws STARLING_KEY_RETIRED */
+  #checkNotRetired(did: Did): void {
+    const { grants } = this.#components;
+    const retired = grants === undefined ? undefined : retiredBy(did, grants.successions);
+    if (retired === undefined) return;
+    throw new StarlingError('STARLING_KEY_RETIRED', `no session: ${retired.text}`, {
+      hint: 'sign with the key that took its place',
+    });
+  }
+
+  /** When a nonce of ours that was not used yet expires. @throws STARLING_UNAUTHORIZED */
+  #expiryOf(nonce: string, did: Did, audience: string): number {
+    const bytes = Buffer.from(NONCE.test(nonce) ? nonce : '', 'base64url');
+    const body = bytes.subarray(0, RANDOM_BYTES + TIME_BYTES);
+    const given = bytes.subarray(RANDOM_BYTES + TIME_BYTES);
+    const isOurs =
+      given.length === SEAL_BYTES && timingSafeEqual(given, this.#sealNonce(body, did, audience));
+    if (!isOurs) throw refused('the nonce is none of this node for this did and host');
+    const expires = body.readUIntBE(RANDOM_BYTES, TIME_BYTES);
+    const now = this.#components.clock.now();
+    if (expires <= now) throw refused('the nonce has expired');
+    // All live equally long, so the oldest expires first.
+    for (const [spent, spentExpires] of this.#spent) {
+      if (spentExpires > now) break;
+      this.#spent.delete(spent);
+    }
+    if (this.#spent.has(nonce)) throw refused('the nonce was used before');
+    return expires;
+  }
+
+  #seal(purpose: string, ...parts: readonly string[]): Buffer {
+    return createHmac('sha256', this.#key)
       .update([purpose, ...parts].join('\n'))
       .digest();
-  const sealNonce = (body: Buffer, did: Did, audience: string): Buffer =>
-    seal('nonce', did, audience, body.toString('base64url'));
+  }
 
-  const forgetSpent = (): void => {
-    // All live equally long, so the oldest expires first.
-    for (const [nonce, expires] of spent) {
-      if (expires > clock.now()) break;
-      spent.delete(nonce);
-    }
-  };
-
-  return {
-    challenge(did, audience) {
-      const expires = clock.now() + NONCE_MS;
-      const time = Buffer.alloc(TIME_BYTES);
-      time.writeUIntBE(expires, 0, TIME_BYTES);
-      const body = Buffer.concat([randomBytes(RANDOM_BYTES), time]);
-      const sealed = sealNonce(body, parseDid(did), audience);
-      return { nonce: Buffer.concat([body, sealed]).toString('base64url'), expires };
-    },
-    redeem(answer, audience) {
-      const did = parseDid(answer.did);
-      const retired = grants === undefined ? undefined : retiredBy(did, grants.successions);
-      if (retired !== undefined) {
-        throw new StarlingError('STARLING_KEY_RETIRED', `no session: ${retired.text}`, {
-          hint: 'sign with the key that took its place',
-        });
-      }
-      const { nonce, signature } = answer;
-      const bytes = Buffer.from(NONCE.test(nonce) ? nonce : '', 'base64url');
-      const body = bytes.subarray(0, RANDOM_BYTES + TIME_BYTES);
-      const given = bytes.subarray(RANDOM_BYTES + TIME_BYTES);
-      const isOurs =
-        given.length === SEAL_BYTES && timingSafeEqual(given, sealNonce(body, did, audience));
-      if (!isOurs) throw refused('the nonce is none of this node for this did and host');
-      const expires = body.readUIntBE(RANDOM_BYTES, TIME_BYTES);
-      if (expires <= clock.now()) throw refused('the nonce has expired');
-      forgetSpent();
-      if (spent.has(nonce)) throw refused('the nonce was used before');
-      const text = challengeText({ node: self, audience, did, nonce });
-      const isSigned =
-        SIGNATURE.test(signature) &&
-        verifySignature(did, text, Buffer.from(signature, 'base64url'));
-      if (!isSigned)
-        throw refused("the signature is not that of the did's key over this challenge");
-      if (spent.size >= SPENT_MAX) {
-        throw new StarlingError('STARLING_RATE_LIMITED', 'too many sessions are being opened', {
-          hint: 'try again in a minute',
-        });
-      }
-      spent.set(nonce, expires);
-      const expiresAt = clock.now() + SESSION_MS;
-      const id = did.slice(DID_PREFIX.length);
-      const sealed = seal('session', id, String(expiresAt)).toString('base64url');
-      return { token: `starling-session.${id}.${expiresAt}.${sealed}`, expiresAt };
-    },
-    check(token) {
-      const [, id = '', time = '', given = ''] = TOKEN.exec(token) ?? [];
-      const expiresAt = Number(time);
-      if (id === '' || expiresAt <= clock.now()) return undefined;
-      const sealed = seal('session', id, time).toString('base64url');
-      if (!timingSafeEqual(Buffer.from(given), Buffer.from(sealed))) return undefined;
-      const did = `${DID_PREFIX}${id}` as Did;
-      return {
-        id: `agent:${did}`,
-        principal: { kind: 'agent', did, name: `agent-${id.slice(-6)}` },
-        expiresAt,
-      };
-    },
-  };
+  #sealNonce(body: Buffer, did: Did, audience: string): Buffer {
+    return this.#seal('nonce', did, audience, body.toString('base64url'));
+  }
 }
 
 function refused(why: string): StarlingError {

@@ -1,14 +1,19 @@
 /** Where an authorization server's keys are, by its metadata (RFC 8414 §3, OpenID Discovery 1.0 §4). */
-import { StarlingError, messageOf } from '../../core/index.ts';
+import { StarlingError, messageOf, withDeadline } from '../../core/index.ts';
+import type { Clock } from '../../core/index.ts';
 
 const METADATA_CHARS_MAX = 1024 * 1024;
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
 /**
- * The `jwks_uri` in the metadata of `issuer`.
+ * The `jwks_uri` in the metadata of `issuer`; each place that may have it is given `timeoutMs`.
  * @throws STARLING_UPSTREAM_UNAVAILABLE when no metadata of this very issuer is found
  */
-export async function discoverJwksUri(issuer: string, timeoutMs: number): Promise<string> {
+export async function discoverJwksUri(
+  clock: Clock,
+  issuer: string,
+  timeoutMs: number,
+): Promise<string> {
   const { origin, pathname } = new URL(issuer);
   const path = pathname.replace(/\/$/, '');
   const places = [
@@ -19,7 +24,8 @@ export async function discoverJwksUri(issuer: string, timeoutMs: number): Promis
   const faults: string[] = [];
   for (const place of new Set(places)) {
     try {
-      return jwksUriIn(await fetchJson(place, timeoutMs), issuer);
+      const read = (signal: AbortSignal): Promise<unknown> => fetchJson(place, signal);
+      return jwksUriIn(await withDeadline(clock, timeoutMs, read), issuer);
     } catch (error) {
       faults.push(`${place}: ${messageOf(error)}`);
     }
@@ -31,11 +37,11 @@ export async function discoverJwksUri(issuer: string, timeoutMs: number): Promis
   );
 }
 
-async function fetchJson(url: string, timeoutMs: number): Promise<unknown> {
+async function fetchJson(url: string, signal: AbortSignal): Promise<unknown> {
   const response = await fetch(url, {
     headers: { accept: 'application/json' },
     redirect: 'error',
-    signal: AbortSignal.timeout(timeoutMs),
+    signal,
   });
   if (!response.ok) {
     await response.body?.cancel();

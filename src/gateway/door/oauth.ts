@@ -168,7 +168,7 @@ function createKeyLookup({ clock }: AccessTokensComponents, init: HttpOAuth): JW
   let lookup: Promise<JWTVerifyGetKey> | undefined;
   let failedAt = -Infinity;
   const keySet = async (): Promise<JWTVerifyGetKey> => {
-    const uri = init.jwksUri ?? (await discoverJwksUri(init.issuer, FETCH_TIMEOUT_MS));
+    const uri = init.jwksUri ?? (await discoverJwksUri(clock, init.issuer, FETCH_TIMEOUT_MS));
     return createRemoteJWKSet(new URL(uri), { timeoutDuration: FETCH_TIMEOUT_MS });
   };
   return async (header, token) => {

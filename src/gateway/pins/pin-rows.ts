@@ -21,10 +21,10 @@ export interface PinRow {
   readonly kind: PinKind;
   readonly name: string;
   /** Present when it was never accepted: it stays quarantined until somebody approves it. */
-  readonly held?: QuarantineReason;
+  readonly quarantined?: QuarantineReason;
   /** The pinned name that a renamed thing had before. */
   readonly was?: string;
-  /** The accepted definition; for one that is held, the one that was first seen. */
+  /** The accepted definition; for one that is quarantined, the one that was first seen. */
   readonly hash: string;
   readonly bare: string;
   /** ms since the epoch */
@@ -89,7 +89,7 @@ class WritingTable implements PinTable {
   }
 
   keep(row: PinRow, canonical?: string): void {
-    this.#write({ key: pinKey(row), value: Buffer.from(JSON.stringify(row)) });
+    this.#write({ key: pinKey(row), value: Buffer.from(writeRow(row)) });
     if (canonical !== undefined) {
       this.#write({ key: textKey(row), value: Buffer.from(canonical.slice(0, TEXT_MAX)) });
     }
@@ -170,16 +170,23 @@ function idOf({ owner, server, kind, name }: PinRow): string {
 const KINDS: readonly unknown[] = ['tool', 'prompt', 'instructions'];
 const REASONS: readonly unknown[] = [undefined, 'changed', 'new', 'renamed', 'invisible'];
 
+/** A row's JSON. On disk the reason of a quarantine is called `held`. */
+function writeRow({ quarantined, ...row }: PinRow): string {
+  return JSON.stringify(quarantined === undefined ? row : { ...row, held: quarantined });
+}
+
 function readRow(value: Uint8Array): PinRow | undefined {
-  let row: unknown;
   try {
-    row = JSON.parse(Buffer.from(value).toString('utf8'));
+    const { held, ...row } = JSON.parse(Buffer.from(value).toString('utf8')) as StoredRow;
+    const read = held === undefined ? row : { ...row, quarantined: held };
+    return isRow(read) ? read : undefined;
   } catch {
     // Damaged: the caller logs it.
     return undefined;
   }
-  return isRow(row) ? row : undefined;
 }
+
+type StoredRow = Readonly<Record<string, unknown>>;
 
 function isRow(value: unknown): value is PinRow {
   if (typeof value !== 'object' || value === null) return false;
@@ -190,6 +197,6 @@ function isRow(value: unknown): value is PinRow {
     typeof row.listed === 'boolean' &&
     (row.was === undefined || typeof row.was === 'string') &&
     KINDS.includes(row.kind) &&
-    REASONS.includes(row.held)
+    REASONS.includes(row.quarantined)
   );
 }

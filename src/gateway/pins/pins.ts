@@ -9,26 +9,20 @@ import type { Clock, Health, Logger, PeerId, Startable } from '../../core/index.
 import type { Succession, Successions } from '../../grants/index.ts';
 import { peerIdFromDid } from '../../identity/index.ts';
 import type { Table } from '../../store/types.ts';
-import { definitionOf, instructionsDefinition } from './definition.ts';
-import type { Definition, NamedItem, PinKind } from './definition.ts';
 import { differenceOf } from './definition-difference.ts';
 import { TEXT_MAX, createPinTable } from './pin-rows.ts';
-import type { QuarantineReason, PinOwner, PinRow, PinTable } from './pin-rows.ts';
+import type { PinOwner, PinRow, PinTable } from './pin-rows.ts';
+import { createPinnedServer, isReviewable } from './pinned-server.ts';
+import type {
+  PinTotals,
+  PinnedServer,
+  QuarantineCase,
+  Review,
+  Reviewable,
+} from './pinned-server.ts';
 import type { Quarantined } from './quarantine.ts';
 
-/** What is reviewed of a server; whatever else a catalog holds is let be. */
-export interface Reviewable {
-  readonly tools: readonly NamedItem[];
-  readonly prompts: readonly NamedItem[];
-  readonly instructions?: string;
-}
-
-/** What came of a review. */
-export interface Review<Catalog extends Reviewable> {
-  /** The catalog without what is quarantined; the very same object when nothing is. */
-  readonly allowed: Catalog;
-  readonly quarantined: readonly Quarantined[];
-}
+export type { Review, Reviewable } from './pinned-server.ts';
 
 /** A quarantined thing with what a person needs to decide. */
 export interface QuarantineEntry extends Quarantined {
@@ -52,8 +46,8 @@ export interface PinsEvents {
 export interface Pins extends Startable {
   readonly events: EventEmitter<PinsEvents>;
   /**
-   * Judges what a server lists now. A list without anything is none: a server that is not ready yet
-   * says nothing. Own `starling` is let through: its tools are this program.
+   * Compares what a server lists now with its pins. An empty list is no list: a server that is not
+   * ready yet says nothing. The built-in server is let through: its tools are this program.
    */
   review<Catalog extends Reviewable>(
     owner: PinOwner,
@@ -62,7 +56,8 @@ export interface Pins extends Startable {
   ): Review<Catalog>;
   /**
    * Accepts what a server offers now under `name` (without it: all that is quarantined of the
-   * server). Durable when it resolves.
+   * server). Durable when it resolves; when the disk refuses, the approval holds for now, and is
+   * written once the disk takes it.
    * @throws STARLING_TOOL_UNKNOWN when nothing of that name is quarantined; STARLING_TOOL_QUARANTINED
    * when it is no longer what was last shown
    */
@@ -96,54 +91,24 @@ export interface PinsInit {
   readonly totalMax?: number;
 }
 
-interface Offer {
-  readonly row: PinRow | undefined;
-  readonly definition: Definition;
-  readonly quarantined: Quarantined;
-  readonly since: number;
-  /** Hash that the operator was last shown. */
-  readonly shown?: string;
-}
-
-interface Server {
-  readonly owner: PinOwner;
-  readonly server: string;
-  readonly rows: Map<string, PinRow>;
-  /** What is quarantined of its last list. */
-  offers: ReadonlyMap<string, Offer>;
-  /** The review of its last list, good for the same object until something is approved. */
-  last: WeakMap<Reviewable, { readonly review: Review<Reviewable>; readonly at: number }>;
-}
-
-interface Listed {
-  readonly key: string;
-  readonly kind: PinKind;
-  readonly name: string;
-  readonly definition: Definition;
-}
-
+/** Pins kept in all, where nothing else is said. */
 const TOTAL_MAX = 200_000;
-/** The use of a pin is written at most this often. */
-const USED_STEP_MS = 86_400_000;
-const INSTRUCTIONS = 'instructions';
+/** Code of the warning that something is quarantined. */
 const WARNING = 'pins-quarantined';
 
 /** Makes the pins. */
 export function createPins(components: PinsComponents, init: PinsInit): Pins {
-  return new PinBook(components, init);
+  return new NodePins(components, init);
 }
 
-class PinBook implements Pins {
+class NodePins implements Pins {
   readonly events = new EventEmitter<PinsEvents>();
   readonly #components: PinsComponents;
   readonly #init: PinsInit;
   readonly #table: PinTable;
-  readonly #servers = new Map<string, Server>();
+  readonly #servers = new Map<string, PinnedServer>();
+  readonly #totals: PinTotals = { rows: 0, quarantined: 0 };
   #isStarted = false;
-  /** Rows of all servers. */
-  #total = 0;
-  /** Offers of all servers. */
-  #held = 0;
   /** Ends when the rows of peers with a new key are under that; never rejects. */
   #moving: Promise<void> = Promise.resolve();
   readonly #succeeded = ({ claims }: Succession): void => {
@@ -166,10 +131,7 @@ class PinBook implements Pins {
   async start(): Promise<void> {
     if (this.#isStarted) return;
     if (this.#init.mode === 'strict') {
-      for (const row of await this.#table.load()) {
-        this.#serverOf(row.owner, row.server).rows.set(keyOf(row.kind, row.name), row);
-        this.#total += 1;
-      }
+      for (const row of await this.#table.load()) this.#serverOf(row.owner, row.server).load(row);
     }
     const { successions } = this.#components;
     for (const succession of successions?.all() ?? []) this.#succeeded(succession);
@@ -194,13 +156,10 @@ class PinBook implements Pins {
     }
     if (!this.#isStarted) throw new StarlingError('STARLING_STOPPED', 'pins are not loaded yet');
     const now = this.#components.clock.now();
-    const last = this.#servers.get(serverKey(owner, server))?.last.get(catalog);
-    if (last !== undefined && now - last.at < USED_STEP_MS) return last.review as Review<Catalog>;
-    const listed = listedOf(catalog);
-    if (listed.length === 0) return { allowed: catalog, quarantined: [] };
-    const known = this.#serverOf(owner, server);
-    const review = withoutHeld(catalog, this.#judge(known, listed));
-    known.last.set(catalog, { review, at: now });
+    const known = this.#servers.get(serverKey(owner, server))?.reviewed(catalog, now);
+    if (known !== undefined) return known as Review<Catalog>;
+    if (!isReviewable(catalog)) return { allowed: catalog, quarantined: [] };
+    const review = this.#serverOf(owner, server).review(catalog, now);
     this.#trim();
     this.#tellHealth();
     return review;
@@ -208,207 +167,96 @@ class PinBook implements Pins {
 
   async approve(owner: PinOwner, server: string, name?: string): Promise<readonly Quarantined[]> {
     const known = this.#servers.get(serverKey(owner, server));
-    const offers = [...(known?.offers ?? [])].filter(
+    const cases = [...(known?.cases ?? [])].filter(
       ([, { quarantined }]) => name === undefined || quarantined.name === name,
     );
-    if (known === undefined || offers.length === 0) {
-      const what = printable(name === undefined ? server : `${server}/${name}`);
-      throw new StarlingError('STARLING_TOOL_UNKNOWN', `nothing of ${what} is quarantined`, {
-        hint: 'see what is: starling pin list',
-      });
-    }
-    for (const [, { quarantined, shown, definition }] of offers) {
-      if (shown === undefined || shown === definition.hash) continue;
-      throw new StarlingError(
-        'STARLING_TOOL_QUARANTINED',
-        `${printable(quarantined.name)} of ${printable(server)} has changed again since it was shown`,
-        { hint: 'look at it once more: starling pin list' },
-      );
-    }
-    const approved = new Set(offers.map(([key]) => key));
-    for (const [key, offer] of offers) this.#pin(known, key, offer);
-    this.#setOffers(known, new Map([...known.offers].filter(([key]) => !approved.has(key))));
+    if (known === undefined || cases.length === 0) throw nothingQuarantined(server, name);
+    checkShown(server, cases);
+    known.approve(new Set(cases.map(([key]) => key)), this.#components.clock.now());
     this.#trim();
     this.#tellHealth();
+    const approved = cases.map(([, { quarantined }]) => quarantined);
     try {
       await this.#table.flush();
     } finally {
       this.events.emit('change', owner, server);
-      const names = offers.map(([, { quarantined }]) => quarantined.name);
+      const names = approved.map((one) => one.name);
       this.events.emit('approved', owner, server, names);
     }
-    return offers.map(([, offer]) => offer.quarantined);
+    return approved;
   }
 
   list(): readonly QuarantineEntry[] {
     return [...this.#servers.values()]
-      .flatMap((server) =>
-        [...server.offers].map(([key, offer]) => this.#entry(server, key, offer)),
-      )
+      .flatMap((server) => [...server.cases].map(([key, one]) => this.#entry(server, key, one)))
       .sort((a, b) => a.since - b.since);
   }
 
   count(): number {
     let count = 0;
     for (const { rows } of this.#servers.values()) {
-      for (const row of rows.values()) if (row.held === undefined) count += 1;
+      for (const row of rows) if (row.quarantined === undefined) count += 1;
     }
     return count;
   }
 
-  #entry(server: Server, key: string, offer: Offer): QuarantineEntry {
+  #entry(server: PinnedServer, key: string, one: QuarantineCase): QuarantineEntry {
     return {
-      ...offer.quarantined,
+      ...one.quarantined,
       owner: server.owner,
       server: server.server,
-      since: offer.since,
-      difference: () => this.#difference(server, key, offer),
+      since: one.since,
+      difference: () => this.#difference(server, key, one),
     };
   }
 
-  async #difference(server: Server, key: string, offer: Offer): Promise<readonly string[]> {
-    const { hash, canonical } = offer.definition;
-    const was = offer.row === undefined ? undefined : await this.#table.text(offer.row);
-    const current = server.offers.get(key);
-    if (current !== undefined) {
-      server.offers = new Map(server.offers).set(key, { ...current, shown: hash });
-    }
-    const lines = differenceOf(was, canonical().slice(0, TEXT_MAX));
+  async #difference(
+    server: PinnedServer,
+    key: string,
+    one: QuarantineCase,
+  ): Promise<readonly string[]> {
+    const was = one.row === undefined ? undefined : await this.#table.text(one.row);
+    server.show(key, one);
+    const lines = differenceOf(was, one.definition.canonical().slice(0, TEXT_MAX));
     if (lines.length > 0) return lines;
     return [`@@ it differs only after its first ${TEXT_MAX} characters @@`];
   }
 
-  /** Judges a list, pins what may be pinned, and gives what is quarantined, by key. */
-  #judge(server: Server, listed: readonly Listed[]): ReadonlyMap<string, Offer> {
-    const now = this.#components.clock.now();
-    const isFirst = server.rows.size === 0;
-    const here = new Set(listed.map(({ key }) => key));
-    const gone = this.#markGone(server, here);
-    const room = roomOf(server, this.#init.perServerMax);
-    const absent = absentByBare(server, here);
-    const offers = new Map<string, Offer>();
-    for (const one of listed) {
-      const { key, kind, name, definition } = one;
-      const row = server.rows.get(key);
-      const twin = isFirst ? undefined : absent.get(`${kind} ${definition.bare}`);
-      let reason: QuarantineReason | undefined;
-      if (row === undefined) {
-        if (twin !== undefined) reason = 'renamed';
-        else if (!isFirst && (server.owner === '' || gone.has(kind))) reason = 'new';
-        else if (definition.flags.length > 0) reason = 'invisible';
-        if (room[kind] > 0) {
-          room[kind] -= 1;
-          this.#add(server, rowOf(server, one, now, reason, twin?.name), definition);
-        } else reason ??= 'new';
-      } else {
-        this.#touch(server, key, row, now);
-        if (row.held === undefined) reason = row.hash === definition.hash ? undefined : 'changed';
-        else reason = row.held === 'invisible' && definition.flags.length === 0 ? 'new' : row.held;
-      }
-      if (reason === undefined) continue;
-      const before = server.offers.get(key);
-      const kept = server.rows.get(key);
-      const was = reason === 'renamed' ? (kept?.was ?? twin?.name) : undefined;
-      const renamed = was === undefined ? undefined : server.rows.get(keyOf(kind, was));
-      if (before === undefined) this.#log(server, one, reason);
-      offers.set(key, {
-        row: reason === 'changed' ? kept : renamed,
-        definition,
-        quarantined: {
-          kind,
-          name,
-          reason,
-          ...(was === undefined ? {} : { was }),
-          flags: definition.flags,
-        },
-        since: before?.since ?? (kept?.held === undefined ? now : kept.seenAt),
-        ...(before?.shown === undefined ? {} : { shown: before.shown }),
-      });
-    }
-    this.#setOffers(server, offers);
-    return offers;
-  }
-
-  #setOffers(server: Server, offers: ReadonlyMap<string, Offer>): void {
-    server.last = new WeakMap();
-    this.#held += offers.size - server.offers.size;
-    server.offers = offers;
-  }
-
-  /** Marks what the list no longer has; gives the kinds of which something pinned went just now. */
-  #markGone(server: Server, here: ReadonlySet<string>): ReadonlySet<PinKind> {
-    const kinds = new Set<PinKind>();
-    for (const [key, row] of server.rows) {
-      if (!row.listed || here.has(key)) continue;
-      if (row.held === undefined) kinds.add(row.kind);
-      this.#set(server, key, { ...row, listed: false });
-    }
-    return kinds;
-  }
-
-  #touch(server: Server, key: string, row: PinRow, now: number): void {
-    if (row.listed && now - row.usedAt < USED_STEP_MS) return;
-    this.#set(server, key, { ...row, listed: true, usedAt: now });
-  }
-
-  #pin(server: Server, key: string, offer: Offer): void {
-    const { kind, name } = offer.quarantined;
-    const now = this.#components.clock.now();
-    const row = rowOf(server, { key, kind, name, definition: offer.definition }, now);
-    if (server.rows.has(key)) this.#set(server, key, row, offer.definition);
-    else {
-      if (roomOf(server, this.#init.perServerMax)[kind] <= 0) this.#dropOldest(server, kind);
-      this.#add(server, row, offer.definition);
+  /** Keeps the total bound: of the peer with the most, what was listed longest ago goes first. */
+  #trim(): void {
+    const totalMax = this.#init.totalMax ?? TOTAL_MAX;
+    while (this.#totals.rows > totalMax) {
+      const most = this.#rowsOfLargestOwner();
+      if (most.length === 0) return;
+      // A little more than needed, so that the next list does not have to sort again.
+      const excess = this.#totals.rows - totalMax + Math.ceil(totalMax / 64);
+      most.sort((a, b) => Number(a.listed) - Number(b.listed) || a.usedAt - b.usedAt);
+      for (const row of most.slice(0, excess)) this.#drop(row);
+      this.#components.logger.warn({ dropped: Math.min(excess, most.length) }, 'old pins dropped');
     }
   }
 
-  #add(server: Server, row: PinRow, definition: Definition): void {
-    this.#total += 1;
-    this.#set(server, keyOf(row.kind, row.name), row, definition);
-  }
-
-  #set(server: Server, key: string, row: PinRow, definition?: Definition): void {
-    server.rows.set(key, row);
-    this.#table.keep(row, definition?.canonical());
+  /** Own servers lose theirs only when no peer has any. */
+  #rowsOfLargestOwner(): PinRow[] {
+    const byOwner = new Map<PinOwner, PinRow[]>();
+    for (const { owner, rows } of this.#servers.values()) {
+      const all = byOwner.get(owner) ?? [];
+      for (const row of rows) all.push(row);
+      byOwner.set(owner, all);
+    }
+    const own = byOwner.get('') ?? [];
+    byOwner.delete('');
+    let largest: PinRow[] = [];
+    for (const rows of byOwner.values()) if (rows.length > largest.length) largest = rows;
+    return largest.length > 0 ? largest : own;
   }
 
   #drop(row: PinRow): void {
     const key = serverKey(row.owner, row.server);
     const server = this.#servers.get(key);
-    if (server?.rows.delete(keyOf(row.kind, row.name)) !== true) return;
-    this.#total -= 1;
-    this.#table.drop(row);
-    if (server.rows.size === 0 && server.offers.size === 0) this.#servers.delete(key);
-  }
-
-  #dropOldest(server: Server, kind: PinKind): void {
-    const [oldest] = [...server.rows.values()]
-      .filter((row) => row.kind === kind && !row.listed)
-      .sort((a, b) => a.usedAt - b.usedAt);
-    if (oldest !== undefined) this.#drop(oldest);
-  }
-
-  /** Keeps the total bound. */
-  #trim(): void {
-    const totalMax = this.#init.totalMax ?? TOTAL_MAX;
-    while (this.#total > totalMax) {
-      const byOwner = new Map<PinOwner, PinRow[]>();
-      for (const { owner, rows } of this.#servers.values()) {
-        const all = byOwner.get(owner) ?? [];
-        for (const row of rows.values()) all.push(row);
-        byOwner.set(owner, all);
-      }
-      const peers = [...byOwner].filter(([owner]) => owner !== '').map(([, rows]) => rows);
-      const most = (peers.length > 0 ? peers : [...byOwner.values()]).toSorted(
-        (a, b) => b.length - a.length,
-      )[0];
-      if (most === undefined) return;
-      // A little more than needed, so that the next list does not have to sort again.
-      const excess = this.#total - totalMax + Math.ceil(totalMax / 64);
-      most.sort((a, b) => Number(a.listed) - Number(b.listed) || a.usedAt - b.usedAt);
-      for (const row of most.slice(0, excess)) this.#drop(row);
-      this.#components.logger.warn({ dropped: Math.min(excess, most.length) }, 'old pins dropped');
-    }
+    if (server === undefined) return;
+    server.drop(row);
+    if (server.isEmpty) this.#servers.delete(key);
   }
 
   /** Moves the pins of `before` to `now`: what was trusted of the one is what is trusted of the other. */
@@ -417,16 +265,8 @@ class PinBook implements Pins {
     for (const [key, server] of this.#servers) {
       if (server.owner !== before) continue;
       this.#servers.delete(key);
-      this.#held -= server.offers.size;
       const target = this.#serverOf(now, server.server);
-      for (const [name, old] of server.rows) {
-        // Of two the older one counts: nothing is trusted anew because it came under a new key.
-        if (target.rows.has(name)) this.#total -= 1;
-        const row = { ...old, owner: now };
-        target.rows.set(name, row);
-        moved.push({ old, row });
-      }
-      target.last = new WeakMap();
+      for (const old of server.empty()) moved.push({ old, row: target.adopt(old) });
     }
     for (const { old, row } of moved) {
       const text = await this.#table.text(old);
@@ -436,25 +276,22 @@ class PinBook implements Pins {
     if (moved.length > 0) this.#tellHealth();
   }
 
-  #serverOf(owner: PinOwner, server: string): Server {
+  #serverOf(owner: PinOwner, server: string): PinnedServer {
     const key = serverKey(owner, server);
     let known = this.#servers.get(key);
     if (known === undefined) {
-      known = { owner, server, rows: new Map(), offers: new Map(), last: new WeakMap() };
+      const { logger } = this.#components;
+      known = createPinnedServer(
+        { table: this.#table, totals: this.#totals, logger },
+        { owner, server, perKindMax: this.#init.perServerMax },
+      );
       this.#servers.set(key, known);
     }
     return known;
   }
 
-  #log(server: Server, one: Listed, reason: QuarantineReason): void {
-    this.#components.logger.warn(
-      { peer: server.owner, server: server.server, kind: one.kind, name: one.name, reason },
-      'definition quarantined',
-    );
-  }
-
   #tellHealth(): void {
-    const count = this.#held;
+    const count = this.#totals.quarantined;
     if (count === 0) this.#components.health.clear(WARNING);
     else {
       const what = count === 1 ? '1 definition is' : `${count} definitions are`;
@@ -467,86 +304,23 @@ class PinBook implements Pins {
   }
 }
 
-function withoutHeld<Catalog extends Reviewable>(
-  catalog: Catalog,
-  offers: ReadonlyMap<string, Offer>,
-): Review<Catalog> {
-  const quarantined = [...offers.values()].map((offer) => offer.quarantined);
-  if (quarantined.length === 0) return { allowed: catalog, quarantined };
-  const isFree = (kind: PinKind, name: string): boolean => !offers.has(keyOf(kind, name));
-  const { instructions: _, ...rest } = catalog;
-  const allowed = {
-    ...(isFree('instructions', INSTRUCTIONS) ? catalog : rest),
-    tools: catalog.tools.filter((tool) => isFree('tool', tool.name)),
-    prompts: catalog.prompts.filter((prompt) => isFree('prompt', prompt.name)),
-  };
-  return { allowed: allowed as unknown as Catalog, quarantined };
-}
-
-function listedOf(catalog: Reviewable): readonly Listed[] {
-  const named = (kind: 'tool' | 'prompt', item: NamedItem): Listed => ({
-    key: keyOf(kind, item.name),
-    kind,
-    name: item.name,
-    definition: definitionOf(kind, item),
+function nothingQuarantined(server: string, name: string | undefined): StarlingError {
+  const what = printable(name === undefined ? server : `${server}/${name}`);
+  return new StarlingError('STARLING_TOOL_UNKNOWN', `nothing of ${what} is quarantined`, {
+    hint: 'see what is: starling pin list',
   });
-  const { instructions } = catalog;
-  return [
-    ...catalog.tools.map((tool) => named('tool', tool)),
-    ...catalog.prompts.map((prompt) => named('prompt', prompt)),
-    ...(instructions === undefined || instructions === ''
-      ? []
-      : [
-          {
-            key: keyOf('instructions', INSTRUCTIONS),
-            kind: 'instructions' as const,
-            name: INSTRUCTIONS,
-            definition: instructionsDefinition(instructions),
-          },
-        ]),
-  ];
 }
 
-function rowOf(
-  server: Server,
-  { kind, name, definition }: Listed,
-  now: number,
-  held?: QuarantineReason,
-  was?: string,
-): PinRow {
-  return {
-    owner: server.owner,
-    server: server.server,
-    kind,
-    name,
-    ...(held === undefined ? {} : { held }),
-    ...(held !== 'renamed' || was === undefined ? {} : { was }),
-    hash: definition.hash,
-    bare: definition.bare,
-    seenAt: now,
-    usedAt: now,
-    listed: true,
-  };
-}
-
-/** How many more of each kind may be kept. */
-function roomOf(server: Server, max: number): Record<PinKind, number> {
-  const room = { tool: max, prompt: max, instructions: 1 };
-  for (const { kind } of server.rows.values()) room[kind] -= 1;
-  return room;
-}
-
-/** Pinned things that the list has not, by kind and definition without the name. */
-function absentByBare(server: Server, here: ReadonlySet<string>): ReadonlyMap<string, PinRow> {
-  const absent = new Map<string, PinRow>();
-  for (const [key, row] of server.rows) {
-    if (row.held === undefined && !here.has(key)) absent.set(`${row.kind} ${row.bare}`, row);
+/** Each approval holds for what the operator was shown. @throws STARLING_TOOL_QUARANTINED */
+function checkShown(server: string, cases: readonly (readonly [string, QuarantineCase])[]): void {
+  for (const [, { quarantined, shown, definition }] of cases) {
+    if (shown === undefined || shown === definition.hash) continue;
+    throw new StarlingError(
+      'STARLING_TOOL_QUARANTINED',
+      `${printable(quarantined.name)} of ${printable(server)} has changed again since it was shown`,
+      { hint: 'look at it once more: starling pin list' },
+    );
   }
-  return absent;
-}
-
-function keyOf(kind: PinKind, name: string): string {
-  return `${kind} ${name}`;
 }
 
 function serverKey(owner: PinOwner, server: string): string {

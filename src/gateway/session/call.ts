@@ -9,7 +9,6 @@ import type { GuardWanted, Principal } from '../../guard/index.ts';
 import type { Route } from '../catalog/types.ts';
 import type { ClearedCall, Clearance } from '../clearance/clearance.ts';
 import { failureOf } from '../clearance/refusals.ts';
-import { metaToolError } from '../catalog/search-tools.ts';
 import { objectOf, unknownMethod } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
 import { progressTokenOf } from '../wire/channel.ts';
@@ -62,7 +61,7 @@ export interface CallRequest {
   readonly request: RequestFrame;
   readonly reply: Reply;
   readonly era: Era;
-  /** Whose rights it is judged by: those that came with the request. */
+  /** By whose rights the guard decides: those that came with the request. */
   readonly principal: Principal;
 }
 
@@ -135,7 +134,6 @@ class Call {
     this.#server = this.#components.channels.nameOf(route.target);
     this.#cleared = undefined;
     try {
-      this.#subscribing(this.#server, route);
       const cleared = this.#clear(route);
       if (!(cleared instanceof Promise)) this.#dispatch(cleared, route, others);
       else {
@@ -153,13 +151,12 @@ class Call {
   /** Answers with the result of one of the tools that search has. */
   answerWith(result: Promise<JsonObject>): void {
     const kind = this.era === 'modern' ? { resultType: 'complete' } : {};
-    const finish = (found: JsonObject): void => {
-      if (this.#end()) this.reply.final(resultBytes(this.request.id, { ...kind, ...found }));
-    };
-    result.then(finish, (error: unknown) => {
-      if (error instanceof StarlingError) finish(metaToolError(error));
-      else this.fail(error);
-    });
+    result.then(
+      (found) => {
+        if (this.#end()) this.reply.final(resultBytes(this.request.id, { ...kind, ...found }));
+      },
+      (error: unknown) => this.fail(error),
+    );
   }
 
   /** Opens a `subscriptions/listen`. @throws STARLING_LIMIT_EXCEEDED */
@@ -186,7 +183,7 @@ class Call {
     this.reply.final(errorBytes(this.request.id, errorOf(error)));
   }
 
-  /** The same caller under another name: by that one it is judged again. */
+  /** The same caller under another name: by that name the guard is asked from now on. */
   rename(principal: Principal): void {
     this.#principal = principal;
   }
@@ -222,15 +219,16 @@ class Call {
   }
 
   /** Takes note of what a `resources/subscribe` is about before its server can tell of a change. */
-  #subscribing(server: string, route: Route): void {
+  #subscribing(route: Route): void {
     const { method, params } = this.request;
-    const { subscriptions } = this.#components;
+    const { subscriptions, channels } = this.#components;
     const { uri } = params;
     if (typeof uri !== 'string') return;
     if (method === 'resources/unsubscribe') subscriptions.remove(uri);
     if (method !== 'resources/subscribe') return;
     this.#attempt?.failed();
     this.#attempt = undefined;
+    const server = channels.nameOf(route.target);
     this.#attempt = subscriptions.begin(uri, server, route.edits?.uri ?? uri);
   }
 
@@ -278,6 +276,7 @@ class Call {
     this.#cleared = cleared;
     const failed = (error: unknown): void => this.#failed(error, others);
     try {
+      this.#subscribing(route);
       const channel = this.#components.channels.get(route.target);
       if (channel instanceof Promise) {
         channel.then((opened) => this.#send(route, others, opened), failed);

@@ -1,19 +1,19 @@
 /** The requests of one session that are under way: the one table of them, with its bounds. */
 import { StarlingError, createChurnMap } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
-import type { View } from '../catalog/types.ts';
+import type { SearchMode, View } from '../catalog/types.ts';
 import { protocolError } from '../wire/era.ts';
 import { RPC } from '../wire/frame.ts';
 import { createCall } from './call.ts';
 import type { Call, CallComponents, CallInit, CallRequest } from './call.ts';
 import { routesOf } from './request-target.ts';
-import { answerSearch, unwrapCall } from './search-mode.ts';
 import type { Subscriber } from './subscribe.ts';
 import type { RequestFrame } from '../types.ts';
 
 /** What the table works with. */
 export interface CallsComponents extends CallComponents {
   readonly subscriber: Subscriber;
+  readonly search: SearchMode;
   view(): View;
   /** A listener wants to hear of lists from now on. */
   listening(): void;
@@ -85,7 +85,7 @@ class SessionCalls implements Calls {
     if (request.method === 'subscriptions/listen') return this.#listen(this.#open(key, what));
     const view = this.#components.view();
     return view.toolsMode === 'search'
-      ? this.#search(key, { ...what, request: unwrapCall(request) }, view)
+      ? this.#search(key, { ...what, request: this.#components.search.unwrap(request) }, view)
       : this.#relay(key, what, view);
   }
 
@@ -147,7 +147,7 @@ class SessionCalls implements Calls {
 
   /** Answers one of the tools that stand for the list; another tool that is named there is called. */
   #search(key: unknown, what: CallRequest, view: View): void {
-    const answer = answerSearch(view, what.request);
+    const answer = this.#components.search.answer(view, what.request);
     if (answer === undefined) return this.#relay(key, what, view);
     return this.#open(key, what).answerWith(answer);
   }

@@ -5,7 +5,7 @@ import type { ServerChannel, ServerChannelInit, ServerChannels, ServerTarget } f
 
 const LEVEL_TIMEOUT_MS = 10_000;
 
-/** Links by server. */
+/** Channels by server. */
 export interface ChannelTable {
   /** What the server is called in this table. */
   nameOf(target: ServerTarget): string;
@@ -22,79 +22,106 @@ export interface ChannelTable {
   close(): void;
 }
 
-/** Makes the table; `describe` gives what a channel is opened with, `lost` hears of channels that end. */
-export function createChannelTable(
-  channels: ServerChannels,
-  describe: (name: string) => ServerChannelInit,
-  components: { readonly logger: Logger; lost(name: string): void },
-): ChannelTable {
-  const { logger } = components;
-  const table = new Map<string, ServerChannel | Promise<ServerChannel>>();
-  let level: string | undefined;
-  let closed = false;
+/** What the table works with. */
+export interface ChannelTableComponents {
+  readonly channels: ServerChannels;
+  /** What a channel is opened with, by the name of its server in this table. */
+  describe(name: string): ServerChannelInit;
+  /** Hears that the channel to the server of this name has ended by itself. */
+  lost(name: string): void;
+  readonly logger: Logger;
+}
 
-  const nameOf = ({ peer, server }: ServerTarget): string => `${peer?.peerId ?? ''}/${server}`;
-  const tellLevel = (channel: ServerChannel): void => {
-    if (level === undefined) return;
-    channel.request('logging/setLevel', { level }, { timeoutMs: LEVEL_TIMEOUT_MS }).catch(
-      // Servers without logging refuse it.
-      (error: unknown) => logger.debug({ error: messageOf(error) }, 'log level not set'),
-    );
-  };
-  const keep = (name: string, channel: ServerChannel): ServerChannel => {
-    if (closed) {
+/** Makes an empty table. */
+export function createChannelTable(components: ChannelTableComponents): ChannelTable {
+  return new SessionChannels(components);
+}
+
+class SessionChannels implements ChannelTable {
+  readonly #components: ChannelTableComponents;
+  readonly #table = new Map<string, ServerChannel | Promise<ServerChannel>>();
+  #level: string | undefined;
+  #isClosed = false;
+
+  constructor(components: ChannelTableComponents) {
+    this.#components = components;
+  }
+
+  nameOf({ peer, server }: ServerTarget): string {
+    return `${peer?.peerId ?? ''}/${server}`;
+  }
+
+  get(target: ServerTarget): ServerChannel | Promise<ServerChannel> {
+    const name = this.nameOf(target);
+    const known = this.#table.get(name);
+    if (known !== undefined) return known;
+    const { channels, logger } = this.#components;
+    const channel = channels.open(target, this.#components.describe(name));
+    if (!(channel instanceof Promise)) return this.#keep(name, channel);
+    const opened = channel.then((one) => this.#keep(name, one));
+    this.#table.set(name, opened);
+    opened.catch((error: unknown) => {
+      logger.debug({ server: name, error: messageOf(error) }, 'no channel to server');
+      if (this.#table.get(name) === opened) this.#table.delete(name);
+    });
+    return opened;
+  }
+
+  notify(params: JsonObject, method: string, name?: string): void {
+    for (const [key, channel] of this.#table) {
+      if (channel instanceof Promise || (name !== undefined && key !== name)) continue;
+      channel.notify(method, params);
+    }
+  }
+
+  setLevel(level: string): void {
+    this.#level = level;
+    for (const channel of this.#table.values()) {
+      if (!(channel instanceof Promise)) this.#tellLevel(channel);
+    }
+  }
+
+  names(): readonly string[] {
+    return [...this.#table.keys()];
+  }
+
+  drop(name: string): void {
+    const channel = this.#table.get(name);
+    this.#table.delete(name);
+    if (!(channel instanceof Promise)) channel?.close();
+    else {
+      const close = (opened: ServerChannel): void => opened.close();
+      channel.then(close, () => undefined);
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const channel of this.#table.values()) if (!(channel instanceof Promise)) channel.close();
+    this.#table.clear();
+  }
+
+  #keep(name: string, channel: ServerChannel): ServerChannel {
+    if (this.#isClosed) {
       channel.close();
       return channel;
     }
-    table.set(name, channel);
-    tellLevel(channel);
+    this.#table.set(name, channel);
+    this.#tellLevel(channel);
     void channel.ended.then(() => {
-      if (table.get(name) === channel) table.delete(name);
-      if (!closed) components.lost(name);
+      if (this.#table.get(name) === channel) this.#table.delete(name);
+      if (!this.#isClosed) this.#components.lost(name);
     });
     return channel;
-  };
-  return {
-    nameOf,
-    get(target) {
-      const name = nameOf(target);
-      const known = table.get(name);
-      if (known !== undefined) return known;
-      const opening = channels.open(target, describe(name));
-      if (!(opening instanceof Promise)) return keep(name, opening);
-      const opened = opening.then((channel) => keep(name, channel));
-      table.set(name, opened);
-      opened.catch((error: unknown) => {
-        logger.debug({ server: name, error: messageOf(error) }, 'no channel to server');
-        if (table.get(name) === opened) table.delete(name);
-      });
-      return opened;
-    },
-    notify(params, method, name) {
-      for (const [key, channel] of table) {
-        if (channel instanceof Promise || (name !== undefined && key !== name)) continue;
-        channel.notify(method, params);
-      }
-    },
-    setLevel(wanted) {
-      level = wanted;
-      for (const channel of table.values()) if (!(channel instanceof Promise)) tellLevel(channel);
-    },
-    names: () => [...table.keys()],
-    drop(name) {
-      const channel = table.get(name);
-      table.delete(name);
-      if (channel instanceof Promise)
-        void channel.then(
-          (opened) => opened.close(),
-          () => undefined,
-        );
-      else channel?.close();
-    },
-    close() {
-      closed = true;
-      for (const channel of table.values()) if (!(channel instanceof Promise)) channel.close();
-      table.clear();
-    },
-  };
+  }
+
+  #tellLevel(channel: ServerChannel): void {
+    if (this.#level === undefined) return;
+    const options = { timeoutMs: LEVEL_TIMEOUT_MS };
+    channel.request('logging/setLevel', { level: this.#level }, options).catch(
+      // Servers without logging refuse it.
+      (error: unknown) =>
+        this.#components.logger.debug({ error: messageOf(error) }, 'log level not set'),
+    );
+  }
 }

@@ -20,6 +20,7 @@ import {
   objectOf,
   protocolError,
 } from '../wire/era.ts';
+import type { Era } from '../wire/era.ts';
 import { RPC, errorBytes, errorOf, notificationBytes, resultBytes } from '../wire/frame.ts';
 import { CATALOG_METHOD } from '../wire/peer-protocol.ts';
 import type { Reply } from '../wire/reply.ts';
@@ -103,6 +104,7 @@ class CallerSession implements Session {
       {
         ...shared,
         clearance: components.clearance,
+        search: components.search,
         subscriber: this.#subscriber,
         tasks: createMcpTasks(),
         view,
@@ -149,7 +151,7 @@ class CallerSession implements Session {
   rename(principal: Principal): void {
     this.#principal = principal;
     this.#calls.rename(principal);
-    this.rejudge();
+    this.recheck();
   }
 
   toolOf(name: string): JsonObject | undefined {
@@ -160,7 +162,7 @@ class CallerSession implements Session {
     this.#calls.abandon(key, reason);
   }
 
-  rejudge(): void {
+  recheck(): void {
     this.#calls.recheck();
     this.#viewChanged();
     this.#subscriber.dropRefused();
@@ -193,18 +195,17 @@ class CallerSession implements Session {
       logLevel: () => (this.#initialized ? this.#level : 'none'),
       push,
     });
-    return createChannelTable(
-      this.#components.channels,
-      (server) => ({
+    const { channels, logger } = this.#components;
+    return createChannelTable({
+      channels,
+      logger,
+      describe: (server) => ({
         principal: this.#principal,
         client: this.#client,
         listener: listenerOf(server),
       }),
-      {
-        logger: this.#components.logger,
-        lost: (server) => this.#subscriber.lost(server),
-      },
-    );
+      lost: (server) => this.#subscriber.lost(server),
+    });
   }
 
   #requested(frame: RequestFrame, reply: Reply, key: unknown): void {
@@ -214,7 +215,7 @@ class CallerSession implements Session {
       const era = eraOf(frame);
       checkRequest(frame, era, this.#initialized);
       const list = LISTS.get(frame.method);
-      if (list !== undefined) reply.final(listPage(this.#currentView(), frame, list, era));
+      if (list !== undefined) reply.final(this.#list(frame, era, list));
       else if (!this.#answer(frame, reply)) {
         this.#calls.begin(key, { request: frame, reply, era, principal: this.#principal });
       }
@@ -222,6 +223,11 @@ class CallerSession implements Session {
       reportFailure(this.#components.logger, error);
       reply.final(errorBytes(frame.id, errorOf(error)));
     }
+  }
+
+  #list(frame: RequestFrame, era: Era, kind: ListKind): Buffer {
+    const { pages } = this.#components.search;
+    return listPage(frame, era, { view: this.#currentView(), kind, searchPages: pages });
   }
 
   /** Answers what the session knows itself. False when it does not. */
@@ -242,10 +248,10 @@ class CallerSession implements Session {
     if (this.#initialized)
       throw protocolError(RPC.invalidRequest, 'the session is initialized already');
     const { params } = frame;
-    const opening = this.#components.initializing?.(params);
+    const decided = this.#components.initializing?.(params);
     this.#initialized = true;
-    this.#principal = opening?.principal ?? this.#principal;
-    this.#spec = withTools(opening?.spec ?? this.#spec, metaOf(params)[TOOLS_META]);
+    this.#principal = decided?.principal ?? this.#principal;
+    this.#spec = withTools(decided?.spec ?? this.#spec, metaOf(params)[TOOLS_META]);
     this.#view = undefined;
     this.#client = {
       capabilities: objectOf(params['capabilities']),
@@ -253,7 +259,7 @@ class CallerSession implements Session {
     };
     const wanted = params['protocolVersion'];
     const version = LEGACY_VERSIONS.find((known) => known === wanted) ?? LEGACY_VERSIONS[0];
-    const meta = opening?.meta ?? {};
+    const meta = decided?.meta ?? {};
     const { facts } = this.#currentView();
     this.#announcer.start();
     return {

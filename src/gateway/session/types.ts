@@ -2,7 +2,7 @@
 import type { Clock, JsonObject, Logger, StarlingError } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Clearance } from '../clearance/clearance.ts';
-import type { Router, ViewSpec } from '../catalog/types.ts';
+import type { Router, SearchMode, ViewSpec } from '../catalog/types.ts';
 import type { Receiver } from '../wire/reply.ts';
 import type { AskableClient, NotificationFrame, ServerChannels } from '../types.ts';
 
@@ -22,6 +22,8 @@ export interface SessionComponents {
   readonly router: Router;
   readonly channels: ServerChannels;
   readonly clearance: Clearance;
+  /** Answers where three tools stand for the whole list. */
+  readonly search: SearchMode;
   /** Sends a message that answers no request. */
   push(message: Buffer): void;
   /** Says why one more request may not be taken now, if so. */
@@ -68,7 +70,7 @@ export interface Session extends Receiver {
   /** The caller has given up the request of `key`. */
   abandon(key: unknown, reason: string): void;
   /** Asks the guard again about every call under way; ends those that it now refuses. */
-  rejudge(): void;
+  recheck(): void;
   /** Calls `listener` once, when nothing is under way any more; at once when nothing is. */
   whenIdle(listener: () => void): void;
   /** The session is over: cancels its calls and closes its channels. A second call is a no-op. */

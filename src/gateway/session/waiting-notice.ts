@@ -7,10 +7,19 @@ import { printable } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 import { notificationBytes } from '../wire/frame.ts';
 import { WAITING_NOTIFICATION } from '../wire/peer-protocol.ts';
-import type { Call } from './call.ts';
+import type { Reply } from '../wire/reply.ts';
+import type { FrameId } from '../types.ts';
 
 /** Below any time after which somebody could take a call for lost. */
 const TELL_MS = 1000;
+
+/** The call that waits. */
+export interface WaitingCall {
+  readonly request: { readonly id: FrameId };
+  /** The caller's progress token. */
+  readonly token: FrameId | undefined;
+  readonly reply: Pick<Reply, 'interim'>;
+}
 
 /** Who is told, for how long, and by whom. */
 export interface WaitingNoticeInit {
@@ -25,7 +34,7 @@ export interface WaitingNoticeInit {
 
 /** Tells the caller of `call` at once and then each second, for about `timeoutMs`. Gives what stops the telling. */
 export function tellWaiting(
-  { request, token, reply }: Pick<Call, 'request' | 'token' | 'reply'>,
+  { request, token, reply }: WaitingCall,
   { clock, self, timeoutMs, isPeer }: WaitingNoticeInit,
 ): () => void {
   const message = `waits for an approval by the operator of ${printable(self)}`;

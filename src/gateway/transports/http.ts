@@ -7,7 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Config } from '../../config/index.ts';
-import { StarlingError, createScope, messageOf } from '../../core/index.ts';
+import { createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope, Startable } from '../../core/index.ts';
 import { createHttpServer } from '../door/http-server.ts';
 import { isRefusal } from '../door/types.ts';
@@ -16,6 +16,7 @@ import type { RateLimit } from '../door/rate-limit.ts';
 import type { ViewSpec } from '../catalog/types.ts';
 import type { Session } from '../session/types.ts';
 import { notFound, refuse, sendText, usage } from './http-reply.ts';
+import { listen } from './listen.ts';
 import { createLongLivedConnections } from './long-lived.ts';
 import type { LongLivedConnections } from './long-lived.ts';
 import { createSseTransport } from './sse.ts';
@@ -32,11 +33,11 @@ const PATH = '/mcp';
 const REAP_MS = 10_000;
 
 /** Whom a session is opened for, at which part of the mesh, and where its messages go. */
-export interface HttpOpening {
+export interface HttpSessionInit {
   readonly credential: Credential;
   readonly spec: ViewSpec;
   /** True when its requests are not counted on their way to the session. */
-  readonly isLasting?: boolean;
+  readonly isLongLived?: boolean;
   push(message: Buffer): void;
 }
 
@@ -45,7 +46,7 @@ export interface HttpTransportComponents {
   readonly door: Door;
   readonly rateLimit: RateLimit;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
-  open(opening: HttpOpening): Session;
+  open(init: HttpSessionInit): Session;
   ended(session: Session): void;
   /** True when the part of the mesh that a path names exists. */
   exists(spec: ViewSpec): boolean;
@@ -99,7 +100,7 @@ class HttpEdge implements HttpTransport {
     this.#init = init;
     const makingRoom = {
       ...components,
-      open: (opening: HttpOpening): Session => this.#open(opening),
+      open: (init: HttpSessionInit): Session => this.#open(init),
     };
     this.#streamable = createStreamableTransport(makingRoom, init);
     this.#stateless = createStatelessTransport(makingRoom, init);
@@ -128,15 +129,23 @@ class HttpEdge implements HttpTransport {
     server.on('upgrade', (request, socket: Duplex, head: Buffer) =>
       this.#upgrade(request, socket, head),
     );
-    await listen(server, this.#init);
+    const { host, port } = this.#init;
+    await listen(
+      server,
+      { host, port },
+      {
+        failure: `can't serve HTTP on ${host}:${port}`,
+        hint: 'choose another with --http-port or http.port (0 picks a free one), or --no-http',
+      },
+    );
     // Too many open files and the like: one client less, and no reason for the node to end.
     server.on('error', (error) =>
       logger.error({ error: messageOf(error) }, 'HTTP client not accepted'),
     );
     this.#server = server;
-    const { port } = server.address() as AddressInfo;
-    const host = this.#init.host.includes(':') ? `[${this.#init.host}]` : this.#init.host;
-    this.#url = `${tls === undefined ? 'http' : 'https'}://${host}:${port}${PATH}`;
+    const { port: bound } = server.address() as AddressInfo;
+    const name = host.includes(':') ? `[${host}]` : host;
+    this.#url = `${tls === undefined ? 'http' : 'https'}://${name}:${bound}${PATH}`;
     this.#scope = createScope(clock);
     this.#scope.every(Math.min(REAP_MS, this.#init.sessionIdleMs / 2), () => {
       this.#streamable.sessions.reap();
@@ -169,9 +178,9 @@ class HttpEdge implements HttpTransport {
    * Clients that never say goodbye are common: where no more fit, the longest idle one goes, by
    * whatever transport it came.
    */
-  #open(opening: HttpOpening): Session {
+  #open(init: HttpSessionInit): Session {
     try {
-      return this.#components.open(opening);
+      return this.#components.open(init);
     } catch (error) {
       const [idlest] = [this.#streamable.sessions, this.#stateless.sessions, this.#sse]
         .map((sessions) => sessions.idlest())
@@ -179,7 +188,7 @@ class HttpEdge implements HttpTransport {
         .sort((a, b) => a.activeAt - b.activeAt);
       if (idlest === undefined) throw error;
       idlest.close();
-      return this.#components.open(opening);
+      return this.#components.open(init);
     }
   }
 
@@ -215,14 +224,14 @@ class HttpEdge implements HttpTransport {
     if (isRefusal(verdict)) {
       return refuse(response, verdict.status, verdict.error, verdict.headers);
     }
-    const [place, ...segments] = segmentsOf(path);
+    const [root, ...segments] = segmentsOf(path);
     const spec = specOf(segments);
-    if (place === 'messages') return this.#sse.post(request, response, verdict);
-    const isKnown = place === 'mcp' || place === 'sse';
+    if (root === 'messages') return this.#sse.post(request, response, verdict);
+    const isKnown = root === 'mcp' || root === 'sse';
     if (!isKnown || spec === undefined || !this.#components.exists(spec)) {
       return refuse(response, 404, notFound(`nothing is at ${path.slice(0, 128)}; see ${PATH}`));
     }
-    if (place === 'sse') return this.#openSse(request, response, verdict, spec);
+    if (root === 'sse') return this.#openSse(request, response, verdict, spec);
     switch (request.method) {
       case 'POST':
         return isModern(request)
@@ -253,7 +262,7 @@ class HttpEdge implements HttpTransport {
       path: '/messages',
       credential,
       renewed: (newer) => this.#lasting.renew(response, newer),
-      open: (push) => this.#open({ credential, spec, push, isLasting: true }),
+      open: (push) => this.#open({ credential, spec, push, isLongLived: true }),
     });
   }
 
@@ -269,16 +278,16 @@ class HttpEdge implements HttpTransport {
     if (token !== undefined) request.headers.authorization = `Bearer ${token}`;
     const proceed = (verdict: Verdict): void => {
       if (socket.destroyed) return;
-      const [place, ...segments] = segmentsOf(pathOf(request));
+      const [root, ...segments] = segmentsOf(pathOf(request));
       const spec = specOf(segments);
       if (isRefusal(verdict)) {
         refuseUpgrade(socket, verdict.status, verdict.error, verdict.headers);
-      } else if (place !== 'mcp' || spec === undefined || !this.#components.exists(spec)) {
+      } else if (root !== 'mcp' || spec === undefined || !this.#components.exists(spec)) {
         refuseUpgrade(socket, 404, notFound(`no WebSocket is here; see ${PATH}`));
       } else {
         socket.once('close', this.#lasting.keep(socket, verdict));
         this.#webSocket.upgrade(request, socket, head, (push) =>
-          this.#open({ credential: verdict, spec, push, isLasting: true }),
+          this.#open({ credential: verdict, spec, push, isLongLived: true }),
         );
       }
     };
@@ -331,27 +340,4 @@ function preflight(response: ServerResponse): void {
       'access-control-max-age': '600',
     })
     .end();
-}
-
-function listen(server: Server, init: HttpTransportInit): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error): void => {
-      const taken = 'code' in error && error.code === 'EADDRINUSE';
-      reject(
-        new StarlingError(
-          'STARLING_LISTEN_FAILED',
-          `can't serve HTTP on ${init.host}:${init.port}: ${taken ? 'the port is taken' : messageOf(error)}`,
-          {
-            hint: 'choose another with --http-port or http.port (0 picks a free one), or --no-http',
-            cause: error,
-          },
-        ),
-      );
-    };
-    server.once('error', failed);
-    server.listen(init.port, init.host, () => {
-      server.off('error', failed);
-      resolve();
-    });
-  });
 }

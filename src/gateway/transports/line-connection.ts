@@ -7,6 +7,8 @@ import { createScope } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 import { notificationBytes } from '../wire/frame.ts';
 import { createLineWriter } from '../wire/line-writer.ts';
+import { WAITING_NOTIFICATION } from '../wire/peer-protocol.ts';
+import type { Receiver } from '../wire/reply.ts';
 import type { Session } from '../session/types.ts';
 import { createSessionDecoder } from './message-session.ts';
 import type { LineOutput } from './message-session.ts';
@@ -17,10 +19,10 @@ const HIGH_WATER_BYTES = 1024 * 1024;
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 /** How often a client that has said all is told that its calls are under way. */
 const WAITING_MS = 500;
-const STILL_WAITING = notificationBytes('notifications/starling/waiting');
+const STILL_WAITING = notificationBytes(WAITING_NOTIFICATION);
 
 /** What takes the messages of a connection: a session, or what stands before one. */
-export interface LineServed extends Pick<Session, 'receive' | 'whenIdle'> {
+export interface LineServed extends Receiver, Pick<Session, 'whenIdle'> {
   /** The connection is over. */
   end(): void;
 }
@@ -69,7 +71,7 @@ export function serveLines(
   // The client has said all: what is under way is answered before the socket closes.
   const waiting = createScope(init.clock);
   socket.on('end', () => {
-    // setImmediate: after the line writer's flush, which is a microtask.
+    // The line writer flushes in a setImmediate that was queued with the answer, so before this one.
     served.whenIdle(() => setImmediate(() => socket.end()));
     // One that was killed looks the same until it is written to: then the pipe breaks.
     waiting.every(WAITING_MS, () => output.urgent(STILL_WAITING));

@@ -11,6 +11,7 @@ import type { Clock, Logger, Startable } from '../../core/index.ts';
 import type { Session } from '../session/types.ts';
 import { errorBytes, errorOf } from '../wire/frame.ts';
 import { createSocketOutput, serveLines } from './line-connection.ts';
+import { listen } from './listen.ts';
 import type { LineServed } from './line-connection.ts';
 
 const PROBE_TIMEOUT_MS = 1000;
@@ -39,14 +40,21 @@ export function createSocketTransport(
       if (server !== undefined) return;
       if (!isPipe) {
         await ensurePrivateFolder(dirname(init.path));
-        await removeStale(init.path);
+        await removeStale(init.path, components.clock);
       }
       const starting = createServer({ allowHalfOpen: true }, (socket) => {
         sockets.add(socket);
         socket.once('close', () => sockets.delete(socket));
         serve(socket, components, init.messageBytes);
       });
-      await listen(starting, init.path);
+      await listen(
+        starting,
+        { path: init.path },
+        {
+          failure: `can't listen on ${init.path}`,
+          hint: 'choose another state folder with --state',
+        },
+      );
       // Too many open files and the like: one client less, and no reason for the node to end.
       starting.on('error', (error) =>
         components.logger.error({ error: messageOf(error) }, 'local client not accepted'),
@@ -92,15 +100,19 @@ function serve(socket: Socket, components: SocketComponents, messageBytes: numbe
   serveLines(socket, output, served, { clock, messageBytes });
 }
 
-/** Removes a socket that nobody listens on: what a killed node leaves behind. */
-async function removeStale(path: string): Promise<void> {
+/**
+ * Removes a socket that nobody listens on, as a killed node leaves one behind.
+ * @throws STARLING_LISTEN_FAILED when somebody does
+ */
+async function removeStale(path: string, clock: Clock): Promise<void> {
   const alive = await new Promise<boolean>((resolve) => {
     const probe = connect(path);
     const done = (answer: boolean): void => {
+      cancel();
       probe.destroy();
       resolve(answer);
     };
-    probe.setTimeout(PROBE_TIMEOUT_MS, () => done(true));
+    const cancel = clock.schedule(PROBE_TIMEOUT_MS, () => done(true));
     probe.once('connect', () => done(true));
     probe.once('error', () => done(false));
   });
@@ -110,25 +122,4 @@ async function removeStale(path: string): Promise<void> {
     });
   }
   await rm(path, { force: true });
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error): void =>
-      reject(
-        new StarlingError(
-          'STARLING_LISTEN_FAILED',
-          `can't listen on ${path}: ${messageOf(error)}`,
-          {
-            hint: 'choose another state folder with --state',
-            cause: error,
-          },
-        ),
-      );
-    server.once('error', failed);
-    server.listen(path, () => {
-      server.off('error', failed);
-      resolve();
-    });
-  });
 }

@@ -15,6 +15,7 @@ import type { Session } from '../session/types.ts';
 import type { Reply } from '../wire/reply.ts';
 import type { Frame, RequestFrame } from '../types.ts';
 import type { Credential } from '../door/types.ts';
+import { listen } from './listen.ts';
 import { createLongLivedConnections } from './long-lived.ts';
 import type { LongLivedConnections } from './long-lived.ts';
 import { createSocketOutput, serveLines } from './line-connection.ts';
@@ -104,7 +105,15 @@ export function createTcpTransport(components: TcpComponents, init: TcpInit): Tc
         },
         accept,
       );
-      await listen(starting, init);
+      const { host, port } = init;
+      await listen(
+        starting,
+        { host, port },
+        {
+          failure: `can't serve TCP on ${host}:${port}`,
+          hint: 'choose another with --tcp <port> or tcp.port (0 picks a free one)',
+        },
+      );
       // Too many open files and the like: one client less, and no reason for the node to end.
       starting.on('error', (error) =>
         components.logger.error({ error: messageOf(error) }, 'TCP client not accepted'),
@@ -166,7 +175,7 @@ class Caller implements LineServed {
   readonly #push: (message: Buffer) => void;
   #session: Session | undefined;
   /** What came while the token is checked. */
-  #held: { readonly frame: Frame; readonly reply: Reply }[] | undefined;
+  #waiting: { readonly frame: Frame; readonly reply: Reply }[] | undefined;
   #idleListeners: (() => void)[] = [];
   #openListener: (credential: Credential | undefined) => void = () => undefined;
   #begun = false;
@@ -200,7 +209,7 @@ class Caller implements LineServed {
     if (!this.#begun) {
       const first = chunk.find((byte) => !BLANKS.has(byte));
       // Nothing of an HTTP request or a TLS greeting may be taken for a message, its body least.
-      if (first !== undefined && !OPENINGS.has(first)) return false;
+      if (first !== undefined && !FIRST_BYTES.has(first)) return false;
       this.#begun = first !== undefined;
     }
     // The bytes before: what comes in one piece with the token is not counted.
@@ -210,8 +219,8 @@ class Caller implements LineServed {
   }
 
   receive(frame: Frame, reply: Reply): void {
-    if (this.#held !== undefined) {
-      this.#held.push({ frame, reply });
+    if (this.#waiting !== undefined) {
+      this.#waiting.push({ frame, reply });
       return;
     }
     const token = tokenOf(frame);
@@ -231,7 +240,7 @@ class Caller implements LineServed {
   }
 
   whenIdle(listener: () => void): void {
-    if (this.#held !== undefined) this.#idleListeners.push(listener);
+    if (this.#waiting !== undefined) this.#idleListeners.push(listener);
     else if (this.#session !== undefined) this.#session.whenIdle(listener);
     else listener();
   }
@@ -244,7 +253,7 @@ class Caller implements LineServed {
   }
 
   #check(token: string, request: RequestFrame, reply: Reply): void {
-    this.#held = [];
+    this.#waiting = [];
     this.#socket.pause();
     this.#components
       .credentialOf(token, this.#socket.remoteAddress ?? '')
@@ -263,9 +272,9 @@ class Caller implements LineServed {
   }
 
   #checked(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    for (const { frame, reply } of held) this.receive(frame, reply);
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const { frame, reply } of waiting) this.receive(frame, reply);
     for (const listener of this.#idleListeners.splice(0)) this.whenIdle(listener);
     this.#socket.resume();
   }
@@ -295,7 +304,7 @@ class Caller implements LineServed {
 
 const BLANKS: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 /** What a message begins with: `{`, or `[` of a batch. */
-const OPENINGS: ReadonlySet<number> = new Set([0x7b, 0x5b]);
+const FIRST_BYTES: ReadonlySet<number> = new Set([0x7b, 0x5b]);
 
 function tokenOf(frame: Frame): Json | undefined {
   return frame.kind === 'response' ? undefined : objectOf(frame.params['_meta'])[TOKEN_META];
@@ -322,27 +331,4 @@ function withoutToken(frame: Frame): Frame {
 
 function isLoopback(address = ''): boolean {
   return address === '::1' || /^(::ffff:)?127\./.test(address);
-}
-
-function listen(server: Server, init: TcpInit): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error): void => {
-      const taken = 'code' in error && error.code === 'EADDRINUSE';
-      reject(
-        new StarlingError(
-          'STARLING_LISTEN_FAILED',
-          `can't serve TCP on ${init.host}:${init.port}: ${taken ? 'the port is taken' : messageOf(error)}`,
-          {
-            hint: 'choose another with --tcp <port> or tcp.port (0 picks a free one)',
-            cause: error,
-          },
-        ),
-      );
-    };
-    server.once('error', failed);
-    server.listen(init.port, init.host, () => {
-      server.off('error', failed);
-      resolve();
-    });
-  });
 }

@@ -1,11 +1,11 @@
 /** Peers as upstreams: an MCP session of ours on a stream to the peer that owns the tools. */
-import { StarlingError, createLineDecoder, messageOf } from '../../core/index.ts';
-import type { Clock, Json, Logger } from '../../core/index.ts';
+import { StarlingError, createLineDecoder, messageOf, withDeadline } from '../../core/index.ts';
+import type { Clock, Json, JsonObject, Logger } from '../../core/index.ts';
 import { REVOCATION_TYPE } from '../../grants/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
-import { BEHALF_META } from '../clearance/on-behalf-of.ts';
+import { ON_BEHALF_OF_META } from '../clearance/on-behalf-of.ts';
 import { RPC, errorBytes } from '../wire/frame.ts';
 import { initialize } from '../wire/client-handshake.ts';
 import { createChannel, idAtEdge } from '../wire/channel.ts';
@@ -18,7 +18,14 @@ import {
   SERVER_META,
   stringsOf,
 } from '../wire/peer-protocol.ts';
-import type { ClientFacts, ChannelListener, ServerChannel } from '../types.ts';
+import type {
+  ChannelCall,
+  ChannelListener,
+  ClientFacts,
+  RelayedCall,
+  ResponseFrame,
+  ServerChannel,
+} from '../types.ts';
 import { decodeJws } from '../../identity/index.ts';
 
 const OPEN_TIMEOUT_MS = 10_000;
@@ -49,8 +56,8 @@ export interface PeerChannelNeeds {
   /** One server of it; absent for the catalog of all. */
   readonly server?: string;
   readonly client?: ClientFacts;
-  /** The certificate of on whose behalf it is; absent where it is for the node itself. */
-  readonly behalf?: string | undefined;
+  /** Says on whose behalf the session is; absent where it is for the node itself. */
+  readonly certificate?: string | undefined;
 }
 
 /** Nobody stands behind the node's own sessions. */
@@ -67,73 +74,127 @@ export async function openPeerChannel(
   components: PeerChannelComponents,
   init: PeerChannelInit,
   peer: PeerView,
-  wish: PeerChannelNeeds,
+  needs: PeerChannelNeeds,
 ): Promise<ServerChannel> {
-  const { network, membership, grants } = components;
-  const stream = await network.open(peer.peerId, MCP_PROTOCOL, {
-    signal: AbortSignal.timeout(OPEN_TIMEOUT_MS),
-  });
+  const stream = await openStream(components, peer);
+  const channel = new PeerChannel(stream, peer, components, init, needs);
   try {
-    await membership.inStep(peer.peerId);
-  } catch (error) {
-    stream.abort(new Error('not in step'));
-    throw error;
-  }
-  let finish: (error: StarlingError) => void = () => undefined;
-  const ended = new Promise<StarlingError>((resolve) => {
-    finish = resolve;
-  });
-  const channel = linkOver(stream, peer, components, init, {
-    notification(frame, related) {
-      if (frame.method === GRANTS_NOTIFICATION) {
-        takeGrants(components, frame.params['grants'], frame.params['revocations']);
-      } else wish.notification(frame, related);
-    },
-    request: wish.request ?? refuse,
-  });
-  let presented = new Set(grants.toPresent(peer.did));
-  const presentNew = (): void => {
-    const now = grants.toPresent(peer.did);
-    const isNew = now.some((jws) => !presented.has(jws));
-    presented = new Set(now);
-    if (isNew) channel.notify(GRANTS_NOTIFICATION, { grants: now });
-  };
-  components.presenters.add(presentNew);
-  stream.onEnd(() => {
-    components.presenters.delete(presentNew);
-    const error = new StarlingError(
-      'STARLING_PEER_UNREACHABLE',
-      `peer ${peer.alias} went away during the call`,
-      { hint: 'see who is there: starling peers', data: { peer: peer.peerId } },
-    );
-    channel.end(error);
-    finish(error);
-  });
-  try {
-    const handshake = await initialize(channel, `peer ${peer.alias}`, {
-      timeoutMs: OPEN_TIMEOUT_MS,
-      ...(wish.client === undefined ? {} : { client: wish.client }),
-      meta: {
-        [GRANTS_META]: [...presented],
-        ...(wish.server === undefined ? {} : { [SERVER_META]: wish.server }),
-        ...(wish.behalf === undefined ? {} : { [BEHALF_META]: wish.behalf }),
-      },
-    });
-    takeGrants(components, handshake.meta[GRANTS_META], undefined);
+    await channel.initialize();
   } catch (error) {
     stream.abort(new Error('handshake failed'));
     throw error;
   }
-  return {
-    relay: (call) => channel.relay(call),
-    request: (method, params, options) => channel.request(method, params, options),
-    notify: (method, params) => channel.notify(method, params),
-    ended,
-    close: () => void stream.close(),
-  };
+  return channel;
 }
 
-function linkOver(
+/** A stream to the peer, once we know of all revocations that the peer knew of when it connected. */
+async function openStream(
+  { network, membership, clock }: PeerChannelComponents,
+  { peerId }: PeerView,
+): Promise<PeerStream> {
+  const stream = await withDeadline(clock, OPEN_TIMEOUT_MS, (signal) =>
+    network.open(peerId, MCP_PROTOCOL, { signal }),
+  );
+  try {
+    await membership.inStep(peerId);
+  } catch (error) {
+    stream.abort(new Error('not in step'));
+    throw error;
+  }
+  return stream;
+}
+
+/** One session at a peer, for one client of ours or for the node itself. */
+class PeerChannel implements ServerChannel {
+  readonly ended: Promise<StarlingError>;
+  readonly #stream: PeerStream;
+  readonly #peer: PeerView;
+  readonly #components: PeerChannelComponents;
+  readonly #needs: PeerChannelNeeds;
+  readonly #channel: ChannelCore;
+  /** Grants that the peer has been shown. */
+  #presented: ReadonlySet<string>;
+
+  constructor(
+    stream: PeerStream,
+    peer: PeerView,
+    components: PeerChannelComponents,
+    init: PeerChannelInit,
+    needs: PeerChannelNeeds,
+  ) {
+    this.#stream = stream;
+    this.#peer = peer;
+    this.#components = components;
+    this.#needs = needs;
+    this.#channel = channelOver(stream, peer, components, init, {
+      notification: (frame, related) => this.#notified(frame, related),
+      request: needs.request ?? refuse,
+    });
+    this.#presented = new Set(components.grants.toPresent(peer.did));
+    components.presenters.add(this.#presentNew);
+    this.ended = new Promise((resolve) => {
+      stream.onEnd(() => resolve(this.#end()));
+    });
+  }
+
+  /** The handshake of MCP, with our grants. @throws STARLING_TIMEOUT, STARLING_PEER_UNREACHABLE, … */
+  async initialize(): Promise<void> {
+    const { client, server, certificate } = this.#needs;
+    const handshake = await initialize(this.#channel, `peer ${this.#peer.alias}`, {
+      timeoutMs: OPEN_TIMEOUT_MS,
+      ...(client === undefined ? {} : { client }),
+      meta: {
+        [GRANTS_META]: [...this.#presented],
+        ...(server === undefined ? {} : { [SERVER_META]: server }),
+        ...(certificate === undefined ? {} : { [ON_BEHALF_OF_META]: certificate }),
+      },
+    });
+    takeGrants(this.#components, handshake.meta[GRANTS_META], undefined);
+  }
+
+  relay(call: RelayedCall): ChannelCall {
+    return this.#channel.relay(call);
+  }
+
+  request(...question: Parameters<ServerChannel['request']>): Promise<ResponseFrame> {
+    return this.#channel.request(...question);
+  }
+
+  notify(method: string, params: JsonObject): void {
+    this.#channel.notify(method, params);
+  }
+
+  close(): void {
+    void this.#stream.close();
+  }
+
+  #notified(...[frame, related]: Parameters<ChannelListener['notification']>): void {
+    if (frame.method === GRANTS_NOTIFICATION) {
+      takeGrants(this.#components, frame.params['grants'], frame.params['revocations']);
+    } else this.#needs.notification(frame, related);
+  }
+
+  /** Shows the peer all our grants again, when there are new ones among them. */
+  readonly #presentNew = (): void => {
+    const now = this.#components.grants.toPresent(this.#peer.did);
+    const isNew = now.some((jws) => !this.#presented.has(jws));
+    this.#presented = new Set(now);
+    if (isNew) this.#channel.notify(GRANTS_NOTIFICATION, { grants: now });
+  };
+
+  #end(): StarlingError {
+    this.#components.presenters.delete(this.#presentNew);
+    const error = new StarlingError(
+      'STARLING_PEER_UNREACHABLE',
+      `peer ${this.#peer.alias} went away during the call`,
+      { hint: 'see who is there: starling peers', data: { peer: this.#peer.peerId } },
+    );
+    this.#channel.end(error);
+    return error;
+  }
+}
+
+function channelOver(
   stream: PeerStream,
   peer: PeerView,
   components: PeerChannelComponents,

@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import type { StdioServer } from '../../config/index.ts';
-import { StarlingError, createLineDecoder, messageOf } from '../../core/index.ts';
+import { StarlingError, createLineDecoder, messageOf, settledWithin } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
 import { createLineWriter } from '../wire/line-writer.ts';
 import { createChannel, idAtEdge } from '../wire/channel.ts';
@@ -36,7 +36,10 @@ const STDERR_LINES = 20;
 const STDERR_LINE_BYTES = 2000;
 /** Bytes that may wait for a server that does not read. */
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
-/** How long a server has to end by itself, after its input ended and after SIGTERM. */
+/**
+ * How long a server has to end by itself after its input ended, and once more after SIGTERM; then it is
+ * killed. Longer keeps a node that stops waiting, shorter kills servers that would have saved their work.
+ */
 const GRACE_MS = 2000;
 /** How long the output of a server that has ended may go on, where somebody else holds it. */
 const DRAIN_MS = 500;
@@ -228,13 +231,7 @@ class StdioConnection implements UpstreamConnection {
   }
 
   #endsWithin(waitMs: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const cancel = this.#components.clock.schedule(waitMs, () => resolve(false));
-      void this.ended.then(() => {
-        cancel();
-        resolve(true);
-      });
-    });
+    return settledWithin(waitMs, this.ended, this.#components.clock);
   }
 
   /** Signals the whole group; a group that is gone already is what we want. */

@@ -47,76 +47,94 @@ const START_TIMEOUT_MS = 30_000;
 
 /** Makes the upstreams; `start` starts them all and waits for none. */
 export function createUpstreams(components: UpstreamsComponents, init: UpstreamsInit): Upstreams {
-  const events = new EventEmitter<UpstreamsEvents>();
-  const builtin = createBuiltinServer({
-    tools: components.builtin,
-    resources: components.builtinResources,
-    logger: components.logger.child('builtin'),
-  });
-  const bounds: ManagedUpstreamInit = {
-    ...init,
-    startTimeoutMs: init.startTimeoutMs ?? START_TIMEOUT_MS,
-  };
-  const make = (name: string, server: McpServer): ManagedUpstream =>
-    createManagedUpstream(
+  return new AllUpstreams(components, init);
+}
+
+class AllUpstreams implements Upstreams {
+  readonly events = new EventEmitter<UpstreamsEvents>();
+  readonly #components: UpstreamsComponents;
+  readonly #init: ManagedUpstreamInit;
+  readonly #builtin: ReturnType<typeof createBuiltinServer>;
+  #managed: ReadonlyMap<string, ManagedUpstream>;
+  #isStarted = false;
+
+  constructor(components: UpstreamsComponents, init: UpstreamsInit) {
+    this.#components = components;
+    this.#init = { ...init, startTimeoutMs: init.startTimeoutMs ?? START_TIMEOUT_MS };
+    this.#builtin = createBuiltinServer({
+      tools: components.builtin,
+      resources: components.builtinResources,
+      logger: components.logger.child('builtin'),
+    });
+    this.#managed = new Map(
+      Object.entries(components.servers).map(([name, server]) => [name, this.#make(name, server)]),
+    );
+  }
+
+  all(): readonly Upstream[] {
+    return [...this.#managed.values(), this.#builtin];
+  }
+
+  get(server: string): Upstream | undefined {
+    return server === BUILTIN_SERVER ? this.#builtin : this.#managed.get(server);
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all([...this.#managed.values()].map((upstream) => upstream.settled));
+  }
+
+  async configure(servers: Readonly<Record<string, McpServer>>): Promise<void> {
+    const before = this.#managed;
+    this.#managed = new Map(
+      Object.entries(servers).map(([name, server]) => {
+        const known = before.get(name);
+        const isSame =
+          known !== undefined && sameServer(known.config, server) && !known.isOutdated();
+        return [name, isSame ? known : this.#make(name, server)];
+      }),
+    );
+    const gone = [...before].filter(([name, upstream]) => this.#managed.get(name) !== upstream);
+    await Promise.all(gone.map(([, upstream]) => upstream.stop()));
+    if (this.#isStarted) {
+      for (const upstream of this.#managed.values()) {
+        upstream.start();
+        if (upstream.hasGivenUp) upstream.retry();
+      }
+    }
+    for (const [name] of gone) this.events.emit('change', name);
+  }
+
+  secretsChanged(): readonly string[] {
+    for (const upstream of this.#managed.values()) upstream.retryIf(isAboutSecret);
+    return [...this.#managed].filter(([, upstream]) => upstream.isOutdated()).map(([name]) => name);
+  }
+
+  async start(): Promise<void> {
+    if (!this.#isStarted) this.#components.logins.events.on('change', this.#loggedIn);
+    this.#isStarted = true;
+    for (const upstream of this.#managed.values()) upstream.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStarted = false;
+    this.#components.logins.events.off('change', this.#loggedIn);
+    this.#builtin.stop();
+    await Promise.all([...this.#managed.values()].map((upstream) => upstream.stop()));
+  }
+
+  readonly #loggedIn = (server: string): void => this.#managed.get(server)?.retry();
+
+  #make(name: string, server: McpServer): ManagedUpstream {
+    return createManagedUpstream(
       name,
       server,
       {
-        ...components,
-        logger: components.logger.child(name),
-        credentials: components.logins.credentials(name),
-        changed: () => events.emit('change', name),
+        ...this.#components,
+        logger: this.#components.logger.child(name),
+        credentials: this.#components.logins.credentials(name),
+        changed: () => this.events.emit('change', name),
       },
-      bounds,
+      this.#init,
     );
-  let kept = new Map(
-    Object.entries(components.servers).map(([name, server]) => [name, make(name, server)] as const),
-  );
-  const loggedIn = (server: string): void => kept.get(server)?.retry();
-  let isStarted = false;
-  const all = (): readonly Upstream[] => [...kept.values(), builtin];
-
-  return {
-    events,
-    all,
-    get: (server) => (server === BUILTIN_SERVER ? builtin : kept.get(server)),
-    settled: async () => {
-      await Promise.all([...kept.values()].map((upstream) => upstream.settled));
-    },
-    async configure(servers) {
-      const before = kept;
-      kept = new Map(
-        Object.entries(servers).map(([name, server]) => {
-          const known = before.get(name);
-          const isSame =
-            known !== undefined && sameServer(known.config, server) && !known.isOutdated();
-          return [name, isSame ? known : make(name, server)] as const;
-        }),
-      );
-      const gone = [...before].filter(([name, upstream]) => kept.get(name) !== upstream);
-      await Promise.all(gone.map(([, upstream]) => upstream.stop()));
-      if (isStarted) {
-        for (const upstream of kept.values()) {
-          upstream.start();
-          if (upstream.hasGivenUp) upstream.retry();
-        }
-      }
-      for (const [name] of gone) events.emit('change', name);
-    },
-    secretsChanged() {
-      for (const upstream of kept.values()) upstream.retryIf(isAboutSecret);
-      return [...kept].filter(([, upstream]) => upstream.isOutdated()).map(([name]) => name);
-    },
-    async start() {
-      if (!isStarted) components.logins.events.on('change', loggedIn);
-      isStarted = true;
-      for (const upstream of kept.values()) upstream.start();
-    },
-    async stop() {
-      isStarted = false;
-      components.logins.events.off('change', loggedIn);
-      builtin.stop();
-      await Promise.all([...kept.values()].map((upstream) => upstream.stop()));
-    },
-  };
+  }
 }

@@ -3,7 +3,7 @@
  * messages is split without rewriting any, its requests run side by side, and their answers go back
  * as one array.
  */
-import { StarlingError } from '../../core/index.ts';
+import { JSON_BYTE, StarlingError, endOfJsonValue, skipJsonSpace } from '../../core/index.ts';
 import { RPC, errorBytes, errorOf, parseFrame } from './frame.ts';
 import { NO_REPLY } from './reply.ts';
 import type { Receiver, Reply } from './reply.ts';
@@ -14,14 +14,7 @@ const BATCH_MAX = 100;
 /** Bytes that the answers to one batch may have together. */
 const ANSWERS_BYTES_MAX = 32 * 1024 * 1024;
 
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const BACKSLASH = 0x5c;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
-const SPACES: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+const { comma: COMMA, openBracket: OPEN_BRACKET, closeBracket: CLOSE_BRACKET } = JSON_BYTE;
 
 /** A member of a batch that is no message: the error that answers it. */
 export interface InvalidFrame {
@@ -47,7 +40,7 @@ export interface RunningBatch {
  * over 100 messages, or has a member that is not JSON
  */
 export function parseIncoming(bytes: Buffer): Frame | BatchFrames {
-  if (bytes[skipSpaces(bytes, 0)] !== OPEN_BRACKET) return parseFrame(bytes);
+  if (bytes[skipJsonSpace(bytes, 0)] !== OPEN_BRACKET) return parseFrame(bytes);
   return { kind: 'batch', frames: splitBatch(bytes).map((member) => parseMember(member)) };
 }
 
@@ -153,48 +146,28 @@ function parseMember(bytes: Buffer): Frame | InvalidFrame {
   }
 }
 
-/** The members' bytes. Whether each is JSON is for who parses them to see. */
+/** The members' bytes. Whether each is JSON is for whoever parses them to see. */
 function splitBatch(bytes: Buffer): readonly Buffer[] {
   const members: Buffer[] = [];
-  let start = skipSpaces(bytes, 0) + 1;
-  let depth = 0;
-  const first = start;
-  for (let at = first; at < bytes.length; at += 1) {
-    const byte = bytes[at];
-    if (byte === QUOTE) at = endOfString(bytes, at);
-    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth += 1;
-    else if (byte === COMMA && depth === 0) {
-      members.push(bytes.subarray(start, at));
-      start = at + 1;
-      if (members.length >= BATCH_MAX) throw violation(RPC.invalidRequest, TOO_MANY);
-    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
-      depth -= 1;
-      if (depth >= 0) continue;
-      if (byte !== CLOSE_BRACKET || skipSpaces(bytes, at + 1) < bytes.length) break;
-      if (members.length === 0 && skipSpaces(bytes, first) === at) {
-        throw violation(RPC.invalidRequest, 'a batch must not be empty');
-      }
-      return [...members, bytes.subarray(start, at)];
-    }
+  let start = skipJsonSpace(bytes, skipJsonSpace(bytes, 0) + 1);
+  if (bytes[start] === CLOSE_BRACKET && isAtEnd(bytes, start + 1)) {
+    throw violation(RPC.invalidRequest, 'a batch must not be empty');
   }
-  throw violation(RPC.parse, 'the message is not JSON');
+  for (;;) {
+    const end = endOfJsonValue(bytes, start);
+    members.push(bytes.subarray(start, end));
+    const next = skipJsonSpace(bytes, end);
+    if (bytes[next] === CLOSE_BRACKET && isAtEnd(bytes, next + 1)) return members;
+    if (bytes[next] !== COMMA) throw violation(RPC.parse, 'the message is not JSON');
+    if (members.length >= BATCH_MAX) throw violation(RPC.invalidRequest, TOO_MANY);
+    start = skipJsonSpace(bytes, next + 1);
+  }
 }
 
 const TOO_MANY = `a batch must not hold over ${BATCH_MAX} messages`;
 
-/** Place of the quote that ends the string which begins at `start`; the text's end if none does. */
-function endOfString(bytes: Buffer, start: number): number {
-  for (let at = start + 1; at < bytes.length; at += 1) {
-    if (bytes[at] === BACKSLASH) at += 1;
-    else if (bytes[at] === QUOTE) return at;
-  }
-  return bytes.length;
-}
-
-function skipSpaces(bytes: Buffer, start: number): number {
-  let at = start;
-  while (SPACES.has(bytes[at] ?? -1)) at += 1;
-  return at;
+function isAtEnd(bytes: Buffer, start: number): boolean {
+  return skipJsonSpace(bytes, start) === bytes.length;
 }
 
 function cancelled(requestId: FrameId, reason: string): Frame {

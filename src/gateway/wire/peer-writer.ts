@@ -28,76 +28,94 @@ export interface PeerWriter {
 
 /** Makes the writer of `stream`. */
 export function createPeerWriter(stream: PeerStream, logger: Logger): PeerWriter {
-  let waiting: Buffer[] = [];
-  let waitingBytes = 0;
-  let scheduled = false;
-  let blocked = false;
-  let ended = false;
-  let tellBlocked: (blocked: boolean) => void = () => undefined;
+  return new StreamWriter(stream, logger);
+}
 
-  const nextBatch = (): Buffer => {
-    const [first] = waiting;
+class StreamWriter implements PeerWriter {
+  readonly #stream: PeerStream;
+  readonly #logger: Logger;
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #isScheduled = false;
+  #isBlocked = false;
+  #isEnded = false;
+  #tellBlocked: (isBlocked: boolean) => void = () => undefined;
+
+  constructor(stream: PeerStream, logger: Logger) {
+    this.#stream = stream;
+    this.#logger = logger;
+  }
+
+  line(message: Buffer): boolean {
+    return this.#queue(message, WAITING_BYTES_MAX);
+  }
+
+  urgent(message: Buffer): void {
+    if (this.#queue(message, WAITING_BYTES_MAX + SLACK_BYTES)) return;
+    this.#stream.abort(new Error('the peer reads too slowly'));
+  }
+
+  onBlocked(listener: (isBlocked: boolean) => void): void {
+    this.#tellBlocked = listener;
+  }
+
+  #queue(message: Buffer, boundBytes: number): boolean {
+    if (this.#isEnded) return true;
+    if (this.#waitingBytes + message.length > boundBytes) return false;
+    this.#waiting.push(message, NEWLINE);
+    this.#waitingBytes += message.length + NEWLINE.length;
+    if (!this.#isScheduled && !this.#isBlocked) {
+      this.#isScheduled = true;
+      queueMicrotask(() => this.#flush());
+    }
+    return true;
+  }
+
+  #flush(): void {
+    this.#isScheduled = false;
+    while (this.#waiting.length > 0) {
+      if (this.#stream.write(this.#nextBatch())) continue;
+      this.#block();
+      return;
+    }
+  }
+
+  #nextBatch(): Buffer {
+    const [first] = this.#waiting;
     if (first !== undefined && first.length > WRITE_BYTES_MAX) {
-      waiting[0] = first.subarray(WRITE_BYTES_MAX);
-      waitingBytes -= WRITE_BYTES_MAX;
+      this.#waiting[0] = first.subarray(WRITE_BYTES_MAX);
+      this.#waitingBytes -= WRITE_BYTES_MAX;
       return first.subarray(0, WRITE_BYTES_MAX);
     }
     let count = 0;
     let sizeBytes = 0;
-    for (const part of waiting) {
+    for (const part of this.#waiting) {
       if (count > 0 && sizeBytes + part.length > BATCH_BYTES) break;
       sizeBytes += part.length;
       count += 1;
     }
-    const parts = waiting.splice(0, count);
-    waitingBytes -= sizeBytes;
+    const parts = this.#waiting.splice(0, count);
+    this.#waitingBytes -= sizeBytes;
     const [only] = parts;
     return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, sizeBytes);
-  };
-  const flush = (): void => {
-    scheduled = false;
-    while (waiting.length > 0) {
-      if (stream.write(nextBatch())) continue;
-      block();
-      return;
-    }
-  };
-  const block = (): void => {
-    blocked = true;
-    tellBlocked(true);
-    stream.drained().then(
+  }
+
+  #block(): void {
+    this.#isBlocked = true;
+    this.#tellBlocked(true);
+    this.#stream.drained().then(
       () => {
-        blocked = false;
-        flush();
-        if (!blocked) tellBlocked(false);
+        this.#isBlocked = false;
+        this.#flush();
+        if (!this.#isBlocked) this.#tellBlocked(false);
       },
       (error: unknown) => {
-        ended = true;
-        waiting = [];
-        waitingBytes = 0;
-        logger.debug({ peer: stream.peer, error: messageOf(error) }, 'peer went while it was slow');
+        this.#isEnded = true;
+        this.#waiting = [];
+        this.#waitingBytes = 0;
+        const { peer } = this.#stream;
+        this.#logger.debug({ peer, error: messageOf(error) }, 'peer went while it was slow');
       },
     );
-  };
-  const queue = (message: Buffer, boundBytes: number): boolean => {
-    if (ended) return true;
-    if (waitingBytes + message.length > boundBytes) return false;
-    waiting.push(message, NEWLINE);
-    waitingBytes += message.length + NEWLINE.length;
-    if (!scheduled && !blocked) {
-      scheduled = true;
-      queueMicrotask(flush);
-    }
-    return true;
-  };
-  return {
-    line: (message) => queue(message, WAITING_BYTES_MAX),
-    urgent(message) {
-      if (queue(message, WAITING_BYTES_MAX + SLACK_BYTES)) return;
-      stream.abort(new Error('the peer reads too slowly'));
-    },
-    onBlocked(listener) {
-      tellBlocked = listener;
-    },
-  };
+  }
 }

@@ -4,10 +4,12 @@
  * Who may answer comes from the policy in force when the answer comes.
  */
 import { randomBytes as systemRandomBytes } from 'node:crypto';
-import { EventEmitter, setMaxListeners } from 'node:events';
+import { EventEmitter } from 'node:events';
 import { StarlingError, createScope, idOf, messageOf, printable } from '../../core/index.ts';
 import type { Clock, Logger, Scope } from '../../core/index.ts';
 import type { Table } from '../../store/index.ts';
+import { Entries } from './entries.ts';
+import type { Entry } from './entries.ts';
 import { hashArgs, readApprovals, rowOf, shownArgs } from './rows.ts';
 import type {
   Answerer,
@@ -19,9 +21,10 @@ import type {
   Approvals,
   Voter,
 } from './types.ts';
+import { checkVoter } from './voters.ts';
 import type { CallerRulesLookup } from '../policy/caller-rules.ts';
 import type { ApprovalRequest, GuardWanted, Principal } from '../types.ts';
-import { behalfOf, keyOf, nameOf } from '../principal-names.ts';
+import { keyOf, nameOf } from '../principal-names.ts';
 
 /** What the approvals work with. */
 export interface ApprovalsComponents {
@@ -33,33 +36,17 @@ export interface ApprovalsComponents {
 
 /** Bounds of the approvals, and their source of randomness. */
 export interface ApprovalsInit {
-  /** That may wait in all; default 1024. */
+  /** Approvals that may wait in all; default 1024. */
   readonly pendingMax?: number;
-  /** That may wait of one asker; default 32. */
-  readonly perAskerMax?: number;
-  /** That are kept when they are over; default 1024. */
+  /** Approvals that may wait of one caller; default 32. */
+  readonly perCallerMax?: number;
+  /** Approvals that are kept when they are over; default 1024. */
   readonly keptMax?: number;
   /** For ids; default `node:crypto`. */
   readonly randomBytes?: (size: number) => Uint8Array;
 }
 
-interface Entry {
-  approval: Approval;
-  /** It is on the disk, and whoever can answer is asked. */
-  isOpen: boolean;
-  /** Somebody's answer is on its way to the disk. */
-  answering: boolean;
-  /** An approved call runs or has run. */
-  used: boolean;
-  stop: () => void;
-  readonly over: AbortController;
-  /** Those who have been asked and have not answered. */
-  readonly asked: Set<Answerer>;
-  readonly waiters: ((outcome: ApprovalOutcome) => void)[];
-}
-
 const ID_BYTES = 12;
-const ID_PREFIX_MIN = 4;
 const REASON_MAX = 500;
 const JUSTIFICATION_MAX = 2000;
 
@@ -68,28 +55,26 @@ export function createApprovals(
   components: ApprovalsComponents,
   init: ApprovalsInit = {},
 ): Approvals {
-  return new Desk(components, init);
+  return new ApprovalQueue(components, init);
 }
 
-class Desk implements Approvals {
+class ApprovalQueue implements Approvals {
   readonly events = new EventEmitter<ApprovalEvents>();
   readonly #answerers = new Set<Answerer>();
   readonly #components: ApprovalsComponents;
-  readonly #init: Required<ApprovalsInit>;
-  /** In the order in which they were asked for. */
-  readonly #entries = new Map<string, Entry>();
-  #pending = 0;
+  readonly #randomBytes: (size: number) => Uint8Array;
+  readonly #entries: Entries;
   #scope: Scope | undefined;
   #effect: ApprovalEffect | undefined;
 
   constructor(components: ApprovalsComponents, init: ApprovalsInit) {
     this.#components = components;
-    this.#init = {
+    this.#randomBytes = init.randomBytes ?? systemRandomBytes;
+    this.#entries = new Entries({
       pendingMax: init.pendingMax ?? 1024,
-      perAskerMax: init.perAskerMax ?? 32,
+      perCallerMax: init.perCallerMax ?? 32,
       keptMax: init.keptMax ?? 1024,
-      randomBytes: init.randomBytes ?? systemRandomBytes,
-    };
+    });
   }
 
   async start(): Promise<void> {
@@ -98,9 +83,8 @@ class Desk implements Approvals {
     this.#scope = createScope(clock);
     const known = await readApprovals(table, logger);
     for (const approval of known.toSorted((a, b) => a.askedAt - b.askedAt)) {
-      const entry = this.#add(approval);
+      const entry = this.#entries.add(approval);
       if (approval.state !== 'pending') continue;
-      this.#pending += 1;
       if (approval.kind === 'permission') this.#arm(entry);
       else await this.#close(entry, 'withdrawn', 'the node was restarted');
     }
@@ -109,18 +93,17 @@ class Desk implements Approvals {
   async stop(): Promise<void> {
     this.#scope?.close();
     this.#scope = undefined;
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#entries.all()) {
       entry.over.abort();
       const { approval, waiters } = entry;
       for (const tell of waiters.splice(0)) tell({ state: 'withdrawn', approval });
     }
     this.#entries.clear();
-    this.#pending = 0;
   }
 
   attach(answerer: Answerer): () => void {
     this.#answerers.add(answerer);
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#entries.all()) {
       if (entry.isOpen && entry.approval.state === 'pending') void this.#askOne(entry, answerer);
     }
     return () => void this.#answerers.delete(answerer);
@@ -151,12 +134,12 @@ class Desk implements Approvals {
   }
 
   list(state?: ApprovalState): readonly Approval[] {
-    const all = [...this.#entries.values()].map(({ approval }) => approval).toReversed();
+    const all = [...this.#entries.all()].map(({ approval }) => approval).toReversed();
     return state === undefined ? all : all.filter((approval) => approval.state === state);
   }
 
   find(id: string): Approval {
-    return this.#find(id).approval;
+    return this.#entries.find(id).approval;
   }
 
   approve(id: string, by: Voter, reason?: string): Promise<Approval> {
@@ -188,14 +171,13 @@ class Desk implements Approvals {
 
   async #open(request: ApprovalRequest): Promise<Entry> {
     if (this.#scope === undefined) throw stopped();
-    this.#checkRoom(request);
+    this.#entries.checkRoom(request);
     const approval = this.#make(request);
-    const entry = this.#add(approval);
-    this.#pending += 1;
+    const entry = this.#entries.add(approval);
     try {
       await this.#components.table.put(rowOf(approval).key, rowOf(approval).value);
     } catch (error) {
-      this.#forget(entry);
+      this.#entries.forget(entry);
       throw error;
     }
     if (this.#scope === undefined) throw stopped();
@@ -213,7 +195,7 @@ class Desk implements Approvals {
     const askedAt = clock.now();
     return {
       ...rest,
-      id: idOf(this.#init.randomBytes(ID_BYTES)),
+      id: idOf(this.#randomBytes(ID_BYTES)),
       ...(args === undefined ? {} : { args: shownArgs(request.resource, args) }),
       argsHash: hashArgs(args),
       ...(justification === undefined
@@ -226,49 +208,7 @@ class Desk implements Approvals {
     };
   }
 
-  /** Of all the room, requests for a grant have half: keys to make them with cost nothing. */
-  #checkRoom({ principal, kind }: ApprovalRequest): void {
-    const { pendingMax, perAskerMax } = this.#init;
-    const key = keyOf(principal);
-    const waiting = this.list('pending');
-    const own = waiting.filter((one) => keyOf(one.principal) === key).length;
-    const isCall = kind === 'call';
-    const max = isCall ? pendingMax : Math.ceil(pendingMax / 2);
-    const all = isCall ? this.#pending : waiting.filter((one) => one.kind === kind).length;
-    if (own < perAskerMax && all < max) return;
-    const things = isCall ? 'approvals' : 'requests for a grant';
-    const whose = own < perAskerMax ? `${max} ${things}` : `${perAskerMax} of its approvals`;
-    throw new StarlingError(
-      'STARLING_LIMIT_EXCEEDED',
-      `${nameOf(principal)} must wait: ${whose} are unanswered`,
-      { hint: 'the operator of the node can answer some: starling approvals' },
-    );
-  }
-
-  #add(approval: Approval): Entry {
-    const entry: Entry = {
-      approval,
-      isOpen: false,
-      answering: false,
-      used: approval.state !== 'pending',
-      stop: () => undefined,
-      over: new AbortController(),
-      asked: new Set(),
-      waiters: [],
-    };
-    // One for each client that is asked.
-    setMaxListeners(0, entry.over.signal);
-    this.#entries.set(approval.id, entry);
-    return entry;
-  }
-
-  #forget(entry: Entry): void {
-    if (entry.approval.state === 'pending') this.#pending -= 1;
-    entry.stop();
-    this.#entries.delete(entry.approval.id);
-  }
-
-  /** Sets the timers of one that waits. */
+  /** Sets the timers of an approval that waits. */
   #arm(entry: Entry): void {
     const scope = this.#scope;
     if (scope === undefined) return;
@@ -298,7 +238,7 @@ class Desk implements Approvals {
     const { key, value } = rowOf(entry.approval);
     this.#components.table.put(key, value).catch((error: unknown) => this.#notKept(error));
     this.events.emit('escalated', entry.approval);
-    // Whoever put it aside sees it once more.
+    // Whoever put the question aside sees it once more.
     for (const answerer of this.#answerers) {
       if (!entry.asked.has(answerer)) void this.#askOne(entry, answerer);
     }
@@ -325,8 +265,8 @@ class Desk implements Approvals {
     state: 'approved' | 'denied',
     reason: string | undefined,
   ): Promise<Approval> {
-    const entry = this.#find(id);
-    this.#checkVoter(entry.approval, by, state);
+    const entry = this.#entries.find(id);
+    checkVoter(this.#components.callerRules, entry.approval, by, state);
     if (entry.approval.state !== 'pending' || entry.answering) throw closedError(entry);
     entry.answering = true;
     try {
@@ -357,24 +297,6 @@ class Desk implements Approvals {
     return this.#effect(approval);
   }
 
-  #checkVoter(approval: Approval, by: Voter, state: 'approved' | 'denied'): void {
-    const { principal } = by;
-    const refuse = (what: string): never => {
-      throw new StarlingError('STARLING_CALL_REFUSED', `${nameOf(principal)} may not ${what}`, {
-        hint: 'the operator can: starling approvals; others with may_approve in the policy file',
-        data: { approval: approval.id },
-      });
-    };
-    if (!this.#components.callerRules.of(principal).mayApprove) refuse('answer approvals');
-    if (state === 'denied') return;
-    const isOwn = selvesOf(principal).some((one) => selvesOf(approval.principal).includes(one));
-    if (isOwn && principal.kind !== 'operator')
-      refuse('approve this: nobody approves what it asks for itself');
-    if (by.via === 'tool' && by.session !== undefined && by.session === approval.session) {
-      refuse('approve this: a session does not approve what it asks for itself');
-    }
-  }
-
   async #closeQuietly(entry: Entry, state: 'expired' | 'withdrawn', why: string): Promise<void> {
     try {
       await this.#close(entry, state, why);
@@ -383,7 +305,7 @@ class Desk implements Approvals {
     }
   }
 
-  /** Counts at once: it is a no, which needs no disk to be safe. */
+  /** Ends an approval without an answer. Counts at once: a no needs no disk to be safe. */
   async #close(entry: Entry, state: 'expired' | 'withdrawn', why: string): Promise<void> {
     if (entry.approval.state !== 'pending' || entry.answering) return;
     const answeredAt = this.#components.clock.now();
@@ -396,7 +318,6 @@ class Desk implements Approvals {
     entry.answering = false;
     entry.stop();
     entry.approval = approval;
-    this.#pending -= 1;
     entry.over.abort();
     for (const tell of entry.waiters.splice(0)) tell(outcomeOf(approval));
     this.events.emit('closed', approval);
@@ -406,37 +327,11 @@ class Desk implements Approvals {
     this.#components.logger.error({ error: messageOf(error) }, 'approval not written down');
   }
 
-  /** Forgets the oldest that are over. */
+  /** Forgets the oldest approvals that are over. */
   async #prune(): Promise<void> {
-    const over = [...this.#entries.values()].filter(({ approval }) => approval.state !== 'pending');
-    const old = over.slice(0, Math.max(0, over.length - this.#init.keptMax));
-    if (old.length === 0) return;
-    for (const entry of old) this.#entries.delete(entry.approval.id);
-    await this.#components.table.batch(old.map(({ approval }) => ({ key: approval.id })));
+    const ids = this.#entries.dropOld();
+    if (ids.length > 0) await this.#components.table.batch(ids.map((key) => ({ key })));
   }
-
-  #find(id: string): Entry {
-    const exact = this.#entries.get(id);
-    if (exact !== undefined) return exact;
-    const found = [...this.#entries.values()].filter(
-      ({ approval }) => id.length >= ID_PREFIX_MIN && approval.id.startsWith(id),
-    );
-    const [first, second] = found;
-    if (first !== undefined && second === undefined) return first;
-    const why =
-      first === undefined ? 'is no approval' : 'is the beginning of more than one approval';
-    throw new StarlingError(
-      'STARLING_APPROVAL_UNKNOWN',
-      `'${printable(id, 64)}' ${why} of this node`,
-      { hint: 'see what waits: starling approvals' },
-    );
-  }
-}
-
-/** Who it is, and for whom: an agent is one person, by whichever node it asks. */
-function selvesOf(principal: Principal): readonly string[] {
-  const behalf = behalfOf(principal);
-  return behalf === undefined ? [keyOf(principal)] : [keyOf(principal), behalf];
 }
 
 function outcomeOf(approval: Approval): ApprovalOutcome {

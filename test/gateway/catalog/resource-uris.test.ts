@@ -16,11 +16,9 @@ describe('a URI template', () => {
     expect(fitsTemplate(template, uri)).toBe(fits);
   });
 
-  it('is matched in linear time, whatever it is made of', () => {
+  it('is matched without going back, which would take for ever', () => {
     const template = `${'a{x}'.repeat(20_000)}b`;
-    const from = performance.now();
-    fitsTemplate(template, 'a'.repeat(100_000));
-    expect(performance.now() - from).toBeLessThan(1000);
+    expect(fitsTemplate(template, 'a'.repeat(100_000))).toBe(false);
   });
 });
 

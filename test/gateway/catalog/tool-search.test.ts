@@ -5,13 +5,12 @@ import { StarlingError } from '../../../src/core/index.ts';
 import { soundItems } from '../../../src/directory/index.ts';
 import type { ListedTool } from '../../../src/directory/index.ts';
 import { silentLogger } from '../../../src/core/index.ts';
+import { META_TOOLS } from '../../../src/gateway/catalog/search-tool-definitions.ts';
 import {
-  META_TOOLS,
   answerMetaTool,
   isMetaTool,
   metaToolError,
   readToolCall,
-  unknownToolError,
 } from '../../../src/gateway/catalog/search-tools.ts';
 import { createToolSearch, createToolSearches } from '../../../src/gateway/catalog/tool-search.ts';
 
@@ -83,7 +82,7 @@ describe('search', () => {
     );
   });
 
-  it('over ten thousand tools never blocks for long, and answers in milliseconds', async () => {
+  it('over ten thousand tools leaves others their turn', async () => {
     const many = Array.from({ length: 10_000 }, (_, index) =>
       tool(
         `server${index % 100}__do_thing_${index}`,
@@ -91,13 +90,16 @@ describe('search', () => {
       ),
     );
     const find = createToolSearch(many);
-    let ticks = 0;
-    const ticker = setInterval(() => {
-      ticks += 1;
-    }, 1);
+    let turns = 0;
+    let isOver = false;
+    const count = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(count);
+    };
+    count();
     await find('thing 77', 5);
-    clearInterval(ticker);
-    expect(ticks).toBeGreaterThan(10);
+    isOver = true;
+    expect(turns).toBeGreaterThan(10);
     const [hit] = await find('do thing 4242', 5);
     expect(hit?.tool.name).toBe('server42__do_thing_4242');
   });
@@ -216,12 +218,5 @@ describe('the meta tools', () => {
     }
     const error = await errorOf(() => readToolCall({ name: 'search_tools' }));
     expect(error.hint).toBe('call search_tools itself');
-  });
-
-  it('say what is near a tool that cannot be called', async () => {
-    const error = await unknownToolError('mail__sned', search);
-    expect(error).toMatchObject({ code: 'STARLING_TOOL_UNKNOWN' });
-    expect(error.hint).toContain('mail__send');
-    expect((await unknownToolError('zzz\u202E', search)).message).not.toContain('\u202E');
   });
 });

@@ -4,15 +4,15 @@ import type { JsonObject } from '../../../src/core/index.ts';
 import { answerOf, formOf, showsForms } from '../../../src/gateway/clearance/approval-form.ts';
 import type { Approval } from '../../../src/guard/index.ts';
 import { alice } from '../../grants/arrange.ts';
-import { deskOf, peer } from '../../guard/governed-node.ts';
+import { governedNode, peer } from '../../guard/governed-node.ts';
 
 const NOW_MS = 1_780_272_000_000;
 
 async function approvalOf(
   args: JsonObject,
-  more: Partial<Parameters<Awaited<ReturnType<typeof deskOf>>['approvals']['open']>[0]> = {},
+  more: Partial<Parameters<Awaited<ReturnType<typeof governedNode>>['approvals']['open']>[0]> = {},
 ): Promise<Approval> {
-  const { approvals } = await deskOf();
+  const { approvals } = await governedNode();
   return approvals.open({
     kind: 'call',
     principal: peer(),

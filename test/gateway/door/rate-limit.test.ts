@@ -65,4 +65,13 @@ describe('a caller', () => {
     for (let caller = 0; caller < 15_000; caller += 1) limit.take(`address:${caller}`);
     expect(passed(limit, 'ci', 10)).toBe(2);
   });
+
+  it('that never stops asking gets no fresh burst, however many others come once', () => {
+    const limit = createRateLimit(createTestClock(), 1);
+    expect(passed(limit, 'busy', 10)).toBe(2);
+    for (let caller = 0; caller < 30_000; caller += 1) {
+      limit.take(`address:${caller}`);
+      if (caller % 5000 === 0) expect(passed(limit, 'busy', 3)).toBe(0);
+    }
+  });
 });

@@ -452,3 +452,21 @@ describe('the refusal of a quarantined call', () => {
     expect(pinReference({ server: 'files' }, 'x')).toBe('files/x');
   });
 });
+
+describe('a pin on disk', () => {
+  it('calls the reason of a quarantine as it always did, and is read so', async () => {
+    const { pins, table, restart } = await bench();
+    pins.review('', 'files', lists(tool('read')));
+    pins.review('', 'files', lists(tool('read'), tool('late')));
+    await pins.stop();
+    const rows: Record<string, unknown>[] = [];
+    for await (const [, value] of table.entries('pin/')) {
+      rows.push(JSON.parse(Buffer.from(value).toString()) as Record<string, unknown>);
+    }
+    const late = rows.find(({ name }) => name === 'late');
+    expect(late).toMatchObject({ owner: '', server: 'files', kind: 'tool', held: 'new' });
+    const again = await restart();
+    const { quarantined } = again.review('', 'files', lists(tool('read'), tool('late')));
+    expect(quarantined).toMatchObject([{ name: 'late', reason: 'new' }]);
+  });
+});

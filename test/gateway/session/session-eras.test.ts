@@ -205,7 +205,7 @@ describe('a client that listens', () => {
     const heard = desk.ask(listen({ resourceSubscriptions: ['x:y'] }));
     await desk.clock.advance(1);
     desk.allow = false;
-    desk.session.rejudge();
+    desk.session.recheck();
     desk.answer({ method: 'notifications/resources/updated', params: { uri: 'x:y' } });
     expect(heard).toHaveLength(1);
   });
@@ -244,7 +244,7 @@ describe('a subscription of the old era', () => {
     desk.ask(subscribe);
     desk.answer({ id: idOf(desk, 0), result: {} });
     desk.allow = false;
-    desk.session.rejudge();
+    desk.session.recheck();
     desk.answer(update);
     expect(desk.pushed).toEqual([]);
   });

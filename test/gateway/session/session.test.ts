@@ -269,10 +269,10 @@ describe('a change of grants', () => {
   it('ends a call that is no longer allowed, with the refusal', () => {
     const desk = openDesk();
     const heard = desk.ask(call(1));
-    desk.session.rejudge();
+    desk.session.recheck();
     expect(heard).toEqual([]);
     desk.allow = false;
-    desk.session.rejudge();
+    desk.session.recheck();
     expect(heard).toMatchObject([
       { id: 1, error: { code: -32003, data: { code: 'STARLING_CALL_REFUSED' } } },
     ]);

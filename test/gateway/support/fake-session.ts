@@ -157,7 +157,7 @@ function fakeSession(opener: Principal, push: Push, clock: Pick<Clock, 'now'>): 
     rename(named) {
       principal = named;
     },
-    rejudge: () => undefined,
+    recheck: () => undefined,
     whenIdle(listener) {
       idleListeners.push(listener);
       tellIdle();

@@ -315,7 +315,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
     folder,
     govern(yaml) {
       policy = parsePolicy(yaml, 'the test');
-      gateway.rejudge();
+      gateway.recheck();
     },
     token: async () => (await readFile(join(folder, 'token'), 'utf8')).trim(),
     grant: (peer, pattern) => grantOf(peer, `tool:${pattern}`, 'tool/call'),

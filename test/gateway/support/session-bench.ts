@@ -13,6 +13,7 @@ import type {
   ToolsMode,
   View,
 } from '../../../src/gateway/catalog/types.ts';
+import { createSearchMode } from '../../../src/gateway/catalog/search-mode.ts';
 import { createSession } from '../../../src/gateway/session/session.ts';
 import type { ChannelListener, ServerChannel } from '../../../src/gateway/types.ts';
 import { createLists } from '../../../src/gateway/catalog/lists.ts';
@@ -125,6 +126,7 @@ export function deskOf(): Desk {
           return desk.open(serverLink, target.server);
         },
       },
+      search: createSearchMode(),
       clearance: {
         sees: () => true,
         clear({ wanted: { ability }, principal }) {

@@ -533,3 +533,41 @@ describe('the TCP port', () => {
     expect(served.sessions.all).toHaveLength(1000);
   });
 });
+
+describe('a stranger that shows no token', () => {
+  it('may say only so much before it is cut off, however small its messages are', async () => {
+    const served = await serve();
+    const client = await served.connect();
+    let saidBytes = 0;
+    const closed = once(client.socket, 'close');
+    for (let id = 0; saidBytes < 1024 * 1024; id += 1) {
+      if (client.socket.destroyed) break;
+      const message = { ...ping(id), params: { filler: 'x'.repeat(4000) } };
+      saidBytes += JSON.stringify(message).length;
+      client.send(message);
+      // One piece after the other: what comes in one piece with a token is not counted.
+      const answered = client.next().then(
+        () => true,
+        () => false,
+      );
+      await Promise.race([answered, closed]);
+    }
+    expect(client.socket.destroyed).toBe(true);
+    expect(saidBytes).toBeLessThan(128 * 1024);
+    expect(served.sessions.all).toEqual([]);
+  });
+
+  it('is not counted any more once it has shown one', async () => {
+    const served = await serve();
+    const client = await served.connect();
+    client.send({
+      ...INITIALIZE,
+      params: { ...INITIALIZE.params, _meta: { [TOKEN_META]: TOKEN } },
+    });
+    expect(await client.next()).toMatchObject({ id: INITIALIZE.id });
+    for (let id = 1; id <= 40; id += 1) {
+      client.send({ ...ping(id), params: { filler: 'x'.repeat(4000) } });
+      expect(await client.next()).toMatchObject({ id, result: {} });
+    }
+  });
+});

@@ -1,4 +1,5 @@
 /** How it is found out which era a server at a URL speaks, and what a node asks of it by itself. */
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { silentLogger, systemClock } from '../../../src/core/index.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
@@ -13,8 +14,8 @@ import type { Answering, Asked, UrlServer } from '../support/url-server.ts';
 
 useCleanup();
 
-/** Longer than a call would need that did not wait. */
-const SLOW_MS = 100;
+/** Turns of the event loop, more than a call would need that did not wait. */
+const SLOW_TURNS = 100;
 
 interface World {
   readonly server: UrlServer;
@@ -141,10 +142,10 @@ describe('a server at a URL', () => {
     const { instance } = await start((asked, response) => {
       if (isInitialize(asked)) json(response, initialized(asked));
       else if (asked.method === 'GET') {
-        setTimeout(() => {
+        void turns(SLOW_TURNS).then(() => {
           order.push('stream');
           stream(response, ': open');
-        }, SLOW_MS);
+        });
       } else if (asked.body['id'] === undefined) response.writeHead(202).end();
       else {
         order.push(asked.body['method']);
@@ -165,6 +166,10 @@ describe('a server at a URL', () => {
     expect(order).toEqual(['stream', 'tools/call']);
   });
 });
+
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await setImmediate();
+}
 
 /** Ids of a connection count from 1. */
 function isFirst({ body }: Asked): boolean {

@@ -177,15 +177,13 @@ describe('a resource pattern', () => {
     expect(patternCovers('tool:files/*/**', 'tool:files/**')).toBe(false);
   });
 
-  it('is matched at once, however many stars it has', () => {
+  it('is matched without going back, which would take for ever, however many stars it has', () => {
     const bomb = `tool:files/${'a*'.repeat(240)}b`;
     const name = `tool:files/${'a'.repeat(500)}`;
-    const started = performance.now();
     for (let round = 0; round < 50; round += 1) {
       expect(matchResource(bomb, name)).toBe(false);
       expect(patternCovers(bomb, bomb)).toBe(true);
     }
-    expect(performance.now() - started).toBeLessThan(1000);
   });
 });
 

@@ -5,7 +5,7 @@ import { describeRefusal } from '../../../src/grants/index.ts';
 import { parsePolicy } from '../../../src/guard/index.ts';
 import type { Decision, GuardWanted, Principal } from '../../../src/guard/index.ts';
 import { alice, bob } from '../../grants/arrange.ts';
-import { OPERATOR, deskOf, grant, peer, settle } from '../governed-node.ts';
+import { OPERATOR, governedNode, grant, peer, settle } from '../governed-node.ts';
 
 const call = (tool: string, more: Partial<GuardWanted> = {}): GuardWanted => ({
   resource: `tool:${tool}`,
@@ -32,8 +32,8 @@ function whyNot(decision: Decision): string {
 
 describe('zones', () => {
   it('tell callers apart by how they came', async () => {
-    const desk = await deskOf();
-    const zone = (who: Principal): string => desk.callerRules.of(who).zone;
+    const node = await governedNode();
+    const zone = (who: Principal): string => node.callerRules.of(who).zone;
     expect([OPERATOR, ci, peer(), agent(alice), agent(bob)].map(zone)).toEqual([
       'local',
       'local',
@@ -41,7 +41,7 @@ describe('zones', () => {
       'trusted',
       'external',
     ]);
-    desk.open = true;
+    node.open = true;
     expect([OPERATOR, ci, peer(), agent(alice)].map(zone)).toEqual([
       'local',
       'local',
@@ -51,39 +51,39 @@ describe('zones', () => {
   });
 
   it('can let members of an open mesh only read, whatever was granted', async () => {
-    const desk = await deskOf('zones: { external: { read_only: true } }');
-    await grant(desk, 'tool:files/*');
+    const node = await governedNode('zones: { external: { read_only: true } }');
+    await grant(node, 'tool:files/*');
     const ask = (more?: Partial<GuardWanted>): Decision =>
-      desk.guard.decide(peer(), call('files/x', more));
+      node.guard.decide(peer(), call('files/x', more));
     expect(outcomeOf(ask())).toBe('yes');
-    desk.open = true;
+    node.open = true;
     expect(whyNot(ask())).toContain('a tool that is not marked read-only');
     expect(outcomeOf(ask({ facts: { readOnly: false } }))).toBe('no');
     expect(outcomeOf(ask(READ_ONLY))).toBe('yes');
   });
 
   it('can be given to one caller by name', async () => {
-    const desk = await deskOf(`callers: { ${alice.did}: { zone: external } }`);
-    expect(desk.callerRules.of(peer()).zone).toBe('external');
-    expect(desk.callerRules.of(peer(bob)).zone).toBe('trusted');
+    const node = await governedNode(`callers: { ${alice.did}: { zone: external } }`);
+    expect(node.callerRules.of(peer()).zone).toBe('external');
+    expect(node.callerRules.of(peer(bob)).zone).toBe('trusted');
   });
 
   it('are never chosen by an agent by what it calls itself', async () => {
-    const desk = await deskOf(
+    const node = await governedNode(
       'callers: { peer:scout: { zone: local }, client:scout: { zone: local } }',
     );
-    expect(desk.callerRules.of(agent(bob)).zone).toBe('external');
+    expect(node.callerRules.of(agent(bob)).zone).toBe('external');
   });
 });
 
 describe('limits', () => {
   it('of role, zone and name hold together, and the strictest counts', async () => {
-    const desk = await deskOf(`
+    const node = await governedNode(`
 zones: { trusted: { budget_limit: 10, alert_threshold: 0.9, escalation_delay: 1h } }
 roles: { a: { budget_limit: 5, trust: 0.8 }, b: { read_only: true, trust: 0.6 } }
 callers: { peer:laptop: { roles: [a, b], budget_limit: 7, escalation_delay: 5m } }
 `);
-    expect(desk.callerRules.of(peer())).toMatchObject({
+    expect(node.callerRules.of(peer())).toMatchObject({
       trust: 0.6,
       budgetLimit: { where: 'roles.a.budget_limit', value: 5 },
       readOnly: { where: 'roles.b.read_only' },
@@ -93,12 +93,12 @@ callers: { peer:laptop: { roles: [a, b], budget_limit: 7, escalation_delay: 5m }
   });
 
   it('read_only lets nothing through but reading', async () => {
-    const desk = await deskOf('zones: { trusted: { read_only: true } }');
-    await grant(desk, 'resource:files/**', 'resource/read');
-    await grant(desk, 'resource:files/**', 'resource/write');
-    await grant(desk, 'tool:files/*');
+    const node = await governedNode('zones: { trusted: { read_only: true } }');
+    await grant(node, 'resource:files/**', 'resource/read');
+    await grant(node, 'resource:files/**', 'resource/write');
+    await grant(node, 'tool:files/*');
     const may = (resource: string, ability: string, more = {}): string =>
-      outcomeOf(desk.guard.decide(peer(), { resource, ability, ...more }));
+      outcomeOf(node.guard.decide(peer(), { resource, ability, ...more }));
     expect(may('resource:files/a', 'resource/read')).toBe('yes');
     expect(may('resource:files/a', 'resource/write', READ_ONLY)).toBe('no');
     expect(may('tool:files/x', 'tool/call')).toBe('no');
@@ -106,15 +106,15 @@ callers: { peer:laptop: { roles: [a, b], budget_limit: 7, escalation_delay: 5m }
   });
 
   it('allowed_namespaces is about servers and boards by name', async () => {
-    const desk = await deskOf(
+    const node = await governedNode(
       "zones: { trusted: { allowed_namespaces: ['file*', 'board:plan-*-x'] } }",
     );
-    for (const it of ['tool:files/*', 'tool:git/*']) await grant(desk, it);
+    for (const it of ['tool:files/*', 'tool:git/*']) await grant(node, it);
     for (const it of ['board:plan-a-x/*', 'board:plan-a/*', 'board:files/*']) {
-      await grant(desk, it, 'board/read');
+      await grant(node, it, 'board/read');
     }
     const may = (resource: string, ability = 'tool/call'): string =>
-      outcomeOf(desk.guard.decide(peer(), { resource, ability }));
+      outcomeOf(node.guard.decide(peer(), { resource, ability }));
     expect(may('tool:files/a')).toBe('yes');
     expect(may('tool:git/a')).toBe('no');
     expect(may('board:plan-a-x/k', 'board/read')).toBe('yes');
@@ -123,14 +123,14 @@ callers: { peer:laptop: { roles: [a, b], budget_limit: 7, escalation_delay: 5m }
   });
 
   it('max_replicas and budget_limit hold, alert early, and refuse what nobody can count', async () => {
-    const desk = await deskOf(
+    const node = await governedNode(
       'zones: { trusted: { max_replicas: 4, budget_limit: 10, alert_threshold: 0.75 } }',
     );
-    await grant(desk, 'agent:worker', 'agent/spawn');
-    await grant(desk, 'budget:task', 'budget/spend');
+    await grant(node, 'agent:worker', 'agent/spawn');
+    await grant(node, 'budget:task', 'budget/spend');
     const spawn = (replicas?: number): string =>
       outcomeOf(
-        desk.guard.decide(peer(), {
+        node.guard.decide(peer(), {
           resource: 'agent:worker',
           ability: 'agent/spawn',
           ...(replicas === undefined ? {} : { facts: { replicas } }),
@@ -138,43 +138,43 @@ callers: { peer:laptop: { roles: [a, b], budget_limit: 7, escalation_delay: 5m }
       );
     const spend = (spent: number, amount: number): string =>
       outcomeOf(
-        desk.guard.decide(peer(), {
+        node.guard.decide(peer(), {
           resource: 'budget:task',
           ability: 'budget/spend',
           facts: { spent, amount },
         }),
       );
     expect([spawn(0), spawn(1)]).toEqual(['yes', 'yes']);
-    expect(desk.alerts).toEqual([]);
+    expect(node.alerts).toEqual([]);
     expect([spawn(2), spawn(3), spawn(4), spawn()]).toEqual(['yes', 'yes', 'no', 'no']);
-    expect(desk.alerts).toHaveLength(3);
+    expect(node.alerts).toHaveLength(3);
     expect([spend(0, 10), spend(5, 5.5), spend(Number.NaN, 1)]).toEqual(['yes', 'no', 'no']);
   });
 
   it('never reach the operator, save that calls may wait for an approval', async () => {
-    const desk = await deskOf(`
+    const node = await governedNode(`
 zones: { local: { read_only: true, allowed_namespaces: [git] } }
 callers: { operator: { approval_required: ['files/delete_*'] } }
 `);
-    const ask = (tool: string): string => outcomeOf(desk.guard.decide(OPERATOR, call(tool)));
+    const ask = (tool: string): string => outcomeOf(node.guard.decide(OPERATOR, call(tool)));
     expect(ask('files/write')).toBe('yes');
     expect(ask('files/delete_all')).toBe('ask');
-    expect(outcomeOf(desk.guard.decide(ci, call('files/write')))).toBe('no');
+    expect(outcomeOf(node.guard.decide(ci, call('files/write')))).toBe('no');
   });
 
   it('that have everything wait let the operator answer, and look after its node', async () => {
-    const desk = await deskOf('zones: { local: { approval_required: true } }');
-    const ask = (tool: string): string => outcomeOf(desk.guard.decide(OPERATOR, call(tool)));
+    const node = await governedNode('zones: { local: { approval_required: true } }');
+    const ask = (tool: string): string => outcomeOf(node.guard.decide(OPERATOR, call(tool)));
     expect(['files/x', 'starling/status', 'starling/approval_answer'].map(ask)).toEqual([
       'ask',
       'yes',
       'yes',
     ]);
     const deputy: Principal = { ...ci, scopes: ['tool:starling/*'] };
-    const asked = (tool: string): string => outcomeOf(desk.guard.decide(deputy, call(tool)));
+    const asked = (tool: string): string => outcomeOf(node.guard.decide(deputy, call(tool)));
     expect(asked('starling/approval_answer')).toBe('yes');
     expect(asked('starling/status')).toBe('ask');
-    desk.swap('callers: { operator: { approval_required: [starling/status] } }');
+    node.swap('callers: { operator: { approval_required: [starling/status] } }');
     expect(ask('starling/status')).toBe('ask');
     expect(ask('starling/approval_answer')).toBe('yes');
   });
@@ -182,65 +182,69 @@ callers: { operator: { approval_required: ['files/delete_*'] } }
 
 describe('the policy', () => {
   it('can take away, and never give', async () => {
-    const desk = await deskOf(`callers: { ${alice.did}: { zone: local, trust: 1 } }`);
-    expect(outcomeOf(desk.guard.decide(peer(), call('files/x')))).toBe('no');
+    const node = await governedNode(`callers: { ${alice.did}: { zone: local, trust: 1 } }`);
+    expect(outcomeOf(node.guard.decide(peer(), call('files/x')))).toBe('no');
   });
 
   it('is silent about what was not granted: nobody can flood a person with questions', async () => {
-    const desk = await deskOf('zones: { trusted: { approval_required: true, read_only: true } }');
-    const decision = desk.guard.decide(peer(), call('files/x'));
+    const node = await governedNode(
+      'zones: { trusted: { approval_required: true, read_only: true } }',
+    );
+    const decision = node.guard.decide(peer(), call('files/x'));
     expect(outcomeOf(decision)).toBe('no');
     expect(whyNot(decision)).toContain('it holds no valid grant');
   });
 
   it('that is swapped counts from the next decision on, with the old one for none of it', async () => {
-    const desk = await deskOf();
-    await grant(desk, 'tool:files/*');
-    expect(outcomeOf(desk.guard.decide(peer(), call('files/x')))).toBe('yes');
-    desk.swap('zones: { trusted: { allowed_namespaces: [git] } }');
-    expect(outcomeOf(desk.guard.decide(peer(), call('files/x')))).toBe('no');
-    desk.swap('');
-    expect(outcomeOf(desk.guard.decide(peer(), call('files/x')))).toBe('yes');
+    const node = await governedNode();
+    await grant(node, 'tool:files/*');
+    expect(outcomeOf(node.guard.decide(peer(), call('files/x')))).toBe('yes');
+    node.swap('zones: { trusted: { allowed_namespaces: [git] } }');
+    expect(outcomeOf(node.guard.decide(peer(), call('files/x')))).toBe('no');
+    node.swap('');
+    expect(outcomeOf(node.guard.decide(peer(), call('files/x')))).toBe('yes');
   });
 
   it('that is swapped while an approval waits is asked again before the call runs', async () => {
-    const desk = await deskOf("zones: { trusted: { approval_required: ['files/*'] } }");
-    await grant(desk, 'tool:files/*');
+    const node = await governedNode("zones: { trusted: { approval_required: ['files/*'] } }");
+    await grant(node, 'tool:files/*');
     const wanted = call('files/x', { args: { path: 'a' } });
-    const { ask } = desk.guard.decide(peer(), wanted);
+    const { ask } = node.guard.decide(peer(), wanted);
     if (ask === undefined) throw new Error('no approval was asked for');
-    const outcome = desk.approvals.ask(ask);
+    const outcome = node.approvals.ask(ask);
     await settle();
-    const [waiting] = desk.approvals.list('pending');
-    await desk.approvals.approve(waiting?.id ?? '', { principal: OPERATOR, via: 'library' });
+    const [waiting] = node.approvals.list('pending');
+    await node.approvals.approve(waiting?.id ?? '', { principal: OPERATOR, via: 'library' });
     const { approval } = await outcome;
-    desk.swap('zones: { trusted: { allowed_namespaces: [git] } }');
-    const again = desk.guard.decide(peer(), { ...wanted, approval: approval.id });
+    node.swap('zones: { trusted: { allowed_namespaces: [git] } }');
+    const again = node.guard.decide(peer(), { ...wanted, approval: approval.id });
     expect(whyNot(again)).toContain('outside the namespaces');
   });
 
   it('leaves the tools that are open to all alone, and nothing else of that server', async () => {
-    const desk = await deskOf('zones: { trusted: { read_only: true, approval_required: true } }');
-    expect(outcomeOf(desk.guard.decide(peer(), call('starling/request_permission')))).toBe('yes');
-    expect(outcomeOf(desk.guard.decide(peer(), call('starling/grant_create')))).toBe('no');
-    expect(outcomeOf(desk.guard.decide(peer(), call('starling/request_permission/x')))).toBe('no');
-    expect(outcomeOf(desk.guard.decide(peer(), call('Starling/request_permission')))).toBe('no');
+    const node = await governedNode(
+      'zones: { trusted: { read_only: true, approval_required: true } }',
+    );
+    expect(outcomeOf(node.guard.decide(peer(), call('starling/request_permission')))).toBe('yes');
+    expect(outcomeOf(node.guard.decide(peer(), call('starling/grant_create')))).toBe('no');
+    expect(outcomeOf(node.guard.decide(peer(), call('starling/request_permission/x')))).toBe('no');
+    expect(outcomeOf(node.guard.decide(peer(), call('Starling/request_permission')))).toBe('no');
   });
 });
 
 describe('an approval', () => {
   it('is for one call of one caller with just these arguments', async () => {
-    const desk = await deskOf('zones: { trusted: { approval_required: true } }');
-    await grant(desk, 'tool:files/*');
-    await grant(desk, 'tool:files/*', 'tool/call', bob);
+    const node = await governedNode('zones: { trusted: { approval_required: true } }');
+    await grant(node, 'tool:files/*');
+    await grant(node, 'tool:files/*', 'tool/call', bob);
     const wanted = call('files/x', { args: { path: 'a' } });
-    const { ask } = desk.guard.decide(peer(), wanted);
+    const { ask } = node.guard.decide(peer(), wanted);
     if (ask === undefined) throw new Error('no approval was asked for');
-    const { id } = await desk.approvals.open(ask);
+    const { id } = await node.approvals.open(ask);
     const may = (who: Principal, more: Partial<GuardWanted>): string =>
-      outcomeOf(desk.guard.decide(who, { ...wanted, approval: id, ...more }));
+      outcomeOf(node.guard.decide(who, { ...wanted, approval: id, ...more }));
     expect(may(peer(), {})).toBe('ask');
-    await desk.approvals.approve(id, { principal: OPERATOR, via: 'library' });
+    await node.approvals.approve(id, { principal: OPERATOR, via: 'library' });
     expect(may(peer(), { args: { path: 'b' } })).toBe('ask');
     expect(may(peer(), { resource: 'tool:files/y' })).toBe('ask');
     expect(may(peer(bob), {})).toBe('ask');
@@ -254,25 +258,25 @@ describe('an approval', () => {
 
 describe('what a grant counts', () => {
   it('is taken by calls alone, and only when the policy says yes as well', async () => {
-    const desk = await deskOf();
-    await grant(desk, 'tool:files/*', 'tool/call', alice, { uses: 2 });
+    const node = await governedNode();
+    await grant(node, 'tool:files/*', 'tool/call', alice, { uses: 2 });
     const ask = (more?: Partial<GuardWanted>): string =>
-      outcomeOf(desk.guard.decide(peer(), call('files/x', more)));
+      outcomeOf(node.guard.decide(peer(), call('files/x', more)));
     for (let count = 0; count < 5; count += 1) expect(ask({ look: true })).toBe('yes');
-    desk.swap('zones: { trusted: { read_only: true } }');
+    node.swap('zones: { trusted: { read_only: true } }');
     for (let count = 0; count < 5; count += 1) expect(ask()).toBe('no');
-    desk.swap('zones: { trusted: { approval_required: true } }');
+    node.swap('zones: { trusted: { approval_required: true } }');
     for (let count = 0; count < 5; count += 1) expect(ask()).toBe('ask');
-    desk.swap('');
+    node.swap('');
     expect([ask(), ask(), ask()]).toEqual(['yes', 'yes', 'no']);
-    expect(whyNot(desk.guard.decide(peer(), call('files/x')))).toMatch(/uses|used/);
+    expect(whyNot(node.guard.decide(peer(), call('files/x')))).toMatch(/uses|used/);
   });
 
   it('can not be got around by other arguments', async () => {
-    const desk = await deskOf();
-    await grant(desk, 'tool:files/*', 'tool/call', alice, { args: { path: { const: '/a' } } });
+    const node = await governedNode();
+    await grant(node, 'tool:files/*', 'tool/call', alice, { args: { path: { const: '/a' } } });
     const ask = (args?: GuardWanted['args']): string =>
-      outcomeOf(desk.guard.decide(peer(), call('files/x', args === undefined ? {} : { args })));
+      outcomeOf(node.guard.decide(peer(), call('files/x', args === undefined ? {} : { args })));
     expect([ask({ path: '/a' }), ask({ path: '/b' }), ask({}), ask()]).toEqual([
       'yes',
       'no',
@@ -282,25 +286,25 @@ describe('what a grant counts', () => {
   });
 
   it('may be the approval of a person, by the grant alone', async () => {
-    const desk = await deskOf();
-    const jti = await grant(desk, 'tool:files/*', 'tool/call', alice, { approval: 'required' });
+    const node = await governedNode();
+    const jti = await grant(node, 'tool:files/*', 'tool/call', alice, { approval: 'required' });
     const wanted = call('files/x', { args: { path: '/a' } });
-    const { ask } = desk.guard.decide(peer(), wanted);
+    const { ask } = node.guard.decide(peer(), wanted);
     expect(ask).toMatchObject({ rule: 'grant', grant: jti, timeoutMs: 600_000 });
     if (ask === undefined) throw new Error('no approval was asked for');
-    const { id } = await desk.approvals.open(ask);
-    await desk.approvals.approve(id, { principal: OPERATOR, via: 'library' });
+    const { id } = await node.approvals.open(ask);
+    await node.approvals.approve(id, { principal: OPERATOR, via: 'library' });
     const approved = { ...wanted, approval: id };
-    expect(outcomeOf(desk.guard.decide(peer(), approved))).toBe('yes');
-    expect(outcomeOf(desk.guard.decide(peer(), approved))).toBe('ask');
+    expect(outcomeOf(node.guard.decide(peer(), approved))).toBe('yes');
+    expect(outcomeOf(node.guard.decide(peer(), approved))).toBe('ask');
   });
 });
 
 describe('an explanation', () => {
   it('names zone, grant and rule', async () => {
-    const desk = await deskOf("zones: { trusted: { approval_required: ['files/w*'] } }");
-    const id = await grant(desk, 'tool:files/*');
-    const { steps, who, decision } = desk.guard.explain(peer(), call('files/write'));
+    const node = await governedNode("zones: { trusted: { approval_required: ['files/w*'] } }");
+    const id = await grant(node, 'tool:files/*');
+    const { steps, who, decision } = node.guard.explain(peer(), call('files/write'));
     expect(who).toMatch(/^laptop \(/);
     expect(outcomeOf(decision)).toBe('ask');
     expect(steps.map(({ rule, outcome }) => [rule, outcome])).toEqual([
@@ -313,9 +317,9 @@ describe('an explanation', () => {
   });
 
   it('never differs from the decision, and is what a slow model of the policy says', async () => {
-    const desk = await deskOf();
-    await grant(desk, 'tool:files/*');
-    await grant(desk, 'tool:git/*', 'tool/call', bob);
+    const node = await governedNode();
+    await grant(node, 'tool:files/*');
+    await grant(node, 'tool:git/*', 'tool/call', bob);
     const limits = fc.record(
       {
         read_only: fc.boolean(),
@@ -343,7 +347,7 @@ describe('an explanation', () => {
       new RegExp(`^${pattern.replaceAll('*', '[^/]*')}$`).test(text);
     fc.assert(
       fc.property(policy, who, wish, (file, principal, { tool, readOnly }) => {
-        desk.swap(JSON.stringify(file));
+        node.swap(JSON.stringify(file));
         const wanted = call(tool, { facts: { readOnly } });
         const isLocal = principal.kind === 'operator' || principal.kind === 'client';
         const isLaptop = principal.kind === 'peer' && principal.alias === 'laptop';
@@ -366,8 +370,8 @@ describe('an explanation', () => {
           Array.isArray(it) ? it.some((pattern) => fits(pattern, tool)) : it === true,
         );
         const model = !hasRight || isBarred ? 'no' : mustAsk ? 'ask' : 'yes';
-        expect(outcomeOf(desk.guard.decide(principal, wanted))).toBe(model);
-        expect(outcomeOf(desk.guard.explain(principal, wanted).decision)).toBe(model);
+        expect(outcomeOf(node.guard.decide(principal, wanted))).toBe(model);
+        expect(outcomeOf(node.guard.explain(principal, wanted).decision)).toBe(model);
       }),
       { numRuns: 500, seed: 11 },
     );
@@ -375,9 +379,9 @@ describe('an explanation', () => {
 });
 
 it('a policy that cannot be read never gets as far as a decision', async () => {
-  const desk = await deskOf();
-  await grant(desk, 'tool:files/*');
+  const node = await governedNode();
+  await grant(node, 'tool:files/*');
   expect(() => parsePolicy('zones: [', 'x')).toThrow();
-  expect(() => desk.swap('zones: [')).toThrow();
-  expect(outcomeOf(desk.guard.decide(peer(), call('files/x')))).toBe('yes');
+  expect(() => node.swap('zones: [')).toThrow();
+  expect(outcomeOf(node.guard.decide(peer(), call('files/x')))).toBe('yes');
 });

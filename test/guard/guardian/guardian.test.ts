@@ -16,8 +16,8 @@ import { scoreOf, verdictOf } from '../../../src/guard/guardian/score.ts';
 import type { Weighed } from '../../../src/guard/guardian/score.ts';
 import { alice, bob } from '../../grants/arrange.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
-import { OPERATOR, deskOf, grant, peer } from '../governed-node.ts';
-import type { Desk } from '../governed-node.ts';
+import { OPERATOR, governedNode, grant, peer } from '../governed-node.ts';
+import type { GovernedNode } from '../governed-node.ts';
 
 const { guardian } = defaultPolicy().file;
 const BOSS: Voter = { principal: OPERATOR, via: 'library' };
@@ -108,84 +108,84 @@ const request = (more: Partial<PermissionRequest> = {}): PermissionRequest => ({
   ...more,
 });
 const ask = (
-  desk: Desk,
+  node: GovernedNode,
   more: Partial<PermissionRequest> = {},
   who: Principal = peer(),
-): Promise<PermissionAnswer> => desk.guardian.request(who, request(more));
+): Promise<PermissionAnswer> => node.guardian.request(who, request(more));
 
 describe('the guardian', () => {
   it('grants what the policy lists, for minutes, and only the tools that read', async () => {
-    const desk = await deskOf(LISTED);
-    const answer = await ask(desk);
+    const node = await governedNode(LISTED);
+    const answer = await ask(node);
     expect(answer).toMatchObject({
       granted: true,
-      expiresAt: desk.clock.now() + 300_000,
+      expiresAt: node.clock.now() + 300_000,
       reason: 'the score is 0.79, at least 0.5',
       score: { justification: 1, trust: 0.7, risk: 0.4, total: 0.79 },
     });
-    const [made] = desk.book.held(alice.did);
+    const [made] = node.book.held(alice.did);
     expect(made?.jws).toBe(answer.grantToken);
     expect(made?.claims.cap).toEqual([{ resource: 'tool:files/read_file', ability: 'tool/call' }]);
     const call = { resource: 'tool:files/read_file', ability: 'tool/call' };
-    expect(desk.guard.decide(peer(), call).allow).toBe(true);
-    expect(desk.guard.decide(peer(bob, 'phone'), call).allow).toBe(false);
-    await desk.clock.advance(300_000);
-    expect(desk.guard.decide(peer(), call).allow).toBe(false);
+    expect(node.guard.decide(peer(), call).allow).toBe(true);
+    expect(node.guard.decide(peer(bob, 'phone'), call).allow).toBe(false);
+    await node.clock.advance(300_000);
+    expect(node.guard.decide(peer(), call).allow).toBe(false);
   });
 
   it('puts the restrictions of the type on the grant', async () => {
-    const desk = await deskOf(`
+    const node = await governedNode(`
 resource_types:
   DATA_EXPORT: { resources: [mail/send], lifetime: 1m }
   EXTERNAL_SERVICE: { resources: [files/*], restrictions: { uses: 3, rate: { per_s: 1, burst: 2 } } }
 `);
-    const answer = await ask(desk);
+    const answer = await ask(node);
     expect(answer.restrictions).toEqual(['uses: 3', 'rate: {"per_s":1,"burst":2}']);
-    expect(desk.book.held(alice.did)[0]?.claims.cap[0]?.caveats).toEqual({
+    expect(node.book.held(alice.did)[0]?.claims.cap[0]?.caveats).toEqual({
       uses: 3,
       rate: { per_s: 1, burst: 2 },
     });
-    const send = await ask(desk, { resourceType: 'DATA_EXPORT', scope: 'mail/send' });
+    const send = await ask(node, { resourceType: 'DATA_EXPORT', scope: 'mail/send' });
     expect(send).toMatchObject({
       granted: true,
       restrictions: ['approval: "required"'],
-      expiresAt: desk.clock.now() + 60_000,
+      expiresAt: node.clock.now() + 60_000,
     });
   });
 
   it('leaves out what is not read-only where the type or the zone only reads', async () => {
-    const desk = await deskOf(`
+    const node = await governedNode(`
 resource_types: { SAP_API: { resources: [files/*] }, EXTERNAL_SERVICE: { resources: [files/*] } }
 callers: { peer:phone: { read_only: true } }
 `);
     const read = ['tool:files/read_file', 'tool:files/list'];
-    await ask(desk, { resourceType: 'SAP_API', scope: 'files/*' });
-    expect(desk.book.held(alice.did)[0]?.claims.cap.map(({ resource }) => resource)).toEqual(read);
-    await ask(desk, { agentId: 'phone', scope: 'files/*' }, peer(bob, 'phone'));
-    expect(desk.book.held(bob.did)[0]?.claims.cap.map(({ resource }) => resource)).toEqual(read);
-    const none = await ask(desk, { resourceType: 'SAP_API', scope: 'files/write_file' });
+    await ask(node, { resourceType: 'SAP_API', scope: 'files/*' });
+    expect(node.book.held(alice.did)[0]?.claims.cap.map(({ resource }) => resource)).toEqual(read);
+    await ask(node, { agentId: 'phone', scope: 'files/*' }, peer(bob, 'phone'));
+    expect(node.book.held(bob.did)[0]?.claims.cap.map(({ resource }) => resource)).toEqual(read);
+    const none = await ask(node, { resourceType: 'SAP_API', scope: 'files/write_file' });
     expect(none).toMatchObject({ granted: false, reason: expect.stringContaining('read-only') });
   });
 
   it('gives to those from outside only what reads, though nothing else says so', async () => {
-    const desk = await deskOf(LISTED);
-    desk.open = true;
-    await ask(desk, { scope: 'files/*' });
-    expect(desk.book.held(alice.did)[0]?.claims.cap.map(({ resource }) => resource)).toEqual([
+    const node = await governedNode(LISTED);
+    node.open = true;
+    await ask(node, { scope: 'files/*' });
+    expect(node.book.held(alice.did)[0]?.claims.cap.map(({ resource }) => resource)).toEqual([
       'tool:files/read_file',
       'tool:files/list',
     ]);
-    expect((await ask(desk, { scope: 'files/write_file' })).reason).toContain('read-only');
+    expect((await ask(node, { scope: 'files/write_file' })).reason).toContain('read-only');
   });
 
   it('asks a person about what the policy lists nowhere, and grants just what was shown', async () => {
-    const desk = await deskOf();
-    const answer = await ask(desk, { scope: 'mail/send' });
+    const node = await governedNode();
+    const answer = await ask(node, { scope: 'mail/send' });
     expect(answer).toMatchObject({
       granted: false,
       reason: expect.stringContaining('the policy lists no resources of EXTERNAL_SERVICE'),
     });
-    const pending = desk.approvals.find(answer.pending ?? '');
+    const pending = node.approvals.find(answer.pending ?? '');
     expect(pending).toMatchObject({
       kind: 'permission',
       justification: GOOD,
@@ -202,54 +202,54 @@ callers: { peer:phone: { read_only: true } }
       },
     });
     // The same words do not ask twice.
-    expect(await ask(desk, { scope: 'mail/send' })).toMatchObject({ pending: pending.id });
-    expect(desk.approvals.list()).toHaveLength(1);
-    await desk.clock.advance(3_600_000);
-    const { made } = await desk.approvals.approve(pending.id, BOSS);
-    expect(desk.book.held(alice.did).map(({ claims }) => claims.jti)).toEqual([made]);
-    expect(await ask(desk, { scope: 'mail/send' })).toMatchObject({
+    expect(await ask(node, { scope: 'mail/send' })).toMatchObject({ pending: pending.id });
+    expect(node.approvals.list()).toHaveLength(1);
+    await node.clock.advance(3_600_000);
+    const { made } = await node.approvals.approve(pending.id, BOSS);
+    expect(node.book.held(alice.did).map(({ claims }) => claims.jti)).toEqual([made]);
+    expect(await ask(node, { scope: 'mail/send' })).toMatchObject({
       granted: true,
       reason: 'it was granted already',
     });
   });
 
   it('keeps to a no of a person for an hour', async () => {
-    const desk = await deskOf();
-    const { pending = '' } = await ask(desk);
-    await desk.approvals.deny(pending, BOSS, 'not on a Friday');
-    expect(await ask(desk)).toMatchObject({
+    const node = await governedNode();
+    const { pending = '' } = await ask(node);
+    await node.approvals.deny(pending, BOSS, 'not on a Friday');
+    expect(await ask(node)).toMatchObject({
       granted: false,
       reason: 'the operator said no: not on a Friday',
     });
-    await desk.clock.advance(3_600_001);
-    expect((await ask(desk)).pending).not.toBe(pending);
+    await node.clock.advance(3_600_001);
+    expect((await ask(node)).pending).not.toBe(pending);
   });
 
   it('still grants when the person answers after a restart', async () => {
     const table = memoryTable();
-    const before = await deskOf('', table);
+    const before = await governedNode('', table);
     const { pending = '' } = await ask(before);
     await before.approvals.stop();
-    const after = await deskOf('', table);
+    const after = await governedNode('', table);
     await after.approvals.approve(pending, BOSS);
     expect(after.book.held(alice.did)).toHaveLength(1);
   });
 
   it('hears of a yes after a restart, and is not asked about twice', async () => {
-    const desk = await deskOf();
-    const { pending = '' } = await ask(desk);
-    await desk.approvals.approve(pending, BOSS);
-    const { clock, book, approvals, callerRules } = desk;
+    const node = await governedNode();
+    const { pending = '' } = await ask(node);
+    await node.approvals.approve(pending, BOSS);
+    const { clock, book, approvals, callerRules } = node;
     const again = createGuardian({
       policy: { current: defaultPolicy },
       callerRules,
       grants: book,
       approvals,
-      tools: () => desk.tools,
+      tools: () => node.tools,
       clock,
       logger: silentLogger,
     });
-    expect(await ask({ ...desk, guardian: again })).toMatchObject({
+    expect(await ask({ ...node, guardian: again })).toMatchObject({
       granted: true,
       reason: 'it was granted already',
     });
@@ -257,20 +257,20 @@ callers: { peer:phone: { read_only: true } }
   });
 
   it('is recorded with the justification, whatever comes of it', async () => {
-    const desk = await deskOf(LISTED);
+    const node = await governedNode(LISTED);
     const entries: AuditInit[] = [];
     const policy = { events: new EventEmitter() } as Pick<CurrentPolicy, 'events'>;
-    auditGovernance({ ...desk, policy }, { note: (entry) => void entries.push(entry) });
-    await ask(desk);
-    await ask(desk);
-    await ask(desk, { justification: 'please', scope: 'files/list' });
+    auditGovernance({ ...node, policy }, { note: (entry) => void entries.push(entry) });
+    await ask(node);
+    await ask(node);
+    await ask(node, { justification: 'please', scope: 'files/list' });
     expect(entries).toMatchObject([
       {
         kind: 'decision',
         who: alice.did,
         what: { ability: 'permission/EXTERNAL_SERVICE', resource: 'tool:files/read_*' },
         outcome: 'allowed',
-        grant: desk.book.issued()[0]?.claims.jti,
+        grant: node.book.issued()[0]?.claims.jti,
         reasoning: GOOD,
       },
       { outcome: 'denied', reasoning: 'please' },
@@ -278,20 +278,20 @@ callers: { peer:phone: { read_only: true } }
   });
 
   it('does not give back by itself what was revoked, unless its holder gave it back', async () => {
-    const desk = await deskOf(LISTED);
-    const first = await ask(desk);
-    const [made] = desk.book.held(alice.did);
-    await desk.book.revoke(made?.claims.jti ?? '', 'given back by its holder: done');
-    const second = await ask(desk);
+    const node = await governedNode(LISTED);
+    const first = await ask(node);
+    const [made] = node.book.held(alice.did);
+    await node.book.revoke(made?.claims.jti ?? '', 'given back by its holder: done');
+    const second = await ask(node);
     expect(second.granted).toBe(true);
     expect(second.grantToken).not.toBe(first.grantToken);
-    await desk.book.revoke(desk.book.held(alice.did)[0]?.claims.jti ?? '', 'that was too much');
-    expect(await ask(desk)).toMatchObject({
+    await node.book.revoke(node.book.held(alice.did)[0]?.claims.jti ?? '', 'that was too much');
+    expect(await ask(node)).toMatchObject({
       granted: false,
       pending: expect.any(String),
       reason: expect.stringContaining('a grant of it was revoked within a day'),
     });
-    expect((await ask(desk, { agentId: 'phone' }, peer(bob, 'phone'))).granted).toBe(true);
+    expect((await ask(node, { agentId: 'phone' }, peer(bob, 'phone'))).granted).toBe(true);
   });
 
   it.each([
@@ -299,11 +299,11 @@ callers: { peer:phone: { read_only: true } }
     [GOOD, 'mail/send', 'tool:mail/send is not among the resources of EXTERNAL_SERVICE'],
     [GOOD, 'files/read_*, git/*', 'tool:git/* is not among the resources of EXTERNAL_SERVICE'],
   ])('refuses %j for %s: %s', async (justification, scope, reason) => {
-    const desk = await deskOf(LISTED);
-    const answer = await ask(desk, { justification, scope });
+    const node = await governedNode(LISTED);
+    const answer = await ask(node, { justification, scope });
     expect(answer).toMatchObject({ granted: false, reason: expect.stringContaining(reason) });
     expect(answer.pending).toBeUndefined();
-    expect(desk.book.issued()).toEqual([]);
+    expect(node.book.issued()).toEqual([]);
   });
 
   it.each([
@@ -314,89 +314,89 @@ callers: { peer:phone: { read_only: true } }
     ['nonsense', "write it like 'files/read_*'"],
     [Array.from({ length: 17 }, (_, index) => `a/${index}`).join(' '), 'at most 16 patterns'],
   ])('can not be asked for %s', async (scope, why) => {
-    const desk = await deskOf(LISTED);
-    await expect(ask(desk, { scope })).rejects.toMatchObject({
+    const node = await governedNode(LISTED);
+    await expect(ask(node, { scope })).rejects.toMatchObject({
       code: 'STARLING_USAGE',
       message: expect.stringContaining(why) as string,
     });
   });
 
   it('weighs the risk of what is touched, by whatever milder name it is asked for', async () => {
-    const desk = await deskOf(`
+    const node = await governedNode(`
 resource_types:
   FINANCIAL_API: { resources: [pay/transfer] }
   EXTERNAL_SERVICE: { resources: [pay/**], restrictions: {} }
 `);
-    expect((await ask(desk, { scope: 'pay/status' })).score?.risk).toBe(0.6);
+    expect((await ask(node, { scope: 'pay/status' })).score?.risk).toBe(0.6);
     for (const scope of ['pay/transfer', 'pay/*', 'all', '']) {
-      const { score, granted } = await ask(desk, { scope });
+      const { score, granted } = await ask(node, { scope });
       expect(score?.risk).toBeGreaterThanOrEqual(0.9);
       expect(granted).toBe(false);
     }
   });
 
   it('asks for another name when the caller speaks as somebody else', async () => {
-    const desk = await deskOf(LISTED);
-    await expect(ask(desk, { agentId: bob.did })).rejects.toThrow(/can't ask for did:key/);
-    expect((await ask(desk, { agentId: alice.did })).granted).toBe(true);
-    expect((await ask(desk, { agentId: 'planner of laptop' })).granted).toBe(true);
+    const node = await governedNode(LISTED);
+    await expect(ask(node, { agentId: bob.did })).rejects.toThrow(/can't ask for did:key/);
+    expect((await ask(node, { agentId: alice.did })).granted).toBe(true);
+    expect((await ask(node, { agentId: 'planner of laptop' })).granted).toBe(true);
   });
 
   it('knows the types of the policy, and says which there are', async () => {
-    const desk = await deskOf('resource_types: { PAYROLL: { risk: 0.9 } }');
-    await expect(ask(desk, { resourceType: 'constructor' })).rejects.toMatchObject({
+    const node = await governedNode('resource_types: { PAYROLL: { risk: 0.9 } }');
+    await expect(ask(node, { resourceType: 'constructor' })).rejects.toMatchObject({
       code: 'STARLING_USAGE',
       hint: 'known are SAP_API, FINANCIAL_API, EXTERNAL_SERVICE, DATA_EXPORT, PAYROLL',
     });
-    expect((await ask(desk, { resourceType: 'PAYROLL' })).reason).toContain('the risk is 0.9');
+    expect((await ask(node, { resourceType: 'PAYROLL' })).reason).toContain('the risk is 0.9');
   });
 
   it('does not grant outside the namespaces of the caller', async () => {
-    const desk = await deskOf(`${LISTED}\nzones: { trusted: { allowed_namespaces: [git] } }`);
-    expect((await ask(desk)).reason).toContain('outside the namespaces');
+    const node = await governedNode(`${LISTED}\nzones: { trusted: { allowed_namespaces: [git] } }`);
+    expect((await ask(node)).reason).toContain('outside the namespaces');
   });
 
   it('tells the operator that it needs none, and a client that it has no key for one', async () => {
-    const desk = await deskOf(LISTED);
-    expect(await ask(desk, {}, OPERATOR)).toMatchObject({ granted: true });
+    const node = await governedNode(LISTED);
+    expect(await ask(node, {}, OPERATOR)).toMatchObject({ granted: true });
     const ci: Principal = { kind: 'client', name: 'ci', scopes: ['*'] };
-    expect(await ask(desk, {}, ci)).toMatchObject({
+    expect(await ask(node, {}, ci)).toMatchObject({
       granted: false,
       reason: expect.stringContaining('a key with other scopes'),
     });
-    expect(desk.book.issued()).toEqual([]);
+    expect(node.book.issued()).toEqual([]);
   });
 
   it('alerts when the risk reaches the threshold', async () => {
-    const desk = await deskOf(`${LISTED}\nzones: { trusted: { alert_threshold: 0.6 } }`);
-    await ask(desk);
-    expect(desk.alerts).toEqual([]);
-    await ask(desk, { scope: 'files/write_file' });
-    expect(desk.alerts).toMatchObject([{ resourceType: 'EXTERNAL_SERVICE', risk: 0.6 }]);
+    const node = await governedNode(`${LISTED}\nzones: { trusted: { alert_threshold: 0.6 } }`);
+    await ask(node);
+    expect(node.alerts).toEqual([]);
+    await ask(node, { scope: 'files/write_file' });
+    expect(node.alerts).toMatchObject([{ resourceType: 'EXTERNAL_SERVICE', risk: 0.6 }]);
   });
 
   it('answers ten times a minute, and each caller has its own ten', async () => {
-    const desk = await deskOf(LISTED);
-    for (let count = 0; count < 10; count += 1) await ask(desk);
-    await expect(ask(desk)).rejects.toMatchObject({
+    const node = await governedNode(LISTED);
+    for (let count = 0; count < 10; count += 1) await ask(node);
+    await expect(ask(node)).rejects.toMatchObject({
       code: 'STARLING_RATE_LIMITED',
       hint: 'wait 6 s',
     });
-    expect((await ask(desk, { agentId: 'phone' }, peer(bob, 'phone'))).granted).toBe(true);
-    await desk.clock.advance(6000);
-    expect((await ask(desk)).granted).toBe(true);
+    expect((await ask(node, { agentId: 'phone' }, peer(bob, 'phone'))).granted).toBe(true);
+    await node.clock.advance(6000);
+    expect((await ask(node)).granted).toBe(true);
   });
 
   it('never grants more than the policy lists, whatever is asked for', async () => {
     const pattern = fc.constantFrom('files/*', 'files/read_*', 'mail/*', 'git/x', '*', 'all', '**');
     await fc.assert(
       fc.asyncProperty(fc.array(pattern, { maxLength: 3 }), fc.string(), async (scope, more) => {
-        const desk = await deskOf(LISTED);
+        const node = await governedNode(LISTED);
         const justification = `${GOOD} ${more}`;
-        await ask(desk, { scope: scope.join(' '), justification }).catch((error: unknown) =>
+        await ask(node, { scope: scope.join(' '), justification }).catch((error: unknown) =>
           expect(error).toMatchObject({ code: 'STARLING_USAGE' }),
         );
-        for (const { claims } of desk.book.issued()) {
+        for (const { claims } of node.book.issued()) {
           for (const { resource } of claims.cap) {
             expect(resource).toMatch(/^(tool:files\/|resource:docs\/\*\*)/);
           }
@@ -408,7 +408,7 @@ resource_types:
 });
 
 it('a grant that was made by hand is none of the guardian’s business', async () => {
-  const desk = await deskOf();
-  await grant(desk, 'tool:files/*');
-  expect((await ask(desk)).granted).toBe(false);
+  const node = await governedNode();
+  await grant(node, 'tool:files/*');
+  expect((await ask(node)).granted).toBe(false);
 });

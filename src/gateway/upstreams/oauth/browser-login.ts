@@ -33,10 +33,10 @@ export interface StartedLogin {
 /** Starts a login. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID, STARLING_LISTEN_FAILED */
 export async function startBrowserLogin(parts: LoginParts): Promise<StartedLogin> {
   const { record, settings } = parts;
-  const place = await discover(parts);
+  const authServer = await discover(parts);
   const state = randomBytes(32).toString('base64url');
   const login = record.current;
-  const known = login?.issuer === place.issuer ? login.client : undefined;
+  const known = login?.issuer === authServer.issuer ? login.client : undefined;
   const port = settings.callbackPort ?? known?.redirectPort;
   const loopback = await openLoopback(parts, {
     state,
@@ -46,7 +46,7 @@ export async function startBrowserLogin(parts: LoginParts): Promise<StartedLogin
     isFixedPort: settings.callbackPort !== undefined,
   });
   try {
-    return await ask(parts, { place, loopback, state, known });
+    return await ask(parts, { authServer, loopback, state, known });
   } catch (error) {
     const failed = parts.errors.failure('the login could not be started', error);
     loopback.close(failed);
@@ -56,7 +56,7 @@ export async function startBrowserLogin(parts: LoginParts): Promise<StartedLogin
 
 /** What a login has found out before it asks. */
 interface Asking {
-  readonly place: AuthorizationServer;
+  readonly authServer: AuthorizationServer;
   readonly loopback: Loopback;
   readonly state: string;
   /** The client that was registered there before. */
@@ -64,17 +64,17 @@ interface Asking {
 }
 
 async function ask(parts: LoginParts, asking: Asking): Promise<StartedLogin> {
-  const { place, loopback, state } = asking;
-  const scope = scopeFor(parts, place);
+  const { authServer, loopback, state } = asking;
+  const scope = scopeFor(parts, authServer);
   const client = await clientAt(parts, asking, scope);
   const { startAuthorization } = await loadOauthSdk();
-  const { authorizationUrl, codeVerifier } = await startAuthorization(place.issuer, {
-    ...(place.metadata === undefined ? {} : { metadata: place.metadata }),
+  const { authorizationUrl, codeVerifier } = await startAuthorization(authServer.issuer, {
+    ...(authServer.metadata === undefined ? {} : { metadata: authServer.metadata }),
     clientInformation: clientInformation(client),
     redirectUrl: loopback.redirectUrl,
     ...(scope === undefined ? {} : { scope }),
     state,
-    ...(place.resource === undefined ? {} : { resource: place.resource }),
+    ...(authServer.resource === undefined ? {} : { resource: authServer.resource }),
   });
   checkOauthUrl(authorizationUrl);
   if (authorizationUrl.href.length > URL_LENGTH_MAX) {
@@ -83,7 +83,7 @@ async function ask(parts: LoginParts, asking: Asking): Promise<StartedLogin> {
   const done = loopback.answer.then(async (answer) => {
     const tokens = await exchange(parts, asking, { client, answer, codeVerifier });
     const kept = { client, tokens: storedTokens(parts, tokens, scope) };
-    await parts.record.save(loginAt(parts, place, kept));
+    await parts.record.save(loginAt(parts, authServer, kept));
   });
   return {
     url: authorizationUrl.href,
@@ -96,30 +96,33 @@ async function ask(parts: LoginParts, asking: Asking): Promise<StartedLogin> {
 /** The client that we are there: configured, registered before, or registered now (RFC 7591). */
 async function clientAt(
   parts: LoginParts,
-  { place, loopback, known }: Asking,
+  { authServer, loopback, known }: Asking,
   scope: string | undefined,
 ): Promise<StoredClient> {
   const { clientId, clientSecret } = parts.settings;
   const { isHttpsUrl, registerClient } = await loadOauthSdk();
-  if (clientId !== undefined && (!isHttpsUrl(clientId) || knowsMetadataUrls(place))) {
+  if (clientId !== undefined && (!isHttpsUrl(clientId) || knowsMetadataUrls(authServer))) {
     return {
       clientId,
       ...(clientSecret === undefined ? {} : { clientSecret: clientSecret.reveal() }),
     };
   }
   if (known?.redirectPort !== undefined && known.redirectPort === loopback.port) return known;
-  if (place.metadata !== undefined && place.metadata.registration_endpoint === undefined) {
+  if (
+    authServer.metadata !== undefined &&
+    authServer.metadata.registration_endpoint === undefined
+  ) {
     throw parts.errors.refused(
       'lets no unknown client log in',
-      `register Starling at ${hostOf(place.issuer)} by hand, and set mcpServers.${parts.name}.oauth.clientId`,
+      `register Starling at ${hostOf(authServer.issuer)} by hand, and set mcpServers.${parts.name}.oauth.clientId`,
       'login',
     );
   }
-  const registered = await registerClient(place.issuer, {
-    ...(place.metadata === undefined ? {} : { metadata: place.metadata }),
+  const registered = await registerClient(authServer.issuer, {
+    ...(authServer.metadata === undefined ? {} : { metadata: authServer.metadata }),
     clientMetadata: clientMetadata(
       loopback.redirectUrl,
-      place.metadata?.token_endpoint_auth_methods_supported,
+      authServer.metadata?.token_endpoint_auth_methods_supported,
     ),
     ...(scope === undefined ? {} : { scope }),
     fetchFn: parts.fetch,
@@ -144,23 +147,23 @@ function knowsMetadataUrls({ metadata }: AuthorizationServer): boolean {
 
 async function exchange(
   parts: LoginParts,
-  { place, loopback }: Asking,
+  { authServer, loopback }: Asking,
   given: {
     readonly client: StoredClient;
     readonly answer: LoopbackAnswer;
     readonly codeVerifier: string;
   },
 ): Promise<SdkTokens> {
-  checkIssuer(parts, place, given.answer.issuer);
+  checkIssuer(parts, authServer, given.answer.issuer);
   const { exchangeAuthorization } = await loadOauthSdk();
   try {
-    return await exchangeAuthorization(place.issuer, {
-      ...(place.metadata === undefined ? {} : { metadata: place.metadata }),
+    return await exchangeAuthorization(authServer.issuer, {
+      ...(authServer.metadata === undefined ? {} : { metadata: authServer.metadata }),
       clientInformation: clientInformation(given.client),
       authorizationCode: given.answer.code,
       codeVerifier: given.codeVerifier,
       redirectUri: loopback.redirectUrl,
-      ...(place.resource === undefined ? {} : { resource: place.resource }),
+      ...(authServer.resource === undefined ? {} : { resource: authServer.resource }),
       fetchFn: parts.fetch,
     });
   } catch (error) {
@@ -172,11 +175,11 @@ async function exchange(
 /** Mix-up defence (RFC 9207 §2.4). */
 function checkIssuer(
   { errors }: LoginParts,
-  place: AuthorizationServer,
+  authServer: AuthorizationServer,
   issuer: string | undefined,
 ): void {
-  const expected = place.metadata?.issuer ?? place.issuer;
-  const metadata = (place.metadata ?? {}) as JsonObject;
+  const expected = authServer.metadata?.issuer ?? authServer.issuer;
+  const metadata = (authServer.metadata ?? {}) as JsonObject;
   const promised = metadata['authorization_response_iss_parameter_supported'] === true;
   if (issuer === undefined ? !promised : issuer === expected) return;
   throw errors.invalid('the answer to the login came from another authorization server');

@@ -19,8 +19,8 @@ const BODY_BYTES_MAX = 1024 * 1024;
 /** A `fetch` that only asks where it may. */
 export type GuardedFetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
 
-/** Where a host is. */
-type Place = 'loopback' | 'inside' | 'link-local' | 'outside';
+/** In which kind of network a host is. */
+type Zone = 'loopback' | 'inside' | 'link-local' | 'outside';
 
 const LOOPBACK = blockList(['127.0.0.0', 8, 'ipv4'], ['::1', 128, 'ipv6']);
 const LINK_LOCAL = blockList(['169.254.0.0', 16, 'ipv4'], ['fe80::', 10, 'ipv6']);
@@ -46,7 +46,7 @@ export function createGuardedFetch(
 ): { readonly fetch: GuardedFetch; close(): void } {
   const { hostname } = init.serverUrl;
   // Until it is known where the server is, it is where nothing but the outside can be reached.
-  let server: Place = 'outside';
+  let server: Zone = 'outside';
   const exchanger = createExchanger({
     clock: components.clock,
     lookup: guardedLookup(() => server),
@@ -55,7 +55,7 @@ export function createGuardedFetch(
   return {
     async fetch(url, options) {
       if (isClosed) throw new StarlingError('STARLING_STOPPED', 'the node stops');
-      server = await placeOfHost(hostname);
+      server = await zoneOfHost(hostname);
       return ask(exchanger, server, new URL(url), options ?? {});
     },
     close() {
@@ -78,13 +78,13 @@ export function checkOauthUrl(url: URL): void {
 
 async function ask(
   exchanger: Exchanger,
-  server: Place,
+  server: Zone,
   url: URL,
   options: RequestInit,
 ): Promise<Response> {
   checkOauthUrl(url);
   const literal = bare(url.hostname);
-  if (isIP(literal) !== 0) checkOrigin(server, placeOf(literal), literal);
+  if (isIP(literal) !== 0) checkOrigin(server, zoneOf(literal), literal);
   const body = options.body instanceof URLSearchParams ? options.body.toString() : options.body;
   const { reply } = exchanger.start({
     method: options.method === 'POST' ? 'POST' : 'GET',
@@ -112,7 +112,7 @@ async function ask(
 }
 
 /** Resolves names as ever, but refuses addresses where the server has no business to send us. */
-function guardedLookup(server: () => Place): LookupFunction {
+function guardedLookup(server: () => Zone): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, found: LookupAddress[]) => {
       if (error !== null) {
@@ -120,7 +120,7 @@ function guardedLookup(server: () => Place): LookupFunction {
         return;
       }
       try {
-        for (const { address } of found) checkOrigin(server(), placeOf(address), hostname);
+        for (const { address } of found) checkOrigin(server(), zoneOf(address), hostname);
       } catch (refusal) {
         callback(refusal as Error, '');
         return;
@@ -132,17 +132,17 @@ function guardedLookup(server: () => Place): LookupFunction {
 }
 
 /** @throws STARLING_UPSTREAM_INVALID */
-function checkOrigin(server: Place, target: Place, host: string): void {
+function checkOrigin(server: Zone, target: Zone, host: string): void {
   const allowed =
     target === 'outside' || target === server || (target === 'inside' && server === 'loopback');
   if (!allowed) throw refused(`${host} is in a network that the server itself is not in`);
 }
 
-async function placeOfHost(hostname: string): Promise<Place> {
+async function zoneOfHost(hostname: string): Promise<Zone> {
   const host = bare(hostname);
-  if (isIP(host) !== 0) return placeOf(host);
+  if (isIP(host) !== 0) return zoneOf(host);
   try {
-    return placeOf((await lookupNow(host)).address);
+    return zoneOf((await lookupNow(host)).address);
   } catch (error) {
     throw new StarlingError(
       'STARLING_UPSTREAM_UNAVAILABLE',
@@ -152,7 +152,7 @@ async function placeOfHost(hostname: string): Promise<Place> {
 }
 
 /** An IPv4 address written as IPv6 is what it holds: `check` sees to that. */
-function placeOf(host: string): Place {
+function zoneOf(host: string): Zone {
   const family = isIP(host) === 6 ? 'ipv6' : 'ipv4';
   if (LOOPBACK.check(host, family)) return 'loopback';
   if (LINK_LOCAL.check(host, family)) return 'link-local';
@@ -161,7 +161,7 @@ function placeOf(host: string): Place {
 
 function isLoopbackName(hostname: string): boolean {
   const host = bare(hostname);
-  return host === 'localhost' || (isIP(host) !== 0 && placeOf(host) === 'loopback');
+  return host === 'localhost' || (isIP(host) !== 0 && zoneOf(host) === 'loopback');
 }
 
 /** A host as it is without the brackets that URLs put around IPv6. */

@@ -53,29 +53,33 @@ export async function discover(parts: LoginParts): Promise<AuthorizationServer> 
 }
 
 /** The scope to ask for: the configured one, what the server said it wants, and what renews the login. */
-export function scopeFor(parts: LoginParts, place: AuthorizationServer): string | undefined {
+export function scopeFor(parts: LoginParts, authServer: AuthorizationServer): string | undefined {
   const { scopes } = parts.settings;
   const asked = scopes?.length === 0 ? undefined : scopes?.join(' ');
-  const wanted = parts.wishes.scope ?? (asked === undefined ? place.scopes.join(' ') : undefined);
+  const wanted =
+    parts.wishes.scope ?? (asked === undefined ? authServer.scopes.join(' ') : undefined);
   const offline =
-    !isAutomatic(parts) && place.metadata?.scopes_supported?.includes('offline_access') === true
+    !isAutomatic(parts) &&
+    authServer.metadata?.scopes_supported?.includes('offline_access') === true
       ? 'offline_access'
       : undefined;
   const scope = joinScopes(joinScopes(asked, wanted), offline);
   return scope === undefined || scope.length > SCOPE_LENGTH_MAX ? asked : scope;
 }
 
-/** What is kept of a login at `place`. */
+/** What is kept of a login at `authServer`. */
 export function loginAt(
   parts: LoginParts,
-  place: AuthorizationServer,
+  authServer: AuthorizationServer,
   kept: { readonly client: StoredClient; readonly tokens: StoredTokens },
 ): StoredLogin {
   return {
     url: parts.url,
-    issuer: place.issuer,
-    ...(place.metadata === undefined ? {} : { metadata: place.metadata as unknown as JsonObject }),
-    ...(place.resource === undefined ? {} : { resource: place.resource }),
+    issuer: authServer.issuer,
+    ...(authServer.metadata === undefined
+      ? {}
+      : { metadata: authServer.metadata as unknown as JsonObject }),
+    ...(authServer.resource === undefined ? {} : { resource: authServer.resource }),
     ...kept,
   };
 }

@@ -76,8 +76,8 @@ async function fetchOwnToken(parts: LoginParts): Promise<void> {
       'login',
     );
   }
-  const place = await discover(parts);
-  const scope = scopeFor(parts, place);
+  const authServer = await discover(parts);
+  const scope = scopeFor(parts, authServer);
   const client: StoredClient = { clientId, clientSecret: clientSecret.reveal() };
   const { fetchToken } = await loadOauthSdk();
   const provider = {
@@ -89,14 +89,14 @@ async function fetchOwnToken(parts: LoginParts): Promise<void> {
       }),
   };
   try {
-    const tokens = await fetchToken(provider, place.issuer, {
-      ...(place.metadata === undefined ? {} : { metadata: place.metadata }),
-      ...(place.resource === undefined ? {} : { resource: place.resource }),
+    const tokens = await fetchToken(provider, authServer.issuer, {
+      ...(authServer.metadata === undefined ? {} : { metadata: authServer.metadata }),
+      ...(authServer.resource === undefined ? {} : { resource: authServer.resource }),
       fetchFn: parts.fetch,
     });
     // The secret stays where it is configured.
     const kept = { client: { clientId }, tokens: storedTokens(parts, tokens, scope) };
-    await record.save(loginAt(parts, place, kept));
+    await record.save(loginAt(parts, authServer, kept));
   } catch (error) {
     throw errors.failure('our credentials gave us no token', error, isFinal(error));
   }

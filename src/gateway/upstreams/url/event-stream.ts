@@ -85,7 +85,7 @@ class EventDecoder implements EventStreamDecoder {
     const value = bytes.subarray(bytes[from] === SPACE ? from + 1 : from);
     switch (name.toString('latin1')) {
       case 'data':
-        this.#hold(value);
+        this.#addData(value);
         break;
       case 'event':
         this.#type = value.length > FIELD_BYTES_MAX ? 'over-long' : value.toString('utf8');
@@ -100,7 +100,7 @@ class EventDecoder implements EventStreamDecoder {
     }
   }
 
-  #hold(value: Buffer): void {
+  #addData(value: Buffer): void {
     this.#sizeBytes += value.length + 1;
     if (this.#sizeBytes - 1 > this.#maxBytes) this.#oversize = true;
     else this.#data.push(value);

@@ -45,7 +45,7 @@ class SseConnection implements UpstreamConnection {
   /** Where messages go; undefined until the server has said so. */
   #address: URL | undefined;
   /** What waits for the address, or until the server has taken `notifications/initialized`. */
-  #held: { readonly message: Buffer; readonly id: number | undefined }[] | undefined = [];
+  #queued: { readonly message: Buffer; readonly id: number | undefined }[] | undefined = [];
 
   constructor(components: UrlComponents, init: SseInit) {
     this.#components = components;
@@ -144,11 +144,11 @@ class SseConnection implements UpstreamConnection {
   }
 
   #send(message: Buffer, id: number | undefined): void {
-    if (this.#held !== undefined) {
-      if (this.#held.length >= this.#init.callsMax) {
+    if (this.#queued !== undefined) {
+      if (this.#queued.length >= this.#init.callsMax) {
         throw this.#caller.unavailable('does not take our messages');
       }
-      this.#held.push({ message, id });
+      this.#queued.push({ message, id });
       return;
     }
     const notice = id === undefined ? noticeOf(message) : undefined;
@@ -158,15 +158,15 @@ class SseConnection implements UpstreamConnection {
 
   /** Servers refuse what overtakes this notification, so that the rest waits for its receipt. */
   async #initialized(message: Buffer): Promise<void> {
-    this.#held = [];
+    this.#queued = [];
     await this.#post(message, undefined);
     this.#release();
   }
 
   #release(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    for (const { message, id } of held) this.#send(message, id);
+    const queued = this.#queued ?? [];
+    this.#queued = undefined;
+    for (const { message, id } of queued) this.#send(message, id);
   }
 
   async #post(message: Buffer, id: number | undefined): Promise<void> {

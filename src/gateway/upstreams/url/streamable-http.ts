@@ -81,7 +81,7 @@ class StreamableConnection implements UpstreamConnection {
   /** Resolves when the server has said whether it has a stream of its own, or takes long to. */
   #streamKnown: Promise<void> = Promise.resolve();
   /** What waits until the server has taken `notifications/initialized`, and the stream is known. */
-  #held: { readonly message: Buffer; readonly id: number | undefined }[] | undefined;
+  #queued: { readonly message: Buffer; readonly id: number | undefined }[] | undefined;
 
   constructor(components: UrlComponents, init: HttpInit) {
     this.#components = components;
@@ -155,11 +155,11 @@ class StreamableConnection implements UpstreamConnection {
   }
 
   #send(message: Buffer, id: number | undefined): void {
-    if (this.#held !== undefined) {
-      if (this.#held.length >= this.#init.callsMax) {
+    if (this.#queued !== undefined) {
+      if (this.#queued.length >= this.#init.callsMax) {
         throw this.#caller.unavailable('does not take our messages');
       }
-      this.#held.push({ message, id });
+      this.#queued.push({ message, id });
       return;
     }
     const notice = id === undefined ? noticeOf(message) : undefined;
@@ -177,12 +177,12 @@ class StreamableConnection implements UpstreamConnection {
    * they ask during a call is lost where they ask it on a stream that is not open yet.
    */
   async #initialized(message: Buffer): Promise<void> {
-    this.#held = [];
+    this.#queued = [];
     await this.#post(message, undefined);
     await this.#streamKnown;
-    const held = this.#held;
-    this.#held = undefined;
-    for (const { message: later, id } of held) this.#send(later, id);
+    const queued = this.#queued;
+    this.#queued = undefined;
+    for (const { message: later, id } of queued) this.#send(later, id);
   }
 
   #forget(id: unknown): void {

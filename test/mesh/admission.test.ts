@@ -1,4 +1,4 @@
-/** Who is let into a mesh: two or three mesh books that say hello to each other, with no network. */
+/** Who is let into a mesh: two or three nodes that say hello to each other, with no network. */
 import { describe, expect, it } from 'vitest';
 import { Secret, silentLogger } from '../../src/core/index.ts';
 import type { Clock } from '../../src/core/index.ts';
@@ -13,18 +13,21 @@ import {
   encodeHelloAnswer,
 } from '../../src/network/hello-codec.ts';
 import type { Hello, HelloAnswer } from '../../src/network/index.ts';
+import { parseTicket } from '../../src/mesh/ticket-format.ts';
 import { memoryTable } from '../grants/memory-table.ts';
-import { createMeshBook } from '../../src/mesh/index.ts';
-import type { MeshBook } from '../../src/mesh/index.ts';
+import { createMeshAdmission, createOwnMesh } from '../../src/mesh/index.ts';
+import type { MeshAdmission, OwnMesh } from '../../src/mesh/index.ts';
 
 const DAY_MS = 86_400_000;
 const START = Date.UTC(2026, 10, 21);
 
 interface Side {
   readonly identity: Identity;
-  readonly book: MeshBook;
+  readonly mesh: OwnMesh;
+  readonly admission: MeshAdmission;
   readonly grants: GrantBook;
-  readonly reload: () => Promise<MeshBook>;
+  /** The same node, started anew. */
+  readonly reload: () => Promise<Pick<Side, 'mesh' | 'admission'>>;
 }
 
 /** A clock that only the test moves. */
@@ -53,42 +56,42 @@ async function side(name: string, clock: Clock, seedByte: number): Promise<Side>
     logger: silentLogger,
   });
   await grants.start();
-  const make = async (): Promise<MeshBook> => {
-    const book = createMeshBook(
-      { identity, grants, successions, table, records, clock, logger: silentLogger },
-      { name },
-    );
-    await book.load();
-    return book;
+  const make = async (): Promise<Pick<Side, 'mesh' | 'admission'>> => {
+    const tables = { table, records };
+    const components = { identity, grants, successions, clock, logger: silentLogger };
+    const mesh = createOwnMesh({ ...components, ...tables });
+    await mesh.load();
+    const admission = createMeshAdmission({ ...components, ownMesh: mesh }, { name });
+    return { mesh, admission };
   };
-  return { identity, grants, book: await make(), reload: make };
+  return { identity, grants, ...(await make()), reload: make };
 }
 
 /** `from` dials `to`: hello, answer, and what `from` makes of it. Gives the answer. */
 async function meet(from: Side, to: Side): Promise<HelloAnswer> {
-  const hello = decodeHello(encodeHello(from.book.admission.hello(to.identity.peerId)));
-  const answer = await to.book.admission.admit(hello, from.identity.peerId);
+  const hello = decodeHello(encodeHello(from.admission.hello(to.identity.peerId)));
+  const answer = await to.admission.admit(hello, from.identity.peerId);
   const welcome = decodeHelloAnswer(encodeHelloAnswer(answer));
-  if (welcome.ok) await from.book.admission.answered(welcome, to.identity.peerId);
+  if (welcome.ok) await from.admission.answered(welcome, to.identity.peerId);
   return welcome;
 }
 
 async function ticketOf(of: Side, canInvite = true, expiresInMs = DAY_MS): Promise<Secret> {
   const addresses = ['/ip4/127.0.0.1/tcp/4040'];
-  return (await of.book.invite({ addresses, expiresInMs, canInvite })).ticket;
+  return (await of.admission.invite({ addresses, expiresInMs, canInvite })).ticket;
 }
 
 async function founded(clock: Clock = stillClock()): Promise<Side> {
   const alice = await side('alice', clock, 1);
-  await alice.book.found('home');
+  await alice.mesh.found('home');
   return alice;
 }
 
 async function joined(of: Side, clock: Clock, seedByte: number, canInvite = true): Promise<Side> {
   const newcomer = await side(`node${seedByte}`, clock, seedByte);
-  await newcomer.book.takeTicket(await ticketOf(of, canInvite));
+  await newcomer.admission.takeTicket(await ticketOf(of, canInvite));
   expect(await meet(newcomer, of)).toMatchObject({ ok: true });
-  expect(newcomer.book.isMember()).toBe(true);
+  expect(newcomer.mesh.isMember()).toBe(true);
   return newcomer;
 }
 
@@ -99,8 +102,8 @@ describe('a private mesh', () => {
     const clock = stillClock();
     const alice = await founded(clock);
     const bob = await joined(alice, clock, 2);
-    expect(alice.book.admission.isMember(bob.identity.peerId)).toBe(true);
-    expect(bob.book.admission.isMember(alice.identity.peerId)).toBe(true);
+    expect(alice.admission.isMember(bob.identity.peerId)).toBe(true);
+    expect(bob.admission.isMember(alice.identity.peerId)).toBe(true);
     expect(await meet(bob, alice)).toMatchObject({ ok: true });
     expect(await meet(alice, bob)).toMatchObject({ ok: true });
   });
@@ -110,9 +113,9 @@ describe('a private mesh', () => {
     const alice = await founded(clock);
     const bob = await joined(alice, clock, 2);
     const carol = await joined(bob, clock, 3);
-    expect(alice.book.admission.isMember(carol.identity.peerId)).toBe(false);
+    expect(alice.admission.isMember(carol.identity.peerId)).toBe(false);
     expect(await meet(carol, alice)).toMatchObject({ ok: true });
-    expect(alice.book.admission.isMember(carol.identity.peerId)).toBe(true);
+    expect(alice.admission.isMember(carol.identity.peerId)).toBe(true);
   });
 
   it('tells tickets that are open from those that are spent, and both from memberships', async () => {
@@ -127,10 +130,10 @@ describe('a private mesh', () => {
       capabilities: [files],
       expiresAtMs,
     });
-    const kinds = alice.grants.issued().map((grant) => alice.book.ticketOf(grant));
+    const kinds = alice.grants.issued().map((grant) => alice.admission.ticketOf(grant));
     expect(kinds.filter((kind) => kind === 'open')).toHaveLength(1);
     expect(kinds.filter((kind) => kind === 'spent')).toHaveLength(1);
-    expect(alice.book.ticketOf(tool)).toBeUndefined();
+    expect(alice.admission.ticketOf(tool)).toBeUndefined();
   });
 
   it('remembers over a restart which mesh it is, and who belongs to it', async () => {
@@ -138,8 +141,8 @@ describe('a private mesh', () => {
     const alice = await founded(clock);
     const bob = await joined(alice, clock, 2);
     const again = await bob.reload();
-    expect(again.mesh()).toEqual(alice.book.mesh());
-    expect(again.isMember()).toBe(true);
+    expect(again.mesh.mesh()).toEqual(alice.mesh.mesh());
+    expect(again.mesh.isMember()).toBe(true);
     expect(again.admission.isMember(alice.identity.peerId)).toBe(true);
   });
 
@@ -147,7 +150,7 @@ describe('a private mesh', () => {
     const clock = stillClock();
     const alice = await founded(clock);
     const eve = await side('eve', clock, 9);
-    const { id } = alice.book.mesh() ?? {};
+    const { id } = alice.mesh.mesh() ?? {};
     const hello: Hello = {
       version: 1,
       name: 'eve',
@@ -155,7 +158,7 @@ describe('a private mesh', () => {
       membership: [],
       ...(id && { mesh: id }),
     };
-    const answer = await alice.book.admission.admit(hello, eve.identity.peerId);
+    const answer = await alice.admission.admit(hello, eve.identity.peerId);
     expect(answer).toMatchObject(refusedWith('STARLING_JOIN_REFUSED'));
     expect(answer).toMatchObject({ reason: expect.stringContaining('starling invite') as string });
   });
@@ -165,11 +168,8 @@ describe('a private mesh', () => {
     const alice = await founded(clock);
     const bob = await side('bob', clock, 2);
     const { peerId } = bob.identity;
-    const welcome: HelloAnswer = {
-      ok: true,
-      hello: bob.book.admission.hello(alice.identity.peerId),
-    };
-    await expect(alice.book.admission.answered(welcome, peerId)).rejects.toMatchObject({
+    const welcome: HelloAnswer = { ok: true, hello: bob.admission.hello(alice.identity.peerId) };
+    await expect(alice.admission.answered(welcome, peerId)).rejects.toMatchObject({
       code: 'STARLING_JOIN_REFUSED',
       message: `${peerId} is no member of this mesh yet`,
     });
@@ -180,9 +180,9 @@ describe('a private mesh', () => {
     const alice = await founded(clock);
     const eve = await side('eve', clock, 9);
     const hello: Hello = { version: 1, name: 'eve', time: clock.now(), membership: [] };
-    expect(await alice.book.admission.admit(hello, eve.identity.peerId)).toMatchObject({
+    expect(await alice.admission.admit(hello, eve.identity.peerId)).toMatchObject({
       ok: false,
-      mesh: alice.book.mesh()?.id,
+      mesh: alice.mesh.mesh()?.id,
       meshName: 'home',
       open: false,
     });
@@ -194,11 +194,11 @@ describe('a private mesh', () => {
     const ticket = await ticketOf(alice);
     const bob = await side('bob', clock, 2);
     const eve = await side('eve', clock, 9);
-    await bob.book.takeTicket(ticket);
-    await eve.book.takeTicket(ticket);
+    await bob.admission.takeTicket(ticket);
+    await eve.admission.takeTicket(ticket);
     expect(await meet(bob, alice)).toMatchObject({ ok: true });
     expect(await meet(eve, alice)).toMatchObject(refusedWith('STARLING_TICKET_SPENT'));
-    expect(alice.book.admission.isMember(eve.identity.peerId)).toBe(false);
+    expect(alice.admission.isMember(eve.identity.peerId)).toBe(false);
   });
 
   it('lets exactly one of two in who use a ticket at the same moment', async () => {
@@ -206,7 +206,7 @@ describe('a private mesh', () => {
     const alice = await founded(clock);
     const ticket = await ticketOf(alice);
     const two = [await side('bob', clock, 2), await side('eve', clock, 9)];
-    for (const newcomer of two) await newcomer.book.takeTicket(ticket);
+    for (const newcomer of two) await newcomer.admission.takeTicket(ticket);
     const answers = await Promise.all(two.map((newcomer) => meet(newcomer, alice)));
     expect(answers.filter((answer) => answer.ok)).toHaveLength(1);
   });
@@ -215,13 +215,13 @@ describe('a private mesh', () => {
     const clock = stillClock();
     const alice = await founded(clock);
     const bob = await side('bob', clock, 2);
-    await bob.book.takeTicket(await ticketOf(alice));
-    const hello = bob.book.admission.hello(alice.identity.peerId);
-    expect(await alice.book.admission.admit(hello, bob.identity.peerId)).toMatchObject({
+    await bob.admission.takeTicket(await ticketOf(alice));
+    const hello = bob.admission.hello(alice.identity.peerId);
+    expect(await alice.admission.admit(hello, bob.identity.peerId)).toMatchObject({
       ok: true,
     });
     expect(await meet(bob, alice)).toMatchObject({ ok: true });
-    expect(bob.book.isMember()).toBe(true);
+    expect(bob.mesh.isMember()).toBe(true);
   });
 
   it("refuses a ticket's proof that somebody else has overheard", async () => {
@@ -229,9 +229,9 @@ describe('a private mesh', () => {
     const alice = await founded(clock);
     const bob = await side('bob', clock, 2);
     const eve = await side('eve', clock, 9);
-    await bob.book.takeTicket(await ticketOf(alice));
-    const overheard = bob.book.admission.hello(alice.identity.peerId);
-    expect(await alice.book.admission.admit(overheard, eve.identity.peerId)).toMatchObject(
+    await bob.admission.takeTicket(await ticketOf(alice));
+    const overheard = bob.admission.hello(alice.identity.peerId);
+    expect(await alice.admission.admit(overheard, eve.identity.peerId)).toMatchObject(
       refusedWith('STARLING_TICKET_INVALID'),
     );
     expect(await meet(bob, alice)).toMatchObject({ ok: true });
@@ -242,8 +242,8 @@ describe('a private mesh', () => {
     const alice = await founded(clock);
     const bob = await joined(alice, clock, 2);
     const eve = await side('eve', clock, 9);
-    const stolen = bob.book.admission.hello(alice.identity.peerId);
-    expect(await alice.book.admission.admit(stolen, eve.identity.peerId)).toMatchObject(
+    const stolen = bob.admission.hello(alice.identity.peerId);
+    expect(await alice.admission.admit(stolen, eve.identity.peerId)).toMatchObject(
       refusedWith('STARLING_JOIN_REFUSED'),
     );
   });
@@ -253,11 +253,11 @@ describe('a private mesh', () => {
     const alice = await founded(clock);
     const ticket = await ticketOf(alice, true, 1000);
     const bob = await side('bob', clock, 2);
-    await bob.book.takeTicket(ticket);
+    await bob.admission.takeTicket(ticket);
     clock.pass(120_000);
     expect(await meet(bob, alice)).toMatchObject(refusedWith('STARLING_TICKET_EXPIRED'));
     const carol = await side('carol', clock, 3);
-    await expect(carol.book.takeTicket(ticket)).rejects.toMatchObject({
+    await expect(carol.admission.takeTicket(ticket)).rejects.toMatchObject({
       code: 'STARLING_TICKET_EXPIRED',
     });
   });
@@ -267,22 +267,22 @@ describe('a private mesh', () => {
     const alice = await founded(clock);
     const ticket = await ticketOf(alice, true, 1000);
     const bob = await side('bob', clock, 2);
-    await bob.book.takeTicket(ticket);
+    await bob.admission.takeTicket(ticket);
     expect(await meet(bob, alice)).toMatchObject({ ok: true });
     clock.pass(30 * DAY_MS);
     const again = await bob.reload();
-    expect(await again.takeTicket(ticket)).toEqual(['/ip4/127.0.0.1/tcp/4040']);
-    expect(again.isMember()).toBe(true);
+    expect(await again.admission.takeTicket(ticket)).toEqual(['/ip4/127.0.0.1/tcp/4040']);
+    expect(again.mesh.isMember()).toBe(true);
   });
 
   it('refuses a proof from a clock that is more than five minutes off', async () => {
     const clock = stillClock();
     const alice = await founded(clock);
     const bob = await side('bob', clock, 2);
-    await bob.book.takeTicket(await ticketOf(alice));
-    const hello = bob.book.admission.hello(alice.identity.peerId);
+    await bob.admission.takeTicket(await ticketOf(alice));
+    const hello = bob.admission.hello(alice.identity.peerId);
     clock.pass(301_000);
-    expect(await alice.book.admission.admit(hello, bob.identity.peerId)).toMatchObject({
+    expect(await alice.admission.admit(hello, bob.identity.peerId)).toMatchObject({
       ok: false,
       reason: expect.stringContaining('clock') as string,
     });
@@ -292,8 +292,8 @@ describe('a private mesh', () => {
     const clock = stillClock();
     const alice = await founded(clock);
     const other = await side('other', clock, 7);
-    await other.book.found('away');
-    await expect(other.book.takeTicket(await ticketOf(alice))).rejects.toMatchObject({
+    await other.mesh.found('away');
+    await expect(other.admission.takeTicket(await ticketOf(alice))).rejects.toMatchObject({
       code: 'STARLING_MESH_MISMATCH',
     });
     expect(await meet(other, alice)).toMatchObject(refusedWith('STARLING_MESH_MISMATCH'));
@@ -304,9 +304,9 @@ describe('a private mesh', () => {
     const alice = await founded(clock);
     const bob = await joined(alice, clock, 2);
     const eve = await side('eve', clock, 9);
-    const hello = alice.book.admission.hello(eve.identity.peerId);
+    const hello = alice.admission.hello(eve.identity.peerId);
     await expect(
-      bob.book.admission.answered({ ok: true, hello }, eve.identity.peerId),
+      bob.admission.answered({ ok: true, hello }, eve.identity.peerId),
     ).rejects.toMatchObject({ code: 'STARLING_JOIN_REFUSED' });
   });
 
@@ -325,12 +325,12 @@ describe('a private mesh', () => {
     await meet(carol, alice);
     const membership = alice.grants.issued().find((grant) => grant.claims.aud === bob.identity.did);
     const revocation = await alice.grants.revoke(membership?.claims.jti ?? '');
-    await alice.book.records().add(revocation.jws);
-    expect(alice.book.admission.isMember(bob.identity.peerId)).toBe(false);
-    expect(alice.book.admission.isMember(carol.identity.peerId)).toBe(false);
+    await alice.mesh.records().add(revocation.jws);
+    expect(alice.admission.isMember(bob.identity.peerId)).toBe(false);
+    expect(alice.admission.isMember(carol.identity.peerId)).toBe(false);
     expect(await meet(bob, alice)).toMatchObject({ ok: false });
-    await carol.book.records().add(revocation.jws);
-    expect(carol.book.isMember()).toBe(false);
+    await carol.mesh.records().add(revocation.jws);
+    expect(carol.mesh.isMember()).toBe(false);
   });
 
   it('does not put out a member whom a stranger revokes', async () => {
@@ -343,8 +343,8 @@ describe('a private mesh', () => {
     const membership = alice.grants.issued().find((grant) => grant.claims.aud === bob.identity.did);
     if (membership === undefined) throw new Error('bob has a membership');
     const forged = issueRevocation(carol.identity, membership, clock.now());
-    await alice.book.records().add(forged.jws);
-    expect(alice.book.admission.isMember(bob.identity.peerId)).toBe(true);
+    await alice.mesh.records().add(forged.jws);
+    expect(alice.admission.isMember(bob.identity.peerId)).toBe(true);
   });
 });
 
@@ -353,21 +353,21 @@ describe('an open mesh', () => {
     const clock = stillClock();
     const alice = await side('alice', clock, 1);
     const bob = await side('bob', clock, 2);
-    await alice.book.enterOpen('party');
-    await bob.book.enterOpen('party');
-    expect(bob.book.mesh()).toEqual(alice.book.mesh());
+    await alice.mesh.enterOpen('party');
+    await bob.mesh.enterOpen('party');
+    expect(bob.mesh.mesh()).toEqual(alice.mesh.mesh());
     expect(await meet(bob, alice)).toMatchObject({ ok: true });
-    expect(alice.book.admission.isMember(bob.identity.peerId)).toBe(true);
+    expect(alice.admission.isMember(bob.identity.peerId)).toBe(true);
   });
 
   it('is another one under another name', async () => {
     const clock = stillClock();
     const alice = await side('alice', clock, 1);
     const bob = await side('bob', clock, 2);
-    await alice.book.enterOpen('party');
-    await bob.book.enterOpen('work');
+    await alice.mesh.enterOpen('party');
+    await bob.mesh.enterOpen('work');
     expect(await meet(bob, alice)).toMatchObject(refusedWith('STARLING_MESH_MISMATCH'));
-    await expect(bob.book.enterOpen('party')).rejects.toMatchObject({
+    await expect(bob.mesh.enterOpen('party')).rejects.toMatchObject({
       code: 'STARLING_MESH_MISMATCH',
     });
   });
@@ -380,7 +380,7 @@ describe('tickets', () => {
     const text = (await ticketOf(alice)).reveal();
     const copied = ` ${text.slice(0, 40).toUpperCase()}\n  ${text.slice(40)}\n`;
     const bob = await side('bob', clock, 2);
-    expect(await bob.book.takeTicket(new Secret(copied))).toEqual(['/ip4/127.0.0.1/tcp/4040']);
+    expect(await bob.admission.takeTicket(new Secret(copied))).toEqual(['/ip4/127.0.0.1/tcp/4040']);
     expect(text.length).toBeLessThan(1500);
   });
 
@@ -388,7 +388,7 @@ describe('tickets', () => {
     'are refused when they are %j',
     async (text) => {
       const bob = await side('bob', stillClock(), 2);
-      await expect(bob.book.takeTicket(new Secret(text))).rejects.toMatchObject({
+      await expect(bob.admission.takeTicket(new Secret(text))).rejects.toMatchObject({
         code: 'STARLING_TICKET_INVALID',
       });
     },
@@ -405,7 +405,7 @@ describe('tickets', () => {
       text.slice(0, 60) + text.slice(61),
       text.slice(0, 200) + swapped + text.slice(201),
     ]) {
-      await expect(bob.book.takeTicket(new Secret(damaged))).rejects.toMatchObject({
+      await expect(bob.admission.takeTicket(new Secret(damaged))).rejects.toMatchObject({
         code: 'STARLING_TICKET_INVALID',
       });
     }
@@ -418,10 +418,67 @@ describe('a line of invitations', () => {
     let last = await founded(clock);
     for (let depth = 1; depth < 32; depth += 1) {
       const next = await side(`node${depth}`, clock, 100 + depth);
-      await next.book.takeTicket(await ticketOf(last));
+      await next.admission.takeTicket(await ticketOf(last));
       expect(await meet(next, last), `invitation ${depth}`).toMatchObject({ ok: true });
       last = next;
     }
     await expect(ticketOf(last)).rejects.toMatchObject({ code: 'STARLING_JOIN_REFUSED' });
+  });
+});
+
+describe('two members that are cut off from each other, and each let somebody in by one ticket', () => {
+  /** Gives `to` what `from` knows, in the order in which it knows it or in the opposite one. */
+  async function tell(from: Side, to: Side, isReversed: boolean): Promise<void> {
+    const texts = [...from.mesh.records().all().values()];
+    await to.mesh.records().addAll(isReversed ? texts.toReversed() : texts);
+  }
+
+  it.each([
+    ['ten seconds apart', 10_000, false],
+    ['ten seconds apart, told in the opposite order', 10_000, true],
+    ['in the same second', 0, false],
+    ['in the same second, told in the opposite order', 0, true],
+  ])('agree afterwards on who used it: whoever was first (%s)', async (_, apartMs, isReversed) => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2);
+    const dave = await joined(alice, clock, 3);
+    await tell(alice, bob, false);
+    await tell(alice, dave, false);
+    const ticket = await ticketOf(alice);
+    const [invite] = parseTicket(ticket).grants;
+    const jti = invite?.claims.jti ?? '';
+    const [first, second] = [await side('first', clock, 4), await side('second', clock, 5)];
+    await first.admission.takeTicket(ticket);
+    await second.admission.takeTicket(ticket);
+    expect(await meet(first, bob)).toMatchObject({ ok: true });
+    clock.pass(apartMs);
+    expect(await meet(second, dave)).toMatchObject({ ok: true });
+    expect(dave.mesh.records().spentBy(jti)).toBe(second.identity.did);
+    const pairs: [Side, Side][] = isReversed
+      ? [
+          [dave, bob],
+          [bob, dave],
+          [dave, alice],
+          [bob, alice],
+        ]
+      : [
+          [bob, dave],
+          [dave, bob],
+          [bob, alice],
+          [dave, alice],
+        ];
+    for (const [from, to] of pairs) await tell(from, to, isReversed);
+    const { did } = first.identity;
+    const [smaller = ''] = [did, second.identity.did].toSorted();
+    const winner = apartMs > 0 ? did : smaller;
+    for (const { mesh } of [alice, bob, dave]) expect(mesh.records().spentBy(jti)).toBe(winner);
+    // Both came in, and both stay: a membership is taken back by its revocation only.
+    for (const { mesh } of [alice, bob, dave]) {
+      for (const { identity } of [first, second]) {
+        expect(mesh.hasMember(identity.peerId)).toBe(true);
+      }
+    }
+    expect(bob.mesh.records().digest()).toBe(dave.mesh.records().digest());
   });
 });

@@ -59,23 +59,11 @@ function joinGrant(value: unknown): Grant {
 }
 
 /**
- * Reads a ticket; white space and upper case from copying are forgiven. Its time is not looked at:
- * see {@link requireInTime}. @throws STARLING_TICKET_INVALID
+ * Reads a ticket; white space and upper case from copying are forgiven. Whether it is still good is
+ * for `ticket-check.ts`. @throws STARLING_TICKET_INVALID
  */
 export function parseTicket(text: Secret): Ticket {
   return read(text.reveal().replaceAll(/\s+/g, '').toLowerCase());
-}
-
-/** @throws STARLING_TICKET_EXPIRED when the ticket's time is over by `nowMs` */
-export function requireInTime(ticket: Ticket, nowMs: number): void {
-  const expiresAtMs = Math.min(...ticket.grants.map((grant) => grant.claims.exp)) * 1000;
-  if (nowMs >= expiresAtMs) {
-    throw new StarlingError(
-      'STARLING_TICKET_EXPIRED',
-      `the ticket for mesh '${ticket.name}' expired at ${new Date(expiresAtMs).toISOString()}`,
-      { hint: 'ask a member for a new one: starling invite' },
-    );
-  }
 }
 
 function read(text: string): Ticket {

@@ -1,0 +1,394 @@
+/**
+ * What of one server is pinned, and what of its last list is quarantined. Compares a list with the pins
+ * and says what may be offered; knows nothing of other servers, and nothing of why it is asked.
+ */
+import type { Logger } from '../../core/index.ts';
+import { definitionOf, instructionsDefinition } from './definition.ts';
+import type { Definition, NamedItem, PinKind } from './definition.ts';
+import type { PinOwner, PinRow, PinTable, QuarantineReason } from './pin-rows.ts';
+import type { Quarantined } from './quarantine.ts';
+
+/** What is reviewed of a server; whatever else a catalog holds is let be. */
+export interface Reviewable {
+  readonly tools: readonly NamedItem[];
+  readonly prompts: readonly NamedItem[];
+  readonly instructions?: string;
+}
+
+/** What came of a review. */
+export interface Review<Catalog extends Reviewable> {
+  /** The catalog without what is quarantined; the very same object when nothing is. */
+  readonly allowed: Catalog;
+  readonly quarantined: readonly Quarantined[];
+}
+
+/** Something of a server's last list that waits for the operator. */
+export interface QuarantineCase {
+  /** The pin that it differs from; undefined for what is new. */
+  readonly row: PinRow | undefined;
+  readonly definition: Definition;
+  readonly quarantined: Quarantined;
+  /** ms since the epoch */
+  readonly since: number;
+  /** Hash of the definition that the operator was last shown. */
+  readonly shown?: string;
+}
+
+/** How much there is of all servers together. */
+export interface PinTotals {
+  rows: number;
+  quarantined: number;
+}
+
+/** What servers share. */
+export interface PinnedServerComponents {
+  readonly table: Pick<PinTable, 'keep' | 'drop'>;
+  readonly totals: PinTotals;
+  readonly logger: Logger;
+}
+
+/** Bounds of one server. */
+export interface PinnedServerInit {
+  readonly owner: PinOwner;
+  readonly server: string;
+  /** Pins of one kind that are kept; beyond them new names are quarantined. */
+  readonly perKindMax: number;
+}
+
+interface ListedDefinition {
+  readonly key: string;
+  readonly kind: PinKind;
+  readonly name: string;
+  readonly definition: Definition;
+}
+
+/** The use of a pin is written at most this often, and a review is good for at most so long. */
+const USED_STEP_MS = 86_400_000;
+/** What a server's instructions are called among its pins. */
+const INSTRUCTIONS = 'instructions';
+
+export type { PinnedServer };
+
+/** Makes a server of which nothing is pinned yet. */
+export function createPinnedServer(
+  components: PinnedServerComponents,
+  init: PinnedServerInit,
+): PinnedServer {
+  return new PinnedServer(components, init);
+}
+
+class PinnedServer {
+  readonly owner: PinOwner;
+  readonly server: string;
+  readonly #components: PinnedServerComponents;
+  readonly #init: PinnedServerInit;
+  readonly #rows = new Map<string, PinRow>();
+  #cases: ReadonlyMap<string, QuarantineCase> = new Map();
+  /** The review of each list, good for the same object until something is approved. */
+  #reviews = new WeakMap<
+    Reviewable,
+    { readonly review: Review<Reviewable>; readonly at: number }
+  >();
+
+  constructor(components: PinnedServerComponents, init: PinnedServerInit) {
+    this.owner = init.owner;
+    this.server = init.server;
+    this.#components = components;
+    this.#init = init;
+  }
+
+  /** What is pinned, or was seen and never accepted. */
+  get rows(): Iterable<PinRow> {
+    return this.#rows.values();
+  }
+
+  /** What is quarantined of the last list, by key. */
+  get cases(): ReadonlyMap<string, QuarantineCase> {
+    return this.#cases;
+  }
+
+  get isEmpty(): boolean {
+    return this.#rows.size === 0 && this.#cases.size === 0;
+  }
+
+  /** Takes a row as it was read from the table. */
+  load(row: PinRow): void {
+    this.#rows.set(keyOf(row.kind, row.name), row);
+    this.#components.totals.rows += 1;
+  }
+
+  /** The review of this very list, if there was one not long before `now`. */
+  reviewed(catalog: Reviewable, now: number): Review<Reviewable> | undefined {
+    const last = this.#reviews.get(catalog);
+    return last !== undefined && now - last.at < USED_STEP_MS ? last.review : undefined;
+  }
+
+  /** Compares a list with the pins: pins what may be pinned, and quarantines the rest. */
+  review<Catalog extends Reviewable>(catalog: Catalog, now: number): Review<Catalog> {
+    const cases = this.#compare(listedIn(catalog), now);
+    this.#setCases(cases);
+    const review = withoutQuarantined(catalog, cases);
+    this.#reviews.set(catalog, { review, at: now });
+    return review;
+  }
+
+  /** The operator has been shown the difference of `shown`. */
+  show(key: string, shown: QuarantineCase): void {
+    const current = this.#cases.get(key);
+    if (current === undefined) return;
+    this.#cases = new Map(this.#cases).set(key, { ...current, shown: shown.definition.hash });
+  }
+
+  /** Pins what is quarantined under `keys`. */
+  approve(keys: ReadonlySet<string>, now: number): void {
+    for (const key of keys) {
+      const one = this.#cases.get(key);
+      if (one !== undefined) this.#pin(key, one, now);
+    }
+    this.#setCases(new Map([...this.#cases].filter(([key]) => !keys.has(key))));
+  }
+
+  /** Forgets a row. */
+  drop(row: PinRow): void {
+    if (!this.#rows.delete(keyOf(row.kind, row.name))) return;
+    this.#components.totals.rows -= 1;
+    this.#components.table.drop(row);
+  }
+
+  /** Forgets all, but in the table; gives the rows that there were. */
+  empty(): readonly PinRow[] {
+    const rows = [...this.#rows.values()];
+    this.#components.totals.rows -= rows.length;
+    this.#rows.clear();
+    this.#setCases(new Map());
+    return rows;
+  }
+
+  /** Takes over a row of the same server under an earlier key; gives it as it is now. */
+  adopt(old: PinRow): PinRow {
+    const key = keyOf(old.kind, old.name);
+    // Of two the older one counts: nothing is trusted anew because it came under a new key.
+    if (!this.#rows.has(key)) this.#components.totals.rows += 1;
+    const row = { ...old, owner: this.owner };
+    this.#rows.set(key, row);
+    this.#reviews = new WeakMap();
+    return row;
+  }
+
+  #compare(listed: readonly ListedDefinition[], now: number): ReadonlyMap<string, QuarantineCase> {
+    const isFirst = this.#rows.size === 0;
+    const here = new Set(listed.map(({ key }) => key));
+    const gone = this.#markGone(here);
+    const room = this.#room();
+    const absent = this.#absentByBare(here);
+    const cases = new Map<string, QuarantineCase>();
+    for (const one of listed) {
+      const twin = isFirst ? undefined : absent.get(`${one.kind} ${one.definition.bare}`);
+      const isLate = !isFirst && (this.owner === '' || gone.has(one.kind));
+      const row = this.#rows.get(one.key);
+      const reason =
+        row === undefined
+          ? this.#meet(one, { twin, isLate, room, now })
+          : this.#meetAgain(one, row, now);
+      if (reason !== undefined) cases.set(one.key, this.#caseOf(one, reason, twin, now));
+    }
+    return cases;
+  }
+
+  /** Sees something for the first time, and keeps it while there is room. Undefined when it is pinned. */
+  #meet(
+    one: ListedDefinition,
+    context: {
+      /** The pinned thing with the same definition that the list has no more. */
+      readonly twin: PinRow | undefined;
+      /** New things were not to be expected any more. */
+      readonly isLate: boolean;
+      readonly room: Record<PinKind, number>;
+      readonly now: number;
+    },
+  ): QuarantineReason | undefined {
+    const { twin, isLate, room, now } = context;
+    const { kind, definition } = one;
+    let reason: QuarantineReason | undefined;
+    if (twin !== undefined) reason = 'renamed';
+    else if (isLate) reason = 'new';
+    else if (definition.flags.length > 0) reason = 'invisible';
+    if (room[kind] <= 0) return reason ?? 'new';
+    room[kind] -= 1;
+    this.#add(this.#rowOf(one, now, reason, twin?.name), definition);
+    return reason;
+  }
+
+  #meetAgain(
+    { key, definition }: ListedDefinition,
+    row: PinRow,
+    now: number,
+  ): QuarantineReason | undefined {
+    if (!row.listed || now - row.usedAt >= USED_STEP_MS) {
+      this.#set(key, { ...row, listed: true, usedAt: now });
+    }
+    const { quarantined } = row;
+    if (quarantined === undefined) return row.hash === definition.hash ? undefined : 'changed';
+    return quarantined === 'invisible' && definition.flags.length === 0 ? 'new' : quarantined;
+  }
+
+  #caseOf(
+    { key, kind, name, definition }: ListedDefinition,
+    reason: QuarantineReason,
+    twin: PinRow | undefined,
+    now: number,
+  ): QuarantineCase {
+    const before = this.#cases.get(key);
+    const kept = this.#rows.get(key);
+    const was = reason === 'renamed' ? (kept?.was ?? twin?.name) : undefined;
+    const renamed = was === undefined ? undefined : this.#rows.get(keyOf(kind, was));
+    if (before === undefined) {
+      const { owner: peer, server } = this;
+      this.#components.logger.warn({ peer, server, kind, name, reason }, 'definition quarantined');
+    }
+    return {
+      row: reason === 'changed' ? kept : renamed,
+      definition,
+      quarantined: {
+        kind,
+        name,
+        reason,
+        ...(was === undefined ? {} : { was }),
+        flags: definition.flags,
+      },
+      since: before?.since ?? (kept?.quarantined === undefined ? now : kept.seenAt),
+      ...(before?.shown === undefined ? {} : { shown: before.shown }),
+    };
+  }
+
+  #setCases(cases: ReadonlyMap<string, QuarantineCase>): void {
+    this.#reviews = new WeakMap();
+    this.#components.totals.quarantined += cases.size - this.#cases.size;
+    this.#cases = cases;
+  }
+
+  /** Marks what the list no longer has; gives the kinds of which something pinned went just now. */
+  #markGone(here: ReadonlySet<string>): ReadonlySet<PinKind> {
+    const kinds = new Set<PinKind>();
+    for (const [key, row] of this.#rows) {
+      if (!row.listed || here.has(key)) continue;
+      if (row.quarantined === undefined) kinds.add(row.kind);
+      this.#set(key, { ...row, listed: false });
+    }
+    return kinds;
+  }
+
+  #pin(
+    key: string,
+    { quarantined: { kind, name }, definition }: QuarantineCase,
+    now: number,
+  ): void {
+    const row = this.#rowOf({ key, kind, name, definition }, now);
+    if (this.#rows.has(key)) this.#set(key, row, definition);
+    else {
+      if (this.#room()[kind] <= 0) this.#dropOldest(kind);
+      this.#add(row, definition);
+    }
+  }
+
+  #add(row: PinRow, definition: Definition): void {
+    this.#components.totals.rows += 1;
+    this.#set(keyOf(row.kind, row.name), row, definition);
+  }
+
+  #set(key: string, row: PinRow, definition?: Definition): void {
+    this.#rows.set(key, row);
+    this.#components.table.keep(row, definition?.canonical());
+  }
+
+  #dropOldest(kind: PinKind): void {
+    const [oldest] = [...this.#rows.values()]
+      .filter((row) => row.kind === kind && !row.listed)
+      .sort((a, b) => a.usedAt - b.usedAt);
+    if (oldest !== undefined) this.drop(oldest);
+  }
+
+  /** How many more of each kind may be kept. */
+  #room(): Record<PinKind, number> {
+    const { perKindMax } = this.#init;
+    const room = { tool: perKindMax, prompt: perKindMax, instructions: 1 };
+    for (const { kind } of this.#rows.values()) room[kind] -= 1;
+    return room;
+  }
+
+  /** Pinned things that the list has not, by kind and definition without the name. */
+  #absentByBare(here: ReadonlySet<string>): ReadonlyMap<string, PinRow> {
+    const absent = new Map<string, PinRow>();
+    for (const [key, row] of this.#rows) {
+      if (row.quarantined === undefined && !here.has(key)) {
+        absent.set(`${row.kind} ${row.bare}`, row);
+      }
+    }
+    return absent;
+  }
+
+  #rowOf(
+    { kind, name, definition }: ListedDefinition,
+    now: number,
+    quarantined?: QuarantineReason,
+    was?: string,
+  ): PinRow {
+    return {
+      owner: this.owner,
+      server: this.server,
+      kind,
+      name,
+      ...(quarantined === undefined ? {} : { quarantined }),
+      ...(quarantined !== 'renamed' || was === undefined ? {} : { was }),
+      hash: definition.hash,
+      bare: definition.bare,
+      seenAt: now,
+      usedAt: now,
+      listed: true,
+    };
+  }
+}
+
+/** Whether the list has anything that could be pinned. */
+export function isReviewable(catalog: Reviewable): boolean {
+  const { tools, prompts, instructions = '' } = catalog;
+  return tools.length > 0 || prompts.length > 0 || instructions !== '';
+}
+
+function listedIn(catalog: Reviewable): readonly ListedDefinition[] {
+  const named = (kind: 'tool' | 'prompt', item: NamedItem): ListedDefinition => ({
+    key: keyOf(kind, item.name),
+    kind,
+    name: item.name,
+    definition: definitionOf(kind, item),
+  });
+  const { tools, prompts, instructions = '' } = catalog;
+  const listed = [
+    ...tools.map((tool) => named('tool', tool)),
+    ...prompts.map((prompt) => named('prompt', prompt)),
+  ];
+  if (instructions === '') return listed;
+  const kind = 'instructions';
+  const definition = instructionsDefinition(instructions);
+  return [...listed, { key: keyOf(kind, INSTRUCTIONS), kind, name: INSTRUCTIONS, definition }];
+}
+
+function withoutQuarantined<Catalog extends Reviewable>(
+  catalog: Catalog,
+  cases: ReadonlyMap<string, QuarantineCase>,
+): Review<Catalog> {
+  const quarantined = [...cases.values()].map((one) => one.quarantined);
+  if (quarantined.length === 0) return { allowed: catalog, quarantined };
+  const isFree = (kind: PinKind, name: string): boolean => !cases.has(keyOf(kind, name));
+  const { instructions: _, ...rest } = catalog;
+  const allowed = {
+    ...(isFree('instructions', INSTRUCTIONS) ? catalog : rest),
+    tools: catalog.tools.filter((tool) => isFree('tool', tool.name)),
+    prompts: catalog.prompts.filter((prompt) => isFree('prompt', prompt.name)),
+  };
+  return { allowed: allowed as unknown as Catalog, quarantined };
+}
+
+function keyOf(kind: PinKind, name: string): string {
+  return `${kind} ${name}`;
+}

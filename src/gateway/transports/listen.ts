@@ -1,0 +1,30 @@
+/** Makes a server listen, and says in words what kept it from that. */
+import type { ListenOptions, Server } from 'node:net';
+import { StarlingError, messageOf } from '../../core/index.ts';
+
+/** How a failure is told. */
+export interface ListenWords {
+  /** What can't be done: `can't serve HTTP on 127.0.0.1:4100`. */
+  readonly failure: string;
+  /** What to do about it. */
+  readonly hint: string;
+}
+
+/** Resolves when `server` listens. @throws STARLING_LISTEN_FAILED */
+export function listen(server: Server, where: ListenOptions, words: ListenWords): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error): void => {
+      const isTaken = where.port !== undefined && 'code' in error && error.code === 'EADDRINUSE';
+      const why = isTaken ? 'the port is taken' : messageOf(error);
+      const { failure, hint } = words;
+      reject(
+        new StarlingError('STARLING_LISTEN_FAILED', `${failure}: ${why}`, { hint, cause: error }),
+      );
+    };
+    server.once('error', failed);
+    server.listen(where, () => {
+      server.off('error', failed);
+      resolve();
+    });
+  });
+}

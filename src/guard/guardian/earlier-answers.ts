@@ -1,0 +1,101 @@
+/**
+ * What the guardian answered before: the same words of the same caller get the same answer while it
+ * holds, and what was taken away is not granted again by itself.
+ */
+import type { Clock, Did } from '../../core/index.ts';
+import type { Capability, Grant, GrantBook } from '../../grants/index.ts';
+import type { Approvals } from '../approvals/types.ts';
+import { meets, restrictionsOf } from './permission-plan.ts';
+import type { PermissionAnswer } from './types.ts';
+
+/** Where earlier answers are found. */
+export interface EarlierAnswersComponents {
+  readonly grants: Pick<GrantBook, 'issued' | 'revocations' | 'state' | 'successions'>;
+  readonly approvals: Pick<Approvals, 'list'>;
+  readonly clock: Clock;
+}
+
+/** Earlier answers. A `subject` is the same for the same words of the same caller. */
+export interface EarlierAnswers {
+  /** The answer that was given before, while it holds: a grant, a wait, or the no of the last hour. */
+  to(subject: string): PermissionAnswer | undefined;
+  /** From now on `grant` answers `subject`, as long as the grant is valid. */
+  remember(subject: string, grant: Grant): void;
+  /**
+   * True when within a day somebody took away from `holder` something of `capabilities`. What the
+   * holder gave back itself does not count.
+   */
+  wasRevoked(holder: Did, capabilities: readonly Capability[]): boolean;
+}
+
+/** How long a person's no answers the same request again. */
+const NO_HOLDS_MS = 3_600_000;
+/** For how long what was revoked is not granted again without a person. */
+const REVOKED_HOLDS_MS = 86_400_000;
+/** Grants that are remembered by their request. */
+const GIVEN_MAX = 1024;
+
+/** Begins the reason of a revocation that the holder itself asked for. */
+export const GIVEN_BACK = 'given back by its holder';
+
+/** Makes a memory of answers; over a restart, grants and approvals remember for it. */
+export function createEarlierAnswers(components: EarlierAnswersComponents): EarlierAnswers {
+  const { grants, approvals, clock } = components;
+  /** Grants by the subject of their request. */
+  const given = new Map<string, Grant>();
+  return {
+    to(subject) {
+      const asked = approvals.list().find(({ permission }) => permission?.subject === subject);
+      // What a person agreed to is found after a restart, too.
+      const grant =
+        given.get(subject) ?? grants.issued().find(({ claims: { jti } }) => jti === asked?.made);
+      if (grant !== undefined && grants.state(grant) === 'valid') {
+        return granted(grant, 'it was granted already');
+      }
+      if (asked?.state === 'pending') {
+        return { ...answer(false, 'a person has been asked'), pending: asked.id };
+      }
+      if (asked?.state !== 'denied' || (asked.answeredAt ?? 0) + NO_HOLDS_MS < clock.now()) {
+        return undefined;
+      }
+      const why = asked.reason === undefined ? '' : `: ${asked.reason}`;
+      return answer(false, `${asked.answeredBy ?? 'a person'} said no${why}`);
+    },
+    remember(subject, grant) {
+      given.delete(subject);
+      given.set(subject, grant);
+      const [oldest] = given.keys();
+      if (given.size > GIVEN_MAX && oldest !== undefined) given.delete(oldest);
+    },
+    wasRevoked(holder, capabilities) {
+      const since = (clock.now() - REVOKED_HOLDS_MS) / 1000;
+      const taken = new Set(
+        grants.revocations().flatMap(({ claims: { jti, iat, reason } }) => {
+          return iat < since || reason?.startsWith(GIVEN_BACK) === true ? [] : [jti];
+        }),
+      );
+      const dids = grants.successions.lineage(holder);
+      return grants
+        .issued()
+        .filter(({ claims: { aud, jti } }) => dids.includes(aud) && taken.has(jti))
+        .flatMap(({ claims }) => claims.cap)
+        .some((old) => capabilities.some(({ resource }) => meets(old.resource, resource)));
+    },
+  };
+}
+
+/** An answer without a grant. */
+export function answer(isGranted: boolean, reason: string): PermissionAnswer {
+  return { granted: isGranted, restrictions: [], reason };
+}
+
+/** The answer that is `grant`. */
+export function granted({ jws, claims }: Grant, reason: string): PermissionAnswer {
+  return {
+    granted: true,
+    grantToken: jws,
+    expiresAt: claims.exp * 1000,
+    restrictions: restrictionsOf(claims.cap),
+    reason,
+  };
+}

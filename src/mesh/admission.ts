@@ -1,0 +1,293 @@
+/**
+ * Who is let into the mesh: makes tickets and redeems them, says this node's hellos and answers those
+ * of others. Whether a ticket is still good is decided in `ticket-check.ts`.
+ */
+import { EventEmitter } from 'node:events';
+import { ERRORS, StarlingError, messageOf } from '../core/index.ts';
+import type { Clock, ErrorCode, Logger, PeerId, Secret } from '../core/index.ts';
+import { parseSuccession } from '../grants/index.ts';
+import type { Grant, GrantBook, Succession } from '../grants/index.ts';
+import { didFromPeerId, randomSeed, signerFromSeed } from '../identity/index.ts';
+import type { Identity } from '../identity/index.ts';
+import type { Admission, Hello, InviteProof, HelloAnswer } from '../network/index.ts';
+import { ownSuccessions } from './hello-successions.ts';
+import type { OwnMesh } from './mesh.ts';
+import { allowsOnMesh } from './member-list.ts';
+import { proofOf, requireInTime, requireUnused, verifyInvite } from './ticket-check.ts';
+import { encodeTicket, parseTicket } from './ticket-format.ts';
+import type { Ticket } from './ticket-format.ts';
+import type { Mesh } from './types.ts';
+
+/** Longest part of a peer's refusal that is repeated to a person. */
+const REASON_MAX = 500;
+
+/** What admission works with. */
+export interface MeshAdmissionComponents {
+  readonly identity: Identity;
+  readonly ownMesh: OwnMesh;
+  readonly grants: GrantBook;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A new ticket. */
+export interface Invitation {
+  readonly ticket: Secret;
+  /** ms since the epoch */
+  readonly expiresAt: number;
+}
+
+/** Events of admission. */
+export interface MeshAdmissionEvents {
+  /** A peer has shown that this node's key was replaced: it is an older copy of another node. */
+  retired: [succession: Succession];
+}
+
+/** Who is let in, and how this node gets in; for the network, an {@link Admission}. */
+export interface MeshAdmission extends Admission {
+  readonly events: EventEmitter<MeshAdmissionEvents>;
+  /**
+   * Takes a ticket; returns the addresses to dial. This node is in once somebody has let it in.
+   * @throws STARLING_TICKET_INVALID, STARLING_TICKET_EXPIRED, STARLING_MESH_MISMATCH
+   */
+  takeTicket(text: Secret): Promise<readonly string[]>;
+  /** Makes a ticket for one newcomer. @throws STARLING_JOIN_REFUSED when this node may not invite */
+  invite(init: {
+    readonly addresses: readonly string[];
+    readonly expiresInMs: number;
+    readonly canInvite: boolean;
+  }): Promise<Invitation>;
+  /** Of a ticket's grant: whether somebody has come in by it. Undefined of any other grant. */
+  ticketOf(grant: Grant): 'open' | 'spent' | undefined;
+}
+
+/** Makes the admission of a node; its `name` is what hellos say. */
+export function createMeshAdmission(
+  components: MeshAdmissionComponents,
+  init: { readonly name: string },
+): MeshAdmission {
+  return new TicketAdmission(components, init.name);
+}
+
+class TicketAdmission implements MeshAdmission {
+  readonly events = new EventEmitter<MeshAdmissionEvents>();
+  readonly #components: MeshAdmissionComponents;
+  readonly #name: string;
+  /** Taken, and not redeemed yet. */
+  #ticket: Ticket | undefined;
+
+  constructor(components: MeshAdmissionComponents, name: string) {
+    this.#components = components;
+    this.#name = name;
+  }
+
+  isMember(peer: PeerId): boolean {
+    return this.#components.ownMesh.hasMember(peer);
+  }
+
+  async takeTicket(text: Secret): Promise<readonly string[]> {
+    const { ownMesh, clock } = this.#components;
+    const ticket = parseTicket(text);
+    ownMesh.requireSame(ticket.mesh, ticket.name);
+    // A service keeps its ticket in its settings: a member has no more use for it, however old it is.
+    if (ownMesh.isMember()) return ticket.addresses;
+    requireInTime(ticket, clock.now());
+    await ownMesh.enter(ticket.mesh, ticket.name);
+    this.#ticket = ticket;
+    return ticket.addresses;
+  }
+
+  async invite(init: {
+    readonly addresses: readonly string[];
+    readonly expiresInMs: number;
+    readonly canInvite: boolean;
+  }): Promise<Invitation> {
+    const { clock, grants, ownMesh } = this.#components;
+    const { id, name } = ownMesh.require();
+    const seed = randomSeed();
+    const expiresAtS = Math.floor((clock.now() + init.expiresInMs) / 1000);
+    const invite = ownMesh.delegate(signerFromSeed(seed).did, init.canInvite, expiresAtS);
+    await grants.keepIssued(invite);
+    const ticket = encodeTicket({
+      mesh: id,
+      name,
+      addresses: init.addresses,
+      seed,
+      grants: [invite, ...ownMesh.ownChain()],
+    });
+    return { ticket, expiresAt: invite.claims.exp * 1000 };
+  }
+
+  ticketOf(grant: Grant): 'open' | 'spent' | undefined {
+    const { ownMesh } = this.#components;
+    const { jti, sub } = grant.claims;
+    if (sub !== ownMesh.mesh()?.id || ownMesh.records().holds(grant)) return undefined;
+    return ownMesh.records().spentBy(jti) === undefined ? 'open' : 'spent';
+  }
+
+  hello(peer: PeerId): Hello {
+    const { identity, clock, ownMesh } = this.#components;
+    const time = clock.now();
+    const mesh = ownMesh.mesh()?.id;
+    const base = {
+      version: 1,
+      name: this.#name,
+      time,
+      ...(mesh === undefined ? {} : { mesh }),
+    } as const;
+    if (mesh === undefined) return { ...base, membership: [] };
+    const chain = ownMesh.records().membershipOf(identity.did);
+    if (chain !== undefined) {
+      const successions = ownSuccessions(ownMesh.successions, identity.did);
+      const told = successions.length === 0 ? {} : { successions };
+      return { ...base, membership: chain.map((grant) => grant.jws), ...told };
+    }
+    const ticket = this.#ticket;
+    if (ticket === undefined) return { ...base, membership: [] };
+    const message = proofOf(identity.peerId, peer, mesh, time);
+    const invite: InviteProof = {
+      grants: ticket.grants.map((grant) => grant.jws),
+      signature: signerFromSeed(ticket.seed).sign(message),
+    };
+    return { ...base, membership: [], invite };
+  }
+
+  async admit(hello: Hello, peer: PeerId): Promise<HelloAnswer> {
+    const { ownMesh, logger } = this.#components;
+    const mesh = ownMesh.require();
+    try {
+      requireSameMesh(hello, mesh);
+      const issued = await this.#admitted(hello, peer);
+      return {
+        ok: true,
+        hello: this.hello(peer),
+        ...(issued === undefined ? {} : { issued: issued.map((grant) => grant.jws) }),
+      };
+    } catch (error) {
+      if (!(error instanceof StarlingError)) {
+        logger.error({ peer, error: messageOf(error) }, 'hello could not be verified');
+      }
+      const succession = ownMesh.successions.of(didFromPeerId(peer))?.jws;
+      return {
+        ...refusal(error, mesh, hello.mesh === undefined),
+        // Its holder has signed it itself, and can tell by it that this is true.
+        ...(succession === undefined ? {} : { succession }),
+      };
+    }
+  }
+
+  async answered(answer: HelloAnswer, peer: PeerId): Promise<void> {
+    if (!answer.ok) {
+      this.#hearOfHeir(answer.succession);
+      const code = isCode(answer.code) ? answer.code : 'STARLING_JOIN_REFUSED';
+      throw new StarlingError(code, `${peer} refused us: ${answer.reason.slice(0, REASON_MAX)}`);
+    }
+    const { hello, issued } = answer;
+    const { identity, ownMesh } = this.#components;
+    const records = ownMesh.records();
+    if (hello.membership.length === 0) {
+      throw new StarlingError('STARLING_JOIN_REFUSED', `${peer} is no member of this mesh yet`, {
+        hint: 'it needs a ticket: starling invite',
+      });
+    }
+    await records.introduce(hello.membership, hello.successions ?? []);
+    await this.#keep(records.verifyMembership(hello.membership, didFromPeerId(peer)));
+    if (issued === undefined || ownMesh.isMember()) return;
+    await this.#keep(records.verifyMembership(issued, identity.did));
+    this.#ticket = undefined;
+    await ownMesh.keep();
+  }
+
+  /** What was issued to a newcomer; undefined for a member. @throws why the peer is refused */
+  async #admitted(hello: Hello, peer: PeerId): Promise<readonly Grant[] | undefined> {
+    const records = this.#components.ownMesh.records();
+    const did = didFromPeerId(peer);
+    records.requireInUse(did);
+    if (hello.membership.length > 0) {
+      await records.introduce(hello.membership, hello.successions ?? []);
+      await this.#keep(records.verifyMembership(hello.membership, did));
+      return undefined;
+    }
+    if (hello.invite !== undefined) return this.#redeem(hello, hello.invite, peer);
+    throw new StarlingError(
+      'STARLING_JOIN_REFUSED',
+      'this mesh is private and you show no membership',
+      { hint: 'ask a member for a ticket (starling invite), and start with --join' },
+    );
+  }
+
+  /** Lets a newcomer in by its ticket: gives its membership and those above it, leaf first. */
+  async #redeem(hello: Hello, proof: InviteProof, peer: PeerId): Promise<readonly Grant[]> {
+    const { clock, grants, identity, ownMesh } = this.#components;
+    const records = ownMesh.records();
+    const { id: mesh } = ownMesh.require();
+    const did = didFromPeerId(peer);
+    const shown = { proof, newcomer: peer, member: identity.peerId, mesh, time: hello.time };
+    const invite = verifyInvite(records, shown, clock.now());
+    requireUnused(records, invite, did);
+    const known = records.membershipOf(did);
+    if (known !== undefined) return known;
+    const spent = records.spend(identity, invite, did);
+    const canInvite = allowsOnMesh(invite, mesh, 'mesh/invite');
+    const membership = ownMesh.delegate(did, canInvite, Number.MAX_SAFE_INTEGER);
+    await spent;
+    await grants.keepIssued(membership);
+    await records.add(membership.jws);
+    return [membership, ...ownMesh.ownChain()];
+  }
+
+  /** That this node's key is retired counts only when that key itself has signed it, for this mesh. */
+  #hearOfHeir(jws: string | undefined): void {
+    if (jws === undefined) return;
+    const { identity, ownMesh } = this.#components;
+    const succession = parseSuccession(jws);
+    const { iss, mesh } = succession.claims;
+    if (iss !== identity.did || mesh !== ownMesh.mesh()?.id) return;
+    this.events.emit('retired', succession);
+  }
+
+  /** Keeps a verified chain in the records, its root first. */
+  async #keep(chain: readonly Grant[]): Promise<void> {
+    for (const grant of chain.toReversed()) await this.#components.ownMesh.records().add(grant.jws);
+  }
+}
+
+function requireSameMesh(hello: Hello, mesh: Mesh): void {
+  if (hello.version !== 1) {
+    throw new StarlingError(
+      'STARLING_VERSION_UNSUPPORTED',
+      `version ${String(hello.version)} of the hello is not spoken here`,
+    );
+  }
+  if (hello.mesh === mesh.id) return;
+  if (hello.mesh === undefined) {
+    throw new StarlingError(
+      'STARLING_JOIN_REFUSED',
+      `this is the ${mesh.open ? 'open' : 'private'} mesh '${mesh.name}'`,
+    );
+  }
+  throw new StarlingError(
+    'STARLING_MESH_MISMATCH',
+    `this node is of the mesh '${mesh.name}' (${mesh.fingerprint}), and you are of another`,
+  );
+}
+
+function refusal(
+  error: unknown,
+  mesh: Mesh,
+  isAsking: boolean,
+): Extract<HelloAnswer, { readonly ok: false }> {
+  const known = error instanceof StarlingError;
+  const hint = known && error.hint !== undefined ? ` — ${error.hint}` : '';
+  return {
+    ok: false,
+    code: known ? error.code : 'STARLING_JOIN_REFUSED',
+    reason: known ? `${error.message}${hint}` : 'the hello could not be judged',
+    // A newcomer that names no mesh asks which one this is; a stranger of another mesh need not know.
+    ...(isAsking ? { mesh: mesh.id, meshName: mesh.name, open: mesh.open } : {}),
+  };
+}
+
+function isCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
+}

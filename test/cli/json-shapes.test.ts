@@ -1,0 +1,314 @@
+/**
+ * What `--json` prints is an interface: scripts read it. Every command is run against real nodes (a
+ * double only where a person would have to log in), and the shape of what it prints must be the literal
+ * one in `test/golden/json-shapes.json`: every key, and the type of every value. A change of that file is
+ * one that scripts will notice.
+ */
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { Command } from 'commander';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { attach } from '../../src/cli/node/client.ts';
+import { buildProgram } from '../../src/cli/program.ts';
+import { createNode, loadConfig } from '../../src/index.ts';
+import type { StarlingNode } from '../../src/index.ts';
+import { MemoryNetwork } from '../network/memory-transport.ts';
+import { serving, startFakeNode } from './fake-node.ts';
+import { run, start } from './support.ts';
+
+/** A type as a word; of an object the shape of each key, of a list the different shapes in it. */
+type Shape = string | readonly Shape[] | { readonly [key: string]: Shape };
+
+const GOLDEN = resolve(import.meta.dirname, '../golden/json-shapes.json');
+/** By the words of the command. */
+const SHAPES = JSON.parse(readFileSync(GOLDEN, 'utf8')) as Readonly<Record<string, Shape>>;
+const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
+/** `mcp` prints what the protocol says; `sim` is run by a test of its own. */
+const WITHOUT = ['mcp', 'sim'];
+
+const printed = new Map<string, Shape>();
+const cleanups: (() => unknown)[] = [];
+
+beforeAll(async () => {
+  const root = await mkdtemp(join(tmpdir(), 'starling-shapes-'));
+  cleanups.push(() => rm(root, { recursive: true, force: true }));
+  const memory = new MemoryNetwork();
+  const alice = await aliceIn(memory, root);
+  const bob = await nodeIn(memory, join(root, 'bob'), '10.7.0.2', {
+    name: 'bob',
+    join: (await alice.createTicket()).ticket,
+  });
+  const isMet = (): boolean => alice.peers().some(({ state }) => state === 'alive');
+  while (!isMet()) await new Promise((wake) => void alice.events.once('peer', wake));
+  await withNodes(alice, bob);
+  await withFiles(root, alice);
+  await withoutNode(root);
+  await withLogin();
+  await thatGoOn(root, alice);
+}, 120_000);
+
+afterAll(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+it.each(commandsOf(buildProgram({ exitCode: 0 })).filter((words) => !WITHOUT.includes(words)))(
+  'starling %s --json prints what it always printed',
+  (words) => {
+    expect(printed.get(words)).toEqual(SHAPES[words]);
+    expect(SHAPES[words]).toBeDefined();
+  },
+);
+
+it('an error has a code, a message and a hint', async () => {
+  const { stdout } = await run('status', '--json', '--state', join(tmpdir(), 'no-node-here'));
+  expect(shapeOf(JSON.parse(stdout))).toEqual(SHAPES['(an error)']);
+});
+
+/** A node with a server, one of whose tools hides a character and one of which needs an approval. */
+async function aliceIn(memory: MemoryNetwork, root: string): Promise<StarlingNode> {
+  const [text, log, policy] = ['note.txt', 'log', 'policy.yaml'].map((name) => join(root, name));
+  await writeFile(text ?? '', 'reads\u200B it');
+  await writeFile(policy ?? '', 'callers: { operator: { approval_required: [plain/who] } }\n');
+  return nodeIn(memory, join(root, 'alice'), '10.7.0.1', {
+    name: 'alice',
+    policy: policy ?? '',
+    mcpServers: {
+      plain: {
+        command: process.execPath,
+        args: [PLAIN, '--era', 'legacy', '--log', log ?? '', '--text', text ?? ''],
+      },
+    },
+  });
+}
+
+async function nodeIn(
+  memory: MemoryNetwork,
+  stateDir: string,
+  ip: string,
+  flags: Parameters<typeof loadConfig>[0]['flags'],
+): Promise<StarlingNode> {
+  const config = await loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: {
+      stateDir,
+      listen: [`/ip4/${ip}/tcp/4040`],
+      mdns: false,
+      http: { port: 0 },
+      // No round trip is measured, and nobody suspected, while this test runs.
+      heartbeat: { intervalMs: 60_000 },
+      ...flags,
+    },
+  });
+  const node = await createNode(config, { transports: [memory.host(ip)] });
+  cleanups.push(() => node.stop());
+  await node.start();
+  return node;
+}
+
+/** Runs a command and keeps the shape of what it prints under the `words` of it; gives the value. */
+async function keep<T>(words: string, ...rest: readonly string[]): Promise<T> {
+  const ran = await run(...words.split(' '), '--json', ...rest);
+  const lines = ran.stdout.trim().split('\n');
+  if (ran.stdout.trim() === '') throw new Error(`${words} printed nothing: ${ran.stderr}`);
+  const values = lines.map((line): unknown => JSON.parse(line));
+  const [first] = values;
+  const shape = words === 'audit export' ? shapeOf(values) : shapeOf(first);
+  printed.set(words, shape);
+  return first as T;
+}
+
+interface Granted {
+  readonly grant: { readonly id: string };
+}
+
+async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> {
+  const [at, other] = [alice, bob].map((node) => ['--state', node.status().stateDir]) as [
+    string[],
+    string[],
+  ];
+  await keep('peers', ...at);
+  await keep('tools', 'board_get', ...at);
+  await keep('call', 'plain__pid', ...at);
+  await keep('invite', ...at);
+  const board = ['plan', 'owner'];
+  await keep('board set', ...board, 'alice', ...at);
+  await keep('board get', ...board, ...at);
+  await keep('board list', 'plan', ...at);
+  await keep('board delete', ...board, ...at);
+  const conditions = ['--uses', '5', '--rate', '5/s', '--arg', 'a=b', '--max-depth', '1'];
+  const { grant } = await keep<Granted>(
+    'grant create',
+    'bob',
+    '--tool',
+    'plain/*',
+    ...conditions,
+    ...at,
+  );
+  await keep('grant list', ...at);
+  await keep('grant show', grant.id, ...at);
+  const { tokens } = await keep<{ tokens: string[] }>('grant export', grant.id, ...at);
+  await keep('grant verify', ...tokens);
+  await keep('grant import', ...tokens, ...other);
+  const carol = 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK';
+  await keep('grant delegate', grant.id, carol, '--tool', 'plain/pid', ...other);
+  await keep('grant revoke', grant.id, ...at);
+  await keep('key create', 'ci', '--scope', 'tool:plain/*', '--expires', '1d', ...at);
+  await keep('key list', ...at);
+  await keep('key revoke', 'ci', ...at);
+  await keep('pin list', ...at);
+  await keep('pin approve', '--all', ...at);
+  await keep('policy check', ...at);
+  await keep('policy explain', '--as', 'bob', '--on', 'tool:plain/pid', ...at);
+  await withApprovals(alice, at);
+  await keep('audit query', '--limit', '500', ...at);
+  await keep('audit verify', ...at);
+  await keep('audit export', ...at);
+  await keep(
+    'secret set',
+    'API_KEY',
+    '--file',
+    join(alice.status().stateDir, '../note.txt'),
+    ...at,
+  );
+  await keep('secret list', ...at);
+  await keep('secret remove', 'API_KEY', ...at);
+  await keep('identity show', ...at);
+  await keep('status', ...at);
+}
+
+async function withApprovals(alice: StarlingNode, at: readonly string[]): Promise<void> {
+  const client = await attach(alice.status().stateDir);
+  for (const answer of ['approve', 'deny'] as const) {
+    const heard = new Promise<{ id: string }>(
+      (resolve) => void alice.approvals.events.once('pending', resolve),
+    );
+    const call = client.call('plain__who', {}).catch(() => undefined);
+    const { id } = await heard;
+    await keep('approvals', ...at);
+    await keep(`approvals ${answer}`, id, '--reason', 'because', ...at);
+    await call;
+  }
+  client.close();
+}
+
+async function withFiles(root: string, alice: StarlingNode): Promise<void> {
+  const config = join(root, 'starling.json');
+  const theirs = join(root, 'mcp.json');
+  await writeFile(
+    theirs,
+    '{"mcpServers": {"a": {"command": "x"}, "b": {"command": "y", "url": "z"}}}',
+  );
+  const at = ['--config', config, '--state', alice.status().stateDir];
+  await keep('mcp add', ...at, 'files', '--', 'npx', '-y', 'files');
+  await keep('mcp add', ...at, '--header', 'A: b', 'far', 'https://mcp.example/mcp');
+  await keep('mcp import', theirs, '--yes', ...at);
+  await keep('mcp list', ...at);
+  await keep('mcp remove', 'files', ...at);
+  const home = process.env['HOME'];
+  process.env['HOME'] = root;
+  await keep('connect', 'cursor', '--yes', ...at);
+  await keep('connect', 'cursor', '--yes', '--name', 'other', ...at);
+  process.env['HOME'] = home;
+}
+
+async function withoutNode(root: string): Promise<void> {
+  const at = ['--state', join(root, 'resting')];
+  const passphrase = join(root, 'passphrase');
+  await writeFile(passphrase, 'correct horse battery\n', { mode: 0o600 });
+  await run('secret', 'set', 'X', '--file', passphrase, ...at);
+  // With findings that say what to do, and some that need not.
+  await keep('doctor', ...at);
+  await keep('identity encrypt', '--new-passphrase-file', passphrase, ...at);
+  process.env['STARLING_PASSPHRASE_FILE'] = passphrase;
+  await keep('identity decrypt', ...at);
+  delete process.env['STARLING_PASSPHRASE_FILE'];
+}
+
+async function withLogin(): Promise<void> {
+  const node = await startFakeNode({
+    answer: serving({
+      mcp_login: { id: '1', server: 'far', state: 'done', expiresAt: 0 },
+      mcp_logout: { server: 'far', loggedOut: true },
+    }),
+  });
+  cleanups.push(() => node.stop());
+  await keep('mcp login', 'far', '--state', node.stateDir);
+  await keep('mcp logout', 'far', '--state', node.stateDir);
+}
+
+/** Those that print a line now and then, until a signal ends them. */
+async function thatGoOn(root: string, alice: StarlingNode): Promise<void> {
+  const { stateDir } = alice.status();
+  const at = ['--state', stateDir, '--json'];
+  const lines = async (words: string, ...args: readonly string[]): Promise<void> => {
+    const started = start([...words.split(' '), ...args]);
+    const written = setInterval(() => {
+      void run('board', 'set', 'plan', 'owner', String(Math.random()), '--state', stateDir);
+    }, 100);
+    await started.says('}\n');
+    clearInterval(written);
+    started.child.kill('SIGINT');
+    const { stdout } = await started.ended();
+    printed.set(words, shapeOf(JSON.parse(stdout.split('\n')[0] ?? '')));
+  };
+  const third = join(root, 'third');
+  const quiet = ['--no-http', '--no-mdns', '--listen', '/ip4/127.0.0.1/tcp/0'];
+  await Promise.all([
+    lines('board watch', 'plan', ...at),
+    lines('audit tail', '--lines', '1', '--kind', 'key', ...at),
+    lines('up', ...quiet, '--state', third, '--json'),
+  ]);
+  await keep('identity rotate', '--state', third);
+}
+
+/** The shape of a value. Keys that are names (of peers, servers, keys) become `<name>`. */
+function shapeOf(value: unknown): Shape {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return value.length === 0 ? [] : [value.map(shapeOf).reduce(merged)];
+  if (typeof value !== 'object') return typeof value;
+  const entries = Object.entries(value).map(([key, below]): [string, Shape] => [
+    /^\w{1,20}$/.test(key) ? key : '<name>',
+    shapeOf(below),
+  ]);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** One shape for two items of a list: a key that only one of them has ends in `?`. */
+function merged(one: Shape, other: Shape): Shape {
+  if (isDeepStrictEqual(one, other)) return one;
+  if (isList(one) && isList(other)) {
+    const [[first], [second]] = [one, other];
+    if (first === undefined || second === undefined) return first === undefined ? other : one;
+    return [merged(first, second)];
+  }
+  if (typeof one === 'string' || typeof other === 'string' || isList(one) || isList(other)) {
+    return [one, other].map((shape) => JSON.stringify(shape)).join(' | ');
+  }
+  const plain = (key: string): string => key.replace(/\?$/, '');
+  const keys = [...new Set([...Object.keys(one), ...Object.keys(other)].map(plain))].sort();
+  return Object.fromEntries(
+    keys.map((key): [string, Shape] => {
+      const both = [one, other].map((shape) => shape[key] ?? shape[`${key}?`]);
+      const [first, second] = both;
+      const isAlways = key in one && key in other;
+      const shape =
+        first !== undefined && second !== undefined ? merged(first, second) : (first ?? second);
+      return [isAlways ? key : `${key}?`, shape ?? 'undefined'];
+    }),
+  );
+}
+
+function isList(shape: Shape): shape is readonly Shape[] {
+  return Array.isArray(shape);
+}
+
+function commandsOf(command: Command, before: readonly string[] = []): string[] {
+  return command.commands.flatMap((below) => {
+    const words = [...before, below.name()];
+    const isRun = below.commands.length === 0 || ['mcp', 'approvals'].includes(below.name());
+    return [...(isRun ? [words.join(' ')] : []), ...commandsOf(below, words)];
+  });
+}

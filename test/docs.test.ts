@@ -1,0 +1,126 @@
+/** The papers: nothing that they name is missing, and what they repeat is as the code has it. */
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { FLOORS } from './architecture/floors.ts';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('docs', name)),
+];
+
+/** The anchor of a heading, as GitHub makes it. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-');
+}
+
+function anchorsOf(path: string): readonly string[] {
+  return [...read(path).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => anchorOf(heading));
+}
+
+/** Files that a pattern like `test/audit/*` or `test/e2e/{a,b}` names, with or without an ending. */
+function named(pattern: string): readonly string[] {
+  const braces = /\{([^}]*)\}/.exec(pattern);
+  const choices = braces?.[1]?.split(',') ?? [''];
+  return choices.flatMap((choice) => {
+    const one = braces === null ? pattern : pattern.replace(braces[0], choice);
+    return [one, `${one}.test.ts`].some((path) => globFinds(path)) ? [] : [one];
+  });
+}
+
+function globFinds(path: string): boolean {
+  if (!path.includes('*')) return existsSync(join(ROOT, path));
+  const folder = dirname(path);
+  if (!existsSync(join(ROOT, folder))) return false;
+  const form = new RegExp(
+    `^${path
+      .slice(folder.length + 1)
+      .replaceAll('.', '\\.')
+      .replaceAll('*', '.*')}`,
+  );
+  return readdirSync(join(ROOT, folder)).some((name) => form.test(name));
+}
+
+describe('the papers', () => {
+  it('have a first page of at most 200 lines', () => {
+    expect(read('README.md').split('\n').length).toBeLessThanOrEqual(200);
+  });
+
+  it.each(pages)('%s links to nothing that is not there', (page) => {
+    const links = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
+    const broken = links
+      .filter((link) => !/^[a-z]+:/.test(link))
+      .filter((link) => {
+        const [path = '', anchor] = link.split('#');
+        const target = path === '' ? page : join(dirname(page), path);
+        if (!existsSync(join(ROOT, target))) return true;
+        return anchor !== undefined && !anchorsOf(target).includes(anchor);
+      });
+    expect(broken).toEqual([]);
+  });
+
+  it('name in the mission each row of it, and no test that is not there', () => {
+    const text = read('docs/mission.md');
+    const rows = { A: 14, B: 16, C: 14, D: 10, E: 4, G: 5 };
+    const missing = Object.entries(rows).flatMap(([letter, count]) =>
+      Array.from({ length: count }, (_, index) => `${letter}${index + 1}`).filter(
+        (row) => !text.includes(`| ${row} |`),
+      ),
+    );
+    expect(missing).toEqual([]);
+    expect(text).toContain('F1–F8');
+    const tests = [...text.matchAll(/`(test\/[^`]+)`/g)].map(([, path = '']) => path);
+    expect(tests.length).toBeGreaterThan(50);
+    expect(tests.flatMap((path) => named(path))).toEqual([]);
+  });
+
+  it('repeat the head of each file of wire bytes as it is', () => {
+    const text = read('docs/protocols.md');
+    const folder = 'test/fixtures/wire';
+    const lacking = readdirSync(join(ROOT, folder)).filter((name) => {
+      const lines = read(join(folder, name)).split('\n');
+      const head = lines
+        .slice(
+          0,
+          lines.findIndex((line) => !line.startsWith('#')),
+        )
+        .map((line) => line.replace(/^# ?/, ''))
+        .join('\n')
+        .trimEnd();
+      return !text.includes(`\`\`\`text\n${head}\n\`\`\``);
+    });
+    expect(lacking).toEqual([]);
+  });
+
+  it('name in the architecture every room, and no file that is not there', () => {
+    const text = read('docs/architecture.md');
+    const rooms = FLOORS.flat().filter((room) => !/^(index|testing)\.ts$/.test(room));
+    expect(rooms.filter((room) => !text.includes(`\`${room}\``))).toEqual([]);
+  });
+
+  it('walk a call through at most 12 files a node, each once', () => {
+    const text = read('docs/architecture.md');
+    const walks = [
+      ...text.matchAll(
+        /^\*\*At the (?:entry|owning) node\*\*[^\n]*\n\n((?:\d+\. .*\n(?: {2,}.*\n)*)+)/gm,
+      ),
+    ];
+    expect(walks).toHaveLength(2);
+    for (const [, list = ''] of walks) {
+      const files = [...list.matchAll(/^\d+\. `([^`]+)`/gm)].map(([, file = '']) => file);
+      expect(files.length).toBeGreaterThan(5);
+      expect(files.length).toBeLessThanOrEqual(12);
+      expect(new Set(files).size).toBe(files.length);
+      expect(files.filter((file) => !existsSync(join(ROOT, 'src', file)))).toEqual([]);
+    }
+  });
+});

@@ -1,0 +1,91 @@
+/**
+ * `npm run mutate [-- <part of a path> …]`: how many small faults in the pure files the tests see.
+ * Each file is mutated in memory and tried in a process of its own, two at a time. Prints who
+ * survived, and a score for each file and for all; fails below {@link SCORE_MIN}.
+ */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { EQUIVALENTS } from './equivalents.ts';
+import { mutate } from './mutants.ts';
+import type { Mutant } from './mutants.ts';
+import { tryMutants } from './try-mutants.ts';
+import { TARGETS } from './targets.ts';
+import type { Target } from './targets.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+/** Percent of the mutants that are not equivalent. */
+const SCORE_MIN = 85;
+const WORKERS = Math.min(2, availableParallelism());
+
+interface Score {
+  readonly file: string;
+  readonly total: number;
+  readonly killed: number;
+  readonly survivors: readonly Mutant[];
+  readonly complaints: readonly string[];
+}
+
+async function scoreOf({ file, tests }: Target): Promise<Score> {
+  const startedAt = performance.now();
+  const { mutants } = mutate(readFileSync(join(ROOT, file), 'utf8'));
+  const { killed } = await tryMutants({
+    source: join(ROOT, file),
+    tests: tests.map((path) => join(ROOT, path)),
+    ids: mutants.map(({ id }) => id),
+  });
+  const entries = EQUIVALENTS.filter((entry) => entry.file === file);
+  const fits = (entry: (typeof entries)[number], mutant: Mutant): boolean =>
+    entry.line === mutant.lineText && entry.from === mutant.from && entry.to === mutant.to;
+  const alive = mutants.filter(({ id }) => !killed.has(id));
+  const equal = mutants.filter((mutant) => entries.some((entry) => fits(entry, mutant)));
+  const complaints = entries
+    .filter((entry) => !alive.some((mutant) => fits(entry, mutant)))
+    .map(
+      ({ line, from, to }) =>
+        `${file}: listed as equivalent, but killed or gone: ${line} (${from} → ${to})`,
+    );
+  const survivors = alive.filter((mutant) => !equal.includes(mutant));
+  const total = mutants.length - equal.length;
+  const score = { file, total, killed: total - survivors.length, survivors, complaints };
+  print(score, performance.now() - startedAt);
+  return score;
+}
+
+function print({ file, total, killed, survivors, complaints }: Score, ms: number): void {
+  const lines = [
+    `${percent(killed, total)} ${String(killed).padStart(4)}/${String(total).padEnd(4)} ${(ms / 1000).toFixed(1).padStart(6)} s  ${file}`,
+    ...survivors.map(({ line, from, to }) => `          :${line}  ${short(from)}  →  ${short(to)}`),
+    ...complaints,
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+function short(text: string): string {
+  return text.length > 90 ? `${text.slice(0, 60)} … ${text.slice(-25)}` : text;
+}
+
+function percent(part: number, all: number): string {
+  return `${((100 * part) / Math.max(1, all)).toFixed(1).padStart(5)} %`;
+}
+
+const [, , ...wanted] = process.argv;
+const targets = TARGETS.filter(
+  ({ file }) => wanted.length === 0 || wanted.some((part) => file.includes(part)),
+);
+const queue = [...targets];
+const scores: Score[] = [];
+await Promise.all(
+  Array.from({ length: WORKERS }, async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      scores.push(await scoreOf(next));
+    }
+  }),
+);
+const [killed, total] = [
+  scores.reduce((sum, s) => sum + s.killed, 0),
+  scores.reduce((sum, s) => sum + s.total, 0),
+];
+process.stdout.write(`${percent(killed, total)} ${killed}/${total} of ${scores.length} files\n`);
+const isStale = scores.some(({ complaints }) => complaints.length > 0);
+if (isStale || (100 * killed) / Math.max(1, total) < SCORE_MIN) process.exitCode = 1;

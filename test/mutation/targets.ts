@@ -1,0 +1,90 @@
+/** Which files are mutated, and the tests that belong to each. Files with state, disk or network are not here. */
+
+/** A file and its tests, as paths below the root. */
+export interface Target {
+  readonly file: string;
+  readonly tests: readonly string[];
+}
+
+const GUARD = [
+  'test/guard/guard/decide.test.ts',
+  'test/guard/guard/guard.test.ts',
+  'test/guard/guard/clients.test.ts',
+  'test/guard/policy/policy.test.ts',
+  'test/guard/policy/current-policy.test.ts',
+  'test/guard/guardian/guardian.test.ts',
+];
+
+const of = (tests: readonly string[], ...files: readonly string[]): readonly Target[] =>
+  files.map((file) => ({ file, tests }));
+
+/** All of them. */
+export const TARGETS: readonly Target[] = [
+  ...of(
+    ['test/grants/format/format.test.ts', 'test/grants/attacks.test.ts'],
+    'src/grants/format/claims.ts',
+    'src/grants/format/grant.ts',
+    'src/grants/format/issue.ts',
+  ),
+  ...of(
+    ['test/grants/chain/caveats.test.ts'],
+    'src/grants/chain/argument-caveat.ts',
+    'src/grants/chain/caveats.ts',
+    'src/grants/chain/hours-caveat.ts',
+  ),
+  ...of(
+    ['test/grants/chain/resource-match.test.ts', 'test/grants/chain/caveats.test.ts'],
+    'src/grants/format/resource.ts',
+    'src/grants/chain/path-match.ts',
+    'src/grants/chain/resource-match.ts',
+  ),
+  ...of(
+    ['test/grants/chain/verify.test.ts', 'test/grants/attacks.test.ts'],
+    'src/grants/chain/capability.ts',
+    'src/grants/chain/verify.ts',
+  ),
+  ...of(
+    ['test/grants/use/counters.test.ts', 'test/grants/attacks-on-calls.test.ts'],
+    'src/grants/use/charge-plan.ts',
+    'src/grants/use/evaluate-call.ts',
+    'src/grants/use/counters.ts',
+  ),
+  ...of(['test/grants/book/succession.test.ts'], 'src/grants/format/succession.ts'),
+  ...of(
+    GUARD,
+    'src/guard/guard/guard.ts',
+    'src/guard/guard/scopes.ts',
+    'src/guard/policy/policy.ts',
+    'src/guard/policy/caller-rules.ts',
+    'src/core/duration.ts',
+    'src/guard/guardian/score.ts',
+    'src/guard/guardian/permission-scope.ts',
+    'src/guard/guardian/permission-plan.ts',
+  ),
+  ...of(
+    ['test/gateway/wire/frame.test.ts', 'test/gateway/wire/batch.test.ts'],
+    'src/gateway/wire/frame.ts',
+  ),
+  ...of(
+    ['test/gateway/wire/json-scan.test.ts', 'test/gateway/wire/frame.test.ts'],
+    'src/gateway/wire/json-scan.ts',
+  ),
+  ...of(['test/gateway/wire/batch.test.ts'], 'src/gateway/wire/batch.ts'),
+  ...of(['test/gateway/wire/era.test.ts'], 'src/gateway/wire/era.ts'),
+  ...of(['test/gateway/wire/modern-headers.test.ts'], 'src/gateway/wire/modern-headers.ts'),
+  ...of(['test/gateway/catalog/tool-names.test.ts'], 'src/gateway/catalog/tool-names.ts'),
+  ...of(
+    ['test/gateway/catalog/tool-selection.test.ts'],
+    'src/gateway/catalog/tool-selection.ts',
+    'src/gateway/catalog/tool-merge.ts',
+  ),
+  ...of(['test/gateway/catalog/resource-uris.test.ts'], 'src/gateway/catalog/resource-uris.ts'),
+  ...of(['test/network/framing.test.ts'], 'src/network/framing.ts'),
+  ...of(['test/network/hello.test.ts'], 'src/network/hello.ts'),
+  ...of(
+    ['test/membership/pure.test.ts'],
+    'src/membership/heartbeat-format.ts',
+    'src/membership/failure-detector.ts',
+    'src/membership/suspicion.ts',
+  ),
+];

@@ -1,0 +1,115 @@
+/**
+ * Tries the mutants of one file in processes that may hang, crash or be left in disorder by a mutant:
+ * then a new process goes on with those that are left.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { JOB_VARIABLE } from './job.ts';
+import type { Job, Report } from './job.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+/** A mutant in which nothing happens for so long has blocked its process. */
+const SILENCE_MS = 30_000;
+
+/** A file, its tests, and the mutants to try. */
+export interface Trial {
+  readonly source: string;
+  readonly tests: readonly string[];
+  readonly ids: readonly number[];
+}
+
+/** What became of them: whoever is not among `killed` survived. */
+export interface Verdict {
+  readonly killed: ReadonlySet<number>;
+}
+
+/** @throws Error when the tests fail without a mutant */
+export async function tryMutants(trial: Trial): Promise<Verdict> {
+  const killed = new Set<number>();
+  const done = new Set<number>();
+  let careful = false;
+  for (;;) {
+    const ids = trial.ids.filter((id) => !killed.has(id) && !done.has(id));
+    if (ids.length === 0) break;
+    const reports = await runJob({ ...trial, ids, alwaysOn: 0, careful });
+    const covered = reports.find((report) => report.kind === 'covered');
+    if (covered === undefined)
+      throw new Error(
+        `the tests of ${trial.source} fail without a mutant: ${JSON.stringify(reports.at(-1))}`,
+      );
+    for (const id of ids) if (!covered.ids.includes(id)) done.add(id);
+    const last = reports.at(-1);
+    const sound = careful ? reports : soundPart(reports);
+    for (const report of sound) if (report.kind === 'killed') killed.add(report.id);
+    const begun = reports.findLast((report) => report.kind === 'begin')?.id;
+    if (last?.kind === 'done') {
+      for (const id of ids) done.add(id);
+      for (const id of covered.loading) {
+        if (ids.includes(id) && (await diesLoading(trial, id))) killed.add(id);
+      }
+    } else if (last?.kind === 'unsound' && !careful) careful = true;
+    // It blocked, crashed, or left something behind that a test sees: that is a failure too.
+    else if (begun !== undefined) killed.add(begun);
+    else throw new Error(`nothing comes of ${trial.source}: ${JSON.stringify(last)}`);
+  }
+  return { killed };
+}
+
+/** Up to the last test that still passed without a mutant. */
+function soundPart(reports: readonly Report[]): readonly Report[] {
+  const isEnded = reports.at(-1)?.kind === 'done';
+  const last = reports.findLastIndex((report) => report.kind === 'sound');
+  return isEnded ? reports : reports.slice(0, last + 1);
+}
+
+async function diesLoading(trial: Trial, id: number): Promise<boolean> {
+  const reports = await runJob({ ...trial, ids: [], alwaysOn: id, careful: false });
+  return !reports.some((report) => report.kind === 'done');
+}
+
+async function runJob(job: Omit<Job, 'reportTo'>): Promise<readonly Report[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'starling-mutants-'));
+  const reportTo = join(folder, 'report');
+  writeFileSync(reportTo, '');
+  const read = (): string => readFileSync(reportTo, 'utf8');
+  try {
+    await runVitest({ ...job, reportTo }, read);
+    return read()
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Report);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Resolves when Vitest has ended, or was ended because nothing happened any more. */
+function runVitest(job: Job, read: () => string): Promise<void> {
+  const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
+  const config = join(import.meta.dirname, 'vitest.config.ts');
+  const child = spawn(process.execPath, [vitest, 'run', '--config', config], {
+    cwd: ROOT,
+    env: { ...process.env, [JOB_VARIABLE]: JSON.stringify(job) },
+    // A group of its own, so that its workers end with it.
+    detached: true,
+    stdio: process.env['STARLING_MUTATION_SHOW'] === undefined ? 'ignore' : 'inherit',
+  });
+  let seen = '';
+  let seenAt = performance.now();
+  const watch = setInterval(() => {
+    const now = read();
+    if (now !== seen) [seen, seenAt] = [now, performance.now()];
+    else if (performance.now() - seenAt > SILENCE_MS && child.pid !== undefined) {
+      process.kill(-child.pid, 'SIGKILL');
+    }
+  }, 1000);
+  return new Promise((settle, reject) => {
+    child.on('error', reject);
+    child.on('close', () => {
+      clearInterval(watch);
+      settle();
+    });
+  });
+}
