@@ -3,7 +3,7 @@
  * with a `typ` of its own), once for a session; the owner checks that the certificate is that of the
  * very node at the other end. It is that node's word, for people to read, and widens no right.
  */
-import { StarlingError, messageOf } from '../../core/index.ts';
+import { StarlingError, isCount, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Json } from '../../core/index.ts';
 import type { OnBehalfOf, Principal } from '../../guard/index.ts';
 import { decodeJws, encodeJws, parseDid } from '../../identity/index.ts';
@@ -76,7 +76,7 @@ export function readOnBehalfOf(
   if (typeof value !== 'string') throw refused('format', 'it is not a string');
   const { iss, sub, name, iat, exp } = claimsOf(value, issuer);
   if (iss !== issuer) throw refused('issuer', 'it is not by the node of this connection');
-  if (!isTime(iat) || !isTime(exp)) throw refused('claims', 'it has no iat or no exp in seconds');
+  if (!isCount(iat) || !isCount(exp)) throw refused('claims', 'it has no iat or no exp in seconds');
   if (exp <= iat || exp - iat > LIFETIME_MAX_S) {
     throw refused('lifetime', 'it is made for more than 24 hours');
   }
@@ -123,10 +123,6 @@ function subjectOf(principal: Principal): { sub?: Did; name?: string } | undefin
 
 function isName(name: string): boolean {
   return name.length > 0 && name.length <= NAME_MAX;
-}
-
-function isTime(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 function refused(rule: string, why: string, cause?: unknown): StarlingError {
