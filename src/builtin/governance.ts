@@ -1,4 +1,5 @@
 /** The tools over all that decides on this node: permissions, approvals and the policy. */
+import { isObject } from '../core/index.ts';
 import type { Clock, Json } from '../core/index.ts';
 import { toolResource } from '../grants/index.ts';
 import type { GrantBook } from '../grants/index.ts';
@@ -13,7 +14,7 @@ import { policyTools } from './policy.ts';
 export interface GovernanceToolComponents {
   readonly governance: Governance;
   readonly grants: GrantBook;
-  readonly membership: Pick<Membership, 'peers'>;
+  readonly membership: Pick<Membership, 'peer' | 'byAlias'>;
   readonly keys: Pick<ApiKeys, 'list'>;
   readonly clock: Clock;
 }
@@ -51,6 +52,5 @@ export function offeredTools(
 }
 
 function isReadOnly(annotations: Json | undefined): boolean {
-  if (typeof annotations !== 'object' || annotations === null) return false;
-  return 'readOnlyHint' in annotations && annotations.readOnlyHint === true;
+  return isObject(annotations) && annotations['readOnlyHint'] === true;
 }

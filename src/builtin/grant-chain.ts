@@ -5,17 +5,11 @@ import type { Clock, Did } from '../core/index.ts';
 import { RENEWED_LIFETIME_MS, explainChain, inspectGrants } from '../grants/index.ts';
 import type { Grant, GrantBook, InspectionContext } from '../grants/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
+import { peerIdFromDid } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
-import {
-  CONDITIONS,
-  WHAT,
-  audienceOf,
-  capabilitiesOf,
-  caveatsOf,
-  seconds,
-  summarise,
-} from './grant-arguments.ts';
-import type { SummaryComponents } from './grant-arguments.ts';
+import { CONDITIONS, WHAT, audienceOf, capabilitiesOf, caveatsOf, seconds } from './grant-input.ts';
+import { summarise } from './grant-summary.ts';
+import type { SummaryComponents } from './grant-summary.ts';
 import type {
   GrantCreateResult,
   GrantExportResult,
@@ -29,7 +23,7 @@ import { defineTool } from '../gateway/index.ts';
 export interface ChainComponents extends SummaryComponents {
   readonly clock: Clock;
   readonly grants: GrantBook;
-  readonly membership: Pick<Membership, 'resolve' | 'peers'>;
+  readonly membership: Pick<Membership, 'resolve' | 'peer'>;
 }
 
 const id = z.string().min(4).max(64).describe('Id of the grant, or at least 4 characters of it.');
@@ -87,11 +81,14 @@ function showTool(components: ChainComponents): BuiltinTool {
       const grant = grants.find(input.id);
       const chain = explainChain(grant, contextOf(components, grant));
       const dids = new Set<Did>(chain.links.flatMap((link) => [link.issuer, link.audience]));
-      const names = membership.peers().filter((peer) => dids.has(peer.did));
+      const names = [...dids].flatMap((did) => {
+        const alias = membership.peer(peerIdFromDid(did))?.alias;
+        return alias === undefined ? [] : [[did, alias] as const];
+      });
       return {
         ...chain,
         grant: summarise(components, grant, directionOf(components, grant)),
-        names: Object.fromEntries(names.map((peer) => [peer.did, peer.alias])),
+        names: Object.fromEntries(names),
       };
     },
   });

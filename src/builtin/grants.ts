@@ -10,8 +10,8 @@ import {
   caveatsOf,
   conditioned,
   seconds,
-  summarise,
-} from './grant-arguments.ts';
+} from './grant-input.ts';
+import { summarise } from './grant-summary.ts';
 import { chainTools } from './grant-chain.ts';
 import type { ChainComponents } from './grant-chain.ts';
 import type {

@@ -23,7 +23,7 @@ interface Referred {
   readonly entry: QuarantineEntry;
   readonly peer: string | undefined;
   /** `[<peer>/]<server>` */
-  readonly place: string;
+  readonly serverReference: string;
   readonly reference: string;
 }
 
@@ -102,12 +102,14 @@ async function approve(
 
 /** What `reference` stands for. @throws STARLING_TOOL_UNKNOWN, STARLING_USAGE when it is ambiguous */
 function meant(known: readonly Referred[], reference: string): readonly Referred[] {
-  const chosen = known.filter((one) => one.reference === reference || one.place === reference);
-  const places = [...new Set(chosen.map(({ place }) => place))];
-  if (places.length > 1) {
+  const chosen = known.filter(
+    (one) => one.reference === reference || one.serverReference === reference,
+  );
+  const servers = [...new Set(chosen.map(({ serverReference }) => serverReference))];
+  if (servers.length > 1) {
     throw new StarlingError(
       'STARLING_USAGE',
-      `'${printable(reference)}' is something of ${places.map((it) => printable(it)).join(' and of ')}`,
+      `'${printable(reference)}' is something of ${servers.map((it) => printable(it)).join(' and of ')}`,
       { hint: 'name one with server and tool, as starling pin list shows it' },
     );
   }
@@ -126,12 +128,12 @@ function referred({ pins, membership }: PinComponents): readonly Referred[] {
   return pins.list().map((entry) => {
     const { owner, server, name } = entry;
     const peer = owner === '' ? undefined : (aliases.get(owner) ?? owner);
-    const place = { ...(peer === undefined ? {} : { peer }), server };
+    const at = { ...(peer === undefined ? {} : { peer }), server };
     return {
       entry,
       peer,
-      place: peer === undefined ? server : `${peer}/${server}`,
-      reference: pinReference(place, name),
+      serverReference: peer === undefined ? server : `${peer}/${server}`,
+      reference: pinReference(at, name),
     };
   });
 }

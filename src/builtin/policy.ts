@@ -1,10 +1,10 @@
 /** The tools that show the policy at work: does its file hold, and what would the guard say, and why. */
 import { z } from 'zod';
 import { StarlingError, printable } from '../core/index.ts';
-import type { JsonObject } from '../core/index.ts';
+import type { JsonObject, PeerId } from '../core/index.ts';
 import { describeRefusal } from '../grants/index.ts';
 import type { ApiKeys, BuiltinTool } from '../gateway/index.ts';
-import { parseDid } from '../identity/index.ts';
+import { parseDid, peerIdFromDid } from '../identity/index.ts';
 import { OPERATOR } from '../guard/index.ts';
 import type { ExplainingGuard, CurrentPolicy, Principal, WantedFacts } from '../guard/index.ts';
 import type { Membership } from '../membership/index.ts';
@@ -15,7 +15,7 @@ import { defineTool } from '../gateway/index.ts';
 export interface PolicyComponents {
   readonly policy: Pick<CurrentPolicy, 'check' | 'file'>;
   readonly guard: Pick<ExplainingGuard, 'explain'>;
-  readonly membership: Pick<Membership, 'peers'>;
+  readonly membership: Pick<Membership, 'peer' | 'byAlias'>;
   readonly keys: Pick<ApiKeys, 'list'>;
   /** What is known of a resource of this node. */
   facts(resource: string): WantedFacts | undefined;
@@ -137,16 +137,16 @@ function principalOf({ membership, keys }: PolicyComponents, name: string): Prin
     });
   }
   const reference = name.replace(/^peer:/, '');
-  const peer = membership
-    .peers()
-    .find(({ alias, peerId, did }) => [alias, peerId, did].some((it) => it === reference));
+  const did = reference.startsWith('did:key:') ? parseDid(reference) : undefined;
+  const peer =
+    did === undefined
+      ? (membership.byAlias(reference) ?? membership.peer(reference as PeerId))
+      : membership.peer(peerIdFromDid(did));
   if (peer !== undefined) {
-    const { peerId, did, alias } = peer;
-    return { kind: 'peer', peerId, did, alias };
+    const { peerId, alias } = peer;
+    return { kind: 'peer', peerId, did: peer.did, alias };
   }
-  if (reference.startsWith('did:key:')) {
-    return { kind: 'agent', did: parseDid(reference), name: 'agent' };
-  }
+  if (did !== undefined) return { kind: 'agent', did, name: 'agent' };
   throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer is called '${printable(reference)}'`, {
     hint: 'see who is there: starling peers; others by their did:key',
   });

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { StarlingError, messageOf } from './errors.ts';
 
 const OTHERS = 0o077;
-/** By one of these a folder is known to be a node's: state folders, and folders of sockets. */
+/** Files by which a folder is known to be a node's: in state folders, and in folders of sockets. */
 const OURS = /^(key|token|[0-9a-f]{16}\.sock)$/;
 const STICKY = 0o1000;
 
@@ -41,8 +41,8 @@ export async function writeFileAtomic(
 }
 
 /**
- * Makes sure that `path` is a folder of ours with mode 0700. One that others may enter is closed to
- * them when it is empty or a node's; any other (a home, `/tmp`) is left as it is, and refused.
+ * Makes sure that `path` is a folder of ours with mode 0700. A folder that others may enter is closed to
+ * them when the folder is empty or a node's; any other (a home, `/tmp`) is left as it is, and refused.
  * @throws STARLING_STATE_UNUSABLE when it can't be made, is no folder, is shared, or belongs to
  * somebody else
  */

@@ -13,7 +13,6 @@ export interface ChurnMap<K, V> {
   get(key: K): V | undefined;
   has(key: K): boolean;
   set(key: K, value: V): void;
-  /** True when it was there. */
   delete(key: K): boolean;
   /** In order of insertion; entries may be deleted meanwhile. */
   entries(): Generator<readonly [K, V]>;
@@ -22,7 +21,7 @@ export interface ChurnMap<K, V> {
   clear(): void;
 }
 
-/** Makes an empty one. */
+/** Makes an empty map. */
 export function createChurnMap<K, V>(): ChurnMap<K, V> {
   return new SlotMap<K, V>();
 }

@@ -8,7 +8,7 @@ export interface Clock {
   schedule(delayMs: number, task: () => void): () => void;
 }
 
-/** Longest delay of `setTimeout`: one that is longer it runs at once. */
+/** Longest delay of `setTimeout`, which runs a longer one at once (Node.js docs, Timers). */
 const DELAY_MAX_MS = 2 ** 31 - 1;
 
 /** The machine's own time. Its timers do not keep the process alive. */

@@ -50,18 +50,38 @@ export async function stopAll(
   throw errors[0];
 }
 
+/**
+ * Runs `work` and then stops `part`, whatever came of the work. An error of the stop never hides one of
+ * the work: then `onError` hears of it. @throws what `work` throws, else what the stop does
+ */
+export async function thenStop<T>(
+  part: Pick<Startable, 'stop'>,
+  work: () => Promise<T>,
+  onError: (error: unknown) => void,
+): Promise<T> {
+  let result: T;
+  try {
+    result = await work();
+  } catch (error) {
+    await part.stop().catch(onError);
+    throw error;
+  }
+  await part.stop();
+  return result;
+}
+
 /** Owns timers, listeners and an AbortSignal; `close` ends them all. */
 export interface Scope {
   /** Aborted when the scope closes. */
   readonly signal: AbortSignal;
   readonly closed: boolean;
-  /** Registers what `close` must run; runs it at once when the scope is closed already. */
+  /** Registers a cleanup for `close`; a scope that is closed already runs the cleanup at once. */
   add(cleanup: () => void): void;
-  /** Runs `task` every `intervalMs` until closed; a run that is still going on is not doubled. */
+  /** Runs `task` every `intervalMs` until the scope closes. The next interval begins when a run has ended. */
   every(intervalMs: number, task: () => void | Promise<void>): void;
   /** Runs `task` once after `delayMs` unless closed first. Returns a cancel function. */
   after(delayMs: number, task: () => void): () => void;
-  /** Ends everything, newest first, even when one of them throws. A second call is a no-op. */
+  /** Runs all cleanups, newest first, even when one throws. A second call is a no-op. */
   close(): void;
 }
 

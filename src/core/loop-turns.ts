@@ -1,6 +1,6 @@
 /**
- * LoopTurns of the event loop for work that holds it for long, such as signatures: one piece in each turn,
- * so that a hundred callers who want one at the same moment do not hold up everybody else.
+ * Turns of the event loop for work that holds the loop for long, such as signatures: one piece of work in
+ * each turn, so that a hundred callers at the same moment do not hold up everybody else.
  */
 
 /** Gives turns, in the order in which they are asked for. */

@@ -1,8 +1,8 @@
-/** A string that must never be printed. It may stand on secrets that are kept elsewhere, by name. */
+/** A string that must never be printed, and that may be put together from secrets kept elsewhere by name. */
 import { inspect } from 'node:util';
 import { StarlingError } from './errors.ts';
 
-/** A part of a secret text: itself, or the name of a secret that is put in where it is used. */
+/** A part of a secret text: plain text, or the name of a secret whose value takes the name's place. */
 export type SecretPiece = string | { readonly secret: string };
 
 /** The value of a named secret. @throws STARLING_SECRET_MISSING */
@@ -18,19 +18,19 @@ export class Secret {
     this.#lookup = lookup;
   }
 
-  /** Names of the secrets that it stands on. */
+  /** Names of the secrets in the text. */
   names(): readonly string[] {
     return this.#pieces.flatMap((piece) => (typeof piece === 'string' ? [] : [piece.secret]));
   }
 
-  /** The same text with its named secrets from `lookup`, asked anew each time it is revealed. */
+  /** The same text with its named secrets from `lookup`, which is asked at each `reveal`. */
   bind(lookup: SecretLookup): Secret {
     return new Secret(this.#pieces, lookup);
   }
 
   /**
    * The secret itself: call this only where it is used, never where it is shown.
-   * @throws STARLING_SECRET_MISSING when it stands on a secret that is not set
+   * @throws STARLING_SECRET_MISSING when a secret of that name is not set
    */
   reveal(): string {
     return this.#pieces

@@ -23,11 +23,11 @@ export function auditDoor(
   });
   pins.events.on('approved', (owner, server, names) => {
     const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : '';
-    const place = owner === '' ? server : `@${owner}/${server}`;
+    const reference = owner === '' ? server : `@${owner}/${server}`;
     audit.note({
       kind: 'pin',
       who: 'operator',
-      what: { ability: 'pin/approve', resource: `pin:${place}` },
+      what: { ability: 'pin/approve', resource: `pin:${reference}` },
       outcome: 'ok',
       reason: `${names.slice(0, NAMES_MAX).join(', ')}${more}`,
     });

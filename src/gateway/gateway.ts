@@ -421,7 +421,7 @@ class NodeGateway implements Gateway {
         ...listener,
         server,
         client,
-        behalf: this.#certifier.certify(needs.principal),
+        certificate: this.#certifier.certify(needs.principal),
       });
     }
     const upstream = this.#components.upstreams.get(server);

@@ -30,10 +30,10 @@ export interface Governance extends Startable {
   tools(): readonly OfferedTool[];
 }
 
-/** What it works with. */
+/** What governance works with. */
 export interface GovernanceComponents {
   readonly grants: GrantBook;
-  /** Without it, grants with conditions allow nothing. */
+  /** Without counters, grants with conditions allow nothing. */
   readonly counters?: Counters;
   /** Of the approvals. */
   readonly table: Table;
@@ -47,12 +47,12 @@ export interface GovernanceComponents {
   readonly health: Health;
 }
 
-/** How it is set up. */
+/** How governance is set up. */
 export interface GovernanceInit {
   /** This node, as refusals name it. */
   readonly self: { readonly name: string; readonly did: Did };
   readonly policy: { readonly file: string; readonly named: boolean };
-  /** Resources of the built-in server that whoever has proven who it is may use. */
+  /** Resources of the built-in server that every proven caller may use. */
   readonly open: ReadonlySet<string>;
 }
 
@@ -60,7 +60,7 @@ export interface GovernanceInit {
 const ALERT_MS = 3_600_000;
 const DIDS_MAX = 4096;
 
-/** Puts it together. Nothing runs before `start`. */
+/** Puts policy, approvals, guard and guardian together. Nothing runs before `start`. */
 export function createGovernance(
   components: GovernanceComponents,
   init: GovernanceInit,

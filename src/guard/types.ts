@@ -1,4 +1,4 @@
-/** The one place that says yes or no. */
+/** The words of the guard: who calls, what the caller wants, and how the guard decides. */
 import type { Did, JsonObject, PeerId } from '../core/index.ts';
 import type { Capability, Grant, Refusal, Wanted } from '../grants/types.ts';
 
@@ -12,7 +12,7 @@ export interface OnBehalfOf {
   readonly name?: string;
 }
 
-/** Who asks, as proven at the door. */
+/** Who calls, as proven at the door. */
 export type Principal =
   /** Whoever may read this node's state folder: root of this node, and of no other. */
   | { readonly kind: 'operator' }
@@ -22,13 +22,13 @@ export type Principal =
       readonly peerId: PeerId;
       readonly did: Did;
       readonly alias: string;
-      /** Absent where it calls for itself. */
+      /** Absent where the peer calls for itself. */
       readonly onBehalfOf?: OnBehalfOf | undefined;
     }
   /** Somebody local with bounded rights: the holder of an API key, or the subject of a JWT. */
   | {
       readonly kind: 'client';
-      /** What it is called in messages. */
+      /** What messages call the client. */
       readonly name: string;
       /** Resource patterns as in grants (`tool:files/*`), or `*`: see {@link Guard}. */
       readonly scopes: readonly string[];
@@ -53,18 +53,18 @@ export interface GuardWanted extends Wanted {
   readonly facts?: WantedFacts;
   /**
    * Only a look, for a list or a call that runs already: nothing is used up, and arguments count only
-   * when they are given. Without it, the call runs next if the answer is yes.
+   * when they are given. Without `look`, the call runs next if the answer is yes.
    */
   readonly look?: true;
   /** Id of the approval that was given for just this call. */
   readonly approval?: string;
 }
 
-/** The grant that a person is asked to approve: just this is issued. */
+/** The grant that a person is asked to approve; exactly this grant is issued. */
 export interface RequestedGrant {
   /** The same for the same words of the same caller. */
   readonly subject: string;
-  /** Who the caller says that it asks for. */
+  /** For whom the caller says that it asks. */
   readonly agentId: string;
   readonly capabilities: readonly Capability[];
   readonly lifetimeMs: number;
@@ -78,15 +78,15 @@ export interface ApprovalRequest {
   readonly resource: string;
   readonly ability: string;
   readonly args?: JsonObject;
-  /** Why it needs an approval: a rule of the policy, or a grant. */
+  /** Why an approval is needed: a rule of the policy, or a grant. */
   readonly rule: string;
   /** Of a `permission` only. */
   readonly permission?: RequestedGrant;
-  /** What the caller says that it is for. */
+  /** What the caller says that the call or grant is for. */
   readonly justification?: string;
-  /** Id of the grant that covers it. */
+  /** Id of the grant that covers the call. */
   readonly grant?: string;
-  /** The session that waits: it can't approve by a tool what it wants itself. */
+  /** The session that waits: a session can't approve by a tool what it wants itself. */
   readonly session?: string;
   readonly timeoutMs: number;
   readonly escalationDelayMs?: number;
@@ -96,18 +96,18 @@ export interface ApprovalRequest {
 export type Decision =
   | {
       readonly allow: true;
-      /** The grant that allows it; absent where none was needed. */
+      /** The grant that allows the call; absent where no grant was needed. */
       readonly grant?: Grant;
-      /** To be waited for before the call runs, when it is there. */
+      /** Where present, to be awaited before the call runs. */
       readonly settled?: Promise<void>;
       readonly ask?: undefined;
     }
   | {
       readonly allow: false;
       readonly refusal: Refusal;
-      /** The command that would grant it. */
+      /** The command that would grant the call. */
       readonly hint: string;
-      /** Yes, once a person has approved it: hand this to the approvals, and decide again. */
+      /** The answer is yes once a person approves: hand this to the approvals, and decide again. */
       readonly ask?: ApprovalRequest;
     };
 

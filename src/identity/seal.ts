@@ -11,9 +11,9 @@ const INFO_PREFIX = 'starling/seal/1/';
 
 /** Seals and opens. */
 export interface Sealer {
-  /** `context` says what is sealed, so that one thing can't be put in another's place. */
+  /** Seals `content`. `context` names the sealed thing, so that no other can be put in its place. */
   seal(context: string, content: Uint8Array): Uint8Array;
-  /** @throws STARLING_STATE_UNUSABLE when it was sealed by another key or context, or is damaged */
+  /** @throws STARLING_STATE_UNUSABLE when `sealed` is damaged, or by another key or context */
   open(context: string, sealed: Uint8Array): Uint8Array;
 }
 

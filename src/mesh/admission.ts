@@ -12,7 +12,7 @@ import type { Identity } from '../identity/index.ts';
 import type { Admission, Hello, InviteProof, HelloAnswer } from '../network/index.ts';
 import { ownSuccessions } from './hello-successions.ts';
 import type { OwnMesh } from './mesh.ts';
-import { allowsOnMesh } from './records.ts';
+import { allowsOnMesh } from './member-list.ts';
 import { proofOf, requireInTime, requireUnused, verifyInvite } from './ticket-check.ts';
 import { encodeTicket, parseTicket } from './ticket-format.ts';
 import type { Ticket } from './ticket-format.ts';

@@ -2,21 +2,28 @@
  * Carries the records between members: on connecting over a stream (each side says which it has, and
  * gets what it lacks), new ones by gossip, and again when a heartbeat shows that the sets differ.
  */
-import { decode, encode } from 'cborg';
-import { StarlingError, createBuckets, createScope, messageOf } from '../core/index.ts';
+import {
+  StarlingError,
+  createBuckets,
+  createScope,
+  messageOf,
+  withDeadline,
+} from '../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Scope } from '../core/index.ts';
 import { createMessageStream } from '../network/index.ts';
 import type { MessageStream, Network, PeerStream, Topic } from '../network/index.ts';
+import {
+  RECORDS_PER_MESSAGE_MAX,
+  decodeRecordMessage,
+  encodeRecordMessage,
+} from './record-messages.ts';
 import { hashOf } from './record-texts.ts';
 import type { Records } from './records.ts';
 
 const PROTOCOL = '/starling/records/1';
 const TOPIC = 'event';
 const MESSAGE_BYTES_MAX = 8 * 1024 * 1024;
-/** Names of records in one message: more than any member keeps. */
-const HASHES_MAX = 200_000;
 const BATCH_BYTES = 256 * 1024;
-const BATCH_MAX = 1024;
 const SYNC_TIMEOUT_MS = 30_000;
 /** Pause between two syncs with one peer that heartbeats ask for; it grows while nothing comes of it. */
 const SYNC_PAUSE_MS = 2000;
@@ -62,19 +69,15 @@ interface Waiter {
   readonly reject: (error: StarlingError) => void;
 }
 
-type Message =
-  | { readonly t: 'have'; readonly hashes: readonly string[] }
-  | { readonly t: 'records'; readonly jws: readonly string[] };
-
 /** Makes the sync. */
 export function createRecordSync(components: RecordSyncComponents): RecordSync {
-  return new Carrier(components);
+  return new RecordCarrier(components);
 }
 
-class Carrier implements RecordSync {
+class RecordCarrier implements RecordSync {
   readonly #components: RecordSyncComponents;
   readonly #topic: Topic;
-  /** Syncs of ours under way, by peer and {@link Carrier.#linkOf}. */
+  /** Syncs of ours under way, by peer and the number of its link. */
   readonly #busy = new Set<string>();
   /** The last admitted connection of a peer: each may be the first after a cut, and no number comes twice. */
   readonly #links = new Map<PeerId, number>();
@@ -220,9 +223,10 @@ class Carrier implements RecordSync {
   }
 
   async #ask(peer: PeerId): Promise<void> {
-    const stream = await this.#components.network.open(peer, PROTOCOL, {
-      signal: AbortSignal.timeout(SYNC_TIMEOUT_MS),
-    });
+    const { clock, network } = this.#components;
+    const stream = await withDeadline(clock, SYNC_TIMEOUT_MS, (signal) =>
+      network.open(peer, PROTOCOL, { signal }),
+    );
     await this.#exchange(stream);
   }
 
@@ -260,7 +264,7 @@ class Carrier implements RecordSync {
         else reject(error);
       });
       channel.onMessage((bytes) => {
-        const message = readMessage(bytes);
+        const message = decodeRecordMessage(bytes);
         if (message === undefined || (message.t === 'have' && hasAsked)) {
           channel.abort(
             new StarlingError('STARLING_PROTOCOL_VIOLATION', 'not a message about records'),
@@ -277,7 +281,7 @@ class Carrier implements RecordSync {
           );
         }
       });
-      channel.send(encode({ t: 'have', hashes: [...records.all().keys()] }));
+      channel.send(encodeRecordMessage({ t: 'have', hashes: [...records.all().keys()] }));
     });
   }
 
@@ -294,7 +298,7 @@ class Carrier implements RecordSync {
   }
 
   #heard(data: Uint8Array, from: PeerId): void {
-    const message = readMessage(data);
+    const message = decodeRecordMessage(data);
     if (message?.t !== 'records') return;
     for (const jws of message.jws) this.#heardTexts.add(jws);
     this.#takeAll(message.jws, from)
@@ -321,7 +325,7 @@ class Carrier implements RecordSync {
       count += 1;
     }
     const jws = this.#untold.splice(0, count);
-    this.#topic.publish(encode({ t: 'records', jws })).catch((error: unknown) =>
+    this.#topic.publish(encodeRecordMessage({ t: 'records', jws })).catch((error: unknown) =>
       // Not lost: the next heartbeat shows that the sets differ.
       this.#components.logger.debug({ error: messageOf(error) }, 'records not gossiped'),
     );
@@ -342,7 +346,7 @@ async function sendMissing(
   let sizeBytes = 0;
   const flush = async (): Promise<void> => {
     if (batch.length === 0) return;
-    if (!channel.send(encode({ t: 'records', jws: batch }))) await channel.drained();
+    if (!channel.send(encodeRecordMessage({ t: 'records', jws: batch }))) await channel.drained();
     batch = [];
     sizeBytes = 0;
   };
@@ -350,29 +354,8 @@ async function sendMissing(
     if (theirs.has(hash)) continue;
     batch.push(jws);
     sizeBytes += jws.length;
-    if (sizeBytes > BATCH_BYTES || batch.length >= BATCH_MAX) await flush();
+    if (sizeBytes > BATCH_BYTES || batch.length >= RECORDS_PER_MESSAGE_MAX) await flush();
   }
   await flush();
   await channel.close();
-}
-
-function readMessage(bytes: Uint8Array): Message | undefined {
-  let value: unknown;
-  try {
-    value = decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
-  } catch {
-    // Whatever a peer sends that is no CBOR is no message.
-    return undefined;
-  }
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { t, hashes, jws } = value as Readonly<Record<string, unknown>>;
-  if (t === 'have' && isStrings(hashes, HASHES_MAX)) return { t, hashes };
-  if (t === 'records' && isStrings(jws, BATCH_MAX)) return { t, jws };
-  return undefined;
-}
-
-function isStrings(value: unknown, max: number): value is readonly string[] {
-  return (
-    Array.isArray(value) && value.length <= max && value.every((one) => typeof one === 'string')
-  );
 }

@@ -1,34 +1,31 @@
 /**
- * What every member must know for good: who is a member, what is revoked, which invites are spent.
- * A set of signed texts, each verified before it is kept or passed on, so that it does not matter from
- * whom one has it. Each stays until what it is about is over. Pure of network; `record-sync.ts` carries
- * it.
+ * What every member must know: who is a member, what is revoked, which invites are spent, and which
+ * keys were replaced. Each of these four kinds is a signed text that is verified before it is kept or
+ * passed on, so that it does not matter from whom it came. `record-set.ts` keeps the texts,
+ * `member-list.ts` the members, and `record-sync.ts` carries the records to others.
  */
-import { createHash } from 'node:crypto';
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, Health, Logger, MeshId } from '../core/index.ts';
 import {
-  CLOCK_SKEW_MS,
   GRANT_TYPE,
   KEEP_OVER_MS,
   MEMBERSHIP_LINKS_MAX,
   REVOCATION_TYPE,
   SUCCESSION_TYPE,
-  allowsAlways,
   isOverAt,
   parseGrant,
   parseRevocation,
   parseSuccession,
-  parseTarget,
-  retiredBy,
-  ruleOf,
-  verifyChain,
 } from '../grants/index.ts';
-import type { Grant, GrantBook, Revocation, SuccessionView, Successions } from '../grants/index.ts';
+import type { Grant, GrantBook, Revocation, Successions } from '../grants/index.ts';
+import { decodeJws, encodeJws } from '../identity/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Table, Write } from '../store/index.ts';
-import { createRecordQuotas } from './record-quotas.ts';
-import type { Rank, RecordKind, RecordQuotas, RecordQuotasInit } from './record-quotas.ts';
+import { createMemberList } from './member-list.ts';
+import type { MemberList } from './member-list.ts';
+import type { Rank, RecordQuotasInit } from './record-quotas.ts';
+import { createRecordSet } from './record-set.ts';
+import type { RecordSet } from './record-set.ts';
 import {
   SPENT_TYPE,
   hashOf,
@@ -40,13 +37,8 @@ import {
   typeOf,
 } from './record-texts.ts';
 import type { Spent } from './record-texts.ts';
-import { decodeJws, encodeJws } from '../identity/index.ts';
 
-/** Health warning while records find no room. */
-const FULL = 'records-full';
-/** Records are passed on up to a whole minute, so that the sets of two change at the same time. */
-const MINUTE_MS = 60_000;
-/** Texts that are taken before others have a turn. */
+/** Texts that are taken in one turn of the event loop, with one wait for the disk. */
 const AT_ONCE = 128;
 /** Successions of one key: one counts, the others are kept so that all see the conflict. */
 const SUCCESSIONS_PER_KEY_MAX = 4;
@@ -71,19 +63,6 @@ export interface RecordsInit {
 }
 
 type Outcome = 'new' | 'known' | 'refused' | 'waits';
-
-/** A record that is kept. */
-interface Entry {
-  readonly jws: string;
-  readonly kind: RecordKind;
-  readonly signer: Did;
-  readonly rank: Rank;
-  readonly sizeBytes: number;
-  /** From then on it is not passed on any more, ms since the epoch. */
-  readonly overAtMs: number;
-  /** Undoes what it did here. */
-  readonly undo?: () => void;
-}
 
 /** The set of records of one mesh. */
 export interface Records {
@@ -125,72 +104,40 @@ export interface Records {
 
 /** Makes the records of a mesh, empty: `load` reads them. */
 export function createRecords(components: RecordComponents, init: RecordsInit): Records {
-  return new RecordSet(components, init);
+  return new MeshRecords(components, init);
 }
 
-/** `mesh:<did>` as grants name it. */
-export function meshResource(mesh: MeshId): string {
-  return `mesh:${mesh}`;
-}
-
-/** True when one of the grant's capabilities allows `ability` on the mesh. */
-export function allowsOnMesh(grant: Grant, mesh: MeshId, ability: string): boolean {
-  const target = parseTarget(meshResource(mesh));
-  return grant.claims.cap.some((capability) => allowsAlways(capability, ability, target));
-}
-
-class RecordSet implements Records {
+class MeshRecords implements Records {
   readonly #components: RecordComponents;
-  readonly #mesh: MeshId;
-  readonly #open: boolean;
-  readonly #self: Did;
-  readonly #room: RecordQuotas;
-  /** All that is kept, by hash. */
-  readonly #entries = new Map<string, Entry>();
-  /** Being taken: a revocation is told of before it is among the entries. */
+  readonly #init: RecordsInit;
+  readonly #set: RecordSet;
+  readonly #members: MemberList;
+  /** Being taken: a revocation is told of before it is in the set. */
   readonly #taking = new Set<string>();
-  /** Ids of memberships: only their revocation changes who is a member. */
-  readonly #membershipIds = new Set<string>();
-  /** What is not over. */
-  readonly #texts = new Map<string, string>();
-  readonly #grants = new Map<string, Grant>();
-  readonly #byHolder = new Map<Did, Grant[]>();
+  /** Invites that were used, by their id. */
   readonly #spent = new Map<string, Spent>();
   readonly #successionsOf = new Map<Did, number>();
-  readonly #members = new Map<Did, readonly Grant[] | undefined>();
   readonly #listeners = new Set<(jws: string) => void>();
-  /** For what is taken in: whoever has the same texts must have the same set, whatever counts. */
-  readonly #lenient: SuccessionView;
-  #digest: string | undefined;
-  /** Between these two moments nothing becomes over, ms since the epoch. */
-  #calm = { fromMs: Infinity, toMs: -Infinity };
 
   constructor(components: RecordComponents, init: RecordsInit) {
     this.#components = components;
-    this.#mesh = init.mesh;
-    this.#open = init.open;
-    this.#self = init.self;
-    this.#room = createRecordQuotas(init.room);
-    const { successions } = components;
-    this.#lenient = {
-      of: () => undefined,
-      current: (did) => successions.current(did),
-      origin: (did) => successions.origin(did),
-      lineage: (did) => successions.lineage(did),
-      heirs: (did) => successions.heirs(did),
-      follows: (did, before) => successions.follows(did, before),
-    };
+    this.#init = init;
+    this.#members = createMemberList(components, init);
+    this.#set = createRecordSet(
+      { ...components, rankOf: (signer) => this.#rankOf(signer) },
+      init.room,
+    );
   }
 
   async load(): Promise<void> {
-    const { grants, successions, table } = this.#components;
+    const { clock, grants, successions, table } = this.#components;
     // The one of each key that counts comes first, so that no other takes its place.
     for (const succession of successions.all()) this.#keepSuccession(succession.jws);
     const texts: string[] = [];
     const over: Write[] = [];
     for await (const [key, value] of table.entries()) {
       const jws = Buffer.from(value).toString('utf8');
-      if (isForgotten(jws, this.#components.clock.now())) over.push({ key });
+      if (isForgotten(jws, clock.now())) over.push({ key });
       else texts.push(jws);
     }
     if (over.length > 0) await table.batch(over);
@@ -218,8 +165,7 @@ class RecordSet implements Records {
   }
 
   async publish(jws: string): Promise<void> {
-    const hash = hashOf(jws);
-    if (this.#entries.has(hash) || this.#taking.has(hash)) return;
+    if (this.#isKnown(hashOf(jws))) return;
     try {
       await this.#take(jws);
     } catch (error) {
@@ -234,17 +180,11 @@ class RecordSet implements Records {
   }
 
   all(): ReadonlyMap<string, string> {
-    this.#sweep();
-    return this.#texts;
+    return this.#set.all();
   }
 
   digest(): string {
-    this.#sweep();
-    this.#digest ??= createHash('sha256')
-      .update([...this.#texts.keys()].toSorted().join())
-      .digest('hex')
-      .slice(0, 32);
-    return this.#digest;
+    return this.#set.digest();
   }
 
   isMember(did: Did): boolean {
@@ -252,19 +192,7 @@ class RecordSet implements Records {
   }
 
   membershipOf(did: Did): readonly Grant[] | undefined {
-    const { successions } = this.#components;
-    if (successions.of(did) !== undefined) return undefined;
-    const known = this.#members.get(did);
-    const nowS = this.#components.clock.now() / 1000;
-    if (known?.every((grant) => grant.claims.exp > nowS) === true) return known;
-    const chain = successions
-      .lineage(did)
-      .flatMap((one) => this.#byHolder.get(one) ?? [])
-      .map((grant) => this.#verify(grant, this.#grants, did))
-      .find((verdict) => verdict.ok);
-    const links = chain?.ok === true ? chain.links : undefined;
-    if (links !== undefined) this.#members.set(did, links);
-    return links;
+    return this.#members.chainOf(did);
   }
 
   async introduce(chain: readonly string[], successions: readonly string[]): Promise<void> {
@@ -274,31 +202,20 @@ class RecordSet implements Records {
     for (const jws of successions) if ((await this.#tryAdd(jws)) === 'refused') return;
   }
 
+  requireInUse(did: Did): void {
+    this.#members.requireInUse(did);
+  }
+
   verifyMembership(chain: readonly string[], did: Did): readonly Grant[] {
-    this.requireInUse(did);
-    const parsed = chain.slice(0, MEMBERSHIP_LINKS_MAX + 1).map((jws) => parseGrant(jws));
-    const [leaf] = parsed;
-    if (leaf === undefined) {
-      throw new StarlingError('STARLING_JOIN_REFUSED', 'it shows no membership');
-    }
-    const byHash = new Map(parsed.map((grant) => [grant.hash, grant]));
-    const verdict = this.#verify(leaf, byHash, did);
-    if (verdict.ok) return verdict.links;
-    throw new StarlingError(
-      'STARLING_JOIN_REFUSED',
-      `its membership does not hold: ${verdict.refusal.text}`,
-      {
-        data: { rule: verdict.refusal.rule },
-      },
-    );
+    return this.#members.verifyShown(chain, did);
   }
 
   holds(grant: Grant): boolean {
-    return this.#grants.has(grant.hash);
+    return this.#members.holds(grant);
   }
 
   memberships(): readonly Grant[] {
-    return [...this.#grants.values()];
+    return this.#members.all();
   }
 
   spentBy(jti: string): Did | undefined {
@@ -336,8 +253,8 @@ class RecordSet implements Records {
 
   async #tryAdd(jws: string): Promise<Outcome> {
     const hash = hashOf(jws);
-    this.#sweep();
-    if (this.#entries.has(hash) || this.#taking.has(hash)) return 'known';
+    this.#set.sweep();
+    if (this.#isKnown(hash)) return 'known';
     try {
       await this.#take(jws);
     } catch (error) {
@@ -361,7 +278,7 @@ class RecordSet implements Records {
     this.#taking.add(hash);
     try {
       const typ = typeOf(jws);
-      if (typ === GRANT_TYPE) this.#takeGrant(jws);
+      if (typ === GRANT_TYPE) this.#takeMembership(jws);
       else if (typ === SUCCESSION_TYPE) await this.#takeSuccession(jws);
       else if (typ === REVOCATION_TYPE) await this.#takeRevocation(jws, verified);
       else this.#takeSpent(jws);
@@ -370,42 +287,31 @@ class RecordSet implements Records {
     }
   }
 
-  #takeGrant(jws: string): void {
+  #isKnown(hash: string): boolean {
+    return this.#set.has(hash) || this.#taking.has(hash);
+  }
+
+  #takeMembership(jws: string): void {
     const grant = parseGrant(jws);
-    const { aud, iss, jti, exp } = grant.claims;
-    const verdict = this.#verify(grant, this.#grants, aud, true);
-    if (!verdict.ok) {
-      throw new StarlingError('STARLING_GRANT_INVALID', `no membership: ${verdict.refusal.text}`, {
-        data: { rule: ruleOf(verdict.refusal) },
-      });
-    }
-    const undo = (): void => {
-      this.#grants.delete(grant.hash);
-      const left = (this.#byHolder.get(aud) ?? []).filter((one) => one !== grant);
-      if (left.length === 0) this.#byHolder.delete(aud);
-      else this.#byHolder.set(aud, left);
-      this.#members.delete(aud);
-    };
-    this.#keep(jws, { kind: 'membership', signer: iss, exp, undo });
-    this.#grants.set(grant.hash, grant);
-    this.#membershipIds.add(jti);
-    const held = this.#byHolder.get(aud) ?? [];
-    this.#byHolder.set(aud, [...held, grant]);
-    this.#members.delete(aud);
+    const { iss, exp } = grant.claims;
+    this.#members.requireSound(grant);
+    let undo = (): void => undefined;
+    this.#set.keep(jws, { kind: 'membership', signer: iss, exp, undo: () => undo() });
+    undo = this.#members.add(grant);
   }
 
   async #takeRevocation(jws: string, verified?: Revocation): Promise<void> {
     // Before its signature is looked at, which costs more: most of a flood ends here.
     const signer = issuerOf(jws);
     this.#requireMember(signer);
-    this.#requireRoom('revocation', signer, jws.length);
+    this.#set.requireRoom('revocation', signer, jws.length);
     const { claims } = verified ?? parseRevocation(jws);
     if (isOverAt(claims.exp, this.#components.clock.now()) && verified === undefined) {
       throw new StarlingError('STARLING_GRANT_INVALID', 'the revoked grant has expired');
     }
-    this.#keep(jws, { kind: 'revocation', signer, exp: claims.exp });
+    this.#set.keep(jws, { kind: 'revocation', signer, exp: claims.exp });
     if (verified === undefined) await this.#components.grants.addRevocation(jws);
-    if (this.#membershipIds.has(claims.jti)) this.#members.clear();
+    if (this.#members.hasId(claims.jti)) this.#members.forgetVerdicts();
   }
 
   async #takeSuccession(jws: string): Promise<void> {
@@ -413,33 +319,25 @@ class RecordSet implements Records {
     this.#requireMember(issuerOf(jws));
     const succession = parseSuccession(jws);
     const { iss, mesh } = succession.claims;
-    if (mesh !== this.#mesh || iss === this.#mesh) {
-      const what = iss === this.#mesh ? "a mesh's own key has no heir" : 'it is for another mesh';
+    if (mesh !== this.#init.mesh || iss === this.#init.mesh) {
+      const what =
+        iss === this.#init.mesh ? "a mesh's own key has no heir" : 'it is for another mesh';
       throw new StarlingError('STARLING_GRANT_INVALID', what, { data: { rule: 'mesh' } });
     }
     if ((this.#successionsOf.get(iss) ?? 0) >= SUCCESSIONS_PER_KEY_MAX) {
       throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many successions of one key');
     }
-    this.#requireRoom('succession', iss, jws.length);
+    this.#set.requireRoom('succession', iss, jws.length);
     await this.#components.successions.add(succession);
     this.#keepSuccession(jws);
-    this.#members.clear();
-  }
-
-  requireInUse(did: Did): void {
-    const retired = retiredBy(did, this.#components.successions);
-    if (retired === undefined) return;
-    throw new StarlingError('STARLING_KEY_RETIRED', retired.text, {
-      hint: 'use the state folder that has the new key: this one is older',
-      data: { did },
-    });
+    this.#members.forgetVerdicts();
   }
 
   #takeSpent(jws: string): void {
     const decoded = decodeJws(jws, SPENT_TYPE, 'a record of a used invite');
     const spent = readSpent(decoded.payload);
     this.#requireMember(spent.iss);
-    this.#requireRoom('invite', spent.iss, jws.length);
+    this.#set.requireRoom('invite', spent.iss, jws.length);
     decoded.verify(spent.iss);
     const { iss: signer, jti, exp } = spent;
     if (isOverAt(exp, this.#components.clock.now() - KEEP_OVER_MS)) {
@@ -448,128 +346,28 @@ class RecordSet implements Records {
     const undo = (): void => {
       if (this.#spent.get(jti) === spent) this.#spent.delete(jti);
     };
-    this.#keep(jws, { kind: 'invite', signer, exp, undo });
+    this.#set.keep(jws, { kind: 'invite', signer, exp, undo });
     const known = this.#spent.get(jti);
     // Of two uses that never heard of each other the earlier one is remembered, everywhere.
     if (known === undefined || isEarlier(spent, known)) this.#spent.set(jti, spent);
   }
 
   #requireMember(did: Did): void {
-    if (did === this.#mesh) return;
-    if (this.#components.successions.lineage(did).some((one) => this.#byHolder.has(one))) return;
+    if (this.#members.isKnown(did)) return;
     throw new StarlingError('STARLING_GRANT_INVALID', `${did} is no member of this mesh`);
   }
 
   /** What nobody else can take: our own, and of a private mesh those of its key and its founder. */
   #rankOf(signer: Did): Rank {
-    const { successions } = this.#components;
-    if (successions.follows(this.#self, signer)) return 'own';
-    if (this.#open) return 'other';
-    const isFounder = successions
-      .lineage(signer)
-      .some((did) => this.#byHolder.get(did)?.some(({ claims }) => claims.iss === this.#mesh));
-    return signer === this.#mesh || isFounder ? 'owner' : 'other';
-  }
-
-  #requireRoom(kind: RecordKind, signer: Did, sizeBytes: number): void {
-    try {
-      this.#room.require({ kind, signer, rank: this.#rankOf(signer), sizeBytes });
-    } catch (error) {
-      this.#components.health?.raise({
-        code: FULL,
-        text: `a record of the mesh found no room here: ${messageOf(error)}`,
-        hint: 'some revocations do not count here until older ones have ended; if one member signs so many without need, revoke its membership: starling grant list',
-      });
-      throw error;
-    }
-  }
-
-  #keep(
-    jws: string,
-    {
-      exp,
-      ...of
-    }: Pick<Entry, 'kind' | 'signer' | 'undo'> & {
-      /** Seconds since the epoch; none: for good. */
-      readonly exp?: number;
-    },
-  ): void {
-    const { kind, signer } = of;
-    const sizeBytes = jws.length;
-    this.#requireRoom(kind, signer, sizeBytes);
-    const endMs = exp === undefined ? Infinity : exp * 1000 + CLOCK_SKEW_MS;
-    const overAtMs = Math.ceil(endMs / MINUTE_MS) * MINUTE_MS;
-    const entry = { ...of, jws, sizeBytes, rank: this.#rankOf(signer), overAtMs };
-    this.#room.take(entry);
-    const hash = hashOf(jws);
-    this.#entries.set(hash, entry);
-    if (this.#components.clock.now() < overAtMs) this.#texts.set(hash, jws);
-    this.#calm = { ...this.#calm, toMs: Math.min(this.#calm.toMs, overAtMs) };
-    this.#digest = undefined;
+    const { mesh, open, self } = this.#init;
+    if (this.#components.successions.follows(self, signer)) return 'own';
+    if (open) return 'other';
+    return signer === mesh || this.#members.isFounder(signer) ? 'owner' : 'other';
   }
 
   #keepSuccession(jws: string): void {
     const signer = issuerOf(jws);
-    this.#keep(jws, { kind: 'succession', signer });
+    this.#set.keep(jws, { kind: 'succession', signer });
     this.#successionsOf.set(signer, (this.#successionsOf.get(signer) ?? 0) + 1);
-  }
-
-  /** Passes on no more what is over, and forgets it later: a clock that ran ahead may go back. */
-  #sweep(): void {
-    const { clock, table, logger, health } = this.#components;
-    const nowMs = clock.now();
-    if (nowMs >= this.#calm.fromMs && nowMs < this.#calm.toMs) return;
-    const gone: Write[] = [];
-    let toMs = Infinity;
-    for (const [key, entry] of this.#entries) {
-      const { jws, overAtMs, undo } = entry;
-      if (nowMs >= overAtMs + KEEP_OVER_MS) {
-        this.#entries.delete(key);
-        this.#room.give(entry);
-        this.#texts.delete(key);
-        undo?.();
-        gone.push({ key });
-        continue;
-      }
-      const isOver = nowMs >= overAtMs;
-      if (isOver) this.#texts.delete(key);
-      else this.#texts.set(key, jws);
-      toMs = Math.min(toMs, isOver ? overAtMs + KEEP_OVER_MS : overAtMs);
-    }
-    this.#calm = { fromMs: nowMs, toMs };
-    this.#digest = undefined;
-    if (gone.length === 0) return;
-    health?.clear(FULL);
-    table
-      .batch(gone)
-      .catch((error: unknown) =>
-        logger.warn({ error: messageOf(error) }, 'records that are over were not deleted'),
-      );
-  }
-
-  #verify(
-    leaf: Grant,
-    more: ReadonlyMap<string, Grant>,
-    holder: Did,
-    takenIn = false,
-  ): ReturnType<typeof verifyChain> {
-    const { successions } = this.#components;
-    const verdict = verifyChain(leaf, {
-      find: (hash) => more.get(hash) ?? this.#grants.get(hash),
-      nowMs: this.#components.clock.now(),
-      successions: takenIn ? this.#lenient : successions,
-      isRevoked: (grant, mayRevoke) =>
-        !this.#open && !takenIn && this.#components.grants.isRevoked(grant, mayRevoke),
-      maxLinks: MEMBERSHIP_LINKS_MAX,
-      holder,
-      owner: this.#mesh,
-    });
-    if (verdict.ok && !allowsOnMesh(leaf, this.#mesh, 'mesh/join')) {
-      return {
-        ok: false,
-        refusal: { rule: 'not-covered', text: 'it does not let its holder join' },
-      };
-    }
-    return verdict;
   }
 }

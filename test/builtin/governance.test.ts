@@ -36,6 +36,7 @@ async function benchOf(policyText = POLICY): Promise<Bench> {
   const { did } = alice;
   const laptop = peer();
   const peerId = laptop.kind === 'peer' ? laptop.peerId : ('' as PeerId);
+  const view = { peerId, did, alias: 'laptop' } as PeerView;
   const policy = createCurrentPolicy(
     { clock: node.clock, logger: silentLogger, health: createHealth() },
     { file: '/nowhere/policy.yaml' },
@@ -43,7 +44,10 @@ async function benchOf(policyText = POLICY): Promise<Bench> {
   const tools = governanceTools({
     governance: { ...node, tools: () => node.tools, policy, start: nothing, stop: nothing },
     grants: node.book,
-    membership: { peers: () => [{ peerId, did, alias: 'laptop' } as PeerView] },
+    membership: {
+      peer: (id) => (id === peerId ? view : undefined),
+      byAlias: (alias) => (alias === view.alias ? view : undefined),
+    },
     keys: { list: () => [{ id: 'k1', name: 'ci', scopes: ['tool:files/*'], createdAt: 0 }] },
     clock: node.clock,
   });

@@ -55,7 +55,7 @@ async function deskOf(identity: Signer): Promise<Desk> {
     grants: book,
     counters,
     membership: {
-      peers: () => [],
+      peer: () => undefined,
       resolve: (name: string) => {
         throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer ${name}`);
       },

@@ -65,7 +65,7 @@ export const TARGETS: readonly Target[] = [
     'src/guard/guard/scopes.ts',
     'src/guard/policy/policy.ts',
     'src/guard/policy/caller-rules.ts',
-    'src/guard/policy/duration.ts',
+    'src/core/duration.ts',
     'src/guard/guardian/score.ts',
     'src/guard/guardian/permission-scope.ts',
     'src/guard/guardian/permission-plan.ts',

@@ -18,7 +18,7 @@ import { createDocument } from '../../src/blackboard/document.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
 import { Secret, silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
-import { createCertifier, readBehalf } from '../../src/gateway/clearance/on-behalf-of.ts';
+import { createCertifier, readOnBehalfOf } from '../../src/gateway/clearance/on-behalf-of.ts';
 import {
   decodeCheckpointMessage,
   encodeCheckpointMessage,
@@ -445,7 +445,7 @@ const behalf = (title: string, principal: never, onBehalfOf: unknown): WireCase 
     text(
       createCertifier({ signer: member, clock: createTestClock(NOW_MS) }).certify(principal) ?? '',
     ),
-  read: (bytes) => readBehalf(utf8(bytes), { issuer: member.did, nowMs: NOW_MS }),
+  read: (bytes) => readOnBehalfOf(utf8(bytes), { issuer: member.did, nowMs: NOW_MS }),
   value: { onBehalfOf, endsAtMs: NOW_MS + (43_200 + 60) * 1000 },
 });
 

@@ -58,7 +58,7 @@ async function callingNode(): Promise<{
       notification: () => undefined,
       server: 'files',
       client: { capabilities: { roots: {} }, clientInfo: { name: 'editor', version: '9' } },
-      behalf: 'certificate.of.caller',
+      certificate: 'certificate.of.caller',
     },
   );
   await Promise.resolve();

@@ -3,6 +3,8 @@ import { resolve } from 'node:path';
 import { loadConfig } from '../../config/index.ts';
 import type { Config, ConfigSources } from '../../config/index.ts';
 import { defaultStateDir } from '../../config/paths.ts';
+import { systemClock } from '../../core/clock.ts';
+import { settledWithin } from '../../core/wait.ts';
 import { createNode } from '../../node.ts';
 import type { StarlingNode } from '../../node.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
@@ -13,7 +15,7 @@ import type { Passphrases } from '../terminal/passphrase.ts';
 import { createProgress } from '../terminal/progress.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
 import type { Progress } from '../terminal/progress.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 import { readStdin } from '../terminal/stdin.ts';
 
 const STOP_TIMEOUT_MS = 5000;
@@ -214,12 +216,12 @@ function untilTold(): Promise<void> {
 }
 
 async function stop(node: StarlingNode): Promise<never> {
-  const timer = setTimeout(() => {
+  const stopped = node.stop();
+  if (!(await settledWithin(STOP_TIMEOUT_MS, stopped, systemClock))) {
     tell('the node did not stop in time');
     process.exit(1);
-  }, STOP_TIMEOUT_MS);
-  await node.stop();
-  clearTimeout(timer);
+  }
+  await stopped;
   await flush();
   // libp2p's timers would keep the process for a second more.
   process.exit(0);

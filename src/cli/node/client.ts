@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { socketPath } from '../../config/paths.ts';
+import { systemClock } from '../../core/clock.ts';
 import { ERRORS, StarlingError, messageOf } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
@@ -14,8 +15,6 @@ const CONNECT_TIMEOUT_MS = 5000;
 const HELLO_TIMEOUT_MS = 10_000;
 const MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
 const CALL_TIMEOUT_MS = 60_000;
-/** Longest delay of `setTimeout`: one that is longer it runs at once. */
-const DELAY_MAX_MS = 2 ** 31 - 1;
 const PAGES_MAX = 1000;
 /** JSON-RPC 2.0 §5.1. */
 const INVALID_PARAMS = -32602;
@@ -131,11 +130,11 @@ class SocketClient implements NodeClient {
     options.signal?.throwIfAborted();
     const id = this.#nextId;
     this.#nextId += 1;
-    const timeoutMs = Math.min(options.timeoutMs ?? CALL_TIMEOUT_MS, DELAY_MAX_MS);
+    const { timeoutMs = CALL_TIMEOUT_MS } = options;
     const meta = options.progress === undefined ? {} : { _meta: { progressToken: id } };
     return new Promise((resolve, reject) => {
       const finish = (): void => {
-        clearTimeout(timer);
+        stopTimer();
         options.signal?.removeEventListener('abort', cancelled);
         this.#waiting.delete(id);
       };
@@ -145,7 +144,7 @@ class SocketClient implements NodeClient {
         reject(error);
       };
       const cancelled = (): void => cancel(new Error('cancelled'));
-      const timer = setTimeout(() => cancel(late(method, timeoutMs)), timeoutMs);
+      const stopTimer = systemClock.schedule(timeoutMs, () => cancel(late(method, timeoutMs)));
       options.signal?.addEventListener('abort', cancelled, { once: true });
       this.#waiting.set(id, {
         resolve: (result) => {

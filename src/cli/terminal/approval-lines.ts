@@ -1,4 +1,5 @@
 /** What `starling up` says of approvals: that something waits, and how to answer it. */
+import { systemClock } from '../../core/clock.ts';
 import { nameOf } from '../../guard/index.ts';
 import type { Approval, ApprovalAccess } from '../../guard/index.ts';
 import { paintTalk, print, safeLine, tell } from './output.ts';
@@ -30,7 +31,7 @@ export function tellOfApprovals(approvals: ApprovalAccess, json: boolean): void 
     isMore = isQuiet;
     if (isQuiet) return;
     isQuiet = true;
-    setTimeout(loud, QUIET_MS).unref();
+    systemClock.schedule(QUIET_MS, loud);
     tell(`${time()} ${safeLine(describe(approval))}`);
   });
   tellCount();

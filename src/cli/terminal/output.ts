@@ -1,7 +1,9 @@
 /** What commands print: tables, durations, errors. Data goes to standard output, talk to standard error. */
 import pc from 'picocolors';
 import stringWidth from 'string-width';
+import { systemClock } from '../../core/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
+import { settledWithin } from '../../core/wait.ts';
 
 /** Control, escape, direction and invisible characters; line feed and tab are let be. */
 const UNSAFE =
@@ -67,15 +69,10 @@ export function printData(data: unknown, json: boolean, text: () => string): voi
 
 /** Resolves when what was printed has been handed on, at the latest after a second. */
 export async function flush(): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, FLUSH_TIMEOUT_MS);
-  });
   const written = [process.stdout, process.stderr].map(
     (stream) => new Promise<void>((resolve) => void stream.write('', () => resolve())),
   );
-  await Promise.race([Promise.all(written), late]);
-  clearTimeout(timer);
+  await settledWithin(FLUSH_TIMEOUT_MS, Promise.all(written), systemClock);
 }
 
 /** How a table is laid out. */

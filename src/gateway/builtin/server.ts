@@ -1,5 +1,5 @@
 /** The built-in server `starling`: tools of the node itself, as a channel like any other. */
-import { BUILTIN_SERVER, StarlingError, VERSION, messageOf } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError, VERSION, isObject, messageOf } from '../../core/index.ts';
 import type { JsonObject, Logger } from '../../core/index.ts';
 import type { ServerCatalog } from '../../directory/index.ts';
 import { CACHING, eraOf } from '../wire/era.ts';
@@ -199,8 +199,7 @@ function contextOf({ principal, session }: RelayedCall, signal: AbortSignal): Bu
 
 function argumentsOf(value: unknown): JsonObject {
   if (value === undefined) return {};
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return value as JsonObject;
+  if (isObject(value)) return value as JsonObject;
   throw new StarlingError('STARLING_USAGE', '"arguments" must be an object');
 }
 

@@ -5,13 +5,8 @@ import type { ListedTool } from '../../directory/index.ts';
 import { requestBytes } from '../wire/frame.ts';
 import type { RequestFrame } from '../types.ts';
 import { paginate } from './lists.ts';
-import {
-  META_TOOLS,
-  answerMetaTool,
-  isMetaTool,
-  metaToolError,
-  readToolCall,
-} from './search-tools.ts';
+import { META_TOOLS } from './search-tool-definitions.ts';
+import { answerMetaTool, isMetaTool, metaToolError, readToolCall } from './search-tools.ts';
 import { createToolSearches } from './tool-search.ts';
 import type { SearchMode, View } from './types.ts';
 

@@ -3,14 +3,19 @@
  * one describes them, one calls them. Pure: the session hands in what its caller sees, and relays a
  * `call_tool` itself, as a call of the tool that {@link readToolCall} names.
  */
-import { z } from 'zod';
-import { StarlingError, printable } from '../../core/index.ts';
-import type { JsonObject } from '../../core/index.ts';
+import { StarlingError, isCount, isObject, isText, printable } from '../../core/index.ts';
+import type { Json, JsonObject } from '../../core/index.ts';
 import type { ListedTool } from '../../directory/index.ts';
+import {
+  DESCRIBED_MAX,
+  HITS_DEFAULT,
+  HITS_MAX,
+  META_TOOLS,
+  NAME_LENGTH_MAX,
+  QUERY_LENGTH_MAX,
+} from './search-tool-definitions.ts';
+import type { MetaToolName } from './search-tool-definitions.ts';
 import type { ToolSearch } from './tool-search.ts';
-
-/** The meta tools' names. */
-export type MetaToolName = 'search_tools' | 'describe_tools' | 'call_tool';
 
 /** What the meta tools look at: the list that the caller would see without them. */
 export interface MetaToolComponents {
@@ -24,85 +29,50 @@ export interface ToolCall {
   readonly arguments: JsonObject;
 }
 
-const HITS_DEFAULT = 10;
-const HITS_MAX = 50;
-const DESCRIBED_MAX = 20;
-const NAME_LENGTH_MAX = 128;
-const QUERY_LENGTH_MAX = 512;
 const SUMMARY_MAX = 160;
 const SUGGESTIONS = 3;
+const NAMES: ReadonlySet<string> = new Set(META_TOOLS.map(({ name }) => name));
 
-const toolName = z.string().min(1).max(NAME_LENGTH_MAX);
+/** What an argument must be, and how a person reads that. */
+interface Argument {
+  readonly fits: (value: Json) => boolean;
+  readonly text: string;
+  readonly isOptional?: true;
+}
 
-const INPUTS = {
-  search_tools: z.strictObject({
-    query: z
-      .string()
-      .max(QUERY_LENGTH_MAX)
-      .describe(
-        'What the tool should do, in a few words, e.g. "read file". Empty lists the first.',
-      ),
-    limit: z
-      .int()
-      .min(1)
-      .max(HITS_MAX)
-      .optional()
-      .describe(`How many at most; default ${HITS_DEFAULT}.`),
-  }),
-  describe_tools: z.strictObject({
-    names: z.array(toolName).min(1).max(DESCRIBED_MAX).describe('Names as search_tools gave them.'),
-  }),
-  call_tool: z.strictObject({
-    name: toolName.describe('Name as search_tools gave it.'),
-    arguments: z
-      .record(z.string(), z.unknown())
-      .optional()
-      .describe("Arguments by the tool's inputSchema, which describe_tools gives."),
-  }),
-} as const satisfies Record<MetaToolName, z.ZodObject>;
+const isName = (value: Json): value is string => isText(value, NAME_LENGTH_MAX) && value !== '';
 
-const OUTPUTS = {
-  search_tools: z.object({
-    tools: z.array(z.object({ name: z.string(), description: z.string(), score: z.number() })),
-    total: z.int().describe('How many tools there are in all.'),
-  }),
-  describe_tools: z.object({
-    tools: z.array(z.looseObject({ name: z.string() })).describe('Full definitions.'),
-    unknown: z.array(z.object({ name: z.string(), didYouMean: z.array(z.string()) })),
-  }),
+const ARGUMENTS: Readonly<Record<MetaToolName, Readonly<Record<string, Argument>>>> = {
+  search_tools: {
+    query: {
+      fits: (value) => isText(value, QUERY_LENGTH_MAX),
+      text: `a text of at most ${QUERY_LENGTH_MAX} characters`,
+    },
+    limit: {
+      fits: (value) => isCount(value) && value >= 1 && value <= HITS_MAX,
+      text: `a whole number from 1 to ${HITS_MAX}`,
+      isOptional: true,
+    },
+  },
+  describe_tools: {
+    names: {
+      fits: (value) =>
+        Array.isArray(value) &&
+        value.length >= 1 &&
+        value.length <= DESCRIBED_MAX &&
+        value.every((name: Json) => isName(name)),
+      text: `a list of 1 to ${DESCRIBED_MAX} names`,
+    },
+  },
+  call_tool: {
+    name: { fits: isName, text: `a name of 1 to ${NAME_LENGTH_MAX} characters` },
+    arguments: { fits: (value) => isObject(value), text: 'an object', isOptional: true },
+  },
 };
 
-/** The definitions of the meta tools, as `tools/list` gives them. */
-export const META_TOOLS: readonly ListedTool[] = [
-  {
-    name: 'search_tools',
-    title: 'Search tools',
-    description:
-      'Finds tools by what they do. Only these three tools are listed here; all others are found with this one, described by describe_tools, and called with call_tool.',
-    inputSchema: schemaOf(INPUTS.search_tools),
-    outputSchema: schemaOf(OUTPUTS.search_tools),
-    annotations: { readOnlyHint: true, openWorldHint: false },
-  },
-  {
-    name: 'describe_tools',
-    title: 'Describe tools',
-    description:
-      'Gives the full definitions of tools, input schemas included. Use it before call_tool.',
-    inputSchema: schemaOf(INPUTS.describe_tools),
-    outputSchema: schemaOf(OUTPUTS.describe_tools),
-    annotations: { readOnlyHint: true, openWorldHint: false },
-  },
-  {
-    name: 'call_tool',
-    title: 'Call a tool',
-    description: 'Calls a tool that search_tools found. The result is the one that the tool gives.',
-    inputSchema: schemaOf(INPUTS.call_tool),
-  },
-];
-
-/** Is this one of the meta tools? */
+/** Whether the tool of this name is one of the three. */
 export function isMetaTool(name: string): name is MetaToolName {
-  return Object.hasOwn(INPUTS, name);
+  return NAMES.has(name);
 }
 
 /**
@@ -115,8 +85,8 @@ export async function answerMetaTool(
   components: MetaToolComponents,
 ): Promise<JsonObject> {
   if (name === 'search_tools') {
-    const { query, limit = HITS_DEFAULT } = read(name, INPUTS.search_tools, args);
-    const hits = await components.search(query, limit);
+    const { query, limit = HITS_DEFAULT } = read(name, args);
+    const hits = await components.search(String(query), Number(limit));
     const tools = hits.map(({ tool, score }) => ({
       name: tool.name,
       description: summaryOf(tool),
@@ -124,8 +94,8 @@ export async function answerMetaTool(
     }));
     return resultOf({ tools, total: components.tools.length });
   }
-  const { names } = read(name, INPUTS.describe_tools, args);
-  const wanted = new Set(names);
+  const { names } = read(name, args);
+  const wanted = new Set(names as readonly string[]);
   const tools = components.tools.filter((tool) => wanted.has(tool.name));
   for (const { name: found } of tools) wanted.delete(found);
   const unknown = await Promise.all(
@@ -139,22 +109,13 @@ export async function answerMetaTool(
 
 /** What a `call_tool` asks for. @throws STARLING_USAGE when its arguments do not fit */
 export function readToolCall(args: unknown): ToolCall {
-  const call = read('call_tool', INPUTS.call_tool, args);
-  if (isMetaTool(call.name)) {
-    throw new StarlingError('STARLING_USAGE', `call_tool does not call ${call.name}`, {
-      hint: `call ${call.name} itself`,
+  const { name, arguments: inner = {} } = read('call_tool', args);
+  if (isMetaTool(String(name))) {
+    throw new StarlingError('STARLING_USAGE', `call_tool does not call ${String(name)}`, {
+      hint: `call ${String(name)} itself`,
     });
   }
-  return { name: call.name, arguments: (call.arguments ?? {}) as JsonObject };
-}
-
-/** The error of a `call_tool` whose tool the caller does not see, with the names that are near. */
-export async function unknownToolError(name: string, search: ToolSearch): Promise<StarlingError> {
-  const near = await nearTools(name, search);
-  return new StarlingError('STARLING_TOOL_UNKNOWN', `no tool is called '${printable(name)}'`, {
-    hint: near.length === 0 ? 'find it with search_tools' : `did you mean ${near.join(' or ')}?`,
-    data: { didYouMean: near },
-  });
+  return { name: String(name), arguments: inner as JsonObject };
 }
 
 /**
@@ -170,21 +131,30 @@ async function nearTools(name: string, search: ToolSearch): Promise<string[]> {
   return (await search(name, SUGGESTIONS)).map(({ tool }) => tool.name);
 }
 
-function read<Input extends z.ZodObject>(
-  name: MetaToolName,
-  schema: Input,
-  args: unknown,
-): z.output<Input> {
-  const parsed = schema.safeParse(args ?? {});
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(
-    ({ path, message }) => `${path.join('.') || 'arguments'}: ${message}`,
-  );
-  const known = Object.keys(schema.shape).join(', ');
-  throw new StarlingError(
+/** The arguments of a meta tool, once each is what it must be. @throws STARLING_USAGE */
+function read(tool: MetaToolName, args: unknown): JsonObject {
+  const known = ARGUMENTS[tool];
+  const given = args === undefined || args === null ? {} : args;
+  if (!isObject(given)) throw wrongArguments(tool, ['arguments must be an object']);
+  const problems = [
+    ...Object.entries(known).flatMap(([name, { fits, text, isOptional }]) => {
+      const value = given[name] as Json | undefined;
+      const isRight = value === undefined ? isOptional === true : fits(value);
+      return isRight ? [] : [`${name} must be ${text}`];
+    }),
+    ...Object.keys(given)
+      .filter((name) => !Object.hasOwn(known, name))
+      .map((name) => `there is no argument ${name}`),
+  ];
+  if (problems.length > 0) throw wrongArguments(tool, problems);
+  return given as JsonObject;
+}
+
+function wrongArguments(tool: MetaToolName, problems: readonly string[]): StarlingError {
+  return new StarlingError(
     'STARLING_USAGE',
-    `${name} can't use these arguments: ${printable(problems.join('; '), 500)}`,
-    { hint: `its arguments are: ${known}` },
+    `${tool} can't use these arguments: ${printable(problems.join('; '), 500)}`,
+    { hint: `its arguments are: ${Object.keys(ARGUMENTS[tool]).join(', ')}` },
   );
 }
 
@@ -207,9 +177,4 @@ function resultOf(structured: object): JsonObject {
     content: [{ type: 'text', text: JSON.stringify(structuredContent) }],
     structuredContent,
   };
-}
-
-function schemaOf(schema: z.ZodObject): JsonObject {
-  const { $schema: _, ...json } = z.toJSONSchema(schema);
-  return JSON.parse(JSON.stringify(json)) as JsonObject;
 }

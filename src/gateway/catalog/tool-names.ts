@@ -42,17 +42,17 @@ export interface NameStyle {
   readonly nameMax?: number;
 }
 
-interface Wish {
+interface NamePreference {
   /** Peer, server and name: no two entries have the same. */
   readonly key: string;
   /** The name with all its prefixes. */
   readonly whole: string;
   /** The name that it should have. */
-  readonly wish: string;
+  readonly preferred: string;
 }
 
 /**
- * Names each entry, in the order of `entries`. One whose wished name does not fit, is one of `taken`,
+ * Names each entry, in the order of `entries`. One whose preferred name does not fit, is one of `taken`,
  * or is wanted twice gets the hash; where even that is used, the hash of more, so that none ever
  * hides another. Our own are named before those of peers. Entries that repeat peer, server and name
  * are one: the last counts.
@@ -68,32 +68,37 @@ export function assignNames<T>(
   const names = new Map<string, string>();
   const own = entries.filter(({ peer }) => peer === undefined);
   const theirs = entries.filter(({ peer }) => peer !== undefined);
-  assignRank(wishesOf(own, mode, used), { used, names, nameMax });
-  assignRank(wishesOf(theirs, mode === 'auto' ? 'always' : mode, used), { used, names, nameMax });
+  assignRank(preferencesOf(own, mode, used), { used, names, nameMax });
+  assignRank(preferencesOf(theirs, mode === 'auto' ? 'always' : mode, used), {
+    used,
+    names,
+    nameMax,
+  });
   return new Map(entries.map((entry) => [names.get(keyOf(entry)) ?? full(entry), entry.target]));
 }
 
-function wishesOf(
+function preferencesOf(
   entries: readonly Named<unknown>[],
   mode: PrefixMode,
   used: ReadonlySet<string>,
-): readonly Wish[] {
-  const wishes = new Map<string, Wish>();
+): readonly NamePreference[] {
+  const preferences = new Map<string, NamePreference>();
   for (const entry of entries) {
     const [key, whole] = [keyOf(entry), full(entry)];
     // Tools of the built-in server always carry their prefix: the CLI and every document call them so.
     const isWhole = mode === 'always' || entry.prefix === BUILTIN_SERVER;
-    wishes.set(key, { key, whole, wish: isWhole ? whole : entry.name });
+    preferences.set(key, { key, whole, preferred: isWhole ? whole : entry.name });
   }
-  const all = [...wishes.values()];
+  const all = [...preferences.values()];
   if (mode !== 'auto') return all;
   const counts = countOf(all);
-  const isFree = ({ wish }: Wish): boolean => counts.get(fit(wish)) === 1 && !used.has(wish);
-  return all.map((one) => (isFree(one) ? one : { ...one, wish: one.whole }));
+  const isFree = ({ preferred }: NamePreference): boolean =>
+    counts.get(fit(preferred)) === 1 && !used.has(preferred);
+  return all.map((one) => (isFree(one) ? one : { ...one, preferred: one.whole }));
 }
 
 function assignRank(
-  wishes: readonly Wish[],
+  preferences: readonly NamePreference[],
   state: {
     readonly used: Set<string>;
     readonly names: Map<string, string>;
@@ -101,37 +106,38 @@ function assignRank(
   },
 ): void {
   const { used, names, nameMax } = state;
-  const counts = countOf(wishes);
-  const hashed: Wish[] = [];
-  for (const one of wishes) {
-    const { key, wish } = one;
+  const counts = countOf(preferences);
+  const hashed: NamePreference[] = [];
+  for (const one of preferences) {
+    const { key, preferred } = one;
     const isPlain =
-      wish.length > 0 &&
-      wish.length <= nameMax &&
-      fit(wish) === wish &&
-      counts.get(wish) === 1 &&
-      !used.has(wish);
-    if (isPlain) names.set(key, wish);
+      preferred.length > 0 &&
+      preferred.length <= nameMax &&
+      fit(preferred) === preferred &&
+      counts.get(preferred) === 1 &&
+      !used.has(preferred);
+    if (isPlain) names.set(key, preferred);
     else hashed.push(one);
   }
-  for (const { key } of wishes) {
+  for (const { key } of preferences) {
     const name = names.get(key);
     if (name !== undefined) used.add(name);
   }
   hashed.sort((a, b) => compare(a.whole, b.whole) || compare(a.key, b.key));
-  for (const { key, whole, wish } of hashed) {
-    let name = withHash(wish, whole, nameMax);
+  for (const { key, whole, preferred } of hashed) {
+    let name = withHash(preferred, whole, nameMax);
     for (let round = 1; used.has(name); round += 1) {
-      name = withHash(wish, `${whole}#${round}`, nameMax);
+      name = withHash(preferred, `${whole}#${round}`, nameMax);
     }
     used.add(name);
     names.set(key, name);
   }
 }
 
-function countOf(wishes: readonly Wish[]): ReadonlyMap<string, number> {
+function countOf(preferences: readonly NamePreference[]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
-  for (const { wish } of wishes) counts.set(fit(wish), (counts.get(fit(wish)) ?? 0) + 1);
+  for (const { preferred } of preferences)
+    counts.set(fit(preferred), (counts.get(fit(preferred)) ?? 0) + 1);
   return counts;
 }
 

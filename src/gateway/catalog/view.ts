@@ -200,13 +200,13 @@ class PrincipalView implements View {
     const target = this.#serverTarget(spec);
     const listed = scheme === 'tool' ? this.lists.locate('tools', name) : undefined;
     const [source] = this.#sources.all();
-    const held = source?.quarantined?.get(quarantineKey(scheme, name));
+    const found = source?.quarantined?.get(quarantineKey(scheme, name));
     return {
       target,
       wanted: wantedOf({ scheme, target, name, ability, isReadOnly: listed?.isReadOnly }),
-      ...(source === undefined || held === undefined
+      ...(source === undefined || found === undefined
         ? {}
-        : this.#quarantined(source, held.quarantined)),
+        : this.#quarantined(source, found.quarantined)),
     };
   }
 
@@ -222,10 +222,10 @@ class PrincipalView implements View {
     { peer, catalog: { server } }: Source,
     quarantined: Quarantined,
   ): Required<Pick<Route, 'obstacle'>> {
-    const place = { server, ...(peer === undefined ? {} : { peer: peer.alias }) };
+    const at = { server, ...(peer === undefined ? {} : { peer: peer.alias }) };
     const isAway = this.#principal.kind === 'peer' || this.#principal.kind === 'agent';
     const self = isAway ? this.#components.self : undefined;
-    return { obstacle: () => quarantineError(place, quarantined, self) };
+    return { obstacle: () => quarantineError(at, quarantined, self) };
   }
 
   /**

@@ -8,7 +8,7 @@ import type { Approval, Principal } from '../../guard/index.ts';
 import { behalfOf, nameOf } from '../../guard/index.ts';
 import { objectOf } from '../wire/era.ts';
 import { revealInvisible } from '../pins/invisible-characters.ts';
-import { printable } from '../../core/index.ts';
+import { isObject, printable } from '../../core/index.ts';
 
 /** What a person said. */
 export interface FormAnswer {
@@ -45,9 +45,7 @@ const SCHEMA: JsonObject = {
 /** True for a client that shows forms: that declares `elicitation` with `form`, or without any mode. */
 export function showsForms(capabilities: JsonObject): boolean {
   const { elicitation } = capabilities;
-  if (typeof elicitation !== 'object' || elicitation === null || Array.isArray(elicitation)) {
-    return false;
-  }
+  if (!isObject(elicitation)) return false;
   return 'form' in elicitation || !('url' in elicitation);
 }
 

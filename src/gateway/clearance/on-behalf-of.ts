@@ -3,7 +3,7 @@
  * with a `typ` of its own), once for a session; the owner checks that the certificate is that of the
  * very node at the other end. It is that node's word, for people to read, and widens no right.
  */
-import { StarlingError, messageOf } from '../../core/index.ts';
+import { StarlingError, isCount, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Json } from '../../core/index.ts';
 import type { OnBehalfOf, Principal } from '../../guard/index.ts';
 import { decodeJws, encodeJws, parseDid } from '../../identity/index.ts';
@@ -11,9 +11,9 @@ import type { Signer } from '../../identity/index.ts';
 import { objectOf } from '../wire/era.ts';
 
 /** Key in `_meta` of `initialize`: the certificate. */
-export const BEHALF_META = 'starling/on-behalf-of';
+export const ON_BEHALF_OF_META = 'starling/on-behalf-of';
 /** `typ` of a certificate's header: no grant passes as one. */
-const BEHALF_TYPE = 'starling-behalf+jwt';
+const CERTIFICATE_TYPE = 'starling-behalf+jwt';
 /** Longest life of a certificate. */
 const LIFETIME_MAX_S = 86_400;
 const LIFETIME_S = LIFETIME_MAX_S / 2;
@@ -21,10 +21,10 @@ const LIFETIME_S = LIFETIME_MAX_S / 2;
 const SKEW_S = 60;
 const NAME_MAX = 128;
 /** Certificates that are kept, so that they need not be signed anew: a signature takes 8 ms. */
-const KEPT_MAX = 1024;
+const CERTIFICATES_MAX = 1024;
 
 /** A certificate that holds. */
-export interface Behalf {
+export interface CertifiedOnBehalfOf {
   readonly onBehalfOf: OnBehalfOf;
   /** Until when it may be relied on; ms since the epoch. */
   readonly endsAtMs: number;
@@ -42,40 +42,41 @@ export function createCertifier(components: {
   readonly clock: Clock;
 }): Certifier {
   const { signer, clock } = components;
-  const kept = new Map<string, { readonly jws: string; readonly renewAtMs: number }>();
+  const certificates = new Map<string, { readonly jws: string; readonly renewAtMs: number }>();
   return {
     certify(principal) {
       const subject = subjectOf(principal);
       if (subject === undefined) return undefined;
       const key = JSON.stringify(subject);
       const nowMs = clock.now();
-      const known = kept.get(key);
+      const known = certificates.get(key);
       if (known !== undefined && nowMs < known.renewAtMs) return known.jws;
       const iat = Math.floor(nowMs / 1000);
       const claims = { iss: signer.did, ...subject, iat, exp: iat + LIFETIME_S };
-      const jws = encodeJws(signer, BEHALF_TYPE, claims);
-      kept.delete(key);
-      const [oldest] = kept.keys();
-      if (kept.size >= KEPT_MAX && oldest !== undefined) kept.delete(oldest);
-      kept.set(key, { jws, renewAtMs: nowMs + (LIFETIME_S * 1000) / 2 });
+      const jws = encodeJws(signer, CERTIFICATE_TYPE, claims);
+      certificates.delete(key);
+      const [oldest] = certificates.keys();
+      if (certificates.size >= CERTIFICATES_MAX && oldest !== undefined)
+        certificates.delete(oldest);
+      certificates.set(key, { jws, renewAtMs: nowMs + (LIFETIME_S * 1000) / 2 });
       return jws;
     },
   };
 }
 
 /**
- * Reads what a peer sent under {@link BEHALF_META}; undefined when it sent nothing. `issuer` is the key
+ * Reads what a peer sent under {@link ON_BEHALF_OF_META}; undefined when it sent nothing. `issuer` is the key
  * of the connection. @throws STARLING_UNAUTHORIZED when the certificate does not hold
  */
-export function readBehalf(
+export function readOnBehalfOf(
   value: Json | undefined,
   { issuer, nowMs }: { readonly issuer: Did; readonly nowMs: number },
-): Behalf | undefined {
+): CertifiedOnBehalfOf | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'string') throw refused('format', 'it is not a string');
   const { iss, sub, name, iat, exp } = claimsOf(value, issuer);
   if (iss !== issuer) throw refused('issuer', 'it is not by the node of this connection');
-  if (!isTime(iat) || !isTime(exp)) throw refused('claims', 'it has no iat or no exp in seconds');
+  if (!isCount(iat) || !isCount(exp)) throw refused('claims', 'it has no iat or no exp in seconds');
   if (exp <= iat || exp - iat > LIFETIME_MAX_S) {
     throw refused('lifetime', 'it is made for more than 24 hours');
   }
@@ -87,7 +88,7 @@ export function readBehalf(
 
 function claimsOf(jws: string, issuer: Did): Readonly<Record<string, unknown>> {
   try {
-    const decoded = decodeJws(jws, BEHALF_TYPE, 'an on-behalf-of certificate');
+    const decoded = decodeJws(jws, CERTIFICATE_TYPE, 'an on-behalf-of certificate');
     decoded.verify(issuer);
     return objectOf(decoded.payload as Json);
   } catch (error) {
@@ -122,10 +123,6 @@ function subjectOf(principal: Principal): { sub?: Did; name?: string } | undefin
 
 function isName(name: string): boolean {
   return name.length > 0 && name.length <= NAME_MAX;
-}
-
-function isTime(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 function refused(rule: string, why: string, cause?: unknown): StarlingError {

@@ -15,26 +15,26 @@ export interface Quarantined {
   readonly flags: readonly InvisibleFlag[];
 }
 
-/** How {@link quarantineError} names what is quarantined. */
-export interface QuarantinePlace {
+/** A server as people here name it. */
+export interface ServerName {
   /** Alias of the owner; absent for a server of this node. */
   readonly peer?: string;
   readonly server: string;
 }
 
 /** The reference by which `starling pin approve` knows a thing: `[<peer>/]<server>/<name>`. */
-export function pinReference(place: QuarantinePlace, name: string): string {
-  return [...(place.peer === undefined ? [] : [place.peer]), place.server, name].join('/');
+export function pinReference(at: ServerName, name: string): string {
+  return [...(at.peer === undefined ? [] : [at.peer]), at.server, name].join('/');
 }
 
 /** Why a call of something that is quarantined is refused. `self`: this node, for callers elsewhere. */
 export function quarantineError(
-  place: QuarantinePlace,
+  at: ServerName,
   quarantined: Quarantined,
   self?: string,
 ): StarlingError {
   const { kind, name, reason } = quarantined;
-  const reference = pinReference(place, name);
+  const reference = pinReference(at, name);
   const word = /^[\w./-]+$/.test(reference) ? reference : `'${reference.replaceAll("'", `'\\''`)}'`;
   const where = self === undefined ? '' : `on ${self}, `;
   return new StarlingError(
@@ -44,8 +44,8 @@ export function quarantineError(
       hint: `${where}see the difference: starling pin list; allow it: starling pin approve ${printable(word, 300)}`,
       data: {
         reason,
-        server: place.server,
-        ...(place.peer === undefined ? {} : { peer: place.peer }),
+        server: at.server,
+        ...(at.peer === undefined ? {} : { peer: at.peer }),
       },
     },
   );

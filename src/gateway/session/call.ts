@@ -134,7 +134,6 @@ class Call {
     this.#server = this.#components.channels.nameOf(route.target);
     this.#cleared = undefined;
     try {
-      this.#subscribing(this.#server, route);
       const cleared = this.#clear(route);
       if (!(cleared instanceof Promise)) this.#dispatch(cleared, route, others);
       else {
@@ -220,15 +219,16 @@ class Call {
   }
 
   /** Takes note of what a `resources/subscribe` is about before its server can tell of a change. */
-  #subscribing(server: string, route: Route): void {
+  #subscribing(route: Route): void {
     const { method, params } = this.request;
-    const { subscriptions } = this.#components;
+    const { subscriptions, channels } = this.#components;
     const { uri } = params;
     if (typeof uri !== 'string') return;
     if (method === 'resources/unsubscribe') subscriptions.remove(uri);
     if (method !== 'resources/subscribe') return;
     this.#attempt?.failed();
     this.#attempt = undefined;
+    const server = channels.nameOf(route.target);
     this.#attempt = subscriptions.begin(uri, server, route.edits?.uri ?? uri);
   }
 
@@ -276,6 +276,7 @@ class Call {
     this.#cleared = cleared;
     const failed = (error: unknown): void => this.#failed(error, others);
     try {
+      this.#subscribing(route);
       const channel = this.#components.channels.get(route.target);
       if (channel instanceof Promise) {
         channel.then((opened) => this.#send(route, others, opened), failed);

@@ -11,8 +11,8 @@ import type { OnBehalfOf, Principal } from '../../guard/index.ts';
 import { didFromPeerId } from '../../identity/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
-import { BEHALF_META, readBehalf } from '../clearance/on-behalf-of.ts';
-import type { Behalf } from '../clearance/on-behalf-of.ts';
+import { ON_BEHALF_OF_META, readOnBehalfOf } from '../clearance/on-behalf-of.ts';
+import type { CertifiedOnBehalfOf } from '../clearance/on-behalf-of.ts';
 import { metaOf } from '../wire/era.ts';
 import { errorBytes, errorOf, notificationBytes } from '../wire/frame.ts';
 import {
@@ -229,7 +229,7 @@ class PeerCaller {
   }
 
   #initializing(meta: JsonObject): Initializing {
-    const behalf = behalfIn(meta[BEHALF_META], this.#stream, this.#holder, this.#components);
+    const behalf = behalfIn(meta[ON_BEHALF_OF_META], this.#stream, this.#holder, this.#components);
     if (behalf !== undefined) {
       endWith(behalf, this.#stream, this.#session, this.#components.clock);
     }
@@ -263,9 +263,9 @@ function behalfIn(
   stream: PeerStream,
   issuer: Did,
   { audit, clock, logger }: PeerTransportComponents,
-): Behalf | undefined {
+): CertifiedOnBehalfOf | undefined {
   try {
-    return readBehalf(value, { issuer, nowMs: clock.now() });
+    return readOnBehalfOf(value, { issuer, nowMs: clock.now() });
   } catch (error) {
     const reason = messageOf(error);
     logger.info({ peer: stream.peer, error: reason }, 'session of a peer refused');
@@ -278,7 +278,12 @@ function behalfIn(
 }
 
 /** Ends the session, once it is idle, when its certificate has ended: the next one has a new one. */
-function endWith({ endsAtMs }: Behalf, stream: PeerStream, session: Session, clock: Clock): void {
+function endWith(
+  { endsAtMs }: CertifiedOnBehalfOf,
+  stream: PeerStream,
+  session: Session,
+  clock: Clock,
+): void {
   const cancel = clock.schedule(Math.max(0, endsAtMs - clock.now()), () =>
     session.whenIdle(() => void stream.close()),
   );

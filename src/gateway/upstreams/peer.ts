@@ -5,7 +5,7 @@ import { REVOCATION_TYPE } from '../../grants/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
-import { BEHALF_META } from '../clearance/on-behalf-of.ts';
+import { ON_BEHALF_OF_META } from '../clearance/on-behalf-of.ts';
 import { RPC, errorBytes } from '../wire/frame.ts';
 import { initialize } from '../wire/client-handshake.ts';
 import { createChannel, idAtEdge } from '../wire/channel.ts';
@@ -56,8 +56,8 @@ export interface PeerChannelNeeds {
   /** One server of it; absent for the catalog of all. */
   readonly server?: string;
   readonly client?: ClientFacts;
-  /** The certificate of on whose behalf it is; absent where it is for the node itself. */
-  readonly behalf?: string | undefined;
+  /** Says on whose behalf the session is; absent where it is for the node itself. */
+  readonly certificate?: string | undefined;
 }
 
 /** Nobody stands behind the node's own sessions. */
@@ -139,14 +139,14 @@ class PeerChannel implements ServerChannel {
 
   /** The handshake of MCP, with our grants. @throws STARLING_TIMEOUT, STARLING_PEER_UNREACHABLE, … */
   async initialize(): Promise<void> {
-    const { client, server, behalf } = this.#needs;
+    const { client, server, certificate } = this.#needs;
     const handshake = await initialize(this.#channel, `peer ${this.#peer.alias}`, {
       timeoutMs: OPEN_TIMEOUT_MS,
       ...(client === undefined ? {} : { client }),
       meta: {
         [GRANTS_META]: [...this.#presented],
         ...(server === undefined ? {} : { [SERVER_META]: server }),
-        ...(behalf === undefined ? {} : { [BEHALF_META]: behalf }),
+        ...(certificate === undefined ? {} : { [ON_BEHALF_OF_META]: certificate }),
       },
     });
     takeGrants(this.#components, handshake.meta[GRANTS_META], undefined);

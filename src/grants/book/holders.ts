@@ -22,7 +22,7 @@ type ChainSource = 'issued' | 'presented';
 
 /** Verified chains by holder. */
 export interface HolderIndex {
-  /** False when it was there already. */
+  /** Adds a chain for the holder of its leaf; false when it was there already. */
   add(source: ChainSource, chain: HeldChain): boolean;
   /** Chains of `holder` from `source`, by the hash of their leaf. */
   chains(source: ChainSource, holder: Did): ReadonlyMap<string, HeldChain>;
@@ -70,83 +70,98 @@ const NO_CHAINS: ReadonlyMap<string, HeldChain> = new Map();
 
 /** Makes an empty index. */
 export function createHolderIndex(): HolderIndex {
-  const holders = new Map<Did, Holder>();
-  /** By their first part. */
-  const joined = new WeakMap<readonly Grant[], Joined>();
+  return new Index();
+}
 
-  const touch = (did: Did, holder: Holder): void => {
+class Index implements HolderIndex {
+  readonly #holders = new Map<Did, Holder>();
+  /** What is held by more than one key, by the first part. */
+  readonly #joined = new WeakMap<readonly Grant[], Joined>();
+
+  add(source: ChainSource, chain: HeldChain): boolean {
+    const did = chain.leaf.claims.aud;
+    const holder = this.#holders.get(did) ?? { issued: new Map(), presented: new Map() };
+    if (holder[source].has(chain.leaf.hash)) return false;
+    this.#holders.set(did, holder);
+    holder[source].set(chain.leaf.hash, chain);
+    this.#changed(did, holder);
+    return true;
+  }
+
+  chains(source: ChainSource, did: Did): ReadonlyMap<string, HeldChain> {
+    return this.#holders.get(did)?.[source] ?? NO_CHAINS;
+  }
+
+  held(keys: readonly Did[], nowMs: number): readonly Grant[] {
+    const [key] = keys;
+    if (keys.length === 1 && key !== undefined) return this.#heldBy(key, nowMs);
+    const parts = keys.map((one) => this.#heldBy(one, nowMs)).filter((part) => part.length > 0);
+    const [first = NOTHING] = parts;
+    if (parts.length <= 1) return first;
+    const known = this.#joined.get(first);
+    if (known !== undefined && isSame(known.parts, parts)) return known.all;
+    const all = parts.flat();
+    this.#joined.set(first, { parts, all });
+    return all;
+  }
+
+  forget(did: Did): void {
+    const holder = this.#holders.get(did);
+    if (holder === undefined) return;
+    holder.presented.clear();
+    this.#changed(did, holder);
+  }
+
+  dropEnded(nowMs: number): void {
+    for (const [did, holder] of this.#holders) {
+      const dropped = dropFrom(holder.presented, ({ endsAtMs }) => endsAtMs <= nowMs);
+      if (dropped > 0) this.#changed(did, holder);
+    }
+  }
+
+  dropWhere(isOver: (chain: HeldChain) => boolean): readonly Did[] {
+    const affected: Did[] = [];
+    for (const [did, holder] of this.#holders) {
+      const dropped = dropFrom(holder.issued, isOver) + dropFrom(holder.presented, isOver);
+      if (dropped === 0) continue;
+      affected.push(did);
+      this.#changed(did, holder);
+    }
+    return affected;
+  }
+
+  presenters(): number {
+    return [...this.#holders.values()].filter(({ presented }) => presented.size > 0).length;
+  }
+
+  nextLook(fromMs: number, nowMs: number): number | undefined {
+    let next = Infinity;
+    for (const holder of this.#holders.values()) {
+      next = Math.min(next, nextOf(chainsOf(holder), fromMs));
+    }
+    // What has ended may end once more, after the clock was set back.
+    return this.#holders.size === 0 ? undefined : Math.min(Math.max(next - nowMs, 0), LOOK_MS);
+  }
+
+  changedBetween(fromMs: number, toMs: number): readonly Did[] {
+    return [...this.#holders]
+      .filter(([, holder]) => nextOf(chainsOf(holder), fromMs) <= toMs)
+      .map(([did]) => did);
+  }
+
+  #changed(did: Did, holder: Holder): void {
     holder.cached = undefined;
-    if (holder.issued.size === 0 && holder.presented.size === 0) holders.delete(did);
-  };
+    if (holder.issued.size === 0 && holder.presented.size === 0) this.#holders.delete(did);
+  }
 
-  const heldBy = (did: Did, nowMs: number): readonly Grant[] => {
-    const holder = holders.get(did);
+  #heldBy(did: Did, nowMs: number): readonly Grant[] {
+    const holder = this.#holders.get(did);
     if (holder === undefined) return NOTHING;
     const { cached } = holder;
     if (cached !== undefined && nowMs >= cached.fromMs && nowMs < cached.toMs) return cached.grants;
     holder.cached = countNow(holder, nowMs);
     return holder.cached.grants;
-  };
-
-  return {
-    add(source, chain) {
-      const did = chain.leaf.claims.aud;
-      const holder = holders.get(did) ?? { issued: new Map(), presented: new Map() };
-      if (holder[source].has(chain.leaf.hash)) return false;
-      holders.set(did, holder);
-      holder[source].set(chain.leaf.hash, chain);
-      touch(did, holder);
-      return true;
-    },
-    chains: (source, did) => holders.get(did)?.[source] ?? NO_CHAINS,
-    held(keys, nowMs) {
-      const [key] = keys;
-      if (keys.length === 1 && key !== undefined) return heldBy(key, nowMs);
-      const parts = keys.map((one) => heldBy(one, nowMs)).filter((part) => part.length > 0);
-      const [first = NOTHING] = parts;
-      if (parts.length <= 1) return first;
-      const known = joined.get(first);
-      if (known !== undefined && isSame(known.parts, parts)) return known.all;
-      const all = parts.flat();
-      joined.set(first, { parts, all });
-      return all;
-    },
-    forget(did) {
-      const holder = holders.get(did);
-      if (holder === undefined) return;
-      holder.presented.clear();
-      touch(did, holder);
-    },
-    dropEnded(nowMs) {
-      for (const [did, holder] of holders) {
-        const dropped = dropFrom(holder.presented, ({ endsAtMs }) => endsAtMs <= nowMs);
-        if (dropped > 0) touch(did, holder);
-      }
-    },
-    dropWhere(isOver) {
-      const affected: Did[] = [];
-      for (const [did, holder] of holders) {
-        const dropped = dropFrom(holder.issued, isOver) + dropFrom(holder.presented, isOver);
-        if (dropped === 0) continue;
-        affected.push(did);
-        touch(did, holder);
-      }
-      return affected;
-    },
-    presenters: () => [...holders.values()].filter(({ presented }) => presented.size > 0).length,
-    nextLook(fromMs, nowMs) {
-      let next = Infinity;
-      for (const holder of holders.values()) {
-        next = Math.min(next, nextOf(chainsOf(holder), fromMs));
-      }
-      // What has ended may end once more, after the clock was set back.
-      return holders.size === 0 ? undefined : Math.min(Math.max(next - nowMs, 0), LOOK_MS);
-    },
-    changedBetween: (fromMs, toMs) =>
-      [...holders]
-        .filter(([, holder]) => nextOf(chainsOf(holder), fromMs) <= toMs)
-        .map(([did]) => did),
-  };
+  }
 }
 
 function isSame(some: readonly object[], others: readonly object[]): boolean {

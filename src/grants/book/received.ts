@@ -34,11 +34,11 @@ export interface ReceivedInit {
 
 /** Received grants. */
 export interface Received {
-  /** Those that are for us. */
+  /** Received grants that are for us; parents are left out. */
   all(): readonly Grant[];
-  /** One that we have, parents included, by its hash. */
+  /** A grant by its hash, parents included. */
   get(hash: string): Grant | undefined;
-  /** What `grant` was renewed to; undefined when it is not one of ours. */
+  /** What `grant` was renewed to; undefined when nothing like it was received. */
   newest(grant: Grant): Grant | undefined;
   load(): Promise<void>;
   /** Keeps `leaves`; `batch` is all that came with them. `added` are those that are new. */
@@ -107,7 +107,7 @@ class ReceivedSet implements Received {
     for (const leaf of leaves) {
       if (this.#leaves.has(leaf.hash)) continue;
       const before = this.newest(leaf);
-      // It came late: what we have is its renewal.
+      // The leaf came late: what we have is its renewal.
       if (before !== undefined && !isNewer(leaf, before, successions)) continue;
       const verdict = this.#admit(leaf, batch, before !== undefined);
       if ('rule' in verdict) {
@@ -181,7 +181,7 @@ class ReceivedSet implements Received {
         ...(leaf === undefined ? [] : [rowOf(grantKey('received', leaf), leaf.jws)]),
         ...parents.flatMap((parent) => [
           rowOf(grantKey('parent', parent), parent.jws),
-          // Where it lay if it was for us and is renewed now.
+          // The row that the parent had as a grant for us, before the renewal took its place.
           ...(this.#leaves.has(parent.hash) ? [] : [{ key: grantKey('received', parent) }]),
         ]),
       ];

@@ -1,13 +1,13 @@
 /**
- * What becomes of grants when a key is changed. One that the old key issued, or that is for an old key,
- * is issued anew with the same id, so that its counters, its renewal and a revocation go on with it. Pure.
+ * What becomes of grants when a key is changed. A grant that the old key issued, or that is for an old
+ * key, is issued anew with the same id, so that counters, renewal and revocation go on. Pure.
  */
 import type { Did } from '../../core/index.ts';
 import { widening } from '../chain/capability.ts';
 import type { GrantInit } from '../format/issue.ts';
 import type { Grant, Refusal, SuccessionView } from '../types.ts';
 
-/** True when an issuer in use must issue `grant` anew: its own key or its holder's has changed. */
+/** Whether an issuer in use must issue `grant` anew: its own key or its holder's has changed. */
 export function isOutdated({ claims }: Grant, self: Did, successions: SuccessionView): boolean {
   return claims.iss !== self || successions.of(claims.aud) !== undefined;
 }
@@ -88,7 +88,7 @@ export function isNewer(one: Grant, than: Grant, successions: SuccessionView): b
   return a > b || (a === b && one.claims.exp > than.claims.exp);
 }
 
-/** True when both are versions of one grant. */
+/** Whether both are versions of one grant: same id, same issuer and owner by their keys now. */
 export function isSameGrant(one: Grant, other: Grant, successions: SuccessionView): boolean {
   const [a, b] = [one.claims, other.claims];
   return (

@@ -26,11 +26,11 @@ export interface RevocationSetInit {
 export interface RevocationSet {
   /** What {@link add} would say now. */
   admits(revocation: Revocation, nowMs: number): boolean;
-  /** True when it is new; false when known, expired, or over a bound. */
+  /** Adds a revocation; false when it is known, expired, or over a bound. */
   add(revocation: Revocation, nowMs: number): boolean;
   /** The revocation of the grant with this `jti` by one of `issuers`. */
   find(jti: string, issuers: readonly Did[]): Revocation | undefined;
-  /** True when this very text is here: a look, and no signature check. */
+  /** Whether this very text is known: a look-up without a signature check. */
   holds(jws: string): boolean;
   all(): readonly Revocation[];
   /** Forgets and returns those whose grant is over since {@link KEEP_OVER_MS}. */
@@ -87,8 +87,8 @@ export function createRevocationSet(init: RevocationSetInit): RevocationSet {
 }
 
 /**
- * True when one of `mayRevoke`, or who took the place of one, has revoked `grant`. What a retired key
- * revoked later is nobody's word, and what it kept when it retired was not revoked.
+ * Whether one of `mayRevoke`, or an heir of one, has revoked `grant`. What a retired key revokes after
+ * its retirement does not count, nor does its revocation of a grant that its succession keeps.
  */
 export function isRevokedIn(
   revoked: Pick<RevocationSet, 'find'>,

@@ -26,15 +26,15 @@ export interface SuccessionEvents {
 /** The set. */
 export interface Successions extends SuccessionView {
   readonly events: EventEmitter<SuccessionEvents>;
-  /** Reads what was kept. Must come first. */
+  /** Reads what was kept; to be called before anything else. */
   load(): Promise<void>;
   /**
-   * Keeps one that parsed; whether its keys may speak in this mesh is for the caller to know. `known`
-   * and `conflict` change nothing.
+   * Keeps a succession that parsed; whether its keys may speak in this mesh is for the caller to know.
+   * `known` and `conflict` change nothing.
    * @throws STARLING_GRANT_INVALID for a cycle; STARLING_LIMIT_EXCEEDED
    */
   add(succession: Succession): Promise<'new' | 'known' | 'conflict'>;
-  /** That `did` can still get an heir that is new here. @throws STARLING_LIMIT_EXCEEDED */
+  /** Requires that `did` can get an heir that is new here. @throws STARLING_LIMIT_EXCEEDED */
   requireRoom(did: Did): void;
   all(): readonly Succession[];
 }
@@ -112,7 +112,7 @@ class SuccessionSet implements Successions {
       this.events.emit('conflict', first, succession);
     }
     if (verdict !== 'new') return verdict;
-    // At once, so that of two that come at the same time one is the first.
+    // At once, so that of two successions at the same time one is the first.
     this.#take(succession);
     const { key, value } = rowOf(iss, succession.jws);
     if (value !== undefined) await this.#table.put(key, value);

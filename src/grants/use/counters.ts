@@ -64,8 +64,8 @@ export type Taken =
   | {
       readonly ok: true;
       /**
-       * To be waited for before the call runs, when it is there: the use is on the disk then. It
-       * rejects when the disk fails; the call must not run in that case.
+       * Where present, to be awaited before the call runs: the use is on the disk then. Rejects when the
+       * disk fails; the call must not run in that case.
        */
       readonly settled?: Promise<void>;
     }
@@ -91,7 +91,7 @@ interface Counter {
   rate: BucketLevel | undefined;
   /** End of the grant that it belongs to, ms since the epoch. */
   endsAtMs: number;
-  /** True when the disk has a row that says that it is in use. */
+  /** The disk has a row that says that the counter is in use. */
   open: boolean;
   writing: Promise<void> | undefined;
 }

@@ -23,7 +23,7 @@ export type CallEvaluation =
   | {
       readonly allow: true;
       readonly grant: Grant;
-      /** To be waited for before the call runs, when it is there: see `Counters.take`. */
+      /** Where present, to be awaited before the call runs: see `Counters.take`. */
       readonly settled?: Promise<void>;
     }
   | { readonly allow: false; readonly refusal: Refusal }

@@ -1,4 +1,4 @@
-/** The approvals as a program sees them that holds the node: a dashboard, or whatever embeds it. */
+/** The approvals for a program that holds the node: a dashboard, or whatever embeds the node. */
 import { OPERATOR } from '../principal-names.ts';
 import type { EventEmitter } from 'node:events';
 import type { Approval, ApprovalEvents, ApprovalState, Approvals, Voter } from './types.ts';
@@ -13,7 +13,7 @@ export interface ApprovalAccess {
   find(id: string): Approval;
   /**
    * Lets one call run, with just the arguments that were shown, or issues the grant that was asked for.
-   * `reason` is told to who asked, and kept. @throws STARLING_APPROVAL_UNKNOWN; STARLING_APPROVAL_CLOSED
+   * `reason` is told to the caller, and kept. @throws STARLING_APPROVAL_UNKNOWN; STARLING_APPROVAL_CLOSED
    * when it is over, or somebody else's answer is on its way to the disk
    */
   approve(id: string, reason?: string): Promise<Approval>;

@@ -36,11 +36,11 @@ export interface ApprovalsComponents {
 
 /** Bounds of the approvals, and their source of randomness. */
 export interface ApprovalsInit {
-  /** That may wait in all; default 1024. */
+  /** Approvals that may wait in all; default 1024. */
   readonly pendingMax?: number;
-  /** That may wait of one caller; default 32. */
+  /** Approvals that may wait of one caller; default 32. */
   readonly perCallerMax?: number;
-  /** That are kept when they are over; default 1024. */
+  /** Approvals that are kept when they are over; default 1024. */
   readonly keptMax?: number;
   /** For ids; default `node:crypto`. */
   readonly randomBytes?: (size: number) => Uint8Array;
@@ -208,7 +208,7 @@ class ApprovalQueue implements Approvals {
     };
   }
 
-  /** Sets the timers of one that waits. */
+  /** Sets the timers of an approval that waits. */
   #arm(entry: Entry): void {
     const scope = this.#scope;
     if (scope === undefined) return;
@@ -238,7 +238,7 @@ class ApprovalQueue implements Approvals {
     const { key, value } = rowOf(entry.approval);
     this.#components.table.put(key, value).catch((error: unknown) => this.#notKept(error));
     this.events.emit('escalated', entry.approval);
-    // Whoever put it aside sees it once more.
+    // Whoever put the question aside sees it once more.
     for (const answerer of this.#answerers) {
       if (!entry.asked.has(answerer)) void this.#askOne(entry, answerer);
     }
@@ -305,7 +305,7 @@ class ApprovalQueue implements Approvals {
     }
   }
 
-  /** Counts at once: it is a no, which needs no disk to be safe. */
+  /** Ends an approval without an answer. Counts at once: a no needs no disk to be safe. */
   async #close(entry: Entry, state: 'expired' | 'withdrawn', why: string): Promise<void> {
     if (entry.approval.state !== 'pending' || entry.answering) return;
     const answeredAt = this.#components.clock.now();
@@ -327,7 +327,7 @@ class ApprovalQueue implements Approvals {
     this.#components.logger.error({ error: messageOf(error) }, 'approval not written down');
   }
 
-  /** Forgets the oldest that are over. */
+  /** Forgets the oldest approvals that are over. */
   async #prune(): Promise<void> {
     const ids = this.#entries.dropOld();
     if (ids.length > 0) await this.#components.table.batch(ids.map((key) => ({ key })));

@@ -8,13 +8,13 @@ import type { Answerer, Approval, ApprovalOutcome } from './types.ts';
 /** One approval with its life. */
 export interface Entry {
   approval: Approval;
-  /** It is on the disk, and whoever can answer is asked. */
+  /** The approval is on the disk, and whoever can answer is asked. */
   isOpen: boolean;
   /** Somebody's answer is on its way to the disk. */
   answering: boolean;
   /** An approved call runs or has run. */
   used: boolean;
-  /** Stops its timers. */
+  /** Stops the timers of the approval. */
   stop: () => void;
   /** Aborted when the approval is over. */
   readonly over: AbortController;
@@ -25,11 +25,11 @@ export interface Entry {
 
 /** Bounds of what is known. */
 export interface EntriesInit {
-  /** That may wait in all; of these, half are for requests for a grant. */
+  /** Approvals that may wait in all; of these, half are for requests for a grant. */
   readonly pendingMax: number;
-  /** That may wait of one caller. */
+  /** Approvals that may wait of one caller. */
   readonly perCallerMax: number;
-  /** That are kept when they are over. */
+  /** Approvals that are kept when they are over. */
   readonly keptMax: number;
 }
 
@@ -120,7 +120,7 @@ export class Entries {
     );
   }
 
-  /** Forgets the oldest that are over, as many as are too many, and gives their ids. */
+  /** Forgets the oldest approvals that are over, beyond `keptMax`, and gives their ids. */
   dropOld(): readonly string[] {
     const over = [...this.#entries.values()].filter(({ approval }) => approval.state !== 'pending');
     const ids = over

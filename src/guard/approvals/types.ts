@@ -68,11 +68,11 @@ export type Answerer = (
 
 /** Events of the approvals. */
 export interface ApprovalEvents {
-  /** One waits for an answer. */
+  /** An approval waits for an answer. */
   pending: [approval: Approval];
-  /** One has waited for its `escalation_delay`. */
+  /** An approval has waited for its `escalation_delay`. */
   escalated: [approval: Approval];
-  /** One is over, however. */
+  /** An approval is over: approved, denied, expired or withdrawn. */
   closed: [approval: Approval];
 }
 
@@ -83,18 +83,19 @@ export type ApprovalEffect = (approval: Approval) => Promise<string>;
 export interface Approvals extends Startable {
   readonly events: EventEmitter<ApprovalEvents>;
   /**
-   * Asks `answerer` about everything that waits, now and later; the first answer counts. Gives what
-   * ends that; a question that is under way stays until its approval is over.
+   * Asks `answerer` about everything that waits, now and later; the first answer counts. The returned
+   * function detaches the answerer; a question that is under way stays until its approval is over.
    */
   attach(answerer: Answerer): () => void;
   /**
-   * Waits until it is answered, or time is over, which counts as no. When `signal` is aborted, it is
-   * withdrawn, and why is the signal's reason where that is a text. @throws STARLING_LIMIT_EXCEEDED when too many wait already
+   * Waits until the request is answered, or time is over, which counts as no. When `signal` is aborted,
+   * the request is withdrawn, and the signal's reason, where that is a text, says why.
+   * @throws STARLING_LIMIT_EXCEEDED when too many wait already
    */
   ask(request: ApprovalRequest, signal?: AbortSignal): Promise<ApprovalOutcome>;
-  /** Like {@link ask}, without waiting: it outlives the caller and restarts. */
+  /** Like {@link ask}, without waiting: the request outlives the caller, and restarts of the node. */
   open(request: ApprovalRequest): Promise<Approval>;
-  /** All that is known, newest first. */
+  /** All approvals that are known, newest first. */
   list(state?: ApprovalState): readonly Approval[];
   /** By its id or a unique beginning of at least 4 characters. @throws STARLING_APPROVAL_UNKNOWN */
   find(id: string): Approval;
@@ -110,6 +111,6 @@ export interface Approvals extends Startable {
    * used up: the next call needs another.
    */
   approvedFor(id: string, principal: Principal, wanted: GuardWanted): Approval | undefined;
-  /** Says what approving a `permission` does. Without it, none can be approved. */
+  /** Says what approving a `permission` does. Without an effect no permission can be approved. */
   onApprove(effect: ApprovalEffect): void;
 }

@@ -1,9 +1,9 @@
 /**
  * The one yes or no. Knows grants and the policy, and nothing of tools: what it says is the same
  * whether a tool exists or not. A decision is a look-up and a match, no signature check and no I/O.
- * It asks for the policy once, so that one that is swapped meanwhile counts from the next decision on.
+ * The guard asks for the policy once a decision: a policy that is swapped counts from the next decision on.
  */
-import { BUILTIN_SERVER, systemClock } from '../../core/index.ts';
+import { BUILTIN_SERVER, systemClock, durationMs } from '../../core/index.ts';
 import type { Clock, Did } from '../../core/index.ts';
 import { allows, evaluateCall, targetOf } from '../../grants/index.ts';
 import type {
@@ -15,7 +15,6 @@ import type {
   ResourceTarget,
 } from '../../grants/index.ts';
 import type { Approval, Approvals } from '../approvals/types.ts';
-import { durationMs } from '../policy/duration.ts';
 import type { Policy } from '../policy/policy.ts';
 import { notApproved, notByPolicy, notGranted } from './refusal-text.ts';
 import type { RefusalComponents } from './refusal-text.ts';
@@ -34,7 +33,7 @@ export interface LimitAlert {
   readonly resource: string;
   /** Where in the policy file the limit stands. */
   readonly limit: string;
-  /** Used share of it; above 1 it was refused. */
+  /** Used share of the limit; above 1 the call was refused. */
   readonly share: number;
 }
 
@@ -43,17 +42,17 @@ export interface GuardComponents {
   readonly grants: GuardGrants;
   /** This node, as refusals name it. */
   readonly self: { readonly name: string; readonly did: Did };
-  /** What grants have used up; without it, grants with conditions allow nothing. */
+  /** What grants have used up; without counters, grants with conditions allow nothing. */
   readonly counters?: Counters;
   /** For the hours of grants; default the system's. */
   readonly clock?: Clock;
-  /** The policy, and what it says of whom; without it grants and scopes alone decide. */
+  /** The policy, and its rules for each caller; without a policy, grants and scopes alone decide. */
   readonly policy?: {
     readonly callerRules: CallerRulesLookup;
     current(): Policy;
   };
   readonly approvals?: Pick<Approvals, 'approvedFor'>;
-  /** Resources of the built-in server that whoever has proven who it is may use. */
+  /** Resources of the built-in server that every proven caller may use. */
   readonly open?: ReadonlySet<string>;
   /** Hears when a used share reaches `alert_threshold`. */
   readonly alert?: (alert: LimitAlert) => void;
@@ -111,7 +110,7 @@ export function createGuard(components: GuardComponents): ExplainingGuard {
 class Evaluation {
   readonly #components: GuardComponents;
   readonly #words: RefusalComponents;
-  /** By the array of a holder's grants, which is another one when they change. */
+  /** Covering grants by the array of a holder's grants: another array when the grants change. */
   readonly #known = new WeakMap<readonly Grant[], Map<string, readonly Grant[]>>();
 
   constructor(components: GuardComponents) {
@@ -200,7 +199,7 @@ class Evaluation {
     return { grant, ask: false, ...(settled === undefined ? {} : { settled }) };
   }
 
-  /** Those of a holder's grants that are about what is wanted, remembered until its grants change. */
+  /** The holder's grants that are about what is wanted, remembered until the holder's grants change. */
   #covering(holder: Did, wanted: GuardWanted, target: ResourceTarget): readonly Grant[] {
     const { grants, counters } = this.#components;
     const held = grants.held(holder);
@@ -225,7 +224,7 @@ class Evaluation {
     return covering;
   }
 
-  /** The first rule of the policy that is against it. */
+  /** The first rule of the policy that is against the call. */
   #againstPolicy(
     rules: CallerRules,
     { principal, wanted }: Case,
@@ -320,8 +319,8 @@ function isBare({ claims }: Grant): boolean {
 }
 
 /**
- * What peers have granted to this node, an agent gets only by a grant that speaks of peers; and of their
- * built-in servers only by one that names that literally, as of our own.
+ * An agent gets what peers have granted to this node only by a grant that names peers; and the built-in
+ * server of a peer only by a grant that names that server literally, as with our own.
  */
 function namesPeer({ resource }: Capability, { segments }: ResourceTarget): boolean {
   if (segments[0]?.startsWith('@') !== true) return true;

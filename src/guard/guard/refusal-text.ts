@@ -1,4 +1,4 @@
-/** What a refused caller is told: who may not do what where and why, and the command that changes it. */
+/** What a refused caller is told: who may not do what, where and why, and the command that changes that. */
 import { BUILTIN_SERVER, printable } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import { allows, encodeSegment } from '../../grants/index.ts';
@@ -11,7 +11,7 @@ type Bounded = Exclude<Principal, { kind: 'operator' }>;
 
 /** What refusals are made of. */
 export interface RefusalComponents {
-  /** With `issued` and `state` it can be said why an old grant no longer helps. */
+  /** With `issued` and `state` a refusal can say why an old grant no longer helps. */
   readonly grants: Pick<GrantBook, 'held'> & Partial<Pick<GrantBook, 'issued' | 'state'>>;
   /** This node, as refusals name it. */
   readonly self: { readonly name: string; readonly did: Did };
@@ -22,7 +22,7 @@ export interface RefusalComponents {
 /** What may stand unquoted in a command. */
 const ALIAS = /^[a-z0-9][a-z0-9-]{0,31}$/;
 
-/** Rules of a judgement that {@link reasonOf} can say more about. */
+/** Rules of an evaluation that {@link reasonOf} can say more about. */
 const VAGUE: readonly string[] = ['no-grant', 'not-covered', 'malformed'];
 
 /** Explained only when somebody reads it: a list of tools asks for the yes or no alone. */
@@ -45,7 +45,7 @@ class LazyRefused {
   }
 }
 
-/** No scope or grant allows it; `cause` is what the judge of the grants says. */
+/** No scope or grant allows it; `cause` is what evaluating the grants says. */
 export function notGranted(
   components: RefusalComponents,
   caller: Bounded,
@@ -63,7 +63,7 @@ export function notGranted(
   });
 }
 
-/** It is granted, but the policy has a rule against it. */
+/** The call is granted, but the policy has a rule against it. */
 export function notByPolicy(
   components: RefusalComponents,
   caller: Principal,
@@ -76,7 +76,7 @@ export function notByPolicy(
   });
 }
 
-/** A person must approve it first. */
+/** A person must approve the call first. */
 export function notApproved(
   components: RefusalComponents,
   wanted: GuardWanted,
@@ -154,12 +154,12 @@ function hintOf(
   const canAsk = canRequest && target.segments[0] !== BUILTIN_SERVER;
   const ask = canAsk ? `; or ask for it: starling__request_permission there` : '';
   if (target.scheme !== 'tool') return `ask the operator of ${where}${ask}`;
-  // Who narrowed it by arguments would not want to give it whole.
+  // Whoever narrowed the grant by arguments would not want to give the whole tool.
   const args = rule === 'args' ? ` --arg 'NAME=VALUE'` : '';
   return `starling grant create ${referenceOf(caller)} --tool '${path}'${args}${ask}`;
 }
 
-/** How the commands name it. */
+/** How commands name the caller. */
 function referenceOf(caller: Exclude<Bounded, { kind: 'client' }>): string {
   if (caller.kind === 'agent') return caller.did;
   return ALIAS.test(caller.alias) ? caller.alias : encodeSegment(caller.peerId);

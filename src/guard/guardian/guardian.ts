@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { StarlingError, printable } from '../../core/index.ts';
+import { StarlingError, printable, durationMs } from '../../core/index.ts';
 import type { Clock, Did, Logger } from '../../core/index.ts';
 import type { Capability, Grant, GrantBook } from '../../grants/index.ts';
 import { createAllowance } from '../allowance.ts';
@@ -18,7 +18,6 @@ import { outside, parseScope } from './permission-scope.ts';
 import type { OfferedTool, PermissionScope } from './permission-scope.ts';
 import { planOf, riskOf } from './permission-plan.ts';
 import type { PermissionPlan } from './permission-plan.ts';
-import { durationMs } from '../policy/duration.ts';
 import type { ResourceType } from '../policy/schema.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { CallerRules, CallerRulesLookup } from '../policy/caller-rules.ts';
@@ -186,7 +185,7 @@ class Weigher implements Guardian {
     return { ...answer(false, reason), pending: approval.id };
   }
 
-  /** A person has said yes. Issued before that counts, so that a yes is never without its grant. */
+  /** A person has said yes. The grant is issued before the yes counts: no yes is without its grant. */
   async #approved({ permission, principal }: Approval): Promise<string> {
     if (permission === undefined || !('did' in principal)) {
       throw new StarlingError('STARLING_APPROVAL_UNKNOWN', 'this approval is for no grant');

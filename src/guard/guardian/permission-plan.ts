@@ -11,9 +11,9 @@ import type { CallerRules } from '../policy/caller-rules.ts';
 /** What would be granted. */
 export interface PermissionPlan {
   readonly capabilities: readonly Capability[];
-  /** It has tools that are not marked read-only, or nobody knows. */
+  /** The request covers tools that are not marked read-only, or nobody knows. */
   readonly isWrite: boolean;
-  /** Why it can't be granted at all. */
+  /** Why the request can't be granted at all. */
   readonly problem?: string;
 }
 
@@ -59,7 +59,7 @@ export function planOf(init: {
 
 /**
  * The risk of `patterns`, asked for as `type`: at least that of any type of the policy whose resources
- * they touch, so that calling it by a milder name does not help.
+ * they touch, so that a milder name for the same things does not help.
  */
 export function riskOf(
   type: ResourceType,
@@ -72,7 +72,7 @@ export function riskOf(
   return Math.max(type.risk, ...touched.map(({ risk }) => risk));
 }
 
-/** True when one of two patterns covers the other. */
+/** Whether one of two patterns covers the other. */
 export function meets(one: string, other: string): boolean {
   return patternCovers(one, other) || patternCovers(other, one);
 }

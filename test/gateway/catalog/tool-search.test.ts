@@ -5,13 +5,12 @@ import { StarlingError } from '../../../src/core/index.ts';
 import { soundItems } from '../../../src/directory/index.ts';
 import type { ListedTool } from '../../../src/directory/index.ts';
 import { silentLogger } from '../../../src/core/index.ts';
+import { META_TOOLS } from '../../../src/gateway/catalog/search-tool-definitions.ts';
 import {
-  META_TOOLS,
   answerMetaTool,
   isMetaTool,
   metaToolError,
   readToolCall,
-  unknownToolError,
 } from '../../../src/gateway/catalog/search-tools.ts';
 import { createToolSearch, createToolSearches } from '../../../src/gateway/catalog/tool-search.ts';
 
@@ -219,12 +218,5 @@ describe('the meta tools', () => {
     }
     const error = await errorOf(() => readToolCall({ name: 'search_tools' }));
     expect(error.hint).toBe('call search_tools itself');
-  });
-
-  it('say what is near a tool that cannot be called', async () => {
-    const error = await unknownToolError('mail__sned', search);
-    expect(error).toMatchObject({ code: 'STARLING_TOOL_UNKNOWN' });
-    expect(error.hint).toContain('mail__send');
-    expect((await unknownToolError('zzz\u202E', search)).message).not.toContain('\u202E');
   });
 });

@@ -6,9 +6,9 @@ import { describe, expect, it } from 'vitest';
 import type { Audit, AuditInit } from '../../../src/audit/index.ts';
 import type { Json } from '../../../src/core/index.ts';
 import {
-  BEHALF_META,
+  ON_BEHALF_OF_META,
   createCertifier,
-  readBehalf,
+  readOnBehalfOf,
 } from '../../../src/gateway/clearance/on-behalf-of.ts';
 import { challengeText } from '../../../src/gateway/door/challenge.ts';
 import { createDisabledAudit } from '../../../src/audit/index.ts';
@@ -38,8 +38,12 @@ const scout = createIdentity(Buffer.alloc(32, 8));
 const agent = { kind: 'agent', did: scout.did, name: 'scout' } as const;
 const READ = { name: 'alice__files__echo', arguments: { message: 'for the scout' } };
 
-const read = (value: Json, issuer: Signer = node, nowS = NOW_S): ReturnType<typeof readBehalf> =>
-  readBehalf(value, { issuer: issuer.did, nowMs: nowS * 1000 });
+const read = (
+  value: Json,
+  issuer: Signer = node,
+  nowS = NOW_S,
+): ReturnType<typeof readOnBehalfOf> =>
+  readOnBehalfOf(value, { issuer: issuer.did, nowMs: nowS * 1000 });
 
 describe('a certificate of a node', () => {
   const clock = manualClock();
@@ -127,7 +131,7 @@ describe('a certificate that does not hold', () => {
   });
 
   it('is no matter where none is sent', () => {
-    expect(readBehalf(undefined, { issuer: node.did, nowMs: 0 })).toBeUndefined();
+    expect(readOnBehalfOf(undefined, { issuer: node.did, nowMs: 0 })).toBeUndefined();
   });
 });
 
@@ -316,7 +320,7 @@ describe('a session whose certificate does not hold', () => {
     near.onEnd(() => void (ended = true));
     wire.handlers.get(alice.peerId)?.get('/starling/mcp/1')?.(far);
     const stolen = createCertifier({ signer: signerOf(4), clock: manualClock() }).certify(agent);
-    const params = { ...INITIALIZE.params, _meta: { [BEHALF_META]: stolen } };
+    const params = { ...INITIALIZE.params, _meta: { [ON_BEHALF_OF_META]: stolen } };
     near.write(Buffer.from(`${JSON.stringify({ ...INITIALIZE, params })}\n`));
     expect(await answer).toMatchObject({
       error: {

@@ -89,6 +89,26 @@ describe('a subscription that fails', () => {
     ]);
   });
 
+  it('is made again for as long as nobody lists its resource, once somebody does', async () => {
+    const desk = openDesk();
+    const ends: ((error: StarlingError) => void)[] = [];
+    desk.open = (channel): ServerChannel => ({
+      ...channel,
+      ended: new Promise((resolve) => ends.push(resolve)),
+    });
+    subscribed(desk, 1);
+    ends[0]?.(new StarlingError('STARLING_PEER_UNREACHABLE', 'it went'));
+    await turn();
+    desk.servers = [];
+    const sentBefore = desk.sent.length;
+    await desk.clock.advance(60_000);
+    expect(desk.sent.slice(sentBefore)).toEqual([]);
+    desk.servers = ['x'];
+    desk.router.emit('change');
+    await desk.clock.advance(5000);
+    expect(desk.sent.slice(sentBefore)).toMatchObject([{ method: 'resources/subscribe' }]);
+  });
+
   it('that the server refuses when it is made again is given up, and others are made', async () => {
     const desk = openDesk();
     const ends: ((error: StarlingError) => void)[] = [];
@@ -110,6 +130,29 @@ describe('a subscription that fails', () => {
     const sentBefore = desk.sent.length;
     await desk.clock.advance(60_000);
     expect(desk.sent.slice(sentBefore)).toEqual([]);
+  });
+});
+
+describe('a subscription that waits for a person', () => {
+  it('hears of nothing before it may be made', async () => {
+    const desk = openDesk();
+    subscribed(desk, 1);
+    let clear: () => void = () => undefined;
+    desk.clear = () =>
+      new Promise((resolve) => {
+        clear = () => resolve({ over: () => undefined });
+      });
+    const update = { method: 'notifications/resources/updated', params: { uri: 'test://2' } };
+    const tell = (): void => desk.receiveFrom(JSON.stringify({ jsonrpc: '2.0', ...update }));
+    const heard = desk.ask(subscribe(2, 'test://2'));
+    tell();
+    expect(desk.pushed).toEqual([]);
+    clear();
+    await turn();
+    desk.answer({ id: lastId(desk), result: {} });
+    expect(heard).toMatchObject([{ id: 2, result: {} }]);
+    tell();
+    expect(desk.pushed).toMatchObject([{ params: { uri: 'test://2' } }]);
   });
 });
 

@@ -1,6 +1,6 @@
 /** One upstream server on its own, a real process, with callers that speak for themselves. */
 import { resolve } from 'node:path';
-import type { StdioServer } from '../../../src/config/index.ts';
+import type { McpServer, StdioServer } from '../../../src/config/index.ts';
 import { Secret, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { Clock, Health, JsonObject, StarlingError } from '../../../src/core/index.ts';
 import { META } from '../../../src/gateway/wire/era.ts';
@@ -25,6 +25,8 @@ import { defer } from './gateways.ts';
 /** A clock that runs, and that a test can move on. */
 export interface LeapingClock extends Clock {
   leap(ms: number): Promise<void>;
+  /** Timers that wait. */
+  waiting(): number;
 }
 
 /** Time goes by itself, and by `leap`. */
@@ -63,6 +65,7 @@ export function leapingClock(): LeapingClock {
       }
       offsetMs = endMs - Date.now();
     },
+    waiting: () => timers.size,
   };
 }
 
@@ -80,13 +83,15 @@ export interface UpstreamBench {
 export interface BenchInit extends Partial<ManagedUpstreamInit> {
   readonly eras?: 'legacy' | 'modern' | 'both';
   readonly server?: Partial<StdioServer>;
+  /** Another server in place of the process of `session-server.mjs`. */
+  readonly config?: McpServer;
   /** Start it at once, and wait until it is listed; default true. */
   readonly start?: boolean;
 }
 
 /** The server of `session-server.mjs`, kept. Ends with the test. */
 export async function upstreamBench(init: BenchInit = {}): Promise<UpstreamBench> {
-  const { eras = 'legacy', server, start = true, ...bounds } = init;
+  const { eras = 'legacy', server, config, start = true, ...bounds } = init;
   const clock = leapingClock();
   const waits: { readonly atMs: number; readonly delayMs: number }[] = [];
   const noting: Clock = {
@@ -100,7 +105,7 @@ export async function upstreamBench(init: BenchInit = {}): Promise<UpstreamBench
   let changes = 0;
   const upstream = createManagedUpstream(
     'far',
-    {
+    config ?? {
       type: 'stdio',
       command: process.execPath,
       args: [resolve(import.meta.dirname, 'session-server.mjs')],

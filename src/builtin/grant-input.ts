@@ -1,13 +1,11 @@
-/** How the grant tools are told what to grant, to whom, and under which conditions. */
+/** The input of the grant tools: what to grant, to whom, and under which conditions. */
 import { z } from 'zod';
 import { StarlingError } from '../core/index.ts';
 import type { Did, Json } from '../core/index.ts';
 import { parseResource, uriResource } from '../grants/index.ts';
-import type { Capability, Counters, Grant, GrantBook } from '../grants/index.ts';
+import type { Capability } from '../grants/index.ts';
 import { parseDid } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
-import type { GrantSummary } from './results.ts';
-import type { MeshAdmission } from '../mesh/index.ts';
 
 /** No grant and no invite outlives this. */
 const EXPIRES_MAX_S = 3650 * 86_400;
@@ -25,7 +23,7 @@ const patterns = (description: string): z.ZodOptional<z.ZodArray<z.ZodString>> =
 
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 
-/** What is granted, as the arguments of a tool. */
+/** Members of an input that say what is granted. */
 export const WHAT = {
   tools: patterns('Tools, e.g. `files/*`, `git/status`, `files/read_*`.'),
   resources: patterns('Resources, e.g. `files/file:///srv/docs/**`, `demo/**`.'),
@@ -33,7 +31,7 @@ export const WHAT = {
   servers: patterns('Servers of which everything is meant, e.g. `files`.'),
 } as const;
 
-/** Conditions, as the arguments of a tool. */
+/** Members of an input that say under which conditions. */
 export const CONDITIONS = {
   uses: z.number().int().positive().optional().describe('How many calls in all.'),
   rate: z
@@ -160,44 +158,4 @@ function resourceOf(kind: 'tool' | 'prompt' | 'resource', pattern: string): stri
     });
   }
   return resource;
-}
-
-/** What a summary is made from. */
-export interface SummaryComponents {
-  readonly grants: Pick<GrantBook, 'state' | 'renewable'>;
-  readonly membership: Pick<Membership, 'peers'>;
-  readonly counters: Pick<Counters, 'taken'>;
-  readonly admission: Pick<MeshAdmission, 'ticketOf'>;
-}
-
-/** A grant as a person reads it. */
-export function summarise(
-  components: SummaryComponents,
-  grant: Grant,
-  direction: 'issued' | 'received',
-): GrantSummary {
-  const did = direction === 'issued' ? grant.claims.aud : grant.claims.iss;
-  const peer = components.membership.peers().find((view) => view.did === did);
-  const ticket = direction === 'issued' ? components.admission.ticketOf(grant) : undefined;
-  const counted = direction === 'issued' && grant.claims.prf === undefined ? grant.claims.cap : [];
-  const taken = counted.flatMap(({ caveats }, capability) =>
-    caveats?.['uses'] === undefined
-      ? []
-      : [{ capability, uses: components.counters.taken(grant, capability) }],
-  );
-  return {
-    id: grant.claims.jti,
-    direction,
-    with: peer?.alias ?? did,
-    did,
-    capabilities: grant.claims.cap,
-    ...(taken.length === 0 ? {} : { taken }),
-    renewed:
-      direction === 'issued' &&
-      components.grants.renewable().some((one) => one.grant.hash === grant.hash),
-    issuedAt: grant.claims.iat * 1000,
-    expiresAt: grant.claims.exp * 1000,
-    state: components.grants.state(grant),
-    ...(ticket === undefined ? {} : { ticket }),
-  };
 }

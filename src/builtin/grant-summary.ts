@@ -1,0 +1,46 @@
+/** A grant as a person reads it, in the results of the grant tools. */
+import type { Counters, Grant, GrantBook } from '../grants/index.ts';
+import { peerIdFromDid } from '../identity/index.ts';
+import type { Membership } from '../membership/index.ts';
+import type { MeshAdmission } from '../mesh/index.ts';
+import type { GrantSummary } from './results.ts';
+
+/** What a summary is made from. */
+export interface SummaryComponents {
+  readonly grants: Pick<GrantBook, 'state' | 'renewable'>;
+  readonly membership: Pick<Membership, 'peer'>;
+  readonly counters: Pick<Counters, 'taken'>;
+  readonly admission: Pick<MeshAdmission, 'ticketOf'>;
+}
+
+/** A grant as a person reads it. */
+export function summarise(
+  components: SummaryComponents,
+  grant: Grant,
+  direction: 'issued' | 'received',
+): GrantSummary {
+  const did = direction === 'issued' ? grant.claims.aud : grant.claims.iss;
+  const peer = components.membership.peer(peerIdFromDid(did));
+  const ticket = direction === 'issued' ? components.admission.ticketOf(grant) : undefined;
+  const counted = direction === 'issued' && grant.claims.prf === undefined ? grant.claims.cap : [];
+  const taken = counted.flatMap(({ caveats }, capability) =>
+    caveats?.['uses'] === undefined
+      ? []
+      : [{ capability, uses: components.counters.taken(grant, capability) }],
+  );
+  return {
+    id: grant.claims.jti,
+    direction,
+    with: peer?.alias ?? did,
+    did,
+    capabilities: grant.claims.cap,
+    ...(taken.length === 0 ? {} : { taken }),
+    renewed:
+      direction === 'issued' &&
+      components.grants.renewable().some((one) => one.grant.hash === grant.hash),
+    issuedAt: grant.claims.iat * 1000,
+    expiresAt: grant.claims.exp * 1000,
+    state: components.grants.state(grant),
+    ...(ticket === undefined ? {} : { ticket }),
+  };
+}
