@@ -1,7 +1,7 @@
 /**
  * An upstream server at a URL that speaks HTTP+SSE (MCP 2024-11-05 `transports`): one event stream
  * for everything that comes, whose first event says where our messages go. When the stream ends, so
- * does the connection; whoever keeps it running makes a new one.
+ * does the connection; the pool of instances makes a new one.
  */
 import type { SseServer } from '../../../config/index.ts';
 import { StarlingError, createScope } from '../../../core/index.ts';
@@ -126,7 +126,7 @@ class SseConnection implements UpstreamConnection {
     }
   }
 
-  /** @throws STARLING_UPSTREAM_INVALID when it leads to another origin: our secrets stay at ours */
+  /** @throws STARLING_UPSTREAM_INVALID when the address leads to another origin: our secrets stay at ours */
   #addressIn(event: StreamEvent): URL {
     const base = new URL(this.#init.server.url);
     const text = event.data.toString('utf8');

@@ -2,7 +2,7 @@
  * An upstream server at a URL: Streamable HTTP (MCP `transports`), 2025-03-26 to 2025-11-25, and the
  * stateless era of 2026-07-28. Every message is one POST; answers come as JSON or as an event stream,
  * which is resumed where the server lets us. A session that the server forgot ends the connection,
- * and whoever keeps it running makes a new one.
+ * and the pool of instances makes a new one.
  */
 import type { HttpServer } from '../../../config/index.ts';
 import { StarlingError, backoffMs, createScope, messageOf } from '../../../core/index.ts';
@@ -59,7 +59,7 @@ export function connectHttp(components: UrlComponents, init: HttpInit): Upstream
 /** A request of the channel that waits for its answer. */
 interface Asked {
   readonly id: number;
-  /** True when nobody waits any more. */
+  /** True when nobody waits for the answer any more. */
   over: boolean;
   /** Ends a pause at once. */
   wake?: () => void;

@@ -54,13 +54,13 @@ export interface UrlRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
   readonly timeoutMs?: number;
-  /** The channel's id of the request in the body, by which it can be ended. */
+  /** The channel's id of the request in the body, by which the exchange can be ended. */
   readonly id?: number;
 }
 
 /** Sends requests to one server. */
 export interface UrlCaller {
-  /** @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_TIMEOUT; whatever the status, it resolves */
+  /** Resolves whatever the status. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_TIMEOUT */
   send(request: UrlRequest): Promise<Reply>;
   /** Ends the exchange of a request of the channel; a no-op when there is none. */
   abort(id: number): void;
@@ -266,7 +266,7 @@ function end(sending: Sending, why: StarlingError): void {
   sending.exchange?.abort(why);
 }
 
-/** True when the server no longer takes us for who we were: the connection is over. */
+/** True for an error by which the connection is over: the server wants a new login. */
 export function endsConnection(error: StarlingError): boolean {
   return error.data['reason'] === 'login';
 }
