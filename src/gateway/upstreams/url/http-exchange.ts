@@ -129,6 +129,12 @@ export function headerOf(reply: Reply, name: string): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
+/** True for an answer that is a stream of events. */
+export function isEventStream(reply: Reply): boolean {
+  const type = headerOf(reply, 'content-type') ?? '';
+  return reply.status === 200 && type.startsWith('text/event-stream');
+}
+
 function late(url: URL, timeoutMs: number): StarlingError {
   return new StarlingError(
     'STARLING_TIMEOUT',

@@ -8,6 +8,7 @@ import type { Clock, Logger, Random, Secret } from '../../../core/index.ts';
 import { parseFrame } from '../../wire/frame.ts';
 import type { ChannelListener, ResponseFrame } from '../../types.ts';
 import type { Credentials } from '../connection.ts';
+import type { EventStreamDecoder } from './event-stream.ts';
 import { createExchanger, headerOf, readBody } from './http-exchange.ts';
 import type { Exchange, Exchanger, Reply } from './http-exchange.ts';
 
@@ -75,6 +76,8 @@ export interface UrlCaller {
   refused(status: number): StarlingError;
   /** The body of an answer with one message. @throws STARLING_LIMIT_EXCEEDED */
   body(reply: Reply): Promise<Buffer>;
+  /** Reads a stream of events to its end. @throws STARLING_LIMIT_EXCEEDED for an event over the limit */
+  readEvents(reply: Reply, decoder: EventStreamDecoder): Promise<void>;
   /** The first bytes of a refusal's body; empty when it is longer than any error need be. */
   refusalBody(reply: Reply): Promise<Buffer>;
   /** Anything thrown by an exchange, in our words. */
@@ -193,6 +196,15 @@ class Caller implements UrlCaller {
     } catch (error) {
       const over = error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED';
       throw over ? this.oversize() : error;
+    }
+  }
+
+  async readEvents(reply: Reply, decoder: EventStreamDecoder): Promise<void> {
+    for await (const chunk of reply.body as AsyncIterable<Buffer>) {
+      if (!decoder.push(chunk)) {
+        reply.body.destroy();
+        throw this.oversize();
+      }
     }
   }
 
