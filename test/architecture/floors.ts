@@ -59,7 +59,8 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['commands'],
     ['groups'],
     ['program.ts'],
-    ['main.ts'],
+    // `reference` writes the tables of docs/reference; the program does not load it.
+    ['reference', 'main.ts'],
   ],
 };
 

@@ -5,7 +5,7 @@ import { readArguments } from '../options/tool-arguments.ts';
 import { contentOf } from '../terminal/tool-content.ts';
 import { print, safe, safeLine, tell } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 import { readStdin } from '../terminal/stdin.ts';
 
 /** The node's own limits end a call sooner; this only ends a wait for a node that hangs. */

@@ -16,7 +16,7 @@ import type { McpClient } from '../client-files/mcp-clients.ts';
 import { paint, paintTalk, printData, safeLine, tell } from '../terminal/output.ts';
 import { isObject } from '../../core/shape.ts';
 import { stateDirOf } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
 interface ConnectOptions extends CommonOptions {
   readonly name: string;

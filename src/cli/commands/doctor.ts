@@ -17,7 +17,7 @@ import { stateFolder } from '../checks/state-folder.ts';
 import { upstreams } from '../checks/upstreams.ts';
 import { paint, printData, safe, safeLine } from '../terminal/output.ts';
 import { stateDirOf, withNode } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
 const CHECKS: readonly Check[] = [
   nodeVersion,

@@ -3,7 +3,7 @@ import type { PeersResult } from '../../builtin/results.ts';
 import type { PeerView } from '../../membership/types.ts';
 import { ago, printData, table } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
 /** Prints the peers. */
 export async function run(options: CommonOptions): Promise<void> {

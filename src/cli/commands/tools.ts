@@ -1,7 +1,7 @@
 /** `starling tools` */
 import { cut, printData, table } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
 const SUMMARY_MAX = 80;
 const OWN = 'starling__';

@@ -15,7 +15,7 @@ import type { Passphrases } from '../terminal/passphrase.ts';
 import { createProgress } from '../terminal/progress.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
 import type { Progress } from '../terminal/progress.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 import { readStdin } from '../terminal/stdin.ts';
 
 const STOP_TIMEOUT_MS = 5000;

@@ -9,7 +9,7 @@ import type { Did } from '../../core/ids.ts';
 import { silentLogger } from '../../core/logger.ts';
 import { createStore } from '../../store/index.ts';
 import { stateDirOf, withNode } from './locate-node.ts';
-import type { CommonOptions } from './locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
 /** What was seen, latest first; and why it could not be read, if so. */
 export interface SeenHere {

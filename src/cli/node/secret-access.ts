@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { StarlingError } from '../../core/errors.ts';
 import type { NodeClient } from './client.ts';
-import { readOwnConfig } from '../client-files/node-config.ts';
+import { readOwnConfig } from './config-file.ts';
 import { factsOf } from '../client-files/server-entry.ts';
 import { stateDirOf, withNode } from './locate-node.ts';
-import type { CommonOptions } from './locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 import type { SecretStore } from '../../secrets/index.ts';
 
 /** Names of servers that use a secret, by the secret's name. */

@@ -1,7 +1,7 @@
 /** What is granted and under which conditions, from the options of `grant create` and `delegate`. */
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from './common-options.ts';
 
 /** Options of commands that make a grant. */
 export interface GrantOptions extends CommonOptions {

@@ -1,32 +1,6 @@
-/** How entries of the audit log are asked for and shown. */
-import type { AuditEntry, AuditFilter } from '../../audit/types.ts';
+/** How entries of the audit log are shown. */
+import type { AuditEntry } from '../../audit/types.ts';
 import { paint, safeLine } from './output.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
-
-/** Options that say which entries are wanted. */
-export interface FilterOptions extends CommonOptions {
-  readonly who?: string;
-  readonly what?: string;
-  readonly kind?: AuditEntry['kind'];
-  readonly outcome?: AuditEntry['outcome'];
-  /** ms since the epoch */
-  readonly since?: number;
-  /** ms since the epoch */
-  readonly until?: number;
-}
-
-/** What the options ask for. */
-export function filterOf(options: FilterOptions): AuditFilter {
-  const { who, what, kind, outcome, since, until } = options;
-  return {
-    ...(who === undefined ? {} : { who }),
-    ...(what === undefined ? {} : { what }),
-    ...(kind === undefined ? {} : { kind }),
-    ...(outcome === undefined ? {} : { outcome }),
-    ...(since === undefined ? {} : { since }),
-    ...(until === undefined ? {} : { until }),
-  };
-}
 
 /** An entry on one line; `names`: by did, what to call who is known. */
 export function showEntry(entry: AuditEntry, names: Readonly<Record<string, string>> = {}): string {

@@ -2,7 +2,7 @@
 import type { ApprovalListResult, ApprovalSummary } from '../../../builtin/results.ts';
 import { ago, duration, paint, printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Prints what waits for a person, newest first; with `--all` also what is over. */
 export async function run(options: CommonOptions & { readonly all?: boolean }): Promise<void> {

@@ -4,7 +4,7 @@ import { printData, safeLine } from '../../terminal/output.ts';
 import { withOwnKey } from '../../node/offline-state.ts';
 import { newPassphrase, passphraseOf } from '../../terminal/passphrase.ts';
 import { stateDirOf } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 interface EncryptOptions extends CommonOptions {
   readonly newPassphraseFile?: string;

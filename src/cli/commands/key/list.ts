@@ -2,7 +2,7 @@
 import type { KeyListResult } from '../../../builtin/results.ts';
 import { ago, duration, printData, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Prints the keys, newest first; never what they are. */
 export async function run(options: CommonOptions): Promise<void> {

@@ -14,11 +14,11 @@ import {
   sameName,
   withServers,
   writeOwnConfig,
-} from '../../client-files/node-config.ts';
-import type { OwnConfig } from '../../client-files/node-config.ts';
+} from '../../node/config-file.ts';
+import type { OwnConfig } from '../../node/config-file.ts';
 import { paint, paintTalk, print, safeLine, tell } from '../../terminal/output.ts';
 import { describeEntry, factsOf } from '../../client-files/server-entry.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 interface ImportOptions extends CommonOptions {
   readonly project?: boolean;

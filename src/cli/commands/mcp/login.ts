@@ -2,7 +2,7 @@
 import type { McpLoginResult } from '../../../builtin/results.ts';
 import { duration, print, printData, safeLine, tell } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 const WAIT_S = 60;
 

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { StarlingError } from '../../../core/errors.ts';
 import { open } from '../../node/client.ts';
 import { stateDirOf } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Pipes until both directions are over. @throws STARLING_NODE_UNREACHABLE */
 export async function run(options: CommonOptions): Promise<void> {

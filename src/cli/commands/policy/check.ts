@@ -5,7 +5,7 @@ import type { PolicyCheckResult } from '../../../builtin/results.ts';
 import { StarlingError, messageOf } from '../../../core/errors.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Checks `file`, or the node's own policy file; exit code 1 when something is wrong with it. */
 export async function run(file: string | undefined, options: CommonOptions): Promise<number> {

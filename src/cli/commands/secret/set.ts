@@ -8,7 +8,7 @@ import { canAsk } from '../../terminal/ask.ts';
 import { askHidden } from '../../terminal/ask-hidden.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { nodeOrFolder } from '../../node/secret-access.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 import { readStdin } from '../../terminal/stdin.ts';
 
 interface SetOptions extends CommonOptions {

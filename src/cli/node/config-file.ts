@@ -7,13 +7,13 @@ import { serverName } from '../../config/mcp-servers.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { isObject } from '../../core/shape.ts';
-import { attach } from '../node/client.ts';
-import { readJsonFile, writeJsonFile } from './json-file.ts';
-import type { JsonFile } from './json-file.ts';
-import { parseJsonc, valueOf } from './jsonc.ts';
-import { setProperty } from './jsonc-edit.ts';
-import { configFileOf, stateDirOf } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import { attach } from './client.ts';
+import { readJsonFile, writeJsonFile } from '../client-files/json-file.ts';
+import type { JsonFile } from '../client-files/json-file.ts';
+import { parseJsonc, valueOf } from '../client-files/jsonc.ts';
+import { setProperty } from '../client-files/jsonc-edit.ts';
+import { configFileOf, stateDirOf } from './locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
 /** The file, and the servers in it as they are written there. */
 export interface OwnConfig {
