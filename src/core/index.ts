@@ -22,7 +22,7 @@ export {
   jsonStringAt,
   skipJsonSpace,
 } from './json-scanner.ts';
-export { createPartStack, createScope, stopAll } from './lifecycle.ts';
+export { createPartStack, createScope, stopAll, thenStop } from './lifecycle.ts';
 export type { PartStack, Scope, Startable } from './lifecycle.ts';
 export { createLineDecoder } from './lines.ts';
 export type { LineDecoder, LineSink } from './lines.ts';
