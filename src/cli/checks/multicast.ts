@@ -1,4 +1,4 @@
-/** Does this machine send multicast, which mDNS needs? */
+/** Whether this machine sends multicast, which mDNS needs. */
 import { createSocket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
 import { systemClock } from '../../core/clock.ts';
@@ -37,7 +37,7 @@ export const multicast: Check = {
   },
 };
 
-/** Resolves to what is wrong, or to undefined when a packet came back. */
+/** Sends a packet to the group; gives what is wrong, or undefined when the packet came back. */
 function tryInterface(address: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = createSocket({ type: 'udp4', reuseAddr: true });

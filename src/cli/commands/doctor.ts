@@ -46,7 +46,7 @@ export async function run(options: CommonOptions): Promise<number> {
   return found.some(({ result }) => result === 'fail') ? 1 : 0;
 }
 
-/** A configuration that does not load is a finding, too; what does not need it is still checked. */
+/** Loads the configuration; when it does not load, that is a finding, and the other checks go on. */
 async function load(
   options: CommonOptions,
 ): Promise<{ readonly config?: Config; readonly findings: readonly Finding[] }> {
@@ -63,12 +63,12 @@ async function load(
   }
 }
 
-/** Where the node would be if only the configuration were right. */
+/** The state folder, as far as a faulty configuration names one. */
 async function likelyStateDir(options: CommonOptions): Promise<string> {
   try {
     return await stateDirOf(options);
   } catch (error) {
-    // The config file, which does not parse: that is told already.
+    // The config file does not parse, which another finding tells.
     if (!(error instanceof StarlingError)) throw error;
     return defaultStateDir(process.env);
   }

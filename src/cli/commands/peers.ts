@@ -27,7 +27,7 @@ function row(peer: PeerView): string[] {
   ];
 }
 
-/** The keys that it had before. */
+/** The keys that the peer had before. */
 function formerRows({ alias, formerly = [] }: PeerView): string[][] {
   return formerly.map((peerId) => [alias, 'rotated', '–', '–', '–', peerId, '–']);
 }

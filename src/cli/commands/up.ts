@@ -40,7 +40,7 @@ interface UpOptions extends CommonOptions {
 
 /** Runs a node until it is told to stop; gives the exit code. */
 export async function run(options: UpOptions): Promise<number> {
-  // First of all, so that nothing else ever sees it.
+  // The passphrase is taken first, so that no other code and no child process sees it.
   const passphrase = passphraseOf(process.env);
   const sources: ConfigSources = {
     ...(options.config === undefined ? {} : { file: options.config }),
@@ -54,7 +54,7 @@ export async function run(options: UpOptions): Promise<number> {
     return await live({ config, sources, options, progress, passphrase, told });
   } catch (error) {
     progress.done();
-    // Not by returning: the signal handlers and libp2p's timers would keep the process.
+    // Signal handlers and libp2p's timers would keep the process, if this only returned.
     const code = printError(error, options.json === true);
     await flush();
     return process.exit(code);
@@ -75,7 +75,7 @@ async function live(life: Life): Promise<number> {
   const made = createNode(config, { passphrase, progress: (line) => progress.show(line) });
   const node = await Promise.race([made, told]);
   if (node === undefined) {
-    // Told to stop while it was finding its mesh: it is no member yet, so there is nothing to leave.
+    // The node was told to stop while it looked for its mesh: it is no member, so it leaves nothing.
     progress.done();
     await flush();
     return process.exit(0);
@@ -165,7 +165,7 @@ async function announce(node: StarlingNode, json: boolean): Promise<void> {
   }
 }
 
-/** What an MCP client's config must say to find this node: it starts us without our environment. */
+/** What an MCP client's config must say to find this node: the client has none of our environment. */
 function attachment(stateDir: string): string {
   const named = stateDir === resolve(defaultStateDir(process.env)) ? [] : ['--state', stateDir];
   return `{"command": "starling", "args": ${JSON.stringify(['mcp', ...named])}}`;
@@ -199,7 +199,7 @@ function tellOfPeers(node: StarlingNode, json: boolean): void {
   });
 }
 
-/** Resolves at the first signal; a second one ends the process at once. */
+/** Resolves at the first SIGINT or SIGTERM; the second one ends the process at once. */
 function untilTold(): Promise<void> {
   return new Promise((resolve) => {
     let count = 0;
@@ -210,7 +210,7 @@ function untilTold(): Promise<void> {
     };
     process.on('SIGINT', told);
     process.on('SIGTERM', told);
-    // A node has nothing else that must keep the process alive.
+    // Nothing else of a node keeps the process alive.
     setInterval(() => undefined, 60_000);
   });
 }

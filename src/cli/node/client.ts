@@ -19,7 +19,7 @@ const PAGES_MAX = 1000;
 /** JSON-RPC 2.0 §5.1. */
 const INVALID_PARAMS = -32602;
 
-/** How a call is made. */
+/** How long a request may take, what cancels it, and who hears of its progress. */
 export interface CallOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -105,7 +105,7 @@ class SocketClient implements NodeClient {
   readonly #socket: Socket;
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
-  /** Why nothing more will be answered. */
+  /** The error of every request from now on, once the connection has ended. */
   #over: StarlingError | undefined;
 
   constructor(socket: Socket) {
@@ -115,7 +115,7 @@ class SocketClient implements NodeClient {
       oversize: (sizeBytes) => this.#broken(`a message of ${sizeBytes} bytes`),
     });
     socket.on('data', (chunk) => decoder.push(chunk));
-    // The socket may be half open, so the end of what the node says is the end of it all.
+    // The socket may be half open: when the node has said its last word, no answer comes any more.
     socket.on('end', () => this.#ended());
     socket.on('error', (error) => this.#ended(error));
     socket.on('close', () => this.#ended());
@@ -217,7 +217,7 @@ class SocketClient implements NodeClient {
     } else if (method === 'ping' && id !== undefined) {
       this.#send({ jsonrpc: '2.0', id, result: {} });
     } else if (id === null && isObject(error)) {
-      // The node could not tell which request: it takes none of them.
+      // An error without an id is about no single request: the node takes none of ours.
       this.#ended(errorFrom(error));
     } else if (typeof id === 'number') {
       const waiting = this.#waiting.get(id);
@@ -258,7 +258,7 @@ function violation(what: string): StarlingError {
   });
 }
 
-/** An error that the node answered. One that is not Starling's own comes from a tool's server. */
+/** The error that the node answered. An error without a code of Starling's comes from a tool's server. */
 function errorFrom(error: JsonObject): StarlingError {
   const { data, message, code: rpc } = error;
   const { code, reason, hint } = isObject(data) ? data : {};

@@ -66,7 +66,7 @@ async function stateDirInFile(
   }
 }
 
-/** A variable or key that is set to nothing says nothing. */
+/** The text, unless it is empty: an empty variable or key counts as one that is not set. */
 function given(text: string | undefined): string | undefined {
   return text === '' ? undefined : text;
 }

@@ -2,7 +2,7 @@
 import type { AuditEntry } from '../../audit/types.ts';
 import { paint, safeLine } from './output.ts';
 
-/** An entry on one line; `names`: by did, what to call who is known. */
+/** An entry on one line. `names` are the names of known peers, by did. */
 export function showEntry(entry: AuditEntry, names: Readonly<Record<string, string>> = {}): string {
   const { at, kind, who, onBehalfOf, what, outcome, durationMs, reason, reasoning } = entry;
   const called = (one: string): string => {
@@ -25,7 +25,7 @@ function colour(outcome: AuditEntry['outcome']): (text: string) => string {
   return outcome === 'denied' || outcome === 'failed' ? paint.red : paint.yellow;
 }
 
-/** A did by its end; it begins like all others. */
+/** The end of a did:key, since all of them begin alike. */
 function short(name: string): string {
   return name.startsWith('did:key:') ? `…${name.slice(-8)}` : name;
 }

@@ -37,7 +37,7 @@ function describe(one: ApprovalSummary): string {
   return [paint.bold(safeLine(head)), ...lines.map((line) => `  ${safeLine(line)}`)].join('\n');
 }
 
-/** What says that a person must agree. */
+/** The rule that demands the approval, in words. */
 function ruleOf({ rule, grant }: ApprovalSummary): string {
   if (grant === undefined) return rule;
   const id = grant.slice(0, 8);

@@ -25,10 +25,10 @@ interface ImportOptions extends CommonOptions {
   readonly yes?: boolean;
 }
 
-/** What becomes of a server that was found. */
+/** Whether a server that was found is imported. */
 interface Decision {
   readonly found: Found;
-  /** Why it is not imported; absent when it may be. */
+  /** Why the server is not imported; absent when it may be. */
   readonly skipped?: string;
 }
 
@@ -60,7 +60,7 @@ export async function run(from: string | undefined, options: ImportOptions): Pro
   }
 }
 
-/** Where to look: one file, one client's files, or those of this user in every client. */
+/** The files to look into: one file, one client's files, or this user's files of every client. */
 async function sourcesOf(
   from: string | undefined,
   project: boolean,
@@ -134,7 +134,7 @@ function show({ found, skipped }: Decision): void {
   if (skipped !== undefined) tell(`  ${paintTalk.yellow('not imported:')} ${safeLine(skipped)}`);
 }
 
-/** Those that the person agrees to. @throws STARLING_USAGE where nobody can be asked */
+/** The servers that the person agrees to. @throws STARLING_USAGE where nobody can be asked */
 async function choose(offered: readonly Found[], yes: boolean): Promise<readonly Found[]> {
   if (yes || offered.length === 0) return offered;
   if (!canAsk()) throw nobodyAgreed(`${offered.length} of these can be imported`);

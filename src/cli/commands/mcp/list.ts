@@ -54,7 +54,7 @@ function none(path: string): string {
   return `no servers in ${safeLine(path)}; add one with: starling mcp add <name> -- <command>`;
 }
 
-/** What one sees who started the node with `--config` and now leaves it out. */
+/** A hint for a person who started the node with `--config` and leaves the option out now. */
 function elsewhere(others: readonly string[]): string {
   return safeLine(
     `the running node has ${others.join(', ')} besides: it reads another config file; name that one with --config`,

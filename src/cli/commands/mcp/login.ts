@@ -25,7 +25,7 @@ export async function run(server: string, options: CommonOptions): Promise<void>
     }
     return login;
   });
-  // The address is on standard output already, and of no use any more.
+  // The address, which is on standard output already, is not part of the JSON.
   if (options.json === true)
     printData({ server: result.server, state: result.state }, true, () => '');
   else tell(`logged in to ${safeLine(server)}`);

@@ -16,7 +16,7 @@ export async function run(options: CommonOptions): Promise<void> {
     clientDone = true;
   });
   const asking = pipeline(process.stdin, socket).catch((error: unknown) => {
-    // When the node goes first, its end is what is told below.
+    // When the node ends first, the error below tells so.
     if (!socket.destroyed) throw error;
   });
   await pipeline(socket, process.stdout, { end: false });

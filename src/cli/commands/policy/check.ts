@@ -27,7 +27,7 @@ async function read(file: string): Promise<string> {
   }
 }
 
-/** By the running node; where none runs, against the shipped policy. */
+/** Compares with the policy in force; where no node runs, with the shipped policy. */
 async function check(text: string | undefined, options: CommonOptions): Promise<PolicyCheckResult> {
   try {
     return await withNode(options, (node) =>
