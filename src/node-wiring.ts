@@ -1,7 +1,7 @@
 /** Joins the events of a node's rooms: what happens in one of them, and who hears of it. */
 import type { EventEmitter } from 'node:events';
 import { messageOf } from './core/index.ts';
-import { auditDoor } from './gateway/index.ts';
+import { auditKeysAndPins } from './gateway/index.ts';
 import type { Base, Ground } from './ground.ts';
 import { auditGovernance, auditGrants } from './guard/index.ts';
 import type { PeerView } from './membership/index.ts';
@@ -37,7 +37,7 @@ export function wireParts(
 function wireAudit({ grants, identity }: Ground, { audit, governance, keys, pins }: Parts): void {
   auditGovernance(governance, audit);
   auditGrants({ grants, self: identity.did }, audit);
-  auditDoor({ keys, pins }, audit);
+  auditKeysAndPins({ keys, pins }, audit);
 }
 
 function wirePeers(

@@ -55,85 +55,97 @@ const filter = {
 
 /** `audit_query`, `audit_tail`, `audit_verify` and `audit_seen`. */
 export function auditTools(components: AuditToolComponents): readonly BuiltinTool[] {
-  const { audit, checkpoints, peers } = components;
   return [
-    defineTool({
-      name: 'audit_query',
-      title: 'Look into the audit log',
-      description:
-        'Decisions and calls of this node, newest first: who, on whose behalf, what, with which grant, how it ended, and why. With `next` in the answer there is more to look at.',
-      input: z.object({
-        ...filter,
-        since: time.optional().describe('ms since the epoch: at it or later.'),
-        until: time.optional().describe('ms since the epoch: before it.'),
-        before: z.int().min(1).optional().describe('`next` of the answer before.'),
-      }),
-      hints: { readOnlyHint: true },
-      run: async (
-        { limit, before, since, until, ...rest },
-        { signal },
-      ): Promise<AuditQueryResult> =>
-        named(
-          await audit.query({
-            ...filterOf(rest, peers()),
-            limit: limit ?? LIMIT_DEFAULT,
-            signal,
-            ...(since === undefined ? {} : { since }),
-            ...(until === undefined ? {} : { until }),
-            ...(before === undefined ? {} : { before }),
-          }),
-          peers(),
-        ),
-    }),
-    defineTool({
-      name: 'audit_tail',
-      title: 'Wait for audit entries',
-      description:
-        'Without `cursor`: returns a cursor at once. With one: waits for entries after it, and returns them, oldest first, with the next cursor.',
-      input: z.object({
-        ...filter,
-        cursor: time.optional().describe('The cursor of the answer before.'),
-        timeout_s: z
-          .number()
-          .min(0)
-          .max(TAIL_MAX_S)
-          .optional()
-          .describe(`How long to wait, in seconds; default ${TAIL_DEFAULT_S}.`),
-      }),
-      hints: { readOnlyHint: true },
-      run: async ({ limit, cursor, timeout_s, ...rest }, { signal }): Promise<AuditTailResult> =>
-        named(
-          await audit.tail({
-            ...filterOf(rest, peers()),
-            // Else each question would be its own answer.
-            except: ITSELF,
-            limit: limit ?? LIMIT_DEFAULT,
-            timeoutMs: (timeout_s ?? TAIL_DEFAULT_S) * 1000,
-            signal,
-            ...(cursor === undefined ? {} : { after: cursor }),
-          }),
-          peers(),
-        ),
-    }),
-    defineTool({
-      name: 'audit_verify',
-      title: 'Verify the audit log',
-      description:
-        'Looks for edits, deletions, reordering and truncation in the audit log, also against what peers have seen of it, and says where they are.',
-      input: z.object({}),
-      hints: { readOnlyHint: true },
-      run: () => verify(components),
-    }),
-    defineTool({
-      name: 'audit_seen',
-      title: 'Show what was seen of an audit log',
-      description:
-        'The checkpoints that this node has seen of the audit log of a node, latest first: with them a copy of that log can be verified anywhere.',
-      input: z.object({ did: z.string().min(1).max(256).describe('did:key of the node.') }),
-      hints: { readOnlyHint: true },
-      run: ({ did }): AuditSeenResult => ({ checkpoints: checkpoints.seenOf(parseDid(did)) }),
-    }),
+    queryTool(components),
+    tailTool(components),
+    verifyTool(components),
+    seenTool(components),
   ];
+}
+
+function queryTool({ audit, peers }: AuditToolComponents): BuiltinTool {
+  return defineTool({
+    name: 'audit_query',
+    title: 'Look into the audit log',
+    description:
+      'Decisions and calls of this node, newest first: who, on whose behalf, what, with which grant, how it ended, and why. With `next` in the answer there is more to look at.',
+    input: z.object({
+      ...filter,
+      since: time.optional().describe('ms since the epoch: at it or later.'),
+      until: time.optional().describe('ms since the epoch: before it.'),
+      before: z.int().min(1).optional().describe('`next` of the answer before.'),
+    }),
+    hints: { readOnlyHint: true },
+    run: async ({ limit, before, since, until, ...rest }, { signal }): Promise<AuditQueryResult> =>
+      named(
+        await audit.query({
+          ...filterOf(rest, peers()),
+          limit: limit ?? LIMIT_DEFAULT,
+          signal,
+          ...(since === undefined ? {} : { since }),
+          ...(until === undefined ? {} : { until }),
+          ...(before === undefined ? {} : { before }),
+        }),
+        peers(),
+      ),
+  });
+}
+
+function tailTool({ audit, peers }: AuditToolComponents): BuiltinTool {
+  return defineTool({
+    name: 'audit_tail',
+    title: 'Wait for audit entries',
+    description:
+      'Without `cursor`: returns a cursor at once. With one: waits for entries after it, and returns them, oldest first, with the next cursor.',
+    input: z.object({
+      ...filter,
+      cursor: time.optional().describe('The cursor of the answer before.'),
+      timeout_s: z
+        .number()
+        .min(0)
+        .max(TAIL_MAX_S)
+        .optional()
+        .describe(`How long to wait, in seconds; default ${TAIL_DEFAULT_S}.`),
+    }),
+    hints: { readOnlyHint: true },
+    run: async ({ limit, cursor, timeout_s, ...rest }, { signal }): Promise<AuditTailResult> =>
+      named(
+        await audit.tail({
+          ...filterOf(rest, peers()),
+          // Else each question would be its own answer.
+          except: ITSELF,
+          limit: limit ?? LIMIT_DEFAULT,
+          timeoutMs: (timeout_s ?? TAIL_DEFAULT_S) * 1000,
+          signal,
+          ...(cursor === undefined ? {} : { after: cursor }),
+        }),
+        peers(),
+      ),
+  });
+}
+
+function verifyTool(components: AuditToolComponents): BuiltinTool {
+  return defineTool({
+    name: 'audit_verify',
+    title: 'Verify the audit log',
+    description:
+      'Looks for edits, deletions, reordering and truncation in the audit log, also against what peers have seen of it, and says where they are.',
+    input: z.object({}),
+    hints: { readOnlyHint: true },
+    run: () => verify(components),
+  });
+}
+
+function seenTool({ checkpoints }: AuditToolComponents): BuiltinTool {
+  return defineTool({
+    name: 'audit_seen',
+    title: 'Show what was seen of an audit log',
+    description:
+      'The checkpoints that this node has seen of the audit log of a node, latest first: with them a copy of that log can be verified anywhere.',
+    input: z.object({ did: z.string().min(1).max(256).describe('did:key of the node.') }),
+    hints: { readOnlyHint: true },
+    run: ({ did }): AuditSeenResult => ({ checkpoints: checkpoints.seenOf(parseDid(did)) }),
+  });
 }
 
 /** Verifies the log, also against what peers that are here, and this node's own book, have seen of it. */

@@ -23,7 +23,7 @@ import { addCall, addTools } from './groups/tools.ts';
 import { examples } from './groups/define-command.ts';
 import type { Outcome } from './groups/define-command.ts';
 
-/** In the order in which the help lists them. */
+/** The commands, in the order in which the help lists them. */
 const IN_ORDER = [
   addUp,
   addStatus,
@@ -65,7 +65,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   return outcome.exitCode;
 }
 
-/** What commander found wrong, as an error of ours. */
+/** What commander found wrong, as a `StarlingError` with a hint. */
 function usageError(
   error: CommanderError,
   program: Command,
@@ -82,7 +82,7 @@ function usageError(
   const suggestion = rest.join(' ').replaceAll(/[()]/g, '').trim();
   const help = `see: ${['starling', ...path, '--help'].join(' ')}`;
   if (error.code === 'commander.excessArguments' && path.join(' ') === 'mcp') {
-    // It takes no arguments, so that what stands there was meant as one of its commands.
+    // `mcp` takes no arguments: the word that stands there was meant as one of its commands.
     const hint = `its commands are add, remove, list and import (${help})`;
     return new StarlingError('STARLING_USAGE', 'starling mcp has no such command', {
       hint,
@@ -108,7 +108,7 @@ export function buildProgram(outcome: Outcome): Command {
     .configureHelp({ showGlobalOptions: true })
     // Else `mcp`, which has options and commands, would take the options of its commands.
     .enablePositionalOptions()
-    // `usageError` says it, in the one form that all errors have.
+    // `usageError` prints the error, in the form that all errors have.
     .configureOutput({ outputError: () => undefined })
     .exitOverride();
   for (const add of IN_ORDER) add(program, outcome);

@@ -4,11 +4,11 @@ import { explain } from './problems.ts';
 import type { Problem } from './problems.ts';
 import { fileSchema } from './schema.ts';
 
-/** What is wrong with an entry. */
+/** What is wrong with an entry, and which variables it needs. */
 export interface ServerCheck {
   /** One sentence each, without any value; none when the entry can be used. */
   readonly problems: readonly string[];
-  /** Variables that it uses and `env` lacks: the node may have them all the same. */
+  /** Variables that the entry uses and `env` lacks. The node may have them in its own environment. */
   readonly unset: readonly string[];
 }
 
@@ -26,7 +26,7 @@ export function checkMcpServer(name: string, entry: unknown, env: NodeJS.Process
   const { mcpServers, limits } = parsed.data;
   readMcpServers(mcpServers, { env, callTimeoutMs: limits.callTimeoutMs }, found);
   const unset = found.filter(({ variable }) => variable !== undefined);
-  // A value that lacks a variable is not known, so nothing else can be said of it.
+  // While a variable is missing the value is not known, so its other problems mean nothing.
   const rest = found.filter(({ key }) => !unset.some((problem) => problem.key === key));
   return {
     problems: rest.map((problem) => sentence(problem, name)),

@@ -102,7 +102,7 @@ const FORMS: Readonly<Record<Kind, string>> = {
   'name-or-flag': 'a name, or true or false',
 };
 
-/** The value of a variable; undefined when the text has not the form. */
+/** The value of a variable; undefined when the text does not have the form of its kind. */
 function readValue(kind: Kind, text: string): unknown {
   switch (kind) {
     case 'list':

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { BUILTIN_SERVER, Secret, StarlingError, messageOf } from '../core/index.ts';
+import { BUILTIN_SERVER, Secret, StarlingError, durationMs, messageOf } from '../core/index.ts';
 import { checkAddresses } from './addresses.ts';
 import { ENVIRONMENT, readEnvironment } from './env.ts';
 import { findJsonFault } from './json-syntax.ts';
@@ -35,12 +35,6 @@ interface FileContent {
 
 const OPEN_DEFAULT = 'open';
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
-const UNIT_MS: Readonly<Record<string, number>> = {
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
 
 /**
  * Loads the configuration.
@@ -178,8 +172,7 @@ function complete(
 
 /** The audit log's part, with the time in milliseconds. */
 function auditOf({ retention, ...rest }: FileConfig['audit']): Config['audit'] {
-  const unitMs = UNIT_MS[retention.at(-1) ?? ''] ?? 0;
-  return { ...rest, retentionMs: Number(retention.slice(0, -1)) * unitMs };
+  return { ...rest, retentionMs: durationMs(retention) };
 }
 
 /** The HTTP endpoint's part, with the paths made absolute. */

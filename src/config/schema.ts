@@ -14,7 +14,7 @@ const MULTIADDR = /^\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^\s]{1,500}$/;
 /** Like `info,gateway=debug`: what `createLogger` of core reads. */
 const LOG_LEVEL =
   /^([\w:-]+=)?(trace|debug|info|warn|error|silent)(,([\w:-]+=)?(trace|debug|info|warn|error|silent))*$/;
-/** 999999 days at the most. */
+/** A number of at most six digits and a unit, without blanks. */
 const DURATION = /^[1-9]\d{0,5}[smhd]$/;
 /** What a browser sends as Origin: no path, and no slash at the end. */
 const ORIGIN = /^([a-z][a-z0-9+.-]*:\/\/[^/\s]+|null)$/;
@@ -22,7 +22,7 @@ const ORIGIN = /^([a-z][a-z0-9+.-]*:\/\/[^/\s]+|null)$/;
 const AUTHORITY =
   /^(https:\/\/[^\s/?#@]+|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(\/[^\s?#]*)?$/;
 const AUDIENCE = /^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/;
-/** Checked in full by the guard, which knows resources. */
+/** A resource pattern at first sight; the guard, which knows resources, checks the rest. */
 const SCOPE = /^(\*|[a-z]+:[^\s]{1,500})$/;
 const IP_BLOCK_FORM = 'an IP address like 192.0.2.7, or a block like 192.0.2.0/24 or 2001:db8::/32';
 
@@ -33,13 +33,13 @@ const OAUTH_SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]{1,256}$/;
 const TOOL_PATTERN =
   /^(\*\*?|(?:(?!\*\*)[^/\s])+(\/(?:(?!\*\*)[^/\s])+)*\/(\*\*|(?:(?!\*\*)[^/\s])+))$/;
 
-/** Where a node listens when nobody says where. */
+/** Where a node listens by default. */
 export const LISTEN_DEFAULT: readonly string[] = [
   '/ip4/0.0.0.0/tcp/4040',
   '/ip4/0.0.0.0/tcp/4041/ws',
 ];
 
-/** Text of a form. The same words are the error's, whatever is wrong; see `problems.ts`. */
+/** Text of a form; `form` in words is the error message, whatever is wrong (see `problems.ts`). */
 const text = (pattern: RegExp, form: string): z.ZodString =>
   z.string({ error: form }).regex(pattern, form);
 
@@ -69,7 +69,7 @@ const listPrefix = z
   );
 const flag = z.boolean();
 
-/** How a server's access token is got; what is absent is discovered (MCP authorization). */
+/** How the node gets an access token for a server; what is absent is discovered (MCP authorization). */
 const serverOAuthSchema = z
   .strictObject({
     grant: z

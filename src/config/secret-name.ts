@@ -5,7 +5,7 @@ const NAME = /^[A-Z][A-Z0-9_]{0,63}$/;
 /** The form, in words. */
 export const SECRET_NAME_FORM = '1 to 64 of A-Z, 0-9 and _, beginning with a letter';
 
-/** Can a secret be called so? */
+/** Whether a secret can be called `name`. */
 export function isSecretName(name: string): boolean {
   return NAME.test(name);
 }

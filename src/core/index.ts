@@ -22,7 +22,7 @@ export {
   jsonStringAt,
   skipJsonSpace,
 } from './json-scanner.ts';
-export { createPartStack, createScope, stopAll } from './lifecycle.ts';
+export { createPartStack, createScope, stopAll, thenStop } from './lifecycle.ts';
 export type { PartStack, Scope, Startable } from './lifecycle.ts';
 export { createLineDecoder } from './lines.ts';
 export type { LineDecoder, LineSink } from './lines.ts';
@@ -34,6 +34,7 @@ export { createLoopTurns } from './loop-turns.ts';
 export type { LoopTurns } from './loop-turns.ts';
 export { createSemaphore } from './semaphore.ts';
 export type { Semaphore } from './semaphore.ts';
+export { DURATION, durationMs } from './duration.ts';
 export { isCount, isNumber, isObject, isText } from './shape.ts';
 export type { Fields } from './shape.ts';
 export { parseStrictJson } from './strict-json.ts';

@@ -50,6 +50,26 @@ export async function stopAll(
   throw errors[0];
 }
 
+/**
+ * Runs `work` and then stops `part`, whatever came of the work. An error of the stop never hides one of
+ * the work: then `onError` hears of it. @throws what `work` throws, else what the stop does
+ */
+export async function thenStop<T>(
+  part: Pick<Startable, 'stop'>,
+  work: () => Promise<T>,
+  onError: (error: unknown) => void,
+): Promise<T> {
+  let result: T;
+  try {
+    result = await work();
+  } catch (error) {
+    await part.stop().catch(onError);
+    throw error;
+  }
+  await part.stop();
+  return result;
+}
+
 /** Owns timers, listeners and an AbortSignal; `close` ends them all. */
 export interface Scope {
   /** Aborted when the scope closes. */

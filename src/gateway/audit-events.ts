@@ -7,7 +7,7 @@ import type { Pins } from './pins/pins.ts';
 const NAMES_MAX = 20;
 
 /** Listens for as long as the two live. Only the operator does either. */
-export function auditDoor(
+export function auditKeysAndPins(
   { keys, pins }: { readonly keys: Pick<ApiKeys, 'events'>; readonly pins: Pick<Pins, 'events'> },
   audit: Pick<Audit, 'note'>,
 ): void {

@@ -1,5 +1,5 @@
 /** The MCP gateway: sessions of all callers, channels to all servers, and what leads where. */
-export { auditDoor } from './audit-events.ts';
+export { auditKeysAndPins } from './audit-events.ts';
 export { answerOf, formOf } from './clearance/approval-form.ts';
 export type { FormAnswer } from './clearance/approval-form.ts';
 export { createApiKeys } from './door/api-keys.ts';

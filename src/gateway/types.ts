@@ -297,7 +297,7 @@ export interface Gateway extends Startable {
   serves(caller: Did): boolean;
   /** Called when such a session is opened. */
   onCaller(listener: (caller: Did) => void): () => void;
-  /** What the guard says may be another thing now: makes lists anew, and judges calls under way again. */
+  /** The guard may decide otherwise now: makes lists anew, and asks it again about calls under way. */
   recheck(): void;
   /** Hex digest of all tools of all upstreams (the built-in one left out), whoever may see them. */
   catalogDigest(): string;

@@ -2,5 +2,6 @@
 export { openIdentityState } from './identity-state.ts';
 export type { IdentityStateComponents, IdentityState } from './identity-state.ts';
 export { previousKeyOf } from './previous-key.ts';
-export { finishRotation, keysIn, rotateIdentity } from './rotation.ts';
+export { keysIn } from './audit-keys.ts';
+export { finishRotation, rotateIdentity } from './rotation.ts';
 export type { Rotation, RotationComponents } from './rotation.ts';

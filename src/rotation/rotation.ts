@@ -3,20 +3,12 @@
  * first, sealed for the new key; then the new key takes the place of the old one in a single step, and
  * that counts; all that follows can be done again, by whoever opens the state folder next.
  */
-import { constants } from 'node:fs';
-import { access, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KEY_CHANGE, createAudit } from '../audit/index.ts';
-import {
-  StarlingError,
-  createHealth,
-  messageOf,
-  syncFolder,
-  writeFileAtomic,
-} from '../core/index.ts';
+import { StarlingError, createHealth, messageOf, thenStop } from '../core/index.ts';
 import type { Clock, Did, Logger, PeerId } from '../core/index.ts';
-import { KEEP_MAX, createSuccessions, issueSuccession, parseSuccession } from '../grants/index.ts';
-import type { Grant, Succession } from '../grants/index.ts';
+import { KEEP_MAX, createSuccessions, issueSuccession } from '../grants/index.ts';
+import type { Grant } from '../grants/index.ts';
 import {
   createIdentity,
   openKeyFile,
@@ -28,19 +20,19 @@ import {
 import type { Identity, KeyProtection, PassphraseSource, SealedTable } from '../identity/index.ts';
 import { createStore } from '../store/index.ts';
 import type { Store } from '../store/index.ts';
+import { writeKeys } from './audit-keys.ts';
 import { openIdentityState } from './identity-state.ts';
 import type { IdentityState } from './identity-state.ts';
+import { isThere } from './is-there.ts';
+import {
+  readUnfinished,
+  removeUnfinished,
+  unusable,
+  writeUnfinished,
+} from './unfinished-rotation.ts';
 import { readPeers } from '../membership/index.ts';
 
 const LABEL = 'rotation';
-const VERSION = 1;
-const FILE_BYTES_MAX = 64 * 1024;
-/** File in the folder of the audit log that holds the successions of its node, a JWS a line. */
-const KEYS_FILE = 'keys.jws';
-/** Lines of it that are read. */
-const KEYS_MAX = 64;
-/** A succession is a JWS of at most 16 KiB. */
-const KEYS_BYTES_MAX = KEYS_MAX * 16 * 1024;
 
 /** What a rotation works with. */
 export interface RotationComponents {
@@ -89,7 +81,7 @@ export async function rotateIdentity(
   await store.start().catch((error: unknown) => {
     throw explained(error);
   });
-  try {
+  const rotate = async (): Promise<Rotation> => {
     const opened = await openKeyFile(path, passphrase === undefined ? {} : { passphrase });
     if (opened === undefined) throw noNode(stateDir);
     const { identity, protection } = opened;
@@ -102,9 +94,8 @@ export async function rotateIdentity(
     const state = { stateDir, store, identity: next };
     await finishRotation(components, state);
     return await report(components, state, identity.did);
-  } finally {
-    await store.stop();
-  }
+  };
+  return thenStop(store, rotate, tellUnstopped(components));
 }
 
 /**
@@ -118,8 +109,7 @@ export async function finishRotation(
   state: OpenState,
 ): Promise<Did | undefined> {
   const { stateDir, store, identity } = state;
-  const path = rotationFile(stateDir);
-  const pending = await readPending(path);
+  const pending = await readUnfinished(stateDir);
   if (pending === undefined) return undefined;
   const { iss, sub } = pending.succession.claims;
   if (sub === identity.did) {
@@ -137,10 +127,9 @@ export async function finishRotation(
     await recordInAudit(components, state, { before: iss, line });
     components.done?.('audited');
   } else if (iss !== identity.did) {
-    throw damaged(path, `is about ${iss} and ${sub}, and the key file has neither`);
+    throw unusable(stateDir, `is about ${iss} and ${sub}, and the key file has neither`);
   }
-  await rm(path, { force: true });
-  await syncFolder(stateDir);
+  await removeUnfinished(stateDir);
   return sub === identity.did ? iss : undefined;
 }
 
@@ -151,29 +140,17 @@ async function replace(
   protection: KeyProtection,
 ): Promise<Identity> {
   const { stateDir, identity } = state;
-  const books = await openIdentityState(
-    { ...components, ...state, health: createHealth() },
-    { name: '' },
-  );
   const next = createIdentity();
-  let succession: Succession;
-  try {
-    if (books.ownMesh.mesh() !== undefined) books.ownMesh.records().requireInUse(identity.did);
-    const { mesh } = requireMember(books);
+  const succession = await withIdentityState(components, state, async (known) => {
+    if (known.ownMesh.mesh() !== undefined) known.ownMesh.records().requireInUse(identity.did);
+    const { mesh } = requireMember(known);
     // What can't be kept afterwards must not be begun: the node could never start again.
-    books.successions.requireRoom(identity.did);
-    const keep = keptOf(books, identity.did);
-    succession = issueSuccession(identity, next, { mesh, keep }, components.clock.now());
-  } finally {
-    await books.grants.stop();
-  }
+    known.successions.requireRoom(identity.did);
+    const keep = keptOf(known, identity.did);
+    return issueSuccession(identity, next, { mesh, keep }, components.clock.now());
+  });
   const sealed = sealerOf(next, LABEL).seal(next.did, identity.seed);
-  const content = {
-    version: VERSION,
-    succession: succession.jws,
-    sealed: Buffer.from(sealed).toString('base64url'),
-  };
-  await writeFileAtomic(rotationFile(stateDir), `${JSON.stringify(content)}\n`, 0o600);
+  await writeUnfinished(stateDir, { succession, sealed });
   components.done?.('prepared');
   await writeKeyFile(keyFile(stateDir), { identity: next, protection });
   components.done?.('replaced');
@@ -197,13 +174,9 @@ async function report(
   before: Did,
 ): Promise<Rotation> {
   const { store, identity } = state;
-  const books = await openIdentityState(
-    { ...components, ...state, health: createHealth() },
-    { name: '' },
-  );
-  try {
-    const { admission, grants, ownMesh, successions } = books;
-    const { mesh } = requireMember(books);
+  return withIdentityState(components, state, async (known) => {
+    const { admission, grants, ownMesh, successions } = known;
+    const { mesh } = requireMember(known);
     const valid = grants.issued().filter((grant) => grants.state(grant) === 'valid');
     const ofMesh = valid.filter(({ claims }) => claims.sub === mesh);
     const memberships = ofMesh.filter((grant) => ownMesh.records().holds(grant));
@@ -220,9 +193,22 @@ async function report(
         .map(({ alias }) => alias)
         .sort(),
     };
-  } finally {
-    await books.grants.stop();
-  }
+  });
+}
+
+/** Opens what the identity knows for the time of `work`. */
+async function withIdentityState<T>(
+  components: RotationComponents,
+  state: OpenState,
+  work: (known: IdentityState) => Promise<T>,
+): Promise<T> {
+  const init = { ...components, ...state, health: createHealth() };
+  const known = await openIdentityState(init, { name: '' });
+  return thenStop(known.grants, () => work(known), tellUnstopped(components));
+}
+
+function tellUnstopped({ logger }: RotationComponents): (error: unknown) => void {
+  return (error) => logger.error({ error: messageOf(error) }, 'a part did not stop');
 }
 
 async function reseal(
@@ -248,16 +234,17 @@ async function reseal(
 
 /** The log tells by which key it is signed from here on. Where there is none, there is nothing to tell. */
 async function recordInAudit(
-  { clock, logger }: RotationComponents,
+  components: RotationComponents,
   { stateDir, identity }: OpenState,
   { before, line }: { readonly before: Did; readonly line: readonly string[] },
 ): Promise<void> {
   const folder = join(stateDir, 'audit');
   if (!(await isThere(folder))) return;
-  await writeFileAtomic(join(folder, KEYS_FILE), line.map((jws) => `${jws}\n`).join(''), 0o600);
+  await writeKeys(folder, line);
+  const { clock, logger } = components;
   const audit = createAudit({ identity, clock, logger, health: createHealth() }, { folder });
   await audit.start();
-  try {
+  const record = async (): Promise<void> => {
     await audit.append({
       kind: 'identity',
       who: before,
@@ -266,81 +253,8 @@ async function recordInAudit(
       reason: 'the node has a new key, which the old one signed',
     });
     await audit.flush();
-  } finally {
-    await audit.stop();
-  }
-}
-
-/**
- * All keys that whoever has, or once had, `did` is known by, newest first, as the folder of its audit
- * log tells. Each succession is verified: the old key signed it, so that who trusts it may follow. A
- * change that is unfinished in `stateDir` is reckoned with.
- * @throws STARLING_STATE_UNUSABLE when what is kept of them is damaged
- */
-export async function keysIn(folder: string, did: Did, stateDir?: string): Promise<readonly Did[]> {
-  const successions = await readKeys(join(folder, KEYS_FILE));
-  const pending = stateDir === undefined ? undefined : await readPending(rotationFile(stateDir));
-  const change = pending?.succession.claims;
-  // While the change is unfinished, the log may end with the old key.
-  const from = change?.sub === did ? change.iss : did;
-  const heirs = new Map(successions.map(({ claims: { iss, sub } }) => [iss, sub]));
-  const former = new Map(successions.map(({ claims: { iss, sub } }) => [sub, iss]));
-  const keys = new Set([from]);
-  for (let one = former.get(from); one !== undefined && !keys.has(one); one = former.get(one))
-    keys.add(one);
-  const newer = new Set<Did>();
-  for (let one = heirs.get(from); one !== undefined && !keys.has(one); one = heirs.get(one)) {
-    if (newer.has(one)) break;
-    newer.add(one);
-  }
-  return [...[...newer].toReversed(), ...keys];
-}
-
-async function readKeys(path: string): Promise<readonly Succession[]> {
-  if (!(await isThere(path))) return [];
-  const lines = (await readStart(path)).split('\n').filter((text) => text !== '');
-  return lines.slice(0, KEYS_MAX).map((jws, index) => {
-    try {
-      return parseSuccession(jws);
-    } catch (error) {
-      const what = `${path}, line ${index + 1}, is not a change of keys as a node writes it`;
-      const hint = 'the folder was changed: take a copy of it from the node, or a backup';
-      throw new StarlingError('STARLING_STATE_UNUSABLE', what, { hint, cause: error });
-    }
-  });
-}
-
-/** As much of the file as may be in it. */
-async function readStart(path: string): Promise<string> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(KEYS_BYTES_MAX), 0);
-    return buffer.toString('utf8', 0, bytesRead);
-  } finally {
-    await file.close();
-  }
-}
-
-interface Pending {
-  readonly succession: Succession;
-  /** The old key's seed, sealed for the new one. */
-  readonly sealed: Uint8Array;
-}
-
-async function readPending(path: string): Promise<Pending | undefined> {
-  if (!(await isThere(path))) return undefined;
-  const text = await readFile(path, 'utf8');
-  try {
-    if (text.length > FILE_BYTES_MAX) throw new TypeError('it is too long');
-    const value = JSON.parse(text) as Partial<Record<string, unknown>>;
-    const { version, succession, sealed } = value;
-    if (version !== VERSION || typeof succession !== 'string' || typeof sealed !== 'string') {
-      throw new TypeError('fields are missing');
-    }
-    return { succession: parseSuccession(succession), sealed: Buffer.from(sealed, 'base64url') };
-  } catch (error) {
-    throw damaged(path, 'does not parse', error);
-  }
+  };
+  await thenStop(audit, record, tellUnstopped(components));
 }
 
 function requireMember({ ownMesh }: IdentityState): { readonly mesh: Did } {
@@ -372,31 +286,6 @@ function explained(error: unknown): unknown {
   });
 }
 
-function damaged(path: string, problem: string, cause?: unknown): StarlingError {
-  return new StarlingError(
-    'STARLING_KEY_UNUSABLE',
-    `the unfinished key change ${path} ${problem}`,
-    {
-      hint: 'restore it and the key file together from one backup',
-      ...(cause === undefined ? {} : { cause }),
-    },
-  );
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
-    throw error;
-  }
-}
-
 function keyFile(stateDir: string): string {
   return join(stateDir, 'key');
-}
-
-function rotationFile(stateDir: string): string {
-  return join(stateDir, 'key.rotation');
 }

@@ -59,7 +59,8 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['commands'],
     ['groups'],
     ['program.ts'],
-    ['main.ts'],
+    // `reference` writes the tables of docs/reference; the program does not load it.
+    ['reference', 'main.ts'],
   ],
 };
 
@@ -88,14 +89,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   ws: ['core/node20.ts', 'gateway/transports/'],
   yaml: ['guard/policy/'],
   yjs: ['blackboard/'],
-  zod: [
-    'config/',
-    'directory/',
-    'guard/policy/',
-    'gateway/catalog/',
-    'gateway/builtin/',
-    'builtin/',
-  ],
+  zod: ['config/', 'directory/', 'guard/policy/', 'gateway/builtin/', 'builtin/'],
   'node:child_process': ['gateway/upstreams/stdio.ts'],
   'node:cluster': [],
   'node:module': [],

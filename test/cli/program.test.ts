@@ -121,6 +121,7 @@ it('the entry statically imports commander and single files of core, nothing els
     'cli/main.ts',
     'cli/options/parsers.ts',
     'cli/program.ts',
+    'core/duration.ts',
     'core/errors.ts',
     'core/version.ts',
   ]);

@@ -247,7 +247,8 @@ describe.each(KINDS)('an upstream server by %s', (_, kind) => {
   });
 
   it('leaves nothing behind when it is stopped', async () => {
-    const { bench, caller, state } = await world(kind, { capabilities: { sampling: {} } });
+    const here = await world(kind, { capabilities: { sampling: {} } });
+    const { bench, caller } = here;
     await echo(caller, 'warm');
     const hanging = called(caller, 'hang');
     const { pid } = bench.upstream.status();
@@ -255,9 +256,9 @@ describe.each(KINDS)('an upstream server by %s', (_, kind) => {
     expect((await hanging).failed?.code).toBe('STARLING_UPSTREAM_UNAVAILABLE');
     expect(bench.upstream.status()).toMatchObject({ state: 'stopped', instances: 0 });
     expect(bench.clock.waiting()).toBe(0);
-    if (pid === undefined) await until(async () => (await state()).streams === 0);
+    if (pid === undefined) await until(async () => (await here.state()).streams === 0);
     else expect(() => process.kill(pid, 0)).toThrow('ESRCH');
-    if (pid === undefined) expect(await state()).toMatchObject({ sessions: 0 });
+    if (pid === undefined) expect(await here.state()).toMatchObject({ sessions: 0 });
     expect((await called(caller, 'echo')).failed?.message).toContain('is gone');
   });
 });

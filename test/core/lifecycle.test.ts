@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createPartStack, createScope, stopAll } from '../../src/core/index.ts';
+import { createPartStack, createScope, stopAll, thenStop } from '../../src/core/index.ts';
 import { createTestClock } from './test-clock.ts';
 
 /** Lets promise chains of a few links run. */
@@ -158,5 +158,36 @@ describe('parts that build on each other', () => {
     };
     await stopAll([slow, part('next', heard)], () => undefined);
     expect(heard).toEqual(['slow', '-next']);
+  });
+});
+
+describe('a part that is stopped after some work', () => {
+  const stuck = { stop: () => Promise.reject(new Error('stuck')) };
+
+  it('gives what the work gave, and tells when it did not stop', async () => {
+    let stops = 0;
+    const part = { stop: async () => void (stops += 1) };
+    expect(
+      await thenStop(
+        part,
+        async () => 'done',
+        () => undefined,
+      ),
+    ).toBe('done');
+    expect(stops).toBe(1);
+    await expect(
+      thenStop(
+        stuck,
+        async () => 'done',
+        () => undefined,
+      ),
+    ).rejects.toThrow('stuck');
+  });
+
+  it('never hides why the work failed', async () => {
+    const heard: unknown[] = [];
+    const work = (): Promise<never> => Promise.reject(new Error('the work failed'));
+    await expect(thenStop(stuck, work, (error) => heard.push(error))).rejects.toThrow('the work');
+    expect(heard).toEqual([new Error('stuck')]);
   });
 });

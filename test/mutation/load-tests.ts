@@ -10,9 +10,16 @@ import { readJob } from './job.ts';
 fc.configureGlobal({ seed: 1, numRuns: 30 });
 
 const { tests, alwaysOn } = readJob();
-for (const round of alwaysOn === 0 ? ['cover', 'try'] : ['cover']) {
-  describe(round, async () => {
-    // With a query the file is loaded anew, and what it tests is not.
-    for (const path of tests) await import(/* @vite-ignore */ `${path}?${round}`);
-  });
+
+/** With a query a test file is loaded anew, and what it tests is not. */
+async function load(round: string): Promise<void> {
+  for (const path of tests) await import(/* @vite-ignore */ `${path}?${round}`);
 }
+
+describe('cover', async () => {
+  await load('cover');
+});
+
+describe.runIf(alwaysOn === 0)('try', async () => {
+  await load('try');
+});

@@ -180,7 +180,7 @@ const STATEMENTS = new Set([
 function isLeftAlone(node: Node): boolean {
   if (node.type === 'ImportDeclaration' || node.type.startsWith('TSType')) return true;
   if (node.type === 'TSInterfaceDeclaration') return true;
-  if (node.type === 'NewExpression') return /Error$/.test(String(nameOf(node['callee'])));
+  if (node.type === 'NewExpression') return String(nameOf(node['callee'])).endsWith('Error');
   if (node.type !== 'CallExpression') return false;
   const callee = node['callee'];
   if (!isNode(callee) || callee.type !== 'MemberExpression') return false;
@@ -269,7 +269,7 @@ function statements(node: Node): string[] {
       const argument = node['argument'];
       if (!isNode(argument)) return ['{}'];
       const isPlain = argument.type === 'Literal' || argument['name'] === 'undefined';
-      return isPlain ? [] : ['return undefined as never;'];
+      return isPlain ? [] : ['return undefined;'];
     }
     case 'ThrowStatement':
     case 'ContinueStatement':

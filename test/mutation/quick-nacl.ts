@@ -16,15 +16,13 @@ function detached(message: Uint8Array, secretKey: Uint8Array): Uint8Array {
   return new Uint8Array(sign(null, message, key));
 }
 
+const verify: typeof real.sign.detached.verify = (message, signature, key) =>
+  real.sign.detached.verify(message, signature, key);
+const signOf = (message: Uint8Array, key: Uint8Array): Uint8Array => real.sign(message, key);
+
 const quick = {
   ...real,
-  sign: Object.assign(
-    (message: Uint8Array, key: Uint8Array) => real.sign(message, key),
-    real.sign,
-    {
-      detached: Object.assign(detached, { verify: real.sign.detached.verify }),
-    },
-  ),
+  sign: Object.assign(signOf, real.sign, { detached: Object.assign(detached, { verify }) }),
 };
 
 export { quick as default };

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import { recordResult } from '../../sim/results.ts';
 import { EQUIVALENTS } from './equivalents.ts';
 import { mutate } from './mutants.ts';
 import type { Mutant } from './mutants.ts';
@@ -22,6 +23,7 @@ interface Score {
   readonly file: string;
   readonly total: number;
   readonly killed: number;
+  readonly equal: number;
   readonly survivors: readonly Mutant[];
   readonly complaints: readonly string[];
 }
@@ -47,18 +49,31 @@ async function scoreOf({ file, tests }: Target): Promise<Score> {
     );
   const survivors = alive.filter((mutant) => !equal.includes(mutant));
   const total = mutants.length - equal.length;
-  const score = { file, total, killed: total - survivors.length, survivors, complaints };
+  const score = {
+    file,
+    total,
+    killed: total - survivors.length,
+    equal: equal.length,
+    survivors,
+    complaints,
+  };
   print(score, performance.now() - startedAt);
   return score;
 }
 
-function print({ file, total, killed, survivors, complaints }: Score, ms: number): void {
+function print(score: Score, ms: number): void {
   const lines = [
-    `${percent(killed, total)} ${String(killed).padStart(4)}/${String(total).padEnd(4)} ${(ms / 1000).toFixed(1).padStart(6)} s  ${file}`,
-    ...survivors.map(({ line, from, to }) => `          :${line}  ${short(from)}  →  ${short(to)}`),
-    ...complaints,
+    `${row(score)}  ${(ms / 1000).toFixed(1)} s`,
+    ...score.survivors.map(
+      ({ line, from, to }) => `          :${line}  ${short(from)}  →  ${short(to)}`,
+    ),
+    ...score.complaints,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+function row({ file, total, killed }: Score): string {
+  return `${percent(killed, total)} ${String(killed).padStart(4)}/${String(total).padEnd(4)} ${file}`;
 }
 
 function short(text: string): string {
@@ -69,6 +84,7 @@ function percent(part: number, all: number): string {
   return `${((100 * part) / Math.max(1, all)).toFixed(1).padStart(5)} %`;
 }
 
+const startedAt = performance.now();
 const [, , ...wanted] = process.argv;
 const targets = TARGETS.filter(
   ({ file }) => wanted.length === 0 || wanted.some((part) => file.includes(part)),
@@ -82,10 +98,15 @@ await Promise.all(
     }
   }),
 );
-const [killed, total] = [
-  scores.reduce((sum, s) => sum + s.killed, 0),
-  scores.reduce((sum, s) => sum + s.total, 0),
-];
-process.stdout.write(`${percent(killed, total)} ${killed}/${total} of ${scores.length} files\n`);
+const sum = (of: (score: Score) => number): number =>
+  scores.reduce((all, each) => all + of(each), 0);
+const [killed, total, equal] = [sum((s) => s.killed), sum((s) => s.total), sum((s) => s.equal)];
+const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
+const summary = `${percent(killed, total)} ${killed}/${total} of ${scores.length} files, ${equal} equivalent, ${minutes} minutes\n`;
+process.stdout.write(summary);
+if (wanted.length === 0) {
+  const rows = scores.toSorted((a, b) => (a.file < b.file ? -1 : 1)).map(row);
+  recordResult({ name: 'mutate', command: 'npm run mutate', text: [...rows, summary].join('\n') });
+}
 const isStale = scores.some(({ complaints }) => complaints.length > 0);
 if (isStale || (100 * killed) / Math.max(1, total) < SCORE_MIN) process.exitCode = 1;

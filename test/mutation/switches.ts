@@ -1,7 +1,6 @@
 /** The switches of the mutants, as the mutated file asks for them. */
 
 declare global {
-  // eslint-disable-next-line no-var
   var __mutants__: Switches;
 }
 

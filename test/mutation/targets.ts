@@ -51,8 +51,17 @@ export const TARGETS: readonly Target[] = [
   ),
   ...of(
     ['test/grants/chain/verify.test.ts', 'test/grants/attacks.test.ts'],
-    'src/grants/chain/capability.ts',
     'src/grants/chain/verify.ts',
+  ),
+  ...of(
+    [
+      'test/grants/chain/verify.test.ts',
+      'test/grants/chain/resource-match.test.ts',
+      'test/grants/chain/caveats.test.ts',
+      'test/grants/attacks.test.ts',
+      'test/grants/attacks-on-calls.test.ts',
+    ],
+    'src/grants/chain/capability.ts',
   ),
   ...of(
     ['test/grants/use/counters.test.ts', 'test/grants/attacks-on-calls.test.ts'],
@@ -67,13 +76,17 @@ export const TARGETS: readonly Target[] = [
     'src/guard/guard/scopes.ts',
     'src/guard/policy/policy.ts',
     'src/guard/policy/caller-rules.ts',
-    'src/guard/policy/duration.ts',
+    'src/core/duration.ts',
     'src/guard/guardian/score.ts',
     'src/guard/guardian/permission-scope.ts',
     'src/guard/guardian/permission-plan.ts',
   ),
   ...of(
-    ['test/gateway/wire/frame.test.ts', 'test/gateway/wire/batch.test.ts'],
+    [
+      'test/gateway/wire/frame.test.ts',
+      'test/gateway/wire/batch.test.ts',
+      'test/gateway/wire/channel.test.ts',
+    ],
     'src/gateway/wire/frame.ts',
   ),
   ...of(
@@ -81,21 +94,20 @@ export const TARGETS: readonly Target[] = [
     'src/gateway/wire/json-scan.ts',
   ),
   ...of(['test/gateway/wire/batch.test.ts'], 'src/gateway/wire/batch.ts'),
-  ...of(['test/gateway/wire/era.test.ts'], 'src/gateway/wire/era.ts'),
+  ...of(
+    ['test/gateway/wire/era.test.ts', 'test/gateway/wire/modern-headers.test.ts'],
+    'src/gateway/wire/era.ts',
+  ),
   ...of(['test/gateway/wire/modern-headers.test.ts'], 'src/gateway/wire/modern-headers.ts'),
   ...of(['test/gateway/catalog/tool-names.test.ts'], 'src/gateway/catalog/tool-names.ts'),
-  ...of(
-    ['test/gateway/catalog/tool-selection.test.ts'],
-    'src/gateway/catalog/tool-selection.ts',
-    'src/gateway/catalog/tool-merge.ts',
-  ),
+  ...of(['test/gateway/catalog/tool-selection.test.ts'], 'src/gateway/catalog/tool-selection.ts'),
   ...of(['test/gateway/catalog/resource-uris.test.ts'], 'src/gateway/catalog/resource-uris.ts'),
   ...of(['test/network/framing.test.ts'], 'src/network/framing.ts'),
-  ...of(['test/network/hello.test.ts'], 'src/network/hello.ts'),
+  ...of(['test/network/hello-codec.test.ts'], 'src/network/hello-codec.ts'),
   ...of(
-    ['test/membership/pure.test.ts'],
+    ['test/membership/detector-and-formats.test.ts'],
     'src/membership/heartbeat-format.ts',
     'src/membership/failure-detector.ts',
-    'src/membership/suspicion.ts',
   ),
+  ...of(['test/membership/suspicion.test.ts'], 'src/membership/suspicion.ts'),
 ];

@@ -2,7 +2,7 @@
 import type { PeersResult, StatusResult } from '../../builtin/results.ts';
 import type { Config } from '../../config/index.ts';
 
-/** How a check ends: one sentence, and what to do unless all is well. */
+/** How a check ends: one sentence, and a hint what to do unless all is well. */
 export interface Finding {
   readonly check: string;
   readonly result: 'ok' | 'warn' | 'fail';
@@ -12,7 +12,7 @@ export interface Finding {
 
 /** What checks look at. */
 export interface CheckContext {
-  /** Absent when it can't be loaded. */
+  /** Absent when the configuration can't be loaded. */
   readonly config?: Config;
   readonly stateDir: string;
   /** What the running node says; absent when none runs. */
@@ -26,7 +26,7 @@ export interface Check {
   run(context: CheckContext): Promise<readonly Finding[]>;
 }
 
-/** A finding. */
+/** Makes a finding. */
 export function finding(
   check: string,
   result: Finding['result'],

@@ -1,12 +1,12 @@
-/** Is this machine's clock believable? Grants and tickets end by it. */
+/** Whether this machine's clock can be right: grants and tickets end by the clock. */
 import { finding } from './check.ts';
 import type { Check } from './check.ts';
 
-/** Before this no release of Starling existed. */
+/** No release of Starling is older than this. */
 const EPOCH = Date.UTC(2026, 0, 1);
 const SKEW_MAX_MS = 60_000;
 
-/** The check. */
+/** Compares the clock with the release of Starling, and with the clocks of peers. */
 export const clock: Check = {
   name: 'clock',
   run: async ({ peers }) => {

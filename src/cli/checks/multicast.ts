@@ -1,6 +1,7 @@
-/** Does this machine send multicast, which mDNS needs? */
+/** Whether this machine sends multicast, which mDNS needs. */
 import { createSocket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
+import { systemClock } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
 import { finding } from './check.ts';
 import type { Check } from './check.ts';
@@ -36,7 +37,7 @@ export const multicast: Check = {
   },
 };
 
-/** Resolves to what is wrong, or to undefined when a packet came back. */
+/** Sends a packet to the group; gives what is wrong, or undefined when the packet came back. */
 function tryInterface(address: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = createSocket({ type: 'udp4', reuseAddr: true });
@@ -44,11 +45,11 @@ function tryInterface(address: string): Promise<string | undefined> {
     const end = (problem: string | undefined): void => {
       if (over) return;
       over = true;
-      clearTimeout(timer);
+      stopTimer();
       socket.close();
       resolve(problem);
     };
-    const timer = setTimeout(() => end('packets do not come back'), TIMEOUT_MS);
+    const stopTimer = systemClock.schedule(TIMEOUT_MS, () => end('packets do not come back'));
     socket.on('error', (error) => end(messageOf(error)));
     socket.once('message', () => end(undefined));
     socket.bind(0, () => {

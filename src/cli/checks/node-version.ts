@@ -1,10 +1,10 @@
-/** Is this Node.js one that Starling runs on? */
+/** Whether Starling runs on this version of Node.js. */
 import { finding } from './check.ts';
 import type { Check } from './check.ts';
 
 const MIN = [20, 19] as const;
 
-/** The check. */
+/** Compares the version with the oldest one that `package.json` allows. */
 export const nodeVersion: Check = {
   name: 'node',
   run: async () => {

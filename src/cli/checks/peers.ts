@@ -1,9 +1,9 @@
-/** Is each known peer alive? */
+/** Whether each known peer is alive. */
 import { ago } from '../terminal/output.ts';
 import { finding } from './check.ts';
 import type { Check } from './check.ts';
 
-/** The check. */
+/** One finding a peer, and the warnings of the node. */
 export const peers: Check = {
   name: 'peer',
   run: async ({ peers: known, status }) => {
@@ -18,7 +18,7 @@ export const peers: Check = {
       ];
     }
     const warnings = (status?.warnings ?? [])
-      // The check of the servers has said it already.
+      // The check of the servers tells these.
       .filter(({ code }) => !code.startsWith('upstream-'))
       .map(({ text, hint }) => finding('node', 'warn', text, hint));
     if (known.peers.length === 0) {

@@ -1,4 +1,4 @@
-/** Are the ports that the node wants free, or held by the node itself? */
+/** Whether the ports that the node wants are free, or held by the node itself. */
 import { createServer } from 'node:net';
 import type { Config } from '../../config/index.ts';
 import { finding } from './check.ts';
@@ -11,7 +11,7 @@ interface Port {
   readonly key: string;
 }
 
-/** The check. */
+/** Tries to listen on each port, unless a running node holds them. */
 export const ports: Check = {
   name: 'ports',
   run: async (context) => {

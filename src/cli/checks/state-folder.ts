@@ -1,4 +1,4 @@
-/** Can the state folder be used, is it private, and is the key in it sound? */
+/** Whether the state folder can be used, is private, and holds a sound key. */
 import { access, constants, lstat } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import type { Check, Finding } from './check.ts';
 
 const OTHERS = 0o077;
 
-/** The check. */
+/** Looks at access and modes of folder and token, and at the key file. */
 export const stateFolder: Check = {
   name: 'state',
   async run({ stateDir }) {

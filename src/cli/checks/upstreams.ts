@@ -5,7 +5,7 @@ import type { McpServer } from '../../config/index.ts';
 import { finding } from './check.ts';
 import type { Check, Finding } from './check.ts';
 
-/** The check. */
+/** A running node knows of its servers; else each command is looked for, and each URL read. */
 export const upstreams: Check = {
   name: 'upstream',
   run: async ({ config, status }) => {
@@ -71,7 +71,7 @@ async function findCommand(command: string): Promise<boolean> {
         await access(candidate + ending, constants.X_OK);
         return true;
       } catch {
-        // Not here: the next folder may have it.
+        // The command is not in this folder; the next one may have it.
         continue;
       }
     }

@@ -26,9 +26,9 @@ export interface Source {
 /** A server that was found. */
 export interface Found {
   readonly source: Source;
-  /** As it would be called here. */
+  /** The server's name as it would be here. */
   readonly name: string;
-  /** As it is called there. */
+  /** The server's name in the client's file. */
   readonly writtenName: string;
   readonly entry: JsonObject;
   /** Keys that we have no use for. */

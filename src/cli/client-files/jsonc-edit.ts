@@ -146,7 +146,7 @@ function removal(text: string, property: JsoncNode): Edit[] {
   // JSON has no trailing comma: without the last property the one before it must lose its own.
   if (comma === undefined && before !== undefined) edits.push(replace(before, 1, ''));
   if (lineEnd !== undefined && isFirstOnLine(text, property.offset)) {
-    // From the end of the line before, so that a last line goes with its line end, too.
+    // The cut begins at the end of the line before, so that a last line goes with its line end.
     const lineStart = text.lastIndexOf('\n', property.offset - 1);
     const from = text[lineStart - 1] === '\r' ? lineStart - 1 : lineStart;
     const start = Math.max(from, object.offset + 1);
@@ -161,7 +161,7 @@ function removal(text: string, property: JsoncNode): Edit[] {
   if (all.length > 1 || only === undefined) return edits;
   const [first, close] = [object.offset + 1, endOf(object) - 1];
   const left = text.slice(first, only.offset) + text.slice(only.offset + only.length, close);
-  // Nothing is left, not even a comment: then no empty lines either.
+  // Where not even a comment is left in the object, no empty lines are left either.
   return left.trim() === '' ? [replace(first, close - first, '')] : edits;
 }
 

@@ -17,7 +17,7 @@ export interface Launched {
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** What an entry says. */
+/** The command line of an entry. */
 export interface Launch {
   readonly command: string;
   readonly args: readonly string[];
@@ -67,7 +67,7 @@ function realPath(path: string): string | undefined {
   }
 }
 
-/** A client starts us without the variables of this shell: what they change must be said. */
+/** The options that stand for variables of this shell: a client starts the command without them. */
 function stateArgs(env: NodeJS.ProcessEnv, stateDir: string): readonly string[] {
   const usual = Object.fromEntries(
     Object.entries(env).filter(([name]) => name === 'HOME' || name === 'LOCALAPPDATA'),

@@ -26,7 +26,7 @@ export interface McpClient {
   readonly key: 'mcpServers' | 'servers';
   /** What an entry has besides `command` and `args`. */
   readonly extra: { readonly type?: 'stdio' };
-  /** What makes it see a change. */
+  /** What the person does so that the client sees a change of the file. */
   readonly afterwards: string;
   /** The file of this user. */
   userFile(around: Surroundings): string;
@@ -88,7 +88,7 @@ export function clientOf(id: string): McpClient | undefined {
   return CLIENTS.find((client) => client.id === id);
 }
 
-/** The client called `id`. @throws STARLING_USAGE naming those that there are */
+/** The client called `id`. @throws STARLING_USAGE naming the clients that are known */
 export function knownClient(id: string): McpClient {
   const client = clientOf(id);
   if (client !== undefined) return client;
@@ -98,7 +98,7 @@ export function knownClient(id: string): McpClient {
   });
 }
 
-/** The file of the user, or of the project. @throws STARLING_USAGE when the client has none such */
+/** The file of the user, or of the project. @throws STARLING_USAGE when the client has no such file */
 export function fileOf(client: McpClient, project: boolean, around: Surroundings): string {
   if (!project) return client.userFile(around);
   if (client.projectFile !== undefined) return join(around.folder, client.projectFile);
@@ -107,7 +107,7 @@ export function fileOf(client: McpClient, project: boolean, around: Surroundings
   });
 }
 
-/** Where we are. */
+/** The surroundings of this process. */
 export function surroundings(): Surroundings {
   return { env: process.env, platform: process.platform, folder: process.cwd() };
 }

@@ -5,10 +5,10 @@ import { readArguments } from '../options/tool-arguments.ts';
 import { contentOf } from '../terminal/tool-content.ts';
 import { print, safe, safeLine, tell } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 import { readStdin } from '../terminal/stdin.ts';
 
-/** The node's own limits end a call sooner; this only ends a wait for a node that hangs. */
+/** For a node that hangs: the node's own limits end a call sooner. */
 const TIMEOUT_MS = 25 * 3_600_000;
 /** 128 + SIGINT, as shells have it. */
 const INTERRUPTED = 130;
@@ -24,7 +24,7 @@ interface CallCommandOptions extends CommonOptions {
 export async function run(tool: string, options: CallCommandOptions): Promise<number> {
   const abort = new AbortController();
   const interrupted = (): void => abort.abort();
-  // Once: a second Ctrl-C ends the process at once.
+  // The second Ctrl-C ends the process at once.
   process.once('SIGINT', interrupted);
   try {
     const result = await callTool(tool, options, abort.signal);
@@ -79,7 +79,7 @@ function parseWhole(text: string): JsonObject {
 function progressShower(): (params: JsonObject) => void {
   let shown = '';
   return ({ progress, total, message }) => {
-    // Below nothing is what a node says while the call has not begun.
+    // A negative progress is what a node says while the call has not begun.
     const number = typeof progress === 'number' && progress >= 0 ? String(progress) : '';
     const of = typeof total === 'number' ? `/${total}` : '';
     const text = typeof message === 'string' ? safeLine(message) : '';

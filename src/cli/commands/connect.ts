@@ -16,7 +16,7 @@ import type { McpClient } from '../client-files/mcp-clients.ts';
 import { paint, paintTalk, printData, safeLine, tell } from '../terminal/output.ts';
 import { isObject } from '../../core/shape.ts';
 import { stateDirOf } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
 interface ConnectOptions extends CommonOptions {
   readonly name: string;
@@ -89,7 +89,7 @@ async function launchOf(options: ConnectOptions): Promise<Launch> {
   return launchHere({ execPath, execArgv, script: process.argv[1] ?? 'starling', env }, stateDir);
 }
 
-/** The entry; what else its owner wrote into an older one is kept. */
+/** The entry to write; what its owner added to an older entry is kept. */
 function entryOf(
   client: McpClient,
   file: JsonFile,
@@ -104,7 +104,7 @@ function entryOf(
   return { ...client.extra, ...Object.fromEntries(kept), command, args };
 }
 
-/** What changes, other servers' values masked. */
+/** The lines that change, with the values of other servers masked. */
 function differences(file: JsonFile, after: string, path: readonly string[]): readonly DiffLine[] {
   const masked = (text: string): string => {
     const root = parseJsonc(text, file.path);
@@ -113,7 +113,7 @@ function differences(file: JsonFile, after: string, path: readonly string[]): re
   return diffLines(file.exists ? masked(file.text) : '', masked(after));
 }
 
-/** Asks, unless that was done. @throws STARLING_USAGE when the person does not agree */
+/** Asks the person, unless `--yes` was given. @throws STARLING_USAGE when the person does not agree */
 async function agree(client: McpClient, yes: boolean): Promise<void> {
   if (yes) return;
   if (!canAsk()) throw nobodyAgreed(`the file of ${client.title} would be changed`);

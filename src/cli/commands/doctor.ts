@@ -3,7 +3,9 @@ import type { PeersResult, StatusResult } from '../../builtin/results.ts';
 import { loadConfig } from '../../config/index.ts';
 import type { Config } from '../../config/index.ts';
 import { defaultStateDir } from '../../config/paths.ts';
+import { systemClock } from '../../core/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
+import { settledWithin } from '../../core/wait.ts';
 import { finding } from '../checks/check.ts';
 import type { Check, CheckContext, Finding } from '../checks/check.ts';
 import { clock } from '../checks/clock.ts';
@@ -15,7 +17,7 @@ import { stateFolder } from '../checks/state-folder.ts';
 import { upstreams } from '../checks/upstreams.ts';
 import { paint, printData, safe, safeLine } from '../terminal/output.ts';
 import { stateDirOf, withNode } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
 const CHECKS: readonly Check[] = [
   nodeVersion,
@@ -44,7 +46,7 @@ export async function run(options: CommonOptions): Promise<number> {
   return found.some(({ result }) => result === 'fail') ? 1 : 0;
 }
 
-/** A configuration that does not load is a finding, too; what does not need it is still checked. */
+/** Loads the configuration; when it does not load, that is a finding, and the other checks go on. */
 async function load(
   options: CommonOptions,
 ): Promise<{ readonly config?: Config; readonly findings: readonly Finding[] }> {
@@ -61,12 +63,12 @@ async function load(
   }
 }
 
-/** Where the node would be if only the configuration were right. */
+/** The state folder, as far as a faulty configuration names one. */
 async function likelyStateDir(options: CommonOptions): Promise<string> {
   try {
     return await stateDirOf(options);
   } catch (error) {
-    // The config file, which does not parse: that is told already.
+    // The config file does not parse, which another finding tells.
     if (!(error instanceof StarlingError)) throw error;
     return defaultStateDir(process.env);
   }
@@ -93,22 +95,14 @@ async function askNode(options: CommonOptions): Promise<{
 }
 
 async function guarded(check: Check, context: CheckContext): Promise<readonly Finding[]> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<readonly Finding[]>((resolve) => {
-    timer = setTimeout(
-      () =>
-        resolve([
-          finding(check.name, 'fail', `the check did not end within ${TIMEOUT_MS / 1000} s`),
-        ]),
-      TIMEOUT_MS,
-    );
-  });
+  const done = check.run(context);
+  if (!(await settledWithin(TIMEOUT_MS, done, systemClock))) {
+    return [finding(check.name, 'fail', `the check did not end within ${TIMEOUT_MS / 1000} s`)];
+  }
   try {
-    return await Promise.race([check.run(context), late]);
+    return await done;
   } catch (error) {
     return [finding(check.name, 'fail', `the check itself failed: ${messageOf(error)}`)];
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -2,7 +2,7 @@
 import type { InviteResult } from '../../builtin/results.ts';
 import { duration, print, printData, safeLine, tell } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
 interface InviteOptions extends CommonOptions {
   readonly expires?: number;

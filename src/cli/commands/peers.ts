@@ -3,7 +3,7 @@ import type { PeersResult } from '../../builtin/results.ts';
 import type { PeerView } from '../../membership/types.ts';
 import { ago, printData, table } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
 /** Prints the peers. */
 export async function run(options: CommonOptions): Promise<void> {
@@ -27,7 +27,7 @@ function row(peer: PeerView): string[] {
   ];
 }
 
-/** The keys that it had before. */
+/** The keys that the peer had before. */
 function formerRows({ alias, formerly = [] }: PeerView): string[][] {
   return formerly.map((peerId) => [alias, 'rotated', '–', '–', '–', peerId, '–']);
 }

@@ -3,7 +3,7 @@ import type { StatusResult } from '../../builtin/results.ts';
 import { describeStatus } from '../terminal/node-status.ts';
 import { printData } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
 /** Prints the node's status. */
 export async function run(options: CommonOptions): Promise<void> {

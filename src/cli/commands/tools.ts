@@ -1,7 +1,7 @@
 /** `starling tools` */
 import { cut, printData, table } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
 const SUMMARY_MAX = 80;
 const OWN = 'starling__';
@@ -9,7 +9,7 @@ const OWN = 'starling__';
 /** Prints the tools whose names contain `filter`. */
 export async function run(filter: string | undefined, options: CommonOptions): Promise<void> {
   const all = await withNode(options, (node) => node.tools());
-  // The node's own come last: there are dozens, and one looks for the others.
+  // The node's own tools come last: there are dozens, and people look for the others.
   const tools = all
     .filter((tool) => tool.name.includes(filter ?? ''))
     .toSorted((a, b) => Number(a.name.startsWith(OWN)) - Number(b.name.startsWith(OWN)));

@@ -3,6 +3,8 @@ import { resolve } from 'node:path';
 import { loadConfig } from '../../config/index.ts';
 import type { Config, ConfigSources } from '../../config/index.ts';
 import { defaultStateDir } from '../../config/paths.ts';
+import { systemClock } from '../../core/clock.ts';
+import { settledWithin } from '../../core/wait.ts';
 import { createNode } from '../../node.ts';
 import type { StarlingNode } from '../../node.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
@@ -13,7 +15,7 @@ import type { Passphrases } from '../terminal/passphrase.ts';
 import { createProgress } from '../terminal/progress.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
 import type { Progress } from '../terminal/progress.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 import { readStdin } from '../terminal/stdin.ts';
 
 const STOP_TIMEOUT_MS = 5000;
@@ -38,7 +40,7 @@ interface UpOptions extends CommonOptions {
 
 /** Runs a node until it is told to stop; gives the exit code. */
 export async function run(options: UpOptions): Promise<number> {
-  // First of all, so that nothing else ever sees it.
+  // The passphrase is taken first, so that no other code and no child process sees it.
   const passphrase = passphraseOf(process.env);
   const sources: ConfigSources = {
     ...(options.config === undefined ? {} : { file: options.config }),
@@ -52,7 +54,7 @@ export async function run(options: UpOptions): Promise<number> {
     return await live({ config, sources, options, progress, passphrase, told });
   } catch (error) {
     progress.done();
-    // Not by returning: the signal handlers and libp2p's timers would keep the process.
+    // Signal handlers and libp2p's timers would keep the process, if this only returned.
     const code = printError(error, options.json === true);
     await flush();
     return process.exit(code);
@@ -73,7 +75,7 @@ async function live(life: Life): Promise<number> {
   const made = createNode(config, { passphrase, progress: (line) => progress.show(line) });
   const node = await Promise.race([made, told]);
   if (node === undefined) {
-    // Told to stop while it was finding its mesh: it is no member yet, so there is nothing to leave.
+    // The node was told to stop while it looked for its mesh: it is no member, so it leaves nothing.
     progress.done();
     await flush();
     return process.exit(0);
@@ -163,7 +165,7 @@ async function announce(node: StarlingNode, json: boolean): Promise<void> {
   }
 }
 
-/** What an MCP client's config must say to find this node: it starts us without our environment. */
+/** What an MCP client's config must say to find this node: the client has none of our environment. */
 function attachment(stateDir: string): string {
   const named = stateDir === resolve(defaultStateDir(process.env)) ? [] : ['--state', stateDir];
   return `{"command": "starling", "args": ${JSON.stringify(['mcp', ...named])}}`;
@@ -197,7 +199,7 @@ function tellOfPeers(node: StarlingNode, json: boolean): void {
   });
 }
 
-/** Resolves at the first signal; a second one ends the process at once. */
+/** Resolves at the first SIGINT or SIGTERM; the second one ends the process at once. */
 function untilTold(): Promise<void> {
   return new Promise((resolve) => {
     let count = 0;
@@ -208,18 +210,18 @@ function untilTold(): Promise<void> {
     };
     process.on('SIGINT', told);
     process.on('SIGTERM', told);
-    // A node has nothing else that must keep the process alive.
+    // Nothing else of a node keeps the process alive.
     setInterval(() => undefined, 60_000);
   });
 }
 
 async function stop(node: StarlingNode): Promise<never> {
-  const timer = setTimeout(() => {
+  const stopped = node.stop();
+  if (!(await settledWithin(STOP_TIMEOUT_MS, stopped, systemClock))) {
     tell('the node did not stop in time');
     process.exit(1);
-  }, STOP_TIMEOUT_MS);
-  await node.stop();
-  clearTimeout(timer);
+  }
+  await stopped;
   await flush();
   // libp2p's timers would keep the process for a second more.
   process.exit(0);

@@ -4,7 +4,7 @@ import { StarlingError } from '../../core/errors.ts';
 import type { Did } from '../../core/ids.ts';
 import { parseDid, readKeyFacts } from '../../identity/index.ts';
 import { stateDirOf } from './locate-node.ts';
-import type { CommonOptions } from './locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 import { keysIn } from '../../rotation/index.ts';
 
 /** Options that name a log. */

@@ -9,17 +9,17 @@ import type { Did } from '../../core/ids.ts';
 import { silentLogger } from '../../core/logger.ts';
 import { createStore } from '../../store/index.ts';
 import { stateDirOf, withNode } from './locate-node.ts';
-import type { CommonOptions } from './locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
-/** What was seen, latest first; and why it could not be read, if so. */
+/** The checkpoints that were seen, latest first; `problem` says why they could not be read. */
 export interface SeenHere {
   readonly checkpoints: readonly Checkpoint[];
   readonly problem?: string;
 }
 
 /**
- * Of a log that these keys have signed, one after the other. Nothing where there is no node; a book that
- * can't be read is told, and is no failure.
+ * The checkpoints of a log that the keys `dids` have signed, one key after the other. There are none where
+ * there is no node; checkpoints that can't be read are a `problem`, not a failure.
  */
 export async function checkpointsSeen(
   dids: readonly Did[],

@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { socketPath } from '../../config/paths.ts';
+import { systemClock } from '../../core/clock.ts';
 import { ERRORS, StarlingError, messageOf } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
@@ -14,13 +15,11 @@ const CONNECT_TIMEOUT_MS = 5000;
 const HELLO_TIMEOUT_MS = 10_000;
 const MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
 const CALL_TIMEOUT_MS = 60_000;
-/** Longest delay of `setTimeout`: one that is longer it runs at once. */
-const DELAY_MAX_MS = 2 ** 31 - 1;
 const PAGES_MAX = 1000;
 /** JSON-RPC 2.0 §5.1. */
 const INVALID_PARAMS = -32602;
 
-/** How a call is made. */
+/** How long a request may take, what cancels it, and who hears of its progress. */
 export interface CallOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -106,7 +105,7 @@ class SocketClient implements NodeClient {
   readonly #socket: Socket;
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
-  /** Why nothing more will be answered. */
+  /** The error of every request from now on, once the connection has ended. */
   #over: StarlingError | undefined;
 
   constructor(socket: Socket) {
@@ -116,7 +115,7 @@ class SocketClient implements NodeClient {
       oversize: (sizeBytes) => this.#broken(`a message of ${sizeBytes} bytes`),
     });
     socket.on('data', (chunk) => decoder.push(chunk));
-    // The socket may be half open, so the end of what the node says is the end of it all.
+    // The socket may be half open: when the node has said its last word, no answer comes any more.
     socket.on('end', () => this.#ended());
     socket.on('error', (error) => this.#ended(error));
     socket.on('close', () => this.#ended());
@@ -131,11 +130,11 @@ class SocketClient implements NodeClient {
     options.signal?.throwIfAborted();
     const id = this.#nextId;
     this.#nextId += 1;
-    const timeoutMs = Math.min(options.timeoutMs ?? CALL_TIMEOUT_MS, DELAY_MAX_MS);
+    const { timeoutMs = CALL_TIMEOUT_MS } = options;
     const meta = options.progress === undefined ? {} : { _meta: { progressToken: id } };
     return new Promise((resolve, reject) => {
       const finish = (): void => {
-        clearTimeout(timer);
+        stopTimer();
         options.signal?.removeEventListener('abort', cancelled);
         this.#waiting.delete(id);
       };
@@ -145,7 +144,7 @@ class SocketClient implements NodeClient {
         reject(error);
       };
       const cancelled = (): void => cancel(new Error('cancelled'));
-      const timer = setTimeout(() => cancel(late(method, timeoutMs)), timeoutMs);
+      const stopTimer = systemClock.schedule(timeoutMs, () => cancel(late(method, timeoutMs)));
       options.signal?.addEventListener('abort', cancelled, { once: true });
       this.#waiting.set(id, {
         resolve: (result) => {
@@ -218,7 +217,7 @@ class SocketClient implements NodeClient {
     } else if (method === 'ping' && id !== undefined) {
       this.#send({ jsonrpc: '2.0', id, result: {} });
     } else if (id === null && isObject(error)) {
-      // The node could not tell which request: it takes none of them.
+      // An error without an id is about no single request: the node takes none of ours.
       this.#ended(errorFrom(error));
     } else if (typeof id === 'number') {
       const waiting = this.#waiting.get(id);
@@ -259,7 +258,7 @@ function violation(what: string): StarlingError {
   });
 }
 
-/** An error that the node answered. One that is not Starling's own comes from a tool's server. */
+/** The error that the node answered. An error without a code of Starling's comes from a tool's server. */
 function errorFrom(error: JsonObject): StarlingError {
   const { data, message, code: rpc } = error;
   const { code, reason, hint } = isObject(data) ? data : {};

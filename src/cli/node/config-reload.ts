@@ -10,7 +10,7 @@ import type { StarlingNode } from '../../node.ts';
 import { print, printError, safeLine, tell } from '../terminal/output.ts';
 import { configFileOf } from './locate-node.ts';
 
-/** How often the file is looked at: by its name, so that editors may replace it, and it may come later. */
+/** How often the file is looked at: by its name, as editors replace files, and there may be none yet. */
 const LOOK_MS = 1000;
 
 /** Watches until the returned function is called. */
@@ -25,11 +25,11 @@ export function reloadOnChange(
   );
   let last = Promise.resolve();
   const reload = (): void => {
-    // One after the other: each takes up the file as it is then.
+    // Reloads run one after the other: each takes up the file as the file is then.
     last = last.then(() => takeUp(node, sources, json));
   };
   const looked = (now: Stats, before: Stats): void => {
-    // Of a file that is not there Node tells at once, though nothing changed.
+    // Node tells at once of a file that does not exist, though nothing has changed.
     if (now.mtimeMs !== 0 || before.mtimeMs !== 0) reload();
   };
   watchFile(file, { interval: LOOK_MS, persistent: false }, looked);

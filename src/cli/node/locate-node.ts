@@ -5,13 +5,7 @@ import { defaultConfigFile, defaultStateDir } from '../../config/paths.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { attach } from './client.ts';
 import type { NodeClient } from './client.ts';
-
-/** Options that every command has. */
-export interface CommonOptions {
-  readonly state?: string;
-  readonly config?: string;
-  readonly json?: boolean;
-}
+import type { CommonOptions } from '../options/common-options.ts';
 
 /**
  * The state folder that a command means: flag, environment, `stateDir` of the config file, or the
@@ -72,7 +66,7 @@ async function stateDirInFile(
   }
 }
 
-/** A variable or key that is set to nothing says nothing. */
+/** The text, unless it is empty: an empty variable or key counts as one that is not set. */
 function given(text: string | undefined): string | undefined {
   return text === '' ? undefined : text;
 }

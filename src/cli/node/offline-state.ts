@@ -8,7 +8,7 @@ import type { Store } from '../../store/index.ts';
 import { createSecretStore } from '../../secrets/index.ts';
 import type { SecretStore } from '../../secrets/index.ts';
 
-/** A key that nobody else changes meanwhile. */
+/** The key of a state folder, while the folder is locked for others. */
 export interface OwnKey extends OpenedKey {
   readonly path: string;
 }
@@ -23,7 +23,7 @@ export async function withOwnKey<T>(
   work: (key: OwnKey) => Promise<T>,
 ): Promise<T> {
   const path = join(stateDir, 'key');
-  // Before anything is made there.
+  // First of all: `withStore` would make the folder.
   if ((await readKeyFacts(path)) === undefined) throw noKey(path);
   return withStore(stateDir, async () => {
     const opened = await openKeyFile(path, { passphrase });
@@ -51,7 +51,7 @@ export function withOwnSecrets<T>(
   );
 }
 
-/** What is said where there is no key yet. */
+/** The error of a state folder that has no key yet. */
 export function noKey(path: string): StarlingError {
   return new StarlingError('STARLING_KEY_UNUSABLE', `there is no key at ${path}`, {
     hint: 'the first starling up makes one; or name the state folder with --state',

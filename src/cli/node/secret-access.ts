@@ -1,18 +1,18 @@
-/** What the commands `starling secret …` share: the node when it runs, else its state folder. */
+/** Where the commands `starling secret …` find the secrets: at the running node, else in its state folder. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { StarlingError } from '../../core/errors.ts';
 import type { NodeClient } from './client.ts';
-import { readOwnConfig } from '../client-files/node-config.ts';
+import { readOwnConfig } from './config-file.ts';
 import { factsOf } from '../client-files/server-entry.ts';
 import { stateDirOf, withNode } from './locate-node.ts';
-import type { CommonOptions } from './locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 import type { SecretStore } from '../../secrets/index.ts';
 
 /** Names of servers that use a secret, by the secret's name. */
 export type Uses = ReadonlyMap<string, readonly string[]>;
 
-/** What a command does at a running node, and what in the folder of one that does not run. */
+/** What a command does at a running node, and what it does in the state folder of a stopped one. */
 export interface SecretWork<T> {
   /** Makes the state folder and the key where there are none. */
   readonly makes?: boolean;
@@ -22,7 +22,7 @@ export interface SecretWork<T> {
 
 const REFERENCE = /\$\{secret:([A-Z][A-Z0-9_]{0,63})\}/g;
 
-/** Does it, wherever the secrets are to be had. @throws STARLING_STATE_LOCKED, … */
+/** Does the work at the running node, else in the state folder. @throws STARLING_STATE_LOCKED, … */
 export async function nodeOrFolder<T>(options: CommonOptions, work: SecretWork<T>): Promise<T> {
   try {
     return await withNode(options, (client) => work.node(client));
@@ -43,7 +43,7 @@ export async function nodeOrFolder<T>(options: CommonOptions, work: SecretWork<T
   );
 }
 
-/** As the config file says: a node that does not run has expanded nothing. */
+/** Which servers of the config file name which secret; only a running node knows more. */
 async function usesIn(options: CommonOptions): Promise<Uses> {
   const uses = new Map<string, string[]>();
   for (const [server, entry] of (await readOwnConfig(options)).servers) {

@@ -8,7 +8,7 @@ export function readValue(text: string): Json {
   try {
     return JSON.parse(text) as Json;
   } catch {
-    // Not JSON, and need not be: then it is text.
+    // What is no JSON is text.
     return text;
   }
 }

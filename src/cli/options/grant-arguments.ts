@@ -1,4 +1,4 @@
-/** Grants as words of a command line, or piped into it. */
+/** Grants that are given as arguments of a command, or on its standard input. */
 import { StarlingError } from '../../core/errors.ts';
 import { readStdin } from '../terminal/stdin.ts';
 

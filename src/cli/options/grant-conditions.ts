@@ -1,7 +1,7 @@
 /** What is granted and under which conditions, from the options of `grant create` and `delegate`. */
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import type { CommonOptions } from './common-options.ts';
 
 /** Options of commands that make a grant. */
 export interface GrantOptions extends CommonOptions {
@@ -64,7 +64,7 @@ function readRules(words: readonly string[]): JsonObject | undefined {
   return words.length === 0 ? undefined : rules;
 }
 
-/** One more value that the argument may have: a pattern, if one of them is. */
+/** Adds a value that the argument may have; when one value is a pattern, all of them are patterns. */
 function addChoice(rule: Record<string, Json>, value: Json): void {
   const before = [rule['paths'] ?? rule['enum'] ?? []].flat();
   const all = [...before, value];

@@ -1,22 +1,14 @@
 /** Options with a form of their own: durations (`90s`, `15m`, `8h`, `7d`), ports, counts, rates. */
 import { InvalidArgumentError } from 'commander';
+import { UNIT_MS, durationMs } from '../../core/duration.ts';
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
 const PORT_MAX = 65_535;
 
 /** Milliseconds of a duration. @throws InvalidArgumentError, which commander explains */
 export function parseDuration(text: string): number {
-  const match = /^(\d{1,6})\s*([smhd])$/.exec(text.trim());
-  const unit = UNIT_MS[match?.[2] ?? ''];
-  if (match?.[1] === undefined || unit === undefined || Number(match[1]) === 0) {
-    throw new InvalidArgumentError('use a number and a unit, like 90s, 15m, 8h or 7d');
-  }
-  return Number(match[1]) * unit;
+  const ms = durationMs(text.trim());
+  if (ms > 0) return ms;
+  throw new InvalidArgumentError('use a number and a unit, like 90s, 15m, 8h or 7d');
 }
 
 /**

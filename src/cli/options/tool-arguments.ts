@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 
-/** `name=value` or `name:=json`; the name is as short as can be. */
+/** `name=value` or `name:=json`; the name ends at the first `=` or `:=`. */
 const ARGUMENT = /^([^=]+?)(:?=)([\s\S]*)$/;
 
 /**
@@ -98,7 +98,7 @@ function typesIn(schema: Json): ReadonlySet<string> {
   if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) return new Set();
   const { type, anyOf, oneOf } = schema as JsonObject;
   const named = (Array.isArray(type) ? type : [type]).filter((one) => typeof one === 'string');
-  // One level only: a schema from elsewhere may be as deep as it likes.
+  // Only one level is looked at: a schema from elsewhere may have any depth.
   const branches = [anyOf, oneOf].flatMap((choice) => (Array.isArray(choice) ? choice : []));
   const inBranches = branches.flatMap((branch: Json) =>
     typeof branch === 'object' && branch !== null ? [Reflect.get(branch, 'type') as Json] : [],

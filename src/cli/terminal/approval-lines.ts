@@ -1,13 +1,14 @@
 /** What `starling up` says of approvals: that something waits, and how to answer it. */
+import { systemClock } from '../../core/clock.ts';
 import { nameOf } from '../../guard/index.ts';
 import type { Approval, ApprovalAccess } from '../../guard/index.ts';
 import { paintTalk, print, safeLine, tell } from './output.ts';
 
-/** Callers decide how many approvals there are: beyond one a second they are counted. */
+/** Callers decide how many approvals there are: at most one a second is told, the others are counted. */
 const QUIET_MS = 1000;
 const ID_SHOWN = 8;
 
-/** Tells of each that waits, for as long as the node lives; with `json` also how each ends. */
+/** Tells of each approval that waits, as long as the node lives; with `json` also how each ends. */
 export function tellOfApprovals(approvals: ApprovalAccess, json: boolean): void {
   if (json) {
     approvals.events.on('pending', printEvent);
@@ -30,7 +31,7 @@ export function tellOfApprovals(approvals: ApprovalAccess, json: boolean): void 
     isMore = isQuiet;
     if (isQuiet) return;
     isQuiet = true;
-    setTimeout(loud, QUIET_MS).unref();
+    systemClock.schedule(QUIET_MS, loud);
     tell(`${time()} ${safeLine(describe(approval))}`);
   });
   tellCount();

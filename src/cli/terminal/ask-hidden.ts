@@ -10,9 +10,9 @@ export interface HiddenConversation {
 
 const TERMINAL: HiddenConversation = { input: process.stdin, output: process.stderr };
 const LENGTH_MAX = 64 * 1024;
-/** Keys that send more than their character, as arrows do. */
+/** What arrows and function keys send (ECMA-48 §5.4): no part of the answer. */
 const KEY_SEQUENCE = /\u001B(?:\[[0-9;?]*[@-~]|O[ -~]|[^[O])/g;
-/** One that has not come to its end. */
+/** The start of such a sequence whose end comes with the next chunk. */
 const SEQUENCE_START = /\u001B(?:\[[0-9;?]{0,16}|O)?$/;
 
 /**
@@ -23,7 +23,7 @@ export async function askHidden(
   question: string,
   { input, output }: HiddenConversation = TERMINAL,
 ): Promise<Secret> {
-  // Before the question, or who answers at once is seen.
+  // Raw mode comes before the question, or the answer of a fast typist would be seen.
   input.setRawMode?.(true);
   try {
     output.write(question);

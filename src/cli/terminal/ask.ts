@@ -10,7 +10,7 @@ export interface Conversation {
 
 const TERMINAL: Conversation = { input: process.stdin, output: process.stderr };
 
-/** Is there somebody to ask? */
+/** Whether a person sits at both ends: a pipe can't be asked. */
 export function canAsk({ input, output }: Conversation = TERMINAL): boolean {
   return input.isTTY === true && output.isTTY === true;
 }
@@ -42,14 +42,14 @@ export async function ask<T extends string>(
   }
 }
 
-/** What to throw where nobody can be asked, and nobody agreed beforehand. */
+/** The error where nobody can be asked and nobody has agreed beforehand. */
 export function nobodyAgreed(what: string): StarlingError {
   return new StarlingError('STARLING_USAGE', `${what}, and nobody can be asked here`, {
     hint: 'look at what is shown above, then agree with --yes',
   });
 }
 
-/** Rejects when the person leaves. */
+/** A promise that rejects when `leave` is called: when the person leaves by Ctrl-C or Ctrl-D. */
 function leaving(): { readonly promise: Promise<never>; leave(this: void): void } {
   let leave = (): void => undefined;
   const promise = new Promise<never>((_, reject) => {

@@ -1,34 +1,8 @@
-/** How entries of the audit log are asked for and shown. */
-import type { AuditEntry, AuditFilter } from '../../audit/types.ts';
+/** How entries of the audit log are shown. */
+import type { AuditEntry } from '../../audit/types.ts';
 import { paint, safeLine } from './output.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
 
-/** Options that say which entries are wanted. */
-export interface FilterOptions extends CommonOptions {
-  readonly who?: string;
-  readonly what?: string;
-  readonly kind?: AuditEntry['kind'];
-  readonly outcome?: AuditEntry['outcome'];
-  /** ms since the epoch */
-  readonly since?: number;
-  /** ms since the epoch */
-  readonly until?: number;
-}
-
-/** What the options ask for. */
-export function filterOf(options: FilterOptions): AuditFilter {
-  const { who, what, kind, outcome, since, until } = options;
-  return {
-    ...(who === undefined ? {} : { who }),
-    ...(what === undefined ? {} : { what }),
-    ...(kind === undefined ? {} : { kind }),
-    ...(outcome === undefined ? {} : { outcome }),
-    ...(since === undefined ? {} : { since }),
-    ...(until === undefined ? {} : { until }),
-  };
-}
-
-/** An entry on one line; `names`: by did, what to call who is known. */
+/** An entry on one line. `names` are the names of known peers, by did. */
 export function showEntry(entry: AuditEntry, names: Readonly<Record<string, string>> = {}): string {
   const { at, kind, who, onBehalfOf, what, outcome, durationMs, reason, reasoning } = entry;
   const called = (one: string): string => {
@@ -51,7 +25,7 @@ function colour(outcome: AuditEntry['outcome']): (text: string) => string {
   return outcome === 'denied' || outcome === 'failed' ? paint.red : paint.yellow;
 }
 
-/** A did by its end; it begins like all others. */
+/** The end of a did:key, since all of them begin alike. */
 function short(name: string): string {
   return name.startsWith('did:key:') ? `…${name.slice(-8)}` : name;
 }

@@ -60,7 +60,7 @@ function describeServers(servers: readonly UpstreamStatus[]): string[] {
   });
 }
 
-/** Warnings, but for those that the list of servers has told already. */
+/** The warnings that are not about a server: the list of servers has told those. */
 function describeWarnings(status: StatusResult, servers: readonly UpstreamStatus[]): string[] {
   const told = servers.map((server) => `:${server.server}`);
   return status.warnings

@@ -1,9 +1,11 @@
 /** What commands print: tables, durations, errors. Data goes to standard output, talk to standard error. */
 import pc from 'picocolors';
 import stringWidth from 'string-width';
+import { systemClock } from '../../core/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
+import { settledWithin } from '../../core/wait.ts';
 
-/** Control, escape, direction and invisible characters; line feed and tab are let be. */
+/** Control, escape, direction and invisible characters, without line feed and tab. */
 const UNSAFE =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/gu;
 
@@ -13,12 +15,12 @@ const FLUSH_TIMEOUT_MS = 1000;
 /** Splits a text where a reader sees a new character. */
 const CHARACTERS = new Intl.Segmenter();
 
-/** Is colour wanted on `stream`? Only on a terminal, and never against NO_COLOR (no-color.org). */
+/** Whether to use colours on `stream`: on a terminal only, and never against NO_COLOR (no-color.org). */
 export function wantsColour(
   stream: { readonly isTTY?: boolean },
   env: NodeJS.ProcessEnv = process.env,
 ): boolean {
-  // Not just falsy: without a boolean, picocolors makes a guess of its own, which CI=1 misleads.
+  // Always a boolean: without one picocolors guesses, and `CI=1` misleads the guess.
   return stream.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
 }
 
@@ -65,17 +67,12 @@ export function printData(data: unknown, json: boolean, text: () => string): voi
   print(json ? JSON.stringify(data, null, process.stdout.isTTY ? 2 : 0) : text());
 }
 
-/** Resolves when what was printed has been handed on, at the latest after a second. */
+/** Waits until the streams have handed on what was printed, at the latest until a second is over. */
 export async function flush(): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, FLUSH_TIMEOUT_MS);
-  });
   const written = [process.stdout, process.stderr].map(
     (stream) => new Promise<void>((resolve) => void stream.write('', () => resolve())),
   );
-  await Promise.race([Promise.all(written), late]);
-  clearTimeout(timer);
+  await settledWithin(FLUSH_TIMEOUT_MS, Promise.all(written), systemClock);
 }
 
 /** How a table is laid out. */

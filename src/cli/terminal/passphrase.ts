@@ -15,7 +15,7 @@ const OTHERS = 0o044;
 
 /** The passphrases of one run of a command. */
 export interface Passphrases extends PassphraseSource {
-  /** Tells when one was given for a key that is not encrypted. */
+  /** Tells the person when a passphrase was given for a key that is not encrypted. */
   tellIfUnused(stateDir: string): Promise<void>;
 }
 
@@ -86,11 +86,11 @@ async function readPassphrase(path: string): Promise<Secret> {
   return new Secret(line);
 }
 
-/** Its first bytes; undefined for what is no file, which might never end. */
+/** The first bytes of a file; undefined for a device or folder, which might have no end. */
 async function readStart(path: string): Promise<Buffer | undefined> {
   const facts = await stat(path);
   if (!facts.isFile()) return undefined;
-  // Not refused: files of a container's secrets often are, and only its processes see them.
+  // No reason to refuse: secrets of containers are often readable for all, in the container alone.
   if (process.platform !== 'win32' && (facts.mode & OTHERS) !== 0) {
     tell(safeLine(`others can read the passphrase file ${path}; chmod 600 ${path}`));
   }

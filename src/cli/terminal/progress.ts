@@ -1,11 +1,11 @@
-/** What a start is waiting for: one line that changes on a terminal, plain lines elsewhere. */
+/** What a starting node waits for: one line that changes on a terminal, plain lines elsewhere. */
 import { paintTalk, safeLine } from './output.ts';
 
 /** Shows progress on standard error. */
 export interface Progress {
-  /** What is going on now. */
+  /** Shows what is going on now, in place of the line before. */
   show(line: string): void;
-  /** Something worth keeping on the screen; the same line only once. */
+  /** Prints a line that stays on the screen; the same line only once. */
   note(line: string): void;
   done(): void;
 }

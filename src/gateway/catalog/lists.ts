@@ -17,11 +17,11 @@ import { mergeTools } from './tool-merge.ts';
 import type { ToolSelection } from './tool-selection.ts';
 import { isReadOnly } from './wanted.ts';
 
-/** Items on one page: most clients ask for no second one. */
+/** Items on one page: most clients never ask for a second page. */
 const PAGE_ITEMS_MAX = 1000;
-/** Bytes on one page, so that it stays far below anybody's limit for a message. */
+/** Bytes on one page: a page stays far below what clients take as one message. */
 const PAGE_BYTES_MAX = 4 * 1024 * 1024;
-/** Keys in an item's `_meta`: PeerId of its owner, and the owner's server that it is of. */
+/** Keys in the `_meta` of a peer's item: the PeerId of the peer, and the name of its server. */
 const PEER_META = 'starling/peer';
 const SERVER_META = 'starling/server';
 
@@ -66,7 +66,7 @@ export interface ListsInit {
   readonly select?: ToolSelection;
 }
 
-/** The member of an item that it is called by, and the member of a result that lists them. */
+/** By kind of list: the member that names an item, and the member of a result that holds the list. */
 export const KINDS: Readonly<Record<ListKind, { readonly key: string; readonly list: string }>> = {
   tools: { key: 'name', list: 'tools' },
   resources: { key: 'uri', list: 'resources' },
@@ -233,7 +233,7 @@ function makeList(
   return { table, items, ...paginate(kind, [...items.values()]) };
 }
 
-/** Serialises items, in pages that are no burden to anybody. */
+/** Serialises items in pages, each within the bounds of a page. */
 export function paginate(
   kind: ListKind,
   items: readonly JsonObject[],

@@ -19,7 +19,7 @@ export function fitsTemplate(template: string, uri: string): boolean {
   return expansionsIn(template, uri) !== undefined;
 }
 
-/** What `uri`, which comes from the template `alias`, is called where that is `template`. */
+/** What the server calls `uri`, which fits `alias` here: the server calls that template `template`. */
 export function translate(uri: string, alias: string, template: string): string {
   const values = alias === template ? undefined : expansionsIn(alias, uri);
   if (values === undefined) return uri;

@@ -13,7 +13,10 @@ import type { SearchMode, View } from './types.ts';
 /** The tool by which search calls others. */
 const CALL_TOOL = 'call_tool';
 
-/** Makes the search of a node: sessions that see the same list share an index, since one of many tools takes a while. */
+/**
+ * Makes the search of a node. Sessions that see the same list share an index, because the index of many
+ * tools takes a while to build.
+ */
 export function createSearchMode(): SearchMode {
   const searches = createToolSearches();
   const answer = async (name: string, args: unknown, view: View): Promise<JsonObject> => {

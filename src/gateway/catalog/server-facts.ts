@@ -4,7 +4,10 @@ import type { ServerFacts } from '../../directory/index.ts';
 import { objectOf } from '../wire/era.ts';
 import type { Source } from './sources.ts';
 
-/** What the whole of `sources` can do. Lists may always come to be, so that they are always declared. */
+/**
+ * What all of `sources` together can do. Tools, resources and prompts are always declared, because
+ * servers may list some later.
+ */
 export function jointFacts(
   sources: readonly Source[],
   own: Pick<ServerFacts, 'serverInfo' | 'instructions'>,
@@ -26,7 +29,10 @@ export function jointFacts(
   };
 }
 
-/** The facts of one server, as it says them: we tell of changes, whether or not it does. */
+/**
+ * The facts of one server, as that server states them. Changes of its lists are always declared, because
+ * this node tells of them whether or not the server does.
+ */
 export function factsOf({ catalog }: Source): ServerFacts {
   const { capabilities, serverInfo, instructions } = catalog;
   const telling = ['tools', 'resources', 'prompts'].filter(

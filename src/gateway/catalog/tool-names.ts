@@ -26,8 +26,8 @@ export interface Named<T> {
 }
 
 /**
- * When a name carries its prefix. `always`: always, so that a name never depends on what else there
- * is. `auto`: our own tools go without it unless two of our own servers have a tool of that name, in
+ * When a name carries its prefix. `always`: every name does, and so no name depends on which other tools
+ * there are. `auto`: our own tools go without it unless two of our own servers have a tool of that name, in
  * which case both carry it; peers' tools always carry theirs. `never`: none carries it, and of those
  * that want the same name ours come first; several of one rank get a hash each. The built-in server's
  * tools keep their prefix in every mode.
@@ -47,7 +47,7 @@ interface NamePreference {
   readonly key: string;
   /** The name with all its prefixes. */
   readonly whole: string;
-  /** The name that it should have. */
+  /** The name that the entry gets, unless another has it. */
   readonly preferred: string;
 }
 

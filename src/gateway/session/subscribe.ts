@@ -167,7 +167,7 @@ class SessionSubscriber implements Subscriber {
     const { view, channels, subscriptions, permit } = this.#components;
     try {
       const [route] = view().resource(uri, 'resource/subscribe');
-      if (route === undefined) return true;
+      if (route === undefined) return false;
       permit(route);
       const refusal = await this.#request(route, uri, capabilities);
       // A peer whose server is away says so in its answer.
@@ -180,7 +180,8 @@ class SessionSubscriber implements Subscriber {
       return true;
     } catch (error) {
       this.#log(error, 'not subscribed again');
-      if (error instanceof StarlingError && error.row.retryable) return false;
+      // Nobody lists the resource while its owner is away, so only a refusal is an end.
+      if (!(error instanceof StarlingError) || error.code !== 'STARLING_CALL_REFUSED') return false;
       subscriptions.drop(uri);
       return true;
     }

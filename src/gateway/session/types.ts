@@ -52,18 +52,18 @@ export interface SessionInit {
 
 /** One session. */
 export interface Session extends Receiver {
-  /** Whose rights the next request is judged by. */
+  /** By whose rights the guard decides about the next request. */
   readonly principal: Principal;
   /** Calls under way. */
   readonly inFlight: number;
   /** When the caller last sent something or a call of it ended, ms since the epoch. */
   readonly activeAt: number;
   /**
-   * The same caller has shown other rights, as with a newer token: later requests are judged by these.
+   * The same caller has shown other rights, as with a newer token: the guard decides by these about later requests.
    * What is under way goes on by those that it began with.
    */
   present(principal: Principal): void;
-  /** The same caller has another name now: everything is judged by that, also what is under way. */
+  /** The same caller has another name now: the guard is asked by that name, also about what is under way. */
   rename(principal: Principal): void;
   /** The definition of a tool that the caller sees, as it is listed. */
   toolOf(name: string): JsonObject | undefined;

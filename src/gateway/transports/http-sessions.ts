@@ -115,7 +115,7 @@ class HttpClient {
     request.once('close', () => (this.#arriving -= 1));
   }
 
-  /** What comes next is judged by the rights of `credential`: a token may be narrower than the one before. */
+  /** The guard decides by `credential` from now on: a token may be narrower than the one before. */
   present(credential: Credential): void {
     if (credential === this.#credential) return;
     this.#credential = credential;

@@ -61,7 +61,7 @@ export interface SseInit {
 export interface SseTransport {
   /** Opens a session whose end is the end of this response. */
   get(request: IncomingMessage, response: ServerResponse, init: SseSessionInit): void;
-  /** Takes a message of a session of the same client; it is judged by the rights that came with it. */
+  /** Takes a message of a session of the same client; the guard decides by the rights that came with the message. */
   post(request: IncomingMessage, response: ServerResponse, credential: Credential): void;
   /** The session that nobody has used for longest, of those without a call under way. */
   idlest(): IdleSession | undefined;
@@ -211,7 +211,7 @@ class Stream implements LineOutput {
     return this.#session !== undefined && credential.id === this.#credential.id;
   }
 
-  /** What comes next is judged by the rights of `credential`: a token may be narrower than the one before. */
+  /** The guard decides by `credential` from now on: a token may be narrower than the one before. */
   present(credential: Credential): void {
     if (credential === this.#credential || this.#session === undefined) return;
     this.#credential = credential;

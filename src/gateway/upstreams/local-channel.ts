@@ -1,20 +1,11 @@
 /**
- * One session's channel to a server of this node. It finds the instance that a request needs: its own
- * where the client can be asked things, else one that the sessions of the same principal share; in
- * the request's era where the server has it, else bridged. Instances come and go beneath it.
+ * One session's channel to a server of this node. Each request goes to the instance that
+ * `instance-choice.ts` names, in the request's era where the server has it, else over a bridge. Instances
+ * come and go while the channel stays.
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
-import type { Principal } from '../../guard/index.ts';
-import {
-  LISTENER_META,
-  META,
-  capabilitiesKey,
-  clientOf,
-  eraOf,
-  metaOf,
-  objectOf,
-} from '../wire/era.ts';
+import { LISTENER_META, META, clientOf, eraOf, metaOf, objectOf } from '../wire/era.ts';
 import { resultBytes } from '../wire/frame.ts';
 import { discreetListener } from './bridge/declared-capabilities.ts';
 import { OVER, relayedWith, responseOf } from './bridge/relayed-call.ts';
@@ -25,7 +16,8 @@ import type { ServerInstances } from './server-instances.ts';
 import { asUpstreamError } from './upstream-errors.ts';
 import { createLocalSubscriptions } from './local-subscriptions.ts';
 import type { FindInstance, LocalSubscriptions } from './local-subscriptions.ts';
-import { SHARED_NEEDS } from './instance-needs.ts';
+import { createInstanceChoice, isInteractive } from './instance-choice.ts';
+import type { InstanceChoice } from './instance-choice.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
 import type {
   ClientFacts,
@@ -37,8 +29,6 @@ import type {
   ServerChannelInit,
 } from '../types.ts';
 
-/** Capabilities by which a server asks its client things. */
-const INTERACTIVE = ['sampling', 'elicitation', 'roots', 'tasks'] as const;
 const LEVEL_TIMEOUT_MS = 30_000;
 
 /** The answer to what the channel itself takes note of. */
@@ -57,26 +47,29 @@ export function createLocalChannel(
 class LocalChannel implements ServerChannel {
   readonly ended: Promise<StarlingError>;
   readonly #upstream: ServerInstances;
-  readonly #init: ServerChannelInit;
+  readonly #choice: InstanceChoice;
   readonly #client: ClientFacts;
   readonly #listener: ChannelListener;
-  readonly #id: string;
   /** The instances that this channel hears, and how to stop hearing them. */
   readonly #attached = new Map<Instance, () => void>();
   readonly #subscriptions: LocalSubscriptions;
   #level: string | undefined;
   #instance: Instance | undefined;
   #end: (error: StarlingError) => void = () => undefined;
-  /** Key of an instance that is this channel's alone. */
+  /** Key of the instance that is this channel's alone, where it has one. */
   #own: string | undefined;
   #closed = false;
 
   constructor(upstream: ServerInstances, init: ServerChannelInit) {
     this.#upstream = upstream;
-    this.#init = init;
     channelCount += 1;
-    this.#id = String(channelCount);
-    this.#client = this.#allowed(init.client);
+    this.#choice = createInstanceChoice({
+      config: upstream.config,
+      eras: upstream.eras,
+      principal: init.principal,
+      channelId: String(channelCount),
+    });
+    this.#client = this.#choice.allowed(init.client);
     this.#listener = discreetListener(init.listener, this.#client);
     const { clock, logger } = upstream;
     this.#subscriptions = createLocalSubscriptions({ listener: this.#listener, clock, logger });
@@ -162,59 +155,33 @@ class LocalChannel implements ServerChannel {
   readonly #findSession: FindInstance = () => {
     if (this.#closed) throw this.#gone();
     const known = this.#instance;
-    return known === undefined || known.channel.isOver ? this.#acquire(this.#needs()) : known;
+    return known === undefined || known.channel.isOver ? this.#acquireOwn() : known;
   };
 
   /** The instance that the calls of a modern client are sent to while none of them waits. */
   #findListening(declared: ClientFacts): FindInstance {
     return async () => {
-      const client = this.#allowed(declared);
+      const client = this.#choice.allowed(declared);
       const modern = this.#upstream.eras.lacks('modern')
         ? undefined
-        : await this.#modernOr(this.#modernNeeds(client));
+        : await this.#modernOr(this.#choice.forModern(client));
       if (this.#closed) throw this.#gone();
       if (modern?.handshake.era === 'modern') {
         this.#attach(modern);
         return modern;
       }
-      const key = poolKey(this.#bridgeKey(client), 0);
+      const key = poolKey(this.#choice.bridgeKey(client), 0);
       const instance = await this.#upstream.acquire({ key, era: 'legacy', client });
-      // What else it says is for the call that has it to itself.
+      // What else the instance says is for the call that has it to itself.
       this.#attach(instance, isInteractive(client) ? 'updates' : undefined);
       return instance;
     };
   }
 
-  /** What of the client's capabilities this server may know of. */
-  #allowed(client: ClientFacts): ClientFacts {
-    if (this.#upstream.config.shared) return { capabilities: {}, clientInfo: {} };
-    return this.#withoutRoots(client);
-  }
-
-  /** Roots name folders of the client's machine, and may widen what the server serves. */
-  #withoutRoots(client: ClientFacts): ClientFacts {
-    const isRemote = this.#init.principal.kind === 'peer';
-    const { roots, ...capabilities } = client.capabilities;
-    if (!isRemote || this.#upstream.config.peerRoots || roots === undefined) return client;
-    return { ...client, capabilities };
-  }
-
-  #needs(): InstanceNeeds {
-    if (this.#upstream.config.shared) return SHARED_NEEDS;
-    const era = this.#upstream.eras.lacks('legacy') ? 'modern' : 'either';
-    const key = `${era} ${this.#shareKey(this.#client, this.#id)}`;
-    if (isInteractive(this.#client)) this.#own = key;
-    return { key, era, client: this.#client };
-  }
-
-  /** Channels with equal keys share an instance: never across principals, never with a client that can be asked. */
-  #shareKey(client: ClientFacts, own: string): string {
-    const who = principalKey(this.#init.principal);
-    const whose = isInteractive(client) ? ` #${own}` : '';
-    return `${who} ${capabilitiesKey(client.capabilities)}${whose}`;
-  }
-
-  #acquire(needs: InstanceNeeds): Instance | Promise<Instance> {
+  /** Gets the session's instance, and makes it the one of this channel. */
+  #acquireOwn(): Instance | Promise<Instance> {
+    const needs = this.#choice.forSession(this.#client);
+    if (this.#choice.isOwn(this.#client)) this.#own = needs.key;
     const instance = this.#upstream.acquire(needs);
     if (!(instance instanceof Promise)) return this.#adopt(instance);
     return instance.then((started) => this.#adopt(started));
@@ -304,9 +271,9 @@ class LocalChannel implements ServerChannel {
   #relayModern(call: RelayedCall): ChannelCall {
     const upstream = this.#upstream;
     const declared = clientOf(call.request);
-    const client = this.#allowed(declared);
+    const client = this.#choice.allowed(declared);
     if (!upstream.eras.lacks('modern')) {
-      return this.#whenReady(this.#modernOr(this.#modernNeeds(client)), call, (instance) => {
+      return this.#whenReady(this.#modernOr(this.#choice.forModern(client)), call, (instance) => {
         instance.usedAt = upstream.clock.now();
         if (instance.handshake.era === 'modern') {
           this.#attach(instance);
@@ -318,14 +285,9 @@ class LocalChannel implements ServerChannel {
     return this.#bridge(call, client);
   }
 
-  #modernNeeds(client: ClientFacts): InstanceNeeds {
-    if (this.#upstream.config.shared) return SHARED_NEEDS;
-    return { key: `modern ${principalKey(this.#init.principal)}`, era: 'modern', client };
-  }
-
   /** Each modern call says for itself what its client can do, shared instance or not. */
   #relayAsIs(instance: Instance, call: RelayedCall, declared: ClientFacts): ChannelCall {
-    const client = this.#withoutRoots(declared);
+    const client = this.#choice.withoutRoots(declared);
     if (client === declared) return relayModern(instance, call, client);
     const edits = { ...call.edits, clientCapabilities: client.capabilities };
     return relayModern(instance, { ...relayedWith(call), edits }, client);
@@ -346,15 +308,10 @@ class LocalChannel implements ServerChannel {
       upstream: this.#upstream,
       call,
       client,
-      owner: principalKey(this.#init.principal),
+      owner: this.#choice.owner,
       logLevel: metaOf(call.request.params)[META.logLevel],
-      shareKey: this.#bridgeKey(client),
+      shareKey: this.#choice.bridgeKey(client),
     });
-  }
-
-  #bridgeKey(client: ClientFacts): (own: string) => string {
-    return (own) =>
-      this.#upstream.config.shared ? SHARED_NEEDS.key : `either ${this.#shareKey(client, own)}`;
   }
 
   #setLevel(instance: Instance, level: string): void {
@@ -366,25 +323,6 @@ class LocalChannel implements ServerChannel {
         this.#upstream.logger.debug({ error: messageOf(error) }, 'log level not set'),
       );
   }
-}
-
-/** Who a principal is, as a key. */
-export function principalKey(principal: Principal): string {
-  switch (principal.kind) {
-    case 'operator':
-      return 'operator';
-    case 'client':
-      // A key and the subject of a token may have one name.
-      return `client ${JSON.stringify([principal.name, principal.scopes])}`;
-    case 'agent':
-    case 'peer':
-      return principal.did;
-  }
-  throw new TypeError('unknown kind of principal');
-}
-
-function isInteractive(client: ClientFacts): boolean {
-  return INTERACTIVE.some((name) => client.capabilities[name] !== undefined);
 }
 
 /** The client of a modern `subscriptions/listen`, for which a session of ours subscribes. */

@@ -74,9 +74,9 @@ class PeerCatalog {
   readonly #peer: PeerId;
   readonly #scope: Scope;
   #channel: ServerChannel | undefined;
-  /** The peer's digest when the list was asked for that the directory has; noted once it is there. */
+  /** The digest that the peer had when the directory's list was asked for; noted once the list is there. */
   #listedDigest: string | undefined;
-  /** The peer's digest when the list was asked for that is on its way. */
+  /** The digest that the peer had when the list was asked for that is on its way. */
   #askedDigest: string | undefined;
   #isListing = false;
   /** The peer told of a change after it was asked. */

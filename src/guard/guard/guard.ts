@@ -3,7 +3,7 @@
  * whether a tool exists or not. A decision is a look-up and a match, no signature check and no I/O.
  * The guard asks for the policy once a decision: a policy that is swapped counts from the next decision on.
  */
-import { BUILTIN_SERVER, systemClock } from '../../core/index.ts';
+import { BUILTIN_SERVER, systemClock, durationMs } from '../../core/index.ts';
 import type { Clock, Did } from '../../core/index.ts';
 import { allows, evaluateCall, targetOf } from '../../grants/index.ts';
 import type {
@@ -15,7 +15,6 @@ import type {
   ResourceTarget,
 } from '../../grants/index.ts';
 import type { Approval, Approvals } from '../approvals/types.ts';
-import { durationMs } from '../policy/duration.ts';
 import type { Policy } from '../policy/policy.ts';
 import { notApproved, notByPolicy, notGranted } from './refusal-text.ts';
 import type { RefusalComponents } from './refusal-text.ts';

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { StarlingError, printable } from '../../core/index.ts';
+import { StarlingError, printable, durationMs } from '../../core/index.ts';
 import type { Clock, Did, Logger } from '../../core/index.ts';
 import type { Capability, Grant, GrantBook } from '../../grants/index.ts';
 import { createAllowance } from '../allowance.ts';
@@ -18,7 +18,6 @@ import { outside, parseScope } from './permission-scope.ts';
 import type { OfferedTool, PermissionScope } from './permission-scope.ts';
 import { planOf, riskOf } from './permission-plan.ts';
 import type { PermissionPlan } from './permission-plan.ts';
-import { durationMs } from '../policy/duration.ts';
 import type { ResourceType } from '../policy/schema.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { CallerRules, CallerRulesLookup } from '../policy/caller-rules.ts';

@@ -3,9 +3,9 @@
  * own entries. All that apply hold together, so that the strictest counts. Worked out once for each
  * caller and policy.
  */
+import { durationMs } from '../../core/index.ts';
 import { matchesTarget, parseResource } from '../../grants/index.ts';
 import type { ResourcePattern, ResourceTarget } from '../../grants/index.ts';
-import { durationMs } from './duration.ts';
 import { toPattern } from './schema.ts';
 import type { PolicyCaller, PolicyFile, PolicyLimits } from './schema.ts';
 import type { Policy } from './policy.ts';

@@ -2,11 +2,11 @@
  * The policy file: its keys, their forms and defaults. The JSON Schema is generated from it. Keys are
  * those that the file's readers know from elsewhere, so they are in snake case.
  */
+import { DURATION } from '../../core/index.ts';
 import { z } from 'zod';
 import type { JsonObject } from '../../core/index.ts';
 import { parseResource } from '../../grants/index.ts';
 import { ZONES, isCallerName } from '../principal-names.ts';
-import { DURATION } from './duration.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 /** A scheme and a name with `*`, or the name alone. */

@@ -1,9 +1,11 @@
-/** What a node still does while its audit log can't be written. */
+/** Who is asked before a call, how often, and what is told and recorded. */
 import { describe, expect, it } from 'vitest';
 import type { AuditInit } from '../../../src/audit/index.ts';
 import { StarlingError, silentLogger, systemClock } from '../../../src/core/index.ts';
 import { createClearance } from '../../../src/gateway/clearance/clearance.ts';
-import type { Clearance } from '../../../src/gateway/clearance/clearance.ts';
+import type { Clearance, WantedCall } from '../../../src/gateway/clearance/clearance.ts';
+import type { Did } from '../../../src/core/index.ts';
+import type { GuardWanted } from '../../../src/guard/index.ts';
 import type { RequestFrame } from '../../../src/gateway/types.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import type { Guard, Principal } from '../../../src/guard/index.ts';
@@ -72,5 +74,114 @@ describe('while the audit log can not be written', () => {
     }
     expect(await call(clearance, CLIENT, 'starling/status')).toBe('STARLING_AUDIT_UNAVAILABLE');
     expect(noted).toEqual([]);
+  });
+});
+
+interface Asked {
+  readonly clearance: Clearance;
+  readonly wanted: GuardWanted[];
+  readonly noted: AuditInit[];
+  allow: boolean;
+}
+
+function countingClearance(): Asked {
+  const asked: Asked = {
+    wanted: [],
+    noted: [],
+    allow: true,
+    clearance: createClearance(
+      {
+        guard: {
+          decide(_, wanted) {
+            asked.wanted.push(wanted);
+            if (asked.allow) return { allow: true };
+            return { allow: false, refusal: { rule: 'none', text: 'no' }, hint: 'ask' };
+          },
+        },
+        approvals: { ask: () => Promise.reject(new Error('nobody is asked')) },
+        audit: {
+          isOn: true,
+          healthy: () => true,
+          append: () => Promise.resolve(1),
+          note: (entry) => asked.noted.push(entry),
+        },
+        clock: systemClock,
+        logger: silentLogger,
+      },
+      { self: 'alice' },
+    ),
+  };
+  return asked;
+}
+
+function wantedCall(text: string, more: Partial<WantedCall> = {}): WantedCall {
+  return {
+    principal: { kind: 'agent', did: 'did:key:z' as Did, name: 'helper' },
+    request: parseFrame(
+      Buffer.from(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${text}}`),
+    ) as RequestFrame,
+    wanted: { ability: 'tool/call', resource: 'tool:files/read' },
+    session: '1',
+    signal: () => new AbortController().signal,
+    waits: () => () => undefined,
+    ...more,
+  };
+}
+
+const codeOf = async (act: () => unknown): Promise<string> => {
+  try {
+    await act();
+    return 'ok';
+  } catch (error) {
+    return error instanceof StarlingError ? error.code : String(error);
+  }
+};
+
+describe('a call', () => {
+  const MISSING = (): StarlingError => new StarlingError('STARLING_TOOL_UNKNOWN', 'there is none');
+
+  it('is asked about once, with the arguments that every reader understands alike', async () => {
+    const { clearance, wanted } = countingClearance();
+    expect(await codeOf(() => clearance.clear(wantedCall('{"arguments":{"path":"a"}}')))).toBe(
+      'ok',
+    );
+    expect(wanted).toEqual([
+      { ability: 'tool/call', resource: 'tool:files/read', args: { path: 'a' } },
+    ]);
+  });
+
+  it('with arguments that can be read in two ways is refused, recorded, and asked about never', async () => {
+    const { clearance, wanted, noted } = countingClearance();
+    const twice = wantedCall('{"arguments":{"path":"a","path":"b"}}');
+    expect(await codeOf(() => clearance.clear(twice))).toBe('STARLING_CALL_REFUSED');
+    expect(wanted).toEqual([]);
+    expect(noted).toMatchObject([{ kind: 'decision', outcome: 'denied' }]);
+  });
+
+  it('of what does not exist is told so to a caller that may make it, and uses nothing up', async () => {
+    const { clearance, wanted, noted } = countingClearance();
+    const call = wantedCall('{}', { obstacle: MISSING });
+    expect(await codeOf(() => clearance.clear(call))).toBe('STARLING_TOOL_UNKNOWN');
+    expect(wanted).toMatchObject([{ look: true }]);
+    expect(noted).toEqual([]);
+  });
+
+  it('of what does not exist is refused like any other to everybody else', async () => {
+    const asked = countingClearance();
+    asked.allow = false;
+    const tell = async (more: Partial<WantedCall>): Promise<unknown> => {
+      try {
+        return await asked.clearance.clear(wantedCall('{}', more));
+      } catch (error) {
+        const { code, message, hint, data } = error as StarlingError;
+        return { code, message, hint, data };
+      }
+    };
+    const [missing, real] = [await tell({ obstacle: MISSING }), await tell({})];
+    expect(missing).toEqual(real);
+    expect(asked.noted.map(({ outcome, reason }) => [outcome, reason])).toEqual([
+      ['denied', 'no'],
+      ['denied', 'no'],
+    ]);
   });
 });

@@ -89,6 +89,26 @@ describe('a subscription that fails', () => {
     ]);
   });
 
+  it('is made again for as long as nobody lists its resource, once somebody does', async () => {
+    const desk = openDesk();
+    const ends: ((error: StarlingError) => void)[] = [];
+    desk.open = (channel): ServerChannel => ({
+      ...channel,
+      ended: new Promise((resolve) => ends.push(resolve)),
+    });
+    subscribed(desk, 1);
+    ends[0]?.(new StarlingError('STARLING_PEER_UNREACHABLE', 'it went'));
+    await turn();
+    desk.servers = [];
+    const sentBefore = desk.sent.length;
+    await desk.clock.advance(60_000);
+    expect(desk.sent.slice(sentBefore)).toEqual([]);
+    desk.servers = ['x'];
+    desk.router.emit('change');
+    await desk.clock.advance(5000);
+    expect(desk.sent.slice(sentBefore)).toMatchObject([{ method: 'resources/subscribe' }]);
+  });
+
   it('that the server refuses when it is made again is given up, and others are made', async () => {
     const desk = openDesk();
     const ends: ((error: StarlingError) => void)[] = [];

@@ -36,6 +36,7 @@ import type { Approvals } from '../../../src/guard/index.ts';
 import { createIdentity, didFromPeerId, sealerOf } from '../../../src/identity/index.ts';
 import { changesOf } from '../../../src/membership/view-changes.ts';
 import type { Membership, MembershipEvents, PeerView } from '../../../src/membership/index.ts';
+import type { Network } from '../../../src/network/index.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 import { createTokenStore } from '../../../src/secrets/index.ts';
 import { defer } from './cleanup.ts';
@@ -152,6 +153,8 @@ export interface TestNode {
 /** What differs from the defaults. */
 export interface TestNodeInit {
   readonly wire?: Wire;
+  /** In place of the wire. */
+  readonly network?: Pick<Network, 'open' | 'handle'>;
   readonly seed?: number;
   readonly builtin?: readonly BuiltinTool[];
   readonly clock?: Clock;
@@ -255,7 +258,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
       approvals,
       audit: init.audit ?? createDisabledAudit(),
       grants,
-      network: networkOf(identity.peerId, init.wire ?? createWire()),
+      network: init.network ?? networkOf(identity.peerId, init.wire ?? createWire()),
       membership,
       clock,
       random,

@@ -3,9 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { StarlingError } from '../../../src/core/index.ts';
+import { StarlingError, durationMs } from '../../../src/core/index.ts';
 import { defaultPolicy, parsePolicy, policyChanges } from '../../../src/guard/index.ts';
-import { durationMs } from '../../../src/guard/policy/duration.ts';
 import { policyJsonSchema } from '../../../src/guard/policy/schema.ts';
 
 const read = (text: string): ReturnType<typeof parsePolicy> => parsePolicy(text, 'policy.yaml');

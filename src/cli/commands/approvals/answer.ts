@@ -2,7 +2,7 @@
 import type { ApprovalAnswerResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 type AnswerOptions = CommonOptions & { readonly reason?: string };
 

@@ -2,7 +2,7 @@
 import type { ApprovalListResult, ApprovalSummary } from '../../../builtin/results.ts';
 import { ago, duration, paint, printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Prints what waits for a person, newest first; with `--all` also what is over. */
 export async function run(options: CommonOptions & { readonly all?: boolean }): Promise<void> {
@@ -37,7 +37,7 @@ function describe(one: ApprovalSummary): string {
   return [paint.bold(safeLine(head)), ...lines.map((line) => `  ${safeLine(line)}`)].join('\n');
 }
 
-/** What says that a person must agree. */
+/** The rule that demands the approval, in words. */
 function ruleOf({ rule, grant }: ApprovalSummary): string {
   if (grant === undefined) return rule;
   const id = grant.slice(0, 8);

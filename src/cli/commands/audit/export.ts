@@ -1,8 +1,8 @@
 /** `starling audit export` */
 import { once } from 'node:events';
 import { exportLog } from '../../../audit/index.ts';
-import { filterOf } from '../../terminal/audit-entries.ts';
-import type { FilterOptions } from '../../terminal/audit-entries.ts';
+import { filterOf } from '../../options/audit-filter.ts';
+import type { FilterOptions } from '../../options/audit-filter.ts';
 import { auditFolderOf } from '../../node/audit-folder.ts';
 import type { FolderOptions } from '../../node/audit-folder.ts';
 

@@ -1,8 +1,9 @@
 /** `starling audit query` */
 import type { AuditEntry } from '../../../audit/types.ts';
 import type { AuditQueryResult } from '../../../builtin/results.ts';
-import { filterOf, showEntry } from '../../terminal/audit-entries.ts';
-import type { FilterOptions } from '../../terminal/audit-entries.ts';
+import { filterOf } from '../../options/audit-filter.ts';
+import { showEntry } from '../../terminal/audit-entries.ts';
+import type { FilterOptions } from '../../options/audit-filter.ts';
 import { printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 

@@ -11,12 +11,12 @@ import { withNode } from '../../node/locate-node.ts';
 
 const TIMEOUT_MS = 600_000;
 
-/** With what a record was compared besides itself. */
+/** The checkpoints that a record was compared with. */
 interface Compared {
   readonly witnesses?: readonly AuditWitness[];
-  /** Checkpoints of it in the book of the node here. */
+  /** Checkpoints of the record that the node of this machine has seen. */
   readonly seenHere?: number;
-  /** Why that book could not be read. */
+  /** Why those checkpoints could not be read. */
   readonly bookProblem?: string;
 }
 
@@ -29,7 +29,7 @@ export async function run(options: FolderOptions): Promise<number> {
   return verdict.ok ? 0 : 1;
 }
 
-/** What the running node says; undefined when none runs. */
+/** The verdict of the running node; undefined when none runs. */
 async function askNode(options: FolderOptions): Promise<AuditVerifyResult | undefined> {
   try {
     return await withNode(options, (node) =>
@@ -42,7 +42,7 @@ async function askNode(options: FolderOptions): Promise<AuditVerifyResult | unde
   }
 }
 
-/** What the files say, and what the node here has seen of them. */
+/** The verdict of the files, compared with what the node of this machine has seen of them. */
 async function readFolder(options: FolderOptions): Promise<AuditVerdict & Compared> {
   const dids = await auditDidsOf(options);
   const folder = await auditFolderOf(options);

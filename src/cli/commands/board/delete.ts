@@ -2,7 +2,7 @@
 import type { BoardDeleteResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Deletes the entry; exit code 1 when there was none. */
 export async function run(board: string, key: string, options: CommonOptions): Promise<number> {

@@ -3,7 +3,7 @@ import type { BoardGetResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 import { showValue } from '../../options/board-value.ts';
 
 /** Prints the entry's value; @throws STARLING_BOARD_INVALID when there is none. */

@@ -2,7 +2,7 @@
 import type { BoardListResult } from '../../../builtin/results.ts';
 import { ago, cut, printData, safe, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 import { showValue } from '../../options/board-value.ts';
 
 const VALUE_MAX = 60;

@@ -2,7 +2,7 @@
 import type { BoardSetResult } from '../../../builtin/results.ts';
 import { printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 import { readValue, showChange } from '../../options/board-value.ts';
 
 /** Writes the entry and shows it. */

@@ -2,7 +2,7 @@
 import type { BoardWatchResult } from '../../../builtin/results.ts';
 import { print } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 import { showChange } from '../../options/board-value.ts';
 
 const WAIT_S = 60;

@@ -39,7 +39,7 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
   );
 }
 
-/** How often, when, and through how many hands; what was not said is left out. */
+/** The conditions of the grant in words: how often, when, and through how many hands. */
 function boundsOf({ uses, rate, hours, maxDepth = 0 }: GrantOptions): string {
   const bounds = [
     ...(uses === undefined ? [] : [uses === 1 ? 'once' : `${uses} times at the most`]),

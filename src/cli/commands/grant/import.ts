@@ -2,7 +2,7 @@
 import type { GrantImportResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 import { readGrantTexts } from '../../options/grant-arguments.ts';
 
 /** Hands the grants to the node; exit code 1 when none of them was taken. */

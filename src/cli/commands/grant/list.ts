@@ -2,7 +2,7 @@
 import type { GrantListResult, GrantSummary } from '../../../builtin/results.ts';
 import { duration, printData, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Prints the grants, newest first. */
 export async function run(options: CommonOptions): Promise<void> {

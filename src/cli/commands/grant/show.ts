@@ -3,7 +3,7 @@ import type { GrantShowResult } from '../../../builtin/results.ts';
 import { drawChain } from '../../terminal/grant-tree.ts';
 import { printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Draws the chain of the grant; exit code 0 also when it does not hold: it is shown, not checked. */
 export async function run(id: string, options: CommonOptions): Promise<void> {

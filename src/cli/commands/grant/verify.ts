@@ -13,7 +13,7 @@ export async function run(
   const result = inspectGrants(await readGrantTexts(words), {
     nowMs,
     find: () => undefined,
-    // Only nodes know; the help says so.
+    // Only nodes know of revocations; the help of the command says so.
     isRevoked: () => false,
   });
   printData(result, options.json === true, () =>

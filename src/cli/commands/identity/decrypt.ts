@@ -4,7 +4,7 @@ import { printData, safeLine } from '../../terminal/output.ts';
 import { withOwnKey } from '../../node/offline-state.ts';
 import { passphraseOf } from '../../terminal/passphrase.ts';
 import { stateDirOf } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Writes the key without a passphrase. */
 export async function run(options: CommonOptions): Promise<void> {

@@ -4,20 +4,20 @@ import { printData, safeLine } from '../../terminal/output.ts';
 import { withOwnKey } from '../../node/offline-state.ts';
 import { newPassphrase, passphraseOf } from '../../terminal/passphrase.ts';
 import { stateDirOf } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 interface EncryptOptions extends CommonOptions {
   readonly newPassphraseFile?: string;
 }
 
-/** Encrypts the key; one that is encrypted gets another passphrase. */
+/** Encrypts the key; a key that is encrypted already gets another passphrase. */
 export async function run(options: EncryptOptions): Promise<void> {
   const passphrase = passphraseOf(process.env);
   const stateDir = await stateDirOf(options);
   const { path, peerId, changed } = await withOwnKey(stateDir, passphrase, async (key) => {
     const { identity } = key;
     const wasEncrypted = key.protection.isEncrypted;
-    // What opened it is the old one; what opens nothing yet can be the new one.
+    // The passphrase of the environment opens an encrypted key; a plain key gets it as its new one.
     const given =
       wasEncrypted || options.newPassphraseFile !== undefined
         ? undefined

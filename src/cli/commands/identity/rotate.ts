@@ -3,7 +3,7 @@ import { createLogger, systemClock } from '../../../core/index.ts';
 import { facts, paint, printData, safeLine } from '../../terminal/output.ts';
 import { passphraseOf } from '../../terminal/passphrase.ts';
 import { stateDirOf } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 import { rotateIdentity } from '../../../rotation/index.ts';
 import type { Rotation } from '../../../rotation/index.ts';
 import { SEALED_TABLES } from '../../../secrets/index.ts';

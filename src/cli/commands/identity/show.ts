@@ -4,7 +4,7 @@ import { readKeyFacts } from '../../../identity/index.ts';
 import { facts, printData } from '../../terminal/output.ts';
 import { noKey } from '../../node/offline-state.ts';
 import { stateDirOf } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Prints who the node is: from its key file, without its passphrase. */
 export async function run(options: CommonOptions): Promise<void> {

@@ -2,9 +2,9 @@
 import type { KeyListResult } from '../../../builtin/results.ts';
 import { ago, duration, printData, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
-/** Prints the keys, newest first; never what they are. */
+/** Prints the names, ids and scopes of the keys, newest first; the keys themselves are nowhere kept. */
 export async function run(options: CommonOptions): Promise<void> {
   const result = await withNode(options, (node) => node.builtin<KeyListResult>('key_list'));
   printData(result, options.json === true, () => {

@@ -2,7 +2,7 @@
 import type { KeyRevokeResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Revokes the key and says which it was. */
 export async function run(key: string, options: CommonOptions): Promise<void> {

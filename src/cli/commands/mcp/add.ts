@@ -9,11 +9,11 @@ import {
   sameName,
   withServers,
   writeOwnConfig,
-} from '../../client-files/node-config.ts';
-import type { OwnConfig } from '../../client-files/node-config.ts';
+} from '../../node/config-file.ts';
+import type { OwnConfig } from '../../node/config-file.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
 import { describeEntry, factsOf } from '../../client-files/server-entry.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 interface AddOptions extends CommonOptions {
   readonly transport?: 'stdio' | 'http' | 'sse';
@@ -120,7 +120,7 @@ function remoteEntry(
   };
 }
 
-/** Does the entry replace another? @throws STARLING_USAGE when nobody said that it may */
+/** Whether the entry replaces another. @throws STARLING_USAGE when it would, without `--force` */
 function replacedBy(name: string, config: OwnConfig, force: boolean): boolean {
   const taken = sameName(config, name);
   if (taken === undefined) return false;
@@ -151,7 +151,7 @@ function timeoutOf({ timeout }: AddOptions): JsonObject {
   return timeout === undefined ? {} : { timeout };
 }
 
-/** From the folder where it was typed; one that begins with a variable is left to the node. */
+/** The path, absolute; a path that begins with a variable is left to the node. */
 function absolute(path: string): string {
   return isAbsolute(path) || path.startsWith('${') ? path : resolve(path);
 }

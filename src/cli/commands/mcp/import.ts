@@ -14,21 +14,21 @@ import {
   sameName,
   withServers,
   writeOwnConfig,
-} from '../../client-files/node-config.ts';
-import type { OwnConfig } from '../../client-files/node-config.ts';
+} from '../../node/config-file.ts';
+import type { OwnConfig } from '../../node/config-file.ts';
 import { paint, paintTalk, print, safeLine, tell } from '../../terminal/output.ts';
 import { describeEntry, factsOf } from '../../client-files/server-entry.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 interface ImportOptions extends CommonOptions {
   readonly project?: boolean;
   readonly yes?: boolean;
 }
 
-/** What becomes of a server that was found. */
+/** Whether a server that was found is imported. */
 interface Decision {
   readonly found: Found;
-  /** Why it is not imported; absent when it may be. */
+  /** Why the server is not imported; absent when it may be. */
   readonly skipped?: string;
 }
 
@@ -60,7 +60,7 @@ export async function run(from: string | undefined, options: ImportOptions): Pro
   }
 }
 
-/** Where to look: one file, one client's files, or those of this user in every client. */
+/** The files to look into: one file, one client's files, or this user's files of every client. */
 async function sourcesOf(
   from: string | undefined,
   project: boolean,
@@ -134,7 +134,7 @@ function show({ found, skipped }: Decision): void {
   if (skipped !== undefined) tell(`  ${paintTalk.yellow('not imported:')} ${safeLine(skipped)}`);
 }
 
-/** Those that the person agrees to. @throws STARLING_USAGE where nobody can be asked */
+/** The servers that the person agrees to. @throws STARLING_USAGE where nobody can be asked */
 async function choose(offered: readonly Found[], yes: boolean): Promise<readonly Found[]> {
   if (yes || offered.length === 0) return offered;
   if (!canAsk()) throw nobodyAgreed(`${offered.length} of these can be imported`);

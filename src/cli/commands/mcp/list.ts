@@ -2,12 +2,12 @@
 import type { StatusResult } from '../../../builtin/results.ts';
 import { serverName } from '../../../config/mcp-servers.ts';
 import { StarlingError } from '../../../core/errors.ts';
-import { readOwnConfig } from '../../client-files/node-config.ts';
+import { readOwnConfig } from '../../node/config-file.ts';
 import { printData, safeLine, table } from '../../terminal/output.ts';
 import { factsOf, lineOf } from '../../client-files/server-entry.ts';
 import type { EntryFacts } from '../../client-files/server-entry.ts';
 import { stateDirOf, withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 type Upstreams = StatusResult['upstreams'];
 
@@ -54,7 +54,7 @@ function none(path: string): string {
   return `no servers in ${safeLine(path)}; add one with: starling mcp add <name> -- <command>`;
 }
 
-/** What one sees who started the node with `--config` and now leaves it out. */
+/** A hint for a person who started the node with `--config` and leaves the option out now. */
 function elsewhere(others: readonly string[]): string {
   return safeLine(
     `the running node has ${others.join(', ')} besides: it reads another config file; name that one with --config`,

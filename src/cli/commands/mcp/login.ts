@@ -2,7 +2,7 @@
 import type { McpLoginResult } from '../../../builtin/results.ts';
 import { duration, print, printData, safeLine, tell } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 const WAIT_S = 60;
 
@@ -25,7 +25,7 @@ export async function run(server: string, options: CommonOptions): Promise<void>
     }
     return login;
   });
-  // The address is on standard output already, and of no use any more.
+  // The address, which is on standard output already, is not part of the JSON.
   if (options.json === true)
     printData({ server: result.server, state: result.state }, true, () => '');
   else tell(`logged in to ${safeLine(server)}`);

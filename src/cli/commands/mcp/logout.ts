@@ -2,7 +2,7 @@
 import type { McpLogoutResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Forgets the tokens, and says whether there were any. */
 export async function run(server: string, options: CommonOptions): Promise<void> {

@@ -2,9 +2,9 @@
 import { nearest } from '../../../config/nearest.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { removeProperty } from '../../client-files/jsonc-edit.ts';
-import { nextStep, readOwnConfig, writeOwnConfig } from '../../client-files/node-config.ts';
+import { nextStep, readOwnConfig, writeOwnConfig } from '../../node/config-file.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Takes the server out of the config file. @throws STARLING_USAGE when it is not in there */
 export async function run(name: string, options: CommonOptions): Promise<void> {

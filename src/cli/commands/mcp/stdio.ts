@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { StarlingError } from '../../../core/errors.ts';
 import { open } from '../../node/client.ts';
 import { stateDirOf } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Pipes until both directions are over. @throws STARLING_NODE_UNREACHABLE */
 export async function run(options: CommonOptions): Promise<void> {
@@ -16,7 +16,7 @@ export async function run(options: CommonOptions): Promise<void> {
     clientDone = true;
   });
   const asking = pipeline(process.stdin, socket).catch((error: unknown) => {
-    // When the node goes first, its end is what is told below.
+    // When the node ends first, the error below tells so.
     if (!socket.destroyed) throw error;
   });
   await pipeline(socket, process.stdout, { end: false });

@@ -3,7 +3,7 @@ import type { PinApproveResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Approves what `reference` names, or with `--all` everything, and says what that was. */
 export async function run(

@@ -2,7 +2,7 @@
 import type { PinListResult, PinSummary } from '../../../builtin/results.ts';
 import { duration, paint, printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** What each reason means, in words. */
 const REASONS: Readonly<Record<PinSummary['reason'], string>> = {

@@ -5,7 +5,7 @@ import type { PolicyCheckResult } from '../../../builtin/results.ts';
 import { StarlingError, messageOf } from '../../../core/errors.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Checks `file`, or the node's own policy file; exit code 1 when something is wrong with it. */
 export async function run(file: string | undefined, options: CommonOptions): Promise<number> {
@@ -27,7 +27,7 @@ async function read(file: string): Promise<string> {
   }
 }
 
-/** By the running node; where none runs, against the shipped policy. */
+/** Compares with the policy in force; where no node runs, with the shipped policy. */
 async function check(text: string | undefined, options: CommonOptions): Promise<PolicyCheckResult> {
   try {
     return await withNode(options, (node) =>

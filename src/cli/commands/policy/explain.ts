@@ -3,7 +3,7 @@ import type { PolicyExplainResult } from '../../../builtin/results.ts';
 import { readArguments } from '../../options/tool-arguments.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 interface ExplainOptions extends CommonOptions {
   readonly as: string;

@@ -2,7 +2,7 @@
 import type { SecretListResult } from '../../../builtin/results.ts';
 import { ago, printData, table } from '../../terminal/output.ts';
 import { nodeOrFolder } from '../../node/secret-access.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Prints the secrets by name, and those that servers lack. */
 export async function run(options: CommonOptions): Promise<void> {

@@ -2,7 +2,7 @@
 import type { SecretRemoveResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { nodeOrFolder } from '../../node/secret-access.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Forgets the secret; exit code 1 when there was none. */
 export async function run(name: string, options: CommonOptions): Promise<number> {

@@ -8,7 +8,7 @@ import { canAsk } from '../../terminal/ask.ts';
 import { askHidden } from '../../terminal/ask-hidden.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { nodeOrFolder } from '../../node/secret-access.ts';
-import type { CommonOptions } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 import { readStdin } from '../../terminal/stdin.ts';
 
 interface SetOptions extends CommonOptions {
@@ -20,7 +20,7 @@ const FILE_BYTES_MAX = 64 * 1024 + 2;
 /** Sets the secret: at the node, or in its folder while none runs. */
 export async function run(name: string, options: SetOptions): Promise<void> {
   if (!isSecretName(name)) {
-    // Not repeated: who forgets the blank has typed the value as well.
+    // The word is not repeated: it may hold the value, typed as NAME=value.
     throw new StarlingError('STARLING_SECRET_INVALID', 'no secret can have this name', {
       hint: `take ${SECRET_NAME_FORM}, like GITHUB_TOKEN; its value is asked for, or read from standard input`,
     });
@@ -72,7 +72,7 @@ async function valueOf(name: string, options: SetOptions): Promise<Secret> {
   return new Secret(text.replace(/\r?\n$/, ''));
 }
 
-/** As much of it as a value may have, and a little more, so that too much is refused. */
+/** Reads one byte more than a value may have, so that a longer value is refused and not cut. */
 async function readStart(file: string): Promise<string> {
   const chunks: Buffer[] = [];
   try {

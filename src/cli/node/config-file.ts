@@ -7,13 +7,13 @@ import { serverName } from '../../config/mcp-servers.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { isObject } from '../../core/shape.ts';
-import { attach } from '../node/client.ts';
-import { readJsonFile, writeJsonFile } from './json-file.ts';
-import type { JsonFile } from './json-file.ts';
-import { parseJsonc, valueOf } from './jsonc.ts';
-import { setProperty } from './jsonc-edit.ts';
-import { configFileOf, stateDirOf } from '../node/locate-node.ts';
-import type { CommonOptions } from '../node/locate-node.ts';
+import { attach } from './client.ts';
+import { readJsonFile, writeJsonFile } from '../client-files/json-file.ts';
+import type { JsonFile } from '../client-files/json-file.ts';
+import { parseJsonc, valueOf } from '../client-files/jsonc.ts';
+import { setProperty } from '../client-files/jsonc-edit.ts';
+import { configFileOf, stateDirOf } from './locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 
 /** The file, and the servers in it as they are written there. */
 export interface OwnConfig {
@@ -60,19 +60,19 @@ export function withServers(config: OwnConfig, servers: ReadonlyMap<string, Json
   return text;
 }
 
-/** The server in the file that has this name, or one that would become equal to it. */
+/** The name of the server in the file that is called `name`, or would be called so once `__` is shortened. */
 export function sameName(config: OwnConfig, name: string): string | undefined {
   if (config.servers.has(name)) return name;
   return [...config.servers.keys()].find((other) => serverName(other) === serverName(name));
 }
 
-/** After a change: does a node run that may take it up, and what to do. */
+/** After a change of the file: whether a node runs that may take the change up, and what to do next. */
 export interface NextStep {
   readonly node: 'running' | 'none';
   readonly text: string;
 }
 
-/** Says truthfully what happens next. @throws STARLING_CONFIG_INVALID */
+/** Looks whether a node runs, and says what happens next. @throws STARLING_CONFIG_INVALID */
 export async function nextStep(options: CommonOptions, path: string): Promise<NextStep> {
   const named = options.config === undefined ? '' : ` --config ${options.config}`;
   const stateDir = await stateDirOf({ ...options, config: path });
@@ -89,7 +89,7 @@ export async function nextStep(options: CommonOptions, path: string): Promise<Ne
   }
 }
 
-/** The schema that came with this command, for editors; it is found from any folder. */
+/** URL of the schema file that came with this command, for editors; found from any folder of the package. */
 function schemaUrl(): string | undefined {
   let folder = import.meta.dirname;
   for (let level = 0; level < LEVELS_MAX; level += 1) {

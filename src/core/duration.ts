@@ -1,6 +1,7 @@
-/** Durations as the policy file writes them: a number and a unit, like `90s`, `15m`, `8h` or `7d`. */
+/** Durations as people write them: a number and a unit, like `90s`, `15m`, `8h` or `7d`. */
 
-const UNIT_MS: Readonly<Record<string, number>> = {
+/** Milliseconds of each unit. */
+export const UNIT_MS: Readonly<Record<string, number>> = {
   s: 1000,
   m: 60_000,
   h: 3_600_000,
