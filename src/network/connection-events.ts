@@ -5,7 +5,7 @@ import { createHelloExchange } from './hello-exchange.ts';
 import type { HelloExchange } from './hello-exchange.ts';
 import type { LinkUpkeep } from './link-upkeep.ts';
 import { peerOf } from './peer-id.ts';
-import type { NetworkComponents, NetworkRunEvents, RunParts } from './run.ts';
+import type { NetworkComponents, NetworkRunEvents, RunParts } from './run-parts.ts';
 
 /** The watching of connections, running. */
 export interface ConnectionEvents {

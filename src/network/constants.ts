@@ -36,7 +36,10 @@ export const TOPIC_MAX_LENGTH = 256;
 export const SEND_BATCH_BYTES = 64 * KIB;
 /** What one stream sends in one turn of the event loop. */
 export const SEND_TURN_BYTES = 64 * KIB;
-/** Over this many queued bytes `write` answers false. */
+/**
+ * Over this many queued bytes `write` answers false. Higher keeps a fast link busier, lower bounds
+ * what waits in memory for each stream.
+ */
 export const STREAM_HIGH_WATER_BYTES = MIB;
 /** Below this many queued bytes `drained` resolves. */
 export const STREAM_LOW_WATER_BYTES = 256 * KIB;
@@ -58,7 +61,7 @@ export const DIAL_TIMEOUT_MS = 20 * SECOND_MS;
 export const ADDRESS_DIAL_TIMEOUT_MS = 5 * SECOND_MS;
 /** How long one try through a relay may take. */
 export const RELAY_DIAL_TIMEOUT_MS = 4 * SECOND_MS;
-/** Connected members that are tried as a relay for one dial. */
+/** Connected members that are tried as a relay for one dial: each costs {@link RELAY_DIAL_TIMEOUT_MS} at the most. */
 export const RELAY_TRIES = 4;
 /** How long the DHT may take to find a peer's addresses. */
 export const LOOKUP_TIMEOUT_MS = 5 * SECOND_MS;
@@ -82,7 +85,10 @@ export const REDIAL_PARALLEL_MAX = 8;
 /** Peers and addresses that are kept or were suggested. */
 export const REDIAL_TARGETS_MAX = 4096;
 
-/** How often a connection is probed; with the timeout it bounds how late a dead peer is noticed. */
+/**
+ * How often a connection is probed. A peer whose machine is gone is noticed after this and
+ * {@link MONITOR_TIMEOUT_MS} at the latest; lower notices sooner and sends more pings.
+ */
 export const MONITOR_INTERVAL_MS = 5 * SECOND_MS;
 /** How long a probe may take. */
 export const MONITOR_TIMEOUT_MS = 5 * SECOND_MS;

@@ -35,67 +35,82 @@ export function createFrameDecoder(
   maxBytes: number,
   sink: (message: Uint8Array) => void,
 ): FrameDecoder {
-  let length = 0;
-  let lengthBytes = 0;
-  let body: Buffer | undefined;
-  let filled = 0;
+  return new VarintDecoder(maxBytes, sink);
+}
 
-  const finish = (message: Uint8Array): void => {
-    body = undefined;
-    length = 0;
-    lengthBytes = 0;
-    filled = 0;
-    sink(message);
-  };
+class VarintDecoder implements FrameDecoder {
+  readonly #maxBytes: number;
+  readonly #sink: (message: Uint8Array) => void;
+  #length = 0;
+  #lengthBytes = 0;
+  #body: Buffer | undefined;
+  #filled = 0;
+
+  constructor(maxBytes: number, sink: (message: Uint8Array) => void) {
+    this.#maxBytes = maxBytes;
+    this.#sink = sink;
+  }
+
+  get atBoundary(): boolean {
+    return this.#lengthBytes === 0 && this.#body === undefined;
+  }
+
+  push(chunk: Uint8Array): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#body === undefined) {
+        const isComplete = this.#takeLengthByte(chunk[at] ?? 0);
+        at += 1;
+        if (!isComplete) continue;
+        if (chunk.length - at >= this.#length) {
+          const message = chunk.subarray(at, at + this.#length);
+          at += this.#length;
+          this.#finish(message);
+          continue;
+        }
+        this.#body = Buffer.allocUnsafe(this.#length);
+      }
+      at += this.#fill(this.#body, chunk.subarray(at));
+    }
+  }
+
+  /** Copies what belongs to the message; gives how many bytes that were. */
+  #fill(body: Buffer, rest: Uint8Array): number {
+    const part = rest.subarray(0, this.#length - this.#filled);
+    body.set(part, this.#filled);
+    this.#filled += part.length;
+    if (this.#filled === this.#length) this.#finish(body);
+    return part.length;
+  }
+
+  #finish(message: Uint8Array): void {
+    this.#body = undefined;
+    this.#length = 0;
+    this.#lengthBytes = 0;
+    this.#filled = 0;
+    this.#sink(message);
+  }
 
   /** Takes one byte of a length; gives whether the length is complete. */
-  const takeLengthByte = (byte: number): boolean => {
-    length += (byte & 0x7f) * 2 ** (7 * lengthBytes);
-    lengthBytes += 1;
-    if (length > maxBytes) {
+  #takeLengthByte(byte: number): boolean {
+    this.#length += (byte & 0x7f) * 2 ** (7 * this.#lengthBytes);
+    this.#lengthBytes += 1;
+    if (this.#length > this.#maxBytes) {
       throw new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
-        `a message of at least ${length} bytes came; at most ${maxBytes} are allowed`,
+        `a message of at least ${this.#length} bytes came; at most ${this.#maxBytes} are allowed`,
       );
     }
     if (byte >= 0x80) {
-      if (lengthBytes < VARINT_MAX_BYTES) return false;
+      if (this.#lengthBytes < VARINT_MAX_BYTES) return false;
       throw new StarlingError('STARLING_PROTOCOL_VIOLATION', 'the length of a message is too long');
     }
-    if (byte === 0 && lengthBytes > 1) {
+    if (byte === 0 && this.#lengthBytes > 1) {
       throw new StarlingError(
         'STARLING_PROTOCOL_VIOLATION',
         'the length of a message is not written in its shortest form',
       );
     }
     return true;
-  };
-
-  return {
-    get atBoundary() {
-      return lengthBytes === 0 && body === undefined;
-    },
-    push(chunk) {
-      let at = 0;
-      while (at < chunk.length) {
-        if (body === undefined) {
-          const byte = chunk[at] ?? 0;
-          at += 1;
-          if (!takeLengthByte(byte)) continue;
-          if (chunk.length - at >= length) {
-            const message = chunk.subarray(at, at + length);
-            at += length;
-            finish(message);
-            continue;
-          }
-          body = Buffer.allocUnsafe(length);
-        }
-        const part = chunk.subarray(at, at + length - filled);
-        body.set(part, filled);
-        filled += part.length;
-        at += part.length;
-        if (filled === length) finish(body);
-      }
-    },
-  };
+  }
 }

@@ -1,8 +1,8 @@
 /** The network: peers, streams and topics of one mesh, over libp2p. */
 export { createMessageStream } from './message-stream.ts';
 export { createNetwork } from './network.ts';
-export type { NetworkComponents, NetworkInit } from './network.ts';
 export { probeMesh } from './probe.ts';
+export type { NetworkComponents, NetworkInit } from './run-parts.ts';
 export type {
   Admission,
   Hello,

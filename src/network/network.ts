@@ -14,12 +14,10 @@ import { ping } from './ping.ts';
 import { createProtocols } from './protocols.ts';
 import type { Protocols } from './protocols.ts';
 import { startRun } from './run.ts';
-import type { NetworkComponents, NetworkInit, NetworkRun } from './run.ts';
+import type { NetworkComponents, NetworkInit, NetworkRun } from './run-parts.ts';
 import { createTopics } from './topics.ts';
 import type { Topics } from './topics.ts';
 import type { Network, NetworkEvents, PeerStream, Route, Topic } from './types.ts';
-
-export type { NetworkComponents, NetworkInit } from './run.ts';
 
 /** Makes the network of a mesh, not started. */
 export function createNetwork(components: NetworkComponents, init: NetworkInit): Network {
@@ -136,7 +134,7 @@ class MeshNetwork implements Network {
   }
 
   topic(name: string): Topic {
-    return this.#topics.topic(name);
+    return this.#topics.named(name);
   }
 
   routingTableSize(): number {

@@ -1,15 +1,15 @@
 /** The gossip topics that the rooms above ask for, over all runs of the network. */
 import { StarlingError } from '../core/index.ts';
+import type { MeshId } from '../core/index.ts';
 import { GOSSIP_MAX_BYTES } from './constants.ts';
 import { requireTopicName } from './gossip.ts';
 import type { Gossip, TopicListener } from './gossip.ts';
-import type { MeshId } from '../core/index.ts';
 import type { Topic } from './types.ts';
 
 /** The topics of a mesh. */
 export interface Topics {
   /** @throws STARLING_LIMIT_EXCEEDED when the name is too long */
-  topic(name: string): Topic;
+  named(name: string): Topic;
   /** Subscribes to all that was asked for; what is asked for later is subscribed to at once. */
   attach(gossip: Gossip): void;
   /** Forgets the gossip of a run that is over; the listeners stay for the next. */
@@ -38,7 +38,7 @@ class MeshTopics implements Topics {
     this.#running = running;
   }
 
-  topic(name: string): Topic {
+  named(name: string): Topic {
     requireTopicName(this.#meshId, name);
     return {
       publish: async (data) => {

@@ -238,8 +238,9 @@ describe('a mesh of 12 in one process', () => {
     const publishing = setInterval(() => {
       void first.network.topic('event').publish(Uint8Array.of(1));
     }, 200);
-    await until(() => heard.size === 11, 'gossip to all', 40_000);
-    clearInterval(publishing);
+    await until(() => heard.size === 11, 'gossip to all', 40_000).finally(() =>
+      clearInterval(publishing),
+    );
     expect(heard.size).toBe(11);
   });
 });

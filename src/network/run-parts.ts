@@ -1,0 +1,70 @@
+/** What one run of the network is made from, its parts, and what it tells. */
+import type { Stream } from '@libp2p/interface';
+import type { Clock, Logger, MeshId, PeerId, Random, Scope } from '../core/index.ts';
+import type { Identity } from '../identity/types.ts';
+import type { AdmissionGate } from './admission-gate.ts';
+import type { Dialer } from './dialer.ts';
+import type { Gossip } from './gossip.ts';
+import type { Host } from './host.ts';
+import type { Links } from './links.ts';
+import type { RedialTargets } from './redial-targets.ts';
+import type { Redialer } from './redialer.ts';
+import type { Admission, Transport } from './types.ts';
+
+/** What a network is made from. */
+export interface NetworkComponents {
+  readonly identity: Identity;
+  readonly admission: Admission;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** What carries the connections, in place of TCP and WebSocket. */
+  readonly transports?: readonly Transport[] | undefined;
+}
+
+/** The settings of a network; the fields of the same names in `Config` say more. */
+export interface NetworkInit {
+  readonly meshId: MeshId;
+  /** Our name, for logs. */
+  readonly name: string;
+  readonly listen: readonly string[];
+  readonly announce: readonly string[];
+  readonly bootstrap: readonly string[];
+  readonly mdns: boolean;
+  readonly relay: boolean;
+  /** Connections in all, strangers' included. */
+  readonly connections: number;
+}
+
+/** What a run tells the network, and asks it. */
+export interface NetworkRunEvents {
+  readonly onPeerConnect: (peer: PeerId) => void;
+  readonly onPeerLink: (peer: PeerId) => void;
+  readonly onPeerDisconnect: (peer: PeerId) => void;
+  readonly onDialFailed: (address: string, error: Error) => void;
+  /** Whether a stream keeps its connection from being closed as a duplicate. */
+  readonly isInUse: (stream: Stream) => boolean;
+  /** Whether we closed the peer's connections and it has not been admitted again since. */
+  readonly isDenied: (peer: PeerId) => boolean;
+}
+
+/** The parts of a run. */
+export interface RunParts {
+  readonly host: Host;
+  readonly gate: AdmissionGate;
+  readonly links: Links;
+  readonly gossip: Gossip;
+  readonly dialer: Dialer;
+  readonly redialer: Redialer;
+  readonly targets: RedialTargets;
+  /** Owns the timers of the run. */
+  readonly scope: Scope;
+  /** Far ends of connections that were dialled to us: nobody listens there. */
+  readonly ephemeral: Set<string>;
+}
+
+/** A running network. */
+export interface NetworkRun extends RunParts {
+  /** Ends everything. Never rejects. */
+  stop(): Promise<void>;
+}
