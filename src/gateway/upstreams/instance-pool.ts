@@ -5,7 +5,7 @@
 import type { McpServer } from '../../config/index.ts';
 import { StarlingError, sleep } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
-import type { Credentials } from './connection.ts';
+import type { Credentials } from './connection-types.ts';
 import { startInstance } from './instance.ts';
 import type { Instance } from './instance.ts';
 import type { InstanceNeeds } from './instance-needs.ts';

@@ -16,7 +16,7 @@ import type {
   NotificationFrame,
   RequestFrame,
 } from '../types.ts';
-import type { Credentials, UpstreamConnection } from './connection.ts';
+import type { Credentials, UpstreamConnection } from './connection-types.ts';
 import { createLastingSubscription } from './lasting-subscription.ts';
 import { connectHttp } from './url/streamable-http.ts';
 import { connectSse } from './url/sse.ts';
