@@ -107,7 +107,7 @@ export const TARGETS: readonly Target[] = [
   ...of(
     ['test/membership/detector-and-formats.test.ts'],
     'src/membership/heartbeat-format.ts',
-    'src/membership/failure-detector.ts',
+    'src/membership/phi-accrual.ts',
   ),
   ...of(['test/membership/suspicion.test.ts'], 'src/membership/suspicion.ts'),
 ];
