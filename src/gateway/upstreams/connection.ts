@@ -1,4 +1,4 @@
-/** What a running upstream connection looks like to the part that keeps it running. */
+/** A connection to an upstream server, as an instance uses it; and what shows the server who we are. */
 import type { Secret, StarlingError } from '../../core/index.ts';
 import type { Handshake } from '../wire/client-handshake.ts';
 import type { Channel } from '../types.ts';
@@ -8,13 +8,13 @@ export interface UpstreamConnection {
   readonly channel: Channel;
   /** Process id, where there is one. */
   readonly pid?: number;
-  /** Something odd that did not end it, in one sentence. */
+  /** Something odd that did not end the connection, in one sentence. */
   oddity(): string | undefined;
   /** Hears how the handshake ended: transports that name the version or the session need it. */
   negotiated(handshake: Handshake): void;
   /** Resolves when the connection is over, with why. Never rejects. */
   readonly ended: Promise<StarlingError>;
-  /** Ends it; resolves when nothing of it is left. */
+  /** Ends the connection; resolves when nothing of it is left. */
   close(): Promise<void>;
 }
 
@@ -27,15 +27,15 @@ export interface Refusal {
   readonly token: Secret | undefined;
 }
 
-/** What shows a server at a URL who we are; see `oauth.ts`. */
+/** What shows a server at a URL who we are; see `oauth/login.ts`. */
 export interface Credentials {
   /**
-   * The token to send now, renewed where it is over; undefined when there is none.
+   * The token to send now, renewed where its time is over; undefined when there is none.
    * @throws STARLING_UPSTREAM_UNAVAILABLE with `data.reason` `login` when somebody must log in
    */
   token(): Promise<Secret | undefined>;
   /**
-   * Hears that a request was refused. True when it is worth sending once more, with the token of now.
+   * Hears that a request was refused. True when the request is worth sending once more, with the token of now.
    * @throws STARLING_UPSTREAM_UNAVAILABLE with `data.reason` `login`, or `scope` when this one request
    * needs more rights than we were given
    */

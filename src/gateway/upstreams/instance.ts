@@ -1,6 +1,6 @@
 /**
  * One running instance of an upstream server: a process, or a session at a URL, after its handshake.
- * Sessions attach to it and hear what it says by itself.
+ * Channels attach to the instance and hear what the server says by itself.
  */
 import type { McpServer } from '../../config/index.ts';
 import { StarlingError, createScope, toStarlingError } from '../../core/index.ts';
@@ -40,8 +40,8 @@ export interface InstanceInit {
   readonly name: string;
   readonly server: McpServer;
   /**
-   * The era to start it in: `either` is the legacy one where the server has it, `newest` at a URL the
-   * modern one. Processes are never asked for the modern one first: some end when they are.
+   * The era to start the server in: `either` is the legacy era where the server has it, `newest` at a URL the
+   * modern era. Processes are never asked for the modern era first: some end when they are.
    */
   readonly era: Era | 'either' | 'newest';
   readonly client: ClientFacts;
@@ -57,15 +57,15 @@ export interface Instance {
   readonly channel: Channel;
   readonly pid?: number;
   readonly startedAt: number;
-  /** When it was last used, ms since the epoch. */
+  /** When the instance was last used, ms since the epoch. */
   usedAt: number;
-  /** Sessions that hear it. */
+  /** How many listeners hear the instance. */
   readonly attached: number;
-  /** URIs that sessions have subscribed to, and which. */
+  /** Who has subscribed to which URI. */
   readonly subscribers: Map<string, Set<ChannelListener>>;
   /**
-   * Hears it until detached, or just `updates` of resources; `lost` is called when it ends. Returns how
-   * to detach.
+   * `listener` hears the instance until detached, or just `updates` of resources; `lost` is called when
+   * the instance ends. Returns how to detach.
    */
   attach(listener: ChannelListener, lost?: () => void, hears?: 'updates'): () => void;
   /** Calls that wait for an answer; our own subscription to a modern server is none. */
@@ -80,16 +80,16 @@ export interface Instance {
 /** Who hears an instance. */
 interface Attached {
   lost(this: void): void;
-  /** False where it hears of resources alone. */
+  /** False for who hears of resources alone. */
   readonly all: boolean;
 }
 
-/** How long a server may think about `server/discover` before it is taken for one of the old era. */
+/** How long a server may think about `server/discover` before it is taken for a legacy server. */
 const PROBE_TIMEOUT_MS = 5000;
 const UPDATED = 'notifications/resources/updated';
 const LIST_CHANGED = /^notifications\/(tools|resources|prompts)\/list_changed$/;
 
-/** Starts one. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID */
+/** Starts an instance. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID */
 export async function startInstance(
   components: InstanceComponents,
   init: InstanceInit,
@@ -174,7 +174,7 @@ function connect(
   return connectHttp(url, { ...bounds, server, era, paramHeaders });
 }
 
-/** The eras to try, in order: most servers are of the old one, and every other one says so. */
+/** The eras to try, in order: most servers are legacy, and every modern one says that it is not. */
 function erasOf({ era, server }: InstanceInit): readonly Era[] {
   if (era === 'either') return ['legacy', 'modern'];
   if (era === 'newest') return server.type === 'http' ? ['modern', 'legacy'] : ['legacy', 'modern'];

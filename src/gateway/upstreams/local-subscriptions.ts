@@ -1,6 +1,6 @@
 /**
  * What one channel to a server of this node is subscribed to, and at which of the server's instances.
- * An instance that ends takes its subscriptions along: they are made again on the next one, though
+ * An instance that ends takes its subscriptions along: they are made again on the next instance, though
  * nobody calls, and until that succeeds.
  */
 import { messageOf } from '../../core/index.ts';
@@ -38,7 +38,7 @@ export interface LocalSubscriptionsComponents {
 
 interface Subscription {
   readonly find: FindInstance;
-  /** Absent while it has none. */
+  /** Absent while the subscription is at no instance. */
   instance: Instance | undefined;
 }
 
@@ -154,7 +154,7 @@ class Subscribed implements LocalSubscriptions {
     void instance.ended.then(() => this.#lost(instance));
   }
 
-  /** What was heard of `instance` is subscribed to anew, when all that keep it have let go of it. */
+  /** What was heard of `instance` is subscribed to anew on another one. */
   #lost(instance: Instance): void {
     for (const subscription of this.#all.values()) {
       if (subscription.instance !== instance) continue;

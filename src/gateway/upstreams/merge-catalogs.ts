@@ -15,7 +15,7 @@ export function emptyCatalog(server: string): ServerCatalog {
   };
 }
 
-/** `base` with what `others` have besides, at most `itemsMax` of each kind. The first one counts. */
+/** `base` with what `others` have besides, at most `itemsMax` of each kind. Of items with one name the first counts. */
 export function mergeItems(
   base: ServerCatalog,
   others: Iterable<ServerItems>,

@@ -20,7 +20,7 @@ export function bindSecrets(
 
 /**
  * The server `name` with its secrets as they are now.
- * @throws STARLING_SECRET_MISSING when one is not set, STARLING_SECRET_INVALID when one does not fit
+ * @throws STARLING_SECRET_MISSING when a secret is not set, STARLING_SECRET_INVALID when one can't stand where it is used
  */
 export function revealedServer(name: string, server: McpServer): McpServer {
   try {
@@ -33,12 +33,12 @@ export function revealedServer(name: string, server: McpServer): McpServer {
   }
 }
 
-/** Are two servers configured alike, down to what their secrets are now? */
+/** True when two servers are configured alike, down to what their secrets are now. */
 export function sameServer(one: McpServer, other: McpServer): boolean {
   return written(one) === written(other);
 }
 
-/** Is it a secret that keeps a server from starting? */
+/** True for an error by which a secret keeps a server from starting. */
 export function isAboutSecret({ code }: StarlingError): boolean {
   return code === 'STARLING_SECRET_MISSING' || code === 'STARLING_SECRET_INVALID';
 }

@@ -168,7 +168,7 @@ class StdioConnection implements UpstreamConnection {
     this.#components.logger.debug({ server: this.#init.name, line: clean }, 'upstream wrote');
   }
 
-  /** A message over the limit is dropped; the call that it answers fails, or all if none is named. */
+  /** A message over the limit is dropped. The call that it answers fails; all calls fail where it names none. */
   #oversize(head: Buffer, tail: Buffer): void {
     const error = new StarlingError(
       'STARLING_LIMIT_EXCEEDED',
@@ -187,7 +187,7 @@ class StdioConnection implements UpstreamConnection {
     return new Promise((resolve) => {
       let cancelDrain = (): void => undefined;
       this.#child.once('exit', () => {
-        // Whatever it started and left behind ends with it, and lets go of its output.
+        // What the server started and left behind ends with the server, and lets go of its output.
         this.#signal('SIGKILL');
         cancelDrain = this.#components.clock.schedule(DRAIN_MS, () => {
           this.#child.stdout.destroy();

@@ -121,7 +121,7 @@ class Batch implements RunningBatch {
   }
 }
 
-/** `subscriptions/listen` is answered when it ends, and would keep the others' answers until then. */
+/** Methods that must come alone: the answer of `subscriptions/listen` comes when the subscription ends, and would keep the others' until then. */
 const ALONE: ReadonlySet<string> = new Set(['initialize', 'subscriptions/listen']);
 
 function alone({ method }: RequestFrame): FrameError {
@@ -138,7 +138,7 @@ function parseMember(bytes: Buffer): Frame | InvalidFrame {
   try {
     return parseFrame(bytes);
   } catch (error) {
-    // One that is not JSON makes the whole no JSON; one that is no message is answered by itself.
+    // A member that is not JSON makes the whole no JSON; JSON that is no message is answered by itself.
     if (!(error instanceof StarlingError) || error.data['rpc'] === RPC.parse) throw error;
     const { id } = error.data;
     const known = typeof id === 'string' || typeof id === 'number' ? id : null;

@@ -237,7 +237,7 @@ export function errorOf(error: unknown): FrameError {
   };
 }
 
-/** The error that a peer or upstream sent, made one of ours again where it was one. */
+/** The error that a peer or upstream sent; an error of ours where the code in its data is one of ours. */
 export function errorFrom(error: FrameError): StarlingError {
   const data = isObject(error.data) ? error.data : {};
   const { code, reason, hint } = data;

@@ -1,8 +1,8 @@
 /**
  * Finds in a JSON text that is known to be valid where the values stand that a relay may change.
  * It reads keys of the top level, of `params`, `params.ref` and `params._meta`, and skips everything
- * else. A key that decides something and is repeated is reported, because parsers differ on which one
- * counts. It runs twice for every call, hence bytes and tables instead of strings and closures.
+ * else. A key that decides something and comes twice is reported, because parsers differ on which of the
+ * two counts. It runs twice for every call, hence bytes and tables instead of strings and closures.
  */
 
 import {
@@ -76,7 +76,7 @@ type Place = Exclude<keyof Spans, 'repeated'>;
 /** An object that is looked into, by index of {@link KEYS}. */
 interface Level {
   readonly places: readonly (Place | undefined)[];
-  /** Objects in it that are looked into as well; of these only objects have a place. */
+  /** Objects in this object that are looked into as well; a value there that is no object has no place. */
   readonly inner: readonly (Level | undefined)[];
 }
 

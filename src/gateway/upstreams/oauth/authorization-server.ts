@@ -15,7 +15,7 @@ export type AuthMetadata = NonNullable<sdk.OAuthServerInfo['authorizationServerM
 /** What discovery found. */
 export interface AuthorizationServer {
   readonly issuer: string;
-  /** Undefined when it has none. */
+  /** Undefined when the server has none. */
   readonly metadata: AuthMetadata | undefined;
   /** The resource indicator (RFC 8707), letter by letter as the server publishes it. */
   readonly resource: string | undefined;
@@ -23,7 +23,7 @@ export interface AuthorizationServer {
   readonly scopes: readonly string[];
 }
 
-/** Loaded when it is first needed: most nodes never do. */
+/** Loads the SDK's functions when a login first needs them: most nodes never do. */
 export function loadOauthSdk(): Promise<OauthSdk> {
   return import('@modelcontextprotocol/sdk/client/auth.js');
 }
@@ -75,7 +75,7 @@ function invalid(what: string): StarlingError {
   });
 }
 
-/** The SDK asks for a whole provider where it uses little of it; nobody logs in through this one. */
+/** A provider for the SDK's functions, which ask for a whole one and use the client's facts alone. */
 export function providerFacts(information: {
   readonly client_id: string;
   readonly client_secret?: string;

@@ -39,13 +39,13 @@ const INSIDE = blockList(
   ['ff00::', 8, 'ipv6'],
 );
 
-/** Makes one for the MCP server at `serverUrl`. `close` ends its connections, and refuses what is asked later. */
+/** Makes a guarded fetch for the MCP server at `serverUrl`. `close` ends its connections, and refuses what is asked later. */
 export function createGuardedFetch(
   components: { readonly clock: Clock },
   init: { readonly serverUrl: URL },
 ): { readonly fetch: GuardedFetch; close(): void } {
   const { hostname } = init.serverUrl;
-  // Until it is known where the server is, it is where nothing but the outside can be reached.
+  // Before the server's network is known, only the outside may be reached.
   let server: Zone = 'outside';
   const exchanger = createExchanger({
     clock: components.clock,
@@ -151,7 +151,7 @@ async function zoneOfHost(hostname: string): Promise<Zone> {
   }
 }
 
-/** An IPv4 address written as IPv6 is what it holds: `check` sees to that. */
+/** The network of an address. `BlockList.check` reads an IPv4 address that is written as IPv6. */
 function zoneOf(host: string): Zone {
   const family = isIP(host) === 6 ? 'ipv6' : 'ipv4';
   if (LOOPBACK.check(host, family)) return 'loopback';

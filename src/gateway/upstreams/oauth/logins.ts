@@ -1,6 +1,6 @@
 /**
- * The logins of all upstream servers at URLs: one each, made when it is first needed, and the ones
- * that wait for a person to agree in a browser.
+ * The logins of all upstream servers at URLs: one for each server, made when it is first needed; and
+ * what waits for a person to agree in a browser.
  */
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
@@ -16,7 +16,7 @@ import type { TokenStore } from '../../../secrets/index.ts';
 /** Logins whose outcome can still be asked for. */
 const LOGINS_MAX = 32;
 
-/** A login as whoever started it sees it. */
+/** A login as the person who started it sees it. */
 export interface LoginView {
   readonly id: string;
   readonly server: string;
@@ -74,7 +74,7 @@ interface Waiting {
   readonly id: string;
   readonly server: string;
   readonly started: StartedLogin;
-  /** Resolves when it is over, however it ended. */
+  /** Resolves when the login is over, however it ended. */
   readonly over: Promise<void>;
   state: 'waiting' | 'done' | 'failed';
   error?: StarlingError;

@@ -77,7 +77,7 @@ export async function openLoopback(
       finish(() => take(query, response, init.title, resolve, reject));
     });
   });
-  // Whoever waits for the answer hears why there is none; a login that never began has nobody.
+  // Who waits for the answer hears why there is none; nobody waits for a login that never began.
   answer.catch(() => undefined);
   return { port, redirectUrl: `http://${HOST}:${port}${PATH}`, answer, close };
 }
@@ -142,7 +142,7 @@ async function listen(
     try {
       return await listenOn(server, wished);
     } catch (error) {
-      // Somebody else has it by now; any other does, after a new registration.
+      // Another program has the port by now; any other port will do, after a new registration.
       if (!(error instanceof Error && 'code' in error)) throw error;
       if (isFixed) throw taken(wished);
     }

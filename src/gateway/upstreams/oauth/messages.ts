@@ -104,7 +104,7 @@ export function reasonOf(error: unknown): string {
   return nameOf(error) ?? 'the answer is not what OAuth 2.1 asks for';
 }
 
-/** A URL without the one slash at its end that some write and some do not. */
+/** A URL without a slash at its end: some servers write it and some do not. */
 export function withoutSlash(url: string): string {
   return url.replace(/\/$/, '');
 }

@@ -12,7 +12,7 @@ import type { Clock } from '../../../core/index.ts';
 
 /** Connections that wait for the next request, a host. */
 const IDLE_SOCKETS_MAX = 64;
-/** Servers close idle connections after 5 s and more; one that is closed as we write loses a call. */
+/** Servers close idle connections after 5 s and more; a call is lost on a connection that closes as we write. */
 const IDLE_MS = 4000;
 /** Silence after which TCP asks whether the other end is still there. */
 const KEEP_ALIVE_MS = 30_000;
@@ -23,7 +23,7 @@ export interface ExchangeInit {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
-  /** How long the headers of the answer may take. Without it as long as nobody aborts. */
+  /** How long the headers of the answer may take; without a limit by default. */
   readonly timeoutMs?: number;
 }
 
@@ -38,7 +38,7 @@ export interface Reply {
 export interface Exchange {
   /** Rejects with what the network says, or with what `abort` was called with. */
   readonly reply: Promise<Reply>;
-  /** Ends it, its body too. A no-op when it is over. */
+  /** Ends the exchange, its body too. A no-op when the exchange is over. */
   abort(why: Error): void;
 }
 
@@ -85,7 +85,7 @@ export function createExchanger(components: {
         request.once('response', (body) => {
           cancelTimer?.();
           answer = body;
-          // Who reads the body hears it too; who does not has no use for it.
+          // A reader of the body hears the error too; without a reader nobody needs to.
           body.on('error', reject);
           resolve({ status: body.statusCode ?? 0, headers: body.headers, body });
         });
@@ -127,6 +127,12 @@ export async function readBody(reply: Reply, maxBytes: number): Promise<Buffer> 
 export function headerOf(reply: Reply, name: string): string | undefined {
   const value = reply.headers[name];
   return Array.isArray(value) ? value.join(', ') : value;
+}
+
+/** True for an answer that is a stream of events. */
+export function isEventStream(reply: Reply): boolean {
+  const type = headerOf(reply, 'content-type') ?? '';
+  return reply.status === 200 && type.startsWith('text/event-stream');
 }
 
 function late(url: URL, timeoutMs: number): StarlingError {

@@ -1,7 +1,7 @@
 /**
  * An upstream server at a URL that speaks HTTP+SSE (MCP 2024-11-05 `transports`): one event stream
  * for everything that comes, whose first event says where our messages go. When the stream ends, so
- * does the connection; whoever keeps it running makes a new one.
+ * does the connection; the pool of instances makes a new one.
  */
 import type { SseServer } from '../../../config/index.ts';
 import { StarlingError, createScope } from '../../../core/index.ts';
@@ -12,7 +12,7 @@ import type { ChannelCore } from '../../wire/channel.ts';
 import type { UpstreamConnection } from '../connection.ts';
 import { createEventStreamDecoder } from './event-stream.ts';
 import type { StreamEvent } from './event-stream.ts';
-import { headerOf } from './http-exchange.ts';
+import { isEventStream } from './http-exchange.ts';
 import type { Reply } from './http-exchange.ts';
 import { createUrlCaller, endsConnection, errorIn, noticeOf } from './url-caller.ts';
 import type { Inbox, UrlCaller, UrlComponents, UrlInit } from './url-caller.ts';
@@ -97,8 +97,7 @@ class SseConnection implements UpstreamConnection {
         method: 'GET',
         headers: { accept: 'text/event-stream' },
       });
-      const type = headerOf(reply, 'content-type') ?? '';
-      if (reply.status !== 200 || !type.startsWith('text/event-stream')) {
+      if (!isEventStream(reply)) {
         reply.body.resume();
         throw reply.status === 200 ? this.#noStream() : this.#caller.refused(reply.status);
       }
@@ -118,15 +117,10 @@ class SseConnection implements UpstreamConnection {
         this.#release();
       }
     });
-    for await (const chunk of reply.body as AsyncIterable<Buffer>) {
-      if (!decoder.push(chunk)) {
-        reply.body.destroy();
-        throw this.#caller.oversize();
-      }
-    }
+    await this.#caller.readEvents(reply, decoder);
   }
 
-  /** @throws STARLING_UPSTREAM_INVALID when it leads to another origin: our secrets stay at ours */
+  /** @throws STARLING_UPSTREAM_INVALID when the address leads to another origin: our secrets stay at ours */
   #addressIn(event: StreamEvent): URL {
     const base = new URL(this.#init.server.url);
     const text = event.data.toString('utf8');

@@ -2,10 +2,10 @@
  * An upstream server at a URL: Streamable HTTP (MCP `transports`), 2025-03-26 to 2025-11-25, and the
  * stateless era of 2026-07-28. Every message is one POST; answers come as JSON or as an event stream,
  * which is resumed where the server lets us. A session that the server forgot ends the connection,
- * and whoever keeps it running makes a new one.
+ * and the pool of instances makes a new one.
  */
 import type { HttpServer } from '../../../config/index.ts';
-import { StarlingError, backoffMs, createScope, messageOf } from '../../../core/index.ts';
+import { StarlingError, backoffMs, createScope, messageOf, sleep } from '../../../core/index.ts';
 import type { JsonObject, Random, Scope } from '../../../core/index.ts';
 import { errorBytes, parseFrame } from '../../wire/frame.ts';
 import type { Handshake } from '../../wire/client-handshake.ts';
@@ -15,8 +15,9 @@ import type { ResponseFrame } from '../../types.ts';
 import type { UpstreamConnection } from '../connection.ts';
 import { createEventStreamDecoder } from './event-stream.ts';
 import type { EventStreamDecoder } from './event-stream.ts';
-import { headerOf } from './http-exchange.ts';
+import { headerOf, isEventStream } from './http-exchange.ts';
 import type { Reply } from './http-exchange.ts';
+import { followNotifications } from './notification-stream.ts';
 import { modernHeaders } from '../../wire/modern-headers.ts';
 import { createUrlCaller, endsConnection, errorIn, noticeOf } from './url-caller.ts';
 import type { Inbox, UrlCaller, UrlComponents, UrlInit } from './url-caller.ts';
@@ -26,9 +27,8 @@ const VERSION = 'mcp-protocol-version';
 /** Visible ASCII (MCP `transports`, session management). */
 const SESSION_ID = /^[\x21-\x7e]{1,1024}$/;
 const CLOSE_TIMEOUT_MS = 2000;
-const STREAM_BACKOFF = { baseMs: 1000, capMs: 60_000 };
-/** A notification stream that lived this long was a good one. */
-const STREAM_STEADY_MS = 10_000;
+/** Pauses between the attempts to resume an answer where the server names none. */
+const RESUME_BACKOFF = { baseMs: 1000, capMs: 60_000 };
 /** How long calls wait for the headers of the notification stream. */
 const STREAM_WAIT_MS = 500;
 /** However soon a server wants us back. */
@@ -59,7 +59,7 @@ export function connectHttp(components: UrlComponents, init: HttpInit): Upstream
 /** A request of the channel that waits for its answer. */
 interface Asked {
   readonly id: number;
-  /** True when nobody waits any more. */
+  /** True when nobody waits for the answer any more. */
   over: boolean;
   /** Ends a pause at once. */
   wake?: () => void;
@@ -119,9 +119,21 @@ class StreamableConnection implements UpstreamConnection {
     let known: () => void = () => undefined;
     this.#streamKnown = new Promise((resolve) => {
       known = resolve;
-      void this.#pause(STREAM_WAIT_MS).then(resolve);
+      void sleep(this.#scope, STREAM_WAIT_MS).then(() => resolve());
     });
-    void this.#listen(known);
+    void followNotifications(
+      {
+        clock: this.#components.clock,
+        random: this.#random,
+        scope: this.#scope,
+        caller: this.#caller,
+        open: (lastEventId) => this.#openStream(lastEventId),
+        receive: (message) => this.#inbox.receive(message),
+        refused: (reply) => this.#refusal(reply, undefined),
+        failed: (error) => this.#failed(error, undefined),
+      },
+      { messageBytes: this.#init.messageBytes, known },
+    );
   }
 
   async close(): Promise<void> {
@@ -275,7 +287,7 @@ class StreamableConnection implements UpstreamConnection {
         retryMs = read.decoder.retryMs ?? retryMs;
       }
       if (asked === undefined || lastEventId === undefined || vain >= RESUMES_MAX) return;
-      await this.#pause(retryMs ?? backoffMs(vain, STREAM_BACKOFF, this.#random), asked);
+      await this.#pause(retryMs ?? backoffMs(vain, RESUME_BACKOFF, this.#random), asked);
       if (asked.over || this.#scope.closed) return;
       reply = await this.#resume(lastEventId, asked);
     }
@@ -297,22 +309,13 @@ class StreamableConnection implements UpstreamConnection {
       lastEventId,
     );
     try {
-      await this.#drain(reply, decoder);
+      await this.#caller.readEvents(reply, decoder);
     } catch (error) {
       const over = error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED';
       if (over || decoder.lastEventId === undefined) throw error;
       this.#components.logger.debug({ error: messageOf(error) }, 'stream of an answer broke');
     }
     return { answered, decoder };
-  }
-
-  async #drain(reply: Reply, decoder: EventStreamDecoder): Promise<void> {
-    for await (const chunk of reply.body as AsyncIterable<Buffer>) {
-      if (!decoder.push(chunk)) {
-        reply.body.destroy();
-        throw this.#caller.oversize();
-      }
-    }
   }
 
   /** Undefined when the server could not be asked now, but may be later. */
@@ -348,47 +351,6 @@ class StreamableConnection implements UpstreamConnection {
     });
   }
 
-  /**
-   * The server's own stream of messages; an answer that is none says that it has none. `known` is
-   * called when the first answer is there.
-   */
-  async #listen(known: () => void): Promise<void> {
-    let lastEventId: string | undefined;
-    for (let attempt = 0; !this.#scope.closed; attempt += 1) {
-      let decoder: EventStreamDecoder | undefined;
-      const from = this.#components.clock.now();
-      try {
-        const reply = await this.#openStream(lastEventId).finally(known);
-        if (isEventStream(reply)) {
-          decoder = this.#notificationDecoder(lastEventId);
-          await this.#drain(reply, decoder);
-        } else {
-          const hopeless = reply.status < 500 && reply.status !== 429;
-          await this.#refusal(reply, undefined);
-          if (hopeless) return;
-        }
-        lastEventId = decoder?.lastEventId ?? lastEventId;
-      } catch (error) {
-        const failed = this.#caller.failure(error);
-        this.#failed(failed, undefined);
-        // What is too big once is so again: it is not asked for a second time.
-        lastEventId = failed.code === 'STARLING_LIMIT_EXCEEDED' ? undefined : decoder?.lastEventId;
-      }
-      if (this.#components.clock.now() - from > STREAM_STEADY_MS) attempt = 0;
-      await this.#pause(decoder?.retryMs ?? backoffMs(attempt, STREAM_BACKOFF, this.#random));
-    }
-  }
-
-  #notificationDecoder(lastEventId: string | undefined): EventStreamDecoder {
-    return createEventStreamDecoder(
-      this.#init.messageBytes,
-      ({ type, data }) => {
-        if (type === 'message') this.#inbox.receive(data);
-      },
-      lastEventId,
-    );
-  }
-
   /** What a status that is no success means for the request, and for the session. */
   async #refusal(reply: Reply, id: number | undefined): Promise<void> {
     const { status } = reply;
@@ -422,7 +384,7 @@ class StreamableConnection implements UpstreamConnection {
     this.#end(error);
   }
 
-  #pause(delayMs: number, asked?: Asked): Promise<void> {
+  #pause(delayMs: number, asked: Asked): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
         this.#scope.signal.removeEventListener('abort', done);
@@ -432,14 +394,9 @@ class StreamableConnection implements UpstreamConnection {
       const cancel = this.#scope.after(Math.max(delayMs, RETRY_MIN_MS), done);
       this.#scope.signal.addEventListener('abort', done);
       if (this.#scope.closed) done();
-      if (asked !== undefined) asked.wake = done;
+      asked.wake = done;
     });
   }
-}
-
-function isEventStream(reply: Reply): boolean {
-  const type = headerOf(reply, 'content-type') ?? '';
-  return reply.status === 200 && type.startsWith('text/event-stream');
 }
 
 /** The session is gone by 404; some servers say 400, and name it. */

@@ -8,6 +8,7 @@ import type { Clock, Logger, Random, Secret } from '../../../core/index.ts';
 import { parseFrame } from '../../wire/frame.ts';
 import type { ChannelListener, ResponseFrame } from '../../types.ts';
 import type { Credentials } from '../connection.ts';
+import type { EventStreamDecoder } from './event-stream.ts';
 import { createExchanger, headerOf, readBody } from './http-exchange.ts';
 import type { Exchange, Exchanger, Reply } from './http-exchange.ts';
 
@@ -54,13 +55,13 @@ export interface UrlRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
   readonly timeoutMs?: number;
-  /** The channel's id of the request in the body, by which it can be ended. */
+  /** The channel's id of the request in the body, by which the exchange can be ended. */
   readonly id?: number;
 }
 
 /** Sends requests to one server. */
 export interface UrlCaller {
-  /** @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_TIMEOUT; whatever the status, it resolves */
+  /** Resolves whatever the status. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_TIMEOUT */
   send(request: UrlRequest): Promise<Reply>;
   /** Ends the exchange of a request of the channel; a no-op when there is none. */
   abort(id: number): void;
@@ -75,6 +76,8 @@ export interface UrlCaller {
   refused(status: number): StarlingError;
   /** The body of an answer with one message. @throws STARLING_LIMIT_EXCEEDED */
   body(reply: Reply): Promise<Buffer>;
+  /** Reads a stream of events to its end. @throws STARLING_LIMIT_EXCEEDED for an event over the limit */
+  readEvents(reply: Reply, decoder: EventStreamDecoder): Promise<void>;
   /** The first bytes of a refusal's body; empty when it is longer than any error need be. */
   refusalBody(reply: Reply): Promise<Buffer>;
   /** Anything thrown by an exchange, in our words. */
@@ -196,6 +199,15 @@ class Caller implements UrlCaller {
     }
   }
 
+  async readEvents(reply: Reply, decoder: EventStreamDecoder): Promise<void> {
+    for await (const chunk of reply.body as AsyncIterable<Buffer>) {
+      if (!decoder.push(chunk)) {
+        reply.body.destroy();
+        throw this.oversize();
+      }
+    }
+  }
+
   async refusalBody(reply: Reply): Promise<Buffer> {
     try {
       return await readBody(reply, REFUSAL_BYTES_MAX);
@@ -266,7 +278,7 @@ function end(sending: Sending, why: StarlingError): void {
   sending.exchange?.abort(why);
 }
 
-/** True when the server no longer takes us for who we were: the connection is over. */
+/** True for an error by which the connection is over: the server wants a new login. */
 export function endsConnection(error: StarlingError): boolean {
   return error.data['reason'] === 'login';
 }

@@ -12,6 +12,7 @@ import type { HttpInit } from '../../../../src/gateway/upstreams/url/streamable-
 import { headerParamsOf, paramHeadersOf } from '../../../../src/gateway/wire/modern-headers.ts';
 import type { HeaderParam } from '../../../../src/gateway/wire/modern-headers.ts';
 import { defer, useCleanup } from '../../support/gateways.ts';
+import { until } from '../../support/clients.ts';
 import {
   BOUNDS,
   COMMON,
@@ -323,6 +324,25 @@ describe('the stream of notifications', () => {
     expect(server.asked[0]?.headers['mcp-protocol-version']).toBe('2025-11-25');
     while (heard.length < 2) await new Promise((resolve) => setImmediate(resolve));
     expect(heard).toEqual(['notifications/1', 'notifications/2']);
+  });
+
+  it('goes on where it was, though the server could not be reached in between', async () => {
+    let opened = 0;
+    const { server, connection } = await connect((asked, response, request) => {
+      if (asked.method !== 'GET') return;
+      opened += 1;
+      if (opened === 2) request.socket.destroy();
+      else
+        stream(response, 'retry: 20', 'id: 7', data({ jsonrpc: '2.0', method: 'notifications/x' }));
+      if (opened === 1) response.end();
+    });
+    connection.negotiated(handshake());
+    await until(() => opened === 3);
+    expect(server.asked.map(({ headers }) => headers['last-event-id'])).toEqual([
+      undefined,
+      '7',
+      '7',
+    ]);
   });
 
   it('is not asked for twice where there is none', async () => {
