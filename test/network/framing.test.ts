@@ -61,6 +61,38 @@ describe('framing', () => {
     expect([...encodeLength(0)]).toEqual([0]);
     expect([...encodeLength(127)]).toEqual([127]);
     expect([...encodeLength(128)]).toEqual([0x80, 1]);
+    expect([...encodeLength(300)]).toEqual([0xac, 2]);
     expect([...encodeLength(16_384)]).toEqual([0x80, 0x80, 1]);
+    expect([...encodeLength(2_000_000)]).toEqual([0x80, 0x89, 0x7a]);
+  });
+
+  it('takes a message as long as the limit', () => {
+    const sizes: number[] = [];
+    const decoder = createFrameDecoder(1000, (message) => sizes.push(message.length));
+    decoder.push(frame(new Uint8Array(1000)));
+    expect(sizes).toEqual([1000]);
+  });
+
+  it('is between messages only when nothing of one has come', () => {
+    const decoder = createFrameDecoder(1000, () => undefined);
+    expect(decoder.atBoundary).toBe(true);
+    decoder.push(Uint8Array.of(0x80));
+    expect(decoder.atBoundary).toBe(false);
+    decoder.push(Uint8Array.of(1));
+    expect(decoder.atBoundary).toBe(false);
+    decoder.push(new Uint8Array(127));
+    expect(decoder.atBoundary).toBe(false);
+    decoder.push(new Uint8Array(1));
+    expect(decoder.atBoundary).toBe(true);
+  });
+
+  it('hands on a message that came whole without copying it, and not with what follows', () => {
+    const heard: Uint8Array[] = [];
+    const decoder = createFrameDecoder(1000, (message) => heard.push(message));
+    const chunk = Uint8Array.of(2, 7, 8, 1, 9);
+    decoder.push(chunk);
+    expect(heard.map((message) => [...message])).toEqual([[7, 8], [9]]);
+    expect(heard[0]?.buffer).toBe(chunk.buffer);
+    expect(heard[1]?.buffer).toBe(chunk.buffer);
   });
 });

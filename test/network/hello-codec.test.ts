@@ -7,6 +7,7 @@ import {
   decodeHelloAnswer,
   encodeHello,
   encodeHelloAnswer,
+  refusalError,
 } from '../../src/network/hello-codec.ts';
 import type { Hello } from '../../src/network/index.ts';
 import { MESH, codeOf } from './support.ts';
@@ -91,5 +92,103 @@ describe('a hello', () => {
         );
       }),
     );
+  });
+
+  it('is taken at its bounds, and one over them is not', () => {
+    const read = (change: object): string =>
+      codeOf(() => decodeHello(encode({ ...hello, ...change })));
+    const signed = (size: number): object => ({
+      invite: { grants: [], signature: new Uint8Array(size) },
+    });
+    expect([read({ name: 'x'.repeat(256) }), read({ name: 'x'.repeat(257) })]).toEqual([
+      'none',
+      'STARLING_PROTOCOL_VIOLATION',
+    ]);
+    expect(read({ membership: Array(32).fill('x') })).toBe('none');
+    expect(read({ successions: Array(64).fill('x') })).toBe('none');
+    expect([read(signed(128)), read(signed(129))]).toEqual(['none', 'STARLING_PROTOCOL_VIOLATION']);
+    expect([read({ time: 0 }), read({ time: -1 })]).toEqual([
+      'none',
+      'STARLING_PROTOCOL_VIOLATION',
+    ]);
+    expect(read({ invite: [] })).toBe('STARLING_PROTOCOL_VIOLATION');
+    expect(read({ invite: new Uint8Array(3) })).toBe('STARLING_PROTOCOL_VIOLATION');
+  });
+
+  it('is refused in CBOR that is not deterministic, or holds what JSON has not', () => {
+    const hex = Buffer.from(encodeHello(hello)).toString('hex');
+    const version = '6776657273696f6e';
+    const asVersion = (value: string): string => hex.replace(`${version}01`, `${version}${value}`);
+    const inField = (value: string): string =>
+      `${(Number.parseInt(hex.slice(0, 2), 16) + 1).toString(16)}${hex.slice(2)}6678`.replace(
+        /6678$/,
+        `6c${Buffer.from('zzzzzzzzzzzz').toString('hex')}${value}`,
+      );
+    // 1 in two bytes; then a field that we do not know with: undefined, NaN, infinity, a big number,
+    // an open list; and a key twice.
+    for (const bytes of [
+      asVersion('1801'),
+      inField('f7'),
+      inField('f97e00'),
+      inField('f97c00'),
+      inField('1b8000000000000000'),
+      inField('9fff'),
+      hex.replace(/^a6/, 'a7') + `${version}01`,
+    ]) {
+      expect(codeOf(() => decodeHello(Buffer.from(bytes, 'hex')))).toBe(
+        'STARLING_PROTOCOL_VIOLATION',
+      );
+    }
+    expect(codeOf(() => decodeHello(Buffer.from(inField('01'), 'hex')))).toBe('none');
+  });
+});
+
+describe('the answer to a hello', () => {
+  it('is one of two, and nothing else', () => {
+    const read = (value: unknown): string => codeOf(() => decodeHelloAnswer(encode(value)));
+    const refusal = { ok: false, code: 'C', reason: 'r' };
+    expect(read(refusal)).toBe('none');
+    expect(read({ ...refusal, ok: 1 })).toBe('STARLING_PROTOCOL_VIOLATION');
+    expect(read({ ...refusal, ok: undefined })).toBe('STARLING_PROTOCOL_VIOLATION');
+    expect(read({ ...refusal, open: 'yes' })).toBe('STARLING_PROTOCOL_VIOLATION');
+    expect(read({ ok: true, hello, issued: 'x' })).toBe('STARLING_PROTOCOL_VIOLATION');
+    const welcome = decodeHelloAnswer(encode({ ok: true, hello }));
+    expect('issued' in welcome).toBe(false);
+  });
+
+  it('says no more than fits', () => {
+    const long = encodeHelloAnswer({ ok: false, code: 'C', reason: 'x'.repeat(5000) });
+    expect(decodeHelloAnswer(long)).toMatchObject({ reason: 'x'.repeat(1024) });
+    expect(() => decodeHello(encode({ version: 'v'.repeat(500) }))).toThrowError(
+      expect.objectContaining({ message: expect.stringMatching(/^.{1,120}$/) as string }) as Error,
+    );
+  });
+
+  it('that refuses becomes an error with its code, and what to do next', () => {
+    const refused = (code: string, more: object = {}): unknown =>
+      refusalError({ ok: false, code, reason: 'no', ...more }, 'alice');
+    expect(refused('STARLING_KEY_RETIRED', { mesh: MESH, meshName: 'home' })).toMatchObject({
+      code: 'STARLING_KEY_RETIRED',
+      message: 'alice refused us: no',
+      hint: expect.stringContaining('state folder') as string,
+      data: { reason: 'no', peer: 'alice', mesh: MESH, meshName: 'home' },
+    });
+    for (const code of ['MADE_UP', 'toString', 'STARLING_JOIN_REFUSED']) {
+      expect(refused(code)).toMatchObject({
+        code: 'STARLING_JOIN_REFUSED',
+        hint: expect.stringContaining('--join') as string,
+      });
+      expect(refused(code, { open: true })).toMatchObject({
+        hint: expect.stringContaining('--open') as string,
+      });
+      expect(refused(code, { open: false })).toMatchObject({
+        hint: expect.stringContaining('--join') as string,
+        data: { open: false },
+      });
+    }
+    expect(refused('STARLING_MESH_MISMATCH', { open: true })).toMatchObject({
+      hint: expect.stringContaining('--state-dir') as string,
+    });
+    expect(refused('STARLING_TIMEOUT')).toMatchObject({ hint: undefined, data: { reason: 'no' } });
   });
 });

@@ -12,6 +12,12 @@ describe('a URI template', () => {
     ['a{x}b{y}c', 'a1b2c', true],
     ['a{x}b{y}c', 'a1c', false],
     ['aa{x}aa', 'aaa', false],
+    ['a{x}b{y}c', 'abc', true],
+    ['a{x}b{y}bc', 'abc', false],
+    ['{x}ab{y}ab', 'abab', true],
+    ['{x}ab{y}ab', 'ab', false],
+    ['a{x}b{y}b{z}c', 'abbc', true],
+    ['a{x}b{y}b{z}c', 'abc', false],
   ])('%s may give %s: %s', (template, uri, fits) => {
     expect(fitsTemplate(template, uri)).toBe(fits);
   });
@@ -46,6 +52,19 @@ describe('the alias of a URI', () => {
   ])('of the template %s, filled with %s, leads back to %s', (template, value, uri) => {
     const alias = aliasOf('s', template);
     expect(translate(alias.replace(/\{[^}]*\}/, value), alias, template)).toBe(uri);
+  });
+
+  it('of a template with several expressions leads back to all of them', () => {
+    const template = 'test://{a}/x/{b}/y{c}';
+    const alias = aliasOf('s', template);
+    const filled = alias.replace('{a}', '1').replace('{b}', '22').replace('{c}', '333');
+    expect(translate(filled, alias, template)).toBe('test://1/x/22/y333');
+  });
+
+  it('that does not come from the template stays as it is', () => {
+    expect(translate('starling://other/1', aliasOf('s', 'test://{a}/x'), 'test://{a}/x')).toBe(
+      'starling://other/1',
+    );
   });
 
   it('that is none stays as it is', () => {

@@ -92,6 +92,26 @@ describe('names of tools', () => {
     expect([...names.values()]).toEqual(['a|b__c', 'a__b|c']);
   });
 
+  it('that read the same get their hashes in one order, whatever order they come in', () => {
+    const [a, b, c] = [entry('a', 'b__c__d'), entry('a__b', 'c__d'), entry('a__b__c', 'd')];
+    const orders = [
+      [a, b, c],
+      [a, c, b],
+      [b, a, c],
+      [b, c, a],
+      [c, a, b],
+      [c, b, a],
+    ] as Named<string>[][];
+    const tables = orders.map((order) => new Map([...assignNames(order)].toSorted()));
+    for (const table of tables) expect(table).toEqual(tables[0]);
+    expect(tables[0]?.size).toBe(3);
+  });
+
+  it('of just the length that is allowed stay as they are', () => {
+    const [name = ''] = assignNames([entry('files', 'a'.repeat(NAME_MAX - 7))]).keys();
+    expect(name).toBe(`files__${'a'.repeat(NAME_MAX - 7)}`);
+  });
+
   it('are as long as is wanted', () => {
     const long = [entry('files', 'a'.repeat(60))];
     expect([...assignNames(long, new Set(), { nameMax: 64 }).keys()][0]).toHaveLength(64);

@@ -4,14 +4,18 @@ import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../../src/core/index.ts';
 import {
   META,
+  MODERN_RPC,
   capabilitiesKey,
   checkModern,
+  checkRequest,
+  checkVersion,
   clientOf,
   eraOf,
   isLogLevel,
   metaOf,
   objectOf,
   reaches,
+  unknownMethod,
 } from '../../../src/gateway/wire/era.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import type { RequestFrame } from '../../../src/gateway/types.ts';
@@ -97,5 +101,87 @@ describe('objects in messages', () => {
     for (const value of [undefined, null, 1, 'x', [], [1]]) expect(objectOf(value)).toEqual({});
     expect(objectOf({ a: 1 })).toEqual({ a: 1 });
     expect(metaOf({ _meta: 'x' })).toEqual({});
+  });
+});
+
+describe('a request at the wrong time', () => {
+  const modern = (method: string, meta: object = {}): RequestFrame => ({
+    ...request({
+      _meta: {
+        [META.protocolVersion]: '2026-07-28',
+        [META.clientCapabilities]: {},
+        ...meta,
+      },
+    }),
+    method,
+  });
+  const rpcOf = (check: () => void): unknown => {
+    try {
+      check();
+      return 'fine';
+    } catch (error) {
+      return error instanceof StarlingError ? error.data['rpc'] : error;
+    }
+  };
+
+  it('is one that the modern era has no more, or that lacks what that era wants', () => {
+    const check = (frame: RequestFrame): unknown =>
+      rpcOf(() => checkRequest(frame, 'modern', false));
+    expect(check(modern('tools/list'))).toBe('fine');
+    for (const method of [
+      'initialize',
+      'ping',
+      'logging/setLevel',
+      'resources/subscribe',
+      'resources/unsubscribe',
+    ]) {
+      expect(check(modern(method))).toBe(-32_601);
+    }
+    expect(check(modern('tools/list', { [META.protocolVersion]: '2099-01-01' }))).toBe(-32_022);
+    expect(check(modern('tools/list', { [META.protocolVersion]: 7 }))).toBe(-32_602);
+    for (const odd of [undefined, null, 'x', 7, []]) {
+      expect(check(modern('tools/list', { [META.clientCapabilities]: odd }))).toBe(-32_602);
+    }
+  });
+
+  it('is any but initialize and ping before the session is initialized, in the legacy era', () => {
+    const check = (method: string, isInitialized: boolean): unknown =>
+      rpcOf(() => checkRequest({ ...request({}), method }, 'legacy', isInitialized));
+    expect(['initialize', 'ping', 'tools/list'].map((method) => check(method, false))).toEqual([
+      'fine',
+      'fine',
+      -32_600,
+    ]);
+    expect(['initialize', 'ping', 'tools/list'].map((method) => check(method, true))).toEqual(
+      Array(3).fill('fine'),
+    );
+  });
+
+  it('is a probe for the modern era that is answered with what it lacks', () => {
+    const probe = { ...request({}), method: 'server/discover' };
+    expect(rpcOf(() => checkRequest(probe, 'legacy', false))).toBe(-32_602);
+    const sound = modern('server/discover');
+    expect(rpcOf(() => checkRequest(sound, 'legacy', false))).toBe(-32_600);
+  });
+
+  it('names the versions that we speak, and the one that we do not', () => {
+    expect(() => checkVersion('2026-07-28')).not.toThrow();
+    expect(() => checkVersion('2025-11-25')).toThrowError(
+      expect.objectContaining({
+        code: 'STARLING_VERSION_UNSUPPORTED',
+        data: { rpc: -32_022, supported: ['2026-07-28'], requested: '2025-11-25' },
+      }) as Error,
+    );
+  });
+
+  it('is refused by the code of its era, and with no more of it than fits', () => {
+    expect(MODERN_RPC).toEqual({
+      headerMismatch: -32_020,
+      missingCapability: -32_021,
+      unsupportedVersion: -32_022,
+    });
+    const error = unknownMethod('x'.repeat(1000));
+    expect(error).toMatchObject({ code: 'STARLING_PROTOCOL_VIOLATION', data: { rpc: -32_601 } });
+    expect(error.message.length).toBeLessThan(200);
   });
 });

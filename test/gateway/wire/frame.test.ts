@@ -2,7 +2,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../../src/core/index.ts';
-import { parseFrame, rewriteFrame, toLine } from '../../../src/gateway/wire/frame.ts';
+import {
+  RPC,
+  errorBytes,
+  errorFrom,
+  errorOf,
+  notificationBytes,
+  parseFrame,
+  requestBytes,
+  resultBytes,
+  rewriteFrame,
+  spansOf,
+  toLine,
+} from '../../../src/gateway/wire/frame.ts';
+
+type FrameEdits = Parameters<typeof rewriteFrame>[1];
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'utf8');
 
@@ -50,8 +64,33 @@ describe('a message', () => {
     expect(violationOf(text).data['rpc']).toBe(rpc);
   });
 
-  it('that is not UTF-8 is none', () => {
-    expect(violationOf(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])).data['rpc']).toBe(-32700);
+  it('that is not UTF-8 is none, and not read as if it were', () => {
+    const text = Buffer.from('{"jsonrpc":"2.0","id":1,"method":"x?"}');
+    text[text.indexOf('?')] = 0xff;
+    expect(violationOf(text).data['rpc']).toBe(-32700);
+    expect(violationOf(text).message).toContain('UTF-8');
+  });
+
+  it('of an error keeps its code, its text and its data, and any id', () => {
+    const frame = parseFrame(
+      bytes('{"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"no","data":{"a":1}}}'),
+    );
+    expect(frame).toMatchObject({ id: 7, error: { code: -1, message: 'no', data: { a: 1 } } });
+    const bare = parseFrame(bytes('{"jsonrpc":"2.0","error":{"code":-1,"message":5}}'));
+    expect(bare).toMatchObject({ id: null, error: { code: -1, message: '' } });
+    expect('data' in (bare.kind === 'response' ? (bare.error ?? {}) : {})).toBe(false);
+    const zero = parseFrame(bytes('{"jsonrpc":"2.0","id":0,"error":{"code":-1,"message":""}}'));
+    expect(zero).toMatchObject({ id: 0 });
+    expect(violationOf('{"jsonrpc":"2.0","id":1,"error":{"message":"no"}}').data['rpc']).toBe(
+      -32600,
+    );
+  });
+
+  it('is scanned once', () => {
+    const text = bytes('{"jsonrpc":"2.0","id":1,"method":"ping"}');
+    const spans = spansOf(text);
+    expect(spans.id).toMatchObject({ start: 22, end: 23 });
+    expect(spansOf(text)).toBe(spans);
   });
 
   it('of random bytes is refused and never breaks anything', () => {
@@ -132,6 +171,78 @@ describe('a rewritten message', () => {
     expect(() => rewriteFrame(frame, { id: 5 })).toThrow(/repeats the key/);
   });
 
+  const edited = (text: string, edits: FrameEdits): unknown =>
+    JSON.parse(rewriteFrame(parseFrame(bytes(text)), edits).toString());
+
+  it.each<[string, string, FrameEdits, string]>([
+    ['a URI', '{"uri":"a://x"}', { uri: 'b://y' }, '{"uri":"b://y"}'],
+    ['the name of a prompt', '{"ref":{"name":"a"}}', { refName: 'b' }, '{"ref":{"name":"b"}}'],
+    ['the URI of a template', '{"ref":{"uri":"a"}}', { refUri: 'b' }, '{"ref":{"uri":"b"}}'],
+    ['the request that is cancelled', '{"requestId":1}', { requestId: 2 }, '{"requestId":2}'],
+    [
+      'what a client can do',
+      '{"_meta":{"io.modelcontextprotocol/clientCapabilities":{"roots":{}}}}',
+      { clientCapabilities: {} },
+      '{"_meta":{"io.modelcontextprotocol/clientCapabilities":{}}}',
+    ],
+    ['more params', '{"a":1}', { params: { b: 2 } }, '{"b":2,"a":1}'],
+    ['params in an empty object', '{ }', { params: { b: 2 } }, '{"b":2}'],
+    ['no params at all', '{"a":1}', { params: {} }, '{"a":1}'],
+    ['more metadata', '{"_meta":{"a":1}}', { meta: { b: 2 } }, '{"_meta":{"b":2,"a":1}}'],
+    ['metadata where there was none', '{"a":1}', { meta: { b: 2 } }, '{"_meta":{"b":2},"a":1}'],
+    [
+      'params with much behind them',
+      `{${' '.repeat(200)}"a":1}`,
+      { params: { b: 2 } },
+      '{"b":2,"a":1}',
+    ],
+  ])('may have %s', (_what, params, edits, expected) => {
+    const head = '{"jsonrpc":"2.0","id":1,"method":"m"';
+    expect(edited(`${head},"params":${params}}`, edits)).toEqual(
+      JSON.parse(`${head},"params":${expected}}`),
+    );
+  });
+
+  it('may get params and metadata that it came without', () => {
+    const text = '{"jsonrpc":"2.0","id":1,"method":"m"}';
+    const message = { jsonrpc: '2.0', id: 1, method: 'm' };
+    expect(edited(text, { params: { b: 2 } })).toEqual({ ...message, params: { b: 2 } });
+    expect(edited(text, { meta: { b: 2 } })).toEqual({ ...message, params: { _meta: { b: 2 } } });
+  });
+
+  it('may get more into its result; an error has none to add to', () => {
+    const result = '{"jsonrpc":"2.0","id":1,"result":{"a":1}}';
+    expect(edited(result, { result: { b: 2 } })).toMatchObject({ result: { a: 1, b: 2 } });
+    expect(edited(result, {})).toEqual(JSON.parse(result));
+    const error = '{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":""}}';
+    expect(edited(error, { result: { b: 2 } })).toEqual(JSON.parse(error));
+  });
+
+  it('is changed in many places at once, in whatever order they stand', () => {
+    const text =
+      '{"params":{"_meta":{"progressToken":"t"},"name":"a"},"method":"m","id":1,"jsonrpc":"2.0"}';
+    expect(edited(text, { id: 2, name: 'b', progressToken: 3 })).toEqual({
+      params: { _meta: { progressToken: 3 }, name: 'b' },
+      method: 'm',
+      id: 2,
+      jsonrpc: '2.0',
+    });
+  });
+
+  it('finds the progress token of a notification in its params', () => {
+    const text =
+      '{"jsonrpc":"2.0","method":"p","params":{"progressToken":1,"_meta":{"progressToken":7}}}';
+    expect(edited(text, { progressToken: 2 })).toMatchObject({
+      params: { progressToken: 2, _meta: { progressToken: 7 } },
+    });
+  });
+
+  it('is refused when the place to change is not there', () => {
+    const frame = parseFrame(bytes('{"jsonrpc":"2.0","id":1,"method":"m"}'));
+    expect(() => rewriteFrame(frame, { name: 'x' })).toThrow(/has no "params.name"/);
+    expect(() => rewriteFrame(frame, { clientCapabilities: {} })).toThrow(/has no client cap/);
+  });
+
   it('fits on one line, however it came', () => {
     const frame = parseFrame(
       bytes('{\r\n  "jsonrpc": "2.0",\n  "id": 1,\n  "result": {"a": "b\\nc"}\n}\n'),
@@ -140,5 +251,102 @@ describe('a rewritten message', () => {
     expect(line.includes('\n')).toBe(false);
     expect(JSON.parse(line.toString())).toEqual({ jsonrpc: '2.0', id: 2, result: { a: 'b\nc' } });
     expect(toLine(bytes('{}'))).toEqual(bytes('{}'));
+  });
+});
+
+describe('a line', () => {
+  it('is the message itself where there is nothing to change, and a copy where there is', () => {
+    const plain = bytes('{"a":1}');
+    expect(toLine(plain)).toBe(plain);
+    for (const end of ['\n', '\r']) {
+      const broken = bytes(`{${end}"a":1}${end}`);
+      expect(toLine(broken).toString()).toBe('{ "a":1} ');
+      expect(broken.toString()).toBe(`{${end}"a":1}${end}`);
+    }
+  });
+});
+
+describe('a message of our own', () => {
+  it('is what the protocol wants', () => {
+    expect(requestBytes(1, 'm', { a: 1 }).toString()).toBe(
+      '{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":1}}',
+    );
+    expect(notificationBytes('m').toString()).toBe('{"jsonrpc":"2.0","method":"m"}');
+    expect(notificationBytes('m', { a: 1 }).toString()).toBe(
+      '{"jsonrpc":"2.0","method":"m","params":{"a":1}}',
+    );
+    expect(resultBytes('x', {}).toString()).toBe('{"jsonrpc":"2.0","id":"x","result":{}}');
+    expect(errorBytes(null, { code: -1, message: 'no' }).toString()).toBe(
+      '{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"no"}}',
+    );
+    // JSON-RPC 2.0, section 5.1.
+    expect(RPC).toMatchObject({
+      parse: -32_700,
+      invalidRequest: -32_600,
+      methodNotFound: -32_601,
+      invalidParams: -32_602,
+      internal: -32_603,
+    });
+  });
+});
+
+describe('an error on its way through JSON-RPC', () => {
+  const error = new StarlingError('STARLING_TIMEOUT', 'too late', {
+    hint: 'try again',
+    data: { peer: 'p' },
+  });
+
+  it('says its code, reason, hint and facts, and comes back as it was', () => {
+    const sent = errorOf(error);
+    expect(sent).toEqual({
+      code: error.row.rpc,
+      message: 'too late — try again',
+      data: {
+        code: 'STARLING_TIMEOUT',
+        reason: 'too late',
+        retryable: error.row.retryable,
+        hint: 'try again',
+        peer: 'p',
+      },
+    });
+    expect(errorFrom(sent)).toMatchObject({
+      code: 'STARLING_TIMEOUT',
+      message: 'too late',
+      hint: 'try again',
+      data: { rpc: error.row.rpc },
+    });
+  });
+
+  it('without a hint has none, and may have a JSON-RPC code of its own', () => {
+    const bare = new StarlingError('STARLING_TIMEOUT', 'too late', { data: { rpc: -7 } });
+    const sent = errorOf(bare);
+    expect(sent).toMatchObject({ code: -7, message: 'too late' });
+    expect(Object.keys(sent.data as object)).toEqual(['code', 'reason', 'retryable']);
+    expect(errorFrom(sent).hint).toBeUndefined();
+  });
+
+  it('that is none of ours tells nothing of what went wrong inside', () => {
+    expect(errorOf(new TypeError('secret'))).toEqual({
+      code: -32_603,
+      message: 'internal error',
+      data: { reason: 'internal', retryable: false },
+    });
+  });
+
+  it.each([
+    [undefined, 'no'],
+    ['text', 'no'],
+    [{ code: 7, reason: 'x' }, 'no'],
+    [{ code: 'OTHER', reason: 'x' }, 'no'],
+    [{ code: 'toString', reason: 'x' }, 'no'],
+    [{ code: 'STARLING_TIMEOUT' }, 'no'],
+  ])('of a server that knows nothing of us is that of an upstream: %j', (data, message) => {
+    const read = errorFrom({ code: -1, message: 'no', ...(data === undefined ? {} : { data }) });
+    const isOurs = typeof data === 'object' && data.code === 'STARLING_TIMEOUT';
+    expect(read).toMatchObject({
+      code: isOurs ? 'STARLING_TIMEOUT' : 'STARLING_UPSTREAM_UNAVAILABLE',
+      message,
+      data: { rpc: -1 },
+    });
   });
 });

@@ -71,6 +71,25 @@ describe('the places that a relay may change', () => {
     expect([at(text, spans.id), at(text, spans.name)]).toEqual([7, 'x']);
   });
 
+  it('are known by a key that is escaped in its first or its last character', () => {
+    const text = '{"i\\u0064":7,"params":{"\\u006eame":"x","uri\\u0000":1,"ur":2,"\\u0075ri":"u"}}';
+    const spans = scan(text);
+    expect([at(text, spans.id), at(text, spans.name), at(text, spans.uri)]).toEqual([7, 'x', 'u']);
+  });
+
+  it('are known by the longest key, and by none that is longer or empty', () => {
+    const longest = 'io.modelcontextprotocol/clientCapabilities';
+    const meta = { '': 1, [`${longest}s`]: 2, [longest.slice(1)]: 3, [longest]: { roots: {} } };
+    const text = JSON.stringify({ id: 1, params: { _meta: meta } });
+    expect(at(text, scan(text).clientCapabilities)).toEqual({ roots: {} });
+  });
+
+  it('are told apart from a key that comes twice, by its name', () => {
+    expect(scan('{"id":1,"params":{"name":"a"},"id":2}').repeated).toBe('id');
+    expect(scan('{"id":1,"params":{"name":"a","n\\u0061me":"b"}}').repeated).toBe('name');
+    expect(scan('{"id":1,"params":{"other":"a","other":"b"}}').repeated).toBeUndefined();
+  });
+
   it('are not looked for where no object is', () => {
     const spans = scan('{"id":1,"params":{"_meta":5,"ref":"name","arguments":[{"name":1}]}}');
     expect([spans.meta, spans.metaProgressToken, spans.refName, spans.name]).toEqual(

@@ -62,6 +62,10 @@ describe('annotated parameters', () => {
       'mcp-param-n': '3',
     });
     expect(paramHeadersOf(params, { region: null })).toEqual({});
+    expect(paramHeadersOf(params, { region: true })).toEqual({ 'mcp-param-region': 'true' });
+    expect(paramHeadersOf(params, { deep: { n: 1.5 } })).toEqual({ 'mcp-param-n': '1.5' });
+    expect(paramHeadersOf(params, { deep: { n: Infinity } })).toEqual({});
+    expect(paramHeadersOf(params, { deep: 7 })).toEqual({});
     expect(paramHeadersOf(params, { deep: { n: 2 ** 60 }, region: ['a'] })).toEqual({});
   });
 
@@ -84,6 +88,39 @@ describe('annotated parameters', () => {
     ],
   ])('make a tool unusable: %s', (_, wrong) => {
     expect(headerParamsOf(wrong)).toBeTypeOf('string');
+  });
+
+  it('are told by the path where they stand, of which no more is said than fits', () => {
+    const annotated = (path: readonly string[]): unknown =>
+      path.reduceRight<unknown>((inner, key) => ({ properties: { [key]: inner } }), {
+        type: 'null',
+        'x-mcp-header': 'A',
+      });
+    expect(headerParamsOf(annotated(['a', 'b']) as never)).toMatch(/^a\.b: /);
+    const deep = headerParamsOf(annotated(['x'.repeat(1000)]) as never);
+    expect(String(deep).length).toBeLessThan(250);
+  });
+
+  it('are not taken from what only inherits them', () => {
+    const params = [{ path: ['toString'], header: 'A' }];
+    expect(paramHeadersOf(params, {})).toEqual({});
+    expect(paramHeadersOf([{ path: ['a', 'length'], header: 'A' }], { a: 'text' })).toEqual({});
+  });
+
+  it('come in the order in which they stand', () => {
+    expect(headerParamsOf(schema)).toEqual([
+      { path: ['region'], header: 'Region' },
+      { path: ['deep', 'n'], header: 'N' },
+    ]);
+  });
+
+  it('are not looked for beyond any sensible depth, in lists neither', () => {
+    let lists: unknown = { type: 'string' };
+    for (let level = 0; level < 5000; level += 1) lists = [lists];
+    expect(headerParamsOf({ anyOf: lists } as never)).toContain('levels deep');
+    let properties: unknown = { type: 'string', 'x-mcp-header': 'A' };
+    for (let level = 0; level < 5000; level += 1) properties = { properties: { a: properties } };
+    expect(headerParamsOf(properties as never)).toContain('levels deep');
   });
 
   it('are not looked for beyond any sensible depth', () => {
