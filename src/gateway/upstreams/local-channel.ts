@@ -155,7 +155,7 @@ class LocalChannel implements ServerChannel {
   readonly #findSession: FindInstance = () => {
     if (this.#closed) throw this.#gone();
     const known = this.#instance;
-    return known === undefined || known.channel.isOver ? this.#acquireOwn() : known;
+    return known === undefined || known.isOver ? this.#acquireOwn() : known;
   };
 
   /** The instance that the calls of a modern client are sent to while none of them waits. */
