@@ -84,7 +84,7 @@ export interface HttpOAuth {
 export interface ListStyle {
   /** `search`: three tools that find, describe and call all others. */
   readonly tools: 'all' | 'search';
-  /** When names carry their server and peer; see `gateway/names.ts`. */
+  /** When names carry their server and peer; see `gateway/catalog/tool-names.ts`. */
   readonly prefix: 'always' | 'auto' | 'never';
 }
 
@@ -191,7 +191,7 @@ export interface Config {
   readonly heartbeat: {
     /** Default 5000. */
     readonly intervalMs: number;
-    /** Phi above which a peer is suspect (default 8) — see `membership/detector.ts`. */
+    /** Phi above which a peer is suspect (default 8) — see `membership/phi-accrual.ts`. */
     readonly phiSuspect: number;
     /** How long a suspect may stay unheard before it is dead; default 3 × intervalMs. */
     readonly deadAfterMs: number;

@@ -10,7 +10,7 @@ export { parseGrant, parseRevocation } from './format/grant.ts';
 export { issueGrant, issueRevocation } from './format/issue.ts';
 export type { GrantInit } from './format/issue.ts';
 export { evaluateCall, targetOf } from './use/evaluate-call.ts';
-export type { CallEvaluation, WantedCall } from './use/evaluate-call.ts';
+export type { CallEvaluation, NothingCovers, WantedCall } from './use/evaluate-call.ts';
 export { matchResource, matchesTarget, patternCovers } from './chain/resource-match.ts';
 export {
   encodeSegment,

@@ -1,7 +1,7 @@
 /** The guard: the one place that says yes or no. */
 export { auditGovernance, auditGrants } from './audit-events.ts';
-export { createApprovalAccess } from './approvals/access.ts';
-export type { ApprovalAccess } from './approvals/access.ts';
+export { createApprovalAccess } from './approvals/library-access.ts';
+export type { ApprovalAccess } from './approvals/library-access.ts';
 export { createApprovals } from './approvals/approvals.ts';
 export type { ApprovalsComponents, ApprovalsInit } from './approvals/approvals.ts';
 export type {

@@ -6,11 +6,11 @@ import { messageOf } from '../core/index.ts';
 import type { Clock, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
 import type { Peer, PeerTable } from './peer-table.ts';
-import { PROBES, probeSuspect } from './suspect-probe.ts';
+import { PROBES, probeSuspect } from './reach-suspect.ts';
 import { weigh } from './suspicion.ts';
 import type { Evidence, SuspicionLimits } from './suspicion.ts';
 import type { PeerView } from './types.ts';
-import type { Witnesses } from './witness.ts';
+import type { IndirectProbe } from './indirect-probe.ts';
 
 /** Looks at the silence of peers in each interval: a suspicion comes at most a fifth of it late. */
 const LOOKS_PER_INTERVAL = 5;
@@ -21,7 +21,7 @@ const LATE_INTERVALS = 2;
 export interface LivenessComponents {
   readonly network: Pick<Network, 'connected' | 'dial' | 'ping'>;
   readonly peers: PeerTable;
-  readonly witnesses: Pick<Witnesses, 'ask'>;
+  readonly indirectProbe: Pick<IndirectProbe, 'ask'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

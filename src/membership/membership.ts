@@ -20,13 +20,13 @@ import { createHeartbeats } from './heartbeats.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import { createLiveness } from './liveness.ts';
 import type { Liveness } from './liveness.ts';
-import { followMemberChanges } from './member-changes.ts';
+import { followRevocations } from './follow-revocations.ts';
 import { createPeerTable } from './peer-table.ts';
 import type { PeerTable } from './peer-table.ts';
 import type { Membership, MembershipEvents, PeerView, Presence } from './types.ts';
-import { boardsDiffer, sameOrNext } from './view-changes.ts';
-import { createWitnesses } from './witness.ts';
-import type { Witnesses } from './witness.ts';
+import { boardsDiffer, sameOrNext } from './peer-diff.ts';
+import { createIndirectProbe } from './indirect-probe.ts';
+import type { IndirectProbe } from './indirect-probe.ts';
 
 /** Changes of this node within it are told in one heartbeat. More = fewer heartbeats, later news. */
 const ANNOUNCE_DELAY_MS = 50;
@@ -75,7 +75,7 @@ class LiveView implements Membership {
   readonly #peers: PeerTable;
   readonly #heartbeats: Heartbeats;
   readonly #sync: RecordSync;
-  readonly #witnesses: Witnesses;
+  readonly #indirectProbe: IndirectProbe;
   readonly #liveness: Liveness;
   #scope: Scope | undefined;
   #isAnnouncing = false;
@@ -98,9 +98,9 @@ class LiveView implements Membership {
       records: () => ownMesh.records().digest(),
     });
     this.#sync = createRecordSync({ ...components, records: ownMesh.records() });
-    this.#witnesses = createWitnesses(components);
+    this.#indirectProbe = createIndirectProbe(components);
     this.#liveness = createLiveness(
-      { ...components, peers: this.#peers, witnesses: this.#witnesses },
+      { ...components, peers: this.#peers, indirectProbe: this.#indirectProbe },
       init,
     );
     this.events.setMaxListeners(0);
@@ -189,7 +189,7 @@ class LiveView implements Membership {
     scope.add(() => network.events.off('peer:disconnect', disconnected));
     scope.add(this.#heartbeats.listen((heartbeat, from) => this.#heard(heartbeat, from)));
     scope.add(
-      followMemberChanges({
+      followRevocations({
         ...this.#components,
         peers: this.#peers,
         evicted: (reason, hint) => this.events.emit('evicted', reason, hint),
@@ -197,8 +197,8 @@ class LiveView implements Membership {
     );
     this.#sync.start();
     scope.add(() => this.#sync.stop());
-    this.#witnesses.start();
-    scope.add(() => this.#witnesses.stop());
+    this.#indirectProbe.start();
+    scope.add(() => this.#indirectProbe.stop());
   }
 
   #keepTime(scope: Scope): void {

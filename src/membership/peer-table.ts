@@ -9,13 +9,13 @@ import { didFromPeerId, parseDid, parsePeerId, peerIdFromDid } from '../identity
 import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { chooseAlias } from './aliases.ts';
-import { createDetector } from './failure-detector.ts';
-import type { Detector, DetectorInit } from './failure-detector.ts';
+import { createDetector } from './phi-accrual.ts';
+import type { Detector, DetectorInit } from './phi-accrual.ts';
 import { createPeerIndex } from './peer-index.ts';
 import { movePeer, readPeers, savePeer } from './saved-peers.ts';
 import type { SavedPeer } from './saved-peers.ts';
 import type { PeerAspect, PeerView } from './types.ts';
-import { changesOf } from './view-changes.ts';
+import { changesOf } from './peer-diff.ts';
 
 /** Peers that are known at the same time; members beyond that are not heard. */
 const PEERS_MAX = 10_000;

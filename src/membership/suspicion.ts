@@ -1,6 +1,8 @@
 /**
- * What follows from what is seen of a peer: when it is suspect, dead, or alive again. Pure: a state and
- * evidence in, the next state out; the owner has the clock, the detector and the network.
+ * What happens when a peer's heartbeat is late: when the peer is suspect, dead, or alive again. Pure: a
+ * state and evidence in, the next state out. The evidence comes from `phi-accrual.ts` (how unlikely the
+ * silence is) and `reach-suspect.ts` (whether anybody reaches the peer); `liveness.ts` has the clock and
+ * keeps the states.
  *
  * ```
  *            φ > phiSuspect, or its last link lost

@@ -2,7 +2,7 @@
 import type { Config } from '../config/index.ts';
 import { StarlingError, withDeadline } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
-import { probeMesh } from '../network/index.ts';
+import { askMesh } from '../network/index.ts';
 import type { Transport } from '../network/index.ts';
 import type { MeshAdmission } from './admission.ts';
 import type { OwnMesh } from './mesh.ts';
@@ -49,7 +49,7 @@ async function enterByAddress(components: ChooseMeshComponents): Promise<void> {
   );
   const hello = { version: 1, name: config.name, time: clock.now(), membership: [] } as const;
   const answer = await withDeadline(clock, PROBE_TIMEOUT_MS, (signal) =>
-    probeMesh(config.bootstrap, { hello, clock, signal, transports }),
+    askMesh(config.bootstrap, { hello, clock, signal, transports }),
   );
   if (!answer.ok && answer.open === true && answer.meshName !== undefined) {
     await ownMesh.enterOpen(answer.meshName);

@@ -8,7 +8,7 @@ import { StarlingError, messageOf, withDeadline } from '../core/index.ts';
 import type { Clock, Logger, PeerId, Random } from '../core/index.ts';
 import { abortReason, raceAbort } from './abort.ts';
 import { parseAddress, peerIn, withoutPeer } from './addresses.ts';
-import type { AdmissionGate } from './admission-gate.ts';
+import type { AdmissionStates } from './admission-states.ts';
 import { DIAL_TIMEOUT_MS, REDIAL_TARGETS_MAX } from './constants.ts';
 import { isOtherKey, isRefusal, unreachable } from './dial-failure.ts';
 import { dialWays } from './dial-ways.ts';
@@ -27,7 +27,7 @@ const MEET_EVERY = 16;
 /** What dialling needs. */
 export interface DialerComponents {
   readonly node: Libp2p;
-  readonly gate: AdmissionGate;
+  readonly gate: AdmissionStates;
   readonly links: Links;
   readonly clock: Clock;
   readonly random: Random;

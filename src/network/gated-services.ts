@@ -5,13 +5,13 @@
  * inbound stream, so that the middleware runs once more each time.
  */
 import type { IdentifyPushComponents } from '@libp2p/identify';
-import type { AdmissionGate } from './admission-gate.ts';
+import type { AdmissionStates } from './admission-states.ts';
 
 type Registrar = IdentifyPushComponents['registrar'];
 type ConnectionManager = IdentifyPushComponents['connectionManager'];
 
 /** A registrar whose handlers get streams of admitted connections only. */
-export function gateRegistrar(registrar: Registrar, gate: AdmissionGate): Registrar {
+export function gateRegistrar(registrar: Registrar, gate: AdmissionStates): Registrar {
   return overlay(registrar, {
     handle: (protocol, handler, options) =>
       registrar.handle(protocol, gate.guard(handler), options),
@@ -21,7 +21,7 @@ export function gateRegistrar(registrar: Registrar, gate: AdmissionGate): Regist
 /** A connection manager whose connections are admitted, or the call fails. */
 export function gateConnectionManager(
   manager: ConnectionManager,
-  gate: AdmissionGate,
+  gate: AdmissionStates,
   overrides: Partial<ConnectionManager> = {},
 ): ConnectionManager {
   const openConnection: ConnectionManager['openConnection'] = async (peer, options) => {

@@ -7,7 +7,7 @@ import type { Connection, Stream } from '@libp2p/interface';
 import { StarlingError, messageOf, toStarlingError, withDeadline } from '../core/index.ts';
 import type { Clock, Logger, PeerId, Scope } from '../core/index.ts';
 import { raceAbort } from './abort.ts';
-import type { AdmissionGate } from './admission-gate.ts';
+import type { AdmissionStates } from './admission-states.ts';
 import { closeConnection } from './close-connection.ts';
 import {
   HELLO_MAX_BYTES,
@@ -31,7 +31,7 @@ import type { Admission, Hello, HelloAnswer, MessageStream } from './types.ts';
 /** What the exchange of hellos needs. */
 export interface HelloExchangeComponents {
   readonly admission: Admission;
-  readonly gate: AdmissionGate;
+  readonly gate: AdmissionStates;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Owns the timers. */

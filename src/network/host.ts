@@ -32,7 +32,7 @@ import {
   MONITOR_TIMEOUT_MS,
   STREAM_WINDOW_BYTES,
 } from './constants.ts';
-import type { AdmissionGate } from './admission-gate.ts';
+import type { AdmissionStates } from './admission-states.ts';
 import { gateConnectionManager, gateRegistrar, overlay } from './gated-services.ts';
 import { meshGossip } from './gossip.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
@@ -64,7 +64,7 @@ export interface HostInit {
   readonly connections: number;
   /** In place of TCP and WebSocket. */
   readonly transports?: readonly Transport[] | undefined;
-  readonly gate: AdmissionGate;
+  readonly gate: AdmissionStates;
   readonly gater: ConnectionGater;
   readonly announceFilter: (addresses: Multiaddr[]) => Multiaddr[];
   /** Hears of each peer that multicast DNS finds, again and again. */

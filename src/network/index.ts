@@ -1,7 +1,7 @@
 /** The network: peers, streams and topics of one mesh, over libp2p. */
 export { createMessageStream } from './message-stream.ts';
 export { createNetwork } from './network.ts';
-export { probeMesh } from './probe.ts';
+export { askMesh } from './ask-mesh.ts';
 export type { NetworkComponents, NetworkInit } from './run-parts.ts';
 export type {
   Admission,

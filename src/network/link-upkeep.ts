@@ -47,7 +47,10 @@ export interface LinkUpkeep {
   admitted(connection: Connection): void;
   /** Called when the connection is closed. */
   closed(connection: Connection): void;
-  /** Tells gossip, the DHT and the relay of the peer; tries until that works or the link is gone. */
+  /**
+   * Tells gossip, the DHT and the relay of the peer, now; tries until that works or the link is gone.
+   * There is one try at a time, and one timer for the next.
+   */
   identify(connection: Connection): void;
   /**
    * Identifies peers again that gossip does not know, and closes connections of peers that have a
@@ -63,8 +66,13 @@ export function createLinkUpkeep(components: LinkUpkeepComponents): LinkUpkeep {
 
 class Upkeep implements LinkUpkeep {
   readonly #components: LinkUpkeepComponents;
-  /** Connections whose identification runs or will be tried again, and what cancels the next try. */
-  readonly #identifying = new Map<Connection, () => void>();
+  /** Connections whose identification is running. */
+  readonly #identifying = new Set<Connection>();
+  /** The next try of those that failed: how many did, and what cancels the next. */
+  readonly #retries = new Map<
+    Connection,
+    { readonly attempt: number; readonly cancel: () => void }
+  >();
 
   constructor(components: LinkUpkeepComponents) {
     this.#components = components;
@@ -81,14 +89,16 @@ class Upkeep implements LinkUpkeep {
   }
 
   closed(connection: Connection): void {
-    this.#identifying.get(connection)?.();
-    this.#identifying.delete(connection);
+    this.#retries.get(connection)?.cancel();
+    this.#retries.delete(connection);
   }
 
   identify(connection: Connection): void {
     if (this.#identifying.has(connection)) return;
-    this.#identifying.set(connection, () => undefined);
-    void this.#identifyNow(connection, 0);
+    const retry = this.#retries.get(connection);
+    retry?.cancel();
+    this.#retries.delete(connection);
+    void this.#identifyNow(connection, retry?.attempt ?? 0);
   }
 
   tidy(isInUse: (stream: Stream) => boolean, gossip: Pick<Gossip, 'peers'>, self: PeerId): void {
@@ -112,24 +122,30 @@ class Upkeep implements LinkUpkeep {
 
   async #identifyNow(connection: Connection, attempt: number): Promise<void> {
     const { node, scope, clock, logger } = this.#components;
+    if (connection.status !== 'open' || scope.closed) return;
+    this.#identifying.add(connection);
     try {
-      if (connection.status !== 'open' || scope.closed) throw new Error('the connection is closed');
       await withDeadline(
         clock,
         IDENTIFY_TIMEOUT_MS,
         (signal) => node.services.identify.identify(connection, { signal }),
         scope.signal,
       );
-      this.#identifying.delete(connection);
     } catch (error) {
-      if (connection.status !== 'open' || scope.closed) {
-        this.#identifying.delete(connection);
-        return;
-      }
+      if (connection.status !== 'open' || scope.closed) return;
       logger.debug({ peer: peerOf(connection), error: messageOf(error) }, 'identify failed');
-      const delayMs = Math.min(REDIAL_CAP_MS, REDIAL_BASE_MS * 2 ** Math.min(attempt, 6));
-      const cancel = scope.after(delayMs, () => void this.#identifyNow(connection, attempt + 1));
-      this.#identifying.set(connection, cancel);
+      this.#retryLater(connection, attempt + 1);
+    } finally {
+      this.#identifying.delete(connection);
     }
+  }
+
+  #retryLater(connection: Connection, attempt: number): void {
+    const delayMs = Math.min(REDIAL_CAP_MS, REDIAL_BASE_MS * 2 ** Math.min(attempt - 1, 6));
+    const cancel = this.#components.scope.after(delayMs, () => {
+      this.#retries.delete(connection);
+      void this.#identifyNow(connection, attempt);
+    });
+    this.#retries.set(connection, { attempt, cancel });
   }
 }

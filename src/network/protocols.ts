@@ -3,7 +3,7 @@ import type { Connection, Stream } from '@libp2p/interface';
 import { StarlingError, messageOf, toStarlingError } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
 import { abortReason } from './abort.ts';
-import type { AdmissionGate } from './admission-gate.ts';
+import type { AdmissionStates } from './admission-states.ts';
 import { HELLO_PROTOCOL, PING_PROTOCOL, STREAMS_PER_PROTOCOL } from './constants.ts';
 import type { Host } from './host.ts';
 import { peerOf } from './peer-id.ts';
@@ -14,7 +14,7 @@ type Handler = (stream: PeerStream) => void;
 
 /** What of a run the protocols need. */
 interface Run {
-  readonly gate: AdmissionGate;
+  readonly gate: AdmissionStates;
   readonly host: Host;
 }
 

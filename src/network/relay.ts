@@ -20,7 +20,7 @@ import {
   RELAY_RESERVATIONS,
   RELAY_STREAMS_MAX,
 } from './constants.ts';
-import type { AdmissionGate } from './admission-gate.ts';
+import type { AdmissionStates } from './admission-states.ts';
 import { gateConnectionManager, gateRegistrar, overlay } from './gated-services.ts';
 import { isPeerId } from './peer-id.ts';
 import type { Admission } from './types.ts';
@@ -29,7 +29,7 @@ type TransportManager = CircuitRelayTransportComponents['transportManager'];
 
 /** The transport that dials and listens through relays, for admitted connections only. */
 export function memberRelayTransport(
-  gate: AdmissionGate,
+  gate: AdmissionStates,
 ): (components: CircuitRelayTransportComponents) => Transport {
   const factory = circuitRelayTransport({
     // Forgets nobody: a peer whose reservation went with one of two connections may serve again.
@@ -52,7 +52,7 @@ export function memberRelayTransport(
 
 /** The relay that members may use. */
 export function memberRelayServer(
-  gate: AdmissionGate,
+  gate: AdmissionStates,
 ): (components: CircuitRelayServerComponents) => CircuitRelayService {
   const factory = circuitRelayServer({
     maxInboundHopStreams: RELAY_STREAMS_MAX,

@@ -2,7 +2,7 @@
 import type { Stream } from '@libp2p/interface';
 import type { Clock, Logger, MeshId, PeerId, Random, Scope } from '../core/index.ts';
 import type { Identity } from '../identity/types.ts';
-import type { AdmissionGate } from './admission-gate.ts';
+import type { AdmissionStates } from './admission-states.ts';
 import type { Dialer } from './dialer.ts';
 import type { Gossip } from './gossip.ts';
 import type { Host } from './host.ts';
@@ -51,7 +51,7 @@ export interface NetworkRunEvents {
 /** The parts of a run. */
 export interface RunParts {
   readonly host: Host;
-  readonly gate: AdmissionGate;
+  readonly gate: AdmissionStates;
   readonly links: Links;
   readonly gossip: Gossip;
   readonly dialer: Dialer;

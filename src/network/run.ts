@@ -6,7 +6,7 @@ import type { PeerInfo } from '@libp2p/interface';
 import { createScope, messageOf, settledWithin } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
 import { parseAddress, peerIn } from './addresses.ts';
-import { createAdmissionGate } from './admission-gate.ts';
+import { createAdmissionStates } from './admission-states.ts';
 import { watchConnections } from './connection-events.ts';
 import { HELLO_PROTOCOL, STOP_TIMEOUT_MS, TIDY_INTERVAL_MS } from './constants.ts';
 import { createDialer } from './dialer.ts';
@@ -85,7 +85,7 @@ async function buildRun(
   const scope = createScope(clock, (error) =>
     logger.error({ error: messageOf(error) }, 'a repeated task of the network failed'),
   );
-  const gate = createAdmissionGate();
+  const gate = createAdmissionStates();
   const links = createLinks(self, clock);
   const ephemeral = new Set<string>();
   const host = await createHost({

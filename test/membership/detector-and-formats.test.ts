@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { MeshId, PeerId } from '../../src/core/index.ts';
 import { chooseAlias } from '../../src/membership/aliases.ts';
-import { createDetector } from '../../src/membership/failure-detector.ts';
+import { createDetector } from '../../src/membership/phi-accrual.ts';
 import { fingerprintOf } from '../../src/mesh/fingerprint.ts';
 import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
 import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';

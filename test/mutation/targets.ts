@@ -10,9 +10,11 @@ const GUARD = [
   'test/guard/guard/decide.test.ts',
   'test/guard/guard/guard.test.ts',
   'test/guard/guard/clients.test.ts',
+  'test/guard/policy/caller-rules.test.ts',
   'test/guard/policy/policy.test.ts',
   'test/guard/policy/current-policy.test.ts',
   'test/guard/guardian/guardian.test.ts',
+  'test/guard/guardian/permission-scope.test.ts',
 ];
 
 const of = (tests: readonly string[], ...files: readonly string[]): readonly Target[] =>
@@ -27,13 +29,22 @@ export const TARGETS: readonly Target[] = [
     'src/grants/format/issue.ts',
   ),
   ...of(
-    ['test/grants/chain/caveats.test.ts'],
+    [
+      'test/grants/chain/argument-caveat.test.ts',
+      'test/grants/chain/hours-caveat.test.ts',
+      'test/grants/chain/caveats.test.ts',
+    ],
     'src/grants/chain/argument-caveat.ts',
     'src/grants/chain/caveats.ts',
     'src/grants/chain/hours-caveat.ts',
   ),
   ...of(
-    ['test/grants/chain/resource-match.test.ts', 'test/grants/chain/caveats.test.ts'],
+    [
+      'test/grants/format/resource.test.ts',
+      'test/grants/chain/path-match.test.ts',
+      'test/grants/chain/resource-match.test.ts',
+      'test/grants/chain/caveats.test.ts',
+    ],
     'src/grants/format/resource.ts',
     'src/grants/chain/path-match.ts',
     'src/grants/chain/resource-match.ts',
@@ -100,7 +111,7 @@ export const TARGETS: readonly Target[] = [
       'test/membership/failure-detector.test.ts',
     ],
     'src/membership/heartbeat-format.ts',
-    'src/membership/failure-detector.ts',
+    'src/membership/phi-accrual.ts',
   ),
   ...of(['test/membership/suspicion.test.ts'], 'src/membership/suspicion.ts'),
 ];

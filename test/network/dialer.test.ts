@@ -3,7 +3,7 @@ import type { Connection, Libp2p } from '@libp2p/interface';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
-import { createAdmissionGate } from '../../src/network/admission-gate.ts';
+import { createAdmissionStates } from '../../src/network/admission-states.ts';
 import { createDialer } from '../../src/network/dialer.ts';
 import type { Dialer } from '../../src/network/dialer.ts';
 import { createLinks } from '../../src/network/links.ts';
@@ -38,7 +38,7 @@ function makeRig(): Rig {
       });
     },
   } as unknown as Libp2p;
-  const gate = createAdmissionGate();
+  const gate = createAdmissionStates();
   const dialer = createDialer(
     { node, gate, links, clock, random: () => 0, logger: silentLogger },
     {

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/index.ts';
-import { probeMesh } from '../../src/network/index.ts';
+import { askMesh } from '../../src/network/index.ts';
 import {
   acquaint,
   connectedTo,
@@ -125,7 +125,7 @@ describe('probing', () => {
     const a = await makeMember('a');
     await a.network.start();
     const hello = { version: 1 as const, name: 'new', time: 1, membership: [] };
-    const welcome = await probeMesh(['/ip4/127.0.0.1/tcp/1', a.address()], {
+    const welcome = await askMesh(['/ip4/127.0.0.1/tcp/1', a.address()], {
       hello,
       clock: systemClock,
       ...soon(),
@@ -141,7 +141,7 @@ describe('probing', () => {
   it('says which addresses did not answer', async () => {
     const hello = { version: 1 as const, name: 'new', time: 1, membership: [] };
     await expect(
-      probeMesh(['/ip4/127.0.0.1/tcp/1'], { hello, clock: systemClock, ...soon() }),
+      askMesh(['/ip4/127.0.0.1/tcp/1'], { hello, clock: systemClock, ...soon() }),
     ).rejects.toMatchObject({
       code: 'STARLING_PEER_UNREACHABLE',
       message: expect.stringContaining('/ip4/127.0.0.1/tcp/1'),

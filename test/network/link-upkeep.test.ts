@@ -61,7 +61,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 const unknownToGossip = { peers: () => new Set<string>() };
 
 describe('a link that can not be identified', () => {
-  it('is tried again ever more seldom, with one timer, though gossip asks for it every ten seconds', async () => {
+  it('is tried again with one timer and once at a time, though gossip asks for it every ten seconds', async () => {
     const rig = makeRig();
     const connection = makeConnection();
     rig.links.add(connection);
@@ -73,13 +73,26 @@ describe('a link that can not be identified', () => {
       await turn();
       expect(rig.clock.waiting()).toBeLessThanOrEqual(1);
     }
-    // 1, 2, 4, 8, 16, 32 and then 60 s apart.
-    expect(rig.identified.length).toBeGreaterThan(8);
-    expect(rig.identified.length).toBeLessThan(20);
+    // 1, 2 and 4 s apart, and then whenever gossip asks.
+    expect(rig.identified.length).toBeGreaterThan(60);
+    expect(rig.identified.length).toBeLessThan(70);
     rig.fails = false;
     rig.clock.advance(60_000);
     await turn();
     expect(rig.clock.waiting()).toBe(0);
+  });
+
+  it('is tried ever more seldom when nobody asks', async () => {
+    const rig = makeRig();
+    rig.upkeep.admitted(makeConnection());
+    await turn();
+    for (let seconds = 0; seconds < 600; seconds += 1) {
+      rig.clock.advance(1000);
+      await turn();
+    }
+    // 1, 2, 4, 8, 16, 32 and then 60 s apart.
+    expect(rig.identified.length).toBeGreaterThan(12);
+    expect(rig.identified.length).toBeLessThan(18);
   });
 
   it('is asked for no more once the link or the network is gone', async () => {

@@ -1,7 +1,7 @@
 /** Networks over a transport of ours: nothing in them may need a socket. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/index.ts';
-import { probeMesh } from '../../src/network/index.ts';
+import { askMesh } from '../../src/network/index.ts';
 import { MemoryNetwork } from './memory-transport.ts';
 import {
   acquaint,
@@ -100,7 +100,7 @@ describe('a network without sockets', () => {
     const memory = new MemoryNetwork();
     const { all } = await members(memory, ['a']);
     const [a] = all as [Member];
-    const welcome = await probeMesh([a.address()], {
+    const welcome = await askMesh([a.address()], {
       hello: { version: 1, name: 'stranger', time: 1000, membership: [] },
       clock: systemClock,
       transports: [memory.host('10.77.1.1')],

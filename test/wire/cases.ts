@@ -25,7 +25,7 @@ import {
 } from '../../src/membership/audit/checkpoint-messages.ts';
 import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
 import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
-import { createWitnesses } from '../../src/membership/witness.ts';
+import { createIndirectProbe } from '../../src/membership/indirect-probe.ts';
 import { proofOf } from '../../src/mesh/ticket-check.ts';
 import { encodeTicket, parseTicket } from '../../src/mesh/ticket-format.ts';
 import { createFrameDecoder, encodeLength } from '../../src/network/framing.ts';
@@ -217,7 +217,7 @@ async function question(): Promise<{
   readonly answer: Promise<boolean>;
 }> {
   const network = fakeNetwork(founder.peerId);
-  const witnesses = createWitnesses({ network, clock, logger: silentLogger });
+  const witnesses = createIndirectProbe({ network, clock, logger: silentLogger });
   const answer = witnesses.ask(newcomer.peerId, [member.peerId], 1000);
   await Promise.resolve();
   const stream = network.opened.find(({ protocol }) => protocol === PROBE_PROTOCOL)?.stream;
@@ -229,7 +229,7 @@ async function question(): Promise<{
 /** What a node that is connected to `peers` says to the question `bytes`. */
 function testify(bytes: Uint8Array, peers: readonly PeerId[]): Promise<Buffer> {
   const network = fakeNetwork(member.peerId, peers);
-  createWitnesses({ network, clock, logger: silentLogger }).start();
+  createIndirectProbe({ network, clock, logger: silentLogger }).start();
   const stream = fakeStream(founder.peerId);
   network.handlers.get(PROBE_PROTOCOL)?.(stream);
   stream.push(bytes);

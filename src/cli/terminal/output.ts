@@ -129,8 +129,8 @@ export function duration(ms: number): string {
 }
 
 /** `3s ago`, or `never` for 0. */
-export function ago(at: number): string {
-  return at === 0 ? 'never' : `${duration(Date.now() - at)} ago`;
+export function ago(at: number, nowMs = Date.now()): string {
+  return at === 0 ? 'never' : `${duration(nowMs - at)} ago`;
 }
 
 /** `512 B`, `1.5 KiB`, `3.0 MiB`. */

@@ -20,7 +20,7 @@ import type {
 } from '../../guard/index.ts';
 import type { RequestFrame } from '../types.ts';
 import { argumentsOf, reasoningOf, strictArgumentsOf } from './call-arguments.ts';
-import { refusalOf } from './refusals.ts';
+import { refusalOf } from './refusal-errors.ts';
 
 /** One call that somebody wants to make. */
 export interface WantedCall {

@@ -8,7 +8,7 @@ import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import type { GuardWanted, Principal } from '../../guard/index.ts';
 import type { Route } from '../catalog/types.ts';
 import type { ClearedCall, Clearance } from '../clearance/clearance.ts';
-import { failureOf } from '../clearance/refusals.ts';
+import { failureOf } from '../clearance/refusal-errors.ts';
 import { objectOf, unknownMethod } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
 import { progressTokenOf } from '../wire/channel.ts';

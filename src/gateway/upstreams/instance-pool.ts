@@ -5,7 +5,7 @@
 import type { McpServer } from '../../config/index.ts';
 import { StarlingError, sleep } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
-import type { Credentials } from './connection.ts';
+import type { Credentials } from './connection-types.ts';
 import { startInstance } from './instance.ts';
 import type { Instance } from './instance.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
@@ -118,7 +118,7 @@ class Pool implements InstancePool {
     const known = this.#instances.get(needs.key);
     if (known instanceof Promise) return known;
     // The calls of an instance hear of its end a moment before the pool, and may come back at once.
-    if (known?.channel.isOver === true) return known.ended.then(() => this.acquire(needs));
+    if (known?.isOver === true) return known.ended.then(() => this.acquire(needs));
     if (known !== undefined) return known;
     if (this.#instances.size >= this.#init.instancesMax && !this.#evict()) throw this.#full();
     const starting = this.#start(needs);

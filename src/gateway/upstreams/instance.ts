@@ -16,7 +16,7 @@ import type {
   NotificationFrame,
   RequestFrame,
 } from '../types.ts';
-import type { Credentials, UpstreamConnection } from './connection.ts';
+import type { Credentials, UpstreamConnection } from './connection-types.ts';
 import { createLastingSubscription } from './lasting-subscription.ts';
 import { connectHttp } from './url/streamable-http.ts';
 import { connectSse } from './url/sse.ts';
@@ -68,6 +68,8 @@ export interface Instance {
    * the instance ends. Returns how to detach.
    */
   attach(listener: ChannelListener, lost?: () => void, hears?: 'updates'): () => void;
+  /** True when the instance has ended, or is being ended: it takes no more calls. */
+  readonly isOver: boolean;
   /** Calls that wait for an answer; our own subscription to a modern server is none. */
   readonly calls: number;
   /** Tells a modern server anew what to report: its lists, and what {@link subscribers} names. */
@@ -139,6 +141,9 @@ export async function startInstance(
         return () => attached.delete(listener);
       },
       listen: () => subscription.open(),
+      get isOver() {
+        return scope.closed || connection.channel.isOver;
+      },
       get calls() {
         return connection.channel.inFlight - (subscription.isOpen ? 1 : 0);
       },

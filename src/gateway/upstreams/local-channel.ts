@@ -12,7 +12,7 @@ import { OVER, relayedWith, responseOf } from './bridge/relayed-call.ts';
 import { bridgeToLegacy, poolKey } from './bridge/to-legacy.ts';
 import { bridgeToModern, relayModern } from './bridge/to-modern.ts';
 import type { Instance } from './instance.ts';
-import type { ServerInstances } from './server-instances.ts';
+import type { ServerInstances } from './server-instances-types.ts';
 import { asUpstreamError } from './upstream-errors.ts';
 import { createLocalSubscriptions } from './local-subscriptions.ts';
 import type { FindInstance, LocalSubscriptions } from './local-subscriptions.ts';
@@ -155,7 +155,7 @@ class LocalChannel implements ServerChannel {
   readonly #findSession: FindInstance = () => {
     if (this.#closed) throw this.#gone();
     const known = this.#instance;
-    return known === undefined || known.channel.isOver ? this.#acquireOwn() : known;
+    return known === undefined || known.isOver ? this.#acquireOwn() : known;
   };
 
   /** The instance that the calls of a modern client are sent to while none of them waits. */

@@ -10,7 +10,7 @@ import { objectOf } from '../wire/era.ts';
 import { headerParamsOf, paramHeadersOf } from '../wire/modern-headers.ts';
 import type { ServerChannel, ServerChannelInit, Upstream, UpstreamStatus } from '../types.ts';
 import type { SuspendedCall } from './suspended-call.ts';
-import type { Credentials } from './connection.ts';
+import type { Credentials } from './connection-types.ts';
 import type { Instance } from './instance.ts';
 import { LISTING_NEEDS, SHARED_NEEDS } from './instance-needs.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
@@ -21,7 +21,7 @@ import type { KnownEras } from './known-eras.ts';
 import { createLocalChannel } from './local-channel.ts';
 import { createRestartBackoff } from './restart-backoff.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
-import type { ServerInstances } from './server-instances.ts';
+import type { ServerInstances } from './server-instances-types.ts';
 import { createServerListing } from './server-listing.ts';
 import type { ServerListing } from './server-listing.ts';
 

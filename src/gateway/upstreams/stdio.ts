@@ -12,7 +12,7 @@ import { createLineWriter } from '../wire/line-writer.ts';
 import { createChannel, idAtEdge } from '../wire/channel.ts';
 import type { ChannelCore } from '../wire/channel.ts';
 import type { ChannelListener } from '../types.ts';
-import type { UpstreamConnection } from './connection.ts';
+import type { UpstreamConnection } from './connection-types.ts';
 
 /** Variables that a server gets besides its configured ones; everything else stays with us. */
 const INHERITED =

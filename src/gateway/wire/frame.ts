@@ -1,7 +1,7 @@
 /**
  * JSON-RPC frames (JSON-RPC 2.0, MCP `basic`): parsed once to validate and to route, and rewritten by
  * splicing, so that every byte that is not ours to change crosses as it came: unknown fields, big
- * numbers, key order. Batches are not supported.
+ * numbers, key order. A batch is split before, and its answers are gathered after (`batch.ts`).
  */
 import { isUtf8 } from 'node:buffer';
 import { ERRORS, StarlingError, isObject } from '../../core/index.ts';

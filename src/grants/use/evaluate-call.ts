@@ -18,6 +18,15 @@ export interface WantedCall extends Wanted {
   readonly approved?: string;
 }
 
+/**
+ * No grant is about the call, so that no grant has words for why. The guard words it
+ * (`guard/guard/refusal-reasons.ts`): it knows of scopes, and of grants that are no longer valid.
+ */
+export interface NothingCovers {
+  /** `malformed`: no grant can name the resource; `no-grant`: the holder has none; else its grants are about other things. */
+  readonly rule: 'malformed' | 'no-grant' | 'not-covered';
+}
+
 /** The answer. */
 export type CallEvaluation =
   | {
@@ -26,7 +35,7 @@ export type CallEvaluation =
       /** Where present, to be awaited before the call runs: see `Counters.take`. */
       readonly settled?: Promise<void>;
     }
-  | { readonly allow: false; readonly refusal: Refusal }
+  | { readonly allow: false; readonly refusal: Refusal | NothingCovers }
   /** Nothing was taken yet: ask again with `approved`, and with the grants that count then. */
   | { readonly ask: 'approval'; readonly grant: Grant };
 
@@ -40,18 +49,9 @@ const TARGETS_MAX = 1024;
 /** Reasons in one refusal. */
 const CAUSES_MAX = 8;
 
-const MALFORMED: CallEvaluation = {
-  allow: false,
-  refusal: { rule: 'malformed', text: 'no grant can name this resource' },
-};
-const NO_GRANT: CallEvaluation = {
-  allow: false,
-  refusal: { rule: 'no-grant', text: 'it holds no valid grant of this node' },
-};
-const NOT_COVERED: CallEvaluation = {
-  allow: false,
-  refusal: { rule: 'not-covered', text: 'its grants of this node cover other things only' },
-};
+const MALFORMED: CallEvaluation = { allow: false, refusal: { rule: 'malformed' } };
+const NO_GRANT: CallEvaluation = { allow: false, refusal: { rule: 'no-grant' } };
+const NOT_COVERED: CallEvaluation = { allow: false, refusal: { rule: 'not-covered' } };
 
 const targets = new Map<string, ResourceTarget>();
 

@@ -10,7 +10,8 @@ import type { Clock, Logger, Scope } from '../../core/index.ts';
 import type { Table } from '../../store/index.ts';
 import { Entries } from './entries.ts';
 import type { Entry } from './entries.ts';
-import { hashArgs, readApprovals, rowOf, shownArgs } from './rows.ts';
+import { readApprovals, rowOf } from './rows.ts';
+import { hashArgs, shownArguments } from './shown-arguments.ts';
 import type {
   Answerer,
   Approval,
@@ -196,7 +197,7 @@ class ApprovalQueue implements Approvals {
     return {
       ...rest,
       id: idOf(this.#randomBytes(ID_BYTES)),
-      ...(args === undefined ? {} : { args: shownArgs(request.resource, args) }),
+      ...(args === undefined ? {} : { args: shownArguments(request.resource, args) }),
       argsHash: hashArgs(args),
       ...(justification === undefined
         ? {}

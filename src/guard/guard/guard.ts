@@ -11,13 +11,14 @@ import type {
   Counters,
   Grant,
   GrantBook,
+  NothingCovers,
   Refusal,
   ResourceTarget,
 } from '../../grants/index.ts';
 import type { Approval, Approvals } from '../approvals/types.ts';
 import type { Policy } from '../policy/policy.ts';
-import { notApproved, notByPolicy, notGranted } from './refusal-text.ts';
-import type { RefusalComponents } from './refusal-text.ts';
+import { notApproved, notByPolicy, notGranted } from './refusal-reasons.ts';
+import type { RefusalComponents } from './refusal-reasons.ts';
 import { isInScope } from './scopes.ts';
 import { approvalOf, isInNamespace } from '../policy/caller-rules.ts';
 import type { Limit, CallerRules, CallerRulesLookup } from '../policy/caller-rules.ts';
@@ -170,7 +171,7 @@ class Evaluation {
     { wanted, target, step }: Case,
     { isCall, approved }: { readonly isCall: boolean; readonly approved: string | undefined },
   ): Rights {
-    const refused = (cause?: Refusal): Rights => {
+    const refused = (cause?: Refusal | NothingCovers): Rights => {
       const decision = notGranted(this.#words, principal, wanted, target, cause);
       if (step !== undefined) {
         for (const { rule, text } of decision.refusal.causes ?? []) {

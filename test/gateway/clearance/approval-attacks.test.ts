@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createDisabledAudit } from '../../../src/audit/index.ts';
 import type { Audit, AuditInit } from '../../../src/audit/index.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
-import { failureOf } from '../../../src/gateway/clearance/refusals.ts';
+import { failureOf } from '../../../src/gateway/clearance/refusal-errors.ts';
 import type { ResponseFrame } from '../../../src/gateway/types.ts';
 import { auditGovernance } from '../../../src/guard/index.ts';
 import { didFromPeerId } from '../../../src/identity/index.ts';

@@ -34,7 +34,7 @@ import {
 } from '../../../src/guard/index.ts';
 import type { Approvals } from '../../../src/guard/index.ts';
 import { createIdentity, didFromPeerId, sealerOf } from '../../../src/identity/index.ts';
-import { changesOf } from '../../../src/membership/view-changes.ts';
+import { changesOf } from '../../../src/membership/peer-diff.ts';
 import type { Membership, MembershipEvents, PeerView } from '../../../src/membership/index.ts';
 import type { Network } from '../../../src/network/index.ts';
 import { memoryTable } from '../../grants/memory-table.ts';

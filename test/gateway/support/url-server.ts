@@ -6,7 +6,7 @@ import type { JsonObject, Logger, StarlingError } from '../../../src/core/index.
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import type { Handshake } from '../../../src/gateway/wire/client-handshake.ts';
 import type { ChannelListener, RequestFrame, ResponseFrame } from '../../../src/gateway/types.ts';
-import type { UpstreamConnection } from '../../../src/gateway/upstreams/connection.ts';
+import type { UpstreamConnection } from '../../../src/gateway/upstreams/connection-types.ts';
 import { defer } from './gateways.ts';
 
 export interface Asked {

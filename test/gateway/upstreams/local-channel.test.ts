@@ -197,6 +197,14 @@ describe('a call', () => {
     expect(bench.upstream.status().error).toBeUndefined();
   });
 
+  it('that comes as its instance is being ended goes to a new one', async () => {
+    const bench = await upstreamBench();
+    const caller = callerOf(bench);
+    const { pid } = await whoami(caller);
+    bench.upstream.retry();
+    expect((await whoami(caller)).pid).not.toBe(pid);
+  });
+
   it('that is given up later is cancelled at the server', async () => {
     const caller = callerOf(await upstreamBench());
     await whoami(caller);

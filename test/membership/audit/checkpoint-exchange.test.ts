@@ -24,7 +24,7 @@ import type {
   PeerState,
   PeerView,
 } from '../../../src/membership/index.ts';
-import { changesOf } from '../../../src/membership/view-changes.ts';
+import { changesOf } from '../../../src/membership/peer-diff.ts';
 import { createMessageStream } from '../../../src/network/index.ts';
 import { createHub } from '../../blackboard/hub.ts';
 import type { Hub } from '../../blackboard/hub.ts';

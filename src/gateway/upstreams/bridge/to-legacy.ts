@@ -19,7 +19,7 @@ import type {
   ResponseFrame,
 } from '../../types.ts';
 import type { Instance } from '../instance.ts';
-import type { ServerInstances } from '../server-instances.ts';
+import type { ServerInstances } from '../server-instances-types.ts';
 import { asUpstreamError } from '../upstream-errors.ts';
 import { isDeclared, undeclared } from './declared-capabilities.ts';
 import { OVER, relayedWith, responseOf } from './relayed-call.ts';

@@ -7,7 +7,7 @@ import type { ServerOAuth } from '../../../config/index.ts';
 import { Secret } from '../../../core/index.ts';
 import type { Clock, Logger } from '../../../core/index.ts';
 import type { TokenStore } from '../../../secrets/index.ts';
-import type { Credentials, Refusal } from '../connection.ts';
+import type { Credentials, Refusal } from '../connection-types.ts';
 import { startBrowserLogin } from './browser-login.ts';
 import type { StartedLogin } from './browser-login.ts';
 import { createGuardedFetch } from './guarded-fetch.ts';

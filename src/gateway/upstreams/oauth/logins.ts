@@ -7,7 +7,7 @@ import { EventEmitter } from 'node:events';
 import type { McpServer, SseServer } from '../../../config/index.ts';
 import { StarlingError, toStarlingError } from '../../../core/index.ts';
 import type { Clock, Logger } from '../../../core/index.ts';
-import type { Credentials } from '../connection.ts';
+import type { Credentials } from '../connection-types.ts';
 import type { StartedLogin } from './browser-login.ts';
 import { createOauthLogin } from './login.ts';
 import type { OauthLogin } from './login.ts';

@@ -9,7 +9,7 @@ import { createEventStreamDecoder } from './event-stream.ts';
 import type { EventStreamDecoder } from './event-stream.ts';
 import { isEventStream } from './http-exchange.ts';
 import type { Reply } from './http-exchange.ts';
-import type { UrlCaller } from './url-caller.ts';
+import type { UrlRequests } from './url-requests.ts';
 
 /** Shorter pauses lose fewer messages, longer ones spare a server that is in trouble. */
 const BACKOFF = { baseMs: 1000, capMs: 60_000 };
@@ -20,7 +20,7 @@ const PAUSE_MIN_MS = 20;
 
 /** What the stream works with. */
 export interface NotificationStreamComponents {
-  readonly caller: Pick<UrlCaller, 'failure' | 'readEvents'>;
+  readonly requests: Pick<UrlRequests, 'failure' | 'readEvents'>;
   readonly clock: Clock;
   readonly random: Random;
   /** The stream's life. */
@@ -42,7 +42,7 @@ export async function followNotifications(
   components: NotificationStreamComponents,
   init: { readonly messageBytes: number; known(): void },
 ): Promise<void> {
-  const { caller, clock, random, scope } = components;
+  const { requests, clock, random, scope } = components;
   let lastEventId: string | undefined;
   for (let attempt = 0; !scope.closed; attempt += 1) {
     let decoder: EventStreamDecoder | undefined;
@@ -51,7 +51,7 @@ export async function followNotifications(
       const reply = await components.open(lastEventId).finally(() => init.known());
       if (isEventStream(reply)) {
         decoder = decoderOf(components, init.messageBytes, lastEventId);
-        await caller.readEvents(reply, decoder);
+        await requests.readEvents(reply, decoder);
       } else {
         const hasNone = reply.status < 500 && reply.status !== 429;
         await components.refused(reply);
@@ -59,7 +59,7 @@ export async function followNotifications(
       }
       lastEventId = decoder?.lastEventId ?? lastEventId;
     } catch (error) {
-      const failed = caller.failure(error);
+      const failed = requests.failure(error);
       components.failed(failed);
       if (decoder !== undefined) ({ lastEventId } = decoder);
       // What is too big once is so again: it is not asked for a second time.

@@ -9,13 +9,13 @@ import type { Scope } from '../../../core/index.ts';
 import { errorBytes } from '../../wire/frame.ts';
 import { createChannel } from '../../wire/channel.ts';
 import type { ChannelCore } from '../../wire/channel.ts';
-import type { UpstreamConnection } from '../connection.ts';
+import type { UpstreamConnection } from '../connection-types.ts';
 import { createEventStreamDecoder } from './event-stream.ts';
 import type { StreamEvent } from './event-stream.ts';
 import { isEventStream } from './http-exchange.ts';
 import type { Reply } from './http-exchange.ts';
-import { createUrlCaller, endsConnection, errorIn, noticeOf } from './url-caller.ts';
-import type { Inbox, UrlCaller, UrlComponents, UrlInit } from './url-caller.ts';
+import { createUrlRequests, endsConnection, errorIn, noticeOf } from './url-requests.ts';
+import type { Inbox, UrlRequests, UrlComponents, UrlInit } from './url-requests.ts';
 
 /** How long the stream may take to open and to name the address for messages. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -39,7 +39,7 @@ class SseConnection implements UpstreamConnection {
   readonly #components: UrlComponents;
   readonly #init: SseInit;
   readonly #inbox: Inbox;
-  readonly #caller: UrlCaller;
+  readonly #requests: UrlRequests;
   readonly #scope: Scope;
   #end: (error: StarlingError) => void = () => undefined;
   /** Where messages go; undefined until the server has said so. */
@@ -51,7 +51,7 @@ class SseConnection implements UpstreamConnection {
     this.#components = components;
     this.#init = init;
     this.#scope = createScope(components.clock);
-    this.#caller = createUrlCaller(components, init);
+    this.#requests = createUrlRequests(components, init);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -82,29 +82,29 @@ class SseConnection implements UpstreamConnection {
   }
 
   async close(): Promise<void> {
-    this.#finish(this.#caller.unavailable('was stopped'));
+    this.#finish(this.#requests.unavailable('was stopped'));
   }
 
   async #listen(): Promise<void> {
     const timeoutMs = this.#init.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
     const cancelTimer = this.#scope.after(timeoutMs, () =>
       this.#finish(
-        this.#caller.unavailable(`did not open its stream within ${timeoutMs / 1000} s`),
+        this.#requests.unavailable(`did not open its stream within ${timeoutMs / 1000} s`),
       ),
     );
     try {
-      const reply = await this.#caller.send({
+      const reply = await this.#requests.send({
         method: 'GET',
         headers: { accept: 'text/event-stream' },
       });
       if (!isEventStream(reply)) {
         reply.body.resume();
-        throw reply.status === 200 ? this.#noStream() : this.#caller.refused(reply.status);
+        throw reply.status === 200 ? this.#noStream() : this.#requests.refused(reply.status);
       }
       await this.#read(reply, cancelTimer);
-      throw this.#caller.unavailable('has ended its stream');
+      throw this.#requests.unavailable('has ended its stream');
     } catch (error) {
-      this.#finish(this.#caller.failure(error));
+      this.#finish(this.#requests.failure(error));
     }
   }
 
@@ -117,7 +117,7 @@ class SseConnection implements UpstreamConnection {
         this.#release();
       }
     });
-    await this.#caller.readEvents(reply, decoder);
+    await this.#requests.readEvents(reply, decoder);
   }
 
   /** @throws STARLING_UPSTREAM_INVALID when the address leads to another origin: our secrets stay at ours */
@@ -140,7 +140,7 @@ class SseConnection implements UpstreamConnection {
   #send(message: Buffer, id: number | undefined): void {
     if (this.#queued !== undefined) {
       if (this.#queued.length >= this.#init.callsMax) {
-        throw this.#caller.unavailable('does not take our messages');
+        throw this.#requests.unavailable('does not take our messages');
       }
       this.#queued.push({ message, id });
       return;
@@ -165,7 +165,7 @@ class SseConnection implements UpstreamConnection {
 
   async #post(message: Buffer, id: number | undefined): Promise<void> {
     try {
-      const reply = await this.#caller.send({
+      const reply = await this.#requests.send({
         method: 'POST',
         ...(this.#address === undefined ? {} : { url: this.#address }),
         headers: { 'content-type': 'application/json' },
@@ -176,16 +176,16 @@ class SseConnection implements UpstreamConnection {
       if (reply.status >= 200 && reply.status <= 299) reply.body.resume();
       else await this.#refusal(reply, id);
     } catch (error) {
-      this.#failed(this.#caller.failure(error), id);
+      this.#failed(this.#requests.failure(error), id);
     }
   }
 
   async #refusal(reply: Reply, id: number | undefined): Promise<void> {
     const { status } = reply;
-    const error = errorIn(await this.#caller.refusalBody(reply))?.error;
+    const error = errorIn(await this.#requests.refusalBody(reply))?.error;
     if (status === 404 || (status === 400 && /session/i.test(error?.message ?? ''))) {
       this.#finish(
-        this.#caller.unavailable(
+        this.#requests.unavailable(
           `has forgotten our session (HTTP ${status}); it is initialised anew`,
           'try again',
           { status, reason: 'session' },
@@ -193,7 +193,7 @@ class SseConnection implements UpstreamConnection {
       );
     } else if (error !== undefined && id !== undefined && status !== 401) {
       this.#inbox.receive(errorBytes(id, error), id);
-    } else this.#failed(this.#caller.refused(status), id);
+    } else this.#failed(this.#requests.refused(status), id);
   }
 
   #failed(error: StarlingError, id: number | undefined): void {
@@ -206,13 +206,13 @@ class SseConnection implements UpstreamConnection {
   #finish(error: StarlingError): void {
     if (this.#scope.closed) return;
     this.#scope.close();
-    this.#caller.close();
+    this.#requests.close();
     this.#inbox.end(error);
     this.#end(error);
   }
 
   #noStream(): StarlingError {
-    return this.#caller.unavailable(
+    return this.#requests.unavailable(
       'answered without an event stream',
       `if it speaks Streamable HTTP, set mcpServers.${this.#init.name}.type to "http"`,
     );

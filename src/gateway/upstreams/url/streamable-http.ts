@@ -12,15 +12,15 @@ import type { Handshake } from '../../wire/client-handshake.ts';
 import { createChannel, idAtEdge } from '../../wire/channel.ts';
 import type { ChannelCore } from '../../wire/channel.ts';
 import type { ResponseFrame } from '../../types.ts';
-import type { UpstreamConnection } from '../connection.ts';
+import type { UpstreamConnection } from '../connection-types.ts';
 import { createEventStreamDecoder } from './event-stream.ts';
 import type { EventStreamDecoder } from './event-stream.ts';
 import { headerOf, isEventStream } from './http-exchange.ts';
 import type { Reply } from './http-exchange.ts';
 import { followNotifications } from './notification-stream.ts';
 import { modernHeaders } from '../../wire/modern-headers.ts';
-import { createUrlCaller, endsConnection, errorIn, noticeOf } from './url-caller.ts';
-import type { Inbox, UrlCaller, UrlComponents, UrlInit } from './url-caller.ts';
+import { createUrlRequests, endsConnection, errorIn, noticeOf } from './url-requests.ts';
+import type { Inbox, UrlRequests, UrlComponents, UrlInit } from './url-requests.ts';
 
 const SESSION = 'mcp-session-id';
 const VERSION = 'mcp-protocol-version';
@@ -71,7 +71,7 @@ class StreamableConnection implements UpstreamConnection {
   readonly #components: UrlComponents;
   readonly #init: HttpInit;
   readonly #inbox: Inbox;
-  readonly #caller: UrlCaller;
+  readonly #requests: UrlRequests;
   readonly #random: Random;
   readonly #scope: Scope;
   readonly #asked = new Map<number, Asked>();
@@ -88,7 +88,7 @@ class StreamableConnection implements UpstreamConnection {
     this.#init = init;
     this.#random = components.random ?? Math.random;
     this.#scope = createScope(components.clock);
-    this.#caller = createUrlCaller(components, init);
+    this.#requests = createUrlRequests(components, init);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -126,7 +126,7 @@ class StreamableConnection implements UpstreamConnection {
         clock: this.#components.clock,
         random: this.#random,
         scope: this.#scope,
-        caller: this.#caller,
+        requests: this.#requests,
         open: (lastEventId) => this.#openStream(lastEventId),
         receive: (message) => this.#inbox.receive(message),
         refused: (reply) => this.#refusal(reply, undefined),
@@ -138,12 +138,12 @@ class StreamableConnection implements UpstreamConnection {
 
   async close(): Promise<void> {
     if (this.#scope.closed) return;
-    const error = this.#caller.unavailable('was stopped');
+    const error = this.#requests.unavailable('was stopped');
     this.#scope.close();
-    this.#caller.abortAll();
+    this.#requests.abortAll();
     this.#inbox.end(error);
     await this.#leave();
-    this.#caller.close();
+    this.#requests.close();
     this.#end(error);
   }
 
@@ -151,7 +151,7 @@ class StreamableConnection implements UpstreamConnection {
   async #leave(): Promise<void> {
     if (this.#session === undefined) return;
     try {
-      const reply = await this.#caller.send({
+      const reply = await this.#requests.send({
         method: 'DELETE',
         headers: this.#headers({}),
         timeoutMs: CLOSE_TIMEOUT_MS,
@@ -169,7 +169,7 @@ class StreamableConnection implements UpstreamConnection {
   #send(message: Buffer, id: number | undefined): void {
     if (this.#queued !== undefined) {
       if (this.#queued.length >= this.#init.callsMax) {
-        throw this.#caller.unavailable('does not take our messages');
+        throw this.#requests.unavailable('does not take our messages');
       }
       this.#queued.push({ message, id });
       return;
@@ -202,14 +202,14 @@ class StreamableConnection implements UpstreamConnection {
     if (asked === undefined) return;
     asked.over = true;
     asked.wake?.();
-    this.#caller.abort(asked.id);
+    this.#requests.abort(asked.id);
   }
 
   async #post(message: Buffer, id: number | undefined): Promise<void> {
     const asked: Asked | undefined = id === undefined ? undefined : { id, over: false };
     if (asked !== undefined) this.#asked.set(asked.id, asked);
     try {
-      const reply = await this.#caller.send({
+      const reply = await this.#requests.send({
         method: 'POST',
         headers: this.#headers({
           'content-type': 'application/json',
@@ -222,7 +222,7 @@ class StreamableConnection implements UpstreamConnection {
       if (reply.status < 200 || reply.status > 299) await this.#refusal(reply, id);
       else await this.#answer(reply, asked);
     } catch (error) {
-      if (asked?.over !== true) this.#failed(this.#caller.failure(error), id);
+      if (asked?.over !== true) this.#failed(this.#requests.failure(error), id);
     } finally {
       if (id !== undefined) this.#asked.delete(id);
     }
@@ -257,16 +257,16 @@ class StreamableConnection implements UpstreamConnection {
     } else if (type.startsWith('text/event-stream')) {
       await this.#follow(reply, asked);
     } else {
-      const body = await this.#caller.body(reply);
+      const body = await this.#requests.body(reply);
       if (body.length > 0 && !type.startsWith('application/json')) {
         const shown = /^[\w.+-]+\/[\w.+-]+/.exec(type.slice(0, 100))?.[0] ?? 'something unnamed';
-        throw this.#caller.unavailable(`answered with ${shown}, which is no message`);
+        throw this.#requests.unavailable(`answered with ${shown}, which is no message`);
       }
       if (body.length > 0) this.#inbox.receive(body, asked?.id);
     }
     // A stream that ends without the answer would leave the call to its timeout.
     if (asked !== undefined) {
-      this.#inbox.fail(asked.id, this.#caller.unavailable('ended its answer early'));
+      this.#inbox.fail(asked.id, this.#requests.unavailable('ended its answer early'));
     }
   }
 
@@ -309,7 +309,7 @@ class StreamableConnection implements UpstreamConnection {
       lastEventId,
     );
     try {
-      await this.#caller.readEvents(reply, decoder);
+      await this.#requests.readEvents(reply, decoder);
     } catch (error) {
       const over = error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED';
       if (over || decoder.lastEventId === undefined) throw error;
@@ -324,7 +324,7 @@ class StreamableConnection implements UpstreamConnection {
     try {
       reply = await this.#openStream(lastEventId, asked.id);
     } catch (error) {
-      const failed = this.#caller.failure(error);
+      const failed = this.#requests.failure(error);
       if (endsConnection(failed) || asked.over) throw failed;
       return undefined;
     }
@@ -334,11 +334,11 @@ class StreamableConnection implements UpstreamConnection {
       return undefined;
     }
     await this.#refusal(reply, asked.id);
-    throw this.#caller.unavailable('ended its answer early');
+    throw this.#requests.unavailable('ended its answer early');
   }
 
   #openStream(lastEventId: string | undefined, id?: number): Promise<Reply> {
-    return this.#caller.send({
+    return this.#requests.send({
       method: 'GET',
       headers: this.#headers({
         accept: 'text/event-stream',
@@ -354,11 +354,11 @@ class StreamableConnection implements UpstreamConnection {
   /** What a status that is no success means for the request, and for the session. */
   async #refusal(reply: Reply, id: number | undefined): Promise<void> {
     const { status } = reply;
-    const body = await this.#caller.refusalBody(reply);
+    const body = await this.#requests.refusalBody(reply);
     const frame = errorIn(body);
     const ours = frame !== undefined && id !== undefined && frame.id === id;
     if (this.#session !== undefined && !ours && isLost(status, frame)) {
-      const lost = this.#caller.unavailable(
+      const lost = this.#requests.unavailable(
         `has forgotten our session (HTTP ${status}); it is initialised anew`,
         'try again',
         { status, reason: 'session' },
@@ -366,7 +366,7 @@ class StreamableConnection implements UpstreamConnection {
       this.#finish(lost);
     } else if (frame?.error !== undefined && id !== undefined && status !== 401) {
       this.#inbox.receive(ours ? body : errorBytes(id, frame.error), id);
-    } else this.#failed(this.#caller.refused(status), id);
+    } else this.#failed(this.#requests.refused(status), id);
   }
 
   #failed(error: StarlingError, id: number | undefined): void {
@@ -379,7 +379,7 @@ class StreamableConnection implements UpstreamConnection {
   #finish(error: StarlingError): void {
     if (this.#scope.closed) return;
     this.#scope.close();
-    this.#caller.close();
+    this.#requests.close();
     this.#inbox.end(error);
     this.#end(error);
   }

@@ -5,7 +5,7 @@ import { Secret } from '../../../../src/core/index.ts';
 import type { Logger } from '../../../../src/core/index.ts';
 import { createLogins } from '../../../../src/gateway/index.ts';
 import type { Logins } from '../../../../src/gateway/index.ts';
-import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection.ts';
+import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
 import { connectHttp } from '../../../../src/gateway/upstreams/url/streamable-http.ts';
 import { createIdentity, sealerOf } from '../../../../src/identity/index.ts';
 import { createTestClock } from '../../../core/test-clock.ts';

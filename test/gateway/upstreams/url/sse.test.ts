@@ -5,7 +5,7 @@ import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../../src/core/index.ts';
 import { initialize, listAll } from '../../../../src/gateway/wire/client-handshake.ts';
-import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection.ts';
+import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
 import { connectSse } from '../../../../src/gateway/upstreams/url/sse.ts';
 import { defer, useCleanup } from '../../support/gateways.ts';
 import {

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../../src/core/index.ts';
 import type { JsonObject } from '../../../../src/core/index.ts';
 import { connectHttp } from '../../../../src/gateway/upstreams/url/streamable-http.ts';
-import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection.ts';
+import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
 import type { HttpInit } from '../../../../src/gateway/upstreams/url/streamable-http.ts';
 import { headerParamsOf, paramHeadersOf } from '../../../../src/gateway/wire/modern-headers.ts';
 import type { HeaderParam } from '../../../../src/gateway/wire/modern-headers.ts';

@@ -20,7 +20,7 @@ import { baseOptions, transportsOf } from './host.ts';
 import type { Hello, HelloAnswer, Transport } from './types.ts';
 
 /** How a mesh is asked. */
-export interface ProbeInit {
+export interface AskMeshInit {
   readonly hello: Hello;
   readonly clock: Clock;
   /** Ends the asking. */
@@ -34,9 +34,9 @@ export interface ProbeInit {
  * answer, a refusal too.
  * @throws STARLING_PEER_UNREACHABLE, STARLING_ID_MALFORMED, STARLING_TIMEOUT
  */
-export async function probeMesh(
+export async function askMesh(
   addresses: readonly string[],
-  init: ProbeInit,
+  init: AskMeshInit,
 ): Promise<HelloAnswer> {
   const { clock, signal } = init;
   const targets = addresses.map(parseAddress);

@@ -12,14 +12,14 @@ const PROTOCOL = '/starling/probe/1';
 const MESSAGE_BYTES_MAX = 1024;
 
 /** What witnesses are asked with. */
-export interface WitnessComponents {
+export interface IndirectProbeComponents {
   readonly network: Pick<Network, 'connected' | 'handle' | 'open'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /** Asks other nodes, and answers them. */
-export interface Witnesses {
+export interface IndirectProbe {
   start(): void;
   stop(): void;
   /** True when one of `witnesses` says within `timeoutMs` that it is connected to `peer`. */
@@ -27,7 +27,11 @@ export interface Witnesses {
 }
 
 /** Makes what asks and answers; `start` begins to answer. */
-export function createWitnesses({ network, clock, logger }: WitnessComponents): Witnesses {
+export function createIndirectProbe({
+  network,
+  clock,
+  logger,
+}: IndirectProbeComponents): IndirectProbe {
   let stopHandling: (() => void) | undefined;
 
   const answer = (stream: PeerStream): void => {

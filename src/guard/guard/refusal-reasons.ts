@@ -1,8 +1,19 @@
-/** What a refused caller is told: who may not do what, where and why, and the command that changes that. */
+/**
+ * Why a call was refused, in the words that its caller is told: who may not do what, where and why, and
+ * the command that changes that. The only place that words it; `grants/use/evaluate-call.ts` brings what
+ * single grants and their caveats say, and the gateway makes an error of the whole
+ * (`gateway/clearance/refusal-errors.ts`).
+ */
 import { BUILTIN_SERVER, printable } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import { allows, encodeSegment } from '../../grants/index.ts';
-import type { Grant, GrantBook, Refusal, ResourceTarget } from '../../grants/index.ts';
+import type {
+  Grant,
+  GrantBook,
+  NothingCovers,
+  Refusal,
+  ResourceTarget,
+} from '../../grants/index.ts';
 import type { ApprovalRequest, Decision, GuardWanted, Principal } from '../types.ts';
 import { nameOf } from '../principal-names.ts';
 
@@ -21,9 +32,6 @@ export interface RefusalComponents {
 
 /** What may stand unquoted in a command. */
 const ALIAS = /^[a-z0-9][a-z0-9-]{0,31}$/;
-
-/** Rules of an evaluation that {@link reasonOf} can say more about. */
-const VAGUE: readonly string[] = ['no-grant', 'not-covered', 'malformed'];
 
 /** Explained only when somebody reads it: a list of tools asks for the yes or no alone. */
 class LazyRefused {
@@ -45,18 +53,18 @@ class LazyRefused {
   }
 }
 
-/** No scope or grant allows it; `cause` is what evaluating the grants says. */
+/** No scope or grant allows it; `cause` is what evaluating the grants says, where some were evaluated. */
 export function notGranted(
   components: RefusalComponents,
   caller: Bounded,
   wanted: GuardWanted,
   target: ResourceTarget | undefined,
-  cause?: Refusal,
+  cause?: Refusal | NothingCovers,
 ): Refused {
   return new LazyRefused({
     refusal() {
-      const isPlain = cause === undefined || VAGUE.includes(cause.rule);
-      const why = isPlain ? reasonOf(components, caller, wanted, target) : cause;
+      const hasWords = cause !== undefined && 'text' in cause;
+      const why = hasWords ? cause : reasonOf(components, caller, wanted, target);
       return refusalBy('not-granted', components, caller, wanted, [why]);
     },
     hint: () => hintOf(components, caller, target, cause?.rule),

@@ -5,7 +5,7 @@
 import { messageOf, sleep, withDeadline } from '../core/index.ts';
 import type { Clock, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
-import type { Witnesses } from './witness.ts';
+import type { IndirectProbe } from './indirect-probe.ts';
 
 /**
  * Probes of one suspicion. A suspect is dead after
@@ -28,9 +28,9 @@ const PROBE_PAUSE_MS = 1000;
 const WITNESSES = 3;
 
 /** What a suspect is probed with. */
-export interface SuspectProbeComponents {
+export interface ReachSuspectComponents {
   readonly network: Pick<Network, 'connected' | 'dial' | 'ping'>;
-  readonly witnesses: Pick<Witnesses, 'ask'>;
+  readonly indirectProbe: Pick<IndirectProbe, 'ask'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -46,7 +46,7 @@ export interface SuspicionHandle {
 
 /** Probes `peer` again and again for as long as it is suspect and `scope` is open. */
 export async function probeSuspect(
-  components: SuspectProbeComponents,
+  components: ReachSuspectComponents,
   scope: Scope,
   peer: PeerId,
   suspicion: SuspicionHandle,
@@ -54,7 +54,7 @@ export async function probeSuspect(
   for (let attempt = 1; !scope.closed && suspicion.isSuspect(); attempt += 1) {
     const ways = await Promise.all([
       reach(components, peer),
-      components.witnesses.ask(peer, pickWitnesses(components, peer), PROBE_TIMEOUT_MS),
+      components.indirectProbe.ask(peer, pickWitnesses(components, peer), PROBE_TIMEOUT_MS),
     ]);
     if (scope.closed) return;
     suspicion.probed(ways.includes(true), attempt);
@@ -63,7 +63,7 @@ export async function probeSuspect(
 }
 
 async function reach(
-  { clock, network, logger }: SuspectProbeComponents,
+  { clock, network, logger }: ReachSuspectComponents,
   peer: PeerId,
 ): Promise<boolean> {
   try {
@@ -79,7 +79,7 @@ async function reach(
 }
 
 function pickWitnesses(
-  { network, random }: SuspectProbeComponents,
+  { network, random }: ReachSuspectComponents,
   suspect: PeerId,
 ): readonly PeerId[] {
   return network

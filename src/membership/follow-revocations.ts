@@ -13,7 +13,7 @@ import type { Network } from '../network/index.ts';
 import type { PeerTable } from './peer-table.ts';
 
 /** What changes of membership are followed with. */
-export interface MemberChangesComponents {
+export interface FollowRevocationsComponents {
   readonly network: Pick<Network, 'self'>;
   readonly ownMesh: OwnMesh;
   readonly peers: PeerTable;
@@ -23,7 +23,7 @@ export interface MemberChangesComponents {
 }
 
 /** Follows successions and revocations from now on. Returns a function that stops it. */
-export function followMemberChanges(components: MemberChangesComponents): () => void {
+export function followRevocations(components: FollowRevocationsComponents): () => void {
   const { ownMesh, peers, logger } = components;
   const { successions } = ownMesh;
   const succeeded = ({ claims }: Succession): void => {
@@ -51,7 +51,7 @@ export function followMemberChanges(components: MemberChangesComponents): () => 
   };
 }
 
-function tellEviction({ network, ownMesh, evicted }: MemberChangesComponents): void {
+function tellEviction({ network, ownMesh, evicted }: FollowRevocationsComponents): void {
   const retired = retiredBy(didFromPeerId(network.self), ownMesh.successions);
   if (retired !== undefined) return evicted(retired.text, RETIRED_HINT);
   evicted(

@@ -1,4 +1,4 @@
-/** Why somebody may not, or can't, as errors for a caller. */
+/** Makes errors for callers of what the guard refuses, and words for the record of what a server fails. */
 import { StarlingError } from '../../core/index.ts';
 import type { Decision, Principal } from '../../guard/index.ts';
 import { objectOf } from '../wire/era.ts';

@@ -1,13 +1,14 @@
 /**
- * Which connections are admitted. A connection that the gate has not seen is pending: its streams wait
- * here, unread, until the hello on the connection went well, and end with the connection otherwise.
+ * Remembers of each connection whether it is pending, admitted or refused. Who is let in is decided by the
+ * answer to a hello (`hello-exchange.ts`). A connection that was not seen yet is pending: its streams
+ * wait here, unread, until the hello on the connection went well, and end with the connection otherwise.
  */
 import type { Connection, StreamHandler } from '@libp2p/interface';
 import { StarlingError } from '../core/index.ts';
 import { raceAbort } from './abort.ts';
 
 /** The state of every connection. */
-export interface AdmissionGate {
+export interface AdmissionStates {
   isAdmitted(connection: Connection): boolean;
   /** Admits a connection. False, and nothing else, when the connection was refused before. */
   admit(connection: Connection): boolean;
@@ -19,9 +20,9 @@ export interface AdmissionGate {
   guard(handler: StreamHandler): StreamHandler;
 }
 
-/** Makes a gate at which no connection is known yet. */
-export function createAdmissionGate(): AdmissionGate {
-  return new Gate();
+/** Makes the states of a network that has no connection yet. */
+export function createAdmissionStates(): AdmissionStates {
+  return new States();
 }
 
 interface Entry {
@@ -31,7 +32,7 @@ interface Entry {
   readonly reject: (error: Error) => void;
 }
 
-class Gate implements AdmissionGate {
+class States implements AdmissionStates {
   readonly #entries = new WeakMap<Connection, Entry>();
 
   isAdmitted(connection: Connection): boolean {

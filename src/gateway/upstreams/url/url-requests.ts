@@ -1,16 +1,17 @@
 /**
- * What the two kinds of server at a URL share: requests with the configured headers and a token,
- * sent once more when the token was renewed, ended one by one or all at once; and the words for what
- * goes wrong.
+ * What the two kinds of server at a URL share: requests with the headers of `request-headers.ts`, sent
+ * once more when the token was renewed, ended one by one or all at once; and the words for what goes
+ * wrong.
  */
 import { StarlingError, messageOf } from '../../../core/index.ts';
 import type { Clock, Logger, Random, Secret } from '../../../core/index.ts';
 import { parseFrame } from '../../wire/frame.ts';
 import type { ChannelListener, ResponseFrame } from '../../types.ts';
-import type { Credentials } from '../connection.ts';
+import type { Credentials } from '../connection-types.ts';
 import type { EventStreamDecoder } from './event-stream.ts';
 import { createExchanger, headerOf, readBody } from './http-exchange.ts';
 import type { Exchange, Exchanger, Reply } from './http-exchange.ts';
+import { requestHeaders } from './request-headers.ts';
 
 /** How often a request is sent: as it is, with a renewed token, and with a wider one. */
 const ATTEMPTS_MAX = 3;
@@ -60,7 +61,7 @@ export interface UrlRequest {
 }
 
 /** Sends requests to one server. */
-export interface UrlCaller {
+export interface UrlRequests {
   /** Resolves whatever the status. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_TIMEOUT */
   send(request: UrlRequest): Promise<Reply>;
   /** Ends the exchange of a request of the channel; a no-op when there is none. */
@@ -92,12 +93,12 @@ interface Sending {
   abortedBy: StarlingError | undefined;
 }
 
-/** Makes a caller. */
-export function createUrlCaller(components: UrlComponents, init: UrlInit): UrlCaller {
-  return new Caller(components, init);
+/** Makes the sender of requests to one server. */
+export function createUrlRequests(components: UrlComponents, init: UrlInit): UrlRequests {
+  return new Requests(components, init);
 }
 
-class Caller implements UrlCaller {
+class Requests implements UrlRequests {
   readonly #credentials: Credentials | undefined;
   readonly #init: UrlInit;
   readonly #url: URL;
@@ -241,17 +242,10 @@ class Caller implements UrlCaller {
     if (this.#closed) throw this.unavailable('was stopped');
     // A request may be ended while its token is renewed.
     if (sending.abortedBy !== undefined) throw sending.abortedBy;
-    const configured = Object.entries(this.#init.server.headers).map(
-      ([name, secret]) => [name.toLowerCase(), secret.reveal()] as const,
-    );
     const exchange = this.#exchanger.start({
       method: request.method,
       url: request.url ?? this.#url,
-      headers: {
-        ...Object.fromEntries(configured),
-        ...request.headers,
-        ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }),
-      },
+      headers: requestHeaders(this.#init.server.headers, request.headers, token),
       ...(request.body === undefined ? {} : { body: request.body }),
       ...(request.timeoutMs === undefined ? {} : { timeoutMs: request.timeoutMs }),
     });
