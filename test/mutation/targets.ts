@@ -108,7 +108,7 @@ export const TARGETS: readonly Target[] = [
     [
       'test/membership/detector-and-formats.test.ts',
       'test/membership/heartbeat-format.test.ts',
-      'test/membership/failure-detector.test.ts',
+      'test/membership/phi-accrual.test.ts',
     ],
     'src/membership/heartbeat-format.ts',
     'src/membership/phi-accrual.ts',

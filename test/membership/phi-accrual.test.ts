@@ -1,7 +1,7 @@
 /** The numbers of the failure detector: what it says at the edges, and how far back it remembers. */
 import { describe, expect, it } from 'vitest';
-import { createDetector } from '../../src/membership/failure-detector.ts';
-import type { Detector } from '../../src/membership/failure-detector.ts';
+import { createDetector } from '../../src/membership/phi-accrual.ts';
+import type { Detector } from '../../src/membership/phi-accrual.ts';
 
 const INTERVAL_MS = 1000;
 
