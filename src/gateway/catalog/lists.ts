@@ -15,7 +15,7 @@ import { aliasOf } from './resource-uris.ts';
 import type { Source } from './sources.ts';
 import { mergeTools } from './tool-merge.ts';
 import type { ToolSelection } from './tool-selection.ts';
-import { isReadOnly } from './wanted.ts';
+import { isReadOnly } from './guard-resource.ts';
 
 /** Items on one page: most clients never ask for a second page. */
 const PAGE_ITEMS_MAX = 1000;

@@ -28,8 +28,8 @@ import {
   unknownPeer,
   unknownTool,
 } from './not-found.ts';
-import { wantedOf } from './wanted.ts';
-import type { Scheme } from './wanted.ts';
+import { wantedOf } from './guard-resource.ts';
+import type { Scheme } from './guard-resource.ts';
 
 /** What views are made of. */
 export interface ViewComponents extends SourcesComponents {
