@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import type { JsonObject } from '../../core/index.ts';
 import type { ListedTool, ServerItems } from '../../directory/index.ts';
 import { objectOf } from '../wire/era.ts';
-import { META_TOOLS } from './search-tool-definitions.ts';
+import { META_TOOLS } from './search/meta-tool-definitions.ts';
 import { SEPARATOR, assignNames } from './tool-names.ts';
 import type { NameStyle, Named } from './tool-names.ts';
 import type { Quarantined } from '../pins/quarantine.ts';
