@@ -35,6 +35,6 @@ export type { PeerState, PeerView } from './membership/index.ts';
 export type { Mesh } from './mesh/index.ts';
 export type { Transport, TransportListener } from './network/index.ts';
 export { createNode } from './node.ts';
-export type { NodeComponents } from './ground.ts';
+export type { NodeComponents } from './open-state.ts';
 export type { GrantInit, StarlingNode } from './node.ts';
 export type { NodeEvents } from './node-wiring.ts';

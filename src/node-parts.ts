@@ -35,10 +35,10 @@ import {
   createUpstreams,
 } from './gateway/index.ts';
 import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
-import { createRenewer } from './grants/index.ts';
-import type { Renewer } from './grants/index.ts';
-import type { Base, Ground } from './ground.ts';
-import { meshOf } from './ground.ts';
+import { createRenewalTimer } from './grants/index.ts';
+import type { RenewalTimer } from './grants/index.ts';
+import type { Base, OpenState } from './open-state.ts';
+import { meshOf } from './open-state.ts';
 import { createGovernance } from './guard/index.ts';
 import type { Governance } from './guard/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
@@ -47,7 +47,7 @@ import type { CheckpointExchange, Membership } from './membership/index.ts';
 import { auditAdmission } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
-import { createTokenStore } from './secrets/index.ts';
+import { createLoginStore } from './secrets/index.ts';
 
 /** Bytes of the catalog of one peer or server. */
 const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
@@ -67,7 +67,7 @@ export interface Parts {
   readonly governance: Governance;
   readonly tools: readonly BuiltinTool[];
   readonly upstreams: Upstreams;
-  readonly renewer: Renewer;
+  readonly renewalTimer: RenewalTimer;
   readonly gateway: Gateway;
 }
 
@@ -80,11 +80,11 @@ export interface PartsInit {
 }
 
 /** Makes the parts. Those that are made first ask the later ones only once all are made. */
-export function createParts(base: Base, ground: Ground, init: PartsInit): Parts {
-  const audit = createNodeAudit(base, ground);
-  const network = createNodeNetwork(base, ground, audit);
-  const blackboard = createNodeBlackboard(base, ground, network);
-  const membership = createNodeMembership(base, ground, {
+export function createParts(base: Base, state: OpenState, init: PartsInit): Parts {
+  const audit = createNodeAudit(base, state);
+  const network = createNodeNetwork(base, state, audit);
+  const blackboard = createNodeBlackboard(base, state, network);
+  const membership = createNodeMembership(base, state, {
     network,
     boards: () => blackboard.digests(),
     load: () => gateway.load(),
@@ -96,37 +96,37 @@ export function createParts(base: Base, ground: Ground, init: PartsInit): Parts 
     network,
     membership,
     audit,
-    checkpoints: createCheckpointStore({ ...base, table: ground.store.table('checkpoints') }),
-    self: ground.identity.did,
-    lineage: (did) => ground.successions.lineage(did),
+    checkpoints: createCheckpointStore({ ...base, table: state.store.table('checkpoints') }),
+    self: state.identity.did,
+    lineage: (did) => state.successions.lineage(did),
   });
-  const { keys, logins, pins } = createNodeStores(base, ground, init);
-  const governance = createNodeGovernance(base, ground, {
+  const { keys, logins, pins } = createNodeStores(base, state, init);
+  const governance = createNodeGovernance(base, state, {
     membership,
     tools: () => offeredTools(upstreams, pins),
   });
   const made = { audit, network, membership, checkpoints, blackboard, keys, logins, pins };
-  const tools = createNodeTools(base, ground, {
+  const tools = createNodeTools(base, state, {
     ...made,
     ...init,
     governance,
     secretsChanged: () => upstreams.secretsChanged(),
   });
-  const upstreams = createNodeUpstreams(base, ground, { ...made, ...init, tools });
-  const renewer = createRenewer({
-    grants: ground.grants,
-    self: ground.identity.did,
+  const upstreams = createNodeUpstreams(base, state, { ...made, ...init, tools });
+  const renewalTimer = createRenewalTimer({
+    grants: state.grants,
+    self: state.identity.did,
     clock: base.clock,
     logger: base.logger.child('grants'),
     isLive: (holder) =>
       gateway.serves(holder) || membership.peer(peerIdFromDid(holder))?.state === 'alive',
   });
-  const gateway = createNodeGateway(base, ground, { ...made, governance, upstreams });
-  return { ...made, governance, tools, upstreams, renewer, gateway };
+  const gateway = createNodeGateway(base, state, { ...made, governance, upstreams });
+  return { ...made, governance, tools, upstreams, renewalTimer, gateway };
 }
 
-function createNodeAudit({ config, clock, logger, health }: Base, ground: Ground): Audit {
-  const { identity, successions } = ground;
+function createNodeAudit({ config, clock, logger, health }: Base, state: OpenState): Audit {
+  const { identity, successions } = state;
   return createAuditFromConfig(
     { identity, clock, logger: logger.child('audit'), health },
     {
@@ -139,19 +139,19 @@ function createNodeAudit({ config, clock, logger, health }: Base, ground: Ground
 
 function createNodeNetwork(
   { config, clock, random, logger, transports }: Base,
-  ground: Ground,
+  state: OpenState,
   audit: Audit,
 ): Network {
-  const { identity, ownMesh } = ground;
-  const admission = auditAdmission(ground.admission, audit, clock);
+  const { identity, ownMesh } = state;
+  const admission = auditAdmission(state.admission, audit, clock);
   return createNetwork(
     { identity, admission, clock, random, logger, transports },
     {
-      meshId: meshOf(ground).id,
+      meshId: meshOf(state).id,
       name: config.name,
       listen: config.listen,
       announce: config.announce,
-      bootstrap: ownMesh.isMember() ? ground.dial : [],
+      bootstrap: ownMesh.isMember() ? state.dial : [],
       mdns: config.mdns,
       relay: config.relay,
       connections: config.limits.connections,
@@ -161,7 +161,7 @@ function createNodeNetwork(
 
 function createNodeBlackboard(
   { clock, random, logger, health }: Base,
-  { store, identity }: Ground,
+  { store, identity }: OpenState,
   network: Network,
 ): Blackboard {
   return createBlackboard({
@@ -177,7 +177,7 @@ function createNodeBlackboard(
 
 function createNodeMembership(
   { config, clock, random, logger }: Base,
-  { store, ownMesh }: Ground,
+  { store, ownMesh }: OpenState,
   rooms: {
     readonly network: Network;
     readonly boards: () => Readonly<Record<string, string>>;
@@ -211,10 +211,10 @@ function createNodeMembership(
 
 function createNodeStores(
   { config, clock, logger, health }: Base,
-  { store, identity, successions }: Ground,
+  { store, identity, successions }: OpenState,
   { servers }: PartsInit,
 ): Pick<Parts, 'keys' | 'logins' | 'pins'> {
-  const tokens = createTokenStore({
+  const tokens = createLoginStore({
     table: store.table('logins'),
     sealer: sealerOf(identity, 'logins'),
     logger,
@@ -231,10 +231,10 @@ function createNodeStores(
 
 function createNodeGovernance(
   base: Base,
-  ground: Ground,
+  state: OpenState,
   rooms: Pick<Parts, 'membership'> & Pick<Governance, 'tools'>,
 ): Governance {
-  const { grants, counters, store, identity } = ground;
+  const { grants, counters, store, identity } = state;
   const { name, policy } = base.config;
   return createGovernance(
     {
@@ -243,7 +243,7 @@ function createNodeGovernance(
       grants,
       counters,
       table: store.table('approvals'),
-      isOpen: () => meshOf(ground).open,
+      isOpen: () => meshOf(state).open,
     },
     { self: { name, did: identity.did }, policy, open: OPEN_RESOURCES },
   );
@@ -257,7 +257,7 @@ type ToolRooms = Pick<
 
 function createNodeTools(
   { clock }: Base,
-  { admission, grants, counters, secrets, identity }: Ground,
+  { admission, grants, counters, secrets, identity }: OpenState,
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
   const { audit, blackboard, checkpoints, governance, keys, logins, membership, pins } = rooms;
@@ -289,7 +289,7 @@ function createNodeTools(
 
 function createNodeUpstreams(
   { config, clock, random, logger, health }: Base,
-  { grants }: Ground,
+  { grants }: OpenState,
   { audit, logins, servers, tools }: Pick<Parts, 'audit' | 'logins' | 'tools'> & PartsInit,
 ): Upstreams {
   const { limits } = config;
@@ -317,8 +317,11 @@ function createNodeUpstreams(
 
 function createNodeGateway(
   { config, clock, random, logger }: Base,
-  { identity, grants }: Ground,
-  rooms: Omit<Parts, 'blackboard' | 'checkpoints' | 'gateway' | 'logins' | 'renewer' | 'tools'>,
+  { identity, grants }: OpenState,
+  rooms: Omit<
+    Parts,
+    'blackboard' | 'checkpoints' | 'gateway' | 'logins' | 'renewalTimer' | 'tools'
+  >,
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
   const { audit, governance, keys, membership, network, pins, upstreams } = rooms;

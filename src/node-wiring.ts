@@ -2,7 +2,7 @@
 import type { EventEmitter } from 'node:events';
 import { messageOf } from './core/index.ts';
 import { auditKeysAndPins } from './gateway/index.ts';
-import type { Base, Ground } from './ground.ts';
+import type { Base, OpenState } from './open-state.ts';
 import { auditGovernance, auditGrants } from './guard/index.ts';
 import type { PeerView } from './membership/index.ts';
 import type { Parts } from './node-parts.ts';
@@ -20,40 +20,43 @@ export interface NodeEvents {
 /** Joins the rooms; `events` are those of the node. For the life of the node: nothing is to be undone. */
 export function wireParts(
   base: Base,
-  ground: Ground,
+  state: OpenState,
   parts: Parts,
   events: EventEmitter<NodeEvents>,
 ): void {
-  wireAudit(ground, parts);
+  wireAudit(state, parts);
   wirePeers(parts, events);
-  wireRevocations(base, ground);
-  const { gateway, governance, membership, network, renewer } = parts;
-  gateway.onCaller((caller) => renewer.returned(caller));
+  wireRevocations(base, state);
+  const { gateway, governance, membership, network, renewalTimer } = parts;
+  gateway.onCaller((caller) => renewalTimer.returned(caller));
   gateway.onCatalogChange(() => membership.announce());
   governance.policy.events.on('change', () => gateway.recheck());
   network.events.on('dial:failed', (address, error) => events.emit('dial:failed', address, error));
 }
 
-function wireAudit({ grants, identity }: Ground, { audit, governance, keys, pins }: Parts): void {
+function wireAudit(
+  { grants, identity }: OpenState,
+  { audit, governance, keys, pins }: Parts,
+): void {
   auditGovernance(governance, audit);
   auditGrants({ grants, self: identity.did }, audit);
   auditKeysAndPins({ keys, pins }, audit);
 }
 
 function wirePeers(
-  { blackboard, membership, renewer }: Parts,
+  { blackboard, membership, renewalTimer }: Parts,
   events: EventEmitter<NodeEvents>,
 ): void {
   membership.events.on('boards', ({ peerId }, digests) => blackboard.compare(peerId, digests));
   membership.events.on('change', (peer, before) => {
-    if (peer.state === 'alive' && before?.state !== 'alive') renewer.returned(peer.did);
+    if (peer.state === 'alive' && before?.state !== 'alive') renewalTimer.returned(peer.did);
     events.emit('peer', peer, before);
   });
   membership.events.on('evicted', (reason, hint) => events.emit('evicted', reason, hint));
 }
 
 /** Revocations go to all members among the records of the mesh. */
-function wireRevocations({ logger }: Base, { grants, ownMesh }: Ground): void {
+function wireRevocations({ logger }: Base, { grants, ownMesh }: OpenState): void {
   grants.passOn((jws) => ownMesh.records().publish(jws));
   grants.events.on('revocation', (jws) => {
     ownMesh

@@ -1,6 +1,6 @@
 /**
  * One node: starts its rooms from the ground up, stops them from the roof down, and answers the
- * program that holds it. Which mesh the node starts in is decided before, in `ground.ts`.
+ * program that holds it. Which mesh the node starts in is decided before, in `open-state.ts`.
  */
 import './core/node20.ts';
 import { EventEmitter } from 'node:events';
@@ -10,8 +10,8 @@ import type { Config } from './config/index.ts';
 import { VERSION, createPartStack, messageOf, settledWithin, stopAll } from './core/index.ts';
 import type { JsonObject, PartStack, PeerId, Startable } from './core/index.ts';
 import { bindSecrets } from './gateway/index.ts';
-import { closeGround, meshOf, openGround } from './ground.ts';
-import type { Base, Ground, NodeComponents } from './ground.ts';
+import { closeState, meshOf, openState } from './open-state.ts';
+import type { Base, OpenState, NodeComponents } from './open-state.ts';
 import { OPERATOR, createApprovalAccess } from './guard/index.ts';
 import type { ApprovalAccess } from './guard/index.ts';
 import type { PeerView } from './membership/index.ts';
@@ -70,11 +70,11 @@ export async function createNode(
   config: Config,
   components: NodeComponents = {},
 ): Promise<StarlingNode> {
-  const { base, ground } = await openGround(config, components);
+  const { base, state } = await openState(config, components);
   try {
-    return new Node(base, ground);
+    return new Node(base, state);
   } catch (error) {
-    await closeGround(ground, (other) => tellUnstopped(base, other)).catch((other: unknown) =>
+    await closeState(state, (other) => tellUnstopped(base, other)).catch((other: unknown) =>
       tellUnstopped(base, other),
     );
     throw error;
@@ -86,32 +86,32 @@ class Node implements StarlingNode {
   readonly events = new EventEmitter<NodeEvents>();
   readonly approvals: ApprovalAccess;
   readonly #base: Base;
-  readonly #ground: Ground;
+  readonly #state: OpenState;
   readonly #parts: Parts;
   readonly #running: PartStack;
   readonly #startedAt: number;
   #isStarted = false;
   #servers: Config['mcpServers'];
 
-  constructor(base: Base, ground: Ground) {
+  constructor(base: Base, state: OpenState) {
     this.#base = base;
-    this.#ground = ground;
-    this.peerId = ground.identity.peerId;
+    this.#state = state;
+    this.peerId = state.identity.peerId;
     this.#startedAt = base.clock.now();
     this.#servers = this.#bound(base.config);
     this.#running = createPartStack((error) => tellUnstopped(base, error));
-    this.#parts = createParts(base, ground, {
+    this.#parts = createParts(base, state, {
       servers: () => this.#servers,
       status: () => this.status(),
       createTicket: (expiresInMs, canInvite) => this.#createTicket(expiresInMs, canInvite),
     });
     this.approvals = createApprovalAccess(this.#parts.governance.approvals);
-    wireParts(base, ground, this.#parts, this.events);
+    wireParts(base, state, this.#parts, this.events);
   }
 
   status(): StatusResult {
     const { config, health } = this.#base;
-    const { identity, successions } = this.#ground;
+    const { identity, successions } = this.#state;
     const { blackboard, gateway, membership, network } = this.#parts;
     const peers = { alive: 0, suspect: 0, dead: 0, left: 0 };
     for (const peer of membership.peers()) peers[peer.state] += 1;
@@ -124,7 +124,7 @@ class Node implements StarlingNode {
       pid: process.pid,
       stateDir: config.stateDir,
       startedAt: this.#startedAt,
-      mesh: meshOf(this.#ground),
+      mesh: meshOf(this.#state),
       addresses: network.addresses(),
       endpoints: gateway.endpoints(),
       peers,
@@ -197,18 +197,26 @@ class Node implements StarlingNode {
     const rest = [
       this.#running,
       { stop: async () => logins.stop() },
-      { stop: () => closeGround(this.#ground, tell) },
+      { stop: () => closeState(this.#state, tell) },
     ];
     await stopAll(rest, tell);
   }
 
   async #startParts(): Promise<void> {
-    const { ownMesh, dial, counters } = this.#ground;
+    const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
-    const { pins, gateway, renewer } = this.#parts;
+    const { pins, gateway, renewalTimer } = this.#parts;
     for (const part of [audit, governance, network]) await this.#running.start(part);
     if (!ownMesh.isMember()) await joinMesh({ ...this.#base, network, ownMesh }, { dial });
-    for (const part of [membership, checkpoints, blackboard, pins, counters, gateway, renewer]) {
+    for (const part of [
+      membership,
+      checkpoints,
+      blackboard,
+      pins,
+      counters,
+      gateway,
+      renewalTimer,
+    ]) {
       await this.#running.start(part);
     }
   }
@@ -224,16 +232,16 @@ class Node implements StarlingNode {
   }
 
   #bound({ mcpServers }: Config): Config['mcpServers'] {
-    return bindSecrets(mcpServers, (name) => this.#ground.secrets.lookup(name));
+    return bindSecrets(mcpServers, (name) => this.#state.secrets.lookup(name));
   }
 
   async #createTicket(expiresInMs: number, canInvite: boolean): Promise<InviteResult> {
-    const { ticket, expiresAt } = await this.#ground.admission.invite({
+    const { ticket, expiresAt } = await this.#state.admission.invite({
       addresses: this.#parts.network.addresses(),
       expiresInMs,
       canInvite,
     });
-    const mesh = meshOf(this.#ground);
+    const mesh = meshOf(this.#state);
     return { ticket: ticket.reveal(), mesh: mesh.name, fingerprint: mesh.fingerprint, expiresAt };
   }
 }

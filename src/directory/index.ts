@@ -1,6 +1,6 @@
 /** Who offers what. */
-export { createDirectory, soundCatalogs, soundItems } from './catalog.ts';
-export type { CatalogLimits } from './catalog.ts';
+export { createDirectory, soundCatalogs, soundItems } from './peer-offers.ts';
+export type { CatalogLimits } from './peer-offers.ts';
 export type {
   Directory,
   DirectoryEvents,

@@ -34,9 +34,9 @@ import { createAddressCheck } from './door/origin-check.ts';
 import { isRefusal } from './door/types.ts';
 import type { Door } from './door/types.ts';
 import type { Pins } from './pins/pins.ts';
-import { createRouter } from './catalog/router.ts';
-import { createSearchMode } from './catalog/search-mode.ts';
-import type { Router, ViewSpec } from './catalog/types.ts';
+import { createViews } from './catalog/views.ts';
+import { createSearchMode } from './catalog/search/mode.ts';
+import type { Views, ViewSpec } from './catalog/types.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
 import { loadToken } from './door/token-file.ts';
@@ -113,7 +113,7 @@ export function createGateway(components: GatewayComponents, init: GatewayInit):
 class NodeGateway implements Gateway {
   readonly #components: GatewayComponents;
   readonly #init: GatewayInit;
-  readonly #router: Router;
+  readonly #views: Views;
   readonly #clearance: Clearance;
   readonly #search = createSearchMode();
   readonly #certifier: Certifier;
@@ -160,7 +160,7 @@ class NodeGateway implements Gateway {
       { self: init.name },
     );
     this.#approvalPrompter = createApprovalPrompter(components, { self: init.name });
-    this.#router = createRouter({
+    this.#views = createViews({
       ...components,
       clearance: this.#clearance,
       self: init.name,
@@ -199,7 +199,7 @@ class NodeGateway implements Gateway {
   }
 
   recheck(): void {
-    this.#router.refresh();
+    this.#views.refresh();
     for (const session of this.#open.keys()) session.recheck();
   }
 
@@ -212,7 +212,7 @@ class NodeGateway implements Gateway {
   }
 
   async configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<void> {
-    this.#router.configure(config);
+    this.#views.configure(config);
     await this.#components.upstreams.configure(config.mcpServers);
   }
 
@@ -300,7 +300,7 @@ class NodeGateway implements Gateway {
     try {
       await upstreams.stop();
     } finally {
-      this.#router.stop();
+      this.#views.stop();
       upstreams.events.off('change', this.#upstreamChanged);
     }
   }
@@ -320,7 +320,7 @@ class NodeGateway implements Gateway {
             push: (message) => opening.push(message),
           }),
         ended: (session) => this.#forget(session),
-        exists: (spec) => this.#router.exists(spec),
+        exists: (spec) => this.#views.exists(spec),
         ready: () => this.#socket !== undefined && this.#components.audit.healthy(),
         clock,
         logger: logger.child('http'),
@@ -374,7 +374,7 @@ class NodeGateway implements Gateway {
     const session = createSession(
       {
         ...own,
-        router: this.#router,
+        views: this.#views,
         channels: { open: (target, needs) => this.#openChannel(target, needs) },
         clearance: this.#clearance,
         search: this.#search,

@@ -21,8 +21,8 @@ export {
   uriResource,
 } from './format/resource.ts';
 export type { ResourcePattern, ResourceTarget } from './format/resource.ts';
-export { RENEWED_LIFETIME_MS, createRenewer } from './book/renewer.ts';
-export type { Renewer, RenewerComponents } from './book/renewer.ts';
+export { RENEWED_LIFETIME_MS, createRenewalTimer } from './book/renewal-timer.ts';
+export type { RenewalTimer, RenewalTimerComponents } from './book/renewal-timer.ts';
 export { retiredBy } from './book/reissue.ts';
 export { KEEP_OVER_MS, createRevocationSet } from './book/revocation-set.ts';
 export type { RevocationSet, RevocationSetInit } from './book/revocation-set.ts';

@@ -21,8 +21,8 @@ import type { Identity, KeyProtection, PassphraseSource, SealedTable } from '../
 import { createStore } from '../store/index.ts';
 import type { Store } from '../store/index.ts';
 import { writeKeys } from './audit-keys.ts';
-import { openIdentityState } from './identity-state.ts';
-import type { IdentityState } from './identity-state.ts';
+import { openIdentityState } from '../identity-state.ts';
+import type { IdentityState } from '../identity-state.ts';
 import { isThere } from './is-there.ts';
 import {
   readUnfinished,

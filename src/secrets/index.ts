@@ -3,5 +3,5 @@ export { SEALED_TABLES } from './encryption.ts';
 export type { SecretInfo } from './encryption.ts';
 export { createSecretStore } from './secret-store.ts';
 export type { SecretStore } from './secret-store.ts';
-export { createTokenStore } from './token-store.ts';
-export type { StoredClient, StoredLogin, StoredTokens, TokenStore } from './token-store.ts';
+export { createLoginStore } from './login-store.ts';
+export type { StoredClient, StoredLogin, StoredTokens, LoginStore } from './login-store.ts';

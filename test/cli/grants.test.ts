@@ -1,7 +1,7 @@
 /** `starling grant`: what the options become, how a chain is drawn, and checking without a node. */
 import { describe, expect, it } from 'vitest';
 import { parseCount, parseDepth, parseRate } from '../../src/cli/options/parsers.ts';
-import { grantArguments } from '../../src/cli/options/grant-conditions.ts';
+import { grantConditions } from '../../src/cli/options/grant-conditions.ts';
 import { drawChain } from '../../src/cli/terminal/grant-tree.ts';
 import { StarlingError } from '../../src/core/index.ts';
 import type { Json } from '../../src/core/index.ts';
@@ -10,7 +10,7 @@ import type { Grant } from '../../src/grants/index.ts';
 import { NOW_MS, READ, alice, bob, grantOf, owner } from '../grants/arrange.ts';
 import { run } from './support.ts';
 
-const args = (...arg: string[]): Json | undefined => grantArguments({ arg })['args'];
+const args = (...arg: string[]): Json | undefined => grantConditions({ arg })['args'];
 
 describe('--arg', () => {
   it.each<[string[], Json]>([
@@ -43,7 +43,7 @@ describe('the other options', () => {
       maxDepth: 0,
       hours: 'mon-fri 08:00-18:00 Europe/Berlin',
     };
-    expect(grantArguments(given)).toEqual({
+    expect(grantConditions(given)).toEqual({
       tools: ['files/*'],
       expires_s: 28_800,
       uses: 100,
@@ -57,13 +57,13 @@ describe('the other options', () => {
         zone: 'Europe/Berlin',
       },
     });
-    expect(grantArguments({ hours: '22:00-06:00' })['hours']).toMatchObject({ from: '22:00' });
+    expect(grantConditions({ hours: '22:00-06:00' })['hours']).toMatchObject({ from: '22:00' });
     expect(parseRate('60/m')).toEqual({ per_s: 1, burst: 60 });
   });
 
   it('are refused when they make no sense', () => {
     for (const hours of ['office', 'fri-mon 08:00-18:00', '08:00']) {
-      expect(() => grantArguments({ hours })).toThrow(StarlingError);
+      expect(() => grantConditions({ hours })).toThrow(StarlingError);
     }
     for (const rate of ['5', '0/s', '5/y', '/s']) expect(() => parseRate(rate)).toThrow(/5\/s/);
     for (const count of ['0', '-1', 'x', '1.5']) expect(() => parseCount(count)).toThrow(/whole/);

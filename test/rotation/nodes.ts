@@ -15,8 +15,10 @@ import {
 import type { HelloAnswer } from '../../src/network/index.ts';
 import { createStore } from '../../src/store/index.ts';
 import type { Store } from '../../src/store/index.ts';
-import { finishRotation, openIdentityState, rotateIdentity } from '../../src/rotation/index.ts';
-import type { IdentityState, Rotation } from '../../src/rotation/index.ts';
+import { openIdentityState } from '../../src/identity-state.ts';
+import type { IdentityState } from '../../src/identity-state.ts';
+import { finishRotation, rotateIdentity } from '../../src/rotation/index.ts';
+import type { Rotation } from '../../src/rotation/index.ts';
 import { SEALED_TABLES } from '../../src/secrets/index.ts';
 
 /** A node without a network. */

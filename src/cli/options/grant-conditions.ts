@@ -23,7 +23,7 @@ const DAYS: readonly string[] = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'
 const HOURS = /^(?:([a-z]{3})(?:-([a-z]{3}))?\s+)?(\d\d:\d\d)-(\d\d:\d\d)(?:\s+(\S+))?$/;
 
 /** The arguments of the tool that makes the grant. @throws STARLING_USAGE */
-export function grantArguments(options: GrantOptions): JsonObject {
+export function grantConditions(options: GrantOptions): JsonObject {
   const { tool = [], resource = [], prompt = [], server = [], rate } = options;
   const given: Record<string, Json | undefined> = {
     tools: listOf(tool),

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import type { JsonObject } from '../../core/index.ts';
 import type { ListedTool, ServerItems } from '../../directory/index.ts';
 import { objectOf } from '../wire/era.ts';
-import { META_TOOLS } from './search-tool-definitions.ts';
+import { META_TOOLS } from './search/meta-tool-definitions.ts';
 import { SEPARATOR, assignNames } from './tool-names.ts';
 import type { NameStyle, Named } from './tool-names.ts';
 import type { Quarantined } from '../pins/quarantine.ts';
@@ -15,7 +15,7 @@ import { aliasOf } from './resource-uris.ts';
 import type { Source } from './sources.ts';
 import { mergeTools } from './tool-merge.ts';
 import type { ToolSelection } from './tool-selection.ts';
-import { isReadOnly } from './wanted.ts';
+import { isReadOnly } from './guard-resource.ts';
 
 /** Items on one page: most clients never ask for a second page. */
 const PAGE_ITEMS_MAX = 1000;

@@ -13,8 +13,8 @@ import type { Pins } from '../pins/pins.ts';
 import type { Quarantined } from '../pins/quarantine.ts';
 import type { ServerTarget, Upstreams } from '../types.ts';
 import type { ViewSpec } from './view-spec.ts';
-import { isReadOnly, wantedOf } from './wanted.ts';
-import type { Scheme } from './wanted.ts';
+import { isReadOnly, wantedOf } from './guard-resource.ts';
+import type { Scheme } from './guard-resource.ts';
 
 /** One server that a caller sees, with what it may see of it. */
 export interface Source {

@@ -6,7 +6,7 @@ import type { ListedTool } from '../../directory/index.ts';
 import { definitionOf } from '../pins/definition.ts';
 import { objectOf } from '../wire/era.ts';
 import { compileSelection } from './tool-selection.ts';
-import { isReadOnly } from './wanted.ts';
+import { isReadOnly } from './guard-resource.ts';
 
 /** A tool of a peer or of ours, before names are given. */
 export interface MergeCandidate<T> {

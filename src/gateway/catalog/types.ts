@@ -1,12 +1,12 @@
 /**
- * What a session asks of the router. A view is what one principal sees of the part of the mesh that its
+ * What a session asks of the views. A view is what one principal sees of the part of the mesh that its
  * session is opened at; a route is where one request of it leads:
  *
  *     'alice__git__log'  →  { target: { peer: alice, server: 'git' },
  *                             edits:  { name: 'log' },
  *                             wanted: { ability: 'tool/call', resource: 'tool:@alice/git/log' } }
  *
- * The router finds the way and never says yes or no: `wanted` goes to clearance, which asks the guard.
+ * A view finds the way and never says yes or no: `wanted` goes to clearance, which asks the guard.
  */
 import type { EventEmitter } from 'node:events';
 import type { JsonObject, StarlingError } from '../../core/index.ts';
@@ -73,24 +73,24 @@ export interface SearchMode {
   answer(view: View, frame: RequestFrame): Promise<JsonObject> | undefined;
 }
 
-/** Events of the router. */
-export interface RouterEvents {
+/** Events of the views. */
+export interface ViewsEvents {
   /** What some principal sees may have changed. */
   change: [];
 }
 
-/** Finds the way of every call. */
-export interface Router {
-  readonly events: EventEmitter<RouterEvents>;
+/** What each principal sees of the mesh, in views. */
+export interface Views {
+  readonly events: EventEmitter<ViewsEvents>;
   view(principal: Principal, spec: ViewSpec): View;
   /** Whether there is a server, a peer or a view of that name. */
   exists(spec: ViewSpec): boolean;
   /** Makes lists and views anew, as `config` has them. */
-  configure(config: RouterConfig): void;
+  configure(config: ViewsConfig): void;
   /** The guard may say something else now: makes views anew. */
   refresh(): void;
   stop(): void;
 }
 
 /** How lists are made, and the views that have a name. */
-export type RouterConfig = Pick<Config, 'list' | 'views'>;
+export type ViewsConfig = Pick<Config, 'list' | 'views'>;

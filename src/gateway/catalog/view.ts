@@ -18,7 +18,7 @@ import { createSources, isHere, quarantineKey, targetOf, unlistedSource } from '
 import type { Source, Sources, SourcesComponents } from './sources.ts';
 import { compileSelection } from './tool-selection.ts';
 import type { ToolSelection } from './tool-selection.ts';
-import type { Route, RouterConfig, ToolsMode, View, ViewSpec } from './types.ts';
+import type { Route, ViewsConfig, ToolsMode, View, ViewSpec } from './types.ts';
 import {
   peerAway,
   serverFailed,
@@ -28,14 +28,14 @@ import {
   unknownPeer,
   unknownTool,
 } from './not-found.ts';
-import { wantedOf } from './wanted.ts';
-import type { Scheme } from './wanted.ts';
+import { wantedOf } from './guard-resource.ts';
+import type { Scheme } from './guard-resource.ts';
 
 /** What views are made of. */
 export interface ViewComponents extends SourcesComponents {
   /** This node's name, for messages. */
   readonly self: string;
-  readonly config: RouterConfig;
+  readonly config: ViewsConfig;
   /** What the node says of itself where it stands for all its servers. */
   readonly facts: Pick<ServerFacts, 'serverInfo' | 'instructions'>;
 }

@@ -9,7 +9,7 @@ import type { HttpOAuth } from '../../config/index.ts';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import { isScope } from '../../guard/index.ts';
-import { discoverJwksUri } from './discovery.ts';
+import { discoverJwksUri } from './jwks-discovery.ts';
 import type { DoorRefusal, Verdict } from './types.ts';
 
 /** Where our metadata is, before the path of the resource (RFC 9728 §3.1). */

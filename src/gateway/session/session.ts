@@ -66,7 +66,7 @@ class CallerSession implements Session {
   readonly #subscriptions = createSubscriptions();
   readonly #subscriber: Subscriber;
   readonly #announcer: Announcer;
-  readonly #routerChanged = (): void => this.#viewChanged();
+  readonly #viewsChanged = (): void => this.#viewChanged();
   #principal: Principal;
   #spec: ViewSpec;
   #client: ClientFacts = { capabilities: {}, clientInfo: {} };
@@ -74,7 +74,7 @@ class CallerSession implements Session {
   #ended = false;
   #heardAt: number;
   #level: string | undefined;
-  /** Kept until the router or the caller's rights change; undefined when it must be asked for anew. */
+  /** Kept until the views or the caller's rights change; undefined when it must be asked for anew. */
   #view: View | undefined;
   #detach: (() => void) | undefined;
 
@@ -112,7 +112,7 @@ class CallerSession implements Session {
       },
       init,
     );
-    components.router.events.on('change', this.#routerChanged);
+    components.views.events.on('change', this.#viewsChanged);
   }
 
   get principal(): Principal {
@@ -181,7 +181,7 @@ class CallerSession implements Session {
     this.#detach?.();
     this.#announcer.stop();
     this.#subscriber.stop();
-    this.#components.router.events.off('change', this.#routerChanged);
+    this.#components.views.events.off('change', this.#viewsChanged);
     this.#calls.end();
     this.#questions.end();
     this.#channels.close();
@@ -318,7 +318,7 @@ class CallerSession implements Session {
   }
 
   #currentView(): View {
-    this.#view ??= this.#components.router.view(this.#principal, this.#spec);
+    this.#view ??= this.#components.views.view(this.#principal, this.#spec);
     return this.#view;
   }
 

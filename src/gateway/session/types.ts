@@ -2,7 +2,7 @@
 import type { Clock, JsonObject, Logger, StarlingError } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Clearance } from '../clearance/clearance.ts';
-import type { Router, SearchMode, ViewSpec } from '../catalog/types.ts';
+import type { Views, SearchMode, ViewSpec } from '../catalog/types.ts';
 import type { Receiver } from '../wire/reply.ts';
 import type { AskableClient, NotificationFrame, ServerChannels } from '../types.ts';
 
@@ -19,7 +19,7 @@ export interface Initializing {
 /** What a session works with. */
 export interface SessionComponents {
   readonly principal: Principal;
-  readonly router: Router;
+  readonly views: Views;
   readonly channels: ServerChannels;
   readonly clearance: Clearance;
   /** Answers where three tools stand for the whole list. */

@@ -2,7 +2,7 @@
  * The node's grants: what it issued, what it received, what callers presented, what is revoked.
  * Signatures are checked when a text first comes in; afterwards a decision is a look-up. Knows no
  * network: revocations and presented chains are handed in, and changes are told by events. This file
- * only joins the parts: `issued`, `received`, `presented`, `renewing`, `revoking`, `handing-out`.
+ * only joins the parts: `issued`, `received`, `presented`, `derive`, `revoking`, `handing-out`.
  */
 import { EventEmitter } from 'node:events';
 import { StarlingError, createScope, messageOf } from '../../core/index.ts';
@@ -37,8 +37,8 @@ import type { Presented } from './presented.ts';
 import { createBatchReader } from './read-grants.ts';
 import { createReceived } from './received.ts';
 import type { Received } from './received.ts';
-import { createRenewing } from './renewing.ts';
-import type { Renewing } from './renewing.ts';
+import { createDerivation } from './derive.ts';
+import type { Derivation } from './derive.ts';
 import { createRevocationSet } from './revocation-set.ts';
 import type { RevocationSet } from './revocation-set.ts';
 import { createRevoking } from './revoking.ts';
@@ -99,7 +99,7 @@ class Book implements GrantBook {
   readonly #issued: Issued;
   readonly #presented: Presented;
   readonly #signing: Signing;
-  readonly #renewing: Renewing;
+  readonly #derivation: Derivation;
   readonly #revoking: Revoking;
   readonly #handingOut: HandingOutComponents;
   readonly #timeChanges: TimeChanges;
@@ -147,7 +147,7 @@ class Book implements GrantBook {
     );
     const signing = createSigning({ identity, clock }, init.randomBytes);
     this.#signing = signing;
-    this.#renewing = createRenewing({
+    this.#derivation = createDerivation({
       self,
       clock,
       successions,
@@ -206,7 +206,7 @@ class Book implements GrantBook {
 
   async delegate(init: GrantDelegateInit): Promise<Grant> {
     await this.#signing.turn();
-    const grant = this.#renewing.delegate(this.find(init.parent), init);
+    const grant = this.#derivation.delegate(this.find(init.parent), init);
     await this.#keep(grant, 'delegated', init.renewForMs);
     return grant;
   }
@@ -217,7 +217,7 @@ class Book implements GrantBook {
 
   async renew(id: string): Promise<Grant | undefined> {
     const grant = this.find(id);
-    const renewed = this.#renewing.renewed(grant);
+    const renewed = this.#derivation.renewed(grant);
     if (renewed === undefined) return undefined;
     await this.#issued.replace(grant, renewed);
     this.events.emit('kept', renewed, 'renewed');
@@ -390,7 +390,7 @@ class Book implements GrantBook {
   async #reissue(): Promise<void> {
     for (const grant of this.#issued.all()) {
       if (this.#scope === undefined) return;
-      const reissued = this.#renewing.reissued(grant);
+      const reissued = this.#derivation.reissued(grant);
       if (reissued === undefined) continue;
       await this.#issued.replace(grant, reissued);
       this.#changed([reissued.claims.aud]);

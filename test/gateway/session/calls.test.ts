@@ -104,7 +104,7 @@ describe('a subscription that fails', () => {
     await desk.clock.advance(60_000);
     expect(desk.sent.slice(sentBefore)).toEqual([]);
     desk.servers = ['x'];
-    desk.router.emit('change');
+    desk.views.emit('change');
     await desk.clock.advance(5000);
     expect(desk.sent.slice(sentBefore)).toMatchObject([{ method: 'resources/subscribe' }]);
   });

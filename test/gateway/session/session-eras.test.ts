@@ -168,7 +168,7 @@ describe('a client that listens', () => {
       },
     ]);
     desk.tools = [{ name: 'a', inputSchema: schema }];
-    desk.router.emit('change');
+    desk.views.emit('change');
     await desk.clock.advance(60);
     expect(heard.slice(1)).toMatchObject([
       {
@@ -258,7 +258,7 @@ describe('a list of search mode', () => {
       { name: 'read_file', description: 'Reads a file.', inputSchema: schema },
       { name: 'send_mail', description: 'Sends a mail.', inputSchema: schema },
     ];
-    desk.router.emit('change');
+    desk.views.emit('change');
     await desk.clock.advance(60);
     return desk;
   }

@@ -71,14 +71,14 @@ describe('a list of tools', () => {
   it('comes on one page up to 1000', () => {
     const desk = openDesk();
     desk.tools = many(1000);
-    desk.router.emit('change');
+    desk.views.emit('change');
     expect(pagesOf(desk).map(({ tools }) => tools.length)).toEqual([1000]);
   });
 
   it('comes on more pages beyond, whole and in order', () => {
     const desk = openDesk();
     desk.tools = many(2500);
-    desk.router.emit('change');
+    desk.views.emit('change');
     const pages = pagesOf(desk);
     expect(pages.map(({ tools }) => tools.length)).toEqual([1000, 1000, 500]);
     expect(pages.flatMap(({ tools }) => tools)).toEqual(desk.tools);
@@ -87,7 +87,7 @@ describe('a list of tools', () => {
   it('comes on pages that stay below 4 MiB', () => {
     const desk = openDesk();
     desk.tools = many(10, 1_000_000);
-    desk.router.emit('change');
+    desk.views.emit('change');
     expect(pagesOf(desk).map(({ tools }) => tools.length)).toEqual([4, 4, 2]);
   });
 
@@ -101,13 +101,13 @@ describe('a list of tools', () => {
   it('is announced once after a burst of changes, and not when it is the same again', async () => {
     const desk = openDesk();
     desk.tools = many(1);
-    for (let change = 0; change < 5; change += 1) desk.router.emit('change');
+    for (let change = 0; change < 5; change += 1) desk.views.emit('change');
     await desk.clock.advance(50);
     expect(desk.pushed).toEqual([{ jsonrpc: '2.0', method: 'notifications/tools/list_changed' }]);
     desk.tools = [];
-    desk.router.emit('change');
+    desk.views.emit('change');
     desk.tools = many(1);
-    desk.router.emit('change');
+    desk.views.emit('change');
     await desk.clock.advance(1000);
     expect(desk.pushed).toHaveLength(1);
   });
@@ -121,22 +121,22 @@ describe('a list of tools', () => {
     const list = (): Message[] => desk.ask({ id: 1, method: 'tools/list', params: { _meta } });
     expect(list()).toMatchObject([{ result: { tools: [] } }]);
     desk.tools = many(1);
-    desk.router.emit('change');
+    desk.views.emit('change');
     expect(list()).toMatchObject([{ result: { tools: many(1) } }]);
   });
 
   it('is not announced before initialize or after the end', async () => {
     const desk = deskOf();
     desk.tools = many(1);
-    desk.router.emit('change');
+    desk.views.emit('change');
     await desk.clock.advance(100);
     desk.ask(start());
     desk.tools = many(2);
-    desk.router.emit('change');
+    desk.views.emit('change');
     desk.session.end();
     await desk.clock.advance(100);
     expect(desk.pushed).toEqual([]);
-    expect(desk.router.listenerCount('change')).toBe(0);
+    expect(desk.views.listenerCount('change')).toBe(0);
   });
 });
 

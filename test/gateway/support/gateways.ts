@@ -38,7 +38,7 @@ import { changesOf } from '../../../src/membership/peer-diff.ts';
 import type { Membership, MembershipEvents, PeerView } from '../../../src/membership/index.ts';
 import type { Network } from '../../../src/network/index.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
-import { createTokenStore } from '../../../src/secrets/index.ts';
+import { createLoginStore } from '../../../src/secrets/index.ts';
 import { defer } from './cleanup.ts';
 import { createWire, networkOf } from './memory-streams.ts';
 import type { Wire } from './memory-streams.ts';
@@ -192,7 +192,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
   const membership = createFakeMembership();
   const servers = init.servers ?? {};
   const health = createHealth();
-  const tokens = createTokenStore({
+  const tokens = createLoginStore({
     table: memoryTable(),
     sealer: sealerOf(identity, 'logins'),
     logger,

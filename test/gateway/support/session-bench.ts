@@ -1,4 +1,4 @@
-/** A session whose router, servers and clock are the test's. */
+/** A session whose views, servers and clock are the test's. */
 import { EventEmitter } from 'node:events';
 import { StarlingError, silentLogger } from '../../../src/core/index.ts';
 import type { ListedTool } from '../../../src/directory/index.ts';
@@ -8,12 +8,12 @@ import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import { createChannel } from '../../../src/gateway/wire/channel.ts';
 import type {
   Route,
-  Router,
-  RouterEvents,
+  Views,
+  ViewsEvents,
   ToolsMode,
   View,
 } from '../../../src/gateway/catalog/types.ts';
-import { createSearchMode } from '../../../src/gateway/catalog/search-mode.ts';
+import { createSearchMode } from '../../../src/gateway/catalog/search/mode.ts';
 import { createSession } from '../../../src/gateway/session/session.ts';
 import type { ChannelListener, ServerChannel } from '../../../src/gateway/types.ts';
 import { createLists } from '../../../src/gateway/catalog/lists.ts';
@@ -27,7 +27,7 @@ export type Message = Record<string, unknown>;
 export interface Desk {
   readonly session: Session;
   readonly clock: ReturnType<typeof manualClock>;
-  readonly router: EventEmitter<RouterEvents>;
+  readonly views: EventEmitter<ViewsEvents>;
   readonly pushed: Message[];
   /** What the far end of the channel was sent. */
   readonly sent: Message[];
@@ -54,7 +54,7 @@ export interface Desk {
 
 export function deskOf(): Desk {
   const clock = manualClock();
-  const router = new EventEmitter<RouterEvents>();
+  const views = new EventEmitter<ViewsEvents>();
   const [sent, pushed]: [Message[], Message[]] = [[], []];
   let listener: ChannelListener | undefined;
   const channel = createChannel(
@@ -105,8 +105,8 @@ export function deskOf(): Desk {
     };
   };
   const refused = (): StarlingError => new StarlingError('STARLING_CALL_REFUSED', 'no');
-  const fake: Router = {
-    events: router,
+  const fake: Views = {
+    events: views,
     view(principal) {
       desk.viewedBy = principal;
       return viewOf();
@@ -119,7 +119,7 @@ export function deskOf(): Desk {
   const session = createSession(
     {
       principal: { kind: 'operator' },
-      router: fake,
+      views: fake,
       channels: {
         open(target, init) {
           ({ listener } = init);
@@ -149,7 +149,7 @@ export function deskOf(): Desk {
   const desk: Desk = {
     session,
     clock,
-    router,
+    views,
     pushed,
     sent,
     clearedFor: [],

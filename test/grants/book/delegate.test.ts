@@ -2,8 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { StarlingError, silentLogger } from '../../../src/core/index.ts';
 import type { Did } from '../../../src/core/index.ts';
-import { createGrantBook, createRenewer, ruleOf } from '../../../src/grants/index.ts';
-import type { Grant, GrantBook, GrantDelegateInit, Renewer } from '../../../src/grants/index.ts';
+import { createGrantBook, createRenewalTimer, ruleOf } from '../../../src/grants/index.ts';
+import type {
+  Grant,
+  GrantBook,
+  GrantDelegateInit,
+  RenewalTimer,
+} from '../../../src/grants/index.ts';
 import type { Signer } from '../../../src/identity/index.ts';
 import {
   ALL_FILES,
@@ -306,28 +311,28 @@ describe('a renewal', () => {
   });
 });
 
-describe('the renewer', () => {
-  async function renewerOf(
+describe('the renewal timer', () => {
+  async function renewalTimerOf(
     mesh: Mesh,
     book: GrantBook,
     self: Did,
-  ): Promise<{ readonly renewer: Renewer; readonly live: Set<Did> }> {
+  ): Promise<{ readonly renewalTimer: RenewalTimer; readonly live: Set<Did> }> {
     const live = new Set<Did>();
-    const renewer = createRenewer({
+    const renewalTimer = createRenewalTimer({
       grants: book,
       self,
       clock: mesh.clock,
       logger: silentLogger,
       isLive: (holder) => live.has(holder),
     });
-    await renewer.start();
-    return { renewer, live };
+    await renewalTimer.start();
+    return { renewalTimer, live };
   }
 
   it('renews what is half over, for holders that are live, until it is revoked', async () => {
     const mesh = await meshOf();
     const grant = await mesh.give({ renewForMs: DAY_MS });
-    const { renewer, live } = await renewerOf(mesh, mesh.owner, owner.did);
+    const { renewalTimer, live } = await renewalTimerOf(mesh, mesh.owner, owner.did);
     live.add(alice.did);
     const end = (): number => mesh.owner.find(grant.claims.jti).claims.exp * 1000;
     await mesh.clock.advance(11 * HOUR_MS);
@@ -339,44 +344,44 @@ describe('the renewer', () => {
     await mesh.owner.revoke(grant.claims.jti);
     await mesh.clock.advance(2 * DAY_MS);
     expect(mesh.owner.held(alice.did)).toEqual([]);
-    await renewer.stop();
+    await renewalTimer.stop();
   });
 
   it('lets a grant end whose holder is away, and renews it when the holder is back', async () => {
     const mesh = await meshOf();
     await mesh.give({ renewForMs: DAY_MS });
-    const { renewer, live } = await renewerOf(mesh, mesh.owner, owner.did);
+    const { renewalTimer, live } = await renewalTimerOf(mesh, mesh.owner, owner.did);
     await mesh.clock.advance(2 * DAY_MS);
     expect(mesh.owner.held(alice.did)).toEqual([]);
     live.add(alice.did);
-    await renewer.check();
+    await renewalTimer.check();
     expect(mesh.owner.held(alice.did)).toHaveLength(1);
-    await renewer.stop();
+    await renewalTimer.stop();
   });
 
   it('renews what was handed on as soon as what it stands on is', async () => {
     const mesh = await meshOf();
     const root = await mesh.give({ renewForMs: DAY_MS });
     const leaf = await mesh.alice.delegate(toBob(root, { renewForMs: DAY_MS }));
-    const { renewer, live } = await renewerOf(mesh, mesh.alice, alice.did);
+    const { renewalTimer, live } = await renewalTimerOf(mesh, mesh.alice, alice.did);
     live.add(bob.did);
     await mesh.clock.advance(13 * HOUR_MS);
     const newRoot = await mesh.owner.renew(root.claims.jti);
     await mesh.alice.receive(mesh.owner.issuedTo(alice.did));
-    await renewer.check();
+    await renewalTimer.check();
     expect(mesh.alice.find(leaf.claims.jti).claims.exp).toBe(newRoot?.claims.exp);
-    await renewer.stop();
-    await renewer.stop();
+    await renewalTimer.stop();
+    await renewalTimer.stop();
   });
 
   it('does nothing after it was stopped', async () => {
     const mesh = await meshOf();
     const grant = await mesh.give({ renewForMs: DAY_MS });
-    const { renewer, live } = await renewerOf(mesh, mesh.owner, owner.did);
+    const { renewalTimer, live } = await renewalTimerOf(mesh, mesh.owner, owner.did);
     live.add(alice.did);
-    await renewer.stop();
+    await renewalTimer.stop();
     await mesh.clock.advance(20 * HOUR_MS);
-    await renewer.check();
+    await renewalTimer.check();
     expect(mesh.owner.issued()).toEqual([grant]);
   });
 });

@@ -1,7 +1,7 @@
 /** `starling grant create` */
 import type { GrantCreateResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
-import { grantArguments } from '../../options/grant-conditions.ts';
+import { grantConditions } from '../../options/grant-conditions.ts';
 import type { GrantOptions } from '../../options/grant-conditions.ts';
 import { duration, printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
@@ -14,7 +14,7 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
       hint: "name tools (--tool 'files/*'), resources, prompts or all of a server (--server git); see: starling grant create --help",
     });
   }
-  const args = { peer, ...grantArguments(options) };
+  const args = { peer, ...grantConditions(options) };
   const result = await withNode(options, (node) =>
     node.builtin<GrantCreateResult>('grant_create', args),
   );

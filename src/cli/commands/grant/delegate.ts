@@ -1,13 +1,13 @@
 /** `starling grant delegate` */
 import type { GrantCreateResult } from '../../../builtin/results.ts';
-import { grantArguments } from '../../options/grant-conditions.ts';
+import { grantConditions } from '../../options/grant-conditions.ts';
 import type { GrantOptions } from '../../options/grant-conditions.ts';
 import { duration, printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 
 /** Hands the grant on and prints the new one. */
 export async function run(id: string, peer: string, options: GrantOptions): Promise<void> {
-  const args = { id, peer, ...grantArguments(options) };
+  const args = { id, peer, ...grantConditions(options) };
   const result = await withNode(options, (node) =>
     node.builtin<GrantCreateResult>('grant_delegate', args),
   );

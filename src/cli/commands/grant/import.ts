@@ -3,7 +3,7 @@ import type { GrantImportResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
-import { readGrantTexts } from '../../options/grant-arguments.ts';
+import { readGrantTexts } from '../../options/grant-texts.ts';
 
 /** Hands the grants to the node; exit code 1 when none of them was taken. */
 export async function run(words: readonly string[], options: CommonOptions): Promise<number> {

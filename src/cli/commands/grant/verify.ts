@@ -2,7 +2,7 @@
 import { inspectGrants } from '../../../grants/index.ts';
 import { drawChain } from '../../terminal/grant-tree.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
-import { readGrantTexts } from '../../options/grant-arguments.ts';
+import { readGrantTexts } from '../../options/grant-texts.ts';
 
 /** Checks the grants; exit code 1 when one does not hold. */
 export async function run(

@@ -1,7 +1,7 @@
-/** What is known of our login at one server: read from the token store once, and written through to it. */
+/** What is known of our login at one server: read from the login store once, and written through to it. */
 import { messageOf } from '../../../core/index.ts';
 import type { Logger } from '../../../core/index.ts';
-import type { StoredLogin, TokenStore } from '../../../secrets/index.ts';
+import type { StoredLogin, LoginStore } from '../../../secrets/index.ts';
 
 /** The login at one server. */
 export interface LoginRecord {
@@ -19,7 +19,7 @@ export interface LoginRecord {
 
 /** Makes the record of the login at the server `name` with this URL; nothing is read before `load`. */
 export function createLoginRecord(
-  components: { readonly tokens: TokenStore; readonly logger: Logger },
+  components: { readonly tokens: LoginStore; readonly logger: Logger },
   init: { readonly name: string; readonly url: string },
 ): LoginRecord {
   const { tokens: store, logger } = components;

@@ -6,7 +6,7 @@
 import type { ServerOAuth } from '../../../config/index.ts';
 import { Secret } from '../../../core/index.ts';
 import type { Clock, Logger } from '../../../core/index.ts';
-import type { TokenStore } from '../../../secrets/index.ts';
+import type { LoginStore } from '../../../secrets/index.ts';
 import type { Credentials, Refusal } from '../connection-types.ts';
 import { startBrowserLogin } from './browser-login.ts';
 import type { StartedLogin } from './browser-login.ts';
@@ -22,7 +22,7 @@ import type { TokenRenewal } from './token-renewal.ts';
 
 /** What a login works with. */
 export interface OauthComponents {
-  readonly tokens: TokenStore;
+  readonly tokens: LoginStore;
   readonly clock: Clock;
   readonly logger: Logger;
 }

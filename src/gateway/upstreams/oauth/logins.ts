@@ -11,7 +11,7 @@ import type { Credentials } from '../connection-types.ts';
 import type { StartedLogin } from './browser-login.ts';
 import { createOauthLogin } from './login.ts';
 import type { OauthLogin } from './login.ts';
-import type { TokenStore } from '../../../secrets/index.ts';
+import type { LoginStore } from '../../../secrets/index.ts';
 
 /** Logins whose outcome can still be asked for. */
 const LOGINS_MAX = 32;
@@ -58,7 +58,7 @@ export interface Logins {
 export interface LoginsComponents {
   /** The servers of now. */
   servers(): Readonly<Record<string, McpServer | SseServer>>;
-  readonly tokens: TokenStore;
+  readonly tokens: LoginStore;
   readonly clock: Clock;
   readonly logger: Logger;
 }

@@ -15,7 +15,7 @@ import { authWorld } from '../../support/auth-server.ts';
 import type { AuthInit, AuthWorld } from '../../support/auth-server.ts';
 import { defer, useCleanup } from '../../support/gateways.ts';
 import { BOUNDS, COMMON, call, components, json } from '../../support/url-server.ts';
-import { createTokenStore } from '../../../../src/secrets/index.ts';
+import { createLoginStore } from '../../../../src/secrets/index.ts';
 
 useCleanup();
 
@@ -59,7 +59,7 @@ function nodeAt(
       : { oauth: { grant: 'authorization_code', scopes: [], ...oauth } }),
   };
   const identity = createIdentity(Buffer.alloc(32, 5));
-  const tokens = createTokenStore({ table, sealer: sealerOf(identity, 'logins'), logger });
+  const tokens = createLoginStore({ table, sealer: sealerOf(identity, 'logins'), logger });
   const logins = createLogins({ servers: () => ({ far: server }), tokens, clock, logger });
   defer(() => logins.stop());
   return {

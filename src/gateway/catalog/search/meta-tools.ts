@@ -3,9 +3,9 @@
  * one describes them, one calls them. Pure: the session hands in what its caller sees, and relays a
  * `call_tool` itself, as a call of the tool that {@link readToolCall} names.
  */
-import { StarlingError, isCount, isObject, isText, printable } from '../../core/index.ts';
-import type { Json, JsonObject } from '../../core/index.ts';
-import type { ListedTool } from '../../directory/index.ts';
+import { StarlingError, isCount, isObject, isText, printable } from '../../../core/index.ts';
+import type { Json, JsonObject } from '../../../core/index.ts';
+import type { ListedTool } from '../../../directory/index.ts';
 import {
   DESCRIBED_MAX,
   HITS_DEFAULT,
@@ -13,9 +13,9 @@ import {
   META_TOOLS,
   NAME_LENGTH_MAX,
   QUERY_LENGTH_MAX,
-} from './search-tool-definitions.ts';
-import type { MetaToolName } from './search-tool-definitions.ts';
-import type { ToolSearch } from './tool-search.ts';
+} from './meta-tool-definitions.ts';
+import type { MetaToolName } from './meta-tool-definitions.ts';
+import type { ToolSearch } from './word-index.ts';
 
 /** What the meta tools look at: the list that the caller would see without them. */
 export interface MetaToolComponents {

@@ -1,18 +1,21 @@
 /** Finding tools by words, and the three tools that stand for a whole list. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { StarlingError } from '../../../src/core/index.ts';
-import { soundItems } from '../../../src/directory/index.ts';
-import type { ListedTool } from '../../../src/directory/index.ts';
-import { silentLogger } from '../../../src/core/index.ts';
-import { META_TOOLS } from '../../../src/gateway/catalog/search-tool-definitions.ts';
+import { StarlingError } from '../../../../src/core/index.ts';
+import { soundItems } from '../../../../src/directory/index.ts';
+import type { ListedTool } from '../../../../src/directory/index.ts';
+import { silentLogger } from '../../../../src/core/index.ts';
+import { META_TOOLS } from '../../../../src/gateway/catalog/search/meta-tool-definitions.ts';
 import {
   answerMetaTool,
   isMetaTool,
   metaToolError,
   readToolCall,
-} from '../../../src/gateway/catalog/search-tools.ts';
-import { createToolSearch, createToolSearches } from '../../../src/gateway/catalog/tool-search.ts';
+} from '../../../../src/gateway/catalog/search/meta-tools.ts';
+import {
+  createToolSearch,
+  createToolSearches,
+} from '../../../../src/gateway/catalog/search/word-index.ts';
 
 const tool = (name: string, description = '', args: string[] = []): ListedTool => ({
   name,

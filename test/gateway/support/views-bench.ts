@@ -1,4 +1,4 @@
-/** A router with everything that it asks, all of it in memory and in the hands of the test. */
+/** The views of a node with everything that they ask, all of it in memory and in the hands of the test. */
 import { EventEmitter } from 'node:events';
 import { expect } from 'vitest';
 import { StarlingError, createHealth, silentLogger } from '../../../src/core/index.ts';
@@ -8,9 +8,9 @@ import { createDirectory } from '../../../src/directory/index.ts';
 import type { Directory, ListedTool, ServerItems } from '../../../src/directory/index.ts';
 import { createPins } from '../../../src/gateway/pins/pins.ts';
 import type { Pins } from '../../../src/gateway/pins/pins.ts';
-import { createRouter } from '../../../src/gateway/catalog/router.ts';
-import type { RouterComponents } from '../../../src/gateway/catalog/router.ts';
-import type { Route, Router, ViewSpec } from '../../../src/gateway/catalog/types.ts';
+import { createViews } from '../../../src/gateway/catalog/views.ts';
+import type { ViewsComponents } from '../../../src/gateway/catalog/views.ts';
+import type { Route, Views, ViewSpec } from '../../../src/gateway/catalog/types.ts';
 import { createClearance } from '../../../src/gateway/clearance/clearance.ts';
 import type { Clearance } from '../../../src/gateway/clearance/clearance.ts';
 import type { Upstream, UpstreamsEvents } from '../../../src/gateway/types.ts';
@@ -45,7 +45,7 @@ export const server = (name: string, peer?: string): ViewSpec => ({
 });
 
 export interface House {
-  readonly router: Router;
+  readonly views: Views;
   readonly clearance: Clearance;
   readonly directory: Directory;
   readonly membership: FakeMembership;
@@ -84,8 +84,8 @@ export async function houseOf(
   servers: Readonly<Record<string, Items>>,
   init: {
     readonly guard?: Guard;
-    readonly list?: Partial<RouterComponents['config']['list']>;
-    readonly views?: RouterComponents['config']['views'];
+    readonly list?: Partial<ViewsComponents['config']['list']>;
+    readonly views?: ViewsComponents['config']['views'];
     readonly capabilities?: Readonly<Record<string, JsonObject>>;
   } = {},
 ): Promise<House> {
@@ -135,7 +135,7 @@ export async function houseOf(
     },
     { self: 'workstation' },
   );
-  const router = createRouter({
+  const views = createViews({
     upstreams: {
       events,
       all: () => all,
@@ -153,7 +153,7 @@ export async function houseOf(
     facts: { serverInfo: { name: 'starling' }, instructions: 'do' },
   });
   const house: House = {
-    router,
+    views,
     clearance,
     directory,
     membership,
@@ -183,12 +183,12 @@ export function joins(
 }
 
 export function listed(
-  { router }: House,
+  { views }: House,
   principal: Principal,
   spec: ViewSpec = ALL,
   kind: ListKind = 'tools',
 ): JsonObject[] {
-  const page = router.view(principal, spec).lists.page(kind, 0)?.toString() ?? '';
+  const page = views.view(principal, spec).lists.page(kind, 0)?.toString() ?? '';
   return Object.values(JSON.parse(`{${page}}`) as Record<string, JsonObject[]>)[0] ?? [];
 }
 
@@ -227,7 +227,7 @@ export function routeOf(
   name: string,
   spec: ViewSpec = ALL,
 ): Route {
-  const routes = house.router.view(principal, spec).tool(name);
+  const routes = house.views.view(principal, spec).tool(name);
   expect(routes).toHaveLength(1);
   return cleared(house, principal, routes)[0] as Route;
 }

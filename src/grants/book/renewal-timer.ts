@@ -14,8 +14,8 @@ const CHECK_MS = 60_000;
 /** Grants renewed at once: each costs a signature. */
 const RENEWED_AT_ONCE_MAX = 64;
 
-/** What the renewer works with. */
-export interface RenewerComponents {
+/** What the renewal timer works with. */
+export interface RenewalTimerComponents {
   readonly grants: Pick<GrantBook, 'events' | 'renewable' | 'renew'>;
   readonly self: Did;
   readonly clock: Clock;
@@ -25,15 +25,15 @@ export interface RenewerComponents {
 }
 
 /** Renews. */
-export interface Renewer extends Startable {
+export interface RenewalTimer extends Startable {
   /** Looks now at what is due. */
   check(): Promise<void>;
   /** `holder` has just come back: what is due of its grants is renewed at once. */
   returned(holder: Did): void;
 }
 
-/** Makes the renewer of a node; started, it looks once a minute, and when what we received changes. */
-export function createRenewer(components: RenewerComponents): Renewer {
+/** Makes the renewal timer of a node; started, it looks once a minute, and when what we received changes. */
+export function createRenewalTimer(components: RenewalTimerComponents): RenewalTimer {
   const { grants, self, clock, logger } = components;
   let scope: Scope | undefined;
   let turn: Promise<void> = Promise.resolve();

@@ -1,14 +1,14 @@
 /** What a session answers where three tools stand for the whole list: `tools: search`. */
-import { StarlingError } from '../../core/index.ts';
-import type { JsonObject } from '../../core/index.ts';
-import type { ListedTool } from '../../directory/index.ts';
-import { requestBytes } from '../wire/frame.ts';
-import type { RequestFrame } from '../types.ts';
-import { paginate } from './lists.ts';
-import { META_TOOLS } from './search-tool-definitions.ts';
-import { answerMetaTool, isMetaTool, metaToolError, readToolCall } from './search-tools.ts';
-import { createToolSearches } from './tool-search.ts';
-import type { SearchMode, View } from './types.ts';
+import { StarlingError } from '../../../core/index.ts';
+import type { JsonObject } from '../../../core/index.ts';
+import type { ListedTool } from '../../../directory/index.ts';
+import { requestBytes } from '../../wire/frame.ts';
+import type { RequestFrame } from '../../types.ts';
+import { paginate } from '../lists.ts';
+import { META_TOOLS } from './meta-tool-definitions.ts';
+import { answerMetaTool, isMetaTool, metaToolError, readToolCall } from './meta-tools.ts';
+import { createToolSearches } from './word-index.ts';
+import type { SearchMode, View } from '../types.ts';
 
 /** The tool by which search calls others. */
 const CALL_TOOL = 'call_tool';

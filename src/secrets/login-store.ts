@@ -43,7 +43,7 @@ export interface StoredLogin {
 }
 
 /** Keeps logins. */
-export interface TokenStore {
+export interface LoginStore {
   /** Undefined when there is no login, the login is for another URL, or it can't be decrypted any more. */
   get(server: string, url: string): Promise<StoredLogin | undefined>;
   /** Resolves once the login is durable. */
@@ -53,11 +53,11 @@ export interface TokenStore {
 }
 
 /** Makes the store. */
-export function createTokenStore(components: {
+export function createLoginStore(components: {
   readonly table: Table;
   readonly sealer: Sealer;
   readonly logger: Logger;
-}): TokenStore {
+}): LoginStore {
   const { table, sealer, logger } = components;
   return {
     async get(server, url) {

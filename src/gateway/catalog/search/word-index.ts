@@ -3,8 +3,8 @@
  * when it is first asked, and kept per view, because lists change far less often than they are searched.
  */
 import MiniSearch from 'minisearch';
-import { isObject } from '../../core/index.ts';
-import type { ListedTool } from '../../directory/index.ts';
+import { isObject } from '../../../core/index.ts';
+import type { ListedTool } from '../../../directory/index.ts';
 
 /** One tool that was found. */
 export interface ToolHit {

@@ -27,7 +27,7 @@ import {
   routeOf,
   server,
   tool,
-} from '../support/router-bench.ts';
+} from '../support/views-bench.ts';
 
 const READS = { annotations: { readOnlyHint: true } };
 const dave = createIdentity(Buffer.alloc(32, 5)).peerId;
@@ -72,7 +72,7 @@ describe('a named view', () => {
   it('has nothing else to call or read, listed or not, own or a peer’s', async () => {
     const house = await houseOf({ files, git }, { views });
     joins(house, 'alice', alice, { git });
-    const view = house.router.view(OPERATOR, { kind: 'all', view: 'work' });
+    const view = house.views.view(OPERATOR, { kind: 'all', view: 'work' });
     for (const name of ['files__delete', 'git__log', 'alice__git__push', 'alice__files__read']) {
       expect(refusal(() => cleared(house, OPERATOR, view.tool(name))).code).toBe(
         'STARLING_TOOL_UNKNOWN',
@@ -88,7 +88,7 @@ describe('a named view', () => {
   it('has its own mode and style, and what a client asks for goes before that', async () => {
     const house = await houseOf({ files }, { views, list: { tools: 'all' } });
     const view = (tools?: 'all' | 'search'): View =>
-      house.router.view(OPERATOR, {
+      house.views.view(OPERATOR, {
         kind: 'all',
         view: 'short',
         ...(tools === undefined ? {} : { tools }),
@@ -96,18 +96,18 @@ describe('a named view', () => {
     expect(view().toolsMode).toBe('search');
     expect(view('all').toolsMode).toBe('all');
     expect(view().lists.names('tools')).toEqual(['read']);
-    expect(house.router.view(OPERATOR, server('files')).toolsMode).toBe('all');
+    expect(house.views.view(OPERATOR, server('files')).toolsMode).toBe('all');
   });
 
   it('follows the configuration as it changes', async () => {
     const house = await houseOf({ files }, { views });
-    house.router.configure({
+    house.views.configure({
       list: { tools: 'search', prefix: 'always', nameMax: 48, merge: false },
       views: { play: {} },
     });
-    expect(house.router.exists({ kind: 'all', view: 'work' })).toBe(false);
-    expect(house.router.exists({ kind: 'all', view: 'play' })).toBe(true);
-    expect(house.router.view(OPERATOR, ALL).toolsMode).toBe('search');
+    expect(house.views.exists({ kind: 'all', view: 'work' })).toBe(false);
+    expect(house.views.exists({ kind: 'all', view: 'play' })).toBe(true);
+    expect(house.views.view(OPERATOR, ALL).toolsMode).toBe('search');
   });
 });
 
@@ -138,14 +138,14 @@ describe('a tool that several peers offer alike', () => {
 
   it('goes to the peer that is least busy now, then to the others', async () => {
     const house = await twoPeers();
-    const view = house.router.view(OPERATOR, ALL);
+    const view = house.views.view(OPERATOR, ALL);
     load(house, 'alice', 7);
     load(house, 'carol', 2);
     const routes = view.tool('files__read');
     expect(peersOf(routes)).toEqual(['carol', 'alice']);
     load(house, 'carol', 900);
     expect(peersOf(view.tool('files__read'))).toEqual(['alice', 'carol']);
-    expect(house.router.view(OPERATOR, ALL)).toBe(view);
+    expect(house.views.view(OPERATOR, ALL)).toBe(view);
     expect(routes.every(({ mayRepeat }) => mayRepeat === true)).toBe(true);
     expect(routes[0]?.edits).toEqual({ name: 'read' });
   });
@@ -153,7 +153,7 @@ describe('a tool that several peers offer alike', () => {
   it('goes to the one that is left, when the other dies', async () => {
     const house = await twoPeers();
     house.membership.set('carol', carol, { state: 'dead' });
-    expect(peersOf(house.router.view(OPERATOR, ALL).tool('files__read'))).toEqual(['alice']);
+    expect(peersOf(house.views.view(OPERATOR, ALL).tool('files__read'))).toEqual(['alice']);
     expect(names(house, OPERATOR)).toContain('files__read');
   });
 
@@ -180,7 +180,7 @@ describe('a peer that is renamed', () => {
     joins(house, 'alice', alice, { git: { tools: [tool('log')] } });
     expect(names(house, OPERATOR)).toContain('alice__git__log');
     let changes = 0;
-    house.router.events.on('change', () => void (changes += 1));
+    house.views.events.on('change', () => void (changes += 1));
     house.membership.set('laptop', alice);
     expect(changes).toBe(1);
     expect(names(house, OPERATOR)).toContain('laptop__git__log');
@@ -189,8 +189,8 @@ describe('a peer that is renamed', () => {
       target: { server: 'git', peer: { alias: 'laptop' } },
       wanted: { resource: 'tool:@laptop/git/log' },
     });
-    expect(house.router.exists(server('git', 'laptop'))).toBe(true);
-    expect(house.router.exists(server('git', 'alice'))).toBe(false);
+    expect(house.views.exists(server('git', 'laptop'))).toBe(true);
+    expect(house.views.exists(server('git', 'alice'))).toBe(false);
   });
 });
 
@@ -222,7 +222,7 @@ describe('what is quarantined', () => {
       prompts: [{ name: 'sum', title: 'other' }],
     });
     for (const principal of [BOB, AGENT]) {
-      const view = house.router.view(principal, server('files'));
+      const view = house.views.view(principal, server('files'));
       for (const route of [...view.tool('read'), view.prompt('sum')]) {
         expect(refusal(() => cleared(house, principal, route)).hint).toMatch(
           /^on workstation, see the difference/,
@@ -313,7 +313,7 @@ describe('a resource', () => {
 
   it('is where it is listed, else where a template fits, else asked of all that have some', async () => {
     const house = await houseOf({ ...items, none: { tools: [tool('t')] } });
-    const view = house.router.view(OPERATOR, ALL);
+    const view = house.views.view(OPERATOR, ALL);
     expect(servers(view, 'x:1')).toEqual(['one']);
     expect(servers(view, 'y:7')).toEqual(['two']);
     expect(servers(view, 'z:7')).toEqual(['one', 'two']);
@@ -324,14 +324,14 @@ describe('a resource', () => {
       Array.from({ length: 20 }, (_, n) => [`s${n}`, items.one] as const),
     );
     const house = await houseOf(many);
-    expect(servers(house.router.view(OPERATOR, ALL), 'z:7')).toHaveLength(8);
+    expect(servers(house.views.view(OPERATOR, ALL), 'z:7')).toHaveLength(8);
   });
 
   it('is asked only where the caller may read it', async () => {
     const house = await houseOf(items, { guard: realGuard() });
-    const view = house.router.view(client('resource:two/**'), ALL);
+    const view = house.views.view(client('resource:two/**'), ALL);
     expect(servers(view, 'z:7')).toEqual(['two']);
-    const blind = house.router.view(client('tool:one/*'), ALL);
+    const blind = house.views.view(client('tool:one/*'), ALL);
     expect(refusal(() => blind.resource('x:1', 'resource/read')).data['uri']).toBe('x:1');
   });
 
@@ -342,7 +342,7 @@ describe('a resource', () => {
       two: items.two,
       yet: items.two,
     });
-    const view = house.router.view(OPERATOR, ALL);
+    const view = house.views.view(OPERATOR, ALL);
     const [, alias = ''] = view.lists.names('resources');
     expect(view.resource(alias, 'resource/read')).toMatchObject([
       { target: { server: 'more' }, edits: { uri: 'x:1' } },
@@ -365,7 +365,7 @@ describe('a request', () => {
 
   it('for a completion goes where its prompt or its template is', async () => {
     const house = await houseOf({ files });
-    const view = house.router.view(OPERATOR, ALL);
+    const view = house.views.view(OPERATOR, ALL);
     const [prompt = ''] = view.lists.names('prompts');
     const byPrompt = { ref: { type: 'ref/prompt', name: prompt } };
     expect(routes(view, 'completion/complete', byPrompt)).toMatchObject([
@@ -387,7 +387,7 @@ describe('a request', () => {
   });
 
   it('without a proper name or URI is refused', async () => {
-    const view = (await houseOf({ files })).router.view(OPERATOR, ALL);
+    const view = (await houseOf({ files })).views.view(OPERATOR, ALL);
     for (const method of ['tools/call', 'prompts/get', 'resources/read', 'resources/subscribe']) {
       for (const params of [{}, { name: 7, uri: 7 }, { name: null, uri: [] }]) {
         expect(refusal(() => routes(view, method, params)).data['rpc']).toBe(-32602);
@@ -397,12 +397,12 @@ describe('a request', () => {
 
   it('of a method that we do not know goes to the server of the view, or to nobody', async () => {
     const house = await houseOf({ files });
-    const [route] = routes(house.router.view(OPERATOR, server('files')), 'x/y', {});
+    const [route] = routes(house.views.view(OPERATOR, server('files')), 'x/y', {});
     expect(route?.target).toEqual({ server: 'files' });
-    const whole = house.router.view(OPERATOR, ALL);
+    const whole = house.views.view(OPERATOR, ALL);
     expect(refusal(() => routes(whole, 'x/y', {})).data['rpc']).toBe(-32601);
     house.granted = ['tool:files/read'];
-    const granted = house.router.view(BOB, server('files'));
+    const granted = house.views.view(BOB, server('files'));
     const refused = (): unknown => cleared(house, BOB, routes(granted, 'x/y', {}));
     expect(refusal(refused).code).toBe('STARLING_CALL_REFUSED');
   });
@@ -410,7 +410,7 @@ describe('a request', () => {
   it('about tasks goes to the one server that has them', async () => {
     const capabilities = { files: { tasks: { list: {} } } };
     const house = await houseOf({ files, git: {} }, { capabilities });
-    const [route] = routes(house.router.view(OPERATOR, ALL), 'tasks/list', {});
+    const [route] = routes(house.views.view(OPERATOR, ALL), 'tasks/list', {});
     expect(route?.target).toEqual({ server: 'files' });
   });
 });

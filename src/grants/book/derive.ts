@@ -1,21 +1,21 @@
 /**
  * Grants of ours that come from other grants: delegations of what we received, renewals before an end,
  * and those that a change of keys makes us issue anew. What they say is decided by the pure functions of
- * `delegate.ts` and `reissue.ts`; when a renewal is due, by `renewer.ts`.
+ * `derived-claims.ts` and `reissue.ts`; when a renewal is due, by `renewal-timer.ts`.
  */
 import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did } from '../../core/index.ts';
 import { describeRefusal, ruleOf } from '../chain/verify.ts';
 import type { Grant, GrantDelegateInit, SuccessionView } from '../types.ts';
 import type { ChainChecks } from './chain-checks.ts';
-import { delegationOf, renewalOf } from './delegate.ts';
+import { delegationOf, renewalOf } from './derived-claims.ts';
 import type { Issued } from './issued.ts';
 import type { Received } from './received.ts';
 import { isOutdated, reissueOf } from './reissue.ts';
 import type { Signing } from './signing.ts';
 
 /** What grants are made from grants with. */
-export interface RenewingComponents {
+export interface DerivationComponents {
   readonly self: Did;
   readonly clock: Clock;
   readonly successions: SuccessionView;
@@ -26,7 +26,7 @@ export interface RenewingComponents {
 }
 
 /** Makes grants from grants. Nothing is kept here. */
-export interface Renewing {
+export interface Derivation {
   /**
    * A delegation of `parent`, signed and verified.
    * @throws STARLING_GRANT_INVALID when `parent` is not for this node, or would be widened
@@ -45,7 +45,7 @@ export interface Renewing {
 }
 
 /** Makes grants of `self` from others. */
-export function createRenewing(components: RenewingComponents): Renewing {
+export function createDerivation(components: DerivationComponents): Derivation {
   const { self, clock, successions, checks, issued, received, signing } = components;
 
   /** The grant with this hash, or what it was renewed to. */

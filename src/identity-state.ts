@@ -1,15 +1,16 @@
 /**
- * What one identity knows, opened over the node's store in the order in which one part needs another:
- * who took whose place, grants, what of them is used up, and the mesh.
+ * Opens what one identity knows over the node's store, in the order in which one part needs another: who
+ * took whose place, grants, what of them is used up, and the mesh. Opened at every start of a node
+ * (`open-state.ts`), and for an old and a new key when the key is changed (`rotation`).
  */
-import { messageOf } from '../core/index.ts';
-import type { Clock, Health, Logger, Warning } from '../core/index.ts';
-import { createCounters, createGrantBook, createSuccessions } from '../grants/index.ts';
-import type { Counters, GrantBook, Succession, Successions } from '../grants/index.ts';
-import type { Identity } from '../identity/index.ts';
-import type { Store } from '../store/index.ts';
-import { RETIRED_HINT, createMeshAdmission, createOwnMesh } from '../mesh/index.ts';
-import type { MeshAdmission, OwnMesh } from '../mesh/index.ts';
+import { messageOf } from './core/index.ts';
+import type { Clock, Health, Logger, Warning } from './core/index.ts';
+import { createCounters, createGrantBook, createSuccessions } from './grants/index.ts';
+import type { Counters, GrantBook, Succession, Successions } from './grants/index.ts';
+import type { Identity } from './identity/index.ts';
+import type { Store } from './store/index.ts';
+import { RETIRED_HINT, createMeshAdmission, createOwnMesh } from './mesh/index.ts';
+import type { MeshAdmission, OwnMesh } from './mesh/index.ts';
 
 /** What it is opened with. */
 export interface IdentityStateComponents {

@@ -2,7 +2,7 @@
  * The definitions of the three tools that stand for a whole list, as `tools/list` gives them. Written out
  * as JSON Schema: they are read on the way of every call in search mode, where no schema library belongs.
  */
-import type { ListedTool } from '../../directory/index.ts';
+import type { ListedTool } from '../../../directory/index.ts';
 
 /** The meta tools' names. */
 export type MetaToolName = 'search_tools' | 'describe_tools' | 'call_tool';

@@ -6,32 +6,32 @@ import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Pins } from '../pins/pins.ts';
 import type { Upstreams } from '../types.ts';
 import { isHere } from './sources.ts';
-import type { Router, RouterConfig, RouterEvents, View, ViewSpec } from './types.ts';
+import type { Views, ViewsConfig, ViewsEvents, View, ViewSpec } from './types.ts';
 import { createView } from './view.ts';
 import type { ViewComponents } from './view.ts';
 import { createViewCache } from './view-cache.ts';
 
-/** What the router works with. */
-export interface RouterComponents extends ViewComponents {
+/** What views are made with. */
+export interface ViewsComponents extends ViewComponents {
   readonly upstreams: Pick<Upstreams, 'all' | 'get' | 'events'>;
   readonly directory: Pick<Directory, 'servers' | 'peers' | 'events'>;
   readonly membership: Pick<Membership, 'peer' | 'byAlias' | 'events'>;
   readonly pins: Pick<Pins, 'review' | 'events'>;
 }
 
-/** Makes the router of a node. */
-export function createRouter(components: RouterComponents): Router {
-  return new NodeRouter(components);
+/** Makes the views of a node. */
+export function createViews(components: ViewsComponents): Views {
+  return new NodeViews(components);
 }
 
-class NodeRouter implements Router {
-  readonly events = new EventEmitter<RouterEvents>();
-  readonly #views = createViewCache<View>();
+class NodeViews implements Views {
+  readonly events = new EventEmitter<ViewsEvents>();
+  readonly #kept = createViewCache<View>();
   /** What servers of this node listed when their lists were last looked at. */
   readonly #catalogs = new Map<string, ServerCatalog>();
-  #components: RouterComponents;
+  #components: ViewsComponents;
 
-  constructor(components: RouterComponents) {
+  constructor(components: ViewsComponents) {
     this.#components = components;
     this.events.setMaxListeners(0);
     components.pins.events.on('change', this.#changed);
@@ -40,8 +40,8 @@ class NodeRouter implements Router {
     components.membership.events.on('change', this.#peerChanged);
   }
 
-  view(...[principal, spec]: Parameters<Router['view']>): View {
-    return this.#views.get(principal, spec, () => createView(this.#components, principal, spec));
+  view(...[principal, spec]: Parameters<Views['view']>): View {
+    return this.#kept.get(principal, spec, () => createView(this.#components, principal, spec));
   }
 
   exists(spec: ViewSpec): boolean {
@@ -55,7 +55,7 @@ class NodeRouter implements Router {
     return membership.byAlias(alias) !== undefined;
   }
 
-  configure(config: RouterConfig): void {
+  configure(config: ViewsConfig): void {
     this.#components = { ...this.#components, config };
     this.#changed();
   }
@@ -74,7 +74,7 @@ class NodeRouter implements Router {
   }
 
   readonly #changed = (): void => {
-    this.#views.clear();
+    this.#kept.clear();
     this.events.emit('change');
   };
 

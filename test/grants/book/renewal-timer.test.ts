@@ -2,8 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/index.ts';
 import type { Did } from '../../../src/core/index.ts';
-import { RENEWED_LIFETIME_MS, createGrantBook, createRenewer } from '../../../src/grants/index.ts';
-import type { Grant, GrantBook, Renewer } from '../../../src/grants/index.ts';
+import {
+  RENEWED_LIFETIME_MS,
+  createGrantBook,
+  createRenewalTimer,
+} from '../../../src/grants/index.ts';
+import type { Grant, GrantBook, RenewalTimer } from '../../../src/grants/index.ts';
 import type { Signer } from '../../../src/identity/index.ts';
 import { ALL_FILES, NOW_MS, alice, bob, carol, manualClock, owner } from '../arrange.ts';
 import { memoryTable } from '../memory-table.ts';
@@ -14,7 +18,7 @@ const DAY_MS = 24 * HOUR_MS;
 interface Scene {
   readonly clock: ReturnType<typeof manualClock>;
   readonly owner: GrantBook;
-  readonly renewer: Renewer;
+  readonly renewalTimer: RenewalTimer;
   readonly live: Set<Did>;
   readonly looks: Did[];
   book(identity: Signer): Promise<GrantBook>;
@@ -38,7 +42,7 @@ async function sceneOf(): Promise<Scene> {
   const ours = await book(owner);
   const live = new Set<Did>();
   const looks: Did[] = [];
-  const renewer = createRenewer({
+  const renewalTimer = createRenewalTimer({
     grants: ours,
     self: owner.did,
     clock,
@@ -48,11 +52,11 @@ async function sceneOf(): Promise<Scene> {
       return live.has(holder);
     },
   });
-  await renewer.start();
+  await renewalTimer.start();
   return {
     clock,
     owner: ours,
-    renewer,
+    renewalTimer,
     live,
     looks,
     book,
@@ -88,8 +92,8 @@ describe('a grant without an end', () => {
     expect(scene.owner.held(alice.did)).toEqual([]);
     scene.live.add(alice.did).add(bob.did);
     scene.looks.length = 0;
-    scene.renewer.returned(alice.did);
-    await scene.renewer.check();
+    scene.renewalTimer.returned(alice.did);
+    await scene.renewalTimer.check();
     // The return looks at her alone, the check at whoever is due then.
     expect(scene.looks).toEqual([alice.did, bob.did]);
     expect(scene.owner.held(alice.did)).toHaveLength(1);
@@ -102,8 +106,8 @@ describe('a grant without an end', () => {
     await scene.give(alice.did);
     await scene.clock.advance(13 * HOUR_MS);
     scene.looks.length = 0;
-    for (let count = 0; count < 100; count += 1) scene.renewer.returned(alice.did);
-    await scene.renewer.check();
+    for (let count = 0; count < 100; count += 1) scene.renewalTimer.returned(alice.did);
+    await scene.renewalTimer.check();
     // Once for the return, once for the check.
     expect(scene.looks).toEqual([alice.did, alice.did]);
   });
@@ -114,8 +118,8 @@ describe('a grant without an end', () => {
     await scene.clock.advance(2 * DAY_MS);
     await scene.owner.revoke(grant.claims.jti);
     scene.live.add(alice.did);
-    scene.renewer.returned(alice.did);
-    await scene.renewer.check();
+    scene.renewalTimer.returned(alice.did);
+    await scene.renewalTimer.check();
     expect(scene.owner.held(alice.did)).toEqual([]);
   });
 
@@ -129,7 +133,7 @@ describe('a grant without an end', () => {
       aud: carol.did,
       renewForMs: RENEWED_LIFETIME_MS,
     });
-    const handing = createRenewer({
+    const handing = createRenewalTimer({
       grants: theirs,
       self: alice.did,
       clock: scene.clock,
@@ -157,9 +161,9 @@ describe('a grant without an end', () => {
     const grant = await scene.give(alice.did);
     await scene.clock.advance(20 * HOUR_MS);
     scene.live.add(alice.did);
-    await scene.renewer.stop();
-    scene.renewer.returned(alice.did);
-    await scene.renewer.check();
+    await scene.renewalTimer.stop();
+    scene.renewalTimer.returned(alice.did);
+    await scene.renewalTimer.check();
     expect(scene.owner.issued()).toEqual([grant]);
   });
 });

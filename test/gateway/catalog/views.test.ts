@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Principal } from '../../../src/guard/index.ts';
-import type { Route, Router, ViewSpec } from '../../../src/gateway/catalog/types.ts';
+import type { Route, Views, ViewSpec } from '../../../src/gateway/catalog/types.ts';
 import { parseResource } from '../../../src/grants/index.ts';
 import {
   AGENT,
@@ -21,7 +21,7 @@ import {
   routeOf,
   server,
   tool,
-} from '../support/router-bench.ts';
+} from '../support/views-bench.ts';
 
 describe('the operator', () => {
   it('sees own tools as they are, and peers’ tools with who owns them', async () => {
@@ -70,7 +70,7 @@ describe('the operator', () => {
     joins(house, 'alice', alice, { git: { tools: [tool('log')] } });
     const sees = (): boolean => names(house, OPERATOR).includes('alice__git__log');
     let changes = 0;
-    house.router.events.on('change', () => void (changes += 1));
+    house.views.events.on('change', () => void (changes += 1));
     house.membership.set('alice', alice, { state: 'suspect' });
     expect(sees()).toBe(true);
     expect(changes).toBe(0);
@@ -133,11 +133,11 @@ describe('the operator', () => {
 
   it('gets one view for all sessions, until something changes', async () => {
     const house = await houseOf({ files: { tools: [tool('read')] } });
-    const view = house.router.view(OPERATOR, ALL);
-    expect(house.router.view(OPERATOR, ALL)).toBe(view);
-    expect(house.router.view(OPERATOR, server('files'))).not.toBe(view);
+    const view = house.views.view(OPERATOR, ALL);
+    expect(house.views.view(OPERATOR, ALL)).toBe(view);
+    expect(house.views.view(OPERATOR, server('files'))).not.toBe(view);
     house.relist('files', { tools: [tool('read')] });
-    const next = house.router.view(OPERATOR, ALL);
+    const next = house.views.view(OPERATOR, ALL);
     expect(next).not.toBe(view);
     expect(next.lists.digest('tools')).toBe(view.lists.digest('tools'));
   });
@@ -148,21 +148,21 @@ describe('a client with scopes', () => {
 
   it('gets one view for all its sessions, and another client its own', async () => {
     const house = await houseOf({ files: { tools: [tool('read')] } });
-    const { router } = house;
-    const view = router.view(client, ALL);
-    expect(router.view(client, ALL)).toBe(view);
-    expect(router.view({ ...client }, ALL)).not.toBe(view);
-    expect(router.view(AGENT, ALL)).not.toBe(router.view(AGENT, ALL));
+    const { views } = house;
+    const view = views.view(client, ALL);
+    expect(views.view(client, ALL)).toBe(view);
+    expect(views.view({ ...client }, ALL)).not.toBe(view);
+    expect(views.view(AGENT, ALL)).not.toBe(views.view(AGENT, ALL));
     house.relist('files', { tools: [tool('write')] });
-    expect(router.view(client, ALL)).not.toBe(view);
+    expect(views.view(client, ALL)).not.toBe(view);
   });
 
   it('has no more views kept than there is use for, whatever paths it asks at', async () => {
-    const { router } = await houseOf({});
-    const first = router.view(client, server('x0'));
-    for (let count = 1; count <= 64; count += 1) router.view(client, server(`x${count}`));
-    expect(router.view(client, server('x64'))).toBe(router.view(client, server('x64')));
-    expect(router.view(client, server('x0'))).not.toBe(first);
+    const { views } = await houseOf({});
+    const first = views.view(client, server('x0'));
+    for (let count = 1; count <= 64; count += 1) views.view(client, server(`x${count}`));
+    expect(views.view(client, server('x64'))).toBe(views.view(client, server('x64')));
+    expect(views.view(client, server('x0'))).not.toBe(first);
   });
 });
 
@@ -184,11 +184,11 @@ describe('one server', () => {
       { files: { tools: [tool('read')] } },
       { capabilities: { files: { tools: {}, experimental: { x: 1 } } } },
     );
-    expect(house.router.view(OPERATOR, server('files')).facts).toEqual({
+    expect(house.views.view(OPERATOR, server('files')).facts).toEqual({
       serverInfo: { name: 'the files', version: '1' },
       capabilities: { tools: { listChanged: true }, experimental: { x: 1 } },
     });
-    expect(house.router.view(OPERATOR, ALL).facts).toMatchObject({
+    expect(house.views.view(OPERATOR, ALL).facts).toMatchObject({
       serverInfo: { name: 'starling' },
       instructions: 'do',
       capabilities: { tools: { listChanged: true }, resources: { subscribe: true } },
@@ -198,7 +198,7 @@ describe('one server', () => {
   it('of nobody is known not to exist; of a known peer it may come to be', async () => {
     const house = await houseOf({ files: {} }, { views: { work: {} } });
     house.membership.set('alice', alice);
-    const exists = (spec: ViewSpec): boolean => house.router.exists(spec);
+    const exists = (spec: ViewSpec): boolean => house.views.exists(spec);
     expect(exists(server('files'))).toBe(true);
     expect(exists(server('nope'))).toBe(false);
     expect(exists(server('later', 'alice'))).toBe(true);
@@ -233,7 +233,7 @@ describe('a peer', () => {
       git: { tools: [tool('log')] },
     });
     joins(house, 'alice', alice, { git: { tools: [tool('x')] } });
-    const catalogs = (): unknown => house.router.view(BOB, CATALOG).catalogs;
+    const catalogs = (): unknown => house.views.view(BOB, CATALOG).catalogs;
     expect(catalogs()).toEqual([]);
     house.granted = ['tool:files/read', 'tool:starling/*', 'tool:@alice/**', 'prompt:files/sum'];
     expect(catalogs()).toMatchObject([
@@ -263,7 +263,7 @@ describe('a peer', () => {
     const house = await houseOf({
       files: { resources: [{ uri: 'x:real', name: 'r' }], prompts: [{ name: 'real' }] },
     });
-    const view = (name: string): ReturnType<Router['view']> => house.router.view(BOB, server(name));
+    const view = (name: string): ReturnType<Views['view']> => house.views.view(BOB, server(name));
     for (const name of ['files', 'nowhere']) {
       for (const what of ['real', 'made']) {
         const errors = [
@@ -281,7 +281,7 @@ describe('a peer', () => {
     refusal(() => routeOf(house, BOB, 'x', server('nowhere')));
     expect(house.asked).toEqual(['tool:nowhere/x']);
     house.granted = ['tool:files/*'];
-    const view = house.router.view(BOB, server('files'));
+    const view = house.views.view(BOB, server('files'));
     expect(view.lists.names('tools')).toEqual(['read']);
     house.asked.length = 0;
     const [route] = cleared(house, BOB, view.tool('read'));
@@ -300,7 +300,7 @@ describe('a peer', () => {
   it('is asked about with the very URI and ability', async () => {
     const house = await houseOf({ files: { resources: [{ uri: 'x:a b/c', name: 'a' }] } });
     house.granted = ['resource:**'];
-    const view = house.router.view(BOB, server('files'));
+    const view = house.views.view(BOB, server('files'));
     const [read] = view.resource('x:a b/c', 'resource/read');
     const [subscribed] = view.resource('x:a b/c', 'resource/subscribe');
     expect(read?.wanted?.ability).toBe('resource/read');

@@ -1,6 +1,6 @@
 /**
- * What a node stands on, opened before it starts: its state folder, its key and secrets, what it knows
- * of grants and of its mesh.
+ * Opens what a node keeps in its state folder, before the node starts: the database, the key, the secrets,
+ * and what the node knows of grants and of its mesh.
  */
 import { join } from 'node:path';
 import type { Config } from './config/index.ts';
@@ -22,8 +22,9 @@ import type { Store } from './store/index.ts';
 import type { Transport } from './network/index.ts';
 import { chooseMesh } from './mesh/index.ts';
 import type { Mesh } from './mesh/index.ts';
-import { finishRotation, openIdentityState } from './rotation/index.ts';
-import type { IdentityState } from './rotation/index.ts';
+import { openIdentityState } from './identity-state.ts';
+import type { IdentityState } from './identity-state.ts';
+import { finishRotation } from './rotation/index.ts';
 import { SEALED_TABLES, createSecretStore } from './secrets/index.ts';
 import type { SecretStore } from './secrets/index.ts';
 
@@ -52,7 +53,7 @@ export interface Base {
 }
 
 /** What is kept in the state folder, open. */
-export interface Ground extends IdentityState {
+export interface OpenState extends IdentityState {
   readonly store: Store;
   readonly identity: Identity;
   readonly secrets: SecretStore;
@@ -65,10 +66,10 @@ export interface Ground extends IdentityState {
  * @throws STARLING_STATE_LOCKED, STARLING_KEY_UNUSABLE, STARLING_KEY_RETIRED,
  * STARLING_TICKET_EXPIRED, STARLING_MESH_MISMATCH, …
  */
-export async function openGround(
+export async function openState(
   config: Config,
   components: NodeComponents,
-): Promise<{ readonly base: Base; readonly ground: Ground }> {
+): Promise<{ readonly base: Base; readonly state: OpenState }> {
   const base = baseOf(config, components);
   const { clock, logger } = base;
   const { stateDir, name } = config;
@@ -90,13 +91,13 @@ export async function openGround(
       logger: logger.child('secrets'),
     });
     await secrets.load();
-    const state = await openIdentityState({ ...base, store, identity }, { name });
+    const known = await openIdentityState({ ...base, store, identity }, { name });
     // It runs already: `start` would be a no-op.
-    await open.start(state.grants);
+    await open.start(known.grants);
     // Nobody would let in a node whose key is retired, and it would wait for that in vain.
-    if (state.ownMesh.mesh() !== undefined) state.ownMesh.records().requireInUse(identity.did);
-    const dial = await chooseMesh({ ...base, ...state });
-    return { base, ground: { ...state, store, identity, secrets, dial } };
+    if (known.ownMesh.mesh() !== undefined) known.ownMesh.records().requireInUse(identity.did);
+    const dial = await chooseMesh({ ...base, ...known });
+    return { base, state: { ...known, store, identity, secrets, dial } };
   } catch (error) {
     // What else fails must not hide why the folder could not be opened.
     await open.stop().catch((other: unknown) => tellUnclosed(base, other));
@@ -124,18 +125,18 @@ function tellUnclosed({ logger }: Base, error: unknown): void {
 }
 
 /**
- * Closes what {@link openGround} opened, the state folder's lock last and whatever happens before.
+ * Closes what {@link openState} opened, the state folder's lock last and whatever happens before.
  * @throws the first error; `onError` hears the later ones
  */
-export function closeGround(
-  { grants, store }: Ground,
+export function closeState(
+  { grants, store }: OpenState,
   onError: (error: unknown) => void,
 ): Promise<void> {
   return stopAll([grants, store], onError);
 }
 
-/** The mesh that the node is in, which is settled when the ground is open. @throws STARLING_STOPPED */
-export function meshOf({ ownMesh }: Pick<Ground, 'ownMesh'>): Mesh {
+/** The mesh that the node is in, which is settled when the state is open. @throws STARLING_STOPPED */
+export function meshOf({ ownMesh }: Pick<OpenState, 'ownMesh'>): Mesh {
   const mesh = ownMesh.mesh();
   if (mesh !== undefined) return mesh;
   throw new StarlingError('STARLING_STOPPED', 'this node is in no mesh yet');
