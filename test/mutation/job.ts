@@ -8,8 +8,13 @@ export interface Job {
   readonly tests: readonly string[];
   /** Mutants to try. */
   readonly ids: readonly number[];
-  /** One mutant that is on from the start, for code that runs only while the files load; else 0. */
+  /**
+   * One mutant that is on from the start, else 0: for code that runs while the files load, or whose
+   * result a module keeps from then on.
+   */
   readonly alwaysOn: number;
+  /** With `alwaysOn`: the numbers of the tests to run; absent for all. */
+  readonly only?: readonly number[];
   /** Run each test again without a mutant after each mutant, to see which one leaves something behind. */
   readonly careful: boolean;
   /** Where lines of {@link Report} go. */
@@ -21,7 +26,8 @@ export type Report =
   /** The mutants that some test comes by, once all tests have run without one. */
   | {
       readonly kind: 'covered';
-      readonly ids: readonly number[];
+      /** Numbers of the tests, by mutant. */
+      readonly tests: Readonly<Record<number, readonly number[]>>;
       readonly loading: readonly number[];
     }
   /** A test of the first round: something still happens. */

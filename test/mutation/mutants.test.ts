@@ -113,7 +113,7 @@ describe('a run', { timeout: 120_000 }, () => {
   });
 
   it('has no survivor in a small file of ours', async () => {
-    const file = 'src/guard/policy/duration.ts';
+    const file = 'src/core/duration.ts';
     const target = TARGETS.find((each) => each.file === file);
     const all = mutate(readFileSync(join(ROOT, file), 'utf8')).mutants.map(({ id }) => id);
     const { killed } = await tryMutants({

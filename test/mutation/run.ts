@@ -31,16 +31,19 @@ interface Score {
 async function scoreOf({ file, tests }: Target): Promise<Score> {
   const startedAt = performance.now();
   const { mutants } = mutate(readFileSync(join(ROOT, file), 'utf8'));
-  const { killed } = await tryMutants({
-    source: join(ROOT, file),
-    tests: tests.map((path) => join(ROOT, path)),
-    ids: mutants.map(({ id }) => id),
-  });
   const entries = EQUIVALENTS.filter((entry) => entry.file === file);
   const fits = (entry: (typeof entries)[number], mutant: Mutant): boolean =>
     entry.line === mutant.lineText && entry.from === mutant.from && entry.to === mutant.to;
-  const alive = mutants.filter(({ id }) => !killed.has(id));
   const equal = mutants.filter((mutant) => entries.some((entry) => fits(entry, mutant)));
+  const { killed } = await tryMutants(
+    {
+      source: join(ROOT, file),
+      tests: tests.map((path) => join(ROOT, path)),
+      ids: mutants.map(({ id }) => id),
+    },
+    new Set(equal.map(({ id }) => id)),
+  );
+  const alive = mutants.filter(({ id }) => !killed.has(id));
   const complaints = entries
     .filter((entry) => !alive.some((mutant) => fits(entry, mutant)))
     .map(

@@ -66,12 +66,14 @@ export default class MutantRunner extends VitestTestRunner {
   }
 
   override onAfterRunFiles(): void {
-    if (!this.#isUnsound) tell({ kind: 'done' });
+    // Without one test nothing was loaded.
+    if (!this.#isUnsound && this.#coverage.size > 0) tell({ kind: 'done' });
     super.onAfterRunFiles();
   }
 
   override async onBeforeRunTask(test: RunnerTask): Promise<void> {
     await super.onBeforeRunTask(test);
+    if (job.only?.includes(this.#numberOf(test)) === false) test.mode = 'skip';
     if (test.type !== 'test' || test.mode !== 'run' || roundOf(test) !== 'try') return;
     const { ids, durationMs } = this.#coverage.get(this.#numberOf(test)) ?? {
       ids: [],
@@ -92,6 +94,7 @@ export default class MutantRunner extends VitestTestRunner {
     const plan = this.#plans.get(test);
     if (plan === undefined) {
       board.take();
+      board.turn(job.alwaysOn);
       return;
     }
     plan.at += 1;
@@ -165,9 +168,12 @@ export default class MutantRunner extends VitestTestRunner {
   }
 
   #tellCoverage(): void {
-    const ids = new Set([...this.#coverage.values()].flatMap((each) => [...each.ids]));
-    const loading = [...this.#loading].filter((id) => !ids.has(id));
-    tell({ kind: 'covered', ids: [...ids], loading });
+    const tests: Record<number, number[]> = {};
+    for (const [number, { ids }] of this.#coverage) {
+      for (const id of ids) (tests[id] ??= []).push(number);
+    }
+    const loading = [...this.#loading].filter((id) => tests[id] === undefined);
+    tell({ kind: 'covered', tests, loading });
   }
 
   /** The quickest first: what they kill the slow ones need not try. */

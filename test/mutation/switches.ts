@@ -17,7 +17,7 @@ export interface Switches {
 
 /** How many times more rounds a mutant may take than everything took without one. */
 const ROUNDS_FACTOR = 20;
-const ROUNDS_MIN = 100_000;
+const ROUNDS_MIN = 1_000_000;
 
 /** The switches, seen from the runner. */
 export class SwitchBoard implements Switches {

@@ -25,36 +25,43 @@ export interface Verdict {
   readonly killed: ReadonlySet<number>;
 }
 
-/** @throws Error when the tests fail without a mutant */
-export async function tryMutants(trial: Trial): Promise<Verdict> {
+/**
+ * Tries all mutants in as few processes as possible, then whoever survived in a process of its own,
+ * where no module keeps what it made without the mutant; `hopeless` ones get no second try.
+ * @throws Error when the tests fail without a mutant
+ */
+export async function tryMutants(
+  trial: Trial,
+  hopeless: ReadonlySet<number> = new Set(),
+): Promise<Verdict> {
   const killed = new Set<number>();
-  const done = new Set<number>();
   let careful = false;
   for (;;) {
-    const ids = trial.ids.filter((id) => !killed.has(id) && !done.has(id));
-    if (ids.length === 0) break;
+    const ids = trial.ids.filter((id) => !killed.has(id));
     const reports = await runJob({ ...trial, ids, alwaysOn: 0, careful });
-    const covered = reports.find((report) => report.kind === 'covered');
-    if (covered === undefined)
-      throw new Error(
-        `the tests of ${trial.source} fail without a mutant: ${JSON.stringify(reports.at(-1))}`,
-      );
-    for (const id of ids) if (!covered.ids.includes(id)) done.add(id);
     const last = reports.at(-1);
+    const covered = reports.find((report) => report.kind === 'covered');
+    if (covered === undefined) {
+      throw new Error(
+        `the tests of ${trial.source} fail without a mutant: ${JSON.stringify(last)}`,
+      );
+    }
     const sound = careful ? reports : soundPart(reports);
     for (const report of sound) if (report.kind === 'killed') killed.add(report.id);
-    const begun = reports.findLast((report) => report.kind === 'begin')?.id;
     if (last?.kind === 'done') {
-      for (const id of ids) done.add(id);
-      for (const id of covered.loading) {
-        if (ids.includes(id) && (await diesLoading(trial, id))) killed.add(id);
+      for (const id of trial.ids) {
+        const tests = covered.tests[id] ?? (covered.loading.includes(id) ? 'all' : undefined);
+        if (killed.has(id) || hopeless.has(id) || tests === undefined) continue;
+        if (await diesAlone(trial, id, tests)) killed.add(id);
       }
-    } else if (last?.kind === 'unsound' && !careful) careful = true;
+      return { killed };
+    }
+    const begun = reports.findLast((report) => report.kind === 'begin')?.id;
+    if (last?.kind === 'unsound' && !careful) careful = true;
     // It blocked, crashed, or left something behind that a test sees: that is a failure too.
     else if (begun !== undefined) killed.add(begun);
     else throw new Error(`nothing comes of ${trial.source}: ${JSON.stringify(last)}`);
   }
-  return { killed };
 }
 
 /** Up to the last test that still passed without a mutant. */
@@ -64,8 +71,13 @@ function soundPart(reports: readonly Report[]): readonly Report[] {
   return isEnded ? reports : reports.slice(0, last + 1);
 }
 
-async function diesLoading(trial: Trial, id: number): Promise<boolean> {
-  const reports = await runJob({ ...trial, ids: [], alwaysOn: id, careful: false });
+async function diesAlone(
+  trial: Trial,
+  id: number,
+  tests: readonly number[] | 'all',
+): Promise<boolean> {
+  const only = tests === 'all' ? {} : { only: tests };
+  const reports = await runJob({ ...trial, ids: [], alwaysOn: id, careful: false, ...only });
   return !reports.some((report) => report.kind === 'done');
 }
 
