@@ -1,5 +1,5 @@
 /** House rules that a program can check. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERRORS } from '../src/core/index.ts';
@@ -79,6 +79,28 @@ describe('the tests', () => {
       /expect\([^)]*(performance\.now\(|Date\.now\(\)|\b(late|elapsed|took)(Ms|S)?\b).*\.toBe(Less|Greater)/;
     const wrong = findings(files('test', /\.ts$/), (line) => asserts.test(line));
     expect(wrong.filter((line) => !line.startsWith('test/tidy.test.ts'))).toEqual([]);
+  });
+});
+
+/** Folders of `test` that are no rooms of `src`, and folders in them that mirror none. */
+const OWN_FOLDERS =
+  'architecture compliance conformance e2e fixtures golden mutation sim wire'.split(' ');
+const HELP_FOLDERS = ['support', 'hostile', 'bench'];
+
+describe('the layout of the tests', () => {
+  it('mirrors that of the code', () => {
+    const foldersIn = (path: string): string[] =>
+      readdirSync(join(ROOT, path), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => entry.name);
+    const rooms = foldersIn('test').filter((name) => !OWN_FOLDERS.includes(name));
+    const inRooms = rooms.flatMap((room) =>
+      foldersIn(`test/${room}`)
+        .filter((name) => !HELP_FOLDERS.includes(name))
+        .map((name) => `${room}/${name}`),
+    );
+    const lost = [...rooms, ...inRooms].filter((path) => !existsSync(join(ROOT, 'src', path)));
+    expect(lost).toEqual([]);
   });
 });
 

@@ -77,8 +77,7 @@ export function findUnused(
   const { edges } = readHouse(files);
   const exists = (prefix: string): boolean =>
     [...files.keys()].some((path) => path === `src/${prefix}` || path.startsWith(`src/${prefix}/`));
-  const optional = new Set(['testing.ts']);
-  const lost = FLOORS.flat().filter((room) => !exists(room) && !optional.has(room));
+  const lost = FLOORS.flat().filter((room) => !exists(room));
   const lostFolders = Object.entries(FOLDERS).flatMap(([room, floors]) =>
     floors
       .flat()

@@ -108,9 +108,9 @@ describe('a mesh of three processes, joined by tickets', () => {
     const client = await world.http(bob);
     const progressed = deferred();
     const call = client.callTool(
-      { name: 'alice__toolbox__wait', arguments: { ms: 600_000 } },
+      { name: 'alice__toolbox__wait', arguments: { ms: 30_000 } },
       undefined,
-      { onprogress: () => progressed.resolve(), timeout: 600_000, resetTimeoutOnProgress: true },
+      { onprogress: () => progressed.resolve(), timeout: 60_000, resetTimeoutOnProgress: true },
     );
     const ended = expect(call).rejects.toThrow(/revoked|no grant/i);
     await progressed.promise;
@@ -130,7 +130,7 @@ describe('a mesh of three processes, joined by tickets', () => {
       (names) => names.includes(tool),
     );
     const progressed = deferred();
-    const call = client.callTool({ name: tool, arguments: { ms: 600_000 } }, undefined, {
+    const call = client.callTool({ name: tool, arguments: { ms: 60_000 } }, undefined, {
       onprogress: () => progressed.resolve(),
       timeout: 60_000,
       resetTimeoutOnProgress: true,

@@ -4,7 +4,7 @@
  * no test has killed yet, and last without one.
  */
 import { appendFileSync } from 'node:fs';
-import type { RunnerTask, RunnerTestCase, RunnerTestSuite } from 'vitest';
+import type { RunnerTask, RunnerTestCase, RunnerTestFile, RunnerTestSuite } from 'vitest';
 import { VitestTestRunner } from 'vitest/runners';
 import { getFn } from 'vitest/suite';
 import { readJob } from './job.ts';
@@ -41,14 +41,20 @@ interface Plan {
 export default class MutantRunner extends VitestTestRunner {
   readonly #wanted = new Set(job.ids);
   readonly #killed = new Set<number>();
-  readonly #coverage = new Map<string, Coverage>();
+  /** Each test's number in its round. */
+  readonly #numbers = new Map<RunnerTask, number>();
+  readonly #coverage = new Map<number, Coverage>();
   /** Came by while the files loaded. */
   #loading: ReadonlySet<number> = new Set();
   readonly #plans = new Map<RunnerTask, Plan>();
   #isUnsound = false;
 
-  onBeforeRunFiles(): void {
+  onBeforeRunFiles(files: RunnerTestFile[]): void {
     this.#loading = board.take();
+    // Names may come twice; both rounds hold the same tests in the same order.
+    for (const round of files.flatMap((file) => file.tasks)) {
+      for (const [index, test] of testsIn(round).entries()) this.#numbers.set(test, index);
+    }
   }
 
   override async onBeforeRunSuite(suite: RunnerTestSuite): Promise<void> {
@@ -67,7 +73,10 @@ export default class MutantRunner extends VitestTestRunner {
   override async onBeforeRunTask(test: RunnerTask): Promise<void> {
     await super.onBeforeRunTask(test);
     if (test.type !== 'test' || test.mode !== 'run' || roundOf(test) !== 'try') return;
-    const { ids, durationMs } = this.#coverage.get(nameOf(test)) ?? { ids: [], durationMs: 0 };
+    const { ids, durationMs } = this.#coverage.get(this.#numberOf(test)) ?? {
+      ids: [],
+      durationMs: 0,
+    };
     const alive = [...ids].filter((id) => this.#wanted.has(id) && !this.#killed.has(id));
     if (alive.length === 0 || this.#isUnsound) {
       test.mode = 'skip';
@@ -123,7 +132,7 @@ export default class MutantRunner extends VitestTestRunner {
     }
     const durationMs = performance.now() - startedAt;
     tell({ kind: 'ran', test: nameOf(test) });
-    this.#coverage.set(nameOf(test), { ids: board.take(), durationMs });
+    this.#coverage.set(this.#numberOf(test), { ids: board.take(), durationMs });
   }
 
   onAfterRetryTask(test: RunnerTestCase): void {
@@ -151,6 +160,10 @@ export default class MutantRunner extends VitestTestRunner {
     tell({ kind: 'unsound', test: nameOf(test), error: plan.failure });
   }
 
+  #numberOf(test: RunnerTask): number {
+    return this.#numbers.get(test) ?? -1;
+  }
+
   #tellCoverage(): void {
     const ids = new Set([...this.#coverage.values()].flatMap((each) => [...each.ids]));
     const loading = [...this.#loading].filter((id) => !ids.has(id));
@@ -162,10 +175,14 @@ export default class MutantRunner extends VitestTestRunner {
     const cost = (task: RunnerTask): number =>
       task.type === 'suite'
         ? Math.max(0, ...task.tasks.map(cost))
-        : (this.#coverage.get(nameOf(task))?.durationMs ?? 0);
+        : (this.#coverage.get(this.#numberOf(task))?.durationMs ?? 0);
     suite.tasks.sort((a, b) => cost(a) - cost(b));
     for (const task of suite.tasks) if (task.type === 'suite') this.#sort(task);
   }
+}
+
+function testsIn(task: RunnerTask): RunnerTask[] {
+  return task.type === 'suite' ? task.tasks.flatMap(testsIn) : [task];
 }
 
 /** The names of a task and of the suites around it, the outermost first: its round. */

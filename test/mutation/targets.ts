@@ -105,7 +105,11 @@ export const TARGETS: readonly Target[] = [
   ...of(['test/network/framing.test.ts'], 'src/network/framing.ts'),
   ...of(['test/network/hello-codec.test.ts'], 'src/network/hello-codec.ts'),
   ...of(
-    ['test/membership/detector-and-formats.test.ts'],
+    [
+      'test/membership/detector-and-formats.test.ts',
+      'test/membership/heartbeat-format.test.ts',
+      'test/membership/phi-accrual.test.ts',
+    ],
     'src/membership/heartbeat-format.ts',
     'src/membership/phi-accrual.ts',
   ),

@@ -145,6 +145,19 @@ describe('a batch', () => {
     );
   });
 
+  it('of more than 100 messages is refused, before they are taken apart', () => {
+    const many = JSON.stringify(Array.from({ length: 101 }, (_, id) => ping(id)));
+    expect(() => parseIncoming(Buffer.from(many))).toThrow(/over 100 messages/);
+  });
+
+  it('is one only with brackets around: anything else is one message', () => {
+    expect(parseIncoming(Buffer.from(` ${JSON.stringify(ping(1))}`))).toMatchObject({
+      kind: 'request',
+      id: 1,
+    });
+    expect(() => parseIncoming(Buffer.from('7'))).toThrow(/object/);
+  });
+
   it('of 100 messages is taken', () => {
     const { told, send } = arrange();
     send(Array.from({ length: 100 }, (_, id) => ping(id)));
