@@ -1,5 +1,5 @@
 /** House rules that a program can check. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERRORS } from '../src/core/index.ts';
@@ -82,6 +82,28 @@ describe('the tests', () => {
   });
 });
 
+/** Folders of `test` that are no rooms of `src`, and folders in them that mirror none. */
+const OWN_FOLDERS =
+  'architecture compliance conformance e2e fixtures golden mutation sim wire'.split(' ');
+const HELP_FOLDERS = ['support', 'hostile', 'bench'];
+
+describe('the layout of the tests', () => {
+  it('mirrors that of the code', () => {
+    const foldersIn = (path: string): string[] =>
+      readdirSync(join(ROOT, path), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => entry.name);
+    const rooms = foldersIn('test').filter((name) => !OWN_FOLDERS.includes(name));
+    const inRooms = rooms.flatMap((room) =>
+      foldersIn(`test/${room}`)
+        .filter((name) => !HELP_FOLDERS.includes(name))
+        .map((name) => `${room}/${name}`),
+    );
+    const lost = [...rooms, ...inRooms].filter((path) => !existsSync(join(ROOT, 'src', path)));
+    expect(lost).toEqual([]);
+  });
+});
+
 describe('the code', () => {
   it('has no file over 600 lines', () => {
     const long = everything.filter((path) => readFileSync(path, 'utf8').split('\n').length > 600);
@@ -102,6 +124,24 @@ describe('the code', () => {
         .map((match) => `${relative(ROOT, path)}: ${match[3]}`);
     });
     expect(bare).toEqual([]);
+  });
+
+  it('points in its comments and papers to files that are there', () => {
+    const known = [...everything, ...files('config', /\.ts$/)].map(
+      (path) => `/${relative(ROOT, path)}`,
+    );
+    const papers = [
+      ...files('docs', /\.md$/),
+      join(ROOT, 'README.md'),
+      join(ROOT, 'CONTRIBUTING.md'),
+    ];
+    const dead = [...source, ...papers].flatMap((path) =>
+      [...readFileSync(path, 'utf8').matchAll(/`([\w./-]+\.ts)`/g)]
+        .map(([, name = '']) => name)
+        .filter((name) => !known.some((file) => file.endsWith(`/${name.replace(/^\.\//, '')}`)))
+        .map((name) => `${relative(ROOT, path)}: ${name}`),
+    );
+    expect(dead).toEqual([]);
   });
 
   it('has no unfinished marks, silenced checks or skipped tests', () => {
