@@ -126,6 +126,24 @@ describe('the code', () => {
     expect(bare).toEqual([]);
   });
 
+  it('points in its comments and papers to files that are there', () => {
+    const known = [...everything, ...files('config', /\.ts$/)].map(
+      (path) => `/${relative(ROOT, path)}`,
+    );
+    const papers = [
+      ...files('docs', /\.md$/),
+      join(ROOT, 'README.md'),
+      join(ROOT, 'CONTRIBUTING.md'),
+    ];
+    const dead = [...source, ...papers].flatMap((path) =>
+      [...readFileSync(path, 'utf8').matchAll(/`([\w./-]+\.ts)`/g)]
+        .map(([, name = '']) => name)
+        .filter((name) => !known.some((file) => file.endsWith(`/${name.replace(/^\.\//, '')}`)))
+        .map((name) => `${relative(ROOT, path)}: ${name}`),
+    );
+    expect(dead).toEqual([]);
+  });
+
   it('has no unfinished marks, silenced checks or skipped tests', () => {
     const marks =
       /\b(FIXME|XXX|HACK|TODO)\b|@ts-(ignore|nocheck|expect-error)|\bas any[;,)\]}]|\b(it|test|describe)\.(skip|only|todo)\(/;

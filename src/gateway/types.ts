@@ -113,8 +113,8 @@ export interface Channel {
     params: JsonObject,
     options: { readonly timeoutMs: number },
   ): Promise<ResponseFrame>;
-  /** Our own notification. */
-  notify(method: string, params: JsonObject): void;
+  /** Our own notification. False when it was not sent: too much waits already, or the channel is over. */
+  notify(method: string, params: JsonObject): boolean;
   /** Relayed calls that wait for an answer. */
   readonly inFlight: number;
   /** Relayed calls that were answered so far. */
@@ -159,7 +159,9 @@ export interface ServerTarget {
 }
 
 /** One session's connection to one server: an instance of it here, or a stream to the peer that owns it. */
-export interface ServerChannel extends Omit<Channel, 'inFlight' | 'answered' | 'isOver'> {
+export interface ServerChannel extends Pick<Channel, 'relay' | 'request'> {
+  /** A notification of the session, which is dropped where too much waits already. */
+  notify(method: string, params: JsonObject): void;
   /** Resolves when it is over, with why; the next call needs a new one. Never rejects. */
   readonly ended: Promise<StarlingError>;
   close(): void;

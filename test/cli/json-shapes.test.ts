@@ -245,15 +245,18 @@ async function thatGoOn(root: string, alice: StarlingNode): Promise<void> {
   const at = ['--state', stateDir, '--json'];
   const lines = async (words: string, ...args: readonly string[]): Promise<void> => {
     const started = start([...words.split(' '), ...args]);
-    const written = setInterval(() => {
-      void run('board', 'set', 'plan', 'owner', String(Math.random()), '--state', stateDir);
-    }, 100);
     await started.says('}\n');
-    clearInterval(written);
     started.child.kill('SIGINT');
     const { stdout } = await started.ended();
     printed.set(words, shapeOf(JSON.parse(stdout.split('\n')[0] ?? '')));
   };
+  // Not by a command of this process: what that prints would get among what the next one prints.
+  const client = await attach(stateDir);
+  const writes: Promise<unknown>[] = [];
+  const written = setInterval(() => {
+    const value = Math.random();
+    writes.push(client.builtin('board_set', { board: 'plan', key: 'owner', value }));
+  }, 100);
   const third = join(root, 'third');
   const quiet = ['--no-http', '--no-mdns', '--listen', '/ip4/127.0.0.1/tcp/0'];
   await Promise.all([
@@ -261,6 +264,9 @@ async function thatGoOn(root: string, alice: StarlingNode): Promise<void> {
     lines('audit tail', '--lines', '1', '--kind', 'key', ...at),
     lines('up', ...quiet, '--state', third, '--json'),
   ]);
+  clearInterval(written);
+  await Promise.all(writes);
+  client.close();
   await keep('identity rotate', '--state', third);
 }
 

@@ -9,7 +9,8 @@ import { runProgram } from '../../src/cli/program.ts';
 import { startFakeNode } from './fake-node.ts';
 import type { FakeInit, FakeNode } from './fake-node.ts';
 
-const MAIN = resolve(import.meta.dirname, '../../src/cli/main.ts');
+/** The built command: `npm test` builds before it tests, and a build starts four times as fast as sources. */
+const CLI = resolve(import.meta.dirname, '../../dist/cli.js');
 
 export interface Ran {
   readonly code: number | null;
@@ -67,12 +68,12 @@ export interface Started {
   readonly ended: () => Promise<Ran>;
 }
 
-/** Starts the command as a process of its own, from the sources. */
+/** Starts the built command as a process of its own. */
 export function start(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Started {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+  const child = spawn(process.execPath, [CLI, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });

@@ -11,6 +11,7 @@ import { initialize } from '../wire/client-handshake.ts';
 import { createChannel, idAtEdge } from '../wire/channel.ts';
 import type { ChannelCore } from '../wire/channel.ts';
 import { WAITING_BYTES_MAX, createPeerWriter } from '../wire/peer-writer.ts';
+import type { PeerWriter } from '../wire/peer-writer.ts';
 import {
   GRANTS_META,
   GRANTS_NOTIFICATION,
@@ -114,6 +115,8 @@ class PeerChannel implements ServerChannel {
   readonly #channel: ChannelCore;
   /** Grants that the peer has been shown. */
   #presented: ReadonlySet<string>;
+  /** There are new grants that the peer read too slowly to be shown. */
+  #mustPresent = false;
 
   constructor(
     stream: PeerStream,
@@ -126,7 +129,11 @@ class PeerChannel implements ServerChannel {
     this.#peer = peer;
     this.#components = components;
     this.#needs = needs;
-    this.#channel = channelOver(stream, peer, components, init, {
+    const writer = createPeerWriter(stream, components.logger);
+    writer.onBlocked((isBlocked) => {
+      if (!isBlocked) this.#presentOwed();
+    });
+    this.#channel = channelOver(stream, writer, peer, components, init, {
       notification: (frame, related) => this.#notified(frame, related),
       request: needs.request ?? refuse,
     });
@@ -153,6 +160,8 @@ class PeerChannel implements ServerChannel {
   }
 
   relay(call: RelayedCall): ChannelCall {
+    // The call may stand on a grant that the peer does not know yet.
+    this.#presentOwed();
     return this.#channel.relay(call);
   }
 
@@ -178,9 +187,14 @@ class PeerChannel implements ServerChannel {
   readonly #presentNew = (): void => {
     const now = this.#components.grants.toPresent(this.#peer.did);
     const isNew = now.some((jws) => !this.#presented.has(jws));
-    this.#presented = new Set(now);
-    if (isNew) this.#channel.notify(GRANTS_NOTIFICATION, { grants: now });
+    this.#mustPresent = isNew && !this.#channel.notify(GRANTS_NOTIFICATION, { grants: now });
+    if (!this.#mustPresent) this.#presented = new Set(now);
   };
+
+  /** Tries again what did not fit before. */
+  #presentOwed(): void {
+    if (this.#mustPresent) this.#presentNew();
+  }
 
   #end(): StarlingError {
     this.#components.presenters.delete(this.#presentNew);
@@ -196,12 +210,12 @@ class PeerChannel implements ServerChannel {
 
 function channelOver(
   stream: PeerStream,
+  writer: PeerWriter,
   peer: PeerView,
   components: PeerChannelComponents,
   init: PeerChannelInit,
   listener: ChannelListener,
 ): ChannelCore {
-  const writer = createPeerWriter(stream, components.logger);
   const channel = createChannel(
     {
       send(message) {

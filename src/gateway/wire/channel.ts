@@ -73,10 +73,10 @@ const SWEEP_MAX_MS = 1000;
 
 /** Makes a channel. */
 export function createChannel(components: ChannelComponents, init: ChannelInit): ChannelCore {
-  return new MappedLink(components, init);
+  return new MappedChannel(components, init);
 }
 
-class MappedLink implements ChannelCore {
+class MappedChannel implements ChannelCore {
   readonly #components: ChannelComponents;
   readonly #init: ChannelInit;
   readonly #pending = createChurnMap<number, Pending>();
@@ -135,12 +135,14 @@ class MappedLink implements ChannelCore {
     });
   }
 
-  notify(method: string, params: JsonObject): void {
-    if (this.#ended !== undefined) return;
+  notify(method: string, params: JsonObject): boolean {
+    if (this.#ended !== undefined) return false;
     try {
       this.#components.send(notificationBytes(method, params));
+      return true;
     } catch (error) {
       this.#components.logger.debug({ method, error: messageOf(error) }, 'notification not sent');
+      return false;
     }
   }
 

@@ -6,6 +6,7 @@ import { parseFrame, resultBytes } from '../../../src/gateway/wire/frame.ts';
 import { createChannel, idAtEdge } from '../../../src/gateway/wire/channel.ts';
 import type { ChannelCore } from '../../../src/gateway/wire/channel.ts';
 import type { Answer, ChannelCall, RelayedCall, RequestFrame } from '../../../src/gateway/types.ts';
+import { createTestClock } from '../../core/test-clock.ts';
 
 interface Sent {
   readonly id?: number;
@@ -14,7 +15,7 @@ interface Sent {
 }
 
 /** A channel whose other end is the test, on a clock that the test moves. */
-function testLink(callsMax = 10): {
+function testChannel(callsMax = 10): {
   channel: ChannelCore;
   sent: Sent[];
   pass: (ms: number) => void;
@@ -25,7 +26,7 @@ function testLink(callsMax = 10): {
   heard: string[];
 } {
   const sent: Sent[] = [];
-  const asked: ReturnType<typeof testLink>['asked'] = [];
+  const asked: ReturnType<typeof testChannel>['asked'] = [];
   const heard: string[] = [];
   let now = 0;
   let timers: { at: number; task: () => void }[] = [];
@@ -99,7 +100,7 @@ function relay(channel: ChannelCore, token?: string, method = 'tools/call'): Out
 
 describe('a channel', () => {
   it('gives two callers with the same id each their own answer', () => {
-    const { channel, sent, receive } = testLink();
+    const { channel, sent, receive } = testChannel();
     const one = relay(channel);
     const two = relay(channel);
     expect(sent.map((message) => message.params?.name)).toEqual(['y', 'y']);
@@ -111,7 +112,7 @@ describe('a channel', () => {
   });
 
   it('ignores answers to nobody, and a second answer', () => {
-    const { channel, sent, receive } = testLink();
+    const { channel, sent, receive } = testChannel();
     const one = relay(channel);
     receive({ id: 999, result: {} });
     receive({ id: String(sent[0]?.id), result: {} });
@@ -122,7 +123,7 @@ describe('a channel', () => {
   });
 
   it('brings progress to the caller who asked for it, and to no other', () => {
-    const { channel, sent, receive } = testLink();
+    const { channel, sent, receive } = testChannel();
     const one = relay(channel, 'same');
     const two = relay(channel, 'same');
     const quiet = relay(channel);
@@ -140,7 +141,7 @@ describe('a channel', () => {
   });
 
   it('ends a call that nobody answers, and tells the other end', () => {
-    const { channel, sent, pass } = testLink();
+    const { channel, sent, pass } = testChannel();
     const one = relay(channel);
     pass(900);
     expect(one.events).toEqual([]);
@@ -153,7 +154,7 @@ describe('a channel', () => {
   });
 
   it('waits on while there is progress, but not for ever', () => {
-    const { channel, sent, pass, receive } = testLink();
+    const { channel, sent, pass, receive } = testChannel();
     const one = relay(channel, 't');
     const token = sent[0]?.params?._meta?.progressToken;
     for (let step = 0; step < 9; step += 1) {
@@ -169,7 +170,7 @@ describe('a channel', () => {
   });
 
   it('forgets a cancelled call', () => {
-    const { channel, sent, receive } = testLink();
+    const { channel, sent, receive } = testChannel();
     const one = relay(channel);
     one.call.cancel('changed my mind');
     one.call.cancel();
@@ -180,13 +181,13 @@ describe('a channel', () => {
   });
 
   it('takes no more calls than it may', () => {
-    const { channel } = testLink(2);
+    const { channel } = testChannel(2);
     const calls = [relay(channel), relay(channel), relay(channel)];
     expect(calls.map((call) => call.events)).toEqual([[], [], ['failed STARLING_LIMIT_EXCEEDED']]);
   });
 
   it('ends all its calls when it ends, and refuses later ones', async () => {
-    const { channel } = testLink();
+    const { channel } = testChannel();
     const one = relay(channel);
     channel.end(new StarlingError('STARLING_PEER_UNREACHABLE', 'gone'));
     const two = relay(channel);
@@ -197,8 +198,29 @@ describe('a channel', () => {
     await expect(channel.request('ping', {}, { timeoutMs: 10 })).rejects.toThrow('gone');
   });
 
+  it('says whether a notification was sent', () => {
+    let isFull = false;
+    const channel = createChannel(
+      {
+        send: () => {
+          if (isFull) throw new Error('too much waits');
+        },
+        listener: { notification: () => undefined, request: () => undefined },
+        clock: createTestClock(),
+        logger: silentLogger,
+      },
+      { title: 'peer alice', callTimeoutMs: 1000, callTotalMs: 3000, callsMax: 1 },
+    );
+    expect(channel.notify('notifications/x', {})).toBe(true);
+    isFull = true;
+    expect(channel.notify('notifications/x', {})).toBe(false);
+    isFull = false;
+    channel.end(new StarlingError('STARLING_PEER_UNREACHABLE', 'gone'));
+    expect(channel.notify('notifications/x', {})).toBe(false);
+  });
+
   it('answers a ping of the other end, and hands on what it asks: one answer to each', () => {
-    const { sent, receive, asked } = testLink();
+    const { sent, receive, asked } = testChannel();
     receive({ id: 'p', method: 'ping' });
     receive({ id: 's', method: 'sampling/createMessage', params: {} });
     expect(sent).toMatchObject([{ id: 'p', result: {} }]);
@@ -213,7 +235,7 @@ describe('a channel whose other end asks things', () => {
   const question = { id: 'q', method: 'elicitation/create', params: {} };
 
   it('waits for its calls while an answer is owed, and counts anew from then on', () => {
-    const { channel, pass, receive, asked } = testLink();
+    const { channel, pass, receive, asked } = testChannel();
     const one = relay(channel);
     pass(900);
     receive(question);
@@ -227,7 +249,7 @@ describe('a channel whose other end asks things', () => {
   });
 
   it('waits no longer than a call may take in all', () => {
-    const { channel, pass, receive } = testLink();
+    const { channel, pass, receive } = testChannel();
     const one = relay(channel);
     receive(question);
     pass(6000);
@@ -235,7 +257,7 @@ describe('a channel whose other end asks things', () => {
   });
 
   it('waits on while another question is open', () => {
-    const { channel, pass, receive, asked } = testLink();
+    const { channel, pass, receive, asked } = testChannel();
     const one = relay(channel);
     receive(question);
     receive({ ...question, id: 'r' });
@@ -245,7 +267,7 @@ describe('a channel whose other end asks things', () => {
   });
 
   it('says on behalf of which call something came, where the transport tells', () => {
-    const { channel, sent, receive, asked, heard } = testLink();
+    const { channel, sent, receive, asked, heard } = testChannel();
     relay(channel);
     const two = relay(channel);
     receive({ method: 'notifications/message' }, sent[1]?.id);
@@ -262,7 +284,7 @@ describe('a channel whose other end asks things', () => {
   });
 
   it('does not answer once it has ended', () => {
-    const { channel, sent, receive, asked } = testLink();
+    const { channel, sent, receive, asked } = testChannel();
     receive(question);
     channel.end(new StarlingError('STARLING_PEER_UNREACHABLE', 'gone'));
     asked[0]?.answer(resultBytes('q', {}));
@@ -272,7 +294,7 @@ describe('a channel whose other end asks things', () => {
 
 describe('a subscription on a channel', () => {
   it('stays, however quiet it is, and ends when it is cancelled', () => {
-    const { channel, sent, pass } = testLink();
+    const { channel, sent, pass } = testChannel();
     const listening = relay(channel, undefined, 'subscriptions/listen');
     pass(20_000);
     expect(listening.events).toEqual([]);
@@ -284,7 +306,7 @@ describe('a subscription on a channel', () => {
   });
 
   it('gets what is tagged with its id, and no other does', () => {
-    const { channel, sent, receive, heard } = testLink();
+    const { channel, sent, receive, heard } = testChannel();
     const listening = relay(channel, undefined, 'subscriptions/listen');
     const other = relay(channel);
     const tagged = (id: unknown): object => ({
@@ -312,7 +334,7 @@ describe('the id of a message of which only the ends are known', () => {
 
 describe('a call while the other end asks something', () => {
   it('is not late as long as that waits, and is again once it was taken back', () => {
-    const { channel, receive, pass, asked } = testLink();
+    const { channel, receive, pass, asked } = testChannel();
     const call = relay(channel);
     receive({ id: 7, method: 'elicitation/create', params: {} });
     expect(asked).toHaveLength(1);
