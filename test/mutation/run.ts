@@ -94,10 +94,16 @@ const targets = TARGETS.filter(
 );
 const queue = [...targets];
 const scores: Score[] = [];
+const failures: string[] = [];
 await Promise.all(
   Array.from({ length: WORKERS }, async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      scores.push(await scoreOf(next));
+      try {
+        scores.push(await scoreOf(next));
+      } catch (error) {
+        // The other files are tried all the same.
+        failures.push(`${next.file}: ${String(error)}`);
+      }
     }
   }),
 );
@@ -107,9 +113,10 @@ const [killed, total, equal] = [sum((s) => s.killed), sum((s) => s.total), sum((
 const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
 const summary = `${percent(killed, total)} ${killed}/${total} of ${scores.length} files, ${equal} equivalent, ${minutes} minutes\n`;
 process.stdout.write(summary);
-if (wanted.length === 0) {
+if (wanted.length === 0 && failures.length === 0) {
   const rows = scores.toSorted((a, b) => (a.file < b.file ? -1 : 1)).map(row);
   recordResult({ name: 'mutate', command: 'npm run mutate', text: [...rows, summary].join('\n') });
 }
-const isStale = scores.some(({ complaints }) => complaints.length > 0);
+process.stdout.write(failures.map((failure) => `not tried: ${failure}\n`).join(''));
+const isStale = failures.length > 0 || scores.some(({ complaints }) => complaints.length > 0);
 if (isStale || (100 * killed) / Math.max(1, total) < SCORE_MIN) process.exitCode = 1;
