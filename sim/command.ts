@@ -4,7 +4,6 @@
  */
 import { parseArgs } from 'node:util';
 import { recordResult } from './results.ts';
-import { runSim } from './run.ts';
 
 /** What is recorded: as many nodes as one process may have, with a hundred calls each. */
 const RECORDED = { nodes: '50', calls: '100', seed: '1' } as const;
@@ -24,6 +23,8 @@ const nodes = count('nodes', 2, 50);
 const calls = count('calls', 1, 100_000);
 const seed = count('seed', 0, 2 ** 31);
 const printed: string[] = [];
+// As the command line does: a static import would move the simulation away from the files that it starts.
+const { runSim } = await import('./run.ts');
 const { exitCode } = await runSim({
   nodes,
   calls,
