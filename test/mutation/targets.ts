@@ -6,17 +6,6 @@ export interface Target {
   readonly tests: readonly string[];
 }
 
-const GUARD = [
-  'test/guard/guard/decide.test.ts',
-  'test/guard/guard/guard.test.ts',
-  'test/guard/guard/clients.test.ts',
-  'test/guard/policy/caller-rules.test.ts',
-  'test/guard/policy/policy.test.ts',
-  'test/guard/policy/current-policy.test.ts',
-  'test/guard/guardian/guardian.test.ts',
-  'test/guard/guardian/permission-scope.test.ts',
-];
-
 const of = (tests: readonly string[], ...files: readonly string[]): readonly Target[] =>
   files.map((file) => ({ file, tests }));
 
@@ -71,12 +60,27 @@ export const TARGETS: readonly Target[] = [
   ),
   ...of(['test/grants/book/succession.test.ts'], 'src/grants/format/succession.ts'),
   ...of(
-    GUARD,
+    [
+      'test/guard/guard/decide.test.ts',
+      'test/guard/guard/guard.test.ts',
+      'test/guard/guard/clients.test.ts',
+    ],
     'src/guard/guard/guard.ts',
     'src/guard/guard/scopes.ts',
+  ),
+  ...of(
+    [
+      'test/guard/policy/policy.test.ts',
+      'test/guard/policy/current-policy.test.ts',
+      'test/guard/guard/decide.test.ts',
+      'test/guard/policy/caller-rules.test.ts',
+    ],
     'src/guard/policy/policy.ts',
     'src/guard/policy/caller-rules.ts',
     'src/core/duration.ts',
+  ),
+  ...of(
+    ['test/guard/guardian/guardian.test.ts', 'test/guard/guardian/permission-scope.test.ts'],
     'src/guard/guardian/score.ts',
     'src/guard/guardian/permission-scope.ts',
     'src/guard/guardian/permission-plan.ts',
@@ -100,6 +104,7 @@ export const TARGETS: readonly Target[] = [
   ),
   ...of(['test/gateway/wire/modern-headers.test.ts'], 'src/gateway/wire/modern-headers.ts'),
   ...of(['test/gateway/catalog/tool-names.test.ts'], 'src/gateway/catalog/tool-names.ts'),
+  ...of(['test/gateway/catalog/tool-merge.test.ts'], 'src/gateway/catalog/tool-merge.ts'),
   ...of(['test/gateway/catalog/tool-selection.test.ts'], 'src/gateway/catalog/tool-selection.ts'),
   ...of(['test/gateway/catalog/resource-uris.test.ts'], 'src/gateway/catalog/resource-uris.ts'),
   ...of(['test/network/framing.test.ts'], 'src/network/framing.ts'),
