@@ -2,7 +2,7 @@
 import { BUILTIN_SERVER, StarlingError, printable } from '../../core/index.ts';
 import { parseResource, patternCovers } from '../../grants/index.ts';
 import type { ResourcePattern } from '../../grants/index.ts';
-import { toPattern } from '../policy/schema.ts';
+import { toPattern } from '../policy/tool-pattern.ts';
 
 /** A scope that was read. */
 export interface PermissionScope {

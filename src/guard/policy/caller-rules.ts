@@ -6,8 +6,8 @@
 import { durationMs } from '../../core/index.ts';
 import { matchesTarget, parseResource } from '../../grants/index.ts';
 import type { ResourcePattern, ResourceTarget } from '../../grants/index.ts';
-import { toPattern } from './schema.ts';
 import type { PolicyCaller, PolicyFile, PolicyLimits } from './schema.ts';
+import { toPattern } from './tool-pattern.ts';
 import type { Policy } from './policy.ts';
 import type { Principal } from '../types.ts';
 import { ZONES, allNamesOf, zoneOf } from '../principal-names.ts';

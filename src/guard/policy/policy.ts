@@ -7,7 +7,8 @@ import { explain, invalidConfig } from '../../config/index.ts';
 import type { Problem } from '../../config/index.ts';
 import { matchesTarget, parseResource, parseTarget } from '../../grants/index.ts';
 import { reword } from './old-words.ts';
-import { SHIPPED_TYPES, policyJsonSchema, policySchema, toPattern } from './schema.ts';
+import { SHIPPED_TYPES, policyJsonSchema, policySchema } from './schema.ts';
+import { toPattern } from './tool-pattern.ts';
 import type { PolicyFile, PolicyLimits, ResourceType } from './schema.ts';
 
 /** A policy that holds. */

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import type { JsonObject } from '../../core/index.ts';
 import { parseResource } from '../../grants/index.ts';
 import { ZONES, isCallerName } from '../principal-names.ts';
+import { toPattern } from './tool-pattern.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 /** A scheme and a name with `*`, or the name alone. */
@@ -183,11 +184,6 @@ export const SHIPPED_TYPES: Readonly<Record<string, ResourceType>> = {
   },
   DATA_EXPORT: { risk: 0.6, resources: [], restrictions: { approval: true } },
 };
-
-/** `files/write_*` → `tool:files/write_*`; a pattern with a scheme stays as it is. */
-export function toPattern(text: string): string {
-  return /^[a-z]+:/.test(text) ? text : `tool:${text}`;
-}
 
 /** The schema of the policy file, for editors and for `config/policy.schema.json`. */
 export function policyJsonSchema(): JsonObject {
