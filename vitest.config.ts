@@ -17,6 +17,8 @@ export default defineConfig({
           setupFiles: ['src/core/node20.ts'],
           // Twice the cores of CI: while one test waits for a peer, another has the processor.
           maxWorkers: 4,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           sequence: { groupOrder: 0 },
         },
       },

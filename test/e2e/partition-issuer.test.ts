@@ -41,7 +41,7 @@ describe.skipIf(missing !== undefined)(
       await network.between(ALICE, BOB, 'shut');
       await sees(alice, [bob], 'alive', CUT_MS);
       await ok(bob, 'grant', 'revoke', link);
-      await eventually('carol is refused', () => call('around the corner'), isRefusal, 5000);
+      await eventually('carol is refused', () => call('around the corner'), isRefusal);
     });
   },
 );
