@@ -50,6 +50,7 @@ export function grantTools(components: GrantComponents): readonly BuiltinTool[] 
           .describe('May the newcomer invite others? Default true.'),
       }),
       hints: { destructiveHint: false },
+      clients: 'no',
       run: (input): Promise<InviteResult> =>
         components.createTicket({
           expiresInMs: (input.expires_s ?? INVITE_DEFAULT_S) * 1000,
@@ -74,6 +75,7 @@ function createTool(components: GrantComponents): BuiltinTool {
       ),
     }),
     hints: { destructiveHint: false },
+    clients: 'no',
     async run(input): Promise<GrantCreateResult> {
       const caveats = caveatsOf(input);
       const lifetimeMs =
@@ -97,6 +99,7 @@ function listTool(components: GrantComponents): BuiltinTool {
     description: 'All grants that this node issued or received, newest first, with their state.',
     input: z.object({}),
     hints: { readOnlyHint: true },
+    clients: 'no',
     run(): GrantListResult {
       const issued = components.grants
         .issued()
@@ -120,6 +123,7 @@ function revokeTool(components: GrantComponents): BuiltinTool {
       reason: z.string().max(500).optional(),
     }),
     hints: { destructiveHint: true, idempotentHint: true },
+    clients: 'no',
     async run(input): Promise<GrantRevokeResult> {
       const grant = components.grants.find(input.id);
       await components.grants.revoke(grant.claims.jti, input.reason);
