@@ -485,7 +485,9 @@ class NodeGateway implements Gateway {
 
 /** True where the person who owns the node sits before whoever calls. */
 function hasPerson(principal: Principal): boolean {
-  return principal.kind === 'operator' || (principal.kind === 'client' && principal.person === true);
+  return (
+    principal.kind === 'operator' || (principal.kind === 'client' && principal.person === true)
+  );
 }
 
 function serverInfoOf(name: string): JsonObject {

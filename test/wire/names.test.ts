@@ -48,6 +48,8 @@ const PINNED = [
   'starling/reasoning',
   'starling/tools',
   'starling/token',
+  'starling/attach',
+  'starling/clients',
   'starling/catalog',
   'notifications/starling/grants',
   'notifications/starling/waiting',

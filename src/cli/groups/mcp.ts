@@ -15,7 +15,10 @@ export function addMcp(program: Command, outcome: Outcome): void {
     )
     .enablePositionalOptions()
     .option('--as <name>', 'what you call the client: client:<name> in the policy (default: local)')
-    .option('--operator', 'the client, and its model, may do all that you may: rights, keys, approvals')
+    .option(
+      '--operator',
+      'the client, and its model, may do all that you may: rights, keys, approvals',
+    )
     .addHelpText(
       'after',
       '\nIn the mcpServers of Claude Desktop, Cursor and others (starling connect writes it for you):\n  "starling": { "command": "starling", "args": ["mcp", "--as", "cursor"] }',

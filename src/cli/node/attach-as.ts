@@ -24,8 +24,10 @@ const NOT_KNOWN: readonly unknown[] = [-32600, -32601];
  */
 export async function attachAs(socket: Socket, as: string): Promise<string | undefined> {
   const id = ATTACH_METHOD;
-  socket.write(`${JSON.stringify({ jsonrpc: '2.0', id, method: ATTACH_METHOD, params: { as } })}\n`);
-  const answer = await firstLine(socket);
+  socket.write(
+    `${JSON.stringify({ jsonrpc: '2.0', id, method: ATTACH_METHOD, params: { as } })}\n`,
+  );
+  const answer = readAnswer(await firstLine(socket));
   const { result, error } = answer;
   if (isObject(error)) {
     if (NOT_KNOWN.includes(error['code']) && answer['id'] === id) return undefined;
@@ -36,8 +38,17 @@ export async function attachAs(socket: Socket, as: string): Promise<string | und
   throw odd('what says nothing of who this is');
 }
 
+function readAnswer(line: Buffer): JsonObject {
+  try {
+    const message = JSON.parse(line.toString('utf8')) as Json;
+    return isObject(message) ? message : {};
+  } catch (error) {
+    throw odd(`what is not JSON (${messageOf(error)})`);
+  }
+}
+
 /** The first message that comes; what comes after it stays on the socket. */
-function firstLine(socket: Socket): Promise<JsonObject> {
+function firstLine(socket: Socket): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     let got = Buffer.alloc(0);
     const finish = (error: Error | undefined): void => {
@@ -57,16 +68,10 @@ function firstLine(socket: Socket): Promise<JsonObject> {
         if (got.length > ANSWER_BYTES_MAX) finish(odd('a message without end'));
         return;
       }
-      finish(undefined);
       const rest = got.subarray(end + 1);
+      finish(undefined);
       if (rest.length > 0) socket.unshift(rest);
-      try {
-        const message = JSON.parse(got.subarray(0, end).toString('utf8')) as Json;
-        resolve(isObject(message) ? message : {});
-      } catch (error) {
-        socket.destroy();
-        reject(odd(`what is not JSON (${messageOf(error)})`));
-      }
+      resolve(got.subarray(0, end));
     };
     const stopTimer = systemClock.schedule(TIMEOUT_MS, () => finish(late()));
     socket.on('data', more).on('end', ended).on('close', ended).on('error', failed);

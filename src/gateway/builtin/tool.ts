@@ -36,6 +36,9 @@ export interface ToolInit<Input extends z.ZodObject> {
   stop?(): void;
 }
 
+/** Key in the `_meta` of a tool: what clients of this node may do with the tool. */
+const CLIENTS_META = 'starling/clients';
+
 /** Builds a tool. Arguments that do not fit become STARLING_USAGE, naming each wrong one. */
 export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): BuiltinTool {
   const strict = init.input.strict();
@@ -46,6 +49,7 @@ export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): Bu
       description: init.description,
       inputSchema: schemaOf(strict),
       annotations: { ...init.hints, openWorldHint: false },
+      _meta: { [CLIENTS_META]: init.clients },
     },
     clients: init.clients,
     peers: init.peers ?? 'no',

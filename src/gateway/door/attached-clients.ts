@@ -74,6 +74,8 @@ function isKey(name: string): StarlingError {
   return new StarlingError(
     'STARLING_USAGE',
     `the name '${name}' belongs to an API key, and one name is one client`,
-    { hint: `choose another: starling mcp --as <name>; or end the key: starling key revoke ${name}` },
+    {
+      hint: `choose another: starling mcp --as <name>; or end the key: starling key revoke ${name}`,
+    },
   );
 }

@@ -281,7 +281,10 @@ class Caller implements LineServed {
   #open(credential: Credential | undefined, request: RequestFrame, reply: Reply): void {
     if (this.#ended) return;
     try {
-      this.#session = this.#components.open(credential?.principal ?? this.#components.nobody, this.#push);
+      this.#session = this.#components.open(
+        credential?.principal ?? this.#components.nobody,
+        this.#push,
+      );
     } catch (error) {
       this.#components.logger.warn({ error: messageOf(error) }, 'TCP session refused');
       reply.final(errorBytes(request.id, errorOf(error)));

@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/index.ts';
 import { createGrantBook } from '../../../src/grants/index.ts';
 import { ATTACHED_SCOPES, createGuard, isScope } from '../../../src/guard/index.ts';
-import type { ClientAccess, Decision, Guard, GuardWanted, Principal } from '../../../src/guard/index.ts';
+import type {
+  ClientAccess,
+  Decision,
+  Guard,
+  GuardWanted,
+  Principal,
+} from '../../../src/guard/index.ts';
 import { alice, bob, carol, manualClock, owner } from '../../grants/arrange.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 
@@ -93,7 +99,9 @@ describe('a client', () => {
     for (const tool of ['grant_create', 'key_create', 'made_up', 'method/anything']) {
       const refusal = refusalOf(guard.decide(greedy, call(`tool:starling/${tool}`)));
       expect(refusal.cause).toBe("it is for this node's operator, and for no client of it");
-      expect(refusal.hint).toBe('the person who owns workstation can do it in a terminal: starling --help');
+      expect(refusal.hint).toBe(
+        'the person who owns workstation can do it in a terminal: starling --help',
+      );
     }
   });
 
