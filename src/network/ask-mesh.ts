@@ -13,10 +13,10 @@ import {
 } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import { abortReason } from './abort.ts';
-import { parseAddress } from './addresses.ts';
+import { parseAddress } from './addresses/addresses.ts';
 import { ADDRESS_DIAL_TIMEOUT_MS, STOP_TIMEOUT_MS } from './constants.ts';
-import { sayHello } from './hello-exchange.ts';
-import { baseOptions, transportsOf } from './host.ts';
+import { sayHello } from './admission/hello-exchange.ts';
+import { baseOptions, transportsOf } from './host/host.ts';
 import type { Hello, HelloAnswer, Transport } from './types.ts';
 
 /** How a mesh is asked. */

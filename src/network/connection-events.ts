@@ -1,9 +1,9 @@
 /** What happens when libp2p opens or closes a connection: hello, links, redialling, and who is told. */
 import type { Connection, Stream } from '@libp2p/interface';
 import { StarlingError } from '../core/index.ts';
-import { createHelloExchange } from './hello-exchange.ts';
-import type { HelloExchange } from './hello-exchange.ts';
-import type { LinkUpkeep } from './link-upkeep.ts';
+import { createHelloExchange } from './admission/hello-exchange.ts';
+import type { HelloExchange } from './admission/hello-exchange.ts';
+import type { LinkUpkeep } from './links/link-upkeep.ts';
 import { peerOf } from './peer-id.ts';
 import type { NetworkComponents, NetworkRunEvents, RunParts } from './run-parts.ts';
 

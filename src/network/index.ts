@@ -1,5 +1,5 @@
 /** The network: peers, streams and topics of one mesh, over libp2p. */
-export { createMessageStream } from './message-stream.ts';
+export { createMessageStream } from './streams/message-stream.ts';
 export { createNetwork } from './network.ts';
 export { askMesh } from './ask-mesh.ts';
 export type { NetworkComponents, NetworkInit } from './run-parts.ts';

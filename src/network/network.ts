@@ -7,16 +7,16 @@ import { peerIdFromString } from '@libp2p/peer-id';
 import { EventEmitter } from 'node:events';
 import { StarlingError } from '../core/index.ts';
 import type { Logger, PeerId } from '../core/index.ts';
-import { byUsefulness } from './addresses.ts';
-import { closeConnection } from './close-connection.ts';
+import { byUsefulness } from './addresses/addresses.ts';
+import { closeConnection } from './admission/close-connection.ts';
 import { PING_PROTOCOL } from './constants.ts';
-import { ping } from './ping.ts';
+import { ping } from './links/ping.ts';
 import { createProtocols } from './protocols.ts';
 import type { Protocols } from './protocols.ts';
 import { startRun } from './run.ts';
 import type { NetworkComponents, NetworkInit, NetworkRun } from './run-parts.ts';
-import { createTopics } from './topics.ts';
-import type { Topics } from './topics.ts';
+import { createTopics } from './gossip/topics.ts';
+import type { Topics } from './gossip/topics.ts';
 import type { Network, NetworkEvents, PeerStream, Route, Topic } from './types.ts';
 
 /** Makes the network of a mesh, not started. */

@@ -3,11 +3,11 @@ import type { Connection, Stream } from '@libp2p/interface';
 import { StarlingError, messageOf, toStarlingError } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
 import { abortReason } from './abort.ts';
-import type { AdmissionStates } from './admission-states.ts';
+import type { AdmissionStates } from './admission/admission-states.ts';
 import { HELLO_PROTOCOL, PING_PROTOCOL, STREAMS_PER_PROTOCOL } from './constants.ts';
-import type { Host } from './host.ts';
+import type { Host } from './host/host.ts';
 import { peerOf } from './peer-id.ts';
-import { createPeerStream } from './stream.ts';
+import { createPeerStream } from './streams/stream.ts';
 import type { PeerStream } from './types.ts';
 
 type Handler = (stream: PeerStream) => void;

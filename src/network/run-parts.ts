@@ -2,13 +2,13 @@
 import type { Stream } from '@libp2p/interface';
 import type { Clock, Logger, MeshId, PeerId, Random, Scope } from '../core/index.ts';
 import type { Identity } from '../identity/types.ts';
-import type { AdmissionStates } from './admission-states.ts';
-import type { Dialer } from './dialer.ts';
-import type { Gossip } from './gossip.ts';
-import type { Host } from './host.ts';
-import type { Links } from './links.ts';
-import type { RedialTargets } from './redial-targets.ts';
-import type { Redialer } from './redialer.ts';
+import type { AdmissionStates } from './admission/admission-states.ts';
+import type { Dialer } from './dialing/dialer.ts';
+import type { Gossip } from './gossip/gossip.ts';
+import type { Host } from './host/host.ts';
+import type { Links } from './links/links.ts';
+import type { RedialTargets } from './dialing/redial-targets.ts';
+import type { Redialer } from './dialing/redialer.ts';
 import type { Admission, Transport } from './types.ts';
 
 /** What a network is made from. */

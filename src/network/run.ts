@@ -5,21 +5,21 @@
 import type { PeerInfo } from '@libp2p/interface';
 import { createScope, messageOf, settledWithin } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
-import { parseAddress, peerIn } from './addresses.ts';
-import { createAdmissionStates } from './admission-states.ts';
+import { parseAddress, peerIn } from './addresses/addresses.ts';
+import { createAdmissionStates } from './admission/admission-states.ts';
 import { watchConnections } from './connection-events.ts';
 import { HELLO_PROTOCOL, STOP_TIMEOUT_MS, TIDY_INTERVAL_MS } from './constants.ts';
-import { createDialer } from './dialer.ts';
-import { createGossip } from './gossip.ts';
-import { createHost } from './host.ts';
-import type { Host } from './host.ts';
-import { createLinkUpkeep } from './link-upkeep.ts';
-import { createLinks } from './links.ts';
-import { listenOn } from './listen.ts';
+import { createDialer } from './dialing/dialer.ts';
+import { createGossip } from './gossip/gossip.ts';
+import { createHost } from './host/host.ts';
+import type { Host } from './host/host.ts';
+import { createLinkUpkeep } from './links/link-upkeep.ts';
+import { createLinks } from './links/links.ts';
+import { listenOn } from './addresses/listen.ts';
 import { isPeerId, peerIdOf } from './peer-id.ts';
-import { createRedialTargets, keepBootstrap } from './redial-targets.ts';
-import { createRedialer } from './redialer.ts';
-import { announcedAddresses, memberRelayGater, reserveRelays } from './relay.ts';
+import { createRedialTargets, keepBootstrap } from './dialing/redial-targets.ts';
+import { createRedialer } from './dialing/redialer.ts';
+import { announcedAddresses, memberRelayGater, reserveRelays } from './host/relay.ts';
 import type {
   NetworkComponents,
   NetworkInit,

@@ -37,6 +37,14 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['guard', 'guardian'],
     ['governance.ts', 'audit-events.ts'],
   ],
+  network: [
+    ['types.ts', 'constants.ts', 'abort.ts', 'peer-id.ts'],
+    ['streams', 'addresses'],
+    ['admission', 'gossip'],
+    ['host', 'links'],
+    ['dialing'],
+    ['*'],
+  ],
   membership: [['types.ts'], ['audit'], ['*']],
   gateway: [
     ['types.ts'],

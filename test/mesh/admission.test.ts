@@ -11,7 +11,7 @@ import {
   decodeHelloAnswer,
   encodeHello,
   encodeHelloAnswer,
-} from '../../src/network/hello-codec.ts';
+} from '../../src/network/admission/hello-codec.ts';
 import type { Hello, HelloAnswer } from '../../src/network/index.ts';
 import { parseTicket } from '../../src/mesh/ticket-format.ts';
 import { memoryTable } from '../grants/memory-table.ts';

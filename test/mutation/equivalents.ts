@@ -132,7 +132,7 @@ export const EQUIVALENTS: readonly Equivalent[] = [
     why: 'sorted before use',
   },
   {
-    file: 'src/network/framing.ts',
+    file: 'src/network/streams/framing.ts',
     line: 'bytes.push((rest % 0x80) + 0x80);',
     from: '(rest % 0x80) + 0x80',
     to: 'rest % 0x80 - 0x80',

@@ -1,7 +1,7 @@
 /** Length-prefixed messages: any message in any chunks; nothing else gets through. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createFrameDecoder, encodeLength } from '../../src/network/framing.ts';
+import { createFrameDecoder, encodeLength } from '../../src/network/streams/framing.ts';
 import { codeOf } from './support.ts';
 
 function frame(message: Uint8Array): Buffer {

@@ -8,7 +8,7 @@ import {
   encodeHello,
   encodeHelloAnswer,
   refusalError,
-} from '../../src/network/hello-codec.ts';
+} from '../../src/network/admission/hello-codec.ts';
 import type { Hello } from '../../src/network/index.ts';
 import { MESH, codeOf } from './support.ts';
 

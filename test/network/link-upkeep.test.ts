@@ -3,10 +3,10 @@ import type { Connection } from '@libp2p/interface';
 import { describe, expect, it } from 'vitest';
 import { createScope, silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
-import { createLinkUpkeep } from '../../src/network/link-upkeep.ts';
-import type { LinkUpkeep } from '../../src/network/link-upkeep.ts';
-import { createLinks } from '../../src/network/links.ts';
-import type { Links } from '../../src/network/links.ts';
+import { createLinkUpkeep } from '../../src/network/links/link-upkeep.ts';
+import type { LinkUpkeep } from '../../src/network/links/link-upkeep.ts';
+import { createLinks } from '../../src/network/links/links.ts';
+import type { Links } from '../../src/network/links/links.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import type { TestClock } from '../core/test-clock.ts';
 

@@ -1,8 +1,8 @@
 /** Which of several connections to a peer is used: both ends must agree. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareConnections } from '../../src/network/links.ts';
-import type { Candidate } from '../../src/network/links.ts';
+import { compareConnections } from '../../src/network/links/links.ts';
+import type { Candidate } from '../../src/network/links/links.ts';
 
 const link = (direct: boolean, direction: Candidate['direction'], open: number): Candidate => ({
   direct,

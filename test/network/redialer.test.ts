@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../src/core/index.ts';
 import type { Clock } from '../../src/core/index.ts';
-import { createRedialer } from '../../src/network/redialer.ts';
-import { freshState, lostState, nextState } from '../../src/network/redial-schedule.ts';
-import type { DialOutcome } from '../../src/network/redial-schedule.ts';
+import { createRedialer } from '../../src/network/dialing/redialer.ts';
+import { freshState, lostState, nextState } from '../../src/network/dialing/redial-schedule.ts';
+import type { DialOutcome } from '../../src/network/dialing/redial-schedule.ts';
 
 function manualClock(): Clock & { advance(ms: number): Promise<void> } {
   let now = 0;

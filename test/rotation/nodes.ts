@@ -11,7 +11,7 @@ import {
   decodeHelloAnswer,
   encodeHello,
   encodeHelloAnswer,
-} from '../../src/network/hello-codec.ts';
+} from '../../src/network/admission/hello-codec.ts';
 import type { HelloAnswer } from '../../src/network/index.ts';
 import { createStore } from '../../src/store/index.ts';
 import type { Store } from '../../src/store/index.ts';

@@ -28,13 +28,13 @@ import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
 import { createIndirectProbe } from '../../src/membership/indirect-probe.ts';
 import { proofOf } from '../../src/mesh/ticket-check.ts';
 import { encodeTicket, parseTicket } from '../../src/mesh/ticket-format.ts';
-import { createFrameDecoder, encodeLength } from '../../src/network/framing.ts';
+import { createFrameDecoder, encodeLength } from '../../src/network/streams/framing.ts';
 import {
   decodeHello,
   decodeHelloAnswer,
   encodeHello,
   encodeHelloAnswer,
-} from '../../src/network/hello-codec.ts';
+} from '../../src/network/admission/hello-codec.ts';
 import type { Hello, HelloAnswer } from '../../src/network/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { fakeNetwork, fakeStream } from './fake-stream.ts';

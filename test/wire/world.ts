@@ -2,7 +2,7 @@
 import type { FakeStream } from './fake-stream.ts';
 import { issueGrant } from '../../src/grants/format/issue.ts';
 import { createIdentity } from '../../src/identity/index.ts';
-import { createFrameDecoder } from '../../src/network/framing.ts';
+import { createFrameDecoder } from '../../src/network/streams/framing.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import type { Notes } from './fixture.ts';
 

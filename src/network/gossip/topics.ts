@@ -1,10 +1,10 @@
 /** The gossip topics that the rooms above ask for, over all runs of the network. */
-import { StarlingError } from '../core/index.ts';
-import type { MeshId } from '../core/index.ts';
-import { GOSSIP_MAX_BYTES } from './constants.ts';
+import { StarlingError } from '../../core/index.ts';
+import type { MeshId } from '../../core/index.ts';
+import { GOSSIP_MAX_BYTES } from '../constants.ts';
 import { requireTopicName } from './gossip.ts';
 import type { Gossip, TopicListener } from './gossip.ts';
-import type { Topic } from './types.ts';
+import type { Topic } from '../types.ts';
 
 /** The topics of a mesh. */
 export interface Topics {

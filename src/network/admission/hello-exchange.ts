@@ -4,9 +4,9 @@
  * {@link Admission} decides.
  */
 import type { Connection, Stream } from '@libp2p/interface';
-import { StarlingError, messageOf, toStarlingError, withDeadline } from '../core/index.ts';
-import type { Clock, Logger, PeerId, Scope } from '../core/index.ts';
-import { raceAbort } from './abort.ts';
+import { StarlingError, messageOf, toStarlingError, withDeadline } from '../../core/index.ts';
+import type { Clock, Logger, PeerId, Scope } from '../../core/index.ts';
+import { raceAbort } from '../abort.ts';
 import type { AdmissionStates } from './admission-states.ts';
 import { closeConnection } from './close-connection.ts';
 import {
@@ -15,7 +15,7 @@ import {
   HELLO_TIMEOUT_MS,
   PENDING_INBOUND_MAX,
   REFUSAL_LINGER_MS,
-} from './constants.ts';
+} from '../constants.ts';
 import {
   decodeHello,
   decodeHelloAnswer,
@@ -23,10 +23,10 @@ import {
   encodeHelloAnswer,
   refusalError,
 } from './hello-codec.ts';
-import { createMessageStream } from './message-stream.ts';
-import { peerOf } from './peer-id.ts';
-import { createPeerStream } from './stream.ts';
-import type { Admission, Hello, HelloAnswer, MessageStream } from './types.ts';
+import { createMessageStream } from '../streams/message-stream.ts';
+import { peerOf } from '../peer-id.ts';
+import { createPeerStream } from '../streams/stream.ts';
+import type { Admission, Hello, HelloAnswer, MessageStream } from '../types.ts';
 
 /** What the exchange of hellos needs. */
 export interface HelloExchangeComponents {

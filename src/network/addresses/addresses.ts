@@ -1,9 +1,9 @@
 /** Multiaddrs as this room uses them. Pure. */
 import { CODE_P2P, multiaddr } from '@multiformats/multiaddr';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { StarlingError } from '../core/index.ts';
-import type { PeerId } from '../core/index.ts';
-import { isPeerId } from './peer-id.ts';
+import { StarlingError } from '../../core/index.ts';
+import type { PeerId } from '../../core/index.ts';
+import { isPeerId } from '../peer-id.ts';
 
 /** @throws STARLING_ID_MALFORMED */
 export function parseAddress(text: string): Multiaddr {

@@ -19,8 +19,8 @@ import type { SendResult } from '@libp2p/utils';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { isRelayed, parseAddress, withoutPeer } from './addresses.ts';
-import type { Transport, TransportListener } from './types.ts';
+import { isRelayed, parseAddress, withoutPeer } from '../addresses/addresses.ts';
+import type { Transport, TransportListener } from '../types.ts';
 
 type TransportFactory = (components: { readonly logger: ComponentLogger }) => LibP2PTransport;
 

@@ -2,10 +2,10 @@
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { Libp2p } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { messageOf } from '../core/index.ts';
-import type { Logger, PeerId } from '../core/index.ts';
+import { messageOf } from '../../core/index.ts';
+import type { Logger, PeerId } from '../../core/index.ts';
 import { isRelayed, parseAddress, peerIn, withPeer } from './addresses.ts';
-import { ADDRESSES_PER_PEER_MAX, REDIAL_TARGETS_MAX } from './constants.ts';
+import { ADDRESSES_PER_PEER_MAX, REDIAL_TARGETS_MAX } from '../constants.ts';
 
 /** What is known of where peers are. */
 export interface KnownAddresses {

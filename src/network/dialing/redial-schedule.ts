@@ -1,7 +1,7 @@
 /** When a target is dialled again: exponential backoff with jitter. Pure. */
-import { backoffMs } from '../core/index.ts';
-import type { Random } from '../core/index.ts';
-import { REDIAL_BASE_MS, REDIAL_CAP_MS } from './constants.ts';
+import { backoffMs } from '../../core/index.ts';
+import type { Random } from '../../core/index.ts';
+import { REDIAL_BASE_MS, REDIAL_CAP_MS } from '../constants.ts';
 
 /** What happened to a dial. */
 export type DialOutcome =

@@ -4,8 +4,8 @@
  * wait here, unread, until the hello on the connection went well, and end with the connection otherwise.
  */
 import type { Connection, StreamHandler } from '@libp2p/interface';
-import { StarlingError } from '../core/index.ts';
-import { raceAbort } from './abort.ts';
+import { StarlingError } from '../../core/index.ts';
+import { raceAbort } from '../abort.ts';
 
 /** The state of every connection. */
 export interface AdmissionStates {

@@ -12,18 +12,18 @@ import type {
 import type { Connection, ConnectionGater, Transport } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import type { PeerId } from '../core/index.ts';
-import { isRelayed } from './addresses.ts';
+import type { PeerId } from '../../core/index.ts';
+import { isRelayed } from '../addresses/addresses.ts';
 import {
   RELAY_ADDRESSES_MAX,
   RELAY_CLIENTS_MAX,
   RELAY_RESERVATIONS,
   RELAY_STREAMS_MAX,
-} from './constants.ts';
-import type { AdmissionStates } from './admission-states.ts';
-import { gateConnectionManager, gateRegistrar, overlay } from './gated-services.ts';
-import { isPeerId } from './peer-id.ts';
-import type { Admission } from './types.ts';
+} from '../constants.ts';
+import type { AdmissionStates } from '../admission/admission-states.ts';
+import { gateConnectionManager, gateRegistrar, overlay } from '../admission/gated-services.ts';
+import { isPeerId } from '../peer-id.ts';
+import type { Admission } from '../types.ts';
 
 type TransportManager = CircuitRelayTransportComponents['transportManager'];
 

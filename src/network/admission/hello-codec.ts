@@ -3,9 +3,9 @@
  * What comes in is hostile: every field is checked, unknown fields are ignored.
  */
 import { decode, encode } from 'cborg';
-import { ERRORS, StarlingError, messageOf } from '../core/index.ts';
-import type { Did, ErrorCode } from '../core/index.ts';
-import type { Hello, HelloAnswer, InviteProof } from './types.ts';
+import { ERRORS, StarlingError, messageOf } from '../../core/index.ts';
+import type { Did, ErrorCode } from '../../core/index.ts';
+import type { Hello, HelloAnswer, InviteProof } from '../types.ts';
 
 const NAME_MAX = 256;
 const REASON_MAX = 1024;

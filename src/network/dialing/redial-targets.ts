@@ -3,12 +3,12 @@
  * whoever is there.
  */
 import type { Multiaddr } from '@multiformats/multiaddr';
-import type { PeerId } from '../core/index.ts';
-import { parseAddress, peerIn, withPeer } from './addresses.ts';
+import type { PeerId } from '../../core/index.ts';
+import { parseAddress, peerIn, withPeer } from '../addresses/addresses.ts';
 import { isRefusal } from './dial-failure.ts';
 import type { Dialer } from './dialer.ts';
-import type { Links } from './links.ts';
-import { isPeerId } from './peer-id.ts';
+import type { Links } from '../links/links.ts';
+import { isPeerId } from '../peer-id.ts';
 import type { Redialer } from './redialer.ts';
 import type { DialOutcome } from './redial-schedule.ts';
 

@@ -4,19 +4,19 @@
  */
 import type { Connection, Libp2p } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { StarlingError, messageOf, withDeadline } from '../core/index.ts';
-import type { Clock, Logger, PeerId, Random } from '../core/index.ts';
-import { abortReason, raceAbort } from './abort.ts';
-import { parseAddress, peerIn, withoutPeer } from './addresses.ts';
-import type { AdmissionStates } from './admission-states.ts';
-import { DIAL_TIMEOUT_MS, REDIAL_TARGETS_MAX } from './constants.ts';
+import { StarlingError, messageOf, withDeadline } from '../../core/index.ts';
+import type { Clock, Logger, PeerId, Random } from '../../core/index.ts';
+import { abortReason, raceAbort } from '../abort.ts';
+import { parseAddress, peerIn, withoutPeer } from '../addresses/addresses.ts';
+import type { AdmissionStates } from '../admission/admission-states.ts';
+import { DIAL_TIMEOUT_MS, REDIAL_TARGETS_MAX } from '../constants.ts';
 import { isOtherKey, isRefusal, unreachable } from './dial-failure.ts';
 import { dialWays } from './dial-ways.ts';
 import type { DialWay } from './dial-ways.ts';
-import { createKnownAddresses } from './known-addresses.ts';
-import type { KnownAddresses } from './known-addresses.ts';
-import type { Links } from './links.ts';
-import { isPeerId, peerOf } from './peer-id.ts';
+import { createKnownAddresses } from '../addresses/known-addresses.ts';
+import type { KnownAddresses } from '../addresses/known-addresses.ts';
+import type { Links } from '../links/links.ts';
+import { isPeerId, peerOf } from '../peer-id.ts';
 
 /**
  * Of so many dials that found another key at a peer's addresses, one meets whoever is there. Lower

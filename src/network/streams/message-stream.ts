@@ -1,7 +1,7 @@
 /** Messages over a {@link PeerStream}; the framing itself is in `framing.ts`. */
-import { StarlingError } from '../core/index.ts';
+import { StarlingError } from '../../core/index.ts';
 import { createFrameDecoder, encodeLength } from './framing.ts';
-import type { MessageStream, PeerStream } from './types.ts';
+import type { MessageStream, PeerStream } from '../types.ts';
 
 /** Below this a message is copied next to its length, so that both make one chunk. */
 const COPY_MAX_BYTES = 4096;

@@ -3,8 +3,8 @@
  * bounded, and nothing that libp2p throws gets past here.
  */
 import type { Stream } from '@libp2p/interface';
-import { StarlingError, toStarlingError } from '../core/index.ts';
-import type { Clock, Logger, PeerId } from '../core/index.ts';
+import { StarlingError, toStarlingError } from '../../core/index.ts';
+import type { Clock, Logger, PeerId } from '../../core/index.ts';
 import {
   SEND_BATCH_BYTES,
   SEND_TURN_BYTES,
@@ -12,8 +12,8 @@ import {
   STREAM_HARD_BOUND_BYTES,
   STREAM_HIGH_WATER_BYTES,
   STREAM_LOW_WATER_BYTES,
-} from './constants.ts';
-import type { PeerStream } from './types.ts';
+} from '../constants.ts';
+import type { PeerStream } from '../types.ts';
 
 /** What a stream needs. */
 export interface PeerStreamComponents {

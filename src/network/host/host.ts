@@ -19,8 +19,8 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import { createHash } from 'node:crypto';
 import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
-import type { MeshId } from '../core/index.ts';
-import type { Identity } from '../identity/types.ts';
+import type { MeshId } from '../../core/index.ts';
+import type { Identity } from '../../identity/types.ts';
 import { steadyYamux } from './muxer.ts';
 import {
   ADDRESS_DIAL_TIMEOUT_MS,
@@ -31,13 +31,13 @@ import {
   MONITOR_INTERVAL_MS,
   MONITOR_TIMEOUT_MS,
   STREAM_WINDOW_BYTES,
-} from './constants.ts';
-import type { AdmissionStates } from './admission-states.ts';
-import { gateConnectionManager, gateRegistrar, overlay } from './gated-services.ts';
-import { meshGossip } from './gossip.ts';
+} from '../constants.ts';
+import type { AdmissionStates } from '../admission/admission-states.ts';
+import { gateConnectionManager, gateRegistrar, overlay } from '../admission/gated-services.ts';
+import { meshGossip } from '../gossip/gossip.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
 import { adaptTransport } from './transport.ts';
-import type { Transport } from './types.ts';
+import type { Transport } from '../types.ts';
 
 /** The services of a host. */
 interface HostServices extends Record<string, unknown> {

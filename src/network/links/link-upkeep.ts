@@ -3,18 +3,18 @@
  * is double and unused.
  */
 import type { Connection, Stream } from '@libp2p/interface';
-import { StarlingError, messageOf, withDeadline } from '../core/index.ts';
-import type { Clock, Logger, PeerId, Scope } from '../core/index.ts';
-import { closeConnection } from './close-connection.ts';
+import { StarlingError, messageOf, withDeadline } from '../../core/index.ts';
+import type { Clock, Logger, PeerId, Scope } from '../../core/index.ts';
+import { closeConnection } from '../admission/close-connection.ts';
 import {
   DUPLICATE_GRACE_MS,
   IDENTIFY_TIMEOUT_MS,
   REDIAL_BASE_MS,
   REDIAL_CAP_MS,
-} from './constants.ts';
-import type { Gossip } from './gossip.ts';
+} from '../constants.ts';
+import type { Gossip } from '../gossip/gossip.ts';
 import type { Links } from './links.ts';
-import { peerOf } from './peer-id.ts';
+import { peerOf } from '../peer-id.ts';
 
 /** What the upkeep asks of libp2p. */
 export interface UpkeepHost {

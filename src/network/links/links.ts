@@ -4,8 +4,8 @@
  * then the oldest.
  */
 import type { Connection } from '@libp2p/interface';
-import type { Clock, PeerId } from '../core/index.ts';
-import { peerOf } from './peer-id.ts';
+import type { Clock, PeerId } from '../../core/index.ts';
+import { peerOf } from '../peer-id.ts';
 
 /** What the choice looks at. */
 export interface Candidate {

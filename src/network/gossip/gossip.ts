@@ -4,17 +4,17 @@
  */
 import { gossipsub, StrictSign, TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
 import type { GossipSub, GossipSubComponents, Message } from '@chainsafe/libp2p-gossipsub';
-import { StarlingError } from '../core/index.ts';
-import type { Logger, MeshId, PeerId } from '../core/index.ts';
+import { StarlingError } from '../../core/index.ts';
+import type { Logger, MeshId, PeerId } from '../../core/index.ts';
 import {
   GOSSIP_MAX_BYTES,
   GOSSIP_QUEUE_MAX_BYTES,
   GOSSIP_RPC_MAX_BYTES,
   GOSSIP_TOPICS_MAX_BYTES,
   TOPIC_MAX_LENGTH,
-} from './constants.ts';
-import { isPeerId } from './peer-id.ts';
-import type { Admission, Topic } from './types.ts';
+} from '../constants.ts';
+import { isPeerId } from '../peer-id.ts';
+import type { Admission, Topic } from '../types.ts';
 
 /** The prefix of every topic of `meshId`. */
 function topicPrefix(meshId: MeshId): string {

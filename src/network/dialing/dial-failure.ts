@@ -1,5 +1,5 @@
 /** What a failed dial means, and how a person is told. Pure. */
-import { StarlingError, messageOf } from '../core/index.ts';
+import { StarlingError, messageOf } from '../../core/index.ts';
 
 /** How libp2p begins its messages, and what to say in place of them. */
 const WORDS: readonly (readonly [theirs: string, ours: string])[] = [

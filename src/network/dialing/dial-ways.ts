@@ -5,17 +5,17 @@
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { Connection, Libp2p } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import type { PeerId, Random } from '../core/index.ts';
-import { isRelayed, withPeer } from './addresses.ts';
+import type { PeerId, Random } from '../../core/index.ts';
+import { isRelayed, withPeer } from '../addresses/addresses.ts';
 import {
   DIAL_TIMEOUT_MS,
   LOOKUP_TIMEOUT_MS,
   RELAY_DIAL_TIMEOUT_MS,
   RELAY_TRIES,
-} from './constants.ts';
-import type { Links } from './links.ts';
-import { peerOf } from './peer-id.ts';
-import { addressThrough } from './relay.ts';
+} from '../constants.ts';
+import type { Links } from '../links/links.ts';
+import { peerOf } from '../peer-id.ts';
+import { addressThrough } from '../host/relay.ts';
 
 /** One way to a peer. */
 export interface DialWay {

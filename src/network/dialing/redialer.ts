@@ -2,9 +2,9 @@
  * Keeps peers and addresses connected: dials, and when a dial fails or a connection is lost, dials
  * again, without end, at the times of `redial-schedule.ts`. This file owns the timers.
  */
-import { createScope, messageOf } from '../core/index.ts';
-import type { Clock, Logger, Random, Scope } from '../core/index.ts';
-import { REDIAL_PARALLEL_MAX, REDIAL_TARGETS_MAX } from './constants.ts';
+import { createScope, messageOf } from '../../core/index.ts';
+import type { Clock, Logger, Random, Scope } from '../../core/index.ts';
+import { REDIAL_PARALLEL_MAX, REDIAL_TARGETS_MAX } from '../constants.ts';
 import { freshState, lostState, nextState } from './redial-schedule.ts';
 import type { DialOutcome, RedialState } from './redial-schedule.ts';
 

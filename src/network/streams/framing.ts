@@ -2,7 +2,7 @@
  * Messages on a byte stream: an unsigned varint length (LEB128, multiformats "unsigned-varint":
  * the shortest form only), then the bytes. Knows bytes only.
  */
-import { StarlingError } from '../core/index.ts';
+import { StarlingError } from '../../core/index.ts';
 
 /** Five groups of seven bits hold any length below 2^35, more than any limit. */
 const VARINT_MAX_BYTES = 5;

@@ -1,6 +1,6 @@
 /** Listening, with errors that a person can act on. */
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2';
-import { StarlingError } from '../core/index.ts';
+import { StarlingError } from '../../core/index.ts';
 import { parseAddress } from './addresses.ts';
 
 const CAUSES: Readonly<Record<string, readonly [why: string, hint: string]>> = {

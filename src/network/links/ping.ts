@@ -1,9 +1,9 @@
 /** libp2p's ping (`/ipfs/ping/1.0.0`): bytes that the other end sends back. */
 import { randomBytes } from 'node:crypto';
-import { StarlingError } from '../core/index.ts';
-import { abortReason, raceAbort } from './abort.ts';
-import { PING_BYTES } from './constants.ts';
-import type { PeerStream } from './types.ts';
+import { StarlingError } from '../../core/index.ts';
+import { abortReason, raceAbort } from '../abort.ts';
+import { PING_BYTES } from '../constants.ts';
+import type { PeerStream } from '../types.ts';
 
 /**
  * The round-trip time over `stream` in milliseconds, which is closed then. Measured by the machine's

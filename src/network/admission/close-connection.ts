@@ -1,9 +1,9 @@
 /** The end of a connection that this node does not want. */
 import type { Connection } from '@libp2p/interface';
-import { withDeadline } from '../core/index.ts';
-import type { Clock, Logger } from '../core/index.ts';
-import { REFUSAL_LINGER_MS } from './constants.ts';
-import { peerOf } from './peer-id.ts';
+import { withDeadline } from '../../core/index.ts';
+import type { Clock, Logger } from '../../core/index.ts';
+import { REFUSAL_LINGER_MS } from '../constants.ts';
+import { peerOf } from '../peer-id.ts';
 
 /** Closes a connection so that the peer hears of it; after a second without that. Never rejects. */
 export async function closeConnection(
