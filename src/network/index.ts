@@ -2,6 +2,8 @@
 export { createMessageStream } from './streams/message-stream.ts';
 export { createNetwork } from './network.ts';
 export { askMesh } from './ask-mesh.ts';
+export { createBareHost } from './bare-host.ts';
+export type { BareConnection, BareHost } from './bare-host.ts';
 export type { NetworkComponents, NetworkInit } from './run-parts.ts';
 export type {
   Admission,
