@@ -43,6 +43,8 @@ export interface HostileRow {
   readonly control: number;
   /** Median of the rounds' ratios. */
   readonly ratio: number;
+  /** Median of how the node's CPU for a call stands to that beside the attack: tells where the time goes. */
+  readonly cpuRatio: number;
   /** What the attacker managed a second, and its share of a core. */
   readonly actsPerSecond: number;
   readonly share: number;
@@ -96,6 +98,19 @@ export async function benchHostile(
   }
 }
 
+interface Round {
+  readonly attacked: Calls;
+  readonly control: Calls;
+  readonly acts: number;
+  readonly share: number;
+}
+
+interface Calls {
+  readonly perSecond: number;
+  /** CPU of the node. */
+  readonly cpuUsPerCall: number;
+}
+
 async function measure(
   world: World,
   attack: Attack,
@@ -103,7 +118,7 @@ async function measure(
   before: number,
 ): Promise<HostileRow> {
   const { attacker, owner, target } = world;
-  const rounds: { attacked: number; control: number; acts: number; share: number }[] = [];
+  const rounds: Round[] = [];
   let said = '';
   const durationMs = size.roundMs + 2 * MARGIN_MS;
   for (let round = 0; round < size.rounds; round += 1) {
@@ -119,14 +134,14 @@ async function measure(
     rounds.push({ attacked, control, acts, share });
   }
   await owner.run(['peers', 'forgive', world.peerId]);
-  const of = (pick: (round: (typeof rounds)[number]) => number): number =>
-    percentile(rounds.map(pick), 0.5);
+  const of = (pick: (round: Round) => number): number => percentile(rounds.map(pick), 0.5);
   return {
     name: attack.name,
     title: attack.title,
-    attacked: of((round) => round.attacked),
-    control: of((round) => round.control),
-    ratio: of((round) => round.attacked / round.control),
+    attacked: of(({ attacked }) => attacked.perSecond),
+    control: of(({ control }) => control.perSecond),
+    ratio: of(({ attacked, control }) => attacked.perSecond / control.perSecond),
+    cpuRatio: of(({ attacked, control }) => control.cpuUsPerCall / attacked.cpuUsPerCall),
     actsPerSecond: of((round) => (round.acts / durationMs) * 1000),
     share: of((round) => round.share),
     growthMiB: rssMiB(pidOf(owner)) - before,
@@ -135,9 +150,9 @@ async function measure(
 }
 
 /** Calls a second; 0 when the calls failed, as they do while a node is overrun. */
-async function calls({ loader }: World, durationMs: number): Promise<number> {
+async function calls({ loader, owner }: World, durationMs: number): Promise<Calls> {
   try {
-    const { perSecond } = await loader.run({
+    const { perSecond, cpuUsPerCall = Number.NaN } = await loader.run({
       session: 'entry',
       tool: TOOL,
       args: { message: 'hello world' },
@@ -145,12 +160,14 @@ async function calls({ loader }: World, durationMs: number): Promise<number> {
       callers: CALLERS,
       warmUpMs: 0,
       durationMs,
-      pids: [],
+      pids: [pidOf(owner)],
     });
-    return perSecond;
+    return { perSecond, cpuUsPerCall };
   } catch (error) {
-    process.stderr.write(`calls failed: ${error instanceof Error ? error.message : String(error)}\n`);
-    return 0;
+    process.stderr.write(
+      `calls failed: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
+    return { perSecond: 0, cpuUsPerCall: Infinity };
   }
 }
 
@@ -210,16 +227,34 @@ async function startWorld(root: string, cleanups: (() => unknown)[]): Promise<Wo
 function barsOf(row: HostileRow): readonly Bar[] {
   const { name, ratio, growthMiB, said } = row;
   return [
-    { title: `${name}: × control`, limit: RATIO_LEAST, kind: 'at least', measured: ratio, pass: ratio >= RATIO_LEAST },
-    { title: `${name}: MiB more`, limit: GROWTH_MIB_MOST, kind: 'at most', measured: growthMiB, pass: growthMiB <= GROWTH_MIB_MOST },
-    { title: `${name}: status tells`, limit: 1, kind: 'at least', measured: said === '' ? 0 : 1, pass: said !== '' },
+    {
+      title: `${name}: × control`,
+      limit: RATIO_LEAST,
+      kind: 'at least',
+      measured: ratio,
+      pass: ratio >= RATIO_LEAST,
+    },
+    {
+      title: `${name}: MiB more`,
+      limit: GROWTH_MIB_MOST,
+      kind: 'at most',
+      measured: growthMiB,
+      pass: growthMiB <= GROWTH_MIB_MOST,
+    },
+    {
+      title: `${name}: status tells`,
+      limit: 1,
+      kind: 'at least',
+      measured: said === '' ? 0 : 1,
+      pass: said !== '',
+    },
   ];
 }
 
 function line(row: HostileRow): string {
-  const { title, control, attacked, ratio, actsPerSecond, share, growthMiB, said } = row;
+  const { title, control, attacked, ratio, cpuRatio, actsPerSecond, share, growthMiB, said } = row;
   return (
-    `  ${title}\n    ${control.toFixed(0)} → ${attacked.toFixed(0)} calls/s, × ${ratio.toFixed(2)};` +
+    `  ${title}\n    ${control.toFixed(0)} → ${attacked.toFixed(0)} calls/s, × ${ratio.toFixed(2)} (CPU × ${cpuRatio.toFixed(2)});` +
     ` ${actsPerSecond.toFixed(0)} acts/s at ${(share * 100).toFixed(0)} % of a core; ${growthMiB.toFixed(0)} MiB more\n` +
     `    status: ${said === '' ? '–' : said}\n`
   );

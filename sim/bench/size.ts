@@ -62,7 +62,7 @@ export const FULL: BenchSize = {
     rivals: true,
   },
   guard: { rounds: 5, samples: 60 },
-  hostile: { rounds: 1, roundMs: 3000, warmUpMs: 2000, attacks: Infinity },
+  hostile: { rounds: 2, roundMs: 1500, warmUpMs: 4000, attacks: Infinity },
 };
 
 /** One short round of what is ours: shows that the benchmark works; its figures say nothing. */

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { encode } from 'cborg';
 import { Doc } from 'yjs';
 import { pause, turn } from './attack.ts';
+import type { PeerStream } from '../../src/testing.ts';
 import type { Attack, AttackTools } from './attack.ts';
 import type { Member } from './member.ts';
 import { MESHSUB, message, rpc } from './pubsub.ts';
@@ -26,23 +27,34 @@ function gossip(
       const next = make(member, tools);
       while (!signal.aborted) {
         const stream = await openTo(member, target, MESHSUB, signal);
-        let isOver = false;
-        stream?.onEnd(() => {
-          isOver = true;
-        });
-        while (stream !== undefined && !isOver && !signal.aborted) {
-          const messages: Uint8Array[] = [];
-          for (let count = 0; count < BATCH; count += 1) {
-            messages.push(messageOf(member, next()));
-            act();
-          }
-          if (stream.write(rpc(messages))) await turn();
-          else await Promise.race([stream.drained().catch(() => undefined), pause(1000, signal)]);
-        }
-        stream?.abort(new Error('enough'));
+        if (stream !== undefined) await pour(stream, () => batchOf(member, next, act), signal);
       }
     },
   };
+}
+
+function batchOf(member: Member, next: () => Gossiped, act: () => void): Uint8Array {
+  const messages: Uint8Array[] = [];
+  for (let count = 0; count < BATCH; count += 1) {
+    messages.push(messageOf(member, next()));
+    act();
+  }
+  return rpc(messages);
+}
+
+/** Writes as fast as the other end reads, until the stream ends. */
+export async function pour(
+  stream: PeerStream,
+  next: () => Uint8Array,
+  signal: AbortSignal,
+): Promise<void> {
+  const over = new AbortController();
+  stream.onEnd(() => over.abort());
+  while (!over.signal.aborted && !signal.aborted) {
+    if (stream.write(next())) await turn();
+    else await Promise.race([stream.drained().catch(() => undefined), pause(1000, signal)]);
+  }
+  stream.abort(new Error('enough'));
 }
 
 interface Gossiped {
@@ -125,7 +137,11 @@ const forged = gossip('forged-heartbeats', 'heartbeats in the names of others', 
   let count = 0;
   return () => {
     count += 1;
-    return { topic: 'heartbeat', data: heartbeat(), author: keys[count % keys.length] ?? keyOf('') };
+    return {
+      topic: 'heartbeat',
+      data: heartbeat(),
+      author: keys[count % keys.length] ?? keyOf(''),
+    };
   };
 });
 
@@ -183,11 +199,4 @@ function keyOf(peerId: string): Uint8Array {
 }
 
 /** What members do by gossip. */
-export const floods: readonly Attack[] = [
-  heartbeats,
-  forged,
-  boardUpdates,
-  junk,
-  made,
-  replays,
-];
+export const floods: readonly Attack[] = [heartbeats, forged, boardUpdates, junk, made, replays];

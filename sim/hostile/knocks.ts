@@ -15,23 +15,27 @@ function streamsOf(name: string, protocol: string, bytes: Uint8Array): Attack {
   return {
     name,
     title: `stranger: ${STREAMS} streams of ${protocol} a connection, again and again`,
-    async run({ target, signal, act, stranger }) {
-      const { connect: dial, stop } = await stranger();
+    async run(tools) {
+      const { target, signal, act } = tools;
+      const stranger = await tools.stranger();
       const [address = ''] = target.addresses;
       while (!signal.aborted) {
-        const connection = await dial(address).catch(() => undefined);
+        const connection = await stranger.connect(address).catch(() => undefined);
         if (connection === undefined) await pause(RETRY_MS, signal);
         else await openAll(connection, { protocol, bytes, signal, act });
         connection?.abort();
       }
-      await stop();
+      await stranger.stop();
     },
   };
 }
 
 async function openAll(
   connection: BareConnection,
-  of: Pick<AttackTools, 'act' | 'signal'> & { readonly protocol: string; readonly bytes: Uint8Array },
+  of: Pick<AttackTools, 'act' | 'signal'> & {
+    readonly protocol: string;
+    readonly bytes: Uint8Array;
+  },
 ): Promise<void> {
   let left = STREAMS;
   const one = async (): Promise<void> => {

@@ -11,7 +11,12 @@ import { createStranger } from './stranger.ts';
 
 /** What the process is asked. */
 export type AttackerJob =
-  | { readonly op: 'join'; readonly stateDir: string; readonly home: string; readonly ticket: string }
+  | {
+      readonly op: 'join';
+      readonly stateDir: string;
+      readonly home: string;
+      readonly ticket: string;
+    }
   | {
       readonly op: 'attack';
       readonly name: string;
@@ -78,7 +83,9 @@ async function burn(share: number, durationMs: number): Promise<void> {
     const until = performance.now() + SLICE_MS * Math.min(1, share);
     while (performance.now() < until);
     const restMs = SLICE_MS * (1 - Math.min(1, share));
-    await new Promise((resolve) => (restMs < 0.5 ? setImmediate(resolve) : setTimeout(resolve, restMs)));
+    await new Promise((resolve) =>
+      restMs < 0.5 ? setImmediate(resolve) : setTimeout(resolve, restMs),
+    );
   }
 }
 
@@ -89,7 +96,8 @@ function answer(message: AttackerAnswer): void {
 process.on('message', (job: AttackerJob) => {
   work(job).then(
     (report) => answer({ report }),
-    (error: unknown) => answer({ error: error instanceof Error ? (error.stack ?? '') : String(error) }),
+    (error: unknown) =>
+      answer({ error: error instanceof Error ? (error.stack ?? '') : String(error) }),
   );
 });
 process.on('uncaughtException', (error) => process.stderr.write(`attacker: ${error.message}\n`));

@@ -7,10 +7,13 @@ export type { BareConnection, BareHost } from './bare-host.ts';
 export type { NetworkComponents, NetworkInit } from './run-parts.ts';
 export type {
   Admission,
+  ConductReport,
   Hello,
   HelloAnswer,
   InviteProof,
+  KnockingAddress,
   MessageStream,
+  Misconduct,
   Network,
   NetworkEvents,
   PeerStream,

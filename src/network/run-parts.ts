@@ -7,6 +7,9 @@ import type { Dialer } from './dialing/dialer.ts';
 import type { Gossip } from './gossip/gossip.ts';
 import type { Host } from './host/host.ts';
 import type { Links } from './links/links.ts';
+import type { AddressTurns } from './limits/address-turns.ts';
+import type { Conduct } from './limits/conduct.ts';
+import type { Doorkeeper } from './limits/doorkeeper.ts';
 import type { RedialTargets } from './dialing/redial-targets.ts';
 import type { Redialer } from './dialing/redialer.ts';
 import type { Admission, Transport } from './types.ts';
@@ -20,6 +23,12 @@ export interface NetworkComponents {
   readonly logger: Logger;
   /** What carries the connections, in place of TCP and WebSocket. */
   readonly transports?: readonly Transport[] | undefined;
+}
+
+/** What a run of the network is made from. */
+export interface RunComponents extends NetworkComponents {
+  /** How peers behave, over all runs. */
+  readonly conduct: Conduct;
 }
 
 /** The settings of a network; the fields of the same names in `Config` say more. */
@@ -57,6 +66,9 @@ export interface RunParts {
   readonly dialer: Dialer;
   readonly redialer: Redialer;
   readonly targets: RedialTargets;
+  /** When strangers may come in. */
+  readonly turns: AddressTurns;
+  readonly doorkeeper: Doorkeeper;
   /** Owns the timers of the run. */
   readonly scope: Scope;
   /** Far ends of connections that were dialled to us: nobody listens there. */

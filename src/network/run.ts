@@ -2,26 +2,38 @@
  * One run of the network, from start to stop: the libp2p host and everything that watches its
  * connections. A restart makes a new run.
  */
-import type { PeerInfo } from '@libp2p/interface';
+import type { ConnectionGater, PeerInfo } from '@libp2p/interface';
 import { createScope, messageOf, settledWithin } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
 import { parseAddress, peerIn } from './addresses/addresses.ts';
 import { createAdmissionStates } from './admission/admission-states.ts';
 import { watchConnections } from './connection-events.ts';
-import { HELLO_PROTOCOL, STOP_TIMEOUT_MS, TIDY_INTERVAL_MS } from './constants.ts';
+import {
+  ADDRESS_TURNS,
+  CONNECTIONS_PER_PEER,
+  CONNECTION_METERS,
+  HELLO_PROTOCOL,
+  STOP_TIMEOUT_MS,
+  TIDY_INTERVAL_MS,
+} from './constants.ts';
 import { createDialer } from './dialing/dialer.ts';
 import { createGossip } from './gossip/gossip.ts';
 import { createHost } from './host/host.ts';
 import type { Host } from './host/host.ts';
 import { createLinkUpkeep } from './links/link-upkeep.ts';
 import { createLinks } from './links/links.ts';
+import { createAddressTurns } from './limits/address-turns.ts';
+import type { Conduct } from './limits/conduct.ts';
+import { createConnectionMeters } from './limits/connection-meter.ts';
+import { createDoorkeeper } from './limits/doorkeeper.ts';
+import type { Doorkeeper } from './limits/doorkeeper.ts';
 import { listenOn } from './addresses/listen.ts';
-import { isPeerId, peerIdOf } from './peer-id.ts';
+import { isPeerId } from './peer-id.ts';
 import { createRedialTargets, keepBootstrap } from './dialing/redial-targets.ts';
 import { createRedialer } from './dialing/redialer.ts';
 import { announcedAddresses, memberRelayGater, reserveRelays } from './host/relay.ts';
 import type {
-  NetworkComponents,
+  RunComponents,
   NetworkInit,
   NetworkRun,
   NetworkRunEvents,
@@ -34,7 +46,7 @@ import type {
  * @throws STARLING_LISTEN_FAILED, STARLING_ID_MALFORMED
  */
 export async function startRun(
-  components: NetworkComponents,
+  components: RunComponents,
   init: NetworkInit,
   events: NetworkRunEvents,
   prepare: (parts: RunParts) => Promise<void>,
@@ -51,6 +63,7 @@ export async function startRun(
 
   const stop = async (): Promise<void> => {
     scope.close();
+    parts.turns.close();
     parts.redialer.stop();
     await stopHost(host, components);
     parts.gossip.stop();
@@ -76,11 +89,11 @@ export async function startRun(
 }
 
 async function buildRun(
-  components: NetworkComponents,
+  components: RunComponents,
   init: NetworkInit,
   events: NetworkRunEvents,
 ): Promise<RunParts> {
-  const { clock, random, logger, admission, identity, transports } = components;
+  const { clock, random, logger, admission, identity, transports, conduct } = components;
   const self = identity.peerId;
   const scope = createScope(clock, (error) =>
     logger.error({ error: messageOf(error) }, 'a repeated task of the network failed'),
@@ -88,17 +101,28 @@ async function buildRun(
   const gate = createAdmissionStates();
   const links = createLinks(self, clock);
   const ephemeral = new Set<string>();
+  const turns = createAddressTurns(clock, ADDRESS_TURNS);
+  const doorkeeper = createDoorkeeper(
+    { clock, turns, conduct },
+    { connections: CONNECTIONS_PER_PEER },
+  );
   const host = await createHost({
     ...init,
     identity,
     gate,
+    meters: createConnectionMeters({ clock, conduct }, CONNECTION_METERS),
     transports,
     // Bootstrap addresses without a PeerId are ours alone to dial; libp2p's module wants a PeerId.
     bootstrap: init.bootstrap.filter((text) => peerIn(parseAddress(text)) !== undefined),
+    refuses: (ip) => doorkeeper.deniesAtOnce(ip),
     gater: {
       ...memberRelayGater(admission),
-      ...ed25519Gater,
-      denyDialPeer: (peer) => !isPeerId(peer.toString()) || events.isDenied(peerIdOf(peer)),
+      ...peerGater(doorkeeper, conduct),
+      denyInboundConnection: (connection) => doorkeeper.denies(connection),
+      denyDialPeer: (peer) => {
+        const id = peer.toString();
+        return !isPeerId(id) || conduct.isBlocked(id) || events.isDenied(id);
+      },
     },
     announceFilter: (addresses) => announcedAddresses(addresses, ephemeral),
     onLanPeer: (found) => onLanPeer(found),
@@ -125,14 +149,40 @@ async function buildRun(
     if (!redialer.isKept(peer)) dialer.learn(peer, found.multiaddrs.map(String));
     redialer.suggest(peer);
   };
-  return { host, gate, links, gossip, dialer, redialer, targets, scope, ephemeral };
+  return {
+    host,
+    gate,
+    links,
+    gossip,
+    dialer,
+    redialer,
+    targets,
+    scope,
+    ephemeral,
+    turns,
+    doorkeeper,
+  };
 }
 
-/** Ends connections of peers whose key is of another kind: nobody could sign for them here. */
-const ed25519Gater = {
-  denyInboundEncryptedConnection: (peer: { toString(): string }) => !isPeerId(peer.toString()),
-  denyOutboundEncryptedConnection: (peer: { toString(): string }) => !isPeerId(peer.toString()),
-};
+/**
+ * Ends connections of peers whose key is of another kind, for whom nobody could sign here, and of those
+ * that are kept out.
+ */
+function peerGater(
+  doorkeeper: Pick<Doorkeeper, 'deniesPeer'>,
+  conduct: Pick<Conduct, 'isBlocked'>,
+): ConnectionGater {
+  return {
+    denyInboundEncryptedConnection(peer) {
+      const id = peer.toString();
+      return !isPeerId(id) || doorkeeper.deniesPeer(id);
+    },
+    denyOutboundEncryptedConnection(peer) {
+      const id = peer.toString();
+      return !isPeerId(id) || conduct.isBlocked(id);
+    },
+  };
+}
 
 /** Stops libp2p, and waits for that no longer than five seconds. */
 async function stopHost(

@@ -39,7 +39,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
   ],
   network: [
     ['types.ts', 'constants.ts', 'abort.ts', 'peer-id.ts'],
-    ['streams', 'addresses'],
+    ['streams', 'addresses', 'limits'],
     ['admission', 'gossip'],
     ['host', 'links'],
     ['dialing'],
