@@ -32,6 +32,18 @@ export const GOSSIP_TOPICS_MAX_BYTES = 256 * KIB;
 /** Longest topic, prefix included. */
 export const TOPIC_MAX_LENGTH = 256;
 
+/** How many messages an author has on a topic whose owner says nothing else. */
+export const TOPIC_ALLOWANCE = { burst: 100, everyMs: 100 } as const;
+/** How much gossip may come: see `gossip/gossip-allowances.ts`. A message that is heard costs about 1 ms. */
+export const GOSSIP_ALLOWANCES = {
+  // Twice what a mesh of a thousand nodes sends in heartbeats, and a burst of what waited meanwhile.
+  neighbourMessages: { burst: 2000, everyMs: 2.5 },
+  neighbourBytes: { burst: 8 * MIB, everyMs: SECOND_MS / (2 * MIB) },
+  authorBytes: { burst: 3 * MIB, everyMs: SECOND_MS / (384 * KIB) },
+  authorsMax: 50_000,
+  neighboursAtOnce: 2,
+} as const;
+
 /** One batch handed to libp2p at once: what a small message may have to wait behind. */
 export const SEND_BATCH_BYTES = 64 * KIB;
 /** What one stream sends in one turn of the event loop. */

@@ -6,7 +6,7 @@ import type { Connection } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { EventEmitter } from 'node:events';
 import { StarlingError } from '../core/index.ts';
-import type { Logger, PeerId } from '../core/index.ts';
+import type { BucketSize, Logger, PeerId } from '../core/index.ts';
 import { byUsefulness } from './addresses/addresses.ts';
 import { closeConnection } from './admission/close-connection.ts';
 import { CONDUCT, PING_PROTOCOL } from './constants.ts';
@@ -159,8 +159,8 @@ class MeshNetwork implements Network {
     return this.#protocols.open(this.#linkTo(peer), protocol, options.signal);
   }
 
-  topic(name: string): Topic {
-    return this.#topics.named(name);
+  topic(name: string, allowance?: BucketSize): Topic {
+    return this.#topics.named(name, allowance);
   }
 
   routingTableSize(): number {

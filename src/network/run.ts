@@ -129,7 +129,10 @@ async function buildRun(
   });
   const { node } = host;
   const service = node.services.pubsub;
-  const gossip = createGossip({ service, admission, logger, self }, { meshId: init.meshId });
+  const gossip = createGossip(
+    { service, admission, conduct, clock, logger, self },
+    { meshId: init.meshId },
+  );
   const { isDenied, onDialFailed: onFailed } = events;
   const dialer = createDialer(
     { node, gate, links, clock, random, logger },

@@ -1,7 +1,7 @@
 /** The libp2p host as the rooms above see it: peers, streams and topics, only ever of our mesh. */
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
-import type { MeshId, PeerId, Startable } from '../core/index.ts';
+import type { BucketSize, MeshId, PeerId, Startable } from '../core/index.ts';
 
 /**
  * How bytes get from node to node, for tests and the simulator: takes the place of TCP and WebSocket.
@@ -229,8 +229,12 @@ export interface Network extends Startable {
     protocol: string,
     options: { readonly signal: AbortSignal },
   ): Promise<PeerStream>;
-  /** The topic `/starling/<mesh>/<name>`. @throws STARLING_LIMIT_EXCEEDED when the name is too long */
-  topic(name: string): Topic;
+  /**
+   * The topic `/starling/<mesh>/<name>`. `allowance` is how many messages each author has there: what is
+   * over is neither heard nor passed on, here or by any other node, so that who publishes keeps to it.
+   * @throws STARLING_LIMIT_EXCEEDED when the name is too long
+   */
+  topic(name: string, allowance?: BucketSize): Topic;
   /** Peers in the DHT's routing table now. */
   routingTableSize(): number;
 }
