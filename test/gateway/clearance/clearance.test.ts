@@ -17,7 +17,10 @@ const REQUEST = parseFrame(
   Buffer.from('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}'),
 ) as RequestFrame;
 
-function startClearance(healthy = false): { readonly clearance: Clearance; readonly noted: AuditInit[] } {
+function startClearance(healthy = false): {
+  readonly clearance: Clearance;
+  readonly noted: AuditInit[];
+} {
   const noted: AuditInit[] = [];
   const unwritable = new StarlingError('STARLING_AUDIT_UNAVAILABLE', 'no space left');
   const guard = { decide: () => ({ allow: true }) } as unknown as Guard;
