@@ -320,7 +320,7 @@ function createNodeUpstreams(
 
 function createNodeGateway(
   { config, clock, random, logger }: Base,
-  { identity, grants }: OpenState,
+  { identity, grants, store }: OpenState,
   rooms: Omit<
     Parts,
     'blackboard' | 'checkpoints' | 'gateway' | 'logins' | 'renewalTimer' | 'tools'
@@ -338,6 +338,7 @@ function createNodeGateway(
       guard: governance.guard,
       approvals: governance.approvals,
       audit,
+      state: store,
       grants,
       keys,
       pins,
