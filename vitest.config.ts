@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 /** Tests that start processes of their own: they wait more than they compute. */
@@ -8,6 +10,8 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Nodes of tests note their folders there, and not beside those of the person who runs the tests.
+    env: { XDG_STATE_HOME: join(tmpdir(), 'starling-tests') },
     projects: [
       {
         extends: true,
