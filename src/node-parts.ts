@@ -54,7 +54,8 @@ import type { Governance } from './guard/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
 import { createCheckpointExchange, createMembership } from './membership/index.ts';
 import type { CheckpointExchange, Membership } from './membership/index.ts';
-import { auditAdmission } from './mesh/index.ts';
+import { auditAdmission, exchangeInvites } from './mesh/index.ts';
+import type { InvitationInit } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createLoginStore } from './secrets/index.ts';
@@ -86,7 +87,7 @@ export interface PartsInit {
   /** MCP servers as the configuration has them now, their secrets bound. */
   readonly servers: () => Config['mcpServers'];
   readonly status: () => StatusResult;
-  readonly createTicket: (expiresInMs: number, canInvite: boolean) => Promise<InviteResult>;
+  readonly createTicket: (init: Omit<InvitationInit, 'addresses'>) => Promise<InviteResult>;
 }
 
 /** Makes the parts. Those that are made first ask the later ones only once all are made. */
@@ -154,7 +155,7 @@ function createNodeNetwork(
 ): Network {
   const { identity, ownMesh } = state;
   const admission = auditAdmission(state.admission, audit, clock);
-  return createNetwork(
+  const network = createNetwork(
     { identity, admission, clock, random, logger, transports },
     {
       meshId: meshOf(state).id,
@@ -167,6 +168,8 @@ function createNodeNetwork(
       connections: config.limits.connections,
     },
   );
+  exchangeInvites({ network, admission: state.admission, clock, logger: logger.child('mesh') });
+  return network;
 }
 
 function createNodeBlackboard(
@@ -280,7 +283,7 @@ function createNodeTools(
       counters,
       admission,
       membership,
-      createTicket: (ticket) => createTicket(ticket.expiresInMs, ticket.canInvite),
+      createTicket,
     }),
     ...boardTools({ blackboard, clock }),
     ...keyTools({ clock, keys }),
@@ -344,7 +347,7 @@ function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
 
 function createNodeGateway(
   { config, clock, random, logger }: Base,
-  { identity, grants }: OpenState,
+  { identity, grants, store }: OpenState,
   rooms: Omit<
     Parts,
     'blackboard' | 'checkpoints' | 'gateway' | 'logins' | 'renewalTimer' | 'tools'
@@ -362,6 +365,7 @@ function createNodeGateway(
       guard: governance.guard,
       approvals: governance.approvals,
       audit,
+      state: store,
       grants,
       keys,
       pins,

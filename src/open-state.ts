@@ -74,10 +74,10 @@ export async function openState(
   components: NodeComponents,
 ): Promise<{ readonly base: Base; readonly state: OpenState }> {
   const base = baseOf(config, components);
-  const { clock, logger } = base;
+  const { clock, health, logger } = base;
   const { stateDir, name } = config;
   await ensurePrivateFolder(stateDir);
-  const store = createStore({ logger }, { dir: join(stateDir, 'db') });
+  const store = createStore({ logger, clock, health }, { dir: join(stateDir, 'db') });
   const open = createPartStack((error) => tellUnclosed(base, error));
   try {
     await open.start(store);

@@ -3,7 +3,7 @@
  * says hello, and is gone.
  */
 import { createLibp2p } from 'libp2p';
-import { randomBytes } from 'node:crypto';
+import { generateKeyPair } from '@libp2p/crypto/keys';
 import {
   StarlingError,
   messageOf,
@@ -41,7 +41,7 @@ export async function askMesh(
   const { clock, signal } = init;
   const targets = addresses.map(parseAddress);
   const node = await createLibp2p({
-    ...(await baseOptions(randomBytes(32))),
+    ...baseOptions(await generateKeyPair('Ed25519')),
     addresses: { listen: [] },
     transports: transportsOf(init.transports),
     connectionMonitor: { enabled: false },

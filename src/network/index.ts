@@ -2,6 +2,7 @@
 export { createMessageStream } from './streams/message-stream.ts';
 export { createNetwork } from './network.ts';
 export { askMesh } from './ask-mesh.ts';
+export { packAddress, unpackAddress } from './addresses/addresses.ts';
 export type { NetworkComponents, NetworkInit } from './run-parts.ts';
 export type {
   Admission,

@@ -6,6 +6,7 @@ import type { PeerInfo } from '@libp2p/interface';
 import { createScope, messageOf, settledWithin } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
 import { parseAddress, peerIn } from './addresses/addresses.ts';
+import { defaultSources } from './addresses/default-sources.ts';
 import { createAdmissionStates } from './admission/admission-states.ts';
 import { watchConnections } from './connection-events.ts';
 import { HELLO_PROTOCOL, STOP_TIMEOUT_MS, TIDY_INTERVAL_MS } from './constants.ts';
@@ -70,6 +71,11 @@ export async function startRun(
     await stop();
     throw error;
   }
+  // A memory transport has nothing to do with the machine's routes.
+  if (components.transports === undefined) {
+    await parts.lookAtRoutes();
+    scope.every(TIDY_INTERVAL_MS, () => void parts.lookAtRoutes());
+  }
   scope.every(TIDY_INTERVAL_MS, () => upkeep.tidy(events.isInUse, parts.gossip, self));
   keepBootstrap(init.bootstrap, { ...parts, self });
   return { ...parts, stop };
@@ -79,7 +85,7 @@ async function buildRun(
   components: NetworkComponents,
   init: NetworkInit,
   events: NetworkRunEvents,
-): Promise<RunParts> {
+): Promise<RunParts & { readonly lookAtRoutes: () => Promise<void> }> {
   const { clock, random, logger, admission, identity, transports } = components;
   const self = identity.peerId;
   const scope = createScope(clock, (error) =>
@@ -125,7 +131,12 @@ async function buildRun(
     if (!redialer.isKept(peer)) dialer.learn(peer, found.multiaddrs.map(String));
     redialer.suggest(peer);
   };
-  return { host, gate, links, gossip, dialer, redialer, targets, scope, ephemeral };
+  let sources: ReadonlySet<string> = new Set();
+  const lookAtRoutes = async (): Promise<void> => {
+    sources = await defaultSources();
+  };
+  const routes = { defaultSources: () => sources, lookAtRoutes };
+  return { host, gate, links, gossip, dialer, redialer, targets, scope, ephemeral, ...routes };
 }
 
 /** Ends connections of peers whose key is of another kind: nobody could sign for them here. */

@@ -81,7 +81,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   // The pure reader of addresses: `config` checks what a person wrote.
   '@multiformats/multiaddr': ['network/', 'config/addresses.ts'],
   canonicalize: ['audit/', 'gateway/pins/', 'gateway/wire/'],
-  cborg: ['network/', 'mesh/', 'membership/', 'blackboard/'],
+  cborg: ['network/', 'mesh/', 'membership/', 'blackboard/', 'store/'],
   'classic-level': ['store/'],
   commander: ['cli/'],
   diff: ['cli/terminal/', 'gateway/pins/'],

@@ -45,6 +45,8 @@ export interface InstancePoolListener {
   closed(): void;
   /** The instance of `key` says that its lists have changed. */
   listChanged(key: string): void;
+  /** The server has forgotten the session of an instance, which goes on in a new one. */
+  renewed(): void;
   /** Why the server is not ready, for whoever is refused an instance. */
   trouble(): StarlingError | undefined;
 }
@@ -179,6 +181,7 @@ class Pool implements InstancePool {
         {
           ...this.#components,
           listChanged: () => this.#components.listener.listChanged(needs.key),
+          renewed: () => this.#components.listener.renewed(),
         },
         { ...this.#init, name, server, era: needs.era, client: needs.client },
       );

@@ -217,6 +217,7 @@ class Managed implements ManagedUpstream {
           gone: (key, instance) => this.#listing.forget(key, instance),
           closed: () => this.#components.changed(),
           listChanged: (key) => this.#listing.changed(key),
+          renewed: () => this.#listing.renewed(),
           trouble: () => this.#error,
         },
       },

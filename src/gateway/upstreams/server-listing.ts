@@ -65,6 +65,8 @@ export interface ServerListing {
   refreshIn(delayMs: number): void;
   /** The instance of `key` says that its lists have changed. */
   changed(key: string): void;
+  /** The server has forgotten a session: it may be another one since. */
+  renewed(): void;
   /** The instance is gone, and with it what only that instance had. */
   forget(key: string, instance: Instance): void;
 }
@@ -91,6 +93,9 @@ class Listing implements ServerListing {
   #isListed = false;
   #cancelRefresh: (() => void) | undefined;
   #refreshAt = 0;
+  #isRefreshing = false;
+  /** When the server was last listed because it forgot a session. */
+  #renewedAt = Number.NEGATIVE_INFINITY;
 
   constructor(components: ServerListingComponents, init: ServerListingInit) {
     this.#components = components;
@@ -122,16 +127,29 @@ class Listing implements ServerListing {
     this.#refreshAt = dueAt;
     this.#cancelRefresh = scope.after(delayMs, () => {
       this.#cancelRefresh = undefined;
-      this.#refresh(scope).catch((error: unknown) => {
-        const { message } = asUpstreamError(error, this.#init.server);
-        this.#components.logger.warn({ error: message }, 'server not listed');
-        this.refreshIn(RELIST_MS);
-      });
+      this.#isRefreshing = true;
+      this.#refresh(scope)
+        .catch((error: unknown) => {
+          const { message } = asUpstreamError(error, this.#init.server);
+          this.#components.logger.warn({ error: message }, 'server not listed');
+          this.refreshIn(RELIST_MS);
+        })
+        .finally(() => {
+          this.#isRefreshing = false;
+        });
     });
   }
 
   changed(key: string): void {
     this.#changed.add(key);
+    this.refreshIn(BURST_MS);
+  }
+
+  renewed(): void {
+    // A server that forgets its session while it is listed would be listed for ever.
+    const now = this.#components.clock.now();
+    if (this.#isRefreshing || now - this.#renewedAt < RELIST_MS) return;
+    this.#renewedAt = now;
     this.refreshIn(BURST_MS);
   }
 

@@ -1,11 +1,17 @@
 /** The libp2p host: transports, encryption, services and limits of one node. Nothing runs yet. */
 import { bootstrap } from '@libp2p/bootstrap';
-import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import { privateKeyFromRaw } from '@libp2p/crypto/keys';
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2';
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import { identify } from '@libp2p/identify';
 import type { Identify } from '@libp2p/identify';
-import type { ConnectionGater, Libp2p, PeerDiscovery, PeerInfo } from '@libp2p/interface';
+import type {
+  ConnectionGater,
+  Libp2p,
+  PeerDiscovery,
+  PeerInfo,
+  PrivateKey,
+} from '@libp2p/interface';
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import type { KadDHT, SingleKadDHT } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
@@ -72,18 +78,23 @@ export interface HostInit {
 }
 
 /** What every Starling host has in common, the temporary one that probes a mesh included. */
-export async function baseOptions(
-  seed: Uint8Array,
-): Promise<
-  Required<Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>>
+export function baseOptions(
+  privateKey: PrivateKey,
+): Required<
+  Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>
 > {
   return {
-    privateKey: await generateKeyPairFromSeed('Ed25519', seed),
+    privateKey,
     // The dialler's order is its preference.
     connectionEncrypters: [tls(), noise()],
     streamMuxers: [steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } })],
     nodeInfo: { name: 'starling', version: '1', userAgent: 'starling/1' },
   };
+}
+
+/** Both halves are given: libp2p would compute the public one again, which is a tenth of a start. */
+function keyOf({ seed, publicKey }: Identity): PrivateKey {
+  return privateKeyFromRaw(Buffer.concat([seed, publicKey]));
 }
 
 /** The given transports as libp2p takes them; TCP and WebSocket when none are given. */
@@ -105,7 +116,7 @@ export async function createHost(init: HostInit): Promise<Host> {
   let transports: Host['transports'] | undefined;
 
   const node = await createLibp2p<HostServices>({
-    ...(await baseOptions(init.identity.seed)),
+    ...baseOptions(keyOf(init.identity)),
     start: false,
     addresses: {
       listen: [],
