@@ -5,7 +5,7 @@
 import type { McpServer, Retry } from '../../config/index.ts';
 import { StarlingError, createScope } from '../../core/index.ts';
 import type { Clock, Health, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
-import type { CatalogLimits, ServerCatalog } from '../../directory/index.ts';
+import type { CatalogLimits, ItemKind, ServerCatalog } from '../../directory/index.ts';
 import { objectOf } from '../wire/era.ts';
 import { headerParamsOf, paramHeadersOf } from '../wire/modern-headers.ts';
 import type { ServerChannel, ServerChannelInit, Upstream, UpstreamStatus } from '../types.ts';
@@ -119,7 +119,7 @@ class Managed implements ManagedUpstream {
 
   status(): UpstreamStatus {
     const running = this.#pool.running();
-    const catalog = this.#listing.catalog;
+    const { catalog, notes } = this.#listing;
     const oddity = running.map((instance) => instance.oddity()).find((text) => text !== undefined);
     const error = [this.#error?.message, oddity].filter((text) => text !== undefined).join('; ');
     const { hint } = this.#error ?? {};
@@ -136,6 +136,7 @@ class Managed implements ManagedUpstream {
       instances: running.length,
       ...(error === '' ? {} : { error }),
       ...(hint === undefined ? {} : { hint }),
+      ...(notes.length === 0 ? {} : { notes }),
       ...(pid === undefined ? {} : { pid }),
       ...(info === '' ? {} : { serverInfo: info }),
     };
@@ -147,6 +148,10 @@ class Managed implements ManagedUpstream {
 
   forOperatorOnly(): boolean {
     return false;
+  }
+
+  leftOut(kind: ItemKind, name: string): string | undefined {
+    return this.#listing.leftOut(kind, name);
   }
 
   open(init: ServerChannelInit): ServerChannel {
