@@ -22,6 +22,7 @@ import { createLocalChannel } from './local-channel.ts';
 import { createRestartBackoff } from './restart-backoff.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
 import type { ServerInstances } from './server-instances-types.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
 import { createServerListing } from './server-listing.ts';
 import type { ServerListing } from './server-listing.ts';
 
@@ -32,6 +33,7 @@ export interface ManagedUpstreamComponents {
   readonly logger: Logger;
   readonly health: Health;
   readonly credentials: Credentials | undefined;
+  readonly sandbox?: Sandbox | undefined;
   /** Hears that its state or its lists changed. */
   changed(): void;
 }
