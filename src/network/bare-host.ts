@@ -4,7 +4,7 @@
  */
 import type { Connection, PeerId as LibP2PPeerId } from '@libp2p/interface';
 import { createLibp2p } from 'libp2p';
-import { randomBytes } from 'node:crypto';
+import { generateKeyPair } from '@libp2p/crypto/keys';
 import { settledWithin, silentLogger } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import { parseAddress } from './addresses/addresses.ts';
@@ -42,7 +42,7 @@ export async function createBareHost(init: {
 }): Promise<BareHost> {
   const { clock } = init;
   const node = await createLibp2p({
-    ...(await baseOptions(randomBytes(32))),
+    ...baseOptions(await generateKeyPair('Ed25519')),
     addresses: { listen: [] },
     transports: transportsOf(init.transports),
     connectionMonitor: { enabled: false },

@@ -5,9 +5,11 @@
 import type { Connection } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { EventEmitter } from 'node:events';
+import { networkInterfaces } from 'node:os';
 import { StarlingError } from '../core/index.ts';
 import type { BucketSize, Logger, PeerId } from '../core/index.ts';
-import { byUsefulness } from './addresses/addresses.ts';
+import { inOrderOfUse } from './addresses/address-order.ts';
+import { parseAddress } from './addresses/addresses.ts';
 import { closeConnection } from './admission/close-connection.ts';
 import { CONDUCT, PING_PROTOCOL } from './constants.ts';
 import { createConduct } from './limits/conduct.ts';
@@ -77,8 +79,14 @@ class MeshNetwork implements Network {
   }
 
   addresses(): readonly string[] {
-    const node = this.#run?.host.node;
-    return node === undefined ? [] : byUsefulness(node.getMultiaddrs()).map(String);
+    const run = this.#run;
+    if (run === undefined) return [];
+    const { interfaces = networkInterfaces } = this.#components;
+    return inOrderOfUse(run.host.node.getMultiaddrs(), {
+      interfaces: interfaces(),
+      defaultSources: run.defaultSources(),
+      announced: hostsOf(this.#init.announce),
+    }).map(String);
   }
 
   connected(): readonly PeerId[] {
@@ -246,6 +254,10 @@ class MeshNetwork implements Network {
       this.#logger.error({ event: name, error }, 'a listener of the network threw');
     }
   }
+}
+
+function hostsOf(addresses: readonly string[]): ReadonlySet<string> {
+  return new Set(addresses.map((text) => parseAddress(text).getComponents()[0]?.value ?? text));
 }
 
 function keepIn(run: NetworkRun, peer: PeerId, addresses: readonly string[]): void {

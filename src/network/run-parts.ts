@@ -2,6 +2,7 @@
 import type { Stream } from '@libp2p/interface';
 import type { Clock, Logger, MeshId, PeerId, Random, Scope } from '../core/index.ts';
 import type { Identity } from '../identity/types.ts';
+import type { LocalPlaces } from './addresses/address-order.ts';
 import type { AdmissionStates } from './admission/admission-states.ts';
 import type { Dialer } from './dialing/dialer.ts';
 import type { Gossip } from './gossip/gossip.ts';
@@ -23,6 +24,8 @@ export interface NetworkComponents {
   readonly logger: Logger;
   /** What carries the connections, in place of TCP and WebSocket. */
   readonly transports?: readonly Transport[] | undefined;
+  /** The network interfaces of this machine; default: `os.networkInterfaces`. */
+  readonly interfaces?: (() => LocalPlaces['interfaces']) | undefined;
 }
 
 /** What a run of the network is made from. */
@@ -71,6 +74,8 @@ export interface RunParts {
   readonly doorkeeper: Doorkeeper;
   /** Owns the timers of the run. */
   readonly scope: Scope;
+  /** The addresses that the default routes of this machine use, as they were lately. */
+  readonly defaultSources: () => ReadonlySet<string>;
   /** Far ends of connections that were dialled to us: nobody listens there. */
   readonly ephemeral: Set<string>;
 }

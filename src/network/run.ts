@@ -4,8 +4,9 @@
  */
 import type { ConnectionGater, PeerInfo } from '@libp2p/interface';
 import { createScope, messageOf, settledWithin } from '../core/index.ts';
-import type { Clock, Logger } from '../core/index.ts';
+import type { Clock, Logger, PeerId } from '../core/index.ts';
 import { parseAddress, peerIn } from './addresses/addresses.ts';
+import { defaultSources } from './addresses/default-sources.ts';
 import { createAdmissionStates } from './admission/admission-states.ts';
 import { watchConnections } from './connection-events.ts';
 import {
@@ -23,8 +24,9 @@ import type { Host } from './host/host.ts';
 import { createLinkUpkeep } from './links/link-upkeep.ts';
 import { createLinks } from './links/links.ts';
 import { createAddressTurns } from './limits/address-turns.ts';
-import type { Conduct } from './limits/conduct.ts';
+import type { AddressTurns } from './limits/address-turns.ts';
 import { createConnectionMeters } from './limits/connection-meter.ts';
+import type { ConnectionMeters } from './limits/connection-meter.ts';
 import { createDoorkeeper } from './limits/doorkeeper.ts';
 import type { Doorkeeper } from './limits/doorkeeper.ts';
 import { listenOn } from './addresses/listen.ts';
@@ -83,6 +85,11 @@ export async function startRun(
     await stop();
     throw error;
   }
+  // A memory transport has nothing to do with the machine's routes.
+  if (components.transports === undefined) {
+    await parts.lookAtRoutes();
+    scope.every(TIDY_INTERVAL_MS, () => void parts.lookAtRoutes());
+  }
   scope.every(TIDY_INTERVAL_MS, () => upkeep.tidy(events.isInUse, parts.gossip, self));
   keepBootstrap(init.bootstrap, { ...parts, self });
   return { ...parts, stop };
@@ -92,7 +99,7 @@ async function buildRun(
   components: RunComponents,
   init: NetworkInit,
   events: NetworkRunEvents,
-): Promise<RunParts> {
+): Promise<RunParts & { readonly lookAtRoutes: () => Promise<void> }> {
   const { clock, random, logger, admission, identity, transports, conduct } = components;
   const self = identity.peerId;
   const scope = createScope(clock, (error) =>
@@ -101,28 +108,19 @@ async function buildRun(
   const gate = createAdmissionStates();
   const links = createLinks(self, clock);
   const ephemeral = new Set<string>();
-  const turns = createAddressTurns(clock, ADDRESS_TURNS);
-  const doorkeeper = createDoorkeeper(
-    { clock, turns, conduct },
-    { connections: CONNECTIONS_PER_PEER },
-  );
+  const { turns, doorkeeper, meters } = createLimits(components);
   const host = await createHost({
     ...init,
     identity,
     gate,
-    meters: createConnectionMeters({ clock, conduct }, CONNECTION_METERS),
+    meters,
     transports,
     // Bootstrap addresses without a PeerId are ours alone to dial; libp2p's module wants a PeerId.
     bootstrap: init.bootstrap.filter((text) => peerIn(parseAddress(text)) !== undefined),
     refuses: (ip) => doorkeeper.deniesAtOnce(ip),
     gater: {
       ...memberRelayGater(admission),
-      ...peerGater(doorkeeper, conduct),
-      denyInboundConnection: (connection) => doorkeeper.denies(connection),
-      denyDialPeer: (peer) => {
-        const id = peer.toString();
-        return !isPeerId(id) || conduct.isBlocked(id) || events.isDenied(id);
-      },
+      ...peerGater(doorkeeper, (peer) => conduct.isBlocked(peer) || events.isDenied(peer)),
     },
     announceFilter: (addresses) => announcedAddresses(addresses, ephemeral),
     onLanPeer: (found) => onLanPeer(found),
@@ -152,18 +150,27 @@ async function buildRun(
     if (!redialer.isKept(peer)) dialer.learn(peer, found.multiaddrs.map(String));
     redialer.suggest(peer);
   };
+  let sources: ReadonlySet<string> = new Set();
+  const lookAtRoutes = async (): Promise<void> => {
+    sources = await defaultSources();
+  };
+  const routes = { defaultSources: () => sources, lookAtRoutes };
+  const made = { host, gate, links, gossip, dialer, redialer, targets, scope, ephemeral };
+  return { ...made, ...routes, turns, doorkeeper };
+}
+
+/** What holds strangers and floods back. */
+function createLimits({ clock, conduct }: RunComponents): {
+  readonly turns: AddressTurns;
+  readonly doorkeeper: Doorkeeper;
+  readonly meters: ConnectionMeters;
+} {
+  const turns = createAddressTurns(clock, ADDRESS_TURNS);
+  const init = { connections: CONNECTIONS_PER_PEER };
   return {
-    host,
-    gate,
-    links,
-    gossip,
-    dialer,
-    redialer,
-    targets,
-    scope,
-    ephemeral,
     turns,
-    doorkeeper,
+    doorkeeper: createDoorkeeper({ clock, turns, conduct }, init),
+    meters: createConnectionMeters({ clock, conduct }, CONNECTION_METERS),
   };
 }
 
@@ -171,18 +178,17 @@ async function buildRun(
  * Ends connections of peers whose key is of another kind, for whom nobody could sign here, and of those
  * that are kept out.
  */
-function peerGater(
-  doorkeeper: Pick<Doorkeeper, 'deniesPeer'>,
-  conduct: Pick<Conduct, 'isBlocked'>,
-): ConnectionGater {
+function peerGater(doorkeeper: Doorkeeper, isKeptOut: (peer: PeerId) => boolean): ConnectionGater {
   return {
+    denyInboundConnection: (connection) => doorkeeper.denies(connection),
     denyInboundEncryptedConnection(peer) {
       const id = peer.toString();
       return !isPeerId(id) || doorkeeper.deniesPeer(id);
     },
-    denyOutboundEncryptedConnection(peer) {
+    denyOutboundEncryptedConnection: (peer) => !isPeerId(peer.toString()),
+    denyDialPeer(peer) {
       const id = peer.toString();
-      return !isPeerId(id) || conduct.isBlocked(id);
+      return !isPeerId(id) || isKeptOut(id);
     },
   };
 }

@@ -1,7 +1,7 @@
 /** The libp2p host as the rooms above see it: peers, streams and topics, only ever of our mesh. */
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
-import type { BucketSize, MeshId, PeerId, Startable } from '../core/index.ts';
+import type { BucketSize, Did, MeshId, PeerId, Startable } from '../core/index.ts';
 
 /**
  * How bytes get from node to node, for tests and the simulator: takes the place of TCP and WebSocket.
@@ -97,8 +97,12 @@ export interface Hello {
 
 /** Proof that the sender holds an invite's one-time key, bound to this pair of peers. */
 export interface InviteProof {
-  /** The invite's grant chain as compact JWS, leaf first. */
+  /** The invite's grant chain as compact JWS, leaf first; none where `key` names the invite. */
   readonly grants: readonly string[];
+  /** The invite's key: members know its invite from their records. */
+  readonly key?: Did;
+  /** Who made the ticket: a member that does not know the invite asks that one. */
+  readonly by?: PeerId;
   /** Signature by the invite's key, see `mesh`. */
   readonly signature: Uint8Array;
 }

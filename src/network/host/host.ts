@@ -1,11 +1,17 @@
 /** The libp2p host: transports, encryption, services and limits of one node. Nothing runs yet. */
 import { bootstrap } from '@libp2p/bootstrap';
-import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import { privateKeyFromRaw } from '@libp2p/crypto/keys';
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2';
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import { identify } from '@libp2p/identify';
 import type { Identify } from '@libp2p/identify';
-import type { ConnectionGater, Libp2p, PeerDiscovery, PeerInfo } from '@libp2p/interface';
+import type {
+  ConnectionGater,
+  Libp2p,
+  PeerDiscovery,
+  PeerInfo,
+  PrivateKey,
+} from '@libp2p/interface';
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import type { KadDHT, SingleKadDHT } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
@@ -78,14 +84,14 @@ export interface HostInit {
 }
 
 /** What every Starling host has in common, the temporary one that probes a mesh included. */
-export async function baseOptions(
-  seed: Uint8Array,
+export function baseOptions(
+  privateKey: PrivateKey,
   meters?: ConnectionMeters,
-): Promise<
-  Required<Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>>
+): Required<
+  Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>
 > {
   return {
-    privateKey: await generateKeyPairFromSeed('Ed25519', seed),
+    privateKey,
     // The dialler's order is its preference.
     connectionEncrypters: [tls(), noise()],
     streamMuxers: [
@@ -93,6 +99,11 @@ export async function baseOptions(
     ],
     nodeInfo: { name: 'starling', version: '1', userAgent: 'starling/1' },
   };
+}
+
+/** Both halves are given: libp2p would compute the public one again, which is a tenth of a start. */
+function keyOf({ seed, publicKey }: Identity): PrivateKey {
+  return privateKeyFromRaw(Buffer.concat([seed, publicKey]));
 }
 
 /**
@@ -123,7 +134,7 @@ export async function createHost(init: HostInit): Promise<Host> {
   let transports: Host['transports'] | undefined;
 
   const node = await createLibp2p<HostServices>({
-    ...(await baseOptions(init.identity.seed, init.meters)),
+    ...baseOptions(keyOf(init.identity), init.meters),
     start: false,
     addresses: {
       listen: [],
