@@ -70,7 +70,7 @@ interface World {
   readonly peerId: string;
 }
 
-/** Runs the attacks whose names are given, all of them when none is; `print` hears each row when it is there. */
+/** Runs the attacks whose names are given, those of `size` when none is; `print` hears each row when it is there. */
 export async function benchHostile(
   size: HostileSize,
   names: readonly string[],
@@ -78,14 +78,15 @@ export async function benchHostile(
 ): Promise<HostileResult> {
   const root = await mkdtemp(join(tmpdir(), 'starling-hostile-'));
   const cleanups: (() => unknown)[] = [() => rm(root, { recursive: true, force: true })];
-  const attacks = ATTACKS.filter(({ name }) => names.length === 0 || names.includes(name));
+  const wanted = names.length === 0 ? size.attacks : names;
+  const attacks = ATTACKS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
   try {
     const world = await startWorld(root, cleanups);
     const before = rssMiB(pidOf(world.owner));
     await calls(world, size.warmUpMs);
     print(`harm: calls of a member beside it, ${size.rounds} rounds of ${size.roundMs} ms\n`);
     const rows: HostileRow[] = [];
-    for (const attack of attacks.slice(0, size.attacks)) {
+    for (const attack of attacks) {
       const row = await measure(world, attack, size, before);
       rows.push(row);
       print(line(row));

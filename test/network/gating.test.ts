@@ -62,7 +62,8 @@ describe('a connection without a hello', () => {
       served++;
       echo(stream);
     });
-    await b.network.dial(a.address(), soon());
+    const address = a.address();
+    await b.network.dial(address, soon());
     await until(() => a.network.routingTableSize() === 1, 'a full table');
 
     const protocols = [
@@ -76,14 +77,10 @@ describe('a connection without a hello', () => {
     const bytes = Uint8Array.of(4, 0x08, 4, 0x12, 0);
     for (const protocol of protocols) {
       // A stranger's connection may carry a handful of streams, so that each has one of its own.
-      const { received } = await answerTo(await stranger(a.address()), protocol, bytes);
+      const { received } = await answerTo(await stranger(address), protocol, bytes);
       expect({ protocol, received }).toEqual({ protocol, received: 0 });
     }
-    const ping = await answerTo(
-      await stranger(a.address()),
-      '/ipfs/ping/1.0.0',
-      new Uint8Array(32),
-    );
+    const ping = await answerTo(await stranger(address), '/ipfs/ping/1.0.0', new Uint8Array(32));
     expect(ping).toMatchObject({ received: 32 });
     expect(served).toBe(0);
     expect(a.network.connected()).toEqual([b.id]);
