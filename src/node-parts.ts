@@ -32,9 +32,19 @@ import {
   createGateway,
   createLogins,
   createPins,
+  createSandbox,
   createUpstreams,
+  runBriefly,
 } from './gateway/index.ts';
-import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
+import type {
+  ApiKeys,
+  BuiltinTool,
+  Gateway,
+  Logins,
+  Pins,
+  Sandbox,
+  Upstreams,
+} from './gateway/index.ts';
 import { createRenewalTimer } from './grants/index.ts';
 import type { RenewalTimer } from './grants/index.ts';
 import type { Base, OpenState } from './open-state.ts';
@@ -44,7 +54,8 @@ import type { ClientAccess, Governance, GovernanceComponents } from './guard/ind
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
 import { createCheckpointExchange, createMembership } from './membership/index.ts';
 import type { CheckpointExchange, Membership } from './membership/index.ts';
-import { auditAdmission } from './mesh/index.ts';
+import { auditAdmission, exchangeInvites } from './mesh/index.ts';
+import type { InvitationInit } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createLoginStore } from './secrets/index.ts';
@@ -76,7 +87,7 @@ export interface PartsInit {
   /** MCP servers as the configuration has them now, their secrets bound. */
   readonly servers: () => Config['mcpServers'];
   readonly status: () => StatusResult;
-  readonly createTicket: (expiresInMs: number, canInvite: boolean) => Promise<InviteResult>;
+  readonly createTicket: (init: Omit<InvitationInit, 'addresses'>) => Promise<InviteResult>;
 }
 
 /** Makes the parts. Those that are made first ask the later ones only once all are made. */
@@ -145,7 +156,7 @@ function createNodeNetwork(
 ): Network {
   const { identity, ownMesh } = state;
   const admission = auditAdmission(state.admission, audit, clock);
-  return createNetwork(
+  const network = createNetwork(
     { identity, admission, clock, random, logger, transports },
     {
       meshId: meshOf(state).id,
@@ -158,6 +169,8 @@ function createNodeNetwork(
       connections: config.limits.connections,
     },
   );
+  exchangeInvites({ network, admission: state.admission, clock, logger: logger.child('mesh') });
+  return network;
 }
 
 function createNodeBlackboard(
@@ -276,7 +289,7 @@ function createNodeTools(
       counters,
       admission,
       membership,
-      createTicket: (ticket) => createTicket(ticket.expiresInMs, ticket.canInvite),
+      createTicket,
     }),
     ...boardTools({ blackboard, clock }),
     ...keyTools({ clock, keys }),
@@ -294,10 +307,11 @@ function createNodeTools(
 }
 
 function createNodeUpstreams(
-  { config, clock, random, logger, health }: Base,
+  base: Base,
   { grants }: OpenState,
   { audit, logins, servers, tools }: Pick<Parts, 'audit' | 'logins' | 'tools'> & PartsInit,
 ): Upstreams {
+  const { config, clock, random, logger, health } = base;
   const { limits } = config;
   return createUpstreams(
     {
@@ -309,6 +323,7 @@ function createNodeUpstreams(
       random,
       logger: logger.child('upstream'),
       health,
+      sandbox: createNodeSandbox(base),
     },
     {
       messageBytes: limits.messageBytes,
@@ -321,9 +336,24 @@ function createNodeUpstreams(
   );
 }
 
+function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
+  const { stateDir, file, policy, http } = config;
+  const own = http.tls === undefined ? [] : [http.tls.key];
+  return createSandbox({
+    secrets: {
+      stateDir,
+      socketPath: socketPath(stateDir),
+      obeyed: [...(file === undefined ? [] : [file]), policy.file],
+      files: async () => [...own, ...(await secretFiles())],
+    },
+    run: runBriefly,
+    env: process.env,
+  });
+}
+
 function createNodeGateway(
   { config, clock, random, logger }: Base,
-  { identity, grants }: OpenState,
+  { identity, grants, store }: OpenState,
   rooms: Omit<
     Parts,
     'blackboard' | 'checkpoints' | 'gateway' | 'logins' | 'renewalTimer' | 'tools'
@@ -341,6 +371,7 @@ function createNodeGateway(
       guard: governance.guard,
       approvals: governance.approvals,
       audit,
+      state: store,
       grants,
       keys,
       pins,

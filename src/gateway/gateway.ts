@@ -17,6 +17,7 @@ import type { Approvals, Guard, Principal } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
+import type { Store } from '../store/index.ts';
 import { createApprovalPrompter } from './clearance/approval-prompter.ts';
 import type { ApprovalPrompter } from './clearance/approval-prompter.ts';
 import { createCertifier } from './clearance/on-behalf-of.ts';
@@ -75,6 +76,8 @@ export interface GatewayComponents {
   readonly guard: Guard;
   readonly approvals: Pick<Approvals, 'ask' | 'attach'>;
   readonly audit: Pick<Audit, 'append' | 'healthy' | 'isOn' | 'note'>;
+  /** Whether what the node keeps can be written; default: always. */
+  readonly state?: Pick<Store, 'healthy'>;
   readonly grants: GrantBook;
   readonly keys: ApiKeys;
   readonly pins: Pins;
@@ -312,6 +315,14 @@ class NodeGateway implements Gateway {
     }
   }
 
+  /** Why the node takes no calls, in words for anybody; undefined when it does. */
+  #unready(): string | undefined {
+    const { audit, state } = this.#components;
+    if (this.#socket === undefined) return 'the node is starting or stopping';
+    if (!audit.healthy()) return 'its audit log can not be written';
+    return state?.healthy() === false ? 'its database can not be written' : undefined;
+  }
+
   #createHttp(door: Door): HttpTransport {
     const { clock, logger } = this.#components;
     const { http, limits } = this.#init;
@@ -328,7 +339,7 @@ class NodeGateway implements Gateway {
           }),
         ended: (session) => this.#forget(session),
         exists: (spec) => this.#views.exists(spec),
-        ready: () => this.#socket !== undefined && this.#components.audit.healthy(),
+        unready: () => this.#unready(),
         clock,
         logger: logger.child('http'),
       },
@@ -404,10 +415,19 @@ class NodeGateway implements Gateway {
     this.#open.set(session, door);
     this.#counts[door] += 1;
     const { principal } = own;
-    if (principal.kind === 'agent') {
-      for (const listener of this.#callerListeners) listener(principal.did);
-    }
+    if (principal.kind === 'agent') this.#tellCaller(principal.did);
     return session;
+  }
+
+  /** A listener that throws must not keep the caller out: nobody would end the session then. */
+  #tellCaller(caller: Did): void {
+    for (const listener of this.#callerListeners) {
+      try {
+        listener(caller);
+      } catch (error) {
+        this.#components.logger.error({ error: messageOf(error) }, 'a listener to callers threw');
+      }
+    }
   }
 
   #forget(session: Session): void {

@@ -34,7 +34,7 @@ function membership(of: Did, parent?: Grant): Grant {
     {
       aud: of,
       sub: mesh.did,
-      cap: [{ resource, ability: 'mesh/join' }],
+      cap: ['mesh/join', 'mesh/invite'].map((ability) => ({ resource, ability })),
       expiresAt: START / 1000 + 1_000_000,
       maxDepth: parent === undefined ? 4 : 0,
       ...(parent === undefined ? {} : { parents: [parent] }),

@@ -21,6 +21,7 @@ const PINNED = [
   '/starling/audit/1',
   '/starling/probe/1',
   '/starling/heartbeat/1',
+  '/starling/invite/1',
   // Topics and the DHT of a mesh: the did:key of the mesh stands between.
   '/starling/…/',
   '/starling/…/kad/1.0.0',

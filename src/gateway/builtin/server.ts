@@ -94,6 +94,10 @@ class NodeServer implements BuiltinServer {
     return isBarred(this.#tools.get(name), principal);
   }
 
+  leftOut(): undefined {
+    return undefined;
+  }
+
   stop(): void {
     for (const abort of this.#running) abort.abort();
     for (const tool of this.#tools.values()) tool.stop?.();

@@ -129,10 +129,15 @@ export function headerOf(reply: Reply, name: string): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
+/** The media type of the body, in small letters and without parameters (RFC 9110 §8.3.1). */
+export function mediaTypeOf(reply: Reply): string {
+  const [type = ''] = (headerOf(reply, 'content-type') ?? '').split(';', 1);
+  return type.trim().toLowerCase();
+}
+
 /** True for an answer that is a stream of events. */
 export function isEventStream(reply: Reply): boolean {
-  const type = headerOf(reply, 'content-type') ?? '';
-  return reply.status === 200 && type.startsWith('text/event-stream');
+  return reply.status === 200 && mediaTypeOf(reply) === 'text/event-stream';
 }
 
 function late(url: URL, timeoutMs: number): StarlingError {
