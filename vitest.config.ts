@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 /** Tests of the keys themselves: they sign with tweetnacl, as the built program does. */
@@ -19,6 +20,8 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 240_000,
     hookTimeout: 240_000,
+    // Nodes of tests note their folders there, and not beside those of the person who runs the tests.
+    env: { XDG_STATE_HOME: join(tmpdir(), 'starling-tests') },
     projects: [
       {
         extends: true,

@@ -32,6 +32,7 @@ import {
   ADDRESS_DIAL_TIMEOUT_MS,
   DIAL_TIMEOUT_MS,
   HANDSHAKES_MAX,
+  HANDSHAKE_TIMEOUT_MS,
   IDENTIFY_TIMEOUT_MS,
   INBOUND_PER_SECOND_MAX,
   MONITOR_INTERVAL_MS,
@@ -41,8 +42,10 @@ import {
 import type { AdmissionStates } from '../admission/admission-states.ts';
 import { gateConnectionManager, gateRegistrar, overlay } from '../admission/gated-services.ts';
 import { meshGossip } from '../gossip/gossip.ts';
+import { refusingEarly } from './early-refusal.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
 import { adaptTransport } from './transport.ts';
+import type { ConnectionMeters } from '../limits/connection-meter.ts';
 import type { Transport } from '../types.ts';
 
 /** The services of a host. */
@@ -71,7 +74,10 @@ export interface HostInit {
   /** In place of TCP and WebSocket. */
   readonly transports?: readonly Transport[] | undefined;
   readonly gate: AdmissionStates;
+  readonly meters: ConnectionMeters;
   readonly gater: ConnectionGater;
+  /** Whether a new socket of this IP address is dropped before anything is made of it. */
+  readonly refuses: (ip: string) => boolean;
   readonly announceFilter: (addresses: Multiaddr[]) => Multiaddr[];
   /** Hears of each peer that multicast DNS finds, again and again. */
   readonly onLanPeer: (peer: PeerInfo) => void;
@@ -80,6 +86,7 @@ export interface HostInit {
 /** What every Starling host has in common, the temporary one that probes a mesh included. */
 export function baseOptions(
   privateKey: PrivateKey,
+  meters?: ConnectionMeters,
 ): Required<
   Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>
 > {
@@ -87,7 +94,9 @@ export function baseOptions(
     privateKey,
     // The dialler's order is its preference.
     connectionEncrypters: [tls(), noise()],
-    streamMuxers: [steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } })],
+    streamMuxers: [
+      steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } }, meters),
+    ],
     nodeInfo: { name: 'starling', version: '1', userAgent: 'starling/1' },
   };
 }
@@ -97,11 +106,20 @@ function keyOf({ seed, publicKey }: Identity): PrivateKey {
   return privateKeyFromRaw(Buffer.concat([seed, publicKey]));
 }
 
-/** The given transports as libp2p takes them; TCP and WebSocket when none are given. */
+/**
+ * The given transports as libp2p takes them; TCP and WebSocket when none are given. Those two drop sockets
+ * of addresses that `refuses` names.
+ */
 export function transportsOf(
   given?: readonly Transport[],
+  refuses: (ip: string) => boolean = () => false,
 ): NonNullable<Libp2pOptions['transports']> {
-  return given?.map(adaptTransport) ?? [tcp(), webSockets()];
+  return (
+    given?.map(adaptTransport) ?? [
+      refusingEarly(tcp(), refuses),
+      refusingEarly(webSockets(), refuses),
+    ]
+  );
 }
 
 /** The multicast DNS service of a mesh: two meshes on one LAN never see each other. */
@@ -116,7 +134,7 @@ export async function createHost(init: HostInit): Promise<Host> {
   let transports: Host['transports'] | undefined;
 
   const node = await createLibp2p<HostServices>({
-    ...baseOptions(keyOf(init.identity)),
+    ...baseOptions(keyOf(init.identity), init.meters),
     start: false,
     addresses: {
       listen: [],
@@ -124,7 +142,7 @@ export async function createHost(init: HostInit): Promise<Host> {
       announceFilter: init.announceFilter,
     },
     transports: [
-      ...transportsOf(init.transports),
+      ...transportsOf(init.transports, init.refuses),
       ...(init.relay ? [memberRelayTransport(gate)] : []),
     ],
     peerDiscovery: [
@@ -136,6 +154,7 @@ export async function createHost(init: HostInit): Promise<Host> {
       maxConnections: init.connections,
       inboundConnectionThreshold: INBOUND_PER_SECOND_MAX,
       maxIncomingPendingConnections: HANDSHAKES_MAX,
+      inboundUpgradeTimeout: HANDSHAKE_TIMEOUT_MS,
       dialTimeout: DIAL_TIMEOUT_MS,
       addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
       // Redialling is ours: libp2p gives up after a few tries.
