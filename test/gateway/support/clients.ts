@@ -38,7 +38,7 @@ export function textOf(result: unknown): string {
 
 /** Waits until `condition` holds, looking every few milliseconds; at most 10 s. */
 export async function until(condition: () => unknown): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   for (;;) {
     if (await condition()) return;
     if (Date.now() > deadline) throw new Error(`it never came true: ${String(condition)}`);
@@ -139,7 +139,7 @@ export async function lineClient(
       void socket.write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`),
     async next() {
       while (queue.length === 0)
-        await once(messages, 'message', { signal: AbortSignal.timeout(10_000) });
+        await once(messages, 'message', { signal: AbortSignal.timeout(60_000) });
       return queue.shift() ?? {};
     },
     end: () => void socket.end(),
