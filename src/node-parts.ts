@@ -179,7 +179,7 @@ function createNodeBlackboard(
 }
 
 function createNodeMembership(
-  { config, clock, random, logger }: Base,
+  { config, clock, random, logger, health }: Base,
   { store, ownMesh }: OpenState,
   rooms: {
     readonly network: Network;
@@ -195,6 +195,8 @@ function createNodeMembership(
       network,
       ownMesh,
       table: store.table('peers'),
+      runs: store.table('runs'),
+      health,
       presence: () => ({
         name: config.name,
         version: VERSION,

@@ -30,13 +30,12 @@ export interface HeartbeatsComponents {
 
 /** Heartbeats out and in. */
 export interface Heartbeats {
-  /**
-   * Begins a new incarnation and hears from now on; `heard` gets whatever decodes, and whoever sent it.
-   * Returns a function that stops hearing.
-   */
+  /** From now on heartbeats are of this incarnation. */
+  begin(incarnation: number): void;
+  /** Hears from now on; `heard` gets whatever decodes, and whoever sent it. Returns a function that ends it. */
   listen(heard: (heartbeat: Heartbeat, from: PeerId) => void): () => void;
-  /** The next heartbeat, encoded. Each call makes a new one. */
-  next(status: Heartbeat['status']): Uint8Array;
+  /** The next heartbeat, encoded; `seen` is for the one peer whom it is told. Each call makes a new one. */
+  next(status: Heartbeat['status'], seen?: number): Uint8Array;
   /** Gossips a heartbeat. A failure is logged. */
   publish(bytes: Uint8Array): void;
   /** Sends a heartbeat to one connected peer. Never rejects: a failure is logged. */
@@ -59,9 +58,12 @@ class HeartbeatRoads implements Heartbeats {
     this.#topic = components.network.topic(TOPIC);
   }
 
+  begin(incarnation: number): void {
+    this.#incarnation = incarnation;
+  }
+
   listen(heard: (heartbeat: Heartbeat, from: PeerId) => void): () => void {
-    const { clock, logger, network } = this.#components;
-    this.#incarnation = clock.now();
+    const { logger, network } = this.#components;
     const take = (bytes: Uint8Array, from: PeerId): void => {
       const heartbeat = decodeHeartbeat(bytes);
       if (heartbeat === undefined) logger.debug({ peer: from }, 'not a heartbeat');
@@ -76,8 +78,8 @@ class HeartbeatRoads implements Heartbeats {
     };
   }
 
-  next(status: Heartbeat['status']): Uint8Array {
-    const { presence, records } = this.#components;
+  next(status: Heartbeat['status'], seen?: number): Uint8Array {
+    const { clock, presence, records } = this.#components;
     this.#sequence += 1;
     return encodeHeartbeat({
       incarnation: this.#incarnation,
@@ -85,6 +87,8 @@ class HeartbeatRoads implements Heartbeats {
       status,
       records: records(),
       presence: presence(),
+      time: Math.max(0, Math.trunc(clock.now())),
+      ...(seen === undefined ? {} : { seen }),
     });
   }
 

@@ -114,7 +114,7 @@ async function buildRun(
   const gossip = createGossip({ service, admission, logger, self }, { meshId: init.meshId });
   const { isDenied, onDialFailed: onFailed } = events;
   const dialer = createDialer(
-    { node, gate, links, clock, random, logger },
+    { node, gate, links, clock, random, logger, scope, encryption: host.encryption },
     { ...init, self, signal: scope.signal, onFailed, isDenied },
   );
   const targets = createRedialTargets({ dialer, links });

@@ -9,11 +9,9 @@ import type { ConnectionGater, Libp2p, PeerDiscovery, PeerInfo } from '@libp2p/i
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import type { KadDHT, SingleKadDHT } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
-import { noise } from '@libp2p/noise';
 import { ping } from '@libp2p/ping';
 import type { Ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
-import { tls } from '@libp2p/tls';
 import { webSockets } from '@libp2p/websockets';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { createHash } from 'node:crypto';
@@ -21,6 +19,8 @@ import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
 import type { MeshId } from '../../core/index.ts';
 import type { Identity } from '../../identity/types.ts';
+import { createEncryption } from './encryption.ts';
+import type { Encryption } from './encryption.ts';
 import { steadyYamux } from './muxer.ts';
 import {
   ADDRESS_DIAL_TIMEOUT_MS,
@@ -51,6 +51,7 @@ interface HostServices extends Record<string, unknown> {
 export interface Host {
   readonly node: Libp2p<HostServices>;
   readonly transports: CircuitRelayTransportComponents['transportManager'];
+  readonly encryption: Encryption;
 }
 
 /** What a host is made of. */
@@ -74,13 +75,13 @@ export interface HostInit {
 /** What every Starling host has in common, the temporary one that probes a mesh included. */
 export async function baseOptions(
   seed: Uint8Array,
+  encryption: Encryption,
 ): Promise<
   Required<Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>>
 > {
   return {
     privateKey: await generateKeyPairFromSeed('Ed25519', seed),
-    // The dialler's order is its preference.
-    connectionEncrypters: [tls(), noise()],
+    connectionEncrypters: encryption.encrypters,
     streamMuxers: [steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } })],
     nodeInfo: { name: 'starling', version: '1', userAgent: 'starling/1' },
   };
@@ -102,10 +103,11 @@ function lanServiceTag(meshId: MeshId): string {
 /** Makes the host of a node. It listens on nothing by itself. */
 export async function createHost(init: HostInit): Promise<Host> {
   const { gate, meshId } = init;
+  const encryption = createEncryption();
   let transports: Host['transports'] | undefined;
 
   const node = await createLibp2p<HostServices>({
-    ...(await baseOptions(init.identity.seed)),
+    ...(await baseOptions(init.identity.seed, encryption)),
     start: false,
     addresses: {
       listen: [],
@@ -168,7 +170,7 @@ export async function createHost(init: HostInit): Promise<Host> {
     },
   });
   if (transports === undefined) throw new Error('libp2p did not build its services');
-  return { node, transports };
+  return { node, transports, encryption };
 }
 
 /** The DHT of a mesh. The defaults would keep its table empty on private addresses. */
