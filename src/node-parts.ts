@@ -32,9 +32,19 @@ import {
   createGateway,
   createLogins,
   createPins,
+  createSandbox,
   createUpstreams,
+  runBriefly,
 } from './gateway/index.ts';
-import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
+import type {
+  ApiKeys,
+  BuiltinTool,
+  Gateway,
+  Logins,
+  Pins,
+  Sandbox,
+  Upstreams,
+} from './gateway/index.ts';
 import { createRenewalTimer } from './grants/index.ts';
 import type { RenewalTimer } from './grants/index.ts';
 import type { Base, OpenState } from './open-state.ts';
@@ -293,10 +303,11 @@ function createNodeTools(
 }
 
 function createNodeUpstreams(
-  { config, clock, random, logger, health }: Base,
+  base: Base,
   { grants }: OpenState,
   { audit, logins, servers, tools }: Pick<Parts, 'audit' | 'logins' | 'tools'> & PartsInit,
 ): Upstreams {
+  const { config, clock, random, logger, health } = base;
   const { limits } = config;
   return createUpstreams(
     {
@@ -308,6 +319,7 @@ function createNodeUpstreams(
       random,
       logger: logger.child('upstream'),
       health,
+      sandbox: createNodeSandbox(base),
     },
     {
       messageBytes: limits.messageBytes,
@@ -318,6 +330,21 @@ function createNodeUpstreams(
       catalog: { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
     },
   );
+}
+
+function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
+  const { stateDir, file, policy, http } = config;
+  const own = http.tls === undefined ? [] : [http.tls.key];
+  return createSandbox({
+    secrets: {
+      stateDir,
+      socketPath: socketPath(stateDir),
+      obeyed: [...(file === undefined ? [] : [file]), policy.file],
+      files: async () => [...own, ...(await secretFiles())],
+    },
+    run: runBriefly,
+    env: process.env,
+  });
 }
 
 function createNodeGateway(

@@ -9,7 +9,7 @@ import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.t
 import type { Config } from './config/index.ts';
 import { VERSION, createPartStack, messageOf, settledWithin, stopAll } from './core/index.ts';
 import type { JsonObject, PartStack, PeerId, Startable } from './core/index.ts';
-import { bindSecrets } from './gateway/index.ts';
+import { bindSecrets, noteNode } from './gateway/index.ts';
 import { closeState, meshOf, openState } from './open-state.ts';
 import type { Base, OpenState, NodeComponents } from './open-state.ts';
 import { OPERATOR, createApprovalAccess } from './guard/index.ts';
@@ -213,6 +213,7 @@ class Node implements StarlingNode {
   }
 
   async #startParts(): Promise<void> {
+    await this.#noteFolder();
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
     const { pins, gateway, renewalTimer } = this.#parts;
@@ -228,6 +229,16 @@ class Node implements StarlingNode {
       renewalTimer,
     ]) {
       await this.#running.start(part);
+    }
+  }
+
+  /** So that other nodes of this user hide the folder from their servers. */
+  async #noteFolder(): Promise<void> {
+    try {
+      await noteNode(this.#base.config.stateDir, process.env);
+    } catch (error) {
+      // They find the folder by its socket, too, while this node runs.
+      this.#base.logger.warn({ error: messageOf(error) }, 'the state folder could not be noted');
     }
   }
 

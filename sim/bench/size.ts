@@ -31,11 +31,22 @@ export interface GuardSize {
   readonly samples: number;
 }
 
+/** Calls beside harm. */
+export interface HostileSize {
+  /** Pairs of a round with the attack and one without. */
+  readonly rounds: number;
+  readonly roundMs: number;
+  readonly warmUpMs: number;
+  /** The names of the attacks; all of them when none is named. */
+  readonly attacks: readonly string[];
+}
+
 /** The whole benchmark. */
 export interface BenchSize {
   readonly mesh: MeshSize;
   readonly gateway: GatewaySize;
   readonly guard: GuardSize;
+  readonly hostile: HostileSize;
 }
 
 /** What `npm run bench` does. */
@@ -51,6 +62,7 @@ export const FULL: BenchSize = {
     rivals: true,
   },
   guard: { rounds: 5, samples: 60 },
+  hostile: { rounds: 2, roundMs: 1500, warmUpMs: 4000, attacks: [] },
 };
 
 /** One short round of what is ours: shows that the benchmark works; its figures say nothing. */
@@ -66,4 +78,5 @@ export const QUICK: BenchSize = {
     rivals: false,
   },
   guard: { rounds: 1, samples: 3 },
+  hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams', 'heartbeats'] },
 };

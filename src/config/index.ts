@@ -2,7 +2,7 @@
 export { loadConfig } from './load.ts';
 export type { ConfigSources } from './load.ts';
 export { nearest } from './nearest.ts';
-export { socketPath, tokenFile } from './paths.ts';
+export { defaultStateDir, nodesFolder, socketPath, tokenFile } from './paths.ts';
 export { explain, invalidConfig } from './problems.ts';
 export type { Problem } from './problems.ts';
 export { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
@@ -13,6 +13,7 @@ export type {
   HttpTls,
   McpServer,
   Retry,
+  SandboxRules,
   ServerOAuth,
   SseServer,
   StdioServer,

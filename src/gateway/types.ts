@@ -2,7 +2,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Did, Json, JsonObject, StarlingError, Startable } from '../core/index.ts';
 import type { Config, McpServer } from '../config/types.ts';
-import type { ListedResource, ListedTool, ServerCatalog } from '../directory/types.ts';
+import type { ItemKind, ListedResource, ListedTool, ServerCatalog } from '../directory/types.ts';
 import type { Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
 
@@ -194,6 +194,8 @@ export interface UpstreamStatus {
   /** Why it is not ready, in one sentence; and what to do. */
   readonly error?: string;
   readonly hint?: string;
+  /** What of its lists is not offered, or not as it was listed: a sentence each. */
+  readonly notes?: readonly string[];
   readonly pid?: number;
   /** `serverInfo` of its initialize result: name and version. */
   readonly serverInfo?: string;
@@ -209,6 +211,8 @@ export interface Upstream {
   open(init: ServerChannelInit): ServerChannel;
   /** True for a tool that nobody but this node's operator may ever call, whatever is granted. */
   forOperatorOnly(tool: string): boolean;
+  /** Why an item that the server lists is left out; undefined when it is not. */
+  leftOut(kind: ItemKind, name: string): string | undefined;
 }
 
 /** Events of the upstream servers. */

@@ -101,11 +101,14 @@ class LiveView implements Membership {
       },
       init,
     );
-    this.#heartbeats = createHeartbeats({
-      ...components,
-      presence: () => ({ ...presence(), boards: boards() }),
-      records: () => ownMesh.records().digest(),
-    });
+    this.#heartbeats = createHeartbeats(
+      {
+        ...components,
+        presence: () => ({ ...presence(), boards: boards() }),
+        records: () => ownMesh.records().digest(),
+      },
+      init,
+    );
     this.#sync = createRecordSync({ ...components, records: ownMesh.records() });
     this.#indirectProbe = createIndirectProbe(components);
     this.#liveness = createLiveness(
@@ -156,7 +159,8 @@ class LiveView implements Membership {
     const scope = this.#scope;
     if (scope === undefined || this.#isAnnouncing) return;
     this.#isAnnouncing = true;
-    scope.after(ANNOUNCE_DELAY_MS, () => {
+    // What changes again and again is told as often as the others will hear it.
+    scope.after(Math.max(ANNOUNCE_DELAY_MS, this.#heartbeats.paceMs()), () => {
       this.#isAnnouncing = false;
       this.#send('up');
     });

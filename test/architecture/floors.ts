@@ -39,7 +39,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
   ],
   network: [
     ['types.ts', 'constants.ts', 'abort.ts', 'failure-words.ts', 'peer-id.ts'],
-    ['streams', 'addresses'],
+    ['streams', 'addresses', 'limits'],
     ['admission', 'gossip'],
     ['host', 'links'],
     ['dialing'],
@@ -99,7 +99,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['guard/policy/'],
   yjs: ['blackboard/'],
   zod: ['config/', 'directory/', 'guard/policy/', 'gateway/builtin/', 'builtin/'],
-  'node:child_process': ['gateway/upstreams/stdio.ts'],
+  'node:child_process': ['gateway/upstreams/start-process.ts'],
   'node:cluster': [],
   'node:module': [],
   'node:vm': [],

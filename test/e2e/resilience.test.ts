@@ -18,8 +18,10 @@ let guest: NodeProcess;
 const logOf = async (name: string): Promise<string> => join(await world.root(), `${name}.log`);
 const heardBy = async (name: string): Promise<string> => readFile(await logOf(name), 'utf8');
 
+/** Without a sandbox, in which a process has another number than outside. */
 async function plain(era: Era, log: string, ...more: string[]): Promise<object> {
-  return SERVERS.fixture('plain.mjs', '--era', era, '--log', await logOf(log), ...more);
+  const entry = SERVERS.fixture('plain.mjs', '--era', era, '--log', await logOf(log), ...more);
+  return { ...entry, sandbox: false };
 }
 
 beforeAll(async () => {

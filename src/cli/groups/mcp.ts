@@ -21,12 +21,12 @@ export function addMcp(program: Command, outcome: Outcome): void {
     .action(action(outcome, () => import('../commands/mcp/stdio.ts')));
   addMcpAdd(mcp, outcome);
   addLogins(mcp, outcome);
-  withJson(ofNode(mcp.command('remove').argument('<name>')))
+  withJson(ofNode(mcp.command('remove').alias('rm').argument('<name>')))
     .summary('take a server out of the config file')
     .description('Takes an MCP server of this node out of the config file.')
     .addHelpText('after', examples('starling mcp remove files'))
     .action(action(outcome, () => import('../commands/mcp/remove.ts')));
-  withJson(ofNode(mcp.command('list')))
+  withJson(ofNode(mcp.command('list').alias('ls')))
     .summary('list the servers in the config file')
     .description(
       'Lists the MCP servers in the config file: what each runs or where it connects, and how it does if the node runs. Values of variables and headers are never shown.',

@@ -93,6 +93,10 @@ class NodeServer implements BuiltinServer {
     return this.#tools.get(name)?.operatorOnly ?? true;
   }
 
+  leftOut(): undefined {
+    return undefined;
+  }
+
   stop(): void {
     for (const abort of this.#running) abort.abort();
     for (const tool of this.#tools.values()) tool.stop?.();

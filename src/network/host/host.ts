@@ -1,11 +1,17 @@
 /** The libp2p host: transports, encryption, services and limits of one node. Nothing runs yet. */
 import { bootstrap } from '@libp2p/bootstrap';
-import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import { privateKeyFromRaw } from '@libp2p/crypto/keys';
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2';
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import { identify } from '@libp2p/identify';
 import type { Identify } from '@libp2p/identify';
-import type { ConnectionGater, Libp2p, PeerDiscovery, PeerInfo } from '@libp2p/interface';
+import type {
+  ConnectionGater,
+  Libp2p,
+  PeerDiscovery,
+  PeerInfo,
+  PrivateKey,
+} from '@libp2p/interface';
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import type { KadDHT, SingleKadDHT } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
@@ -26,6 +32,7 @@ import {
   ADDRESS_DIAL_TIMEOUT_MS,
   DIAL_TIMEOUT_MS,
   HANDSHAKES_MAX,
+  HANDSHAKE_TIMEOUT_MS,
   IDENTIFY_TIMEOUT_MS,
   INBOUND_PER_SECOND_MAX,
   MONITOR_INTERVAL_MS,
@@ -35,8 +42,10 @@ import {
 import type { AdmissionStates } from '../admission/admission-states.ts';
 import { gateConnectionManager, gateRegistrar, overlay } from '../admission/gated-services.ts';
 import { meshGossip } from '../gossip/gossip.ts';
+import { refusingEarly } from './early-refusal.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
 import { adaptTransport } from './transport.ts';
+import type { ConnectionMeters } from '../limits/connection-meter.ts';
 import type { Transport } from '../types.ts';
 
 /** The services of a host. */
@@ -66,32 +75,52 @@ export interface HostInit {
   /** In place of TCP and WebSocket. */
   readonly transports?: readonly Transport[] | undefined;
   readonly gate: AdmissionStates;
+  readonly meters: ConnectionMeters;
   readonly gater: ConnectionGater;
+  /** Whether a new socket of this IP address is dropped before anything is made of it. */
+  readonly refuses: (ip: string) => boolean;
   readonly announceFilter: (addresses: Multiaddr[]) => Multiaddr[];
   /** Hears of each peer that multicast DNS finds, again and again. */
   readonly onLanPeer: (peer: PeerInfo) => void;
 }
 
 /** What every Starling host has in common, the temporary one that probes a mesh included. */
-export async function baseOptions(
-  seed: Uint8Array,
+export function baseOptions(
+  privateKey: PrivateKey,
   encryption: Encryption,
-): Promise<
-  Required<Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>>
+  meters?: ConnectionMeters,
+): Required<
+  Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>
 > {
   return {
-    privateKey: await generateKeyPairFromSeed('Ed25519', seed),
+    privateKey,
     connectionEncrypters: encryption.encrypters,
-    streamMuxers: [steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } })],
+    streamMuxers: [
+      steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } }, meters),
+    ],
     nodeInfo: { name: 'starling', version: '1', userAgent: 'starling/1' },
   };
 }
 
-/** The given transports as libp2p takes them; TCP and WebSocket when none are given. */
+/** Both halves are given: libp2p would compute the public one again, which is a tenth of a start. */
+function keyOf({ seed, publicKey }: Identity): PrivateKey {
+  return privateKeyFromRaw(Buffer.concat([seed, publicKey]));
+}
+
+/**
+ * The given transports as libp2p takes them; TCP and WebSocket when none are given. Those two drop sockets
+ * of addresses that `refuses` names.
+ */
 export function transportsOf(
   given?: readonly Transport[],
+  refuses: (ip: string) => boolean = () => false,
 ): NonNullable<Libp2pOptions['transports']> {
-  return given?.map(adaptTransport) ?? [tcp(), webSockets()];
+  return (
+    given?.map(adaptTransport) ?? [
+      refusingEarly(tcp(), refuses),
+      refusingEarly(webSockets(), refuses),
+    ]
+  );
 }
 
 /** The multicast DNS service of a mesh: two meshes on one LAN never see each other. */
@@ -107,7 +136,7 @@ export async function createHost(init: HostInit): Promise<Host> {
   let transports: Host['transports'] | undefined;
 
   const node = await createLibp2p<HostServices>({
-    ...(await baseOptions(init.identity.seed, encryption)),
+    ...baseOptions(keyOf(init.identity), encryption, init.meters),
     start: false,
     addresses: {
       listen: [],
@@ -115,7 +144,7 @@ export async function createHost(init: HostInit): Promise<Host> {
       announceFilter: init.announceFilter,
     },
     transports: [
-      ...transportsOf(init.transports),
+      ...transportsOf(init.transports, init.refuses),
       ...(init.relay ? [memberRelayTransport(gate)] : []),
     ],
     peerDiscovery: [
@@ -127,6 +156,7 @@ export async function createHost(init: HostInit): Promise<Host> {
       maxConnections: init.connections,
       inboundConnectionThreshold: INBOUND_PER_SECOND_MAX,
       maxIncomingPendingConnections: HANDSHAKES_MAX,
+      inboundUpgradeTimeout: HANDSHAKE_TIMEOUT_MS,
       dialTimeout: DIAL_TIMEOUT_MS,
       addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
       // Redialling is ours: libp2p gives up after a few tries.

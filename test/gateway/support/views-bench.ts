@@ -111,6 +111,7 @@ export async function houseOf(
     open: () => {
       throw new Error('nobody calls here');
     },
+    leftOut: () => undefined,
     forOperatorOnly: (toolName) => toolName === 'grant_create',
   }));
   const directory = createDirectory({ logger: silentLogger }, { tools: 100, bytes: 100_000 });
