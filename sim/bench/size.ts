@@ -20,6 +20,8 @@ export interface GatewaySize {
   /** Small calls beside big results. */
   readonly mixedRounds: number;
   readonly mixedMs: number;
+  /** The big results stream that much longer, at both ends of the small calls. */
+  readonly mixedMarginMs: number;
   /** Whether other gateways are measured beside ours. */
   readonly rivals: boolean;
 }
@@ -59,6 +61,7 @@ export const FULL: BenchSize = {
     firstWarmUpMs: 2000,
     mixedRounds: 5,
     mixedMs: 2000,
+    mixedMarginMs: 500,
     rivals: true,
   },
   guard: { rounds: 5, samples: 60 },
@@ -67,14 +70,15 @@ export const FULL: BenchSize = {
 
 /** One short round of what is ours: shows that the benchmark works; its figures say nothing. */
 export const QUICK: BenchSize = {
-  mesh: { rounds: 1, roundMs: 100, warmUpMs: 0, concurrency: [1, 16] },
+  mesh: { rounds: 1, roundMs: 50, warmUpMs: 0, concurrency: [1, 16] },
   gateway: {
     rounds: 1,
-    roundMs: 100,
+    roundMs: 50,
     warmUpMs: 0,
-    firstWarmUpMs: 50,
+    firstWarmUpMs: 20,
     mixedRounds: 1,
-    mixedMs: 200,
+    mixedMs: 100,
+    mixedMarginMs: 50,
     rivals: false,
   },
   guard: { rounds: 1, samples: 3 },

@@ -39,6 +39,18 @@ export interface PeerSummary extends PeerView {
   readonly conduct?: Omit<ConductReport, 'peer'> & { readonly text: string };
 }
 
+/** Result of `status` for whoever is not the operator. */
+export interface ShortStatus extends Pick<
+  StatusResult,
+  'name' | 'version' | 'peerId' | 'did' | 'peers' | 'boards'
+> {
+  readonly mesh: Pick<Mesh, 'name' | 'open'>;
+  readonly servers: readonly Pick<
+    UpstreamStatus,
+    'server' | 'state' | 'tools' | 'resources' | 'prompts'
+  >[];
+}
+
 /** Result of `peers`. */
 export interface PeersResult {
   readonly peers: readonly PeerSummary[];

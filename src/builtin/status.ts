@@ -4,7 +4,13 @@ import type { BuiltinTool } from '../gateway/index.ts';
 import { deedsOf } from '../membership/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
-import type { PeerForgiveResult, PeerSummary, PeersResult, StatusResult } from './results.ts';
+import type {
+  PeerForgiveResult,
+  PeerSummary,
+  PeersResult,
+  ShortStatus,
+  StatusResult,
+} from './results.ts';
 import { defineTool } from '../gateway/index.ts';
 
 /** What the status tools need. */
@@ -21,10 +27,14 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
       name: 'status',
       title: 'Node status',
       description:
-        'This Starling node: its identity, mesh, addresses, upstream MCP servers, sessions, boards and lasting troubles.',
+        'This Starling node: its name, mesh, peers, MCP servers and boards; to its operator also addresses, sessions and lasting troubles.',
       input: z.object({}),
       hints: { readOnlyHint: true },
-      run: (): StatusResult => components.status(),
+      clients: 'yes',
+      run: (_, { principal }): StatusResult | ShortStatus => {
+        const status = components.status();
+        return principal.kind === 'operator' ? status : shortOf(status);
+      },
     }),
     defineTool({
       name: 'peers',
@@ -33,6 +43,7 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
         'Every peer of the mesh: alias, PeerId, state (alive, suspect, dead, left), last heartbeat, round-trip time, route and address; and what it does too much of, if anything.',
       input: z.object({}),
       hints: { readOnlyHint: true },
+      clients: 'yes',
       run: (): PeersResult => ({
         peers: components.membership.peers().map((view) => withConduct(components, view)),
       }),
@@ -46,6 +57,7 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
         peer: z.string().min(1).max(256).describe('Alias, PeerId or did:key of the peer.'),
       }),
       hints: { destructiveHint: false, idempotentHint: true },
+      clients: 'no',
       run({ peer }): PeerForgiveResult {
         const { alias, peerId } = resolveAny(components, peer);
         return { peer: alias, peerId, forgiven: components.network.forgive(peerId) };
@@ -71,4 +83,25 @@ function resolveAny(
   return known === undefined
     ? membership.resolve(reference)
     : { alias: membership.peer(known)?.alias ?? known, peerId: known };
+}
+
+/** What a client needs to know: nothing of where things lie on this machine, and no process of it. */
+function shortOf(status: StatusResult): ShortStatus {
+  const { name, version, peerId, did, mesh, peers, upstreams, boards } = status;
+  return {
+    name,
+    version,
+    peerId,
+    did,
+    mesh: { name: mesh.name, open: mesh.open },
+    peers,
+    servers: upstreams.map(({ server, state, tools, resources, prompts }) => ({
+      server,
+      state,
+      tools,
+      resources,
+      prompts,
+    })),
+    boards,
+  };
 }

@@ -146,7 +146,7 @@ class Managed implements ManagedUpstream {
     return this.#listing.catalog;
   }
 
-  forOperatorOnly(): boolean {
+  isBarred(): boolean {
     return false;
   }
 

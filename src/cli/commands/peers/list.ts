@@ -1,4 +1,5 @@
 /** `starling peers` */
+import { clockText, isClockApart } from '../../../core/clock-offset.ts';
 import type { PeerSummary, PeersResult } from '../../../builtin/results.ts';
 import type { PeerView } from '../../../membership/types.ts';
 import { ago, duration, printData, safeLine, table } from '../../terminal/output.ts';
@@ -12,7 +13,8 @@ export async function run(options: CommonOptions): Promise<void> {
     if (result.peers.length === 0) return 'no other peer has been seen yet';
     const rows = result.peers.flatMap((peer) => [row(peer), ...formerRows(peer)]);
     const shown = table(['NAME', 'STATE', 'HEARTBEAT', 'RTT', 'ROUTE', 'PEER ID', 'ADDRESS'], rows);
-    return [shown, ...result.peers.flatMap(conductLine)].join('\n');
+    const clocks = result.peers.filter(isClockApart).map((peer) => safeLine(clockText(peer)));
+    return [shown, ...clocks, ...result.peers.flatMap(conductLine)].join('\n');
   });
 }
 
