@@ -1,7 +1,7 @@
 /** The protocols of this node, over all runs of the network: who serves each, and streams opened with one. */
 import type { Connection, Stream } from '@libp2p/interface';
 import { StarlingError, messageOf, toStarlingError } from '../core/index.ts';
-import type { Clock, Logger, PeerId } from '../core/index.ts';
+import type { Clock, Logger } from '../core/index.ts';
 import { abortReason } from './abort.ts';
 import type { AdmissionStates } from './admission/admission-states.ts';
 import { HELLO_PROTOCOL, PING_PROTOCOL, STREAMS_PER_PROTOCOL } from './constants.ts';
@@ -73,7 +73,7 @@ class ProtocolTable implements Protocols {
         maxOutboundStreams: STREAMS_PER_PROTOCOL,
         runOnLimitedConnection: true,
       });
-      return this.#wrap(stream, peerOf(connection));
+      return this.#wrap(stream, connection);
     } catch (error) {
       if (signal.aborted) throw abortReason(signal);
       const peer = peerOf(connection);
@@ -101,7 +101,7 @@ class ProtocolTable implements Protocols {
 
   async #accept(run: Run, protocol: string): Promise<void> {
     const guarded = run.gate.guard((stream, connection) =>
-      this.#serve(protocol, this.#wrap(stream, peerOf(connection))),
+      this.#serve(protocol, this.#wrap(stream, connection)),
     );
     await run.host.node.handle(protocol, guarded, {
       maxInboundStreams: STREAMS_PER_PROTOCOL,
@@ -129,8 +129,8 @@ class ProtocolTable implements Protocols {
     }
   }
 
-  #wrap(stream: Stream, peer: PeerId): PeerStream {
-    return createPeerStream(this.#components, { stream, peer });
+  #wrap(stream: Stream, connection: Connection): PeerStream {
+    return createPeerStream(this.#components, { stream, peer: peerOf(connection), connection });
   }
 
   #report(work: Promise<void>, protocol: string): void {
