@@ -1,7 +1,6 @@
 /** The protocols of this node, over all runs of the network: who serves each, and streams opened with one. */
 import type { Connection, Stream } from '@libp2p/interface';
 import { StarlingError, messageOf, toStarlingError } from '../core/index.ts';
-import type { Clock, Logger } from '../core/index.ts';
 import { abortReason } from './abort.ts';
 import type { AdmissionStates } from './admission/admission-states.ts';
 import { HELLO_PROTOCOL, PING_PROTOCOL, STREAMS_PER_PROTOCOL } from './constants.ts';
@@ -9,6 +8,7 @@ import type { Host } from './host/host.ts';
 import { peerOf } from './peer-id.ts';
 import { reasonText } from './failure-words.ts';
 import { createPeerStream } from './streams/stream.ts';
+import type { PeerStreamComponents } from './streams/stream.ts';
 import type { PeerStream } from './types.ts';
 
 type Handler = (stream: PeerStream) => void;
@@ -33,21 +33,18 @@ export interface Protocols {
 }
 
 /** Makes the protocols, none served. */
-export function createProtocols(components: {
-  readonly clock: Clock;
-  readonly logger: Logger;
-}): Protocols {
+export function createProtocols(components: PeerStreamComponents): Protocols {
   return new ProtocolTable(components);
 }
 
 class ProtocolTable implements Protocols {
-  readonly #components: { readonly clock: Clock; readonly logger: Logger };
+  readonly #components: PeerStreamComponents;
   readonly #handlers = new Map<string, Handler>();
   /** Protocols that streams were opened with or are accepted for. */
   readonly #used = new Set<string>();
   #run: Run | undefined;
 
-  constructor(components: { readonly clock: Clock; readonly logger: Logger }) {
+  constructor(components: PeerStreamComponents) {
     this.#components = components;
   }
 

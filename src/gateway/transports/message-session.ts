@@ -22,11 +22,16 @@ export interface LineOutput {
 export function createSessionDecoder(
   receiver: Receiver,
   output: LineOutput,
-  init: { readonly messageBytes: number },
+  init: {
+    readonly messageBytes: number;
+    /** Hears of each message that is too long, or none at all. */
+    readonly broken?: () => void;
+  },
 ): LineDecoder {
   return createLineDecoder(init.messageBytes, {
-    line: (bytes) => receiveBytes(receiver, bytes, output),
+    line: (bytes) => receiveBytes(receiver, bytes, output, init.broken),
     oversize(sizeBytes) {
+      init.broken?.();
       const error = new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
         `a message of ${sizeBytes} bytes is over the limit of ${init.messageBytes} (limits.messageBytes)`,
@@ -38,11 +43,17 @@ export function createSessionDecoder(
 }
 
 /** Gives one message to `receiver`; answers it here when it is none. */
-export function receiveBytes(receiver: Receiver, bytes: Buffer, output: LineOutput): void {
+export function receiveBytes(
+  receiver: Receiver,
+  bytes: Buffer,
+  output: LineOutput,
+  broken?: () => void,
+): void {
   let incoming: Frame | BatchFrames;
   try {
     incoming = parseIncoming(bytes);
   } catch (error) {
+    broken?.();
     const { id } = error instanceof StarlingError ? error.data : {};
     output.urgent(errorBytes(isFrameId(id) ? id : null, errorOf(error)));
     return;

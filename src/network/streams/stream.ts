@@ -21,6 +21,8 @@ import type { SendTurns, Sender } from './send-turns.ts';
 export interface PeerStreamComponents {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Hears that a peer has sent what its protocol forbids, by which its stream was aborted. */
+  readonly violated?: (peer: PeerId) => void;
 }
 
 /**
@@ -43,6 +45,7 @@ class LibP2PPeerStream implements PeerStream {
   readonly peer: PeerId;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #violated: ((peer: PeerId) => void) | undefined;
   readonly #stream: Stream;
 
   #outbox: Uint8Array[] = [];
@@ -72,6 +75,7 @@ class LibP2PPeerStream implements PeerStream {
   ) {
     this.#clock = components.clock;
     this.#logger = components.logger;
+    this.#violated = components.violated;
     this.#stream = stream;
     this.peer = peer;
     this.#turns = sendTurnsOf(connection);
@@ -245,7 +249,10 @@ class LibP2PPeerStream implements PeerStream {
         reader(chunk);
       }
     } catch (error) {
-      this.#logger.warn({ peer: this.peer, error }, 'a stream was aborted by its reader');
+      // Who does this again and again is told of; a line for each would fill the disk.
+      this.#logger.debug({ peer: this.peer, error }, 'a stream was aborted by its reader');
+      if (isViolation(error)) this.#violated?.(this.peer);
+      else this.#logger.warn({ peer: this.peer, error }, 'a reader of a stream threw');
       this.abort(
         toStarlingError(error, 'STARLING_PROTOCOL_VIOLATION', `data of ${this.peer} can't be read`),
       );
@@ -312,4 +319,10 @@ class LibP2PPeerStream implements PeerStream {
       );
     }
   }
+}
+
+/** Whether the peer is to blame for what a reader threw. */
+function isViolation(error: unknown): boolean {
+  if (!(error instanceof StarlingError)) return false;
+  return error.code === 'STARLING_PROTOCOL_VIOLATION' || error.code === 'STARLING_LIMIT_EXCEEDED';
 }
