@@ -8,6 +8,7 @@ export { createChurnMap } from './churn-map.ts';
 export type { ChurnMap } from './churn-map.ts';
 export { systemClock } from './clock.ts';
 export type { Clock, Random } from './clock.ts';
+export { keepDebuggerShut, refuseDebugger } from './debugger.ts';
 export { diskTroubleOf } from './disk-trouble.ts';
 export type { DiskTrouble } from './disk-trouble.ts';
 export { ERRORS, StarlingError, messageOf, toStarlingError } from './errors.ts';
