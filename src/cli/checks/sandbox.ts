@@ -14,7 +14,8 @@ export const sandbox: Check = {
       status === undefined
         ? sandboxWarnings(await findMeans(runBriefly, process.env), servers)
         : status.warnings.filter(({ code }) => code.startsWith('sandbox-'));
-    if (found.length > 0) return found.map(({ text, hint }) => finding('sandbox', 'warn', text, hint));
+    if (found.length > 0)
+      return found.map(({ text, hint }) => finding('sandbox', 'warn', text, hint));
     const processes = status?.upstreams.some(({ kind }) => kind === 'stdio') ?? true;
     return processes
       ? [finding('sandbox', 'ok', "servers see neither the node's secrets nor its processes")]
