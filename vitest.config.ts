@@ -18,8 +18,8 @@ const shared = {
 export default defineConfig({
   test: {
     pool: 'forks',
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     // Nodes of tests note their folders there, and not beside those of the person who runs the tests.
     env: { XDG_STATE_HOME: join(tmpdir(), 'starling-tests') },
     projects: [

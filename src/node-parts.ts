@@ -29,6 +29,7 @@ import { VERSION } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import {
   createApiKeys,
+  createChildren,
   createGateway,
   createLogins,
   createPins,
@@ -50,7 +51,7 @@ import type { RenewalTimer } from './grants/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { meshOf } from './open-state.ts';
 import { createGovernance } from './guard/index.ts';
-import type { Governance } from './guard/index.ts';
+import type { ClientAccess, Governance, GovernanceComponents } from './guard/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
 import { createCheckpointExchange, createMembership } from './membership/index.ts';
 import type { CheckpointExchange, Membership } from './membership/index.ts';
@@ -115,6 +116,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const governance = createNodeGovernance(base, state, {
     membership,
     tools: () => offeredTools(upstreams, pins),
+    clientAccess: (name) => accessTo(tools, name),
   });
   const made = { audit, network, membership, checkpoints, blackboard, keys, logins, pins };
   const tools = createNodeTools(base, state, {
@@ -189,7 +191,7 @@ function createNodeBlackboard(
 }
 
 function createNodeMembership(
-  { config, clock, random, logger }: Base,
+  { config, clock, random, logger, health }: Base,
   { store, ownMesh }: OpenState,
   rooms: {
     readonly network: Network;
@@ -205,6 +207,8 @@ function createNodeMembership(
       network,
       ownMesh,
       table: store.table('peers'),
+      runs: store.table('runs'),
+      health,
       presence: () => ({
         name: config.name,
         version: VERSION,
@@ -245,7 +249,7 @@ function createNodeStores(
 function createNodeGovernance(
   base: Base,
   state: OpenState,
-  rooms: Pick<Parts, 'membership'> & Pick<Governance, 'tools'>,
+  rooms: Pick<Parts, 'membership'> & Pick<GovernanceComponents, 'tools' | 'clientAccess'>,
 ): Governance {
   const { grants, counters, store, identity } = state;
   const { name, policy } = base.config;
@@ -260,6 +264,11 @@ function createNodeGovernance(
     },
     { self: { name, did: identity.did }, policy, open: OPEN_RESOURCES },
   );
+}
+
+/** What clients may do with the tool of the built-in server that is called `name`. */
+function accessTo(tools: readonly BuiltinTool[], name: string): ClientAccess {
+  return tools.find(({ definition }) => definition.name === name)?.clients ?? 'no';
 }
 
 type ToolRooms = Pick<
@@ -318,6 +327,10 @@ function createNodeUpstreams(
       logger: logger.child('upstream'),
       health,
       sandbox: createNodeSandbox(base),
+      children: createChildren(
+        { clock, logger: logger.child('upstream') },
+        { folder: join(config.stateDir, 'children') },
+      ),
     },
     {
       messageBytes: limits.messageBytes,

@@ -77,6 +77,12 @@ export function createDocument(
   return new YjsDocument(init.limits, updates);
 }
 
+/** Updates of one document as one. */
+export function mergeUpdates(updates: readonly Uint8Array[]): Uint8Array {
+  const [first, ...others] = updates;
+  return first !== undefined && others.length === 0 ? first : Y.mergeUpdatesV2([...updates]);
+}
+
 class YjsDocument implements BoardDocument {
   readonly unreadable: number;
   readonly #limits: BoardLimits;

@@ -1,4 +1,5 @@
 /** Processes in their sandbox: what they see, how they end, and what is said of them. */
+import { randomUUID } from 'node:crypto';
 import {
   chmod,
   copyFile,
@@ -224,7 +225,7 @@ describe.skipIf(missing !== undefined)('the end of a process in its sandbox', ()
 
   it('is the end of all that it started, in whatever group that is', async () => {
     await world();
-    const mark = `left-${process.pid}-${Math.floor(performance.now())}`;
+    const mark = `left-${randomUUID()}`;
     await endOf(
       `const { spawn } = require('child_process');
        spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', '${mark}'], { detached: true, stdio: 'ignore' })
