@@ -1,4 +1,14 @@
 /** File, environment and flags, made into one frozen configuration. */
+export {
+  ATTACH_CLIENT,
+  ATTACH_METHOD,
+  ATTACH_OPERATOR,
+  CLIENT_LOCAL,
+  CLIENT_NAME,
+  CLIENT_NAME_WORDS,
+  CLIENT_TCP,
+  isFreeClientName,
+} from './client-names.ts';
 export { loadConfig } from './load.ts';
 export type { ConfigSources } from './load.ts';
 export { nearest } from './nearest.ts';

@@ -133,7 +133,7 @@ async function buildRun(
   );
   const { isDenied, onDialFailed: onFailed } = events;
   const dialer = createDialer(
-    { node, gate, links, clock, random, logger },
+    { node, gate, links, clock, random, logger, scope, encryption: host.encryption },
     { ...init, self, signal: scope.signal, onFailed, isDenied },
   );
   const targets = createRedialTargets({ dialer, links });

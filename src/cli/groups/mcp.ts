@@ -14,9 +14,14 @@ export function addMcp(program: Command, outcome: Outcome): void {
       "Alone: serves MCP on standard input and output, for the running node: what an MCP client starts. With a command: changes the MCP servers in this node's config file.",
     )
     .enablePositionalOptions()
+    .option('--as <name>', 'what you call the client: client:<name> in the policy (default: local)')
+    .option(
+      '--operator',
+      'the client, and its model, may do all that you may: rights, keys, approvals',
+    )
     .addHelpText(
       'after',
-      '\nIn the mcpServers of Claude Desktop, Cursor and others (starling connect writes it for you):\n  "starling": { "command": "starling", "args": ["mcp"] }',
+      '\nIn the mcpServers of Claude Desktop, Cursor and others (starling connect writes it for you):\n  "starling": { "command": "starling", "args": ["mcp", "--as", "cursor"] }',
     )
     .action(action(outcome, () => import('../commands/mcp/stdio.ts')));
   addMcpAdd(mcp, outcome);
