@@ -315,17 +315,18 @@ class MeshRecords implements Records {
       const typ = typeOf(jws);
       // Revocations have a table of their own.
       if (typ === REVOCATION_TYPE) return await this.#takeRevocation(jws, verified);
-      const count =
-        typ === GRANT_TYPE
-          ? this.#grantIn(jws)
-          : typ === SUCCESSION_TYPE
-            ? await this.#successionIn(jws)
-            : this.#spentIn(jws);
-      if (!this.#onDisk.has(jws)) await this.#components.table.put(hash, Buffer.from(jws, 'utf8'));
+      if (typ === SUCCESSION_TYPE) return await this.#takeSuccession(jws);
+      const count = typ === GRANT_TYPE ? this.#grantIn(jws) : this.#spentIn(jws);
+      await this.#write(jws);
       count();
     } finally {
       this.#taking.delete(hash);
     }
+  }
+
+  async #write(jws: string): Promise<void> {
+    if (this.#onDisk.has(jws)) return;
+    await this.#components.table.put(hashOf(jws), Buffer.from(jws, 'utf8'));
   }
 
   #isKnown(hash: string): boolean {
@@ -377,7 +378,7 @@ class MeshRecords implements Records {
     if (this.#members.hasId(claims.jti)) this.#members.forgetVerdicts();
   }
 
-  async #successionIn(jws: string): Promise<() => void> {
+  async #takeSuccession(jws: string): Promise<void> {
     // Before its signatures are looked at: most of a flood ends here.
     this.#requireMember(issuerOf(jws));
     const succession = parseSuccession(jws);
@@ -391,11 +392,11 @@ class MeshRecords implements Records {
       throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many successions of one key');
     }
     this.#set.requireRoom('succession', iss, jws.length);
-    await this.#components.successions.add(succession);
-    return () => {
-      this.#keepSuccession(jws);
-      this.#members.forgetVerdicts();
-    };
+    // Those that count have a table of their own; here lie those that contradict them.
+    const verdict = await this.#components.successions.add(succession);
+    if (verdict === 'conflict') await this.#write(jws);
+    this.#keepSuccession(jws);
+    this.#members.forgetVerdicts();
   }
 
   #spentIn(jws: string): () => void {
