@@ -6,7 +6,9 @@ import { StarlingError, createLineDecoder } from '../../core/index.ts';
 import type { LineDecoder } from '../../core/index.ts';
 import { parseIncoming, receiveBatch } from '../wire/batch.ts';
 import type { BatchFrames } from '../wire/batch.ts';
-import { errorBytes, errorOf, isFrameId, toLine } from '../wire/frame.ts';
+import { idAtEdge } from '../wire/edge-id.ts';
+import { isFrameId } from '../wire/frame-id.ts';
+import { errorBytes, errorOf, toLine } from '../wire/frame.ts';
 import type { Receiver, Reply } from '../wire/reply.ts';
 import type { Frame, FrameId } from '../types.ts';
 
@@ -26,13 +28,13 @@ export function createSessionDecoder(
 ): LineDecoder {
   return createLineDecoder(init.messageBytes, {
     line: (bytes) => receiveBytes(receiver, bytes, output),
-    oversize(sizeBytes) {
+    oversize(sizeBytes, head, tail) {
       const error = new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
         `a message of ${sizeBytes} bytes is over the limit of ${init.messageBytes} (limits.messageBytes)`,
         { data: { limit: 'limits.messageBytes' } },
       );
-      output.urgent(errorBytes(null, errorOf(error)));
+      output.urgent(errorBytes(idAtEdge(head, tail) ?? null, errorOf(error)));
     },
   });
 }

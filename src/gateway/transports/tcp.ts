@@ -321,7 +321,8 @@ function withoutToken(frame: Frame): Frame {
   const params: JsonObject = Object.keys(meta).length === 0 ? rest : { ...rest, _meta: meta };
   const message = JSON.parse(frame.bytes.toString('utf8')) as JsonObject;
   try {
-    return { ...frame, params, bytes: Buffer.from(JSON.stringify({ ...message, params })) };
+    const { spans: _ofOther, ...others } = frame;
+    return { ...others, params, bytes: Buffer.from(JSON.stringify({ ...message, params })) };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     const text = 'the message that brings a token is nested too deeply';

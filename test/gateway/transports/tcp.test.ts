@@ -186,6 +186,8 @@ describe('a TCP client with the token', () => {
       `"_meta":{"${TOKEN_META}":"${TOKEN}"},"_meta"`,
     );
     client.send(twice);
+    expect(JSON.stringify(await client.next())).not.toContain(TOKEN);
+    client.send(greeting(TOKEN, { traceparent: 't' }));
     await client.next();
     const later = { ...ping(5), params: { _meta: { [TOKEN_META]: TOKEN } } };
     client.send(later);

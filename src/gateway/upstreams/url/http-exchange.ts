@@ -9,6 +9,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { StarlingError } from '../../../core/index.ts';
 import type { Clock } from '../../../core/index.ts';
+import { mediaTypeOf } from '../../wire/media-type.ts';
 
 /** Connections that wait for the next request, a host. */
 const IDLE_SOCKETS_MAX = 64;
@@ -131,8 +132,9 @@ export function headerOf(reply: Reply, name: string): string | undefined {
 
 /** True for an answer that is a stream of events. */
 export function isEventStream(reply: Reply): boolean {
-  const type = headerOf(reply, 'content-type') ?? '';
-  return reply.status === 200 && type.startsWith('text/event-stream');
+  return (
+    reply.status === 200 && mediaTypeOf(headerOf(reply, 'content-type')) === 'text/event-stream'
+  );
 }
 
 function late(url: URL, timeoutMs: number): StarlingError {

@@ -9,7 +9,9 @@ import { StarlingError, backoffMs, createScope, messageOf, sleep } from '../../.
 import type { JsonObject, Random, Scope } from '../../../core/index.ts';
 import { errorBytes, parseFrame } from '../../wire/frame.ts';
 import type { Handshake } from '../../wire/client-handshake.ts';
-import { createChannel, idAtEdge } from '../../wire/channel.ts';
+import { createChannel } from '../../wire/channel.ts';
+import { ownIdOf } from '../../wire/frame-id.ts';
+import { mediaTypeOf } from '../../wire/media-type.ts';
 import type { ChannelCore } from '../../wire/channel.ts';
 import type { ResponseFrame } from '../../types.ts';
 import type { UpstreamConnection } from '../connection-types.ts';
@@ -35,9 +37,6 @@ const STREAM_WAIT_MS = 500;
 const RETRY_MIN_MS = 20;
 /** Attempts in a row to resume an answer that bring nothing new. */
 const RESUMES_MAX = 5;
-/** Bytes of a message by whose ends we tell an answer; smaller ones are parsed. */
-const PARSED_BYTES_MAX = 64 * 1024;
-const EDGE_BYTES = 256;
 
 /** Which protocol the server speaks: sessions and `initialize`, or neither (2026-07-28). */
 export type UrlEra = 'legacy' | 'modern';
@@ -251,23 +250,31 @@ class StreamableConnection implements UpstreamConnection {
     if (session !== undefined && SESSION_ID.test(session) && !this.#isModern()) {
       this.#session ??= session;
     }
-    const type = headerOf(reply, 'content-type') ?? '';
-    if (reply.status === 202 || reply.status === 204) {
+    const lacking = await this.#read(reply, asked);
+    // What ends without the answer would leave the call to its timeout.
+    if (asked !== undefined) this.#inbox.fail(asked.id, this.#requests.unavailable(lacking));
+  }
+
+  /** Reads the answer to its end. Gives what is wrong where it held none. */
+  async #read(reply: Reply, asked: Asked | undefined): Promise<string> {
+    const { status } = reply;
+    const type = mediaTypeOf(headerOf(reply, 'content-type'));
+    if (status === 202 || status === 204) {
       reply.body.resume();
-    } else if (type.startsWith('text/event-stream')) {
+      return `took the request and gave no answer (HTTP ${status})`;
+    }
+    if (type === 'text/event-stream') {
       await this.#follow(reply, asked);
-    } else {
-      const body = await this.#requests.body(reply);
-      if (body.length > 0 && !type.startsWith('application/json')) {
-        const shown = /^[\w.+-]+\/[\w.+-]+/.exec(type.slice(0, 100))?.[0] ?? 'something unnamed';
-        throw this.#requests.unavailable(`answered with ${shown}, which is no message`);
-      }
-      if (body.length > 0) this.#inbox.receive(body, asked?.id);
+      return 'ended its event stream before the answer';
     }
-    // A stream that ends without the answer would leave the call to its timeout.
-    if (asked !== undefined) {
-      this.#inbox.fail(asked.id, this.#requests.unavailable('ended its answer early'));
+    const body = await this.#requests.body(reply);
+    if (body.length === 0) return `answered with an empty body (HTTP ${status})`;
+    if (type !== 'application/json') {
+      const shown = /^[\w.+-]+\/[\w.+-]+/.exec(type.slice(0, 100))?.[0] ?? 'something unnamed';
+      throw this.#requests.unavailable(`answered with ${shown}, which is no message`);
     }
+    this.#inbox.receive(body, asked?.id);
+    return 'answered, but not this request: the id in its answer is another one';
   }
 
   /**
@@ -303,8 +310,8 @@ class StreamableConnection implements UpstreamConnection {
       this.#init.messageBytes,
       ({ type, data }) => {
         if (type !== 'message') return;
-        answered ||= asked !== undefined && isAnswerTo(asked.id, data);
         this.#inbox.receive(data, asked?.id);
+        answered ||= asked !== undefined && !this.#inbox.waits(asked.id);
       },
       lastEventId,
     );
@@ -334,7 +341,7 @@ class StreamableConnection implements UpstreamConnection {
       return undefined;
     }
     await this.#refusal(reply, asked.id);
-    throw this.#requests.unavailable('ended its answer early');
+    throw this.#requests.unavailable(`did not go on with its answer (HTTP ${reply.status})`);
   }
 
   #openStream(lastEventId: string | undefined, id?: number): Promise<Reply> {
@@ -356,7 +363,7 @@ class StreamableConnection implements UpstreamConnection {
     const { status } = reply;
     const body = await this.#requests.refusalBody(reply);
     const frame = errorIn(body);
-    const ours = frame !== undefined && id !== undefined && frame.id === id;
+    const ours = frame !== undefined && id !== undefined && ownIdOf(frame.id) === id;
     if (this.#session !== undefined && !ours && isLost(status, frame)) {
       const lost = this.#requests.unavailable(
         `has forgotten our session (HTTP ${status}); it is initialised anew`,
@@ -403,19 +410,4 @@ class StreamableConnection implements UpstreamConnection {
 function isLost(status: number, frame: ResponseFrame | undefined): boolean {
   if (status === 404) return true;
   return status === 400 && /session/i.test(frame?.error?.message ?? '');
-}
-
-/** True when `message` answers the request `id`, and is no request of the server with that id. */
-function isAnswerTo(id: number, message: Buffer): boolean {
-  const head = message.subarray(0, EDGE_BYTES);
-  const atEdge = idAtEdge(head, message.subarray(-EDGE_BYTES));
-  if (atEdge !== undefined && atEdge !== id) return false;
-  if (atEdge === id && message.length > PARSED_BYTES_MAX) return !head.includes('"method"');
-  try {
-    const frame = parseFrame(message);
-    return frame.kind === 'response' && frame.id === id;
-  } catch (error) {
-    if (error instanceof StarlingError) return false;
-    throw error;
-  }
 }

@@ -45,6 +45,8 @@ export interface UrlInit {
 export interface Inbox {
   /** `relatedId`: the request on whose stream the message came. */
   receive(bytes: Buffer, relatedId?: number): void;
+  /** True while the request waits for its answer. */
+  waits(id: number): boolean;
   fail(id: number, error: StarlingError): void;
   end(error: StarlingError): void;
 }
