@@ -123,7 +123,7 @@ class Batch implements RunningBatch {
 }
 
 /** Methods that must come alone: the answer of `subscriptions/listen` comes when the subscription ends, and would keep the others' until then. */
-const ALONE: ReadonlySet<string> = new Set(['initialize', 'subscriptions/listen']);
+export const ALONE: ReadonlySet<string> = new Set(['initialize', 'subscriptions/listen']);
 
 function alone({ method }: RequestFrame): FrameError {
   const text = `${method} must not be part of a batch`;

@@ -74,7 +74,7 @@ function parseCall(value: JsonObject, bytes: Buffer): Frame {
   if (twin !== undefined) throw wrong(twin);
   const emptied = emptiedIn(method, given, spans);
   // What is judged is what is sent: with the text of the message its places change.
-  if (emptied.length > 0) return parseFrame(splice(bytes, emptied));
+  if (emptied.length > 0) return parseFrame(spliced(bytes, emptied));
   if (id === undefined) return { kind: 'notification', bytes, spans, method, params: given };
   return { kind: 'request', bytes, spans, id, method, params: given };
 }
@@ -165,11 +165,11 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
     splices.push(insertInto(frame.bytes, spans.result, edits.result));
   }
   if (splices.length > 1) splices.sort((one, other) => one.start - other.start);
-  return toLine(splice(frame.bytes, splices));
+  return toLine(spliced(frame.bytes, splices));
 }
 
 /** A value's place, and the JSON to put there. */
-interface Splice extends Span {
+export interface Splice extends Span {
   readonly text: string;
 }
 
@@ -187,19 +187,20 @@ function edit(splices: Splice[], span: Span | undefined, text: string, what: str
   splices.push({ start: span.start, end: span.end, text });
 }
 
-function splice(bytes: Buffer, splices: readonly Splice[]): Buffer {
+/** `bytes` with other text at the given places, which are in order. */
+export function spliced(bytes: Buffer, splices: readonly Splice[]): Buffer {
   let sizeBytes = bytes.length;
   for (const { start, end, text } of splices) sizeBytes += Buffer.byteLength(text) - (end - start);
-  const spliced = Buffer.allocUnsafe(sizeBytes);
+  const changed = Buffer.allocUnsafe(sizeBytes);
   let from = 0;
   let at = 0;
   for (const { start, end, text } of splices) {
-    at += bytes.copy(spliced, at, from, start);
-    at += spliced.write(text, at);
+    at += bytes.copy(changed, at, from, start);
+    at += changed.write(text, at);
     from = end;
   }
-  bytes.copy(spliced, at, from);
-  return spliced;
+  bytes.copy(changed, at, from);
+  return changed;
 }
 
 /** New members at the front of the object at `span`. */
