@@ -11,9 +11,19 @@ for (const name of external) {
   if (manifest.dependencies[name] === undefined) throw new Error(`${name} is no dependency`);
 }
 
-export default defineConfig({
+const shared = {
+  platform: 'node' as const,
+  // Its `main` is UMD, whose named exports a bundler can't see.
+  resolve: { alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
+  external: (id: string) => external.some((name) => id === name || id.startsWith(`${name}/`)),
+};
+
+/** What is imported, and what measures and shows. */
+const modules = defineConfig({
+  ...shared,
   input: {
-    cli: 'src/cli/main.ts',
+    cli: 'build/start.ts',
+    'write-compiled': 'build/write-compiled.ts',
     index: 'src/index.ts',
     sim: 'sim/run.ts',
     'sim-command': 'sim/command.ts',
@@ -22,14 +32,11 @@ export default defineConfig({
     bench: 'sim/bench/run.ts',
     'bench-loader': 'sim/bench/loader.ts',
     'bench-upstream': 'sim/bench/upstream.ts',
+    hostile: 'sim/hostile/process.ts',
     soak: 'sim/soak/run.ts',
     'soak-upstream': 'sim/soak/upstream.ts',
     'soak-probe': 'sim/soak/probe.ts',
   },
-  platform: 'node',
-  // Its `main` is UMD, whose named exports a bundler can't see.
-  resolve: { alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
-  external: (id) => external.some((name) => id === name || id.startsWith(`${name}/`)),
   plugins: [
     {
       name: 'executable',
@@ -46,3 +53,18 @@ export default defineConfig({
     banner: (chunk) => (chunk.name === 'cli' ? '#!/usr/bin/env node' : ''),
   },
 });
+
+/** The program that the shell starts: CommonJS, whose compiled code can be kept. */
+const program = defineConfig({
+  ...shared,
+  // `sim` looks for its server beside itself.
+  input: { program: 'src/cli/main.ts', 'program-sim': 'sim/run.ts' },
+  output: {
+    dir: 'dist',
+    format: 'cjs',
+    entryFileNames: '[name].cjs',
+    chunkFileNames: 'chunks/[name]-[hash].cjs',
+  },
+});
+
+export default [modules, program];

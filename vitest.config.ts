@@ -1,40 +1,36 @@
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
-/** Tests that start processes of their own: they wait more than they compute. */
-const PROCESSES = ['test/{cli,conformance,e2e,sim}/**/*.test.ts'];
+/** Tests of the keys themselves: they sign with tweetnacl, as the built program does. */
+const KEYS = ['test/identity/**/*.test.ts'];
+
+/**
+ * One group, so that one test computes while another waits for a process or a peer. The modules of a
+ * room are loaded once for all files of a worker, which was half of their time.
+ */
+const shared = {
+  setupFiles: ['src/core/node20.ts'],
+  maxWorkers: 3,
+  isolate: false,
+};
 
 export default defineConfig({
   test: {
     pool: 'forks',
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
+    // Nodes of tests note their folders there, and not beside those of the person who runs the tests.
+    env: { XDG_STATE_HOME: join(tmpdir(), 'starling-tests') },
     projects: [
       {
         extends: true,
-        test: {
-          name: 'processes',
-          include: PROCESSES,
-          setupFiles: ['src/core/node20.ts'],
-          // Twice the cores of CI: while one test waits for a peer, another has the processor.
-          maxWorkers: 4,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          sequence: { groupOrder: 0 },
+        resolve: {
+          alias: { tweetnacl: resolve(import.meta.dirname, 'test/fixtures/quick-nacl.ts') },
         },
+        test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: KEYS, ...shared },
       },
-      {
-        extends: true,
-        test: {
-          name: 'rooms',
-          include: ['test/**/*.test.ts'],
-          exclude: PROCESSES,
-          setupFiles: ['src/core/node20.ts'],
-          maxWorkers: 2,
-          // The modules of a room are loaded once for all its test files, which is half of their time.
-          isolate: false,
-          sequence: { groupOrder: 1 },
-        },
-      },
+      { extends: true, test: { name: 'keys', include: KEYS, ...shared } },
     ],
   },
 });

@@ -32,19 +32,30 @@ import {
   createGateway,
   createLogins,
   createPins,
+  createSandbox,
   createUpstreams,
+  runBriefly,
 } from './gateway/index.ts';
-import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
+import type {
+  ApiKeys,
+  BuiltinTool,
+  Gateway,
+  Logins,
+  Pins,
+  Sandbox,
+  Upstreams,
+} from './gateway/index.ts';
 import { createRenewalTimer } from './grants/index.ts';
 import type { RenewalTimer } from './grants/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { meshOf } from './open-state.ts';
 import { createGovernance } from './guard/index.ts';
-import type { Governance } from './guard/index.ts';
+import type { ClientAccess, Governance, GovernanceComponents } from './guard/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
 import { createCheckpointExchange, createMembership } from './membership/index.ts';
 import type { CheckpointExchange, Membership } from './membership/index.ts';
-import { auditAdmission } from './mesh/index.ts';
+import { auditAdmission, exchangeInvites } from './mesh/index.ts';
+import type { InvitationInit } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createLoginStore } from './secrets/index.ts';
@@ -76,7 +87,7 @@ export interface PartsInit {
   /** MCP servers as the configuration has them now, their secrets bound. */
   readonly servers: () => Config['mcpServers'];
   readonly status: () => StatusResult;
-  readonly createTicket: (expiresInMs: number, canInvite: boolean) => Promise<InviteResult>;
+  readonly createTicket: (init: Omit<InvitationInit, 'addresses'>) => Promise<InviteResult>;
 }
 
 /** Makes the parts. Those that are made first ask the later ones only once all are made. */
@@ -104,6 +115,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const governance = createNodeGovernance(base, state, {
     membership,
     tools: () => offeredTools(upstreams, pins),
+    clientAccess: (name) => accessTo(tools, name),
   });
   const made = { audit, network, membership, checkpoints, blackboard, keys, logins, pins };
   const tools = createNodeTools(base, state, {
@@ -144,7 +156,7 @@ function createNodeNetwork(
 ): Network {
   const { identity, ownMesh } = state;
   const admission = auditAdmission(state.admission, audit, clock);
-  return createNetwork(
+  const network = createNetwork(
     { identity, admission, clock, random, logger, transports },
     {
       meshId: meshOf(state).id,
@@ -157,6 +169,8 @@ function createNodeNetwork(
       connections: config.limits.connections,
     },
   );
+  exchangeInvites({ network, admission: state.admission, clock, logger: logger.child('mesh') });
+  return network;
 }
 
 function createNodeBlackboard(
@@ -176,7 +190,7 @@ function createNodeBlackboard(
 }
 
 function createNodeMembership(
-  { config, clock, random, logger }: Base,
+  { config, clock, random, logger, health }: Base,
   { store, ownMesh }: OpenState,
   rooms: {
     readonly network: Network;
@@ -192,6 +206,8 @@ function createNodeMembership(
       network,
       ownMesh,
       table: store.table('peers'),
+      runs: store.table('runs'),
+      health,
       presence: () => ({
         name: config.name,
         version: VERSION,
@@ -232,7 +248,7 @@ function createNodeStores(
 function createNodeGovernance(
   base: Base,
   state: OpenState,
-  rooms: Pick<Parts, 'membership'> & Pick<Governance, 'tools'>,
+  rooms: Pick<Parts, 'membership'> & Pick<GovernanceComponents, 'tools' | 'clientAccess'>,
 ): Governance {
   const { grants, counters, store, identity } = state;
   const { name, policy } = base.config;
@@ -247,6 +263,11 @@ function createNodeGovernance(
     },
     { self: { name, did: identity.did }, policy, open: OPEN_RESOURCES },
   );
+}
+
+/** What clients may do with the tool of the built-in server that is called `name`. */
+function accessTo(tools: readonly BuiltinTool[], name: string): ClientAccess {
+  return tools.find(({ definition }) => definition.name === name)?.clients ?? 'no';
 }
 
 type ToolRooms = Pick<
@@ -270,7 +291,7 @@ function createNodeTools(
       counters,
       admission,
       membership,
-      createTicket: (ticket) => createTicket(ticket.expiresInMs, ticket.canInvite),
+      createTicket,
     }),
     ...boardTools({ blackboard, clock }),
     ...keyTools({ clock, keys }),
@@ -288,10 +309,11 @@ function createNodeTools(
 }
 
 function createNodeUpstreams(
-  { config, clock, random, logger, health }: Base,
+  base: Base,
   { grants }: OpenState,
   { audit, logins, servers, tools }: Pick<Parts, 'audit' | 'logins' | 'tools'> & PartsInit,
 ): Upstreams {
+  const { config, clock, random, logger, health } = base;
   const { limits } = config;
   return createUpstreams(
     {
@@ -303,6 +325,7 @@ function createNodeUpstreams(
       random,
       logger: logger.child('upstream'),
       health,
+      sandbox: createNodeSandbox(base),
     },
     {
       messageBytes: limits.messageBytes,
@@ -315,9 +338,24 @@ function createNodeUpstreams(
   );
 }
 
+function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
+  const { stateDir, file, policy, http } = config;
+  const own = http.tls === undefined ? [] : [http.tls.key];
+  return createSandbox({
+    secrets: {
+      stateDir,
+      socketPath: socketPath(stateDir),
+      obeyed: [...(file === undefined ? [] : [file]), policy.file],
+      files: async () => [...own, ...(await secretFiles())],
+    },
+    run: runBriefly,
+    env: process.env,
+  });
+}
+
 function createNodeGateway(
   { config, clock, random, logger }: Base,
-  { identity, grants }: OpenState,
+  { identity, grants, store }: OpenState,
   rooms: Omit<
     Parts,
     'blackboard' | 'checkpoints' | 'gateway' | 'logins' | 'renewalTimer' | 'tools'
@@ -335,6 +373,7 @@ function createNodeGateway(
       guard: governance.guard,
       approvals: governance.approvals,
       audit,
+      state: store,
       grants,
       keys,
       pins,

@@ -9,13 +9,14 @@ import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.t
 import type { Config } from './config/index.ts';
 import { VERSION, createPartStack, messageOf, settledWithin, stopAll } from './core/index.ts';
 import type { JsonObject, PartStack, PeerId, Startable } from './core/index.ts';
-import { bindSecrets } from './gateway/index.ts';
+import { bindSecrets, noteNode } from './gateway/index.ts';
 import { closeState, meshOf, openState } from './open-state.ts';
 import type { Base, OpenState, NodeComponents } from './open-state.ts';
 import { OPERATOR, createApprovalAccess } from './guard/index.ts';
 import type { ApprovalAccess } from './guard/index.ts';
 import type { PeerView } from './membership/index.ts';
 import { joinMesh } from './mesh/index.ts';
+import type { InvitationInit } from './mesh/index.ts';
 import { createParts } from './node-parts.ts';
 import type { Parts } from './node-parts.ts';
 import { wireParts } from './node-wiring.ts';
@@ -57,8 +58,16 @@ export interface StarlingNode extends Startable {
    * stay. Resolves with the keys that differ and need a restart.
    */
   reload(config: Config): Promise<readonly string[]>;
-  /** Makes a one-use ticket; default 24 hours. */
-  createTicket(init?: { readonly expiresInMs?: number }): Promise<InviteResult>;
+  /** Makes a ticket; default for one node and 24 hours. */
+  createTicket(init?: TicketOptions): Promise<InviteResult>;
+}
+
+/** What a ticket is for. */
+export interface TicketOptions {
+  /** Default: 24 hours. */
+  readonly expiresInMs?: number;
+  /** Nodes that it lets in; default 1, at most 100. */
+  readonly uses?: number;
 }
 
 /**
@@ -103,7 +112,7 @@ class Node implements StarlingNode {
     this.#parts = createParts(base, state, {
       servers: () => this.#servers,
       status: () => this.status(),
-      createTicket: (expiresInMs, canInvite) => this.#createTicket(expiresInMs, canInvite),
+      createTicket: (ticket) => this.#createTicket(ticket),
     });
     this.approvals = createApprovalAccess(this.#parts.governance.approvals);
     wireParts(base, state, this.#parts, this.events);
@@ -158,8 +167,9 @@ class Node implements StarlingNode {
     return (result as unknown as { readonly grant: GrantSummary }).grant;
   }
 
-  createTicket(init: { readonly expiresInMs?: number } = {}): Promise<InviteResult> {
-    return this.#createTicket(init.expiresInMs ?? TICKET_MS, true);
+  createTicket(init: TicketOptions = {}): Promise<InviteResult> {
+    const { expiresInMs = TICKET_MS, uses = 1 } = init;
+    return this.#createTicket({ expiresInMs, uses, canInvite: true });
   }
 
   async reload(config: Config): Promise<readonly string[]> {
@@ -203,6 +213,7 @@ class Node implements StarlingNode {
   }
 
   async #startParts(): Promise<void> {
+    await this.#noteFolder();
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
     const { pins, gateway, renewalTimer } = this.#parts;
@@ -221,6 +232,16 @@ class Node implements StarlingNode {
     }
   }
 
+  /** So that other nodes of this user hide the folder from their servers. */
+  async #noteFolder(): Promise<void> {
+    try {
+      await noteNode(this.#base.config.stateDir, process.env);
+    } catch (error) {
+      // They find the folder by its socket, too, while this node runs.
+      this.#base.logger.warn({ error: messageOf(error) }, 'the state folder could not be noted');
+    }
+  }
+
   /** Until each server is ready or has failed; at most as long as one may take to start. */
   async #settled(): Promise<void> {
     const { gateway } = this.#parts;
@@ -235,12 +256,9 @@ class Node implements StarlingNode {
     return bindSecrets(mcpServers, (name) => this.#state.secrets.lookup(name));
   }
 
-  async #createTicket(expiresInMs: number, canInvite: boolean): Promise<InviteResult> {
-    const { ticket, expiresAt } = await this.#state.admission.invite({
-      addresses: this.#parts.network.addresses(),
-      expiresInMs,
-      canInvite,
-    });
+  async #createTicket(init: Omit<InvitationInit, 'addresses'>): Promise<InviteResult> {
+    const addresses = this.#parts.network.addresses();
+    const { ticket, expiresAt } = await this.#state.admission.invite({ ...init, addresses });
     const mesh = meshOf(this.#state);
     return { ticket: ticket.reveal(), mesh: mesh.name, fingerprint: mesh.fingerprint, expiresAt };
   }

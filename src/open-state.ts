@@ -37,6 +37,8 @@ export interface NodeComponents {
   readonly progress?: (line: string) => void;
   /** Where the passphrase of an encrypted key comes from. */
   readonly passphrase?: PassphraseSource;
+  /** Files outside of the state folder that hold secrets of the node, as they are now: servers don't see them. */
+  readonly secretFiles?: () => Promise<readonly string[]>;
   /** What carries the connections between nodes, in place of TCP and WebSocket. */
   readonly transports?: readonly Transport[] | undefined;
 }
@@ -49,6 +51,7 @@ export interface Base {
   readonly logger: Logger;
   readonly progress: (line: string) => void;
   readonly health: Health;
+  readonly secretFiles: () => Promise<readonly string[]>;
   readonly transports?: readonly Transport[] | undefined;
 }
 
@@ -71,10 +74,10 @@ export async function openState(
   components: NodeComponents,
 ): Promise<{ readonly base: Base; readonly state: OpenState }> {
   const base = baseOf(config, components);
-  const { clock, logger } = base;
+  const { clock, health, logger } = base;
   const { stateDir, name } = config;
   await ensurePrivateFolder(stateDir);
-  const store = createStore({ logger }, { dir: join(stateDir, 'db') });
+  const store = createStore({ logger, clock, health }, { dir: join(stateDir, 'db') });
   const open = createPartStack((error) => tellUnclosed(base, error));
   try {
     await open.start(store);
@@ -116,6 +119,7 @@ function baseOf(config: Config, components: NodeComponents): Base {
       components.logger ?? createLogger({ spec: level, ...(file === undefined ? {} : { file }) }),
     progress: components.progress ?? (() => undefined),
     health: createHealth(),
+    secretFiles: components.secretFiles ?? (async () => []),
     transports,
   };
 }

@@ -84,7 +84,7 @@ describe('the tests', () => {
 
 /** Folders of `test` that are no rooms of `src`, and folders in them that mirror none. */
 const OWN_FOLDERS =
-  'architecture compliance conformance e2e fixtures golden mutation sim wire'.split(' ');
+  'architecture build compliance conformance e2e fixtures golden mutation sim wire'.split(' ');
 const HELP_FOLDERS = ['support', 'hostile', 'bench'];
 
 describe('the layout of the tests', () => {

@@ -216,7 +216,7 @@ class AuditLog implements Audit {
   }
 
   async verify(checkpointsSeen: readonly Checkpoint[] = []): Promise<AuditVerdict> {
-    if (this.healthy()) await this.flush();
+    await this.#flushIfPossible();
     return verifyLog(this.#init.folder, {
       did: this.#dids(),
       checkpointsSeen,
@@ -229,8 +229,18 @@ class AuditLog implements Audit {
   }
 
   async compareWith(peerCheckpoints: readonly Checkpoint[]): Promise<readonly AuditFinding[]> {
-    if (this.healthy()) await this.flush();
+    await this.#flushIfPossible();
     return compareSeen(this.#init.folder, this.#dids(), peerCheckpoints);
+  }
+
+  /** What is on the disk can be looked at even while nothing can be added. */
+  async #flushIfPossible(): Promise<void> {
+    if (!this.healthy()) return;
+    try {
+      await this.flush();
+    } catch (error) {
+      this.#components.logger.debug({ error: messageOf(error) }, 'audit log: not flushed');
+    }
   }
 
   #dids(): readonly Did[] {

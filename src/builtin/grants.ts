@@ -1,6 +1,7 @@
 /** The tools by which the operator says who may call what, and lets new peers in. */
 import { z } from 'zod';
 import { RENEWED_LIFETIME_MS } from '../grants/index.ts';
+import { INVITE_USES_MAX } from '../mesh/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import {
   CONDITIONS,
@@ -27,7 +28,11 @@ const INVITE_DEFAULT_S = DAY_S;
 
 /** What the grant tools need. */
 export interface GrantComponents extends ChainComponents {
-  createTicket(init: { expiresInMs: number; canInvite: boolean }): Promise<InviteResult>;
+  createTicket(init: {
+    expiresInMs: number;
+    canInvite: boolean;
+    uses: number;
+  }): Promise<InviteResult>;
 }
 
 /** The `grant_…` tools and `invite_create`. */
@@ -41,19 +46,28 @@ export function grantTools(components: GrantComponents): readonly BuiltinTool[] 
       name: 'invite_create',
       title: 'Invite a new peer',
       description:
-        'Makes a one-use ticket with which a new node joins this mesh: `starling up --join <ticket>`. Whoever holds it can join once, so hand it over privately.',
+        'Makes a ticket with which a new node joins this mesh: `starling up --join <ticket>`. Whoever holds it can join, once if not told otherwise, so hand it over privately.',
       input: z.object({
         expires_s: seconds(`Lifetime in seconds; default ${INVITE_DEFAULT_S}.`),
         can_invite: z
           .boolean()
           .optional()
           .describe('May the newcomer invite others? Default true.'),
+        uses: z
+          .number()
+          .int()
+          .min(1)
+          .max(INVITE_USES_MAX)
+          .optional()
+          .describe(`How many nodes it lets in; default 1, at most ${INVITE_USES_MAX}.`),
       }),
       hints: { destructiveHint: false },
+      clients: 'no',
       run: (input): Promise<InviteResult> =>
         components.createTicket({
           expiresInMs: (input.expires_s ?? INVITE_DEFAULT_S) * 1000,
           canInvite: input.can_invite ?? true,
+          uses: input.uses ?? 1,
         }),
     }),
   ];
@@ -74,6 +88,7 @@ function createTool(components: GrantComponents): BuiltinTool {
       ),
     }),
     hints: { destructiveHint: false },
+    clients: 'no',
     async run(input): Promise<GrantCreateResult> {
       const caveats = caveatsOf(input);
       const lifetimeMs =
@@ -97,6 +112,7 @@ function listTool(components: GrantComponents): BuiltinTool {
     description: 'All grants that this node issued or received, newest first, with their state.',
     input: z.object({}),
     hints: { readOnlyHint: true },
+    clients: 'no',
     run(): GrantListResult {
       const issued = components.grants
         .issued()
@@ -120,6 +136,7 @@ function revokeTool(components: GrantComponents): BuiltinTool {
       reason: z.string().max(500).optional(),
     }),
     hints: { destructiveHint: true, idempotentHint: true },
+    clients: 'no',
     async run(input): Promise<GrantRevokeResult> {
       const grant = components.grants.find(input.id);
       await components.grants.revoke(grant.claims.jti, input.reason);

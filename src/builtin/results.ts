@@ -32,6 +32,18 @@ export interface StatusResult {
   readonly warnings: readonly Warning[];
 }
 
+/** Result of `status` for whoever is not the operator. */
+export interface ShortStatus extends Pick<
+  StatusResult,
+  'name' | 'version' | 'peerId' | 'did' | 'peers' | 'boards'
+> {
+  readonly mesh: Pick<Mesh, 'name' | 'open'>;
+  readonly servers: readonly Pick<
+    UpstreamStatus,
+    'server' | 'state' | 'tools' | 'resources' | 'prompts'
+  >[];
+}
+
 /** Result of `peers`. */
 export interface PeersResult {
   readonly peers: readonly PeerView[];

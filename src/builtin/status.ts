@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { BuiltinTool } from '../gateway/index.ts';
 import type { Membership } from '../membership/index.ts';
-import type { PeersResult, StatusResult } from './results.ts';
+import type { PeersResult, ShortStatus, StatusResult } from './results.ts';
 import { defineTool } from '../gateway/index.ts';
 
 /** What the status tools need. */
@@ -18,10 +18,14 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
       name: 'status',
       title: 'Node status',
       description:
-        'This Starling node: its identity, mesh, addresses, upstream MCP servers, sessions, boards and lasting troubles.',
+        'This Starling node: its name, mesh, peers, MCP servers and boards; to its operator also addresses, sessions and lasting troubles.',
       input: z.object({}),
       hints: { readOnlyHint: true },
-      run: (): StatusResult => components.status(),
+      clients: 'yes',
+      run: (_, { principal }): StatusResult | ShortStatus => {
+        const status = components.status();
+        return principal.kind === 'operator' ? status : shortOf(status);
+      },
     }),
     defineTool({
       name: 'peers',
@@ -30,7 +34,29 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
         'Every peer of the mesh: alias, PeerId, state (alive, suspect, dead, left), last heartbeat, round-trip time, route and address.',
       input: z.object({}),
       hints: { readOnlyHint: true },
+      clients: 'yes',
       run: (): PeersResult => ({ peers: components.membership.peers() }),
     }),
   ];
+}
+
+/** What a client needs to know: nothing of where things lie on this machine, and no process of it. */
+function shortOf(status: StatusResult): ShortStatus {
+  const { name, version, peerId, did, mesh, peers, upstreams, boards } = status;
+  return {
+    name,
+    version,
+    peerId,
+    did,
+    mesh: { name: mesh.name, open: mesh.open },
+    peers,
+    servers: upstreams.map(({ server, state, tools, resources, prompts }) => ({
+      server,
+      state,
+      tools,
+      resources,
+      prompts,
+    })),
+    boards,
+  };
 }

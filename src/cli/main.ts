@@ -1,4 +1,4 @@
-/** The `starling` command: what the shell starts. Everything but this is in `program.ts`. */
+/** The `starling` command from its sources. Everything but this is in `program.ts`. */
 import { runProgram } from './program.ts';
 
 const [, , ...args] = process.argv;
@@ -11,4 +11,7 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-process.exitCode = await runProgram(args);
+// Not awaited here: the built program is CommonJS, whose compiled code can be kept (`build/`).
+void runProgram(args).then((code) => {
+  process.exitCode = code;
+});

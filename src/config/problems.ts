@@ -18,7 +18,7 @@ export interface Problem {
 }
 
 const SECRET_KEYS = /^(join|mcpServers)(\.|$)/;
-const TICKET = /^starling1/;
+const TICKET = /^starling\d/;
 const SHOWN_MAX = 120;
 
 /** The problem of a value that does not fit: `8080.5 can't be used; allowed: a whole number`. */

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { diskTroubleOf } from './disk-trouble.ts';
 import { StarlingError, messageOf } from './errors.ts';
 
 const OTHERS = 0o077;
@@ -31,11 +32,17 @@ export async function writeFileAtomic(
     await rename(temporary, path);
     await syncFolder(folder);
   } catch (error) {
-    await rm(temporary, { force: true });
+    // On a disk that is read-only by now this fails as well, and would hide why.
+    await rm(temporary, { force: true }).catch(() => undefined);
+    const trouble = diskTroubleOf(error);
+    const why = trouble === undefined ? '' : `${trouble.text}: `;
     throw new StarlingError(
       'STARLING_STATE_UNUSABLE',
-      `${path} can't be written: ${messageOf(error)}`,
-      { hint: `check the permissions and the free space of ${folder}`, cause: error },
+      `${path} can't be written: ${why}${messageOf(error)}`,
+      {
+        hint: trouble?.hint ?? `check the permissions and the free space of ${folder}`,
+        cause: error,
+      },
     );
   }
 }
@@ -66,7 +73,9 @@ export async function ensurePrivateFolder(path: string): Promise<void> {
       'STARLING_STATE_UNUSABLE',
       `the state folder ${path} can't be used: ${messageOf(error)}`,
       {
-        hint: 'choose another with --state, or make it a private folder of your own',
+        hint:
+          diskTroubleOf(error)?.hint ??
+          'choose another with --state, or make it a private folder of your own',
         cause: error,
       },
     );

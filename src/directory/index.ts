@@ -1,9 +1,11 @@
 /** Who offers what. */
-export { createDirectory, soundCatalogs, soundItems } from './peer-offers.ts';
-export type { CatalogLimits } from './peer-offers.ts';
+export { createDirectory, soundCatalogs } from './peer-offers.ts';
+export { soundItems } from './sound-items.ts';
+export type { CatalogLimits, ItemRemark } from './sound-items.ts';
 export type {
   Directory,
   DirectoryEvents,
+  ItemKind,
   ListedPrompt,
   ListedResource,
   ListedTemplate,

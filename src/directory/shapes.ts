@@ -1,9 +1,11 @@
 /**
  * The shapes of what servers list (MCP 2025-11-25, `tools`, `resources`, `prompts`), as strict as the
  * strictest client: clients refuse a whole list for one malformed item, so that item must never be
- * passed on. Unknown fields are let be.
+ * passed on. Unknown fields are let be. Names of tools may hold what clients do not take: those are mapped
+ * towards clients (`gateway/catalog/tool-names.ts`).
  */
 import { z } from 'zod';
+import { FORBIDDEN } from '../core/index.ts';
 
 const anyObject = z.custom<object>((value) => typeof value === 'object' && value !== null);
 const record = z.record(z.string(), z.unknown());
@@ -84,9 +86,17 @@ export const promptShape = z.looseObject({
     .optional(),
 });
 
+const TOOL_NAME_LENGTH_MAX = 128;
+/** What a tool may be called, in words. */
+export const NAME_FORM = `text of 1 to ${TOOL_NAME_LENGTH_MAX} characters without controls or invisible ones`;
+
 /** A tool that every client accepts. */
 export const toolShape = z.looseObject({
-  name: z.string().regex(/^[A-Za-z0-9_./-]{1,128}$/),
+  name: z
+    .string()
+    .min(1)
+    .max(TOOL_NAME_LENGTH_MAX)
+    .refine((name) => name.trim() !== '' && !FORBIDDEN.test(name)),
   title: z.string().optional(),
   description: z.string().optional(),
   inputSchema: schema,

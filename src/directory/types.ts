@@ -22,6 +22,9 @@ export interface ListedTemplate extends JsonObject {
   readonly uriTemplate: string;
 }
 
+/** What one item of a list is called. */
+export type ItemKind = 'tool' | 'resource' | 'template' | 'prompt';
+
 /** Everything that a server lists. */
 export interface ServerItems {
   readonly tools: readonly ListedTool[];

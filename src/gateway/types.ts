@@ -2,8 +2,8 @@
 import type { EventEmitter } from 'node:events';
 import type { Did, Json, JsonObject, StarlingError, Startable } from '../core/index.ts';
 import type { Config, McpServer } from '../config/types.ts';
-import type { ListedResource, ListedTool, ServerCatalog } from '../directory/types.ts';
-import type { Principal } from '../guard/types.ts';
+import type { ItemKind, ListedResource, ListedTool, ServerCatalog } from '../directory/types.ts';
+import type { ClientAccess, Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
 
 /** A JSON-RPC id: a text, or a number, which is written back as it came. */
@@ -250,6 +250,8 @@ export interface UpstreamStatus {
   /** Why it is not ready, in one sentence; and what to do. */
   readonly error?: string;
   readonly hint?: string;
+  /** What of its lists is not offered, or not as it was listed: a sentence each. */
+  readonly notes?: readonly string[];
   readonly pid?: number;
   /** `serverInfo` of its initialize result: name and version. */
   readonly serverInfo?: string;
@@ -263,8 +265,10 @@ export interface Upstream {
   catalog(): ServerCatalog;
   /** A channel for one session. @throws STARLING_UPSTREAM_UNAVAILABLE while it can't be started */
   open(init: ServerChannelInit): ServerChannel;
-  /** True for a tool that nobody but this node's operator may ever call, whatever is granted. */
-  forOperatorOnly(tool: string): boolean;
+  /** True for a tool that `principal` may never call, whatever it was granted. */
+  isBarred(tool: string, principal: Principal): boolean;
+  /** Why an item that the server lists is left out; undefined when it is not. */
+  leftOut(kind: ItemKind, name: string): string | undefined;
 }
 
 /** Events of the upstream servers. */
@@ -317,8 +321,10 @@ export interface BuiltinResource {
 export interface BuiltinTool {
   /** The MCP Tool object: name, title, description, inputSchema, annotations. */
   readonly definition: ListedTool;
-  /** True when only the node's operator may ever call it, whatever is granted. */
-  readonly operatorOnly: boolean;
+  /** What clients of this node may do with it: see {@link ClientAccess}. */
+  readonly clients: ClientAccess;
+  /** What peers and agents may do with it: call it where that was granted to them, or nothing. */
+  readonly peers: 'granted' | 'no';
   /**
    * Runs it. The result becomes `structuredContent`, and its JSON the text content.
    * A thrown StarlingError becomes a JSON-RPC error for STARLING_USAGE, else an `isError` result.

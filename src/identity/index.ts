@@ -1,5 +1,14 @@
 /** The node's Ed25519 key, and the names that a key has. */
-export { didFromPeerId, parseDid, parsePeerId, peerIdFromDid } from './did.ts';
+export {
+  didFromPeerId,
+  didFromPublicKey,
+  parseDid,
+  parsePeerId,
+  peerIdFromDid,
+  peerIdFromPublicKey,
+  publicKeyFromDid,
+  publicKeyFromPeerId,
+} from './did.ts';
 export { loadIdentity, openKeyFile, readKeyFacts, writeKeyFile } from './key-file.ts';
 export type { KeyFacts, KeyFileInit, OpenedKey, PassphraseSource } from './key-file.ts';
 export { PLAIN, protectBy } from './protection.ts';

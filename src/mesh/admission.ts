@@ -12,10 +12,13 @@ import type { Identity } from '../identity/index.ts';
 import type { Admission, Hello, InviteProof, HelloAnswer } from '../network/index.ts';
 import { ownSuccessions } from './hello-successions.ts';
 import type { OwnMesh } from './mesh.ts';
-import { allowsOnMesh } from './member-list.ts';
-import { proofOf, requireInTime, requireUnused, verifyInvite } from './ticket-check.ts';
-import { encodeTicket, parseTicket } from './ticket-format.ts';
-import type { Ticket } from './ticket-format.ts';
+import type { InviteAnswer, InviteQuestion } from './invite-messages.ts';
+import { usesOf } from './invites.ts';
+import { createRedeemer } from './redeem.ts';
+import type { AskInviter, Redeemer } from './redeem.ts';
+import { proofOf, requireInTime } from './ticket-check.ts';
+import { encodeTicket, inviteSeed, parseTicket, ticketSecret } from './ticket-format.ts';
+import type { Ticket } from './ticket-parts.ts';
 import type { Mesh } from './types.ts';
 
 /** Longest part of a peer's refusal that is repeated to a person. */
@@ -28,6 +31,17 @@ export interface MeshAdmissionComponents {
   readonly grants: GrantBook;
   readonly clock: Clock;
   readonly logger: Logger;
+}
+
+/** What a new ticket is for. */
+export interface InvitationInit {
+  /** Where this node is called, the most useful first. */
+  readonly addresses: readonly string[];
+  readonly expiresInMs: number;
+  /** Whether who comes in may invite others. */
+  readonly canInvite: boolean;
+  /** Nodes that it lets in; default 1, at most 100. */
+  readonly uses?: number;
 }
 
 /** A new ticket. */
@@ -51,14 +65,18 @@ export interface MeshAdmission extends Admission {
    * @throws STARLING_TICKET_INVALID, STARLING_TICKET_EXPIRED, STARLING_MESH_MISMATCH
    */
   takeTicket(text: Secret): Promise<readonly string[]>;
-  /** Makes a ticket for one newcomer. @throws STARLING_JOIN_REFUSED when this node may not invite */
-  invite(init: {
-    readonly addresses: readonly string[];
-    readonly expiresInMs: number;
-    readonly canInvite: boolean;
-  }): Promise<Invitation>;
-  /** Of a ticket's grant: whether somebody has come in by it. Undefined of any other grant. */
+  /**
+   * Makes a ticket, and tells the members of its invite.
+   * @throws STARLING_JOIN_REFUSED when this node may not invite; STARLING_LIMIT_EXCEEDED when the
+   * records have no room
+   */
+  invite(init: InvitationInit): Promise<Invitation>;
+  /** Of a ticket's grant: whether all who may have come in by it. Undefined of any other grant. */
   ticketOf(grant: Grant): 'open' | 'spent' | undefined;
+  /** From now on `ask` asks the makers of tickets that are shown to this node. */
+  askInvitersBy(ask: AskInviter): void;
+  /** Answers a member to whom a ticket of this node was shown. Never rejects. */
+  answerInvite(question: InviteQuestion): Promise<InviteAnswer>;
 }
 
 /** Makes the admission of a node; its `name` is what hellos say. */
@@ -73,12 +91,22 @@ class TicketAdmission implements MeshAdmission {
   readonly events = new EventEmitter<MeshAdmissionEvents>();
   readonly #components: MeshAdmissionComponents;
   readonly #name: string;
+  readonly #redeemer: Redeemer;
   /** Taken, and not redeemed yet. */
   #ticket: Ticket | undefined;
 
   constructor(components: MeshAdmissionComponents, name: string) {
     this.#components = components;
     this.#name = name;
+    this.#redeemer = createRedeemer(components);
+  }
+
+  askInvitersBy(ask: AskInviter): void {
+    this.#redeemer.askBy(ask);
+  }
+
+  answerInvite(question: InviteQuestion): Promise<InviteAnswer> {
+    return this.#redeemer.answer(question);
   }
 
   isMember(peer: PeerId): boolean {
@@ -97,32 +125,33 @@ class TicketAdmission implements MeshAdmission {
     return ticket.addresses;
   }
 
-  async invite(init: {
-    readonly addresses: readonly string[];
-    readonly expiresInMs: number;
-    readonly canInvite: boolean;
-  }): Promise<Invitation> {
-    const { clock, grants, ownMesh } = this.#components;
-    const { id, name } = ownMesh.require();
-    const seed = randomSeed();
+  async invite(init: InvitationInit): Promise<Invitation> {
+    const { clock, grants, identity, ownMesh } = this.#components;
+    const { id: mesh, name } = ownMesh.require();
+    const secret = ticketSecret(randomSeed());
+    const { canInvite, uses = 1 } = init;
+    const addresses = callable(init.addresses);
     const expiresAtS = Math.floor((clock.now() + init.expiresInMs) / 1000);
-    const invite = ownMesh.delegate(signerFromSeed(seed).did, init.canInvite, expiresAtS);
+    const { did: key } = signerFromSeed(inviteSeed(secret, mesh));
+    const invite = ownMesh.delegate(key, canInvite, expiresAtS, uses);
+    if (!(await ownMesh.records().add(invite.jws))) {
+      throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'the records have no room for an invite', {
+        hint: 'see why: starling doctor',
+      });
+    }
     await grants.keepIssued(invite);
-    const ticket = encodeTicket({
-      mesh: id,
-      name,
-      addresses: init.addresses,
-      seed,
-      grants: [invite, ...ownMesh.ownChain()],
-    });
-    return { ticket, expiresAt: invite.claims.exp * 1000 };
+    const { exp: expiresAt } = invite.claims;
+    const inviter = identity.peerId;
+    const ticket = encodeTicket({ mesh, name, addresses, secret, expiresAt, inviter });
+    return { ticket, expiresAt: expiresAt * 1000 };
   }
 
   ticketOf(grant: Grant): 'open' | 'spent' | undefined {
     const { ownMesh } = this.#components;
     const { jti, sub } = grant.claims;
     if (sub !== ownMesh.mesh()?.id || ownMesh.records().holds(grant)) return undefined;
-    return ownMesh.records().spentBy(jti) === undefined ? 'open' : 'spent';
+    const uses = usesOf(grant, sub) ?? 1;
+    return ownMesh.records().usersOf(jti).length < uses ? 'open' : 'spent';
   }
 
   hello(peer: PeerId): Hello {
@@ -145,9 +174,12 @@ class TicketAdmission implements MeshAdmission {
     const ticket = this.#ticket;
     if (ticket === undefined) return { ...base, membership: [] };
     const message = proofOf(identity.peerId, peer, mesh, time);
+    const key = signerFromSeed(ticket.seed);
+    const { inviter: by } = ticket;
     const invite: InviteProof = {
       grants: ticket.grants.map((grant) => grant.jws),
-      signature: signerFromSeed(ticket.seed).sign(message),
+      signature: key.sign(message),
+      ...(by === undefined ? {} : { key: key.did, by }),
     };
     return { ...base, membership: [], invite };
   }
@@ -180,6 +212,7 @@ class TicketAdmission implements MeshAdmission {
     if (!answer.ok) {
       this.#hearOfHeir(answer.succession);
       const code = isCode(answer.code) ? answer.code : 'STARLING_JOIN_REFUSED';
+      if (this.#isTooShortFor(answer)) throw olderMember(peer);
       throw new StarlingError(code, `${peer} refused us: ${answer.reason.slice(0, REASON_MAX)}`);
     }
     const { hello, issued } = answer;
@@ -208,7 +241,7 @@ class TicketAdmission implements MeshAdmission {
       await this.#keep(records.verifyMembership(hello.membership, did));
       return undefined;
     }
-    if (hello.invite !== undefined) return this.#redeem(hello, hello.invite, peer);
+    if (hello.invite !== undefined) return this.#redeemer.redeem(hello, hello.invite, peer);
     throw new StarlingError(
       'STARLING_JOIN_REFUSED',
       'this mesh is private and you show no membership',
@@ -216,24 +249,9 @@ class TicketAdmission implements MeshAdmission {
     );
   }
 
-  /** Lets a newcomer in by its ticket: gives its membership and those above it, leaf first. */
-  async #redeem(hello: Hello, proof: InviteProof, peer: PeerId): Promise<readonly Grant[]> {
-    const { clock, grants, identity, ownMesh } = this.#components;
-    const records = ownMesh.records();
-    const { id: mesh } = ownMesh.require();
-    const did = didFromPeerId(peer);
-    const shown = { proof, newcomer: peer, member: identity.peerId, mesh, time: hello.time };
-    const invite = verifyInvite(records, shown, clock.now());
-    requireUnused(records, invite, did);
-    const known = records.membershipOf(did);
-    if (known !== undefined) return known;
-    const spent = records.spend(identity, invite, did);
-    const canInvite = allowsOnMesh(invite, mesh, 'mesh/invite');
-    const membership = ownMesh.delegate(did, canInvite, Number.MAX_SAFE_INTEGER);
-    await spent;
-    await grants.keepIssued(membership);
-    await records.add(membership.jws);
-    return [membership, ...ownMesh.ownChain()];
+  /** Members of before short tickets want the invite itself in the hello, and say so in these words. */
+  #isTooShortFor({ reason }: Extract<HelloAnswer, { readonly ok: false }>): boolean {
+    return this.#ticket?.inviter !== undefined && reason.startsWith('the invite does not parse');
   }
 
   /** That this node's key is retired counts only when that key itself has signed it, for this mesh. */
@@ -286,6 +304,27 @@ function refusal(
     // A newcomer that names no mesh asks which one this is; a stranger of another mesh need not know.
     ...(isAsking ? { mesh: mesh.id, meshName: mesh.name, open: mesh.open } : {}),
   };
+}
+
+/** Relays serve members only, so that a newcomer has no use for them. @throws STARLING_JOIN_REFUSED */
+function callable(addresses: readonly string[]): readonly string[] {
+  const direct = addresses.filter((address) => !address.includes('/p2p-circuit'));
+  if (direct.length > 0) return direct;
+  throw new StarlingError(
+    'STARLING_JOIN_REFUSED',
+    'this node has no address at which a newcomer could call it',
+    {
+      hint: 'let it listen on an address that others reach (--listen, --announce), or invite from another member',
+    },
+  );
+}
+
+function olderMember(peer: PeerId): StarlingError {
+  return new StarlingError(
+    'STARLING_VERSION_UNSUPPORTED',
+    `${peer} runs an older Starling, which takes only the long tickets of before (starling1…)`,
+    { hint: 'update Starling there, or join at a member that has been updated: starling invite' },
+  );
 }
 
 function isCode(code: string): code is ErrorCode {

@@ -5,7 +5,14 @@ export type { ChooseMeshComponents } from './choose-mesh.ts';
 export { joinMesh } from './join.ts';
 export type { JoinComponents } from './join.ts';
 export { createMeshAdmission } from './admission.ts';
-export type { Invitation, MeshAdmission, MeshAdmissionComponents } from './admission.ts';
+export type {
+  Invitation,
+  InvitationInit,
+  MeshAdmission,
+  MeshAdmissionComponents,
+} from './admission.ts';
+export { exchangeInvites } from './invite-exchange.ts';
+export { INVITE_USES_MAX } from './invites.ts';
 export { createOwnMesh } from './mesh.ts';
 export type { OwnMesh, OwnMeshComponents } from './mesh.ts';
 export { createRecordSync } from './record-sync.ts';

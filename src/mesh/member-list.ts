@@ -13,7 +13,7 @@ import {
   ruleOf,
   verifyChain,
 } from '../grants/index.ts';
-import type { Grant, GrantBook, SuccessionView, Successions } from '../grants/index.ts';
+import type { Grant, GrantBook, Refusal, SuccessionView, Successions } from '../grants/index.ts';
 
 /** What the list works with. */
 export interface MemberListComponents {
@@ -29,6 +29,10 @@ export interface MemberList {
    * retired, so that who has the same texts has the same set. @throws STARLING_GRANT_INVALID
    */
   requireSound(grant: Grant): void;
+  /** The same of an invite. @throws STARLING_GRANT_INVALID */
+  requireSoundInvite(grant: Grant): void;
+  /** The chain of an invite that counts now, leaf first. @throws STARLING_TICKET_INVALID, STARLING_TICKET_EXPIRED */
+  verifyInvite(grant: Grant): readonly Grant[];
   /** Adds a membership. Returns a function that takes it away again. */
   add(grant: Grant): () => void;
   /** Something is revoked or retired: who is a member is looked at anew. */
@@ -102,10 +106,28 @@ class VerifiedMembers implements MemberList {
 
   requireSound(grant: Grant): void {
     const verdict = this.#verify(grant, this.#grants, grant.claims.aud, true);
-    if (verdict.ok) return;
-    throw new StarlingError('STARLING_GRANT_INVALID', `no membership: ${verdict.refusal.text}`, {
-      data: { rule: ruleOf(verdict.refusal) },
-    });
+    if (!verdict.ok) throw unsound('membership', verdict.refusal);
+  }
+
+  requireSoundInvite(grant: Grant): void {
+    const verdict = this.#verifyChain(grant, this.#grants, grant.claims.aud, true);
+    if (!verdict.ok) throw unsound('invite', verdict.refusal);
+  }
+
+  verifyInvite(grant: Grant): readonly Grant[] {
+    const verdict = this.#verifyChain(grant, this.#grants, grant.claims.aud);
+    if (verdict.ok) return verdict.links;
+    const rule = ruleOf(verdict.refusal);
+    const { iss } = grant.claims;
+    throw new StarlingError(
+      rule === 'expired' ? 'STARLING_TICKET_EXPIRED' : 'STARLING_TICKET_INVALID',
+      `the ticket does not hold: ${
+        rule === 'revoked' && !this.#components.grants.isRevoked(grant, [iss])
+          ? 'who made it is no member any more'
+          : verdict.refusal.text
+      }`,
+      { hint: 'ask a member for a new one: starling invite' },
+    );
   }
 
   add(grant: Grant): () => void {
@@ -191,7 +213,21 @@ class VerifiedMembers implements MemberList {
     });
   }
 
+  /** That of a membership. */
   #verify(
+    leaf: Grant,
+    more: ReadonlyMap<string, Grant>,
+    holder: Did,
+    isTakenIn = false,
+  ): ReturnType<typeof verifyChain> {
+    const verdict = this.#verifyChain(leaf, more, holder, isTakenIn);
+    if (!verdict.ok || allowsOnMesh(leaf, this.#mesh, 'mesh/join')) return verdict;
+    const text = 'it does not let its holder join';
+    return { ok: false, refusal: { rule: 'not-covered', text } };
+  }
+
+  /** That of whatever lets somebody in: who is above it must have been allowed to invite. */
+  #verifyChain(
     leaf: Grant,
     more: ReadonlyMap<string, Grant>,
     holder: Did,
@@ -208,8 +244,18 @@ class VerifiedMembers implements MemberList {
       holder,
       owner: this.#mesh,
     });
-    if (!verdict.ok || allowsOnMesh(leaf, this.#mesh, 'mesh/join')) return verdict;
-    const text = 'it does not let its holder join';
+    if (!verdict.ok) return verdict;
+    const barred = verdict.links.find(
+      (link) => link.hash !== leaf.hash && !allowsOnMesh(link, this.#mesh, 'mesh/invite'),
+    );
+    if (barred === undefined) return verdict;
+    const text = `${barred.claims.aud} may not let anybody in`;
     return { ok: false, refusal: { rule: 'not-covered', text } };
   }
+}
+
+function unsound(what: string, refusal: Refusal): StarlingError {
+  return new StarlingError('STARLING_GRANT_INVALID', `no ${what}: ${refusal.text}`, {
+    data: { rule: ruleOf(refusal) },
+  });
 }

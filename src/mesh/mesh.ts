@@ -12,6 +12,7 @@ import { didFromPeerId, randomSeed, signerFromSeed } from '../identity/index.ts'
 import type { Identity } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { INVITE_USES_MAX, inviteCapabilities } from './invites.ts';
 import { meshOf, openSeed, readMeshState, writeMeshState } from './mesh-state.ts';
 import type { MeshState } from './mesh-state.ts';
 import { allowsOnMesh, meshResource } from './member-list.ts';
@@ -71,8 +72,13 @@ export interface OwnMesh {
   keep(): Promise<void>;
   /** This node's membership and those above it, leaf first. @throws STARLING_JOIN_REFUSED */
   ownChain(): readonly Grant[];
-  /** A membership for `aud` below this node's own, not kept yet. @throws STARLING_JOIN_REFUSED */
-  delegate(aud: Did, canInvite: boolean, expiresAtS: number): Grant;
+  /** That this node may let others in. @throws STARLING_JOIN_REFUSED */
+  requireInviter(): void;
+  /**
+   * A membership for `aud` below this node's own, not kept yet; with `uses` an invite that lets so many
+   * in. @throws STARLING_JOIN_REFUSED
+   */
+  delegate(aud: Did, canInvite: boolean, expiresAtS: number, uses?: number): Grant;
   /**
    * Issues memberships anew whose keys were changed: this node's own, and those of whom it let in.
    * Gives how many. `load` does it as well.
@@ -170,19 +176,28 @@ class KeptMesh implements OwnMesh {
     );
   }
 
-  delegate(aud: Did, canInvite: boolean, expiresAtS: number): Grant {
+  requireInviter(): void {
+    this.#inviter(this.require().id);
+  }
+
+  delegate(aud: Did, canInvite: boolean, expiresAtS: number, uses?: number): Grant {
     const { identity, clock } = this.#components;
     const { id } = this.require();
-    const own = this.#requireInviter(id);
+    const own = this.#inviter(id);
+    const init = { uses: Math.min(uses ?? 1, INVITE_USES_MAX), canInvite };
     return issueGrant(
       identity,
       {
         aud,
         sub: id,
-        cap: capabilities(id, canInvite),
+        cap:
+          uses === undefined
+            ? capabilities(id, canInvite)
+            : inviteCapabilities(meshResource(id), init),
         expiresAt: Math.min(expiresAtS, own.claims.exp),
         parents: [own],
-        maxDepth: own.claims.max_depth - 1,
+        // Nothing hangs below an invite, nor below who may not invite.
+        maxDepth: canInvite && uses === undefined ? own.claims.max_depth - 1 : 0,
       },
       clock.now(),
     );
@@ -233,7 +248,7 @@ class KeptMesh implements OwnMesh {
   }
 
   /** This node's own membership, by which it may let somebody in. */
-  #requireInviter(mesh: MeshId): Grant {
+  #inviter(mesh: MeshId): Grant {
     const [own] = this.ownChain();
     if (own === undefined || !allowsOnMesh(own, mesh, 'mesh/invite')) {
       throw new StarlingError(

@@ -1,6 +1,6 @@
 /**
- * What every member must know: who is a member, what is revoked, which invites are spent, and which
- * keys were replaced. Each of these four kinds is a signed text that is verified before it is kept or
+ * What every member must know: who is a member, what is revoked, which invites there are and which of
+ * them are spent, and which keys were replaced. Each of these kinds is a signed text that is verified before it is kept or
  * passed on, so that it does not matter from whom it came. `record-set.ts` keeps the texts,
  * `member-list.ts` the members, and `record-sync.ts` carries the records to others.
  */
@@ -18,9 +18,11 @@ import {
   parseSuccession,
 } from '../grants/index.ts';
 import type { Grant, GrantBook, Revocation, Successions } from '../grants/index.ts';
-import { decodeJws, encodeJws } from '../identity/index.ts';
+import { decodeJws, encodeJws, peerIdFromDid } from '../identity/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Table, Write } from '../store/index.ts';
+import { createInvites, usesOf } from './invites.ts';
+import type { Invites } from './invites.ts';
 import { createMemberList } from './member-list.ts';
 import type { MemberList } from './member-list.ts';
 import type { Rank, RecordQuotasInit } from './record-quotas.ts';
@@ -29,7 +31,6 @@ import type { RecordSet } from './record-set.ts';
 import {
   SPENT_TYPE,
   hashOf,
-  isEarlier,
   isFinal,
   isForgotten,
   issuerOf,
@@ -42,6 +43,11 @@ import type { Spent } from './record-texts.ts';
 const AT_ONCE = 128;
 /** Successions of one key: one counts, the others are kept so that all see the conflict. */
 const SUCCESSIONS_PER_KEY_MAX = 4;
+
+/** Health warning while a ticket has let in more nodes than it was for. */
+const OVERUSED = 'ticket-overused';
+/** Nodes that the warning names. */
+const OVERUSERS_TOLD_MAX = 4;
 
 /** What the records work with. */
 export interface RecordComponents {
@@ -94,10 +100,14 @@ export interface Records {
   holds(grant: Grant): boolean;
   /** All memberships that were ever issued, whether they count or not. */
   memberships(): readonly Grant[];
-  /** Who used the invite, if anybody did. */
-  spentBy(jti: string): Did | undefined;
-  /** Signs and keeps that `aud` used `invite`. Counts at once. */
-  spend(signer: Signer, invite: Grant, aud: Did): Promise<void>;
+  /** The invites to the one-time key `key`, whether they count or not. */
+  invitesTo(key: Did): readonly Grant[];
+  /** Verifies that an invite counts now. @throws STARLING_TICKET_INVALID, STARLING_TICKET_EXPIRED */
+  verifyInvite(invite: Grant): void;
+  /** Who used the invite, the earliest first. */
+  usersOf(jti: string): readonly Did[];
+  /** Signs and keeps that `aud` used `invite`; counts at once. Gives the text that says so. */
+  spend(signer: Signer, invite: Grant, aud: Did): Promise<string>;
   /** Hears each new record. */
   onAdded(listener: (jws: string) => void): () => void;
 }
@@ -114,8 +124,7 @@ class MeshRecords implements Records {
   readonly #members: MemberList;
   /** Being taken: a revocation is told of before it is in the set. */
   readonly #taking = new Set<string>();
-  /** Invites that were used, by their id. */
-  readonly #spent = new Map<string, Spent>();
+  readonly #invites: Invites;
   readonly #successionsOf = new Map<Did, number>();
   readonly #listeners = new Set<(jws: string) => void>();
 
@@ -123,6 +132,7 @@ class MeshRecords implements Records {
     this.#components = components;
     this.#init = init;
     this.#members = createMemberList(components, init);
+    this.#invites = createInvites(init.mesh);
     this.#set = createRecordSet(
       { ...components, rankOf: (signer) => this.#rankOf(signer) },
       init.room,
@@ -218,11 +228,19 @@ class MeshRecords implements Records {
     return this.#members.all();
   }
 
-  spentBy(jti: string): Did | undefined {
-    return this.#spent.get(jti)?.aud;
+  invitesTo(key: Did): readonly Grant[] {
+    return this.#invites.byKey(key);
   }
 
-  async spend(signer: Signer, invite: Grant, aud: Did): Promise<void> {
+  verifyInvite(invite: Grant): void {
+    this.#members.verifyInvite(invite);
+  }
+
+  usersOf(jti: string): readonly Did[] {
+    return this.#invites.users(jti);
+  }
+
+  async spend(signer: Signer, invite: Grant, aud: Did): Promise<string> {
     const spent: Spent = {
       iss: signer.did,
       jti: invite.claims.jti,
@@ -231,8 +249,10 @@ class MeshRecords implements Records {
       exp: invite.claims.exp,
     };
     // Known at once, so that of two uses at the same time one finds it spent.
-    this.#spent.set(spent.jti, spent);
-    await this.add(encodeJws(signer, SPENT_TYPE, spent));
+    this.#invites.use(spent);
+    const jws = encodeJws(signer, SPENT_TYPE, spent);
+    await this.add(jws);
+    return jws;
   }
 
   onAdded(listener: (jws: string) => void): () => void {
@@ -278,7 +298,7 @@ class MeshRecords implements Records {
     this.#taking.add(hash);
     try {
       const typ = typeOf(jws);
-      if (typ === GRANT_TYPE) this.#takeMembership(jws);
+      if (typ === GRANT_TYPE) this.#takeGrant(jws);
       else if (typ === SUCCESSION_TYPE) await this.#takeSuccession(jws);
       else if (typ === REVOCATION_TYPE) await this.#takeRevocation(jws, verified);
       else this.#takeSpent(jws);
@@ -291,8 +311,24 @@ class MeshRecords implements Records {
     return this.#set.has(hash) || this.#taking.has(hash);
   }
 
-  #takeMembership(jws: string): void {
+  #takeGrant(jws: string): void {
     const grant = parseGrant(jws);
+    if (usesOf(grant, this.#init.mesh) === undefined) this.#takeMembership(jws, grant);
+    else this.#takeInvite(jws, grant);
+  }
+
+  #takeInvite(jws: string, invite: Grant): void {
+    const { iss, exp } = invite.claims;
+    this.#set.requireRoom('invite', iss, jws.length);
+    this.#members.requireSoundInvite(invite);
+    const undo = this.#invites.add(invite);
+    if (undo === undefined) {
+      throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many invites to one key');
+    }
+    this.#set.keep(jws, { kind: 'invite', signer: iss, exp, undo });
+  }
+
+  #takeMembership(jws: string, grant: Grant): void {
     const { iss, exp } = grant.claims;
     this.#members.requireSound(grant);
     let undo = (): void => undefined;
@@ -343,13 +379,23 @@ class MeshRecords implements Records {
     if (isOverAt(exp, this.#components.clock.now() - KEEP_OVER_MS)) {
       throw new StarlingError('STARLING_GRANT_INVALID', 'the invite that was used has expired');
     }
-    const undo = (): void => {
-      if (this.#spent.get(jti) === spent) this.#spent.delete(jti);
-    };
-    this.#set.keep(jws, { kind: 'invite', signer, exp, undo });
-    const known = this.#spent.get(jti);
-    // Of two uses that never heard of each other the earlier one is remembered, everywhere.
-    if (known === undefined || isEarlier(spent, known)) this.#spent.set(jti, spent);
+    let undo = (): void => undefined;
+    this.#set.keep(jws, { kind: 'invite', signer, exp, undo: () => undo() });
+    undo = this.#invites.use(spent);
+    this.#tellOverused(jti);
+  }
+
+  /** Members that were cut off from each other count apart: what came of that is told to people. */
+  #tellOverused(jti: string): void {
+    const users = this.#invites.users(jti);
+    const uses = this.#invites.usesOf(jti);
+    if (users.length <= uses) return;
+    const names = users.slice(0, OVERUSERS_TOLD_MAX).map(peerIdFromDid).join(', ');
+    this.#components.health?.raise({
+      code: OVERUSED,
+      text: `ticket ${jti.slice(0, 8)} was for ${uses} node${uses === 1 ? '' : 's'} and let in ${users.length} (${names}): members that could not hear of each other each let one in`,
+      hint: 'if you do not know one of them, put it out: starling grant list, then starling grant revoke <id> at the member that let it in',
+    });
   }
 
   #requireMember(did: Did): void {

@@ -8,7 +8,7 @@ import type { Grant } from '../grants/index.ts';
 import { parseDid, verifySignature } from '../identity/index.ts';
 import type { InviteProof } from '../network/index.ts';
 import type { Records } from './records.ts';
-import type { Ticket } from './ticket-format.ts';
+import type { Ticket } from './ticket-parts.ts';
 
 /**
  * How far apart the clocks of two that meet may be, for an invite's proof. More = machines with worse
@@ -18,12 +18,12 @@ const PROOF_AGE_MAX_MS = 300_000;
 
 /** @throws STARLING_TICKET_EXPIRED when the ticket's time is over by `nowMs` */
 export function requireInTime(ticket: Ticket, nowMs: number): void {
-  const expiresAtMs = Math.min(...ticket.grants.map((grant) => grant.claims.exp)) * 1000;
+  const expiresAtMs = ticket.expiresAt * 1000;
   if (nowMs < expiresAtMs) return;
   throw new StarlingError(
     'STARLING_TICKET_EXPIRED',
-    `the ticket for mesh '${ticket.name}' expired at ${new Date(expiresAtMs).toISOString()}`,
-    { hint: 'ask a member for a new one: starling invite' },
+    `the ticket for mesh '${ticket.name}' expired at ${new Date(expiresAtMs).toISOString()}; by this machine's clock it is ${new Date(nowMs).toISOString()}`,
+    { hint: 'ask a member for a new one: starling invite (or set the clock, if it is wrong)' },
   );
 }
 
@@ -43,34 +43,28 @@ export interface ShownInvite {
 }
 
 /**
- * The invite's grant, once its chain and its proof hold. That nobody used it is for {@link requireUnused}.
- * @throws STARLING_TICKET_INVALID, STARLING_TICKET_EXPIRED; STARLING_JOIN_REFUSED when clocks are apart
+ * That the proof is fresh and signed by `key`.
+ * @throws STARLING_TICKET_INVALID; STARLING_JOIN_REFUSED when the clocks are too far apart
  */
-export function verifyInvite(records: Records, shown: ShownInvite, nowMs: number): Grant {
+export function requireProof(shown: ShownInvite, key: Did, nowMs: number): void {
   const { proof, newcomer, member, mesh, time } = shown;
-  const invite = verifyChain(records, proof);
   if (Math.abs(nowMs - time) > PROOF_AGE_MAX_MS) {
     throw new StarlingError(
       'STARLING_JOIN_REFUSED',
-      'the clocks of the two machines are more than 5 minutes apart',
-      { hint: 'set the clock of the machine that wants to join' },
+      `the clocks of the two machines are more than 5 minutes apart: it is ${new Date(nowMs).toISOString()} here, and ${new Date(time).toISOString()} at the machine that wants to join`,
+      { hint: 'set the clock that is wrong, best by NTP: timedatectl set-ntp true' },
     );
   }
   const message = proofOf(newcomer, member, mesh, time);
-  if (verifySignature(invite.claims.aud, message, proof.signature)) return invite;
+  if (verifySignature(key, message, proof.signature)) return;
   throw invalid("the proof of the ticket's key does not hold");
 }
 
-/** That nobody else than `newcomer` used the invite. @throws STARLING_TICKET_SPENT */
-export function requireUnused(records: Records, invite: Grant, newcomer: Did): void {
-  const usedBy = records.spentBy(invite.claims.jti);
-  if (usedBy === undefined || usedBy === newcomer) return;
-  throw new StarlingError('STARLING_TICKET_SPENT', 'this ticket was used before', {
-    hint: 'each lets one node in: ask a member for a new one (starling invite)',
-  });
-}
-
-function verifyChain(records: Records, { grants }: InviteProof): Grant {
+/**
+ * The invite that a long ticket carries, once its chain holds.
+ * @throws STARLING_TICKET_INVALID, STARLING_TICKET_EXPIRED
+ */
+export function verifyCarried(records: Records, { grants }: InviteProof): Grant {
   const [jws] = grants;
   const aud = jws === undefined ? undefined : audienceOf(jws);
   if (aud === undefined) throw invalid('the invite does not parse');
@@ -87,6 +81,17 @@ function verifyChain(records: Records, { grants }: InviteProof): Grant {
     );
   }
   throw invalid('the invite is empty');
+}
+
+/** That fewer than `uses` others than `newcomer` used the invite. @throws STARLING_TICKET_SPENT */
+export function requireUnused(records: Records, invite: Grant, newcomer: Did, uses: number): void {
+  const users = records.usersOf(invite.claims.jti);
+  if (users.length < uses || users.slice(0, uses).includes(newcomer)) return;
+  const what =
+    uses === 1 ? 'this ticket was used before' : `all ${uses} uses of this ticket are used up`;
+  throw new StarlingError('STARLING_TICKET_SPENT', what, {
+    hint: 'ask a member for a new one (starling invite)',
+  });
 }
 
 /** Whom a grant is for, unverified; undefined when it can't be read. */

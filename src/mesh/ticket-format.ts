@@ -1,61 +1,89 @@
 /**
- * Tickets: what one pastes on the next machine. `starling1` and base32 (RFC 4648 §6, lower case, no
- * padding) of deflated (RFC 1951) deterministic CBOR { mesh, name, addrs, invite: { seed, grants } },
- * where a grant is its payload and signature: its header is always the same. A ticket is a secret.
+ * Tickets: what one pastes on the next machine. `starling2` and base32 (RFC 4648 §6, lower case, no
+ * padding) of deterministic CBOR [mesh, secret, end, name, inviter, addresses] and a check of three bytes.
+ * Only what must travel is inside: the invite itself is a record of the mesh (`invites.ts`). A ticket is
+ * a secret. Tickets of the form before are read by `ticket-long.ts`.
  */
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { createHash } from 'node:crypto';
 import { decode, encode } from 'cborg';
 import { base32 } from 'multiformats/bases/base32';
-import { Secret, StarlingError } from '../core/index.ts';
-import type { MeshId } from '../core/index.ts';
-import { GRANT_TYPE, parseGrant } from '../grants/index.ts';
-import type { Grant } from '../grants/index.ts';
-import { parseDid } from '../identity/index.ts';
+import { Secret } from '../core/index.ts';
+import type { MeshId, PeerId } from '../core/index.ts';
+import {
+  didFromPublicKey,
+  peerIdFromPublicKey,
+  publicKeyFromDid,
+  publicKeyFromPeerId,
+} from '../identity/index.ts';
+import { packAddress, unpackAddress } from '../network/index.ts';
+import { parseLongTicket } from './ticket-long.ts';
+import { TICKET_ADDRESSES_MAX, TICKET_NAME_MAX, notATicket } from './ticket-parts.ts';
+import type { Ticket } from './ticket-parts.ts';
 
-const PREFIX = 'starling1';
+const PREFIX = 'starling2';
+const LONG_PREFIX = 'starling1';
+/** Longest text that is read: long tickets carry up to 33 grants. */
 const TEXT_MAX = 32_768;
-/** Bytes of a ticket once inflated. */
-const BODY_BYTES_MAX = 65_536;
-const SEED_BYTES = 32;
-const ADDRESSES_MAX = 6;
-const CHAIN_MAX = 33;
+/** Longest bytes of a short ticket. */
+const BODY_BYTES_MAX = 1024;
+/** Addresses are added for as long as the whole text stays below so many characters; one always is. */
+const TEXT_WANTED = 250;
+/** Bytes of the secret from which the invite's key is derived: as hard to guess as the key itself. */
+const SECRET_BYTES = 16;
+const KEY_BYTES = 32;
+const CHECK_BYTES = 3;
+const ADDRESS_BYTES_MAX = 256;
 
-/** What a ticket holds. */
-export interface Ticket {
+/** What a new ticket is made from. */
+export interface TicketInit {
   readonly mesh: MeshId;
   readonly name: string;
+  /** Addresses of the inviter, the most useful first; not all find room. */
   readonly addresses: readonly string[];
-  /** Seed of the invite's one-time key. */
-  readonly seed: Uint8Array;
-  /** The invite's grant and its parents, leaf first. */
-  readonly grants: readonly Grant[];
+  readonly secret: Uint8Array;
+  /** s since the epoch */
+  readonly expiresAt: number;
+  readonly inviter: PeerId;
+}
+
+/** A new secret for a ticket, from `random` bytes (at least 16). */
+export function ticketSecret(random: Uint8Array): Uint8Array {
+  return random.slice(0, SECRET_BYTES);
+}
+
+/** Seed of the one-time key of a ticket's invite. */
+export function inviteSeed(secret: Uint8Array, mesh: MeshId): Uint8Array {
+  return createHash('sha256').update(`starling ticket 2\0${mesh}\0`).update(secret).digest();
 }
 
 /** Writes a ticket. */
-export function encodeTicket(ticket: Ticket): Secret {
-  const bytes = encode({
-    mesh: ticket.mesh,
-    name: ticket.name,
-    addrs: ticket.addresses.slice(0, ADDRESSES_MAX),
-    invite: { seed: ticket.seed, grants: ticket.grants.map(splitGrant) },
-  });
-  // Multibase marks base32 with a leading `b`.
-  return new Secret(PREFIX + base32.encode(deflateRawSync(bytes, { level: 9 })).slice(1));
-}
-
-function splitGrant(grant: Grant): readonly [payload: Uint8Array, signature: Uint8Array] {
-  const [, payload = '', signature = ''] = grant.jws.split('.');
-  return [Buffer.from(payload, 'base64url'), Buffer.from(signature, 'base64url')];
-}
-
-function joinGrant(value: unknown): Grant {
-  const [payload, signature]: readonly unknown[] = Array.isArray(value) ? value : [];
-  if (!(payload instanceof Uint8Array) || !(signature instanceof Uint8Array)) {
-    throw invalid('a part of it is missing');
+export function encodeTicket(init: TicketInit): Secret {
+  const packed = init.addresses.slice(0, TICKET_ADDRESSES_MAX).map(packAddress);
+  let text = textOf(init, packed.slice(0, 1));
+  for (let count = 2; count <= packed.length; count += 1) {
+    const longer = textOf(init, packed.slice(0, count));
+    if (longer.length >= TEXT_WANTED) break;
+    text = longer;
   }
-  const header = JSON.stringify({ alg: 'EdDSA', typ: GRANT_TYPE });
-  const parts = [header, payload, signature].map((part) => Buffer.from(part).toString('base64url'));
-  return checked(() => parseGrant(parts.join('.')));
+  return new Secret(text);
+}
+
+function textOf(init: TicketInit, addresses: readonly Uint8Array[]): string {
+  const body = encode([
+    publicKeyFromDid(init.mesh),
+    init.secret,
+    init.expiresAt,
+    init.name,
+    publicKeyFromPeerId(init.inviter),
+    addresses,
+  ]);
+  // Multibase marks base32 with a leading `b`.
+  return PREFIX + base32.encode(Buffer.concat([body, checkOf(body)])).slice(1);
+}
+
+/** Tells slips of the pen; it protects nothing. */
+function checkOf(body: Uint8Array): Uint8Array {
+  return createHash('sha256').update(PREFIX).update(body).digest().subarray(0, CHECK_BYTES);
 }
 
 /**
@@ -63,65 +91,70 @@ function joinGrant(value: unknown): Grant {
  * for `ticket-check.ts`. @throws STARLING_TICKET_INVALID
  */
 export function parseTicket(text: Secret): Ticket {
-  return read(text.reveal().replaceAll(/\s+/g, '').toLowerCase());
+  const plain = text.reveal().replaceAll(/\s+/g, '').toLowerCase();
+  if (plain.length > TEXT_MAX) throw notATicket('it is too long');
+  if (plain.startsWith(LONG_PREFIX)) return parseLongTicket(plain.slice(LONG_PREFIX.length));
+  if (plain.startsWith(PREFIX)) return parseShort(plain.slice(PREFIX.length));
+  if (/^starling\d/.test(plain)) throw notATicket('a newer version of Starling has made it');
+  throw notATicket(`it does not begin with ${PREFIX}`);
 }
 
-function read(text: string): Ticket {
-  if (!text.startsWith(PREFIX)) throw invalid(`it does not begin with ${PREFIX}`);
-  if (text.length > TEXT_MAX) throw invalid('it is too long');
-  const value = decodeBody(text.slice(PREFIX.length));
-  const { mesh, name, addrs, invite } = fieldsOf(value);
-  const { seed, grants } = fieldsOf(invite);
-  if (typeof mesh !== 'string' || typeof name !== 'string' || name.length > 64) {
-    throw invalid('it names no mesh');
+function parseShort(text: string): Ticket {
+  const value = decodeBody(text);
+  const [mesh, secret, expiresAt, name, inviter, addresses, ...rest] = listOf(value, 16);
+  if (!isKey(mesh) || !isKey(inviter) || !isBytes(secret, SECRET_BYTES, SECRET_BYTES)) {
+    throw notATicket('it holds no key');
   }
-  if (!(seed instanceof Uint8Array) || seed.length !== SEED_BYTES) throw invalid('it holds no key');
+  if (typeof name !== 'string' || name.length > TICKET_NAME_MAX) {
+    throw notATicket('it names no mesh');
+  }
+  if (!Number.isSafeInteger(expiresAt) || Number(expiresAt) < 0 || rest.length > 0) {
+    throw notATicket('a part of it is wrong');
+  }
+  const id = didFromPublicKey(mesh);
+  const peer = peerIdFromPublicKey(inviter);
   return {
-    mesh: checked(() => parseDid(mesh)),
+    mesh: id,
     name,
-    addresses: listOf(addrs, ADDRESSES_MAX).map(textOf),
-    seed,
-    grants: listOf(grants, CHAIN_MAX).map(joinGrant),
+    addresses: listOf(addresses, TICKET_ADDRESSES_MAX).map((bytes) => readAddress(bytes, peer)),
+    seed: inviteSeed(secret, id),
+    expiresAt: Number(expiresAt),
+    inviter: peer,
+    grants: [],
   };
 }
 
-function decodeBody(body: string): unknown {
+function decodeBody(text: string): unknown {
   try {
-    const bytes = inflateRawSync(base32.decode(`b${body}`), { maxOutputLength: BODY_BYTES_MAX });
-    return decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
+    const bytes = base32.decode(`b${text.slice(0, BODY_BYTES_MAX * 2)}`);
+    const body = bytes.subarray(0, -CHECK_BYTES);
+    if (!Buffer.from(checkOf(body)).equals(bytes.subarray(-CHECK_BYTES))) {
+      throw new TypeError('the check differs');
+    }
+    return decode(body, { strict: true, allowIndefinite: false, allowUndefined: false });
   } catch (error) {
-    throw invalid('it is damaged, perhaps cut when it was copied', error);
+    throw notATicket('it is damaged, perhaps cut when it was copied', error);
   }
 }
 
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalid('a part of it is missing');
+function readAddress(value: unknown, peer: PeerId): string {
+  if (!isBytes(value, 1, ADDRESS_BYTES_MAX)) throw notATicket('an address in it is wrong');
+  try {
+    return unpackAddress(value, peer);
+  } catch (error) {
+    throw notATicket('an address in it is wrong', error);
   }
-  return value as Readonly<Record<string, unknown>>;
 }
 
 function listOf(value: unknown, max: number): readonly unknown[] {
   if (Array.isArray(value) && value.length > 0 && value.length <= max) return value;
-  throw invalid('a part of it is missing');
+  throw notATicket('a part of it is missing');
 }
 
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value;
-  throw invalid('a part of it is missing');
+function isKey(value: unknown): value is Uint8Array {
+  return isBytes(value, KEY_BYTES, KEY_BYTES);
 }
 
-function checked<T>(parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    throw invalid('a signature or name in it is wrong', error);
-  }
-}
-
-function invalid(why: string, cause?: unknown): StarlingError {
-  return new StarlingError('STARLING_TICKET_INVALID', `this is not a Starling ticket: ${why}`, {
-    hint: 'copy the whole ticket from `starling up` or `starling invite`',
-    ...(cause === undefined ? {} : { cause }),
-  });
+function isBytes(value: unknown, min: number, max: number): value is Uint8Array {
+  return value instanceof Uint8Array && value.length >= min && value.length <= max;
 }

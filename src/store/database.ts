@@ -1,78 +1,111 @@
 /**
- * One LevelDB with namespaces. Writes are grouped: what arrives while one synced batch is being
- * written goes into the next, so that durability costs one disk sync a group, not one a write.
- * LevelDB's own lock on the folder keeps a second node out, and ends with the process, however it ends.
+ * One LevelDB with namespaces. LevelDB's own lock on the folder keeps a second node out, and ends with
+ * the process, however it ends. After a write that failed, LevelDB can't be trusted with another: its log
+ * may end in half a record, behind which later writes are lost, and after a failed compaction it refuses
+ * all. So the store refuses writes from then on, and opens the database anew when the disk has room.
  */
-import { ClassicLevel } from 'classic-level';
-import { StarlingError, messageOf } from '../core/index.ts';
-import type { Logger } from '../core/index.ts';
+import {
+  StarlingError,
+  createScope,
+  messageOf,
+  settledWithin,
+  systemClock,
+} from '../core/index.ts';
+import type { Clock, Health, Logger, Scope } from '../core/index.ts';
+import { createGroupedWrites } from './grouped-writes.ts';
+import type { GroupedWrites } from './grouped-writes.ts';
+import { openFailed, openLevel, readFailed, writeFailed } from './open-level.ts';
+import type { Level, LevelIterator, LevelWrite, OpenLevel } from './open-level.ts';
+import { hasRoomToReopen, readRefused, removeRefused, writeRefused } from './refused-writes.ts';
 import type { Store, Table, Write } from './types.ts';
 
-/** Bytes that may wait for the disk; more means that it can't keep up. */
-const PENDING_BYTES_MAX = 64 * 1024 * 1024;
-/** What a waiting write costs besides its value, about. */
-const WRITE_BYTES = 128;
+/** Health warning while the database can't be written. */
+const UNWRITABLE = 'state-unwritable';
+/** How long until the disk is tried again. */
+const RETRY_MS = 1000;
+/** How long reads under way hold up the opening anew. */
+const READS_TIMEOUT_MS = 5000;
 const TABLE_NAME = /^[A-Za-z0-9-]{1,64}$/;
 /** U+0000 ends a table's name; a lone surrogate has no UTF-8, so that two such keys would be one. */
 const UNFIT_KEY = /\0|\p{Surrogate}/u;
 
-interface Pending {
-  readonly writes: readonly Write[];
-  resolve(): void;
-  reject(error: unknown): void;
+/** What the store works with. */
+export interface StoreComponents {
+  readonly logger: Logger;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+  /** Hears while the database can't be written. */
+  readonly health?: Pick<Health, 'raise' | 'clear'>;
+  /** Default: LevelDB. */
+  readonly open?: OpenLevel;
 }
 
-type Database = ClassicLevel<string, Uint8Array>;
-
 /** Makes the store of the folder `dir`; nothing is opened before `start`. */
-export function createStore(
-  components: { readonly logger: Logger },
-  init: { readonly dir: string },
-): Store {
-  return new LevelStore(components.logger, init.dir);
+export function createStore(components: StoreComponents, init: { readonly dir: string }): Store {
+  return new LevelStore(components, init.dir);
 }
 
 class LevelStore implements Store {
-  readonly #logger: Logger;
+  readonly #components: StoreComponents;
+  readonly #clock: Clock;
   readonly #dir: string;
-  #database: Database | undefined;
-  #pending: Pending[] = [];
-  #pendingBytes = 0;
-  #writing: Promise<void> | undefined;
+  readonly #writes: GroupedWrites;
+  /** From start to stop. */
+  #scope: Scope | undefined;
+  /** Undefined besides while it is being opened anew, as often as that takes. */
+  #level: Level | undefined;
+  /** What writes are refused with, while they are. */
+  #failure: StarlingError | undefined;
+  /** Writes that were refused, and which LevelDB may have in its log. */
+  #refused: readonly LevelWrite[] = [];
+  /** Ends when the database is open anew, or is not; never rejects. */
+  #reopening: Promise<void> | undefined;
+  #reads = 0;
+  /** Hears when no read is under way. */
+  #readsOver: (() => void) | undefined;
   /** Ends when the last start or stop has. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(logger: Logger, dir: string) {
-    this.#logger = logger;
+  constructor(components: StoreComponents, dir: string) {
+    this.#components = components;
+    this.#clock = components.clock ?? systemClock;
     this.#dir = dir;
+    this.#writes = createGroupedWrites((group) => this.#writeGroup(group), { dir });
   }
 
   start(): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#database !== undefined) return;
-      const database: Database = new ClassicLevel(this.#dir, {
-        keyEncoding: 'utf8',
-        valueEncoding: 'view',
-      });
-      try {
-        await database.open();
-      } catch (error) {
-        throw openFailed(error, this.#dir);
-      }
-      this.#database = database;
-      this.#logger.debug({ dir: this.#dir }, 'store opened');
+      if (this.#scope !== undefined) return;
+      this.#level = await this.#openLevel();
+      this.#scope = createScope(this.#clock);
+      this.#components.logger.debug({ dir: this.#dir }, 'store opened');
     });
   }
 
   stop(): Promise<void> {
     return this.#inTurn(async () => {
-      const database = this.#database;
-      if (database === undefined) return;
-      this.#database = undefined;
-      while (this.#writing !== undefined) await this.#writing;
-      await database.close();
-      this.#logger.debug({ dir: this.#dir }, 'store closed');
+      const scope = this.#scope;
+      if (scope === undefined) return;
+      this.#scope = undefined;
+      await this.#writes.idle();
+      scope.close();
+      await this.#reopening;
+      const level = this.#level;
+      this.#level = undefined;
+      try {
+        // What LevelDB still holds of a refused write, it writes when it is closed.
+        if (level !== undefined && this.#refused.length > 0) await this.#keepRefused(level);
+      } catch (error) {
+        this.#components.logger.error({ error: messageOf(error) }, 'refused writes not noted');
+      }
+      this.#recovered();
+      await level?.close();
+      this.#components.logger.debug({ dir: this.#dir }, 'store closed');
     });
+  }
+
+  healthy(): boolean {
+    return this.#scope !== undefined && this.#failure === undefined;
   }
 
   table(name: string): Table {
@@ -83,8 +116,8 @@ class LevelStore implements Store {
       this.#write(
         writes.map(({ key, value }) =>
           value === undefined
-            ? { key: full(key) }
-            : { key: full(key), value: new Uint8Array(value) },
+            ? { type: 'del', key: full(key) }
+            : { type: 'put', key: full(key), value: new Uint8Array(value) },
         ),
       );
     return {
@@ -97,11 +130,13 @@ class LevelStore implements Store {
   }
 
   async #get(key: string): Promise<Uint8Array | undefined> {
-    const database = this.#open();
+    const level = await this.#beginRead();
     try {
-      return await database.get(key);
+      return await level.get(key);
     } catch (error) {
-      throw this.#readFailed(error, database);
+      throw this.#readFailed(error);
+    } finally {
+      this.#endRead();
     }
   }
 
@@ -109,83 +144,155 @@ class LevelStore implements Store {
     start: string,
     skip: number,
   ): AsyncGenerator<readonly [key: string, value: Uint8Array]> {
-    const database = this.#open();
-    const iterator = database.iterator({ gte: start });
+    const level = await this.#beginRead();
+    const iterator = level.iterator({ gte: start });
     try {
       for (;;) {
-        const entry = await this.#next(iterator, database);
+        const entry = await this.#next(iterator);
         if (entry === undefined || !entry[0].startsWith(start)) return;
         yield [entry[0].slice(skip), entry[1]];
       }
     } finally {
+      this.#endRead();
       await iterator.close();
     }
   }
 
-  async #next(
-    iterator: { next(): Promise<[string, Uint8Array] | undefined> },
-    database: Database,
-  ): Promise<[string, Uint8Array] | undefined> {
+  async #next(iterator: LevelIterator): Promise<[string, Uint8Array] | undefined> {
     try {
       return await iterator.next();
     } catch (error) {
-      throw this.#readFailed(error, database);
+      throw this.#readFailed(error);
     }
   }
 
-  #write(writes: readonly Write[]): Promise<void> {
-    this.#open();
-    if (writes.length === 0) return Promise.resolve();
-    const sizeBytes = writes.reduce((sum, one) => sum + WRITE_BYTES + (one.value?.length ?? 0), 0);
-    if (this.#pendingBytes > 0 && this.#pendingBytes + sizeBytes > PENDING_BYTES_MAX) {
-      throw new StarlingError(
-        'STARLING_LIMIT_EXCEEDED',
-        `over ${PENDING_BYTES_MAX} bytes wait to be written to ${this.#dir}`,
-        { hint: 'the disk does not keep up: see what else uses it, or move the state folder' },
-      );
+  async #beginRead(): Promise<Level> {
+    this.#requireStarted();
+    while (this.#level === undefined && this.#reopening !== undefined) await this.#reopening;
+    this.#requireStarted();
+    const level = this.#level;
+    if (level === undefined) throw this.#failure ?? this.#stopped();
+    this.#reads += 1;
+    return level;
+  }
+
+  #endRead(): void {
+    this.#reads -= 1;
+    if (this.#reads === 0) this.#readsOver?.();
+  }
+
+  async #write(writes: readonly LevelWrite[]): Promise<void> {
+    this.#requireStarted();
+    if (writes.length === 0) return;
+    if (this.#failure !== undefined) throw this.#failure;
+    await this.#writes.add(writes);
+  }
+
+  async #writeGroup(group: LevelWrite[]): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#level === undefined) throw this.#stopped();
+    try {
+      await this.#level.batch(group, { sync: true });
+    } catch (error) {
+      this.#refused = group;
+      throw this.#fail(writeFailed(error, this.#dir));
     }
-    this.#pendingBytes += sizeBytes;
-    return new Promise((resolve, reject) => {
-      this.#pending.push({ writes, resolve, reject });
-      this.#writing ??= this.#drain();
+  }
+
+  /** From now on writes are refused with `failure`, until the database is open anew. */
+  #fail(failure: StarlingError): StarlingError {
+    const { health, logger } = this.#components;
+    if (this.#failure === undefined) logger.error({ error: failure.message }, 'store fails');
+    this.#failure = failure;
+    health?.raise({
+      code: UNWRITABLE,
+      text: `${failure.message}; what would change it is refused`,
+      hint: `${failure.hint ?? ''}; the node goes on by itself then`,
     });
+    this.#scope?.after(RETRY_MS, () => this.#tryAgain());
+    return failure;
   }
 
-  async #drain(): Promise<void> {
-    const database = this.#open();
-    // One turn of the event loop, so that writes of the same moment share a sync.
-    await new Promise((resolve) => setImmediate(resolve));
-    while (this.#pending.length > 0) {
-      const group = this.#pending;
-      this.#pending = [];
-      this.#pendingBytes = 0;
-      try {
-        await database.batch(
-          group.flatMap((one) =>
-            one.writes.map(({ key, value }) =>
-              value === undefined
-                ? { type: 'del' as const, key }
-                : { type: 'put' as const, key, value },
-            ),
-          ),
-          { sync: true },
-        );
-        for (const one of group) one.resolve();
-      } catch (error) {
-        const failed = new StarlingError(
-          'STARLING_STATE_UNUSABLE',
-          `the database in ${this.#dir} can't be written: ${messageOf(error)}`,
-          { hint: 'check the free space and the permissions of the state folder', cause: error },
-        );
-        for (const one of group) one.reject(failed);
-      }
+  #tryAgain(): void {
+    if (this.#failure === undefined || this.#reopening !== undefined) return;
+    this.#reopening = this.#reopen()
+      .then(
+        () => this.#recovered(),
+        (error: unknown) => {
+          const failure = error instanceof StarlingError ? error : writeFailed(error, this.#dir);
+          this.#fail(failure);
+        },
+      )
+      .finally(() => {
+        this.#reopening = undefined;
+      });
+  }
+
+  /** @throws why it can't be done yet */
+  async #reopen(): Promise<void> {
+    if (!(await hasRoomToReopen(this.#dir))) {
+      throw this.#failure ?? this.#stopped();
     }
-    this.#writing = undefined;
+    const level = this.#level;
+    if (level !== undefined) {
+      // This is the first write after the failure, and shows whether the disk takes any.
+      await this.#keepRefused(level);
+      await this.#readsEnd();
+      this.#level = undefined;
+      await level.close();
+    }
+    this.#level = await this.#openLevel();
+    this.#components.logger.info({ dir: this.#dir }, 'store opened anew; writes go on');
   }
 
-  #open(): Database {
-    if (this.#database === undefined) throw this.#stopped();
-    return this.#database;
+  #recovered(): void {
+    this.#failure = undefined;
+    this.#refused = [];
+    this.#components.health?.clear(UNWRITABLE);
+  }
+
+  /** Notes what the keys of refused writes hold, as `level` does not know of these writes. */
+  async #keepRefused(level: Level): Promise<void> {
+    const before: LevelWrite[] = [];
+    for (const key of new Set(this.#refused.map((one) => one.key))) {
+      const value = await level.get(key);
+      before.push(value === undefined ? { type: 'del', key } : { type: 'put', key, value });
+    }
+    await writeRefused(this.#dir, before);
+  }
+
+  async #readsEnd(): Promise<void> {
+    if (this.#reads === 0) return;
+    const over = new Promise<void>((resolve) => {
+      this.#readsOver = resolve;
+    });
+    await settledWithin(READS_TIMEOUT_MS, over, this.#clock);
+    this.#readsOver = undefined;
+  }
+
+  /** Opens the database, without what was refused before. */
+  async #openLevel(): Promise<Level> {
+    let level: Level;
+    try {
+      level = await (this.#components.open ?? openLevel)(this.#dir);
+    } catch (error) {
+      throw openFailed(error, this.#dir);
+    }
+    try {
+      const before = await readRefused(this.#dir);
+      if (before.length > 0) {
+        await level.batch([...before], { sync: true });
+        await removeRefused(this.#dir);
+      }
+      return level;
+    } catch (error) {
+      await level.close();
+      throw error instanceof StarlingError ? error : writeFailed(error, this.#dir);
+    }
+  }
+
+  #requireStarted(): void {
+    if (this.#scope === undefined) throw this.#stopped();
   }
 
   #stopped(cause?: unknown): StarlingError {
@@ -196,13 +303,9 @@ class LevelStore implements Store {
     );
   }
 
-  #readFailed(error: unknown, database: Database): StarlingError {
-    if (this.#database !== database) return this.#stopped(error);
-    return new StarlingError(
-      'STARLING_STATE_UNUSABLE',
-      `the database in ${this.#dir} can't be read: ${messageOf(error)}`,
-      { hint: 'restore the folder from a backup, or move it away to start anew', cause: error },
-    );
+  #readFailed(error: unknown): StarlingError {
+    if (this.#scope === undefined) return this.#stopped(error);
+    return this.#failure ?? readFailed(error, this.#dir);
   }
 
   /** Starts and stops run one after the other, in the order in which they were asked for. */
@@ -217,20 +320,4 @@ class LevelStore implements Store {
 function checkedKey(key: string): string {
   if (UNFIT_KEY.test(key)) throw new TypeError('a key holds no U+0000 and no half of a character');
   return key;
-}
-
-function openFailed(error: unknown, dir: string): StarlingError {
-  const cause = error instanceof Error ? error.cause : undefined;
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  if (code === 'LEVEL_LOCKED') {
-    return new StarlingError('STARLING_STATE_LOCKED', `another node uses ${dir}`, {
-      hint: 'see it with `starling status`, or give this one its own folder with --state',
-      cause: error,
-    });
-  }
-  return new StarlingError(
-    'STARLING_STATE_UNUSABLE',
-    `the database in ${dir} can't be opened: ${messageOf(cause ?? error)}`,
-    { hint: 'restore the folder from a backup, or move it away to start anew', cause: error },
-  );
 }

@@ -10,6 +10,8 @@ export interface Write {
 /**
  * A namespace of the database. Keys sort by UTF-8 bytes; they may hold any character but U+0000.
  * Writes are applied in the order in which they were asked for, and a read sees those that are durable.
+ * A write that rejects has left nothing behind, and leaves nothing when the database is opened again.
+ * While the disk fails, reads go on.
  * @throws STARLING_STOPPED while the store is not started; STARLING_LIMIT_EXCEEDED when more waits for
  * the disk than it can take; STARLING_STATE_UNUSABLE when the disk fails
  */
@@ -32,4 +34,6 @@ export interface Table {
 export interface Store extends Startable {
   /** The same name always gives the same entries; names are letters, digits and `-`. */
   table(name: string): Table;
+  /** False while it can't be written; it goes on by itself when the disk does. */
+  healthy(): boolean;
 }

@@ -38,8 +38,8 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['governance.ts', 'audit-events.ts'],
   ],
   network: [
-    ['types.ts', 'constants.ts', 'abort.ts', 'peer-id.ts'],
-    ['streams', 'addresses'],
+    ['types.ts', 'constants.ts', 'abort.ts', 'failure-words.ts', 'peer-id.ts'],
+    ['streams', 'addresses', 'limits'],
     ['admission', 'gossip'],
     ['host', 'links'],
     ['dialing'],
@@ -81,7 +81,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   // The pure reader of addresses: `config` checks what a person wrote.
   '@multiformats/multiaddr': ['network/', 'config/addresses.ts'],
   canonicalize: ['audit/', 'gateway/pins/', 'gateway/wire/'],
-  cborg: ['network/', 'mesh/', 'membership/', 'blackboard/'],
+  cborg: ['network/', 'mesh/', 'membership/', 'blackboard/', 'store/'],
   'classic-level': ['store/'],
   commander: ['cli/'],
   diff: ['cli/terminal/', 'gateway/pins/'],
@@ -99,7 +99,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['guard/policy/'],
   yjs: ['blackboard/'],
   zod: ['config/', 'directory/', 'guard/policy/', 'gateway/builtin/', 'builtin/'],
-  'node:child_process': ['gateway/upstreams/stdio.ts'],
+  'node:child_process': ['gateway/upstreams/start-process.ts'],
   'node:cluster': [],
   'node:module': [],
   'node:vm': [],

@@ -48,7 +48,7 @@ beforeAll(async () => {
   await withoutNode(root);
   await withLogin();
   await thatGoOn(root, alice);
-}, 120_000);
+});
 
 afterAll(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();

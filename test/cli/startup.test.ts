@@ -1,20 +1,29 @@
 /** What the built CLI loads before it knows which command it runs: next to nothing. */
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { Script } from 'node:vm';
 import { expect, it } from 'vitest';
 import { runCli } from '../../sim/process.ts';
 
 const CLI = resolve(import.meta.dirname, '../../dist/cli.js');
 
-/** The files that are loaded with `file`, by its static imports. */
+const PROGRAM = resolve(import.meta.dirname, '../../dist/program.cjs');
+
+/** The files that are loaded with `file`: what it requires before it does anything else. */
 function loadedWith(file: string, seen = new Set<string>()): Set<string> {
   if (seen.has(file)) return seen;
   seen.add(file);
   const text = readFileSync(file, 'utf8');
-  for (const match of text.matchAll(/^(?:import|export)[^'"()]*["'](\.[^"']+)["']/gm)) {
+  for (const match of text.matchAll(/^(?:const [^()\n]*)?require\("(\.[^"]+)"\)/gm)) {
     loadedWith(resolve(dirname(file), match[1] ?? ''), seen);
   }
   return seen;
+}
+
+/** The file of `starling up`, which is loaded for that command only. */
+function chunkOfUp(): string {
+  const found = /require\("(\.\/chunks\/up-[^"]+)"\)/.exec(readFileSync(PROGRAM, 'utf8'));
+  return resolve(dirname(PROGRAM), found?.[1] ?? '');
 }
 
 it('stays a program after each build, since an installed `starling` links to it', () => {
@@ -22,7 +31,7 @@ it('stays a program after each build, since an installed `starling` links to it'
 });
 
 it('--help and --version load no libp2p, Yjs, zod, pino or MCP SDK', () => {
-  const loaded = [...loadedWith(CLI)];
+  const loaded = [...loadedWith(PROGRAM)];
   const text = loaded.map((file) => readFileSync(file, 'utf8')).join('\n');
   expect(text).toContain('commander.helpDisplayed');
   for (const mark of [
@@ -39,10 +48,17 @@ it('--help and --version load no libp2p, Yjs, zod, pino or MCP SDK', () => {
 });
 
 it('the node itself is found by the same search, so that the search can fail', () => {
-  const up =
-    readFileSync(CLI, 'utf8').match(/import\(["'](\.\/chunks\/up-[^"']+)["']\)/)?.[1] ?? '';
-  const text = [...loadedWith(resolve(dirname(CLI), up))].map((file) => readFileSync(file, 'utf8'));
+  const text = [...loadedWith(chunkOfUp())].map((file) => readFileSync(file, 'utf8'));
   expect(text.join('\n')).toContain('createLibp2p');
+});
+
+it('the build keeps the compiled code of what a node and the usual commands load', () => {
+  for (const file of loadedWith(chunkOfUp(), loadedWith(PROGRAM))) {
+    const chunk = readFileSync(file, 'utf8');
+    const text = `(function (exports, require, module, __filename, __dirname) {${chunk}\n})`;
+    const script = new Script(text, { filename: file, cachedData: readFileSync(`${file}.v8`) });
+    expect(script.cachedDataRejected, file).toBe(false);
+  }
 });
 
 it.each([

@@ -28,7 +28,7 @@ async function up(...args: string[]): Promise<Started & { readonly folder: strin
 
 it('prints who it is, how to attach, and the line for the next machine; a signal ends it with 0', async () => {
   const node = await up();
-  await node.says('starling up --join starling1');
+  await node.says('starling up --join starling2');
   const config = join(node.folder, 'starling.json');
   expect((await run('status', '--config', config)).stdout).toContain('alice-mesh (private)');
   node.child.kill('SIGINT');
@@ -58,7 +58,7 @@ it('with --json prints one object, the ticket in it', async () => {
   expect(JSON.parse(first)).toMatchObject({
     event: 'up',
     name: 'alice',
-    ticket: expect.stringMatching(/^starling1/) as string,
+    ticket: expect.stringMatching(/^starling2/) as string,
   });
 });
 

@@ -20,7 +20,7 @@ function nested(depth: number): Json {
 const NOTHING = { tools: [], resources: [], templates: [], prompts: [] };
 
 const soundOf = (listed: Partial<Record<keyof ServerItems, readonly unknown[]>>): ServerItems =>
-  soundItems({ ...NOTHING, ...listed }, LIMITS, silentLogger);
+  soundItems({ ...NOTHING, ...listed }, LIMITS).items;
 
 const sound = (tools: readonly unknown[]): readonly string[] =>
   soundOf({ tools }).tools.map((tool) => tool.name);
@@ -39,13 +39,19 @@ describe('a list of tools', () => {
     expect(soundOf({ tools: [tool] }).tools).toEqual([tool]);
   });
 
-  it('drops what is no tool, has a bad name, or comes twice', () => {
-    const listed = [null, 1, 'a', [], {}, { name: 1 }, { name: '' }, { name: 'a b' }];
-    const names = ['a\n', '…', 'x'.repeat(129), "x';", 'ok', 'ok', 'a/b.c-d_e'];
+  it('leaves out what is no tool, has no name that can be shown, or comes twice', () => {
+    const listed = [null, 1, 'a', [], {}, { name: 1 }, { name: '' }, { name: ' ' }];
+    const names = ['a\n', 'a\u200b', '\ud800', 'x'.repeat(129), 'ok', 'ok', 'a/b.c-d_e'];
     expect(sound([...listed, ...names.map((name) => ({ name, inputSchema: SCHEMA }))])).toEqual([
       'ok',
       'a/b.c-d_e',
     ]);
+  });
+
+  it('takes names with spaces and of other scripts, and each once however it is composed', () => {
+    const names = ['read file', 'поиск', '検索', 'caf\u00e9', 'cafe\u0301', "x';"];
+    const listed = names.map((name) => ({ name, inputSchema: SCHEMA }));
+    expect(sound(listed)).toEqual(['read file', 'поиск', '検索', 'caf\u00e9', "x';"]);
   });
 
   it('drops a tool whose schema is nested too deeply', () => {
@@ -65,21 +71,80 @@ describe('a list of tools', () => {
     expect(sound(wide)).toHaveLength(48);
   });
 
-  it.each([
-    { inputSchema: undefined },
-    { inputSchema: 'object' },
-    { inputSchema: { type: 'string' } },
-    { inputSchema: { ...SCHEMA, properties: { a: true } } },
-    { inputSchema: { ...SCHEMA, required: 'a' } },
-    { outputSchema: {} },
-    { description: 1 },
-    { title: {} },
-    { annotations: { readOnlyHint: 'yes' } },
-    { icons: [{}] },
-    { execution: { taskSupport: 'maybe' } },
-    { _meta: [] },
-  ])('drops a tool for which clients would refuse the whole list: %j', (fields) => {
-    expect(sound([{ name: 'bad', inputSchema: SCHEMA, ...fields }])).toEqual([]);
+  it.each<[string, object, object]>([
+    ['no inputSchema', { inputSchema: undefined }, SCHEMA],
+    ['an empty inputSchema', { inputSchema: {} }, SCHEMA],
+    ['an inputSchema that is null', { inputSchema: null }, SCHEMA],
+    ['an inputSchema that is true', { inputSchema: true }, SCHEMA],
+    ['an empty list for an object', { inputSchema: [] }, SCHEMA],
+    [
+      'no type at the top',
+      { inputSchema: { properties: { a: {} } } },
+      { ...SCHEMA, properties: { a: {} } },
+    ],
+    [
+      'choices at the top',
+      { inputSchema: { anyOf: [{ required: ['a'] }, SCHEMA] } },
+      { ...SCHEMA, anyOf: [{ required: ['a'] }, SCHEMA] },
+    ],
+    ['several types at the top', { inputSchema: { type: ['object', 'null'] } }, SCHEMA],
+    [
+      'boolean subschemas',
+      { inputSchema: { ...SCHEMA, properties: { a: true, b: false, c: { items: true } } } },
+      { ...SCHEMA, properties: { a: {}, b: { not: {} }, c: { items: true } } },
+    ],
+    [
+      'members that are null',
+      { inputSchema: { ...SCHEMA, properties: null, required: null } },
+      SCHEMA,
+    ],
+    ['an odd required', { inputSchema: { ...SCHEMA, required: 'a' } }, SCHEMA],
+  ])('takes a tool with %s', (_, fields, inputSchema) => {
+    const { tools } = soundOf({ tools: [{ name: 'odd', ...fields }] });
+    expect(tools).toEqual([{ name: 'odd', inputSchema }]);
+    expect(ToolSchema.safeParse(tools[0]).success).toBe(true);
+  });
+
+  it.each<[object, string | undefined]>([
+    [{ outputSchema: { type: 'array' } }, 'outputSchema, which has the type "array", not "object"'],
+    [{ outputSchema: 'text' }, 'outputSchema, which is text, no object'],
+    [
+      { outputSchema: { properties: { a: 1 } } },
+      'outputSchema, which has a property "a" that is a number, no schema',
+    ],
+    [{ outputSchema: null, title: null, annotations: { title: null } }, undefined],
+    [{ description: 1 }, 'description'],
+    [{ title: {} }, 'title'],
+    [{ annotations: { readOnlyHint: 'yes' } }, 'annotations.readOnlyHint'],
+    [{ icons: [{}] }, 'icons'],
+    [{ execution: { taskSupport: 'maybe' } }, 'execution.taskSupport'],
+    [{ _meta: [] }, '_meta'],
+  ])('takes a tool without what is wrong and not needed: %j', (fields, without) => {
+    const tool = { name: 'odd', inputSchema: SCHEMA, ...fields };
+    const { items, remarks } = soundItems({ ...NOTHING, tools: [tool] }, LIMITS);
+    expect(items.tools).toMatchObject([{ name: 'odd', inputSchema: SCHEMA }]);
+    expect(ToolSchema.safeParse(items.tools[0]).success).toBe(true);
+    expect(remarks.map(({ text }) => text)).toEqual(
+      without === undefined ? [] : [`it is taken without its ${without}`],
+    );
+  });
+
+  it.each<[object, string]>([
+    [{ inputSchema: 'object' }, 'its inputSchema is text, no object'],
+    [{ inputSchema: false }, 'its inputSchema is a boolean, no object'],
+    [{ inputSchema: { type: 'string' } }, 'its inputSchema has the type "string", not "object"'],
+    [
+      { inputSchema: { properties: 'a' } },
+      'its inputSchema has properties that are text, no object',
+    ],
+    [{ name: 'a\n' }, 'its name is not text of 1 to 128 characters without controls'],
+    [{ inputSchema: { ...SCHEMA, properties: nested(70) } }, 'it is nested deeper than 64'],
+  ])('says why it leaves out %j', (fields, why) => {
+    const tool = { name: 'bad', inputSchema: SCHEMA, ...fields };
+    const { items, remarks } = soundItems({ ...NOTHING, tools: [tool] }, LIMITS);
+    expect(items.tools).toEqual([]);
+    expect(remarks).toMatchObject([{ kind: 'tool', isLeftOut: true }]);
+    expect(remarks[0]?.text).toContain(why);
   });
 
   it('keeps only tools that the official client accepts', () => {
@@ -89,8 +154,10 @@ describe('a list of tools', () => {
     fc.assert(
       fc.property(fields, odd, (extra, inputSchema) => {
         const tool = { ...extra, name: 'a', inputSchema };
-        const accepted = ToolSchema.safeParse(tool).success;
-        expect(sound([tool])).toEqual(accepted ? ['a'] : []);
+        const { tools } = soundOf({ tools: [tool] });
+        for (const kept of tools) expect(ToolSchema.safeParse(kept).success).toBe(true);
+        // What clients take as it is stays the same object.
+        if (ToolSchema.safeParse(tool).success) expect(tools[0]).toBe(tool);
       }),
       { seed: 7, numRuns: 1000 },
     );
@@ -101,7 +168,7 @@ describe('a list of tools', () => {
       fc.property(
         fc.array(fc.oneof(fc.jsonValue(), fc.record({ name: fc.string() }))),
         (listed) => {
-          for (const name of sound(listed)) expect(name).toMatch(/^[A-Za-z0-9_./-]{1,128}$/);
+          for (const name of sound(listed)) expect(name).toMatch(/^[^\p{C}]{1,128}$/u);
         },
       ),
       { seed: 1 },
@@ -138,8 +205,12 @@ describe('a list of other things', () => {
         { name: 'ok', icons: [{ src: 'x', theme: 'dark' }] },
       ],
     });
-    expect(resources).toEqual([{ uri: 'x:ok', name: 'first' }]);
-    expect(templates).toEqual([]);
+    expect(resources).toEqual([
+      { uri: 'x:no-name', name: 'x:no-name' },
+      { uri: 'x:a', name: 'a', annotations: {} },
+      { uri: 'x:ok', name: 'first' },
+    ]);
+    expect(templates).toEqual([{ uriTemplate: 'x:{a}', name: 'x:{a}' }]);
     expect(prompts.map(({ name }) => name)).toEqual(['ok']);
   });
 

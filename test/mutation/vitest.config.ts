@@ -16,7 +16,7 @@ export default defineConfig({
       load: (id) => (id === job.source ? mutate(readFileSync(id, 'utf8')).code : undefined),
     },
   ],
-  resolve: { alias: { tweetnacl: resolve(import.meta.dirname, 'quick-nacl.ts') } },
+  resolve: { alias: { tweetnacl: resolve(import.meta.dirname, '../fixtures/quick-nacl.ts') } },
   test: {
     include: ['test/mutation/load-tests.ts'],
     setupFiles: ['src/core/node20.ts'],

@@ -27,7 +27,13 @@ import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat
 import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
 import { createIndirectProbe } from '../../src/membership/indirect-probe.ts';
 import { proofOf } from '../../src/mesh/ticket-check.ts';
-import { encodeTicket, parseTicket } from '../../src/mesh/ticket-format.ts';
+import {
+  decodeInviteAnswer,
+  decodeInviteQuestion,
+  encodeInviteAnswer,
+  encodeInviteQuestion,
+} from '../../src/mesh/invite-messages.ts';
+import { encodeTicket, inviteSeed, parseTicket } from '../../src/mesh/ticket-format.ts';
 import { createFrameDecoder, encodeLength } from '../../src/network/streams/framing.ts';
 import {
   decodeHello,
@@ -39,6 +45,7 @@ import type { Hello, HelloAnswer } from '../../src/network/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { fakeNetwork, fakeStream } from './fake-stream.ts';
 import type { Notes } from './fixture.ts';
+import { encodeLongTicket } from './long-ticket.ts';
 import { MCP_CASES } from './mcp-cases.ts';
 import { RECORD_CASES } from './record-cases.ts';
 import {
@@ -82,9 +89,12 @@ const LEAVING: Heartbeat = {
   records: '',
   presence: { name: '', version: '', addresses: [], load: 0, catalog: '', boards: {} },
 };
+const CORRECTING: Heartbeat = { ...LEAVING, status: 'up', time: NOW_MS, seen: 1_699_999_000_001 };
 const HEARTBEAT_NOTES: Notes = {
   v: 'version of the heartbeat; another one is no heartbeat',
   inc: 'incarnation: when the process started, ms since the epoch; a later one refutes all before',
+  time: "the sender's clock, ms since the epoch",
+  seen: 'the incarnation by which the sender knows whom it tells this, who has said an older one',
   seq: 'counts up within an incarnation; in `audit`: number of the line',
   status: '"up" or "leaving"',
   records: 'digest of the records that the sender keeps; a different one begins a sync',
@@ -100,6 +110,7 @@ const HEARTBEAT_NOTES: Notes = {
 const heartbeats: readonly WireCase[] = [
   { title: 'a heartbeat with all its fields', beat: HEARTBEAT },
   { title: 'the last heartbeat of a node that leaves', beat: LEAVING },
+  { title: 'a heartbeat told to one that says an older incarnation', beat: CORRECTING },
 ].map(({ title, beat }) => ({
   file: 'heartbeat',
   title,
@@ -119,6 +130,11 @@ const WITH_INVITE: Hello = {
   mesh: mesh.did,
   invite: { grants: ['leaf.of.invite', 'parent.of.invite'], signature: invite.sign(PROOF) },
 };
+const WITH_SHORT_TICKET: Hello = {
+  ...BARE,
+  mesh: mesh.did,
+  invite: { grants: [], signature: invite.sign(PROOF), key: invite.did, by: founder.peerId },
+};
 const OF_MEMBER: Hello = {
   version: 1,
   mesh: mesh.did,
@@ -137,6 +153,8 @@ const HELLO_NOTES: Notes = {
     'how the sender came to its key, oldest first, at most 64; absent when it never changed',
   invite: "a newcomer's proof that it holds an invite",
   grants: "the invite's grants, leaf first",
+  key: "the invite's one-time key; its grants are none then, because members know the invite",
+  by: 'PeerId of who made the ticket',
   signature: "by the invite's key over the proof below",
   ok: 'whether the other may stay',
   hello: 'the hello of whoever answers',
@@ -175,6 +193,7 @@ const hellos: readonly WireCase[] = [
   ...[
     { title: 'the hello of a node without a mesh', hello: BARE },
     { title: 'the hello of a newcomer with a ticket', hello: WITH_INVITE },
+    { title: 'the hello of a newcomer with a short ticket', hello: WITH_SHORT_TICKET },
     { title: 'the hello of a member whose key was replaced', hello: OF_MEMBER },
   ].map(({ title, hello }): WireCase => ({
     file: 'hello',
@@ -420,7 +439,7 @@ const tickets: readonly WireCase[] = [
     title: 'what is inside',
     kind: 'cbor',
     notes: TICKET_NOTES,
-    write: () => inflateRawSync(base32.decode(`b${encodeTicket(TICKET).reveal().slice(9)}`)),
+    write: () => inflateRawSync(base32.decode(`b${encodeLongTicket(TICKET).reveal().slice(9)}`)),
     // The next case reads it: a ticket is never without its envelope.
     read: (bytes) => bytes.length > 0,
     value: true,
@@ -431,8 +450,79 @@ const tickets: readonly WireCase[] = [
     title: 'the ticket',
     kind: 'text',
     read: (bytes) => parseTicket(new Secret(utf8(bytes))),
-    value: TICKET,
+    value: { ...TICKET, expiresAt: INVITE.claims.exp },
   },
+];
+
+const SECRET = new Uint8Array(16).fill(7);
+const SHORT_TICKET = {
+  mesh: mesh.did,
+  name: 'home',
+  addresses: [
+    `/ip4/192.0.2.7/tcp/4040/p2p/${founder.peerId}`,
+    `/ip6/2001:db8::7/tcp/4040/p2p/${founder.peerId}`,
+    `/ip4/192.0.2.7/tcp/4041/ws/p2p/${founder.peerId}`,
+  ],
+  expiresAt: 1_700_086_400,
+  inviter: founder.peerId,
+};
+const shortTickets: readonly WireCase[] = [
+  {
+    file: 'short-ticket',
+    title: 'what is inside, and its check',
+    kind: 'hex',
+    write: () =>
+      base32.decode(
+        `b${encodeTicket({ ...SHORT_TICKET, secret: SECRET })
+          .reveal()
+          .slice(9)}`,
+      ),
+    // The next case reads it: a ticket is never without its envelope.
+    read: (bytes) => bytes.length > 0,
+    value: true,
+  },
+  {
+    file: 'short-ticket',
+    title: 'the ticket',
+    kind: 'text',
+    write: () => text(encodeTicket({ ...SHORT_TICKET, secret: SECRET }).reveal()),
+    read: (bytes) => parseTicket(new Secret(utf8(bytes))),
+    value: { ...SHORT_TICKET, seed: inviteSeed(SECRET, mesh.did), grants: [] },
+  },
+];
+
+const INVITE_NOTES: Notes = {
+  key: "did:key of the invite's one-time key",
+  newcomer: 'did:key of who has shown the ticket',
+  ok: 'whether the newcomer may come in',
+  invite: 'the invite, a record',
+  spent: 'the record of its use by the newcomer',
+  code: 'a code of the error table',
+  reason: 'for people',
+};
+const QUESTION = { key: invite.did, newcomer: newcomer.did };
+const inviteMessages: readonly WireCase[] = [
+  {
+    file: 'invite',
+    title: 'may this newcomer come in?',
+    kind: 'cbor',
+    notes: INVITE_NOTES,
+    write: () => encodeInviteQuestion(QUESTION),
+    read: decodeInviteQuestion,
+    value: QUESTION,
+  },
+  ...[
+    { ok: true as const, invite: 'the.invite.sig', spent: 'its.use.sig' },
+    { ok: false as const, code: 'STARLING_TICKET_SPENT', reason: 'this ticket was used before' },
+  ].map((answer): WireCase => ({
+    file: 'invite',
+    title: answer.ok ? 'yes, and its use is counted' : 'no',
+    kind: 'cbor',
+    notes: INVITE_NOTES,
+    write: () => encodeInviteAnswer(answer),
+    read: decodeInviteAnswer,
+    value: answer,
+  })),
 ];
 
 // ---------------------------------------------------------------- on behalf of
@@ -486,6 +576,8 @@ export const CASES: readonly WireCase[] = [
   ...updates,
   ...audits,
   ...tickets,
+  ...shortTickets,
+  ...inviteMessages,
   ...behalves,
   ...MCP_CASES,
 ];
@@ -493,5 +585,5 @@ export const CASES: readonly WireCase[] = [
 /** Bytes for fixtures that no code writes twice the same; for `print.ts`. */
 export const ONCE: ReadonlyMap<string, () => Uint8Array> = new Map([
   ['board: a Yjs update with one entry set and one deleted', realUpdate],
-  ['ticket: the ticket', () => text(encodeTicket(TICKET).reveal())],
+  ['ticket: the ticket', () => text(encodeLongTicket(TICKET).reveal())],
 ]);

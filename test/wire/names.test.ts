@@ -21,6 +21,7 @@ const PINNED = [
   '/starling/audit/1',
   '/starling/probe/1',
   '/starling/heartbeat/1',
+  '/starling/invite/1',
   // Topics and the DHT of a mesh: the did:key of the mesh stands between.
   '/starling/…/',
   '/starling/…/kad/1.0.0',
@@ -48,6 +49,8 @@ const PINNED = [
   'starling/reasoning',
   'starling/tools',
   'starling/token',
+  'starling/attach',
+  'starling/clients',
   'starling/catalog',
   'notifications/starling/grants',
   'notifications/starling/waiting',

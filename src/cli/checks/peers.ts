@@ -2,6 +2,7 @@
 import { ago } from '../terminal/output.ts';
 import { finding } from './check.ts';
 import type { Check } from './check.ts';
+import { DISK_WARNINGS } from './state-folder.ts';
 
 /** One finding a peer, and the warnings of the node. */
 export const peers: Check = {
@@ -18,8 +19,8 @@ export const peers: Check = {
       ];
     }
     const warnings = (status?.warnings ?? [])
-      // The check of the servers tells these.
-      .filter(({ code }) => !code.startsWith('upstream-'))
+      // The checks of the servers and of the state folder tell these.
+      .filter(({ code }) => !code.startsWith('upstream-') && !DISK_WARNINGS.includes(code))
       .map(({ text, hint }) => finding('node', 'warn', text, hint));
     if (known.peers.length === 0) {
       return [

@@ -1,18 +1,25 @@
 /** Whether the state folder can be used, is private, and holds a sound key. */
-import { access, constants, lstat } from 'node:fs/promises';
+import { access, constants, lstat, statfs } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
+import type { StatusResult } from '../../builtin/results.ts';
+import { diskTroubleOf } from '../../core/disk-trouble.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { readKeyFacts } from '../../identity/index.ts';
 import { finding } from './check.ts';
 import type { Check, Finding } from './check.ts';
 
 const OTHERS = 0o077;
+/** Free bytes below which the node can't go on after a restart, and below which that comes soon. */
+const FULL_BYTES = 8 * 1024 * 1024;
+const NEARLY_FULL_BYTES = 128 * 1024 * 1024;
+/** What a running node says of the disk of its state: a failure, where other warnings are none. */
+export const DISK_WARNINGS: readonly string[] = ['state-unwritable', 'audit-unwritable'];
 
-/** Looks at access and modes of folder and token, and at the key file. */
+/** Looks at access and modes of folder and token, at the key file, and at the room on the disk. */
 export const stateFolder: Check = {
   name: 'state',
-  async run({ stateDir }) {
+  async run({ stateDir, status }) {
     const folder = await lookAt(stateDir);
     if (folder === undefined) {
       return [finding('state', 'ok', `${stateDir} will be made by the first starling up`)];
@@ -24,6 +31,8 @@ export const stateFolder: Check = {
     }
     return [
       await checkAccess(stateDir),
+      ...(await checkRoom(stateDir)),
+      ...told(status),
       ...checkPrivate(stateDir, folder),
       ...checkPrivate(join(stateDir, 'token'), await lookAt(join(stateDir, 'token'))),
       ...(await checkKey(join(stateDir, 'key'))),
@@ -40,9 +49,26 @@ async function checkAccess(stateDir: string): Promise<Finding> {
       'state',
       'fail',
       `${stateDir} can't be written: ${messageOf(error)}`,
-      'chown it to yourself, or choose another with --state',
+      diskTroubleOf(error)?.kind === 'read-only'
+        ? diskTroubleOf(error)?.hint
+        : 'chown it to yourself, or choose another with --state',
     );
   }
+}
+
+async function checkRoom(stateDir: string): Promise<readonly Finding[]> {
+  const { bavail, bsize } = await statfs(stateDir);
+  const free = bavail * bsize;
+  if (free >= NEARLY_FULL_BYTES) return [];
+  const text = `${Math.floor(free / 1024)} KiB are free on the disk of ${stateDir}`;
+  const hint = 'free space there: on a full disk the node can only be read';
+  return [finding('state', free < FULL_BYTES ? 'fail' : 'warn', text, hint)];
+}
+
+function told(status: StatusResult | undefined): readonly Finding[] {
+  return (status?.warnings ?? [])
+    .filter(({ code }) => DISK_WARNINGS.includes(code))
+    .map(({ text, hint }) => finding('state', 'fail', text, hint));
 }
 
 function checkPrivate(path: string, facts: Stats | undefined): readonly Finding[] {

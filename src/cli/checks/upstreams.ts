@@ -2,6 +2,7 @@
 import { access, constants } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
 import type { McpServer } from '../../config/index.ts';
+import type { UpstreamStatus } from '../../gateway/types.ts';
 import { finding } from './check.ts';
 import type { Check, Finding } from './check.ts';
 
@@ -10,26 +11,23 @@ export const upstreams: Check = {
   name: 'upstream',
   run: async ({ config, status }) => {
     if (status !== undefined) {
-      return status.upstreams.map((one) =>
-        one.state === 'ready'
-          ? finding(
-              'upstream',
-              one.error === undefined ? 'ok' : 'warn',
-              `${one.server}: ${one.tools} tools${one.error === undefined ? '' : `; ${one.error}`}`,
-            )
-          : finding(
-              'upstream',
-              'fail',
-              `${one.server} is ${one.state}: ${one.error ?? 'no answer yet'}`,
-              one.hint,
-            ),
-      );
+      return status.upstreams.map(findingOf);
     }
     return Promise.all(
       Object.entries(config?.mcpServers ?? {}).map(([name, server]) => checkServer(name, server)),
     );
   },
 };
+
+function findingOf(one: UpstreamStatus): Finding {
+  const { server, state, tools, error, hint, notes = [] } = one;
+  if (state !== 'ready' && state !== 'idle') {
+    return finding('upstream', 'fail', `${server} is ${state}: ${error ?? 'no answer yet'}`, hint);
+  }
+  const odd = [...(error === undefined ? [] : [error]), ...notes];
+  const text = `${server}: ${tools} tools${odd.map((note) => `; ${note}`).join('')}`;
+  return finding('upstream', odd.length === 0 ? 'ok' : 'warn', text);
+}
 
 async function checkServer(name: string, server: McpServer): Promise<Finding> {
   if (server.type !== 'stdio') {

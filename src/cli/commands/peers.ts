@@ -1,7 +1,8 @@
 /** `starling peers` */
+import { clockText, isClockApart } from '../../core/clock-offset.ts';
 import type { PeersResult } from '../../builtin/results.ts';
 import type { PeerView } from '../../membership/types.ts';
-import { ago, printData, table } from '../terminal/output.ts';
+import { ago, printData, safeLine, table } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 
@@ -11,7 +12,9 @@ export async function run(options: CommonOptions): Promise<void> {
   printData(result, options.json === true, () => {
     if (result.peers.length === 0) return 'no other peer has been seen yet';
     const rows = result.peers.flatMap((peer) => [row(peer), ...formerRows(peer)]);
-    return table(['NAME', 'STATE', 'HEARTBEAT', 'RTT', 'ROUTE', 'PEER ID', 'ADDRESS'], rows);
+    const shown = table(['NAME', 'STATE', 'HEARTBEAT', 'RTT', 'ROUTE', 'PEER ID', 'ADDRESS'], rows);
+    const clocks = result.peers.filter(isClockApart).map((peer) => safeLine(clockText(peer)));
+    return [shown, ...clocks].join('\n');
   });
 }
 

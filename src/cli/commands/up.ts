@@ -7,6 +7,7 @@ import { systemClock } from '../../core/clock.ts';
 import { settledWithin } from '../../core/wait.ts';
 import { createNode } from '../../node.ts';
 import type { StarlingNode } from '../../node.ts';
+import { secretFilesOf } from '../node/secret-files.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
 import { describeStatus } from '../terminal/node-status.ts';
 import { flush, paint, paintTalk, print, printError, safeLine, tell } from '../terminal/output.ts';
@@ -72,7 +73,11 @@ interface Life {
 
 async function live(life: Life): Promise<number> {
   const { config, sources, options, progress, passphrase, told } = life;
-  const made = createNode(config, { passphrase, progress: (line) => progress.show(line) });
+  const made = createNode(config, {
+    passphrase,
+    progress: (line) => progress.show(line),
+    secretFiles: () => secretFilesOf(config, process.env),
+  });
   const node = await Promise.race([made, told]);
   if (node === undefined) {
     // The node was told to stop while it looked for its mesh: it is no member, so it leaves nothing.

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { action, examples, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
-import { parseDuration } from '../options/parsers.ts';
+import { parseCount, parseDuration } from '../options/parsers.ts';
 
 /** Adds `starling peers`. */
 export function addPeers(program: Command, outcome: Outcome): void {
@@ -23,12 +23,20 @@ export function addInvite(program: Command, outcome: Outcome): void {
         .command('invite')
         .summary('make a ticket for a new node')
         .description(
-          'Makes a ticket with which one new node can join. Whoever holds it can: hand it over privately.',
+          'Makes a ticket with which one new node can join, or as many as --uses says. Whoever holds it can: hand it over privately.',
         )
         .option('--expires <duration>', 'how long it holds (default: 24h)', parseDuration)
+        .option('--uses <n>', 'how many nodes it lets in (default: 1)', parseCount)
         .option('--no-invite', 'the newcomer may not invite others'),
     ),
   )
-    .addHelpText('after', examples('starling invite', 'starling invite --expires 15m --no-invite'))
+    .addHelpText(
+      'after',
+      examples(
+        'starling invite',
+        'starling invite --expires 15m --no-invite',
+        'starling invite --uses 5',
+      ),
+    )
     .action(action(outcome, () => import('../commands/invite.ts')));
 }

@@ -34,7 +34,7 @@ export function addUp(program: Command, outcome: Outcome): void {
       'after',
       examples(
         'starling up --config starling.json',
-        'starling up --join starling1…',
+        'starling up --join starling2…',
         'starling up --open --bootstrap /ip4/192.0.2.7/tcp/4040/p2p/12D3Koo…',
       ),
     )

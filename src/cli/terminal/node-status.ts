@@ -3,6 +3,9 @@ import type { StatusResult } from '../../builtin/results.ts';
 import type { UpstreamStatus } from '../../gateway/types.ts';
 import { ago, duration, facts, paint, safe, safeLine } from './output.ts';
 
+/** Notes on one server that a person is shown. */
+const NOTES_SHOWN = 10;
+
 /** Facts of the node, its servers, then what is wrong. */
 export function describeStatus(status: StatusResult): string {
   const { alive, suspect, dead, left } = status.peers;
@@ -49,7 +52,8 @@ function describeServers(servers: readonly UpstreamStatus[]): string[] {
     const tools = `${server.tools} ${server.tools === 1 ? 'tool' : 'tools'}`;
     if (server.state === 'ready' || server.state === 'idle') {
       const odd = server.error === undefined ? '' : paint.yellow(` (${safe(server.error)})`);
-      return [`${paint.green('✓')} ${name}  ${tools}${odd}`];
+      const mark = server.notes === undefined ? paint.green('✓') : paint.yellow('✓');
+      return [`${mark} ${name}  ${tools}${odd}`, ...describeNotes(server)];
     }
     const hint = server.hint === undefined ? [] : [`    → ${safe(server.hint)}`];
     const mark = server.state === 'starting' ? paint.yellow('…') : paint.red('✗');
@@ -58,6 +62,13 @@ function describeServers(servers: readonly UpstreamStatus[]): string[] {
       ...hint,
     ];
   });
+}
+
+/** What of the server's lists is not offered: the first few. */
+function describeNotes({ notes = [] }: UpstreamStatus): string[] {
+  const shown = notes.slice(0, NOTES_SHOWN).map((note) => `    ${paint.yellow('!')} ${safe(note)}`);
+  const rest = notes.length - shown.length;
+  return rest === 0 ? shown : [...shown, `    and ${rest} more: starling status --json`];
 }
 
 /** The warnings that are not about a server: the list of servers has told those. */

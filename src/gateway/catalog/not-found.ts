@@ -1,6 +1,7 @@
 /** What a caller is told whose name leads nowhere: to nothing that exists, or to a peer that is away. */
 import { nearest } from '../../config/index.ts';
 import { StarlingError, printable } from '../../core/index.ts';
+import type { ItemKind } from '../../directory/index.ts';
 import type { PeerView } from '../../membership/index.ts';
 import type { UpstreamStatus } from '../types.ts';
 import { RPC } from '../wire/frame.ts';
@@ -56,6 +57,22 @@ export function serverFailed(server: string, { error, hint }: UpstreamStatus): S
     'STARLING_UPSTREAM_UNAVAILABLE',
     `server '${server}' is not ready: ${error ?? 'it failed'}`,
     { ...(hint === undefined ? {} : { hint }), data: { server } },
+  );
+}
+
+/** The server lists the thing, in a form that can't be offered. */
+export function leftOutError(
+  kind: ItemKind,
+  at: { readonly server: string; readonly name: string },
+  why: string,
+): StarlingError {
+  return new StarlingError(
+    'STARLING_UPSTREAM_INVALID',
+    `${kind} ${printable(`${at.server}/${at.name}`)} is left out: ${why}`,
+    {
+      hint: 'its definition must be mended at the server; see what else is left out: starling status',
+      data: { server: at.server },
+    },
   );
 }
 

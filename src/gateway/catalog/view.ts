@@ -20,6 +20,7 @@ import { compileSelection } from './tool-selection.ts';
 import type { ToolSelection } from './tool-selection.ts';
 import type { Route, ViewsConfig, ToolsMode, View, ViewSpec } from './types.ts';
 import {
+  leftOutError,
   peerAway,
   serverFailed,
   splitName,
@@ -205,7 +206,7 @@ class PrincipalView implements View {
       target,
       wanted: wantedOf({ scheme, target, name, ability, isReadOnly: listed?.isReadOnly }),
       ...(source === undefined || found === undefined
-        ? {}
+        ? this.#leftOut(target, scheme, name)
         : this.#quarantined(source, found.quarantined)),
     };
   }
@@ -228,6 +229,14 @@ class PrincipalView implements View {
     return { obstacle: () => quarantineError(at, quarantined, self) };
   }
 
+  /** What a server of ours lists in a form that can't be offered is refused like what is quarantined. */
+  #leftOut(target: ServerTarget, kind: Scheme, name: string): Partial<Pick<Route, 'obstacle'>> {
+    const { server } = target;
+    if (target.peer !== undefined) return {};
+    const why = this.#components.upstreams.get(server)?.leftOut(kind, name);
+    return why === undefined ? {} : { obstacle: () => leftOutError(kind, { server, name }, why) };
+  }
+
   /**
    * A name that is in no list but begins with a peer's alias goes to that peer all the same: the peer
    * knows why we do not see the tool, and says what would grant it.
@@ -246,12 +255,15 @@ class PrincipalView implements View {
     return {
       target,
       wanted: wantedOf({ scheme: 'tool', target, name: rest }),
-      obstacle: () => this.#missingTool(first, name),
+      obstacle: () => this.#missingTool(first, rest, name),
     };
   }
 
-  #missingTool(server: string, name: string): StarlingError {
-    const status = this.#components.upstreams.get(server)?.status();
+  #missingTool(server: string, tool: string, name: string): StarlingError {
+    const upstream = this.#components.upstreams.get(server);
+    const why = upstream?.leftOut('tool', tool);
+    if (why !== undefined) return leftOutError('tool', { server, name: tool }, why);
+    const status = upstream?.status();
     const hasFailed = status?.state === 'failed' && status.tools === 0;
     return hasFailed ? serverFailed(server, status) : unknownTool(name, this.lists.names('tools'));
   }

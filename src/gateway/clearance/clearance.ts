@@ -8,7 +8,6 @@ import { hashArguments } from '../../audit/index.ts';
 import type { Audit, AuditInit, AuditOutcome } from '../../audit/index.ts';
 import { BUILTIN_SERVER, StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
-import { toolResource } from '../../grants/index.ts';
 import { behalfOf, keyOf } from '../../guard/index.ts';
 import type {
   ApprovalOutcome,
@@ -78,13 +77,11 @@ export interface ClearanceComponents {
   readonly logger: Logger;
 }
 
+const OWN_TOOLS = `tool:${BUILTIN_SERVER}/`;
+const OWN_RESOURCES = `resource:${BUILTIN_SERVER}/`;
+
 /** A call that nobody keeps a record of. */
 const UNRECORDED: ClearedCall = { over: () => undefined };
-
-/** What tells the operator that the log can't be written, and why, must not need it to be written. */
-const TELLS_TROUBLE: readonly string[] = ['status', 'peers'].map((tool) =>
-  toolResource(BUILTIN_SERVER, tool),
-);
 
 type Yes = Extract<Decision, { allow: true }>;
 type No = Extract<Decision, { allow: false }>;
@@ -177,15 +174,23 @@ class CallClearance implements Clearance {
     const id = grant === undefined ? {} : { grant: grant.claims.jti };
     const said = saidIn(call);
     const entry: AuditInit = { kind: 'decision', ...about, ...id, outcome: 'allowed', ...said };
-    const { principal, wanted } = call;
-    if (principal.kind === 'operator' && TELLS_TROUBLE.includes(wanted.resource)) {
-      if (!audit.healthy()) {
-        // Written once the log can be written again.
-        audit.note(entry);
-        return Promise.resolve(UNRECORDED);
+    // Written once the log can be written again.
+    const unrecorded = (): ClearedCall => {
+      audit.note(entry);
+      return UNRECORDED;
+    };
+    const needsNoLog = looksForTrouble(call);
+    if (needsNoLog && !audit.healthy()) return Promise.resolve(unrecorded());
+    const recorded = Promise.all([audit.append(entry), settled]).then(([seq]) =>
+      this.#recorded(about, seq),
+    );
+    if (!needsNoLog) return recorded;
+    return recorded.catch((error: unknown) => {
+      if (error instanceof StarlingError && error.code === 'STARLING_AUDIT_UNAVAILABLE') {
+        return unrecorded();
       }
-    }
-    return Promise.all([audit.append(entry), settled]).then(([seq]) => this.#recorded(about, seq));
+      throw error;
+    });
   }
 
   #recorded(about: About, seq: number): ClearedCall {
@@ -267,6 +272,17 @@ class CallClearance implements Clearance {
       ...saidIn(call),
     });
   }
+}
+
+/**
+ * Whether the operator only looks at what this node knows. What tells why the log can't be written, and
+ * what was allowed before, must not need the log.
+ */
+function looksForTrouble({ principal, wanted }: Caller): boolean {
+  if (principal.kind !== 'operator') return false;
+  const { ability, facts, resource } = wanted;
+  if (ability === 'resource/read') return resource.startsWith(OWN_RESOURCES);
+  return resource.startsWith(OWN_TOOLS) && facts?.readOnly === true;
 }
 
 function partiesOf({ principal, wanted }: Caller): About {

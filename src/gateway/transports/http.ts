@@ -7,7 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Config } from '../../config/index.ts';
-import { createScope, messageOf } from '../../core/index.ts';
+import { createScope, messageOf, stopAll } from '../../core/index.ts';
 import type { Clock, Logger, Scope, Startable } from '../../core/index.ts';
 import { createHttpServer } from '../door/http-server.ts';
 import { isRefusal } from '../door/types.ts';
@@ -50,8 +50,8 @@ export interface HttpTransportComponents {
   ended(session: Session): void;
   /** True when the part of the mesh that a path names exists. */
   exists(spec: ViewSpec): boolean;
-  /** True when the node is ready to serve. */
-  ready(): boolean;
+  /** Why the node is not ready to serve, in words that anybody may read; undefined when it is. */
+  unready(): string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -164,14 +164,16 @@ class HttpEdge implements HttpTransport {
     this.#server = undefined;
     this.#url = undefined;
     this.#scope?.close();
-    this.#streamable.sessions.stop();
-    this.#stateless.sessions.stop();
-    this.#sse.stop();
-    await this.#webSocket.stop();
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
+    const parts = [
+      { stop: async () => this.#streamable.sessions.stop() },
+      { stop: async () => this.#stateless.sessions.stop() },
+      { stop: async () => this.#sse.stop() },
+      this.#webSocket,
+      { stop: () => closed(server) },
+    ];
+    await stopAll(parts, (error) =>
+      this.#components.logger.error({ error: messageOf(error) }, 'a part of HTTP did not stop'),
+    );
   }
 
   /**
@@ -199,9 +201,10 @@ class HttpEdge implements HttpTransport {
     const path = pathOf(request);
     if (path === '/healthz') return sendText(response, 200, 'ok');
     if (path === '/readyz') {
-      return this.#components.ready()
+      const why = this.#components.unready();
+      return why === undefined
         ? sendText(response, 200, 'ready')
-        : sendText(response, 503, 'not ready');
+        : sendText(response, 503, `not ready: ${why}`);
     }
     const { door } = this.#components;
     const refusal = door.checkOrigin(request);
@@ -340,4 +343,12 @@ function preflight(response: ServerResponse): void {
       'access-control-max-age': '600',
     })
     .end();
+}
+
+/** Ends the server and all its connections. */
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
 }

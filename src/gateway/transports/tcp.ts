@@ -7,7 +7,6 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger, Startable } from '../../core/index.ts';
-import { OPERATOR } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { errorBytes, errorOf, resultBytes } from '../wire/frame.ts';
 import { objectOf } from '../wire/era.ts';
@@ -37,6 +36,8 @@ export interface TcpComponents {
   isAllowed(address: string | undefined): boolean;
   /** Who holds `token`; undefined when nobody does. */
   credentialOf(token: string, address: string): Promise<Credential | undefined>;
+  /** Who comes without a token, where none is required. */
+  readonly nobody: Principal;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
   open(principal: Principal, push: (message: Buffer) => void): Session;
   /** Hears that a session opened by `open` has ended. */
@@ -50,10 +51,8 @@ export interface TcpInit {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
-  /** False: whoever connects is the operator. For loopback only. */
+  /** False: whoever connects is the client {@link TcpComponents.nobody}. For loopback only. */
   readonly requireToken: boolean;
-  /** Named to callers from this machine who bring none. */
-  readonly tokenFile: string;
   readonly messageBytes: number;
   /** A connection that is silent for this long is probed (TCP keep-alive, RFC 9293 §3.8.4). */
   readonly keepAliveMs: number;
@@ -288,7 +287,10 @@ class Caller implements LineServed {
   #open(credential: Credential | undefined, request: RequestFrame, reply: Reply): void {
     if (this.#ended) return;
     try {
-      this.#session = this.#components.open(credential?.principal ?? OPERATOR, this.#push);
+      this.#session = this.#components.open(
+        credential?.principal ?? this.#components.nobody,
+        this.#push,
+      );
     } catch (error) {
       this.#components.logger.warn({ error: messageOf(error) }, 'TCP session refused');
       reply.final(errorBytes(request.id, errorOf(error)));
@@ -299,11 +301,8 @@ class Caller implements LineServed {
   }
 
   #unauthorized(what: string): StarlingError {
-    const where = isLoopback(this.#socket.remoteAddress)
-      ? `the token is in ${this.#init.tokenFile}`
-      : "ask the node's operator for one";
     return new StarlingError('STARLING_UNAUTHORIZED', what, {
-      hint: `send initialize with params._meta["${TOKEN_META}"]; ${where}`,
+      hint: `send initialize with params._meta["${TOKEN_META}"]; ask the node's operator for a key (starling key create)`,
     });
   }
 }
@@ -335,8 +334,4 @@ function withoutToken(frame: Frame): Frame {
     const text = 'the message that brings a token is nested too deeply';
     throw new StarlingError('STARLING_PROTOCOL_VIOLATION', text, { cause: error });
   }
-}
-
-function isLoopback(address = ''): boolean {
-  return address === '::1' || /^(::ffff:)?127\./.test(address);
 }

@@ -11,6 +11,7 @@ import type { Instance } from './instance.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
 import type { KnownEras } from './known-eras.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
 import { revealedServer, sameServer } from './server-secrets.ts';
 import { asUpstreamError, unavailable } from './upstream-errors.ts';
 
@@ -27,6 +28,7 @@ export interface InstancePoolComponents {
   readonly credentials: Credentials | undefined;
   readonly backoff: RestartBackoff;
   readonly eras: KnownEras;
+  readonly sandbox?: Sandbox | undefined;
   readonly listener: InstancePoolListener;
   /** `Mcp-Param-*` headers of a request to a modern server at a URL. */
   paramHeaders(method: string, params: JsonObject): Readonly<Record<string, string>>;
@@ -43,6 +45,8 @@ export interface InstancePoolListener {
   closed(): void;
   /** The instance of `key` says that its lists have changed. */
   listChanged(key: string): void;
+  /** The server has forgotten the session of an instance, which goes on in a new one. */
+  renewed(): void;
   /** Why the server is not ready, for whoever is refused an instance. */
   trouble(): StarlingError | undefined;
 }
@@ -177,6 +181,7 @@ class Pool implements InstancePool {
         {
           ...this.#components,
           listChanged: () => this.#components.listener.listChanged(needs.key),
+          renewed: () => this.#components.listener.renewed(),
         },
         { ...this.#init, name, server, era: needs.era, client: needs.client },
       );

@@ -3,7 +3,7 @@
  * Channels attach to the instance and hear what the server says by itself.
  */
 import type { McpServer } from '../../config/index.ts';
-import { StarlingError, createScope, toStarlingError } from '../../core/index.ts';
+import { StarlingError, createScope, messageOf, toStarlingError } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random } from '../../core/index.ts';
 import type { Era } from '../wire/era.ts';
 import { RPC, errorBytes, resultBytes } from '../wire/frame.ts';
@@ -19,7 +19,9 @@ import type {
 import type { Credentials, UpstreamConnection } from './connection-types.ts';
 import { createLastingSubscription } from './lasting-subscription.ts';
 import { connectHttp } from './url/streamable-http.ts';
+import type { HttpInit } from './url/streamable-http.ts';
 import { connectSse } from './url/sse.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
 import { connectStdio } from './stdio.ts';
 
 /** What an instance works with. */
@@ -28,9 +30,13 @@ export interface InstanceComponents {
   readonly logger: Logger;
   /** Hears that one of the server's lists has changed. */
   listChanged(): void;
+  /** Hears that the server has forgotten the session, and the instance goes on in a new one. */
+  renewed(this: void): void;
   readonly random: Random;
   /** What shows a server at a URL who we are. */
   readonly credentials: Credentials | undefined;
+  /** What stands around a process; none where it is absent. */
+  readonly sandbox?: Sandbox | undefined;
   /** `Mcp-Param-*` headers of a request to a modern server at a URL. */
   paramHeaders(method: string, params: JsonObject): Readonly<Record<string, string>>;
 }
@@ -63,11 +69,8 @@ export interface Instance {
   readonly attached: number;
   /** Who has subscribed to which URI. */
   readonly subscribers: Map<string, Set<ChannelListener>>;
-  /**
-   * `listener` hears the instance until detached, or just `updates` of resources; `lost` is called when
-   * the instance ends. Returns how to detach.
-   */
-  attach(listener: ChannelListener, lost?: () => void, hears?: 'updates'): () => void;
+  /** `listener` hears the instance until detached. Returns how to detach. */
+  attach(listener: ChannelListener, options?: AttachOptions): () => void;
   /** True when the instance has ended, or is being ended: it takes no more calls. */
   readonly isOver: boolean;
   /** Calls that wait for an answer; our own subscription to a modern server is none. */
@@ -79,11 +82,14 @@ export interface Instance {
   close(): Promise<void>;
 }
 
-/** Who hears an instance. */
-interface Attached {
-  lost(this: void): void;
-  /** False for who hears of resources alone. */
-  readonly all: boolean;
+/** What a listener of an instance wants to know besides. */
+export interface AttachOptions {
+  /** Called when the instance ends. */
+  lost?(this: void): void;
+  /** Called when the instance goes on in a new session, which knows nothing of the old one. */
+  renewed?(this: void): void;
+  /** Just updates of resources; default everything. */
+  readonly hears?: 'updates';
 }
 
 /** How long a server may think about `server/discover` before it is taken for a legacy server. */
@@ -96,87 +102,121 @@ export async function startInstance(
   components: InstanceComponents,
   init: InstanceInit,
 ): Promise<Instance> {
-  const attached = new Map<ChannelListener, Attached>();
+  const attached = new Map<ChannelListener, AttachOptions>();
   const listener = listenerOf(components, attached);
   let era: Era = 'legacy';
-  const connection = await connect(components, init, listener, () => era);
+  const subscribers: Instance['subscribers'] = new Map();
+  const renew = async (): Promise<Handshake> => {
+    const { channel } = connection;
+    handshake = await initializeAnew(components, init, { channel, subscribers });
+    for (const { renewed } of attached.values()) renewed?.();
+    return handshake;
+  };
+  const connection = await connect(components, init, listener, { era: () => era, renew });
+  let handshake: Handshake;
   try {
-    const handshake = await shakeHands(connection.channel, init, (next) => {
+    handshake = await shakeHands(connection.channel, init, (next) => {
       era = next;
     });
     connection.negotiated(handshake);
-    const now = components.clock.now();
-    const subscribers: Instance['subscribers'] = new Map();
-    const scope = createScope(components.clock);
-    const subscription = createLastingSubscription(
-      {
-        ...components,
-        channel: connection.channel,
-        scope,
-        heard: (frame) => listener.notification(frame),
-        resumed: () => components.listChanged(),
-      },
-      { handshake, uris: () => [...subscribers.keys()] },
-    );
-    subscription.open();
-    void connection.ended.then(() => {
-      scope.close();
-      const losers = [...attached.values()];
-      attached.clear();
-      for (const { lost } of losers) lost();
-    });
-    return {
-      handshake,
-      channel: connection.channel,
-      ...(connection.pid === undefined ? {} : { pid: connection.pid }),
-      startedAt: now,
-      usedAt: now,
-      get attached() {
-        return attached.size;
-      },
-      subscribers,
-      attach(listener, lost = () => undefined, hears) {
-        if (scope.closed) queueMicrotask(lost);
-        else attached.set(listener, { lost, all: hears === undefined });
-        return () => attached.delete(listener);
-      },
-      listen: () => subscription.open(),
-      get isOver() {
-        return scope.closed || connection.channel.isOver;
-      },
-      get calls() {
-        return connection.channel.inFlight - (subscription.isOpen ? 1 : 0);
-      },
-      oddity: () => connection.oddity(),
-      ended: connection.ended,
-      close() {
-        scope.close();
-        return connection.close();
-      },
-    };
   } catch (error) {
     const failed = explained(error, init.name, connection.oddity());
     await connection.close();
     throw failed;
   }
+  return runningInstance(components, {
+    connection,
+    attached,
+    subscribers,
+    heard: (frame) => listener.notification(frame),
+    handshake: () => handshake,
+  });
+}
+
+/** What a running instance is made of. */
+interface RunningParts {
+  readonly connection: UpstreamConnection;
+  readonly attached: Map<ChannelListener, AttachOptions>;
+  readonly subscribers: Instance['subscribers'];
+  /** Hears what a modern server reports. */
+  readonly heard: (frame: NotificationFrame) => void;
+  /** That of the session of now. */
+  readonly handshake: () => Handshake;
+}
+
+function runningInstance(components: InstanceComponents, parts: RunningParts): Instance {
+  const { connection, attached, subscribers } = parts;
+  const { channel } = connection;
+  const startedAt = components.clock.now();
+  const scope = createScope(components.clock);
+  const subscription = createLastingSubscription(
+    {
+      ...components,
+      channel,
+      scope,
+      heard: parts.heard,
+      resumed: () => components.listChanged(),
+    },
+    { handshake: parts.handshake(), uris: () => [...subscribers.keys()] },
+  );
+  subscription.open();
+  void connection.ended.then(() => {
+    scope.close();
+    const losers = [...attached.values()];
+    attached.clear();
+    for (const { lost } of losers) lost?.();
+  });
+  return {
+    get handshake() {
+      return parts.handshake();
+    },
+    channel,
+    ...(connection.pid === undefined ? {} : { pid: connection.pid }),
+    startedAt,
+    usedAt: startedAt,
+    get attached() {
+      return attached.size;
+    },
+    subscribers,
+    attach(listener, options = {}) {
+      if (scope.closed) queueMicrotask(() => options.lost?.());
+      else attached.set(listener, options);
+      return () => attached.delete(listener);
+    },
+    listen: () => subscription.open(),
+    get isOver() {
+      return scope.closed || channel.isOver;
+    },
+    get calls() {
+      return channel.inFlight - (subscription.isOpen ? 1 : 0);
+    },
+    oddity: () => connection.oddity(),
+    ended: connection.ended,
+    close() {
+      scope.close();
+      return connection.close();
+    },
+  };
 }
 
 function connect(
   components: InstanceComponents,
   init: InstanceInit,
   listener: ChannelListener,
-  era: () => Era,
+  session: Pick<HttpInit, 'era' | 'renew'>,
 ): Promise<UpstreamConnection> | UpstreamConnection {
   const { clock, random, logger, credentials } = components;
   const { name, messageBytes, callTotalMs, callsMax, server } = init;
   const bounds = { name, messageBytes, callTotalMs, callsMax };
-  if (server.type === 'stdio')
-    return connectStdio({ clock, logger, listener }, { ...bounds, server });
+  if (server.type === 'stdio') {
+    const { sandbox } = components;
+    return connectStdio({ clock, logger, listener, sandbox }, { ...bounds, server });
+  }
   const url = { clock, random, logger, listener, credentials };
   if (server.type === 'sse') return connectSse(url, { ...bounds, server });
   const paramHeaders = (method: string, params: JsonObject): Readonly<Record<string, string>> =>
     components.paramHeaders(method, params);
-  return connectHttp(url, { ...bounds, server, era, paramHeaders });
+  return connectHttp(url, { ...bounds, server, ...session, paramHeaders });
 }
 
 /** The eras to try, in order: most servers are legacy, and every modern one says that it is not. */
@@ -209,6 +249,29 @@ async function shakeHands(
   }
 }
 
+/**
+ * Initialises a session that the server has forgotten, and subscribes anew to what was subscribed to.
+ * @throws as the server refuses
+ */
+async function initializeAnew(
+  { logger, renewed }: InstanceComponents,
+  { name, client, startTimeoutMs }: InstanceInit,
+  { channel, subscribers }: Pick<Instance, 'channel' | 'subscribers'>,
+): Promise<Handshake> {
+  const timeoutMs = startTimeoutMs;
+  const handshake = await initialize(channel, `server '${name}'`, { timeoutMs, client });
+  for (const uri of subscribers.keys()) {
+    channel.request('resources/subscribe', { uri }, { timeoutMs }).then(
+      ({ error }) => {
+        if (error !== undefined) logger.debug({ uri, error: error.message }, 'not subscribed anew');
+      },
+      (error: unknown) => logger.debug({ uri, error: messageOf(error) }, 'not subscribed anew'),
+    );
+  }
+  renewed();
+  return handshake;
+}
+
 /** True for an error by which the server itself answered. */
 export function isAnswer(error: unknown): boolean {
   return error instanceof StarlingError && typeof error.data['rpc'] === 'number';
@@ -221,19 +284,20 @@ function isForLogin(error: unknown): boolean {
 
 function listenerOf(
   components: InstanceComponents,
-  attached: ReadonlyMap<ChannelListener, Attached>,
+  attached: ReadonlyMap<ChannelListener, AttachOptions>,
 ): ChannelListener {
   return {
     notification(frame: NotificationFrame, related) {
       if (LIST_CHANGED.test(frame.method)) components.listChanged();
       else {
-        for (const [listener, { all }] of attached) {
-          if (all || frame.method === UPDATED) listener.notification(frame, related);
+        for (const [listener, { hears }] of attached) {
+          if (hears === undefined || frame.method === UPDATED)
+            listener.notification(frame, related);
         }
       }
     },
     request(frame: RequestFrame, answer, related) {
-      const [only, ...others] = [...attached].filter(([, { all }]) => all);
+      const [only, ...others] = [...attached].filter(([, { hears }]) => hears === undefined);
       if (only !== undefined && others.length === 0) only[0].request(frame, answer, related);
       else answer(answerOfNobody(frame));
     },

@@ -198,13 +198,24 @@ class LocalChannel implements ServerChannel {
 
   #attach(instance: Instance, hears?: 'updates'): void {
     if (this.#closed || this.#attached.has(instance)) return;
-    const detach = instance.attach(this.#listener, () => this.#lost(instance), hears);
+    const detach = instance.attach(this.#listener, {
+      lost: () => this.#lost(instance),
+      renewed: () => this.#renewed(instance),
+      ...(hears === undefined ? {} : { hears }),
+    });
     this.#attached.set(instance, detach);
   }
 
   #lost(instance: Instance): void {
     this.#attached.delete(instance);
     if (this.#instance === instance) this.#instance = undefined;
+  }
+
+  /** The instance's new session does not know the log level of the old one. */
+  #renewed(instance: Instance): void {
+    if (this.#instance === instance && this.#level !== undefined) {
+      this.#setLevel(instance, this.#level);
+    }
   }
 
   #whenReady(

@@ -5,7 +5,7 @@
 import type { McpServer, Retry } from '../../config/index.ts';
 import { StarlingError, createScope } from '../../core/index.ts';
 import type { Clock, Health, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
-import type { CatalogLimits, ServerCatalog } from '../../directory/index.ts';
+import type { CatalogLimits, ItemKind, ServerCatalog } from '../../directory/index.ts';
 import { objectOf } from '../wire/era.ts';
 import { headerParamsOf, paramHeadersOf } from '../wire/modern-headers.ts';
 import type { ServerChannel, ServerChannelInit, Upstream, UpstreamStatus } from '../types.ts';
@@ -22,6 +22,7 @@ import { createLocalChannel } from './local-channel.ts';
 import { createRestartBackoff } from './restart-backoff.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
 import type { ServerInstances } from './server-instances-types.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
 import { createServerListing } from './server-listing.ts';
 import type { ServerListing } from './server-listing.ts';
 
@@ -32,6 +33,7 @@ export interface ManagedUpstreamComponents {
   readonly logger: Logger;
   readonly health: Health;
   readonly credentials: Credentials | undefined;
+  readonly sandbox?: Sandbox | undefined;
   /** Hears that its state or its lists changed. */
   changed(): void;
 }
@@ -117,7 +119,7 @@ class Managed implements ManagedUpstream {
 
   status(): UpstreamStatus {
     const running = this.#pool.running();
-    const catalog = this.#listing.catalog;
+    const { catalog, notes } = this.#listing;
     const oddity = running.map((instance) => instance.oddity()).find((text) => text !== undefined);
     const error = [this.#error?.message, oddity].filter((text) => text !== undefined).join('; ');
     const { hint } = this.#error ?? {};
@@ -134,6 +136,7 @@ class Managed implements ManagedUpstream {
       instances: running.length,
       ...(error === '' ? {} : { error }),
       ...(hint === undefined ? {} : { hint }),
+      ...(notes.length === 0 ? {} : { notes }),
       ...(pid === undefined ? {} : { pid }),
       ...(info === '' ? {} : { serverInfo: info }),
     };
@@ -143,8 +146,12 @@ class Managed implements ManagedUpstream {
     return this.#listing.catalog;
   }
 
-  forOperatorOnly(): boolean {
+  isBarred(): boolean {
     return false;
+  }
+
+  leftOut(kind: ItemKind, name: string): string | undefined {
+    return this.#listing.leftOut(kind, name);
   }
 
   open(init: ServerChannelInit): ServerChannel {
@@ -215,6 +222,7 @@ class Managed implements ManagedUpstream {
           gone: (key, instance) => this.#listing.forget(key, instance),
           closed: () => this.#components.changed(),
           listChanged: (key) => this.#listing.changed(key),
+          renewed: () => this.#listing.renewed(),
           trouble: () => this.#error,
         },
       },

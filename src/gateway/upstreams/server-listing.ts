@@ -8,16 +8,19 @@ import type { Clock, Logger, Scope } from '../../core/index.ts';
 import { soundItems } from '../../directory/index.ts';
 import type {
   CatalogLimits,
-  ListedTool,
+  ItemKind,
+  ItemRemark,
   ServerCatalog,
   ServerItems,
 } from '../../directory/index.ts';
 import { listAll } from '../wire/client-handshake.ts';
+import type { FailedPart } from '../wire/client-handshake.ts';
 import { headerParamsOf } from '../wire/modern-headers.ts';
 import type { Instance } from './instance.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
 import type { InstancePool } from './instance-pool.ts';
 import type { KnownEras } from './known-eras.ts';
+import { createListingNotes } from './listing-notes.ts';
 import { emptyCatalog, mergeItems } from './merge-catalogs.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
 import { asUpstreamError } from './upstream-errors.ts';
@@ -26,6 +29,8 @@ import { asUpstreamError } from './upstream-errors.ts';
 const BURST_MS = 50;
 /** When a list that could not be had is asked for again. */
 const RELIST_MS = 30_000;
+/** How often in a row a list is asked for again that failed alone: after 30 s, 1, 2, 4 and 8 minutes. */
+const PART_RETRIES_MAX = 5;
 
 /** What a listing works with. */
 export interface ServerListingComponents {
@@ -59,12 +64,18 @@ export interface ServerListing {
   readonly catalog: ServerCatalog;
   /** True once the server has been listed. */
   readonly isListed: boolean;
+  /** What of the server's lists is not offered, or not as it was listed: a sentence each, and bounded. */
+  readonly notes: readonly string[];
+  /** Why the server's item `name` is left out; undefined when it is not. */
+  leftOut(kind: ItemKind, name: string): string | undefined;
   /** Lists within the life of `scope`, at once and whenever there is a reason to. */
   start(scope: Scope): void;
   /** Lists after `delayMs`, or earlier where that is due already. */
   refreshIn(delayMs: number): void;
   /** The instance of `key` says that its lists have changed. */
   changed(key: string): void;
+  /** The server has forgotten a session: it may be another one since. */
+  renewed(): void;
   /** The instance is gone, and with it what only that instance had. */
   forget(key: string, instance: Instance): void;
 }
@@ -88,15 +99,30 @@ class Listing implements ServerListing {
   /** Keys of instances whose lists have changed: what came to be there is nowhere else. */
   readonly #changed = new Set<string>();
   readonly #extras = new Map<Instance, ServerItems>();
+  readonly #notes: ReturnType<typeof createListingNotes>;
+  /** How often in a row some list has failed alone. */
+  #partFailures = 0;
   #isListed = false;
   #cancelRefresh: (() => void) | undefined;
   #refreshAt = 0;
+  #isRefreshing = false;
+  /** When the server was last listed because it forgot a session. */
+  #renewedAt = Number.NEGATIVE_INFINITY;
 
   constructor(components: ServerListingComponents, init: ServerListingInit) {
     this.#components = components;
     this.#init = init;
     this.#base = emptyCatalog(init.server);
     this.#catalog = this.#base;
+    this.#notes = createListingNotes(components);
+  }
+
+  get notes(): readonly string[] {
+    return this.#notes.all;
+  }
+
+  leftOut(kind: ItemKind, name: string): string | undefined {
+    return this.#notes.leftOut(kind, name);
   }
 
   get catalog(): ServerCatalog {
@@ -122,16 +148,29 @@ class Listing implements ServerListing {
     this.#refreshAt = dueAt;
     this.#cancelRefresh = scope.after(delayMs, () => {
       this.#cancelRefresh = undefined;
-      this.#refresh(scope).catch((error: unknown) => {
-        const { message } = asUpstreamError(error, this.#init.server);
-        this.#components.logger.warn({ error: message }, 'server not listed');
-        this.refreshIn(RELIST_MS);
-      });
+      this.#isRefreshing = true;
+      this.#refresh(scope)
+        .catch((error: unknown) => {
+          const { message } = asUpstreamError(error, this.#init.server);
+          this.#components.logger.warn({ error: message }, 'server not listed');
+          this.refreshIn(RELIST_MS);
+        })
+        .finally(() => {
+          this.#isRefreshing = false;
+        });
     });
   }
 
   changed(key: string): void {
     this.#changed.add(key);
+    this.refreshIn(BURST_MS);
+  }
+
+  renewed(): void {
+    // A server that forgets its session while it is listed would be listed for ever.
+    const now = this.#components.clock.now();
+    if (this.#isRefreshing || now - this.#renewedAt < RELIST_MS) return;
+    this.#renewedAt = now;
     this.refreshIn(BURST_MS);
   }
 
@@ -175,17 +214,38 @@ class Listing implements ServerListing {
   }
 
   async #listBase(instance: Instance): Promise<void> {
-    const items = await this.#itemsOf(instance);
+    const { items, remarks, failed } = await this.#listed(instance);
     const { era, capabilities, serverInfo, instructions } = instance.handshake;
+    const unwritable = era === 'modern' ? headerRemarks(items) : [];
+    const tools = items.tools.filter((tool) => !unwritable.some(({ name }) => name === tool.name));
     this.#base = {
       server: this.#init.server,
       capabilities,
       serverInfo,
       ...(instructions === undefined ? {} : { instructions }),
       ...items,
-      tools: era === 'modern' ? items.tools.filter(hasSoundHeaders) : items.tools,
+      tools,
+      ...this.#lastOf(failed),
     };
+    this.#notes.set([...remarks, ...unwritable], failed);
     this.#merge();
+    this.#askAgain(failed);
+  }
+
+  /** What lists that can't be had now, and were had before, held then. */
+  #lastOf(failed: readonly FailedPart[]): Partial<ServerItems> {
+    if (!this.#isListed) return {};
+    const passing = failed.filter(isPassing).map(({ part }) => part);
+    return Object.fromEntries(passing.map((part) => [part, this.#base[part]]));
+  }
+
+  /** A list that got no answer may get one later; one that was refused will be again. */
+  #askAgain(failed: readonly FailedPart[]): void {
+    if (!failed.some(isPassing)) this.#partFailures = 0;
+    else if (this.#partFailures < PART_RETRIES_MAX) {
+      this.refreshIn(RELIST_MS * 2 ** this.#partFailures);
+      this.#partFailures += 1;
+    }
   }
 
   /** Lists the instances that have said that their lists changed. */
@@ -195,7 +255,7 @@ class Listing implements ServerListing {
       const instance = key === this.#init.needs.key ? undefined : pool.get(key);
       if (instance === undefined) continue;
       try {
-        const items = await this.#itemsOf(instance);
+        const { items } = await this.#listed(instance);
         if (pool.get(key) === instance) this.#extras.set(instance, items);
       } catch (error) {
         const { message } = asUpstreamError(error, this.#init.server);
@@ -205,14 +265,18 @@ class Listing implements ServerListing {
     this.#merge();
   }
 
-  async #itemsOf({ channel, handshake }: Instance): Promise<ServerItems> {
+  async #listed({ channel, handshake }: Instance): Promise<{
+    readonly items: ServerItems;
+    readonly remarks: readonly ItemRemark[];
+    readonly failed: readonly FailedPart[];
+  }> {
     const { server, timeoutMs, catalog } = this.#init;
-    const listed = await listAll(channel, `server '${server}'`, handshake, {
+    const { lists, failed } = await listAll(channel, `server '${server}'`, handshake, {
       timeoutMs,
       itemsMax: catalog.tools,
       bytesMax: catalog.bytes,
     });
-    return soundItems(listed, catalog, this.#components.logger);
+    return { ...soundItems(lists, catalog), failed };
   }
 
   #merge(): void {
@@ -222,7 +286,17 @@ class Listing implements ServerListing {
   }
 }
 
-/** False for a tool whose headers can't be written: such a tool can't be called in the modern era (SEP-2243). */
-function hasSoundHeaders(tool: ListedTool): boolean {
-  return typeof headerParamsOf(tool['inputSchema']) !== 'string';
+/** Tools whose headers can't be written: those can't be called in the modern era (SEP-2243). */
+function headerRemarks({ tools }: ServerItems): readonly ItemRemark[] {
+  return tools.flatMap(({ name, inputSchema }) => {
+    const wrong = headerParamsOf(inputSchema);
+    if (typeof wrong !== 'string') return [];
+    return [{ kind: 'tool', name, text: `its inputSchema ${wrong}`, isLeftOut: true } as const];
+  });
+}
+
+/** True when the server did not answer; what it answered is final. */
+function isPassing({ error }: FailedPart): boolean {
+  if (error.data['rpc'] !== undefined) return false;
+  return error.code === 'STARLING_TIMEOUT' || error.code === 'STARLING_UPSTREAM_UNAVAILABLE';
 }

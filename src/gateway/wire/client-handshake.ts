@@ -2,7 +2,7 @@
  * Our side of an MCP session as a client: `initialize` of the legacy era, `server/discover` of the
  * modern one, and whole lists.
  */
-import { StarlingError, VERSION } from '../../core/index.ts';
+import { StarlingError, VERSION, toStarlingError } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import type { ServerFacts } from '../../directory/index.ts';
 import { LEGACY_VERSIONS, META, MODERN_RPC, MODERN_VERSIONS, metaOf, objectOf } from './era.ts';
@@ -102,38 +102,79 @@ export function modernMeta(client?: ClientFacts, logLevel?: string): JsonObject 
   };
 }
 
+/** The lists of a server, by what they hold. */
+export type ListedParts = Record<'tools' | 'resources' | 'templates' | 'prompts', readonly Json[]>;
+
+/** One list that could not be had. */
+export interface FailedPart {
+  readonly part: keyof ListedParts;
+  readonly method: string;
+  readonly error: StarlingError;
+}
+
 /** Everything that a server lists, as it came and not yet checked. */
+export interface ListedAll {
+  readonly lists: ListedParts;
+  /** Lists of which nothing came, or not all. */
+  readonly failed: readonly FailedPart[];
+}
+
+interface PartFacts {
+  readonly part: keyof ListedParts;
+  readonly method: string;
+  /** The member of a result that holds the list. */
+  readonly key: string;
+  readonly capability: string;
+}
+
+const PARTS: readonly PartFacts[] = [
+  { part: 'tools', method: 'tools/list', key: 'tools', capability: 'tools' },
+  { part: 'resources', method: 'resources/list', key: 'resources', capability: 'resources' },
+  {
+    part: 'templates',
+    method: 'resources/templates/list',
+    key: 'resourceTemplates',
+    capability: 'resources',
+  },
+  { part: 'prompts', method: 'prompts/list', key: 'prompts', capability: 'prompts' },
+];
+
+/**
+ * Asks for everything that a server lists. A list that fails is a part and no more: the others count.
+ * @throws when the tools can't be listed, for another reason than that the server has no such method
+ */
 export async function listAll(
   channel: Pick<Channel, 'request'>,
   title: string,
   handshake: Handshake,
   bounds: ListBounds,
-): Promise<Record<'tools' | 'resources' | 'templates' | 'prompts', readonly Json[]>> {
+): Promise<ListedAll> {
   const { capabilities } = handshake;
   const base = handshake.era === 'modern' ? { _meta: modernMeta() } : {};
-  const list = (method: string, key: string, has: boolean): Promise<readonly Json[]> =>
-    has ? listPages(channel, { title, method, key, base }, bounds) : Promise.resolve([]);
-  const hasResources = capabilities['resources'] !== undefined;
-  const [tools, resources, templates, prompts] = await Promise.all([
-    list('tools/list', 'tools', capabilities['tools'] !== undefined),
-    list('resources/list', 'resources', hasResources),
-    listTemplates(() => list('resources/templates/list', 'resourceTemplates', hasResources)),
-    list('prompts/list', 'prompts', capabilities['prompts'] !== undefined),
-  ]);
-  return { tools, resources, templates, prompts };
+  const lists: ListedParts = { tools: [], resources: [], templates: [], prompts: [] };
+  const failed: FailedPart[] = [];
+  await Promise.all(
+    PARTS.filter(({ capability }) => capabilities[capability] !== undefined).map(
+      async ({ part, method, key }) => {
+        const items: Json[] = [];
+        lists[part] = items;
+        try {
+          const isWhole = await listPages(channel, { title, method, key, base, items }, bounds);
+          if (!isWhole) failed.push({ part, method, error: tooMany(title, part) });
+        } catch (thrown) {
+          const error = toStarlingError(thrown, 'STARLING_UPSTREAM_INVALID', title);
+          const isAbsent = error.data['rpc'] === RPC.methodNotFound;
+          if (part === 'tools' && !isAbsent) throw error;
+          // Servers may have resources and serve no templates at all.
+          if (part !== 'templates' || !isAbsent) failed.push({ part, method, error });
+        }
+      },
+    ),
+  );
+  return { lists, failed };
 }
 
-/** Servers may have resources and serve no templates at all. */
-async function listTemplates(list: () => Promise<readonly Json[]>): Promise<readonly Json[]> {
-  try {
-    return await list();
-  } catch (error) {
-    if (error instanceof StarlingError && error.data['rpc'] === RPC.methodNotFound) return [];
-    throw error;
-  }
-}
-
-/** The pages of one list, until they hold more than `bounds` allow. */
+/** The pages of one list; those before a bad one are kept. False when there are more than `bounds` allow. */
 async function listPages(
   channel: Pick<Channel, 'request'>,
   what: {
@@ -141,10 +182,11 @@ async function listPages(
     readonly method: string;
     readonly key: string;
     readonly base: JsonObject;
+    readonly items: Json[];
   },
   bounds: ListBounds,
-): Promise<readonly Json[]> {
-  const items: Json[] = [];
+): Promise<boolean> {
+  const { items } = what;
   let sizeBytes = 0;
   let cursor: Json | undefined;
   for (let page = 0; page < PAGES_MAX; page += 1) {
@@ -161,10 +203,17 @@ async function listPages(
     for (const item of listed as readonly Json[]) items.push(item);
     sizeBytes += response.bytes.length;
     cursor = result['nextCursor'];
-    if (typeof cursor !== 'string' || cursor.length > CURSOR_LENGTH_MAX) return items;
-    if (items.length > bounds.itemsMax || sizeBytes > bounds.bytesMax) return items;
+    if (typeof cursor !== 'string' || cursor.length > CURSOR_LENGTH_MAX) return true;
+    if (items.length > bounds.itemsMax || sizeBytes > bounds.bytesMax) return false;
   }
-  return items;
+  return false;
+}
+
+function tooMany(title: string, part: keyof ListedParts): StarlingError {
+  return new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `${title} lists more ${part} than are taken (limits.tools, ${PAGES_MAX} pages)`,
+  );
 }
 
 function factsOf(result: JsonObject): ServerFacts {

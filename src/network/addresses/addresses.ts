@@ -35,19 +35,23 @@ export function withoutPeer(address: Multiaddr): Multiaddr {
   return peer === undefined ? address : address.decapsulate(`/p2p/${peer}`);
 }
 
+/** The bytes of an address (multiaddr specification), without the peer at its end. @throws STARLING_ID_MALFORMED */
+export function packAddress(text: string): Uint8Array {
+  return withoutPeer(parseAddress(text)).bytes;
+}
+
+/** The address of `peer` that {@link packAddress} made into `bytes`. @throws STARLING_ID_MALFORMED */
+export function unpackAddress(bytes: Uint8Array, peer: PeerId): string {
+  try {
+    return withPeer(multiaddr(bytes), peer).toString();
+  } catch (error) {
+    throw new StarlingError('STARLING_ID_MALFORMED', 'these bytes are no multiaddr', {
+      cause: error,
+    });
+  }
+}
+
 /** Whether the way leads through a relay. */
 export function isRelayed(address: Multiaddr): boolean {
   return address.getComponents().some((component) => component.name === 'p2p-circuit');
-}
-
-/** Direct before relayed, and other machines' ways before loopback; otherwise in the given order. */
-export function byUsefulness(addresses: readonly Multiaddr[]): Multiaddr[] {
-  return addresses.toSorted((a, b) => rank(a) - rank(b));
-}
-
-function rank(address: Multiaddr): number {
-  if (isRelayed(address)) return 2;
-  const [first] = address.getComponents();
-  const host = first?.value ?? '';
-  return host.startsWith('127.') || host === '::1' ? 1 : 0;
 }

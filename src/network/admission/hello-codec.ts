@@ -4,7 +4,8 @@
  */
 import { decode, encode } from 'cborg';
 import { ERRORS, StarlingError, messageOf } from '../../core/index.ts';
-import type { Did, ErrorCode } from '../../core/index.ts';
+import type { Did, ErrorCode, PeerId } from '../../core/index.ts';
+import { isPeerId } from '../peer-id.ts';
 import type { Hello, HelloAnswer, InviteProof } from '../types.ts';
 
 const NAME_MAX = 256;
@@ -26,7 +27,7 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   STARLING_TICKET_SPENT: NEW_TICKET,
   STARLING_TICKET_INVALID: NEW_TICKET,
   STARLING_KEY_RETIRED: 'use the state folder that has the new key: this one is older',
-  STARLING_MESH_MISMATCH: 'use a state folder of its own (`--state-dir`) for each mesh',
+  STARLING_MESH_MISMATCH: 'use a state folder of its own (`--state`) for each mesh',
   STARLING_VERSION_UNSUPPORTED: 'run the same version of Starling on both machines',
 };
 
@@ -114,6 +115,8 @@ function helloFields(hello: Hello): Fields {
     invite: hello.invite && {
       grants: hello.invite.grants,
       signature: hello.invite.signature,
+      key: hello.invite.key,
+      by: hello.invite.by,
     },
   };
 }
@@ -145,7 +148,13 @@ function readInvite(fields: Fields): InviteProof {
   if (!(signature instanceof Uint8Array) || signature.length > SIGNATURE_MAX_BYTES) {
     throw malformed('invite.signature');
   }
-  return { grants: asChain(fields['grants'], 'invite.grants'), signature };
+  const { key, by } = fields;
+  return {
+    grants: asChain(fields['grants'], 'invite.grants'),
+    signature,
+    ...(key === undefined ? {} : { key: asDid(key, 'invite.key') }),
+    ...(by === undefined ? {} : { by: asPeer(by, 'invite.by') }),
+  };
 }
 
 function decodeFields(bytes: Uint8Array): Fields {
@@ -185,6 +194,12 @@ function asText(value: unknown, name: string, maxLength: number): string {
 function asDid(value: unknown, name: string): Did {
   const text = asText(value, name, NAME_MAX);
   if (!isDid(text)) throw malformed(name);
+  return text;
+}
+
+function asPeer(value: unknown, name: string): PeerId {
+  const text = asText(value, name, NAME_MAX);
+  if (!isPeerId(text)) throw malformed(name);
   return text;
 }
 

@@ -17,7 +17,10 @@ const REQUEST = parseFrame(
   Buffer.from('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}'),
 ) as RequestFrame;
 
-function startClearance(): { readonly clearance: Clearance; readonly noted: AuditInit[] } {
+function startClearance(healthy = false): {
+  readonly clearance: Clearance;
+  readonly noted: AuditInit[];
+} {
   const noted: AuditInit[] = [];
   const unwritable = new StarlingError('STARLING_AUDIT_UNAVAILABLE', 'no space left');
   const guard = { decide: () => ({ allow: true }) } as unknown as Guard;
@@ -27,7 +30,7 @@ function startClearance(): { readonly clearance: Clearance; readonly noted: Audi
       approvals: { ask: () => Promise.reject(unwritable) },
       audit: {
         isOn: true,
-        healthy: () => false,
+        healthy: () => healthy,
         append: () => Promise.reject(unwritable),
         note: (entry) => noted.push(entry),
       },
@@ -39,11 +42,19 @@ function startClearance(): { readonly clearance: Clearance; readonly noted: Audi
   return { clearance, noted };
 }
 
-async function call(clearance: Clearance, principal: Principal, tool: string): Promise<string> {
+const READING = { readOnly: true };
+
+async function call(
+  clearance: Clearance,
+  principal: Principal,
+  tool: string,
+  facts?: GuardWanted['facts'],
+): Promise<string> {
+  const kind = facts === undefined ? {} : { facts };
   try {
     const cleared = await clearance.clear({
       principal,
-      wanted: { ability: 'tool/call', resource: `tool:${tool}` },
+      wanted: { ability: 'tool/call', resource: `tool:${tool}`, ...kind },
       request: REQUEST,
       session: '1',
       signal: () => new AbortController().signal,
@@ -57,14 +68,18 @@ async function call(clearance: Clearance, principal: Principal, tool: string): P
 }
 
 describe('while the audit log can not be written', () => {
-  it('the operator is shown why: its status and peers are recorded later', async () => {
-    const { clearance, noted } = startClearance();
-    expect(await call(clearance, OPERATOR, 'starling/status')).toBe('ok');
-    expect(await call(clearance, OPERATOR, 'starling/peers')).toBe('ok');
-    expect(noted.map(({ kind, outcome, what }) => [kind, outcome, what.resource])).toEqual([
-      ['decision', 'allowed', 'tool:starling/status'],
-      ['decision', 'allowed', 'tool:starling/peers'],
-    ]);
+  it.each([
+    ['is known', false],
+    ['shows only now', true],
+  ])('the operator may look, which is recorded later: that %s', async (_, healthy) => {
+    const { clearance, noted } = startClearance(healthy);
+    const tools = ['status', 'peers', 'grant_list', 'audit_verify'];
+    for (const tool of tools) {
+      expect(await call(clearance, OPERATOR, `starling/${tool}`, READING)).toBe('ok');
+    }
+    expect(noted.map(({ kind, outcome, what }) => [kind, outcome, what.resource])).toEqual(
+      tools.map((tool) => ['decision', 'allowed', `tool:starling/${tool}`]),
+    );
   });
 
   it('nothing else may be called, and nobody else may call', async () => {
@@ -72,7 +87,13 @@ describe('while the audit log can not be written', () => {
     for (const tool of ['starling/grant_create', 'files/status', 'starling/status/x']) {
       expect(await call(clearance, OPERATOR, tool)).toBe('STARLING_AUDIT_UNAVAILABLE');
     }
-    expect(await call(clearance, CLIENT, 'starling/status')).toBe('STARLING_AUDIT_UNAVAILABLE');
+    for (const [principal, tool] of [
+      [OPERATOR, 'files/read'],
+      [CLIENT, 'starling/status'],
+    ] as const) {
+      const ended = await call(clearance, principal, tool, READING);
+      expect(ended).toBe('STARLING_AUDIT_UNAVAILABLE');
+    }
     expect(noted).toEqual([]);
   });
 });

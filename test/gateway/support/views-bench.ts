@@ -111,7 +111,8 @@ export async function houseOf(
     open: () => {
       throw new Error('nobody calls here');
     },
-    forOperatorOnly: (toolName) => toolName === 'grant_create',
+    leftOut: () => undefined,
+    isBarred: (toolName, { kind }) => kind !== 'operator' && toolName === 'grant_create',
   }));
   const directory = createDirectory({ logger: silentLogger }, { tools: 100, bytes: 100_000 });
   const membership = createFakeMembership();

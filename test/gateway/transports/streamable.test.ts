@@ -181,13 +181,14 @@ describe('a client that goes away', () => {
 describe('the door', () => {
   const body = JSON.stringify(INITIALIZE);
 
-  it('asks for the token, and says where it is', async () => {
+  it('asks for the token, and tells nobody where it lies', async () => {
     const node = await startNode('alice');
     for (const authorization of [undefined, 'Bearer wrong', 'Basic x', 'Bearer ']) {
       const answer = await http(node, { headers: { authorization }, body });
       expect(answer.status).toBe(401);
       expect(answer.headers['www-authenticate']).toContain('Bearer');
-      expect(answer.body).toContain(node.gateway.endpoints().tokenFile);
+      expect(answer.body).not.toContain(node.folder);
+      expect(answer.body).toContain('starling key create');
       expect(answer.body).not.toContain(await node.token());
     }
   });

@@ -11,6 +11,7 @@ import { notificationBytes } from '../../../src/gateway/wire/frame.ts';
 import { TOKEN_META, createTcpTransport } from '../../../src/gateway/transports/tcp.ts';
 import type { TcpInit, TcpTransport } from '../../../src/gateway/transports/tcp.ts';
 import type { Credential } from '../../../src/gateway/door/types.ts';
+import type { Principal } from '../../../src/guard/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { OPERATOR, call, fakeSessions, ping } from '../support/fake-session.ts';
 import type { FakeSessions } from '../support/fake-session.ts';
@@ -23,11 +24,11 @@ const INIT: TcpInit = {
   host: '127.0.0.1',
   port: 0,
   requireToken: true,
-  tokenFile: '/state/token',
   messageBytes: 1024 * 1024,
   keepAliveMs: 30_000,
 };
 
+const NOBODY: Principal = { kind: 'client', name: 'tcp', scopes: [] };
 const CREDENTIAL: Credential = { id: 'operator', principal: OPERATOR };
 
 interface Served {
@@ -61,6 +62,7 @@ async function serve(options: Options = {}): Promise<Served> {
   const transport = createTcpTransport(
     {
       isAllowed: () => true,
+      nobody: NOBODY,
       credentialOf: async (token) => (token === TOKEN ? CREDENTIAL : undefined),
       ...options,
       open: (principal, push) => sessions.open(principal, push),
@@ -245,7 +247,8 @@ describe('a TCP client without a token', () => {
     client.send(message);
     const answer = await client.next();
     expect(answer).toMatchObject({ id: 0, error: { data: { code: 'STARLING_UNAUTHORIZED' } } });
-    expect(JSON.stringify(answer)).toContain('/state/token');
+    expect(JSON.stringify(answer)).toContain('starling key create');
+    expect(JSON.stringify(answer)).not.toContain('/state');
     expect(JSON.stringify(answer)).not.toContain(TOKEN);
     expect(served.sessions.all).toEqual([]);
     client.send(ping(1), greeting());
@@ -398,12 +401,12 @@ describe('a web page', () => {
 });
 
 describe('a TCP endpoint that asks for no token', () => {
-  it('takes whoever connects for the operator', async () => {
+  it('takes whoever connects for the client that has no name there', async () => {
     const served = await serve({ init: { requireToken: false } });
     const client = await served.connect();
     client.send(INITIALIZE);
     expect(await client.next()).toMatchObject({ id: 0, result: {} });
-    expect(served.sessions.last().principal).toEqual(OPERATOR);
+    expect(served.sessions.last().principal).toBe(NOBODY);
   });
 });
 
@@ -494,6 +497,7 @@ describe('the TCP port', () => {
     const second = createTcpTransport(
       {
         isAllowed: () => true,
+        nobody: NOBODY,
         credentialOf: async () => undefined,
         open: () => {
           throw new Error('none');

@@ -31,6 +31,7 @@ async function start(answering: Answering, era: InstanceInit['era'] = 'newest'):
       random: () => 0,
       credentials: undefined,
       listChanged: () => undefined,
+      renewed: () => undefined,
       paramHeaders: () => ({}),
     },
     {
@@ -107,7 +108,7 @@ describe('a server at a URL', () => {
     const asked: Asked[] = [];
     const starting = start((one, response) => {
       asked.push(one);
-      response.writeHead(401).end();
+      response.writeHead(401, { 'www-authenticate': 'Bearer' }).end();
     });
     await expect(starting).rejects.toMatchObject({ data: { reason: 'login' } });
     expect(asked.length).toBe(1);

@@ -424,8 +424,8 @@ describe('a hostile peer', () => {
     const inputSchema = { type: 'object' };
     const tools = [
       { name: 'ok', inputSchema, _meta: { 'starling/peer': bob.peerId } },
-      { name: 'bad name', inputSchema },
-      { name: 'no_schema' },
+      { name: 'bad\nname', inputSchema },
+      { name: 'no_schema', inputSchema: 'none' },
       'no tool',
     ];
     const servers = [

@@ -92,6 +92,8 @@ class Login implements OauthLogin {
     const tokens = record.current?.tokens;
     if (tokens !== undefined && tokens.accessToken !== token.reveal()) return true;
     if (!isAutomatic(this.#parts) && tokens?.refreshToken === undefined) {
+      // A server that names no challenge may mean its session: the login is not thrown away for that.
+      if (refusal.challenge === undefined) return false;
       await record.forgetTokens();
       throw errors.loginNeeded('no longer takes our login');
     }

@@ -9,7 +9,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { StarlingError } from '../../../core/index.ts';
 import type { Clock } from '../../../core/index.ts';
-import { mediaTypeOf } from '../../wire/media-type.ts';
+import { mediaTypeOf as typeOf } from '../../wire/media-type.ts';
 
 /** Connections that wait for the next request, a host. */
 const IDLE_SOCKETS_MAX = 64;
@@ -130,11 +130,14 @@ export function headerOf(reply: Reply, name: string): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
+/** The media type of the body, in small letters and without parameters (RFC 9110 §8.3.1). */
+export function mediaTypeOf(reply: Reply): string {
+  return typeOf(headerOf(reply, 'content-type'));
+}
+
 /** True for an answer that is a stream of events. */
 export function isEventStream(reply: Reply): boolean {
-  return (
-    reply.status === 200 && mediaTypeOf(headerOf(reply, 'content-type')) === 'text/event-stream'
-  );
+  return reply.status === 200 && mediaTypeOf(reply) === 'text/event-stream';
 }
 
 function late(url: URL, timeoutMs: number): StarlingError {

@@ -53,7 +53,7 @@ export async function followNotifications(
         decoder = decoderOf(components, init.messageBytes, lastEventId);
         await requests.readEvents(reply, decoder);
       } else {
-        const hasNone = reply.status < 500 && reply.status !== 429;
+        const hasNone = isNoStream(reply.status);
         await components.refused(reply);
         if (hasNone) return;
       }
@@ -69,6 +69,11 @@ export async function followNotifications(
     const pauseMs = decoder?.retryMs ?? backoffMs(attempt, BACKOFF, random);
     await sleep(scope, Math.max(pauseMs, PAUSE_MIN_MS));
   }
+}
+
+/** True for statuses by which servers say that they have no such stream; what is busy or broken may have one. */
+function isNoStream(status: number): boolean {
+  return status === 501 || (status < 500 && status !== 429);
 }
 
 function decoderOf(

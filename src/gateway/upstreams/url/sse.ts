@@ -4,18 +4,18 @@
  * does the connection; the pool of instances makes a new one.
  */
 import type { SseServer } from '../../../config/index.ts';
-import { StarlingError, createScope } from '../../../core/index.ts';
-import type { Scope } from '../../../core/index.ts';
+import { StarlingError } from '../../../core/index.ts';
 import { errorBytes } from '../../wire/frame.ts';
-import { createChannel } from '../../wire/channel.ts';
-import type { ChannelCore } from '../../wire/channel.ts';
+import type { Channel } from '../../types.ts';
 import type { UpstreamConnection } from '../connection-types.ts';
 import { createEventStreamDecoder } from './event-stream.ts';
 import type { StreamEvent } from './event-stream.ts';
 import { isEventStream } from './http-exchange.ts';
 import type { Reply } from './http-exchange.ts';
-import { createUrlRequests, endsConnection, errorIn, noticeOf } from './url-requests.ts';
-import type { Inbox, UrlRequests, UrlComponents, UrlInit } from './url-requests.ts';
+import { createUrlConnection } from './url-connection.ts';
+import type { UrlConnection } from './url-connection.ts';
+import { errorIn, noticeOf } from './url-requests.ts';
+import type { UrlComponents, UrlInit, UrlRequests } from './url-requests.ts';
 
 /** How long the stream may take to open and to name the address for messages. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -34,42 +34,22 @@ export function connectSse(components: UrlComponents, init: SseInit): UpstreamCo
 }
 
 class SseConnection implements UpstreamConnection {
-  readonly channel: ChannelCore;
+  readonly channel: Channel;
   readonly ended: Promise<StarlingError>;
-  readonly #components: UrlComponents;
   readonly #init: SseInit;
-  readonly #inbox: Inbox;
+  readonly #connection: UrlConnection;
   readonly #requests: UrlRequests;
-  readonly #scope: Scope;
-  #end: (error: StarlingError) => void = () => undefined;
   /** Where messages go; undefined until the server has said so. */
   #address: URL | undefined;
-  /** What waits for the address, or until the server has taken `notifications/initialized`. */
-  #queued: { readonly message: Buffer; readonly id: number | undefined }[] | undefined = [];
 
   constructor(components: UrlComponents, init: SseInit) {
-    this.#components = components;
     this.#init = init;
-    this.#scope = createScope(components.clock);
-    this.#requests = createUrlRequests(components, init);
-    this.ended = new Promise((resolve) => {
-      this.#end = resolve;
-    });
-    this.channel = createChannel(
-      {
-        send: (message, id) => this.#send(message, id),
-        listener: components.listener,
-        clock: components.clock,
-        logger: components.logger,
-      },
-      {
-        title: `server '${init.name}'`,
-        callTimeoutMs: init.server.timeoutMs,
-        callTotalMs: init.callTotalMs,
-        callsMax: init.callsMax,
-      },
+    this.#connection = createUrlConnection(components, init, (message, id) =>
+      this.#send(message, id),
     );
-    this.#inbox = this.channel;
+    // What is sent waits for the address.
+    this.#connection.hold();
+    ({ channel: this.channel, ended: this.ended, requests: this.#requests } = this.#connection);
     void this.#listen();
   }
 
@@ -82,13 +62,13 @@ class SseConnection implements UpstreamConnection {
   }
 
   async close(): Promise<void> {
-    this.#finish(this.#requests.unavailable('was stopped'));
+    this.#connection.finish(this.#requests.unavailable('was stopped'));
   }
 
   async #listen(): Promise<void> {
     const timeoutMs = this.#init.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
-    const cancelTimer = this.#scope.after(timeoutMs, () =>
-      this.#finish(
+    const cancelTimer = this.#connection.scope.after(timeoutMs, () =>
+      this.#connection.finish(
         this.#requests.unavailable(`did not open its stream within ${timeoutMs / 1000} s`),
       ),
     );
@@ -99,22 +79,22 @@ class SseConnection implements UpstreamConnection {
       });
       if (!isEventStream(reply)) {
         reply.body.resume();
-        throw reply.status === 200 ? this.#noStream() : this.#requests.refused(reply.status);
+        throw reply.status === 200 ? this.#noStream() : this.#requests.refused(reply);
       }
       await this.#read(reply, cancelTimer);
       throw this.#requests.unavailable('has ended its stream');
     } catch (error) {
-      this.#finish(this.#requests.failure(error));
+      this.#connection.finish(this.#requests.failure(error));
     }
   }
 
   async #read(reply: Reply, opened: () => void): Promise<void> {
     const decoder = createEventStreamDecoder(this.#init.messageBytes, (event) => {
-      if (event.type === 'message') this.#inbox.receive(event.data);
+      if (event.type === 'message') this.#connection.channel.receive(event.data);
       else if (event.type === 'endpoint' && this.#address === undefined) {
         this.#address = this.#addressIn(event);
         opened();
-        this.#release();
+        this.#connection.release();
       }
     });
     await this.#requests.readEvents(reply, decoder);
@@ -138,13 +118,6 @@ class SseConnection implements UpstreamConnection {
   }
 
   #send(message: Buffer, id: number | undefined): void {
-    if (this.#queued !== undefined) {
-      if (this.#queued.length >= this.#init.callsMax) {
-        throw this.#requests.unavailable('does not take our messages');
-      }
-      this.#queued.push({ message, id });
-      return;
-    }
     const notice = id === undefined ? noticeOf(message) : undefined;
     if (notice?.method === 'notifications/initialized') void this.#initialized(message);
     else void this.#post(message, id);
@@ -152,15 +125,9 @@ class SseConnection implements UpstreamConnection {
 
   /** Servers refuse what overtakes this notification, so that the rest waits for its receipt. */
   async #initialized(message: Buffer): Promise<void> {
-    this.#queued = [];
+    this.#connection.hold();
     await this.#post(message, undefined);
-    this.#release();
-  }
-
-  #release(): void {
-    const queued = this.#queued ?? [];
-    this.#queued = undefined;
-    for (const { message, id } of queued) this.#send(message, id);
+    this.#connection.release();
   }
 
   async #post(message: Buffer, id: number | undefined): Promise<void> {
@@ -176,7 +143,7 @@ class SseConnection implements UpstreamConnection {
       if (reply.status >= 200 && reply.status <= 299) reply.body.resume();
       else await this.#refusal(reply, id);
     } catch (error) {
-      this.#failed(this.#requests.failure(error), id);
+      this.#connection.failed(this.#requests.failure(error), id);
     }
   }
 
@@ -184,7 +151,7 @@ class SseConnection implements UpstreamConnection {
     const { status } = reply;
     const error = errorIn(await this.#requests.refusalBody(reply))?.error;
     if (status === 404 || (status === 400 && /session/i.test(error?.message ?? ''))) {
-      this.#finish(
+      this.#connection.finish(
         this.#requests.unavailable(
           `has forgotten our session (HTTP ${status}); it is initialised anew`,
           'try again',
@@ -192,23 +159,8 @@ class SseConnection implements UpstreamConnection {
         ),
       );
     } else if (error !== undefined && id !== undefined && status !== 401) {
-      this.#inbox.receive(errorBytes(id, error), id);
-    } else this.#failed(this.#requests.refused(status), id);
-  }
-
-  #failed(error: StarlingError, id: number | undefined): void {
-    if (this.#scope.closed) return;
-    if (endsConnection(error)) this.#finish(error);
-    else if (id !== undefined) this.#inbox.fail(id, error);
-    else this.#components.logger.debug({ error: error.message }, 'message not delivered');
-  }
-
-  #finish(error: StarlingError): void {
-    if (this.#scope.closed) return;
-    this.#scope.close();
-    this.#requests.close();
-    this.#inbox.end(error);
-    this.#end(error);
+      this.#connection.channel.receive(errorBytes(id, error), id);
+    } else this.#connection.failed(this.#requests.refused(reply), id);
   }
 
   #noStream(): StarlingError {

@@ -1,42 +1,37 @@
 /**
  * An upstream server at a URL: Streamable HTTP (MCP `transports`), 2025-03-26 to 2025-11-25, and the
  * stateless era of 2026-07-28. Every message is one POST; answers come as JSON or as an event stream,
- * which is resumed where the server lets us. A session that the server forgot ends the connection,
- * and the pool of instances makes a new one.
+ * which is resumed where the server lets us. A session that the server forgot is initialised anew, and
+ * what the server refused for that is sent once more, so that callers notice nothing.
  */
 import type { HttpServer } from '../../../config/index.ts';
-import { StarlingError, backoffMs, createScope, messageOf, sleep } from '../../../core/index.ts';
-import type { JsonObject, Random, Scope } from '../../../core/index.ts';
+import { createScope, messageOf, sleep } from '../../../core/index.ts';
+import type { JsonObject, Random, Scope, StarlingError } from '../../../core/index.ts';
+import { ownIdOf } from '../../wire/frame-id.ts';
 import { errorBytes, parseFrame } from '../../wire/frame.ts';
 import type { Handshake } from '../../wire/client-handshake.ts';
-import { createChannel } from '../../wire/channel.ts';
-import { ownIdOf } from '../../wire/frame-id.ts';
-import { mediaTypeOf } from '../../wire/media-type.ts';
-import type { ChannelCore } from '../../wire/channel.ts';
-import type { ResponseFrame } from '../../types.ts';
+import type { Channel } from '../../types.ts';
 import type { UpstreamConnection } from '../connection-types.ts';
-import { createEventStreamDecoder } from './event-stream.ts';
-import type { EventStreamDecoder } from './event-stream.ts';
-import { headerOf, isEventStream } from './http-exchange.ts';
+import { followAnswer } from './answer-stream.ts';
+import type { Asked } from './answer-stream.ts';
+import { headerOf, mediaTypeOf } from './http-exchange.ts';
 import type { Reply } from './http-exchange.ts';
+import { createSessionLosses, sessionOf } from './http-session.ts';
+import type { HttpSession, SessionRefusal } from './http-session.ts';
 import { followNotifications } from './notification-stream.ts';
 import { modernHeaders } from '../../wire/modern-headers.ts';
-import { createUrlRequests, endsConnection, errorIn, noticeOf } from './url-requests.ts';
-import type { Inbox, UrlRequests, UrlComponents, UrlInit } from './url-requests.ts';
+import { createUrlConnection, isOpening } from './url-connection.ts';
+import type { UrlConnection } from './url-connection.ts';
+import { errorIn, isChallenge, noticeOf } from './url-requests.ts';
+import type { UrlComponents, UrlInit, UrlRequests } from './url-requests.ts';
 
 const SESSION = 'mcp-session-id';
 const VERSION = 'mcp-protocol-version';
-/** Visible ASCII (MCP `transports`, session management). */
-const SESSION_ID = /^[\x21-\x7e]{1,1024}$/;
 const CLOSE_TIMEOUT_MS = 2000;
-/** Pauses between the attempts to resume an answer where the server names none. */
-const RESUME_BACKOFF = { baseMs: 1000, capMs: 60_000 };
 /** How long calls wait for the headers of the notification stream. */
 const STREAM_WAIT_MS = 500;
-/** However soon a server wants us back. */
-const RETRY_MIN_MS = 20;
-/** Attempts in a row to resume an answer that bring nothing new. */
-const RESUMES_MAX = 5;
+/** By this the notification stream is ended; ids of requests are above 0. */
+const STREAM_ID = -1;
 
 /** Which protocol the server speaks: sessions and `initialize`, or neither (2026-07-28). */
 export type UrlEra = 'legacy' | 'modern';
@@ -48,6 +43,17 @@ export interface HttpInit extends UrlInit {
   readonly era?: () => UrlEra;
   /** `Mcp-Param-*` headers of a request in the modern era; see `paramHeadersOf`. */
   readonly paramHeaders?: (method: string, params: JsonObject) => Readonly<Record<string, string>>;
+  /**
+   * Initialises the session of the channel anew. Without it, a session that is lost ends the connection.
+   * @throws as the server refuses
+   */
+  readonly renew?: () => Promise<Handshake>;
+}
+
+/** A session that is lost, with how the loss was told. */
+interface Loss {
+  readonly session: HttpSession;
+  readonly refusal: SessionRefusal;
 }
 
 /** Makes the connection. Nothing is sent before its first request. */
@@ -55,57 +61,34 @@ export function connectHttp(components: UrlComponents, init: HttpInit): Upstream
   return new StreamableConnection(components, init);
 }
 
-/** A request of the channel that waits for its answer. */
-interface Asked {
-  readonly id: number;
-  /** True when nobody waits for the answer any more. */
-  over: boolean;
-  /** Ends a pause at once. */
-  wake?: () => void;
-}
-
 class StreamableConnection implements UpstreamConnection {
-  readonly channel: ChannelCore;
+  readonly channel: Channel;
   readonly ended: Promise<StarlingError>;
   readonly #components: UrlComponents;
   readonly #init: HttpInit;
-  readonly #inbox: Inbox;
+  readonly #connection: UrlConnection;
   readonly #requests: UrlRequests;
   readonly #random: Random;
-  readonly #scope: Scope;
   readonly #asked = new Map<number, Asked>();
-  #end: (error: StarlingError) => void = () => undefined;
-  #session: string | undefined;
+  readonly #losses = createSessionLosses();
+  #session: HttpSession | undefined;
   #version: string | undefined;
+  /** Settles when the session is initialised anew, or can't be. */
+  #renewing: Promise<void> | undefined;
+  /** The life of the session's notification stream. */
+  #streamScope: Scope | undefined;
   /** Resolves when the server has said whether it has a stream of its own, or takes long to. */
   #streamKnown: Promise<void> = Promise.resolve();
-  /** What waits until the server has taken `notifications/initialized`, and the stream is known. */
-  #queued: { readonly message: Buffer; readonly id: number | undefined }[] | undefined;
 
   constructor(components: UrlComponents, init: HttpInit) {
     this.#components = components;
     this.#init = init;
     this.#random = components.random ?? Math.random;
-    this.#scope = createScope(components.clock);
-    this.#requests = createUrlRequests(components, init);
-    this.ended = new Promise((resolve) => {
-      this.#end = resolve;
-    });
-    this.channel = createChannel(
-      {
-        send: (message, id) => this.#send(message, id),
-        listener: components.listener,
-        clock: components.clock,
-        logger: components.logger,
-      },
-      {
-        title: `server '${init.name}'`,
-        callTimeoutMs: init.server.timeoutMs,
-        callTotalMs: init.callTotalMs,
-        callsMax: init.callsMax,
-      },
+    this.#connection = createUrlConnection(components, init, (message, id) =>
+      this.#send(message, id),
     );
-    this.#inbox = this.channel;
+    ({ channel: this.channel, ended: this.ended, requests: this.#requests } = this.#connection);
+    this.#connection.scope.add(() => this.#streamScope?.close());
   }
 
   oddity(): string | undefined {
@@ -115,35 +98,32 @@ class StreamableConnection implements UpstreamConnection {
   negotiated(handshake: Handshake): void {
     if (this.#isModern()) return;
     this.#version = handshake.protocolVersion;
+    const { scope } = this.#connection;
     let known: () => void = () => undefined;
     this.#streamKnown = new Promise((resolve) => {
       known = resolve;
-      void sleep(this.#scope, STREAM_WAIT_MS).then(() => resolve());
+      void sleep(scope, STREAM_WAIT_MS).then(() => resolve());
     });
+    if (scope.closed) return;
+    const { clock } = this.#components;
+    this.#streamScope = createScope(clock);
     void followNotifications(
       {
-        clock: this.#components.clock,
+        clock,
         random: this.#random,
-        scope: this.#scope,
+        scope: this.#streamScope,
         requests: this.#requests,
-        open: (lastEventId) => this.#openStream(lastEventId),
-        receive: (message) => this.#inbox.receive(message),
-        refused: (reply) => this.#refusal(reply, undefined),
-        failed: (error) => this.#failed(error, undefined),
+        open: (lastEventId) => this.#openStream(lastEventId, STREAM_ID),
+        receive: (message) => this.#connection.channel.receive(message),
+        refused: (reply) => this.#noStream(reply),
+        failed: (error) => this.#connection.failed(error, undefined),
       },
       { messageBytes: this.#init.messageBytes, known },
     );
   }
 
-  async close(): Promise<void> {
-    if (this.#scope.closed) return;
-    const error = this.#requests.unavailable('was stopped');
-    this.#scope.close();
-    this.#requests.abortAll();
-    this.#inbox.end(error);
-    await this.#leave();
-    this.#requests.close();
-    this.#end(error);
+  close(): Promise<void> {
+    return this.#connection.stop(() => this.#leave());
   }
 
   /** Ends our session at the server, where there is one. */
@@ -166,13 +146,6 @@ class StreamableConnection implements UpstreamConnection {
   }
 
   #send(message: Buffer, id: number | undefined): void {
-    if (this.#queued !== undefined) {
-      if (this.#queued.length >= this.#init.callsMax) {
-        throw this.#requests.unavailable('does not take our messages');
-      }
-      this.#queued.push({ message, id });
-      return;
-    }
     const notice = id === undefined ? noticeOf(message) : undefined;
     if (notice?.method === 'notifications/cancelled') {
       this.#forget(notice.requestId);
@@ -188,12 +161,10 @@ class StreamableConnection implements UpstreamConnection {
    * they ask during a call is lost where they ask it on a stream that is not open yet.
    */
   async #initialized(message: Buffer): Promise<void> {
-    this.#queued = [];
+    this.#connection.hold();
     await this.#post(message, undefined);
     await this.#streamKnown;
-    const queued = this.#queued;
-    this.#queued = undefined;
-    for (const { message: later, id } of queued) this.#send(later, id);
+    this.#connection.release();
   }
 
   #forget(id: unknown): void {
@@ -205,8 +176,8 @@ class StreamableConnection implements UpstreamConnection {
   }
 
   async #post(message: Buffer, id: number | undefined): Promise<void> {
-    const asked: Asked | undefined = id === undefined ? undefined : { id, over: false };
-    if (asked !== undefined) this.#asked.set(asked.id, asked);
+    const asked = id === undefined ? undefined : this.#askedOf(id);
+    const session = this.#session;
     try {
       const reply = await this.#requests.send({
         method: 'POST',
@@ -218,13 +189,65 @@ class StreamableConnection implements UpstreamConnection {
         body: message,
         ...(id === undefined ? { timeoutMs: this.#init.server.timeoutMs } : { id }),
       });
-      if (reply.status < 200 || reply.status > 299) await this.#refusal(reply, id);
-      else await this.#answer(reply, asked);
+      if (reply.status >= 200 && reply.status <= 299) {
+        if (session === undefined) this.#begin(reply, message);
+        else if (asked !== undefined) session.isProven = true;
+        await this.#answer(reply, asked);
+      } else {
+        const loss = await this.#refusal(reply, id, session);
+        if (loss !== undefined && asked !== undefined)
+          return await this.#again(message, asked, loss);
+      }
     } catch (error) {
-      if (asked?.over !== true) this.#failed(this.#requests.failure(error), id);
-    } finally {
-      if (id !== undefined) this.#asked.delete(id);
+      if (asked?.over !== true) this.#connection.failed(this.#requests.failure(error), id);
     }
+    if (id !== undefined) this.#asked.delete(id);
+  }
+
+  #askedOf(id: number): Asked {
+    const known = this.#asked.get(id);
+    if (known !== undefined) return known;
+    const asked: Asked = { id, resends: 0, over: false };
+    this.#asked.set(id, asked);
+    return asked;
+  }
+
+  /** The session begins with the answer to `initialize`. */
+  #begin(reply: Reply, message: Buffer): void {
+    if (!this.#isModern() && isOpening(message)) {
+      this.#session ??= sessionOf(headerOf(reply, SESSION));
+    }
+  }
+
+  /** Sends a request once more that was refused because its session is gone. */
+  async #again(message: Buffer, asked: Asked, { session, refusal }: Loss): Promise<void> {
+    asked.resends += 1;
+    const { status } = refusal;
+    this.#components.logger.debug(
+      { status },
+      'session of upstream is lost; it is initialised anew',
+    );
+    try {
+      await this.#renewed(session);
+      if (!asked.over) this.#connection.deliver(message, asked.id);
+      else this.#asked.delete(asked.id);
+    } catch (error) {
+      this.#asked.delete(asked.id);
+      this.#connection.finish(this.#requests.failure(error));
+    }
+  }
+
+  /** Initialises the session anew, however many requests have lost it. @throws as the server refuses */
+  #renewed(lost: HttpSession): Promise<void> {
+    if (this.#session === lost) {
+      this.#session = undefined;
+      this.#version = undefined;
+      this.#streamScope?.close();
+      this.#requests.abort(STREAM_ID);
+      this.#connection.hold({ opening: true });
+      this.#renewing = this.#init.renew?.().then((handshake) => this.negotiated(handshake));
+    }
+    return this.#renewing ?? Promise.resolve();
   }
 
   #modern(message: Buffer): Record<string, string> {
@@ -240,31 +263,41 @@ class StreamableConnection implements UpstreamConnection {
     if (this.#isModern()) return { ...own };
     return {
       ...own,
-      ...(this.#session === undefined ? {} : { [SESSION]: this.#session }),
+      ...(this.#session === undefined ? {} : { [SESSION]: this.#session.id }),
       ...(this.#version === undefined ? {} : { [VERSION]: this.#version }),
     };
   }
 
   async #answer(reply: Reply, asked: Asked | undefined): Promise<void> {
-    const session = headerOf(reply, SESSION);
-    if (session !== undefined && SESSION_ID.test(session) && !this.#isModern()) {
-      this.#session ??= session;
-    }
     const lacking = await this.#read(reply, asked);
     // What ends without the answer would leave the call to its timeout.
-    if (asked !== undefined) this.#inbox.fail(asked.id, this.#requests.unavailable(lacking));
+    if (asked !== undefined) {
+      this.#connection.channel.fail(asked.id, this.#requests.unavailable(lacking));
+    }
   }
 
   /** Reads the answer to its end. Gives what is wrong where it held none. */
   async #read(reply: Reply, asked: Asked | undefined): Promise<string> {
+    const { channel, scope } = this.#connection;
     const { status } = reply;
-    const type = mediaTypeOf(headerOf(reply, 'content-type'));
+    const type = mediaTypeOf(reply);
     if (status === 202 || status === 204) {
       reply.body.resume();
       return `took the request and gave no answer (HTTP ${status})`;
     }
     if (type === 'text/event-stream') {
-      await this.#follow(reply, asked);
+      await followAnswer(
+        {
+          requests: this.#requests,
+          random: this.#random,
+          logger: this.#components.logger,
+          scope,
+          open: (lastEventId, id) => this.#openStream(lastEventId, id),
+          receive: (message, id) => channel.receive(message, id),
+          waits: (id) => channel.waits(id),
+        },
+        { first: reply, asked, messageBytes: this.#init.messageBytes },
+      );
       return 'ended its event stream before the answer';
     }
     const body = await this.#requests.body(reply);
@@ -273,78 +306,11 @@ class StreamableConnection implements UpstreamConnection {
       const shown = /^[\w.+-]+\/[\w.+-]+/.exec(type.slice(0, 100))?.[0] ?? 'something unnamed';
       throw this.#requests.unavailable(`answered with ${shown}, which is no message`);
     }
-    this.#inbox.receive(body, asked?.id);
+    channel.receive(body, asked?.id);
     return 'answered, but not this request: the id in its answer is another one';
   }
 
-  /**
-   * Reads the answer's stream to its end, and where it ended without the answer goes on where it
-   * stopped (MCP 2025-11-25 `transports`, "Resumability and Redelivery").
-   */
-  async #follow(first: Reply, asked: Asked | undefined): Promise<void> {
-    let reply: Reply | undefined = first;
-    let lastEventId: string | undefined;
-    let retryMs: number | undefined;
-    for (let vain = 0; ; vain += 1) {
-      if (reply !== undefined) {
-        const read = await this.#readAnswer(reply, asked, lastEventId);
-        if (read.answered || asked === undefined || asked.over || this.#scope.closed) return;
-        if (read.decoder.lastEventId !== lastEventId) vain = 0;
-        ({ lastEventId } = read.decoder);
-        retryMs = read.decoder.retryMs ?? retryMs;
-      }
-      if (asked === undefined || lastEventId === undefined || vain >= RESUMES_MAX) return;
-      await this.#pause(retryMs ?? backoffMs(vain, RESUME_BACKOFF, this.#random), asked);
-      if (asked.over || this.#scope.closed) return;
-      reply = await this.#resume(lastEventId, asked);
-    }
-  }
-
-  async #readAnswer(
-    reply: Reply,
-    asked: Asked | undefined,
-    lastEventId: string | undefined,
-  ): Promise<{ readonly answered: boolean; readonly decoder: EventStreamDecoder }> {
-    let answered = false;
-    const decoder = createEventStreamDecoder(
-      this.#init.messageBytes,
-      ({ type, data }) => {
-        if (type !== 'message') return;
-        this.#inbox.receive(data, asked?.id);
-        answered ||= asked !== undefined && !this.#inbox.waits(asked.id);
-      },
-      lastEventId,
-    );
-    try {
-      await this.#requests.readEvents(reply, decoder);
-    } catch (error) {
-      const over = error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED';
-      if (over || decoder.lastEventId === undefined) throw error;
-      this.#components.logger.debug({ error: messageOf(error) }, 'stream of an answer broke');
-    }
-    return { answered, decoder };
-  }
-
-  /** Undefined when the server could not be asked now, but may be later. */
-  async #resume(lastEventId: string, asked: Asked): Promise<Reply | undefined> {
-    let reply: Reply;
-    try {
-      reply = await this.#openStream(lastEventId, asked.id);
-    } catch (error) {
-      const failed = this.#requests.failure(error);
-      if (endsConnection(failed) || asked.over) throw failed;
-      return undefined;
-    }
-    if (isEventStream(reply)) return reply;
-    if (reply.status >= 500) {
-      reply.body.resume();
-      return undefined;
-    }
-    await this.#refusal(reply, asked.id);
-    throw this.#requests.unavailable(`did not go on with its answer (HTTP ${reply.status})`);
-  }
-
-  #openStream(lastEventId: string | undefined, id?: number): Promise<Reply> {
+  #openStream(lastEventId: string | undefined, id: number): Promise<Reply> {
     return this.#requests.send({
       method: 'GET',
       headers: this.#headers({
@@ -354,60 +320,58 @@ class StreamableConnection implements UpstreamConnection {
           ? {}
           : { 'last-event-id': Buffer.from(lastEventId).toString('latin1') }),
       }),
-      ...(id === undefined ? {} : { id }),
+      id,
     });
   }
 
-  /** What a status that is no success means for the request, and for the session. */
-  async #refusal(reply: Reply, id: number | undefined): Promise<void> {
+  /** A server without a notification stream says so by many statuses; a login is asked for by a challenge. */
+  async #noStream(reply: Reply): Promise<void> {
+    reply.body.resume();
+    if (isChallenge(reply)) this.#connection.failed(this.#requests.refused(reply), undefined);
+    else
+      this.#components.logger.debug({ status: reply.status }, 'upstream has no stream of its own');
+  }
+
+  /**
+   * What a status that is no success means for the request, and for the session: a loss when the request is
+   * to be sent anew.
+   */
+  async #refusal(
+    reply: Reply,
+    id: number | undefined,
+    session: HttpSession | undefined,
+  ): Promise<Loss | undefined> {
     const { status } = reply;
     const body = await this.#requests.refusalBody(reply);
     const frame = errorIn(body);
     const ours = frame !== undefined && id !== undefined && ownIdOf(frame.id) === id;
-    if (this.#session !== undefined && !ours && isLost(status, frame)) {
-      const lost = this.#requests.unavailable(
-        `has forgotten our session (HTTP ${status}); it is initialised anew`,
-        'try again',
-        { status, reason: 'session' },
-      );
-      this.#finish(lost);
-    } else if (frame?.error !== undefined && id !== undefined && status !== 401) {
-      this.#inbox.receive(ours ? body : errorBytes(id, frame.error), id);
-    } else this.#failed(this.#requests.refused(status), id);
+    const message = frame?.error?.message;
+    const refusal: SessionRefusal = { status, message, isChallenge: isChallenge(reply) };
+    const resends = id === undefined ? 0 : this.#askedOf(id).resends;
+    // A notification or an answer that comes too late is nothing to be sent anew: the next request is.
+    const isLost =
+      session !== undefined &&
+      id !== undefined &&
+      !ours &&
+      this.#losses.isLost(refusal, session, resends);
+    if (isLost && this.#init.renew !== undefined && this.#losses.mayResend(session, resends)) {
+      return { session, refusal };
+    }
+    if (isLost) {
+      this.#connection.finish(this.#forgotten(status));
+      return undefined;
+    }
+    if (frame?.error !== undefined && id !== undefined && status !== 401) {
+      this.#connection.channel.receive(ours ? body : errorBytes(id, frame.error), id);
+    } else this.#connection.failed(this.#requests.refused(reply), id);
+    return undefined;
   }
 
-  #failed(error: StarlingError, id: number | undefined): void {
-    if (this.#scope.closed) return;
-    if (endsConnection(error)) this.#finish(error);
-    else if (id !== undefined) this.#inbox.fail(id, error);
-    else this.#components.logger.debug({ error: error.message }, 'message not delivered');
+  #forgotten(status: number): StarlingError {
+    return this.#requests.unavailable(
+      `has forgotten our session (HTTP ${status}); it is initialised anew`,
+      'try again',
+      { status, reason: 'session' },
+    );
   }
-
-  #finish(error: StarlingError): void {
-    if (this.#scope.closed) return;
-    this.#scope.close();
-    this.#requests.close();
-    this.#inbox.end(error);
-    this.#end(error);
-  }
-
-  #pause(delayMs: number, asked: Asked): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#scope.signal.removeEventListener('abort', done);
-        cancel();
-        resolve();
-      };
-      const cancel = this.#scope.after(Math.max(delayMs, RETRY_MIN_MS), done);
-      this.#scope.signal.addEventListener('abort', done);
-      if (this.#scope.closed) done();
-      asked.wake = done;
-    });
-  }
-}
-
-/** The session is gone by 404; some servers say 400, and name it. */
-function isLost(status: number, frame: ResponseFrame | undefined): boolean {
-  if (status === 404) return true;
-  return status === 400 && /session/i.test(frame?.error?.message ?? '');
 }

@@ -15,6 +15,10 @@ import { requestHeaders } from './request-headers.ts';
 
 /** How often a request is sent: as it is, with a renewed token, and with a wider one. */
 const ATTEMPTS_MAX = 3;
+/** Redirects of one request, within the server's own origin. */
+const REDIRECTS_MAX = 5;
+const LOCATION_LENGTH_MAX = 8192;
+const LOCATION_SHOWN = 200;
 const REFUSAL_BYTES_MAX = 64 * 1024;
 
 /** What a connection to a URL works with. */
@@ -41,16 +45,6 @@ export interface UrlInit {
   readonly callsMax: number;
 }
 
-/** The part of a channel that a connection feeds. */
-export interface Inbox {
-  /** `relatedId`: the request on whose stream the message came. */
-  receive(bytes: Buffer, relatedId?: number): void;
-  /** True while the request waits for its answer. */
-  waits(id: number): boolean;
-  fail(id: number, error: StarlingError): void;
-  end(error: StarlingError): void;
-}
-
 /** One request. */
 export interface UrlRequest {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -58,7 +52,7 @@ export interface UrlRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
   readonly timeoutMs?: number;
-  /** The channel's id of the request in the body, by which the exchange can be ended. */
+  /** The channel's id of the request in the body, by which the exchange can be ended; others are below 0. */
   readonly id?: number;
 }
 
@@ -75,8 +69,8 @@ export interface UrlRequests {
   unavailable(what: string, hint?: string, data?: Readonly<Record<string, unknown>>): StarlingError;
   /** An error for a message that is over the limit. */
   oversize(): StarlingError;
-  /** What a refusal's status means. */
-  refused(status: number): StarlingError;
+  /** What a refusal means. */
+  refused(reply: Reply): StarlingError;
   /** The body of an answer with one message. @throws STARLING_LIMIT_EXCEEDED */
   body(reply: Reply): Promise<Buffer>;
   /** Reads a stream of events to its end. @throws STARLING_LIMIT_EXCEEDED for an event over the limit */
@@ -170,26 +164,28 @@ class Requests implements UrlRequests {
     );
   }
 
-  refused(status: number): StarlingError {
+  refused(reply: Reply): StarlingError {
+    const { status } = reply;
+    const { name } = this.#init;
     if (status === 401 || status === 403) {
+      // Without a challenge nobody asks for a login (RFC 9110 §15.5.2); the server may mean many things.
+      const isLogin = status === 401 && isChallenge(reply);
+      const header = `set mcpServers.${name}.headers, e.g. {"Authorization": "Bearer \${TOKEN}"}`;
+      const login = `starling mcp login ${name}`;
       return this.unavailable(
         `refuses us (HTTP ${status})`,
         this.#credentials === undefined
-          ? `set mcpServers.${this.#init.name}.headers, e.g. {"Authorization": "Bearer \${TOKEN}"}`
-          : `log in anew with: starling mcp login ${this.#init.name}`,
-        { status, ...(status === 401 ? { reason: 'login' } : {}) },
+          ? header
+          : isLogin
+            ? `log in anew with: ${login}`
+            : `${header}, or log in with: ${login}`,
+        { status, ...(isLogin ? { reason: 'login' } : {}) },
       );
     }
     if (status === 404) {
       return this.unavailable('knows no such URL or session (HTTP 404)', undefined, { status });
     }
-    if (status >= 300 && status < 400) {
-      return this.unavailable(
-        `sends us elsewhere (HTTP ${status}), where we do not go by ourselves`,
-        `if you trust its new address, put it into mcpServers.${this.#init.name}.url`,
-        { status },
-      );
-    }
+    if (status >= 300 && status < 400) return this.#redirected(reply);
     return this.unavailable(`answered with HTTP ${status}`, undefined, { status });
   }
 
@@ -233,6 +229,8 @@ class Requests implements UrlRequests {
       const reply = await this.#start(request, token, sending);
       const { status } = reply;
       if (this.#credentials === undefined || (status !== 401 && status !== 403)) return reply;
+      // To a request without a token, a refusal without a challenge says nothing about tokens.
+      if (token === undefined && !isChallenge(reply)) return reply;
       if (attempt === ATTEMPTS_MAX) return reply;
       const challenge = headerOf(reply, 'www-authenticate');
       if (!(await this.#retry({ status, challenge, token }, reply))) return reply;
@@ -240,13 +238,29 @@ class Requests implements UrlRequests {
     }
   }
 
+  /** Follows what stays at the origin, with method, body and credentials (RFC 9110 §15.4.8, §15.4.9). */
   async #start(request: UrlRequest, token: Secret | undefined, sending: Sending): Promise<Reply> {
+    let url = request.url ?? this.#url;
+    for (let hops = 0; ; hops += 1) {
+      const reply = await this.#exchange({ ...request, url }, token, sending);
+      const next = redirectOf(reply, url);
+      if (next === undefined || next.origin !== url.origin || hops === REDIRECTS_MAX) return reply;
+      reply.body.resume();
+      url = next;
+    }
+  }
+
+  async #exchange(
+    request: UrlRequest & { readonly url: URL },
+    token: Secret | undefined,
+    sending: Sending,
+  ): Promise<Reply> {
     if (this.#closed) throw this.unavailable('was stopped');
     // A request may be ended while its token is renewed.
     if (sending.abortedBy !== undefined) throw sending.abortedBy;
     const exchange = this.#exchanger.start({
       method: request.method,
-      url: request.url ?? this.#url,
+      url: request.url,
       headers: requestHeaders(this.#init.server.headers, request.headers, token),
       ...(request.body === undefined ? {} : { body: request.body }),
       ...(request.timeoutMs === undefined ? {} : { timeoutMs: request.timeoutMs }),
@@ -257,6 +271,25 @@ class Requests implements UrlRequests {
     } catch (error) {
       throw this.failure(error);
     }
+  }
+
+  #redirected(reply: Reply): StarlingError {
+    const { status } = reply;
+    const next = redirectOf(reply, this.#url);
+    if (next?.origin === this.#url.origin) {
+      return this.unavailable(
+        `sends us on and on (HTTP ${status}, more than ${REDIRECTS_MAX} times)`,
+        undefined,
+        { status },
+      );
+    }
+    const where =
+      next === undefined ? '' : ` to ${(next.origin + next.pathname).slice(0, LOCATION_SHOWN)}`;
+    return this.unavailable(
+      `sends us elsewhere (HTTP ${status}${where}), where we do not go by ourselves`,
+      `if you trust its new address, put it into mcpServers.${this.#init.name}.url`,
+      { status },
+    );
   }
 
   async #retry(refusal: Parameters<Credentials['refused']>[0], reply: Reply): Promise<boolean> {
@@ -272,6 +305,25 @@ class Requests implements UrlRequests {
 function end(sending: Sending, why: StarlingError): void {
   sending.abortedBy = why;
   sending.exchange?.abort(why);
+}
+
+/** True when the refusal asks for a login, or for more rights. */
+export function isChallenge(reply: Reply): boolean {
+  return headerOf(reply, 'www-authenticate') !== undefined;
+}
+
+/** Where a redirect that keeps method and body leads; undefined for every other answer. */
+function redirectOf(reply: Reply, from: URL): URL | undefined {
+  const location = headerOf(reply, 'location');
+  if (reply.status !== 307 && reply.status !== 308) return undefined;
+  if (location === undefined || location.length > LOCATION_LENGTH_MAX) return undefined;
+  if (!URL.canParse(location, from.href)) return undefined;
+  const next = new URL(location, from);
+  if (!/^https?:$/.test(next.protocol) || next.username !== '' || next.password !== '') {
+    return undefined;
+  }
+  next.hash = '';
+  return next;
 }
 
 /** True for an error by which the connection is over: the server wants a new login. */

@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../../../src/core/index.ts';
 import { soundItems } from '../../../../src/directory/index.ts';
 import type { ListedTool } from '../../../../src/directory/index.ts';
-import { silentLogger } from '../../../../src/core/index.ts';
 import { META_TOOLS } from '../../../../src/gateway/catalog/search/meta-tool-definitions.ts';
 import {
   answerMetaTool,
@@ -140,7 +139,9 @@ describe('the meta tools', () => {
   it('are tools that every client accepts', () => {
     const limits = { tools: 10, bytes: 100_000 };
     const none = { resources: [], templates: [], prompts: [] };
-    const { tools } = soundItems({ tools: META_TOOLS, ...none }, limits, silentLogger);
+    const {
+      items: { tools },
+    } = soundItems({ tools: META_TOOLS, ...none }, limits);
     expect(tools).toEqual(META_TOOLS);
     expect(META_TOOLS.map(({ name }) => name).every(isMetaTool)).toBe(true);
     expect(isMetaTool('toString')).toBe(false);

@@ -71,7 +71,9 @@ describe('an SSE server', () => {
     const facts = await initialize(channel, 'old', { timeoutMs: 5000 });
     expect(facts.serverInfo).toMatchObject({ name: 'old', version: '1.0.0' });
     const bounds = { timeoutMs: 5000, itemsMax: 10, bytesMax: 10_000 };
-    const { tools } = await listAll(channel, 'old', facts, bounds);
+    const {
+      lists: { tools },
+    } = await listAll(channel, 'old', facts, bounds);
     expect(tools).toMatchObject([{ name: 'hello' }]);
   });
 

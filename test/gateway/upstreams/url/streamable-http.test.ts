@@ -111,7 +111,7 @@ describe('an answer', () => {
       response.writeHead(307, { location: other.url }).end(),
     );
     await expect(call(connection).answer).rejects.toMatchObject({
-      message: expect.stringContaining('sends us elsewhere (HTTP 307)') as string,
+      message: expect.stringContaining('sends us elsewhere (HTTP 307') as string,
     });
     expect(other.asked).toEqual([]);
   });
@@ -305,7 +305,9 @@ describe('a refusal', () => {
   });
 
   it('of our token ends the connection, says what to set, and never the token', async () => {
-    const { connection } = await connect((_, response) => response.writeHead(401).end());
+    const { connection } = await connect((_, response) =>
+      response.writeHead(401, { 'www-authenticate': 'Bearer' }).end(),
+    );
     await expect(call(connection).answer).rejects.toMatchObject({
       hint: expect.stringContaining('mcpServers.far.headers') as string,
     });

@@ -1,0 +1,235 @@
+/**
+ * What servers and peers list, made into what every client takes. Lists come from servers that are written
+ * by all the world, and from peers that may be hostile: what can be mended is mended, what can't is left
+ * out, and both are told.
+ */
+import type { ZodObject } from 'zod';
+import { printable } from '../core/index.ts';
+import type { Json, JsonObject } from '../core/index.ts';
+import { objectSchema } from './object-schema.ts';
+import { NAME_FORM, promptShape, resourceShape, templateShape, toolShape } from './shapes.ts';
+import type { ItemKind, ServerItems } from './types.ts';
+
+/** Bounds of what one peer or server may list. */
+export interface CatalogLimits {
+  /** Items of each kind. */
+  readonly tools: number;
+  readonly bytes: number;
+}
+
+/** Something of a list that is not offered as it was listed. */
+export interface ItemRemark {
+  readonly kind: ItemKind;
+  /** Its name or URI, made safe to show; empty where it has none, or where many are meant. */
+  readonly name: string;
+  /** What is left out of the item or why the item itself is, as it goes on from the item's name. */
+  readonly text: string;
+  /** False when the item is offered, less something. */
+  readonly isLeftOut: boolean;
+}
+
+/** What of a list is offered, and what was remarked. */
+export interface SoundItems {
+  readonly items: ServerItems;
+  /** At most {@link REMARKS_MAX}. */
+  readonly remarks: readonly ItemRemark[];
+}
+
+type Kind = keyof ServerItems;
+type Shape = ZodObject;
+
+interface KindFacts {
+  readonly noun: ItemKind;
+  readonly shape: Shape;
+  readonly key: string;
+  /** What may be left off an item. */
+  readonly optional: readonly string[];
+}
+
+/** Remarks on one server's lists that are kept; a hostile list must not fill the memory. */
+export const REMARKS_MAX = 1000;
+const DEPTH_MAX = 64;
+const NAME_SHOWN = 128;
+const COMMON = ['title', 'description', 'icons', '_meta'];
+/** Of these, a member that is wrong is left off, and the others stay. */
+const MEMBERWISE = new Set(['annotations', 'execution']);
+
+const KINDS: Readonly<Record<Kind, KindFacts>> = {
+  tools: {
+    noun: 'tool',
+    shape: toolShape,
+    key: 'name',
+    optional: [...COMMON, 'outputSchema', 'annotations', 'execution'],
+  },
+  resources: {
+    noun: 'resource',
+    shape: resourceShape,
+    key: 'uri',
+    optional: [...COMMON, 'mimeType', 'size', 'annotations'],
+  },
+  templates: {
+    noun: 'template',
+    shape: templateShape,
+    key: 'uriTemplate',
+    optional: [...COMMON, 'mimeType', 'annotations'],
+  },
+  prompts: { noun: 'prompt', shape: promptShape, key: 'name', optional: COMMON },
+};
+
+/**
+ * The items of a server that clients take, at most as many as `limits` allow. What has the form already stays
+ * the same object.
+ */
+export function soundItems(
+  listed: Readonly<Record<Kind, readonly unknown[]>>,
+  limits: CatalogLimits,
+): SoundItems {
+  const remarks: ItemRemark[] = [];
+  const budget = { bytes: limits.bytes };
+  const sound = (kind: Kind): readonly JsonObject[] =>
+    soundOf(KINDS[kind], listed[kind], { count: limits.tools, budget, remarks });
+  const items: ServerItems = {
+    tools: sound('tools') as ServerItems['tools'],
+    resources: sound('resources') as ServerItems['resources'],
+    templates: sound('templates') as ServerItems['templates'],
+    prompts: sound('prompts') as ServerItems['prompts'],
+  };
+  return { items, remarks };
+}
+
+function soundOf(
+  facts: KindFacts,
+  listed: readonly unknown[],
+  bounds: {
+    readonly count: number;
+    readonly budget: { bytes: number };
+    readonly remarks: ItemRemark[];
+  },
+): readonly JsonObject[] {
+  const { key, noun } = facts;
+  const { budget, remarks } = bounds;
+  const sound: JsonObject[] = [];
+  const seen = new Set<unknown>();
+  const remark = (name: string, text: string, isLeftOut: boolean): void => {
+    if (remarks.length < REMARKS_MAX) remarks.push({ kind: noun, name, text, isLeftOut });
+  };
+  for (const [index, one] of listed.entries()) {
+    const name = nameOf(one, key);
+    const found = soundItem(facts, one);
+    const id = found.item?.[key];
+    // Grants speak of names in this form, so that two names which are equal in it are one.
+    const unique = typeof id === 'string' && key === 'name' ? id.normalize('NFC') : id;
+    if (found.item === undefined) remark(name, found.wrong, true);
+    else if (seen.has(unique)) remark(name, 'its name comes twice; the first one counts', true);
+    else {
+      const sizeBytes = Buffer.byteLength(JSON.stringify(found.item));
+      if (sound.length >= bounds.count || sizeBytes > budget.bytes) {
+        const limit =
+          sound.length >= bounds.count ? 'limits.tools' : 'the bytes that one catalog may have';
+        remark('', `${listed.length - index} of ${listed.length} are over ${limit}`, true);
+        break;
+      }
+      budget.bytes -= sizeBytes;
+      seen.add(unique);
+      sound.push(found.item);
+      for (const part of found.without) remark(name, `it is taken without its ${part}`, false);
+    }
+  }
+  return sound;
+}
+
+type Sound =
+  | { readonly item: JsonObject; readonly without: readonly string[] }
+  | { readonly item?: undefined; readonly wrong: string };
+
+function soundItem(facts: KindFacts, value: unknown): Sound {
+  if (!isRecord(value)) return { wrong: 'it is no object' };
+  if (!isShallow(value, DEPTH_MAX)) return { wrong: `it is nested deeper than ${DEPTH_MAX}` };
+  if (facts.shape.safeParse(value).success) return { item: value, without: [] };
+  const mended = facts.noun === 'tool' ? withObjectSchemas(value) : { item: value, without: [] };
+  if (mended.item === undefined) return mended;
+  return withoutWrongParts(facts, mended.item, mended.without);
+}
+
+/** A tool whose schemas have the form that clients take; of a bad one for results the tool is rid. */
+function withObjectSchemas(tool: JsonObject): Sound {
+  const input = objectSchema(tool['inputSchema']);
+  if ('wrong' in input) return { wrong: `its inputSchema ${input.wrong}` };
+  const { outputSchema, ...others } = tool;
+  const rest: JsonObject = { ...others, inputSchema: input.schema };
+  if (outputSchema === undefined || outputSchema === null) return { item: rest, without: [] };
+  const output = objectSchema(outputSchema);
+  if ('wrong' in output) return { item: rest, without: [`outputSchema, which ${output.wrong}`] };
+  return { item: { ...rest, outputSchema: output.schema }, without: [] };
+}
+
+/** What is `null` is absent; what is wrong and not needed is left off. */
+function withoutWrongParts(
+  { shape, optional, noun, key }: KindFacts,
+  value: JsonObject,
+  before: readonly string[],
+): Sound {
+  let item = withoutNulls(value);
+  const without = [...before];
+  // Resources are for people to choose by name; the URI is one.
+  if ((noun === 'resource' || noun === 'template') && item['name'] === undefined) {
+    item = { ...item, name: item[key] ?? '' };
+  }
+  const parsed = shape.safeParse(item);
+  for (const issue of parsed.error?.issues ?? []) {
+    const [part, member] = issue.path.map(String);
+    if (part === undefined || !optional.includes(part)) {
+      return { wrong: part === key ? `its ${key} is not ${formOf(key)}` : wrongPart(part) };
+    }
+    const holder = item[part];
+    if (MEMBERWISE.has(part) && member !== undefined && isRecord(holder)) {
+      const { [member]: _, ...others } = holder;
+      item = { ...item, [part]: others };
+      without.push(`${part}.${printable(member, NAME_SHOWN)}`);
+    } else if (holder !== undefined) {
+      const { [part]: _, ...others } = item;
+      item = others;
+      without.push(part);
+    }
+  }
+  return shape.safeParse(item).success
+    ? { item, without }
+    : { wrong: 'it does not have the form of MCP' };
+}
+
+function wrongPart(part: string | undefined): string {
+  return part === undefined ? 'it has no form' : `its ${part} is missing or has another form`;
+}
+
+function formOf(key: string): string {
+  return key === 'name' ? NAME_FORM : 'text of 1 to 8192 characters';
+}
+
+/** Leaves off members that are `null`, of the item and of what it holds besides schemas. */
+function withoutNulls(item: JsonObject): JsonObject {
+  const entries = Object.entries(item).flatMap(([key, value]): [string, Json][] => {
+    if (value === null || value === undefined) return [];
+    if (key === 'inputSchema' || key === 'outputSchema' || key === '_meta') return [[key, value]];
+    if (Array.isArray(value)) {
+      const list = value as readonly Json[];
+      return [[key, list.map((one) => (isRecord(one) ? withoutNulls(one) : one))]];
+    }
+    return [[key, isRecord(value) ? withoutNulls(value) : value]];
+  });
+  return Object.fromEntries(entries);
+}
+
+function nameOf(value: unknown, key: string): string {
+  const name = isRecord(value) ? value[key] : undefined;
+  return typeof name === 'string' ? printable(name, NAME_SHOWN) : '';
+}
+
+function isRecord(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isShallow(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  if (depth === 0) return false;
+  return Object.values(value as JsonObject).every((inner) => isShallow(inner, depth - 1));
+}
