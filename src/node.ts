@@ -216,10 +216,11 @@ class Node implements StarlingNode {
     await this.#noteFolder();
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
-    const { pins, gateway, renewalTimer } = this.#parts;
+    const { conductTeller, pins, gateway, renewalTimer } = this.#parts;
     for (const part of [audit, governance, network]) await this.#running.start(part);
     if (!ownMesh.isMember()) await joinMesh({ ...this.#base, network, ownMesh }, { dial });
     for (const part of [
+      conductTeller,
       membership,
       checkpoints,
       blackboard,
