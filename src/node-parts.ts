@@ -29,6 +29,7 @@ import { VERSION } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import {
   createApiKeys,
+  createChildren,
   createGateway,
   createLogins,
   createPins,
@@ -341,6 +342,10 @@ function createNodeUpstreams(
       logger: logger.child('upstream'),
       health,
       sandbox: createNodeSandbox(base),
+      children: createChildren(
+        { clock, logger: logger.child('upstream') },
+        { folder: join(config.stateDir, 'children') },
+      ),
     },
     {
       messageBytes: limits.messageBytes,
