@@ -16,5 +16,7 @@ export type {
   ServerOAuth,
   SseServer,
   StdioServer,
+  UnusableServer,
+  UsableServer,
   View,
 } from './types.ts';
