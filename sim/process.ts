@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { StatusResult } from '../src/index.ts';
 
+/** The longest that a node may take to stop, also on a busy machine. */
+const STOP_MS = 30_000;
+
 /** How a node process is started. */
 export interface ProcessInit {
   /** Built CLI: `dist/cli.js`. */
@@ -24,6 +27,8 @@ export interface ProcessInit {
   /** Hears each line on standard error. */
   readonly onLog?: (line: string) => void;
   readonly timeoutMs?: number;
+  /** Ends a node that is still starting. */
+  readonly signal?: AbortSignal;
 }
 
 /** A running `starling up`. */
@@ -37,7 +42,7 @@ export interface NodeProcess {
   log(): string;
   /** Runs `starling <args> --state <its folder>` and gives what it printed. */
   run(args: readonly string[], options?: RunOptions): Promise<RunResult>;
-  /** Signals it and waits for its end; a node that won't stop in 10 s is killed. */
+  /** Signals it and waits for its end; a node that won't stop in half a minute is killed. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -90,7 +95,7 @@ export async function runCli(
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
   child.stdin.end(options.stdin ?? '');
-  const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 60_000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 120_000);
   const [code] = (await once(child, 'close')) as [number | null];
   clearTimeout(timer);
   return {
@@ -126,6 +131,7 @@ export async function startProcess(init: ProcessInit): Promise<NodeProcess> {
     stateDir,
     ...(init.args ?? []),
   ];
+  init.signal?.throwIfAborted();
   const child = spawn(command, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: environment({ HOME: home, ...init.env }),
@@ -135,7 +141,11 @@ export async function startProcess(init: ProcessInit): Promise<NodeProcess> {
     log.push(line);
     init.onLog?.(line);
   });
-  const up = await firstLine(child, init, log);
+  const kill = (): unknown => child.kill('SIGKILL');
+  init.signal?.addEventListener('abort', kill);
+  const up = await firstLine(child, init, log).finally(() =>
+    init.signal?.removeEventListener('abort', kill),
+  );
   return {
     name: init.name,
     stateDir,
@@ -152,7 +162,7 @@ export async function startProcess(init: ProcessInit): Promise<NodeProcess> {
       if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
       const ended = once(child, 'exit');
       child.kill(signal);
-      const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
       const [code] = (await ended) as [number | null];
       clearTimeout(timer);
       return code;
@@ -173,7 +183,7 @@ function firstLine(
   log: readonly string[],
 ): Promise<NodeProcess['up']> {
   return new Promise((resolve, reject) => {
-    const timeoutMs = init.timeoutMs ?? 60_000;
+    const timeoutMs = init.timeoutMs ?? 120_000;
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       reject(new Error(`node ${init.name} was not up in ${timeoutMs} ms:\n${log.join('\n')}`));

@@ -29,21 +29,36 @@ import { VERSION } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import {
   createApiKeys,
+  createChildren,
   createGateway,
   createLogins,
   createPins,
+  createSandbox,
   createUpstreams,
+  runBriefly,
 } from './gateway/index.ts';
-import type { ApiKeys, BuiltinTool, Gateway, Logins, Pins, Upstreams } from './gateway/index.ts';
+import type {
+  ApiKeys,
+  BuiltinTool,
+  Gateway,
+  Logins,
+  Pins,
+  Sandbox,
+  Upstreams,
+} from './gateway/index.ts';
 import { createRenewalTimer } from './grants/index.ts';
 import type { RenewalTimer } from './grants/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { meshOf } from './open-state.ts';
 import { createGovernance } from './guard/index.ts';
-import type { Governance } from './guard/index.ts';
+import type { ClientAccess, Governance, GovernanceComponents } from './guard/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
-import { createCheckpointExchange, createMembership } from './membership/index.ts';
-import type { CheckpointExchange, Membership } from './membership/index.ts';
+import {
+  createCheckpointExchange,
+  createConductTeller,
+  createMembership,
+} from './membership/index.ts';
+import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import { auditAdmission, exchangeInvites } from './mesh/index.ts';
 import type { InvitationInit } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
@@ -61,6 +76,7 @@ export interface Parts {
   readonly network: Network;
   readonly membership: Membership;
   readonly checkpoints: CheckpointExchange;
+  readonly conductTeller: ConductTeller;
   readonly blackboard: Blackboard;
   readonly keys: ApiKeys;
   readonly logins: Logins;
@@ -105,6 +121,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const governance = createNodeGovernance(base, state, {
     membership,
     tools: () => offeredTools(upstreams, pins),
+    clientAccess: (name) => accessTo(tools, name),
   });
   const made = { audit, network, membership, checkpoints, blackboard, keys, logins, pins };
   const tools = createNodeTools(base, state, {
@@ -123,7 +140,8 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
       gateway.serves(holder) || membership.peer(peerIdFromDid(holder))?.state === 'alive',
   });
   const gateway = createNodeGateway(base, state, { ...made, governance, upstreams });
-  return { ...made, governance, tools, upstreams, renewalTimer, gateway };
+  const conductTeller = createConductTeller({ ...base, network, membership, audit });
+  return { ...made, conductTeller, governance, tools, upstreams, renewalTimer, gateway };
 }
 
 function createNodeAudit({ config, clock, logger, health }: Base, state: OpenState): Audit {
@@ -179,7 +197,7 @@ function createNodeBlackboard(
 }
 
 function createNodeMembership(
-  { config, clock, random, logger }: Base,
+  { config, clock, random, logger, health }: Base,
   { store, ownMesh }: OpenState,
   rooms: {
     readonly network: Network;
@@ -195,6 +213,8 @@ function createNodeMembership(
       network,
       ownMesh,
       table: store.table('peers'),
+      runs: store.table('runs'),
+      health,
       presence: () => ({
         name: config.name,
         version: VERSION,
@@ -235,7 +255,7 @@ function createNodeStores(
 function createNodeGovernance(
   base: Base,
   state: OpenState,
-  rooms: Pick<Parts, 'membership'> & Pick<Governance, 'tools'>,
+  rooms: Pick<Parts, 'membership'> & Pick<GovernanceComponents, 'tools' | 'clientAccess'>,
 ): Governance {
   const { grants, counters, store, identity } = state;
   const { name, policy } = base.config;
@@ -252,9 +272,22 @@ function createNodeGovernance(
   );
 }
 
+/** What clients may do with the tool of the built-in server that is called `name`. */
+function accessTo(tools: readonly BuiltinTool[], name: string): ClientAccess {
+  return tools.find(({ definition }) => definition.name === name)?.clients ?? 'no';
+}
+
 type ToolRooms = Pick<
   Parts,
-  'audit' | 'blackboard' | 'checkpoints' | 'governance' | 'keys' | 'logins' | 'membership' | 'pins'
+  | 'audit'
+  | 'blackboard'
+  | 'checkpoints'
+  | 'governance'
+  | 'keys'
+  | 'logins'
+  | 'membership'
+  | 'network'
+  | 'pins'
 > &
   PartsInit & { readonly secretsChanged: () => readonly string[] };
 
@@ -263,10 +296,11 @@ function createNodeTools(
   { admission, grants, counters, secrets, identity }: OpenState,
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
-  const { audit, blackboard, checkpoints, governance, keys, logins, membership, pins } = rooms;
+  const { audit, blackboard, checkpoints, governance, keys, logins, membership, network, pins } =
+    rooms;
   const { servers, status, createTicket, secretsChanged: changed } = rooms;
   return [
-    ...statusTools({ membership, status }),
+    ...statusTools({ membership, network, status }),
     ...grantTools({
       clock,
       grants,
@@ -291,10 +325,11 @@ function createNodeTools(
 }
 
 function createNodeUpstreams(
-  { config, clock, random, logger, health }: Base,
+  base: Base,
   { grants }: OpenState,
   { audit, logins, servers, tools }: Pick<Parts, 'audit' | 'logins' | 'tools'> & PartsInit,
 ): Upstreams {
+  const { config, clock, random, logger, health } = base;
   const { limits } = config;
   return createUpstreams(
     {
@@ -306,6 +341,11 @@ function createNodeUpstreams(
       random,
       logger: logger.child('upstream'),
       health,
+      sandbox: createNodeSandbox(base),
+      children: createChildren(
+        { clock, logger: logger.child('upstream') },
+        { folder: join(config.stateDir, 'children') },
+      ),
     },
     {
       messageBytes: limits.messageBytes,
@@ -318,12 +358,27 @@ function createNodeUpstreams(
   );
 }
 
+function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
+  const { stateDir, file, policy, http } = config;
+  const own = http.tls === undefined ? [] : [http.tls.key];
+  return createSandbox({
+    secrets: {
+      stateDir,
+      socketPath: socketPath(stateDir),
+      obeyed: [...(file === undefined ? [] : [file]), policy.file],
+      files: async () => [...own, ...(await secretFiles())],
+    },
+    run: runBriefly,
+    env: process.env,
+  });
+}
+
 function createNodeGateway(
   { config, clock, random, logger }: Base,
   { identity, grants, store }: OpenState,
   rooms: Omit<
     Parts,
-    'blackboard' | 'checkpoints' | 'gateway' | 'logins' | 'renewalTimer' | 'tools'
+    'blackboard' | 'checkpoints' | 'conductTeller' | 'gateway' | 'logins' | 'renewalTimer' | 'tools'
   >,
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;

@@ -7,9 +7,16 @@ import { EventEmitter } from 'node:events';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import type { Config } from './config/index.ts';
-import { VERSION, createPartStack, messageOf, settledWithin, stopAll } from './core/index.ts';
+import {
+  VERSION,
+  createPartStack,
+  keepDebuggerShut,
+  messageOf,
+  settledWithin,
+  stopAll,
+} from './core/index.ts';
 import type { JsonObject, PartStack, PeerId, Startable } from './core/index.ts';
-import { bindSecrets } from './gateway/index.ts';
+import { bindSecrets, noteNode } from './gateway/index.ts';
 import { closeState, meshOf, openState } from './open-state.ts';
 import type { Base, OpenState, NodeComponents } from './open-state.ts';
 import { OPERATOR, createApprovalAccess } from './guard/index.ts';
@@ -79,6 +86,7 @@ export async function createNode(
   config: Config,
   components: NodeComponents = {},
 ): Promise<StarlingNode> {
+  keepDebuggerShut();
   const { base, state } = await openState(config, components);
   try {
     return new Node(base, state);
@@ -213,12 +221,14 @@ class Node implements StarlingNode {
   }
 
   async #startParts(): Promise<void> {
+    await this.#noteFolder();
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
-    const { pins, gateway, renewalTimer } = this.#parts;
+    const { conductTeller, pins, gateway, renewalTimer } = this.#parts;
     for (const part of [audit, governance, network]) await this.#running.start(part);
     if (!ownMesh.isMember()) await joinMesh({ ...this.#base, network, ownMesh }, { dial });
     for (const part of [
+      conductTeller,
       membership,
       checkpoints,
       blackboard,
@@ -228,6 +238,16 @@ class Node implements StarlingNode {
       renewalTimer,
     ]) {
       await this.#running.start(part);
+    }
+  }
+
+  /** So that other nodes of this user hide the folder from their servers. */
+  async #noteFolder(): Promise<void> {
+    try {
+      await noteNode(this.#base.config.stateDir, process.env);
+    } catch (error) {
+      // They find the folder by its socket, too, while this node runs.
+      this.#base.logger.warn({ error: messageOf(error) }, 'the state folder could not be noted');
     }
   }
 

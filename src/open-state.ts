@@ -37,6 +37,8 @@ export interface NodeComponents {
   readonly progress?: (line: string) => void;
   /** Where the passphrase of an encrypted key comes from. */
   readonly passphrase?: PassphraseSource;
+  /** Files outside of the state folder that hold secrets of the node, as they are now: servers don't see them. */
+  readonly secretFiles?: () => Promise<readonly string[]>;
   /** What carries the connections between nodes, in place of TCP and WebSocket. */
   readonly transports?: readonly Transport[] | undefined;
 }
@@ -49,6 +51,7 @@ export interface Base {
   readonly logger: Logger;
   readonly progress: (line: string) => void;
   readonly health: Health;
+  readonly secretFiles: () => Promise<readonly string[]>;
   readonly transports?: readonly Transport[] | undefined;
 }
 
@@ -116,6 +119,7 @@ function baseOf(config: Config, components: NodeComponents): Base {
       components.logger ?? createLogger({ spec: level, ...(file === undefined ? {} : { file }) }),
     progress: components.progress ?? (() => undefined),
     health: createHealth(),
+    secretFiles: components.secretFiles ?? (async () => []),
     transports,
   };
 }

@@ -7,3 +7,9 @@ export type { Clock, Random } from './core/index.ts';
 export { createCounters, createSuccessions } from './grants/index.ts';
 export { createCallerRules, createGuard, parsePolicy } from './guard/index.ts';
 export type { GuardWanted } from './guard/index.ts';
+// What somebody who means harm has: a key, a connection, and the signatures of a member.
+export { systemClock } from './core/index.ts';
+export { createBareHost, createNetwork } from './network/index.ts';
+export type { BareConnection, BareHost, Network, PeerStream } from './network/index.ts';
+export { joinMesh } from './mesh/index.ts';
+export { closeState, meshOf, openState } from './open-state.ts';

@@ -19,3 +19,10 @@ export function cpuUs(pids: readonly number[]): number | undefined {
   }
   return ticks * TICK_US;
 }
+
+/** Memory of a process that is in RAM now, MiB (proc(5), VmRSS of status); NaN where there is no /proc. */
+export function rssMiB(pid: number): number {
+  if (!existsSync('/proc/self/status')) return Number.NaN;
+  const kib = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kib) / 1024;
+}

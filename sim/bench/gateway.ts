@@ -23,8 +23,6 @@ import type { GatewaySize } from './size.ts';
 const CALLERS = [1, 64] as const;
 const STDIO_CALLERS = 64;
 const BIG_BYTES = 8 * 1024 * 1024;
-/** The big results stream that much longer, at both ends of the small calls. */
-const MIXED_MARGIN_MS = 500;
 
 const cli = fileURLToPath(new URL('./cli.js', import.meta.url));
 const upstream = fileURLToPath(new URL('./bench-upstream.js', import.meta.url));
@@ -208,14 +206,14 @@ async function benchMixed(
         durationMs,
         pids: [],
       });
-    await stream(MIXED_MARGIN_MS);
+    await stream(size.mixedMarginMs);
     const quiet: number[] = [];
     const busy: number[] = [];
     const mibs: number[] = [];
     for (let round = 0; round < size.mixedRounds; round += 1) {
       quiet.push((await echo(loader, path, 1, size, size.mixedMs)).p50Us);
-      const streaming = stream(size.mixedMs + size.warmUpMs + 2 * MIXED_MARGIN_MS);
-      await new Promise((resolve) => setTimeout(resolve, MIXED_MARGIN_MS));
+      const streaming = stream(size.mixedMs + size.warmUpMs + 2 * size.mixedMarginMs);
+      await new Promise((resolve) => setTimeout(resolve, size.mixedMarginMs));
       busy.push((await echo(loader, path, 1, size, size.mixedMs)).p50Us);
       mibs.push(((await streaming).perSecond * BIG_BYTES) / 2 ** 20);
     }

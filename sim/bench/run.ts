@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- mesh|gateway|guard] [--quick] [--json] [--check] [--record]`: without a part, all of
+ * `npm run bench [-- mesh|gateway|guard|hostile] [--quick] [--json] [--check] [--record]`: without a part, all of
  * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
  * cleared; `--record` writes the tables to `sim/RESULTS.md`; `--quick` runs everything of ours once and
  * shortly, without bars.
@@ -8,10 +8,11 @@ import { parseArgs } from 'node:util';
 import { recordResult } from '../results.ts';
 import { benchGateway } from './gateway.ts';
 import { benchGuard } from './guard.ts';
+import { benchHostile } from './hostile.ts';
 import { benchMesh } from './mesh.ts';
 import { FULL, QUICK } from './size.ts';
 
-const PARTS: readonly string[] = ['mesh', 'gateway', 'guard'];
+const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', 'hostile'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -20,6 +21,8 @@ const { values, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
     record: { type: 'boolean', default: false },
+    // Names of attacks, for `hostile`: the rest is left out.
+    only: { type: 'string', multiple: true, default: [] },
   },
 });
 const unknown = positionals.find((part) => !PARTS.includes(part));
@@ -41,8 +44,11 @@ async function run(parts: readonly string[]): Promise<void> {
   const mesh = parts.includes('mesh') ? await benchMesh(size.mesh, print) : undefined;
   const gateway = parts.includes('gateway') ? await benchGateway(size.gateway, print) : undefined;
   const guard = parts.includes('guard') ? await benchGuard(size.guard, print) : undefined;
-  if (values.json) process.stdout.write(`${JSON.stringify({ mesh, gateway, guard })}\n`);
-  const bars = [...(gateway?.bars ?? []), ...(guard?.bars ?? [])];
+  const hostile = parts.includes('hostile')
+    ? await benchHostile(size.hostile, values.only, print)
+    : undefined;
+  if (values.json) process.stdout.write(`${JSON.stringify({ mesh, gateway, guard, hostile })}\n`);
+  const bars = [...(gateway?.bars ?? []), ...(guard?.bars ?? []), ...(hostile?.bars ?? [])];
   if (values.check && !values.quick && bars.some((bar) => !bar.pass)) process.exitCode = 1;
   if (!values.record) return;
   const command = `npm run bench -- ${values.check ? '--check ' : ''}--record`;

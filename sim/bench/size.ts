@@ -20,6 +20,8 @@ export interface GatewaySize {
   /** Small calls beside big results. */
   readonly mixedRounds: number;
   readonly mixedMs: number;
+  /** The big results stream that much longer, at both ends of the small calls. */
+  readonly mixedMarginMs: number;
   /** Whether other gateways are measured beside ours. */
   readonly rivals: boolean;
 }
@@ -31,11 +33,22 @@ export interface GuardSize {
   readonly samples: number;
 }
 
+/** Calls beside harm. */
+export interface HostileSize {
+  /** Pairs of a round with the attack and one without. */
+  readonly rounds: number;
+  readonly roundMs: number;
+  readonly warmUpMs: number;
+  /** The names of the attacks; all of them when none is named. */
+  readonly attacks: readonly string[];
+}
+
 /** The whole benchmark. */
 export interface BenchSize {
   readonly mesh: MeshSize;
   readonly gateway: GatewaySize;
   readonly guard: GuardSize;
+  readonly hostile: HostileSize;
 }
 
 /** What `npm run bench` does. */
@@ -48,22 +61,26 @@ export const FULL: BenchSize = {
     firstWarmUpMs: 2000,
     mixedRounds: 5,
     mixedMs: 2000,
+    mixedMarginMs: 500,
     rivals: true,
   },
   guard: { rounds: 5, samples: 60 },
+  hostile: { rounds: 2, roundMs: 1500, warmUpMs: 4000, attacks: [] },
 };
 
 /** One short round of what is ours: shows that the benchmark works; its figures say nothing. */
 export const QUICK: BenchSize = {
-  mesh: { rounds: 1, roundMs: 100, warmUpMs: 0, concurrency: [1, 16] },
+  mesh: { rounds: 1, roundMs: 50, warmUpMs: 0, concurrency: [1, 16] },
   gateway: {
     rounds: 1,
-    roundMs: 100,
+    roundMs: 50,
     warmUpMs: 0,
-    firstWarmUpMs: 50,
+    firstWarmUpMs: 20,
     mixedRounds: 1,
-    mixedMs: 200,
+    mixedMs: 100,
+    mixedMarginMs: 50,
     rivals: false,
   },
   guard: { rounds: 1, samples: 3 },
+  hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams', 'heartbeats'] },
 };

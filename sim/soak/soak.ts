@@ -22,15 +22,13 @@ import type { Tally } from './phases.ts';
 import { startWorld } from './world.ts';
 import type { SoakSize, World } from './world.ts';
 
-const QUIET_CALLS = 2000;
-const LISTS = 10;
 const SAMPLE_EACH_MS = 1000;
 const MEMORY_GROWTH_MAX = 0.1;
 /** Where times are this short, what else the machine does counts for more. */
 const P50_GROWTH_MAX = 0.5;
 const P50_SLACK_MS = 0.2;
 const MIB = 1024 * 1024;
-const GROUP_GONE_MS = 10_000;
+const GROUP_GONE_MS = 30_000;
 
 /** The whole, as `npm run soak` does it. */
 export const FULL: SoakSize = {
@@ -38,6 +36,9 @@ export const FULL: SoakSize = {
   crashes: 1000,
   reloads: 100,
   tools: 10_000,
+  lists: 10,
+  slowCalls: 200,
+  quietCalls: 2000,
   farSessions: 1000,
   warmUpShare: 0.5,
   samples: 30,
@@ -46,11 +47,14 @@ export const FULL: SoakSize = {
 };
 /** The same in seconds. */
 export const QUICK: SoakSize = {
-  sessions: 400,
-  crashes: 12,
-  reloads: 4,
-  tools: 1000,
-  farSessions: 30,
+  sessions: 120,
+  crashes: 4,
+  reloads: 2,
+  tools: 300,
+  lists: 2,
+  slowCalls: 20,
+  quietCalls: 200,
+  farSessions: 10,
   warmUpShare: 0.25,
   samples: 1,
   idleMs: 1000,
@@ -102,9 +106,9 @@ export async function soak(size: SoakSize, print: (text: string) => void): Promi
       const seconds = (performance.now() - from) / 1000;
       print(line(`warm-up: ${title}`.slice(0, 25), calm, seconds, await world.memory()));
     }
-    await quietCalls(world, QUIET_CALLS, calm);
+    await quietCalls(world, size.quietCalls, calm);
     await world.settled(0);
-    const p50Before = percentile(await quietCalls(world, QUIET_CALLS, calm), 0.5);
+    const p50Before = percentile(await quietCalls(world, size.quietCalls, calm), 0.5);
     await world.settled(0);
     const before = await keptMemory(world, size.samples);
     print(line('warm-up', calm, 0, before));
@@ -118,7 +122,7 @@ export async function soak(size: SoakSize, print: (text: string) => void): Promi
       phases.push({ title, count, ...tally, seconds, memory });
       print(line(`${title} ${count}`, tally, seconds, memory));
     }
-    const p50After = percentile(await quietCalls(world, QUIET_CALLS, calm), 0.5);
+    const p50After = percentile(await quietCalls(world, size.quietCalls, calm), 0.5);
     await world.settled(0);
     const after = await keptMemory(world, size.samples);
     await world.stop();
@@ -156,8 +160,8 @@ function worksOf(root: string, world: World, size: SoakSize, pids: Set<number>):
     ['abandoned sessions', size.sessions, (count, tally) => abandon(world, count, tally)],
     ['upstream crashes', size.crashes, (count, tally) => crash(world, count, tally, pids)],
     ['config reloads', size.reloads, (count, tally) => reload(world, count, tally)],
-    ['whole lists', LISTS, (count, tally) => list(world, size.tools, count, tally)],
-    ['slow readers', 1, (_, tally) => readSlowly(world, tally)],
+    ['whole lists', size.lists, (count, tally) => list(world, size.tools, count, tally)],
+    ['slow readers', 1, (_, tally) => readSlowly(world, size.slowCalls, tally)],
     [
       'sessions by a peer',
       size.farSessions,

@@ -25,6 +25,12 @@ export interface SoakSize {
   readonly crashes: number;
   readonly reloads: number;
   readonly tools: number;
+  /** How often all of them are listed. */
+  readonly lists: number;
+  /** Of each reader that reads slowly. */
+  readonly slowCalls: number;
+  /** One after the other, with nothing beside them, whose times are compared. */
+  readonly quietCalls: number;
   readonly farSessions: number;
   /** Share of the sizes that is done before memory is measured first: until the allocator has what it keeps. */
   readonly warmUpShare: number;

@@ -11,7 +11,7 @@ import { createAntiEntropy } from './anti-entropy.ts';
 import type { AntiEntropy } from './anti-entropy.ts';
 import { createOpenBoard } from './board.ts';
 import type { OpenBoard } from './board.ts';
-import { decodeGossip, digestsOf, encodeGossip } from './codec.ts';
+import { decodeGossip, digestsOf } from './codec.ts';
 import type { Digests } from './codec.ts';
 import type { ApplyResult } from './document.ts';
 import { LIMITS, PEER_SLACK, checkName, invalid, isBoardName } from './limits.ts';
@@ -21,6 +21,8 @@ import type { BoardRow } from './persistence.ts';
 import { BOARD_PROTOCOL, createBoardSync } from './sync.ts';
 import type { BoardSync } from './sync.ts';
 import type { Blackboard, Board, BoardChange, BoardEntry } from './types.ts';
+import { UPDATE_ALLOWANCE, createUpdateGossip } from './update-gossip.ts';
+import type { UpdateGossip } from './update-gossip.ts';
 
 /** What the blackboard works with. */
 export interface BlackboardComponents {
@@ -41,8 +43,6 @@ export interface BlackboardInit {
 }
 
 const TOPIC = 'board';
-/** A longer update goes by sync only: a gossip message carries 64 KiB, its envelope included. */
-const GOSSIP_BYTES_MAX = 48 * 1024;
 /** What a sync may carry besides a board of the largest size. */
 const SYNC_BYTES_EXTRA = 1024 * 1024;
 /** Changes that a watcher hears at once, at most. */
@@ -67,6 +67,7 @@ interface Running {
   readonly scope: Scope;
   readonly sync: BoardSync;
   readonly repair: AntiEntropy;
+  readonly gossip: UpdateGossip;
 }
 
 class AllBoards implements Blackboard {
@@ -84,7 +85,7 @@ class AllBoards implements Blackboard {
   constructor(components: BlackboardComponents, limits: BoardLimits) {
     this.#components = components;
     this.#limits = limits;
-    this.#topic = components.network.topic(TOPIC);
+    this.#topic = components.network.topic(TOPIC, UPDATE_ALLOWANCE);
   }
 
   async start(): Promise<void> {
@@ -115,7 +116,10 @@ class AllBoards implements Blackboard {
       random,
       logger,
     });
-    const running: Running = { scope, sync, repair };
+    const gossip = createUpdateGossip({ topic: this.#topic, scope, clock, logger }, (name) => {
+      for (const peer of network.connected()) repair.syncNow(peer, name);
+    });
+    const running: Running = { scope, sync, repair, gossip };
     this.#running = running;
     try {
       const boards = await readBoards(table);
@@ -240,12 +244,14 @@ class AllBoards implements Blackboard {
     const { logger } = this.#components;
     const message = decodeGossip(data);
     if (message === undefined) {
-      logger.warn({ peer: from }, 'gossip that is no update of a board dropped');
+      logger.debug({ peer: from }, 'gossip that is no update of a board dropped');
+      this.#components.network.report(from, 'malformed');
       return;
     }
     const { board, update } = message;
     if (this.#take(board, update, from) === 'malformed') {
-      logger.warn({ peer: from, board }, 'malformed update of a board dropped');
+      logger.debug({ peer: from, board }, 'malformed update of a board dropped');
+      this.#components.network.report(from, 'malformed');
       return;
     }
     // A board that is still not here: the first update that we hear refers to what we have not seen.
@@ -276,21 +282,6 @@ class AllBoards implements Blackboard {
       text: `${what} has reached its bound: updates of peers are dropped, so copies may differ`,
       hint: 'delete entries, or go on with a board of another name',
     });
-  }
-
-  #publish(name: string, update: Uint8Array): void {
-    const { network, logger } = this.#components;
-    const running = this.#running;
-    if (running === undefined) return;
-    const message = encodeGossip({ board: name, update });
-    if (message.length > GOSSIP_BYTES_MAX) {
-      for (const peer of network.connected()) running.repair.syncNow(peer, name);
-      return;
-    }
-    this.#topic.publish(message).catch((error: unknown) =>
-      // The update is not lost: the digests in heartbeats show that boards differ.
-      logger.debug({ board: name, error: messageOf(error) }, 'update not gossiped'),
-    );
   }
 
   #watch(name: string, listener: Watcher): () => void {
@@ -348,7 +339,7 @@ class AllBoards implements Blackboard {
         self,
         clock,
         logger,
-        publish: (update) => this.#publish(name, update),
+        publish: (update) => this.#running?.gossip.send(name, update),
         changed: (changes) => this.#changed(name, changes),
       },
       { name, rows, limits: this.#limits },
@@ -359,7 +350,7 @@ class AllBoards implements Blackboard {
 
   /** Lets go of a board that nothing could be written to. */
   #forgetBlank(board: OpenBoard): void {
-    if (!board.document.isBlank || this.#boards.get(board.name) !== board) return;
+    if (!board.document.isBlank || !board.isIdle || this.#boards.get(board.name) !== board) return;
     board.close();
     this.#boards.delete(board.name);
   }

@@ -32,7 +32,8 @@ export function approvalTools({
         'What waits for the approval of a person, newest first; with `all`, also what is over.',
       input: z.object({ all: z.boolean().optional().describe('Also those that are over.') }),
       hints: { readOnlyHint: true },
-      operatorOnly: false,
+      clients: 'no',
+      peers: 'granted',
       run(input, { principal }): ApprovalListResult {
         checkMayLook(callerRules, principal);
         const found = approvals.list(input.all === true ? undefined : 'pending');
@@ -53,7 +54,8 @@ export function approvalTools({
         reason: z.string().max(500).optional().describe('Told to who asked, and kept.'),
       }),
       hints: { destructiveHint: true },
-      operatorOnly: false,
+      clients: 'no',
+      peers: 'granted',
       async run(input, context): Promise<ApprovalAnswerResult> {
         const { principal, session } = context;
         const by: Voter = {

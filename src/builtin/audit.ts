@@ -76,6 +76,7 @@ function queryTool({ audit, peers }: AuditToolComponents): BuiltinTool {
       before: z.int().min(1).optional().describe('`next` of the answer before.'),
     }),
     hints: { readOnlyHint: true },
+    clients: 'no',
     run: async ({ limit, before, since, until, ...rest }, { signal }): Promise<AuditQueryResult> =>
       named(
         await audit.query({
@@ -108,6 +109,7 @@ function tailTool({ audit, peers }: AuditToolComponents): BuiltinTool {
         .describe(`How long to wait, in seconds; default ${TAIL_DEFAULT_S}.`),
     }),
     hints: { readOnlyHint: true },
+    clients: 'no',
     run: async ({ limit, cursor, timeout_s, ...rest }, { signal }): Promise<AuditTailResult> =>
       named(
         await audit.tail({
@@ -132,6 +134,7 @@ function verifyTool(components: AuditToolComponents): BuiltinTool {
       'Looks for edits, deletions, reordering and truncation in the audit log, also against what peers have seen of it, and says where they are.',
     input: z.object({}),
     hints: { readOnlyHint: true },
+    clients: 'no',
     run: () => verify(components),
   });
 }
@@ -144,6 +147,7 @@ function seenTool({ checkpoints }: AuditToolComponents): BuiltinTool {
       'The checkpoints that this node has seen of the audit log of a node, latest first: with them a copy of that log can be verified anywhere.',
     input: z.object({ did: z.string().min(1).max(256).describe('did:key of the node.') }),
     hints: { readOnlyHint: true },
+    clients: 'no',
     run: ({ did }): AuditSeenResult => ({ checkpoints: checkpoints.seenOf(parseDid(did)) }),
   });
 }

@@ -35,6 +35,7 @@ export function boardTools(components: BoardComponents): readonly BuiltinTool[] 
       description: 'One entry of a shared board, or null when there is none.',
       input: z.object({ board, key }),
       hints: { readOnlyHint: true },
+      clients: 'yes',
       run: async (input): Promise<BoardGetResult> => ({
         entry: (await blackboard.board(input.board)).get(input.key) ?? null,
       }),
@@ -46,6 +47,7 @@ export function boardTools(components: BoardComponents): readonly BuiltinTool[] 
         'Writes one entry of a shared board. Every peer of the mesh gets it; of concurrent writes one wins everywhere.',
       input: z.object({ board, key, value: z.json().describe('Any JSON value.') }),
       hints: { destructiveHint: true, idempotentHint: true },
+      clients: 'yes',
       run: async (input): Promise<BoardSetResult> => ({
         entry: await (await blackboard.board(input.board)).set(input.key, input.value as Json),
       }),
@@ -56,6 +58,7 @@ export function boardTools(components: BoardComponents): readonly BuiltinTool[] 
       description: 'Deletes one entry of a shared board, everywhere.',
       input: z.object({ board, key }),
       hints: { destructiveHint: true, idempotentHint: true },
+      clients: 'yes',
       run: async (input): Promise<BoardDeleteResult> => ({
         deleted: await (await blackboard.board(input.board)).delete(input.key),
       }),
@@ -75,6 +78,7 @@ function listTool(blackboard: Blackboard): BuiltinTool {
       prefix: z.string().optional().describe('Only keys that start with this.'),
     }),
     hints: { readOnlyHint: true },
+    clients: 'yes',
     async run(input): Promise<BoardListResult> {
       if (input.board === undefined) return { boards: blackboard.names() };
       const opened = await blackboard.board(input.board);
@@ -102,6 +106,7 @@ function watchTool(components: BoardComponents): BuiltinTool {
         .describe(`How long to wait, in seconds; default ${WATCH_DEFAULT_S}.`),
     }),
     hints: { readOnlyHint: true },
+    clients: 'yes',
     stop: () => feeds.stop(),
     run: (input, context): Promise<BoardWatchResult> =>
       feeds.after({

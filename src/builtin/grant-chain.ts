@@ -77,6 +77,7 @@ function showTool(components: ChainComponents): BuiltinTool {
       'One grant that this node gave or got, with all that it stands on: who gave what to whom, what each link narrows, when it ends, and whether it holds.',
     input: z.object({ id }),
     hints: { readOnlyHint: true },
+    clients: 'no',
     run(input): GrantShowResult {
       const grant = grants.find(input.id);
       const chain = explainChain(grant, contextOf(components, grant));
@@ -102,6 +103,7 @@ function verifyTool(components: ChainComponents): BuiltinTool {
       'Says of grants given as text whether they hold, or exactly which rule fails; what this node knows to be revoked counts.',
     input: z.object({ tokens }),
     hints: { readOnlyHint: true },
+    clients: 'no',
     run: (input): GrantVerifyResult => inspectGrants(input.tokens, contextOf(components)),
   });
 }
@@ -121,6 +123,7 @@ function delegateTool(components: ChainComponents): BuiltinTool {
       expires_s: seconds('Lifetime in seconds. Default: as long as the grant that it stands on.'),
     }),
     hints: { destructiveHint: false },
+    clients: 'no',
     async run(input): Promise<GrantCreateResult> {
       const { tools, resources, prompts, servers } = input;
       const named = [tools, resources, prompts, servers].some((some) => some !== undefined);
@@ -148,6 +151,7 @@ function importTool(components: ChainComponents): BuiltinTool {
     description: 'Keeps grants for this node that came by hand, with all that they stand on.',
     input: z.object({ tokens }),
     hints: { destructiveHint: false, idempotentHint: true },
+    clients: 'no',
     async run(input): Promise<GrantImportResult> {
       const refused = await grants.receive(input.tokens);
       const given = new Set(input.tokens);
@@ -169,6 +173,7 @@ function exportTool(components: ChainComponents): BuiltinTool {
       'A grant as text with all that it stands on, to be imported by its holder. It is of no use to anybody else.',
     input: z.object({ id }),
     hints: { readOnlyHint: true },
+    clients: 'no',
     run(input): GrantExportResult {
       const grant = grants.find(input.id);
       const chain = grants.chainOf(grant);

@@ -62,6 +62,7 @@ export function grantTools(components: GrantComponents): readonly BuiltinTool[] 
           .describe(`How many nodes it lets in; default 1, at most ${INVITE_USES_MAX}.`),
       }),
       hints: { destructiveHint: false },
+      clients: 'no',
       run: (input): Promise<InviteResult> =>
         components.createTicket({
           expiresInMs: (input.expires_s ?? INVITE_DEFAULT_S) * 1000,
@@ -87,6 +88,7 @@ function createTool(components: GrantComponents): BuiltinTool {
       ),
     }),
     hints: { destructiveHint: false },
+    clients: 'no',
     async run(input): Promise<GrantCreateResult> {
       const caveats = caveatsOf(input);
       const lifetimeMs =
@@ -110,6 +112,7 @@ function listTool(components: GrantComponents): BuiltinTool {
     description: 'All grants that this node issued or received, newest first, with their state.',
     input: z.object({}),
     hints: { readOnlyHint: true },
+    clients: 'no',
     run(): GrantListResult {
       const issued = components.grants
         .issued()
@@ -133,6 +136,7 @@ function revokeTool(components: GrantComponents): BuiltinTool {
       reason: z.string().max(500).optional(),
     }),
     hints: { destructiveHint: true, idempotentHint: true },
+    clients: 'no',
     async run(input): Promise<GrantRevokeResult> {
       const grant = components.grants.find(input.id);
       await components.grants.revoke(grant.claims.jti, input.reason);

@@ -59,6 +59,7 @@ export type {
   SecretRemoveResult,
   SecretSetResult,
   SecretSummary,
+  ShortStatus,
   StatusResult,
   TokenView,
   ValidateTokenResult,

@@ -42,6 +42,7 @@ export function keyTools(components: KeyComponents): readonly BuiltinTool[] {
           .describe('Lifetime in seconds; default: until it is revoked.'),
       }),
       hints: { destructiveHint: false },
+      clients: 'no',
       async run(input): Promise<KeyCreateResult> {
         const { key, info } = await keys.create({
           name: input.name,
@@ -59,6 +60,7 @@ export function keyTools(components: KeyComponents): readonly BuiltinTool[] {
       description: 'All API keys, newest first: name, scopes, and when each was used last.',
       input: z.object({}),
       hints: { readOnlyHint: true },
+      clients: 'no',
       run: (): KeyListResult => ({ keys: keys.list().map((key) => summarise(key, clock.now())) }),
     }),
     defineTool({
@@ -67,6 +69,7 @@ export function keyTools(components: KeyComponents): readonly BuiltinTool[] {
       description: 'Ends an API key at once. Takes its name or id.',
       input: z.object({ key: z.string().min(1).max(64).describe('Name or id of the key.') }),
       hints: { destructiveHint: true, idempotentHint: true },
+      clients: 'no',
       async run(input): Promise<KeyRevokeResult> {
         return { revoked: summarise(await keys.revoke(input.key), clock.now()) };
       },

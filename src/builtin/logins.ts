@@ -33,6 +33,7 @@ export function loginTools(components: LoginComponents): readonly BuiltinTool[] 
           .describe('How long to wait; default 0, or 60 with `id`.'),
       }),
       hints: { destructiveHint: false },
+      clients: 'no',
       async run(input, { signal }): Promise<McpLoginResult> {
         const started = input.id === undefined ? await logins.start(input.server) : undefined;
         const id = started?.id ?? input.id ?? '';
@@ -47,6 +48,7 @@ export function loginTools(components: LoginComponents): readonly BuiltinTool[] 
       description: 'Forgets the tokens of this node at an upstream MCP server.',
       input: z.object({ server }),
       hints: { destructiveHint: true, idempotentHint: true },
+      clients: 'no',
       run: async (input): Promise<McpLogoutResult> => ({
         server: input.server,
         loggedOut: await logins.logout(input.server),

@@ -81,7 +81,8 @@ export function permissionTools(components: PermissionComponents): readonly Buil
           ),
       }),
       hints: { destructiveHint: false },
-      operatorOnly: false,
+      clients: 'yes',
+      peers: 'granted',
       run: (input, { principal }): Promise<PermissionAnswer> =>
         components.guardian.request(principal, {
           agentId: input.agent_id,
@@ -115,7 +116,8 @@ function validateTool(components: PermissionComponents, looks: Allowance): Built
       'Says whether a grant is valid now, or which rule fails. Takes the grant itself, best with the grants that it stands on, or the id of one of yours.',
     input: z.object({ token: z.string().min(4).max(TOKEN_MAX).describe('The grant or its id.') }),
     hints: { readOnlyHint: true },
-    operatorOnly: false,
+    clients: 'yes',
+    peers: 'granted',
     run(input, { principal }): ValidateTokenResult {
       looks.take(keyOf(principal), LOOKS_PER_MINUTE);
       return validate(components, principal, input.token);
@@ -134,7 +136,8 @@ function revokeTool(components: PermissionComponents, looks: Allowance): Builtin
       reason: z.string().max(400).optional(),
     }),
     hints: { destructiveHint: true, idempotentHint: true },
-    operatorOnly: false,
+    clients: 'yes',
+    peers: 'granted',
     async run(input, { principal }): Promise<RevokeTokenResult> {
       looks.take(keyOf(principal), LOOKS_PER_MINUTE);
       const { grants } = components;

@@ -43,6 +43,7 @@ export function pinTools(components: PinComponents): readonly BuiltinTool[] {
           .describe('Only `[<peer>/]<server>[/<name>]` that contain this.'),
       }),
       hints: { readOnlyHint: true },
+      clients: 'no',
       async run(input): Promise<PinListResult> {
         const wanted = referred(components)
           .filter(({ reference }) => reference.includes(input.filter ?? ''))
@@ -73,6 +74,7 @@ export function pinTools(components: PinComponents): readonly BuiltinTool[] {
         all: z.boolean().optional().describe('True: everything that is quarantined.'),
       }),
       hints: { destructiveHint: true, idempotentHint: true },
+      clients: 'no',
       run: (input): Promise<PinApproveResult> => approve(components, input),
     }),
   ];

@@ -40,6 +40,7 @@ export function policyTools(components: PolicyComponents): readonly BuiltinTool[
         text: z.string().max(TEXT_MAX).optional().describe('YAML to check in place of the file.'),
       }),
       hints: { readOnlyHint: true },
+      clients: 'no',
       async run(input): Promise<PolicyCheckResult> {
         const { policy } = components;
         return { file: policy.file, ...(await policy.check(input.text)) };
@@ -67,6 +68,7 @@ export function policyTools(components: PolicyComponents): readonly BuiltinTool[
         args: z.record(z.string(), z.unknown()).optional().describe('Arguments of the call.'),
       }),
       hints: { readOnlyHint: true },
+      clients: 'no',
       run(input): PolicyExplainResult {
         const principal = onBehalf(principalOf(components, input.as), input.for);
         const resource = /^[a-z]+:/.test(input.on) ? input.on : `tool:${input.on}`;

@@ -41,6 +41,7 @@ export function secretTools(components: SecretComponents): readonly BuiltinTool[
           ),
       }),
       hints: { destructiveHint: true, idempotentHint: true },
+      clients: 'no',
       async run(input): Promise<SecretSetResult> {
         const { replaced } = await secrets.set(input.name, new Secret(input.value));
         const running = components.changed();
@@ -54,6 +55,7 @@ export function secretTools(components: SecretComponents): readonly BuiltinTool[
         'The secrets that are kept and those that servers lack: name, when it was set, and which servers use it.',
       input: z.object({}),
       hints: { readOnlyHint: true },
+      clients: 'no',
       async run(): Promise<SecretListResult> {
         const kept = await secrets.list();
         const lacking = [...secretUses(components.servers()).keys()]
@@ -73,6 +75,7 @@ export function secretTools(components: SecretComponents): readonly BuiltinTool[
       description: 'Forgets a secret. Servers that run keep it until they end.',
       input: z.object({ name }),
       hints: { destructiveHint: true, idempotentHint: true },
+      clients: 'no',
       async run(input): Promise<SecretRemoveResult> {
         const removed = await secrets.remove(input.name);
         components.changed();

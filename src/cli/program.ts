@@ -21,6 +21,7 @@ import { addSecret } from './groups/secret.ts';
 import { addSim } from './groups/sim.ts';
 import { addCall, addTools } from './groups/tools.ts';
 import { examples } from './groups/define-command.ts';
+import { meantBy } from './groups/meant-commands.ts';
 import type { Outcome } from './groups/define-command.ts';
 
 /** The commands, in the order in which the help lists them. */
@@ -47,13 +48,15 @@ const IN_ORDER = [
 ] as const;
 
 /**
- * Runs `starling` with `args`, the words after its name; gives the exit code: 0 done, 1 failed, 2 wrong
+ * Runs `starling` with `given`, the words after its name; gives the exit code: 0 done, 1 failed, 2 wrong
  * use. Never throws for what a user can get wrong.
  */
-export async function runProgram(args: readonly string[]): Promise<number> {
+export async function runProgram(given: readonly string[]): Promise<number> {
   const outcome: Outcome = { exitCode: 0 };
   const program = buildProgram(outcome);
+  const args = plainWords(given);
   try {
+    refuseHelpOnNothing(program, args);
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
@@ -63,6 +66,33 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     return printError(usageError(error, program, args), args.includes('--json'));
   }
   return outcome.exitCode;
+}
+
+/** The same request in commander's words: `help grant create`, `version` and `-V` as people type them. */
+function plainWords(args: readonly string[]): readonly string[] {
+  const [first, ...rest] = args;
+  if (first === 'help') return [...rest, '--help'];
+  if (first === 'version' || first === '-V') return ['--version', ...rest];
+  return args;
+}
+
+function commandOf(parent: Command, word: string): Command | undefined {
+  return parent.commands.find((one) => one.name() === word || one.aliases().includes(word));
+}
+
+/** Commander answers `starling nonsense --help` with the help of `starling`, as if all were well. */
+function refuseHelpOnNothing(program: Command, args: readonly string[]): void {
+  if (!args.includes('--help') && !args.includes('-h')) return;
+  let at = program;
+  for (const word of args) {
+    if (word.startsWith('-') || at.commands.length === 0) return;
+    const below = commandOf(at, word);
+    if (below === undefined) {
+      if (at.registeredArguments.length > 0) return;
+      throw new CommanderError(2, 'commander.unknownCommand', `error: unknown command '${word}'`);
+    }
+    at = below;
+  }
 }
 
 /** What commander found wrong, as a `StarlingError` with a hint. */
@@ -75,9 +105,17 @@ function usageError(
   const path: string[] = [];
   let at: Command | undefined = program;
   for (const word of args) {
-    at = at.commands.find((command) => command.name() === word);
+    at = commandOf(at, word);
     if (at === undefined) break;
-    path.push(word);
+    path.push(at.name());
+  }
+  const meant = meantBy(args.filter((word) => !word.startsWith('-')));
+  if (meant !== undefined && WRONG_WORDS.includes(error.code)) {
+    return new StarlingError('STARLING_USAGE', first, { hint: meant, cause: error });
+  }
+  if (error.code === 'commander.excessArguments' && path.join(' ') === 'up') {
+    const hint = 'a ticket follows --join: starling up --join <ticket>';
+    return new StarlingError('STARLING_USAGE', first, { hint, cause: error });
   }
   const suggestion = rest.join(' ').replaceAll(/[()]/g, '').trim();
   const help = `see: ${['starling', ...path, '--help'].join(' ')}`;
@@ -99,11 +137,14 @@ function usageError(
   });
 }
 
+/** Errors of commander about a word in a place where only a command can stand. */
+const WRONG_WORDS = ['commander.unknownCommand', 'commander.excessArguments'];
+
 /** All commands with their options and help; `outcome` takes the exit code of the one that is run. */
 export function buildProgram(outcome: Outcome): Command {
   const program = new Command('starling')
     .description('A peer-to-peer mesh for AI agents and their tools.')
-    .version(VERSION, '-V, --version', 'print the version')
+    .version(VERSION, '-v, --version', 'print the version')
     .addHelpText('after', examples('starling up --config starling.json', 'starling doctor'))
     .configureHelp({ showGlobalOptions: true })
     // Else `mcp`, which has options and commands, would take the options of its commands.

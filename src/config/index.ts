@@ -1,8 +1,18 @@
 /** File, environment and flags, made into one frozen configuration. */
+export {
+  ATTACH_CLIENT,
+  ATTACH_METHOD,
+  ATTACH_OPERATOR,
+  CLIENT_LOCAL,
+  CLIENT_NAME,
+  CLIENT_NAME_WORDS,
+  CLIENT_TCP,
+  isFreeClientName,
+} from './client-names.ts';
 export { loadConfig } from './load.ts';
 export type { ConfigSources } from './load.ts';
 export { nearest } from './nearest.ts';
-export { socketPath, tokenFile } from './paths.ts';
+export { defaultStateDir, nodesFolder, socketPath, tokenFile } from './paths.ts';
 export { explain, invalidConfig } from './problems.ts';
 export type { Problem } from './problems.ts';
 export { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
@@ -13,6 +23,7 @@ export type {
   HttpTls,
   McpServer,
   Retry,
+  SandboxRules,
   ServerOAuth,
   SseServer,
   StdioServer,

@@ -148,6 +148,7 @@ function complete(
   return {
     name,
     stateDir: resolve(file.stateDir ?? defaultStateDir(env)),
+    file: resolve(path),
     listen: file.listen,
     announce: file.announce,
     bootstrap: file.bootstrap,
@@ -174,11 +175,13 @@ function complete(
     keepAlive: file.keepAlive,
     retry: file.retry,
     limits: file.limits,
-    log: {
-      level: file.log.level,
-      ...(file.log.file === undefined ? {} : { file: file.log.file }),
-    },
+    log: logOf(file.log),
   };
+}
+
+/** The log's part, without a file that nobody names. */
+function logOf({ level, file }: FileConfig['log']): Config['log'] {
+  return { level, ...(file === undefined ? {} : { file }) };
 }
 
 /** The audit log's part, with the time in milliseconds. */

@@ -1,6 +1,7 @@
 /** `mcpServers` in the forms that MCP clients use, made into one form; variables expanded. */
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { isAbsolute, resolve } from 'node:path';
 import type { z } from 'zod';
 import { BUILTIN_SERVER, Secret, messageOf, printable } from '../core/index.ts';
 import type { JsonObject, SecretPiece } from '../core/index.ts';
@@ -196,6 +197,8 @@ class EntryReader {
     if (type === 'stdio' || (type === undefined && entry.command !== undefined)) {
       return this.#stdio(entry, base);
     }
+    if (entry.sandbox !== undefined)
+      this.#wrong('sandbox', 'only a server with a `command` has one');
     if (type === 'sse') return this.#remote('sse', entry, url, base);
     if (type === undefined ? url !== undefined : HTTP_TYPES.includes(type)) {
       return this.#remote('http', entry, url, base);
@@ -216,8 +219,33 @@ class EntryReader {
       args: (entry.args ?? []).map((arg, index) => this.#expand(`args[${index}]`, arg)),
       env,
       ...(entry.cwd === undefined ? {} : { cwd: this.#expand('cwd', entry.cwd) }),
+      ...this.#sandbox(entry.sandbox),
       ...base,
     };
+  }
+
+  #sandbox(written: Entry['sandbox']): Pick<StdioServer, 'sandbox'> {
+    if (written === undefined || written === true) return {};
+    if (written === false) return { sandbox: false };
+    const { write, read, network, reach = [] } = written;
+    const paths = (part: 'write' | 'read' | 'reach', given: readonly string[]) =>
+      given.map((path, index) => this.#path(`sandbox.${part}[${index}]`, path));
+    return {
+      sandbox: {
+        ...(write === undefined ? {} : { write: paths('write', write) }),
+        ...(read === undefined ? {} : { read: paths('read', read) }),
+        network,
+        reach: paths('reach', reach),
+      },
+    };
+  }
+
+  /** A path from the root or, with `~/`, from the home folder. */
+  #path(part: string, written: string): string {
+    const path = this.#expand(part, written).replace(/^~(?=\/|$)/, homedir());
+    if (isAbsolute(path)) return resolve(path);
+    this.#wrong(part, 'this path depends on a folder; begin it with / or ~/');
+    return path;
   }
 
   #remote(

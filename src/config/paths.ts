@@ -47,6 +47,14 @@ export function socketPath(stateDir: string): string {
   return join(tmpdir(), `${APP}-${process.getuid?.() ?? 0}`, `${hash}.sock`);
 }
 
+/**
+ * The folder in which the nodes of this user note their state folders, where those are not the default
+ * one: so that each node knows what it has to hide from its servers.
+ */
+export function nodesFolder(env: NodeJS.ProcessEnv): string {
+  return `${defaultStateDir(env)}-nodes`;
+}
+
 /** The policy file when nobody names one: beside the config file. */
 export function policyFile(configFile: string): string {
   return join(dirname(resolve(configFile)), 'policy.yaml');

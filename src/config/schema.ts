@@ -105,6 +105,34 @@ const serverOAuthSchema = z
   })
   .describe('OAuth 2.1 for a server at a URL; {} discovers everything.');
 
+/** Absolute, or below the home folder; variables are expanded before the check of what is left. */
+const sandboxPaths = (what: string): z.ZodOptional<z.ZodArray<z.ZodString>> =>
+  z.array(z.string().min(1)).max(256).optional().describe(what);
+
+/** What one process of ours may see besides what every sandboxed one may. */
+const sandboxSchema = z
+  .union(
+    [
+      z.boolean(),
+      z.strictObject({
+        write: sandboxPaths(
+          'Only these paths, those of `read` and the system are there; these can be written.',
+        ),
+        read: sandboxPaths(
+          'Only these paths, those of `write` and the system are there; these can be read.',
+        ),
+        network: z.boolean().default(true).describe('False: the process reaches no network.'),
+        reach: sandboxPaths(
+          'Sockets of container engines, service managers and terminals that stay reachable, by path.',
+        ),
+      }),
+    ],
+    { error: 'false, or an object with write, read, network and reach' },
+  )
+  .describe(
+    "How the process is kept from the node's secrets. Default true: their folders and the node's processes are hidden. false: it runs with all rights of the node's user.",
+  );
+
 /** One entry of `mcpServers`, in any of the forms that MCP clients use. */
 export const mcpServerSchema = z
   .strictObject({
@@ -123,6 +151,7 @@ export const mcpServerSchema = z
     env: z.record(z.string(), z.string()).optional().describe('Added to a small safe environment.'),
     envFile: z.string().optional().describe('File of KEY=VALUE lines, below `env` in precedence.'),
     cwd: z.string().optional().describe("Folder that the program runs in; default the node's own."),
+    sandbox: sandboxSchema.optional(),
     url: z
       .string()
       .optional()

@@ -15,6 +15,17 @@ interface ServerBase {
   readonly remarks?: readonly string[];
 }
 
+/** What a sandboxed process may see. Paths are absolute. */
+export interface SandboxRules {
+  /** With `write` or `read` only these paths and the system's are there. */
+  readonly write?: readonly string[];
+  readonly read?: readonly string[];
+  /** Default true. */
+  readonly network: boolean;
+  /** Sockets that are hidden from others and not from this process. */
+  readonly reach: readonly string[];
+}
+
 /** An upstream MCP server that runs as a child process. */
 export interface StdioServer extends ServerBase {
   readonly type: 'stdio';
@@ -23,6 +34,8 @@ export interface StdioServer extends ServerBase {
   /** Values may be secret: never print them. */
   readonly env: Readonly<Record<string, Secret>>;
   readonly cwd?: string;
+  /** False: the process runs with all rights of the node's user. Absent: the node's secrets are hidden from it. */
+  readonly sandbox?: SandboxRules | false;
 }
 
 /** How we get an access token for a server (OAuth 2.1). What is absent is discovered. */
@@ -126,6 +139,8 @@ export interface Config {
   /** Our name in the mesh; default: the host's name, made fit. */
   readonly name: string;
   readonly stateDir: string;
+  /** The config file, read or to be read. Absent in a configuration that was made by a program. */
+  readonly file?: string;
   /** Multiaddrs to listen on. Default `/ip4/0.0.0.0/tcp/4040` and `/ip4/0.0.0.0/tcp/4041/ws`. */
   readonly listen: readonly string[];
   /** Multiaddrs to tell others instead of what we listen on. */

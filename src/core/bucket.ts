@@ -34,12 +34,19 @@ export interface Buckets {
    * for this call, for limits that differ from key to key or change while the node runs.
    */
   readonly take: (key: string, size?: BucketSize) => boolean;
+  /**
+   * Takes `cost` tokens of `key`, whether they are there or not, and gives the milliseconds until the key
+   * has a token again, rounded up; 0 when one is left. A debt is a hundred bursts at most.
+   */
+  readonly charge: (key: string, cost: number, size?: BucketSize) => number;
   /** Milliseconds until `key` has a token, rounded up; 0 when a token is there. Takes nothing. */
   readonly waitMs: (key: string, size?: BucketSize) => number;
 }
 
 /** Keys that are remembered when nothing else is said. */
 const KEYS_MAX = 10_000;
+/** How far below empty a bucket may be charged, in bursts. */
+const DEBT_BURSTS_MAX = 100;
 /** What sums of fractions may be off: a token that is missing no more than this is there. */
 const TOLERANCE = 1e-9;
 
@@ -89,6 +96,12 @@ export function createBuckets(clock: Clock, size: BucketSize, keysMax = KEYS_MAX
       const isThere = waitMsOf(level, own) === 0;
       keep(key, isThere ? { ...level, tokens: Math.max(0, level.tokens - 1) } : level);
       return isThere;
+    },
+    charge(key, cost, own = size) {
+      const level = levelOf(key, own);
+      const tokens = Math.max(-DEBT_BURSTS_MAX * own.burst, level.tokens - cost);
+      keep(key, { ...level, tokens });
+      return waitMsOf({ ...level, tokens }, own);
     },
     waitMs(key, own = size) {
       return waitMsOf(levelOf(key, own), own);

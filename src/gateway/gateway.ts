@@ -13,8 +13,7 @@ import {
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import type { Directory, ServerCatalog } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
-import { OPERATOR } from '../guard/index.ts';
-import type { Approvals, Guard } from '../guard/index.ts';
+import type { Approvals, Guard, Principal } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
@@ -28,6 +27,8 @@ import type { PeerCatalogs } from './upstreams/peer-catalogs.ts';
 import { createClearance } from './clearance/clearance.ts';
 import type { Clearance } from './clearance/clearance.ts';
 import type { ApiKeys } from './door/api-keys.ts';
+import { createAttachedClients } from './door/attached-clients.ts';
+import type { AttachedClients } from './door/attached-clients.ts';
 import { createDoor } from './door/door.ts';
 import { createRateLimit } from './door/rate-limit.ts';
 import type { RateLimit } from './door/rate-limit.ts';
@@ -60,6 +61,9 @@ import type {
 } from './types.ts';
 import { openPeerChannel } from './upstreams/peer.ts';
 import type { PeerChannelComponents, PeerChannelInit } from './upstreams/peer.ts';
+
+/** Sessions that the operator has besides those that clients may fill. */
+const OPERATOR_SESSIONS = 100;
 
 /** What the gateway works with. */
 export interface GatewayComponents {
@@ -124,6 +128,7 @@ class NodeGateway implements Gateway {
   readonly #catalogs: PeerCatalogs;
   readonly #peerTransport: PeerTransport;
   readonly #rateLimit: RateLimit;
+  readonly #attached: AttachedClients;
   readonly #open = new Map<Session, SessionDoor>();
   readonly #counts: Record<SessionDoor, number> = { socket: 0, http: 0, tcp: 0, peer: 0 };
   readonly #catalogListeners = new Set<() => void>();
@@ -157,6 +162,7 @@ class NodeGateway implements Gateway {
     this.#components = components;
     this.#init = init;
     this.#rateLimit = createRateLimit(components.clock, init.limits.requestsPerSecond);
+    this.#attached = createAttachedClients(components);
     this.#certifier = createCertifier(components);
     this.#clearance = createClearance(
       { ...components, logger: components.logger.child('clearance') },
@@ -259,11 +265,12 @@ class NodeGateway implements Gateway {
     const token = await loadToken(tokenFile);
     const door = createDoor(
       { ...this.#components, rateLimit: this.#rateLimit, logger: logger.child('door') },
-      { ...http, token, tokenFile },
+      { ...http, token },
     );
     this.#socket = createSocketTransport(
       {
-        open: (push) => this.#session('socket', { principal: OPERATOR, push }),
+        principalOf: (as) => this.#attached.principalOf(as),
+        open: (principal, push) => this.#session('socket', { principal, push }),
         ended: (session) => this.#forget(session),
         clock,
         logger: logger.child('socket'),
@@ -347,7 +354,7 @@ class NodeGateway implements Gateway {
 
   #createTcp(door: Door): TcpTransport {
     const { clock, logger } = this.#components;
-    const { http, tcp, limits, tokenFile } = this.#init;
+    const { http, tcp, limits } = this.#init;
     return createTcpTransport(
       {
         isAllowed: createAddressCheck(http.allowedAddresses),
@@ -355,6 +362,7 @@ class NodeGateway implements Gateway {
           const verdict = await door.byToken(token, address);
           return isRefusal(verdict) ? undefined : verdict;
         },
+        nobody: this.#attached.tcp,
         open: (principal, push) => this.#session('tcp', { principal, push, isLimited: true }),
         ended: (session) => this.#forget(session),
         clock,
@@ -362,7 +370,6 @@ class NodeGateway implements Gateway {
       },
       {
         ...tcp,
-        tokenFile,
         messageBytes: limits.messageBytes,
         keepAliveMs: this.#init.keepAlive.intervalMs,
       },
@@ -371,8 +378,9 @@ class NodeGateway implements Gateway {
 
   #session(door: SessionDoor, { spec, isLimited = false, ...own }: NewSession): Session {
     const { limits, name } = this.#init;
-    // By door, so that neither peers nor forgetful HTTP clients can lock the operator out.
-    if (this.#counts[door] >= limits.sessions) {
+    // By door, so that neither peers nor forgetful clients can lock the operator out.
+    const isOwn = door === 'socket' && own.principal.kind === 'operator';
+    if (this.#counts[door] >= limits.sessions + (isOwn ? OPERATOR_SESSIONS : 0)) {
       throw new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
         `${limits.sessions} ${door} sessions are open (limits.sessions)`,
@@ -389,8 +397,8 @@ class NodeGateway implements Gateway {
         channels: { open: (target, needs) => this.#openChannel(target, needs) },
         clearance: this.#clearance,
         search: this.#search,
-        ...(own.principal.kind === 'operator'
-          ? { ready: (client) => this.#approvalPrompter.attach(client) }
+        ...(hasPerson(own.principal)
+          ? { ready: (client) => this.#approvalPrompter.attach(client, own.principal) }
           : {}),
         ...(isLimited ? { admit: () => this.#rateLimit.take(caller)?.error } : {}),
         clock,
@@ -493,6 +501,13 @@ class NodeGateway implements Gateway {
     this.#catalogDigest = digest;
     for (const listener of this.#catalogListeners) listener();
   }
+}
+
+/** True where the person who owns the node sits before whoever calls. */
+function hasPerson(principal: Principal): boolean {
+  return (
+    principal.kind === 'operator' || (principal.kind === 'client' && principal.person === true)
+  );
 }
 
 function serverInfoOf(name: string): JsonObject {

@@ -15,7 +15,7 @@ import { createCurrentPolicy } from './policy/current-policy.ts';
 import type { CurrentPolicy } from './policy/current-policy.ts';
 import { createCallerRules } from './policy/caller-rules.ts';
 import type { CallerRulesLookup } from './policy/caller-rules.ts';
-import type { ExplainingGuard } from './types.ts';
+import type { ClientAccess, ExplainingGuard } from './types.ts';
 import { nameOf } from './principal-names.ts';
 import type { MeshFacts } from './principal-names.ts';
 
@@ -42,6 +42,8 @@ export interface GovernanceComponents {
   isOpen(): boolean;
   /** Tools of this node as they are pinned now. */
   tools(): readonly OfferedTool[];
+  /** What clients may do with a tool of the built-in server. */
+  clientAccess(tool: string): ClientAccess;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly health: Health;
@@ -90,6 +92,7 @@ export function createGovernance(
     policy: { callerRules, current: () => policy.current() },
     approvals,
     open: init.open,
+    clientAccess: (tool) => components.clientAccess(tool),
     alert: ({ limit, resource, share }) =>
       alerts.raise(limit, `${resource} uses ${Math.round(share * 100)} % of ${limit}`),
   });

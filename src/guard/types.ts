@@ -25,16 +25,27 @@ export type Principal =
       /** Absent where the peer calls for itself. */
       readonly onBehalfOf?: OnBehalfOf | undefined;
     }
-  /** Somebody local with bounded rights: the holder of an API key, or the subject of a JWT. */
+  /**
+   * Somebody local with bounded rights: an MCP client that is attached to this node, the holder of an API
+   * key, or the subject of a JWT.
+   */
   | {
       readonly kind: 'client';
-      /** What messages call the client. */
+      /** What messages and the policy (`client:<name>`) call the client: a person gave that name. */
       readonly name: string;
       /** Resource patterns as in grants (`tool:files/*`), or `*`: see {@link Guard}. */
       readonly scopes: readonly string[];
+      /** True where the person who owns the node sits before the client: forms for that person reach it. */
+      readonly person?: true;
     }
   /** Whoever proved an Ed25519 identity over HTTP: has what was granted to its did. */
   | { readonly kind: 'agent'; readonly did: Did; readonly name: string };
+
+/**
+ * What clients of this node may do with a tool of its built-in server: use it, use it when a person has
+ * agreed, or not at all.
+ */
+export type ClientAccess = 'yes' | 'ask' | 'no';
 
 /** What the caller of the guard knows about the thing that is wanted. */
 export interface WantedFacts {
@@ -115,7 +126,8 @@ export type Decision =
  * Decides: the operator may do everything, a peer and an agent what grants of this node allow its
  * did, a client what a scope of its own matches, whatever the ability. The scope `*` is every tool,
  * resource and prompt. Only a scope that names the built-in server `starling` literally covers it,
- * here (`tool:starling/peers`) and at peers (`tool:@alice/starling/peers`). The policy can only take
+ * here (`tool:starling/peers`) and at peers (`tool:@alice/starling/peers`), and of the tools of ours
+ * it covers only those that clients may use at all ({@link ClientAccess}). The policy can only take
  * away from that, or have it wait for an approval; to the operator it can do only the latter.
  */
 export interface Guard {

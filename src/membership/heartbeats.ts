@@ -2,8 +2,8 @@
  * Sends and hears heartbeats: by gossip to all, and over a stream of `/starling/heartbeat/1` to one
  * peer, because gossip may have no way to whom we have just met, or when we leave.
  */
-import { messageOf, withDeadline } from '../core/index.ts';
-import type { Clock, Logger, PeerId } from '../core/index.ts';
+import { StarlingError, createBuckets, messageOf, withDeadline } from '../core/index.ts';
+import type { Buckets, Clock, Logger, PeerId } from '../core/index.ts';
 import { createMessageStream } from '../network/index.ts';
 import type { Network, PeerStream, Topic } from '../network/index.ts';
 import { decodeHeartbeat, encodeHeartbeat } from './heartbeat-format.ts';
@@ -11,6 +11,15 @@ import type { Heartbeat } from './heartbeat-format.ts';
 import type { Presence } from './types.ts';
 
 const TOPIC = 'heartbeat';
+/**
+ * How many heartbeats a peer may send, by gossip and again over streams: those of its rhythm, and one
+ * for each of a few changes. More lets a busy node tell its changes sooner; each costs every node 1 ms.
+ */
+const ALLOWANCE = { burst: 40, everyMs: 500 } as const;
+/** What this node sends of its own accord, besides its rhythm: less than others take of it. */
+const OWN_PACE = { burst: 15, everyMs: 700 } as const;
+/** One heartbeat comes on a stream; who opens more at a time does no harm, but no good either. */
+const STREAM_TIMEOUT_MS = 10_000;
 const PROTOCOL = '/starling/heartbeat/1';
 /** A heartbeat with all that its bounds allow is about 36 KB. */
 const MESSAGE_BYTES_MAX = 64 * 1024;
@@ -19,7 +28,7 @@ const DIRECT_TIMEOUT_MS = 3000;
 
 /** What heartbeats are sent with. */
 export interface HeartbeatsComponents {
-  readonly network: Pick<Network, 'handle' | 'open' | 'topic'>;
+  readonly network: Pick<Network, 'handle' | 'open' | 'report' | 'topic'>;
   /** What this node says of itself. */
   readonly presence: () => Presence;
   /** Digest of its records. */
@@ -30,13 +39,14 @@ export interface HeartbeatsComponents {
 
 /** Heartbeats out and in. */
 export interface Heartbeats {
-  /**
-   * Begins a new incarnation and hears from now on; `heard` gets whatever decodes, and whoever sent it.
-   * Returns a function that stops hearing.
-   */
+  /** From now on heartbeats are of this incarnation. */
+  begin(incarnation: number): void;
+  /** Hears from now on; `heard` gets whatever decodes, and whoever sent it. Returns a function that ends it. */
   listen(heard: (heartbeat: Heartbeat, from: PeerId) => void): () => void;
-  /** The next heartbeat, encoded. Each call makes a new one. */
-  next(status: Heartbeat['status']): Uint8Array;
+  /** The next heartbeat, encoded; `seen` is for the one peer whom it is told. Each call makes a new one. */
+  next(status: Heartbeat['status'], seen?: number): Uint8Array;
+  /** Milliseconds until the next change may be told; telling it is counted. */
+  paceMs(): number;
   /** Gossips a heartbeat. A failure is logged. */
   publish(bytes: Uint8Array): void;
   /** Sends a heartbeat to one connected peer. Never rejects: a failure is logged. */
@@ -44,40 +54,63 @@ export interface Heartbeats {
 }
 
 /** Makes the heartbeats of a node. */
-export function createHeartbeats(components: HeartbeatsComponents): Heartbeats {
-  return new HeartbeatRoads(components);
+export function createHeartbeats(
+  components: HeartbeatsComponents,
+  init: { readonly intervalMs: number },
+): Heartbeats {
+  return new HeartbeatRoads(components, init.intervalMs);
 }
 
 class HeartbeatRoads implements Heartbeats {
   readonly #components: HeartbeatsComponents;
   readonly #topic: Topic;
+  readonly #told: Buckets;
+  readonly #own: Buckets;
   #incarnation = 0;
   #sequence = 0;
 
-  constructor(components: HeartbeatsComponents) {
+  constructor(components: HeartbeatsComponents, intervalMs: number) {
     this.#components = components;
-    this.#topic = components.network.topic(TOPIC);
+    // All nodes of a mesh have one rhythm.
+    const everyMs = Math.min(ALLOWANCE.everyMs, intervalMs / 2);
+    const allowance = { ...ALLOWANCE, everyMs };
+    this.#topic = components.network.topic(TOPIC, allowance);
+    this.#told = createBuckets(components.clock, allowance);
+    this.#own = createBuckets(components.clock, {
+      ...OWN_PACE,
+      everyMs: Math.min(OWN_PACE.everyMs, intervalMs),
+    });
+  }
+
+  begin(incarnation: number): void {
+    this.#incarnation = incarnation;
   }
 
   listen(heard: (heartbeat: Heartbeat, from: PeerId) => void): () => void {
     const { clock, logger, network } = this.#components;
-    this.#incarnation = clock.now();
     const take = (bytes: Uint8Array, from: PeerId): void => {
       const heartbeat = decodeHeartbeat(bytes);
-      if (heartbeat === undefined) logger.debug({ peer: from }, 'not a heartbeat');
-      else heard(heartbeat, from);
+      if (heartbeat !== undefined) return heard(heartbeat, from);
+      logger.debug({ peer: from }, 'not a heartbeat');
+      network.report(from, 'malformed');
     };
     const stops = [
       this.#topic.subscribe(take),
-      network.handle(PROTOCOL, (stream) => takeOne(stream, take)),
+      network.handle(PROTOCOL, (stream) => {
+        if (this.#told.take(stream.peer)) takeOne(stream, take, clock);
+        else {
+          network.report(stream.peer, 'heartbeats');
+          stream.abort(new StarlingError('STARLING_RATE_LIMITED', 'too many heartbeats'));
+        }
+      }),
     ];
     return () => {
       for (const stop of stops) stop();
     };
   }
 
-  next(status: Heartbeat['status']): Uint8Array {
-    const { presence, records } = this.#components;
+  next(status: Heartbeat['status'], seen?: number): Uint8Array {
+    const { clock, presence, records } = this.#components;
     this.#sequence += 1;
     return encodeHeartbeat({
       incarnation: this.#incarnation,
@@ -85,7 +118,13 @@ class HeartbeatRoads implements Heartbeats {
       status,
       records: records(),
       presence: presence(),
+      time: Math.max(0, Math.trunc(clock.now())),
+      ...(seen === undefined ? {} : { seen }),
     });
+  }
+
+  paceMs(): number {
+    return this.#own.charge('own', 1);
   }
 
   publish(bytes: Uint8Array): void {
@@ -111,8 +150,16 @@ class HeartbeatRoads implements Heartbeats {
 }
 
 /** Takes the one message of a stream. */
-function takeOne(stream: PeerStream, take: (bytes: Uint8Array, from: PeerId) => void): void {
+function takeOne(
+  stream: PeerStream,
+  take: (bytes: Uint8Array, from: PeerId) => void,
+  clock: Clock,
+): void {
   const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
+  const cancel = clock.schedule(STREAM_TIMEOUT_MS, () =>
+    channel.abort(new StarlingError('STARLING_TIMEOUT', 'a heartbeat did not come')),
+  );
+  channel.onEnd(cancel);
   channel.onMessage((bytes) => {
     take(bytes, stream.peer);
     void channel.close();

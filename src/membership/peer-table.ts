@@ -31,6 +31,10 @@ export interface Peer {
   /** When its process started, and the number of its last heartbeat: older ones are not taken. */
   incarnation: number;
   sequence: number;
+  /** How far its clock was from ours, by its last heartbeats, ms. */
+  clockSamples: readonly number[];
+  /** When it was last told that it says an older incarnation, ms since the epoch. */
+  correctedAtMs: number;
   /** Where it was last. */
   addresses: readonly string[];
 }
@@ -258,6 +262,8 @@ class Peers implements PeerTable {
       isProbed: false,
       incarnation: 0,
       sequence: 0,
+      clockSamples: [],
+      correctedAtMs: -Infinity,
       addresses: [],
       isUntold: false,
     };

@@ -30,11 +30,15 @@ const SYNC_PAUSE_MS = 2000;
 const SYNC_PAUSE_MAX_MS = 60_000;
 /** New records are told in one message, as many as it holds, and one message after the other. */
 const TELL_PAUSE_MS = 10;
+/** How many of these messages others take of a node. */
+const ALLOWANCE = { burst: 60, everyMs: 200 } as const;
+/** How many this node sends: less than others take. */
+const OWN_PACE = { burst: 40, everyMs: 250 } as const;
 const TELL_BYTES = 40 * 1024;
 /** Records that wait to be told; whoever misses one finds out by the next heartbeat. */
 const UNTOLD_MAX = 20_000;
 /** Records that one peer may have us look at in vain, and how soon it may have another. */
-const VAIN = { burst: 5000, everyMs: 20 };
+const VAIN = { burst: 2000, everyMs: 20 };
 /** How long somebody may wait for records to be in step. */
 const STEP_TIMEOUT_MS = 15_000;
 /** Of two that meet one asks; the other asks too when nothing has come of it after this. */
@@ -93,12 +97,14 @@ class RecordCarrier implements RecordSync {
   /** From gossip, which passes them on itself. */
   readonly #heardTexts = new Set<string>();
   readonly #vain: Buckets;
+  readonly #own: Buckets;
   #scope: Scope | undefined;
 
   constructor(components: RecordSyncComponents) {
     this.#components = components;
-    this.#topic = components.network.topic(TOPIC);
+    this.#topic = components.network.topic(TOPIC, ALLOWANCE);
     this.#vain = createBuckets(components.clock, VAIN);
+    this.#own = createBuckets(components.clock, OWN_PACE);
   }
 
   start(): void {
@@ -288,13 +294,16 @@ class RecordCarrier implements RecordSync {
   /** @throws STARLING_RATE_LIMITED when `peer` has told too much that is not to be had */
   async #takeAll(texts: readonly string[], peer: PeerId): Promise<void> {
     const { records } = this.#components;
-    if (!this.#vain.take(peer)) {
+    if (this.#vain.waitMs(peer) > 0) {
+      this.#components.network.report(peer, 'records', texts.length);
       throw new StarlingError('STARLING_RATE_LIMITED', `${peer} tells too many unsound records`);
     }
     const known = records.all();
     const news = texts.filter((jws) => !known.has(hashOf(jws)));
     const vain = news.length - (await records.addAll(news));
-    for (let count = 0; count < vain; count += 1) this.#vain.take(peer);
+    if (vain > 0 && this.#vain.charge(peer, vain) > 0) {
+      this.#components.network.report(peer, 'records', vain);
+    }
   }
 
   #heard(data: Uint8Array, from: PeerId): void {
@@ -313,7 +322,12 @@ class RecordCarrier implements RecordSync {
   #tell(jws: string): void {
     if (this.#heardTexts.has(jws) || this.#untold.length >= UNTOLD_MAX) return;
     this.#untold.push(jws);
-    if (this.#untold.length === 1) this.#scope?.after(TELL_PAUSE_MS, () => this.#tellSome());
+    if (this.#untold.length === 1) this.#tellLater();
+  }
+
+  #tellLater(): void {
+    const pauseMs = Math.max(TELL_PAUSE_MS, this.#own.waitMs('own'));
+    this.#scope?.after(pauseMs, () => this.#tellSome());
   }
 
   #tellSome(): void {
@@ -329,7 +343,8 @@ class RecordCarrier implements RecordSync {
       // Not lost: the next heartbeat shows that the sets differ.
       this.#components.logger.debug({ error: messageOf(error) }, 'records not gossiped'),
     );
-    if (this.#untold.length > 0) this.#scope?.after(TELL_PAUSE_MS, () => this.#tellSome());
+    this.#own.charge('own', 1);
+    if (this.#untold.length > 0) this.#tellLater();
   }
 }
 

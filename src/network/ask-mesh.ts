@@ -2,21 +2,14 @@
  * Asking a mesh who it is, before belonging to any: a temporary host with a key of its own dials,
  * says hello, and is gone.
  */
-import { createLibp2p } from 'libp2p';
-import { generateKeyPair } from '@libp2p/crypto/keys';
-import {
-  StarlingError,
-  messageOf,
-  settledWithin,
-  silentLogger,
-  withDeadline,
-} from '../core/index.ts';
+import { StarlingError, silentLogger, withDeadline } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import { abortReason } from './abort.ts';
 import { parseAddress } from './addresses/addresses.ts';
-import { ADDRESS_DIAL_TIMEOUT_MS, STOP_TIMEOUT_MS } from './constants.ts';
+import { createBareHost } from './bare-host.ts';
+import { ADDRESS_DIAL_TIMEOUT_MS } from './constants.ts';
 import { sayHello } from './admission/hello-exchange.ts';
-import { baseOptions, transportsOf } from './host/host.ts';
+import { reasonText } from './failure-words.ts';
 import type { Hello, HelloAnswer, Transport } from './types.ts';
 
 /** How a mesh is asked. */
@@ -39,32 +32,26 @@ export async function askMesh(
   init: AskMeshInit,
 ): Promise<HelloAnswer> {
   const { clock, signal } = init;
-  const targets = addresses.map(parseAddress);
-  const node = await createLibp2p({
-    ...baseOptions(await generateKeyPair('Ed25519')),
-    addresses: { listen: [] },
-    transports: transportsOf(init.transports),
-    connectionMonitor: { enabled: false },
-    connectionManager: { reconnectRetries: 0 },
-  });
+  for (const address of addresses) parseAddress(address);
+  const host = await createBareHost(init);
   const failures: string[] = [];
   try {
-    for (const target of targets) {
+    for (const address of addresses) {
       if (signal.aborted) throw abortReason(signal);
       try {
-        const connection = await withDeadline(
+        const { connection } = await withDeadline(
           clock,
           ADDRESS_DIAL_TIMEOUT_MS,
-          (limit) => node.dial(target, { signal: limit }),
+          (limit) => host.dial(address, { signal: limit }),
           signal,
         );
         return await sayHello({ clock, logger: silentLogger }, connection, init.hello);
       } catch (error) {
-        failures.push(`${target.toString()}: ${messageOf(error)}`);
+        failures.push(`${address}: ${reasonText(error)}`);
       }
     }
   } finally {
-    await settledWithin(STOP_TIMEOUT_MS, Promise.resolve(node.stop()), clock);
+    await host.stop();
   }
   throw new StarlingError(
     'STARLING_PEER_UNREACHABLE',

@@ -3,9 +3,10 @@ import type { Connection, Stream } from '@libp2p/interface';
 import { StarlingError } from '../core/index.ts';
 import { createHelloExchange } from './admission/hello-exchange.ts';
 import type { HelloExchange } from './admission/hello-exchange.ts';
+import { meterOf } from './host/muxer.ts';
 import type { LinkUpkeep } from './links/link-upkeep.ts';
 import { peerOf } from './peer-id.ts';
-import type { NetworkComponents, NetworkRunEvents, RunParts } from './run-parts.ts';
+import type { NetworkRunEvents, RunComponents, RunParts } from './run-parts.ts';
 
 /** The watching of connections, running. */
 export interface ConnectionEvents {
@@ -16,7 +17,7 @@ export interface ConnectionEvents {
 
 /** Watches the connections of a run from now on. */
 export function watchConnections(
-  components: NetworkComponents,
+  components: RunComponents,
   parts: RunParts,
   upkeep: LinkUpkeep,
   events: NetworkRunEvents,
@@ -25,14 +26,14 @@ export function watchConnections(
 }
 
 class Watch implements ConnectionEvents {
-  readonly #logger: NetworkComponents['logger'];
+  readonly #logger: RunComponents['logger'];
   readonly #parts: RunParts;
   readonly #upkeep: LinkUpkeep;
   readonly #events: NetworkRunEvents;
   readonly #hellos: HelloExchange;
 
   constructor(
-    { admission, clock, logger }: NetworkComponents,
+    { admission, clock, conduct, logger }: RunComponents,
     parts: RunParts,
     upkeep: LinkUpkeep,
     events: NetworkRunEvents,
@@ -42,7 +43,7 @@ class Watch implements ConnectionEvents {
     this.#upkeep = upkeep;
     this.#events = events;
     this.#hellos = createHelloExchange(
-      { admission, gate: parts.gate, clock, logger, scope: parts.scope },
+      { admission, gate: parts.gate, clock, conduct, logger, scope: parts.scope },
       { onAdmitted: (connection) => this.#onAdmitted(connection) },
     );
     parts.host.node.addEventListener('connection:open', this.#onOpen);
@@ -69,6 +70,8 @@ class Watch implements ConnectionEvents {
     const { links } = this.#parts;
     const peer = peerOf(connection);
     const isFirst = !links.has(peer);
+    this.#parts.doorkeeper.admitted(connection);
+    meterOf(connection)?.admitted(peer);
     links.add(connection);
     this.#upkeep.admitted(connection);
     const address = String(connection.remoteAddr);

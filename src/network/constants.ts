@@ -32,6 +32,18 @@ export const GOSSIP_TOPICS_MAX_BYTES = 256 * KIB;
 /** Longest topic, prefix included. */
 export const TOPIC_MAX_LENGTH = 256;
 
+/** How many messages an author has on a topic whose owner says nothing else. */
+export const TOPIC_ALLOWANCE = { burst: 100, everyMs: 100 } as const;
+/** How much gossip may come: see `gossip/gossip-allowances.ts`. A message that is heard costs about 1 ms. */
+export const GOSSIP_ALLOWANCES = {
+  // Twice what a mesh of a thousand nodes sends in heartbeats, and a burst of what waited meanwhile.
+  neighbourMessages: { burst: 2000, everyMs: 2.5 },
+  neighbourBytes: { burst: 8 * MIB, everyMs: SECOND_MS / (2 * MIB) },
+  authorBytes: { burst: 3 * MIB, everyMs: SECOND_MS / (384 * KIB) },
+  authorsMax: 50_000,
+  neighboursAtOnce: 2,
+} as const;
+
 /** One batch handed to libp2p at once: what a small message may have to wait behind. */
 export const SEND_BATCH_BYTES = 64 * KIB;
 /** What one stream sends in one turn of the event loop. */
@@ -92,10 +104,52 @@ export const REDIAL_TARGETS_MAX = 4096;
 export const MONITOR_INTERVAL_MS = 5 * SECOND_MS;
 /** How long a probe may take. */
 export const MONITOR_TIMEOUT_MS = 5 * SECOND_MS;
-/** New connections per second from one IP address: a whole mesh may sit behind one. */
-export const INBOUND_PER_SECOND_MAX = 100;
-/** Connections in their handshake. */
-export const HANDSHAKES_MAX = 128;
+/**
+ * New connections per second from one IP address, as libp2p counts them. It knows no members, so that a
+ * low figure would let anybody keep out who shares an address with a member: the turns of addresses
+ * ({@link ADDRESS_TURNS}) are what limits strangers.
+ */
+export const INBOUND_PER_SECOND_MAX = 1_000_000;
+/** Connections in their handshake, those that wait for their turn included. */
+export const HANDSHAKES_MAX = 512;
+/** How long a connection may wait for its turn and be in its handshake. */
+export const HANDSHAKE_TIMEOUT_MS = 15 * SECOND_MS;
+
+/** Whose turn it is to come in, by address: see `limits/address-turns.ts`. */
+export const ADDRESS_TURNS = {
+  waitMs: 250,
+  waitMaxMs: 60 * SECOND_MS,
+  trustedWaitMs: SECOND_MS,
+  patienceMs: 8 * SECOND_MS,
+  queuePerAddress: 32,
+  queueMax: 256,
+  addressesMax: 4096,
+} as const;
+
+/** What the remote end of one connection may have us do: see `limits/connection-meter.ts`. */
+export const CONNECTION_METERS = {
+  // A hello, and libp2p's ping every five seconds until the hello is late.
+  inbound: { streams: 8, frames: 256, bytes: 96 * KIB },
+  // Who has admitted us opens its streams at once, about twenty, before its answer was judged here.
+  outbound: { streams: 64, frames: 4096, bytes: 4 * MIB },
+  // A gateway with hundreds of sessions opens a stream for each when it meets a server.
+  streams: { burst: 300, everyMs: 20 },
+  waitingStreams: 700,
+  controlFrames: { burst: 5000, everyMs: 1 },
+} as const;
+
+/** How often one peer may connect: again at once after a restart, not again and again. */
+export const CONNECTIONS_PER_PEER = { burst: 12, everyMs: 2 * SECOND_MS } as const;
+
+/** When a peer's conduct is told of, and when it is kept out: see `limits/conduct.ts`. */
+export const CONDUCT = {
+  watchedAt: 100,
+  blockedAt: 2000,
+  halfLifeMs: 15 * SECOND_MS,
+  blockMs: 60 * SECOND_MS,
+  blockMaxMs: 3600 * SECOND_MS,
+  peersMax: 4096,
+} as const;
 
 /** How often duplicates and silent gossip peers are looked for. */
 export const TIDY_INTERVAL_MS = 10 * SECOND_MS;

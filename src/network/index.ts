@@ -2,14 +2,19 @@
 export { createMessageStream } from './streams/message-stream.ts';
 export { createNetwork } from './network.ts';
 export { askMesh } from './ask-mesh.ts';
+export { createBareHost } from './bare-host.ts';
+export type { BareConnection, BareHost } from './bare-host.ts';
 export { packAddress, unpackAddress } from './addresses/addresses.ts';
 export type { NetworkComponents, NetworkInit } from './run-parts.ts';
 export type {
   Admission,
+  ConductReport,
   Hello,
   HelloAnswer,
   InviteProof,
+  KnockingAddress,
   MessageStream,
+  Misconduct,
   Network,
   NetworkEvents,
   PeerStream,

@@ -7,11 +7,13 @@ import { peerIdFromString } from '@libp2p/peer-id';
 import { EventEmitter } from 'node:events';
 import { networkInterfaces } from 'node:os';
 import { StarlingError } from '../core/index.ts';
-import type { Logger, PeerId } from '../core/index.ts';
+import type { BucketSize, Logger, PeerId } from '../core/index.ts';
 import { inOrderOfUse } from './addresses/address-order.ts';
 import { parseAddress } from './addresses/addresses.ts';
 import { closeConnection } from './admission/close-connection.ts';
-import { PING_PROTOCOL } from './constants.ts';
+import { CONDUCT, PING_PROTOCOL } from './constants.ts';
+import { createConduct } from './limits/conduct.ts';
+import type { Conduct } from './limits/conduct.ts';
 import { ping } from './links/ping.ts';
 import { createProtocols } from './protocols.ts';
 import type { Protocols } from './protocols.ts';
@@ -19,7 +21,16 @@ import { startRun } from './run.ts';
 import type { NetworkComponents, NetworkInit, NetworkRun } from './run-parts.ts';
 import { createTopics } from './gossip/topics.ts';
 import type { Topics } from './gossip/topics.ts';
-import type { Network, NetworkEvents, PeerStream, Route, Topic } from './types.ts';
+import type {
+  ConductReport,
+  KnockingAddress,
+  Misconduct,
+  Network,
+  NetworkEvents,
+  PeerStream,
+  Route,
+  Topic,
+} from './types.ts';
 
 /** Makes the network of a mesh, not started. */
 export function createNetwork(components: NetworkComponents, init: NetworkInit): Network {
@@ -36,6 +47,7 @@ class MeshNetwork implements Network {
   readonly #topics: Topics;
   readonly #kept = new Map<PeerId, readonly string[]>();
   readonly #denied = new Set<PeerId>();
+  readonly #conduct: Conduct;
   #run: NetworkRun | undefined;
   #lifecycle: Promise<void> = Promise.resolve();
 
@@ -44,6 +56,8 @@ class MeshNetwork implements Network {
     this.#init = init;
     this.#logger = components.logger.child('network');
     this.#protocols = createProtocols({ clock: components.clock, logger: this.#logger });
+    this.#conduct = createConduct(components.clock, CONDUCT);
+    this.#conduct.onChange((peer, report) => this.#behaves(peer, report));
     this.#topics = createTopics(init.meshId, () => this.#running().gossip);
     this.self = components.identity.peerId;
   }
@@ -110,16 +124,32 @@ class MeshNetwork implements Network {
   async disconnect(peer: PeerId, reason: string): Promise<void> {
     this.#denied.add(peer);
     this.unkeep(peer);
-    const node = this.#run?.host.node;
-    if (node === undefined) return;
-    const error = new StarlingError('STARLING_JOIN_REFUSED', reason, { data: { peer } });
     this.#logger.info({ peer, reason }, 'a peer is disconnected');
     const components = { clock: this.#components.clock, logger: this.#logger };
+    const error = new StarlingError('STARLING_JOIN_REFUSED', reason, { data: { peer } });
     await Promise.all(
-      node
-        .getConnections(peerIdFromString(peer))
-        .map((connection) => closeConnection(components, connection, error)),
+      this.#connectionsOf(peer).map((connection) => closeConnection(components, connection, error)),
     );
+  }
+
+  report(peer: PeerId, what: Misconduct, times?: number): void {
+    this.#conduct.report(peer, what, times);
+  }
+
+  conduct(peer: PeerId): ConductReport | undefined {
+    return this.#conduct.of(peer);
+  }
+
+  misbehaving(): readonly PeerId[] {
+    return this.#conduct.peers();
+  }
+
+  forgive(peer: PeerId): boolean {
+    return this.#conduct.forgive(peer);
+  }
+
+  strangers(): readonly KnockingAddress[] {
+    return this.#run?.turns.knocking() ?? [];
   }
 
   async ping(peer: PeerId, { signal }: { readonly signal: AbortSignal }): Promise<number> {
@@ -141,8 +171,8 @@ class MeshNetwork implements Network {
     return this.#protocols.open(this.#linkTo(peer), protocol, options.signal);
   }
 
-  topic(name: string): Topic {
-    return this.#topics.named(name);
+  topic(name: string, allowance?: BucketSize): Topic {
+    return this.#topics.named(name, allowance);
   }
 
   routingTableSize(): number {
@@ -151,7 +181,7 @@ class MeshNetwork implements Network {
 
   async #begin(): Promise<void> {
     const run = await startRun(
-      { ...this.#components, logger: this.#logger },
+      { ...this.#components, logger: this.#logger, conduct: this.#conduct },
       this.#init,
       {
         onPeerConnect: (peer) => {
@@ -176,6 +206,7 @@ class MeshNetwork implements Network {
     this.#run = undefined;
     this.#topics.detach();
     this.#protocols.detach();
+    this.#conduct.stop();
     await run?.stop();
   }
 
@@ -199,6 +230,20 @@ class MeshNetwork implements Network {
       hint: '`starling peers` shows who is',
       data: { peer },
     });
+  }
+
+  /** Who is kept out is cut off at once: what it has sent is not read any more. */
+  #behaves(peer: PeerId, report: ConductReport | undefined): void {
+    if (report?.state === 'blocked') {
+      this.#logger.warn({ peer, counts: report.counts }, 'a peer does too much and is kept out');
+      const error = new StarlingError('STARLING_LIMIT_EXCEEDED', `${peer} does too much`);
+      for (const connection of this.#connectionsOf(peer)) connection.abort(error);
+    }
+    this.#emit('peer:conduct', peer, report);
+  }
+
+  #connectionsOf(peer: PeerId): readonly Connection[] {
+    return this.#run?.host.node.getConnections(peerIdFromString(peer)) ?? [];
   }
 
   #isDenied(peer: PeerId): boolean {

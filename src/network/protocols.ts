@@ -7,6 +7,7 @@ import type { AdmissionStates } from './admission/admission-states.ts';
 import { HELLO_PROTOCOL, PING_PROTOCOL, STREAMS_PER_PROTOCOL } from './constants.ts';
 import type { Host } from './host/host.ts';
 import { peerOf } from './peer-id.ts';
+import { reasonText } from './failure-words.ts';
 import { createPeerStream } from './streams/stream.ts';
 import type { PeerStream } from './types.ts';
 
@@ -78,7 +79,7 @@ class ProtocolTable implements Protocols {
       const peer = peerOf(connection);
       throw new StarlingError(
         'STARLING_PEER_UNREACHABLE',
-        `no stream ${protocol} to ${peer}: ${messageOf(error)}`,
+        `no stream ${protocol} to ${peer}: ${reasonText(error)}`,
         { data: { peer, protocol }, cause: error },
       );
     }

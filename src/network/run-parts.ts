@@ -8,6 +8,9 @@ import type { Dialer } from './dialing/dialer.ts';
 import type { Gossip } from './gossip/gossip.ts';
 import type { Host } from './host/host.ts';
 import type { Links } from './links/links.ts';
+import type { AddressTurns } from './limits/address-turns.ts';
+import type { Conduct } from './limits/conduct.ts';
+import type { Doorkeeper } from './limits/doorkeeper.ts';
 import type { RedialTargets } from './dialing/redial-targets.ts';
 import type { Redialer } from './dialing/redialer.ts';
 import type { Admission, Transport } from './types.ts';
@@ -23,6 +26,12 @@ export interface NetworkComponents {
   readonly transports?: readonly Transport[] | undefined;
   /** The network interfaces of this machine; default: `os.networkInterfaces`. */
   readonly interfaces?: (() => LocalPlaces['interfaces']) | undefined;
+}
+
+/** What a run of the network is made from. */
+export interface RunComponents extends NetworkComponents {
+  /** How peers behave, over all runs. */
+  readonly conduct: Conduct;
 }
 
 /** The settings of a network; the fields of the same names in `Config` say more. */
@@ -60,6 +69,9 @@ export interface RunParts {
   readonly dialer: Dialer;
   readonly redialer: Redialer;
   readonly targets: RedialTargets;
+  /** When strangers may come in. */
+  readonly turns: AddressTurns;
+  readonly doorkeeper: Doorkeeper;
   /** Owns the timers of the run. */
   readonly scope: Scope;
   /** The addresses that the default routes of this machine use, as they were lately. */

@@ -2,27 +2,40 @@
  * One run of the network, from start to stop: the libp2p host and everything that watches its
  * connections. A restart makes a new run.
  */
-import type { PeerInfo } from '@libp2p/interface';
+import type { ConnectionGater, PeerInfo } from '@libp2p/interface';
 import { createScope, messageOf, settledWithin } from '../core/index.ts';
-import type { Clock, Logger } from '../core/index.ts';
+import type { Clock, Logger, PeerId } from '../core/index.ts';
 import { parseAddress, peerIn } from './addresses/addresses.ts';
 import { defaultSources } from './addresses/default-sources.ts';
 import { createAdmissionStates } from './admission/admission-states.ts';
 import { watchConnections } from './connection-events.ts';
-import { HELLO_PROTOCOL, STOP_TIMEOUT_MS, TIDY_INTERVAL_MS } from './constants.ts';
+import {
+  ADDRESS_TURNS,
+  CONNECTIONS_PER_PEER,
+  CONNECTION_METERS,
+  HELLO_PROTOCOL,
+  STOP_TIMEOUT_MS,
+  TIDY_INTERVAL_MS,
+} from './constants.ts';
 import { createDialer } from './dialing/dialer.ts';
 import { createGossip } from './gossip/gossip.ts';
 import { createHost } from './host/host.ts';
 import type { Host } from './host/host.ts';
 import { createLinkUpkeep } from './links/link-upkeep.ts';
 import { createLinks } from './links/links.ts';
+import { createAddressTurns } from './limits/address-turns.ts';
+import type { AddressTurns } from './limits/address-turns.ts';
+import { createConnectionMeters } from './limits/connection-meter.ts';
+import type { ConnectionMeters } from './limits/connection-meter.ts';
+import { createDoorkeeper } from './limits/doorkeeper.ts';
+import type { Doorkeeper } from './limits/doorkeeper.ts';
 import { listenOn } from './addresses/listen.ts';
-import { isPeerId, peerIdOf } from './peer-id.ts';
+import { isPeerId } from './peer-id.ts';
 import { createRedialTargets, keepBootstrap } from './dialing/redial-targets.ts';
 import { createRedialer } from './dialing/redialer.ts';
 import { announcedAddresses, memberRelayGater, reserveRelays } from './host/relay.ts';
 import type {
-  NetworkComponents,
+  RunComponents,
   NetworkInit,
   NetworkRun,
   NetworkRunEvents,
@@ -35,7 +48,7 @@ import type {
  * @throws STARLING_LISTEN_FAILED, STARLING_ID_MALFORMED
  */
 export async function startRun(
-  components: NetworkComponents,
+  components: RunComponents,
   init: NetworkInit,
   events: NetworkRunEvents,
   prepare: (parts: RunParts) => Promise<void>,
@@ -52,6 +65,7 @@ export async function startRun(
 
   const stop = async (): Promise<void> => {
     scope.close();
+    parts.turns.close();
     parts.redialer.stop();
     await stopHost(host, components);
     parts.gossip.stop();
@@ -82,11 +96,11 @@ export async function startRun(
 }
 
 async function buildRun(
-  components: NetworkComponents,
+  components: RunComponents,
   init: NetworkInit,
   events: NetworkRunEvents,
 ): Promise<RunParts & { readonly lookAtRoutes: () => Promise<void> }> {
-  const { clock, random, logger, admission, identity, transports } = components;
+  const { clock, random, logger, admission, identity, transports, conduct } = components;
   const self = identity.peerId;
   const scope = createScope(clock, (error) =>
     logger.error({ error: messageOf(error) }, 'a repeated task of the network failed'),
@@ -94,27 +108,32 @@ async function buildRun(
   const gate = createAdmissionStates();
   const links = createLinks(self, clock);
   const ephemeral = new Set<string>();
+  const { turns, doorkeeper, meters } = createLimits(components);
   const host = await createHost({
     ...init,
     identity,
     gate,
+    meters,
     transports,
     // Bootstrap addresses without a PeerId are ours alone to dial; libp2p's module wants a PeerId.
     bootstrap: init.bootstrap.filter((text) => peerIn(parseAddress(text)) !== undefined),
+    refuses: (ip) => doorkeeper.deniesAtOnce(ip),
     gater: {
       ...memberRelayGater(admission),
-      ...ed25519Gater,
-      denyDialPeer: (peer) => !isPeerId(peer.toString()) || events.isDenied(peerIdOf(peer)),
+      ...peerGater(doorkeeper, (peer) => conduct.isBlocked(peer) || events.isDenied(peer)),
     },
     announceFilter: (addresses) => announcedAddresses(addresses, ephemeral),
     onLanPeer: (found) => onLanPeer(found),
   });
   const { node } = host;
   const service = node.services.pubsub;
-  const gossip = createGossip({ service, admission, logger, self }, { meshId: init.meshId });
+  const gossip = createGossip(
+    { service, admission, conduct, clock, logger, self },
+    { meshId: init.meshId },
+  );
   const { isDenied, onDialFailed: onFailed } = events;
   const dialer = createDialer(
-    { node, gate, links, clock, random, logger },
+    { node, gate, links, clock, random, logger, scope, encryption: host.encryption },
     { ...init, self, signal: scope.signal, onFailed, isDenied },
   );
   const targets = createRedialTargets({ dialer, links });
@@ -136,14 +155,43 @@ async function buildRun(
     sources = await defaultSources();
   };
   const routes = { defaultSources: () => sources, lookAtRoutes };
-  return { host, gate, links, gossip, dialer, redialer, targets, scope, ephemeral, ...routes };
+  const made = { host, gate, links, gossip, dialer, redialer, targets, scope, ephemeral };
+  return { ...made, ...routes, turns, doorkeeper };
 }
 
-/** Ends connections of peers whose key is of another kind: nobody could sign for them here. */
-const ed25519Gater = {
-  denyInboundEncryptedConnection: (peer: { toString(): string }) => !isPeerId(peer.toString()),
-  denyOutboundEncryptedConnection: (peer: { toString(): string }) => !isPeerId(peer.toString()),
-};
+/** What holds strangers and floods back. */
+function createLimits({ clock, conduct }: RunComponents): {
+  readonly turns: AddressTurns;
+  readonly doorkeeper: Doorkeeper;
+  readonly meters: ConnectionMeters;
+} {
+  const turns = createAddressTurns(clock, ADDRESS_TURNS);
+  const init = { connections: CONNECTIONS_PER_PEER };
+  return {
+    turns,
+    doorkeeper: createDoorkeeper({ clock, turns, conduct }, init),
+    meters: createConnectionMeters({ clock, conduct }, CONNECTION_METERS),
+  };
+}
+
+/**
+ * Ends connections of peers whose key is of another kind, for whom nobody could sign here, and of those
+ * that are kept out.
+ */
+function peerGater(doorkeeper: Doorkeeper, isKeptOut: (peer: PeerId) => boolean): ConnectionGater {
+  return {
+    denyInboundConnection: (connection) => doorkeeper.denies(connection),
+    denyInboundEncryptedConnection(peer) {
+      const id = peer.toString();
+      return !isPeerId(id) || doorkeeper.deniesPeer(id);
+    },
+    denyOutboundEncryptedConnection: (peer) => !isPeerId(peer.toString()),
+    denyDialPeer(peer) {
+      const id = peer.toString();
+      return !isPeerId(id) || isKeptOut(id);
+    },
+  };
+}
 
 /** Stops libp2p, and waits for that no longer than five seconds. */
 async function stopHost(

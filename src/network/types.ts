@@ -1,7 +1,7 @@
 /** The libp2p host as the rooms above see it: peers, streams and topics, only ever of our mesh. */
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
-import type { Did, MeshId, PeerId, Startable } from '../core/index.ts';
+import type { BucketSize, Did, MeshId, PeerId, Startable } from '../core/index.ts';
 
 /**
  * How bytes get from node to node, for tests and the simulator: takes the place of TCP and WebSocket.
@@ -140,6 +140,44 @@ export interface Admission {
   isMember(peer: PeerId): boolean;
 }
 
+/**
+ * What a peer can do too much of: open streams, send frames that carry no data, connect, say hello again on
+ * a connection, gossip, gossip what nobody has signed, send heartbeats, break the rules of a protocol,
+ * offer records or grants that are not to be had, change its catalog, change boards and have them synced.
+ */
+export type Misconduct =
+  | 'streams'
+  | 'frames'
+  | 'connections'
+  | 'hellos'
+  | 'gossip'
+  | 'forgeries'
+  | 'heartbeats'
+  | 'malformed'
+  | 'records'
+  | 'catalogs'
+  | 'boards';
+
+/** How one peer has behaved. */
+export interface ConductReport {
+  readonly peer: PeerId;
+  /** `watched`: it does too much, which is held back. `blocked`: it is kept out. */
+  readonly state: 'watched' | 'blocked';
+  /** How often it did what, since it was last calm. */
+  readonly counts: Readonly<Partial<Record<Misconduct, number>>>;
+  /** When it may come again, ms since the epoch; of `blocked` only. */
+  readonly until?: number;
+}
+
+/** An address from which strangers keep knocking in vain. */
+export interface KnockingAddress {
+  readonly address: string;
+  /** Connections in a row that came to nothing. */
+  readonly failures: number;
+  /** Connections that were turned away since the address was calm. */
+  readonly turnedAway: number;
+}
+
 /** Events of the network. */
 export interface NetworkEvents {
   /** The first connection to a peer is admitted. */
@@ -148,6 +186,8 @@ export interface NetworkEvents {
   'peer:link': [peer: PeerId];
   /** The last connection to an admitted peer is gone. */
   'peer:disconnect': [peer: PeerId];
+  /** A peer does too much, is kept out, does something else too often, or (undefined) is calm again. */
+  'peer:conduct': [peer: PeerId, report: ConductReport | undefined];
   /** We dialled `address` and it failed or refused us; `error` has the reason. */
   'dial:failed': [address: string, error: Error];
 }
@@ -175,6 +215,16 @@ export interface Network extends Startable {
   unkeep(peer: PeerId): void;
   /** Closes all connections to `peer` and refuses new ones for as long as it is no member. */
   disconnect(peer: PeerId, reason: string): Promise<void>;
+  /** Counts that `peer` did `what` beyond its allowance; who does that too often is kept out for a while. */
+  report(peer: PeerId, what: Misconduct, times?: number): void;
+  /** How `peer` behaves; undefined while there is nothing to be said. */
+  conduct(peer: PeerId): ConductReport | undefined;
+  /** Peers of which there is something to be said. */
+  misbehaving(): readonly PeerId[];
+  /** Forgets what `peer` has done, and lets it in again; false when there was nothing. */
+  forgive(peer: PeerId): boolean;
+  /** Addresses from which strangers keep knocking in vain, the worst first. */
+  strangers(): readonly KnockingAddress[];
   /** Round-trip time in milliseconds. @throws STARLING_PEER_UNREACHABLE, STARLING_TIMEOUT */
   ping(peer: PeerId, options: { readonly signal: AbortSignal }): Promise<number>;
   /** Accepts streams of `protocol` from admitted peers. Returns a function that stops it. */
@@ -185,8 +235,12 @@ export interface Network extends Startable {
     protocol: string,
     options: { readonly signal: AbortSignal },
   ): Promise<PeerStream>;
-  /** The topic `/starling/<mesh>/<name>`. @throws STARLING_LIMIT_EXCEEDED when the name is too long */
-  topic(name: string): Topic;
+  /**
+   * The topic `/starling/<mesh>/<name>`. `allowance` is how many messages each author has there: what is
+   * over is neither heard nor passed on, here or by any other node, so that who publishes keeps to it.
+   * @throws STARLING_LIMIT_EXCEEDED when the name is too long
+   */
+  topic(name: string, allowance?: BucketSize): Topic;
   /** Peers in the DHT's routing table now. */
   routingTableSize(): number;
 }

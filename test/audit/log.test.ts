@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { builtScript } from '../fixtures/built-script.ts';
 import { hashArguments, verifyLog } from '../../src/audit/index.ts';
 import type { AuditEntry, AuditVerdict } from '../../src/audit/index.ts';
 import { openSegment } from '../../src/audit/segment-writer.ts';
@@ -468,7 +469,7 @@ describe('kill -9', () => {
     const allowed = new Set<string>();
     // Each round goes on in the log that the one before left, and is killed at another point.
     for (const lines of [1, 30, 111]) {
-      const child = spawn(process.execPath, ['--import', 'tsx', WRITER, folder, sync], {
+      const child = spawn(process.execPath, [await builtScript(WRITER), folder, sync], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       const ended = once(child, 'close');

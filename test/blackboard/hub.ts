@@ -99,6 +99,11 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
     disconnect: async () => undefined,
     ping: never,
     routingTableSize: () => self.links.size,
+    report: () => undefined,
+    conduct: () => undefined,
+    misbehaving: () => [],
+    forgive: () => false,
+    strangers: () => [],
     handle(protocol, handler) {
       self.handlers.set(protocol, handler);
       return () => self.handlers.delete(protocol);

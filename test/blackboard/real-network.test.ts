@@ -80,7 +80,7 @@ describe('boards of three nodes', () => {
         connectedTo(ann.network, cid.id),
         connectedTo(bob.network, cid.id),
       ]);
-      await until(() => (compare(), areEqual()), 'boards that are equal after meeting', 20_000);
+      await until(() => (compare(), areEqual()), 'boards that are equal after meeting');
       expect([b.entries().length, c.get('k8'), a.get('from bob')?.value]).toEqual([
         2000,
         undefined,
@@ -89,7 +89,7 @@ describe('boards of three nodes', () => {
 
       await b.set('live', 'now');
       await c.delete('k9');
-      await until(() => (compare(), areEqual()), 'boards that are equal after gossip', 20_000);
+      await until(() => (compare(), areEqual()), 'boards that are equal after gossip');
 
       await a.set('large', 'x'.repeat(49_000));
       await until(

@@ -86,7 +86,7 @@ describe('the audit tools', () => {
       'audit_verify',
       'audit_seen',
     ]);
-    expect(tools.every(({ operatorOnly }) => operatorOnly)).toBe(true);
+    expect(tools.every(({ clients, peers }) => clients === 'no' && peers === 'no')).toBe(true);
   });
 
   it('take the name of a peer for its did, and say what we call who is in the entries', async () => {

@@ -70,14 +70,14 @@ const nothing = (): Promise<void> => Promise.resolve();
 
 it('only the tools of the policy are for the operator alone', async () => {
   const { all } = await benchOf();
-  expect(all.map(({ definition, operatorOnly }) => [definition.name, operatorOnly])).toEqual([
-    ['request_permission', false],
-    ['validate_token', false],
-    ['revoke_token', false],
-    ['approval_list', false],
-    ['approval_answer', false],
-    ['policy_check', true],
-    ['policy_explain', true],
+  expect(all.map(({ definition, peers }) => [definition.name, peers])).toEqual([
+    ['request_permission', 'granted'],
+    ['validate_token', 'granted'],
+    ['revoke_token', 'granted'],
+    ['approval_list', 'granted'],
+    ['approval_answer', 'granted'],
+    ['policy_check', 'no'],
+    ['policy_explain', 'no'],
   ]);
 });
 

@@ -35,7 +35,7 @@ describe('the operator', () => {
       'key_list',
       'key_revoke',
     ]);
-    expect(all.every(({ operatorOnly }) => operatorOnly)).toBe(true);
+    expect(all.every(({ clients, peers }) => clients === 'no' && peers === 'no')).toBe(true);
   });
 
   it('sees a key once, and from then on only what it is for', async () => {

@@ -46,7 +46,10 @@ describe('mcp_login', () => {
 
   it('and mcp_logout are for the operator only', () => {
     const logins = { start: async () => view, wait: async () => view, logout: async () => true };
-    expect(loginTools({ logins }).map(({ operatorOnly }) => operatorOnly)).toEqual([true, true]);
+    expect(loginTools({ logins }).map(({ clients, peers }) => [clients, peers])).toEqual([
+      ['no', 'no'],
+      ['no', 'no'],
+    ]);
   });
 });
 

@@ -79,7 +79,10 @@ describe('pin_list', () => {
   it('is for the operator alone, and so is approving', async () => {
     const { pins } = await bench();
     const tools = pinTools({ pins, membership: { peers: () => [] } });
-    expect(tools.map(({ operatorOnly }) => operatorOnly)).toEqual([true, true]);
+    expect(tools.map(({ clients, peers }) => [clients, peers])).toEqual([
+      ['no', 'no'],
+      ['no', 'no'],
+    ]);
   });
 });
 

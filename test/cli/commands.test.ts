@@ -152,6 +152,75 @@ describe('starling tools', () => {
   });
 });
 
+describe('starling tools show', () => {
+  const read = {
+    name: 'bob__files__read',
+    description: 'Read a file.\nThe whole of it.\u001B[2J',
+    inputSchema: {
+      type: 'object',
+      properties: {
+        head: { type: 'integer', description: 'how many lines' },
+        path: { type: 'string', description: `where it lies\nand more` },
+        mode: { enum: ['text', 'binary'] },
+        tags: { type: 'array' },
+      },
+      required: ['path', 'tags'],
+    },
+  };
+  const told = [
+    'bob__files__read',
+    '  Read a file.',
+    '  The whole of it.\ufffd[2J',
+    '',
+    'ARGUMENT  TYPE         NEEDED  WHAT IT IS',
+    'path      string       yes     where it lies',
+    'tags      array        yes',
+    'head      integer      no      how many lines',
+    'mode      text|binary  no',
+    '',
+    'Example:',
+    "  $ starling call bob__files__read 'path=…' 'tags:=[]'",
+    '',
+  ].join('\n');
+
+  it.each([
+    ['show', 'bob__files__read'],
+    ['bob__files__read', ''],
+  ])('tools %s %s prints the text, each argument and an example', async (...words) => {
+    const { stateDir } = await fakeNode({
+      answer: () => ({ tools: [read, { name: 'git__log' }] }),
+    });
+    const ran = await run('tools', ...words.filter(Boolean), '--state', stateDir);
+    expect(ran).toEqual({ code: 0, stdout: told, stderr: '' });
+  });
+
+  it('prints the definition as JSON', async () => {
+    const { stateDir } = await fakeNode({ answer: () => ({ tools: [read] }) });
+    const { stdout } = await run('tools', 'show', read.name, '--json', '--state', stateDir);
+    expect(JSON.parse(stdout)).toEqual({ tool: read });
+  });
+
+  it('says which names are near when no tool is called so', async () => {
+    const { stateDir } = await fakeNode({ answer: () => ({ tools: [read] }) });
+    const near = await run('tools', 'show', 'read', '--state', stateDir);
+    expect(near).toMatchObject({ code: 1, stdout: '' });
+    expect(near.stderr).toBe(
+      'error: no tool is called read here [STARLING_TOOL_UNKNOWN]\n  → did you mean bob__files__read?\n',
+    );
+    const far = await run('tools', 'show', 'nothing', '--state', stateDir);
+    expect(far.stderr).toContain('see which there are: starling tools');
+  });
+
+  it('shows a tool whose schema is odd', async () => {
+    const odd = [null, { properties: 7 }, { properties: { a: null, b: true }, required: 'a' }];
+    const tools = odd.map((inputSchema, index) => ({ name: `t${index}`, inputSchema }));
+    const { stateDir } = await fakeNode({ answer: () => ({ tools }) });
+    for (const { name } of tools) {
+      expect((await run('tools', 'show', name, '--state', stateDir)).code).toBe(0);
+    }
+  });
+});
+
 describe('starling call', () => {
   const answering = (result: JsonObject): Promise<FakeNode> =>
     fakeNode({
@@ -181,6 +250,13 @@ describe('starling call', () => {
     const { params } = await fake.received('tools/call');
     expect(params?.['arguments']).toEqual({ a: 1, note: 'x', b: 2.5 });
     expect(params?.['_meta']).toHaveProperty('progressToken');
+  });
+
+  it('takes arguments as words after the tool, typed in the same way', async () => {
+    const fake = await answering({ content: [] });
+    expect((await run('call', 'add', 'a=1', 'b:=2', '--state', fake.stateDir)).code).toBe(0);
+    const { params } = await fake.received('tools/call');
+    expect(params?.['arguments']).toEqual({ a: 1, b: 2 });
   });
 
   it('takes all arguments from a pipe', async () => {

@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ATTACH_METHOD } from '../../src/config/client-names.ts';
 import { socketPath } from '../../src/config/paths.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 import { createLineDecoder } from '../../src/core/index.ts';
@@ -59,6 +60,10 @@ export async function startFakeNode(init: FakeInit = {}): Promise<FakeNode> {
     const decoder = createLineDecoder(1024 * 1024, {
       line: (bytes) => {
         const message = JSON.parse(bytes.toString('utf8')) as Heard;
+        if (message.method === ATTACH_METHOD) {
+          const principal = String(message.params?.['as']);
+          return connection.send({ jsonrpc: '2.0', id: message['id'], result: { principal } });
+        }
         heard.push(message);
         for (const wake of waiting) wake();
         const isHello = message.method === 'initialize';

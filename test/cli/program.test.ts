@@ -111,6 +111,7 @@ it('the entry statically imports commander and single files of core, nothing els
     'cli/groups/identity.ts',
     'cli/groups/key.ts',
     'cli/groups/mcp.ts',
+    'cli/groups/meant-commands.ts',
     'cli/groups/mesh.ts',
     'cli/groups/node.ts',
     'cli/groups/pin.ts',

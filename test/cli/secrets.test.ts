@@ -147,7 +147,7 @@ describe('starling identity', () => {
     expect((await piped('', decrypt, { STARLING_PASSPHRASE_FILE: two })).code).toBe(0);
     expect((await loadIdentity(join(state, 'key'))).did).toBe(did);
     expect(JSON.stringify([first, second, old])).not.toMatch(/(first|second) passphrase/);
-  }, 60_000);
+  });
 
   it('leaves the key alone while the node runs, and the node starts with the passphrase', async () => {
     const { state, config } = await folder();
@@ -161,7 +161,7 @@ describe('starling identity', () => {
     await node.ended();
     const without = start(['up', '--config', config]);
     expect((await without.ended()).stderr).toContain('STARLING_PASSPHRASE_FILE');
-  }, 60_000);
+  });
 
   it('says where there is none', async () => {
     const root = await temporaryFolder();

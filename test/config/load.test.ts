@@ -46,6 +46,7 @@ describe('a configuration', () => {
     expect(config).toEqual({
       name: 'alice',
       stateDir: expect.stringContaining(root),
+      file: `${root}/.config/starling/starling.json`,
       listen: ['/ip4/0.0.0.0/tcp/4040', '/ip4/0.0.0.0/tcp/4041/ws'],
       announce: [],
       bootstrap: [],

@@ -28,7 +28,7 @@ describe('a node keeps running', () => {
     expect(await ok(alice, 'call', 'good__echo', '--arg', 'message=still here')).toContain(
       'still here',
     );
-  }, 60_000);
+  });
 
   it('when an upstream answers with 50 MB: the call fails by name of the limit', async () => {
     const alice = await world.start('alice', {
@@ -48,5 +48,5 @@ describe('a node keeps running', () => {
     const client = await world.http(bob);
     const small = await client.callTool({ name: 'alice__huge__small', arguments: {} });
     expect(textOf(small)).toBe('small');
-  }, 60_000);
+  });
 });

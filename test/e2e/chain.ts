@@ -16,7 +16,7 @@ import type { World } from './support.ts';
 /** Hosts of the test network. */
 export const [ALICE, BOB, CAROL] = [1, 2, 3] as const;
 /** A cut is noticed by then. */
-export const CUT_MS = 40_000;
+export const CUT_MS = 90_000;
 /** After a cut everybody has met again by then. */
 export const HEALED_MS = 90_000;
 /** Longest time of one such test. */

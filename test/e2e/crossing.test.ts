@@ -84,7 +84,7 @@ async function rawClient(era: Era): Promise<(line: string) => Promise<string>> {
   world.defer(() => child.kill());
   const lines = createInterface({ input: child.stdout });
   const say = async (line: string): Promise<string> => {
-    const answered = once(lines, 'line', { signal: AbortSignal.timeout(10_000) });
+    const answered = once(lines, 'line', { signal: AbortSignal.timeout(60_000) });
     child.stdin.write(`${line}\n`);
     const [answer] = (await answered) as [string];
     return answer;

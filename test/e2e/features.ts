@@ -51,7 +51,6 @@ export async function heard(caller: Caller, method: string, count = 1): Promise<
     `${count} × ${method}`,
     async () => caller.heard.filter((one) => one.method === method).map(({ params }) => params),
     (all) => all.length >= count,
-    5000,
   );
   return said;
 }
@@ -201,7 +200,6 @@ export const changes: Readonly<Record<string, Feature>> = {
         return caller.heard.filter(({ method }) => method === 'notifications/resources/updated');
       },
       (all) => all.length > 0,
-      5000,
     );
     const updates = await heard(caller, 'notifications/resources/updated');
     expect(updates[0]).toMatchObject({ uri });
@@ -230,7 +228,7 @@ export const changes: Readonly<Record<string, Feature>> = {
     const before = await has();
     await call('test_trigger_tool_change');
     await heard(caller, 'notifications/tools/list_changed');
-    await eventually('the list has changed', has, (now) => now !== before, 5000);
+    await eventually('the list has changed', has, (now) => now !== before);
     if (!before) expect(textsOf(await call('test_dynamic_tool'))).toBe('I am here.');
     await call('test_trigger_prompt_change');
     await heard(caller, 'notifications/prompts/list_changed');
@@ -264,7 +262,6 @@ export const oddities: Readonly<Record<string, Feature>> = {
       'the server hears it',
       async () => (await log()).slice(before.length),
       (log) => log.includes('notifications/cancelled'),
-      5000,
     );
     const lines = told.split('\n').filter((line) => line !== '');
     const parsed = lines.map((line) => JSON.parse(line) as Params & { readonly params: Params });
@@ -304,7 +301,6 @@ export const oddities: Readonly<Record<string, Feature>> = {
         return caller.heard.filter(({ method }) => method === 'notifications/resources/updated');
       },
       (all) => all.length > 0,
-      5000,
     );
     const [update] = await heard(caller, 'notifications/resources/updated');
     expect(update).toMatchObject({ uri, _meta: { vendor: 1 } });

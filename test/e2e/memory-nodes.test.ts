@@ -74,13 +74,13 @@ it('lets two nodes join by ticket, hear heartbeats, share a board and call a too
 
   await (await alice.board('plan')).set('step', 'one');
   const board = await bob.board('plan');
-  await expect.poll(() => board.get('step')?.value, { timeout: 10_000 }).toBe('one');
+  await expect.poll(() => board.get('step')?.value, { timeout: 60_000 }).toBe('one');
 
   await alice.grant({ peer: bob.peerId, tools: ['tools/*'] });
   const client = await attach(bob.status().stateDir);
   cleanups.push(() => client.close());
   await expect
-    .poll(async () => (await client.tools()).map(({ name }) => name), { timeout: 10_000 })
+    .poll(async () => (await client.tools()).map(({ name }) => name), { timeout: 60_000 })
     .toContain('alice__tools__note');
   const answer = await client.call('alice__tools__note', {});
   expect(JSON.stringify(answer)).toContain('noted');

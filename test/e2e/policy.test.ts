@@ -9,7 +9,6 @@ import { SERVERS, eventually, ok, startPair, status, useWorld } from './support.
 
 const world = useWorld('file');
 /** The file is looked at once a second. */
-const TAKEN_UP_MS = 5000;
 const READ_ONLY = 'zones: { trusted: { read_only: true } }\n';
 const NOTE = { name: 'owner__talks__note' };
 
@@ -55,27 +54,24 @@ describe('a policy file', () => {
     await writePolicy(READ_ONLY);
     expect(await stream).toMatch(/marked read-only/);
     expect(await note()).toMatch(/marked read-only/);
-    await eventually('it is listed no more', isListed, (listed) => !listed, TAKEN_UP_MS);
+    await eventually('it is listed no more', isListed, (listed) => !listed);
 
     await writePolicy('zones: { trusted: { read_only: false } }\n');
-    await eventually('it is allowed again', note, (answer) => answer === 'yes', TAKEN_UP_MS);
-    await eventually('it is listed again', isListed, (listed) => listed, TAKEN_UP_MS);
+    await eventually('it is allowed again', note, (answer) => answer === 'yes');
+    await eventually('it is listed again', isListed, (listed) => listed);
   });
 
   it('that is broken leaves the last good one in force, and status says so until it is mended', async () => {
     await writePolicy(READ_ONLY);
-    await eventually('it is refused', note, (answer) => answer !== 'yes', TAKEN_UP_MS);
+    await eventually('it is refused', note, (answer) => answer !== 'yes');
     for (const [broken, what] of [
       ['zones: { trusted: { read_only: maybe } }\n', 'zones.trusted.read_only'],
       ['zones: [', 'not YAML'],
       ['zonen: {}\n', 'zonen: unknown key'],
     ] as const) {
       await writePolicy(broken);
-      const told = await eventually(
-        'status says what is wrong',
-        warnings,
-        (text) => text.includes(what),
-        TAKEN_UP_MS,
+      const told = await eventually('status says what is wrong', warnings, (text) =>
+        text.includes(what),
       );
       expect(told).toContain('policy-unusable');
       expect(told).toContain('the last good one holds');
@@ -87,7 +83,7 @@ describe('a policy file', () => {
       ]);
     }
     await writePolicy('');
-    await eventually('it is allowed again', note, (answer) => answer === 'yes', TAKEN_UP_MS);
+    await eventually('it is allowed again', note, (answer) => answer === 'yes');
     expect(await warnings()).not.toContain('policy-unusable');
     expect(await ok(owner, 'audit', 'query', '--kind', 'policy')).toContain('policy');
   });

@@ -49,23 +49,41 @@ export interface World {
 
 /** Makes the world of a test file; what is in it ends with each test, or with the last one. */
 export function useWorld(until: 'test' | 'file' = 'test'): World {
+  const { world, end } = createWorld();
+  const after = until === 'test' ? afterEach : afterAll;
+  after(end);
+  return world;
+}
+
+/** A world, and what ends everything in it, also what is still starting. */
+export function createWorld(): { readonly world: World; readonly end: () => Promise<void> } {
   let folder: Promise<string> | undefined;
   const cleanups: (() => unknown)[] = [];
   const root = (): Promise<string> => {
     folder ??= mkdtemp(join(tmpdir(), 'starling-e2e-'));
     return folder;
   };
-  const after = until === 'test' ? afterEach : afterAll;
-  after(async () => {
+  const end = async (): Promise<void> => {
     for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
     if (folder !== undefined) await rm(await folder, { recursive: true, force: true });
     folder = undefined;
-  });
-  return {
+  };
+  const world: World = {
     root,
     async start(name, init) {
-      const node = await startProcess({ cli: CLI, root: await root(), name, ...init });
-      cleanups.push(() => node.stop());
+      const giveUp = new AbortController();
+      const { signal } = giveUp;
+      const starting = root().then((home) =>
+        startProcess({ cli: CLI, root: home, name, signal, ...init }),
+      );
+      let node: NodeProcess | undefined;
+      // Registered now: a test that is over while its node starts would leave the node running.
+      cleanups.push(async () => {
+        if (node !== undefined) return node.stop();
+        giveUp.abort();
+        await starting.catch(() => undefined);
+      });
+      node = await starting;
       return node;
     },
     async http(node) {
@@ -82,6 +100,7 @@ export function useWorld(until: 'test' | 'file' = 'test'): World {
     cli: (args, options) => runCli(CLI, args, options),
     defer: (cleanup) => void cleanups.push(cleanup),
   };
+  return { world, end };
 }
 
 /** Runs a command that must succeed. */
@@ -125,12 +144,15 @@ export const grantList = (node: NodeProcess): Promise<GrantListResult> =>
 export const toolList = (node: NodeProcess): Promise<readonly ToolInfo[]> =>
   onSocket(node, (client) => client.tools());
 
+/** What is awaited comes within seconds; a busy machine may take longer, and only a fault takes so long. */
+const LONGEST_MS = 60_000;
+
 /** Asks until `enough`, at most `timeoutMs`; fails with the last answer. Returns how long it took. */
 export async function eventually<T>(
   what: string,
   ask: () => Promise<T>,
   enough: (value: T) => boolean,
-  timeoutMs = 20_000,
+  timeoutMs = LONGEST_MS,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
@@ -148,7 +170,7 @@ export async function sees(
   node: NodeProcess,
   others: readonly NodeProcess[],
   state = 'alive',
-  timeoutMs = 20_000,
+  timeoutMs = LONGEST_MS,
 ): Promise<void> {
   await eventually(
     `${node.name} sees ${others.map((other) => other.name).join(', ')} ${state}`,

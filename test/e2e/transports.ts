@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 import { WebSocket } from 'ws';
 
-const OPEN_TIMEOUT_MS = 10_000;
+const OPEN_TIMEOUT_MS = 60_000;
 
 /** What the clients of both of the SDK's lines take for a transport. */
 export interface SmallTransport {

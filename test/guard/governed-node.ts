@@ -84,6 +84,7 @@ export async function governedNode(yaml = '', table = memoryTable()): Promise<Go
     approvals,
     open: new Set(['tool:starling/request_permission']),
     alert,
+    clientAccess: (tool) => (tool === 'status' ? 'yes' : 'no'),
   });
   const guardian = createGuardian({
     policy: { current },

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { builtScript } from '../fixtures/built-script.ts';
 import { Secret } from '../../src/core/index.ts';
 import {
   PLAIN,
@@ -233,7 +234,7 @@ describe('writing a key', () => {
   it('leaves the old or the new one after kill -9, and the next write clears up', async () => {
     await encrypted();
     for (let round = 0; round < 3; round += 1) {
-      const child = spawn(process.execPath, ['--import', 'tsx', WRITER, path, RIGHT], {
+      const child = spawn(process.execPath, [await builtScript(WRITER), path, RIGHT], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       let writes = 0;

@@ -115,7 +115,7 @@ describe('revocations of one member', () => {
     expect(restarted.digest()).toBe(records.digest());
     // They lie in the table of the grant book, once.
     expect(rows.size).toBe(3);
-  }, 60_000);
+  });
 
   it('can not take the room of the founder, nor ours; a person hears of it', async () => {
     const { records, health } = await world({ perSignerMax: 3, perRankMax: 4 });

@@ -89,13 +89,14 @@ describe('the lists', () => {
   });
 });
 
-describe('a run', { timeout: 120_000 }, () => {
+describe('a run', () => {
   const source = join(SAMPLE, 'clamp.ts');
   const { mutants } = mutate(readFileSync(source, 'utf8'));
-  const ids = mutants.map(({ id }) => id);
-  const run = async (tests: string): Promise<string[]> => {
+  const named = ({ from, to }: (typeof mutants)[number]): string => `${from} → ${to}`;
+  const run = async (tests: string, tried = mutants): Promise<string[]> => {
+    const ids = tried.map(({ id }) => id);
     const { killed } = await tryMutants({ source, tests: [join(SAMPLE, tests)], ids });
-    return mutants.filter(({ id }) => !killed.has(id)).map(({ from, to }) => `${from} → ${to}`);
+    return tried.filter(({ id }) => !killed.has(id)).map(named);
   };
 
   it('finds every mutant killed by good tests, also one without an end and one of the load', async () => {
@@ -104,12 +105,12 @@ describe('a run', { timeout: 120_000 }, () => {
   });
 
   it('finds who survives tests that look at nothing', async () => {
-    const survivors = await run('weak-tests.ts');
-    expect(survivors).toContain('Math.min(10, 20) → Math.max(10, 20)');
-    expect(survivors).toContain('counted > LIMIT → false');
-    expect(survivors).not.toContain(
-      'return counted > LIMIT ? LIMIT : counted; → return undefined;',
-    );
+    // Each survivor costs a process of its own, so that only some are tried.
+    const survivors = ['Math.min(10, 20) → Math.max(10, 20)', 'counted > LIMIT → false'];
+    const dead = 'return counted > LIMIT ? LIMIT : counted; → return undefined;';
+    const tried = mutants.filter((mutant) => [...survivors, dead].includes(named(mutant)));
+    expect(tried).toHaveLength(3);
+    expect(await run('weak-tests.ts', tried)).toEqual(survivors);
   });
 
   it('has no survivor in a small file of ours', async () => {

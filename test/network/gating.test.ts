@@ -62,10 +62,10 @@ describe('a connection without a hello', () => {
       served++;
       echo(stream);
     });
-    await b.network.dial(a.address(), soon());
+    const address = a.address();
+    await b.network.dial(address, soon());
     await until(() => a.network.routingTableSize() === 1, 'a full table');
 
-    const connection = await stranger(a.address());
     const protocols = [
       '/ipfs/id/1.0.0',
       `/starling/${MESH}/kad/1.0.0`,
@@ -76,14 +76,41 @@ describe('a connection without a hello', () => {
     // FIND_NODE of kad-dht: type 4, any key; the others answer to less.
     const bytes = Uint8Array.of(4, 0x08, 4, 0x12, 0);
     for (const protocol of protocols) {
-      const { received } = await answerTo(connection, protocol, bytes);
+      // A stranger's connection may carry a handful of streams, so that each has one of its own.
+      const { received } = await answerTo(await stranger(address), protocol, bytes);
       expect({ protocol, received }).toEqual({ protocol, received: 0 });
     }
-    expect(await answerTo(connection, '/ipfs/ping/1.0.0', new Uint8Array(32))).toMatchObject({
-      received: 32,
-    });
+    const ping = await answerTo(await stranger(address), '/ipfs/ping/1.0.0', new Uint8Array(32));
+    expect(ping).toMatchObject({ received: 32 });
     expect(served).toBe(0);
     expect(a.network.connected()).toEqual([b.id]);
+  });
+
+  it.each([
+    ['ping', '/ipfs/ping/1.0.0'],
+    ['hello', '/starling/hello/1'],
+    ['a protocol that nobody speaks', '/nobody/1'],
+  ])('is cut off when it opens more than a handful of streams of %s', async (_what, protocol) => {
+    const [a, b] = await makeMembers(['a', 'b']);
+    if (a === undefined || b === undefined) throw new Error('two members');
+    await b.network.dial(a.address(), soon());
+    const connection = await stranger(a.address());
+    const opened = Array.from({ length: 20 }, () => connection.newStream(protocol, soon()));
+    await Promise.allSettled(opened);
+    await until(() => connection.status !== 'open', 'the end of the connection');
+    expect(a.network.connected()).toEqual([b.id]);
+    expect(await b.network.ping(a.id, soon())).toBeGreaterThan(0);
+  });
+
+  it('is cut off when it sends more than a hello is long, on whatever stream', async () => {
+    const a = await makeMember('a');
+    await a.network.start();
+    const connection = await stranger(a.address());
+    const stream = await connection.newStream('/ipfs/ping/1.0.0', soon());
+    stream.send(new Uint8Array(128 * 1024));
+    await until(() => connection.status !== 'open', 'the end of the connection');
+    const [knocking] = a.network.strangers();
+    expect(knocking).toMatchObject({ address: '127.0.0.1', failures: 1 });
   });
 
   it('is closed after ten seconds', async () => {

@@ -187,7 +187,7 @@ describe('the answer to a hello', () => {
       });
     }
     expect(refused('STARLING_MESH_MISMATCH', { open: true })).toMatchObject({
-      hint: expect.stringContaining('--state-dir') as string,
+      hint: expect.stringContaining('--state') as string,
     });
     expect(refused('STARLING_TIMEOUT')).toMatchObject({ hint: undefined, data: { reason: 'no' } });
   });

@@ -225,7 +225,7 @@ describe('bootstrap', () => {
 });
 
 describe('a mesh of 12 in one process', () => {
-  it('joins through one member within seconds', { timeout: 90_000 }, async () => {
+  it('joins through one member, and gossip reaches all', async () => {
     const names = Array.from({ length: 12 }, (_, index) => `n${index}`);
     const [first, ...others] = await makeMembers(names);
     if (first === undefined) throw new Error('12 members');
@@ -233,14 +233,12 @@ describe('a mesh of 12 in one process', () => {
     for (const { network, id } of others) {
       network.topic('event').subscribe(() => void heard.add(id));
     }
-    await Promise.all(others.map(({ network }) => network.dial(first.address(), soon(30_000))));
-    await until(() => first.network.connected().length === 11, '11 peers', 30_000);
+    await Promise.all(others.map(({ network }) => network.dial(first.address(), soon())));
+    await until(() => first.network.connected().length === 11, '11 peers');
     const publishing = setInterval(() => {
       void first.network.topic('event').publish(Uint8Array.of(1));
     }, 200);
-    await until(() => heard.size === 11, 'gossip to all', 40_000).finally(() =>
-      clearInterval(publishing),
-    );
+    await until(() => heard.size === 11, 'gossip to all').finally(() => clearInterval(publishing));
     expect(heard.size).toBe(11);
   });
 });

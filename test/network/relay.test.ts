@@ -43,7 +43,7 @@ describe('a relay', () => {
     });
   });
 
-  it('gives way to a direct connection once there is one', { timeout: 40_000 }, async () => {
+  it('gives way to a direct connection once there is one', async () => {
     const a = await makeMember('a');
     const b = await makeMember('b');
     const c = await makeMember('c', { listen: [] });

@@ -20,7 +20,7 @@ import type {
 export const MESH = parseDid('did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK');
 
 /** Signals that no test waits longer than it must. */
-export const soon = (ms = 10_000): { signal: AbortSignal } => ({
+export const soon = (ms = 60_000): { signal: AbortSignal } => ({
   signal: AbortSignal.timeout(ms),
 });
 
@@ -146,20 +146,20 @@ export async function stopAll(): Promise<void> {
 }
 
 /** Resolves once `peer` is connected to `network`. */
-export async function connectedTo(network: Network, peer: PeerId, ms = 10_000): Promise<void> {
+export async function connectedTo(network: Network, peer: PeerId, ms = 60_000): Promise<void> {
   while (!network.connected().includes(peer)) {
     await once(network.events, 'peer:connect', soon(ms));
   }
 }
 
-export async function disconnectedFrom(network: Network, peer: PeerId, ms = 10_000): Promise<void> {
+export async function disconnectedFrom(network: Network, peer: PeerId, ms = 60_000): Promise<void> {
   while (network.connected().includes(peer)) {
     await once(network.events, 'peer:disconnect', soon(ms));
   }
 }
 
 /** Asks `check` until it holds: for states that no event tells of. */
-export async function until(check: () => boolean, what: string, ms = 10_000): Promise<void> {
+export async function until(check: () => boolean, what: string, ms = 60_000): Promise<void> {
   const deadline = Date.now() + ms;
   while (!check()) {
     if (Date.now() > deadline) throw new Error(`${what}: not within ${ms} ms`);

@@ -5,6 +5,7 @@ import { cp, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
+import { builtScript } from '../fixtures/built-script.ts';
 import { createAudit, verifyLog } from '../../src/audit/index.ts';
 import type { AuditInit } from '../../src/audit/index.ts';
 import { Secret, createHealth } from '../../src/core/index.ts';
@@ -402,7 +403,7 @@ describe('a key change', () => {
       await audit.append(CALL);
       await audit.stop();
       await before.close();
-      const child = spawn(process.execPath, ['--import', 'tsx', KILLED, before.stateDir, step], {
+      const child = spawn(process.execPath, [await builtScript(KILLED), before.stateDir, step], {
         stdio: 'inherit',
       });
       const [, signal] = (await once(child, 'exit')) as [number | null, string | null];

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { builtScript } from '../fixtures/built-script.ts';
 import { silentLogger } from '../../src/core/index.ts';
 import { createStore } from '../../src/store/index.ts';
 import type { Store, Table } from '../../src/store/index.ts';
@@ -48,7 +49,7 @@ async function all(table: Table, prefix?: string): Promise<(string | undefined)[
 async function startWriter(
   ...args: string[]
 ): Promise<{ child: ChildProcess; durable: Set<number> }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', WRITER, dir, ...args], {
+  const child = spawn(process.execPath, [await builtScript(WRITER), dir, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   cleanups.push(() => child.kill('SIGKILL'));

@@ -49,6 +49,8 @@ const PINNED = [
   'starling/reasoning',
   'starling/tools',
   'starling/token',
+  'starling/attach',
+  'starling/clients',
   'starling/catalog',
   'notifications/starling/grants',
   'notifications/starling/waiting',

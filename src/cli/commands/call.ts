@@ -21,13 +21,21 @@ interface CallCommandOptions extends CommonOptions {
 }
 
 /** Calls the tool and prints its result; exit code 1 when the tool says that it failed. */
-export async function run(tool: string, options: CallCommandOptions): Promise<number> {
+export async function run(
+  tool: string,
+  words: readonly string[],
+  options: CallCommandOptions,
+): Promise<number> {
   const abort = new AbortController();
   const interrupted = (): void => abort.abort();
   // The second Ctrl-C ends the process at once.
   process.once('SIGINT', interrupted);
   try {
-    const result = await callTool(tool, options, abort.signal);
+    const result = await callTool(
+      tool,
+      { ...options, arg: [...words, ...(options.arg ?? [])] },
+      abort.signal,
+    );
     show(result, options);
     return result['isError'] === true ? 1 : 0;
   } catch (error) {

@@ -4,9 +4,11 @@ import { loadConfig } from '../../config/index.ts';
 import type { Config, ConfigSources } from '../../config/index.ts';
 import { defaultStateDir } from '../../config/paths.ts';
 import { systemClock } from '../../core/clock.ts';
+import { refuseDebugger } from '../../core/debugger.ts';
 import { settledWithin } from '../../core/wait.ts';
 import { createNode } from '../../node.ts';
 import type { StarlingNode } from '../../node.ts';
+import { secretFilesOf } from '../node/secret-files.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
 import { describeStatus } from '../terminal/node-status.ts';
 import { flush, paint, paintTalk, print, printError, safeLine, tell } from '../terminal/output.ts';
@@ -48,6 +50,7 @@ export async function run(options: UpOptions): Promise<number> {
     flags: await flagsOf(options),
   };
   const config = await loadConfig(sources);
+  refuseDebugger();
   const progress = createProgress(options.json !== true);
   const told = untilTold();
   try {
@@ -72,7 +75,11 @@ interface Life {
 
 async function live(life: Life): Promise<number> {
   const { config, sources, options, progress, passphrase, told } = life;
-  const made = createNode(config, { passphrase, progress: (line) => progress.show(line) });
+  const made = createNode(config, {
+    passphrase,
+    progress: (line) => progress.show(line),
+    secretFiles: () => secretFilesOf(config, process.env),
+  });
   const node = await Promise.race([made, told]);
   if (node === undefined) {
     // The node was told to stop while it looked for its mesh: it is no member, so it leaves nothing.

@@ -13,7 +13,7 @@ export function addGrant(program: Command, outcome: Outcome): void {
       'Says which peers may call which tools of this node. Without a grant they see none of them.',
     );
   addCreate(grant, outcome);
-  withJson(ofNode(grant.command('list')))
+  withJson(ofNode(grant.command('list').alias('ls')))
     .summary('show grants')
     .description('Shows the grants that this node gave and got: who may call what, and how long.')
     .addHelpText('after', examples('starling grant list'))
@@ -30,6 +30,7 @@ export function addGrant(program: Command, outcome: Outcome): void {
     ofNode(
       grant
         .command('revoke')
+        .aliases(['rm', 'delete'])
         .summary('end a grant')
         .description(
           'Ends a grant at once, in open sessions too. Revoking a membership puts its holder out.',

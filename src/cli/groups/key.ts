@@ -39,12 +39,12 @@ export function addKey(program: Command, outcome: Outcome): void {
       ),
     )
     .action(action(outcome, () => import('../commands/key/create.ts')));
-  withJson(ofNode(key.command('list')))
+  withJson(ofNode(key.command('list').alias('ls')))
     .summary('show keys')
     .description('Shows the keys by name: what they may use, and when they were used last.')
     .addHelpText('after', examples('starling key list'))
     .action(action(outcome, () => import('../commands/key/list.ts')));
-  withJson(ofNode(key.command('revoke').argument('<key>', 'its name or id')))
+  withJson(ofNode(key.command('revoke').alias('rm').argument('<key>', 'its name or id')))
     .summary('end a key')
     .description('Ends a key at once: whoever holds it stays outside from then on.')
     .addHelpText('after', examples('starling key revoke ci'))

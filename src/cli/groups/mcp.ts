@@ -14,19 +14,24 @@ export function addMcp(program: Command, outcome: Outcome): void {
       "Alone: serves MCP on standard input and output, for the running node: what an MCP client starts. With a command: changes the MCP servers in this node's config file.",
     )
     .enablePositionalOptions()
+    .option('--as <name>', 'what you call the client: client:<name> in the policy (default: local)')
+    .option(
+      '--operator',
+      'the client, and its model, may do all that you may: rights, keys, approvals',
+    )
     .addHelpText(
       'after',
-      '\nIn the mcpServers of Claude Desktop, Cursor and others (starling connect writes it for you):\n  "starling": { "command": "starling", "args": ["mcp"] }',
+      '\nIn the mcpServers of Claude Desktop, Cursor and others (starling connect writes it for you):\n  "starling": { "command": "starling", "args": ["mcp", "--as", "cursor"] }',
     )
     .action(action(outcome, () => import('../commands/mcp/stdio.ts')));
   addMcpAdd(mcp, outcome);
   addLogins(mcp, outcome);
-  withJson(ofNode(mcp.command('remove').argument('<name>')))
+  withJson(ofNode(mcp.command('remove').alias('rm').argument('<name>')))
     .summary('take a server out of the config file')
     .description('Takes an MCP server of this node out of the config file.')
     .addHelpText('after', examples('starling mcp remove files'))
     .action(action(outcome, () => import('../commands/mcp/remove.ts')));
-  withJson(ofNode(mcp.command('list')))
+  withJson(ofNode(mcp.command('list').alias('ls')))
     .summary('list the servers in the config file')
     .description(
       'Lists the MCP servers in the config file: what each runs or where it connects, and how it does if the node runs. Values of variables and headers are never shown.',

@@ -15,6 +15,7 @@ export function addPin(program: Command, outcome: Outcome): void {
     ofNode(
       pin
         .command('list')
+        .alias('ls')
         .summary('show what is quarantined')
         .description('Shows what is quarantined, why, and how it differs from what was pinned.')
         .argument('[filter]', 'only names that contain this'),

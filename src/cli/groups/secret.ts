@@ -27,12 +27,12 @@ export function addSecret(program: Command, outcome: Outcome): void {
       ),
     )
     .action(action(outcome, () => import('../commands/secret/set.ts')));
-  withJson(ofNode(secret.command('list')))
+  withJson(ofNode(secret.command('list').alias('ls')))
     .summary('show secrets, without their values')
     .description('Shows the secrets by name: when each was set, and which servers use it.')
     .addHelpText('after', examples('starling secret list'))
     .action(action(outcome, () => import('../commands/secret/list.ts')));
-  withJson(ofNode(secret.command('remove').argument('<name>', name)))
+  withJson(ofNode(secret.command('remove').alias('rm').argument('<name>', name)))
     .summary('forget a secret')
     .description('Forgets a secret. Servers that run keep it until they end.')
     .addHelpText('after', examples('starling secret remove GITHUB_TOKEN'))

@@ -6,11 +6,22 @@ import { parseTimeout } from '../options/parsers.ts';
 
 /** Adds `starling tools`. */
 export function addTools(program: Command, outcome: Outcome): void {
-  withJson(ofNode(program.command('tools')).argument('[filter]', 'only names that contain this'))
+  const tools = withJson(
+    ofNode(program.command('tools')).argument('[filter]', 'only names that contain this'),
+  )
     .summary('list the tools that you can call')
-    .description("Lists this node's tools and those that peers have granted to it.")
+    .description(
+      "Lists this node's tools and those that peers have granted to it. The whole name of one tool shows all about it.",
+    )
     .addHelpText('after', examples('starling tools', 'starling tools files'))
-    .action(action(outcome, () => import('../commands/tools.ts')));
+    .action(action(outcome, () => import('../commands/tools/list.ts')));
+  withJson(ofNode(tools.command('show').argument('<tool>', 'its name, as starling tools shows it')))
+    .summary('show what one tool does and takes')
+    .description(
+      'Prints the whole text of a tool, each argument with its type and whether it is needed, and an example.',
+    )
+    .addHelpText('after', examples('starling tools show alice__files__read_text_file'))
+    .action(action(outcome, () => import('../commands/tools/show.ts')));
 }
 
 /** Adds `starling call`. */
@@ -24,6 +35,7 @@ export function addCall(program: Command, outcome: Outcome): void {
           'Calls a tool, here or at a peer, and prints its result: what an MCP client does, from the shell. Ctrl-C cancels the call.',
         )
         .argument('<tool>', 'its name, as starling tools shows it')
+        .argument('[arguments...]', 'name=value, name=@file or name:=json, as with --arg')
         .option(
           '--arg <name=value>',
           'an argument; name=@file reads a file, name:=json gives JSON (may be repeated)',
@@ -41,7 +53,8 @@ export function addCall(program: Command, outcome: Outcome): void {
     .addHelpText(
       'after',
       examples(
-        'starling call alice__files__read_text_file --arg path=/srv/docs/a.txt',
+        'starling call alice__files__read_text_file path=/srv/docs/a.txt',
+        'starling call sums__add --arg a=1 --arg b=2',
         `starling call sums__add --args '{"a": 1, "b": 2}'`,
       ),
     )

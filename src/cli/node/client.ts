@@ -1,14 +1,16 @@
 /** A small MCP client on the node's own socket: what every command but `up` talks to the node with. */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { ATTACH_OPERATOR } from '../../config/client-names.ts';
 import { socketPath } from '../../config/paths.ts';
 import { systemClock } from '../../core/clock.ts';
-import { ERRORS, StarlingError, messageOf } from '../../core/errors.ts';
-import type { ErrorCode } from '../../core/errors.ts';
+import { StarlingError, messageOf } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { createLineDecoder } from '../../core/lines.ts';
 import { isObject } from '../../core/shape.ts';
 import { VERSION } from '../../core/version.ts';
+import { errorFrom } from './answered-error.ts';
+import { attachAs } from './attach-as.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 /** A node that takes longer to say hello hangs. */
@@ -16,8 +18,6 @@ const HELLO_TIMEOUT_MS = 10_000;
 const MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
 const CALL_TIMEOUT_MS = 60_000;
 const PAGES_MAX = 1000;
-/** JSON-RPC 2.0 §5.1. */
-const INVALID_PARAMS = -32602;
 
 /** How long a request may take, what cancels it, and who hears of its progress. */
 export interface CallOptions {
@@ -51,9 +51,11 @@ interface Waiting {
   readonly progress: CallOptions['progress'];
 }
 
-/** Attaches to the node of `stateDir`. @throws STARLING_NODE_UNREACHABLE when none runs */
+/** Attaches to the node of `stateDir` as its operator. @throws STARLING_NODE_UNREACHABLE when none runs */
 export async function attach(stateDir: string): Promise<NodeClient> {
-  const client = new SocketClient(await open(stateDir));
+  const socket = await open(stateDir);
+  await attachAs(socket, ATTACH_OPERATOR);
+  const client = new SocketClient(socket);
   try {
     await client.request(
       'initialize',
@@ -114,7 +116,7 @@ class SocketClient implements NodeClient {
       line: (bytes) => this.#line(bytes),
       oversize: (sizeBytes) => this.#broken(`a message of ${sizeBytes} bytes`),
     });
-    socket.on('data', (chunk) => decoder.push(chunk));
+    socket.on('data', (chunk) => decoder.push(chunk)).resume();
     // The socket may be half open: when the node has said its last word, no answer comes any more.
     socket.on('end', () => this.#ended());
     socket.on('error', (error) => this.#ended(error));
@@ -256,18 +258,4 @@ function violation(what: string): StarlingError {
   return new StarlingError('STARLING_PROTOCOL_VIOLATION', `the node answered with ${what}`, {
     hint: 'see that starling and the node are of one version: starling --version, starling status',
   });
-}
-
-/** The error that the node answered. An error without a code of Starling's comes from a tool's server. */
-function errorFrom(error: JsonObject): StarlingError {
-  const { data, message, code: rpc } = error;
-  const { code, reason, hint } = isObject(data) ? data : {};
-  const known = typeof code === 'string' && Object.hasOwn(ERRORS, code);
-  const text = known && typeof reason === 'string' ? reason : message;
-  const otherwise = rpc === INVALID_PARAMS ? 'STARLING_USAGE' : 'STARLING_UPSTREAM_UNAVAILABLE';
-  return new StarlingError(
-    known ? (code as ErrorCode) : otherwise,
-    typeof text === 'string' ? text : 'the call failed, and nothing says why',
-    { ...(typeof hint === 'string' ? { hint } : {}), data: { rpc } },
-  );
 }

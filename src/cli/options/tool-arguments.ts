@@ -94,7 +94,7 @@ function typeOf(schema: JsonObject | undefined, name: string): string | undefine
 }
 
 /** Types besides null that a schema names, in `type` or in the branches of a choice. */
-function typesIn(schema: Json): ReadonlySet<string> {
+export function typesIn(schema: Json): ReadonlySet<string> {
   if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) return new Set();
   const { type, anyOf, oneOf } = schema as JsonObject;
   const named = (Array.isArray(type) ? type : [type]).filter((one) => typeof one === 'string');

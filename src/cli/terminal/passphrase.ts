@@ -9,7 +9,8 @@ import { askHidden } from './ask-hidden.ts';
 import { safeLine, tell } from './output.ts';
 
 const VARIABLE = 'STARLING_PASSPHRASE';
-const FILE_VARIABLE = 'STARLING_PASSPHRASE_FILE';
+/** The environment variable that names the passphrase file. */
+export const PASSPHRASE_FILE = 'STARLING_PASSPHRASE_FILE';
 const FILE_BYTES_MAX = 4096;
 const OTHERS = 0o044;
 
@@ -27,11 +28,11 @@ export function passphraseOf(env: NodeJS.ProcessEnv): Passphrases {
   const text = env[VARIABLE];
   delete env[VARIABLE];
   const direct = text === undefined || text === '' ? undefined : new Secret(text);
-  const file = env[FILE_VARIABLE] === '' ? undefined : env[FILE_VARIABLE];
+  const file = env[PASSPHRASE_FILE] === '' ? undefined : env[PASSPHRASE_FILE];
   const given = async (): Promise<Secret | undefined> => {
     if (file === undefined) return direct;
     if (direct === undefined) return readPassphrase(file);
-    const what = `${VARIABLE} and ${FILE_VARIABLE} are both set`;
+    const what = `${VARIABLE} and ${PASSPHRASE_FILE} are both set`;
     throw new StarlingError('STARLING_PASSPHRASE_UNUSABLE', what, { hint: 'unset one of them' });
   };
   return {

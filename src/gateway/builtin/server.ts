@@ -2,6 +2,7 @@
 import { BUILTIN_SERVER, StarlingError, VERSION, isObject, messageOf } from '../../core/index.ts';
 import type { JsonObject, Logger } from '../../core/index.ts';
 import type { ServerCatalog } from '../../directory/index.ts';
+import type { Principal } from '../../guard/index.ts';
 import { CACHING, eraOf } from '../wire/era.ts';
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
 import type {
@@ -89,8 +90,8 @@ class NodeServer implements BuiltinServer {
     };
   }
 
-  forOperatorOnly(name: string): boolean {
-    return this.#tools.get(name)?.operatorOnly ?? true;
+  isBarred(name: string, principal: Principal): boolean {
+    return isBarred(this.#tools.get(name), principal);
   }
 
   leftOut(): undefined {
@@ -156,7 +157,7 @@ class NodeServer implements BuiltinServer {
     const name = call.edits?.name ?? params['name'];
     const tool = typeof name === 'string' ? this.#tools.get(name) : undefined;
     if (tool === undefined) throw unknown('STARLING_TOOL_UNKNOWN', 'tool', name);
-    if (tool.operatorOnly && call.principal.kind !== 'operator') {
+    if (isBarred(tool, call.principal)) {
       throw new StarlingError(
         'STARLING_CALL_REFUSED',
         `${BUILTIN_SERVER}/${tool.definition.name} is for this node's operator only`,
@@ -177,6 +178,13 @@ class NodeServer implements BuiltinServer {
     const { mimeType, uri: own } = resource.definition;
     return { ...caching, contents: [{ uri: own, mimeType, text }] };
   }
+}
+
+/** Whatever the guard said: a tool that is for the operator alone is not run for anybody else. */
+function isBarred(tool: BuiltinTool | undefined, { kind }: Principal): boolean {
+  if (kind === 'operator') return false;
+  const isForClients = kind === 'client' && tool?.clients !== 'no';
+  return tool === undefined || (tool.peers === 'no' && !isForClients);
 }
 
 function unknown(

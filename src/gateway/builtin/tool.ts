@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { BUILTIN_SERVER, StarlingError } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
+import type { ClientAccess } from '../../guard/index.ts';
 import { SEPARATOR } from '../catalog/tool-names.ts';
 import type { BuiltinContext, BuiltinTool } from '../types.ts';
 
@@ -22,12 +23,21 @@ export interface ToolInit<Input extends z.ZodObject> {
   readonly description: string;
   readonly input: Input;
   readonly hints: Hints;
-  /** Default true: a tool is for the operator unless somebody decided otherwise. */
-  readonly operatorOnly?: boolean;
+  /**
+   * What clients of this node may do with it. `yes`: what reads, or concerns the client's own agent,
+   * messages and tasks. `ask`: what starts or spends something, so that a person agrees to each call.
+   * `no`: what changes rights, keys, secrets, pins, policy, approvals or members.
+   */
+  readonly clients: ClientAccess;
+  /** What peers and agents may do with it; default `no`. */
+  readonly peers?: 'granted' | 'no';
   run(input: z.infer<Input>, context: BuiltinContext): Promise<object> | object;
   /** Ends what the tool keeps between calls, when the node stops. */
   stop?(): void;
 }
+
+/** Key in the `_meta` of a tool: what clients of this node may do with the tool. */
+const CLIENTS_META = 'starling/clients';
 
 /** Builds a tool. Arguments that do not fit become STARLING_USAGE, naming each wrong one. */
 export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): BuiltinTool {
@@ -39,8 +49,10 @@ export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): Bu
       description: init.description,
       inputSchema: schemaOf(strict),
       annotations: { ...init.hints, openWorldHint: false },
+      _meta: { [CLIENTS_META]: init.clients },
     },
-    operatorOnly: init.operatorOnly ?? true,
+    clients: init.clients,
+    peers: init.peers ?? 'no',
     ...(init.stop === undefined ? {} : { stop: () => init.stop?.() }),
     async call(args, context) {
       const parsed = strict.safeParse(args);

@@ -127,7 +127,7 @@ class PrincipalSources implements Sources {
     const { upstreams, clearance } = this.#components;
     const target = targetOf(source);
     const upstream = target.peer === undefined ? upstreams.get(target.server) : undefined;
-    if (scheme === 'tool' && upstream?.forOperatorOnly(name) === true) return false;
+    if (scheme === 'tool' && upstream?.isBarred(name, this.#principal) === true) return false;
     return clearance.sees(this.#principal, wantedOf({ scheme, target, name, ...rest }));
   }
 

@@ -1,11 +1,12 @@
 /**
- * Shows what waits for an approval to the operator's clients that can show a form. Never to a peer, and
- * never in the session that made the call: a model there could be the one who fills it in.
+ * Shows what waits for an approval to the person who owns the node, by the clients that this person sits
+ * before and that can show a form. Never to a peer, never in the session that made the call, and never in
+ * a client about what that client wants: a model there could be the one who fills it in.
  */
 import { createSemaphore } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
-import { OPERATOR } from '../../guard/index.ts';
-import type { Answerer, Approval, Approvals } from '../../guard/index.ts';
+import { OPERATOR, keyOf, nameOf } from '../../guard/index.ts';
+import type { Answerer, Approval, Approvals, Principal } from '../../guard/index.ts';
 import { answerOf, formOf, showsForms } from './approval-form.ts';
 import type { AskableClient } from '../types.ts';
 
@@ -17,8 +18,11 @@ export interface ApprovalPrompterComponents {
 
 /** Asks the operator's clients. */
 export interface ApprovalPrompter {
-  /** Asks `client` from now on, if it can answer; gives what to call when the client has gone. */
-  attach(client: AskableClient): () => void;
+  /**
+   * Asks the person before `client` from now on, if it shows forms; `principal` is who is attached
+   * there. Gives what to call when the client has gone.
+   */
+  attach(client: AskableClient, principal: Principal): () => void;
 }
 
 /**
@@ -36,31 +40,37 @@ export function createApprovalPrompter(
   const ask = async (
     client: AskableClient,
     approval: Approval,
-    signal: AbortSignal,
+    { signal, principal }: { readonly signal: AbortSignal; readonly principal: Principal },
   ): ReturnType<Answerer> => {
     const form = formOf(approval, { self, nowMs: clock.now() });
     const answer = answerOf(await client.ask('elicitation/create', form, signal));
     if (answer === undefined) return undefined;
     const { session } = client;
-    return { ...answer, by: { principal: OPERATOR, via: 'elicitation', session } };
+    const at = principal.kind === 'client' ? { at: nameOf(principal) } : {};
+    return { ...answer, by: { principal: OPERATOR, via: 'elicitation', session, ...at } };
   };
   return {
-    attach(client) {
+    attach(client, principal) {
       if (!showsForms(client.client.capabilities)) return NOTHING;
       const queues = {
         call: createSemaphore(SHOWN_MAX.call),
         permission: createSemaphore(SHOWN_MAX.permission),
       };
       return approvals.attach(async (approval, signal) => {
-        if (approval.session === client.session) return undefined;
+        if (approval.session === client.session || isOwn(approval, principal)) return undefined;
         const queue = queues[approval.kind];
         if (!(await queue.take(signal))) return undefined;
         try {
-          return await ask(client, approval, signal);
+          return await ask(client, approval, { signal, principal });
         } finally {
           queue.give();
         }
       });
     },
   };
+}
+
+/** True where a client asks for it, by whatever session of its. */
+function isOwn(approval: Approval, principal: Principal): boolean {
+  return principal.kind === 'client' && keyOf(approval.principal) === keyOf(principal);
 }

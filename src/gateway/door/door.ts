@@ -17,7 +17,7 @@ import { bearerOf, digestOf } from './bearer.ts';
 import { createChallenges } from './challenge.ts';
 import { METADATA_PATH, createAccessTokens } from './oauth.ts';
 import type { AccessTokens } from './oauth.ts';
-import { createOriginCheck, isLoopback, plainAddress } from './origin-check.ts';
+import { createOriginCheck, plainAddress } from './origin-check.ts';
 import type { OriginCheckInit } from './origin-check.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { isRefusal } from './types.ts';
@@ -47,8 +47,6 @@ export interface DoorComponents {
 export interface DoorInit extends OriginCheckInit {
   /** The node's own token: who has it is the operator. */
   readonly token: Secret;
-  /** Named to callers from this machine who bring none. */
-  readonly tokenFile: string;
   readonly oauth?: HttpOAuth;
 }
 
@@ -102,7 +100,7 @@ class HttpDoor implements Door {
       }
       return verdict;
     }
-    return this.#refuse(address, request.headers.authorization === undefined);
+    return this.#refuse(request.headers.authorization === undefined);
   }
 
   byToken(token: string, address: string): Verdict | Promise<Verdict> {
@@ -110,7 +108,7 @@ class HttpDoor implements Door {
     if (timingSafeEqual(digest, this.#token)) return OPERATOR_CREDENTIAL;
     const credential = this.#components.keys.check(token, digest) ?? this.#challenges.check(token);
     if (credential !== undefined) return credential;
-    if (this.#accessTokens === undefined || !JWT.test(token)) return this.#refuse(address, false);
+    if (this.#accessTokens === undefined || !JWT.test(token)) return this.#refuse(false);
     return this.#byAccessToken(this.#accessTokens, token, digest, address);
   }
 
@@ -175,10 +173,8 @@ class HttpDoor implements Door {
     };
   }
 
-  #refuse(address: string, isBare: boolean): DoorRefusal {
-    const where = isLoopback(address)
-      ? `the token is in ${this.#init.tokenFile}`
-      : "ask the node's operator for a key (starling key create)";
+  /** Says the same to everybody: who has no token is not told where one lies. */
+  #refuse(isBare: boolean): DoorRefusal {
     const oauth = this.#init.oauth;
     const other = oauth === undefined ? '' : `, or an access token of ${oauth.issuer}`;
     const text = isBare ? 'this endpoint needs a bearer token' : 'this token lets nobody in here';
@@ -186,7 +182,7 @@ class HttpDoor implements Door {
     return {
       status: 401,
       error: new StarlingError('STARLING_UNAUTHORIZED', text, {
-        hint: `send the header Authorization: Bearer <token>; ${where}${other}`,
+        hint: `send the header Authorization: Bearer <token>; ask the node's operator for a key (starling key create)${other}`,
       }),
       headers: {
         'www-authenticate':

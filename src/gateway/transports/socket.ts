@@ -1,6 +1,8 @@
 /**
  * The node's own socket: newline-delimited JSON-RPC for `starling mcp` and the CLI on a Unix socket or
- * a named pipe. Who can open it is this node's operator; file permissions see to that.
+ * a named pipe. Only this node's user can open it, by the permissions of the file; whoever does says in
+ * the first request (`starling/attach`) for whom it comes: the operator, or a client by its name. Without
+ * one it is a client that nobody named.
  */
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, connect } from 'node:net';
@@ -8,18 +10,27 @@ import type { Server, Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { StarlingError, ensurePrivateFolder, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Startable } from '../../core/index.ts';
+import { ATTACH_METHOD } from '../../config/index.ts';
+import { keyOf } from '../../guard/index.ts';
+import type { Principal } from '../../guard/index.ts';
 import type { Session } from '../session/types.ts';
-import { errorBytes, errorOf } from '../wire/frame.ts';
+import type { Frame } from '../types.ts';
+import { errorBytes, errorOf, resultBytes } from '../wire/frame.ts';
+import type { Reply } from '../wire/reply.ts';
 import { createSocketOutput, serveLines } from './line-connection.ts';
 import { listen } from './listen.ts';
 import type { LineServed } from './line-connection.ts';
 
 const PROBE_TIMEOUT_MS = 1000;
+/** How long a connection may say nothing before its first message. */
+const GREETING_TIMEOUT_MS = 30_000;
 
 /** What the socket transport works with. */
 export interface SocketComponents {
-  /** Opens a session of the operator. @throws STARLING_LIMIT_EXCEEDED */
-  open(push: (message: Buffer) => void): Session;
+  /** Whom `as` of the first request means. @throws STARLING_USAGE */
+  principalOf(as?: unknown): Principal;
+  /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
+  open(principal: Principal, push: (message: Buffer) => void): Session;
   /** Hears that a session opened by `open` has ended. */
   ended(session: Session): void;
   readonly clock: Clock;
@@ -79,25 +90,64 @@ function serve(socket: Socket, components: SocketComponents, messageBytes: numbe
   const { clock, logger } = components;
   const output = createSocketOutput(socket);
   socket.on('error', (error) => logger.debug({ error: messageOf(error) }, 'socket broke'));
-  let session: Session;
-  try {
-    session = components.open((message) => output.urgent(message));
-  } catch (error) {
-    logger.warn({ error: messageOf(error) }, 'local session refused');
-    output.urgent(errorBytes(null, errorOf(error)));
-    setImmediate(() => socket.destroySoon());
-    return;
+  const caller = new Caller(socket, components, (message) => output.urgent(message));
+  const cancel = clock.schedule(GREETING_TIMEOUT_MS, () => caller.tooLate());
+  socket.once('close', cancel);
+  serveLines(socket, output, caller, { clock, messageBytes });
+}
+
+/** One connection: its session begins with the first message. */
+class Caller implements LineServed {
+  readonly #socket: Socket;
+  readonly #components: SocketComponents;
+  readonly #push: (message: Buffer) => void;
+  #session: Session | undefined;
+  #isOver = false;
+
+  constructor(socket: Socket, components: SocketComponents, push: (message: Buffer) => void) {
+    this.#socket = socket;
+    this.#components = components;
+    this.#push = push;
   }
-  const end = (): void => {
-    session.end();
-    components.ended(session);
-  };
-  const served: LineServed = {
-    receive: (frame, reply) => session.receive(frame, reply),
-    whenIdle: (listener) => session.whenIdle(listener),
-    end,
-  };
-  serveLines(socket, output, served, { clock, messageBytes });
+
+  receive(frame: Frame, reply: Reply): void {
+    if (this.#session !== undefined) this.#session.receive(frame, reply);
+    else if (this.#isOver) reply.dropped();
+    else this.#begin(frame, reply);
+  }
+
+  whenIdle(listener: () => void): void {
+    if (this.#session === undefined) listener();
+    else this.#session.whenIdle(listener);
+  }
+
+  end(): void {
+    this.#isOver = true;
+    if (this.#session === undefined) return;
+    this.#session.end();
+    this.#components.ended(this.#session);
+  }
+
+  /** The client has said nothing yet. */
+  tooLate(): void {
+    if (this.#session === undefined) this.#socket.destroy();
+  }
+
+  #begin(frame: Frame, reply: Reply): void {
+    const isAttach = frame.kind === 'request' && frame.method === ATTACH_METHOD;
+    try {
+      const principal = this.#components.principalOf(isAttach ? frame.params['as'] : undefined);
+      this.#session = this.#components.open(principal, this.#push);
+      if (isAttach) reply.final(resultBytes(frame.id, { principal: keyOf(principal) }));
+      else this.#session.receive(frame, reply);
+    } catch (error) {
+      this.#components.logger.warn({ error: messageOf(error) }, 'local session refused');
+      this.#isOver = true;
+      const id = frame.kind === 'request' ? frame.id : null;
+      reply.final(errorBytes(id, errorOf(error)));
+      setImmediate(() => this.#socket.destroySoon());
+    }
+  }
 }
 
 /**

@@ -21,6 +21,8 @@ import { createLastingSubscription } from './lasting-subscription.ts';
 import { connectHttp } from './url/streamable-http.ts';
 import type { HttpInit } from './url/streamable-http.ts';
 import { connectSse } from './url/sse.ts';
+import type { Children } from './children.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
 import { connectStdio } from './stdio.ts';
 
 /** What an instance works with. */
@@ -34,6 +36,10 @@ export interface InstanceComponents {
   readonly random: Random;
   /** What shows a server at a URL who we are. */
   readonly credentials: Credentials | undefined;
+  /** What stands around a process; none where it is absent. */
+  readonly sandbox?: Sandbox | undefined;
+  /** Where processes are noted. */
+  readonly children?: Children | undefined;
   /** `Mcp-Param-*` headers of a request to a modern server at a URL. */
   paramHeaders(method: string, params: JsonObject): Readonly<Record<string, string>>;
 }
@@ -205,8 +211,10 @@ function connect(
   const { clock, random, logger, credentials } = components;
   const { name, messageBytes, callTotalMs, callsMax, server } = init;
   const bounds = { name, messageBytes, callTotalMs, callsMax };
-  if (server.type === 'stdio')
-    return connectStdio({ clock, logger, listener }, { ...bounds, server });
+  if (server.type === 'stdio') {
+    const { sandbox, children } = components;
+    return connectStdio({ clock, logger, listener, sandbox, children }, { ...bounds, server });
+  }
   const url = { clock, random, logger, listener, credentials };
   if (server.type === 'sse') return connectSse(url, { ...bounds, server });
   const paramHeaders = (method: string, params: JsonObject): Readonly<Record<string, string>> =>

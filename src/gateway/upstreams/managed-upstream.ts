@@ -22,6 +22,8 @@ import type { KnownEras } from './known-eras.ts';
 import { createLocalChannel } from './local-channel.ts';
 import { createRestartBackoff } from './restart-backoff.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
+import type { Children } from './children.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
 import { createServerListing } from './server-listing.ts';
 import type { ServerListing } from './server-listing.ts';
 
@@ -32,6 +34,8 @@ export interface ManagedUpstreamComponents {
   readonly logger: Logger;
   readonly health: Health;
   readonly credentials: Credentials | undefined;
+  readonly sandbox?: Sandbox | undefined;
+  readonly children?: Children | undefined;
   /** Hears that its state or its lists changed. */
   changed(): void;
 }
@@ -151,7 +155,7 @@ class Managed implements ManagedUpstream {
     return this.#listing.catalog;
   }
 
-  forOperatorOnly(): boolean {
+  isBarred(): boolean {
     return false;
   }
 

@@ -1,18 +1,25 @@
 /**
  * An upstream server as a child process that speaks newline-delimited JSON-RPC on its standard
  * streams (MCP `transports`, stdio). Never a shell; a process group of its own, so that what it
- * starts ends with it. The only place in Starling that starts processes.
+ * starts ends with it; in a sandbox, so that it can't take the node's secrets.
  */
-import { spawn } from 'node:child_process';
-import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { constants } from 'node:os';
 import type { StdioServer } from '../../config/index.ts';
 import { StarlingError, createLineDecoder, messageOf, settledWithin } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
 import { createLineWriter } from '../wire/line-writer.ts';
-import { createChannel, idAtEdge } from '../wire/channel.ts';
+import { createChannel } from '../wire/channel.ts';
+import { ownIdAtEdge } from '../wire/edge-id.ts';
 import type { ChannelCore } from '../wire/channel.ts';
 import type { ChannelListener } from '../types.ts';
 import type { UpstreamConnection } from './connection-types.ts';
+import type { Children } from './children.ts';
+import { signalGroup, signalWithin } from './process-group.ts';
+import { remedyInside } from './sandbox/failed-inside.ts';
+import { bareLaunch, notFound } from './sandbox/sandbox.ts';
+import type { Launch, Sandbox } from './sandbox/sandbox.ts';
+import { startProcess } from './start-process.ts';
+import type { PipedProcess } from './start-process.ts';
 
 /** Variables that a server gets besides its configured ones; everything else stays with us. */
 const INHERITED =
@@ -43,12 +50,18 @@ const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 const GRACE_MS = 2000;
 /** How long the output of a server that has ended may go on, where somebody else holds it. */
 const DRAIN_MS = 500;
+/** Exit codes above this one tell a signal. */
+const SIGNALLED = 128;
 
 /** What a stdio upstream works with. */
 export interface StdioComponents {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly listener: ChannelListener;
+  /** Absent: the process runs with all rights of this one. */
+  readonly sandbox?: Sandbox | undefined;
+  /** Where the process is noted; absent: nowhere. */
+  readonly children?: Children | undefined;
 }
 
 /** Bounds and names of a stdio upstream. */
@@ -65,16 +78,14 @@ export async function connectStdio(
   components: StdioComponents,
   init: StdioInit,
 ): Promise<UpstreamConnection> {
-  const child = spawn(init.server.command, [...init.server.args], {
-    cwd: init.server.cwd,
-    env: environmentOf(init.server),
-    stdio: ['pipe', 'pipe', 'pipe'],
-    detached: process.platform !== 'win32',
-    shell: false,
-    windowsHide: true,
-  });
+  const { server } = init;
+  const env = environmentOf(server);
+  const launch = (await components.sandbox?.launch(init.name, server, env)) ?? bareLaunch(server);
+  const child = startProcess({ ...launch, cwd: server.cwd, env });
+  const forget = child.pid === undefined ? undefined : components.children?.note(child.pid);
+  if (forget !== undefined) child.once('close', forget);
   await started(child, init);
-  return new StdioConnection(components, init, child);
+  return new StdioConnection(components, init, { child, launch });
 }
 
 class StdioConnection implements UpstreamConnection {
@@ -83,16 +94,22 @@ class StdioConnection implements UpstreamConnection {
   readonly ended: Promise<StarlingError>;
   readonly #components: StdioComponents;
   readonly #init: StdioInit;
-  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #child: PipedProcess;
+  readonly #launch: Launch;
   readonly #secrets: readonly string[];
   readonly #stderr: string[] = [];
   #garbage = 0;
   #closing = false;
 
-  constructor(components: StdioComponents, init: StdioInit, child: ChildProcessWithoutNullStreams) {
+  constructor(
+    components: StdioComponents,
+    init: StdioInit,
+    { child, launch }: { readonly child: PipedProcess; readonly launch: Launch },
+  ) {
     this.#components = components;
     this.#init = init;
     this.#child = child;
+    this.#launch = launch;
     this.pid = child.pid ?? 0;
     this.#secrets = Object.values(init.server.env)
       .map((secret) => secret.reveal())
@@ -178,7 +195,7 @@ class StdioConnection implements UpstreamConnection {
         data: { limit: 'limits.messageBytes', server: this.#init.name },
       },
     );
-    const id = idAtEdge(head, tail);
+    const id = ownIdAtEdge(head, tail);
     if (id === undefined) this.channel.failAll(error);
     else this.channel.fail(id, error);
   }
@@ -196,14 +213,28 @@ class StdioConnection implements UpstreamConnection {
       });
       this.#child.once('close', (code, signal) => {
         cancelDrain();
-        const error = this.#gone(code, signal);
-        this.channel.end(error);
-        resolve(error);
+        void this.#explained(this.#gone(code, signal)).then((error) => {
+          this.channel.end(error);
+          resolve(error);
+        });
       });
     });
   }
 
-  #gone(code: number | null = null, signal: NodeJS.Signals | null = null): StarlingError {
+  /** The end of a process that its sandbox has brought about names the remedy. */
+  async #explained(error: StarlingError): Promise<StarlingError> {
+    if (this.#closing) return error;
+    const { name, server } = this.#init;
+    const remedy = await remedyInside(name, server, this.#launch, this.#stderr);
+    if (remedy === undefined) return error;
+    return new StarlingError(error.code, error.message, {
+      hint: remedy,
+      data: { ...error.data, reason: 'sandbox' },
+    });
+  }
+
+  #gone(code: number | null = null, ended: NodeJS.Signals | null = null): StarlingError {
+    const signal = ended ?? this.#signalOf(code);
     const how = this.#closing
       ? 'was stopped'
       : signal !== null
@@ -234,11 +265,20 @@ class StdioConnection implements UpstreamConnection {
     return settledWithin(waitMs, this.ended, this.#components.clock);
   }
 
+  /** By which signal a sandboxed process ended: bwrap ends with 128 and its number, as shells do. */
+  #signalOf(code: number | null): NodeJS.Signals | null {
+    if (this.#launch.kind !== 'bwrap' || code === null || code <= SIGNALLED) return null;
+    const names = Object.entries(constants.signals) as [NodeJS.Signals, number][];
+    return names.find(([, number]) => number === code - SIGNALLED)?.[0] ?? null;
+  }
+
   /** Signals the whole group; a group that is gone already is what we want. */
   #signal(signal: NodeJS.Signals): void {
     try {
       if (process.platform === 'win32') this.#child.kill(signal);
-      else process.kill(-this.pid, signal);
+      else if (this.#launch.kind === 'bwrap' && signal !== 'SIGKILL')
+        signalWithin(this.pid, signal);
+      else signalGroup(this.pid, signal);
     } catch (error) {
       this.#components.logger.debug({ error: messageOf(error) }, 'upstream group is gone');
     }
@@ -254,25 +294,20 @@ function environmentOf(server: StdioServer): NodeJS.ProcessEnv {
   return Object.fromEntries([...inherited, ...own]);
 }
 
-function started(child: ChildProcessWithoutNullStreams, init: StdioInit): Promise<void> {
+function started(child: PipedProcess, init: StdioInit): Promise<void> {
   return new Promise((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', (error) => {
-      const missing = 'code' in error && error.code === 'ENOENT';
-      const { command, cwd } = init.server;
-      reject(
-        new StarlingError(
-          'STARLING_UPSTREAM_UNAVAILABLE',
-          missing
-            ? `server '${init.name}' can't start: the command ${command}${cwd === undefined ? '' : ` or the folder ${cwd}`} was not found`
-            : `server '${init.name}' can't start: ${messageOf(error)}`,
-          {
-            hint: `install it, or correct mcpServers.${init.name}.command`,
-            data: { server: init.name },
-            cause: error,
-          },
-        ),
-      );
+      if ('code' in error && error.code === 'ENOENT')
+        reject(notFound(init.name, init.server, error));
+      else {
+        const what = `server '${init.name}' can't start: ${messageOf(error)}`;
+        const hint = `install it, or correct mcpServers.${init.name}.command`;
+        const data = { server: init.name };
+        reject(
+          new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', what, { hint, data, cause: error }),
+        );
+      }
     });
   });
 }

@@ -43,7 +43,7 @@ export function createUnusableUpstream(
     open() {
       throw error;
     },
-    forOperatorOnly: () => false,
+    isBarred: () => false,
     leftOut: () => undefined,
     start() {
       if (state === 'failed') return;

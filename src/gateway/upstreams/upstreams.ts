@@ -16,6 +16,9 @@ import { createManagedUpstream } from './managed-upstream.ts';
 import { createUnusableUpstream } from './unusable-upstream.ts';
 import type { Logins } from './oauth/logins.ts';
 import type { ConfiguredUpstream, ManagedUpstreamInit } from './managed-upstream.ts';
+import type { Children } from './children.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
+import { tellOfSandbox } from './sandbox/sandbox-health.ts';
 import { isAboutSecret, sameServer } from './server-secrets.ts';
 
 /** What the upstreams work with. */
@@ -28,6 +31,10 @@ export interface UpstreamsComponents {
   readonly random: Random;
   readonly logger: Logger;
   readonly health: Health;
+  /** What stands around the processes of the servers; absent: nothing does. */
+  readonly sandbox?: Sandbox;
+  /** The record of processes; absent: there is none. */
+  readonly children?: Children;
 }
 
 /** Bounds of the upstreams. */
@@ -97,6 +104,7 @@ class AllUpstreams implements Upstreams {
     const gone = [...before].filter(([name, upstream]) => this.#managed.get(name) !== upstream);
     await Promise.all(gone.map(([, upstream]) => upstream.stop()));
     if (this.#isStarted) {
+      await this.#tellOfSandbox();
       for (const upstream of this.#managed.values()) {
         upstream.start();
         if (upstream.hasGivenUp) upstream.retry();
@@ -113,6 +121,8 @@ class AllUpstreams implements Upstreams {
   async start(): Promise<void> {
     if (!this.#isStarted) this.#components.logins.events.on('change', this.#loggedIn);
     this.#isStarted = true;
+    await this.#components.children?.endLeftovers();
+    await this.#tellOfSandbox();
     for (const upstream of this.#managed.values()) upstream.start();
   }
 
@@ -121,6 +131,12 @@ class AllUpstreams implements Upstreams {
     this.#components.logins.events.off('change', this.#loggedIn);
     this.#builtin.stop();
     await Promise.all([...this.#managed.values()].map((upstream) => upstream.stop()));
+  }
+
+  #tellOfSandbox(): Promise<void> {
+    const { sandbox, health } = this.#components;
+    const servers = new Map([...this.#managed].map(([name, { config }]) => [name, config]));
+    return tellOfSandbox(sandbox, health, servers);
   }
 
   readonly #loggedIn = (server: string): void => this.#managed.get(server)?.retry();

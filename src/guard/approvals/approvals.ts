@@ -276,7 +276,7 @@ class ApprovalQueue implements Approvals {
         ...entry.approval,
         state,
         answeredAt: this.#components.clock.now(),
-        answeredBy: nameOf(by.principal),
+        answeredBy: `${nameOf(by.principal)}${by.at === undefined ? '' : ` in ${by.at}`}`,
         ...(reason === undefined ? {} : { reason: printable(reason, REASON_MAX) }),
         ...(made === undefined ? {} : { made }),
       };

@@ -48,6 +48,8 @@ export interface Voter {
   /** By `tool` a session can't approve what it waits for itself; by `elicitation` a person answers. */
   readonly via: 'tool' | 'elicitation' | 'library';
   readonly session?: string;
+  /** The client that showed the form, as messages name it. */
+  readonly at?: string;
 }
 
 /** An answer to one approval. */

@@ -22,7 +22,14 @@ import type { RefusalComponents } from './refusal-reasons.ts';
 import { isInScope } from './scopes.ts';
 import { approvalOf, isInNamespace } from '../policy/caller-rules.ts';
 import type { Limit, CallerRules, CallerRulesLookup } from '../policy/caller-rules.ts';
-import type { Decision, ExplainedStep, ExplainingGuard, GuardWanted, Principal } from '../types.ts';
+import type {
+  ClientAccess,
+  Decision,
+  ExplainedStep,
+  ExplainingGuard,
+  GuardWanted,
+  Principal,
+} from '../types.ts';
 import { behalfOf, nameOf } from '../principal-names.ts';
 
 /** What the guard asks. With `issued` and `state` it can say why an old grant no longer helps. */
@@ -55,6 +62,8 @@ export interface GuardComponents {
   readonly approvals?: Pick<Approvals, 'approvedFor'>;
   /** Resources of the built-in server that every proven caller may use. */
   readonly open?: ReadonlySet<string>;
+  /** What clients may do with a tool of the built-in server; without it, nothing. */
+  readonly clientAccess?: (tool: string) => ClientAccess;
   /** Hears when a used share reaches `alert_threshold`. */
   readonly alert?: (alert: LimitAlert) => void;
 }
@@ -66,6 +75,14 @@ type Step = (step: ExplainedStep) => void;
 type Rights =
   | { readonly grant?: Grant; readonly settled?: Promise<void>; readonly ask: boolean }
   | { readonly refused: Decision };
+
+/** How rights are looked at. */
+interface RightsInit {
+  readonly isCall: boolean;
+  readonly approved: string | undefined;
+  /** Of a client, to a tool of the built-in server. */
+  readonly access: ClientAccess | undefined;
+}
 
 /** A request on its way to a decision. */
 interface Case {
@@ -81,6 +98,12 @@ const BEHALF_STEP: ExplainedStep = {
   outcome: 'note',
   text: "for whom it calls is its node's word: it has the rights of the node, and no more",
 };
+const NOT_FOR_CLIENTS: Refusal = {
+  rule: 'clients',
+  text: "it is for this node's operator, and for no client of it",
+};
+/** Where a tool of the built-in server says itself that a person must agree to each call by a client. */
+const ASK_RULE: Limit<unknown> = { where: 'clients', value: true };
 const IN_SCOPE: Rights = { ask: false };
 /** How long an approval waits where no policy says it. */
 const TIMEOUT_DEFAULT_MS = 600_000;
@@ -147,11 +170,12 @@ class Evaluation {
     const { target, step, wanted } = one;
     const isKnown = rules !== undefined && target !== undefined;
     const cause = isKnown ? this.#againstPolicy(rules, one, target) : undefined;
-    const rule = isKnown ? approvalFor(one, rules, target) : undefined;
+    const access = this.#accessOf(one, rules);
+    const rule = (isKnown ? approvalFor(one, rules, target) : undefined) ?? askRule(access);
     const approved = this.#approvedFor(one);
     const mustAsk = rule !== undefined && approved === undefined;
     const isCall = wanted.look !== true && cause === undefined && !mustAsk;
-    const rights = this.#rightsOf(principal, one, { isCall, approved: approved?.grant });
+    const rights = this.#rightsOf(principal, one, { isCall, approved: approved?.grant, access });
     if ('refused' in rights) return rights.refused;
     if (cause !== undefined) {
       step?.({ rule: cause.rule, outcome: 'deny', text: cause.text });
@@ -169,7 +193,7 @@ class Evaluation {
   #rightsOf(
     principal: Bounded,
     { wanted, target, step }: Case,
-    { isCall, approved }: { readonly isCall: boolean; readonly approved: string | undefined },
+    { isCall, approved, access }: RightsInit,
   ): Rights {
     const refused = (cause?: Refusal | NothingCovers): Rights => {
       const decision = notGranted(this.#words, principal, wanted, target, cause);
@@ -183,6 +207,7 @@ class Evaluation {
     if (target === undefined) return refused();
     if (principal.kind === 'client') {
       if (!isInScope(principal.scopes, target)) return refused();
+      if (access === 'no') return refused(NOT_FOR_CLIENTS);
       step?.({ rule: 'scope', outcome: 'allow', text: 'a scope of its own covers it' });
       return IN_SCOPE;
     }
@@ -198,6 +223,19 @@ class Evaluation {
     if ('ask' in evaluation) return { grant: evaluation.grant, ask: true };
     const { grant, settled } = evaluation;
     return { grant, ask: false, ...(settled === undefined ? {} : { settled }) };
+  }
+
+  /** What a client may do with a tool of our built-in server; undefined for anybody and anything else. */
+  #accessOf(
+    { principal, wanted, target }: Case,
+    rules: CallerRules | undefined,
+  ): ClientAccess | undefined {
+    if (principal.kind !== 'client' || target?.scheme !== 'tool') return undefined;
+    // The policy may let a client answer approvals, which no client does otherwise.
+    if (rules?.mayApprove === true && ANSWERING.includes(wanted.resource)) return 'yes';
+    const [server, ...tool] = target.segments;
+    if (server !== BUILTIN_SERVER) return undefined;
+    return this.#components.clientAccess?.(tool.join('/')) ?? 'no';
   }
 
   /** The holder's grants that are about what is wanted, remembered until the holder's grants change. */
@@ -313,6 +351,10 @@ function approvalFor(
   const rule = approvalOf(rules, target);
   const isOwn = principal.kind === 'operator' && target.segments[0] === BUILTIN_SERVER;
   return isOwn && rule?.value === true ? undefined : rule;
+}
+
+function askRule(access: ClientAccess | undefined): Limit<unknown> | undefined {
+  return access === 'ask' ? ASK_RULE : undefined;
 }
 
 function isBare({ claims }: Grant): boolean {

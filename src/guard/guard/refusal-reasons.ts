@@ -16,6 +16,7 @@ import type {
 } from '../../grants/index.ts';
 import type { ApprovalRequest, Decision, GuardWanted, Principal } from '../types.ts';
 import { nameOf } from '../principal-names.ts';
+import { ATTACHED_SCOPES } from './scopes.ts';
 
 type Refused = Extract<Decision, { allow: false }>;
 type Bounded = Exclude<Principal, { kind: 'operator' }>;
@@ -153,6 +154,12 @@ function hintOf(
   const where = printable(self.name);
   if (target === undefined) return `on ${where}: starling tools`;
   const path = target.segments.map(encodeSegment).join('/').replace(/^%40/, '@');
+  if (caller.kind === 'client' && rule === 'clients') {
+    return `the person who owns ${where} can do it in a terminal: starling --help`;
+  }
+  if (caller.kind === 'client' && caller.scopes === ATTACHED_SCOPES) {
+    return `ask the operator of ${where}`;
+  }
   if (caller.kind === 'client') {
     const scope = `'${target.scheme}:${path}'`;
     return ALIAS.test(caller.name)

@@ -9,6 +9,17 @@ import type { ResourcePattern, ResourceTarget } from '../../grants/index.ts';
 /** Every tool, resource and prompt, the built-in server's left out. */
 export const FULL_SCOPE = '*';
 
+/**
+ * What an attached client may use where the policy takes nothing away: all that servers of this node and
+ * of peers offer, what the built-in server has for clients, and asking peers for more.
+ */
+export const ATTACHED_SCOPES: readonly string[] = Object.freeze([
+  FULL_SCOPE,
+  `tool:${BUILTIN_SERVER}/*`,
+  `tool:@*/${BUILTIN_SERVER}/request_permission`,
+  `tool:@*/${BUILTIN_SERVER}/validate_token`,
+]);
+
 const OFFERED: readonly string[] = ['tool', 'resource', 'prompt'];
 /** Begins the first segment of what a peer offers: `tool:@alice/files/read_file`. */
 const PEER_MARK = '@';

@@ -7,6 +7,7 @@ import type { Connection, Stream } from '@libp2p/interface';
 import { StarlingError, messageOf, toStarlingError, withDeadline } from '../../core/index.ts';
 import type { Clock, Logger, PeerId, Scope } from '../../core/index.ts';
 import { raceAbort } from '../abort.ts';
+import type { Conduct } from '../limits/conduct.ts';
 import type { AdmissionStates } from './admission-states.ts';
 import { closeConnection } from './close-connection.ts';
 import {
@@ -24,6 +25,7 @@ import {
   refusalError,
 } from './hello-codec.ts';
 import { createMessageStream } from '../streams/message-stream.ts';
+import { reasonText } from '../failure-words.ts';
 import { peerOf } from '../peer-id.ts';
 import { createPeerStream } from '../streams/stream.ts';
 import type { Admission, Hello, HelloAnswer, MessageStream } from '../types.ts';
@@ -36,6 +38,7 @@ export interface HelloExchangeComponents {
   readonly logger: Logger;
   /** Owns the timers. */
   readonly scope: Scope;
+  readonly conduct: Pick<Conduct, 'report'>;
 }
 
 /** Exchanges hellos on every connection, and tells the gate how that went. */
@@ -57,6 +60,8 @@ export function createHelloExchange(
 class Exchange implements HelloExchange {
   readonly #components: HelloExchangeComponents;
   readonly #onAdmitted: (connection: Connection) => void;
+  /** Connections on which the other end has said hello. */
+  readonly #heard = new WeakSet<Connection>();
   #pendingInbound = 0;
 
   constructor(components: HelloExchangeComponents, onAdmitted: (connection: Connection) => void) {
@@ -83,6 +88,11 @@ class Exchange implements HelloExchange {
     const { clock, gate, logger } = this.#components;
     const peer = peerOf(connection);
     const messages = openMessages(this.#components, stream, peer);
+    if (this.#heard.has(connection)) {
+      this.#refuseAgain(messages, connection);
+      return;
+    }
+    this.#heard.add(connection);
     try {
       const answer = await withDeadline(clock, HELLO_TIMEOUT_MS, (signal) =>
         this.#decideAndAnswer(messages, connection, signal),
@@ -94,6 +104,16 @@ class Exchange implements HelloExchange {
       if (gate.isAdmitted(connection)) logger.debug({ peer, error }, 'a hello was not finished');
       else this.#refuse(connection, failure);
     }
+  }
+
+  /** A hello costs signatures, so that a connection has one. */
+  #refuseAgain(messages: MessageStream, connection: Connection): void {
+    const { gate, conduct } = this.#components;
+    const text = `${messages.peer} says hello twice on a connection`;
+    const error = new StarlingError('STARLING_PROTOCOL_VIOLATION', text);
+    messages.abort(error);
+    if (gate.isAdmitted(connection)) conduct.report(messages.peer, 'hellos');
+    else this.#refuse(connection, error);
   }
 
   async #greet(connection: Connection): Promise<void> {
@@ -196,7 +216,7 @@ export function sayHello(
       void messages.close();
       return answer;
     } catch (error) {
-      const reason = toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `no answer from ${peer}`);
+      const reason = unanswered(error, `no answer from ${peer}`);
       messages.abort(reason);
       throw reason;
     }
@@ -214,8 +234,15 @@ async function openHelloStream(connection: Connection, signal: AbortSignal): Pro
         hint: 'check that the address belongs to a Starling node',
       });
     }
-    throw toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `${peer} went away before the hello`);
+    throw unanswered(error, `${peer} went away before the hello`);
   }
+}
+
+function unanswered(error: unknown, what: string): StarlingError {
+  if (error instanceof StarlingError) return error;
+  return new StarlingError('STARLING_PEER_UNREACHABLE', `${what}: ${reasonText(error)}`, {
+    cause: error,
+  });
 }
 
 function openMessages(

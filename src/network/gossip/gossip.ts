@@ -5,14 +5,20 @@
 import { gossipsub, StrictSign, TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
 import type { GossipSub, GossipSubComponents, Message } from '@chainsafe/libp2p-gossipsub';
 import { StarlingError } from '../../core/index.ts';
-import type { Logger, MeshId, PeerId } from '../../core/index.ts';
+import type { BucketSize, Clock, Logger, MeshId, PeerId } from '../../core/index.ts';
 import {
+  GOSSIP_ALLOWANCES,
   GOSSIP_MAX_BYTES,
   GOSSIP_QUEUE_MAX_BYTES,
   GOSSIP_RPC_MAX_BYTES,
   GOSSIP_TOPICS_MAX_BYTES,
+  TOPIC_ALLOWANCE,
   TOPIC_MAX_LENGTH,
 } from '../constants.ts';
+import { createGossipAllowances } from './gossip-allowances.ts';
+import type { GossipAllowances } from './gossip-allowances.ts';
+import { guardGossip } from './gossip-guard.ts';
+import type { Conduct } from '../limits/conduct.ts';
 import { isPeerId } from '../peer-id.ts';
 import type { Admission, Topic } from '../types.ts';
 
@@ -66,7 +72,8 @@ export function meshGossip(init: {
 export interface Gossip {
   /** Sends `data`, at most 64 KiB, which the caller has checked. */
   publish(name: string, data: Uint8Array): Promise<void>;
-  subscribe(name: string, listener: TopicListener): () => void;
+  /** Hears a topic; `allowance` is how many messages an author has there. */
+  subscribe(name: string, listener: TopicListener, allowance: BucketSize): () => void;
   /** Peers that gossipsub has a stream with: any other peer misses everything. */
   peers(): ReadonlySet<string>;
   stop(): void;
@@ -79,6 +86,8 @@ export type TopicListener = Parameters<Topic['subscribe']>[0];
 export interface GossipComponents {
   readonly service: GossipSub;
   readonly admission: Admission;
+  readonly conduct: Pick<Conduct, 'report'>;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly self: PeerId;
 }
@@ -101,10 +110,16 @@ class MeshGossip implements Gossip {
   readonly #components: GossipComponents;
   readonly #prefix: string;
   readonly #listeners = new Map<string, Set<TopicListener>>();
+  /** How many messages an author has, by topic. */
+  readonly #sizes = new Map<string, BucketSize>();
+  readonly #allowances: GossipAllowances;
 
   constructor(components: GossipComponents, prefix: string) {
     this.#components = components;
     this.#prefix = prefix;
+    const topicAllowance = (topic: string): BucketSize => this.#sizes.get(topic) ?? TOPIC_ALLOWANCE;
+    this.#allowances = createGossipAllowances({ ...components, topicAllowance }, GOSSIP_ALLOWANCES);
+    guardGossip({ ...components, allowances: this.#allowances });
     components.service.addEventListener('message', this.#onMessage);
   }
 
@@ -112,8 +127,9 @@ class MeshGossip implements Gossip {
     await this.#components.service.publish(this.#prefix + name, data);
   }
 
-  subscribe(name: string, listener: TopicListener): () => void {
+  subscribe(name: string, listener: TopicListener, allowance: BucketSize): () => void {
     const topic = this.#prefix + name;
+    this.#sizes.set(topic, allowance);
     const heard = this.#listeners.get(topic) ?? this.#join(topic);
     // A listener of its own for each call: the same function may subscribe twice.
     const own: TopicListener = (data, from) => listener(data, from);
@@ -170,13 +186,17 @@ class MeshGossip implements Gossip {
     }
   };
 
-  readonly #validate = (_peer: unknown, message: Message): TopicValidatorResult => {
+  readonly #validate = (from: { toString(): string }, message: Message): TopicValidatorResult => {
     if (message.type !== 'signed') return TopicValidatorResult.Reject;
-    if (message.data.length > GOSSIP_MAX_BYTES) return TopicValidatorResult.Reject;
+    const { topic, data } = message;
+    if (data.length > GOSSIP_MAX_BYTES) return TopicValidatorResult.Reject;
     const author = message.from.toString();
-    if (!isPeerId(author)) return TopicValidatorResult.Reject;
+    const neighbour = from.toString();
+    if (!isPeerId(author) || !isPeerId(neighbour)) return TopicValidatorResult.Reject;
     // Ignored, not rejected: whoever passed it on may know a member that we don't know yet.
-    return this.#components.admission.isMember(author)
+    if (!this.#components.admission.isMember(author)) return TopicValidatorResult.Ignore;
+    // What is over the author's allowance is neither heard nor passed on.
+    return this.#allowances.take({ neighbour, author, topic, sizeBytes: data.length })
       ? TopicValidatorResult.Accept
       : TopicValidatorResult.Ignore;
   };

@@ -1,7 +1,7 @@
 /** The gossip topics that the rooms above ask for, over all runs of the network. */
 import { StarlingError } from '../../core/index.ts';
-import type { MeshId } from '../../core/index.ts';
-import { GOSSIP_MAX_BYTES } from '../constants.ts';
+import type { BucketSize, MeshId } from '../../core/index.ts';
+import { GOSSIP_MAX_BYTES, TOPIC_ALLOWANCE } from '../constants.ts';
 import { requireTopicName } from './gossip.ts';
 import type { Gossip, TopicListener } from './gossip.ts';
 import type { Topic } from '../types.ts';
@@ -9,7 +9,7 @@ import type { Topic } from '../types.ts';
 /** The topics of a mesh. */
 export interface Topics {
   /** @throws STARLING_LIMIT_EXCEEDED when the name is too long */
-  named(name: string): Topic;
+  named(name: string, allowance?: BucketSize): Topic;
   /** Subscribes to all that was asked for; what is asked for later is subscribed to at once. */
   attach(gossip: Gossip): void;
   /** Forgets the gossip of a run that is over; the listeners stay for the next. */
@@ -24,6 +24,7 @@ export function createTopics(meshId: MeshId, running: () => Gossip): Topics {
 interface Subscription {
   readonly name: string;
   readonly listener: TopicListener;
+  readonly allowance: BucketSize;
   stop: () => void;
 }
 
@@ -38,7 +39,7 @@ class MeshTopics implements Topics {
     this.#running = running;
   }
 
-  named(name: string): Topic {
+  named(name: string, allowance = TOPIC_ALLOWANCE): Topic {
     requireTopicName(this.#meshId, name);
     return {
       publish: async (data) => {
@@ -49,14 +50,15 @@ class MeshTopics implements Topics {
           { data: { topic: name } },
         );
       },
-      subscribe: (listener) => this.#subscribe(name, listener),
+      subscribe: (listener) => this.#subscribe(name, listener, allowance),
     };
   }
 
   attach(gossip: Gossip): void {
     this.#gossip = gossip;
     for (const subscription of this.#subscriptions) {
-      subscription.stop = gossip.subscribe(subscription.name, subscription.listener);
+      const { name, listener, allowance } = subscription;
+      subscription.stop = gossip.subscribe(name, listener, allowance);
     }
   }
 
@@ -65,9 +67,9 @@ class MeshTopics implements Topics {
     for (const subscription of this.#subscriptions) subscription.stop = () => undefined;
   }
 
-  #subscribe(name: string, listener: TopicListener): () => void {
-    const stop = this.#gossip?.subscribe(name, listener) ?? (() => undefined);
-    const subscription: Subscription = { name, listener, stop };
+  #subscribe(name: string, listener: TopicListener, allowance: BucketSize): () => void {
+    const stop = this.#gossip?.subscribe(name, listener, allowance) ?? (() => undefined);
+    const subscription: Subscription = { name, listener, allowance, stop };
     this.#subscriptions.add(subscription);
     return () => {
       if (this.#subscriptions.delete(subscription)) subscription.stop();

@@ -15,11 +15,9 @@ import type {
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import type { KadDHT, SingleKadDHT } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
-import { noise } from '@libp2p/noise';
 import { ping } from '@libp2p/ping';
 import type { Ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
-import { tls } from '@libp2p/tls';
 import { webSockets } from '@libp2p/websockets';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { createHash } from 'node:crypto';
@@ -27,11 +25,14 @@ import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
 import type { MeshId } from '../../core/index.ts';
 import type { Identity } from '../../identity/types.ts';
+import { createEncryption } from './encryption.ts';
+import type { Encryption } from './encryption.ts';
 import { steadyYamux } from './muxer.ts';
 import {
   ADDRESS_DIAL_TIMEOUT_MS,
   DIAL_TIMEOUT_MS,
   HANDSHAKES_MAX,
+  HANDSHAKE_TIMEOUT_MS,
   IDENTIFY_TIMEOUT_MS,
   INBOUND_PER_SECOND_MAX,
   MONITOR_INTERVAL_MS,
@@ -41,8 +42,10 @@ import {
 import type { AdmissionStates } from '../admission/admission-states.ts';
 import { gateConnectionManager, gateRegistrar, overlay } from '../admission/gated-services.ts';
 import { meshGossip } from '../gossip/gossip.ts';
+import { refusingEarly } from './early-refusal.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
 import { adaptTransport } from './transport.ts';
+import type { ConnectionMeters } from '../limits/connection-meter.ts';
 import type { Transport } from '../types.ts';
 
 /** The services of a host. */
@@ -57,6 +60,7 @@ interface HostServices extends Record<string, unknown> {
 export interface Host {
   readonly node: Libp2p<HostServices>;
   readonly transports: CircuitRelayTransportComponents['transportManager'];
+  readonly encryption: Encryption;
 }
 
 /** What a host is made of. */
@@ -71,7 +75,10 @@ export interface HostInit {
   /** In place of TCP and WebSocket. */
   readonly transports?: readonly Transport[] | undefined;
   readonly gate: AdmissionStates;
+  readonly meters: ConnectionMeters;
   readonly gater: ConnectionGater;
+  /** Whether a new socket of this IP address is dropped before anything is made of it. */
+  readonly refuses: (ip: string) => boolean;
   readonly announceFilter: (addresses: Multiaddr[]) => Multiaddr[];
   /** Hears of each peer that multicast DNS finds, again and again. */
   readonly onLanPeer: (peer: PeerInfo) => void;
@@ -80,14 +87,17 @@ export interface HostInit {
 /** What every Starling host has in common, the temporary one that probes a mesh included. */
 export function baseOptions(
   privateKey: PrivateKey,
+  encryption: Encryption,
+  meters?: ConnectionMeters,
 ): Required<
   Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>
 > {
   return {
     privateKey,
-    // The dialler's order is its preference.
-    connectionEncrypters: [tls(), noise()],
-    streamMuxers: [steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } })],
+    connectionEncrypters: encryption.encrypters,
+    streamMuxers: [
+      steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } }, meters),
+    ],
     nodeInfo: { name: 'starling', version: '1', userAgent: 'starling/1' },
   };
 }
@@ -97,11 +107,20 @@ function keyOf({ seed, publicKey }: Identity): PrivateKey {
   return privateKeyFromRaw(Buffer.concat([seed, publicKey]));
 }
 
-/** The given transports as libp2p takes them; TCP and WebSocket when none are given. */
+/**
+ * The given transports as libp2p takes them; TCP and WebSocket when none are given. Those two drop sockets
+ * of addresses that `refuses` names.
+ */
 export function transportsOf(
   given?: readonly Transport[],
+  refuses: (ip: string) => boolean = () => false,
 ): NonNullable<Libp2pOptions['transports']> {
-  return given?.map(adaptTransport) ?? [tcp(), webSockets()];
+  return (
+    given?.map(adaptTransport) ?? [
+      refusingEarly(tcp(), refuses),
+      refusingEarly(webSockets(), refuses),
+    ]
+  );
 }
 
 /** The multicast DNS service of a mesh: two meshes on one LAN never see each other. */
@@ -113,10 +132,11 @@ function lanServiceTag(meshId: MeshId): string {
 /** Makes the host of a node. It listens on nothing by itself. */
 export async function createHost(init: HostInit): Promise<Host> {
   const { gate, meshId } = init;
+  const encryption = createEncryption();
   let transports: Host['transports'] | undefined;
 
   const node = await createLibp2p<HostServices>({
-    ...baseOptions(keyOf(init.identity)),
+    ...baseOptions(keyOf(init.identity), encryption, init.meters),
     start: false,
     addresses: {
       listen: [],
@@ -124,7 +144,7 @@ export async function createHost(init: HostInit): Promise<Host> {
       announceFilter: init.announceFilter,
     },
     transports: [
-      ...transportsOf(init.transports),
+      ...transportsOf(init.transports, init.refuses),
       ...(init.relay ? [memberRelayTransport(gate)] : []),
     ],
     peerDiscovery: [
@@ -136,6 +156,7 @@ export async function createHost(init: HostInit): Promise<Host> {
       maxConnections: init.connections,
       inboundConnectionThreshold: INBOUND_PER_SECOND_MAX,
       maxIncomingPendingConnections: HANDSHAKES_MAX,
+      inboundUpgradeTimeout: HANDSHAKE_TIMEOUT_MS,
       dialTimeout: DIAL_TIMEOUT_MS,
       addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
       // Redialling is ours: libp2p gives up after a few tries.
@@ -179,7 +200,7 @@ export async function createHost(init: HostInit): Promise<Host> {
     },
   });
   if (transports === undefined) throw new Error('libp2p did not build its services');
-  return { node, transports };
+  return { node, transports, encryption };
 }
 
 /** The DHT of a mesh. The defaults would keep its table empty on private addresses. */

@@ -1,21 +1,84 @@
 /**
- * yamux, kept from ending the process: its streams open and grant window in later ticks, and by then
- * their connection may be gone. `send` on a closed connection throws, out of a microtask where nobody
- * can catch it (libp2p 3.3.11). A frame for a closed connection is lost either way, so it is dropped.
+ * yamux, kept from ending the process, and metered. Its streams open and grant window in later ticks, and
+ * by then their connection may be gone: `send` on a closed connection throws, out of a microtask where
+ * nobody can catch it (libp2p 3.3.11). A frame for a closed connection is lost either way, so it is dropped.
+ *
+ * yamux by itself takes any number of frames, and a thousand streams at a time, from whoever has shaken
+ * hands. A meter looks at each frame before yamux does, and at each stream before its protocol is asked.
  */
-import type { MessageStream } from '@libp2p/interface';
+import type { Connection, MessageStream, StreamMuxer } from '@libp2p/interface';
 import { yamux } from '@libp2p/yamux';
 import type { YamuxMuxerInit } from '@libp2p/yamux';
+import type { ConnectionMeter, ConnectionMeters } from '../limits/connection-meter.ts';
 
-/** `yamux(init)`, whose frames for closed connections are dropped. */
-export function steadyYamux(init: YamuxMuxerInit): ReturnType<typeof yamux> {
+/** `yamux(init)`, whose frames for closed connections are dropped. With `meters` it is metered. */
+export function steadyYamux(
+  init: YamuxMuxerInit,
+  meters?: ConnectionMeters,
+): ReturnType<typeof yamux> {
   const make = yamux(init);
   return () => {
     const factory = make();
     const createStreamMuxer = factory.createStreamMuxer.bind(factory);
-    factory.createStreamMuxer = (connection) => createStreamMuxer(dropWhenClosed(connection));
+    factory.createStreamMuxer = (connection) => {
+      const muxer = createStreamMuxer(dropWhenClosed(connection));
+      if (meters !== undefined) attach(muxer, connection, meters.meter(directionOf(connection)));
+      return muxer;
+    };
     return factory;
   };
+}
+
+/** By the streams of a muxer, which its connection shows as its own. */
+const METERS = new WeakMap<object, ConnectionMeter>();
+
+/** The meter of a connection whose muxer is metered. */
+export function meterOf(connection: Connection): ConnectionMeter | undefined {
+  return METERS.get(connection.streams);
+}
+
+/** What of a yamux frame the meter looks at. */
+interface Frame {
+  readonly data?: { readonly byteLength: number };
+}
+
+function attach(muxer: StreamMuxer, connection: MessageStream, meter: ConnectionMeter): void {
+  METERS.set(muxer.streams, meter);
+  connection.addEventListener('close', () => meter.ended(), { once: true });
+  // The one place through which every frame goes; what it throws ends muxer and connection.
+  const handleFrame: unknown = Reflect.get(muxer, 'handleFrame');
+  if (typeof handleFrame !== 'function') throw new Error('yamux has no handleFrame to meter');
+  Object.assign(muxer, {
+    handleFrame: (frame: Frame) => {
+      meter.frame(frame.data?.byteLength ?? 0);
+      handleFrame.call(muxer, frame);
+    },
+  });
+  const addEventListener = muxer.addEventListener.bind(muxer);
+  const metered: typeof muxer.addEventListener = (type, listener, options) => {
+    if (type !== 'stream' || typeof listener !== 'function') {
+      addEventListener(type, listener, options);
+      return;
+    }
+    addEventListener('stream', (event) => {
+      const stream = event.detail;
+      const serve = (): void => {
+        if (stream.status === 'open') Reflect.apply(listener, muxer, [event]);
+      };
+      try {
+        meter.stream(serve, () => stream.abort(new Error('too many streams wait')));
+      } catch (error) {
+        const reason = error instanceof Error ? error : new Error(String(error));
+        muxer.abort(reason);
+        connection.abort(reason);
+      }
+    });
+  };
+  muxer.addEventListener = metered;
+}
+
+function directionOf(connection: MessageStream): 'inbound' | 'outbound' {
+  return connection.direction;
 }
 
 function dropWhenClosed(connection: MessageStream): MessageStream {

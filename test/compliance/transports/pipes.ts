@@ -150,7 +150,7 @@ export function peerClient(network: Network, owner: PeerId, server: string): Pro
   return pipeClient(
     async (inbox) => {
       const stream = await network.open(owner, MCP_PROTOCOL, {
-        signal: AbortSignal.timeout(10_000),
+        signal: AbortSignal.timeout(60_000),
       });
       stream.onEnd(() => inbox.end());
       stream.onData(lineReader((line) => inbox.take(parse(line))));

@@ -13,6 +13,7 @@ describe('the built-in server', () => {
       description: 'Says how it is.',
       input: z.object({}),
       hints: { readOnlyHint: true },
+      clients: 'yes',
       run: () => ({}),
     });
     const server = createBuiltinServer({ tools: [tool], resources: [], logger: silentLogger });
@@ -29,6 +30,7 @@ describe('the built-in server', () => {
         description: name,
         input: z.object({}),
         hints: {},
+        clients: 'no',
         run: () => ({}),
         stop: () => void stopped.push(name),
       }),

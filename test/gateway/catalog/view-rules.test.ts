@@ -43,7 +43,11 @@ function realGuard(): Guard {
     clock: createTestClock(),
     logger: silentLogger,
   });
-  return createGuard({ grants, self: { name: 'workstation', did: identity.did } });
+  return createGuard({
+    grants,
+    self: { name: 'workstation', did: identity.did },
+    clientAccess: (tool) => (tool === 'status' ? 'yes' : 'no'),
+  });
 }
 
 const peersOf = (routes: readonly Route[]): unknown[] =>

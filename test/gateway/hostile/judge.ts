@@ -6,7 +6,7 @@ import type { Owed } from './messages.ts';
 /** Begins every nonce of the well-behaved clients: nobody else may ever read one. */
 export const GOOD = 'good-';
 
-const ANSWER_TIMEOUT_MS = 8000;
+const ANSWER_TIMEOUT_MS = 60_000;
 const PING = (id: string): Buffer => Buffer.from(`{"jsonrpc":"2.0","id":"${id}","method":"ping"}`);
 
 /** What came in one conversation. */

@@ -6,7 +6,7 @@ import { hear, nothingHeard } from './judge.ts';
 import { INITIALIZE, framesOf } from './well-behaved.ts';
 import { isObject, isOversize, isRequest, message, parse } from './messages.ts';
 
-const ANSWER_TIMEOUT_MS = 8000;
+const ANSWER_TIMEOUT_MS = 60_000;
 /** What listens for changes is heard for so long. */
 const LISTEN_MS = 50;
 const HEADER_SAFE = /^[\x20-\x7e]{1,200}$/;

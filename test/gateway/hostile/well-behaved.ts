@@ -9,7 +9,7 @@ import type { Connection } from './connections.ts';
 import { GOOD } from './judge.ts';
 
 const CALLS_AT_ONCE = 3;
-const ANSWER_TIMEOUT_MS = 10_000;
+const ANSWER_TIMEOUT_MS = 60_000;
 
 /** A client at work. */
 export interface WellBehaved {

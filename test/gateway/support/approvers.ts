@@ -34,13 +34,20 @@ export interface Attached {
   end(): void;
 }
 
-export async function attach(node: TestNode, capabilities: object = {}): Promise<Attached> {
+export async function attach(
+  node: TestNode,
+  capabilities: object = {},
+  as = 'operator',
+): Promise<Attached> {
   const socket = connect(node.gateway.endpoints().socket);
   defer(() => socket.destroy());
   const heard: Message[] = [];
   createInterface({ input: socket }).on('line', (line) => heard.push(JSON.parse(line) as Message));
   const send = (message: object): void =>
     void socket.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+  send({ id: 'as', method: 'starling/attach', params: { as } });
+  await until(() => heard.length === 1);
+  heard.length = 0;
   send({ ...INITIALIZE, params: { ...INITIALIZE.params, capabilities } });
   await until(() => heard.length === 1);
   send({ method: 'notifications/initialized' });

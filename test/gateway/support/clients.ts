@@ -5,6 +5,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { ATTACH_METHOD, ATTACH_OPERATOR } from '../../../src/config/index.ts';
 import { defer } from './cleanup.ts';
 import type { TestNode } from './gateways.ts';
 import { sessionFetch } from '../../../sim/session-fetch.ts';
@@ -37,7 +38,7 @@ export function textOf(result: unknown): string {
 
 /** Waits until `condition` holds, looking every few milliseconds; at most 10 s. */
 export async function until(condition: () => unknown): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   for (;;) {
     if (await condition()) return;
     if (Date.now() > deadline) throw new Error(`it never came true: ${String(condition)}`);
@@ -115,8 +116,11 @@ export interface LineClient {
   readonly closed: Promise<void>;
 }
 
-/** Connects to the node's socket. */
-export async function lineClient(node: TestNode): Promise<LineClient> {
+/** Connects to the node's socket, as the operator, as `client:<name>`, or (empty) without a word of who comes. */
+export async function lineClient(
+  node: TestNode,
+  as: string = ATTACH_OPERATOR,
+): Promise<LineClient> {
   const socket = connect(node.gateway.endpoints().socket);
   await once(socket, 'connect');
   const messages = new EventEmitter<{ message: [] }>();
@@ -130,15 +134,19 @@ export async function lineClient(node: TestNode): Promise<LineClient> {
   });
   socket.on('error', () => socket.destroy());
   defer(() => socket.destroy());
-  return {
+  const client: LineClient = {
     send: (message) =>
       void socket.write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`),
     async next() {
       while (queue.length === 0)
-        await once(messages, 'message', { signal: AbortSignal.timeout(10_000) });
+        await once(messages, 'message', { signal: AbortSignal.timeout(60_000) });
       return queue.shift() ?? {};
     },
     end: () => void socket.end(),
     closed: once(socket, 'close').then(() => undefined),
   };
+  if (as === '') return client;
+  client.send({ jsonrpc: '2.0', id: 'as', method: ATTACH_METHOD, params: { as } });
+  await client.next();
+  return client;
 }

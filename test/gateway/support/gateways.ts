@@ -123,7 +123,8 @@ export function createFakeMembership(): FakeMembership {
 export function echoTool(overrides: Partial<BuiltinTool> = {}): BuiltinTool {
   return {
     definition: { name: 'status', description: 'echo', inputSchema: { type: 'object' } },
-    operatorOnly: false,
+    clients: 'yes',
+    peers: 'granted',
     call: async (args) => ({ echo: args }),
     ...overrides,
   };
@@ -204,10 +205,11 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
   );
   await pins.start();
   const keys = createApiKeys({ table: memoryTable(), clock, logger });
+  const builtin = init.builtin ?? [echoTool()];
   const upstreams = createUpstreams(
     {
       servers,
-      builtin: init.builtin ?? [echoTool()],
+      builtin,
       builtinResources: [],
       logins,
       clock,
@@ -254,6 +256,8 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
         approvals,
         policy: { callerRules, current },
         self: { name, did: identity.did },
+        clientAccess: (tool) =>
+          builtin.find(({ definition }) => definition.name === tool)?.clients ?? 'no',
       }),
       approvals,
       audit: init.audit ?? createDisabledAudit(),

@@ -112,7 +112,7 @@ export async function houseOf(
       throw new Error('nobody calls here');
     },
     leftOut: () => undefined,
-    forOperatorOnly: (toolName) => toolName === 'grant_create',
+    isBarred: (toolName, { kind }) => kind !== 'operator' && toolName === 'grant_create',
   }));
   const directory = createDirectory({ logger: silentLogger }, { tools: 100, bytes: 100_000 });
   const membership = createFakeMembership();

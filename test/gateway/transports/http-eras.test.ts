@@ -499,10 +499,10 @@ describe('the number of sessions', () => {
 
   it('is limited for each way in: one of them full leaves the others open', async () => {
     const node = await startNode('alice', { limits: { sessions: 1 } });
-    const client = await lineClient(node);
+    const client = await lineClient(node, 'client:one');
     client.send(INITIALIZE);
     await client.next();
-    const refused = await lineClient(node);
+    const refused = await lineClient(node, '');
     refused.send(INITIALIZE);
     expect(await refused.next()).toMatchObject({
       error: { data: { code: 'STARLING_LIMIT_EXCEEDED', limit: 'limits.sessions' } },

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { silentLogger, systemClock } from '../../../src/core/index.ts';
+import { OPERATOR } from '../../../src/guard/index.ts';
 import { createSocketTransport } from '../../../src/gateway/transports/socket.ts';
 import {
   INITIALIZE,
@@ -29,6 +30,7 @@ const call = (id: unknown, name: string, args: object = {}): object => ({
 });
 
 const NOBODY = {
+  principalOf: () => OPERATOR,
   open: () => {
     throw new Error('no sessions here');
   },
@@ -108,15 +110,17 @@ describe('the socket', () => {
     expect(ids.size).toBe(20);
   });
 
-  it('says why when too many sessions are open', async () => {
+  it('says why when too many sessions are open, and lets the operator in all the same', async () => {
     const node = await startNode('alice', { limits: { sessions: 1 } });
     await ready(node);
-    const second = await lineClient(node);
+    const second = await lineClient(node, '');
+    second.send(INITIALIZE);
     expect(await second.next()).toMatchObject({
-      id: null,
+      id: 0,
       error: { data: { code: 'STARLING_LIMIT_EXCEEDED' } },
     });
     await second.closed;
+    await ready(node);
   });
 
   it('answers lines that are no messages, and those that are too long, and goes on', async () => {

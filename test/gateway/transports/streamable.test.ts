@@ -181,13 +181,14 @@ describe('a client that goes away', () => {
 describe('the door', () => {
   const body = JSON.stringify(INITIALIZE);
 
-  it('asks for the token, and says where it is', async () => {
+  it('asks for the token, and tells nobody where it lies', async () => {
     const node = await startNode('alice');
     for (const authorization of [undefined, 'Bearer wrong', 'Basic x', 'Bearer ']) {
       const answer = await http(node, { headers: { authorization }, body });
       expect(answer.status).toBe(401);
       expect(answer.headers['www-authenticate']).toContain('Bearer');
-      expect(answer.body).toContain(node.gateway.endpoints().tokenFile);
+      expect(answer.body).not.toContain(node.folder);
+      expect(answer.body).toContain('starling key create');
       expect(answer.body).not.toContain(await node.token());
     }
   });
@@ -237,8 +238,8 @@ describe('the door', () => {
 describe('a request that is not as MCP wants it', () => {
   it.each([
     ['no content type', { headers: { 'content-type': 'text/plain' } }, 415],
-    ['an Accept of JSON only', { headers: { accept: 'application/json' } }, 406],
-    ['a GET without event-stream', { method: 'GET', headers: { accept: '*/*' } }, 406],
+    ['an Accept of neither form', { headers: { accept: 'text/html' } }, 406],
+    ['a GET without event-stream', { method: 'GET', headers: { accept: 'application/json' } }, 406],
     ['no session', { body: call(1, 'x') }, 400],
     ['an unknown session', { headers: { 'mcp-session-id': 'x' }, body: call(1, 'x') }, 404],
     ['another method', { method: 'PUT' }, 405],

@@ -11,6 +11,7 @@ import { notificationBytes } from '../../../src/gateway/wire/frame.ts';
 import { TOKEN_META, createTcpTransport } from '../../../src/gateway/transports/tcp.ts';
 import type { TcpInit, TcpTransport } from '../../../src/gateway/transports/tcp.ts';
 import type { Credential } from '../../../src/gateway/door/types.ts';
+import type { Principal } from '../../../src/guard/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { OPERATOR, call, fakeSessions, ping } from '../support/fake-session.ts';
 import type { FakeSessions } from '../support/fake-session.ts';
@@ -23,11 +24,11 @@ const INIT: TcpInit = {
   host: '127.0.0.1',
   port: 0,
   requireToken: true,
-  tokenFile: '/state/token',
   messageBytes: 1024 * 1024,
   keepAliveMs: 30_000,
 };
 
+const NOBODY: Principal = { kind: 'client', name: 'tcp', scopes: [] };
 const CREDENTIAL: Credential = { id: 'operator', principal: OPERATOR };
 
 interface Served {
@@ -61,6 +62,7 @@ async function serve(options: Options = {}): Promise<Served> {
   const transport = createTcpTransport(
     {
       isAllowed: () => true,
+      nobody: NOBODY,
       credentialOf: async (token) => (token === TOKEN ? CREDENTIAL : undefined),
       ...options,
       open: (principal, push) => sessions.open(principal, push),
@@ -178,6 +180,18 @@ describe('a TCP client with the token', () => {
     expect(served.sessions.last().principal).toBe(guest);
   });
 
+  it('may send several calls as VisionFlow does, and has one answer to all', async () => {
+    const client = await greeted(await serve());
+    const params = [
+      { method: 'ping' },
+      { method: 'tools/call', params: { name: 'echo', arguments: { a: 1 } } },
+    ];
+    client.send({ jsonrpc: '2.0', id: 11, method: 'batch', params });
+    const { id, result } = (await client.next()) as { id: number; result: object[] };
+    expect(id).toBe(11);
+    expect(result.map((one) => Object.keys(one))).toEqual([['result'], ['result']]);
+  });
+
   it('never has it handed on, logged or repeated', async () => {
     const served = await serve();
     const client = await served.connect();
@@ -186,6 +200,8 @@ describe('a TCP client with the token', () => {
       `"_meta":{"${TOKEN_META}":"${TOKEN}"},"_meta"`,
     );
     client.send(twice);
+    expect(JSON.stringify(await client.next())).not.toContain(TOKEN);
+    client.send(greeting(TOKEN, { traceparent: 't' }));
     await client.next();
     const later = { ...ping(5), params: { _meta: { [TOKEN_META]: TOKEN } } };
     client.send(later);
@@ -227,8 +243,17 @@ describe('a TCP client without a token', () => {
     const client = await served.connect();
     client.send(ping(1));
     client.socket.end();
-    expect(await client.rest()).toEqual([{ jsonrpc: '2.0', id: 1, result: {} }]);
+    const alive = { status: 'ok', timestamp: expect.any(Number) };
+    expect(await client.rest()).toEqual([{ jsonrpc: '2.0', id: 1, result: alive }]);
     expect(served.sessions.all).toEqual([]);
+  });
+
+  it('is no client of HTTP, but may begin with a byte order mark', async () => {
+    const served = await serve();
+    const client = await served.connect();
+    client.socket.write(`\ufeff${JSON.stringify(ping(1.5))}\n`);
+    client.socket.end();
+    expect(await client.rest()).toMatchObject([{ id: 1.5, result: { status: 'ok' } }]);
   });
 
   it.each([
@@ -243,7 +268,8 @@ describe('a TCP client without a token', () => {
     client.send(message);
     const answer = await client.next();
     expect(answer).toMatchObject({ id: 0, error: { data: { code: 'STARLING_UNAUTHORIZED' } } });
-    expect(JSON.stringify(answer)).toContain('/state/token');
+    expect(JSON.stringify(answer)).toContain('starling key create');
+    expect(JSON.stringify(answer)).not.toContain('/state');
     expect(JSON.stringify(answer)).not.toContain(TOKEN);
     expect(served.sessions.all).toEqual([]);
     client.send(ping(1), greeting());
@@ -396,12 +422,12 @@ describe('a web page', () => {
 });
 
 describe('a TCP endpoint that asks for no token', () => {
-  it('takes whoever connects for the operator', async () => {
+  it('takes whoever connects for the client that has no name there', async () => {
     const served = await serve({ init: { requireToken: false } });
     const client = await served.connect();
     client.send(INITIALIZE);
     expect(await client.next()).toMatchObject({ id: 0, result: {} });
-    expect(served.sessions.last().principal).toEqual(OPERATOR);
+    expect(served.sessions.last().principal).toBe(NOBODY);
   });
 });
 
@@ -492,6 +518,7 @@ describe('the TCP port', () => {
     const second = createTcpTransport(
       {
         isAllowed: () => true,
+        nobody: NOBODY,
         credentialOf: async () => undefined,
         open: () => {
           throw new Error('none');

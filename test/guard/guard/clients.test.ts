@@ -2,8 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/index.ts';
 import { createGrantBook } from '../../../src/grants/index.ts';
-import { createGuard, isScope } from '../../../src/guard/index.ts';
-import type { Decision, Guard, Principal } from '../../../src/guard/index.ts';
+import { ATTACHED_SCOPES, createGuard, isScope } from '../../../src/guard/index.ts';
+import type {
+  ClientAccess,
+  Decision,
+  Guard,
+  GuardWanted,
+  Principal,
+} from '../../../src/guard/index.ts';
 import { alice, bob, carol, manualClock, owner } from '../../grants/arrange.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 
@@ -15,9 +21,11 @@ const book = createGrantBook({
   clock,
   logger: silentLogger,
 });
+const ACCESS: Readonly<Record<string, ClientAccess>> = { board_set: 'yes', task_start: 'ask' };
 const guard: Guard = createGuard({
   grants: book,
   self: { name: 'workstation', did: owner.did },
+  clientAccess: (tool) => ACCESS[tool] ?? 'no',
 });
 
 const client = (...scopes: readonly string[]): Principal => ({
@@ -27,6 +35,8 @@ const client = (...scopes: readonly string[]): Principal => ({
 });
 const may = (principal: Principal, resource: string, ability = 'tool/call'): boolean =>
   guard.decide(principal, { resource, ability }).allow;
+
+const call = (resource: string): GuardWanted => ({ resource, ability: 'tool/call' });
 
 function refusalOf(decision: Decision): { text: string; cause: string; hint: string } {
   if (decision.allow) throw new Error('it was allowed');
@@ -81,6 +91,39 @@ describe('a client', () => {
     expect(may(client('*', 'tool:starling/board_*'), 'tool:starling/board_set')).toBe(true);
     expect(may(client('tool:starling/board_*'), 'tool:starling/grant_create')).toBe(false);
     expect(may(client('tool:@alice/starling/peers'), 'tool:@alice/starling/peers')).toBe(true);
+  });
+
+  it('has of the built-in server only what that has for clients, whatever its scopes say', () => {
+    const greedy = client('*', 'tool:starling/**', 'tool:starling/grant_create');
+    expect(may(greedy, 'tool:starling/board_set')).toBe(true);
+    for (const tool of ['grant_create', 'key_create', 'made_up', 'method/anything']) {
+      const refusal = refusalOf(guard.decide(greedy, call(`tool:starling/${tool}`)));
+      expect(refusal.cause).toBe("it is for this node's operator, and for no client of it");
+      expect(refusal.hint).toBe(
+        'the person who owns workstation can do it in a terminal: starling --help',
+      );
+    }
+  });
+
+  it('waits for a person where a tool starts or spends something', () => {
+    const decision = guard.decide(client('tool:starling/*'), call('tool:starling/task_start'));
+    expect(decision).toMatchObject({ allow: false, ask: { rule: 'clients', kind: 'call' } });
+    expect(may(client('*'), 'tool:starling/task_start')).toBe(false);
+  });
+
+  it('that is attached has what servers here and at peers offer, and asks peers for more', () => {
+    const cursor: Principal = { kind: 'client', name: 'cursor', scopes: ATTACHED_SCOPES };
+    for (const tool of ['files/x', '@alice/files/x', 'starling/board_set']) {
+      expect(may(cursor, `tool:${tool}`)).toBe(true);
+    }
+    expect(may(cursor, 'resource:@alice/files/a', 'resource/read')).toBe(true);
+    expect(may(cursor, 'tool:@alice/starling/request_permission')).toBe(true);
+    for (const tool of ['grant_create', 'approval_answer', 'revoke_token', 'peers']) {
+      const { hint } = refusalOf(guard.decide(cursor, call(`tool:@alice/starling/${tool}`)));
+      expect(hint).toBe('ask the operator of workstation');
+    }
+    expect(may(cursor, 'mesh:did', 'mesh/invite')).toBe(false);
+    expect(may(cursor, 'resource:starling/anything', 'resource/read')).toBe(false);
   });
 
   it('has nothing by a malformed scope, and by the others what they say', () => {

@@ -172,8 +172,12 @@ callers: { operator: { approval_required: ['files/delete_*'] } }
     ]);
     const deputy: Principal = { ...ci, scopes: ['tool:starling/*'] };
     const asked = (tool: string): string => outcomeOf(node.guard.decide(deputy, call(tool)));
+    expect(asked('starling/approval_answer')).toBe('no');
+    expect(asked('starling/status')).toBe('ask');
+    node.swap('callers: { "client:ci": { approval_required: true, may_approve: true } }');
     expect(asked('starling/approval_answer')).toBe('yes');
     expect(asked('starling/status')).toBe('ask');
+    expect(asked('starling/grant_create')).toBe('no');
     node.swap('callers: { operator: { approval_required: [starling/status] } }');
     expect(ask('starling/status')).toBe('ask');
     expect(ask('starling/approval_answer')).toBe('yes');

@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import type { GatewayResult } from '../../../sim/bench/gateway.ts';
 import type { GuardFigures } from '../../../sim/bench/guard.ts';
+import type { HostileResult } from '../../../sim/bench/hostile.ts';
 import type { MeshRow } from '../../../sim/bench/mesh.ts';
 import { QUICK } from '../../../sim/bench/size.ts';
 
@@ -14,6 +15,7 @@ interface Report {
   readonly mesh: readonly MeshRow[];
   readonly gateway: GatewayResult;
   readonly guard: GuardFigures;
+  readonly hostile: HostileResult;
 }
 
 async function bench(
@@ -28,15 +30,19 @@ async function bench(
   return { code, out: String(Buffer.concat(out)), err: String(Buffer.concat(err)) };
 }
 
-it('measures every path once, and each answered', { timeout: 120_000 }, async () => {
+it('measures every path once, and each answered', async () => {
   const { code, out, err } = await bench('--quick', '--json');
   expect(code, err).toBe(0);
-  const { mesh, gateway, guard } = JSON.parse(out) as Report;
+  const { mesh, gateway, guard, hostile } = JSON.parse(out) as Report;
   expect(mesh).toHaveLength(4 * QUICK.mesh.concurrency.length);
   const rows = [...mesh, ...gateway.http.flatMap((group) => group.rows), ...gateway.stdio];
   expect(rows.filter(({ perSecond }) => !(perSecond > 0))).toEqual([]);
   expect(gateway.mixed.map(({ title }) => title)).toEqual(['starling', 'starling, two peers']);
   expect(guard.rows.filter(({ p50Us }) => !(p50Us > 0))).toEqual([]);
+  expect(hostile.rows.map(({ name }) => name)).toEqual(QUICK.hostile.attacks);
+  expect(hostile.rows.filter(({ attacked, control }) => !(attacked > 0 && control > 0))).toEqual(
+    [],
+  );
   // Node's warnings of listeners that nobody takes away go there.
   expect(err).not.toContain('MaxListenersExceededWarning');
 });

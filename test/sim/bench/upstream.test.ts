@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { builtScript } from '../../fixtures/built-script.ts';
 
 const file = fileURLToPath(new URL('../../../sim/bench/upstream.ts', import.meta.url));
 
 it('answers MCP requests as they come, and ends with its input', async () => {
-  const child = spawn(process.execPath, ['--import', 'tsx', file], {
+  const child = spawn(process.execPath, [await builtScript(file)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const ended = once(child, 'exit');

@@ -1,0 +1,42 @@
+/** The benchmark's end of an attacker's process. */
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { AttackerAnswer, AttackerJob, AttackerReport } from '../hostile/process.ts';
+
+const JOB_TIMEOUT_MS = 90_000;
+
+type Of<Op extends AttackerJob['op']> = Omit<Extract<AttackerJob, { op: Op }>, 'op'>;
+
+/** A running attacker. */
+export interface Attacker {
+  join(job: Of<'join'>): Promise<AttackerReport>;
+  attack(job: Of<'attack'>): Promise<AttackerReport>;
+  burn(job: Of<'burn'>): Promise<AttackerReport>;
+  stop(): void;
+}
+
+/** Starts one from `dist/`. */
+export function startAttacker(): Attacker {
+  const child = fork(fileURLToPath(new URL('./hostile.js', import.meta.url)));
+  const ask = (job: AttackerJob): Promise<AttackerReport> =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => settle({ error: 'no answer in time' }), JOB_TIMEOUT_MS);
+      const gone = (): void => settle({ error: 'the attacker has ended' });
+      const settle = (answer: AttackerAnswer): void => {
+        clearTimeout(timer);
+        child.off('message', settle);
+        child.off('exit', gone);
+        if ('error' in answer) reject(new Error(`${job.op}: ${answer.error}`));
+        else resolve(answer.report);
+      };
+      child.once('message', settle);
+      child.once('exit', gone);
+      child.send(job);
+    });
+  return {
+    join: (job) => ask({ op: 'join', ...job }),
+    attack: (job) => ask({ op: 'attack', ...job }),
+    burn: (job) => ask({ op: 'burn', ...job }),
+    stop: () => void child.kill('SIGKILL'),
+  };
+}

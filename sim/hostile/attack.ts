@@ -1,0 +1,50 @@
+/** What an attack is, and what it may use. */
+import type { Member } from './member.ts';
+import type { Stranger } from './stranger.ts';
+
+/** Whom an attack is against, and how far it may go. */
+export interface Target {
+  /** Addresses of the node, each with its PeerId at the end. */
+  readonly addresses: readonly string[];
+  readonly peerId: string;
+  /** PeerIds of other members, whose names may be forged. */
+  readonly members: readonly string[];
+}
+
+/** What an attack is carried out with. */
+export interface AttackTools {
+  readonly target: Target;
+  readonly signal: AbortSignal;
+  /** Counts one act: a stream, a message, a connection. */
+  readonly act: () => void;
+  stranger(): Promise<Stranger>;
+  /** Connected to the target for as long as the target allows it. */
+  member(): Promise<Member>;
+}
+
+/** One kind of harm. */
+export interface Attack {
+  readonly name: string;
+  readonly title: string;
+  /** Goes on until the signal of the tools fires. May reject: then the attack begins anew. */
+  run(tools: AttackTools): Promise<void>;
+}
+
+/** Gives the event loop a turn. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Waits, but not longer than `signal` allows. */
+export function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(done, delayMs);
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

@@ -1,0 +1,7 @@
+/** The attacks, by name. */
+import { floods } from './floods.ts';
+import { knocks } from './knocks.ts';
+import type { Attack } from './attack.ts';
+
+/** All of them. */
+export const ATTACKS: readonly Attack[] = [...knocks, ...floods];

@@ -1,0 +1,76 @@
+/** A member that means harm: it has a key, a membership and connections, and none of the node's rooms above. */
+import { createPrivateKey, sign } from 'node:crypto';
+import { loadConfig, silentLogger } from '../../src/index.ts';
+import {
+  closeState,
+  createNetwork,
+  joinMesh,
+  meshOf,
+  openState,
+  systemClock,
+} from '../../src/testing.ts';
+import type { Network, PeerStream } from '../../src/testing.ts';
+
+const DIAL_TIMEOUT_MS = 5000;
+/** A PKCS #8 Ed25519 key is this and the seed (RFC 8410). */
+const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+/** A member that means harm. */
+export interface Member {
+  readonly network: Network;
+  readonly meshId: string;
+  /** The 32-byte public key. */
+  readonly publicKey: Uint8Array;
+  sign(message: Uint8Array): Uint8Array;
+  /** Connects again when the connection was closed. Rejects while the node refuses. */
+  connect(address: string): Promise<void>;
+  open(peer: string, protocol: string): Promise<PeerStream>;
+  stop(): Promise<void>;
+}
+
+/** Joins a mesh by `ticket`, with a state folder of its own, under the name `mallory`. */
+export async function createMember(init: {
+  readonly stateDir: string;
+  readonly ticket: string;
+  readonly home: string;
+}): Promise<Member> {
+  const config = await loadConfig({
+    env: { HOME: init.home },
+    flags: {
+      name: 'mallory',
+      stateDir: init.stateDir,
+      join: init.ticket,
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      mdns: false,
+      relay: false,
+    },
+  });
+  const { base, state } = await openState(config, { logger: silentLogger });
+  const { identity, admission, ownMesh } = state;
+  const network = createNetwork(
+    { ...base, identity, admission, clock: systemClock, logger: silentLogger },
+    { ...config, meshId: meshOf(state).id, bootstrap: [], connections: 1000 },
+  );
+  await network.start();
+  await joinMesh({ ...base, network, ownMesh }, { dial: state.dial });
+  const key = createPrivateKey({
+    key: Buffer.concat([PKCS8_ED25519, identity.seed]),
+    format: 'der',
+    type: 'pkcs8',
+  });
+  return {
+    network,
+    meshId: meshOf(state).id,
+    publicKey: identity.publicKey,
+    sign: (message) => sign(null, message, key),
+    async connect(address) {
+      await network.dial(address, { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
+    },
+    open: (peer, protocol) =>
+      network.open(peer as never, protocol, { signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) }),
+    async stop() {
+      await network.stop();
+      await closeState(state, () => undefined);
+    },
+  };
+}

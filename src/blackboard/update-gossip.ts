@@ -1,0 +1,97 @@
+/**
+ * Sends this node's updates of boards by gossip, no faster than others take them: what comes faster is
+ * merged and goes as one. What is too long for gossip is left to a sync.
+ */
+import { createBuckets, messageOf } from '../core/index.ts';
+import type { Clock, Logger, Scope } from '../core/index.ts';
+import type { Topic } from '../network/index.ts';
+import { encodeGossip } from './codec.ts';
+import { mergeUpdates } from './document.ts';
+
+/** How many updates others take of a node. */
+export const UPDATE_ALLOWANCE = { burst: 100, everyMs: 30 } as const;
+/** How many this node sends: less than others take. */
+const OWN_PACE = { burst: 60, everyMs: 40 } as const;
+/** A longer update goes by sync only: a gossip message carries 64 KiB, its envelope included. */
+const GOSSIP_BYTES_MAX = 48 * 1024;
+
+/** Gossip of updates. */
+export interface UpdateGossip {
+  /** Sends an update, now or with those that follow. */
+  send(board: string, update: Uint8Array): void;
+}
+
+/** Makes it; `tooLong` hears of boards whose updates must go by sync. */
+export function createUpdateGossip(
+  components: {
+    readonly topic: Topic;
+    readonly scope: Scope;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
+  tooLong: (board: string) => void,
+): UpdateGossip {
+  return new PacedGossip(components, tooLong);
+}
+
+interface Pending {
+  readonly updates: Uint8Array[];
+  sizeBytes: number;
+}
+
+class PacedGossip implements UpdateGossip {
+  readonly #components: Parameters<typeof createUpdateGossip>[0];
+  readonly #tooLong: (board: string) => void;
+  readonly #pace: ReturnType<typeof createBuckets>;
+  readonly #pending = new Map<string, Pending>();
+
+  constructor(
+    components: Parameters<typeof createUpdateGossip>[0],
+    tooLong: (board: string) => void,
+  ) {
+    this.#components = components;
+    this.#tooLong = tooLong;
+    this.#pace = createBuckets(components.clock, OWN_PACE);
+  }
+
+  send(board: string, update: Uint8Array): void {
+    if (this.#pending.size === 0 && this.#pace.take('own')) {
+      this.#publish(board, update);
+      return;
+    }
+    const pending = this.#pending.get(board) ?? { updates: [], sizeBytes: 0 };
+    // Over the bound the board is synced, whatever is in it.
+    if (pending.sizeBytes <= GOSSIP_BYTES_MAX) pending.updates.push(update);
+    pending.sizeBytes += update.length;
+    this.#pending.set(board, pending);
+    if (this.#pending.size === 1 && pending.updates.length === 1) this.#flushLater();
+  }
+
+  #flushLater(): void {
+    const waitMs = Math.max(1, this.#pace.waitMs('own'));
+    this.#components.scope.after(waitMs, () => this.#flush());
+  }
+
+  #flush(): void {
+    for (const [board, { updates, sizeBytes }] of this.#pending) {
+      if (!this.#pace.take('own')) break;
+      this.#pending.delete(board);
+      if (sizeBytes > GOSSIP_BYTES_MAX) this.#tooLong(board);
+      else this.#publish(board, mergeUpdates(updates));
+    }
+    if (this.#pending.size > 0) this.#flushLater();
+  }
+
+  #publish(board: string, update: Uint8Array): void {
+    const { topic, logger } = this.#components;
+    const message = encodeGossip({ board, update });
+    if (message.length > GOSSIP_BYTES_MAX) {
+      this.#tooLong(board);
+      return;
+    }
+    topic.publish(message).catch((error: unknown) =>
+      // The update is not lost: the digests in heartbeats show that boards differ.
+      logger.debug({ board, error: messageOf(error) }, 'update not gossiped'),
+    );
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The state folders of all nodes on this machine that a process of this user could enter: those of the
+ * default place, those that their nodes have noted, and those whose sockets are open now.
+ */
+import { createHash } from 'node:crypto';
+import { access, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { defaultStateDir, nodesFolder } from '../../../config/index.ts';
+
+/** Notes that are read: a folder with more of them is somebody's attempt to keep the node busy. */
+const NOTES_MAX = 1000;
+const NOTE_BYTES_MAX = 4096;
+const SOCKET = /(\/\S.*)\/node\.sock$/;
+const ROOT_UID = 0;
+
+/** Notes the state folder of a node, so that other nodes of this user hide it. */
+export async function noteNode(stateDir: string, env: NodeJS.ProcessEnv): Promise<void> {
+  if (stateDir === defaultStateDir(env)) return;
+  const folder = nodesFolder(env);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await writeFile(join(folder, noteOf(stateDir)), `${stateDir}\n`, { mode: 0o600 });
+}
+
+/** What is to be hidden: state folders, and the folders of notes. Some may not be there. */
+export async function nodeFolders(env: NodeJS.ProcessEnv): Promise<readonly string[]> {
+  const others = process.getuid?.() === ROOT_UID ? await homesOfAll() : [];
+  const surroundings = [env, ...others.map((HOME) => ({ HOME }))];
+  const usual = surroundings.map(defaultStateDir);
+  const notes = surroundings.map(nodesFolder);
+  const noted = await Promise.all(notes.map(notedIn));
+  return [...new Set([...usual, ...notes, ...noted.flat(), ...(await openNow())])];
+}
+
+/** What the notes of a folder name. A note whose folder is gone is removed. */
+async function notedIn(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder).catch(() => []);
+  const found = await Promise.all(
+    names.slice(0, NOTES_MAX).map(async (name) => {
+      const path = join(folder, name);
+      const text = await readFile(path, 'utf8').catch(() => '');
+      const stateDir = text.slice(0, NOTE_BYTES_MAX).trim();
+      if (noteOf(stateDir) !== name) return [];
+      if (await isThere(stateDir)) return [stateDir];
+      await rm(path, { force: true }).catch(() => undefined);
+      return [];
+    }),
+  );
+  return found.flat();
+}
+
+/** State folders in which a node listens (Linux; `proc_net_unix(5)`). */
+async function openNow(): Promise<readonly string[]> {
+  const text = await readFile('/proc/net/unix', 'utf8').catch(() => '');
+  const folders = text.split('\n').flatMap((line) => SOCKET.exec(line)?.[1] ?? []);
+  const isNode = await Promise.all(folders.map((folder) => isThere(join(folder, 'db'))));
+  return folders.filter((_, index) => isNode[index]);
+}
+
+async function homesOfAll(): Promise<readonly string[]> {
+  const text = await readFile('/etc/passwd', 'utf8').catch(() => '');
+  return text.split('\n').flatMap((line) => {
+    const home = line.split(':')[5];
+    return home?.startsWith('/') === true && home !== '/' ? [home] : [];
+  });
+}
+
+function noteOf(stateDir: string): string {
+  return createHash('sha256').update(stateDir).digest('hex').slice(0, 32);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,128 @@
+/** What a node keeps from the processes that it starts. */
+import { accessSync, constants } from 'node:fs';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { nodeFolders } from './other-nodes.ts';
+import { otherPlaces, parseMounts } from './mounts.ts';
+import { isInside, outermost, realPaths } from './paths.ts';
+
+/** Where a node has its secrets. */
+export interface NodeSecrets {
+  readonly stateDir: string;
+  readonly socketPath: string;
+  /** Files that the node obeys when it reads them: its configuration and its policy. */
+  readonly obeyed: readonly string[];
+  /** More files with secrets, as they are now: of the passphrase, of a TLS key, of clients with a token. */
+  files(this: void): Promise<readonly string[]>;
+}
+
+/** What is withheld, as real paths that are there. */
+export interface Withheld {
+  readonly folders: readonly string[];
+  readonly files: readonly string[];
+  readonly readOnly: readonly string[];
+}
+
+const ROOT_UID = 0;
+/** Programs that are nothing without the socket of their engine; what they run is what the operator wrote. */
+const ENGINES = new Set(['docker', 'podman', 'nerdctl']);
+
+/** Looks up what is there now. `reach` names sockets that are left out. */
+export async function withheldOf(
+  secrets: NodeSecrets,
+  env: NodeJS.ProcessEnv,
+  { command, reach }: { readonly command: string; readonly reach: readonly string[] },
+): Promise<Withheld> {
+  // It must be there before the process is, because what comes later is not hidden.
+  if (process.platform !== 'win32' && !isInside(secrets.socketPath, secrets.stateDir)) {
+    await mkdir(dirname(secrets.socketPath), { recursive: true, mode: 0o700 });
+  }
+  const mounts = parseMounts(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''));
+  const everywhere = async (paths: readonly string[]): Promise<readonly string[]> => {
+    const real = await realPaths(paths);
+    return realPaths([...real, ...real.flatMap((path) => otherPlaces(path, mounts))]);
+  };
+  const folders = outermost(
+    await everywhere([
+      secrets.stateDir,
+      ...(await nodeFolders(env)),
+      ...(isInside(secrets.socketPath, secrets.stateDir) ? [] : [dirname(secrets.socketPath)]),
+    ]),
+  );
+  const open = new Set(await realPaths(reach));
+  const doors = (await realPaths(doorsOf(env, command))).filter((path) => !open.has(path));
+  const inFolder = (path: string): boolean => folders.some((folder) => isInside(path, folder));
+  const files = (await everywhere(await secrets.files())).filter((path) => !inFolder(path));
+  const obeyed = await everywhere(secrets.obeyed.map(protectedPart));
+  const { folders: doorFolders, files: doorFiles } = await byKind(doors);
+  return {
+    folders: outermost([...folders, ...doorFolders]),
+    files: [...new Set([...files, ...doorFiles])].filter((path) => !inFolder(path)),
+    readOnly: obeyed.filter((path) => !inFolder(path) && !files.includes(path)),
+  };
+}
+
+/** True when the user of this process may rename and remove in `folder`. */
+export function canChange(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    // Whatever the reason, nothing can be renamed there.
+    return false;
+  }
+}
+
+/** A folder that is Starling's own is protected whole, so that no file can be added; any other one is a person's. */
+function protectedPart(file: string): string {
+  const folder = dirname(file);
+  return basename(folder) === 'starling' ? folder : file;
+}
+
+/**
+ * Sockets behind which somebody starts any program with the rights of this user, outside of the sandbox:
+ * service managers, container engines, terminals that are shared.
+ */
+function doorsOf(env: NodeJS.ProcessEnv, command: string): readonly string[] {
+  const uid = process.getuid?.() ?? 0;
+  const runtime = env['XDG_RUNTIME_DIR'] || `/run/user/${uid}`;
+  const home = env['HOME'] || homedir();
+  const bus = /unix:path=([^,;]+)/.exec(env['DBUS_SESSION_BUS_ADDRESS'] ?? '')?.[1];
+  const engines = [
+    '/run/docker.sock',
+    '/var/run/docker.sock',
+    '/run/podman',
+    '/run/containerd/containerd.sock',
+    '/run/crio/crio.sock',
+    '/var/lib/incus/unix.socket',
+    '/var/snap/lxd/common/lxd/unix.socket',
+    join(runtime, 'docker.sock'),
+    join(runtime, 'podman'),
+    join(home, '.docker', 'run'),
+    join(home, '.docker', 'desktop'),
+  ];
+  return [
+    join(runtime, 'bus'),
+    join(runtime, 'systemd'),
+    ...(bus === undefined ? [] : [bus]),
+    ...(uid === ROOT_UID ? ['/run/dbus/system_bus_socket', '/run/systemd/private'] : []),
+    '/run/snapd.socket',
+    `/tmp/tmux-${uid}`,
+    join(env['TMUX_TMPDIR'] || '/tmp', `tmux-${uid}`),
+    `/run/screen`,
+    ...(ENGINES.has(basename(command)) ? [] : engines),
+  ];
+}
+
+async function byKind(
+  paths: readonly string[],
+): Promise<{ readonly folders: readonly string[]; readonly files: readonly string[] }> {
+  const kinds = await Promise.all(
+    paths.map(async (path) => ({ path, isFolder: (await stat(path)).isDirectory() })),
+  );
+  return {
+    folders: kinds.filter(({ isFolder }) => isFolder).map(({ path }) => path),
+    files: kinds.filter(({ isFolder }) => !isFolder).map(({ path }) => path),
+  };
+}

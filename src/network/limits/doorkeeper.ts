@@ -1,0 +1,75 @@
+/**
+ * Stands between libp2p's listeners and the limits for strangers: lets new connections in one after the
+ * other (`address-turns.ts`), and knows by each connection whose turn ends with it. Peers that are kept
+ * out, or connect again and again, get no further than the proof of their key.
+ */
+import type { Connection, MultiaddrConnection } from '@libp2p/interface';
+import { createBuckets } from '../../core/index.ts';
+import type { BucketSize, Buckets, Clock, PeerId } from '../../core/index.ts';
+import { addressKey, ipKey } from './address-key.ts';
+import type { AddressTurns, Visit } from './address-turns.ts';
+import type { Conduct } from './conduct.ts';
+
+/** Lets connections in. */
+export interface Doorkeeper {
+  /** Whether nobody else may wait for a turn of this IP address; then that is counted as turned away. */
+  deniesAtOnce(ip: string): boolean;
+  /** Whether a connection that has just been accepted must be dropped; resolves when its turn has come. */
+  denies(connection: MultiaddrConnection): Promise<boolean>;
+  /** Whether somebody who has shown this key must be dropped. */
+  deniesPeer(peer: PeerId): boolean;
+  /** The connection, whichever end dialled, is a member's. */
+  admitted(connection: Connection): void;
+}
+
+/** Makes the doorkeeper; `connections` is how often one peer may connect. */
+export function createDoorkeeper(
+  components: { readonly clock: Clock; readonly turns: AddressTurns; readonly conduct: Conduct },
+  init: { readonly connections: BucketSize },
+): Doorkeeper {
+  return new Keeper(components, createBuckets(components.clock, init.connections));
+}
+
+class Keeper implements Doorkeeper {
+  readonly #turns: AddressTurns;
+  readonly #conduct: Conduct;
+  readonly #connections: Buckets;
+  /** By the timeline, the one object that a connection has from before its handshake to its end. */
+  readonly #visits = new WeakMap<object, Visit>();
+
+  constructor(
+    { turns, conduct }: { readonly turns: AddressTurns; readonly conduct: Conduct },
+    connections: Buckets,
+  ) {
+    this.#turns = turns;
+    this.#conduct = conduct;
+    this.#connections = connections;
+  }
+
+  deniesAtOnce(ip: string): boolean {
+    return this.#turns.turnsAway(ipKey(ip));
+  }
+
+  denies(connection: MultiaddrConnection): Promise<boolean> {
+    return new Promise((resolve) => {
+      const visit = this.#turns.ask(addressKey(connection.remoteAddr), (mayCome) =>
+        resolve(!mayCome),
+      );
+      this.#visits.set(connection.timeline, visit);
+      connection.addEventListener('close', () => visit.ended(), { once: true });
+    });
+  }
+
+  deniesPeer(peer: PeerId): boolean {
+    if (this.#conduct.isBlocked(peer)) return true;
+    if (this.#connections.take(peer)) return false;
+    this.#conduct.report(peer, 'connections');
+    return true;
+  }
+
+  admitted(connection: Connection): void {
+    this.#visits.get(connection.timeline)?.admitted();
+    const distrust = this.#turns.trust(addressKey(connection.remoteAddr));
+    connection.addEventListener('close', distrust, { once: true });
+  }
+}

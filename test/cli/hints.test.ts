@@ -1,0 +1,144 @@
+/** Every command that the help, a message or a hint shows can be pasted: the program understands it. */
+import { readFileSync, readdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { describe, expect, it } from 'vitest';
+import { MEANT_HINTS } from '../../src/cli/groups/meant-commands.ts';
+import { buildProgram } from '../../src/cli/program.ts';
+import { run } from './support.ts';
+
+const SRC = resolve(import.meta.dirname, '../../src');
+
+/** Words after `starling` in prose, where the program or the product is meant and no command. */
+const PROSE = ['that', 'and', 'open', 'nonsense'];
+/** A command of the text: `starling`, and the words up to where the shell or the sentence ends it. */
+const SHOWN = /(?<![\w/.@-])starling ((?:-{1,2})?[a-z][^`'"\\)(;|,\n]*)/g;
+
+function all(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(all)];
+}
+
+/** The program, whose commands do nothing when they are run. */
+function idle(): Command {
+  const program = buildProgram({ exitCode: 0 });
+  for (const command of all(program)) command.action(() => undefined);
+  return program;
+}
+
+/** The examples in a command's help. */
+function examplesOf(command: Command): readonly string[] {
+  let help = '';
+  command.configureOutput({ writeOut: (text) => void (help += text) });
+  command.outputHelp();
+  return [...help.matchAll(/^ {2}\$ (?:.*\| )?starling (.*)$/gm)].map(([, line = '']) => line);
+}
+
+/** Splits a line as a shell does, as far as our examples go. */
+function wordsOf(line: string): readonly string[] {
+  const [command = ''] = line.split(/ [|<>] /);
+  return [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '');
+}
+
+const EXAMPLES = all(buildProgram({ exitCode: 0 })).flatMap(examplesOf);
+
+describe('an example of the help', () => {
+  it.each([...new Set(EXAMPLES)])('starling %s is understood', async (line) => {
+    await idle().parseAsync([...wordsOf(line)], { from: 'user' });
+  });
+});
+
+/** What is wrong with a command that some text shows; undefined when it can be typed so. */
+function faultOf(shown: string): string | undefined {
+  const words = shown.trim().split(/\s+/);
+  const program = buildProgram({ exitCode: 0 });
+  let at: Command = program;
+  for (const word of words) {
+    const below = at.commands.find((one) => one.name() === word);
+    if (below === undefined) break;
+    at = below;
+  }
+  if (at === program && !PROSE.includes(words[0] ?? '') && words[0]?.startsWith('-') !== true) {
+    return `there is no command ${words[0]}`;
+  }
+  const options = [program, at].flatMap((command) =>
+    command.options.flatMap(({ long, short }) => [long, short]),
+  );
+  for (const word of words.slice(0, words.includes('--') ? words.indexOf('--') : undefined)) {
+    const option = /^--[a-z][a-z-]*/.exec(word)?.[0];
+    if (option !== undefined && option !== '--help' && !options.includes(option)) {
+      return `${at.name()} has no option ${option}`;
+    }
+  }
+  return undefined;
+}
+
+function shownIn(text: string): readonly string[] {
+  const plain = text.replaceAll(/\$\{\w+\}/g, '');
+  return [...plain.matchAll(SHOWN)].map(([, words = '']) => words);
+}
+
+it('a command that a message, a hint or a comment shows exists, with its options', () => {
+  const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ts'),
+  );
+  const faults: string[] = [];
+  let seen = 0;
+  for (const file of files) {
+    for (const shown of shownIn(readFileSync(resolve(SRC, file), 'utf8'))) {
+      seen += 1;
+      const fault = faultOf(shown);
+      if (fault !== undefined) faults.push(`${file}: starling ${shown}: ${fault}`);
+    }
+  }
+  expect(faults).toEqual([]);
+  expect(seen).toBeGreaterThan(150);
+});
+
+describe('a word of other programs', () => {
+  it('names a command of ours that there is', () => {
+    for (const hint of MEANT_HINTS) {
+      for (const shown of shownIn(hint)) expect(faultOf(shown), hint).toBeUndefined();
+    }
+  });
+
+  it.each([
+    ['stop', /kill <pid>/],
+    ['logs', /starling audit tail/],
+    ['join starling1abc', /starling up --join <ticket>/],
+    ['up starling1abc', /starling up --join <ticket>/],
+    ['revoke 3f9c', /starling grant revoke <id>/],
+    ['peers rm bob', /starling grant revoke <id>/],
+    ['peers remove bob', /starling grant revoke <id>/],
+  ])('starling %s is told which command does that', async (words, says) => {
+    const ran = await run(...words.split(' '));
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toMatch(says);
+    expect(ran.stderr).not.toMatch(/Did you mean/);
+  });
+
+  it.each([
+    ['version', /^\d+\.\d+\.\d+\n$/],
+    ['-v', /^\d+\.\d+\.\d+\n$/],
+    ['-V', /^\d+\.\d+\.\d+\n$/],
+    ['help', /Usage: starling \[options\] \[command\]/],
+    ['help grant', /Usage: starling grant /],
+    ['help grant create', /Usage: starling grant create /],
+    ['grant help create', /Usage: starling grant create /],
+    ['grant rm --help', /Usage: starling grant revoke/],
+    ['grant delete --help', /Usage: starling grant revoke/],
+    ['grant ls --help', /Usage: starling grant list/],
+  ])('starling %s does what is meant', async (words, prints) => {
+    const ran = await run(...words.split(' '));
+    expect(ran).toMatchObject({ code: 0, stderr: '' });
+    expect(ran.stdout).toMatch(prints);
+  });
+
+  it.each(['help nonsense', 'nonsense --help', 'grant nonsense --help'])(
+    'starling %s is no command, and no help of another',
+    async (words) => {
+      const ran = await run(...words.split(' '));
+      expect(ran).toMatchObject({ code: 2, stdout: '' });
+      expect(ran.stderr).toMatch(/unknown command 'nonsense'/);
+    },
+  );
+});
