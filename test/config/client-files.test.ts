@@ -38,13 +38,11 @@ function shown(value: unknown): unknown {
 }
 
 describe.each(CLIENTS)('the file of %s', (client) => {
-  it('is read as its golden file says', async () => {
+  it('is read as its golden file says', () => {
     const servers = readMcpServers(entriesOf(client), { env: ENV, callTimeoutMs: 60_000 });
-    const text = JSON.stringify(shown(servers), null, 2).replaceAll(
-      process.env['HOME'] ?? '~',
-      '~',
-    );
-    await expect(`${text}\n`).toMatchFileSnapshot(join(FILES, `${client}.golden.json`));
+    const text = JSON.stringify(shown(servers)).replaceAll(process.env['HOME'] ?? '~', '~');
+    const golden = readFileSync(join(FILES, `${client}.golden.json`), 'utf8');
+    expect(JSON.parse(text)).toEqual(JSON.parse(golden));
   });
 
   it('is imported with the same entries, and each that can not be used says why', async () => {
