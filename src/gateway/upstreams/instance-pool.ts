@@ -11,6 +11,7 @@ import type { Instance } from './instance.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
 import type { KnownEras } from './known-eras.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
+import type { Children } from './children.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { revealedServer, sameServer } from './server-secrets.ts';
 import { asUpstreamError, unavailable } from './upstream-errors.ts';
@@ -29,6 +30,7 @@ export interface InstancePoolComponents {
   readonly backoff: RestartBackoff;
   readonly eras: KnownEras;
   readonly sandbox?: Sandbox | undefined;
+  readonly children?: Children | undefined;
   readonly listener: InstancePoolListener;
   /** `Mcp-Param-*` headers of a request to a modern server at a URL. */
   paramHeaders(method: string, params: JsonObject): Readonly<Record<string, string>>;

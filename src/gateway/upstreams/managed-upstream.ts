@@ -22,6 +22,7 @@ import { createLocalChannel } from './local-channel.ts';
 import { createRestartBackoff } from './restart-backoff.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
 import type { ServerInstances } from './server-instances-types.ts';
+import type { Children } from './children.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { createServerListing } from './server-listing.ts';
 import type { ServerListing } from './server-listing.ts';
@@ -34,6 +35,7 @@ export interface ManagedUpstreamComponents {
   readonly health: Health;
   readonly credentials: Credentials | undefined;
   readonly sandbox?: Sandbox | undefined;
+  readonly children?: Children | undefined;
   /** Hears that its state or its lists changed. */
   changed(): void;
 }

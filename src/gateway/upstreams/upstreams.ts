@@ -15,6 +15,7 @@ import { createBuiltinServer } from '../builtin/server.ts';
 import { createManagedUpstream } from './managed-upstream.ts';
 import type { Logins } from './oauth/logins.ts';
 import type { ManagedUpstreamInit, ManagedUpstream } from './managed-upstream.ts';
+import type { Children } from './children.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { tellOfSandbox } from './sandbox/sandbox-health.ts';
 import { isAboutSecret, sameServer } from './server-secrets.ts';
@@ -31,6 +32,8 @@ export interface UpstreamsComponents {
   readonly health: Health;
   /** What stands around the processes of the servers; absent: nothing does. */
   readonly sandbox?: Sandbox;
+  /** The record of processes; absent: there is none. */
+  readonly children?: Children;
 }
 
 /** Bounds of the upstreams. */
@@ -117,6 +120,7 @@ class AllUpstreams implements Upstreams {
   async start(): Promise<void> {
     if (!this.#isStarted) this.#components.logins.events.on('change', this.#loggedIn);
     this.#isStarted = true;
+    await this.#components.children?.endLeftovers();
     await this.#tellOfSandbox();
     for (const upstream of this.#managed.values()) upstream.start();
   }
