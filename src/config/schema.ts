@@ -37,6 +37,8 @@ const TOOL_PATTERN =
 export const LISTEN_DEFAULT: readonly string[] = [
   '/ip4/0.0.0.0/tcp/4040',
   '/ip4/0.0.0.0/tcp/4041/ws',
+  '/ip6/::/tcp/4040',
+  '/ip6/::/tcp/4041/ws',
 ];
 
 /** Text of a form; `form` in words is the error message, whatever is wrong (see `problems.ts`). */
@@ -213,7 +215,9 @@ export const fileSchema = z.strictObject({
     .array(multiaddr)
     .max(16)
     .default([...LISTEN_DEFAULT])
-    .describe('Multiaddrs to listen on.'),
+    .describe(
+      'Multiaddrs to listen on. Where all addresses of a family are meant and the machine has none of that family, that one is passed over.',
+    ),
   announce: z
     .array(multiaddr)
     .max(16)

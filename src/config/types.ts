@@ -141,7 +141,7 @@ export interface Config {
   readonly stateDir: string;
   /** The config file, read or to be read. Absent in a configuration that was made by a program. */
   readonly file?: string;
-  /** Multiaddrs to listen on. Default `/ip4/0.0.0.0/tcp/4040` and `/ip4/0.0.0.0/tcp/4041/ws`. */
+  /** Multiaddrs to listen on. Default: ports 4040 and 4041 (`/ws`) of all addresses, IPv4 and IPv6. */
   readonly listen: readonly string[];
   /** Multiaddrs to tell others instead of what we listen on. */
   readonly announce: readonly string[];

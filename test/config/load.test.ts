@@ -47,7 +47,12 @@ describe('a configuration', () => {
       name: 'alice',
       stateDir: expect.stringContaining(root),
       file: `${root}/.config/starling/starling.json`,
-      listen: ['/ip4/0.0.0.0/tcp/4040', '/ip4/0.0.0.0/tcp/4041/ws'],
+      listen: [
+        '/ip4/0.0.0.0/tcp/4040',
+        '/ip4/0.0.0.0/tcp/4041/ws',
+        '/ip6/::/tcp/4040',
+        '/ip6/::/tcp/4041/ws',
+      ],
       announce: [],
       bootstrap: [],
       mdns: true,
