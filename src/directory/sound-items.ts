@@ -26,6 +26,8 @@ export interface ItemRemark {
   readonly text: string;
   /** False when the item is offered, less something. */
   readonly isLeftOut: boolean;
+  /** Of items that are over a limit: how many. */
+  readonly overLimit?: number;
 }
 
 /** What of a list is offered, and what was remarked. */
@@ -141,7 +143,11 @@ function soundOf(
       if (sound.length >= bounds.count || sizeBytes > budget.bytes) {
         const limit =
           sound.length >= bounds.count ? 'limits.tools' : 'the bytes that one catalog may have';
-        remark('', `${listed.length - index} of ${listed.length} are over ${limit}`, true);
+        const overLimit = listed.length - index;
+        const text = `${overLimit} of ${listed.length} are over ${limit}`;
+        if (remarks.length < REMARKS_MAX) {
+          remarks.push({ kind: noun, name: '', text, isLeftOut: true, overLimit });
+        }
         break;
       }
       budget.bytes -= sizeBytes;
