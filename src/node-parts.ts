@@ -29,6 +29,7 @@ import { VERSION } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import {
   createApiKeys,
+  createChildren,
   createGateway,
   createLogins,
   createPins,
@@ -52,8 +53,12 @@ import { meshOf } from './open-state.ts';
 import { createGovernance } from './guard/index.ts';
 import type { ClientAccess, Governance, GovernanceComponents } from './guard/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
-import { createCheckpointExchange, createMembership } from './membership/index.ts';
-import type { CheckpointExchange, Membership } from './membership/index.ts';
+import {
+  createCheckpointExchange,
+  createConductTeller,
+  createMembership,
+} from './membership/index.ts';
+import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import { auditAdmission, exchangeInvites } from './mesh/index.ts';
 import type { InvitationInit } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
@@ -71,6 +76,7 @@ export interface Parts {
   readonly network: Network;
   readonly membership: Membership;
   readonly checkpoints: CheckpointExchange;
+  readonly conductTeller: ConductTeller;
   readonly blackboard: Blackboard;
   readonly keys: ApiKeys;
   readonly logins: Logins;
@@ -134,7 +140,8 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
       gateway.serves(holder) || membership.peer(peerIdFromDid(holder))?.state === 'alive',
   });
   const gateway = createNodeGateway(base, state, { ...made, governance, upstreams });
-  return { ...made, governance, tools, upstreams, renewalTimer, gateway };
+  const conductTeller = createConductTeller({ ...base, network, membership, audit });
+  return { ...made, conductTeller, governance, tools, upstreams, renewalTimer, gateway };
 }
 
 function createNodeAudit({ config, clock, logger, health }: Base, state: OpenState): Audit {
@@ -272,7 +279,15 @@ function accessTo(tools: readonly BuiltinTool[], name: string): ClientAccess {
 
 type ToolRooms = Pick<
   Parts,
-  'audit' | 'blackboard' | 'checkpoints' | 'governance' | 'keys' | 'logins' | 'membership' | 'pins'
+  | 'audit'
+  | 'blackboard'
+  | 'checkpoints'
+  | 'governance'
+  | 'keys'
+  | 'logins'
+  | 'membership'
+  | 'network'
+  | 'pins'
 > &
   PartsInit & { readonly secretsChanged: () => readonly string[] };
 
@@ -281,10 +296,11 @@ function createNodeTools(
   { admission, grants, counters, secrets, identity }: OpenState,
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
-  const { audit, blackboard, checkpoints, governance, keys, logins, membership, pins } = rooms;
+  const { audit, blackboard, checkpoints, governance, keys, logins, membership, network, pins } =
+    rooms;
   const { servers, status, createTicket, secretsChanged: changed } = rooms;
   return [
-    ...statusTools({ membership, status }),
+    ...statusTools({ membership, network, status }),
     ...grantTools({
       clock,
       grants,
@@ -326,6 +342,10 @@ function createNodeUpstreams(
       logger: logger.child('upstream'),
       health,
       sandbox: createNodeSandbox(base),
+      children: createChildren(
+        { clock, logger: logger.child('upstream') },
+        { folder: join(config.stateDir, 'children') },
+      ),
     },
     {
       messageBytes: limits.messageBytes,
@@ -354,11 +374,11 @@ function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
 }
 
 function createNodeGateway(
-  { config, clock, random, logger }: Base,
+  { config, clock, random, logger, health }: Base,
   { identity, grants, store }: OpenState,
   rooms: Omit<
     Parts,
-    'blackboard' | 'checkpoints' | 'gateway' | 'logins' | 'renewalTimer' | 'tools'
+    'blackboard' | 'checkpoints' | 'conductTeller' | 'gateway' | 'logins' | 'renewalTimer' | 'tools'
   >,
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
@@ -367,7 +387,11 @@ function createNodeGateway(
     {
       upstreams,
       directory: createDirectory(
-        { logger: logger.child('directory') },
+        {
+          logger: logger.child('directory'),
+          health,
+          nameOf: (peer) => membership.peer(peer)?.alias ?? peer,
+        },
         { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
       ),
       guard: governance.guard,

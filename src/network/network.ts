@@ -140,6 +140,10 @@ class MeshNetwork implements Network {
     return this.#conduct.of(peer);
   }
 
+  misbehaving(): readonly PeerId[] {
+    return this.#conduct.peers();
+  }
+
   forgive(peer: PeerId): boolean {
     return this.#conduct.forgive(peer);
   }

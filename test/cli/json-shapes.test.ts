@@ -130,6 +130,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
     string[],
   ];
   await keep('peers', ...at);
+  await keep('peers forgive', 'bob', ...at);
   await keep('tools', 'board_get', ...at);
   await keep('call', 'plain__pid', ...at);
   await keep('invite', ...at);
