@@ -29,6 +29,7 @@ import { VERSION } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import {
   createApiKeys,
+  createChildren,
   createGateway,
   createLogins,
   createPins,
@@ -341,6 +342,10 @@ function createNodeUpstreams(
       logger: logger.child('upstream'),
       health,
       sandbox: createNodeSandbox(base),
+      children: createChildren(
+        { clock, logger: logger.child('upstream') },
+        { folder: join(config.stateDir, 'children') },
+      ),
     },
     {
       messageBytes: limits.messageBytes,
@@ -369,7 +374,7 @@ function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
 }
 
 function createNodeGateway(
-  { config, clock, random, logger }: Base,
+  { config, clock, random, logger, health }: Base,
   { identity, grants, store }: OpenState,
   rooms: Omit<
     Parts,
@@ -382,7 +387,11 @@ function createNodeGateway(
     {
       upstreams,
       directory: createDirectory(
-        { logger: logger.child('directory') },
+        {
+          logger: logger.child('directory'),
+          health,
+          nameOf: (peer) => membership.peer(peer)?.alias ?? peer,
+        },
         { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
       ),
       guard: governance.guard,

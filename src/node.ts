@@ -7,7 +7,14 @@ import { EventEmitter } from 'node:events';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import type { Config } from './config/index.ts';
-import { VERSION, createPartStack, messageOf, settledWithin, stopAll } from './core/index.ts';
+import {
+  VERSION,
+  createPartStack,
+  keepDebuggerShut,
+  messageOf,
+  settledWithin,
+  stopAll,
+} from './core/index.ts';
 import type { JsonObject, PartStack, PeerId, Startable } from './core/index.ts';
 import { bindSecrets, noteNode } from './gateway/index.ts';
 import { closeState, meshOf, openState } from './open-state.ts';
@@ -79,6 +86,7 @@ export async function createNode(
   config: Config,
   components: NodeComponents = {},
 ): Promise<StarlingNode> {
+  keepDebuggerShut();
   const { base, state } = await openState(config, components);
   try {
     return new Node(base, state);

@@ -10,6 +10,7 @@ export { clockText, isClockApart } from './clock-offset.ts';
 export type { ClockOffset } from './clock-offset.ts';
 export { systemClock } from './clock.ts';
 export type { Clock, Random } from './clock.ts';
+export { keepDebuggerShut, refuseDebugger } from './debugger.ts';
 export { diskTroubleOf } from './disk-trouble.ts';
 export type { DiskTrouble } from './disk-trouble.ts';
 export { ERRORS, StarlingError, messageOf, toStarlingError } from './errors.ts';
@@ -26,12 +27,15 @@ export {
   jsonStringAt,
   skipJsonSpace,
 } from './json-scanner.ts';
+export { withNumbersWritten } from './json-numbers.ts';
 export { createPartStack, createScope, stopAll, thenStop } from './lifecycle.ts';
 export type { PartStack, Scope, Startable } from './lifecycle.ts';
 export { createLineDecoder } from './lines.ts';
 export type { LineDecoder, LineSink } from './lines.ts';
 export { createLogger, silentLogger } from './logger.ts';
 export type { LogFields, LogLevel, Logger } from './logger.ts';
+export { createExactNames, foldName } from './names.ts';
+export type { ExactNames } from './names.ts';
 export { Secret, missingSecret } from './secret.ts';
 export type { SecretLookup, SecretPiece } from './secret.ts';
 export { createLoopTurns } from './loop-turns.ts';

@@ -56,7 +56,7 @@ class RoundRobin implements SendTurns {
 
   /** One turn for each; who is blocked keeps its place, and asks again when that is over. */
   #round(): void {
-    for (const sender of [...this.#waiting]) {
+    for (const sender of Array.from(this.#waiting)) {
       if (!this.#waiting.has(sender) || sender.isBlocked()) continue;
       this.#waiting.delete(sender);
       if (!sender.send()) continue;
