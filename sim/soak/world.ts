@@ -59,6 +59,9 @@ export interface World {
   stop(): Promise<void>;
 }
 
+/** A word among the arguments of all processes of the servers that crash. */
+export const MARK = `soak-${process.pid}`;
+
 type Servers = Readonly<Record<string, object>>;
 
 function serversOf(size: SoakSize, extra?: string): Servers {
@@ -69,7 +72,7 @@ function serversOf(size: SoakSize, extra?: string): Servers {
   return {
     small: server(),
     many: server(String(size.tools)),
-    ...Object.fromEntries(FRAIL.map((name) => [name, server('0', 'with-child')])),
+    ...Object.fromEntries(FRAIL.map((name) => [name, server('0', MARK)])),
     ...(extra === undefined ? {} : { [extra]: server() }),
   };
 }
