@@ -33,6 +33,8 @@ export { createLineDecoder } from './lines.ts';
 export type { LineDecoder, LineSink } from './lines.ts';
 export { createLogger, silentLogger } from './logger.ts';
 export type { LogFields, LogLevel, Logger } from './logger.ts';
+export { createExactNames, foldName } from './names.ts';
+export type { ExactNames } from './names.ts';
 export { Secret, missingSecret } from './secret.ts';
 export type { SecretLookup, SecretPiece } from './secret.ts';
 export { createLoopTurns } from './loop-turns.ts';

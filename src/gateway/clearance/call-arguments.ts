@@ -31,7 +31,7 @@ export function strictArgumentsOf(request: RequestFrame): JsonObject {
   const known = strict.get(request);
   if (known !== undefined) return known;
   const { params, bytes } = request;
-  const span = spansOf(bytes).arguments;
+  const span = spansOf(request).arguments;
   const args =
     span === undefined
       ? objectOf(params['arguments'])

@@ -8,7 +8,8 @@ import type { StdioServer } from '../../config/index.ts';
 import { StarlingError, createLineDecoder, messageOf, settledWithin } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
 import { createLineWriter } from '../wire/line-writer.ts';
-import { createChannel, idAtEdge } from '../wire/channel.ts';
+import { createChannel } from '../wire/channel.ts';
+import { ownIdAtEdge } from '../wire/edge-id.ts';
 import type { ChannelCore } from '../wire/channel.ts';
 import type { ChannelListener } from '../types.ts';
 import type { UpstreamConnection } from './connection-types.ts';
@@ -194,7 +195,7 @@ class StdioConnection implements UpstreamConnection {
         data: { limit: 'limits.messageBytes', server: this.#init.name },
       },
     );
-    const id = idAtEdge(head, tail);
+    const id = ownIdAtEdge(head, tail);
     if (id === undefined) this.channel.failAll(error);
     else this.channel.fail(id, error);
   }
