@@ -374,7 +374,7 @@ function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
 }
 
 function createNodeGateway(
-  { config, clock, random, logger }: Base,
+  { config, clock, random, logger, health }: Base,
   { identity, grants, store }: OpenState,
   rooms: Omit<
     Parts,
@@ -387,7 +387,11 @@ function createNodeGateway(
     {
       upstreams,
       directory: createDirectory(
-        { logger: logger.child('directory') },
+        {
+          logger: logger.child('directory'),
+          health,
+          nameOf: (peer) => membership.peer(peer)?.alias ?? peer,
+        },
         { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
       ),
       guard: governance.guard,
