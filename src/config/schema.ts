@@ -179,9 +179,6 @@ export const mcpServerSchema = z
       .describe('Milliseconds after which an unused session of the server ends; 0 never.'),
     disabled: flag.optional().describe('True: the server is left alone.'),
     enabled: flag.optional().describe('False: another word for `disabled: true`.'),
-    autoApprove: z.unknown().optional().describe("Other clients' key; ignored."),
-    alwaysAllow: z.unknown().optional().describe("Other clients' key; ignored."),
-    description: z.unknown().optional().describe("Other clients' key; ignored."),
   })
   .describe(
     '${VAR} and ${VAR:-default} are expanded in command, args, env, url, headers and oauth; ${secret:NAME}, set by `starling secret set NAME`, in env, headers and oauth.clientSecret.',

@@ -239,7 +239,8 @@ export interface ServerChannels {
 /** State of one upstream server of this node. */
 export interface UpstreamStatus {
   readonly server: string;
-  readonly kind: 'stdio' | 'http' | 'sse' | 'builtin';
+  /** `unusable`: its entry in the config file says nothing that could be run or called. */
+  readonly kind: 'stdio' | 'http' | 'sse' | 'builtin' | 'unusable';
   /** `idle`: its tools are known, and it starts when it is needed. */
   readonly state: 'starting' | 'ready' | 'idle' | 'failed' | 'stopped';
   readonly tools: number;

@@ -2,7 +2,7 @@
  * The running instances of one server, by key: started when they are needed, ended when they were
  * idle for long or make room, and started again with pauses when they fail.
  */
-import type { McpServer } from '../../config/index.ts';
+import type { UsableServer } from '../../config/index.ts';
 import { StarlingError, sleep } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
 import type { Credentials } from './connection-types.ts';
@@ -56,7 +56,7 @@ export interface InstancePoolListener {
 /** Which server, and within which bounds. */
 export interface InstancePoolInit {
   readonly server: string;
-  readonly config: McpServer;
+  readonly config: UsableServer;
   readonly messageBytes: number;
   readonly callTotalMs: number;
   readonly callsMax: number;
@@ -103,7 +103,7 @@ class Pool implements InstancePool {
   /** Ends of instances that only `stop` waits for. */
   readonly #ending = new Set<Promise<unknown>>();
   /** The configuration that an instance was started with, secrets and all. */
-  readonly #startedWith = new WeakMap<Instance, McpServer>();
+  readonly #startedWith = new WeakMap<Instance, UsableServer>();
   #scope: Scope | undefined;
 
   constructor(components: InstancePoolComponents, init: InstancePoolInit) {

@@ -2,7 +2,7 @@
  * One running instance of an upstream server: a process, or a session at a URL, after its handshake.
  * Channels attach to the instance and hear what the server says by itself.
  */
-import type { McpServer } from '../../config/index.ts';
+import type { UsableServer } from '../../config/index.ts';
 import { StarlingError, createScope, messageOf, toStarlingError } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random } from '../../core/index.ts';
 import type { Era } from '../wire/era.ts';
@@ -47,7 +47,7 @@ export interface InstanceComponents {
 /** Which server, for whom, and within which bounds. */
 export interface InstanceInit {
   readonly name: string;
-  readonly server: McpServer;
+  readonly server: UsableServer;
   /**
    * The era to start the server in: `either` is the legacy era where the server has it, `newest` at a URL the
    * modern era. Processes are never asked for the modern era first: some end when they are.
