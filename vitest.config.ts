@@ -1,9 +1,32 @@
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer } from 'vitest/node';
+import type { TestSpecification } from 'vitest/node';
 
 /** Tests of the keys themselves: they sign with tweetnacl, as the built program does. */
 const KEYS = ['test/identity/**/*.test.ts'];
+
+/** Tests that start processes: they wait more than they compute. */
+const PROCESSES = /\/test\/(?:cli|conformance|e2e|sim)\//;
+
+/** Spreads the tests that wait evenly among those that compute; the tests of keys come last. */
+class Mixed extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const ofKeys = sorted.filter(({ project }) => project.name === 'keys');
+    const others = sorted.filter(({ project }) => project.name !== 'keys');
+    const kinds = [
+      others.filter(({ moduleId }) => PROCESSES.test(moduleId)),
+      others.filter(({ moduleId }) => !PROCESSES.test(moduleId)),
+    ];
+    const placed = kinds.flatMap((kind) =>
+      kind.map((file, index) => ({ file, place: index / kind.length })),
+    );
+    const mixed = placed.toSorted((a, b) => a.place - b.place).map(({ file }) => file);
+    return [...mixed, ...ofKeys];
+  }
+}
 
 /**
  * One group, so that one test computes while another waits for a process or a peer. The modules of a
@@ -11,13 +34,15 @@ const KEYS = ['test/identity/**/*.test.ts'];
  */
 const shared = {
   setupFiles: ['src/core/node20.ts'],
-  maxWorkers: 3,
+  // Twice the cores of a small machine: while one test waits for a peer, another has the processor.
+  maxWorkers: Math.max(4, availableParallelism()),
   isolate: false,
 };
 
 export default defineConfig({
   test: {
     pool: 'forks',
+    sequence: { sequencer: Mixed },
     testTimeout: 240_000,
     hookTimeout: 240_000,
     // Nodes of tests note their folders there, and not beside those of the person who runs the tests.

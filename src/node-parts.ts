@@ -31,6 +31,7 @@ import { createDirectory } from './directory/index.ts';
 import {
   createApiKeys,
   createAttachedClients,
+  createChildren,
   createGateway,
   createLogins,
   createNodeToken,
@@ -57,8 +58,12 @@ import { meshOf } from './open-state.ts';
 import { createGovernance } from './guard/index.ts';
 import type { ClientAccess, Governance, GovernanceComponents } from './guard/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
-import { createCheckpointExchange, createMembership } from './membership/index.ts';
-import type { CheckpointExchange, Membership } from './membership/index.ts';
+import {
+  createCheckpointExchange,
+  createConductTeller,
+  createMembership,
+} from './membership/index.ts';
+import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import { auditAdmission, exchangeInvites } from './mesh/index.ts';
 import type { InvitationInit } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
@@ -76,6 +81,7 @@ export interface Parts {
   readonly network: Network;
   readonly membership: Membership;
   readonly checkpoints: CheckpointExchange;
+  readonly conductTeller: ConductTeller;
   readonly blackboard: Blackboard;
   readonly keys: ApiKeys;
   readonly clients: AttachedClients;
@@ -141,7 +147,8 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
       gateway.serves(holder) || membership.peer(peerIdFromDid(holder))?.state === 'alive',
   });
   const gateway = createNodeGateway(base, state, { ...made, governance, upstreams });
-  return { ...made, governance, tools, upstreams, renewalTimer, gateway };
+  const conductTeller = createConductTeller({ ...base, network, membership, audit });
+  return { ...made, conductTeller, governance, tools, upstreams, renewalTimer, gateway };
 }
 
 function createNodeAudit({ config, clock, logger, health }: Base, state: OpenState): Audit {
@@ -197,7 +204,7 @@ function createNodeBlackboard(
 }
 
 function createNodeMembership(
-  { config, clock, random, logger }: Base,
+  { config, clock, random, logger, health }: Base,
   { store, ownMesh }: OpenState,
   rooms: {
     readonly network: Network;
@@ -213,6 +220,8 @@ function createNodeMembership(
       network,
       ownMesh,
       table: store.table('peers'),
+      runs: store.table('runs'),
+      health,
       presence: () => ({
         name: config.name,
         version: VERSION,
@@ -298,6 +307,7 @@ type ToolRooms = Pick<
   | 'keys'
   | 'logins'
   | 'membership'
+  | 'network'
   | 'pins'
   | 'token'
 > &
@@ -309,9 +319,9 @@ function createNodeTools(
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
-  const { pins, servers, status, token, createTicket, secretsChanged: changed } = rooms;
+  const { network, pins, servers, status, token, createTicket, secretsChanged: changed } = rooms;
   return [
-    ...statusTools({ membership, status }),
+    ...statusTools({ membership, network, status }),
     ...grantTools({
       clock,
       grants,
@@ -354,6 +364,10 @@ function createNodeUpstreams(
       logger: logger.child('upstream'),
       health,
       sandbox: createNodeSandbox(base),
+      children: createChildren(
+        { clock, logger: logger.child('upstream') },
+        { folder: join(config.stateDir, 'children') },
+      ),
     },
     {
       messageBytes: limits.messageBytes,
@@ -382,11 +396,11 @@ function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
 }
 
 function createNodeGateway(
-  { config, clock, random, logger }: Base,
+  { config, clock, random, logger, health }: Base,
   { identity, grants, store }: OpenState,
   rooms: Omit<
     Parts,
-    'blackboard' | 'checkpoints' | 'gateway' | 'logins' | 'renewalTimer' | 'tools'
+    'blackboard' | 'checkpoints' | 'conductTeller' | 'gateway' | 'logins' | 'renewalTimer' | 'tools'
   >,
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
@@ -397,7 +411,11 @@ function createNodeGateway(
       token,
       upstreams,
       directory: createDirectory(
-        { logger: logger.child('directory') },
+        {
+          logger: logger.child('directory'),
+          health,
+          nameOf: (peer) => membership.peer(peer)?.alias ?? peer,
+        },
         { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
       ),
       guard: governance.guard,

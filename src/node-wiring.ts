@@ -1,10 +1,11 @@
 /** Joins the events of a node's rooms: what happens in one of them, and who hears of it. */
 import type { EventEmitter } from 'node:events';
-import { messageOf } from './core/index.ts';
+import { StarlingError, messageOf } from './core/index.ts';
+import type { PeerId } from './core/index.ts';
 import { auditKeysAndPins } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { auditGovernance, auditGrants } from './guard/index.ts';
-import type { PeerView } from './membership/index.ts';
+import type { Membership, PeerView } from './membership/index.ts';
 import type { Parts } from './node-parts.ts';
 
 /** What a node tells. */
@@ -31,7 +32,9 @@ export function wireParts(
   gateway.onCaller((caller) => renewalTimer.returned(caller));
   gateway.onCatalogChange(() => membership.announce());
   governance.policy.events.on('change', () => gateway.recheck());
-  network.events.on('dial:failed', (address, error) => events.emit('dial:failed', address, error));
+  network.events.on('dial:failed', (address, error) =>
+    events.emit('dial:failed', address, named(error, membership)),
+  );
 }
 
 function wireAudit(
@@ -66,4 +69,15 @@ function wireRevocations({ logger }: Base, { grants, ownMesh }: OpenState): void
         logger.child('node').error({ error: messageOf(error) }, 'revocation not passed on'),
       );
   });
+}
+
+/** The same error, with the name by which people know the peer that it is about. */
+function named(error: Error, membership: Pick<Membership, 'peer'>): Error {
+  if (!(error instanceof StarlingError)) return error;
+  const { peer } = error.data;
+  const alias = membership.peer(String(peer) as PeerId)?.alias;
+  if (alias === undefined) return error;
+  const text = error.message.replace(String(peer), `${alias} (${String(peer)})`);
+  const { code, hint, data, cause } = error;
+  return new StarlingError(code, text, { ...(hint === undefined ? {} : { hint }), data, cause });
 }

@@ -7,7 +7,14 @@ import { EventEmitter } from 'node:events';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import type { Config } from './config/index.ts';
-import { VERSION, createPartStack, messageOf, settledWithin, stopAll } from './core/index.ts';
+import {
+  VERSION,
+  createPartStack,
+  keepDebuggerShut,
+  messageOf,
+  settledWithin,
+  stopAll,
+} from './core/index.ts';
 import type { JsonObject, PartStack, PeerId, Startable } from './core/index.ts';
 import { bindSecrets, noteNode } from './gateway/index.ts';
 import { closeState, meshOf, openState } from './open-state.ts';
@@ -23,8 +30,8 @@ import { wireParts } from './node-wiring.ts';
 import type { NodeEvents } from './node-wiring.ts';
 import { previousKeyOf } from './rotation/index.ts';
 
-/** How long a start waits for the node's servers: as long as one of them may take, and a second. */
-const SETTLE_TIMEOUT_MS = 31_000;
+/** How long a start waits for the node's servers: as long as one of them may take, and its sandbox. */
+const SETTLE_TIMEOUT_MS = 35_000;
 /** How long a ticket holds when the library is not told. */
 const TICKET_MS = 86_400_000;
 
@@ -79,6 +86,7 @@ export async function createNode(
   config: Config,
   components: NodeComponents = {},
 ): Promise<StarlingNode> {
+  keepDebuggerShut();
   const { base, state } = await openState(config, components);
   try {
     return new Node(base, state);
@@ -216,10 +224,11 @@ class Node implements StarlingNode {
     await this.#noteFolder();
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
-    const { pins, gateway, renewalTimer } = this.#parts;
+    const { conductTeller, pins, gateway, renewalTimer } = this.#parts;
     for (const part of [audit, governance, network]) await this.#running.start(part);
     if (!ownMesh.isMember()) await joinMesh({ ...this.#base, network, ownMesh }, { dial });
     for (const part of [
+      conductTeller,
       membership,
       checkpoints,
       blackboard,

@@ -38,6 +38,10 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
   ['test/e2e/support.ts', 'asks other processes again until something holds'],
   ['test/e2e/chain.ts', 'a client that tries again and again'],
   ['test/e2e/crash.test.ts', 'kills a process after a seeded time, and knows how long a rate had'],
+  [
+    'test/e2e/debugger.test.ts',
+    'signals a process in the first moments of its start, of which nothing tells',
+  ],
   ['test/e2e/namespaces.ts', 'the time makes a name that no other run has'],
   ['test/gateway/session/limits.test.ts', 'nothing tells that the buffers of the system are full'],
   ['test/gateway/support/jump-clock.ts', 'a clock'],

@@ -61,7 +61,7 @@ async function attack(
   const joined = member;
   while (!signal.aborted) {
     try {
-      await found.run({
+      const run = found.run({
         target,
         signal,
         act,
@@ -69,6 +69,8 @@ async function attack(
         member: () =>
           joined === undefined ? Promise.reject(new Error('not joined')) : Promise.resolve(joined),
       });
+      // An act that hangs must not hold up the measurement.
+      await Promise.race([run, pause(durationMs, signal)]);
     } catch (error) {
       process.stderr.write(`attacker: ${String(error)}\n`);
       await pause(100, signal);

@@ -350,7 +350,7 @@ class AllBoards implements Blackboard {
 
   /** Lets go of a board that nothing could be written to. */
   #forgetBlank(board: OpenBoard): void {
-    if (!board.document.isBlank || this.#boards.get(board.name) !== board) return;
+    if (!board.document.isBlank || !board.isIdle || this.#boards.get(board.name) !== board) return;
     board.close();
     this.#boards.delete(board.name);
   }

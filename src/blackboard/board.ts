@@ -1,10 +1,11 @@
 /**
- * One open board: its document, its log, its bounds. A change is applied in
- * memory, appended to the log, and is done once it is durable. Knows no network.
+ * One open board: its document, its log, its bounds. An own change is on disk first, and in the document
+ * then; a peer's is in the document first. Knows no network.
  */
-import { messageOf } from '../core/index.ts';
 import type { Clock, Did, Logger } from '../core/index.ts';
 import type { Table } from '../store/index.ts';
+import { createBoardWriter } from './board-writer.ts';
+import type { BoardWriter } from './board-writer.ts';
 import { createDocument } from './document.ts';
 import type { ApplyResult, BoardDocument } from './document.ts';
 import { PEER_SLACK, checkKey, checkedValue, invalid } from './limits.ts';
@@ -17,13 +18,18 @@ import type { BoardChange, BoardEntry } from './types.ts';
 export interface OpenBoard {
   readonly name: string;
   readonly document: BoardDocument;
-  /** Resolves once the entry is durable. @throws STARLING_BOARD_INVALID, STARLING_STATE_UNUSABLE */
+  /** False while changes wait for the disk. */
+  readonly isIdle: boolean;
+  /**
+   * Resolves once the entry is durable, and only then can be read.
+   * @throws STARLING_BOARD_INVALID, STARLING_STATE_UNUSABLE, STARLING_LIMIT_EXCEEDED: nothing has changed
+   */
   set(key: string, value: unknown): Promise<BoardEntry>;
   /** Resolves to false when there was nothing to delete. */
   delete(key: string): Promise<boolean>;
-  /** Applies an update from a peer and appends it to the log. Never throws. */
+  /** Applies an update from a peer, and has it written. Never throws. */
   take(update: Uint8Array): ApplyResult;
-  /** Resolves once everything so far is durable; rejects when it could not be written. */
+  /** Resolves once everything so far is durable; rejects when that could not be written. */
   flushed(): Promise<void>;
   close(): void;
 }
@@ -35,7 +41,7 @@ export interface OpenBoardComponents {
   readonly self: Did;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Hears our own updates once they are durable: tell the others. */
+  /** Hears our own updates once they are durable: the others are to be told. */
   publish(update: Uint8Array): void;
   /** Hears what changed, at once. */
   changed(changes: readonly BoardChange[]): void;
@@ -64,14 +70,13 @@ class DurableBoard implements OpenBoard {
   readonly #components: OpenBoardComponents;
   readonly #limits: BoardLimits;
   readonly #log: BoardLog;
+  readonly #writer: BoardWriter;
   #hasWarned = false;
   /** Something was deleted since a fold showed the true size. */
   #mayHaveShrunk = false;
-  /** Durability of the last update; set before a change in the document returns. */
-  #appended: Promise<void> = Promise.resolve();
 
   constructor(components: OpenBoardComponents, init: OpenBoardInit) {
-    const { table, logger } = components;
+    const { clock, logger, table } = components;
     this.name = init.name;
     this.#limits = init.limits;
     this.#components = components;
@@ -85,34 +90,37 @@ class DurableBoard implements OpenBoard {
     }
     // Rows that refer to a damaged one can't be read either, and never will be.
     this.document.dropWaiting();
-    this.#log = createBoardLog(
+    this.#log = createBoardLog(table, { board: init.name, rows: init.rows });
+    this.#writer = createBoardWriter(
       {
-        table,
-        snapshot: () => this.document.snapshot(),
-        failed: (error) =>
-          logger.error({ board: init.name, error: messageOf(error) }, 'board not written to disk'),
+        document: this.document,
+        log: this.#log,
+        clock,
+        logger,
+        written: (update) => components.publish(update),
       },
-      { board: init.name, rows: init.rows },
+      { board: init.name },
     );
     this.document.onUpdate((update, origin, changes) => this.#updated(update, origin, changes));
   }
 
+  get isIdle(): boolean {
+    return this.#writer.waiting.length === 0;
+  }
+
   async set(key: string, value: unknown): Promise<BoardEntry> {
     checkKey(key, this.#limits);
-    const checked = checkedValue(value, this.#limits);
-    this.#checkRoom(key, checked.sizeBytes);
+    const { value: checked, sizeBytes } = checkedValue(value, this.#limits);
+    this.#checkRoom(key, sizeBytes);
     const { self, clock } = this.#components;
-    const entry = { key, value: checked.value, by: self, at: clock.now() };
-    this.document.set(entry);
-    await this.#appended;
+    const entry = { key, value: checked, by: self, at: clock.now() };
+    await this.#writer.change({ key, entry, sizeBytes });
     return entry;
   }
 
   async delete(key: string): Promise<boolean> {
     checkKey(key, this.#limits);
-    if (!this.document.delete(key)) return false;
-    await this.#appended;
-    return true;
+    return this.#writer.change({ key, sizeBytes: 0 });
   }
 
   take(update: Uint8Array): ApplyResult {
@@ -121,34 +129,28 @@ class DurableBoard implements OpenBoard {
   }
 
   flushed(): Promise<void> {
-    return this.#log.flushed();
+    return this.#writer.flushed();
   }
 
   close(): void {
+    this.#writer.close();
     this.document.destroy();
   }
 
   #updated(update: Uint8Array, origin: 'local' | 'remote', changes: readonly BoardChange[]): void {
-    const durable = this.#log.append(update);
-    this.#appended = durable;
+    if (origin === 'remote') this.#writer.merged(update);
     if (changes.some((change) => change.entry === undefined)) this.#mayHaveShrunk = true;
-    if (origin === 'local') {
-      durable.then(
-        () => this.#components.publish(update),
-        // The writer hears of it by its own promise; peers get the entry once it is on disk.
-        () => undefined,
-      );
-    }
     if (changes.length > 0) this.#components.changed(changes);
   }
 
   #checkRoom(key: string, sizeBytes: number): void {
     const { keys, structs, boardBytes } = this.#limits;
     const board = `board '${this.name}'`;
-    if (this.document.size >= keys && !this.document.has(key)) {
+    const { waiting } = this.#writer;
+    if (this.document.size + waiting.length >= keys && this.#keysWith(key) > keys) {
       throw invalid(`${board} holds ${keys} keys, which is the limit`, 'delete some first');
     }
-    const used = this.document.structs;
+    const used = this.document.structs + waiting.length;
     if (used >= structs) {
       throw invalid(
         `${board} has been written ${structs} times, which is the limit`,
@@ -167,12 +169,20 @@ class DurableBoard implements OpenBoard {
     }
   }
 
+  /** How many keys there would be with `key`, and with those that are on their way to the disk. */
+  #keysWith(key: string): number {
+    const added = new Set([key]);
+    for (const { key: other, entry } of this.#writer.waiting) {
+      if (entry !== undefined) added.add(other);
+    }
+    return [...added].filter((one) => !this.document.has(one)).length + this.document.size;
+  }
+
   #fits(sizeBytes: number, bytesMax: number): boolean {
-    const log = this.#log;
-    if (log.sizeBytes + sizeBytes <= bytesMax) return true;
-    if (log.unfoldedBytes < FOLD_TO_FIT_BYTES && !this.#mayHaveShrunk) return false;
+    const waitingBytes = this.#writer.waitingBytes + sizeBytes;
+    if (this.#log.sizeBytes + waitingBytes <= bytesMax) return true;
+    if (this.#log.unfoldedBytes < FOLD_TO_FIT_BYTES && !this.#mayHaveShrunk) return false;
     this.#mayHaveShrunk = false;
-    void log.fold();
-    return log.sizeBytes + sizeBytes <= bytesMax;
+    return this.#writer.fold() + waitingBytes <= bytesMax;
   }
 }

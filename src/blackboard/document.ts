@@ -3,9 +3,11 @@
  * updates come in and go out as bytes. Updates from peers pass `inspect-update.ts` first, and still every
  * entry is checked again when it is read.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import * as Y from 'yjs';
 import type { Did, Json } from '../core/index.ts';
+import { createDrafter } from './draft.ts';
+import type { Drafter } from './draft.ts';
 import { MAP_NAME, inspectUpdate } from './inspect-update.ts';
 import { PEER_SLACK, isKey } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
@@ -24,6 +26,12 @@ export type UpdateListener = (
   changes: readonly BoardChange[],
 ) => void;
 
+/** A change of one key; without `entry` the key is deleted. */
+export interface EntryChange {
+  readonly key: string;
+  readonly entry?: BoardEntry;
+}
+
 /** A board's document. */
 export interface BoardDocument {
   get(key: string): BoardEntry | undefined;
@@ -38,8 +46,15 @@ export interface BoardDocument {
   readonly isBlank: boolean;
   /** Updates given at the start that could not be read. */
   readonly unreadable: number;
-  set(entry: BoardEntry): void;
-  delete(key: string): boolean;
+  /**
+   * Changes of this node's own as an update, which is not applied: {@link commit} does that once the update
+   * is on disk. One at a time. Undefined when nothing would change.
+   */
+  draft(changes: readonly EntryChange[]): Uint8Array | undefined;
+  /** Applies what {@link draft} gave. */
+  commit(update: Uint8Array): void;
+  /** The last draft was given up: the next one is written under another client id. */
+  renewWriter(): void;
   /** Applies an update from a peer. Never throws. */
   apply(update: Uint8Array): ApplyResult;
   /** An update refers to others that we have not seen. */
@@ -64,7 +79,9 @@ interface Value {
 }
 
 const DIGEST_DIGITS = 32;
-const REMOTE = Symbol('remote');
+const OWN = Symbol('own');
+/** Client ids of Yjs have 32 bits. */
+const CLIENT_IDS = 2 ** 32;
 /** Bounds of what waits for updates that may never come. */
 const WAITING_BYTES_MAX = 1024 * 1024;
 const WAITING_STRUCTS_MAX = 100_000;
@@ -94,19 +111,22 @@ class YjsDocument implements BoardDocument {
   #waitingStructs = 0;
   /** Counted along, because Y.Map counts its keys anew each time. */
   #size: number;
+  /** The client id that own changes are written under. The document's own id writes nothing. */
+  #writer: number;
+  #drafter: Drafter<Value> | undefined;
 
   constructor(limits: BoardLimits, updates: readonly Uint8Array[]) {
     this.#limits = limits;
     this.unreadable = this.#load(updates);
-    // Two writers with one client id corrupt a document: never one that was used before.
-    while (this.#doc.store.clients.has(this.#doc.clientID)) this.#doc.clientID = freshClientId();
+    this.#writer = this.#freshClientId();
+    this.#doc.clientID = this.#freshClientId();
     this.#size = this.#map.size;
     this.#map.observe((event) => this.#observe(event));
     this.#doc.on('updateV2', (update: Uint8Array, origin: unknown) => {
       this.#digest = undefined;
       const changes = this.#changes;
       this.#changes = [];
-      const from = origin === REMOTE ? 'remote' : 'local';
+      const from = origin === OWN ? 'local' : 'remote';
       for (const listener of this.#listeners) listener(update, from, changes);
     });
   }
@@ -153,31 +173,35 @@ class YjsDocument implements BoardDocument {
     return found.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
-  set(entry: BoardEntry): void {
-    const { key, value, by, at } = entry;
-    this.#map.set(key, { v: value, by, at });
+  draft(changes: readonly EntryChange[]): Uint8Array | undefined {
+    const real = changes.filter(({ key, entry }) => entry !== undefined || this.#map.has(key));
+    if (real.length === 0) return undefined;
+    const wanted = real.map(({ key, entry }) =>
+      entry === undefined ? { key } : { key, value: valueOf(entry) },
+    );
+    this.#drafter ??= createDrafter<Value>(this.#doc, MAP_NAME);
+    return this.#drafter.draft(this.#writer, wanted);
   }
 
-  delete(key: string): boolean {
-    if (!this.#map.has(key)) return false;
-    this.#map.delete(key);
-    return true;
+  commit(update: Uint8Array): void {
+    Y.applyUpdateV2(this.#doc, update, OWN);
+  }
+
+  renewWriter(): void {
+    this.#writer = this.#freshClientId();
   }
 
   apply(update: Uint8Array): ApplyResult {
     const structsMax = this.#limits.structs * PEER_SLACK;
     const facts = inspectUpdate(update, this.#limits, structsMax);
-    // Nobody else may write in our name; Yjs would change our client id and say so on the console.
-    const { clientID } = this.#doc;
-    const ownClock = facts?.clocks.get(clientID) ?? 0;
-    if (facts === undefined || ownClock > Y.getState(this.#doc.store, clientID)) return 'malformed';
+    if (facts === undefined || this.#isInOurName(facts.clocks)) return 'malformed';
     let newKeys = 0;
     for (const key of facts.keys) if (!this.#map.has(key)) newKeys += 1;
     if (newKeys > 0 && this.size + newKeys > this.#limits.keys * PEER_SLACK) return 'full';
     if (facts.structs > 0 && this.structs + facts.structs > structsMax) return 'full';
     try {
       // A copy for the same reason as in `inspect-update.ts`.
-      Y.applyUpdateV2(this.#doc, new Uint8Array(update), REMOTE);
+      Y.applyUpdateV2(this.#doc, new Uint8Array(update));
     } catch {
       // Not expected after the inspection: Yjs refuses what the inspection has let through.
       return 'malformed';
@@ -217,6 +241,20 @@ class YjsDocument implements BoardDocument {
 
   destroy(): void {
     this.#doc.destroy();
+  }
+
+  /** Nobody else may write in our name; Yjs would change its client id and say so on the console. */
+  #isInOurName(clocks: ReadonlyMap<number, number>): boolean {
+    return [this.#writer, this.#doc.clientID].some(
+      (own) => (clocks.get(own) ?? 0) > Y.getState(this.#doc.store, own),
+    );
+  }
+
+  /** Two writers with one client id corrupt a document: never one that was used before. */
+  #freshClientId(): number {
+    let id = randomInt(CLIENT_IDS);
+    while (this.#doc.store.clients.has(id) || id === this.#writer) id = randomInt(CLIENT_IDS);
+    return id;
   }
 
   #observe(event: Y.YMapEvent<Value>): void {
@@ -282,6 +320,6 @@ class YjsDocument implements BoardDocument {
   }
 }
 
-function freshClientId(): number {
-  return new Y.Doc().clientID;
+function valueOf({ value, by, at }: BoardEntry): Value {
+  return { v: value, by, at };
 }

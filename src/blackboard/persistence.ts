@@ -1,8 +1,8 @@
 /**
  * A board on disk: an append-only log of Yjs updates, folded into one when it has grown. Rows are
  * `<board>/<number>`; folding writes the one and deletes the others in one batch, so that a crash
- * leaves either. Knows bytes only. Relies on the table to make writes durable in the order in which
- * they were asked for, or to reject them.
+ * leaves either. Knows bytes only. What a write needs is all in its one batch, so that a write that is
+ * refused leaves nothing that a later one would build on.
  */
 import type { Table } from '../store/index.ts';
 
@@ -20,21 +20,18 @@ export interface BoardRow {
   readonly value: Uint8Array;
 }
 
-/** One board's log. */
+/** One board's log. One call at a time. */
 export interface BoardLog {
   /** Encoded size of the board, at the most: what was folded and what came since. */
   readonly sizeBytes: number;
   /** What of it came since the last fold. */
   readonly unfoldedBytes: number;
-  /**
-   * Resolves once this update and all before it are durable. After a failed write the next one
-   * writes the whole board, so that no gap is left behind it.
-   */
-  append(update: Uint8Array): Promise<void>;
-  /** Replaces all rows by one with the whole board. */
-  fold(): Promise<void>;
-  /** Resolves once everything so far is durable. */
-  flushed(): Promise<void>;
+  /** It has grown so much that it should be folded. */
+  readonly isLong: boolean;
+  /** Resolves once the updates are durable, all or none of them. */
+  append(updates: readonly Uint8Array[]): Promise<void>;
+  /** Replaces all rows by `snapshot`, the whole board, and appends `updates` to it: all or nothing. */
+  fold(snapshot: Uint8Array, updates: readonly Uint8Array[]): Promise<void>;
 }
 
 /** Reads the rows of all boards, by board. */
@@ -49,39 +46,28 @@ export async function readBoards(table: Table): Promise<ReadonlyMap<string, read
   return boards;
 }
 
-/** What a log works with. */
-export interface BoardLogComponents {
-  readonly table: Table;
-  /** The whole board as one update, with everything that was appended. */
-  snapshot(): Uint8Array;
-  /** Hears every failed write, once. */
-  failed(error: unknown): void;
-}
-
 /** The log of `board`, which holds `rows` now. */
 export function createBoardLog(
-  components: BoardLogComponents,
+  table: Table,
   init: { readonly board: string; readonly rows: readonly BoardRow[] },
 ): BoardLog {
-  return new TableLog(components, init.board, init.rows);
+  return new TableLog(table, init.board, init.rows);
 }
 
 class TableLog implements BoardLog {
-  readonly #components: BoardLogComponents;
+  readonly #table: Table;
   readonly #prefix: string;
-  #keys: string[];
+  readonly #keys: string[];
   #next: number;
   #foldedBytes: number;
-  #addedBytes = 0;
-  #isDamaged = false;
-  #durable: Promise<void> = Promise.resolve();
+  #addedBytes: number;
 
-  constructor(components: BoardLogComponents, board: string, rows: readonly BoardRow[]) {
-    this.#components = components;
+  constructor(table: Table, board: string, rows: readonly BoardRow[]) {
+    this.#table = table;
     this.#prefix = `${board}/`;
     this.#keys = rows.map((row) => row.key);
     this.#foldedBytes = rows[0]?.value.length ?? 0;
-    for (const row of rows.slice(1)) this.#addedBytes += row.value.length;
+    this.#addedBytes = bytesOf(rows.slice(1).map(({ value }) => value));
     const last = Number(rows.at(-1)?.key.slice(this.#prefix.length) ?? -1);
     this.#next = Number.isSafeInteger(last) ? last + 1 : rows.length;
   }
@@ -94,56 +80,7 @@ class TableLog implements BoardLog {
     return this.#addedBytes;
   }
 
-  append(update: Uint8Array): Promise<void> {
-    if (this.#isDamaged) return this.fold();
-    const key = this.#takeKey();
-    this.#keys.push(key);
-    this.#addedBytes += update.length;
-    const before = this.#durable;
-    const put = this.#components.table.put(key, update).catch((error: unknown) => {
-      this.#isDamaged = true;
-      this.#components.failed(error);
-      throw error;
-    });
-    const durable = this.#keep(Promise.all([before, put]).then(() => undefined));
-    if (this.#isLong()) void this.fold();
-    return durable;
-  }
-
-  fold(): Promise<void> {
-    const snapshot = this.#components.snapshot();
-    const old = this.#keys;
-    const oldBytes = { folded: this.#foldedBytes, added: this.#addedBytes };
-    const key = this.#takeKey();
-    this.#keys = [key];
-    this.#foldedBytes = snapshot.length;
-    this.#addedBytes = 0;
-    this.#isDamaged = false;
-    const writes = [{ key, value: snapshot }, ...old.map((gone) => ({ key: gone }))];
-    const batch = this.#components.table.batch(writes).catch((error: unknown) => {
-      this.#isDamaged = true;
-      this.#components.failed(error);
-      this.#keys = [...old, ...this.#keys];
-      this.#foldedBytes = oldBytes.folded;
-      this.#addedBytes += oldBytes.added;
-      throw error;
-    });
-    return this.#keep(batch);
-  }
-
-  flushed(): Promise<void> {
-    return this.#durable;
-  }
-
-  /** Makes `durable` what {@link flushed} waits for. */
-  #keep(durable: Promise<void>): Promise<void> {
-    this.#durable = durable;
-    // `failed` has told of the rejection already, whether or not anybody waits for this promise.
-    durable.catch(() => undefined);
-    return durable;
-  }
-
-  #isLong(): boolean {
+  get isLong(): boolean {
     const rows = this.#keys.length;
     if (rows > FOLD_ROWS_MAX || this.#addedBytes > Math.max(FOLD_BYTES, this.#foldedBytes)) {
       return rows > 1;
@@ -151,9 +88,31 @@ class TableLog implements BoardLog {
     return rows > FOLD_ROWS && this.#addedBytes > this.#foldedBytes / 2;
   }
 
-  #takeKey(): string {
-    const key = `${this.#prefix}${String(this.#next).padStart(DIGITS, '0')}`;
-    this.#next += 1;
-    return key;
+  async append(updates: readonly Uint8Array[]): Promise<void> {
+    const rows = this.#rowsOf(updates);
+    await this.#table.batch(rows);
+    for (const { key } of rows) this.#keys.push(key);
+    this.#addedBytes += bytesOf(updates);
   }
+
+  async fold(snapshot: Uint8Array, updates: readonly Uint8Array[]): Promise<void> {
+    const rows = this.#rowsOf([snapshot, ...updates]);
+    await this.#table.batch([...rows, ...this.#keys.map((key) => ({ key }))]);
+    this.#keys.splice(0, this.#keys.length, ...rows.map(({ key }) => key));
+    this.#foldedBytes = snapshot.length;
+    this.#addedBytes = bytesOf(updates);
+  }
+
+  /** Keys are never used twice: a write that was refused may be on the disk after all. */
+  #rowsOf(updates: readonly Uint8Array[]): BoardRow[] {
+    return updates.map((value) => {
+      const key = `${this.#prefix}${String(this.#next).padStart(DIGITS, '0')}`;
+      this.#next += 1;
+      return { key, value };
+    });
+  }
+}
+
+function bytesOf(updates: readonly Uint8Array[]): number {
+  return updates.reduce((sum, update) => sum + update.length, 0);
 }

@@ -23,9 +23,10 @@ export interface Board {
   readonly name: string;
   get(key: string): BoardEntry | undefined;
   /**
-   * Resolves once the write is durable here; peers get it right after.
+   * Resolves once the write is durable here, and not before can anybody read the entry; peers get the
+   * entry right after.
    * @throws STARLING_BOARD_INVALID for what is over a bound; STARLING_STATE_UNUSABLE when the disk
-   * refuses it: then it may still come to be with the next write
+   * refuses the write, STARLING_LIMIT_EXCEEDED when too much waits for the disk: then nothing has changed
    */
   set(key: string, value: Json): Promise<BoardEntry>;
   /** Resolves to false when there was nothing to delete. */
@@ -38,8 +39,8 @@ export interface Board {
    */
   digest(): string;
   /**
-   * Hears every change, own ones too, at most 1000 at a time. Own ones are heard before they are
-   * durable. Returns a function that stops it.
+   * Hears every change, own ones too, at most 1000 at a time; own ones once they are durable, the last of
+   * each key where many are written together. Returns a function that stops it.
    */
   watch(listener: (changes: readonly BoardChange[]) => void): () => void;
 }

@@ -9,9 +9,9 @@ import { encodeGossip } from './codec.ts';
 import { mergeUpdates } from './document.ts';
 
 /** How many updates others take of a node. */
-export const UPDATE_ALLOWANCE = { burst: 300, everyMs: 20 } as const;
+export const UPDATE_ALLOWANCE = { burst: 100, everyMs: 30 } as const;
 /** How many this node sends: less than others take. */
-const OWN_PACE = { burst: 200, everyMs: 25 } as const;
+const OWN_PACE = { burst: 60, everyMs: 40 } as const;
 /** A longer update goes by sync only: a gossip message carries 64 KiB, its envelope included. */
 const GOSSIP_BYTES_MAX = 48 * 1024;
 

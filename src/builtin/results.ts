@@ -1,7 +1,7 @@
 /** What the tools of the built-in server `starling` return; the CLI prints these. */
 import type { AuditEntry, AuditVerdict, Checkpoint } from '../audit/types.ts';
 import type { BoardChange, BoardEntry } from '../blackboard/types.ts';
-import type { Warning } from '../core/index.ts';
+import type { PeerId, Warning } from '../core/index.ts';
 import type { ShownChain } from '../grants/index.ts';
 import type { Capability, Refusal } from '../grants/types.ts';
 import type { ApiKey, InvisibleFlag } from '../gateway/index.ts';
@@ -9,6 +9,7 @@ import type { GatewayEndpoints, SessionDoor, UpstreamStatus } from '../gateway/t
 import type { ExplainedStep, PolicyCheck } from '../guard/index.ts';
 import type { PreviousKey, PeerView } from '../membership/types.ts';
 import type { Mesh } from '../mesh/types.ts';
+import type { ConductReport } from '../network/types.ts';
 
 /** Result of `status`. */
 export interface StatusResult {
@@ -32,6 +33,12 @@ export interface StatusResult {
   readonly warnings: readonly Warning[];
 }
 
+/** One peer, and how it behaves. */
+export interface PeerSummary extends PeerView {
+  /** What it does too much of; absent of a peer that behaves. */
+  readonly conduct?: Omit<ConductReport, 'peer'> & { readonly text: string };
+}
+
 /** Result of `status` for whoever is not the operator. */
 export interface ShortStatus extends Pick<
   StatusResult,
@@ -46,7 +53,15 @@ export interface ShortStatus extends Pick<
 
 /** Result of `peers`. */
 export interface PeersResult {
-  readonly peers: readonly PeerView[];
+  readonly peers: readonly PeerSummary[];
+}
+
+/** Result of `peer_forgive`. */
+export interface PeerForgiveResult {
+  readonly peer: string;
+  readonly peerId: PeerId;
+  /** False when there was nothing to forgive. */
+  readonly forgiven: boolean;
 }
 
 /** One grant as a person reads it. */

@@ -1,17 +1,26 @@
 /** The tools that show the node and its mesh as they are. */
 import { z } from 'zod';
 import type { BuiltinTool } from '../gateway/index.ts';
-import type { Membership } from '../membership/index.ts';
-import type { PeersResult, ShortStatus, StatusResult } from './results.ts';
+import { deedsOf } from '../membership/index.ts';
+import type { Membership, PeerView } from '../membership/index.ts';
+import type { Network } from '../network/index.ts';
+import type {
+  PeerForgiveResult,
+  PeerSummary,
+  PeersResult,
+  ShortStatus,
+  StatusResult,
+} from './results.ts';
 import { defineTool } from '../gateway/index.ts';
 
 /** What the status tools need. */
 export interface StatusComponents {
-  readonly membership: Pick<Membership, 'peers'>;
+  readonly membership: Pick<Membership, 'peer' | 'peers' | 'resolve'>;
+  readonly network: Pick<Network, 'conduct' | 'forgive' | 'misbehaving'>;
   status(): StatusResult;
 }
 
-/** `status` and `peers`. */
+/** `status`, `peers` and `peer_forgive`. */
 export function statusTools(components: StatusComponents): readonly BuiltinTool[] {
   return [
     defineTool({
@@ -31,13 +40,49 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
       name: 'peers',
       title: 'Peers of the mesh',
       description:
-        'Every peer of the mesh: alias, PeerId, state (alive, suspect, dead, left), last heartbeat, round-trip time, route and address.',
+        'Every peer of the mesh: alias, PeerId, state (alive, suspect, dead, left), last heartbeat, round-trip time, route and address; and what it does too much of, if anything.',
       input: z.object({}),
       hints: { readOnlyHint: true },
       clients: 'yes',
-      run: (): PeersResult => ({ peers: components.membership.peers() }),
+      run: (): PeersResult => ({
+        peers: components.membership.peers().map((view) => withConduct(components, view)),
+      }),
+    }),
+    defineTool({
+      name: 'peer_forgive',
+      title: 'Forgive a peer',
+      description:
+        'Forgets what a peer has done too much of, and lets it in again at once if it is kept out.',
+      input: z.object({
+        peer: z.string().min(1).max(256).describe('Alias, PeerId or did:key of the peer.'),
+      }),
+      hints: { destructiveHint: false, idempotentHint: true },
+      clients: 'no',
+      run({ peer }): PeerForgiveResult {
+        const { alias, peerId } = resolveAny(components, peer);
+        return { peer: alias, peerId, forgiven: components.network.forgive(peerId) };
+      },
     }),
   ];
+}
+
+function withConduct({ network }: StatusComponents, view: PeerView): PeerSummary {
+  const report = network.conduct(view.peerId);
+  if (report === undefined) return view;
+  const { state, counts, until } = report;
+  const text = deedsOf(report);
+  return { ...view, conduct: { state, counts, text, ...(until === undefined ? {} : { until }) } };
+}
+
+/** A peer that is kept out before its first heartbeat has no name here: its PeerId is its name then. */
+function resolveAny(
+  { membership, network }: StatusComponents,
+  reference: string,
+): Pick<PeerView, 'alias' | 'peerId'> {
+  const known = network.misbehaving().find((peer) => peer === reference);
+  return known === undefined
+    ? membership.resolve(reference)
+    : { alias: membership.peer(known)?.alias ?? known, peerId: known };
 }
 
 /** What a client needs to know: nothing of where things lie on this machine, and no process of it. */

@@ -1,5 +1,8 @@
 /** The `starling` command from its sources. Everything but this is in `program.ts`. */
+import { refuseDebugger } from '../core/debugger.ts';
 import { runProgram } from './program.ts';
+
+refuseDebugger();
 
 const [, , ...args] = process.argv;
 

@@ -1,8 +1,9 @@
 /** Checks one entry of `mcpServers` before it is written to a file. */
-import { readMcpServers, wrongName } from './mcp-servers.ts';
-import { explain } from './problems.ts';
+import { readEntry, wrongName } from './mcp-servers.ts';
 import type { Problem } from './problems.ts';
-import { fileSchema } from './schema.ts';
+
+/** Time of a call where nobody says another; which one does not matter to the check. */
+const CALL_TIMEOUT_MS = 60_000;
 
 /** What is wrong with an entry, and which variables it needs. */
 export interface ServerCheck {
@@ -10,27 +11,22 @@ export interface ServerCheck {
   readonly problems: readonly string[];
   /** Variables that the entry uses and `env` lacks. The node may have them in its own environment. */
   readonly unset: readonly string[];
+  /** What is not taken as it is written. */
+  readonly remarks: readonly string[];
 }
 
 /** Checks `entry` as the node would when it reads it under `name`. */
 export function checkMcpServer(name: string, entry: unknown, env: NodeJS.ProcessEnv): ServerCheck {
   const misnamed = wrongName(name);
-  if (misnamed !== undefined) return { problems: [misnamed], unset: [] };
-  const tree = { mcpServers: { [name]: entry } };
-  const parsed = fileSchema.safeParse(tree);
-  if (!parsed.success) {
-    const found = parsed.error.issues.flatMap((issue) => explain(issue, tree));
-    return { problems: found.map((problem) => sentence(problem, name)), unset: [] };
-  }
-  const found: Problem[] = [];
-  const { mcpServers, limits } = parsed.data;
-  readMcpServers(mcpServers, { env, callTimeoutMs: limits.callTimeoutMs }, found);
-  const unset = found.filter(({ variable }) => variable !== undefined);
+  if (misnamed !== undefined) return { problems: [misnamed], unset: [], remarks: [] };
+  const read = readEntry(name, entry, { env, callTimeoutMs: CALL_TIMEOUT_MS });
+  const unset = read.problems.filter(({ variable }) => variable !== undefined);
   // While a variable is missing the value is not known, so its other problems mean nothing.
-  const rest = found.filter(({ key }) => !unset.some((problem) => problem.key === key));
+  const rest = read.problems.filter(({ key }) => !unset.some((problem) => problem.key === key));
   return {
     problems: rest.map((problem) => sentence(problem, name)),
     unset: [...new Set(unset.flatMap(({ variable }) => variable ?? []))],
+    remarks: read.remarks,
   };
 }
 

@@ -27,5 +27,7 @@ export type {
   ServerOAuth,
   SseServer,
   StdioServer,
+  UnusableServer,
+  UsableServer,
   View,
 } from './types.ts';

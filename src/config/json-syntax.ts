@@ -2,7 +2,9 @@
  * Where a text stops being JSON (RFC 8259), or JSON with comments and trailing commas as VS Code reads
  * it. `JSON.parse` does not always say where, and quotes the text around, which may be secret.
  */
-import { printParseErrorCode, visit } from 'jsonc-parser';
+import { parseTree, printParseErrorCode, visit } from 'jsonc-parser';
+import type { Node } from 'jsonc-parser';
+import type { Json } from '../core/index.ts';
 
 /** The first fault of a text. Lines and columns count from 1. */
 export interface JsonFault {
@@ -69,6 +71,27 @@ export function findJsonFault(text: string, dialect: JsonDialect = 'json'): Json
     if (error instanceof Fault) return error.found;
     throw error;
   }
+}
+
+/**
+ * The value of a text without faults, with comments and trailing commas; undefined for an empty text. Of keys
+ * that come twice the last counts, as for `JSON.parse`.
+ */
+export function readJsonc(text: string): Json | undefined {
+  const root = parseTree(text, [], { allowTrailingComma: true });
+  return root === undefined ? undefined : valueOf(root);
+}
+
+/** The plain value of a node. (jsonc-parser's `getNodeValue` makes objects without a prototype, which equal no others.) */
+export function valueOf(node: Node): Json {
+  if (node.type === 'array') return (node.children ?? []).map(valueOf);
+  if (node.type !== 'object') return node.value as Json;
+  const entries = (node.children ?? []).map(({ children: [key, value] = [] }) => [
+    key?.value as string,
+    value === undefined ? null : valueOf(value),
+  ]);
+  // `fromEntries` defines: even a key `__proto__` is just a key.
+  return Object.fromEntries(entries) as Json;
 }
 
 /** Leaves the walk at the first fault, before its recursion meets the end of the stack. */

@@ -5,10 +5,10 @@ import { resolve } from 'node:path';
 import { BUILTIN_SERVER, Secret, StarlingError, durationMs, messageOf } from '../core/index.ts';
 import { checkAddresses } from './addresses.ts';
 import { ENVIRONMENT, readEnvironment } from './env.ts';
-import { findJsonFault } from './json-syntax.ts';
+import { findJsonFault, readJsonc } from './json-syntax.ts';
 import { readMcpServers } from './mcp-servers.ts';
 import { defaultConfigFile, defaultStateDir, policyFile } from './paths.ts';
-import { explain, invalidConfig, valueAt } from './problems.ts';
+import { explain, invalidConfig, misfit, valueAt } from './problems.ts';
 import type { Problem } from './problems.ts';
 import { fileSchema } from './schema.ts';
 import type { FileConfig, FileInput } from './schema.ts';
@@ -46,6 +46,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   const variables = readEnvironment(sources.env, problems);
   for (const [key, value] of variables) setKey(tree, key, value);
   merge(tree, sources.flags);
+  const servers = serversOf(tree, problems);
   const parsed = fileSchema.safeParse(tree);
   if (!parsed.success) {
     problems.push(...parsed.error.issues.flatMap((issue) => explain(issue, tree)));
@@ -55,7 +56,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     );
   }
   problems.push(...(await checkAddresses(parsed.data)));
-  const config = complete(parsed.data, file, sources.env, problems);
+  const config = complete({ ...parsed.data, mcpServers: servers }, file, sources.env, problems);
   if (problems.length > 0) {
     throw invalidConfig(
       where,
@@ -87,20 +88,31 @@ function parseFile(file: string, text: string): Tree {
   const wrong = (problem: string): StarlingError =>
     invalidConfig(file, [{ key: '', text: problem }]);
   if (text.length > FILE_BYTES_MAX) throw wrong('it is over 4 MiB');
-  const fault = findJsonFault(text);
+  const fault = findJsonFault(text, 'jsonc');
   if (fault !== undefined) {
     throw wrong(
       `it is not JSON: line ${fault.line}, column ${fault.column}: expected ${fault.expected}`,
     );
   }
-  const value: unknown = JSON.parse(text);
+  const value: unknown = readJsonc(text);
   if (!isTree(value))
     throw wrong('it is not a JSON object; allowed: { "name": …, "mcpServers": … }');
   return value;
 }
 
+/** Takes the servers out of the file: each is read by itself, so that a bad one does not stop the rest. */
+function serversOf(tree: Tree, problems: Problem[]): Tree {
+  const { mcpServers } = tree;
+  delete tree['mcpServers'];
+  if (isTree(mcpServers)) return mcpServers;
+  if (mcpServers !== undefined && mcpServers !== null) {
+    problems.push(misfit('mcpServers', mcpServers, 'an object { … }'));
+  }
+  return {};
+}
+
 function complete(
-  file: FileConfig,
+  file: Omit<FileConfig, 'mcpServers'> & { readonly mcpServers: Tree },
   path: string,
   env: NodeJS.ProcessEnv,
   problems: Problem[],
@@ -147,11 +159,10 @@ function complete(
     relay: file.relay,
     http: httpOf(file.http, problems),
     tcp: file.tcp,
-    mcpServers: readMcpServers(
-      file.mcpServers,
-      { env, callTimeoutMs: file.limits.callTimeoutMs },
-      problems,
-    ),
+    mcpServers: readMcpServers(file.mcpServers, {
+      env,
+      callTimeoutMs: file.limits.callTimeoutMs,
+    }),
     list: file.list,
     views: readViews(file.views),
     pins: file.pins,

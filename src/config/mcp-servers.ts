@@ -2,19 +2,49 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, resolve } from 'node:path';
-import { BUILTIN_SERVER, Secret, messageOf } from '../core/index.ts';
-import type { SecretPiece } from '../core/index.ts';
+import type { z } from 'zod';
+import { BUILTIN_SERVER, Secret, messageOf, printable } from '../core/index.ts';
+import type { JsonObject, SecretPiece } from '../core/index.ts';
+import { plainEntry } from './client-entries.ts';
+import { explain } from './problems.ts';
 import type { Problem } from './problems.ts';
-import type { FileConfig } from './schema.ts';
+import { mcpServerSchema } from './schema.ts';
 import { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
-import type { HttpServer, McpServer, ServerOAuth, SseServer, StdioServer } from './types.ts';
+import type {
+  HttpServer,
+  McpServer,
+  ServerOAuth,
+  SseServer,
+  StdioServer,
+  UnusableServer,
+} from './types.ts';
 
-type Entry = FileConfig['mcpServers'][string];
-type Base = Pick<McpServer, 'timeoutMs' | 'shared' | 'peerRoots' | 'idleMs'>;
+type Entry = z.output<typeof mcpServerSchema>;
+type Base = Pick<McpServer, 'timeoutMs' | 'shared' | 'peerRoots' | 'idleMs' | 'remarks'>;
 
+/** What the entries are read with. */
+export interface ReadServersInit {
+  readonly env: NodeJS.ProcessEnv;
+  readonly callTimeoutMs: number;
+}
+
+/** What came of one entry. */
+export interface ReadServer {
+  /** Absent when the entry can't be used; {@link problems} say why. */
+  readonly server?: McpServer;
+  readonly isDisabled: boolean;
+  readonly problems: readonly Problem[];
+  readonly remarks: readonly string[];
+}
+
+/** Our own keys of an entry. */
+const OUR_KEYS = Object.keys(mcpServerSchema.shape);
+const NAME_MAX = 32;
 const SERVER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 /** `${NAME}` and `${NAME:-default}`, as in POSIX shells; some clients write `${env:NAME}`. */
 const VARIABLE = /\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
+/** `$NAME` alone is a variable to Gemini CLI and Copilot. */
+const BARE_VARIABLE = /^\$([A-Z_][A-Z0-9_]*)$/;
 /** `${secret:NAME}`: a secret that the node keeps. */
 const SECRET = /\$\{secret:([^}]*)\}/g;
 /** The passphrase of the key is for us alone, whatever a file asks for. */
@@ -25,52 +55,131 @@ const HTTP_TYPES = ['http', 'streamable-http', 'streamableHttp', 'streamable_htt
 const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 const ENV_FILE_BYTES_MAX = 1024 * 1024;
 
-/** The servers that are not disabled, by name. What is wrong goes to `problems`, never a value. */
+/**
+ * The servers that are not disabled, by name. An entry that can't be used is a server that fails, and the
+ * rest runs. No value is in a text.
+ */
 export function readMcpServers(
-  entries: FileConfig['mcpServers'],
-  init: { readonly env: NodeJS.ProcessEnv; readonly callTimeoutMs: number },
-  problems: Problem[],
+  entries: Readonly<Record<string, unknown>>,
+  init: ReadServersInit,
 ): Readonly<Record<string, McpServer>> {
   const servers: Record<string, McpServer> = {};
-  for (const [written, entry] of Object.entries(entries)) {
-    const key = `mcpServers.${written}`;
-    const name = serverName(written);
-    const misnamed = wrongName(written);
-    if (misnamed !== undefined) {
-      problems.push({ key, text: misnamed });
-    } else if (Object.hasOwn(servers, name)) {
-      problems.push({ key, text: `two servers are called '${name}'` });
-    } else if (entry.disabled !== true && entry.enabled !== false) {
-      const reader = new EntryReader(key, init.env, problems);
-      const server = reader.read(entry, init.callTimeoutMs);
-      if (server !== undefined) servers[name] = server;
-    }
+  const names = namesOf(Object.keys(entries));
+  for (const [written, value] of Object.entries(entries)) {
+    if (value === null) continue;
+    const name = names.get(written) ?? written;
+    const read = readEntry(written, value, init);
+    if (read.isDisabled) continue;
+    const renamed =
+      name === written ? [] : [`it is called '${name}' here; in the file '${printable(written)}'`];
+    const remarks = [...renamed, ...read.remarks];
+    const texts = read.problems.map(({ key, text }) => `${key}: ${text}`);
+    if (isBuiltin(written)) texts.unshift(RESERVED);
+    const server =
+      texts.length === 0 && read.server !== undefined ? read.server : unusable(texts, init);
+    servers[name] = remarks.length === 0 ? server : { ...server, remarks };
   }
   return servers;
 }
 
-/** What a server is called: `__` separates server and tool, so that no name may hold it. */
-export function serverName(written: string): string {
-  return written.replaceAll(/_{2,}/g, '_');
+/** Reads one entry, as the client wrote it. */
+export function readEntry(written: string, value: unknown, init: ReadServersInit): ReadServer {
+  const key = `mcpServers.${printable(written)}`;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    const problems = [{ key, text: "this value can't be used; allowed: an object { … }" }];
+    return { isDisabled: false, problems, remarks: [] };
+  }
+  const { entry, remarks } = plainEntry(value as JsonObject, OUR_KEYS);
+  const isDisabled = entry['disabled'] === true || entry['enabled'] === false;
+  const parsed = mcpServerSchema.safeParse(entry);
+  if (!parsed.success) {
+    const tree = { mcpServers: { [written]: entry } };
+    const problems = parsed.error.issues.flatMap((issue) =>
+      explain({ ...issue, path: ['mcpServers', written, ...issue.path] }, tree),
+    );
+    return { isDisabled, problems, remarks };
+  }
+  const problems: Problem[] = [];
+  const all = [...remarks];
+  const reader = new EntryReader(key, init.env, { problems, remarks: all });
+  const server = reader.read(parsed.data, init.callTimeoutMs);
+  return { ...(server === undefined ? {} : { server }), isDisabled, problems, remarks: all };
 }
 
-/** Why a server can't be called so; undefined when it can. */
+/** What a server is called here whose name in a file is `written`, unless another one has that name. */
+export function serverName(written: string): string {
+  const fit = written
+    .replaceAll(/[^A-Za-z0-9_-]+/g, '-')
+    .replaceAll(/_{2,}/g, '_')
+    .replaceAll(/^[-_]+/g, '')
+    .slice(0, NAME_MAX)
+    .replaceAll(/[-_]+$/g, '');
+  // A name that can be used stays as it is: `a_` and `a-` are names.
+  if (SERVER_NAME.test(written) && !written.includes('__')) return written;
+  return fit === '' ? 'server' : fit;
+}
+
+/** Why a server can't be called so; undefined when it can. `__` separates server and tool. */
 export function wrongName(written: string): string | undefined {
-  const name = serverName(written);
-  if (!SERVER_NAME.test(name)) return 'a server is named by 1 to 32 of A-Z, a-z, 0-9, - and _';
-  if (name.toLowerCase() !== BUILTIN_SERVER) return undefined;
-  return `'${BUILTIN_SERVER}' is the built-in server; choose another name`;
+  if (!SERVER_NAME.test(written.replaceAll(/_{2,}/g, '_'))) {
+    return 'a server is named by 1 to 32 of A-Z, a-z, 0-9, - and _';
+  }
+  return isBuiltin(written) ? RESERVED : undefined;
+}
+
+const RESERVED = `'${BUILTIN_SERVER}' is the built-in server; choose another name`;
+
+function isBuiltin(written: string): boolean {
+  return serverName(written).toLowerCase() === BUILTIN_SERVER;
+}
+
+/** The names of all: those that can be used as they are come first, and none hides another. */
+function namesOf(all: readonly string[]): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  const used = new Set<string>([BUILTIN_SERVER]);
+  const isOurs = (written: string): boolean =>
+    serverName(written) === written && !isBuiltin(written);
+  for (const written of [...all.filter(isOurs), ...all.filter((one) => !isOurs(one))]) {
+    const wanted = serverName(written);
+    let name = wanted;
+    for (let count = 2; used.has(name.toLowerCase()); count += 1) {
+      const end = `-${count}`;
+      name = wanted.slice(0, NAME_MAX - end.length) + end;
+    }
+    // Two names that differ in case alone are two servers, where both can be used as they are.
+    used.add(isOurs(written) ? name : name.toLowerCase());
+    names.set(written, name);
+  }
+  return names;
+}
+
+function unusable(problems: readonly string[], { callTimeoutMs }: ReadServersInit): UnusableServer {
+  const { shared, peerRoots, idleTimeout } = mcpServerSchema.parse({});
+  return {
+    type: 'unusable',
+    problems,
+    timeoutMs: callTimeoutMs,
+    shared,
+    peerRoots,
+    idleMs: idleTimeout,
+  };
 }
 
 class EntryReader {
   readonly #key: string;
   readonly #env: NodeJS.ProcessEnv;
   readonly #problems: Problem[];
+  readonly #remarks: string[];
 
-  constructor(key: string, env: NodeJS.ProcessEnv, problems: Problem[]) {
+  constructor(
+    key: string,
+    env: NodeJS.ProcessEnv,
+    found: { readonly problems: Problem[]; readonly remarks: string[] },
+  ) {
     this.#key = key;
     this.#env = env;
-    this.#problems = problems;
+    this.#problems = found.problems;
+    this.#remarks = found.remarks;
   }
 
   read(entry: Entry, callTimeoutMs: number): McpServer | undefined {
@@ -147,6 +256,7 @@ class EntryReader {
   ): HttpServer | SseServer | undefined {
     if (written === undefined) return this.#wrong('url', `an ${type} server needs one`);
     const headers = this.#secrets('headers', entry.headers ?? {});
+    this.#noteTwins(Object.keys(headers));
     for (const [name, value] of Object.entries(headers)) {
       if (!isHeader(name, value)) this.#wrong(`headers.${name}`, 'it is no HTTP header');
     }
@@ -196,6 +306,18 @@ class EntryReader {
     return url;
   }
 
+  /** Names of headers are equal in any case (RFC 9110 §5.1). */
+  #noteTwins(names: readonly string[]): void {
+    const seen = new Map<string, string>();
+    for (const name of names) {
+      const before = seen.get(name.toLowerCase());
+      seen.set(name.toLowerCase(), name);
+      if (before !== undefined) {
+        this.#remarks.push(`headers: ${before} and ${name} are one header; the later one counts`);
+      }
+    }
+  }
+
   #secrets(part: string, values: Readonly<Record<string, string>>): Record<string, Secret> {
     return Object.fromEntries(
       Object.entries(values).map(([name, value]) => [name, this.#secret(`${part}.${name}`, value)]),
@@ -203,7 +325,8 @@ class EntryReader {
   }
 
   /** A value that is never shown, so that secrets which the node keeps may stand in it. */
-  #secret(part: string, text: string): Secret {
+  #secret(part: string, written: string): Secret {
+    const text = this.#withBareVariable(part, written);
     const pieces: SecretPiece[] = [];
     let from = 0;
     for (const match of text.matchAll(SECRET)) {
@@ -221,6 +344,14 @@ class EntryReader {
     const rest = text.slice(from);
     if (rest.includes('${secret:')) this.#wrong(part, "a ${secret:… lacks its '}'");
     return new Secret([...pieces, this.#variables(part, rest)]);
+  }
+
+  #withBareVariable(part: string, written: string): string {
+    const [, name] = BARE_VARIABLE.exec(written) ?? [];
+    if (name === undefined) return written;
+    if (this.#env[name] !== undefined) return `\${${name}}`;
+    this.#remarks.push(`${part}: no variable ${name} is set, so that the text $${name} is meant`);
+    return written;
   }
 
   #envFile(path: string): Record<string, Secret> {
@@ -262,6 +393,7 @@ class EntryReader {
       this.#wrong(part, 'nobody can be asked for an ${input:…} here; use ${VARIABLE}');
     }
     return text.replaceAll(VARIABLE, (_, name: string, fallback: string | undefined) => {
+      if (name === 'userHome') return homedir();
       const value = name === OURS_ALONE ? undefined : this.#env[name];
       if (value !== undefined && (value !== '' || fallback === undefined)) return value;
       if (fallback !== undefined) return fallback;

@@ -37,6 +37,8 @@ const TOOL_PATTERN =
 export const LISTEN_DEFAULT: readonly string[] = [
   '/ip4/0.0.0.0/tcp/4040',
   '/ip4/0.0.0.0/tcp/4041/ws',
+  '/ip6/::/tcp/4040',
+  '/ip6/::/tcp/4041/ws',
 ];
 
 /** Text of a form; `form` in words is the error message, whatever is wrong (see `problems.ts`). */
@@ -177,9 +179,6 @@ export const mcpServerSchema = z
       .describe('Milliseconds after which an unused session of the server ends; 0 never.'),
     disabled: flag.optional().describe('True: the server is left alone.'),
     enabled: flag.optional().describe('False: another word for `disabled: true`.'),
-    autoApprove: z.unknown().optional().describe("Other clients' key; ignored."),
-    alwaysAllow: z.unknown().optional().describe("Other clients' key; ignored."),
-    description: z.unknown().optional().describe("Other clients' key; ignored."),
   })
   .describe(
     '${VAR} and ${VAR:-default} are expanded in command, args, env, url, headers and oauth; ${secret:NAME}, set by `starling secret set NAME`, in env, headers and oauth.clientSecret.',
@@ -216,7 +215,9 @@ export const fileSchema = z.strictObject({
     .array(multiaddr)
     .max(16)
     .default([...LISTEN_DEFAULT])
-    .describe('Multiaddrs to listen on.'),
+    .describe(
+      'Multiaddrs to listen on. Where all addresses of a family are meant and the machine has none of that family, that one is passed over.',
+    ),
   announce: z
     .array(multiaddr)
     .max(16)

@@ -11,6 +11,8 @@ interface ServerBase {
   readonly peerRoots: boolean;
   /** An upstream session unused for this long is ended; 0 never. Default 600000. */
   readonly idleMs: number;
+  /** What of the entry was not taken as it is written: a sentence each, without any value. */
+  readonly remarks?: readonly string[];
 }
 
 /** What a sandboxed process may see. Paths are absolute. */
@@ -69,7 +71,17 @@ export interface SseServer extends RemoteServer {
   readonly type: 'sse';
 }
 
-export type McpServer = StdioServer | HttpServer | SseServer;
+/** An entry that can't be used: it fails, and the rest runs. */
+export interface UnusableServer extends ServerBase {
+  readonly type: 'unusable';
+  /** Why: a sentence each, without any value. */
+  readonly problems: readonly string[];
+}
+
+/** An upstream MCP server that can be run or called. */
+export type UsableServer = StdioServer | HttpServer | SseServer;
+
+export type McpServer = UsableServer | UnusableServer;
 
 /** Certificate and key of the HTTP endpoint: absolute paths of PEM files. */
 export interface HttpTls {
@@ -129,7 +141,7 @@ export interface Config {
   readonly stateDir: string;
   /** The config file, read or to be read. Absent in a configuration that was made by a program. */
   readonly file?: string;
-  /** Multiaddrs to listen on. Default `/ip4/0.0.0.0/tcp/4040` and `/ip4/0.0.0.0/tcp/4041/ws`. */
+  /** Multiaddrs to listen on. Default: ports 4040 and 4041 (`/ws`) of all addresses, IPv4 and IPv6. */
   readonly listen: readonly string[];
   /** Multiaddrs to tell others instead of what we listen on. */
   readonly announce: readonly string[];

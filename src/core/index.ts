@@ -6,8 +6,11 @@ export { createBuckets, fullBucket, refilled, waitMsOf } from './bucket.ts';
 export type { BucketLevel, BucketSize, Buckets } from './bucket.ts';
 export { createChurnMap } from './churn-map.ts';
 export type { ChurnMap } from './churn-map.ts';
+export { clockText, isClockApart } from './clock-offset.ts';
+export type { ClockOffset } from './clock-offset.ts';
 export { systemClock } from './clock.ts';
 export type { Clock, Random } from './clock.ts';
+export { keepDebuggerShut, refuseDebugger } from './debugger.ts';
 export { diskTroubleOf } from './disk-trouble.ts';
 export type { DiskTrouble } from './disk-trouble.ts';
 export { ERRORS, StarlingError, messageOf, toStarlingError } from './errors.ts';
@@ -24,19 +27,22 @@ export {
   jsonStringAt,
   skipJsonSpace,
 } from './json-scanner.ts';
+export { withNumbersWritten } from './json-numbers.ts';
 export { createPartStack, createScope, stopAll, thenStop } from './lifecycle.ts';
 export type { PartStack, Scope, Startable } from './lifecycle.ts';
 export { createLineDecoder } from './lines.ts';
 export type { LineDecoder, LineSink } from './lines.ts';
 export { createLogger, silentLogger } from './logger.ts';
 export type { LogFields, LogLevel, Logger } from './logger.ts';
+export { createExactNames, foldName } from './names.ts';
+export type { ExactNames } from './names.ts';
 export { Secret, missingSecret } from './secret.ts';
 export type { SecretLookup, SecretPiece } from './secret.ts';
 export { createLoopTurns } from './loop-turns.ts';
 export type { LoopTurns } from './loop-turns.ts';
 export { createSemaphore } from './semaphore.ts';
 export type { Semaphore } from './semaphore.ts';
-export { DURATION, durationMs } from './duration.ts';
+export { DURATION, durationMs, durationText } from './duration.ts';
 export { isCount, isNumber, isObject, isText } from './shape.ts';
 export type { Fields } from './shape.ts';
 export { parseStrictJson } from './strict-json.ts';

@@ -1,17 +1,24 @@
 /** What every peer offers, as it lists it to us: bounded, checked, and nothing more. */
 import { EventEmitter } from 'node:events';
-import type { Logger, PeerId } from '../core/index.ts';
+import { BUILTIN_SERVER } from '../core/index.ts';
+import type { Health, Logger, PeerId } from '../core/index.ts';
 import { soundItems } from './sound-items.ts';
 import type { CatalogLimits, ItemRemark } from './sound-items.ts';
 import type { Directory, DirectoryEvents, ServerCatalog } from './types.ts';
 
 const KIND_NAMES = ['tools', 'resources', 'templates', 'prompts'] as const;
 
+/** What the directory works with. */
+export interface DirectoryComponents {
+  readonly logger: Logger;
+  /** Hears that what a peer offers is cut. */
+  readonly health?: Pick<Health, 'raise' | 'clear'>;
+  /** The name by which people know a peer. */
+  readonly nameOf?: (peer: PeerId) => string;
+}
+
 /** Makes an empty directory. */
-export function createDirectory(
-  components: { readonly logger: Logger },
-  limits: CatalogLimits,
-): Directory {
+export function createDirectory(components: DirectoryComponents, limits: CatalogLimits): Directory {
   const catalogs = new Map<PeerId, readonly ServerCatalog[]>();
   const events = new EventEmitter<DirectoryEvents>();
   return {
@@ -19,12 +26,14 @@ export function createDirectory(
     servers: (peer) => catalogs.get(peer) ?? [],
     peers: () => [...catalogs.keys()],
     set(peer, servers) {
-      const sound = soundCatalogs(servers, limits, components.logger.child(peer));
+      const { catalogs: sound, cut } = cutCatalogs(servers, limits, components.logger.child(peer));
+      tellCut(components, peer, cut, limits);
       if (JSON.stringify(catalogs.get(peer)) === JSON.stringify(sound)) return;
       catalogs.set(peer, sound);
       events.emit('change', peer);
     },
     clear(peer) {
+      components.health?.clear(cutCode(peer));
       if (catalogs.delete(peer)) events.emit('change', peer);
     },
   };
@@ -36,16 +45,52 @@ export function soundCatalogs(
   limits: CatalogLimits,
   logger: Logger,
 ): readonly ServerCatalog[] {
+  return cutCatalogs(servers, limits, logger).catalogs;
+}
+
+/** The same, and how many items were over the limit. */
+function cutCatalogs(
+  servers: readonly ServerCatalog[],
+  limits: CatalogLimits,
+  logger: Logger,
+): { readonly catalogs: readonly ServerCatalog[]; readonly cut: number } {
   let left = limits;
-  return servers.map((catalog) => {
+  let cut = 0;
+  const sound = new Map<ServerCatalog, ServerCatalog>();
+  // The peer's own tools come first: by them one asks for leave, whatever else there is too much of.
+  const isOwn = ({ server }: ServerCatalog): number => (server === BUILTIN_SERVER ? 0 : 1);
+  for (const catalog of servers.toSorted((a, b) => isOwn(a) - isOwn(b))) {
     const { items, remarks } = soundItems(catalog, left);
     logRemarks(remarks, catalog.server, logger);
+    cut += remarks.reduce((sum, { overLimit = 0 }) => sum + overLimit, 0);
     const sizeBytes = KIND_NAMES.reduce(
       (sum, kind) => sum + Buffer.byteLength(JSON.stringify(items[kind])),
       0,
     );
     left = { tools: Math.max(0, left.tools - items.tools.length), bytes: left.bytes - sizeBytes };
-    return { ...catalog, ...items };
+    sound.set(catalog, { ...catalog, ...items });
+  }
+  return { catalogs: servers.map((catalog) => sound.get(catalog) ?? catalog), cut };
+}
+
+function cutCode(peer: PeerId): string {
+  return `catalog-cut:${peer}`;
+}
+
+function tellCut(
+  { health, nameOf }: DirectoryComponents,
+  peer: PeerId,
+  cut: number,
+  limits: CatalogLimits,
+): void {
+  if (cut === 0) {
+    health?.clear(cutCode(peer));
+    return;
+  }
+  health?.raise({
+    code: cutCode(peer),
+    text: `${nameOf?.(peer) ?? peer} offers more than is taken here: ${cut} of its tools, resources or prompts are left out`,
+    hint: `raise limits.tools (now ${limits.tools}) in the configuration, or have that node offer fewer servers`,
   });
 }
 

@@ -29,6 +29,8 @@ export type {
 export { createLogins } from './upstreams/oauth/logins.ts';
 export type { Logins } from './upstreams/oauth/logins.ts';
 export { bindSecrets, secretUses } from './upstreams/server-secrets.ts';
+export { createChildren } from './upstreams/children.ts';
+export type { Children } from './upstreams/children.ts';
 export { findMeans } from './upstreams/sandbox/means.ts';
 export type { Means } from './upstreams/sandbox/means.ts';
 export { noteNode } from './upstreams/sandbox/other-nodes.ts';

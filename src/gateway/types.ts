@@ -6,8 +6,56 @@ import type { ItemKind, ListedResource, ListedTool, ServerCatalog } from '../dir
 import type { ClientAccess, Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
 
-/** A JSON-RPC id as MCP allows it. */
-export type FrameId = string | number;
+/** A JSON-RPC id: a text, or a number, which is written back as it came. */
+export type FrameId = string | number | WrittenNumber;
+
+/** A JSON number that JavaScript would write otherwise. */
+export interface WrittenNumber {
+  readonly written: string;
+}
+
+/** A value's place: first byte, and the byte after its last. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The places in a message that a relay may change, or read as they were written. */
+export interface Spans {
+  /** The text that the places are in. */
+  readonly bytes: Buffer;
+  id?: Span;
+  /** The object `params`, braces included. */
+  params?: Span;
+  /** `params` where it is no object. */
+  oddParams?: Span;
+  /** The object `params._meta`. */
+  meta?: Span;
+  /** `params._meta` where it is no object. */
+  oddMeta?: Span;
+  /** The object `result`. */
+  result?: Span;
+  /** `params.name` */
+  name?: Span;
+  /** `params.uri` */
+  uri?: Span;
+  /** `params.ref.name` */
+  refName?: Span;
+  /** `params.ref.uri` */
+  refUri?: Span;
+  /** `params.arguments` */
+  arguments?: Span;
+  /** `params.requestId` */
+  requestId?: Span;
+  /** `params.progressToken` */
+  progressToken?: Span;
+  /** `params._meta.progressToken` */
+  metaProgressToken?: Span;
+  /** `params._meta["io.modelcontextprotocol/clientCapabilities"]` */
+  clientCapabilities?: Span;
+  /** A repeated key among those that decide where a message goes and what it asks. */
+  repeated?: string;
+}
 
 /** A JSON-RPC error object. */
 export interface FrameError {
@@ -23,6 +71,8 @@ export type Frame = RequestFrame | NotificationFrame | ResponseFrame;
 export interface RequestFrame {
   readonly kind: 'request';
   readonly bytes: Buffer;
+  /** Where the parts of `bytes` stand. */
+  readonly spans?: Spans;
   readonly id: FrameId;
   readonly method: string;
   readonly params: JsonObject;
@@ -32,14 +82,20 @@ export interface RequestFrame {
 export interface NotificationFrame {
   readonly kind: 'notification';
   readonly bytes: Buffer;
+  readonly spans?: Spans;
   readonly method: string;
   readonly params: JsonObject;
 }
 
-/** A response: exactly one of `result` and `error`. `id` is null when the sender could not tell. */
+/**
+ * A response: one of `result`, `error` and `odd`. `id` is null when the sender could not tell.
+ */
 export interface ResponseFrame {
   readonly kind: 'response';
   readonly bytes: Buffer;
+  readonly spans?: Spans;
+  /** What is wrong with an answer that can't be read; beside an empty result where it was null. */
+  readonly odd?: string;
   readonly id: FrameId | null;
   readonly result?: JsonObject;
   readonly error?: FrameError;
@@ -183,7 +239,8 @@ export interface ServerChannels {
 /** State of one upstream server of this node. */
 export interface UpstreamStatus {
   readonly server: string;
-  readonly kind: 'stdio' | 'http' | 'sse' | 'builtin';
+  /** `unusable`: its entry in the config file says nothing that could be run or called. */
+  readonly kind: 'stdio' | 'http' | 'sse' | 'builtin' | 'unusable';
   /** `idle`: its tools are known, and it starts when it is needed. */
   readonly state: 'starting' | 'ready' | 'idle' | 'failed' | 'stopped';
   readonly tools: number;

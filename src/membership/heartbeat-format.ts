@@ -5,13 +5,17 @@ import type { Presence } from './types.ts';
 
 /** One heartbeat. */
 export interface Heartbeat {
-  /** When the sender's process started, ms since the epoch: a later one refutes all before. */
+  /** Which run of the sender this is, about when it began, ms since the epoch: a later one refutes all before. */
   readonly incarnation: number;
   readonly sequence: number;
   readonly status: 'up' | 'leaving';
   /** Digest of the sender's records. */
   readonly records: string;
   readonly presence: Presence;
+  /** The sender's clock, ms since the epoch; older nodes do not tell it. */
+  readonly time?: number;
+  /** Told to one peer: the incarnation by which the sender knows it, when it has said an older one. */
+  readonly seen?: number;
 }
 
 const VERSION = 1;
@@ -34,6 +38,8 @@ export function encodeHeartbeat(heartbeat: Heartbeat): Uint8Array {
     load: presence.load,
     catalog: presence.catalog,
     boards: Object.fromEntries(Object.entries(presence.boards).slice(0, BOARDS_MAX)),
+    ...(heartbeat.time === undefined ? {} : { time: heartbeat.time }),
+    ...(heartbeat.seen === undefined ? {} : { seen: heartbeat.seen }),
     ...(presence.audit === undefined ? {} : { audit: presence.audit }),
   });
 }
@@ -51,7 +57,10 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
   const digests = readDigests(boards);
   if (digests === undefined) return undefined;
   const standing = readStanding(fields['audit']);
+  const { time, seen } = fields;
   return {
+    ...(isCount(time) ? { time } : {}),
+    ...(isCount(seen) ? { seen } : {}),
     incarnation: inc,
     sequence: seq,
     status,

@@ -39,13 +39,12 @@ export interface HeartbeatsComponents {
 
 /** Heartbeats out and in. */
 export interface Heartbeats {
-  /**
-   * Begins a new incarnation and hears from now on; `heard` gets whatever decodes, and whoever sent it.
-   * Returns a function that stops hearing.
-   */
+  /** From now on heartbeats are of this incarnation. */
+  begin(incarnation: number): void;
+  /** Hears from now on; `heard` gets whatever decodes, and whoever sent it. Returns a function that ends it. */
   listen(heard: (heartbeat: Heartbeat, from: PeerId) => void): () => void;
-  /** The next heartbeat, encoded. Each call makes a new one. */
-  next(status: Heartbeat['status']): Uint8Array;
+  /** The next heartbeat, encoded; `seen` is for the one peer whom it is told. Each call makes a new one. */
+  next(status: Heartbeat['status'], seen?: number): Uint8Array;
   /** Milliseconds until the next change may be told; telling it is counted. */
   paceMs(): number;
   /** Gossips a heartbeat. A failure is logged. */
@@ -83,9 +82,12 @@ class HeartbeatRoads implements Heartbeats {
     });
   }
 
+  begin(incarnation: number): void {
+    this.#incarnation = incarnation;
+  }
+
   listen(heard: (heartbeat: Heartbeat, from: PeerId) => void): () => void {
     const { clock, logger, network } = this.#components;
-    this.#incarnation = clock.now();
     const take = (bytes: Uint8Array, from: PeerId): void => {
       const heartbeat = decodeHeartbeat(bytes);
       if (heartbeat !== undefined) return heard(heartbeat, from);
@@ -107,8 +109,8 @@ class HeartbeatRoads implements Heartbeats {
     };
   }
 
-  next(status: Heartbeat['status']): Uint8Array {
-    const { presence, records } = this.#components;
+  next(status: Heartbeat['status'], seen?: number): Uint8Array {
+    const { clock, presence, records } = this.#components;
     this.#sequence += 1;
     return encodeHeartbeat({
       incarnation: this.#incarnation,
@@ -116,6 +118,8 @@ class HeartbeatRoads implements Heartbeats {
       status,
       records: records(),
       presence: presence(),
+      time: Math.max(0, Math.trunc(clock.now())),
+      ...(seen === undefined ? {} : { seen }),
     });
   }
 

@@ -17,3 +17,6 @@ export type {
   PeerView,
   Presence,
 } from './types.ts';
+export { deedsOf } from './conduct-words.ts';
+export { createConductTeller } from './tell-conduct.ts';
+export type { ConductTeller } from './tell-conduct.ts';

@@ -6,11 +6,12 @@ import { EventEmitter } from 'node:events';
 import {
   StarlingError,
   createScope,
+  isClockApart,
   messageOf,
   settledWithin,
   withDeadline,
 } from '../core/index.ts';
-import type { Clock, Logger, PeerId, Random, Scope } from '../core/index.ts';
+import type { Clock, Health, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import { createRecordSync } from '../mesh/index.ts';
 import type { OwnMesh, RecordSync } from '../mesh/index.ts';
 import type { Network } from '../network/index.ts';
@@ -18,11 +19,14 @@ import type { Table } from '../store/index.ts';
 import type { Heartbeat } from './heartbeat-format.ts';
 import { createHeartbeats } from './heartbeats.ts';
 import type { Heartbeats } from './heartbeats.ts';
+import { offsetOf, watchClocks, withSample } from './clock-watch.ts';
+import { createIncarnations } from './incarnation.ts';
+import type { Incarnations } from './incarnation.ts';
 import { createLiveness } from './liveness.ts';
 import type { Liveness } from './liveness.ts';
 import { followRevocations } from './follow-revocations.ts';
 import { createPeerTable } from './peer-table.ts';
-import type { PeerTable } from './peer-table.ts';
+import type { Peer, PeerTable } from './peer-table.ts';
 import type { Membership, MembershipEvents, PeerView, Presence } from './types.ts';
 import { boardsDiffer, sameOrNext } from './peer-diff.ts';
 import { createIndirectProbe } from './indirect-probe.ts';
@@ -44,6 +48,9 @@ export interface MembershipComponents {
   readonly ownMesh: OwnMesh;
   /** Where peers are saved. */
   readonly table: Table;
+  /** Where it is kept which run of this node this is. */
+  readonly runs: Table;
+  readonly health: Pick<Health, 'raise' | 'clear'>;
   /** What this node says of itself, asked for at each heartbeat. */
   readonly presence: () => Omit<Presence, 'boards'>;
   /** Digests of this node's boards, asked for at each heartbeat that is sent or heard. */
@@ -77,8 +84,10 @@ class LiveView implements Membership {
   readonly #sync: RecordSync;
   readonly #indirectProbe: IndirectProbe;
   readonly #liveness: Liveness;
+  readonly #incarnations: Incarnations;
   #scope: Scope | undefined;
   #isAnnouncing = false;
+  #hasClocksApart = false;
 
   constructor(components: MembershipComponents, init: MembershipInit) {
     this.#components = components;
@@ -106,6 +115,7 @@ class LiveView implements Membership {
       { ...components, peers: this.#peers, indirectProbe: this.#indirectProbe },
       init,
     );
+    this.#incarnations = createIncarnations({ table: components.runs, clock: components.clock });
     this.events.setMaxListeners(0);
   }
 
@@ -164,6 +174,7 @@ class LiveView implements Membership {
     );
     this.#scope = scope;
     await this.#peers.load((peer) => this.#isMember(peer));
+    this.#heartbeats.begin(await this.#incarnations.begin());
     // It was stopped meanwhile.
     if (scope.closed) return;
     this.#listen(scope);
@@ -226,23 +237,63 @@ class LiveView implements Membership {
       logger.debug({ peer: from }, 'heartbeat of no member');
       return;
     }
-    const { incarnation, sequence, status } = heartbeat;
+    const { incarnation, sequence, status, seen } = heartbeat;
+    if (seen !== undefined) void this.#pass(seen);
     const peer =
       this.#peers.get(from) ?? this.#peers.meet(from, heartbeat.presence.name, presence().name);
     if (peer === undefined) return;
     const isNew = incarnation > peer.incarnation;
+    if (incarnation < peer.incarnation) this.#correct(peer);
     if (!isNew && (incarnation < peer.incarnation || sequence <= peer.sequence)) return;
     peer.incarnation = incarnation;
     peer.sequence = sequence;
     const before = peer.view.presence;
     const said = sameOrNext(heartbeat.presence, before);
     const at = { lastHeartbeatAt: clock.now(), startedAt: incarnation };
-    this.#liveness.heard(peer, status, { ...at, presence: said });
-    if (said.addresses.join() !== before?.addresses.join()) this.#peers.save(peer);
+    this.#liveness.heard(peer, status, {
+      ...at,
+      ...this.#clockOf(peer, heartbeat),
+      presence: said,
+    });
+    if (peer.clockSamples.length > 0) this.#watchClocks(peer.view);
+    const hasMoved = said.addresses.join() !== before?.addresses.join();
+    if (hasMoved || peer.isUnsaved) this.#peers.save(peer);
     if (status === 'leaving') return;
     // Whoever has just started has heard nobody yet.
     if (isNew) void this.#heartbeats.tell(from, this.#heartbeats.next('up'));
     this.#compare(peer.view, heartbeat, before);
+  }
+
+  /** Who says an older incarnation than we know is told which, so that it jumps past that one. */
+  #correct(peer: Peer): void {
+    const nowMs = this.#components.clock.now();
+    if (Math.abs(nowMs - peer.correctedAtMs) < this.#init.intervalMs) return;
+    peer.correctedAtMs = nowMs;
+    void this.#heartbeats.tell(peer.view.peerId, this.#heartbeats.next('up', peer.incarnation));
+  }
+
+  /** Goes on in a later incarnation when somebody knows this node by a later one than its own. */
+  async #pass(seen: number): Promise<void> {
+    try {
+      const next = await this.#incarnations.pass(seen);
+      if (next === undefined || this.#scope === undefined) return;
+      this.#heartbeats.begin(next);
+      this.#send('up');
+    } catch (error) {
+      this.#components.logger.warn({ error: messageOf(error) }, 'incarnation not kept');
+    }
+  }
+
+  #clockOf(peer: Peer, { time }: Heartbeat): Pick<PeerView, 'clockOffsetMs'> {
+    if (time === undefined) return {};
+    peer.clockSamples = withSample(peer.clockSamples, time - this.#components.clock.now());
+    return { clockOffsetMs: offsetOf(peer.clockSamples) };
+  }
+
+  /** A look at all peers, only where there is or was something to tell. */
+  #watchClocks(view: PeerView): void {
+    if (!isClockApart(view) && !this.#hasClocksApart) return;
+    this.#hasClocksApart = watchClocks(this.#components.health, this.peers());
   }
 
   /** Digests that differ are compared with each heartbeat: a repair that failed is tried again. */

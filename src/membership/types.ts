@@ -36,8 +36,10 @@ export interface PeerView {
   readonly presence?: Presence;
   /** When the last heartbeat came, ms since the epoch; 0 before the first. */
   readonly lastHeartbeatAt: number;
-  /** When that peer's process started, ms since the epoch by its clock. */
+  /** About when that peer's process started, ms since the epoch by its clock: its incarnation. */
   readonly startedAt?: number;
+  /** Its clock less ours by its last heartbeats, ms; absent for nodes that do not tell the time. */
+  readonly clockOffsetMs?: number;
   readonly rttMs?: number;
   readonly route?: 'direct' | 'relayed';
   /** The address that we are connected to, else the first it announced. */
@@ -54,7 +56,7 @@ export type PeerAspect = keyof Presence | 'state' | 'alias' | 'keys' | 'startedA
 export interface MembershipEvents {
   /**
    * A peer appeared, or `what` about it changed; `before` is absent for a new one, of which everything
-   * is new. A heartbeat that changes nothing is not told, nor are `lastHeartbeatAt` and `rttMs` alone.
+   * is new. A heartbeat that changes nothing is not told, nor are `lastHeartbeatAt`, `clockOffsetMs` and `rttMs` alone.
    */
   change: [peer: PeerView, before: PeerView | undefined, what: ReadonlySet<PeerAspect>];
   /**

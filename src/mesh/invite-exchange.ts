@@ -2,7 +2,7 @@
  * `/starling/invite/1`: a member to whom a newcomer shows a ticket asks who made the ticket, so that its
  * uses are counted in one place for as long as that place can be reached.
  */
-import { StarlingError, messageOf, withDeadline } from '../core/index.ts';
+import { StarlingError, createBuckets, messageOf, withDeadline } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
 import { createMessageStream } from '../network/index.ts';
 import type { MessageStream, Network, PeerStream } from '../network/index.ts';
@@ -20,6 +20,8 @@ const PROTOCOL = '/starling/invite/1';
 const MESSAGE_BYTES_MAX = 36 * 1024;
 /** How long the maker of a ticket is asked: less than the newcomer waits for its welcome. */
 const ASK_TIMEOUT_MS = 4000;
+/** Questions that one member may ask, and how soon it may ask another. Each may cost a signature. */
+const ALLOWANCE = { burst: 20, everyMs: 1000 };
 
 /** What the exchange works with. */
 export interface InviteExchangeComponents {
@@ -33,7 +35,11 @@ export interface InviteExchangeComponents {
 export function exchangeInvites(components: InviteExchangeComponents): void {
   const { admission, network } = components;
   admission.askInvitersBy((inviter, question) => ask(components, inviter, question));
-  network.handle(PROTOCOL, (stream) => serve(components, stream));
+  const asked = createBuckets(components.clock, ALLOWANCE);
+  network.handle(PROTOCOL, (stream) => {
+    if (asked.take(stream.peer)) serve(components, stream);
+    else stream.abort(new StarlingError('STARLING_RATE_LIMITED', 'too many questions'));
+  });
 }
 
 /** Undefined when the maker can't be reached, or does not answer in time. */

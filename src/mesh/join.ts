@@ -45,7 +45,12 @@ export async function joinMesh(
   throw new StarlingError(
     'STARLING_PEER_UNREACHABLE',
     `nobody at the ticket's addresses (${dial.join(', ')}) let us in within ${JOIN_TIMEOUT_MS / 1000} s: ${messageOf(last)}`,
-    { hint: 'check that the peer runs and that its port is open to this machine', cause: last },
+    {
+      hint:
+        (last instanceof StarlingError ? last.hint : undefined) ??
+        'check that the peer runs and that its port is open to this machine',
+      cause: last,
+    },
   );
 }
 

@@ -2,13 +2,14 @@
  * Asking a mesh who it is, before belonging to any: a temporary host with a key of its own dials,
  * says hello, and is gone.
  */
-import { StarlingError, messageOf, silentLogger, withDeadline } from '../core/index.ts';
+import { StarlingError, silentLogger, withDeadline } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import { abortReason } from './abort.ts';
 import { parseAddress } from './addresses/addresses.ts';
 import { createBareHost } from './bare-host.ts';
 import { ADDRESS_DIAL_TIMEOUT_MS } from './constants.ts';
 import { sayHello } from './admission/hello-exchange.ts';
+import { reasonText } from './failure-words.ts';
 import type { Hello, HelloAnswer, Transport } from './types.ts';
 
 /** How a mesh is asked. */
@@ -46,7 +47,7 @@ export async function askMesh(
         );
         return await sayHello({ clock, logger: silentLogger }, connection, init.hello);
       } catch (error) {
-        failures.push(`${address}: ${messageOf(error)}`);
+        failures.push(`${address}: ${reasonText(error)}`);
       }
     }
   } finally {

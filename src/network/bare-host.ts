@@ -9,6 +9,7 @@ import { settledWithin, silentLogger } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import { parseAddress } from './addresses/addresses.ts';
 import { STOP_TIMEOUT_MS } from './constants.ts';
+import { createEncryption, isOutOfTime } from './host/encryption.ts';
 import { baseOptions, transportsOf } from './host/host.ts';
 import { peerOf } from './peer-id.ts';
 import { createPeerStream } from './streams/stream.ts';
@@ -41,8 +42,9 @@ export async function createBareHost(init: {
   readonly transports?: readonly Transport[] | undefined;
 }): Promise<BareHost> {
   const { clock } = init;
+  const encryption = createEncryption();
   const node = await createLibp2p({
-    ...baseOptions(await generateKeyPair('Ed25519')),
+    ...baseOptions(await generateKeyPair('Ed25519'), encryption),
     addresses: { listen: [] },
     transports: transportsOf(init.transports),
     connectionMonitor: { enabled: false },
@@ -51,7 +53,14 @@ export async function createBareHost(init: {
   return {
     peerId: node.peerId,
     async dial(address, { signal }) {
-      return bare(await node.dial(parseAddress(address), { signal, force: true }), clock);
+      const dial = (): Promise<Connection> =>
+        node.dial(parseAddress(address), { signal, force: true });
+      const connection = await dial().catch((error: unknown) => {
+        if (!isOutOfTime(error)) throw error;
+        encryption.prefer('noise');
+        return dial();
+      });
+      return bare(connection, clock);
     },
     async stop() {
       const stopped = Promise.resolve(node.stop()).catch(() => undefined);
@@ -73,7 +82,7 @@ function bare(connection: Connection, clock: Clock): BareConnection {
         maxOutboundStreams: Infinity,
       });
       const components = { clock, logger: silentLogger };
-      return createPeerStream(components, { stream, peer: peerOf(connection) });
+      return createPeerStream(components, { stream, peer: peerOf(connection), connection });
     },
     abort: () => connection.abort(new Error('the connection is not needed any more')),
   };

@@ -29,7 +29,7 @@ import { createConnectionMeters } from './limits/connection-meter.ts';
 import type { ConnectionMeters } from './limits/connection-meter.ts';
 import { createDoorkeeper } from './limits/doorkeeper.ts';
 import type { Doorkeeper } from './limits/doorkeeper.ts';
-import { listenOn } from './addresses/listen.ts';
+import { listenOnAll } from './addresses/listen.ts';
 import { isPeerId } from './peer-id.ts';
 import { createRedialTargets, keepBootstrap } from './dialing/redial-targets.ts';
 import { createRedialer } from './dialing/redialer.ts';
@@ -79,7 +79,7 @@ export async function startRun(
     });
     await prepare(parts);
     await node.start();
-    for (const address of init.listen) await listenOn(host.transports, address);
+    await listenOnAll(host.transports, init.listen, logger);
     if (init.relay) await reserveRelays(host.transports);
   } catch (error) {
     await stop();
@@ -133,7 +133,7 @@ async function buildRun(
   );
   const { isDenied, onDialFailed: onFailed } = events;
   const dialer = createDialer(
-    { node, gate, links, clock, random, logger },
+    { node, gate, links, clock, random, logger, scope, encryption: host.encryption },
     { ...init, self, signal: scope.signal, onFailed, isDenied },
   );
   const targets = createRedialTargets({ dialer, links });

@@ -219,6 +219,8 @@ export interface Network extends Startable {
   report(peer: PeerId, what: Misconduct, times?: number): void;
   /** How `peer` behaves; undefined while there is nothing to be said. */
   conduct(peer: PeerId): ConductReport | undefined;
+  /** Peers of which there is something to be said. */
+  misbehaving(): readonly PeerId[];
   /** Forgets what `peer` has done, and lets it in again; false when there was nothing. */
   forgive(peer: PeerId): boolean;
   /** Addresses from which strangers keep knocking in vain, the worst first. */

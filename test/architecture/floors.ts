@@ -38,7 +38,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['governance.ts', 'audit-events.ts'],
   ],
   network: [
-    ['types.ts', 'constants.ts', 'abort.ts', 'peer-id.ts'],
+    ['types.ts', 'constants.ts', 'abort.ts', 'failure-words.ts', 'peer-id.ts'],
     ['streams', 'addresses', 'limits'],
     ['admission', 'gossip'],
     ['host', 'links'],

@@ -1,8 +1,8 @@
 /** Replicas of one board, whatever happens to the updates between them. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BoardDocument } from '../../src/blackboard/document.ts';
 import { ANN, contentOf, makeDocument } from './support.ts';
+import type { LooseDocument } from './support.ts';
 
 const REPLICAS = 4;
 
@@ -29,7 +29,7 @@ const event = fc.oneof(
 );
 
 /** Both halves of a sync, as `sync.ts` does it. */
-function sync(a: BoardDocument, b: BoardDocument): void {
+function sync(a: LooseDocument, b: LooseDocument): void {
   const toA = b.diff(a.vector()) ?? new Uint8Array();
   expect(a.apply(toA)).toBe('applied');
   expect(b.apply(a.diff(b.vector()) ?? new Uint8Array())).toBe('applied');
@@ -40,14 +40,14 @@ describe('replicas of a board', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 60 }), (events) => {
         const updates: Uint8Array[] = [];
-        const listen = (document: BoardDocument): BoardDocument => {
+        const listen = (document: LooseDocument): LooseDocument => {
           document.onUpdate((update, origin) => {
             if (origin === 'local') updates.push(update);
           });
           return document;
         };
         const replicas = Array.from({ length: REPLICAS }, () => listen(makeDocument()));
-        const at = (who: number): BoardDocument => replicas[who] ?? makeDocument();
+        const at = (who: number): LooseDocument => replicas[who] ?? makeDocument();
         for (const [i, happened] of events.entries()) {
           const document = at(happened.who);
           if (happened.kind === 'set') {

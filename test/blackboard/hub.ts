@@ -101,6 +101,7 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
     routingTableSize: () => self.links.size,
     report: () => undefined,
     conduct: () => undefined,
+    misbehaving: () => [],
     forgive: () => false,
     strangers: () => [],
     handle(protocol, handler) {

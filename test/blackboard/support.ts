@@ -4,7 +4,8 @@ import type { Blackboard, BlackboardInit } from '../../src/blackboard/index.ts';
 import { createOpenBoard } from '../../src/blackboard/board.ts';
 import type { OpenBoard } from '../../src/blackboard/board.ts';
 import { createDocument } from '../../src/blackboard/document.ts';
-import type { BoardDocument } from '../../src/blackboard/document.ts';
+import type { BoardDocument, EntryChange } from '../../src/blackboard/document.ts';
+import type { BoardEntry } from '../../src/blackboard/types.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
 import type { BoardLimits } from '../../src/blackboard/limits.ts';
 import { readBoards } from '../../src/blackboard/persistence.ts';
@@ -20,12 +21,27 @@ import type { JournalTable } from './journal-table.ts';
 
 export const ANN = 'did:key:z6MkAnn' as Did;
 
+/** A document that is written without a disk. */
+export type LooseDocument = BoardDocument & {
+  set(entry: BoardEntry): void;
+  delete(key: string): boolean;
+};
+
 /** A document with one peer's bounds. */
 export function makeDocument(
   updates: readonly Uint8Array[] = [],
   limits: Partial<BoardLimits> = {},
-): BoardDocument {
-  return createDocument({ limits: { ...LIMITS, ...limits } }, updates);
+): LooseDocument {
+  const document = createDocument({ limits: { ...LIMITS, ...limits } }, updates);
+  const write = (change: EntryChange): boolean => {
+    const update = document.draft([change]);
+    if (update !== undefined) document.commit(update);
+    return update !== undefined;
+  };
+  return Object.assign(document, {
+    set: (entry: BoardEntry) => void write({ key: entry.key, entry }),
+    delete: (key: string) => write({ key }),
+  });
 }
 
 /** What two boards must have in common. */
@@ -36,16 +52,24 @@ export function contentOf(document: BoardDocument): Record<string, unknown> {
 /** Opens board `b` from what is in `table`. */
 export async function openBoard(
   table: JournalTable,
-  parts: { readonly limits?: Partial<BoardLimits>; readonly logger?: Logger } = {},
+  parts: {
+    readonly limits?: Partial<BoardLimits>;
+    readonly logger?: Logger;
+    readonly clock?: Clock;
+    /** Gets what watchers hear. */
+    readonly heard?: unknown[];
+    /** Gets what the others are told. */
+    readonly published?: Uint8Array[];
+  } = {},
 ): Promise<OpenBoard> {
   return createOpenBoard(
     {
       table,
       self: ANN,
-      clock: createTestClock(),
+      clock: parts.clock ?? createTestClock(),
       logger: parts.logger ?? silentLogger,
-      publish: () => undefined,
-      changed: () => undefined,
+      publish: (update) => void parts.published?.push(update),
+      changed: (changes) => void parts.heard?.push(changes),
     },
     {
       name: 'b',

@@ -135,7 +135,7 @@ describe('starling doctor', () => {
       peers: [
         { ...peer, alias: 'bob', state: 'alive', rttMs: 1, route: 'direct' },
         { ...peer, alias: 'eve', state: 'dead', address: '/ip4/192.0.2.9/tcp/4040' },
-        { ...peer, alias: 'zoe', state: 'alive', startedAt: Date.now() + 600_000 },
+        { ...peer, alias: 'zoe', state: 'alive', clockOffsetMs: 600_000 },
       ],
     };
     const { stateDir } = await fakeNode({ answer: serving({ status, peers }) });

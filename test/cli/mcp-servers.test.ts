@@ -200,7 +200,7 @@ describe('starling mcp add', () => {
   });
 
   it.each([
-    ['{ "mcpServers": { // mine\n} }', /line 1, column 19.*comments/],
+    ['{ "mcpServers": { /* mine\n} }', /line 1, column 19.*comment/],
     ['{ "mcpServers": [] }', /'mcpServers' in it is no object/],
     ['[]', /its content is no object/],
   ])('leaves a file alone that it does not understand: %s', async (text, says) => {

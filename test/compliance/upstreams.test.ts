@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { McpServer } from '../../src/config/index.ts';
+import type { UsableServer } from '../../src/config/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 import { defer, useCleanup } from '../gateway/support/cleanup.ts';
 import { until } from '../gateway/support/clients.ts';
@@ -93,7 +93,7 @@ async function world(
   };
 }
 
-function configOf({ transport, era }: Kind, origin: string): McpServer {
+function configOf({ transport, era }: Kind, origin: string): UsableServer {
   if (transport === 'stdio') {
     const args = [SERVER, transport, era];
     return { type: 'stdio', command: process.execPath, args, env: {}, ...COMMON };
@@ -103,7 +103,7 @@ function configOf({ transport, era }: Kind, origin: string): McpServer {
 }
 
 /** A server of this kind that can't be had: its command ends at once, or nobody listens at its URL. */
-function absent(kind: Kind): McpServer {
+function absent(kind: Kind): UsableServer {
   const config = configOf(kind, 'http://127.0.0.1:1');
   return config.type === 'stdio' ? { ...config, args: ['-e', 'process.exit(3)'] } : config;
 }

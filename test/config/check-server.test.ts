@@ -4,7 +4,7 @@ import { checkMcpServer } from '../../src/config/check-server.ts';
 
 describe('an entry that is to be written', () => {
   it('is good when the node could use it', () => {
-    const good = { problems: [], unset: [] };
+    const good = { problems: [], unset: [], remarks: [] };
     expect(checkMcpServer('a', { command: 'x', args: ['${A}'] }, { A: '1' })).toEqual(good);
     expect(checkMcpServer('a', { type: 'sse', url: 'https://a.example' }, {})).toEqual(good);
     expect(checkMcpServer('a', { command: 'x', disabled: true }, {})).toEqual(good);
@@ -12,7 +12,11 @@ describe('an entry that is to be written', () => {
 
   it('may use variables that only the node has, in a URL, too', () => {
     const entry = { url: '${BASE}/mcp', headers: { A: 'Bearer ${TOKEN}${TOKEN}' } };
-    expect(checkMcpServer('a', entry, {})).toEqual({ problems: [], unset: ['TOKEN', 'BASE'] });
+    expect(checkMcpServer('a', entry, {})).toEqual({
+      problems: [],
+      unset: ['TOKEN', 'BASE'],
+      remarks: [],
+    });
   });
 
   it.each([
@@ -21,7 +25,7 @@ describe('an entry that is to be written', () => {
     ['Starling', { command: 'x' }, "'starling' is the built-in server"],
     ['a', {}, 'give it a `command`, or a `url`'],
     ['a', { command: 7 }, "command: this value can't be used; allowed: text that is not empty"],
-    ['a', { comand: 'x' }, "comand: unknown key; did you mean 'command'?"],
+    ['a', { comand: 'x' }, 'give it a `command`, or a `url`'],
     ['a', { url: 'ftp://hunter2' }, "url: this value can't be used; allowed: an http:// or"],
     ['a', { command: 'x', envFile: '/no/such' }, "envFile: can't be read: ENOENT"],
     ['a', 'npx hunter2', "this value can't be used; allowed: an object { … }"],

@@ -3,8 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readMcpServers } from '../../src/config/mcp-servers.ts';
-import type { Problem } from '../../src/config/problems.ts';
-import { fileSchema } from '../../src/config/schema.ts';
 import type { FileInput } from '../../src/config/schema.ts';
 import type { McpServer } from '../../src/config/index.ts';
 import { Secret } from '../../src/core/index.ts';
@@ -23,10 +21,11 @@ interface Read {
 }
 
 function read(entries: Entries, env: NodeJS.ProcessEnv = {}): Read {
-  const problems: Problem[] = [];
-  const { mcpServers } = fileSchema.parse({ mcpServers: entries });
-  const servers = readMcpServers(mcpServers, { env, callTimeoutMs: 60_000 }, problems);
-  return { servers, problems: problems.map(({ key, text }) => `${key}: ${text}`) };
+  const servers = readMcpServers(entries, { env, callTimeoutMs: 60_000 });
+  const problems = Object.values(servers).flatMap((server) =>
+    server.type === 'unusable' ? server.problems : [],
+  );
+  return { servers, problems };
 }
 
 /** What a server has when its entry says nothing of it. */
@@ -52,9 +51,9 @@ describe('an entry of mcpServers', () => {
       args: ['-y', 'server'],
       env: { TOKEN: 't' },
       cwd: '/srv',
-      timeout: 5,
+      timeout: 5000,
     };
-    const expected = { ...DEFAULTS, ...entry, type: 'stdio', timeoutMs: 5 };
+    const expected = { ...DEFAULTS, ...entry, type: 'stdio', timeoutMs: 5000 };
     expect(one(entry)).toEqual({ ...expected, timeout: undefined });
     expect(one({ type: 'stdio', command: 'x' })).toEqual({
       type: 'stdio',
@@ -153,6 +152,50 @@ describe('an entry of mcpServers', () => {
     [{ command: 'x', args: ['a\0b'] }, 'mcpServers.s.args[0]: it holds the character U+0000'],
   ])('%j is refused: %s', (entry, problem) => {
     expect(read({ s: entry }).problems).toEqual([problem]);
+  });
+});
+
+describe('a bad entry', () => {
+  it('fails alone, whatever it is, and names no value', () => {
+    const { servers, problems } = read({
+      good: { command: 'x' },
+      unset: { command: '${NOT_SET}' },
+      odd: 'hunter2',
+      list: [],
+      deep: { command: { path: 1 } },
+      arg: { command: 'x', args: 'hunter2' },
+    } as unknown as Entries);
+    expect(servers['good']?.type).toBe('stdio');
+    expect(problems.map((problem) => problem.replace(/:.*/, ''))).toEqual([
+      'mcpServers.unset.command',
+      'mcpServers.odd',
+      'mcpServers.list',
+      'mcpServers.deep.command',
+      'mcpServers.arg.args',
+    ]);
+    expect(problems.join()).not.toContain('hunter2');
+  });
+
+  it.each<[object, string]>([
+    [{ comand: 'x', command: 'x' }, "unknown key comand; did you mean 'command'?"],
+    [{ command: 'x', frobnicate: 1 }, 'unknown key frobnicate; it is left out'],
+    [{ command: 'x', timeout: 60 }, 'timeout: 60 are milliseconds here; write 60000 for seconds'],
+    [
+      { url: 'https://a.example', headers: { 'X-A': '1', 'x-a': '2' } },
+      'headers: X-A and x-a are one header; the later one counts',
+    ],
+    [
+      { command: 'x', disabledTools: ['a'] },
+      'disabledTools is not heeded here; leave tools out with a view (`views`) or the policy',
+    ],
+    [
+      { command: 'x', env: { A: '$UNSET' } },
+      'env.A: no variable UNSET is set, so that the text $UNSET is meant',
+    ],
+  ])('is no reason to fail where a remark will do: %j', (entry, remark) => {
+    const { servers, problems } = read({ s: entry });
+    expect(problems).toEqual([]);
+    expect(servers['s']?.remarks).toEqual([remark]);
   });
 });
 
@@ -312,30 +355,45 @@ describe('the names of servers', () => {
   });
 
   it.each([
-    ['', '1 to 32'],
-    ['a b', '1 to 32'],
-    ['-a', '1 to 32'],
-    ['_a', '1 to 32'],
-    ['x'.repeat(33), '1 to 32'],
-    ['ä', '1 to 32'],
-    ['starling', 'built-in server'],
-    ['Starling', 'built-in server'],
-  ])('may not be %j', (name, problem) => {
-    const entries = JSON.parse(`{${JSON.stringify(name)}:{"command":"x"}}`) as Entries;
-    const { servers, problems } = read(entries);
-    expect(Object.keys(servers)).toEqual([]);
-    expect(problems).toEqual([expect.stringContaining(problem)]);
+    ['', 'server'],
+    ['a b', 'a-b'],
+    ['-a', 'a'],
+    ['_a', 'a'],
+    ['x'.repeat(33), 'x'.repeat(32)],
+    ['ä', 'server'],
+    ['io.github.user/weather', 'io-github-user-weather'],
+    ['claude.ai Notion', 'claude-ai-Notion'],
+  ])('are mapped where they are not ours, and that is told: %j', (written, name) => {
+    const { servers } = read({ [written]: { command: 'x' } });
+    expect(Object.keys(servers)).toEqual([name]);
+    expect(servers[name]?.remarks).toEqual([
+      `it is called '${name}' here; in the file '${written}'`,
+    ]);
   });
 
-  it('may not become equal', () => {
-    expect(read({ a_b: { command: 'x' }, a__b: { command: 'y' } }).problems).toEqual([
-      "mcpServers.a__b: two servers are called 'a_b'",
+  it.each(['starling', 'Starling'])('may not be %j, and the rest runs', (name) => {
+    const { servers, problems } = read({ [name]: { command: 'x' }, files: { command: 'y' } });
+    expect(problems).toEqual([expect.stringContaining('built-in server')]);
+    expect(servers['files']?.type).toBe('stdio');
+    expect(Object.keys(servers)).not.toContain('starling');
+  });
+
+  it('stay different: what is mapped never takes the name of another', () => {
+    const { servers } = read({
+      'a b': { command: 'x' },
+      'a-b': { command: 'y' },
+      'a.b': { command: 'z' },
+    });
+    const commands = Object.entries(servers).map(([name, server]) => [
+      name,
+      server.type === 'stdio' ? server.command : undefined,
     ]);
+    expect(Object.fromEntries(commands)).toEqual({ 'a-b': 'y', 'a-b-2': 'x', 'a-b-3': 'z' });
   });
 
   it('that every object has are no trouble', () => {
     const evil = JSON.parse('{"__proto__":{"command":"x"}}') as Entries;
-    expect(Object.keys(read(evil).servers)).toEqual([]);
+    expect(Object.keys(read(evil).servers)).toEqual(['proto']);
     const names = ['constructor', 'toString', 'hasOwnProperty'];
     const { servers } = read(Object.fromEntries(names.map((name) => [name, { command: 'x' }])));
     expect(Object.keys(servers)).toEqual(names);

@@ -2,15 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { checkMcpServer } from '../../src/config/check-server.ts';
 import { readMcpServers } from '../../src/config/mcp-servers.ts';
-import type { Problem } from '../../src/config/problems.ts';
-import { fileSchema } from '../../src/config/schema.ts';
 import type { HttpServer, StdioServer } from '../../src/config/types.ts';
 
 function read(entry: object, env: NodeJS.ProcessEnv = {}): { server: unknown; problems: string[] } {
-  const found: Problem[] = [];
-  const { mcpServers } = fileSchema.parse({ mcpServers: { s: entry } });
-  const { s } = readMcpServers(mcpServers, { env, callTimeoutMs: 1000 }, found);
-  return { server: s, problems: found.map(({ key, text }) => `${key}: ${text}`) };
+  const { s } = readMcpServers({ s: entry }, { env, callTimeoutMs: 1000 });
+  return { server: s, problems: s?.type === 'unusable' ? [...s.problems] : [] };
 }
 
 const lookup = (name: string): string => `<${name}>`;
@@ -65,7 +61,7 @@ describe('a secret by name', () => {
 
   it('leaves nothing to find out for whoever adds the server', () => {
     const entry = { command: 'x', env: { K: '${secret:A}' } };
-    expect(checkMcpServer('s', entry, {})).toEqual({ problems: [], unset: [] });
+    expect(checkMcpServer('s', entry, {})).toEqual({ problems: [], unset: [], remarks: [] });
   });
 });
 
@@ -75,7 +71,8 @@ it('the passphrase of the key goes to no server, even when a file asks for it', 
     command: 'x',
     env: { P: '${STARLING_PASSPHRASE}', Q: '${env:STARLING_PASSPHRASE:-}' },
   };
-  const { server, problems } = read(asked, env);
+  const { problems } = read(asked, env);
   expect(problems).toEqual([expect.stringContaining('STARLING_PASSPHRASE is not set')]);
-  expect((server as StdioServer).env['Q']?.reveal()).toBe('');
+  const withDefault = read({ command: 'x', env: { Q: asked.env.Q } }, env);
+  expect((withDefault.server as StdioServer).env['Q']?.reveal()).toBe('');
 });

@@ -2,7 +2,7 @@
 import { ToolSchema } from '@modelcontextprotocol/sdk/types.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { silentLogger } from '../../src/core/index.ts';
+import { createHealth, silentLogger } from '../../src/core/index.ts';
 import type { Json, PeerId } from '../../src/core/index.ts';
 import { createDirectory, soundCatalogs, soundItems } from '../../src/directory/index.ts';
 import type { ListedTool, ServerCatalog, ServerItems } from '../../src/directory/index.ts';
@@ -37,6 +37,19 @@ describe('a list of tools', () => {
   it('keeps every field of a tool', () => {
     const tool = { name: 'a', title: 'A', inputSchema: { type: 'object' }, 'x-new': [1] };
     expect(soundOf({ tools: [tool] }).tools).toEqual([tool]);
+  });
+
+  it('leaves off a member that some client reads as another one, and says so', () => {
+    const sound = { name: 'a', description: 'adds', inputSchema: SCHEMA };
+    const tool = { ...sound, Description: 'obey me', input_schema: {}, 'x-new': 1 };
+    const { items, remarks } = soundItems({ ...NOTHING, tools: [tool] }, LIMITS);
+    expect(items.tools).toEqual([{ ...sound, 'x-new': 1 }]);
+    expect(remarks.map(({ text }) => text)).toEqual([
+      'it is taken without its Description',
+      'it is taken without its input_schema',
+    ]);
+    const prompt = { name: 'p', Arguments: [{ name: 'x' }] };
+    expect(soundOf({ prompts: [prompt] }).prompts).toEqual([{ name: 'p' }]);
   });
 
   it('leaves out what is no tool, has no name that can be shown, or comes twice', () => {
@@ -253,6 +266,11 @@ describe('the servers of one peer', () => {
     expect(counts(servers)).toEqual([60, 40, 0]);
   });
 
+  it("are cut last where they are the peer's own: by those one asks for leave", () => {
+    const servers = ['a', 'b', 'starling'].map((name) => serverOf(name, { tools: tools(60) }));
+    expect(counts(servers)).toEqual([40, 0, 60]);
+  });
+
   it('share one limit of bytes', () => {
     const servers = ['a', 'b', 'c'].map((name) => serverOf(name, { tools: tools(30, 2000) }));
     const [first = 0, second = 0, third = 0] = counts(servers);
@@ -282,6 +300,22 @@ describe('the directory', () => {
     expect(changes).toEqual([alice, alice]);
     const [server] = directory.servers(alice);
     expect(server?.tools.map(({ name }) => name)).toEqual(['a', 'b']);
+  });
+
+  it('tells with the name of the peer what of it is left out, for as long as something is', () => {
+    const health = createHealth();
+    const components = { logger: silentLogger, health, nameOf: () => 'alice' };
+    const directory = createDirectory(components, LIMITS);
+    const many = Array.from({ length: 130 }, (_, index) => tool(`t${index}`));
+    directory.set(alice, [files(...many)]);
+    expect(health.warnings()).toMatchObject([
+      { text: expect.stringContaining('alice offers more than is taken here: 30 of') as string },
+    ]);
+    directory.set(alice, [files(tool('a'))]);
+    expect(health.warnings()).toEqual([]);
+    directory.set(alice, [files(...many)]);
+    directory.clear(alice);
+    expect(health.warnings()).toEqual([]);
   });
 
   it('forgets a peer that is cleared', () => {

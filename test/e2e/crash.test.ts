@@ -17,17 +17,17 @@ const world = useWorld();
 
 const TEST_MS = 240_000;
 const SEED = 41;
-const ROUNDS = 5;
+const ROUNDS = 3;
 /** Load before the kill, counted from the first call that gets through. */
 const LIFE_MAX_MS = 600;
-const WORKERS = 6;
-const USES = 400;
+const WORKERS = 3;
+const USES = 150;
 /** What one crash may lose of the uses, besides the calls that it interrupts. */
 const AHEAD_MAX = 16;
 const RATE_PER_S = 20;
 /** What `--rate` lets through at once: a second of it. */
 const BURST = RATE_PER_S;
-const RETRY_MS = 20;
+const RETRY_MS = 100;
 const BACK_MS = 60_000;
 
 interface Load {

@@ -2,13 +2,14 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { textOf } from '../../sim/client.ts';
 import type { NodeProcess } from '../../sim/process.ts';
 import { SERVERS, deferred, eventually, json, ok, sees, toolNames, useWorld } from './support.ts';
 import type { GrantCreateResult } from '../../src/index.ts';
 
-const world = useWorld();
+/** The three nodes are one mesh for all tests of theirs, in their order. */
+const world = useWorld('file');
 
 /** alice owns the servers; bob and carol join by tickets. */
 async function threeNodes(): Promise<Record<'alice' | 'bob' | 'carol', NodeProcess>> {
@@ -36,8 +37,14 @@ async function threeNodes(): Promise<Record<'alice' | 'bob' | 'carol', NodeProce
 }
 
 describe('a mesh of three processes, joined by tickets', () => {
+  let alice: NodeProcess;
+  let bob: NodeProcess;
+  let carol: NodeProcess;
+  beforeAll(async () => {
+    ({ alice, bob, carol } = await threeNodes());
+  });
+
   it('refuses without a grant, calls with one over stdio and HTTP, refuses after revoke', async () => {
-    const { alice, bob } = await threeNodes();
     const path = join(await world.root(), 'docs', 'hello.txt');
     const http = await world.http(bob);
     const stdio = await world.stdio(bob);
@@ -96,7 +103,6 @@ describe('a mesh of three processes, joined by tickets', () => {
   });
 
   it('ends a call in flight when its grant is revoked', async () => {
-    const { alice, bob } = await threeNodes();
     const grant = await json<GrantCreateResult>(
       alice,
       'grant',
@@ -119,7 +125,6 @@ describe('a mesh of three processes, joined by tickets', () => {
   });
 
   it('survives kill -9 of the owner: the call fails clearly, the peer is dead, and comes back', async () => {
-    const { alice, bob, carol } = await threeNodes();
     await ok(alice, 'grant', 'create', 'bob', '--tool', 'toolbox/*');
     const client = await world.http(bob);
     const stdio = await world.stdio(bob);
@@ -148,14 +153,14 @@ describe('a mesh of three processes, joined by tickets', () => {
       (names) => !names.includes(tool),
     );
 
-    const again = await world.start('alice', {
+    alice = await world.start('alice', {
       config: {
         listen: [`/ip4/127.0.0.1/tcp/${portBefore}`],
         mcpServers: { toolbox: SERVERS.toolbox() },
       },
     });
-    expect(again.up.peerId).toBe(identityBefore);
-    await Promise.all([sees(bob, [again]), sees(carol, [again])]);
+    expect(alice.up.peerId).toBe(identityBefore);
+    await Promise.all([sees(bob, [alice]), sees(carol, [alice])]);
     await eventually(
       'tools are back',
       () => toolNames(client),
@@ -167,13 +172,11 @@ describe('a mesh of three processes, joined by tickets', () => {
   });
 
   it('says goodbye on SIGTERM, so that the others see it left, and exits 0', async () => {
-    const { alice, bob, carol } = await threeNodes();
     expect(await carol.stop('SIGTERM')).toBe(0);
     await Promise.all([sees(alice, [carol], 'left'), sees(bob, [carol], 'left')]);
   });
 
   it('keeps key, token and folder private', async () => {
-    const alice = await world.start('alice');
     const { stat } = await import('node:fs/promises');
     const mode = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
     expect(await mode(alice.stateDir)).toBe(0o700);
@@ -189,19 +192,23 @@ describe('a mesh of three processes, joined by tickets', () => {
 
 describe('an open mesh, joined by a bare bootstrap multiaddr', () => {
   it('lets anybody in, and still nobody calls without a grant', async () => {
-    const alice = await world.start('alice', {
+    const alice = await world.start('open-alice', {
       args: ['--open'],
       config: { mcpServers: { toolbox: SERVERS.toolbox() } },
     });
-    const bob = await world.start('bob', { args: ['--bootstrap', alice.up.addresses[0] ?? ''] });
-    const carol = await world.start('carol', { args: ['--bootstrap', bob.up.addresses[0] ?? ''] });
+    const bob = await world.start('open-bob', {
+      args: ['--bootstrap', alice.up.addresses[0] ?? ''],
+    });
+    const carol = await world.start('open-carol', {
+      args: ['--bootstrap', bob.up.addresses[0] ?? ''],
+    });
     await Promise.all([sees(alice, [bob, carol]), sees(carol, [alice, bob])]);
     expect(carol.up.mesh.id).toBe(alice.up.mesh.id);
-    const call = ['call', 'alice__toolbox__echo', '--arg', 'message=hi'];
+    const call = ['call', 'open-alice__toolbox__echo', '--arg', 'message=hi'];
     const refused = await carol.run(call);
     expect(refused.code).toBe(1);
-    expect(refused.stderr).toContain('starling grant create carol');
-    await ok(alice, 'grant', 'create', 'carol', '--tool', 'toolbox/echo');
+    expect(refused.stderr).toContain('starling grant create open-carol');
+    await ok(alice, 'grant', 'create', 'open-carol', '--tool', 'toolbox/echo');
     expect(await ok(carol, ...call)).toContain('hi');
   });
 });

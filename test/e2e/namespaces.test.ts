@@ -1,5 +1,6 @@
 /** Nodes on hosts of their own: multicast discovery, and cables that are cut. */
 import { describe, expect, it } from 'vitest';
+import { LISTEN_DEFAULT } from '../../src/config/schema.ts';
 import type { BoardListResult } from '../../src/index.ts';
 import { createTestNetwork, namespacesMissing } from './namespaces.ts';
 import { SERVERS, eventually, json, ok, peers, sees, useWorld } from './support.ts';
@@ -32,6 +33,17 @@ describe.skipIf(missing !== undefined)('on hosts of their own', () => {
     expect(seen.peers.find((peer) => peer.peerId === second.up.peerId)?.address).toContain(
       '192.0.2.2',
     );
+  });
+
+  it('hosts that have IPv6 only start with the defaults, and one joins the other by its ticket', async () => {
+    const network = await createTestNetwork(2, 6);
+    world.defer(() => network.remove());
+    const config = { listen: [...LISTEN_DEFAULT] };
+    const one = await world.start('host1', { prefix: network.prefix(1), config });
+    expect(one.up.addresses[0]).toMatch(/^\/ip6\/2001:db8::1\/tcp\/4040\//);
+    const env = { STARLING_JOIN: one.up.ticket ?? '' };
+    const two = await world.start('host2', { prefix: network.prefix(2), config, env });
+    await sees(one, [two]);
   });
 
   it('members of a private mesh meet again by multicast after their addresses went stale', async () => {

@@ -30,8 +30,11 @@ export async function namespacesMissing(): Promise<string | undefined> {
   }
 }
 
-/** Makes `hosts` hosts 192.0.2.1, .2, … (TEST-NET-1, RFC 5737) on one switch. */
-export async function createTestNetwork(hosts: number): Promise<TestNetwork> {
+/**
+ * Makes `hosts` hosts on one switch: 192.0.2.1, .2, … (TEST-NET-1, RFC 5737), or 2001:db8::1, … (RFC 3849)
+ * and no other address at all, loopback's of IPv4 apart.
+ */
+export async function createTestNetwork(hosts: number, family: 4 | 6 = 4): Promise<TestNetwork> {
   const tag = `st${process.pid.toString(36)}${Math.floor(performance.now()).toString(36).slice(-3)}`;
   const space = (host: number): string => `${tag}-h${host}`;
   const hub = `${tag}-hub`;
@@ -49,14 +52,17 @@ export async function createTestNetwork(hosts: number): Promise<TestNetwork> {
     const port = `p${host}`;
     await ip('-n', hub, 'link', 'add', port, 'type', 'veth', 'peer', 'eth0', 'netns', space(host));
     await ip('-n', hub, 'link', 'set', port, 'master', 'br0', 'up');
-    await ip('-n', space(host), 'addr', 'add', `192.0.2.${host}/24`, 'dev', 'eth0');
+    const own = family === 4 ? [`192.0.2.${host}/24`] : [`2001:db8::${host}/64`, 'nodad'];
+    const [address = '', ...flags] = own;
+    await ip('-n', space(host), 'addr', 'add', address, 'dev', 'eth0', ...flags);
     await ip('-n', space(host), 'link', 'set', 'eth0', 'up');
     // Multicast needs a route that covers 224.0.0.0/4.
-    await ip('-n', space(host), 'route', 'add', 'default', 'dev', 'eth0');
+    const route = family === 4 ? ['route'] : ['-6', 'route'];
+    await ip('-n', space(host), ...route, 'add', 'default', 'dev', 'eth0');
   }
   return {
     prefix: (host) => ['ip', 'netns', 'exec', space(host)],
-    address: (host) => `192.0.2.${host}`,
+    address: (host) => (family === 4 ? `192.0.2.${host}` : `2001:db8::${host}`),
     cable: (host, state) => ip('-n', hub, 'link', 'set', `p${host}`, state),
     async between(one, other, state) {
       const verb = state === 'shut' ? 'add' : 'del';

@@ -1,5 +1,6 @@
 /** Servers that want to be the operator, in their sandbox and out of it. */
 import { chmod, chown, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -8,7 +9,7 @@ import type { NodeProcess } from '../../sim/process.ts';
 import { attach } from '../../src/cli/node/client.ts';
 import { noteNode } from '../../src/gateway/index.ts';
 import { sandboxMissing } from './sandbox-missing.ts';
-import { SERVERS, useWorld } from './support.ts';
+import { SERVERS, eventually, useWorld } from './support.ts';
 
 const world = useWorld();
 const missing = await sandboxMissing();
@@ -138,5 +139,42 @@ describe.skipIf(missing !== undefined).each(users)('a server of %s that is a thi
     const free = await steal(node, 'free', { ...targets, only });
     expect(Object.keys(taken(free)).toSorted()).toEqual(only.toSorted());
     expect(node.up.warnings.map(({ code }) => code)).toContain('sandbox-off');
+  });
+});
+
+/** Processes with this word among their arguments, with their states. */
+async function withArgument(word: string): Promise<readonly string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
+  );
+  return pids.filter((_, index) => lines[index]?.split('\0').includes(word));
+}
+
+describe.skipIf(process.platform !== 'linux')('servers of a node that is killed', () => {
+  it('end with the node in their sandbox, and else with its next start', async () => {
+    const [inside, outside] = [`inside-${randomUUID()}`, `outside-${randomUUID()}`];
+    const mcpServers = {
+      inside: SERVERS.fixture('stays.mjs', inside),
+      outside: { ...SERVERS.fixture('stays.mjs', outside), sandbox: false },
+    };
+    const node = await world.start('alice', { config: { mcpServers } });
+    const countOf = async (word: string): Promise<number> => (await withArgument(word)).length;
+    const outer = await withArgument(outside);
+    expect([(await countOf(inside)) > 0, outer.length]).toEqual([true, 2]);
+    await node.stop('SIGKILL');
+    if (missing === undefined) {
+      await eventually(
+        'the sandboxed ones are gone',
+        () => countOf(inside),
+        (count) => count === 0,
+      );
+    }
+    expect(await withArgument(outside)).toEqual(outer);
+
+    await world.start('alice', { config: { mcpServers } });
+    const now = await withArgument(outside);
+    expect(now).toHaveLength(2);
+    expect(now.filter((pid) => outer.includes(pid))).toEqual([]);
   });
 });

@@ -1,10 +1,11 @@
 /** The live view of a mesh: several of them over a network in memory, on a clock that the tests move. */
 import { EventEmitter } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
-import { silentLogger } from '../../src/core/index.ts';
-import type { PeerId } from '../../src/core/index.ts';
+import { createHealth, silentLogger } from '../../src/core/index.ts';
+import type { Health, PeerId } from '../../src/core/index.ts';
 import type { Successions } from '../../src/grants/index.ts';
 import { createIdentity, didFromPeerId } from '../../src/identity/index.ts';
+import { createIncarnations } from '../../src/membership/incarnation.ts';
 import { encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
 import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
 import { createMembership } from '../../src/membership/index.ts';
@@ -62,6 +63,9 @@ interface Node {
 interface NodeInit {
   readonly clock?: TestClock;
   readonly reach?: () => Promise<number>;
+  /** Where it is kept which run this is. */
+  readonly runs?: ReturnType<typeof memoryTable>;
+  readonly health?: Health;
 }
 
 const presence = (name: string): Omit<Presence, 'boards'> => ({
@@ -96,6 +100,7 @@ function ownMeshOf(digest: () => string): OwnMesh {
 
 function node(hub: Hub, self: PeerId, name: string, init: NodeInit = {}): Node {
   const { clock = createTestClock(), reach = () => Promise.reject(new Error('gone')) } = init;
+  const { runs = memoryTable(), health = createHealth() } = init;
   const opened: string[] = [];
   const base = hub.network(self);
   const network: Network = {
@@ -122,6 +127,8 @@ function node(hub: Hub, self: PeerId, name: string, init: NodeInit = {}): Node {
         network,
         ownMesh: ownMeshOf(() => made.records),
         table: memoryTable(),
+        runs,
+        health,
         presence: () => made.says,
         boards: () => made.boards,
         clock,
@@ -230,6 +237,78 @@ describe('a heartbeat', () => {
     await say({ incarnation: 1, sequence: 1, ...loaded });
     await say({ incarnation: 0, sequence: 99, ...loaded });
     expect(alice.view.peer(BOB)?.presence?.load).toBe(0);
+  });
+});
+
+describe('a node that comes back with its clock behind', () => {
+  async function returns(runs: ReturnType<typeof memoryTable>): Promise<Node> {
+    const hub = createHub();
+    const clock = createTestClock();
+    const alice = node(hub, ALICE, 'alice', { clock });
+    await alice.view.start();
+    const before = node(hub, BOB, 'bob', { clock, runs });
+    await before.view.start();
+    hub.connect(ALICE, BOB);
+    await pass(clock, 6000);
+    await before.view.stop();
+    await calm(8);
+    expect(alice.view.byAlias('bob')?.state).toBe('left');
+    const behind = { ...clock, now: () => clock.now() - 180_000 };
+    const again = node(hub, BOB, 'bob', {
+      clock: behind,
+      runs: runs.rows.has('kept') ? memoryTable() : runs,
+    });
+    await again.view.start();
+    hub.connect(ALICE, BOB);
+    await pass(clock, 12_000);
+    return alice;
+  }
+
+  it('is alive again: its incarnation never goes back', async () => {
+    const alice = await returns(memoryTable());
+    expect(alice.view.byAlias('bob')?.state).toBe('alive');
+  });
+
+  it('is alive again even where its folder has forgotten which run it was: it is told', async () => {
+    const runs = memoryTable();
+    runs.rows.set('kept', Buffer.from('elsewhere'));
+    const alice = await returns(runs);
+    expect(alice.view.byAlias('bob')?.state).toBe('alive');
+  });
+
+  it('and a member that names an absurd incarnation does not use the numbers up', async () => {
+    const clock = createTestClock();
+    const runs = memoryTable();
+    const incarnations = createIncarnations({ table: runs, clock });
+    const first = await incarnations.begin();
+    expect(await incarnations.pass(Number.MAX_SAFE_INTEGER)).toBeUndefined();
+    expect(await incarnations.pass(first - 1)).toBeUndefined();
+    expect(await incarnations.pass(first + 10)).toBe(first + 11);
+    expect(await createIncarnations({ table: runs, clock }).begin()).toBeGreaterThan(first + 11);
+  });
+});
+
+describe('the clock of a peer', () => {
+  it('that is minutes off is told with its name, and no more once it is right', async () => {
+    const health = createHealth();
+    const { alice, say } = await aliceHears({ health });
+    const clock = createTestClock();
+    for (let beat = 0; beat < 3; beat += 1) await say({ time: clock.now() + 180_000 });
+    expect(alice.view.peer(BOB)?.clockOffsetMs).toBe(180_000);
+    expect(health.warnings()).toMatchObject([
+      { code: 'clock-apart', text: 'clocks are apart: the clock of bob is 3m ahead of ours' },
+    ]);
+    await say({ time: clock.now() });
+    expect(health.warnings()).toEqual([]);
+  });
+
+  it('is no matter where one heartbeat only came late', async () => {
+    const health = createHealth();
+    const { say } = await aliceHears({ health });
+    const clock = createTestClock();
+    await say({ time: clock.now() });
+    await say({ time: clock.now() - 90_000 });
+    expect(health.warnings()).toEqual([]);
   });
 });
 

@@ -1,7 +1,7 @@
 /** Who waits for whose dial. The host is a stub: what is dialled stays open until a test ends it. */
 import type { Connection, Libp2p } from '@libp2p/interface';
 import { describe, expect, it } from 'vitest';
-import { silentLogger } from '../../src/core/index.ts';
+import { createScope, silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
 import { createAdmissionStates } from '../../src/network/admission/admission-states.ts';
 import { createDialer } from '../../src/network/dialing/dialer.ts';
@@ -40,7 +40,16 @@ function makeRig(): Rig {
   } as unknown as Libp2p;
   const gate = createAdmissionStates();
   const dialer = createDialer(
-    { node, gate, links, clock, random: () => 0, logger: silentLogger },
+    {
+      node,
+      gate,
+      links,
+      clock,
+      random: () => 0,
+      logger: silentLogger,
+      encryption: { prefer: () => undefined },
+      scope: createScope(clock),
+    },
     {
       self: SELF,
       connections: 10,

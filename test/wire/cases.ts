@@ -89,9 +89,12 @@ const LEAVING: Heartbeat = {
   records: '',
   presence: { name: '', version: '', addresses: [], load: 0, catalog: '', boards: {} },
 };
+const CORRECTING: Heartbeat = { ...LEAVING, status: 'up', time: NOW_MS, seen: 1_699_999_000_001 };
 const HEARTBEAT_NOTES: Notes = {
   v: 'version of the heartbeat; another one is no heartbeat',
   inc: 'incarnation: when the process started, ms since the epoch; a later one refutes all before',
+  time: "the sender's clock, ms since the epoch",
+  seen: 'the incarnation by which the sender knows whom it tells this, who has said an older one',
   seq: 'counts up within an incarnation; in `audit`: number of the line',
   status: '"up" or "leaving"',
   records: 'digest of the records that the sender keeps; a different one begins a sync',
@@ -107,6 +110,7 @@ const HEARTBEAT_NOTES: Notes = {
 const heartbeats: readonly WireCase[] = [
   { title: 'a heartbeat with all its fields', beat: HEARTBEAT },
   { title: 'the last heartbeat of a node that leaves', beat: LEAVING },
+  { title: 'a heartbeat told to one that says an older incarnation', beat: CORRECTING },
 ].map(({ title, beat }) => ({
   file: 'heartbeat',
   title,

@@ -44,10 +44,17 @@ function wanted(config: Config): readonly Port[] {
   return [...listens, ...endpoints];
 }
 
+const NO_FAMILY = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EPROTONOSUPPORT']);
+
 function checkPort({ host, port, what, key }: Port): Promise<Finding> {
   return new Promise((resolve) => {
     const probe = createServer();
-    probe.once('error', (error) =>
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      // A node passes over "all addresses" of a family that the machine does not have.
+      if (['0.0.0.0', '::'].includes(host) && NO_FAMILY.has(error.code ?? '')) {
+        resolve(finding('ports', 'ok', `${what}: this machine has no such addresses`));
+        return;
+      }
       resolve(
         finding(
           'ports',
@@ -55,9 +62,10 @@ function checkPort({ host, port, what, key }: Port): Promise<Finding> {
           `${what}: ${error.message}`,
           `stop the program that holds it, or choose another with ${key}`,
         ),
-      ),
-    );
-    probe.listen(port, host, () => {
+      );
+    });
+    // As the node does: else the one family is in the way of the other.
+    probe.listen({ port, host, ipv6Only: host.includes(':') }, () => {
       probe.close(() => resolve(finding('ports', 'ok', `${what} is free`)));
     });
   });

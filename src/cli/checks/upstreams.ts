@@ -30,6 +30,17 @@ function findingOf(one: UpstreamStatus): Finding {
 }
 
 async function checkServer(name: string, server: McpServer): Promise<Finding> {
+  const { remarks = [] } = server;
+  const found = await lookAt(name, server);
+  if (remarks.length === 0 || found.result === 'fail') return found;
+  return { ...found, result: 'warn', text: [found.text, ...remarks].join('; ') };
+}
+
+async function lookAt(name: string, server: McpServer): Promise<Finding> {
+  if (server.type === 'unusable') {
+    const text = `${name} can't be used: ${server.problems.join('; ')}`;
+    return finding('upstream', 'fail', text, 'correct it in the config file');
+  }
   if (server.type !== 'stdio') {
     if (!URL.canParse(server.url)) {
       return finding(

@@ -3,9 +3,10 @@
  * command of a file is only text until its owner has seen it and agreed.
  */
 import { homedir } from 'node:os';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, sep } from 'node:path';
 import { checkMcpServer } from '../../config/check-server.ts';
-import { wrongName } from '../../config/mcp-servers.ts';
+import { plainEntry } from '../../config/client-entries.ts';
+import { serverName, wrongName } from '../../config/mcp-servers.ts';
 import { mcpServerSchema } from '../../config/schema.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
@@ -31,18 +32,17 @@ export interface Found {
   /** The server's name in the client's file. */
   readonly writtenName: string;
   readonly entry: JsonObject;
-  /** Keys that we have no use for. */
-  readonly leftOut: readonly string[];
+  /** What is not taken as it is written there: a sentence each. */
+  readonly remarks: readonly string[];
   /** Variables that are not set in this shell. */
   readonly unset: readonly string[];
   /** Why it can't be taken. */
   readonly problem?: string;
 }
 
-/** Keys that say something to their client only. */
-const IGNORED = ['autoApprove', 'alwaysAllow', 'description'];
-const KNOWN: readonly string[] = Object.keys(mcpServerSchema.shape);
-const NAME_MAX = 32;
+/** Where servers stand in a client's file: in most, in VS Code's, in Zed's. */
+const KEYS = ['mcpServers', 'servers', 'context_servers'];
+const OUR_KEYS = Object.keys(mcpServerSchema.shape);
 
 /** The servers of a file; none when it is missing. @throws STARLING_CONFIG_INVALID */
 export async function serversIn(source: Source): Promise<readonly Found[]> {
@@ -52,7 +52,7 @@ export async function serversIn(source: Source): Promise<readonly Found[]> {
   const top = isObject(tree) ? tree : {};
   const projects = isObject(top['projects']) ? top['projects'] : {};
   const own = source.project === undefined ? undefined : projects[source.project];
-  const groups = [top['mcpServers'], top['servers'], isObject(own) ? own['mcpServers'] : undefined];
+  const groups = [...KEYS.map((key) => top[key]), isObject(own) ? own['mcpServers'] : undefined];
   return groups
     .filter((each) => isObject(each))
     .flatMap((group) => Object.entries(group))
@@ -63,26 +63,23 @@ export async function serversIn(source: Source): Promise<readonly Found[]> {
 export async function mustHoldServers(source: Source): Promise<void> {
   const file = await readJsonFile(source.path);
   const tree = file.exists ? valueOf(parseJsonc(file.text, source.path)) : undefined;
-  if (isObject(tree) && (isObject(tree['mcpServers']) || isObject(tree['servers']))) return;
+  if (isObject(tree) && KEYS.some((key) => isObject(tree[key]))) return;
   throw new StarlingError(
     'STARLING_USAGE',
     file.exists ? `${source.path} holds no MCP servers` : `there is no file ${source.path}`,
     {
-      hint: 'name a file with `mcpServers` (or `servers`), or a client: starling mcp import --help',
+      hint: 'name a file with `mcpServers`, `servers` or `context_servers`, or a client: starling mcp import --help',
     },
   );
 }
 
 function found(source: Source, writtenName: string, written: Json): Found {
-  const name = fitName(writtenName);
-  const fields = isObject(written) ? written : {};
+  const name = serverName(writtenName);
   const problems: string[] = [];
-  const entry: Record<string, Json> = {};
-  for (const [key, value] of Object.entries(fields)) {
-    if (!KNOWN.includes(key) || IGNORED.includes(key) || value === undefined) continue;
-    entry[key] = expand(withTexts(key, value), source, problems);
-  }
-  const leftOut = Object.keys(fields).filter((key) => !KNOWN.includes(key));
+  const { entry: plain, remarks } = plainEntry(isObject(written) ? written : {}, OUR_KEYS);
+  const entry = Object.fromEntries(
+    Object.entries(plain).map(([key, value]) => [key, expand(value ?? null, source, problems)]),
+  );
   const check = checkMcpServer(name, entry, process.env);
   const why = whyNot(name, entry, problems.length > 0 ? problems : check.problems);
   return {
@@ -90,7 +87,7 @@ function found(source: Source, writtenName: string, written: Json): Found {
     name,
     writtenName,
     entry,
-    leftOut,
+    remarks: [...new Set([...remarks, ...check.remarks])],
     unset: check.unset,
     ...(why === undefined ? {} : { problem: why }),
   };
@@ -101,37 +98,15 @@ function whyNot(name: string, entry: JsonObject, problems: readonly string[]): s
   return wrongName(name) ?? ([...new Set(problems)].join('; ') || undefined);
 }
 
-/** A name as we allow it: `io.github.x/files` becomes `io-github-x-files`. */
-function fitName(written: string): string {
-  return written
-    .replaceAll(/[^A-Za-z0-9_-]+/g, '-')
-    .replaceAll(/_{2,}/g, '_')
-    .replaceAll(/^[-_]+/g, '')
-    .slice(0, NAME_MAX)
-    .replaceAll(/[-_]+$/g, '');
-}
-
-/** VS Code takes numbers and null in `env`; Claude Code has scopes as one text. */
-function withTexts(key: string, value: Json): Json {
-  if (key === 'env' && isObject(value)) {
-    return Object.fromEntries(
-      Object.entries(value).flatMap(([name, one]) => {
-        const isPlain = typeof one === 'number' || typeof one === 'boolean';
-        return one === null ? [] : [[name, isPlain ? String(one) : (one as Json)] as const];
-      }),
-    );
-  }
-  if (key === 'oauth' && isObject(value) && typeof value['scopes'] === 'string') {
-    return { ...value, scopes: value['scopes'].split(' ').filter((scope) => scope !== '') };
-  }
-  return value;
-}
-
 /** Puts in what an editor would; `${VAR}` and `${env:VAR}` are ours as well. */
 function expand(value: Json, source: Source, problems: string[]): Json {
   if (typeof value === 'string') {
     return value.replaceAll(/\$\{([^}]*)\}/g, (whole, word: string) => {
       if (word === 'userHome') return homedir();
+      if (word === '/' || word === 'pathSeparator') return sep;
+      if (word === 'workspaceFolderBasename' && source.workspace !== undefined) {
+        return basename(source.workspace);
+      }
       if (word === 'workspaceFolder' && source.workspace !== undefined) return source.workspace;
       if (word.startsWith('input:')) {
         problems.push(

@@ -6,7 +6,8 @@ import { applyEdits, findNodeAtLocation, parseTree } from 'jsonc-parser';
 import type { Node } from 'jsonc-parser';
 import { findJsonFault } from '../../config/json-syntax.ts';
 import { StarlingError } from '../../core/errors.ts';
-import type { Json } from '../../core/json.ts';
+
+export { valueOf } from '../../config/json-syntax.ts';
 
 /** A value with its place in the text: `offset` and `length`. */
 export type JsoncNode = Node;
@@ -21,21 +22,6 @@ export function parseJsonc(text: string, file: string): JsoncNode {
   if (root !== undefined) return root;
   const { line, column, expected } = fault ?? { line: 1, column: 1, expected: 'a value' };
   throw invalid(`${file} is not JSON: line ${line}, column ${column}: expected ${expected}`);
-}
-
-/**
- * The plain value of a node. Of keys that come twice the last counts, as for `JSON.parse`. (jsonc-parser's
- * `getNodeValue` makes objects without a prototype, which equal no other objects.)
- */
-export function valueOf(node: JsoncNode): Json {
-  if (node.type === 'array') return (node.children ?? []).map(valueOf);
-  if (node.type !== 'object') return node.value as Json;
-  const entries = propertiesOf(node).map(({ children: [key, value] = [] }) => [
-    key?.value as string,
-    value === undefined ? null : valueOf(value),
-  ]);
-  // `fromEntries` defines: even a key `__proto__` is just a key.
-  return Object.fromEntries(entries) as Json;
 }
 
 /**

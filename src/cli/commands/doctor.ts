@@ -14,6 +14,7 @@ import { multicast } from '../checks/multicast.ts';
 import { nodeVersion } from '../checks/node-version.ts';
 import { peers } from '../checks/peers.ts';
 import { ports } from '../checks/ports.ts';
+import { sandbox } from '../checks/sandbox.ts';
 import { stateFolder } from '../checks/state-folder.ts';
 import { upstreams } from '../checks/upstreams.ts';
 import { paint, printData, safe, safeLine } from '../terminal/output.ts';
@@ -26,6 +27,7 @@ const CHECKS: readonly Check[] = [
   clock,
   ports,
   multicast,
+  sandbox,
   upstreams,
   clients,
   peers,

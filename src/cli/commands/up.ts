@@ -4,6 +4,7 @@ import { loadConfig } from '../../config/index.ts';
 import type { Config, ConfigSources } from '../../config/index.ts';
 import { defaultStateDir } from '../../config/paths.ts';
 import { systemClock } from '../../core/clock.ts';
+import { refuseDebugger } from '../../core/debugger.ts';
 import { settledWithin } from '../../core/wait.ts';
 import { createNode } from '../../node.ts';
 import type { StarlingNode } from '../../node.ts';
@@ -49,6 +50,7 @@ export async function run(options: UpOptions): Promise<number> {
     flags: await flagsOf(options),
   };
   const config = await loadConfig(sources);
+  refuseDebugger();
   const progress = createProgress(options.json !== true);
   const told = untilTold();
   try {

@@ -6,13 +6,20 @@ import { parseCount, parseDuration } from '../options/parsers.ts';
 
 /** Adds `starling peers`. */
 export function addPeers(program: Command, outcome: Outcome): void {
-  withJson(ofNode(program.command('peers')))
+  const peers = withJson(ofNode(program.command('peers')))
     .summary('show the mesh')
     .description(
-      'Shows every peer of the mesh: is it alive, how far away, and by which route. Its first column is the name that grants and tools go by.',
+      'Shows every peer of the mesh: is it alive, how far away, and by which route. Its first column is the name that grants and tools go by. Below it stands what a peer does too much of.',
     )
-    .addHelpText('after', examples('starling peers'))
-    .action(action(outcome, () => import('../commands/peers.ts')));
+    .addHelpText('after', examples('starling peers', 'starling peers forgive alice'))
+    .action(action(outcome, () => import('../commands/peers/list.ts')));
+  withJson(ofNode(peers.command('forgive').argument('<peer>', 'its name, PeerId or did:key')))
+    .summary('let a peer in again that was kept out')
+    .description(
+      'Forgets what a peer has done too much of. If it is kept out, it may come again at once.',
+    )
+    .addHelpText('after', examples('starling peers forgive alice'))
+    .action(action(outcome, () => import('../commands/peers/forgive.ts')));
 }
 
 /** Adds `starling invite`. */

@@ -29,7 +29,7 @@ const LEVELS_MAX = 5;
 export async function readOwnConfig(options: CommonOptions): Promise<OwnConfig> {
   const path = resolve(configFileOf(options, process.env));
   const file = await readJsonFile(path);
-  const fault = findJsonFault(file.text);
+  const fault = findJsonFault(file.text, 'jsonc');
   if (fault !== undefined) {
     throw new StarlingError(
       'STARLING_CONFIG_INVALID',

@@ -1,4 +1,5 @@
 /** What commands print: tables, durations, errors. Data goes to standard output, talk to standard error. */
+import { durationText } from '../../core/duration.ts';
 import pc from 'picocolors';
 import stringWidth from 'string-width';
 import { systemClock } from '../../core/clock.ts';
@@ -119,18 +120,11 @@ function pad(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - stringWidth(text)));
 }
 
-/** `3s`, `5m`, `2h`, `4d`. */
-export function duration(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 120) return `${seconds}s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)}m`;
-  if (seconds < 172_800) return `${Math.round(seconds / 3600)}h`;
-  return `${Math.round(seconds / 86_400)}d`;
-}
+export { durationText as duration } from '../../core/duration.ts';
 
 /** `3s ago`, or `never` for 0. */
 export function ago(at: number, nowMs = Date.now()): string {
-  return at === 0 ? 'never' : `${duration(nowMs - at)} ago`;
+  return at === 0 ? 'never' : `${durationText(nowMs - at)} ago`;
 }
 
 /** `512 B`, `1.5 KiB`, `3.0 MiB`. */

@@ -5,9 +5,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { StarlingError } from '../../core/index.ts';
 import { errorBytes, errorOf } from '../wire/frame.ts';
+import { mediaTypeOf } from '../wire/media-type.ts';
 import type { Challenges } from './challenge.ts';
 import { plainAddress } from './origin-check.ts';
 import type { RateLimit } from './rate-limit.ts';
+import { readRequestBody } from './request-body.ts';
 import type { DoorRefusal } from './types.ts';
 
 const BODY_BYTES_MAX = 4096;
@@ -34,15 +36,20 @@ export function handleAuth(
     refuseWith(response, refusal);
     return true;
   }
-  readBody(request, (body) => {
-    try {
-      if (body === undefined) throw malformed(`the body is over ${BODY_BYTES_MAX} bytes`);
-      const answer = answerTo(components.challenges, path, body, request.headers.host ?? '');
-      sendJson(response, 200, Buffer.from(JSON.stringify(answer)));
-    } catch (error) {
-      const status = error instanceof StarlingError ? error.row.http : 500;
-      refuseWith(response, { status, error });
-    }
+  readRequestBody(request, BODY_BYTES_MAX, {
+    whole(body) {
+      try {
+        const answer = answerTo(components.challenges, path, body, request.headers.host ?? '');
+        sendJson(response, 200, Buffer.from(JSON.stringify(answer)));
+      } catch (error) {
+        const status = error instanceof StarlingError ? error.row.http : 500;
+        refuseWith(response, { status, error });
+      }
+    },
+    tooLarge() {
+      const error = malformed(`the body is over ${BODY_BYTES_MAX} bytes`);
+      refuseWith(response, { status: 413, error });
+    },
   });
   return true;
 }
@@ -79,7 +86,7 @@ function checkRequest(
     return { status: 405, error: malformed('allowed: POST'), headers: { allow: 'POST' } };
   }
   // A page of another origin can send JSON only after a preflight, which the door answers.
-  if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
+  if (mediaTypeOf(request.headers['content-type']) !== 'application/json') {
     return { status: 415, error: malformed('Content-Type must be application/json') };
   }
   return rateLimit.take(`address:${plainAddress(request.socket.remoteAddress ?? '')}`);
@@ -109,20 +116,6 @@ function parseFields(body: Buffer): Readonly<Record<string, unknown>> {
   }
   if (typeof value !== 'object' || value === null) throw malformed('the body is no JSON object');
   return value as Record<string, unknown>;
-}
-
-/** Hands on the body; undefined when it is too large. */
-function readBody(request: IncomingMessage, done: (body: Buffer | undefined) => void): void {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  request.on('data', (chunk: Buffer) => {
-    sizeBytes += chunk.length;
-    if (sizeBytes <= BODY_BYTES_MAX) chunks.push(chunk);
-    else if (sizeBytes > BODY_BYTES_MAX * 256) request.destroy();
-  });
-  request.on('end', () => {
-    done(sizeBytes > BODY_BYTES_MAX ? undefined : Buffer.concat(chunks, sizeBytes));
-  });
 }
 
 function malformed(what: string, cause?: unknown): StarlingError {

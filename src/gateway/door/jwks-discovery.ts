@@ -2,7 +2,7 @@
 import { StarlingError, messageOf, withDeadline } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 
-const METADATA_CHARS_MAX = 1024 * 1024;
+const METADATA_BYTES_MAX = 1024 * 1024;
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
 /**
@@ -37,6 +37,13 @@ export async function discoverJwksUri(
   );
 }
 
+/** Fetches as `fetch` does, a body of at most 1 MiB: for jose, which bounds none. */
+export async function fetchKeys(url: string, options: RequestInit): Promise<Response> {
+  const response = await fetch(url, options);
+  const { status, headers } = response;
+  return new Response(await textOf(response, METADATA_BYTES_MAX), { status, headers });
+}
+
 async function fetchJson(url: string, signal: AbortSignal): Promise<unknown> {
   const response = await fetch(url, {
     headers: { accept: 'application/json' },
@@ -47,9 +54,21 @@ async function fetchJson(url: string, signal: AbortSignal): Promise<unknown> {
     await response.body?.cancel();
     throw new Error(`HTTP ${response.status}`);
   }
-  const text = await response.text();
-  if (text.length > METADATA_CHARS_MAX) throw new Error('it is over 1 MiB');
-  return JSON.parse(text);
+  return JSON.parse(await textOf(response, METADATA_BYTES_MAX));
+}
+
+/** The text of the body, which is given up where it becomes longer than `maxBytes`. */
+async function textOf(response: Response, maxBytes: number): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let sizeBytes = 0;
+  // Leaving the loop cancels the body.
+  for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    sizeBytes += part.length;
+    if (sizeBytes > maxBytes) throw new Error(`it is over ${maxBytes} bytes`);
+    parts.push(part);
+  }
+  // A byte order mark is no part of the text, which TextDecoder leaves out.
+  return new TextDecoder().decode(Buffer.concat(parts, sizeBytes));
 }
 
 function jwksUriIn(metadata: unknown, issuer: string): string {

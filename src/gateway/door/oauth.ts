@@ -3,13 +3,13 @@
  * authorization server, issued for us and nobody else, signed with a key of its JWKS. Where a client
  * gets one is told by our protected-resource metadata (RFC 9728).
  */
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
+import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose';
 import type { JWTPayload, JWTVerifyGetKey } from 'jose';
 import type { HttpOAuth } from '../../config/index.ts';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import { isScope } from '../../guard/index.ts';
-import { discoverJwksUri } from './jwks-discovery.ts';
+import { discoverJwksUri, fetchKeys } from './jwks-discovery.ts';
 import type { DoorRefusal, Verdict } from './types.ts';
 
 /** Where our metadata is, before the path of the resource (RFC 9728 §3.1). */
@@ -169,7 +169,10 @@ function createKeyLookup({ clock }: AccessTokensComponents, init: HttpOAuth): JW
   let failedAt = -Infinity;
   const keySet = async (): Promise<JWTVerifyGetKey> => {
     const uri = init.jwksUri ?? (await discoverJwksUri(clock, init.issuer, FETCH_TIMEOUT_MS));
-    return createRemoteJWKSet(new URL(uri), { timeoutDuration: FETCH_TIMEOUT_MS });
+    return createRemoteJWKSet(new URL(uri), {
+      timeoutDuration: FETCH_TIMEOUT_MS,
+      [customFetch]: fetchKeys,
+    });
   };
   return async (header, token) => {
     if (clock.now() - failedAt < LOOKUP_PAUSE_MS) throw noKeys('the last try failed just now');

@@ -11,8 +11,14 @@ import type { ClearedCall, Clearance } from '../clearance/clearance.ts';
 import { failureOf } from '../clearance/refusal-errors.ts';
 import { objectOf, unknownMethod } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
-import { progressTokenOf } from '../wire/channel.ts';
-import { RPC, errorBytes, errorOf, resultBytes, rewriteFrame } from '../wire/frame.ts';
+import {
+  RPC,
+  errorBytes,
+  errorOf,
+  progressTokenOf,
+  resultBytes,
+  rewriteFrame,
+} from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
 import type { ChannelTable } from './channel-table.ts';
 import type { McpTasks } from './mcp-tasks.ts';

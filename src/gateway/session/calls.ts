@@ -3,6 +3,7 @@ import { StarlingError, createChurnMap } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { SearchMode, View } from '../catalog/types.ts';
 import { protocolError } from '../wire/era.ts';
+import { idText } from '../wire/frame-id.ts';
 import { RPC } from '../wire/frame.ts';
 import { createCall } from './call.ts';
 import type { Call, CallComponents, CallInit, CallRequest } from './call.ts';
@@ -116,7 +117,7 @@ class SessionCalls implements Calls {
     if (this.#calls.has(key)) {
       throw protocolError(
         RPC.invalidRequest,
-        `a request with id ${JSON.stringify(request.id)} is under way`,
+        `a request with id ${idText(request.id)} is under way`,
       );
     }
     const { callsMax } = this.#init;

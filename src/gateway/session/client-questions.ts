@@ -6,9 +6,16 @@
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import { metaOf } from '../wire/era.ts';
-import { errorBytes, errorOf, notificationBytes, rewriteFrame } from '../wire/frame.ts';
+import { keyOfId, ownIdOf } from '../wire/frame-id.ts';
+import {
+  cancelledBy,
+  errorBytes,
+  errorOf,
+  notificationBytes,
+  rewriteFrame,
+} from '../wire/frame.ts';
 import { askQuestion } from '../wire/question.ts';
-import type { Answer, FrameId, NotificationFrame, RequestFrame, ResponseFrame } from '../types.ts';
+import type { Answer, NotificationFrame, RequestFrame, ResponseFrame } from '../types.ts';
 
 /** Questions that may wait for one client. */
 const QUESTIONS_MAX = 256;
@@ -31,7 +38,7 @@ export interface ClientQuestions {
   /** The client's answer. False when it answers no question of ours. */
   answered(frame: ResponseFrame): boolean;
   /** The client's progress on a question: who asked, and the token that the asking server knows. */
-  progressOf(frame: NotificationFrame): { server: string; token: FrameId } | undefined;
+  progressOf(frame: NotificationFrame): { server: string; token: string | number } | undefined;
   /** The server takes a question back. */
   cancelled(server: string, frame: NotificationFrame): void;
   /** Answers all that wait, because the client is gone. */
@@ -64,7 +71,7 @@ export function createClientQuestions(
 class SessionQuestions implements ClientQuestions {
   readonly #components: ClientQuestionsComponents;
   readonly #timeoutMs: number;
-  readonly #open = new Map<FrameId, Question>();
+  readonly #open = new Map<number, Question>();
   #nextId = 1;
   #nextOwnId = 1;
 
@@ -113,8 +120,14 @@ class SessionQuestions implements ClientQuestions {
   }
 
   answered(frame: ResponseFrame): boolean {
-    const question = this.#take(frame.id);
+    const id = ownIdOf(frame.id);
+    const question = id === undefined ? undefined : this.#take(id);
     if (question === undefined) return false;
+    if (frame.odd !== undefined) {
+      const text = `the client's answer to ${question.frame.method} can't be read: ${frame.odd}`;
+      fail(question, new StarlingError('STARLING_PROTOCOL_VIOLATION', text));
+      return true;
+    }
     try {
       question.answer(rewriteFrame(frame, { id: question.frame.id }));
     } catch (error) {
@@ -123,7 +136,7 @@ class SessionQuestions implements ClientQuestions {
     return true;
   }
 
-  progressOf(frame: NotificationFrame): { server: string; token: FrameId } | undefined {
+  progressOf(frame: NotificationFrame): { server: string; token: string | number } | undefined {
     const id = frame.params['progressToken'];
     const question = typeof id === 'number' ? this.#open.get(id) : undefined;
     if (question === undefined) return undefined;
@@ -134,9 +147,10 @@ class SessionQuestions implements ClientQuestions {
   }
 
   cancelled(server: string, frame: NotificationFrame): void {
-    const { requestId, reason } = frame.params;
+    const { reason } = frame.params;
+    const wanted = cancelledBy(frame);
     for (const [id, question] of this.#open) {
-      if (question.server !== server || question.frame.id !== requestId) continue;
+      if (question.server !== server || keyOfId(question.frame.id) !== wanted) continue;
       this.#take(id);
       this.#components.push(
         notificationBytes('notifications/cancelled', {
@@ -155,7 +169,7 @@ class SessionQuestions implements ClientQuestions {
     }
   }
 
-  #late(id: FrameId, send: (message: Buffer) => void): void {
+  #late(id: number, send: (message: Buffer) => void): void {
     const question = this.#take(id);
     if (question === undefined) return;
     send(notificationBytes('notifications/cancelled', { requestId: id, reason: 'timeout' }));
@@ -164,9 +178,9 @@ class SessionQuestions implements ClientQuestions {
     fail(question, new StarlingError('STARLING_TIMEOUT', text));
   }
 
-  #take(id: FrameId | null): Question | undefined {
-    const question = id === null ? undefined : this.#open.get(id);
-    if (question === undefined || id === null) return undefined;
+  #take(id: number): Question | undefined {
+    const question = this.#open.get(id);
+    if (question === undefined) return undefined;
     this.#open.delete(id);
     question.stopTimer();
     return question;

@@ -21,7 +21,15 @@ import {
   protocolError,
 } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
-import { RPC, errorBytes, errorOf, notificationBytes, resultBytes } from '../wire/frame.ts';
+import { keyOfId } from '../wire/frame-id.ts';
+import {
+  RPC,
+  cancelledBy,
+  errorBytes,
+  errorOf,
+  notificationBytes,
+  resultBytes,
+} from '../wire/frame.ts';
 import { CATALOG_METHOD } from '../wire/peer-protocol.ts';
 import type { Reply } from '../wire/reply.ts';
 import { reportFailure } from './call.ts';
@@ -134,7 +142,7 @@ class CallerSession implements Session {
       return;
     }
     this.#heardAt = this.#components.clock.now();
-    if (frame.kind === 'request') this.#requested(frame, reply, key ?? frame.id);
+    if (frame.kind === 'request') this.#requested(frame, reply, key ?? keyOfId(frame.id));
     else if (frame.kind === 'notification') this.#notified(frame);
     else if (!this.#questions.answered(frame)) {
       this.#components.logger.debug({ id: frame.id }, 'answer to no request of ours');
@@ -292,8 +300,8 @@ class CallerSession implements Session {
     const { method, params } = frame;
     if (method === 'notifications/initialized') this.#clientReady();
     if (method === 'notifications/cancelled') {
-      const { requestId, reason } = params;
-      this.abandon(requestId, typeof reason === 'string' ? reason.slice(0, 500) : '');
+      const { reason } = params;
+      this.abandon(cancelledBy(frame), typeof reason === 'string' ? reason.slice(0, 500) : '');
     } else if (method === 'notifications/progress') {
       const question = this.#questions.progressOf(frame);
       if (question === undefined) return;

@@ -7,6 +7,7 @@
 import { StarlingError } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import { META, clientOf, metaOf, objectOf } from '../wire/era.ts';
+import { jsonOfId } from '../wire/frame-id.ts';
 import { notificationBytes, resultBytes } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
 import type { FrameId, NotificationFrame, RequestFrame } from '../types.ts';
@@ -168,7 +169,7 @@ class SessionSubscriptions implements Subscriptions {
     const { capabilities } = clientOf(request);
     const listener = { id: request.id, uris, reply, filter, capabilities };
     this.#open.set(listener, listener);
-    const _meta = { [META.subscriptionId]: request.id };
+    const _meta = { [META.subscriptionId]: jsonOfId(request.id) };
     reply.interim(
       notificationBytes('notifications/subscriptions/acknowledged', {
         _meta,
@@ -184,7 +185,7 @@ class SessionSubscriptions implements Subscriptions {
     this.#open.delete(listener);
     if (graceful) {
       const { id, reply } = closing;
-      const _meta = { [META.subscriptionId]: id };
+      const _meta = { [META.subscriptionId]: jsonOfId(id) };
       reply.final(resultBytes(id, { resultType: 'complete', _meta }));
     }
     const ended = this.#delete((claim) => claim.listener === listener);
@@ -199,7 +200,7 @@ class SessionSubscriptions implements Subscriptions {
     const pushed = new Set<string>();
     for (const { uri, listener } of this.#claims.get(server)?.get(theirs) ?? []) {
       if (listener !== undefined) {
-        const _meta = { ...meta, [META.subscriptionId]: listener.id };
+        const _meta = { ...meta, [META.subscriptionId]: jsonOfId(listener.id) };
         const { reply } = this.#open.get(listener) ?? {};
         reply?.interim(notificationBytes(UPDATED, { ...frame.params, uri, _meta }));
       } else if (!pushed.has(uri)) {
@@ -216,7 +217,7 @@ class SessionSubscriptions implements Subscriptions {
     for (const { id, reply, filter } of this.#open.values()) {
       if (filter[name] !== true) continue;
       const list = kind === 'templates' ? 'resources' : kind;
-      const _meta = { [META.subscriptionId]: id };
+      const _meta = { [META.subscriptionId]: jsonOfId(id) };
       reply.interim(notificationBytes(`notifications/${list}/list_changed`, { _meta }));
     }
   }

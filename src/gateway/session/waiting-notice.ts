@@ -5,7 +5,8 @@
  */
 import { printable } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
-import { notificationBytes } from '../wire/frame.ts';
+import { jsonOfId } from '../wire/frame-id.ts';
+import { notificationBytes, parseFrame, rewriteFrame } from '../wire/frame.ts';
 import { WAITING_NOTIFICATION } from '../wire/peer-protocol.ts';
 import type { Reply } from '../wire/reply.ts';
 import type { FrameId } from '../types.ts';
@@ -43,10 +44,12 @@ export function tellWaiting(
   let cancel: () => void = () => undefined;
   const tell = (): void => {
     if (token !== undefined) {
-      const params = { progressToken: token, progress, message };
-      reply.interim(notificationBytes('notifications/progress', params));
+      const told = parseFrame(
+        notificationBytes('notifications/progress', { progressToken: 0, progress, message }),
+      );
+      reply.interim(rewriteFrame(told, { progressToken: token }));
     } else if (isPeer) {
-      reply.interim(notificationBytes(WAITING_NOTIFICATION, { requestId: request.id }));
+      reply.interim(notificationBytes(WAITING_NOTIFICATION, { requestId: jsonOfId(request.id) }));
     }
     progress += 1;
     if (progress < 0) cancel = clock.schedule(TELL_MS, tell);

@@ -1,51 +1,105 @@
-/** Reads the body of a POST, and checks what it claims to be. */
+/** Reads the body of a POST, and checks what the request claims of it and of its answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { StarlingError } from '../../core/index.ts';
+import { readRequestBody } from '../door/request-body.ts';
+import type { FrameId } from '../types.ts';
+import { parseIncoming } from '../wire/batch.ts';
+import { idAtEdge } from '../wire/edge-id.ts';
+import { isFrameId } from '../wire/frame-id.ts';
+import { acceptsType, mediaTypeOf } from '../wire/media-type.ts';
 import { refuse, usage } from './http-reply.ts';
+import type { AnswerForm } from './http-reply.ts';
 
-/** Bytes of a message over the limit that are read before the connection is cut. */
-const EXCESS_BYTES_MAX = 64 * 1024 * 1024;
+const JSON_TYPE = 'application/json';
+const EVENTS_TYPE = 'text/event-stream';
 
-/** Hands on the body of a JSON POST; answers 415, 406 or 413 itself when it is none. */
-export function readJsonBody(
+/** Why a request is not taken. */
+interface Fault {
+  readonly status: number;
+  readonly error: StarlingError;
+}
+
+/** The form in which the client takes an answer (RFC 9110 §12.5.1); undefined when it takes none of ours. */
+export function formOf({ headers }: IncomingMessage): AnswerForm | undefined {
+  const takesJson = acceptsType(headers.accept, JSON_TYPE);
+  const takesEvents = acceptsType(headers.accept, EVENTS_TYPE);
+  if (takesJson && takesEvents) return 'either';
+  if (takesJson) return 'json';
+  return takesEvents ? 'events' : undefined;
+}
+
+/** True for a client that takes an event stream. */
+export function takesEvents({ headers }: IncomingMessage): boolean {
+  return acceptsType(headers.accept, EVENTS_TYPE);
+}
+
+/**
+ * Hands on the body of a JSON POST whose answer goes elsewhere; answers 415 or 413 itself, with the id of the
+ * request, when it is none.
+ */
+export function readPostedBody(
   request: IncomingMessage,
   response: ServerResponse,
   messageBytes: number,
   done: (body: Buffer) => void,
 ): void {
-  const type = request.headers['content-type'] ?? '';
-  if (!/^application\/json\b/i.test(type)) {
-    return refuse(response, 415, usage('Content-Type must be application/json'));
-  }
-  const accept = request.headers.accept ?? '';
-  const both = accept.includes('application/json') && accept.includes('text/event-stream');
-  if (!both && !accept.includes('*/*')) {
-    return refuse(response, 406, usage('Accept must name application/json and text/event-stream'));
-  }
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  request.on('data', (chunk: Buffer) => {
-    sizeBytes += chunk.length;
-    if (sizeBytes <= messageBytes) chunks.push(chunk);
-    // Read on for a while, so that the client can read the answer.
-    else if (sizeBytes > messageBytes + EXCESS_BYTES_MAX) request.destroy();
-  });
-  request.on('end', () => {
-    if (sizeBytes > messageBytes) {
-      const error = tooLarge(sizeBytes, messageBytes);
-      refuse(response, 413, error);
-      return;
-    }
-    const [only] = chunks;
-    done(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, sizeBytes));
-  });
-  return undefined;
+  read(request, response, messageBytes, typeFault(request), done);
 }
 
-function tooLarge(sizeBytes: number, limitBytes: number): StarlingError {
+/** The same where the answer comes in the response; answers 406, too. */
+export function readJsonBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+  messageBytes: number,
+  done: (body: Buffer, form: AnswerForm) => void,
+): void {
+  const form = formOf(request);
+  const fault =
+    typeFault(request) ??
+    (form === undefined
+      ? { status: 406, error: usage(`Accept must name ${JSON_TYPE} or ${EVENTS_TYPE}`) }
+      : undefined);
+  read(request, response, messageBytes, fault, (body) => done(body, form ?? 'either'));
+}
+
+function typeFault({ headers }: IncomingMessage): Fault | undefined {
+  if (mediaTypeOf(headers['content-type']) === JSON_TYPE) return undefined;
+  return { status: 415, error: usage(`Content-Type must be ${JSON_TYPE}`) };
+}
+
+function read(
+  request: IncomingMessage,
+  response: ServerResponse,
+  messageBytes: number,
+  fault: Fault | undefined,
+  done: (body: Buffer) => void,
+): void {
+  readRequestBody(request, messageBytes, {
+    whole(body) {
+      if (fault === undefined) done(body);
+      else refuse(response, fault.status, fault.error, {}, idIn(body));
+    },
+    tooLarge(head) {
+      refuse(response, 413, tooLarge(messageBytes), {}, idAtEdge(head) ?? null);
+    },
+  });
+}
+
+/** The id of the request in a body that is refused for another reason. */
+function idIn(body: Buffer): FrameId | null {
+  try {
+    const incoming = parseIncoming(body);
+    return incoming.kind === 'request' ? incoming.id : null;
+  } catch (error) {
+    const { id } = error instanceof StarlingError ? error.data : {};
+    return isFrameId(id) ? id : null;
+  }
+}
+
+function tooLarge(limitBytes: number): StarlingError {
   return new StarlingError(
     'STARLING_LIMIT_EXCEEDED',
-    `a message of ${sizeBytes} bytes is over the limit of ${limitBytes} (limits.messageBytes)`,
+    `a message is over the limit of ${limitBytes} bytes (limits.messageBytes)`,
     { data: { limit: 'limits.messageBytes' } },
   );
 }

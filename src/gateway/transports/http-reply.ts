@@ -18,15 +18,22 @@ export interface HttpReply extends Reply {
   keepAlive(): void;
 }
 
-/**
- * JSON when the answer comes first; an event stream from the first other thing on. `statusOf` gives the
- * HTTP status of an answer in JSON; default 200.
- */
-export function createHttpReply(
-  response: ServerResponse,
-  statusOf: (message: Buffer) => number = () => 200,
-): HttpReply {
-  return new ResponseReply(response, statusOf);
+/** The forms of an answer that a client takes: JSON, an event stream, or either. */
+export type AnswerForm = 'either' | 'json' | 'events';
+
+/** How a reply is written. */
+export interface HttpReplyInit {
+  /** Default `either`: JSON when the answer comes first; an event stream from the first other thing on. */
+  readonly form?: AnswerForm;
+  /** The HTTP status of an answer in JSON; default 200. */
+  readonly statusOf?: (message: Buffer) => number;
+  /** Takes what must not be left out, and does not fit in a response in JSON. */
+  readonly aside?: (message: Buffer) => void;
+}
+
+/** Makes the reply that `response` carries. */
+export function createHttpReply(response: ServerResponse, init: HttpReplyInit = {}): HttpReply {
+  return new ResponseReply(response, init);
 }
 
 /** Begins an event stream. */
@@ -79,13 +86,13 @@ export function notFound(what: string): StarlingError {
 
 class ResponseReply implements HttpReply {
   readonly #response: ServerResponse;
-  readonly #statusOf: (message: Buffer) => number;
+  readonly #init: HttpReplyInit;
   #streaming = false;
   #done = false;
 
-  constructor(response: ServerResponse, statusOf: (message: Buffer) => number) {
+  constructor(response: ServerResponse, init: HttpReplyInit) {
     this.#response = response;
-    this.#statusOf = statusOf;
+    this.#init = init;
   }
 
   get done(): boolean {
@@ -93,12 +100,16 @@ class ResponseReply implements HttpReply {
   }
 
   interim(message: Buffer): void {
-    if (this.#response.writableLength > INTERIM_BYTES_MAX) return;
-    this.urgent(message);
+    const isFull = this.#response.writableLength > INTERIM_BYTES_MAX;
+    if (!isFull && this.#init.form !== 'json') this.urgent(message);
   }
 
   urgent(message: Buffer): void {
     if (this.#done) return;
+    if (this.#init.form === 'json') {
+      this.#init.aside?.(message);
+      return;
+    }
     this.#stream();
     writeEvent(this.#response, message);
   }
@@ -106,12 +117,13 @@ class ResponseReply implements HttpReply {
   final(message: Buffer): void {
     if (this.#done) return;
     this.#done = true;
+    if (this.#init.form === 'events') this.#stream();
     if (this.#streaming) {
       writeEvent(this.#response, message);
       this.#response.end();
       return;
     }
-    this.#response.writeHead(this.#statusOf(message), {
+    this.#response.writeHead(this.#init.statusOf?.(message) ?? 200, {
       'content-type': 'application/json',
       'content-length': message.length,
     });
@@ -126,7 +138,7 @@ class ResponseReply implements HttpReply {
   }
 
   keepAlive(): void {
-    if (this.#done) return;
+    if (this.#done || this.#init.form === 'json') return;
     this.#stream();
     writeComment(this.#response);
   }

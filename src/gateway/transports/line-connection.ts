@@ -11,7 +11,7 @@ import { WAITING_NOTIFICATION } from '../wire/peer-protocol.ts';
 import type { Receiver } from '../wire/reply.ts';
 import type { Session } from '../session/types.ts';
 import { createSessionDecoder } from './message-session.ts';
-import type { LineOutput } from './message-session.ts';
+import type { LineOutput, SessionDecoderInit } from './message-session.ts';
 
 /** Output that may wait before we stop reading what the client asks. */
 const HIGH_WATER_BYTES = 1024 * 1024;
@@ -49,9 +49,8 @@ export function createSocketOutput(socket: Socket): LineOutput {
 }
 
 /** How a connection is served. */
-export interface LineConnectionInit {
+export interface LineConnectionInit extends SessionDecoderInit {
   readonly clock: Clock;
-  readonly messageBytes: number;
   /** Looks at what comes before it is read; false drops it, and the connection. */
   admits?(chunk: Buffer): boolean;
 }

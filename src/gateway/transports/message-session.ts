@@ -6,7 +6,11 @@ import { StarlingError, createLineDecoder } from '../../core/index.ts';
 import type { LineDecoder } from '../../core/index.ts';
 import { parseIncoming, receiveBatch } from '../wire/batch.ts';
 import type { BatchFrames } from '../wire/batch.ts';
-import { errorBytes, errorOf, isFrameId, toLine } from '../wire/frame.ts';
+import { idAtEdge } from '../wire/edge-id.ts';
+import { isFrameId } from '../wire/frame-id.ts';
+import { errorBytes, errorOf, toLine } from '../wire/frame.ts';
+import { readMethodBatch, receiveMethodBatch } from '../wire/method-batch.ts';
+import type { MethodBatch } from '../wire/method-batch.ts';
 import type { Receiver, Reply } from '../wire/reply.ts';
 import type { Frame, FrameId } from '../types.ts';
 
@@ -18,31 +22,47 @@ export interface LineOutput {
   urgent(message: Buffer): void;
 }
 
+/** Bounds of a decoder, and what it takes. */
+export interface SessionDecoderInit {
+  readonly messageBytes: number;
+  /** True where the method `batch` has a list of calls for its params. */
+  readonly takesMethodBatch?: boolean;
+  /** Hears of each message that is too long, or none at all. */
+  readonly broken?: () => void;
+}
+
 /** A decoder that feeds `receiver` with the lines it finds, and answers those that are no messages. */
 export function createSessionDecoder(
   receiver: Receiver,
   output: LineOutput,
-  init: { readonly messageBytes: number },
+  init: SessionDecoderInit,
 ): LineDecoder {
   return createLineDecoder(init.messageBytes, {
-    line: (bytes) => receiveBytes(receiver, bytes, output),
-    oversize(sizeBytes) {
+    line: (bytes) => receiveBytes(receiver, bytes, output, init),
+    oversize(sizeBytes, head, tail) {
+      init.broken?.();
       const error = new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
         `a message of ${sizeBytes} bytes is over the limit of ${init.messageBytes} (limits.messageBytes)`,
         { data: { limit: 'limits.messageBytes' } },
       );
-      output.urgent(errorBytes(null, errorOf(error)));
+      output.urgent(errorBytes(idAtEdge(head, tail) ?? null, errorOf(error)));
     },
   });
 }
 
 /** Gives one message to `receiver`; answers it here when it is none. */
-export function receiveBytes(receiver: Receiver, bytes: Buffer, output: LineOutput): void {
-  let incoming: Frame | BatchFrames;
+export function receiveBytes(
+  receiver: Receiver,
+  bytes: Buffer,
+  output: LineOutput,
+  { takesMethodBatch = false, broken }: Partial<SessionDecoderInit> = {},
+): void {
+  let incoming: Frame | BatchFrames | MethodBatch;
   try {
-    incoming = parseIncoming(bytes);
+    incoming = (takesMethodBatch ? readMethodBatch(bytes) : undefined) ?? parseIncoming(bytes);
   } catch (error) {
+    broken?.();
     const { id } = error instanceof StarlingError ? error.data : {};
     output.urgent(errorBytes(isFrameId(id) ? id : null, errorOf(error)));
     return;
@@ -53,11 +73,13 @@ export function receiveBytes(receiver: Receiver, bytes: Buffer, output: LineOutp
 /** Gives what came as one message to `receiver`; the answer goes to `output`. */
 export function receiveIncoming(
   receiver: Receiver,
-  incoming: Frame | BatchFrames,
+  incoming: Frame | BatchFrames | MethodBatch,
   output: LineOutput,
 ): void {
   if (incoming.kind === 'batch') {
     receiveBatch(receiver, incoming.frames, createLineReply(null, output));
+  } else if (incoming.kind === 'methodBatch') {
+    receiveMethodBatch(receiver, incoming, createLineReply(incoming.id, output));
   } else {
     const id = incoming.kind === 'request' ? incoming.id : null;
     receiver.receive(incoming, createLineReply(id, output));

@@ -10,11 +10,13 @@ import { StarlingError, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope } from '../../core/index.ts';
 import { parseIncoming } from '../wire/batch.ts';
 import type { BatchFrames } from '../wire/batch.ts';
-import { errorBytes, errorOf, toLine } from '../wire/frame.ts';
+import { isFrameId } from '../wire/frame-id.ts';
+import { toLine } from '../wire/frame.ts';
 import type { Credential } from '../door/types.ts';
 import type { Session } from '../session/types.ts';
 import type { Frame } from '../types.ts';
-import { startEvents, writeComment, writeEvent } from './http-reply.ts';
+import { readPostedBody, takesEvents } from './http-body.ts';
+import { refuse, startEvents, usage, writeComment, writeEvent } from './http-reply.ts';
 import { receiveIncoming } from './message-session.ts';
 import type { LineOutput } from './message-session.ts';
 import type { IdleSession } from './http-sessions.ts';
@@ -27,8 +29,6 @@ const FIRST_MESSAGE_MS = 60_000;
 const HIGH_WATER_BYTES = 1024 * 1024;
 /** Output that may wait for a client that does not read at all. */
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
-/** Bytes of a message over the limit that are read before the connection is cut. */
-const EXCESS_BYTES_MAX = 64 * 1024 * 1024;
 const RETRY_AFTER = { 'retry-after': '1' };
 
 /** What the transport works with. */
@@ -85,8 +85,7 @@ class LegacyEdge implements SseTransport {
   }
 
   get(request: IncomingMessage, response: ServerResponse, init: SseSessionInit): void {
-    const { accept = '' } = request.headers;
-    if (!accept.includes('text/event-stream') && !accept.includes('*/*')) {
+    if (!takesEvents(request)) {
       return refuse(response, 406, usage('Accept must name text/event-stream'));
     }
     const id = randomBytes(24).toString('base64url');
@@ -115,11 +114,11 @@ class LegacyEdge implements SseTransport {
     if (stream === undefined || !stream.isOf(credential)) {
       return refuse(response, 404, notFound());
     }
-    if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
-      return refuse(response, 415, usage('Content-Type must be application/json'));
-    }
     if (stream.isBehind) return refuse(response, 429, behind(), RETRY_AFTER);
-    return this.#read(request, response, (bytes) => {
+    request.on('error', (error) =>
+      this.#components.logger.debug({ error: messageOf(error) }, 'HTTP client went'),
+    );
+    return readPostedBody(request, response, this.#init.messageBytes, (bytes) => {
       stream.present(credential);
       this.#received(stream, bytes, response);
     });
@@ -142,35 +141,13 @@ class LegacyEdge implements SseTransport {
     for (const stream of this.#streams.values()) stream.close();
   }
 
-  #read(
-    request: IncomingMessage,
-    response: ServerResponse,
-    received: (bytes: Buffer) => void,
-  ): void {
-    const limitBytes = this.#init.messageBytes;
-    const chunks: Buffer[] = [];
-    let sizeBytes = 0;
-    request.on('data', (chunk: Buffer) => {
-      sizeBytes += chunk.length;
-      if (sizeBytes <= limitBytes) chunks.push(chunk);
-      else chunks.length = 0;
-      if (sizeBytes > limitBytes + EXCESS_BYTES_MAX) request.destroy();
-    });
-    request.on('error', (error) =>
-      this.#components.logger.debug({ error: messageOf(error) }, 'HTTP client went'),
-    );
-    request.on('end', () => {
-      if (sizeBytes > limitBytes) refuse(response, 413, tooLarge(sizeBytes, limitBytes));
-      else received(Buffer.concat(chunks, sizeBytes));
-    });
-  }
-
   #received(stream: Stream, bytes: Buffer, response: ServerResponse): void {
     let incoming: Frame | BatchFrames;
     try {
       incoming = parseIncoming(bytes);
     } catch (error) {
-      return refuse(response, 400, error);
+      const { id } = error instanceof StarlingError ? error.data : {};
+      return refuse(response, 400, error, {}, isFrameId(id) ? id : null);
     }
     if (stream.session === undefined) return refuse(response, 404, notFound());
     // First this one, so that nothing that follows from the message overtakes it.
@@ -280,21 +257,6 @@ class Stream implements LineOutput {
   }
 }
 
-function refuse(
-  response: ServerResponse,
-  status: number,
-  error: unknown,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  response
-    .writeHead(status, { 'content-type': 'application/json', ...headers })
-    .end(errorBytes(null, errorOf(error)));
-}
-
-function usage(what: string): StarlingError {
-  return new StarlingError('STARLING_PROTOCOL_VIOLATION', what);
-}
-
 function notFound(): StarlingError {
   return new StarlingError('STARLING_PROTOCOL_VIOLATION', 'there is no such session', {
     hint: 'open the event stream again, and POST to where its first event says',
@@ -307,13 +269,5 @@ function behind(): StarlingError {
     'STARLING_LIMIT_EXCEEDED',
     `over ${HIGH_WATER_BYTES} bytes wait to be read on the event stream`,
     { hint: 'read answers as they come, or ask for fewer at once' },
-  );
-}
-
-function tooLarge(sizeBytes: number, limitBytes: number): StarlingError {
-  return new StarlingError(
-    'STARLING_LIMIT_EXCEEDED',
-    `a message of ${sizeBytes} bytes is over the limit of ${limitBytes} (limits.messageBytes)`,
-    { data: { limit: 'limits.messageBytes' } },
   );
 }

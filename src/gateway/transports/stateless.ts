@@ -15,13 +15,15 @@ import {
   metaOf,
   objectOf,
 } from '../wire/era.ts';
-import { RPC, isFrameId, parseFrame } from '../wire/frame.ts';
+import { isFrameId } from '../wire/frame-id.ts';
+import { RPC, parseFrame } from '../wire/frame.ts';
 import type { Session } from '../session/types.ts';
 import type { Frame, RequestFrame } from '../types.ts';
 import { headerParamsOf, paramHeadersOf } from '../wire/modern-headers.ts';
 import type { HeaderParam } from '../wire/modern-headers.ts';
 import { readJsonBody } from './http-body.ts';
 import { createHttpReply, refuse, usage } from './http-reply.ts';
+import type { AnswerForm } from './http-reply.ts';
 import { createHttpSessions } from './http-sessions.ts';
 import type { HttpCaller, HttpClient, HttpSessions } from './http-sessions.ts';
 import type { StreamableComponents, StreamableInit } from './streamable.ts';
@@ -65,6 +67,13 @@ export function createStatelessTransport(
   return new StatelessEdge(components, init);
 }
 
+/** One request and where its answer goes. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly caller: HttpCaller;
+}
+
 class StatelessEdge implements StatelessTransport {
   readonly sessions: HttpSessions;
   readonly #components: StreamableComponents;
@@ -78,17 +87,13 @@ class StatelessEdge implements StatelessTransport {
 
   post(request: IncomingMessage, response: ServerResponse, caller: HttpCaller): void {
     this.sessions.get(keyOf(caller))?.arrives(request);
-    readJsonBody(request, response, this.#init.messageBytes, (body) =>
-      this.#received(body, request, response, caller),
+    readJsonBody(request, response, this.#init.messageBytes, (body, form) =>
+      this.#received(body, form, { request, response, caller }),
     );
   }
 
-  #received(
-    bytes: Buffer,
-    request: IncomingMessage,
-    response: ServerResponse,
-    caller: HttpCaller,
-  ): void {
+  #received(bytes: Buffer, form: AnswerForm, exchange: Exchange): void {
+    const { request, response, caller } = exchange;
     let frame: Frame | undefined;
     try {
       frame = parseFrame(bytes);
@@ -100,7 +105,7 @@ class StatelessEdge implements StatelessTransport {
       else if (frame.kind === 'response') throw usage('only requests are answered here');
       else {
         checkHeaders(request, frame);
-        this.#answer(frame, request, response, caller);
+        this.#answer(frame, form, exchange);
       }
     } catch (error) {
       const { id } = error instanceof StarlingError ? error.data : {};
@@ -109,12 +114,7 @@ class StatelessEdge implements StatelessTransport {
     }
   }
 
-  #answer(
-    frame: RequestFrame,
-    request: IncomingMessage,
-    response: ServerResponse,
-    caller: HttpCaller,
-  ): void {
+  #answer(frame: RequestFrame, form: AnswerForm, { request, response, caller }: Exchange): void {
     let client: HttpClient;
     try {
       client = this.#clientOf(caller);
@@ -124,7 +124,7 @@ class StatelessEdge implements StatelessTransport {
     }
     const { session } = client;
     checkParams(request, frame, session);
-    const reply = createHttpReply(response, statusOf);
+    const reply = createHttpReply(response, { form, statusOf });
     client.waits(reply, response, {
       gone: () => session.abandon(reply, 'the HTTP client closed its request'),
       isListener: frame.method === 'subscriptions/listen',

@@ -10,12 +10,13 @@ import { parseIncoming, receiveBatch } from '../wire/batch.ts';
 import type { BatchFrames } from '../wire/batch.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
 import { MODERN_RPC, eraOf } from '../wire/era.ts';
-import { isFrameId } from '../wire/frame.ts';
+import { isFrameId, keyOfId } from '../wire/frame-id.ts';
 import { NO_REPLY } from '../wire/reply.ts';
 import type { Frame, FrameId, RequestFrame } from '../types.ts';
 import { createEventStream } from './client-event-stream.ts';
-import { readJsonBody } from './http-body.ts';
+import { readJsonBody, takesEvents } from './http-body.ts';
 import { createHttpReply, notFound, refuse, usage } from './http-reply.ts';
+import type { AnswerForm, HttpReply } from './http-reply.ts';
 import { createHttpSessions } from './http-sessions.ts';
 import type {
   HttpCaller,
@@ -55,6 +56,14 @@ export function createStreamableTransport(
   return new SessionEdge(components, init);
 }
 
+/** One POST, and the form of answer that its client takes. */
+interface Exchange {
+  readonly form: AnswerForm;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly caller: HttpCaller;
+}
+
 class SessionEdge implements StreamableTransport {
   readonly sessions: HttpSessions;
   readonly #components: StreamableComponents;
@@ -68,13 +77,13 @@ class SessionEdge implements StreamableTransport {
 
   post(request: IncomingMessage, response: ServerResponse, caller: HttpCaller): void {
     this.#named(request, caller)?.arrives(request);
-    readJsonBody(request, response, this.#init.messageBytes, (body) =>
-      this.#received(body, request, response, caller),
+    readJsonBody(request, response, this.#init.messageBytes, (body, form) =>
+      this.#received(body, { form, request, response, caller }),
     );
   }
 
   listen(request: IncomingMessage, response: ServerResponse, caller: HttpCaller): void {
-    if (!(request.headers.accept ?? '').includes('text/event-stream')) {
+    if (!takesEvents(request)) {
       refuse(response, 406, usage('Accept must name text/event-stream'));
       return;
     }
@@ -87,12 +96,8 @@ class SessionEdge implements StreamableTransport {
     response.writeHead(204).end();
   }
 
-  #received(
-    bytes: Buffer,
-    request: IncomingMessage,
-    response: ServerResponse,
-    caller: HttpCaller,
-  ): void {
+  #received(bytes: Buffer, exchange: Exchange): void {
+    const { request, response, caller } = exchange;
     let incoming: Frame | BatchFrames;
     try {
       incoming = parseIncoming(bytes);
@@ -111,39 +116,34 @@ class SessionEdge implements StreamableTransport {
     }
     if (incoming.kind === 'request') {
       if (eraOf(incoming) === 'modern') return refuse(response, 400, headerMissing(), {}, id);
-      if (incoming.method === 'initialize') return this.#open(incoming, request, response, caller);
+      if (incoming.method === 'initialize') return this.#open(incoming, exchange);
     }
     const client = this.#clientOf(request, response, caller, id);
     if (client === undefined) return undefined;
-    if (incoming.kind === 'batch') return this.#answerBatch(client, incoming, response);
-    if (incoming.kind === 'request') return this.#answer(client, incoming, response);
+    if (incoming.kind === 'batch') return this.#answerBatch(client, incoming, exchange);
+    if (incoming.kind === 'request') return this.#answer(client, incoming, exchange);
     client.session.receive(incoming, NO_REPLY);
     response.writeHead(202).end();
     return undefined;
   }
 
-  #answer(client: HttpClient, frame: RequestFrame, response: ServerResponse): void {
-    const reply = createHttpReply(response);
+  #answer(client: HttpClient, frame: RequestFrame, { form, response }: Exchange): void {
+    const reply = replyIn(response, form, client);
     client.waits(reply, response, {
-      gone: () => client.session.abandon(frame.id, 'the HTTP client closed its request'),
+      gone: () => client.session.abandon(keyOfId(frame.id), 'the HTTP client closed its request'),
     });
     client.session.receive(frame, reply);
   }
 
-  #answerBatch(client: HttpClient, batch: BatchFrames, response: ServerResponse): void {
-    const reply = createHttpReply(response);
+  #answerBatch(client: HttpClient, batch: BatchFrames, { form, response }: Exchange): void {
+    const reply = replyIn(response, form, client);
     const running = receiveBatch(client.session, batch.frames, reply);
     client.waits(reply, response, {
       gone: () => running.cancel('the HTTP client closed its request'),
     });
   }
 
-  #open(
-    frame: RequestFrame,
-    request: IncomingMessage,
-    response: ServerResponse,
-    caller: HttpCaller,
-  ): void {
+  #open(frame: RequestFrame, { form, request, response, caller }: Exchange): void {
     if (request.headers[SESSION_HEADER] !== undefined) {
       const error = usage('initialize opens a session: send it without Mcp-Session-Id');
       refuse(response, 400, error, {}, frame.id);
@@ -158,7 +158,7 @@ class SessionEdge implements StreamableTransport {
       return;
     }
     response.setHeader('Mcp-Session-Id', id);
-    client.session.receive(frame, createHttpReply(response));
+    client.session.receive(frame, replyIn(response, form, client));
   }
 
   /** The session that the request names, if it is the caller's: one of somebody else is not told apart. */
@@ -187,6 +187,11 @@ class SessionEdge implements StreamableTransport {
     }
     return undefined;
   }
+}
+
+/** What a server asks of a client that takes JSON alone goes by the client's own stream. */
+function replyIn(response: ServerResponse, form: AnswerForm, client: HttpClient): HttpReply {
+  return createHttpReply(response, { form, aside: (message) => client.events?.push(message) });
 }
 
 function headerMissing(): StarlingError {

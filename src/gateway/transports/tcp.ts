@@ -1,7 +1,7 @@
 /**
  * MCP over raw TCP: newline-delimited JSON-RPC, as on stdio. The token rides in `params._meta` of the
  * first request, `initialize`, and is taken out before the message goes anywhere. Before it, `ping` is
- * answered and nothing else. What does not begin as JSON, like the request of a web page, is cut off.
+ * answered, with the time, and nothing else. What does not begin as JSON, like the request of a web page, is cut off.
  */
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
@@ -12,7 +12,7 @@ import { errorBytes, errorOf, resultBytes } from '../wire/frame.ts';
 import { objectOf } from '../wire/era.ts';
 import type { Session } from '../session/types.ts';
 import type { Reply } from '../wire/reply.ts';
-import type { Frame, RequestFrame } from '../types.ts';
+import type { Frame, FrameId, RequestFrame } from '../types.ts';
 import type { Credential } from '../door/types.ts';
 import { listen } from './listen.ts';
 import { createLongLivedConnections } from './long-lived.ts';
@@ -162,6 +162,7 @@ function serve(
   serveLines(socket, output, caller, {
     clock,
     messageBytes: init.messageBytes,
+    takesMethodBatch: true,
     admits: (chunk) => caller.admits(chunk),
   });
 }
@@ -174,7 +175,7 @@ class Caller implements LineServed {
   readonly #push: (message: Buffer) => void;
   #session: Session | undefined;
   /** What came while the token is checked. */
-  #waiting: { readonly frame: Frame; readonly reply: Reply }[] | undefined;
+  #waiting: { readonly frame: Frame; readonly reply: Reply; readonly key: unknown }[] | undefined;
   #idleListeners: (() => void)[] = [];
   #openListener: (credential: Credential | undefined) => void = () => undefined;
   #begun = false;
@@ -217,9 +218,9 @@ class Caller implements LineServed {
     return true;
   }
 
-  receive(frame: Frame, reply: Reply): void {
+  receive(frame: Frame, reply: Reply, key?: unknown): void {
     if (this.#waiting !== undefined) {
-      this.#waiting.push({ frame, reply });
+      this.#waiting.push({ frame, reply, key });
       return;
     }
     const token = tokenOf(frame);
@@ -230,12 +231,17 @@ class Caller implements LineServed {
       if (frame.kind === 'request') reply.final(errorBytes(frame.id, errorOf(error)));
       return;
     }
-    if (this.#session !== undefined) this.#session.receive(clean, reply);
+    if (this.#session !== undefined) this.#session.receive(clean, reply, key);
     else if (this.#ended || clean.kind !== 'request') reply.dropped();
-    else if (clean.method === 'ping') reply.final(resultBytes(clean.id, {}));
+    else if (clean.method === 'ping') reply.final(this.#alive(clean.id));
     else if (!this.#init.requireToken) this.#open(undefined, clean, reply);
     else if (typeof token === 'string') this.#check(token, clean, reply);
     else reply.final(errorBytes(clean.id, errorOf(this.#unauthorized('a token comes first'))));
+  }
+
+  /** What monitors look for that have no token; MCP wants an empty result, but only within a session. */
+  #alive(id: FrameId): Buffer {
+    return resultBytes(id, { status: 'ok', timestamp: this.#components.clock.now() });
   }
 
   whenIdle(listener: () => void): void {
@@ -273,7 +279,7 @@ class Caller implements LineServed {
   #checked(): void {
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
-    for (const { frame, reply } of waiting) this.receive(frame, reply);
+    for (const { frame, reply, key } of waiting) this.receive(frame, reply, key);
     for (const listener of this.#idleListeners.splice(0)) this.whenIdle(listener);
     this.#socket.resume();
   }
@@ -301,7 +307,8 @@ class Caller implements LineServed {
   }
 }
 
-const BLANKS: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+/** White space, and the bytes of a byte order mark. */
+const BLANKS: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d, 0xef, 0xbb, 0xbf]);
 /** What a message begins with: `{`, or `[` of a batch. */
 const FIRST_BYTES: ReadonlySet<number> = new Set([0x7b, 0x5b]);
 
@@ -320,7 +327,8 @@ function withoutToken(frame: Frame): Frame {
   const params: JsonObject = Object.keys(meta).length === 0 ? rest : { ...rest, _meta: meta };
   const message = JSON.parse(frame.bytes.toString('utf8')) as JsonObject;
   try {
-    return { ...frame, params, bytes: Buffer.from(JSON.stringify({ ...message, params })) };
+    const { spans: _ofOther, ...others } = frame;
+    return { ...others, params, bytes: Buffer.from(JSON.stringify({ ...message, params })) };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     const text = 'the message that brings a token is nested too deeply';

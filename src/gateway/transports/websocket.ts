@@ -30,6 +30,7 @@ const CLOSE_TIMEOUT_MS = 1000;
 /** Close codes (RFC 6455 §7.4.1). */
 const GOING_AWAY = 1001;
 const NOT_TEXT = 1003;
+const TOO_LARGE = 1009;
 const TRY_LATER = 1013;
 
 /** What the WebSocket transport works with. */
@@ -73,6 +74,7 @@ export function createWebSocketTransport(
     clientTracking: true,
     perMessageDeflate: false,
     maxPayload: init.messageBytes,
+    WebSocket: namingLimit(init.messageBytes),
     handleProtocols: () => SUBPROTOCOL,
   });
   return {
@@ -100,6 +102,19 @@ export function createWebSocketTransport(
       scope.close();
       server.close();
     },
+  };
+}
+
+/**
+ * The class of connections: `ws` closes one that brings too much by the code alone, and its client would not know
+ * which limit there is.
+ */
+function namingLimit(messageBytes: number): typeof WebSocket {
+  const reason = `a message is over the limit of ${messageBytes} bytes (limits.messageBytes)`;
+  return class extends WebSocket {
+    override close(code?: number, data?: string | Buffer): void {
+      super.close(code, code === TOO_LARGE ? (data ?? reason) : data);
+    }
   };
 }
 

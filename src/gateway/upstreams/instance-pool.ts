@@ -2,7 +2,7 @@
  * The running instances of one server, by key: started when they are needed, ended when they were
  * idle for long or make room, and started again with pauses when they fail.
  */
-import type { McpServer } from '../../config/index.ts';
+import type { UsableServer } from '../../config/index.ts';
 import { StarlingError, sleep } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
 import type { Credentials } from './connection-types.ts';
@@ -11,6 +11,7 @@ import type { Instance } from './instance.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
 import type { KnownEras } from './known-eras.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
+import type { Children } from './children.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { revealedServer, sameServer } from './server-secrets.ts';
 import { asUpstreamError, unavailable } from './upstream-errors.ts';
@@ -29,6 +30,7 @@ export interface InstancePoolComponents {
   readonly backoff: RestartBackoff;
   readonly eras: KnownEras;
   readonly sandbox?: Sandbox | undefined;
+  readonly children?: Children | undefined;
   readonly listener: InstancePoolListener;
   /** `Mcp-Param-*` headers of a request to a modern server at a URL. */
   paramHeaders(method: string, params: JsonObject): Readonly<Record<string, string>>;
@@ -54,7 +56,7 @@ export interface InstancePoolListener {
 /** Which server, and within which bounds. */
 export interface InstancePoolInit {
   readonly server: string;
-  readonly config: McpServer;
+  readonly config: UsableServer;
   readonly messageBytes: number;
   readonly callTotalMs: number;
   readonly callsMax: number;
@@ -101,7 +103,7 @@ class Pool implements InstancePool {
   /** Ends of instances that only `stop` waits for. */
   readonly #ending = new Set<Promise<unknown>>();
   /** The configuration that an instance was started with, secrets and all. */
-  readonly #startedWith = new WeakMap<Instance, McpServer>();
+  readonly #startedWith = new WeakMap<Instance, UsableServer>();
   #scope: Scope | undefined;
 
   constructor(components: InstancePoolComponents, init: InstancePoolInit) {

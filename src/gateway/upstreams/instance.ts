@@ -2,7 +2,7 @@
  * One running instance of an upstream server: a process, or a session at a URL, after its handshake.
  * Channels attach to the instance and hear what the server says by itself.
  */
-import type { McpServer } from '../../config/index.ts';
+import type { UsableServer } from '../../config/index.ts';
 import { StarlingError, createScope, messageOf, toStarlingError } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random } from '../../core/index.ts';
 import type { Era } from '../wire/era.ts';
@@ -21,6 +21,7 @@ import { createLastingSubscription } from './lasting-subscription.ts';
 import { connectHttp } from './url/streamable-http.ts';
 import type { HttpInit } from './url/streamable-http.ts';
 import { connectSse } from './url/sse.ts';
+import type { Children } from './children.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { connectStdio } from './stdio.ts';
 
@@ -37,6 +38,8 @@ export interface InstanceComponents {
   readonly credentials: Credentials | undefined;
   /** What stands around a process; none where it is absent. */
   readonly sandbox?: Sandbox | undefined;
+  /** Where processes are noted. */
+  readonly children?: Children | undefined;
   /** `Mcp-Param-*` headers of a request to a modern server at a URL. */
   paramHeaders(method: string, params: JsonObject): Readonly<Record<string, string>>;
 }
@@ -44,7 +47,7 @@ export interface InstanceComponents {
 /** Which server, for whom, and within which bounds. */
 export interface InstanceInit {
   readonly name: string;
-  readonly server: McpServer;
+  readonly server: UsableServer;
   /**
    * The era to start the server in: `either` is the legacy era where the server has it, `newest` at a URL the
    * modern era. Processes are never asked for the modern era first: some end when they are.
@@ -209,8 +212,8 @@ function connect(
   const { name, messageBytes, callTotalMs, callsMax, server } = init;
   const bounds = { name, messageBytes, callTotalMs, callsMax };
   if (server.type === 'stdio') {
-    const { sandbox } = components;
-    return connectStdio({ clock, logger, listener, sandbox }, { ...bounds, server });
+    const { sandbox, children } = components;
+    return connectStdio({ clock, logger, listener, sandbox, children }, { ...bounds, server });
   }
   const url = { clock, random, logger, listener, credentials };
   if (server.type === 'sse') return connectSse(url, { ...bounds, server });

@@ -2,7 +2,7 @@
  * One upstream server of this node: its state for people, the channels to it, and between them what
  * it lists (`server-listing.ts`) and its running instances (`instance-pool.ts`).
  */
-import type { McpServer, Retry } from '../../config/index.ts';
+import type { McpServer, Retry, UsableServer } from '../../config/index.ts';
 import { StarlingError, createScope } from '../../core/index.ts';
 import type { Clock, Health, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
 import type { CatalogLimits, ItemKind, ServerCatalog } from '../../directory/index.ts';
@@ -11,6 +11,7 @@ import { headerParamsOf, paramHeadersOf } from '../wire/modern-headers.ts';
 import type { ServerChannel, ServerChannelInit, Upstream, UpstreamStatus } from '../types.ts';
 import type { SuspendedCall } from './suspended-call.ts';
 import type { Credentials } from './connection-types.ts';
+import type { ServerInstances } from './server-instances-types.ts';
 import type { Instance } from './instance.ts';
 import { LISTING_NEEDS, SHARED_NEEDS } from './instance-needs.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
@@ -21,7 +22,7 @@ import type { KnownEras } from './known-eras.ts';
 import { createLocalChannel } from './local-channel.ts';
 import { createRestartBackoff } from './restart-backoff.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
-import type { ServerInstances } from './server-instances-types.ts';
+import type { Children } from './children.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { createServerListing } from './server-listing.ts';
 import type { ServerListing } from './server-listing.ts';
@@ -34,6 +35,7 @@ export interface ManagedUpstreamComponents {
   readonly health: Health;
   readonly credentials: Credentials | undefined;
   readonly sandbox?: Sandbox | undefined;
+  readonly children?: Children | undefined;
   /** Hears that its state or its lists changed. */
   changed(): void;
 }
@@ -52,8 +54,9 @@ export interface ManagedUpstreamInit {
   readonly retry?: Retry;
 }
 
-/** An upstream that is started, watched and started again. */
-export interface ManagedUpstream extends Upstream, ServerInstances {
+/** A server of the configuration. */
+export interface ConfiguredUpstream extends Upstream {
+  readonly config: McpServer;
   /** Resolves when the server is ready, or its first start has failed. */
   readonly settled: Promise<void>;
   start(): void;
@@ -68,10 +71,15 @@ export interface ManagedUpstream extends Upstream, ServerInstances {
   stop(): Promise<void>;
 }
 
+/** An upstream that is started, watched and started again. */
+export interface ManagedUpstream extends ConfiguredUpstream, ServerInstances {
+  readonly config: UsableServer;
+}
+
 /** Makes the upstream; `start` starts it and waits for nothing. */
 export function createManagedUpstream(
   server: string,
-  config: McpServer,
+  config: UsableServer,
   components: ManagedUpstreamComponents,
   init: ManagedUpstreamInit,
 ): ManagedUpstream {
@@ -80,7 +88,7 @@ export function createManagedUpstream(
 
 class Managed implements ManagedUpstream {
   readonly server: string;
-  readonly config: McpServer;
+  readonly config: UsableServer;
   readonly settled: Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -99,7 +107,7 @@ class Managed implements ManagedUpstream {
 
   constructor(
     server: string,
-    config: McpServer,
+    config: UsableServer,
     components: ManagedUpstreamComponents,
     init: ManagedUpstreamInit,
   ) {
@@ -119,7 +127,8 @@ class Managed implements ManagedUpstream {
 
   status(): UpstreamStatus {
     const running = this.#pool.running();
-    const { catalog, notes } = this.#listing;
+    const { catalog } = this.#listing;
+    const notes = [...(this.config.remarks ?? []), ...this.#listing.notes];
     const oddity = running.map((instance) => instance.oddity()).find((text) => text !== undefined);
     const error = [this.#error?.message, oddity].filter((text) => text !== undefined).join('; ');
     const { hint } = this.#error ?? {};
@@ -174,6 +183,9 @@ class Managed implements ManagedUpstream {
     this.#scope = createScope(this.clock);
     this.#pool.start(this.#scope);
     this.#become('starting', undefined);
+    const { remarks } = this.config;
+    if (remarks !== undefined)
+      this.logger.warn({ remarks }, 'not all of the entry is taken as it is');
     this.#listing.start(this.#scope);
   }
 

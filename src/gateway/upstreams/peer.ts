@@ -8,7 +8,8 @@ import type { Network, PeerStream } from '../../network/index.ts';
 import { ON_BEHALF_OF_META } from '../clearance/on-behalf-of.ts';
 import { RPC, errorBytes } from '../wire/frame.ts';
 import { initialize } from '../wire/client-handshake.ts';
-import { createChannel, idAtEdge } from '../wire/channel.ts';
+import { createChannel } from '../wire/channel.ts';
+import { ownIdAtEdge } from '../wire/edge-id.ts';
 import type { ChannelCore } from '../wire/channel.ts';
 import { WAITING_BYTES_MAX, createPeerWriter } from '../wire/peer-writer.ts';
 import type { PeerWriter } from '../wire/peer-writer.ts';
@@ -241,7 +242,7 @@ function channelOver(
         `peer ${peer.alias} sent a message of ${sizeBytes} bytes, over our limits.messageBytes of ${init.messageBytes}`,
         { data: { limit: 'limits.messageBytes', peer: peer.peerId } },
       );
-      const id = idAtEdge(head, tail);
+      const id = ownIdAtEdge(head, tail);
       if (id === undefined) channel.failAll(error);
       else channel.fail(id, error);
     },

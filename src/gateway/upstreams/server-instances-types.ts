@@ -1,5 +1,5 @@
 /** What the channels to a server of this node ask of what runs it. */
-import type { McpServer } from '../../config/index.ts';
+import type { UsableServer } from '../../config/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
 import type { SuspendedCall } from './suspended-call.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
@@ -9,7 +9,7 @@ import type { KnownEras } from './known-eras.ts';
 /** The instances of one server, as channels use them. */
 export interface ServerInstances {
   readonly server: string;
-  readonly config: McpServer;
+  readonly config: UsableServer;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly eras: Pick<KnownEras, 'lacks'>;

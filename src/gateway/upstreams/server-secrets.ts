@@ -22,7 +22,7 @@ export function bindSecrets(
  * The server `name` with its secrets as they are now.
  * @throws STARLING_SECRET_MISSING when a secret is not set, STARLING_SECRET_INVALID when one can't stand where it is used
  */
-export function revealedServer(name: string, server: McpServer): McpServer {
+export function revealedServer<Server extends McpServer>(name: string, server: Server): Server {
   try {
     return mapSecrets(server, (secret) => new Secret(secret.reveal()));
   } catch (error) {
@@ -70,13 +70,14 @@ function headerText(name: string, value: string): string {
 }
 
 /** The server with each of its secrets replaced. */
-function mapSecrets(
-  server: McpServer,
+function mapSecrets<Server extends McpServer>(
+  server: Server,
   map: (secret: Secret, part: 'env' | 'headers' | 'oauth') => Secret,
-): McpServer {
+): Server {
   const all = (part: 'env' | 'headers', secrets: Readonly<Record<string, Secret>>) =>
     Object.fromEntries(Object.entries(secrets).map(([key, secret]) => [key, map(secret, part)]));
   if (server.type === 'stdio') return { ...server, env: all('env', server.env) };
+  if (server.type === 'unusable') return server;
   const { oauth } = server;
   const secret = oauth?.clientSecret;
   return {

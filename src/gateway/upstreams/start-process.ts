@@ -1,6 +1,8 @@
 /** The only place in Starling that starts processes. Never a shell. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess, ChildProcessWithoutNullStreams } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { statOf } from './process-group.ts';
 import type { RunBriefly } from './sandbox/means.ts';
 
 /** The file descriptor of {@link ProcessInit.input}. */
@@ -60,3 +62,35 @@ export const runBriefly: RunBriefly = (program, args) =>
     child.once('error', (error) => resolve({ code: 127, stderr: error.message }));
     child.once('close', (code) => resolve({ code: code ?? 1, stderr }));
   });
+
+/**
+ * When the process `pid` was started, in words that no other process of that number has: on Linux ticks
+ * since a boot, and which boot. Undefined when there is none, or the system does not tell (Windows).
+ */
+export function startTimeOf(pid: number): string | undefined {
+  if (process.platform === 'win32') return undefined;
+  if (process.platform !== 'linux') return toldByPs(pid);
+  const startedAt = statOf(pid)?.startedAt;
+  return startedAt === undefined ? undefined : `${startedAt} ${bootId()}`;
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    // Ticks since an unknown boot still tell the processes of one boot apart.
+    return '';
+  }
+}
+
+function toldByPs(pid: number): string | undefined {
+  try {
+    return execFileSync('/bin/ps', ['-o', 'lstart=', '-p', String(pid)], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  } catch {
+    // ps ends with code 1 for a process that there is not.
+    return undefined;
+  }
+}

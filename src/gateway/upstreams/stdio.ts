@@ -8,10 +8,12 @@ import type { StdioServer } from '../../config/index.ts';
 import { StarlingError, createLineDecoder, messageOf, settledWithin } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
 import { createLineWriter } from '../wire/line-writer.ts';
-import { createChannel, idAtEdge } from '../wire/channel.ts';
+import { createChannel } from '../wire/channel.ts';
+import { ownIdAtEdge } from '../wire/edge-id.ts';
 import type { ChannelCore } from '../wire/channel.ts';
 import type { ChannelListener } from '../types.ts';
 import type { UpstreamConnection } from './connection-types.ts';
+import type { Children } from './children.ts';
 import { signalGroup, signalWithin } from './process-group.ts';
 import { remedyInside } from './sandbox/failed-inside.ts';
 import { bareLaunch, notFound } from './sandbox/sandbox.ts';
@@ -58,6 +60,8 @@ export interface StdioComponents {
   readonly listener: ChannelListener;
   /** Absent: the process runs with all rights of this one. */
   readonly sandbox?: Sandbox | undefined;
+  /** Where the process is noted; absent: nowhere. */
+  readonly children?: Children | undefined;
 }
 
 /** Bounds and names of a stdio upstream. */
@@ -78,6 +82,8 @@ export async function connectStdio(
   const env = environmentOf(server);
   const launch = (await components.sandbox?.launch(init.name, server, env)) ?? bareLaunch(server);
   const child = startProcess({ ...launch, cwd: server.cwd, env });
+  const forget = child.pid === undefined ? undefined : components.children?.note(child.pid);
+  if (forget !== undefined) child.once('close', forget);
   await started(child, init);
   return new StdioConnection(components, init, { child, launch });
 }
@@ -189,7 +195,7 @@ class StdioConnection implements UpstreamConnection {
         data: { limit: 'limits.messageBytes', server: this.#init.name },
       },
     );
-    const id = idAtEdge(head, tail);
+    const id = ownIdAtEdge(head, tail);
     if (id === undefined) this.channel.failAll(error);
     else this.channel.fail(id, error);
   }

@@ -13,8 +13,10 @@ import type {
 } from '../types.ts';
 import { createBuiltinServer } from '../builtin/server.ts';
 import { createManagedUpstream } from './managed-upstream.ts';
+import { createUnusableUpstream } from './unusable-upstream.ts';
 import type { Logins } from './oauth/logins.ts';
-import type { ManagedUpstreamInit, ManagedUpstream } from './managed-upstream.ts';
+import type { ConfiguredUpstream, ManagedUpstreamInit } from './managed-upstream.ts';
+import type { Children } from './children.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { tellOfSandbox } from './sandbox/sandbox-health.ts';
 import { isAboutSecret, sameServer } from './server-secrets.ts';
@@ -31,6 +33,8 @@ export interface UpstreamsComponents {
   readonly health: Health;
   /** What stands around the processes of the servers; absent: nothing does. */
   readonly sandbox?: Sandbox;
+  /** The record of processes; absent: there is none. */
+  readonly children?: Children;
 }
 
 /** Bounds of the upstreams. */
@@ -59,7 +63,7 @@ class AllUpstreams implements Upstreams {
   readonly #components: UpstreamsComponents;
   readonly #init: ManagedUpstreamInit;
   readonly #builtin: ReturnType<typeof createBuiltinServer>;
-  #managed: ReadonlyMap<string, ManagedUpstream>;
+  #managed: ReadonlyMap<string, ConfiguredUpstream>;
   #isStarted = false;
 
   constructor(components: UpstreamsComponents, init: UpstreamsInit) {
@@ -117,6 +121,7 @@ class AllUpstreams implements Upstreams {
   async start(): Promise<void> {
     if (!this.#isStarted) this.#components.logins.events.on('change', this.#loggedIn);
     this.#isStarted = true;
+    await this.#components.children?.endLeftovers();
     await this.#tellOfSandbox();
     for (const upstream of this.#managed.values()) upstream.start();
   }
@@ -136,7 +141,11 @@ class AllUpstreams implements Upstreams {
 
   readonly #loggedIn = (server: string): void => this.#managed.get(server)?.retry();
 
-  #make(name: string, server: McpServer): ManagedUpstream {
+  #make(name: string, server: McpServer): ConfiguredUpstream {
+    const { health, logger } = this.#components;
+    if (server.type === 'unusable') {
+      return createUnusableUpstream(name, server, { health, logger: logger.child(name) });
+    }
     return createManagedUpstream(
       name,
       server,

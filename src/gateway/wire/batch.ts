@@ -4,6 +4,7 @@
  * as one array.
  */
 import { JSON_BYTE, StarlingError, endOfJsonValue, skipJsonSpace } from '../../core/index.ts';
+import { idText, isFrameId } from './frame-id.ts';
 import { RPC, errorBytes, errorOf, parseFrame } from './frame.ts';
 import { NO_REPLY } from './reply.ts';
 import type { Receiver, Reply } from './reply.ts';
@@ -40,7 +41,7 @@ export interface RunningBatch {
  * over 100 messages, or has a member that is not JSON
  */
 export function parseIncoming(bytes: Buffer): Frame | BatchFrames {
-  if (bytes[skipJsonSpace(bytes, 0)] !== OPEN_BRACKET) return parseFrame(bytes);
+  if (!isBatch(bytes)) return parseFrame(bytes);
   return { kind: 'batch', frames: splitBatch(bytes).map((member) => parseMember(member)) };
 }
 
@@ -122,7 +123,7 @@ class Batch implements RunningBatch {
 }
 
 /** Methods that must come alone: the answer of `subscriptions/listen` comes when the subscription ends, and would keep the others' until then. */
-const ALONE: ReadonlySet<string> = new Set(['initialize', 'subscriptions/listen']);
+export const ALONE: ReadonlySet<string> = new Set(['initialize', 'subscriptions/listen']);
 
 function alone({ method }: RequestFrame): FrameError {
   const text = `${method} must not be part of a batch`;
@@ -141,13 +142,20 @@ function parseMember(bytes: Buffer): Frame | InvalidFrame {
     // A member that is not JSON makes the whole no JSON; JSON that is no message is answered by itself.
     if (!(error instanceof StarlingError) || error.data['rpc'] === RPC.parse) throw error;
     const { id } = error.data;
-    const known = typeof id === 'string' || typeof id === 'number' ? id : null;
-    return { kind: 'invalid', answer: errorBytes(known, errorOf(error)) };
+    return { kind: 'invalid', answer: errorBytes(isFrameId(id) ? id : null, errorOf(error)) };
   }
 }
 
-/** The members' bytes. Whether each is JSON is for whoever parses them to see. */
-function splitBatch(bytes: Buffer): readonly Buffer[] {
+/** True for bytes that hold several messages. */
+export function isBatch(bytes: Buffer): boolean {
+  return bytes[skipJsonSpace(bytes, 0)] === OPEN_BRACKET;
+}
+
+/**
+ * The members' bytes. Whether each is JSON is for whoever parses them to see.
+ * @throws STARLING_PROTOCOL_VIOLATION for what is no list, an empty one, and one of over 100
+ */
+export function splitBatch(bytes: Buffer): readonly Buffer[] {
   const members: Buffer[] = [];
   let start = skipJsonSpace(bytes, skipJsonSpace(bytes, 0) + 1);
   if (bytes[start] === CLOSE_BRACKET && isAtEnd(bytes, start + 1)) {
@@ -171,13 +179,9 @@ function isAtEnd(bytes: Buffer, start: number): boolean {
 }
 
 function cancelled(requestId: FrameId, reason: string): Frame {
-  const params = { requestId, reason };
-  return {
-    kind: 'notification',
-    bytes: Buffer.alloc(0),
-    method: 'notifications/cancelled',
-    params,
-  };
+  const params = `{"requestId":${idText(requestId)},"reason":${JSON.stringify(reason)}}`;
+  const text = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":${params}}`;
+  return parseFrame(Buffer.from(text));
 }
 
 function violation(rpc: number, what: string): StarlingError {

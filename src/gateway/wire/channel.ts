@@ -5,12 +5,22 @@
  * come in by `receive`.
  */
 import { StarlingError, createChurnMap, messageOf } from '../../core/index.ts';
-import type { Clock, Json, JsonObject, Logger } from '../../core/index.ts';
+import type { Clock, JsonObject, Logger } from '../../core/index.ts';
+import { isBatch, splitBatch } from './batch.ts';
 import { META, metaOf } from './era.ts';
-import { notificationBytes, parseFrame, requestBytes, resultBytes, rewriteFrame } from './frame.ts';
+import { ownIdAtEdge } from './edge-id.ts';
+import { idText, isFrameId, keyOfId, ownIdOf } from './frame-id.ts';
+import {
+  cancelledBy,
+  notificationBytes,
+  parseFrame,
+  progressTokenOf,
+  requestBytes,
+  resultBytes,
+  rewriteFrame,
+} from './frame.ts';
 import type {
   Frame,
-  FrameId,
   Channel,
   ChannelCall,
   ChannelListener,
@@ -49,6 +59,8 @@ export interface ChannelInit {
 export interface ChannelCore extends Channel {
   /** One message from the other end; `relatedId` is the request on whose stream it came. Never throws. */
   receive(bytes: Buffer, relatedId?: number): void;
+  /** True while the request waits for its answer. */
+  waits(id: number): boolean;
   /** Ends one request: its message could not be delivered or its answer not read. */
   fail(id: number, error: StarlingError): void;
   /** Ends every request that waits; the channel lives on. */
@@ -58,6 +70,8 @@ export interface ChannelCore extends Channel {
 }
 
 interface Pending {
+  readonly method: string;
+  /** The method, and the thing that it is about. */
   readonly what: string;
   readonly startedAt: number;
   readonly timeoutMs: number;
@@ -70,6 +84,13 @@ interface Pending {
 /** How often deadlines are looked at, as a share of the timeout, and at the most. */
 const SWEEP_SHARE = 4;
 const SWEEP_MAX_MS = 1000;
+const EMPTY_RESULTS: ReadonlySet<string> = new Set([
+  'ping',
+  'logging/setLevel',
+  'resources/subscribe',
+  'resources/unsubscribe',
+  'tasks/cancel',
+]);
 
 /** Makes a channel. */
 export function createChannel(components: ChannelComponents, init: ChannelInit): ChannelCore {
@@ -83,7 +104,7 @@ class MappedChannel implements ChannelCore {
   #nextId = 1;
   #answered = 0;
   /** Ids of the other end's requests that wait for our answer. */
-  readonly #asking = new Set<FrameId>();
+  readonly #asking = new Set<string | number>();
   #ended: StarlingError | undefined;
   #cancelSweep: (() => void) | undefined;
 
@@ -112,7 +133,7 @@ class MappedChannel implements ChannelCore {
     // A subscription is meant to stay.
     const isLasting = request.method === 'subscriptions/listen';
     const timeoutMs = isLasting ? Number.POSITIVE_INFINITY : this.#init.callTimeoutMs;
-    const id = this.#register(what, timeoutMs, token, call);
+    const id = this.#register({ method: request.method, what, timeoutMs, progress: token, call });
     if (id === undefined) return { cancel: () => undefined };
     const own = token ? { id, progressToken: id } : { id };
     const edits = call.edits === undefined ? own : { ...call.edits, ...own };
@@ -126,11 +147,9 @@ class MappedChannel implements ChannelCore {
     options: { readonly timeoutMs: number },
   ): Promise<ResponseFrame> {
     return new Promise((resolve, reject) => {
-      const id = this.#register(method, options.timeoutMs, false, {
-        response: resolve,
-        progress: () => undefined,
-        failed: reject,
-      });
+      const call = { response: resolve, progress: () => undefined, failed: reject };
+      const { timeoutMs } = options;
+      const id = this.#register({ method, what: method, timeoutMs, progress: false, call });
       if (id !== undefined) this.#transmit(id, () => requestBytes(id, method, params));
     });
   }
@@ -147,18 +166,21 @@ class MappedChannel implements ChannelCore {
   }
 
   receive(bytes: Buffer, relatedId?: number): void {
-    if (this.#ended !== undefined) return;
-    let frame: Frame;
-    try {
-      frame = parseFrame(bytes);
-    } catch (error) {
-      if (!(error instanceof StarlingError)) throw error;
-      this.#components.invalid?.(bytes, error);
-      return;
+    let members: readonly Buffer[] = [bytes];
+    // Servers of 2025-03-26 may answer with a batch.
+    if (isBatch(bytes)) {
+      try {
+        members = splitBatch(bytes);
+      } catch (error) {
+        this.#malformed(bytes, error, relatedId);
+        return;
+      }
     }
-    if (frame.kind === 'response') this.#response(frame);
-    else if (frame.kind === 'request') this.#requested(frame, this.#related(relatedId));
-    else this.#notification(frame, this.#related(relatedId));
+    for (const member of members) this.#received(member, relatedId);
+  }
+
+  waits(id: number): boolean {
+    return this.#pending.has(id);
   }
 
   fail(id: number, error: StarlingError): void {
@@ -181,12 +203,22 @@ class MappedChannel implements ChannelCore {
     for (const pending of waiting) pending.call.failed(error);
   }
 
-  #register(
-    what: string,
-    timeoutMs: number,
-    progress: boolean,
-    call: Pending['call'],
-  ): number | undefined {
+  #received(bytes: Buffer, relatedId: number | undefined): void {
+    if (this.#ended !== undefined) return;
+    let frame: Frame;
+    try {
+      frame = parseFrame(bytes);
+    } catch (error) {
+      this.#malformed(bytes, error, relatedId);
+      return;
+    }
+    if (frame.kind === 'response') this.#response(frame, relatedId);
+    else if (frame.kind === 'request') this.#requested(frame, this.#related(relatedId));
+    else this.#notification(frame, this.#related(relatedId));
+  }
+
+  #register(asked: Omit<Pending, 'startedAt' | 'activeAt'>): number | undefined {
+    const { call, timeoutMs } = asked;
     if (this.#ended !== undefined) {
       call.failed(this.#ended);
       return undefined;
@@ -204,7 +236,16 @@ class MappedChannel implements ChannelCore {
     const now = this.#components.clock.now();
     const id = this.#nextId;
     this.#nextId += 1;
-    this.#pending.set(id, { what, startedAt: now, activeAt: now, timeoutMs, progress, call });
+    const { method, what, progress } = asked;
+    this.#pending.set(id, {
+      method,
+      what,
+      startedAt: now,
+      activeAt: now,
+      timeoutMs,
+      progress,
+      call,
+    });
     if (timeoutMs < Number.POSITIVE_INFINITY) this.#sweepSoon(timeoutMs);
     return id;
   }
@@ -233,15 +274,50 @@ class MappedChannel implements ChannelCore {
     });
   }
 
-  #response(frame: ResponseFrame): void {
-    const pending = typeof frame.id === 'number' ? this.#pending.get(frame.id) : undefined;
-    if (pending === undefined || typeof frame.id !== 'number') {
-      this.#components.logger.debug({ id: frame.id }, 'answer to no request of ours');
+  #response(frame: ResponseFrame, relatedId: number | undefined): void {
+    const id = this.#answeredBy(frame, relatedId);
+    const pending = id === undefined ? undefined : this.#pending.get(id);
+    if (pending === undefined || id === undefined) {
+      this.#components.logger.debug({ id: idText(frame.id) }, 'answer to no request of ours');
       return;
     }
-    this.#pending.delete(frame.id);
+    this.#pending.delete(id);
     if (isRelayed(pending.call)) this.#answered += 1;
-    pending.call.response(frame);
+    const { odd, result } = frame;
+    const isTaken = odd === undefined || (result !== undefined && hasEmptyResult(pending.method));
+    if (isTaken) pending.call.response(frame);
+    else pending.call.failed(this.#unreadable(pending.what, odd));
+  }
+
+  /**
+   * The request that an answer is to: the one that it names, as a number or as text. Where it names none, the one
+   * on whose stream it came, or the only one that waits.
+   */
+  #answeredBy({ id }: ResponseFrame, relatedId: number | undefined): number | undefined {
+    if (id !== null) return ownIdOf(id);
+    if (relatedId !== undefined) return relatedId;
+    const [only, another] = this.#pending.entries();
+    return another === undefined ? only?.[0] : undefined;
+  }
+
+  /** A message that can't be read. What it was to answer fails at once, where that shows. */
+  #malformed(bytes: Buffer, error: unknown, relatedId: number | undefined): void {
+    if (!(error instanceof StarlingError)) throw error;
+    const { id } = error.data;
+    // What was cut short shows its id at its head alone.
+    const named = isFrameId(id) ? ownIdOf(id) : ownIdAtEdge(bytes);
+    const answered = named ?? relatedId;
+    const pending = answered === undefined ? undefined : this.#pending.get(answered);
+    if (pending === undefined || answered === undefined) this.#components.invalid?.(bytes, error);
+    else this.fail(answered, this.#unreadable(pending.what, error.message));
+  }
+
+  #unreadable(what: string, why: string): StarlingError {
+    return new StarlingError(
+      'STARLING_UPSTREAM_INVALID',
+      `${this.#init.title} answered ${what}, and the answer can't be read: ${why}`,
+      { hint: 'tell its author; every answer must be as JSON-RPC 2.0 says' },
+    );
   }
 
   #related(id: number | undefined): RelayedCall | undefined {
@@ -254,7 +330,7 @@ class MappedChannel implements ChannelCore {
     const answer = (message: Buffer): void => {
       if (this.#ended !== undefined || isAnswered) return;
       isAnswered = true;
-      this.#asking.delete(request.id);
+      this.#asking.delete(keyOfId(request.id));
       this.#touch();
       try {
         this.#components.send(message);
@@ -262,15 +338,14 @@ class MappedChannel implements ChannelCore {
         this.#components.logger.debug({ error: messageOf(error) }, 'answer not sent');
       }
     };
-    this.#asking.add(request.id);
+    this.#asking.add(keyOfId(request.id));
     if (request.method === 'ping') answer(resultBytes(request.id, {}));
     else this.#components.listener.request(request, answer, related);
   }
 
   /** The other end wants no answer any more: nothing waits on its question. */
-  #takenBack(id: Json | undefined): void {
-    if (typeof id !== 'string' && typeof id !== 'number') return;
-    if (this.#asking.delete(id)) this.#touch();
+  #takenBack(id: string | number | undefined): void {
+    if (id !== undefined && this.#asking.delete(id)) this.#touch();
   }
 
   /** What waits on a question of the other end is not late. */
@@ -286,7 +361,7 @@ class MappedChannel implements ChannelCore {
       if (waiting !== undefined) waiting.activeAt = this.#components.clock.now();
       return;
     }
-    if (frame.method === 'notifications/cancelled') this.#takenBack(frame.params['requestId']);
+    if (frame.method === 'notifications/cancelled') this.#takenBack(cancelledBy(frame));
     if (frame.method !== 'notifications/progress') {
       const subscription = metaOf(frame.params)[META.subscriptionId];
       const listening = typeof subscription === 'number' ? this.#related(subscription) : undefined;
@@ -295,7 +370,8 @@ class MappedChannel implements ChannelCore {
       return;
     }
     const token = frame.params['progressToken'];
-    const pending = typeof token === 'number' ? this.#pending.get(token) : undefined;
+    const id = typeof token === 'string' || typeof token === 'number' ? ownIdOf(token) : undefined;
+    const pending = id === undefined ? undefined : this.#pending.get(id);
     if (pending === undefined || !pending.progress) return;
     pending.activeAt = this.#components.clock.now();
     pending.call.progress(frame);
@@ -342,27 +418,11 @@ class MappedChannel implements ChannelCore {
   }
 }
 
+/** True for a method whose result says nothing, so that null says as much. */
+function hasEmptyResult(method: string): boolean {
+  return EMPTY_RESULTS.has(method);
+}
+
 function isRelayed(call: Partial<RelayedCall>): call is RelayedCall {
   return call.request !== undefined;
-}
-
-/** The caller's progress token, if it gave one. */
-export function progressTokenOf(request: RequestFrame): string | number | undefined {
-  const meta = request.params['_meta'];
-  if (typeof meta !== 'object' || meta === null || Array.isArray(meta)) return undefined;
-  const token = (meta as JsonObject)['progressToken'];
-  return typeof token === 'string' || typeof token === 'number' ? token : undefined;
-}
-
-/**
- * The numeric id of a message of which only the ends are known: it is the second key or the last one,
- * as serialisers write it. Undefined when neither end shows it beyond doubt.
- */
-export function idAtEdge(head: Buffer, tail: Buffer): number | undefined {
-  const first = /^\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s*,/.exec(
-    head.toString('latin1'),
-  );
-  const last = /"id"\s*:\s*(\d{1,15})\s*\}\s*$/.exec(tail.toString('latin1'));
-  const text = first?.[1] ?? last?.[1];
-  return text === undefined ? undefined : Number(text);
 }

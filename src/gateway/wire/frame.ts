@@ -6,16 +6,27 @@
 import { isUtf8 } from 'node:buffer';
 import { ERRORS, StarlingError, isObject } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
+import { readAnswer } from './answer-frame.ts';
+import { twinInCall } from './envelope.ts';
+import { idText, isFrameId, keyOfId, numberId } from './frame-id.ts';
 import { scanSpans } from './json-scan.ts';
-import type { Span, Spans } from './json-scan.ts';
-import type { Frame, FrameEdits, FrameError, FrameId } from '../types.ts';
-
-/** Places in messages whose arguments were read strictly: the relay needs the same ones. */
-const scanned = new WeakMap<Buffer, Spans>();
+import type {
+  Frame,
+  FrameEdits,
+  FrameError,
+  FrameId,
+  NotificationFrame,
+  RequestFrame,
+  Span,
+  Spans,
+} from '../types.ts';
 
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+/** Methods whose `arguments` may be absent. */
+const TAKES_ARGUMENTS: ReadonlySet<string> = new Set(['tools/call', 'prompts/get']);
 
 /** JSON-RPC error codes of our own making (JSON-RPC 2.0 §5.1). */
 export const RPC = {
@@ -27,68 +38,103 @@ export const RPC = {
 } as const;
 
 /**
- * Parses one message.
+ * Parses one message. A byte order mark before it (RFC 8259 §8.1) is no part of it, and `params` or `arguments` that
+ * are null are as if absent.
  * @throws STARLING_PROTOCOL_VIOLATION with `data.rpc` (-32700 or -32600) and, where it could be read,
- * `data.id`
+ * `data.id`; also for a message that two parsers could read in two ways
  */
-export function parseFrame(bytes: Buffer): Frame {
+export function parseFrame(raw: Buffer): Frame {
+  const bytes = withoutMark(raw);
   const value = parseJson(bytes);
   if (!isObject(value)) throw violation(RPC.invalidRequest, 'a message must be a JSON object');
-  const { id, method } = value;
-  const known = isFrameId(id) ? id : undefined;
-  const wrong = (what: string): StarlingError => violation(RPC.invalidRequest, what, known);
-  if (value['jsonrpc'] !== '2.0') throw wrong('"jsonrpc" must be "2.0"');
-  if (id !== undefined && id !== null && known === undefined) {
-    throw wrong('"id" must be a string or an integer');
-  }
-  if (method !== undefined) {
-    if (typeof method !== 'string') throw wrong('"method" must be a string');
-    const params = value['params'] === undefined ? {} : value['params'];
-    if (!isObject(params)) throw wrong('"params" must be an object');
-    if (id === null) throw wrong('"id" of a request must not be null');
-    if (known === undefined) return { kind: 'notification', bytes, method, params };
-    return { kind: 'request', bytes, id: known, method, params };
-  }
-  return parseResponse(value, bytes, known, wrong);
+  const { method, result, error } = value;
+  if (method !== undefined) return parseCall(value, bytes);
+  if (result !== undefined || error !== undefined) return readAnswer(value, bytes);
+  const { id } = value;
+  const what = 'a message needs one of "method", "result" and "error"';
+  throw violation(RPC.invalidRequest, what, isFrameId(id) ? id : undefined);
 }
 
-function parseResponse(
-  value: JsonObject,
-  bytes: Buffer,
-  id: FrameId | undefined,
-  wrong: (what: string) => StarlingError,
-): Frame {
-  const { result, error } = value;
-  if ((result === undefined) === (error === undefined)) {
-    throw wrong('a message needs one of "method", "result" and "error"');
-  }
-  if (error !== undefined) {
-    if (!isObject(error) || !Number.isInteger(error['code'])) {
-      throw wrong('"error" must be an object with an integer code');
-    }
-    return { kind: 'response', bytes, id: id ?? null, error: readError(error) };
-  }
-  if (id === undefined) throw wrong('a result needs an "id"');
-  if (!isObject(result)) throw wrong('"result" must be an object');
-  return { kind: 'response', bytes, id, result };
-}
-
-function readError(error: JsonObject): FrameError {
-  const { code, message, data } = error;
-  return {
-    code: Number(code),
-    message: typeof message === 'string' ? message : '',
-    ...(data === undefined ? {} : { data }),
-  };
-}
-
-/** The places in `bytes`, remembered for {@link rewriteFrame}, so that a message is scanned once. */
-export function spansOf(bytes: Buffer): Spans {
-  const known = scanned.get(bytes);
-  if (known !== undefined) return known;
+/** A request or a notification. */
+function parseCall(value: JsonObject, bytes: Buffer): Frame {
   const spans = scanSpans(bytes);
-  scanned.set(bytes, spans);
-  return spans;
+  const id = callId(value['id'], spans);
+  const wrong = (what: string): StarlingError =>
+    violation(RPC.invalidRequest, what, id === null ? undefined : id);
+  if (value['jsonrpc'] !== '2.0') throw wrong('"jsonrpc" must be "2.0"');
+  if (id === null) throw wrong('"id" must be a string or a number, and not null');
+  const { method, params } = value;
+  if (typeof method !== 'string') throw wrong('"method" must be a string');
+  if (spans.repeated !== undefined) {
+    throw wrong(`the message repeats the key "${spans.repeated}"`);
+  }
+  const given = isNothing(params) ? {} : params;
+  if (!isObject(given)) throw wrong('"params" must be an object');
+  const twin = twinInCall(value, method, given);
+  if (twin !== undefined) throw wrong(twin);
+  const emptied = emptiedIn(method, given, spans);
+  // What is judged is what is sent: with the text of the message its places change.
+  if (emptied.length > 0) return parseFrame(spliced(bytes, emptied));
+  if (id === undefined) return { kind: 'notification', bytes, spans, method, params: given };
+  return { kind: 'request', bytes, spans, id, method, params: given };
+}
+
+/** Undefined for a message without id; null for what is no id. */
+function callId(id: Json | undefined, spans: Spans): FrameId | null | undefined {
+  if (typeof id !== 'number') return id === undefined || typeof id === 'string' ? id : null;
+  return spans.id === undefined ? null : (numberId(id, spans.bytes, spans.id) ?? null);
+}
+
+/** Values that are there and mean nothing, with what is sent in their place. */
+function emptiedIn(method: string, params: JsonObject, spans: Spans): readonly Splice[] {
+  const emptied: Splice[] = [];
+  const empty = (span: Span | undefined): void => {
+    if (span !== undefined) emptied.push({ ...span, text: '{}' });
+  };
+  empty(spans.oddParams);
+  if (params['_meta'] === null) empty(spans.oddMeta);
+  const { arguments: args } = params;
+  if (args === null && TAKES_ARGUMENTS.has(method)) empty(spans.arguments);
+  return emptied.toSorted((one, other) => one.start - other.start);
+}
+
+/** `null` and `[]` say as much as nothing. */
+function isNothing(params: Json | undefined): boolean {
+  return params === undefined || params === null || (Array.isArray(params) && params.length === 0);
+}
+
+/** The places in the frame's bytes. */
+export function spansOf({ bytes, spans }: Pick<Frame, 'bytes' | 'spans'>): Spans {
+  // A frame that was made from another one may have the places of that.
+  return spans?.bytes === bytes ? spans : scanSpans(bytes);
+}
+
+/** The request that a `notifications/cancelled` names, by {@link keyOfId}; undefined when it names none. */
+export function cancelledBy(frame: NotificationFrame): string | number | undefined {
+  const { requestId } = frame.params;
+  if (typeof requestId === 'string' || Number.isSafeInteger(requestId)) {
+    return requestId as string | number;
+  }
+  const id = typeof requestId === 'number' ? writtenAt(requestId, frame, 'requestId') : undefined;
+  return id === undefined ? undefined : keyOfId(id);
+}
+
+/** The progress token of a request, as its caller wrote it. */
+export function progressTokenOf(request: RequestFrame): FrameId | undefined {
+  const meta = request.params['_meta'];
+  const token = isObject(meta) ? meta['progressToken'] : undefined;
+  if (typeof token === 'string' || Number.isSafeInteger(token)) return token as string | number;
+  return typeof token === 'number' ? writtenAt(token, request, 'metaProgressToken') : undefined;
+}
+
+function writtenAt(
+  value: number,
+  frame: Frame,
+  place: 'requestId' | 'metaProgressToken',
+): FrameId | undefined {
+  const spans = spansOf(frame);
+  const span = spans[place];
+  return span === undefined ? undefined : numberId(value, spans.bytes, span);
 }
 
 /**
@@ -96,7 +142,7 @@ export function spansOf(bytes: Buffer): Spans {
  * @throws STARLING_PROTOCOL_VIOLATION when a place to edit is missing, or a decisive key is repeated
  */
 export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
-  const spans = scanned.get(frame.bytes) ?? scanSpans(frame.bytes);
+  const spans = spansOf(frame);
   if (spans.repeated !== undefined) {
     throw violation(RPC.invalidRequest, `the message repeats the key "${spans.repeated}"`);
   }
@@ -119,11 +165,11 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
     splices.push(insertInto(frame.bytes, spans.result, edits.result));
   }
   if (splices.length > 1) splices.sort((one, other) => one.start - other.start);
-  return toLine(splice(frame.bytes, splices));
+  return toLine(spliced(frame.bytes, splices));
 }
 
 /** A value's place, and the JSON to put there. */
-interface Splice extends Span {
+export interface Splice extends Span {
   readonly text: string;
 }
 
@@ -133,7 +179,7 @@ function editId(
   value: FrameId | undefined,
   what: string,
 ): void {
-  if (value !== undefined) edit(splices, span, JSON.stringify(value), what);
+  if (value !== undefined) edit(splices, span, idText(value), what);
 }
 
 function edit(splices: Splice[], span: Span | undefined, text: string, what: string): void {
@@ -141,19 +187,20 @@ function edit(splices: Splice[], span: Span | undefined, text: string, what: str
   splices.push({ start: span.start, end: span.end, text });
 }
 
-function splice(bytes: Buffer, splices: readonly Splice[]): Buffer {
+/** `bytes` with other text at the given places, which are in order. */
+export function spliced(bytes: Buffer, splices: readonly Splice[]): Buffer {
   let sizeBytes = bytes.length;
   for (const { start, end, text } of splices) sizeBytes += Buffer.byteLength(text) - (end - start);
-  const spliced = Buffer.allocUnsafe(sizeBytes);
+  const changed = Buffer.allocUnsafe(sizeBytes);
   let from = 0;
   let at = 0;
   for (const { start, end, text } of splices) {
-    at += bytes.copy(spliced, at, from, start);
-    at += spliced.write(text, at);
+    at += bytes.copy(changed, at, from, start);
+    at += changed.write(text, at);
     from = end;
   }
-  bytes.copy(spliced, at, from);
-  return spliced;
+  bytes.copy(changed, at, from);
+  return changed;
 }
 
 /** New members at the front of the object at `span`. */
@@ -171,6 +218,9 @@ function insertParams(bytes: Buffer, spans: Spans, members: JsonObject): Splice 
 
 function insertMeta(bytes: Buffer, spans: Spans, members: JsonObject): Splice {
   if (spans.meta !== undefined) return insertInto(bytes, spans.meta, members);
+  if (spans.oddMeta !== undefined) {
+    throw violation(RPC.invalidParams, '"params._meta" must be an object');
+  }
   return insertParams(bytes, spans, { _meta: members });
 }
 
@@ -192,7 +242,8 @@ export function toLine(bytes: Buffer): Buffer {
 
 /** A request of our own. */
 export function requestBytes(id: FrameId, method: string, params: JsonObject): Buffer {
-  return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
+  const rest = JSON.stringify({ method, params }).slice(1);
+  return Buffer.from(`{"jsonrpc":"2.0","id":${idText(id)},${rest}`);
 }
 
 /** A notification of our own. */
@@ -202,12 +253,12 @@ export function notificationBytes(method: string, params?: JsonObject): Buffer {
 
 /** A result of our own. */
 export function resultBytes(id: FrameId, result: JsonObject): Buffer {
-  return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, result }));
+  return Buffer.from(`{"jsonrpc":"2.0","id":${idText(id)},"result":${JSON.stringify(result)}}`);
 }
 
 /** An error of our own. `id` is null when the request's could not be read. */
 export function errorBytes(id: FrameId | null, error: FrameError): Buffer {
-  return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, error }));
+  return Buffer.from(`{"jsonrpc":"2.0","id":${idText(id)},"error":${JSON.stringify(error)}}`);
 }
 
 /**
@@ -258,9 +309,11 @@ function parseJson(bytes: Buffer): Json {
   }
 }
 
-/** An id of JSON-RPC 2.0 §4 as MCP narrows it: a text or an integer. */
-export function isFrameId(value: unknown): value is FrameId {
-  return typeof value === 'string' || Number.isSafeInteger(value);
+/** The message without a byte order mark, which some programs write before the first. */
+function withoutMark(bytes: Buffer): Buffer {
+  return bytes[0] === BYTE_ORDER_MARK[0] && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)
+    ? bytes.subarray(3)
+    : bytes;
 }
 
 function violation(rpc: number, what: string, id?: FrameId, cause?: unknown): StarlingError {

@@ -12,66 +12,14 @@ import {
   jsonStringAt,
   skipJsonSpace,
 } from '../../core/index.ts';
+import type { Spans } from '../types.ts';
+import { ENVELOPE_KEYS } from './envelope.ts';
+import type { EnvelopeKey } from './envelope.ts';
 
-/** A value's place: first byte, and the byte after its last. */
-export interface Span {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** The places found. */
-export interface Spans {
-  id?: Span;
-  /** The object `params`, braces included. */
-  params?: Span;
-  /** The object `params._meta`. */
-  meta?: Span;
-  /** The object `result`. */
-  result?: Span;
-  /** `params.name` */
-  name?: Span;
-  /** `params.uri` */
-  uri?: Span;
-  /** `params.ref.name` */
-  refName?: Span;
-  /** `params.ref.uri` */
-  refUri?: Span;
-  /** `params.arguments` */
-  arguments?: Span;
-  /** `params.requestId` */
-  requestId?: Span;
-  /** `params.progressToken` */
-  progressToken?: Span;
-  /** `params._meta.progressToken` */
-  metaProgressToken?: Span;
-  /** `params._meta["io.modelcontextprotocol/clientCapabilities"]` */
-  clientCapabilities?: Span;
-  /** A repeated key among those that decide where a message goes and what it asks. */
-  repeated?: string;
-}
-
-/** Keys that decide something; by their index here they are known below. */
-const KEYS = [
-  'jsonrpc',
-  'id',
-  'method',
-  'params',
-  'result',
-  'error',
-  'name',
-  'uri',
-  'ref',
-  'arguments',
-  'requestState',
-  'requestId',
-  'progressToken',
-  '_meta',
-  'io.modelcontextprotocol/clientCapabilities',
-] as const;
+const KEYS: readonly string[] = ENVELOPE_KEYS;
 const NONE = -1;
 
-type Key = (typeof KEYS)[number];
-type Place = Exclude<keyof Spans, 'repeated'>;
+type Place = Exclude<keyof Spans, 'repeated' | 'bytes'>;
 
 /** An object that is looked into, by index of {@link KEYS}. */
 interface Level {
@@ -104,19 +52,25 @@ const PARAMS = level(
 );
 const TOP = level({ id: 'id', result: 'result', params: 'params' }, { params: PARAMS });
 
+/** Where the place of a value is noted that should be an object and is none. */
+const ODD: Readonly<Partial<Record<Place, Place>>> = { params: 'oddParams', meta: 'oddMeta' };
+
 const { backslash: BACKSLASH, colon: COLON, comma: COMMA } = JSON_BYTE;
 const { openBrace: OPEN_BRACE, closeBrace: CLOSE_BRACE } = JSON_BYTE;
 
 function level(
-  places: Readonly<Partial<Record<Key, Place>>>,
-  inner: Readonly<Partial<Record<Key, Level>>> = {},
+  places: Readonly<Partial<Record<EnvelopeKey, Place>>>,
+  inner: Readonly<Partial<Record<EnvelopeKey, Level>>> = {},
 ): Level {
-  return { places: KEYS.map((key) => places[key]), inner: KEYS.map((key) => inner[key]) };
+  return {
+    places: ENVELOPE_KEYS.map((key) => places[key]),
+    inner: ENVELOPE_KEYS.map((key) => inner[key]),
+  };
 }
 
 /** Scans `bytes`, which JSON.parse accepts and which hold an object. */
 export function scanSpans(bytes: Buffer): Spans {
-  const spans: Spans = {};
+  const spans: Spans = { bytes };
   scanObject(bytes, skipJsonSpace(bytes, 0), TOP, spans);
   return spans;
 }
@@ -142,8 +96,9 @@ function scanObject(bytes: Buffer, start: number, { places, inner }: Level, span
           ? scanObject(bytes, from, within, spans)
           : endOfJsonValue(bytes, from);
       const place = places[key];
-      if (place !== undefined && (within === undefined || isObject)) {
-        spans[place] = { start: from, end: at };
+      if (place !== undefined) {
+        const found = within === undefined || isObject ? place : ODD[place];
+        if (found !== undefined) spans[found] = { start: from, end: at };
       }
     }
     at = skipJsonSpace(bytes, at);

@@ -105,6 +105,8 @@ class Book implements GrantBook {
   readonly #timeChanges: TimeChanges;
   #scope: Scope | undefined;
   #carry: ((jws: string) => Promise<void>) | undefined;
+  /** Revocations of ours that are on their way to the disk, by the id of the grant. */
+  readonly #revokingNow = new Map<string, Promise<Revocation>>();
   /** Ends when what a change of keys asks for is issued; never rejects. */
   #reissuing: Promise<void> = Promise.resolve();
   readonly #succeeded = (succession: Succession): void => this.#follow(succession);
@@ -175,7 +177,10 @@ class Book implements GrantBook {
       await this.#prune();
       await this.#reissue();
     } catch (error) {
-      await this.stop();
+      // What else fails must not hide why the book could not be opened.
+      await this.stop().catch((other: unknown) =>
+        logger.error({ error: messageOf(other) }, 'grants not closed'),
+      );
       throw error;
     }
     this.#components.successions?.events.on('added', this.#succeeded);
@@ -265,10 +270,10 @@ class Book implements GrantBook {
   async revoke(id: string, reason?: string): Promise<Revocation> {
     await this.#signing.turn();
     const grant = this.find(id);
-    const revocation = this.#revoking.revocationOf(grant, reason);
-    this.#issued.endRenewal(grant.claims.jti);
-    await this.#revoking.add(revocation);
-    await this.#issued.writeEndOfRenewal(grant.claims.jti);
+    const { jti } = grant.claims;
+    const running = this.#revokingNow.get(jti) ?? this.#revoke(grant, reason);
+    this.#revokingNow.set(jti, running);
+    const revocation = await running.finally(() => this.#revokingNow.delete(jti));
     await this.#carry?.(revocation.jws);
     return revocation;
   }
@@ -312,7 +317,7 @@ class Book implements GrantBook {
   }
 
   async addRevocation(jws: string): Promise<boolean> {
-    return !this.#revoked.holds(jws) && this.#revoking.add(parseRevocation(jws));
+    return !this.#revoking.isKept(jws) && this.#revoking.add(parseRevocation(jws));
   }
 
   isRevoked(grant: Grant, mayRevoke: readonly Did[]): boolean {
@@ -330,6 +335,25 @@ class Book implements GrantBook {
     const verdict = this.#checks.verify(grant);
     if (verdict.ok) return 'valid';
     return ruleOf(verdict.refusal) === 'revoked' ? 'revoked' : 'expired';
+  }
+
+  async #revoke(grant: Grant, reason?: string): Promise<Revocation> {
+    const { jti } = grant.claims;
+    const revocation = this.#revoking.revocationOf(this.#issued.latest(grant), reason);
+    const renewAgain = this.#issued.pauseRenewal(jti);
+    try {
+      await this.#revoking.add(revocation);
+    } catch (error) {
+      renewAgain();
+      throw error;
+    }
+    // What is revoked is not renewed, whatever is written of its renewal.
+    await this.#issued
+      .endRenewal(jti)
+      .catch((error: unknown) =>
+        this.#components.logger.warn({ id: jti, error: messageOf(error) }, 'renewal not ended'),
+      );
+    return revocation;
   }
 
   #makeRevoking(): Revoking {

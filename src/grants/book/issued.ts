@@ -26,7 +26,7 @@ export interface IssuedComponents {
 /** What is kept of a delegation by whom it is for. */
 const NO_GRANTS: ReadonlyMap<string, Grant> = new Map();
 
-/** Grants of ours. What is added counts at once; what is written is durable when the promise resolves. */
+/** Grants of ours. What is changed counts once it is on disk: when the promise resolves. */
 export interface Issued {
   all(): IterableIterator<Grant>;
   get(hash: string): Grant | undefined;
@@ -40,11 +40,14 @@ export interface Issued {
   load(): Promise<void>;
   /** Writes a new grant and adds it; with `renewForMs` it is renewed. */
   keep(grant: Grant, renewForMs?: number): Promise<void>;
-  /** Puts `renewed` in the place of `old`. */
+  /** Puts `renewed` in the place of `old`, once that is on disk. */
   replace(old: Grant, renewed: Grant): Promise<void>;
-  /** From now on the grant `jti` is renewed no more, in memory; {@link writeEndOfRenewal} writes it. */
-  endRenewal(jti: string): void;
-  writeEndOfRenewal(jti: string): Promise<void>;
+  /** What is to come in the place of `grant` and is on its way to the disk; else the grant itself. */
+  latest(grant: Grant): Grant;
+  /** Renews the grant `jti` no more; gives how to go on, as long as {@link endRenewal} was not called. */
+  pauseRenewal(jti: string): () => void;
+  /** From now on, and after the next start, the grant `jti` is renewed no more. */
+  endRenewal(jti: string): Promise<void>;
   /** Forgets what ended more than `keepMs` before `nowMs`. */
   prune(nowMs: number, keepMs: number): Promise<void>;
 }
@@ -59,6 +62,8 @@ class IssuedSet implements Issued {
   readonly #grants = new Map<string, Grant>();
   /** By whom they are for and by hash. */
   readonly #delegated = new Map<Did, Map<string, Grant>>();
+  /** What is being written in the place of others, by the hash of those. */
+  readonly #coming = new Map<string, Grant>();
   /** Lifetimes in ms of what is renewed, by `jti`. */
   #lifetimes = new Map<string, number>();
 
@@ -113,20 +118,34 @@ class IssuedSet implements Issued {
   }
 
   async replace(old: Grant, renewed: Grant): Promise<void> {
-    // At once, so that whoever revokes the grant meanwhile revokes it up to its new end.
-    this.#drop(old);
-    this.#add(renewed);
-    await this.#components.table.batch([
-      rowOf(grantKey('issued', renewed), renewed.jws),
-      { key: grantKey('issued', old) },
-    ]);
+    // Whoever revokes the grant meanwhile must revoke it up to its new end.
+    this.#coming.set(old.hash, renewed);
+    try {
+      await this.#components.table.batch([
+        rowOf(grantKey('issued', renewed), renewed.jws),
+        { key: grantKey('issued', old) },
+      ]);
+      this.#drop(old);
+      this.#add(renewed);
+    } finally {
+      this.#coming.delete(old.hash);
+    }
   }
 
-  endRenewal(jti: string): void {
+  latest(grant: Grant): Grant {
+    return this.#coming.get(grant.hash) ?? grant;
+  }
+
+  pauseRenewal(jti: string): () => void {
+    const lifetimeMs = this.#lifetimes.get(jti);
     this.#lifetimes.delete(jti);
+    return () => {
+      if (lifetimeMs !== undefined) this.#lifetimes.set(jti, lifetimeMs);
+    };
   }
 
-  async writeEndOfRenewal(jti: string): Promise<void> {
+  async endRenewal(jti: string): Promise<void> {
+    this.#lifetimes.delete(jti);
     await this.#components.table.delete(renewalKey(jti));
   }
 

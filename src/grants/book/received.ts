@@ -53,6 +53,14 @@ export interface Received {
   prune(keepMs: number): Promise<void>;
 }
 
+/** A grant that is to be kept. */
+interface Accepted {
+  readonly leaf: Grant;
+  readonly parents: readonly Grant[];
+  /** What the leaf takes the place of. */
+  readonly before: Grant | undefined;
+}
+
 /** Makes an empty set. */
 export function createReceived(components: ReceivedComponents, init: ReceivedInit): Received {
   return new ReceivedSet(components, init);
@@ -63,6 +71,8 @@ class ReceivedSet implements Received {
   readonly #init: ReceivedInit;
   readonly #leaves = new Map<string, Grant>();
   readonly #parents = new Map<string, Grant>();
+  /** Ends when the last addition has; never rejects. */
+  #adding: Promise<unknown> = Promise.resolve();
 
   constructor(components: ReceivedComponents, init: ReceivedInit) {
     this.#components = components;
@@ -96,31 +106,11 @@ class ReceivedSet implements Received {
     }
   }
 
-  async add(
-    leaves: readonly Grant[],
-    batch: ReadonlyMap<string, Grant>,
-  ): ReturnType<Received['add']> {
-    if (this.#leaves.size + leaves.length > this.#init.perOwnerMax) await this.prune(0);
-    const { successions } = this.#components;
-    const refusals: Refusal[] = [];
-    const accepted: (readonly Grant[])[] = [];
-    for (const leaf of leaves) {
-      if (this.#leaves.has(leaf.hash)) continue;
-      const before = this.newest(leaf);
-      // The leaf came late: what we have is its renewal.
-      if (before !== undefined && !isNewer(leaf, before, successions)) continue;
-      const verdict = this.#admit(leaf, batch, before !== undefined);
-      if ('rule' in verdict) {
-        refusals.push(verdict);
-        continue;
-      }
-      this.#leaves.set(leaf.hash, leaf);
-      if (before !== undefined) this.#leaves.delete(before.hash);
-      // What we handed on still stands on the one that was renewed.
-      accepted.push(before === undefined ? verdict : [...verdict, before]);
-    }
-    if (accepted.length > 0) await this.#keep(accepted);
-    return { added: accepted.flatMap(([leaf]) => leaf ?? []), refusals };
+  add(leaves: readonly Grant[], batch: ReadonlyMap<string, Grant>): ReturnType<Received['add']> {
+    // One after the other: each must see what the one before has added.
+    const added = this.#adding.then(() => this.#add(leaves, batch));
+    this.#adding = added.catch(() => undefined);
+    return added;
   }
 
   async prune(keepMs: number): Promise<void> {
@@ -150,6 +140,40 @@ class ReceivedSet implements Received {
     if (keys.length > 0) await this.#components.table.batch(keys.map((key) => ({ key })));
   }
 
+  async #add(
+    leaves: readonly Grant[],
+    batch: ReadonlyMap<string, Grant>,
+  ): ReturnType<Received['add']> {
+    if (this.#leaves.size + leaves.length > this.#init.perOwnerMax) await this.prune(0);
+    const refusals: Refusal[] = [];
+    const added: Grant[] = [];
+    for (const leaf of leaves) {
+      const verdict = this.#judge(leaf, batch);
+      if (verdict === undefined) continue;
+      if ('rule' in verdict) refusals.push(verdict);
+      else {
+        await this.#keep(verdict);
+        added.push(leaf);
+      }
+    }
+    return { added, refusals };
+  }
+
+  /** What is to be kept, the leaf first; undefined when there is nothing new. */
+  #judge(leaf: Grant, batch: ReadonlyMap<string, Grant>): Accepted | Refusal | undefined {
+    if (this.#leaves.has(leaf.hash)) return undefined;
+    const before = this.newest(leaf);
+    // The leaf came late: what we have is its renewal.
+    if (before !== undefined && !isNewer(leaf, before, this.#components.successions)) {
+      return undefined;
+    }
+    const verdict = this.#admit(leaf, batch, before !== undefined);
+    if ('rule' in verdict) return verdict;
+    // What we handed on still stands on the one that was renewed.
+    const parents = verdict.slice(1);
+    return { leaf, parents: before === undefined ? parents : [...parents, before], before };
+  }
+
   #isRevoked(grant: Grant): boolean {
     const verdict = this.#components.verify(grant, NONE);
     return !verdict.ok && ruleOf(verdict.refusal) === 'revoked';
@@ -174,18 +198,15 @@ class ReceivedSet implements Received {
     return verdict.ok ? verdict.links : verdict.refusal;
   }
 
-  async #keep(chains: readonly (readonly Grant[])[]): Promise<void> {
-    const rows = chains.flatMap(([leaf, ...parents]) => {
-      for (const parent of parents) this.#parents.set(parent.hash, parent);
-      return [
-        ...(leaf === undefined ? [] : [rowOf(grantKey('received', leaf), leaf.jws)]),
-        ...parents.flatMap((parent) => [
-          rowOf(grantKey('parent', parent), parent.jws),
-          // The row that the parent had as a grant for us, before the renewal took its place.
-          ...(this.#leaves.has(parent.hash) ? [] : [{ key: grantKey('received', parent) }]),
-        ]),
-      ];
-    });
-    await this.#components.table.batch(rows);
+  async #keep({ leaf, parents, before }: Accepted): Promise<void> {
+    await this.#components.table.batch([
+      rowOf(grantKey('received', leaf), leaf.jws),
+      ...parents.map((parent) => rowOf(grantKey('parent', parent), parent.jws)),
+      // The row that it had as a grant for us, before the renewal took its place.
+      ...(before === undefined ? [] : [{ key: grantKey('received', before) }]),
+    ]);
+    this.#leaves.set(leaf.hash, leaf);
+    if (before !== undefined) this.#leaves.delete(before.hash);
+    for (const parent of parents) this.#parents.set(parent.hash, parent);
   }
 }

@@ -1,4 +1,8 @@
-/** Revocations, our own and those of others: count at once, and end the chains that they hit. */
+/**
+ * Revocations, and the chains that they end. Our own count once they are on disk: the operator was told of
+ * a failure else, and of a grant that is revoked until the next start. Those of others count at once, and
+ * are known to be here (so that nobody sends them again) once they are on disk.
+ */
 import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did, Logger } from '../../core/index.ts';
 import type { Signer } from '../../identity/index.ts';
@@ -36,10 +40,12 @@ export interface Revoking {
    */
   revocationOf(grant: Grant, reason?: string): Revocation;
   /**
-   * Adds `revocation`; true when it is new, or was not on the disk yet. Counts at once; durable and passed
-   * on when the promise resolves.
+   * Adds `revocation`; true when it is new, or was not on the disk yet. Durable and passed on when the
+   * promise resolves. @throws STARLING_STATE_UNUSABLE: then one of ours does not count
    */
   add(revocation: Revocation): Promise<boolean>;
+  /** Whether this text is known and on the disk: there is no need to look at the text again. */
+  isKept(jws: string): boolean;
   /** Forgets revocations of grants that ended long before `nowMs`. */
   prune(nowMs: number): Promise<void>;
 }
@@ -47,14 +53,21 @@ export interface Revoking {
 /** Makes the revocations of a node over `revoked`. */
 export function createRevoking(components: RevokingComponents): Revoking {
   const { identity, clock, logger, table, revoked, checks, holders } = components;
-  /** Revocations that count and are not on the disk yet: whoever revokes again has them written. */
-  const unwritten = new WeakSet<Revocation>();
+  /** Texts of revocations that count and are not on the disk yet: whoever brings one again has it written. */
+  const unwritten = new Set<string>();
 
   /** True when `revocation` ends `chain`: verified again, since only the chain says who may revoke. */
   const isHit = (chain: HeldChain, { claims }: Revocation): boolean => {
     if (!chain.links.some((link) => link.claims.jti === claims.jti)) return false;
     const verdict = checks.verify(chain.leaf, new Map(chain.links.map((it) => [it.hash, it])));
     return !verdict.ok && ruleOf(verdict.refusal) === 'revoked';
+  };
+
+  /** From now on the revocation counts; false when one like it does already. */
+  const count = (revocation: Revocation): boolean => {
+    if (!revoked.add(revocation, clock.now())) return false;
+    components.changed(holders.dropWhere((chain) => isHit(chain, revocation)));
+    return true;
   };
 
   return {
@@ -77,16 +90,23 @@ export function createRevoking(components: RevokingComponents): Revoking {
       return known ?? issueRevocation(identity, grant, clock.now(), reason);
     },
     async add(revocation) {
-      if (revoked.add(revocation, clock.now())) {
-        unwritten.add(revocation);
-        components.changed(holders.dropWhere((chain) => isHit(chain, revocation)));
-      } else if (!unwritten.has(revocation)) return false;
-      await table.put(revocationKey(revocation), Buffer.from(revocation.jws));
-      if (unwritten.delete(revocation)) components.written(revocation);
-      return true;
+      const { claims, jws } = revocation;
+      const isKnown = revoked.holds(jws);
+      if (isKnown ? !unwritten.has(jws) : !revoked.admits(revocation, clock.now())) return false;
+      const isOwn = claims.iss === identity.did;
+      if (!isKnown && !isOwn) {
+        unwritten.add(jws);
+        count(revocation);
+      }
+      await table.put(revocationKey(revocation), Buffer.from(jws));
+      const isNews = isOwn ? count(revocation) : unwritten.delete(jws);
+      if (isNews) components.written(revocation);
+      return isNews;
     },
+    isKept: (jws) => revoked.holds(jws) && !unwritten.has(jws),
     async prune(nowMs) {
       const over = revoked.prune(nowMs);
+      for (const { jws } of over) unwritten.delete(jws);
       if (over.length > 0) await table.batch(over.map((it) => ({ key: revocationKey(it) })));
     },
   };

@@ -115,7 +115,13 @@ class SuccessionSet implements Successions {
     // At once, so that of two successions at the same time one is the first.
     this.#take(succession);
     const { key, value } = rowOf(iss, succession.jws);
-    if (value !== undefined) await this.#table.put(key, value);
+    try {
+      if (value !== undefined) await this.#table.put(key, value);
+    } catch (error) {
+      this.#byOld.delete(iss);
+      this.#byNew.delete(sub);
+      throw error;
+    }
     this.events.emit('added', succession);
     return verdict;
   }

@@ -166,7 +166,14 @@ class CounterSet implements Counters {
       if (writing !== undefined) writes.push(writing);
     }
     if (writes.length === 0) return { ok: true };
-    const settled = Promise.all(writes).then(() => undefined);
+    const settled = Promise.all(writes).then(
+      () => undefined,
+      (error: unknown) => {
+        // The call does not run, so that nothing is used up.
+        for (const { counter: key } of path) this.#giveBack(key);
+        throw error;
+      },
+    );
     // Whoever took waits for it and hears of a failure; this keeps it from counting as unheard.
     settled.catch((error: unknown) =>
       this.#components.logger.error({ error: messageOf(error) }, 'a counter was not written'),
@@ -260,6 +267,11 @@ class CounterSet implements Counters {
     const ahead = Math.max(1, Math.min(AHEAD_MAX, Math.floor((uses ?? 0) / AHEAD_SHARE)));
     const written = uses === undefined ? 0 : Math.min(uses, counter.taken + ahead - 1);
     return this.#write(key, counter, Math.max(written, counter.written));
+  }
+
+  #giveBack(key: string): void {
+    const counter = this.#counters.get(key);
+    if (counter !== undefined && counter.taken > 0) counter.taken -= 1;
   }
 
   #write(key: string, counter: Counter, written: number): Promise<void> {

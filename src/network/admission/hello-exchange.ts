@@ -25,6 +25,7 @@ import {
   refusalError,
 } from './hello-codec.ts';
 import { createMessageStream } from '../streams/message-stream.ts';
+import { reasonText } from '../failure-words.ts';
 import { peerOf } from '../peer-id.ts';
 import { createPeerStream } from '../streams/stream.ts';
 import type { Admission, Hello, HelloAnswer, MessageStream } from '../types.ts';
@@ -86,7 +87,7 @@ class Exchange implements HelloExchange {
   async answer(stream: Stream, connection: Connection): Promise<void> {
     const { clock, gate, logger } = this.#components;
     const peer = peerOf(connection);
-    const messages = openMessages(this.#components, stream, peer);
+    const messages = openMessages(this.#components, stream, connection);
     if (this.#heard.has(connection)) {
       this.#refuseAgain(messages, connection);
       return;
@@ -208,14 +209,14 @@ export function sayHello(
   return withDeadline(components.clock, HELLO_TIMEOUT_MS, async (signal) => {
     const peer = peerOf(connection);
     const stream = await openHelloStream(connection, signal);
-    const messages = openMessages(components, stream, peer);
+    const messages = openMessages(components, stream, connection);
     try {
       messages.send(encodeHello(hello));
       const answer = decodeHelloAnswer(await raceAbort(firstMessage(messages), signal));
       void messages.close();
       return answer;
     } catch (error) {
-      const reason = toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `no answer from ${peer}`);
+      const reason = unanswered(error, `no answer from ${peer}`);
       messages.abort(reason);
       throw reason;
     }
@@ -233,18 +234,24 @@ async function openHelloStream(connection: Connection, signal: AbortSignal): Pro
         hint: 'check that the address belongs to a Starling node',
       });
     }
-    throw toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `${peer} went away before the hello`);
+    throw unanswered(error, `${peer} went away before the hello`);
   }
+}
+
+function unanswered(error: unknown, what: string): StarlingError {
+  if (error instanceof StarlingError) return error;
+  return new StarlingError('STARLING_PEER_UNREACHABLE', `${what}: ${reasonText(error)}`, {
+    cause: error,
+  });
 }
 
 function openMessages(
   components: { readonly clock: Clock; readonly logger: Logger },
   stream: Stream,
-  peer: PeerId,
+  connection: Connection,
 ): MessageStream {
-  return createMessageStream(createPeerStream(components, { stream, peer }), {
-    maxBytes: HELLO_MAX_BYTES,
-  });
+  const init = { stream, peer: peerOf(connection), connection };
+  return createMessageStream(createPeerStream(components, init), { maxBytes: HELLO_MAX_BYTES });
 }
 
 function firstMessage(messages: MessageStream): Promise<Uint8Array> {

@@ -1,12 +1,6 @@
 /** What a failed dial means, and how a person is told. Pure. */
-import { StarlingError, messageOf } from '../../core/index.ts';
-
-/** How libp2p begins its messages, and what to say in place of them. */
-const WORDS: readonly (readonly [theirs: string, ours: string])[] = [
-  ['Can not dial self', 'an address of it leads back to this node'],
-  ['Unexpected Peer', 'another node is at its address'],
-  ['The connection gater denied', 'none of its addresses may be dialled from here'],
-];
+import { StarlingError } from '../../core/index.ts';
+import { reasonsOf } from '../failure-words.ts';
 
 /** Reasons that one message names. */
 const REASONS_MAX = 4;
@@ -22,7 +16,8 @@ export function isRefusal(error: unknown): boolean {
 /** Whether the other end has not proven the key that was asked for. */
 export function isOtherKey(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isOtherKey);
-  return error instanceof Error && error.name === 'EncryptionFailedError';
+  if (!(error instanceof Error) || error.name !== 'EncryptionFailedError') return false;
+  return !/certificate (?:is not valid yet|has expired)/.test(error.message);
 }
 
 /** The one error of a target to which every way has failed. */
@@ -33,16 +28,10 @@ export function unreachable(target: string, failures: readonly unknown[]): Starl
       ? 'no address of it is known'
       : [...reasons].slice(0, REASONS_MAX).join('; ');
   return new StarlingError('STARLING_PEER_UNREACHABLE', `can't reach ${target}: ${why}`, {
-    hint: 'check that the node runs there and that its address and port are right',
+    hint: why.includes('clock')
+      ? 'set the clock that is wrong, best by NTP: timedatectl set-ntp true'
+      : 'check that the node runs there and that its address and port are right',
     data: { peer: target, reason: why },
     cause: failures[0],
   });
-}
-
-function reasonsOf(error: unknown): string[] {
-  if (error instanceof AggregateError && error.errors.length > 0) {
-    return error.errors.flatMap(reasonsOf);
-  }
-  const text = messageOf(error);
-  return [WORDS.find(([theirs]) => text.startsWith(theirs))?.[1] ?? text];
 }

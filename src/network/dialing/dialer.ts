@@ -5,7 +5,7 @@
 import type { Connection, Libp2p } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { StarlingError, messageOf, withDeadline } from '../../core/index.ts';
-import type { Clock, Logger, PeerId, Random } from '../../core/index.ts';
+import type { Clock, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import { abortReason, raceAbort } from '../abort.ts';
 import { parseAddress, peerIn, withoutPeer } from '../addresses/addresses.ts';
 import type { AdmissionStates } from '../admission/admission-states.ts';
@@ -15,6 +15,8 @@ import { dialWays } from './dial-ways.ts';
 import type { DialWay } from './dial-ways.ts';
 import { createKnownAddresses } from '../addresses/known-addresses.ts';
 import type { KnownAddresses } from '../addresses/known-addresses.ts';
+import { isOutOfTime, isTls } from '../host/encryption.ts';
+import type { Encryption } from '../host/encryption.ts';
 import type { Links } from '../links/links.ts';
 import { isPeerId, peerOf } from '../peer-id.ts';
 
@@ -23,6 +25,10 @@ import { isPeerId, peerOf } from '../peer-id.ts';
  * learns sooner of a key that was replaced, higher bothers strangers less.
  */
 const MEET_EVERY = 16;
+/** How long Noise stays first after clocks were found apart. More = fewer dials in vain, at twice the CPU. */
+const NOISE_FIRST_MS = 600_000;
+/** At most so often a connection that ends unheard is tried again with Noise. */
+const GUESS_PAUSE_MS = 10_000;
 
 /** What dialling needs. */
 export interface DialerComponents {
@@ -32,6 +38,9 @@ export interface DialerComponents {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly encryption: Pick<Encryption, 'prefer'>;
+  /** Owns the timers. */
+  readonly scope: Pick<Scope, 'after'>;
 }
 
 /** Limits of the dialer, and whom it asks. */
@@ -83,6 +92,8 @@ class LinkDialer implements Dialer {
   readonly #init: DialerInit;
   readonly #addresses: KnownAddresses;
   readonly #underWay = new Map<string, Promise<PeerId>>();
+  #guessedAtMs = -Infinity;
+  #cancelTls: () => void = () => undefined;
   /** How often another key was found where a peer should be. */
   readonly #foundOthers = new Map<PeerId, number>();
 
@@ -235,9 +246,44 @@ class LinkDialer implements Dialer {
   /** Dials the first of `addresses` that answers, and waits until the hello went well. */
   async #connect(addresses: readonly Multiaddr[], signal: AbortSignal): Promise<Connection> {
     const { node, gate } = this.#components;
-    const connection = await node.dial([...addresses], { signal });
-    await gate.admitted(connection, signal);
-    return connection;
+    let connection: Connection | undefined;
+    try {
+      connection = await node.dial([...addresses], { signal });
+      await gate.admitted(connection, signal);
+      return connection;
+    } catch (error) {
+      if (signal.aborted || !this.#mayBeClocks(error, connection)) throw error;
+    }
+    this.#components.logger.info(
+      {},
+      'clocks may be apart: dialling with Noise, which knows no time',
+    );
+    const again = await node.dial([...addresses], { signal });
+    await gate.admitted(again, signal);
+    return again;
+  }
+
+  /**
+   * Whether TLS failed because of the clocks; then Noise is first for a while. The one whose clock is
+   * behind sees a certificate that does not hold yet, the other only that the connection ends unheard.
+   */
+  #mayBeClocks(error: unknown, connection: Connection | undefined): boolean {
+    const { clock, encryption, scope } = this.#components;
+    const isSure = isOutOfTime(error);
+    const isUnheard =
+      connection !== undefined &&
+      isTls(connection) &&
+      error instanceof StarlingError &&
+      error.code === 'STARLING_PEER_UNREACHABLE';
+    const now = clock.now();
+    if (!isSure && !(isUnheard && Math.abs(now - this.#guessedAtMs) > GUESS_PAUSE_MS)) return false;
+    if (!isSure) this.#guessedAtMs = now;
+    encryption.prefer('noise');
+    this.#cancelTls();
+    this.#cancelTls = scope.after(isSure ? NOISE_FIRST_MS : DIAL_TIMEOUT_MS, () =>
+      encryption.prefer('tls'),
+    );
+    return true;
   }
 
   #checkLimit(): void {

@@ -15,11 +15,9 @@ import type {
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import type { KadDHT, SingleKadDHT } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
-import { noise } from '@libp2p/noise';
 import { ping } from '@libp2p/ping';
 import type { Ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
-import { tls } from '@libp2p/tls';
 import { webSockets } from '@libp2p/websockets';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { createHash } from 'node:crypto';
@@ -27,6 +25,8 @@ import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
 import type { MeshId } from '../../core/index.ts';
 import type { Identity } from '../../identity/types.ts';
+import { createEncryption } from './encryption.ts';
+import type { Encryption } from './encryption.ts';
 import { steadyYamux } from './muxer.ts';
 import {
   ADDRESS_DIAL_TIMEOUT_MS,
@@ -60,6 +60,7 @@ interface HostServices extends Record<string, unknown> {
 export interface Host {
   readonly node: Libp2p<HostServices>;
   readonly transports: CircuitRelayTransportComponents['transportManager'];
+  readonly encryption: Encryption;
 }
 
 /** What a host is made of. */
@@ -86,14 +87,14 @@ export interface HostInit {
 /** What every Starling host has in common, the temporary one that probes a mesh included. */
 export function baseOptions(
   privateKey: PrivateKey,
+  encryption: Encryption,
   meters?: ConnectionMeters,
 ): Required<
   Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>
 > {
   return {
     privateKey,
-    // The dialler's order is its preference.
-    connectionEncrypters: [tls(), noise()],
+    connectionEncrypters: encryption.encrypters,
     streamMuxers: [
       steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } }, meters),
     ],
@@ -131,10 +132,11 @@ function lanServiceTag(meshId: MeshId): string {
 /** Makes the host of a node. It listens on nothing by itself. */
 export async function createHost(init: HostInit): Promise<Host> {
   const { gate, meshId } = init;
+  const encryption = createEncryption();
   let transports: Host['transports'] | undefined;
 
   const node = await createLibp2p<HostServices>({
-    ...baseOptions(keyOf(init.identity), init.meters),
+    ...baseOptions(keyOf(init.identity), encryption, init.meters),
     start: false,
     addresses: {
       listen: [],
@@ -198,7 +200,7 @@ export async function createHost(init: HostInit): Promise<Host> {
     },
   });
   if (transports === undefined) throw new Error('libp2p did not build its services');
-  return { node, transports };
+  return { node, transports, encryption };
 }
 
 /** The DHT of a mesh. The defaults would keep its table empty on private addresses. */

@@ -13,12 +13,12 @@ const WEIGHTS: Readonly<Record<Misconduct, number>> = {
   frames: 0.1,
   connections: 5,
   hellos: 5,
-  gossip: 1,
+  gossip: 0.5,
   forgeries: 10,
   heartbeats: 1,
   malformed: 5,
   records: 0.5,
-  catalogs: 1,
+  catalogs: 2,
   boards: 1,
 };
 
@@ -43,6 +43,8 @@ export interface Conduct {
   report(peer: PeerId, what: Misconduct, times?: number): void;
   isBlocked(peer: PeerId): boolean;
   of(peer: PeerId): ConductReport | undefined;
+  /** Peers that are watched or blocked. */
+  peers(): readonly PeerId[];
   /** Forgets everything of a peer; false when there was nothing. */
   forgive(peer: PeerId): boolean;
   /** Hears when a peer becomes `watched` or `blocked`, and `undefined` when it is calm again. */
@@ -106,6 +108,10 @@ class ConductLedger implements Conduct {
     const { state, counts, untilMs } = entry;
     const until = state === 'blocked' ? { until: untilMs } : {};
     return { peer, state, counts: { ...counts }, ...until };
+  }
+
+  peers(): readonly PeerId[] {
+    return [...this.#entries].flatMap(([peer, { state }]) => (state === 'calm' ? [] : [peer]));
   }
 
   forgive(peer: PeerId): boolean {

@@ -238,8 +238,13 @@ export function owedFor(messages: readonly Buffer[]): Owed {
   const owed: Owed = { ids: new Map(), nulls: 0 };
   for (const bytes of messages) {
     const parsed = isOversize(bytes) ? undefined : parse(bytes);
-    if (parsed === undefined) owed.nulls += 1;
-    else if (Array.isArray(parsed)) {
+    if (parsed === undefined) {
+      owed.nulls += 1;
+      // What is too long is refused with its id, where its ends show one.
+      const given = parse(bytes);
+      const entry = isObject(given) ? entryOf(owed, given['id']) : undefined;
+      if (entry !== undefined) entry.most += 1;
+    } else if (Array.isArray(parsed)) {
       // Over a hundred in one batch are refused together.
       owed.nulls += 1;
       const isRun = parsed.length <= 100;
@@ -268,7 +273,8 @@ export function isRequest(given: unknown): given is Record<string, unknown> {
   if (!isObject(given)) return false;
   const { jsonrpc, method: name, params: own } = given;
   const isSound = jsonrpc === '2.0' && typeof name === 'string' && isId(given['id']);
-  return isSound && (own === undefined || isObject(own));
+  const isNothing = own === undefined || own === null || (Array.isArray(own) && own.length === 0);
+  return isSound && (isNothing || isObject(own));
 }
 
 /** The value of `bytes`; undefined when they are no JSON. */
@@ -291,7 +297,7 @@ function entryOf(owed: Owed, given: unknown): { least: number; most: number } | 
 }
 
 function isId(given: unknown): given is string | number {
-  return typeof given === 'string' || Number.isSafeInteger(given);
+  return typeof given === 'string' || typeof given === 'number';
 }
 
 /** True for a JSON object. */

@@ -120,7 +120,8 @@ describe('a caller that asks for too much at once', () => {
     defer(() => connection.close());
     connection.send([Buffer.from(INITIALIZE), body, request(2, 'ping')]);
     const [, refused, alive] = await answersOf(connection, 3);
-    expect(refused).toMatchObject({ id: null, error: { data: { limit: 'limits.messageBytes' } } });
+    expect(JSON.parse(answer.body)).toMatchObject({ id: 1 });
+    expect(refused).toMatchObject({ id: 1, error: { data: { limit: 'limits.messageBytes' } } });
     expect(alive).toMatchObject({ id: 2, result: {} });
   });
 });

@@ -533,7 +533,7 @@ describe('a question of a server', () => {
     const heard = desk.ask(call(1));
     desk.answer(question);
     const { id } = heard[0] as { id: number };
-    for (const wrong of [id + 1, String(id), 'far']) desk.ask({ id: wrong, result: {} });
+    for (const wrong of [id + 1, `${id} `, 'far']) desk.ask({ id: wrong, result: {} });
     expect(desk.sent).toHaveLength(1);
     desk.ask({ id, result: { once: 1 } });
     desk.ask({ id, result: { twice: 2 } });

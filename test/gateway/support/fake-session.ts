@@ -177,11 +177,11 @@ function fakeSession(opener: Principal, push: Push, clock: Pick<Clock, 'now'>): 
 }
 
 /** A `tools/call`. */
-export function call(id: FrameId, name: string, args: JsonObject = {}): JsonObject {
+export function call(id: string | number, name: string, args: JsonObject = {}): JsonObject {
   return { jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: args } };
 }
 
 /** A `ping`. */
-export function ping(id: FrameId): JsonObject {
+export function ping(id: string | number): JsonObject {
   return { jsonrpc: '2.0', id, method: 'ping' };
 }

@@ -1,6 +1,6 @@
 /** One upstream server on its own, a real process, with callers that speak for themselves. */
 import { resolve } from 'node:path';
-import type { McpServer, StdioServer } from '../../../src/config/index.ts';
+import type { StdioServer, UsableServer } from '../../../src/config/index.ts';
 import { Secret, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { Clock, Health, JsonObject, StarlingError } from '../../../src/core/index.ts';
 import { META } from '../../../src/gateway/wire/era.ts';
@@ -84,7 +84,7 @@ export interface BenchInit extends Partial<ManagedUpstreamInit> {
   readonly eras?: 'legacy' | 'modern' | 'both';
   readonly server?: Partial<StdioServer>;
   /** Another server in place of the process of `session-server.mjs`. */
-  readonly config?: McpServer;
+  readonly config?: UsableServer;
   /** Start it at once, and wait until it is listed; default true. */
   readonly start?: boolean;
 }

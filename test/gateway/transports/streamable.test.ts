@@ -238,8 +238,8 @@ describe('the door', () => {
 describe('a request that is not as MCP wants it', () => {
   it.each([
     ['no content type', { headers: { 'content-type': 'text/plain' } }, 415],
-    ['an Accept of JSON only', { headers: { accept: 'application/json' } }, 406],
-    ['a GET without event-stream', { method: 'GET', headers: { accept: '*/*' } }, 406],
+    ['an Accept of neither form', { headers: { accept: 'text/html' } }, 406],
+    ['a GET without event-stream', { method: 'GET', headers: { accept: 'application/json' } }, 406],
     ['no session', { body: call(1, 'x') }, 400],
     ['an unknown session', { headers: { 'mcp-session-id': 'x' }, body: call(1, 'x') }, 404],
     ['another method', { method: 'PUT' }, 405],

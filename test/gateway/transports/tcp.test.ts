@@ -180,6 +180,18 @@ describe('a TCP client with the token', () => {
     expect(served.sessions.last().principal).toBe(guest);
   });
 
+  it('may send several calls as VisionFlow does, and has one answer to all', async () => {
+    const client = await greeted(await serve());
+    const params = [
+      { method: 'ping' },
+      { method: 'tools/call', params: { name: 'echo', arguments: { a: 1 } } },
+    ];
+    client.send({ jsonrpc: '2.0', id: 11, method: 'batch', params });
+    const { id, result } = (await client.next()) as { id: number; result: object[] };
+    expect(id).toBe(11);
+    expect(result.map((one) => Object.keys(one))).toEqual([['result'], ['result']]);
+  });
+
   it('never has it handed on, logged or repeated', async () => {
     const served = await serve();
     const client = await served.connect();
@@ -188,6 +200,8 @@ describe('a TCP client with the token', () => {
       `"_meta":{"${TOKEN_META}":"${TOKEN}"},"_meta"`,
     );
     client.send(twice);
+    expect(JSON.stringify(await client.next())).not.toContain(TOKEN);
+    client.send(greeting(TOKEN, { traceparent: 't' }));
     await client.next();
     const later = { ...ping(5), params: { _meta: { [TOKEN_META]: TOKEN } } };
     client.send(later);
@@ -229,8 +243,17 @@ describe('a TCP client without a token', () => {
     const client = await served.connect();
     client.send(ping(1));
     client.socket.end();
-    expect(await client.rest()).toEqual([{ jsonrpc: '2.0', id: 1, result: {} }]);
+    const alive = { status: 'ok', timestamp: expect.any(Number) };
+    expect(await client.rest()).toEqual([{ jsonrpc: '2.0', id: 1, result: alive }]);
     expect(served.sessions.all).toEqual([]);
+  });
+
+  it('is no client of HTTP, but may begin with a byte order mark', async () => {
+    const served = await serve();
+    const client = await served.connect();
+    client.socket.write(`\ufeff${JSON.stringify(ping(1.5))}\n`);
+    client.socket.end();
+    expect(await client.rest()).toMatchObject([{ id: 1.5, result: { status: 'ok' } }]);
   });
 
   it.each([

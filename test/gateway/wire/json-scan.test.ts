@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { scanSpans } from '../../../src/gateway/wire/json-scan.ts';
-import type { Span } from '../../../src/gateway/wire/json-scan.ts';
+import type { Span } from '../../../src/gateway/types.ts';
 
 const at = (text: string, span: Span | undefined): unknown =>
   span === undefined

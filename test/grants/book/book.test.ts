@@ -505,19 +505,42 @@ describe('its life', () => {
 });
 
 describe('a revocation that the disk did not take', () => {
-  it('is written, and told once, when it is asked for again', async () => {
+  it('does not count, and is written and told once when it is asked for again', async () => {
     const house = await houseOf(owner);
     const { book, grants, passedOn } = house;
     const grant = await book.issue({ ...forAlice, renewForMs: HOUR_MS });
     vi.spyOn(house.revocations, 'put').mockRejectedValueOnce(new Error('the disk is full'));
     await expect(book.revoke(grant.claims.jti)).rejects.toThrow('the disk is full');
+    expect(book.state(grant)).toBe('valid');
+    expect(book.held(alice.did)).toHaveLength(1);
+    expect(book.renewable()).toHaveLength(1);
+    const { jti } = grant.claims;
+    await Promise.all([book.revoke(jti), book.revoke(jti)]);
+    await book.revoke(jti);
     expect(book.held(alice.did)).toEqual([]);
-    await book.revoke(grant.claims.jti);
-    await book.revoke(grant.claims.jti);
     expect(passedOn).toHaveLength(1);
     expect([...grants.rows.keys()].filter((key) => key.includes('renew'))).toEqual([]);
     const again = await house.restarted();
     expect(again.held(alice.did)).toEqual([]);
     expect(again.state(grant)).toBe('revoked');
+  });
+
+  it('counts at once when another node signed it, and is taken until it is written', async () => {
+    const house = await houseOf(owner);
+    const { book, passedOn } = house;
+    const theirs = await houseOf(alice);
+    const grant = await theirs.book.issue({
+      aud: owner.did,
+      capabilities: forAlice.capabilities,
+      expiresAtMs: forAlice.expiresAtMs,
+    });
+    const { jws } = await theirs.book.revoke(grant.claims.jti);
+    vi.spyOn(house.revocations, 'put').mockRejectedValueOnce(new Error('the disk is full'));
+    await expect(book.addRevocation(jws)).rejects.toThrow('the disk is full');
+    expect(book.isRevoked(grant, [alice.did])).toBe(true);
+    expect(await book.addRevocation(jws)).toBe(true);
+    expect(await book.addRevocation(jws)).toBe(false);
+    expect(passedOn).toEqual([jws]);
+    expect((await house.restarted()).isRevoked(grant, [alice.did])).toBe(true);
   });
 });

@@ -27,7 +27,7 @@ beforeEach(() => {
 describe('the conduct of a peer', () => {
   it('says nothing of a slow peer that is over an allowance now and then', () => {
     for (let minute = 0; minute < 60; minute += 1) {
-      conduct.report(MALLORY, 'gossip', 40);
+      conduct.report(MALLORY, 'heartbeats', 40);
       clock.advance(60 * SECOND);
     }
     expect(told).toEqual([]);
@@ -35,12 +35,12 @@ describe('the conduct of a peer', () => {
   });
 
   it('tells what a peer does too much of, and when it is calm again', () => {
-    conduct.report(MALLORY, 'gossip', CONDUCT.watchedAt);
-    conduct.report(MALLORY, 'gossip', 10);
+    conduct.report(MALLORY, 'heartbeats', CONDUCT.watchedAt);
+    conduct.report(MALLORY, 'heartbeats', 10);
     conduct.report(MALLORY, 'streams');
     expect(told.map((report) => report?.counts)).toEqual([
-      { gossip: CONDUCT.watchedAt },
-      { gossip: CONDUCT.watchedAt + 10, streams: 1 },
+      { heartbeats: CONDUCT.watchedAt },
+      { heartbeats: CONDUCT.watchedAt + 10, streams: 1 },
     ]);
     clock.advance(120 * SECOND);
     expect(told.at(-1)).toBeUndefined();
@@ -49,7 +49,7 @@ describe('the conduct of a peer', () => {
   });
 
   it('keeps it out for a while when it goes on, longer each time', () => {
-    const flood = (): void => conduct.report(MALLORY, 'gossip', CONDUCT.blockedAt);
+    const flood = (): void => conduct.report(MALLORY, 'heartbeats', CONDUCT.blockedAt);
     const lengths: number[] = [];
     for (let time = 0; time < 3; time += 1) {
       flood();
@@ -69,14 +69,14 @@ describe('the conduct of a peer', () => {
     expect(conduct.isBlocked(MALLORY)).toBe(false);
     expect(told.at(-1)).toBeUndefined();
     expect(clock.waiting()).toBe(0);
-    conduct.report(MALLORY, 'gossip', CONDUCT.blockedAt);
+    conduct.report(MALLORY, 'heartbeats', CONDUCT.blockedAt);
     expect(conduct.of(MALLORY)?.until).toBe(clock.now() + CONDUCT.blockMs);
   });
 
   it('remembers a bounded number of peers, those that do harm before those that do none', () => {
-    conduct.report(MALLORY, 'gossip', CONDUCT.blockedAt);
+    conduct.report(MALLORY, 'heartbeats', CONDUCT.blockedAt);
     for (let count = 0; count < CONDUCT.peersMax + 5; count += 1) {
-      conduct.report(`peer ${count}` as PeerId, 'gossip');
+      conduct.report(`peer ${count}` as PeerId, 'heartbeats');
     }
     expect(conduct.isBlocked(MALLORY)).toBe(true);
   });

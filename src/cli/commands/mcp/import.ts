@@ -122,13 +122,13 @@ function decide(all: readonly Found[], config: OwnConfig): readonly Decision[] {
 }
 
 function show({ found, skipped }: Decision): void {
-  const { name, writtenName, source, entry, leftOut, unset } = found;
+  const { name, writtenName, source, entry, remarks, unset } = found;
   const renamed = name === writtenName ? '' : ` ('${writtenName}' there)`;
   // A file that was named by its path has no other title.
   const from = source.title === source.path ? source.path : `${source.title}: ${source.path}`;
   tell(`${paintTalk.bold(safeLine(name + renamed))}  ${safeLine(from)}`);
   for (const line of describeEntry(factsOf(entry))) tell(`  ${line}`);
-  if (leftOut.length > 0) tell(`  without: ${safeLine(leftOut.join(', '))}`);
+  for (const remark of remarks) tell(`  ${paintTalk.yellow('!')} ${safeLine(remark)}`);
   for (const name of unset)
     tell(`  ${paintTalk.yellow('!')} ${name} is not set here: the node needs it`);
   if (skipped !== undefined) tell(`  ${paintTalk.yellow('not imported:')} ${safeLine(skipped)}`);

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import type { McpServer, SseServer } from '../../../config/index.ts';
+import type { HttpServer, McpServer, SseServer } from '../../../config/index.ts';
 import { StarlingError, toStarlingError } from '../../../core/index.ts';
 import type { Clock, Logger } from '../../../core/index.ts';
 import type { Credentials } from '../connection-types.ts';
@@ -57,7 +57,7 @@ export interface Logins {
 /** What the logins work with. */
 export interface LoginsComponents {
   /** The servers of now. */
-  servers(): Readonly<Record<string, McpServer | SseServer>>;
+  servers(): Readonly<Record<string, McpServer>>;
   readonly tokens: LoginStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -68,7 +68,7 @@ export function createLogins(components: LoginsComponents): Logins {
   return new AllLogins(components);
 }
 
-type UrlServer = Exclude<McpServer | SseServer, { readonly type: 'stdio' }>;
+type UrlServer = HttpServer | SseServer;
 
 interface Waiting {
   readonly id: string;
@@ -95,7 +95,7 @@ class AllLogins implements Logins {
 
   credentials(server: string): Credentials | undefined {
     const config = this.#components.servers()[server];
-    if (config === undefined || config.type === 'stdio') return undefined;
+    if (config?.type !== 'http' && config?.type !== 'sse') return undefined;
     const fixed = Object.keys(config.headers).some((name) => /^authorization$/i.test(name));
     return fixed && config.oauth === undefined ? undefined : this.#loginOf(server, config);
   }
@@ -147,12 +147,14 @@ class AllLogins implements Logins {
   #configOf(server: string): UrlServer {
     const servers = this.#components.servers();
     const config = Object.hasOwn(servers, server) ? servers[server] : undefined;
-    if (config !== undefined && config.type !== 'stdio') return config;
+    if (config?.type === 'http' || config?.type === 'sse') return config;
     throw new StarlingError(
       'STARLING_USAGE',
       config === undefined
         ? `no server is called '${server.slice(0, 64)}'`
-        : `server '${server}' is a process of this machine: there is nothing to log in to`,
+        : config.type === 'unusable'
+          ? `server '${server}' can't be used: ${config.problems.join('; ')}`
+          : `server '${server}' is a process of this machine: there is nothing to log in to`,
       { hint: 'see which there are: starling status' },
     );
   }

@@ -4,8 +4,6 @@
  */
 import { StarlingError, backoffMs, messageOf } from '../../../core/index.ts';
 import type { Logger, Random, Scope } from '../../../core/index.ts';
-import { idAtEdge } from '../../wire/channel.ts';
-import { parseFrame } from '../../wire/frame.ts';
 import { createEventStreamDecoder } from './event-stream.ts';
 import type { EventStreamDecoder } from './event-stream.ts';
 import { isEventStream } from './http-exchange.ts';
@@ -35,6 +33,8 @@ export interface AnswerStreamComponents {
   open(lastEventId: string, id: number): Promise<Reply>;
   /** Takes a message. */
   receive(message: Buffer, id: number | undefined): void;
+  /** True while the request has no answer. */
+  waits(id: number): boolean;
 }
 
 /** Pauses between the attempts to resume an answer where the server names none. */
@@ -43,9 +43,6 @@ const RESUME_BACKOFF = { baseMs: 1000, capMs: 60_000 };
 const RETRY_MIN_MS = 20;
 /** Attempts in a row to resume an answer that bring nothing new. */
 const RESUMES_MAX = 5;
-/** Bytes of a message by whose ends we tell an answer; smaller ones are parsed. */
-const PARSED_BYTES_MAX = 64 * 1024;
-const EDGE_BYTES = 256;
 
 /**
  * Reads the answer's stream to its end, and where it ended without the answer goes on where it stopped.
@@ -90,8 +87,8 @@ async function readAnswer(
     init.messageBytes,
     ({ type, data }) => {
       if (type !== 'message') return;
-      answered ||= asked !== undefined && isAnswerTo(asked.id, data);
       components.receive(data, asked?.id);
+      answered ||= asked !== undefined && !components.waits(asked.id);
     },
     init.lastEventId,
   );
@@ -125,7 +122,9 @@ async function resume(
   if (reply.status >= 500 && reply.status !== 501) return undefined;
   if (reply.status === 401 || reply.status === 403) throw requests.refused(reply);
   // Any other refusal says that there is no such stream (any more); of the session it says nothing.
-  throw requests.unavailable('ended its answer early');
+  throw requests.unavailable(
+    `ended its event stream before the answer, and did not go on with it (HTTP ${reply.status})`,
+  );
 }
 
 function pause(scope: Scope, delayMs: number, asked: Asked): Promise<void> {
@@ -140,19 +139,4 @@ function pause(scope: Scope, delayMs: number, asked: Asked): Promise<void> {
     if (scope.closed) done();
     asked.wake = done;
   });
-}
-
-/** True when `message` answers the request `id`, and is no request of the server with that id. */
-function isAnswerTo(id: number, message: Buffer): boolean {
-  const head = message.subarray(0, EDGE_BYTES);
-  const atEdge = idAtEdge(head, message.subarray(-EDGE_BYTES));
-  if (atEdge !== undefined && atEdge !== id) return false;
-  if (atEdge === id && message.length > PARSED_BYTES_MAX) return !head.includes('"method"');
-  try {
-    const frame = parseFrame(message);
-    return frame.kind === 'response' && frame.id === id;
-  } catch (error) {
-    if (error instanceof StarlingError) return false;
-    throw error;
-  }
 }

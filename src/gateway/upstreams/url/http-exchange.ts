@@ -9,6 +9,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { StarlingError } from '../../../core/index.ts';
 import type { Clock } from '../../../core/index.ts';
+import { mediaTypeOf as typeOf } from '../../wire/media-type.ts';
 
 /** Connections that wait for the next request, a host. */
 const IDLE_SOCKETS_MAX = 64;
@@ -131,8 +132,7 @@ export function headerOf(reply: Reply, name: string): string | undefined {
 
 /** The media type of the body, in small letters and without parameters (RFC 9110 §8.3.1). */
 export function mediaTypeOf(reply: Reply): string {
-  const [type = ''] = (headerOf(reply, 'content-type') ?? '').split(';', 1);
-  return type.trim().toLowerCase();
+  return typeOf(headerOf(reply, 'content-type'));
 }
 
 /** True for an answer that is a stream of events. */

@@ -7,6 +7,7 @@
 import type { HttpServer } from '../../../config/index.ts';
 import { createScope, messageOf, sleep } from '../../../core/index.ts';
 import type { JsonObject, Random, Scope, StarlingError } from '../../../core/index.ts';
+import { ownIdOf } from '../../wire/frame-id.ts';
 import { errorBytes, parseFrame } from '../../wire/frame.ts';
 import type { Handshake } from '../../wire/client-handshake.ts';
 import type { Channel } from '../../types.ts';
@@ -268,11 +269,23 @@ class StreamableConnection implements UpstreamConnection {
   }
 
   async #answer(reply: Reply, asked: Asked | undefined): Promise<void> {
+    const lacking = await this.#read(reply, asked);
+    // What ends without the answer would leave the call to its timeout.
+    if (asked !== undefined) {
+      this.#connection.channel.fail(asked.id, this.#requests.unavailable(lacking));
+    }
+  }
+
+  /** Reads the answer to its end. Gives what is wrong where it held none. */
+  async #read(reply: Reply, asked: Asked | undefined): Promise<string> {
     const { channel, scope } = this.#connection;
+    const { status } = reply;
     const type = mediaTypeOf(reply);
-    if (reply.status === 202 || reply.status === 204) {
+    if (status === 202 || status === 204) {
       reply.body.resume();
-    } else if (type === 'text/event-stream') {
+      return `took the request and gave no answer (HTTP ${status})`;
+    }
+    if (type === 'text/event-stream') {
       await followAnswer(
         {
           requests: this.#requests,
@@ -281,21 +294,20 @@ class StreamableConnection implements UpstreamConnection {
           scope,
           open: (lastEventId, id) => this.#openStream(lastEventId, id),
           receive: (message, id) => channel.receive(message, id),
+          waits: (id) => channel.waits(id),
         },
         { first: reply, asked, messageBytes: this.#init.messageBytes },
       );
-    } else {
-      const body = await this.#requests.body(reply);
-      if (body.length > 0 && type !== 'application/json') {
-        const shown = /^[\w.+-]+\/[\w.+-]+/.exec(type.slice(0, 100))?.[0] ?? 'something unnamed';
-        throw this.#requests.unavailable(`answered with ${shown}, which is no message`);
-      }
-      if (body.length > 0) channel.receive(body, asked?.id);
+      return 'ended its event stream before the answer';
     }
-    // A stream that ends without the answer would leave the call to its timeout.
-    if (asked !== undefined) {
-      channel.fail(asked.id, this.#requests.unavailable('ended its answer early'));
+    const body = await this.#requests.body(reply);
+    if (body.length === 0) return `answered with an empty body (HTTP ${status})`;
+    if (type !== 'application/json') {
+      const shown = /^[\w.+-]+\/[\w.+-]+/.exec(type.slice(0, 100))?.[0] ?? 'something unnamed';
+      throw this.#requests.unavailable(`answered with ${shown}, which is no message`);
     }
+    channel.receive(body, asked?.id);
+    return 'answered, but not this request: the id in its answer is another one';
   }
 
   #openStream(lastEventId: string | undefined, id: number): Promise<Reply> {
@@ -332,7 +344,7 @@ class StreamableConnection implements UpstreamConnection {
     const { status } = reply;
     const body = await this.#requests.refusalBody(reply);
     const frame = errorIn(body);
-    const ours = frame !== undefined && id !== undefined && frame.id === id;
+    const ours = frame !== undefined && id !== undefined && ownIdOf(frame.id) === id;
     const message = frame?.error?.message;
     const refusal: SessionRefusal = { status, message, isChallenge: isChallenge(reply) };
     const resends = id === undefined ? 0 : this.#askedOf(id).resends;

@@ -184,7 +184,9 @@ describe('a stream that ends before its answer', () => {
       stream(response, ': nothing', '');
       response.end();
     });
-    await expect(call(connection).answer).rejects.toThrow('ended its answer early');
+    await expect(call(connection).answer).rejects.toThrow(
+      'ended its event stream before the answer',
+    );
   });
 
   it('is not resumed for ever', async () => {
@@ -192,7 +194,9 @@ describe('a stream that ends before its answer', () => {
       stream(response, 'retry: 1', 'id: same', 'data:', '');
       response.end();
     });
-    await expect(call(connection).answer).rejects.toThrow('ended its answer early');
+    await expect(call(connection).answer).rejects.toThrow(
+      'ended its event stream before the answer',
+    );
     expect(server.asked.length).toBe(1 + 5);
   });
 

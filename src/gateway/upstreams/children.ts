@@ -1,0 +1,104 @@
+/**
+ * Processes of this node, on record in its state folder: a node that is killed can't end them, so the next
+ * start does. A number is used again, so that each is noted with the time of its start.
+ */
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf } from '../../core/index.ts';
+import type { Clock, Logger } from '../../core/index.ts';
+import { signalGroup } from './process-group.ts';
+import { startTimeOf } from './start-process.ts';
+
+/** What it works with. */
+export interface ChildrenComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The record. */
+export interface Children {
+  /** Notes a process that has just been started; returns how to strike it off. Never throws. */
+  note(this: void, pid: number): () => void;
+  /** Ends the groups of processes that an earlier node has left. Never throws. */
+  endLeftovers(): Promise<void>;
+}
+
+/** How often is looked whether they have. */
+const LOOK_MS = 50;
+/** How long what was left has to end by itself after SIGTERM; then it is killed. */
+const GRACE_MS = 2000;
+const NUMBER = /^[1-9]\d{0,9}$/;
+
+/** Makes the record in `folder`, which only the node's user may enter. */
+export function createChildren(
+  { clock, logger }: ChildrenComponents,
+  { folder }: { readonly folder: string },
+): Children {
+  const forget = (pid: number): void => {
+    try {
+      rmSync(join(folder, String(pid)), { force: true });
+    } catch (error) {
+      // The next start sees that the process is gone.
+      logger.debug({ pid, error: messageOf(error) }, 'a process was not struck off');
+    }
+  };
+  const lives = ({ pid, startedAt }: Noted): boolean => startTimeOf(pid) === startedAt;
+  const tell = (noted: Noted, signal: NodeJS.Signals): void => {
+    if (!lives(noted)) return;
+    try {
+      signalGroup(noted.pid, signal);
+    } catch (error) {
+      logger.debug({ pid: noted.pid, error: messageOf(error) }, 'a left process is gone');
+    }
+  };
+  const gone = async (left: readonly Noted[]): Promise<void> => {
+    const end = clock.now() + GRACE_MS;
+    while (left.some(lives) && clock.now() < end) {
+      await new Promise<void>((wake) => clock.schedule(LOOK_MS, wake));
+    }
+  };
+  return {
+    note(pid) {
+      try {
+        const startedAt = startTimeOf(pid);
+        if (startedAt === undefined) return () => undefined;
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
+        // Synchronous: a node that is killed a moment later has noted the process.
+        writeFileSync(join(folder, String(pid)), startedAt, { mode: 0o600 });
+      } catch (error) {
+        logger.warn({ pid, error: messageOf(error) }, 'a process could not be noted');
+      }
+      return () => forget(pid);
+    },
+    async endLeftovers() {
+      const noted = notedIn(folder);
+      const left = noted.filter(lives);
+      if (left.length > 0) {
+        logger.warn(
+          { pids: left.map(({ pid }) => pid) },
+          'ending processes of a node that was killed',
+        );
+        for (const one of left) tell(one, 'SIGTERM');
+        await gone(left);
+        for (const one of left) tell(one, 'SIGKILL');
+      }
+      for (const { pid } of noted) forget(pid);
+    },
+  };
+}
+
+interface Noted {
+  readonly pid: number;
+  readonly startedAt: string;
+}
+
+function notedIn(folder: string): readonly Noted[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => NUMBER.test(name))
+      .map((name) => ({ pid: Number(name), startedAt: readFileSync(join(folder, name), 'utf8') }));
+  } catch {
+    // No server was ever started here, or what is noted can't be read.
+    return [];
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Answers as servers and clients really write them. What JSON-RPC 2.0 §5 wants is taken as it came; what differs
+ * and can be read all the same (an `error: null` beside the result, no `jsonrpc`, an error without a code) is
+ * taken with its envelope written anew; and of the rest the answer says what is wrong with it, so that whoever waits
+ * for it hears at once.
+ */
+import { isObject, printable } from '../../core/index.ts';
+import type { Json, JsonObject } from '../../core/index.ts';
+import type { FrameError, FrameId, ResponseFrame } from '../types.ts';
+import { twinInAnswer } from './envelope.ts';
+import { idText, isFrameId } from './frame-id.ts';
+import { scanSpans } from './json-scan.ts';
+
+const INTERNAL = -32603;
+const SHOWN_MAX = 200;
+
+/** Reads an object that has a `result` or an `error`, and no method. */
+export function readAnswer(value: JsonObject, bytes: Buffer): ResponseFrame {
+  const { id, result, error } = value;
+  const twin = twinInAnswer(value);
+  const known = isFrameId(id) ? id : null;
+  if (twin !== undefined) return odd(known, bytes, twin);
+  if (value['jsonrpc'] === '2.0' && (known !== null || id === null)) {
+    if (error === undefined && known !== null && isObject(result)) {
+      return { kind: 'response', bytes, id: known, result };
+    }
+    if (result === undefined && isSoundError(error)) {
+      return { kind: 'response', bytes, id: known, error: readError(error) };
+    }
+  }
+  return readOdd(value, bytes, known);
+}
+
+/** What an answer that can't be read is, in words. */
+function odd(id: FrameId | null, bytes: Buffer, what: string): ResponseFrame {
+  return { kind: 'response', bytes, id, odd: what };
+}
+
+function readOdd(value: JsonObject, bytes: Buffer, id: FrameId | null): ResponseFrame {
+  const { result = null, error = null } = value;
+  if (error !== null && result !== null) return odd(id, bytes, 'it has both a result and an error');
+  if (error !== null) {
+    const read = isObject(error) ? readError(error) : errorSaying(textOf(error));
+    const text = `{"jsonrpc":"2.0","id":${idText(id)},"error":${JSON.stringify(read)}}`;
+    return { kind: 'response', bytes: Buffer.from(text), id, error: read };
+  }
+  if (result === null) return { ...odd(id, bytes, 'its result is null'), ...withResult(id, '{}') };
+  if (!isObject(result)) return odd(id, bytes, `its result is ${kindOf(result)}, not an object`);
+  const spans = scanSpans(bytes);
+  if (spans.repeated !== undefined || spans.result === undefined) {
+    return odd(id, bytes, `it has the key "${spans.repeated ?? 'result'}" twice`);
+  }
+  const { start, end } = spans.result;
+  return { kind: 'response', id, ...withResult(id, bytes.subarray(start, end)), result };
+}
+
+/** The envelope anew around the result as it came. */
+function withResult(
+  id: FrameId | null,
+  result: Buffer | string,
+): { readonly bytes: Buffer; readonly result: JsonObject } {
+  const head = Buffer.from(`{"jsonrpc":"2.0","id":${idText(id)},"result":`);
+  return { bytes: Buffer.concat([head, Buffer.from(result), Buffer.from('}')]), result: {} };
+}
+
+function isSoundError(error: Json | undefined): error is JsonObject {
+  return isObject(error) && Number.isInteger(error['code']) && typeof error['message'] === 'string';
+}
+
+function readError(error: JsonObject): FrameError {
+  const { code, message, data } = error;
+  return {
+    code: typeof code === 'number' && Number.isInteger(code) ? code : INTERNAL,
+    message: typeof message === 'string' ? message : textOf(message ?? error),
+    ...(data === undefined ? {} : { data }),
+  };
+}
+
+function errorSaying(message: string): FrameError {
+  return { code: INTERNAL, message };
+}
+
+function textOf(value: Json): string {
+  return typeof value === 'string' ? value : printable(JSON.stringify(value), SHOWN_MAX);
+}
+
+function kindOf(value: Json): string {
+  if (typeof value === 'string') return 'text';
+  return Array.isArray(value) ? 'a list' : `a ${typeof value}`;
+}

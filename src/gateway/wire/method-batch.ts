@@ -1,0 +1,149 @@
+/**
+ * Method `batch`, by which clients of VisionFlow send several calls in one request over TCP: `params` is a list of
+ * `{method, params}`, and the result a list of `{result}` or `{error}` in the same order. Each call is written anew as
+ * a request of its own and judged as such.
+ */
+import { StarlingError, isObject } from '../../core/index.ts';
+import type { Json } from '../../core/index.ts';
+import { ALONE, splitBatch } from './batch.ts';
+import { idText } from './frame-id.ts';
+import { RPC, errorBytes, errorOf, parseFrame, spliced } from './frame.ts';
+import { scanSpans } from './json-scan.ts';
+import type { Receiver, Reply } from './reply.ts';
+import type { FrameId, RequestFrame } from '../types.ts';
+
+const METHOD = 'batch';
+const NAME = Buffer.from(`"${METHOD}"`);
+/** Bytes that the answers to one batch may have together. */
+const ANSWERS_BYTES_MAX = 32 * 1024 * 1024;
+
+/** A `batch` request. */
+export interface MethodBatch {
+  readonly kind: 'methodBatch';
+  readonly id: FrameId;
+  /** The calls; an error for one that is none. */
+  readonly calls: readonly (RequestFrame | StarlingError)[];
+}
+
+/**
+ * Reads a `batch` request whose `params` are a list that is not empty; undefined for every other message.
+ * @throws STARLING_PROTOCOL_VIOLATION as `parseFrame` does, and for over 100 calls
+ */
+export function readMethodBatch(bytes: Buffer): MethodBatch | undefined {
+  if (!bytes.includes(NAME)) return undefined;
+  const value = tryParse(bytes);
+  if (!isObject(value) || value['method'] !== METHOD) return undefined;
+  const { params } = value;
+  if (!Array.isArray(params) || params.length === 0) return undefined;
+  const { oddParams } = scanSpans(bytes);
+  if (oddParams === undefined) return undefined;
+  // The request with its calls taken out: what is wrong with it is wrong with any request.
+  const frame = parseFrame(spliced(bytes, [{ ...oddParams, text: '{}' }]));
+  if (frame.kind !== 'request') return undefined;
+  const members = splitBatch(bytes.subarray(oddParams.start, oddParams.end));
+  return {
+    kind: 'methodBatch',
+    id: frame.id,
+    calls: members.map((member, at) => callOf(member, at)),
+  };
+}
+
+/** Runs the calls side by side at `receiver`; the one answer goes to `reply`. */
+export function receiveMethodBatch(receiver: Receiver, batch: MethodBatch, reply: Reply): void {
+  const answers: Buffer[] = [];
+  let waiting = batch.calls.length;
+  let sizeBytes = 0;
+  const settle = (at: number, answer: Buffer): void => {
+    if (answers[at] !== undefined) return;
+    sizeBytes += answer.length;
+    answers[at] = sizeBytes > ANSWERS_BYTES_MAX ? errorMember(tooMuch()) : answer;
+    waiting -= 1;
+    if (waiting === 0) reply.final(joined(batch.id, answers));
+  };
+  for (const [at, call] of batch.calls.entries()) {
+    if (call instanceof StarlingError) settle(at, errorMember(call));
+    else {
+      const own: Reply = {
+        interim: (message) => reply.interim(message),
+        urgent: (message) => reply.urgent(message),
+        final: (message) => settle(at, memberOf(message)),
+        dropped: () => settle(at, errorMember(cancelled())),
+      };
+      // Ids of the calls are ours, and may be those of other requests of the client.
+      receiver.receive(call, own, call);
+    }
+  }
+}
+
+function callOf(member: Buffer, at: number): RequestFrame | StarlingError {
+  try {
+    const value = tryParse(member);
+    if (!isObject(value)) throw violation('a call of a batch must be an object');
+    const { method } = value;
+    if (typeof method !== 'string') throw violation('"method" of a call must be a string');
+    if (ALONE.has(method)) throw violation(`${method} must not be part of a batch`);
+    const { params, oddParams, repeated } = scanSpans(member);
+    if (repeated !== undefined) throw violation(`the call repeats the key "${repeated}"`);
+    const span = params ?? oddParams;
+    const text = span === undefined ? '{}' : member.toString('utf8', span.start, span.end);
+    const frame = parseFrame(
+      Buffer.from(
+        `{"jsonrpc":"2.0","id":${at},"method":${JSON.stringify(method)},"params":${text}}`,
+      ),
+    );
+    if (frame.kind !== 'request') throw violation('a call of a batch must be a request');
+    return frame;
+  } catch (error) {
+    if (error instanceof StarlingError) return error;
+    throw error;
+  }
+}
+
+/** `{"result": …}` or `{"error": …}` of an answer, in the bytes that it came in. */
+function memberOf(message: Buffer): Buffer {
+  const { result } = scanSpans(message);
+  if (result !== undefined) {
+    const text = message.subarray(result.start, result.end);
+    return Buffer.concat([Buffer.from('{"result":'), text, Buffer.from('}')]);
+  }
+  const frame = parseFrame(message);
+  const error = frame.kind === 'response' ? frame.error : undefined;
+  return Buffer.from(JSON.stringify({ error: error ?? errorOf(undefined) }));
+}
+
+function errorMember(error: StarlingError): Buffer {
+  return memberOf(errorBytes(0, errorOf(error)));
+}
+
+function joined(id: FrameId, answers: readonly Buffer[]): Buffer {
+  const parts = answers.flatMap((answer, at) => [Buffer.from(at === 0 ? '' : ','), answer]);
+  const head = `{"jsonrpc":"2.0","id":${idText(id)},"result":[`;
+  return Buffer.concat([Buffer.from(head), ...parts, Buffer.from(']}')]);
+}
+
+function tryParse(bytes: Buffer): Json | undefined {
+  try {
+    return JSON.parse(bytes.toString('utf8')) as Json;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function violation(what: string): StarlingError {
+  return new StarlingError('STARLING_PROTOCOL_VIOLATION', what, {
+    data: { rpc: RPC.invalidRequest },
+  });
+}
+
+function cancelled(): StarlingError {
+  return new StarlingError('STARLING_STOPPED', 'the call was cancelled');
+}
+
+function tooMuch(): StarlingError {
+  return new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `the answers of the batch are over ${ANSWERS_BYTES_MAX} bytes together`,
+    { hint: 'ask for fewer at once' },
+  );
+}

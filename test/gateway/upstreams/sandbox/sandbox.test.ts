@@ -1,0 +1,272 @@
+/** Processes in their sandbox: what they see, how they end, and what is said of them. */
+import { randomUUID } from 'node:crypto';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  realpath,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { SandboxRules, StdioServer } from '../../../../src/config/index.ts';
+import { Secret, silentLogger, systemClock } from '../../../../src/core/index.ts';
+import type { StarlingError } from '../../../../src/core/index.ts';
+import { createSandbox, runBriefly } from '../../../../src/gateway/index.ts';
+import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
+import { connectStdio } from '../../../../src/gateway/upstreams/stdio.ts';
+import { sandboxMissing } from '../../../e2e/sandbox-missing.ts';
+import { until } from '../../support/clients.ts';
+
+const missing = await sandboxMissing();
+if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
+
+let root = '';
+const running: UpstreamConnection[] = [];
+
+afterEach(async () => {
+  for (const connection of running.splice(0)) await connection.close();
+  await rm(root, { recursive: true, force: true });
+});
+
+/** A folder with the state of a node in `state`, and what a person has in `home`. */
+async function world(): Promise<string> {
+  root = await realpath(await mkdtemp(join(tmpdir(), 'starling-sandbox-')));
+  for (const folder of ['state', 'home', 'home/starling']) await mkdir(join(root, folder));
+  await writeFile(join(root, 'state/token'), 'the token');
+  await writeFile(join(root, 'home/starling/starling.json'), '{}');
+  return root;
+}
+
+/** Starts a program of Node; `config` as in `mcpServers`. */
+async function start(
+  script: string,
+  config: Partial<StdioServer> = {},
+): Promise<UpstreamConnection> {
+  const secrets = {
+    stateDir: join(root, 'state'),
+    socketPath: join(root, 'state/node.sock'),
+    obeyed: [join(root, 'home/starling/starling.json'), join(root, 'home/starling/policy.yaml')],
+    files: async () => [join(root, 'home/secret')],
+  };
+  const env = { ...process.env, HOME: join(root, 'home') };
+  const sandbox = createSandbox({ secrets, run: runBriefly, env });
+  const connection = await connectStdio(
+    {
+      clock: systemClock,
+      logger: silentLogger,
+      listener: { notification: () => undefined, request: () => undefined },
+      sandbox,
+    },
+    {
+      name: 'tool',
+      server: {
+        type: 'stdio',
+        command: process.execPath,
+        args: [
+          '-e',
+          `const fs = require('fs'), out = ${JSON.stringify(root)} + '/home/out'; ${script}`,
+        ],
+        env: {},
+        timeoutMs: 1000,
+        shared: false,
+        peerRoots: false,
+        idleMs: 0,
+        ...config,
+      },
+      messageBytes: 1024,
+      callTotalMs: 1000,
+      callsMax: 1,
+    },
+  );
+  running.push(connection);
+  return connection;
+}
+
+/** The command lines of all processes of the machine. */
+async function commandLines(): Promise<readonly string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  return Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
+}
+
+/** How a program ends that ends by itself. */
+async function endOf(script: string, config: Partial<StdioServer> = {}): Promise<StarlingError> {
+  return (await start(script, config)).ended;
+}
+
+const out = (): Promise<string> => readFile(join(root, 'home/out'), 'utf8').catch(() => '');
+
+/** What a program gets for each expression, with the rules of its sandbox: a value or the code of an error. */
+async function answers(
+  expressions: readonly string[],
+  sandbox?: SandboxRules,
+): Promise<readonly unknown[]> {
+  const each = expressions.map(
+    (one) => `(() => { try { return ${one} } catch (e) { return e.code } })()`,
+  );
+  const config = sandbox === undefined ? {} : { sandbox };
+  await endOf(`fs.writeFileSync(out, JSON.stringify([${each.join()}]))`, config);
+  return JSON.parse(await out()) as readonly unknown[];
+}
+
+describe.skipIf(missing !== undefined)('a process in its sandbox', () => {
+  it('sees the files of its user, its folder and its variables, and no other process', async () => {
+    await world();
+    await writeFile(join(root, 'home/mine'), 'mine');
+    const facts = `JSON.stringify({
+      mine: fs.readFileSync('${root}/home/mine', 'utf8'), cwd: process.cwd(), own: process.env.OWN,
+      names: Object.keys(process.env).filter((name) => /STARLING|XDG|SECRET/.test(name)),
+      processes: fs.readdirSync('/proc').filter((name) => /^\\d+$/.test(name)).length,
+      group: fs.readFileSync('/proc/self/status', 'utf8').match(/CapEff:\\s*(\\w+)/)[1],
+    })`;
+    await endOf(`fs.writeFileSync(out, ${facts})`, {
+      cwd: join(root, 'home'),
+      env: { OWN: new Secret('own value') },
+    });
+    expect(JSON.parse(await out())).toMatchObject({
+      mine: 'mine',
+      cwd: join(root, 'home'),
+      own: 'own value',
+      names: [],
+      processes: 2,
+    });
+  });
+
+  it('can read what the node obeys and neither change nor replace it', async () => {
+    await world();
+    const folder = `${root}/home/starling`;
+    const got = await answers([
+      `fs.readFileSync('${folder}/starling.json', 'utf8')`,
+      `fs.writeFileSync('${folder}/policy.yaml', '')`,
+      `fs.renameSync('${folder}', '${folder}2')`,
+      // The folder above could be renamed, and another be put where the node looks.
+      `fs.renameSync('${root}/home', '${root}/away')`,
+    ]);
+    expect(got).toEqual(['{}', 'EROFS', 'EBUSY', 'EBUSY']);
+  });
+
+  it('sees with `read` and `write` only that, and its own program', async () => {
+    await world();
+    for (const name of ['in', 'both']) await mkdir(join(root, name));
+    await writeFile(join(root, 'in/text'), 'text');
+    await writeFile(join(root, 'home/mine'), 'mine');
+    const rules = {
+      read: [join(root, 'in')],
+      write: [join(root, 'home')],
+      network: true,
+      reach: [],
+    };
+    const got = await answers(
+      [
+        `fs.readFileSync('${root}/in/text', 'utf8')`,
+        `fs.writeFileSync('${root}/in/more', '')`,
+        `fs.existsSync('${root}/both')`,
+        `fs.existsSync('${root}/state')`,
+        `fs.readdirSync('/tmp').length`,
+      ],
+      rules,
+    );
+    expect(got).toEqual(['text', 'EROFS', false, false, 1]);
+  });
+
+  it('never sees the state folder, whatever it is given', async () => {
+    await world();
+    const rules = {
+      write: [root, join(root, 'state')],
+      network: true,
+      reach: [join(root, 'state')],
+    };
+    expect(await answers([`fs.readdirSync('${root}/state').length`], rules)).toEqual([0]);
+  });
+
+  it('has no network without `network`, not even this machine’s', async () => {
+    await world();
+    const names = `Object.keys(require('os').networkInterfaces()).filter((name) => name !== 'lo')`;
+    expect(await answers([names], { network: false, reach: [] })).toEqual([[]]);
+  });
+
+  it('is told apart when it fails for a path that is not there', async () => {
+    await world();
+    const rules = { read: ['/no/such/folder'], network: true, reach: [] };
+    await expect(start('', { sandbox: rules })).rejects.toMatchObject({
+      code: 'STARLING_UPSTREAM_UNAVAILABLE',
+      message: expect.stringContaining('/no/such/folder') as string,
+      hint: expect.stringContaining('mcpServers.tool.sandbox.read') as string,
+    });
+  });
+});
+
+describe.skipIf(missing !== undefined)('the end of a process in its sandbox', () => {
+  it('is told by its exit code, its last words, or its signal', async () => {
+    await world();
+    expect((await endOf('console.error("boom"); process.exit(7)')).message).toBe(
+      "server 'tool' exited with code 7; it last wrote: boom",
+    );
+    expect((await endOf('process.kill(process.pid, "SIGKILL")')).message).toBe(
+      "server 'tool' was ended by SIGKILL",
+    );
+  });
+
+  it('comes after SIGTERM was heard by the process itself', async () => {
+    await world();
+    const connection = await start(
+      `process.on('SIGTERM', () => { fs.writeFileSync(out, 'saved'); process.exit(0); });
+       setInterval(() => undefined, 1000); fs.writeFileSync(out, 'ready')`,
+    );
+    await until(async () => (await out()) === 'ready');
+    await connection.close();
+    expect(await out()).toBe('saved');
+  });
+
+  it('is the end of all that it started, in whatever group that is', async () => {
+    await world();
+    const mark = `left-${randomUUID()}`;
+    await endOf(
+      `const { spawn } = require('child_process');
+       spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', '${mark}'], { detached: true, stdio: 'ignore' })
+         .once('spawn', () => process.exit(0))`,
+    );
+    await until(async () => !(await commandLines()).some((line) => line.includes(mark)));
+  });
+
+  it('names the remedy where the sandbox is the reason, and else says nothing of it', async () => {
+    await world();
+    const off = /mcpServers\.tool\.sandbox to false/;
+    const sudo =
+      'sudo: The "no new privileges" flag is set, which prevents sudo from running as root.';
+    expect((await endOf(`console.error(${JSON.stringify(sudo)}); process.exit(1)`)).hint).toMatch(
+      off,
+    );
+    const docker = 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.';
+    expect((await endOf(`console.error('${docker}'); process.exit(1)`)).hint).toMatch(
+      /sandbox\.reach/,
+    );
+    const hidden = await endOf(`fs.readFileSync('${root}/state/token')`);
+    expect(hidden.hint).toContain(`hides ${root}/state`);
+    const anyway = await endOf('console.error("no such table"); process.exit(1)');
+    expect(anyway.hint).toMatch(/run its command by hand/);
+    expect(anyway.data['reason']).toBeUndefined();
+  });
+
+  it('names the remedy for a program that takes the rights of another user', async () => {
+    await world();
+    const program = join(root, 'home/setuid');
+    await copyFile('/bin/true', program);
+    await chmod(program, 0o4755);
+    expect((await endOf('', { command: program, args: [] })).hint).toMatch(
+      /setuid.*sandbox to false/,
+    );
+  });
+
+  it('is told at once for a command that is not there', async () => {
+    await world();
+    await expect(start('', { command: 'no-such-command-of-ours' })).rejects.toMatchObject({
+      message: "server 'tool' can't start: the command no-such-command-of-ours was not found",
+    });
+  });
+});
