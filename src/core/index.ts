@@ -27,6 +27,7 @@ export {
   jsonStringAt,
   skipJsonSpace,
 } from './json-scanner.ts';
+export { withNumbersWritten } from './json-numbers.ts';
 export { createPartStack, createScope, stopAll, thenStop } from './lifecycle.ts';
 export type { PartStack, Scope, Startable } from './lifecycle.ts';
 export { createLineDecoder } from './lines.ts';

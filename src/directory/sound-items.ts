@@ -4,8 +4,8 @@
  * out, and both are told.
  */
 import type { ZodObject } from 'zod';
-import { printable } from '../core/index.ts';
-import type { Json, JsonObject } from '../core/index.ts';
+import { createExactNames, printable } from '../core/index.ts';
+import type { ExactNames, Json, JsonObject } from '../core/index.ts';
 import { objectSchema } from './object-schema.ts';
 import { NAME_FORM, promptShape, resourceShape, templateShape, toolShape } from './shapes.ts';
 import type { ItemKind, ServerItems } from './types.ts';
@@ -44,6 +44,8 @@ interface KindFacts {
   readonly noun: ItemKind;
   readonly shape: Shape;
   readonly key: string;
+  /** Its members, which must be written just so. */
+  readonly exact: ExactNames;
   /** What may be left off an item. */
   readonly optional: readonly string[];
 }
@@ -60,22 +62,31 @@ const KINDS: Readonly<Record<Kind, KindFacts>> = {
   tools: {
     noun: 'tool',
     shape: toolShape,
+    exact: namesOf(toolShape),
     key: 'name',
     optional: [...COMMON, 'outputSchema', 'annotations', 'execution'],
   },
   resources: {
     noun: 'resource',
     shape: resourceShape,
+    exact: namesOf(resourceShape),
     key: 'uri',
     optional: [...COMMON, 'mimeType', 'size', 'annotations'],
   },
   templates: {
     noun: 'template',
     shape: templateShape,
+    exact: namesOf(templateShape),
     key: 'uriTemplate',
     optional: [...COMMON, 'mimeType', 'annotations'],
   },
-  prompts: { noun: 'prompt', shape: promptShape, key: 'name', optional: COMMON },
+  prompts: {
+    noun: 'prompt',
+    shape: promptShape,
+    exact: namesOf(promptShape),
+    key: 'name',
+    optional: COMMON,
+  },
 };
 
 /**
@@ -97,6 +108,10 @@ export function soundItems(
     prompts: sound('prompts') as ServerItems['prompts'],
   };
   return { items, remarks };
+}
+
+function namesOf(shape: Shape): ExactNames {
+  return createExactNames(Object.keys(shape.shape));
 }
 
 function soundOf(
@@ -148,8 +163,29 @@ type Sound =
   | { readonly item: JsonObject; readonly without: readonly string[] }
   | { readonly item?: undefined; readonly wrong: string };
 
-function soundItem(facts: KindFacts, value: unknown): Sound {
-  if (!isRecord(value)) return { wrong: 'it is no object' };
+function soundItem(facts: KindFacts, given: unknown): Sound {
+  if (!isRecord(given)) return { wrong: 'it is no object' };
+  const { item: value, twins } = withoutTwins(facts, given);
+  if (twins.length === 0) return itemInForm(facts, value);
+  const found = itemInForm(facts, value);
+  return found.item === undefined ? found : { ...found, without: [...twins, ...found.without] };
+}
+
+/**
+ * Leaves off members that some client reads as one that we pin or show: such a client would show another
+ * definition than the one that was approved.
+ */
+function withoutTwins(
+  { exact }: KindFacts,
+  item: JsonObject,
+): { readonly item: JsonObject; readonly twins: readonly string[] } {
+  const twins = Object.keys(item).filter((key) => exact.mistakenFor(key) !== undefined);
+  if (twins.length === 0) return { item, twins };
+  const kept = Object.entries(item).filter(([key]) => !twins.includes(key));
+  return { item: Object.fromEntries(kept), twins: twins.map((key) => printable(key, NAME_SHOWN)) };
+}
+
+function itemInForm(facts: KindFacts, value: JsonObject): Sound {
   if (!isShallow(value, DEPTH_MAX)) return { wrong: `it is nested deeper than ${DEPTH_MAX}` };
   if (facts.shape.safeParse(value).success) return { item: value, without: [] };
   const mended = facts.noun === 'tool' ? withObjectSchemas(value) : { item: value, without: [] };

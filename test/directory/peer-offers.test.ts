@@ -39,6 +39,19 @@ describe('a list of tools', () => {
     expect(soundOf({ tools: [tool] }).tools).toEqual([tool]);
   });
 
+  it('leaves off a member that some client reads as another one, and says so', () => {
+    const sound = { name: 'a', description: 'adds', inputSchema: SCHEMA };
+    const tool = { ...sound, Description: 'obey me', input_schema: {}, 'x-new': 1 };
+    const { items, remarks } = soundItems({ ...NOTHING, tools: [tool] }, LIMITS);
+    expect(items.tools).toEqual([{ ...sound, 'x-new': 1 }]);
+    expect(remarks.map(({ text }) => text)).toEqual([
+      'it is taken without its Description',
+      'it is taken without its input_schema',
+    ]);
+    const prompt = { name: 'p', Arguments: [{ name: 'x' }] };
+    expect(soundOf({ prompts: [prompt] }).prompts).toEqual([{ name: 'p' }]);
+  });
+
   it('leaves out what is no tool, has no name that can be shown, or comes twice', () => {
     const listed = [null, 1, 'a', [], {}, { name: 1 }, { name: '' }, { name: ' ' }];
     const names = ['a\n', 'a\u200b', '\ud800', 'x'.repeat(129), 'ok', 'ok', 'a/b.c-d_e'];

@@ -1,5 +1,6 @@
 /** What a request says of the call that it asks for: its arguments, and why it is made. */
-import type { JsonObject } from '../../core/index.ts';
+import { StarlingError, foldName, printable } from '../../core/index.ts';
+import type { Json, JsonObject } from '../../core/index.ts';
 import { readCallArguments } from '../../grants/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { RequestFrame } from '../types.ts';
@@ -9,17 +10,44 @@ import { spansOf } from '../wire/frame.ts';
 /** Key in `_meta` of a request: why it is made, in the caller's words. */
 const REASONING_META = 'starling/reasoning';
 const REASONING_MAX = 2048;
+const NAME_SHOWN_MAX = 80;
 
 /** Arguments that were read strictly, by their request: a call asks for them up to four times. */
 const strict = new WeakMap<RequestFrame, JsonObject>();
 
+/** Levels of arguments that no grant speaks of, but that are recorded. */
+const RECORDED_DEPTH_MAX = 512;
+
 /**
- * The arguments that a grant may speak of, read strictly for whoever is bound by one.
+ * The arguments of a call as they are judged and recorded: read strictly, but for the operator's calls that
+ * nobody keeps a record of.
  * @throws STARLING_CALL_REFUSED as {@link strictArgumentsOf}
  */
-export function argumentsOf(principal: Principal, request: RequestFrame): JsonObject {
+export function argumentsOf(
+  principal: Principal,
+  request: RequestFrame,
+  { isRecorded }: { readonly isRecorded: boolean },
+): JsonObject {
+  if (principal.kind === 'operator' && !isRecorded) return objectOf(request.params['arguments']);
   const isBound = principal.kind === 'peer' || principal.kind === 'agent';
-  return isBound ? strictArgumentsOf(request) : objectOf(request.params['arguments']);
+  return strictArgumentsOf(request, isBound ? undefined : RECORDED_DEPTH_MAX);
+}
+
+/**
+ * The arguments as a person may be shown them: two names in one object that some reader takes for one would have
+ * the person approve another call than the one that is made.
+ * @throws STARLING_CALL_REFUSED as {@link strictArgumentsOf}, and for such names
+ */
+export function shownArgumentsOf(request: RequestFrame): JsonObject {
+  const args = strictArgumentsOf(request);
+  const twins = twinsIn(args);
+  if (twins === undefined) return args;
+  const [one, other] = twins.map((name) => printable(JSON.stringify(name), NAME_SHOWN_MAX));
+  throw new StarlingError(
+    'STARLING_CALL_REFUSED',
+    `the arguments of the call can be read in more than one way: ${one} could be read as ${other}`,
+    { data: { rule: 'args' } },
+  );
 }
 
 /**
@@ -27,7 +55,7 @@ export function argumentsOf(principal: Principal, request: RequestFrame): JsonOb
  * server may read the other value than the guard, or the person who approves the call.
  * @throws STARLING_CALL_REFUSED
  */
-export function strictArgumentsOf(request: RequestFrame): JsonObject {
+export function strictArgumentsOf(request: RequestFrame, depthMax?: number): JsonObject {
   const known = strict.get(request);
   if (known !== undefined) return known;
   const { params, bytes } = request;
@@ -35,9 +63,25 @@ export function strictArgumentsOf(request: RequestFrame): JsonObject {
   const args =
     span === undefined
       ? objectOf(params['arguments'])
-      : readCallArguments(bytes.toString('utf8', span.start, span.end));
+      : readCallArguments(bytes.toString('utf8', span.start, span.end), depthMax);
   strict.set(request, args);
   return args;
+}
+
+/** Two names of one object, at any depth, that are one to a careless reader. */
+function twinsIn(value: Json | undefined): readonly [string, string] | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const isList = Array.isArray(value);
+  const seen = new Map<string, string>();
+  for (const [name, inner] of Object.entries(value as JsonObject)) {
+    const folded = foldName(name);
+    const before = isList ? undefined : seen.get(folded);
+    if (before !== undefined) return [name, before];
+    seen.set(folded, name);
+    const twins = twinsIn(inner);
+    if (twins !== undefined) return twins;
+  }
+  return undefined;
 }
 
 /** Why the caller says that it asks (`_meta["starling/reasoning"]`), cut where it is long. */

@@ -18,7 +18,7 @@ import type {
   Principal,
 } from '../../guard/index.ts';
 import type { RequestFrame } from '../types.ts';
-import { argumentsOf, reasoningOf, strictArgumentsOf } from './call-arguments.ts';
+import { argumentsOf, reasoningOf, shownArgumentsOf } from './call-arguments.ts';
 import { refusalOf } from './refusal-errors.ts';
 
 /** One call that somebody wants to make. */
@@ -116,7 +116,8 @@ class CallClearance implements Clearance {
   }
 
   refusalNow({ principal, request, wanted, askedOf }: CallUnderWay): StarlingError | undefined {
-    const args = askedOf === undefined ? {} : { args: argumentsOf(principal, request) };
+    const args =
+      askedOf === undefined ? {} : { args: argumentsOf(principal, request, this.#record()) };
     const decision = this.#components.guard.decide(principal, { ...wanted, ...args, look: true });
     if (decision.allow) return undefined;
     const mayWait = decision.ask !== undefined && askedOf !== 'guard';
@@ -152,11 +153,15 @@ class CallClearance implements Clearance {
   /** @throws STARLING_CALL_REFUSED for arguments that can be read in more than one way */
   #argumentsOf(call: Caller): JsonObject {
     try {
-      return argumentsOf(call.principal, call.request);
+      return argumentsOf(call.principal, call.request, this.#record());
     } catch (error) {
       this.#noteRefusal(call, partiesOf(call), messageOf(error));
       throw error;
     }
+  }
+
+  #record(): { readonly isRecorded: boolean } {
+    return { isRecorded: this.#components.audit.isOn };
   }
 
   #aboutOf(call: Caller, args: JsonObject): About {
@@ -231,7 +236,7 @@ class CallClearance implements Clearance {
         { hint: `ask the operator of ${this.#self}`, data: { approval: approval.id, state } },
       );
     }
-    const args = argumentsOf(call.principal, call.request);
+    const args = shownArgumentsOf(call.request);
     const wanted = { ...call.wanted, approval: approval.id, args };
     const decision = guard.decide(call.principal, wanted);
     if (decision.allow) return this.#allowed(decision, call, about);
@@ -240,12 +245,13 @@ class CallClearance implements Clearance {
 
   async #ask(call: WantedCall, request: NonNullable<Decision['ask']>): Promise<ApprovalOutcome> {
     // The server may not read other arguments than the person is shown, whoever calls.
-    strictArgumentsOf(call.request);
+    const args = shownArgumentsOf(call.request);
     const stop = call.waits(request.timeoutMs);
     try {
       const justification = reasoningOf(call.request);
       const asked = {
         ...request,
+        args,
         ...(justification === undefined ? {} : { justification }),
         session: call.session,
       };

@@ -5,6 +5,9 @@ import { RPC } from '../wire/frame.ts';
 import type { Route, View } from '../catalog/types.ts';
 import type { RelayedCall, RequestFrame } from '../types.ts';
 
+/** A lone surrogate, or NUL. */
+const AMBIGUOUS = /[\p{Cs}\0]/u;
+
 /** The servers that may answer `frame`, the likeliest first. @throws what {@link View} throws */
 export function routesOf(view: View, frame: RequestFrame): readonly Route[] {
   const { method, params } = frame;
@@ -64,5 +67,10 @@ function textOf(params: JsonObject, key: string): string {
   const value = params[key];
   if (typeof value !== 'string')
     throw protocolError(RPC.invalidParams, `"params.${key}" must be a string`);
+  // A server may read half of such a text, or another one.
+  if (AMBIGUOUS.test(value)) {
+    const what = `"params.${key}" must be Unicode text without NUL`;
+    throw protocolError(RPC.invalidParams, what);
+  }
   return value;
 }

@@ -5,12 +5,14 @@
  */
 import {
   StarlingError,
+  foldName,
   isNumber,
   isObject,
   isText,
   messageOf,
   parseStrictJson,
   printable,
+  withNumbersWritten,
 } from '../../core/index.ts';
 import type { Fields, Json, JsonObject } from '../../core/index.ts';
 import { coversPath, isPlainText, matchesPath, parsePathPattern } from './path-match.ts';
@@ -25,8 +27,6 @@ const DEPTH_MAX = 64;
 /** Items of a list that `paths` is matched against. */
 const PATHS_MAX = 1024;
 const NAME_LENGTH_MAX = 256;
-/** Its own folded form. */
-const PLAIN_NAME = /^[a-z0-9_-]*$/;
 
 type Scalar = null | boolean | number | string;
 
@@ -73,7 +73,7 @@ export function parseArgumentRules(value: unknown): ArgumentRules | undefined {
     const outside = `${shown} is outside of what is granted`;
     return { name, constraint, missing: `${shown} is missing`, outside };
   });
-  return { byName, named, folded: new Set([...byName.keys()].map(fold)) };
+  return { byName, named, folded: new Set([...byName.keys()].map((name) => foldName(name))) };
 }
 
 /**
@@ -100,12 +100,13 @@ export function coversArguments(parent: ArgumentRules, child: ArgumentRules): bo
 
 /**
  * Reads the arguments of a call from their JSON text as every reader must: a member name that occurs
- * twice means one thing to us and another to a server.
+ * twice means one thing to us and another to a server. A number that a double can't hold is
+ * `{"$number": "…"}` in what is read, so that no condition is met by a number next to it.
  * @throws STARLING_CALL_REFUSED
  */
-export function readCallArguments(text: string): JsonObject {
+export function readCallArguments(text: string, depthMax = DEPTH_MAX): JsonObject {
   try {
-    const value = parseStrictJson(text, DEPTH_MAX);
+    const value = parseStrictJson(withNumbersWritten(text), depthMax);
     if (isObject(value)) return value as JsonObject;
   } catch (error) {
     throw new StarlingError(
@@ -208,21 +209,11 @@ function twinOf(rules: ArgumentRules, value: Json, depth: number): string | unde
   const isList = Array.isArray(value);
   for (const [name, inner] of Object.entries(value as JsonObject)) {
     const isNamed = depth === 0 && rules.byName.has(name);
-    if (!isList && !isNamed && rules.folded.has(fold(name))) return name;
+    if (!isList && !isNamed && rules.folded.has(foldName(name))) return name;
     const twin = inner === undefined ? undefined : twinOf(rules, inner, depth + 1);
     if (twin !== undefined) return twin;
   }
   return undefined;
-}
-
-/** A name without what careless readers overlook: case, form, blanks, invisible characters. */
-function fold(name: string): string {
-  if (PLAIN_NAME.test(name)) return name;
-  return name
-    .normalize('NFKC')
-    .replaceAll(/[\p{C}\p{Z}\s]/gu, '')
-    .toLowerCase()
-    .normalize('NFKC');
 }
 
 function isScalar(value: unknown): value is Scalar {

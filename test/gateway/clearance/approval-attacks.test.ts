@@ -176,7 +176,26 @@ describe('whoever is asked', () => {
       error: { message: expect.stringContaining('can be read in more than one way') as string },
     });
     expect(person.forms()).toEqual([]);
-    expect(said()).toEqual(['decision asked', 'decision denied']);
+    expect(said()).toEqual(['decision denied']);
+  });
+
+  it('is shown no name that the server may take for another, and every digit of a number', async () => {
+    const { alice } = await recorded('callers: { operator: { approval_required: [files/*] } }');
+    const model = await attach(alice, FORMS);
+    const person = await attach(alice, FORMS);
+    const call = (id: number, args: string): void =>
+      model.sendRaw(
+        `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"files__echo","arguments":${args}}}`,
+      );
+    call(1, '{"message":"ls","Message":"rm -rf"}');
+    await until(() => model.heard.some((one) => one['id'] === 1));
+    expect(model.heard.at(-1)).toMatchObject({
+      error: { message: expect.stringContaining('could be read as') as string },
+    });
+    expect(person.forms()).toEqual([]);
+    call(2, '{"message":"pay","amount":12345678901234567890}');
+    await until(() => person.forms().length === 1);
+    expect(JSON.stringify(person.forms())).toContain('12345678901234567890');
   });
 
   it('sees the form of a call however many grants are asked for', async () => {

@@ -82,6 +82,23 @@ describe('argument rules', () => {
     );
   });
 
+  it('are not met by a number next to the one that a server reads', () => {
+    const judged = (rule: Json, text: string): string | undefined =>
+      problem(rule, readCallArguments(`{"it":${text}}`));
+    // JSON.parse reads both as 9007199254740992, Python reads what is written.
+    expect(judged({ maximum: 9_007_199_254_740_992 }, '9007199254740993')).toContain('outside');
+    expect(judged({ const: 9_007_199_254_740_992 }, '9007199254740993')).toContain('outside');
+    expect(judged({ minimum: 0 }, '1e400')).toContain('outside');
+    expect(judged({ maximum: 9_007_199_254_740_992 }, '9007199254740992')).toBeUndefined();
+    expect(judged({ maximum: 1 }, '0.30000000000000004')).toBeUndefined();
+  });
+
+  it('hold whatever separates the words of a name, and in whatever letters', () => {
+    for (const twin of ['i_t', 'i-t', '\u0131t', 'ıT']) {
+      expect(problem({ const: 'a' }, { it: 'a', [twin]: 'b' })).toContain('a second time');
+    }
+  });
+
   it('look into arguments as deep as they are read, and no further', () => {
     const nested = (depth: number, inner: Json): Json =>
       depth === 0 ? inner : { more: nested(depth - 1, inner) };
