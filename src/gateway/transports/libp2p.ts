@@ -4,8 +4,8 @@
  * issued to the caller rides back the same way.
  */
 import type { Audit } from '../../audit/index.ts';
-import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock, Did, Json, JsonObject, Logger } from '../../core/index.ts';
+import { StarlingError, createBuckets, messageOf } from '../../core/index.ts';
+import type { Buckets, Clock, Did, Json, JsonObject, Logger } from '../../core/index.ts';
 import type { Grant, GrantBook, Revocation } from '../../grants/index.ts';
 import type { OnBehalfOf, Principal } from '../../guard/index.ts';
 import { didFromPeerId } from '../../identity/index.ts';
@@ -33,10 +33,14 @@ const SESSIONS_PER_PEER = 512;
 const REFUSAL_TIMEOUT_MS = 5000;
 /** What such a caller may say in one message; grants ride in the first. */
 const REFUSED_BYTES_MAX = 1024 * 1024;
+/** How long a stream may be open before its session begins. */
+const INITIALIZE_TIMEOUT_MS = 30_000;
+/** Grants of one peer that were looked at in vain, and how soon it may have another looked at. */
+const VAIN_GRANTS = { burst: 1024, everyMs: 100 } as const;
 
 /** What the transport works with. */
 export interface PeerTransportComponents {
-  readonly network: Pick<Network, 'handle'>;
+  readonly network: Pick<Network, 'handle' | 'report'>;
   readonly membership: Pick<Membership, 'peer' | 'inStep' | 'events'>;
   readonly grants: GrantBook;
   readonly audit: Pick<Audit, 'note'>;
@@ -66,6 +70,7 @@ export function createPeerTransport(
 class StreamTransport implements PeerTransport {
   readonly #components: PeerTransportComponents;
   readonly #messageBytes: number;
+  readonly #vainGrants: Buckets;
   readonly #byHolder = new Map<Did, Set<PeerCaller>>();
   #stopHandling: (() => void) | undefined;
   readonly #grantsChanged = (holder: Did): void => {
@@ -79,6 +84,7 @@ class StreamTransport implements PeerTransport {
   constructor(components: PeerTransportComponents, messageBytes: number) {
     this.#components = components;
     this.#messageBytes = messageBytes;
+    this.#vainGrants = createBuckets(components.clock, VAIN_GRANTS);
   }
 
   start(): void {
@@ -127,7 +133,8 @@ class StreamTransport implements PeerTransport {
     }
     let caller: PeerCaller;
     try {
-      caller = new PeerCaller(stream, holder, this.#components, this.#messageBytes);
+      const init = { messageBytes: this.#messageBytes, vainGrants: this.#vainGrants };
+      caller = new PeerCaller(stream, holder, this.#components, init);
     } catch (error) {
       refuse(stream, error, this.#components);
       return;
@@ -151,8 +158,10 @@ class PeerCaller {
   readonly #holder: Did;
   readonly #components: PeerTransportComponents;
   readonly #messageBytes: number;
+  readonly #vainGrants: Buckets;
   readonly #output: PeerWriter;
   readonly #session: Session;
+  #cancelTimeout: (() => void) | undefined;
   /** Each is told once in a session: of thousands all would go out with each change. */
   readonly #told = new WeakSet<Grant | Revocation>();
 
@@ -161,12 +170,13 @@ class PeerCaller {
     stream: PeerStream,
     holder: Did,
     components: PeerTransportComponents,
-    messageBytes: number,
+    init: { readonly messageBytes: number; readonly vainGrants: Buckets },
   ) {
     this.#stream = stream;
     this.#holder = holder;
     this.#components = components;
-    this.#messageBytes = messageBytes;
+    this.#messageBytes = init.messageBytes;
+    this.#vainGrants = init.vainGrants;
     this.#output = createPeerWriter(stream, components.logger);
     this.#session = components.open({
       principal: this.#principal(undefined),
@@ -184,8 +194,16 @@ class PeerCaller {
 
   /** Reads what the peer says. */
   serve(): void {
-    const init = { messageBytes: this.#messageBytes };
+    const { network, clock } = this.#components;
+    const { peer } = this.#stream;
+    const init = {
+      messageBytes: this.#messageBytes,
+      broken: () => network.report(peer, 'malformed'),
+    };
     const decoder = createSessionDecoder(this.#session, this.#output, init);
+    this.#cancelTimeout = clock.schedule(INITIALIZE_TIMEOUT_MS, () =>
+      this.#stream.abort(new StarlingError('STARLING_TIMEOUT', 'no session has begun')),
+    );
     this.#stream.onData((chunk) => decoder.push(chunk));
   }
 
@@ -217,6 +235,7 @@ class PeerCaller {
   }
 
   end(): void {
+    this.#cancelTimeout?.();
     this.#session.end();
     this.#components.ended(this.#session);
   }
@@ -229,6 +248,7 @@ class PeerCaller {
   }
 
   #initializing(meta: JsonObject): Initializing {
+    this.#cancelTimeout?.();
     const behalf = behalfIn(meta[ON_BEHALF_OF_META], this.#stream, this.#holder, this.#components);
     if (behalf !== undefined) {
       endWith(behalf, this.#stream, this.#session, this.#components.clock);
@@ -243,11 +263,18 @@ class PeerCaller {
   }
 
   #present(value: Json | undefined): void {
-    const { grants, logger } = this.#components;
+    const { grants, logger, network } = this.#components;
+    const { peer } = this.#stream;
     const presented = stringsOf(value);
     if (presented.length === 0) return;
-    for (const { rule } of grants.present(this.#holder, presented)) {
-      logger.info({ peer: this.#stream.peer, rule }, 'presented grant refused');
+    if (this.#vainGrants.waitMs(peer) > 0) {
+      network.report(peer, 'records', presented.length);
+      return;
+    }
+    const refused = grants.present(this.#holder, presented);
+    if (refused.length > 0) this.#vainGrants.charge(peer, refused.length);
+    for (const { rule } of refused.slice(0, 1)) {
+      logger.debug({ peer, rule, count: refused.length }, 'presented grants refused');
     }
   }
 

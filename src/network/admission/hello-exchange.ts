@@ -87,7 +87,7 @@ class Exchange implements HelloExchange {
   async answer(stream: Stream, connection: Connection): Promise<void> {
     const { clock, gate, logger } = this.#components;
     const peer = peerOf(connection);
-    const messages = openMessages(this.#components, stream, peer);
+    const messages = openMessages(this.#components, stream, connection);
     if (this.#heard.has(connection)) {
       this.#refuseAgain(messages, connection);
       return;
@@ -209,7 +209,7 @@ export function sayHello(
   return withDeadline(components.clock, HELLO_TIMEOUT_MS, async (signal) => {
     const peer = peerOf(connection);
     const stream = await openHelloStream(connection, signal);
-    const messages = openMessages(components, stream, peer);
+    const messages = openMessages(components, stream, connection);
     try {
       messages.send(encodeHello(hello));
       const answer = decodeHelloAnswer(await raceAbort(firstMessage(messages), signal));
@@ -241,11 +241,10 @@ async function openHelloStream(connection: Connection, signal: AbortSignal): Pro
 function openMessages(
   components: { readonly clock: Clock; readonly logger: Logger },
   stream: Stream,
-  peer: PeerId,
+  connection: Connection,
 ): MessageStream {
-  return createMessageStream(createPeerStream(components, { stream, peer }), {
-    maxBytes: HELLO_MAX_BYTES,
-  });
+  const init = { stream, peer: peerOf(connection), connection };
+  return createMessageStream(createPeerStream(components, init), { maxBytes: HELLO_MAX_BYTES });
 }
 
 function firstMessage(messages: MessageStream): Promise<Uint8Array> {
