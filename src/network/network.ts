@@ -55,7 +55,11 @@ class MeshNetwork implements Network {
     this.#components = components;
     this.#init = init;
     this.#logger = components.logger.child('network');
-    this.#protocols = createProtocols({ clock: components.clock, logger: this.#logger });
+    this.#protocols = createProtocols({
+      clock: components.clock,
+      logger: this.#logger,
+      violated: (peer) => this.#conduct.report(peer, 'malformed'),
+    });
     this.#conduct = createConduct(components.clock, CONDUCT);
     this.#conduct.onChange((peer, report) => this.#behaves(peer, report));
     this.#topics = createTopics(init.meshId, () => this.#running().gossip);
