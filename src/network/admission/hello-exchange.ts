@@ -4,8 +4,14 @@
  * {@link Admission} decides.
  */
 import type { Connection, Stream } from '@libp2p/interface';
-import { StarlingError, messageOf, toStarlingError, withDeadline } from '../../core/index.ts';
-import type { Clock, Logger, PeerId, Scope } from '../../core/index.ts';
+import {
+  StarlingError,
+  createBuckets,
+  messageOf,
+  toStarlingError,
+  withDeadline,
+} from '../../core/index.ts';
+import type { Buckets, Clock, Logger, PeerId, Scope } from '../../core/index.ts';
 import { raceAbort } from '../abort.ts';
 import type { Conduct } from '../limits/conduct.ts';
 import type { AdmissionStates } from './admission-states.ts';
@@ -15,6 +21,7 @@ import {
   HELLO_PROTOCOL,
   HELLO_TIMEOUT_MS,
   PENDING_INBOUND_MAX,
+  REFUSAL_LINES,
   REFUSAL_LINGER_MS,
 } from '../constants.ts';
 import {
@@ -63,10 +70,12 @@ class Exchange implements HelloExchange {
   /** Connections on which the other end has said hello. */
   readonly #heard = new WeakSet<Connection>();
   #pendingInbound = 0;
+  readonly #lines: Buckets;
 
   constructor(components: HelloExchangeComponents, onAdmitted: (connection: Connection) => void) {
     this.#components = components;
     this.#onAdmitted = onAdmitted;
+    this.#lines = createBuckets(components.clock, REFUSAL_LINES);
   }
 
   begin(connection: Connection): void {
@@ -168,7 +177,9 @@ class Exchange implements HelloExchange {
     gate
       .admitted(connection)
       .catch((error: unknown) => {
-        logger.info({ peer, error: messageOf(error) }, 'a peer was refused');
+        // Anybody can knock: beyond a few lines a minute only the log of details has them.
+        const level = this.#lines.take('refused') ? 'info' : 'debug';
+        logger[level]({ peer, error: messageOf(error) }, 'a peer was refused');
       })
       .finally(() => {
         this.#pendingInbound -= 1;
