@@ -32,7 +32,7 @@ import {
   refusalError,
 } from './hello-codec.ts';
 import { createMessageStream } from '../streams/message-stream.ts';
-import { reasonText } from '../failure-words.ts';
+import { asOurs } from '../failure-words.ts';
 import { peerOf } from '../peer-id.ts';
 import { createPeerStream } from '../streams/stream.ts';
 import type { Admission, Hello, HelloAnswer, MessageStream } from '../types.ts';
@@ -88,7 +88,7 @@ class Exchange implements HelloExchange {
       (error: unknown) =>
         this.#refuse(
           connection,
-          toStarlingError(error, 'STARLING_JOIN_REFUSED', `the hello to ${peerOf(connection)}`),
+          asOurs(error, 'STARLING_JOIN_REFUSED', `the hello to ${peerOf(connection)}`),
         ),
     );
   }
@@ -227,7 +227,7 @@ export function sayHello(
       void messages.close();
       return answer;
     } catch (error) {
-      const reason = unanswered(error, `no answer from ${peer}`);
+      const reason = asOurs(error, 'STARLING_PEER_UNREACHABLE', `no answer from ${peer}`);
       messages.abort(reason);
       throw reason;
     }
@@ -245,15 +245,8 @@ async function openHelloStream(connection: Connection, signal: AbortSignal): Pro
         hint: 'check that the address belongs to a Starling node',
       });
     }
-    throw unanswered(error, `${peer} went away before the hello`);
+    throw asOurs(error, 'STARLING_PEER_UNREACHABLE', `${peer} went away before the hello`);
   }
-}
-
-function unanswered(error: unknown, what: string): StarlingError {
-  if (error instanceof StarlingError) return error;
-  return new StarlingError('STARLING_PEER_UNREACHABLE', `${what}: ${reasonText(error)}`, {
-    cause: error,
-  });
 }
 
 function openMessages(
