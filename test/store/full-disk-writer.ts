@@ -61,7 +61,7 @@ const work = async (worker: number): Promise<void> => {
       process.stdout.write(`+ ${key} ${own}\n`);
     } catch {
       process.stdout.write(`- ${key} ${own}\n`);
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await new Promise<void>((resolve) => void clock.schedule(100, resolve));
     }
   }
 };
