@@ -80,6 +80,8 @@ class SeenCheckpoints implements CheckpointStore {
   readonly #table: Table;
   readonly #clock: Clock;
   readonly #pages = new Map<Did, Page>();
+  /** Ends when what was asked for last is kept, or is not; never rejects. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(table: Table, clock: Clock) {
     this.#table = table;
@@ -103,7 +105,12 @@ class SeenCheckpoints implements CheckpointStore {
       );
     }
     const { seq, hash, at, did, sig } = value;
-    const checkpoint: Checkpoint = { seq, hash, at, did, sig };
+    return this.#inTurn(() => this.#add({ seq, hash, at, did, sig }));
+  }
+
+  async #add(checkpoint: Checkpoint): Promise<CheckpointVerdict> {
+    if (this.#isKnown(checkpoint)) return { state: 'known' };
+    const { seq, did } = checkpoint;
     const page = this.#page(did);
     if (page === undefined && this.#pages.size >= NODES_MAX) {
       throw new StarlingError(
@@ -134,7 +141,11 @@ class SeenCheckpoints implements CheckpointStore {
     return [...this.#pages.keys()];
   }
 
-  async confess(before: Checkpoint): Promise<Rewrite | undefined> {
+  confess(before: Checkpoint): Promise<Rewrite | undefined> {
+    return this.#inTurn(() => this.#confess(before));
+  }
+
+  async #confess(before: Checkpoint): Promise<Rewrite | undefined> {
     const page = this.#page(before.did);
     if (page === undefined || page.rewrite !== undefined) return undefined;
     const rewrite: Rewrite = { did: before.did, before, foundAt: this.#clock.now() };
@@ -168,8 +179,15 @@ class SeenCheckpoints implements CheckpointStore {
   }
 
   async #keep(did: Did, page: Page): Promise<void> {
-    this.#pages.set(did, page);
     await this.#table.put(did, Buffer.from(JSON.stringify(page)));
+    this.#pages.set(did, page);
+  }
+
+  /** One after the other: each adds to what the one before has kept. */
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(task);
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 }
 

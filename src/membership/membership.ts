@@ -256,7 +256,8 @@ class LiveView implements Membership {
       presence: said,
     });
     if (peer.clockSamples.length > 0) this.#watchClocks(peer.view);
-    if (said.addresses.join() !== before?.addresses.join()) this.#peers.save(peer);
+    const hasMoved = said.addresses.join() !== before?.addresses.join();
+    if (hasMoved || peer.isUnsaved) this.#peers.save(peer);
     if (status === 'leaving') return;
     // Whoever has just started has heard nobody yet.
     if (isNew) void this.#heartbeats.tell(from, this.#heartbeats.next('up'));

@@ -37,6 +37,8 @@ export interface Peer {
   correctedAtMs: number;
   /** Where it was last. */
   addresses: readonly string[];
+  /** The disk did not take what is to be saved of it: the next heartbeat tries again. */
+  isUnsaved: boolean;
 }
 
 /** What the table works with. */
@@ -175,9 +177,11 @@ class Peers implements PeerTable {
     const addresses = presence?.addresses ?? [];
     peer.addresses = addresses;
     network.keep(peerId, addresses);
-    savePeer(table, { peerId, alias, addresses, lastHeartbeatAt }).catch((error: unknown) =>
-      logger.warn({ peer: peerId, error: messageOf(error) }, 'peer not saved'),
-    );
+    peer.isUnsaved = false;
+    savePeer(table, { peerId, alias, addresses, lastHeartbeatAt }).catch((error: unknown) => {
+      peer.isUnsaved = true;
+      logger.debug({ peer: peerId, error: messageOf(error) }, 'peer not saved');
+    });
   }
 
   move(old: Did, current: Did): void {
@@ -199,8 +203,10 @@ class Peers implements PeerTable {
     entry.view = { ...entry.view, ...identity, alias };
     this.#put(peerId, entry);
     movePeer(table, oldId, { peerId, alias, addresses: entry.addresses, lastHeartbeatAt }).catch(
-      (error: unknown) =>
-        logger.warn({ peer: peerId, error: messageOf(error) }, 'new key of a peer not saved'),
+      (error: unknown) => {
+        entry.isUnsaved = true;
+        logger.warn({ peer: peerId, error: messageOf(error) }, 'new key of a peer not saved');
+      },
     );
     this.#tell({ ...before.view, state: 'left' }, before.view);
     this.#tell(entry.view, was);
@@ -265,6 +271,7 @@ class Peers implements PeerTable {
       clockSamples: [],
       correctedAtMs: -Infinity,
       addresses: [],
+      isUnsaved: false,
       isUntold: false,
     };
   }

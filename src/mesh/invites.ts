@@ -44,6 +44,8 @@ export function mayPassOn(invite: Grant, mesh: MeshId): boolean {
 
 /** The invites that are known, and their users. */
 export interface Invites {
+  /** Whether there is room for another invite to this one-time key. */
+  hasRoom(key: Did): boolean;
   /** Adds an invite. Returns a function that takes it away again; undefined when there is no room. */
   add(invite: Grant): (() => void) | undefined;
   /** The invites to the one-time key `key`: one of them is by who made the ticket. */
@@ -62,11 +64,14 @@ export function createInvites(mesh: MeshId): Invites {
   const byId = new Map<string, Grant>();
   const spent = new Map<string, readonly Spent[]>();
 
+  const hasRoom = (key: Did): boolean => (byKey.get(key)?.length ?? 0) < PER_KEY_MAX;
+
   return {
+    hasRoom,
     add(invite) {
       const { aud, jti } = invite.claims;
       const known = byKey.get(aud) ?? [];
-      if (known.length >= PER_KEY_MAX) return undefined;
+      if (!hasRoom(aud)) return undefined;
       byKey.set(aud, [...known, invite]);
       if (!byId.has(jti)) byId.set(jti, invite);
       return () => {

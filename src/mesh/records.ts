@@ -124,6 +124,8 @@ class MeshRecords implements Records {
   readonly #members: MemberList;
   /** Being taken: a revocation is told of before it is in the set. */
   readonly #taking = new Set<string>();
+  /** Texts that need not be written, because they were just read. */
+  readonly #onDisk = new Set<string>();
   readonly #invites: Invites;
   readonly #successionsOf = new Map<Did, number>();
   readonly #listeners = new Set<(jws: string) => void>();
@@ -150,9 +152,17 @@ class MeshRecords implements Records {
       if (isForgotten(jws, clock.now())) over.push({ key });
       else texts.push(jws);
     }
-    if (over.length > 0) await table.batch(over);
+    for (const jws of texts) this.#onDisk.add(jws);
     await this.addAll(texts);
+    this.#onDisk.clear();
     for (const revocation of grants.revocations()) await this.#take(revocation.jws, revocation);
+    if (over.length > 0)
+      await table.batch(over).catch((error: unknown) => this.#notForgotten(error));
+  }
+
+  /** They are forgotten at the next start. */
+  #notForgotten(error: unknown): void {
+    this.#components.logger.warn({ error: messageOf(error) }, 'records that are over stay on disk');
   }
 
   async add(jws: string): Promise<boolean> {
@@ -249,9 +259,14 @@ class MeshRecords implements Records {
       exp: invite.claims.exp,
     };
     // Known at once, so that of two uses at the same time one finds it spent.
-    this.#invites.use(spent);
+    const undo = this.#invites.use(spent);
     const jws = encodeJws(signer, SPENT_TYPE, spent);
-    await this.add(jws);
+    try {
+      await this.add(jws);
+    } catch (error) {
+      undo();
+      throw error;
+    }
     return jws;
   }
 
@@ -278,13 +293,12 @@ class MeshRecords implements Records {
     try {
       await this.#take(jws);
     } catch (error) {
-      if (!(error instanceof StarlingError)) throw error;
+      // That the disk fails is nothing that the record has done.
+      if (!(error instanceof StarlingError) || error.code === 'STARLING_STATE_UNUSABLE')
+        throw error;
       this.#components.logger.debug({ error: messageOf(error) }, 'record not taken');
       return isFinal(error) ? 'refused' : 'waits';
     }
-    // Revocations have a table of their own.
-    if (typeOf(jws) !== REVOCATION_TYPE)
-      await this.#components.table.put(hash, Buffer.from(jws, 'utf8'));
     this.#tell(jws);
     return 'new';
   }
@@ -293,47 +307,61 @@ class MeshRecords implements Records {
     for (const listener of this.#listeners) listener(jws);
   }
 
+  /** Verifies a text, writes it, and only then lets it count. */
   async #take(jws: string, verified?: Revocation): Promise<void> {
     const hash = hashOf(jws);
     this.#taking.add(hash);
     try {
       const typ = typeOf(jws);
-      if (typ === GRANT_TYPE) this.#takeGrant(jws);
-      else if (typ === SUCCESSION_TYPE) await this.#takeSuccession(jws);
-      else if (typ === REVOCATION_TYPE) await this.#takeRevocation(jws, verified);
-      else this.#takeSpent(jws);
+      // Revocations have a table of their own.
+      if (typ === REVOCATION_TYPE) return await this.#takeRevocation(jws, verified);
+      if (typ === SUCCESSION_TYPE) return await this.#takeSuccession(jws);
+      const count = typ === GRANT_TYPE ? this.#grantIn(jws) : this.#spentIn(jws);
+      await this.#write(jws);
+      count();
     } finally {
       this.#taking.delete(hash);
     }
+  }
+
+  async #write(jws: string): Promise<void> {
+    if (this.#onDisk.has(jws)) return;
+    await this.#components.table.put(hashOf(jws), Buffer.from(jws, 'utf8'));
   }
 
   #isKnown(hash: string): boolean {
     return this.#set.has(hash) || this.#taking.has(hash);
   }
 
-  #takeGrant(jws: string): void {
+  #grantIn(jws: string): () => void {
     const grant = parseGrant(jws);
-    if (usesOf(grant, this.#init.mesh) === undefined) this.#takeMembership(jws, grant);
-    else this.#takeInvite(jws, grant);
+    return usesOf(grant, this.#init.mesh) === undefined
+      ? this.#membershipIn(jws, grant)
+      : this.#inviteIn(jws, grant);
   }
 
-  #takeInvite(jws: string, invite: Grant): void {
+  #inviteIn(jws: string, invite: Grant): () => void {
     const { iss, exp } = invite.claims;
     this.#set.requireRoom('invite', iss, jws.length);
     this.#members.requireSoundInvite(invite);
-    const undo = this.#invites.add(invite);
-    if (undo === undefined) {
+    if (!this.#invites.hasRoom(invite.claims.aud)) {
       throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many invites to one key');
     }
-    this.#set.keep(jws, { kind: 'invite', signer: iss, exp, undo });
+    return () => {
+      const undo = this.#invites.add(invite);
+      this.#set.keep(jws, { kind: 'invite', signer: iss, exp, ...(undo && { undo }) });
+    };
   }
 
-  #takeMembership(jws: string, grant: Grant): void {
+  #membershipIn(jws: string, grant: Grant): () => void {
     const { iss, exp } = grant.claims;
     this.#members.requireSound(grant);
-    let undo = (): void => undefined;
-    this.#set.keep(jws, { kind: 'membership', signer: iss, exp, undo: () => undo() });
-    undo = this.#members.add(grant);
+    this.#set.requireRoom('membership', iss, jws.length);
+    return () => {
+      let undo = (): void => undefined;
+      this.#set.keep(jws, { kind: 'membership', signer: iss, exp, undo: () => undo() });
+      undo = this.#members.add(grant);
+    };
   }
 
   async #takeRevocation(jws: string, verified?: Revocation): Promise<void> {
@@ -345,8 +373,8 @@ class MeshRecords implements Records {
     if (isOverAt(claims.exp, this.#components.clock.now()) && verified === undefined) {
       throw new StarlingError('STARLING_GRANT_INVALID', 'the revoked grant has expired');
     }
-    this.#set.keep(jws, { kind: 'revocation', signer, exp: claims.exp });
     if (verified === undefined) await this.#components.grants.addRevocation(jws);
+    this.#set.keep(jws, { kind: 'revocation', signer, exp: claims.exp });
     if (this.#members.hasId(claims.jti)) this.#members.forgetVerdicts();
   }
 
@@ -364,12 +392,14 @@ class MeshRecords implements Records {
       throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many successions of one key');
     }
     this.#set.requireRoom('succession', iss, jws.length);
-    await this.#components.successions.add(succession);
+    // Those that count have a table of their own; here lie those that contradict them.
+    const verdict = await this.#components.successions.add(succession);
+    if (verdict === 'conflict') await this.#write(jws);
     this.#keepSuccession(jws);
     this.#members.forgetVerdicts();
   }
 
-  #takeSpent(jws: string): void {
+  #spentIn(jws: string): () => void {
     const decoded = decodeJws(jws, SPENT_TYPE, 'a record of a used invite');
     const spent = readSpent(decoded.payload);
     this.#requireMember(spent.iss);
@@ -379,10 +409,12 @@ class MeshRecords implements Records {
     if (isOverAt(exp, this.#components.clock.now() - KEEP_OVER_MS)) {
       throw new StarlingError('STARLING_GRANT_INVALID', 'the invite that was used has expired');
     }
-    let undo = (): void => undefined;
-    this.#set.keep(jws, { kind: 'invite', signer, exp, undo: () => undo() });
-    undo = this.#invites.use(spent);
-    this.#tellOverused(jti);
+    return () => {
+      let undo = (): void => undefined;
+      this.#set.keep(jws, { kind: 'invite', signer, exp, undo: () => undo() });
+      undo = this.#invites.use(spent);
+      this.#tellOverused(jti);
+    };
   }
 
   /** Members that were cut off from each other count apart: what came of that is told to people. */

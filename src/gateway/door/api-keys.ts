@@ -68,8 +68,8 @@ export interface ApiKeys {
   /** Newest first, expired ones too. */
   list(): readonly ApiKey[];
   /**
-   * Ends a key at once, by its name or id. When that can't be stored, the key is ended until the next
-   * start, and may be revoked again. @throws STARLING_USAGE when there is none
+   * Ends a key, by its name or id, once that is stored. @throws STARLING_USAGE when there is none;
+   * STARLING_STATE_UNUSABLE when the disk fails: then the key goes on
    */
   revoke(reference: string): Promise<ApiKey>;
 }
@@ -79,8 +79,6 @@ interface StoredKey {
   readonly digest: Uint8Array;
   readonly credential: Credential;
   usedStoredAt: number;
-  /** It lets nobody in, and is not stored any more unless that failed. */
-  isRevoked: boolean;
 }
 
 /** Makes the keys of a node. */
@@ -110,8 +108,7 @@ class StoredKeys implements ApiKeys {
   check(token: string, digest: Uint8Array): Credential | undefined {
     const id = KEY.exec(token)?.[1];
     const stored = id === undefined ? undefined : this.#keys.get(id);
-    if (stored === undefined || stored.isRevoked || !timingSafeEqual(stored.digest, digest))
-      return undefined;
+    if (stored === undefined || !timingSafeEqual(stored.digest, digest)) return undefined;
     const now = this.#components.clock.now();
     if (hasExpired(stored.info, now)) return undefined;
     if (now - stored.usedStoredAt >= USED_EVERY_MS) this.#used(stored, now);
@@ -144,7 +141,6 @@ class StoredKeys implements ApiKeys {
 
   list(): readonly ApiKey[] {
     return [...this.#keys.values()]
-      .filter(({ isRevoked }) => !isRevoked)
       .map(({ info }) => info)
       .sort((a, b) => b.createdAt - a.createdAt || a.name.localeCompare(b.name));
   }
@@ -159,14 +155,12 @@ class StoredKeys implements ApiKeys {
       });
     }
     const { id } = stored.info;
-    if (!stored.isRevoked) {
-      stored.isRevoked = true;
+    await this.#components.table.delete(id);
+    // Of two revocations at once one ends the key.
+    if (this.#keys.delete(id)) {
       this.events.emit('revoked', stored.credential.id);
       this.events.emit('change', stored.info, 'revoked');
     }
-    // Kept until the disk has forgotten it, so that a revocation that failed there can be said again.
-    await this.#components.table.delete(id);
-    this.#keys.delete(id);
     return stored.info;
   }
 
@@ -232,7 +226,6 @@ function storedKeyOf(info: ApiKey, digest: Uint8Array): StoredKey {
       ...(expiresAt === undefined ? {} : { expiresAt }),
     },
     usedStoredAt: info.lastUsedAt ?? 0,
-    isRevoked: false,
   };
 }
 

@@ -42,6 +42,8 @@ export interface PinTable {
   /** Keeps a row, and with `canonical` the text of its definition. Written soon. */
   keep(row: PinRow, canonical?: string): void;
   drop(row: PinRow): void;
+  /** {@link keep} of many at once, durable when the promise resolves. @throws what the table throws */
+  write(rows: readonly (readonly [row: PinRow, canonical: string])[]): Promise<void>;
   /** The kept text of a row's definition, which may be cut. */
   text(row: PinRow): Promise<string | undefined>;
   /** Resolves when all is durable that was asked for before. @throws what the table throws */
@@ -89,10 +91,13 @@ class WritingTable implements PinTable {
   }
 
   keep(row: PinRow, canonical?: string): void {
-    this.#write({ key: pinKey(row), value: Buffer.from(writeRow(row)) });
-    if (canonical !== undefined) {
-      this.#write({ key: textKey(row), value: Buffer.from(canonical.slice(0, TEXT_MAX)) });
-    }
+    for (const write of writesOf(row, canonical)) this.#write(write);
+  }
+
+  async write(rows: readonly (readonly [row: PinRow, canonical: string])[]): Promise<void> {
+    // What was asked for before must not come after.
+    await this.flush();
+    await this.#table.batch(rows.flatMap(([row, canonical]) => writesOf(row, canonical)));
   }
 
   drop(row: PinRow): void {
@@ -152,6 +157,12 @@ class WritingTable implements PinTable {
       }
     }
   }
+}
+
+function writesOf(row: PinRow, canonical?: string): readonly Write[] {
+  const pin = { key: pinKey(row), value: Buffer.from(writeRow(row)) };
+  if (canonical === undefined) return [pin];
+  return [pin, { key: textKey(row), value: Buffer.from(canonical.slice(0, TEXT_MAX)) }];
 }
 
 function pinKey(row: PinRow): string {

@@ -139,13 +139,28 @@ class PinnedServer {
     this.#cases = new Map(this.#cases).set(key, { ...current, shown: shown.definition.hash });
   }
 
-  /** Pins what is quarantined under `keys`. */
-  approve(keys: ReadonlySet<string>, now: number): void {
-    for (const key of keys) {
-      const one = this.#cases.get(key);
-      if (one !== undefined) this.#pin(key, one, now);
-    }
-    this.#setCases(new Map([...this.#cases].filter(([key]) => !keys.has(key))));
+  /** The rows that `cases` would be as pins, and their definitions. */
+  rowsOf(
+    cases: ReadonlyMap<string, QuarantineCase>,
+    now: number,
+  ): readonly (readonly [row: PinRow, canonical: string])[] {
+    return [...cases].map(
+      ([
+        key,
+        {
+          quarantined: { kind, name },
+          definition,
+        },
+      ]) => [this.#rowOf({ key, kind, name, definition }, now), definition.canonical()],
+    );
+  }
+
+  /** Pins `cases`; what has changed meanwhile stays quarantined. */
+  approve(cases: ReadonlyMap<string, QuarantineCase>, now: number): void {
+    for (const [key, one] of cases) this.#pin(key, one, now);
+    const isLeft = ([key, { definition }]: [string, QuarantineCase]): boolean =>
+      cases.get(key)?.definition.hash !== definition.hash;
+    this.#setCases(new Map([...this.#cases].filter(isLeft)));
   }
 
   /** Forgets a row. */

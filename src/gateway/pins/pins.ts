@@ -56,8 +56,7 @@ export interface Pins extends Startable {
   ): Review<Catalog>;
   /**
    * Accepts what a server offers now under `name` (without it: all that is quarantined of the
-   * server). Durable when it resolves; when the disk refuses, the approval holds for now, and is
-   * written once the disk takes it.
+   * server), once that is on disk; when the disk refuses, all stays quarantined.
    * @throws STARLING_TOOL_UNKNOWN when nothing of that name is quarantined; STARLING_TOOL_QUARANTINED
    * when it is no longer what was last shown
    */
@@ -172,17 +171,15 @@ class NodePins implements Pins {
     );
     if (known === undefined || cases.length === 0) throw nothingQuarantined(server, name);
     checkShown(server, cases);
-    known.approve(new Set(cases.map(([key]) => key)), this.#components.clock.now());
+    const now = this.#components.clock.now();
+    await this.#table.write(known.rowsOf(new Map(cases), now));
+    known.approve(new Map(cases), now);
     this.#trim();
     this.#tellHealth();
     const approved = cases.map(([, { quarantined }]) => quarantined);
-    try {
-      await this.#table.flush();
-    } finally {
-      this.events.emit('change', owner, server);
-      const names = approved.map((one) => one.name);
-      this.events.emit('approved', owner, server, names);
-    }
+    this.events.emit('change', owner, server);
+    const names = approved.map((one) => one.name);
+    this.events.emit('approved', owner, server, names);
     return approved;
   }
 

@@ -281,7 +281,11 @@ class ApprovalQueue implements Approvals {
         ...(made === undefined ? {} : { made }),
       };
       const { key, value } = rowOf(next);
-      await this.#components.table.put(key, value);
+      // What was made by the answer is on the disk, so that the answer has happened.
+      const isDone = made !== undefined;
+      await this.#components.table
+        .put(key, value)
+        .catch((error: unknown) => (isDone ? this.#notKept(error) : Promise.reject(error)));
       this.#settle(entry, next);
       return next;
     } catch (error) {

@@ -157,16 +157,17 @@ describe('an API key', () => {
     expect(keys.list()).toEqual([]);
   });
 
-  it('whose revocation could not be stored lets nobody in, and can be revoked again', async () => {
+  it('whose revocation could not be stored goes on, until it is revoked again', async () => {
     const { keys, table, again } = await fixture();
     const { key } = await keys.create({ name: 'ci', scopes: ['*'] });
     const forget = table.delete.bind(table);
     table.delete = () => Promise.reject(new Error('disk full'));
     await expect(keys.revoke('ci')).rejects.toThrow('disk full');
-    expect(check(keys, key.reveal())).toBeUndefined();
-    expect(keys.list()).toEqual([]);
+    expect(check(keys, key.reveal())).toBeDefined();
+    expect(keys.list()).toHaveLength(1);
     table.delete = forget;
     await keys.revoke('ci');
+    expect(check(keys, key.reveal())).toBeUndefined();
     expect(check(await again(), key.reveal())).toBeUndefined();
   });
 });

@@ -16,7 +16,10 @@ interface Sent {
 }
 
 /** A channel whose other end is the test, on a clock that the test moves. */
-function testChannel(callsMax = 10): {
+function testChannel(
+  callsMax = 10,
+  init: { readonly isFull?: () => boolean } = {},
+): {
   channel: ChannelCore;
   sent: Sent[];
   pass: (ms: number) => void;
@@ -43,7 +46,10 @@ function testChannel(callsMax = 10): {
   };
   const channel = createChannel(
     {
-      send: (message) => void sent.push(JSON.parse(message.toString()) as Sent),
+      send: (message) => {
+        if (init.isFull?.() === true) throw new Error('too much waits already');
+        sent.push(JSON.parse(message.toString()) as Sent);
+      },
       listener: {
         notification: (frame, related) =>
           heard.push(`${frame.method} of ${String(related?.request.params['name'])}`),
@@ -282,6 +288,21 @@ describe('a channel whose other end asks things', () => {
     ]);
     asked[0]?.related?.response(parseFrame(resultBytes(1, { via: 2 })) as never);
     expect(two.events).toEqual(['response {"via":2}']);
+  });
+
+  it('sends its answer once there is room again, and in the order of the answers', () => {
+    let isFull = true;
+    const { receive, asked, sent, pass } = testChannel(10, { isFull: () => isFull });
+    receive({ id: 'a', method: 'roots/list', params: {} });
+    receive({ id: 'b', method: 'roots/list', params: {} });
+    for (const { frame, answer } of asked) answer(resultBytes(frame.id, {}));
+    pass(500);
+    expect(sent).toEqual([]);
+    isFull = false;
+    pass(200);
+    expect(sent.map(({ id }) => id)).toEqual(['a', 'b']);
+    pass(1000);
+    expect(sent).toHaveLength(2);
   });
 
   it('does not answer once it has ended', () => {

@@ -9,7 +9,10 @@ export interface LoginRecord {
   readonly current: StoredLogin | undefined;
   /** Reads the login from the store, once. */
   load(): Promise<void>;
-  /** Takes `login` as the one of now. A store that can't be written to is told of, and stops nothing. */
+  /**
+   * Takes `login` as the one of now. A store that can't be written to is told of, and stops nothing: it is
+   * tried again with the next use.
+   */
   save(login: StoredLogin): Promise<void>;
   /** Forgets the tokens and keeps the registration. */
   forgetTokens(): Promise<void>;
@@ -25,21 +28,32 @@ export function createLoginRecord(
   const { tokens: store, logger } = components;
   let current: StoredLogin | undefined;
   let loaded: Promise<void> | undefined;
-  const save: LoginRecord['save'] = async (login) => {
-    current = login;
-    loaded = Promise.resolve();
+  /** It is not on the disk: a token that was renewed is good only once, so that the old one is lost. */
+  let unkept: StoredLogin | undefined;
+  let isTold = false;
+  const keep = async (login: StoredLogin): Promise<void> => {
     try {
       await store.put(init.name, login);
+      if (unkept === login) unkept = undefined;
+      isTold = false;
     } catch (error) {
       // The token works until the node ends, so that a full disk stops no call.
-      logger.warn({ server: init.name, error: messageOf(error) }, 'login not kept');
+      if (!isTold) logger.warn({ server: init.name, error: messageOf(error) }, 'login not kept');
+      isTold = true;
     }
+  };
+  const save: LoginRecord['save'] = (login) => {
+    current = login;
+    unkept = login;
+    loaded = Promise.resolve();
+    return keep(login);
   };
   return {
     get current() {
       return current;
     },
     load() {
+      if (unkept !== undefined) return keep(unkept);
       loaded ??= store.get(init.name, init.url).then((login) => {
         current = login;
       });
@@ -51,10 +65,12 @@ export function createLoginRecord(
       const { tokens: _, ...rest } = current;
       await save(rest);
     },
-    forget() {
+    async forget() {
+      const was = await store.delete(init.name);
       current = undefined;
       loaded = undefined;
-      return store.delete(init.name);
+      unkept = undefined;
+      return was;
     },
   };
 }

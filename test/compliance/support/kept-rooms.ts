@@ -1,0 +1,331 @@
+/**
+ * What rooms keep, each in the same words: changes that a disk may refuse, and what one sees of them. So
+ * one list of behaviours (`stores.test.ts`) holds for all of them.
+ */
+import { createCheckpointStore } from '../../../src/audit/index.ts';
+import { LIMITS } from '../../../src/blackboard/limits.ts';
+import { createOpenBoard } from '../../../src/blackboard/board.ts';
+import { readBoards } from '../../../src/blackboard/persistence.ts';
+import { Secret, silentLogger } from '../../../src/core/index.ts';
+import type { Did } from '../../../src/core/index.ts';
+import { createApiKeys } from '../../../src/gateway/index.ts';
+import {
+  createCounters,
+  createGrantBook,
+  createSuccessions,
+  issueGrant,
+  issueRevocation,
+  issueSuccession,
+} from '../../../src/grants/index.ts';
+import type { GrantBook } from '../../../src/grants/index.ts';
+import { createApprovals } from '../../../src/guard/approvals/approvals.ts';
+import type { CallerRules } from '../../../src/guard/policy/caller-rules.ts';
+import { sealerOf, signerFromSeed } from '../../../src/identity/index.ts';
+import { createRecords } from '../../../src/mesh/records.ts';
+import { createLoginStore, createSecretStore } from '../../../src/secrets/index.ts';
+import type { Table } from '../../../src/store/index.ts';
+import { sealLine } from '../../../src/audit/checkpoint.ts';
+import { ALL_FILES, NOW_MS, alice, manualClock, owner, signerOf } from '../../grants/arrange.ts';
+
+/** What was asked for: it names the thing, and what it is to be. */
+export interface Change {
+  /** 0 to 5: which of a few things. */
+  readonly thing: number;
+  /** What it is to be; odd numbers end a thing where that can be. */
+  readonly number: number;
+}
+
+/** A room with what it keeps. */
+export interface KeptRoom {
+  /** @throws when the disk refuses; gives false when there was nothing to do */
+  change(change: Change): Promise<unknown>;
+  /** All that one sees of what was changed. */
+  seen(): Promise<unknown>;
+  close(): Promise<unknown>;
+}
+
+/** Opens the room over its tables; the same tables give what was kept. */
+export type OpenRoom = (table: (name: string) => Table) => Promise<KeptRoom>;
+
+const logger = silentLogger;
+const nothing = async (): Promise<void> => undefined;
+
+const board: OpenRoom = async (table) => {
+  const own = createOpenBoard(
+    {
+      table: table('boards'),
+      self: owner.did,
+      clock: manualClock(),
+      logger,
+      publish: () => undefined,
+      changed: () => undefined,
+    },
+    { name: 'b', rows: (await readBoards(table('boards'))).get('b') ?? [], limits: LIMITS },
+  );
+  return {
+    change: ({ thing, number }) =>
+      number % 2 === 1 ? own.delete(`k${thing}`) : own.set(`k${thing}`, number),
+    seen: async () => own.document.entries('').map(({ key, value }) => [key, value]),
+    close: async () => own.close(),
+  };
+};
+
+async function bookOf(table: (name: string) => Table): Promise<GrantBook> {
+  const book = createGrantBook({
+    identity: owner,
+    grants: table('grants'),
+    revocations: table('revocations'),
+    clock: manualClock(),
+    logger,
+  });
+  await book.start();
+  return book;
+}
+
+const grants: OpenRoom = async (table) => {
+  const book = await bookOf(table);
+  return {
+    async change({ thing, number }) {
+      const valid = book.issued().filter((grant) => book.state(grant) === 'valid');
+      const one = valid[thing];
+      if (number % 2 === 1) return one !== undefined && book.revoke(one.claims.jti);
+      if (number % 4 === 0 && one !== undefined) return book.renew(one.claims.jti);
+      return book.issue({
+        aud: alice.did,
+        capabilities: [ALL_FILES],
+        expiresAtMs: NOW_MS + 3_600_000,
+        renewForMs: 7_200_000 + number * 1000,
+      });
+    },
+    seen: async () =>
+      book
+        .issued()
+        .map((grant) => [grant.hash, book.state(grant)])
+        .sort(([a = ''], [b = '']) => (a < b ? -1 : 1)),
+    close: () => book.stop(),
+  };
+};
+
+const received: OpenRoom = async (table) => {
+  const book = await bookOf(table);
+  return {
+    async change({ thing, number }) {
+      const from = signerOf(20 + thing);
+      const expiresAt = NOW_MS / 1000 + 100 + number;
+      const init = { aud: owner.did, sub: from.did, cap: [ALL_FILES], expiresAt };
+      return book.receive([issueGrant(from, init, NOW_MS).jws]);
+    },
+    seen: async () =>
+      book
+        .received()
+        .map(({ hash }) => hash)
+        .sort(),
+    close: () => book.stop(),
+  };
+};
+
+/** So few uses that none are written ahead: what is taken is what is on the disk. */
+const COUNTED = issueGrant(
+  owner,
+  {
+    aud: alice.did,
+    sub: owner.did,
+    cap: [{ ...ALL_FILES, caveats: { uses: 19 } }],
+    expiresAt: NOW_MS / 1000 + 3600,
+  },
+  NOW_MS,
+);
+
+const counters: OpenRoom = async (table) => {
+  const set = createCounters({
+    table: table('counters'),
+    grants: {
+      chainOf: () => [COUNTED],
+      issued: () => [COUNTED],
+      successions: createSuccessions({ table: table('none'), logger }),
+    },
+    self: owner.did,
+    clock: manualClock(),
+    logger,
+  });
+  await set.start();
+  return {
+    async change() {
+      const taken = set.take(COUNTED, 0, NOW_MS);
+      if (!taken.ok) return false;
+      await taken.settled;
+      return true;
+    },
+    seen: async () => set.taken(COUNTED, 0),
+    close: nothing,
+  };
+};
+
+const mesh = signerOf(1);
+const member = (byte: number): string =>
+  issueGrant(
+    mesh,
+    {
+      aud: signerOf(byte).did,
+      sub: mesh.did,
+      cap: [{ resource: `mesh:${mesh.did}`, ability: 'mesh/join' }],
+      expiresAt: NOW_MS / 1000 + 1_000_000,
+    },
+    NOW_MS,
+  ).jws;
+const MEMBERS = [0, 1, 2, 3, 4, 5].map((thing) => member(30 + thing));
+
+const records: OpenRoom = async (table) => {
+  const self = signerOf(2);
+  const successions = createSuccessions({ table: table('successions'), logger });
+  await successions.load();
+  const book = await bookOf(table);
+  const own = createRecords(
+    { table: table('records'), grants: book, successions, clock: manualClock(), logger },
+    { mesh: mesh.did, open: false, self: self.did },
+  );
+  await own.load();
+  return {
+    async change({ thing, number }) {
+      const byte = 30 + thing;
+      if (number % 4 === 1) {
+        const heir = signerFromSeed(new Uint8Array(32).fill(60 + thing));
+        return own.add(issueSuccession(signerOf(byte), heir, { mesh: mesh.did }, NOW_MS).jws);
+      }
+      if (number % 4 === 3) {
+        const of = { aud: alice.did, sub: signerOf(byte).did, cap: [ALL_FILES] };
+        const grant = issueGrant(
+          signerOf(byte),
+          { ...of, expiresAt: NOW_MS / 1000 + 3600 },
+          NOW_MS,
+        );
+        return own.add(issueRevocation(signerOf(byte), grant, NOW_MS).jws);
+      }
+      return own.add(MEMBERS[thing] ?? '');
+    },
+    seen: async () => [
+      own.digest(),
+      successions
+        .all()
+        .map(({ claims }) => claims.sub)
+        .sort(),
+    ],
+    close: () => book.stop(),
+  };
+};
+
+const secrets: OpenRoom = async (table) => {
+  const identity = { seed: new Uint8Array(32).fill(7) };
+  const store = createSecretStore({
+    table: table('secrets'),
+    sealer: () => sealerOf(identity, 'secrets'),
+    clock: manualClock(),
+    logger,
+  });
+  await store.load();
+  return {
+    change: ({ thing, number }) =>
+      number % 2 === 1
+        ? store.remove(`S${thing}`)
+        : store.set(`S${thing}`, new Secret(String(number))),
+    seen: async () => (await store.list()).map(({ name }) => [name, store.lookup(name)]),
+    close: nothing,
+  };
+};
+
+const logins: OpenRoom = async (table) => {
+  const sealer = sealerOf({ seed: new Uint8Array(32).fill(7) }, 'logins');
+  const store = createLoginStore({ table: table('logins'), sealer, logger });
+  const url = 'https://mcp.example.com/mcp';
+  return {
+    change: ({ thing, number }) =>
+      number % 2 === 1
+        ? store.delete(`s${thing}`)
+        : store.put(`s${thing}`, { url, issuer: url, client: { clientId: `c${number}` } }),
+    seen: () => Promise.all([0, 1, 2, 3, 4, 5].map((thing) => store.get(`s${thing}`, url))),
+    close: nothing,
+  };
+};
+
+const apiKeys: OpenRoom = async (table) => {
+  const keys = createApiKeys({ table: table('api-keys'), clock: manualClock(), logger });
+  await keys.load();
+  return {
+    async change({ thing, number }) {
+      const name = `k${thing}`;
+      const isThere = keys.list().some((key) => key.name === name);
+      if (number % 2 === 1) return isThere && keys.revoke(name);
+      return !isThere && keys.create({ name, scopes: ['*'] });
+    },
+    seen: async () =>
+      keys
+        .list()
+        .map(({ id, name }) => [name, id])
+        .sort(([a = ''], [b = '']) => (a < b ? -1 : 1)),
+    close: nothing,
+  };
+};
+
+const checkpoints: OpenRoom = async (table) => {
+  const store = createCheckpointStore({ table: table('checkpoints'), clock: manualClock() });
+  await store.load();
+  return {
+    async change({ thing, number }) {
+      const signer = signerOf(40 + thing);
+      return store.add(
+        sealLine(signer, 'checkpoint', { seq: number, hash: 'a'.repeat(64), at: number }),
+      );
+    },
+    seen: async () =>
+      store
+        .nodes()
+        .toSorted()
+        .map((did: Did) => store.of(did).map(({ seq }) => seq)),
+    close: nothing,
+  };
+};
+
+const approvals: OpenRoom = async (table) => {
+  const queue = createApprovals({
+    table: table('approvals'),
+    clock: manualClock(),
+    logger,
+    callerRules: { of: () => ({ mayApprove: true }) as CallerRules },
+  });
+  await queue.start();
+  const by = { principal: { kind: 'operator' }, via: 'library' } as const;
+  return {
+    async change({ thing, number }) {
+      const waiting = queue.list('pending').toReversed()[thing];
+      if (number % 2 === 1) return waiting !== undefined && queue.deny(waiting.id, by);
+      return queue.open({
+        kind: 'permission',
+        principal: { kind: 'agent', did: signerOf(50 + thing).did },
+        resource: `tool:files/t${number}`,
+        ability: 'tool/call',
+        rule: 'ask',
+        timeoutMs: 3_600_000,
+      } as never);
+    },
+    seen: async () =>
+      queue
+        .list()
+        .map(({ id, state }) => [id, state])
+        .sort(([a = ''], [b = '']) => (a < b ? -1 : 1)),
+    close: () => queue.stop(),
+  };
+};
+
+/** All that rooms keep in tables, by name. */
+export const KEPT_ROOMS: Readonly<Record<string, OpenRoom>> = {
+  'the entries of a board': board,
+  'grants that we issued, and our revocations': grants,
+  'grants that we received': received,
+  'counters of uses': counters,
+  'records of the mesh, and successions': records,
+  secrets,
+  logins,
+  'API keys': apiKeys,
+  'checkpoints that were seen': checkpoints,
+  approvals,
+};
