@@ -79,7 +79,7 @@ export async function openIdentityState(
     throw error;
   }
   const admission = createMeshAdmission(
-    { identity, ownMesh, grants, clock, logger: meshLogger },
+    { identity, ownMesh, grants, clock, logger: meshLogger, health },
     init,
   );
   const retired = successions.of(identity.did);

@@ -30,8 +30,8 @@ import { wireParts } from './node-wiring.ts';
 import type { NodeEvents } from './node-wiring.ts';
 import { previousKeyOf } from './rotation/index.ts';
 
-/** How long a start waits for the node's servers: as long as one of them may take, and a second. */
-const SETTLE_TIMEOUT_MS = 31_000;
+/** How long a start waits for the node's servers: as long as one of them may take, and its sandbox. */
+const SETTLE_TIMEOUT_MS = 35_000;
 /** How long a ticket holds when the library is not told. */
 const TICKET_MS = 86_400_000;
 

@@ -20,7 +20,7 @@ import { renderBars } from './bars.ts';
 import type { Bar } from './bars.ts';
 import { startLoader } from './loader-process.ts';
 import type { Loader } from './loader-process.ts';
-import { rssMiB } from './cpu.ts';
+import { cpuUs, rssMiB } from './cpu.ts';
 import type { HostileSize } from './size.ts';
 
 const CALLERS = 16;
@@ -45,6 +45,8 @@ export interface HostileRow {
   readonly ratio: number;
   /** Median of how the node's CPU for a call stands to that beside the attack: tells where the time goes. */
   readonly cpuRatio: number;
+  /** CPU of the node beside the attack when nobody calls, as a share of a core. */
+  readonly nodeShare: number;
   /** What the attacker managed a second, and its share of a core. */
   readonly actsPerSecond: number;
   readonly share: number;
@@ -122,7 +124,11 @@ async function measure(
   const rounds: Round[] = [];
   let said = '';
   const durationMs = size.roundMs + 2 * MARGIN_MS;
+  await owner.run(['peers', 'forgive', world.peerId]);
+  const alone = await nodeShare(world, attack, durationMs);
   for (let round = 0; round < size.rounds; round += 1) {
+    // Each round has the whole attack: not only what is left of it while its author is kept out.
+    await owner.run(['peers', 'forgive', world.peerId]);
     const attacking = attacker.attack({ name: attack.name, target, durationMs });
     await sleep(MARGIN_MS);
     const attacked = await calls(world, size.roundMs);
@@ -134,7 +140,6 @@ async function measure(
     await burning;
     rounds.push({ attacked, control, acts, share });
   }
-  await owner.run(['peers', 'forgive', world.peerId]);
   const of = (pick: (round: Round) => number): number => percentile(rounds.map(pick), 0.5);
   return {
     name: attack.name,
@@ -143,11 +148,23 @@ async function measure(
     control: of(({ control }) => control.perSecond),
     ratio: of(({ attacked, control }) => attacked.perSecond / control.perSecond),
     cpuRatio: of(({ attacked, control }) => control.cpuUsPerCall / attacked.cpuUsPerCall),
+    nodeShare: alone,
     actsPerSecond: of((round) => (round.acts / durationMs) * 1000),
     share: of((round) => round.share),
     growthMiB: rssMiB(pidOf(owner)) - before,
     said,
   };
+}
+
+/** What the attack alone costs the node: told, and no bar, because it hangs on the machine. */
+async function nodeShare(
+  { attacker, owner, target }: World,
+  { name }: Attack,
+  durationMs: number,
+): Promise<number> {
+  const before = cpuUs([pidOf(owner)]) ?? Number.NaN;
+  await attacker.attack({ name, target, durationMs });
+  return ((cpuUs([pidOf(owner)]) ?? Number.NaN) - before) / 1000 / durationMs;
 }
 
 /** Calls a second; 0 when the calls failed, as they do while a node is overrun. */
@@ -254,9 +271,10 @@ function barsOf(row: HostileRow): readonly Bar[] {
 
 function line(row: HostileRow): string {
   const { title, control, attacked, ratio, cpuRatio, actsPerSecond, share, growthMiB, said } = row;
+  const nodePercent = (row.nodeShare * 100).toFixed(0);
   return (
     `  ${title}\n    ${control.toFixed(0)} → ${attacked.toFixed(0)} calls/s, × ${ratio.toFixed(2)} (CPU × ${cpuRatio.toFixed(2)});` +
-    ` ${actsPerSecond.toFixed(0)} acts/s at ${(share * 100).toFixed(0)} % of a core; ${growthMiB.toFixed(0)} MiB more\n` +
+    ` ${actsPerSecond.toFixed(0)} acts/s at ${(share * 100).toFixed(0)} % of a core, the node alone ${nodePercent} %; ${growthMiB.toFixed(0)} MiB more\n` +
     `    status: ${said === '' ? '–' : said}\n`
   );
 }

@@ -125,7 +125,7 @@ export function heartbeat(more: Readonly<Record<string, unknown>> = {}): Uint8Ar
   });
 }
 
-const STARTED = Date.now() + 1000;
+const STARTED = Date.now();
 
 const heartbeats = gossip('heartbeats', 'well-formed heartbeats', () => () => ({
   topic: 'heartbeat',

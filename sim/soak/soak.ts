@@ -3,7 +3,7 @@
  * a little, so that what is kept on purpose is there; then the memory is measured after a collection
  * in the node itself; then everything in full; and then the memory is measured again.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { percentile } from '../report.ts';
@@ -19,7 +19,7 @@ import {
   reload,
 } from './phases.ts';
 import type { Tally } from './phases.ts';
-import { startWorld } from './world.ts';
+import { MARK, startWorld } from './world.ts';
 import type { SoakSize, World } from './world.ts';
 
 const SAMPLE_EACH_MS = 1000;
@@ -28,7 +28,7 @@ const MEMORY_GROWTH_MAX = 0.1;
 const P50_GROWTH_MAX = 0.5;
 const P50_SLACK_MS = 0.2;
 const MIB = 1024 * 1024;
-const GROUP_GONE_MS = 30_000;
+const GONE_MS = 30_000;
 
 /** The whole, as `npm run soak` does it. */
 export const FULL: SoakSize = {
@@ -93,12 +93,12 @@ type Work = readonly [title: string, count: number, run: (count: number, tally: 
 /** Runs it; `print` hears each line when it is there. */
 export async function soak(size: SoakSize, print: (text: string) => void): Promise<SoakReport> {
   const root = await mkdtemp(join(tmpdir(), 'starling-soak-'));
-  const pids = new Set<number>();
+  const crashed = { count: 0 };
   const phases: PhaseResult[] = [];
   let world: World | undefined;
   try {
     world = await startWorld(root, size);
-    const works = worksOf(root, world, size, pids);
+    const works = worksOf(root, world, size, crashed);
     const calm = newTally();
     for (const [title, count, run] of works) {
       const from = performance.now();
@@ -131,7 +131,7 @@ export async function soak(size: SoakSize, print: (text: string) => void): Promi
       ...memoryChecks(before, after),
       answersCheck([calm, ...phases]),
       p50Check(p50Before, p50After),
-      await orphansCheck(pids),
+      await orphansCheck(crashed.count),
     ];
     return { before, phases, checks };
   } finally {
@@ -155,10 +155,15 @@ async function keptMemory(world: World, samples: number): Promise<Memory> {
   };
 }
 
-function worksOf(root: string, world: World, size: SoakSize, pids: Set<number>): readonly Work[] {
+function worksOf(
+  root: string,
+  world: World,
+  size: SoakSize,
+  crashed: { count: number },
+): readonly Work[] {
   return [
     ['abandoned sessions', size.sessions, (count, tally) => abandon(world, count, tally)],
-    ['upstream crashes', size.crashes, (count, tally) => crash(world, count, tally, pids)],
+    ['upstream crashes', size.crashes, (count, tally) => crash(world, count, tally, crashed)],
     ['config reloads', size.reloads, (count, tally) => reload(world, count, tally)],
     ['whole lists', size.lists, (count, tally) => list(world, size.tools, count, tally)],
     ['slow readers', 1, (_, tally) => readSlowly(world, size.slowCalls, tally)],
@@ -202,29 +207,31 @@ function p50Check(beforeMs: number, afterMs: number): Check {
   };
 }
 
-/** Each server led a process group: what it started and left behind is in it still. */
-async function orphansCheck(pids: ReadonlySet<number>): Promise<Check> {
-  const deadline = performance.now() + GROUP_GONE_MS;
-  let left = [...pids];
-  while (left.length > 0 && performance.now() < deadline) {
-    left = left.filter(groupExists);
+/** What the servers that crashed have left, themselves and the processes that they had started. */
+async function orphansCheck(crashed: number): Promise<Check> {
+  const deadline = performance.now() + GONE_MS;
+  let left = await marked();
+  while (left > 0 && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 50));
+    left = await marked();
   }
   return {
     title: 'orphans',
-    measured: `${left.length} of ${pids.size} process groups`,
+    measured: `${left} processes of ${crashed} servers`,
     bar: 'none',
-    pass: left.length === 0 && pids.size > 0,
+    pass: left === 0 && crashed > 0,
   };
 }
 
-function groupExists(pid: number): boolean {
-  try {
-    return process.kill(-pid, 0);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
-    throw error;
-  }
+/** How many processes of the machine carry the mark (Linux; elsewhere there is nothing to see). */
+async function marked(): Promise<number> {
+  const names = await readdir('/proc').catch(() => []);
+  const texts = await Promise.all(
+    names
+      .filter((name) => /^\d+$/.test(name))
+      .map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
+  );
+  return texts.filter((text) => text.split('\0').includes(MARK)).length;
 }
 
 function line(title: string, tally: Tally, seconds: number, { rss, heapUsed, external }: Memory) {

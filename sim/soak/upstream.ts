@@ -1,6 +1,7 @@
 /**
  * The MCP server behind the soak: newline-delimited JSON-RPC on standard streams. It dies on command,
- * and starts a process of its own that must die with it. `argv[2]` is how many tools it lists besides.
+ * and starts a process of its own that must die with it, called by `argv[3]`. `argv[2]` is how many tools it
+ * lists besides.
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -33,7 +34,8 @@ const description =
   'A tool of the soak, described in about as many words as tools have on average.';
 const inputSchema = { type: 'object', properties: { message: { type: 'string' } } };
 
-if (process.argv[3] === 'with-child') spawn('sleep', [LONG_S], { stdio: 'ignore' });
+const [, , , mark] = process.argv;
+if (mark !== undefined) spawn('sleep', [LONG_S], { argv0: mark, stdio: 'ignore' });
 
 function send(message: object): void {
   process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);

@@ -59,6 +59,9 @@ export interface World {
   stop(): Promise<void>;
 }
 
+/** A word among the arguments of all processes of the servers that crash. */
+export const MARK = `soak-${process.pid}`;
+
 type Servers = Readonly<Record<string, object>>;
 
 function serversOf(size: SoakSize, extra?: string): Servers {
@@ -69,7 +72,7 @@ function serversOf(size: SoakSize, extra?: string): Servers {
   return {
     small: server(),
     many: server(String(size.tools)),
-    ...Object.fromEntries(FRAIL.map((name) => [name, server('0', 'with-child')])),
+    ...Object.fromEntries(FRAIL.map((name) => [name, server('0', MARK)])),
     ...(extra === undefined ? {} : { [extra]: server() }),
   };
 }
@@ -120,19 +123,20 @@ export async function startWorld(root: string, size: SoakSize): Promise<World> {
   };
 }
 
-/** Asks over the node's own socket, where the session ends with the connection. */
+/** Asks over the node's own socket as its operator, where the session ends with the connection. */
 async function sessionsOf(path: string): Promise<Readonly<Record<string, number>>> {
   const socket = connect(path);
   const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: {} };
   const call = { name: 'starling__status', arguments: {} };
   const messages = [
+    { jsonrpc: '2.0', id: 'attach', method: 'starling/attach', params: { as: 'operator' } },
     { jsonrpc: '2.0', id: 0, method: 'initialize', params },
     { jsonrpc: '2.0', id: 1, method: 'tools/call', params: call },
   ];
   socket.end(messages.map((message) => `${JSON.stringify(message)}\n`).join(''));
   for await (const line of createInterface({ input: socket })) {
     const { id, result } = JSON.parse(line) as {
-      id?: number;
+      id?: number | string;
       result?: { structuredContent: { sessions: Record<string, number> } };
     };
     if (id === 1 && result !== undefined) return result.structuredContent.sessions;

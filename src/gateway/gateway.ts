@@ -81,7 +81,7 @@ export interface GatewayComponents {
   readonly grants: GrantBook;
   readonly keys: ApiKeys;
   readonly pins: Pins;
-  readonly network: Pick<Network, 'open' | 'handle'>;
+  readonly network: Pick<Network, 'open' | 'handle' | 'report'>;
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'byAlias' | 'inStep' | 'events'>;
   readonly clock: Clock;
   readonly random: Random;
@@ -177,6 +177,7 @@ class NodeGateway implements Gateway {
       facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },
     });
     this.#catalogs = createPeerCatalogs({
+      changesTooOften: (peer) => components.network.report(peer, 'catalogs'),
       ...components,
       open: (peer, notification) =>
         openPeerChannel(this.#peerChannelComponents(), this.#peerChannelInit(), peer, {

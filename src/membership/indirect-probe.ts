@@ -3,12 +3,14 @@
  * probe (Das et al., "SWIM", DSN 2002, §4.1). One question, one answer, both CBOR.
  */
 import { decode, encode } from 'cborg';
-import { messageOf, withDeadline } from '../core/index.ts';
+import { StarlingError, messageOf, withDeadline } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
 import { createMessageStream } from '../network/index.ts';
 import type { Network, PeerStream } from '../network/index.ts';
 
 const PROTOCOL = '/starling/probe/1';
+/** How long the question of who has opened a stream may take. */
+const QUESTION_TIMEOUT_MS = 10_000;
 const MESSAGE_BYTES_MAX = 1024;
 
 /** What witnesses are asked with. */
@@ -36,6 +38,10 @@ export function createIndirectProbe({
 
   const answer = (stream: PeerStream): void => {
     const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
+    const cancel = clock.schedule(QUESTION_TIMEOUT_MS, () =>
+      channel.abort(new StarlingError('STARLING_TIMEOUT', 'no question came')),
+    );
+    channel.onEnd(cancel);
     channel.onMessage((bytes) => {
       const peer = textOf(bytes, 'peer');
       channel.send(encode({ connected: network.connected().some((known) => known === peer) }));

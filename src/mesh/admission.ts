@@ -4,7 +4,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { ERRORS, StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, ErrorCode, Logger, PeerId, Secret } from '../core/index.ts';
+import type { Clock, ErrorCode, Health, Logger, PeerId, Secret } from '../core/index.ts';
 import { parseSuccession } from '../grants/index.ts';
 import type { Grant, GrantBook, Succession } from '../grants/index.ts';
 import { didFromPeerId, randomSeed, signerFromSeed } from '../identity/index.ts';
@@ -31,6 +31,8 @@ export interface MeshAdmissionComponents {
   readonly grants: GrantBook;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Hears that a newcomer's clock is too far from ours. */
+  readonly health?: Pick<Health, 'raise' | 'clear'>;
 }
 
 /** What a new ticket is for. */
@@ -114,11 +116,16 @@ class TicketAdmission implements MeshAdmission {
   }
 
   async takeTicket(text: Secret): Promise<readonly string[]> {
-    const { ownMesh, clock } = this.#components;
+    const { ownMesh, clock, identity } = this.#components;
     const ticket = parseTicket(text);
     ownMesh.requireSame(ticket.mesh, ticket.name);
     // A service keeps its ticket in its settings: a member has no more use for it, however old it is.
     if (ownMesh.isMember()) return ticket.addresses;
+    if (ticket.inviter === identity.peerId) {
+      throw new StarlingError('STARLING_TICKET_INVALID', 'this node has made that ticket itself', {
+        hint: 'paste it on the machine that is to join',
+      });
+    }
     requireInTime(ticket, clock.now());
     await ownMesh.enter(ticket.mesh, ticket.name);
     this.#ticket = ticket;

@@ -2,8 +2,8 @@
  * Lets a newcomer in by its ticket. Who made the ticket is asked where that one can be reached, so that
  * one member counts its uses; members that are cut off from the maker count by what they know themselves.
  */
-import { ERRORS, StarlingError } from '../core/index.ts';
-import type { Clock, Did, ErrorCode, PeerId } from '../core/index.ts';
+import { ERRORS, StarlingError, clockText } from '../core/index.ts';
+import type { Clock, Did, ErrorCode, Health, PeerId } from '../core/index.ts';
 import { parseGrant } from '../grants/index.ts';
 import type { Grant, GrantBook } from '../grants/index.ts';
 import { didFromPeerId, peerIdFromDid } from '../identity/index.ts';
@@ -12,7 +12,8 @@ import type { Hello, InviteProof } from '../network/index.ts';
 import type { InviteAnswer, InviteQuestion } from './invite-messages.ts';
 import { mayPassOn, usesOf } from './invites.ts';
 import type { OwnMesh } from './mesh.ts';
-import { requireProof, requireUnused, verifyCarried } from './ticket-check.ts';
+import { CLOCKS_APART, requireProof, requireUnused, verifyCarried } from './ticket-check.ts';
+import type { ShownInvite } from './ticket-check.ts';
 
 /** What redeeming works with. */
 export interface RedeemComponents {
@@ -20,7 +21,12 @@ export interface RedeemComponents {
   readonly ownMesh: OwnMesh;
   readonly grants: GrantBook;
   readonly clock: Clock;
+  /** Hears that a newcomer's clock is too far from ours. */
+  readonly health?: Pick<Health, 'raise' | 'clear'>;
 }
+
+/** Health warning while the last newcomer was refused because of its clock. */
+const NEWCOMER_CLOCK = 'newcomer-clock';
 
 /** Asks the maker of a ticket; undefined when that one can't be reached. */
 export type AskInviter = (
@@ -66,7 +72,7 @@ class TicketRedeemer implements Redeemer {
     const did = didFromPeerId(peer);
     const shown = { proof, newcomer: peer, member: identity.peerId, mesh, time: hello.time };
     const carried = proof.key === undefined ? verifyCarried(records, proof) : undefined;
-    requireProof(shown, proof.key ?? carried?.claims.aud ?? identity.did, clock.now());
+    this.#requireProof(shown, proof.key ?? carried?.claims.aud ?? identity.did, clock.now());
     const known = records.membershipOf(did);
     if (known !== undefined) return known;
     // Nothing is used up by asking one who may let nobody in.
@@ -95,6 +101,27 @@ class TicketRedeemer implements Redeemer {
     } catch (error) {
       if (!(error instanceof StarlingError)) throw error;
       return { ok: false, code: error.code, reason: error.message };
+    }
+  }
+
+  /** Only who holds a ticket of this mesh can have its clock told. */
+  #requireProof(shown: ShownInvite, key: Did, nowMs: number): void {
+    const { health, ownMesh } = this.#components;
+    try {
+      requireProof(shown, key, nowMs);
+      health?.clear(NEWCOMER_CLOCK);
+    } catch (error) {
+      const isClock = error instanceof StarlingError && error.data['rule'] === CLOCKS_APART;
+      const isKnown = shown.proof.key === undefined || ownMesh.records().invitesTo(key).length > 0;
+      if (isClock && isKnown) {
+        const offset = { alias: shown.newcomer, clockOffsetMs: shown.time - nowMs };
+        health?.raise({
+          code: NEWCOMER_CLOCK,
+          text: `a node that wants to join was refused: ${clockText(offset)}`,
+          hint: 'set the clock that is wrong, best by NTP (timedatectl set-ntp true), and start that node again',
+        });
+      }
+      throw error;
     }
   }
 

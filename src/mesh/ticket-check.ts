@@ -15,6 +15,8 @@ import type { Ticket } from './ticket-parts.ts';
  * clocks can join; and a proof that was overheard could be shown again for longer, by the same peer only.
  */
 const PROOF_AGE_MAX_MS = 300_000;
+/** In `data.rule` of a refusal because of clocks. */
+export const CLOCKS_APART = 'clocks-apart';
 
 /** @throws STARLING_TICKET_EXPIRED when the ticket's time is over by `nowMs` */
 export function requireInTime(ticket: Ticket, nowMs: number): void {
@@ -48,16 +50,20 @@ export interface ShownInvite {
  */
 export function requireProof(shown: ShownInvite, key: Did, nowMs: number): void {
   const { proof, newcomer, member, mesh, time } = shown;
+  const message = proofOf(newcomer, member, mesh, time);
+  if (!verifySignature(key, message, proof.signature)) {
+    throw invalid("the proof of the ticket's key does not hold");
+  }
   if (Math.abs(nowMs - time) > PROOF_AGE_MAX_MS) {
     throw new StarlingError(
       'STARLING_JOIN_REFUSED',
       `the clocks of the two machines are more than 5 minutes apart: it is ${new Date(nowMs).toISOString()} here, and ${new Date(time).toISOString()} at the machine that wants to join`,
-      { hint: 'set the clock that is wrong, best by NTP: timedatectl set-ntp true' },
+      {
+        hint: 'set the clock that is wrong, best by NTP: timedatectl set-ntp true',
+        data: { rule: CLOCKS_APART },
+      },
     );
   }
-  const message = proofOf(newcomer, member, mesh, time);
-  if (verifySignature(key, message, proof.signature)) return;
-  throw invalid("the proof of the ticket's key does not hold");
 }
 
 /**

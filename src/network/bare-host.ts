@@ -82,7 +82,7 @@ function bare(connection: Connection, clock: Clock): BareConnection {
         maxOutboundStreams: Infinity,
       });
       const components = { clock, logger: silentLogger };
-      return createPeerStream(components, { stream, peer: peerOf(connection) });
+      return createPeerStream(components, { stream, peer: peerOf(connection), connection });
     },
     abort: () => connection.abort(new Error('the connection is not needed any more')),
   };

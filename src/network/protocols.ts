@@ -1,7 +1,6 @@
 /** The protocols of this node, over all runs of the network: who serves each, and streams opened with one. */
 import type { Connection, Stream } from '@libp2p/interface';
 import { StarlingError, messageOf, toStarlingError } from '../core/index.ts';
-import type { Clock, Logger, PeerId } from '../core/index.ts';
 import { abortReason } from './abort.ts';
 import type { AdmissionStates } from './admission/admission-states.ts';
 import { HELLO_PROTOCOL, PING_PROTOCOL, STREAMS_PER_PROTOCOL } from './constants.ts';
@@ -9,6 +8,7 @@ import type { Host } from './host/host.ts';
 import { peerOf } from './peer-id.ts';
 import { reasonText } from './failure-words.ts';
 import { createPeerStream } from './streams/stream.ts';
+import type { PeerStreamComponents } from './streams/stream.ts';
 import type { PeerStream } from './types.ts';
 
 type Handler = (stream: PeerStream) => void;
@@ -33,21 +33,18 @@ export interface Protocols {
 }
 
 /** Makes the protocols, none served. */
-export function createProtocols(components: {
-  readonly clock: Clock;
-  readonly logger: Logger;
-}): Protocols {
+export function createProtocols(components: PeerStreamComponents): Protocols {
   return new ProtocolTable(components);
 }
 
 class ProtocolTable implements Protocols {
-  readonly #components: { readonly clock: Clock; readonly logger: Logger };
+  readonly #components: PeerStreamComponents;
   readonly #handlers = new Map<string, Handler>();
   /** Protocols that streams were opened with or are accepted for. */
   readonly #used = new Set<string>();
   #run: Run | undefined;
 
-  constructor(components: { readonly clock: Clock; readonly logger: Logger }) {
+  constructor(components: PeerStreamComponents) {
     this.#components = components;
   }
 
@@ -73,7 +70,7 @@ class ProtocolTable implements Protocols {
         maxOutboundStreams: STREAMS_PER_PROTOCOL,
         runOnLimitedConnection: true,
       });
-      return this.#wrap(stream, peerOf(connection));
+      return this.#wrap(stream, connection);
     } catch (error) {
       if (signal.aborted) throw abortReason(signal);
       const peer = peerOf(connection);
@@ -101,7 +98,7 @@ class ProtocolTable implements Protocols {
 
   async #accept(run: Run, protocol: string): Promise<void> {
     const guarded = run.gate.guard((stream, connection) =>
-      this.#serve(protocol, this.#wrap(stream, peerOf(connection))),
+      this.#serve(protocol, this.#wrap(stream, connection)),
     );
     await run.host.node.handle(protocol, guarded, {
       maxInboundStreams: STREAMS_PER_PROTOCOL,
@@ -129,8 +126,8 @@ class ProtocolTable implements Protocols {
     }
   }
 
-  #wrap(stream: Stream, peer: PeerId): PeerStream {
-    return createPeerStream(this.#components, { stream, peer });
+  #wrap(stream: Stream, connection: Connection): PeerStream {
+    return createPeerStream(this.#components, { stream, peer: peerOf(connection), connection });
   }
 
   #report(work: Promise<void>, protocol: string): void {

@@ -26,8 +26,11 @@ let stateDir = '';
 let access: Readonly<Record<string, 'yes' | 'ask' | 'no'>> = {};
 
 beforeAll(async () => {
-  stateDir = await mkdtemp(join(tmpdir(), 'starling-attached-'));
-  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
+  const root = await mkdtemp(join(tmpdir(), 'starling-attached-'));
+  cleanups.push(() => rm(root, { recursive: true, force: true }));
+  stateDir = join(root, 'state');
+  // Beside the state folder, which no server sees.
+  const log = join(root, 'plain.log');
   const config = await loadConfig({
     env: { STARLING_CONFIG: '' },
     flags: {
@@ -41,7 +44,7 @@ beforeAll(async () => {
       mcpServers: {
         plain: {
           type: 'stdio',
-          ...SERVERS.fixture('plain.mjs', '--era', 'legacy', '--log', join(stateDir, 'plain.log')),
+          ...SERVERS.fixture('plain.mjs', '--era', 'legacy', '--log', log),
         },
       },
     },

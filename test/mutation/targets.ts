@@ -54,9 +54,15 @@ export const TARGETS: readonly Target[] = [
   ),
   ...of(
     ['test/grants/use/counters.test.ts', 'test/grants/attacks-on-calls.test.ts'],
-    'src/grants/use/charge-plan.ts',
-    'src/grants/use/evaluate-call.ts',
     'src/grants/use/counters.ts',
+  ),
+  ...of(
+    ['test/grants/use/charge-plan.test.ts', 'test/grants/attacks-on-calls.test.ts'],
+    'src/grants/use/charge-plan.ts',
+  ),
+  ...of(
+    ['test/grants/use/evaluate-call.test.ts', 'test/grants/attacks-on-calls.test.ts'],
+    'src/grants/use/evaluate-call.ts',
   ),
   ...of(['test/grants/book/succession.test.ts'], 'src/grants/format/succession.ts'),
   ...of(

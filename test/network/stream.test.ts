@@ -42,6 +42,21 @@ describe('a stream', () => {
     expect((await back).equals(sent)).toBe(true);
   });
 
+  it('that is busy without end leaves room for the others of its connection', async () => {
+    const [a, b] = await pair(echo);
+    const big = await b.network.open(a.id, ECHO, soon());
+    const small = await b.network.open(a.id, ECHO, soon());
+    big.onData((chunk) => void big.write(chunk));
+    big.write(randomBytes(8 * 1024 * 1024));
+    for (let call = 0; call < 10; call += 1) {
+      const answer = deferred<void>();
+      small.onData(() => answer.resolve());
+      small.write(new Uint8Array(100));
+      await answer.promise;
+    }
+    big.abort(new Error('enough'));
+  });
+
   it('says false over its high-water mark and resolves drained below its low one', async () => {
     const reader = deferred<PeerStream>();
     const [a, b] = await pair((stream) => reader.resolve(stream));

@@ -4,8 +4,8 @@
  * issued to the caller rides back the same way.
  */
 import type { Audit } from '../../audit/index.ts';
-import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock, Did, Json, JsonObject, Logger } from '../../core/index.ts';
+import { StarlingError, createBuckets, messageOf } from '../../core/index.ts';
+import type { Buckets, Clock, Did, Json, JsonObject, Logger } from '../../core/index.ts';
 import type { Grant, GrantBook, Revocation } from '../../grants/index.ts';
 import type { OnBehalfOf, Principal } from '../../guard/index.ts';
 import { didFromPeerId } from '../../identity/index.ts';
@@ -25,6 +25,7 @@ import {
 } from '../wire/peer-protocol.ts';
 import { createPeerWriter } from '../wire/peer-writer.ts';
 import type { PeerWriter } from '../wire/peer-writer.ts';
+import type { Receiver } from '../wire/reply.ts';
 import type { Initializing, Session, SessionComponents } from '../session/types.ts';
 import { createSessionDecoder } from './message-session.ts';
 
@@ -33,10 +34,19 @@ const SESSIONS_PER_PEER = 512;
 const REFUSAL_TIMEOUT_MS = 5000;
 /** What such a caller may say in one message; grants ride in the first. */
 const REFUSED_BYTES_MAX = 1024 * 1024;
+/**
+ * Messages that a peer may send, requests and all others. Requests have a limit of their own; over this one
+ * the peer's streams are not read for a while.
+ */
+const MESSAGES = { burst: 20_000, everyMs: 0.1 } as const;
+/** How long a stream may be open before its session begins. */
+const INITIALIZE_TIMEOUT_MS = 30_000;
+/** Grants of one peer that were looked at in vain, and how soon it may have another looked at. */
+const VAIN_GRANTS = { burst: 1024, everyMs: 100 } as const;
 
 /** What the transport works with. */
 export interface PeerTransportComponents {
-  readonly network: Pick<Network, 'handle'>;
+  readonly network: Pick<Network, 'handle' | 'report'>;
   readonly membership: Pick<Membership, 'peer' | 'inStep' | 'events'>;
   readonly grants: GrantBook;
   readonly audit: Pick<Audit, 'note'>;
@@ -66,6 +76,8 @@ export function createPeerTransport(
 class StreamTransport implements PeerTransport {
   readonly #components: PeerTransportComponents;
   readonly #messageBytes: number;
+  readonly #vainGrants: Buckets;
+  readonly #messages: Buckets;
   readonly #byHolder = new Map<Did, Set<PeerCaller>>();
   #stopHandling: (() => void) | undefined;
   readonly #grantsChanged = (holder: Did): void => {
@@ -79,6 +91,8 @@ class StreamTransport implements PeerTransport {
   constructor(components: PeerTransportComponents, messageBytes: number) {
     this.#components = components;
     this.#messageBytes = messageBytes;
+    this.#vainGrants = createBuckets(components.clock, VAIN_GRANTS);
+    this.#messages = createBuckets(components.clock, MESSAGES);
   }
 
   start(): void {
@@ -127,7 +141,12 @@ class StreamTransport implements PeerTransport {
     }
     let caller: PeerCaller;
     try {
-      caller = new PeerCaller(stream, holder, this.#components, this.#messageBytes);
+      const init = {
+        messageBytes: this.#messageBytes,
+        vainGrants: this.#vainGrants,
+        messages: this.#messages,
+      };
+      caller = new PeerCaller(stream, holder, this.#components, init);
     } catch (error) {
       refuse(stream, error, this.#components);
       return;
@@ -151,8 +170,13 @@ class PeerCaller {
   readonly #holder: Did;
   readonly #components: PeerTransportComponents;
   readonly #messageBytes: number;
+  readonly #vainGrants: Buckets;
+  readonly #messages: Buckets;
+  #isBlocked = false;
+  #cancelHold: (() => void) | undefined;
   readonly #output: PeerWriter;
   readonly #session: Session;
+  #cancelTimeout: (() => void) | undefined;
   /** Each is told once in a session: of thousands all would go out with each change. */
   readonly #told = new WeakSet<Grant | Revocation>();
 
@@ -161,12 +185,18 @@ class PeerCaller {
     stream: PeerStream,
     holder: Did,
     components: PeerTransportComponents,
-    messageBytes: number,
+    init: {
+      readonly messageBytes: number;
+      readonly vainGrants: Buckets;
+      readonly messages: Buckets;
+    },
   ) {
     this.#stream = stream;
     this.#holder = holder;
     this.#components = components;
-    this.#messageBytes = messageBytes;
+    this.#messageBytes = init.messageBytes;
+    this.#vainGrants = init.vainGrants;
+    this.#messages = init.messages;
     this.#output = createPeerWriter(stream, components.logger);
     this.#session = components.open({
       principal: this.#principal(undefined),
@@ -179,14 +209,51 @@ class PeerCaller {
       },
     });
     // The caller reads slower than it asks: take no more questions until it has read.
-    this.#output.onBlocked((blocked) => (blocked ? stream.pause() : stream.resume()));
+    this.#output.onBlocked((blocked) => {
+      this.#isBlocked = blocked;
+      this.#readOrWait();
+    });
   }
 
   /** Reads what the peer says. */
   serve(): void {
-    const init = { messageBytes: this.#messageBytes };
-    const decoder = createSessionDecoder(this.#session, this.#output, init);
-    this.#stream.onData((chunk) => decoder.push(chunk));
+    const { network, clock } = this.#components;
+    const { peer } = this.#stream;
+    const init = {
+      messageBytes: this.#messageBytes,
+      broken: () => network.report(peer, 'malformed'),
+    };
+    let count = 0;
+    const receiver: Receiver = {
+      receive: (frame, reply) => {
+        count += 1;
+        this.#session.receive(frame, reply);
+      },
+    };
+    const decoder = createSessionDecoder(receiver, this.#output, init);
+    this.#cancelTimeout = clock.schedule(INITIALIZE_TIMEOUT_MS, () =>
+      this.#stream.abort(new StarlingError('STARLING_TIMEOUT', 'no session has begun')),
+    );
+    this.#stream.onData((chunk) => {
+      count = 0;
+      decoder.push(chunk);
+      this.#hold(this.#messages.charge(peer, count));
+    });
+  }
+
+  /** Reads nothing for a while. */
+  #hold(forMs: number): void {
+    if (forMs === 0 || this.#cancelHold !== undefined) return;
+    this.#cancelHold = this.#components.clock.schedule(forMs, () => {
+      this.#cancelHold = undefined;
+      this.#readOrWait();
+    });
+    this.#readOrWait();
+  }
+
+  #readOrWait(): void {
+    if (this.#isBlocked || this.#cancelHold !== undefined) this.#stream.pause();
+    else this.#stream.resume();
   }
 
   /** What we have issued to the peer, or revoked, has changed: tells it, and asks the guard about its calls again. */
@@ -217,6 +284,8 @@ class PeerCaller {
   }
 
   end(): void {
+    this.#cancelTimeout?.();
+    this.#cancelHold?.();
     this.#session.end();
     this.#components.ended(this.#session);
   }
@@ -229,6 +298,7 @@ class PeerCaller {
   }
 
   #initializing(meta: JsonObject): Initializing {
+    this.#cancelTimeout?.();
     const behalf = behalfIn(meta[ON_BEHALF_OF_META], this.#stream, this.#holder, this.#components);
     if (behalf !== undefined) {
       endWith(behalf, this.#stream, this.#session, this.#components.clock);
@@ -243,11 +313,18 @@ class PeerCaller {
   }
 
   #present(value: Json | undefined): void {
-    const { grants, logger } = this.#components;
+    const { grants, logger, network } = this.#components;
+    const { peer } = this.#stream;
     const presented = stringsOf(value);
     if (presented.length === 0) return;
-    for (const { rule } of grants.present(this.#holder, presented)) {
-      logger.info({ peer: this.#stream.peer, rule }, 'presented grant refused');
+    if (this.#vainGrants.waitMs(peer) > 0) {
+      network.report(peer, 'records', presented.length);
+      return;
+    }
+    const refused = grants.present(this.#holder, presented);
+    if (refused.length > 0) this.#vainGrants.charge(peer, refused.length);
+    for (const { rule } of refused.slice(0, 1)) {
+      logger.debug({ peer, rule, count: refused.length }, 'presented grants refused');
     }
   }
 

@@ -27,6 +27,8 @@ export interface SessionDecoderInit {
   readonly messageBytes: number;
   /** True where the method `batch` has a list of calls for its params. */
   readonly takesMethodBatch?: boolean;
+  /** Hears of each message that is too long, or none at all. */
+  readonly broken?: () => void;
 }
 
 /** A decoder that feeds `receiver` with the lines it finds, and answers those that are no messages. */
@@ -38,6 +40,7 @@ export function createSessionDecoder(
   return createLineDecoder(init.messageBytes, {
     line: (bytes) => receiveBytes(receiver, bytes, output, init),
     oversize(sizeBytes, head, tail) {
+      init.broken?.();
       const error = new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
         `a message of ${sizeBytes} bytes is over the limit of ${init.messageBytes} (limits.messageBytes)`,
@@ -53,12 +56,13 @@ export function receiveBytes(
   receiver: Receiver,
   bytes: Buffer,
   output: LineOutput,
-  { takesMethodBatch = false }: Partial<SessionDecoderInit> = {},
+  { takesMethodBatch = false, broken }: Partial<SessionDecoderInit> = {},
 ): void {
   let incoming: Frame | BatchFrames | MethodBatch;
   try {
     incoming = (takesMethodBatch ? readMethodBatch(bytes) : undefined) ?? parseIncoming(bytes);
   } catch (error) {
+    broken?.();
     const { id } = error instanceof StarlingError ? error.data : {};
     output.urgent(errorBytes(isFrameId(id) ? id : null, errorOf(error)));
     return;

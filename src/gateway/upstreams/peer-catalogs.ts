@@ -3,8 +3,8 @@
  * what the peer grants us. The list is asked for again when the peer tells of a change, when another
  * digest comes with its heartbeat, and when it could not be had. A peer that goes takes its list along.
  */
-import { backoffMs, createScope, messageOf } from '../../core/index.ts';
-import type { Clock, Json, Logger, PeerId, Random, Scope } from '../../core/index.ts';
+import { backoffMs, createBuckets, createScope, messageOf } from '../../core/index.ts';
+import type { Buckets, Clock, Json, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import type { Directory, ServerCatalog } from '../../directory/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import { objectOf } from '../wire/era.ts';
@@ -17,6 +17,12 @@ const BACKOFF = { baseMs: 500, capMs: 30_000 };
 const LIST_TIMEOUT_MS = 15_000;
 /** Changes that come close together are listed together. */
 const REFRESH_DELAY_MS = 30;
+/**
+ * How much of its lists a peer may have us read: each costs {@link LIST_COST} and one for each item. So
+ * twenty short lists at once and one a second, or one of ten thousand tools in forty seconds.
+ */
+const ALLOWANCE = { burst: 5000, everyMs: 4 } as const;
+const LIST_COST = 250;
 /** Servers that one peer may list. */
 const SERVERS_MAX = 1000;
 const SERVER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
@@ -26,6 +32,8 @@ const INSTRUCTIONS_LENGTH_MAX = 16_384;
 export interface PeerCatalogsComponents {
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'events'>;
   readonly directory: Pick<Directory, 'set' | 'clear'>;
+  /** Hears each time that a peer tells of a change while it is over its allowance. */
+  readonly changesTooOften: (peer: PeerId) => void;
   /** Opens a session at a peer. */
   open(peer: PeerView, notification: (frame: NotificationFrame) => void): Promise<ServerChannel>;
   readonly clock: Clock;
@@ -42,11 +50,12 @@ export interface PeerCatalogs {
 /** Makes the follower of all peers' catalogs. */
 export function createPeerCatalogs(components: PeerCatalogsComponents): PeerCatalogs {
   const followed = new Map<PeerId, PeerCatalog>();
+  const allowance = createBuckets(components.clock, ALLOWANCE);
   const follow = (peer: PeerView): void => {
     const isHere = peer.state === 'alive' || peer.state === 'suspect';
     const catalog = followed.get(peer.peerId);
     if (isHere && catalog === undefined) {
-      const started = new PeerCatalog(components, peer.peerId);
+      const started = new PeerCatalog(components, allowance, peer.peerId);
       followed.set(peer.peerId, started);
       started.start();
     } else if (isHere) catalog?.heard(peer);
@@ -71,6 +80,7 @@ export function createPeerCatalogs(components: PeerCatalogsComponents): PeerCata
 /** Follows the catalog of one peer. */
 class PeerCatalog {
   readonly #components: PeerCatalogsComponents;
+  readonly #allowance: Buckets;
   readonly #peer: PeerId;
   readonly #scope: Scope;
   #channel: ServerChannel | undefined;
@@ -86,8 +96,9 @@ class PeerCatalog {
   #failures = 0;
   #wake: (() => void) | undefined;
 
-  constructor(components: PeerCatalogsComponents, peer: PeerId) {
+  constructor(components: PeerCatalogsComponents, allowance: Buckets, peer: PeerId) {
     this.#components = components;
+    this.#allowance = allowance;
     this.#peer = peer;
     this.#scope = createScope(components.clock);
   }
@@ -140,7 +151,9 @@ class PeerCatalog {
   }
 
   #notified(frame: NotificationFrame): void {
-    if (frame.method.endsWith('/list_changed')) this.#listSoon(REFRESH_DELAY_MS);
+    if (!frame.method.endsWith('/list_changed')) return;
+    if (this.#allowance.waitMs(this.#peer) > 0) this.#components.changesTooOften(this.#peer);
+    this.#listSoon(REFRESH_DELAY_MS);
   }
 
   /** Asks for the list after `delayMs`, once, however many ask for that meanwhile. */
@@ -148,7 +161,7 @@ class PeerCatalog {
     if (this.#isListing) this.#isStale = true;
     if (this.#isListing || this.#isDue) return;
     this.#isDue = true;
-    this.#scope.after(delayMs, () => {
+    this.#scope.after(Math.max(delayMs, this.#allowance.waitMs(this.#peer)), () => {
       this.#isDue = false;
       const channel = this.#channel;
       if (channel !== undefined && !this.#isListing) void this.#listAgain(channel);
@@ -180,7 +193,9 @@ class PeerCatalog {
       const { servers } = resultOf(response);
       if (this.#scope.closed) return;
       // The directory keeps what is well-formed of it.
-      directory.set(this.#peer, catalogsOf(servers));
+      const catalogs = catalogsOf(servers);
+      this.#allowance.charge(this.#peer, LIST_COST + itemsOf(catalogs));
+      directory.set(this.#peer, catalogs);
       this.#listedDigest = digest;
     } finally {
       this.#isListing = false;
@@ -203,6 +218,12 @@ class PeerCatalog {
       if (this.#scope.closed) done();
     });
   }
+}
+
+function itemsOf(catalogs: readonly ServerCatalog[]): number {
+  const count = ({ tools, resources, templates, prompts }: ServerCatalog): number =>
+    tools.length + resources.length + templates.length + prompts.length;
+  return catalogs.reduce((sum, catalog) => sum + count(catalog), 0);
 }
 
 /** The servers of a peer's answer, as far as they have the shape of one. */

@@ -18,7 +18,7 @@ const WEIGHTS: Readonly<Record<Misconduct, number>> = {
   heartbeats: 1,
   malformed: 5,
   records: 0.5,
-  catalogs: 1,
+  catalogs: 2,
   boards: 1,
 };
 

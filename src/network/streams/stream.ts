@@ -3,6 +3,7 @@
  * bounded, and nothing that libp2p throws gets past here.
  */
 import type { Stream } from '@libp2p/interface';
+import { asOurs } from '../failure-words.ts';
 import { StarlingError, toStarlingError } from '../../core/index.ts';
 import type { Clock, Logger, PeerId } from '../../core/index.ts';
 import {
@@ -14,19 +15,26 @@ import {
   STREAM_LOW_WATER_BYTES,
 } from '../constants.ts';
 import type { PeerStream } from '../types.ts';
+import { sendTurnsOf } from './send-turns.ts';
+import type { SendTurns, Sender } from './send-turns.ts';
 
 /** What a stream needs. */
 export interface PeerStreamComponents {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Hears that a peer has sent what its protocol forbids, by which its stream was aborted. */
+  readonly violated?: (peer: PeerId) => void;
 }
 
-/** Wraps `stream`, which must be open and not read by anybody else. */
+/**
+ * Wraps `stream`, which must be open and not read by anybody else. Streams of one `connection` take turns to
+ * write.
+ */
 export function createPeerStream(
   components: PeerStreamComponents,
-  init: { readonly stream: Stream; readonly peer: PeerId },
+  init: { readonly stream: Stream; readonly peer: PeerId; readonly connection: object },
 ): PeerStream {
-  return new LibP2PPeerStream(components, init.stream, init.peer);
+  return new LibP2PPeerStream(components, init);
 }
 
 interface Waiter {
@@ -38,11 +46,16 @@ class LibP2PPeerStream implements PeerStream {
   readonly peer: PeerId;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #violated: ((peer: PeerId) => void) | undefined;
   readonly #stream: Stream;
 
   #outbox: Uint8Array[] = [];
   #outboxBytes = 0;
-  #flushScheduled = false;
+  readonly #turns: SendTurns;
+  readonly #sender: Sender = {
+    isBlocked: () => this.#outboxBytes > 0 && this.#stream.writableNeedsDrain,
+    send: () => this.#flush(),
+  };
   #drainWaiters: Waiter[] = [];
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -57,11 +70,16 @@ class LibP2PPeerStream implements PeerStream {
   #remoteFinished: boolean;
   #cancelCloseTimer: (() => void) | undefined;
 
-  constructor(components: PeerStreamComponents, stream: Stream, peer: PeerId) {
+  constructor(
+    components: PeerStreamComponents,
+    { stream, peer, connection }: Parameters<typeof createPeerStream>[1],
+  ) {
     this.#clock = components.clock;
     this.#logger = components.logger;
+    this.#violated = components.violated;
     this.#stream = stream;
     this.peer = peer;
+    this.#turns = sendTurnsOf(connection);
     this.#remoteFinished = stream.remoteWriteStatus === 'closed';
 
     // Without a reader libp2p would buffer 4 MiB and then reset; paused, the sender feels it.
@@ -160,37 +178,38 @@ class LibP2PPeerStream implements PeerStream {
     try {
       await this.#stream.close();
     } catch (error) {
-      this.abort(toStarlingError(error, 'STARLING_PEER_UNREACHABLE', 'a stream could not close'));
+      this.abort(asOurs(error, 'STARLING_PEER_UNREACHABLE', 'a stream could not close'));
     }
   }
 
   /** At the end of the current tick: everything written meanwhile goes in one send. */
   #scheduleFlush(): void {
-    if (this.#flushScheduled || this.#ended) return;
-    this.#flushScheduled = true;
-    setImmediate(() => {
-      this.#flushScheduled = false;
-      this.#flush();
-    });
+    if (!this.#ended) this.#turns.ask(this.#sender);
   }
 
-  #flush(): void {
+  /** Sends what one turn allows; gives whether there is more. */
+  #flush(): boolean {
     try {
       let sentBytes = 0;
-      while (this.#outboxBytes > 0 && !this.#ended && !this.#stream.writableNeedsDrain) {
-        // What other streams have to say comes between.
-        if (sentBytes >= SEND_TURN_BYTES) return this.#scheduleFlush();
+      while (
+        this.#outboxBytes > 0 &&
+        sentBytes < SEND_TURN_BYTES &&
+        !this.#ended &&
+        !this.#stream.writableNeedsDrain
+      ) {
         const batch = this.#takeBatch();
         this.#stream.send(batch);
         sentBytes += batch.length;
       }
     } catch (error) {
-      this.abort(toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `${this.peer} went away`));
-      return;
+      this.abort(asOurs(error, 'STARLING_PEER_UNREACHABLE', `${this.peer} went away`));
+      return false;
     }
     if (this.#outboxBytes === 0) this.#idle?.();
-    if (this.queuedBytes > STREAM_LOW_WATER_BYTES) return;
-    for (const waiter of this.#drainWaiters.splice(0)) waiter.resolve();
+    if (this.queuedBytes <= STREAM_LOW_WATER_BYTES) {
+      for (const waiter of this.#drainWaiters.splice(0)) waiter.resolve();
+    }
+    return this.#outboxBytes > 0;
   }
 
   /** Takes up to a batch from the outbox, as one buffer; a long chunk is cut, not copied. */
@@ -231,7 +250,10 @@ class LibP2PPeerStream implements PeerStream {
         reader(chunk);
       }
     } catch (error) {
-      this.#logger.warn({ peer: this.peer, error }, 'a stream was aborted by its reader');
+      // Who does this again and again is told of; a line for each would fill the disk.
+      this.#logger.debug({ peer: this.peer, error }, 'a stream was aborted by its reader');
+      if (isViolation(error)) this.#violated?.(this.peer);
+      else this.#logger.warn({ peer: this.peer, error }, 'a reader of a stream threw');
       this.abort(
         toStarlingError(error, 'STARLING_PROTOCOL_VIOLATION', `data of ${this.peer} can't be read`),
       );
@@ -247,9 +269,7 @@ class LibP2PPeerStream implements PeerStream {
 
   #onClose(error: Error | undefined): void {
     if (error !== undefined) {
-      this.#end(
-        toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `the stream to ${this.peer} broke`),
-      );
+      this.#end(asOurs(error, 'STARLING_PEER_UNREACHABLE', `the stream to ${this.peer} broke`));
     } else if (!this.#remoteFinished || this.#outboxBytes > 0) {
       this.#end(
         new StarlingError('STARLING_PEER_UNREACHABLE', `the connection to ${this.peer} was lost`, {
@@ -268,6 +288,7 @@ class LibP2PPeerStream implements PeerStream {
     this.#cancelCloseTimer?.();
     this.#outbox = [];
     this.#outboxBytes = 0;
+    this.#turns.leave(this.#sender);
     this.#idle?.();
     for (const waiter of this.#drainWaiters.splice(0)) waiter.reject(this.#endReason());
     for (const listener of this.#endListeners.splice(0)) {
@@ -297,4 +318,10 @@ class LibP2PPeerStream implements PeerStream {
       );
     }
   }
+}
+
+/** Whether the peer is to blame for what a reader threw. */
+function isViolation(error: unknown): boolean {
+  if (!(error instanceof StarlingError)) return false;
+  return error.code === 'STARLING_PROTOCOL_VIOLATION' || error.code === 'STARLING_LIMIT_EXCEEDED';
 }

@@ -155,7 +155,7 @@ export interface TestNode {
 export interface TestNodeInit {
   readonly wire?: Wire;
   /** In place of the wire. */
-  readonly network?: Pick<Network, 'open' | 'handle'>;
+  readonly network?: Pick<Network, 'open' | 'handle' | 'report'>;
   readonly seed?: number;
   readonly builtin?: readonly BuiltinTool[];
   readonly clock?: Clock;

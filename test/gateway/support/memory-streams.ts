@@ -118,10 +118,11 @@ export function createWire(): Wire {
 }
 
 /** What the gateway of `self` knows of the network. */
-export function networkOf(self: PeerId, wire: Wire): Pick<Network, 'open' | 'handle'> {
+export function networkOf(self: PeerId, wire: Wire): Pick<Network, 'open' | 'handle' | 'report'> {
   const mine = new Map<string, (stream: PeerStream) => void>();
   wire.handlers.set(self, mine);
   return {
+    report: () => undefined,
     handle(protocol, handler) {
       mine.set(protocol, handler);
       return () => mine.delete(protocol);

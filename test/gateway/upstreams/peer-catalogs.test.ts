@@ -33,6 +33,8 @@ interface Peer {
   /** Lists that it was asked for, and sessions that were opened. */
   asked: number;
   opened: number;
+  /** Times that it told of a change while it was over its allowance. */
+  complaints: number;
   notify(): void;
   end(): void;
   beat(digest: string): void;
@@ -66,6 +68,7 @@ async function followed(): Promise<Peer> {
     };
   };
   const catalogs = createPeerCatalogs({
+    changesTooOften: () => void (peer.complaints += 1),
     membership,
     directory: {
       set: (_: PeerId, servers: readonly ServerCatalog[]) => {
@@ -90,6 +93,7 @@ async function followed(): Promise<Peer> {
     servers: ['files'],
     asked: 0,
     opened: 0,
+    complaints: 0,
     notify: () => hear(CHANGED),
     end: () => end(),
     beat: (digest) => membership.set('alice', alice, { presence: { catalog: digest } as never }),
@@ -171,5 +175,26 @@ describe('the list of a peer', () => {
     peer.catalogs.stop();
     await peer.clock.advance(300_000);
     expect([peer.asked, peer.opened]).toEqual([2, 2]);
+  });
+
+  it('is asked for once a second at most when the peer tells of changes without end', async () => {
+    const peer = await followed();
+    for (let at = 0; at < 600; at += 1) {
+      peer.notify();
+      await peer.clock.advance(100);
+      await settle();
+    }
+    // Twenty at once, and one a second.
+    expect(peer.asked).toBeGreaterThan(60);
+    expect(peer.asked).toBeLessThan(100);
+    expect(peer.complaints).toBeGreaterThan(100);
+    peer.servers = ['git'];
+    await peer.clock.advance(120_000);
+    await settle();
+    peer.notify();
+    await peer.clock.advance(100);
+    await settle();
+    expect(peer.listed).toEqual(['git']);
+    peer.catalogs.stop();
   });
 });
