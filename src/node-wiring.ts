@@ -5,6 +5,7 @@ import type { PeerId } from './core/index.ts';
 import { auditKeysAndPins } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { auditGovernance, auditGrants } from './guard/index.ts';
+import { namePeer } from './membership/index.ts';
 import type { Membership, PeerView } from './membership/index.ts';
 import type { Parts } from './node-parts.ts';
 
@@ -73,11 +74,7 @@ function wireRevocations({ logger }: Base, { grants, ownMesh }: OpenState): void
 
 /** The same error, with the name by which people know the peer that it is about. */
 function named(error: Error, membership: Pick<Membership, 'peer'>): Error {
-  if (!(error instanceof StarlingError)) return error;
-  const { peer } = error.data;
-  const alias = membership.peer(String(peer) as PeerId)?.alias;
-  if (alias === undefined) return error;
-  const text = error.message.replace(String(peer), `${alias} (${String(peer)})`);
-  const { code, hint, data, cause } = error;
-  return new StarlingError(code, text, { ...(hint === undefined ? {} : { hint }), data, cause });
+  const id = error instanceof StarlingError ? error.data['peer'] : undefined;
+  const peer = typeof id === 'string' ? membership.peer(id as PeerId) : undefined;
+  return peer === undefined ? error : namePeer(error, peer);
 }

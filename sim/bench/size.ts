@@ -65,7 +65,7 @@ export const FULL: BenchSize = {
     rivals: true,
   },
   guard: { rounds: 5, samples: 60 },
-  hostile: { rounds: 2, roundMs: 1500, warmUpMs: 4000, attacks: [] },
+  hostile: { rounds: 3, roundMs: 1500, warmUpMs: 4000, attacks: [] },
 };
 
 /** One short round of what is ours: shows that the benchmark works; its figures say nothing. */

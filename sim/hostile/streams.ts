@@ -130,6 +130,7 @@ const grants = attack(
   'grants that nobody has signed, presented without end',
   async (tools, member) => {
     const { target, signal, act } = tools;
+    const stopRecords = serveRecords(member);
     while (!signal.aborted) {
       const stream = await openTo(member, target, MCP, signal);
       if (stream === undefined) continue;
@@ -145,8 +146,19 @@ const grants = attack(
       };
       await pour(stream, next, signal);
     }
+    stopRecords();
   },
 );
+
+/** Without its records nobody opens a session at a member, or serves one. */
+function serveRecords(member: Member): () => void {
+  return member.network.handle('/starling/records/1', (stream) => {
+    stream.onEnd(() => undefined);
+    stream.onData(() => undefined);
+    stream.write(prefixed(encode({ t: 'have', hashes: [] })));
+    void stream.close();
+  });
+}
 
 /** Serves whatever is asked on MCP streams that the target opens. */
 function serveCatalog(
@@ -188,10 +200,11 @@ function catalogOf(count: number, version: number): object {
 
 /** Shows `count` tools, which change each time that they are asked for, and tells of changes without end. */
 function catalogs(name: string, title: string, count: number, everyMs: number): Attack {
+  // Sessions that the target has opened last longer than one attack.
+  const open = new Set<PeerStream>();
   return attack(name, title, async (tools, member) => {
     const { target, signal, act } = tools;
     let version = 0;
-    const open = new Set<PeerStream>();
     const stop = serveCatalog(
       member,
       () => (act(), catalogOf(count, (version += 1))),
@@ -200,13 +213,7 @@ function catalogs(name: string, title: string, count: number, everyMs: number): 
         stream.onEnd(() => open.delete(stream));
       },
     );
-    // Without its records nobody opens a session at a member.
-    const stopRecords = member.network.handle('/starling/records/1', (stream) => {
-      stream.onEnd(() => undefined);
-      stream.onData(() => undefined);
-      stream.write(prefixed(encode({ t: 'have', hashes: [] })));
-      void stream.close();
-    });
+    const stopRecords = serveRecords(member);
     let heardAt = 0;
     while (!signal.aborted) {
       if (Date.now() - heardAt > HEARTBEAT_MS) {
@@ -242,6 +249,6 @@ export const streamAttacks: readonly Attack[] = [
   huge,
   records,
   grants,
-  catalogs('many-tools', `a catalog of ${TOOLS} tools that changes without end`, TOOLS, 100),
+  catalogs('many-tools', `a catalog of ${TOOLS} tools that changes without end`, TOOLS, 20),
   catalogs('list-changes', 'news of a changed list without end', 3, 0),
 ];

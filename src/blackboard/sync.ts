@@ -9,8 +9,8 @@
  * An update is applied and on disk before `done` is said. The stream ends with the sync: an idle stream
  * for each peer and board would cost more than opening one when digests differ.
  */
-import { StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, Logger, PeerId } from '../core/index.ts';
+import { StarlingError, createBuckets, messageOf } from '../core/index.ts';
+import type { Buckets, Clock, Logger, PeerId } from '../core/index.ts';
 import type { Network, PeerStream } from '../network/index.ts';
 import type { OpenBoard } from './board.ts';
 import type { BoardMessage, Digests } from './codec.ts';
@@ -32,7 +32,7 @@ export interface SyncedBoards {
 
 /** What a sync works with. */
 export interface BoardSyncComponents {
-  readonly network: Pick<Network, 'open'>;
+  readonly network: Pick<Network, 'open' | 'report'>;
   readonly boards: SyncedBoards;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -65,6 +65,8 @@ const SERVED_MAX = 8;
 const SERVED_PER_PEER_MAX = 2;
 const QUEUED_MAX = 256;
 const QUEUED_PER_PEER_MAX = 16;
+/** Syncs that one peer may ask for: one for each board when two meet, and repairs. */
+const ASKED = { burst: 200, everyMs: 250 } as const;
 const BLANK_VECTOR = new Uint8Array([0]);
 const NOTHING = new Uint8Array(0);
 
@@ -82,12 +84,14 @@ class StreamSync implements BoardSync {
   /** Every open stream, with how to end it. */
   readonly #open = new Set<(error: Error) => void>();
   readonly #served = new Map<PeerId, number>();
+  readonly #asked: Buckets;
   #servedCount = 0;
   #queue: PeerStream[] = [];
 
   constructor(components: BoardSyncComponents, updateBytesMax: number) {
     this.#components = components;
     this.#updateBytesMax = updateBytesMax;
+    this.#asked = createBuckets(components.clock, ASKED);
   }
 
   askDigests(peer: PeerId): Promise<Digests> {
@@ -115,7 +119,9 @@ class StreamSync implements BoardSync {
 
   serve(stream: PeerStream): void {
     const waiting = this.#queue.filter((queued) => queued.peer === stream.peer).length;
-    if (this.#queue.length >= QUEUED_MAX || waiting >= QUEUED_PER_PEER_MAX) {
+    const isOver = !this.#asked.take(stream.peer);
+    if (isOver) this.#components.network.report(stream.peer, 'boards');
+    if (isOver || this.#queue.length >= QUEUED_MAX || waiting >= QUEUED_PER_PEER_MAX) {
       stream.abort(
         new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many syncs of boards wait here'),
       );

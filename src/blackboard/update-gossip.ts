@@ -8,10 +8,10 @@ import type { Topic } from '../network/index.ts';
 import { encodeGossip } from './codec.ts';
 import { mergeUpdates } from './document.ts';
 
-/** How many updates others take of a node. */
-export const UPDATE_ALLOWANCE = { burst: 100, everyMs: 30 } as const;
+/** How many updates others take of a node: each costs every member about 5 ms. */
+export const UPDATE_ALLOWANCE = { burst: 40, everyMs: 50 } as const;
 /** How many this node sends: less than others take. */
-const OWN_PACE = { burst: 60, everyMs: 40 } as const;
+const OWN_PACE = { burst: 25, everyMs: 60 } as const;
 /** A longer update goes by sync only: a gossip message carries 64 KiB, its envelope included. */
 const GOSSIP_BYTES_MAX = 48 * 1024;
 

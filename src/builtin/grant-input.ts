@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { StarlingError } from '../core/index.ts';
 import type { Did, Json } from '../core/index.ts';
-import { parseResource, uriResource } from '../grants/index.ts';
+import { CAPABILITIES_MAX, parseResource, uriResource } from '../grants/index.ts';
 import type { Capability } from '../grants/index.ts';
 import { parseDid } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
@@ -132,10 +132,23 @@ export function capabilitiesOf(granted: Granted): readonly Capability[] {
     ),
     ...whole,
   ];
+  if (capabilities.length > CAPABILITIES_MAX) throw tooMany(capabilities.length);
   if (capabilities.length > 0) return capabilities;
   throw new StarlingError('STARLING_USAGE', 'a grant needs something to grant', {
     hint: "name tools, resources, prompts or servers, for example --tool 'files/*'",
   });
+}
+
+function tooMany(count: number): StarlingError {
+  const perServer = 2 + RESOURCE_ABILITIES.length;
+  return new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `one grant holds at most ${CAPABILITIES_MAX} rights, and this would need ${count}`,
+    {
+      hint: `a whole server takes ${perServer} and a resource ${RESOURCE_ABILITIES.length}: grant at most ${Math.floor(CAPABILITIES_MAX / perServer)} servers at a time, and the others by a second grant`,
+      data: { limit: CAPABILITIES_MAX },
+    },
+  );
 }
 
 /** `files/*` → `tool:files/*`. @throws STARLING_USAGE when it is no pattern of its kind */

@@ -18,6 +18,7 @@ export function summarise(
   components: SummaryComponents,
   grant: Grant,
   direction: 'issued' | 'received',
+  renewable: ReadonlySet<string> = renewableIn(components),
 ): GrantSummary {
   const did = direction === 'issued' ? grant.claims.aud : grant.claims.iss;
   const peer = components.membership.peer(peerIdFromDid(did));
@@ -35,12 +36,15 @@ export function summarise(
     did,
     capabilities: grant.claims.cap,
     ...(taken.length === 0 ? {} : { taken }),
-    renewed:
-      direction === 'issued' &&
-      components.grants.renewable().some((one) => one.grant.hash === grant.hash),
+    renewed: direction === 'issued' && renewable.has(grant.hash),
     issuedAt: grant.claims.iat * 1000,
     expiresAt: grant.claims.exp * 1000,
     state: components.grants.state(grant),
     ...(ticket === undefined ? {} : { ticket }),
   };
+}
+
+/** Hashes of the grants that are renewed, looked up once for a whole list. */
+export function renewableIn({ grants }: SummaryComponents): ReadonlySet<string> {
+  return new Set(grants.renewable().map(({ grant }) => grant.hash));
 }

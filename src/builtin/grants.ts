@@ -12,7 +12,7 @@ import {
   conditioned,
   seconds,
 } from './grant-input.ts';
-import { summarise } from './grant-summary.ts';
+import { renewableIn, summarise } from './grant-summary.ts';
 import { chainTools } from './grant-chain.ts';
 import type { ChainComponents } from './grant-chain.ts';
 import type {
@@ -114,9 +114,10 @@ function listTool(components: GrantComponents): BuiltinTool {
     hints: { readOnlyHint: true },
     clients: 'no',
     run(): GrantListResult {
+      const renewable = renewableIn(components);
       const issued = components.grants
         .issued()
-        .map((grant) => summarise(components, grant, 'issued'));
+        .map((grant) => summarise(components, grant, 'issued', renewable));
       const received = components.grants
         .received()
         .map((grant) => summarise(components, grant, 'received'));

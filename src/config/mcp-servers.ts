@@ -20,7 +20,10 @@ import type {
 } from './types.ts';
 
 type Entry = z.output<typeof mcpServerSchema>;
-type Base = Pick<McpServer, 'timeoutMs' | 'shared' | 'peerRoots' | 'idleMs' | 'remarks'>;
+type Base = Pick<
+  McpServer,
+  'timeoutMs' | 'shared' | 'sessions' | 'peerRoots' | 'idleMs' | 'remarks'
+>;
 
 /** What the entries are read with. */
 export interface ReadServersInit {
@@ -188,7 +191,11 @@ class EntryReader {
     if (entry.command !== undefined && url !== undefined) {
       return this.#wrong('', 'give it either a `command` or a `url`');
     }
+    if (entry.shared && entry.sessions !== undefined) {
+      this.#wrong('sessions', 'give it either `sessions` or `shared`');
+    }
     const base = {
+      ...(entry.sessions === undefined ? {} : { sessions: entry.sessions }),
       timeoutMs: entry.timeout ?? callTimeoutMs,
       shared: entry.shared,
       peerRoots: entry.peerRoots,

@@ -170,6 +170,12 @@ export const mcpServerSchema = z
       .optional()
       .describe('Milliseconds a call may take without progress.'),
     shared: flag.default(false).describe('One upstream session for all callers.'),
+    sessions: z
+      .literal('each', { error: 'each, or nothing' })
+      .optional()
+      .describe(
+        '`each`: a process (or upstream session) of its own for every session of a caller.',
+      ),
     peerRoots: flag.default(false).describe("Tell the server the roots of peers' clients, too."),
     idleTimeout: z
       .int()

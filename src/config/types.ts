@@ -7,6 +7,8 @@ interface ServerBase {
   readonly timeoutMs: number;
   /** One upstream session for all callers, instead of one for each. Default false. */
   readonly shared: boolean;
+  /** `each`: a process, or a session at the URL, for each session. Default: clients that can't be asked share. */
+  readonly sessions?: 'each';
   /** Is the server told the roots of peers' clients? Default false: of our own ones only. */
   readonly peerRoots: boolean;
   /** An upstream session unused for this long is ended; 0 never. Default 600000. */

@@ -130,7 +130,17 @@ function soundOf(
   const remark = (name: string, text: string, isLeftOut: boolean): void => {
     if (remarks.length < REMARKS_MAX) remarks.push({ kind: noun, name, text, isLeftOut });
   };
+  const overLimit = (count: number, limit: string): void => {
+    if (remarks.length >= REMARKS_MAX) return;
+    const text = `${count} of ${listed.length} are over ${limit}`;
+    remarks.push({ kind: noun, name: '', text, isLeftOut: true, overLimit: count });
+  };
   for (const [index, one] of listed.entries()) {
+    // A hundred thousand items of which none has the form would hold up everybody else for seconds.
+    if (index >= bounds.count + REMARKS_MAX) {
+      overLimit(listed.length - index, 'limits.tools');
+      break;
+    }
     const name = nameOf(one, key);
     const found = soundItem(facts, one);
     const id = found.item?.[key];
@@ -143,11 +153,7 @@ function soundOf(
       if (sound.length >= bounds.count || sizeBytes > budget.bytes) {
         const limit =
           sound.length >= bounds.count ? 'limits.tools' : 'the bytes that one catalog may have';
-        const overLimit = listed.length - index;
-        const text = `${overLimit} of ${listed.length} are over ${limit}`;
-        if (remarks.length < REMARKS_MAX) {
-          remarks.push({ kind: noun, name: '', text, isLeftOut: true, overLimit });
-        }
+        overLimit(listed.length - index, limit);
         break;
       }
       budget.bytes -= sizeBytes;

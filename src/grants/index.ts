@@ -1,4 +1,5 @@
 /** Grants: who may do what, provable offline. */
+export { CAPABILITIES_MAX } from './format/claims.ts';
 export { readCallArguments } from './chain/argument-caveat.ts';
 export { allows, allowsAlways } from './chain/capability.ts';
 export type { Asked, Needs, Verdict } from './chain/capability.ts';

@@ -1,4 +1,5 @@
 /** Who is alive: heartbeats, the failure detector, and what peers know of each other's audit logs. */
+export { namePeer } from './name-peer.ts';
 export { createCheckpointExchange } from './audit/checkpoint-exchange.ts';
 export type {
   CheckpointExchange,

@@ -39,6 +39,10 @@ const TELL_BYTES = 40 * 1024;
 const UNTOLD_MAX = 20_000;
 /** Records that one peer may have us look at in vain, and how soon it may have another. */
 const VAIN = { burst: 2000, everyMs: 20 };
+/** A sync beyond the allowance counts as much as so many records that are not to be had. */
+const SYNC_WEIGHT = 10;
+/** Syncs that one peer may ask for: each may take all the records that there are. */
+const SERVED = { burst: 30, everyMs: 1000 } as const;
 /** How long somebody may wait for records to be in step. */
 const STEP_TIMEOUT_MS = 15_000;
 /** Of two that meet one asks; the other asks too when nothing has come of it after this. */
@@ -98,6 +102,7 @@ class RecordCarrier implements RecordSync {
   readonly #heardTexts = new Set<string>();
   readonly #vain: Buckets;
   readonly #own: Buckets;
+  readonly #served: Buckets;
   #scope: Scope | undefined;
 
   constructor(components: RecordSyncComponents) {
@@ -105,6 +110,7 @@ class RecordCarrier implements RecordSync {
     this.#topic = components.network.topic(TOPIC, ALLOWANCE);
     this.#vain = createBuckets(components.clock, VAIN);
     this.#own = createBuckets(components.clock, OWN_PACE);
+    this.#served = createBuckets(components.clock, SERVED);
   }
 
   start(): void {
@@ -237,6 +243,11 @@ class RecordCarrier implements RecordSync {
   }
 
   #serve(stream: PeerStream): void {
+    if (!this.#served.take(stream.peer)) {
+      this.#components.network.report(stream.peer, 'records', SYNC_WEIGHT);
+      stream.abort(new StarlingError('STARLING_RATE_LIMITED', 'too many syncs of records'));
+      return;
+    }
     this.#exchange(stream).catch((error: unknown) =>
       this.#components.logger.debug(
         { peer: stream.peer, error: messageOf(error) },

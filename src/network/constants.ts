@@ -16,6 +16,8 @@ export const PING_BYTES = 32;
 export const HELLO_MAX_BYTES = 64 * KIB;
 /** How long a connection may stay without a successful hello. */
 export const HELLO_TIMEOUT_MS = 10 * SECOND_MS;
+/** Lines of the log about refused strangers: so many at once, and ten a minute. */
+export const REFUSAL_LINES = { burst: 20, everyMs: 6 * SECOND_MS } as const;
 /** How long a refused peer has to read why before its connection is closed. */
 export const REFUSAL_LINGER_MS = SECOND_MS;
 /** Inbound connections that may wait for their hello at the same time. */
@@ -137,6 +139,9 @@ export const CONNECTION_METERS = {
   waitingStreams: 700,
   controlFrames: { burst: 5000, everyMs: 1 },
 } as const;
+
+/** What a peer may send to libp2p's own services: see `limits/paced-streams.ts`. */
+export const SERVICE_BYTES = { burst: 512 * KIB, everyMs: SECOND_MS / (128 * KIB) } as const;
 
 /** How often one peer may connect: again at once after a restart, not again and again. */
 export const CONNECTIONS_PER_PEER = { burst: 12, everyMs: 2 * SECOND_MS } as const;

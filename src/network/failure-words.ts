@@ -2,6 +2,7 @@
  * Why a connection or stream failed, in our words: what libp2p and the system say is for programmers. Pure.
  */
 import { StarlingError, messageOf } from '../core/index.ts';
+import type { ErrorCode } from '../core/index.ts';
 
 /** How libp2p and the system say it, and what is said in place of that. `$1` is what the form captures. */
 const WORDS: readonly (readonly [theirs: RegExp, ours: string])[] = [
@@ -45,6 +46,12 @@ const REASONS_MAX = 4;
 /** Why a dial or a stream failed, for a person. */
 export function reasonText(error: unknown): string {
   return [...new Set(reasonsOf(error))].slice(0, REASONS_MAX).join('; ');
+}
+
+/** `error` as one of ours: what failed, and why in our words. Errors of ours stay as they are. */
+export function asOurs(error: unknown, code: ErrorCode, what: string): StarlingError {
+  if (error instanceof StarlingError) return error;
+  return new StarlingError(code, `${what}: ${reasonText(error)}`, { cause: error });
 }
 
 /** Each reason that `error` has: one that gathers others has all of theirs. */

@@ -9,6 +9,7 @@ import { networkInterfaces } from 'node:os';
 import { StarlingError } from '../core/index.ts';
 import type { BucketSize, Logger, PeerId } from '../core/index.ts';
 import { inOrderOfUse } from './addresses/address-order.ts';
+import type { LocalPlaces } from './addresses/address-order.ts';
 import { parseAddress } from './addresses/addresses.ts';
 import { closeConnection } from './admission/close-connection.ts';
 import { CONDUCT, PING_PROTOCOL } from './constants.ts';
@@ -85,7 +86,11 @@ class MeshNetwork implements Network {
   addresses(): readonly string[] {
     const run = this.#run;
     if (run === undefined) return [];
-    const { interfaces = networkInterfaces } = this.#components;
+    const { transports } = this.#components;
+    // A memory transport has nothing to do with the machine's interfaces.
+    const nowhere = (): LocalPlaces['interfaces'] => ({});
+    const places = transports === undefined ? networkInterfaces : nowhere;
+    const { interfaces = places } = this.#components;
     return inOrderOfUse(run.host.node.getMultiaddrs(), {
       interfaces: interfaces(),
       defaultSources: run.defaultSources(),

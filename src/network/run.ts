@@ -14,6 +14,7 @@ import {
   CONNECTIONS_PER_PEER,
   CONNECTION_METERS,
   HELLO_PROTOCOL,
+  SERVICE_BYTES,
   STOP_TIMEOUT_MS,
   TIDY_INTERVAL_MS,
 } from './constants.ts';
@@ -27,6 +28,7 @@ import { createAddressTurns } from './limits/address-turns.ts';
 import type { AddressTurns } from './limits/address-turns.ts';
 import { createConnectionMeters } from './limits/connection-meter.ts';
 import type { ConnectionMeters } from './limits/connection-meter.ts';
+import { createStreamPace } from './limits/paced-streams.ts';
 import { createDoorkeeper } from './limits/doorkeeper.ts';
 import type { Doorkeeper } from './limits/doorkeeper.ts';
 import { listenOnAll } from './addresses/listen.ts';
@@ -114,6 +116,7 @@ async function buildRun(
     identity,
     gate,
     meters,
+    pace: createStreamPace(clock, SERVICE_BYTES),
     transports,
     // Bootstrap addresses without a PeerId are ours alone to dial; libp2p's module wants a PeerId.
     bootstrap: init.bootstrap.filter((text) => peerIn(parseAddress(text)) !== undefined),

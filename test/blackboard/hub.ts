@@ -5,7 +5,13 @@
 import { EventEmitter } from 'node:events';
 import { StarlingError, toStarlingError } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
-import type { Network, NetworkEvents, PeerStream, Topic } from '../../src/network/types.ts';
+import type {
+  Misconduct,
+  Network,
+  NetworkEvents,
+  PeerStream,
+  Topic,
+} from '../../src/network/types.ts';
 
 export interface Hub {
   network(id: PeerId): Network;
@@ -15,6 +21,8 @@ export interface Hub {
   passes: (from: PeerId, to: PeerId, data: Uint8Array) => boolean;
   /** Every stream that was opened. */
   readonly opened: { readonly from: PeerId; readonly to: PeerId }[];
+  /** What nodes reported of each other. */
+  readonly reported: { readonly by: PeerId; readonly peer: PeerId; readonly what: Misconduct }[];
   /** Bytes that went over streams, and messages by gossip. */
   readonly traffic: { streamBytes: number; gossip: number };
 }
@@ -55,6 +63,7 @@ export function createHub(): Hub {
   const hub: Hub = {
     passes: () => true,
     opened: [],
+    reported: [],
     traffic: { streamBytes: 0, gossip: 0 },
     network: (id) => createHubNetwork(hub, node, node(id)),
     connect(a, b) {
@@ -99,7 +108,7 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
     disconnect: async () => undefined,
     ping: never,
     routingTableSize: () => self.links.size,
-    report: () => undefined,
+    report: (peer, what) => void hub.reported.push({ by: self.id, peer, what }),
     conduct: () => undefined,
     misbehaving: () => [],
     forgive: () => false,

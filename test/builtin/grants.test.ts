@@ -114,6 +114,16 @@ describe('grant_create', () => {
     expect(grant.taken?.map(({ uses }) => uses)).toEqual([0, 0, 0]);
   });
 
+  it('of more servers than one grant holds says how many fit, and what to do', async () => {
+    const { call } = await deskOf(owner);
+    const servers = Array.from({ length: 25 }, (_, index) => `server-${index}`);
+    await expect(call('grant_create', { peer: toAlice['peer'], servers })).rejects.toMatchObject({
+      code: 'STARLING_LIMIT_EXCEEDED',
+      message: 'one grant holds at most 64 rights, and this would need 100',
+      hint: expect.stringContaining('at most 16 servers at a time') as string,
+    });
+  });
+
   it.each<[JsonObject, RegExp]>([
     [{ uses: 0 }, /uses/],
     [{ rate: { per_s: 5 } }, /rate.burst/],

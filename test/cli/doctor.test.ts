@@ -107,6 +107,18 @@ describe('starling doctor', () => {
     expect(found.map(({ hint }) => hint).join()).toMatch(/--listen.*--http-port.*--tcp/);
   });
 
+  it('finds a server that goes without a sandbox', async () => {
+    const { doctor } = await setting({
+      mcpServers: { free: { command: process.execPath, sandbox: false } },
+    });
+    const { code, findings } = await doctor();
+    expect(code).toBe(0);
+    expect(findings.find(({ check }) => check === 'sandbox')).toMatchObject({
+      result: 'warn',
+      text: expect.stringContaining("server 'free' can read the key and the token") as string,
+    });
+  });
+
   it('finds a server whose command is not there', async () => {
     const { doctor } = await setting({
       mcpServers: {

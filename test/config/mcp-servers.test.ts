@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readMcpServers } from '../../src/config/mcp-servers.ts';
@@ -43,6 +43,36 @@ function reveal(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, reveal(inner)]));
 }
+
+describe('the sandbox of a server', () => {
+  const sandboxOf = (sandbox: unknown, env: NodeJS.ProcessEnv = {}): unknown =>
+    (one({ command: 'x', sandbox } as Entries[string], env) as { sandbox?: unknown }).sandbox;
+
+  it('is the usual one when the entry says nothing, or true', () => {
+    expect(sandboxOf(true)).toBeUndefined();
+    expect(sandboxOf(false)).toBe(false);
+    expect(sandboxOf({})).toEqual({ network: true, reach: [] });
+  });
+
+  it('names paths from the root or the home folder, with variables', () => {
+    const written = { write: ['~/notes', '${DATA}/out/../in'], network: false };
+    expect(sandboxOf(written, { DATA: '/data' })).toEqual({
+      write: [join(homedir(), 'notes'), '/data/in'],
+      network: false,
+      reach: [],
+    });
+  });
+
+  it('is refused with a path that depends on a folder, or at a server that is no process of ours', () => {
+    const wrong = { sandbox: { read: ['notes'] } };
+    expect(read({ s: { command: 'x', ...wrong } }).problems.join()).toMatch(
+      /sandbox\.read\[0\].*begin it with \/ or ~\//,
+    );
+    expect(read({ s: { url: 'https://mcp.example/', sandbox: false } }).problems.join()).toMatch(
+      /sandbox.*only a server with a `command`/,
+    );
+  });
+});
 
 describe('an entry of mcpServers', () => {
   it('is a process when it has a command', () => {

@@ -328,3 +328,21 @@ describe('the directory', () => {
     expect(directory.servers(alice)).toEqual([]);
   });
 });
+
+it('looks at a bounded number of items, however many come and whatever their form', () => {
+  let looked = 0;
+  const bad = {
+    get name(): number {
+      looked += 1;
+      return 7;
+    },
+  };
+  const tools = Array.from({ length: 100_000 }, () => bad);
+  const { items, remarks } = soundItems(
+    { tools, resources: [], templates: [], prompts: [] },
+    { tools: 10, bytes: 1_000_000 },
+  );
+  expect(items.tools).toEqual([]);
+  expect(remarks).toHaveLength(1000);
+  expect(looked).toBeLessThan(50_000);
+});

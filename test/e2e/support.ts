@@ -65,7 +65,10 @@ export function createWorld(): { readonly world: World; readonly end: () => Prom
   };
   const end = async (): Promise<void> => {
     for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-    if (folder !== undefined) await rm(await folder, { recursive: true, force: true });
+    // A killed node's last file may still be on its way.
+    if (folder !== undefined) {
+      await rm(await folder, { recursive: true, force: true, maxRetries: 5 });
+    }
     folder = undefined;
   };
   const world: World = {

@@ -165,3 +165,37 @@ describe('a peer that does not sync', () => {
     await expect(high.sync.inStep(LOW)).rejects.toMatchObject({ code: 'STARLING_STOPPED' });
   });
 });
+
+describe('a peer that asks for all records again and again', () => {
+  it('is served some at once and one a second, and told of', async () => {
+    const { hub, clock, low, high } = twoOf();
+    low.sync.start();
+    high.sync.start();
+    hub.connect(LOW, HIGH);
+    await calm();
+    const ask = async (): Promise<boolean> => {
+      const stream = await hub.network(LOW).open(HIGH, '/starling/records/1', {
+        signal: new AbortController().signal,
+      });
+      let isRefused = false;
+      stream.onEnd((error) => {
+        isRefused = error !== undefined;
+      });
+      stream.onData(() => undefined);
+      await calm(3);
+      const wasRefused = isRefused;
+      stream.abort(new Error('enough'));
+      return wasRefused;
+    };
+    const refused: boolean[] = [];
+    for (let count = 0; count < 40; count += 1) refused.push(await ask());
+    expect(refused.slice(0, 25)).not.toContain(true);
+    expect(refused.slice(-5)).not.toContain(false);
+    const { by, peer, what } = hub.reported[0] ?? {};
+    expect({ by, peer, what }).toEqual({ by: HIGH, peer: LOW, what: 'records' });
+    clock.advance(1000);
+    expect(await ask()).toBe(false);
+    low.sync.stop();
+    high.sync.stop();
+  });
+});

@@ -19,8 +19,8 @@ export const peers: Check = {
       ];
     }
     const warnings = (status?.warnings ?? [])
-      // The checks of the servers and of the state folder tell these.
-      .filter(({ code }) => !code.startsWith('upstream-') && !DISK_WARNINGS.includes(code))
+      // The checks of the servers, of their sandbox and of the state folder tell these.
+      .filter(({ code }) => !/^(upstream|sandbox)-/.test(code) && !DISK_WARNINGS.includes(code))
       .map(({ text, hint }) => finding('node', 'warn', text, hint));
     if (known.peers.length === 0) {
       return [

@@ -25,6 +25,7 @@ import {
 } from '../wire/peer-protocol.ts';
 import { createPeerWriter } from '../wire/peer-writer.ts';
 import type { PeerWriter } from '../wire/peer-writer.ts';
+import type { Receiver } from '../wire/reply.ts';
 import type { Initializing, Session, SessionComponents } from '../session/types.ts';
 import { createSessionDecoder } from './message-session.ts';
 
@@ -33,6 +34,11 @@ const SESSIONS_PER_PEER = 512;
 const REFUSAL_TIMEOUT_MS = 5000;
 /** What such a caller may say in one message; grants ride in the first. */
 const REFUSED_BYTES_MAX = 1024 * 1024;
+/**
+ * Messages that a peer may send, requests and all others. Requests have a limit of their own; over this one
+ * the peer's streams are not read for a while.
+ */
+const MESSAGES = { burst: 20_000, everyMs: 0.1 } as const;
 /** How long a stream may be open before its session begins. */
 const INITIALIZE_TIMEOUT_MS = 30_000;
 /** Grants of one peer that were looked at in vain, and how soon it may have another looked at. */
@@ -71,6 +77,7 @@ class StreamTransport implements PeerTransport {
   readonly #components: PeerTransportComponents;
   readonly #messageBytes: number;
   readonly #vainGrants: Buckets;
+  readonly #messages: Buckets;
   readonly #byHolder = new Map<Did, Set<PeerCaller>>();
   #stopHandling: (() => void) | undefined;
   readonly #grantsChanged = (holder: Did): void => {
@@ -85,6 +92,7 @@ class StreamTransport implements PeerTransport {
     this.#components = components;
     this.#messageBytes = messageBytes;
     this.#vainGrants = createBuckets(components.clock, VAIN_GRANTS);
+    this.#messages = createBuckets(components.clock, MESSAGES);
   }
 
   start(): void {
@@ -133,7 +141,11 @@ class StreamTransport implements PeerTransport {
     }
     let caller: PeerCaller;
     try {
-      const init = { messageBytes: this.#messageBytes, vainGrants: this.#vainGrants };
+      const init = {
+        messageBytes: this.#messageBytes,
+        vainGrants: this.#vainGrants,
+        messages: this.#messages,
+      };
       caller = new PeerCaller(stream, holder, this.#components, init);
     } catch (error) {
       refuse(stream, error, this.#components);
@@ -159,6 +171,9 @@ class PeerCaller {
   readonly #components: PeerTransportComponents;
   readonly #messageBytes: number;
   readonly #vainGrants: Buckets;
+  readonly #messages: Buckets;
+  #isBlocked = false;
+  #cancelHold: (() => void) | undefined;
   readonly #output: PeerWriter;
   readonly #session: Session;
   #cancelTimeout: (() => void) | undefined;
@@ -170,13 +185,18 @@ class PeerCaller {
     stream: PeerStream,
     holder: Did,
     components: PeerTransportComponents,
-    init: { readonly messageBytes: number; readonly vainGrants: Buckets },
+    init: {
+      readonly messageBytes: number;
+      readonly vainGrants: Buckets;
+      readonly messages: Buckets;
+    },
   ) {
     this.#stream = stream;
     this.#holder = holder;
     this.#components = components;
     this.#messageBytes = init.messageBytes;
     this.#vainGrants = init.vainGrants;
+    this.#messages = init.messages;
     this.#output = createPeerWriter(stream, components.logger);
     this.#session = components.open({
       principal: this.#principal(undefined),
@@ -189,7 +209,10 @@ class PeerCaller {
       },
     });
     // The caller reads slower than it asks: take no more questions until it has read.
-    this.#output.onBlocked((blocked) => (blocked ? stream.pause() : stream.resume()));
+    this.#output.onBlocked((blocked) => {
+      this.#isBlocked = blocked;
+      this.#readOrWait();
+    });
   }
 
   /** Reads what the peer says. */
@@ -200,11 +223,37 @@ class PeerCaller {
       messageBytes: this.#messageBytes,
       broken: () => network.report(peer, 'malformed'),
     };
-    const decoder = createSessionDecoder(this.#session, this.#output, init);
+    let count = 0;
+    const receiver: Receiver = {
+      receive: (frame, reply) => {
+        count += 1;
+        this.#session.receive(frame, reply);
+      },
+    };
+    const decoder = createSessionDecoder(receiver, this.#output, init);
     this.#cancelTimeout = clock.schedule(INITIALIZE_TIMEOUT_MS, () =>
       this.#stream.abort(new StarlingError('STARLING_TIMEOUT', 'no session has begun')),
     );
-    this.#stream.onData((chunk) => decoder.push(chunk));
+    this.#stream.onData((chunk) => {
+      count = 0;
+      decoder.push(chunk);
+      this.#hold(this.#messages.charge(peer, count));
+    });
+  }
+
+  /** Reads nothing for a while. */
+  #hold(forMs: number): void {
+    if (forMs === 0 || this.#cancelHold !== undefined) return;
+    this.#cancelHold = this.#components.clock.schedule(forMs, () => {
+      this.#cancelHold = undefined;
+      this.#readOrWait();
+    });
+    this.#readOrWait();
+  }
+
+  #readOrWait(): void {
+    if (this.#isBlocked || this.#cancelHold !== undefined) this.#stream.pause();
+    else this.#stream.resume();
   }
 
   /** What we have issued to the peer, or revoked, has changed: tells it, and asks the guard about its calls again. */
@@ -236,6 +285,7 @@ class PeerCaller {
 
   end(): void {
     this.#cancelTimeout?.();
+    this.#cancelHold?.();
     this.#session.end();
     this.#components.ended(this.#session);
   }

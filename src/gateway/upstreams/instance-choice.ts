@@ -33,7 +33,7 @@ export interface InstanceChoice {
 
 /** What the choice depends on. */
 export interface InstanceChoiceInit {
-  readonly config: Pick<McpServer, 'shared' | 'peerRoots'>;
+  readonly config: Pick<McpServer, 'shared' | 'sessions' | 'peerRoots'>;
   readonly eras: Pick<KnownEras, 'lacks'>;
   readonly principal: Principal;
   /** The channel's id: of those that must not be shared, each has its own. */
@@ -44,9 +44,11 @@ export interface InstanceChoiceInit {
 export function createInstanceChoice(init: InstanceChoiceInit): InstanceChoice {
   const { config, eras, principal, channelId } = init;
   const owner = principalKey(principal);
+  const isEach = config.sessions === 'each' && !config.shared;
   /** Equal keys share an instance: never across principals, never with a client that can be asked. */
   const shareKey = (client: ClientFacts, own: string): string => {
     const whose = isInteractive(client) ? ` #${own}` : '';
+    if (isEach) return `${owner} ${capabilitiesKey(client.capabilities)}${whose} @${channelId}`;
     return `${owner} ${capabilitiesKey(client.capabilities)}${whose}`;
   };
   const withoutRoots = (client: ClientFacts): ClientFacts => {
@@ -64,9 +66,11 @@ export function createInstanceChoice(init: InstanceChoiceInit): InstanceChoice {
       const era = eras.lacks('legacy') ? 'modern' : 'either';
       return { key: `${era} ${shareKey(client, channelId)}`, era, client };
     },
-    isOwn: (client) => !config.shared && isInteractive(client),
+    isOwn: (client) => !config.shared && (isEach || isInteractive(client)),
     forModern: (client) =>
-      config.shared ? SHARED_NEEDS : { key: `modern ${owner}`, era: 'modern', client },
+      config.shared
+        ? SHARED_NEEDS
+        : { key: `modern ${owner}${isEach ? ` @${channelId}` : ''}`, era: 'modern', client },
     bridgeKey: (client) => (slot) =>
       config.shared ? SHARED_NEEDS.key : `either ${shareKey(client, slot)}`,
   };

@@ -240,16 +240,23 @@ class Pool implements InstancePool {
     if (idleMs === 0) return;
     const oldest = this.#components.clock.now() - idleMs;
     for (const [key, instance] of this.#instances) {
-      if (instance instanceof Promise || !isIdle(instance) || instance.usedAt > oldest) continue;
+      if (instance instanceof Promise || !this.#isIdle(instance) || instance.usedAt > oldest)
+        continue;
       this.#end(key, instance);
     }
+  }
+
+  /** What a session has to itself, by `sessions: "each"`, remembers things: that is kept while the session is open. */
+  #isIdle(instance: Instance): boolean {
+    const isKept = this.#init.config.sessions === 'each' && instance.attached > 0;
+    return instance.calls === 0 && instance.subscribers.size === 0 && !isKept;
   }
 
   /** Makes room by ending the instance that was idle longest; false when none is idle. */
   #evict(): boolean {
     let least: [string, Instance] | undefined;
     for (const [key, instance] of this.#instances) {
-      if (instance instanceof Promise || !isIdle(instance)) continue;
+      if (instance instanceof Promise || !this.#isIdle(instance)) continue;
       if (least === undefined || instance.usedAt < least[1].usedAt) least = [key, instance];
     }
     if (least === undefined) return false;
@@ -285,10 +292,6 @@ class Pool implements InstancePool {
       },
     );
   }
-}
-
-function isIdle(instance: Instance): boolean {
-  return instance.calls === 0 && instance.subscribers.size === 0;
 }
 
 async function closeOf(instance: Instance | Promise<Instance>): Promise<void> {

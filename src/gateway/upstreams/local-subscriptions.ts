@@ -9,7 +9,9 @@ import type { ChannelListener } from '../types.ts';
 import type { Instance } from './instance.ts';
 
 const TIMEOUT_MS = 30_000;
+/** A refused renewal is tried again after this, then after twice as long each time, up to the most. */
 const RENEW_DELAY_MS = 5000;
+const RENEW_DELAY_MAX_MS = 600_000;
 
 /** Finds the instance that a subscription is for: the running one, or a new one. */
 export type FindInstance = () => Instance | Promise<Instance>;
@@ -40,6 +42,10 @@ interface Subscription {
   readonly find: FindInstance;
   /** Absent while the subscription is at no instance. */
   instance: Instance | undefined;
+  /** How often in a row it could not be renewed. */
+  failures: number;
+  /** Not to be renewed before, ms since the epoch. */
+  dueAt: number;
 }
 
 /** Makes the subscriptions of a channel. */
@@ -55,6 +61,7 @@ class Subscribed implements LocalSubscriptions {
   /** Instances whose end is waited for. */
   readonly #watched = new WeakSet<Instance>();
   #cancelRenewal: (() => void) | undefined;
+  #renewAt = 0;
   #closed = false;
 
   constructor(components: LocalSubscriptionsComponents) {
@@ -62,7 +69,7 @@ class Subscribed implements LocalSubscriptions {
   }
 
   async add(uri: string, find: FindInstance): Promise<void> {
-    const subscription: Subscription = { find, instance: undefined };
+    const subscription: Subscription = { find, instance: undefined, failures: 0, dueAt: 0 };
     this.#all.set(uri, subscription);
     try {
       await this.#subscribe(uri, subscription);
@@ -76,7 +83,7 @@ class Subscribed implements LocalSubscriptions {
     const before = this.#all.get(uri);
     // The client subscribes once more to what it hears already: a refusal changes nothing.
     if (before?.instance === instance) return () => undefined;
-    const subscription: Subscription = { find, instance };
+    const subscription: Subscription = { find, instance, failures: 0, dueAt: 0 };
     this.#all.set(uri, subscription);
     this.#count(uri, instance);
     this.#watch(instance);
@@ -159,23 +166,42 @@ class Subscribed implements LocalSubscriptions {
     for (const subscription of this.#all.values()) {
       if (subscription.instance !== instance) continue;
       subscription.instance = undefined;
+      subscription.failures = 0;
+      subscription.dueAt = 0;
       this.#renewIn(0);
     }
   }
 
   #renewIn(delayMs: number): void {
     if (this.#closed) return;
-    this.#cancelRenewal ??= this.#components.clock.schedule(delayMs, () => this.#renew());
+    const { clock } = this.#components;
+    const dueAt = clock.now() + delayMs;
+    if (this.#cancelRenewal !== undefined && this.#renewAt <= dueAt) return;
+    this.#cancelRenewal?.();
+    this.#renewAt = dueAt;
+    this.#cancelRenewal = clock.schedule(delayMs, () => this.#renew());
   }
 
   #renew(): void {
     this.#cancelRenewal = undefined;
+    const { clock, logger } = this.#components;
+    const now = clock.now();
     for (const [uri, subscription] of this.#all) {
       if (subscription.instance !== undefined) continue;
+      if (subscription.dueAt > now) {
+        if (subscription.dueAt < Number.POSITIVE_INFINITY) {
+          this.#renewIn(subscription.dueAt - now);
+        }
+        continue;
+      }
+      // While it is under way, it is not due.
+      subscription.dueAt = Number.POSITIVE_INFINITY;
       this.#subscribe(uri, subscription).catch((error: unknown) => {
-        const { logger } = this.#components;
         logger.debug({ error: messageOf(error) }, 'subscription not renewed yet');
-        this.#renewIn(RENEW_DELAY_MS);
+        const delayMs = Math.min(RENEW_DELAY_MS * 2 ** subscription.failures, RENEW_DELAY_MAX_MS);
+        subscription.failures += 1;
+        subscription.dueAt = clock.now() + delayMs;
+        this.#renewIn(delayMs);
       });
     }
   }

@@ -3,6 +3,7 @@ import { StarlingError, createLineDecoder, messageOf, withDeadline } from '../..
 import type { Clock, Json, JsonObject, Logger } from '../../core/index.ts';
 import { REVOCATION_TYPE } from '../../grants/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
+import { namePeer } from '../../membership/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
 import { ON_BEHALF_OF_META } from '../clearance/on-behalf-of.ts';
@@ -78,7 +79,9 @@ export async function openPeerChannel(
   peer: PeerView,
   needs: PeerChannelNeeds,
 ): Promise<ServerChannel> {
-  const stream = await openStream(components, peer);
+  const stream = await openStream(components, peer).catch((error: unknown) => {
+    throw namePeer(error, peer);
+  });
   const channel = new PeerChannel(stream, peer, components, init, needs);
   try {
     await channel.initialize();

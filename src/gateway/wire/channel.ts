@@ -84,6 +84,9 @@ interface Pending {
 /** How often deadlines are looked at, as a share of the timeout, and at the most. */
 const SWEEP_SHARE = 4;
 const SWEEP_MAX_MS = 1000;
+/** Answers that wait for room, and how often room is looked for. */
+const UNSENT_MAX = 100;
+const RESEND_MS = 100;
 const EMPTY_RESULTS: ReadonlySet<string> = new Set([
   'ping',
   'logging/setLevel',
@@ -107,6 +110,9 @@ class MappedChannel implements ChannelCore {
   readonly #asking = new Set<string | number>();
   #ended: StarlingError | undefined;
   #cancelSweep: (() => void) | undefined;
+  /** Answers that the other end's queue had no room for. */
+  readonly #unsent: Buffer[] = [];
+  #cancelResend: (() => void) | undefined;
 
   constructor(components: ChannelComponents, init: ChannelInit) {
     this.#components = components;
@@ -194,6 +200,8 @@ class MappedChannel implements ChannelCore {
     if (this.#ended !== undefined) return;
     this.#ended = error;
     this.#cancelSweep?.();
+    this.#cancelResend?.();
+    this.#unsent.length = 0;
     this.failAll(error);
   }
 
@@ -332,15 +340,32 @@ class MappedChannel implements ChannelCore {
       isAnswered = true;
       this.#asking.delete(keyOfId(request.id));
       this.#touch();
-      try {
-        this.#components.send(message);
-      } catch (error) {
-        this.#components.logger.debug({ error: messageOf(error) }, 'answer not sent');
-      }
+      this.#sendAnswer(message);
     };
     this.#asking.add(keyOfId(request.id));
     if (request.method === 'ping') answer(resultBytes(request.id, {}));
     else this.#components.listener.request(request, answer, related);
+  }
+
+  /** Sends an answer to a question, or keeps the answer until there is room: who asked waits for it. */
+  #sendAnswer(message: Buffer): void {
+    if (this.#unsent.length === 0) {
+      try {
+        this.#components.send(message);
+        return;
+      } catch (error) {
+        this.#components.logger.debug({ error: messageOf(error) }, 'answer not sent yet');
+      }
+    }
+    if (this.#unsent.length >= UNSENT_MAX) return;
+    this.#unsent.push(message);
+    this.#cancelResend ??= this.#components.clock.schedule(RESEND_MS, () => this.#resend());
+  }
+
+  #resend(): void {
+    this.#cancelResend = undefined;
+    const waiting = this.#unsent.splice(0);
+    for (const message of waiting) this.#sendAnswer(message);
   }
 
   /** The other end wants no answer any more: nothing waits on its question. */

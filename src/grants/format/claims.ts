@@ -7,7 +7,7 @@ import { isAbilityOf, parseResource } from './resource.ts';
 import type { GrantClaims, RevocationClaims } from '../types.ts';
 
 /** Capabilities in one grant. */
-const CAPABILITIES_MAX = 64;
+export const CAPABILITIES_MAX = 64;
 /** Parents of one grant. */
 const PARENTS_MAX = 8;
 /** Characters of a revocation's reason. */

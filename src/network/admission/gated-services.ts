@@ -5,6 +5,7 @@
  * inbound stream, so that the middleware runs once more each time.
  */
 import type { IdentifyPushComponents } from '@libp2p/identify';
+import type { StreamPace } from '../limits/paced-streams.ts';
 import type { AdmissionStates } from './admission-states.ts';
 
 type Registrar = IdentifyPushComponents['registrar'];
@@ -15,6 +16,14 @@ export function gateRegistrar(registrar: Registrar, gate: AdmissionStates): Regi
   return overlay(registrar, {
     handle: (protocol, handler, options) =>
       registrar.handle(protocol, gate.guard(handler), options),
+  });
+}
+
+/** A registrar whose handlers get streams that are read no faster than a peer's allowance. */
+export function paceRegistrar(registrar: Registrar, pace: StreamPace): Registrar {
+  return overlay(registrar, {
+    handle: (protocol, handler, options) =>
+      registrar.handle(protocol, pace.paced(handler), options),
   });
 }
 

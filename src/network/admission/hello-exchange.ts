@@ -4,8 +4,14 @@
  * {@link Admission} decides.
  */
 import type { Connection, Stream } from '@libp2p/interface';
-import { StarlingError, messageOf, toStarlingError, withDeadline } from '../../core/index.ts';
-import type { Clock, Logger, PeerId, Scope } from '../../core/index.ts';
+import {
+  StarlingError,
+  createBuckets,
+  messageOf,
+  toStarlingError,
+  withDeadline,
+} from '../../core/index.ts';
+import type { Buckets, Clock, Logger, PeerId, Scope } from '../../core/index.ts';
 import { raceAbort } from '../abort.ts';
 import type { Conduct } from '../limits/conduct.ts';
 import type { AdmissionStates } from './admission-states.ts';
@@ -15,6 +21,7 @@ import {
   HELLO_PROTOCOL,
   HELLO_TIMEOUT_MS,
   PENDING_INBOUND_MAX,
+  REFUSAL_LINES,
   REFUSAL_LINGER_MS,
 } from '../constants.ts';
 import {
@@ -25,7 +32,7 @@ import {
   refusalError,
 } from './hello-codec.ts';
 import { createMessageStream } from '../streams/message-stream.ts';
-import { reasonText } from '../failure-words.ts';
+import { asOurs } from '../failure-words.ts';
 import { peerOf } from '../peer-id.ts';
 import { createPeerStream } from '../streams/stream.ts';
 import type { Admission, Hello, HelloAnswer, MessageStream } from '../types.ts';
@@ -63,10 +70,12 @@ class Exchange implements HelloExchange {
   /** Connections on which the other end has said hello. */
   readonly #heard = new WeakSet<Connection>();
   #pendingInbound = 0;
+  readonly #lines: Buckets;
 
   constructor(components: HelloExchangeComponents, onAdmitted: (connection: Connection) => void) {
     this.#components = components;
     this.#onAdmitted = onAdmitted;
+    this.#lines = createBuckets(components.clock, REFUSAL_LINES);
   }
 
   begin(connection: Connection): void {
@@ -79,7 +88,7 @@ class Exchange implements HelloExchange {
       (error: unknown) =>
         this.#refuse(
           connection,
-          toStarlingError(error, 'STARLING_JOIN_REFUSED', `the hello to ${peerOf(connection)}`),
+          asOurs(error, 'STARLING_JOIN_REFUSED', `the hello to ${peerOf(connection)}`),
         ),
     );
   }
@@ -168,7 +177,9 @@ class Exchange implements HelloExchange {
     gate
       .admitted(connection)
       .catch((error: unknown) => {
-        logger.info({ peer, error: messageOf(error) }, 'a peer was refused');
+        // Anybody can knock: beyond a few lines a minute only the log of details has them.
+        const level = this.#lines.take('refused') ? 'info' : 'debug';
+        logger[level]({ peer, error: messageOf(error) }, 'a peer was refused');
       })
       .finally(() => {
         this.#pendingInbound -= 1;
@@ -216,7 +227,7 @@ export function sayHello(
       void messages.close();
       return answer;
     } catch (error) {
-      const reason = unanswered(error, `no answer from ${peer}`);
+      const reason = asOurs(error, 'STARLING_PEER_UNREACHABLE', `no answer from ${peer}`);
       messages.abort(reason);
       throw reason;
     }
@@ -234,15 +245,8 @@ async function openHelloStream(connection: Connection, signal: AbortSignal): Pro
         hint: 'check that the address belongs to a Starling node',
       });
     }
-    throw unanswered(error, `${peer} went away before the hello`);
+    throw asOurs(error, 'STARLING_PEER_UNREACHABLE', `${peer} went away before the hello`);
   }
-}
-
-function unanswered(error: unknown, what: string): StarlingError {
-  if (error instanceof StarlingError) return error;
-  return new StarlingError('STARLING_PEER_UNREACHABLE', `${what}: ${reasonText(error)}`, {
-    cause: error,
-  });
 }
 
 function openMessages(

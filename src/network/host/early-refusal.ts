@@ -39,7 +39,8 @@ function guard(listener: Listener, refuses: (ip: string) => boolean): void {
     Object.assign(handle, {
       onconnection(this: unknown, ...args: readonly unknown[]) {
         const client = args[1];
-        if (isObject(client) && refuses(addressOf(client))) call(client, 'close');
+        // A reset leaves nothing behind in the system either.
+        if (isObject(client) && refuses(addressOf(client))) call(client, 'reset', () => undefined);
         else Reflect.apply(accept, this, args);
       },
     });

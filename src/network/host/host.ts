@@ -40,11 +40,17 @@ import {
   STREAM_WINDOW_BYTES,
 } from '../constants.ts';
 import type { AdmissionStates } from '../admission/admission-states.ts';
-import { gateConnectionManager, gateRegistrar, overlay } from '../admission/gated-services.ts';
+import {
+  gateConnectionManager,
+  gateRegistrar,
+  overlay,
+  paceRegistrar,
+} from '../admission/gated-services.ts';
 import { meshGossip } from '../gossip/gossip.ts';
 import { refusingEarly } from './early-refusal.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
 import { adaptTransport } from './transport.ts';
+import type { StreamPace } from '../limits/paced-streams.ts';
 import type { ConnectionMeters } from '../limits/connection-meter.ts';
 import type { Transport } from '../types.ts';
 
@@ -76,6 +82,8 @@ export interface HostInit {
   readonly transports?: readonly Transport[] | undefined;
   readonly gate: AdmissionStates;
   readonly meters: ConnectionMeters;
+  /** Of the streams of libp2p's own services. */
+  readonly pace: StreamPace;
   readonly gater: ConnectionGater;
   /** Whether a new socket of this IP address is dropped before anything is made of it. */
   readonly refuses: (ip: string) => boolean;
@@ -134,6 +142,7 @@ export async function createHost(init: HostInit): Promise<Host> {
   const { gate, meshId } = init;
   const encryption = createEncryption();
   let transports: Host['transports'] | undefined;
+  const paced = (registrar: Registrar): Registrar => paceRegistrar(registrar, init.pace);
 
   const node = await createLibp2p<HostServices>({
     ...baseOptions(keyOf(init.identity), encryption, init.meters),
@@ -152,16 +161,7 @@ export async function createHost(init: HostInit): Promise<Host> {
       ...(init.mdns ? [lanDiscovery(meshId, init.onLanPeer)] : []),
     ],
     connectionGater: init.gater,
-    connectionManager: {
-      maxConnections: init.connections,
-      inboundConnectionThreshold: INBOUND_PER_SECOND_MAX,
-      maxIncomingPendingConnections: HANDSHAKES_MAX,
-      inboundUpgradeTimeout: HANDSHAKE_TIMEOUT_MS,
-      dialTimeout: DIAL_TIMEOUT_MS,
-      addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
-      // Redialling is ours: libp2p gives up after a few tries.
-      reconnectRetries: 0,
-    },
+    connectionManager: managerLimits(init.connections),
     connectionMonitor: {
       pingInterval: MONITOR_INTERVAL_MS,
       pingTimeout: { minTimeout: MONITOR_TIMEOUT_MS, maxTimeout: MONITOR_TIMEOUT_MS },
@@ -176,14 +176,17 @@ export async function createHost(init: HostInit): Promise<Host> {
           maxMessageSize: 32 * 1024,
           maxInboundStreams: 4,
           maxOutboundStreams: 4,
-        })(overlay(components, { registrar: gateRegistrar(components.registrar, gate) }));
+        })(overlay(components, { registrar: paced(gateRegistrar(components.registrar, gate)) }));
       },
-      ping: ping({ maxInboundStreams: 16, maxOutboundStreams: 16 }),
+      ping: (components) =>
+        ping({ maxInboundStreams: 16, maxOutboundStreams: 16 })(
+          overlay(components, { registrar: paced(components.registrar) }),
+        ),
       dht: (components) =>
         meshDht(meshId)({
           peerId: components.peerId,
           privateKey: components.privateKey,
-          registrar: gateRegistrar(components.registrar, gate),
+          registrar: paced(gateRegistrar(components.registrar, gate)),
           connectionManager: gateConnectionManager(components.connectionManager, gate),
           addressManager: components.addressManager,
           peerStore: components.peerStore,
@@ -201,6 +204,20 @@ export async function createHost(init: HostInit): Promise<Host> {
   });
   if (transports === undefined) throw new Error('libp2p did not build its services');
   return { node, transports, encryption };
+}
+
+/** What libp2p's connection manager is told. */
+function managerLimits(connections: number): NonNullable<Libp2pOptions['connectionManager']> {
+  return {
+    maxConnections: connections,
+    inboundConnectionThreshold: INBOUND_PER_SECOND_MAX,
+    maxIncomingPendingConnections: HANDSHAKES_MAX,
+    inboundUpgradeTimeout: HANDSHAKE_TIMEOUT_MS,
+    dialTimeout: DIAL_TIMEOUT_MS,
+    addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
+    // Redialling is ours: libp2p gives up after a few tries.
+    reconnectRetries: 0,
+  };
 }
 
 /** The DHT of a mesh. The defaults would keep its table empty on private addresses. */
@@ -223,6 +240,7 @@ function isSingle(dht: KadDHT): dht is SingleKadDHT {
   return 'routingTable' in dht;
 }
 
+type Registrar = Parameters<typeof gateRegistrar>[0];
 type KadDHTComponents = Parameters<ReturnType<typeof kadDHT>>[0];
 
 /** Multicast DNS that reports every sighting: libp2p itself tells only of peers new to it. */

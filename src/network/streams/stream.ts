@@ -3,6 +3,7 @@
  * bounded, and nothing that libp2p throws gets past here.
  */
 import type { Stream } from '@libp2p/interface';
+import { asOurs } from '../failure-words.ts';
 import { StarlingError, toStarlingError } from '../../core/index.ts';
 import type { Clock, Logger, PeerId } from '../../core/index.ts';
 import {
@@ -177,7 +178,7 @@ class LibP2PPeerStream implements PeerStream {
     try {
       await this.#stream.close();
     } catch (error) {
-      this.abort(toStarlingError(error, 'STARLING_PEER_UNREACHABLE', 'a stream could not close'));
+      this.abort(asOurs(error, 'STARLING_PEER_UNREACHABLE', 'a stream could not close'));
     }
   }
 
@@ -201,7 +202,7 @@ class LibP2PPeerStream implements PeerStream {
         sentBytes += batch.length;
       }
     } catch (error) {
-      this.abort(toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `${this.peer} went away`));
+      this.abort(asOurs(error, 'STARLING_PEER_UNREACHABLE', `${this.peer} went away`));
       return false;
     }
     if (this.#outboxBytes === 0) this.#idle?.();
@@ -268,9 +269,7 @@ class LibP2PPeerStream implements PeerStream {
 
   #onClose(error: Error | undefined): void {
     if (error !== undefined) {
-      this.#end(
-        toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `the stream to ${this.peer} broke`),
-      );
+      this.#end(asOurs(error, 'STARLING_PEER_UNREACHABLE', `the stream to ${this.peer} broke`));
     } else if (!this.#remoteFinished || this.#outboxBytes > 0) {
       this.#end(
         new StarlingError('STARLING_PEER_UNREACHABLE', `the connection to ${this.peer} was lost`, {

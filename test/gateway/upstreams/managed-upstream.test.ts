@@ -83,6 +83,32 @@ describe('sessions of one principal', () => {
   });
 });
 
+describe('sessions of a server with a process for each', () => {
+  it('have one each, whatever their clients can do, and the process ends with the session', async () => {
+    const bench = await upstreamBench({ server: { sessions: 'each' } });
+    const [first, second] = [callerOf(bench), callerOf(bench)];
+    const [one, two] = await pids(first, second);
+    expect(one).not.toBe(two);
+    expect((await whoami(first)).pid).toBe(one);
+    first.channel.close();
+    await until(() => isGone(one));
+    expect(isGone(two)).toBe(false);
+  });
+
+  it('are as many as limits.instances allow; none that is open is ended for the next one', async () => {
+    const bench = await upstreamBench({ server: { sessions: 'each' }, instancesMax: 2 });
+    const open = [callerOf(bench), callerOf(bench)];
+    const before = await pids(...open);
+    const next = callerOf(bench);
+    const { ending } = next.send('tools/call', { name: 'whoami' });
+    await expect(ending).rejects.toThrow('(limits.instances)');
+    expect(await pids(...open)).toEqual(before);
+    open[0]?.channel.close();
+    await until(() => bench.upstream.status().instances < 2);
+    expect(before).not.toContain((await whoami(next)).pid);
+  });
+});
+
 describe('sessions of two principals', () => {
   it.each<[string, Principal, Principal]>([
     ['two keys', ALICE, BOB],

@@ -28,8 +28,8 @@ const QUERY_LENGTH_MAX = 512;
 const QUERY_WORDS_MAX = 16;
 /** Characters of one field that are indexed. */
 const FIELD_MAX = 2000;
-/** Tools indexed before others get their turn: some 10 ms. */
-const CHUNK_TOOLS = 200;
+/** Tools indexed in one turn of the loop: some milliseconds. */
+const TURN_TOOLS = 25;
 const ARGUMENTS_MAX = 64;
 /** Views whose index is kept. */
 const KEPT_MAX = 8;
@@ -51,13 +51,11 @@ export function createToolSearch(tools: readonly ListedTool[]): ToolSearch {
     const words = wordsOf(query.slice(0, QUERY_LENGTH_MAX)).slice(0, QUERY_WORDS_MAX);
     if (words.length === 0) return tools.slice(0, limit).map((tool) => ({ tool, score: 0 }));
     index ??= build(tools);
-    return (await index)
-      .search(words.join(' '))
-      .slice(0, limit)
-      .flatMap(({ id, score }) => {
-        const tool = tools[Number(id)];
-        return tool === undefined ? [] : [{ tool, score }];
-      });
+    const scores = await scoresOf(await index, words);
+    return best(scores, limit).flatMap(([id, score]) => {
+      const tool = tools[id];
+      return tool === undefined ? [] : [{ tool, score }];
+    });
   };
 }
 
@@ -90,15 +88,51 @@ async function build(tools: readonly ListedTool[]): Promise<MiniSearch<Document>
       weights: { prefix: 0.5, fuzzy: 0.2 },
     },
   });
-  const documents = tools.map((tool, id) => ({
-    id,
-    name: tool.name.slice(0, FIELD_MAX),
-    title: textOf(tool['title']),
-    description: textOf(tool['description']),
-    arguments: argumentsOf(tool['inputSchema']),
-  }));
-  await index.addAllAsync(documents, { chunkSize: CHUNK_TOOLS });
+  for (const [id, tool] of tools.entries()) {
+    index.add({
+      id,
+      name: tool.name.slice(0, FIELD_MAX),
+      title: textOf(tool['title']),
+      description: textOf(tool['description']),
+      arguments: argumentsOf(tool['inputSchema']),
+    });
+    if (id % TURN_TOOLS === TURN_TOOLS - 1) await nextTurn();
+  }
   return index;
+}
+
+/**
+ * The score of each tool that has one of `words`, by place in the list. Each word is looked for in a turn of
+ * its own, and the sums are those of MiniSearch for all words at once: scores add up, and count as often as
+ * words of the query are found.
+ */
+async function scoresOf(
+  index: MiniSearch<Document>,
+  words: readonly string[],
+): Promise<ReadonlyMap<number, number>> {
+  const found = new Map<number, { sum: number; words: number }>();
+  for (const word of new Set(words)) {
+    for (const { id, score } of index.search(word)) {
+      const known = found.get(Number(id));
+      if (known === undefined) found.set(Number(id), { sum: score, words: 1 });
+      else {
+        known.sum += score;
+        known.words += 1;
+      }
+    }
+    await nextTurn();
+  }
+  return new Map([...found].map(([id, { sum, words: count }]) => [id, sum * count]));
+}
+
+/** The `limit` best, best first; of equal ones the earlier in the list. */
+function best(scores: ReadonlyMap<number, number>, limit: number): readonly [number, number][] {
+  return [...scores].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, limit);
+}
+
+/** Lets everybody else go on. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** `readTextFile`, `read_text-file` and `HTTPServer2` as their words, lower case. */

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { access, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { defaultStateDir, nodesFolder } from '../../../config/index.ts';
 
 /** Notes that are read: a folder with more of them is somebody's attempt to keep the node busy. */
@@ -24,11 +24,17 @@ export async function noteNode(stateDir: string, env: NodeJS.ProcessEnv): Promis
 /** What is to be hidden: state folders, and the folders of notes. Some may not be there. */
 export async function nodeFolders(env: NodeJS.ProcessEnv): Promise<readonly string[]> {
   const others = process.getuid?.() === ROOT_UID ? await homesOfAll() : [];
-  const surroundings = [env, ...others.map((HOME) => ({ HOME }))];
-  const usual = surroundings.map(defaultStateDir);
-  const notes = surroundings.map(nodesFolder);
+  const theirs = others.map((HOME) => ({ HOME }));
+  const usual = [defaultStateDir(env), ...(await existing(theirs.map(defaultStateDir)))];
+  const notes = [nodesFolder(env), ...(await existing(theirs.map(nodesFolder)))];
   const noted = await Promise.all(notes.map(notedIn));
   return [...new Set([...usual, ...notes, ...noted.flat(), ...(await openNow())])];
+}
+
+/** Those that are there. Homes of others may be far away, so that nothing waits for them but this. */
+async function existing(paths: readonly string[]): Promise<readonly string[]> {
+  const found = await Promise.all(paths.map(isThere));
+  return paths.filter((_, index) => found[index]);
 }
 
 /** What the notes of a folder name. A note whose folder is gone is removed. */
@@ -52,8 +58,8 @@ async function notedIn(folder: string): Promise<readonly string[]> {
 async function openNow(): Promise<readonly string[]> {
   const text = await readFile('/proc/net/unix', 'utf8').catch(() => '');
   const folders = text.split('\n').flatMap((line) => SOCKET.exec(line)?.[1] ?? []);
-  const isNode = await Promise.all(folders.map((folder) => isThere(join(folder, 'db'))));
-  return folders.filter((_, index) => isNode[index]);
+  const parts = folders.map((folder) => join(folder, 'db'));
+  return (await existing(parts)).map((part) => dirname(part));
 }
 
 async function homesOfAll(): Promise<readonly string[]> {

@@ -1,5 +1,5 @@
 /** Paths as the sandbox needs them: real, compared by folder, ordered from the root outwards. */
-import { realpath } from 'node:fs/promises';
+import { realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** True when `path` is `folder`, or lies below it. Both are absolute and normal. */
@@ -8,15 +8,17 @@ export function isInside(path: string, folder: string): boolean {
 }
 
 /** The paths that are there, without symbolic links, each once. */
-export async function realPaths(paths: readonly string[]): Promise<readonly string[]> {
-  const found = await Promise.all(paths.map((path) => realPathOf(path)));
-  return [...new Set(found.filter((path) => path !== undefined))];
+export function realPaths(paths: readonly string[]): readonly string[] {
+  return [...new Set(paths.map(realPathOf).filter((path) => path !== undefined))];
 }
 
-/** The path without symbolic links; undefined where nothing is, or nothing that this user can find. */
-export async function realPathOf(path: string): Promise<string | undefined> {
+/**
+ * The path without symbolic links; undefined where nothing is, or nothing that this user can find. At once,
+ * because a start asks for dozens of them and each costs a few µs, where a promise costs ten times as much.
+ */
+export function realPathOf(path: string): string | undefined {
   try {
-    return await realpath(path);
+    return realpathSync.native(path);
   } catch {
     // What this user can't find, a process of this user can't find either.
     return undefined;

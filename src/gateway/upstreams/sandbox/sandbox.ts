@@ -107,7 +107,7 @@ class NodeSandbox implements Sandbox {
     return {
       isRoot: process.getuid?.() === ROOT_UID,
       network: rules.network,
-      home: (await realPathOf(homedir())) ?? '/',
+      home: realPathOf(homedir()) ?? '/',
       hiddenFolders: withheld.folders,
       hiddenFiles: withheld.files,
       readOnly: withheld.readOnly,
@@ -125,14 +125,14 @@ class NodeSandbox implements Sandbox {
   ): Promise<SandboxPlan['only']> {
     if (write === undefined && read === undefined) return undefined;
     const named = async (part: string, paths: readonly string[]): Promise<readonly string[]> =>
-      Promise.all(paths.map(async (path) => (await realPathOf(path)) ?? missing(name, part, path)));
-    const programs = await realPaths([program, process.execPath]);
+      Promise.all(paths.map(async (path) => realPathOf(path) ?? missing(name, part, path)));
+    const programs = realPaths([program, process.execPath]);
     const parts = [program, ...programs].map(partOf).filter((path) => path !== undefined);
     return {
       write: await named('write', write ?? []),
       read: [
         ...(await named('read', [...(read ?? []), ...(cwd === undefined ? [] : [cwd])])),
-        ...(await realPaths([...parts, '/etc/resolv.conf'])),
+        ...realPaths([...parts, '/etc/resolv.conf']),
       ].filter((path) => !SYSTEM_PATHS.some((system) => isInside(path, system))),
     };
   }

@@ -1,6 +1,6 @@
 /** What a node keeps from the processes that it starts. */
-import { accessSync, constants } from 'node:fs';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { accessSync, constants, statSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { nodeFolders } from './other-nodes.ts';
@@ -39,23 +39,23 @@ export async function withheldOf(
     await mkdir(dirname(secrets.socketPath), { recursive: true, mode: 0o700 });
   }
   const mounts = parseMounts(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''));
-  const everywhere = async (paths: readonly string[]): Promise<readonly string[]> => {
-    const real = await realPaths(paths);
+  const everywhere = (paths: readonly string[]): readonly string[] => {
+    const real = realPaths(paths);
     return realPaths([...real, ...real.flatMap((path) => otherPlaces(path, mounts))]);
   };
   const folders = outermost(
-    await everywhere([
+    everywhere([
       secrets.stateDir,
       ...(await nodeFolders(env)),
       ...(isInside(secrets.socketPath, secrets.stateDir) ? [] : [dirname(secrets.socketPath)]),
     ]),
   );
-  const open = new Set(await realPaths(reach));
-  const doors = (await realPaths(doorsOf(env, command))).filter((path) => !open.has(path));
+  const open = new Set(realPaths(reach));
+  const doors = realPaths(doorsOf(env, command)).filter((path) => !open.has(path));
   const inFolder = (path: string): boolean => folders.some((folder) => isInside(path, folder));
-  const files = (await everywhere(await secrets.files())).filter((path) => !inFolder(path));
-  const obeyed = await everywhere(secrets.obeyed.map(protectedPart));
-  const { folders: doorFolders, files: doorFiles } = await byKind(doors);
+  const files = everywhere(await secrets.files()).filter((path) => !inFolder(path));
+  const obeyed = everywhere(secrets.obeyed.map(protectedPart));
+  const { folders: doorFolders, files: doorFiles } = byKind(doors);
   return {
     folders: outermost([...folders, ...doorFolders]),
     files: [...new Set([...files, ...doorFiles])].filter((path) => !inFolder(path)),
@@ -115,14 +115,12 @@ function doorsOf(env: NodeJS.ProcessEnv, command: string): readonly string[] {
   ];
 }
 
-async function byKind(
-  paths: readonly string[],
-): Promise<{ readonly folders: readonly string[]; readonly files: readonly string[] }> {
-  const kinds = await Promise.all(
-    paths.map(async (path) => ({ path, isFolder: (await stat(path)).isDirectory() })),
-  );
-  return {
-    folders: kinds.filter(({ isFolder }) => isFolder).map(({ path }) => path),
-    files: kinds.filter(({ isFolder }) => !isFolder).map(({ path }) => path),
-  };
+function byKind(paths: readonly string[]): {
+  readonly folders: readonly string[];
+  readonly files: readonly string[];
+} {
+  const isFolder = (path: string): boolean =>
+    statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  const folders = paths.filter(isFolder);
+  return { folders, files: paths.filter((path) => !folders.includes(path)) };
 }

@@ -107,6 +107,24 @@ describe('search', () => {
   });
 });
 
+it('the first search lets others go on, however many tools there are', async () => {
+  const many = Array.from({ length: 2000 }, (_, index) => ({
+    name: `tool_${index}`,
+    description: 'reads files and sends mails',
+    inputSchema: { type: 'object' },
+  }));
+  let turns = 0;
+  let isOver = false;
+  const count = (): void => {
+    turns += 1;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  expect(await createToolSearch(many)('read files', 3)).toHaveLength(3);
+  isOver = true;
+  expect(turns).toBeGreaterThan(2000 / 50);
+});
+
 describe('searches by view', () => {
   it('are built once for a digest, and no more are kept than are used', () => {
     const searches = createToolSearches();

@@ -1,0 +1,53 @@
+/**
+ * Reads streams of libp2p's own services (DHT, identify, ping) no faster than a peer's allowance: those
+ * services answer whatever comes, as fast as it comes. Over the allowance a stream is not read for a while;
+ * nothing is lost, and no other stream waits.
+ */
+import type { Stream, StreamHandler } from '@libp2p/interface';
+import { createBuckets } from '../../core/index.ts';
+import type { BucketSize, Buckets, Clock } from '../../core/index.ts';
+
+/** Paces streams, all of a peer together. */
+export interface StreamPace {
+  /** A handler whose streams are paced. */
+  paced(handler: StreamHandler): StreamHandler;
+}
+
+/** What a chunk costs besides its bytes: most of the work is not in them. */
+const CHUNK_COST = 512;
+/** A stream is left unread for no longer than this at once. */
+const HOLD_MAX_MS = 10_000;
+
+/** Makes the pace; `bytes` is what a peer may send, each chunk counted as half a KiB more. */
+export function createStreamPace(clock: Clock, bytes: BucketSize): StreamPace {
+  const buckets = createBuckets(clock, bytes);
+  return {
+    paced: (handler) => (stream, connection) => {
+      pace(stream, connection.remotePeer.toString(), buckets, clock);
+      return handler(stream, connection);
+    },
+  };
+}
+
+function pace(stream: Stream, peer: string, buckets: Buckets, clock: Clock): void {
+  let cancel: (() => void) | undefined;
+  stream.addEventListener('message', ({ data }) => {
+    const waitMs = buckets.charge(peer, data.byteLength + CHUNK_COST);
+    if (waitMs === 0 || cancel !== undefined) return;
+    attempt(() => stream.pause());
+    cancel = clock.schedule(Math.min(HOLD_MAX_MS, waitMs), () => {
+      cancel = undefined;
+      attempt(() => stream.resume());
+    });
+  });
+  stream.addEventListener('close', () => cancel?.());
+}
+
+/** A stream that is closing can be neither paused nor resumed, and need not be. */
+function attempt(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // Its end is told by its own event.
+  }
+}

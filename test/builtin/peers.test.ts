@@ -1,0 +1,64 @@
+/** What the operator reads of peers that do too much, and how one is forgiven. */
+import { expect, it } from 'vitest';
+import { statusTools } from '../../src/builtin/index.ts';
+import { StarlingError } from '../../src/core/index.ts';
+import type { JsonObject, PeerId } from '../../src/core/index.ts';
+import { OPERATOR } from '../../src/guard/index.ts';
+import type { PeerView } from '../../src/membership/index.ts';
+import type { ConductReport } from '../../src/network/index.ts';
+
+const BOB = '12D3KooWbob' as PeerId;
+const MALLORY = '12D3KooWmallory' as PeerId;
+
+function callerOf(reports: Map<PeerId, ConductReport>) {
+  const views = [{ alias: 'bob', peerId: BOB } as PeerView];
+  const tools = statusTools({
+    membership: {
+      peers: () => views,
+      peer: (peer) => views.find(({ peerId }) => peerId === peer),
+      resolve: (reference) => {
+        const found = views.find(({ alias }) => alias === reference);
+        if (found === undefined) throw new StarlingError('STARLING_PEER_UNKNOWN', 'nobody');
+        return found;
+      },
+    },
+    network: {
+      conduct: (peer) => reports.get(peer),
+      misbehaving: () => [...reports.keys()],
+      forgive: (peer) => reports.delete(peer),
+    },
+    status: () => {
+      throw new Error('not asked for');
+    },
+  });
+  return async (name: string, args: JsonObject = {}): Promise<unknown> => {
+    const tool = tools.find(({ definition }) => definition.name === name);
+    return tool?.call(args, { principal: OPERATOR, signal: new AbortController().signal });
+  };
+}
+
+it('a peer is shown with what it does too much of, and without that once it is forgiven', async () => {
+  const report = { peer: BOB, state: 'blocked', counts: { gossip: 2020 }, until: 5 } as const;
+  const call = callerOf(new Map([[BOB, report]]));
+  expect(await call('peers')).toMatchObject({
+    peers: [
+      { alias: 'bob', conduct: { state: 'blocked', until: 5, text: 'floods gossip (2020 times)' } },
+    ],
+  });
+  expect(await call('peer_forgive', { peer: 'bob' })).toEqual({
+    peer: 'bob',
+    peerId: BOB,
+    forgiven: true,
+  });
+  expect(await call('peers')).toEqual({ peers: [{ alias: 'bob', peerId: BOB }] });
+  expect(await call('peer_forgive', { peer: 'bob' })).toMatchObject({ forgiven: false });
+});
+
+it('a peer that was kept out before it had a name is forgiven by its PeerId', async () => {
+  const report = { peer: MALLORY, state: 'blocked', counts: { forgeries: 200 } } as const;
+  const call = callerOf(new Map([[MALLORY, report]]));
+  expect(await call('peer_forgive', { peer: MALLORY })).toMatchObject({ forgiven: true });
+  await expect(call('peer_forgive', { peer: MALLORY })).rejects.toMatchObject({
+    code: 'STARLING_PEER_UNKNOWN',
+  });
+});

@@ -1,0 +1,49 @@
+/** Streams of libp2p's own services are read no faster than a peer's allowance. */
+import type { Connection, Stream } from '@libp2p/interface';
+import { expect, it } from 'vitest';
+import { createStreamPace } from '../../../src/network/limits/paced-streams.ts';
+import { createTestClock } from '../../core/test-clock.ts';
+
+/** A stream that only tells whether it is read. */
+class FakeStream extends EventTarget {
+  isRead = true;
+
+  pause(): void {
+    this.isRead = false;
+  }
+
+  resume(): void {
+    this.isRead = true;
+  }
+
+  receive(sizeBytes: number): void {
+    this.dispatchEvent(Object.assign(new Event('message'), { data: new Uint8Array(sizeBytes) }));
+  }
+}
+
+it('leaves a stream unread while its peer is over its allowance, on whatever stream', () => {
+  const clock = createTestClock();
+  const pace = createStreamPace(clock, { burst: 10_000, everyMs: 1 });
+  const served: unknown[] = [];
+  const open = (peer: string): FakeStream => {
+    const stream = new FakeStream();
+    const connection = { remotePeer: { toString: () => peer } } as unknown as Connection;
+    void pace.paced((one) => void served.push(one))(stream as unknown as Stream, connection);
+    return stream;
+  };
+  const [one, other, bystander] = [open('mallory'), open('mallory'), open('bob')];
+  expect(served).toEqual([one, other, bystander]);
+  for (let count = 0; count < 10; count += 1) one.receive(100);
+  expect(one.isRead).toBe(true);
+  for (let count = 0; count < 10; count += 1) one.receive(100);
+  expect([one.isRead, other.isRead]).toEqual([false, true]);
+  other.receive(100);
+  bystander.receive(100);
+  expect([other.isRead, bystander.isRead]).toEqual([false, true]);
+  clock.advance(5000);
+  expect([one.isRead, other.isRead]).toEqual([true, true]);
+  one.receive(1_000_000);
+  one.dispatchEvent(new Event('close'));
+  other.dispatchEvent(new Event('close'));
+  expect(clock.waiting()).toBe(0);
+});
