@@ -20,6 +20,14 @@ export interface Span {
   readonly end: number;
 }
 
+/** An object of the envelope. */
+export type EnvelopeLevel = 'top' | 'params' | 'meta' | 'ref' | 'argument' | 'task';
+
+/** A key that decides nothing by what it is: its place, quotes included. */
+export interface Stranger extends Span {
+  readonly level: EnvelopeLevel;
+}
+
 /** The places in a message that a relay may change, or read as they were written. */
 export interface Spans {
   /** The text that the places are in. */
@@ -53,6 +61,8 @@ export interface Spans {
   metaProgressToken?: Span;
   /** `params._meta["io.modelcontextprotocol/clientCapabilities"]` */
   clientCapabilities?: Span;
+  /** Keys of the envelope that are none of those that decide, in the order of the text. */
+  strangers?: Stranger[];
   /** A repeated key among those that decide where a message goes and what it asks. */
   repeated?: string;
 }

@@ -4,10 +4,12 @@
  * another one done. So a message with such a key is refused whoever sends it; other unknown keys pass.
  * `docs/protocols.md`, "One message, one meaning", says how parsers differ.
  */
-import { createExactNames, isObject, printable } from '../../core/index.ts';
-import type { ExactNames, Json, JsonObject } from '../../core/index.ts';
+import { createExactNames, jsonStringAt, printable } from '../../core/index.ts';
+import type { ExactNames, JsonObject } from '../../core/index.ts';
+import type { EnvelopeLevel, Spans } from '../types.ts';
 
 const MODERN = 'io.modelcontextprotocol/';
+const SHOWN_MAX = 80;
 
 /** Keys of the message itself (JSON-RPC 2.0 §4 and §5). */
 const TOP_KEYS = ['jsonrpc', 'id', 'method', 'params', 'result', 'error'] as const;
@@ -98,67 +100,52 @@ const METHODS = [
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 const EXACT_METHODS = createExactNames(METHODS);
 const TOP = createExactNames(TOP_KEYS);
-const PARAMS = createExactNames(PARAMS_KEYS);
 /** What every method has in `params`; what else stands there means nothing to this node. */
-const ANY_PARAMS = createExactNames(['_meta']);
-const META = createExactNames(META_KEYS);
-const INNER: readonly (readonly [key: string, names: ExactNames])[] = [
-  ['ref', createExactNames(REF_KEYS)],
-  ['argument', createExactNames(ARGUMENT_KEYS)],
-  ['task', createExactNames(TASK_KEYS)],
-];
+const FOREIGN_PARAMS = createExactNames(['_meta']);
+const NAMES: Readonly<Record<EnvelopeLevel, ExactNames>> = {
+  top: TOP,
+  params: createExactNames(PARAMS_KEYS),
+  meta: createExactNames(META_KEYS),
+  ref: createExactNames(REF_KEYS),
+  argument: createExactNames(ARGUMENT_KEYS),
+  task: createExactNames(TASK_KEYS),
+};
 
 /** Why a request or notification can be read in two ways, in a sentence; undefined when nothing is against it. */
-export function twinInCall(
-  message: JsonObject,
-  method: string,
-  params: JsonObject,
-): string | undefined {
-  const top = twinIn(message, TOP);
-  if (top !== undefined) return top;
+export function twinInCall(method: string, { bytes, strangers }: Spans): string | undefined {
   const isKnown = KNOWN_METHODS.has(method);
   if (!isKnown) {
     const meant = EXACT_METHODS.mistakenFor(method);
     if (meant !== undefined) {
-      return `the method ${printable(JSON.stringify(method), 80)} could be read as "${meant}"`;
+      return `the method ${printable(JSON.stringify(method), SHOWN_MAX)} could be read as "${meant}"`;
     }
   }
-  const found = isKnown ? twinIn(params, PARAMS) : twinInForeign(params);
-  if (found !== undefined) return found;
-  const { _meta: meta } = params;
-  if (isObject(meta)) {
-    const twin = twinIn(meta, META);
-    if (twin !== undefined) return twin;
-  }
-  if (!isKnown) return undefined;
-  for (const [key, names] of INNER) {
-    const inner = params[key];
-    const twin = isObject(inner) ? twinIn(inner, names) : undefined;
+  for (const { level, start, end } of strangers ?? []) {
+    const key = jsonStringAt(bytes, start, end);
+    const names = isKnown ? NAMES[level] : foreignNames(level, key);
+    const twin = names === undefined ? undefined : twinOf(key, names);
     if (twin !== undefined) return twin;
   }
   return undefined;
 }
 
-/** The same of an answer. */
+/** The same of the top level of an answer. */
 export function twinInAnswer(message: JsonObject): string | undefined {
-  return twinIn(message, TOP);
-}
-
-/** The params of a method that this node does not know, where `meta` is a word like any other. */
-function twinInForeign(params: JsonObject): string | undefined {
-  const { meta: _own, ...others } = params;
-  return twinIn(others, ANY_PARAMS);
-}
-
-function twinIn(
-  object: Readonly<Record<string, Json | undefined>>,
-  names: ExactNames,
-): string | undefined {
-  for (const key of Object.keys(object)) {
-    const meant = names.mistakenFor(key);
-    if (meant !== undefined) {
-      return `the key ${printable(JSON.stringify(key), 80)} could be read as "${meant}"`;
-    }
+  for (const key of Object.keys(message)) {
+    const twin = twinOf(key, TOP);
+    if (twin !== undefined) return twin;
   }
   return undefined;
+}
+
+/** What a key may be taken for in a method that this node does not know, where `meta` is a word like any other. */
+function foreignNames(level: EnvelopeLevel, key: string): ExactNames | undefined {
+  if (level === 'params') return key === 'meta' ? undefined : FOREIGN_PARAMS;
+  return level === 'top' || level === 'meta' ? NAMES[level] : undefined;
+}
+
+function twinOf(key: string, names: ExactNames): string | undefined {
+  const meant = names.mistakenFor(key);
+  if (meant === undefined) return undefined;
+  return `the key ${printable(JSON.stringify(key), SHOWN_MAX)} could be read as "${meant}"`;
 }

@@ -7,6 +7,9 @@ import type { FrameId, WrittenNumber } from '../types.ts';
 
 /** `-0`, an exponent of any size and 400 digits are numbers too; longer ones are nobody's ids. */
 const WRITTEN_MAX = 1024;
+const PLAIN_MAX = 15;
+const ZERO = 0x30;
+const NINE = 0x39;
 
 /** A number by its text. A class, so that no JSON from elsewhere can pass for one. */
 class Written implements WrittenNumber {
@@ -33,9 +36,20 @@ export function numberId(
   bytes: Buffer,
   { start, end }: { readonly start: number; readonly end: number },
 ): FrameId | undefined {
+  if (isPlain(bytes, start, end)) return value;
   if (end - start > WRITTEN_MAX) return undefined;
   const written = bytes.toString('latin1', start, end);
   return String(value) === written ? value : new Written(written);
+}
+
+/** True for a whole number of at most 15 digits as JavaScript writes it, as nearly all ids are. */
+function isPlain(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start > PLAIN_MAX || (bytes[start] === ZERO && end - start > 1)) return false;
+  for (let at = start; at < end; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (byte < ZERO || byte > NINE) return false;
+  }
+  return true;
 }
 
 /** The id as JSON. */

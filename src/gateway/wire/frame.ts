@@ -70,11 +70,13 @@ function parseCall(value: JsonObject, bytes: Buffer): Frame {
   }
   const given = isNothing(params) ? {} : params;
   if (!isObject(given)) throw wrong('"params" must be an object');
-  const twin = twinInCall(value, method, given);
+  const twin = twinInCall(method, spans);
   if (twin !== undefined) throw wrong(twin);
-  const emptied = emptiedIn(method, given, spans);
-  // What is judged is what is sent: with the text of the message its places change.
-  if (emptied.length > 0) return parseFrame(spliced(bytes, emptied));
+  if (spans.oddParams !== undefined || given['_meta'] === null || given['arguments'] === null) {
+    const emptied = emptiedIn(method, given, spans);
+    // What is judged is what is sent: with the text of the message its places change.
+    if (emptied.length > 0) return parseFrame(spliced(bytes, emptied));
+  }
   if (id === undefined) return { kind: 'notification', bytes, spans, method, params: given };
   return { kind: 'request', bytes, spans, id, method, params: given };
 }

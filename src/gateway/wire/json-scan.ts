@@ -12,17 +12,18 @@ import {
   jsonStringAt,
   skipJsonSpace,
 } from '../../core/index.ts';
-import type { Spans } from '../types.ts';
+import type { EnvelopeLevel, Spans } from '../types.ts';
 import { ENVELOPE_KEYS } from './envelope.ts';
 import type { EnvelopeKey } from './envelope.ts';
 
 const KEYS: readonly string[] = ENVELOPE_KEYS;
 const NONE = -1;
 
-type Place = Exclude<keyof Spans, 'repeated' | 'bytes'>;
+type Place = Exclude<keyof Spans, 'repeated' | 'bytes' | 'strangers'>;
 
 /** An object that is looked into, by index of {@link KEYS}. */
 interface Level {
+  readonly name: EnvelopeLevel;
   readonly places: readonly (Place | undefined)[];
   /** Objects in this object that are looked into as well; a value there that is no object has no place. */
   readonly inner: readonly (Level | undefined)[];
@@ -34,12 +35,13 @@ const KEYS_BY_LENGTH: readonly (readonly number[])[] = Array.from(
   (_, length) => [...KEYS.keys()].filter((index) => KEYS[index]?.length === length),
 );
 
-const META = level({
+const META = level('meta', {
   progressToken: 'metaProgressToken',
   'io.modelcontextprotocol/clientCapabilities': 'clientCapabilities',
 });
-const REF = level({ name: 'refName', uri: 'refUri' });
+const REF = level('ref', { name: 'refName', uri: 'refUri' });
 const PARAMS = level(
+  'params',
   {
     name: 'name',
     uri: 'uri',
@@ -48,9 +50,9 @@ const PARAMS = level(
     progressToken: 'progressToken',
     _meta: 'meta',
   },
-  { _meta: META, ref: REF },
+  { _meta: META, ref: REF, argument: level('argument', {}), task: level('task', {}) },
 );
-const TOP = level({ id: 'id', result: 'result', params: 'params' }, { params: PARAMS });
+const TOP = level('top', { id: 'id', result: 'result', params: 'params' }, { params: PARAMS });
 
 /** Where the place of a value is noted that should be an object and is none. */
 const ODD: Readonly<Partial<Record<Place, Place>>> = { params: 'oddParams', meta: 'oddMeta' };
@@ -59,10 +61,12 @@ const { backslash: BACKSLASH, colon: COLON, comma: COMMA } = JSON_BYTE;
 const { openBrace: OPEN_BRACE, closeBrace: CLOSE_BRACE } = JSON_BYTE;
 
 function level(
+  name: EnvelopeLevel,
   places: Readonly<Partial<Record<EnvelopeKey, Place>>>,
   inner: Readonly<Partial<Record<EnvelopeKey, Level>>> = {},
 ): Level {
   return {
+    name,
     places: ENVELOPE_KEYS.map((key) => places[key]),
     inner: ENVELOPE_KEYS.map((key) => inner[key]),
   };
@@ -76,17 +80,21 @@ export function scanSpans(bytes: Buffer): Spans {
 }
 
 /** Notes what stands in the object at `start`; gives the byte after it. */
-function scanObject(bytes: Buffer, start: number, { places, inner }: Level, spans: Spans): number {
+function scanObject(bytes: Buffer, start: number, level: Level, spans: Spans): number {
+  const { places, inner } = level;
   let seen = 0;
   let at = skipJsonSpace(bytes, start + 1);
   while (at < bytes.length && bytes[at] !== CLOSE_BRACE) {
+    const keyStart = at;
     const keyEnd = endOfJsonString(bytes, at);
     const key = keyAt(bytes, at, keyEnd);
     at = skipJsonSpace(bytes, keyEnd);
     if (bytes[at] === COLON) at = skipJsonSpace(bytes, at + 1);
     const from = at;
-    if (key === NONE) at = endOfJsonValue(bytes, from);
-    else {
+    if (key === NONE) {
+      (spans.strangers ??= []).push({ level: level.name, start: keyStart, end: keyEnd });
+      at = endOfJsonValue(bytes, from);
+    } else {
       if ((seen & (1 << key)) !== 0) spans.repeated = KEYS[key] ?? '';
       seen |= 1 << key;
       const within = inner[key];

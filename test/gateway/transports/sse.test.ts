@@ -193,6 +193,15 @@ describe('a POST', () => {
     expect(served.sessions.last().seen.at(-1)).toMatchObject({ kind: 'notification' });
   });
 
+  it('that can’t be taken is refused with its id', async () => {
+    const served = await serve();
+    const stream = await openStream(served);
+    const twin = '{"jsonrpc":"2.0","id":"x7","method":"ping","Method":"tools/call"}';
+    const refused = await post(served, stream.endpoint, twin);
+    expect(refused.status).toBe(400);
+    expect(refused.body).toContain('"id":"x7"');
+  });
+
   it('of somebody else looks as if there were no session', async () => {
     const served = await serve();
     const stream = await openStream(served, { who: 'alice' });

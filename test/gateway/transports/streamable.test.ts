@@ -1,6 +1,7 @@
 /** Streamable HTTP with the official client, and with clients that behave badly. */
 import { once } from 'node:events';
 import { request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
@@ -271,6 +272,62 @@ describe('a request that is not as MCP wants it', () => {
     expect(answer.status).toBe(413);
     expect(answer.body).toContain('limits.messageBytes');
     expect(await openSession(node)).toMatch(/^[\w-]{32}$/);
+  });
+
+  it('is refused when it has no end, before the end', async () => {
+    const node = await startNode('alice', { limits: { messageBytes: 1000 } });
+    const { hostname, port, pathname } = new URL(node.gateway.endpoints().url ?? '');
+    const headers = {
+      authorization: `Bearer ${await node.token()}`,
+      'content-type': 'Application/JSON; charset=UTF-8',
+    };
+    const endless = request({ host: hostname, port, path: pathname, method: 'POST', headers });
+    defer(() => endless.destroy());
+    endless.on('error', () => undefined);
+    endless.write(`{"jsonrpc":"2.0","id":"far","method":"ping","x":"${'x'.repeat(2000)}`);
+    const [response] = (await once(endless, 'response')) as [IncomingMessage];
+    expect(response.statusCode).toBe(413);
+    const [body] = (await once(response, 'data')) as [Buffer];
+    expect(JSON.parse(body.toString())).toMatchObject({
+      id: 'far',
+      error: { data: { limit: 'limits.messageBytes' } },
+    });
+  });
+
+  it.each([
+    ['nothing', undefined, 'application/json'],
+    ['anything', '*/*', 'application/json'],
+    ['both, in other letters', 'Application/JSON, TEXT/Event-Stream', 'application/json'],
+    ['JSON alone', 'application/json; q=0.9', 'application/json'],
+    ['all but events', 'text/event-stream;q=0, */*', 'application/json'],
+    ['events alone', 'text/event-stream', 'text/event-stream'],
+    ['texts', 'text/*', 'text/event-stream'],
+  ])('is answered in a form that it takes: %s', async (_, accept, type) => {
+    const node = await startNode('alice');
+    const opened = await http(node, { headers: { accept }, body: JSON.stringify(INITIALIZE) });
+    expect(opened.status).toBe(200);
+    expect(opened.headers['content-type']).toBe(type);
+    const headers = { accept, 'mcp-session-id': String(opened.headers['mcp-session-id']) };
+    const answer = await http(node, { headers, body: call(1e21, 'starling__status') });
+    expect(answer.body).toContain('"id":1e+21,"result"');
+    expect(answer.headers['content-type']).toBe(type);
+  });
+
+  it('is refused with its id, whatever is wrong with it', async () => {
+    const node = await startNode('alice');
+    const body = '{"jsonrpc":"2.0","id":1.50,"method":"ping"}';
+    const wrongs = [
+      { 'content-type': 'text/plain' },
+      { accept: 'text/html' },
+      { 'mcp-session-id': 'gone' },
+      { 'mcp-protocol-version': '2099-01-01' },
+      {},
+    ];
+    for (const headers of wrongs) {
+      const answer = await http(node, { headers, body });
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      expect(answer.body).toContain('"id":1.50,');
+    }
   });
 
   it('never brings the node down, whatever its body is', async () => {

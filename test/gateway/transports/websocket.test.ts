@@ -127,6 +127,16 @@ describe('a WebSocket client', () => {
     expect(served.sessions.last().isOver).toBe(true);
   });
 
+  it('that sends too much at once is told the limit when it is closed', async () => {
+    const served = await serve();
+    const client = await clientOf(served);
+    const reason = once(client.socket, 'close');
+    client.send(ping('x'.repeat(MESSAGE_BYTES)));
+    const [code, text] = (await reason) as [number, Buffer];
+    expect(code).toBe(1009);
+    expect(text.toString()).toContain(`${MESSAGE_BYTES} bytes (limits.messageBytes)`);
+  });
+
   it('may offer no subprotocol', async () => {
     const client = await clientOf(await serve(), []);
     expect(client.socket.protocol).toBe('');

@@ -343,6 +343,86 @@ describe('a subscription on a channel', () => {
   });
 });
 
+describe('an odd answer', () => {
+  const raw = (channel: ChannelCore, text: string, relatedId?: number): void =>
+    channel.receive(Buffer.from(text), relatedId);
+  /** The events of two calls, to the first of which `answer` answers. */
+  const eventsOf = (
+    answer: (id: number) => string,
+    options: { readonly method?: string; readonly related?: boolean } = {},
+  ): readonly (readonly string[])[] => {
+    const { channel, sent } = testChannel();
+    const [one, two] = [relay(channel, undefined, options.method), relay(channel)];
+    const id = sent[0]?.id ?? 0;
+    raw(channel, answer(id), options.related === true ? id : undefined);
+    return [one.events, two.events];
+  };
+
+  it.each<[string, (id: number) => string]>([
+    ['an id of the other type', (id) => `{"jsonrpc":"2.0","id":"${id}","result":{"a":1}}`],
+    ['an id that is written otherwise', (id) => `{"jsonrpc":"2.0","id":${id}.0,"result":{"a":1}}`],
+    ['an error that is null', (id) => `{"jsonrpc":"2.0","id":${id},"result":{"a":1},"error":null}`],
+    ['no version', (id) => `{"id":${id},"result":{"a":1}}`],
+    ['a byte order mark', (id) => `\ufeff{"jsonrpc":"2.0","id":${id},"result":{"a":1}}`],
+    [
+      'others in a batch',
+      (id) =>
+        `[{"jsonrpc":"2.0","id":999,"result":{}},{"jsonrpc":"2.0","id":${id},"result":{"a":1}}]`,
+    ],
+  ])('is taken with %s', (_, answer) => {
+    expect(eventsOf(answer)).toEqual([['response {"a":1}'], []]);
+  });
+
+  it.each<[string, (id: number) => string]>([
+    [
+      'a result and an error',
+      (id) => `{"jsonrpc":"2.0","id":${id},"result":{},"error":{"code":1,"message":""}}`,
+    ],
+    ['a result that is text', (id) => `{"jsonrpc":"2.0","id":${id},"result":"done"}`],
+    ['a result that is null', (id) => `{"jsonrpc":"2.0","id":${id},"result":null}`],
+    ['neither of both', (id) => `{"jsonrpc":"2.0","id":${id}}`],
+    ['a second id in other letters', (id) => `{"jsonrpc":"2.0","id":${id},"ID":2,"result":{}}`],
+    ['its end cut off', (id) => `{"jsonrpc":"2.0","id":${id},"result":{"content":[{"type":"te`],
+  ])('ends its call at once with %s', (_, answer) => {
+    expect(eventsOf(answer)).toEqual([['failed STARLING_UPSTREAM_INVALID'], []]);
+  });
+
+  it('ends the call on whose stream it came, where it names none', () => {
+    for (const text of ['<html>', '"done"', '[]', '[7]', '{"result":7}']) {
+      const events = eventsOf(() => text, { related: true });
+      expect(events).toEqual([['failed STARLING_UPSTREAM_INVALID'], []]);
+    }
+    const taken = eventsOf(
+      () => '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no"}}',
+      { related: true },
+    );
+    expect(taken).toEqual([['response {"code":-32700,"message":"no"}'], []]);
+  });
+
+  it('without an id is of the only call that waits, and of none where several do', () => {
+    const text = '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no"}}';
+    expect(eventsOf(() => text)).toEqual([[], []]);
+    const { channel } = testChannel();
+    const only = relay(channel);
+    raw(channel, text);
+    expect(only.events).toEqual(['response {"code":-32700,"message":"no"}']);
+  });
+
+  it('that is null says as much as an empty one where nothing else is due', () => {
+    const text = (id: number): string => `{"jsonrpc":"2.0","id":${id},"result":null}`;
+    expect(eventsOf(text, { method: 'logging/setLevel' })).toEqual([['response {}'], []]);
+  });
+
+  it('says what was wrong, and of whom', async () => {
+    const { channel, sent } = testChannel();
+    const answer = channel.request('tools/list', {}, { timeoutMs: 1000 });
+    raw(channel, `{"jsonrpc":"2.0","id":${sent[0]?.id},"result":[]}`);
+    await expect(answer).rejects.toThrow(
+      "server 'test' answered tools/list, and the answer can't be read: its result is a list, not an object",
+    );
+  });
+});
+
 describe('the id of a message of which only the ends are known', () => {
   it.each([
     ['{"jsonrpc":"2.0","id":7,"result":{"content":[{"id":9', 'xxx"}]}}', 7],

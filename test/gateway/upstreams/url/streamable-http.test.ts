@@ -123,6 +123,34 @@ describe('an answer', () => {
     await expect(call(connection).answer).rejects.toThrow('answered with text/html');
   });
 
+  it.each<[string, Answering, string]>([
+    ['no body', (_, response) => response.writeHead(200).end(), 'an empty body (HTTP 200)'],
+    ['a receipt', (_, response) => response.writeHead(202).end(), 'gave no answer (HTTP 202)'],
+    ['another id', (_, response) => json(response, { id: 99, result: {} }), 'another one'],
+    ['no object', (_, response) => json(response, { id: 1, result: 'x' }), 'is text'],
+    [
+      'half of it',
+      (_, response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"id'),
+      'not JSON',
+    ],
+  ])('with %s ends its call at once, and says so', async (_, answering, words) => {
+    const { connection } = await connect(answering);
+    await expect(call(connection).answer).rejects.toThrow(words);
+  });
+
+  it('is read whatever the letters of its media type, and the type of its id', async () => {
+    const { connection } = await connect((asked, response) => {
+      const own = { ...result(asked, { ok: true }), id: String(asked.body['id']), error: null };
+      const isStream = asked.text.includes('stream');
+      const type = isStream ? 'Text/Event-Stream; charset=UTF-8' : 'APPLICATION/JSON;charset=utf-8';
+      response.writeHead(200, { 'content-type': type });
+      response.end(isStream ? `${data(own)}\n\n` : `\ufeff${JSON.stringify(own)}`);
+    });
+    for (const name of ['stream', 'json']) {
+      expect((await call(connection, 'tools/call', { name }).answer).result).toEqual({ ok: true });
+    }
+  });
+
   it('over the limit fails its call and no other, as JSON and as a stream', async () => {
     const { connection } = await connect((asked, response) => {
       if (asked.text.includes('whole')) json(response, result(asked, { x: 'x'.repeat(70_000) }));
