@@ -33,7 +33,7 @@ export interface BlackboardComponents {
   readonly random: Random;
   readonly logger: Logger;
   /** Hears of boards that are full; without it a full board is only logged. */
-  readonly health?: Pick<Health, 'raise'>;
+  readonly health?: Pick<Health, 'raise' | 'clear'>;
 }
 
 /** Settings of the blackboard. */
@@ -76,8 +76,8 @@ class AllBoards implements Blackboard {
   readonly #topic: Topic;
   readonly #boards = new Map<string, OpenBoard>();
   readonly #watchers = new Map<string, Set<Watcher>>();
-  /** Boards whose overflow was told of; `''` stands for the number of boards. */
-  readonly #overflowing = new Set<string>();
+  /** Boards whose overflow was told of, and whose updates were dropped; `''` stands for the number of boards. */
+  readonly #overflowing = new Map<string, Set<PeerId>>();
   /** Syncs since which a board waits for what an update refers to. */
   readonly #waitingSyncs = new Map<string, number>();
   #running: Running | undefined;
@@ -174,7 +174,15 @@ class AllBoards implements Blackboard {
 
   compare(peer: PeerId, digests: Readonly<Record<string, string>>): void {
     const theirs = digestsOf(digests);
-    if (theirs !== undefined) this.#running?.repair.hear(peer, theirs);
+    if (theirs === undefined || this.#running === undefined) return;
+    this.#running.repair.hear(peer, theirs);
+    if (this.#overflowing.size === 0) return;
+    const ours = this.#digests();
+    this.#noLongerOver(peer, (name) =>
+      name === ''
+        ? [...theirs.keys()].every((one) => this.#boards.has(one))
+        : theirs.get(name) === ours.get(name),
+    );
   }
 
   async #set(name: string, key: string, value: Json): Promise<BoardEntry> {
@@ -191,7 +199,10 @@ class AllBoards implements Blackboard {
     scope.add(network.handle(BOARD_PROTOCOL, (stream) => sync.serve(stream)));
     scope.add(this.#topic.subscribe((data, from) => this.#heard(data, from)));
     const connected = (peer: PeerId): void => this.#meet(peer, 0);
-    const disconnected = (peer: PeerId): void => repair.forget(peer);
+    const disconnected = (peer: PeerId): void => {
+      repair.forget(peer);
+      this.#noLongerOver(peer, () => true);
+    };
     network.events.on('peer:connect', connected);
     network.events.on('peer:disconnect', disconnected);
     scope.add(() => {
@@ -273,8 +284,10 @@ class AllBoards implements Blackboard {
   }
 
   #overflowed(name: string, peer: PeerId): void {
-    if (this.#running === undefined || this.#overflowing.has(name)) return;
-    this.#overflowing.add(name);
+    if (this.#running === undefined) return;
+    const known = this.#overflowing.get(name)?.add(peer);
+    if (known !== undefined) return;
+    this.#overflowing.set(name, new Set([peer]));
     const what = name === '' ? 'the number of boards' : `board '${name}'`;
     this.#components.logger.warn({ peer, board: name }, 'updates of a full board are dropped');
     this.#components.health?.raise({
@@ -311,6 +324,17 @@ class AllBoards implements Blackboard {
           );
         }
       }
+    }
+  }
+
+  /** Nothing of `peer` is missing any more of the boards of which `isSame` says so. */
+  #noLongerOver(peer: PeerId, isSame: (name: string) => boolean): void {
+    for (const [name, peers] of this.#overflowing) {
+      if (!peers.has(peer) || !isSame(name)) continue;
+      peers.delete(peer);
+      if (peers.size > 0) continue;
+      this.#overflowing.delete(name);
+      this.#components.health?.clear(`board-full:${name}`);
     }
   }
 
@@ -358,6 +382,8 @@ class AllBoards implements Blackboard {
   #closeBoards(): void {
     for (const board of this.#boards.values()) board.close();
     this.#boards.clear();
+    for (const name of this.#overflowing.keys())
+      this.#components.health?.clear(`board-full:${name}`);
     this.#overflowing.clear();
     this.#waitingSyncs.clear();
   }

@@ -308,6 +308,31 @@ describe('bounds', () => {
     expect([lines.length, a.health.warnings().length]).toEqual([1, 1]);
     await expect(write(a, 'mine', 1)).rejects.toThrow('holds 2 keys');
   });
+
+  it('are no trouble any more once the copies are equal', async () => {
+    const made = await mesh(['A', 'B'], { limits: { keys: 2 } });
+    const [a, b] = made.members as [Member, Member];
+    const other = new Y.Doc();
+    for (let i = 0; i < 4; i++) {
+      other.getMap('entries').set(`o${i}`, { v: i, by: 'did:key:O', at: 1 });
+    }
+    const hub = made.hub.network('O' as PeerId);
+    made.hub.connect('O' as PeerId, 'A' as PeerId);
+    await hub
+      .topic('board')
+      .publish(encodeGossip({ board: 'b', update: Y.encodeStateAsUpdateV2(other) }));
+    await calm();
+    await write(b, 'b0', 1);
+    made.hub.connect('A' as PeerId, 'B' as PeerId);
+    await pass(made, 20);
+    expect(a.health.warnings().map(({ code }) => code)).toEqual(['board-full:b']);
+    const B = 'B' as PeerId;
+    a.blackboard.compare(B, b.blackboard.digests());
+    expect(a.health.warnings()).toHaveLength(1);
+    // As its heartbeat says once both have the same.
+    a.blackboard.compare(B, a.blackboard.digests());
+    expect(a.health.warnings()).toEqual([]);
+  });
 });
 
 describe('a hostile peer', () => {

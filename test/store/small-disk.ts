@@ -44,8 +44,10 @@ export async function createSmallDisk(sizeBytes: number): Promise<SmallDisk> {
     path,
     async fill(leaveBytes = 0) {
       const { bavail, bsize } = await statfs(path);
-      await writeFile(ballast, new Uint8Array(Math.max(0, bavail * bsize - leaveBytes)), {
-        flag: 'a',
+      const bytes = new Uint8Array(Math.max(0, bavail * bsize - leaveBytes));
+      await writeFile(ballast, bytes, { flag: 'a' }).catch((error: unknown) => {
+        // Somebody else has filled the disk meanwhile.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
       });
     },
     free: () => rm(ballast, { force: true }),

@@ -119,14 +119,15 @@ function protectedOf(plan: SandboxPlan): readonly Step[] {
       foldersAbove(path).map((folder, index, all) => ({ folder, in: all[index - 1] ?? '/' })),
     )
     .filter((one) => isWritable(plan, one.folder) && plan.canChange(one.in));
+  // Another node's folder may be gone by the time of the mount, which is no reason to fail.
   return [
     ...[...new Set(above.map(({ folder }) => folder))].map((path): Step => [
       path,
-      '--bind',
+      '--bind-try',
       path,
       path,
     ]),
-    ...seen.map((path): Step => [path, '--ro-bind', path, path]),
+    ...seen.map((path): Step => [path, '--ro-bind-try', path, path]),
   ];
 }
 

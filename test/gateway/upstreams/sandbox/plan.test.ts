@@ -32,9 +32,9 @@ describe('a sandbox for bwrap', () => {
   });
 
   it('pins the folders above, where the user could rename them', () => {
-    expect(text()).toContain('--bind /home/me/.local/state /home/me/.local/state');
-    expect(text()).toContain('--bind /home/me/.config /home/me/.config');
-    expect(text()).not.toContain('--bind /home /home');
+    expect(text()).toContain('--bind-try /home/me/.local/state /home/me/.local/state');
+    expect(text()).toContain('--bind-try /home/me/.config /home/me/.config');
+    expect(text()).not.toContain('--bind-try /home /home');
   });
 
   it('does not show what is protected where it was not shown', () => {
