@@ -12,6 +12,7 @@ import {
   OPEN_RESOURCES,
   auditTools,
   boardTools,
+  clientTools,
   governanceTools,
   grantResources,
   grantTools,
@@ -29,9 +30,11 @@ import { VERSION } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import {
   createApiKeys,
+  createAttachedClients,
   createChildren,
   createGateway,
   createLogins,
+  createNodeToken,
   createPins,
   createSandbox,
   createUpstreams,
@@ -39,6 +42,8 @@ import {
 } from './gateway/index.ts';
 import type {
   ApiKeys,
+  AttachedClients,
+  NodeToken,
   BuiltinTool,
   Gateway,
   Logins,
@@ -79,6 +84,8 @@ export interface Parts {
   readonly conductTeller: ConductTeller;
   readonly blackboard: Blackboard;
   readonly keys: ApiKeys;
+  readonly clients: AttachedClients;
+  readonly token: NodeToken;
   readonly logins: Logins;
   readonly pins: Pins;
   readonly governance: Governance;
@@ -117,13 +124,13 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     self: state.identity.did,
     lineage: (did) => state.successions.lineage(did),
   });
-  const { keys, logins, pins } = createNodeStores(base, state, init);
+  const stores = createNodeStores(base, state, init);
   const governance = createNodeGovernance(base, state, {
     membership,
-    tools: () => offeredTools(upstreams, pins),
+    tools: () => offeredTools(upstreams, stores.pins),
     clientAccess: (name) => accessTo(tools, name),
   });
-  const made = { audit, network, membership, checkpoints, blackboard, keys, logins, pins };
+  const made = { audit, network, membership, checkpoints, blackboard, ...stores };
   const tools = createNodeTools(base, state, {
     ...made,
     ...init,
@@ -236,14 +243,27 @@ function createNodeStores(
   { config, clock, logger, health }: Base,
   { store, identity, successions }: OpenState,
   { servers }: PartsInit,
-): Pick<Parts, 'keys' | 'logins' | 'pins'> {
+): Pick<Parts, 'keys' | 'clients' | 'token' | 'logins' | 'pins'> {
   const tokens = createLoginStore({
     table: store.table('logins'),
     sealer: sealerOf(identity, 'logins'),
     logger,
   });
+  const keys: ApiKeys = createApiKeys({
+    table: store.table('api-keys'),
+    holderOf: (name) => clients.holderOf(name),
+    clock,
+    logger: logger.child('keys'),
+  });
+  const clients = createAttachedClients({
+    table: store.table('clients'),
+    keys,
+    logger: logger.child('clients'),
+  });
   return {
-    keys: createApiKeys({ table: store.table('api-keys'), clock, logger: logger.child('keys') }),
+    keys,
+    clients,
+    token: createNodeToken(tokenFile(config.stateDir)),
     logins: createLogins({ servers, tokens, clock, logger: logger.child('logins') }),
     pins: createPins(
       { table: store.table('pins'), successions, clock, logger: logger.child('pins'), health },
@@ -282,12 +302,14 @@ type ToolRooms = Pick<
   | 'audit'
   | 'blackboard'
   | 'checkpoints'
+  | 'clients'
   | 'governance'
   | 'keys'
   | 'logins'
   | 'membership'
   | 'network'
   | 'pins'
+  | 'token'
 > &
   PartsInit & { readonly secretsChanged: () => readonly string[] };
 
@@ -296,9 +318,8 @@ function createNodeTools(
   { admission, grants, counters, secrets, identity }: OpenState,
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
-  const { audit, blackboard, checkpoints, governance, keys, logins, membership, network, pins } =
-    rooms;
-  const { servers, status, createTicket, secretsChanged: changed } = rooms;
+  const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
+  const { network, pins, servers, status, token, createTicket, secretsChanged: changed } = rooms;
   return [
     ...statusTools({ membership, network, status }),
     ...grantTools({
@@ -311,6 +332,7 @@ function createNodeTools(
     }),
     ...boardTools({ blackboard, clock }),
     ...keyTools({ clock, keys }),
+    ...clientTools({ clients, token }),
     ...loginTools({ logins }),
     ...secretTools({ secrets, servers, changed }),
     ...auditTools({
@@ -382,9 +404,11 @@ function createNodeGateway(
   >,
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
-  const { audit, governance, keys, membership, network, pins, upstreams } = rooms;
+  const { audit, clients, governance, keys, membership, network, pins, token, upstreams } = rooms;
   return createGateway(
     {
+      clients,
+      token,
       upstreams,
       directory: createDirectory(
         {

@@ -4,9 +4,14 @@ import { StarlingError } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import { answerOf, defineTool, formOf, revealInvisible } from '../gateway/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../gateway/index.ts';
-import { nameOf } from '../guard/index.ts';
+import { OPERATOR, keyOf, nameOf } from '../guard/index.ts';
 import type { Approval, Approvals, Principal, CallerRulesLookup, Voter } from '../guard/index.ts';
-import type { ApprovalAnswerResult, ApprovalListResult, ApprovalSummary } from './results.ts';
+import type {
+  ApprovalAnswerResult,
+  ApprovalAskResult,
+  ApprovalListResult,
+  ApprovalSummary,
+} from './results.ts';
 
 /** What the approval tools need. */
 export interface ApprovalComponents {
@@ -18,7 +23,7 @@ export interface ApprovalComponents {
 /** Approvals of one answer. */
 const LISTED_MAX = 200;
 
-/** `approval_list` and `approval_answer`: for whoever the policy lets approve. */
+/** `approval_list` and `approval_answer`, for whoever the policy lets approve, and `approval_ask`. */
 export function approvalTools({
   approvals,
   callerRules,
@@ -70,7 +75,65 @@ export function approvalTools({
         return { approval: summarise(approval) };
       },
     }),
+    askTool({ approvals, callerRules, clock }),
   ];
+}
+
+/** The tool by which a client of the stateless era, which nobody can ask, shows a form by its own call. */
+function askTool({ approvals, clock }: ApprovalComponents): BuiltinTool {
+  return defineTool({
+    name: 'approval_ask',
+    title: 'Ask the person about an approval',
+    description:
+      'Shows the person before your client what waits for an approval, as a form that this person fills in; you neither see nor answer it. Without `id`: what has waited longest.',
+    input: z.object({
+      id: z.string().min(4).max(64).optional().describe('Its id, or at least 4 characters of it.'),
+    }),
+    hints: { destructiveHint: false },
+    clients: 'yes',
+    async run({ id }, context): Promise<ApprovalAskResult> {
+      const { principal, session } = context;
+      if (!hasPerson(principal)) throw nobodyThere(principal);
+      const waiting = approvals.list('pending').filter((one) => !isOwn(one, context));
+      const approval =
+        id === undefined ? waiting.at(-1) : waiting.find((one) => one.id.startsWith(id));
+      if (approval === undefined) return { asked: false };
+      const answer = await askPerson(approval, approvals, context, clock);
+      const by: Voter = {
+        principal: OPERATOR,
+        via: 'elicitation',
+        ...(session === undefined ? {} : { session }),
+        ...(principal.kind === 'client' ? { at: nameOf(principal) } : {}),
+      };
+      const { state } = await (answer.approve
+        ? approvals.approve(answer.id, by, answer.reason)
+        : approvals.deny(answer.id, by, answer.reason));
+      return { asked: true, id: approval.id, state };
+    },
+  });
+}
+
+/** Where nobody sits who could decide, nobody is asked: a program would fill in the form. */
+function hasPerson(principal: Principal): boolean {
+  return (
+    principal.kind === 'operator' || (principal.kind === 'client' && principal.person === true)
+  );
+}
+
+/** What a client wants itself is not asked of the person through that client. */
+function isOwn(approval: Approval, { principal, session }: BuiltinContext): boolean {
+  const isItsSession = approval.session !== undefined && approval.session === session;
+  return (
+    isItsSession || (principal.kind === 'client' && keyOf(approval.principal) === keyOf(principal))
+  );
+}
+
+function nobodyThere(principal: Principal): StarlingError {
+  return new StarlingError(
+    'STARLING_CALL_REFUSED',
+    `nobody who may approve sits before ${nameOf(principal)}`,
+    { hint: 'the operator answers in a terminal: starling approvals' },
+  );
 }
 
 interface Input {
@@ -85,9 +148,9 @@ async function answerBy(
   approvals: ApprovalComponents['approvals'],
   context: BuiltinContext,
   clock: Clock,
-): Promise<{ readonly id: string; readonly approve: boolean; readonly reason?: string }> {
+): Promise<Answer> {
   const { approve, reason } = input;
-  const { principal, session, signal } = context;
+  const { principal, session } = context;
   if (approve !== undefined) {
     return { id: input.id, approve, ...(reason === undefined ? {} : { reason }) };
   }
@@ -95,13 +158,29 @@ async function answerBy(
     throw new StarlingError('STARLING_USAGE', 'say whether you approve: nobody else is asked here');
   }
   const approval = approvals.find(input.id);
-  const { id } = approval;
   if (approval.session !== undefined && approval.session === session) {
     const text = 'a session does not approve what it asks for itself';
     throw new StarlingError('STARLING_CALL_REFUSED', text, {
       hint: 'answer in a terminal: starling approvals',
     });
   }
+  return askPerson(approval, approvals, context, clock);
+}
+
+interface Answer {
+  readonly id: string;
+  readonly approve: boolean;
+  readonly reason?: string;
+}
+
+/** What the person before the client says of `approval`, by a form. @throws STARLING_CALL_REFUSED */
+async function askPerson(
+  approval: Approval,
+  approvals: ApprovalComponents['approvals'],
+  context: BuiltinContext,
+  clock: Clock,
+): Promise<Answer> {
+  const { id } = approval;
   // What is over takes no answer, and says so.
   if (approval.state !== 'pending') return { id, approve: false };
   const over = new AbortController();
@@ -111,7 +190,8 @@ async function answerBy(
   approvals.events.on('closed', closed);
   try {
     const form = formOf(approval, { nowMs: clock.now() });
-    const result = await context.elicit(id, form, AbortSignal.any([signal, over.signal]));
+    const signal = AbortSignal.any([context.signal, over.signal]);
+    const result = await context.elicit?.(id, form, signal);
     const answer = answerOf(result);
     if (answer !== undefined) return { id, ...answer };
     if (over.signal.aborted) return { id, approve: false };

@@ -3,6 +3,8 @@ export { auditResource, auditTools } from './audit.ts';
 export type { AuditToolComponents } from './audit.ts';
 export { boardTools } from './boards.ts';
 export type { BoardComponents } from './boards.ts';
+export { clientTools } from './clients.ts';
+export type { ClientComponents } from './clients.ts';
 export { governanceTools, offeredTools } from './governance.ts';
 export type { GovernanceToolComponents } from './governance.ts';
 export { grantTools } from './grants.ts';
@@ -26,6 +28,7 @@ export type {
   AuditVerifyResult,
   ActiveGrantsResult,
   ApprovalAnswerResult,
+  ApprovalAskResult,
   ApprovalListResult,
   ApprovalSummary,
   BoardDeleteResult,
@@ -33,6 +36,8 @@ export type {
   BoardListResult,
   BoardSetResult,
   BoardWatchResult,
+  ClientConnectResult,
+  ClientDisconnectResult,
   GrantCreateResult,
   GrantExportResult,
   GrantImportResult,
@@ -61,6 +66,7 @@ export type {
   SecretSummary,
   ShortStatus,
   StatusResult,
+  TokenRotateResult,
   TokenView,
   ValidateTokenResult,
 } from './results.ts';

@@ -5,7 +5,8 @@ import type { JsonObject, PeerId } from '../core/index.ts';
 import { describeRefusal } from '../grants/index.ts';
 import type { ApiKeys, BuiltinTool } from '../gateway/index.ts';
 import { parseDid, peerIdFromDid } from '../identity/index.ts';
-import { OPERATOR } from '../guard/index.ts';
+import { CLIENT_NAME, CLIENT_NAME_WORDS } from '../config/index.ts';
+import { OPERATOR, attachedClient } from '../guard/index.ts';
 import type { ExplainingGuard, CurrentPolicy, Principal, WantedFacts } from '../guard/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { PolicyCheckResult, PolicyExplainResult } from './results.ts';
@@ -56,7 +57,7 @@ export function policyTools(components: PolicyComponents): readonly BuiltinTool[
           .string()
           .min(1)
           .max(256)
-          .describe('operator, client:<key>, or the alias, PeerId or did:key of a peer or agent.'),
+          .describe('operator, client:<name>, or the alias, PeerId or did:key of a peer or agent.'),
         for: z
           .string()
           .min(1)
@@ -134,8 +135,9 @@ function principalOf({ membership, keys }: PolicyComponents, name: string): Prin
   if (client !== undefined) {
     const key = keys.list().find((one) => one.name === client);
     if (key !== undefined) return { kind: 'client', name: key.name, scopes: key.scopes };
-    throw new StarlingError('STARLING_PEER_UNKNOWN', `no key is called '${printable(client)}'`, {
-      hint: 'see which there are: starling key list',
+    if (CLIENT_NAME.test(client)) return attachedClient(client);
+    throw new StarlingError('STARLING_PEER_UNKNOWN', `no client is called '${printable(client)}'`, {
+      hint: `a client's name is ${CLIENT_NAME_WORDS}`,
     });
   }
   const reference = name.replace(/^peer:/, '');

@@ -139,6 +139,22 @@ export interface KeyCreateResult {
   readonly info: KeySummary;
 }
 
+/** Result of `client_connect`: the only time that a key is shown. */
+export interface ClientConnectResult {
+  readonly name: string;
+  readonly key?: string;
+}
+
+/** Result of `client_disconnect`. */
+export interface ClientDisconnectResult {
+  readonly freed: boolean;
+}
+
+/** Result of `token_rotate`. */
+export interface TokenRotateResult {
+  readonly rotated: true;
+}
+
 /** Result of `key_list`. */
 export interface KeyListResult {
   readonly keys: readonly KeySummary[];
@@ -373,6 +389,14 @@ export interface ApprovalSummary {
 /** Result of `approval_list`. */
 export interface ApprovalListResult {
   readonly approvals: readonly ApprovalSummary[];
+}
+
+/** Result of `approval_ask`: how it stands now. */
+export interface ApprovalAskResult {
+  /** False when nothing waits that this client may show. */
+  readonly asked: boolean;
+  readonly id?: string;
+  readonly state?: ApprovalSummary['state'];
 }
 
 /** Result of `approval_answer`. */

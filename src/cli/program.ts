@@ -19,7 +19,7 @@ import { addPin } from './groups/pin.ts';
 import { addPolicy } from './groups/policy.ts';
 import { addSecret } from './groups/secret.ts';
 import { addSim } from './groups/sim.ts';
-import { addCall, addTools } from './groups/tools.ts';
+import { addCall, addRequest, addTools } from './groups/tools.ts';
 import { examples } from './groups/define-command.ts';
 import { meantBy } from './groups/meant-commands.ts';
 import type { Outcome } from './groups/define-command.ts';
@@ -31,6 +31,7 @@ const IN_ORDER = [
   addPeers,
   addTools,
   addCall,
+  addRequest,
   addGrant,
   addApprovals,
   addPolicy,

@@ -27,9 +27,8 @@ import type { PeerCatalogs } from './upstreams/peer-catalogs.ts';
 import { createClearance } from './clearance/clearance.ts';
 import type { Clearance } from './clearance/clearance.ts';
 import type { ApiKeys } from './door/api-keys.ts';
-import { createAttachedClients } from './door/attached-clients.ts';
 import type { AttachedClients } from './door/attached-clients.ts';
-import { createDoor } from './door/door.ts';
+import { OPERATOR_ID, createDoor } from './door/door.ts';
 import { createRateLimit } from './door/rate-limit.ts';
 import type { RateLimit } from './door/rate-limit.ts';
 import { createAddressCheck } from './door/origin-check.ts';
@@ -41,7 +40,7 @@ import { createSearchMode } from './catalog/search/mode.ts';
 import type { Views, ViewSpec } from './catalog/types.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
-import { loadToken } from './door/token-file.ts';
+import type { NodeToken } from './door/token-file.ts';
 import { createHttpTransport } from './transports/http.ts';
 import type { HttpTransport } from './transports/http.ts';
 import { createPeerTransport } from './transports/libp2p.ts';
@@ -80,6 +79,8 @@ export interface GatewayComponents {
   readonly state?: Pick<Store, 'healthy'>;
   readonly grants: GrantBook;
   readonly keys: ApiKeys;
+  readonly clients: AttachedClients;
+  readonly token: NodeToken;
   readonly pins: Pins;
   readonly network: Pick<Network, 'open' | 'handle' | 'report'>;
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'byAlias' | 'inStep' | 'events'>;
@@ -128,7 +129,6 @@ class NodeGateway implements Gateway {
   readonly #catalogs: PeerCatalogs;
   readonly #peerTransport: PeerTransport;
   readonly #rateLimit: RateLimit;
-  readonly #attached: AttachedClients;
   readonly #open = new Map<Session, SessionDoor>();
   readonly #counts: Record<SessionDoor, number> = { socket: 0, http: 0, tcp: 0, peer: 0 };
   readonly #catalogListeners = new Set<() => void>();
@@ -146,6 +146,7 @@ class NodeGateway implements Gateway {
     this.#http?.evict(credential);
     this.#tcp?.evict(credential);
   };
+  readonly #tokenRotated = (): void => this.#keyRevoked(OPERATOR_ID);
   readonly #grantsChanged = (holder: Did): void => {
     const { grants } = this.#components;
     const isOurs = grants
@@ -162,7 +163,6 @@ class NodeGateway implements Gateway {
     this.#components = components;
     this.#init = init;
     this.#rateLimit = createRateLimit(components.clock, init.limits.requestsPerSecond);
-    this.#attached = createAttachedClients(components);
     this.#certifier = createCertifier(components);
     this.#clearance = createClearance(
       { ...components, logger: components.logger.child('clearance') },
@@ -260,17 +260,18 @@ class NodeGateway implements Gateway {
 
   async start(): Promise<void> {
     if (this.#socket !== undefined) return;
-    const { logger, clock, upstreams, keys } = this.#components;
-    const { http, tcp, limits, socketPath, tokenFile } = this.#init;
+    const { logger, clock, upstreams, keys, clients, token } = this.#components;
+    const { http, tcp, limits, socketPath } = this.#init;
     await keys.load();
-    const token = await loadToken(tokenFile);
+    await clients.load();
+    await token.load();
     const door = createDoor(
       { ...this.#components, rateLimit: this.#rateLimit, logger: logger.child('door') },
-      { ...http, token },
+      http,
     );
     this.#socket = createSocketTransport(
       {
-        principalOf: (as) => this.#attached.principalOf(as),
+        principalOf: (as) => this.#components.clients.principalOf(as),
         open: (principal, push) => this.#session('socket', { principal, push }),
         ended: (session) => this.#forget(session),
         clock,
@@ -287,6 +288,7 @@ class NodeGateway implements Gateway {
     await upstreams.start();
     this.#peerTransport.start();
     keys.events.on('revoked', this.#keyRevoked);
+    token.events.on('rotated', this.#tokenRotated);
     this.#components.grants.events.on('change', this.#grantsChanged);
     this.#catalogs.start();
   }
@@ -294,6 +296,7 @@ class NodeGateway implements Gateway {
   async stop(): Promise<void> {
     this.#components.grants.events.off('change', this.#grantsChanged);
     this.#components.keys.events.off('revoked', this.#keyRevoked);
+    this.#components.token.events.off('rotated', this.#tokenRotated);
     this.#catalogs.stop();
     this.#peerTransport.stop();
     const doors = [this.#http, this.#tcp, this.#socket].filter((door) => door !== undefined);
@@ -363,7 +366,7 @@ class NodeGateway implements Gateway {
           const verdict = await door.byToken(token, address);
           return isRefusal(verdict) ? undefined : verdict;
         },
-        nobody: this.#attached.tcp,
+        nobody: this.#components.clients.tcp,
         open: (principal, push) => this.#session('tcp', { principal, push, isLimited: true }),
         ended: (session) => this.#forget(session),
         clock,

@@ -68,7 +68,7 @@ async function benchOf(policyText = POLICY): Promise<Bench> {
 
 const nothing = (): Promise<void> => Promise.resolve();
 
-it('only the tools of the policy are for the operator alone', async () => {
+it('peers and agents have the tools of permissions, and those of approvals where they were granted', async () => {
   const { all } = await benchOf();
   expect(all.map(({ definition, peers }) => [definition.name, peers])).toEqual([
     ['request_permission', 'granted'],
@@ -76,6 +76,7 @@ it('only the tools of the policy are for the operator alone', async () => {
     ['revoke_token', 'granted'],
     ['approval_list', 'granted'],
     ['approval_answer', 'granted'],
+    ['approval_ask', 'no'],
     ['policy_check', 'no'],
     ['policy_explain', 'no'],
   ]);
@@ -344,7 +345,7 @@ describe('policy_explain', () => {
     expect((await explain(bench, 'client:ci', 'files/x')).answer).toBe('yes');
     expect((await explain(bench, 'client:ci', 'git/x')).answer).toBe('no');
     expect((await explain(bench, bob.did, 'files/x')).steps[0]?.text).toContain('zone external');
-    for (const who of ['nobody', 'client:nobody', 'peer:nobody']) {
+    for (const who of ['nobody', 'client:No Name', 'peer:nobody']) {
       await expect(explain(bench, who, 'files/x')).rejects.toMatchObject({
         code: 'STARLING_PEER_UNKNOWN',
       });

@@ -4,9 +4,12 @@ import { once } from 'node:events';
 import { mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { JsonObject } from '../../src/core/index.ts';
 import { launchHere } from '../../src/cli/client-files/launcher.ts';
 import { CLIENT_IDS, knownClient } from '../../src/cli/client-files/mcp-clients.ts';
 import type { ClientId } from '../../src/cli/client-files/mcp-clients.ts';
+import { serving } from './fake-node.ts';
+import type { FakeNode } from './fake-node.ts';
 import { fakeNode, run, start, temporaryFolder } from './support.ts';
 
 const { answers } = vi.hoisted(() => ({ answers: [] as string[] }));
@@ -69,7 +72,7 @@ it.each<[ClientId, string, string]>([
     starling: {
       ...knownClient(client).extra,
       command: expect.stringMatching(/^\/.*node$/) as string,
-      args: [SCRIPT, 'mcp'],
+      args: [SCRIPT, 'mcp', '--as', client],
     },
   });
   expect(ran.stderr).toContain(`${file} (a new file)`);
@@ -78,7 +81,10 @@ it.each<[ClientId, string, string]>([
 });
 
 it('what it writes starts and reaches the node, without PATH or any other variable', async () => {
-  const node = await fakeNode({ answer: () => ({ pong: true }) });
+  const node = await fakeNode({
+    answer: ({ method }) =>
+      method === 'tools/call' ? { structuredContent: { name: 'cursor' } } : { pong: true },
+  });
   const args = ['connect', 'cursor', '--yes', '--state', node.stateDir];
   const ran = await start(args, { HOME: home }).ended();
   expect(ran).toMatchObject({ code: 0 });
@@ -159,7 +165,7 @@ describe('a file that is there', () => {
     const { mcpServers } = JSON.parse(await readFile(cursor, 'utf8')) as { mcpServers: unknown };
     const command = expect.stringMatching(/node$/) as string;
     expect(mcpServers).toEqual({
-      mesh: { command, args: [SCRIPT, 'mcp'], alwaysAllow: ['status'] },
+      mesh: { command, args: [SCRIPT, 'mcp', '--as', 'cursor'], alwaysAllow: ['status'] },
     });
   });
 
@@ -215,7 +221,9 @@ it('a project’s file names no path of this machine, and others may read it', a
   const file = join(home, 'work', '.vscode', 'mcp.json');
   expect((await run('connect', 'vscode', '--project', '--yes')).code).toBe(0);
   expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({
-    servers: { starling: { type: 'stdio', command: 'starling', args: ['mcp'] } },
+    servers: {
+      starling: { type: 'stdio', command: 'starling', args: ['mcp', '--as', 'vscode'] },
+    },
   });
   expect((await stat(file)).mode & 0o044).toBe(0o044 & ~process.umask());
 });
@@ -223,7 +231,9 @@ it('a project’s file names no path of this machine, and others may read it', a
 it('a node elsewhere is named, because the client has none of our variables', async () => {
   vi.stubEnv('STARLING_STATE_DIR', '/srv/node');
   await run('connect', 'cursor', '--yes');
-  expect(await readFile(cursor, 'utf8')).toContain(`["${SCRIPT}", "mcp", "--state", "/srv/node"]`);
+  expect(await readFile(cursor, 'utf8')).toContain(
+    `["${SCRIPT}", "mcp", "--as", "cursor", "--state", "/srv/node"]`,
+  );
 });
 
 it('tells programs in JSON what it did', async () => {
@@ -241,10 +251,102 @@ it.each<[string[], RegExp]>([
   [['emacs'], /known are claude-desktop, /],
   [['windsurf', '--project'], /has no file for a project/],
   [['cursor', '--name', 'a b'], /is no name for a server/],
+  [['cursor', '--as', 'Cursor'], /can't be the name of a client/],
+  [['cursor', '--as', 'operator'], /can't be the name of a client/],
+  [['cursor', '--as', 'work', '--operator'], /--operator takes no --as/],
+  [['cursor', '--scope', 'tool:files/*'], /--scope is of a key/],
+  [['cursor', '--http', '--project'], /no matter for a file that others share/],
+  [['claude-desktop', '--http'], /takes no URL/],
 ])('%j is told what is wrong', async (args, says) => {
   const ran = await run('connect', ...args, '--yes');
   expect(ran).toMatchObject({ code: 2, stdout: '' });
   expect(ran.stderr).toMatch(says);
+});
+
+describe('a client with a name', () => {
+  it('gets no key where no node runs that could make one', async () => {
+    const ran = await run('connect', 'cursor', '--http', '--yes');
+    expect(ran).toMatchObject({ code: 1, stdout: '' });
+    expect(ran.stderr).toContain('no node runs');
+    expect(await readdir(home)).toEqual([]);
+  });
+
+  const KEY = `starling_0123456789ab_${'k'.repeat(43)}`;
+  const URL = 'http://127.0.0.1:4100/mcp';
+  const byTool = (results: Record<string, JsonObject>): Promise<FakeNode> =>
+    fakeNode({ answer: serving({ status: { endpoints: { url: URL } }, ...results }) });
+
+  it('attaches by it, and the node hears which program has it', async () => {
+    const node = await byTool({ client_connect: { name: 'work' } });
+    const ran = await run('connect', 'cursor', '--as', 'work', '--yes', '--state', node.stateDir);
+    expect(ran).toMatchObject({ code: 0 });
+    expect(ran.stdout).toContain('now uses Starling as client:work');
+    expect(await readFile(cursor, 'utf8')).toContain('"mcp", "--as", "work"');
+    expect((await node.received('tools/call')).params).toMatchObject({
+      name: 'starling__client_connect',
+      arguments: { name: 'work', program: 'cursor' },
+    });
+  });
+
+  it('is not written where the name is taken', async () => {
+    const node = await fakeNode({
+      answer: ({ id }, { fail }) =>
+        fail(id, { code: -32602, message: "the name 'cursor' belongs to an API key" }),
+    });
+    const ran = await run('connect', 'cursor', '--yes', '--state', node.stateDir);
+    expect(ran).toMatchObject({ code: 2 });
+    expect(ran.stderr).toContain('belongs to an API key');
+    expect(await readdir(home)).toEqual([]);
+  });
+
+  it('is told what --operator means, and then written so', async () => {
+    const ran = await run('connect', 'cursor', '--operator', '--yes');
+    expect(ran.stderr).toContain('can grant, make keys, set secrets, approve');
+    expect(await readFile(cursor, 'utf8')).toContain('"mcp", "--operator"');
+  });
+
+  it.each<[ClientId, string, object]>([
+    ['claude-code', '.claude.json', { type: 'http', url: URL }],
+    ['cursor', '.cursor/mcp.json', { url: URL }],
+    ['vscode', '.config/Code/User/mcp.json', { type: 'http', url: URL }],
+    ['windsurf', '.codeium/windsurf/mcp_config.json', { serverUrl: URL }],
+  ])('%s gets URL and key with --http, which nobody is shown', async (client, path, way) => {
+    const node = await byTool({ client_connect: { name: client, key: KEY } });
+    const args = ['--http', '--yes', '--state', node.stateDir];
+    const ran = await run('connect', client, ...args);
+    expect(ran).toMatchObject({ code: 0 });
+    const text = await readFile(join(home, path), 'utf8');
+    const [servers] = Object.values(JSON.parse(text) as Record<string, unknown>);
+    expect(servers).toEqual({
+      starling: { ...way, headers: { Authorization: `Bearer ${KEY}` } },
+    });
+    expect(ran.stdout + ran.stderr).not.toContain('kkk');
+    expect(ran.stderr).toContain('Bearer …');
+    expect(node.heard.map(({ params }) => params?.['arguments'])).toContainEqual({
+      name: client,
+      program: client,
+      by_key: true,
+    });
+  });
+
+  it('has its file closed to others once a key is in it', async () => {
+    const node = await byTool({ client_connect: { name: 'cursor', key: KEY } });
+    await write(cursor, '{}', 0o644);
+    await run('connect', 'cursor', '--http', '--yes', '--state', node.stateDir);
+    expect((await stat(cursor)).mode & 0o777).toBe(0o600);
+  });
+
+  it('gives the name back with --remove', async () => {
+    const node = await byTool({
+      client_connect: { name: 'cursor' },
+      client_disconnect: { freed: true },
+    });
+    await run('connect', 'cursor', '--yes', '--state', node.stateDir);
+    await run('connect', 'cursor', '--remove', '--yes', '--state', node.stateDir);
+    expect(node.heard.map(({ params }) => params?.['name'])).toContain(
+      'starling__client_disconnect',
+    );
+  });
 });
 
 describe('where the clients keep their files', () => {

@@ -26,8 +26,8 @@ const GOLDEN = resolve(import.meta.dirname, '../golden/json-shapes.json');
 /** By the words of the command. */
 const SHAPES = JSON.parse(readFileSync(GOLDEN, 'utf8')) as Readonly<Record<string, Shape>>;
 const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
-/** `mcp` prints what the protocol says; `sim` is run by a test of its own. */
-const WITHOUT = ['mcp', 'sim'];
+/** `mcp` prints what the protocol says; `sim` and `request`, which waits for a person, have tests of their own. */
+const WITHOUT = ['mcp', 'request', 'sim'];
 
 const printed = new Map<string, Shape>();
 const cleanups: (() => unknown)[] = [];
@@ -160,6 +160,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('key create', 'ci', '--scope', 'tool:plain/*', '--expires', '1d', ...at);
   await keep('key list', ...at);
   await keep('key revoke', 'ci', ...at);
+  await keep('key rotate-token', ...at);
   await keep('pin list', ...at);
   await keep('pin approve', '--all', ...at);
   await keep('policy check', ...at);

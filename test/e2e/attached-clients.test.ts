@@ -1,16 +1,22 @@
 /** MCP clients that are attached to a whole node: who they are, what they have, and what they never get. */
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import type { NodeClient } from '../../src/cli/node/client.ts';
+import type { JsonObject } from '../../src/core/index.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { UNLIMITED } from '../../sim/limits.ts';
 import { MemoryNetwork } from '../network/memory-transport.ts';
+import { runCli } from '../../sim/process.ts';
 import { CLI, SERVERS } from './support.ts';
 
 const GOLDEN = resolve(import.meta.dirname, '../golden/client-access.json');
@@ -21,37 +27,52 @@ afterAll(async () => {
 });
 
 let node: StarlingNode;
+let peer: StarlingNode;
 let operator: NodeClient;
 let stateDir = '';
 let access: Readonly<Record<string, 'yes' | 'ask' | 'no'>> = {};
 
-beforeAll(async () => {
-  const root = await mkdtemp(join(tmpdir(), 'starling-attached-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true }));
-  stateDir = join(root, 'state');
-  // Beside the state folder, which no server sees.
-  const log = join(root, 'plain.log');
+async function startNode(
+  memory: MemoryNetwork,
+  ip: string,
+  flags: Parameters<typeof loadConfig>[0]['flags'],
+): Promise<StarlingNode> {
+  const folder = await mkdtemp(join(tmpdir(), 'starling-attached-'));
+  cleanups.push(() => rm(folder, { recursive: true, force: true }));
   const config = await loadConfig({
     env: { STARLING_CONFIG: '' },
     flags: {
-      name: 'desk',
-      stateDir,
-      listen: ['/ip4/10.0.0.1/tcp/4040'],
+      stateDir: folder,
+      listen: [`/ip4/${ip}/tcp/4040`],
       mdns: false,
       http: { port: 0 },
-      tcp: { enabled: true, port: 0, requireToken: false },
       limits: { ...UNLIMITED },
-      mcpServers: {
-        plain: {
-          type: 'stdio',
-          ...SERVERS.fixture('plain.mjs', '--era', 'legacy', '--log', log),
-        },
-      },
+      ...flags,
     },
   });
-  node = await createNode(config, { transports: [new MemoryNetwork().host('10.0.0.1')] });
-  cleanups.push(() => node.stop());
-  await node.start();
+  const started = await createNode(config, { transports: [memory.host(ip)] });
+  cleanups.push(() => started.stop());
+  await started.start();
+  return started;
+}
+
+beforeAll(async () => {
+  const memory = new MemoryNetwork();
+  const plain = SERVERS.fixture('plain.mjs', '--era', 'legacy', '--log', '/dev/null');
+  node = await startNode(memory, '10.0.0.1', {
+    name: 'desk',
+    tcp: { enabled: true, port: 0, requireToken: false },
+    mcpServers: { plain: { type: 'stdio', ...plain } },
+  });
+  ({ stateDir } = node.status());
+  peer = await startNode(memory, '10.0.0.2', {
+    name: 'bob',
+    http: { enabled: false },
+    join: (await node.createTicket()).ticket,
+    mcpServers: { plain: { type: 'stdio', ...plain } },
+  });
+  const isMet = (): boolean => node.peers().some(({ state }) => state === 'alive');
+  while (!isMet()) await new Promise((wake) => void node.events.once('peer', wake));
   operator = await attach(stateDir);
   cleanups.push(() => operator.close());
   access = JSON.parse(await readFile(GOLDEN, 'utf8')) as typeof access;
@@ -131,4 +152,237 @@ it('a client that nobody named is client:local, and one with --operator is the o
   expect(builtinOf(tools.map(({ name }) => name))).toEqual(Object.keys(access).sort());
   await root.callTool({ name: 'plain__note', arguments: {} });
   expect(await whoCalled()).toBe('operator');
+});
+
+describe('a client that means harm', () => {
+  const ADMIN_URIS = [
+    'grants://active',
+    'grants://audit',
+    'secrets://all',
+    'starling://starling/keys',
+  ];
+  const TWIN = '\u0455tarling__'; // Its first letter is Cyrillic.
+
+  /** Every way of asking for `tool` that somebody could try. */
+  const asks = (tool: string): JsonObject[] => [
+    ...[
+      `starling__${tool}`,
+      tool,
+      `starling/${tool}`,
+      `starling.${tool}`,
+      `desk__starling__${tool}`,
+      `bob__starling__${tool}`,
+      `Starling__${tool}`,
+      `${TWIN}${tool}`,
+      `starling__${tool}\u200b`,
+      `starling__${tool.toUpperCase()}`,
+    ].map((name) => ({ method: 'tools/call', params: { name, arguments: ARGUMENTS } })),
+    { method: 'tools/call', params: { name: 'starling__status', Name: `starling__${tool}` } },
+    {
+      method: 'tools/call',
+      params: { name: 'call_tool', arguments: { name: `starling__${tool}`, arguments: ARGUMENTS } },
+    },
+    {
+      method: 'tools/call',
+      params: { name: `starling__${tool}`, arguments: ARGUMENTS, task: { ttl: 1000 } },
+    },
+    { method: `starling/${tool}`, params: ARGUMENTS },
+    { method: tool, params: ARGUMENTS },
+    { method: 'prompts/get', params: { name: `starling__${tool}` } },
+    { method: 'tasks/result', params: { taskId: `starling__${tool}` } },
+    {
+      method: 'completion/complete',
+      params: {
+        ref: { type: 'ref/prompt', name: `starling__${tool}` },
+        argument: { name: 'name', value: '' },
+      },
+    },
+  ];
+  /** Fits many of the tools, so that not only the arguments are what is refused. */
+  const ARGUMENTS = { name: 'stolen', peer: 'bob', tools: ['plain/*'], scopes: ['*'], key: 'ci' };
+  const everything = (): JsonObject[] => [
+    { method: 'starling/attach', params: { as: 'operator' } },
+    { method: 'initialize', params: { _meta: { 'starling/token': 'guess' } } },
+    ...having(false).flatMap(asks),
+    ...ADMIN_URIS.map((uri) => ({ method: 'resources/read', params: { uri } })),
+    {
+      method: 'tools/call',
+      params: { name: 'starling__approval_answer', arguments: { id: 'abcd', approve: true } },
+    },
+  ];
+
+  const state = async (): Promise<unknown[]> => [
+    await operator.builtin('key_list'),
+    await operator.builtin('grant_list'),
+    await operator.builtin('secret_list'),
+    // What is seen for the first time is pinned, whoever looks; nothing may be approved.
+    (await operator.builtin<{ quarantined: unknown }>('pin_list')).quarantined,
+    await readFile(join(stateDir, 'token'), 'utf8'),
+  ];
+
+  /** Sends lines on a connection; the answers, when there is one to each. */
+  async function onLines(
+    socket: Socket,
+    lines: readonly string[],
+    count: number,
+  ): Promise<JsonObject[]> {
+    cleanups.push(() => socket.destroy());
+    const answers: JsonObject[] = [];
+    const done = new Promise<void>((resolve) => {
+      createInterface({ input: socket }).on('line', (line) => {
+        const said = JSON.parse(line) as JsonObject | JsonObject[];
+        const all = Array.isArray(said) ? said : [said];
+        answers.push(...all.filter((one) => one['method'] === undefined));
+        if (answers.length >= count) resolve();
+      });
+    });
+    for (const line of lines) socket.write(`${line}\n`);
+    await done;
+    return answers;
+  }
+
+  const INITIALIZE = {
+    jsonrpc: '2.0',
+    id: 'hello',
+    method: 'initialize',
+    params: {
+      protocolVersion: '2025-06-18',
+      capabilities: { elicitation: {} },
+      clientInfo: { name: 'operator', version: '1' },
+      _meta: { 'starling/tools': 'all' },
+    },
+  };
+
+  /** What was refused may say why, and nothing that was asked for may have been done. */
+  function check(answers: readonly JsonObject[], asked: readonly JsonObject[], offset = 0): void {
+    for (const [index, one] of asked.entries()) {
+      const answer = answers.find(({ id }) => id === index + offset) ?? {};
+      const text = JSON.stringify(answer);
+      const isRefused =
+        answer['error'] !== undefined || (answer['result'] as JsonObject)['isError'] === true;
+      const isOwn = one['method'] === 'resources/read';
+      if (!isRefused && !isOwn) expect.fail(`${JSON.stringify(one)} was answered ${text}`);
+      expect(text).not.toMatch(/starling_[0-9a-f]{12}_/);
+      expect(text).not.toContain(join(stateDir, 'token'));
+      // Of the audit log a client sees what is about itself.
+      expect(text).not.toContain('\\"who\\":\\"operator');
+    }
+  }
+
+  it.each<[string, () => Promise<Socket>, object | undefined]>([
+    [
+      'on the socket, by a name',
+      async () => connectTo({ path: node.status().endpoints.socket }),
+      { as: 'client:mallory' },
+    ],
+    [
+      'on the socket, without a name',
+      async () => connectTo({ path: node.status().endpoints.socket }),
+      undefined,
+    ],
+    ['over TCP, without a token', async () => connectTo(tcpOf(node)), undefined],
+  ])(
+    '%s, one by one and in a batch, reaches nothing that changes rights',
+    async (_, open, attachAs) => {
+      const asked = everything();
+      const before = await state();
+      const requests = asked.map((one, id) => ({ jsonrpc: '2.0', id, ...one }));
+      const first =
+        attachAs === undefined
+          ? []
+          : [{ jsonrpc: '2.0', id: 'as', method: 'starling/attach', params: attachAs }];
+      const lines = [...first, INITIALIZE, ...requests].map((one) => JSON.stringify(one));
+      const answers = await onLines(await open(), lines, lines.length);
+      check(answers, asked);
+      const batch = JSON.stringify(requests.slice(0, 50));
+      const again = [...first, INITIALIZE].map((one) => JSON.stringify(one));
+      const inBatch = await onLines(await open(), [...again, batch], again.length + 50);
+      check(inBatch, asked.slice(0, 50));
+      expect(await state()).toEqual(before);
+    },
+  );
+
+  it('over HTTP with a key of every scope, at every path, reaches nothing that changes rights', async () => {
+    const { key } = await operator.builtin<{ key: string }>('key_create', {
+      name: 'greedy',
+      scopes: ['*', 'tool:starling/**', 'resource:starling/**', 'tool:@*/starling/**'],
+    });
+    const before = await state();
+    const url = node.status().endpoints.url ?? '';
+    for (const path of ['', '/starling', '/bob/starling']) {
+      const post = (body: unknown, more: Record<string, string> = {}): Promise<Response> =>
+        fetch(`${url}${path}`, {
+          method: 'POST',
+          headers: {
+            authorization: `Bearer ${key}`,
+            accept: 'application/json, text/event-stream',
+            'content-type': 'application/json',
+            ...more,
+          },
+          body: JSON.stringify(body),
+        });
+      const hello = await post(INITIALIZE);
+      const session = { 'mcp-session-id': hello.headers.get('mcp-session-id') ?? '' };
+      await hello.text();
+      const asked = everything();
+      for (const [id, one] of asked.entries()) {
+        const text = await (await post({ jsonrpc: '2.0', id, ...one }, session)).text();
+        const data = /^data: (\{.*)$/m.exec(text)?.[1] ?? text;
+        check([{ ...(JSON.parse(data) as JsonObject), id }], [one], id);
+      }
+    }
+    const after = await state();
+    for (const [index, one] of before.entries()) {
+      expect(without(after[index])).toBe(without(one));
+    }
+  });
+});
+
+/** Without when keys were used last. */
+function without(state: unknown): string {
+  return JSON.stringify(state).replaceAll(/"lastUsedAt":\d+,?/g, '');
+}
+
+function tcpOf(of: StarlingNode): { host: string; port: number } {
+  const [host = '', port = ''] = (of.status().endpoints.tcp ?? '').split(':');
+  return { host, port: Number(port) };
+}
+
+async function connectTo(to: { path: string } | { host: string; port: number }): Promise<Socket> {
+  const socket = connect(to as { path: string });
+  await once(socket, 'connect');
+  return socket;
+}
+
+describe('`starling request`', () => {
+  const ask = (...args: string[]): ReturnType<typeof runCli> =>
+    runCli(CLI, ['request', 'bob/plain/note', '--state', stateDir, ...args]);
+  const because = ['--as', 'researcher', '--because', 'to read the plan of the launch on Friday'];
+
+  it('asks a peer from the shell, waits for the person there, and brings the grant', async () => {
+    const waits = new Promise<{ id: string; agentId?: string }>((resolve) => {
+      peer.approvals.events.once('pending', ({ id, permission }) =>
+        resolve({ id, ...(permission === undefined ? {} : { agentId: permission.agentId }) }),
+      );
+    });
+    const asking = ask(...because);
+    const { id, agentId } = await waits;
+    expect(agentId).toBe('researcher');
+    await peer.approvals.approve(id, 'agreed');
+    const ran = await asking;
+    expect(ran).toMatchObject({ code: 0 });
+    expect(ran.stderr).toContain('waits for a person at bob');
+    expect(ran.stdout).toMatch(/^bob grants plain\/note for \d/);
+  });
+
+  it('says no where the peer says no, and what is wrong with what names no peer', async () => {
+    const never = ['request', 'bob/plain/hang', '--because', 'test', '--state', stateDir];
+    expect(await runCli(CLI, never)).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/^bob says no: /) as string,
+    });
+    const odd = await runCli(CLI, ['request', 'plain', '--because', 'x', '--state', stateDir]);
+    expect(odd).toMatchObject({ code: 2 });
+    expect(odd.stderr).toContain("'plain' names nothing of a peer");
+  });
 });

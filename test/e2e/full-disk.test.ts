@@ -28,7 +28,7 @@ async function ask<T>(node: NodeProcess, tool: string, args: JsonObject = {}): P
   try {
     return await client.builtin<T>(tool, args);
   } finally {
-    await client.close();
+    client.close();
   }
 }
 

@@ -19,6 +19,7 @@ export interface JsonFile {
 /** Claude Code keeps its history in the file with its servers, so it may be large. */
 const SIZE_BYTES_MAX = 64 * 1024 * 1024;
 const MODE_BITS = 0o777;
+const OWN_BITS = 0o700;
 const MARK = '\uFEFF';
 
 /** Reads the file. @throws STARLING_CONFIG_INVALID when it is there but can't be read */
@@ -45,14 +46,14 @@ export async function readJsonFile(path: string): Promise<JsonFile> {
 
 /**
  * Replaces the file by `text`, unless somebody else has changed it since `before` was read. A new file
- * gets the mode `newMode`, and folders that are missing are made so that only their owner enters when
+ * gets `mode`, one with a secret in it is closed to others, and folders that are missing are made so that only their owner enters when
  * the file is private.
  * @throws STARLING_CONFIG_INVALID when it was changed, STARLING_STATE_UNUSABLE when it can't be written
  */
 export async function writeJsonFile(
   before: JsonFile,
   text: string,
-  newMode: number,
+  { mode: newMode, isSecret = false }: { readonly mode: number; readonly isSecret?: boolean },
 ): Promise<void> {
   const { path } = before;
   const now = await readJsonFile(path);
@@ -63,7 +64,8 @@ export async function writeJsonFile(
   }
   if (before.exists) {
     const target = await realpath(path);
-    return writeFileAtomic(target, text, (await stat(target)).mode & MODE_BITS);
+    const mode = (await stat(target)).mode & MODE_BITS;
+    return writeFileAtomic(target, text, isSecret ? mode & OWN_BITS : mode);
   }
   try {
     const isPrivate = (newMode & 0o077) === 0;

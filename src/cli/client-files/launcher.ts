@@ -23,8 +23,12 @@ export interface Launch {
   readonly args: readonly string[];
 }
 
-/** The entry for this machine: absolute paths that outlive an update of Node where there are such. */
-export function launchHere(launched: Launched, stateDir: string): Launch {
+/** The entry for this machine; `who` says as whom the client attaches. Absolute paths that outlive an update of Node where there are such. */
+export function launchHere(
+  launched: Launched,
+  stateDir: string,
+  who: readonly string[] = [],
+): Launch {
   const { execArgv, script } = launched;
   return {
     command: nodePath(launched),
@@ -33,14 +37,19 @@ export function launchHere(launched: Launched, stateDir: string): Launch {
       ...(script.endsWith('.ts') ? execArgv : []),
       script,
       'mcp',
+      ...who,
       ...stateArgs(launched.env, stateDir),
     ],
   };
 }
 
 /** The entry for a file that others share: they have their own `starling` on their PATH. */
-export function launchAnywhere(env: NodeJS.ProcessEnv, stateDir: string): Launch {
-  return { command: 'starling', args: ['mcp', ...stateArgs(env, stateDir)] };
+export function launchAnywhere(
+  env: NodeJS.ProcessEnv,
+  stateDir: string,
+  who: readonly string[] = [],
+): Launch {
+  return { command: 'starling', args: ['mcp', ...who, ...stateArgs(env, stateDir)] };
 }
 
 /**

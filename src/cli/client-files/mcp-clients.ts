@@ -26,6 +26,8 @@ export interface McpClient {
   readonly key: 'mcpServers' | 'servers';
   /** What an entry has besides `command` and `args`. */
   readonly extra: { readonly type?: 'stdio' };
+  /** How its files name a server at a URL; absent where they can't. */
+  readonly http?: { readonly type?: 'http'; readonly url: 'url' | 'serverUrl' };
   /** What the person does so that the client sees a change of the file. */
   readonly afterwards: string;
   /** The file of this user. */
@@ -48,6 +50,7 @@ const CLIENTS: readonly McpClient[] = [
     title: 'Claude Code',
     key: 'mcpServers',
     extra: { type: 'stdio' },
+    http: { type: 'http', url: 'url' },
     afterwards: 'start a new session of Claude Code, and see /mcp there',
     userFile: (around) => join(around.env['CLAUDE_CONFIG_DIR'] || home(around), '.claude.json'),
     projectFile: '.mcp.json',
@@ -57,6 +60,7 @@ const CLIENTS: readonly McpClient[] = [
     title: 'Cursor',
     key: 'mcpServers',
     extra: {},
+    http: { url: 'url' },
     afterwards: 'switch it on in Cursor under Settings, MCP',
     userFile: (around) => join(home(around), '.cursor', 'mcp.json'),
     projectFile: join('.cursor', 'mcp.json'),
@@ -66,6 +70,7 @@ const CLIENTS: readonly McpClient[] = [
     title: 'VS Code',
     key: 'servers',
     extra: { type: 'stdio' },
+    http: { type: 'http', url: 'url' },
     afterwards: "start it in VS Code with the command 'MCP: List Servers'",
     userFile: (around) => join(appFolder(around), 'Code', 'User', 'mcp.json'),
     projectFile: join('.vscode', 'mcp.json'),
@@ -75,6 +80,7 @@ const CLIENTS: readonly McpClient[] = [
     title: 'Windsurf',
     key: 'mcpServers',
     extra: {},
+    http: { url: 'serverUrl' },
     afterwards: 'press Refresh in Windsurf under MCP servers',
     userFile: (around) => join(home(around), '.codeium', 'windsurf', 'mcp_config.json'),
   },

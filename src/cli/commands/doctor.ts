@@ -8,6 +8,7 @@ import { StarlingError, messageOf } from '../../core/errors.ts';
 import { settledWithin } from '../../core/wait.ts';
 import { finding } from '../checks/check.ts';
 import type { Check, CheckContext, Finding } from '../checks/check.ts';
+import { clients } from '../checks/clients.ts';
 import { clock } from '../checks/clock.ts';
 import { multicast } from '../checks/multicast.ts';
 import { nodeVersion } from '../checks/node-version.ts';
@@ -28,6 +29,7 @@ const CHECKS: readonly Check[] = [
   multicast,
   sandbox,
   upstreams,
+  clients,
   peers,
 ];
 const TIMEOUT_MS = 10_000;

@@ -39,6 +39,13 @@ export function addKey(program: Command, outcome: Outcome): void {
       ),
     )
     .action(action(outcome, () => import('../commands/key/create.ts')));
+  withJson(ofNode(key.command('rotate-token')))
+    .summary("replace the node's own token")
+    .description(
+      "Replaces the node's own token: copies of it, in clients' files or elsewhere, are worthless at once, and sessions that came in by it end. Keys stay.",
+    )
+    .addHelpText('after', examples('starling key rotate-token'))
+    .action(action(outcome, () => import('../commands/key/rotate-token.ts')));
   withJson(ofNode(key.command('list').alias('ls')))
     .summary('show keys')
     .description('Shows the keys by name: what they may use, and when they were used last.')

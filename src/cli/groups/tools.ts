@@ -60,3 +60,29 @@ export function addCall(program: Command, outcome: Outcome): void {
     )
     .action(action(outcome, () => import('../commands/call.ts')));
 }
+
+/** Adds `starling request`. */
+export function addRequest(program: Command, outcome: Outcome): void {
+  withJson(
+    ofNode(
+      program
+        .command('request')
+        .summary('ask a peer for a right')
+        .description(
+          'Asks the guardian of a peer for what you name, and waits for its answer, or for that of a person there. A yes is a grant to this node.',
+        )
+        .argument('<resource>', "peer and pattern: 'alice/files/read_*', 'alice/resource:files/**'")
+        .requiredOption('--because <text>', 'what you need it for, and which thing exactly')
+        .option('--as <agent>', 'who needs it, as the person there reads it', 'operator')
+        .option('--type <type>', 'its resource type in the policy of the peer', 'EXTERNAL_SERVICE')
+        .option('--timeout <duration>', 'how long to wait (default: 10m)', parseTimeout),
+    ),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        "starling request 'alice/files/read_text_file' --as researcher --because 'to read the plan for the launch on Friday'",
+      ),
+    )
+    .action(action(outcome, () => import('../commands/request.ts')));
+}

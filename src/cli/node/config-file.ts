@@ -45,7 +45,7 @@ export async function readOwnConfig(options: CommonOptions): Promise<OwnConfig> 
 
 /** Writes `text` to the file; a new one is private. @throws as {@link writeJsonFile} */
 export function writeOwnConfig(config: OwnConfig, text: string): Promise<void> {
-  return writeJsonFile(config.file, config.file.exists ? text : `${text}\n`, FILE_MODE);
+  return writeJsonFile(config.file, config.file.exists ? text : `${text}\n`, { mode: FILE_MODE });
 }
 
 /** The file's text with these servers added or replaced; a new file names its schema as well. */

@@ -4,9 +4,12 @@
  */
 import { EventEmitter } from 'node:events';
 import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { Secret, StarlingError, messageOf, printable } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
-import { isScope } from '../../guard/index.ts';
+import { CLIENT_NAME_WORDS, isFreeClientName } from '../../config/index.ts';
+import { ATTACHED_SCOPES, attachedClient, isScope } from '../../guard/index.ts';
+import type { Principal } from '../../guard/index.ts';
 import type { Table } from '../../store/index.ts';
 import { digestOf } from './bearer.ts';
 import type { Credential } from './types.ts';
@@ -14,7 +17,6 @@ import type { Credential } from './types.ts';
 const ID_BYTES = 6;
 const SECRET_BYTES = 32;
 const KEY = /^starling_([0-9a-f]{12})_[\w-]{43}$/;
-const NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
 const KEYS_MAX = 1000;
 const SCOPES_MAX = 64;
 /** The time of last use is stored at most this often: a request must not wait for the disk. */
@@ -31,6 +33,8 @@ export interface ApiKey {
   readonly expiresAt?: number;
   /** To a minute. */
   readonly lastUsedAt?: number;
+  /** The program into whose file `starling connect` wrote the key: its owner sits before it. */
+  readonly program?: string;
 }
 
 /** What a new key is to be. */
@@ -39,6 +43,8 @@ export interface ApiKeyInit {
   readonly name: string;
   readonly scopes: readonly string[];
   readonly expiresAt?: number;
+  /** See {@link ApiKey.program}. */
+  readonly program?: string;
 }
 
 /** Events of the keys. */
@@ -52,6 +58,8 @@ export interface ApiKeysEvents {
 /** What the keys work with. */
 export interface ApiKeysComponents {
   readonly table: Table;
+  /** Who goes by a name without a key, in words. */
+  readonly holderOf?: (name: string) => string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -125,6 +133,7 @@ class StoredKeys implements ApiKeys {
       scopes: [...init.scopes],
       createdAt: this.#components.clock.now(),
       ...(init.expiresAt === undefined ? {} : { expiresAt: init.expiresAt }),
+      ...(init.program === undefined ? {} : { program: init.program }),
     };
     const stored = storedKeyOf(info, digestOf(key));
     // Taken before it is durable, so that two at once can't have one name.
@@ -167,10 +176,17 @@ class StoredKeys implements ApiKeys {
   #checkInit({ name, scopes, expiresAt }: ApiKeyInit): void {
     const wrong = (what: string, hint: string): StarlingError =>
       new StarlingError('STARLING_USAGE', what, { hint });
-    if (!NAME.test(name)) {
+    if (!isFreeClientName(name)) {
       throw wrong(
         `'${printable(name)}' can't be the name of a key`,
-        'use 1 to 32 of a-z, 0-9 and -',
+        `use ${CLIENT_NAME_WORDS}; local, tcp and operator are taken`,
+      );
+    }
+    const holder = this.#components.holderOf?.(name);
+    if (holder !== undefined) {
+      throw wrong(
+        `the name '${name}' belongs to ${holder}, and one name is one client`,
+        'choose another name',
       );
     }
     if ([...this.#keys.values()].some(({ info }) => info.name === name)) {
@@ -216,17 +232,24 @@ export function hasExpired(key: ApiKey, now: number): boolean {
 }
 
 function storedKeyOf(info: ApiKey, digest: Uint8Array): StoredKey {
-  const { id, name, scopes, expiresAt } = info;
+  const { id, expiresAt } = info;
   return {
     info,
     digest,
     credential: {
       id: `key:${id}`,
-      principal: { kind: 'client', name, scopes },
+      principal: principalOf(info),
       ...(expiresAt === undefined ? {} : { expiresAt }),
     },
     usedStoredAt: info.lastUsedAt ?? 0,
   };
+}
+
+/** What `starling connect` wrote has the rights of an attached client, unless its owner chose scopes. */
+function principalOf({ name, scopes, program }: ApiKey): Principal {
+  if (program === undefined) return { kind: 'client', name, scopes };
+  const isWhole = isDeepStrictEqual(scopes, ATTACHED_SCOPES);
+  return isWhole ? attachedClient(name) : { kind: 'client', name, scopes, person: true };
 }
 
 function writeRow({ info, digest }: StoredKey): Uint8Array {
@@ -243,7 +266,10 @@ function readRow(id: string, bytes: Uint8Array): StoredKey | undefined {
     throw error;
   }
   if (typeof row !== 'object' || row === null) return undefined;
-  const { name, scopes, createdAt, expiresAt, lastUsedAt, sha256 } = row as Record<string, unknown>;
+  const { name, scopes, createdAt, expiresAt, lastUsedAt, program, sha256 } = row as Record<
+    string,
+    unknown
+  >;
   const digest = typeof sha256 === 'string' ? Buffer.from(sha256, 'base64url') : Buffer.alloc(0);
   const isWhole =
     typeof name === 'string' &&
@@ -252,6 +278,7 @@ function readRow(id: string, bytes: Uint8Array): StoredKey | undefined {
     typeof createdAt === 'number' &&
     (expiresAt === undefined || typeof expiresAt === 'number') &&
     (lastUsedAt === undefined || typeof lastUsedAt === 'number') &&
+    (program === undefined || typeof program === 'string') &&
     digest.length === SECRET_BYTES;
   if (!isWhole) return undefined;
   return storedKeyOf(
@@ -262,6 +289,7 @@ function readRow(id: string, bytes: Uint8Array): StoredKey | undefined {
       createdAt,
       ...(expiresAt === undefined ? {} : { expiresAt }),
       ...(lastUsedAt === undefined ? {} : { lastUsedAt }),
+      ...(program === undefined ? {} : { program }),
     },
     digest,
   );

@@ -5,11 +5,10 @@
  * before takes longer.
  */
 import { OPERATOR } from '../../guard/index.ts';
-import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpOAuth } from '../../config/index.ts';
 import { StarlingError } from '../../core/index.ts';
-import type { Clock, Did, Logger, Secret } from '../../core/index.ts';
+import type { Clock, Did, Logger } from '../../core/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import type { ApiKeys } from './api-keys.ts';
 import { handleAuth, refuseWith, sendJson } from './auth-endpoints.ts';
@@ -19,6 +18,7 @@ import { METADATA_PATH, createAccessTokens } from './oauth.ts';
 import type { AccessTokens } from './oauth.ts';
 import { createOriginCheck, plainAddress } from './origin-check.ts';
 import type { OriginCheckInit } from './origin-check.ts';
+import type { NodeToken } from './token-file.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { isRefusal } from './types.ts';
 import type { Door, DoorRefusal, Credential, Verdict } from './types.ts';
@@ -39,18 +39,20 @@ export interface DoorComponents {
   readonly grants?: Pick<GrantBook, 'successions'>;
   readonly keys: Pick<ApiKeys, 'check'>;
   readonly rateLimit: RateLimit;
+  /** The node's own token: who has it is the operator. */
+  readonly token: Pick<NodeToken, 'matches' | 'count'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /** What the door knows. */
 export interface DoorInit extends OriginCheckInit {
-  /** The node's own token: who has it is the operator. */
-  readonly token: Secret;
   readonly oauth?: HttpOAuth;
 }
 
-const OPERATOR_CREDENTIAL: Credential = { id: 'operator', principal: OPERATOR };
+/** The credential's id of whoever has the node's own token. */
+export const OPERATOR_ID = 'operator';
+const OPERATOR_CREDENTIAL: Credential = { id: OPERATOR_ID, principal: OPERATOR };
 
 /** Makes a door. @throws STARLING_CONFIG_INVALID */
 export function createDoor(components: DoorComponents, init: DoorInit): Door {
@@ -66,18 +68,18 @@ class HttpDoor implements Door {
   readonly checkOrigin: Door['checkOrigin'];
   readonly #components: DoorComponents;
   readonly #init: DoorInit;
-  readonly #token: Uint8Array;
   readonly #challenges: ReturnType<typeof createChallenges>;
   readonly #accessTokens: AccessTokens | undefined;
   readonly #known = new Map<string, Remembered>();
   /** Connections of the operator, and the header by which they are known. */
-  readonly #operators = new WeakMap<object, string>();
+  #operators = new WeakMap<object, string>();
+  /** Which token {@link #operators} have shown. */
+  #tokenCount = 0;
   readonly #pending = new Map<string, Promise<Verdict>>();
 
   constructor(components: DoorComponents, init: DoorInit) {
     this.#components = components;
     this.#init = init;
-    this.#token = digestOf(init.token.reveal());
     this.checkOrigin = createOriginCheck(init);
     this.#challenges = createChallenges(components);
     this.#accessTokens =
@@ -87,7 +89,12 @@ class HttpDoor implements Door {
   authenticate(request: IncomingMessage): Verdict | Promise<Verdict> {
     const { socket } = request;
     const { authorization } = request.headers;
-    // The node's own token never ends, and its callers are the busiest.
+    const { count } = this.#components.token;
+    if (count !== this.#tokenCount) {
+      this.#tokenCount = count;
+      this.#operators = new WeakMap();
+    }
+    // The callers with the node's own token are the busiest.
     if (authorization !== undefined && this.#operators.get(socket) === authorization) {
       return OPERATOR_CREDENTIAL;
     }
@@ -105,7 +112,7 @@ class HttpDoor implements Door {
 
   byToken(token: string, address: string): Verdict | Promise<Verdict> {
     const digest = digestOf(token);
-    if (timingSafeEqual(digest, this.#token)) return OPERATOR_CREDENTIAL;
+    if (this.#components.token.matches(digest)) return OPERATOR_CREDENTIAL;
     const credential = this.#components.keys.check(token, digest) ?? this.#challenges.check(token);
     if (credential !== undefined) return credential;
     if (this.#accessTokens === undefined || !JWT.test(token)) return this.#refuse(false);

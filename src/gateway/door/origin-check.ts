@@ -40,7 +40,7 @@ export function createOriginCheck(
     if (!hosts.has(name.replace(/:\d+$/, '')) && !hosts.has(name)) {
       return forbidden(`the Host header names '${printable(host)}'`, 'http.allowedHosts');
     }
-    if (origin !== undefined && !origins.has(origin) && !isLoopbackOrigin(origin)) {
+    if (origin !== undefined && !origins.has(origin) && !isOwnOrigin(origin, name, request)) {
       return forbidden(`the Origin header names '${printable(origin)}'`, 'http.allowedOrigins');
     }
     return undefined;
@@ -104,7 +104,12 @@ function forbidden(what: string, key: string): DoorRefusal {
   };
 }
 
-function isLoopbackOrigin(origin: string): boolean {
-  if (!URL.canParse(origin)) return false;
-  return LOOPBACK_NAMES.includes(new URL(origin).hostname);
+/**
+ * The origin of the very server that is asked (RFC 6454 §4): other ports of this machine are other origins,
+ * and any program may serve pages there.
+ */
+function isOwnOrigin(origin: string, host: string, { socket }: IncomingMessage): boolean {
+  const scheme = 'encrypted' in socket && socket.encrypted === true ? 'https' : 'http';
+  const own = `${scheme}://${host}`;
+  return URL.canParse(origin) && URL.canParse(own) && new URL(own).origin === origin;
 }

@@ -5,6 +5,7 @@
 import { BUILTIN_SERVER, StarlingError } from '../../core/index.ts';
 import { matchesTarget, parseResource } from '../../grants/index.ts';
 import type { ResourcePattern, ResourceTarget } from '../../grants/index.ts';
+import type { Principal } from '../types.ts';
 
 /** Every tool, resource and prompt, the built-in server's left out. */
 export const FULL_SCOPE = '*';
@@ -19,6 +20,11 @@ export const ATTACHED_SCOPES: readonly string[] = Object.freeze([
   `tool:@*/${BUILTIN_SERVER}/request_permission`,
   `tool:@*/${BUILTIN_SERVER}/validate_token`,
 ]);
+
+/** The client that the person who sits before it has named `name`. */
+export function attachedClient(name: string): Extract<Principal, { kind: 'client' }> {
+  return Object.freeze({ kind: 'client', name, scopes: ATTACHED_SCOPES, person: true });
+}
 
 const OFFERED: readonly string[] = ['tool', 'resource', 'prompt'];
 /** Begins the first segment of what a peer offers: `tool:@alice/files/read_file`. */

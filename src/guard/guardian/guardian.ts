@@ -84,8 +84,8 @@ class Weigher implements Guardian {
       return answer(true, 'the operator of a node may do everything on it');
     }
     if (principal.kind === 'client') {
-      const reason = `${nameOf(principal)} has the scopes of its key, and no key of its own`;
-      return answer(false, `${reason}: ask the operator for a key with other scopes`);
+      const reason = `${nameOf(principal)} has what its key and the policy say, and no key of its own`;
+      return answer(false, `${reason}: a person changes that, not the guardian`);
     }
     const one = this.#read(principal, request, policy);
     return this.#earlier.to(one.subject) ?? this.#weigh(one);

@@ -1,7 +1,9 @@
 /** Who may come in, and as whom. */
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { Secret, silentLogger } from '../../../src/core/index.ts';
+import { silentLogger } from '../../../src/core/index.ts';
+import { timingSafeEqual } from 'node:crypto';
+import { digestOf } from '../../../src/gateway/door/bearer.ts';
 import { createApiKeys } from '../../../src/gateway/door/api-keys.ts';
 import type { ApiKeys } from '../../../src/gateway/door/api-keys.ts';
 import { challengeText } from '../../../src/gateway/door/challenge.ts';
@@ -42,6 +44,7 @@ function fixture(init: Partial<DoorInit> = {}, perSecond = 100): Fixture {
     {
       self: node.did,
       keys,
+      token: { matches: (digest) => timingSafeEqual(digest, digestOf(TOKEN)), count: 1 },
       rateLimit: createRateLimit(clock, perSecond),
       clock,
       logger: silentLogger,
@@ -51,7 +54,6 @@ function fixture(init: Partial<DoorInit> = {}, perSecond = 100): Fixture {
       allowedOrigins: [],
       allowedHosts: [],
       allowedAddresses: [],
-      token: new Secret(TOKEN),
       ...init,
     },
   );

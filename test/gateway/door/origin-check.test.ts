@@ -19,7 +19,8 @@ describe('a request', () => {
     { host: 'mcp.example:443' },
     { host: 'other.example:8443' },
     { host: 'localhost', origin: 'https://app.example' },
-    { host: 'localhost', origin: 'http://localhost:5173' },
+    { host: 'localhost:4100', origin: 'http://localhost:4100' },
+    { host: 'LocalHost:80', origin: 'http://localhost' },
   ])('may name %o', (headers) => {
     expect(check(requestOf(headers))).toBeUndefined();
   });
@@ -32,6 +33,11 @@ describe('a request', () => {
     [{ host: 'localhost@evil.example' }, /Host header/],
     [{ host: 'localhost', origin: 'https://evil.example' }, /Origin header names/],
     [{ host: 'localhost', origin: 'null' }, /Origin header/],
+    [{ host: 'localhost:4100', origin: 'http://localhost:5173' }, /Origin header names/],
+    [{ host: 'localhost:4100', origin: 'http://localhost' }, /Origin header names/],
+    [{ host: 'localhost:4100', origin: 'http://127.0.0.1:4100' }, /Origin header names/],
+    [{ host: 'localhost:4100', origin: 'https://localhost:4100' }, /Origin header names/],
+    [{ host: 'localhost:4100', origin: 'http://localhost:4100/' }, /Origin header names/],
     [{ host: 'localhost', origin: 'https://app.example.evil.example' }, /Origin header/],
     [{ host: 'localhost', origin: 'http://localhost.evil.example' }, /Origin header/],
   ])('may not name %o', (headers, why) => {

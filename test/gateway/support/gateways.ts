@@ -12,6 +12,8 @@ import { createDirectory } from '../../../src/directory/index.ts';
 import type { Directory } from '../../../src/directory/index.ts';
 import {
   createApiKeys,
+  createAttachedClients,
+  createNodeToken,
   createGateway,
   createLogins,
   createPins,
@@ -19,9 +21,11 @@ import {
 } from '../../../src/gateway/index.ts';
 import type {
   ApiKeys,
+  AttachedClients,
   BuiltinTool,
   Gateway,
   GatewayInit,
+  NodeToken,
   Pins,
 } from '../../../src/gateway/index.ts';
 import { createCounters, createGrantBook } from '../../../src/grants/index.ts';
@@ -138,6 +142,8 @@ export interface TestNode {
   readonly grants: GrantBook;
   readonly directory: Directory;
   readonly keys: ApiKeys;
+  readonly clients: AttachedClients;
+  readonly nodeToken: NodeToken;
   readonly pins: Pins;
   readonly approvals: Approvals;
   readonly membership: FakeMembership;
@@ -204,7 +210,14 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
     { mode: init.pins ?? 'strict', perServerMax: limits.tools },
   );
   await pins.start();
-  const keys = createApiKeys({ table: memoryTable(), clock, logger });
+  const keys: ApiKeys = createApiKeys({
+    table: memoryTable(),
+    holderOf: (name) => clients.holderOf(name),
+    clock,
+    logger,
+  });
+  const clients = createAttachedClients({ table: memoryTable(), keys, logger });
+  const token = createNodeToken(join(folder, 'token'));
   const builtin = init.builtin ?? [echoTool()];
   const upstreams = createUpstreams(
     {
@@ -248,6 +261,8 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
       upstreams,
       directory,
       keys,
+      clients,
+      token,
       pins,
       guard: createGuard({
         grants,
@@ -313,6 +328,8 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
     grants,
     directory,
     keys,
+    clients,
+    nodeToken: token,
     pins,
     approvals,
     membership,

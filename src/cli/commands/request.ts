@@ -1,0 +1,100 @@
+/** `starling request`: asks a peer for a right, from the shell, and waits for what a person there says. */
+import { StarlingError } from '../../core/errors.ts';
+import { isObject } from '../../core/shape.ts';
+import { systemClock } from '../../core/clock.ts';
+import type { NodeClient } from '../node/client.ts';
+import { withNode } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
+import { duration, printData, safeLine, tell } from '../terminal/output.ts';
+
+interface RequestOptions extends CommonOptions {
+  readonly as?: string;
+  readonly because: string;
+  readonly type: string;
+  readonly timeout?: number;
+}
+
+/** What a peer's guardian answers. */
+interface Answer {
+  readonly granted: boolean;
+  readonly reason: string;
+  readonly pending?: string;
+  readonly id?: string;
+  readonly expiresAt?: number;
+}
+
+const WAIT_DEFAULT_MS = 600_000;
+/** A guardian answers a caller ten times a minute, unless its policy says otherwise. */
+const AGAIN_MS = 10_000;
+
+/** Asks until the answer is no longer pending; exit code 1 for a no. @throws STARLING_USAGE, STARLING_TIMEOUT */
+export async function run(resource: string, options: RequestOptions): Promise<number> {
+  const { peer, scope } = targetOf(resource);
+  return withNode(options, async (node) => {
+    const answer = await ask(node, peer, scope, options);
+    printData(answer, options.json === true, () => {
+      if (!answer.granted) return safeLine(`${peer} says no: ${answer.reason}`);
+      const { expiresAt } = answer;
+      const until = expiresAt === undefined ? '' : ` for ${duration(expiresAt - Date.now())}`;
+      return safeLine(`${peer} grants ${scope}${until}: ${answer.reason}`);
+    });
+    return answer.granted ? 0 : 1;
+  });
+}
+
+async function ask(
+  node: NodeClient,
+  peer: string,
+  scope: string,
+  options: RequestOptions,
+): Promise<Answer> {
+  const deadline = Date.now() + (options.timeout ?? WAIT_DEFAULT_MS);
+  let isTold = false;
+  for (;;) {
+    const answer = await once(node, peer, {
+      agent_id: options.as ?? 'operator',
+      resource_type: options.type,
+      justification: options.because,
+      scope,
+    });
+    if (answer.granted || answer.pending === undefined) return answer;
+    if (!isTold) tell(`… waits for a person at ${safeLine(peer)}: ${safeLine(answer.reason)}`);
+    isTold = true;
+    if (Date.now() + AGAIN_MS > deadline) {
+      throw new StarlingError('STARLING_TIMEOUT', `nobody at ${peer} has answered yet`, {
+        hint: 'the request stays: run the same command again to hear the answer',
+      });
+    }
+    await new Promise<void>((resolve) => {
+      systemClock.schedule(AGAIN_MS, resolve);
+    });
+  }
+}
+
+async function once(
+  node: NodeClient,
+  peer: string,
+  args: Readonly<Record<string, string>>,
+): Promise<Answer> {
+  const result = await node.call(`${peer}__starling__request_permission`, args);
+  const content = result['structuredContent'];
+  if (isObject(content) && typeof content['granted'] === 'boolean') {
+    return content as unknown as Answer;
+  }
+  throw new StarlingError(
+    'STARLING_PROTOCOL_VIOLATION',
+    `${peer} gave no answer that says yes or no`,
+    {
+      hint: 'see whether it runs another version: starling peers',
+    },
+  );
+}
+
+/** `alice/files/read_*`, `@alice/…` or `alice/resource:files/**`. @throws STARLING_USAGE */
+function targetOf(resource: string): { readonly peer: string; readonly scope: string } {
+  const [, peer, scope] = /^@?([^/:\s]+)\/(\S+)$/.exec(resource) ?? [];
+  if (peer !== undefined && scope !== undefined) return { peer, scope };
+  throw new StarlingError('STARLING_USAGE', `'${resource}' names nothing of a peer`, {
+    hint: "name the peer first: starling request 'alice/files/read_*' --because '…'",
+  });
+}
