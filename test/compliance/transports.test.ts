@@ -257,7 +257,7 @@ describe.each(WAYS)('$name', (way) => {
       const text = 'x'.repeat(MESSAGE_BYTES + 1);
       const params = { name: tool('echo'), arguments: { text } };
       const message = JSON.stringify({ jsonrpc: '2.0', id: 'long', method: 'tools/call', params });
-      const answer = await client.sendRaw(message);
+      const answer = await client.sendRaw(message, 'long');
       expect(answer).toMatchObject({
         error: { message: expect.stringContaining('limits.messageBytes') as string },
       });

@@ -178,7 +178,7 @@ class MappedChannel implements ChannelCore {
       try {
         members = splitBatch(bytes);
       } catch (error) {
-        this.#malformed(bytes, error, relatedId);
+        this.#malformed(bytes, error);
         return;
       }
     }
@@ -217,7 +217,7 @@ class MappedChannel implements ChannelCore {
     try {
       frame = parseFrame(bytes);
     } catch (error) {
-      this.#malformed(bytes, error, relatedId);
+      this.#malformed(bytes, error);
       return;
     }
     if (frame.kind === 'response') this.#response(frame, relatedId);
@@ -309,15 +309,14 @@ class MappedChannel implements ChannelCore {
   }
 
   /** A message that can't be read. What it was to answer fails at once, where that shows. */
-  #malformed(bytes: Buffer, error: unknown, relatedId: number | undefined): void {
+  #malformed(bytes: Buffer, error: unknown): void {
     if (!(error instanceof StarlingError)) throw error;
     const { id } = error.data;
     // What was cut short shows its id at its head alone.
     const named = isFrameId(id) ? ownIdOf(id) : ownIdAtEdge(bytes);
-    const answered = named ?? relatedId;
-    const pending = answered === undefined ? undefined : this.#pending.get(answered);
-    if (pending === undefined || answered === undefined) this.#components.invalid?.(bytes, error);
-    else this.fail(answered, this.#unreadable(pending.what, error.message));
+    const pending = named === undefined ? undefined : this.#pending.get(named);
+    if (pending === undefined || named === undefined) this.#components.invalid?.(bytes, error);
+    else this.fail(named, this.#unreadable(pending.what, error.message));
   }
 
   #unreadable(what: string, why: string): StarlingError {

@@ -16,7 +16,7 @@ const WEIGHTS: Readonly<Record<Misconduct, number>> = {
   gossip: 0.5,
   forgeries: 10,
   heartbeats: 1,
-  malformed: 5,
+  malformed: 10,
   records: 0.5,
   catalogs: 2,
   boards: 1,

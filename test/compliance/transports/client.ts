@@ -13,8 +13,8 @@ export interface Client {
   ask(method: string, params: Message, id?: string): Promise<Message>;
   /** Gives up a request that is under way. */
   cancel(id: string): Promise<void>;
-  /** Sends bytes that are no message; gives what is answered to them. */
-  sendRaw(text: string): Promise<Message>;
+  /** Sends bytes that are no message; gives what is answered to them, by the id that they show or none. */
+  sendRaw(text: string, id?: string): Promise<Message>;
   /** Notifications and questions that came from the node. */
   readonly heard: Message[];
   /** Stops and resumes reading what comes. */
@@ -110,8 +110,8 @@ export function pipeClient(
     async cancel(id) {
       say({ method: 'notifications/cancelled', params: { requestId: id } });
     },
-    sendRaw(text) {
-      const answer = inbox.answerTo(null);
+    sendRaw(text, id) {
+      const answer = inbox.answerTo(id ?? null);
       pipe?.send(text);
       return answer;
     },

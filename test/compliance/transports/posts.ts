@@ -126,7 +126,7 @@ export async function streamableClient(node: TestNode, token: string): Promise<C
           params: { requestId },
         }),
       ),
-    sendRaw: (text) => answerOf(poster, null, () => poster.start(text)),
+    sendRaw: (text, id) => answerOf(poster, id ?? null, () => poster.start(text)),
     pause: () => poster.pause(),
     resume: () => poster.resume(),
     vanish: () => poster.vanish(),
@@ -177,8 +177,8 @@ export async function statelessClient(node: TestNode, token: string): Promise<Cl
     async cancel(id) {
       sent.get(id)?.destroy();
     },
-    sendRaw: (text) =>
-      answerOf(poster, null, () =>
+    sendRaw: (text, id) =>
+      answerOf(poster, id ?? null, () =>
         poster.start(text, { 'mcp-protocol-version': MODERN, 'mcp-method': 'tools/call' }),
       ),
     pause: () => poster.pause(),

@@ -8,8 +8,10 @@ import { dirname, join } from 'node:path';
 import { defaultStateDir, nodesFolder } from '../../../config/index.ts';
 
 /** Notes that are read: a folder with more of them is somebody's attempt to keep the node busy. */
-const NOTES_MAX = 1000;
+const NOTES_MAX = 500;
 const NOTE_BYTES_MAX = 4096;
+/** Open sockets of nodes that are looked at: bwrap takes 9,000 arguments, and a folder is five. */
+const SOCKETS_MAX = 500;
 const SOCKET = /(\/\S.*)\/node\.sock$/;
 const ROOT_UID = 0;
 
@@ -58,7 +60,7 @@ async function notedIn(folder: string): Promise<readonly string[]> {
 async function openNow(): Promise<readonly string[]> {
   const text = await readFile('/proc/net/unix', 'utf8').catch(() => '');
   const folders = text.split('\n').flatMap((line) => SOCKET.exec(line)?.[1] ?? []);
-  const parts = folders.map((folder) => join(folder, 'db'));
+  const parts = folders.slice(0, SOCKETS_MAX).map((folder) => join(folder, 'db'));
   return (await existing(parts)).map((part) => dirname(part));
 }
 

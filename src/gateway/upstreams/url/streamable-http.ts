@@ -7,6 +7,7 @@
 import type { HttpServer } from '../../../config/index.ts';
 import { createScope, messageOf, sleep } from '../../../core/index.ts';
 import type { JsonObject, Random, Scope, StarlingError } from '../../../core/index.ts';
+import { parseIncoming } from '../../wire/batch.ts';
 import { ownIdOf } from '../../wire/frame-id.ts';
 import { errorBytes, parseFrame } from '../../wire/frame.ts';
 import type { Handshake } from '../../wire/client-handshake.ts';
@@ -307,7 +308,7 @@ class StreamableConnection implements UpstreamConnection {
       throw this.#requests.unavailable(`answered with ${shown}, which is no message`);
     }
     channel.receive(body, asked?.id);
-    return 'answered, but not this request: the id in its answer is another one';
+    return whyNoAnswer(body);
   }
 
   #openStream(lastEventId: string | undefined, id: number): Promise<Reply> {
@@ -373,5 +374,15 @@ class StreamableConnection implements UpstreamConnection {
       'try again',
       { status, reason: 'session' },
     );
+  }
+}
+
+/** Why a whole body holds no answer to the request that it came for. */
+function whyNoAnswer(body: Buffer): string {
+  try {
+    parseIncoming(body);
+    return 'answered, but not this request: the id in its answer is another one';
+  } catch (error) {
+    return `answered with what can't be read: ${messageOf(error)}`;
   }
 }
