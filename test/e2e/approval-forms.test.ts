@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import { StreamableHTTPClientTransport, Client } from '@modelcontextprotocol/client';
 import { SERVERS, builtin, eventually, ok, sees, useWorld } from './support.ts';
+import { attach } from '../../src/cli/node/client.ts';
 import { tokenOf } from './callers.ts';
 import type { NodeProcess } from '../../sim/process.ts';
 
@@ -66,3 +67,39 @@ it.each([
     expect(forms.at(-1)).toContain('"message":"hello"');
   },
 );
+
+it('a client of the stateless era that is not the operator shows the form by approval_ask', async () => {
+  const { owner, id, call } = await waitingCall();
+  const operator = await attach(owner.stateDir);
+  const { key } = await operator.builtin<{ key: string }>('client_connect', {
+    name: 'cursor',
+    program: 'cursor',
+    by_key: true,
+  });
+  operator.close();
+  const client = new Client(
+    { name: 'person', version: '1.0.0' },
+    {
+      capabilities: { elicitation: { form: {} } },
+      versionNegotiation: { mode: { pin: '2026-07-28' } },
+    },
+  );
+  client.setRequestHandler('elicitation/create', () => ({
+    action: 'accept',
+    content: { decision: 'approve', reason: 'by form' },
+  }));
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(owner.up.endpoints.url ?? ''), {
+      requestInit: { headers: { authorization: `Bearer ${key}` } },
+    }),
+  );
+  world.defer(() => client.close());
+  const byTool = client.callTool({
+    name: 'starling__approval_answer',
+    arguments: { id, approve: true },
+  });
+  await expect(byTool).rejects.toThrow('for no client of it');
+  const asked = await client.callTool({ name: 'starling__approval_ask', arguments: {} });
+  expect(asked).toMatchObject({ structuredContent: { asked: true, id, state: 'approved' } });
+  expect((await call).stdout).toContain('Echo: hello');
+});
