@@ -200,7 +200,8 @@ describe('the door', () => {
     [{ origin: 'http://evil.example' }, 403],
     [{ origin: 'null' }, 403],
     [{ origin: 'http://127.0.0.1.evil.example' }, 403],
-    [{ origin: 'http://localhost:3000' }, 200],
+    [{ origin: 'http://localhost:3000' }, 403],
+    [{ origin: 'http://localhost:4100', host: 'localhost:4100' }, 200],
     [{ host: 'localhost:1' }, 200],
   ])('answers %j with %i', async (headers, status) => {
     const node = await startNode('alice');
