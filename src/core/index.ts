@@ -10,7 +10,7 @@ export { clockText, isClockApart } from './clock-offset.ts';
 export type { ClockOffset } from './clock-offset.ts';
 export { systemClock } from './clock.ts';
 export type { Clock, Random } from './clock.ts';
-export { keepDebuggerShut, refuseDebugger } from './debugger.ts';
+export { keepDebuggerShut } from './debugger.ts';
 export { diskTroubleOf } from './disk-trouble.ts';
 export type { DiskTrouble } from './disk-trouble.ts';
 export { ERRORS, StarlingError, messageOf, toStarlingError } from './errors.ts';
