@@ -7,7 +7,7 @@ import type { ZodObject } from 'zod';
 import { createExactNames, printable } from '../core/index.ts';
 import type { ExactNames, Json, JsonObject } from '../core/index.ts';
 import { objectSchema } from './object-schema.ts';
-import { NAME_FORM, promptShape, resourceShape, templateShape, toolShape } from './shapes.ts';
+import { NAME_FORM, promptShape, resourceShape, templateShape, toolShape } from './item-schemas.ts';
 import type { ItemKind, ServerItems } from './types.ts';
 
 /** Bounds of what one peer or server may list. */

@@ -29,10 +29,10 @@ export type {
 export { createLogins } from './upstreams/oauth/logins.ts';
 export type { Logins } from './upstreams/oauth/logins.ts';
 export { bindSecrets, secretUses } from './upstreams/server-secrets.ts';
-export { createChildren } from './upstreams/children.ts';
-export type { Children } from './upstreams/children.ts';
-export { findMeans } from './upstreams/sandbox/means.ts';
-export type { Means } from './upstreams/sandbox/means.ts';
+export { createChildren } from './upstreams/process-record.ts';
+export type { Children } from './upstreams/process-record.ts';
+export { findMeans } from './upstreams/sandbox/sandbox-means.ts';
+export type { Means } from './upstreams/sandbox/sandbox-means.ts';
 export { noteNode } from './upstreams/sandbox/other-nodes.ts';
 export { createSandbox } from './upstreams/sandbox/sandbox.ts';
 export type { Sandbox } from './upstreams/sandbox/sandbox.ts';

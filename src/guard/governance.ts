@@ -7,7 +7,7 @@ import type { Membership } from '../membership/index.ts';
 import type { Table } from '../store/index.ts';
 import type { Approvals } from './approvals/types.ts';
 import { createApprovals } from './approvals/approvals.ts';
-import { createGuard } from './guard/guard.ts';
+import { createGuard } from './decision/guard.ts';
 import { createGuardian } from './guardian/guardian.ts';
 import type { Guardian } from './guardian/types.ts';
 import type { OfferedTool } from './guardian/permission-scope.ts';

@@ -16,8 +16,8 @@ export type {
 } from './approvals/types.ts';
 export { createGovernance } from './governance.ts';
 export type { Governance, GovernanceComponents, GovernanceInit } from './governance.ts';
-export { createGuard } from './guard/guard.ts';
-export type { GuardComponents, LimitAlert } from './guard/guard.ts';
+export { createGuard } from './decision/guard.ts';
+export type { GuardComponents, LimitAlert } from './decision/guard.ts';
 export { GIVEN_BACK } from './guardian/earlier-answers.ts';
 export { createGuardian } from './guardian/guardian.ts';
 export type { GuardianComponents } from './guardian/guardian.ts';
@@ -36,7 +36,7 @@ export type {
 } from './policy/current-policy.ts';
 export { defaultPolicy, parsePolicy, policyChanges } from './policy/policy.ts';
 export type { Policy, PolicyChange } from './policy/policy.ts';
-export { ATTACHED_SCOPES, FULL_SCOPE, attachedClient, isScope } from './guard/scopes.ts';
+export { ATTACHED_SCOPES, FULL_SCOPE, attachedClient, isScope } from './decision/client-scopes.ts';
 export { createCallerRules } from './policy/caller-rules.ts';
 export type { CallerRules, CallerRulesLookup } from './policy/caller-rules.ts';
 export type {

@@ -17,8 +17,8 @@ import { usesOf } from './invites.ts';
 import { createRedeemer } from './redeem.ts';
 import type { AskInviter, Redeemer } from './redeem.ts';
 import { proofOf, requireInTime } from './ticket-check.ts';
-import { encodeTicket, inviteSeed, parseTicket, ticketSecret } from './ticket-format.ts';
-import type { Ticket } from './ticket-parts.ts';
+import { encodeTicket, inviteSeed, parseTicket, ticketSecret } from './ticket-short.ts';
+import type { Ticket } from './ticket.ts';
 import type { Mesh } from './types.ts';
 
 /** Longest part of a peer's refusal that is repeated to a person. */

@@ -8,7 +8,7 @@ import type { Grant } from '../grants/index.ts';
 import { parseDid, verifySignature } from '../identity/index.ts';
 import type { InviteProof } from '../network/index.ts';
 import type { Records } from './records.ts';
-import type { Ticket } from './ticket-parts.ts';
+import type { Ticket } from './ticket.ts';
 
 /**
  * How far apart the clocks of two that meet may be, for an invite's proof. More = machines with worse

@@ -9,8 +9,8 @@ import { base32 } from 'multiformats/bases/base32';
 import { GRANT_TYPE, parseGrant } from '../grants/index.ts';
 import type { Grant } from '../grants/index.ts';
 import { parseDid } from '../identity/index.ts';
-import { SEED_BYTES, TICKET_ADDRESSES_MAX, TICKET_NAME_MAX, notATicket } from './ticket-parts.ts';
-import type { Ticket } from './ticket-parts.ts';
+import { SEED_BYTES, TICKET_ADDRESSES_MAX, TICKET_NAME_MAX, notATicket } from './ticket.ts';
+import type { Ticket } from './ticket.ts';
 
 /** Bytes of such a ticket once inflated. */
 const BODY_BYTES_MAX = 65_536;

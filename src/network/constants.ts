@@ -140,7 +140,7 @@ export const CONNECTION_METERS = {
   controlFrames: { burst: 5000, everyMs: 1 },
 } as const;
 
-/** What a peer may send to libp2p's own services: see `limits/paced-streams.ts`. */
+/** What a peer may send to libp2p's own services: see `limits/service-pace.ts`. */
 export const SERVICE_BYTES = { burst: 512 * KIB, everyMs: SECOND_MS / (128 * KIB) } as const;
 
 /** How often one peer may connect: again at once after a restart, not again and again. */

@@ -28,7 +28,7 @@ import { createAddressTurns } from './limits/address-turns.ts';
 import type { AddressTurns } from './limits/address-turns.ts';
 import { createConnectionMeters } from './limits/connection-meter.ts';
 import type { ConnectionMeters } from './limits/connection-meter.ts';
-import { createStreamPace } from './limits/paced-streams.ts';
+import { createStreamPace } from './limits/service-pace.ts';
 import { createDoorkeeper } from './limits/doorkeeper.ts';
 import type { Doorkeeper } from './limits/doorkeeper.ts';
 import { listenOnAll } from './addresses/listen.ts';

@@ -16,7 +16,12 @@ import { createGroupedWrites } from './grouped-writes.ts';
 import type { GroupedWrites } from './grouped-writes.ts';
 import { openFailed, openLevel, readFailed, writeFailed } from './open-level.ts';
 import type { Level, LevelIterator, LevelWrite, OpenLevel } from './open-level.ts';
-import { hasRoomToReopen, readRefused, removeRefused, writeRefused } from './refused-writes.ts';
+import {
+  hasRoomToReopen,
+  readRefused,
+  removeRefused,
+  writeRefused,
+} from './refused-writes-file.ts';
 import type { Store, Table, Write } from './types.ts';
 
 /** Health warning while the database can't be written. */

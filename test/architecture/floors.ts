@@ -34,7 +34,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['principal-names.ts', 'allowance.ts'],
     ['policy'],
     ['approvals'],
-    ['guard', 'guardian'],
+    ['decision', 'guardian'],
     ['governance.ts', 'audit-events.ts'],
   ],
   network: [
@@ -121,7 +121,7 @@ export const CALL_PATH: readonly string[] = [
   'core/',
   'network/',
   'grants/',
-  'guard/guard/',
+  'guard/decision/',
   'gateway/wire/',
   'gateway/clearance/',
   'gateway/session/',

@@ -10,7 +10,7 @@ const bob = { alias: 'bob', peerId };
 
 it('a failed dial names the peer as people know it, once, and keeps its code and hint', () => {
   const failed = unreachable(peerId, [new Error('connect ECONNREFUSED 192.0.2.7:4040')]);
-  const named = namePeer(failed, bob) as StarlingError;
+  const named = namePeer(failed, bob);
   expect(named.message).toBe(`can't reach bob (${peerId}): nothing listens at 192.0.2.7:4040`);
   expect(named).toMatchObject({ code: failed.code, hint: failed.hint });
   expect(namePeer(named, bob)).toBe(named);

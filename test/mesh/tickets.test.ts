@@ -4,7 +4,7 @@ import { Secret } from '../../src/core/index.ts';
 import { issueGrant } from '../../src/grants/index.ts';
 import { createIdentity, randomSeed, signerFromSeed } from '../../src/identity/index.ts';
 import { inviteCapabilities } from '../../src/mesh/invites.ts';
-import { encodeTicket, inviteSeed, parseTicket } from '../../src/mesh/ticket-format.ts';
+import { encodeTicket, inviteSeed, parseTicket } from '../../src/mesh/ticket-short.ts';
 import type { HelloAnswer } from '../../src/network/index.ts';
 import { encodeLongTicket } from '../wire/long-ticket.ts';
 import { DAY_MS, founded, joined, meet, side, stillClock, ticketOf } from './sides.ts';

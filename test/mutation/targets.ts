@@ -67,18 +67,18 @@ export const TARGETS: readonly Target[] = [
   ...of(['test/grants/book/succession.test.ts'], 'src/grants/format/succession.ts'),
   ...of(
     [
-      'test/guard/guard/decide.test.ts',
-      'test/guard/guard/guard.test.ts',
-      'test/guard/guard/clients.test.ts',
+      'test/guard/decision/decide.test.ts',
+      'test/guard/decision/guard.test.ts',
+      'test/guard/decision/clients.test.ts',
     ],
-    'src/guard/guard/guard.ts',
-    'src/guard/guard/scopes.ts',
+    'src/guard/decision/guard.ts',
+    'src/guard/decision/client-scopes.ts',
   ),
   ...of(
     [
       'test/guard/policy/policy.test.ts',
       'test/guard/policy/current-policy.test.ts',
-      'test/guard/guard/decide.test.ts',
+      'test/guard/decision/decide.test.ts',
       'test/guard/policy/caller-rules.test.ts',
     ],
     'src/guard/policy/policy.ts',

@@ -33,7 +33,7 @@ import {
   encodeInviteAnswer,
   encodeInviteQuestion,
 } from '../../src/mesh/invite-messages.ts';
-import { encodeTicket, inviteSeed, parseTicket } from '../../src/mesh/ticket-format.ts';
+import { encodeTicket, inviteSeed, parseTicket } from '../../src/mesh/ticket-short.ts';
 import { createFrameDecoder, encodeLength } from '../../src/network/streams/framing.ts';
 import {
   decodeHello,

@@ -12,7 +12,7 @@ import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { readJsonFile } from './json-file.ts';
 import { parseJsonc, valueOf } from './jsonc.ts';
-import { isObject } from '../../core/shape.ts';
+import { isObject } from '../../core/value-checks.ts';
 
 /** A file to import from. */
 export interface Source {

@@ -11,7 +11,7 @@ import { applyEdits } from 'jsonc-parser';
 import type { Edit } from 'jsonc-parser';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json } from '../../core/json.ts';
-import { isObject } from '../../core/shape.ts';
+import { isObject } from '../../core/value-checks.ts';
 import { invalid, nodeAt, parseJsonc, propertiesOf, valueOf } from './jsonc.ts';
 import type { JsoncNode } from './jsonc.ts';
 

@@ -22,7 +22,7 @@ import type { Way } from '../client-files/starling-entry.ts';
 import { fileOf, knownClient, surroundings } from '../client-files/mcp-clients.ts';
 import type { McpClient } from '../client-files/mcp-clients.ts';
 import { paint, paintTalk, printData, safeLine, tell } from '../terminal/output.ts';
-import { isObject } from '../../core/shape.ts';
+import { isObject } from '../../core/value-checks.ts';
 import { stateDirOf, withNode } from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 

@@ -2,7 +2,7 @@
 import { ERRORS, StarlingError } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
-import { isObject } from '../../core/shape.ts';
+import { isObject } from '../../core/value-checks.ts';
 
 /** JSON-RPC 2.0 §5.1. */
 const INVALID_PARAMS = -32602;

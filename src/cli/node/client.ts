@@ -7,7 +7,7 @@ import { systemClock } from '../../core/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { createLineDecoder } from '../../core/lines.ts';
-import { isObject } from '../../core/shape.ts';
+import { isObject } from '../../core/value-checks.ts';
 import { VERSION } from '../../core/version.ts';
 import { errorFrom } from './answered-error.ts';
 import { attachAs } from './attach-as.ts';

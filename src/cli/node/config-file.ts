@@ -6,7 +6,7 @@ import { findJsonFault } from '../../config/json-syntax.ts';
 import { serverName } from '../../config/mcp-servers.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
-import { isObject } from '../../core/shape.ts';
+import { isObject } from '../../core/value-checks.ts';
 import { attach } from './client.ts';
 import { readJsonFile, writeJsonFile } from '../client-files/json-file.ts';
 import type { JsonFile } from '../client-files/json-file.ts';

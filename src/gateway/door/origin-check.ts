@@ -79,12 +79,6 @@ export function createAddressCheck(
   };
 }
 
-/** True for 127.0.0.0/8 and ::1, mapped or not. */
-export function isLoopback(address: string): boolean {
-  const plain = plainAddress(address);
-  return plain === '::1' || (isIP(plain) === 4 && plain.startsWith('127.'));
-}
-
 /** Without its zone, and as IPv4 when it is mapped. */
 export function plainAddress(address: string): string {
   const unzoned = address.replace(/%.*$/, '').toLowerCase();

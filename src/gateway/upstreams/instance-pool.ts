@@ -11,7 +11,7 @@ import type { Instance } from './instance.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
 import type { KnownEras } from './known-eras.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
-import type { Children } from './children.ts';
+import type { Children } from './process-record.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { revealedServer, sameServer } from './server-secrets.ts';
 import { asUpstreamError, unavailable } from './upstream-errors.ts';

@@ -21,7 +21,7 @@ import { createLastingSubscription } from './lasting-subscription.ts';
 import { connectHttp } from './url/streamable-http.ts';
 import type { HttpInit } from './url/streamable-http.ts';
 import { connectSse } from './url/sse.ts';
-import type { Children } from './children.ts';
+import type { Children } from './process-record.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { connectStdio } from './stdio.ts';
 

@@ -22,7 +22,7 @@ import type { KnownEras } from './known-eras.ts';
 import { createLocalChannel } from './local-channel.ts';
 import { createRestartBackoff } from './restart-backoff.ts';
 import type { RestartBackoff } from './restart-backoff.ts';
-import type { Children } from './children.ts';
+import type { Children } from './process-record.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { createServerListing } from './server-listing.ts';
 import type { ServerListing } from './server-listing.ts';

@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess, ChildProcessWithoutNullStreams } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { statOf } from './process-group.ts';
-import type { RunBriefly } from './sandbox/means.ts';
+import type { RunBriefly } from './sandbox/sandbox-means.ts';
 
 /** The file descriptor of {@link ProcessInit.input}. */
 const INPUT_FD = 3;

@@ -13,7 +13,7 @@ import { ownIdAtEdge } from '../wire/edge-id.ts';
 import type { ChannelCore } from '../wire/channel.ts';
 import type { ChannelListener } from '../types.ts';
 import type { UpstreamConnection } from './connection-types.ts';
-import type { Children } from './children.ts';
+import type { Children } from './process-record.ts';
 import { signalGroup, signalWithin } from './process-group.ts';
 import { remedyInside } from './sandbox/failed-inside.ts';
 import { bareLaunch, notFound } from './sandbox/sandbox.ts';

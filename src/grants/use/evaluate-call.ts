@@ -20,7 +20,7 @@ export interface WantedCall extends Wanted {
 
 /**
  * No grant is about the call, so that no grant has words for why. The guard words it
- * (`guard/guard/refusal-reasons.ts`): it knows of scopes, and of grants that are no longer valid.
+ * (`guard/decision/refusal-reasons.ts`): it knows of scopes, and of grants that are no longer valid.
  */
 export interface NothingCovers {
   /** `malformed`: no grant can name the resource; `no-grant`: the holder has none; else its grants are about other things. */

@@ -5,7 +5,7 @@
  * inbound stream, so that the middleware runs once more each time.
  */
 import type { IdentifyPushComponents } from '@libp2p/identify';
-import type { StreamPace } from '../limits/paced-streams.ts';
+import type { StreamPace } from '../limits/service-pace.ts';
 import type { AdmissionStates } from './admission-states.ts';
 
 type Registrar = IdentifyPushComponents['registrar'];

@@ -50,7 +50,7 @@ import { meshGossip } from '../gossip/gossip.ts';
 import { refusingEarly } from './early-refusal.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
 import { adaptTransport } from './transport.ts';
-import type { StreamPace } from '../limits/paced-streams.ts';
+import type { StreamPace } from '../limits/service-pace.ts';
 import type { ConnectionMeters } from '../limits/connection-meter.ts';
 import type { Transport } from '../types.ts';
 

@@ -1,7 +1,7 @@
 /** Streams of libp2p's own services are read no faster than a peer's allowance. */
 import type { Connection, Stream } from '@libp2p/interface';
 import { expect, it } from 'vitest';
-import { createStreamPace } from '../../../src/network/limits/paced-streams.ts';
+import { createStreamPace } from '../../../src/network/limits/service-pace.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 
 /** A stream that only tells whether it is read. */

@@ -5,7 +5,7 @@
 import type * as sdk from '@modelcontextprotocol/sdk/client/auth.js';
 import { StarlingError } from '../../../core/index.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
-import { withoutSlash } from './messages.ts';
+import { withoutSlash } from './oauth-fields.ts';
 
 /** The SDK's functions for OAuth. */
 export type OauthSdk = typeof sdk;

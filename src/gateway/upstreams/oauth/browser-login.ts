@@ -13,7 +13,7 @@ import { discover, forgetClient, loginAt, scopeFor, storedTokens } from './login
 import type { LoginParts, SdkTokens } from './login-parts.ts';
 import { openLoopback } from './loopback-redirect.ts';
 import type { Loopback, LoopbackAnswer } from './loopback-redirect.ts';
-import { clientInformation, clientMetadata, hostOf, isClientUnknown } from './messages.ts';
+import { clientInformation, clientMetadata, hostOf, isClientUnknown } from './oauth-fields.ts';
 
 /** How long a person has to agree. */
 const LOGIN_TIMEOUT_MS = 300_000;

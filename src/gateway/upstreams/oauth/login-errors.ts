@@ -1,6 +1,6 @@
 /** What goes wrong with a login at one server, in words without what the other side wrote: that may hold a token. */
 import { StarlingError } from '../../../core/index.ts';
-import { reasonOf } from './messages.ts';
+import { reasonOf } from './oauth-fields.ts';
 
 /** Makes the errors of one server's login. */
 export interface LoginErrors {

@@ -7,7 +7,7 @@ import type { AuthorizationServer, OauthSdk } from './authorization-server.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 import type { LoginErrors } from './login-errors.ts';
 import type { LoginRecord } from './login-record.ts';
-import { joinScopes } from './messages.ts';
+import { joinScopes } from './oauth-fields.ts';
 
 /** A token response, as the SDK reads it. */
 export type SdkTokens = Awaited<ReturnType<OauthSdk['exchangeAuthorization']>>;

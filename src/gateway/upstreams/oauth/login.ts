@@ -15,8 +15,8 @@ import { createLoginErrors } from './login-errors.ts';
 import { isAutomatic } from './login-parts.ts';
 import type { LoginParts } from './login-parts.ts';
 import { createLoginRecord } from './login-record.ts';
-import { joinScopes, readChallenge } from './messages.ts';
-import type { Challenge } from './messages.ts';
+import { joinScopes, readChallenge } from './oauth-fields.ts';
+import type { Challenge } from './oauth-fields.ts';
 import { createTokenRenewal } from './token-renewal.ts';
 import type { TokenRenewal } from './token-renewal.ts';
 

@@ -11,7 +11,7 @@ import {
   storedTokens,
 } from './login-parts.ts';
 import type { LoginParts, SdkTokens } from './login-parts.ts';
-import { clientInformation, isClientUnknown, isFinal, reasonOf } from './messages.ts';
+import { clientInformation, isClientUnknown, isFinal, reasonOf } from './oauth-fields.ts';
 
 /** Gets new tokens for one server. */
 export interface TokenRenewal {

@@ -1,7 +1,7 @@
 /** Tells a server that fails because of its sandbox from one that fails anyway. */
 import type { StdioServer } from '../../../config/index.ts';
 import type { Launch } from './sandbox.ts';
-import { programOf, takesRights } from './program.ts';
+import { programOf, takesRights } from './find-program.ts';
 
 /** Words by which programs say that they lack the rights of another user or of the machine. */
 const NO_RIGHTS =

@@ -1,7 +1,7 @@
 /** What `status`, `doctor` and `up` say of servers that run without a sandbox. */
 import type { McpServer } from '../../../config/index.ts';
 import type { Health, Warning } from '../../../core/index.ts';
-import type { Means } from './means.ts';
+import type { Means } from './sandbox-means.ts';
 import type { Sandbox } from './sandbox.ts';
 
 const MISSING = 'sandbox-missing';

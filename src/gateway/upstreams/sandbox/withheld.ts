@@ -4,7 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { nodeFolders } from './other-nodes.ts';
-import { otherPlaces, parseMounts } from './mounts.ts';
+import { otherPlaces, parseMounts } from './mount-aliases.ts';
 import { isInside, outermost, realPaths } from './paths.ts';
 
 /** Where a node has its secrets. */

@@ -2,8 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { bwrapArguments, devicesAmong } from '../../../../src/gateway/upstreams/sandbox/bwrap.ts';
 import type { SandboxPlan } from '../../../../src/gateway/upstreams/sandbox/bwrap.ts';
-import { findMeans } from '../../../../src/gateway/upstreams/sandbox/means.ts';
-import { otherPlaces, parseMounts } from '../../../../src/gateway/upstreams/sandbox/mounts.ts';
+import { findMeans } from '../../../../src/gateway/upstreams/sandbox/sandbox-means.ts';
+import {
+  otherPlaces,
+  parseMounts,
+} from '../../../../src/gateway/upstreams/sandbox/mount-aliases.ts';
 import { sandboxProfile } from '../../../../src/gateway/upstreams/sandbox/sandbox-exec.ts';
 import { sandboxWarnings } from '../../../../src/gateway/upstreams/sandbox/sandbox-health.ts';
 import type { StdioServer } from '../../../../src/config/index.ts';

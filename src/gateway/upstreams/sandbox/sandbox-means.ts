@@ -1,6 +1,6 @@
 /** What this system has to keep a process from the node's secrets. */
 import { bwrapArguments } from './bwrap.ts';
-import { programOf } from './program.ts';
+import { programOf } from './find-program.ts';
 
 /** The means, or why there is none and what to do. */
 export type Means =

@@ -17,8 +17,8 @@ import {
 } from '../identity/index.ts';
 import { packAddress, unpackAddress } from '../network/index.ts';
 import { parseLongTicket } from './ticket-long.ts';
-import { TICKET_ADDRESSES_MAX, TICKET_NAME_MAX, notATicket } from './ticket-parts.ts';
-import type { Ticket } from './ticket-parts.ts';
+import { TICKET_ADDRESSES_MAX, TICKET_NAME_MAX, notATicket } from './ticket.ts';
+import type { Ticket } from './ticket.ts';
 
 const PREFIX = 'starling2';
 const LONG_PREFIX = 'starling1';

@@ -16,7 +16,7 @@ import type {
 } from '../../grants/index.ts';
 import type { ApprovalRequest, Decision, GuardWanted, Principal } from '../types.ts';
 import { nameOf } from '../principal-names.ts';
-import { ATTACHED_SCOPES } from './scopes.ts';
+import { ATTACHED_SCOPES } from './client-scopes.ts';
 
 type Refused = Extract<Decision, { allow: false }>;
 type Bounded = Exclude<Principal, { kind: 'operator' }>;

@@ -19,7 +19,7 @@ import type { Approval, Approvals } from '../approvals/types.ts';
 import type { Policy } from '../policy/policy.ts';
 import { notApproved, notByPolicy, notGranted } from './refusal-reasons.ts';
 import type { RefusalComponents } from './refusal-reasons.ts';
-import { isInScope } from './scopes.ts';
+import { isInScope } from './client-scopes.ts';
 import { approvalOf, isInNamespace } from '../policy/caller-rules.ts';
 import type { Limit, CallerRules, CallerRulesLookup } from '../policy/caller-rules.ts';
 import type {
