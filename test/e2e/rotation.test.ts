@@ -88,10 +88,7 @@ describe('a node that changes its key', () => {
       ({ direction, capabilities }) =>
         direction === 'received' && capabilities[0]?.resource === 'tool:toolbox/*',
     );
-    await atBob.callTool({
-      name: 'starling__grant_delegate',
-      arguments: { id: received?.id, peer: 'carol', tools: ['toolbox/add'] },
-    });
+    await ok(bob, 'grant', 'delegate', received?.id ?? '', 'carol', '--tool', 'toolbox/add');
     await goesOn(atCarol, 'alice__toolbox__add');
     const now = await rotate(alice);
     expect(now.up.did).not.toBe(alice.up.did);

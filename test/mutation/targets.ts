@@ -83,8 +83,8 @@ export const TARGETS: readonly Target[] = [
     ],
     'src/guard/policy/policy.ts',
     'src/guard/policy/caller-rules.ts',
-    'src/core/duration.ts',
   ),
+  ...of(['test/core/duration.test.ts'], 'src/core/duration.ts'),
   ...of(
     ['test/guard/guardian/guardian.test.ts', 'test/guard/guardian/permission-scope.test.ts'],
     'src/guard/guardian/score.ts',

@@ -362,7 +362,7 @@ resource_types:
     const ci: Principal = { kind: 'client', name: 'ci', scopes: ['*'] };
     expect(await ask(node, {}, ci)).toMatchObject({
       granted: false,
-      reason: expect.stringContaining('a key with other scopes'),
+      reason: expect.stringContaining('a person changes that'),
     });
     expect(node.book.issued()).toEqual([]);
   });
