@@ -80,7 +80,7 @@ describe('a life', () => {
     const members = await makeMembers(['a', 'b', 'c', 'd'], {}, { clock });
     const [first, ...others] = members;
     if (first === undefined) throw new Error('four members');
-    await Promise.all(others.map(({ network }) => network.dial(first.address(), soon())));
+    await Promise.all(others.map(({ network }) => network.dial(first.address(), soon(60_000))));
     await first.network.stop();
     expect(first.network.connected()).toEqual([]);
     await Promise.all(others.map(({ network }) => network.stop()));
@@ -233,7 +233,7 @@ describe('a mesh of 12 in one process', () => {
     for (const { network, id } of others) {
       network.topic('event').subscribe(() => void heard.add(id));
     }
-    await Promise.all(others.map(({ network }) => network.dial(first.address(), soon())));
+    await Promise.all(others.map(({ network }) => network.dial(first.address(), soon(60_000))));
     await until(() => first.network.connected().length === 11, '11 peers');
     const publishing = setInterval(() => {
       void first.network.topic('event').publish(Uint8Array.of(1));
