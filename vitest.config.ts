@@ -7,6 +7,9 @@ import type { TestSpecification } from 'vitest/node';
 /** Tests of the keys themselves: they sign with tweetnacl, as the built program does. */
 const KEYS = ['test/identity/**/*.test.ts'];
 
+/** Tests that put a double in the place of a module: they share no modules with other files. */
+const DOUBLES = ['test/cli/connect.test.ts', 'test/cli/mcp-import.test.ts'];
+
 /** Tests that start processes: they wait more than they compute. */
 const PROCESSES = /\/test\/(?:cli|conformance|e2e|sim)\//;
 
@@ -34,8 +37,8 @@ class Mixed extends BaseSequencer {
  */
 const shared = {
   setupFiles: ['src/core/node20.ts'],
-  // Twice the cores of a small machine: while one test waits for a peer, another has the processor.
-  maxWorkers: Math.max(4, availableParallelism()),
+  // Three times the cores of a small machine: while one test waits for a peer, another has the processor.
+  maxWorkers: Math.max(6, availableParallelism()),
   isolate: false,
 };
 
@@ -53,9 +56,15 @@ export default defineConfig({
         resolve: {
           alias: { tweetnacl: resolve(import.meta.dirname, 'test/fixtures/quick-nacl.ts') },
         },
-        test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: KEYS, ...shared },
+        test: {
+          name: 'rooms',
+          include: ['test/**/*.test.ts'],
+          exclude: [...KEYS, ...DOUBLES],
+          ...shared,
+        },
       },
       { extends: true, test: { name: 'keys', include: KEYS, ...shared } },
+      { extends: true, test: { name: 'doubles', include: DOUBLES, ...shared, isolate: true } },
     ],
   },
 });

@@ -119,6 +119,7 @@ export const HANDSHAKE_TIMEOUT_MS = 15 * SECOND_MS;
 
 /** Whose turn it is to come in, by address: see `limits/address-turns.ts`. */
 export const ADDRESS_TURNS = {
+  atOnce: 8,
   waitMs: 250,
   waitMaxMs: 60 * SECOND_MS,
   trustedWaitMs: SECOND_MS,

@@ -1,6 +1,7 @@
 /**
- * When a new connection may come in, by the address that it comes from: one at a time until it is
- * admitted, and each one that ends without that makes the next wait longer. Who comes too soon waits
+ * When a new connection may come in, by the address that it comes from: a few at once as long as each
+ * was admitted, so that a room full of machines behind one router can start together. Once a connection
+ * has ended without that, one at a time, and each that does so makes the next wait longer. Who comes too soon waits
  * unread; when too many wait, who comes is turned away. An address from which an admitted member is
  * connected, and a relay, never waits longer than a second for its next turn, so that who knocks behind
  * the same address can't keep members out.
@@ -11,6 +12,8 @@ import { isRelayKey } from './address-key.ts';
 
 /** Bounds of {@link createAddressTurns}. */
 export interface AddressTurnsInit {
+  /** Connections of one address that may be in their hello at once, while none of the address came to nothing. */
+  readonly atOnce: number;
   /** The wait after the first connection that came to nothing; it doubles with each that follows. */
   readonly waitMs: number;
   /** The longest wait of an address. */
@@ -187,9 +190,10 @@ class Turns implements AddressTurns {
     const { trustedWaitMs } = this.#init;
     const isTrusted = entry.members > 0 || isRelayKey(entry.address);
     const trustedMs = isTrusted ? entry.lastTurnMs + trustedWaitMs - now : Infinity;
-    const plainMs = entry.open > 0 ? Infinity : entry.nextMs - now;
+    const isTaken = entry.open >= (entry.failures === 0 ? this.#init.atOnce : 1);
+    const plainMs = isTaken ? Infinity : entry.nextMs - now;
     // A clock that was set back must not keep anybody out for longer than the longest wait.
-    return Math.min(plainMs, trustedMs, entry.open > 0 ? Infinity : this.#init.waitMaxMs);
+    return Math.min(plainMs, trustedMs, isTaken ? Infinity : this.#init.waitMaxMs);
   }
 
   #leave(entry: Entry, waiter: Waiter): boolean {

@@ -33,6 +33,11 @@ function knock(address: string): Guest {
   };
 }
 
+/** As many as may come at once. */
+function crowd(address: string): readonly Guest[] {
+  return Array.from({ length: ADDRESS_TURNS.atOnce }, () => knock(address));
+}
+
 /** Milliseconds until a guest who knocks now is let in. */
 function waitOf(address: string): number {
   const from = clock.now();
@@ -49,13 +54,40 @@ beforeEach(() => {
 });
 
 describe('an address that nobody is known from', () => {
-  it('has one new connection at a time, and the next when that one is admitted', () => {
+  it('has a few new connections at once, and the next when one of them is admitted', () => {
+    const first = crowd(HOME);
+    const next = knock(HOME);
+    expect([...first.map(({ answer }) => answer), next.answer]).toEqual([
+      ...Array.from({ length: ADDRESS_TURNS.atOnce }, () => 'in'),
+      'waits',
+    ]);
+    expect(knock(ELSEWHERE).answer).toBe('in');
+    first[0]?.visit.admitted();
+    expect(next.answer).toBe('in');
+  });
+
+  it('has one at a time once nothing came of a connection, until one is admitted', () => {
+    waitOf(HOME);
+    clock.advance(250);
     const first = knock(HOME);
     const second = knock(HOME);
     expect([first.answer, second.answer]).toEqual(['in', 'waits']);
-    expect(knock(ELSEWHERE).answer).toBe('in');
     first.visit.admitted();
-    expect(second.answer).toBe('in');
+    const others = crowd(HOME);
+    expect([second, ...others.slice(0, -1)].map(({ answer }) => answer)).toEqual(
+      Array.from({ length: ADDRESS_TURNS.atOnce }, () => 'in'),
+    );
+  });
+
+  it('lets no more in when one of a crowd came to nothing, until all of the crowd are gone', () => {
+    const [bad, ...others] = crowd(HOME);
+    const next = knock(HOME);
+    bad?.visit.ended();
+    clock.advance(60_000);
+    expect(next.answer).toBe('waits');
+    for (const { visit } of others) visit.ended();
+    clock.advance(60_000);
+    expect(next.answer).toBe('in');
   });
 
   it('waits longer each time that nothing came of it, a minute at most', () => {
@@ -82,23 +114,23 @@ describe('an address that nobody is known from', () => {
 
   it('turns away who comes when the queue is full, and who has waited too long', () => {
     turns = createAddressTurns(clock, ADDRESS_TURNS);
-    const first = knock(HOME);
+    const [first] = crowd(HOME);
     const queued = Array.from({ length: ADDRESS_TURNS.queuePerAddress }, () => knock(HOME));
     expect(turns.turnsAway(HOME)).toBe(true);
     expect(knock(HOME).answer).toBe('turned away');
     expect(turns.turnsAway(ELSEWHERE)).toBe(false);
     clock.advance(ADDRESS_TURNS.patienceMs);
-    expect(first.answer).toBe('in');
+    expect(first?.answer).toBe('in');
     expect(queued.map(({ answer }) => answer)).toEqual(queued.map(() => 'turned away'));
     expect(clock.waiting()).toBe(0);
   });
 
   it('loses its place when it goes while it waits', () => {
-    const first = knock(HOME);
+    const [first] = crowd(HOME);
     const second = knock(HOME);
     const third = knock(HOME);
     second.visit.ended();
-    first.visit.admitted();
+    first?.visit.admitted();
     expect([second.answer, third.answer]).toEqual(['waits', 'in']);
   });
 });
@@ -140,7 +172,7 @@ it('counts an IPv4 address as one, and a /64 of IPv6 as one', () => {
 });
 
 it('lets everybody go who waits when the node stops', () => {
-  knock(HOME);
+  crowd(HOME);
   const waiting = knock(HOME);
   turns.close();
   expect(waiting.answer).toBe('turned away');
