@@ -38,7 +38,9 @@ it('prints who it is, how to attach, and the line for the next machine; a signal
     expect(stdout).toContain(part);
   }
   // This is not the default state folder, so a client must be told where the node is.
-  expect(stdout).toContain(`"args": ["mcp","--state","${join(node.folder, 'state')}"]`);
+  const state = join(node.folder, 'state');
+  expect(stdout).toContain(`starling connect cursor --state ${state}\n`);
+  expect(stdout).toContain(`"args":["mcp","--as","<name>","--state","${state}"]`);
 });
 
 it('shows members of an open mesh the address, and no ticket', async () => {

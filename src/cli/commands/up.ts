@@ -149,9 +149,11 @@ async function announce(node: StarlingNode, json: boolean): Promise<void> {
   }
   print(describeStatus(status));
   print('');
-  print(`Attach an MCP client: ${attachment(status.stateDir)}`);
-  if (status.endpoints.url !== undefined)
-    print('or over HTTP at the MCP address above, with the token in the file above.');
+  const state = stateOption(status.stateDir);
+  const words = state.length === 0 ? '' : ` --state ${status.stateDir}`;
+  print(`Attach an MCP client: starling connect cursor${words}`);
+  print(`(claude-code, claude-desktop, vscode or windsurf in its place), or by hand:`);
+  print(`  ${JSON.stringify({ command: 'starling', args: ['mcp', '--as', '<name>', ...state] })}`);
   print('');
   if (invitation?.reason !== undefined)
     print(`This node can invite nobody: ${safeLine(invitation.reason)}`);
@@ -172,10 +174,9 @@ async function announce(node: StarlingNode, json: boolean): Promise<void> {
   }
 }
 
-/** What an MCP client's config must say to find this node: the client has none of our environment. */
-function attachment(stateDir: string): string {
-  const named = stateDir === resolve(defaultStateDir(process.env)) ? [] : ['--state', stateDir];
-  return `{"command": "starling", "args": ${JSON.stringify(['mcp', ...named])}}`;
+/** What an MCP client's config must say besides to find this node: the client has none of our environment. */
+function stateOption(stateDir: string): readonly string[] {
+  return stateDir === resolve(defaultStateDir(process.env)) ? [] : ['--state', stateDir];
 }
 
 async function ticketOrReason(node: StarlingNode): Promise<{ ticket?: string; reason?: string }> {
