@@ -238,11 +238,13 @@ describe('a mesh of 12 in one process', () => {
     const join = (member: Member): Promise<unknown> =>
       member.network.dial(first.address(), soon()).catch(() => join(member));
     await Promise.all(others.map(join));
-    await until(() => first.network.connected().length === 11, '11 peers');
+    await until(() => first.network.connected().length === 11, '11 peers', 180_000);
     const publishing = setInterval(() => {
       void first.network.topic('event').publish(Uint8Array.of(1));
     }, 200);
-    await until(() => heard.size === 11, 'gossip to all').finally(() => clearInterval(publishing));
+    await until(() => heard.size === 11, 'gossip to all', 180_000).finally(() =>
+      clearInterval(publishing),
+    );
     expect(heard.size).toBe(11);
   });
 });
