@@ -32,7 +32,7 @@ const BIG_BYTES = 4 * 1024 * 1024;
 const FLOOD = 24;
 
 /** What a way may lack. */
-type Lacking = 'refusal' | 'limit answered' | 'giving up' | 'end heard';
+type Lacking = 'refusal' | 'limit answered' | 'giving up' | 'end heard' | 'one process';
 
 interface Way {
   readonly name: string;
@@ -49,8 +49,12 @@ interface House {
   readonly owner: PeerId;
   /** The network of a peer that may call everything. */
   readonly peer: Network;
-  /** How many calls hang at the server, or hung there, and how many were given up. */
-  counts(): Promise<{ readonly hanging: number; readonly cancelled: number }>;
+  /** How many calls hang at the server, or hung there, were given up, and asked for much. */
+  counts(): Promise<{
+    readonly hanging: number;
+    readonly cancelled: number;
+    readonly large: number;
+  }>;
 }
 
 const BY_FILE_MODE = 'whoever may open the socket is the operator: the file mode is the door';
@@ -81,6 +85,7 @@ const WAYS: readonly Way[] = [
     lacks: {
       'giving up': ONE_RESPONSE_A_CALL,
       'end heard': 'there is no session',
+      'one process': 'without a session each call has a process of the server for itself',
     },
   },
   { name: 'HTTP+SSE', connect: ({ node }, token) => sseClient(node, token) },
@@ -153,7 +158,11 @@ async function startHouse(): Promise<House> {
     async counts() {
       const lines = (await readFile(log, 'utf8')).split('\n');
       const count = (word: string): number => lines.filter((line) => line === word).length;
-      return { hanging: count('hanging'), cancelled: count('cancelled') };
+      return {
+        hanging: count('hanging'),
+        cancelled: count('cancelled'),
+        large: count('large'),
+      };
     },
   };
 }
@@ -179,10 +188,23 @@ describe.each(WAYS)('$name', (way) => {
   const { tool = (name: string) => `s__${name}`, lacks = {} } = way;
   const call = (name: string, args: Message = {}, id?: string): Promise<Message> =>
     client.ask('tools/call', { name: tool(name), arguments: args }, id);
+  const idle = (): Promise<void> => until(() => house.node.gateway.load() === 0);
+  /** Asks for large answers, none of which is on its way before all are asked for; waits until all are given. */
+  const askLarge = async (
+    count: number,
+  ): Promise<{ readonly answers: readonly Promise<Message>[] }> => {
+    const before = (await house.counts()).large;
+    const of = lacks['one process'] === undefined ? count : 1;
+    const answers = Array.from({ length: count }, () => call('big', { bytes: BIG_BYTES, of }));
+    // Those that end with the connection do so before anybody looks.
+    for (const answer of answers) answer.catch(() => undefined);
+    await until(async () => (await house.counts()).large === before + count);
+    await idle();
+    return { answers };
+  };
   /** A test of what the way has; where the way lacks it, the table has the reason. */
   const unlessLacking = (what: Lacking, test: () => Promise<void>): (() => Promise<void>) =>
     lacks[what] === undefined ? test : async () => expect(lacks[what]).toMatch(/\w/);
-  const idle = (): Promise<void> => until(() => house.node.gateway.load() === 0);
 
   beforeAll(async () => {
     house = await startHouse();
@@ -272,10 +294,9 @@ describe.each(WAYS)('$name', (way) => {
 
   it('waits for a client that reads slowly, and loses nothing', async () => {
     client.pause();
-    const answers = Promise.all([1, 2, 3, 4].map(() => call('big', { bytes: BIG_BYTES })));
-    await idle();
+    const { answers } = await askLarge(4);
     client.resume();
-    expect((await answers).map((answer) => textOf(answer).length)).toEqual(
+    expect((await Promise.all(answers)).map((answer) => textOf(answer).length)).toEqual(
       [1, 2, 3, 4].map(() => BIG_BYTES),
     );
   });
@@ -302,13 +323,10 @@ describe.each(WAYS)('$name', (way) => {
     'gives up a client that never reads',
     unlessLacking('giving up', async () => {
       client.pause();
-      const calls = Array.from({ length: FLOOD }, () => call('big', { bytes: BIG_BYTES }));
-      const settled = Promise.allSettled(calls);
-      await until(() => house.node.gateway.load() > 0);
-      await idle();
+      const { answers: asked } = await askLarge(FLOOD);
       isGone = true;
       client.resume();
-      const outcomes = await settled;
+      const outcomes = await Promise.allSettled(asked);
       const answers = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
       const whole = answers.filter((answer) => textOf(answer).length === BIG_BYTES);
       expect(whole.length).toBeLessThan(FLOOD);

@@ -17,6 +17,7 @@ const EVENTS_TYPE = 'text/event-stream';
 interface Fault {
   readonly status: number;
   readonly error: StarlingError;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** The form in which the client takes an answer (RFC 9110 §12.5.1); undefined when it takes none of ours. */
@@ -46,7 +47,17 @@ export function readPostedBody(
   read(request, response, messageBytes, typeFault(request), done);
 }
 
-/** The same where the answer comes in the response; answers 406, too. */
+/** Refuses a POST before it is read, with the id of the request in it. */
+export function refusePosted(
+  request: IncomingMessage,
+  response: ServerResponse,
+  messageBytes: number,
+  fault: Fault,
+): void {
+  read(request, response, messageBytes, fault, () => undefined);
+}
+
+/** {@link readPostedBody} where the answer comes in the response; answers 406, too. */
 export function readJsonBody(
   request: IncomingMessage,
   response: ServerResponse,
@@ -77,7 +88,7 @@ function read(
   readRequestBody(request, messageBytes, {
     whole(body) {
       if (fault === undefined) done(body);
-      else refuse(response, fault.status, fault.error, {}, idIn(body));
+      else refuse(response, fault.status, fault.error, fault.headers, idIn(body));
     },
     tooLarge(head) {
       refuse(response, 413, tooLarge(messageBytes), {}, idAtEdge(head) ?? null);

@@ -15,7 +15,9 @@ import { toLine } from '../wire/frame.ts';
 import type { Credential } from '../door/types.ts';
 import type { Session } from '../session/types.ts';
 import type { Frame } from '../types.ts';
-import { readPostedBody, takesEvents } from './http-body.ts';
+import { createHeldPosts } from './held-posts.ts';
+import type { HeldPosts } from './held-posts.ts';
+import { readPostedBody, refusePosted, takesEvents } from './http-body.ts';
 import { refuse, startEvents, usage, writeComment, writeEvent } from './http-reply.ts';
 import { receiveIncoming } from './message-session.ts';
 import type { LineOutput } from './message-session.ts';
@@ -25,7 +27,7 @@ import type { IdleSession } from './http-sessions.ts';
 const STUCK_MAX = 8;
 /** How long a client may wait with its first message. */
 const FIRST_MESSAGE_MS = 60_000;
-/** Output that may wait before no further message is taken. */
+/** Output that may wait before further messages have to. */
 const HIGH_WATER_BYTES = 1024 * 1024;
 /** Output that may wait for a client that does not read at all. */
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
@@ -114,21 +116,31 @@ class LegacyEdge implements SseTransport {
     if (stream === undefined || !stream.isOf(credential)) {
       return refuse(response, 404, notFound());
     }
-    if (stream.isBehind) return refuse(response, 429, behind(), RETRY_AFTER);
     request.on('error', (error) =>
       this.#components.logger.debug({ error: messageOf(error) }, 'HTTP client went'),
     );
-    return readPostedBody(request, response, this.#init.messageBytes, (bytes) => {
-      stream.present(credential);
-      this.#received(stream, bytes, response);
-    });
+    const { messageBytes } = this.#init;
+    const tooLong = (): void =>
+      refusePosted(request, response, messageBytes, {
+        status: 429,
+        error: behind(),
+        headers: RETRY_AFTER,
+      });
+    const go = (): void =>
+      readPostedBody(request, response, messageBytes, (bytes) => {
+        stream.present(credential);
+        this.#received(stream, bytes, response);
+      });
+    // A client that reads is behind for a moment after each large answer: what it says then must not be lost.
+    if (!stream.isBehind) return go();
+    return stream.posts.hold(response, { go, tooLong }) ? undefined : tooLong();
   }
 
   idlest(): IdleSession | undefined {
     let idle: { readonly activeAt: number; readonly stream: Stream } | undefined;
     for (const stream of this.#streams.values()) {
       const { session } = stream;
-      if (session === undefined || session.inFlight > 0) continue;
+      if (session === undefined || session.inFlight > 0 || !stream.posts.isEmpty) continue;
       const { activeAt } = session;
       if (idle === undefined || activeAt < idle.activeAt) idle = { activeAt, stream };
     }
@@ -160,6 +172,8 @@ type StreamInit = SseSessionInit & Pick<SseInit, 'keepAliveMs'>;
 
 /** One client's event stream. */
 class Stream implements LineOutput {
+  /** What the client has said while it was behind. */
+  readonly posts: HeldPosts;
   readonly #response: ServerResponse;
   readonly #components: SseComponents;
   readonly #init: StreamInit;
@@ -177,6 +191,7 @@ class Stream implements LineOutput {
     this.#init = init;
     this.#credential = init.credential;
     this.#scope = createScope(components.clock);
+    this.posts = createHeldPosts(components.clock);
   }
 
   /** Undefined once the stream is over. */
@@ -197,7 +212,12 @@ class Stream implements LineOutput {
     if (!isDeepStrictEqual(principal, this.#session.principal)) this.#session.present(principal);
   }
 
+  /** True while much waits for the client, or while it has said something that waits: nothing overtakes. */
   get isBehind(): boolean {
+    return this.#isFull || !this.posts.isEmpty;
+  }
+
+  get #isFull(): boolean {
     return this.#response.writableLength > HIGH_WATER_BYTES;
   }
 
@@ -206,6 +226,7 @@ class Stream implements LineOutput {
     this.#response.on('error', (error) =>
       this.#components.logger.debug({ error: messageOf(error) }, 'HTTP+SSE client went'),
     );
+    this.#response.on('drain', () => this.posts.release(() => !this.#isFull));
     startEvents(this.#response);
     this.#response.write(`event: endpoint\ndata: ${endpoint}\n\n`);
     this.#scope.every(this.#init.keepAliveMs / 2, () => this.#beat());
@@ -242,6 +263,8 @@ class Stream implements LineOutput {
     this.#scope.close();
     session.end();
     this.#components.ended(session);
+    // They hear that there is no such session any more.
+    this.posts.release(() => true);
     if (this.#response.writableLength === 0) this.#response.end();
     else this.#response.destroy();
   }
@@ -267,7 +290,7 @@ function notFound(): StarlingError {
 function behind(): StarlingError {
   return new StarlingError(
     'STARLING_LIMIT_EXCEEDED',
-    `over ${HIGH_WATER_BYTES} bytes wait to be read on the event stream`,
+    `over ${HIGH_WATER_BYTES} bytes wait to be read on the event stream, and were not read`,
     { hint: 'read answers as they come, or ask for fewer at once' },
   );
 }

@@ -1,6 +1,6 @@
 /**
  * An MCP server without any library: gives back, counts steps, hangs, asks its client, and answers at
- * length. A call that hangs and a call that is given up are a line each in the file LOG.
+ * length. A call that hangs, one that is given up and one for much are a line each in the file LOG.
  */
 import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -10,6 +10,7 @@ const send = (message) =>
 const say = (id, text) => send({ id, result: { content: [{ type: 'text', text }] } });
 const waiting = new Map();
 const hanging = new Set();
+const together = [];
 const note = (word) => appendFileSync(process.env.LOG, `${word}\n`);
 
 const tools = {
@@ -32,7 +33,13 @@ const tools = {
     const params = { message: 'What is your name?', requestedSchema };
     send({ id: question, method: 'elicitation/create', params });
   },
-  big: (id, { arguments: args }) => say(id, 'x'.repeat(args.bytes)),
+  // Nothing is answered before as many calls as `of` says are there: none of them meets an answer on its way.
+  big(id, { arguments: args }) {
+    note('large');
+    together.push(id);
+    if (together.length < args.of) return;
+    for (const each of together.splice(0)) say(each, 'x'.repeat(args.bytes));
+  },
 };
 
 const methods = {

@@ -25,6 +25,8 @@ interface Served {
   readonly port: number;
   readonly sessions: FakeSessions;
   readonly transport: SseTransport;
+  /** How many POSTs the transport was given. */
+  posts(): number;
 }
 
 /** The credential is the header's, as the door of the HTTP edge would find out. */
@@ -40,11 +42,14 @@ async function serve(
     },
     { messageBytes: MESSAGE_BYTES, keepAliveMs: options.keepAliveMs ?? 30_000 },
   );
+  let posts = 0;
   const server = createServer((incoming, response) => {
     const { who = 'operator' } = incoming.headers;
     const credential = { id: String(who), principal: OPERATOR };
-    if (incoming.method === 'POST') transport.post(incoming, response, credential);
-    else {
+    if (incoming.method === 'POST') {
+      posts += 1;
+      transport.post(incoming, response, credential);
+    } else {
       transport.get(incoming, response, {
         path: '/messages',
         credential,
@@ -60,7 +65,8 @@ async function serve(
     server.close();
     server.closeAllConnections();
   });
-  return { port: (server.address() as AddressInfo).port, sessions, transport };
+  const { port } = server.address() as AddressInfo;
+  return { port, sessions, transport, posts: () => posts };
 }
 
 async function sdkClient(served: Served): Promise<Client> {
@@ -311,19 +317,68 @@ describe('an event stream', () => {
     expect(served.sessions.live()).toHaveLength(1);
   });
 
-  it('that nobody reads takes no more messages, and ends when too much waits', async () => {
-    const served = await serve();
-    const stream = await openStream(served);
-    const session = served.sessions.last();
-    stream.response.pause();
-    const bytes = 8 * 1024 * 1024;
-    await post(served, stream.endpoint, call(1, 'big', { bytes }));
-    const refused = await post(served, stream.endpoint, ping(2));
-    expect(refused).toMatchObject({ status: 429, headers: { 'retry-after': '1' } });
-    expect(session.seen).toHaveLength(1);
-    const notice = notificationBytes('notifications/message', { data: 'x'.repeat(bytes) });
-    for (let count = 0; count < 12; count += 1) session.push(notice);
-    await until(() => session.isOver);
+  describe('that is read slowly', () => {
+    const BIG = 8 * 1024 * 1024;
+
+    /** A client with a large answer on its way that it does not read. */
+    async function behind(clock?: Clock): Promise<{ served: Served; stream: Stream }> {
+      const served = await serve(clock === undefined ? {} : { clock });
+      const stream = await openStream(served);
+      stream.response.pause();
+      await post(served, stream.endpoint, call(1, 'big', { bytes: BIG }));
+      return { served, stream };
+    }
+
+    it('loses nothing of what its client says meanwhile, and keeps the order', async () => {
+      const { served, stream } = await behind();
+      const posts: ReturnType<typeof post>[] = [];
+      for (const id of [2, 3, 4]) {
+        posts.push(post(served, stream.endpoint, ping(id)));
+        await until(() => served.posts() === id);
+      }
+      expect(served.sessions.last().seen).toHaveLength(1);
+      stream.response.resume();
+      const statuses = (await Promise.all(posts)).map(({ status }) => status);
+      expect(statuses).toEqual([202, 202, 202]);
+      const ids: unknown[] = [];
+      for (let count = 0; count < 4; count += 1) ids.push((await stream.next())['id']);
+      expect(ids).toEqual([1, 2, 3, 4]);
+    });
+
+    it('refuses by id what has waited too long, and what is one too many', async () => {
+      const clock = createTestClock();
+      const { served, stream } = await behind(clock);
+      const waiting = Array.from({ length: 100 }, (_, at) =>
+        post(served, stream.endpoint, ping(at + 2)),
+      );
+      await until(() => served.posts() === 101);
+      const refused = [await post(served, stream.endpoint, ping(102))];
+      clock.advance(20_000);
+      refused.push(...(await Promise.all(waiting)));
+      for (const { status, headers } of refused) {
+        expect(status).toBe(429);
+        expect(headers).toMatchObject({ 'retry-after': '1' });
+      }
+      const ids = refused.map(({ body }) => (JSON.parse(body) as { id: number }).id);
+      expect(ids.toSorted((a, b) => a - b)).toEqual(waiting.map((_, at) => at + 2).concat(102));
+      expect(served.sessions.last().seen).toHaveLength(1);
+    });
+
+    it('tells who waits that the stream has ended', async () => {
+      const { served, stream } = await behind();
+      const waiting = post(served, stream.endpoint, ping(2));
+      await until(() => served.posts() === 2);
+      stream.request.destroy();
+      expect((await waiting).status).toBe(404);
+    });
+
+    it('ends when too much waits', async () => {
+      const { served } = await behind();
+      const session = served.sessions.last();
+      const notice = notificationBytes('notifications/message', { data: 'x'.repeat(BIG) });
+      for (let count = 0; count < 12; count += 1) session.push(notice);
+      await until(() => session.isOver);
+    });
   });
 
   it('that is stuck is ended in two minutes', async () => {
