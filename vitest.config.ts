@@ -7,8 +7,11 @@ import type { TestSpecification } from 'vitest/node';
 /** Tests of the keys themselves: they sign with tweetnacl, as the built program does. */
 const KEYS = ['test/identity/**/*.test.ts'];
 
-/** Tests that put a double in the place of a module: they share no modules with other files. */
-const DOUBLES = ['test/cli/connect.test.ts', 'test/cli/mcp-import.test.ts'];
+/**
+ * Tests of commands share no modules with other files: some put a double in the place of a module, and
+ * what their support registers to end processes counts for the file that loads it first only.
+ */
+const COMMANDS = ['test/cli/**/*.test.ts'];
 
 /** Tests that start processes: they wait more than they compute. */
 const PROCESSES = /\/test\/(?:cli|conformance|e2e|sim)\//;
@@ -59,12 +62,12 @@ export default defineConfig({
         test: {
           name: 'rooms',
           include: ['test/**/*.test.ts'],
-          exclude: [...KEYS, ...DOUBLES],
+          exclude: [...KEYS, ...COMMANDS],
           ...shared,
         },
       },
       { extends: true, test: { name: 'keys', include: KEYS, ...shared } },
-      { extends: true, test: { name: 'doubles', include: DOUBLES, ...shared, isolate: true } },
+      { extends: true, test: { name: 'commands', include: COMMANDS, ...shared, isolate: true } },
     ],
   },
 });

@@ -112,7 +112,7 @@ class Teller implements ConductTeller {
     this.#areStrangersTold = true;
     health.raise({
       code: STRANGERS,
-      text: `strangers keep knocking, from ${knocksOf(knocking)}; each address has one connection at a time, ever more slowly`,
+      text: `strangers keep knocking, from ${knocksOf(knocking)}; after one that came to nothing an address has one connection at a time, ever more slowly`,
       hint: 'members are not kept out by it; a firewall spares this node the rest',
     });
   }
