@@ -10,6 +10,12 @@ export type { GuardWanted } from './guard/index.ts';
 // What somebody who means harm has: a key, a connection, and the signatures of a member.
 export { systemClock } from './core/index.ts';
 export { createBareHost, createNetwork } from './network/index.ts';
-export type { BareConnection, BareHost, Network, PeerStream } from './network/index.ts';
+export type {
+  BareConnection,
+  BareHost,
+  Network,
+  NetworkTally,
+  PeerStream,
+} from './network/index.ts';
 export { joinMesh } from './mesh/index.ts';
 export { closeState, meshOf, openState } from './open-state.ts';

@@ -116,6 +116,7 @@ async function buildRun(
     identity,
     gate,
     meters,
+    tally: components.tally,
     pace: createStreamPace(clock, SERVICE_BYTES),
     transports,
     // Bootstrap addresses without a PeerId are ours alone to dial; libp2p's module wants a PeerId.

@@ -15,7 +15,7 @@ import { attach } from '../../src/cli/node/client.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
-import { MemoryNetwork } from '../network/memory-transport.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { serving, startFakeNode } from './fake-node.ts';
 import { run, start } from './support.ts';
 

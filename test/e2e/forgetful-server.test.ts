@@ -12,7 +12,7 @@ import { attach } from '../../src/cli/node/client.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { UNLIMITED } from '../../sim/limits.ts';
-import { MemoryNetwork } from '../network/memory-transport.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
 
 const FORGETFUL = resolve(import.meta.dirname, '../fixtures/servers/forgetful.mjs');
 const EVERYTHING = resolve(
