@@ -13,7 +13,7 @@ import type { Conduct } from './limits/conduct.ts';
 import type { Doorkeeper } from './limits/doorkeeper.ts';
 import type { RedialTargets } from './dialing/redial-targets.ts';
 import type { Redialer } from './dialing/redialer.ts';
-import type { NetworkTally } from './tally.ts';
+import type { NetworkTally } from './host/tally.ts';
 import type { Admission, Transport } from './types.ts';
 
 /** What a network is made from. */

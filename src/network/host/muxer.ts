@@ -9,7 +9,7 @@
 import type { Connection, MessageStream, StreamMuxer } from '@libp2p/interface';
 import { yamux } from '@libp2p/yamux';
 import type { YamuxMuxerInit } from '@libp2p/yamux';
-import type { NetworkTally } from '../tally.ts';
+import type { NetworkTally } from './tally.ts';
 import type { ConnectionMeter, ConnectionMeters } from '../limits/connection-meter.ts';
 
 /** `yamux(init)`, whose frames for closed connections are dropped. With `meters` it is metered. */
