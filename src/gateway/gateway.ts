@@ -60,6 +60,8 @@ import type {
 } from './types.ts';
 import { openPeerChannel } from './upstreams/peer.ts';
 import type { PeerChannelComponents, PeerChannelInit } from './upstreams/peer.ts';
+import { createPeerAllowances } from './wire/peer-allowances.ts';
+import type { PeerAllowances } from './wire/peer-allowances.ts';
 
 /** Sessions that the operator has besides those that clients may fill. */
 const OPERATOR_SESSIONS = 100;
@@ -124,6 +126,7 @@ class NodeGateway implements Gateway {
   readonly #views: Views;
   readonly #clearance: Clearance;
   readonly #search = createSearchMode();
+  readonly #allowances: PeerAllowances;
   readonly #certifier: Certifier;
   readonly #approvalPrompter: ApprovalPrompter;
   readonly #catalogs: PeerCatalogs;
@@ -163,6 +166,7 @@ class NodeGateway implements Gateway {
     this.#components = components;
     this.#init = init;
     this.#rateLimit = createRateLimit(components.clock, init.limits.requestsPerSecond);
+    this.#allowances = createPeerAllowances(components);
     this.#certifier = createCertifier(components);
     this.#clearance = createClearance(
       { ...components, logger: components.logger.child('clearance') },
@@ -188,6 +192,7 @@ class NodeGateway implements Gateway {
     this.#peerTransport = createPeerTransport(
       {
         ...components,
+        allowances: this.#allowances,
         open: (opening) => this.#session('peer', { ...opening, isLimited: true }),
         ended: (session) => this.#forget(session),
         logger: components.logger.child('libp2p'),
@@ -468,6 +473,7 @@ class NodeGateway implements Gateway {
   #peerChannelComponents(): PeerChannelComponents {
     const { network, membership, grants, clock, logger } = this.#components;
     return {
+      allowances: this.#allowances,
       network,
       membership,
       grants,

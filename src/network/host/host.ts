@@ -25,6 +25,7 @@ import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
 import type { MeshId } from '../../core/index.ts';
 import type { Identity } from '../../identity/types.ts';
+import { createEmptyDatastore } from './dht-datastore.ts';
 import { createEncryption } from './encryption.ts';
 import type { Encryption } from './encryption.ts';
 import { steadyYamux } from './muxer.ts';
@@ -48,6 +49,7 @@ import {
 } from '../admission/gated-services.ts';
 import { meshGossip } from '../gossip/gossip.ts';
 import { refusingEarly } from './early-refusal.ts';
+import type { EarlyRefusal } from './early-refusal.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
 import { adaptTransport } from './transport.ts';
 import type { StreamPace } from '../limits/service-pace.ts';
@@ -85,8 +87,8 @@ export interface HostInit {
   /** Of the streams of libp2p's own services. */
   readonly pace: StreamPace;
   readonly gater: ConnectionGater;
-  /** Whether a new socket of this IP address is dropped before anything is made of it. */
-  readonly refuses: (ip: string) => boolean;
+  /** Which new sockets are dropped before anything is made of them. */
+  readonly refusal: EarlyRefusal;
   readonly announceFilter: (addresses: Multiaddr[]) => Multiaddr[];
   /** Hears of each peer that multicast DNS finds, again and again. */
   readonly onLanPeer: (peer: PeerInfo) => void;
@@ -117,18 +119,15 @@ function keyOf({ seed, publicKey }: Identity): PrivateKey {
 
 /**
  * The given transports as libp2p takes them; TCP and WebSocket when none are given. Those two drop sockets
- * of addresses that `refuses` names.
+ * that `refusal` refuses.
  */
 export function transportsOf(
   given?: readonly Transport[],
-  refuses: (ip: string) => boolean = () => false,
+  refusal?: EarlyRefusal,
 ): NonNullable<Libp2pOptions['transports']> {
-  return (
-    given?.map(adaptTransport) ?? [
-      refusingEarly(tcp(), refuses),
-      refusingEarly(webSockets(), refuses),
-    ]
-  );
+  if (given !== undefined) return given.map(adaptTransport);
+  if (refusal === undefined) return [tcp(), webSockets()];
+  return [refusingEarly(tcp(), refusal), refusingEarly(webSockets(), refusal)];
 }
 
 /** The multicast DNS service of a mesh: two meshes on one LAN never see each other. */
@@ -153,7 +152,7 @@ export async function createHost(init: HostInit): Promise<Host> {
       announceFilter: init.announceFilter,
     },
     transports: [
-      ...transportsOf(init.transports, init.refuses),
+      ...transportsOf(init.transports, init.refusal),
       ...(init.relay ? [memberRelayTransport(gate)] : []),
     ],
     peerDiscovery: [
@@ -190,7 +189,7 @@ export async function createHost(init: HostInit): Promise<Host> {
           connectionManager: gateConnectionManager(components.connectionManager, gate),
           addressManager: components.addressManager,
           peerStore: components.peerStore,
-          datastore: components.datastore,
+          datastore: createEmptyDatastore(),
           events: components.events,
           logger: components.logger,
           ping: components.ping,
