@@ -18,25 +18,28 @@ const unread = attack(
   async (tools, member) => {
     const { target, signal, act } = tools;
     serveRecords(member);
-    const open: PeerStream[] = [];
     const questions = Buffer.concat(
       Array.from({ length: QUESTIONS }, (_, at) =>
         line({ id: at + 2, method: 'starling/catalog' }),
       ),
     );
-    while (!signal.aborted) {
-      const stream = await openTo(member, target, MCP, signal);
-      if (stream === undefined) continue;
-      stream.onEnd(() => undefined);
-      stream.pause();
-      stream.write(line({ id: 1, method: 'initialize', params: initialize() }));
-      stream.write(line({ method: 'notifications/initialized' }));
-      stream.write(questions);
-      act();
-      open.push(stream);
-      if (open.length > SESSIONS) open.shift()?.abort(new Error('enough'));
-    }
-    for (const stream of open) stream.abort(new Error('enough'));
+    const one = async (): Promise<void> => {
+      const open: PeerStream[] = [];
+      while (!signal.aborted) {
+        const stream = await openTo(member, target, MCP, signal);
+        if (stream === undefined) continue;
+        stream.onEnd(() => undefined);
+        stream.pause();
+        stream.write(line({ id: 1, method: 'initialize', params: initialize() }));
+        stream.write(line({ method: 'notifications/initialized' }));
+        stream.write(questions);
+        act();
+        open.push(stream);
+        if (open.length > SESSIONS / AT_ONCE) open.shift()?.abort(new Error('enough'));
+      }
+      for (const stream of open) stream.abort(new Error('enough'));
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, one));
   },
 );
 
@@ -57,11 +60,11 @@ const halves = attack(
       while (!signal.aborted) {
         const stream = await openTo(member, target, MCP, signal);
         if (stream === undefined) continue;
-        let isOver = false;
-        stream.onEnd(() => (isOver = true));
-        for (let sent = 0; sent < HALF_BYTES && !isOver && !signal.aborted; sent += chunk.length) {
+        stream.onEnd(() => undefined);
+        for (let sent = 0; sent < HALF_BYTES && !signal.aborted; sent += chunk.length) {
           act();
-          if (!stream.write(chunk)) await stream.drained().catch(() => undefined);
+          const isOver = await drainedAfter(stream, chunk);
+          if (isOver) break;
         }
         open.push(stream);
         if (open.length > HALVES / AT_ONCE) open.shift()?.abort(new Error('enough'));
@@ -71,6 +74,15 @@ const halves = attack(
     await Promise.all(Array.from({ length: AT_ONCE }, one));
   },
 );
+
+/** Writes, and waits until there is room for more; gives whether the stream has ended. */
+async function drainedAfter(stream: PeerStream, chunk: Uint8Array): Promise<boolean> {
+  if (stream.write(chunk)) return false;
+  return stream.drained().then(
+    () => false,
+    () => true,
+  );
+}
 
 const puts = attack(
   'dht-puts',

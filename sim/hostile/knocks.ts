@@ -24,6 +24,7 @@ function streamsOf(name: string, protocol: string, bytes: Uint8Array): Attack {
       const stranger = await tools.stranger();
       const [address = ''] = target.addresses;
       while (!signal.aborted) {
+        act();
         const connection = await stranger.connect(address).catch(() => undefined);
         if (connection === undefined) await pause(RETRY_MS, signal);
         else await openAll(connection, { protocol, bytes, signal, act });

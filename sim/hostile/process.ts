@@ -69,6 +69,7 @@ async function attack(
   // Thousands of acts wait for its end.
   setMaxListeners(0, signal);
   const joined = member;
+  let isTold = false;
   while (!signal.aborted) {
     try {
       const run = found.run({
@@ -82,7 +83,8 @@ async function attack(
       // An act that hangs must not hold up the measurement.
       await Promise.race([run, pause(durationMs, signal)]);
     } catch (error) {
-      process.stderr.write(`attacker: ${String(error)}\n`);
+      if (!isTold) process.stderr.write(`attacker: ${String(error)}\n`);
+      isTold = true;
       await pause(100, signal);
     }
   }

@@ -14,12 +14,14 @@ import { attack } from './streams.ts';
 const OFFERS = 'offers records or grants';
 const AT_ONCE = 50;
 const DAY_S = 86_400;
+/** More than the node remembers to have verified. */
+const KEPT = 3000;
 
 type Signed = ReturnType<typeof issueGrant>;
 
 /** A grant that the member gives for a tool of its own, to itself or to another. */
 function grantOf({ signer }: Member, aud = signer.did): Signed {
-  const cap = [{ resource: `tool:${randomBytes(4).toString('hex')}/*`, ability: 'tools/call' }];
+  const cap = [{ resource: `tool:${randomBytes(4).toString('hex')}/*`, ability: 'tool/call' }];
   const now = Date.now();
   return issueGrant(
     signer,
@@ -29,42 +31,43 @@ function grantOf({ signer }: Member, aud = signer.did): Signed {
 }
 
 /**
- * Texts that are signed as they are needed, and shown several times where that is said: who signs alone is slower
- * than who verifies.
+ * Texts that are signed as they are needed, and shown again once there are {@link KEPT} of them, also in the next
+ * attack: who signs alone is slower than who verifies.
  */
-function texts(make: () => string, kept: number): (count: number) => readonly string[] {
+function texts(): (make: () => string, count: number) => readonly string[] {
   const stock: string[] = [];
   let at = 0;
-  return (count) =>
+  return (make, count) =>
     Array.from({ length: count }, () => {
       at += 1;
-      if (stock.length < kept) stock.push(make());
-      return stock[at % kept] ?? make();
+      if (stock.length < KEPT) stock.push(make());
+      return stock[at % stock.length] ?? make();
     });
 }
-
-/** More than the node remembers to have verified. */
-const KEPT = 3000;
 
 const revocations = attack(
   'signed-revocations',
   'sound revocations of grants that nobody has, without end',
-  OFFERS,
+  // Each member may have so many, for which there is room.
+  undefined,
   async (tools, member) => {
     const { target, signal, act } = tools;
-    const next = texts(() => issueRevocation(member.signer, grantOf(member), Date.now()).jws, 1e6);
+    const make = (): string => issueRevocation(member.signer, grantOf(member), Date.now()).jws;
     while (!signal.aborted) {
       const stream = await openTo(member, target, '/starling/records/1', signal);
       if (stream === undefined) continue;
       stream.write(prefixed(encode({ t: 'have', hashes: [] })));
       const message = (): Uint8Array => {
         act();
-        return prefixed(encode({ t: 'records', jws: next(AT_ONCE) }));
+        return prefixed(encode({ t: 'records', jws: Array.from({ length: AT_ONCE }, make) }));
       };
       await pour(stream, message, signal);
     }
   },
 );
+
+const useless = texts();
+const sound = texts();
 
 const presented = attack(
   'signed-grants',
@@ -72,7 +75,7 @@ const presented = attack(
   OFFERS,
   async (tools, member) => {
     const { target, signal, act } = tools;
-    const next = texts(() => grantOf(member).jws, KEPT);
+    const make = (): string => grantOf(member).jws;
     serveRecords(member);
     while (!signal.aborted) {
       const stream = await openTo(member, target, MCP, signal);
@@ -82,7 +85,7 @@ const presented = attack(
         act();
         return line({
           method: 'notifications/starling/grants',
-          params: { grants: next(AT_ONCE), revocations: [] },
+          params: { grants: useless(make, AT_ONCE), revocations: [] },
         });
       };
       await pour(stream, message, signal);
@@ -96,14 +99,14 @@ const given = attack(
   OFFERS,
   async (tools, member) => {
     const did = didFromPeerId(tools.target.peerId as never);
-    const sound = texts(() => grantOf(member, did).jws, KEPT);
+    const make = (): string => grantOf(member, did).jws;
     const unsound = (count: number): readonly string[] =>
       Array.from({ length: count }, () => `${randomBytes(300).toString('base64url')}.e30.AAAA`);
     let isOver = false;
     const push = async (open: ReadonlySet<PeerStream>): Promise<void> => {
       for (const stream of open) {
         const params = {
-          grants: [...sound(AT_ONCE), ...unsound(AT_ONCE)],
+          grants: [...sound(make, AT_ONCE), ...unsound(AT_ONCE)],
           revocations: unsound(5),
         };
         tools.act();

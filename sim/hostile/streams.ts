@@ -24,13 +24,13 @@ const PROTOCOLS = [
 export function attack(
   name: string,
   title: string,
-  deeds: string,
+  deeds: string | undefined,
   run: (tools: AttackTools, member: Member) => Promise<void>,
 ): Attack {
   return {
     name,
     title: `member: ${title}`,
-    said: saidOf(deeds),
+    ...(deeds === undefined ? {} : { said: saidOf(deeds) }),
     run: async (tools) => run(tools, await tools.member()),
   };
 }

@@ -40,6 +40,8 @@ export const TOPIC_ALLOWANCE = { burst: 100, everyMs: 100 } as const;
 export const GOSSIP_ALLOWANCES = {
   // Twice what a mesh of a thousand nodes sends in heartbeats, and a burst of what waited meanwhile.
   neighbourMessages: { burst: 2000, everyMs: 2.5 },
+  // Thrice what gossipsub offers, wants and declines of so many messages.
+  neighbourControl: { burst: 2000, everyMs: 5 },
   neighbourBytes: { burst: 8 * MIB, everyMs: SECOND_MS / (2 * MIB) },
   authorBytes: { burst: 3 * MIB, everyMs: SECOND_MS / (384 * KIB) },
   authorsMax: 50_000,
