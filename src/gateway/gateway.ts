@@ -217,8 +217,11 @@ class NodeGateway implements Gateway {
     return this.#components.upstreams.all().map((upstream) => upstream.status());
   }
 
-  settled(): Promise<void> {
-    return this.#components.upstreams.settled();
+  async settled(): Promise<void> {
+    const { upstreams, pins } = this.#components;
+    await upstreams.settled();
+    // What they listed is offered once its pins are on disk.
+    await pins.keeping();
   }
 
   async configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<void> {
