@@ -286,7 +286,7 @@ describe('a client with a name', () => {
     const ran = await run('connect', 'cursor', '--as', 'work', '--yes', '--state', node.stateDir);
     expect(ran).toMatchObject({ code: 0 });
     expect(ran.stdout).toContain('now uses Starling as client:work');
-    expect(await readFile(cursor, 'utf8')).toContain('"mcp", "--as", "work"');
+    expect(await readFile(cursor, 'utf8')).toMatch(/"mcp",\s+"--as",\s+"work"/);
     expect((await node.received('tools/call')).params).toMatchObject({
       name: 'starling__client_connect',
       arguments: { name: 'work', program: 'cursor' },

@@ -10,10 +10,8 @@ import type { AccessTokens } from '../../../src/gateway/door/oauth.ts';
 import { isRefusal } from '../../../src/gateway/door/types.ts';
 import type { Verdict } from '../../../src/gateway/door/types.ts';
 import { createTestClock } from '../../core/test-clock.ts';
-import { AUDIENCE, NOW, serveHttp, startAuthority, useCleanup } from './arrange.ts';
+import { AUDIENCE, NOW, serveHttp, startAuthority } from './arrange.ts';
 import type { Authority } from './arrange.ts';
-
-useCleanup();
 
 const SCOPES = { read: ['tool:files/read_*', 'resource:files/**'], odd: ['tool:'] };
 
