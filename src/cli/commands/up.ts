@@ -152,7 +152,7 @@ async function announce(node: StarlingNode, json: boolean): Promise<void> {
   const state = stateOption(status.stateDir);
   const words = state.length === 0 ? '' : ` --state ${status.stateDir}`;
   print(`Attach an MCP client: starling connect cursor${words}`);
-  print(`(claude-code, claude-desktop, vscode or windsurf in its place), or by hand:`);
+  print(`(or another: starling connect --help), or by hand:`);
   print(`  ${JSON.stringify({ command: 'starling', args: ['mcp', '--as', '<name>', ...state] })}`);
   print('');
   if (invitation?.reason !== undefined)
