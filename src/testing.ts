@@ -17,5 +17,8 @@ export type {
   NetworkTally,
   PeerStream,
 } from './network/index.ts';
+export { issueGrant, issueRevocation } from './grants/index.ts';
+export { didFromPeerId } from './identity/index.ts';
+export type { Signer as GrantSigner } from './identity/index.ts';
 export { joinMesh } from './mesh/index.ts';
 export { closeState, meshOf, openState } from './open-state.ts';
