@@ -82,5 +82,5 @@ export const QUICK: BenchSize = {
     rivals: false,
   },
   guard: { rounds: 1, samples: 3 },
-  hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams', 'heartbeats'] },
+  hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },
 };
