@@ -235,6 +235,10 @@ class Caller implements LineServed {
     else reply.final(errorBytes(clean.id, errorOf(this.#unauthorized('a token comes first'))));
   }
 
+  abandon(key: unknown, reason: string): void {
+    this.#session?.abandon(key, reason);
+  }
+
   /** What monitors look for that have no token; MCP wants an empty result, but only within a session. */
   #alive(id: FrameId): Buffer {
     return resultBytes(id, { status: 'ok', timestamp: this.#components.clock.now() });

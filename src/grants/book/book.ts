@@ -91,7 +91,7 @@ class Book implements GrantBook {
   readonly successions: SuccessionView;
   readonly #self: Did;
   readonly #components: GrantBookComponents;
-  readonly #readBatch = createBatchReader();
+  readonly #reader = createBatchReader();
   readonly #holders = createHolderIndex();
   readonly #revoked: RevocationSet;
   readonly #checks: ChainChecks;
@@ -144,7 +144,7 @@ class Book implements GrantBook {
     this.#issued = createIssued({ self, table: grants, logger, checks, holders, received });
     const issued = this.#issued;
     this.#presented = createPresented(
-      { self, clock, successions, checks, holders, issued, readBatch: this.#readBatch },
+      { self, clock, successions, checks, holders, issued, reader: this.#reader },
       { perHolderMax: init.presentedMax ?? 256, holdersMax: init.presentersMax ?? 1024 },
     );
     const signing = createSigning({ identity, clock }, init.randomBytes);
@@ -174,8 +174,6 @@ class Book implements GrantBook {
       await this.#revoking.load();
       await this.#received.load();
       await this.#issued.load();
-      await this.#prune();
-      await this.#reissue();
     } catch (error) {
       // What else fails must not hide why the book could not be opened.
       await this.stop().catch((other: unknown) =>
@@ -183,8 +181,12 @@ class Book implements GrantBook {
       );
       throw error;
     }
+    // What counts is read. A disk that refuses writes must not keep the node from starting.
+    await this.#keepHouse().catch((error: unknown) =>
+      logger.warn({ error: messageOf(error) }, 'grants not tidied up; tried again within the hour'),
+    );
     this.#components.successions?.events.on('added', this.#succeeded);
-    scope.every(HOUR_MS, () => this.#prune());
+    scope.every(HOUR_MS, () => this.#keepHouse());
     this.#timeChanges.start(scope);
   }
 
@@ -292,12 +294,16 @@ class Book implements GrantBook {
     return refusals;
   }
 
+  get verified(): number {
+    return this.#reader.verified;
+  }
+
   forget(holder: Did): void {
     this.#presented.forget(holder);
   }
 
   async receive(jws: readonly string[]): Promise<readonly Refusal[]> {
-    const batch = this.#readBatch(jws, this.successions.lineage(this.#self));
+    const batch = this.#reader.read(jws, this.successions.lineage(this.#self));
     const { added, refusals } = await this.#received.add(batch.leaves, batch.byHash);
     for (const grant of added) this.events.emit('kept', grant, 'received');
     if (added.length > 0) this.events.emit('change', this.#self);
@@ -369,6 +375,15 @@ class Book implements GrantBook {
       changed: (holders) => this.#changed(holders),
       written: ({ jws }) => this.events.emit('revocation', jws),
     });
+  }
+
+  /** Issues what a change of keys asks for, and forgets what expired long ago. @throws what the table throws */
+  async #keepHouse(): Promise<void> {
+    this.#reissuing = this.#reissuing.then(() => this.#reissue());
+    const reissued = this.#reissuing;
+    this.#reissuing = reissued.catch(() => undefined);
+    await this.#prune();
+    await reissued;
   }
 
   /** Forgets what expired long ago, in memory and in the database. */
