@@ -103,6 +103,6 @@ export const QUICK: BenchSize = {
     rivals: false,
   },
   guard: { rounds: 1, samples: 3 },
-  hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams', 'heartbeats'] },
   scale: { oneProcess: [3], processes: [], patienceMs: 60_000, idleMs: 100, rivals: false },
+  hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },
 };
