@@ -67,7 +67,7 @@ export interface GatewayComponents {
   readonly clients: AttachedClients;
   readonly token: NodeToken;
   readonly pins: Pins;
-  readonly network: Pick<Network, 'open' | 'handle' | 'report'>;
+  readonly network: Pick<Network, 'open' | 'handle' | 'isConnected' | 'report'>;
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'byAlias' | 'inStep' | 'events'>;
   readonly clock: Clock;
   readonly random: Random;
@@ -159,6 +159,7 @@ class NodeGateway implements Gateway {
     this.#catalogs = createPeerCatalogs({
       changesTooOften: (peer) => components.network.report(peer, 'catalogs'),
       ...components,
+      isConnected: (peer) => components.network.isConnected(peer),
       open: (peer, notification) => this.#channels.toPeer(peer, notification),
       logger: components.logger.child('catalogs'),
     });

@@ -30,6 +30,8 @@ interface Peer {
   listed: readonly string[] | undefined;
   /** What the peer answers; undefined: it does not answer in time. */
   servers: readonly string[] | undefined;
+  /** Whether there is a link to it. */
+  isLinked: boolean;
   /** Lists that it was asked for, and sessions that were opened. */
   asked: number;
   opened: number;
@@ -78,6 +80,7 @@ async function followed(): Promise<Peer> {
         peer.listed = undefined;
       },
     },
+    isConnected: () => peer.isLinked,
     open(_, notification) {
       hear = notification;
       return open();
@@ -91,6 +94,7 @@ async function followed(): Promise<Peer> {
     clock,
     listed: undefined,
     servers: ['files'],
+    isLinked: true,
     asked: 0,
     opened: 0,
     complaints: 0,
@@ -117,6 +121,20 @@ describe('the list of a peer', () => {
     expect([peer.asked, peer.opened]).toEqual([1, 1]);
     peer.catalogs.stop();
     expect(peer.listed).toBeUndefined();
+  });
+
+  it('is not dialled for: without a link nobody asks, and the link is enough', async () => {
+    const peer = await followed();
+    peer.isLinked = false;
+    peer.end();
+    await peer.clock.advance(300_000);
+    expect(peer.opened).toBe(1);
+    peer.isLinked = true;
+    peer.beat('one');
+    await settle();
+    await settle();
+    expect(peer.opened).toBe(2);
+    peer.catalogs.stop();
   });
 
   it('is asked for again when another digest comes with a heartbeat', async () => {
