@@ -8,6 +8,7 @@ import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import type { Config } from './config/index.ts';
 import {
+  StarlingError,
   VERSION,
   createPartStack,
   keepDebuggerShut,
@@ -27,7 +28,7 @@ import type { InvitationInit } from './mesh/index.ts';
 import { createParts } from './node-parts.ts';
 import type { Parts } from './node-parts.ts';
 import { wireParts } from './node-wiring.ts';
-import type { NodeEvents } from './node-wiring.ts';
+import type { ConfigChanges, NodeEvents } from './node-wiring.ts';
 import { previousKeyOf } from './rotation/index.ts';
 
 /** How long a start waits for the node's servers: as long as one of them may take, and its sandbox. */
@@ -107,8 +108,13 @@ class Node implements StarlingNode {
   readonly #parts: Parts;
   readonly #running: PartStack;
   readonly #startedAt: number;
+  /** Aborted by a stop: what a start still waits for is given up. */
+  #life = new AbortController();
+  #stopping: Promise<void> | undefined;
   #isStarted = false;
   #servers: Config['mcpServers'];
+  /** The configuration that was taken up last. */
+  #taken: Config;
 
   constructor(base: Base, state: OpenState) {
     this.#base = base;
@@ -116,6 +122,7 @@ class Node implements StarlingNode {
     this.peerId = state.identity.peerId;
     this.#startedAt = base.clock.now();
     this.#servers = this.#bound(base.config);
+    this.#taken = base.config;
     this.#running = createPartStack((error) => tellUnstopped(base, error));
     this.#parts = createParts(base, state, {
       servers: () => this.#servers,
@@ -183,21 +190,26 @@ class Node implements StarlingNode {
   async reload(config: Config): Promise<readonly string[]> {
     const { gateway, governance } = this.#parts;
     this.#servers = this.#bound(config);
-    await gateway.configure({ ...config, mcpServers: this.#servers });
+    const servers = await gateway.configure({ ...config, mcpServers: this.#servers });
+    const keys = (['list', 'views'] as const).filter((key) => differ(config, this.#taken, key));
+    this.#taken = config;
+    const changes: ConfigChanges = { ...servers, keys };
+    this.events.emit('reloaded', changes);
     await governance.policy.reload();
-    const keys = Object.keys(config) as (keyof Config)[];
-    return keys.filter(
-      (key) =>
-        !RELOADED.includes(key) &&
-        JSON.stringify(config[key]) !== JSON.stringify(this.#base.config[key]),
+    return (Object.keys(config) as (keyof Config)[]).filter(
+      (key) => !RELOADED.includes(key) && differ(config, this.#base.config, key),
     );
   }
 
   async start(): Promise<void> {
     if (this.#isStarted) return;
     this.#isStarted = true;
+    this.#life = new AbortController();
+    const { signal } = this.#life;
     try {
-      await this.#startParts();
+      await this.#startParts(signal);
+      signal.throwIfAborted();
+      this.events.emit('serving');
       await this.#settled();
       this.#base.logger.info({ peer: this.peerId }, 'node started');
     } catch (error) {
@@ -207,9 +219,18 @@ class Node implements StarlingNode {
     }
   }
 
+  stop(): Promise<void> {
+    // A start that is given up ends the node, too: both wait for the same end.
+    this.#stopping ??= this.#stopParts().finally(() => {
+      this.#stopping = undefined;
+    });
+    return this.#stopping;
+  }
+
   /** From the roof down: each part still has what it stands on when it says its last words. */
-  async stop(): Promise<void> {
+  async #stopParts(): Promise<void> {
     this.#isStarted = false;
+    this.#life.abort(new StarlingError('STARLING_STOPPED', 'the node was stopped'));
     const { logins } = this.#parts;
     const tell = (error: unknown): void => tellUnstopped(this.#base, error);
     const rest = [
@@ -220,13 +241,21 @@ class Node implements StarlingNode {
     await stopAll(rest, tell);
   }
 
-  async #startParts(): Promise<void> {
+  /** @throws STARLING_STOPPED when `signal` is aborted: nothing is started on what is being stopped */
+  async #startParts(signal: AbortSignal): Promise<void> {
     await this.#noteFolder();
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
     const { conductTeller, pins, gateway, renewalTimer } = this.#parts;
-    for (const part of [audit, governance, network]) await this.#running.start(part);
-    if (!ownMesh.isMember()) await joinMesh({ ...this.#base, network, ownMesh }, { dial });
+    const start = (part: Startable): Promise<void> => {
+      signal.throwIfAborted();
+      return this.#running.start(part);
+    };
+    for (const part of [audit, governance, network]) await start(part);
+    if (!ownMesh.isMember()) {
+      await joinMesh({ ...this.#base, network, ownMesh }, { dial, signal });
+      this.events.emit('joined', meshOf(this.#state));
+    }
     for (const part of [
       conductTeller,
       membership,
@@ -237,7 +266,7 @@ class Node implements StarlingNode {
       gateway,
       renewalTimer,
     ]) {
-      await this.#running.start(part);
+      await start(part);
     }
   }
 
@@ -254,10 +283,6 @@ class Node implements StarlingNode {
   /** Until each server is ready or has failed; at most as long as one may take to start. */
   async #settled(): Promise<void> {
     const { gateway } = this.#parts;
-    const waiting = gateway.upstreams().filter((upstream) => upstream.state === 'starting');
-    if (waiting.length > 0) {
-      this.#base.progress(`starting ${waiting.map((one) => one.server).join(', ')}`);
-    }
     await settledWithin(SETTLE_TIMEOUT_MS, gateway.settled(), this.#base.clock);
   }
 
@@ -271,6 +296,10 @@ class Node implements StarlingNode {
     const mesh = meshOf(this.#state);
     return { ticket: ticket.reveal(), mesh: mesh.name, fingerprint: mesh.fingerprint, expiresAt };
   }
+}
+
+function differ(one: Config, other: Config, key: keyof Config): boolean {
+  return JSON.stringify(one[key]) !== JSON.stringify(other[key]);
 }
 
 function tellUnstopped({ logger }: Base, error: unknown): void {

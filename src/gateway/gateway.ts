@@ -53,6 +53,7 @@ import type {
   GatewayEndpoints,
   ServerChannel,
   ServerChannelInit,
+  ServerChanges,
   ServerTarget,
   SessionDoor,
   UpstreamStatus,
@@ -221,9 +222,9 @@ class NodeGateway implements Gateway {
     return this.#components.upstreams.settled();
   }
 
-  async configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<void> {
+  configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<ServerChanges> {
     this.#views.configure(config);
-    await this.#components.upstreams.configure(config.mcpServers);
+    return this.#components.upstreams.configure(config.mcpServers);
   }
 
   serves(caller: Did): boolean {

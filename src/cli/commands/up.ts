@@ -1,5 +1,6 @@
 /** `starling up` */
 import { resolve } from 'node:path';
+import { isatty } from 'node:tty';
 import { loadConfig } from '../../config/index.ts';
 import type { Config, ConfigSources } from '../../config/index.ts';
 import { defaultStateDir } from '../../config/paths.ts';
@@ -10,18 +11,30 @@ import { createNode } from '../../node.ts';
 import type { StarlingNode } from '../../node.ts';
 import { secretFilesOf } from '../node/secret-files.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
-import { describeStatus } from '../terminal/node-status.ts';
 import { flush, paint, paintTalk, print, printError, safeLine, tell } from '../terminal/output.ts';
 import { passphraseOf } from '../terminal/passphrase.ts';
 import type { Passphrases } from '../terminal/passphrase.ts';
+import { tellOfFailures } from '../terminal/peer-lines.ts';
 import { createProgress } from '../terminal/progress.ts';
+import { createTalkingLogger } from '../terminal/terminal-logger.ts';
+import type { LogInit } from '../terminal/terminal-logger.ts';
+import { tellOfNode } from '../terminal/up-lines.ts';
+import type { UpLines } from '../terminal/up-lines.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
 import type { Progress } from '../terminal/progress.ts';
 import type { CommonOptions } from '../options/common-options.ts';
+import type { LogOption } from '../options/parsers.ts';
 import { readStdin } from '../terminal/stdin.ts';
 
 const STOP_TIMEOUT_MS = 5000;
+/** 128 + SIGINT, as shells have it. */
 const INTERRUPTED = 130;
+/** 128 + SIGHUP. */
+const HUNG_UP = 129;
+const STDERR = 2;
+/** What `log.level` is unless somebody says more. */
+const DEFAULT_LEVEL = 'warn';
+const VERBOSE_LEVEL = 'info';
 
 interface UpOptions extends CommonOptions {
   readonly name?: string;
@@ -37,7 +50,8 @@ interface UpOptions extends CommonOptions {
   readonly tcp?: number | true;
   readonly mdns: boolean;
   readonly relay: boolean;
-  readonly log?: string;
+  readonly log?: LogOption;
+  readonly verbose?: boolean;
 }
 
 /** Runs a node until it is told to stop; gives the exit code. */
@@ -70,41 +84,48 @@ interface Life {
   readonly options: UpOptions;
   readonly progress: Progress;
   readonly passphrase: Passphrases;
-  readonly told: Promise<void>;
+  /** Resolves with the exit code when the process is told to end. */
+  readonly told: Promise<number>;
 }
 
 async function live(life: Life): Promise<number> {
-  const { config, sources, options, progress, passphrase, told } = life;
+  const { config, options, progress, passphrase, told } = life;
   const made = createNode(config, {
     passphrase,
+    logger: createTalkingLogger(logOf(config, options)),
     progress: (line) => progress.show(line),
     secretFiles: () => secretFilesOf(config, process.env),
   });
   const node = await Promise.race([made, told]);
-  if (node === undefined) {
+  if (typeof node === 'number') {
     // The node was told to stop while it looked for its mesh: it is no member, so it leaves nothing.
     progress.done();
     await flush();
-    return process.exit(0);
+    return process.exit(node);
   }
-  node.events.on('dial:failed', (_, error) => progress.note(error.message));
-  node.events.on('evicted', (reason, hint) => {
-    if (options.json === true) print(JSON.stringify({ event: 'evicted', reason }));
-    tell(`${paintTalk.red('error:')} ${safeLine(reason)}`);
-    tell(`  → ${safeLine(hint)}`);
+  const lines = options.json === true ? tellAsJson(node, progress) : tellAsText(node, life);
+  let stopWatching = (): void => undefined;
+  // Not only once each server is there: one that can't be started may be what the change is about.
+  node.events.once('serving', () => {
+    stopWatching = reloadOnChange(node, life.sources, options.json === true);
+    tellOfApprovals(node.approvals, options.json === true, lines.say);
   });
   const started = await Promise.race([node.start().then(() => true), told.then(() => false)]);
-  progress.done();
   if (started) {
-    await announce(node, options.json === true);
+    if (options.json === true) await announce(node);
     await passphrase.tellIfUnused(config.stateDir);
-    tellOfPeers(node, options.json === true);
-    tellOfApprovals(node.approvals, options.json === true);
-    const stopWatching = reloadOnChange(node, sources, options.json === true);
-    await told;
-    stopWatching();
   }
-  return stop(node);
+  const code = await told;
+  stopWatching();
+  return stop(node, lines, code);
+}
+
+/** The log that the person has asked for, or the little that a terminal is told without. */
+function logOf(config: Config, options: UpOptions): LogInit {
+  const { level: spec, file } = config.log;
+  const isVerbose = options.verbose === true && options.log === undefined;
+  const isWanted = isVerbose || options.log !== undefined || spec !== DEFAULT_LEVEL;
+  return { spec: isVerbose ? VERBOSE_LEVEL : spec, file, isWanted };
 }
 
 /** What the command line says, in the form of the config file. */
@@ -127,7 +148,7 @@ async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
     ...(options.tcp === undefined ? {} : { tcp: tcpOf(options.tcp) }),
     ...(options.mdns ? {} : { mdns: false }),
     ...(options.relay ? {} : { relay: false }),
-    ...(options.log === undefined ? {} : { log: { level: options.log } }),
+    ...(options.log === undefined ? {} : { log: options.log }),
   };
 }
 
@@ -139,39 +160,65 @@ async function ticketOf(join: string): Promise<string> {
   return join === '-' ? (await readStdin('the ticket')).trim() : join;
 }
 
-async function announce(node: StarlingNode, json: boolean): Promise<void> {
+async function announce(node: StarlingNode): Promise<void> {
   const status = node.status();
-  const invitation = status.mesh.open ? undefined : await ticketOrReason(node);
-  const ticket = invitation?.ticket;
-  if (json) {
-    print(JSON.stringify({ event: 'up', ...status, ...(ticket === undefined ? {} : { ticket }) }));
-    return;
-  }
-  print(describeStatus(status));
-  print('');
+  const ticket = status.mesh.open ? undefined : (await ticketOrReason(node)).ticket;
+  print(JSON.stringify({ event: 'up', ...status, ...(ticket === undefined ? {} : { ticket }) }));
+}
+
+function tellAsText(node: StarlingNode, { config, progress }: Life): UpLines {
+  const lines = tellOfNode(node, config, progress, () => invitationText(node));
+  node.events.on('evicted', (reason, hint) => {
+    lines.say(evictionText(reason, hint));
+  });
+  return lines;
+}
+
+function evictionText(reason: string, hint: string): string {
+  return `${paintTalk.red('error:')} ${safeLine(reason)}\n  → ${safeLine(hint)}`;
+}
+
+/** Events for machines; what a person would want to know besides goes to standard error. */
+function tellAsJson(node: StarlingNode, progress: Progress): UpLines {
+  node.events.on('evicted', (reason, hint) => {
+    print(JSON.stringify({ event: 'evicted', reason }));
+    tell(evictionText(reason, hint));
+  });
+  node.events.on('peer', (peer, before) => {
+    if (peer.state === before?.state && before.alias === peer.alias) return;
+    const { alias, peerId, state } = peer;
+    print(JSON.stringify({ event: 'peer', alias, peerId, state }));
+  });
+  const say = (text: string): void => progress.say(text);
+  tellOfFailures(node, say);
+  return { say, goodbye: async (stopped) => void (await stopped) };
+}
+
+/** How a client is attached, and how another machine gets in. */
+async function invitationText(node: StarlingNode): Promise<string> {
+  const status = node.status();
+  const invitation = status.mesh.open ? {} : await ticketOrReason(node);
   const state = stateOption(status.stateDir);
   const words = state.length === 0 ? '' : ` --state ${status.stateDir}`;
-  print(`Attach an MCP client: starling connect cursor${words}`);
-  print(`(claude-code, claude-desktop, vscode or windsurf in its place), or by hand:`);
-  print(`  ${JSON.stringify({ command: 'starling', args: ['mcp', '--as', '<name>', ...state] })}`);
-  print('');
-  if (invitation?.reason !== undefined)
-    print(`This node can invite nobody: ${safeLine(invitation.reason)}`);
-  else {
-    print(
-      ticket === undefined
-        ? 'On the next machine:'
-        : 'On the next machine (one node, within 24 hours):',
-    );
-    const address = status.addresses[0] ?? '<address>';
-    print(
-      paint.bold(
-        ticket === undefined
-          ? `  starling up --bootstrap ${address}`
-          : `  starling up --join ${ticket}`,
-      ),
-    );
+  const entry = JSON.stringify({ command: 'starling', args: ['mcp', '--as', '<name>', ...state] });
+  return [
+    ...nextMachine(status.addresses[0] ?? '<address>', invitation),
+    '',
+    `Attach an MCP client: starling connect cursor${words}`,
+    '(claude-code, claude-desktop, vscode or windsurf in its place), or by hand:',
+    `  ${entry}`,
+  ].join('\n');
+}
+
+function nextMachine(address: string, { ticket, reason }: Invitation): readonly string[] {
+  if (reason !== undefined) return [`This node can invite nobody: ${safeLine(reason)}`];
+  if (ticket === undefined) {
+    return ['On the next machine:', paint.bold(`  starling up --bootstrap ${address}`)];
   }
+  return [
+    'On the next machine (one node, within 24 hours):',
+    paint.bold(`  starling up --join ${ticket}`),
+  ];
 }
 
 /** What an MCP client's config must say besides to find this node: the client has none of our environment. */
@@ -179,7 +226,12 @@ function stateOption(stateDir: string): readonly string[] {
   return stateDir === resolve(defaultStateDir(process.env)) ? [] : ['--state', stateDir];
 }
 
-async function ticketOrReason(node: StarlingNode): Promise<{ ticket?: string; reason?: string }> {
+interface Invitation {
+  readonly ticket?: string;
+  readonly reason?: string;
+}
+
+async function ticketOrReason(node: StarlingNode): Promise<Invitation> {
   try {
     return { ticket: (await node.createTicket()).ticket };
   } catch (error) {
@@ -188,49 +240,39 @@ async function ticketOrReason(node: StarlingNode): Promise<{ ticket?: string; re
   }
 }
 
-function tellOfPeers(node: StarlingNode, json: boolean): void {
-  node.events.on('peer', (peer, before) => {
-    if (peer.state === before?.state && before.alias === peer.alias) return;
-    if (json)
-      print(
-        JSON.stringify({
-          event: 'peer',
-          alias: peer.alias,
-          peerId: peer.peerId,
-          state: peer.state,
-        }),
-      );
-    else
-      tell(
-        `${paintTalk.dim(new Date().toTimeString().slice(0, 8))} ${safeLine(peer.alias)} is ${peer.state}`,
-      );
-  });
-}
-
-/** Resolves at the first SIGINT or SIGTERM; the second one ends the process at once. */
-function untilTold(): Promise<void> {
+/**
+ * Resolves with the exit code at the first SIGINT or SIGTERM; the second one ends the process at once,
+ * and with it the processes of its servers.
+ */
+function untilTold(): Promise<number> {
   return new Promise((resolve) => {
     let count = 0;
-    const told = (): void => {
+    const told = (code: number): void => {
       count += 1;
       if (count > 1) process.exit(INTERRUPTED);
-      resolve();
+      resolve(code);
     };
-    process.on('SIGINT', told);
-    process.on('SIGTERM', told);
+    process.on('SIGINT', () => told(INTERRUPTED));
+    // Whoever manages services asks for an end by this one, and has it.
+    process.on('SIGTERM', () => told(0));
+    // SIGHUP takes the configuration up again, unless the terminal itself is gone: then nobody is there any more.
+    const hadTerminal = isatty(STDERR);
+    process.on('SIGHUP', () => {
+      if (hadTerminal && !isatty(STDERR)) told(HUNG_UP);
+    });
     // Nothing else of a node keeps the process alive.
     setInterval(() => undefined, 60_000);
   });
 }
 
-async function stop(node: StarlingNode): Promise<never> {
+async function stop(node: StarlingNode, lines: UpLines, code: number): Promise<never> {
   const stopped = node.stop();
-  if (!(await settledWithin(STOP_TIMEOUT_MS, stopped, systemClock))) {
+  if (!(await settledWithin(STOP_TIMEOUT_MS, lines.goodbye(stopped), systemClock))) {
     tell('the node did not stop in time');
     process.exit(1);
   }
   await stopped;
   await flush();
   // libp2p's timers would keep the process for a second more.
-  process.exit(0);
+  process.exit(code);
 }

@@ -11,7 +11,11 @@ export function addPeers(program: Command, outcome: Outcome): void {
     .description(
       'Shows every peer of the mesh: is it alive, how far away, and by which route. Its first column is the name that grants and tools go by. Below it stands what a peer does too much of.',
     )
-    .addHelpText('after', examples('starling peers', 'starling peers forgive alice'))
+    .option('--wide', 'show PeerIds and multiaddrs, too')
+    .addHelpText(
+      'after',
+      examples('starling peers', 'starling peers --wide', 'starling peers forgive alice'),
+    )
     .action(action(outcome, () => import('../commands/peers/list.ts')));
   withJson(ofNode(peers.command('forgive').argument('<peer>', 'its name, PeerId or did:key')))
     .summary('let a peer in again that was kept out')

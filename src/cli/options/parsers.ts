@@ -1,4 +1,5 @@
 /** Options with a form of their own: durations (`90s`, `15m`, `8h`, `7d`), ports, counts, rates. */
+import { resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { UNIT_MS, durationMs } from '../../core/duration.ts';
 
@@ -54,6 +55,20 @@ function parseWhole(text: string, min: number, max: number): number {
     throw new InvalidArgumentError(`use a whole number from ${min} to ${max}`);
   }
   return count;
+}
+
+/** What `--log` says: how much is told, or the file where it is told. */
+export type LogOption = { readonly level: string } | { readonly file: string };
+
+const LEVEL = /^(?:[\w:-]+=)?(?:trace|debug|info|warn|error|silent)$/;
+
+/** Levels like `info,gateway=debug`, or a file, which is known by a `/` or by `.log`. @throws InvalidArgumentError */
+export function parseLog(text: string): LogOption {
+  if (text.split(',').every((part) => LEVEL.test(part))) return { level: text };
+  if (/[\\/]|\.log$/.test(text)) return { file: resolve(text) };
+  throw new InvalidArgumentError(
+    'use levels, like info or warn,gateway=debug (trace debug info warn error silent), or a file, like ./starling.log',
+  );
 }
 
 /** Calls in a time, `5/s`, `100/m`: as many at once, and on average. @throws InvalidArgumentError */

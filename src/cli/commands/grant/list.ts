@@ -23,7 +23,7 @@ export async function run(options: CommonOptions): Promise<void> {
         })
         .join(', '),
     ]);
-    return table(['ID', 'WHO', 'STATE', 'EXPIRES', 'WHAT'], rows, { flexible: 4 });
+    return table(['ID', 'WHO', 'STATE', 'EXPIRES', 'WHAT'], rows, { flexible: 4, wrap: true });
   });
 }
 

@@ -46,7 +46,7 @@ function tableOf(rows: readonly Row[]): string {
       row.tools === undefined ? '–' : String(row.tools),
       lineOf(row),
     ]),
-    { flexible: 4 },
+    { flexible: 4, wrap: true },
   );
 }
 
