@@ -247,7 +247,7 @@ async function thatGoOn(root: string, alice: StarlingNode): Promise<void> {
   const { stateDir } = alice.status();
   const at = ['--state', stateDir, '--json'];
   const lines = async (words: string, ...args: readonly string[]): Promise<void> => {
-    const started = start([...words.split(' '), ...args]);
+    const started = start([...words.split(' '), ...args], {}, (end) => void cleanups.push(end));
     await started.says('}\n');
     started.child.kill('SIGINT');
     const { stdout } = await started.ended();

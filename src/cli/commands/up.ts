@@ -205,7 +205,7 @@ async function invitationText(node: StarlingNode): Promise<string> {
     ...nextMachine(status.addresses[0] ?? '<address>', invitation),
     '',
     `Attach an MCP client: starling connect cursor${words}`,
-    '(claude-code, claude-desktop, vscode or windsurf in its place), or by hand:',
+    '(or another: starling connect --help), or by hand:',
     `  ${entry}`,
   ].join('\n');
 }
