@@ -52,7 +52,7 @@ describe('starling secret', () => {
   it('gives a running node what its server lacks, and shows the value nowhere', async () => {
     const { state, config } = await folder();
     const node = start(['up', '--config', config, '--log', 'trace']);
-    await node.says('starling up --join');
+    await node.says('✗ s ');
     const lacking = await run('secret', 'list', '--config', config);
     expect(lacking.stdout).toMatch(/API_KEY +not set +s/);
     expect((await run('status', '--config', config)).stdout).toContain(
@@ -96,7 +96,7 @@ describe('starling secret', () => {
     expect((await run('secret', 'remove', 'OTHER', ...options)).stdout).toBe('removed OTHER\n');
     expect((await run('secret', 'remove', 'OTHER', ...options)).code).toBe(1);
     const node = start(['up', ...options]);
-    await node.says('starling up --join');
+    await node.says('✓ s ');
     expect((await run('call', 's__length', ...options)).stdout).toBe(`${VALUE.length}\n`);
   });
 

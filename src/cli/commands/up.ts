@@ -148,8 +148,13 @@ async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
     ...(options.tcp === undefined ? {} : { tcp: tcpOf(options.tcp) }),
     ...(options.mdns ? {} : { mdns: false }),
     ...(options.relay ? {} : { relay: false }),
-    ...(options.log === undefined ? {} : { log: options.log }),
+    ...(options.log === undefined ? {} : { log: logFlag(options.log) }),
   };
+}
+
+/** The node runs in the folder of whoever starts it, but what it keeps open should not move. */
+function logFlag(log: LogOption): LogOption {
+  return 'file' in log ? { file: resolve(log.file) } : log;
 }
 
 function tcpOf(port: number | true): NonNullable<ConfigSources['flags']['tcp']> {

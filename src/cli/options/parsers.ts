@@ -1,5 +1,4 @@
 /** Options with a form of their own: durations (`90s`, `15m`, `8h`, `7d`), ports, counts, rates. */
-import { resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { UNIT_MS, durationMs } from '../../core/duration.ts';
 
@@ -65,7 +64,7 @@ const LEVEL = /^(?:[\w:-]+=)?(?:trace|debug|info|warn|error|silent)$/;
 /** Levels like `info,gateway=debug`, or a file, which is known by a `/` or by `.log`. @throws InvalidArgumentError */
 export function parseLog(text: string): LogOption {
   if (text.split(',').every((part) => LEVEL.test(part))) return { level: text };
-  if (/[\\/]|\.log$/.test(text)) return { file: resolve(text) };
+  if (/[\\/]|\.log$/.test(text)) return { file: text };
   throw new InvalidArgumentError(
     'use levels, like info or warn,gateway=debug (trace debug info warn error silent), or a file, like ./starling.log',
   );

@@ -21,8 +21,8 @@ export interface OnTerminal {
   shows(text: string | RegExp): Promise<void>;
   type(text: string): void;
   ended(): Promise<{ readonly code: number | null; readonly screen: string }>;
-  /** Ends the terminal, and with it what runs there. */
-  kill(): void;
+  /** Closes the terminal, as its window would. Ends when what ran there has. */
+  close(): Promise<void>;
 }
 
 export interface TerminalInit {
@@ -68,7 +68,10 @@ export function startOnTerminal(args: readonly string[], init: TerminalInit = {}
       const [code] = (await closed) as [number | null];
       return { code, screen: screen() };
     },
-    kill: () => void child.kill('SIGKILL'),
+    async close() {
+      child.kill('SIGTERM');
+      await closed;
+    },
   };
 }
 
