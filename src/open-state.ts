@@ -99,7 +99,7 @@ export async function openState(
     await open.start(known.grants);
     // Nobody would let in a node whose key is retired, and it would wait for that in vain.
     if (known.ownMesh.mesh() !== undefined) known.ownMesh.records().requireInUse(identity.did);
-    const dial = await chooseMesh({ ...base, ...known });
+    const dial = await chooseMesh({ ...base, ...known, identity });
     return { base, state: { ...known, store, identity, secrets, dial } };
   } catch (error) {
     // What else fails must not hide why the folder could not be opened.

@@ -1,8 +1,10 @@
 /** `starling up` */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isatty } from 'node:tty';
 import { loadConfig } from '../../config/index.ts';
 import type { Config, ConfigSources } from '../../config/index.ts';
+import { readAbout } from '../../config/known-nodes.ts';
 import { defaultStateDir } from '../../config/paths.ts';
 import { systemClock } from '../../core/clock.ts';
 import { refuseDebugger } from '../../core/debugger.ts';
@@ -11,6 +13,7 @@ import { createNode } from '../../node.ts';
 import type { StarlingNode } from '../../node.ts';
 import { secretFilesOf } from '../node/secret-files.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
+import { tellOfStrangers } from '../terminal/stranger-lines.ts';
 import { flush, paint, paintTalk, print, printError, safeLine, tell } from '../terminal/output.ts';
 import { passphraseOf } from '../terminal/passphrase.ts';
 import type { Passphrases } from '../terminal/passphrase.ts';
@@ -21,6 +24,7 @@ import type { LogInit } from '../terminal/terminal-logger.ts';
 import { tellOfNode } from '../terminal/up-lines.ts';
 import type { UpLines } from '../terminal/up-lines.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
+import { namedStateDir } from '../node/locate-node.ts';
 import type { Progress } from '../terminal/progress.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 import type { LogOption } from '../options/parsers.ts';
@@ -39,6 +43,7 @@ const VERBOSE_LEVEL = 'info';
 interface UpOptions extends CommonOptions {
   readonly name?: string;
   readonly join?: string;
+  readonly knock?: string;
   readonly bootstrap?: readonly string[];
   readonly open?: string | true;
   readonly meshName?: string;
@@ -58,10 +63,11 @@ interface UpOptions extends CommonOptions {
 export async function run(options: UpOptions): Promise<number> {
   // The passphrase is taken first, so that no other code and no child process sees it.
   const passphrase = passphraseOf(process.env);
+  const place = await placeOf(options);
   const sources: ConfigSources = {
-    ...(options.config === undefined ? {} : { file: options.config }),
+    ...(place.file === undefined ? {} : { file: place.file }),
     env: process.env,
-    flags: await flagsOf(options),
+    flags: { ...(await flagsOf(options)), ...place.flags },
   };
   const config = await loadConfig(sources);
   refuseDebugger();
@@ -104,6 +110,7 @@ async function live(life: Life): Promise<number> {
     return process.exit(node);
   }
   const lines = options.json === true ? tellAsJson(node, progress) : tellAsText(node, life);
+  tellOfStrangers(node.events, options.json === true, lines.say);
   let stopWatching = (): void => undefined;
   // Not only once each server is there: one that can't be started may be what the change is about.
   node.events.once('serving', () => {
@@ -128,6 +135,20 @@ function logOf(config: Config, options: UpOptions): LogInit {
   return { spec: isVerbose ? VERBOSE_LEVEL : spec, file, isWanted };
 }
 
+/** The state folder and the config file that `--state`, `--node` or `--config` name. */
+async function placeOf(
+  options: UpOptions,
+): Promise<{ readonly file?: string; readonly flags: ConfigSources['flags'] }> {
+  const { config, node = process.env['STARLING_NODE'] } = options;
+  const stateDir = await namedStateDir(options, process.env);
+  if (stateDir === undefined)
+    return { ...(config === undefined ? {} : { file: config }), flags: {} };
+  // A node that is called by its name has the config file that it had.
+  const had = node === undefined ? undefined : (await readAbout(stateDir))?.configFile;
+  const file = config ?? (had !== undefined && existsSync(had) ? had : undefined);
+  return { ...(file === undefined ? {} : { file }), flags: { stateDir } };
+}
+
 /** What the command line says, in the form of the config file. */
 async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
   const http = {
@@ -136,9 +157,9 @@ async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
     ...(options.httpHost === undefined ? {} : { host: options.httpHost }),
   };
   return {
-    ...(options.state === undefined ? {} : { stateDir: options.state }),
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.join === undefined ? {} : { join: await ticketOf(options.join) }),
+    ...(options.knock === undefined ? {} : { knock: options.knock }),
     ...(options.bootstrap === undefined ? {} : { bootstrap: [...options.bootstrap] }),
     ...(options.open === undefined ? {} : { open: options.open }),
     ...(options.meshName === undefined ? {} : { meshName: options.meshName }),
