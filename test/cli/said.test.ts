@@ -136,7 +136,7 @@ async function printed(columns: number, args: readonly string[]): Promise<string
 }
 
 /** What is not broken for a terminal, which would spoil a paste: paths, addresses and what is to be typed. */
-const TO_COPY = /→|starling |^(?:state|token|MCP|PeerId|identity) {2}/;
+const TO_COPY = /→|starling |^config file: |^(?:state|token|MCP|PeerId|identity) {2}/;
 
 /** The command's lines on terminals of 60, 80 and 120 columns: none goes over; gives those at 80. */
 async function fits(args: readonly string[]): Promise<string> {
