@@ -13,7 +13,7 @@ import { addGrant } from './groups/grant.ts';
 import { addIdentity } from './groups/identity.ts';
 import { addKey } from './groups/key.ts';
 import { addMcp } from './groups/mcp.ts';
-import { addInvite, addPeers } from './groups/mesh.ts';
+import { addInvite, addLeave, addMembers, addPeers } from './groups/mesh.ts';
 import { addDoctor, addStatus, addUp } from './groups/node.ts';
 import { addPin } from './groups/pin.ts';
 import { addPolicy } from './groups/policy.ts';
@@ -29,6 +29,7 @@ const IN_ORDER = [
   addUp,
   addStatus,
   addPeers,
+  addMembers,
   addTools,
   addCall,
   addRequest,
@@ -41,6 +42,7 @@ const IN_ORDER = [
   addAudit,
   addBoard,
   addInvite,
+  addLeave,
   addSim,
   addDoctor,
   addMcp,

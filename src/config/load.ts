@@ -147,6 +147,7 @@ function complete(
   }
   return {
     name,
+    isNameGiven: file.name !== undefined,
     stateDir: resolve(file.stateDir ?? defaultStateDir(env)),
     file: resolve(path),
     listen: file.listen,

@@ -48,6 +48,7 @@ beforeAll(async () => {
   await withoutNode(root);
   await withLogin();
   await thatGoOn(root, alice);
+  await atTheEnd(alice);
 });
 
 afterAll(async () => {
@@ -131,6 +132,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   ];
   await keep('peers', ...at);
   await keep('peers forgive', 'bob', ...at);
+  await keep('peers rename', 'bob', 'bob', ...at);
   await keep('tools', 'board_get', ...at);
   await keep('tools show', 'starling__board_get', ...at);
   await keep('call', 'plain__pid', ...at);
@@ -149,7 +151,8 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
     ...conditions,
     ...at,
   );
-  await keep('grant list', ...at);
+  await keep('grant list', '--all', ...at);
+  await keep('peers show', 'bob', ...at);
   await keep('grant show', grant.id, ...at);
   const { tokens } = await keep<{ tokens: string[] }>('grant export', grant.id, ...at);
   await keep('grant verify', ...tokens);
@@ -180,6 +183,15 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('secret remove', 'API_KEY', ...at);
   await keep('identity show', ...at);
   await keep('status', ...at);
+}
+
+/** What nothing can be asked after. */
+async function atTheEnd(alice: StarlingNode): Promise<void> {
+  const at = ['--state', alice.status().stateDir];
+  await run('grant', 'create', 'bob', '--tool', 'plain/*', ...at);
+  await keep('peers remove', 'bob', '--reason', 'it was lost', ...at);
+  await keep('members', ...at);
+  await keep('leave', '--yes', ...at);
 }
 
 async function withApprovals(alice: StarlingNode, at: readonly string[]): Promise<void> {
