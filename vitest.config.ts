@@ -1,5 +1,5 @@
-import { availableParallelism, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer } from 'vitest/node';
 import type { TestSpecification } from 'vitest/node';
@@ -7,11 +7,8 @@ import type { TestSpecification } from 'vitest/node';
 /** Tests of the keys themselves: they sign with tweetnacl, as the built program does. */
 const KEYS = ['test/identity/**/*.test.ts'];
 
-/**
- * Tests of commands share no modules with other files: some put a double in the place of a module, and
- * what their support registers to end processes counts for the file that loads it first only.
- */
-const COMMANDS = ['test/cli/**/*.test.ts'];
+/** Tests that put a double in the place of a module: they share no modules with other files. */
+const DOUBLES = ['test/cli/connect.test.ts', 'test/cli/mcp-import.test.ts'];
 
 /** Tests that start processes: they wait more than they compute. */
 const PROCESSES = /\/test\/(?:cli|conformance|e2e|sim)\//;
@@ -51,8 +48,7 @@ export default defineConfig({
     sequence: { sequencer: Mixed },
     testTimeout: 240_000,
     hookTimeout: 240_000,
-    // Nodes of tests note their folders there, and not beside those of the person who runs the tests.
-    env: { XDG_STATE_HOME: join(tmpdir(), 'starling-tests') },
+    globalSetup: 'test/run-folder.ts',
     projects: [
       {
         extends: true,
@@ -62,12 +58,12 @@ export default defineConfig({
         test: {
           name: 'rooms',
           include: ['test/**/*.test.ts'],
-          exclude: [...KEYS, ...COMMANDS],
+          exclude: [...KEYS, ...DOUBLES],
           ...shared,
         },
       },
       { extends: true, test: { name: 'keys', include: KEYS, ...shared } },
-      { extends: true, test: { name: 'commands', include: COMMANDS, ...shared, isolate: true } },
+      { extends: true, test: { name: 'doubles', include: DOUBLES, ...shared, isolate: true } },
     ],
   },
 });

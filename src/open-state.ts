@@ -109,7 +109,7 @@ export async function openState(
     // Nobody would let in a node whose key is retired, and it would wait for that in vain.
     if (known.ownMesh.mesh() !== undefined) known.ownMesh.records().requireInUse(identity.did);
     const nameOf = await namesIn(store, logger);
-    const dial = await chooseMesh({ ...base, ...known, mayMove, nameOf });
+    const dial = await chooseMesh({ ...base, ...known, identity, mayMove, nameOf });
     return { base, state: { ...known, store, identity, secrets, dial, nameOf } };
   } catch (error) {
     // What else fails must not hide why the folder could not be opened.

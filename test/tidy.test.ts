@@ -49,6 +49,7 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
   ['test/gateway/hostile/well-behaved.ts', 'paces clients; an end to waiting'],
   ['test/gateway/hostile/judge.ts', 'an end to waiting'],
   ['test/gateway/hostile/posts.ts', 'an end to waiting'],
+  ['test/run-folder.ts', 'gives processes that are about to end the time for it'],
   ['test/mutation/runner.ts', 'an end to waiting for a mutant'],
   ['test/mutation/try-mutants.ts', 'an end to waiting for a process'],
   ['test/mutation/run.ts', 'tells how long it took'],
@@ -71,6 +72,12 @@ describe('the tests', () => {
   it('await events and count work, and wait for no fixed time', () => {
     const wrong = timing.map((path) => relative(ROOT, path)).filter((path) => !MAY_TIME.has(path));
     expect(wrong).toEqual([]);
+  });
+
+  it('clean up where they are written: a hook of a shared module counts for the first file of a worker only', () => {
+    const shared = files('test', /\.ts$/).filter((path) => !path.endsWith('.test.ts'));
+    const hook = /^(?:before|after|around)(?:Each|All)\(/;
+    expect(findings(shared, (line) => hook.test(line))).toEqual([]);
   });
 
   it('have no leave to use timers that they do not need', () => {

@@ -39,6 +39,7 @@ export interface SegmentWriter {
   sync(): Promise<void>;
   /** Ends the segment: the next write begins another. */
   rotate(): Promise<void>;
+  /** Closes the file, also one that can't be synced. Rejects when it could not be synced. */
   close(): Promise<void>;
 }
 
@@ -58,6 +59,17 @@ export function createSegmentWriter(init: {
   async function fileAt(segment: Segment): Promise<SegmentFile> {
     file ??= await openSegment(segment.path);
     return file;
+  }
+
+  async function closeFile(): Promise<void> {
+    const closing = file;
+    file = undefined;
+    try {
+      if (isStale) await closing?.truncate(end?.sizeBytes ?? 0);
+      isStale = false;
+    } finally {
+      await closing?.close();
+    }
   }
 
   const writer: SegmentWriter = {
@@ -84,18 +96,16 @@ export function createSegmentWriter(init: {
       }
     },
     async rotate() {
-      await writer.close();
+      // A segment that can't be synced stays open: the next attempt syncs the same file.
+      await writer.sync();
+      await closeFile();
       end = undefined;
     },
     async close() {
-      await writer.sync();
-      const closing = file;
-      file = undefined;
       try {
-        if (isStale) await closing?.truncate(end?.sizeBytes ?? 0);
-        isStale = false;
+        await writer.sync();
       } finally {
-        await closing?.close();
+        await closeFile();
       }
     },
   };

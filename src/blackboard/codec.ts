@@ -1,5 +1,6 @@
 /** Messages about boards: deterministic CBOR, bounded, checked field by field on the way in. */
-import { decode, encode } from 'cborg';
+import { encode } from 'cborg';
+import { messageFields } from '../network/index.ts';
 import { DIGEST_CHARS_MAX, LIMITS, PEER_SLACK, isBoardName } from './limits.ts';
 
 /** Digest by board name. */
@@ -47,7 +48,7 @@ export function encodeGossip(update: GossipUpdate): Uint8Array {
 
 /** Decodes a message; undefined when it is none. Never throws. */
 export function decodeMessage(bytes: Uint8Array): BoardMessage | undefined {
-  const fields = fieldsOf(bytes);
+  const fields = messageFields(bytes);
   const { t, update, vector, board } = fields;
   switch (t) {
     case 'digests': {
@@ -71,7 +72,7 @@ export function decodeMessage(bytes: Uint8Array): BoardMessage | undefined {
 
 /** Decodes an update from gossip; undefined when it is none. Never throws. */
 export function decodeGossip(bytes: Uint8Array): GossipUpdate | undefined {
-  const { board, update } = fieldsOf(bytes);
+  const { board, update } = messageFields(bytes);
   if (typeof board !== 'string' || !isBoardName(board)) return undefined;
   return update instanceof Uint8Array ? { board, update } : undefined;
 }
@@ -89,16 +90,4 @@ export function digestsOf(value: unknown): Digests | undefined {
 
 function isDigest(value: unknown): value is string {
   return typeof value === 'string' && value.length <= DIGEST_CHARS_MAX;
-}
-
-function fieldsOf(bytes: Uint8Array): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
-    return typeof value === 'object' && value !== null
-      ? (value as Readonly<Record<string, unknown>>)
-      : {};
-  } catch {
-    // A peer may send anything; what is no CBOR is no message.
-    return {};
-  }
 }

@@ -4,7 +4,7 @@ import { StarlingError } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import { answerOf, defineTool, formOf, revealInvisible } from '../gateway/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../gateway/index.ts';
-import { OPERATOR, keyOf, nameOf } from '../guard/index.ts';
+import { OPERATOR, hasPerson, isSameClient, nameOf } from '../guard/index.ts';
 import type { Approval, Approvals, Principal, CallerRulesLookup, Voter } from '../guard/index.ts';
 import type {
   ApprovalAnswerResult,
@@ -113,19 +113,10 @@ function askTool({ approvals, clock }: ApprovalComponents): BuiltinTool {
   });
 }
 
-/** Where nobody sits who could decide, nobody is asked: a program would fill in the form. */
-function hasPerson(principal: Principal): boolean {
-  return (
-    principal.kind === 'operator' || (principal.kind === 'client' && principal.person === true)
-  );
-}
-
 /** What a client wants itself is not asked of the person through that client. */
 function isOwn(approval: Approval, { principal, session }: BuiltinContext): boolean {
   const isItsSession = approval.session !== undefined && approval.session === session;
-  return (
-    isItsSession || (principal.kind === 'client' && keyOf(approval.principal) === keyOf(principal))
-  );
+  return isItsSession || isSameClient(principal, approval.principal);
 }
 
 function nobodyThere(principal: Principal): StarlingError {

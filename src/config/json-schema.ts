@@ -1,7 +1,8 @@
 /** The config file's JSON Schema (draft 2020-12), generated from the one zod schema. */
 import { z } from 'zod';
 import type { JsonObject } from '../core/index.ts';
-import { fileSchema, mcpServerSchema } from './schema.ts';
+import { fileSchema } from './schema.ts';
+import { mcpServerSchema } from './server-schema.ts';
 
 /** The schema of `starling.json`, for editors and for `config/starling.schema.json`. */
 export function configJsonSchema(): JsonObject {

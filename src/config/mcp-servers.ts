@@ -8,7 +8,7 @@ import type { JsonObject, SecretPiece } from '../core/index.ts';
 import { plainEntry } from './client-entries.ts';
 import { explain } from './problems.ts';
 import type { Problem } from './problems.ts';
-import { mcpServerSchema } from './schema.ts';
+import { mcpServerSchema } from './server-schema.ts';
 import { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
 import type {
   HttpServer,

@@ -1,37 +1,28 @@
 /** The configuration file: its keys, their forms and defaults. The JSON Schema is generated from it. */
-import { isIP } from 'node:net';
 import { z } from 'zod';
-import { BUILTIN_SERVER } from '../core/index.ts';
+import {
+  AUDIENCE,
+  DURATION,
+  LOG_LEVEL,
+  ORIGIN,
+  SCOPE,
+  authority,
+  count,
+  file,
+  flag,
+  ipBlock,
+  listPrefix,
+  listTools,
+  multiaddr,
+  name,
+  text,
+  toolPatterns,
+} from './forms.ts';
+import { mcpServerSchema } from './server-schema.ts';
 
 const MIB = 1024 * 1024;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-
-/** What a node, a mesh and an alias may be called. */
-export const NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,31}$/;
-/** A multiaddr in text; what it may be made of is checked in `addresses.ts`. */
-const MULTIADDR = /^\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^\s]{1,500}$/;
-/** Like `info,gateway=debug`: what `createLogger` of core reads. */
-const LOG_LEVEL =
-  /^([\w:-]+=)?(trace|debug|info|warn|error|silent)(,([\w:-]+=)?(trace|debug|info|warn|error|silent))*$/;
-/** A number of at most six digits and a unit, without blanks. */
-const DURATION = /^[1-9]\d{0,5}[smhd]$/;
-/** What a browser sends as Origin: no path, and no slash at the end. */
-const ORIGIN = /^([a-z][a-z0-9+.-]*:\/\/[^/\s]+|null)$/;
-/** Keys and metadata must not come by plain HTTP, except on this machine. */
-const AUTHORITY =
-  /^(https:\/\/[^\s/?#@]+|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(\/[^\s?#]*)?$/;
-const AUDIENCE = /^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/;
-/** A resource pattern at first sight; the guard, which knows resources, checks the rest. */
-const SCOPE = /^(\*|[a-z]+:[^\s]{1,500})$/;
-const IP_BLOCK_FORM = 'an IP address like 192.0.2.7, or a block like 192.0.2.0/24 or 2001:db8::/32';
-
-/** RFC 6749 §3.3: one scope-token. */
-const OAUTH_SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]{1,256}$/;
-
-/** `*`, or parts between slashes; `**` only as the last one. */
-const TOOL_PATTERN =
-  /^(\*\*?|(?:(?!\*\*)[^/\s])+(\/(?:(?!\*\*)[^/\s])+)*\/(\*\*|(?:(?!\*\*)[^/\s])+))$/;
 
 /** Where a node listens by default. */
 export const LISTEN_DEFAULT: readonly string[] = [
@@ -40,155 +31,6 @@ export const LISTEN_DEFAULT: readonly string[] = [
   '/ip6/::/tcp/4040',
   '/ip6/::/tcp/4041/ws',
 ];
-
-/** Text of a form; `form` in words is the error message, whatever is wrong (see `problems.ts`). */
-const text = (pattern: RegExp, form: string): z.ZodString =>
-  z.string({ error: form }).regex(pattern, form);
-
-const name = text(NAME_PATTERN, '1 to 32 of a-z, 0-9 and -, not starting with -').refine(
-  (value) => value !== BUILTIN_SERVER,
-  `'${BUILTIN_SERVER}' is the name of the built-in server; choose another`,
-);
-const multiaddr = text(MULTIADDR, 'a multiaddr like /ip4/192.0.2.7/tcp/4040');
-const count = z.int().min(1);
-const file = z.string({ error: 'the path of a PEM file' }).min(1, 'the path of a PEM file');
-const authority = text(AUTHORITY, 'a URL that begins with https:// (http:// on loopback only)');
-const ipBlock = z
-  .string({ error: IP_BLOCK_FORM })
-  .refine((value) => isIpBlock(value), `not an address; allowed: ${IP_BLOCK_FORM}`);
-const toolPatterns = z
-  .array(text(TOOL_PATTERN, 'tools as <server>/<tool> or <peer>/<server>/<tool>, with * in a part'))
-  .max(256);
-const listTools = z
-  .enum(['all', 'search'], { error: 'all or search' })
-  .describe(
-    'What a client is listed. `search`: three tools that find, describe and call all others.',
-  );
-const listPrefix = z
-  .enum(['always', 'auto', 'never'], { error: 'always, auto or never' })
-  .describe(
-    'When a tool is called <server>__<tool>. `auto`: our own only where two servers have that tool.',
-  );
-const flag = z.boolean();
-
-/** How the node gets an access token for a server; what is absent is discovered (MCP authorization). */
-const serverOAuthSchema = z
-  .strictObject({
-    grant: z
-      .enum(['authorization_code', 'client_credentials'], {
-        error: 'authorization_code or client_credentials',
-      })
-      .default('authorization_code')
-      .describe(
-        'How the token is got: authorization_code asks in a browser, client_credentials nobody.',
-      ),
-    clientId: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('Id of the client; without it the node registers itself.'),
-    clientSecret: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('Secret of the client, best as ${secret:NAME} or ${VARIABLE}.'),
-    scopes: z
-      .array(text(OAUTH_SCOPE, 'a scope without spaces'))
-      .max(64)
-      .default([])
-      .describe('Scopes to ask for; none: what the server asks for.'),
-    tokenUrl: z.string().optional().describe('Token endpoint, instead of the discovered one.'),
-    callbackPort: z
-      .int()
-      .min(1)
-      .max(65_535)
-      .optional()
-      .describe('Port of the loopback redirect; default any free one.'),
-  })
-  .describe('OAuth 2.1 for a server at a URL; {} discovers everything.');
-
-/** Absolute, or below the home folder; variables are expanded before the check of what is left. */
-const sandboxPaths = (what: string): z.ZodOptional<z.ZodArray<z.ZodString>> =>
-  z.array(z.string().min(1)).max(256).optional().describe(what);
-
-/** What one process of ours may see besides what every sandboxed one may. */
-const sandboxSchema = z
-  .union(
-    [
-      z.boolean(),
-      z.strictObject({
-        write: sandboxPaths(
-          'Only these paths, those of `read` and the system are there; these can be written.',
-        ),
-        read: sandboxPaths(
-          'Only these paths, those of `write` and the system are there; these can be read.',
-        ),
-        network: z.boolean().default(true).describe('False: the process reaches no network.'),
-        reach: sandboxPaths(
-          'Sockets of container engines, service managers and terminals that stay reachable, by path.',
-        ),
-      }),
-    ],
-    { error: 'false, or an object with write, read, network and reach' },
-  )
-  .describe(
-    "How the process is kept from the node's secrets. Default true: their folders and the node's processes are hidden. false: it runs with all rights of the node's user.",
-  );
-
-/** One entry of `mcpServers`, in any of the forms that MCP clients use. */
-export const mcpServerSchema = z
-  .strictObject({
-    type: z
-      .string()
-      .optional()
-      .describe('`stdio`, `http` or `sse`; guessed from `command` or `url`.'),
-    transport: z.string().optional().describe('Another word for `type`.'),
-    transportType: z.string().optional().describe('Another word for `type`.'),
-    command: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('Program to run; found on PATH, never by a shell.'),
-    args: z.array(z.string()).optional().describe('Arguments of the program, as they are.'),
-    env: z.record(z.string(), z.string()).optional().describe('Added to a small safe environment.'),
-    envFile: z.string().optional().describe('File of KEY=VALUE lines, below `env` in precedence.'),
-    cwd: z.string().optional().describe("Folder that the program runs in; default the node's own."),
-    sandbox: sandboxSchema.optional(),
-    url: z
-      .string()
-      .optional()
-      .describe('Streamable HTTP endpoint; with type sse, that of HTTP+SSE.'),
-    serverUrl: z.string().optional().describe('Another word for `url`.'),
-    httpUrl: z.string().optional().describe('Another word for `url`.'),
-    headers: z
-      .record(z.string(), z.string())
-      .optional()
-      .describe('Headers of every request to the `url`.'),
-    oauth: serverOAuthSchema.optional(),
-    timeout: count
-      .max(DAY_MS)
-      .optional()
-      .describe('Milliseconds a call may take without progress.'),
-    shared: flag.default(false).describe('One upstream session for all callers.'),
-    sessions: z
-      .literal('each', { error: 'each, or nothing' })
-      .optional()
-      .describe(
-        '`each`: a process (or upstream session) of its own for every session of a caller.',
-      ),
-    peerRoots: flag.default(false).describe("Tell the server the roots of peers' clients, too."),
-    idleTimeout: z
-      .int()
-      .min(0)
-      .max(7 * DAY_MS)
-      .default(HOUR_MS / 6)
-      .describe('Milliseconds after which an unused session of the server ends; 0 never.'),
-    disabled: flag.optional().describe('True: the server is left alone.'),
-    enabled: flag.optional().describe('False: another word for `disabled: true`.'),
-  })
-  .describe(
-    '${VAR} and ${VAR:-default} are expanded in command, args, env, url, headers and oauth; ${secret:NAME}, set by `starling secret set NAME`, in env, headers and oauth.clientSecret.',
-  );
 
 const tlsSchema = z.strictObject({
   cert: file.describe('PEM file with the certificate of the HTTP endpoint, and its chain.'),
@@ -235,6 +77,14 @@ export const fileSchema = z.strictObject({
     .default([])
     .describe('Multiaddrs of peers to join through, best ending in /p2p/<PeerId>.'),
   join: z.string().max(16_384).optional().describe('Ticket to join with. It holds a secret.'),
+  knock: z
+    .string()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe(
+      'Mesh of this network whose operator is asked to let us in: its name, its four words, or the multiaddr of a member.',
+    ),
   open: z
     .union([name, flag], { error: 'a name of 1 to 32 of a-z, 0-9 and -, or true or false' })
     .optional()
@@ -468,11 +318,3 @@ export const fileSchema = z.strictObject({
 export type FileConfig = z.output<typeof fileSchema>;
 /** The file's content as somebody writes it. */
 export type FileInput = z.input<typeof fileSchema>;
-
-function isIpBlock(value: string): boolean {
-  const [address = '', bits, ...rest] = value.split('/');
-  const version = isIP(address);
-  if (version === 0 || address.includes('%') || rest.length > 0) return false;
-  if (bits === undefined) return true;
-  return /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
-}

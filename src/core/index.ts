@@ -42,7 +42,7 @@ export { createLoopTurns } from './loop-turns.ts';
 export type { LoopTurns } from './loop-turns.ts';
 export { createSemaphore } from './semaphore.ts';
 export type { Semaphore } from './semaphore.ts';
-export { DURATION, durationMs } from './duration.ts';
+export { DURATION, durationMs, durationText } from './duration.ts';
 export { isCount, isNumber, isObject, isText } from './value-checks.ts';
 export type { Fields } from './value-checks.ts';
 export { parseStrictJson } from './strict-json.ts';

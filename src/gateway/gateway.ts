@@ -1,19 +1,12 @@
 /** The gateway of a node: opens sessions for whoever comes in, by whatever transport. */
-import { createHash } from 'node:crypto';
 import type { Audit } from '../audit/index.ts';
 import type { Config } from '../config/index.ts';
-import {
-  BUILTIN_SERVER,
-  StarlingError,
-  VERSION,
-  messageOf,
-  printable,
-  stopAll,
-} from '../core/index.ts';
+import { VERSION, messageOf, stopAll } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
-import type { Directory, ServerCatalog } from '../directory/index.ts';
+import type { Directory } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
-import type { Approvals, Guard, Principal } from '../guard/index.ts';
+import { hasPerson } from '../guard/index.ts';
+import type { Approvals, Guard } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
@@ -21,7 +14,6 @@ import type { Store } from '../store/index.ts';
 import { createApprovalPrompter } from './clearance/approval-prompter.ts';
 import type { ApprovalPrompter } from './clearance/approval-prompter.ts';
 import { createCertifier } from './clearance/on-behalf-of.ts';
-import type { Certifier } from './clearance/on-behalf-of.ts';
 import { createPeerCatalogs } from './upstreams/peer-catalogs.ts';
 import type { PeerCatalogs } from './upstreams/peer-catalogs.ts';
 import { createClearance } from './clearance/clearance.ts';
@@ -35,9 +27,13 @@ import { createAddressCheck } from './door/origin-check.ts';
 import { isRefusal } from './door/types.ts';
 import type { Door } from './door/types.ts';
 import type { Pins } from './pins/pins.ts';
+import { createCatalogDigest } from './catalog/catalog-digest.ts';
+import type { CatalogDigest } from './catalog/catalog-digest.ts';
 import { createViews } from './catalog/views.ts';
 import { createSearchMode } from './catalog/search/mode.ts';
 import type { Views, ViewSpec } from './catalog/types.ts';
+import { createOpenSessions } from './session/open-sessions.ts';
+import type { OpenSessions } from './session/open-sessions.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
 import type { NodeToken } from './door/token-file.ts';
@@ -48,21 +44,9 @@ import type { PeerTransport } from './transports/libp2p.ts';
 import { createSocketTransport } from './transports/socket.ts';
 import { createTcpTransport } from './transports/tcp.ts';
 import type { TcpTransport } from './transports/tcp.ts';
-import type {
-  Gateway,
-  GatewayEndpoints,
-  ServerChannel,
-  ServerChannelInit,
-  ServerTarget,
-  SessionDoor,
-  UpstreamStatus,
-  Upstreams,
-} from './types.ts';
-import { openPeerChannel } from './upstreams/peer.ts';
-import type { PeerChannelComponents, PeerChannelInit } from './upstreams/peer.ts';
-
-/** Sessions that the operator has besides those that clients may fill. */
-const OPERATOR_SESSIONS = 100;
+import type { Gateway, GatewayEndpoints, SessionDoor, UpstreamStatus, Upstreams } from './types.ts';
+import { createChannelOpener } from './upstreams/channel-opener.ts';
+import type { ChannelOpener } from './upstreams/channel-opener.ts';
 
 /** What the gateway works with. */
 export interface GatewayComponents {
@@ -124,24 +108,16 @@ class NodeGateway implements Gateway {
   readonly #views: Views;
   readonly #clearance: Clearance;
   readonly #search = createSearchMode();
-  readonly #certifier: Certifier;
   readonly #approvalPrompter: ApprovalPrompter;
   readonly #catalogs: PeerCatalogs;
   readonly #peerTransport: PeerTransport;
   readonly #rateLimit: RateLimit;
-  readonly #open = new Map<Session, SessionDoor>();
-  readonly #counts: Record<SessionDoor, number> = { socket: 0, http: 0, tcp: 0, peer: 0 };
-  readonly #catalogListeners = new Set<() => void>();
-  readonly #callerListeners = new Set<(caller: Did) => void>();
-  readonly #presenters = new Set<() => void>();
-  #sessionCount = 0;
+  readonly #sessions: OpenSessions;
+  readonly #digest: CatalogDigest;
+  readonly #channels: ChannelOpener;
   #http: HttpTransport | undefined;
   #tcp: TcpTransport | undefined;
   #socket: ReturnType<typeof createSocketTransport> | undefined;
-  #catalogDigest = '';
-  /** Digests of the catalogs of single servers. */
-  readonly #digests = new WeakMap<ServerCatalog, Buffer>();
-  readonly #upstreamChanged = (): void => this.#compareCatalog();
   readonly #keyRevoked = (credential: string): void => {
     this.#http?.evict(credential);
     this.#tcp?.evict(credential);
@@ -152,18 +128,20 @@ class NodeGateway implements Gateway {
     const isOurs = grants
       .received()
       .some(({ claims }) => grants.successions.follows(holder, claims.aud));
-    if (isOurs) for (const present of this.#presenters) present();
-    for (const session of this.#open.keys()) {
-      const { principal } = session;
-      if (principal.kind === 'agent' && principal.did === holder) session.recheck();
-    }
+    if (isOurs) this.#channels.present();
+    this.#sessions.recheckAgent(holder);
   };
 
   constructor(components: GatewayComponents, init: GatewayInit) {
     this.#components = components;
     this.#init = init;
+    this.#sessions = createOpenSessions(components.logger, init.limits.sessions);
+    this.#digest = createCatalogDigest(components.upstreams);
     this.#rateLimit = createRateLimit(components.clock, init.limits.requestsPerSecond);
-    this.#certifier = createCertifier(components);
+    this.#channels = createChannelOpener(
+      { ...components, certifier: createCertifier(components) },
+      { self: init.name, limits: init.limits },
+    );
     this.#clearance = createClearance(
       { ...components, logger: components.logger.child('clearance') },
       { self: init.name },
@@ -179,22 +157,18 @@ class NodeGateway implements Gateway {
     this.#catalogs = createPeerCatalogs({
       changesTooOften: (peer) => components.network.report(peer, 'catalogs'),
       ...components,
-      open: (peer, notification) =>
-        openPeerChannel(this.#peerChannelComponents(), this.#peerChannelInit(), peer, {
-          notification,
-        }),
+      open: (peer, notification) => this.#channels.toPeer(peer, notification),
       logger: components.logger.child('catalogs'),
     });
     this.#peerTransport = createPeerTransport(
       {
         ...components,
         open: (opening) => this.#session('peer', { ...opening, isLimited: true }),
-        ended: (session) => this.#forget(session),
+        ended: (session) => this.#sessions.forget(session),
         logger: components.logger.child('libp2p'),
       },
       { messageBytes: init.limits.messageBytes },
     );
-    components.upstreams.events.on('change', this.#upstreamChanged);
   }
 
   endpoints(): GatewayEndpoints {
@@ -210,15 +184,18 @@ class NodeGateway implements Gateway {
 
   recheck(): void {
     this.#views.refresh();
-    for (const session of this.#open.keys()) session.recheck();
+    this.#sessions.recheck();
   }
 
   upstreams(): readonly UpstreamStatus[] {
     return this.#components.upstreams.all().map((upstream) => upstream.status());
   }
 
-  settled(): Promise<void> {
-    return this.#components.upstreams.settled();
+  async settled(): Promise<void> {
+    const { upstreams, pins } = this.#components;
+    await upstreams.settled();
+    // What they listed is offered once its pins are on disk.
+    await pins.keeping();
   }
 
   async configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<void> {
@@ -227,35 +204,27 @@ class NodeGateway implements Gateway {
   }
 
   serves(caller: Did): boolean {
-    for (const { principal } of this.#open.keys()) {
-      if (principal.kind === 'agent' && principal.did === caller) return true;
-    }
-    return false;
+    return this.#sessions.serves(caller);
   }
 
   onCaller(listener: (caller: Did) => void): () => void {
-    this.#callerListeners.add(listener);
-    return () => this.#callerListeners.delete(listener);
+    return this.#sessions.onCaller(listener);
   }
 
   catalogDigest(): string {
-    if (this.#catalogDigest === '') this.#catalogDigest = this.#digest();
-    return this.#catalogDigest;
+    return this.#digest.current();
   }
 
   onCatalogChange(listener: () => void): () => void {
-    this.#catalogListeners.add(listener);
-    return () => this.#catalogListeners.delete(listener);
+    return this.#digest.onChange(listener);
   }
 
   load(): number {
-    let sum = 0;
-    for (const session of this.#open.keys()) sum += session.inFlight;
-    return sum;
+    return this.#sessions.load();
   }
 
   sessions(): Readonly<Record<SessionDoor, number>> {
-    return { ...this.#counts };
+    return this.#sessions.counts();
   }
 
   async start(): Promise<void> {
@@ -273,7 +242,7 @@ class NodeGateway implements Gateway {
       {
         principalOf: (as) => this.#components.clients.principalOf(as),
         open: (principal, push) => this.#session('socket', { principal, push }),
-        ended: (session) => this.#forget(session),
+        ended: (session) => this.#sessions.forget(session),
         clock,
         logger: logger.child('socket'),
       },
@@ -308,14 +277,13 @@ class NodeGateway implements Gateway {
 
   /** Once nobody comes in any more: sessions, and then the servers that they use. */
   async #stopInside(): Promise<void> {
-    for (const session of this.#open.keys()) session.end();
-    this.#open.clear();
+    this.#sessions.end();
     const { upstreams } = this.#components;
     try {
       await upstreams.stop();
     } finally {
       this.#views.stop();
-      upstreams.events.off('change', this.#upstreamChanged);
+      this.#digest.stop();
     }
   }
 
@@ -341,7 +309,7 @@ class NodeGateway implements Gateway {
             isLimited: opening.isLongLived === true,
             push: (message) => opening.push(message),
           }),
-        ended: (session) => this.#forget(session),
+        ended: (session) => this.#sessions.forget(session),
         exists: (spec) => this.#views.exists(spec),
         unready: () => this.#unready(),
         clock,
@@ -368,7 +336,7 @@ class NodeGateway implements Gateway {
         },
         nobody: this.#components.clients.tcp,
         open: (principal, push) => this.#session('tcp', { principal, push, isLimited: true }),
-        ended: (session) => this.#forget(session),
+        ended: (session) => this.#sessions.forget(session),
         clock,
         logger: logger.child('tcp'),
       },
@@ -382,23 +350,14 @@ class NodeGateway implements Gateway {
 
   #session(door: SessionDoor, { spec, isLimited = false, ...own }: NewSession): Session {
     const { limits, name } = this.#init;
-    // By door, so that neither peers nor forgetful clients can lock the operator out.
-    const isOwn = door === 'socket' && own.principal.kind === 'operator';
-    if (this.#counts[door] >= limits.sessions + (isOwn ? OPERATOR_SESSIONS : 0)) {
-      throw new StarlingError(
-        'STARLING_LIMIT_EXCEEDED',
-        `${limits.sessions} ${door} sessions are open (limits.sessions)`,
-        { hint: 'close some, or try again later', data: { limit: 'limits.sessions' } },
-      );
-    }
+    this.#sessions.checkRoom(door, own.principal);
     const { clock, logger } = this.#components;
-    this.#sessionCount += 1;
-    const caller = `session:${this.#sessionCount}`;
+    const caller = this.#sessions.nextId();
     const session = createSession(
       {
         ...own,
         views: this.#views,
-        channels: { open: (target, needs) => this.#openChannel(target, needs) },
+        channels: this.#channels,
         clearance: this.#clearance,
         search: this.#search,
         ...(hasPerson(own.principal)
@@ -416,102 +375,9 @@ class NodeGateway implements Gateway {
         self: name,
       },
     );
-    this.#open.set(session, door);
-    this.#counts[door] += 1;
-    const { principal } = own;
-    if (principal.kind === 'agent') this.#tellCaller(principal.did);
+    this.#sessions.add(session, door);
     return session;
   }
-
-  /** A listener that throws must not keep the caller out: nobody would end the session then. */
-  #tellCaller(caller: Did): void {
-    for (const listener of this.#callerListeners) {
-      try {
-        listener(caller);
-      } catch (error) {
-        this.#components.logger.error({ error: messageOf(error) }, 'a listener to callers threw');
-      }
-    }
-  }
-
-  #forget(session: Session): void {
-    const door = this.#open.get(session);
-    if (door === undefined) return;
-    this.#open.delete(session);
-    this.#counts[door] -= 1;
-  }
-
-  /** A session's channel to a server: here, or at the peer that owns it. */
-  #openChannel(
-    target: ServerTarget,
-    needs: ServerChannelInit,
-  ): ServerChannel | Promise<ServerChannel> {
-    const { server, peer } = target;
-    if (peer !== undefined) {
-      const { client, listener } = needs;
-      return openPeerChannel(this.#peerChannelComponents(), this.#peerChannelInit(), peer, {
-        ...listener,
-        server,
-        client,
-        certificate: this.#certifier.certify(needs.principal),
-      });
-    }
-    const upstream = this.#components.upstreams.get(server);
-    if (upstream !== undefined) return upstream.open(needs);
-    throw new StarlingError(
-      'STARLING_UPSTREAM_UNAVAILABLE',
-      `${this.#init.name} has no server '${printable(server)}'`,
-      { hint: 'see what there is: starling status', data: { server: server.slice(0, 64) } },
-    );
-  }
-
-  #peerChannelComponents(): PeerChannelComponents {
-    const { network, membership, grants, clock, logger } = this.#components;
-    return {
-      network,
-      membership,
-      grants,
-      presenters: this.#presenters,
-      clock,
-      logger: logger.child('channel'),
-    };
-  }
-
-  #peerChannelInit(): PeerChannelInit {
-    const { messageBytes, callTimeoutMs, callTotalMs, callsPerSession } = this.#init.limits;
-    return { messageBytes, callTimeoutMs, callTotalMs, callsMax: callsPerSession };
-  }
-
-  #digest(): string {
-    const hash = createHash('sha256');
-    for (const upstream of this.#components.upstreams.all()) {
-      if (upstream.server !== BUILTIN_SERVER) hash.update(this.#digestOf(upstream.catalog()));
-    }
-    return hash.digest('hex').slice(0, 16);
-  }
-
-  /** Made once for each catalog: they are large, and seldom change. */
-  #digestOf(catalog: ServerCatalog): Buffer {
-    const known = this.#digests.get(catalog);
-    if (known !== undefined) return known;
-    const digest = createHash('sha256').update(JSON.stringify(catalog)).digest();
-    this.#digests.set(catalog, digest);
-    return digest;
-  }
-
-  #compareCatalog(): void {
-    const digest = this.#digest();
-    if (digest === this.#catalogDigest) return;
-    this.#catalogDigest = digest;
-    for (const listener of this.#catalogListeners) listener();
-  }
-}
-
-/** True where the person who owns the node sits before whoever calls. */
-function hasPerson(principal: Principal): boolean {
-  return (
-    principal.kind === 'operator' || (principal.kind === 'client' && principal.person === true)
-  );
 }
 
 function serverInfoOf(name: string): JsonObject {

@@ -52,5 +52,5 @@ export type {
   Principal,
   WantedFacts,
 } from './types.ts';
-export { OPERATOR, behalfOf, keyOf, nameOf } from './principal-names.ts';
+export { OPERATOR, behalfOf, hasPerson, isSameClient, keyOf, nameOf } from './principal-names.ts';
 export type { MeshFacts, Zone } from './principal-names.ts';

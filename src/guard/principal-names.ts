@@ -77,6 +77,18 @@ export function keyOf(principal: Principal): string {
   return namesOf(principal)[0] ?? principal.kind;
 }
 
+/** True where both are the same MCP client, by whatever session. */
+export function isSameClient(one: Principal, other: Principal): boolean {
+  return one.kind === 'client' && keyOf(one) === keyOf(other);
+}
+
+/** True where the person who owns the node sits before whoever calls: elsewhere a program would fill in a form. */
+export function hasPerson(principal: Principal): boolean {
+  return (
+    principal.kind === 'operator' || (principal.kind === 'client' && principal.person === true)
+  );
+}
+
 /** For whom a peer says that it calls, as the audit log has it: a did, or a name that its node gave. */
 export function behalfOf(principal: Principal): string | undefined {
   if (principal.kind !== 'peer' || principal.onBehalfOf === undefined) return undefined;

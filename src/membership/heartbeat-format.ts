@@ -1,7 +1,8 @@
 /** The heartbeat on the wire: deterministic CBOR, bounded, and every field checked on the way in. */
-import { decode, encode } from 'cborg';
+import { encode } from 'cborg';
 import { isCount, isText } from '../core/index.ts';
 import { isAlias } from './aliases.ts';
+import { messageFields } from '../network/index.ts';
 import type { Presence } from './types.ts';
 
 /** One heartbeat. */
@@ -50,8 +51,8 @@ export function encodeHeartbeat(heartbeat: Heartbeat): Uint8Array {
 
 /** Decodes a heartbeat; undefined when it is none. Never throws. */
 export function decodeHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
-  const fields = decodeMap(bytes);
-  if (fields === undefined || fields['v'] !== VERSION) return undefined;
+  const fields = messageFields(bytes);
+  if (fields['v'] !== VERSION) return undefined;
   const { inc, seq, status, records, name, version, addrs, load, catalog, boards } = fields;
   if (!isCount(inc) || !isCount(seq) || !isCount(load)) return undefined;
   if (status !== 'up' && status !== 'leaving') return undefined;
@@ -80,18 +81,6 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
       ...(standing === undefined ? {} : { audit: standing }),
     },
   };
-}
-
-function decodeMap(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Readonly<Record<string, unknown>>)
-      : undefined;
-  } catch {
-    // Anything may come from a peer; what is no CBOR is no heartbeat.
-    return undefined;
-  }
 }
 
 function readDigests(boards: unknown): Readonly<Record<string, string>> | undefined {

@@ -2,10 +2,10 @@
  * Asking others about a peer that we have lost: `/starling/probe/1`, in the manner of SWIM's indirect
  * probe (Das et al., "SWIM", DSN 2002, §4.1). One question, one answer, both CBOR.
  */
-import { decode, encode } from 'cborg';
+import { encode } from 'cborg';
 import { StarlingError, messageOf, withDeadline } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
-import { createMessageStream } from '../network/index.ts';
+import { createMessageStream, messageFields } from '../network/index.ts';
 import type { Network, PeerStream } from '../network/index.ts';
 
 const PROTOCOL = '/starling/probe/1';
@@ -85,22 +85,11 @@ export function createIndirectProbe({
   };
 }
 
-function fieldOf(bytes: Uint8Array, name: string): unknown {
-  try {
-    const value: unknown = decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
-    if (typeof value !== 'object' || value === null) return undefined;
-    return Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
-  } catch {
-    // Hostile or damaged: the same as no answer.
-    return undefined;
-  }
-}
-
 function textOf(bytes: Uint8Array, name: string): string {
-  const value = fieldOf(bytes, name);
+  const value = messageFields(bytes)[name];
   return typeof value === 'string' ? value : '';
 }
 
 function isConnected(bytes: Uint8Array): boolean {
-  return fieldOf(bytes, 'connected') === true;
+  return messageFields(bytes)['connected'] === true;
 }

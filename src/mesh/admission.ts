@@ -125,7 +125,7 @@ class TicketAdmission implements MeshAdmission {
     const { ownMesh, clock, identity } = this.#components;
     const ticket = parseTicket(text);
     const isOther = ownMesh.mesh() !== undefined && ownMesh.mesh()?.id !== ticket.mesh;
-    if (isOther && !ownMesh.isAlone() && ownMesh.ended() === undefined) {
+    if (isOther && !ownMesh.mayGo()) {
       ownMesh.requireSame(ticket.mesh, ticket.name);
     }
     // A service keeps its ticket in its settings: a member has no more use for it, however old it is.

@@ -2,9 +2,11 @@
 import type { Config } from '../config/index.ts';
 import { StarlingError, withDeadline } from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
+import type { Identity } from '../identity/index.ts';
 import { askMesh } from '../network/index.ts';
 import type { Transport } from '../network/index.ts';
 import type { MayMove, MeshAdmission } from './admission.ts';
+import { knockAt } from './knock.ts';
 import { describeEnd, membershipEnded } from './membership-end.ts';
 import type { OwnMesh } from './mesh.ts';
 
@@ -20,6 +22,7 @@ export interface ChooseMeshComponents {
   readonly ownMesh: OwnMesh;
   readonly admission: MeshAdmission;
   readonly config: Config;
+  readonly identity: Identity;
   readonly clock: Clock;
   /** Hears in short sentences what is waited for. */
   readonly progress: (line: string) => void;
@@ -44,6 +47,9 @@ export async function chooseMesh(components: ChooseMeshComponents): Promise<read
     } catch (error) {
       throw endOr(error, components);
     }
+  }
+  if (config.knock !== undefined) {
+    return [...(await enterByKnock(components, config.knock)), ...config.bootstrap];
   }
   requireNotEnded(components);
   if (config.open !== undefined) await ownMesh.enterOpen(config.open);
@@ -76,6 +82,32 @@ export function endOr(
     return end;
   }
   return error;
+}
+
+/** Asks the operator of a member. A node that is let in already asks nobody: services keep their options. */
+async function enterByKnock(
+  components: ChooseMeshComponents,
+  mesh: string,
+): Promise<readonly string[]> {
+  const { admission, clock, config, identity, mayMove, ownMesh, progress, transports } = components;
+  const own = ownMesh.isMember() ? ownMesh.mesh() : undefined;
+  if (own !== undefined && (own.name === mesh || own.fingerprint === mesh.replaceAll('-', ' '))) {
+    return [];
+  }
+  const { mdns, name } = config;
+  const ticket = await knockAt(
+    {
+      identity,
+      clock,
+      progress,
+      transports,
+      mayEnter(found) {
+        if (!ownMesh.mayGo()) ownMesh.requireSame(found.mesh, found.meshName);
+      },
+    },
+    { mesh, name, mdns },
+  );
+  return admission.takeTicket(ticket, mayMove);
 }
 
 /** Asks the peers at the bootstrap addresses which mesh theirs is; an open one is entered. */

@@ -1,8 +1,9 @@
 /** What members say to each other of a ticket that was shown, on `/starling/invite/1`: CBOR, bounded. */
-import { decode, encode } from 'cborg';
+import { encode } from 'cborg';
 import { isText } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
 import { parseDid } from '../identity/index.ts';
+import { messageFields } from '../network/index.ts';
 
 const CODE_MAX = 64;
 const REASON_MAX = 1024;
@@ -33,7 +34,7 @@ export function encodeInviteQuestion({ key, newcomer }: InviteQuestion): Uint8Ar
 
 /** Decodes a question; undefined when it is none. Never throws. */
 export function decodeInviteQuestion(bytes: Uint8Array): InviteQuestion | undefined {
-  const { key, newcomer } = fieldsOf(bytes);
+  const { key, newcomer } = messageFields(bytes);
   try {
     return { key: parseDid(String(key)), newcomer: parseDid(String(newcomer)) };
   } catch {
@@ -51,7 +52,7 @@ export function encodeInviteAnswer(answer: InviteAnswer): Uint8Array {
 
 /** Decodes an answer; undefined when it is none. Never throws. */
 export function decodeInviteAnswer(bytes: Uint8Array): InviteAnswer | undefined {
-  const { ok, invite, spent, code, reason } = fieldsOf(bytes);
+  const { ok, invite, spent, code, reason } = messageFields(bytes);
   if (ok === true && isText(invite, JWS_MAX) && isText(spent, JWS_MAX)) {
     return { ok, invite, spent };
   }
@@ -59,16 +60,4 @@ export function decodeInviteAnswer(bytes: Uint8Array): InviteAnswer | undefined 
     return { ok, code, reason };
   }
   return undefined;
-}
-
-function fieldsOf(bytes: Uint8Array): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
-    return typeof value === 'object' && value !== null
-      ? (value as Readonly<Record<string, unknown>>)
-      : {};
-  } catch {
-    // Anything may come from a peer; what is no CBOR says nothing.
-    return {};
-  }
 }

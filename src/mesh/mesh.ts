@@ -74,6 +74,8 @@ export interface OwnMesh {
   enterOpen(name: string): Promise<void>;
   /** True when this node holds the mesh's key, and no other node was ever a member as far as it knows. */
   isAlone(): boolean;
+  /** True when it may go over to another mesh: it is alone in its own, or was put out of it. */
+  mayGo(): boolean;
   /** How this node's membership was ended; undefined while it is a member, and where it never was one. */
   ended(): MembershipEnd | undefined;
   /** That this node is in no other mesh. @throws STARLING_MESH_MISMATCH */
@@ -188,6 +190,10 @@ class KeptMesh implements OwnMesh {
     return this.records()
       .memberships()
       .every(({ claims }) => this.successions.follows(did, claims.aud));
+  }
+
+  mayGo(): boolean {
+    return this.isAlone() || this.ended() !== undefined;
   }
 
   ended(): MembershipEnd | undefined {

@@ -1,5 +1,6 @@
 /** What members say to each other of their records on `/starling/records/1` and by gossip: CBOR, bounded. */
-import { decode, encode } from 'cborg';
+import { encode } from 'cborg';
+import { messageFields } from '../network/index.ts';
 
 /** Names of records in one message: more than any member keeps. */
 const HASHES_MAX = 200_000;
@@ -18,15 +19,7 @@ export function encodeRecordMessage(message: RecordMessage): Uint8Array {
 
 /** Decodes a message; undefined when it is none. Never throws. */
 export function decodeRecordMessage(bytes: Uint8Array): RecordMessage | undefined {
-  let value: unknown;
-  try {
-    value = decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
-  } catch {
-    // Anything may come from a peer; what is no CBOR is no message.
-    return undefined;
-  }
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { t, hashes, jws } = value as Readonly<Record<string, unknown>>;
+  const { t, hashes, jws } = messageFields(bytes);
   if (t === 'have' && isStrings(hashes, HASHES_MAX)) return { t, hashes };
   if (t === 'records' && isStrings(jws, RECORDS_PER_MESSAGE_MAX)) return { t, jws };
   return undefined;

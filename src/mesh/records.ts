@@ -141,6 +141,8 @@ class MeshRecords implements Records {
   readonly #invites: Invites;
   readonly #successionsOf = new Map<Did, number>();
   readonly #listeners = new Set<(jws: string) => void>();
+  /** Invites that the warning is about. */
+  readonly #overused = new Set<string>();
 
   constructor(components: RecordComponents, init: RecordsInit) {
     this.#components = components;
@@ -417,7 +419,9 @@ class MeshRecords implements Records {
     }
     if (verified === undefined) await this.#components.grants.addRevocation(jws);
     this.#set.keep(jws, { kind: 'revocation', signer, exp: claims.exp });
-    if (this.#members.hasId(claims.jti)) this.#members.forgetVerdicts();
+    if (!this.#members.hasId(claims.jti)) return;
+    this.#members.forgetVerdicts();
+    this.#tellOverused();
   }
 
   async #takeSuccession(jws: string): Promise<void> {
@@ -453,22 +457,46 @@ class MeshRecords implements Records {
     }
     return () => {
       let undo = (): void => undefined;
-      this.#set.keep(jws, { kind: 'invite', signer, exp, undo: () => undo() });
+      this.#set.keep(jws, {
+        kind: 'invite',
+        signer,
+        exp,
+        undo: () => {
+          undo();
+          this.#tellOverused();
+        },
+      });
       undo = this.#invites.use(spent);
-      this.#tellOverused(jti);
+      this.#overused.add(jti);
+      this.#tellOverused();
     };
   }
 
   /** Members that were cut off from each other count apart: what came of that is told to people. */
-  #tellOverused(jti: string): void {
-    const users = this.#invites.users(jti);
+  #tellOverused(): void {
+    for (const jti of this.#overused) {
+      if (this.#usersLeft(jti).length <= this.#invites.usesOf(jti)) this.#overused.delete(jti);
+    }
+    const jti = [...this.#overused].at(-1);
+    if (jti === undefined) {
+      this.#components.health?.clear(OVERUSED);
+      return;
+    }
+    const users = this.#usersLeft(jti);
     const uses = this.#invites.usesOf(jti);
-    if (users.length <= uses) return;
     const names = users.slice(0, OVERUSERS_TOLD_MAX).map(peerIdFromDid).join(', ');
     this.#components.health?.raise({
       code: OVERUSED,
       text: `ticket ${jti.slice(0, 8)} was for ${uses} node${uses === 1 ? '' : 's'} and let in ${users.length} (${names}): members that could not hear of each other each let one in`,
       hint: 'if you do not know one of them, put it out, at the member that let it in: starling peers remove <peer>',
+    });
+  }
+
+  /** Who used an invite and was not put out since. Whose membership is still on its way counts. */
+  #usersLeft(jti: string): readonly Did[] {
+    return this.#invites.users(jti).filter((did) => {
+      const current = this.#components.successions.current(did);
+      return !this.#members.isKnown(current) || this.isMember(current);
     });
   }
 

@@ -1,4 +1,5 @@
 /** The network: peers, streams and topics of one mesh, over libp2p. */
+export { messageFields } from './streams/message-fields.ts';
 export { createMessageStream } from './streams/message-stream.ts';
 export { createNetwork } from './network.ts';
 export { askMesh } from './ask-mesh.ts';
@@ -13,12 +14,14 @@ export type {
   HelloAnswer,
   InviteProof,
   KnockingAddress,
+  LanNode,
   MessageStream,
   Misconduct,
   Network,
   NetworkEvents,
   PeerStream,
   Route,
+  StrangerStream,
   Topic,
   Transport,
   TransportListener,

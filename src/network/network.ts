@@ -30,6 +30,7 @@ import type {
   NetworkEvents,
   PeerStream,
   Route,
+  StrangerStream,
   Topic,
 } from './types.ts';
 
@@ -170,6 +171,10 @@ class MeshNetwork implements Network {
     return this.#protocols.handle(protocol, handler);
   }
 
+  handleStrangers(protocol: string, handler: (visit: StrangerStream) => void): () => void {
+    return this.#protocols.handleStrangers(protocol, handler);
+  }
+
   async open(
     peer: PeerId,
     protocol: string,
@@ -200,6 +205,7 @@ class MeshNetwork implements Network {
         onPeerLink: (peer) => this.#emit('peer:link', peer),
         onPeerDisconnect: (peer) => this.#emit('peer:disconnect', peer),
         onDialFailed: (address, error) => this.#emit('dial:failed', address, error),
+        onLanNode: (found) => this.#emit('lan:node', found),
         isInUse: (stream) => this.#protocols.isInUse(stream),
         isDenied: (peer) => this.#isDenied(peer),
       },

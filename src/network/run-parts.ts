@@ -13,7 +13,7 @@ import type { Conduct } from './limits/conduct.ts';
 import type { Doorkeeper } from './limits/doorkeeper.ts';
 import type { RedialTargets } from './dialing/redial-targets.ts';
 import type { Redialer } from './dialing/redialer.ts';
-import type { Admission, Transport } from './types.ts';
+import type { Admission, LanNode, Transport } from './types.ts';
 
 /** What a network is made from. */
 export interface NetworkComponents {
@@ -54,6 +54,8 @@ export interface NetworkRunEvents {
   readonly onPeerLink: (peer: PeerId) => void;
   readonly onPeerDisconnect: (peer: PeerId) => void;
   readonly onDialFailed: (address: string, error: Error) => void;
+  /** Multicast DNS has found a node of whatever mesh. */
+  readonly onLanNode: (found: LanNode) => void;
   /** Whether a stream keeps its connection from being closed as a duplicate. */
   readonly isInUse: (stream: Stream) => boolean;
   /** Whether we closed the peer's connections and it has not been admitted again since. */

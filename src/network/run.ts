@@ -21,6 +21,7 @@ import {
 import { createDialer } from './dialing/dialer.ts';
 import { createGossip } from './gossip/gossip.ts';
 import { createHost } from './host/host.ts';
+import { lanNodeOf } from './host/lan.ts';
 import type { Host } from './host/host.ts';
 import { createLinkUpkeep } from './links/link-upkeep.ts';
 import { createLinks } from './links/links.ts';
@@ -127,6 +128,10 @@ async function buildRun(
     },
     announceFilter: (addresses) => announcedAddresses(addresses, ephemeral),
     onLanPeer: (found) => onLanPeer(found),
+    onLanNode: (found) => {
+      const node = lanNodeOf(found);
+      if (node !== undefined && node.peer !== self) events.onLanNode(node);
+    },
   });
   const { node } = host;
   const service = node.services.pubsub;

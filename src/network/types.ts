@@ -180,6 +180,24 @@ export interface KnockingAddress {
   readonly turnedAway: number;
 }
 
+/** A node that multicast DNS has found: what it says of itself, unproven. */
+export interface LanNode {
+  readonly peer: PeerId;
+  /** Multiaddrs, each with `/p2p/<peer>`. */
+  readonly addresses: readonly string[];
+}
+
+/** A stream of somebody who need not be admitted. */
+export interface StrangerStream {
+  readonly stream: PeerStream;
+  /** Where the stranger is, as people write it: an IP address, or the whole multiaddr where it has none. */
+  readonly address: string;
+  /** True for an address of this machine or of a private network, without a relay on the way. */
+  readonly isLocal: boolean;
+  /** That this connection ends is not held against its address. */
+  excuse(): void;
+}
+
 /** Events of the network. */
 export interface NetworkEvents {
   /** The first connection to a peer is admitted. */
@@ -192,6 +210,8 @@ export interface NetworkEvents {
   'peer:conduct': [peer: PeerId, report: ConductReport | undefined];
   /** We dialled `address` and it failed or refused us; `error` has the reason. */
   'dial:failed': [address: string, error: Error];
+  /** Multicast DNS has found a node of whatever mesh; told again and again. */
+  'lan:node': [found: LanNode];
 }
 
 /** The network of one mesh. */
@@ -231,6 +251,8 @@ export interface Network extends Startable {
   ping(peer: PeerId, options: { readonly signal: AbortSignal }): Promise<number>;
   /** Accepts streams of `protocol` from admitted peers. Returns a function that stops it. */
   handle(protocol: string, handler: (stream: PeerStream) => void): () => void;
+  /** Accepts streams of `protocol` from anybody, admitted or not. Returns a function that stops it. */
+  handleStrangers(protocol: string, handler: (visit: StrangerStream) => void): () => void;
   /** Opens a stream to an admitted or known peer. @throws STARLING_PEER_UNREACHABLE */
   open(
     peer: PeerId,

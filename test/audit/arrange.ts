@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { createAudit } from '../../src/audit/index.ts';
 import type { Audit, AuditLogInit, Checkpoint } from '../../src/audit/index.ts';
 import type { OpenSegment } from '../../src/audit/segment-writer.ts';
@@ -11,12 +11,6 @@ import type { Clock, Health } from '../../src/core/index.ts';
 import { NODE, decision } from './arrange-entries.ts';
 
 export { NODE, decision };
-
-const cleanups: (() => Promise<void>)[] = [];
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
 
 export interface Bench {
   readonly audit: Audit;
@@ -31,9 +25,10 @@ export interface BenchInit extends Partial<AuditLogInit> {
   readonly openSegment?: OpenSegment;
 }
 
+/** A folder, which ends with the test. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-audit-'));
-  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
@@ -54,7 +49,7 @@ export async function startAudit(init: BenchInit = {}): Promise<Bench> {
   const told: Checkpoint[] = [];
   audit.events.on('checkpoint', (checkpoint) => told.push(checkpoint));
   await audit.start();
-  cleanups.push(() => audit.stop());
+  onTestFinished(() => audit.stop());
   return { audit, folder, health, told };
 }
 

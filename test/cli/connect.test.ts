@@ -63,6 +63,11 @@ it.each<[ClientId, string, string]>([
   ['cursor', '.cursor/mcp.json', 'mcpServers'],
   ['vscode', '.config/Code/User/mcp.json', 'servers'],
   ['windsurf', '.codeium/windsurf/mcp_config.json', 'mcpServers'],
+  ['cline', '.cline/data/settings/cline_mcp_settings.json', 'mcpServers'],
+  ['gemini-cli', '.gemini/settings.json', 'mcpServers'],
+  ['copilot', '.copilot/mcp-config.json', 'mcpServers'],
+  ['zed', '.config/zed/settings.json', 'context_servers'],
+  ['lm-studio', '.lmstudio/mcp.json', 'mcpServers'],
 ])('%s gets an entry in ~/%s, by absolute paths', async (client, path, key) => {
   const ran = await run('connect', client, '--yes');
   expect(ran.code).toBe(0);
@@ -281,7 +286,7 @@ describe('a client with a name', () => {
     const ran = await run('connect', 'cursor', '--as', 'work', '--yes', '--state', node.stateDir);
     expect(ran).toMatchObject({ code: 0 });
     expect(ran.stdout).toContain('now uses Starling as client:work');
-    expect(await readFile(cursor, 'utf8')).toContain('"mcp", "--as", "work"');
+    expect(await readFile(cursor, 'utf8')).toMatch(/"mcp",\s+"--as",\s+"work"/);
     expect((await node.received('tools/call')).params).toMatchObject({
       name: 'starling__client_connect',
       arguments: { name: 'work', program: 'cursor' },
@@ -310,6 +315,11 @@ describe('a client with a name', () => {
     ['cursor', '.cursor/mcp.json', { url: URL }],
     ['vscode', '.config/Code/User/mcp.json', { type: 'http', url: URL }],
     ['windsurf', '.codeium/windsurf/mcp_config.json', { serverUrl: URL }],
+    ['cline', '.cline/data/settings/cline_mcp_settings.json', { type: 'streamableHttp', url: URL }],
+    ['gemini-cli', '.gemini/settings.json', { httpUrl: URL }],
+    ['copilot', '.copilot/mcp-config.json', { type: 'http', url: URL, tools: ['*'] }],
+    ['zed', '.config/zed/settings.json', { url: URL }],
+    ['lm-studio', '.lmstudio/mcp.json', { url: URL }],
   ])('%s gets URL and key with --http, which nobody is shown', async (client, path, way) => {
     const node = await byTool({ client_connect: { name: client, key: KEY } });
     const args = ['--http', '--yes', '--state', node.stateDir];
@@ -365,6 +375,11 @@ describe('where the clients keep their files', () => {
     ['vscode', 'win32', 'C:\\R/Code/User/mcp.json'],
     ['vscode', 'linux', '/x/Code/User/mcp.json'],
     ['windsurf', 'darwin', '/h/.codeium/windsurf/mcp_config.json'],
+    ['gemini-cli', 'win32', 'C:\\U/.gemini/settings.json'],
+    ['zed', 'darwin', '/h/.config/zed/settings.json'],
+    ['zed', 'linux', '/x/zed/settings.json'],
+    ['zed', 'win32', 'C:\\R/Zed/settings.json'],
+    ['lm-studio', 'darwin', '/h/.lmstudio/mcp.json'],
   ])('%s on %s: %s', (client, platform, path) => {
     const env = { HOME: '/h', USERPROFILE: 'C:\\U', APPDATA: 'C:\\R', XDG_CONFIG_HOME: '/x' };
     expect(knownClient(client).userFile({ env, platform, folder: '/p' })).toBe(path);

@@ -13,6 +13,7 @@ import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import { buildProgram } from '../../src/cli/program.ts';
+import { noteNode } from '../../src/config/known-nodes.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { MemoryNetwork } from '../network/memory-transport.ts';
@@ -47,6 +48,7 @@ beforeAll(async () => {
   await withFiles(root, alice);
   await withoutNode(root);
   await withLogin();
+  await withKnock(root);
   await thatGoOn(root, alice);
   await atTheEnd(alice);
 });
@@ -190,7 +192,6 @@ async function atTheEnd(alice: StarlingNode): Promise<void> {
   const at = ['--state', alice.status().stateDir];
   await run('grant', 'create', 'bob', '--tool', 'plain/*', ...at);
   await keep('peers remove', 'bob', '--reason', 'it was lost', ...at);
-  await keep('members', ...at);
   await keep('leave', '--yes', ...at);
 }
 
@@ -254,12 +255,47 @@ async function withLogin(): Promise<void> {
   await keep('mcp logout', 'far', '--state', node.stateDir);
 }
 
+/** Nodes of this machine, who asks to join one of them, and its service, which is only shown. */
+async function withKnock(root: string): Promise<void> {
+  const home = process.env['HOME'];
+  process.env['HOME'] = root;
+  const peerId = '12D3KooWPT98FXMfDQYavZm66EeVjTqP9Nnehn1gyaydqV8L8BQw';
+  const knock = { name: 'laptop', peerId, fingerprint: 'a b c d', address: '10.0.0.1', at: 1 };
+  const mesh = { name: 'lab', fingerprint: 'e f g h' };
+  const did = 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK';
+  const flags = { isSelf: true, isFounder: true, canInvite: true };
+  const founder = { name: 'alice', peerId, did, state: 'member', since: 1, ...flags };
+  const made = { id: '3f9c2a7e', by: 'alice', isOwn: true, since: 1, expiresAt: 2 };
+  const ticket = { ...made, uses: 2, usedBy: ['bob'], canInvite: true };
+  const node = await startFakeNode({
+    answer: serving({
+      knock_list: { knocks: [knock] },
+      members: {
+        members: [founder, { ...founder, by: 'alice', end: { by: 'alice', at: 1 } }],
+        tickets: [ticket],
+      },
+      knock_answer: { ...knock, admitted: true },
+      status: { name: 'alice', mesh, pid: 1, configFile: join(root, 'starling.json') },
+    }),
+  });
+  cleanups.push(() => node.stop());
+  await noteNode(node.stateDir, process.env);
+  const at = ['--state', node.stateDir];
+  await keep('members', ...at);
+  await keep('members admit', 'laptop', ...at);
+  await keep('members refuse', 'laptop', ...at);
+  await keep('nodes');
+  await keep('service install', '--print', ...at);
+  await keep('service uninstall', '--print', ...at);
+  process.env['HOME'] = home;
+}
+
 /** Those that print a line now and then, until a signal ends them. */
 async function thatGoOn(root: string, alice: StarlingNode): Promise<void> {
   const { stateDir } = alice.status();
   const at = ['--state', stateDir, '--json'];
   const lines = async (words: string, ...args: readonly string[]): Promise<void> => {
-    const started = start([...words.split(' '), ...args]);
+    const started = start([...words.split(' '), ...args], {}, (end) => void cleanups.push(end));
     await started.says('}\n');
     started.child.kill('SIGINT');
     const { stdout } = await started.ended();

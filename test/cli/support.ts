@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterEach, vi } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import { runProgram } from '../../src/cli/program.ts';
 import { startFakeNode } from './fake-node.ts';
 import type { FakeInit, FakeNode } from './fake-node.ts';
@@ -18,21 +18,15 @@ export interface Ran {
   readonly stderr: string;
 }
 
-const cleanups: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
-
 export async function fakeNode(init?: FakeInit): Promise<FakeNode> {
   const node = await startFakeNode(init);
-  cleanups.push(() => node.stop());
+  onTestFinished(() => node.stop());
   return node;
 }
 
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-cli-'));
-  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
@@ -68,16 +62,17 @@ export interface Started {
   readonly ended: () => Promise<Ran>;
 }
 
-/** Starts the built command as a process of its own. */
+/** Starts the built command as a process of its own, which ends with the test, or when `atEnd` says so. */
 export function start(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  atEnd: (end: () => void) => void = onTestFinished,
 ): Started {
   const child = spawn(process.execPath, [CLI, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });
-  cleanups.push(() => child.kill('SIGKILL'));
+  atEnd(() => void child.kill('SIGKILL'));
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

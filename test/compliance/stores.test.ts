@@ -11,22 +11,25 @@ import { KEPT_ROOMS } from './support/kept-rooms.ts';
 import type { KeptRoom, OpenRoom } from './support/kept-rooms.ts';
 
 const CHANGES = 40;
+/** By then all that ends is over and forgotten. */
+const YEAR_MS = 366 * 86_400_000;
 
 /** A room on a disk of its own. */
 interface OnDisk {
   readonly disk: readonly FaultyTable[];
   /** Whether writes go wrong from now on. */
   fail(isFaulty: boolean): void;
-  open(): Promise<KeptRoom>;
+  /** Opens the room, `laterMs` after the first time. */
+  open(laterMs?: number): Promise<KeptRoom>;
 }
 
-function onDisk(openRoom: OpenRoom, fault: Fault, random: () => number): OnDisk {
+function onDisk(openRoom: OpenRoom, fault: Fault, random: () => number, every = 3): OnDisk {
   const rows = new Map<string, ReturnType<typeof memoryTable>>();
   const faulty = new Map<string, FaultyTable>();
   const table = (name: string): Table => {
     const below = rows.get(name) ?? memoryTable();
     rows.set(name, below);
-    const own = faulty.get(name) ?? faultyTable(below, { fault, every: 3, random });
+    const own = faulty.get(name) ?? faultyTable(below, { fault, every, random });
     faulty.set(name, own);
     return own;
   };
@@ -37,7 +40,7 @@ function onDisk(openRoom: OpenRoom, fault: Fault, random: () => number): OnDisk 
     fail(isFaulty) {
       for (const one of faulty.values()) one.isFaulty = isFaulty;
     },
-    open: () => openRoom(table),
+    open: (laterMs = 0) => openRoom(table, laterMs),
   };
 }
 
@@ -100,6 +103,27 @@ describe.each(Object.entries(KEPT_ROOMS))('%s, on a disk that fails', (_name, op
       const seen = await room.seen();
       expect(await (await on.open()).seen()).toEqual(seen);
       await room.close();
+    }
+  });
+
+  it('are all there, and more can be made later, when the room is opened on a disk that refuses all', async () => {
+    for (const laterMs of [0, YEAR_MS]) {
+      const random = seeded(6);
+      const on = onDisk(openRoom, 'refused', random, 1);
+      const room = await on.open();
+      for (let step = 0; step < CHANGES / 2; step += 1) await changes(room, random);
+      const seen = await room.seen();
+      on.fail(true);
+      // After a year what is over has to be forgotten, which the disk refuses as well.
+      const again = await on.open(laterMs);
+      on.fail(false);
+      if (laterMs > 0) continue;
+      expect(await again.seen()).toEqual(seen);
+      let isMade = false;
+      for (let step = 0; step < CHANGES && !isMade; step += 1)
+        isMade = await changes(again, random);
+      expect(isMade).toBe(true);
+      await again.close();
     }
   });
 });

@@ -16,6 +16,8 @@ import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { UNLIMITED } from '../../sim/limits.ts';
 import { MemoryNetwork } from '../network/memory-transport.ts';
+import { openSse, openWebSocket } from '../gateway/hostile/connections.ts';
+import type { Connection } from '../gateway/hostile/connections.ts';
 import { runCli } from '../../sim/process.ts';
 import { CLI, SERVERS } from './support.ts';
 
@@ -299,6 +301,50 @@ describe('a client that means harm', () => {
       const inBatch = await onLines(await open(), [...again, batch], again.length + 50);
       check(inBatch, asked.slice(0, 50));
       expect(await state()).toEqual(before);
+    },
+  );
+
+  /** Sends messages a few at a time, as an event stream takes them; the answers, one to each. */
+  async function asking(
+    connection: Connection,
+    messages: readonly JsonObject[],
+  ): Promise<JsonObject[]> {
+    cleanups.push(() => connection.close());
+    const answers: JsonObject[] = [];
+    for (let at = 0; at < messages.length; at += 40) {
+      const part = messages.slice(at, at + 40);
+      connection.send(part.map((one) => Buffer.from(JSON.stringify(one))));
+      const isAnswered = ({ id }: JsonObject): boolean => answers.some((one) => one['id'] === id);
+      while (!part.every(isAnswered)) {
+        await connection.heard();
+        expect(connection.isClosed).toBe(false);
+        const said = connection.take().map((text) => JSON.parse(text) as JsonObject);
+        answers.push(...said.filter((one) => one['method'] === undefined));
+      }
+    }
+    return answers;
+  }
+
+  it.each([
+    ['WebSocket', openWebSocket],
+    ['HTTP+SSE', openSse],
+  ] as const)(
+    'over %s with a key of every scope reaches nothing that changes rights',
+    async (way, open) => {
+      const { key } = await operator.builtin<{ key: string }>('key_create', {
+        name: `greedy-${way === 'WebSocket' ? 'ws' : 'sse'}`,
+        scopes: ['*', 'tool:starling/**', 'resource:starling/**', 'tool:@*/starling/**'],
+      });
+      const before = await state();
+      const asked = everything();
+      const connection = await open(node.status().endpoints.url ?? '', key);
+      await asking(connection, [INITIALIZE]);
+      const requests = asked.map((one, id) => ({ jsonrpc: '2.0', id, ...one }));
+      check(await asking(connection, requests), asked);
+      const after = await state();
+      for (const [index, one] of before.entries()) {
+        expect(without(after[index])).toBe(without(one));
+      }
     },
   );
 

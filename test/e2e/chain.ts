@@ -22,7 +22,7 @@ export const HEALED_MS = 90_000;
 /** Longest time of one such test. */
 export const TEST_MS = 240_000;
 /** Between two calls of a client that tries again and again. */
-const PAUSE_MS = 20;
+const PAUSE_MS = 50;
 
 /** The three, and what a test does with them. */
 export interface Chain {

@@ -17,8 +17,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { textOf } from '../../sim/client.ts';
 import { runCli } from '../../sim/process.ts';
 import type { NodeProcess } from '../../sim/process.ts';
-import { tokenOf } from './callers.ts';
-import { CLI, SERVERS, startPair, useWorld } from './support.ts';
+import { CLI, SERVERS, json, startPair, useWorld } from './support.ts';
 import { tcpTransport, webSocketTransport } from './transports.ts';
 import { sessionFetch } from '../../sim/session-fetch.ts';
 
@@ -30,6 +29,7 @@ const INFO = { name: 'starling-interop', version: '1.0.0' };
 
 let owner: NodeProcess;
 let guest: NodeProcess;
+/** The key of a client that is attached to the guest. */
 let token = '';
 let origin = '';
 let hello = '';
@@ -51,10 +51,15 @@ beforeAll(async () => {
     },
   };
   ({ owner, guest } = await startPair(world, { mcpServers }, {}, ['--tcp', '0']));
-  token = await tokenOf(guest);
+  token = await keyOf(guest);
   origin = new URL(guest.up.endpoints.url ?? '').origin;
   headers = { authorization: `Bearer ${token}` };
 });
+
+/** A key that has what clients have. */
+async function keyOf(node: NodeProcess): Promise<string> {
+  return (await json<{ readonly key: string }>(node, 'key', 'create', 'interop')).key;
+}
 
 /** What every client can do, in its own way; a name is that of the owner's server and tool. */
 interface Tools {
@@ -193,7 +198,7 @@ describe.concurrent('the official SDK', { timeout: TIMEOUT_MS }, () => {
   });
 
   it('at the path of a server of the node itself', async () => {
-    const requestInit = { headers: { authorization: `Bearer ${await tokenOf(owner)}` } };
+    const requestInit = { headers: { authorization: `Bearer ${await keyOf(owner)}` } };
     const url = new URL(`${owner.up.endpoints.url}/everything`);
     const client = await sdkClient(
       'legacy',

@@ -149,6 +149,9 @@ export const toolList = (node: NodeProcess): Promise<readonly ToolInfo[]> =>
 
 /** What is awaited comes within seconds; a busy machine may take longer, and only a fault takes so long. */
 const LONGEST_MS = 60_000;
+/** What takes long is asked for less often: each question costs two processes, while others compute. */
+const PAUSE_MIN_MS = 50;
+const PAUSE_MAX_MS = 500;
 
 /** Asks until `enough`, at most `timeoutMs`; fails with the last answer. Returns how long it took. */
 export async function eventually<T>(
@@ -157,14 +160,16 @@ export async function eventually<T>(
   enough: (value: T) => boolean,
   timeoutMs = LONGEST_MS,
 ): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
+  const startedAt = performance.now();
   for (;;) {
     const value = await ask();
     if (enough(value)) return value;
-    if (performance.now() > deadline) {
+    const waitedMs = performance.now() - startedAt;
+    if (waitedMs > timeoutMs) {
       throw new Error(`${what}: not within ${timeoutMs} ms; last: ${JSON.stringify(value)}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const pauseMs = Math.min(PAUSE_MAX_MS, Math.max(PAUSE_MIN_MS, waitedMs / 10));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 

@@ -95,6 +95,12 @@ describe('a ticket', () => {
     // Nobody else comes in by it from now on.
     const third = await newcomer(ticket, clock, 6);
     expect(await meet(third, bob)).toMatchObject({ code: 'STARLING_TICKET_SPENT' });
+    // The member that let it in puts one out: then there are no more than the ticket was for.
+    const given = dave.grants.issued().find(({ claims }) => claims.aud === other.identity.did);
+    const revocation = await dave.grants.revoke(given?.claims.jti ?? '');
+    await dave.mesh.records().add(revocation.jws);
+    await tell(dave, bob);
+    expect(bob.health.warnings()).toEqual([]);
   });
 
   it('for three nodes lets in three, and each of them again', async () => {

@@ -53,6 +53,14 @@ describe('the addresses that a node tells', () => {
     expect(told).toHaveLength(addresses.length);
   });
 
+  it('are none that lead through the loopback of a relay, unless all of the mesh is on one machine', () => {
+    const through = (host: string) => multiaddr(`/ip4/${host}/tcp/4040/p2p/${RELAY}/p2p-circuit`);
+    const hidden = [through('127.0.0.1'), through('192.168.1.9')];
+    expect(inOrderOfUse(hidden, places)).toEqual([through('192.168.1.9')]);
+    const own = multiaddr('/ip4/127.0.0.1/tcp/4040');
+    expect(inOrderOfUse([own, through('127.0.0.1')], places)).toHaveLength(2);
+  });
+
   it('begin with what the operator announces, and with what others have seen, where there is that', () => {
     const more = [...addresses, multiaddr('/ip4/198.51.100.7/tcp/4040')];
     expect(String(inOrderOfUse(more, places)[0])).toBe('/ip4/198.51.100.7/tcp/4040');

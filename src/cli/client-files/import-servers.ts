@@ -7,7 +7,7 @@ import { basename, dirname, sep } from 'node:path';
 import { checkMcpServer } from '../../config/check-server.ts';
 import { plainEntry } from '../../config/client-entries.ts';
 import { serverName, wrongName } from '../../config/mcp-servers.ts';
-import { mcpServerSchema } from '../../config/schema.ts';
+import { mcpServerSchema } from '../../config/server-schema.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { readJsonFile } from './json-file.ts';

@@ -8,7 +8,17 @@ import { nearest } from '../../config/nearest.ts';
 import { StarlingError } from '../../core/errors.ts';
 
 /** What names a client on the command line. */
-export type ClientId = 'claude-desktop' | 'claude-code' | 'cursor' | 'vscode' | 'windsurf';
+export type ClientId =
+  | 'claude-desktop'
+  | 'claude-code'
+  | 'cursor'
+  | 'vscode'
+  | 'windsurf'
+  | 'cline'
+  | 'gemini-cli'
+  | 'copilot'
+  | 'zed'
+  | 'lm-studio';
 
 /** The surroundings that decide where files are. */
 export interface Surroundings {
@@ -23,11 +33,15 @@ export interface McpClient {
   readonly id: ClientId;
   readonly title: string;
   /** Key of the servers in its files. */
-  readonly key: 'mcpServers' | 'servers';
+  readonly key: 'mcpServers' | 'servers' | 'context_servers';
   /** What an entry has besides `command` and `args`. */
-  readonly extra: { readonly type?: 'stdio' };
+  readonly extra: { readonly type?: 'stdio' | 'local'; readonly tools?: readonly string[] };
   /** How its files name a server at a URL; absent where they can't. */
-  readonly http?: { readonly type?: 'http'; readonly url: 'url' | 'serverUrl' };
+  readonly http?: {
+    readonly type?: 'http' | 'streamableHttp';
+    readonly url: 'url' | 'serverUrl' | 'httpUrl';
+    readonly tools?: readonly string[];
+  };
   /** What the person does so that the client sees a change of the file. */
   readonly afterwards: string;
   /** The file of this user. */
@@ -84,6 +98,53 @@ const CLIENTS: readonly McpClient[] = [
     afterwards: 'press Refresh in Windsurf under MCP servers',
     userFile: (around) => join(home(around), '.codeium', 'windsurf', 'mcp_config.json'),
   },
+  {
+    id: 'cline',
+    title: 'Cline',
+    key: 'mcpServers',
+    extra: { type: 'stdio' },
+    http: { type: 'streamableHttp', url: 'url' },
+    afterwards: 'switch it on in Cline under MCP Servers',
+    userFile: (around) =>
+      join(home(around), '.cline', 'data', 'settings', 'cline_mcp_settings.json'),
+  },
+  {
+    id: 'gemini-cli',
+    title: 'Gemini CLI',
+    key: 'mcpServers',
+    extra: {},
+    http: { url: 'httpUrl' },
+    afterwards: 'start Gemini CLI again, and see /mcp there',
+    userFile: (around) => join(home(around), '.gemini', 'settings.json'),
+    projectFile: join('.gemini', 'settings.json'),
+  },
+  {
+    id: 'copilot',
+    title: 'GitHub Copilot CLI',
+    key: 'mcpServers',
+    extra: { type: 'local', tools: ['*'] },
+    http: { type: 'http', url: 'url', tools: ['*'] },
+    afterwards: 'start Copilot again, and see /mcp show there',
+    userFile: (around) => join(home(around), '.copilot', 'mcp-config.json'),
+  },
+  {
+    id: 'zed',
+    title: 'Zed',
+    key: 'context_servers',
+    extra: {},
+    http: { url: 'url' },
+    afterwards: 'see it in Zed in the settings of the Agent Panel',
+    userFile: (around) => join(zedFolder(around), 'settings.json'),
+  },
+  {
+    id: 'lm-studio',
+    title: 'LM Studio',
+    key: 'mcpServers',
+    extra: {},
+    http: { url: 'url' },
+    afterwards: 'switch it on in LM Studio on the Program tab',
+    userFile: (around) => join(home(around), '.lmstudio', 'mcp.json'),
+  },
 ];
 
 /** The names of all clients. */
@@ -129,6 +190,13 @@ function appFolder(around: Surroundings): string {
     default:
       return env['XDG_CONFIG_HOME'] || join(home(around), '.config');
   }
+}
+
+/** Zed has its folder in the same place on macOS as on Linux. */
+function zedFolder(around: Surroundings): string {
+  const { platform } = around;
+  if (platform === 'darwin') return join(home(around), '.config', 'zed');
+  return join(appFolder(around), platform === 'win32' ? 'Zed' : 'zed');
 }
 
 function home({ env, platform }: Surroundings): string {

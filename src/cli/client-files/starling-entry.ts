@@ -10,7 +10,7 @@ export type Way =
   | { readonly kind: 'http'; readonly url: string; readonly key: string };
 
 /** Keys of an entry that say how a server is reached: what an older entry had of them goes. */
-const OF_THE_WAY = ['type', 'url', 'serverUrl', 'headers', 'command', 'args'];
+const OF_THE_WAY = ['type', 'url', 'serverUrl', 'httpUrl', 'headers', 'command', 'args'];
 
 /**
  * The entry for `client`; what its owner added to an older one is kept.
@@ -18,15 +18,15 @@ const OF_THE_WAY = ['type', 'url', 'serverUrl', 'headers', 'command', 'args'];
  */
 export function entryFor(client: McpClient, way: Way, old: JsonObject): JsonObject {
   const kept = Object.fromEntries(Object.entries(old).filter(([key]) => !OF_THE_WAY.includes(key)));
-  if (way.kind === 'stdio') return { ...client.extra, ...kept, ...way.launch };
+  if (way.kind === 'stdio') return { ...(client.extra as JsonObject), ...kept, ...way.launch };
   if (client.http === undefined) {
     throw new StarlingError('STARLING_USAGE', `the file of ${client.title} takes no URL`, {
       hint: `connect it without --http: starling connect ${client.id}`,
     });
   }
-  const { type, url } = client.http;
+  const { url, ...extra } = client.http;
   return {
-    ...(type === undefined ? {} : { type }),
+    ...(extra as JsonObject),
     ...kept,
     [url]: way.url,
     headers: { Authorization: `Bearer ${way.key}` },

@@ -1,7 +1,9 @@
 /** `starling up` */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { loadConfig } from '../../config/index.ts';
 import type { Config, ConfigSources } from '../../config/index.ts';
+import { readAbout } from '../../config/known-nodes.ts';
 import { defaultStateDir } from '../../config/paths.ts';
 import { systemClock } from '../../core/clock.ts';
 import { refuseDebugger } from '../../core/debugger.ts';
@@ -10,6 +12,7 @@ import { createNode } from '../../node.ts';
 import type { StarlingNode } from '../../node.ts';
 import { secretFilesOf } from '../node/secret-files.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
+import { tellOfStrangers } from '../terminal/stranger-lines.ts';
 import { describeStatus } from '../terminal/node-status.ts';
 import { flush, paint, paintTalk, print, printError, safeLine, tell } from '../terminal/output.ts';
 import { passphraseOf } from '../terminal/passphrase.ts';
@@ -19,6 +22,7 @@ import { StarlingError } from '../../core/errors.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import { ask, canAsk } from '../terminal/ask.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
+import { namedStateDir } from '../node/locate-node.ts';
 import type { Progress } from '../terminal/progress.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 import { readStdin } from '../terminal/stdin.ts';
@@ -29,6 +33,7 @@ const INTERRUPTED = 130;
 interface UpOptions extends CommonOptions {
   readonly name?: string;
   readonly join?: string;
+  readonly knock?: string;
   readonly bootstrap?: readonly string[];
   readonly open?: string | true;
   readonly meshName?: string;
@@ -49,10 +54,11 @@ interface UpOptions extends CommonOptions {
 export async function run(options: UpOptions): Promise<number> {
   // The passphrase is taken first, so that no other code and no child process sees it.
   const passphrase = passphraseOf(process.env);
+  const place = await placeOf(options);
   const sources: ConfigSources = {
-    ...(options.config === undefined ? {} : { file: options.config }),
+    ...(place.file === undefined ? {} : { file: place.file }),
     env: process.env,
-    flags: await flagsOf(options),
+    flags: { ...(await flagsOf(options)), ...place.flags },
   };
   const config = await loadConfig(sources);
   refuseDebugger();
@@ -93,6 +99,7 @@ async function live(life: Life): Promise<number> {
     await flush();
     return process.exit(0);
   }
+  tellOfStrangers(node.events, options.json === true);
   node.events.on('dial:failed', (_, error) => {
     // Why this node is not let in is told once, as the error that ends it.
     if (!TOLD_AT_THE_END.includes(codeOf(error))) progress.note(error.message);
@@ -154,6 +161,20 @@ async function mayMove(
   return (await ask(question, ['no', 'yes'])) === 'yes';
 }
 
+/** The state folder and the config file that `--state`, `--node` or `--config` name. */
+async function placeOf(
+  options: UpOptions,
+): Promise<{ readonly file?: string; readonly flags: ConfigSources['flags'] }> {
+  const { config, node = process.env['STARLING_NODE'] } = options;
+  const stateDir = await namedStateDir(options, process.env);
+  if (stateDir === undefined)
+    return { ...(config === undefined ? {} : { file: config }), flags: {} };
+  // A node that is called by its name has the config file that it had.
+  const had = node === undefined ? undefined : (await readAbout(stateDir))?.configFile;
+  const file = config ?? (had !== undefined && existsSync(had) ? had : undefined);
+  return { ...(file === undefined ? {} : { file }), flags: { stateDir } };
+}
+
 /** What the command line says, in the form of the config file. */
 async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
   const http = {
@@ -162,9 +183,9 @@ async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
     ...(options.httpHost === undefined ? {} : { host: options.httpHost }),
   };
   return {
-    ...(options.state === undefined ? {} : { stateDir: options.state }),
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.join === undefined ? {} : { join: await ticketOf(options.join) }),
+    ...(options.knock === undefined ? {} : { knock: options.knock }),
     ...(options.bootstrap === undefined ? {} : { bootstrap: [...options.bootstrap] }),
     ...(options.open === undefined ? {} : { open: options.open }),
     ...(options.meshName === undefined ? {} : { meshName: options.meshName }),
@@ -201,7 +222,7 @@ async function announce(node: StarlingNode, options: UpOptions): Promise<void> {
   const state = stateOption(status.stateDir);
   const words = state.length === 0 ? '' : ` --state ${status.stateDir}`;
   print(`Attach an MCP client: starling connect cursor${words}`);
-  print(`(claude-code, claude-desktop, vscode or windsurf in its place), or by hand:`);
+  print(`(or another: starling connect --help), or by hand:`);
   print(`  ${JSON.stringify({ command: 'starling', args: ['mcp', '--as', '<name>', ...state] })}`);
   print('');
   if (invitation?.reason !== undefined)

@@ -1,4 +1,4 @@
-/** The commands about the other nodes of the mesh: `starling peers`, `members`, `invite` and `leave`. */
+/** The commands about the other nodes of the mesh: `starling peers`, `invite` and `leave`. */
 import type { Command } from 'commander';
 import { action, examples, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
@@ -53,17 +53,6 @@ export function addPeers(program: Command, outcome: Outcome): void {
     )
     .addHelpText('after', examples('starling peers forgive alice'))
     .action(action(outcome, () => import('../commands/peers/forgive.ts')));
-}
-
-/** Adds `starling members`. */
-export function addMembers(program: Command, outcome: Outcome): void {
-  withJson(ofNode(program.command('members')))
-    .summary('show who belongs to the mesh, and open tickets')
-    .description(
-      'Shows who is a member of the mesh, who let each in, who was put out by whom, and the tickets that can still let somebody in.',
-    )
-    .addHelpText('after', examples('starling members', 'starling members --json'))
-    .action(action(outcome, () => import('../commands/members/list.ts')));
 }
 
 /** Adds `starling leave`. */

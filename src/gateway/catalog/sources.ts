@@ -56,7 +56,7 @@ export interface SourcesComponents {
   readonly upstreams: Pick<Upstreams, 'all' | 'get'>;
   readonly directory: Pick<Directory, 'servers' | 'peers'>;
   readonly membership: Pick<Membership, 'peer' | 'byAlias'>;
-  readonly pins: Pick<Pins, 'review'>;
+  readonly pins: Pick<Pins, 'offered'>;
   readonly clearance: Pick<Clearance, 'sees'>;
 }
 
@@ -161,7 +161,7 @@ class PrincipalSources implements Sources {
   /** A server without what is quarantined of it, and with what that is. */
   #reviewed(catalog: ServerCatalog, peer?: PeerView): Source {
     const owner = peer?.peerId ?? '';
-    const { allowed, quarantined } = this.#components.pins.review(owner, catalog.server, catalog);
+    const { allowed, quarantined } = this.#components.pins.offered(owner, catalog.server, catalog);
     const source = { catalog: allowed, ...(peer === undefined ? {} : { peer }) };
     if (quarantined.length === 0) return source;
     const withItems = quarantined.flatMap((one): [string, QuarantinedItem][] => {

@@ -3,6 +3,8 @@ import { EventEmitter } from 'node:events';
 import type { ServerCatalog } from '../../directory/index.ts';
 import type { Directory } from '../../directory/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
+import type { PeerId } from '../../core/index.ts';
+import type { PinOwner } from '../pins/pin-rows.ts';
 import type { Pins } from '../pins/pins.ts';
 import type { Upstreams } from '../types.ts';
 import { isHere } from './sources.ts';
@@ -16,7 +18,7 @@ export interface ViewsComponents extends ViewComponents {
   readonly upstreams: Pick<Upstreams, 'all' | 'get' | 'events'>;
   readonly directory: Pick<Directory, 'servers' | 'peers' | 'events'>;
   readonly membership: Pick<Membership, 'peer' | 'byAlias' | 'events'>;
-  readonly pins: Pick<Pins, 'review' | 'events'>;
+  readonly pins: Pick<Pins, 'review' | 'offered' | 'keeping' | 'events'>;
 }
 
 /** Makes the views of a node. */
@@ -36,7 +38,7 @@ class NodeViews implements Views {
     this.events.setMaxListeners(0);
     components.pins.events.on('change', this.#changed);
     components.upstreams.events.on('change', this.#upstreamChanged);
-    components.directory.events.on('change', this.#changed);
+    components.directory.events.on('change', this.#peerListed);
     components.membership.events.on('change', this.#peerChanged);
   }
 
@@ -68,7 +70,7 @@ class NodeViews implements Views {
     const { pins, upstreams, directory, membership } = this.#components;
     pins.events.off('change', this.#changed);
     upstreams.events.off('change', this.#upstreamChanged);
-    directory.events.off('change', this.#changed);
+    directory.events.off('change', this.#peerListed);
     membership.events.off('change', this.#peerChanged);
     this.events.removeAllListeners();
   }
@@ -84,8 +86,19 @@ class NodeViews implements Views {
     if (catalog !== undefined && this.#catalogs.get(server) === catalog) return;
     if (catalog === undefined) this.#catalogs.delete(server);
     else this.#catalogs.set(server, catalog);
-    this.#changed();
+    this.#listed('', catalog === undefined ? [] : [catalog]);
   };
+
+  readonly #peerListed = (peer: PeerId): void => {
+    this.#listed(peer, this.#components.directory.servers(peer));
+  };
+
+  /** What is seen for the first time is told of once its pins are on disk: the pins say when. */
+  #listed(owner: PinOwner, catalogs: readonly ServerCatalog[]): void {
+    const { pins } = this.#components;
+    for (const catalog of catalogs) pins.review(owner, catalog.server, catalog);
+    if (pins.keeping() === undefined) this.#changed();
+  }
 
   /** Loads are looked at call by call, so that of a heartbeat only these two matter here. */
   readonly #peerChanged = (peer: PeerView, before: PeerView | undefined): void => {

@@ -5,7 +5,7 @@
  */
 import { createSemaphore } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
-import { OPERATOR, keyOf, nameOf } from '../../guard/index.ts';
+import { OPERATOR, isSameClient, nameOf } from '../../guard/index.ts';
 import type { Answerer, Approval, Approvals, Principal } from '../../guard/index.ts';
 import { answerOf, formOf, showsForms } from './approval-form.ts';
 import type { AskableClient } from '../types.ts';
@@ -57,7 +57,8 @@ export function createApprovalPrompter(
         permission: createSemaphore(SHOWN_MAX.permission),
       };
       return approvals.attach(async (approval, signal) => {
-        if (approval.session === client.session || isOwn(approval, principal)) return undefined;
+        const isItsSession = approval.session === client.session;
+        if (isItsSession || isSameClient(principal, approval.principal)) return undefined;
         const queue = queues[approval.kind];
         if (!(await queue.take(signal))) return undefined;
         try {
@@ -68,9 +69,4 @@ export function createApprovalPrompter(
       });
     },
   };
-}
-
-/** True where a client asks for it, by whatever session of its. */
-function isOwn(approval: Approval, principal: Principal): boolean {
-  return principal.kind === 'client' && keyOf(approval.principal) === keyOf(principal);
 }

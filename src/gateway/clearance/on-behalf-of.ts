@@ -3,7 +3,7 @@
  * with a `typ` of its own), once for a session; the owner checks that the certificate is that of the
  * very node at the other end. It is that node's word, for people to read, and widens no right.
  */
-import { StarlingError, isCount, messageOf } from '../../core/index.ts';
+import { StarlingError, durationText, isCount, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Json } from '../../core/index.ts';
 import type { OnBehalfOf, Principal } from '../../guard/index.ts';
 import { decodeJws, encodeJws, parseDid } from '../../identity/index.ts';
@@ -17,7 +17,7 @@ const CERTIFICATE_TYPE = 'starling-behalf+jwt';
 /** Longest life of a certificate. */
 const LIFETIME_MAX_S = 86_400;
 const LIFETIME_S = LIFETIME_MAX_S / 2;
-/** How far the clocks of two nodes may be apart. */
+/** How far after its end a certificate is taken, as clocks are apart. */
 const SKEW_S = 60;
 const NAME_MAX = 128;
 /** Certificates that are kept, so that they need not be signed anew: a signature takes 8 ms. */
@@ -64,14 +64,26 @@ export function createCertifier(components: {
   };
 }
 
+/** Whose certificate is read, and when. */
+export interface CertificateReading {
+  /** The key of the connection. */
+  readonly issuer: Did;
+  readonly nowMs: number;
+  /** How far the issuer's clock is from ours, where heartbeats have told; ms. */
+  readonly clockOffsetMs?: number | undefined;
+}
+
 /**
- * Reads what a peer sent under {@link ON_BEHALF_OF_META}; undefined when it sent nothing. `issuer` is the key
- * of the connection. @throws STARLING_UNAUTHORIZED when the certificate does not hold
+ * Reads what a peer sent under {@link ON_BEHALF_OF_META}; undefined when it sent nothing. A certificate that
+ * is from later than now holds all the same, as grants do: the node at the other end of this very connection
+ * made it, with a clock that is ahead. It is relied on no longer than one that was made now.
+ * @throws STARLING_UNAUTHORIZED when the certificate does not hold
  */
 export function readOnBehalfOf(
   value: Json | undefined,
-  { issuer, nowMs }: { readonly issuer: Did; readonly nowMs: number },
+  reading: CertificateReading,
 ): CertifiedOnBehalfOf | undefined {
+  const { issuer, nowMs } = reading;
   if (value === undefined) return undefined;
   if (typeof value !== 'string') throw refused('format', 'it is not a string');
   const { iss, sub, name, iat, exp } = claimsOf(value, issuer);
@@ -81,9 +93,34 @@ export function readOnBehalfOf(
     throw refused('lifetime', 'it is made for more than 24 hours');
   }
   const nowS = nowMs / 1000;
-  if (iat - SKEW_S > nowS) throw refused('not-yet-valid', 'it is from the future');
-  if (exp + SKEW_S <= nowS) throw refused('expired', 'it has expired');
-  return { onBehalfOf: subjectIn(sub, name), endsAtMs: (exp + SKEW_S) * 1000 };
+  if (iat - LIFETIME_MAX_S > nowS) {
+    throw apart('not-yet-valid', 'it is from the future', (iat - nowS) * 1000, reading);
+  }
+  if (exp + SKEW_S <= nowS) {
+    // A node makes a new one when half of the life of the old one is over.
+    const behindMs = (exp - LIFETIME_S / 2 - nowS) * 1000;
+    throw apart('expired', 'it has expired', behindMs, reading);
+  }
+  const endsAtS = Math.min(exp, nowS + LIFETIME_MAX_S) + SKEW_S;
+  return { onBehalfOf: subjectIn(sub, name), endsAtMs: endsAtS * 1000 };
+}
+
+/** A refusal that comes of two clocks: theirs is at least `leastMs` from ours, by their certificate. */
+function apart(
+  rule: string,
+  why: string,
+  leastMs: number,
+  { clockOffsetMs }: CertificateReading,
+): StarlingError {
+  const told = clockOffsetMs !== undefined && Math.sign(clockOffsetMs) === Math.sign(leastMs);
+  const offsetMs = told ? clockOffsetMs : leastMs;
+  const [theirs, ours] = offsetMs > 0 ? ['ahead of', 'behind'] : ['behind', 'ahead of'];
+  const by = `${told ? '' : 'at least '}${durationText(Math.abs(offsetMs))}`;
+  return refused(
+    rule,
+    `${why}: the clock of the node that calls is ${by} ${theirs} that of the node it calls, which is ${by} ${ours} it`,
+    { hint: 'set the clock of the two that is wrong, best by NTP (timedatectl set-ntp true)' },
+  );
 }
 
 function claimsOf(jws: string, issuer: Did): Readonly<Record<string, unknown>> {
@@ -93,7 +130,7 @@ function claimsOf(jws: string, issuer: Did): Readonly<Record<string, unknown>> {
     return objectOf(decoded.payload as Json);
   } catch (error) {
     const rule = error instanceof StarlingError ? error.data['rule'] : undefined;
-    throw refused(typeof rule === 'string' ? rule : 'format', messageOf(error), error);
+    throw refused(typeof rule === 'string' ? rule : 'format', messageOf(error), { cause: error });
   }
 }
 
@@ -109,7 +146,7 @@ function subjectIn(sub: unknown, name: unknown): OnBehalfOf {
   try {
     return { did: parseDid(String(sub)), ...label };
   } catch (error) {
-    throw refused('claims', 'its sub is no did:key', error);
+    throw refused('claims', 'its sub is no did:key', { cause: error });
   }
 }
 
@@ -125,14 +162,18 @@ function isName(name: string): boolean {
   return name.length > 0 && name.length <= NAME_MAX;
 }
 
-function refused(rule: string, why: string, cause?: unknown): StarlingError {
+function refused(
+  rule: string,
+  why: string,
+  options: { readonly cause?: unknown; readonly hint?: string } = {},
+): StarlingError {
   return new StarlingError(
     'STARLING_UNAUTHORIZED',
     `no session: the certificate of on whose behalf it is does not hold: ${why}`,
     {
-      hint: 'a node certifies for whom it calls by its own key; are the clocks of both machines right?',
+      hint: 'a node certifies for whom it calls by its own key; update the node that calls',
       data: { rule },
-      cause,
+      ...options,
     },
   );
 }

@@ -46,6 +46,8 @@ export interface PinTable {
   write(rows: readonly (readonly [row: PinRow, canonical: string])[]): Promise<void>;
   /** The kept text of a row's definition, which may be cut. */
   text(row: PinRow): Promise<string | undefined>;
+  /** True when all that was asked for is durable. */
+  readonly isWritten: boolean;
   /** Resolves when all is durable that was asked for before. @throws what the table throws */
   flush(): Promise<void>;
   /** Tries to write what is left, and stops trying again. */
@@ -58,26 +60,34 @@ const BATCH_WRITES = 500;
 const RETRY_MS = 5000;
 
 /** Makes the table of pins over a table of the store. */
-export function createPinTable(components: {
+export function createPinTable(components: PinTableComponents): PinTable {
+  return new WritingTable(components);
+}
+
+/** What the table of pins works with. */
+export interface PinTableComponents {
   readonly table: Table;
   readonly clock: Clock;
   readonly logger: Logger;
-}): PinTable {
-  return new WritingTable(components);
+  /** Hears when what the disk had refused is durable after all. */
+  readonly recovered?: () => void;
 }
 
 class WritingTable implements PinTable {
   readonly #table: Table;
   readonly #logger: Logger;
   readonly #scope: Scope;
+  readonly #recovered: () => void;
   readonly #waiting = new Map<string, Write>();
   #writing: Promise<void> | undefined;
   #isArmed = false;
+  #wasRefused = false;
 
-  constructor(components: { table: Table; clock: Clock; logger: Logger }) {
+  constructor(components: PinTableComponents) {
     this.#table = components.table;
     this.#logger = components.logger;
     this.#scope = createScope(components.clock);
+    this.#recovered = components.recovered ?? (() => undefined);
   }
 
   async load(): Promise<readonly PinRow[]> {
@@ -111,6 +121,10 @@ class WritingTable implements PinTable {
     return value === undefined ? undefined : Buffer.from(value).toString('utf8');
   }
 
+  get isWritten(): boolean {
+    return this.#waiting.size === 0;
+  }
+
   async flush(): Promise<void> {
     while (this.#waiting.size > 0) {
       this.#writing ??= this.#writeAll().finally(() => {
@@ -142,7 +156,10 @@ class WritingTable implements PinTable {
   #writeSoon(): void {
     this.#isArmed = false;
     this.flush().catch((error: unknown) => {
-      this.#logger.error({ error: messageOf(error) }, 'pins could not be written; trying again');
+      // A disk that is full refuses each time alike: one line is enough.
+      if (!this.#wasRefused)
+        this.#logger.error({ error: messageOf(error) }, 'pins could not be written; trying again');
+      this.#wasRefused = true;
       this.#isArmed = true;
       this.#scope.after(RETRY_MS, () => this.#writeSoon());
     });
@@ -156,6 +173,9 @@ class WritingTable implements PinTable {
         if (this.#waiting.get(write.key) === write) this.#waiting.delete(write.key);
       }
     }
+    if (!this.#wasRefused) return;
+    this.#wasRefused = false;
+    this.#recovered();
   }
 }
 

@@ -84,6 +84,8 @@ class PinnedServer {
   readonly #init: PinnedServerInit;
   readonly #rows = new Map<string, PinRow>();
   #cases: ReadonlyMap<string, QuarantineCase> = new Map();
+  /** Keys of what was pinned at first sight and may not be on disk yet. */
+  readonly #unkept = new Set<string>();
   /** The review of each list, good for the same object until something is approved. */
   #reviews = new WeakMap<
     Reviewable,
@@ -105,6 +107,21 @@ class PinnedServer {
   /** What is quarantined of the last list, by key. */
   get cases(): ReadonlyMap<string, QuarantineCase> {
     return this.#cases;
+  }
+
+  /** How much was pinned at first sight and may not be on disk yet. */
+  get unkept(): number {
+    return this.#unkept.size;
+  }
+
+  /** All that was pinned is on disk. */
+  kept(): void {
+    this.#unkept.clear();
+  }
+
+  /** `catalog` without what is not on disk yet; the very same object when all is. */
+  withoutUnkept<Catalog extends Reviewable>(catalog: Catalog): Catalog {
+    return this.#unkept.size === 0 ? catalog : without(catalog, this.#unkept);
   }
 
   get isEmpty(): boolean {
@@ -165,7 +182,9 @@ class PinnedServer {
 
   /** Forgets a row. */
   drop(row: PinRow): void {
-    if (!this.#rows.delete(keyOf(row.kind, row.name))) return;
+    const key = keyOf(row.kind, row.name);
+    if (!this.#rows.delete(key)) return;
+    this.#unkept.delete(key);
     this.#components.totals.rows -= 1;
     this.#components.table.drop(row);
   }
@@ -175,6 +194,7 @@ class PinnedServer {
     const rows = [...this.#rows.values()];
     this.#components.totals.rows -= rows.length;
     this.#rows.clear();
+    this.#unkept.clear();
     this.#setCases(new Map());
     return rows;
   }
@@ -231,6 +251,7 @@ class PinnedServer {
     if (room[kind] <= 0) return reason ?? 'new';
     room[kind] -= 1;
     this.#add(this.#rowOf(one, now, reason, twin?.name), definition);
+    if (reason === undefined) this.#unkept.add(one.key);
     return reason;
   }
 
@@ -394,14 +415,22 @@ function withoutQuarantined<Catalog extends Reviewable>(
 ): Review<Catalog> {
   const quarantined = [...cases.values()].map((one) => one.quarantined);
   if (quarantined.length === 0) return { allowed: catalog, quarantined };
-  const isFree = (kind: PinKind, name: string): boolean => !cases.has(keyOf(kind, name));
+  return { allowed: without(catalog, cases), quarantined };
+}
+
+/** `catalog` without the things whose keys are in `keys`. */
+function without<Catalog extends Reviewable>(
+  catalog: Catalog,
+  keys: { has(key: string): boolean },
+): Catalog {
+  const isFree = (kind: PinKind, name: string): boolean => !keys.has(keyOf(kind, name));
   const { instructions: _, ...rest } = catalog;
-  const allowed = {
+  const left = {
     ...(isFree('instructions', INSTRUCTIONS) ? catalog : rest),
     tools: catalog.tools.filter((tool) => isFree('tool', tool.name)),
     prompts: catalog.prompts.filter((prompt) => isFree('prompt', prompt.name)),
   };
-  return { allowed: allowed as unknown as Catalog, quarantined };
+  return left as unknown as Catalog;
 }
 
 function keyOf(kind: PinKind, name: string): string {

@@ -1,7 +1,7 @@
 /**
  * Trust on first use of what servers list. What a server lists at first sight is pinned; what differs
- * later is quarantined until the operator approves it. Whoever lists tools asks `review` and offers
- * only what it allows. The rules are in the README under "Pinned definitions".
+ * later is quarantined until the operator approves it. Whoever lists tools asks `offered`, and offers
+ * only what it allows: what is pinned, and whose pin is on disk. The rules are in the README under "Pinned definitions".
  */
 import { EventEmitter } from 'node:events';
 import { BUILTIN_SERVER, StarlingError, messageOf, printable } from '../../core/index.ts';
@@ -36,7 +36,7 @@ export interface QuarantineEntry extends Quarantined {
 
 /** Events of the pins. */
 export interface PinsEvents {
-  /** Something of this server was approved: review it again. */
+  /** Something of this server was approved, or its pins are on disk now or were refused: review it again. */
   change: [owner: PinOwner, server: string];
   /** The operator approved these of this server. */
   approved: [owner: PinOwner, server: string, names: readonly string[]];
@@ -54,6 +54,17 @@ export interface Pins extends Startable {
     server: string,
     catalog: Catalog,
   ): Review<Catalog>;
+  /** {@link review}, without what was pinned at first sight and is not on disk yet. */
+  offered<Catalog extends Reviewable>(
+    owner: PinOwner,
+    server: string,
+    catalog: Catalog,
+  ): Review<Catalog>;
+  /**
+   * Resolves when the pins that are on their way to the disk are there, or were refused, after the events that
+   * say so; undefined when none is on its way. Never rejects.
+   */
+  keeping(): Promise<void> | undefined;
   /**
    * Accepts what a server offers now under `name` (without it: all that is quarantined of the
    * server), once that is on disk; when the disk refuses, all stays quarantined.
@@ -94,6 +105,8 @@ export interface PinsInit {
 const TOTAL_MAX = 200_000;
 /** Code of the warning that something is quarantined. */
 const WARNING = 'pins-quarantined';
+/** Code of the warning that pins are not on disk, so that what they are of is not offered. */
+const UNKEPT_WARNING = 'pins-unkept';
 
 /** Makes the pins. */
 export function createPins(components: PinsComponents, init: PinsInit): Pins {
@@ -108,6 +121,9 @@ class NodePins implements Pins {
   readonly #servers = new Map<string, PinnedServer>();
   readonly #totals: PinTotals = { rows: 0, quarantined: 0 };
   #isStarted = false;
+  /** Servers with pins that are not on disk yet. */
+  readonly #unkept = new Set<PinnedServer>();
+  #keeping: Promise<void> | undefined;
   /** Ends when the rows of peers with a new key are under that; never rejects. */
   #moving: Promise<void> = Promise.resolve();
   readonly #succeeded = ({ claims }: Succession): void => {
@@ -123,7 +139,7 @@ class NodePins implements Pins {
   constructor(components: PinsComponents, init: PinsInit) {
     this.#components = components;
     this.#init = init;
-    this.#table = createPinTable(components);
+    this.#table = createPinTable({ ...components, recovered: () => this.#settleUnkept(true) });
     this.events.setMaxListeners(0);
   }
 
@@ -158,10 +174,28 @@ class NodePins implements Pins {
     const known = this.#servers.get(serverKey(owner, server))?.reviewed(catalog, now);
     if (known !== undefined) return known as Review<Catalog>;
     if (!isReviewable(catalog)) return { allowed: catalog, quarantined: [] };
-    const review = this.#serverOf(owner, server).review(catalog, now);
+    const pinned = this.#serverOf(owner, server);
+    const before = pinned.unkept;
+    const review = pinned.review(catalog, now);
     this.#trim();
     this.#tellHealth();
+    if (pinned.unkept > before) this.#keep(pinned);
     return review;
+  }
+
+  offered<Catalog extends Reviewable>(
+    owner: PinOwner,
+    server: string,
+    catalog: Catalog,
+  ): Review<Catalog> {
+    const review = this.review(owner, server, catalog);
+    const pinned = this.#servers.get(serverKey(owner, server));
+    if (pinned === undefined || pinned.unkept === 0) return review;
+    return { ...review, allowed: pinned.withoutUnkept(review.allowed) };
+  }
+
+  keeping(): Promise<void> | undefined {
+    return this.#keeping;
   }
 
   async approve(owner: PinOwner, server: string, name?: string): Promise<readonly Quarantined[]> {
@@ -195,6 +229,42 @@ class NodePins implements Pins {
       for (const row of rows) if (row.quarantined === undefined) count += 1;
     }
     return count;
+  }
+
+  /** Brings the pins of a server to the disk, and offers what they are of only then. */
+  #keep(pinned: PinnedServer): void {
+    this.#unkept.add(pinned);
+    this.#keeping ??= this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    try {
+      do await this.#table.flush();
+      while (!this.#table.isWritten);
+      this.#settleUnkept(true);
+    } catch {
+      // The table tries again by itself.
+      this.#settleUnkept(false);
+    }
+  }
+
+  #settleUnkept(areKept: boolean): void {
+    this.#keeping = undefined;
+    const { health } = this.#components;
+    const servers = [...this.#unkept];
+    if (areKept) {
+      health.clear(UNKEPT_WARNING);
+      this.#unkept.clear();
+      for (const pinned of servers) pinned.kept();
+    } else {
+      const count = servers.reduce((sum, { unkept }) => sum + unkept, 0);
+      health.raise({
+        code: UNKEPT_WARNING,
+        text: `${count} definitions were seen for the first time and are not offered, because their pins could not be written`,
+        hint: 'free space on the disk of the state folder; they are offered as soon as their pins are written',
+      });
+    }
+    for (const { owner, server } of servers) this.events.emit('change', owner, server);
   }
 
   #entry(server: PinnedServer, key: string, one: QuarantineCase): QuarantineEntry {

@@ -339,10 +339,11 @@ function behalfIn(
   value: Json | undefined,
   stream: PeerStream,
   issuer: Did,
-  { audit, clock, logger }: PeerTransportComponents,
+  { audit, clock, logger, membership }: PeerTransportComponents,
 ): CertifiedOnBehalfOf | undefined {
   try {
-    return readOnBehalfOf(value, { issuer, nowMs: clock.now() });
+    const { clockOffsetMs } = membership.peer(stream.peer) ?? {};
+    return readOnBehalfOf(value, { issuer, nowMs: clock.now(), clockOffsetMs });
   } catch (error) {
     const reason = messageOf(error);
     logger.info({ peer: stream.peer, error: reason }, 'session of a peer refused');

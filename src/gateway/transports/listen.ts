@@ -1,5 +1,5 @@
-/** Makes a server listen, and says in words what kept it from that. */
-import type { ListenOptions, Server } from 'node:net';
+/** Makes a server listen, says in words what kept it from that, and closes the server. */
+import type { ListenOptions, Server, Socket } from 'node:net';
 import { StarlingError, messageOf } from '../../core/index.ts';
 
 /** How a failure is told. */
@@ -27,4 +27,13 @@ export function listen(server: Server, where: ListenOptions, words: ListenWords)
       resolve();
     });
   });
+}
+
+/** Cuts all connections; resolves when `server` listens no more. */
+export async function close(server: Server, sockets: Iterable<Socket>): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  for (const socket of sockets) socket.destroy();
+  await closed;
 }

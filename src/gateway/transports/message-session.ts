@@ -9,8 +9,8 @@ import type { BatchFrames } from '../wire/batch.ts';
 import { idAtEdge } from '../wire/edge-id.ts';
 import { isFrameId } from '../wire/frame-id.ts';
 import { errorBytes, errorOf, toLine } from '../wire/frame.ts';
-import { readMethodBatch, receiveMethodBatch } from '../wire/method-batch.ts';
-import type { MethodBatch } from '../wire/method-batch.ts';
+import { createMethodBatches, readMethodBatch } from '../wire/method-batch.ts';
+import type { MethodBatch, MethodBatches } from '../wire/method-batch.ts';
 import type { Receiver, Reply } from '../wire/reply.ts';
 import type { Frame, FrameId } from '../types.ts';
 
@@ -37,8 +37,13 @@ export function createSessionDecoder(
   output: LineOutput,
   init: SessionDecoderInit,
 ): LineDecoder {
+  const batches = init.takesMethodBatch === true ? createMethodBatches() : undefined;
+  const taking = {
+    ...(batches === undefined ? {} : { batches }),
+    ...(init.broken === undefined ? {} : { broken: init.broken }),
+  };
   return createLineDecoder(init.messageBytes, {
-    line: (bytes) => receiveBytes(receiver, bytes, output, init),
+    line: (bytes) => receiveBytes(receiver, bytes, output, taking),
     oversize(sizeBytes, head, tail) {
       init.broken?.();
       const error = new StarlingError(
@@ -51,35 +56,43 @@ export function createSessionDecoder(
   });
 }
 
+/** How messages are taken. */
+interface Taking extends Pick<SessionDecoderInit, 'broken'> {
+  /** Where the method `batch` has a list of calls: those of this connection. */
+  readonly batches?: MethodBatches;
+}
+
 /** Gives one message to `receiver`; answers it here when it is none. */
 export function receiveBytes(
   receiver: Receiver,
   bytes: Buffer,
   output: LineOutput,
-  { takesMethodBatch = false, broken }: Partial<SessionDecoderInit> = {},
+  { batches, broken }: Taking = {},
 ): void {
   let incoming: Frame | BatchFrames | MethodBatch;
   try {
-    incoming = (takesMethodBatch ? readMethodBatch(bytes) : undefined) ?? parseIncoming(bytes);
+    incoming = (batches === undefined ? undefined : readMethodBatch(bytes)) ?? parseIncoming(bytes);
   } catch (error) {
     broken?.();
     const { id } = error instanceof StarlingError ? error.data : {};
     output.urgent(errorBytes(isFrameId(id) ? id : null, errorOf(error)));
     return;
   }
-  receiveIncoming(receiver, incoming, output);
+  if (incoming.kind === 'methodBatch') {
+    batches?.receive(receiver, incoming, createLineReply(incoming.id, output));
+  } else if (incoming.kind === 'batch' || batches?.cancelledBy(incoming, receiver) !== true) {
+    receiveIncoming(receiver, incoming, output);
+  }
 }
 
 /** Gives what came as one message to `receiver`; the answer goes to `output`. */
 export function receiveIncoming(
   receiver: Receiver,
-  incoming: Frame | BatchFrames | MethodBatch,
+  incoming: Frame | BatchFrames,
   output: LineOutput,
 ): void {
   if (incoming.kind === 'batch') {
     receiveBatch(receiver, incoming.frames, createLineReply(null, output));
-  } else if (incoming.kind === 'methodBatch') {
-    receiveMethodBatch(receiver, incoming, createLineReply(incoming.id, output));
   } else {
     const id = incoming.kind === 'request' ? incoming.id : null;
     receiver.receive(incoming, createLineReply(id, output));

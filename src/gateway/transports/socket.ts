@@ -18,7 +18,7 @@ import type { Frame } from '../types.ts';
 import { errorBytes, errorOf, resultBytes } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
 import { createSocketOutput, serveLines } from './line-connection.ts';
-import { listen } from './listen.ts';
+import { close, listen } from './listen.ts';
 import type { LineServed } from './line-connection.ts';
 
 const PROBE_TIMEOUT_MS = 1000;
@@ -77,11 +77,7 @@ export function createSocketTransport(
       const stopping = server;
       if (stopping === undefined) return;
       server = undefined;
-      const closed = new Promise<void>((resolve) => {
-        stopping.close(() => resolve());
-      });
-      for (const socket of sockets) socket.destroy();
-      await closed;
+      await close(stopping, sockets);
     },
   };
 }

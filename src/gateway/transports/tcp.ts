@@ -14,7 +14,7 @@ import type { Session } from '../session/types.ts';
 import type { Reply } from '../wire/reply.ts';
 import type { Frame, FrameId, RequestFrame } from '../types.ts';
 import type { Credential } from '../door/types.ts';
-import { listen } from './listen.ts';
+import { close, listen } from './listen.ts';
 import { createLongLivedConnections } from './long-lived.ts';
 import type { LongLivedConnections } from './long-lived.ts';
 import { createSocketOutput, serveLines } from './line-connection.ts';
@@ -123,11 +123,7 @@ export function createTcpTransport(components: TcpComponents, init: TcpInit): Tc
       const stopping = server;
       if (stopping === undefined) return;
       server = undefined;
-      const closed = new Promise<void>((resolve) => {
-        stopping.close(() => resolve());
-      });
-      for (const socket of sockets) socket.destroy();
-      await closed;
+      await close(stopping, sockets);
     },
   };
 }
@@ -237,6 +233,10 @@ class Caller implements LineServed {
     else if (!this.#init.requireToken) this.#open(undefined, clean, reply);
     else if (typeof token === 'string') this.#check(token, clean, reply);
     else reply.final(errorBytes(clean.id, errorOf(this.#unauthorized('a token comes first'))));
+  }
+
+  abandon(key: unknown, reason: string): void {
+    this.#session?.abandon(key, reason);
   }
 
   /** What monitors look for that have no token; MCP wants an empty result, but only within a session. */

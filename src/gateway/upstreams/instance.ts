@@ -216,7 +216,13 @@ function connect(
     return connectStdio({ clock, logger, listener, sandbox, children }, { ...bounds, server });
   }
   const url = { clock, random, logger, listener, credentials };
-  if (server.type === 'sse') return connectSse(url, { ...bounds, server });
+  if (server.type === 'sse') {
+    return connectSse(url, {
+      ...bounds,
+      server,
+      ...(session.renew === undefined ? {} : { renew: session.renew }),
+    });
+  }
   const paramHeaders = (method: string, params: JsonObject): Readonly<Record<string, string>> =>
     components.paramHeaders(method, params);
   return connectHttp(url, { ...bounds, server, ...session, paramHeaders });

@@ -4,13 +4,19 @@
  * taken with its envelope written anew; and of the rest the answer says what is wrong with it, so that whoever waits
  * for it hears at once.
  */
-import { isObject, printable } from '../../core/index.ts';
+import { isObject, messageOf, parseStrictJson, printable } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import type { FrameError, FrameId, ResponseFrame } from '../types.ts';
 import { twinInAnswer } from './envelope.ts';
 import { idText, isFrameId } from './frame-id.ts';
-import { scanSpans } from './json-scan.ts';
+import { placesOf, scanSpans } from './json-scan.ts';
 
+/** Keys of a result by which this node decides what becomes of the call. */
+const RESULT_KEYS = ['resultType', 'inputRequests', 'requestState', 'task', 'taskId'];
+/** Those of them that this node looks into. */
+const LOOKED_INTO = ['inputRequests', 'task'];
+/** Levels of what is looked into. */
+const DEPTH_MAX = 64;
 const INTERNAL = -32603;
 const SHOWN_MAX = 200;
 
@@ -22,13 +28,43 @@ export function readAnswer(value: JsonObject, bytes: Buffer): ResponseFrame {
   if (twin !== undefined) return odd(known, bytes, twin);
   if (value['jsonrpc'] === '2.0' && (known !== null || id === null)) {
     if (error === undefined && known !== null && isObject(result)) {
-      return { kind: 'response', bytes, id: known, result };
+      return readSound(bytes, known, result);
     }
     if (result === undefined && isSoundError(error)) {
       return { kind: 'response', bytes, id: known, error: readError(error) };
     }
   }
   return readOdd(value, bytes, known);
+}
+
+/** An answer in its right form: who waits for it may read the first of two keys, where this node reads the last. */
+function readSound(bytes: Buffer, id: FrameId, result: JsonObject): ResponseFrame {
+  const spans = scanSpans(bytes);
+  if (spans.repeated !== undefined) {
+    return odd(id, bytes, `it has the key "${spans.repeated}" twice`);
+  }
+  const why =
+    spans.result !== undefined && RESULT_KEYS.some((key) => result[key] !== undefined)
+      ? whyTwofold(bytes, spans.result.start)
+      : undefined;
+  if (why !== undefined) return odd(id, bytes, why);
+  return { kind: 'response', bytes, spans, id, result };
+}
+
+/** Why the result at `start` means one thing to this node and may mean another to the caller. */
+function whyTwofold(bytes: Buffer, start: number): string | undefined {
+  const { places, repeated } = placesOf(bytes, start, RESULT_KEYS);
+  if (repeated !== undefined) return `its result has the key "${repeated}" twice`;
+  for (const key of LOOKED_INTO) {
+    const place = places.get(key);
+    if (place === undefined) continue;
+    try {
+      parseStrictJson(bytes.toString('utf8', place.start, place.end), DEPTH_MAX);
+    } catch (error) {
+      return `its "${key}" can't be read in one way: ${messageOf(error)}`;
+    }
+  }
+  return undefined;
 }
 
 /** What an answer that can't be read is, in words. */

@@ -57,7 +57,7 @@ export const ENVELOPE_KEYS = [
 export type EnvelopeKey = (typeof ENVELOPE_KEYS)[number];
 
 /** Methods of MCP, and ours. */
-const METHODS = [
+export const METHODS = [
   'initialize',
   'ping',
   'tools/list',

@@ -12,7 +12,7 @@ import {
   jsonStringAt,
   skipJsonSpace,
 } from '../../core/index.ts';
-import type { EnvelopeLevel, Spans } from '../types.ts';
+import type { EnvelopeLevel, Span, Spans } from '../types.ts';
 import { ENVELOPE_KEYS } from './envelope.ts';
 import type { EnvelopeKey } from './envelope.ts';
 
@@ -77,6 +77,28 @@ export function scanSpans(bytes: Buffer): Spans {
   const spans: Spans = { bytes };
   scanObject(bytes, skipJsonSpace(bytes, 0), TOP, spans);
   return spans;
+}
+
+/** Where the values of `keys` stand in the object at `start`; `repeated` is one of them that comes twice. */
+export function placesOf(
+  bytes: Buffer,
+  start: number,
+  keys: readonly string[],
+): { readonly places: ReadonlyMap<string, Span>; readonly repeated?: string } {
+  const places = new Map<string, Span>();
+  let at = skipJsonSpace(bytes, start + 1);
+  while (at < bytes.length && bytes[at] !== CLOSE_BRACE) {
+    const keyEnd = endOfJsonString(bytes, at);
+    const key = jsonStringAt(bytes, at, keyEnd);
+    at = skipJsonSpace(bytes, keyEnd);
+    if (bytes[at] === COLON) at = skipJsonSpace(bytes, at + 1);
+    const end = endOfJsonValue(bytes, at);
+    if (places.has(key)) return { places, repeated: key };
+    if (keys.includes(key)) places.set(key, { start: at, end });
+    at = skipJsonSpace(bytes, end);
+    if (bytes[at] === COMMA) at = skipJsonSpace(bytes, at + 1);
+  }
+  return { places };
 }
 
 /** Notes what stands in the object at `start`; gives the byte after it. */

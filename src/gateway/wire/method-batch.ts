@@ -6,13 +6,14 @@
 import { StarlingError, isObject } from '../../core/index.ts';
 import type { Json } from '../../core/index.ts';
 import { ALONE, splitBatch } from './batch.ts';
-import { idText } from './frame-id.ts';
-import { RPC, errorBytes, errorOf, parseFrame, spliced } from './frame.ts';
+import { idText, keyOfId } from './frame-id.ts';
+import { RPC, cancelledBy, errorBytes, errorOf, parseFrame, spliced } from './frame.ts';
 import { scanSpans } from './json-scan.ts';
 import type { Receiver, Reply } from './reply.ts';
-import type { FrameId, RequestFrame } from '../types.ts';
+import type { Frame, FrameId, RequestFrame } from '../types.ts';
 
 const METHOD = 'batch';
+const CANCELLED = 'notifications/cancelled';
 const NAME = Buffer.from(`"${METHOD}"`);
 /** Bytes that the answers to one batch may have together. */
 const ANSWERS_BYTES_MAX = 32 * 1024 * 1024;
@@ -45,6 +46,56 @@ export function readMethodBatch(bytes: Buffer): MethodBatch | undefined {
     kind: 'methodBatch',
     id: frame.id,
     calls: members.map((member, at) => callOf(member, at)),
+  };
+}
+
+/** The batches of one connection that are under way. */
+export interface MethodBatches {
+  /** Runs the calls side by side at `receiver`; the one answer goes to `reply`. */
+  receive(receiver: Receiver, batch: MethodBatch, reply: Reply): void;
+  /** Where `frame` cancels a batch, all its calls are given up, and nothing is answered; false where it does not. */
+  cancelledBy(frame: Frame, receiver: Receiver): boolean;
+}
+
+/** Makes the table, empty. */
+export function createMethodBatches(): MethodBatches {
+  const running = new Map<
+    string | number,
+    { readonly calls: MethodBatch['calls']; isOver: boolean }
+  >();
+  return {
+    receive(receiver, batch, reply) {
+      const key = keyOfId(batch.id);
+      if (running.has(key)) {
+        const what = violation(`a request with id ${idText(batch.id)} is under way`);
+        reply.final(errorBytes(batch.id, errorOf(what)));
+        return;
+      }
+      const entry = { calls: batch.calls, isOver: false };
+      running.set(key, entry);
+      receiveMethodBatch(receiver, batch, {
+        interim: (message) => reply.interim(message),
+        urgent: (message) => reply.urgent(message),
+        dropped: () => reply.dropped(),
+        final(message) {
+          if (running.get(key) === entry) running.delete(key);
+          if (entry.isOver) reply.dropped();
+          else reply.final(message);
+        },
+      });
+    },
+    cancelledBy(frame, receiver) {
+      if (frame.kind !== 'notification' || frame.method !== CANCELLED) return false;
+      const key = cancelledBy(frame);
+      const entry = key === undefined ? undefined : running.get(key);
+      if (entry === undefined) return false;
+      entry.isOver = true;
+      const { reason } = frame.params;
+      // Calls are known by their own frames: ids are those of the client's other requests.
+      for (const call of entry.calls)
+        receiver.abandon?.(call, typeof reason === 'string' ? reason : 'its batch was cancelled');
+      return true;
+    },
   };
 }
 

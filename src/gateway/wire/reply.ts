@@ -20,6 +20,8 @@ export interface Receiver {
    * the request's id. Never throws.
    */
   receive(frame: Frame, reply: Reply, key?: unknown): void;
+  /** Whoever sent the request of `key` has given it up; a no-op when it is over. */
+  abandon?(key: unknown, reason: string): void;
 }
 
 /** For messages that nobody waits for an answer to. */

@@ -174,8 +174,6 @@ class Book implements GrantBook {
       await this.#revoking.load();
       await this.#received.load();
       await this.#issued.load();
-      await this.#prune();
-      await this.#reissue();
     } catch (error) {
       // What else fails must not hide why the book could not be opened.
       await this.stop().catch((other: unknown) =>
@@ -183,8 +181,12 @@ class Book implements GrantBook {
       );
       throw error;
     }
+    // What counts is read. A disk that refuses writes must not keep the node from starting.
+    await this.#keepHouse().catch((error: unknown) =>
+      logger.warn({ error: messageOf(error) }, 'grants not tidied up; tried again within the hour'),
+    );
     this.#components.successions?.events.on('added', this.#succeeded);
-    scope.every(HOUR_MS, () => this.#prune());
+    scope.every(HOUR_MS, () => this.#keepHouse());
     this.#timeChanges.start(scope);
   }
 
@@ -373,6 +375,15 @@ class Book implements GrantBook {
       changed: (holders) => this.#changed(holders),
       written: ({ jws }) => this.events.emit('revocation', jws),
     });
+  }
+
+  /** Issues what a change of keys asks for, and forgets what expired long ago. @throws what the table throws */
+  async #keepHouse(): Promise<void> {
+    this.#reissuing = this.#reissuing.then(() => this.#reissue());
+    const reissued = this.#reissuing;
+    this.#reissuing = reissued.catch(() => undefined);
+    await this.#prune();
+    await reissued;
   }
 
   /** Forgets what expired long ago, in memory and in the database. */

@@ -137,7 +137,10 @@ class CounterSet implements Counters {
       throw error;
     }
     this.#scope = scope;
-    await this.#prune();
+    // Those that are over stand in nobody's way: a disk that refuses must not keep the node from starting.
+    await this.#prune().catch((error: unknown) =>
+      logger.warn({ error: messageOf(error) }, 'old counters not forgotten'),
+    );
     scope.every(HOUR_MS, () => this.#prune());
   }
 

@@ -87,7 +87,7 @@ class ApprovalQueue implements Approvals {
       const entry = this.#entries.add(approval);
       if (approval.state !== 'pending') continue;
       if (approval.kind === 'permission') this.#arm(entry);
-      else await this.#close(entry, 'withdrawn', 'the node was restarted');
+      else await this.#closeQuietly(entry, 'withdrawn', 'the node was restarted');
     }
   }
 

@@ -2,9 +2,10 @@
  * What two nodes say to each other of their audit logs on `/starling/audit/1`: deterministic CBOR,
  * bounded, and every field checked on the way in. Signatures are checked by the store that keeps them.
  */
-import { decode, encode } from 'cborg';
+import { encode } from 'cborg';
 import { isCount, isText } from '../../core/index.ts';
 import type { Checkpoint } from '../../audit/index.ts';
+import { messageFields } from '../../network/index.ts';
 
 /** Longest message. */
 export const CHECKPOINT_MESSAGE_BYTES_MAX = 512 * 1024;
@@ -34,7 +35,7 @@ export function encodeCheckpointMessage(message: CheckpointMessage): Uint8Array 
 
 /** Decodes a message; undefined when it is none. Never throws. */
 export function decodeCheckpointMessage(bytes: Uint8Array): CheckpointMessage | undefined {
-  const { t, of, book, differ } = decodeMap(bytes);
+  const { t, of, book, differ } = messageFields(bytes);
   if (t === 'seen') {
     const seen = readList(of, SEEN_MAX);
     return seen === undefined || typeof book !== 'boolean' ? undefined : { t, of: seen, book };
@@ -43,16 +44,6 @@ export function decodeCheckpointMessage(bytes: Uint8Array): CheckpointMessage | 
   const known = readList(book, BOOK_MAX);
   if (known === undefined || !differ.every(isCount)) return undefined;
   return { t, differ, book: known };
-}
-
-function decodeMap(bytes: Uint8Array): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = decode(bytes, { strict: true, rejectDuplicateMapKeys: true });
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch {
-    // Anything may come from a peer; what is no CBOR is no message.
-  }
-  return {};
 }
 
 function readList(value: unknown, max: number): readonly Checkpoint[] | undefined {

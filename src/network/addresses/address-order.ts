@@ -32,11 +32,12 @@ interface Place {
 
 /**
  * Announced before observed (what peers saw), the default route's interface, other networks, relays,
- * bridges and loopback. Of each of these the first address of every host comes before any second one.
+ * bridges and loopback. Of each of these the first address of every host comes before any second one. A way
+ * through a relay's loopback leads anybody else to their own machine, and is left out, unless all is loopback.
  */
 export function inOrderOfUse(addresses: readonly Multiaddr[], places: LocalPlaces): Multiaddr[] {
   const byRank = new Map<Rank, Map<string, Multiaddr[]>>(RANKS.map((rank) => [rank, new Map()]));
-  for (const address of addresses) {
+  for (const address of withoutForeignLoopback(addresses)) {
     const { rank, host } = placeOf(address, places);
     const hosts = byRank.get(rank);
     hosts?.set(host, [...(hosts.get(host) ?? []), address]);
@@ -50,6 +51,17 @@ export function inOrderOfUse(addresses: readonly Multiaddr[], places: LocalPlace
       inTurns(hostsOf(byRank, rank)),
     ),
   ];
+}
+
+function withoutForeignLoopback(addresses: readonly Multiaddr[]): readonly Multiaddr[] {
+  if (addresses.every((address) => isLoopback(address.getComponents()[0]?.value))) return addresses;
+  return addresses.filter(
+    (address) => !isRelayed(address) || !isLoopback(address.getComponents()[0]?.value),
+  );
+}
+
+function isLoopback(host = ''): boolean {
+  return host.startsWith('127.') || host === '::1';
 }
 
 function hostsOf(
@@ -72,7 +84,7 @@ function placeOf(address: Multiaddr, places: LocalPlaces): Place {
   if (isRelayed(address)) return { rank: 'relayed', host: value };
   const { interfaces, defaultSources, announced } = places;
   if (announced.has(value)) return { rank: 'announced', host: value };
-  if (value.startsWith('127.') || value === '::1') return { rank: 'loopback', host: value };
+  if (isLoopback(value)) return { rank: 'loopback', host: value };
   if (first?.name !== 'ip4' && first?.name !== 'ip6') return { rank: 'observed', host: value };
   const name = Object.keys(interfaces).find((one) =>
     interfaces[one]?.some((info) => info.address === value),

@@ -5,28 +5,21 @@ import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2';
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import { identify } from '@libp2p/identify';
 import type { Identify } from '@libp2p/identify';
-import type {
-  ConnectionGater,
-  Libp2p,
-  PeerDiscovery,
-  PeerInfo,
-  PrivateKey,
-} from '@libp2p/interface';
+import type { ConnectionGater, Libp2p, PeerInfo, PrivateKey } from '@libp2p/interface';
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import type { KadDHT, SingleKadDHT } from '@libp2p/kad-dht';
-import { mdns } from '@libp2p/mdns';
 import { ping } from '@libp2p/ping';
 import type { Ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
 import { webSockets } from '@libp2p/websockets';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { createHash } from 'node:crypto';
 import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
 import type { MeshId } from '../../core/index.ts';
 import type { Identity } from '../../identity/types.ts';
 import { createEncryption } from './encryption.ts';
 import type { Encryption } from './encryption.ts';
+import { meshOnLan, nodesOnLan } from './lan.ts';
 import { steadyYamux } from './muxer.ts';
 import {
   ADDRESS_DIAL_TIMEOUT_MS,
@@ -88,8 +81,10 @@ export interface HostInit {
   /** Whether a new socket of this IP address is dropped before anything is made of it. */
   readonly refuses: (ip: string) => boolean;
   readonly announceFilter: (addresses: Multiaddr[]) => Multiaddr[];
-  /** Hears of each peer that multicast DNS finds, again and again. */
+  /** Hears of each peer of our mesh that multicast DNS finds, again and again. */
   readonly onLanPeer: (peer: PeerInfo) => void;
+  /** The same of nodes of whatever mesh. */
+  readonly onLanNode: (peer: PeerInfo) => void;
 }
 
 /** What every Starling host has in common, the temporary one that probes a mesh included. */
@@ -111,7 +106,7 @@ export function baseOptions(
 }
 
 /** Both halves are given: libp2p would compute the public one again, which is a tenth of a start. */
-function keyOf({ seed, publicKey }: Identity): PrivateKey {
+export function keyOf({ seed, publicKey }: Pick<Identity, 'seed' | 'publicKey'>): PrivateKey {
   return privateKeyFromRaw(Buffer.concat([seed, publicKey]));
 }
 
@@ -129,12 +124,6 @@ export function transportsOf(
       refusingEarly(webSockets(), refuses),
     ]
   );
-}
-
-/** The multicast DNS service of a mesh: two meshes on one LAN never see each other. */
-function lanServiceTag(meshId: MeshId): string {
-  const hash = createHash('sha256').update(meshId).digest('hex');
-  return `_starling-${hash.slice(0, 8)}._udp.local`;
 }
 
 /** Makes the host of a node. It listens on nothing by itself. */
@@ -158,7 +147,9 @@ export async function createHost(init: HostInit): Promise<Host> {
     ],
     peerDiscovery: [
       ...(init.bootstrap.length > 0 ? [bootstrap({ list: [...init.bootstrap] })] : []),
-      ...(init.mdns ? [lanDiscovery(meshId, init.onLanPeer)] : []),
+      ...(init.mdns
+        ? [meshOnLan(meshId, init.onLanPeer), nodesOnLan({ tells: true }, init.onLanNode)]
+        : []),
     ],
     connectionGater: init.gater,
     connectionManager: managerLimits(init.connections),
@@ -242,15 +233,3 @@ function isSingle(dht: KadDHT): dht is SingleKadDHT {
 
 type Registrar = Parameters<typeof gateRegistrar>[0];
 type KadDHTComponents = Parameters<ReturnType<typeof kadDHT>>[0];
-
-/** Multicast DNS that reports every sighting: libp2p itself tells only of peers new to it. */
-function lanDiscovery(
-  meshId: MeshId,
-  onPeer: (peer: PeerInfo) => void,
-): (components: Parameters<ReturnType<typeof mdns>>[0]) => PeerDiscovery {
-  return (components) => {
-    const service = mdns({ serviceTag: lanServiceTag(meshId) })(components);
-    service.addEventListener('peer', (event) => onPeer(event.detail));
-    return service;
-  };
-}

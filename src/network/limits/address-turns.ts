@@ -33,6 +33,8 @@ export interface AddressTurnsInit {
 export interface Visit {
   /** The connection is admitted: the next one has its turn, and the address a clean slate. */
   admitted(): void;
+  /** What the connection came for is done, though nobody was admitted: it counts neither for nor against. */
+  excused(): void;
   /** The connection is over. Calling it again does nothing. */
   ended(): void;
 }
@@ -106,6 +108,12 @@ class Turns implements AddressTurns {
         if (state !== 'open') return;
         state = 'over';
         this.#done(entry, true);
+      },
+      excused: () => {
+        if (state !== 'open') return;
+        state = 'over';
+        entry.open -= 1;
+        this.#next(entry);
       },
       ended: () => {
         if (state === 'open') this.#done(entry, false);

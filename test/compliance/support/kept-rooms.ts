@@ -6,9 +6,10 @@ import { createCheckpointStore } from '../../../src/audit/index.ts';
 import { LIMITS } from '../../../src/blackboard/limits.ts';
 import { createOpenBoard } from '../../../src/blackboard/board.ts';
 import { readBoards } from '../../../src/blackboard/persistence.ts';
-import { Secret, silentLogger } from '../../../src/core/index.ts';
-import type { Did } from '../../../src/core/index.ts';
-import { createApiKeys } from '../../../src/gateway/index.ts';
+import { Secret, createHealth, silentLogger } from '../../../src/core/index.ts';
+import type { Clock, Did, PeerId } from '../../../src/core/index.ts';
+import { createApiKeys, createPins } from '../../../src/gateway/index.ts';
+import type { Reviewable } from '../../../src/gateway/pins/pins.ts';
 import {
   createCounters,
   createGrantBook,
@@ -20,7 +21,8 @@ import {
 import type { GrantBook } from '../../../src/grants/index.ts';
 import { createApprovals } from '../../../src/guard/approvals/approvals.ts';
 import type { CallerRules } from '../../../src/guard/policy/caller-rules.ts';
-import { sealerOf, signerFromSeed } from '../../../src/identity/index.ts';
+import { peerIdFromDid, sealerOf, signerFromSeed } from '../../../src/identity/index.ts';
+import { movePeer, readPeers, savePeer } from '../../../src/membership/saved-peers.ts';
 import { createRecords } from '../../../src/mesh/records.ts';
 import { createLoginStore, createSecretStore } from '../../../src/secrets/index.ts';
 import type { Table } from '../../../src/store/index.ts';
@@ -44,18 +46,24 @@ export interface KeptRoom {
   close(): Promise<unknown>;
 }
 
-/** Opens the room over its tables; the same tables give what was kept. */
-export type OpenRoom = (table: (name: string) => Table) => Promise<KeptRoom>;
+/** Opens the room over its tables, `laterMs` after the first time; the same tables give what was kept. */
+export type OpenRoom = (table: (name: string) => Table, laterMs: number) => Promise<KeptRoom>;
+
+/** A clock that stands at `laterMs` after the first start of all rooms. */
+function clockAt(laterMs: number): Clock {
+  const clock = manualClock();
+  return { now: () => clock.now() + laterMs, schedule: (...task) => clock.schedule(...task) };
+}
 
 const logger = silentLogger;
 const nothing = async (): Promise<void> => undefined;
 
-const board: OpenRoom = async (table) => {
+const board: OpenRoom = async (table, laterMs) => {
   const own = createOpenBoard(
     {
       table: table('boards'),
       self: owner.did,
-      clock: manualClock(),
+      clock: clockAt(laterMs),
       logger,
       publish: () => undefined,
       changed: () => undefined,
@@ -70,20 +78,20 @@ const board: OpenRoom = async (table) => {
   };
 };
 
-async function bookOf(table: (name: string) => Table): Promise<GrantBook> {
+async function bookOf(table: (name: string) => Table, laterMs: number): Promise<GrantBook> {
   const book = createGrantBook({
     identity: owner,
     grants: table('grants'),
     revocations: table('revocations'),
-    clock: manualClock(),
+    clock: clockAt(laterMs),
     logger,
   });
   await book.start();
   return book;
 }
 
-const grants: OpenRoom = async (table) => {
-  const book = await bookOf(table);
+const grants: OpenRoom = async (table, laterMs) => {
+  const book = await bookOf(table, laterMs);
   return {
     async change({ thing, number }) {
       const valid = book.issued().filter((grant) => book.state(grant) === 'valid');
@@ -106,8 +114,8 @@ const grants: OpenRoom = async (table) => {
   };
 };
 
-const received: OpenRoom = async (table) => {
-  const book = await bookOf(table);
+const received: OpenRoom = async (table, laterMs) => {
+  const book = await bookOf(table, laterMs);
   return {
     async change({ thing, number }) {
       const from = signerOf(20 + thing);
@@ -136,7 +144,7 @@ const COUNTED = issueGrant(
   NOW_MS,
 );
 
-const counters: OpenRoom = async (table) => {
+const counters: OpenRoom = async (table, laterMs) => {
   const set = createCounters({
     table: table('counters'),
     grants: {
@@ -145,7 +153,7 @@ const counters: OpenRoom = async (table) => {
       successions: createSuccessions({ table: table('none'), logger }),
     },
     self: owner.did,
-    clock: manualClock(),
+    clock: clockAt(laterMs),
     logger,
   });
   await set.start();
@@ -175,13 +183,13 @@ const member = (byte: number): string =>
   ).jws;
 const MEMBERS = [0, 1, 2, 3, 4, 5].map((thing) => member(30 + thing));
 
-const records: OpenRoom = async (table) => {
+const records: OpenRoom = async (table, laterMs) => {
   const self = signerOf(2);
   const successions = createSuccessions({ table: table('successions'), logger });
   await successions.load();
-  const book = await bookOf(table);
+  const book = await bookOf(table, laterMs);
   const own = createRecords(
-    { table: table('records'), grants: book, successions, clock: manualClock(), logger },
+    { table: table('records'), grants: book, successions, clock: clockAt(laterMs), logger },
     { mesh: mesh.did, open: false, self: self.did },
   );
   await own.load();
@@ -214,12 +222,12 @@ const records: OpenRoom = async (table) => {
   };
 };
 
-const secrets: OpenRoom = async (table) => {
+const secrets: OpenRoom = async (table, laterMs) => {
   const identity = { seed: new Uint8Array(32).fill(7) };
   const store = createSecretStore({
     table: table('secrets'),
     sealer: () => sealerOf(identity, 'secrets'),
-    clock: manualClock(),
+    clock: clockAt(laterMs),
     logger,
   });
   await store.load();
@@ -247,8 +255,8 @@ const logins: OpenRoom = async (table) => {
   };
 };
 
-const apiKeys: OpenRoom = async (table) => {
-  const keys = createApiKeys({ table: table('api-keys'), clock: manualClock(), logger });
+const apiKeys: OpenRoom = async (table, laterMs) => {
+  const keys = createApiKeys({ table: table('api-keys'), clock: clockAt(laterMs), logger });
   await keys.load();
   return {
     async change({ thing, number }) {
@@ -266,8 +274,8 @@ const apiKeys: OpenRoom = async (table) => {
   };
 };
 
-const checkpoints: OpenRoom = async (table) => {
-  const store = createCheckpointStore({ table: table('checkpoints'), clock: manualClock() });
+const checkpoints: OpenRoom = async (table, laterMs) => {
+  const store = createCheckpointStore({ table: table('checkpoints'), clock: clockAt(laterMs) });
   await store.load();
   return {
     async change({ thing, number }) {
@@ -285,10 +293,10 @@ const checkpoints: OpenRoom = async (table) => {
   };
 };
 
-const approvals: OpenRoom = async (table) => {
+const approvals: OpenRoom = async (table, laterMs) => {
   const queue = createApprovals({
     table: table('approvals'),
-    clock: manualClock(),
+    clock: clockAt(laterMs),
     logger,
     callerRules: { of: () => ({ mayApprove: true }) as CallerRules },
   });
@@ -299,7 +307,8 @@ const approvals: OpenRoom = async (table) => {
       const waiting = queue.list('pending').toReversed()[thing];
       if (number % 2 === 1) return waiting !== undefined && queue.deny(waiting.id, by);
       return queue.open({
-        kind: 'permission',
+        // Calls end with the node, requests wait on.
+        kind: number % 4 === 0 ? 'call' : 'permission',
         principal: { kind: 'agent', did: signerOf(50 + thing).did },
         resource: `tool:files/t${number}`,
         ability: 'tool/call',
@@ -307,12 +316,61 @@ const approvals: OpenRoom = async (table) => {
         timeoutMs: 3_600_000,
       } as never);
     },
+    // A call that waited is over with its node, whether or not that is written down.
     seen: async () =>
       queue
         .list()
+        .filter(({ kind }) => kind !== 'call')
         .map(({ id, state }) => [id, state])
         .sort(([a = ''], [b = '']) => (a < b ? -1 : 1)),
     close: () => queue.stop(),
+  };
+};
+
+const SERVER = (thing: number): string => `server-${thing}`;
+const listed = (thing: number, text: number): Reviewable => ({
+  tools: [{ name: `tool-${thing}`, description: `says ${text}`, inputSchema: {} }],
+  prompts: [],
+});
+const TEXTS = [0, 1, 2, 3, 4, 5];
+
+const pins: OpenRoom = async (table, laterMs) => {
+  const own = createPins(
+    { table: table('pins'), clock: clockAt(laterMs), logger, health: createHealth() },
+    { mode: 'strict', perServerMax: 10 },
+  );
+  await own.start();
+  for (const thing of TEXTS) own.review('', SERVER(thing), listed(thing, 0));
+  await own.keeping();
+  const isPinned = (thing: number, text: number): boolean =>
+    own.offered('', SERVER(thing), listed(thing, text)).allowed.tools.length > 0;
+  return {
+    async change({ thing, number }) {
+      const text = number % TEXTS.length;
+      return !isPinned(thing, text) && own.approve('', SERVER(thing));
+    },
+    seen: async () => TEXTS.map((thing) => TEXTS.filter((text) => isPinned(thing, text))),
+    close: () => own.stop(),
+  };
+};
+
+const peers: OpenRoom = async (table) => {
+  const peerId = (thing: number): PeerId => peerIdFromDid(signerOf(70 + thing).did);
+  return {
+    change: ({ thing, number }) => {
+      const peer = {
+        peerId: peerId(thing),
+        alias: `peer-${number}`,
+        addresses: [`/ip4/10.0.0.1/tcp/${number}`],
+        lastHeartbeatAt: NOW_MS + number,
+      };
+      return number % 2 === 1
+        ? movePeer(table('peers'), peerId((thing + 1) % 6), peer)
+        : savePeer(table('peers'), peer);
+    },
+    seen: async () =>
+      (await readPeers(table('peers'), logger)).toSorted((a, b) => (a.peerId < b.peerId ? -1 : 1)),
+    close: nothing,
   };
 };
 
@@ -328,4 +386,6 @@ export const KEPT_ROOMS: Readonly<Record<string, OpenRoom>> = {
   'API keys': apiKeys,
   'checkpoints that were seen': checkpoints,
   approvals,
+  'pins of definitions': pins,
+  'peers and where they were last': peers,
 };

@@ -4,7 +4,8 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { describe, expect, it } from 'vitest';
 import type { Audit, AuditInit } from '../../../src/audit/index.ts';
-import type { Json } from '../../../src/core/index.ts';
+import { StarlingError, systemClock } from '../../../src/core/index.ts';
+import type { Clock, Json } from '../../../src/core/index.ts';
 import {
   ON_BEHALF_OF_META,
   createCertifier,
@@ -106,7 +107,11 @@ describe('a certificate that does not hold', () => {
     ['of another node', sign({ ...good, iss: mallory.did }, TYPE, mallory), 'signature'],
     ['naming another issuer', sign({ ...good, iss: mallory.did }), 'issuer'],
     ['over', sign({ ...good, iat: NOW_S - 7200, exp: NOW_S - 60 }), 'expired'],
-    ['of tomorrow', sign({ ...good, iat: NOW_S + 61, exp: NOW_S + 3600 }), 'not-yet-valid'],
+    [
+      'of the day after tomorrow',
+      sign({ ...good, iat: NOW_S + 86_401, exp: NOW_S + 90_000 }),
+      'not-yet-valid',
+    ],
     ['for more than a day', sign({ ...good, exp: NOW_S + 86_401 }), 'lifetime'],
     ['for ever', sign({ ...good, exp: undefined }), 'claims'],
     ['ending before it begins', sign({ ...good, exp: NOW_S }), 'lifetime'],
@@ -122,12 +127,39 @@ describe('a certificate that does not hold', () => {
     );
   });
 
-  it('is forgiven a minute of difference between the clocks, and no more', () => {
-    const jws = sign(good);
-    expect(read(jws, node, NOW_S - 60)).toBeDefined();
-    expect(read(jws, node, NOW_S + 3659)).toBeDefined();
-    expect(() => read(jws, node, NOW_S - 61)).toThrow(/future/);
-    expect(() => read(jws, node, NOW_S + 3660)).toThrow(/expired/);
+  it('is forgiven a clock that is ahead, as a grant is, and is relied on no longer for that', () => {
+    const jws = sign({ ...good, exp: NOW_S + 86_400 });
+    const dayBefore = NOW_S - 86_400;
+    expect(read(jws, node, NOW_S - 180)?.endsAtMs).toBe((NOW_S - 180 + 86_460) * 1000);
+    expect(read(jws, node, dayBefore)?.endsAtMs).toBe((NOW_S + 60) * 1000);
+    expect(() => read(jws, node, dayBefore - 1)).toThrow(/is from the future/);
+  });
+
+  it('is taken for a minute after its end, and no longer', () => {
+    expect(read(sign(good), node, NOW_S + 3659)).toBeDefined();
+    expect(() => read(sign(good), node, NOW_S + 3660)).toThrow(/expired/);
+  });
+
+  it('by the clocks is refused with how far they are apart, seen from both, and what to do', () => {
+    const own = createCertifier({ signer: node, clock: manualClock() }).certify(agent) ?? '';
+    const refusal = (nowS: number, clockOffsetMs?: number): StarlingError => {
+      try {
+        readOnBehalfOf(own, { issuer: node.did, nowMs: nowS * 1000, clockOffsetMs });
+      } catch (error) {
+        if (error instanceof StarlingError) return error;
+      }
+      throw new Error('it holds');
+    };
+    const day = 86_400;
+    expect(refusal(NOW_S - 2 * day, 2 * day * 1000).message).toContain(
+      'the clock of the node that calls is 2d ahead of that of the node it calls, which is 2d behind it',
+    );
+    expect(refusal(NOW_S + day, -day * 1000).message).toContain(
+      'the clock of the node that calls is 24h behind that of the node it calls, which is 24h ahead of it',
+    );
+    // By the certificate alone: a node signs anew when half of its life is over.
+    expect(refusal(NOW_S + day).message).toContain('is at least 18h behind');
+    expect(refusal(NOW_S + day).hint).toContain('set the clock');
   });
 
   it('is no matter where none is sent', () => {
@@ -306,6 +338,36 @@ describe('a client with an API key of bob', () => {
     expect(audit.entries.filter(({ who }) => who === toBob)[0]).toMatchObject({
       onBehalfOf: `client:ci@${toBob}`,
     });
+  });
+});
+
+describe('two nodes whose clocks are apart', () => {
+  /** The system's clock, `aheadMs` ahead. */
+  const ahead = (aheadMs: number): Clock => ({
+    ...systemClock,
+    now: () => systemClock.now() + aheadMs,
+  });
+
+  it.each([
+    ['3 minutes ahead', 180_000],
+    ['3 minutes behind', -180_000],
+    ['3 hours ahead', 3 * 3_600_000],
+  ])('call each other for their clients, where the clock of the caller is %s', async (_, ms) => {
+    const { alice, bob } = await startPair({}, { clock: ahead(ms) });
+    await alice.grant(bob, 'files/*');
+    const { key } = await bob.keys.create({ name: 'ci', scopes: ['tool:@alice/files/*'] });
+    const client = await connect(new URL(bob.gateway.endpoints().url ?? ''), key.reveal());
+    expect(textOf(await client.callTool(READ))).toBe('for the scout');
+  });
+
+  it('tell a caller that is refused for that how far, and which clock to set', async () => {
+    const { alice, bob } = await startPair({}, { clock: ahead(-86_400_000) });
+    await alice.grant(bob, 'files/*');
+    const { key } = await bob.keys.create({ name: 'ci', scopes: ['tool:@alice/files/*'] });
+    const client = await connect(new URL(bob.gateway.endpoints().url ?? ''), key.reveal());
+    await expect(client.callTool(READ)).rejects.toThrow(
+      /is at least 18h behind .* 18h ahead of it/,
+    );
   });
 });
 

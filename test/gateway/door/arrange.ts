@@ -4,21 +4,7 @@ import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import type { JWK, JWTPayload } from 'jose';
-import { afterEach } from 'vitest';
-
-const cleanups: (() => unknown)[] = [];
-
-/** Ends with the test what it started. */
-export function useCleanup(): void {
-  afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-  });
-}
-
-/** Runs `cleanup` after the test. */
-export function defer(cleanup: () => unknown): void {
-  cleanups.push(cleanup);
-}
+import { onTestFinished } from 'vitest';
 
 /** A request as the door sees it. */
 export function requestOf(
@@ -38,7 +24,7 @@ export async function serve(server: Server, scheme = 'http'): Promise<string> {
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });
-  defer(
+  onTestFinished(
     () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());

@@ -15,17 +15,7 @@ import type { Door, DoorRefusal, Verdict } from '../../../src/gateway/door/types
 import { createIdentity } from '../../../src/identity/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
-import {
-  AUDIENCE,
-  NOW,
-  bearing,
-  requestOf,
-  serveHttp,
-  startAuthority,
-  useCleanup,
-} from './arrange.ts';
-
-useCleanup();
+import { AUDIENCE, NOW, bearing, requestOf, serveHttp, startAuthority } from './arrange.ts';
 
 const TOKEN = randomBytes(32).toString('base64url');
 const node = createIdentity(Buffer.alloc(32, 1));

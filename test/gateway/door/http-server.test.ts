@@ -7,13 +7,11 @@ import type { RequestOptions } from 'node:https';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { HttpTls } from '../../../src/config/index.ts';
 import { createHttpServer } from '../../../src/gateway/door/http-server.ts';
-import { defer, serve, useCleanup } from './arrange.ts';
+import { serve } from './arrange.ts';
 import { certify } from './certificates.ts';
-
-useCleanup();
 
 const authority = certify('authority');
 const here = certify('node', authority);
@@ -23,7 +21,7 @@ const stranger = certify('client', certify('authority'));
 /** Writes PEM files; gives where they are. */
 async function files(): Promise<Record<'cert' | 'key' | 'ca', string> & { folder: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-tls-'));
-  defer(() => rm(folder, { recursive: true, force: true }));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const paths = { cert: join(folder, 'cert'), key: join(folder, 'key'), ca: join(folder, 'ca') };
   await writeFile(paths.cert, here.cert);
   await writeFile(paths.key, here.key);

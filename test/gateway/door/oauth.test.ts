@@ -1,6 +1,7 @@
 /** Access tokens of an authorization server: which let somebody in, and which attacks do not. */
 import { createHmac, createPublicKey, randomBytes } from 'node:crypto';
 import type { JsonWebKey } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import { SignJWT, exportJWK, generateKeyPair, importJWK } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/index.ts';
@@ -9,10 +10,8 @@ import type { AccessTokens } from '../../../src/gateway/door/oauth.ts';
 import { isRefusal } from '../../../src/gateway/door/types.ts';
 import type { Verdict } from '../../../src/gateway/door/types.ts';
 import { createTestClock } from '../../core/test-clock.ts';
-import { AUDIENCE, NOW, serveHttp, startAuthority, useCleanup } from './arrange.ts';
+import { AUDIENCE, NOW, serveHttp, startAuthority } from './arrange.ts';
 import type { Authority } from './arrange.ts';
-
-useCleanup();
 
 const SCOPES = { read: ['tool:files/read_*', 'resource:files/**'], odd: ['tool:'] };
 
@@ -267,6 +266,64 @@ describe("the authorization server's keys", () => {
     keys.push(...authority.keys);
     expect(isRefusal(await tokens.verify(await authority.sign()))).toBe(false);
     expect(authority.asked).toEqual([]);
+  });
+});
+
+describe('the way to the keys of an authorization server', () => {
+  /** An endless text, which is cut off by who reads it. */
+  const endless = (response: ServerResponse): void => {
+    const chunk = Buffer.alloc(64 * 1024, ' ');
+    const more = (): void => {
+      while (!response.destroyed && response.write(chunk));
+    };
+    response.on('drain', more).on('error', () => response.destroy());
+    more();
+  };
+
+  it.each([
+    ['metadata', '/.well-known/oauth-authorization-server'],
+    ['keys', '/keys'],
+  ])('reads no more than 1 MiB of its %s', async (_, endlessPath) => {
+    let sentBytes = 0;
+    const origin = await serveHttp((request, response) => {
+      if (request.url !== endlessPath) {
+        response.end(JSON.stringify({ issuer: origin, jwks_uri: `${origin}/keys` }));
+        return;
+      }
+      endless(response);
+      response.once('close', () => (sentBytes = response.socket?.bytesWritten ?? sentBytes));
+    });
+    const authority = await startAuthority();
+    const jwksUri = endlessPath === '/keys' ? { jwksUri: `${origin}/keys` } : {};
+    const tokens = createAccessTokens(
+      { clock: createTestClock(NOW), logger: silentLogger },
+      { issuer: origin, audience: AUDIENCE, scopes: SCOPES, ...jwksUri },
+    );
+    const verdict = await tokens.verify(await authority.sign({ iss: origin }));
+    expect(whyNot(verdict)).toMatch(/^503/);
+    // What the system holds between the two ends comes on top of what was read.
+    expect(sentBytes).toBeLessThan(32 * 1024 * 1024);
+  });
+
+  it('is given up after 5 seconds, place by place, where nothing answers', async () => {
+    const silent: string[] = [];
+    const origin = await serveHttp((request) => void silent.push(request.url ?? ''));
+    const authority = await startAuthority();
+    const clock = createTestClock(NOW);
+    const tokens = createAccessTokens(
+      { clock, logger: silentLogger },
+      { issuer: origin, audience: AUDIENCE, scopes: SCOPES },
+    );
+    const verdict = tokens.verify(await authority.sign({ iss: origin }));
+    for (const count of [1, 2]) {
+      await expect.poll(() => silent.length).toBe(count);
+      clock.advance(5000);
+    }
+    expect(whyNot(await verdict)).toMatch(/^503/);
+    expect(silent).toEqual([
+      '/.well-known/oauth-authorization-server',
+      '/.well-known/openid-configuration',
+    ]);
   });
 });
 

@@ -144,6 +144,7 @@ describe('own servers', () => {
     expect(namesOf(allowed)).toEqual(['read']);
     expect(reasonsOf(quarantined)).toEqual({ send: 'new' });
     expect(health.warnings()).toMatchObject([{ hint: 'see the differences: starling pin list' }]);
+    await pins.keeping();
     const heard: unknown[] = [];
     pins.events.on('change', (...place) => heard.push(place));
     expect(reasonsOf(await pins.approve('', 'files', 'send'))).toEqual({ send: 'new' });
@@ -388,6 +389,35 @@ describe('pins', () => {
     await again.start();
     const { quarantined } = again.review('', 'files', lists(tool('read', 'other')));
     expect(reasonsOf(quarantined)).toEqual({ read: 'changed' });
+  });
+
+  it('let nothing be offered before it is on disk, and nothing at all while the disk refuses it', async () => {
+    const { pins, table, clock, health } = await bench();
+    const batch = table.batch.bind(table);
+    let isFull = false;
+    table.batch = async (writes) => {
+      if (isFull) throw new StarlingError('STARLING_STATE_UNUSABLE', 'the disk is full');
+      await batch(writes);
+    };
+    const told: string[] = [];
+    pins.events.on('change', (_, server) => told.push(server));
+    const offered = (server: string): string[] =>
+      namesOf(pins.offered('', server, lists(tool(`of-${server}`))).allowed);
+    expect(offered('early')).toEqual([]);
+    await pins.keeping();
+    expect(offered('early')).toEqual(['of-early']);
+    isFull = true;
+    expect(offered('late')).toEqual([]);
+    await pins.keeping();
+    expect([offered('early'), offered('late')]).toEqual([['of-early'], []]);
+    expect(health.warnings().map(({ code }) => code)).toEqual(['pins-unkept']);
+    isFull = false;
+    clock.advance(5000);
+    await new Promise(setImmediate);
+    expect(offered('late')).toEqual(['of-late']);
+    expect(health.warnings()).toEqual([]);
+    expect(told).toEqual(['early', 'late', 'late']);
+    await pins.stop();
   });
 
   it('never allow an own definition that was neither seen first nor approved, and never forget', async () => {

@@ -347,6 +347,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
 /** Two gateways that see each other: alice with the stdio server `files` and others, and bob. */
 export async function startPair(
   init: TestNodeInit = {},
+  ofBob: TestNodeInit = {},
 ): Promise<{ alice: TestNode; bob: TestNode; wire: Wire }> {
   const wire = createWire();
   const alice = await startNode('alice', {
@@ -355,7 +356,7 @@ export async function startPair(
     seed: 2,
     servers: { files: STDIO_SERVER, ...init.servers },
   });
-  const bob = await startNode('bob', { ...init, wire, seed: 3, servers: {} });
+  const bob = await startNode('bob', { ...init, wire, seed: 3, servers: {}, ...ofBob });
   alice.membership.set('bob', bob.peerId);
   bob.membership.set('alice', alice.peerId);
   return { alice, bob, wire };

@@ -1,7 +1,7 @@
 /** Streams in memory between the gateways of one test, in place of libp2p. */
 import { StarlingError } from '../../../src/core/index.ts';
 import type { PeerId } from '../../../src/core/index.ts';
-import type { Network, PeerStream } from '../../../src/network/index.ts';
+import type { Misconduct, Network, PeerStream } from '../../../src/network/index.ts';
 
 type Listener = (error?: Error) => void;
 
@@ -110,11 +110,13 @@ export interface Wire {
   readonly handlers: Map<PeerId, Map<string, (stream: PeerStream) => void>>;
   /** Every stream that was opened, with who opened it. */
   readonly streams: { readonly from: PeerId; readonly to: PeerId; readonly stream: PeerStream }[];
+  /** What peers did beyond their allowances. */
+  readonly reports: { readonly peer: PeerId; readonly what: Misconduct; readonly times: number }[];
 }
 
 /** A wire that joins nobody yet. */
 export function createWire(): Wire {
-  return { handlers: new Map(), streams: [] };
+  return { handlers: new Map(), streams: [], reports: [] };
 }
 
 /** What the gateway of `self` knows of the network. */
@@ -122,7 +124,7 @@ export function networkOf(self: PeerId, wire: Wire): Pick<Network, 'open' | 'han
   const mine = new Map<string, (stream: PeerStream) => void>();
   wire.handlers.set(self, mine);
   return {
-    report: () => undefined,
+    report: (peer, what, times = 1) => void wire.reports.push({ peer, what, times }),
     handle(protocol, handler) {
       mine.set(protocol, handler);
       return () => mine.delete(protocol);

@@ -57,9 +57,35 @@ describe('an answer that is not as JSON-RPC wants it', () => {
     ['{"jsonrpc":"2.0","id":1,"result":null,"error":null}', 'null'],
     ['{"id":1,"result":{"a":1},"result":{"a":2}}', 'twice'],
     ['{"jsonrpc":"2.0","id":1,"Result":{},"error":{"code":1,"message":""}}', '"Result"'],
+    ['{"jsonrpc":"2.0","id":2,"result":{},"id":1}', '"id" twice'],
+    ['{"jsonrpc":"2.0","id":1,"result":{"a":1},"r\\u0065sult":{"a":2}}', '"result" twice'],
+    [
+      '{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required","resultType":"complete"}}',
+      '"resultType" twice',
+    ],
+    [
+      '{"jsonrpc":"2.0","id":1,"result":{"inputRequests":{},"x":[{}],"inputRequests":{"a":{}}}}',
+      '"inputRequests" twice',
+    ],
+    ['{"jsonrpc":"2.0","id":1,"result":{"taskId":"a","task\\u0049d":"b"}}', '"taskId" twice'],
+    [
+      '{"jsonrpc":"2.0","id":1,"result":{"inputRequests":{"a":{"method":"roots/list","method":"x"}}}}',
+      '"inputRequests" can\'t be read in one way',
+    ],
+    ['{"jsonrpc":"2.0","id":1,"result":{"task":{"taskId":"a","taskId":"b"}}}', '"task" can\'t'],
   ])('says what is wrong with it: %s', (text, words) => {
     expect(answer(text).odd).toContain(words);
     expect(answer(text).id).toBe(1);
+  });
+
+  it.each([
+    '{"jsonrpc":"2.0","id":1,"result":{"isError":false,"isError":true,"IsError":false}}',
+    '{"jsonrpc":"2.0","id":1,"result":{"task_id":"a","taskId":"b","content":[{"taskId":"c"}]}}',
+    '{"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"taskId":1,"taskId":2}}}',
+  ])('passes what this node does not decide by as it came: %s', (text) => {
+    const frame = answer(text);
+    expect(frame.odd).toBeUndefined();
+    expect(frame.bytes.toString()).toBe(text);
   });
 
   it('never throws, whatever its members are', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createSessionDecoder } from '../../../src/gateway/transports/message-session.ts';
 import { readMethodBatch, receiveMethodBatch } from '../../../src/gateway/wire/method-batch.ts';
 import { errorBytes, resultBytes } from '../../../src/gateway/wire/frame.ts';
 import type { Frame } from '../../../src/gateway/types.ts';
@@ -85,5 +86,77 @@ describe('the method batch of VisionFlow', () => {
     expect(() => answerTo(many)).toThrow(/100/);
     const twin = '{"jsonrpc":"2.0","id":1,"ID":2,"method":"batch","params":[{"method":"x"}]}';
     expect(() => answerTo(twin)).toThrow(/could be read as "id"/);
+  });
+});
+
+describe('a batch that is cancelled', () => {
+  interface Session {
+    /** What was answered, as it was written. */
+    readonly said: unknown[];
+    /** Calls that wait, by what tells them apart. */
+    readonly waiting: Map<unknown, Reply>;
+    readonly send: (...messages: readonly object[]) => void;
+  }
+
+  /** A session whose calls of `hang` wait until they are given up. */
+  function session(): Session {
+    const said: unknown[] = [];
+    const waiting = new Map<unknown, Reply>();
+    const receiver: Receiver = {
+      receive(frame, reply, key) {
+        if (frame.kind === 'notification') waiting.get(frame.params['requestId'])?.dropped();
+        if (frame.kind !== 'request') return;
+        if (frame.method === 'hang') waiting.set(key ?? frame.id, reply);
+        else reply.final(resultBytes(frame.id, {}));
+      },
+      abandon(key) {
+        waiting.get(key)?.dropped();
+        waiting.delete(key);
+      },
+    };
+    const say = (message: Buffer): boolean => said.push(JSON.parse(message.toString())) > 0;
+    const decoder = createSessionDecoder(
+      receiver,
+      { line: say, urgent: (message) => void say(message) },
+      { messageBytes: 10_000, takesMethodBatch: true },
+    );
+    return {
+      said,
+      waiting,
+      send(...messages) {
+        for (const one of messages)
+          decoder.push(Buffer.from(`${JSON.stringify({ jsonrpc: '2.0', ...one })}\n`));
+      },
+    };
+  }
+
+  const hang = { method: 'hang' };
+  const cancel = (requestId: number): object => ({
+    method: 'notifications/cancelled',
+    params: { requestId },
+  });
+
+  it('ends all its calls and no other one, and has no answer', () => {
+    const { said, send, waiting } = session();
+    // Within the batch the first call has the number 0, too.
+    send({ id: 0, method: 'hang' });
+    send({ id: 11, method: 'batch', params: [hang, { method: 'ping' }, hang] });
+    expect(waiting.size).toBe(3);
+    send(cancel(11));
+    expect([...waiting.keys()]).toEqual([0]);
+    expect(said).toEqual([]);
+    send({ id: 11, method: 'batch', params: [{ method: 'ping' }] });
+    expect(said).toEqual([{ jsonrpc: '2.0', id: 11, result: [{ result: {} }] }]);
+  });
+
+  it('is one that is under way: its id is not taken twice, and one that is over is not cancelled', () => {
+    const { said, send, waiting } = session();
+    send({ id: 11, method: 'batch', params: [hang] }, { id: 11, method: 'batch', params: [hang] });
+    expect(said).toMatchObject([
+      { id: 11, error: { message: expect.stringContaining('under way') } },
+    ]);
+    send(cancel(11), cancel(11), { id: 12, method: 'hang' }, cancel(12));
+    expect(said).toHaveLength(1);
+    expect([...waiting.keys()]).toEqual([12]);
   });
 });

@@ -96,6 +96,23 @@ describe('a grant', () => {
     expect(made.claims.jti).toBe(Buffer.alloc(16, 7).toString('base64url'));
   });
 
+  it('says the second in which it was made, and only what it was told to say', () => {
+    const init = { aud: alice.did, sub: owner.did, cap: [ALL_FILES], expiresAt: NOW_S + 60 };
+    const { claims } = issueGrant(owner, init, NOW_MS + 999);
+    expect(claims.iat).toBe(NOW_S);
+    expect(Object.keys(claims).toSorted()).toEqual(
+      ['aud', 'cap', 'exp', 'iat', 'iss', 'jti', 'max_depth', 'sub'].toSorted(),
+    );
+  });
+
+  it('begins with the last of its parents, unless told when', () => {
+    const parents = [10, 30, 20].map((later) =>
+      grantOf(owner, alice, { notBefore: NOW_S + later, maxDepth: 1 }),
+    );
+    expect(grantOf(alice, bob, { parents }).claims.nbf).toBe(NOW_S + 30);
+    expect(grantOf(alice, bob, { parents, notBefore: NOW_S + 40 }).claims.nbf).toBe(NOW_S + 40);
+  });
+
   it('has an id that no command takes for an option, whatever the randomness', () => {
     const init = { aud: alice.did, sub: owner.did, cap: [ALL_FILES], expiresAt: NOW_S + 1 };
     for (let byte = 0; byte < 256; byte += 1) {
@@ -103,6 +120,20 @@ describe('a grant', () => {
       expect(made.claims.jti).toMatch(/^[A-Za-z0-9_][\w-]{21}$/);
       expect(Buffer.from(made.claims.jti, 'base64url')).toHaveLength(16);
     }
+  });
+});
+
+describe('a revocation', () => {
+  it('says the second in which it was made, and why only where there is a reason', () => {
+    const { claims } = issueRevocation(owner, grant, NOW_MS + 999);
+    expect(claims).toMatchObject({ iat: NOW_S, jti: grant.claims.jti, exp: grant.claims.exp });
+    expect(Object.keys(claims)).not.toContain('reason');
+    expect(issueRevocation(owner, grant, NOW_MS, 'left').claims.reason).toBe('left');
+  });
+
+  it('is not made with a reason that nobody would read', () => {
+    expect(codeOf(() => issueRevocation(owner, grant, NOW_MS, 'x'.repeat(501)))).toBe(MALFORMED);
+    expect(codeOf(() => issueRevocation(owner, grant, NOW_MS, 'x'.repeat(500)))).toBe('accepted');
   });
 });
 

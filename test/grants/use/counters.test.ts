@@ -2,8 +2,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/index.ts';
+import type { Signer } from '../../../src/identity/index.ts';
 import type { Json } from '../../../src/core/index.ts';
-import { createCounters, createGrantBook, evaluateCall } from '../../../src/grants/index.ts';
+import {
+  CLOCK_SKEW_MS,
+  createCounters,
+  createGrantBook,
+  evaluateCall,
+} from '../../../src/grants/index.ts';
 import type {
   CounterInit,
   Counters,
@@ -200,9 +206,12 @@ describe('uses', () => {
     // The call does not run, so that nothing is used up by it.
     expect(door.counters.taken(grant, 0)).toBe(0);
     fail = false;
-    await settled();
-    // The second of a block of two is on the disk already.
-    expect(settled()).toBeUndefined();
+    // Two at once are a block of two, and both wait for the disk.
+    const both = [settled(), settled()];
+    expect(both).not.toContain(undefined);
+    for (const one of both) await one;
+    fail = true;
+    await expect(settled()).rejects.toMatchObject({ code: 'STARLING_STATE_UNUSABLE' });
     expect(door.counters.taken(grant, 0)).toBe(2);
     expect([...door.table.rows.values()].map((row) => String(Buffer.from(row)))).toEqual([
       expect.stringContaining('"taken":2') as string,
@@ -213,9 +222,94 @@ describe('uses', () => {
     const door = await doorOf();
     const grant = await door.issue({ uses: 5 });
     door.answer(grant);
-    for (const key of door.table.rows.keys()) door.table.rows.set(key, Buffer.from('{"tak'));
-    await door.crash();
-    expect(door.answer(grant)).toBe('uses');
+    const [key = ''] = door.table.rows.keys();
+    const rows = [
+      '{"tak',
+      '7',
+      'null',
+      '{}',
+      '{"taken":1}',
+      '{"endsAtMs":9e15}',
+      '{"taken":"1","endsAtMs":1}',
+    ];
+    for (const row of rows) {
+      door.table.rows.set(key, Buffer.from(row));
+      await door.crash();
+      expect([row, door.answer(grant)]).toEqual([row, 'uses']);
+    }
+  });
+
+  it('wait for the disk again after it has failed, and no more once their block is there', async () => {
+    let fail = false;
+    const door = await doorOf({}, (table) => ({
+      ...table,
+      async batch(writes) {
+        if (fail) throw new Error('disk full');
+        await table.batch(writes);
+      },
+    }));
+    const grant = await door.issue({ uses: 40 });
+    const take = (): Promise<void> | undefined => {
+      const taken = door.counters.take(grant, 0, door.clock.now());
+      if (!taken.ok) throw new Error(taken.refusal.text);
+      return taken.settled;
+    };
+    await take();
+    expect(take()).toBeUndefined();
+    fail = true;
+    await expect(take()).rejects.toThrow('not written');
+    fail = false;
+    const third = take();
+    expect(third).toBeDefined();
+    await third;
+    expect(take()).toBeUndefined();
+    expect(door.counters.taken(grant, 0)).toBe(4);
+  });
+
+  it('are written ahead by one in twenty, and as many as there are', async () => {
+    const written = async (uses: number): Promise<unknown> => {
+      const { issue, call, table } = await doorOf();
+      const answer = call(await issue({ uses }));
+      if ('allow' in answer && answer.allow) await answer.settled;
+      const [row = Buffer.of()] = table.rows.values();
+      return (JSON.parse(String(Buffer.from(row))) as { taken: unknown }).taken;
+    };
+    expect(await Promise.all([1, 39, 40, 10_000].map(written))).toEqual([1, 1, 2, 16]);
+  });
+
+  it('are not taken from a link whose parents have none left', async () => {
+    const { book, issue, answer, counters } = await doorOf();
+    const [empty, full] = [await issue({ uses: 1 }, 2), await issue({ uses: 5 }, 2)];
+    const [first, second] = [empty, full].map((root) =>
+      grantOf(alice, bob, { parents: [root], cap: [limited({ uses: 1 })], maxDepth: 1 }),
+    ) as [Grant, Grant];
+    const leaf = grantOf(bob, carol, { parents: [first, second], cap: [limited({ uses: 1 })] });
+    expect(book.present(carol.did, [first.jws, second.jws, leaf.jws])).toEqual([]);
+    expect(answer(empty)).toBe('yes');
+    expect(answer(leaf)).toBe('yes');
+    expect([first, second, empty, full].map((grant) => counters.taken(grant, 0))).toEqual([
+      0, 1, 1, 1,
+    ]);
+  });
+
+  it('are told to be lacking without being taken', async () => {
+    const { issue, answer, counters, clock } = await doorOf();
+    const grant = await issue({ uses: 1 });
+    expect(counters.lacks(grant, 0, clock.now())).toBeUndefined();
+    expect(answer(grant)).toBe('yes');
+    expect(counters.lacks(grant, 0, clock.now())).toEqual({
+      rule: 'uses',
+      text: `all 1 uses of grant ${grant.claims.jti.slice(0, 8)} are used up`,
+    });
+  });
+
+  it('are refused where a link of the chain is not known', async () => {
+    const { issue, counters, clock } = await doorOf();
+    const stranger = grantOf(alice, bob, { parents: [grantOf(owner, alice, { maxDepth: 1 })] });
+    await issue({ uses: 1 });
+    expect(counters.take(stranger, 0, clock.now())).toMatchObject({
+      refusal: { rule: 'missing-parent' },
+    });
   });
 
   it('are taken by nobody once the node stops', async () => {
@@ -329,6 +423,62 @@ describe('counters', () => {
     expect(answer(root)).toBe('yes');
   });
 
+  it('are bounded for all others together, also after a restart, until their grants are over', async () => {
+    const { book, counters, clock } = await doorOf({ perIssuerMax: 2, totalMax: 3 });
+    const rootFor = (holder: Signer): Promise<Grant> =>
+      book.issue({
+        aud: holder.did,
+        capabilities: [limited({ uses: 100 })],
+        expiresAtMs: clock.now() + 24 * HOUR_MS,
+        maxDepth: 1,
+      });
+    const [ofAlice, ofBob] = [await rootFor(alice), await rootFor(bob)];
+    const lastMs = { now: NOW_MS + 60_000 };
+    /** Uses a grant that `from` hands on to somebody new. */
+    const use = (from: Signer, number: number): string => {
+      const leaf = grantOf(from, signerOf(number), {
+        parents: [from === alice ? ofAlice : ofBob],
+        cap: [limited({ uses: 9 })],
+        expiresAt: lastMs.now / 1000,
+      });
+      expect(book.present(leaf.claims.aud, [leaf.jws])).toEqual([]);
+      const taken = counters.take(leaf, 0, clock.now());
+      return taken.ok ? 'yes' : `${taken.refusal.rule}: ${taken.refusal.text}`;
+    };
+    const full = expect.stringMatching(/^limit: grant .{8} can't be counted: too many/) as string;
+    expect(use(alice, 11)).toBe('yes');
+    await counters.start();
+    await counters.stop();
+    await counters.start();
+    expect([12, 13].map((number) => use(alice, number))).toEqual(['yes', full]);
+    // There is room for one more of all others together.
+    expect([14, 15].map((number) => use(bob, number))).toEqual(['yes', full]);
+    await clock.advance(2 * HOUR_MS);
+    lastMs.now = NOW_MS + 20 * HOUR_MS;
+    expect([21, 22, 23].map((number) => use(alice, number))).toEqual(['yes', 'yes', full]);
+    expect([24, 25].map((number) => use(bob, number))).toEqual(['yes', full]);
+  });
+
+  it('are kept as long as clocks may differ, and not longer', async () => {
+    const { issue, answer, clock, table, book } = await doorOf();
+    const root = await issue({ uses: 9 }, 1);
+    const leaf = (seconds: number, number: number): Grant => {
+      const made = grantOf(alice, signerOf(number), {
+        parents: [root],
+        cap: [limited({ uses: 9 })],
+        expiresAt: NOW_MS / 1000 + seconds,
+      });
+      book.present(made.claims.aud, [made.jws]);
+      return made;
+    };
+    // At the first look after an hour, the one is over for just the difference of clocks; the other is not.
+    answer(leaf((HOUR_MS - CLOCK_SKEW_MS) / 1000, 11));
+    answer(leaf((HOUR_MS - CLOCK_SKEW_MS) / 1000 + 1, 12));
+    expect(table.rows.size).toBe(3);
+    await clock.advance(HOUR_MS);
+    expect(table.rows.size).toBe(2);
+  });
+
   it('are forgotten with their grants', async () => {
     const { issue, answer, clock, table, book } = await doorOf();
     const root = await issue({ uses: 9 }, 1);
@@ -345,6 +495,46 @@ describe('counters', () => {
     expect(table.rows.size).toBe(1);
     await clock.advance(31 * 24 * HOUR_MS);
     expect(table.rows.size).toBe(0);
+  });
+
+  it('of a rate alone are on the disk, and count no uses', async () => {
+    const { issue, call, counters, table } = await doorOf();
+    const grant = await issue({ rate: { per_s: 1, burst: 2 } });
+    const answer = call(grant);
+    if ('allow' in answer && answer.allow) await answer.settled;
+    expect(counters.taken(grant, 0)).toBe(0);
+    expect([...table.rows.values()].map((row) => String(Buffer.from(row)))).toEqual([
+      expect.stringContaining('"taken":0') as string,
+    ]);
+  });
+
+  it('do not start over rows that can not be read, and start when they can', async () => {
+    let fails = false;
+    const { issue, answer, counters } = await doorOf({}, (table) => ({
+      ...table,
+      async *entries(prefix) {
+        yield* table.entries(prefix);
+        if (fails) throw new Error('EIO: i/o error');
+      },
+    }));
+    const grant = await issue({ uses: 2 });
+    expect(answer(grant)).toBe('yes');
+    await counters.stop();
+    fails = true;
+    await expect(counters.start()).rejects.toThrow('i/o error');
+    expect(answer(grant)).toBe('stopped');
+    fails = false;
+    await counters.start();
+    expect(times(2, () => answer(grant))).toEqual(['yes', 'uses']);
+  });
+
+  it('leave out a row that is none of theirs', async () => {
+    const door = await doorOf();
+    const grant = await door.issue({ uses: 1 });
+    expect(door.answer(grant)).toBe('yes');
+    for (const key of ['nothing', `${owner.did}/x`]) door.table.rows.set(key, Buffer.from('{}'));
+    await door.crash();
+    expect(door.answer(grant)).toBe('uses');
   });
 
   it('may be started twice and stopped before starting', async () => {

@@ -1,13 +1,22 @@
 /** `starling members` */
-import type { MemberSummary, MembersResult, TicketSummary } from '../../../builtin/results.ts';
+import type {
+  KnockListResult,
+  KnockSummary,
+  MemberSummary,
+  MembersResult,
+  TicketSummary,
+} from '../../../builtin/results.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { ago, duration, printData, safeLine, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
-/** Prints the members, and below them the open tickets. */
+/** Prints the members, below them the open tickets, and who asks to join. */
 export async function run(options: CommonOptions): Promise<void> {
-  const result = await withNode(options, (node) => node.builtin<MembersResult>('members'));
+  const result = await withNode(options, async (node) => ({
+    ...(await node.builtin<MembersResult>('members')),
+    ...(await node.builtin<KnockListResult>('knock_list')),
+  }));
   printData(result, options.json === true, () =>
     [
       table(['NAME', 'ID', 'SINCE', 'LET IN BY', 'STATE'], result.members.map(row), {
@@ -15,6 +24,7 @@ export async function run(options: CommonOptions): Promise<void> {
       }),
       '',
       ...describeTickets(result.tickets),
+      ...describeKnocks(result.knocks),
     ].join('\n'),
   );
 }
@@ -58,4 +68,15 @@ function usesOf({ uses, usedBy, canInvite }: TicketSummary): string {
   const used = usedBy.length === 0 ? '' : `, after ${usedBy.join(', ')}`;
   const bound = canInvite ? '' : ', who may not invite';
   return `${left} ${left === 1 ? 'node' : 'nodes'}${used}${bound}`;
+}
+
+function describeKnocks(knocks: readonly KnockSummary[]): readonly string[] {
+  if (knocks.length === 0) return [];
+  const rows = knocks.map(({ name, fingerprint, address, at }) => [
+    name,
+    fingerprint,
+    address,
+    ago(at),
+  ]);
+  return ['', table(['ASKS TO JOIN', 'FOUR WORDS OF ITS KEY', 'ADDRESS', 'SINCE'], rows)];
 }

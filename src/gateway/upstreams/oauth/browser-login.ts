@@ -3,7 +3,7 @@
  * answer of which comes back to this machine's loopback.
  */
 import { randomBytes } from 'node:crypto';
-import { StarlingError } from '../../../core/index.ts';
+import { StarlingError, toStarlingError } from '../../../core/index.ts';
 import type { JsonObject } from '../../../core/index.ts';
 import type { StoredClient } from '../../../secrets/index.ts';
 import { loadOauthSdk } from './authorization-server.ts';
@@ -83,7 +83,9 @@ async function ask(parts: LoginParts, asking: Asking): Promise<StartedLogin> {
   const done = loopback.answer.then(async (answer) => {
     const tokens = await exchange(parts, asking, { client, answer, codeVerifier });
     const kept = { client, tokens: storedTokens(parts, tokens, scope) };
-    await parts.record.save(loginAt(parts, authServer, kept));
+    await parts.record.begin(loginAt(parts, authServer, kept)).catch((error: unknown) => {
+      throw parts.errors.failure('the login was not kept, and does not count', notKept(error));
+    });
   });
   return {
     url: authorizationUrl.href,
@@ -91,6 +93,11 @@ async function ask(parts: LoginParts, asking: Asking): Promise<StartedLogin> {
     done,
     cancel: (why) => loopback.close(why),
   };
+}
+
+/** The login that the disk refused, in our words. */
+function notKept(error: unknown): StarlingError {
+  return toStarlingError(error, 'STARLING_STATE_UNUSABLE', 'the state folder can not be written');
 }
 
 /** The client that we are there: configured, registered before, or registered now (RFC 7591). */

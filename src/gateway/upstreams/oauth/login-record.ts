@@ -10,7 +10,12 @@ export interface LoginRecord {
   /** Reads the login from the store, once. */
   load(): Promise<void>;
   /**
-   * Takes `login` as the one of now. A store that can't be written to is told of, and stops nothing: it is
+   * Takes `login`, for which a person has just agreed, once it is on disk. What the disk refuses leaves no
+   * trace: that person is told, and can log in again. @throws what the store throws
+   */
+  begin(login: StoredLogin): Promise<void>;
+  /**
+   * Takes `login`, whose tokens were renewed, as the one of now. A store that can't be written to is told of, and stops nothing: it is
    * tried again with the next use.
    */
   save(login: StoredLogin): Promise<void>;
@@ -58,6 +63,17 @@ export function createLoginRecord(
         current = login;
       });
       return loaded;
+    },
+    async begin(login) {
+      const before = unkept;
+      // Nobody may write the older one over this one.
+      unkept = undefined;
+      await store.put(init.name, login).catch((error: unknown) => {
+        unkept = before;
+        throw error;
+      });
+      current = login;
+      loaded = Promise.resolve();
     },
     save,
     async forgetTokens() {

@@ -1,20 +1,25 @@
 /**
  * An upstream server at a URL that speaks HTTP+SSE (MCP 2024-11-05 `transports`): one event stream
- * for everything that comes, whose first event says where our messages go. When the stream ends, so
- * does the connection; the pool of instances makes a new one.
+ * for everything that comes, whose first event says where our messages go. That address is the session.
+ * A session that the server forgot while the stream is open is initialised anew over a new stream, and
+ * the request that was refused for that is sent once more, so that callers notice nothing. When the
+ * stream ends, so does the connection; the pool of instances makes a new one.
  */
 import type { SseServer } from '../../../config/index.ts';
 import { StarlingError } from '../../../core/index.ts';
 import { errorBytes } from '../../wire/frame.ts';
+import type { Handshake } from '../../wire/client-handshake.ts';
 import type { Channel } from '../../types.ts';
 import type { UpstreamConnection } from '../connection-types.ts';
 import { createEventStreamDecoder } from './event-stream.ts';
 import type { StreamEvent } from './event-stream.ts';
 import { isEventStream } from './http-exchange.ts';
 import type { Reply } from './http-exchange.ts';
-import { createUrlConnection } from './url-connection.ts';
+import { createSessionLosses } from './http-session.ts';
+import type { HttpSession } from './http-session.ts';
+import { createUrlConnection, isOpening } from './url-connection.ts';
 import type { UrlConnection } from './url-connection.ts';
-import { errorIn, noticeOf } from './url-requests.ts';
+import { errorIn, isChallenge, noticeOf } from './url-requests.ts';
 import type { UrlComponents, UrlInit, UrlRequests } from './url-requests.ts';
 
 /** How long the stream may take to open and to name the address for messages. */
@@ -26,6 +31,11 @@ export interface SseInit extends UrlInit {
   readonly server: SseServer;
   /** Default 10000. */
   readonly connectTimeoutMs?: number;
+  /**
+   * Initialises the session of the channel anew. Without it, a session that is lost ends the connection.
+   * @throws as the server refuses
+   */
+  readonly renew?: () => Promise<Handshake>;
 }
 
 /** Opens the stream. What is sent before the server names its address waits for it. */
@@ -33,16 +43,36 @@ export function connectSse(components: UrlComponents, init: SseInit): UpstreamCo
   return new SseConnection(components, init);
 }
 
+/** One stream, and the session that belongs to it. */
+interface StreamSession extends HttpSession {
+  /** By this the stream is ended; ids of requests are above 0. */
+  readonly streamId: number;
+  /** Where messages go. */
+  readonly address: URL;
+  /** Requests that the server took in this session: their answers come on its stream. */
+  readonly taken: Set<number>;
+}
+
 class SseConnection implements UpstreamConnection {
   readonly channel: Channel;
   readonly ended: Promise<StarlingError>;
+  readonly #components: UrlComponents;
   readonly #init: SseInit;
   readonly #connection: UrlConnection;
   readonly #requests: UrlRequests;
-  /** Where messages go; undefined until the server has said so. */
-  #address: URL | undefined;
+  readonly #losses = createSessionLosses();
+  /** Undefined until the server has said where messages go. */
+  #session: StreamSession | undefined;
+  /** The session before, whose stream is open for the answers that may still come. */
+  #before: StreamSession | undefined;
+  /** Settles when the session is initialised anew, or can't be. */
+  #renewing: Promise<void> | undefined;
+  /** How often requests were sent anew that are not taken yet. */
+  readonly #resends = new Map<number, number>();
+  #streams = 0;
 
   constructor(components: UrlComponents, init: SseInit) {
+    this.#components = components;
     this.#init = init;
     this.#connection = createUrlConnection(components, init, (message, id) =>
       this.#send(message, id),
@@ -50,7 +80,9 @@ class SseConnection implements UpstreamConnection {
     // What is sent waits for the address.
     this.#connection.hold();
     ({ channel: this.channel, ended: this.ended, requests: this.#requests } = this.#connection);
-    void this.#listen();
+    this.#open()
+      .then(() => this.#connection.release())
+      .catch((error: unknown) => this.#connection.finish(this.#requests.failure(error)));
   }
 
   negotiated(): void {
@@ -65,39 +97,53 @@ class SseConnection implements UpstreamConnection {
     this.#connection.finish(this.#requests.unavailable('was stopped'));
   }
 
-  async #listen(): Promise<void> {
+  /** Opens a stream; resolves when the server has named its address, which is the session from then on. */
+  async #open(): Promise<void> {
+    this.#streams += 1;
+    const streamId = -this.#streams;
     const timeoutMs = this.#init.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
     const cancelTimer = this.#connection.scope.after(timeoutMs, () =>
       this.#connection.finish(
         this.#requests.unavailable(`did not open its stream within ${timeoutMs / 1000} s`),
       ),
     );
-    try {
-      const reply = await this.#requests.send({
-        method: 'GET',
-        headers: { accept: 'text/event-stream' },
-      });
-      if (!isEventStream(reply)) {
-        reply.body.resume();
-        throw reply.status === 200 ? this.#noStream() : this.#requests.refused(reply);
-      }
-      await this.#read(reply, cancelTimer);
-      throw this.#requests.unavailable('has ended its stream');
-    } catch (error) {
-      this.#connection.finish(this.#requests.failure(error));
+    const reply = await this.#requests.send({
+      method: 'GET',
+      headers: { accept: 'text/event-stream' },
+      id: streamId,
+    });
+    if (!isEventStream(reply)) {
+      reply.body.resume();
+      throw reply.status === 200 ? this.#noStream() : this.#requests.refused(reply);
     }
+    await new Promise<void>((resolve, reject) => {
+      void this.#read(reply, streamId, () => {
+        cancelTimer();
+        resolve();
+      }).then(reject);
+    });
   }
 
-  async #read(reply: Reply, opened: () => void): Promise<void> {
+  /** Reads a stream to its end; `opened` is called once the address is known. Gives why it ended. */
+  async #read(reply: Reply, streamId: number, opened: () => void): Promise<StarlingError> {
+    const own: { session?: StreamSession } = {};
     const decoder = createEventStreamDecoder(this.#init.messageBytes, (event) => {
       if (event.type === 'message') this.#connection.channel.receive(event.data);
-      else if (event.type === 'endpoint' && this.#address === undefined) {
-        this.#address = this.#addressIn(event);
+      else if (event.type === 'endpoint' && own.session === undefined) {
+        const address = this.#addressIn(event);
+        own.session = { id: address.href, isProven: false, streamId, address, taken: new Set() };
+        this.#session = own.session;
         opened();
-        this.#connection.release();
       }
     });
-    await this.#requests.readEvents(reply, decoder);
+    const why = await this.#requests.readEvents(reply, decoder).then(
+      () => this.#requests.unavailable('has ended its stream'),
+      (error: unknown) => this.#requests.failure(error),
+    );
+    const { session } = own;
+    if (session !== undefined && session !== this.#session) this.#failTaken(session, why);
+    else this.#connection.finish(why);
+    return why;
   }
 
   /** @throws STARLING_UPSTREAM_INVALID when the address leads to another origin: our secrets stay at ours */
@@ -131,36 +177,116 @@ class SseConnection implements UpstreamConnection {
   }
 
   async #post(message: Buffer, id: number | undefined): Promise<void> {
+    const session = this.#session;
     try {
       const reply = await this.#requests.send({
         method: 'POST',
-        ...(this.#address === undefined ? {} : { url: this.#address }),
+        ...(session === undefined ? {} : { url: session.address }),
         headers: { 'content-type': 'application/json' },
         body: message,
         timeoutMs: this.#init.server.timeoutMs,
       });
       // The answer comes on the stream; the body only says that the message was taken.
-      if (reply.status >= 200 && reply.status <= 299) reply.body.resume();
-      else await this.#refusal(reply, id);
+      if (reply.status >= 200 && reply.status <= 299) {
+        reply.body.resume();
+        if (id !== undefined && session !== undefined) this.#took(session, id, message);
+      } else if (await this.#isLost(reply, { message, id, session })) {
+        if (id !== undefined && session !== undefined) await this.#again(message, id, session);
+        return;
+      }
     } catch (error) {
       this.#connection.failed(this.#requests.failure(error), id);
     }
+    if (id !== undefined) this.#resends.delete(id);
   }
 
-  async #refusal(reply: Reply, id: number | undefined): Promise<void> {
+  #took(session: StreamSession, id: number, message: Buffer): void {
+    if (!isOpening(message)) session.isProven = true;
+    const { taken } = session;
+    if (taken.size >= 2 * this.#init.callsMax) {
+      for (const one of taken) if (!this.#connection.channel.waits(one)) taken.delete(one);
+    }
+    taken.add(id);
+  }
+
+  /**
+   * Deals with a status that is no success. True when the request is to be sent anew in another session,
+   * because this one is gone.
+   */
+  async #isLost(
+    reply: Reply,
+    {
+      message,
+      id,
+      session,
+    }: {
+      readonly message: Buffer;
+      readonly id: number | undefined;
+      readonly session: StreamSession | undefined;
+    },
+  ): Promise<boolean> {
     const { status } = reply;
     const error = errorIn(await this.#requests.refusalBody(reply))?.error;
-    if (status === 404 || (status === 400 && /session/i.test(error?.message ?? ''))) {
-      this.#connection.finish(
-        this.#requests.unavailable(
-          `has forgotten our session (HTTP ${status}); it is initialised anew`,
-          'try again',
-          { status, reason: 'session' },
-        ),
-      );
-    } else if (error !== undefined && id !== undefined && status !== 401) {
+    const resends = id === undefined ? 0 : (this.#resends.get(id) ?? 0);
+    const refusal = { status, message: error?.message, isChallenge: isChallenge(reply) };
+    // A notification or an answer that comes too late is nothing to be sent anew: the next request is.
+    const isLost =
+      session !== undefined && id !== undefined && this.#losses.isLost(refusal, session, resends);
+    const mayResend = isLost && !isOpening(message) && this.#losses.mayResend(session, resends);
+    if (mayResend && this.#init.renew !== undefined) return true;
+    if (isLost) this.#connection.finish(this.#forgotten(status));
+    else if (error !== undefined && id !== undefined && status !== 401) {
       this.#connection.channel.receive(errorBytes(id, error), id);
     } else this.#connection.failed(this.#requests.refused(reply), id);
+    return false;
+  }
+
+  /** Sends a request once more that was refused because its session is gone. */
+  async #again(message: Buffer, id: number, lost: StreamSession): Promise<void> {
+    this.#resends.set(id, (this.#resends.get(id) ?? 0) + 1);
+    try {
+      await this.#renewed(lost);
+      if (this.#connection.channel.waits(id)) this.#connection.deliver(message, id);
+      else this.#resends.delete(id);
+    } catch (error) {
+      this.#resends.delete(id);
+      this.#connection.finish(this.#requests.failure(error));
+    }
+  }
+
+  /** Initialises the session anew, however many requests have lost it. @throws as the server refuses */
+  #renewed(lost: StreamSession): Promise<void> {
+    if (this.#session === lost) {
+      this.#components.logger.debug({}, 'session of upstream is lost; it is initialised anew');
+      this.#connection.hold({ opening: true });
+      const before = this.#before;
+      this.#before = lost;
+      this.#session = undefined;
+      if (before !== undefined) this.#requests.abort(before.streamId);
+      this.#renewing = this.#open().then(() => this.#initialiseAnew());
+    }
+    return this.#renewing ?? Promise.resolve();
+  }
+
+  async #initialiseAnew(): Promise<void> {
+    await this.#init.renew?.();
+    this.negotiated();
+  }
+
+  /** What was taken in a session is not answered once its stream is over. */
+  #failTaken({ taken }: StreamSession, why: StarlingError): void {
+    for (const id of taken) {
+      if (this.#connection.channel.waits(id)) this.#connection.channel.fail(id, why);
+    }
+    taken.clear();
+  }
+
+  #forgotten(status: number): StarlingError {
+    return this.#requests.unavailable(
+      `has forgotten our session (HTTP ${status}); it is initialised anew`,
+      'try again',
+      { status, reason: 'session' },
+    );
   }
 
   #noStream(): StarlingError {

@@ -1,7 +1,7 @@
 /** Logins at upstream servers, with an authorization server and a browser that do what a test says. */
 import { describe, expect, it } from 'vitest';
 import type { HttpServer, ServerOAuth } from '../../../../src/config/index.ts';
-import { Secret } from '../../../../src/core/index.ts';
+import { Secret, StarlingError } from '../../../../src/core/index.ts';
 import type { Logger } from '../../../../src/core/index.ts';
 import { createLogins } from '../../../../src/gateway/index.ts';
 import type { Logins } from '../../../../src/gateway/index.ts';
@@ -140,6 +140,25 @@ describe('a server that asks for a login', () => {
     const [bytes] = [...before.table.rows.values()].map((value) => Buffer.from(value));
     expect(before.issued.length).toBeGreaterThan(0);
     for (const token of before.issued) expect(bytes?.includes(token)).toBe(false);
+  });
+
+  it('logs nobody in whose login the disk refuses, and leaves no trace of that', async () => {
+    const { logins, table, browse, connect, logIn } = await world();
+    const put = table.put.bind(table);
+    table.put = () =>
+      Promise.reject(new StarlingError('STARLING_STATE_UNUSABLE', 'the disk is full'));
+    const { id, url = '' } = await logins.start('far');
+    await browse(url);
+    await expect(logins.wait(id, soon())).rejects.toMatchObject({
+      code: 'STARLING_STATE_UNUSABLE',
+      message: expect.stringMatching(/'far'.*not kept.*the disk is full/) as string,
+    });
+    await expect(call(connect()).answer).rejects.toMatchObject({
+      hint: expect.stringContaining('starling mcp login far') as string,
+    });
+    table.put = put;
+    await logIn();
+    expect((await call(connect()).answer).result).toBeDefined();
   });
 
   it('gets no token of ours once it has another URL', async () => {

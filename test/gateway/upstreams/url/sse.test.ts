@@ -4,9 +4,11 @@ import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../../src/core/index.ts';
+import type { JsonObject } from '../../../../src/core/index.ts';
 import { initialize, listAll } from '../../../../src/gateway/wire/client-handshake.ts';
 import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
 import { connectSse } from '../../../../src/gateway/upstreams/url/sse.ts';
+import { until } from '../../support/clients.ts';
 import { defer, useCleanup } from '../../support/gateways.ts';
 import {
   BOUNDS,
@@ -20,7 +22,7 @@ import {
   stream,
   urlServer,
 } from '../../support/url-server.ts';
-import type { UrlServer } from '../../support/url-server.ts';
+import type { Asked, UrlServer } from '../../support/url-server.ts';
 
 useCleanup();
 
@@ -127,13 +129,132 @@ describe('an SSE server', () => {
     expect(await connect(server).ended).toMatchObject({ code: 'STARLING_LIMIT_EXCEEDED' });
   });
 
-  it('that forgot our session ends the connection', async () => {
+  it('that forgot our session ends a connection that can not be initialised anew', async () => {
     const server = await urlServer((asked, response) => {
       if (asked.method === 'GET') stream(response, 'event: endpoint', 'data: /m', '');
       else response.writeHead(404).end();
     });
     const connection = connect(server);
     await expect(call(connection).answer).rejects.toThrow('has forgotten our session');
+    await connection.ended;
+  });
+});
+
+describe('a session that an SSE server has forgotten while its stream is open', () => {
+  interface Sessions {
+    readonly server: UrlServer;
+    readonly connection: UpstreamConnection;
+    /** From now on the session of now is refused by `status`. */
+    readonly forget: (status: number) => void;
+    /** Ends the stream of the session with this number. */
+    readonly end: (session: number) => void;
+    readonly count: (method: string) => number;
+  }
+
+  /** A server whose sessions are numbered, and a connection to it that is initialised as an instance does. */
+  async function sessions(
+    answer: (asked: Asked, session: number) => JsonObject | number | undefined,
+  ): Promise<Sessions> {
+    const streams: ServerResponse[] = [];
+    const forgotten = new Map<string, number>();
+    const server = await urlServer((asked, response) => {
+      if (asked.method === 'GET') {
+        streams.push(response);
+        stream(response, 'event: endpoint', `data: /m?session=${streams.length}`, '');
+        return;
+      }
+      const session = asked.url.searchParams.get('session') ?? '';
+      const given = forgotten.get(session) ?? answer(asked, Number(session));
+      if (typeof given === 'number') {
+        response.writeHead(given).end();
+        return;
+      }
+      response.writeHead(202).end('Accepted');
+      const open = streams[Number(session) - 1];
+      if (open !== undefined && given !== undefined) event(open, data(result(asked, given)));
+    });
+    const begin = (one: UpstreamConnection): ReturnType<typeof initialize> =>
+      initialize(one.channel, "server 'old'", { timeoutMs: 10_000 });
+    const connection: UpstreamConnection = connectSse(components(), {
+      ...BOUNDS,
+      name: 'old',
+      server: { type: 'sse', url: server.url, headers: {}, ...COMMON },
+      renew: () => begin(connection),
+    });
+    defer(() => connection.close());
+    await begin(connection);
+    return {
+      server,
+      connection,
+      forget: (status) => void forgotten.set(String(streams.length), status),
+      end: (session) => void streams[session - 1]?.end(),
+      count: (method) => server.asked.filter(({ body }) => body['method'] === method).length,
+    };
+  }
+
+  const facts = { protocolVersion: '2024-11-05', capabilities: {}, serverInfo: {} };
+  const answering = ({ body }: Asked, session: number): JsonObject | undefined => {
+    if (body['id'] === undefined) return undefined;
+    return body['method'] === 'initialize' ? facts : { in: session };
+  };
+
+  it.each([404, 400, 401, 403, 410])(
+    'and refuses by %i is initialised anew over a new stream, and the call is sent once more',
+    async (status) => {
+      const { connection, count, forget } = await sessions(answering);
+      expect((await call(connection).answer).result).toEqual({ in: 1 });
+      forget(status);
+      expect((await call(connection).answer).result).toEqual({ in: 2 });
+      expect(count('initialize')).toBe(2);
+      expect(count('notifications/initialized')).toBe(2);
+      expect(count('tools/call')).toBe(3);
+    },
+  );
+
+  it('is initialised anew once, however many calls have lost it', async () => {
+    const { connection, count, forget } = await sessions(answering);
+    await call(connection).answer;
+    forget(404);
+    const calls = Array.from({ length: 20 }, () => call(connection).answer);
+    for (const { result: value } of await Promise.all(calls)) expect(value).toEqual({ in: 2 });
+    expect(count('initialize')).toBe(2);
+  });
+
+  it('still answers on its stream what it took, and fails that with the end of its stream', async () => {
+    const waiting: Asked[] = [];
+    const late = (asked: Asked, session: number): JsonObject | undefined => {
+      if (asked.body['method'] !== 'tools/call' || session !== 1) return answering(asked, session);
+      waiting.push(asked);
+      return waiting.length === 1 ? { in: 1 } : undefined;
+    };
+    const { connection, forget, end } = await sessions(late);
+    await call(connection).answer;
+    const taken = call(connection).answer;
+    await until(() => waiting.length === 2);
+    forget(404);
+    expect((await call(connection).answer).result).toEqual({ in: 2 });
+    end(1);
+    await expect(taken).rejects.toThrow('has ended its stream');
+    expect((await call(connection).answer).result).toEqual({ in: 2 });
+  });
+
+  it('is tried in a new session once, and given up when that was in vain', async () => {
+    const { connection, count } = await sessions((asked, session) =>
+      asked.body['method'] === 'tools/call' ? 404 : answering(asked, session),
+    );
+    await expect(call(connection).answer).rejects.toThrow('has forgotten our session');
+    await connection.ended;
+    expect(count('initialize')).toBe(2);
+    expect(count('tools/call')).toBe(2);
+  });
+
+  it('is given up when it can not be initialised anew, with what the server said', async () => {
+    const { connection, forget } = await sessions((asked, session) =>
+      session === 2 ? 500 : answering(asked, session),
+    );
+    await call(connection).answer;
+    forget(404);
+    await expect(call(connection).answer).rejects.toThrow('HTTP 500');
     await connection.ended;
   });
 });

@@ -1,0 +1,59 @@
+/** A short word for all that the node's servers offer: peers ask for the catalog anew when the word is another. */
+import { createHash } from 'node:crypto';
+import { BUILTIN_SERVER } from '../../core/index.ts';
+import type { ServerCatalog } from '../../directory/index.ts';
+import type { Upstreams } from '../types.ts';
+
+/** The digest of the catalogs of all servers but the built-in one, as of now. */
+export interface CatalogDigest {
+  /** 16 hexadecimal digits. */
+  current(): string;
+  /** Calls `listener` after each change; gives how to end that. */
+  onChange(listener: () => void): () => void;
+  /** Listens to the servers no more. */
+  stop(): void;
+}
+
+/** Follows the catalogs of `upstreams`. */
+export function createCatalogDigest(upstreams: Pick<Upstreams, 'all' | 'events'>): CatalogDigest {
+  const listeners = new Set<() => void>();
+  /** Digests of the catalogs of single servers, made once for each: catalogs are large, and seldom change. */
+  const digests = new WeakMap<ServerCatalog, Buffer>();
+  let last = '';
+
+  const digestOf = (catalog: ServerCatalog): Buffer => {
+    const known = digests.get(catalog);
+    if (known !== undefined) return known;
+    const digest = createHash('sha256').update(JSON.stringify(catalog)).digest();
+    digests.set(catalog, digest);
+    return digest;
+  };
+
+  const digestOfAll = (): string => {
+    const hash = createHash('sha256');
+    for (const upstream of upstreams.all()) {
+      if (upstream.server !== BUILTIN_SERVER) hash.update(digestOf(upstream.catalog()));
+    }
+    return hash.digest('hex').slice(0, 16);
+  };
+
+  const compare = (): void => {
+    const digest = digestOfAll();
+    if (digest === last) return;
+    last = digest;
+    for (const listener of listeners) listener();
+  };
+
+  upstreams.events.on('change', compare);
+  return {
+    current() {
+      if (last === '') last = digestOfAll();
+      return last;
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    stop: () => void upstreams.events.off('change', compare),
+  };
+}
