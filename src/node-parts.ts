@@ -17,6 +17,7 @@ import {
   grantResources,
   grantTools,
   keyTools,
+  knockTools,
   loginTools,
   offeredTools,
   pinTools,
@@ -27,6 +28,7 @@ import type { InviteResult, StatusResult } from './builtin/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import { VERSION } from './core/index.ts';
+import type { PeerId } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import {
   createApiKeys,
@@ -64,8 +66,15 @@ import {
   createMembership,
 } from './membership/index.ts';
 import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
-import { auditAdmission, exchangeInvites } from './mesh/index.ts';
-import type { InvitationInit } from './mesh/index.ts';
+import {
+  askWho,
+  auditAdmission,
+  createKnocks,
+  createNeighbours,
+  exchangeInvites,
+  serveKnocks,
+} from './mesh/index.ts';
+import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createLoginStore } from './secrets/index.ts';
@@ -79,6 +88,9 @@ const CALLS_PER_SERVER = 4;
 export interface Parts {
   readonly audit: Audit;
   readonly network: Network;
+  /** Who asks to be let in. */
+  readonly knocks: Knocks;
+  readonly neighbours: Neighbours;
   readonly membership: Membership;
   readonly checkpoints: CheckpointExchange;
   readonly conductTeller: ConductTeller;
@@ -107,6 +119,7 @@ export interface PartsInit {
 export function createParts(base: Base, state: OpenState, init: PartsInit): Parts {
   const audit = createNodeAudit(base, state);
   const network = createNodeNetwork(base, state, audit);
+  const { knocks, neighbours } = createNodeKnocks(base, state, network);
   const blackboard = createNodeBlackboard(base, state, network);
   const membership = createNodeMembership(base, state, {
     network,
@@ -130,12 +143,22 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     tools: () => offeredTools(upstreams, stores.pins),
     clientAccess: (name) => accessTo(tools, name),
   });
-  const made = { audit, network, membership, checkpoints, blackboard, ...stores };
+  const made = {
+    audit,
+    network,
+    knocks,
+    neighbours,
+    membership,
+    checkpoints,
+    blackboard,
+    ...stores,
+  };
   const tools = createNodeTools(base, state, {
     ...made,
     ...init,
     governance,
     secretsChanged: () => upstreams.secretsChanged(),
+    offers: { all: () => upstreams.all() },
   });
   const upstreams = createNodeUpstreams(base, state, { ...made, ...init, tools });
   const renewalTimer = createRenewalTimer({
@@ -164,14 +187,14 @@ function createNodeAudit({ config, clock, logger, health }: Base, state: OpenSta
 }
 
 function createNodeNetwork(
-  { config, clock, random, logger, transports }: Base,
+  { config, clock, random, logger, transports, tally }: Base,
   state: OpenState,
   audit: Audit,
 ): Network {
   const { identity, ownMesh } = state;
   const admission = auditAdmission(state.admission, audit, clock);
   const network = createNetwork(
-    { identity, admission, clock, random, logger, transports },
+    { identity, admission, clock, random, logger, transports, tally },
     {
       meshId: meshOf(state).id,
       name: config.name,
@@ -185,6 +208,27 @@ function createNodeNetwork(
   );
   exchangeInvites({ network, admission: state.admission, clock, logger: logger.child('mesh') });
   return network;
+}
+
+/** What the LAN brings besides members: other meshes, and who asks to join. Off with multicast DNS. */
+function createNodeKnocks(
+  { config, clock, logger, health, transports }: Base,
+  state: OpenState,
+  network: Network,
+): Pick<Parts, 'knocks' | 'neighbours'> {
+  const { ownMesh, admission } = state;
+  const isMember = (peer: PeerId): boolean => admission.isMember(peer);
+  const knocks = createKnocks({ clock, health });
+  const shared = { network, isMember, clock, logger: logger.child('mesh') };
+  if (config.mdns) {
+    serveKnocks({ ...shared, knocks, mesh: () => ownMesh.mesh() }, { name: config.name });
+  }
+  const neighbours = createNeighbours({
+    ...shared,
+    ownMesh: () => ownMesh.mesh()?.id,
+    ask: askWho({ clock, transports }),
+  });
+  return { knocks, neighbours };
 }
 
 function createNodeBlackboard(
@@ -305,13 +349,17 @@ type ToolRooms = Pick<
   | 'clients'
   | 'governance'
   | 'keys'
+  | 'knocks'
   | 'logins'
   | 'membership'
   | 'network'
   | 'pins'
   | 'token'
 > &
-  PartsInit & { readonly secretsChanged: () => readonly string[] };
+  PartsInit & {
+    readonly secretsChanged: () => readonly string[];
+    readonly offers: Pick<Upstreams, 'all'>;
+  };
 
 function createNodeTools(
   { clock }: Base,
@@ -319,7 +367,7 @@ function createNodeTools(
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
-  const { network, pins, servers, status, token, createTicket, secretsChanged: changed } = rooms;
+  const { network, offers, pins, servers, status, token, createTicket } = rooms;
   return [
     ...statusTools({ membership, network, status }),
     ...grantTools({
@@ -328,13 +376,15 @@ function createNodeTools(
       counters,
       admission,
       membership,
+      offers,
       createTicket,
     }),
+    ...knockTools({ knocks: rooms.knocks, createTicket }),
     ...boardTools({ blackboard, clock }),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...loginTools({ logins }),
-    ...secretTools({ secrets, servers, changed }),
+    ...secretTools({ secrets, servers, changed: rooms.secretsChanged }),
     ...auditTools({
       audit,
       checkpoints,
@@ -400,7 +450,15 @@ function createNodeGateway(
   { identity, grants, store }: OpenState,
   rooms: Omit<
     Parts,
-    'blackboard' | 'checkpoints' | 'conductTeller' | 'gateway' | 'logins' | 'renewalTimer' | 'tools'
+    | 'blackboard'
+    | 'checkpoints'
+    | 'conductTeller'
+    | 'gateway'
+    | 'knocks'
+    | 'logins'
+    | 'neighbours'
+    | 'renewalTimer'
+    | 'tools'
   >,
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;

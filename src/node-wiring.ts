@@ -7,12 +7,17 @@ import type { Base, OpenState } from './open-state.ts';
 import { auditGovernance, auditGrants } from './guard/index.ts';
 import { namePeer } from './membership/index.ts';
 import type { Membership, PeerView } from './membership/index.ts';
+import type { Knock, NeighbourMesh } from './mesh/index.ts';
 import type { Parts } from './node-parts.ts';
 
 /** What a node tells. */
 export interface NodeEvents {
   /** A peer appeared or changed. A heartbeat that changes nothing is not told. */
   peer: [peer: PeerView, before: PeerView | undefined];
+  /** A node of this LAN asks to be let into the mesh: `starling members admit` answers it. */
+  knock: [knock: Knock];
+  /** Another mesh is on this LAN; told once a run. */
+  neighbour: [found: NeighbourMesh];
   /** An address could not be dialled, or whoever is there refused this node. */
   'dial:failed': [address: string, error: Error];
   /** This node's membership was revoked, or its key was replaced elsewhere. */
@@ -29,7 +34,9 @@ export function wireParts(
   wireAudit(state, parts);
   wirePeers(parts, events);
   wireRevocations(base, state);
-  const { gateway, governance, membership, network, renewalTimer } = parts;
+  const { gateway, governance, knocks, membership, neighbours, network, renewalTimer } = parts;
+  knocks.events.on('knock', (knock) => events.emit('knock', knock));
+  neighbours.events.on('mesh', (found) => events.emit('neighbour', found));
   gateway.onCaller((caller) => renewalTimer.returned(caller));
   gateway.onCatalogChange(() => membership.announce());
   governance.policy.events.on('change', () => gateway.recheck());

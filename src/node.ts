@@ -6,6 +6,7 @@ import './core/node20.ts';
 import { EventEmitter } from 'node:events';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
+import { noteNode, writeAbout } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import {
   VERSION,
@@ -16,7 +17,7 @@ import {
   stopAll,
 } from './core/index.ts';
 import type { JsonObject, PartStack, PeerId, Startable } from './core/index.ts';
-import { bindSecrets, noteNode } from './gateway/index.ts';
+import { bindSecrets } from './gateway/index.ts';
 import { closeState, meshOf, openState } from './open-state.ts';
 import type { Base, OpenState, NodeComponents } from './open-state.ts';
 import { OPERATOR, createApprovalAccess } from './guard/index.ts';
@@ -129,7 +130,9 @@ class Node implements StarlingNode {
   status(): StatusResult {
     const { config, health } = this.#base;
     const { identity, successions } = this.#state;
-    const { blackboard, gateway, membership, network } = this.#parts;
+    const { blackboard, gateway, knocks, membership, network } = this.#parts;
+    // Whoever has gone without an answer is no trouble any more.
+    knocks.waiting();
     const peers = { alive: 0, suspect: 0, dead: 0, left: 0 };
     for (const peer of membership.peers()) peers[peer.state] += 1;
     return {
@@ -140,6 +143,7 @@ class Node implements StarlingNode {
       ...previousKeyOf(successions, identity.did, membership.peers()),
       pid: process.pid,
       stateDir: config.stateDir,
+      ...(config.file === undefined ? {} : { configFile: config.file }),
       startedAt: this.#startedAt,
       mesh: meshOf(this.#state),
       addresses: network.addresses(),
@@ -224,7 +228,7 @@ class Node implements StarlingNode {
     await this.#noteFolder();
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
-    const { conductTeller, pins, gateway, renewalTimer } = this.#parts;
+    const { conductTeller, neighbours, pins, gateway, renewalTimer } = this.#parts;
     for (const part of [audit, governance, network]) await this.#running.start(part);
     if (!ownMesh.isMember()) await joinMesh({ ...this.#base, network, ownMesh }, { dial });
     for (const part of [
@@ -236,15 +240,20 @@ class Node implements StarlingNode {
       counters,
       gateway,
       renewalTimer,
+      neighbours,
     ]) {
       await this.#running.start(part);
     }
   }
 
-  /** So that other nodes of this user hide the folder from their servers. */
+  /** So that other nodes of this user hide the folder from their servers, and commands find it by its name. */
   async #noteFolder(): Promise<void> {
+    const { name, file: configFile, stateDir } = this.#base.config;
+    const { name: mesh, fingerprint } = meshOf(this.#state);
+    const about = { name, mesh, fingerprint, ...(configFile === undefined ? {} : { configFile }) };
     try {
-      await noteNode(this.#base.config.stateDir, process.env);
+      await noteNode(stateDir, process.env);
+      await writeAbout(stateDir, about);
     } catch (error) {
       // They find the folder by its socket, too, while this node runs.
       this.#base.logger.warn({ error: messageOf(error) }, 'the state folder could not be noted');

@@ -12,6 +12,8 @@ import {
   conditioned,
   seconds,
 } from './grant-input.ts';
+import { absentIn, unlimitedBy } from './grant-remarks.ts';
+import type { OfferView } from './grant-remarks.ts';
 import { renewableIn, summarise } from './grant-summary.ts';
 import { chainTools } from './grant-chain.ts';
 import type { ChainComponents } from './grant-chain.ts';
@@ -25,9 +27,13 @@ import { defineTool } from '../gateway/index.ts';
 
 const DAY_S = 86_400;
 const INVITE_DEFAULT_S = DAY_S;
+/** Remarks on one grant: what is more is said by `grant list`. */
+const REMARKS_MAX = 16;
 
 /** What the grant tools need. */
 export interface GrantComponents extends ChainComponents {
+  /** The servers of this node, to say when a grant names none of them. */
+  readonly offers: OfferView;
   createTicket(init: {
     expiresInMs: number;
     canInvite: boolean;
@@ -100,7 +106,15 @@ function createTool(components: GrantComponents): BuiltinTool {
         ...(input.max_depth === undefined ? {} : { maxDepth: input.max_depth }),
         ...(input.expires_s === undefined ? { renewForMs: lifetimeMs } : {}),
       });
-      return { grant: summarise(components, grant, 'issued'), jws: grant.jws };
+      const remarks = [
+        ...absentIn(input, components.offers),
+        ...unlimitedBy(grant, components.grants),
+      ].slice(0, REMARKS_MAX);
+      return {
+        grant: summarise(components, grant, 'issued'),
+        jws: grant.jws,
+        ...(remarks.length === 0 ? {} : { remarks }),
+      };
     },
   });
 }

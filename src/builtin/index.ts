@@ -11,6 +11,8 @@ export { grantTools } from './grants.ts';
 export type { GrantComponents } from './grants.ts';
 export { keyTools } from './keys.ts';
 export type { KeyComponents } from './keys.ts';
+export { knockTools } from './knocks.ts';
+export type { KnockToolComponents } from './knocks.ts';
 export { loginTools } from './logins.ts';
 export type { LoginComponents } from './logins.ts';
 export { OPEN_RESOURCES } from './permissions.ts';
@@ -48,6 +50,9 @@ export type {
   GrantVerifyResult,
   InviteResult,
   KeyCreateResult,
+  KnockAnswerResult,
+  KnockListResult,
+  KnockSummary,
   KeyListResult,
   KeyRevokeResult,
   KeySummary,

@@ -21,6 +21,8 @@ export interface StatusResult {
   readonly formerly?: PreviousKey;
   readonly pid: number;
   readonly stateDir: string;
+  /** The config file that it reads, or would read if there were one; absent of a node that a program made. */
+  readonly configFile?: string;
   readonly startedAt: number;
   readonly mesh: Mesh;
   readonly addresses: readonly string[];
@@ -64,6 +66,28 @@ export interface PeerForgiveResult {
   readonly forgiven: boolean;
 }
 
+/** A node that asks to be let into the mesh. */
+export interface KnockSummary {
+  /** What it calls itself, unproven. */
+  readonly name: string;
+  readonly peerId: PeerId;
+  /** Four words of its key; the other machine shows the same. */
+  readonly fingerprint: string;
+  readonly address: string;
+  /** When it knocked first, ms since the epoch. */
+  readonly at: number;
+}
+
+/** Result of `knock_list`. */
+export interface KnockListResult {
+  readonly knocks: readonly KnockSummary[];
+}
+
+/** Result of `knock_answer`. */
+export interface KnockAnswerResult extends KnockSummary {
+  readonly admitted: boolean;
+}
+
 /** One grant as a person reads it. */
 export interface GrantSummary {
   /** The grant's `jti`. */
@@ -95,6 +119,8 @@ export interface GrantListResult {
 export interface GrantCreateResult {
   readonly grant: GrantSummary;
   readonly jws: string;
+  /** What the operator should know: a server or tool that is not there, a limit that another grant undoes. */
+  readonly remarks?: readonly string[];
 }
 
 /** A chain, and the names by which this node knows those in it. */

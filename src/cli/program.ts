@@ -13,22 +13,27 @@ import { addGrant } from './groups/grant.ts';
 import { addIdentity } from './groups/identity.ts';
 import { addKey } from './groups/key.ts';
 import { addMcp } from './groups/mcp.ts';
+import { addMembers } from './groups/members.ts';
 import { addInvite, addPeers } from './groups/mesh.ts';
-import { addDoctor, addStatus, addUp } from './groups/node.ts';
+import { addDoctor, addNodes, addStatus, addUp } from './groups/node.ts';
 import { addPin } from './groups/pin.ts';
 import { addPolicy } from './groups/policy.ts';
+import { addService } from './groups/service.ts';
 import { addSecret } from './groups/secret.ts';
 import { addSim } from './groups/sim.ts';
 import { addCall, addRequest, addTools } from './groups/tools.ts';
-import { examples } from './groups/define-command.ts';
+import { examples, nodeOption } from './groups/define-command.ts';
 import { meantBy } from './groups/meant-commands.ts';
 import type { Outcome } from './groups/define-command.ts';
+import type { Option } from 'commander';
 
 /** The commands, in the order in which the help lists them. */
 const IN_ORDER = [
   addUp,
   addStatus,
+  addNodes,
   addPeers,
+  addMembers,
   addTools,
   addCall,
   addRequest,
@@ -42,6 +47,7 @@ const IN_ORDER = [
   addBoard,
   addInvite,
   addSim,
+  addService,
   addDoctor,
   addMcp,
   addSecret,
@@ -57,14 +63,14 @@ export async function runProgram(given: readonly string[]): Promise<number> {
   const program = buildProgram(outcome);
   const args = plainWords(given);
   try {
-    refuseHelpOnNothing(program, args);
+    refuseHelpOnNothing(program, withoutNode(args));
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     const asked = ['commander.helpDisplayed', 'commander.help', 'commander.version'];
     if (asked.includes(error.code)) return error.exitCode === 0 ? 0 : 2;
     const { printError } = await import('./terminal/output.ts');
-    return printError(usageError(error, program, args), args.includes('--json'));
+    return printError(usageError(error, program, withoutNode(args)), args.includes('--json'));
   }
   return outcome.exitCode;
 }
@@ -72,9 +78,18 @@ export async function runProgram(given: readonly string[]): Promise<number> {
 /** The same request in commander's words: `help grant create`, `version` and `-V` as people type them. */
 function plainWords(args: readonly string[]): readonly string[] {
   const [first, ...rest] = args;
+  if (first === '--node' && args.length > 2) {
+    return [...args.slice(0, 2), ...plainWords(args.slice(2))];
+  }
   if (first === 'help') return [...rest, '--help'];
   if (first === 'version' || first === '-V') return ['--version', ...rest];
   return args;
+}
+
+/** The words without a `--node <name>` before the command, which says nothing about the command itself. */
+function withoutNode(args: readonly string[]): readonly string[] {
+  if (args[0] === '--node') return args.slice(2);
+  return args[0]?.startsWith('--node=') === true ? args.slice(1) : args;
 }
 
 function commandOf(parent: Command, word: string): Command | undefined {
@@ -141,13 +156,23 @@ function usageError(
 /** Errors of commander about a word in a place where only a command can stand. */
 const WRONG_WORDS = ['commander.unknownCommand', 'commander.excessArguments'];
 
+/** Options of the commands above that the command does not have itself. */
+function onlyAbove(command: Command): Option[] {
+  const above: Option[] = [];
+  for (let at = command.parent; at !== null; at = at.parent) {
+    above.push(...at.options.filter((option) => !option.hidden));
+  }
+  return above.filter(({ long }) => !command.options.some((option) => option.long === long));
+}
+
 /** All commands with their options and help; `outcome` takes the exit code of the one that is run. */
 export function buildProgram(outcome: Outcome): Command {
   const program = new Command('starling')
     .description('A peer-to-peer mesh for AI agents and their tools.')
     .version(VERSION, '-v, --version', 'print the version')
+    .addOption(nodeOption())
     .addHelpText('after', examples('starling up --config starling.json', 'starling doctor'))
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, visibleGlobalOptions: onlyAbove })
     // Else `mcp`, which has options and commands, would take the options of its commands.
     .enablePositionalOptions()
     // `usageError` prints the error, in the form that all errors have.

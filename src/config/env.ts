@@ -24,6 +24,11 @@ const row = (name: string, key: string, kind: Kind, text: string): EnvironmentVa
 /** Every environment variable that Starling reads. */
 export const ENVIRONMENT: readonly EnvironmentVariable[] = [
   { name: 'STARLING_CONFIG', kind: 'text', text: 'Config file.' },
+  {
+    name: 'STARLING_NODE',
+    kind: 'text',
+    text: 'Name of one of your nodes on this machine, in place of its state folder.',
+  },
   { name: 'STARLING_PASSPHRASE', kind: 'text', text: "Passphrase of the node's key." },
   { name: 'STARLING_PASSPHRASE_FILE', kind: 'text', text: 'File with that passphrase.' },
   row('STATE_DIR', 'stateDir', 'text', 'State folder.'),

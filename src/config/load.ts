@@ -119,12 +119,7 @@ function complete(
 ): Config {
   const name = file.name ?? fitName(hostname());
   const open = typeof file.open === 'boolean' ? (file.open ? OPEN_DEFAULT : undefined) : file.open;
-  if (open !== undefined && file.join !== undefined) {
-    problems.push({
-      key: 'open',
-      text: 'a ticket joins a private mesh; give either `join` or `open`',
-    });
-  }
+  requireOneWayIn({ ...file, open }, problems);
   const { intervalMs, deadAfterMs = 3 * intervalMs } = file.heartbeat;
   if (deadAfterMs < intervalMs) {
     problems.push({
@@ -153,6 +148,7 @@ function complete(
     announce: file.announce,
     bootstrap: file.bootstrap,
     ...(file.join === undefined ? {} : { join: new Secret(file.join) }),
+    ...(file.knock === undefined ? {} : { knock: file.knock }),
     ...(open === undefined ? {} : { open }),
     ...(file.meshName === undefined ? {} : { meshName: file.meshName }),
     mdns: file.mdns,
@@ -177,6 +173,25 @@ function complete(
     limits: file.limits,
     log: logOf(file.log),
   };
+}
+
+/** A node joins by a ticket, by asking, or an open mesh. */
+function requireOneWayIn(
+  { open, join, knock }: { readonly [Way in 'open' | 'join' | 'knock']?: string | undefined },
+  problems: Problem[],
+): void {
+  if (open !== undefined && join !== undefined) {
+    problems.push({
+      key: 'open',
+      text: 'a ticket joins a private mesh; give either `join` or `open`',
+    });
+  }
+  if (knock !== undefined && (open !== undefined || join !== undefined)) {
+    problems.push({
+      key: 'knock',
+      text: 'a mesh is joined in one way; give one of `join`, `knock` and `open`',
+    });
+  }
 }
 
 /** The log's part, without a file that nobody names. */

@@ -77,6 +77,14 @@ export const fileSchema = z.strictObject({
     .default([])
     .describe('Multiaddrs of peers to join through, best ending in /p2p/<PeerId>.'),
   join: z.string().max(16_384).optional().describe('Ticket to join with. It holds a secret.'),
+  knock: z
+    .string()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe(
+      'Mesh of this network whose operator is asked to let us in: its name, its four words, or the multiaddr of a member.',
+    ),
   open: z
     .union([name, flag], { error: 'a name of 1 to 32 of a-z, 0-9 and -, or true or false' })
     .optional()

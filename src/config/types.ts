@@ -150,6 +150,8 @@ export interface Config {
   readonly bootstrap: readonly string[];
   /** Ticket to join with (`--join`); it holds a secret. */
   readonly join?: Secret;
+  /** Mesh of this LAN that is asked to let this node in (`--knock`): its name, its four words, or a multiaddr. */
+  readonly knock?: string;
   /** Found or join the open mesh of this name (`--open [name]`). */
   readonly open?: string;
   /** Name of the mesh when a private one is founded; default: `<name>'s mesh`, made fit. */

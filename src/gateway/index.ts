@@ -33,7 +33,6 @@ export { createChildren } from './upstreams/process-record.ts';
 export type { Children } from './upstreams/process-record.ts';
 export { findMeans } from './upstreams/sandbox/sandbox-means.ts';
 export type { Means } from './upstreams/sandbox/sandbox-means.ts';
-export { noteNode } from './upstreams/sandbox/other-nodes.ts';
 export { createSandbox } from './upstreams/sandbox/sandbox.ts';
 export type { Sandbox } from './upstreams/sandbox/sandbox.ts';
 export { sandboxWarnings } from './upstreams/sandbox/sandbox-health.ts';

@@ -12,6 +12,8 @@ export { issueGrant, issueRevocation } from './format/issue.ts';
 export type { GrantInit } from './format/issue.ts';
 export { evaluateCall, targetOf } from './use/evaluate-call.ts';
 export type { CallEvaluation, NothingCovers, WantedCall } from './use/evaluate-call.ts';
+export { withoutLimitOf } from './chain/unlimited-rights.ts';
+export type { Right } from './chain/unlimited-rights.ts';
 export { matchResource, matchesTarget, patternCovers } from './chain/resource-match.ts';
 export {
   encodeSegment,

@@ -2,9 +2,11 @@
 import type { Config } from '../config/index.ts';
 import { StarlingError, withDeadline } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
+import type { Identity } from '../identity/index.ts';
 import { askMesh } from '../network/index.ts';
 import type { Transport } from '../network/index.ts';
 import type { MeshAdmission } from './admission.ts';
+import { knockAt } from './knock.ts';
 import type { OwnMesh } from './mesh.ts';
 
 /** How long the bootstrap addresses are asked, all together. */
@@ -17,6 +19,7 @@ export interface ChooseMeshComponents {
   readonly ownMesh: OwnMesh;
   readonly admission: MeshAdmission;
   readonly config: Config;
+  readonly identity: Identity;
   readonly clock: Clock;
   /** Hears in short sentences what is waited for. */
   readonly progress: (line: string) => void;
@@ -33,12 +36,38 @@ export async function chooseMesh(components: ChooseMeshComponents): Promise<read
   if (config.join !== undefined) {
     return [...(await admission.takeTicket(config.join)), ...config.bootstrap];
   }
+  if (config.knock !== undefined) {
+    return [...(await enterByKnock(components, config.knock)), ...config.bootstrap];
+  }
   if (config.open !== undefined) await ownMesh.enterOpen(config.open);
   else if (ownMesh.mesh() === undefined) {
     if (config.bootstrap.length > 0) await enterByAddress(components);
     else await ownMesh.found(config.meshName ?? `${config.name}-mesh`.slice(0, NAME_MAX));
   }
   return config.bootstrap;
+}
+
+/** Asks the operator of a member. A node that is let in already asks nobody: services keep their options. */
+async function enterByKnock(
+  { admission, clock, config, identity, ownMesh, progress, transports }: ChooseMeshComponents,
+  mesh: string,
+): Promise<readonly string[]> {
+  const own = ownMesh.isMember() ? ownMesh.mesh() : undefined;
+  if (own !== undefined && (own.name === mesh || own.fingerprint === mesh.replaceAll('-', ' '))) {
+    return [];
+  }
+  const { mdns, name } = config;
+  const ticket = await knockAt(
+    {
+      identity,
+      clock,
+      progress,
+      transports,
+      mayEnter: (found) => ownMesh.requireSame(found.mesh, found.meshName),
+    },
+    { mesh, name, mdns },
+  );
+  return admission.takeTicket(ticket);
 }
 
 /** Asks the peers at the bootstrap addresses which mesh theirs is; an open one is entered. */

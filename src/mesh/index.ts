@@ -4,6 +4,11 @@ export { chooseMesh } from './choose-mesh.ts';
 export type { ChooseMeshComponents } from './choose-mesh.ts';
 export { joinMesh } from './join.ts';
 export type { JoinComponents } from './join.ts';
+export { createKnocks } from './knocks.ts';
+export type { Knock, Knocks } from './knocks.ts';
+export { serveKnocks } from './knock-service.ts';
+export { askWho, createNeighbours } from './neighbours.ts';
+export type { NeighbourMesh, Neighbours } from './neighbours.ts';
 export { createMeshAdmission } from './admission.ts';
 export type {
   Invitation,

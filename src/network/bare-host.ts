@@ -1,6 +1,7 @@
 /**
- * A host that belongs to no mesh: it has a key of its own for as long as it lives, listens on nothing,
- * serves nothing, and dials. It asks a mesh who it is; benchmarks knock with it as a stranger does.
+ * A host that belongs to no mesh: it has a key of its own for as long as it lives, or that of a node which
+ * is on its way in; it listens on nothing, serves nothing, and dials. It asks a mesh who it is; benchmarks
+ * knock with it as a stranger does.
  */
 import type { Connection, PeerId as LibP2PPeerId } from '@libp2p/interface';
 import { createLibp2p } from 'libp2p';
@@ -10,10 +11,12 @@ import type { Clock } from '../core/index.ts';
 import { parseAddress } from './addresses/addresses.ts';
 import { STOP_TIMEOUT_MS } from './constants.ts';
 import { createEncryption, isOutOfTime } from './host/encryption.ts';
-import { baseOptions, transportsOf } from './host/host.ts';
+import { baseOptions, keyOf, transportsOf } from './host/host.ts';
+import { lanNodeOf, nodesOnLan } from './host/lan.ts';
 import { peerOf } from './peer-id.ts';
 import { createPeerStream } from './streams/stream.ts';
-import type { PeerStream, Transport } from './types.ts';
+import type { LanNode, PeerStream, Transport } from './types.ts';
+import type { Identity } from '../identity/types.ts';
 
 /** A connection of a bare host. */
 export interface BareConnection {
@@ -35,16 +38,30 @@ export interface BareHost {
   stop(): Promise<void>;
 }
 
-/** Makes one, with a new key. */
+/** Makes one. */
 export async function createBareHost(init: {
   readonly clock: Clock;
   /** What carries the connections, in place of TCP and WebSocket. */
   readonly transports?: readonly Transport[] | undefined;
+  /** Whose key it has; a new one when left out. */
+  readonly identity?: Pick<Identity, 'seed' | 'publicKey'>;
+  /** Hears of the nodes of this LAN, of whatever mesh, again and again; nobody is listened for without. */
+  readonly onLanNode?: (found: LanNode) => void;
 }): Promise<BareHost> {
-  const { clock } = init;
+  const { clock, identity, onLanNode } = init;
   const encryption = createEncryption();
+  const key = identity === undefined ? await generateKeyPair('Ed25519') : keyOf(identity);
   const node = await createLibp2p({
-    ...baseOptions(await generateKeyPair('Ed25519'), encryption),
+    ...baseOptions(key, encryption),
+    peerDiscovery:
+      onLanNode === undefined
+        ? []
+        : [
+            nodesOnLan({ tells: false }, (peer) => {
+              const found = lanNodeOf(peer);
+              if (found !== undefined) onLanNode(found);
+            }),
+          ],
     addresses: { listen: [] },
     transports: transportsOf(init.transports),
     connectionMonitor: { enabled: false },

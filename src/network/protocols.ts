@@ -9,20 +9,29 @@ import { peerOf } from './peer-id.ts';
 import { reasonText } from './failure-words.ts';
 import { createPeerStream } from './streams/stream.ts';
 import type { PeerStreamComponents } from './streams/stream.ts';
-import type { PeerStream } from './types.ts';
+import type { PeerStream, StrangerStream } from './types.ts';
+import type { Doorkeeper } from './limits/doorkeeper.ts';
+import { isPrivate } from '@libp2p/utils';
+import { isRelayed } from './addresses/addresses.ts';
 
-type Handler = (stream: PeerStream) => void;
+/** Who is given the streams of a protocol, and whose they may be. */
+type Handler =
+  | { readonly for: 'admitted'; readonly take: (stream: PeerStream) => void }
+  | { readonly for: 'anybody'; readonly take: (visit: StrangerStream) => void };
 
 /** What of a run the protocols need. */
 interface Run {
   readonly gate: AdmissionStates;
   readonly host: Host;
+  readonly doorkeeper: Pick<Doorkeeper, 'excused'>;
 }
 
 /** The protocols of a node. */
 export interface Protocols {
   /** Serves `protocol` in this run and the next ones; returns what ends that. @throws STARLING_USAGE */
-  handle(protocol: string, handler: Handler): () => void;
+  handle(protocol: string, handler: (stream: PeerStream) => void): () => void;
+  /** The same for streams of anybody, admitted or not. @throws STARLING_USAGE */
+  handleStrangers(protocol: string, handler: (visit: StrangerStream) => void): () => void;
   /** Opens a stream. @throws STARLING_PEER_UNREACHABLE, or the reason of `signal` */
   open(connection: Connection, protocol: string, signal: AbortSignal): Promise<PeerStream>;
   /** Whether a stream is in use by a protocol of ours or carries a relayed connection. */
@@ -30,6 +39,19 @@ export interface Protocols {
   /** Serves everything in a run that begins. */
   attach(run: Run): Promise<void>;
   detach(): void;
+}
+
+type Visit = Omit<StrangerStream, 'stream'>;
+
+/** Where a stranger is. */
+function visitOf(run: Run, connection: Connection): Visit {
+  const { remoteAddr } = connection;
+  const host = remoteAddr.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6');
+  return {
+    address: host?.value ?? remoteAddr.toString(),
+    isLocal: !isRelayed(remoteAddr) && isPrivate(remoteAddr),
+    excuse: () => run.doorkeeper.excused(connection),
+  };
 }
 
 /** Makes the protocols, none served. */
@@ -48,7 +70,15 @@ class ProtocolTable implements Protocols {
     this.#components = components;
   }
 
-  handle(protocol: string, handler: Handler): () => void {
+  handle(protocol: string, take: (stream: PeerStream) => void): () => void {
+    return this.#add(protocol, { for: 'admitted', take });
+  }
+
+  handleStrangers(protocol: string, take: (visit: StrangerStream) => void): () => void {
+    return this.#add(protocol, { for: 'anybody', take });
+  }
+
+  #add(protocol: string, handler: Handler): () => void {
     if (this.#handlers.has(protocol)) {
       throw new StarlingError('STARLING_USAGE', `two handlers for the protocol ${protocol}`);
     }
@@ -97,10 +127,10 @@ class ProtocolTable implements Protocols {
   }
 
   async #accept(run: Run, protocol: string): Promise<void> {
-    const guarded = run.gate.guard((stream, connection) =>
-      this.#serve(protocol, this.#wrap(stream, connection)),
-    );
-    await run.host.node.handle(protocol, guarded, {
+    const serve = (stream: Stream, connection: Connection): void =>
+      this.#serve(protocol, this.#wrap(stream, connection), () => visitOf(run, connection));
+    const isOpen = this.#handlers.get(protocol)?.for === 'anybody';
+    await run.host.node.handle(protocol, isOpen ? serve : run.gate.guard(serve), {
       maxInboundStreams: STREAMS_PER_PROTOCOL,
       maxOutboundStreams: STREAMS_PER_PROTOCOL,
       runOnLimitedConnection: true,
@@ -109,14 +139,15 @@ class ProtocolTable implements Protocols {
     });
   }
 
-  #serve(protocol: string, stream: PeerStream): void {
+  #serve(protocol: string, stream: PeerStream, visit: () => Visit): void {
     const handler = this.#handlers.get(protocol);
     if (handler === undefined) {
       stream.abort(new StarlingError('STARLING_STOPPED', `${protocol} is not served any more`));
       return;
     }
     try {
-      handler(stream);
+      if (handler.for === 'admitted') handler.take(stream);
+      else handler.take({ stream, ...visit() });
     } catch (error) {
       this.#components.logger.error(
         { peer: stream.peer, protocol, error },

@@ -13,7 +13,8 @@ import type { Conduct } from './limits/conduct.ts';
 import type { Doorkeeper } from './limits/doorkeeper.ts';
 import type { RedialTargets } from './dialing/redial-targets.ts';
 import type { Redialer } from './dialing/redialer.ts';
-import type { Admission, Transport } from './types.ts';
+import type { NetworkTally } from './host/tally.ts';
+import type { Admission, LanNode, Transport } from './types.ts';
 
 /** What a network is made from. */
 export interface NetworkComponents {
@@ -24,6 +25,8 @@ export interface NetworkComponents {
   readonly logger: Logger;
   /** What carries the connections, in place of TCP and WebSocket. */
   readonly transports?: readonly Transport[] | undefined;
+  /** Hears what the network does, for a benchmark. */
+  readonly tally?: NetworkTally | undefined;
   /** The network interfaces of this machine; default: `os.networkInterfaces`. */
   readonly interfaces?: (() => LocalPlaces['interfaces']) | undefined;
 }
@@ -54,6 +57,8 @@ export interface NetworkRunEvents {
   readonly onPeerLink: (peer: PeerId) => void;
   readonly onPeerDisconnect: (peer: PeerId) => void;
   readonly onDialFailed: (address: string, error: Error) => void;
+  /** Multicast DNS has found a node of whatever mesh. */
+  readonly onLanNode: (found: LanNode) => void;
   /** Whether a stream keeps its connection from being closed as a duplicate. */
   readonly isInUse: (stream: Stream) => boolean;
   /** Whether we closed the peer's connections and it has not been admitted again since. */

@@ -52,6 +52,11 @@ export interface PeerStream {
   /** Stops and resumes reading: the remote end feels it as back-pressure. */
   pause(): void;
   resume(): void;
+  /**
+   * The reader keeps `sizeBytes` of a message that is not whole yet, 0 when there is none. To be said after each
+   * chunk, from within the reader. @throws STARLING_LIMIT_EXCEEDED when the peer's streams together hold too much
+   */
+  holds(sizeBytes: number): void;
   /** Called once when both directions are over; `error` when it was not a clean end. */
   onEnd(listener: (error?: Error) => void): void;
   /** Sends what is queued, then closes. */
@@ -143,7 +148,8 @@ export interface Admission {
 /**
  * What a peer can do too much of: open streams, send frames that carry no data, connect, say hello again on
  * a connection, gossip, gossip what nobody has signed, send heartbeats, break the rules of a protocol,
- * offer records or grants that are not to be had, change its catalog, change boards and have them synced.
+ * offer records or grants that are not to be had, change its catalog, change boards and have them synced, say
+ * what nobody has asked for, and use libp2p's own services.
  */
 export type Misconduct =
   | 'streams'
@@ -156,7 +162,9 @@ export type Misconduct =
   | 'malformed'
   | 'records'
   | 'catalogs'
-  | 'boards';
+  | 'boards'
+  | 'messages'
+  | 'services';
 
 /** How one peer has behaved. */
 export interface ConductReport {
@@ -178,6 +186,24 @@ export interface KnockingAddress {
   readonly turnedAway: number;
 }
 
+/** A node that multicast DNS has found: what it says of itself, unproven. */
+export interface LanNode {
+  readonly peer: PeerId;
+  /** Multiaddrs, each with `/p2p/<peer>`. */
+  readonly addresses: readonly string[];
+}
+
+/** A stream of somebody who need not be admitted. */
+export interface StrangerStream {
+  readonly stream: PeerStream;
+  /** Where the stranger is, as people write it: an IP address, or the whole multiaddr where it has none. */
+  readonly address: string;
+  /** True for an address of this machine or of a private network, without a relay on the way. */
+  readonly isLocal: boolean;
+  /** That this connection ends is not held against its address. */
+  excuse(): void;
+}
+
 /** Events of the network. */
 export interface NetworkEvents {
   /** The first connection to a peer is admitted. */
@@ -190,6 +216,8 @@ export interface NetworkEvents {
   'peer:conduct': [peer: PeerId, report: ConductReport | undefined];
   /** We dialled `address` and it failed or refused us; `error` has the reason. */
   'dial:failed': [address: string, error: Error];
+  /** Multicast DNS has found a node of whatever mesh; told again and again. */
+  'lan:node': [found: LanNode];
 }
 
 /** The network of one mesh. */
@@ -229,6 +257,8 @@ export interface Network extends Startable {
   ping(peer: PeerId, options: { readonly signal: AbortSignal }): Promise<number>;
   /** Accepts streams of `protocol` from admitted peers. Returns a function that stops it. */
   handle(protocol: string, handler: (stream: PeerStream) => void): () => void;
+  /** Accepts streams of `protocol` from anybody, admitted or not. Returns a function that stops it. */
+  handleStrangers(protocol: string, handler: (visit: StrangerStream) => void): () => void;
   /** Opens a stream to an admitted or known peer. @throws STARLING_PEER_UNREACHABLE */
   open(
     peer: PeerId,

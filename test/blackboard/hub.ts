@@ -117,6 +117,7 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
       self.handlers.set(protocol, handler);
       return () => self.handlers.delete(protocol);
     },
+    handleStrangers: () => () => undefined,
     async open(peer, protocol, options) {
       await new Promise((resolve) => setImmediate(resolve));
       options.signal.throwIfAborted();
@@ -223,6 +224,10 @@ class HubStream implements PeerStream {
   resume(): void {
     this.#isPaused = false;
     this.#deliver();
+  }
+
+  holds(): void {
+    // Nobody counts here.
   }
 
   onEnd(listener: (error?: Error) => void): void {

@@ -12,6 +12,7 @@ import { StarlingError, silentLogger } from '../../src/core/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 import { createCounters, createGrantBook } from '../../src/grants/index.ts';
 import type { GrantBook } from '../../src/grants/index.ts';
+import type { Upstream } from '../../src/gateway/index.ts';
 import type { Principal } from '../../src/guard/index.ts';
 import type { Signer } from '../../src/identity/index.ts';
 import {
@@ -33,6 +34,13 @@ interface Desk {
   readonly components: Parameters<typeof grantTools>[0];
   readonly call: <Result>(name: string, args?: JsonObject, as?: Principal) => Promise<Result>;
 }
+
+/** The one server of the desk, as far as grants look at it. */
+const files = {
+  server: 'files',
+  status: () => ({ state: 'ready' }),
+  catalog: () => ({ tools: [{ name: 'read_file' }, { name: 'write_file' }] }),
+} as unknown as Upstream;
 
 const operator: Principal = { kind: 'operator' };
 
@@ -61,6 +69,7 @@ async function deskOf(identity: Signer): Promise<Desk> {
       },
     },
     admission: { ticketOf: () => undefined },
+    offers: { all: () => [files] },
     createTicket: () => Promise.reject(new Error('not here')),
   };
   const tools = grantTools(components);
@@ -135,6 +144,69 @@ describe('grant_create', () => {
   ])('refuses %j', async (more, says) => {
     const { call } = await deskOf(owner);
     await expect(call('grant_create', { ...toAlice, ...more })).rejects.toThrow(says);
+  });
+});
+
+describe('grant_create says', () => {
+  const create = async (
+    desk: Desk,
+    args: JsonObject,
+  ): Promise<Pick<GrantCreateResult, 'grant' | 'remarks'>> =>
+    desk.call<GrantCreateResult>('grant_create', { peer: alice.did, ...args });
+
+  it.each<[JsonObject, readonly string[]]>([
+    [{ tools: ['files/read_file'] }, []],
+    [{ tools: ['files/*_file'], servers: ['files'], resources: ['files/file:///srv/**'] }, []],
+    [
+      { tools: ['fils/read_file'] },
+      [
+        "no server here is called 'fils' (did you mean 'files'?): that part of the grant counts once there is one",
+      ],
+    ],
+    [
+      { servers: ['git'], prompts: ['git/*'] },
+      ["no server here is called 'git': that part of the grant counts once there is one"],
+    ],
+    [
+      { tools: ['files/raed_file', 'files/delete_*'] },
+      [
+        "files has no tool 'raed_file' (did you mean 'read_file'?): that part of the grant counts once there is one",
+        "no tool of files fits 'delete_*': that part of the grant counts once there is one",
+      ],
+    ],
+  ])('of %j what is not there, with the nearest', async (args, says) => {
+    const { remarks = [] } = await create(await deskOf(owner), args);
+    expect(remarks).toEqual(says);
+  });
+
+  it.each<[string, JsonObject, JsonObject]>([
+    ['an argument', { tools: ['files/*'] }, { args: { path: { paths: ['/srv/**'] } } }],
+    ['a number of uses', { tools: ['files/read_file'], uses: 9 }, { uses: 3 }],
+    ['an approval', { servers: ['files'] }, { approval: 'required' }],
+    ['an end', { tools: ['files/*'] }, { expires_s: 60 }],
+  ])('that %s limits nothing, and by which grant', async (_, before, limit) => {
+    const desk = await deskOf(owner);
+    const { grant } = await create(desk, before);
+    const id = grant.id.slice(0, 8);
+    const { remarks } = await create(desk, { tools: ['files/read_file'], ...limit });
+    expect(remarks).toEqual([
+      expect.stringMatching(
+        new RegExp(
+          `without the new limits already, by grant ${id}; .* starling grant revoke ${id}$`,
+        ),
+      ),
+    ]);
+  });
+
+  it('nothing of grants that are as narrow, about other things, for others, or over', async () => {
+    const desk = await deskOf(owner);
+    await create(desk, { tools: ['files/read_file'], uses: 2, expires_s: 60 });
+    await create(desk, { tools: ['files/write_file'] });
+    await desk.call('grant_create', { peer: bob.did, tools: ['files/*'] });
+    const over = await create(desk, { tools: ['files/*'] });
+    await desk.call('grant_revoke', { id: over.grant.id });
+    const { remarks } = await create(desk, { tools: ['files/read_file'], uses: 3, expires_s: 90 });
+    expect(remarks).toBeUndefined();
   });
 });
 

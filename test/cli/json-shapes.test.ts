@@ -13,9 +13,10 @@ import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import { buildProgram } from '../../src/cli/program.ts';
+import { noteNode } from '../../src/config/known-nodes.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
-import { MemoryNetwork } from '../network/memory-transport.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { serving, startFakeNode } from './fake-node.ts';
 import { run, start } from './support.ts';
 
@@ -47,6 +48,7 @@ beforeAll(async () => {
   await withFiles(root, alice);
   await withoutNode(root);
   await withLogin();
+  await withKnock(root);
   await thatGoOn(root, alice);
 });
 
@@ -240,6 +242,32 @@ async function withLogin(): Promise<void> {
   cleanups.push(() => node.stop());
   await keep('mcp login', 'far', '--state', node.stateDir);
   await keep('mcp logout', 'far', '--state', node.stateDir);
+}
+
+/** Nodes of this machine, who asks to join one of them, and its service, which is only shown. */
+async function withKnock(root: string): Promise<void> {
+  const home = process.env['HOME'];
+  process.env['HOME'] = root;
+  const peerId = '12D3KooWPT98FXMfDQYavZm66EeVjTqP9Nnehn1gyaydqV8L8BQw';
+  const knock = { name: 'laptop', peerId, fingerprint: 'a b c d', address: '10.0.0.1', at: 1 };
+  const mesh = { name: 'lab', fingerprint: 'e f g h' };
+  const node = await startFakeNode({
+    answer: serving({
+      knock_list: { knocks: [knock] },
+      knock_answer: { ...knock, admitted: true },
+      status: { name: 'alice', mesh, pid: 1, configFile: join(root, 'starling.json') },
+    }),
+  });
+  cleanups.push(() => node.stop());
+  await noteNode(node.stateDir, process.env);
+  const at = ['--state', node.stateDir];
+  await keep('members', ...at);
+  await keep('members admit', 'laptop', ...at);
+  await keep('members refuse', 'laptop', ...at);
+  await keep('nodes');
+  await keep('service install', '--print', ...at);
+  await keep('service uninstall', '--print', ...at);
+  process.env['HOME'] = home;
 }
 
 /** Those that print a line now and then, until a signal ends them. */

@@ -11,7 +11,9 @@ const SRC = resolve(import.meta.dirname, '../../src');
 /** Words of every command that can be run. */
 const COMMANDS = commandsOf(buildProgram({ exitCode: 0 })).filter(
   (words) =>
-    !['grant', 'policy', 'identity', 'key', 'pin', 'audit', 'board', 'secret'].includes(words),
+    !['grant', 'policy', 'identity', 'key', 'pin', 'audit', 'board', 'secret', 'service'].includes(
+      words,
+    ),
 );
 
 function commandsOf(command: Command, before: readonly string[] = []): string[] {
@@ -43,12 +45,12 @@ describe('wrong use', () => {
   });
 
   it('is told as JSON to who asked for JSON', async () => {
-    const ran = await run('status', '--json', '--nope');
+    const ran = await run('status', '--json', '--zzz');
     expect(ran).toMatchObject({ code: 2, stderr: '' });
     expect(JSON.parse(ran.stdout)).toEqual({
       error: {
         code: 'STARLING_USAGE',
-        message: "unknown option '--nope'",
+        message: "unknown option '--zzz'",
         hint: 'see: starling status --help',
       },
     });
@@ -112,11 +114,13 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/groups/key.ts',
     'cli/groups/mcp.ts',
     'cli/groups/meant-commands.ts',
+    'cli/groups/members.ts',
     'cli/groups/mesh.ts',
     'cli/groups/node.ts',
     'cli/groups/pin.ts',
     'cli/groups/policy.ts',
     'cli/groups/secret.ts',
+    'cli/groups/service.ts',
     'cli/groups/sim.ts',
     'cli/groups/tools.ts',
     'cli/main.ts',

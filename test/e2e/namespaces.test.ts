@@ -1,9 +1,20 @@
 /** Nodes on hosts of their own: multicast discovery, and cables that are cut. */
 import { describe, expect, it } from 'vitest';
 import { LISTEN_DEFAULT } from '../../src/config/schema.ts';
+import type { KnockListResult } from '../../src/builtin/index.ts';
 import type { BoardListResult } from '../../src/index.ts';
 import { createTestNetwork, namespacesMissing } from './namespaces.ts';
-import { SERVERS, eventually, json, ok, peers, sees, useWorld } from './support.ts';
+import {
+  SERVERS,
+  builtin,
+  eventually,
+  json,
+  ok,
+  peers,
+  sees,
+  status,
+  useWorld,
+} from './support.ts';
 
 const world = useWorld();
 const missing = await namespacesMissing();
@@ -33,6 +44,59 @@ describe.skipIf(missing !== undefined)('on hosts of their own', () => {
     expect(seen.peers.find((peer) => peer.peerId === second.up.peerId)?.address).toContain(
       '192.0.2.2',
     );
+  });
+
+  it('two meshes notice one another, and one that knocks comes in once the operator has said so', async () => {
+    const network = await createTestNetwork(2);
+    world.defer(() => network.remove());
+    const config = { ...LISTEN, mdns: true };
+    const lab = await world.start('workstation', {
+      prefix: network.prefix(1),
+      config,
+      args: ['--mesh-name', 'lab'],
+    });
+    const other = await world.start('other', { prefix: network.prefix(2), config });
+    const { fingerprint } = lab.up.mesh;
+    let told = '';
+    other.child.stdout?.on('data', (chunk: Buffer) => {
+      told += chunk.toString('utf8');
+    });
+    await eventually(
+      'the other mesh is told of',
+      async () => told,
+      (text) => text.includes('"event":"neighbour"'),
+    );
+    expect(JSON.parse(/^\{"event":"neighbour".*$/m.exec(told)?.[0] ?? '{}')).toMatchObject({
+      meshName: 'lab',
+      fingerprint,
+      name: 'workstation',
+      open: false,
+      address: `/ip4/192.0.2.1/tcp/4040/p2p/${lab.up.peerId}`,
+    });
+    await other.stop();
+
+    const knocking = world.start('laptop', {
+      prefix: network.prefix(2),
+      config,
+      args: ['--knock', 'lab'],
+    });
+    const { knocks } = await eventually(
+      'the operator hears who asks',
+      () => builtin<KnockListResult>(lab, 'knock_list'),
+      (list) => list.knocks.length === 1,
+    );
+    expect(knocks).toMatchObject([{ name: 'laptop', address: '192.0.2.2' }]);
+    expect((await status(lab)).warnings).toMatchObject([
+      { text: `laptop (${knocks[0]?.fingerprint}) at 192.0.2.2 asks to join this mesh` },
+    ]);
+    expect(await ok(lab, 'members', 'admit', 'laptop')).toBe(
+      `laptop (${knocks[0]?.fingerprint}) is let in; it may use nothing yet: starling grant create laptop --tool '<server>/*'\n`,
+    );
+    const laptop = await knocking;
+    expect(laptop.up.mesh).toMatchObject({ name: 'lab', fingerprint });
+    expect(laptop.up.peerId).toBe(knocks[0]?.peerId);
+    await sees(lab, [laptop]);
+    expect((await status(lab)).warnings).toEqual([]);
   });
 
   it('hosts that have IPv6 only start with the defaults, and one joins the other by its ticket', async () => {

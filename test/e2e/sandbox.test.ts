@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { NodeProcess } from '../../sim/process.ts';
 import { attach } from '../../src/cli/node/client.ts';
-import { noteNode } from '../../src/gateway/index.ts';
+import { noteNode } from '../../src/config/index.ts';
 import { sandboxMissing } from './sandbox-missing.ts';
 import { SERVERS, eventually, useWorld } from './support.ts';
 

@@ -19,7 +19,7 @@ import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { textOf } from '../../sim/client.ts';
 import { UNLIMITED } from '../../sim/limits.ts';
-import { MemoryNetwork } from '../network/memory-transport.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { eventually } from './support.ts';
 
 const require = createRequire(import.meta.url);

@@ -45,6 +45,7 @@ import type { Hello, HelloAnswer } from '../../src/network/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { fakeNetwork, fakeStream } from './fake-stream.ts';
 import type { Notes } from './fixture.ts';
+import { KNOCK_CASES } from './knock-cases.ts';
 import { encodeLongTicket } from './long-ticket.ts';
 import { MCP_CASES } from './mcp-cases.ts';
 import { RECORD_CASES } from './record-cases.ts';
@@ -578,6 +579,7 @@ export const CASES: readonly WireCase[] = [
   ...tickets,
   ...shortTickets,
   ...inviteMessages,
+  ...KNOCK_CASES,
   ...behalves,
   ...MCP_CASES,
 ];

@@ -10,7 +10,7 @@ import { describe, expect, it } from 'vitest';
 import { visit } from '../architecture/imports.ts';
 
 const SRC = resolve(import.meta.dirname, '../../src');
-const NAME = /^(\/starling\/|_starling-|starling\/|starling-|notifications\/starling\/)/;
+const NAME = /^(\/starling\/|_starling[-.]|starling\/|starling-|notifications\/starling\/)/;
 
 const PINNED = [
   // Streams of libp2p.
@@ -22,11 +22,14 @@ const PINNED = [
   '/starling/probe/1',
   '/starling/heartbeat/1',
   '/starling/invite/1',
+  '/starling/knock/1',
   // Topics and the DHT of a mesh: the did:key of the mesh stands between.
   '/starling/…/',
   '/starling/…/kad/1.0.0',
   // Multicast DNS: eight hex digits of sha-256 over the did:key of the mesh.
   '_starling-…._udp.local',
+  // Of nodes of whatever mesh.
+  '_starling._udp.local',
   // The agent version that identify tells.
   'starling/1',
   // `typ` of signed texts, and first lines of what is signed besides.
@@ -59,6 +62,8 @@ const PINNED = [
 /** Not on the wire: labels inside one node, and the name that a client of ours gives itself. */
 const INSIDE = [
   'starling-cli',
+  // The name of a service of the system.
+  'starling-…',
   'starling-key',
   'starling-member',
   'starling-transport',

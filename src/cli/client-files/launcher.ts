@@ -23,24 +23,23 @@ export interface Launch {
   readonly args: readonly string[];
 }
 
+/** The command line that starts this very `starling` with other words. */
+export function launchSelf(launched: Launched, words: readonly string[]): Launch {
+  const { execArgv, script } = launched;
+  return {
+    command: nodePath(launched),
+    // From the sources, it takes the loader that this process has; the built command needs none.
+    args: [...(script.endsWith('.ts') ? execArgv : []), script, ...words],
+  };
+}
+
 /** The entry for this machine; `who` says as whom the client attaches. Absolute paths that outlive an update of Node where there are such. */
 export function launchHere(
   launched: Launched,
   stateDir: string,
   who: readonly string[] = [],
 ): Launch {
-  const { execArgv, script } = launched;
-  return {
-    command: nodePath(launched),
-    // From the sources, it takes the loader that this process has; the built command needs none.
-    args: [
-      ...(script.endsWith('.ts') ? execArgv : []),
-      script,
-      'mcp',
-      ...who,
-      ...stateArgs(launched.env, stateDir),
-    ],
-  };
+  return launchSelf(launched, ['mcp', ...who, ...stateArgs(launched.env, stateDir)]);
 }
 
 /** The entry for a file that others share: they have their own `starling` on their PATH. */

@@ -1,8 +1,9 @@
 /** `starling doctor` */
+import { resolve } from 'node:path';
 import type { PeersResult, StatusResult } from '../../builtin/results.ts';
 import { loadConfig } from '../../config/index.ts';
 import type { Config } from '../../config/index.ts';
-import { defaultStateDir } from '../../config/paths.ts';
+import { defaultConfigFile, defaultStateDir } from '../../config/paths.ts';
 import { systemClock } from '../../core/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { settledWithin } from '../../core/wait.ts';
@@ -18,7 +19,13 @@ import { sandbox } from '../checks/sandbox.ts';
 import { stateFolder } from '../checks/state-folder.ts';
 import { upstreams } from '../checks/upstreams.ts';
 import { paint, printData, safe, safeLine } from '../terminal/output.ts';
-import { stateDirOf, withNode } from '../node/locate-node.ts';
+import {
+  configFileInUse,
+  configFileOf,
+  namedStateDir,
+  stateDirOf,
+  withNode,
+} from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 
 const CHECKS: readonly Check[] = [
@@ -36,7 +43,7 @@ const TIMEOUT_MS = 10_000;
 
 /** Runs all checks side by side; exit code 1 when one failed. */
 export async function run(options: CommonOptions): Promise<number> {
-  const { config, findings } = await load(options);
+  const { config, findings } = await load(options, await fileOf(options));
   const stateDir = config?.stateDir ?? (await likelyStateDir(options));
   const asked = await askNode({ state: stateDir });
   const context: CheckContext = {
@@ -53,17 +60,32 @@ export async function run(options: CommonOptions): Promise<number> {
 /** Loads the configuration; when it does not load, that is a finding, and the other checks go on. */
 async function load(
   options: CommonOptions,
+  file: string,
 ): Promise<{ readonly config?: Config; readonly findings: readonly Finding[] }> {
   try {
+    const stateDir = await namedStateDir(options, process.env);
     const config = await loadConfig({
-      ...(options.config === undefined ? {} : { file: options.config }),
+      // The default file may be absent, and any other one may not.
+      ...(file === resolve(defaultConfigFile(process.env)) ? {} : { file }),
       env: process.env,
-      flags: options.state === undefined ? {} : { stateDir: options.state },
+      flags: stateDir === undefined ? {} : { stateDir },
     });
-    return { config, findings: [finding('config', 'ok', 'the configuration is valid')] };
+    const text = `the configuration is valid (${file})`;
+    return { config, findings: [finding('config', 'ok', text)] };
   } catch (error) {
     if (!(error instanceof StarlingError)) throw error;
     return { findings: [finding('config', 'fail', error.message, error.hint)] };
+  }
+}
+
+/** The config file that is checked: the running node's, unless another is named. */
+async function fileOf(options: CommonOptions): Promise<string> {
+  try {
+    return await configFileInUse(options);
+  } catch (error) {
+    // The config file does not parse, or no node is called so, which a finding tells.
+    if (!(error instanceof StarlingError)) throw error;
+    return resolve(configFileOf(options, process.env));
   }
 }
 

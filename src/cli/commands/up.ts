@@ -1,21 +1,26 @@
 /** `starling up` */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { loadConfig } from '../../config/index.ts';
 import type { Config, ConfigSources } from '../../config/index.ts';
+import { readAbout } from '../../config/known-nodes.ts';
 import { defaultStateDir } from '../../config/paths.ts';
 import { systemClock } from '../../core/clock.ts';
 import { refuseDebugger } from '../../core/debugger.ts';
 import { settledWithin } from '../../core/wait.ts';
 import { createNode } from '../../node.ts';
+import type { PeerView } from '../../membership/index.ts';
 import type { StarlingNode } from '../../node.ts';
 import { secretFilesOf } from '../node/secret-files.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
+import { tellOfStrangers } from '../terminal/stranger-lines.ts';
 import { describeStatus } from '../terminal/node-status.ts';
 import { flush, paint, paintTalk, print, printError, safeLine, tell } from '../terminal/output.ts';
 import { passphraseOf } from '../terminal/passphrase.ts';
 import type { Passphrases } from '../terminal/passphrase.ts';
 import { createProgress } from '../terminal/progress.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
+import { namedStateDir } from '../node/locate-node.ts';
 import type { Progress } from '../terminal/progress.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 import { readStdin } from '../terminal/stdin.ts';
@@ -26,6 +31,7 @@ const INTERRUPTED = 130;
 interface UpOptions extends CommonOptions {
   readonly name?: string;
   readonly join?: string;
+  readonly knock?: string;
   readonly bootstrap?: readonly string[];
   readonly open?: string | true;
   readonly meshName?: string;
@@ -44,10 +50,11 @@ interface UpOptions extends CommonOptions {
 export async function run(options: UpOptions): Promise<number> {
   // The passphrase is taken first, so that no other code and no child process sees it.
   const passphrase = passphraseOf(process.env);
+  const place = await placeOf(options);
   const sources: ConfigSources = {
-    ...(options.config === undefined ? {} : { file: options.config }),
+    ...(place.file === undefined ? {} : { file: place.file }),
     env: process.env,
-    flags: await flagsOf(options),
+    flags: { ...(await flagsOf(options)), ...place.flags },
   };
   const config = await loadConfig(sources);
   refuseDebugger();
@@ -87,6 +94,7 @@ async function live(life: Life): Promise<number> {
     await flush();
     return process.exit(0);
   }
+  tellOfStrangers(node.events, options.json === true);
   node.events.on('dial:failed', (_, error) => progress.note(error.message));
   node.events.on('evicted', (reason, hint) => {
     if (options.json === true) print(JSON.stringify({ event: 'evicted', reason }));
@@ -107,6 +115,20 @@ async function live(life: Life): Promise<number> {
   return stop(node);
 }
 
+/** The state folder and the config file that `--state`, `--node` or `--config` name. */
+async function placeOf(
+  options: UpOptions,
+): Promise<{ readonly file?: string; readonly flags: ConfigSources['flags'] }> {
+  const { config, node = process.env['STARLING_NODE'] } = options;
+  const stateDir = await namedStateDir(options, process.env);
+  if (stateDir === undefined)
+    return { ...(config === undefined ? {} : { file: config }), flags: {} };
+  // A node that is called by its name has the config file that it had.
+  const had = node === undefined ? undefined : (await readAbout(stateDir))?.configFile;
+  const file = config ?? (had !== undefined && existsSync(had) ? had : undefined);
+  return { ...(file === undefined ? {} : { file }), flags: { stateDir } };
+}
+
 /** What the command line says, in the form of the config file. */
 async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
   const http = {
@@ -115,9 +137,9 @@ async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
     ...(options.httpHost === undefined ? {} : { host: options.httpHost }),
   };
   return {
-    ...(options.state === undefined ? {} : { stateDir: options.state }),
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.join === undefined ? {} : { join: await ticketOf(options.join) }),
+    ...(options.knock === undefined ? {} : { knock: options.knock }),
     ...(options.bootstrap === undefined ? {} : { bootstrap: [...options.bootstrap] }),
     ...(options.open === undefined ? {} : { open: options.open }),
     ...(options.meshName === undefined ? {} : { meshName: options.meshName }),
@@ -188,18 +210,16 @@ async function ticketOrReason(node: StarlingNode): Promise<{ ticket?: string; re
   }
 }
 
+function printPeer({ alias, peerId, state }: PeerView): void {
+  print(JSON.stringify({ event: 'peer', alias, peerId, state }));
+}
+
 function tellOfPeers(node: StarlingNode, json: boolean): void {
+  // A program that follows the events has missed those of the start.
+  if (json) for (const peer of node.peers()) if (peer.state === 'alive') printPeer(peer);
   node.events.on('peer', (peer, before) => {
     if (peer.state === before?.state && before.alias === peer.alias) return;
-    if (json)
-      print(
-        JSON.stringify({
-          event: 'peer',
-          alias: peer.alias,
-          peerId: peer.peerId,
-          state: peer.state,
-        }),
-      );
+    if (json) printPeer(peer);
     else
       tell(
         `${paintTalk.dim(new Date().toTimeString().slice(0, 8))} ${safeLine(peer.alias)} is ${peer.state}`,

@@ -28,9 +28,18 @@ export function action(
   };
 }
 
+/** Which of several nodes on this machine is meant; before a command, too. */
+export function nodeOption(): Option {
+  return new Option(
+    '--node <name>',
+    'the node of this name on this machine: see starling nodes (or STARLING_NODE)',
+  );
+}
+
 /** Options of every command that talks to a running node. */
 export function ofNode(command: Command): Command {
   return command
+    .addOption(nodeOption())
     .addOption(new Option('--state <folder>', "the node's state folder (or STARLING_STATE_DIR)"))
     .addOption(new Option('--config <file>', 'config file that names the state folder'));
 }

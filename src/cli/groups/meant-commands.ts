@@ -16,7 +16,6 @@ const MEANT: Readonly<Record<string, string>> = {
   login: 'log in to a server with: starling mcp login <server>',
   logs: 'the node writes its log where starling up runs (starling up --log debug for more); see who called what with: starling audit tail',
   ls: 'see what you can call with: starling tools',
-  nodes: 'see the nodes of the mesh with: starling peers',
   ping: 'see how far away each peer is with: starling peers',
   'peers delete':
     'put a member out by revoking its membership: starling grant list, then starling grant revoke <id>',

@@ -1,6 +1,6 @@
 /** The commands that start a node and look at it: `starling up`, `status` and `doctor`. */
 import type { Command } from 'commander';
-import { action, collect, examples, ofNode, withJson } from './define-command.ts';
+import { action, collect, examples, nodeOption, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
 import { parsePort } from '../options/parsers.ts';
 
@@ -14,9 +14,11 @@ export function addUp(program: Command, outcome: Outcome): void {
         'Starts a node: founds a mesh or joins one, serves MCP, and runs until it is told to stop.',
       )
       .option('--config <file>', 'config file with mcpServers, as any MCP client has it')
+      .addOption(nodeOption())
       .option('--state <folder>', "the node's state folder (or STARLING_STATE_DIR)")
       .option('--name <name>', 'name of this node in the mesh')
       .option('--join <ticket>', 'join with a ticket; - reads it from standard input')
+      .option('--knock <mesh>', 'ask a mesh of this network to let this node in, by its name')
       .option('--bootstrap <multiaddr>', 'join through this peer (may be repeated)', collect)
       .option('--open [name]', 'found or join an open mesh, which anyone may join')
       .option('--mesh-name <name>', 'name of the private mesh that is founded')
@@ -35,6 +37,7 @@ export function addUp(program: Command, outcome: Outcome): void {
       examples(
         'starling up --config starling.json',
         'starling up --join starling2…',
+        'starling up --knock lab',
         'starling up --open --bootstrap /ip4/192.0.2.7/tcp/4040/p2p/12D3Koo…',
       ),
     )
@@ -50,6 +53,17 @@ export function addStatus(program: Command, outcome: Outcome): void {
     )
     .addHelpText('after', examples('starling status', 'starling status --json'))
     .action(action(outcome, () => import('../commands/status.ts')));
+}
+
+/** Adds `starling nodes`. */
+export function addNodes(program: Command, outcome: Outcome): void {
+  withJson(program.command('nodes'))
+    .summary('list your nodes on this machine')
+    .description(
+      'Lists the nodes of this user on this machine, running or not: name, mesh, process and state folder. A name picks one of them in every command: starling --node <name> status. Those of other machines are peers: starling peers.',
+    )
+    .addHelpText('after', examples('starling nodes', 'starling --node lab status'))
+    .action(action(outcome, () => import('../commands/nodes.ts')));
 }
 
 /** Adds `starling doctor`. */

@@ -1,6 +1,6 @@
 /** The config file of this node, as `starling mcp add|remove|list|import` read and write it. */
 import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { findJsonFault } from '../../config/json-syntax.ts';
 import { serverName } from '../../config/mcp-servers.ts';
@@ -12,7 +12,7 @@ import { readJsonFile, writeJsonFile } from '../client-files/json-file.ts';
 import type { JsonFile } from '../client-files/json-file.ts';
 import { parseJsonc, valueOf } from '../client-files/jsonc.ts';
 import { setProperty } from '../client-files/jsonc-edit.ts';
-import { configFileOf, stateDirOf } from './locate-node.ts';
+import { configFileInUse, stateDirOf } from './locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 
 /** The file, and the servers in it as they are written there. */
@@ -25,9 +25,9 @@ const FILE_MODE = 0o600;
 const SCHEMA = join('config', 'starling.schema.json');
 const LEVELS_MAX = 5;
 
-/** Reads the file that `starling up` would read. @throws STARLING_CONFIG_INVALID */
+/** Reads the file that the running node reads, or that `starling up` would read. @throws STARLING_CONFIG_INVALID */
 export async function readOwnConfig(options: CommonOptions): Promise<OwnConfig> {
-  const path = resolve(configFileOf(options, process.env));
+  const path = await configFileInUse(options);
   const file = await readJsonFile(path);
   const fault = findJsonFault(file.text, 'jsonc');
   if (fault !== undefined) {
@@ -78,9 +78,10 @@ export async function nextStep(options: CommonOptions, path: string): Promise<Ne
   const stateDir = await stateDirOf({ ...options, config: path });
   try {
     (await attach(stateDir)).close();
+    const who = named === '' ? 'the running node' : 'a running node that reads this file';
     return {
       node: 'running',
-      text: `a running node that reads this file takes it up by itself; see: starling mcp list${named}`,
+      text: `${who} takes it up by itself; see: starling mcp list${named}`,
     };
   } catch (error) {
     if (!(error instanceof StarlingError) || error.code !== 'STARLING_NODE_UNREACHABLE')

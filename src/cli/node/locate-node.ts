@@ -1,28 +1,87 @@
 /** Which node a command means, and how it gets a client of it. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { StatusResult } from '../../builtin/results.ts';
+import { readAbout } from '../../config/known-nodes.ts';
 import { defaultConfigFile, defaultStateDir } from '../../config/paths.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { attach } from './client.ts';
 import type { NodeClient } from './client.ts';
+import { nodeCalled } from './local-nodes.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 
+/** How long a node is asked which config file it reads. */
+const ASK_TIMEOUT_MS = 5000;
+
 /**
- * The state folder that a command means: flag, environment, `stateDir` of the config file, or the
- * platform's default; the same as `loadConfig` finds, without loading the schema.
- * @throws STARLING_CONFIG_INVALID when the config file can't be read
+ * The state folder that a command means: `--state`, `--node`, their variables, `stateDir` of the config file,
+ * or the platform's default; the same as `loadConfig` finds, without loading the schema.
+ * @throws STARLING_CONFIG_INVALID when the config file can't be read; STARLING_USAGE when no node is called so
  */
 export async function stateDirOf(
   options: CommonOptions,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<string> {
-  const named = options.state ?? given(env['STARLING_STATE_DIR']);
-  return resolve(named ?? (await stateDirInFile(options, env)) ?? defaultStateDir(env));
+  const named = (await namedStateDir(options, env)) ?? (await stateDirInFile(options, env));
+  return resolve(named ?? defaultStateDir(env));
+}
+
+/** The state folder that flags or variables name; undefined when none does. @throws STARLING_USAGE */
+export async function namedStateDir(
+  { node, state }: CommonOptions,
+  env: NodeJS.ProcessEnv,
+): Promise<string | undefined> {
+  if (state !== undefined && node !== undefined) {
+    throw new StarlingError('STARLING_USAGE', '--node and --state each name a node', {
+      hint: 'leave one of them out',
+    });
+  }
+  if (state !== undefined) return state;
+  const folder = node === undefined ? given(env['STARLING_STATE_DIR']) : undefined;
+  const name = node ?? given(env['STARLING_NODE']);
+  if (folder !== undefined || name === undefined) return folder;
+  return (await nodeCalled(name, env)).stateDir;
 }
 
 /** The config file that a command means: flag, environment, or the platform's default. */
 export function configFileOf(options: CommonOptions, env: NodeJS.ProcessEnv): string {
   return options.config ?? given(env['STARLING_CONFIG']) ?? defaultConfigFile(env);
+}
+
+/**
+ * The config file that a command changes or checks: the one that the flag or the variable names, else the one
+ * that the running node reads, else the one that a stopped node of `--node` read, else the default.
+ * @throws STARLING_CONFIG_INVALID, STARLING_USAGE
+ */
+export async function configFileInUse(
+  options: CommonOptions,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
+  const named = options.config ?? given(env['STARLING_CONFIG']);
+  if (named !== undefined) return resolve(named);
+  const stateDir = await stateDirOf(options, env);
+  const isNamed = (await namedStateDir(options, env)) !== undefined;
+  const found =
+    (await fileOfRunning(stateDir)) ??
+    (isNamed ? (await readAbout(stateDir))?.configFile : undefined);
+  return resolve(found ?? defaultConfigFile(env));
+}
+
+/** The config file of the node that runs; undefined when none runs, or it does not say. */
+async function fileOfRunning(stateDir: string): Promise<string | undefined> {
+  try {
+    const node = await attach(stateDir);
+    try {
+      const status = await node.builtin<StatusResult>('status', {}, { timeoutMs: ASK_TIMEOUT_MS });
+      return status.configFile;
+    } finally {
+      node.close();
+    }
+  } catch (error) {
+    // Where no node answers, what it read when it last started is the next best thing.
+    if (error instanceof StarlingError) return undefined;
+    throw error;
+  }
 }
 
 /** Runs `work` with a client of the running node, and closes it. @throws STARLING_NODE_UNREACHABLE */

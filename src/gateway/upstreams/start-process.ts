@@ -44,11 +44,15 @@ export function startProcess(init: ProcessInit): PipedProcess {
   return child as PipedProcess;
 }
 
-/** Runs a program of the system to its end, without input; code 127 when it can't be started. */
-export const runBriefly: RunBriefly = (program, args) =>
+/** Runs a program of the system to its end, without input, and with no variables but those of `env`; code 127 when it can't be started. */
+export const runBriefly = (
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): ReturnType<RunBriefly> =>
   new Promise((resolve) => {
     const child = spawn(program, [...args], {
-      env: {},
+      env,
       cwd: '/',
       stdio: ['ignore', 'ignore', 'pipe'],
       shell: false,

@@ -15,6 +15,7 @@ import {
   withNumbersWritten,
 } from '../../core/index.ts';
 import type { Fields, Json, JsonObject } from '../../core/index.ts';
+import { argumentWords } from './argument-words.ts';
 import { coversPath, isPlainText, matchesPath, parsePathPattern } from './path-match.ts';
 import type { PathPattern } from './path-match.ts';
 
@@ -70,8 +71,9 @@ export function parseArgumentRules(value: unknown): ArgumentRules | undefined {
   }
   const named = [...byName].map(([name, constraint]): Named => {
     const shown = `the argument ${printable(name)}`;
-    const outside = `${shown} is outside of what is granted`;
-    return { name, constraint, missing: `${shown} is missing`, outside };
+    const bound = `(granted: ${argumentWords(name, value[name])})`;
+    const outside = `${shown} is outside of what is granted ${bound}`;
+    return { name, constraint, missing: `${shown} is missing ${bound}`, outside };
   });
   return { byName, named, folded: new Set([...byName.keys()].map((name) => foldName(name))) };
 }

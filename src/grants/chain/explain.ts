@@ -1,5 +1,6 @@
 /** A chain as a person reads it: each link, what it narrows, when it ends, and what is wrong with it. */
 import type { Did, Json } from '../../core/index.ts';
+import { argumentWords } from './argument-words.ts';
 import { attenuates } from './capability.ts';
 import { parseGrant, refusalOf } from '../format/grant.ts';
 import type { Capability, Grant, Refusal } from '../types.ts';
@@ -158,26 +159,8 @@ function wordsOf(name: string, value: Json): string {
   }
   if (name === 'args' && Object.keys(fields).length > 0) {
     return Object.entries(fields)
-      .map(([argument, rule]) => printable(`${argument} ${ruleWords(rule)}`, 200))
+      .map(([argument, rule]) => argumentWords(argument, rule))
       .join(', ');
   }
   return `${printable(name)} ${json}`;
-}
-
-function ruleWords(rule: unknown): string {
-  if (!isObject(rule)) return JSON.stringify(rule);
-  const words: Readonly<Record<string, string>> = {
-    const: '=',
-    enum: 'one of',
-    prefix: 'begins with',
-    minimum: '≥',
-    maximum: '≤',
-    paths: 'in',
-  };
-  return Object.entries(rule)
-    .map(([word, value]) => {
-      const shown = Array.isArray(value) ? value.join(' | ') : JSON.stringify(value);
-      return `${words[word] ?? word} ${shown}`;
-    })
-    .join(' and ');
 }

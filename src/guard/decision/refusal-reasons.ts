@@ -31,6 +31,13 @@ export interface RefusalComponents {
   readonly canRequest: boolean;
 }
 
+/**
+ * Whoever narrowed a grant by arguments did not mean to give more, so that a wrong argument is no reason to
+ * ask for more rights.
+ */
+const ARGUMENTS_HINT =
+  'call it again with arguments within what is granted; your grants: starling grant list';
+
 /** What may stand unquoted in a command. */
 const ALIAS = /^[a-z0-9][a-z0-9-]{0,31}$/;
 
@@ -68,7 +75,8 @@ export function notGranted(
       const why = hasWords ? cause : reasonOf(components, caller, wanted, target);
       return refusalBy('not-granted', components, caller, wanted, [why]);
     },
-    hint: () => hintOf(components, caller, target, cause?.rule),
+    hint: () =>
+      cause?.rule === 'args' ? ARGUMENTS_HINT : hintOf(components, caller, target, cause?.rule),
   });
 }
 
@@ -108,7 +116,9 @@ function refusalBy(
   causes: readonly Refusal[],
 ): Refusal {
   const what = `${printable(wanted.ability)} on ${printable(wanted.resource)}`;
-  const text = `${nameOf(caller)} may not ${what} on node ${printable(self.name)}`;
+  const isBound = causes[0]?.rule === 'args';
+  const may = isBound ? `may ${what} only as it was granted` : `may not ${what}`;
+  const text = `${nameOf(caller)} ${may} on node ${printable(self.name)}`;
   return { rule, text, causes };
 }
 
@@ -169,9 +179,7 @@ function hintOf(
   const canAsk = canRequest && target.segments[0] !== BUILTIN_SERVER;
   const ask = canAsk ? `; or ask for it: starling__request_permission there` : '';
   if (target.scheme !== 'tool') return `ask the operator of ${where}${ask}`;
-  // Whoever narrowed the grant by arguments would not want to give the whole tool.
-  const args = rule === 'args' ? ` --arg 'NAME=VALUE'` : '';
-  return `starling grant create ${referenceOf(caller)} --tool '${path}'${args}${ask}`;
+  return `starling grant create ${referenceOf(caller)} --tool '${path}'${ask}`;
 }
 
 /** How commands name the caller. */

@@ -5,28 +5,22 @@ import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2';
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import { identify } from '@libp2p/identify';
 import type { Identify } from '@libp2p/identify';
-import type {
-  ConnectionGater,
-  Libp2p,
-  PeerDiscovery,
-  PeerInfo,
-  PrivateKey,
-} from '@libp2p/interface';
+import type { ConnectionGater, Libp2p, PeerInfo, PrivateKey } from '@libp2p/interface';
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import type { KadDHT, SingleKadDHT } from '@libp2p/kad-dht';
-import { mdns } from '@libp2p/mdns';
 import { ping } from '@libp2p/ping';
 import type { Ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
 import { webSockets } from '@libp2p/websockets';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { createHash } from 'node:crypto';
 import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
 import type { MeshId } from '../../core/index.ts';
 import type { Identity } from '../../identity/types.ts';
+import { createEmptyDatastore } from './dht-datastore.ts';
 import { createEncryption } from './encryption.ts';
 import type { Encryption } from './encryption.ts';
+import { meshOnLan, nodesOnLan } from './lan.ts';
 import { steadyYamux } from './muxer.ts';
 import {
   ADDRESS_DIAL_TIMEOUT_MS,
@@ -48,8 +42,11 @@ import {
 } from '../admission/gated-services.ts';
 import { meshGossip } from '../gossip/gossip.ts';
 import { refusingEarly } from './early-refusal.ts';
+import type { EarlyRefusal } from './early-refusal.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
 import { adaptTransport } from './transport.ts';
+import { tallyHost } from './tally.ts';
+import type { NetworkTally } from './tally.ts';
 import type { StreamPace } from '../limits/service-pace.ts';
 import type { ConnectionMeters } from '../limits/connection-meter.ts';
 import type { Transport } from '../types.ts';
@@ -82,14 +79,18 @@ export interface HostInit {
   readonly transports?: readonly Transport[] | undefined;
   readonly gate: AdmissionStates;
   readonly meters: ConnectionMeters;
+  /** Hears what the host does, for a benchmark. */
+  readonly tally?: NetworkTally | undefined;
   /** Of the streams of libp2p's own services. */
   readonly pace: StreamPace;
   readonly gater: ConnectionGater;
-  /** Whether a new socket of this IP address is dropped before anything is made of it. */
-  readonly refuses: (ip: string) => boolean;
+  /** Which new sockets are dropped before anything is made of them. */
+  readonly refusal: EarlyRefusal;
   readonly announceFilter: (addresses: Multiaddr[]) => Multiaddr[];
-  /** Hears of each peer that multicast DNS finds, again and again. */
+  /** Hears of each peer of our mesh that multicast DNS finds, again and again. */
   readonly onLanPeer: (peer: PeerInfo) => void;
+  /** The same of nodes of whatever mesh. */
+  readonly onLanNode: (peer: PeerInfo) => void;
 }
 
 /** What every Starling host has in common, the temporary one that probes a mesh included. */
@@ -97,6 +98,7 @@ export function baseOptions(
   privateKey: PrivateKey,
   encryption: Encryption,
   meters?: ConnectionMeters,
+  tally?: NetworkTally,
 ): Required<
   Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>
 > {
@@ -104,37 +106,28 @@ export function baseOptions(
     privateKey,
     connectionEncrypters: encryption.encrypters,
     streamMuxers: [
-      steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } }, meters),
+      steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } }, meters, tally),
     ],
     nodeInfo: { name: 'starling', version: '1', userAgent: 'starling/1' },
   };
 }
 
 /** Both halves are given: libp2p would compute the public one again, which is a tenth of a start. */
-function keyOf({ seed, publicKey }: Identity): PrivateKey {
+export function keyOf({ seed, publicKey }: Pick<Identity, 'seed' | 'publicKey'>): PrivateKey {
   return privateKeyFromRaw(Buffer.concat([seed, publicKey]));
 }
 
 /**
  * The given transports as libp2p takes them; TCP and WebSocket when none are given. Those two drop sockets
- * of addresses that `refuses` names.
+ * that `refusal` refuses.
  */
 export function transportsOf(
   given?: readonly Transport[],
-  refuses: (ip: string) => boolean = () => false,
+  refusal?: EarlyRefusal,
 ): NonNullable<Libp2pOptions['transports']> {
-  return (
-    given?.map(adaptTransport) ?? [
-      refusingEarly(tcp(), refuses),
-      refusingEarly(webSockets(), refuses),
-    ]
-  );
-}
-
-/** The multicast DNS service of a mesh: two meshes on one LAN never see each other. */
-function lanServiceTag(meshId: MeshId): string {
-  const hash = createHash('sha256').update(meshId).digest('hex');
-  return `_starling-${hash.slice(0, 8)}._udp.local`;
+  if (given !== undefined) return given.map(adaptTransport);
+  if (refusal === undefined) return [tcp(), webSockets()];
+  return [refusingEarly(tcp(), refusal), refusingEarly(webSockets(), refusal)];
 }
 
 /** Makes the host of a node. It listens on nothing by itself. */
@@ -145,7 +138,7 @@ export async function createHost(init: HostInit): Promise<Host> {
   const paced = (registrar: Registrar): Registrar => paceRegistrar(registrar, init.pace);
 
   const node = await createLibp2p<HostServices>({
-    ...baseOptions(keyOf(init.identity), encryption, init.meters),
+    ...baseOptions(keyOf(init.identity), encryption, init.meters, init.tally),
     start: false,
     addresses: {
       listen: [],
@@ -153,12 +146,14 @@ export async function createHost(init: HostInit): Promise<Host> {
       announceFilter: init.announceFilter,
     },
     transports: [
-      ...transportsOf(init.transports, init.refuses),
+      ...transportsOf(init.transports, init.refusal),
       ...(init.relay ? [memberRelayTransport(gate)] : []),
     ],
     peerDiscovery: [
       ...(init.bootstrap.length > 0 ? [bootstrap({ list: [...init.bootstrap] })] : []),
-      ...(init.mdns ? [lanDiscovery(meshId, init.onLanPeer)] : []),
+      ...(init.mdns
+        ? [meshOnLan(meshId, init.onLanPeer), nodesOnLan({ tells: true }, init.onLanNode)]
+        : []),
     ],
     connectionGater: init.gater,
     connectionManager: managerLimits(init.connections),
@@ -190,7 +185,7 @@ export async function createHost(init: HostInit): Promise<Host> {
           connectionManager: gateConnectionManager(components.connectionManager, gate),
           addressManager: components.addressManager,
           peerStore: components.peerStore,
-          datastore: components.datastore,
+          datastore: createEmptyDatastore(),
           events: components.events,
           logger: components.logger,
           ping: components.ping,
@@ -203,6 +198,7 @@ export async function createHost(init: HostInit): Promise<Host> {
     },
   });
   if (transports === undefined) throw new Error('libp2p did not build its services');
+  tallyHost(node, init.tally);
   return { node, transports, encryption };
 }
 
@@ -242,15 +238,3 @@ function isSingle(dht: KadDHT): dht is SingleKadDHT {
 
 type Registrar = Parameters<typeof gateRegistrar>[0];
 type KadDHTComponents = Parameters<ReturnType<typeof kadDHT>>[0];
-
-/** Multicast DNS that reports every sighting: libp2p itself tells only of peers new to it. */
-function lanDiscovery(
-  meshId: MeshId,
-  onPeer: (peer: PeerInfo) => void,
-): (components: Parameters<ReturnType<typeof mdns>>[0]) => PeerDiscovery {
-  return (components) => {
-    const service = mdns({ serviceTag: lanServiceTag(meshId) })(components);
-    service.addEventListener('peer', (event) => onPeer(event.detail));
-    return service;
-  };
-}

@@ -18,6 +18,8 @@ export interface Doorkeeper {
   denies(connection: MultiaddrConnection): Promise<boolean>;
   /** Whether somebody who has shown this key must be dropped. */
   deniesPeer(peer: PeerId): boolean;
+  /** The connection did what a stranger may do: its end is not held against its address. */
+  excused(connection: Connection): void;
   /** The connection, whichever end dialled, is a member's. */
   admitted(connection: Connection): void;
 }
@@ -65,6 +67,10 @@ class Keeper implements Doorkeeper {
     if (this.#connections.take(peer)) return false;
     this.#conduct.report(peer, 'connections');
     return true;
+  }
+
+  excused(connection: Connection): void {
+    this.#visits.get(connection.timeline)?.excused();
   }
 
   admitted(connection: Connection): void {

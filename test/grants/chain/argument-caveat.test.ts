@@ -69,16 +69,19 @@ describe('argument rules', () => {
     expect(problem({ const: 'c', enum: ['a', 'b'] }, { it: 'c' })).toContain('outside');
   });
 
-  it('say which argument is missing, outside, or there a second time', () => {
-    expect(problem({ const: 'a' }, {})).toBe('the argument it is missing');
+  it('say which argument is missing, outside, or there a second time, and what is granted', () => {
+    expect(problem({ const: 'a' }, {})).toBe('the argument it is missing (granted: it = "a")');
     expect(problem({ const: 'a' }, { it: 'b' })).toBe(
-      'the argument it is outside of what is granted',
+      'the argument it is outside of what is granted (granted: it = "a")',
+    );
+    expect(problem({ paths: ['/srv/a', '/srv/b/**'] }, { it: '/etc' })).toBe(
+      'the argument it is outside of what is granted (granted: it in /srv/a | /srv/b/**)',
     );
     expect(problem({ const: 'a' }, { it: 'a', IT: 'b' })).toBe(
       'the argument IT is there a second time',
     );
     expect(problemOf(rules({ toString: { const: 'a' } }), {})).toBe(
-      'the argument toString is missing',
+      'the argument toString is missing (granted: toString = "a")',
     );
   });
 

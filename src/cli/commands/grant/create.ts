@@ -3,7 +3,7 @@ import type { GrantCreateResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { grantConditions } from '../../options/grant-conditions.ts';
 import type { GrantOptions } from '../../options/grant-conditions.ts';
-import { duration, printData, safeLine } from '../../terminal/output.ts';
+import { duration, paintTalk, printData, safeLine, tell } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 
 /** Creates the grant and prints it. */
@@ -37,6 +37,8 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
       `${grant.with} may now ${things.join(' and ')}${where} ${end}${bounds}${asked}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
     ),
   );
+  if (options.json !== true)
+    for (const remark of result.remarks ?? []) tell(`${paintTalk.yellow('!')} ${safeLine(remark)}`);
 }
 
 /** The conditions of the grant in words: how often, when, and through how many hands. */

@@ -25,7 +25,8 @@ export async function run(options: CommonOptions): Promise<void> {
     .filter(({ server, kind }) => kind !== 'builtin' && !named.has(server))
     .map(({ server }) => server);
   printData({ file: file.path, servers: rows, others }, options.json === true, () => {
-    const about = rows.length === 0 ? none(file.path) : tableOf(rows);
+    const about =
+      rows.length === 0 ? none(file.path) : `${tableOf(rows)}\nconfig file: ${safeLine(file.path)}`;
     return others.length === 0 ? about : `${about}\n${elsewhere(others)}`;
   });
 }

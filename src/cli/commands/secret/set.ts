@@ -7,6 +7,7 @@ import { Secret, StarlingError, messageOf } from '../../../core/index.ts';
 import { canAsk } from '../../terminal/ask.ts';
 import { askHidden } from '../../terminal/ask-hidden.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
+import { configFileInUse } from '../../node/locate-node.ts';
 import { nodeOrFolder } from '../../node/secret-access.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { readStdin } from '../../terminal/stdin.ts';
@@ -39,15 +40,16 @@ export async function run(name: string, options: SetOptions): Promise<void> {
       return { name, replaced, usedBy: (await uses()).get(name) ?? [], running: [] };
     },
   });
-  printData(result, options.json === true, () => show(result));
+  const file = options.json === true ? '' : await configFileInUse(options);
+  printData(result, options.json === true, () => show(result, file));
 }
 
-function show({ name, replaced, usedBy, running }: SecretSetResult): string {
+function show({ name, replaced, usedBy, running }: SecretSetResult, file: string): string {
   return [
     `${replaced ? 'replaced' : 'set'} ${name}`,
     safeLine(
       usedBy.length === 0
-        ? `no server uses it yet: write \${secret:${name}} into its env or headers in the config file`
+        ? `no server uses it yet: write \${secret:${name}} into its env or headers in ${file}`
         : `used by ${usedBy.join(', ')}`,
     ),
     ...(running.length === 0

@@ -1,0 +1,83 @@
+/** What a person should know of a grant that was just made: that it may mean nothing, or limit nothing. */
+import { nearest } from '../config/index.ts';
+import { printable } from '../core/index.ts';
+import type { Upstream } from '../gateway/index.ts';
+import { matchResource, toolResource, withoutLimitOf } from '../grants/index.ts';
+import type { Grant, GrantBook } from '../grants/index.ts';
+import type { Granted } from './grant-input.ts';
+
+/** What this node offers: its servers, and their tools as far as they are known. */
+export interface OfferView {
+  readonly all: () => readonly Pick<Upstream, 'server' | 'status' | 'catalog'>[];
+}
+
+/** Servers whose list of tools is known. */
+const LISTED: readonly string[] = ['ready', 'idle'];
+
+/** Sentences about servers and tools that `granted` names and this node does not have. */
+export function absentIn(granted: Granted, offers: OfferView): readonly string[] {
+  const upstreams = offers.all();
+  const names = upstreams.map(({ server }) => server);
+  const { tools = [], resources = [], prompts = [], servers = [] } = granted;
+  const named = [...tools, ...resources, ...prompts].map(
+    (pattern) => pattern.split('/', 1)[0] ?? '',
+  );
+  const missing = new Set(
+    [...servers, ...named].filter((server) => !server.includes('*') && !names.includes(server)),
+  );
+  const absent = [...missing].map(
+    (server) =>
+      `no server here is called '${printable(server)}'${meant(server, names)}: that part of the grant counts once there is one`,
+  );
+  return [...absent, ...tools.flatMap((pattern) => absentTool(pattern, upstreams))];
+}
+
+function absentTool(
+  pattern: string,
+  upstreams: readonly Pick<Upstream, 'server' | 'status' | 'catalog'>[],
+): readonly string[] {
+  const [server = '', ...rest] = pattern.split('/');
+  const upstream = upstreams.find((one) => one.server === server);
+  if (upstream === undefined || !LISTED.includes(upstream.status().state)) return [];
+  const tools = upstream.catalog().tools.map(({ name }) => name);
+  if (tools.some((tool) => matchResource(`tool:${pattern}`, toolResource(server, tool)))) return [];
+  const tool = rest.join('/');
+  const what = tool.includes('*')
+    ? `no tool of ${server} fits '${printable(tool)}'`
+    : `${server} has no tool '${printable(tool)}'${meant(tool, tools)}`;
+  return [`${what}: that part of the grant counts once there is one`];
+}
+
+function meant(word: string, known: readonly string[]): string {
+  const found = nearest(word, known);
+  return found === undefined ? '' : ` (did you mean '${printable(found)}'?)`;
+}
+
+/** Sentences about grants by which the holder of `grant` may do the same without its limits. */
+export function unlimitedBy(
+  grant: Grant,
+  grants: Pick<GrantBook, 'issued' | 'renewable' | 'state'>,
+): readonly string[] {
+  const renewed = new Set(grants.renewable().map(({ grant: { hash } }) => hash));
+  const rightOf = (one: Grant): Parameters<typeof withoutLimitOf>[0] => ({
+    capabilities: one.claims.cap,
+    endsAtMs: renewed.has(one.hash) ? Infinity : one.claims.exp * 1000,
+  });
+  return grants
+    .issued()
+    .filter(
+      (one) =>
+        one.hash !== grant.hash &&
+        one.claims.aud === grant.claims.aud &&
+        one.claims.sub === grant.claims.sub &&
+        grants.state(one) === 'valid',
+    )
+    .flatMap((one) => {
+      const had = withoutLimitOf(rightOf(grant), rightOf(one));
+      if (had === undefined) return [];
+      const id = one.claims.jti.slice(0, 8);
+      return [
+        `the holder may ${had.ability} on ${printable(had.resource)} without the new limits already, by grant ${id}; end that one with: starling grant revoke ${id}`,
+      ];
+    });
+}

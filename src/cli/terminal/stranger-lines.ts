@@ -1,0 +1,39 @@
+/** Lines of `starling up` about who is on this network and not in the mesh: other meshes, and who asks to join. */
+import type { StarlingNode } from '../../node.ts';
+import { paintTalk, print, safeLine, tell } from './output.ts';
+
+/** Tells of each as it comes. Nothing is to be undone: the events end with the node. */
+export function tellOfStrangers(events: StarlingNode['events'], json: boolean): void {
+  events.on('neighbour', ({ mesh, meshName, fingerprint, open, name, host, address }) => {
+    if (json) {
+      const about = { mesh, meshName, fingerprint, open, name, address };
+      print(JSON.stringify({ event: 'neighbour', ...about }));
+      return;
+    }
+    const how = open
+      ? `join it: starling up --open ${meshName} --bootstrap ${address}`
+      : `ask to join: starling up --knock ${meshName}`;
+    tell(
+      safeLine(`another mesh is here: ${meshName} (${fingerprint}), ${name} at ${host} → ${how}`),
+    );
+  });
+  events.on('knock', ({ name, peerId, fingerprint, address, at }) => {
+    if (json) {
+      print(JSON.stringify({ event: 'knock', name, peerId, fingerprint, address, at }));
+      return;
+    }
+    tell(
+      `${paintTalk.bold(safeLine(name))} ${safeLine(`(${fingerprint}) at ${address} asks to join this mesh; it shows the same four words`)}`,
+    );
+    tell(
+      safeLine(
+        `  → let it in: starling members admit ${wordOf(name, peerId)}; or: starling members refuse ${wordOf(name, peerId)}`,
+      ),
+    );
+  });
+}
+
+/** How a command names the node: by its name, or by its key where a shell would take the name apart. */
+function wordOf(name: string, peerId: string): string {
+  return /^[\w.-]+$/.test(name) ? name : peerId.slice(-8);
+}

@@ -1,0 +1,238 @@
+/**
+ * Asking a mesh of this LAN to let this node in: finds a member, knocks with this node's own key, and waits
+ * until the operator there has answered. What comes back is a ticket for one node, over a connection on
+ * which both ends have proven the keys whose four words both operators see.
+ */
+import { Secret, StarlingError, createScope, messageOf, sleep } from '../core/index.ts';
+import type { Clock, Scope } from '../core/index.ts';
+import type { Identity } from '../identity/index.ts';
+import { createBareHost } from '../network/index.ts';
+import type { BareHost, Transport } from '../network/index.ts';
+import { askKnock } from './ask-knock.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import type { MeshHere } from './knock-messages.ts';
+import { hostOf } from './neighbours.ts';
+import type { NeighbourMesh } from './neighbours.ts';
+import { parseTicket } from './ticket-short.ts';
+
+/** How long the LAN is searched, and how long for a second mesh of the name once one is found. */
+const SEARCH_MS = 25_000;
+const SECOND_MS = 3000;
+const LOOK_MS = 250;
+/** Nodes that are asked which mesh they are of. */
+const NODES_MAX = 64;
+/** How long an operator may take, and how long a member may be away meanwhile. */
+const WAIT_MS = 1_800_000;
+const AWAY_MS = 60_000;
+const PAUSE_MS = 5000;
+
+/** What knocking works with. */
+export interface KnockingComponents {
+  readonly identity: Identity;
+  readonly clock: Clock;
+  /** Hears in short sentences what is waited for. */
+  readonly progress: (line: string) => void;
+  /** That this node could enter the mesh, before anybody is asked. @throws STARLING_MESH_MISMATCH */
+  readonly mayEnter: (mesh: MeshHere) => void;
+  readonly transports?: readonly Transport[] | undefined;
+}
+
+/** Whom to ask, and as whom. */
+export interface KnockingInit {
+  /** Name or four words of a mesh of this LAN, or the multiaddr of a member. */
+  readonly mesh: string;
+  /** What this node is called. */
+  readonly name: string;
+  /** Whether the LAN may be searched. */
+  readonly mdns: boolean;
+}
+
+/**
+ * Knocks until the operator answers; gives the ticket.
+ * @throws STARLING_PEER_UNREACHABLE when no such mesh is found, or nobody answers;
+ * STARLING_JOIN_REFUSED when the operator says no; STARLING_MESH_MISMATCH
+ */
+export async function knockAt(components: KnockingComponents, init: KnockingInit): Promise<Secret> {
+  const scope = createScope(components.clock);
+  try {
+    const found = await find(components, init, scope);
+    components.mayEnter(found);
+    if (found.open) {
+      throw new StarlingError('STARLING_JOIN_REFUSED', `the mesh '${found.meshName}' is open`, {
+        hint: `join it with: starling up --open ${found.meshName}`,
+      });
+    }
+    return await waitFor(components, init, found, scope);
+  } finally {
+    scope.close();
+  }
+}
+
+/** The mesh that is meant. */
+async function find(
+  components: KnockingComponents,
+  init: KnockingInit,
+  scope: Scope,
+): Promise<NeighbourMesh> {
+  const { clock, progress, transports } = components;
+  if (init.mesh.startsWith('/')) {
+    const host = await createBareHost({ clock, transports });
+    try {
+      const { answer, peer } = await askKnock({ host, clock }, init.mesh, { t: 'who' });
+      if (answer.t === 'here') return neighbour(answer, peer, init.mesh);
+      throw new StarlingError(
+        'STARLING_JOIN_REFUSED',
+        `the node at ${init.mesh} says nothing of its mesh`,
+      );
+    } catch (error) {
+      if (error instanceof StarlingError && error.code === 'STARLING_JOIN_REFUSED') throw error;
+      throw nobody(`the node at ${init.mesh} does not answer: ${messageOf(error)}`, error);
+    } finally {
+      await host.stop();
+    }
+  }
+  if (!init.mdns) {
+    throw new StarlingError(
+      'STARLING_USAGE',
+      '--knock finds a mesh by multicast DNS, which is off',
+      {
+        hint: 'leave --no-mdns out, or give the address of a member: starling up --knock /ip4/192.168.1.5/tcp/4040',
+      },
+    );
+  }
+  progress(`looking for the mesh ${init.mesh} on this network`);
+  const meshes = await search(components, init.mesh, scope);
+  const [found, ...others] = meshes;
+  if (found === undefined) {
+    throw nobody(
+      `no mesh called '${init.mesh}' was found on this network in ${SEARCH_MS / 1000} s`,
+    );
+  }
+  if (others.length === 0) return found;
+  const list = meshes.map(({ fingerprint, name, host }) => `${fingerprint} (${name} at ${host})`);
+  throw new StarlingError(
+    'STARLING_USAGE',
+    `${meshes.length} meshes here are called '${init.mesh}': ${list.join(', ')}`,
+    { hint: `say which by its four words: starling up --knock '${found.fingerprint}'` },
+  );
+}
+
+/** Asks the nodes of the LAN which mesh they are of, until one is the one that is meant. */
+async function search(
+  { clock, transports }: KnockingComponents,
+  wanted: string,
+  scope: Scope,
+): Promise<readonly NeighbourMesh[]> {
+  const found = new Map<string, NeighbourMesh>();
+  const asked = new Set<string>();
+  const until = { ms: clock.now() + SEARCH_MS };
+  const words = wanted.replaceAll('-', ' ');
+  const ask = async (peer: string, address: string): Promise<void> => {
+    const { answer, peer: proven } = await askKnock({ host, clock }, address, { t: 'who' });
+    if (answer.t !== 'here' || proven !== peer) return;
+    const one = neighbour(answer, proven, address);
+    if (one.meshName !== wanted && one.fingerprint !== words) return;
+    if (found.size === 0) until.ms = Math.min(until.ms, clock.now() + SECOND_MS);
+    if (!found.has(one.mesh)) found.set(one.mesh, one);
+  };
+  const host: BareHost = await createBareHost({
+    clock,
+    transports,
+    onLanNode: ({ peer, addresses }) => {
+      const [address] = addresses;
+      if (address === undefined || asked.has(peer) || asked.size >= NODES_MAX) return;
+      asked.add(peer);
+      // Who does not answer is no member that could let anybody in.
+      ask(peer, address).catch(() => undefined);
+    },
+  });
+  try {
+    while (clock.now() < until.ms) await sleep(scope, LOOK_MS);
+  } finally {
+    await host.stop();
+  }
+  return [...found.values()];
+}
+
+/** Knocks again and again, with this node's own key. */
+async function waitFor(
+  { clock, identity, progress, transports }: KnockingComponents,
+  { name }: KnockingInit,
+  found: NeighbourMesh,
+  scope: Scope,
+): Promise<Secret> {
+  const { address, fingerprint, host: where, meshName, name: member, peerId } = found;
+  const own = fingerprintOf(identity.did);
+  progress(
+    `asked ${meshName} (${fingerprint}) to let this node in: at ${member} (${where}) it is ${name}, ${own}`,
+  );
+  const end = clock.now() + WAIT_MS;
+  let heardMs = clock.now();
+  while (clock.now() < end) {
+    const host = await createBareHost({ clock, transports, identity });
+    let pauseMs = PAUSE_MS;
+    try {
+      const { answer, peer } = await askKnock({ host, clock }, address, { t: 'knock', name });
+      if (peer !== peerId) throw nobody(`somebody else answers at ${address} by now`);
+      heardMs = clock.now();
+      if (answer.t === 'admitted') return ticketOf(answer.ticket, found);
+      if (answer.t === 'refused') throw refused(found, answer.reason);
+      if (answer.t !== 'here') pauseMs = Math.max(1000, answer.everyMs);
+      if (answer.t === 'busy') progress(`too many ask ${member} to join; asking again`);
+      else {
+        progress(
+          `waiting until somebody at ${member} says: starling members admit ${name} (${own})`,
+        );
+      }
+    } catch (error) {
+      if (error instanceof StarlingError && error.code === 'STARLING_JOIN_REFUSED') throw error;
+      if (clock.now() - heardMs > AWAY_MS) {
+        throw nobody(
+          `${member} at ${address} does not answer any more: ${messageOf(error)}`,
+          error,
+        );
+      }
+    } finally {
+      await host.stop();
+    }
+    await sleep(scope, pauseMs);
+  }
+  throw nobody(`nobody at ${member} has answered in ${WAIT_MS / 60_000} minutes`);
+}
+
+/** The ticket, which must lead into the mesh that was asked and no other. */
+function ticketOf(text: string, { mesh, meshName }: NeighbourMesh): Secret {
+  const ticket = new Secret(text);
+  if (parseTicket(ticket).mesh === mesh) return ticket;
+  throw new StarlingError(
+    'STARLING_MESH_MISMATCH',
+    `the ticket that came is not for the mesh '${meshName}' that was asked`,
+    { hint: 'do not join; ask the person who runs that mesh' },
+  );
+}
+
+function neighbour(
+  { mesh, meshName, name, open }: MeshHere,
+  peerId: NeighbourMesh['peerId'],
+  address: string,
+): NeighbourMesh {
+  const fingerprint = fingerprintOf(mesh);
+  return { mesh, meshName, name, open, fingerprint, peerId, host: hostOf(address), address };
+}
+
+function refused({ meshName, name }: NeighbourMesh, reason: string): StarlingError {
+  return new StarlingError(
+    'STARLING_JOIN_REFUSED',
+    `${name} does not let this node into '${meshName}': ${reason}`,
+    {
+      hint: 'ask the person there for a ticket: starling invite',
+    },
+  );
+}
+
+function nobody(text: string, cause?: unknown): StarlingError {
+  return new StarlingError('STARLING_PEER_UNREACHABLE', text, {
+    hint: 'check that a node of it runs on this network with mDNS, or ask for a ticket: starling invite',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

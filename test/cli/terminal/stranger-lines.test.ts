@@ -1,0 +1,82 @@
+/** What `starling up` says of other meshes, and of who asks to join. */
+import { EventEmitter } from 'node:events';
+import { afterEach, expect, it, vi } from 'vitest';
+import { tellOfStrangers } from '../../../src/cli/terminal/stranger-lines.ts';
+import type { StarlingNode } from '../../../src/index.ts';
+
+type Events = StarlingNode['events'];
+
+const NEIGHBOUR = {
+  mesh: 'did:key:z6Mk',
+  meshName: 'lab',
+  fingerprint: 'bada dodo fifa gugu',
+  open: false,
+  name: 'workstation',
+  peerId: '12D3KooWPeer',
+  host: '192.168.77.10',
+  address: '/ip4/192.168.77.10/tcp/4040/p2p/12D3KooWPeer',
+} as never;
+const KNOCK = {
+  name: 'laptop',
+  peerId: '12D3KooWKnocker1',
+  fingerprint: 'baba dada fafa gaga',
+  address: '192.168.77.11',
+  at: 1,
+};
+
+afterEach(() => vi.restoreAllMocks());
+
+/** What is written when the events come, to both streams. */
+function said(json: boolean, emit: (events: Events) => void): string {
+  let text = '';
+  for (const stream of [process.stdout, process.stderr]) {
+    vi.spyOn(stream, 'write').mockImplementation((chunk) => {
+      text += String(chunk);
+      return true;
+    });
+  }
+  const events = new EventEmitter() as Events;
+  tellOfStrangers(events, json);
+  emit(events);
+  return text;
+}
+
+it('another mesh is one line, with the command that asks it', () => {
+  expect(said(false, (events) => events.emit('neighbour', NEIGHBOUR))).toBe(
+    'another mesh is here: lab (bada dodo fifa gugu), workstation at 192.168.77.10 → ask to join: starling up --knock lab\n',
+  );
+});
+
+it('an open mesh is joined without asking', () => {
+  const open = Object.assign({}, NEIGHBOUR, { open: true });
+  expect(said(false, (events) => events.emit('neighbour', open))).toContain(
+    'starling up --open lab --bootstrap /ip4/192.168.77.10/tcp/4040/p2p/12D3KooWPeer',
+  );
+});
+
+it('who asks to join is told with name, words and address, and both answers', () => {
+  expect(said(false, (events) => events.emit('knock', KNOCK as never))).toBe(
+    'laptop (baba dada fafa gaga) at 192.168.77.11 asks to join this mesh; it shows the same four words\n' +
+      '  → let it in: starling members admit laptop; or: starling members refuse laptop\n',
+  );
+});
+
+it('a name that a shell would take apart is not put into the command', () => {
+  const odd = { ...KNOCK, name: 'x; rm -rf ~\u001b[2J' };
+  const text = said(false, (events) => events.emit('knock', odd as never));
+  expect(text).toContain('starling members admit Knocker1;');
+  expect(text).not.toContain('\u001b');
+});
+
+it('as JSON each is one event', () => {
+  const text = said(true, (events) => {
+    events.emit('neighbour', NEIGHBOUR);
+    events.emit('knock', KNOCK as never);
+  });
+  expect(
+    text
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { event: string }).event),
+  ).toEqual(['neighbour', 'knock']);
+});
