@@ -19,7 +19,7 @@ import { didFromPeerId, loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity, PassphraseSource } from './identity/index.ts';
 import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
-import type { Transport } from './network/index.ts';
+import type { NetworkTally, Transport } from './network/index.ts';
 import { chooseMesh, hasMeshToForget, writeMeshForgotten } from './mesh/index.ts';
 import type { MayMove, Mesh } from './mesh/index.ts';
 import { readPeers } from './membership/index.ts';
@@ -46,6 +46,8 @@ export interface NodeComponents {
   readonly secretFiles?: () => Promise<readonly string[]>;
   /** What carries the connections between nodes, in place of TCP and WebSocket. */
   readonly transports?: readonly Transport[] | undefined;
+  /** Hears what the network does, for a benchmark. */
+  readonly tally?: NetworkTally | undefined;
 }
 
 /** What every part of a node may need. */
@@ -58,6 +60,7 @@ export interface Base {
   readonly health: Health;
   readonly secretFiles: () => Promise<readonly string[]>;
   readonly transports?: readonly Transport[] | undefined;
+  readonly tally?: NetworkTally | undefined;
 }
 
 /** What is kept in the state folder, open. */
@@ -131,7 +134,7 @@ async function namesIn(store: Store, logger: Logger): Promise<OpenState['nameOf'
 }
 
 function baseOf(config: Config, components: NodeComponents): Base {
-  const { clock = systemClock, random = Math.random, transports } = components;
+  const { clock = systemClock, random = Math.random, transports, tally } = components;
   const { level, file } = config.log;
   return {
     config,
@@ -143,6 +146,7 @@ function baseOf(config: Config, components: NodeComponents): Base {
     health: createHealth(),
     secretFiles: components.secretFiles ?? (async () => []),
     transports,
+    tally,
   };
 }
 
