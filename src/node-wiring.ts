@@ -51,6 +51,8 @@ export interface NodeEvents {
   'dial:failed': [address: string, error: Error];
   /** This node's membership was revoked, or its key was replaced elsewhere. */
   evicted: [reason: string, hint: string];
+  /** This node has left its mesh, as its operator wanted: it has nothing more to do. */
+  left: [mesh: Mesh];
 }
 
 /** Joins the rooms; `events` are those of the node. For the life of the node: nothing is to be undone. */

@@ -10,6 +10,7 @@ import { systemClock } from '../../core/clock.ts';
 import { refuseDebugger } from '../../core/debugger.ts';
 import { settledWithin } from '../../core/wait.ts';
 import { createNode } from '../../node.ts';
+import type { PeerView } from '../../membership/index.ts';
 import type { StarlingNode } from '../../node.ts';
 import { secretFilesOf } from '../node/secret-files.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
@@ -23,6 +24,9 @@ import { createTalkingLogger } from '../terminal/terminal-logger.ts';
 import type { LogInit } from '../terminal/terminal-logger.ts';
 import { tellOfNode } from '../terminal/up-lines.ts';
 import type { UpLines } from '../terminal/up-lines.ts';
+import type { Say } from '../terminal/peer-lines.ts';
+import type { Mesh } from '../../mesh/types.ts';
+import { ask, canAsk } from '../terminal/ask.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
 import { namedStateDir } from '../node/locate-node.ts';
 import type { Progress } from '../terminal/progress.ts';
@@ -57,6 +61,8 @@ interface UpOptions extends CommonOptions {
   readonly relay: boolean;
   readonly log?: LogOption;
   readonly verbose?: boolean;
+  readonly yes?: boolean;
+  readonly invite?: boolean;
 }
 
 /** Runs a node until it is told to stop; gives the exit code. */
@@ -101,6 +107,7 @@ async function live(life: Life): Promise<number> {
     logger: createTalkingLogger(logOf(config, options)),
     progress: (line) => progress.show(line),
     secretFiles: () => secretFilesOf(config, process.env),
+    mayMove: (from, to) => mayMove(from, to, life),
   });
   const node = await Promise.race([made, told]);
   if (typeof node === 'number') {
@@ -117,12 +124,13 @@ async function live(life: Life): Promise<number> {
     stopWatching = reloadOnChange(node, life.sources, options.json === true);
     tellOfApprovals(node.approvals, options.json === true, lines.say);
   });
-  const started = await Promise.race([node.start().then(() => true), told.then(() => false)]);
+  const over = Promise.race([told, untilOver(node, options.json === true, lines.say)]);
+  const started = await Promise.race([node.start().then(() => true), over.then(() => false)]);
   if (started) {
-    if (options.json === true) await announce(node);
+    if (options.json === true) await announce(node, options);
     await passphrase.tellIfUnused(config.stateDir);
   }
-  const code = await told;
+  const code = await over;
   stopWatching();
   return stop(node, lines, code);
 }
@@ -133,6 +141,35 @@ function logOf(config: Config, options: UpOptions): LogInit {
   const isVerbose = options.verbose === true && options.log === undefined;
   const isWanted = isVerbose || options.log !== undefined || spec !== DEFAULT_LEVEL;
   return { spec: isVerbose ? VERBOSE_LEVEL : spec, file, isWanted };
+}
+
+/** Resolves with the exit code once this node belongs to its mesh no more: 1 when it was put out, 0 when it left. */
+function untilOver(node: StarlingNode, json: boolean, say: Say): Promise<number> {
+  return new Promise((resolve) => {
+    node.events.on('evicted', (reason, hint) => {
+      if (json) print(JSON.stringify({ event: 'evicted', reason }));
+      say(`${paintTalk.red('error:')} ${safeLine(reason)}\n  → ${safeLine(hint)}`);
+      resolve(1);
+    });
+    node.events.on('left', (mesh) => {
+      if (json) print(JSON.stringify({ event: 'left', mesh: mesh.name }));
+      else say(`left the mesh '${safeLine(mesh.name)}'; starling up founds one anew`);
+      resolve(0);
+    });
+  });
+}
+
+/** Whether to leave a mesh that no other node is in: a person is asked, or has agreed by --yes. */
+async function mayMove(
+  from: Mesh,
+  to: Pick<Mesh, 'name' | 'fingerprint'>,
+  { options, progress }: Life,
+): Promise<boolean> {
+  if (options.yes === true) return true;
+  if (options.json === true || options.join === '-' || !canAsk()) return false;
+  progress.done();
+  const question = `This node is in the mesh '${safeLine(from.name)}' (${from.fingerprint}), where nobody else is.\nLeave it, with its boards and the grants that it gave, for '${safeLine(to.name)}' (${to.fingerprint})?`;
+  return (await ask(question, ['no', 'yes'])) === 'yes';
 }
 
 /** The state folder and the config file that `--state`, `--node` or `--config` name. */
@@ -186,49 +223,32 @@ async function ticketOf(join: string): Promise<string> {
   return join === '-' ? (await readStdin('the ticket')).trim() : join;
 }
 
-async function announce(node: StarlingNode): Promise<void> {
-  const status = node.status();
-  const ticket = status.mesh.open ? undefined : (await ticketOrReason(node)).ticket;
-  print(JSON.stringify({ event: 'up', ...status, ...(ticket === undefined ? {} : { ticket }) }));
+async function announce(node: StarlingNode, options: UpOptions): Promise<void> {
+  const { ticket } = await invitationOf(node, options);
+  const event = { event: 'up', ...node.status() };
+  print(JSON.stringify({ ...event, ...(ticket === undefined ? {} : { ticket }) }));
+  tellPeersAsJson(node);
 }
 
-function tellAsText(node: StarlingNode, { config, progress }: Life): UpLines {
-  const lines = tellOfNode(node, config, progress, () => invitationText(node));
-  node.events.on('evicted', (reason, hint) => {
-    lines.say(evictionText(reason, hint));
-  });
-  return lines;
+function tellAsText(node: StarlingNode, { config, options, progress }: Life): UpLines {
+  return tellOfNode(node, config, progress, () => invitationText(node, options));
 }
 
-function evictionText(reason: string, hint: string): string {
-  return `${paintTalk.red('error:')} ${safeLine(reason)}\n  → ${safeLine(hint)}`;
-}
-
-/** Events for machines; what a person would want to know besides goes to standard error. */
+/** Events are for machines; what a person would want to know besides goes to standard error. */
 function tellAsJson(node: StarlingNode, progress: Progress): UpLines {
-  node.events.on('evicted', (reason, hint) => {
-    print(JSON.stringify({ event: 'evicted', reason }));
-    tell(evictionText(reason, hint));
-  });
-  node.events.on('peer', (peer, before) => {
-    if (peer.state === before?.state && before.alias === peer.alias) return;
-    const { alias, peerId, state } = peer;
-    print(JSON.stringify({ event: 'peer', alias, peerId, state }));
-  });
   const say = (text: string): void => progress.say(text);
   tellOfFailures(node, say);
   return { say, goodbye: async (stopped) => void (await stopped) };
 }
 
-/** How a client is attached, and how another machine gets in. */
-async function invitationText(node: StarlingNode): Promise<string> {
-  const status = node.status();
-  const invitation = status.mesh.open ? {} : await ticketOrReason(node);
-  const state = stateOption(status.stateDir);
-  const words = state.length === 0 ? '' : ` --state ${status.stateDir}`;
+/** How another machine gets in, and how a client is attached. */
+async function invitationText(node: StarlingNode, options: UpOptions): Promise<string> {
+  const { stateDir } = node.status();
+  const state = stateOption(stateDir);
+  const words = state.length === 0 ? '' : ` --state ${stateDir}`;
   const entry = JSON.stringify({ command: 'starling', args: ['mcp', '--as', '<name>', ...state] });
   return [
-    ...nextMachine(status.addresses[0] ?? '<address>', invitation),
+    ...nextMachine(node, await invitationOf(node, options), words),
     '',
     `Attach an MCP client: starling connect cursor${words}`,
     '(or another: starling connect --help), or by hand:',
@@ -236,11 +256,18 @@ async function invitationText(node: StarlingNode): Promise<string> {
   ].join('\n');
 }
 
-function nextMachine(address: string, { ticket, reason }: Invitation): readonly string[] {
+function nextMachine(
+  node: StarlingNode,
+  { ticket, reason }: Invitation,
+  words: string,
+): readonly string[] {
+  const { addresses, mesh } = node.status();
   if (reason !== undefined) return [`This node can invite nobody: ${safeLine(reason)}`];
-  if (ticket === undefined) {
+  if (mesh.open) {
+    const address = addresses[0] ?? '<address>';
     return ['On the next machine:', paint.bold(`  starling up --bootstrap ${address}`)];
   }
+  if (ticket === undefined) return [`Let another node in: starling invite${words}`];
   return [
     'On the next machine (one node, within 24 hours):',
     paint.bold(`  starling up --join ${ticket}`),
@@ -257,13 +284,32 @@ interface Invitation {
   readonly reason?: string;
 }
 
-async function ticketOrReason(node: StarlingNode): Promise<Invitation> {
+/** A ticket where the mesh was founded just now, or where one is asked for. */
+async function invitationOf(node: StarlingNode, options: UpOptions): Promise<Invitation> {
+  if (node.status().mesh.open || (!node.hasFounded && options.invite !== true)) return {};
   try {
     return { ticket: (await node.createTicket()).ticket };
   } catch (error) {
     // A member that was not allowed to invite runs all the same.
     return { reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function printPeer({ alias, peerId, state }: PeerView): void {
+  print(JSON.stringify({ event: 'peer', alias, peerId, state }));
+}
+
+function tellPeersAsJson(node: StarlingNode): void {
+  // A program that follows the events has missed those of the start.
+  for (const peer of node.peers()) if (peer.state === 'alive') printPeer(peer);
+  node.events.on('peer', (peer, before) => {
+    if (peer.state !== before?.state || before.alias !== peer.alias) printPeer(peer);
+    const { alias, callsUs, newName, peerId, presence } = peer;
+    const own = presence?.name ?? alias;
+    const isTaken = before === undefined && own !== alias;
+    if (isTaken || callsUs !== before?.callsUs || newName !== before?.newName)
+      print(JSON.stringify({ event: 'names', alias, peerId, name: own, callsUs, newName }));
+  });
 }
 
 /**

@@ -12,6 +12,8 @@ export type Say = (text: string) => void;
 
 /** How long who has joined waits for the first word of a member, to name that one in the same line. */
 const WELCOME_MS = 3000;
+/** Errors of a dial by which somebody has told this node that it does not belong there: they end its start. */
+const TOLD_AT_THE_END: readonly string[] = ['STARLING_MEMBERSHIP_ENDED', 'STARLING_MESH_MISMATCH'];
 /** Failures that are remembered as told. */
 const TOLD_MAX = 10_000;
 const DAY_MS = 86_400_000;
@@ -55,6 +57,7 @@ export function tellOfPeers(
     if (joined !== undefined && peer.state === 'alive') return welcome(`: ${peer.alias} is here`);
     const text = isTold ? undefined : changeText(peer, before);
     if (text !== undefined) say(timed(text));
+    for (const line of nameTexts(peer, before)) say(timed(line));
   });
 }
 
@@ -71,16 +74,33 @@ function changeText(peer: PeerView, before: PeerView | undefined): string | unde
   return `${alias} is away${silent}`;
 }
 
+/** Where a name is taken: that of a peer that has come, or that of this node at a peer. */
+function nameTexts(peer: PeerView, before: PeerView | undefined): readonly string[] {
+  const { alias, callsUs, newName, presence } = peer;
+  const own = presence?.name ?? alias;
+  return [
+    ...(before === undefined && own !== alias
+      ? [`${alias} calls itself ${own}, a name that is taken here`]
+      : []),
+    ...(callsUs !== undefined && callsUs !== before?.callsUs
+      ? [`you are called ${callsUs} at ${alias}: the name of this node is taken there`]
+      : []),
+    ...(newName !== undefined && newName !== before?.newName
+      ? [
+          `${alias} calls itself ${newName} now; here it stays ${alias}: starling peers rename ${alias} ${newName}`,
+        ]
+      : []),
+  ];
+}
+
 function newcomerText(
-  { alias, presence }: PeerView,
+  { alias }: PeerView,
   invitedAt: number,
   node: Pick<StarlingNode, 'status'>,
 ): string {
-  const name = presence?.name ?? alias;
-  const who = name === alias ? alias : `${name} (called ${alias} here)`;
   const server = node.status().upstreams.find(({ kind }) => kind !== 'builtin')?.server;
   const grant = `starling grant create ${alias} --tool '${server ?? '<server>'}/*'`;
-  return `${who} joined, with the ticket of ${timeOf(invitedAt)}; it may use nothing yet: ${grant}`;
+  return `${alias} joined, with the ticket of ${timeOf(invitedAt)}; it may use nothing yet: ${grant}`;
 }
 
 /** The time of day, and before it the day where that is another one. */
@@ -115,6 +135,7 @@ export function tellOfFailures(
     const peer = peerOf(address, error);
     const kinds = told.get(peer) ?? new Set();
     const kind = error instanceof StarlingError ? error.code : error.name;
+    if (TOLD_AT_THE_END.includes(kind)) return;
     if (gone.has(peer) || kinds.has(kind) || told.size >= TOLD_MAX) return;
     told.set(peer, kinds.add(kind));
     const name = node.peers().find(({ peerId }) => peerId === peer)?.alias ?? whereOf(address);

@@ -38,7 +38,7 @@ function wideTable(peers: readonly PeerView[]): string {
 
 function row(peer: PeerView): string[] {
   return [
-    peer.alias,
+    peer.newName === undefined ? peer.alias : `${peer.alias} (now ${peer.newName})`,
     peer.state,
     ago(peer.lastHeartbeatAt),
     peer.rttMs === undefined ? '–' : `${peer.rttMs.toFixed(1)} ms`,
