@@ -17,12 +17,8 @@ const MEANT: Readonly<Record<string, string>> = {
   logs: 'the node writes its log where starling up runs (starling up --log debug for more); see who called what with: starling audit tail',
   ls: 'see what you can call with: starling tools',
   ping: 'see how far away each peer is with: starling peers',
-  'peers delete':
-    'put a member out by revoking its membership: starling grant list, then starling grant revoke <id>',
-  'peers remove':
-    'put a member out by revoking its membership: starling grant list, then starling grant revoke <id>',
-  'peers rm':
-    'put a member out by revoking its membership: starling grant list, then starling grant revoke <id>',
+  kick: 'put a peer out of the mesh with: starling peers remove <peer>',
+  quit: 'leave the mesh with: starling leave; end the node with Ctrl-C where starling up runs',
   revoke: 'end a grant with: starling grant revoke <id>',
   run: 'start a node with: starling up; call a tool with: starling call <tool>',
   serve: 'start a node with: starling up',
