@@ -77,7 +77,7 @@ describe('room', () => {
       } catch (error) {
         return [at, String((error as Error).message)];
       }
-      entries.add({ ...approval(`id-${at}`, 'pending'), ...request });
+      entries.add({ ...approval(`id-${at}`, 'pending'), principal: client(by), kind });
     }
     return [20, ''];
   }
