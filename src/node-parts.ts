@@ -187,14 +187,14 @@ function createNodeAudit({ config, clock, logger, health }: Base, state: OpenSta
 }
 
 function createNodeNetwork(
-  { config, clock, random, logger, transports }: Base,
+  { config, clock, random, logger, transports, tally }: Base,
   state: OpenState,
   audit: Audit,
 ): Network {
   const { identity, ownMesh } = state;
   const admission = auditAdmission(state.admission, audit, clock);
   const network = createNetwork(
-    { identity, admission, clock, random, logger, transports },
+    { identity, admission, clock, random, logger, transports, tally },
     {
       meshId: meshOf(state).id,
       name: config.name,

@@ -19,7 +19,7 @@ import { loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity, PassphraseSource } from './identity/index.ts';
 import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
-import type { Transport } from './network/index.ts';
+import type { NetworkTally, Transport } from './network/index.ts';
 import { chooseMesh } from './mesh/index.ts';
 import type { Mesh } from './mesh/index.ts';
 import { openIdentityState } from './identity-state.ts';
@@ -41,6 +41,8 @@ export interface NodeComponents {
   readonly secretFiles?: () => Promise<readonly string[]>;
   /** What carries the connections between nodes, in place of TCP and WebSocket. */
   readonly transports?: readonly Transport[] | undefined;
+  /** Hears what the network does, for a benchmark. */
+  readonly tally?: NetworkTally | undefined;
 }
 
 /** What every part of a node may need. */
@@ -53,6 +55,7 @@ export interface Base {
   readonly health: Health;
   readonly secretFiles: () => Promise<readonly string[]>;
   readonly transports?: readonly Transport[] | undefined;
+  readonly tally?: NetworkTally | undefined;
 }
 
 /** What is kept in the state folder, open. */
@@ -109,7 +112,7 @@ export async function openState(
 }
 
 function baseOf(config: Config, components: NodeComponents): Base {
-  const { clock = systemClock, random = Math.random, transports } = components;
+  const { clock = systemClock, random = Math.random, transports, tally } = components;
   const { level, file } = config.log;
   return {
     config,
@@ -121,6 +124,7 @@ function baseOf(config: Config, components: NodeComponents): Base {
     health: createHealth(),
     secretFiles: components.secretFiles ?? (async () => []),
     transports,
+    tally,
   };
 }
 

@@ -12,6 +12,8 @@ export interface Attacker {
   join(job: Of<'join'>): Promise<AttackerReport>;
   attack(job: Of<'attack'>): Promise<AttackerReport>;
   burn(job: Of<'burn'>): Promise<AttackerReport>;
+  /** Listens, and drops whoever connects. */
+  listen(): Promise<AttackerReport>;
   stop(): void;
 }
 
@@ -37,6 +39,7 @@ export function startAttacker(): Attacker {
     join: (job) => ask({ op: 'join', ...job }),
     attack: (job) => ask({ op: 'attack', ...job }),
     burn: (job) => ask({ op: 'burn', ...job }),
+    listen: () => ask({ op: 'listen' }),
     stop: () => void child.kill('SIGKILL'),
   };
 }

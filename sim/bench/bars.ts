@@ -90,7 +90,8 @@ function atLeast(title: string, limit: number, measured: number): Bar {
   return { title, limit, kind: 'at least', measured, pass: measured >= limit };
 }
 
-function atMost(title: string, limit: number, measured: number): Bar {
+/** A bar from above. */
+export function atMost(title: string, limit: number, measured: number): Bar {
   return { title, limit, kind: 'at most', measured, pass: measured <= limit };
 }
 
@@ -142,7 +143,8 @@ export function renderBars(bars: readonly Bar[]): string {
   );
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Cells in columns, the first one to the left. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );

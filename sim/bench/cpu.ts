@@ -1,5 +1,5 @@
 /** CPU time of processes from Linux's /proc, children excluded. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 /** Linux counts a process's CPU time in ticks of 10 ms. */
 const TICK_US = 10_000;
@@ -24,5 +24,17 @@ export function cpuUs(pids: readonly number[]): number | undefined {
 export function rssMiB(pid: number): number {
   if (!existsSync('/proc/self/status')) return Number.NaN;
   const kib = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kib) / 1024;
+}
+
+/** Begins a new peak of a process's memory (proc(5), clear_refs); does nothing where there is no /proc. */
+export function beginPeak(pid: number): void {
+  if (existsSync('/proc/self/clear_refs')) writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+/** The most memory that a process had in RAM since then, MiB (VmHWM); NaN where there is no /proc. */
+export function peakMiB(pid: number): number {
+  if (!existsSync('/proc/self/status')) return Number.NaN;
+  const kib = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return Number(kib) / 1024;
 }

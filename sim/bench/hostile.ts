@@ -1,38 +1,31 @@
 /**
  * What is left of a member's calls while somebody means harm to the node that answers them: each attack
  * beside a control round, in which the attacker's process burns the same CPU without touching the node.
- * Rounds alternate, so that a busy machine is busy for both.
+ * Rounds alternate, so that a busy machine is busy for both. Beside attacks that only open connections stands
+ * a floor: the same attack on a bare listener in a process of its own, which shows what the kernel takes of
+ * the machine for it whoever is attacked.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { StatusResult } from '../../src/index.ts';
 import { ATTACKS } from '../hostile/attacks.ts';
-import type { Attack, Target } from '../hostile/attack.ts';
-import { UNLIMITED } from '../limits.ts';
-import { startProcess } from '../process.ts';
+import type { Attack } from '../hostile/attack.ts';
 import type { NodeProcess } from '../process.ts';
 import { percentile } from '../report.ts';
-import { startAttacker } from './attacker-process.ts';
-import type { Attacker } from './attacker-process.ts';
-import { renderBars } from './bars.ts';
+import { renderBars, table } from './bars.ts';
 import type { Bar } from './bars.ts';
-import { startLoader } from './loader-process.ts';
-import type { Loader } from './loader-process.ts';
-import { cpuUs, rssMiB } from './cpu.ts';
+import { beginPeak, cpuUs, peakMiB, rssMiB } from './cpu.ts';
+import { TOOL, startHostileWorld, writtenBytes } from './hostile-world.ts';
+import type { HostileWorld } from './hostile-world.ts';
 import type { HostileSize } from './size.ts';
 
 const CALLERS = 16;
-const TOOL = 'owner__small__echo';
 const RATIO_LEAST = 0.8;
-/** How much more memory an attack may take than the node had before all of them. */
+/** How much more memory the node may have at any moment of an attack than it had before all of them. */
 const GROWTH_MIB_MOST = 256;
+/** What the node may write to its log, and to its state folder, in a minute of it, KiB. */
+const LOG_KIB_MOST = 16;
+const STATE_KIB_MOST = 8 * 1024;
 /** The attack begins before the calls are counted, and ends after. */
 const MARGIN_MS = 300;
-
-const cli = fileURLToPath(new URL('./cli.js', import.meta.url));
-const upstream = fileURLToPath(new URL('./bench-upstream.js', import.meta.url));
 
 /** One attack, measured. */
 export interface HostileRow {
@@ -43,6 +36,8 @@ export interface HostileRow {
   readonly control: number;
   /** Median of the rounds' ratios. */
   readonly ratio: number;
+  /** Median of the ratios of the same attack on a bare listener; NaN where that is not measured. */
+  readonly floor: number;
   /** Median of how the node's CPU for a call stands to that beside the attack: tells where the time goes. */
   readonly cpuRatio: number;
   /** CPU of the node beside the attack when nobody calls, as a share of a core. */
@@ -50,10 +45,17 @@ export interface HostileRow {
   /** What the attacker managed a second, and its share of a core. */
   readonly actsPerSecond: number;
   readonly share: number;
-  /** Memory of the node after the attack, over what it had before all attacks. */
+  /** Most memory of the node during the attack, over what it had before all attacks. */
   readonly growthMiB: number;
+  /** What the node wrote in a minute of the attack. */
+  readonly logKiB: number;
+  readonly stateKiB: number;
   /** What the node's status says of it; empty when it says nothing. */
   readonly said: string;
+  /** Whether that names who it is and what it does; undefined where that is not asked for. */
+  readonly isTold: boolean | undefined;
+  /** Why the attack could not be measured. */
+  readonly failed?: string;
 }
 
 /** Rows and bars. */
@@ -62,48 +64,60 @@ export interface HostileResult {
   readonly bars: readonly Bar[];
 }
 
-interface World {
-  readonly owner: NodeProcess;
-  readonly entry: NodeProcess;
-  readonly loader: Loader;
-  readonly attacker: Attacker;
-  readonly target: Target;
-  /** Of the member that attacks. */
-  readonly peerId: string;
-}
-
-/** Runs the attacks whose names are given, those of `size` when none is; `print` hears each row when it is there. */
+/**
+ * Runs the attacks whose names are given, those of `size` when none is; `print` hears each row when it is there.
+ * One that can't be measured is told, and the others are measured all the same. A first SIGTERM ends the run
+ * after the attack that is measured, with the table of those that were.
+ */
 export async function benchHostile(
   size: HostileSize,
   names: readonly string[],
   print: (text: string) => void,
 ): Promise<HostileResult> {
-  const root = await mkdtemp(join(tmpdir(), 'starling-hostile-'));
-  const cleanups: (() => unknown)[] = [() => rm(root, { recursive: true, force: true })];
   const wanted = names.length === 0 ? size.attacks : names;
   const attacks = ATTACKS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+  const rows: HostileRow[] = [];
+  let isOver = false;
+  const end = (): void => {
+    isOver = true;
+  };
+  process.once('SIGTERM', end);
+  let runner: Runner | undefined;
+  print(`harm: calls of a member beside it, ${size.rounds} rounds of ${size.roundMs} ms\n`);
   try {
-    const world = await startWorld(root, cleanups);
-    const before = rssMiB(pidOf(world.owner));
-    await calls(world, size.warmUpMs);
-    print(`harm: calls of a member beside it, ${size.rounds} rounds of ${size.roundMs} ms\n`);
-    const rows: HostileRow[] = [];
     for (const attack of attacks) {
-      const row = await measure(world, attack, size, before);
+      if (isOver) break;
+      let row: HostileRow;
+      try {
+        runner ??= await Runner.start(size);
+        row = await runner.measure(attack);
+      } catch (error) {
+        row = failedRow(attack, error);
+        // Whoever is in what state now: the next attack gets a world of its own.
+        await runner?.stop();
+        runner = undefined;
+      }
       rows.push(row);
       print(line(row));
     }
-    const bars = rows.flatMap(barsOf);
-    print(`\n${renderBars(bars)}`);
-    return { rows, bars };
   } finally {
-    for (const cleanup of cleanups.reverse()) await cleanup();
+    process.off('SIGTERM', end);
+    await runner?.stop();
   }
+  if (rows.length < attacks.length) {
+    print(`\nended by a signal: ${rows.length} of ${attacks.length} attacks were measured\n`);
+  }
+  const bars = rows.flatMap(barsOf);
+  const missed = bars.filter((bar) => !bar.pass);
+  print(`\n${renderRows(rows)}`);
+  print(missed.length === 0 ? `all ${bars.length} bars are cleared\n\n` : renderBars(missed));
+  return { rows, bars };
 }
 
 interface Round {
   readonly attacked: Calls;
   readonly control: Calls;
+  readonly floor: Calls | undefined;
   readonly acts: number;
   readonly share: number;
 }
@@ -114,168 +128,220 @@ interface Calls {
   readonly cpuUsPerCall: number;
 }
 
-async function measure(
-  world: World,
-  attack: Attack,
-  size: HostileSize,
-  before: number,
-): Promise<HostileRow> {
-  const { attacker, owner, target } = world;
-  const rounds: Round[] = [];
-  let said = '';
-  const durationMs = size.roundMs + 2 * MARGIN_MS;
-  await owner.run(['peers', 'forgive', world.peerId]);
-  const alone = await nodeShare(world, attack, durationMs);
-  for (let round = 0; round < size.rounds; round += 1) {
-    // Each round has the whole attack: not only what is left of it while its author is kept out.
-    await owner.run(['peers', 'forgive', world.peerId]);
-    const attacking = attacker.attack({ name: attack.name, target, durationMs });
+/** Measures attacks in one world. */
+class Runner {
+  readonly #world: HostileWorld;
+  readonly #size: HostileSize;
+  readonly #beforeMiB: number;
+
+  private constructor(world: HostileWorld, size: HostileSize) {
+    this.#world = world;
+    this.#size = size;
+    this.#beforeMiB = rssMiB(pidOf(world.owner));
+  }
+
+  static async start(size: HostileSize): Promise<Runner> {
+    const runner = new Runner(await startHostileWorld(), size);
+    await runner.#calls(size.warmUpMs);
+    return runner;
+  }
+
+  stop(): Promise<void> {
+    return this.#world.stop();
+  }
+
+  async measure(attack: Attack): Promise<HostileRow> {
+    const { owner, peerId } = this.#world;
+    const rounds: Round[] = [];
+    const durationMs = this.#size.roundMs + 2 * MARGIN_MS;
+    await owner.run(['peers', 'forgive', peerId]);
+    beginPeak(pidOf(owner));
+    const before = await writtenBytes(owner);
+    const begin = performance.now();
+    const alone = await this.#nodeShare(attack, durationMs);
+    let said = await this.#saidBy(attack);
+    for (let round = 0; round < this.#size.rounds; round += 1) {
+      // Each round has the whole attack: not only what is left of it while its author is kept out.
+      await owner.run(['peers', 'forgive', peerId]);
+      const { told, ...figures } = await this.#round(attack, durationMs);
+      rounds.push(figures);
+      if (attack.said?.test(said) !== true) said = told || said;
+    }
+    const minutes = (performance.now() - begin) / 60_000;
+    const after = await writtenBytes(owner);
+    if (rounds.every(({ acts }) => acts === 0)) throw new Error('the attacker did nothing');
+    const of = (pick: (round: Round) => number): number => percentile(rounds.map(pick), 0.5);
+    const perSecond = ({ perSecond: calls }: Calls): number => calls;
+    return {
+      name: attack.name,
+      title: attack.title,
+      attacked: of(({ attacked }) => perSecond(attacked)),
+      control: of(({ control }) => perSecond(control)),
+      ratio: of(({ attacked, control }) => perSecond(attacked) / perSecond(control)),
+      floor: of(({ floor, control }) => (floor?.perSecond ?? Number.NaN) / perSecond(control)),
+      cpuRatio: of(({ attacked, control }) => control.cpuUsPerCall / attacked.cpuUsPerCall),
+      nodeShare: alone,
+      actsPerSecond: of((round) => (round.acts / durationMs) * 1000),
+      share: of((round) => round.share),
+      growthMiB: peakMiB(pidOf(owner)) - this.#beforeMiB,
+      logKiB: (after.log - before.log) / 1024 / minutes,
+      stateKiB: Math.max(0, after.state - before.state) / 1024 / minutes,
+      said,
+      isTold: attack.said?.test(said),
+    };
+  }
+
+  async #round(attack: Attack, durationMs: number): Promise<Round & { readonly told: string }> {
+    const { attacker, floor, target } = this.#world;
+    const { name } = attack;
+    const attacking = handled(attacker.attack({ name, target, durationMs }));
     await sleep(MARGIN_MS);
-    const attacked = await calls(world, size.roundMs);
+    const attacked = await this.#calls(this.#size.roundMs);
     const { acts, share } = await attacking;
-    said = (await saidOf(owner, world.peerId)) || said;
-    const burning = attacker.burn({ share, durationMs });
+    const told = await this.#saidBy(attack);
+    const burning = handled(attacker.burn({ share, durationMs }));
     await sleep(MARGIN_MS);
-    const control = await calls(world, size.roundMs);
+    const control = await this.#calls(this.#size.roundMs);
     await burning;
-    rounds.push({ attacked, control, acts, share });
+    if (attack.hasFloor !== true) return { attacked, control, floor: undefined, acts, share, told };
+    const knocking = handled(attacker.attack({ name, target: floor, durationMs }));
+    await sleep(MARGIN_MS);
+    const least = await this.#calls(this.#size.roundMs);
+    await knocking;
+    return { attacked, control, floor: least, acts, share, told };
   }
-  const of = (pick: (round: Round) => number): number => percentile(rounds.map(pick), 0.5);
-  return {
-    name: attack.name,
-    title: attack.title,
-    attacked: of(({ attacked }) => attacked.perSecond),
-    control: of(({ control }) => control.perSecond),
-    ratio: of(({ attacked, control }) => attacked.perSecond / control.perSecond),
-    cpuRatio: of(({ attacked, control }) => control.cpuUsPerCall / attacked.cpuUsPerCall),
-    nodeShare: alone,
-    actsPerSecond: of((round) => (round.acts / durationMs) * 1000),
-    share: of((round) => round.share),
-    growthMiB: rssMiB(pidOf(owner)) - before,
-    said,
-  };
-}
 
-/** What the attack alone costs the node: told, and no bar, because it hangs on the machine. */
-async function nodeShare(
-  { attacker, owner, target }: World,
-  { name }: Attack,
-  durationMs: number,
-): Promise<number> {
-  const before = cpuUs([pidOf(owner)]) ?? Number.NaN;
-  await attacker.attack({ name, target, durationMs });
-  return ((cpuUs([pidOf(owner)]) ?? Number.NaN) - before) / 1000 / durationMs;
-}
+  /** What the attack alone costs the node: told, and no bar, because it hangs on the machine. */
+  async #nodeShare({ name }: Attack, durationMs: number): Promise<number> {
+    const { attacker, owner, target } = this.#world;
+    const before = cpuUs([pidOf(owner)]) ?? Number.NaN;
+    await attacker.attack({ name, target, durationMs });
+    return ((cpuUs([pidOf(owner)]) ?? Number.NaN) - before) / 1000 / durationMs;
+  }
 
-/** Calls a second; 0 when the calls failed, as they do while a node is overrun. */
-async function calls({ loader, owner }: World, durationMs: number): Promise<Calls> {
-  try {
-    const { perSecond, cpuUsPerCall = Number.NaN } = await loader.run({
-      session: 'entry',
-      tool: TOOL,
-      args: { message: 'hello world' },
-      expect: { text: '"text":"hello world"', sizeBytes: 0 },
-      callers: CALLERS,
-      warmUpMs: 0,
-      durationMs,
-      pids: [pidOf(owner)],
-    });
-    return { perSecond, cpuUsPerCall };
-  } catch (error) {
-    process.stderr.write(
-      `calls failed: ${error instanceof Error ? error.message : String(error)}\n`,
+  /** Calls a second; 0 when the calls failed, as they do while a node is overrun. */
+  async #calls(durationMs: number): Promise<Calls> {
+    const { loader, owner } = this.#world;
+    try {
+      const { perSecond, cpuUsPerCall = Number.NaN } = await loader.run({
+        session: 'entry',
+        tool: TOOL,
+        args: { message: 'hello world' },
+        expect: { text: '"text":"hello world"', sizeBytes: 0 },
+        callers: CALLERS,
+        warmUpMs: 0,
+        durationMs,
+        pids: [pidOf(owner)],
+      });
+      return { perSecond, cpuUsPerCall };
+    } catch (error) {
+      process.stderr.write(`calls failed: ${wordsOf(error)}\n`);
+      return { perSecond: 0, cpuUsPerCall: Infinity };
+    }
+  }
+
+  /** The warnings of `status` that tell of the attack; those of the attacker when none does. */
+  async #saidBy(attack: Attack): Promise<string> {
+    const { code, stdout } = await this.#world.owner.run(['status', '--json']);
+    if (code !== 0) return '';
+    const { warnings } = JSON.parse(stdout) as StatusResult;
+    // Before its first heartbeat nobody knows what the member is called.
+    const texts = warnings.map(({ text }) => text.replaceAll(this.#world.peerId, 'mallory'));
+    const telling = texts.filter((text) => attack.said?.test(text) === true);
+    return (telling.length > 0 ? telling : texts.filter((text) => text.includes('mallory'))).join(
+      '; ',
     );
-    return { perSecond: 0, cpuUsPerCall: Infinity };
   }
 }
 
-/** The warnings of `status` that are about a peer or about strangers. */
-async function saidOf(owner: NodeProcess, peerId: string): Promise<string> {
-  const { code, stdout } = await owner.run(['status', '--json']);
-  if (code !== 0) return '';
-  const { warnings } = JSON.parse(stdout) as StatusResult;
-  return warnings
-    .filter(({ code: name, text }) => /^(peer|strangers)-/.test(name) && isAbout(text, peerId))
-    .map(({ text }) => text)
-    .join('; ');
+/** A promise that is awaited only later: should it fail before, that must not end the process. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }
 
-function isAbout(text: string, peerId: string): boolean {
-  return ['mallory', peerId, '127.0.0.1'].some((name) => text.includes(name));
-}
-
-async function startWorld(root: string, cleanups: (() => unknown)[]): Promise<World> {
-  const server = { command: process.execPath, args: [upstream] };
-  const owner = await startProcess({
-    cli,
-    root,
-    name: 'owner',
-    config: { mcpServers: { small: server }, limits: UNLIMITED, audit: { enabled: false } },
-  });
-  cleanups.push(() => owner.stop());
-  const entry = await startProcess({
-    cli,
-    root,
-    name: 'entry',
-    config: { limits: UNLIMITED, audit: { enabled: false } },
-    env: { STARLING_JOIN: owner.up.ticket ?? '' },
-  });
-  cleanups.push(() => entry.stop());
-  await owner.run(['grant', 'create', entry.up.peerId, '--tool', 'small/*']);
-  const loader = startLoader();
-  cleanups.push(() => loader.stop());
-  const { url = '', tokenFile } = entry.up.endpoints;
-  const token = (await readFile(tokenFile, 'utf8')).trim();
-  const headers = { authorization: `Bearer ${token}` };
-  await loader.open({ session: 'entry', target: { kind: 'http', url, headers }, tool: TOOL });
-  const attacker = startAttacker();
-  cleanups.push(() => attacker.stop());
-  const invited = await owner.run(['invite', '--json']);
-  const { ticket } = JSON.parse(invited.stdout) as { ticket: string };
-  const home = join(root, 'mallory');
-  const { peerId } = await attacker.join({ ticket, home, stateDir: join(home, 'state') });
-  const target: Target = {
-    addresses: owner.up.addresses,
-    peerId: owner.up.peerId,
-    members: [entry.up.peerId],
+function failedRow({ name, title }: Attack, error: unknown): HostileRow {
+  const none = Number.NaN;
+  return {
+    name,
+    title,
+    attacked: none,
+    control: none,
+    ratio: none,
+    floor: none,
+    cpuRatio: none,
+    nodeShare: none,
+    actsPerSecond: none,
+    share: none,
+    growthMiB: none,
+    logKiB: none,
+    stateKiB: none,
+    said: '',
+    isTold: false,
+    failed: wordsOf(error),
   };
-  return { owner, entry, loader, attacker, target, peerId };
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function barsOf(row: HostileRow): readonly Bar[] {
-  const { name, ratio, growthMiB, said } = row;
+  const { name, ratio, growthMiB, isTold, logKiB, stateKiB } = row;
+  const atMost = (title: string, limit: number, measured: number): Bar => ({
+    title: `${name}: ${title}`,
+    limit,
+    kind: 'at most',
+    measured,
+    pass: measured <= limit,
+  });
+  const atLeast = (title: string, limit: number, measured: number): Bar => ({
+    title: `${name}: ${title}`,
+    limit,
+    kind: 'at least',
+    measured,
+    pass: measured >= limit,
+  });
   return [
-    {
-      title: `${name}: × control`,
-      limit: RATIO_LEAST,
-      kind: 'at least',
-      measured: ratio,
-      pass: ratio >= RATIO_LEAST,
-    },
-    {
-      title: `${name}: MiB more`,
-      limit: GROWTH_MIB_MOST,
-      kind: 'at most',
-      measured: growthMiB,
-      pass: growthMiB <= GROWTH_MIB_MOST,
-    },
-    {
-      title: `${name}: status tells`,
-      limit: 1,
-      kind: 'at least',
-      measured: said === '' ? 0 : 1,
-      pass: said !== '',
-    },
+    atLeast('× control', RATIO_LEAST, ratio),
+    ...(isTold === undefined ? [] : [atLeast('status tells', 1, isTold ? 1 : 0)]),
+    atMost('MiB more', GROWTH_MIB_MOST, growthMiB),
+    atMost('KiB of log a minute', LOG_KIB_MOST, logKiB),
+    atMost('KiB of state a minute', STATE_KIB_MOST, stateKiB),
   ];
 }
 
 function line(row: HostileRow): string {
-  const { title, control, attacked, ratio, cpuRatio, actsPerSecond, share, growthMiB, said } = row;
-  const nodePercent = (row.nodeShare * 100).toFixed(0);
+  const { title, control, attacked, actsPerSecond, share, said, failed } = row;
+  if (failed !== undefined) return `  ${title}\n    not measured: ${failed}\n`;
+  const percent = (part: number): string => `${(part * 100).toFixed(0)} %`;
   return (
-    `  ${title}\n    ${control.toFixed(0)} → ${attacked.toFixed(0)} calls/s, × ${ratio.toFixed(2)} (CPU × ${cpuRatio.toFixed(2)});` +
-    ` ${actsPerSecond.toFixed(0)} acts/s at ${(share * 100).toFixed(0)} % of a core, the node alone ${nodePercent} %; ${growthMiB.toFixed(0)} MiB more\n` +
+    `  ${title}\n    ${control.toFixed(0)} → ${attacked.toFixed(0)} calls/s, × ${row.ratio.toFixed(2)} (CPU × ${row.cpuRatio.toFixed(2)}${floorOf(row)});` +
+    ` ${actsPerSecond.toFixed(0)} acts/s at ${percent(share)} of a core, the node alone ${percent(row.nodeShare)};` +
+    ` ${row.growthMiB.toFixed(0)} MiB more, a minute ${row.logKiB.toFixed(0)} KiB of log and ${row.stateKiB.toFixed(0)} of state\n` +
     `    status: ${said === '' ? '–' : said}\n`
+  );
+}
+
+function floorOf({ floor }: HostileRow): string {
+  return Number.isNaN(floor) ? '' : `, a bare listener × ${floor.toFixed(2)}`;
+}
+
+function renderRows(rows: readonly HostileRow[]): string {
+  const figure = (value: number, digits = 0): string =>
+    Number.isNaN(value) ? '–' : value.toFixed(digits);
+  return table(
+    ['harm', '× control', 'floor', 'CPU ×', 'MiB more', 'log KiB/min', 'state KiB/min', 'told'],
+    rows.map((row) => [
+      row.name,
+      figure(row.ratio, 2),
+      figure(row.floor, 2),
+      figure(row.cpuRatio, 2),
+      figure(row.growthMiB),
+      figure(row.logKiB),
+      figure(row.stateKiB),
+      row.isTold === undefined ? '–' : row.isTold ? 'yes' : 'no',
+    ]),
   );
 }
 

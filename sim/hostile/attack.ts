@@ -26,6 +26,10 @@ export interface AttackTools {
 export interface Attack {
   readonly name: string;
   readonly title: string;
+  /** What `status` must say of it: who, and what it does. Absent for what is within one's rights, which have a quota. */
+  readonly said?: RegExp;
+  /** Whether it only opens connections: then a bare listener is measured beside the node. */
+  readonly hasFloor?: boolean;
   /** Goes on until the signal of the tools fires. May reject: then the attack begins anew. */
   run(tools: AttackTools): Promise<void>;
 }

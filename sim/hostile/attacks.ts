@@ -1,8 +1,18 @@
 /** The attacks, by name. */
+import { catalogs } from './catalogs.ts';
 import { floods } from './floods.ts';
+import { hoards } from './hoards.ts';
 import { knocks } from './knocks.ts';
+import { signedAttacks } from './signed.ts';
 import { streamAttacks } from './streams.ts';
 import type { Attack } from './attack.ts';
 
 /** All of them. */
-export const ATTACKS: readonly Attack[] = [...knocks, ...floods, ...streamAttacks];
+export const ATTACKS: readonly Attack[] = [
+  ...knocks,
+  ...floods,
+  ...streamAttacks,
+  ...signedAttacks,
+  ...catalogs,
+  ...hoards,
+];

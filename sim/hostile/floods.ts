@@ -6,21 +6,29 @@ import { pause, turn } from './attack.ts';
 import type { PeerStream } from '../../src/testing.ts';
 import type { Attack, AttackTools } from './attack.ts';
 import type { Member } from './member.ts';
-import { MESHSUB, message, rpc } from './pubsub.ts';
+import { MESHSUB, controlRpc, message, rpc } from './pubsub.ts';
 
 const RETRY_MS = 10;
 /** Messages in one RPC. */
 const BATCH = 16;
+const FLOODS = 'floods gossip';
+
+/** What `status` says of mallory: one or more of the deeds that are given, with `|` between. */
+export function saidOf(deeds: string): RegExp {
+  return new RegExp(`peer mallory .*(${deeds})`);
+}
 
 /** Writes gossip by hand: `data` gives each message's topic and bytes, and who is said to have written it. */
 function gossip(
   name: string,
   title: string,
+  deed: string,
   make: (member: Member, tools: AttackTools) => () => Gossiped,
 ): Attack {
   return {
     name,
     title: `member: ${title}`,
+    said: saidOf(deed),
     async run(tools) {
       const { target, signal, act } = tools;
       const member = await tools.member();
@@ -127,25 +135,30 @@ export function heartbeat(more: Readonly<Record<string, unknown>> = {}): Uint8Ar
 
 const STARTED = Date.now();
 
-const heartbeats = gossip('heartbeats', 'well-formed heartbeats', () => () => ({
+const heartbeats = gossip('heartbeats', 'well-formed heartbeats', FLOODS, () => () => ({
   topic: 'heartbeat',
   data: heartbeat(),
 }));
 
-const forged = gossip('forged-heartbeats', 'heartbeats in the names of others', (_, tools) => {
-  const keys = tools.target.members.map(keyOf);
-  let count = 0;
-  return () => {
-    count += 1;
-    return {
-      topic: 'heartbeat',
-      data: heartbeat(),
-      author: keys[count % keys.length] ?? keyOf(''),
+const forged = gossip(
+  'forged-heartbeats',
+  'heartbeats in the names of others',
+  'forges gossip',
+  (_, tools) => {
+    const keys = tools.target.members.map(keyOf);
+    let count = 0;
+    return () => {
+      count += 1;
+      return {
+        topic: 'heartbeat',
+        data: heartbeat(),
+        author: keys[count % keys.length] ?? keyOf(''),
+      };
     };
-  };
-});
+  },
+);
 
-const boardUpdates = gossip('board-updates', 'updates of a board', () => {
+const boardUpdates = gossip('board-updates', 'updates of a board', FLOODS, () => {
   const doc = new Doc();
   let last: Uint8Array = new Uint8Array(0);
   doc.on('updateV2', (update: Uint8Array) => {
@@ -160,7 +173,7 @@ const boardUpdates = gossip('board-updates', 'updates of a board', () => {
   };
 });
 
-const junk = gossip('junk-gossip', 'random gossip of 60 kB', () => {
+const junk = gossip('junk-gossip', 'random gossip of 60 kB', 'breaks the protocols', () => {
   const bytes = randomBytes(64 * 1024);
   let count = 0;
   return () => {
@@ -170,7 +183,7 @@ const junk = gossip('junk-gossip', 'random gossip of 60 kB', () => {
   };
 });
 
-const made = gossip('made-up-boards', 'boards and digests that do not exist', () => {
+const made = gossip('made-up-boards', 'boards and digests that do not exist', FLOODS, () => {
   let count = 0;
   return () => {
     const boards: Record<string, string> = {};
@@ -179,7 +192,7 @@ const made = gossip('made-up-boards', 'boards and digests that do not exist', ()
   };
 });
 
-const replays = gossip('replays', 'the same hundred messages again and again', (member) => {
+const replays = gossip('replays', 'the same hundred messages again and again', FLOODS, (member) => {
   const kept: Uint8Array[] = [];
   let count = 0;
   return () => {
@@ -198,5 +211,35 @@ function keyOf(peerId: string): Uint8Array {
   return Buffer.from(value.toString(16).padStart(76, '0').slice(-64), 'hex');
 }
 
+const control: Attack = {
+  name: 'gossip-control',
+  title: 'member: offers, wants, grafts and prunes of gossip without end',
+  said: saidOf(FLOODS),
+  async run(tools) {
+    const { target, signal, act } = tools;
+    const member = await tools.member();
+    let count = 0;
+    const next = (): Uint8Array => {
+      act();
+      const topics = ['heartbeat', 'board', 'event', `made${(count += 1)}`].map(
+        (name) => `/starling/${member.meshId}/${name}`,
+      );
+      return controlRpc({ topics, ids: Array.from({ length: 200 }, () => randomBytes(40)) });
+    };
+    while (!signal.aborted) {
+      const stream = await openTo(member, target, MESHSUB, signal);
+      if (stream !== undefined) await pour(stream, next, signal);
+    }
+  },
+};
+
 /** What members do by gossip. */
-export const floods: readonly Attack[] = [heartbeats, forged, boardUpdates, junk, made, replays];
+export const floods: readonly Attack[] = [
+  heartbeats,
+  forged,
+  boardUpdates,
+  junk,
+  made,
+  replays,
+  control,
+];

@@ -2,6 +2,8 @@
  * The attacker's process: attacks, or burns as much CPU without touching anybody, as it is told over the
  * channel that `fork` gives. It ends when that channel closes.
  */
+import { once, setMaxListeners } from 'node:events';
+import { createServer } from 'node:net';
 import { ATTACKS } from './attacks.ts';
 import { pause } from './attack.ts';
 import type { Target } from './attack.ts';
@@ -23,7 +25,9 @@ export type AttackerJob =
       readonly target: Target;
       readonly durationMs: number;
     }
-  | { readonly op: 'burn'; readonly share: number; readonly durationMs: number };
+  | { readonly op: 'burn'; readonly share: number; readonly durationMs: number }
+  /** Listens on a port, and drops whoever connects: the least that being connected to costs. */
+  | { readonly op: 'listen' };
 
 /** What it did. */
 export interface AttackerReport {
@@ -32,12 +36,15 @@ export interface AttackerReport {
   readonly share: number;
   /** PeerId of the member; empty before `join`. */
   readonly peerId: string;
+  /** Where the process listens; 0 before `listen`. */
+  readonly port: number;
 }
 
 export type AttackerAnswer = { readonly report: AttackerReport } | { readonly error: string };
 
 const SLICE_MS = 10;
 let member: Member | undefined;
+let port = 0;
 
 async function work(job: AttackerJob): Promise<AttackerReport> {
   const before = process.cpuUsage();
@@ -45,10 +52,11 @@ async function work(job: AttackerJob): Promise<AttackerReport> {
   let acts = 0;
   if (job.op === 'join') member = await createMember(job);
   else if (job.op === 'burn') await burn(job.share, job.durationMs);
+  else if (job.op === 'listen') port = await listen();
   else await attack(job, () => (acts += 1));
   const { user, system } = process.cpuUsage(before);
   const share = (user + system) / 1000 / (performance.now() - begin);
-  return { acts, share, peerId: member?.network.self ?? '' };
+  return { acts, share, peerId: member?.network.self ?? '', port };
 }
 
 async function attack(
@@ -58,7 +66,10 @@ async function attack(
   const found = ATTACKS.find((one) => one.name === name);
   if (found === undefined) throw new Error(`no attack ${name}`);
   const signal = AbortSignal.timeout(durationMs);
+  // Thousands of acts wait for its end.
+  setMaxListeners(0, signal);
   const joined = member;
+  let isTold = false;
   while (!signal.aborted) {
     try {
       const run = found.run({
@@ -72,10 +83,22 @@ async function attack(
       // An act that hangs must not hold up the measurement.
       await Promise.race([run, pause(durationMs, signal)]);
     } catch (error) {
-      process.stderr.write(`attacker: ${String(error)}\n`);
+      if (!isTold) process.stderr.write(`attacker: ${String(error)}\n`);
+      isTold = true;
       await pause(100, signal);
     }
   }
+}
+
+async function listen(): Promise<number> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.resetAndDestroy();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  return typeof address === 'object' ? (address?.port ?? 0) : 0;
 }
 
 /** So much of one core, in slices, as the attack took it. */

@@ -2,19 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import { encode } from 'cborg';
 import type { PeerStream } from '../../src/testing.ts';
-import { pause, turn } from './attack.ts';
 import type { Attack, AttackTools } from './attack.ts';
-import { heartbeat, openTo, pour } from './floods.ts';
+import { openTo, pour, saidOf } from './floods.ts';
 import type { Member } from './member.ts';
 import { prefixed } from './pubsub.ts';
+import { MCP, initialize, line, serveRecords } from './sessions.ts';
 
-const MCP = '/starling/mcp/1';
 const STREAMS = 800;
 const AT_ONCE = 32;
 const SLOW = 450;
-const TOOLS = 40_000;
-/** Heartbeats that keep the member alive in the target's eyes. */
-const HEARTBEAT_MS = 1000;
 const PROTOCOLS = [
   MCP,
   '/starling/heartbeat/1',
@@ -24,14 +20,17 @@ const PROTOCOLS = [
   '/starling/probe/1',
 ];
 
-function attack(
+/** Something that a member does, and what `status` says of it. */
+export function attack(
   name: string,
   title: string,
+  deeds: string | undefined,
   run: (tools: AttackTools, member: Member) => Promise<void>,
 ): Attack {
   return {
     name,
     title: `member: ${title}`,
+    ...(deeds === undefined ? {} : { said: saidOf(deeds) }),
     run: async (tools) => run(tools, await tools.member()),
   };
 }
@@ -39,6 +38,7 @@ function attack(
 const streams = attack(
   'member-streams',
   `${STREAMS} streams again and again`,
+  'opens streams without end',
   async (tools, member) => {
     const { target, signal, act } = tools;
     const one = async (): Promise<void> => {
@@ -57,6 +57,7 @@ const streams = attack(
 const slow = attack(
   'slow-streams',
   `${SLOW} streams that stop in the middle of a message`,
+  'opens streams without end|floods heartbeats|offers records or grants',
   async (tools, member) => {
     const { target, signal, act } = tools;
     const half = prefixed(new Uint8Array(1000)).subarray(0, 20);
@@ -77,6 +78,7 @@ const slow = attack(
 const huge = attack(
   'huge-frames',
   'frames that say they are huge, and messages that have no end',
+  'breaks the protocols',
   async (tools, member) => {
     const { target, signal, act } = tools;
     const chunk = Buffer.alloc(64 * 1024, 'x');
@@ -96,6 +98,7 @@ const huge = attack(
 const records = attack(
   'made-up-records',
   'records that nobody has signed, without end',
+  'offers records or grants',
   async (tools, member) => {
     const { target, signal, act } = tools;
     const text = (type: string): string => {
@@ -128,9 +131,10 @@ const records = attack(
 const grants = attack(
   'made-up-grants',
   'grants that nobody has signed, presented without end',
+  'offers records or grants',
   async (tools, member) => {
     const { target, signal, act } = tools;
-    const stopRecords = serveRecords(member);
+    serveRecords(member);
     while (!signal.aborted) {
       const stream = await openTo(member, target, MCP, signal);
       if (stream === undefined) continue;
@@ -146,109 +150,8 @@ const grants = attack(
       };
       await pour(stream, next, signal);
     }
-    stopRecords();
   },
 );
 
-/** Without its records nobody opens a session at a member, or serves one. */
-function serveRecords(member: Member): () => void {
-  return member.network.handle('/starling/records/1', (stream) => {
-    stream.onEnd(() => undefined);
-    stream.onData(() => undefined);
-    stream.write(prefixed(encode({ t: 'have', hashes: [] })));
-    void stream.close();
-  });
-}
-
-/** Serves whatever is asked on MCP streams that the target opens. */
-function serveCatalog(
-  member: Member,
-  catalog: () => object,
-  opened: (stream: PeerStream) => void,
-): () => void {
-  return member.network.handle(MCP, (stream) => {
-    let rest = '';
-    stream.onEnd(() => undefined);
-    stream.onData((chunk) => {
-      const lines = (rest + Buffer.from(chunk).toString('utf8')).split('\n');
-      rest = lines.pop() ?? '';
-      for (const text of lines) {
-        const { id, method } = JSON.parse(text) as { id?: number; method?: string };
-        if (method === 'initialize')
-          stream.write(
-            line({ id, result: { ...initialize(), serverInfo: { name: 'm', version: '1' } } }),
-          );
-        else if (method === 'starling/catalog') stream.write(line({ id, result: catalog() }));
-        else if (id !== undefined && method !== undefined) stream.write(line({ id, result: {} }));
-      }
-    });
-    opened(stream);
-  });
-}
-
-function catalogOf(count: number, version: number): object {
-  const tools = Array.from({ length: count }, (_, at) => ({
-    name: `tool_${at}`,
-    description: `Does ${version}`,
-    inputSchema: { type: 'object', properties: { path: { type: 'string' } } },
-  }));
-  const lists = { resources: [], templates: [], prompts: [] };
-  return {
-    servers: [{ server: 'many', capabilities: { tools: {} }, serverInfo: {}, tools, ...lists }],
-  };
-}
-
-/** Shows `count` tools, which change each time that they are asked for, and tells of changes without end. */
-function catalogs(name: string, title: string, count: number, everyMs: number): Attack {
-  // Sessions that the target has opened last longer than one attack.
-  const open = new Set<PeerStream>();
-  return attack(name, title, async (tools, member) => {
-    const { target, signal, act } = tools;
-    let version = 0;
-    const stop = serveCatalog(
-      member,
-      () => (act(), catalogOf(count, (version += 1))),
-      (stream) => {
-        open.add(stream);
-        stream.onEnd(() => open.delete(stream));
-      },
-    );
-    const stopRecords = serveRecords(member);
-    let heardAt = 0;
-    while (!signal.aborted) {
-      if (Date.now() - heardAt > HEARTBEAT_MS) {
-        heardAt = Date.now();
-        const stream = await openTo(member, target, '/starling/heartbeat/1', signal);
-        stream?.write(prefixed(heartbeat()));
-        void stream?.close();
-      }
-      for (const stream of open) stream.write(line({ method: 'notifications/tools/list_changed' }));
-      await (everyMs === 0 ? turn() : pause(everyMs, signal));
-    }
-    stop();
-    stopRecords();
-  });
-}
-
-function line(message: object): Uint8Array {
-  return Buffer.from(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
-}
-
-function initialize(): object {
-  return {
-    protocolVersion: '2025-06-18',
-    capabilities: {},
-    clientInfo: { name: 'm', version: '1' },
-  };
-}
-
 /** What members do on streams. */
-export const streamAttacks: readonly Attack[] = [
-  streams,
-  slow,
-  huge,
-  records,
-  grants,
-  catalogs('many-tools', `a catalog of ${TOOLS} tools that changes without end`, TOOLS, 20),
-  catalogs('list-changes', 'news of a changed list without end', 3, 0),
-];
+export const streamAttacks: readonly Attack[] = [streams, slow, huge, records, grants];

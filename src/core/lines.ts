@@ -29,6 +29,8 @@ export interface LineSink {
 export interface LineDecoder {
   /** Takes the stream's next bytes. They are not copied: nobody may write to them afterwards. */
   push(chunk: Uint8Array): void;
+  /** What is kept of a line that has begun, bytes. */
+  readonly heldBytes: number;
 }
 
 /** Makes a decoder that holds at most `maxBytes` of an unfinished line. */
@@ -47,6 +49,10 @@ class BoundedLineDecoder implements LineDecoder {
   constructor(maxBytes: number, sink: LineSink) {
     this.#maxBytes = maxBytes;
     this.#sink = sink;
+  }
+
+  get heldBytes(): number {
+    return this.#dropping === undefined ? this.#sizeBytes : 0;
   }
 
   push(chunk: Uint8Array): void {

@@ -3,6 +3,9 @@
  * prefix. Lines go to standard error, because standard output belongs to MCP and to data.
  */
 import { pino } from 'pino';
+import { createBuckets } from './bucket.ts';
+import { systemClock } from './clock.ts';
+import type { Clock } from './clock.ts';
 import { StarlingError, messageOf } from './errors.ts';
 
 /** Levels from loudest to quietest. */
@@ -40,11 +43,22 @@ export function parseLogSpec(spec: string): (namespace: string) => LogLevel {
       ?.level ?? fallback;
 }
 
+/** A burst of lines with the same sentence, and then thirty a minute. Levels below `info` are not counted. */
+const LINES_OF_ONE_SENTENCE = { burst: 60, everyMs: 2000 } as const;
+/** Sentences that are counted. */
+const SENTENCES_MAX = 1000;
+
 /**
- * Makes the root logger. `file`: append there instead of standard error.
+ * Makes the root logger. `file`: append there instead of standard error. Of lines with the same sentence only so
+ * many are written; the next one that is says in `leftOut` how many were not.
  * @throws STARLING_CONFIG_INVALID when the file can't be opened
  */
-export function createLogger(init: { readonly spec: string; readonly file?: string }): Logger {
+export function createLogger(init: {
+  readonly spec: string;
+  readonly file?: string;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+}): Logger {
   const levelOf = parseLogSpec(init.spec);
   const destination = openDestination(init.file);
   const root = pino(
@@ -52,17 +66,45 @@ export function createLogger(init: { readonly spec: string; readonly file?: stri
     destination,
   );
 
+  const pace = createLinePace(init.clock ?? systemClock);
+
   const wrap = (namespace: string): Logger => {
     const line = root.child({ ns: namespace }, { level: levelOf(namespace) });
+    const paced =
+      (level: 'info' | 'warn' | 'error') =>
+      (fields: LogFields, message: string): void => {
+        if (!line.isLevelEnabled(level)) return;
+        const leftOut = pace(message);
+        if (leftOut === 0) line[level](fields, message);
+        else if (leftOut !== undefined) line[level]({ ...fields, leftOut }, message);
+      };
     return {
       debug: (fields, message) => line.debug(fields, message),
-      info: (fields, message) => line.info(fields, message),
-      warn: (fields, message) => line.warn(fields, message),
-      error: (fields, message) => line.error(fields, message),
+      info: paced('info'),
+      warn: paced('warn'),
+      error: paced('error'),
       child: (name) => wrap(namespace === 'starling' ? name : `${namespace}:${name}`),
     };
   };
   return wrap('starling');
+}
+
+/**
+ * How often one sentence may stand in the log: who can bring a line about could else fill the disk with it. Gives
+ * how many lines of that sentence were left out before this one; undefined when this one is left out, too.
+ */
+function createLinePace(clock: Clock): (message: string) => number | undefined {
+  const lines = createBuckets(clock, LINES_OF_ONE_SENTENCE, SENTENCES_MAX);
+  const leftOut = new Map<string, number>();
+  return (message) => {
+    const count = leftOut.get(message) ?? 0;
+    if (lines.take(message)) {
+      leftOut.delete(message);
+      return count;
+    }
+    if (leftOut.size < SENTENCES_MAX) leftOut.set(message, count + 1);
+    return undefined;
+  };
 }
 
 /** A logger that drops everything. */

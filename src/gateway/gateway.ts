@@ -47,6 +47,7 @@ import type { TcpTransport } from './transports/tcp.ts';
 import type { Gateway, GatewayEndpoints, SessionDoor, UpstreamStatus, Upstreams } from './types.ts';
 import { createChannelOpener } from './upstreams/channel-opener.ts';
 import type { ChannelOpener } from './upstreams/channel-opener.ts';
+import { createPeerAllowances } from './wire/peer-allowances.ts';
 
 /** What the gateway works with. */
 export interface GatewayComponents {
@@ -138,8 +139,9 @@ class NodeGateway implements Gateway {
     this.#sessions = createOpenSessions(components.logger, init.limits.sessions);
     this.#digest = createCatalogDigest(components.upstreams);
     this.#rateLimit = createRateLimit(components.clock, init.limits.requestsPerSecond);
+    const allowances = createPeerAllowances(components);
     this.#channels = createChannelOpener(
-      { ...components, certifier: createCertifier(components) },
+      { ...components, allowances, certifier: createCertifier(components) },
       { self: init.name, limits: init.limits },
     );
     this.#clearance = createClearance(
@@ -163,6 +165,7 @@ class NodeGateway implements Gateway {
     this.#peerTransport = createPeerTransport(
       {
         ...components,
+        allowances,
         open: (opening) => this.#session('peer', { ...opening, isLimited: true }),
         ended: (session) => this.#sessions.forget(session),
         logger: components.logger.child('libp2p'),

@@ -209,6 +209,11 @@ export interface GrantBook extends Startable {
    * per holder. Returns why the rest is refused.
    */
   present(holder: Did, jws: readonly string[]): readonly Refusal[];
+  /**
+   * How many texts {@link present} and {@link receive} have verified so far; what they remember is not verified
+   * again. Both count before they return, so that what one cost can be charged to whom it was for.
+   */
+  readonly verified: number;
   /** Forgets what `holder` presented. */
   forget(holder: Did): void;
   /** Keeps grants that are addressed to us, with their parents. Returns why the rest is refused. */

@@ -13,6 +13,8 @@ const DEEDS: Readonly<Record<Misconduct, string>> = {
   records: 'offers records or grants that are not to be had',
   catalogs: 'changes its lists without end',
   boards: 'floods boards',
+  messages: 'floods its sessions',
+  services: 'floods ping, identify or the DHT',
 };
 /** Deeds that one sentence names, the most frequent first. */
 const NAMED_MAX = 3;

@@ -39,6 +39,8 @@ const TELL_BYTES = 40 * 1024;
 const UNTOLD_MAX = 20_000;
 /** Records that one peer may have us look at in vain, and how soon it may have another. */
 const VAIN = { burst: 2000, everyMs: 20 };
+/** What a record that is known already counts of one in vain. */
+const KNOWN_COST = 0.1;
 /** A sync beyond the allowance counts as much as so many records that are not to be had. */
 const SYNC_WEIGHT = 10;
 /** Syncs that one peer may ask for: each may take all the records that there are. */
@@ -274,6 +276,7 @@ class RecordCarrier implements RecordSync {
         channel.abort(new StarlingError('STARLING_TIMEOUT', 'the sync of records took too long')),
       );
       let taking: Promise<unknown> = Promise.resolve();
+      let waiting = 0;
       let hasAsked = false;
       channel.onEnd((error) => {
         cancelTimer();
@@ -292,7 +295,15 @@ class RecordCarrier implements RecordSync {
             channel.abort(error instanceof Error ? error : new Error(String(error))),
           );
         } else {
-          taking = taking.then(() => this.#takeAll(message.jws, stream.peer));
+          // What comes faster than it is taken stays with who sends it, not in our memory.
+          waiting += 1;
+          stream.pause();
+          taking = taking
+            .then(() => this.#takeAll(message.jws, stream.peer))
+            .finally(() => {
+              waiting -= 1;
+              if (waiting === 0) stream.resume();
+            });
           taking.catch((error: unknown) =>
             channel.abort(error instanceof Error ? error : new Error(String(error))),
           );
@@ -311,7 +322,9 @@ class RecordCarrier implements RecordSync {
     }
     const known = records.all();
     const news = texts.filter((jws) => !known.has(hashOf(jws)));
-    const vain = news.length - (await records.addAll(news));
+    // Who is told what this node has does not send that; in a race of two syncs it comes twice.
+    const knownCost = (texts.length - news.length) * KNOWN_COST;
+    const vain = news.length - (await records.addAll(news)) + knownCost;
     if (vain > 0 && this.#vain.charge(peer, vain) > 0) {
       this.#components.network.report(peer, 'records', vain);
     }

@@ -40,6 +40,8 @@ export const TOPIC_ALLOWANCE = { burst: 100, everyMs: 100 } as const;
 export const GOSSIP_ALLOWANCES = {
   // Twice what a mesh of a thousand nodes sends in heartbeats, and a burst of what waited meanwhile.
   neighbourMessages: { burst: 2000, everyMs: 2.5 },
+  // Thrice what gossipsub offers, wants and declines of so many messages.
+  neighbourControl: { burst: 2000, everyMs: 5 },
   neighbourBytes: { burst: 8 * MIB, everyMs: SECOND_MS / (2 * MIB) },
   authorBytes: { burst: 3 * MIB, everyMs: SECOND_MS / (384 * KIB) },
   authorsMax: 50_000,
@@ -59,6 +61,11 @@ export const STREAM_HIGH_WATER_BYTES = MIB;
 export const STREAM_LOW_WATER_BYTES = 256 * KIB;
 /** Over this many queued bytes a stream is aborted: the longest message and some slack. */
 export const STREAM_HARD_BOUND_BYTES = 17 * MIB;
+/**
+ * What may be kept of one peer's messages that have begun and are not whole, over all its streams: a dozen of the
+ * longest that a configuration allows by default. Lower bounds memory, higher lets a peer send more at once.
+ */
+export const HELD_PER_PEER_MAX_BYTES = 128 * MIB;
 /** How long the remote end may take to close its half after we closed ours. */
 export const STREAM_CLOSE_TIMEOUT_MS = 30 * SECOND_MS;
 /** Streams of one protocol on one connection, each way. */
@@ -124,10 +131,17 @@ export const ADDRESS_TURNS = {
   waitMaxMs: 60 * SECOND_MS,
   trustedWaitMs: SECOND_MS,
   patienceMs: 8 * SECOND_MS,
+  arrivals: { burst: 64, everyMs: 100 },
   queuePerAddress: 32,
   queueMax: 256,
   addressesMax: 4096,
 } as const;
+
+/**
+ * When too many sockets are refused for the system to queue more of them: see `limits/accept-brake.ts`. Fewer
+ * refusals are no burden; under the brake somebody else may have to knock again, a second later.
+ */
+export const ACCEPT_BRAKE = { sliceMs: 100, refusalsMax: 50, calmSlices: 20 } as const;
 
 /** What the remote end of one connection may have us do: see `limits/connection-meter.ts`. */
 export const CONNECTION_METERS = {

@@ -12,10 +12,11 @@ import { inOrderOfUse } from './addresses/address-order.ts';
 import type { LocalPlaces } from './addresses/address-order.ts';
 import { parseAddress } from './addresses/addresses.ts';
 import { closeConnection } from './admission/close-connection.ts';
-import { CONDUCT, PING_PROTOCOL } from './constants.ts';
+import { CONDUCT, HELD_PER_PEER_MAX_BYTES, PING_PROTOCOL } from './constants.ts';
 import { createConduct } from './limits/conduct.ts';
 import type { Conduct } from './limits/conduct.ts';
 import { ping } from './links/ping.ts';
+import { createHeldBytes } from './streams/held-bytes.ts';
 import { createProtocols } from './protocols.ts';
 import type { Protocols } from './protocols.ts';
 import { startRun } from './run.ts';
@@ -61,6 +62,7 @@ class MeshNetwork implements Network {
       clock: components.clock,
       logger: this.#logger,
       violated: (peer) => this.#conduct.report(peer, 'malformed'),
+      held: createHeldBytes(HELD_PER_PEER_MAX_BYTES),
     });
     this.#conduct = createConduct(components.clock, CONDUCT);
     this.#conduct.onChange((peer, report) => this.#behaves(peer, report));

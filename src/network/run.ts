@@ -10,6 +10,7 @@ import { defaultSources } from './addresses/default-sources.ts';
 import { createAdmissionStates } from './admission/admission-states.ts';
 import { watchConnections } from './connection-events.ts';
 import {
+  ACCEPT_BRAKE,
   ADDRESS_TURNS,
   CONNECTIONS_PER_PEER,
   CONNECTION_METERS,
@@ -25,6 +26,7 @@ import { lanNodeOf } from './host/lan.ts';
 import type { Host } from './host/host.ts';
 import { createLinkUpkeep } from './links/link-upkeep.ts';
 import { createLinks } from './links/links.ts';
+import { createAcceptBrake } from './limits/accept-brake.ts';
 import { createAddressTurns } from './limits/address-turns.ts';
 import type { AddressTurns } from './limits/address-turns.ts';
 import { createConnectionMeters } from './limits/connection-meter.ts';
@@ -117,11 +119,17 @@ async function buildRun(
     identity,
     gate,
     meters,
-    pace: createStreamPace(clock, SERVICE_BYTES),
+    tally: components.tally,
+    pace: createStreamPace(clock, SERVICE_BYTES, (peer) => {
+      if (isPeerId(peer)) conduct.report(peer, 'services');
+    }),
     transports,
     // Bootstrap addresses without a PeerId are ours alone to dial; libp2p's module wants a PeerId.
     bootstrap: init.bootstrap.filter((text) => peerIn(parseAddress(text)) !== undefined),
-    refuses: (ip) => doorkeeper.deniesAtOnce(ip),
+    refusal: {
+      refuses: (ip) => doorkeeper.deniesAtOnce(ip),
+      brake: (apply) => createAcceptBrake(clock, ACCEPT_BRAKE, apply),
+    },
     gater: {
       ...memberRelayGater(admission),
       ...peerGater(doorkeeper, (peer) => conduct.isBlocked(peer) || events.isDenied(peer)),

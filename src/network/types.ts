@@ -52,6 +52,11 @@ export interface PeerStream {
   /** Stops and resumes reading: the remote end feels it as back-pressure. */
   pause(): void;
   resume(): void;
+  /**
+   * The reader keeps `sizeBytes` of a message that is not whole yet, 0 when there is none. To be said after each
+   * chunk, from within the reader. @throws STARLING_LIMIT_EXCEEDED when the peer's streams together hold too much
+   */
+  holds(sizeBytes: number): void;
   /** Called once when both directions are over; `error` when it was not a clean end. */
   onEnd(listener: (error?: Error) => void): void;
   /** Sends what is queued, then closes. */
@@ -143,7 +148,8 @@ export interface Admission {
 /**
  * What a peer can do too much of: open streams, send frames that carry no data, connect, say hello again on
  * a connection, gossip, gossip what nobody has signed, send heartbeats, break the rules of a protocol,
- * offer records or grants that are not to be had, change its catalog, change boards and have them synced.
+ * offer records or grants that are not to be had, change its catalog, change boards and have them synced, say
+ * what nobody has asked for, and use libp2p's own services.
  */
 export type Misconduct =
   | 'streams'
@@ -156,7 +162,9 @@ export type Misconduct =
   | 'malformed'
   | 'records'
   | 'catalogs'
-  | 'boards';
+  | 'boards'
+  | 'messages'
+  | 'services';
 
 /** How one peer has behaved. */
 export interface ConductReport {

@@ -226,6 +226,10 @@ class HubStream implements PeerStream {
     this.#deliver();
   }
 
+  holds(): void {
+    // Nobody counts here.
+  }
+
   onEnd(listener: (error?: Error) => void): void {
     if (this.#ended === undefined) this.#endListeners.push(listener);
     else {

@@ -16,7 +16,7 @@ import { buildProgram } from '../../src/cli/program.ts';
 import { noteNode } from '../../src/config/known-nodes.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
-import { MemoryNetwork } from '../network/memory-transport.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { serving, startFakeNode } from './fake-node.ts';
 import { run, start } from './support.ts';
 

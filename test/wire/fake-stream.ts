@@ -37,6 +37,7 @@ export function fakeStream(peer: PeerId): FakeStream {
     },
     pause: () => undefined,
     resume: () => undefined,
+    holds: () => undefined,
     onEnd: (listener) => enders.push(listener),
     close: async () => end(),
     abort: (error) => end(error),

@@ -5,6 +5,7 @@ import type { Did, JsonObject } from '../../src/core/index.ts';
 import { createPeerTransport } from '../../src/gateway/transports/libp2p.ts';
 import { openPeerChannel } from '../../src/gateway/upstreams/peer.ts';
 import { resultBytes } from '../../src/gateway/wire/frame.ts';
+import { createPeerAllowances } from '../../src/gateway/wire/peer-allowances.ts';
 import type { GrantBook } from '../../src/grants/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
 import type { PeerView } from '../../src/membership/index.ts';
@@ -42,12 +43,14 @@ async function callingNode(): Promise<{
       received.push(...texts);
       return [];
     },
+    verified: 0,
   } as unknown as GrantBook;
   const opened = openPeerChannel(
     {
       network,
       membership: { inStep: () => undefined },
       grants: book,
+      allowances: createPeerAllowances({ clock, network }),
       presenters,
       clock,
       logger: silentLogger,
@@ -94,6 +97,7 @@ function servingNode(): {
     issuedTo: () => ['issued.to.caller'],
     revocations: () => [{ jws: 'a.revocation.sig' }],
     forget: () => undefined,
+    verified: 0,
   } as unknown as GrantBook;
   const transport = createPeerTransport(
     {
@@ -104,6 +108,7 @@ function servingNode(): {
         inStep: () => undefined,
       },
       grants: book,
+      allowances: createPeerAllowances({ clock, network }),
       audit: { note: () => undefined },
       open: (own) =>
         ({

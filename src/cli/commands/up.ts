@@ -9,6 +9,7 @@ import { systemClock } from '../../core/clock.ts';
 import { refuseDebugger } from '../../core/debugger.ts';
 import { settledWithin } from '../../core/wait.ts';
 import { createNode } from '../../node.ts';
+import type { PeerView } from '../../membership/index.ts';
 import type { StarlingNode } from '../../node.ts';
 import { secretFilesOf } from '../node/secret-files.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
@@ -209,18 +210,16 @@ async function ticketOrReason(node: StarlingNode): Promise<{ ticket?: string; re
   }
 }
 
+function printPeer({ alias, peerId, state }: PeerView): void {
+  print(JSON.stringify({ event: 'peer', alias, peerId, state }));
+}
+
 function tellOfPeers(node: StarlingNode, json: boolean): void {
+  // A program that follows the events has missed those of the start.
+  if (json) for (const peer of node.peers()) if (peer.state === 'alive') printPeer(peer);
   node.events.on('peer', (peer, before) => {
     if (peer.state === before?.state && before.alias === peer.alias) return;
-    if (json)
-      print(
-        JSON.stringify({
-          event: 'peer',
-          alias: peer.alias,
-          peerId: peer.peerId,
-          state: peer.state,
-        }),
-      );
+    if (json) printPeer(peer);
     else
       tell(
         `${paintTalk.dim(new Date().toTimeString().slice(0, 8))} ${safeLine(peer.alias)} is ${peer.state}`,

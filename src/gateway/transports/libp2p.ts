@@ -23,6 +23,7 @@ import {
   SERVER_META,
   stringsOf,
 } from '../wire/peer-protocol.ts';
+import type { PeerAllowances } from '../wire/peer-allowances.ts';
 import { createPeerWriter } from '../wire/peer-writer.ts';
 import type { PeerWriter } from '../wire/peer-writer.ts';
 import type { Receiver } from '../wire/reply.ts';
@@ -41,14 +42,13 @@ const REFUSED_BYTES_MAX = 1024 * 1024;
 const MESSAGES = { burst: 20_000, everyMs: 0.1 } as const;
 /** How long a stream may be open before its session begins. */
 const INITIALIZE_TIMEOUT_MS = 30_000;
-/** Grants of one peer that were looked at in vain, and how soon it may have another looked at. */
-const VAIN_GRANTS = { burst: 1024, everyMs: 100 } as const;
 
 /** What the transport works with. */
 export interface PeerTransportComponents {
   readonly network: Pick<Network, 'handle' | 'report'>;
   readonly membership: Pick<Membership, 'peer' | 'inStep' | 'events'>;
   readonly grants: GrantBook;
+  readonly allowances: PeerAllowances;
   readonly audit: Pick<Audit, 'note'>;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
   open(
@@ -76,7 +76,6 @@ export function createPeerTransport(
 class StreamTransport implements PeerTransport {
   readonly #components: PeerTransportComponents;
   readonly #messageBytes: number;
-  readonly #vainGrants: Buckets;
   readonly #messages: Buckets;
   readonly #byHolder = new Map<Did, Set<PeerCaller>>();
   #stopHandling: (() => void) | undefined;
@@ -91,7 +90,6 @@ class StreamTransport implements PeerTransport {
   constructor(components: PeerTransportComponents, messageBytes: number) {
     this.#components = components;
     this.#messageBytes = messageBytes;
-    this.#vainGrants = createBuckets(components.clock, VAIN_GRANTS);
     this.#messages = createBuckets(components.clock, MESSAGES);
   }
 
@@ -141,11 +139,7 @@ class StreamTransport implements PeerTransport {
     }
     let caller: PeerCaller;
     try {
-      const init = {
-        messageBytes: this.#messageBytes,
-        vainGrants: this.#vainGrants,
-        messages: this.#messages,
-      };
+      const init = { messageBytes: this.#messageBytes, messages: this.#messages };
       caller = new PeerCaller(stream, holder, this.#components, init);
     } catch (error) {
       refuse(stream, error, this.#components);
@@ -170,7 +164,6 @@ class PeerCaller {
   readonly #holder: Did;
   readonly #components: PeerTransportComponents;
   readonly #messageBytes: number;
-  readonly #vainGrants: Buckets;
   readonly #messages: Buckets;
   #isBlocked = false;
   #cancelHold: (() => void) | undefined;
@@ -187,7 +180,6 @@ class PeerCaller {
     components: PeerTransportComponents,
     init: {
       readonly messageBytes: number;
-      readonly vainGrants: Buckets;
       readonly messages: Buckets;
     },
   ) {
@@ -195,7 +187,6 @@ class PeerCaller {
     this.#holder = holder;
     this.#components = components;
     this.#messageBytes = init.messageBytes;
-    this.#vainGrants = init.vainGrants;
     this.#messages = init.messages;
     this.#output = createPeerWriter(stream, components.logger);
     this.#session = components.open({
@@ -237,6 +228,7 @@ class PeerCaller {
     this.#stream.onData((chunk) => {
       count = 0;
       decoder.push(chunk);
+      this.#stream.holds(decoder.heldBytes);
       this.#hold(this.#messages.charge(peer, count));
     });
   }
@@ -313,16 +305,13 @@ class PeerCaller {
   }
 
   #present(value: Json | undefined): void {
-    const { grants, logger, network } = this.#components;
+    const { allowances, grants, logger } = this.#components;
     const { peer } = this.#stream;
     const presented = stringsOf(value);
-    if (presented.length === 0) return;
-    if (this.#vainGrants.waitMs(peer) > 0) {
-      network.report(peer, 'records', presented.length);
-      return;
-    }
+    if (presented.length === 0 || !allowances.mayShow(peer, presented.length)) return;
+    const before = grants.verified;
     const refused = grants.present(this.#holder, presented);
-    if (refused.length > 0) this.#vainGrants.charge(peer, refused.length);
+    allowances.shown(peer, { verified: grants.verified - before, refused: refused.length });
     for (const { rule } of refused.slice(0, 1)) {
       logger.debug({ peer, rule, count: refused.length }, 'presented grants refused');
     }

@@ -7,13 +7,15 @@ import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Network } from '../../network/index.ts';
 import type { Certifier } from '../clearance/on-behalf-of.ts';
 import type { ServerChannel, ServerChannelInit, ServerTarget, Upstreams } from '../types.ts';
+import type { PeerAllowances } from '../wire/peer-allowances.ts';
 import { openPeerChannel } from './peer.ts';
 import type { PeerChannelComponents, PeerChannelInit, PeerChannelNeeds } from './peer.ts';
 
 /** What channels are opened with. */
 export interface ChannelOpenerComponents {
   readonly upstreams: Pick<Upstreams, 'get'>;
-  readonly network: Pick<Network, 'open'>;
+  readonly network: Pick<Network, 'open' | 'report'>;
+  readonly allowances: PeerAllowances;
   readonly membership: Pick<Membership, 'inStep'>;
   readonly grants: GrantBook;
   readonly certifier: Certifier;
@@ -36,10 +38,11 @@ export function createChannelOpener(
   components: ChannelOpenerComponents,
   init: { readonly self: string; readonly limits: Config['limits'] },
 ): ChannelOpener {
-  const { upstreams, network, membership, grants, certifier, clock } = components;
+  const { upstreams, network, allowances, membership, grants, certifier, clock } = components;
   const presenters = new Set<() => void>();
   const parts: PeerChannelComponents = {
     network,
+    allowances,
     membership,
     grants,
     presenters,

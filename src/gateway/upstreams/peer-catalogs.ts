@@ -18,8 +18,9 @@ const LIST_TIMEOUT_MS = 15_000;
 /** Changes that come close together are listed together. */
 const REFRESH_DELAY_MS = 30;
 /**
- * How much of its lists a peer may have us read: each costs {@link LIST_COST} and one for each item. So
- * twenty short lists at once and one a second, or one of ten thousand tools in forty seconds.
+ * How much of its lists a peer may have us read: each costs {@link LIST_COST} and one for each item, or one for
+ * each KiB where that is more. So twenty short lists at once and one a second, or one of ten thousand tools in
+ * forty seconds. That holds over all its sessions: a new one is no way around it.
  */
 const ALLOWANCE = { burst: 5000, everyMs: 4 } as const;
 const LIST_COST = 250;
@@ -135,7 +136,11 @@ class PeerCatalog {
           return;
         }
         this.#channel = channel;
-        await this.#list(channel);
+        if (this.#allowance.waitMs(this.#peer) === 0) await this.#list(channel);
+        else {
+          this.#components.changesTooOften(this.#peer);
+          this.#listSoon(REFRESH_DELAY_MS);
+        }
         attempt = 0;
         await channel.ended;
       } catch (error) {
@@ -194,7 +199,8 @@ class PeerCatalog {
       if (this.#scope.closed) return;
       // The directory keeps what is well-formed of it.
       const catalogs = catalogsOf(servers);
-      this.#allowance.charge(this.#peer, LIST_COST + itemsOf(catalogs));
+      const sizeKib = response.bytes.length / 1024;
+      this.#allowance.charge(this.#peer, LIST_COST + Math.max(itemsOf(catalogs), sizeKib));
       directory.set(this.#peer, catalogs);
       this.#listedDigest = digest;
     } finally {

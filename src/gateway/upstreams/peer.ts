@@ -1,6 +1,6 @@
 /** Peers as upstreams: an MCP session of ours on a stream to the peer that owns the tools. */
 import { StarlingError, createLineDecoder, messageOf, withDeadline } from '../../core/index.ts';
-import type { Clock, Json, JsonObject, Logger } from '../../core/index.ts';
+import type { Clock, Json, JsonObject, Logger, PeerId } from '../../core/index.ts';
 import { REVOCATION_TYPE } from '../../grants/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import { namePeer } from '../../membership/index.ts';
@@ -12,6 +12,7 @@ import { initialize } from '../wire/client-handshake.ts';
 import { createChannel } from '../wire/channel.ts';
 import { ownIdAtEdge } from '../wire/edge-id.ts';
 import type { ChannelCore } from '../wire/channel.ts';
+import type { PeerAllowances } from '../wire/peer-allowances.ts';
 import { WAITING_BYTES_MAX, createPeerWriter } from '../wire/peer-writer.ts';
 import type { PeerWriter } from '../wire/peer-writer.ts';
 import {
@@ -32,10 +33,13 @@ import type {
 import { decodeJws } from '../../identity/index.ts';
 
 const OPEN_TIMEOUT_MS = 10_000;
+/** A session is left unread for no longer than this at once. */
+const HOLD_MAX_MS = 10_000;
 
 /** What channels to peers are made with. */
 export interface PeerChannelComponents {
-  readonly network: Pick<Network, 'open'>;
+  readonly network: Pick<Network, 'open' | 'report'>;
+  readonly allowances: PeerAllowances;
   readonly membership: Pick<Membership, 'inStep'>;
   readonly grants: GrantBook;
   /** Called when grants that we received have changed: open sessions present the new ones. */
@@ -160,7 +164,7 @@ class PeerChannel implements ServerChannel {
         ...(certificate === undefined ? {} : { [ON_BEHALF_OF_META]: certificate }),
       },
     });
-    takeGrants(this.#components, handshake.meta[GRANTS_META], undefined);
+    takeGrants(this.#components, this.#peer.peerId, handshake.meta[GRANTS_META], undefined);
   }
 
   relay(call: RelayedCall): ChannelCall {
@@ -183,7 +187,8 @@ class PeerChannel implements ServerChannel {
 
   #notified(...[frame, related]: Parameters<ChannelListener['notification']>): void {
     if (frame.method === GRANTS_NOTIFICATION) {
-      takeGrants(this.#components, frame.params['grants'], frame.params['revocations']);
+      const { grants, revocations } = frame.params;
+      takeGrants(this.#components, this.#peer.peerId, grants, revocations);
     } else this.#needs.notification(frame, related);
   }
 
@@ -231,14 +236,22 @@ function channelOver(
         );
       },
       listener,
-      invalid: (_, error) => stream.abort(error),
+      invalid(_, error) {
+        components.network.report(peer.peerId, 'malformed');
+        stream.abort(error);
+      },
       clock: components.clock,
       logger: components.logger,
     },
     { ...init, title: `peer ${peer.alias}` },
   );
+  let unasked = 0;
   const decoder = createLineDecoder(init.messageBytes, {
-    line: (bytes) => channel.receive(bytes),
+    line(bytes) {
+      const waiting = channel.inFlight;
+      channel.receive(bytes);
+      if (channel.inFlight >= waiting) unasked += 1;
+    },
     oversize(sizeBytes, head, tail) {
       const error = new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
@@ -250,19 +263,50 @@ function channelOver(
       else channel.fail(id, error);
     },
   });
-  stream.onData((chunk) => decoder.push(chunk));
+  const hold = createHold(stream, components.clock);
+  stream.onData((chunk) => {
+    unasked = 0;
+    decoder.push(chunk);
+    stream.holds(decoder.heldBytes);
+    hold(components.allowances.unasked(peer.peerId, unasked));
+  });
   return channel;
+}
+
+/** Reads nothing of a stream for so many milliseconds; while it is held, more of that changes nothing. */
+function createHold(stream: PeerStream, clock: Clock): (forMs: number) => void {
+  let cancel: (() => void) | undefined;
+  stream.onEnd(() => cancel?.());
+  return (forMs) => {
+    if (forMs === 0 || cancel !== undefined) return;
+    stream.pause();
+    cancel = clock.schedule(Math.min(HOLD_MAX_MS, forMs), () => {
+      cancel = undefined;
+      stream.resume();
+    });
+  };
 }
 
 function takeGrants(
   components: PeerChannelComponents,
+  peer: PeerId,
   grants: Json | undefined,
   revocations: Json | undefined,
 ): void {
+  const { allowances, grants: book } = components;
+  const [given, revoked] = [stringsOf(grants), stringsOf(revocations)];
+  const count = given.length + revoked.length;
+  if (count === 0 || !allowances.mayShow(peer, count)) return;
   const take = async (): Promise<void> => {
-    const refusals = await components.grants.receive(stringsOf(grants));
-    for (const refusal of refusals) {
-      components.logger.info({ rule: refusal.rule }, 'received grant refused');
+    const before = book.verified;
+    const receiving = book.receive(given);
+    // Of a revocation nobody knows before whether its signature is looked at.
+    const verified = book.verified - before + revoked.length;
+    allowances.shown(peer, { verified, refused: 0 });
+    const refusals = await receiving;
+    allowances.shown(peer, { verified: 0, refused: refusals.length });
+    for (const { rule } of refusals.slice(0, 1)) {
+      components.logger.debug({ peer, rule, count: refusals.length }, 'received grants refused');
     }
     // Of others' the mesh's records tell us, which take them from members only.
     const ids = new Set(
@@ -271,7 +315,7 @@ function takeGrants(
         .flatMap((grant) => components.grants.chainOf(grant))
         .map(({ claims }) => claims.jti),
     );
-    for (const jws of stringsOf(revocations)) {
+    for (const jws of revoked) {
       if (ids.has(idIn(jws))) await components.grants.addRevocation(jws);
     }
   };

@@ -91,7 +91,7 @@ class Book implements GrantBook {
   readonly successions: SuccessionView;
   readonly #self: Did;
   readonly #components: GrantBookComponents;
-  readonly #readBatch = createBatchReader();
+  readonly #reader = createBatchReader();
   readonly #holders = createHolderIndex();
   readonly #revoked: RevocationSet;
   readonly #checks: ChainChecks;
@@ -144,7 +144,7 @@ class Book implements GrantBook {
     this.#issued = createIssued({ self, table: grants, logger, checks, holders, received });
     const issued = this.#issued;
     this.#presented = createPresented(
-      { self, clock, successions, checks, holders, issued, readBatch: this.#readBatch },
+      { self, clock, successions, checks, holders, issued, reader: this.#reader },
       { perHolderMax: init.presentedMax ?? 256, holdersMax: init.presentersMax ?? 1024 },
     );
     const signing = createSigning({ identity, clock }, init.randomBytes);
@@ -294,12 +294,16 @@ class Book implements GrantBook {
     return refusals;
   }
 
+  get verified(): number {
+    return this.#reader.verified;
+  }
+
   forget(holder: Did): void {
     this.#presented.forget(holder);
   }
 
   async receive(jws: readonly string[]): Promise<readonly Refusal[]> {
-    const batch = this.#readBatch(jws, this.successions.lineage(this.#self));
+    const batch = this.#reader.read(jws, this.successions.lineage(this.#self));
     const { added, refusals } = await this.#received.add(batch.leaves, batch.byHash);
     for (const grant of added) this.events.emit('kept', grant, 'received');
     if (added.length > 0) this.events.emit('change', this.#self);

@@ -7,7 +7,7 @@ import type { Grant, Refusal, SuccessionView } from '../types.ts';
 import type { ChainChecks } from './chain-checks.ts';
 import type { HolderIndex } from './holders.ts';
 import type { Issued } from './issued.ts';
-import type { createBatchReader } from './read-grants.ts';
+import type { BatchReader } from './read-grants.ts';
 import { forgedIn, retiredBy } from './reissue.ts';
 
 /** What presented chains are checked by and kept in. */
@@ -18,7 +18,7 @@ export interface PresentedComponents {
   readonly checks: ChainChecks;
   readonly holders: HolderIndex;
   readonly issued: Pick<Issued, 'all' | 'get'>;
-  readonly readBatch: ReturnType<typeof createBatchReader>;
+  readonly reader: Pick<BatchReader, 'read'>;
 }
 
 /** Bounds of what is presented. */
@@ -47,13 +47,13 @@ export interface Presented {
 
 /** Makes the set; nothing is presented yet. */
 export function createPresented(components: PresentedComponents, init: PresentedInit): Presented {
-  const { clock, successions, holders, readBatch } = components;
+  const { clock, successions, holders, reader } = components;
   return {
     present(holder, jws) {
       holders.dropEnded(clock.now());
       const retired = retiredBy(holder, successions);
       if (retired !== undefined) return { added: false, refusals: [retired] };
-      const batch = readBatch(jws, successions.lineage(holder));
+      const batch = reader.read(jws, successions.lineage(holder));
       const refusals = [...batch.refusals];
       let added = false;
       for (const leaf of batch.leaves) {

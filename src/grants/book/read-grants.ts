@@ -17,16 +17,23 @@ export interface Batch {
   readonly leaves: readonly Grant[];
 }
 
-/**
- * Makes a reader that remembers which texts it has verified, the last 1024 of them. `holders` is the key
- * of whom they are for, and those before it.
- */
-export function createBatchReader(): (texts: readonly string[], holders: readonly Did[]) => Batch {
+/** Reads grants that came together. */
+export interface BatchReader {
+  /** How many texts were verified so far, found good or not; those that it remembers are not verified again. */
+  readonly verified: number;
+  /** `holders` is the key of whom they are for, and those before it. */
+  read(texts: readonly string[], holders: readonly Did[]): Batch;
+}
+
+/** Makes a reader that remembers which texts it has verified, the last 1024 of them. */
+export function createBatchReader(): BatchReader {
   const parsed = new Map<string, Grant>();
+  let verified = 0;
 
   const parse = (jws: string): Grant => {
     const known = parsed.get(jws);
     if (known !== undefined) return known;
+    verified += 1;
     const grant = parseGrant(jws);
     const [oldest] = parsed.keys();
     if (parsed.size >= PARSED_MAX && oldest !== undefined) parsed.delete(oldest);
@@ -34,7 +41,7 @@ export function createBatchReader(): (texts: readonly string[], holders: readonl
     return grant;
   };
 
-  return (texts, holders) => {
+  const read: BatchReader['read'] = (texts, holders) => {
     const refusals: Refusal[] = [];
     const byHash = new Map<string, Grant>();
     if (texts.length > BATCH_MAX) {
@@ -59,5 +66,11 @@ export function createBatchReader(): (texts: readonly string[], holders: readonl
       byHash,
       leaves: grants.filter(({ claims }) => holders.includes(claims.aud)),
     };
+  };
+  return {
+    read,
+    get verified() {
+      return verified;
+    },
   };
 }

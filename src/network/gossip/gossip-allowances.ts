@@ -2,7 +2,8 @@
  * How much gossip may come, decided before anything costly is done with it. Two things are limited:
  *
  * - What a neighbour sends, whoever wrote it. Over that its stream is not read for a while, which costs
- *   nobody else anything. Nothing is dropped, and nothing is held against it: it may be forwarding.
+ *   nobody else anything. Nothing is dropped, and nothing is held against it: it may be forwarding. What it
+ *   asks and offers besides messages is its own doing, and is held against it.
  * - What an author writes, on each topic. Before the signature is verified only what is left is looked at,
  *   and only a verified message takes from it, so that whoever forges a name uses up nothing of its
  *   owner's. The allowance counts apart for each neighbour through which the author is heard, and for all
@@ -21,6 +22,8 @@ export interface GossipAllowancesInit {
   /** What a neighbour may send: messages, control included, and bytes. */
   readonly neighbourMessages: BucketSize;
   readonly neighbourBytes: BucketSize;
+  /** Subscriptions and control of a neighbour, so that sixteen ids count as one. */
+  readonly neighbourControl: BucketSize;
   /** Bytes that an author may send through one neighbour, on all topics. */
   readonly authorBytes: BucketSize;
   /** Authors, each with each neighbour and topic, that are remembered. */
@@ -43,6 +46,8 @@ export interface GossipAllowances {
   read(neighbour: PeerId, sizeBytes: number): number;
   /** Messages and control of a neighbour came; gives the same. */
   handle(neighbour: PeerId, count: number): number;
+  /** Subscriptions and control of a neighbour came; gives the same. What is over is reported. */
+  control(neighbour: PeerId, count: number): number;
   /** Whether the author has something left. Takes nothing. What is over is reported. */
   hasRoomFor(message: HeardMessage): boolean;
   /** Takes a verified message from the author's allowance; false when nothing was left. */
@@ -67,6 +72,7 @@ class Allowances implements GossipAllowances {
   readonly #atOnce: number;
   readonly #neighbourMessages: Buckets;
   readonly #neighbourBytes: Buckets;
+  readonly #neighbourControl: Buckets;
   /** By author, topic and neighbour; by author and topic with the neighbour left out. */
   readonly #messages: Buckets;
   readonly #bytes: Buckets;
@@ -81,6 +87,7 @@ class Allowances implements GossipAllowances {
     this.#atOnce = init.neighboursAtOnce;
     this.#neighbourMessages = createBuckets(clock, init.neighbourMessages);
     this.#neighbourBytes = createBuckets(clock, init.neighbourBytes);
+    this.#neighbourControl = createBuckets(clock, init.neighbourControl);
     this.#messages = createBuckets(clock, init.authorBytes, init.authorsMax);
     this.#bytes = createBuckets(clock, init.authorBytes, init.authorsMax);
   }
@@ -91,6 +98,13 @@ class Allowances implements GossipAllowances {
 
   handle(neighbour: PeerId, count: number): number {
     return this.#neighbourMessages.charge(neighbour, count);
+  }
+
+  control(neighbour: PeerId, count: number): number {
+    const waitMs = this.#neighbourControl.charge(neighbour, count);
+    // Each weighs a message that is over its author's allowance; a neighbour that forwards much may ask much, too.
+    if (waitMs > 0) this.#conduct.report(neighbour, 'gossip', Math.ceil(count / 4));
+    return waitMs;
   }
 
   hasRoomFor(message: HeardMessage): boolean {

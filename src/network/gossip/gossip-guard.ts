@@ -105,8 +105,10 @@ class Guard {
     for (const parts of Object.values(control)) {
       for (const { messageIDs = [] } of parts ?? []) ids += 1 + messageIDs.length;
     }
-    const count = 1 + messages.length + subscriptions.length + ids / IDS_PER_MESSAGE;
-    this.#hold(neighbour, this.#components.allowances.handle(neighbour, count));
+    const { allowances } = this.#components;
+    const asked = subscriptions.length + ids / IDS_PER_MESSAGE;
+    this.#hold(neighbour, allowances.handle(neighbour, 1 + messages.length + asked));
+    if (asked > 0) this.#hold(neighbour, allowances.control(neighbour, asked));
   }
 
   /** Whether a message is worth its signature. */

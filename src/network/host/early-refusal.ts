@@ -9,25 +9,39 @@
  */
 import type { Listener, Transport } from '@libp2p/interface';
 import { Server } from 'node:net';
+import type { AcceptBrake } from '../limits/accept-brake.ts';
 
-/** The transport that `factory` makes; `refuses` is asked of the IP address of each new socket. */
+/** Who says which sockets are dropped. */
+export interface EarlyRefusal {
+  /** Whether a new socket of this IP address is dropped. */
+  refuses(ip: string): boolean;
+  /** Makes the brake of one listener; `apply` hears whether its queue is to be short. */
+  brake(apply: (isShort: boolean) => void): AcceptBrake;
+}
+
+/** Connections that the system keeps for a listener until they are accepted: what Node has by itself. */
+const BACKLOG = 511;
+/** The same under the brake: as good as none, so that a flood waits in its own system. */
+const BACKLOG_SHORT = 1;
+
+/** The transport that `factory` makes; its listeners ask `refusal`. */
 export function refusingEarly<Components>(
   factory: (components: Components) => Transport,
-  refuses: (ip: string) => boolean,
+  refusal: EarlyRefusal,
 ): (components: Components) => Transport {
   return (components) => {
     const transport = factory(components);
     const createListener = transport.createListener.bind(transport);
     transport.createListener = (options) => {
       const listener = createListener(options);
-      guard(listener, refuses);
+      guard(listener, refusal);
       return listener;
     };
     return transport;
   };
 }
 
-function guard(listener: Listener, refuses: (ip: string) => boolean): void {
+function guard(listener: Listener, refusal: EarlyRefusal): void {
   const server: unknown = Reflect.get(listener, 'server');
   if (!(server instanceof Server)) return;
   // A server that listens anew has a new handle.
@@ -36,12 +50,21 @@ function guard(listener: Listener, refuses: (ip: string) => boolean): void {
     if (!isObject(handle)) return;
     const accept: unknown = Reflect.get(handle, 'onconnection');
     if (typeof accept !== 'function') return;
+    const brake = refusal.brake((isShort) => {
+      // A handle that is closed would make itself a new socket.
+      if (Reflect.get(server, '_handle') !== handle) return;
+      // listen(2) on a socket that listens changes the length of its queue, and nothing else.
+      call(handle, 'listen', isShort ? BACKLOG_SHORT : BACKLOG);
+    });
+    server.once('close', () => brake.stop());
     Object.assign(handle, {
       onconnection(this: unknown, ...args: readonly unknown[]) {
         const client = args[1];
-        // A reset leaves nothing behind in the system either.
-        if (isObject(client) && refuses(addressOf(client))) call(client, 'reset', () => undefined);
-        else Reflect.apply(accept, this, args);
+        if (isObject(client) && refusal.refuses(addressOf(client))) {
+          // A reset leaves nothing behind in the system either.
+          call(client, 'reset', () => undefined);
+          brake.refused();
+        } else Reflect.apply(accept, this, args);
       },
     });
   });

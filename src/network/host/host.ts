@@ -17,6 +17,7 @@ import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
 import type { MeshId } from '../../core/index.ts';
 import type { Identity } from '../../identity/types.ts';
+import { createEmptyDatastore } from './dht-datastore.ts';
 import { createEncryption } from './encryption.ts';
 import type { Encryption } from './encryption.ts';
 import { meshOnLan, nodesOnLan } from './lan.ts';
@@ -41,8 +42,11 @@ import {
 } from '../admission/gated-services.ts';
 import { meshGossip } from '../gossip/gossip.ts';
 import { refusingEarly } from './early-refusal.ts';
+import type { EarlyRefusal } from './early-refusal.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
 import { adaptTransport } from './transport.ts';
+import { tallyHost } from './tally.ts';
+import type { NetworkTally } from './tally.ts';
 import type { StreamPace } from '../limits/service-pace.ts';
 import type { ConnectionMeters } from '../limits/connection-meter.ts';
 import type { Transport } from '../types.ts';
@@ -75,11 +79,13 @@ export interface HostInit {
   readonly transports?: readonly Transport[] | undefined;
   readonly gate: AdmissionStates;
   readonly meters: ConnectionMeters;
+  /** Hears what the host does, for a benchmark. */
+  readonly tally?: NetworkTally | undefined;
   /** Of the streams of libp2p's own services. */
   readonly pace: StreamPace;
   readonly gater: ConnectionGater;
-  /** Whether a new socket of this IP address is dropped before anything is made of it. */
-  readonly refuses: (ip: string) => boolean;
+  /** Which new sockets are dropped before anything is made of them. */
+  readonly refusal: EarlyRefusal;
   readonly announceFilter: (addresses: Multiaddr[]) => Multiaddr[];
   /** Hears of each peer of our mesh that multicast DNS finds, again and again. */
   readonly onLanPeer: (peer: PeerInfo) => void;
@@ -92,6 +98,7 @@ export function baseOptions(
   privateKey: PrivateKey,
   encryption: Encryption,
   meters?: ConnectionMeters,
+  tally?: NetworkTally,
 ): Required<
   Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>
 > {
@@ -99,7 +106,7 @@ export function baseOptions(
     privateKey,
     connectionEncrypters: encryption.encrypters,
     streamMuxers: [
-      steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } }, meters),
+      steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } }, meters, tally),
     ],
     nodeInfo: { name: 'starling', version: '1', userAgent: 'starling/1' },
   };
@@ -112,18 +119,15 @@ export function keyOf({ seed, publicKey }: Pick<Identity, 'seed' | 'publicKey'>)
 
 /**
  * The given transports as libp2p takes them; TCP and WebSocket when none are given. Those two drop sockets
- * of addresses that `refuses` names.
+ * that `refusal` refuses.
  */
 export function transportsOf(
   given?: readonly Transport[],
-  refuses: (ip: string) => boolean = () => false,
+  refusal?: EarlyRefusal,
 ): NonNullable<Libp2pOptions['transports']> {
-  return (
-    given?.map(adaptTransport) ?? [
-      refusingEarly(tcp(), refuses),
-      refusingEarly(webSockets(), refuses),
-    ]
-  );
+  if (given !== undefined) return given.map(adaptTransport);
+  if (refusal === undefined) return [tcp(), webSockets()];
+  return [refusingEarly(tcp(), refusal), refusingEarly(webSockets(), refusal)];
 }
 
 /** Makes the host of a node. It listens on nothing by itself. */
@@ -134,7 +138,7 @@ export async function createHost(init: HostInit): Promise<Host> {
   const paced = (registrar: Registrar): Registrar => paceRegistrar(registrar, init.pace);
 
   const node = await createLibp2p<HostServices>({
-    ...baseOptions(keyOf(init.identity), encryption, init.meters),
+    ...baseOptions(keyOf(init.identity), encryption, init.meters, init.tally),
     start: false,
     addresses: {
       listen: [],
@@ -142,7 +146,7 @@ export async function createHost(init: HostInit): Promise<Host> {
       announceFilter: init.announceFilter,
     },
     transports: [
-      ...transportsOf(init.transports, init.refuses),
+      ...transportsOf(init.transports, init.refusal),
       ...(init.relay ? [memberRelayTransport(gate)] : []),
     ],
     peerDiscovery: [
@@ -181,7 +185,7 @@ export async function createHost(init: HostInit): Promise<Host> {
           connectionManager: gateConnectionManager(components.connectionManager, gate),
           addressManager: components.addressManager,
           peerStore: components.peerStore,
-          datastore: components.datastore,
+          datastore: createEmptyDatastore(),
           events: components.events,
           logger: components.logger,
           ping: components.ping,
@@ -194,6 +198,7 @@ export async function createHost(init: HostInit): Promise<Host> {
     },
   });
   if (transports === undefined) throw new Error('libp2p did not build its services');
+  tallyHost(node, init.tally);
   return { node, transports, encryption };
 }
 

@@ -2,11 +2,12 @@
  * When a new connection may come in, by the address that it comes from: a few at once as long as each
  * was admitted, so that a room full of machines behind one router can start together. Once a connection
  * has ended without that, one at a time, and each that does so makes the next wait longer. Who comes too soon waits
- * unread; when too many wait, who comes is turned away. An address from which an admitted member is
+ * unread; when too many wait, or come one after the other, who comes is turned away. An address from which an admitted member is
  * connected, and a relay, never waits longer than a second for its next turn, so that who knocks behind
  * the same address can't keep members out.
  */
-import type { Clock } from '../../core/index.ts';
+import { createBuckets } from '../../core/index.ts';
+import type { BucketSize, Buckets, Clock } from '../../core/index.ts';
 import type { KnockingAddress } from '../types.ts';
 import { isRelayKey } from './address-key.ts';
 
@@ -22,6 +23,11 @@ export interface AddressTurnsInit {
   readonly trustedWaitMs: number;
   /** How long somebody may stand in the queue. */
   readonly patienceMs: number;
+  /**
+   * How often somebody may come from an address of which the last one came to nothing: to stand in the queue costs
+   * much more than to be turned away, also for who leaves it at once.
+   */
+  readonly arrivals: BucketSize;
   /** Who may stand in the queue of one address, and in all queues. */
   readonly queuePerAddress: number;
   readonly queueMax: number;
@@ -43,7 +49,7 @@ export interface Visit {
 export interface AddressTurns {
   /** Asks for a turn; `let` hears once whether the connection may go on. Its visit is known at once. */
   ask(address: string, decided: (mayCome: boolean) => void): Visit;
-  /** Whether the queue is full, so that asking would be in vain; counts that as somebody turned away. */
+  /** Whether the queue is full or somebody comes too soon; counts that as somebody turned away. */
   turnsAway(address: string): boolean;
   /** A member is connected from `address`, until the returned function is called. */
   trust(address: string): () => void;
@@ -82,11 +88,13 @@ class Turns implements AddressTurns {
   readonly #clock: Clock;
   readonly #init: AddressTurnsInit;
   readonly #entries = new Map<string, Entry>();
+  readonly #arrivals: Buckets;
   #waiting = 0;
 
   constructor(clock: Clock, init: AddressTurnsInit) {
     this.#clock = clock;
     this.#init = init;
+    this.#arrivals = createBuckets(clock, init.arrivals, init.addressesMax);
   }
 
   ask(address: string, decided: (mayCome: boolean) => void): Visit {
@@ -125,9 +133,11 @@ class Turns implements AddressTurns {
 
   turnsAway(address: string): boolean {
     const entry = this.#entries.get(address);
-    const isFull = (entry?.queue.size ?? 0) >= this.#init.queuePerAddress;
-    if (entry !== undefined && isFull) entry.turnedAway += 1;
-    return isFull;
+    if (entry === undefined) return false;
+    const isFull = entry.queue.size >= this.#init.queuePerAddress;
+    const isTurnedAway = isFull || (entry.failures > 0 && !this.#arrivals.take(address));
+    if (isTurnedAway) entry.turnedAway += 1;
+    return isTurnedAway;
   }
 
   trust(address: string): () => void {

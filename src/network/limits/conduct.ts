@@ -20,6 +20,8 @@ const WEIGHTS: Readonly<Record<Misconduct, number>> = {
   records: 0.5,
   catalogs: 2,
   boards: 1,
+  messages: 5,
+  services: 5,
 };
 
 /** Bounds of {@link createConduct}. */

@@ -18,22 +18,37 @@ const CHUNK_COST = 512;
 /** A stream is left unread for no longer than this at once. */
 const HOLD_MAX_MS = 10_000;
 
-/** Makes the pace; `bytes` is what a peer may send, each chunk counted as half a KiB more. */
-export function createStreamPace(clock: Clock, bytes: BucketSize): StreamPace {
+/**
+ * Makes the pace; `bytes` is what a peer may send, each chunk counted as half a KiB more. `over` hears each time
+ * that a stream of a peer is left unread.
+ */
+export function createStreamPace(
+  clock: Clock,
+  bytes: BucketSize,
+  over: (peer: string) => void = () => undefined,
+): StreamPace {
   const buckets = createBuckets(clock, bytes);
   return {
     paced: (handler) => (stream, connection) => {
-      pace(stream, connection.remotePeer.toString(), buckets, clock);
+      const peer = connection.remotePeer.toString();
+      pace(stream, peer, { buckets, clock, over: () => over(peer) });
       return handler(stream, connection);
     },
   };
 }
 
-function pace(stream: Stream, peer: string, buckets: Buckets, clock: Clock): void {
+interface Pacing {
+  readonly buckets: Buckets;
+  readonly clock: Clock;
+  readonly over: () => void;
+}
+
+function pace(stream: Stream, peer: string, { buckets, clock, over }: Pacing): void {
   let cancel: (() => void) | undefined;
   stream.addEventListener('message', ({ data }) => {
     const waitMs = buckets.charge(peer, data.byteLength + CHUNK_COST);
     if (waitMs === 0 || cancel !== undefined) return;
+    over();
     attempt(() => stream.pause());
     cancel = clock.schedule(Math.min(HOLD_MAX_MS, waitMs), () => {
       cancel = undefined;

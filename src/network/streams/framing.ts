@@ -26,6 +26,8 @@ export interface FrameDecoder {
    * @throws STARLING_PROTOCOL_VIOLATION, STARLING_LIMIT_EXCEEDED
    */
   push(chunk: Uint8Array): void;
+  /** Memory that is kept for a message which has begun, bytes. */
+  readonly heldBytes: number;
   /** Between messages, where the stream may end. */
   readonly atBoundary: boolean;
 }
@@ -49,6 +51,10 @@ class VarintDecoder implements FrameDecoder {
   constructor(maxBytes: number, sink: (message: Uint8Array) => void) {
     this.#maxBytes = maxBytes;
     this.#sink = sink;
+  }
+
+  get heldBytes(): number {
+    return this.#body?.length ?? 0;
   }
 
   get atBoundary(): boolean {

@@ -40,7 +40,10 @@ export function createMessageStream(
     drained: () => stream.drained(),
     onMessage(listener) {
       reader = listener;
-      stream.onData((chunk) => decoder.push(chunk));
+      stream.onData((chunk) => {
+        decoder.push(chunk);
+        stream.holds(decoder.heldBytes);
+      });
     },
     onEnd(listener) {
       stream.onEnd((error) => {

@@ -15,6 +15,7 @@ import {
   STREAM_LOW_WATER_BYTES,
 } from '../constants.ts';
 import type { PeerStream } from '../types.ts';
+import type { HeldBytes } from './held-bytes.ts';
 import { sendTurnsOf } from './send-turns.ts';
 import type { SendTurns, Sender } from './send-turns.ts';
 
@@ -24,6 +25,8 @@ export interface PeerStreamComponents {
   readonly logger: Logger;
   /** Hears that a peer has sent what its protocol forbids, by which its stream was aborted. */
   readonly violated?: (peer: PeerId) => void;
+  /** What is held of unfinished messages. */
+  readonly held?: HeldBytes;
 }
 
 /**
@@ -47,6 +50,8 @@ class LibP2PPeerStream implements PeerStream {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #violated: ((peer: PeerId) => void) | undefined;
+  readonly #held: HeldBytes | undefined;
+  #heldBytes = 0;
   readonly #stream: Stream;
 
   #outbox: Uint8Array[] = [];
@@ -77,6 +82,7 @@ class LibP2PPeerStream implements PeerStream {
     this.#clock = components.clock;
     this.#logger = components.logger;
     this.#violated = components.violated;
+    this.#held = components.held;
     this.#stream = stream;
     this.peer = peer;
     this.#turns = sendTurnsOf(connection);
@@ -142,6 +148,12 @@ class LibP2PPeerStream implements PeerStream {
     this.#deliver();
     if (!this.#paused) this.#guard(() => this.#stream.resume());
     this.#onReadableEnd();
+  }
+
+  holds(sizeBytes: number): void {
+    if (sizeBytes === this.#heldBytes || this.#ended) return;
+    this.#held?.change(this.peer, sizeBytes - this.#heldBytes);
+    this.#heldBytes = sizeBytes;
   }
 
   onEnd(listener: (error?: Error) => void): void {
@@ -283,6 +295,7 @@ class LibP2PPeerStream implements PeerStream {
 
   #end(error: Error | undefined): void {
     if (this.#ended) return;
+    this.holds(0);
     this.#ended = true;
     this.#endError = error;
     this.#cancelCloseTimer?.();

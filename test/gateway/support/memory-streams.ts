@@ -62,6 +62,10 @@ class PairedStream implements PeerStream {
     this.#deliver();
   }
 
+  holds(): void {
+    // Nobody counts here.
+  }
+
   onEnd(listener: Listener): void {
     if (this.#ended) queueMicrotask(() => listener());
     else this.#endListeners.push(listener);

@@ -197,4 +197,22 @@ describe('the list of a peer', () => {
     expect(peer.listed).toEqual(['git']);
     peer.catalogs.stop();
   });
+
+  it('that was too much is not read again in a new session before its time', async () => {
+    const peer = await followed();
+    peer.servers = Array.from({ length: 900 }, (_, at) => `server${at}-${'x'.repeat(20)}`);
+    for (let session = 0; session < 200; session += 1) {
+      peer.end();
+      await peer.clock.advance(300);
+      peer.beat(`${session}`);
+      await settle();
+      await settle();
+    }
+    expect(peer.opened).toBeGreaterThan(100);
+    expect(peer.asked).toBeLessThan(80);
+    expect(peer.complaints).toBeGreaterThan(50);
+    await peer.clock.advance(600_000);
+    expect(peer.listed).toHaveLength(900);
+    peer.catalogs.stop();
+  });
 });

@@ -5,6 +5,7 @@ import type { JsonObject, StarlingError } from '../../../src/core/index.ts';
 import { openPeerChannel } from '../../../src/gateway/upstreams/peer.ts';
 import type { RequestFrame, ServerChannel } from '../../../src/gateway/types.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
+import { createPeerAllowances } from '../../../src/gateway/wire/peer-allowances.ts';
 import type { GrantBook } from '../../../src/grants/index.ts';
 import type { PeerView } from '../../../src/membership/index.ts';
 import type { PeerStream } from '../../../src/network/index.ts';
@@ -60,6 +61,7 @@ async function openToSlowPeer(): Promise<{
       far.write(Buffer.from(`${JSON.stringify({ jsonrpc: '2.0', id: message.id, result })}\n`));
     }
   });
+  const clock = createTestClock();
   const grants = ['first'];
   const presenters = new Set<() => void>();
   const book = {
@@ -67,14 +69,16 @@ async function openToSlowPeer(): Promise<{
     received: () => [],
     chainOf: () => [],
     receive: async () => [],
+    verified: 0,
   } as unknown as GrantBook;
   const channel = await openPeerChannel(
     {
-      network: { open: async () => near },
+      network: { open: async () => near, report: () => undefined },
+      allowances: createPeerAllowances({ clock, network: { report: () => undefined } }),
       membership: { inStep: async () => undefined },
       grants: book,
       presenters,
-      clock: createTestClock(),
+      clock,
       logger: silentLogger,
     },
     { messageBytes: MESSAGE_BYTES, callTimeoutMs: 1e6, callTotalMs: 1e6, callsMax: 1000 },

@@ -54,6 +54,24 @@ beforeEach(() => {
 });
 
 describe('an address that nobody is known from', () => {
+  it('is turned away before it stands in the queue when it comes too often, in vain', () => {
+    const comes = (times: number): number =>
+      Array.from({ length: times }, () => turns.turnsAway(HOME)).filter((isAway) => !isAway).length;
+    // Nobody knows the address, or anything against it.
+    expect(comes(1000)).toBe(1000);
+    waitOf(HOME);
+    const { burst, everyMs } = ADDRESS_TURNS.arrivals;
+    expect(comes(1000)).toBe(burst);
+    clock.advance(10 * everyMs);
+    expect(comes(1000)).toBe(10);
+    expect(turns.turnsAway(ELSEWHERE)).toBe(false);
+    expect(turns.knocking()[0]?.turnedAway).toBe(2000 - burst - 10);
+    const guest = knock(HOME);
+    while (guest.answer === 'waits') clock.advance(10);
+    guest.visit.admitted();
+    expect(comes(1000)).toBe(1000);
+  });
+
   it('has a few new connections at once, and the next when one of them is admitted', () => {
     const first = crowd(HOME);
     const next = knock(HOME);

@@ -23,7 +23,8 @@ class FakeStream extends EventTarget {
 
 it('leaves a stream unread while its peer is over its allowance, on whatever stream', () => {
   const clock = createTestClock();
-  const pace = createStreamPace(clock, { burst: 10_000, everyMs: 1 });
+  const over: string[] = [];
+  const pace = createStreamPace(clock, { burst: 10_000, everyMs: 1 }, (peer) => over.push(peer));
   const served: unknown[] = [];
   const open = (peer: string): FakeStream => {
     const stream = new FakeStream();
@@ -40,6 +41,7 @@ it('leaves a stream unread while its peer is over its allowance, on whatever str
   other.receive(100);
   bystander.receive(100);
   expect([other.isRead, bystander.isRead]).toEqual([false, true]);
+  expect(over).toEqual(['mallory', 'mallory']);
   clock.advance(5000);
   expect([one.isRead, other.isRead]).toEqual([true, true]);
   one.receive(1_000_000);

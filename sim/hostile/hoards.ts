@@ -1,0 +1,111 @@
+/** What members have a node keep in memory: answers that are never read, and entries of its DHT. */
+import { createHash, randomBytes } from 'node:crypto';
+import type { PeerStream } from '../../src/testing.ts';
+import type { Attack } from './attack.ts';
+import { openTo, pour } from './floods.ts';
+import { dhtMessage } from './pubsub.ts';
+import { MCP, initialize, line, serveRecords } from './sessions.ts';
+import { attack } from './streams.ts';
+
+const AT_ONCE = 16;
+const QUESTIONS = 500;
+const SESSIONS = 500;
+
+const unread = attack(
+  'unread-answers',
+  `${SESSIONS} sessions that ask and never read the answers`,
+  'opens streams without end|reads nothing',
+  async (tools, member) => {
+    const { target, signal, act } = tools;
+    serveRecords(member);
+    const questions = Buffer.concat(
+      Array.from({ length: QUESTIONS }, (_, at) =>
+        line({ id: at + 2, method: 'starling/catalog' }),
+      ),
+    );
+    const one = async (): Promise<void> => {
+      const open: PeerStream[] = [];
+      while (!signal.aborted) {
+        const stream = await openTo(member, target, MCP, signal);
+        if (stream === undefined) continue;
+        stream.onEnd(() => undefined);
+        stream.pause();
+        stream.write(line({ id: 1, method: 'initialize', params: initialize() }));
+        stream.write(line({ method: 'notifications/initialized' }));
+        stream.write(questions);
+        act();
+        open.push(stream);
+        if (open.length > SESSIONS / AT_ONCE) open.shift()?.abort(new Error('enough'));
+      }
+      for (const stream of open) stream.abort(new Error('enough'));
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, one));
+  },
+);
+
+/** Of the ten that a message may have by default. */
+const HALF_BYTES = 9 * 1024 * 1024;
+const HALVES = 450;
+
+const halves = attack(
+  'half-messages',
+  `${HALVES} sessions with half a message of 10 MiB in each`,
+  'breaks the protocols',
+  async (tools, member) => {
+    const { target, signal, act } = tools;
+    serveRecords(member);
+    const chunk = Buffer.alloc(64 * 1024, 'x');
+    const one = async (): Promise<void> => {
+      const open: PeerStream[] = [];
+      while (!signal.aborted) {
+        const stream = await openTo(member, target, MCP, signal);
+        if (stream === undefined) continue;
+        stream.onEnd(() => undefined);
+        for (let sent = 0; sent < HALF_BYTES && !signal.aborted; sent += chunk.length) {
+          act();
+          const isOver = await drainedAfter(stream, chunk);
+          if (isOver) break;
+        }
+        open.push(stream);
+        if (open.length > HALVES / AT_ONCE) open.shift()?.abort(new Error('enough'));
+      }
+      for (const stream of open) stream.abort(new Error('enough'));
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, one));
+  },
+);
+
+/** Writes, and waits until there is room for more; gives whether the stream has ended. */
+async function drainedAfter(stream: PeerStream, chunk: Uint8Array): Promise<boolean> {
+  if (stream.write(chunk)) return false;
+  return stream.drained().then(
+    () => false,
+    () => true,
+  );
+}
+
+const puts = attack(
+  'dht-puts',
+  'keys and providers for the DHT, made up without end',
+  'floods ping, identify or the DHT',
+  async (tools, member) => {
+    const { target, signal, act } = tools;
+    const protocol = `/starling/${member.meshId}/kad/1.0.0`;
+    while (!signal.aborted) {
+      const stream = await openTo(member, target, protocol, signal);
+      if (stream === undefined) continue;
+      stream.onData(() => undefined);
+      const next = (): Uint8Array => {
+        act();
+        const hash = createHash('sha256').update(randomBytes(16)).digest();
+        return Math.random() < 0.5
+          ? dhtMessage({ put: randomBytes(32) })
+          : dhtMessage({ provide: hash, provider: member.publicKey });
+      };
+      await pour(stream, next, signal);
+    }
+  },
+);
+
+/** What members have a node keep. */
+export const hoards: readonly Attack[] = [unread, halves, puts];

@@ -1,0 +1,64 @@
+/**
+ * What a peer may have this node do over sessions, whichever end has opened them: look at grants and
+ * revocations, of which each new one costs a signature, and take messages that nobody has asked for. What is
+ * over is not looked at, or not read for a while, and is counted against the peer.
+ */
+import { createBuckets } from '../../core/index.ts';
+import type { Clock, PeerId } from '../../core/index.ts';
+import type { Network } from '../../network/index.ts';
+
+/**
+ * Signatures of one peer's grants that are verified: a peer that comes with all that it may hold does not
+ * notice, and in the long run they are half a hundredth of a core.
+ */
+const SIGNATURES = { burst: 5120, everyMs: 20 } as const;
+/** What a text that is refused costs besides: at the same rate a peer has a thousand of these at once, and ten a second. */
+const REFUSED_COST = 5;
+/** News, questions and answers to nothing that one peer may send in sessions that this node has opened at it. */
+const UNASKED = { burst: 5000, everyMs: 0.5 } as const;
+
+/** What looking at some texts has cost. */
+export interface ShownCost {
+  /** Signatures that were verified for it. */
+  readonly verified: number;
+  /** Texts that were refused or of no use. */
+  readonly refused: number;
+}
+
+/** The allowances of all peers. */
+export interface PeerAllowances {
+  /** Whether the grants and revocations that `peer` shows are looked at; `count` is how many. */
+  mayShow(peer: PeerId, count: number): boolean;
+  /** They were looked at. */
+  shown(peer: PeerId, cost: ShownCost): void;
+  /** Messages came that nobody has asked for; gives for how many milliseconds nothing more is to be read. */
+  unasked(peer: PeerId, count: number): number;
+}
+
+/** Makes the allowances, all full. */
+export function createPeerAllowances({
+  clock,
+  network,
+}: {
+  readonly clock: Clock;
+  readonly network: Pick<Network, 'report'>;
+}): PeerAllowances {
+  const signatures = createBuckets(clock, SIGNATURES);
+  const messages = createBuckets(clock, UNASKED);
+  return {
+    mayShow(peer, count) {
+      if (signatures.waitMs(peer) === 0) return true;
+      network.report(peer, 'records', count);
+      return false;
+    },
+    shown(peer, { verified, refused }) {
+      signatures.charge(peer, verified + refused * REFUSED_COST);
+    },
+    unasked(peer, count) {
+      if (count === 0) return 0;
+      const waitMs = messages.charge(peer, count);
+      if (waitMs > 0) network.report(peer, 'messages');
+      return waitMs;
+    },
+  };
+}

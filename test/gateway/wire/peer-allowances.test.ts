@@ -1,0 +1,59 @@
+/** What a peer may have a node do over sessions, whichever end has opened them. */
+import { beforeEach, expect, it } from 'vitest';
+import type { PeerId } from '../../../src/core/index.ts';
+import { createPeerAllowances } from '../../../src/gateway/wire/peer-allowances.ts';
+import type { PeerAllowances } from '../../../src/gateway/wire/peer-allowances.ts';
+import { createTestClock } from '../../core/test-clock.ts';
+import type { TestClock } from '../../core/test-clock.ts';
+
+const [MALLORY, BOB] = ['mallory', 'bob'] as unknown as [PeerId, PeerId];
+const MINUTE = 60_000;
+
+let clock: TestClock;
+let reported: (readonly [PeerId, string, number?])[];
+let allowances: PeerAllowances;
+
+beforeEach(() => {
+  clock = createTestClock();
+  reported = [];
+  const network = {
+    report: (...report: (typeof reported)[number]) => void reported.push(report),
+  };
+  allowances = createPeerAllowances({ clock, network });
+});
+
+/** How many of the texts that mallory shows, fifty at a time, are looked at in `forMs`. */
+function lookedAt(forMs: number, cost: { verified: number; refused: number }): number {
+  let count = 0;
+  for (let ms = 0; ms < forMs; ms += 10) {
+    clock.advance(10);
+    if (!allowances.mayShow(MALLORY, 50)) continue;
+    allowances.shown(MALLORY, cost);
+    count += 50;
+  }
+  return count;
+}
+
+it('verifies a peer all that it may hold at once, and then only so much, however sound it is', () => {
+  expect(lookedAt(MINUTE, { verified: 50, refused: 0 })).toBeLessThan(9000);
+  expect(reported[0]).toEqual([MALLORY, 'records', 50]);
+  expect(allowances.mayShow(BOB, 50)).toBe(true);
+});
+
+it('looks at fewer that it has to refuse', () => {
+  expect(lookedAt(MINUTE, { verified: 0, refused: 50 })).toBeLessThan(1800);
+});
+
+it('looks at what it knows already as often as it is shown', () => {
+  expect(lookedAt(MINUTE, { verified: 0, refused: 0 })).toBe((MINUTE / 10) * 50);
+  expect(reported).toEqual([]);
+});
+
+it('lets who says what nobody has asked for wait, and tells of it', () => {
+  expect(allowances.unasked(MALLORY, 4000)).toBe(0);
+  expect(allowances.unasked(MALLORY, 3000)).toBeGreaterThan(500);
+  expect(reported).toEqual([[MALLORY, 'messages']]);
+  expect([allowances.unasked(MALLORY, 0), allowances.unasked(BOB, 100)]).toEqual([0, 0]);
+  clock.advance(MINUTE);
+  expect(allowances.unasked(MALLORY, 100)).toBe(0);
+});
