@@ -11,8 +11,8 @@ import { encodeTicket } from '../../src/mesh/ticket-short.ts';
 import { fingerprintOf } from '../../src/mesh/fingerprint.ts';
 import { createBareHost } from '../../src/network/index.ts';
 import type { Network } from '../../src/network/index.ts';
-import { MemoryNetwork } from '../network/memory-transport.ts';
-import { makeMember, stopAll } from '../network/support.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { makeMember, stopAll, until } from '../network/support.ts';
 
 const LAB = createIdentity(new Uint8Array(32).fill(41)).did;
 const OTHER = createIdentity(new Uint8Array(32).fill(42)).did;
@@ -99,8 +99,7 @@ describe('a node that knocks', () => {
     });
     const { result, told } = laptopAt(one);
     // It asks again and again, which is not held against its address.
-    const asked = (): number => one.memory.dialled.length;
-    while (asked() < 9) await new Promise((resolve) => setTimeout(resolve, 10));
+    await until(() => one.memory.dialled.length > 8, 'it asks eight times');
     expect(one.network.strangers()).toEqual([]);
     await knocks.answer('laptop', async () => ticketFor(LAB, member));
     expect(await result).toBe(ticketFor(LAB, member));
