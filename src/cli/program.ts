@@ -14,7 +14,7 @@ import { addIdentity } from './groups/identity.ts';
 import { addKey } from './groups/key.ts';
 import { addMcp } from './groups/mcp.ts';
 import { addMembers } from './groups/members.ts';
-import { addInvite, addPeers } from './groups/mesh.ts';
+import { addInvite, addLeave, addPeers } from './groups/mesh.ts';
 import { addDoctor, addNodes, addStatus, addUp } from './groups/node.ts';
 import { addPin } from './groups/pin.ts';
 import { addPolicy } from './groups/policy.ts';
@@ -47,6 +47,7 @@ const IN_ORDER = [
   addAudit,
   addBoard,
   addInvite,
+  addLeave,
   addSim,
   addService,
   addDoctor,

@@ -120,8 +120,8 @@ describe('a word of other programs', () => {
     ['join starling1abc', /starling up --join <ticket>/],
     ['up starling1abc', /starling up --join <ticket>/],
     ['revoke 3f9c', /starling grant revoke <id>/],
-    ['peers rm bob', /starling grant revoke <id>/],
-    ['peers remove bob', /starling grant revoke <id>/],
+    ['kick bob', /starling peers remove <peer>/],
+    ['quit', /starling leave/],
   ])('starling %s is told which command does that', async (words, says) => {
     const ran = await run(...words.split(' '));
     expect(ran).toMatchObject({ code: 2, stdout: '' });
@@ -167,6 +167,8 @@ describe('a word of other programs', () => {
     ['grant rm --help', /Usage: starling grant revoke/],
     ['grant delete --help', /Usage: starling grant revoke/],
     ['grant ls --help', /Usage: starling grant list/],
+    ['peers rm --help', /Usage: starling peers remove/],
+    ['peers delete --help', /Usage: starling peers remove/],
   ])('starling %s does what is meant', async (words, prints) => {
     const ran = await run(...words.split(' '));
     expect(ran).toMatchObject({ code: 0, stderr: '' });

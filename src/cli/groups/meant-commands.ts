@@ -5,8 +5,7 @@
 
 const STOP =
   'end the node with Ctrl-C where starling up runs, or by its process id, which starling nodes shows: kill <pid>';
-const PUT_OUT =
-  'put a member out by revoking its membership: starling grant list, then starling grant revoke <id>';
+const PUT_OUT = 'put a peer out of the mesh with: starling peers remove <peer>';
 const UNINSTALL =
   'take a server out with: starling mcp remove <name>; end the service with: starling service uninstall';
 
@@ -81,15 +80,14 @@ const MEANT: Readonly<Record<string, string>> = {
   'mcp status': "see this node's servers with: starling mcp list",
   'members add': 'let somebody in with: starling invite',
   'members invite': 'let somebody in with: starling invite',
+  'members remove': PUT_OUT,
+  'members rm': PUT_OUT,
   mesh: 'see the mesh with: starling peers, and its name and words with: starling status',
   new: 'start a node, which makes what it needs, with: starling up',
   'peers add': 'let somebody in with: starling invite',
   'peers block': PUT_OUT,
-  'peers delete': PUT_OUT,
   'peers invite': 'let somebody in with: starling invite',
   'peers ping': 'see how far away each peer is with: starling peers',
-  'peers remove': PUT_OUT,
-  'peers rm': PUT_OUT,
   permissions: 'see who may do what with: starling grant list',
   'pin reject':
     'what is quarantined stays so until you approve it; end the server with: starling mcp remove <name>',
@@ -97,7 +95,7 @@ const MEANT: Readonly<Record<string, string>> = {
   'policy show':
     'see what somebody may do with: starling policy explain --as <who> --on <resource>',
   ps: 'see your nodes on this machine with: starling nodes',
-  quit: STOP,
+  quit: `leave the mesh with: starling leave; ${STOP}`,
   reload:
     'a running node takes up its config file by itself when that changes; see: starling mcp list',
   remove: 'take a server out with: starling mcp remove <name>',
@@ -125,7 +123,7 @@ const MEANT: Readonly<Record<string, string>> = {
   stop: STOP,
   test: 'find out what is wrong with: starling doctor',
   ticket: 'make a ticket with: starling invite',
-  tickets: 'see which tickets are open with: starling grant list',
+  tickets: 'see which tickets are open with: starling members',
   token: 'make a key for one client with: starling key create <name>',
   trust: 'let a peer call tools with: starling grant create <peer> --tool <server>/<tool>',
   uninstall: UNINSTALL,
