@@ -24,6 +24,8 @@ export interface ProcessInit {
   /** Put before the command, e.g. `ip netns exec ns1`. */
   readonly prefix?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Hears each line on standard output: the events of `up --json`. */
+  readonly onLine?: (line: string) => void;
   /** Hears each line on standard error. */
   readonly onLog?: (line: string) => void;
   readonly timeoutMs?: number;
@@ -196,6 +198,7 @@ function firstLine(
     child.once('error', reject);
     if (child.stdout === null) return;
     createInterface({ input: child.stdout }).on('line', (line) => {
+      init.onLine?.(line);
       printed.push(line);
       const event = parseEvent(line);
       if (event === undefined) return;

@@ -7,7 +7,7 @@ import type { Base, OpenState } from './open-state.ts';
 import { auditGovernance, auditGrants } from './guard/index.ts';
 import { namePeer } from './membership/index.ts';
 import type { Membership, PeerView } from './membership/index.ts';
-import type { Knock, NeighbourMesh } from './mesh/index.ts';
+import type { Knock, Mesh, NeighbourMesh } from './mesh/index.ts';
 import type { Parts } from './node-parts.ts';
 
 /** What a node tells. */
@@ -22,6 +22,8 @@ export interface NodeEvents {
   'dial:failed': [address: string, error: Error];
   /** This node's membership was revoked, or its key was replaced elsewhere. */
   evicted: [reason: string, hint: string];
+  /** This node has left its mesh, as its operator wanted: it has nothing more to do. */
+  left: [mesh: Mesh];
 }
 
 /** Joins the rooms; `events` are those of the node. For the life of the node: nothing is to be undone. */

@@ -9,22 +9,26 @@ import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.t
 import { noteNode, writeAbout } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import {
+  StarlingError,
   VERSION,
   createPartStack,
   keepDebuggerShut,
   messageOf,
   settledWithin,
   stopAll,
+  withDeadline,
 } from './core/index.ts';
 import type { JsonObject, PartStack, PeerId, Startable } from './core/index.ts';
 import { bindSecrets } from './gateway/index.ts';
-import { closeState, meshOf, openState } from './open-state.ts';
+import { closeState, forgetLeft, meshOf, openState } from './open-state.ts';
 import type { Base, OpenState, NodeComponents } from './open-state.ts';
 import { OPERATOR, createApprovalAccess } from './guard/index.ts';
 import type { ApprovalAccess } from './guard/index.ts';
 import type { PeerView } from './membership/index.ts';
-import { joinMesh } from './mesh/index.ts';
+import { endOr, hasMeshToForget, joinMesh } from './mesh/index.ts';
 import type { InvitationInit } from './mesh/index.ts';
+import { endGrants } from './leaving.ts';
+import { createLeaving } from './node-leaving.ts';
 import { createParts } from './node-parts.ts';
 import type { Parts } from './node-parts.ts';
 import { wireParts } from './node-wiring.ts';
@@ -33,6 +37,8 @@ import { previousKeyOf } from './rotation/index.ts';
 
 /** How long a start waits for the node's servers: as long as one of them may take, and its sandbox. */
 const SETTLE_TIMEOUT_MS = 35_000;
+/** How long a member looks at its bootstrap addresses before it starts without them. */
+const ELSEWHERE_MS = 2000;
 /** How long a ticket holds when the library is not told. */
 const TICKET_MS = 86_400_000;
 
@@ -53,6 +59,8 @@ export interface GrantInit {
 export interface StarlingNode extends Startable {
   readonly peerId: PeerId;
   readonly events: EventEmitter<NodeEvents>;
+  /** True when this start founded the mesh: nobody else can be in it yet. */
+  readonly hasFounded: boolean;
   /** What waits for a person, for a dashboard: whoever holds the node answers as its operator. */
   readonly approvals: ApprovalAccess;
   status(): StatusResult;
@@ -102,6 +110,7 @@ export async function createNode(
 class Node implements StarlingNode {
   readonly peerId: PeerId;
   readonly events = new EventEmitter<NodeEvents>();
+  readonly hasFounded: boolean;
   readonly approvals: ApprovalAccess;
   readonly #base: Base;
   readonly #state: OpenState;
@@ -115,6 +124,7 @@ class Node implements StarlingNode {
     this.#base = base;
     this.#state = state;
     this.peerId = state.identity.peerId;
+    this.hasFounded = state.ownMesh.hasFounded();
     this.#startedAt = base.clock.now();
     this.#servers = this.#bound(base.config);
     this.#running = createPartStack((error) => tellUnstopped(base, error));
@@ -122,6 +132,7 @@ class Node implements StarlingNode {
       servers: () => this.#servers,
       status: () => this.status(),
       createTicket: (ticket) => this.#createTicket(ticket),
+      leave: () => createLeaving(base, state, this.#parts.network).leave(this.events),
     });
     this.approvals = createApprovalAccess(this.#parts.governance.approvals);
     wireParts(base, state, this.#parts, this.events);
@@ -193,6 +204,8 @@ class Node implements StarlingNode {
     return keys.filter(
       (key) =>
         !RELOADED.includes(key) &&
+        (key !== 'name' || config.isNameGiven) &&
+        key !== 'isNameGiven' &&
         JSON.stringify(config[key]) !== JSON.stringify(this.#base.config[key]),
     );
   }
@@ -230,7 +243,8 @@ class Node implements StarlingNode {
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
     const { conductTeller, neighbours, pins, gateway, renewalTimer } = this.#parts;
     for (const part of [audit, governance, network]) await this.#running.start(part);
-    if (!ownMesh.isMember()) await joinMesh({ ...this.#base, network, ownMesh }, { dial });
+    const elsewhere = ownMesh.isMember() ? this.#lookElsewhere(dial) : undefined;
+    if (!ownMesh.isMember()) await this.#join();
     for (const part of [
       conductTeller,
       membership,
@@ -244,6 +258,43 @@ class Node implements StarlingNode {
     ]) {
       await this.#running.start(part);
     }
+    const error = await elsewhere;
+    if (error !== undefined) throw error;
+    // Last of all: a start that fails has founded nothing.
+    if (this.hasFounded) await ownMesh.keep();
+  }
+
+  async #join(): Promise<void> {
+    const { ownMesh, dial, grants, store } = this.#state;
+    const { network } = this.#parts;
+    try {
+      await joinMesh({ ...this.#base, network, ownMesh }, { dial });
+    } catch (error) {
+      throw endOr(error, this.#state);
+    }
+    if (!(await hasMeshToForget(store.table('mesh')))) return;
+    // It came over from a mesh of its own: nothing of that goes into this one.
+    await endGrants(grants);
+    await grants.forgetIssued(grants.issued());
+    await forgetLeft(store, new Set(ownMesh.records().all().keys()));
+  }
+
+  /** The error when all addresses that a member was told to dial are of another mesh; else undefined. */
+  async #lookElsewhere(dial: readonly string[]): Promise<Error | undefined> {
+    const { clock } = this.#base;
+    const refusals = dial.map((address) =>
+      withDeadline(clock, ELSEWHERE_MS, (signal) =>
+        this.#parts.network.dial(address, { signal }),
+      ).then(
+        () => undefined,
+        (error: unknown) =>
+          error instanceof StarlingError && error.code === 'STARLING_MESH_MISMATCH'
+            ? error
+            : undefined,
+      ),
+    );
+    const answers = await Promise.all(refusals);
+    return answers.every((one) => one !== undefined) ? answers[0] : undefined;
   }
 
   /** So that other nodes of this user hide the folder from their servers, and commands find it by its name. */

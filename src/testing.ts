@@ -10,7 +10,13 @@ export type { GuardWanted } from './guard/index.ts';
 // What somebody who means harm has: a key, a connection, and the signatures of a member.
 export { systemClock } from './core/index.ts';
 export { createBareHost, createNetwork } from './network/index.ts';
-export type { BareConnection, BareHost, Network, PeerStream } from './network/index.ts';
+export type {
+  BareConnection,
+  BareHost,
+  Network,
+  NetworkTally,
+  PeerStream,
+} from './network/index.ts';
 export { issueGrant, issueRevocation } from './grants/index.ts';
 export { didFromPeerId } from './identity/index.ts';
 export type { Signer as GrantSigner } from './identity/index.ts';

@@ -90,7 +90,8 @@ function atLeast(title: string, limit: number, measured: number): Bar {
   return { title, limit, kind: 'at least', measured, pass: measured >= limit };
 }
 
-function atMost(title: string, limit: number, measured: number): Bar {
+/** A bar from above. */
+export function atMost(title: string, limit: number, measured: number): Bar {
   return { title, limit, kind: 'at most', measured, pass: measured <= limit };
 }
 

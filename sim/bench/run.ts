@@ -1,8 +1,9 @@
 /**
- * `npm run bench [-- mesh|gateway|guard|hostile] [--quick] [--json] [--check] [--record]`: without a part, all of
+ * `npm run bench [-- mesh|gateway|guard|hostile|scale] [--quick] [--json] [--check] [--record]`: without a part, all of
  * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
  * cleared; `--record` writes the tables to `sim/RESULTS.md`, `hostile` to a section of its own; `--quick` runs
- * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone.
+ * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
+ * `--nodes N` has `scale` measure so many.
  */
 import { parseArgs } from 'node:util';
 import { recordResult } from '../results.ts';
@@ -10,9 +11,11 @@ import { benchGateway } from './gateway.ts';
 import { benchGuard } from './guard.ts';
 import { benchHostile } from './hostile.ts';
 import { benchMesh } from './mesh.ts';
+import { benchScale } from './scale.ts';
 import { FULL, QUICK } from './size.ts';
+import type { ScaleSize } from './size.ts';
 
-const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', 'hostile'];
+const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', 'hostile', 'scale'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -23,6 +26,8 @@ const { values, positionals } = parseArgs({
     record: { type: 'boolean', default: false },
     // Names of attacks, for `hostile`: the rest is left out.
     only: { type: 'string', multiple: true, default: [] },
+    // Numbers of nodes, for `scale`, in place of those it does.
+    nodes: { type: 'string', multiple: true, default: [] },
   },
 });
 const unknown = positionals.find((part) => !PARTS.includes(part));
@@ -57,8 +62,12 @@ async function run(parts: readonly string[]): Promise<void> {
   const hostile = parts.includes('hostile')
     ? await benchHostile(size.hostile, values.only, printTo('bench hostile'))
     : undefined;
-  if (values.json) process.stdout.write(`${JSON.stringify({ mesh, gateway, guard, hostile })}\n`);
-  const bars = [...(gateway?.bars ?? []), ...(guard?.bars ?? []), ...(hostile?.bars ?? [])];
+  const scale = parts.includes('scale')
+    ? await benchScale(withNodes(size.scale), print)
+    : undefined;
+  const figures = { mesh, gateway, guard, hostile, scale };
+  if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
+  const bars = [gateway, guard, hostile, scale].flatMap((part) => part?.bars ?? []);
   if (values.check && !values.quick && bars.some((bar) => !bar.pass)) process.exitCode = 1;
   if (!values.record) return;
   for (const [name, texts] of Object.entries(printed)) {
@@ -67,4 +76,15 @@ async function run(parts: readonly string[]): Promise<void> {
     const command = `npm run bench -- ${part}${values.check ? '--check ' : ''}--record`;
     recordResult({ name, command, text: texts.join('') });
   }
+}
+
+/** The numbers of nodes that were asked for, if any were; `--only processes` and `--only one-process` leave the rest out. */
+function withNodes(size: ScaleSize): ScaleSize {
+  const nodes = values.nodes.map(Number).filter((count) => Number.isInteger(count) && count > 1);
+  const asked = nodes.length === 0 ? size : { ...size, oneProcess: nodes, processes: nodes };
+  return {
+    ...asked,
+    ...(values.only.includes('processes') ? { oneProcess: [] } : {}),
+    ...(values.only.includes('one-process') ? { processes: [] } : {}),
+  };
 }

@@ -43,12 +43,26 @@ export interface HostileSize {
   readonly attacks: readonly string[];
 }
 
+/** Meshes of many nodes. */
+export interface ScaleSize {
+  /** Numbers of nodes in one process. */
+  readonly oneProcess: readonly number[];
+  /** Numbers of processes. */
+  readonly processes: readonly number[];
+  /** How long all may take to know all. */
+  readonly patienceMs: number;
+  readonly idleMs: number;
+  /** Whether Serf is measured beside ours. */
+  readonly rivals: boolean;
+}
+
 /** The whole benchmark. */
 export interface BenchSize {
   readonly mesh: MeshSize;
   readonly gateway: GatewaySize;
   readonly guard: GuardSize;
   readonly hostile: HostileSize;
+  readonly scale: ScaleSize;
 }
 
 /** What `npm run bench` does. */
@@ -66,6 +80,13 @@ export const FULL: BenchSize = {
   },
   guard: { rounds: 5, samples: 60 },
   hostile: { rounds: 3, roundMs: 1500, warmUpMs: 4000, attacks: [] },
+  scale: {
+    oneProcess: [3, 10, 25, 50],
+    processes: [3, 10, 25],
+    patienceMs: 180_000,
+    idleMs: 15_000,
+    rivals: true,
+  },
 };
 
 /** One short round of what is ours: shows that the benchmark works; its figures say nothing. */
@@ -82,5 +103,6 @@ export const QUICK: BenchSize = {
     rivals: false,
   },
   guard: { rounds: 1, samples: 3 },
-  hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams', 'heartbeats'] },
+  scale: { oneProcess: [3], processes: [], patienceMs: 60_000, idleMs: 100, rivals: false },
+  hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },
 };

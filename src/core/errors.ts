@@ -63,10 +63,14 @@ export const ERRORS = {
   STARLING_MESH_MISMATCH: row(-32602, 400, 1),
   /** A mesh refused to let a peer in. */
   STARLING_JOIN_REFUSED: row(-32003, 403, 1),
+  /** This node is no member of its mesh any more: somebody put it out. */
+  STARLING_MEMBERSHIP_ENDED: row(-32003, 403, 1),
   /** The peers refuse each other's protocol version. */
   STARLING_VERSION_UNSUPPORTED: row(-32003, 400, 1),
   /** No such peer is known. */
   STARLING_PEER_UNKNOWN: row(-32602, 404, 1),
+  /** More than one peer goes by that name. */
+  STARLING_PEER_AMBIGUOUS: row(-32602, 409, 1),
   /** A known peer can't be reached now, or went away during a call. */
   STARLING_PEER_UNREACHABLE: row(-32003, 503, 1, true),
   /** A stream or frame from a peer broke the protocol. */

@@ -4,7 +4,6 @@
  */
 import { EventEmitter } from 'node:events';
 import {
-  StarlingError,
   createScope,
   isClockApart,
   messageOf,
@@ -17,6 +16,7 @@ import type { OwnMesh, RecordSync } from '../mesh/index.ts';
 import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import type { Heartbeat } from './heartbeat-format.ts';
+import { ambiguous, unknownPeer } from './peer-names.ts';
 import { createHeartbeats } from './heartbeats.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import { offsetOf, watchClocks, withSample } from './clock-watch.ts';
@@ -39,8 +39,6 @@ const GOODBYE_MS = 250;
 /** Round trips are measured each 1.5 to 2.5 intervals, drawn once for each node, so that not all do at once. */
 const PING_INTERVALS = 1.5;
 const PING_TIMEOUT_MS = 5000;
-/** Longest part of a reference that a message repeats. */
-const REFERENCE_MAX = 128;
 
 /** What membership works with. */
 export interface MembershipComponents {
@@ -97,6 +95,7 @@ class LiveView implements Membership {
       {
         ...components,
         successions: ownMesh.successions,
+        self: () => presence().name,
         changed: (peer, before, what) => this.events.emit('change', peer, before, what),
       },
       init,
@@ -136,19 +135,26 @@ class LiveView implements Membership {
   }
 
   resolve(reference: string): PeerView {
-    const found = this.#peers.find(reference);
-    if (found !== undefined) return found;
-    const known = this.peers()
-      .map((view) => view.alias)
-      .join(', ');
-    throw new StarlingError(
-      'STARLING_PEER_UNKNOWN',
-      `no peer is called '${reference.slice(0, REFERENCE_MAX)}'`,
-      {
-        hint:
-          known === '' ? 'no other peer has been seen yet: starling status' : `known are ${known}`,
-      },
-    );
+    const [found, ...others] = this.#peers.claimants(reference);
+    if (found === undefined) {
+      throw unknownPeer(
+        reference,
+        this.peers().map((view) => view.alias),
+      );
+    }
+    if (others.length > 0) throw ambiguous(reference, [found, ...others]);
+    return found;
+  }
+
+  nameOf(peerId: PeerId): string | undefined {
+    return this.#peers.nameOf(peerId);
+  }
+
+  rename(peerId: PeerId, alias: string): PeerView {
+    const peer = this.#peers.get(peerId);
+    if (peer === undefined) throw unknownPeer(peerId, []);
+    this.#peers.rename(peer, alias);
+    return peer.view;
   }
 
   inStep(peerId: PeerId): Promise<void> | undefined {
@@ -232,15 +238,14 @@ class LiveView implements Membership {
   }
 
   #heard(heartbeat: Heartbeat, from: PeerId): void {
-    const { clock, logger, presence } = this.#components;
+    const { clock, logger } = this.#components;
     if (!this.#isMember(from)) {
       logger.debug({ peer: from }, 'heartbeat of no member');
       return;
     }
     const { incarnation, sequence, status, seen } = heartbeat;
     if (seen !== undefined) void this.#pass(seen);
-    const peer =
-      this.#peers.get(from) ?? this.#peers.meet(from, heartbeat.presence.name, presence().name);
+    const peer = this.#peers.get(from) ?? this.#peers.meet(from, heartbeat.presence.name);
     if (peer === undefined) return;
     const isNew = incarnation > peer.incarnation;
     if (incarnation < peer.incarnation) this.#correct(peer);
@@ -250,6 +255,7 @@ class LiveView implements Membership {
     const before = peer.view.presence;
     const said = sameOrNext(heartbeat.presence, before);
     const at = { lastHeartbeatAt: clock.now(), startedAt: incarnation };
+    this.#peers.heardNames(peer, said.name, heartbeat.called);
     this.#liveness.heard(peer, status, {
       ...at,
       ...this.#clockOf(peer, heartbeat),
@@ -260,7 +266,7 @@ class LiveView implements Membership {
     if (hasMoved || peer.isUnsaved) this.#peers.save(peer);
     if (status === 'leaving') return;
     // Whoever has just started has heard nobody yet.
-    if (isNew) void this.#heartbeats.tell(from, this.#heartbeats.next('up'));
+    if (isNew) void this.#heartbeats.tell(from, this.#nextFor(peer.view));
     this.#compare(peer.view, heartbeat, before);
   }
 
@@ -269,7 +275,10 @@ class LiveView implements Membership {
     const nowMs = this.#components.clock.now();
     if (Math.abs(nowMs - peer.correctedAtMs) < this.#init.intervalMs) return;
     peer.correctedAtMs = nowMs;
-    void this.#heartbeats.tell(peer.view.peerId, this.#heartbeats.next('up', peer.incarnation));
+    void this.#heartbeats.tell(
+      peer.view.peerId,
+      this.#heartbeats.next('up', { seen: peer.incarnation }),
+    );
   }
 
   /** Goes on in a later incarnation when somebody knows this node by a later one than its own. */
@@ -307,8 +316,13 @@ class LiveView implements Membership {
   }
 
   #connected(peerId: PeerId): void {
-    void this.#heartbeats.tell(peerId, this.#heartbeats.next('up'));
+    void this.#heartbeats.tell(peerId, this.#nextFor(this.#peers.get(peerId)?.view));
     this.#liveness.connected(peerId);
+  }
+
+  /** A heartbeat for one peer, which says what that peer is called here. */
+  #nextFor(view: PeerView | undefined): Uint8Array {
+    return this.#heartbeats.next('up', view === undefined ? {} : { called: view.alias });
   }
 
   async #pingAll(): Promise<void> {

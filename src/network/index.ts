@@ -6,6 +6,7 @@ export { askMesh } from './ask-mesh.ts';
 export { createBareHost } from './bare-host.ts';
 export type { BareConnection, BareHost } from './bare-host.ts';
 export { packAddress, unpackAddress } from './addresses/addresses.ts';
+export type { NetworkTally } from './host/tally.ts';
 export type { NetworkComponents, NetworkInit } from './run-parts.ts';
 export type {
   Admission,

@@ -13,6 +13,7 @@ import type { Conduct } from './limits/conduct.ts';
 import type { Doorkeeper } from './limits/doorkeeper.ts';
 import type { RedialTargets } from './dialing/redial-targets.ts';
 import type { Redialer } from './dialing/redialer.ts';
+import type { NetworkTally } from './host/tally.ts';
 import type { Admission, LanNode, Transport } from './types.ts';
 
 /** What a network is made from. */
@@ -24,6 +25,8 @@ export interface NetworkComponents {
   readonly logger: Logger;
   /** What carries the connections, in place of TCP and WebSocket. */
   readonly transports?: readonly Transport[] | undefined;
+  /** Hears what the network does, for a benchmark. */
+  readonly tally?: NetworkTally | undefined;
   /** The network interfaces of this machine; default: `os.networkInterfaces`. */
   readonly interfaces?: (() => LocalPlaces['interfaces']) | undefined;
 }

@@ -119,6 +119,7 @@ async function buildRun(
     identity,
     gate,
     meters,
+    tally: components.tally,
     pace: createStreamPace(clock, SERVICE_BYTES, (peer) => {
       if (isPeerId(peer)) conduct.report(peer, 'services');
     }),

@@ -131,6 +131,8 @@ export type HelloAnswer =
       readonly open?: boolean;
       /** To whom shows a retired key: the succession by which it was retired. */
       readonly succession?: string;
+      /** To whom shows a membership that was ended: the revocation that ended it, or one above it. */
+      readonly ended?: string;
     };
 
 /** Decides who is admitted: implemented by `mesh`, injected in `node.ts`. */

@@ -12,7 +12,7 @@ import { didFromPeerId } from '../../src/identity/index.ts';
 import type { Network } from '../../src/network/index.ts';
 import { STDIO_SERVER, defer, runCleanup, startNode, until } from '../gateway/support/gateways.ts';
 import type { TestNode } from '../gateway/support/gateways.ts';
-import { MemoryNetwork } from '../network/memory-transport.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { acquaint, makeMember, soon, stopAll } from '../network/support.ts';
 import { ANSWER } from './transports/client.ts';
 import type { Client, Message } from './transports/client.ts';

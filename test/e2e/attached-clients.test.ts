@@ -15,7 +15,7 @@ import type { JsonObject } from '../../src/core/index.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { UNLIMITED } from '../../sim/limits.ts';
-import { MemoryNetwork } from '../network/memory-transport.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { openSse, openWebSocket } from '../gateway/hostile/connections.ts';
 import type { Connection } from '../gateway/hostile/connections.ts';
 import { runCli } from '../../sim/process.ts';

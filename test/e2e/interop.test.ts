@@ -98,8 +98,15 @@ async function callsOnce({ call }: Tools, name: string): Promise<void> {
   expect(remembered).toContain(name);
 }
 
+/** Numbers, a text, and an argument that has parts: a command writes each of them differently. */
+async function callsOfEachKind(tools: Tools, name: string): Promise<void> {
+  expect(await tools.call('everything', 'get-sum', { a: 2, b: 40 })).toMatch(/is 42\b/);
+  expect(await tools.call('files', 'read_text_file', { path: hello })).toContain('two peers away');
+  await callsOnce(tools, name);
+}
+
 /** By a command each, which is a session with servers of its own: all of them over one transport. */
-const callsBy = (way: string): typeof callsOnce => (way === 'stdio' ? callsEverything : callsOnce);
+const callsBy = (way: string): typeof callsOnce => (way === 'stdio' ? callsOfEachKind : callsOnce);
 
 async function listsEverything({ list }: Tools): Promise<void> {
   const listed = await list();
@@ -317,7 +324,7 @@ describe.concurrent('@wong2/mcp-cli', { timeout: TIMEOUT_MS }, () => {
         '--args',
         JSON.stringify(args),
       ]);
-    await callsEverything({ call, list: async () => [] }, 'mcp-cli');
+    await callsOfEachKind({ call, list: async () => [] }, 'mcp-cli');
   });
 
   it('lists over stdio, in a menu of which we see the end', async () => {

@@ -7,7 +7,7 @@ import { attach } from '../../src/cli/node/client.ts';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { Approval, StarlingNode } from '../../src/index.ts';
-import { MemoryNetwork } from '../network/memory-transport.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {

@@ -7,7 +7,7 @@ import { attach } from '../../src/cli/node/client.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { UNLIMITED } from '../../sim/limits.ts';
-import { MemoryNetwork } from '../network/memory-transport.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { watchAbortListeners } from './abort-listeners.ts';
 
 const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');

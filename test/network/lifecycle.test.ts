@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Transport } from '../../src/network/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
-import { MemoryNetwork } from './memory-transport.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import {
   acquaint,
   codeOf,

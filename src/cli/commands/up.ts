@@ -9,6 +9,7 @@ import { systemClock } from '../../core/clock.ts';
 import { refuseDebugger } from '../../core/debugger.ts';
 import { settledWithin } from '../../core/wait.ts';
 import { createNode } from '../../node.ts';
+import type { PeerView } from '../../membership/index.ts';
 import type { StarlingNode } from '../../node.ts';
 import { secretFilesOf } from '../node/secret-files.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
@@ -18,6 +19,9 @@ import { flush, paint, paintTalk, print, printError, safeLine, tell } from '../t
 import { passphraseOf } from '../terminal/passphrase.ts';
 import type { Passphrases } from '../terminal/passphrase.ts';
 import { createProgress } from '../terminal/progress.ts';
+import { StarlingError } from '../../core/errors.ts';
+import type { Mesh } from '../../mesh/types.ts';
+import { ask, canAsk } from '../terminal/ask.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
 import { namedStateDir } from '../node/locate-node.ts';
 import type { Progress } from '../terminal/progress.ts';
@@ -43,6 +47,8 @@ interface UpOptions extends CommonOptions {
   readonly mdns: boolean;
   readonly relay: boolean;
   readonly log?: string;
+  readonly yes?: boolean;
+  readonly invite?: boolean;
 }
 
 /** Runs a node until it is told to stop; gives the exit code. */
@@ -85,6 +91,7 @@ async function live(life: Life): Promise<number> {
     passphrase,
     progress: (line) => progress.show(line),
     secretFiles: () => secretFilesOf(config, process.env),
+    mayMove: (from, to) => mayMove(from, to, life),
   });
   const node = await Promise.race([made, told]);
   if (node === undefined) {
@@ -94,24 +101,65 @@ async function live(life: Life): Promise<number> {
     return process.exit(0);
   }
   tellOfStrangers(node.events, options.json === true);
-  node.events.on('dial:failed', (_, error) => progress.note(error.message));
-  node.events.on('evicted', (reason, hint) => {
-    if (options.json === true) print(JSON.stringify({ event: 'evicted', reason }));
-    tell(`${paintTalk.red('error:')} ${safeLine(reason)}`);
-    tell(`  → ${safeLine(hint)}`);
+  node.events.on('dial:failed', (_, error) => {
+    // Why this node is not let in is told once, as the error that ends it.
+    if (!TOLD_AT_THE_END.includes(codeOf(error))) progress.note(error.message);
   });
-  const started = await Promise.race([node.start().then(() => true), told.then(() => false)]);
+  const over = untilOver(node, options.json === true);
+  const started = await Promise.race([
+    node.start().then(() => true),
+    told.then(() => false),
+    over.then(() => false),
+  ]);
   progress.done();
   if (started) {
-    await announce(node, options.json === true);
+    await announce(node, options);
     await passphrase.tellIfUnused(config.stateDir);
     tellOfPeers(node, options.json === true);
+    tellOfNames(node, options.json === true);
     tellOfApprovals(node.approvals, options.json === true);
     const stopWatching = reloadOnChange(node, sources, options.json === true);
-    await told;
+    await Promise.race([told, over]);
     stopWatching();
   }
-  return stop(node);
+  return stop(node, await Promise.race([over, told.then(() => 0)]));
+}
+
+/** Errors of a dial by which somebody has told this node that it does not belong there. */
+const TOLD_AT_THE_END: readonly string[] = ['STARLING_MEMBERSHIP_ENDED', 'STARLING_MESH_MISMATCH'];
+
+function codeOf(error: Error): string {
+  return error instanceof StarlingError ? error.code : '';
+}
+
+/** Resolves with the exit code once this node belongs to its mesh no more: 1 when it was put out, 0 when it left. */
+function untilOver(node: StarlingNode, json: boolean): Promise<number> {
+  return new Promise((resolve) => {
+    node.events.on('evicted', (reason, hint) => {
+      if (json) print(JSON.stringify({ event: 'evicted', reason }));
+      tell(`${paintTalk.red('error:')} ${safeLine(reason)}`);
+      tell(`  → ${safeLine(hint)}`);
+      resolve(1);
+    });
+    node.events.on('left', (mesh) => {
+      if (json) print(JSON.stringify({ event: 'left', mesh: mesh.name }));
+      else tell(`left the mesh '${safeLine(mesh.name)}'; starling up founds one anew`);
+      resolve(0);
+    });
+  });
+}
+
+/** Whether to leave a mesh that no other node is in: a person is asked, or has agreed by --yes. */
+async function mayMove(
+  from: Mesh,
+  to: Pick<Mesh, 'name' | 'fingerprint'>,
+  { options, progress }: Life,
+): Promise<boolean> {
+  if (options.yes === true) return true;
+  if (options.json === true || options.join === '-' || !canAsk()) return false;
+  progress.done();
+  const question = `This node is in the mesh '${safeLine(from.name)}' (${from.fingerprint}), where nobody else is.\nLeave it, with its boards and the grants that it gave, for '${safeLine(to.name)}' (${to.fingerprint})?`;
+  return (await ask(question, ['no', 'yes'])) === 'yes';
 }
 
 /** The state folder and the config file that `--state`, `--node` or `--config` name. */
@@ -160,9 +208,11 @@ async function ticketOf(join: string): Promise<string> {
   return join === '-' ? (await readStdin('the ticket')).trim() : join;
 }
 
-async function announce(node: StarlingNode, json: boolean): Promise<void> {
+async function announce(node: StarlingNode, options: UpOptions): Promise<void> {
+  const json = options.json === true;
   const status = node.status();
-  const invitation = status.mesh.open ? undefined : await ticketOrReason(node);
+  const wantsTicket = !status.mesh.open && (node.hasFounded || options.invite === true);
+  const invitation = wantsTicket ? await ticketOrReason(node) : undefined;
   const ticket = invitation?.ticket;
   if (json) {
     print(JSON.stringify({ event: 'up', ...status, ...(ticket === undefined ? {} : { ticket }) }));
@@ -178,6 +228,8 @@ async function announce(node: StarlingNode, json: boolean): Promise<void> {
   print('');
   if (invitation?.reason !== undefined)
     print(`This node can invite nobody: ${safeLine(invitation.reason)}`);
+  else if (!status.mesh.open && ticket === undefined)
+    print(`Let another node in: starling invite${words}`);
   else {
     print(
       ticket === undefined
@@ -209,21 +261,41 @@ async function ticketOrReason(node: StarlingNode): Promise<{ ticket?: string; re
   }
 }
 
+function printPeer({ alias, peerId, state }: PeerView): void {
+  print(JSON.stringify({ event: 'peer', alias, peerId, state }));
+}
+
 function tellOfPeers(node: StarlingNode, json: boolean): void {
+  // A program that follows the events has missed those of the start.
+  if (json) for (const peer of node.peers()) if (peer.state === 'alive') printPeer(peer);
   node.events.on('peer', (peer, before) => {
     if (peer.state === before?.state && before.alias === peer.alias) return;
-    if (json)
-      print(
-        JSON.stringify({
-          event: 'peer',
-          alias: peer.alias,
-          peerId: peer.peerId,
-          state: peer.state,
-        }),
-      );
+    if (json) printPeer(peer);
     else
       tell(
         `${paintTalk.dim(new Date().toTimeString().slice(0, 8))} ${safeLine(peer.alias)} is ${peer.state}`,
+      );
+  });
+}
+
+/** Says where a name is taken: that of a peer that has come, or that of this node at a peer. */
+function tellOfNames(node: StarlingNode, json: boolean): void {
+  node.events.on('peer', ({ alias, callsUs, newName, peerId, presence }, before) => {
+    const own = presence?.name ?? alias;
+    const isTaken = before === undefined && own !== alias;
+    if (json) {
+      if (isTaken || callsUs !== before?.callsUs || newName !== before?.newName)
+        print(JSON.stringify({ event: 'names', alias, peerId, name: own, callsUs, newName }));
+      return;
+    }
+    if (isTaken) tell(safeLine(`${alias} calls itself ${own}, a name that is taken here`));
+    if (callsUs !== undefined && callsUs !== before?.callsUs)
+      tell(safeLine(`you are called ${callsUs} at ${alias}: the name of this node is taken there`));
+    if (newName !== undefined && newName !== before?.newName)
+      tell(
+        safeLine(
+          `${alias} calls itself ${newName} now; here it stays ${alias}: starling peers rename ${alias} ${newName}`,
+        ),
       );
   });
 }
@@ -244,7 +316,7 @@ function untilTold(): Promise<void> {
   });
 }
 
-async function stop(node: StarlingNode): Promise<never> {
+async function stop(node: StarlingNode, code: number): Promise<never> {
   const stopped = node.stop();
   if (!(await settledWithin(STOP_TIMEOUT_MS, stopped, systemClock))) {
     tell('the node did not stop in time');
@@ -253,5 +325,5 @@ async function stop(node: StarlingNode): Promise<never> {
   await stopped;
   await flush();
   // libp2p's timers would keep the process for a second more.
-  process.exit(0);
+  process.exit(code);
 }

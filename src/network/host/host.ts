@@ -45,6 +45,8 @@ import { refusingEarly } from './early-refusal.ts';
 import type { EarlyRefusal } from './early-refusal.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
 import { adaptTransport } from './transport.ts';
+import { tallyHost } from './tally.ts';
+import type { NetworkTally } from './tally.ts';
 import type { StreamPace } from '../limits/service-pace.ts';
 import type { ConnectionMeters } from '../limits/connection-meter.ts';
 import type { Transport } from '../types.ts';
@@ -77,6 +79,8 @@ export interface HostInit {
   readonly transports?: readonly Transport[] | undefined;
   readonly gate: AdmissionStates;
   readonly meters: ConnectionMeters;
+  /** Hears what the host does, for a benchmark. */
+  readonly tally?: NetworkTally | undefined;
   /** Of the streams of libp2p's own services. */
   readonly pace: StreamPace;
   readonly gater: ConnectionGater;
@@ -94,6 +98,7 @@ export function baseOptions(
   privateKey: PrivateKey,
   encryption: Encryption,
   meters?: ConnectionMeters,
+  tally?: NetworkTally,
 ): Required<
   Pick<Libp2pOptions, 'privateKey' | 'connectionEncrypters' | 'streamMuxers' | 'nodeInfo'>
 > {
@@ -101,7 +106,7 @@ export function baseOptions(
     privateKey,
     connectionEncrypters: encryption.encrypters,
     streamMuxers: [
-      steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } }, meters),
+      steadyYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES } }, meters, tally),
     ],
     nodeInfo: { name: 'starling', version: '1', userAgent: 'starling/1' },
   };
@@ -133,7 +138,7 @@ export async function createHost(init: HostInit): Promise<Host> {
   const paced = (registrar: Registrar): Registrar => paceRegistrar(registrar, init.pace);
 
   const node = await createLibp2p<HostServices>({
-    ...baseOptions(keyOf(init.identity), encryption, init.meters),
+    ...baseOptions(keyOf(init.identity), encryption, init.meters, init.tally),
     start: false,
     addresses: {
       listen: [],
@@ -193,6 +198,7 @@ export async function createHost(init: HostInit): Promise<Host> {
     },
   });
   if (transports === undefined) throw new Error('libp2p did not build its services');
+  tallyHost(node, init.tally);
   return { node, transports, encryption };
 }
 

@@ -9,12 +9,14 @@
 import type { Connection, MessageStream, StreamMuxer } from '@libp2p/interface';
 import { yamux } from '@libp2p/yamux';
 import type { YamuxMuxerInit } from '@libp2p/yamux';
+import type { NetworkTally } from './tally.ts';
 import type { ConnectionMeter, ConnectionMeters } from '../limits/connection-meter.ts';
 
 /** `yamux(init)`, whose frames for closed connections are dropped. With `meters` it is metered. */
 export function steadyYamux(
   init: YamuxMuxerInit,
   meters?: ConnectionMeters,
+  tally?: NetworkTally,
 ): ReturnType<typeof yamux> {
   const make = yamux(init);
   return () => {
@@ -22,6 +24,9 @@ export function steadyYamux(
     const createStreamMuxer = factory.createStreamMuxer.bind(factory);
     factory.createStreamMuxer = (connection) => {
       const muxer = createStreamMuxer(dropWhenClosed(connection));
+      if (tally !== undefined) {
+        muxer.addEventListener('stream', ({ detail }) => tally.stream(detail));
+      }
       if (meters !== undefined) attach(muxer, connection, meters.meter(directionOf(connection)));
       return muxer;
     };

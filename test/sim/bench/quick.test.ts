@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import type { GatewayResult } from '../../../sim/bench/gateway.ts';
 import type { GuardFigures } from '../../../sim/bench/guard.ts';
 import type { HostileResult } from '../../../sim/bench/hostile.ts';
+import type { ScaleResult } from '../../../sim/bench/scale.ts';
 import type { MeshRow } from '../../../sim/bench/mesh.ts';
 import { QUICK } from '../../../sim/bench/size.ts';
 
@@ -16,6 +17,7 @@ interface Report {
   readonly gateway: GatewayResult;
   readonly guard: GuardFigures;
   readonly hostile: HostileResult;
+  readonly scale: ScaleResult;
 }
 
 async function bench(
@@ -33,7 +35,7 @@ async function bench(
 it('measures every path once, and each answered', async () => {
   const { code, out, err } = await bench('--quick', '--json');
   expect(code, err).toBe(0);
-  const { mesh, gateway, guard, hostile } = JSON.parse(out) as Report;
+  const { mesh, gateway, guard, hostile, scale } = JSON.parse(out) as Report;
   expect(mesh).toHaveLength(4 * QUICK.mesh.concurrency.length);
   const rows = [...mesh, ...gateway.http.flatMap((group) => group.rows), ...gateway.stdio];
   expect(rows.filter(({ perSecond }) => !(perSecond > 0))).toEqual([]);
@@ -43,6 +45,10 @@ it('measures every path once, and each answered', async () => {
   expect(hostile.rows.filter(({ attacked, control }) => !(attacked > 0 && control > 0))).toEqual(
     [],
   );
+  const [row] = scale.oneProcess;
+  expect(row).toMatchObject({ nodes: 3, pairs: 3 });
+  expect(row?.knownMs).toBeGreaterThan(0);
+  expect(row?.streamsPerPair).toBeGreaterThan(0);
   // Node's warnings of listeners that nobody takes away go there.
   expect(err).not.toContain('MaxListenersExceededWarning');
 });

@@ -20,7 +20,7 @@ export async function run(options: CommonOptions): Promise<void> {
 
 function row(peer: PeerView): string[] {
   return [
-    peer.alias,
+    peer.newName === undefined ? peer.alias : `${peer.alias} (now ${peer.newName})`,
     peer.state,
     ago(peer.lastHeartbeatAt),
     peer.rttMs === undefined ? '–' : `${peer.rttMs.toFixed(1)} ms`,

@@ -1,6 +1,6 @@
 /** A network without sockets: nodes whose streams are queues in this process. */
 import { Duplex } from 'node:stream';
-import type { Transport } from '../../src/network/index.ts';
+import type { Transport } from '../src/index.ts';
 
 type Accept = (stream: Duplex, from: string) => void;
 
@@ -11,6 +11,8 @@ export class MemoryNetwork {
   readonly #cut = new Set<string>();
   /** Every address that was dialled, in order. */
   readonly dialled: string[] = [];
+  /** Bytes that went over all streams so far. */
+  bytes = 0;
   #ports = 50_000;
 
   /** The transport of the host `ip`. */
@@ -24,7 +26,7 @@ export class MemoryNetwork {
         if (accept === undefined || this.#cut.has(ip)) {
           throw new Error(`ECONNREFUSED ${address}`);
         }
-        const pair = duplexPair();
+        const pair = duplexPair((sizeBytes) => (this.bytes += sizeBytes));
         this.#streams.add(pair);
         pair[0].once('close', () => this.#streams.delete(pair));
         this.#ports += 1;
@@ -64,7 +66,13 @@ export class MemoryNetwork {
 
 class End extends Duplex {
   other: End | undefined;
+  readonly #carried: (sizeBytes: number) => void;
   #pulled: (() => void) | undefined;
+
+  constructor(carried: (sizeBytes: number) => void) {
+    super();
+    this.#carried = carried;
+  }
 
   override _read(): void {
     const pulled = this.#pulled;
@@ -73,6 +81,7 @@ class End extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.#carried(chunk.length);
     const { other } = this;
     if (other === undefined || other.destroyed) done();
     else other.#take(chunk, done);
@@ -98,9 +107,9 @@ class End extends Duplex {
   }
 }
 
-function duplexPair(): readonly [Duplex, Duplex] {
-  const a = new End();
-  const b = new End();
+function duplexPair(carried: (sizeBytes: number) => void): readonly [Duplex, Duplex] {
+  const a = new End(carried);
+  const b = new End(carried);
   a.other = b;
   b.other = a;
   return [a, b];

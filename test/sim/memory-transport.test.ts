@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/index.ts';
 import { askMesh } from '../../src/network/index.ts';
-import { MemoryNetwork } from './memory-transport.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import {
   acquaint,
   connectedTo,
@@ -12,8 +12,8 @@ import {
   read,
   soon,
   stopAll,
-} from './support.ts';
-import type { Member } from './support.ts';
+} from '../network/support.ts';
+import type { Member } from '../network/support.ts';
 
 afterEach(stopAll);
 
