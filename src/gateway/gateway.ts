@@ -164,7 +164,7 @@ class NodeGateway implements Gateway {
       facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },
     });
     this.#catalogs = createPeerCatalogs({
-      changesTooOften: (peer) => components.network.report(peer, 'catalogs'),
+      changesTooOften: (peer, times) => components.network.report(peer, 'catalogs', times),
       ...components,
       open: (peer, notification) => this.#channels.toPeer(peer, notification),
       logger: components.logger.child('catalogs'),
