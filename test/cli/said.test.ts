@@ -276,7 +276,7 @@ it('Ctrl-C while a server still starts and while nobody lets it in leaves nothin
 
   const b = await home('laptop');
   const laptop = up(b, '--join', ticket);
-  await laptop.shows(/can't reach 127\.0\.0\.1:\d+: nothing listens .*; trying on, Ctrl-C to stop/);
+  await laptop.shows(/can't reach 127\.0\.0\.1:\d+: nothing listens there; trying on, Ctrl-C to stop/);
   laptop.type(CTRL_C);
   const stopped = await laptop.ended();
   expect(stopped.code).toBe(130);
