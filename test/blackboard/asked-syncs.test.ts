@@ -41,7 +41,7 @@ async function ask(count: number): Promise<PeerStream[]> {
 const told = (): number => mesh.hub.reported.filter(({ what }) => what === 'boards').length;
 
 it('a peer that opens syncs and says nothing holds a handful, and nobody else up', async () => {
-  const { members, heartbeats } = await three();
+  const { members } = await three();
   expect(await ask(60)).toHaveLength(AT_ONCE);
   expect(told()).toBe(0);
   const [ann, bob] = members;
@@ -51,7 +51,7 @@ it('a peer that opens syncs and says nothing holds a handful, and nobody else up
   await near?.set('a', 1);
   // Sooner than silence ends what mallory holds.
   for (let second = 0; second < 10; second += 1) {
-    heartbeats();
+    mesh.heartbeats();
     mesh.clock.advance(1000);
     await calm();
   }
