@@ -25,6 +25,7 @@ import { createInvites, usesOf } from './invites.ts';
 import type { Invites } from './invites.ts';
 import { createMemberList } from './member-list.ts';
 import type { MemberList } from './member-list.ts';
+import type { MembershipEnd } from './membership-end.ts';
 import type { Rank, RecordQuotasInit } from './record-quotas.ts';
 import { createRecordSet } from './record-set.ts';
 import type { RecordSet } from './record-set.ts';
@@ -77,6 +78,11 @@ export interface Records {
   add(jws: string): Promise<boolean>;
   /** Takes texts in whatever order; gives how many were new and sound. */
   addAll(texts: readonly string[]): Promise<number>;
+  /**
+   * Lets a text of our own count before it is written; gives the function that writes it.
+   * @throws why it does not count
+   */
+  hold(jws: string): Promise<() => Promise<void>>;
   /** Like `add` for a text of our own. @throws why it can't be passed on; STARLING_LIMIT_EXCEEDED */
   publish(jws: string): Promise<void>;
   /** Every text that is not over, by its hash (hex). */
@@ -92,6 +98,10 @@ export interface Records {
    * that it had, and the successions since. What does not hold changes nothing.
    */
   introduce(chain: readonly string[], successions: readonly string[]): Promise<void>;
+  /** How the last membership of `did` was ended; undefined while one holds, and of whom never had one. */
+  endOf(did: Did): MembershipEnd | undefined;
+  /** The memberships that `grant`, a known one, stands on, itself first. */
+  above(grant: Grant): readonly Grant[];
   /** That the key `did` was not replaced. @throws STARLING_KEY_RETIRED */
   requireInUse(did: Did): void;
   /** Verifies a membership chain that `did` shows. @throws STARLING_KEY_RETIRED, STARLING_JOIN_REFUSED */
@@ -100,6 +110,8 @@ export interface Records {
   holds(grant: Grant): boolean;
   /** All memberships that were ever issued, whether they count or not. */
   memberships(): readonly Grant[];
+  /** All invites that are known, whether they count or not. */
+  invites(): readonly Grant[];
   /** The invites to the one-time key `key`, whether they count or not. */
   invitesTo(key: Did): readonly Grant[];
   /** Verifies that an invite counts now. @throws STARLING_TICKET_INVALID, STARLING_TICKET_EXPIRED */
@@ -146,7 +158,10 @@ class MeshRecords implements Records {
   async load(): Promise<void> {
     const { clock, grants, successions, table } = this.#components;
     // The one of each key that counts comes first, so that no other takes its place.
-    for (const succession of successions.all()) this.#keepSuccession(succession.jws);
+    for (const { claims, jws } of successions.all()) {
+      // Those of a mesh that this node was in before are no business of this one.
+      if (claims.mesh === this.#init.mesh) this.#keepSuccession(jws);
+    }
     const texts: string[] = [];
     const over: Write[] = [];
     for await (const [key, value] of table.entries()) {
@@ -157,7 +172,11 @@ class MeshRecords implements Records {
     for (const jws of texts) this.#onDisk.add(jws);
     await this.addAll(texts);
     this.#onDisk.clear();
-    for (const revocation of grants.revocations()) await this.#take(revocation.jws, revocation);
+    for (const revocation of grants.revocations()) {
+      // Those of a mesh that this node was in before are by no member of this one.
+      if (this.#members.isKnown(revocation.claims.iss))
+        await this.#take(revocation.jws, revocation);
+    }
     if (over.length > 0)
       await table.batch(over).catch((error: unknown) => this.#notForgotten(error));
   }
@@ -184,6 +203,17 @@ class MeshRecords implements Records {
     }
     const outcomes = await this.#addMany(texts.filter((jws) => !isBase(jws)));
     return count + outcomes.filter((one) => one === 'new').length;
+  }
+
+  async hold(jws: string): Promise<() => Promise<void>> {
+    this.#onDisk.add(jws);
+    try {
+      await this.#take(jws);
+    } finally {
+      this.#onDisk.delete(jws);
+    }
+    this.#tell(jws);
+    return () => this.#write(jws);
   }
 
   async publish(jws: string): Promise<void> {
@@ -224,6 +254,14 @@ class MeshRecords implements Records {
     for (const jws of successions) if ((await this.#tryAdd(jws)) === 'refused') return;
   }
 
+  endOf(did: Did): MembershipEnd | undefined {
+    return this.#members.endOf(did);
+  }
+
+  above(grant: Grant): readonly Grant[] {
+    return this.#members.above(grant);
+  }
+
   requireInUse(did: Did): void {
     this.#members.requireInUse(did);
   }
@@ -238,6 +276,10 @@ class MeshRecords implements Records {
 
   memberships(): readonly Grant[] {
     return this.#members.all();
+  }
+
+  invites(): readonly Grant[] {
+    return this.#invites.all();
   }
 
   invitesTo(key: Did): readonly Grant[] {
@@ -446,7 +488,7 @@ class MeshRecords implements Records {
     this.#components.health?.raise({
       code: OVERUSED,
       text: `ticket ${jti.slice(0, 8)} was for ${uses} node${uses === 1 ? '' : 's'} and let in ${users.length} (${names}): members that could not hear of each other each let one in`,
-      hint: 'if you do not know one of them, put it out: starling grant list, then starling grant revoke <id> at the member that let it in',
+      hint: 'if you do not know one of them, put it out, at the member that let it in: starling peers remove <peer>',
     });
   }
 

@@ -29,6 +29,8 @@ interface Peer {
   readonly clock: ReturnType<typeof manualClock>;
   /** Servers in the directory, by their names. */
   listed: readonly string[] | undefined;
+  /** Whether its list is over the longest message. */
+  isTooLong: boolean;
   /** What the peer answers; undefined: it does not answer in time. */
   servers: readonly string[] | undefined;
   /** Lists that it was asked for, and sessions that were opened. */
@@ -58,6 +60,7 @@ async function followed(): Promise<Peer> {
       async request() {
         peer.asked += 1;
         await settle();
+        if (peer.isTooLong) throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too long');
         if (peer.servers === undefined) throw new StarlingError('STARLING_TIMEOUT', 'no answer');
         return answer(peer.servers);
       },
@@ -69,7 +72,7 @@ async function followed(): Promise<Peer> {
     };
   };
   const catalogs = createPeerCatalogs({
-    changesTooOften: () => void (peer.complaints += 1),
+    changesTooOften: (_, times) => void (peer.complaints += times),
     membership,
     directory: {
       set: (_: PeerId, servers: readonly ServerCatalog[]) => {
@@ -92,6 +95,7 @@ async function followed(): Promise<Peer> {
     clock,
     listed: undefined,
     servers: ['files'],
+    isTooLong: false,
     asked: 0,
     opened: 0,
     complaints: 0,
@@ -214,6 +218,22 @@ describe('the list of a peer', () => {
     expect(peer.complaints).toBeGreaterThan(50);
     await peer.clock.advance(600_000);
     expect(peer.listed).toHaveLength(900);
+    peer.catalogs.stop();
+  });
+
+  it('that is too long to be read costs as much as one that is as long as may be', async () => {
+    const peer = await followed();
+    peer.isTooLong = true;
+    for (let session = 0; session < 100; session += 1) {
+      peer.end();
+      await peer.clock.advance(300);
+      peer.beat(`${session}`);
+      await settle();
+      await settle();
+    }
+    expect(peer.opened).toBeGreaterThan(50);
+    expect(peer.asked).toBeLessThan(5);
+    expect(peer.complaints).toBeGreaterThan(500);
     peer.catalogs.stop();
   });
 });
