@@ -34,7 +34,8 @@ export class MemoryNetwork {
         const hosts = [ip, address.split('/')[2] ?? ''];
         const pair = duplexPair({
           carried: (sizeBytes) => (this.bytes += sizeBytes),
-          held: () => hosts.map((host) => this.#held.get(host)?.over).find((over) => over),
+          held: () =>
+            hosts.map((host) => this.#held.get(host)?.over).find((over) => over !== undefined),
         });
         this.#streams.add(pair);
         pair[0].once('close', () => this.#streams.delete(pair));

@@ -109,12 +109,19 @@ class NodeViews implements Views {
     const { pins } = this.#components;
     const reading = pins.read(catalogs());
     if (reading === undefined) return this.#review(owner, catalogs());
-    const done = reading.then(() => {
-      this.#reading.delete(done);
-      // They may be others by now.
-      if (!this.#isStopped) this.#review(owner, catalogs());
-    });
-    this.#reading.add(done);
+    const reviewing = this.#reviewAfter(reading, owner, catalogs);
+    this.#reading.add(reviewing);
+    void reviewing.finally(() => this.#reading.delete(reviewing));
+  }
+
+  async #reviewAfter(
+    reading: Promise<void>,
+    owner: PinOwner,
+    catalogs: () => readonly ServerCatalog[],
+  ): Promise<void> {
+    await reading;
+    // They may be others by now.
+    if (!this.#isStopped) this.#review(owner, catalogs());
   }
 
   #review(owner: PinOwner, catalogs: readonly ServerCatalog[]): void {

@@ -245,7 +245,7 @@ describe('a peer that lists a hundred thousand tools', () => {
   /** A list of so many tools that counts how many of them are looked at. */
   function endless(): { readonly tools: readonly object[]; readonly looked: () => number } {
     let looked = 0;
-    const tools = new Proxy(Array.from({ length: LISTED }), {
+    const tools = new Proxy<object[]>(Array.from({ length: LISTED }), {
       get(target, key) {
         if (typeof key !== 'string' || !/^\d+$/.test(key))
           return Reflect.get(target, key) as unknown;
