@@ -204,6 +204,7 @@ class NodeGateway implements Gateway {
   async settled(): Promise<void> {
     const { upstreams, pins } = this.#components;
     await upstreams.settled();
+    await this.#views.settled();
     // What they listed is offered once its pins are on disk.
     await pins.keeping();
   }
