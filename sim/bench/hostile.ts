@@ -23,7 +23,7 @@ const ACTS_LEAST = 0.2;
 /** How much more memory the node may have at any moment of an attack than it had before all of them. */
 const GROWTH_MIB_MOST = 256;
 /** What the node may write to its log, and to its state folder, in a minute of it, KiB. */
-const LOG_KIB_MOST = 16;
+const LOG_KIB_MOST = 32;
 const STATE_KIB_MOST = 8 * 1024;
 /** The attack begins before the calls are counted, and ends after. */
 const MARGIN_MS = 300;
