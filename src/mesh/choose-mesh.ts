@@ -1,6 +1,6 @@
 /** Which mesh a node is in when it starts: that of a ticket, an open one, its own, or a new one. */
 import type { Config } from '../config/index.ts';
-import { StarlingError, withDeadline } from '../core/index.ts';
+import { StarlingError, placeOf, placesOf, someOf, withDeadline } from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
 import type { Identity } from '../identity/index.ts';
 import { askMesh } from '../network/index.ts';
@@ -9,6 +9,7 @@ import type { MayMove, MeshAdmission } from './admission.ts';
 import { knockAt } from './knock.ts';
 import { describeEnd, membershipEnded } from './membership-end.ts';
 import type { OwnMesh } from './mesh.ts';
+import type { Mesh } from './types.ts';
 
 /** How long the bootstrap addresses are asked, all together. */
 const PROBE_TIMEOUT_MS = 20_000;
@@ -95,27 +96,40 @@ async function enterByKnock(
     return [];
   }
   const { mdns, name } = config;
+  let agreed: MayMove | undefined;
   const ticket = await knockAt(
     {
       identity,
       clock,
       progress,
       transports,
-      mayEnter(found) {
-        if (!ownMesh.mayGo()) ownMesh.requireSame(found.mesh, found.meshName);
+      // Asked first: nobody there is bothered for a node that then stays where it is.
+      async mayEnter({ mesh: id, meshName, fingerprint }) {
+        const from = ownMesh.mesh();
+        if (from === undefined || from.id === id) return;
+        if (!ownMesh.mayGo()) ownMesh.requireSame(id, meshName);
+        const isAgreed = await mayMove?.(from, { name: meshName, fingerprint });
+        if (isAgreed !== true) throw staysIn(from, meshName, mesh);
+        agreed = () => Promise.resolve(true);
       },
     },
     { mesh, name, mdns },
   );
-  return admission.takeTicket(ticket, mayMove);
+  return admission.takeTicket(ticket, agreed);
+}
+
+function staysIn(from: Mesh, name: string, mesh: string): StarlingError {
+  return new StarlingError(
+    'STARLING_MESH_MISMATCH',
+    `this node belongs to the mesh '${from.name}' (${from.fingerprint}), and was to ask '${name}'`,
+    { hint: `to go over to that mesh, agree: starling up --knock '${mesh}' --yes` },
+  );
 }
 
 /** Asks the peers at the bootstrap addresses which mesh theirs is; an open one is entered. */
 async function enterByAddress(components: ChooseMeshComponents): Promise<void> {
   const { config, clock, ownMesh, progress, transports } = components;
-  progress(
-    `asking ${config.bootstrap.length === 1 ? config.bootstrap[0] : 'the bootstrap addresses'} for its mesh`,
-  );
+  progress(`asking ${someOf(placesOf(config.bootstrap), 1)} which mesh is there`);
   const hello = { version: 1, name: config.name, time: clock.now(), membership: [] } as const;
   const answer = await withDeadline(clock, PROBE_TIMEOUT_MS, (signal) =>
     askMesh(config.bootstrap, { hello, clock, signal, transports }),
@@ -127,7 +141,7 @@ async function enterByAddress(components: ChooseMeshComponents): Promise<void> {
   const name = !answer.ok && answer.meshName !== undefined ? ` '${answer.meshName}'` : '';
   throw new StarlingError(
     'STARLING_JOIN_REFUSED',
-    `the mesh${name} at ${config.bootstrap[0]} is private`,
+    `the mesh${name} at ${placeOf(config.bootstrap[0] ?? '')} is private`,
     {
       hint: 'ask a member for a ticket (starling invite), and start with: starling up --join <ticket>',
     },

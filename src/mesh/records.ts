@@ -139,8 +139,8 @@ class MeshRecords implements Records {
   readonly #init: RecordsInit;
   readonly #set: RecordSet;
   readonly #members: MemberList;
-  /** Being taken: a revocation is told of before it is in the set. */
-  readonly #taking = new Set<string>();
+  /** Being taken, and until when: a revocation is told of before it is in the set. */
+  readonly #taking = new Map<string, Promise<void>>();
   /** Texts that need not be written, because they were just read. */
   readonly #onDisk = new Set<string>();
   readonly #invites: Invites;
@@ -345,7 +345,12 @@ class MeshRecords implements Records {
   async #tryAdd(jws: string): Promise<Outcome> {
     const hash = hashOf(jws);
     this.#set.sweep();
-    if (this.#isKnown(hash)) return 'known';
+    if (this.#isKnown(hash)) {
+      // What hangs below a grant is judged by it, so that it must count before somebody goes on. (The other
+      // kinds are told of while they are taken, by whom they would wait for.)
+      if (typeOf(jws) === GRANT_TYPE) await this.#taking.get(hash);
+      return 'known';
+    }
     try {
       await this.#take(jws);
     } catch (error) {
@@ -363,21 +368,26 @@ class MeshRecords implements Records {
     for (const listener of this.#listeners) listener(jws);
   }
 
-  /** Verifies a text, writes it, and only then lets it count. */
-  async #take(jws: string, verified?: Revocation): Promise<void> {
+  #take(jws: string, verified?: Revocation): Promise<void> {
     const hash = hashOf(jws);
-    this.#taking.add(hash);
-    try {
-      const typ = typeOf(jws);
-      // Revocations have a table of their own.
-      if (typ === REVOCATION_TYPE) return await this.#takeRevocation(jws, verified);
-      if (typ === SUCCESSION_TYPE) return await this.#takeSuccession(jws);
-      const count = typ === GRANT_TYPE ? this.#grantIn(jws) : this.#spentIn(jws);
-      await this.#write(jws);
-      count();
-    } finally {
+    // The text is on the list before its verification begins, which may tell of it.
+    let done = (): void => undefined;
+    this.#taking.set(hash, new Promise((resolve) => void (done = resolve)));
+    return this.#verifyAndKeep(jws, verified).finally(() => {
       this.#taking.delete(hash);
-    }
+      done();
+    });
+  }
+
+  /** Verifies a text, writes it, and only then lets it count. */
+  async #verifyAndKeep(jws: string, verified: Revocation | undefined): Promise<void> {
+    const typ = typeOf(jws);
+    // Revocations have a table of their own.
+    if (typ === REVOCATION_TYPE) return this.#takeRevocation(jws, verified);
+    if (typ === SUCCESSION_TYPE) return this.#takeSuccession(jws);
+    const count = typ === GRANT_TYPE ? this.#grantIn(jws) : this.#spentIn(jws);
+    await this.#write(jws);
+    count();
   }
 
   async #write(jws: string): Promise<void> {
