@@ -9,8 +9,8 @@ import { createCounters, createGrantBook, createSuccessions } from './grants/ind
 import type { Counters, GrantBook, Succession, Successions } from './grants/index.ts';
 import type { Identity } from './identity/index.ts';
 import type { Store } from './store/index.ts';
-import { RETIRED_HINT, createMeshAdmission, createOwnMesh } from './mesh/index.ts';
-import type { MeshAdmission, OwnMesh } from './mesh/index.ts';
+import { RETIRED_HINT, createMembers, createMeshAdmission, createOwnMesh } from './mesh/index.ts';
+import type { Members, MeshAdmission, OwnMesh } from './mesh/index.ts';
 
 /** What it is opened with. */
 export interface IdentityStateComponents {
@@ -29,6 +29,7 @@ export interface IdentityState {
   readonly counters: Counters;
   readonly ownMesh: OwnMesh;
   readonly admission: MeshAdmission;
+  readonly members: Members;
 }
 
 /** Opens it; `name` is what hellos say. What a change of keys left to be issued is issued. */
@@ -88,7 +89,8 @@ export async function openIdentityState(
   successions.events.on('added', (succession) => {
     if (succession.claims.iss === identity.did) health.raise(retiredWarning(succession));
   });
-  return { successions, grants, counters, ownMesh, admission };
+  const members = createMembers({ identity, ownMesh, grants, clock });
+  return { successions, grants, counters, ownMesh, admission, members };
 }
 
 /** A key that names two heirs is in two hands: a person has to know. */
@@ -105,7 +107,7 @@ function tellConflicts(
       text: `${isOurs ? 'the former key of this node' : 'the key'} ${old} has named two heirs: ${heir}, which counts here, and ${other}, which does not`,
       hint: isOurs
         ? `somebody else has the former key: ask the others to revoke the membership of ${other}`
-        : 'ask whose key it is which of the two is right; if it is the other one, revoke the membership (starling grant list) and invite anew (starling invite)',
+        : 'ask whose key it is which of the two is right; if it is the other one, put it out (starling peers remove <peer>) and invite anew (starling invite)',
     });
   });
 }

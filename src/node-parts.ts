@@ -13,18 +13,20 @@ import {
   auditTools,
   boardTools,
   clientTools,
+  conductSummary,
   governanceTools,
   grantResources,
   grantTools,
   keyTools,
   knockTools,
   loginTools,
+  memberTools,
   offeredTools,
   pinTools,
   secretTools,
   statusTools,
 } from './builtin/index.ts';
-import type { InviteResult, StatusResult } from './builtin/index.ts';
+import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import { VERSION } from './core/index.ts';
@@ -113,6 +115,7 @@ export interface PartsInit {
   readonly servers: () => Config['mcpServers'];
   readonly status: () => StatusResult;
   readonly createTicket: (init: Omit<InvitationInit, 'addresses'>) => Promise<InviteResult>;
+  readonly leave: () => Promise<LeaveResult>;
 }
 
 /** Makes the parts. Those that are made first ask the later ones only once all are made. */
@@ -362,14 +365,25 @@ type ToolRooms = Pick<
   };
 
 function createNodeTools(
-  { clock }: Base,
-  { admission, grants, counters, secrets, identity }: OpenState,
+  { clock, config }: Base,
+  { admission, grants, counters, members, secrets, identity }: OpenState,
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
   const { network, offers, pins, servers, status, token, createTicket } = rooms;
   return [
     ...statusTools({ membership, network, status }),
+    ...memberTools({
+      grants,
+      counters,
+      admission,
+      membership,
+      members,
+      network,
+      self: { did: identity.did, name: config.name },
+      summaryOf: (view) => conductSummary({ network }, view),
+      leave: rooms.leave,
+    }),
     ...grantTools({
       clock,
       grants,

@@ -9,30 +9,36 @@ import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.t
 import { noteNode, writeAbout } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import {
+  StarlingError,
   VERSION,
   createPartStack,
   keepDebuggerShut,
   messageOf,
   settledWithin,
   stopAll,
+  withDeadline,
 } from './core/index.ts';
 import type { JsonObject, PartStack, PeerId, Startable } from './core/index.ts';
 import { bindSecrets } from './gateway/index.ts';
-import { closeState, meshOf, openState } from './open-state.ts';
+import { closeState, forgetLeft, meshOf, openState } from './open-state.ts';
 import type { Base, OpenState, NodeComponents } from './open-state.ts';
 import { OPERATOR, createApprovalAccess } from './guard/index.ts';
 import type { ApprovalAccess } from './guard/index.ts';
 import type { PeerView } from './membership/index.ts';
-import { joinMesh } from './mesh/index.ts';
+import { endOr, hasMeshToForget, joinMesh } from './mesh/index.ts';
 import type { InvitationInit } from './mesh/index.ts';
+import { endGrants } from './leaving.ts';
+import { createLeaving } from './node-leaving.ts';
 import { createParts } from './node-parts.ts';
 import type { Parts } from './node-parts.ts';
 import { wireParts } from './node-wiring.ts';
-import type { NodeEvents } from './node-wiring.ts';
+import type { ConfigChanges, NodeEvents } from './node-wiring.ts';
 import { previousKeyOf } from './rotation/index.ts';
 
 /** How long a start waits for the node's servers: as long as one of them may take, and its sandbox. */
 const SETTLE_TIMEOUT_MS = 35_000;
+/** How long a member looks at its bootstrap addresses before it starts without them. */
+const ELSEWHERE_MS = 2000;
 /** How long a ticket holds when the library is not told. */
 const TICKET_MS = 86_400_000;
 
@@ -53,6 +59,8 @@ export interface GrantInit {
 export interface StarlingNode extends Startable {
   readonly peerId: PeerId;
   readonly events: EventEmitter<NodeEvents>;
+  /** True when this start founded the mesh: nobody else can be in it yet. */
+  readonly hasFounded: boolean;
   /** What waits for a person, for a dashboard: whoever holds the node answers as its operator. */
   readonly approvals: ApprovalAccess;
   status(): StatusResult;
@@ -102,26 +110,35 @@ export async function createNode(
 class Node implements StarlingNode {
   readonly peerId: PeerId;
   readonly events = new EventEmitter<NodeEvents>();
+  readonly hasFounded: boolean;
   readonly approvals: ApprovalAccess;
   readonly #base: Base;
   readonly #state: OpenState;
   readonly #parts: Parts;
   readonly #running: PartStack;
   readonly #startedAt: number;
+  /** Aborted by a stop: what a start still waits for is given up. */
+  #life = new AbortController();
+  #stopping: Promise<void> | undefined;
   #isStarted = false;
   #servers: Config['mcpServers'];
+  /** The configuration that was taken up last. */
+  #taken: Config;
 
   constructor(base: Base, state: OpenState) {
     this.#base = base;
     this.#state = state;
     this.peerId = state.identity.peerId;
+    this.hasFounded = state.ownMesh.hasFounded();
     this.#startedAt = base.clock.now();
     this.#servers = this.#bound(base.config);
+    this.#taken = base.config;
     this.#running = createPartStack((error) => tellUnstopped(base, error));
     this.#parts = createParts(base, state, {
       servers: () => this.#servers,
       status: () => this.status(),
       createTicket: (ticket) => this.#createTicket(ticket),
+      leave: () => createLeaving(base, state, this.#parts.network).leave(this.events),
     });
     this.approvals = createApprovalAccess(this.#parts.governance.approvals);
     wireParts(base, state, this.#parts, this.events);
@@ -187,21 +204,30 @@ class Node implements StarlingNode {
   async reload(config: Config): Promise<readonly string[]> {
     const { gateway, governance } = this.#parts;
     this.#servers = this.#bound(config);
-    await gateway.configure({ ...config, mcpServers: this.#servers });
+    const servers = await gateway.configure({ ...config, mcpServers: this.#servers });
+    const keys = (['list', 'views'] as const).filter((key) => differ(config, this.#taken, key));
+    this.#taken = config;
+    const changes: ConfigChanges = { ...servers, keys };
+    this.events.emit('reloaded', changes);
     await governance.policy.reload();
-    const keys = Object.keys(config) as (keyof Config)[];
-    return keys.filter(
+    return (Object.keys(config) as (keyof Config)[]).filter(
       (key) =>
         !RELOADED.includes(key) &&
-        JSON.stringify(config[key]) !== JSON.stringify(this.#base.config[key]),
+        (key !== 'name' || config.isNameGiven) &&
+        key !== 'isNameGiven' &&
+        differ(config, this.#base.config, key),
     );
   }
 
   async start(): Promise<void> {
     if (this.#isStarted) return;
     this.#isStarted = true;
+    this.#life = new AbortController();
+    const { signal } = this.#life;
     try {
-      await this.#startParts();
+      await this.#startParts(signal);
+      signal.throwIfAborted();
+      this.events.emit('serving');
       await this.#settled();
       this.#base.logger.info({ peer: this.peerId }, 'node started');
     } catch (error) {
@@ -211,9 +237,18 @@ class Node implements StarlingNode {
     }
   }
 
+  stop(): Promise<void> {
+    // A start that is given up ends the node, too: both wait for the same end.
+    this.#stopping ??= this.#stopParts().finally(() => {
+      this.#stopping = undefined;
+    });
+    return this.#stopping;
+  }
+
   /** From the roof down: each part still has what it stands on when it says its last words. */
-  async stop(): Promise<void> {
+  async #stopParts(): Promise<void> {
     this.#isStarted = false;
+    this.#life.abort(new StarlingError('STARLING_STOPPED', 'the node was stopped'));
     const { logins } = this.#parts;
     const tell = (error: unknown): void => tellUnstopped(this.#base, error);
     const rest = [
@@ -224,13 +259,19 @@ class Node implements StarlingNode {
     await stopAll(rest, tell);
   }
 
-  async #startParts(): Promise<void> {
+  /** @throws STARLING_STOPPED when `signal` is aborted: nothing is started on what is being stopped */
+  async #startParts(signal: AbortSignal): Promise<void> {
     await this.#noteFolder();
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
     const { conductTeller, neighbours, pins, gateway, renewalTimer } = this.#parts;
-    for (const part of [audit, governance, network]) await this.#running.start(part);
-    if (!ownMesh.isMember()) await joinMesh({ ...this.#base, network, ownMesh }, { dial });
+    const start = (part: Startable): Promise<void> => {
+      signal.throwIfAborted();
+      return this.#running.start(part);
+    };
+    for (const part of [audit, governance, network]) await start(part);
+    const elsewhere = ownMesh.isMember() ? this.#lookElsewhere(dial) : undefined;
+    if (!ownMesh.isMember()) await this.#join(signal);
     for (const part of [
       conductTeller,
       membership,
@@ -242,8 +283,46 @@ class Node implements StarlingNode {
       renewalTimer,
       neighbours,
     ]) {
-      await this.#running.start(part);
+      await start(part);
     }
+    const error = await elsewhere;
+    if (error !== undefined) throw error;
+    // Last of all: a start that fails has founded nothing.
+    if (this.hasFounded) await ownMesh.keep();
+  }
+
+  async #join(signal: AbortSignal): Promise<void> {
+    const { ownMesh, dial, grants, store } = this.#state;
+    const { network } = this.#parts;
+    try {
+      await joinMesh({ ...this.#base, network, ownMesh }, { dial, signal });
+    } catch (error) {
+      throw endOr(error, this.#state);
+    }
+    this.events.emit('joined', ownMesh.require());
+    if (!(await hasMeshToForget(store.table('mesh')))) return;
+    // It came over from a mesh of its own: nothing of that goes into this one.
+    await endGrants(grants);
+    await grants.forgetIssued(grants.issued());
+    await forgetLeft(store, new Set(ownMesh.records().all().keys()));
+  }
+
+  /** The error when all addresses that a member was told to dial are of another mesh; else undefined. */
+  async #lookElsewhere(dial: readonly string[]): Promise<Error | undefined> {
+    const { clock } = this.#base;
+    const refusals = dial.map((address) =>
+      withDeadline(clock, ELSEWHERE_MS, (signal) =>
+        this.#parts.network.dial(address, { signal }),
+      ).then(
+        () => undefined,
+        (error: unknown) =>
+          error instanceof StarlingError && error.code === 'STARLING_MESH_MISMATCH'
+            ? error
+            : undefined,
+      ),
+    );
+    const answers = await Promise.all(refusals);
+    return answers.every((one) => one !== undefined) ? answers[0] : undefined;
   }
 
   /** So that other nodes of this user hide the folder from their servers, and commands find it by its name. */
@@ -263,10 +342,6 @@ class Node implements StarlingNode {
   /** Until each server is ready or has failed; at most as long as one may take to start. */
   async #settled(): Promise<void> {
     const { gateway } = this.#parts;
-    const waiting = gateway.upstreams().filter((upstream) => upstream.state === 'starting');
-    if (waiting.length > 0) {
-      this.#base.progress(`starting ${waiting.map((one) => one.server).join(', ')}`);
-    }
     await settledWithin(SETTLE_TIMEOUT_MS, gateway.settled(), this.#base.clock);
   }
 
@@ -280,6 +355,10 @@ class Node implements StarlingNode {
     const mesh = meshOf(this.#state);
     return { ticket: ticket.reveal(), mesh: mesh.name, fingerprint: mesh.fingerprint, expiresAt };
   }
+}
+
+function differ(one: Config, other: Config, key: keyof Config): boolean {
+  return JSON.stringify(one[key]) !== JSON.stringify(other[key]);
 }
 
 function tellUnstopped({ logger }: Base, error: unknown): void {

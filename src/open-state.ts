@@ -14,16 +14,19 @@ import {
   stopAll,
   systemClock,
 } from './core/index.ts';
-import type { Clock, Health, Logger, Random } from './core/index.ts';
-import { loadIdentity, sealerOf } from './identity/index.ts';
+import type { Clock, Did, Health, Logger, Random } from './core/index.ts';
+import { didFromPeerId, loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity, PassphraseSource } from './identity/index.ts';
 import { createStore } from './store/index.ts';
 import type { Store } from './store/index.ts';
 import type { NetworkTally, Transport } from './network/index.ts';
-import { chooseMesh } from './mesh/index.ts';
-import type { Mesh } from './mesh/index.ts';
+import { chooseMesh, hasMeshToForget, writeMeshForgotten } from './mesh/index.ts';
+import type { MayMove, Mesh } from './mesh/index.ts';
+import { readPeers } from './membership/index.ts';
 import { openIdentityState } from './identity-state.ts';
 import type { IdentityState } from './identity-state.ts';
+import { forgetMesh } from './leaving.ts';
+import { settleName } from './own-name.ts';
 import { finishRotation } from './rotation/index.ts';
 import { SEALED_TABLES, createSecretStore } from './secrets/index.ts';
 import type { SecretStore } from './secrets/index.ts';
@@ -35,6 +38,8 @@ export interface NodeComponents {
   readonly logger?: Logger;
   /** Hears in short sentences what a start is waiting for. */
   readonly progress?: (line: string) => void;
+  /** Asked whether this node may leave a mesh that it is alone in, for that of a ticket; default: no. */
+  readonly mayMove?: MayMove;
   /** Where the passphrase of an encrypted key comes from. */
   readonly passphrase?: PassphraseSource;
   /** Files outside of the state folder that hold secrets of the node, as they are now: servers don't see them. */
@@ -65,6 +70,8 @@ export interface OpenState extends IdentityState {
   readonly secrets: SecretStore;
   /** Addresses to dial to get in. */
   readonly dial: readonly string[];
+  /** The names of the peers of the last run, by their keys. */
+  readonly nameOf: (did: Did) => string | undefined;
 }
 
 /**
@@ -76,15 +83,16 @@ export async function openState(
   config: Config,
   components: NodeComponents,
 ): Promise<{ readonly base: Base; readonly state: OpenState }> {
-  const base = baseOf(config, components);
-  const { clock, health, logger } = base;
-  const { stateDir, name } = config;
+  const started = baseOf(config, components);
+  const { clock, health, logger } = started;
+  const { stateDir } = config;
   await ensurePrivateFolder(stateDir);
   const store = createStore({ logger, clock, health }, { dir: join(stateDir, 'db') });
-  const open = createPartStack((error) => tellUnclosed(base, error));
+  const open = createPartStack((error) => tellUnclosed(started, error));
   try {
     await open.start(store);
-    const { passphrase } = components;
+    const base = { ...started, config: await settleName(store.table('self'), config) };
+    const { passphrase, mayMove } = components;
     const identity = await loadIdentity(
       join(stateDir, 'key'),
       passphrase === undefined ? {} : { passphrase },
@@ -97,18 +105,32 @@ export async function openState(
       logger: logger.child('secrets'),
     });
     await secrets.load();
-    const known = await openIdentityState({ ...base, store, identity }, { name });
+    if (await hasMeshToForget(store.table('mesh'))) await forgetLeft(store, new Set());
+    const known = await openIdentityState({ ...base, store, identity }, base.config);
     // It runs already: `start` would be a no-op.
     await open.start(known.grants);
     // Nobody would let in a node whose key is retired, and it would wait for that in vain.
     if (known.ownMesh.mesh() !== undefined) known.ownMesh.records().requireInUse(identity.did);
-    const dial = await chooseMesh({ ...base, ...known, identity });
-    return { base, state: { ...known, store, identity, secrets, dial } };
+    const nameOf = await namesIn(store, logger);
+    const dial = await chooseMesh({ ...base, ...known, identity, mayMove, nameOf });
+    return { base, state: { ...known, store, identity, secrets, dial, nameOf } };
   } catch (error) {
     // What else fails must not hide why the folder could not be opened.
-    await open.stop().catch((other: unknown) => tellUnclosed(base, other));
+    await open.stop().catch((other: unknown) => tellUnclosed(started, other));
     throw error;
   }
+}
+
+/** Forgets what was kept of a mesh that this node has left, but records in `kept`. */
+export async function forgetLeft(store: Store, kept: ReadonlySet<string>): Promise<void> {
+  await forgetMesh(store, kept);
+  await writeMeshForgotten(store.table('mesh'));
+}
+
+async function namesIn(store: Store, logger: Logger): Promise<OpenState['nameOf']> {
+  const peers = await readPeers(store.table('peers'), logger);
+  const names = new Map(peers.map(({ peerId, alias }) => [didFromPeerId(peerId), alias]));
+  return (did) => names.get(did);
 }
 
 function baseOf(config: Config, components: NodeComponents): Base {

@@ -2,10 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import { attack } from './streams.ts';
 import type { Attack } from './attack.ts';
-import { line, serveSessions } from './sessions.ts';
+import { openTo, pour } from './floods.ts';
+import { MCP, initialize, line, serveRecords, serveSessions } from './sessions.ts';
 import type { PeerStream } from '../../src/testing.ts';
 
-const CHANGES = 'changes its lists without end';
+const CHANGES = 'has its lists read without end';
 /**
  * Changes that are told in one look at the sessions: as many as a peer can tell for ever without being kept
  * out. Who tells more is gone at once, and then nothing is measured.
@@ -25,12 +26,12 @@ function catalogOf(count: number, description: string): string {
 
 /** Shows a list, ends the session, and has itself listed in the next one at once. */
 function relisted(name: string, title: string, catalog: () => string): Attack {
-  return attack(name, title, `${CHANGES}|offers more|opens its session`, async (tools, member) => {
+  return attack(name, title, `${CHANGES}|offers more`, async (tools, member) => {
     let last = '';
     const served = {
       // Making a list costs more than reading it: each is shown a few times.
+      opened: tools.act,
       catalog: (): string => {
-        tools.act();
         if (last === '' || Math.random() < 0.25) last = catalog();
         return last;
       },
@@ -82,6 +83,29 @@ const noise = attack(
   },
 );
 
+/** The same in sessions of the member's own. */
+const ownNoise = attack(
+  'own-session-noise',
+  'news that mean nothing and answers that nobody waits for, in sessions of its own, without end',
+  'floods its sessions',
+  async (tools, member) => {
+    const { target, signal, act } = tools;
+    serveRecords(member);
+    const lines = Buffer.concat([
+      line({ method: 'notifications/roots/list_changed' }),
+      line({ method: 'notifications/cancelled', params: { requestId: 4e9 } }),
+      line({ id: 4e9, result: {} }),
+    ]);
+    const many = Buffer.concat(Array.from({ length: 100 }, () => lines));
+    while (!signal.aborted) {
+      const stream = await openTo(member, target, MCP, signal);
+      if (stream === undefined) continue;
+      stream.write(line({ id: 1, method: 'initialize', params: initialize() }));
+      await pour(stream, () => (act(), many), signal);
+    }
+  },
+);
+
 /** What members serve. */
 export const catalogs: readonly Attack[] = [
   relisted('many-tools', 'a catalog of 40,000 tools, again and again in new sessions', () =>
@@ -95,4 +119,5 @@ export const catalogs: readonly Attack[] = [
   ),
   changes,
   noise,
+  ownNoise,
 ];

@@ -45,6 +45,8 @@ export function serveRecords(member: Member): void {
 export interface Served {
   /** The answer to `starling/catalog`: bytes of JSON. Default: no servers. */
   readonly catalog?: () => string;
+  /** The target has opened a session. */
+  readonly opened?: () => void;
   /** A session is open, and its list was asked for. */
   readonly listed?: (stream: PeerStream) => void;
 }
@@ -58,6 +60,7 @@ class ServedSessions {
   served: Served = {};
 
   accept(stream: PeerStream): void {
+    this.served.opened?.();
     let rest = '';
     this.open.add(stream);
     stream.onEnd(() => this.open.delete(stream));
@@ -106,6 +109,8 @@ export async function serveSessions(
 ): Promise<void> {
   const sessions = sessionsOf(member);
   sessions.served = served;
+  // Of the attack before: what is measured begins with a session of its own.
+  for (const stream of sessions.open) void stream.close();
   let heardAt = 0;
   while (!signal.aborted) {
     if (sessions.open.size === 0 && Date.now() - heardAt > HEARTBEAT_MS) {

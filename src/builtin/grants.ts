@@ -1,6 +1,7 @@
 /** The tools by which the operator says who may call what, and lets new peers in. */
 import { z } from 'zod';
 import { RENEWED_LIFETIME_MS } from '../grants/index.ts';
+import type { Grant } from '../grants/index.ts';
 import { INVITE_USES_MAX } from '../mesh/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import {
@@ -123,14 +124,21 @@ function listTool(components: GrantComponents): BuiltinTool {
   return defineTool({
     name: 'grant_list',
     title: 'List grants',
-    description: 'All grants that this node issued or received, newest first, with their state.',
-    input: z.object({}),
+    description:
+      'The grants that this node issued or received, newest first, with their state; memberships and open tickets only if asked for.',
+    input: z.object({
+      all: z
+        .boolean()
+        .optional()
+        .describe('Also memberships and open tickets that this node gave? Default false.'),
+    }),
     hints: { readOnlyHint: true },
     clients: 'no',
-    run(): GrantListResult {
+    run({ all = false }): GrantListResult {
       const renewable = renewableIn(components);
       const issued = components.grants
         .issued()
+        .filter((grant) => (all ? !isStale(components, grant) : !isOfMesh(grant)))
         .map((grant) => summarise(components, grant, 'issued', renewable));
       const received = components.grants
         .received()
@@ -138,6 +146,17 @@ function listTool(components: GrantComponents): BuiltinTool {
       return { grants: [...issued, ...received].sort((a, b) => b.issuedAt - a.issuedAt) };
     },
   });
+}
+
+/** A membership or a ticket. */
+function isOfMesh({ claims }: Grant): boolean {
+  return claims.cap.every(({ resource }) => resource.startsWith('mesh:'));
+}
+
+/** A ticket that lets nobody in any more. */
+function isStale({ admission, grants }: GrantComponents, grant: Grant): boolean {
+  const ticket = admission.ticketOf(grant);
+  return ticket === 'spent' || (ticket === 'open' && grants.state(grant) !== 'valid');
 }
 
 function revokeTool(components: GrantComponents): BuiltinTool {

@@ -15,6 +15,8 @@ export { knockTools } from './knocks.ts';
 export type { KnockToolComponents } from './knocks.ts';
 export { loginTools } from './logins.ts';
 export type { LoginComponents } from './logins.ts';
+export { memberTools } from './members.ts';
+export type { MemberToolComponents } from './members.ts';
 export { OPEN_RESOURCES } from './permissions.ts';
 export { grantResources } from './resources.ts';
 export type { ResourceComponents } from './resources.ts';
@@ -22,7 +24,7 @@ export { pinTools } from './pins.ts';
 export type { PinComponents } from './pins.ts';
 export { secretTools } from './secrets.ts';
 export type { SecretComponents } from './secrets.ts';
-export { statusTools } from './status.ts';
+export { conductSummary, statusTools } from './status.ts';
 export type { StatusComponents } from './status.ts';
 export type {
   AuditQueryResult,
@@ -56,8 +58,14 @@ export type {
   KeyListResult,
   KeyRevokeResult,
   KeySummary,
+  LeaveResult,
   McpLoginResult,
   McpLogoutResult,
+  MemberSummary,
+  MembersResult,
+  PeerRemoveResult,
+  PeerRenameResult,
+  PeerShowResult,
   PeersResult,
   PinApproveResult,
   PinListResult,
@@ -71,6 +79,7 @@ export type {
   SecretSummary,
   ShortStatus,
   StatusResult,
+  TicketSummary,
   TokenRotateResult,
   TokenView,
   ValidateTokenResult,

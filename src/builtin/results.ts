@@ -66,6 +66,92 @@ export interface PeerForgiveResult {
   readonly forgiven: boolean;
 }
 
+/** One that is or was a member of the mesh, as a person reads it. */
+export interface MemberSummary {
+  /** This node's name for it, or its short id where it has none here. */
+  readonly name: string;
+  readonly isSelf: boolean;
+  readonly peerId: PeerId;
+  readonly did: string;
+  /** `out`: somebody put it out; `left`: it went by itself. */
+  readonly state: 'member' | 'out' | 'left';
+  readonly isFounder: boolean;
+  /** Who let it in; absent of who founded the mesh. */
+  readonly by?: string;
+  /** ms since the epoch */
+  readonly since: number;
+  readonly canInvite: boolean;
+  /** How its membership ended, or that of one above it (`of`). */
+  readonly end?: {
+    readonly by: string;
+    readonly at: number;
+    readonly of?: string;
+    readonly reason?: string;
+  };
+}
+
+/** A ticket that can still let somebody in. */
+export interface TicketSummary {
+  /** Of its invite: `grant_revoke` at who made the ticket takes it. */
+  readonly id: string;
+  readonly by: string;
+  /** True when this node made it. */
+  readonly isOwn: boolean;
+  /** ms since the epoch */
+  readonly since: number;
+  readonly expiresAt: number;
+  readonly uses: number;
+  readonly usedBy: readonly string[];
+  readonly canInvite: boolean;
+}
+
+/** Result of `members`. */
+export interface MembersResult {
+  readonly members: readonly MemberSummary[];
+  readonly tickets: readonly TicketSummary[];
+}
+
+/** Result of `peer_show`. */
+export interface PeerShowResult {
+  readonly peer: PeerSummary;
+  /** Absent where the records do not say by whom it came in. */
+  readonly member?: MemberSummary;
+  /** Those that are valid, given by this node or to it. */
+  readonly grants: readonly GrantSummary[];
+}
+
+/** Result of `peer_rename`. */
+export interface PeerRenameResult {
+  readonly peer: string;
+  readonly before: string;
+  readonly peerId: PeerId;
+}
+
+/** Result of `peer_remove`: who was put out, and what ended with it. */
+export interface PeerRemoveResult {
+  readonly peer: string;
+  readonly peerId: PeerId;
+  readonly did: string;
+  /** Others that it let in, and that are out as well. */
+  readonly members: readonly string[];
+  /** Ids of the grants that this node gave it. */
+  readonly grants: readonly string[];
+  /** Ids of tickets that it, or those others, had made and that were open. */
+  readonly tickets: readonly string[];
+  /** Connections to it that were closed. */
+  readonly connections: number;
+}
+
+/** Result of `mesh_leave`. */
+export interface LeaveResult {
+  readonly mesh: string;
+  readonly fingerprint: string;
+  /** Grants of this node that ended. */
+  readonly grants: number;
+  /** Members that were connected, and were told. */
+  readonly told: number;
+}
+
 /** A node that asks to be let into the mesh. */
 export interface KnockSummary {
   /** What it calls itself, unproven. */

@@ -45,7 +45,7 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
       hints: { readOnlyHint: true },
       clients: 'yes',
       run: (): PeersResult => ({
-        peers: components.membership.peers().map((view) => withConduct(components, view)),
+        peers: components.membership.peers().map((view) => conductSummary(components, view)),
       }),
     }),
     defineTool({
@@ -66,7 +66,11 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
   ];
 }
 
-function withConduct({ network }: StatusComponents, view: PeerView): PeerSummary {
+/** A peer, with what is to be said of how it behaves. */
+export function conductSummary(
+  { network }: { readonly network: Pick<Network, 'conduct'> },
+  view: PeerView,
+): PeerSummary {
   const report = network.conduct(view.peerId);
   if (report === undefined) return view;
   const { state, counts, until } = report;

@@ -142,6 +142,7 @@ function complete(
   }
   return {
     name,
+    isNameGiven: file.name !== undefined,
     stateDir: resolve(file.stateDir ?? defaultStateDir(env)),
     file: resolve(path),
     listen: file.listen,

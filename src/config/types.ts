@@ -140,6 +140,8 @@ export interface Retry {
 export interface Config {
   /** Our name in the mesh; default: the host's name, made fit. */
   readonly name: string;
+  /** False when nobody gave the name, so that it is the host's. */
+  readonly isNameGiven: boolean;
   readonly stateDir: string;
   /** The config file, read or to be read. Absent in a configuration that was made by a program. */
   readonly file?: string;

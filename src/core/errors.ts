@@ -10,13 +10,13 @@ export interface ErrorRow {
   readonly rpc: number;
   /** HTTP status. */
   readonly http: number;
-  /** Exit code of the CLI: 1 failed, 2 wrong use. */
-  readonly exit: 1 | 2;
+  /** Exit code of the CLI: 1 failed, 2 wrong use, 130 ended by Ctrl-C (128 + SIGINT, as shells have it). */
+  readonly exit: 1 | 2 | 130;
   /** True when the same request may succeed later, unchanged. */
   readonly retryable: boolean;
 }
 
-const row = (rpc: number, http: number, exit: 1 | 2, retryable = false): ErrorRow => ({
+const row = (rpc: number, http: number, exit: ErrorRow['exit'], retryable = false): ErrorRow => ({
   rpc,
   http,
   exit,
@@ -27,6 +27,8 @@ const row = (rpc: number, http: number, exit: 1 | 2, retryable = false): ErrorRo
 export const ERRORS = {
   /** Wrong arguments on the command line or to a tool. */
   STARLING_USAGE: row(-32602, 400, 2),
+  /** The person at the terminal left by Ctrl-C. */
+  STARLING_INTERRUPTED: row(-32603, 500, 130),
   /** The configuration does not parse or does not fit the schema. */
   STARLING_CONFIG_INVALID: row(-32603, 500, 2),
   /** Another node uses the state folder. */
@@ -63,10 +65,14 @@ export const ERRORS = {
   STARLING_MESH_MISMATCH: row(-32602, 400, 1),
   /** A mesh refused to let a peer in. */
   STARLING_JOIN_REFUSED: row(-32003, 403, 1),
+  /** This node is no member of its mesh any more: somebody put it out. */
+  STARLING_MEMBERSHIP_ENDED: row(-32003, 403, 1),
   /** The peers refuse each other's protocol version. */
   STARLING_VERSION_UNSUPPORTED: row(-32003, 400, 1),
   /** No such peer is known. */
   STARLING_PEER_UNKNOWN: row(-32602, 404, 1),
+  /** More than one peer goes by that name. */
+  STARLING_PEER_AMBIGUOUS: row(-32602, 409, 1),
   /** A known peer can't be reached now, or went away during a call. */
   STARLING_PEER_UNREACHABLE: row(-32003, 503, 1, true),
   /** A stream or frame from a peer broke the protocol. */

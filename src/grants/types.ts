@@ -182,6 +182,8 @@ export interface GrantBook extends Startable {
    * that one.
    */
   keepIssued(grant: Grant, instead?: Grant): Promise<void>;
+  /** Forgets grants of {@link keepIssued} that are of no use any more; they are not revoked by that. */
+  forgetIssued(grants: readonly Grant[]): Promise<void>;
   /** What we issued, expired ones of the last 30 days included. */
   issued(): readonly Grant[];
   /** What others issued to us. */

@@ -1,7 +1,7 @@
 /** Who a caller is: how it came, by which names a policy knows it, and how messages call it. Pure. */
 import { printable } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
-import { peerIdFromDid } from '../identity/index.ts';
+import { peerIdFromDid, shortId } from '../identity/index.ts';
 import type { OnBehalfOf, Principal } from './types.ts';
 
 /** The operator, as one object: what is kept for the operator is kept by this key. */
@@ -105,9 +105,9 @@ export function nameOf(principal: Principal): string {
     case 'client':
       return `the client ${printable(principal.name)}`;
     case 'peer':
-      return `${printable(principal.alias)} (${shortOf(principal.peerId)})${wordsFor(principal.onBehalfOf)}`;
+      return `${printable(principal.alias)} (${shortId(principal.peerId)})${wordsFor(principal.onBehalfOf)}`;
     default:
-      return `${printable(principal.name)} (${shortOf(principal.did.slice(8))})`;
+      return `${printable(principal.name)} (${shortId(principal.did)})`;
   }
 }
 
@@ -117,8 +117,4 @@ function wordsFor(onBehalfOf: OnBehalfOf | undefined): string {
   const { did, name } = onBehalfOf;
   const called = name === undefined ? '' : ` '${printable(name)}'`;
   return did === undefined ? ` for its client${called}` : ` for the agent${called} ${did}`;
-}
-
-function shortOf(id: string): string {
-  return `${id.slice(0, 8)}…${id.slice(-4)}`;
 }

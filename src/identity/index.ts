@@ -19,3 +19,4 @@ export { createIdentity, randomSeed, signerFromSeed, verifySignature } from './s
 export type { Identity, Signer } from './types.ts';
 export { decodeBase64url, decodeJws, encodeJws, malformedAs } from './jws.ts';
 export type { DecodedJws, MalformedError } from './jws.ts';
+export { isShortIdOf, shortId, withShortIds } from './short-id.ts';

@@ -31,7 +31,13 @@ export function chooseAlias(
   return letters.slice(-LENGTH_MAX);
 }
 
-function fitAlias(name: string): string {
+/** True when `alias` may be given to a peer by hand. */
+export function isAlias(alias: string): boolean {
+  return fitAlias(alias) === alias;
+}
+
+/** `name` as an alias would be: what a peer calls itself may be anything. */
+export function fitAlias(name: string): string {
   const fit = name
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '-')

@@ -3,11 +3,11 @@
  * one, and whoever is no member any more is put out, this node as well.
  */
 import { messageOf } from '../core/index.ts';
-import type { Logger } from '../core/index.ts';
+import type { Health, Logger } from '../core/index.ts';
 import { retiredBy } from '../grants/index.ts';
 import type { Succession } from '../grants/index.ts';
-import { didFromPeerId } from '../identity/index.ts';
-import { RETIRED_HINT } from '../mesh/index.ts';
+import { didFromPeerId, peerIdFromDid } from '../identity/index.ts';
+import { ENDED_HINT, RETIRED_HINT, describeEnd } from '../mesh/index.ts';
 import type { OwnMesh } from '../mesh/index.ts';
 import type { Network } from '../network/index.ts';
 import type { PeerTable } from './peer-table.ts';
@@ -19,8 +19,12 @@ export interface FollowRevocationsComponents {
   readonly peers: PeerTable;
   /** Hears once, and again after this node was a member in between, why it is none any more. */
   readonly evicted: (reason: string, hint: string) => void;
+  readonly health: Pick<Health, 'raise' | 'clear'>;
   readonly logger: Logger;
 }
+
+/** Health warning while this node is no member of its mesh any more. */
+const ENDED = 'membership-ended';
 
 /** Follows successions and revocations from now on. Returns a function that stops it. */
 export function followRevocations(components: FollowRevocationsComponents): () => void {
@@ -36,26 +40,39 @@ export function followRevocations(components: FollowRevocationsComponents): () =
   };
   let wasEvicted = false;
   const enforce = (): void => {
+    const isEvicted = !ownMesh.isMember();
+    // First of all: whoever let this node in may be out as well, and is still known by its name.
+    if (isEvicted && !wasEvicted) tellEviction(components);
+    if (!isEvicted && wasEvicted) components.health.clear(ENDED);
+    wasEvicted = isEvicted;
     for (const peer of peers.all()) {
       if (!ownMesh.hasMember(peer.view.peerId)) peers.remove(peer, 'membership revoked');
     }
-    const isEvicted = !ownMesh.isMember();
-    if (isEvicted && !wasEvicted) tellEviction(components);
-    wasEvicted = isEvicted;
   };
   successions.events.on('added', succeeded);
   const stopHearing = ownMesh.records().onAdded(enforce);
+  // A member that was dialled before this may have told it already.
+  enforce();
   return () => {
     successions.events.off('added', succeeded);
     stopHearing();
   };
 }
 
-function tellEviction({ network, ownMesh, evicted }: FollowRevocationsComponents): void {
+function tellEviction(components: FollowRevocationsComponents): void {
+  const { network, ownMesh, peers, evicted, health, logger } = components;
   const retired = retiredBy(didFromPeerId(network.self), ownMesh.successions);
   if (retired !== undefined) return evicted(retired.text, RETIRED_HINT);
-  evicted(
-    'the membership of this node was revoked',
-    'ask a member for a new ticket, and start with: starling up --join <ticket>',
-  );
+  const end = ownMesh.ended();
+  const isOwnWill = end !== undefined && end.by === end.of && !end.isAbove;
+  if (isOwnWill) return;
+  const text =
+    end === undefined
+      ? 'the membership of this node is over'
+      : describeEnd(end, ownMesh.require(), (did) => peers.nameOf(peerIdFromDid(did)));
+  health.raise({ code: ENDED, text, hint: ENDED_HINT });
+  ownMesh
+    .noteEnd(text)
+    .catch((error: unknown) => logger.warn({ error: messageOf(error) }, 'the end is not kept'));
+  evicted(text, ENDED_HINT);
 }

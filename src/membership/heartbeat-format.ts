@@ -1,6 +1,7 @@
 /** The heartbeat on the wire: deterministic CBOR, bounded, and every field checked on the way in. */
 import { encode } from 'cborg';
 import { isCount, isText } from '../core/index.ts';
+import { isAlias } from './aliases.ts';
 import { messageFields } from '../network/index.ts';
 import type { Presence } from './types.ts';
 
@@ -17,6 +18,8 @@ export interface Heartbeat {
   readonly time?: number;
   /** Told to one peer: the incarnation by which the sender knows it, when it has said an older one. */
   readonly seen?: number;
+  /** Told to one peer: the name by which the sender knows it; older nodes do not tell. */
+  readonly called?: string;
 }
 
 const VERSION = 1;
@@ -41,6 +44,7 @@ export function encodeHeartbeat(heartbeat: Heartbeat): Uint8Array {
     boards: Object.fromEntries(Object.entries(presence.boards).slice(0, BOARDS_MAX)),
     ...(heartbeat.time === undefined ? {} : { time: heartbeat.time }),
     ...(heartbeat.seen === undefined ? {} : { seen: heartbeat.seen }),
+    ...(heartbeat.called === undefined ? {} : { called: heartbeat.called }),
     ...(presence.audit === undefined ? {} : { audit: presence.audit }),
   });
 }
@@ -58,10 +62,11 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
   const digests = readDigests(boards);
   if (digests === undefined) return undefined;
   const standing = readStanding(fields['audit']);
-  const { time, seen } = fields;
+  const { time, seen, called } = fields;
   return {
     ...(isCount(time) ? { time } : {}),
     ...(isCount(seen) ? { seen } : {}),
+    ...(typeof called === 'string' && isAlias(called) ? { called } : {}),
     incarnation: inc,
     sequence: seq,
     status,

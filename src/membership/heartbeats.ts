@@ -43,8 +43,8 @@ export interface Heartbeats {
   begin(incarnation: number): void;
   /** Hears from now on; `heard` gets whatever decodes, and whoever sent it. Returns a function that ends it. */
   listen(heard: (heartbeat: Heartbeat, from: PeerId) => void): () => void;
-  /** The next heartbeat, encoded; `seen` is for the one peer whom it is told. Each call makes a new one. */
-  next(status: Heartbeat['status'], seen?: number): Uint8Array;
+  /** The next heartbeat, encoded; `toOne` is for the one peer whom it is told. Each call makes a new one. */
+  next(status: Heartbeat['status'], toOne?: Pick<Heartbeat, 'called' | 'seen'>): Uint8Array;
   /** Milliseconds until the next change may be told; telling it is counted. */
   paceMs(): number;
   /** Gossips a heartbeat. A failure is logged. */
@@ -109,7 +109,7 @@ class HeartbeatRoads implements Heartbeats {
     };
   }
 
-  next(status: Heartbeat['status'], seen?: number): Uint8Array {
+  next(status: Heartbeat['status'], toOne: Pick<Heartbeat, 'called' | 'seen'> = {}): Uint8Array {
     const { clock, presence, records } = this.#components;
     this.#sequence += 1;
     return encodeHeartbeat({
@@ -119,7 +119,7 @@ class HeartbeatRoads implements Heartbeats {
       records: records(),
       presence: presence(),
       time: Math.max(0, Math.trunc(clock.now())),
-      ...(seen === undefined ? {} : { seen }),
+      ...toOne,
     });
   }
 

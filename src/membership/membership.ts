@@ -4,7 +4,6 @@
  */
 import { EventEmitter } from 'node:events';
 import {
-  StarlingError,
   createScope,
   isClockApart,
   messageOf,
@@ -17,6 +16,7 @@ import type { OwnMesh, RecordSync } from '../mesh/index.ts';
 import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import type { Heartbeat } from './heartbeat-format.ts';
+import { ambiguous, unknownPeer } from './peer-names.ts';
 import { createHeartbeats } from './heartbeats.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import { offsetOf, watchClocks, withSample } from './clock-watch.ts';
@@ -39,8 +39,6 @@ const GOODBYE_MS = 250;
 /** Round trips are measured each 1.5 to 2.5 intervals, drawn once for each node, so that not all do at once. */
 const PING_INTERVALS = 1.5;
 const PING_TIMEOUT_MS = 5000;
-/** Longest part of a reference that a message repeats. */
-const REFERENCE_MAX = 128;
 
 /** What membership works with. */
 export interface MembershipComponents {
@@ -87,6 +85,7 @@ class LiveView implements Membership {
   readonly #incarnations: Incarnations;
   #scope: Scope | undefined;
   #isAnnouncing = false;
+  #status: Heartbeat['status'] = 'up';
   #hasClocksApart = false;
 
   constructor(components: MembershipComponents, init: MembershipInit) {
@@ -97,6 +96,7 @@ class LiveView implements Membership {
       {
         ...components,
         successions: ownMesh.successions,
+        self: () => presence().name,
         changed: (peer, before, what) => this.events.emit('change', peer, before, what),
       },
       init,
@@ -136,19 +136,26 @@ class LiveView implements Membership {
   }
 
   resolve(reference: string): PeerView {
-    const found = this.#peers.find(reference);
-    if (found !== undefined) return found;
-    const known = this.peers()
-      .map((view) => view.alias)
-      .join(', ');
-    throw new StarlingError(
-      'STARLING_PEER_UNKNOWN',
-      `no peer is called '${reference.slice(0, REFERENCE_MAX)}'`,
-      {
-        hint:
-          known === '' ? 'no other peer has been seen yet: starling status' : `known are ${known}`,
-      },
-    );
+    const [found, ...others] = this.#peers.claimants(reference);
+    if (found === undefined) {
+      throw unknownPeer(
+        reference,
+        this.peers().map((view) => view.alias),
+      );
+    }
+    if (others.length > 0) throw ambiguous(reference, [found, ...others]);
+    return found;
+  }
+
+  nameOf(peerId: PeerId): string | undefined {
+    return this.#peers.nameOf(peerId);
+  }
+
+  rename(peerId: PeerId, alias: string): PeerView {
+    const peer = this.#peers.get(peerId);
+    if (peer === undefined) throw unknownPeer(peerId, []);
+    this.#peers.rename(peer, alias);
+    return peer.view;
   }
 
   inStep(peerId: PeerId): Promise<void> | undefined {
@@ -162,7 +169,7 @@ class LiveView implements Membership {
     // What changes again and again is told as often as the others will hear it.
     scope.after(Math.max(ANNOUNCE_DELAY_MS, this.#heartbeats.paceMs()), () => {
       this.#isAnnouncing = false;
-      this.#send('up');
+      this.#send();
     });
   }
 
@@ -186,12 +193,15 @@ class LiveView implements Membership {
     const scope = this.#scope;
     if (scope === undefined) return;
     const { clock, network } = this.#components;
-    const goodbye = this.#send('leaving');
+    // Whatever is said from now on is the goodbye: the last word is what the others believe.
+    this.#status = 'leaving';
+    const goodbye = this.#send();
     const told = network.connected().map((peer) => this.#heartbeats.tell(peer, goodbye));
     await settledWithin(GOODBYE_MS, Promise.all(told), clock);
     scope.close();
     this.#scope = undefined;
     this.#isAnnouncing = false;
+    this.#status = 'up';
   }
 
   #listen(scope: Scope): void {
@@ -219,28 +229,27 @@ class LiveView implements Membership {
   #keepTime(scope: Scope): void {
     const { intervalMs } = this.#init;
     const { random } = this.#components;
-    scope.every(intervalMs, () => void this.#send('up'));
+    scope.every(intervalMs, () => void this.#send());
     this.#liveness.start(scope);
     scope.every(intervalMs * (PING_INTERVALS + random()), () => this.#pingAll());
   }
 
   /** Gossips a heartbeat, and returns its bytes. */
-  #send(status: Heartbeat['status']): Uint8Array {
-    const bytes = this.#heartbeats.next(status);
+  #send(): Uint8Array {
+    const bytes = this.#heartbeats.next(this.#status);
     this.#heartbeats.publish(bytes);
     return bytes;
   }
 
   #heard(heartbeat: Heartbeat, from: PeerId): void {
-    const { clock, logger, presence } = this.#components;
+    const { clock, logger } = this.#components;
     if (!this.#isMember(from)) {
       logger.debug({ peer: from }, 'heartbeat of no member');
       return;
     }
     const { incarnation, sequence, status, seen } = heartbeat;
     if (seen !== undefined) void this.#pass(seen);
-    const peer =
-      this.#peers.get(from) ?? this.#peers.meet(from, heartbeat.presence.name, presence().name);
+    const peer = this.#peers.get(from) ?? this.#peers.meet(from, heartbeat.presence.name);
     if (peer === undefined) return;
     const isNew = incarnation > peer.incarnation;
     if (incarnation < peer.incarnation) this.#correct(peer);
@@ -250,6 +259,7 @@ class LiveView implements Membership {
     const before = peer.view.presence;
     const said = sameOrNext(heartbeat.presence, before);
     const at = { lastHeartbeatAt: clock.now(), startedAt: incarnation };
+    this.#peers.heardNames(peer, said.name, heartbeat.called);
     this.#liveness.heard(peer, status, {
       ...at,
       ...this.#clockOf(peer, heartbeat),
@@ -259,9 +269,14 @@ class LiveView implements Membership {
     const hasMoved = said.addresses.join() !== before?.addresses.join();
     if (hasMoved || peer.isUnsaved) this.#peers.save(peer);
     if (status === 'leaving') return;
+<<<<<<< HEAD
     // Whoever has just started has heard nobody yet. Who is not connected hears by gossip, or when it is.
     if (isNew && this.#components.network.isConnected(from))
       void this.#heartbeats.tell(from, this.#heartbeats.next('up'));
+=======
+    // Whoever has just started has heard nobody yet.
+    if (isNew) void this.#heartbeats.tell(from, this.#nextFor(peer.view));
+>>>>>>> main
     this.#compare(peer.view, heartbeat, before);
   }
 
@@ -270,7 +285,10 @@ class LiveView implements Membership {
     const nowMs = this.#components.clock.now();
     if (Math.abs(nowMs - peer.correctedAtMs) < this.#init.intervalMs) return;
     peer.correctedAtMs = nowMs;
-    void this.#heartbeats.tell(peer.view.peerId, this.#heartbeats.next('up', peer.incarnation));
+    void this.#heartbeats.tell(
+      peer.view.peerId,
+      this.#heartbeats.next(this.#status, { seen: peer.incarnation }),
+    );
   }
 
   /** Goes on in a later incarnation when somebody knows this node by a later one than its own. */
@@ -279,7 +297,7 @@ class LiveView implements Membership {
       const next = await this.#incarnations.pass(seen);
       if (next === undefined || this.#scope === undefined) return;
       this.#heartbeats.begin(next);
-      this.#send('up');
+      this.#send();
     } catch (error) {
       this.#components.logger.warn({ error: messageOf(error) }, 'incarnation not kept');
     }
@@ -308,8 +326,13 @@ class LiveView implements Membership {
   }
 
   #connected(peerId: PeerId): void {
-    void this.#heartbeats.tell(peerId, this.#heartbeats.next('up'));
+    void this.#heartbeats.tell(peerId, this.#nextFor(this.#peers.get(peerId)?.view));
     this.#liveness.connected(peerId);
+  }
+
+  /** A heartbeat for one peer, which says what that peer is called here. */
+  #nextFor(view: PeerView | undefined): Uint8Array {
+    return this.#heartbeats.next(this.#status, view === undefined ? {} : { called: view.alias });
   }
 
   async #pingAll(): Promise<void> {

@@ -17,6 +17,7 @@ const PARTS = Object.keys(PRESENCE) as (keyof Presence)[];
 const VIEW: Readonly<Record<Exclude<PeerAspect, keyof Presence>, (view: PeerView) => unknown>> = {
   state: ({ state }) => state,
   alias: ({ alias }) => alias,
+  callsUs: ({ callsUs }) => callsUs,
   keys: ({ peerId, formerly = [] }) => [peerId, ...formerly].join(),
   startedAt: ({ startedAt }) => startedAt,
   route: ({ route = '', address = '' }) => `${route} ${address}`,

@@ -2,16 +2,17 @@
  * The peers that this node knows, each under one alias and its newest key: found by either in constant
  * time, saved over restarts, and told of when something about them changes.
  */
-import { messageOf } from '../core/index.ts';
+import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, Logger, PeerId } from '../core/index.ts';
 import type { Successions } from '../grants/index.ts';
 import { didFromPeerId, parseDid, parsePeerId, peerIdFromDid } from '../identity/index.ts';
 import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
-import { chooseAlias } from './aliases.ts';
+import { chooseAlias, fitAlias, isAlias } from './aliases.ts';
 import { createDetector } from './phi-accrual.ts';
 import type { Detector, DetectorInit } from './phi-accrual.ts';
 import { createPeerIndex } from './peer-index.ts';
+import { RENAME_SHOWN_MS, claimantsOf } from './peer-names.ts';
 import { movePeer, readPeers, savePeer } from './saved-peers.ts';
 import type { SavedPeer } from './saved-peers.ts';
 import type { PeerAspect, PeerView } from './types.ts';
@@ -39,12 +40,22 @@ export interface Peer {
   addresses: readonly string[];
   /** The disk did not take what is to be saved of it: the next heartbeat tries again. */
   isUnsaved: boolean;
+  /** What it calls itself, by its last heartbeat; undefined until that is known. */
+  name: string | undefined;
+  /** When it took that name in place of another, ms since the epoch. */
+  renamedAtMs: number | undefined;
+  /** The operator has chosen the alias. */
+  isChosen: boolean;
+  /** What it calls this node, once it has said so. */
+  callsUs: string | undefined;
 }
 
 /** What the table works with. */
 export interface PeerTableComponents {
   readonly network: Pick<Network, 'disconnect' | 'keep' | 'route' | 'self'>;
   readonly successions: Successions;
+  /** What this node calls itself. */
+  readonly self: () => string;
   /** Where peers are saved. */
   readonly table: Table;
   /** Hears of each change; `before` is absent for a new peer. */
@@ -66,13 +77,21 @@ export interface PeerTable {
   byAlias(alias: string): Peer | undefined;
   /** The peer with this alias, PeerId or did:key, also one that it had before. */
   find(reference: string): PeerView | undefined;
+  /** The peers that a person may mean by `reference`. */
+  claimants(reference: string): readonly PeerView[];
+  /** The alias of whoever has, or had, the key `peer`, also of one that was removed. */
+  nameOf(peer: PeerId): string | undefined;
+  /** Hears what a peer calls itself and, now and then, this node; the view shows that with the next `update`. */
+  heardNames(peer: Peer, name: string, called: string | undefined): void;
+  /** Gives a peer another alias. @throws STARLING_USAGE when it is none, or when another has it */
+  rename(peer: Peer, alias: string): void;
   /** All peers by alias. The array stays the same object until a peer changes. */
   views(): readonly PeerView[];
   /**
-   * Takes in a member that calls itself `name`, under an alias that neither a peer nor `self` has;
+   * Takes in a member that calls itself `name`, under an alias that neither a peer nor this node has;
    * undefined when there is no room. The change is told by the first `update`.
    */
-  meet(peer: PeerId, name: string, self: string): Peer | undefined;
+  meet(peer: PeerId, name: string): Peer | undefined;
   /** Changes the view of a peer, looks anew at the way to it, and tells what is not as it was. */
   update(peer: Peer, changes: Partial<PeerView>): void;
   /** Saves a peer with the addresses that it names now, and keeps it connected by them. */
@@ -102,6 +121,8 @@ class Peers implements PeerTable {
   readonly #detector: DetectorInit;
   readonly #peers = createPeerIndex<Entry>();
   #sorted: readonly PeerView[] | undefined;
+  /** Aliases of those that were put out, or had another key: lists still speak of them. */
+  readonly #formerNames = new Map<PeerId, string>();
 
   constructor(components: PeerTableComponents, detector: DetectorInit) {
     this.#components = components;
@@ -132,6 +153,51 @@ class Peers implements PeerTable {
     return key === undefined ? undefined : this.#peers.get(key)?.view;
   }
 
+  claimants(reference: string): readonly PeerView[] {
+    const key = this.#currentKeyOf(reference);
+    const known = key === undefined ? undefined : this.#peers.get(key);
+    return known === undefined ? claimantsOf(reference, this.#peers.values()) : [known.view];
+  }
+
+  nameOf(peerId: PeerId): string | undefined {
+    const { successions } = this.#components;
+    const current = peerIdFromDid(successions.current(didFromPeerId(peerId)));
+    return this.#peers.get(current)?.view.alias ?? this.#formerNames.get(peerId);
+  }
+
+  heardNames(peer: Peer, name: string, called: string | undefined): void {
+    if (called !== undefined) peer.callsUs = called;
+    if (peer.name === name) return;
+    // Who goes back to the name by which it is known here has nothing new to be shown.
+    const isNew = peer.name !== undefined && fitAlias(name) !== peer.view.alias;
+    peer.renamedAtMs = isNew ? this.#components.clock.now() : undefined;
+    peer.name = name;
+    peer.isUnsaved = true;
+  }
+
+  rename(peer: Peer, alias: string): void {
+    const self = this.#components.self();
+    const entry = this.#peers.get(peer.view.peerId);
+    if (entry !== peer) return;
+    const owner = this.#peers.byAlias(alias);
+    if (!isAlias(alias))
+      throw unusable(`'${alias}' is no name`, 'a name is 1 to 32 of a-z, 0-9 and -');
+    if (alias === self)
+      throw unusable(`this node itself is called '${alias}'`, 'choose another name');
+    if (owner !== undefined && owner !== entry) {
+      const hint = `call that one otherwise first: starling peers rename ${alias} <name>`;
+      throw unusable(`another peer is called '${alias}'`, hint);
+    }
+    const before = entry.view;
+    entry.isChosen = true;
+    entry.renamedAtMs = undefined;
+    entry.view = { ...before, alias };
+    this.#put(before.peerId, entry);
+    this.#write(entry);
+    this.update(entry, {});
+    this.#tell(entry.view, before);
+  }
+
   views(): readonly PeerView[] {
     this.#sorted ??= [...this.#peers.values()]
       .map((peer) => peer.view)
@@ -139,17 +205,17 @@ class Peers implements PeerTable {
     return this.#sorted;
   }
 
-  meet(peerId: PeerId, name: string, self: string): Peer | undefined {
+  meet(peerId: PeerId, name: string): Peer | undefined {
     if (this.#peers.size >= PEERS_MAX) return undefined;
     const isTaken = (alias: string): boolean =>
-      alias === self || this.#peers.byAlias(alias) !== undefined;
+      alias === this.#components.self() || this.#peers.byAlias(alias) !== undefined;
     const peer = this.#newEntry({
       ...this.#identityOf(didFromPeerId(peerId)),
       alias: chooseAlias(name, peerId, isTaken),
       state: 'alive',
       lastHeartbeatAt: this.#components.clock.now(),
     });
-    this.#put(peerId, { ...peer, isUntold: true });
+    this.#put(peerId, { ...peer, name, isUntold: true });
     return this.#peers.get(peerId);
   }
 
@@ -158,10 +224,14 @@ class Peers implements PeerTable {
     if (entry !== peer) return;
     const before = entry.view;
     const route = this.#components.network.route(before.peerId);
-    const { route: _, ...rest } = { ...before, ...changes };
+    const { route: _, newName: __, callsUs: ___, ...rest } = { ...before, ...changes };
     const address = route?.address ?? rest.presence?.addresses[0] ?? before.address;
+    const newName = this.#newNameOf(entry);
+    const { callsUs } = entry;
     entry.view = {
       ...rest,
+      ...(newName === undefined ? {} : { newName }),
+      ...(callsUs === undefined || callsUs === this.#components.self() ? {} : { callsUs }),
       ...(route === undefined ? {} : { route: route.kind }),
       ...(address === undefined ? {} : { address }),
     };
@@ -172,16 +242,11 @@ class Peers implements PeerTable {
   }
 
   save(peer: Peer): void {
-    const { network, table, logger } = this.#components;
-    const { peerId, alias, lastHeartbeatAt, presence } = peer.view;
+    const { peerId, presence } = peer.view;
     const addresses = presence?.addresses ?? [];
     peer.addresses = addresses;
-    network.keep(peerId, addresses);
-    peer.isUnsaved = false;
-    savePeer(table, { peerId, alias, addresses, lastHeartbeatAt }).catch((error: unknown) => {
-      peer.isUnsaved = true;
-      logger.debug({ peer: peerId, error: messageOf(error) }, 'peer not saved');
-    });
+    this.#components.network.keep(peerId, addresses);
+    this.#write(peer);
   }
 
   move(old: Did, current: Did): void {
@@ -201,18 +266,26 @@ class Peers implements PeerTable {
     }
     this.#drop(oldId);
     entry.view = { ...entry.view, ...identity, alias };
+    entry.name ??= before.name;
+    entry.renamedAtMs ??= before.renamedAtMs;
+    entry.isChosen = before.isChosen;
     this.#put(peerId, entry);
-    movePeer(table, oldId, { peerId, alias, addresses: entry.addresses, lastHeartbeatAt }).catch(
-      (error: unknown) => {
-        entry.isUnsaved = true;
-        logger.warn({ peer: peerId, error: messageOf(error) }, 'new key of a peer not saved');
-      },
-    );
+    movePeer(table, oldId, { ...this.#rowOf(entry), lastHeartbeatAt }).catch((error: unknown) => {
+      entry.isUnsaved = true;
+      logger.warn({ peer: peerId, error: messageOf(error) }, 'new key of a peer not saved');
+    });
     this.#tell({ ...before.view, state: 'left' }, before.view);
     this.#tell(entry.view, was);
   }
 
   remove({ view }: Peer, reason: string): void {
+    this.#formerNames.set(view.peerId, view.alias);
+    if (this.#formerNames.size > PEERS_MAX) {
+      for (const [oldest] of this.#formerNames) {
+        this.#formerNames.delete(oldest);
+        break;
+      }
+    }
     this.#drop(view.peerId);
     this.#tell({ ...view, state: 'left' }, view);
     this.#disconnect(view.peerId, reason);
@@ -223,8 +296,12 @@ class Peers implements PeerTable {
     const { network, successions } = this.#components;
     const did = didFromPeerId(saved.peerId);
     const current = successions.current(did);
-    if (peerIdFromDid(current) === network.self || !isMember(peerIdFromDid(current))) return;
-    const { alias, addresses, lastHeartbeatAt } = saved;
+    if (peerIdFromDid(current) === network.self) return;
+    if (!isMember(peerIdFromDid(current))) {
+      this.#formerNames.set(saved.peerId, saved.alias);
+      return;
+    }
+    const { alias, addresses, lastHeartbeatAt, name, renamedAt, isChosen = false } = saved;
     const [address] = addresses;
     const entry = this.#newEntry({
       ...this.#identityOf(did),
@@ -234,6 +311,11 @@ class Peers implements PeerTable {
       ...(address === undefined ? {} : { address }),
     });
     entry.addresses = addresses;
+    entry.name = name;
+    entry.renamedAtMs = renamedAt;
+    entry.isChosen = isChosen;
+    const newName = this.#newNameOf(entry);
+    if (newName !== undefined) entry.view = { ...entry.view, newName };
     this.#put(saved.peerId, entry);
     if (current === did) network.keep(saved.peerId, addresses);
     else this.move(did, current);
@@ -260,6 +342,36 @@ class Peers implements PeerTable {
     }
   }
 
+  #rowOf({ view, addresses, name, renamedAtMs, isChosen }: Peer): SavedPeer {
+    const { peerId, alias, lastHeartbeatAt } = view;
+    return {
+      peerId,
+      alias,
+      addresses,
+      lastHeartbeatAt,
+      ...(name === undefined ? {} : { name }),
+      ...(renamedAtMs === undefined ? {} : { renamedAt: renamedAtMs }),
+      ...(isChosen ? { isChosen } : {}),
+    };
+  }
+
+  #write(peer: Peer): void {
+    const { table, logger } = this.#components;
+    peer.isUnsaved = false;
+    savePeer(table, this.#rowOf(peer)).catch((error: unknown) => {
+      peer.isUnsaved = true;
+      logger.debug({ peer: peer.view.peerId, error: messageOf(error) }, 'peer not saved');
+    });
+  }
+
+  /** The name that is shown beside the alias: one that the peer took in place of another, not long ago. */
+  #newNameOf({ name, renamedAtMs, view }: Peer): string | undefined {
+    if (name === undefined || renamedAtMs === undefined || fitAlias(name) === view.alias)
+      return undefined;
+    const sinceMs = this.#components.clock.now() - renamedAtMs;
+    return sinceMs < RENAME_SHOWN_MS ? fitAlias(name) : undefined;
+  }
+
   #newEntry(view: PeerView): Entry {
     return {
       view,
@@ -272,6 +384,10 @@ class Peers implements PeerTable {
       correctedAtMs: -Infinity,
       addresses: [],
       isUnsaved: false,
+      name: undefined,
+      renamedAtMs: undefined,
+      isChosen: false,
+      callsUs: undefined,
       isUntold: false,
     };
   }
@@ -299,6 +415,10 @@ class Peers implements PeerTable {
         logger.warn({ peer, error: messageOf(error) }, 'peer not disconnected'),
       );
   }
+}
+
+function unusable(what: string, hint: string): StarlingError {
+  return new StarlingError('STARLING_USAGE', what, { hint });
 }
 
 /** `address` without its last part, when that names `peer`. */

@@ -11,6 +11,12 @@ export interface SavedPeer {
   readonly alias: string;
   readonly addresses: readonly string[];
   readonly lastHeartbeatAt: number;
+  /** What it called itself last; absent from rows of before that was kept. */
+  readonly name?: string;
+  /** When it took that name in place of another, ms since the epoch. */
+  readonly renamedAt?: number;
+  /** True when the operator has chosen the alias. */
+  readonly isChosen?: boolean;
 }
 
 /** Reads all saved peers; a damaged row is logged and skipped. */
@@ -19,13 +25,16 @@ export async function readPeers(table: Table, logger: Logger): Promise<readonly 
   for await (const [key, bytes] of table.entries()) {
     try {
       const value = decode(bytes) as Partial<Record<keyof SavedPeer, unknown>>;
-      const { alias, addresses, lastHeartbeatAt } = value;
+      const { alias, addresses, lastHeartbeatAt, name, renamedAt, isChosen } = value;
       if (typeof alias !== 'string' || !Array.isArray(addresses)) throw new TypeError('not a peer');
       peers.push({
         peerId: parsePeerId(key),
         alias,
         addresses: addresses.map(String),
         lastHeartbeatAt: Number(lastHeartbeatAt),
+        ...(typeof name === 'string' ? { name } : {}),
+        ...(typeof renamedAt === 'number' ? { renamedAt } : {}),
+        ...(isChosen === true ? { isChosen } : {}),
       });
     } catch (error) {
       logger.warn({ peer: key, error: messageOf(error) }, 'saved peer is damaged; skipped');
@@ -36,13 +45,14 @@ export async function readPeers(table: Table, logger: Logger): Promise<readonly 
 
 /** Saves `peer`, which was saved under the key `old` before. */
 export function movePeer(table: Table, old: PeerId, peer: SavedPeer): Promise<void> {
-  const { alias, addresses, lastHeartbeatAt } = peer;
-  const value = encode({ alias, addresses, lastHeartbeatAt });
-  return table.batch([{ key: peer.peerId, value }, { key: old }]);
+  return table.batch([{ key: peer.peerId, value: rowOf(peer) }, { key: old }]);
 }
 
 /** Saves a peer. */
 export function savePeer(table: Table, peer: SavedPeer): Promise<void> {
-  const { alias, addresses, lastHeartbeatAt } = peer;
-  return table.put(peer.peerId, encode({ alias, addresses, lastHeartbeatAt }));
+  return table.put(peer.peerId, rowOf(peer));
+}
+
+function rowOf(peer: SavedPeer): Uint8Array {
+  return encode({ ...peer, peerId: undefined }, { ignoreUndefinedProperties: true });
 }

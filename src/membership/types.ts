@@ -31,6 +31,10 @@ export interface PeerView {
   readonly formerly?: readonly PeerId[];
   /** Our name for it: unique here, stable over restarts; what tool prefixes and commands use. */
   readonly alias: string;
+  /** What it calls itself since a while, where that is not what it called itself before: shown with the alias. */
+  readonly newName?: string;
+  /** What it calls this node, where that is not what this node calls itself. */
+  readonly callsUs?: string;
   readonly state: PeerState;
   /** What it last said of itself; absent before its first heartbeat. */
   readonly presence?: Presence;
@@ -50,7 +54,14 @@ export interface PeerView {
  * What may change about a peer: the parts of its {@link Presence}, and of its view. `keys` are its key
  * and those before it; `startedAt` changes with its process; `route` is how this node reaches it.
  */
-export type PeerAspect = keyof Presence | 'state' | 'alias' | 'keys' | 'startedAt' | 'route';
+export type PeerAspect =
+  | keyof Presence
+  | 'state'
+  | 'alias'
+  | 'callsUs'
+  | 'keys'
+  | 'startedAt'
+  | 'route';
 
 /** Events of the view. */
 export interface MembershipEvents {
@@ -79,8 +90,16 @@ export interface Membership extends Startable {
   byAlias(alias: string): PeerView | undefined;
   /** The peer with this alias, PeerId or did:key, also one that it had before; in constant time. */
   find(reference: string): PeerView | undefined;
-  /** {@link find}. @throws STARLING_PEER_UNKNOWN, naming those that are known */
+  /**
+   * The one peer that a person means by a name, a PeerId (whole or in its short form) or a did:key.
+   * @throws STARLING_PEER_UNKNOWN, naming those that are known; STARLING_PEER_AMBIGUOUS when several go by
+   * that name, with them as `data.candidates`
+   */
   resolve(reference: string): PeerView;
+  /** This node's name for whoever has or had that key, also for one that was put out. */
+  nameOf(peerId: PeerId): string | undefined;
+  /** Calls a peer otherwise here. @throws STARLING_PEER_UNKNOWN; STARLING_USAGE for a name that can't be had */
+  rename(peerId: PeerId, alias: string): PeerView;
   /**
    * Undefined when this node knows every revocation that `peer` knew when it connected, else a promise
    * of that. The promise rejects with STARLING_TIMEOUT, STARLING_STOPPED.

@@ -12,6 +12,8 @@ import type { Identity } from '../identity/index.ts';
 import type { Admission, Hello, InviteProof, HelloAnswer } from '../network/index.ts';
 import { ownSuccessions } from './hello-successions.ts';
 import type { OwnMesh } from './mesh.ts';
+import { describeEnd, membershipEnded } from './membership-end.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import type { InviteAnswer, InviteQuestion } from './invite-messages.ts';
 import { usesOf } from './invites.ts';
 import { createRedeemer } from './redeem.ts';
@@ -53,20 +55,26 @@ export interface Invitation {
   readonly expiresAt: number;
 }
 
+/** Whether a node may leave `from`, a mesh that only it was ever in, for `to`: asks a person, where one is. */
+export type MayMove = (from: Mesh, to: Pick<Mesh, 'name' | 'fingerprint'>) => Promise<boolean>;
+
 /** Events of admission. */
 export interface MeshAdmissionEvents {
   /** A peer has shown that this node's key was replaced: it is an older copy of another node. */
   retired: [succession: Succession];
+  /** This node has let a newcomer in by a ticket, which was made at `invitedAt` (ms since the epoch). */
+  redeemed: [newcomer: PeerId, invitedAt: number];
 }
 
 /** Who is let in, and how this node gets in; for the network, an {@link Admission}. */
 export interface MeshAdmission extends Admission {
   readonly events: EventEmitter<MeshAdmissionEvents>;
   /**
-   * Takes a ticket; returns the addresses to dial. This node is in once somebody has let it in.
+   * Takes a ticket; returns the addresses to dial. This node is in once somebody has let it in. A node
+   * that is alone in its mesh, or was put out of it, goes over to the ticket's where `mayMove` says so.
    * @throws STARLING_TICKET_INVALID, STARLING_TICKET_EXPIRED, STARLING_MESH_MISMATCH
    */
-  takeTicket(text: Secret): Promise<readonly string[]>;
+  takeTicket(text: Secret, mayMove?: MayMove): Promise<readonly string[]>;
   /**
    * Makes a ticket, and tells the members of its invite.
    * @throws STARLING_JOIN_REFUSED when this node may not invite; STARLING_LIMIT_EXCEEDED when the
@@ -100,7 +108,10 @@ class TicketAdmission implements MeshAdmission {
   constructor(components: MeshAdmissionComponents, name: string) {
     this.#components = components;
     this.#name = name;
-    this.#redeemer = createRedeemer(components);
+    this.#redeemer = createRedeemer({
+      ...components,
+      redeemed: (newcomer, { claims }) => this.events.emit('redeemed', newcomer, claims.iat * 1000),
+    });
   }
 
   askInvitersBy(ask: AskInviter): void {
@@ -115,21 +126,39 @@ class TicketAdmission implements MeshAdmission {
     return this.#components.ownMesh.hasMember(peer);
   }
 
-  async takeTicket(text: Secret): Promise<readonly string[]> {
+  async takeTicket(text: Secret, mayMove?: MayMove): Promise<readonly string[]> {
     const { ownMesh, clock, identity } = this.#components;
     const ticket = parseTicket(text);
-    ownMesh.requireSame(ticket.mesh, ticket.name);
+    const isOther = ownMesh.mesh() !== undefined && ownMesh.mesh()?.id !== ticket.mesh;
+    if (isOther && !ownMesh.mayGo()) {
+      ownMesh.requireSame(ticket.mesh, ticket.name);
+    }
     // A service keeps its ticket in its settings: a member has no more use for it, however old it is.
-    if (ownMesh.isMember()) return ticket.addresses;
+    if (!isOther && ownMesh.isMember()) return ticket.addresses;
     if (ticket.inviter === identity.peerId) {
       throw new StarlingError('STARLING_TICKET_INVALID', 'this node has made that ticket itself', {
         hint: 'paste it on the machine that is to join',
       });
     }
     requireInTime(ticket, clock.now());
-    await ownMesh.enter(ticket.mesh, ticket.name);
+    if (isOther) await this.#move(ticket, mayMove);
+    else await ownMesh.enter(ticket.mesh, ticket.name);
     this.#ticket = ticket;
     return ticket.addresses;
+  }
+
+  /** Goes over to the ticket's mesh, where that is agreed. @throws STARLING_MESH_MISMATCH */
+  async #move({ mesh, name }: Ticket, mayMove: MayMove = async () => false): Promise<void> {
+    const { ownMesh } = this.#components;
+    const from = ownMesh.require();
+    const to = { name, fingerprint: fingerprintOf(mesh) };
+    if (await mayMove(from, to)) return ownMesh.move(mesh, name);
+    const alone = ownMesh.isAlone() ? ', which no other node ever joined' : '';
+    throw new StarlingError(
+      'STARLING_MESH_MISMATCH',
+      `this node belongs to the mesh '${from.name}' (${from.fingerprint})${alone}, and the ticket is for '${name}' (${to.fingerprint})`,
+      { hint: 'to go over to that mesh, agree: starling up --join <ticket> --yes' },
+    );
   }
 
   async invite(init: InvitationInit): Promise<Invitation> {
@@ -174,7 +203,7 @@ class TicketAdmission implements MeshAdmission {
     if (mesh === undefined) return { ...base, membership: [] };
     const chain = ownMesh.records().membershipOf(identity.did);
     if (chain !== undefined) {
-      const successions = ownSuccessions(ownMesh.successions, identity.did);
+      const successions = ownSuccessions(ownMesh.successions, identity.did, mesh);
       const told = successions.length === 0 ? {} : { successions };
       return { ...base, membership: chain.map((grant) => grant.jws), ...told };
     }
@@ -207,8 +236,11 @@ class TicketAdmission implements MeshAdmission {
         logger.error({ peer, error: messageOf(error) }, 'hello could not be verified');
       }
       const succession = ownMesh.successions.of(didFromPeerId(peer))?.jws;
+      const ended = error instanceof StarlingError ? error.data['ended'] : undefined;
       return {
         ...refusal(error, mesh, hello.mesh === undefined),
+        // Who was put out can tell by it that this is true, and by whom.
+        ...(typeof ended === 'string' ? { ended } : {}),
         // Its holder has signed it itself, and can tell by it that this is true.
         ...(succession === undefined ? {} : { succession }),
       };
@@ -218,6 +250,7 @@ class TicketAdmission implements MeshAdmission {
   async answered(answer: HelloAnswer, peer: PeerId): Promise<void> {
     if (!answer.ok) {
       this.#hearOfHeir(answer.succession);
+      await this.#hearOfEnd(answer.ended);
       const code = isCode(answer.code) ? answer.code : 'STARLING_JOIN_REFUSED';
       if (this.#isTooShortFor(answer)) throw olderMember(peer);
       throw new StarlingError(code, `${peer} refused us: ${answer.reason.slice(0, REASON_MAX)}`);
@@ -269,6 +302,18 @@ class TicketAdmission implements MeshAdmission {
     const { iss, mesh } = succession.claims;
     if (iss !== identity.did || mesh !== ownMesh.mesh()?.id) return;
     this.events.emit('retired', succession);
+  }
+
+  /**
+   * A member says by whom this node, or who let it in, was put out. The text is a record like any other:
+   * one that does not hold changes nothing. @throws STARLING_MEMBERSHIP_ENDED when it holds
+   */
+  async #hearOfEnd(jws: string | undefined): Promise<void> {
+    const { ownMesh } = this.#components;
+    if (jws === undefined || !ownMesh.isMember()) return;
+    await ownMesh.records().add(jws);
+    const end = ownMesh.ended();
+    if (end !== undefined) throw membershipEnded(describeEnd(end, ownMesh.require()), end);
   }
 
   /** Keeps a verified chain in the records, its root first. */

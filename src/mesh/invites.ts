@@ -48,6 +48,7 @@ export interface Invites {
   hasRoom(key: Did): boolean;
   /** Adds an invite. Returns a function that takes it away again; undefined when there is no room. */
   add(invite: Grant): (() => void) | undefined;
+  all(): readonly Grant[];
   /** The invites to the one-time key `key`: one of them is by who made the ticket. */
   byKey(key: Did): readonly Grant[];
   /** Adds a use. Returns a function that takes it away again. */
@@ -81,6 +82,7 @@ export function createInvites(mesh: MeshId): Invites {
         if (byId.get(jti) === invite) byId.delete(jti);
       };
     },
+    all: () => [...byId.values()],
     byKey: (key) => byKey.get(key) ?? [],
     use(one) {
       const known = spent.get(one.jti) ?? [];

@@ -14,10 +14,12 @@ import {
   verifyChain,
 } from '../grants/index.ts';
 import type { Grant, GrantBook, Refusal, SuccessionView, Successions } from '../grants/index.ts';
+import { endOfChain } from './membership-end.ts';
+import type { MembershipEnd } from './membership-end.ts';
 
 /** What the list works with. */
 export interface MemberListComponents {
-  readonly grants: Pick<GrantBook, 'isRevoked'>;
+  readonly grants: Pick<GrantBook, 'isRevoked' | 'revocations'>;
   readonly successions: Successions;
   readonly clock: Clock;
 }
@@ -48,6 +50,10 @@ export interface MemberList {
   isFounder(did: Did): boolean;
   /** A verified membership chain of `did`, leaf first; undefined when none holds now. */
   chainOf(did: Did): readonly Grant[] | undefined;
+  /** How the last membership of `did` was ended; undefined while one holds, and of whom never had one. */
+  endOf(did: Did): MembershipEnd | undefined;
+  /** The memberships that `grant`, a known one, stands on, itself first. */
+  above(grant: Grant): readonly Grant[];
   /** That the key `did` was not replaced. @throws STARLING_KEY_RETIRED */
   requireInUse(did: Did): void;
   /** Verifies a membership chain that `did` shows. @throws STARLING_KEY_RETIRED, STARLING_JOIN_REFUSED */
@@ -188,6 +194,20 @@ class VerifiedMembers implements MemberList {
     return links;
   }
 
+  endOf(did: Did): MembershipEnd | undefined {
+    if (this.#open || this.chainOf(did) !== undefined) return undefined;
+    const { successions } = this.#components;
+    const [last] = successions
+      .lineage(did)
+      .flatMap((one) => this.#byHolder.get(one) ?? [])
+      .toSorted((a, b) => b.claims.iat - a.claims.iat);
+    return last === undefined ? undefined : endOfChain(this.#components, this.above(last));
+  }
+
+  above(grant: Grant): readonly Grant[] {
+    return linksFrom(grant, (hash) => this.#grants.get(hash));
+  }
+
   requireInUse(did: Did): void {
     const retired = retiredBy(did, this.#components.successions);
     if (retired === undefined) return;
@@ -208,8 +228,10 @@ class VerifiedMembers implements MemberList {
     const verdict = this.#verify(leaf, byHash, did);
     if (verdict.ok) return verdict.links;
     const { rule, text } = verdict.refusal;
+    const shown = linksFrom(leaf, (hash) => byHash.get(hash) ?? this.#grants.get(hash));
+    const ended = this.#open ? undefined : endOfChain(this.#components, shown);
     throw new StarlingError('STARLING_JOIN_REFUSED', `its membership does not hold: ${text}`, {
-      data: { rule },
+      data: { rule, ...(ended === undefined ? {} : { ended: ended.jws }) },
     });
   }
 
@@ -238,8 +260,14 @@ class VerifiedMembers implements MemberList {
       find: (hash) => more.get(hash) ?? this.#grants.get(hash),
       nowMs: clock.now(),
       successions: isTakenIn ? this.#lenient : successions,
+      // Whoever leaves ends its own membership, and not those of whom it let in.
       isRevoked: (grant, mayRevoke) =>
-        !this.#open && !isTakenIn && grants.isRevoked(grant, mayRevoke),
+        !this.#open &&
+        !isTakenIn &&
+        grants.isRevoked(
+          grant,
+          grant.hash === leaf.hash ? [...mayRevoke, grant.claims.aud] : mayRevoke,
+        ),
       maxLinks: MEMBERSHIP_LINKS_MAX,
       holder,
       owner: this.#mesh,
@@ -252,6 +280,18 @@ class VerifiedMembers implements MemberList {
     const text = `${barred.claims.aud} may not let anybody in`;
     return { ok: false, refusal: { rule: 'not-covered', text } };
   }
+}
+
+/** `leaf` and what it stands on, as far as `find` finds it. */
+function linksFrom(leaf: Grant, find: (hash: string) => Grant | undefined): readonly Grant[] {
+  const links = new Map([[leaf.hash, leaf]]);
+  for (const link of links.values()) {
+    for (const hash of link.claims.prf ?? []) {
+      const parent = find(hash);
+      if (parent !== undefined && links.size <= MEMBERSHIP_LINKS_MAX) links.set(hash, parent);
+    }
+  }
+  return [...links.values()];
 }
 
 function unsound(what: string, refusal: Refusal): StarlingError {

@@ -9,6 +9,10 @@ import { fingerprintOf } from './fingerprint.ts';
 import type { Mesh } from './types.ts';
 
 const STATE_KEY = 'state';
+/** There while what is of a mesh that this node has left is still to be forgotten. */
+const LEFT_KEY = 'left';
+/** A sentence, there while this node is no member of its mesh any more. */
+const ENDED_KEY = 'ended';
 
 /** The mesh of a node. */
 export interface MeshState {
@@ -33,10 +37,48 @@ export async function readMeshState(table: Table): Promise<MeshState | undefined
   return bytes === undefined ? undefined : parseState(bytes);
 }
 
-/** Keeps which mesh the node is in. */
-export async function writeMeshState(table: Table, { mesh, seed }: MeshState): Promise<void> {
+/** Keeps which mesh the node is in; `hasLeft`: in place of another one, of which all is to be forgotten. */
+export async function writeMeshState(
+  table: Table,
+  { mesh, seed }: MeshState,
+  hasLeft = false,
+): Promise<void> {
   const { id, name, open } = mesh;
-  await table.put(STATE_KEY, encode({ id, name, open, ...(seed === undefined ? {} : { seed }) }));
+  const value = encode({ id, name, open, ...(seed === undefined ? {} : { seed }) });
+  const left = hasLeft ? [{ key: LEFT_KEY, value: encode(true) }] : [];
+  await table.batch([{ key: STATE_KEY, value }, { key: ENDED_KEY }, ...left]);
+}
+
+/** Keeps that the node is in no mesh, and has to forget the one that it was in. */
+export async function writeMeshLeft(table: Table): Promise<void> {
+  await table.batch([
+    { key: STATE_KEY },
+    { key: ENDED_KEY },
+    { key: LEFT_KEY, value: encode(true) },
+  ]);
+}
+
+/** Whether something of a mesh that was left is still to be forgotten. */
+export async function hasMeshToForget(table: Table): Promise<boolean> {
+  return (await table.get(LEFT_KEY)) !== undefined;
+}
+
+/** Keeps, for commands that ask while no node runs, how the membership was ended; undefined: it was not. */
+export async function writeMembershipEnd(table: Table, text: string | undefined): Promise<void> {
+  if (text === undefined) await table.delete(ENDED_KEY);
+  else await table.put(ENDED_KEY, encode(text));
+}
+
+/** Reads what {@link writeMembershipEnd} keeps. */
+export async function readMembershipEnd(table: Table): Promise<string | undefined> {
+  const bytes = await table.get(ENDED_KEY);
+  const text: unknown = bytes === undefined ? undefined : decode(bytes);
+  return typeof text === 'string' ? text : undefined;
+}
+
+/** Keeps that all of it is forgotten. */
+export async function writeMeshForgotten(table: Table): Promise<void> {
+  await table.delete(LEFT_KEY);
 }
 
 function parseState(bytes: Uint8Array): MeshState {

@@ -12,8 +12,17 @@ import { didFromPeerId, randomSeed, signerFromSeed } from '../identity/index.ts'
 import type { Identity } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { describeEnd, membershipEnded } from './membership-end.ts';
+import type { MembershipEnd } from './membership-end.ts';
 import { INVITE_USES_MAX, inviteCapabilities } from './invites.ts';
-import { meshOf, openSeed, readMeshState, writeMeshState } from './mesh-state.ts';
+import {
+  meshOf,
+  openSeed,
+  readMeshState,
+  writeMembershipEnd,
+  writeMeshLeft,
+  writeMeshState,
+} from './mesh-state.ts';
 import type { MeshState } from './mesh-state.ts';
 import { allowsOnMesh, meshResource } from './member-list.ts';
 import { createRecords } from './records.ts';
@@ -57,10 +66,18 @@ export interface OwnMesh {
   hasMember(peer: PeerId): boolean;
   /** The mesh's records. @throws STARLING_STOPPED when there is no mesh yet */
   records(): Records;
-  /** Founds a private mesh. */
+  /** Founds a private mesh, which counts for this run: {@link keep} makes it last. */
   found(name: string): Promise<void>;
-  /** Founds or enters the open mesh of this name. @throws STARLING_MESH_MISMATCH */
+  /** True when this run founded the mesh, or was the first of it to enter an open one. */
+  hasFounded(): boolean;
+  /** Founds or enters the open mesh of this name; {@link keep} makes it last. @throws STARLING_MESH_MISMATCH */
   enterOpen(name: string): Promise<void>;
+  /** True when this node holds the mesh's key, and no other node was ever a member as far as it knows. */
+  isAlone(): boolean;
+  /** True when it may go over to another mesh: it is alone in its own, or was put out of it. */
+  mayGo(): boolean;
+  /** How this node's membership was ended; undefined while it is a member, and where it never was one. */
+  ended(): MembershipEnd | undefined;
   /** That this node is in no other mesh. @throws STARLING_MESH_MISMATCH */
   requireSame(id: MeshId, name: string): void;
   /**
@@ -68,8 +85,17 @@ export interface OwnMesh {
    * @throws STARLING_MESH_MISMATCH
    */
   enter(id: MeshId, name: string): Promise<void>;
-  /** Keeps for later runs which mesh this is: somebody has let this node in. */
+  /**
+   * Goes on its way from the mesh that it is in into another, which counts for this run: {@link keep}
+   * makes it last, and until then the next run is in the one before.
+   */
+  move(id: MeshId, name: string): Promise<void>;
+  /** Keeps for later runs which mesh this is: somebody has let this node in, or all of it has started. */
   keep(): Promise<void>;
+  /** Keeps that this node is in no mesh any more. */
+  leave(): Promise<void>;
+  /** Keeps how this node's membership was ended, for commands that ask while no node runs. */
+  noteEnd(text: string): Promise<void>;
   /** This node's membership and those above it, leaf first. @throws STARLING_JOIN_REFUSED */
   ownChain(): readonly Grant[];
   /** That this node may let others in. @throws STARLING_JOIN_REFUSED */
@@ -96,6 +122,10 @@ class KeptMesh implements OwnMesh {
   readonly #components: OwnMeshComponents;
   #state: MeshState | undefined;
   #records: Records | undefined;
+  /** Writes the membership in a mesh of this node's own, which is not on disk yet. */
+  #founding: (() => Promise<void>) | undefined;
+  #hasFounded = false;
+  #hasMoved = false;
   /** Ends when the last reissue has; whoever asked for one hears how it went. */
   #reissuing: Promise<unknown> = Promise.resolve();
 
@@ -110,7 +140,10 @@ class KeptMesh implements OwnMesh {
     await this.#open(state);
     // Stopped between founding the mesh and keeping its first membership.
     const { mesh, seed } = state;
-    if (seed !== undefined && !this.isMember()) await this.#establish({ mesh, seed });
+    if (seed !== undefined && this.#isNew()) {
+      await this.#establish({ mesh, seed });
+      await this.keep();
+    }
     await this.reissue();
   }
 
@@ -147,13 +180,35 @@ class KeptMesh implements OwnMesh {
     if (this.#state === undefined) await this.#establish({ mesh, seed });
   }
 
+  hasFounded(): boolean {
+    return this.#hasFounded;
+  }
+
+  isAlone(): boolean {
+    const { did } = this.#components.identity;
+    if (this.#state?.seed === undefined) return false;
+    return this.records()
+      .memberships()
+      .every(({ claims }) => this.successions.follows(did, claims.aud));
+  }
+
+  mayGo(): boolean {
+    return this.isAlone() || this.ended() !== undefined;
+  }
+
+  ended(): MembershipEnd | undefined {
+    return this.#records?.endOf(this.#components.identity.did);
+  }
+
   requireSame(id: MeshId, name: string): void {
     const own = this.#state?.mesh;
     if (own === undefined || own.id === id) return;
     throw new StarlingError(
       'STARLING_MESH_MISMATCH',
       `this node belongs to the mesh '${own.name}' (${own.fingerprint}), not to '${name}' (${fingerprintOf(id)})`,
-      { hint: 'give a node in another mesh a state folder of its own: --state <folder>' },
+      {
+        hint: 'leave that mesh first, which keeps the key: starling leave; or give a node in another mesh a state folder of its own: --state <folder>',
+      },
     );
   }
 
@@ -162,13 +217,32 @@ class KeptMesh implements OwnMesh {
     if (this.#state === undefined) await this.#open({ mesh: meshOf(id, name, false) });
   }
 
+  async move(id: MeshId, name: string): Promise<void> {
+    this.#hasMoved = true;
+    this.#founding = undefined;
+    await this.#open({ mesh: meshOf(id, name, false) }, true);
+  }
+
   async keep(): Promise<void> {
-    await writeMeshState(this.#components.table, this.#requireState());
+    await writeMeshState(this.#components.table, this.#requireState(), this.#hasMoved);
+    this.#hasMoved = false;
+    await this.#founding?.();
+    this.#founding = undefined;
+  }
+
+  async leave(): Promise<void> {
+    await writeMeshLeft(this.#components.table);
+  }
+
+  noteEnd(text: string): Promise<void> {
+    return writeMembershipEnd(this.#components.table, text);
   }
 
   ownChain(): readonly Grant[] {
     const chain = this.records().membershipOf(this.#components.identity.did);
     if (chain !== undefined) return chain;
+    const end = this.ended();
+    if (end !== undefined) throw membershipEnded(describeEnd(end, this.require()), end);
     throw new StarlingError(
       'STARLING_JOIN_REFUSED',
       'this node is no member of its mesh, so it can let nobody in',
@@ -212,7 +286,12 @@ class KeptMesh implements OwnMesh {
     return done;
   }
 
-  /** Enters a mesh whose key this node holds, by a membership that the key signs. */
+  /** True when no membership of this node is known: it was stopped between founding and keeping the first. */
+  #isNew(): boolean {
+    return this.isAlone() && this.records().memberships().length === 0;
+  }
+
+  /** Enters a mesh whose key this node holds, by a membership that the key signs; `keep` writes both. */
   async #establish({ mesh, seed }: Required<MeshState>): Promise<void> {
     const { identity, clock } = this.#components;
     await this.#open({ mesh, seed });
@@ -227,11 +306,12 @@ class KeptMesh implements OwnMesh {
       },
       clock.now(),
     );
-    await this.keep();
-    await this.records().add(membership.jws);
+    this.#hasFounded = true;
+    this.#founding = await this.records().hold(membership.jws);
   }
 
-  async #open(state: MeshState): Promise<void> {
+  /** `isMoving`: what is on disk is of another mesh. */
+  async #open(state: MeshState, isMoving = false): Promise<void> {
     const { identity, records } = this.#components;
     const { id, open } = state.mesh;
     this.#state = state;
@@ -239,7 +319,7 @@ class KeptMesh implements OwnMesh {
       { ...this.#components, table: records },
       { mesh: id, open, self: identity.did },
     );
-    await this.#records.load();
+    if (!isMoving) await this.#records.load();
   }
 
   #requireState(): MeshState {

@@ -13,11 +13,12 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['directory', 'guard'],
   ['gateway'],
   ['builtin'],
-  ['identity-state.ts'],
+  ['identity-state.ts', 'leaving.ts', 'own-name.ts'],
   ['rotation'],
   ['open-state.ts'],
   ['node-parts.ts'],
   ['node-wiring.ts'],
+  ['node-leaving.ts'],
   ['node.ts'],
   ['cli', 'index.ts', 'testing.ts'],
 ];
@@ -111,6 +112,7 @@ export const OPEN_ROOMS: Readonly<Record<string, readonly string[]>> = {
   core: ['*'],
   // The command line starts quickly because it loads single files that pull nothing in.
   config: ['cli'],
+  identity: ['cli'],
 };
 
 /** Files besides `index.ts` and `types.ts` that are doors of their room, for types only. */

@@ -11,7 +11,7 @@ import {
 import { sealLine } from '../../src/audit/checkpoint.ts';
 import { createHealth, silentLogger, systemClock } from '../../src/core/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
-import { loadIdentity } from '../../src/identity/index.ts';
+import { loadIdentity, shortId } from '../../src/identity/index.ts';
 import { createStore } from '../../src/store/index.ts';
 import { serving } from './fake-node.ts';
 import { fakeNode, run, start, temporaryFolder } from './support.ts';
@@ -20,7 +20,7 @@ const ENTRY = {
   seq: 3,
   at: Date.parse('2026-05-01T08:00:00Z'),
   kind: 'call',
-  who: 'did:key:z6MkABCDEFGH12345678',
+  who: 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK',
   onBehalfOf: 'client:ci',
   what: { ability: 'tool/call', resource: 'tool:files/read\u001B[2J' },
   outcome: 'ok',
@@ -55,7 +55,7 @@ describe('starling audit query', () => {
     const ran = await run(...words.split(' '), fake.stateDir);
     expect(ran.code).toBe(0);
     expect(ran.stdout).toBe(
-      '2026-05-01T08:00:00.000Z call ok in 12 ms …12345678 for client:ci tool/call tool:files/read\ufffd[2J (said: to see⏎what is there\ufffd)\n',
+      `2026-05-01T08:00:00.000Z call ok in 12 ms ${shortId(ENTRY.who)} for client:ci tool/call tool:files/read\ufffd[2J (said: to see⏎what is there\ufffd)\n`,
     );
     const asked = fake.heard.find(({ method }) => method === 'tools/call')?.params?.['arguments'];
     const since = Date.parse('2026-05-01');
@@ -66,7 +66,7 @@ describe('starling audit query', () => {
     const answer = { entries: [ENTRY], names: { [ENTRY.who]: 'laptop' } };
     const fake = await fakeNode({ answer: serving({ audit_query: answer }) });
     const { stdout } = await run('audit', 'query', '--state', fake.stateDir);
-    expect(stdout).toContain(' laptop (…12345678) for client:ci tool/call');
+    expect(stdout).toContain(` laptop (${shortId(ENTRY.who)}) for client:ci tool/call`);
   });
 
   it('says when there are none', async () => {
@@ -115,7 +115,7 @@ describe('starling audit tail', () => {
     await says('"who":"operator"');
     child.kill('SIGINT');
     const { code, stdout } = await ended();
-    expect(code).toBe(0);
+    expect(code).toBe(130);
     const who = stdout
       .trim()
       .split('\n')

@@ -1,7 +1,7 @@
 /** Each command against a double of the node: what it asks, what it prints, how it ends. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { JsonObject } from '../../src/core/index.ts';
 import { serving } from './fake-node.ts';
 import type { FakeNode } from './fake-node.ts';
@@ -76,7 +76,7 @@ const node = (results: Readonly<Record<string, JsonObject>>): Promise<FakeNode> 
 describe('starling status', () => {
   it('shows identity, mesh, addresses, endpoint and servers, and each trouble once', async () => {
     const { stateDir } = await node({ status: STATUS });
-    const { code, stdout } = await run('status', '--state', stateDir);
+    const { code, stdout } = await run('status', '--wide', '--state', stateDir);
     expect(code).toBe(0);
     for (const part of [
       '12D3KooWalice',
@@ -86,7 +86,7 @@ describe('starling status', () => {
       '/ip4/192.0.2.7/tcp/4041/ws',
       'http://127.0.0.1:4100/mcp',
       '/somewhere/token',
-      '1 alive, 0 suspect, 1 dead',
+      '1 alive, 1 dead',
       'files  1 tool',
       'install it',
       'board plan is full',
@@ -108,7 +108,9 @@ describe('starling status', () => {
 describe('starling peers', () => {
   it('shows name, state, heartbeat, round trip, route and address; no peer can forge a line', async () => {
     const { stateDir } = await node({ peers: PEERS });
-    const { stdout } = await run('peers', '--state', stateDir);
+    const short = await run('peers', '--state', stateDir);
+    expect(short.stdout).toMatch(/bob .*alive .*\d+s ago .*1\.3 ms .*direct .*192\.0\.2\.8:4040\n/);
+    const { stdout } = await run('peers', '--wide', '--state', stateDir);
     const lines = stdout.trimEnd().split('\n');
     expect(lines).toHaveLength(3);
     expect(lines[1]).toMatch(
@@ -354,6 +356,37 @@ describe('starling call', () => {
     expect(fake.heard.some(({ method }) => method === 'tools/call')).toBe(false);
   });
 
+  it('says in pipes, too, that a call waits for a person, each time once', async () => {
+    const message = 'waits for an approval by the operator of alice';
+    const { stateDir } = await fakeNode({
+      answer: ({ method, params }, { send }) => {
+        if (method !== 'tools/call') return undefined;
+        const meta = params?.['_meta'] as JsonObject;
+        const progressToken = meta['progressToken'] ?? 0;
+        for (const progress of [-3, -2]) {
+          const told = { progressToken, progress, message };
+          send({ jsonrpc: '2.0', method: 'notifications/progress', params: told });
+        }
+        return { content: [] };
+      },
+    });
+    const { code, stderr } = await run('call', 'x', '--state', stateDir);
+    expect([code, stderr]).toEqual([0, `… ${message}\n`]);
+  });
+
+  it('says that an answer takes long, and how to end the wait', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { stateDir } = await fakeNode({
+      answer: ({ method }) => {
+        if (method === 'tools/call') vi.advanceTimersByTime(5000);
+        return { content: [] };
+      },
+    });
+    const { stderr } = await run('call', 'x', '--state', stateDir);
+    expect(stderr).toBe('… waits for an answer of x; Ctrl-C cancels the call\n');
+  });
+
   it('cancels at Ctrl-C, and ends as shells expect', async () => {
     const fake = await fakeNode();
     const started = start(['call', 'slow', '--state', fake.stateDir]);
@@ -477,7 +510,7 @@ describe('starling board', () => {
     await started.says('gone');
     started.child.kill('SIGINT');
     expect(await started.ended()).toMatchObject({
-      code: 0,
+      code: 130,
       stdout: '+ owner = alice\n- gone\n',
       stderr: '',
     });

@@ -50,6 +50,7 @@ beforeAll(async () => {
   await withLogin();
   await withKnock(root);
   await thatGoOn(root, alice);
+  await atTheEnd(alice);
 });
 
 afterAll(async () => {
@@ -133,6 +134,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   ];
   await keep('peers', ...at);
   await keep('peers forgive', 'bob', ...at);
+  await keep('peers rename', 'bob', 'bob', ...at);
   await keep('tools', 'board_get', ...at);
   await keep('tools show', 'starling__board_get', ...at);
   await keep('call', 'plain__pid', ...at);
@@ -151,7 +153,8 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
     ...conditions,
     ...at,
   );
-  await keep('grant list', ...at);
+  await keep('grant list', '--all', ...at);
+  await keep('peers show', 'bob', ...at);
   await keep('grant show', grant.id, ...at);
   const { tokens } = await keep<{ tokens: string[] }>('grant export', grant.id, ...at);
   await keep('grant verify', ...tokens);
@@ -182,6 +185,14 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('secret remove', 'API_KEY', ...at);
   await keep('identity show', ...at);
   await keep('status', ...at);
+}
+
+/** What nothing can be asked after. */
+async function atTheEnd(alice: StarlingNode): Promise<void> {
+  const at = ['--state', alice.status().stateDir];
+  await run('grant', 'create', 'bob', '--tool', 'plain/*', ...at);
+  await keep('peers remove', 'bob', '--reason', 'it was lost', ...at);
+  await keep('leave', '--yes', ...at);
 }
 
 async function withApprovals(alice: StarlingNode, at: readonly string[]): Promise<void> {
@@ -251,9 +262,18 @@ async function withKnock(root: string): Promise<void> {
   const peerId = '12D3KooWPT98FXMfDQYavZm66EeVjTqP9Nnehn1gyaydqV8L8BQw';
   const knock = { name: 'laptop', peerId, fingerprint: 'a b c d', address: '10.0.0.1', at: 1 };
   const mesh = { name: 'lab', fingerprint: 'e f g h' };
+  const did = 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK';
+  const flags = { isSelf: true, isFounder: true, canInvite: true };
+  const founder = { name: 'alice', peerId, did, state: 'member', since: 1, ...flags };
+  const made = { id: '3f9c2a7e', by: 'alice', isOwn: true, since: 1, expiresAt: 2 };
+  const ticket = { ...made, uses: 2, usedBy: ['bob'], canInvite: true };
   const node = await startFakeNode({
     answer: serving({
       knock_list: { knocks: [knock] },
+      members: {
+        members: [founder, { ...founder, by: 'alice', end: { by: 'alice', at: 1 } }],
+        tickets: [ticket],
+      },
       knock_answer: { ...knock, admitted: true },
       status: { name: 'alice', mesh, pid: 1, configFile: join(root, 'starling.json') },
     }),

@@ -75,6 +75,8 @@ it('tells why it did not start, though a part of it does not stop either', async
   const node = await createNode(config, { clock: brokenClock });
   await expect(node.start()).rejects.toThrow(String(port));
   const again = await createNode({ ...config, http: { ...config.http, enabled: false } });
+  // The start that failed has founded no mesh, which would keep this node from joining another.
+  expect(again.hasFounded).toBe(true);
   await again.start();
   await again.stop();
 });

@@ -67,6 +67,7 @@ export async function open(stateDir: string): Promise<Opened> {
 export async function founder(): Promise<Opened> {
   const node = await open(await folder());
   await node.ownMesh.found('home');
+  await node.ownMesh.keep();
   return node;
 }
 

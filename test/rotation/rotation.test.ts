@@ -236,7 +236,10 @@ describe('the founder of a mesh that changes its key', () => {
 
   it('of an open mesh is in it as before', async () => {
     const [alice, bob] = [await open(await folder()), await open(await folder())];
-    for (const node of [alice, bob]) await node.ownMesh.enterOpen('party');
+    for (const node of [alice, bob]) {
+      await node.ownMesh.enterOpen('party');
+      await node.ownMesh.keep();
+    }
     await meet(alice, bob);
     const { node: alice2 } = await rotated(alice);
     expect(await meet(alice2, bob)).toMatchObject({ ok: true });

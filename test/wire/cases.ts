@@ -91,10 +91,12 @@ const LEAVING: Heartbeat = {
   presence: { name: '', version: '', addresses: [], load: 0, catalog: '', boards: {} },
 };
 const CORRECTING: Heartbeat = { ...LEAVING, status: 'up', time: NOW_MS, seen: 1_699_999_000_001 };
+const NAMING: Heartbeat = { ...LEAVING, status: 'up', time: NOW_MS, called: 'bob-ndcg' };
 const HEARTBEAT_NOTES: Notes = {
   v: 'version of the heartbeat; another one is no heartbeat',
   inc: 'incarnation: when the process started, ms since the epoch; a later one refutes all before',
   time: "the sender's clock, ms since the epoch",
+  called: 'the name by which the sender knows whom it tells this',
   seen: 'the incarnation by which the sender knows whom it tells this, who has said an older one',
   seq: 'counts up within an incarnation; in `audit`: number of the line',
   status: '"up" or "leaving"',
@@ -112,6 +114,7 @@ const heartbeats: readonly WireCase[] = [
   { title: 'a heartbeat with all its fields', beat: HEARTBEAT },
   { title: 'the last heartbeat of a node that leaves', beat: LEAVING },
   { title: 'a heartbeat told to one that says an older incarnation', beat: CORRECTING },
+  { title: 'a heartbeat told to one whose name is taken', beat: NAMING },
 ].map(({ title, beat }) => ({
   file: 'heartbeat',
   title,
@@ -165,6 +168,7 @@ const HELLO_NOTES: Notes = {
   meshName: 'name of the mesh',
   open: 'whether the mesh does without tickets',
   succession: 'for a retired key: by what it was retired',
+  ended: 'for who was put out: the revocation that ended its membership, or one above it',
 };
 const WELCOMES: readonly { readonly title: string; readonly welcome: HelloAnswer }[] = [
   {
@@ -183,6 +187,10 @@ const WELCOMES: readonly { readonly title: string; readonly welcome: HelloAnswer
       open: false,
       succession: 'old.to.new',
     },
+  },
+  {
+    title: 'a refusal of one that was put out',
+    welcome: { ok: false, code: 'STARLING_JOIN_REFUSED', reason: 'it is revoked', ended: 'a.b.c' },
   },
   {
     title: 'a refusal that tells no more than why',

@@ -15,8 +15,11 @@ export function addGrant(program: Command, outcome: Outcome): void {
   addCreate(grant, outcome);
   withJson(ofNode(grant.command('list').alias('ls')))
     .summary('show grants')
-    .description('Shows the grants that this node gave and got: who may call what, and how long.')
-    .addHelpText('after', examples('starling grant list'))
+    .description(
+      'Shows the grants that this node gave and got: who may call what, and how long. Who belongs to the mesh, and open tickets, show by: starling members',
+    )
+    .option('--all', 'also memberships and tickets that this node gave')
+    .addHelpText('after', examples('starling grant list', 'starling grant list --all'))
     .action(action(outcome, () => import('../commands/grant/list.ts')));
   withJson(ofNode(grant.command('show').argument('<id>', ID)))
     .summary('show one grant and all that it stands on')

@@ -6,11 +6,13 @@ import type { Outcome } from './define-command.ts';
 /** Adds `starling members` and its commands. */
 export function addMembers(program: Command, outcome: Outcome): void {
   const members = withJson(ofNode(program.command('members')))
-    .summary('see and answer who asks to join')
-    .description('Shows the nodes of this network that ask to be let into the mesh.')
+    .summary('show who belongs to the mesh, who asks to join, and open tickets')
+    .description(
+      'Shows who is a member of the mesh, who let each in, and who was put out by whom; the tickets that can still let somebody in; and the nodes of this network that ask to be let in.',
+    )
     .enablePositionalOptions()
     .addHelpText('after', examples('starling members', 'starling members admit laptop'))
-    .action(action(outcome, () => import('../commands/members/knocks.ts')));
+    .action(action(outcome, () => import('../commands/members/list.ts')));
   addAnswers(members, outcome);
 }
 

@@ -1,8 +1,10 @@
-/** The commands about the other nodes of the mesh: `starling peers` and `invite`. */
+/** The commands about the other nodes of the mesh: `starling peers`, `invite` and `leave`. */
 import type { Command } from 'commander';
 import { action, examples, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
 import { parseCount, parseDuration } from '../options/parsers.ts';
+
+const PEER = 'its name, PeerId or did:key';
 
 /** Adds `starling peers`. */
 export function addPeers(program: Command, outcome: Outcome): void {
@@ -11,15 +13,62 @@ export function addPeers(program: Command, outcome: Outcome): void {
     .description(
       'Shows every peer of the mesh: is it alive, how far away, and by which route. Its first column is the name that grants and tools go by. Below it stands what a peer does too much of.',
     )
-    .addHelpText('after', examples('starling peers', 'starling peers forgive alice'))
+    .option('--wide', 'show PeerIds and multiaddrs, too')
+    .addHelpText(
+      'after',
+      examples('starling peers', 'starling peers --wide', 'starling peers show alice'),
+    )
     .action(action(outcome, () => import('../commands/peers/list.ts')));
-  withJson(ofNode(peers.command('forgive').argument('<peer>', 'its name, PeerId or did:key')))
+  withJson(ofNode(peers.command('show').argument('<peer>', PEER)))
+    .summary('show one peer')
+    .description(
+      'Shows all that is known of a peer: its names and keys, where it is, by whom it came in, and what it may use here.',
+    )
+    .addHelpText('after', examples('starling peers show alice'))
+    .action(action(outcome, () => import('../commands/peers/show.ts')));
+  withJson(
+    ofNode(peers.command('rename').argument('<peer>', PEER).argument('<name>', 'a-z, 0-9, -')),
+  )
+    .summary('call a peer otherwise here')
+    .description(
+      'Gives a peer another name on this node: in commands, in the names of its tools, and in the policy. Others call it as they did.',
+    )
+    .addHelpText('after', examples('starling peers rename laptop-bjya anna-laptop'))
+    .action(action(outcome, () => import('../commands/peers/rename.ts')));
+  withJson(
+    ofNode(
+      peers
+        .command('remove')
+        .aliases(['rm', 'delete'])
+        .argument('<peer>', PEER)
+        .option('--reason <text>', 'why; the peer is told'),
+    ),
+  )
+    .summary('put a peer out of the mesh')
+    .description(
+      'Puts a peer out of the mesh, and whomever it let in. Only a node that let it in, or one above that, can do so. A new ticket lets it in again.',
+    )
+    .addHelpText('after', examples("starling peers remove laptop --reason 'it was lost'"))
+    .action(action(outcome, () => import('../commands/peers/remove.ts')));
+  withJson(ofNode(peers.command('forgive').argument('<peer>', PEER)))
     .summary('let a peer in again that was kept out')
     .description(
       'Forgets what a peer has done too much of. If it is kept out, it may come again at once.',
     )
     .addHelpText('after', examples('starling peers forgive alice'))
     .action(action(outcome, () => import('../commands/peers/forgive.ts')));
+}
+
+/** Adds `starling leave`. */
+export function addLeave(program: Command, outcome: Outcome): void {
+  withJson(ofNode(program.command('leave')))
+    .summary('leave the mesh')
+    .description(
+      'Leaves the mesh: says so to its members, ends the grants that this node gave, and forgets its boards. The key, the secrets and the audit log stay. A node that runs ends by it.',
+    )
+    .option('--yes', 'do not ask')
+    .addHelpText('after', examples('starling leave', 'starling leave --yes'))
+    .action(action(outcome, () => import('../commands/leave.ts')));
 }
 
 /** Adds `starling invite`. */

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { action, collect, examples, nodeOption, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
-import { parsePort } from '../options/parsers.ts';
+import { parseLog, parsePort } from '../options/parsers.ts';
 
 /** Adds `starling up`. */
 export function addUp(program: Command, outcome: Outcome): void {
@@ -18,6 +18,11 @@ export function addUp(program: Command, outcome: Outcome): void {
       .option('--state <folder>', "the node's state folder (or STARLING_STATE_DIR)")
       .option('--name <name>', 'name of this node in the mesh')
       .option('--join <ticket>', 'join with a ticket; - reads it from standard input')
+      .option(
+        '--yes',
+        'with --join or --knock: leave a mesh that this node is alone in, without being asked',
+      )
+      .option('--invite', 'print a ticket for the next node, as at the founding of a mesh')
       .option('--knock <mesh>', 'ask a mesh of this network to let this node in, by its name')
       .option('--bootstrap <multiaddr>', 'join through this peer (may be repeated)', collect)
       .option('--open [name]', 'found or join an open mesh, which anyone may join')
@@ -30,13 +35,15 @@ export function addUp(program: Command, outcome: Outcome): void {
       .option('--tcp [port]', 'serve MCP over TCP, on port 9500 if none is given', parsePort)
       .option('--no-mdns', 'do not use multicast DNS')
       .option('--no-relay', 'do not relay, and do not be relayed')
-      .option('--log <levels>', 'log levels, like info,gateway=debug'),
+      .option('--verbose', 'say more of what happens: the log of level info')
+      .option('--log <levels|file>', 'log levels, like info,gateway=debug; or a file', parseLog),
   )
     .addHelpText(
       'after',
       examples(
         'starling up --config starling.json',
         'starling up --join starling2…',
+        'starling up --join starling2… --yes',
         'starling up --knock lab',
         'starling up --open --bootstrap /ip4/192.0.2.7/tcp/4040/p2p/12D3Koo…',
       ),
@@ -49,9 +56,10 @@ export function addStatus(program: Command, outcome: Outcome): void {
   withJson(ofNode(program.command('status')))
     .summary('show the node')
     .description(
-      'Shows the running node: identity, mesh, addresses, servers, and what is wrong. Ask it first when you wonder whether a node runs, and where its MCP endpoint is.',
+      'Shows the running node: mesh, addresses, servers, and what is wrong. Ask it first when you wonder whether a node runs, and where its MCP endpoint is.',
     )
-    .addHelpText('after', examples('starling status', 'starling status --json'))
+    .option('--wide', 'show ids and multiaddrs, too')
+    .addHelpText('after', examples('starling status', 'starling status --wide'))
     .action(action(outcome, () => import('../commands/status.ts')));
 }
 

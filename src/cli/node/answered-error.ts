@@ -10,13 +10,16 @@ const INVALID_PARAMS = -32602;
 /** The error that the node answered. An error without a code of Starling's comes from a tool's server. */
 export function errorFrom(error: JsonObject): StarlingError {
   const { data, message, code: rpc } = error;
-  const { code, reason, hint } = isObject(data) ? data : {};
+  const { code, reason, hint, candidates } = isObject(data) ? data : {};
   const known = typeof code === 'string' && Object.hasOwn(ERRORS, code);
   const text = known && typeof reason === 'string' ? reason : message;
   const otherwise = rpc === INVALID_PARAMS ? 'STARLING_USAGE' : 'STARLING_UPSTREAM_UNAVAILABLE';
   return new StarlingError(
     known ? (code as ErrorCode) : otherwise,
     typeof text === 'string' ? text : 'the call failed, and nothing says why',
-    { ...(typeof hint === 'string' ? { hint } : {}), data: { rpc } },
+    {
+      ...(typeof hint === 'string' ? { hint } : {}),
+      data: { rpc, ...(candidates === undefined ? {} : { candidates }) },
+    },
   );
 }

@@ -182,10 +182,24 @@ class SocketClient implements NodeClient {
   }
 
   async builtin<T>(name: string, args: JsonObject = {}, options: CallOptions = {}): Promise<T> {
-    const result = await this.call(`starling__${name}`, args, options);
+    const result = await this.#callOfOne(`starling__${name}`, args, options);
     const content = result['structuredContent'];
     if (!isObject(content)) throw violation(`no structured answer to ${name}`);
     return content as T;
+  }
+
+  /** Calls a tool; where a name in `args` is that of several peers, a person is asked which is meant. */
+  async #callOfOne(name: string, args: JsonObject, options: CallOptions): Promise<JsonObject> {
+    try {
+      return await this.call(name, args, options);
+    } catch (error) {
+      const isSeveral = error instanceof StarlingError && error.code === 'STARLING_PEER_AMBIGUOUS';
+      if (!isSeveral || typeof args['peer'] !== 'string') throw error;
+      const { choosePeer } = await import('../terminal/choose-peer.ts');
+      const peer = await choosePeer(error);
+      if (peer === undefined) throw error;
+      return this.call(name, { ...args, peer }, options);
+    }
   }
 
   notify(method: string, params: JsonObject): void {

@@ -89,12 +89,29 @@ export async function withNode<T>(
   options: CommonOptions,
   work: (node: NodeClient) => Promise<T>,
 ): Promise<T> {
-  const node = await attach(await stateDirOf(options));
+  const stateDir = await stateDirOf(options);
+  const node = await attach(stateDir).catch(async (error: unknown) => {
+    throw (await endedIn(stateDir, error)) ?? error;
+  });
   try {
     return await work(node);
   } finally {
     node.close();
   }
+}
+
+/** A node that was put out does not run, and says why in its state folder. */
+async function endedIn(stateDir: string, error: unknown): Promise<StarlingError | undefined> {
+  const isAbsent = error instanceof StarlingError && error.code === 'STARLING_NODE_UNREACHABLE';
+  if (!isAbsent) return undefined;
+  const { membershipEndOf } = await import('./offline-state.ts');
+  // Whatever keeps the folder from being read, that no node answers is what the person must know.
+  const text = await membershipEndOf(stateDir).catch(() => undefined);
+  if (text === undefined) return undefined;
+  return new StarlingError('STARLING_MEMBERSHIP_ENDED', text, {
+    hint: 'ask a member for a new ticket, and start with: starling up --join <ticket>; or go without them: starling leave',
+    cause: error,
+  });
 }
 
 async function stateDirInFile(

@@ -5,6 +5,7 @@ import { loadIdentity, openKeyFile, readKeyFacts, sealerOf } from '../../identit
 import type { OpenedKey, PassphraseSource } from '../../identity/index.ts';
 import { createStore } from '../../store/index.ts';
 import type { Store } from '../../store/index.ts';
+import { readMembershipEnd } from '../../mesh/index.ts';
 import { createSecretStore } from '../../secrets/index.ts';
 import type { SecretStore } from '../../secrets/index.ts';
 
@@ -17,18 +18,27 @@ export interface OwnKey extends OpenedKey {
  * Runs `work` with the key of `stateDir`.
  * @throws STARLING_KEY_UNUSABLE when there is none, STARLING_STATE_LOCKED while a node runs, …
  */
-export async function withOwnKey<T>(
+export function withOwnKey<T>(
   stateDir: string,
   passphrase: PassphraseSource,
   work: (key: OwnKey) => Promise<T>,
 ): Promise<T> {
+  return withOwnKeyAndStore(stateDir, passphrase, work);
+}
+
+/** The same, with the database as well. @throws as {@link withOwnKey} */
+export async function withOwnKeyAndStore<T>(
+  stateDir: string,
+  passphrase: PassphraseSource,
+  work: (key: OwnKey, store: Store) => Promise<T>,
+): Promise<T> {
   const path = join(stateDir, 'key');
   // First of all: `withStore` would make the folder.
   if ((await readKeyFacts(path)) === undefined) throw noKey(path);
-  return withStore(stateDir, async () => {
+  return withStore(stateDir, async (store) => {
     const opened = await openKeyFile(path, { passphrase });
     if (opened === undefined) throw noKey(path);
-    return work({ ...opened, path });
+    return work({ ...opened, path }, store);
   });
 }
 
@@ -76,4 +86,10 @@ async function withStore<T>(stateDir: string, work: (store: Store) => Promise<T>
   } finally {
     await store.stop();
   }
+}
+
+/** How the membership of a node that does not run was ended; undefined when it was not, or nobody can tell. */
+export async function membershipEndOf(stateDir: string): Promise<string | undefined> {
+  if ((await readKeyFacts(join(stateDir, 'key'))) === undefined) return undefined;
+  return withStore(stateDir, (store) => readMembershipEnd(store.table('mesh')));
 }

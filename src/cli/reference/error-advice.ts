@@ -15,6 +15,10 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'Wrong arguments on the command line, or to a tool.',
     'See the `--help` of the command, or the schema of the tool.',
   ),
+  STARLING_INTERRUPTED: advice(
+    'Ctrl-C was pressed where a question waited for its answer; nothing was changed.',
+    'Run the command again and answer.',
+  ),
   STARLING_CONFIG_INVALID: advice(
     'The configuration has the problems that are listed, or a file of a client is not JSON.',
     'Correct each key that is named; [configuration](configuration.md) has their forms.',
@@ -81,11 +85,15 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
   ),
   STARLING_MESH_MISMATCH: advice(
     "A ticket or address leads to another mesh than the node's own.",
-    'Use a state folder of its own for each mesh.',
+    'Leave the mesh that it is in first (`starling leave`), or use a state folder of its own for each mesh.',
   ),
   STARLING_JOIN_REFUSED: advice(
     'The mesh did not let the node in.',
     'The reason is in the message; a new ticket helps where an invite was used or revoked.',
+  ),
+  STARLING_MEMBERSHIP_ENDED: advice(
+    'Somebody put this node, or who let it in, out of the mesh; the message says who and when.',
+    'Ask a member for a new ticket and start with `starling up --join <ticket>`, or go without them: `starling leave`.',
   ),
   STARLING_VERSION_UNSUPPORTED: advice(
     'The two nodes speak different versions of the protocol.',
@@ -94,6 +102,10 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
   STARLING_PEER_UNKNOWN: advice(
     'No peer has this name.',
     'See `starling peers`: its first column has the names.',
+  ),
+  STARLING_PEER_AMBIGUOUS: advice(
+    'More than one peer goes by that name.',
+    'Say which by its id, or give one another name: `starling peers rename <id> <name>`.',
   ),
   STARLING_PEER_UNREACHABLE: advice(
     "A peer can't be reached now, or went away during a call.",

@@ -1,13 +1,14 @@
 /** How entries of the audit log are shown. */
 import type { AuditEntry } from '../../audit/types.ts';
-import { paint, safeLine } from './output.ts';
+import { shortId, withShortIds } from '../../identity/short-id.ts';
+import { paint, safeLine, sentence } from './output.ts';
 
-/** An entry on one line. `names` are the names of known peers, by did. */
+/** An entry on one line, or where the terminal is narrower on several, beside its time. `names` are the names of known peers, by did. */
 export function showEntry(entry: AuditEntry, names: Readonly<Record<string, string>> = {}): string {
   const { at, kind, who, onBehalfOf, what, outcome, durationMs, reason, reasoning } = entry;
   const called = (one: string): string => {
     const name = Object.hasOwn(names, one) ? names[one] : undefined;
-    return name === undefined ? short(one) : `${name} (${short(one)})`;
+    return name === undefined ? withShortIds(one) : `${name} (${shortId(one)})`;
   };
   const actor = onBehalfOf === undefined ? called(who) : `${called(who)} for ${called(onBehalfOf)}`;
   const took = durationMs === undefined ? '' : ` in ${durationMs} ms`;
@@ -15,17 +16,13 @@ export function showEntry(entry: AuditEntry, names: Readonly<Record<string, stri
     ...(reason === undefined ? [] : [reason]),
     ...(reasoning === undefined ? [] : [`said: ${reasoning}`]),
   ];
-  const line = `${actor} ${what.ability} ${what.resource}${why.length === 0 ? '' : ` (${why.join('; ')})`}`;
+  const line = `${actor} ${what.ability} ${withShortIds(what.resource)}${why.length === 0 ? '' : ` (${withShortIds(why.join('; '))})`}`;
   const ended = `${outcome}${took}`;
-  return `${paint.dim(new Date(at).toISOString())} ${kind} ${colour(outcome)(ended)} ${safeLine(line)}`;
+  const time = paint.dim(new Date(at).toISOString());
+  return sentence(`${time} `, `${kind} ${colour(outcome)(ended)} ${safeLine(line)}`);
 }
 
 function colour(outcome: AuditEntry['outcome']): (text: string) => string {
   if (outcome === 'allowed' || outcome === 'ok') return paint.green;
   return outcome === 'denied' || outcome === 'failed' ? paint.red : paint.yellow;
-}
-
-/** The end of a did:key, since all of them begin alike. */
-function short(name: string): string {
-  return name.startsWith('did:key:') ? `…${name.slice(-8)}` : name;
 }

@@ -1,5 +1,6 @@
 /** Draws the chain of a grant: the grant itself on top, below it what it stands on. */
 import type { ShownChain, ShownLink } from '../../grants/index.ts';
+import { shortId } from '../../identity/short-id.ts';
 import { duration, safeLine } from './output.ts';
 
 /** The chain as lines. `names` are aliases by did:key; times are told from `nowMs`. */
@@ -11,7 +12,7 @@ export function drawChain(
   const byHash = new Map(chain.links.map((link) => [link.hash, link]));
   const drawn = new Set<string>();
   const nameOf = (did: string): string =>
-    names[did] ?? `${did.slice(8, 16)}…${did.slice(-4)}${did === chain.owner ? ' (owner)' : ''}`;
+    names[did] ?? `${shortId(did)}${did === chain.owner ? ' (owner)' : ''}`;
 
   const draw = (hash: string, first: string, rest: string): string[] => {
     const link = byHash.get(hash);

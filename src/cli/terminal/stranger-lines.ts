@@ -2,8 +2,12 @@
 import type { StarlingNode } from '../../node.ts';
 import { paintTalk, print, safeLine, tell } from './output.ts';
 
-/** Tells of each as it comes. Nothing is to be undone: the events end with the node. */
-export function tellOfStrangers(events: StarlingNode['events'], json: boolean): void {
+/** Tells of each by `say` as it comes. Nothing is to be undone: the events end with the node. */
+export function tellOfStrangers(
+  events: StarlingNode['events'],
+  json: boolean,
+  say: (text: string) => void = tell,
+): void {
   events.on('neighbour', ({ mesh, meshName, fingerprint, open, name, host, address }) => {
     if (json) {
       const about = { mesh, meshName, fingerprint, open, name, address };
@@ -13,7 +17,7 @@ export function tellOfStrangers(events: StarlingNode['events'], json: boolean): 
     const how = open
       ? `join it: starling up --open ${meshName} --bootstrap ${address}`
       : `ask to join: starling up --knock ${meshName}`;
-    tell(
+    say(
       safeLine(`another mesh is here: ${meshName} (${fingerprint}), ${name} at ${host} → ${how}`),
     );
   });
@@ -22,10 +26,10 @@ export function tellOfStrangers(events: StarlingNode['events'], json: boolean): 
       print(JSON.stringify({ event: 'knock', name, peerId, fingerprint, address, at }));
       return;
     }
-    tell(
+    say(
       `${paintTalk.bold(safeLine(name))} ${safeLine(`(${fingerprint}) at ${address} asks to join this mesh; it shows the same four words`)}`,
     );
-    tell(
+    say(
       safeLine(
         `  → let it in: starling members admit ${wordOf(name, peerId)}; or: starling members refuse ${wordOf(name, peerId)}`,
       ),

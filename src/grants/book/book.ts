@@ -257,6 +257,10 @@ class Book implements GrantBook {
     this.#changed([grant.claims.aud]);
   }
 
+  forgetIssued(grants: readonly Grant[]): Promise<void> {
+    return this.#issued.forget(grants);
+  }
+
   issued(): readonly Grant[] {
     return [...this.#issued.all()];
   }

@@ -48,6 +48,8 @@ export interface Issued {
   pauseRenewal(jti: string): () => void;
   /** From now on, and after the next start, the grant `jti` is renewed no more. */
   endRenewal(jti: string): Promise<void>;
+  /** Forgets `grants`, whatever they are worth: who holds one of our own things and was not revoked keeps it. */
+  forget(grants: readonly Grant[]): Promise<void>;
   /** Forgets what ended more than `keepMs` before `nowMs`. */
   prune(nowMs: number, keepMs: number): Promise<void>;
 }
@@ -149,10 +151,13 @@ class IssuedSet implements Issued {
     await this.#components.table.delete(renewalKey(jti));
   }
 
-  async prune(nowMs: number, keepMs: number): Promise<void> {
-    const old = [...this.#grants.values()].filter(
-      ({ claims }) => claims.exp * 1000 + keepMs < nowMs,
+  prune(nowMs: number, keepMs: number): Promise<void> {
+    return this.forget(
+      [...this.#grants.values()].filter(({ claims }) => claims.exp * 1000 + keepMs < nowMs),
     );
+  }
+
+  async forget(old: readonly Grant[]): Promise<void> {
     for (const grant of old) {
       this.#drop(grant);
       this.#lifetimes.delete(grant.claims.jti);

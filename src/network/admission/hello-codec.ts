@@ -18,6 +18,7 @@ const SIGNATURE_MAX_BYTES = 128;
 const DID_KEY = /^did:key:z[1-9A-HJ-NP-Za-km-z]{40,64}$/;
 
 const NEW_TICKET = 'ask a member for a new ticket: `starling invite`';
+const ENDED = 'ask a member for a new ticket, then `starling up --join <ticket>`';
 const OPEN_HINT = 'that mesh is open: start with `starling up --open <mesh name>`';
 /** What a refused person can do, by code. */
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
@@ -26,6 +27,7 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   STARLING_TICKET_EXPIRED: NEW_TICKET,
   STARLING_TICKET_SPENT: NEW_TICKET,
   STARLING_TICKET_INVALID: NEW_TICKET,
+  STARLING_MEMBERSHIP_ENDED: ENDED,
   STARLING_KEY_RETIRED: 'use the state folder that has the new key: this one is older',
   STARLING_MESH_MISMATCH: 'use a state folder of its own (`--state`) for each mesh',
   STARLING_VERSION_UNSUPPORTED: 'run the same version of Starling on both machines',
@@ -50,6 +52,7 @@ export function encodeHelloAnswer(answer: HelloAnswer): Uint8Array {
         meshName: answer.meshName,
         open: answer.open,
         succession: answer.succession,
+        ended: answer.ended,
       };
   return encode(fields, { ignoreUndefinedProperties: true });
 }
@@ -71,7 +74,7 @@ export function decodeHelloAnswer(bytes: Uint8Array): HelloAnswer {
     };
   }
   if (fields['ok'] !== false) throw malformed('ok');
-  const { mesh, meshName, open, succession } = fields;
+  const { mesh, meshName, open, succession, ended } = fields;
   return {
     ok: false,
     code: asText(fields['code'], 'code', NAME_MAX),
@@ -82,6 +85,7 @@ export function decodeHelloAnswer(bytes: Uint8Array): HelloAnswer {
       : { meshName: printable(asText(meshName, 'meshName', NAME_MAX)) }),
     ...(open === undefined ? {} : { open: asFlag(open, 'open') }),
     ...(succession === undefined ? {} : { succession: asText(succession, 'succession', JWS_MAX) }),
+    ...(ended === undefined ? {} : { ended: asText(ended, 'ended', JWS_MAX) }),
   };
 }
 

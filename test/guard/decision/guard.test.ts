@@ -125,7 +125,7 @@ describe('a refusal', () => {
     const peerId = peerIdFromDid(alice.did);
     const { why, hint } = refusalOf(ask('tool:files/read_file'));
     expect(why.split('\n')).toEqual([
-      `laptop (${peerId.slice(0, 8)}…${peerId.slice(-4)}) may not tool/call on ` +
+      `laptop (…${peerId.slice(-8)}) may not tool/call on ` +
         'tool:files/read_file on node workstation',
       '  it holds no valid grant of this node',
     ]);

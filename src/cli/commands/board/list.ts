@@ -1,5 +1,6 @@
 /** `starling board list` */
 import type { BoardListResult } from '../../../builtin/results.ts';
+import { shortId } from '../../../identity/short-id.ts';
 import { ago, cut, printData, safe, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -27,7 +28,7 @@ export async function run(
       entry.key,
       cut(showValue(entry.value), VALUE_MAX),
       ago(entry.at),
-      `…${entry.by.slice(-6)}`,
+      shortId(entry.by),
     ]);
     return table(['KEY', 'VALUE', 'WRITTEN', 'BY'], rows, { flexible: 1 });
   });

@@ -5,8 +5,10 @@ import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Prints the grants, newest first. */
-export async function run(options: CommonOptions): Promise<void> {
-  const result = await withNode(options, (node) => node.builtin<GrantListResult>('grant_list'));
+export async function run(options: CommonOptions & { readonly all?: boolean }): Promise<void> {
+  const result = await withNode(options, (node) =>
+    node.builtin<GrantListResult>('grant_list', options.all === true ? { all: true } : {}),
+  );
   printData(result, options.json === true, () => {
     if (result.grants.length === 0)
       return 'no grants yet; make one with: starling grant create <peer> --tool <server>/<tool>';
@@ -23,7 +25,7 @@ export async function run(options: CommonOptions): Promise<void> {
         })
         .join(', '),
     ]);
-    return table(['ID', 'WHO', 'STATE', 'EXPIRES', 'WHAT'], rows, { flexible: 4 });
+    return table(['ID', 'WHO', 'STATE', 'EXPIRES', 'WHAT'], rows, { flexible: 4, wrap: true });
   });
 }
 

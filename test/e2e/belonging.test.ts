@@ -1,0 +1,150 @@
+/** Coming, going, and being put out: one mesh of real processes through an afternoon. */
+import { once } from 'node:events';
+import { beforeAll, expect, it } from 'vitest';
+import { StartFailedError } from '../../sim/process.ts';
+import type { NodeProcess } from '../../sim/process.ts';
+import type { MembersResult, PeerRemoveResult } from '../../src/builtin/index.ts';
+import type { LeaveResult } from '../../src/builtin/results.ts';
+import { builtin, eventually, grantList, json, ok, peers, sees, useWorld } from './support.ts';
+
+const world = useWorld('file');
+let alice: NodeProcess;
+
+beforeAll(async () => {
+  alice = await world.start('alice');
+});
+
+const ticketOf = async (node: NodeProcess): Promise<string> =>
+  (await json<{ ticket: string }>(node, 'invite')).ticket;
+
+async function refused(name: string, args: readonly string[]): Promise<StartFailedError> {
+  const failed = await world.start(name, { args }).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (!(failed instanceof StartFailedError)) throw new Error(`${name} started: ${String(failed)}`);
+  return failed;
+}
+
+/** The exit code of a node that ends by itself. */
+async function ended(node: NodeProcess): Promise<number | null> {
+  if (node.child.exitCode === null) await once(node.child, 'exit');
+  return node.child.exitCode;
+}
+
+it('a node that founded a mesh of its own by mistake goes over to another, keeps its key, and leaves again', async () => {
+  const before = await world.start('bob');
+  expect(before.up.ticket).toMatch(/^starling2/);
+  await before.stop();
+  const join = ['--join', await ticketOf(alice)];
+  const asked = await refused('bob', join);
+  expect(asked.code).toBe(1);
+  expect(asked.output).toContain('STARLING_MESH_MISMATCH');
+  expect(asked.output).toContain('--yes');
+
+  const bob = await world.start('bob', { args: [...join, '--yes'] });
+  await sees(alice, [bob]);
+  expect(bob.up.peerId).toBe(before.up.peerId);
+  expect(bob.up.mesh).toEqual(alice.up.mesh);
+  expect(bob.up.ticket).toBeUndefined();
+  await ok(bob, 'grant', 'create', 'alice', '--tool', 'files/*');
+  await ok(bob, 'board', 'set', 'plan', 'owner', 'bob');
+  const { members } = await json<MembersResult>(bob, 'members');
+  expect(members.map(({ name, state, by }) => [name, state, by])).toEqual([
+    ['alice', 'member', undefined],
+    ['bob', 'member', 'alice'],
+  ]);
+  // It is in no mesh of its own any more, but not alone in this one.
+  const elsewhere = await refused('carol', ['--bootstrap', alice.up.addresses[0] ?? '']);
+  expect(elsewhere.output).toMatch(/private/);
+
+  const nobody = await bob.run(['leave']);
+  expect(nobody.code).toBe(2);
+  expect(nobody.stderr).toContain('--yes');
+  expect(await json<LeaveResult>(bob, 'leave', '--yes')).toMatchObject({ grants: 1, told: 1 });
+  expect(await ended(bob)).toBe(0);
+  await eventually(
+    'alice knows that bob has left',
+    () => builtin<MembersResult>(alice, 'members'),
+    (all) => all.members.some(({ name, state }) => name === 'bob' && state === 'left'),
+  );
+  expect((await peers(alice)).peers).toEqual([]);
+
+  const anew = await world.start('bob');
+  expect(anew.up.peerId).toBe(before.up.peerId);
+  expect(anew.up.mesh.name).toBe('bob-mesh');
+  expect(anew.up.ticket).toMatch(/^starling2/);
+  expect((await grantList(anew)).grants).toEqual([]);
+  expect(anew.up.boards).toEqual([]);
+  await anew.stop();
+  // While no node runs it can be left as well, and a member of another mesh is told how.
+  expect((await world.cli(['leave', '--yes', '--state', anew.stateDir])).stdout).toMatch(
+    /nobody was told/,
+  );
+});
+
+it('who was put out knows by whom, ends with 1, invites nobody, and is let in again by a new ticket', async () => {
+  const carol = await world.start('carol', { args: ['--join', await ticketOf(alice)] });
+  const dave = await world.start('dave', { args: ['--join', await ticketOf(carol)] });
+  await Promise.all([sees(alice, [carol, dave]), sees(dave, [alice])]);
+  await ok(alice, 'grant', 'create', 'carol', '--tool', 'files/*');
+  await ok(carol, 'invite');
+  const both = ['carol', 'dave'];
+
+  // Dave is below carol, and may not put out who is above.
+  const cannot = await dave.run(['peers', 'remove', 'carol']);
+  expect(cannot.code).toBe(1);
+  expect(cannot.stderr).toMatch(/alice can, by: starling peers remove carol/);
+  const out = await json<PeerRemoveResult>(alice, 'peers', 'remove', 'carol', '--reason', 'lost');
+  expect(out).toMatchObject({ peer: 'carol', members: ['dave'], connections: 1 });
+  expect([out.grants.length, out.tickets.length]).toEqual([1, 1]);
+
+  expect(await Promise.all([ended(carol), ended(dave)])).toEqual([1, 1]);
+  expect(carol.log()).toMatch(
+    /this node was put out of the mesh 'alice-mesh' \(.*\) by alice \(….*\) at 20.*: lost/,
+  );
+  expect(dave.log()).toMatch(/carol \(….*\), by whom this node came in, was put out .* by alice/);
+  for (const args of [['status'], ['invite'], ['peers']]) {
+    const result = await carol.run(args);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toMatch(/put out .* by alice .*STARLING_MEMBERSHIP_ENDED/);
+  }
+  const again = await refused('carol', []);
+  expect(again.code).toBe(1);
+  expect(again.output).toMatch(/put out .* by alice/);
+  const shown = await ok(alice, 'members');
+  for (const name of both) expect(shown).toMatch(new RegExp(`${name}.*put out`));
+
+  const back = await world.start('carol', { args: ['--join', await ticketOf(alice)] });
+  await sees(alice, [back]);
+  expect((await back.run(['status'])).code).toBe(0);
+  await back.stop();
+});
+
+it('a newcomer with the ticket of one that was put out is told so by the first real member', async () => {
+  const ghost = await world.start('ghost', { args: ['--join', await ticketOf(alice)] });
+  await sees(alice, [ghost]);
+  await ghost.stop();
+  await ok(alice, 'peers', 'remove', 'ghost');
+  await alice.stop();
+  // Nobody is there who could tell it.
+  const haunting = await world.start('ghost');
+  const guest = await world.start('guest', { args: ['--join', await ticketOf(haunting)] });
+  expect(guest.up.mesh).toEqual(alice.up.mesh);
+  await guest.stop();
+  alice = await world.start('alice');
+  const [address = ''] = alice.up.addresses;
+  const told = await world
+    .start('guest', { args: ['--bootstrap', address] })
+    .catch((error: unknown) => error);
+  const said =
+    told instanceof StartFailedError
+      ? told.output
+      : (await ended(told as NodeProcess), (told as NodeProcess).log());
+  expect(said).toMatch(/ghost \(….*\), by whom this node came in, was put out .* by …/);
+  expect(
+    (await builtin<MembersResult>(alice, 'members')).members.map(({ name }) => name),
+  ).not.toContain('guest');
+  const real = await world.start('guest', { args: ['--join', await ticketOf(alice)] });
+  await sees(alice, [real]);
+});
