@@ -246,14 +246,12 @@ async function question(): Promise<{
 }> {
   const network = fakeNetwork(founder.peerId);
   const witnesses = createIndirectProbe({ network, clock, logger: silentLogger });
-  const answer = witnesses
-    .ask(newcomer.peerId, [member.peerId], 1000)
-    .then((vouching) => vouching === 1);
+  const asked = witnesses.ask(newcomer.peerId, [member.peerId], 1000);
   await Promise.resolve();
   const stream = network.opened.find(({ protocol }) => protocol === PROBE_PROTOCOL)?.stream;
   if (stream === undefined) throw new Error('no stream was opened');
   await whole(stream);
-  return { stream, answer };
+  return { stream, answer: asked.then((vouching) => vouching === 1) };
 }
 
 /** What a node that is connected to `peers` says to the question `bytes`. */

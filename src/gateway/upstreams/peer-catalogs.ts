@@ -45,15 +45,10 @@ const INSTRUCTIONS_LENGTH_MAX = 16_384;
 export interface PeerCatalogsComponents {
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'events'>;
   readonly directory: Pick<Directory, 'set' | 'clear'>;
-<<<<<<< HEAD
-  /** Hears each time that a peer tells of a change while it is over its allowance. */
-  readonly changesTooOften: (peer: PeerId) => void;
-  /** Whether there is a link to the peer: nobody is dialled for its catalog alone. */
-  isConnected(peer: PeerId): boolean;
-=======
   /** Hears how often a peer would have a list read while it is over its allowance. */
   readonly changesTooOften: (peer: PeerId, times: number) => void;
->>>>>>> main
+  /** Whether there is a link to the peer: nobody is dialled for its catalog alone. */
+  isConnected(peer: PeerId): boolean;
   /** Opens a session at a peer. */
   open(peer: PeerView, notification: (frame: NotificationFrame) => void): Promise<ServerChannel>;
   readonly clock: Clock;

@@ -98,11 +98,8 @@ async function followed(): Promise<Peer> {
     clock,
     listed: undefined,
     servers: ['files'],
-<<<<<<< HEAD
     isLinked: true,
-=======
     isTooLong: false,
->>>>>>> main
     asked: 0,
     opened: 0,
     complaints: 0,
