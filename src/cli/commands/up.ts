@@ -20,8 +20,8 @@ import { passphraseOf } from '../terminal/passphrase.ts';
 import type { Passphrases } from '../terminal/passphrase.ts';
 import { createProgress } from '../terminal/progress.ts';
 import { StarlingError } from '../../core/errors.ts';
-import type { Mesh } from '../../mesh/types.ts';
-import { ask, canAsk } from '../terminal/ask.ts';
+import { askToMove } from '../terminal/ask-to-move.ts';
+import { tellOfNames } from '../terminal/name-lines.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
 import { namedStateDir } from '../node/locate-node.ts';
 import type { Progress } from '../terminal/progress.ts';
@@ -91,7 +91,12 @@ async function live(life: Life): Promise<number> {
     passphrase,
     progress: (line) => progress.show(line),
     secretFiles: () => secretFilesOf(config, process.env),
-    mayMove: (from, to) => mayMove(from, to, life),
+    async mayMove(from, to) {
+      if (options.yes === true) return true;
+      if (options.json === true || options.join === '-') return false;
+      progress.done();
+      return askToMove(from, to);
+    },
   });
   const node = await Promise.race([made, told]);
   if (node === undefined) {
@@ -147,19 +152,6 @@ function untilOver(node: StarlingNode, json: boolean): Promise<number> {
       resolve(0);
     });
   });
-}
-
-/** Whether to leave a mesh that no other node is in: a person is asked, or has agreed by --yes. */
-async function mayMove(
-  from: Mesh,
-  to: Pick<Mesh, 'name' | 'fingerprint'>,
-  { options, progress }: Life,
-): Promise<boolean> {
-  if (options.yes === true) return true;
-  if (options.json === true || options.join === '-' || !canAsk()) return false;
-  progress.done();
-  const question = `This node is in the mesh '${safeLine(from.name)}' (${from.fingerprint}), where nobody else is.\nLeave it, with its boards and the grants that it gave, for '${safeLine(to.name)}' (${to.fingerprint})?`;
-  return (await ask(question, ['no', 'yes'])) === 'yes';
 }
 
 /** The state folder and the config file that `--state`, `--node` or `--config` name. */
@@ -274,28 +266,6 @@ function tellOfPeers(node: StarlingNode, json: boolean): void {
     else
       tell(
         `${paintTalk.dim(new Date().toTimeString().slice(0, 8))} ${safeLine(peer.alias)} is ${peer.state}`,
-      );
-  });
-}
-
-/** Says where a name is taken: that of a peer that has come, or that of this node at a peer. */
-function tellOfNames(node: StarlingNode, json: boolean): void {
-  node.events.on('peer', ({ alias, callsUs, newName, peerId, presence }, before) => {
-    const own = presence?.name ?? alias;
-    const isTaken = before === undefined && own !== alias;
-    if (json) {
-      if (isTaken || callsUs !== before?.callsUs || newName !== before?.newName)
-        print(JSON.stringify({ event: 'names', alias, peerId, name: own, callsUs, newName }));
-      return;
-    }
-    if (isTaken) tell(safeLine(`${alias} calls itself ${own}, a name that is taken here`));
-    if (callsUs !== undefined && callsUs !== before?.callsUs)
-      tell(safeLine(`you are called ${callsUs} at ${alias}: the name of this node is taken there`));
-    if (newName !== undefined && newName !== before?.newName)
-      tell(
-        safeLine(
-          `${alias} calls itself ${newName} now; here it stays ${alias}: starling peers rename ${alias} ${newName}`,
-        ),
       );
   });
 }

@@ -4,6 +4,7 @@ import pc from 'picocolors';
 import stringWidth from 'string-width';
 import { systemClock } from '../../core/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
+import { withShortIds } from '../../identity/short-id.ts';
 import { settledWithin } from '../../core/wait.ts';
 
 /** Control, escape, direction and invisible characters, without line feed and tab. */
@@ -142,7 +143,7 @@ export function printError(error: unknown, json: boolean): number {
     print(JSON.stringify({ error: { code, message: messageOf(error), hint: known?.hint } }));
   } else {
     const text = error instanceof Error && error.message !== '' ? error.message : messageOf(error);
-    tell(`${paintTalk.red('error:')} ${safe(text)} ${paintTalk.dim(`[${code}]`)}`);
+    tell(`${paintTalk.red('error:')} ${safe(withShortIds(text))} ${paintTalk.dim(`[${code}]`)}`);
     if (known?.hint !== undefined) tell(`  → ${safe(known.hint)}`);
   }
   return known?.row.exit ?? 1;

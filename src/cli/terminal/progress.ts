@@ -1,4 +1,5 @@
 /** What a starting node waits for: one line that changes on a terminal, plain lines elsewhere. */
+import { withShortIds } from '../../identity/short-id.ts';
 import { paintTalk, safeLine } from './output.ts';
 
 /** Shows progress on standard error. */
@@ -28,7 +29,7 @@ export function createProgress(live: boolean): Progress {
       if (noted.has(line) || noted.size >= NOTES_MAX) return;
       noted.add(line);
       clear();
-      process.stderr.write(`${paintTalk.yellow('!')} ${safeLine(line)}\n`);
+      process.stderr.write(`${paintTalk.yellow('!')} ${safeLine(withShortIds(line))}\n`);
     },
     done: clear,
   };

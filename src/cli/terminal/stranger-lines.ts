@@ -1,5 +1,6 @@
 /** Lines of `starling up` about who is on this network and not in the mesh: other meshes, and who asks to join. */
 import type { StarlingNode } from '../../node.ts';
+import { shortId } from '../../identity/short-id.ts';
 import { paintTalk, print, safeLine, tell } from './output.ts';
 
 /** Tells of each as it comes. Nothing is to be undone: the events end with the node. */
@@ -35,5 +36,5 @@ export function tellOfStrangers(events: StarlingNode['events'], json: boolean): 
 
 /** How a command names the node: by its name, or by its key where a shell would take the name apart. */
 function wordOf(name: string, peerId: string): string {
-  return /^[\w.-]+$/.test(name) ? name : peerId.slice(-8);
+  return /^[\w.-]+$/.test(name) ? name : shortId(peerId);
 }

@@ -1,4 +1,5 @@
 /** `starling peers` */
+import { shownName } from '../../../core/shown-name.ts';
 import { clockText, isClockApart } from '../../../core/clock-offset.ts';
 import type { PeerSummary, PeersResult } from '../../../builtin/results.ts';
 import type { PeerView } from '../../../membership/types.ts';
@@ -20,7 +21,7 @@ export async function run(options: CommonOptions): Promise<void> {
 
 function row(peer: PeerView): string[] {
   return [
-    peer.newName === undefined ? peer.alias : `${peer.alias} (now ${peer.newName})`,
+    shownName(peer),
     peer.state,
     ago(peer.lastHeartbeatAt),
     peer.rttMs === undefined ? '–' : `${peer.rttMs.toFixed(1)} ms`,
