@@ -9,6 +9,11 @@ export class MemoryNetwork {
   readonly #listeners = new Map<string, Accept>();
   readonly #streams = new Set<readonly [Duplex, Duplex]>();
   readonly #cut = new Set<string>();
+  /** Hosts whose traffic is held, with what ends that. */
+  readonly #held = new Map<
+    string,
+    { readonly over: Promise<void>; readonly release: () => void }
+  >();
   /** Every address that was dialled, in order. */
   readonly dialled: string[] = [];
   /** Bytes that went over all streams so far. */
@@ -26,7 +31,12 @@ export class MemoryNetwork {
         if (accept === undefined || this.#cut.has(ip)) {
           throw new Error(`ECONNREFUSED ${address}`);
         }
-        const pair = duplexPair((sizeBytes) => (this.bytes += sizeBytes));
+        const hosts = [ip, address.split('/')[2] ?? ''];
+        const pair = duplexPair({
+          carried: (sizeBytes) => (this.bytes += sizeBytes),
+          held: () =>
+            hosts.map((host) => this.#held.get(host)?.over).find((over) => over !== undefined),
+        });
         this.#streams.add(pair);
         pair[0].once('close', () => this.#streams.delete(pair));
         this.#ports += 1;
@@ -54,6 +64,20 @@ export class MemoryNetwork {
     this.#cut.delete(ip);
   }
 
+  /** Keeps all that goes to and from `ip` until {@link release}: then it comes at once, in its order. */
+  hold(ip: string): void {
+    let release: () => void = () => undefined;
+    const over = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    this.#held.set(ip, { over, release });
+  }
+
+  release(ip: string): void {
+    this.#held.get(ip)?.release();
+    this.#held.delete(ip);
+  }
+
   /** Streams that are open. */
   get open(): number {
     return this.#streams.size;
@@ -64,14 +88,21 @@ export class MemoryNetwork {
   }
 }
 
+/** What the two ends of a stream ask the network. */
+interface Carrier {
+  readonly carried: (sizeBytes: number) => void;
+  /** While the stream is held: resolves when it is no more. */
+  readonly held: () => Promise<void> | undefined;
+}
+
 class End extends Duplex {
   other: End | undefined;
-  readonly #carried: (sizeBytes: number) => void;
+  readonly #carrier: Carrier;
   #pulled: (() => void) | undefined;
 
-  constructor(carried: (sizeBytes: number) => void) {
+  constructor(carrier: Carrier) {
     super();
-    this.#carried = carried;
+    this.#carrier = carrier;
   }
 
   override _read(): void {
@@ -80,8 +111,13 @@ class End extends Duplex {
     pulled?.();
   }
 
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.#carried(chunk.length);
+  override _write(chunk: Buffer, encoding: string, done: () => void): void {
+    const held = this.#carrier.held();
+    if (held !== undefined) {
+      void held.then(() => this._write(chunk, encoding, done));
+      return;
+    }
+    this.#carrier.carried(chunk.length);
     const { other } = this;
     if (other === undefined || other.destroyed) done();
     else other.#take(chunk, done);
@@ -107,9 +143,9 @@ class End extends Duplex {
   }
 }
 
-function duplexPair(carried: (sizeBytes: number) => void): readonly [Duplex, Duplex] {
-  const a = new End(carried);
-  const b = new End(carried);
+function duplexPair(carrier: Carrier): readonly [Duplex, Duplex] {
+  const a = new End(carrier);
+  const b = new End(carrier);
   a.other = b;
   b.other = a;
   return [a, b];

@@ -1,17 +1,46 @@
 /** Joins the events of a node's rooms: what happens in one of them, and who hears of it. */
 import type { EventEmitter } from 'node:events';
 import { StarlingError, messageOf } from './core/index.ts';
-import type { PeerId } from './core/index.ts';
+import type { PeerId, Warning } from './core/index.ts';
 import { auditKeysAndPins } from './gateway/index.ts';
+import type { UpstreamStatus, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { auditGovernance, auditGrants } from './guard/index.ts';
+import type { PolicyChange } from './guard/index.ts';
 import { namePeer } from './membership/index.ts';
 import type { Membership, PeerView } from './membership/index.ts';
 import type { Knock, Mesh, NeighbourMesh } from './mesh/index.ts';
 import type { Parts } from './node-parts.ts';
 
+/** Newcomers that were let in and not heard of yet, at the same time. */
+const NEWCOMERS_MAX = 100;
+
+/** What a changed configuration has done to a running node. */
+export interface ConfigChanges {
+  /** Servers by name. */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly restarted: readonly string[];
+  /** Other keys that were taken up: `list`, `views`. */
+  readonly keys: readonly string[];
+}
+
 /** What a node tells. */
 export interface NodeEvents {
+  /** Somebody has let this node into a mesh by a ticket. */
+  joined: [mesh: Mesh];
+  /** Peers and clients can reach this node; its servers are on their way. Once a start. */
+  serving: [];
+  /** One of this node's servers is in another state, or offers another number of tools. */
+  server: [server: UpstreamStatus];
+  /** This node has let `peer` in by a ticket, which was made at `invitedAt` (ms since the epoch). Comes before `peer`. */
+  newcomer: [peer: PeerView, invitedAt: number];
+  /** A lasting trouble has begun, or is another than before. */
+  trouble: [warning: Warning];
+  /** A changed configuration was taken up. */
+  reloaded: [changes: ConfigChanges];
+  /** A changed policy file is in force. */
+  policy: [changes: readonly PolicyChange[]];
   /** A peer appeared or changed. A heartbeat that changes nothing is not told. */
   peer: [peer: PeerView, before: PeerView | undefined];
   /** A node of this LAN asks to be let into the mesh: `starling members admit` answers it. */
@@ -34,14 +63,19 @@ export function wireParts(
   events: EventEmitter<NodeEvents>,
 ): void {
   wireAudit(state, parts);
-  wirePeers(parts, events);
+  wirePeers(state, parts, events);
+  wireServers(parts.upstreams, events);
   wireRevocations(base, state);
   const { gateway, governance, knocks, membership, neighbours, network, renewalTimer } = parts;
   knocks.events.on('knock', (knock) => events.emit('knock', knock));
   neighbours.events.on('mesh', (found) => events.emit('neighbour', found));
   gateway.onCaller((caller) => renewalTimer.returned(caller));
   gateway.onCatalogChange(() => membership.announce());
-  governance.policy.events.on('change', () => gateway.recheck());
+  governance.policy.events.on('change', (_, changes) => {
+    gateway.recheck();
+    events.emit('policy', changes);
+  });
+  base.health.onRaise((warning) => events.emit('trouble', warning));
   network.events.on('dial:failed', (address, error) =>
     events.emit('dial:failed', address, named(error, membership)),
   );
@@ -57,15 +91,38 @@ function wireAudit(
 }
 
 function wirePeers(
+  { admission }: OpenState,
   { blackboard, membership, renewalTimer }: Parts,
   events: EventEmitter<NodeEvents>,
 ): void {
+  const newcomers = new Map<PeerId, number>();
+  admission.events.on('redeemed', (newcomer, invitedAt) => {
+    const [oldest] = newcomers.size < NEWCOMERS_MAX ? [] : newcomers.keys();
+    if (oldest !== undefined) newcomers.delete(oldest);
+    newcomers.set(newcomer, invitedAt);
+  });
   membership.events.on('boards', ({ peerId }, digests) => blackboard.compare(peerId, digests));
   membership.events.on('change', (peer, before) => {
     if (peer.state === 'alive' && before?.state !== 'alive') renewalTimer.returned(peer.did);
+    const invitedAt = newcomers.get(peer.peerId);
+    if (newcomers.delete(peer.peerId)) events.emit('newcomer', peer, invitedAt ?? 0);
     events.emit('peer', peer, before);
   });
   membership.events.on('evicted', (reason, hint) => events.emit('evicted', reason, hint));
+}
+
+/** Servers change often in ways that nobody sees; what is shown of one is told once. */
+function wireServers(upstreams: Upstreams, events: EventEmitter<NodeEvents>): void {
+  const told = new Map<string, string>();
+  upstreams.events.on('change', (name) => {
+    const status = upstreams.get(name)?.status();
+    if (status === undefined) return void told.delete(name);
+    const { state, tools, error } = status;
+    const shown = JSON.stringify([state, tools, error]);
+    if (told.get(name) === shown) return;
+    told.set(name, shown);
+    events.emit('server', status);
+  });
 }
 
 /** Revocations go to all members among the records of the mesh. */

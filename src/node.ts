@@ -32,7 +32,7 @@ import { createLeaving } from './node-leaving.ts';
 import { createParts } from './node-parts.ts';
 import type { Parts } from './node-parts.ts';
 import { wireParts } from './node-wiring.ts';
-import type { NodeEvents } from './node-wiring.ts';
+import type { ConfigChanges, NodeEvents } from './node-wiring.ts';
 import { previousKeyOf } from './rotation/index.ts';
 
 /** How long a start waits for the node's servers: as long as one of them may take, and its sandbox. */
@@ -117,8 +117,13 @@ class Node implements StarlingNode {
   readonly #parts: Parts;
   readonly #running: PartStack;
   readonly #startedAt: number;
+  /** Aborted by a stop: what a start still waits for is given up. */
+  #life = new AbortController();
+  #stopping: Promise<void> | undefined;
   #isStarted = false;
   #servers: Config['mcpServers'];
+  /** The configuration that was taken up last. */
+  #taken: Config;
 
   constructor(base: Base, state: OpenState) {
     this.#base = base;
@@ -127,6 +132,7 @@ class Node implements StarlingNode {
     this.hasFounded = state.ownMesh.hasFounded();
     this.#startedAt = base.clock.now();
     this.#servers = this.#bound(base.config);
+    this.#taken = base.config;
     this.#running = createPartStack((error) => tellUnstopped(base, error));
     this.#parts = createParts(base, state, {
       servers: () => this.#servers,
@@ -198,23 +204,30 @@ class Node implements StarlingNode {
   async reload(config: Config): Promise<readonly string[]> {
     const { gateway, governance } = this.#parts;
     this.#servers = this.#bound(config);
-    await gateway.configure({ ...config, mcpServers: this.#servers });
+    const servers = await gateway.configure({ ...config, mcpServers: this.#servers });
+    const keys = (['list', 'views'] as const).filter((key) => differ(config, this.#taken, key));
+    this.#taken = config;
+    const changes: ConfigChanges = { ...servers, keys };
+    this.events.emit('reloaded', changes);
     await governance.policy.reload();
-    const keys = Object.keys(config) as (keyof Config)[];
-    return keys.filter(
+    return (Object.keys(config) as (keyof Config)[]).filter(
       (key) =>
         !RELOADED.includes(key) &&
         (key !== 'name' || config.isNameGiven) &&
         key !== 'isNameGiven' &&
-        JSON.stringify(config[key]) !== JSON.stringify(this.#base.config[key]),
+        differ(config, this.#base.config, key),
     );
   }
 
   async start(): Promise<void> {
     if (this.#isStarted) return;
     this.#isStarted = true;
+    this.#life = new AbortController();
+    const { signal } = this.#life;
     try {
-      await this.#startParts();
+      await this.#startParts(signal);
+      signal.throwIfAborted();
+      this.events.emit('serving');
       await this.#settled();
       this.#base.logger.info({ peer: this.peerId }, 'node started');
     } catch (error) {
@@ -224,9 +237,18 @@ class Node implements StarlingNode {
     }
   }
 
+  stop(): Promise<void> {
+    // A start that is given up ends the node, too: both wait for the same end.
+    this.#stopping ??= this.#stopParts().finally(() => {
+      this.#stopping = undefined;
+    });
+    return this.#stopping;
+  }
+
   /** From the roof down: each part still has what it stands on when it says its last words. */
-  async stop(): Promise<void> {
+  async #stopParts(): Promise<void> {
     this.#isStarted = false;
+    this.#life.abort(new StarlingError('STARLING_STOPPED', 'the node was stopped'));
     const { logins } = this.#parts;
     const tell = (error: unknown): void => tellUnstopped(this.#base, error);
     const rest = [
@@ -237,14 +259,19 @@ class Node implements StarlingNode {
     await stopAll(rest, tell);
   }
 
-  async #startParts(): Promise<void> {
+  /** @throws STARLING_STOPPED when `signal` is aborted: nothing is started on what is being stopped */
+  async #startParts(signal: AbortSignal): Promise<void> {
     await this.#noteFolder();
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
     const { conductTeller, neighbours, pins, gateway, renewalTimer } = this.#parts;
-    for (const part of [audit, governance, network]) await this.#running.start(part);
+    const start = (part: Startable): Promise<void> => {
+      signal.throwIfAborted();
+      return this.#running.start(part);
+    };
+    for (const part of [audit, governance, network]) await start(part);
     const elsewhere = ownMesh.isMember() ? this.#lookElsewhere(dial) : undefined;
-    if (!ownMesh.isMember()) await this.#join();
+    if (!ownMesh.isMember()) await this.#join(signal);
     for (const part of [
       conductTeller,
       membership,
@@ -256,7 +283,7 @@ class Node implements StarlingNode {
       renewalTimer,
       neighbours,
     ]) {
-      await this.#running.start(part);
+      await start(part);
     }
     const error = await elsewhere;
     if (error !== undefined) throw error;
@@ -264,14 +291,15 @@ class Node implements StarlingNode {
     if (this.hasFounded) await ownMesh.keep();
   }
 
-  async #join(): Promise<void> {
+  async #join(signal: AbortSignal): Promise<void> {
     const { ownMesh, dial, grants, store } = this.#state;
     const { network } = this.#parts;
     try {
-      await joinMesh({ ...this.#base, network, ownMesh }, { dial });
+      await joinMesh({ ...this.#base, network, ownMesh }, { dial, signal });
     } catch (error) {
       throw endOr(error, this.#state);
     }
+    this.events.emit('joined', ownMesh.require());
     if (!(await hasMeshToForget(store.table('mesh')))) return;
     // It came over from a mesh of its own: nothing of that goes into this one.
     await endGrants(grants);
@@ -324,10 +352,6 @@ class Node implements StarlingNode {
   /** Until each server is ready or has failed; at most as long as one may take to start. */
   async #settled(): Promise<void> {
     const { gateway } = this.#parts;
-    const waiting = gateway.upstreams().filter((upstream) => upstream.state === 'starting');
-    if (waiting.length > 0) {
-      this.#base.progress(`starting ${waiting.map((one) => one.server).join(', ')}`);
-    }
     await settledWithin(SETTLE_TIMEOUT_MS, gateway.settled(), this.#base.clock);
   }
 
@@ -341,6 +365,10 @@ class Node implements StarlingNode {
     const mesh = meshOf(this.#state);
     return { ticket: ticket.reveal(), mesh: mesh.name, fingerprint: mesh.fingerprint, expiresAt };
   }
+}
+
+function differ(one: Config, other: Config, key: keyof Config): boolean {
+  return JSON.stringify(one[key]) !== JSON.stringify(other[key]);
 }
 
 function tellUnstopped({ logger }: Base, error: unknown): void {

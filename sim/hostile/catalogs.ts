@@ -5,7 +5,7 @@ import type { Attack } from './attack.ts';
 import { line, serveSessions } from './sessions.ts';
 import type { PeerStream } from '../../src/testing.ts';
 
-const CHANGES = 'changes its lists without end';
+const CHANGES = 'has its lists read without end';
 /**
  * Changes that are told in one look at the sessions: as many as a peer can tell for ever without being kept
  * out. Who tells more is gone at once, and then nothing is measured.
@@ -25,12 +25,12 @@ function catalogOf(count: number, description: string): string {
 
 /** Shows a list, ends the session, and has itself listed in the next one at once. */
 function relisted(name: string, title: string, catalog: () => string): Attack {
-  return attack(name, title, `${CHANGES}|offers more|opens its session`, async (tools, member) => {
+  return attack(name, title, `${CHANGES}|offers more`, async (tools, member) => {
     let last = '';
     const served = {
       // Making a list costs more than reading it: each is shown a few times.
+      opened: tools.act,
       catalog: (): string => {
-        tools.act();
         if (last === '' || Math.random() < 0.25) last = catalog();
         return last;
       },

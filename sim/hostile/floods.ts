@@ -59,8 +59,11 @@ export async function pour(
   const over = new AbortController();
   stream.onEnd(() => over.abort());
   while (!over.signal.aborted && !signal.aborted) {
-    if (stream.write(next())) await turn();
-    else await Promise.race([stream.drained().catch(() => undefined), pause(1000, signal)]);
+    if (!stream.write(next())) {
+      await Promise.race([stream.drained().catch(() => undefined), pause(1000, signal)]);
+    }
+    // Also then: a stream that is closing takes nothing, and has room all the same.
+    await turn();
   }
   stream.abort(new Error('enough'));
 }

@@ -14,7 +14,7 @@ const SESSIONS = 500;
 const unread = attack(
   'unread-answers',
   `${SESSIONS} sessions that ask and never read the answers`,
-  'opens streams without end|reads nothing',
+  'opens streams without end|asks for more than it reads',
   async (tools, member) => {
     const { target, signal, act } = tools;
     serveRecords(member);

@@ -45,6 +45,8 @@ export function serveRecords(member: Member): void {
 export interface Served {
   /** The answer to `starling/catalog`: bytes of JSON. Default: no servers. */
   readonly catalog?: () => string;
+  /** The target has opened a session. */
+  readonly opened?: () => void;
   /** A session is open, and its list was asked for. */
   readonly listed?: (stream: PeerStream) => void;
 }
@@ -58,6 +60,7 @@ class ServedSessions {
   served: Served = {};
 
   accept(stream: PeerStream): void {
+    this.served.opened?.();
     let rest = '';
     this.open.add(stream);
     stream.onEnd(() => this.open.delete(stream));

@@ -8,7 +8,8 @@ const [, , ...args] = process.argv;
 
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    // A terminal that was closed answers with EIO.
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
     // Whoever read it has seen enough, as `head` does. A node runs on without a reader.
     if (args[0] !== 'up') process.exit(0);
   });

@@ -24,6 +24,7 @@ import { addSim } from './groups/sim.ts';
 import { addCall, addRequest, addTools } from './groups/tools.ts';
 import { examples, nodeOption } from './groups/define-command.ts';
 import { meantBy } from './groups/meant-commands.ts';
+import { slipsOf } from './groups/slips.ts';
 import type { Outcome } from './groups/define-command.ts';
 import type { Option } from 'commander';
 
@@ -134,7 +135,7 @@ function usageError(
     const hint = 'a ticket follows --join: starling up --join <ticket>';
     return new StarlingError('STARLING_USAGE', first, { hint, cause: error });
   }
-  const suggestion = rest.join(' ').replaceAll(/[()]/g, '').trim();
+  const suggestion = suggestionIn(first, rest.join(' '));
   const help = `see: ${['starling', ...path, '--help'].join(' ')}`;
   if (error.code === 'commander.excessArguments' && path.join(' ') === 'mcp') {
     // `mcp` takes no arguments: the word that stands there was meant as one of its commands.
@@ -152,6 +153,14 @@ function usageError(
     hint: suggestion === '' ? help : `${suggestion} (${help})`,
     cause: error,
   });
+}
+
+/** What commander suggests for the word that it does not know, as far as that word is a slip of it. */
+function suggestionIn(message: string, said: string): string {
+  const [, word = ''] = /'([^']+)'$/.exec(message) ?? [];
+  const [, list = ''] = /Did you mean (?:one of )?([^?]+)\?/.exec(said) ?? [];
+  const meant = slipsOf(word, list === '' ? [] : list.split(', '));
+  return meant.length === 0 ? '' : `Did you mean ${meant.join(' or ')}?`;
 }
 
 /** Errors of commander about a word in a place where only a command can stand. */

@@ -10,13 +10,13 @@ export interface ErrorRow {
   readonly rpc: number;
   /** HTTP status. */
   readonly http: number;
-  /** Exit code of the CLI: 1 failed, 2 wrong use. */
-  readonly exit: 1 | 2;
+  /** Exit code of the CLI: 1 failed, 2 wrong use, 130 ended by Ctrl-C (128 + SIGINT, as shells have it). */
+  readonly exit: 1 | 2 | 130;
   /** True when the same request may succeed later, unchanged. */
   readonly retryable: boolean;
 }
 
-const row = (rpc: number, http: number, exit: 1 | 2, retryable = false): ErrorRow => ({
+const row = (rpc: number, http: number, exit: ErrorRow['exit'], retryable = false): ErrorRow => ({
   rpc,
   http,
   exit,
@@ -27,6 +27,8 @@ const row = (rpc: number, http: number, exit: 1 | 2, retryable = false): ErrorRo
 export const ERRORS = {
   /** Wrong arguments on the command line or to a tool. */
   STARLING_USAGE: row(-32602, 400, 2),
+  /** The person at the terminal left by Ctrl-C. */
+  STARLING_INTERRUPTED: row(-32603, 500, 130),
   /** The configuration does not parse or does not fit the schema. */
   STARLING_CONFIG_INVALID: row(-32603, 500, 2),
   /** Another node uses the state folder. */

@@ -16,14 +16,22 @@ export interface Health {
   clear(code: string): void;
   /** All warnings, in the order in which they were first raised. */
   warnings(): readonly Warning[];
+  /** `listener` hears each warning that is new, or says something else than before. */
+  onRaise(listener: (warning: Warning) => void): void;
 }
 
 /** Makes an empty registry. */
 export function createHealth(): Health {
   const raised = new Map<string, Warning>();
+  const listeners: ((warning: Warning) => void)[] = [];
   return {
-    raise: (warning) => void raised.set(warning.code, warning),
+    raise(warning) {
+      const isNews = raised.get(warning.code)?.text !== warning.text;
+      raised.set(warning.code, warning);
+      if (isNews) for (const listener of listeners) listener(warning);
+    },
     clear: (code) => void raised.delete(code),
     warnings: () => [...raised.values()],
+    onRaise: (listener) => void listeners.push(listener),
   };
 }

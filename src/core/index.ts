@@ -32,7 +32,7 @@ export { createPartStack, createScope, stopAll, thenStop } from './lifecycle.ts'
 export type { PartStack, Scope, Startable } from './lifecycle.ts';
 export { createLineDecoder } from './lines.ts';
 export type { LineDecoder, LineSink } from './lines.ts';
-export { createLogger, silentLogger } from './logger.ts';
+export { createLogger, parseLogSpec, silentLogger } from './logger.ts';
 export type { LogFields, LogLevel, Logger } from './logger.ts';
 export { createExactNames, foldName } from './names.ts';
 export type { ExactNames } from './names.ts';
@@ -48,6 +48,7 @@ export { isCount, isNumber, isObject, isText } from './value-checks.ts';
 export type { Fields } from './value-checks.ts';
 export { parseStrictJson } from './strict-json.ts';
 export { FORBIDDEN, printable } from './text.ts';
+export { placeOf, placesOf, someOf } from './places.ts';
 export { VERSION } from './version.ts';
 export { deadline, settledWithin, sleep, within, withDeadline } from './wait.ts';
 export type { Deadline } from './wait.ts';

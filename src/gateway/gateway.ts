@@ -44,7 +44,14 @@ import type { PeerTransport } from './transports/libp2p.ts';
 import { createSocketTransport } from './transports/socket.ts';
 import { createTcpTransport } from './transports/tcp.ts';
 import type { TcpTransport } from './transports/tcp.ts';
-import type { Gateway, GatewayEndpoints, SessionDoor, UpstreamStatus, Upstreams } from './types.ts';
+import type {
+  Gateway,
+  GatewayEndpoints,
+  ServerChanges,
+  SessionDoor,
+  UpstreamStatus,
+  Upstreams,
+} from './types.ts';
 import { createChannelOpener } from './upstreams/channel-opener.ts';
 import type { ChannelOpener } from './upstreams/channel-opener.ts';
 import { createPeerAllowances } from './wire/peer-allowances.ts';
@@ -157,7 +164,7 @@ class NodeGateway implements Gateway {
       facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },
     });
     this.#catalogs = createPeerCatalogs({
-      changesTooOften: (peer) => components.network.report(peer, 'catalogs'),
+      changesTooOften: (peer, times) => components.network.report(peer, 'catalogs', times),
       ...components,
       open: (peer, notification) => this.#channels.toPeer(peer, notification),
       logger: components.logger.child('catalogs'),
@@ -197,13 +204,14 @@ class NodeGateway implements Gateway {
   async settled(): Promise<void> {
     const { upstreams, pins } = this.#components;
     await upstreams.settled();
+    await this.#views.settled();
     // What they listed is offered once its pins are on disk.
     await pins.keeping();
   }
 
-  async configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<void> {
+  configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<ServerChanges> {
     this.#views.configure(config);
-    await this.#components.upstreams.configure(config.mcpServers);
+    return this.#components.upstreams.configure(config.mcpServers);
   }
 
   serves(caller: Did): boolean {

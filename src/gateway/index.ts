@@ -23,6 +23,7 @@ export type {
   Gateway,
   GatewayEndpoints,
   Upstream,
+  ServerChanges,
   UpstreamStatus,
   Upstreams,
 } from './types.ts';

@@ -282,6 +282,13 @@ export interface Upstream {
   leftOut(kind: ItemKind, name: string): string | undefined;
 }
 
+/** Servers of this node, by what a changed configuration has done to them. */
+export interface ServerChanges {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly restarted: readonly string[];
+}
+
 /** Events of the upstream servers. */
 export interface UpstreamsEvents {
   /** State or lists of a server changed. */
@@ -297,7 +304,7 @@ export interface Upstreams extends Startable {
   /** Resolves when each server is ready or has failed its first start. */
   settled(): Promise<void>;
   /** Starts, stops and restarts servers so that they are as `servers` says; the unchanged ones run on. */
-  configure(servers: Readonly<Record<string, McpServer>>): Promise<void>;
+  configure(servers: Readonly<Record<string, McpServer>>): Promise<ServerChanges>;
   /**
    * Hears that the secrets in the configuration have changed: what failed for want of one starts anew.
    * Gives the servers that run on with what a secret was before.
@@ -367,7 +374,7 @@ export interface Gateway extends Startable {
   /** Resolves when each upstream is ready or has failed its first start. */
   settled(): Promise<void>;
   /** Takes on new servers, lists and views; sessions stay, and hear what has changed. */
-  configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<void>;
+  configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<ServerChanges>;
   /** True while `caller` has a session here that it opened with its own key. */
   serves(caller: Did): boolean;
   /** Called when such a session is opened. */

@@ -11,10 +11,11 @@ const DEEDS: Readonly<Record<Misconduct, string>> = {
   heartbeats: 'floods heartbeats',
   malformed: 'breaks the protocols',
   records: 'offers records or grants that are not to be had',
-  catalogs: 'changes its lists without end',
+  catalogs: 'has its lists read without end',
   boards: 'floods boards',
   messages: 'floods its sessions',
   services: 'floods ping, identify or the DHT',
+  unread: 'asks for more than it reads',
 };
 /** Deeds that one sentence names, the most frequent first. */
 const NAMED_MAX = 3;

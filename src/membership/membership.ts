@@ -85,6 +85,7 @@ class LiveView implements Membership {
   readonly #incarnations: Incarnations;
   #scope: Scope | undefined;
   #isAnnouncing = false;
+  #status: Heartbeat['status'] = 'up';
   #hasClocksApart = false;
 
   constructor(components: MembershipComponents, init: MembershipInit) {
@@ -168,7 +169,7 @@ class LiveView implements Membership {
     // What changes again and again is told as often as the others will hear it.
     scope.after(Math.max(ANNOUNCE_DELAY_MS, this.#heartbeats.paceMs()), () => {
       this.#isAnnouncing = false;
-      this.#send('up');
+      this.#send();
     });
   }
 
@@ -192,12 +193,15 @@ class LiveView implements Membership {
     const scope = this.#scope;
     if (scope === undefined) return;
     const { clock, network } = this.#components;
-    const goodbye = this.#send('leaving');
+    // Whatever is said from now on is the goodbye: the last word is what the others believe.
+    this.#status = 'leaving';
+    const goodbye = this.#send();
     const told = network.connected().map((peer) => this.#heartbeats.tell(peer, goodbye));
     await settledWithin(GOODBYE_MS, Promise.all(told), clock);
     scope.close();
     this.#scope = undefined;
     this.#isAnnouncing = false;
+    this.#status = 'up';
   }
 
   #listen(scope: Scope): void {
@@ -225,14 +229,14 @@ class LiveView implements Membership {
   #keepTime(scope: Scope): void {
     const { intervalMs } = this.#init;
     const { random } = this.#components;
-    scope.every(intervalMs, () => void this.#send('up'));
+    scope.every(intervalMs, () => void this.#send());
     this.#liveness.start(scope);
     scope.every(intervalMs * (PING_INTERVALS + random()), () => this.#pingAll());
   }
 
   /** Gossips a heartbeat, and returns its bytes. */
-  #send(status: Heartbeat['status']): Uint8Array {
-    const bytes = this.#heartbeats.next(status);
+  #send(): Uint8Array {
+    const bytes = this.#heartbeats.next(this.#status);
     this.#heartbeats.publish(bytes);
     return bytes;
   }
@@ -277,7 +281,7 @@ class LiveView implements Membership {
     peer.correctedAtMs = nowMs;
     void this.#heartbeats.tell(
       peer.view.peerId,
-      this.#heartbeats.next('up', { seen: peer.incarnation }),
+      this.#heartbeats.next(this.#status, { seen: peer.incarnation }),
     );
   }
 
@@ -287,7 +291,7 @@ class LiveView implements Membership {
       const next = await this.#incarnations.pass(seen);
       if (next === undefined || this.#scope === undefined) return;
       this.#heartbeats.begin(next);
-      this.#send('up');
+      this.#send();
     } catch (error) {
       this.#components.logger.warn({ error: messageOf(error) }, 'incarnation not kept');
     }
@@ -322,7 +326,7 @@ class LiveView implements Membership {
 
   /** A heartbeat for one peer, which says what that peer is called here. */
   #nextFor(view: PeerView | undefined): Uint8Array {
-    return this.#heartbeats.next('up', view === undefined ? {} : { called: view.alias });
+    return this.#heartbeats.next(this.#status, view === undefined ? {} : { called: view.alias });
   }
 
   async #pingAll(): Promise<void> {

@@ -62,6 +62,8 @@ export type MayMove = (from: Mesh, to: Pick<Mesh, 'name' | 'fingerprint'>) => Pr
 export interface MeshAdmissionEvents {
   /** A peer has shown that this node's key was replaced: it is an older copy of another node. */
   retired: [succession: Succession];
+  /** This node has let a newcomer in by a ticket, which was made at `invitedAt` (ms since the epoch). */
+  redeemed: [newcomer: PeerId, invitedAt: number];
 }
 
 /** Who is let in, and how this node gets in; for the network, an {@link Admission}. */
@@ -106,7 +108,10 @@ class TicketAdmission implements MeshAdmission {
   constructor(components: MeshAdmissionComponents, name: string) {
     this.#components = components;
     this.#name = name;
-    this.#redeemer = createRedeemer(components);
+    this.#redeemer = createRedeemer({
+      ...components,
+      redeemed: (newcomer, { claims }) => this.events.emit('redeemed', newcomer, claims.iat * 1000),
+    });
   }
 
   askInvitersBy(ask: AskInviter): void {

@@ -1,6 +1,6 @@
 /** Which mesh a node is in when it starts: that of a ticket, an open one, its own, or a new one. */
 import type { Config } from '../config/index.ts';
-import { StarlingError, withDeadline } from '../core/index.ts';
+import { StarlingError, placeOf, placesOf, someOf, withDeadline } from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
 import type { Identity } from '../identity/index.ts';
 import { askMesh } from '../network/index.ts';
@@ -113,9 +113,7 @@ async function enterByKnock(
 /** Asks the peers at the bootstrap addresses which mesh theirs is; an open one is entered. */
 async function enterByAddress(components: ChooseMeshComponents): Promise<void> {
   const { config, clock, ownMesh, progress, transports } = components;
-  progress(
-    `asking ${config.bootstrap.length === 1 ? config.bootstrap[0] : 'the bootstrap addresses'} for its mesh`,
-  );
+  progress(`asking ${someOf(placesOf(config.bootstrap), 1)} which mesh is there`);
   const hello = { version: 1, name: config.name, time: clock.now(), membership: [] } as const;
   const answer = await withDeadline(clock, PROBE_TIMEOUT_MS, (signal) =>
     askMesh(config.bootstrap, { hello, clock, signal, transports }),
@@ -127,7 +125,7 @@ async function enterByAddress(components: ChooseMeshComponents): Promise<void> {
   const name = !answer.ok && answer.meshName !== undefined ? ` '${answer.meshName}'` : '';
   throw new StarlingError(
     'STARLING_JOIN_REFUSED',
-    `the mesh${name} at ${config.bootstrap[0]} is private`,
+    `the mesh${name} at ${placeOf(config.bootstrap[0] ?? '')} is private`,
     {
       hint: 'ask a member for a ticket (starling invite), and start with: starling up --join <ticket>',
     },

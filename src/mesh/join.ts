@@ -1,5 +1,14 @@
 /** Getting into a mesh: dials its addresses until somebody lets us in, or says that nobody will. */
-import { StarlingError, createScope, messageOf, sleep, withDeadline } from '../core/index.ts';
+import {
+  StarlingError,
+  createScope,
+  messageOf,
+  placeOf,
+  placesOf,
+  sleep,
+  someOf,
+  withDeadline,
+} from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
 import type { OwnMesh } from './mesh.ts';
@@ -8,6 +17,8 @@ import type { OwnMesh } from './mesh.ts';
 const JOIN_TIMEOUT_MS = 45_000;
 const DIAL_TIMEOUT_MS = 10_000;
 const PAUSE_MS = 1000;
+/** Places that one message names. */
+const PLACES_SHOWN = 2;
 
 /** What joining works with. */
 export interface JoinComponents {
@@ -25,26 +36,31 @@ export interface JoinComponents {
  */
 export async function joinMesh(
   components: JoinComponents,
-  { dial }: { readonly dial: readonly string[] },
+  { dial, signal }: { readonly dial: readonly string[]; readonly signal?: AbortSignal },
 ): Promise<void> {
   const { clock } = components;
   const scope = createScope(clock);
+  const stopped = (): void => scope.close();
+  signal?.addEventListener('abort', stopped, { once: true });
   const deadline = clock.now() + JOIN_TIMEOUT_MS;
   let last: unknown;
   try {
     while (clock.now() < deadline) {
       for (const address of dial) {
-        last = (await tryAddress(components, address)) ?? last;
+        signal?.throwIfAborted();
+        last = (await tryAddress(components, address, signal)) ?? last;
         if (components.ownMesh.isMember()) return;
       }
       await sleep(scope, PAUSE_MS);
     }
   } finally {
+    signal?.removeEventListener('abort', stopped);
     scope.close();
   }
+  const where = someOf(placesOf(dial), PLACES_SHOWN);
   throw new StarlingError(
     'STARLING_PEER_UNREACHABLE',
-    `nobody at the ticket's addresses (${dial.join(', ')}) let us in within ${JOIN_TIMEOUT_MS / 1000} s: ${messageOf(last)}`,
+    `nobody at the ticket's addresses (${where}) let us in within ${JOIN_TIMEOUT_MS / 1000} s: ${reasonOf(last)}`,
     {
       hint:
         (last instanceof StarlingError ? last.hint : undefined) ??
@@ -58,16 +74,24 @@ export async function joinMesh(
 async function tryAddress(
   { network, ownMesh, clock, progress }: JoinComponents,
   address: string,
+  stop: AbortSignal | undefined,
 ): Promise<unknown> {
-  progress(`joining mesh '${ownMesh.mesh()?.name ?? ''}' at ${address}`);
+  progress(`joining ${ownMesh.mesh()?.name ?? 'the mesh'} at ${placeOf(address)}`);
+  const dialled = (signal: AbortSignal): Promise<unknown> => network.dial(address, { signal });
   try {
-    await withDeadline(clock, DIAL_TIMEOUT_MS, (signal) => network.dial(address, { signal }));
+    await withDeadline(clock, DIAL_TIMEOUT_MS, dialled, stop);
     return undefined;
   } catch (error) {
     if (isFinal(error)) throw error;
-    progress(`no answer at ${address}: ${messageOf(error)}`);
+    // The network tells of the failure; whoever holds the node decides how often a person hears of it.
     return error;
   }
+}
+
+/** Why it failed, without the name of whom we could not reach. */
+function reasonOf(error: unknown): string {
+  const reason = error instanceof StarlingError ? error.data['reason'] : undefined;
+  return typeof reason === 'string' ? reason : messageOf(error);
 }
 
 /** True when trying again can't help: somebody has answered, and said no. */

@@ -9,6 +9,7 @@ import type { Identity } from '../identity/index.ts';
 import { createBareHost } from '../network/index.ts';
 import type { BareHost, Transport } from '../network/index.ts';
 import { askKnock } from './ask-knock.ts';
+import type { KnockAnswered } from './ask-knock.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import type { MeshHere } from './knock-messages.ts';
 import { hostOf } from './neighbours.ts';
@@ -25,6 +26,8 @@ const NODES_MAX = 64;
 const WAIT_MS = 1_800_000;
 const AWAY_MS = 60_000;
 const PAUSE_MS = 5000;
+/** However soon a member wants to be asked again. */
+const PAUSE_MIN_MS = 1000;
 
 /** What knocking works with. */
 export interface KnockingComponents {
@@ -169,35 +172,42 @@ async function waitFor(
   const end = clock.now() + WAIT_MS;
   let heardMs = clock.now();
   while (clock.now() < end) {
-    const host = await createBareHost({ clock, transports, identity });
-    let pauseMs = PAUSE_MS;
+    let answered: KnockAnswered | undefined;
     try {
-      const { answer, peer } = await askKnock({ host, clock }, address, { t: 'knock', name });
-      if (peer !== peerId) throw nobody(`somebody else answers at ${address} by now`);
-      heardMs = clock.now();
-      if (answer.t === 'admitted') return ticketOf(answer.ticket, found);
-      if (answer.t === 'refused') throw refused(found, answer.reason);
-      if (answer.t !== 'here') pauseMs = Math.max(1000, answer.everyMs);
-      if (answer.t === 'busy') progress(`too many ask ${member} to join; asking again`);
-      else {
-        progress(
-          `waiting until somebody at ${member} says: starling members admit ${name} (${own})`,
-        );
-      }
+      answered = await knockOnce({ clock, identity, transports }, address, name);
     } catch (error) {
-      if (error instanceof StarlingError && error.code === 'STARLING_JOIN_REFUSED') throw error;
-      if (clock.now() - heardMs > AWAY_MS) {
-        throw nobody(
-          `${member} at ${address} does not answer any more: ${messageOf(error)}`,
-          error,
-        );
-      }
-    } finally {
-      await host.stop();
+      const away = `${member} at ${address} does not answer any more: ${messageOf(error)}`;
+      if (clock.now() - heardMs > AWAY_MS) throw nobody(away, error);
     }
-    await sleep(scope, pauseMs);
+    if (answered !== undefined) {
+      heardMs = clock.now();
+      if (answered.peer !== peerId) throw nobody(`somebody else answers at ${address} by now`);
+    }
+    const answer = answered?.answer;
+    if (answer?.t === 'admitted') return ticketOf(answer.ticket, found);
+    if (answer?.t === 'refused') throw refused(found, answer.reason);
+    if (answer?.t === 'busy') progress(`too many ask ${member} to join; asking again`);
+    if (answer?.t === 'wait') {
+      progress(`waiting until somebody at ${member} says: starling members admit ${name} (${own})`);
+    }
+    const isTold = answer?.t === 'busy' || answer?.t === 'wait';
+    await sleep(scope, isTold ? Math.max(PAUSE_MIN_MS, answer.everyMs) : PAUSE_MS);
   }
   throw nobody(`nobody at ${member} has answered in ${WAIT_MS / 60_000} minutes`);
+}
+
+/** One knock, with this node's own key. Rejects when nobody answers. */
+async function knockOnce(
+  components: Pick<KnockingComponents, 'clock' | 'identity' | 'transports'>,
+  address: string,
+  name: string,
+): Promise<KnockAnswered> {
+  const host = await createBareHost(components);
+  try {
+    return await askKnock({ host, clock: components.clock }, address, { t: 'knock', name });
+  } finally {
+    await host.stop();
+  }
 }
 
 /** The ticket, which must lead into the mesh that was asked and no other. */

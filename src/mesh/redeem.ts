@@ -23,6 +23,8 @@ export interface RedeemComponents {
   readonly clock: Clock;
   /** Hears that a newcomer's clock is too far from ours. */
   readonly health?: Pick<Health, 'raise' | 'clear'>;
+  /** Hears who has come in by which invite. */
+  readonly redeemed?: (newcomer: PeerId, invite: Grant) => void;
 }
 
 /** Health warning while the last newcomer was refused because of its clock. */
@@ -85,6 +87,7 @@ class TicketRedeemer implements Redeemer {
     const membership = ownMesh.delegate(did, canInvite, Number.MAX_SAFE_INTEGER);
     await grants.keepIssued(membership);
     await records.add(membership.jws);
+    this.#components.redeemed?.(peer, invite);
     return [membership, ...ownMesh.ownChain()];
   }
 

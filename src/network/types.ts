@@ -151,7 +151,7 @@ export interface Admission {
  * What a peer can do too much of: open streams, send frames that carry no data, connect, say hello again on
  * a connection, gossip, gossip what nobody has signed, send heartbeats, break the rules of a protocol,
  * offer records or grants that are not to be had, change its catalog, change boards and have them synced, say
- * what nobody has asked for, and use libp2p's own services.
+ * what nobody has asked for, use libp2p's own services, and ask for what it does not read.
  */
 export type Misconduct =
   | 'streams'
@@ -166,7 +166,8 @@ export type Misconduct =
   | 'catalogs'
   | 'boards'
   | 'messages'
-  | 'services';
+  | 'services'
+  | 'unread';
 
 /** How one peer has behaved. */
 export interface ConductReport {

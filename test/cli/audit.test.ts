@@ -115,7 +115,7 @@ describe('starling audit tail', () => {
     await says('"who":"operator"');
     child.kill('SIGINT');
     const { code, stdout } = await ended();
-    expect(code).toBe(0);
+    expect(code).toBe(130);
     const who = stdout
       .trim()
       .split('\n')

@@ -21,7 +21,7 @@ import type { JsonObject } from '../../src/core/index.ts';
 import { createIdentity, shortId, withShortIds } from '../../src/identity/index.ts';
 import { fakeNode, run } from './support.ts';
 
-const GOLDEN = resolve(import.meta.dirname, '../golden/outputs');
+const GOLDEN = resolve(import.meta.dirname, '../golden/terminal');
 const COLUMNS = 80;
 const NOW = Date.parse('2026-05-01T12:00:00Z');
 const HOUR_MS = 3_600_000;

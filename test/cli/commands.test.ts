@@ -76,7 +76,7 @@ const node = (results: Readonly<Record<string, JsonObject>>): Promise<FakeNode> 
 describe('starling status', () => {
   it('shows identity, mesh, addresses, endpoint and servers, and each trouble once', async () => {
     const { stateDir } = await node({ status: STATUS });
-    const { code, stdout } = await run('status', '--state', stateDir);
+    const { code, stdout } = await run('status', '--wide', '--state', stateDir);
     expect(code).toBe(0);
     for (const part of [
       '12D3KooWalice',
@@ -86,7 +86,7 @@ describe('starling status', () => {
       '/ip4/192.0.2.7/tcp/4041/ws',
       'http://127.0.0.1:4100/mcp',
       '/somewhere/token',
-      '1 alive, 0 suspect, 1 dead',
+      '1 alive, 1 dead',
       'files  1 tool',
       'install it',
       'board plan is full',
@@ -108,7 +108,9 @@ describe('starling status', () => {
 describe('starling peers', () => {
   it('shows name, state, heartbeat, round trip, route and address; no peer can forge a line', async () => {
     const { stateDir } = await node({ peers: PEERS });
-    const { stdout } = await run('peers', '--state', stateDir);
+    const short = await run('peers', '--state', stateDir);
+    expect(short.stdout).toMatch(/bob .*alive .*\d+s ago .*1\.3 ms .*direct .*192\.0\.2\.8:4040\n/);
+    const { stdout } = await run('peers', '--wide', '--state', stateDir);
     const lines = stdout.trimEnd().split('\n');
     expect(lines).toHaveLength(3);
     expect(lines[1]).toMatch(
@@ -477,7 +479,7 @@ describe('starling board', () => {
     await started.says('gone');
     started.child.kill('SIGINT');
     expect(await started.ended()).toMatchObject({
-      code: 0,
+      code: 130,
       stdout: '+ owner = alice\n- gone\n',
       stderr: '',
     });

@@ -94,6 +94,19 @@ it('a command that a message, a hint or a comment shows exists, with its options
   expect(seen).toBeGreaterThan(150);
 });
 
+/** Words that people type and that are no command; some are near to one in letters, and none means it. */
+const FAR = `
+  down, kill, quit, exit, restart, reload, shutdown, ps, info,
+  id, who, new, share, allow, trust, deny, ban, kick,
+  block, rm, remove, install, uninstall, server, clients, mesh, find,
+  search, history, health, test, ask, tail, open, send,
+  chat, read, write, use, set, get, put, sync, update,
+  upgrade, peers ping, peers add, grant add, grant give, key new, key show, pin show, board put,
+  secret get, service start, service status, mcp start, mcp delete, audit log
+`
+  .split(',')
+  .map((word) => word.trim());
+
 describe('a word of other programs', () => {
   it('names a command of ours that there is', () => {
     for (const hint of MEANT_HINTS) {
@@ -102,7 +115,7 @@ describe('a word of other programs', () => {
   });
 
   it.each([
-    ['stop', /kill <pid>/],
+    ['stop', /starling nodes shows: kill <pid>/],
     ['logs', /starling audit tail/],
     ['join starling1abc', /starling up --join <ticket>/],
     ['up starling1abc', /starling up --join <ticket>/],
@@ -114,6 +127,33 @@ describe('a word of other programs', () => {
     expect(ran).toMatchObject({ code: 2, stdout: '' });
     expect(ran.stderr).toMatch(says);
     expect(ran.stderr).not.toMatch(/Did you mean/);
+  });
+
+  it.each(FAR)(
+    'starling %s is never answered with a word that is only near in letters',
+    async (word) => {
+      const ran = await run(...word.split(' '));
+      expect(ran).toMatchObject({ code: 2, stdout: '' });
+      expect(ran.stderr).not.toMatch(/Did you mean/);
+      expect(ran.stderr, word).toMatch(/→ .*starling /);
+    },
+  );
+
+  it.each([
+    ['statsu', 'status'],
+    ['stauts', 'status'],
+    ['peer', 'peers'],
+    ['doctr', 'doctor'],
+    ['grnat list', 'grant'],
+    ['grant creat bob', 'create'],
+    ['grant lsit', 'list'],
+    ['aprovals', 'approvals'],
+    ['conect cursor', 'connect'],
+    ['status --jsn', '--json'],
+  ])('a slip like %s is told with what was meant', async (words, meant) => {
+    const ran = await run(...words.split(' '));
+    expect(ran.code).toBe(2);
+    expect(ran.stderr).toContain(`Did you mean ${meant}?`);
   });
 
   it.each([

@@ -122,6 +122,7 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/groups/secret.ts',
     'cli/groups/service.ts',
     'cli/groups/sim.ts',
+    'cli/groups/slips.ts',
     'cli/groups/tools.ts',
     'cli/main.ts',
     'cli/options/parsers.ts',

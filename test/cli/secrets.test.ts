@@ -52,7 +52,7 @@ describe('starling secret', () => {
   it('gives a running node what its server lacks, and shows the value nowhere', async () => {
     const { state, config } = await folder();
     const node = start(['up', '--config', config, '--log', 'trace']);
-    await node.says('starling up --join');
+    await node.says('✗ s ');
     const lacking = await run('secret', 'list', '--config', config);
     expect(lacking.stdout).toMatch(/API_KEY +not set +s/);
     expect((await run('status', '--config', config)).stdout).toContain(
@@ -96,7 +96,7 @@ describe('starling secret', () => {
     expect((await run('secret', 'remove', 'OTHER', ...options)).stdout).toBe('removed OTHER\n');
     expect((await run('secret', 'remove', 'OTHER', ...options)).code).toBe(1);
     const node = start(['up', ...options]);
-    await node.says('starling up --join');
+    await node.says('✓ s ');
     expect((await run('call', 's__length', ...options)).stdout).toBe(`${VALUE.length}\n`);
   });
 
@@ -236,11 +236,15 @@ describe('a hidden question', () => {
     expect(talk.modes).toEqual([true, false]);
   });
 
-  it.each(['ab\u0003', '\u0004', 'x'.repeat(70_000)])('is left by %j', async (typed) => {
+  it.each([
+    ['ab\u0003', 'STARLING_INTERRUPTED'],
+    ['\u0004', 'STARLING_USAGE'],
+    ['x'.repeat(70_000), 'STARLING_USAGE'],
+  ])('is left by %j', async (typed, code) => {
     const talk = terminal();
     const asked = askHidden('passphrase: ', talk);
     talk.input.write(typed);
-    await expect(asked).rejects.toMatchObject({ code: 'STARLING_USAGE' });
+    await expect(asked).rejects.toMatchObject({ code });
     expect(talk.modes).toEqual([true, false]);
   });
 });

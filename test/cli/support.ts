@@ -26,7 +26,7 @@ export async function fakeNode(init?: FakeInit): Promise<FakeNode> {
 
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-cli-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   return folder;
 }
 
@@ -66,13 +66,18 @@ export interface Started {
 export function start(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  atEnd: (end: () => void) => void = onTestFinished,
+  atEnd: (end: () => Promise<void>) => void = onTestFinished,
 ): Started {
   const child = spawn(process.execPath, [CLI, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });
-  atEnd(() => void child.kill('SIGKILL'));
+  const exited = once(child, 'exit');
+  // Until it has, it may write into a folder that is being taken away.
+  atEnd(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -26,15 +26,15 @@ async function up(...args: string[]): Promise<Started & { readonly folder: strin
   return { folder, ...start(['up', '--config', config, ...args]) };
 }
 
-it('prints who it is, how to attach, and the line for the next machine; a signal ends it with 0', async () => {
+it('prints who it is, how to attach, and the line for the next machine; Ctrl-C ends it with 130', async () => {
   const node = await up();
   await node.says('starling up --join starling2');
   const config = join(node.folder, 'starling.json');
   expect((await run('status', '--config', config)).stdout).toContain('alice-mesh (private)');
   node.child.kill('SIGINT');
   const { code, stdout } = await node.ended();
-  expect(code).toBe(0);
-  for (const part of ['12D3KooW', 'did:key:z6Mk', 'fingerprint', '/ip4/127.0.0.1/tcp/', '/mcp']) {
+  expect(code).toBe(130);
+  for (const part of ['12D3KooW', 'did:key:z6Mk', 'fingerprint', '127.0.0.1:', '/mcp']) {
     expect(stdout).toContain(part);
   }
   // This is not the default state folder, so a client must be told where the node is.
@@ -94,7 +94,7 @@ it('can be stopped while it still asks a silent address for its mesh', async () 
   const node = await up('--bootstrap', `/ip4/127.0.0.1/tcp/${port}/p2p/${NOBODY}`);
   await dialled;
   node.child.kill('SIGINT');
-  expect((await node.ended()).code).toBe(0);
+  expect((await node.ended()).code).toBe(130);
   for (const socket of sockets) socket.destroy();
   silent.close();
 });

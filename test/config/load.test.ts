@@ -507,8 +507,8 @@ describe('the environment', () => {
     });
     const joined = await load({}, env({ STARLING_JOIN: 'starling1abc' }));
     expect(joined.join?.reveal()).toBe('starling1abc');
-    // Those above, STARLING_JOIN, STARLING_CONFIG and the two of the passphrase.
-    expect(ENVIRONMENT).toHaveLength(43);
+    // Those above, STARLING_JOIN, STARLING_CONFIG, STARLING_NODE and the two of the passphrase.
+    expect(ENVIRONMENT).toHaveLength(44);
   });
 
   it('says nothing by an empty variable, nor by one that is not ours', async () => {

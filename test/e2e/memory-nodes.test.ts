@@ -105,3 +105,48 @@ it('asks an open mesh for its name over the same transports', async () => {
   await seesAlive(bob, alice);
   expect(bob.status().mesh).toMatchObject({ name: 'garden', open: true });
 });
+
+it('never tells of a peer on a slow machine, whose traffic stalls and then comes all at once', async () => {
+  const memory = new MemoryNetwork();
+  // Fifty times the usual rhythm: two seconds are to these nodes what a minute and a half is to others.
+  const heartbeat = { intervalMs: 100 };
+  const tools = {
+    command: process.execPath,
+    args: [PLAIN, '--era', 'legacy', '--log', '/dev/null'],
+  };
+  const alice = await startNode(memory, '10.78.0.1', {
+    name: 'alice',
+    heartbeat,
+    mcpServers: { tools },
+  });
+  const { ticket } = await alice.createTicket();
+  const bob = await startNode(memory, '10.78.0.2', { name: 'bob', heartbeat, join: ticket });
+  await Promise.all([seesAlive(alice, bob), seesAlive(bob, alice)]);
+  await alice.grant({ peer: bob.peerId, tools: ['tools/*'] });
+  const client = await attach(bob.status().stateDir);
+  cleanups.push(() => client.close());
+  await expect
+    .poll(async () => (await client.tools()).map(({ name }) => name), { timeout: 60_000 })
+    .toContain('alice__tools__note');
+  const [near, far] = [await alice.board('plan'), await bob.board('plan')];
+  const told: unknown[] = [];
+  for (let round = 0; round < 3; round += 1) {
+    memory.hold('10.78.0.2');
+    const carried = memory.bytes;
+    const busy = Array.from({ length: 100 }, async (_, at) => far.set(`${round} ${at}`, at));
+    const calls = Array.from({ length: 50 }, () => client.call('alice__tools__note', {}));
+    await Promise.all(busy);
+    // Until it would have sent as many heartbeats as others do in a minute.
+    const until = Date.now() + 12 * heartbeat.intervalMs;
+    await expect.poll(() => Date.now() >= until, { timeout: 60_000, interval: 50 }).toBe(true);
+    expect(memory.bytes).toBe(carried);
+    memory.release('10.78.0.2');
+    await Promise.all(calls);
+    await expect.poll(() => near.get(`${round} 99`)?.value, { timeout: 60_000 }).toBe(99);
+    for (const node of [alice, bob]) {
+      told.push(...node.status().warnings.filter(({ code }) => code.startsWith('peer-conduct')));
+    }
+  }
+  await Promise.all([seesAlive(alice, bob), seesAlive(bob, alice)]);
+  expect(told).toEqual([]);
+});

@@ -240,6 +240,24 @@ describe('a heartbeat', () => {
   });
 });
 
+it('a goodbye is the last word, whatever the node would say while the others hear it', async () => {
+  const hub = createHub();
+  const clock = createTestClock();
+  const alice = node(hub, ALICE, 'alice', { clock });
+  const bob = node(hub, BOB, 'bob', { clock });
+  await alice.view.start();
+  await bob.view.start();
+  hub.connect(ALICE, BOB);
+  await pass(clock, 6000);
+  expect(alice.view.byAlias('bob')?.state).toBe('alive');
+  const stopped = bob.view.stop();
+  // A server of bob ended, and a peer came: both are said by heartbeats.
+  hub.connect(ALICE, BOB);
+  await stopped;
+  await calm(8);
+  expect(alice.view.byAlias('bob')?.state).toBe('left');
+});
+
 describe('a node that comes back with its clock behind', () => {
   async function returns(runs: ReturnType<typeof memoryTable>): Promise<Node> {
     const hub = createHub();

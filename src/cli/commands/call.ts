@@ -1,8 +1,10 @@
 /** `starling call` */
+import { systemClock } from '../../core/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
 import { readArguments } from '../options/tool-arguments.ts';
 import { contentOf } from '../terminal/tool-content.ts';
+import { untilInterrupted } from '../terminal/interrupted.ts';
 import { print, safe, safeLine, tell } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';
@@ -10,8 +12,8 @@ import { readStdin } from '../terminal/stdin.ts';
 
 /** For a node that hangs: the node's own limits end a call sooner. */
 const TIMEOUT_MS = 25 * 3_600_000;
-/** 128 + SIGINT, as shells have it. */
-const INTERRUPTED = 130;
+/** A call that takes longer is said to be under way. */
+const SLOW_MS = 5000;
 
 interface CallCommandOptions extends CommonOptions {
   readonly arg?: readonly string[];
@@ -26,25 +28,14 @@ export async function run(
   words: readonly string[],
   options: CallCommandOptions,
 ): Promise<number> {
-  const abort = new AbortController();
-  const interrupted = (): void => abort.abort();
-  // The second Ctrl-C ends the process at once.
-  process.once('SIGINT', interrupted);
-  try {
-    const result = await callTool(
-      tool,
-      { ...options, arg: [...words, ...(options.arg ?? [])] },
-      abort.signal,
-    );
-    show(result, options);
-    return result['isError'] === true ? 1 : 0;
-  } catch (error) {
-    if (!abort.signal.aborted) throw error;
-    tell('cancelled');
-    return INTERRUPTED;
-  } finally {
-    process.off('SIGINT', interrupted);
-  }
+  const whole = { ...options, arg: [...words, ...(options.arg ?? [])] };
+  const result = await untilInterrupted((signal) => {
+    signal.addEventListener('abort', () => tell('cancelled'), { once: true });
+    return callTool(tool, whole, signal);
+  });
+  if (typeof result === 'number') return result;
+  show(result, options);
+  return result['isError'] === true ? 1 : 0;
 }
 
 async function callTool(
@@ -59,12 +50,14 @@ async function callTool(
       arg.length === 0
         ? undefined
         : (await node.tools()).find((info) => info.name === tool)?.inputSchema;
-    return node.call(
+    const shower = progressShower(tool);
+    const called = node.call(
       tool,
       { ...whole, ...(await readArguments(arg, schema)) },
       // Progress is asked for even where nobody sees it: it keeps a long call from timing out.
-      { signal, timeoutMs: timeout ?? TIMEOUT_MS, progress: progressShower() },
+      { signal, timeoutMs: timeout ?? TIMEOUT_MS, progress: shower.show },
     );
+    return called.finally(shower.end);
   });
 }
 
@@ -83,18 +76,32 @@ function parseWhole(text: string): JsonObject {
   throw new StarlingError('STARLING_USAGE', '--args must be a JSON object');
 }
 
-/** Shows progress on a terminal, the same line only once. */
-function progressShower(): (params: JsonObject) => void {
+interface ProgressShower {
+  show(this: void, params: JsonObject): void;
+  end(this: void): void;
+}
+
+/** Shows progress on a terminal, and in pipes that a call waits; the same line only once. */
+function progressShower(tool: string): ProgressShower {
   let shown = '';
-  return ({ progress, total, message }) => {
-    // A negative progress is what a node says while the call has not begun.
-    const number = typeof progress === 'number' && progress >= 0 ? String(progress) : '';
-    const of = typeof total === 'number' ? `/${total}` : '';
-    const text = typeof message === 'string' ? safeLine(message) : '';
-    const line = ['…', `${number}${of}`, text].filter((part) => part !== '').join(' ');
-    if (!process.stderr.isTTY || line === shown) return;
+  const say = (line: string): void => {
+    if (line !== shown) tell(line);
     shown = line;
-    tell(line);
+  };
+  const cancel = systemClock.schedule(SLOW_MS, () => {
+    if (shown === '') say(safeLine(`… waits for an answer of ${tool}; Ctrl-C cancels the call`));
+  });
+  return {
+    show({ progress, total, message }) {
+      // A negative progress is what a node says while the call has not begun.
+      const isWaiting = typeof progress === 'number' && progress < 0;
+      const number = typeof progress === 'number' && progress >= 0 ? String(progress) : '';
+      const of = typeof total === 'number' ? `/${total}` : '';
+      const text = typeof message === 'string' ? safeLine(message) : '';
+      const line = ['…', `${number}${of}`, text].filter((part) => part !== '').join(' ');
+      if (isWaiting || process.stderr.isTTY) say(line);
+    },
+    end: cancel,
   };
 }
 

@@ -5,6 +5,9 @@ import { systemClock } from '../../core/clock.ts';
 import type { NodeClient } from '../node/client.ts';
 import { withNode } from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';
+import { createScope } from '../../core/lifecycle.ts';
+import { sleep } from '../../core/wait.ts';
+import { untilInterrupted } from '../terminal/interrupted.ts';
 import { duration, printData, safeLine, tell } from '../terminal/output.ts';
 
 interface RequestOptions extends CommonOptions {
@@ -23,6 +26,13 @@ interface Answer {
   readonly expiresAt?: number;
 }
 
+interface Target {
+  readonly peer: string;
+  readonly scope: string;
+}
+
+const LEFT =
+  'not waited for any more; the request stays: run the same command again to hear the answer';
 const WAIT_DEFAULT_MS = 600_000;
 /** A guardian answers a caller ten times a minute, unless its policy says otherwise. */
 const AGAIN_MS = 10_000;
@@ -30,28 +40,29 @@ const AGAIN_MS = 10_000;
 /** Asks until the answer is no longer pending; exit code 1 for a no. @throws STARLING_USAGE, STARLING_TIMEOUT */
 export async function run(resource: string, options: RequestOptions): Promise<number> {
   const { peer, scope } = targetOf(resource);
-  return withNode(options, async (node) => {
-    const answer = await ask(node, peer, scope, options);
-    printData(answer, options.json === true, () => {
-      if (!answer.granted) return safeLine(`${peer} says no: ${answer.reason}`);
-      const { expiresAt } = answer;
-      const until = expiresAt === undefined ? '' : ` for ${duration(expiresAt - Date.now())}`;
-      return safeLine(`${peer} grants ${scope}${until}: ${answer.reason}`);
-    });
-    return answer.granted ? 0 : 1;
+  const answer = await untilInterrupted((signal) => {
+    signal.addEventListener('abort', () => tell(LEFT), { once: true });
+    return withNode(options, (node) => ask(node, { peer, scope, signal }, options));
   });
+  if (typeof answer === 'number') return answer;
+  printData(answer, options.json === true, () => {
+    if (!answer.granted) return safeLine(`${peer} says no: ${answer.reason}`);
+    const { expiresAt } = answer;
+    const until = expiresAt === undefined ? '' : ` for ${duration(expiresAt - Date.now())}`;
+    return safeLine(`${peer} grants ${scope}${until}: ${answer.reason}`);
+  });
+  return answer.granted ? 0 : 1;
 }
 
 async function ask(
   node: NodeClient,
-  peer: string,
-  scope: string,
+  { peer, scope, signal }: Target & { readonly signal: AbortSignal },
   options: RequestOptions,
 ): Promise<Answer> {
   const deadline = Date.now() + (options.timeout ?? WAIT_DEFAULT_MS);
   let isTold = false;
   for (;;) {
-    const answer = await once(node, peer, {
+    const answer = await once(node, peer, signal, {
       agent_id: options.as ?? 'operator',
       resource_type: options.type,
       justification: options.because,
@@ -65,18 +76,28 @@ async function ask(
         hint: 'the request stays: run the same command again to hear the answer',
       });
     }
-    await new Promise<void>((resolve) => {
-      systemClock.schedule(AGAIN_MS, resolve);
-    });
+    await pause(signal);
   }
+}
+
+/** @throws what `signal` is aborted with */
+async function pause(signal: AbortSignal): Promise<void> {
+  const scope = createScope(systemClock);
+  const end = (): void => scope.close();
+  signal.addEventListener('abort', end, { once: true });
+  await sleep(scope, AGAIN_MS);
+  signal.removeEventListener('abort', end);
+  scope.close();
+  signal.throwIfAborted();
 }
 
 async function once(
   node: NodeClient,
   peer: string,
+  signal: AbortSignal,
   args: Readonly<Record<string, string>>,
 ): Promise<Answer> {
-  const result = await node.call(`${peer}__starling__request_permission`, args);
+  const result = await node.call(`${peer}__starling__request_permission`, args, { signal });
   const content = result['structuredContent'];
   if (isObject(content) && typeof content['granted'] === 'boolean') {
     return content as unknown as Answer;
@@ -91,7 +112,7 @@ async function once(
 }
 
 /** `alice/files/read_*`, `@alice/…` or `alice/resource:files/**`. @throws STARLING_USAGE */
-function targetOf(resource: string): { readonly peer: string; readonly scope: string } {
+function targetOf(resource: string): Target {
   const [, peer, scope] = /^@?([^/:\s]+)\/(\S+)$/.exec(resource) ?? [];
   if (peer !== undefined && scope !== undefined) return { peer, scope };
   throw new StarlingError('STARLING_USAGE', `'${resource}' names nothing of a peer`, {

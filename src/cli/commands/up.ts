@@ -1,6 +1,7 @@
 /** `starling up` */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { isatty } from 'node:tty';
 import { loadConfig } from '../../config/index.ts';
 import type { Config, ConfigSources } from '../../config/index.ts';
 import { readAbout } from '../../config/known-nodes.ts';
@@ -14,22 +15,34 @@ import type { StarlingNode } from '../../node.ts';
 import { secretFilesOf } from '../node/secret-files.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
 import { tellOfStrangers } from '../terminal/stranger-lines.ts';
-import { describeStatus } from '../terminal/node-status.ts';
 import { flush, paint, paintTalk, print, printError, safeLine, tell } from '../terminal/output.ts';
 import { passphraseOf } from '../terminal/passphrase.ts';
 import type { Passphrases } from '../terminal/passphrase.ts';
+import { tellOfFailures } from '../terminal/peer-lines.ts';
 import { createProgress } from '../terminal/progress.ts';
-import { StarlingError } from '../../core/errors.ts';
 import { askToMove } from '../terminal/ask-to-move.ts';
-import { tellOfNames } from '../terminal/name-lines.ts';
+import { nameLines } from '../terminal/name-lines.ts';
+import { createTalkingLogger } from '../terminal/terminal-logger.ts';
+import type { LogInit } from '../terminal/terminal-logger.ts';
+import { tellOfNode } from '../terminal/up-lines.ts';
+import type { UpLines } from '../terminal/up-lines.ts';
+import type { Say } from '../terminal/peer-lines.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
 import { namedStateDir } from '../node/locate-node.ts';
 import type { Progress } from '../terminal/progress.ts';
 import type { CommonOptions } from '../options/common-options.ts';
+import type { LogOption } from '../options/parsers.ts';
 import { readStdin } from '../terminal/stdin.ts';
 
 const STOP_TIMEOUT_MS = 5000;
+/** 128 + SIGINT, as shells have it. */
 const INTERRUPTED = 130;
+/** 128 + SIGHUP. */
+const HUNG_UP = 129;
+const STDERR = 2;
+/** What `log.level` is unless somebody says more. */
+const DEFAULT_LEVEL = 'warn';
+const VERBOSE_LEVEL = 'info';
 
 interface UpOptions extends CommonOptions {
   readonly name?: string;
@@ -46,7 +59,8 @@ interface UpOptions extends CommonOptions {
   readonly tcp?: number | true;
   readonly mdns: boolean;
   readonly relay: boolean;
-  readonly log?: string;
+  readonly log?: LogOption;
+  readonly verbose?: boolean;
   readonly yes?: boolean;
   readonly invite?: boolean;
 }
@@ -82,13 +96,15 @@ interface Life {
   readonly options: UpOptions;
   readonly progress: Progress;
   readonly passphrase: Passphrases;
-  readonly told: Promise<void>;
+  /** Resolves with the exit code when the process is told to end. */
+  readonly told: Promise<number>;
 }
 
 async function live(life: Life): Promise<number> {
-  const { config, sources, options, progress, passphrase, told } = life;
+  const { config, options, progress, passphrase, told } = life;
   const made = createNode(config, {
     passphrase,
+    logger: createTalkingLogger(logOf(config, options)),
     progress: (line) => progress.show(line),
     secretFiles: () => secretFilesOf(config, process.env),
     async mayMove(from, to) {
@@ -99,56 +115,50 @@ async function live(life: Life): Promise<number> {
     },
   });
   const node = await Promise.race([made, told]);
-  if (node === undefined) {
+  if (typeof node === 'number') {
     // The node was told to stop while it looked for its mesh: it is no member, so it leaves nothing.
     progress.done();
     await flush();
-    return process.exit(0);
+    return process.exit(node);
   }
-  tellOfStrangers(node.events, options.json === true);
-  node.events.on('dial:failed', (_, error) => {
-    // Why this node is not let in is told once, as the error that ends it.
-    if (!TOLD_AT_THE_END.includes(codeOf(error))) progress.note(error.message);
+  const lines = options.json === true ? tellAsJson(node, progress) : tellAsText(node, life);
+  tellOfStrangers(node.events, options.json === true, lines.say);
+  let stopWatching = (): void => undefined;
+  // Not only once each server is there: one that can't be started may be what the change is about.
+  node.events.once('serving', () => {
+    stopWatching = reloadOnChange(node, life.sources, options.json === true);
+    tellOfApprovals(node.approvals, options.json === true, lines.say);
   });
-  const over = untilOver(node, options.json === true);
-  const started = await Promise.race([
-    node.start().then(() => true),
-    told.then(() => false),
-    over.then(() => false),
-  ]);
-  progress.done();
+  const over = Promise.race([told, untilOver(node, options.json === true, lines.say)]);
+  const started = await Promise.race([node.start().then(() => true), over.then(() => false)]);
   if (started) {
-    await announce(node, options);
+    if (options.json === true) await announce(node, options);
     await passphrase.tellIfUnused(config.stateDir);
-    tellOfPeers(node, options.json === true);
-    tellOfNames(node, options.json === true);
-    tellOfApprovals(node.approvals, options.json === true);
-    const stopWatching = reloadOnChange(node, sources, options.json === true);
-    await Promise.race([told, over]);
-    stopWatching();
   }
-  return stop(node, await Promise.race([over, told.then(() => 0)]));
+  const code = await over;
+  stopWatching();
+  return stop(node, lines, code);
 }
 
-/** Errors of a dial by which somebody has told this node that it does not belong there. */
-const TOLD_AT_THE_END: readonly string[] = ['STARLING_MEMBERSHIP_ENDED', 'STARLING_MESH_MISMATCH'];
-
-function codeOf(error: Error): string {
-  return error instanceof StarlingError ? error.code : '';
+/** The log that the person has asked for, or the little that a terminal is told without. */
+function logOf(config: Config, options: UpOptions): LogInit {
+  const { level: spec, file } = config.log;
+  const isVerbose = options.verbose === true && options.log === undefined;
+  const isWanted = isVerbose || options.log !== undefined || spec !== DEFAULT_LEVEL;
+  return { spec: isVerbose ? VERBOSE_LEVEL : spec, file, isWanted };
 }
 
 /** Resolves with the exit code once this node belongs to its mesh no more: 1 when it was put out, 0 when it left. */
-function untilOver(node: StarlingNode, json: boolean): Promise<number> {
+function untilOver(node: StarlingNode, json: boolean, say: Say): Promise<number> {
   return new Promise((resolve) => {
     node.events.on('evicted', (reason, hint) => {
       if (json) print(JSON.stringify({ event: 'evicted', reason }));
-      tell(`${paintTalk.red('error:')} ${safeLine(reason)}`);
-      tell(`  → ${safeLine(hint)}`);
+      say(`${paintTalk.red('error:')} ${safeLine(reason)}\n  → ${safeLine(hint)}`);
       resolve(1);
     });
     node.events.on('left', (mesh) => {
       if (json) print(JSON.stringify({ event: 'left', mesh: mesh.name }));
-      else tell(`left the mesh '${safeLine(mesh.name)}'; starling up founds one anew`);
+      else say(`left the mesh '${safeLine(mesh.name)}'; starling up founds one anew`);
       resolve(0);
     });
   });
@@ -188,8 +198,13 @@ async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
     ...(options.tcp === undefined ? {} : { tcp: tcpOf(options.tcp) }),
     ...(options.mdns ? {} : { mdns: false }),
     ...(options.relay ? {} : { relay: false }),
-    ...(options.log === undefined ? {} : { log: { level: options.log } }),
+    ...(options.log === undefined ? {} : { log: logFlag(options.log) }),
   };
+}
+
+/** The node runs in the folder of whoever starts it, but what it keeps open should not move. */
+function logFlag(log: LogOption): LogOption {
+  return 'file' in log ? { file: resolve(log.file) } : log;
 }
 
 function tcpOf(port: number | true): NonNullable<ConfigSources['flags']['tcp']> {
@@ -201,42 +216,54 @@ async function ticketOf(join: string): Promise<string> {
 }
 
 async function announce(node: StarlingNode, options: UpOptions): Promise<void> {
-  const json = options.json === true;
-  const status = node.status();
-  const wantsTicket = !status.mesh.open && (node.hasFounded || options.invite === true);
-  const invitation = wantsTicket ? await ticketOrReason(node) : undefined;
-  const ticket = invitation?.ticket;
-  if (json) {
-    print(JSON.stringify({ event: 'up', ...status, ...(ticket === undefined ? {} : { ticket }) }));
-    return;
+  const { ticket } = await invitationOf(node, options);
+  const event = { event: 'up', ...node.status() };
+  print(JSON.stringify({ ...event, ...(ticket === undefined ? {} : { ticket }) }));
+  tellPeersAsJson(node);
+}
+
+function tellAsText(node: StarlingNode, { config, options, progress }: Life): UpLines {
+  return tellOfNode(node, config, progress, () => invitationText(node, options));
+}
+
+/** Events are for machines; what a person would want to know besides goes to standard error. */
+function tellAsJson(node: StarlingNode, progress: Progress): UpLines {
+  const say = (text: string): void => progress.say(text);
+  tellOfFailures(node, say);
+  return { say, goodbye: async (stopped) => void (await stopped) };
+}
+
+/** How another machine gets in, and how a client is attached. */
+async function invitationText(node: StarlingNode, options: UpOptions): Promise<string> {
+  const { stateDir } = node.status();
+  const state = stateOption(stateDir);
+  const words = state.length === 0 ? '' : ` --state ${stateDir}`;
+  const entry = JSON.stringify({ command: 'starling', args: ['mcp', '--as', '<name>', ...state] });
+  return [
+    ...nextMachine(node, await invitationOf(node, options), words),
+    '',
+    `Attach an MCP client: starling connect cursor${words}`,
+    '(or another: starling connect --help), or by hand:',
+    `  ${entry}`,
+  ].join('\n');
+}
+
+function nextMachine(
+  node: StarlingNode,
+  { ticket, reason }: Invitation,
+  words: string,
+): readonly string[] {
+  const { addresses, mesh } = node.status();
+  if (reason !== undefined) return [`This node can invite nobody: ${safeLine(reason)}`];
+  if (mesh.open) {
+    const address = addresses[0] ?? '<address>';
+    return ['On the next machine:', paint.bold(`  starling up --bootstrap ${address}`)];
   }
-  print(describeStatus(status));
-  print('');
-  const state = stateOption(status.stateDir);
-  const words = state.length === 0 ? '' : ` --state ${status.stateDir}`;
-  print(`Attach an MCP client: starling connect cursor${words}`);
-  print(`(or another: starling connect --help), or by hand:`);
-  print(`  ${JSON.stringify({ command: 'starling', args: ['mcp', '--as', '<name>', ...state] })}`);
-  print('');
-  if (invitation?.reason !== undefined)
-    print(`This node can invite nobody: ${safeLine(invitation.reason)}`);
-  else if (!status.mesh.open && ticket === undefined)
-    print(`Let another node in: starling invite${words}`);
-  else {
-    print(
-      ticket === undefined
-        ? 'On the next machine:'
-        : 'On the next machine (one node, within 24 hours):',
-    );
-    const address = status.addresses[0] ?? '<address>';
-    print(
-      paint.bold(
-        ticket === undefined
-          ? `  starling up --bootstrap ${address}`
-          : `  starling up --join ${ticket}`,
-      ),
-    );
-  }
+  if (ticket === undefined) return [`Let another node in: starling invite${words}`];
+  return [
+    'On the next machine (one node, within 24 hours):',
+    paint.bold(`  starling up --join ${ticket}`),
+  ];
 }
 
 /** What an MCP client's config must say besides to find this node: the client has none of our environment. */
@@ -244,7 +271,14 @@ function stateOption(stateDir: string): readonly string[] {
   return stateDir === resolve(defaultStateDir(process.env)) ? [] : ['--state', stateDir];
 }
 
-async function ticketOrReason(node: StarlingNode): Promise<{ ticket?: string; reason?: string }> {
+interface Invitation {
+  readonly ticket?: string;
+  readonly reason?: string;
+}
+
+/** A ticket where the mesh was founded just now, or where one is asked for. */
+async function invitationOf(node: StarlingNode, options: UpOptions): Promise<Invitation> {
+  if (node.status().mesh.open || (!node.hasFounded && options.invite !== true)) return {};
   try {
     return { ticket: (await node.createTicket()).ticket };
   } catch (error) {
@@ -257,38 +291,51 @@ function printPeer({ alias, peerId, state }: PeerView): void {
   print(JSON.stringify({ event: 'peer', alias, peerId, state }));
 }
 
-function tellOfPeers(node: StarlingNode, json: boolean): void {
+function tellPeersAsJson(node: StarlingNode): void {
   // A program that follows the events has missed those of the start.
-  if (json) for (const peer of node.peers()) if (peer.state === 'alive') printPeer(peer);
+  for (const peer of node.peers()) if (peer.state === 'alive') printPeer(peer);
+  for (const peer of node.peers()) printNames(peer, undefined);
   node.events.on('peer', (peer, before) => {
-    if (peer.state === before?.state && before.alias === peer.alias) return;
-    if (json) printPeer(peer);
-    else
-      tell(
-        `${paintTalk.dim(new Date().toTimeString().slice(0, 8))} ${safeLine(peer.alias)} is ${peer.state}`,
-      );
+    if (peer.state !== before?.state || before.alias !== peer.alias) printPeer(peer);
+    printNames(peer, before);
   });
 }
 
-/** Resolves at the first SIGINT or SIGTERM; the second one ends the process at once. */
-function untilTold(): Promise<void> {
+/** What is to be said of the names of a peer, where that is news. */
+function printNames(peer: PeerView, before: PeerView | undefined): void {
+  if (nameLines(peer, before).length === 0) return;
+  const { alias, callsUs, newName, peerId, presence } = peer;
+  print(JSON.stringify({ event: 'names', alias, peerId, name: presence?.name, callsUs, newName }));
+}
+
+/**
+ * Resolves with the exit code at the first SIGINT or SIGTERM; the second one ends the process at once,
+ * and with it the processes of its servers.
+ */
+function untilTold(): Promise<number> {
   return new Promise((resolve) => {
     let count = 0;
-    const told = (): void => {
+    const told = (code: number): void => {
       count += 1;
       if (count > 1) process.exit(INTERRUPTED);
-      resolve();
+      resolve(code);
     };
-    process.on('SIGINT', told);
-    process.on('SIGTERM', told);
+    process.on('SIGINT', () => told(INTERRUPTED));
+    // Whoever manages services asks for an end by this one, and has it.
+    process.on('SIGTERM', () => told(0));
+    // SIGHUP takes the configuration up again, unless the terminal itself is gone: then nobody is there any more.
+    const hadTerminal = isatty(STDERR);
+    process.on('SIGHUP', () => {
+      if (hadTerminal && !isatty(STDERR)) told(HUNG_UP);
+    });
     // Nothing else of a node keeps the process alive.
     setInterval(() => undefined, 60_000);
   });
 }
 
-async function stop(node: StarlingNode, code: number): Promise<never> {
+async function stop(node: StarlingNode, lines: UpLines, code: number): Promise<never> {
   const stopped = node.stop();
-  if (!(await settledWithin(STOP_TIMEOUT_MS, stopped, systemClock))) {
+  if (!(await settledWithin(STOP_TIMEOUT_MS, lines.goodbye(stopped), systemClock))) {
     tell('the node did not stop in time');
     process.exit(1);
   }

@@ -13,7 +13,11 @@ export function addPeers(program: Command, outcome: Outcome): void {
     .description(
       'Shows every peer of the mesh: is it alive, how far away, and by which route. Its first column is the name that grants and tools go by. Below it stands what a peer does too much of.',
     )
-    .addHelpText('after', examples('starling peers', 'starling peers show alice'))
+    .option('--wide', 'show PeerIds and multiaddrs, too')
+    .addHelpText(
+      'after',
+      examples('starling peers', 'starling peers --wide', 'starling peers show alice'),
+    )
     .action(action(outcome, () => import('../commands/peers/list.ts')));
   withJson(ofNode(peers.command('show').argument('<peer>', PEER)))
     .summary('show one peer')

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { action, collect, examples, nodeOption, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
-import { parsePort } from '../options/parsers.ts';
+import { parseLog, parsePort } from '../options/parsers.ts';
 
 /** Adds `starling up`. */
 export function addUp(program: Command, outcome: Outcome): void {
@@ -32,7 +32,8 @@ export function addUp(program: Command, outcome: Outcome): void {
       .option('--tcp [port]', 'serve MCP over TCP, on port 9500 if none is given', parsePort)
       .option('--no-mdns', 'do not use multicast DNS')
       .option('--no-relay', 'do not relay, and do not be relayed')
-      .option('--log <levels>', 'log levels, like info,gateway=debug'),
+      .option('--verbose', 'say more of what happens: the log of level info')
+      .option('--log <levels|file>', 'log levels, like info,gateway=debug; or a file', parseLog),
   )
     .addHelpText(
       'after',
@@ -52,9 +53,10 @@ export function addStatus(program: Command, outcome: Outcome): void {
   withJson(ofNode(program.command('status')))
     .summary('show the node')
     .description(
-      'Shows the running node: identity, mesh, addresses, servers, and what is wrong. Ask it first when you wonder whether a node runs, and where its MCP endpoint is.',
+      'Shows the running node: mesh, addresses, servers, and what is wrong. Ask it first when you wonder whether a node runs, and where its MCP endpoint is.',
     )
-    .addHelpText('after', examples('starling status', 'starling status --json'))
+    .option('--wide', 'show ids and multiaddrs, too')
+    .addHelpText('after', examples('starling status', 'starling status --wide'))
     .action(action(outcome, () => import('../commands/status.ts')));
 }
 

@@ -7,18 +7,19 @@ import type { Stats } from 'node:fs';
 import { loadConfig } from '../../config/index.ts';
 import type { ConfigSources } from '../../config/index.ts';
 import type { StarlingNode } from '../../node.ts';
+import type { ConfigChanges } from '../../node-wiring.ts';
 import { print, printError, safeLine, tell } from '../terminal/output.ts';
+import { reloadText } from '../terminal/up-lines.ts';
 import { configFileOf } from './locate-node.ts';
 
 /** How often the file is looked at: by its name, as editors replace files, and there may be none yet. */
 const LOOK_MS = 1000;
 
+/** A node that takes up configurations. */
+export type Reloading = Pick<StarlingNode, 'reload' | 'events'>;
+
 /** Watches until the returned function is called. */
-export function reloadOnChange(
-  node: Pick<StarlingNode, 'reload'>,
-  sources: ConfigSources,
-  json: boolean,
-): () => void {
+export function reloadOnChange(node: Reloading, sources: ConfigSources, json: boolean): () => void {
   const file = configFileOf(
     sources.file === undefined ? {} : { config: sources.file },
     sources.env,
@@ -40,20 +41,32 @@ export function reloadOnChange(
   };
 }
 
-async function takeUp(
-  node: Pick<StarlingNode, 'reload'>,
-  sources: ConfigSources,
-  json: boolean,
-): Promise<void> {
+async function takeUp(node: Reloading, sources: ConfigSources, json: boolean): Promise<void> {
+  let changes: ConfigChanges | undefined;
+  const heard = (told: ConfigChanges): void => {
+    changes = told;
+  };
+  node.events.once('reloaded', heard);
   try {
     const restart = await node.reload(await loadConfig(sources));
-    if (json) print(JSON.stringify({ event: 'reloaded', restart }));
-    else tell('the config file was taken up');
-    if (!json && restart.length > 0) {
-      tell(safeLine(`  → restart the node for what else changed in it: ${restart.join(', ')}`));
-    }
+    if (json) print(JSON.stringify({ event: 'reloaded', ...changes, restart }));
+    else for (const line of takenUpLines(changes, restart)) tell(safeLine(line));
   } catch (error) {
     printError(error, json);
     if (!json) tell('  the node goes on with what it had');
+  } finally {
+    node.events.off('reloaded', heard);
   }
+}
+
+function takenUpLines(changes: ConfigChanges | undefined, restart: readonly string[]): string[] {
+  const text = changes === undefined ? '' : reloadText(changes);
+  const isNothing = text === '' && restart.length === 0;
+  return [
+    ...(text === '' ? [] : [`the config file was taken up: ${text}`]),
+    ...(isNothing ? ['the config file was read again: nothing in it has changed'] : []),
+    ...(restart.length === 0
+      ? []
+      : [`restart the node for what else changed in the config file: ${restart.join(', ')}`]),
+  ];
 }

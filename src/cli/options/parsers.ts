@@ -56,6 +56,20 @@ function parseWhole(text: string, min: number, max: number): number {
   return count;
 }
 
+/** What `--log` says: how much is told, or the file where it is told. */
+export type LogOption = { readonly level: string } | { readonly file: string };
+
+const LEVEL = /^(?:[\w:-]+=)?(?:trace|debug|info|warn|error|silent)$/;
+
+/** Levels like `info,gateway=debug`, or a file, which is known by a `/` or by `.log`. @throws InvalidArgumentError */
+export function parseLog(text: string): LogOption {
+  if (text.split(',').every((part) => LEVEL.test(part))) return { level: text };
+  if (/[\\/]|\.log$/.test(text)) return { file: text };
+  throw new InvalidArgumentError(
+    'use levels, like info or warn,gateway=debug (trace debug info warn error silent), or a file, like ./starling.log',
+  );
+}
+
 /** Calls in a time, `5/s`, `100/m`: as many at once, and on average. @throws InvalidArgumentError */
 export function parseRate(text: string): { readonly per_s: number; readonly burst: number } {
   const [, digits, unit = ''] = /^(\d{1,9})\s*\/\s*([smhd])$/.exec(text.trim()) ?? [];

@@ -15,6 +15,10 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'Wrong arguments on the command line, or to a tool.',
     'See the `--help` of the command, or the schema of the tool.',
   ),
+  STARLING_INTERRUPTED: advice(
+    'Ctrl-C was pressed where a question waited for its answer; nothing was changed.',
+    'Run the command again and answer.',
+  ),
   STARLING_CONFIG_INVALID: advice(
     'The configuration has the problems that are listed, or a file of a client is not JSON.',
     'Correct each key that is named; [configuration](configuration.md) has their forms.',

@@ -8,8 +8,12 @@ import { paintTalk, print, safeLine, tell } from './output.ts';
 const QUIET_MS = 1000;
 const ID_SHOWN = 8;
 
-/** Tells of each approval that waits, as long as the node lives; with `json` also how each ends. */
-export function tellOfApprovals(approvals: ApprovalAccess, json: boolean): void {
+/** Tells by `say` of each approval that waits; with `json` prints an event of each, and of how it ends. */
+export function tellOfApprovals(
+  approvals: ApprovalAccess,
+  json: boolean,
+  say: (text: string) => void = tell,
+): void {
   if (json) {
     approvals.events.on('pending', printEvent);
     approvals.events.on('closed', printEvent);
@@ -20,7 +24,7 @@ export function tellOfApprovals(approvals: ApprovalAccess, json: boolean): void 
   const tellCount = (): void => {
     const { length } = approvals.list('pending');
     const wait = length === 1 ? '1 waits' : `${length} wait`;
-    if (length > 0) tell(`${time()} ${wait} for your answer: starling approvals`);
+    if (length > 0) say(`${time()} ${wait} for your answer: starling approvals`);
   };
   const loud = (): void => {
     isQuiet = false;
@@ -32,7 +36,7 @@ export function tellOfApprovals(approvals: ApprovalAccess, json: boolean): void 
     if (isQuiet) return;
     isQuiet = true;
     systemClock.schedule(QUIET_MS, loud);
-    tell(`${time()} ${safeLine(describe(approval))}`);
+    say(`${time()} ${safeLine(describe(approval))}`);
   });
   tellCount();
 }

@@ -1,6 +1,7 @@
 /** Asks a person for what nobody else may see: nothing of the answer appears on the terminal. */
 import { StringDecoder } from 'node:string_decoder';
 import { Secret, StarlingError } from '../../core/index.ts';
+import { interrupted } from './interrupted.ts';
 
 /** A terminal: raw mode is what keeps the answer off the screen. */
 export interface HiddenConversation {
@@ -17,7 +18,8 @@ const SEQUENCE_START = /\u001B(?:\[[0-9;?]{0,16}|O)?$/;
 
 /**
  * Asks and waits as long as the person types. Backspace and Ctrl-U work.
- * @throws STARLING_USAGE when the person leaves by Ctrl-C or Ctrl-D, or the answer has no end
+ * @throws STARLING_INTERRUPTED when the person leaves by Ctrl-C; STARLING_USAGE by Ctrl-D, and when the
+ * answer has no end
  */
 export async function askHidden(
   question: string,
@@ -54,7 +56,10 @@ function readLine(input: NodeJS.ReadableStream): Promise<string> {
         if (character === '\r' || character === '\n') {
           return finish(() => resolve(typed.join('')));
         }
-        if (character === '\u0003' || character === '\u0004') return left();
+        if (character === '\u0003') {
+          return finish(() => reject(interrupted('nothing was done')));
+        }
+        if (character === '\u0004') return left();
         if (character === '\u007F' || character === '\b') typed.pop();
         else if (character === '\u0015') typed = [];
         else if (character >= ' ') typed.push(character);

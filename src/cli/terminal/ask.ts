@@ -1,6 +1,7 @@
 /** Asks a person before something is changed. */
 import { createInterface } from 'node:readline/promises';
 import { StarlingError } from '../../core/errors.ts';
+import { interrupted } from './interrupted.ts';
 
 /** Where a question goes, and where the answer comes from. */
 export interface Conversation {
@@ -18,7 +19,7 @@ export function canAsk({ input, output }: Conversation = TERMINAL): boolean {
 /**
  * Asks until the answer is one of `answers` (their first letters do; Enter means the first one). Waits
  * as long as the person thinks.
- * @throws STARLING_USAGE when the person leaves by Ctrl-C or Ctrl-D
+ * @throws STARLING_INTERRUPTED when the person leaves by Ctrl-C, STARLING_USAGE by Ctrl-D
  */
 export async function ask<T extends string>(
   question: string,
@@ -27,8 +28,13 @@ export async function ask<T extends string>(
 ): Promise<T> {
   const lines = createInterface({ input: conversation.input, output: conversation.output });
   const { promise: left, leave } = leaving();
-  lines.once('close', leave);
-  lines.once('SIGINT', leave);
+  const closed = (): void => leave(nothingAgreed());
+  lines.once('close', closed);
+  lines.once('SIGINT', () => {
+    // What follows on the terminal begins on a line of its own.
+    conversation.output.write('\n');
+    leave(interrupted('nothing was changed'));
+  });
   try {
     for (;;) {
       const asked = lines.question(`${question} [${answers.join('/')}] `);
@@ -37,7 +43,7 @@ export async function ask<T extends string>(
       if (found !== undefined) return found;
     }
   } finally {
-    lines.off('close', leave);
+    lines.off('close', closed);
     lines.close();
   }
 }
@@ -49,16 +55,17 @@ export function nobodyAgreed(what: string): StarlingError {
   });
 }
 
-/** A promise that rejects when `leave` is called: when the person leaves by Ctrl-C or Ctrl-D. */
-function leaving(): { readonly promise: Promise<never>; leave(this: void): void } {
-  let leave = (): void => undefined;
+function nothingAgreed(): StarlingError {
+  return new StarlingError('STARLING_USAGE', 'nothing was changed, because nobody agreed', {
+    hint: 'run it again and answer, or agree beforehand with --yes',
+  });
+}
+
+/** A promise that rejects when `leave` is called: when the person leaves the question. */
+function leaving(): { readonly promise: Promise<never>; leave(this: void, why: Error): void } {
+  let leave: (why: Error) => void = () => undefined;
   const promise = new Promise<never>((_, reject) => {
-    leave = () =>
-      reject(
-        new StarlingError('STARLING_USAGE', 'nothing was changed, because nobody agreed', {
-          hint: 'run it again and answer, or agree beforehand with --yes',
-        }),
-      );
+    leave = reject;
   });
   return { promise, leave };
 }

@@ -1,9 +1,9 @@
 /** How entries of the audit log are shown. */
 import type { AuditEntry } from '../../audit/types.ts';
 import { shortId, withShortIds } from '../../identity/short-id.ts';
-import { paint, safeLine } from './output.ts';
+import { paint, safeLine, sentence } from './output.ts';
 
-/** An entry on one line. `names` are the names of known peers, by did. */
+/** An entry on one line, or where the terminal is narrower on several, beside its time. `names` are the names of known peers, by did. */
 export function showEntry(entry: AuditEntry, names: Readonly<Record<string, string>> = {}): string {
   const { at, kind, who, onBehalfOf, what, outcome, durationMs, reason, reasoning } = entry;
   const called = (one: string): string => {
@@ -18,7 +18,8 @@ export function showEntry(entry: AuditEntry, names: Readonly<Record<string, stri
   ];
   const line = `${actor} ${what.ability} ${withShortIds(what.resource)}${why.length === 0 ? '' : ` (${withShortIds(why.join('; '))})`}`;
   const ended = `${outcome}${took}`;
-  return `${paint.dim(new Date(at).toISOString())} ${kind} ${colour(outcome)(ended)} ${safeLine(line)}`;
+  const time = paint.dim(new Date(at).toISOString());
+  return sentence(`${time} `, `${kind} ${colour(outcome)(ended)} ${safeLine(line)}`);
 }
 
 function colour(outcome: AuditEntry['outcome']): (text: string) => string {

@@ -1,41 +1,91 @@
 /** The node's status as people read it: for `status`, and for the banner of `up`. */
 import type { StatusResult } from '../../builtin/results.ts';
+import type { Warning } from '../../core/health.ts';
 import type { UpstreamStatus } from '../../gateway/types.ts';
-import { ago, duration, facts, paint, safe, safeLine } from './output.ts';
+import { placesOf, someOf } from '../../core/places.ts';
+import { ago, duration, facts, paint, safe, safeLine, sentence } from './output.ts';
 
 /** Notes on one server that a person is shown. */
 const NOTES_SHOWN = 10;
+/** Places on one line. */
+const PLACES_SHOWN = 2;
+
+/** How much of the status is shown. */
+export interface StatusInit {
+  /** Ids and multiaddrs whole, for whoever writes them down; they fit no narrow terminal. */
+  readonly wide?: boolean;
+}
+
+type Facts = [label: string, value: string][];
 
 /** Facts of the node, its servers, then what is wrong. */
-export function describeStatus(status: StatusResult): string {
-  const { alive, suspect, dead, left } = status.peers;
-  const away = suspect + dead + left;
-  const rows: [string, string][] = [
+export function describeStatus(status: StatusResult, { wide = false }: StatusInit = {}): string {
+  const rows: Facts = [
     ['node', `${status.name} (pid ${status.pid}, up ${duration(Date.now() - status.startedAt)})`],
-    ['PeerId', status.peerId],
-    ['identity', status.did],
+    ...(wide ? identityOf(status) : []),
     ...describeFormerly(status),
-    ['mesh', `${status.mesh.name} (${status.mesh.open ? 'open: anyone may join' : 'private'})`],
-    ['fingerprint', status.mesh.fingerprint],
-    ...status.addresses.map((address, index): [string, string] => [
-      index === 0 ? 'listening' : '',
-      address,
-    ]),
-    [
-      'peers',
-      `${alive} alive${away === 0 ? '' : `, ${suspect} suspect, ${dead} dead, ${left} left`}`,
-    ],
-    ['MCP', status.endpoints.url ?? 'no HTTP (starling mcp serves stdio)'],
-    ...(status.endpoints.tcp === undefined
-      ? []
-      : [['MCP on TCP', status.endpoints.tcp] satisfies [string, string]]),
-    ['token', status.endpoints.tokenFile],
-    ['state', status.stateDir],
+    ...meshFacts(status, wide),
+    ['peers', peersText(status.peers)],
+    ...placesToAttach(status),
   ];
   const servers = status.upstreams.filter((upstream) => upstream.kind !== 'builtin');
-  return [facts(rows), ...describeServers(servers), ...describeWarnings(status, servers)].join(
-    '\n',
-  );
+  return [
+    facts(rows),
+    ...(servers.length === 0 ? [noServers()] : servers.flatMap(describeServer)),
+    ...describeWarnings(status),
+  ].join('\n');
+}
+
+/** What a node says of itself when it starts: its peers and servers are told as they come. */
+export function describeStart(status: StatusResult): string {
+  return facts([
+    ['node', `${status.name} (pid ${status.pid})`],
+    ...identityOf(status),
+    ...describeFormerly(status),
+    ...meshFacts(status, false),
+    ...placesToAttach(status),
+  ]);
+}
+
+/** Where there are no servers, how to have some. */
+export function noServers(): string {
+  return paint.dim('servers  none: add one with starling mcp add');
+}
+
+function identityOf(status: StatusResult): Facts {
+  return [
+    ['PeerId', status.peerId],
+    ['identity', status.did],
+  ];
+}
+
+function meshFacts({ addresses, mesh }: StatusResult, wide: boolean): Facts {
+  const places = wide ? addresses : [someOf(placesOf(addresses), PLACES_SHOWN)];
+  return [
+    ['mesh', `${mesh.name} (${mesh.open ? 'open: anyone may join' : 'private'})`],
+    ['fingerprint', mesh.fingerprint],
+    ...places.map((place, index): Facts[number] => [index === 0 ? 'listening' : '', place]),
+  ];
+}
+
+function placesToAttach({ endpoints, stateDir }: StatusResult): Facts {
+  return [
+    ['MCP', endpoints.url ?? 'no HTTP (starling mcp serves stdio)'],
+    ...(endpoints.tcp === undefined ? [] : ([['MCP on TCP', endpoints.tcp]] satisfies Facts)),
+    ['token', endpoints.tokenFile],
+    ['state', stateDir],
+  ];
+}
+
+function peersText({ alive, suspect, dead, left }: StatusResult['peers']): string {
+  const counted = [
+    [alive, 'alive'],
+    [suspect, 'suspect'],
+    [dead, 'dead'],
+    [left, 'left'],
+  ] as const;
+  const told = counted.filter(([count]) => count > 0).map(([count, state]) => `${count} ${state}`);
+  return told.length === 0 ? 'none yet' : told.join(', ');
 }
 
 function describeFormerly({ formerly }: StatusResult): [string, string][] {
@@ -45,39 +95,42 @@ function describeFormerly({ formerly }: StatusResult): [string, string][] {
   return [['formerly', `${formerly.did} (until ${ago(formerly.until)}; ${told})`]];
 }
 
-function describeServers(servers: readonly UpstreamStatus[]): string[] {
-  if (servers.length === 0) return [paint.dim('servers  none: add one with starling mcp add')];
-  return servers.flatMap((server) => {
-    const name = safeLine(server.server);
-    const tools = `${server.tools} ${server.tools === 1 ? 'tool' : 'tools'}`;
-    if (server.state === 'ready' || server.state === 'idle') {
-      const odd = server.error === undefined ? '' : paint.yellow(` (${safe(server.error)})`);
-      const mark = server.notes === undefined ? paint.green('✓') : paint.yellow('✓');
-      return [`${mark} ${name}  ${tools}${odd}`, ...describeNotes(server)];
-    }
-    const hint = server.hint === undefined ? [] : [`    → ${safe(server.hint)}`];
-    const mark = server.state === 'starting' ? paint.yellow('…') : paint.red('✗');
-    return [
-      `${mark} ${name}  ${server.state}: ${safe(server.error ?? 'it has not answered yet')}`,
-      ...hint,
-    ];
-  });
+/** One server: how it does, and what to do where it does not. */
+export function describeServer(server: UpstreamStatus): string[] {
+  const name = safeLine(server.server);
+  const tools = `${server.tools} ${server.tools === 1 ? 'tool' : 'tools'}`;
+  if (server.state === 'ready' || server.state === 'idle') {
+    const odd = server.error === undefined ? '' : ` (${safe(server.error)})`;
+    const mark = server.notes === undefined ? paint.green('✓') : paint.yellow('✓');
+    return [sentence(`${mark} ${name}  `, `${tools}${odd}`), ...describeNotes(server)];
+  }
+  const hint = server.hint === undefined ? [] : [`    → ${safe(server.hint)}`];
+  const mark = server.state === 'starting' ? paint.yellow('…') : paint.red('✗');
+  const why = `${server.state}: ${safe(server.error ?? 'it has not answered yet')}`;
+  return [sentence(`${mark} ${name}  `, why), ...hint];
 }
 
 /** What of the server's lists is not offered: the first few. */
 function describeNotes({ notes = [] }: UpstreamStatus): string[] {
-  const shown = notes.slice(0, NOTES_SHOWN).map((note) => `    ${paint.yellow('!')} ${safe(note)}`);
+  const shown = notes
+    .slice(0, NOTES_SHOWN)
+    .map((note) => sentence(`    ${paint.yellow('!')} `, safe(note)));
   const rest = notes.length - shown.length;
   return rest === 0 ? shown : [...shown, `    and ${rest} more: starling status --json`];
 }
 
 /** The warnings that are not about a server: the list of servers has told those. */
-function describeWarnings(status: StatusResult, servers: readonly UpstreamStatus[]): string[] {
-  const told = servers.map((server) => `:${server.server}`);
-  return status.warnings
+export function describeWarnings({ upstreams, warnings }: StatusResult): string[] {
+  const told = upstreams.map(({ server }) => `:${server}`);
+  return warnings
     .filter(({ code }) => !told.some((end) => code.endsWith(end)))
-    .flatMap(({ text, hint }) => [
-      `${paint.yellow('!')} ${safe(text)}`,
-      ...(hint === undefined ? [] : [`    → ${safe(hint)}`]),
-    ]);
+    .flatMap((warning) => describeWarning(warning));
+}
+
+/** A lasting trouble, and what to do about it. */
+export function describeWarning({ text, hint }: Warning, colours = paint): string[] {
+  return [
+    sentence(`${colours.yellow('!')} `, safe(text)),
+    ...(hint === undefined ? [] : [`    → ${safe(hint)}`]),
+  ];
 }

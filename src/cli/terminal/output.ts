@@ -81,8 +81,10 @@ export async function flush(): Promise<void> {
 export interface TableInit {
   /** Columns to fit into; default the terminal's, and no bound where there is none. */
   readonly columns?: number;
-  /** Index of the column that is cut when the table does not fit; default none. */
+  /** Index of the column that gives way first when the table does not fit; default none. */
   readonly flexible?: number;
+  /** What gives way goes on below, in its column, and nothing is cut; else the flexible column is cut. */
+  readonly wrap?: boolean;
 }
 
 /** A table with a head; cells are made safe and columns padded. */
@@ -95,25 +97,101 @@ export function table(
   const widths = head.map((title, column) =>
     Math.max(stringWidth(title), ...clean.map((row) => stringWidth(row[column] ?? ''))),
   );
-  const room = init.columns ?? (process.stdout.isTTY ? process.stdout.columns : Infinity);
-  const surplus = widths.reduce((sum, width) => sum + width + 2, -2) - room;
-  const wide = widths[init.flexible ?? -1];
-  if (init.flexible !== undefined && wide !== undefined && surplus > 0) {
-    widths[init.flexible] = Math.min(wide, Math.max(COLUMN_MIN, wide - surplus));
-  }
+  narrow(widths, head, init);
   const line = (cells: readonly string[]): string =>
     cells
-      .map((cell, column) => pad(cut(cell, widths[column] ?? 0), widths[column] ?? 0))
+      .map((cell, column) => pad(cell, widths[column] ?? 0))
       .join('  ')
       .trimEnd();
-  return [paint.bold(line(head)), ...clean.map(line)].join('\n');
+  const fitted = (cells: readonly string[]): readonly string[] => {
+    if (init.wrap !== true) {
+      return [line(cells.map((cell, column) => cut(cell, widths[column] ?? 0)))];
+    }
+    const columns = cells.map((cell, column) => wrapped(cell, widths[column] ?? 0));
+    const height = Math.max(1, ...columns.map((lines) => lines.length));
+    return Array.from({ length: height }, (_, at) => line(columns.map((lines) => lines[at] ?? '')));
+  };
+  return [paint.bold(line(head)), ...clean.flatMap(fitted)].join('\n');
 }
 
-/** Lines of `label  value`. */
-export function facts(rows: readonly (readonly [label: string, value: string])[]): string {
+/** Makes columns narrower until the table fits: the flexible one, and where cells wrap also the widest others. */
+function narrow(widths: number[], head: readonly string[], init: TableInit): void {
+  const room = init.columns ?? columnsOf(process.stdout);
+  const others = [...widths.keys()].toSorted((a, b) => (widths[b] ?? 0) - (widths[a] ?? 0));
+  const { flexible } = init;
+  const order = [
+    ...(flexible === undefined ? [] : [flexible]),
+    ...(init.wrap === true ? others : []),
+  ];
+  for (const column of order) {
+    const surplus = widths.reduce((sum, width) => sum + width + 2, -2) - room;
+    if (surplus <= 0) return;
+    const width = widths[column] ?? 0;
+    const least = Math.max(COLUMN_MIN, stringWidth(head[column] ?? ''));
+    widths[column] = Math.min(width, Math.max(least, width - surplus));
+  }
+}
+
+/** How wide lines may be: what the terminal says, and no bound where there is none. */
+export function columnsOf(stream: { readonly isTTY?: boolean; readonly columns?: number }): number {
+  return stream.isTTY === true ? (stream.columns ?? Infinity) : Infinity;
+}
+
+/** `text` in lines of at most `columns` columns, ended between words; longer words are broken. */
+export function wrapped(text: string, columns: number): readonly string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const next = line === '' ? word : `${line} ${word}`;
+    if (stringWidth(next) <= columns) {
+      line = next;
+      continue;
+    }
+    if (line !== '') lines.push(line);
+    const pieces = piecesOf(word, columns);
+    lines.push(...pieces.slice(0, -1));
+    line = pieces.at(-1) ?? '';
+  }
+  return [...lines, line];
+}
+
+function piecesOf(word: string, columns: number): readonly string[] {
+  const pieces = [''];
+  let width = 0;
+  for (const { segment } of CHARACTERS.segment(word)) {
+    const more = stringWidth(segment);
+    if (width > 0 && width + more > columns) {
+      pieces.push('');
+      width = 0;
+    }
+    pieces.push(`${pieces.pop() ?? ''}${segment}`);
+    width += more;
+  }
+  return pieces;
+}
+
+/** A sentence behind `head`, which goes on below, beside its begin, where the terminal is narrower. */
+export function sentence(head: string, text: string, columns = columnsOf(process.stdout)): string {
+  const indent = stringWidth(head);
+  const lines = text
+    .split('\n')
+    .flatMap((line) => wrapped(line, Math.max(COLUMN_MIN, columns - indent)));
+  return `${head}${lines.join(`\n${' '.repeat(indent)}`)}`;
+}
+
+/** Lines of `label  value`; a value that is too long for the terminal goes on below, beside its label. */
+export function facts(
+  rows: readonly (readonly [label: string, value: string])[],
+  columns = columnsOf(process.stdout),
+): string {
   const width = Math.max(...rows.map(([label]) => stringWidth(label)));
+  const room = Math.max(COLUMN_MIN, columns - width - 2);
   return rows
-    .map(([label, value]) => `${paint.dim(pad(label, width))}  ${safeLine(value)}`)
+    .flatMap(([label, value]) =>
+      wrapped(safeLine(value), room).map(
+        (line, at) => `${paint.dim(pad(at === 0 ? label : '', width))}  ${line}`,
+      ),
+    )
     .join('\n');
 }
 

@@ -1,36 +1,45 @@
-/** What a starting node waits for: one line that changes on a terminal, plain lines elsewhere. */
-import { withShortIds } from '../../identity/short-id.ts';
-import { paintTalk, safeLine } from './output.ts';
+/** What a node says while it runs: lines that stay, and on a terminal one that changes, for what is waited for. */
+import { cut, paintTalk, safeLine } from './output.ts';
 
-/** Shows progress on standard error. */
+/** Talks on standard error. */
 export interface Progress {
   /** Shows what is going on now, in place of the line before. */
   show(line: string): void;
-  /** Prints a line that stays on the screen; the same line only once. */
-  note(line: string): void;
+  /** Prints lines that stay on the screen, above the one that changes. */
+  say(text: string): void;
+  /** Ends the line that changes. */
   done(): void;
 }
 
-const NOTES_MAX = 1000;
-
 /** Makes a progress display. `live`: a changing line, where there is a terminal. */
 export function createProgress(live: boolean): Progress {
-  const changing = live && process.stderr.isTTY;
-  const noted = new Set<string>();
+  const { stderr } = process;
+  const changing = live && stderr.isTTY;
+  let shown = '';
   const clear = (): void => {
-    if (changing) process.stderr.write('\r\u001B[2K');
+    if (changing && shown !== '') stderr.write('\r\u001B[2K');
+  };
+  const draw = (): void => {
+    // A line that is wider than the terminal could not be taken back.
+    if (shown !== '') stderr.write(paintTalk.dim(cut(`${shown}…`, (stderr.columns || 80) - 1)));
   };
   return {
     show(line) {
+      const next = safeLine(line);
+      if (next === shown) return;
       clear();
-      process.stderr.write(changing ? paintTalk.dim(`${safeLine(line)}…`) : `${safeLine(line)}\n`);
+      shown = next;
+      if (changing) draw();
+      else stderr.write(`${next}\n`);
     },
-    note(line) {
-      if (noted.has(line) || noted.size >= NOTES_MAX) return;
-      noted.add(line);
+    say(text) {
       clear();
-      process.stderr.write(`${paintTalk.yellow('!')} ${safeLine(withShortIds(line))}\n`);
+      stderr.write(`${text}\n`);
+      if (changing) draw();
     },
-    done: clear,
+    done() {
+      clear();
+      shown = '';
+    },
   };
 }

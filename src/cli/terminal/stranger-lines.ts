@@ -1,10 +1,13 @@
 /** Lines of `starling up` about who is on this network and not in the mesh: other meshes, and who asks to join. */
 import type { StarlingNode } from '../../node.ts';
-import { shortId } from '../../identity/short-id.ts';
 import { paintTalk, print, safeLine, tell } from './output.ts';
 
-/** Tells of each as it comes. Nothing is to be undone: the events end with the node. */
-export function tellOfStrangers(events: StarlingNode['events'], json: boolean): void {
+/** Tells of each by `say` as it comes. Nothing is to be undone: the events end with the node. */
+export function tellOfStrangers(
+  events: StarlingNode['events'],
+  json: boolean,
+  say: (text: string) => void = tell,
+): void {
   events.on('neighbour', ({ mesh, meshName, fingerprint, open, name, host, address }) => {
     if (json) {
       const about = { mesh, meshName, fingerprint, open, name, address };
@@ -14,7 +17,7 @@ export function tellOfStrangers(events: StarlingNode['events'], json: boolean): 
     const how = open
       ? `join it: starling up --open ${meshName} --bootstrap ${address}`
       : `ask to join: starling up --knock ${meshName}`;
-    tell(
+    say(
       safeLine(`another mesh is here: ${meshName} (${fingerprint}), ${name} at ${host} → ${how}`),
     );
   });
@@ -23,10 +26,10 @@ export function tellOfStrangers(events: StarlingNode['events'], json: boolean): 
       print(JSON.stringify({ event: 'knock', name, peerId, fingerprint, address, at }));
       return;
     }
-    tell(
+    say(
       `${paintTalk.bold(safeLine(name))} ${safeLine(`(${fingerprint}) at ${address} asks to join this mesh; it shows the same four words`)}`,
     );
-    tell(
+    say(
       safeLine(
         `  → let it in: starling members admit ${wordOf(name, peerId)}; or: starling members refuse ${wordOf(name, peerId)}`,
       ),
@@ -36,5 +39,5 @@ export function tellOfStrangers(events: StarlingNode['events'], json: boolean): 
 
 /** How a command names the node: by its name, or by its key where a shell would take the name apart. */
 function wordOf(name: string, peerId: string): string {
-  return /^[\w.-]+$/.test(name) ? name : shortId(peerId);
+  return /^[\w.-]+$/.test(name) ? name : peerId.slice(-8);
 }

@@ -89,6 +89,8 @@ export interface Views {
   configure(config: ViewsConfig): void;
   /** The guard may say something else now: makes views anew. */
   refresh(): void;
+  /** Resolves when all that was listed so far is read and reviewed; long lists take turns of the loop. */
+  settled(): Promise<void>;
   stop(): void;
 }
 

@@ -18,7 +18,7 @@ export interface ViewsComponents extends ViewComponents {
   readonly upstreams: Pick<Upstreams, 'all' | 'get' | 'events'>;
   readonly directory: Pick<Directory, 'servers' | 'peers' | 'events'>;
   readonly membership: Pick<Membership, 'peer' | 'byAlias' | 'events'>;
-  readonly pins: Pick<Pins, 'review' | 'offered' | 'keeping' | 'events'>;
+  readonly pins: Pick<Pins, 'read' | 'review' | 'offered' | 'keeping' | 'events'>;
 }
 
 /** Makes the views of a node. */
@@ -31,7 +31,10 @@ class NodeViews implements Views {
   readonly #kept = createViewCache<View>();
   /** What servers of this node listed when their lists were last looked at. */
   readonly #catalogs = new Map<string, ServerCatalog>();
+  /** Long lists that are being read. */
+  readonly #reading = new Set<Promise<void>>();
   #components: ViewsComponents;
+  #isStopped = false;
 
   constructor(components: ViewsComponents) {
     this.#components = components;
@@ -66,7 +69,12 @@ class NodeViews implements Views {
     this.#changed();
   }
 
+  async settled(): Promise<void> {
+    await Promise.all(this.#reading);
+  }
+
   stop(): void {
+    this.#isStopped = true;
     const { pins, upstreams, directory, membership } = this.#components;
     pins.events.off('change', this.#changed);
     upstreams.events.off('change', this.#upstreamChanged);
@@ -86,15 +94,37 @@ class NodeViews implements Views {
     if (catalog !== undefined && this.#catalogs.get(server) === catalog) return;
     if (catalog === undefined) this.#catalogs.delete(server);
     else this.#catalogs.set(server, catalog);
-    this.#listed('', catalog === undefined ? [] : [catalog]);
+    this.#listed('', () => {
+      const now = this.#components.upstreams.get(server)?.catalog();
+      return now === undefined ? [] : [now];
+    });
   };
 
   readonly #peerListed = (peer: PeerId): void => {
-    this.#listed(peer, this.#components.directory.servers(peer));
+    this.#listed(peer, () => this.#components.directory.servers(peer));
   };
 
   /** What is seen for the first time is told of once its pins are on disk: the pins say when. */
-  #listed(owner: PinOwner, catalogs: readonly ServerCatalog[]): void {
+  #listed(owner: PinOwner, catalogs: () => readonly ServerCatalog[]): void {
+    const { pins } = this.#components;
+    const reading = pins.read(catalogs());
+    if (reading === undefined) return this.#review(owner, catalogs());
+    const reviewing = this.#reviewAfter(reading, owner, catalogs);
+    this.#reading.add(reviewing);
+    void reviewing.finally(() => this.#reading.delete(reviewing));
+  }
+
+  async #reviewAfter(
+    reading: Promise<void>,
+    owner: PinOwner,
+    catalogs: () => readonly ServerCatalog[],
+  ): Promise<void> {
+    await reading;
+    // They may be others by now.
+    if (!this.#isStopped) this.#review(owner, catalogs());
+  }
+
+  #review(owner: PinOwner, catalogs: readonly ServerCatalog[]): void {
     const { pins } = this.#components;
     for (const catalog of catalogs) pins.review(owner, catalog.server, catalog);
     if (pins.keeping() === undefined) this.#changed();

@@ -9,6 +9,7 @@ import type { Clock, Health, Logger, PeerId, Startable } from '../../core/index.
 import type { Succession, Successions } from '../../grants/index.ts';
 import { peerIdFromDid } from '../../identity/index.ts';
 import type { Table } from '../../store/types.ts';
+import { definitionOf } from './definition.ts';
 import { differenceOf } from './definition-difference.ts';
 import { TEXT_MAX, createPinTable } from './pin-rows.ts';
 import type { PinOwner, PinRow, PinTable } from './pin-rows.ts';
@@ -54,6 +55,11 @@ export interface Pins extends Startable {
     server: string,
     catalog: Catalog,
   ): Review<Catalog>;
+  /**
+   * Reads the definitions of long lists in parts, so that others have turns of the loop before the lists are
+   * reviewed; undefined where they are short. Never rejects.
+   */
+  read(catalogs: readonly Reviewable[]): Promise<void> | undefined;
   /** {@link review}, without what was pinned at first sight and is not on disk yet. */
   offered<Catalog extends Reviewable>(
     owner: PinOwner,
@@ -103,6 +109,8 @@ export interface PinsInit {
 
 /** Pins kept in all, where nothing else is said. */
 const TOTAL_MAX = 200_000;
+/** Definitions that are read in one turn of the loop: each costs about 25 µs. */
+const READ_AT_ONCE = 250;
 /** Code of the warning that something is quarantined. */
 const WARNING = 'pins-quarantined';
 /** Code of the warning that pins are not on disk, so that what they are of is not offered. */
@@ -181,6 +189,15 @@ class NodePins implements Pins {
     this.#tellHealth();
     if (pinned.unkept > before) this.#keep(pinned);
     return review;
+  }
+
+  read(catalogs: readonly Reviewable[]): Promise<void> | undefined {
+    if (this.#init.mode === 'off') return undefined;
+    const count = catalogs.reduce(
+      (sum, { tools, prompts }) => sum + tools.length + prompts.length,
+      0,
+    );
+    return count <= READ_AT_ONCE ? undefined : readInTurns(catalogs);
   }
 
   offered<Catalog extends Reviewable>(
@@ -367,6 +384,20 @@ class NodePins implements Pins {
         text: `${what} quarantined, because they are not as they were pinned`,
         hint: 'see the differences: starling pin list',
       });
+    }
+  }
+}
+
+/** What was read once is known when it is reviewed. */
+async function readInTurns(catalogs: readonly Reviewable[]): Promise<void> {
+  let count = 0;
+  for (const { tools, prompts } of catalogs) {
+    for (const [kind, items] of [['tool', tools] as const, ['prompt', prompts] as const]) {
+      for (const item of items) {
+        definitionOf(kind, item);
+        count += 1;
+        if (count % READ_AT_ONCE === 0) await new Promise((turn) => setImmediate(turn));
+      }
     }
   }
 }

@@ -188,7 +188,9 @@ class PeerCaller {
     this.#components = components;
     this.#messageBytes = init.messageBytes;
     this.#messages = init.messages;
-    this.#output = createPeerWriter(stream, components.logger);
+    this.#output = createPeerWriter(stream, components.logger, (byBytes) =>
+      components.allowances.waits(stream.peer, byBytes),
+    );
     this.#session = components.open({
       principal: this.#principal(undefined),
       push: (message) => this.#output.urgent(message),

@@ -4,6 +4,7 @@
  * the first request (`starling/attach`) for whom it comes: the operator, or a client by its name. Without
  * one it is a client that nobody named.
  */
+import { rmSync } from 'node:fs';
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, connect } from 'node:net';
 import type { Server, Socket } from 'node:net';
@@ -45,6 +46,8 @@ export function createSocketTransport(
   const sockets = new Set<Socket>();
   let server: Server | undefined;
   const isPipe = process.platform === 'win32';
+  /** A process that ends in a hurry closes nothing; a file that is left would lead nowhere. */
+  const takeAway = (): void => rmSync(init.path, { force: true });
 
   return {
     async start() {
@@ -70,13 +73,17 @@ export function createSocketTransport(
       starting.on('error', (error) =>
         components.logger.error({ error: messageOf(error) }, 'local client not accepted'),
       );
-      if (!isPipe) await chmod(init.path, 0o600);
+      if (!isPipe) {
+        process.on('exit', takeAway);
+        await chmod(init.path, 0o600);
+      }
       server = starting;
     },
     async stop() {
       const stopping = server;
       if (stopping === undefined) return;
       server = undefined;
+      process.off('exit', takeAway);
       await close(stopping, sockets);
     },
   };

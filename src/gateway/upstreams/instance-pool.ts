@@ -176,6 +176,7 @@ class Pool implements InstancePool {
 
   async #start(needs: InstanceNeeds): Promise<Instance> {
     const { server: name, config } = this.#init;
+    const scope = this.#scope;
     await this.#untilDue();
     try {
       const server = revealedServer(name, config);
@@ -184,6 +185,7 @@ class Pool implements InstancePool {
           ...this.#components,
           listChanged: () => this.#components.listener.listChanged(needs.key),
           renewed: () => this.#components.listener.renewed(),
+          signal: scope?.signal,
         },
         { ...this.#init, name, server, era: needs.era, client: needs.client },
       );

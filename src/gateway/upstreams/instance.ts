@@ -40,6 +40,8 @@ export interface InstanceComponents {
   readonly sandbox?: Sandbox | undefined;
   /** Where processes are noted. */
   readonly children?: Children | undefined;
+  /** Aborted when the server is stopped: a start that is under way is given up. */
+  readonly signal?: AbortSignal | undefined;
   /** `Mcp-Param-*` headers of a request to a modern server at a URL. */
   paramHeaders(method: string, params: JsonObject): Readonly<Record<string, string>>;
 }
@@ -117,6 +119,10 @@ export async function startInstance(
   };
   const connection = await connect(components, init, listener, { era: () => era, renew });
   let handshake: Handshake;
+  const { signal } = components;
+  const stopped = (): void => void connection.close();
+  if (signal?.aborted === true) stopped();
+  signal?.addEventListener('abort', stopped, { once: true });
   try {
     handshake = await shakeHands(connection.channel, init, (next) => {
       era = next;
@@ -126,6 +132,8 @@ export async function startInstance(
     const failed = explained(error, init.name, connection.oddity());
     await connection.close();
     throw failed;
+  } finally {
+    signal?.removeEventListener('abort', stopped);
   }
   return runningInstance(components, {
     connection,
@@ -327,7 +335,7 @@ function explained(error: unknown, server: string, oddity?: string): StarlingErr
     const odd = oddity === undefined ? '' : `; ${oddity}`;
     return new StarlingError(
       'STARLING_UPSTREAM_UNAVAILABLE',
-      `server '${server}' started but did not answer in time (${error.message})${odd}`,
+      `${error.message}, though it has started${odd}`,
       { hint: 'check that its command speaks MCP on standard input and output', cause: error },
     );
   }

@@ -3,7 +3,13 @@
  * what the peer grants us. The list is asked for again when the peer tells of a change, when another
  * digest comes with its heartbeat, and when it could not be had. A peer that goes takes its list along.
  */
-import { backoffMs, createBuckets, createScope, messageOf } from '../../core/index.ts';
+import {
+  StarlingError,
+  backoffMs,
+  createBuckets,
+  createScope,
+  messageOf,
+} from '../../core/index.ts';
 import type { Buckets, Clock, Json, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import type { Directory, ServerCatalog } from '../../directory/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
@@ -24,6 +30,10 @@ const REFRESH_DELAY_MS = 30;
  */
 const ALLOWANCE = { burst: 5000, everyMs: 4 } as const;
 const LIST_COST = 250;
+/** What a list costs that is over the longest message: as much as one of that length. */
+const TOO_LONG_COST = 10_000;
+/** A session that is opened anew for a list counts as so many changes that were told. */
+const SESSION_COST = 10;
 /** Servers that one peer may list. */
 const SERVERS_MAX = 1000;
 const SERVER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
@@ -33,8 +43,8 @@ const INSTRUCTIONS_LENGTH_MAX = 16_384;
 export interface PeerCatalogsComponents {
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'events'>;
   readonly directory: Pick<Directory, 'set' | 'clear'>;
-  /** Hears each time that a peer tells of a change while it is over its allowance. */
-  readonly changesTooOften: (peer: PeerId) => void;
+  /** Hears how often a peer would have a list read while it is over its allowance. */
+  readonly changesTooOften: (peer: PeerId, times: number) => void;
   /** Opens a session at a peer. */
   open(peer: PeerView, notification: (frame: NotificationFrame) => void): Promise<ServerChannel>;
   readonly clock: Clock;
@@ -138,7 +148,7 @@ class PeerCatalog {
         this.#channel = channel;
         if (this.#allowance.waitMs(this.#peer) === 0) await this.#list(channel);
         else {
-          this.#components.changesTooOften(this.#peer);
+          this.#components.changesTooOften(this.#peer, SESSION_COST);
           this.#listSoon(REFRESH_DELAY_MS);
         }
         attempt = 0;
@@ -157,7 +167,7 @@ class PeerCatalog {
 
   #notified(frame: NotificationFrame): void {
     if (!frame.method.endsWith('/list_changed')) return;
-    if (this.#allowance.waitMs(this.#peer) > 0) this.#components.changesTooOften(this.#peer);
+    if (this.#allowance.waitMs(this.#peer) > 0) this.#components.changesTooOften(this.#peer, 1);
     this.#listSoon(REFRESH_DELAY_MS);
   }
 
@@ -203,6 +213,11 @@ class PeerCatalog {
       this.#allowance.charge(this.#peer, LIST_COST + Math.max(itemsOf(catalogs), sizeKib));
       directory.set(this.#peer, catalogs);
       this.#listedDigest = digest;
+    } catch (error) {
+      // A list that is too long to be read was on its way all the same.
+      const isTooLong = error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED';
+      if (isTooLong) this.#allowance.charge(this.#peer, TOO_LONG_COST);
+      throw error;
     } finally {
       this.#isListing = false;
     }

@@ -1,6 +1,7 @@
 /**
  * Processes of this node, on record in its state folder: a node that is killed can't end them, so the next
- * start does. A number is used again, so that each is noted with the time of its start.
+ * start does. One that ends in a hurry, as by a second Ctrl-C, ends them itself. A number is used again, so
+ * that each is noted with the time of its start.
  */
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -51,6 +52,20 @@ export function createChildren(
       logger.debug({ pid: noted.pid, error: messageOf(error) }, 'a left process is gone');
     }
   };
+  const running = new Map<number, Noted>();
+  /** The last moment of this process: nothing but synchronous work is done any more. */
+  const endAll = (): void => {
+    for (const one of running.values()) tell(one, 'SIGKILL');
+  };
+  const follow = (noted: Noted): void => {
+    if (running.size === 0) process.on('exit', endAll);
+    running.set(noted.pid, noted);
+  };
+  const leave = (pid: number): void => {
+    running.delete(pid);
+    if (running.size === 0) process.off('exit', endAll);
+    forget(pid);
+  };
   const gone = async (left: readonly Noted[]): Promise<void> => {
     const end = clock.now() + GRACE_MS;
     while (left.some(lives) && clock.now() < end) {
@@ -62,13 +77,14 @@ export function createChildren(
       try {
         const startedAt = startTimeOf(pid);
         if (startedAt === undefined) return () => undefined;
+        follow({ pid, startedAt });
         mkdirSync(folder, { recursive: true, mode: 0o700 });
         // Synchronous: a node that is killed a moment later has noted the process.
         writeFileSync(join(folder, String(pid)), startedAt, { mode: 0o600 });
       } catch (error) {
         logger.warn({ pid, error: messageOf(error) }, 'a process could not be noted');
       }
-      return () => forget(pid);
+      return () => leave(pid);
     },
     async endLeftovers() {
       const noted = notedIn(folder);

@@ -45,9 +45,12 @@ const STDERR_LINE_BYTES = 2000;
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 /**
  * How long a server has to end by itself after its input ended, and once more after SIGTERM; then it is
- * killed. Longer keeps a node that stops waiting, shorter kills servers that would have saved their work.
+ * killed. Longer keeps whoever stops a node waiting for more than two seconds, shorter kills servers that
+ * would have saved their work.
  */
-const GRACE_MS = 2000;
+const GRACE_MS = 900;
+/** How long a server that has not answered yet has to end after SIGTERM: there is no work of its to be saved. */
+const START_GRACE_MS = 500;
 /** How long the output of a server that has ended may go on, where somebody else holds it. */
 const DRAIN_MS = 500;
 /** Exit codes above this one tell a signal. */
@@ -100,6 +103,7 @@ class StdioConnection implements UpstreamConnection {
   readonly #stderr: string[] = [];
   #garbage = 0;
   #closing = false;
+  #isReady = false;
 
   constructor(
     components: StdioComponents,
@@ -146,15 +150,15 @@ class StdioConnection implements UpstreamConnection {
   }
 
   negotiated(): void {
-    // The version is in no header here.
+    this.#isReady = true;
   }
 
   async close(): Promise<void> {
     this.#closing = true;
     this.#child.stdin.end();
-    if (await this.#endsWithin(GRACE_MS)) return;
+    if (this.#isReady && (await this.#endsWithin(GRACE_MS))) return;
     this.#signal('SIGTERM');
-    if (await this.#endsWithin(GRACE_MS)) return;
+    if (await this.#endsWithin(this.#isReady ? GRACE_MS : START_GRACE_MS)) return;
     this.#signal('SIGKILL');
     await this.ended;
   }

@@ -7,6 +7,7 @@ import type { CatalogLimits } from '../../directory/index.ts';
 import type {
   BuiltinResource,
   BuiltinTool,
+  ServerChanges,
   Upstream,
   Upstreams,
   UpstreamsEvents,
@@ -91,7 +92,7 @@ class AllUpstreams implements Upstreams {
     await Promise.all([...this.#managed.values()].map((upstream) => upstream.settled));
   }
 
-  async configure(servers: Readonly<Record<string, McpServer>>): Promise<void> {
+  async configure(servers: Readonly<Record<string, McpServer>>): Promise<ServerChanges> {
     const before = this.#managed;
     this.#managed = new Map(
       Object.entries(servers).map(([name, server]) => {
@@ -111,6 +112,12 @@ class AllUpstreams implements Upstreams {
       }
     }
     for (const [name] of gone) this.events.emit('change', name);
+    const isThere = ([name]: [string, unknown]): boolean => this.#managed.has(name);
+    return {
+      added: [...this.#managed.keys()].filter((name) => !before.has(name)),
+      removed: gone.filter((one) => !isThere(one)).map(([name]) => name),
+      restarted: gone.filter(isThere).map(([name]) => name),
+    };
   }
 
   secretsChanged(): readonly string[] {

@@ -1,11 +1,13 @@
 /**
  * What a peer may have this node do over sessions, whichever end has opened them: look at grants and
- * revocations, of which each new one costs a signature, and take messages that nobody has asked for. What is
- * over is not looked at, or not read for a while, and is counted against the peer.
+ * revocations, of which each new one costs a signature, take messages that nobody has asked for, and keep answers
+ * that the peer does not read. What is over is not looked at, not read for a while, or not kept, and is counted
+ * against the peer.
  */
 import { createBuckets } from '../../core/index.ts';
 import type { Clock, PeerId } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
+import { WAITING_BYTES_MAX } from './peer-writer.ts';
 
 /**
  * Signatures of one peer's grants that are verified: a peer that comes with all that it may hold does not
@@ -16,6 +18,9 @@ const SIGNATURES = { burst: 5120, everyMs: 20 } as const;
 const REFUSED_COST = 5;
 /** News, questions and answers to nothing that one peer may send in sessions that this node has opened at it. */
 const UNASKED = { burst: 5000, everyMs: 0.5 } as const;
+
+/** What may wait for one peer in all sessions that it has opened: twice what may wait in one. */
+const WAITING_MAX_BYTES = 2 * WAITING_BYTES_MAX;
 
 /** What looking at some texts has cost. */
 export interface ShownCost {
@@ -33,6 +38,8 @@ export interface PeerAllowances {
   shown(peer: PeerId, cost: ShownCost): void;
   /** Messages came that nobody has asked for; gives for how many milliseconds nothing more is to be read. */
   unasked(peer: PeerId, count: number): number;
+  /** By so many bytes more or less wait for `peer`; false when that is too much: then nothing is counted. */
+  waits(peer: PeerId, byBytes: number): boolean;
 }
 
 /** Makes the allowances, all full. */
@@ -45,6 +52,7 @@ export function createPeerAllowances({
 }): PeerAllowances {
   const signatures = createBuckets(clock, SIGNATURES);
   const messages = createBuckets(clock, UNASKED);
+  const waiting = new Map<PeerId, number>();
   return {
     mayShow(peer, count) {
       if (signatures.waitMs(peer) === 0) return true;
@@ -59,6 +67,16 @@ export function createPeerAllowances({
       const waitMs = messages.charge(peer, count);
       if (waitMs > 0) network.report(peer, 'messages');
       return waitMs;
+    },
+    waits(peer, byBytes) {
+      const sum = (waiting.get(peer) ?? 0) + byBytes;
+      if (byBytes > 0 && sum > WAITING_MAX_BYTES) {
+        network.report(peer, 'unread');
+        return false;
+      }
+      if (sum <= 0) waiting.delete(peer);
+      else waiting.set(peer, sum);
+      return true;
     },
   };
 }

@@ -26,14 +26,22 @@ export interface PeerWriter {
   onBlocked(listener: (blocked: boolean) => void): void;
 }
 
-/** Makes the writer of `stream`. */
-export function createPeerWriter(stream: PeerStream, logger: Logger): PeerWriter {
-  return new StreamWriter(stream, logger);
+/**
+ * Makes the writer of `stream`. `waits` hears by how many bytes more or less wait; false from it means that too much
+ * waits for the peer on all its streams together, and then nothing more is taken. What is less is never refused.
+ */
+export function createPeerWriter(
+  stream: PeerStream,
+  logger: Logger,
+  waits: (byBytes: number) => boolean = () => true,
+): PeerWriter {
+  return new StreamWriter(stream, logger, waits);
 }
 
 class StreamWriter implements PeerWriter {
   readonly #stream: PeerStream;
   readonly #logger: Logger;
+  readonly #waits: (byBytes: number) => boolean;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #isScheduled = false;
@@ -41,9 +49,10 @@ class StreamWriter implements PeerWriter {
   #isEnded = false;
   #tellBlocked: (isBlocked: boolean) => void = () => undefined;
 
-  constructor(stream: PeerStream, logger: Logger) {
+  constructor(stream: PeerStream, logger: Logger, waits: (byBytes: number) => boolean) {
     this.#stream = stream;
     this.#logger = logger;
+    this.#waits = waits;
   }
 
   line(message: Buffer): boolean {
@@ -62,6 +71,7 @@ class StreamWriter implements PeerWriter {
   #queue(message: Buffer, boundBytes: number): boolean {
     if (this.#isEnded) return true;
     if (this.#waitingBytes + message.length > boundBytes) return false;
+    if (!this.#waits(message.length + NEWLINE.length)) return false;
     this.#waiting.push(message, NEWLINE);
     this.#waitingBytes += message.length + NEWLINE.length;
     if (!this.#isScheduled && !this.#isBlocked) {
@@ -84,7 +94,7 @@ class StreamWriter implements PeerWriter {
     const [first] = this.#waiting;
     if (first !== undefined && first.length > WRITE_BYTES_MAX) {
       this.#waiting[0] = first.subarray(WRITE_BYTES_MAX);
-      this.#waitingBytes -= WRITE_BYTES_MAX;
+      this.#handedOn(WRITE_BYTES_MAX);
       return first.subarray(0, WRITE_BYTES_MAX);
     }
     let count = 0;
@@ -95,9 +105,14 @@ class StreamWriter implements PeerWriter {
       count += 1;
     }
     const parts = this.#waiting.splice(0, count);
-    this.#waitingBytes -= sizeBytes;
+    this.#handedOn(sizeBytes);
     const [only] = parts;
     return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, sizeBytes);
+  }
+
+  #handedOn(sizeBytes: number): void {
+    this.#waitingBytes -= sizeBytes;
+    this.#waits(-sizeBytes);
   }
 
   #block(): void {
@@ -112,7 +127,7 @@ class StreamWriter implements PeerWriter {
       (error: unknown) => {
         this.#isEnded = true;
         this.#waiting = [];
-        this.#waitingBytes = 0;
+        this.#handedOn(this.#waitingBytes);
         const { peer } = this.#stream;
         this.#logger.debug({ peer, error: messageOf(error) }, 'peer went while it was slow');
       },

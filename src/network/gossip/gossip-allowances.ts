@@ -103,7 +103,7 @@ class Allowances implements GossipAllowances {
   control(neighbour: PeerId, count: number): number {
     const waitMs = this.#neighbourControl.charge(neighbour, count);
     // Each weighs a message that is over its author's allowance; a neighbour that forwards much may ask much, too.
-    if (waitMs > 0) this.#conduct.report(neighbour, 'gossip', Math.ceil(count / 4));
+    if (waitMs > 0) this.#conduct.report(neighbour, 'gossip', Math.ceil(count / 2));
     return waitMs;
   }
 

@@ -22,6 +22,7 @@ const WEIGHTS: Readonly<Record<Misconduct, number>> = {
   boards: 1,
   messages: 5,
   services: 5,
+  unread: 1,
 };
 
 /** Bounds of {@link createConduct}. */

@@ -1,4 +1,5 @@
 /** The watched config file: what is told when it is absent, comes, and changes. */
+import { EventEmitter } from 'node:events';
 import { unwatchFile, watchFile } from 'node:fs';
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,7 +20,7 @@ it('takes up a file that comes later, and nothing as long as there is none', asy
   };
   const next = (): Promise<void> => new Promise((resolve) => (seen = resolve));
   const sources = { env: { XDG_CONFIG_HOME: folder }, flags: {} };
-  onTestFinished(reloadOnChange({ reload }, sources, true));
+  onTestFinished(reloadOnChange({ reload, events: new EventEmitter() }, sources, true));
 
   // Node tells once of a file that is not there; of this one it tells after it told of that.
   const absent = join(folder, 'absent');

@@ -90,6 +90,31 @@ describe('a table', () => {
     expect(table(['A', 'B'], rows, { columns: 20, flexible: 1 })).toMatch(/w{11}…/);
   });
 
+  it('goes on below in its column where cells wrap, and nothing is lost', () => {
+    const what = 'tool/call tool:files/*, tool/call tool:git/log';
+    const text = table(['ID', 'WHAT'], [['3f9c2a7e', what]], {
+      columns: 40,
+      flexible: 1,
+      wrap: true,
+    });
+    expect(text.split('\n')).toEqual([
+      'ID        WHAT',
+      '3f9c2a7e  tool/call tool:files/*,',
+      '          tool/call tool:git/log',
+    ]);
+  });
+
+  it('that wraps fits whatever is in it, down to twelve columns a cell', () => {
+    fc.assert(
+      fc.property(wild, wild, fc.integer({ min: 26, max: 90 }), (a, b, columns) => {
+        const text = table(['A', 'B'], [[a, b]], { columns, flexible: 1, wrap: true });
+        for (const line of text.split('\n')) {
+          expect(stringWidth(line)).toBeLessThanOrEqual(columns);
+        }
+      }),
+    );
+  });
+
   it('cuts at whole characters', () => {
     expect(cut('漢字漢字', 5)).toBe('漢字…');
     fc.assert(
@@ -106,6 +131,11 @@ describe('a table', () => {
         ['bcd', '2\n3'],
       ]),
     ).toBe('a    1\nbcd  2⏎3');
+  });
+
+  it('of facts goes on beside the label', () => {
+    const text = facts([['mesh', 'a place for all the tools of ours']], 26);
+    expect(text).toBe('mesh  a place for all the\n      tools of ours');
   });
 });
 

@@ -391,6 +391,17 @@ describe('pins', () => {
     expect(reasonsOf(quarantined)).toEqual({ read: 'changed' });
   });
 
+  it('have the definitions of long lists read in turns of the loop, with others between', async () => {
+    const { pins } = await bench({ perServerMax: 5000 });
+    const many = (count: number): Reviewable =>
+      lists(...Array.from({ length: count }, (_, at) => tool(`t${at}`)));
+    expect(pins.read([many(100), many(100)])).toBeUndefined();
+    let turns = 0;
+    const isOver = pins.read([many(1000), many(4000)])?.then(() => true);
+    while ((await Promise.race([isOver, new Promise(setImmediate)])) !== true) turns += 1;
+    expect(turns).toBeGreaterThanOrEqual(19);
+  });
+
   it('let nothing be offered before it is on disk, and nothing at all while the disk refuses it', async () => {
     const { pins, table, clock, health } = await bench();
     const batch = table.batch.bind(table);

@@ -114,6 +114,7 @@ export function deskOf(): Desk {
     exists: () => true,
     configure: () => undefined,
     refresh: () => undefined,
+    settled: async () => undefined,
     stop: () => undefined,
   };
   const session = createSession(

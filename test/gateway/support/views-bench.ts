@@ -152,6 +152,7 @@ export async function houseOf(
       review: (...listed) => pins.review(...listed),
       offered: (...listed) => pins.review(...listed),
       keeping: () => undefined,
+      read: () => undefined,
     },
     config: {
       list: { tools: 'all', prefix: 'always', nameMax: 48, merge: false, ...init.list },

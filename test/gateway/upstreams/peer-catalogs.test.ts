@@ -1,6 +1,6 @@
 /** A peer's list is asked for when its heartbeat says that it changed, until it is had. */
 import { describe, expect, it } from 'vitest';
-import { StarlingError, silentLogger } from '../../../src/core/index.ts';
+import { StarlingError, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { PeerId } from '../../../src/core/index.ts';
 import type { ServerCatalog } from '../../../src/directory/index.ts';
 import { createPeerCatalogs } from '../../../src/gateway/upstreams/peer-catalogs.ts';
@@ -12,6 +12,7 @@ import type {
 } from '../../../src/gateway/types.ts';
 import { notificationBytes, parseFrame } from '../../../src/gateway/wire/frame.ts';
 import { createIdentity } from '../../../src/identity/index.ts';
+import { createDirectory } from '../../../src/directory/index.ts';
 import { catalogOf } from '../../directory/arrange.ts';
 import { manualClock } from '../../grants/arrange.ts';
 import { createFakeMembership } from '../support/gateways.ts';
@@ -28,6 +29,8 @@ interface Peer {
   readonly clock: ReturnType<typeof manualClock>;
   /** Servers in the directory, by their names. */
   listed: readonly string[] | undefined;
+  /** Whether its list is over the longest message. */
+  isTooLong: boolean;
   /** What the peer answers; undefined: it does not answer in time. */
   servers: readonly string[] | undefined;
   /** Lists that it was asked for, and sessions that were opened. */
@@ -57,6 +60,7 @@ async function followed(): Promise<Peer> {
       async request() {
         peer.asked += 1;
         await settle();
+        if (peer.isTooLong) throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too long');
         if (peer.servers === undefined) throw new StarlingError('STARLING_TIMEOUT', 'no answer');
         return answer(peer.servers);
       },
@@ -68,7 +72,7 @@ async function followed(): Promise<Peer> {
     };
   };
   const catalogs = createPeerCatalogs({
-    changesTooOften: () => void (peer.complaints += 1),
+    changesTooOften: (_, times) => void (peer.complaints += times),
     membership,
     directory: {
       set: (_: PeerId, servers: readonly ServerCatalog[]) => {
@@ -91,6 +95,7 @@ async function followed(): Promise<Peer> {
     clock,
     listed: undefined,
     servers: ['files'],
+    isTooLong: false,
     asked: 0,
     opened: 0,
     complaints: 0,
@@ -214,5 +219,97 @@ describe('the list of a peer', () => {
     await peer.clock.advance(600_000);
     expect(peer.listed).toHaveLength(900);
     peer.catalogs.stop();
+  });
+
+  it('that is too long to be read costs as much as one that is as long as may be', async () => {
+    const peer = await followed();
+    peer.isTooLong = true;
+    for (let session = 0; session < 100; session += 1) {
+      peer.end();
+      await peer.clock.advance(300);
+      peer.beat(`${session}`);
+      await settle();
+      await settle();
+    }
+    expect(peer.opened).toBeGreaterThan(50);
+    expect(peer.asked).toBeLessThan(5);
+    expect(peer.complaints).toBeGreaterThan(500);
+    peer.catalogs.stop();
+  });
+});
+
+describe('a peer that lists a hundred thousand tools', () => {
+  const LISTED = 100_000;
+  const KEPT = 1000;
+
+  /** A list of so many tools that counts how many of them are looked at. */
+  function endless(): { readonly tools: readonly object[]; readonly looked: () => number } {
+    let looked = 0;
+    const tools = new Proxy<object[]>(Array.from({ length: LISTED }), {
+      get(target, key) {
+        if (typeof key !== 'string' || !/^\d+$/.test(key))
+          return Reflect.get(target, key) as unknown;
+        looked += 1;
+        return { name: `tool-${key}`, inputSchema: { type: 'object' } };
+      },
+    });
+    return { tools, looked: () => looked };
+  }
+
+  it('has as many looked at as one peer may have, the cut told by its name, and is not asked soon again', async () => {
+    const clock = manualClock();
+    const membership = createFakeMembership();
+    membership.set('mallory', alice, { presence: { catalog: 'one' } as never });
+    const health = createHealth();
+    const logger = silentLogger;
+    const directory = createDirectory(
+      { logger, health, nameOf: () => 'mallory' },
+      { tools: KEPT, bytes: 10 * 1024 * 1024 },
+    );
+    const { tools, looked } = endless();
+    let asked = 0;
+    let complaints = 0;
+    let hear: (frame: NotificationFrame) => void = () => undefined;
+    const catalogs = createPeerCatalogs({
+      changesTooOften: () => void (complaints += 1),
+      membership,
+      directory,
+      async open(_, notification) {
+        hear = notification;
+        return {
+          relay: () => ({ cancel: () => undefined }),
+          async request() {
+            asked += 1;
+            const result = { servers: [{ server: 'many', tools }] };
+            return { kind: 'response', bytes: Buffer.alloc(0), id: 1, result } as never;
+          },
+          notify: () => undefined,
+          ended: new Promise(() => undefined),
+          close: () => undefined,
+        };
+      },
+      clock,
+      random: () => 0.5,
+      logger,
+    });
+    catalogs.start();
+    await clock.advance(0);
+    await settle();
+    await settle();
+    expect(directory.servers(alice)[0]?.tools).toHaveLength(KEPT);
+    expect(looked()).toBeLessThan(KEPT + 200);
+    const [warning] = health.warnings();
+    expect(warning?.text).toMatch(/^mallory offers more .* 99000 of its tools/);
+    expect(warning?.hint).toContain('limits.tools');
+    // Each list has its price: for minutes nothing that the peer says has it listed anew.
+    const before = looked();
+    for (let second = 0; second < 300; second += 1) {
+      hear(CHANGED);
+      membership.set('mallory', alice, { presence: { catalog: `now ${second}` } as never });
+      await clock.advance(1000);
+    }
+    expect([asked, looked()]).toEqual([1, before]);
+    expect(complaints).toBe(300);
+    catalogs.stop();
   });
 });

@@ -57,3 +57,14 @@ it('lets who says what nobody has asked for wait, and tells of it', () => {
   clock.advance(MINUTE);
   expect(allowances.unasked(MALLORY, 100)).toBe(0);
 });
+
+it('keeps only so much that a peer does not read, over all its sessions', () => {
+  const part = 16 * 1024 * 1024;
+  const kept = (): number =>
+    Array.from({ length: 20 }, () => allowances.waits(MALLORY, part)).filter(Boolean).length;
+  expect(kept()).toBe(8);
+  expect(reported.filter(([, what]) => what === 'unread')).toHaveLength(12);
+  expect(allowances.waits(BOB, part)).toBe(true);
+  expect(allowances.waits(MALLORY, -2 * part)).toBe(true);
+  expect(kept()).toBe(2);
+});

@@ -459,6 +459,11 @@ describe('counters', () => {
     expect([24, 25].map((number) => use(bob, number))).toEqual(['yes', full]);
   });
 
+  it('of our own grants need no room that is for others', async () => {
+    const { issue, answer } = await doorOf({ perIssuerMax: 0, totalMax: 0 });
+    expect(answer(await issue({ uses: 1 }))).toBe('yes');
+  });
+
   it('are kept as long as clocks may differ, and not longer', async () => {
     const { issue, answer, clock, table, book } = await doorOf();
     const root = await issue({ uses: 9 }, 1);

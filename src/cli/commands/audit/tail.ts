@@ -4,24 +4,23 @@ import type { AuditQueryResult, AuditTailResult } from '../../../builtin/results
 import { filterOf } from '../../options/audit-filter.ts';
 import { showEntry } from '../../terminal/audit-entries.ts';
 import type { FilterOptions } from '../../options/audit-filter.ts';
+import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { print } from '../../terminal/output.ts';
+import type { NodeClient } from '../../node/client.ts';
 import { withNode } from '../../node/locate-node.ts';
 
 const WAIT_S = 60;
 const LINES_MAX = 1000;
 
 /** Prints the last entries and then each that comes, until Ctrl-C. */
-export async function run(options: FilterOptions & { readonly lines: number }): Promise<void> {
-  const abort = new AbortController();
-  process.once('SIGINT', () => abort.abort());
-  process.once('SIGTERM', () => abort.abort());
+export function run(options: FilterOptions & { readonly lines: number }): Promise<number> {
   const filter = filterOf(options);
   const show = (entries: readonly AuditEntry[], names: AuditTailResult['names']): void => {
     for (const entry of entries) {
       print(options.json === true ? JSON.stringify(entry) : showEntry(entry, names));
     }
   };
-  await withNode(options, async (node) => {
+  const follow = async (node: NodeClient, signal: AbortSignal): Promise<number> => {
     let { cursor } = await node.builtin<AuditTailResult>('audit_tail', {});
     const past = await node.builtin<AuditQueryResult>('audit_query', {
       ...filter,
@@ -29,19 +28,15 @@ export async function run(options: FilterOptions & { readonly lines: number }): 
       before: cursor + 1,
     });
     show(past.entries.toReversed(), past.names);
-    while (!abort.signal.aborted) {
-      const result = await node
-        .builtin<AuditTailResult>(
-          'audit_tail',
-          { ...filter, cursor, timeout_s: WAIT_S },
-          { signal: abort.signal, timeoutMs: (WAIT_S + 10) * 1000 },
-        )
-        .catch((error: unknown) => {
-          if (abort.signal.aborted) return undefined;
-          throw error;
-        });
-      if (result !== undefined) show(result.entries, result.names);
-      cursor = result?.cursor ?? cursor;
+    for (;;) {
+      const result: AuditTailResult = await node.builtin(
+        'audit_tail',
+        { ...filter, cursor, timeout_s: WAIT_S },
+        { signal, timeoutMs: (WAIT_S + 10) * 1000 },
+      );
+      show(result.entries, result.names);
+      ({ cursor } = result);
     }
-  });
+  };
+  return untilInterrupted((signal) => withNode(options, (node) => follow(node, signal)));
 }

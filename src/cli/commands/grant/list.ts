@@ -27,7 +27,7 @@ export async function run(options: CommonOptions & { readonly all?: boolean }): 
         })
         .join(', '),
     ]);
-    return table(['ID', 'WHO', 'STATE', 'EXPIRES', 'WHAT'], rows, { flexible: 4 });
+    return table(['ID', 'WHO', 'STATE', 'EXPIRES', 'WHAT'], rows, { flexible: 4, wrap: true });
   });
 }
 

@@ -1,7 +1,8 @@
 /** `starling identity rotate` */
-import { createLogger, systemClock } from '../../../core/index.ts';
+import { systemClock } from '../../../core/index.ts';
 import { facts, paint, printData, safeLine } from '../../terminal/output.ts';
 import { passphraseOf } from '../../terminal/passphrase.ts';
+import { createTalkingLogger } from '../../terminal/terminal-logger.ts';
 import { stateDirOf } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { rotateIdentity } from '../../../rotation/index.ts';
@@ -11,7 +12,7 @@ import { SEALED_TABLES } from '../../../secrets/index.ts';
 /** Gives the node a new key, and says what is left to do. */
 export async function run(options: CommonOptions): Promise<void> {
   const passphrase = passphraseOf(process.env);
-  const logger = createLogger({ spec: 'warn' });
+  const logger = createTalkingLogger({ spec: 'warn', isWanted: false });
   const rotation = await rotateIdentity(
     { clock: systemClock, logger, sealed: SEALED_TABLES },
     { stateDir: await stateDirOf(options), passphrase },

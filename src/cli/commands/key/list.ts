@@ -19,6 +19,9 @@ export async function run(options: CommonOptions): Promise<void> {
       ago(key.lastUsedAt ?? 0),
       key.scopes.join(', '),
     ]);
-    return table(['NAME', 'ID', 'STATE', 'EXPIRES', 'USED', 'SCOPES'], rows, { flexible: 5 });
+    return table(['NAME', 'ID', 'STATE', 'EXPIRES', 'USED', 'SCOPES'], rows, {
+      flexible: 5,
+      wrap: true,
+    });
   });
 }

@@ -47,7 +47,7 @@ function tableOf(rows: readonly Row[]): string {
       row.tools === undefined ? '–' : String(row.tools),
       lineOf(row),
     ]),
-    { flexible: 4 },
+    { flexible: 4, wrap: true },
   );
 }
 

@@ -1,5 +1,6 @@
 /** `starling peers` */
 import { shownName } from '../../../core/shown-name.ts';
+import { placeOf } from '../../../core/places.ts';
 import { clockText, isClockApart } from '../../../core/clock-offset.ts';
 import type { PeerSummary, PeersResult } from '../../../builtin/results.ts';
 import type { PeerView } from '../../../membership/types.ts';
@@ -8,15 +9,32 @@ import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Prints the peers. */
-export async function run(options: CommonOptions): Promise<void> {
+export async function run(options: CommonOptions & { readonly wide?: boolean }): Promise<void> {
   const result = await withNode(options, (node) => node.builtin<PeersResult>('peers'));
   printData(result, options.json === true, () => {
-    if (result.peers.length === 0) return 'no other peer has been seen yet';
-    const rows = result.peers.flatMap((peer) => [row(peer), ...formerRows(peer)]);
-    const shown = table(['NAME', 'STATE', 'HEARTBEAT', 'RTT', 'ROUTE', 'PEER ID', 'ADDRESS'], rows);
+    if (result.peers.length === 0) {
+      return 'no other peer has been seen yet; let one in with: starling invite';
+    }
+    const shown = options.wide === true ? wideTable(result.peers) : shortTable(result.peers);
     const clocks = result.peers.filter(isClockApart).map((peer) => safeLine(clockText(peer)));
     return [shown, ...clocks, ...result.peers.flatMap(conductLine)].join('\n');
   });
+}
+
+const HEAD = ['NAME', 'STATE', 'HEARTBEAT', 'RTT', 'ROUTE'];
+
+function shortTable(peers: readonly PeerView[]): string {
+  const rows = peers.map((peer) => [...row(peer), placeOf(peer.address ?? '–')]);
+  return table([...HEAD, 'AT'], rows, { flexible: HEAD.length, wrap: true });
+}
+
+/** Ids and multiaddrs whole: a line each, however long. */
+function wideTable(peers: readonly PeerView[]): string {
+  const rows = peers.flatMap((peer) => [
+    [...row(peer), peer.peerId, peer.address ?? '–'],
+    ...formerRows(peer),
+  ]);
+  return table([...HEAD, 'PEER ID', 'ADDRESS'], rows);
 }
 
 function row(peer: PeerView): string[] {
@@ -26,8 +44,6 @@ function row(peer: PeerView): string[] {
     ago(peer.lastHeartbeatAt),
     peer.rttMs === undefined ? '–' : `${peer.rttMs.toFixed(1)} ms`,
     peer.route ?? '–',
-    peer.peerId,
-    peer.address ?? '–',
   ];
 }
 

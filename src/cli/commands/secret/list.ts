@@ -29,7 +29,7 @@ export async function run(options: CommonOptions): Promise<void> {
             setAt === undefined ? 'not set' : ago(setAt),
             usedBy.length === 0 ? '–' : usedBy.join(', '),
           ]),
-          { flexible: 2 },
+          { flexible: 2, wrap: true },
         ),
   );
 }

@@ -23,7 +23,7 @@ export function toolHelp(tool: ToolInfo): string {
             needed ? 'yes' : 'no',
             text,
           ]),
-          { flexible: 3 },
+          { flexible: 3, wrap: true },
         ),
     '',
     'Example:',

@@ -1,0 +1,163 @@
+/** What `starling up` says of other nodes: one line for each change of one, under the name it has here. */
+import { placeOf } from '../../core/places.ts';
+import { StarlingError } from '../../core/errors.ts';
+import type { PeerView } from '../../membership/types.ts';
+import type { Mesh } from '../../mesh/types.ts';
+import type { StarlingNode } from '../../node.ts';
+import { systemClock } from '../../core/clock.ts';
+import { shortId, withShortIds } from '../../identity/short-id.ts';
+import { nameLines } from './name-lines.ts';
+import { duration, paintTalk, safeLine } from './output.ts';
+
+/** Prints a line that stays. */
+export type Say = (text: string) => void;
+
+/** How long who has joined waits for the first word of a member, to name that one in the same line. */
+const WELCOME_MS = 3000;
+/** Errors of a dial by which somebody has told this node that it does not belong there: they end its start. */
+const TOLD_AT_THE_END: readonly string[] = ['STARLING_MEMBERSHIP_ENDED', 'STARLING_MESH_MISMATCH'];
+/** Failures that are remembered as told. */
+const TOLD_MAX = 10_000;
+const DAY_MS = 86_400_000;
+const REASONS_APART = '; ';
+/** Reasons that one line names. */
+const REASONS_SHOWN = 1;
+const AT_HOME = / at (?:127\.|\[?::1\]?)/;
+
+/**
+ * Tells of peers as they come and go by `say`; by `sayNow` that one can't be reached, once in place of each
+ * dial: a start may be waiting for that.
+ */
+export function tellOfPeers(
+  node: Pick<StarlingNode, 'events' | 'peers' | 'status'>,
+  { say, sayNow }: { readonly say: Say; readonly sayNow: Say },
+): void {
+  const failures = tellOfFailures(node, sayNow);
+  let joined: Mesh | undefined;
+  let newcomer = '';
+  const welcome = (end: string): void => {
+    if (joined !== undefined) {
+      say(
+        `${paintTalk.green('✓')} ${safeLine(`joined ${joined.name} (${joined.fingerprint})${end}`)}`,
+      );
+    }
+    joined = undefined;
+  };
+  node.events.on('joined', (mesh) => {
+    joined = mesh;
+    systemClock.schedule(WELCOME_MS, () => welcome(''));
+  });
+  node.events.on('newcomer', (peer, invitedAt) => {
+    newcomer = peer.peerId;
+    say(timed(newcomerText(peer, invitedAt, node)));
+  });
+  node.events.on('peer', (peer, before) => {
+    if (peer.state === 'alive') failures.over(peer.peerId);
+    else failures.away(peer.peerId);
+    const isTold = newcomer === peer.peerId;
+    newcomer = '';
+    if (joined !== undefined && peer.state === 'alive') return welcome(`: ${peer.alias} is here`);
+    const text = isTold ? undefined : changeText(peer, before);
+    if (text !== undefined) say(timed(text));
+    for (const line of nameLines(peer, before)) say(timed(line));
+  });
+}
+
+/** What has become of a peer; undefined where nothing has that a person would notice. */
+function changeText(peer: PeerView, before: PeerView | undefined): string | undefined {
+  const { alias, state } = peer;
+  if (before !== undefined && before.alias !== alias)
+    return `${before.alias} is called ${alias} now`;
+  if (before?.state === state) return undefined;
+  if (state === 'alive') return `${alias} is here`;
+  if (state === 'left') return `${alias} said goodbye`;
+  if (state === 'suspect') return `${alias} does not answer; trying on`;
+  const silent = peer.lastHeartbeatAt === 0 ? '' : `: silent for ${since(peer.lastHeartbeatAt)}`;
+  return `${alias} is away${silent}`;
+}
+
+function newcomerText(
+  { alias }: PeerView,
+  invitedAt: number,
+  node: Pick<StarlingNode, 'status'>,
+): string {
+  const server = node.status().upstreams.find(({ kind }) => kind !== 'builtin')?.server;
+  const grant = `starling grant create ${alias} --tool '${server ?? '<server>'}/*'`;
+  return `${alias} joined, with the ticket of ${timeOf(invitedAt)}; it may use nothing yet: ${grant}`;
+}
+
+/** The time of day, and before it the day where that is another one. */
+function timeOf(at: number): string {
+  const date = new Date(at);
+  const time = date.toTimeString().slice(0, 5);
+  if (Math.abs(Date.now() - at) < DAY_MS && date.getDate() === new Date().getDate()) return time;
+  const month = String(date.getMonth() + 1).padStart(2, '0');
+  return `${date.getFullYear()}-${month}-${String(date.getDate()).padStart(2, '0')} ${time}`;
+}
+
+function since(at: number): string {
+  return duration(Date.now() - at);
+}
+
+/** What else is known of peers that can't be reached. */
+export interface FailureLines {
+  /** The peer is here: the next failure is news. */
+  over(peer: string): void;
+  /** That the peer is away is told, so that its failures are no news. */
+  away(peer: string): void;
+}
+
+/** Tells once of each peer that can't be reached: it has many addresses, and is dialled again and again. */
+export function tellOfFailures(
+  node: Pick<StarlingNode, 'events' | 'peers'>,
+  say: Say,
+): FailureLines {
+  const told = new Map<string, Set<string>>();
+  const gone = new Set<string>();
+  node.events.on('dial:failed', (address, error) => {
+    const peer = peerOf(address, error);
+    const kinds = told.get(peer) ?? new Set();
+    const kind = error instanceof StarlingError ? error.code : error.name;
+    if (TOLD_AT_THE_END.includes(kind)) return;
+    if (gone.has(peer) || kinds.has(kind) || told.size >= TOLD_MAX) return;
+    told.set(peer, kinds.add(kind));
+    const name = node.peers().find(({ peerId }) => peerId === peer)?.alias ?? whereOf(address);
+    say(`${paintTalk.yellow('!')} ${safeLine(failureText(name, error))}`);
+  });
+  return {
+    over(peer) {
+      told.delete(peer);
+      gone.delete(peer);
+    },
+    away: (peer) => void gone.add(peer),
+  };
+}
+
+function failureText(name: string, error: Error): string {
+  const why = error instanceof StarlingError ? error.data['reason'] : undefined;
+  if (typeof why !== 'string') return withShortIds(error.message);
+  return `can't reach ${name}: ${shortReason(why)}; trying on, Ctrl-C to stop`;
+}
+
+/** The first reason; those of this machine only where there is no other. */
+function shortReason(why: string): string {
+  const reasons = why.split(REASONS_APART);
+  const far = reasons.filter((reason) => !AT_HOME.test(reason));
+  return (far.length === 0 ? reasons : far).slice(0, REASONS_SHOWN).join(REASONS_APART);
+}
+
+function peerOf(address: string, error: Error): string {
+  const named = error instanceof StarlingError ? error.data['peer'] : undefined;
+  const inAddress = /\/p2p\/([^/]+)$/.exec(address)?.[1];
+  return inAddress ?? (typeof named === 'string' ? named : address);
+}
+
+/** Of somebody without a name here: the place, or the end of its PeerId. */
+function whereOf(address: string): string {
+  if (address.startsWith('/')) return placeOf(address);
+  return `a member (${shortId(address)})`;
+}
+
+function timed(text: string): string {
+  return `${paintTalk.dim(new Date().toTimeString().slice(0, 8))} ${safeLine(text)}`;
+}

@@ -1,0 +1,119 @@
+/**
+ * What `starling up` says to a person while its node runs: who it is, what its servers and peers do, what was
+ * taken up. Nothing more once its goodbye is said.
+ */
+import type { Config } from '../../config/types.ts';
+import { systemClock } from '../../core/clock.ts';
+import type { PolicyChange } from '../../guard/index.ts';
+import type { StarlingNode } from '../../node.ts';
+import type { ConfigChanges } from '../../node-wiring.ts';
+import { describeStart, describeWarning, describeWarnings, noServers } from './node-status.ts';
+import { paintTalk, print, safeLine } from './output.ts';
+import { tellOfPeers } from './peer-lines.ts';
+import type { Say } from './peer-lines.ts';
+import type { Progress } from './progress.ts';
+import { tellOfServers } from './server-lines.ts';
+
+/** A stop that takes longer says what it waits for. */
+const SLOW_STOP_MS = 400;
+/** Changes of a policy that are told one by one. */
+const CHANGES_SHOWN = 10;
+
+/** Speaks for a node. */
+export interface UpLines {
+  /** Prints a line that stays, unless the goodbye is said. */
+  readonly say: Say;
+  /** The node is being stopped: nothing but this is told from now on. Ends with the goodbye. */
+  goodbye(stopped: Promise<unknown>): Promise<void>;
+}
+
+/** Tells what happens to `node`, from before its start on; `invitation` is what follows its identity. */
+export function tellOfNode(
+  node: StarlingNode,
+  config: Config,
+  progress: Progress,
+  invitation: () => Promise<string>,
+): UpLines {
+  let isOver = false;
+  const say: Say = (text) => {
+    if (!isOver) progress.say(text);
+  };
+  const show: Say = (text) => {
+    if (!isOver) print(text);
+  };
+  // Who is here is told below who this is.
+  let untold: string[] | undefined = [];
+  const sayBelow: Say = (text) => (untold === undefined ? say(text) : void untold.push(text));
+  tellOfPeers(node, { say: sayBelow, sayNow: say });
+  node.events.on('serving', () => {
+    progress.done();
+    show(describeStart(node.status()));
+    void invitation().then((text) => {
+      if (text !== '') show(`\n${text}\n`);
+      for (const line of describeWarnings(node.status())) show(line);
+      if (Object.keys(config.mcpServers).length === 0) show(noServers());
+      tellOfServers(node, config.mcpServers, { show, say });
+      tellOfTroubles(node, say);
+      for (const line of untold ?? []) say(line);
+      untold = undefined;
+    });
+  });
+  node.events.on('policy', (changes) => sayBelow(policyText(changes)));
+  return {
+    say: sayBelow,
+    async goodbye(stopped) {
+      isOver = true;
+      progress.done();
+      // The terminal has shown `^C` there.
+      if (process.stderr.isTTY) process.stderr.write('\r\u001B[2K');
+      const cancel = systemClock.schedule(SLOW_STOP_MS, () => progress.say(waitingText(node)));
+      await stopped.finally(cancel);
+      progress.say(`${safeLine(config.name)} has stopped`);
+    },
+  };
+}
+
+/** Troubles of servers are told with the servers. */
+function tellOfTroubles(node: StarlingNode, say: Say): void {
+  node.events.on('trouble', (warning) => {
+    if (!warning.code.startsWith('upstream-down:'))
+      say(describeWarning(warning, paintTalk).join('\n'));
+  });
+}
+
+function waitingText(node: StarlingNode): string {
+  const servers = node
+    .status()
+    .upstreams.filter(({ kind, state }) => kind !== 'builtin' && state !== 'stopped')
+    .map(({ server }) => server);
+  const what = servers.length === 0 ? 'the connections to peers' : servers.join(', ');
+  return safeLine(`stopping: waits for ${what} to end; Ctrl-C again ends at once`);
+}
+
+/** What a changed config file has done, in words: `files was added, git was restarted`. */
+export function reloadText({ added, removed, restarted, keys }: ConfigChanges): string {
+  const parts = [
+    ...added.map((name) => `${name} was added`),
+    ...removed.map((name) => `${name} was removed`),
+    ...restarted.map((name) => `${name} was restarted`),
+    ...keys.map((key) => `${key} is as written now`),
+  ];
+  return parts.join(', ');
+}
+
+function policyText(all: readonly PolicyChange[]): string {
+  const changes = all.filter(({ from, to }) => !isEmpty(from) || !isEmpty(to));
+  const lines = changes.slice(0, CHANGES_SHOWN).map(({ key, from, to }) => {
+    if (to === undefined) return `  ${key} is gone (was ${from ?? ''})`;
+    return from === undefined ? `  ${key} is ${to}` : `  ${key} is ${to} (was ${from})`;
+  });
+  const rest = changes.length - lines.length;
+  const more = rest > 0 ? [`  and ${rest} more: starling policy check`] : [];
+  const head = `${paintTalk.green('✓')} the policy file was taken up:`;
+  return [head, ...lines.map(safeLine), ...more].join('\n');
+}
+
+/** A key that is not there says as much as one that holds nothing. */
+function isEmpty(value: string | undefined): boolean {
+  return value === undefined || value === '{}' || value === '[]';
+}

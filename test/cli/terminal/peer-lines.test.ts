@@ -1,0 +1,110 @@
+/** What `starling up` says of other nodes: one line for each that changes. */
+import { EventEmitter } from 'node:events';
+import { stripVTControlCharacters } from 'node:util';
+import { expect, it } from 'vitest';
+import { tellOfPeers } from '../../../src/cli/terminal/peer-lines.ts';
+import { StarlingError } from '../../../src/core/index.ts';
+import type { Did, PeerId } from '../../../src/core/index.ts';
+import type { PeerView } from '../../../src/membership/index.ts';
+import type { NodeEvents } from '../../../src/index.ts';
+
+const ID = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp' as PeerId;
+const ADDRESS = `/ip4/192.0.2.7/tcp/4040/p2p/${ID}`;
+
+const view = (state: PeerView['state'], alias = 'workstation'): PeerView => ({
+  peerId: ID,
+  did: 'did:key:z6MkBob' as Did,
+  alias,
+  state,
+  lastHeartbeatAt: Date.now(),
+});
+
+const unreachable = (reason: string): Error =>
+  new StarlingError('STARLING_PEER_UNREACHABLE', `can't reach ${ID}: ${reason}`, {
+    data: { peer: ID, reason },
+  });
+
+interface Told {
+  readonly events: EventEmitter<NodeEvents>;
+  readonly lines: string[];
+}
+
+function told(peers: readonly PeerView[] = []): Told {
+  const events = new EventEmitter<NodeEvents>();
+  const lines: string[] = [];
+  const status = (): never => ({ upstreams: [{ kind: 'stdio', server: 'files' }] }) as never;
+  const say = (line: string): void =>
+    void lines.push(stripVTControlCharacters(line).replace(/^\d\d:\d\d:\d\d /, ''));
+  tellOfPeers({ events, peers: () => peers, status }, { say, sayNow: say });
+  return { events, lines };
+}
+
+it('a peer that is dialled 534 times in vain is one line, by its place and one reason', () => {
+  const { events, lines } = told();
+  for (let times = 0; times < 534; times += 1) {
+    const reason = `nothing listens at 127.0.0.1:4040; nothing listens at 192.0.2.7:${4000 + times}`;
+    events.emit('dial:failed', ADDRESS, unreachable(reason));
+  }
+  expect(lines).toEqual([
+    "! can't reach 192.0.2.7:4040: nothing listens at 192.0.2.7:4000; trying on, Ctrl-C to stop",
+  ]);
+});
+
+it('a peer that is known goes by its name, and is told again once it was here', () => {
+  const { events, lines } = told([view('dead')]);
+  const failed = (): unknown => events.emit('dial:failed', ID, unreachable('no answer in time'));
+  failed();
+  failed();
+  events.emit('peer', view('alive'), view('dead'));
+  failed();
+  const line = "! can't reach workstation: no answer in time; trying on, Ctrl-C to stop";
+  expect(lines).toEqual([line, 'workstation is here', line]);
+});
+
+it('of a peer that went away nothing more is told until it is back', () => {
+  const { events, lines } = told([view('left')]);
+  events.emit('peer', view('left'), view('alive'));
+  events.emit('dial:failed', ID, unreachable('nothing listens there'));
+  events.emit('peer', view('left'), view('left'));
+  events.emit('peer', view('alive'), view('left'));
+  expect(lines).toEqual(['workstation said goodbye', 'workstation is here']);
+});
+
+it('a refusal is told in its own words', () => {
+  const { events, lines } = told();
+  events.emit('dial:failed', ADDRESS, new StarlingError('STARLING_JOIN_REFUSED', 'it refused us'));
+  expect(lines).toEqual(['! it refused us']);
+});
+
+it('who joins is told who is there, in one line', () => {
+  const { events, lines } = told();
+  const mesh = {
+    id: 'did:key:z6MkMesh' as never,
+    name: 'lab',
+    open: false,
+    fingerprint: 'a b c d',
+  };
+  events.emit('joined', mesh);
+  expect(lines).toEqual([]);
+  events.emit('peer', view('alive'), undefined);
+  events.emit('peer', view('alive', 'third'), undefined);
+  expect(lines).toEqual(['✓ joined lab (a b c d): workstation is here', 'third is here']);
+});
+
+it('who lets somebody in is told by which ticket, and how to grant something', () => {
+  const { events, lines } = told();
+  const at = new Date();
+  at.setHours(5, 29);
+  events.emit('newcomer', view('alive', 'laptop'), at.getTime());
+  events.emit('peer', view('alive', 'laptop'), undefined);
+  expect(lines).toEqual([
+    "laptop joined, with the ticket of 05:29; it may use nothing yet: starling grant create laptop --tool 'files/*'",
+  ]);
+});
+
+it('no peer forges a line', () => {
+  const { events, lines } = told();
+  events.emit('peer', view('alive', 'nice\u001B[2J\nERROR forged'), undefined);
+  expect(lines.join('\n').split('\n')).toHaveLength(1);
+  expect(lines[0]).not.toContain('\u001B');
+});
