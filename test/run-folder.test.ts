@@ -13,11 +13,12 @@ async function folderOfRun(): Promise<string> {
 }
 
 describe('a run of the tests', () => {
-  it('sees the folders that a test left, and not what programs keep for their next start', async () => {
+  it('sees the folders that a test left, and not those of programs and sandboxes', async () => {
     const folder = await folderOfRun();
     for (const name of ['home', 'tsx-0', 'starling-cli-1', `starling-${process.getuid?.()}`]) {
-      await mkdir(join(folder, name));
+      await mkdir(join(folder, name), { mode: 0o700 });
     }
+    await mkdir(join(folder, 'starling-cli-hidden'), { mode: 0o755 });
     await writeFile(join(folder, 'a-file'), '');
     expect(foldersLeft(folder)).toEqual(['a-file', 'starling-cli-1']);
   });

@@ -9,6 +9,7 @@ import type { MayMove, MeshAdmission } from './admission.ts';
 import { knockAt } from './knock.ts';
 import { describeEnd, membershipEnded } from './membership-end.ts';
 import type { OwnMesh } from './mesh.ts';
+import type { Mesh } from './types.ts';
 
 /** How long the bootstrap addresses are asked, all together. */
 const PROBE_TIMEOUT_MS = 20_000;
@@ -95,19 +96,34 @@ async function enterByKnock(
     return [];
   }
   const { mdns, name } = config;
+  let agreed: MayMove | undefined;
   const ticket = await knockAt(
     {
       identity,
       clock,
       progress,
       transports,
-      mayEnter(found) {
-        if (!ownMesh.mayGo()) ownMesh.requireSame(found.mesh, found.meshName);
+      // Asked first: nobody there is bothered for a node that then stays where it is.
+      async mayEnter({ mesh: id, meshName, fingerprint }) {
+        const from = ownMesh.mesh();
+        if (from === undefined || from.id === id) return;
+        if (!ownMesh.mayGo()) ownMesh.requireSame(id, meshName);
+        const isAgreed = await mayMove?.(from, { name: meshName, fingerprint });
+        if (isAgreed !== true) throw staysIn(from, meshName, mesh);
+        agreed = () => Promise.resolve(true);
       },
     },
     { mesh, name, mdns },
   );
-  return admission.takeTicket(ticket, mayMove);
+  return admission.takeTicket(ticket, agreed);
+}
+
+function staysIn(from: Mesh, name: string, mesh: string): StarlingError {
+  return new StarlingError(
+    'STARLING_MESH_MISMATCH',
+    `this node belongs to the mesh '${from.name}' (${from.fingerprint}), and was to ask '${name}'`,
+    { hint: `to go over to that mesh, agree: starling up --knock '${mesh}' --yes` },
+  );
 }
 
 /** Asks the peers at the bootstrap addresses which mesh theirs is; an open one is entered. */

@@ -36,7 +36,7 @@ export interface KnockingComponents {
   /** Hears in short sentences what is waited for. */
   readonly progress: (line: string) => void;
   /** That this node could enter the mesh, before anybody is asked. @throws STARLING_MESH_MISMATCH */
-  readonly mayEnter: (mesh: MeshHere) => void;
+  readonly mayEnter: (mesh: NeighbourMesh) => Promise<void>;
   readonly transports?: readonly Transport[] | undefined;
 }
 
@@ -59,7 +59,7 @@ export async function knockAt(components: KnockingComponents, init: KnockingInit
   const scope = createScope(components.clock);
   try {
     const found = await find(components, init, scope);
-    components.mayEnter(found);
+    await components.mayEnter(found);
     if (found.open) {
       throw new StarlingError('STARLING_JOIN_REFUSED', `the mesh '${found.meshName}' is open`, {
         hint: `join it with: starling up --open ${found.meshName}`,

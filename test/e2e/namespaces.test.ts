@@ -75,27 +75,28 @@ describe.skipIf(missing !== undefined)('on hosts of their own', () => {
     });
     await other.stop();
 
-    const knocking = world.start('laptop', {
+    // A node that is alone in its mesh goes over from it.
+    const knocking = world.start('other', {
       prefix: network.prefix(2),
       config,
-      args: ['--knock', 'lab'],
+      args: ['--knock', 'lab', '--yes'],
     });
     const { knocks } = await eventually(
       'the operator hears who asks',
       () => builtin<KnockListResult>(lab, 'knock_list'),
       (list) => list.knocks.length === 1,
     );
-    expect(knocks).toMatchObject([{ name: 'laptop', address: '192.0.2.2' }]);
+    expect(knocks).toMatchObject([{ name: 'other', address: '192.0.2.2' }]);
     expect((await status(lab)).warnings).toMatchObject([
-      { text: `laptop (${knocks[0]?.fingerprint}) at 192.0.2.2 asks to join this mesh` },
+      { text: `other (${knocks[0]?.fingerprint}) at 192.0.2.2 asks to join this mesh` },
     ]);
-    expect(await ok(lab, 'members', 'admit', 'laptop')).toBe(
-      `laptop (${knocks[0]?.fingerprint}) is let in; it may use nothing yet: starling grant create laptop --tool '<server>/*'\n`,
+    expect(await ok(lab, 'members', 'admit', 'other')).toBe(
+      `other (${knocks[0]?.fingerprint}) is let in; it may use nothing yet: starling grant create other --tool '<server>/*'\n`,
     );
-    const laptop = await knocking;
-    expect(laptop.up.mesh).toMatchObject({ name: 'lab', fingerprint });
-    expect(laptop.up.peerId).toBe(knocks[0]?.peerId);
-    await sees(lab, [laptop]);
+    const newcomer = await knocking;
+    expect(newcomer.up.mesh).toMatchObject({ name: 'lab', fingerprint });
+    expect([newcomer.up.peerId, other.up.peerId]).toEqual([knocks[0]?.peerId, knocks[0]?.peerId]);
+    await sees(lab, [newcomer]);
     expect((await status(lab)).warnings).toEqual([]);
   });
 

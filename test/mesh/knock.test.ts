@@ -10,8 +10,10 @@ import { knockAt } from '../../src/mesh/knock.ts';
 import { encodeTicket } from '../../src/mesh/ticket-short.ts';
 import { fingerprintOf } from '../../src/mesh/fingerprint.ts';
 import { createBareHost } from '../../src/network/index.ts';
-import type { Network } from '../../src/network/index.ts';
+import type { Network, StrangerStream } from '../../src/network/index.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { createTestClock } from '../core/test-clock.ts';
+import { fakeStream } from '../wire/fake-stream.ts';
 import { makeMember, stopAll, until } from '../network/support.ts';
 
 const LAB = createIdentity(new Uint8Array(32).fill(41)).did;
@@ -81,7 +83,7 @@ function laptopAt({ memory, address }: Lab, from = '10.9.0.2'): Knocked {
       identity: LAPTOP,
       clock,
       progress: (line) => told.push(line),
-      mayEnter: () => undefined,
+      mayEnter: async () => undefined,
       transports: [memory.host(from)],
     },
     { mesh: address, name: 'laptop', mdns: false },
@@ -133,9 +135,7 @@ describe('a node that knocks', () => {
           identity: LAPTOP,
           clock,
           progress: () => undefined,
-          mayEnter: () => {
-            throw error;
-          },
+          mayEnter: () => Promise.reject(error),
           transports: [one.memory.host('10.9.0.2')],
         },
         { mesh: one.address, name: 'laptop', mdns: false },
@@ -154,7 +154,7 @@ describe('a node that knocks', () => {
   it('with a name and without multicast DNS is told to give an address', async () => {
     await expect(
       knockAt(
-        { identity: LAPTOP, clock, progress: () => undefined, mayEnter: () => undefined },
+        { identity: LAPTOP, clock, progress: () => undefined, mayEnter: async () => undefined },
         { mesh: 'lab', name: 'laptop', mdns: false },
       ),
     ).rejects.toMatchObject({
@@ -198,11 +198,41 @@ describe('the door', () => {
     expect(await asks(one, '10.9.0.2', 1)).toEqual(['here']);
   });
 
-  it('answers an address a few times, and then no more', async () => {
-    const one = await lab();
-    const ends = await asks(one, '10.9.0.2', 15);
-    expect(ends.slice(0, 8)).toEqual(Array.from({ length: 8 }, () => 'here'));
-    expect(ends).toContain('nothing');
+  it('is shut to an address that asks too often, and to all when all together do', () => {
+    const still = createTestClock();
+    let knockFrom: (visit: StrangerStream) => void = () => undefined;
+    serveKnocks(
+      {
+        network: {
+          handleStrangers(_, handler) {
+            knockFrom = handler;
+            return () => undefined;
+          },
+        },
+        knocks: createKnocks({ clock: still }),
+        mesh: () => MESH,
+        isMember: () => false,
+        clock: still,
+        logger: silentLogger,
+      },
+      { name: 'workstation' },
+    );
+    const refused = (address: string): string | undefined => {
+      let code: string | undefined;
+      const stream = fakeStream(LAPTOP.peerId);
+      const abort = (error: Error): void => {
+        code = error instanceof StarlingError ? error.code : 'none';
+      };
+      knockFrom({ stream: { ...stream, abort }, address, isLocal: true, excuse: () => undefined });
+      return code;
+    };
+    const codes = Array.from({ length: 15 }, () => refused('10.9.0.2'));
+    expect(codes.filter((code) => code === undefined)).toHaveLength(12);
+    expect(codes.at(-1)).toBe('STARLING_RATE_LIMITED');
+    for (let host = 3; host < 60; host += 1) refused(`10.9.0.${host}`);
+    expect(refused('10.9.0.99')).toBe('STARLING_RATE_LIMITED');
+    still.advance(60_000);
+    expect([refused('10.9.0.2'), refused('10.9.0.99')]).toEqual([undefined, undefined]);
   });
 
   it('is shut where nobody serves knocks', async () => {

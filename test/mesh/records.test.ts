@@ -71,10 +71,13 @@ interface World {
   readonly again: () => Promise<Records>;
 }
 
-async function world(room?: RecordQuotasInit, members = MEMBERS): Promise<World> {
+async function world(
+  room?: RecordQuotasInit,
+  members = MEMBERS,
+  table = memoryTable(),
+): Promise<World> {
   now.ms = START;
   const health = createHealth();
-  const table = memoryTable();
   const successions = createSuccessions({ table: memoryTable(), logger: silentLogger });
   const grants = createGrantBook({
     identity: self,
@@ -102,6 +105,22 @@ async function world(room?: RecordQuotasInit, members = MEMBERS): Promise<World>
   expect(await records.addAll(members.map(({ jws }) => jws).toReversed())).toBe(members.length);
   return { records, grants, health, rows: table.rows, again };
 }
+
+it('a membership that two connections bring at once counts for both before either goes on', async () => {
+  const table = memoryTable();
+  const put = table.put.bind(table);
+  // A disk answers later than whoever asks it goes on.
+  table.put = async (...args) => {
+    await new Promise((resolve) => setImmediate(resolve));
+    return put(...args);
+  };
+  const { records } = await world(undefined, [], table);
+  const first = records.add(ROOT.jws);
+  await records.add(ROOT.jws);
+  expect(await records.add(OWN.jws)).toBe(true);
+  expect(records.isMember(self.did)).toBe(true);
+  expect(await first).toBe(true);
+});
 
 describe('revocations of one member', () => {
   it('count and are passed on, ten thousand of them, and after a restart as well', async () => {

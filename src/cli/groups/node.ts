@@ -18,7 +18,10 @@ export function addUp(program: Command, outcome: Outcome): void {
       .option('--state <folder>', "the node's state folder (or STARLING_STATE_DIR)")
       .option('--name <name>', 'name of this node in the mesh')
       .option('--join <ticket>', 'join with a ticket; - reads it from standard input')
-      .option('--yes', 'with --join: leave a mesh that this node is alone in, without being asked')
+      .option(
+        '--yes',
+        'with --join or --knock: leave a mesh that this node is alone in, without being asked',
+      )
       .option('--invite', 'print a ticket for the next node, as at the founding of a mesh')
       .option('--knock <mesh>', 'ask a mesh of this network to let this node in, by its name')
       .option('--bootstrap <multiaddr>', 'join through this peer (may be repeated)', collect)

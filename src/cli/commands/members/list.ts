@@ -9,6 +9,7 @@ import type {
 import { shownName } from '../../../core/shown-name.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { ago, duration, printData, safeLine, table } from '../../terminal/output.ts';
+import type { TableInit } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -26,7 +27,7 @@ export function describeMembers(
   { members, tickets, knocks }: MembersResult & KnockListResult,
   columns?: number,
 ): string {
-  const fit = columns === undefined ? {} : { columns };
+  const fit = { wrap: true, ...(columns === undefined ? {} : { columns }) };
   return [
     table(['NAME', 'ID', 'SINCE', 'LET IN BY', 'STATE'], members.map(row), { flexible: 4, ...fit }),
     ...members.flatMap(endLines),
@@ -63,7 +64,7 @@ function endLines({ name, state, end }: MemberSummary): readonly string[] {
 
 function describeTickets(
   tickets: readonly TicketSummary[],
-  fit: { readonly columns?: number },
+  fit: Pick<TableInit, 'columns' | 'wrap'>,
 ): readonly string[] {
   if (tickets.length === 0) return ['no open ticket; make one with: starling invite'];
   const rows = tickets.map((ticket) => [
@@ -87,7 +88,7 @@ function usesOf({ uses, usedBy, canInvite }: TicketSummary): string {
 
 function describeKnocks(
   knocks: readonly KnockSummary[],
-  fit: { readonly columns?: number },
+  fit: Pick<TableInit, 'columns' | 'wrap'>,
 ): readonly string[] {
   if (knocks.length === 0) return [];
   const rows = knocks.map(({ name, fingerprint, address, at }) => [
