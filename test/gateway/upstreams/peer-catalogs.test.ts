@@ -289,6 +289,7 @@ describe('a peer that lists a hundred thousand tools', () => {
     let complaints = 0;
     let hear: (frame: NotificationFrame) => void = () => undefined;
     const catalogs = createPeerCatalogs({
+      isConnected: () => true,
       changesTooOften: () => void (complaints += 1),
       membership,
       directory,
