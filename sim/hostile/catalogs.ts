@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { attack } from './streams.ts';
 import type { Attack } from './attack.ts';
-import { line, serveSessions } from './sessions.ts';
+import { openTo, pour } from './floods.ts';
+import { MCP, initialize, line, serveRecords, serveSessions } from './sessions.ts';
 import type { PeerStream } from '../../src/testing.ts';
 
 const CHANGES = 'has its lists read without end';
@@ -82,6 +83,29 @@ const noise = attack(
   },
 );
 
+/** The same in sessions of the member's own. */
+const ownNoise = attack(
+  'own-session-noise',
+  'news that mean nothing and answers that nobody waits for, in sessions of its own, without end',
+  'floods its sessions',
+  async (tools, member) => {
+    const { target, signal, act } = tools;
+    serveRecords(member);
+    const lines = Buffer.concat([
+      line({ method: 'notifications/roots/list_changed' }),
+      line({ method: 'notifications/cancelled', params: { requestId: 4e9 } }),
+      line({ id: 4e9, result: {} }),
+    ]);
+    const many = Buffer.concat(Array.from({ length: 100 }, () => lines));
+    while (!signal.aborted) {
+      const stream = await openTo(member, target, MCP, signal);
+      if (stream === undefined) continue;
+      stream.write(line({ id: 1, method: 'initialize', params: initialize() }));
+      await pour(stream, () => (act(), many), signal);
+    }
+  },
+);
+
 /** What members serve. */
 export const catalogs: readonly Attack[] = [
   relisted('many-tools', 'a catalog of 40,000 tools, again and again in new sessions', () =>
@@ -95,4 +119,5 @@ export const catalogs: readonly Attack[] = [
   ),
   changes,
   noise,
+  ownNoise,
 ];

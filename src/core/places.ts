@@ -17,11 +17,16 @@ export function placeOf(multiaddr: string): string {
   return `${kind === 'ip6' ? `[${host}]` : host}:${port}${way}`;
 }
 
-/** The places of several multiaddrs, each once, those of this machine alone only where there is no other. */
+/**
+ * The places of several multiaddrs, each once, relays last; those of this machine alone only where there is
+ * no other.
+ */
 export function placesOf(multiaddrs: readonly string[]): readonly string[] {
   const places = [...new Set(multiaddrs.map(placeOf))];
   const far = places.filter((place) => !LOOPBACK.test(place));
-  return far.some((place) => place !== RELAYED) ? far : places;
+  const named = far.some((place) => place !== RELAYED) ? far : places;
+  // A relay is the last resort, and says nothing to copy.
+  return named.toSorted((a, b) => Number(a === RELAYED) - Number(b === RELAYED));
 }
 
 /** Some things by name, the others by their number: `a, b and 3 more`. */

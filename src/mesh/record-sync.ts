@@ -324,7 +324,7 @@ class RecordCarrier implements RecordSync {
     const news = texts.filter((jws) => !known.has(hashOf(jws)));
     // Who is told what this node has does not send that; in a race of two syncs it comes twice.
     const knownCost = (texts.length - news.length) * KNOWN_COST;
-    const vain = news.length - (await records.addAll(news)) + knownCost;
+    const vain = news.length - (await records.addAll(news, true)) + knownCost;
     if (vain > 0 && this.#vain.charge(peer, vain) > 0) {
       this.#components.network.report(peer, 'records', vain);
     }

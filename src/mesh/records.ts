@@ -42,6 +42,8 @@ import type { Spent } from './record-texts.ts';
 
 /** Texts that are taken in one turn of the event loop, with one wait for the disk. */
 const AT_ONCE = 128;
+/** The longest rest between two of these. */
+const REST_MAX_MS = 50;
 /** Successions of one key: one counts, the others are kept so that all see the conflict. */
 const SUCCESSIONS_PER_KEY_MAX = 4;
 
@@ -76,8 +78,11 @@ export interface Records {
   load(): Promise<void>;
   /** Takes one text; true when it is new and sound. Never throws for bad input. */
   add(jws: string): Promise<boolean>;
-  /** Takes texts in whatever order; gives how many were new and sound. */
-  addAll(texts: readonly string[]): Promise<number>;
+  /**
+   * Takes texts in whatever order; gives how many were new and sound. With `rests` it rests as long as it works, so
+   * that who sends many holds up nobody's calls.
+   */
+  addAll(texts: readonly string[], rests?: boolean): Promise<number>;
   /**
    * Lets a text of our own count before it is written; gives the function that writes it.
    * @throws why it does not count
@@ -190,18 +195,19 @@ class MeshRecords implements Records {
     return (await this.#tryAdd(jws)) === 'new';
   }
 
-  async addAll(texts: readonly string[]): Promise<number> {
+  async addAll(texts: readonly string[], rests = false): Promise<number> {
     const isBase = (jws: string): boolean => [GRANT_TYPE, SUCCESSION_TYPE].includes(typeOf(jws));
     let count = 0;
     // Parents may come after children, and heirs before whom they follow; what members sign is last.
     let waiting: readonly string[] = texts.filter(isBase);
     for (let pass = 0; pass < MEMBERSHIP_LINKS_MAX && waiting.length > 0; pass += 1) {
-      const outcomes = await this.#addMany(waiting);
+      const outcomes = await this.#addMany(waiting, rests);
       const news = outcomes.filter((one) => one === 'new').length;
       count += news;
       waiting = news === 0 ? [] : waiting.filter((_, index) => outcomes[index] === 'waits');
     }
-    const outcomes = await this.#addMany(texts.filter((jws) => !isBase(jws)));
+    const others = texts.filter((jws) => !isBase(jws));
+    const outcomes = await this.#addMany(others, rests);
     return count + outcomes.filter((one) => one === 'new').length;
   }
 
@@ -320,12 +326,18 @@ class MeshRecords implements Records {
   }
 
   /** In parts, so that others have a turn, and with one wait for the disk for each part. */
-  async #addMany(texts: readonly string[]): Promise<readonly Outcome[]> {
+  async #addMany(texts: readonly string[], rests: boolean): Promise<readonly Outcome[]> {
+    const { clock } = this.#components;
     const outcomes: Outcome[] = [];
     for (let at = 0; at < texts.length; at += AT_ONCE) {
       const part = texts.slice(at, at + AT_ONCE);
+      const beganMs = clock.now();
       outcomes.push(...(await Promise.all(part.map((jws) => this.#tryAdd(jws)))));
-      await new Promise((resolve) => setImmediate(resolve));
+      const restMs = rests ? Math.min(REST_MAX_MS, clock.now() - beganMs) : 0;
+      await new Promise<void>((resolve) => {
+        if (restMs > 0) clock.schedule(restMs, resolve);
+        else setImmediate(resolve);
+      });
     }
     return outcomes;
   }

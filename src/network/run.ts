@@ -21,6 +21,7 @@ import {
 } from './constants.ts';
 import { createDialer } from './dialing/dialer.ts';
 import { createGossip } from './gossip/gossip.ts';
+import type { EarlyRefusal } from './host/early-refusal.ts';
 import { createHost } from './host/host.ts';
 import { lanNodeOf } from './host/lan.ts';
 import type { Host } from './host/host.ts';
@@ -32,6 +33,7 @@ import type { AddressTurns } from './limits/address-turns.ts';
 import { createConnectionMeters } from './limits/connection-meter.ts';
 import type { ConnectionMeters } from './limits/connection-meter.ts';
 import { createStreamPace } from './limits/service-pace.ts';
+import type { StreamPace } from './limits/service-pace.ts';
 import { createDoorkeeper } from './limits/doorkeeper.ts';
 import type { Doorkeeper } from './limits/doorkeeper.ts';
 import { listenOnAll } from './addresses/listen.ts';
@@ -113,23 +115,18 @@ async function buildRun(
   const gate = createAdmissionStates();
   const links = createLinks(self, clock);
   const ephemeral = new Set<string>();
-  const { turns, doorkeeper, meters } = createLimits(components);
+  const { turns, doorkeeper, refusal, meters, pace } = createLimits(components);
   const host = await createHost({
     ...init,
     identity,
     gate,
     meters,
     tally: components.tally,
-    pace: createStreamPace(clock, SERVICE_BYTES, (peer) => {
-      if (isPeerId(peer)) conduct.report(peer, 'services');
-    }),
+    pace,
     transports,
     // Bootstrap addresses without a PeerId are ours alone to dial; libp2p's module wants a PeerId.
     bootstrap: init.bootstrap.filter((text) => peerIn(parseAddress(text)) !== undefined),
-    refusal: {
-      refuses: (ip) => doorkeeper.deniesAtOnce(ip),
-      brake: (apply) => createAcceptBrake(clock, ACCEPT_BRAKE, apply),
-    },
+    refusal,
     gater: {
       ...memberRelayGater(admission),
       ...peerGater(doorkeeper, (peer) => conduct.isBlocked(peer) || events.isDenied(peer)),
@@ -179,14 +176,24 @@ async function buildRun(
 function createLimits({ clock, conduct }: RunComponents): {
   readonly turns: AddressTurns;
   readonly doorkeeper: Doorkeeper;
+  readonly refusal: EarlyRefusal;
   readonly meters: ConnectionMeters;
+  readonly pace: StreamPace;
 } {
   const turns = createAddressTurns(clock, ADDRESS_TURNS);
   const init = { connections: CONNECTIONS_PER_PEER };
+  const doorkeeper = createDoorkeeper({ clock, turns, conduct }, init);
   return {
     turns,
-    doorkeeper: createDoorkeeper({ clock, turns, conduct }, init),
+    doorkeeper,
+    refusal: {
+      refuses: (ip) => doorkeeper.deniesAtOnce(ip),
+      brake: (apply) => createAcceptBrake(clock, ACCEPT_BRAKE, apply),
+    },
     meters: createConnectionMeters({ clock, conduct }, CONNECTION_METERS),
+    pace: createStreamPace(clock, SERVICE_BYTES, (peer) => {
+      if (isPeerId(peer)) conduct.report(peer, 'services');
+    }),
   };
 }
 

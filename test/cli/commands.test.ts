@@ -1,7 +1,7 @@
 /** Each command against a double of the node: what it asks, what it prints, how it ends. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { JsonObject } from '../../src/core/index.ts';
 import { serving } from './fake-node.ts';
 import type { FakeNode } from './fake-node.ts';
@@ -354,6 +354,37 @@ describe('starling call', () => {
     expect(ran.code).toBe(2);
     expect(ran.stderr).toContain('STARLING_USAGE');
     expect(fake.heard.some(({ method }) => method === 'tools/call')).toBe(false);
+  });
+
+  it('says in pipes, too, that a call waits for a person, each time once', async () => {
+    const message = 'waits for an approval by the operator of alice';
+    const { stateDir } = await fakeNode({
+      answer: ({ method, params }, { send }) => {
+        if (method !== 'tools/call') return undefined;
+        const meta = params?.['_meta'] as JsonObject;
+        const progressToken = meta['progressToken'] ?? 0;
+        for (const progress of [-3, -2]) {
+          const told = { progressToken, progress, message };
+          send({ jsonrpc: '2.0', method: 'notifications/progress', params: told });
+        }
+        return { content: [] };
+      },
+    });
+    const { code, stderr } = await run('call', 'x', '--state', stateDir);
+    expect([code, stderr]).toEqual([0, `… ${message}\n`]);
+  });
+
+  it('says that an answer takes long, and how to end the wait', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { stateDir } = await fakeNode({
+      answer: ({ method }) => {
+        if (method === 'tools/call') vi.advanceTimersByTime(5000);
+        return { content: [] };
+      },
+    });
+    const { stderr } = await run('call', 'x', '--state', stateDir);
+    expect(stderr).toBe('… waits for an answer of x; Ctrl-C cancels the call\n');
   });
 
   it('cancels at Ctrl-C, and ends as shells expect', async () => {

@@ -157,7 +157,7 @@ describe('starling doctor', () => {
     expect(findings).toEqual(
       expect.arrayContaining([
         { check: 'upstream', result: 'ok', text: 'files: 3 tools' },
-        { check: 'upstream', result: 'fail', text: 'git is failed: gone', hint: 'fix it' },
+        { check: 'upstream', result: 'fail', text: 'git: gone', hint: 'fix it' },
         { check: 'node', result: 'warn', text: 'a board is full', hint: 'empty it' },
         { check: 'peer', result: 'ok', text: 'bob is alive (direct, 1.0 ms away)' },
         { check: 'ports', result: 'ok', text: 'the running node holds its ports' },

@@ -99,7 +99,7 @@ describe('a node that changes its key', () => {
     await goesOn(atCarol, 'alice__toolbox__add');
     await expect(adds(atBob, 'alice__toolbox__add')).rejects.toThrow('all 4 uses');
     expect(await alias(bob, now)).toMatchObject({ alias: 'alice', formerly: [alice.up.peerId] });
-    expect(await ok(bob, 'peers')).toContain('rotated');
+    expect(await ok(bob, 'peers', '--wide')).toContain('rotated');
     const told = await eventually(
       'all are told',
       () => status(now),

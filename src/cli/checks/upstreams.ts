@@ -22,7 +22,7 @@ export const upstreams: Check = {
 function findingOf(one: UpstreamStatus): Finding {
   const { server, state, tools, error, hint, notes = [] } = one;
   if (state !== 'ready' && state !== 'idle') {
-    return finding('upstream', 'fail', `${server} is ${state}: ${error ?? 'no answer yet'}`, hint);
+    return finding('upstream', 'fail', `${server}: ${error ?? `${state}, no answer yet`}`, hint);
   }
   const odd = [...(error === undefined ? [] : [error]), ...notes];
   const text = `${server}: ${tools} tools${odd.map((note) => `; ${note}`).join('')}`;

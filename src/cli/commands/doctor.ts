@@ -18,7 +18,7 @@ import { ports } from '../checks/ports.ts';
 import { sandbox } from '../checks/sandbox.ts';
 import { stateFolder } from '../checks/state-folder.ts';
 import { upstreams } from '../checks/upstreams.ts';
-import { paint, printData, safe, safeLine } from '../terminal/output.ts';
+import { paint, printData, safe, safeLine, sentence } from '../terminal/output.ts';
 import {
   configFileInUse,
   configFileOf,
@@ -136,6 +136,6 @@ function show({ check, result, text, hint }: Finding): string {
   const mark = { ok: paint.green('✓'), warn: paint.yellow('!'), fail: paint.red('✗') }[result];
   const next = hint === undefined ? '' : `\n    → ${safeLine(hint)}`;
   // Only our own words on the configuration may take more lines than one.
-  const words = check === 'config' ? safe(text).replaceAll('\n', '\n    ') : safeLine(text);
-  return `${mark} ${check.padEnd(9)} ${words}${next}`;
+  const words = check === 'config' ? safe(text) : safeLine(text);
+  return `${sentence(`${mark} ${check.padEnd(9)} `, words)}${next}`;
 }

@@ -136,8 +136,8 @@ export function columnsOf(stream: { readonly isTTY?: boolean; readonly columns?:
   return stream.isTTY === true ? (stream.columns ?? Infinity) : Infinity;
 }
 
-/** `text` in lines of at most `columns` columns, ended between words; longer words are broken. */
-export function wrapped(text: string, columns: number): readonly string[] {
+/** `text` in lines of at most `columns` columns, ended between words; longer words are broken, unless `whole`. */
+export function wrapped(text: string, columns: number, whole = false): readonly string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {
@@ -147,7 +147,7 @@ export function wrapped(text: string, columns: number): readonly string[] {
       continue;
     }
     if (line !== '') lines.push(line);
-    const pieces = piecesOf(word, columns);
+    const pieces = whole ? [word] : piecesOf(word, columns);
     lines.push(...pieces.slice(0, -1));
     line = pieces.at(-1) ?? '';
   }
@@ -174,7 +174,7 @@ export function sentence(head: string, text: string, columns = columnsOf(process
   const indent = stringWidth(head);
   const lines = text
     .split('\n')
-    .flatMap((line) => wrapped(line, Math.max(COLUMN_MIN, columns - indent)));
+    .flatMap((line) => wrapped(line, Math.max(COLUMN_MIN, columns - indent), true));
   return `${head}${lines.join(`\n${' '.repeat(indent)}`)}`;
 }
 
@@ -187,7 +187,8 @@ export function facts(
   const room = Math.max(COLUMN_MIN, columns - width - 2);
   return rows
     .flatMap(([label, value]) =>
-      wrapped(safeLine(value), room).map(
+      // Words stay whole: paths and ids are there to be copied.
+      wrapped(safeLine(value), room, true).map(
         (line, at) => `${paint.dim(pad(at === 0 ? label : '', width))}  ${line}`,
       ),
     )
@@ -218,6 +219,9 @@ export function printError(error: unknown, json: boolean): number {
   const code = known?.code ?? 'INTERNAL';
   if (json) {
     print(JSON.stringify({ error: { code, message: messageOf(error), hint: known?.hint } }));
+  } else if (code === 'STARLING_INTERRUPTED') {
+    // The person knows that; what has become of the work is news.
+    tell(safe(messageOf(error)));
   } else {
     const text = error instanceof Error && error.message !== '' ? error.message : messageOf(error);
     tell(`${paintTalk.red('error:')} ${safe(text)} ${paintTalk.dim(`[${code}]`)}`);

@@ -153,7 +153,9 @@ export function tellOfFailures(
 function failureText(name: string, error: Error): string {
   const why = error instanceof StarlingError ? error.data['reason'] : undefined;
   if (typeof why !== 'string') return error.message;
-  return `can't reach ${name}: ${shortReason(why)}; trying on, Ctrl-C to stop`;
+  // Said of a place, the place need not be said again.
+  const reason = shortReason(why).replace(` at ${name}`, ' there');
+  return `can't reach ${name}: ${reason}; trying on, Ctrl-C to stop`;
 }
 
 /** The first reason; those of this machine only where there is no other. */

@@ -217,9 +217,11 @@ class PeerCaller {
       broken: () => network.report(peer, 'malformed'),
     };
     let count = 0;
+    let unasked = 0;
     const receiver: Receiver = {
       receive: (frame, reply) => {
         count += 1;
+        if (frame.kind !== 'request') unasked += 1;
         this.#session.receive(frame, reply);
       },
     };
@@ -229,9 +231,11 @@ class PeerCaller {
     );
     this.#stream.onData((chunk) => {
       count = 0;
+      unasked = 0;
       decoder.push(chunk);
       this.#stream.holds(decoder.heldBytes);
-      this.#hold(this.#messages.charge(peer, count));
+      const waitMs = this.#components.allowances.unasked(peer, unasked);
+      this.#hold(Math.max(waitMs, this.#messages.charge(peer, count)));
     });
   }
 

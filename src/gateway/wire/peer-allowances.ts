@@ -16,7 +16,10 @@ import { WAITING_BYTES_MAX } from './peer-writer.ts';
 const SIGNATURES = { burst: 5120, everyMs: 20 } as const;
 /** What a text that is refused costs besides: at the same rate a peer has a thousand of these at once, and ten a second. */
 const REFUSED_COST = 5;
-/** News, questions and answers to nothing that one peer may send in sessions that this node has opened at it. */
+/**
+ * News and answers that one peer may send in its sessions, and in those that this node has opened at it questions
+ * and what answers nothing, too.
+ */
 const UNASKED = { burst: 5000, everyMs: 0.5 } as const;
 
 /** What may wait for one peer in all sessions that it has opened: twice what may wait in one. */

@@ -21,6 +21,7 @@ export async function run(options: CommonOptions): Promise<void> {
     [
       table(['NAME', 'ID', 'SINCE', 'LET IN BY', 'STATE'], result.members.map(row), {
         flexible: 4,
+        wrap: true,
       }),
       '',
       ...describeTickets(result.tickets),
@@ -58,7 +59,7 @@ function describeTickets(tickets: readonly TicketSummary[]): readonly string[] {
   ]);
   const isOwn = tickets.some((ticket) => ticket.isOwn);
   return [
-    table(['TICKET', 'MADE BY', 'MADE', 'EXPIRES', 'LETS IN'], rows, { flexible: 4 }),
+    table(['TICKET', 'MADE BY', 'MADE', 'EXPIRES', 'LETS IN'], rows, { flexible: 4, wrap: true }),
     ...(isOwn ? [safeLine('end one of this node with: starling grant revoke <ticket>')] : []),
   ];
 }
@@ -78,5 +79,11 @@ function describeKnocks(knocks: readonly KnockSummary[]): readonly string[] {
     address,
     ago(at),
   ]);
-  return ['', table(['ASKS TO JOIN', 'FOUR WORDS OF ITS KEY', 'ADDRESS', 'SINCE'], rows)];
+  return [
+    '',
+    table(['ASKS TO JOIN', 'FOUR WORDS OF ITS KEY', 'ADDRESS', 'SINCE'], rows, {
+      flexible: 2,
+      wrap: true,
+    }),
+  ];
 }

@@ -10,6 +10,7 @@ import { BlockList, isIP } from 'node:net';
 import type { LookupFunction } from 'node:net';
 import { StarlingError, messageOf } from '../../../core/index.ts';
 import type { Clock } from '../../../core/index.ts';
+import { failureText } from '../url/failure-words.ts';
 import { createExchanger, headerOf, readBody } from '../url/http-exchange.ts';
 import type { Exchanger } from '../url/http-exchange.ts';
 
@@ -106,7 +107,7 @@ async function ask(
     if (error instanceof StarlingError) throw error;
     throw new StarlingError(
       'STARLING_UPSTREAM_UNAVAILABLE',
-      `${url.host} can't be reached: ${messageOf(error)}`,
+      `${url.host} can't be reached: ${failureText(error)}`,
     );
   }
 }

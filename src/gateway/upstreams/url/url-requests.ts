@@ -3,12 +3,13 @@
  * once more when the token was renewed, ended one by one or all at once; and the words for what goes
  * wrong.
  */
-import { StarlingError, messageOf } from '../../../core/index.ts';
+import { StarlingError } from '../../../core/index.ts';
 import type { Clock, Logger, Random, Secret } from '../../../core/index.ts';
 import { parseFrame } from '../../wire/frame.ts';
 import type { ChannelListener, ResponseFrame } from '../../types.ts';
 import type { Credentials } from '../connection-types.ts';
 import type { EventStreamDecoder } from './event-stream.ts';
+import { failureText } from './failure-words.ts';
 import { createExchanger, headerOf, readBody } from './http-exchange.ts';
 import type { Exchange, Exchanger, Reply } from './http-exchange.ts';
 import { requestHeaders } from './request-headers.ts';
@@ -220,7 +221,7 @@ class Requests implements UrlRequests {
 
   failure(error: unknown): StarlingError {
     if (error instanceof StarlingError) return error;
-    return this.unavailable(`can't be reached: ${messageOf(error)}`);
+    return this.unavailable(`can't be reached: ${failureText(error)}`);
   }
 
   async #sendWithToken(request: UrlRequest, sending: Sending): Promise<Reply> {

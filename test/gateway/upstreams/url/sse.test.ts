@@ -7,6 +7,7 @@ import { Secret } from '../../../../src/core/index.ts';
 import type { JsonObject } from '../../../../src/core/index.ts';
 import { initialize, listAll } from '../../../../src/gateway/wire/client-handshake.ts';
 import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
+import { startInstance } from '../../../../src/gateway/upstreams/instance.ts';
 import { connectSse } from '../../../../src/gateway/upstreams/url/sse.ts';
 import { until } from '../../support/clients.ts';
 import { defer, useCleanup } from '../../support/gateways.ts';
@@ -151,10 +152,10 @@ describe('a session that an SSE server has forgotten while its stream is open', 
     readonly count: (method: string) => number;
   }
 
-  /** A server whose sessions are numbered, and a connection to it that is initialised as an instance does. */
-  async function sessions(
-    answer: (asked: Asked, session: number) => JsonObject | number | undefined,
-  ): Promise<Sessions> {
+  type Answer = (asked: Asked, session: number) => JsonObject | number | undefined;
+
+  /** A server whose sessions are numbered. */
+  async function numbered(answer: Answer): Promise<Omit<Sessions, 'connection'>> {
     const streams: ServerResponse[] = [];
     const forgotten = new Map<string, number>();
     const server = await urlServer((asked, response) => {
@@ -173,23 +174,28 @@ describe('a session that an SSE server has forgotten while its stream is open', 
       const open = streams[Number(session) - 1];
       if (open !== undefined && given !== undefined) event(open, data(result(asked, given)));
     });
+    return {
+      server,
+      forget: (status) => void forgotten.set(String(streams.length), status),
+      end: (session) => void streams[session - 1]?.end(),
+      count: (method) => server.asked.filter(({ body }) => body['method'] === method).length,
+    };
+  }
+
+  /** The same, with a connection that is initialised as an instance does. */
+  async function sessions(answer: Answer): Promise<Sessions> {
+    const served = await numbered(answer);
     const begin = (one: UpstreamConnection): ReturnType<typeof initialize> =>
       initialize(one.channel, "server 'old'", { timeoutMs: 10_000 });
     const connection: UpstreamConnection = connectSse(components(), {
       ...BOUNDS,
       name: 'old',
-      server: { type: 'sse', url: server.url, headers: {}, ...COMMON },
+      server: { type: 'sse', url: served.server.url, headers: {}, ...COMMON },
       renew: () => begin(connection),
     });
     defer(() => connection.close());
     await begin(connection);
-    return {
-      server,
-      connection,
-      forget: (status) => void forgotten.set(String(streams.length), status),
-      end: (session) => void streams[session - 1]?.end(),
-      count: (method) => server.asked.filter(({ body }) => body['method'] === method).length,
-    };
+    return { ...served, connection };
   }
 
   const facts = { protocolVersion: '2024-11-05', capabilities: {}, serverInfo: {} };
@@ -256,5 +262,34 @@ describe('a session that an SSE server has forgotten while its stream is open', 
     forget(404);
     await expect(call(connection).answer).rejects.toThrow('HTTP 500');
     await connection.ended;
+  });
+
+  it('is one of an instance that goes on, and tells who listens that it is another session', async () => {
+    const { count, forget, server } = await numbered(answering);
+    const instance = await startInstance(
+      {
+        ...components(),
+        listChanged: () => undefined,
+        renewed: () => undefined,
+        credentials: undefined,
+        paramHeaders: () => ({}),
+      },
+      {
+        ...BOUNDS,
+        name: 'old',
+        server: { type: 'sse', url: server.url, headers: {}, ...COMMON },
+        era: 'legacy',
+        client: { capabilities: {}, clientInfo: {} },
+        startTimeoutMs: 10_000,
+      },
+    );
+    defer(() => instance.close());
+    let told = 0;
+    const listener = { notification: () => undefined, request: () => undefined };
+    instance.attach(listener, { renewed: () => (told += 1) });
+    forget(404);
+    const { result: listed } = await instance.channel.request('x/list', {}, { timeoutMs: 10_000 });
+    expect(listed).toEqual({ in: 2 });
+    expect([count('initialize'), told, instance.isOver]).toEqual([2, 1, false]);
   });
 });

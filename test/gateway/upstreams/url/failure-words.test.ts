@@ -1,0 +1,13 @@
+/** Why a server at a URL can't be reached, in words. */
+import { expect, it } from 'vitest';
+import { failureText } from '../../../../src/gateway/upstreams/url/failure-words.ts';
+
+it.each([
+  ['connect ECONNREFUSED 127.0.0.1:9', 'nothing listens at 127.0.0.1:9'],
+  ['connect ECONNREFUSED ::1:9; connect ECONNREFUSED 127.0.0.1:9', 'nothing listens at ::1:9'],
+  ['getaddrinfo ENOTFOUND tools.example', 'the name tools.example is not known here'],
+  ['read ECONNRESET', 'whoever is there ended the connection'],
+  ['self-signed certificate', 'self-signed certificate'],
+])('%s: %s', (theirs, ours) => {
+  expect(failureText(new Error(theirs))).toBe(ours);
+});
