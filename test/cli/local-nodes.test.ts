@@ -24,7 +24,7 @@ function aboutOf(name: string): { name: string; mesh: string; fingerprint: strin
 /** A node that has run and does not run now. */
 async function stopped(folder: string, name: string, configFile?: string): Promise<string> {
   const stateDir = join(home, folder);
-  await mkdir(stateDir);
+  await mkdir(stateDir, { mode: 0o700 });
   await noteNode(stateDir, process.env);
   await writeAbout(stateDir, {
     ...aboutOf(name),
