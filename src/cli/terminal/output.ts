@@ -4,6 +4,7 @@ import pc from 'picocolors';
 import stringWidth from 'string-width';
 import { systemClock } from '../../core/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
+import { withShortIds } from '../../identity/short-id.ts';
 import { settledWithin } from '../../core/wait.ts';
 
 /** Control, escape, direction and invisible characters, without line feed and tab. */
@@ -224,7 +225,7 @@ export function printError(error: unknown, json: boolean): number {
     tell(safe(messageOf(error)));
   } else {
     const text = error instanceof Error && error.message !== '' ? error.message : messageOf(error);
-    tell(`${paintTalk.red('error:')} ${safe(text)} ${paintTalk.dim(`[${code}]`)}`);
+    tell(`${paintTalk.red('error:')} ${safe(withShortIds(text))} ${paintTalk.dim(`[${code}]`)}`);
     if (known?.hint !== undefined) tell(`  → ${safe(known.hint)}`);
   }
   return known?.row.exit ?? 1;

@@ -5,6 +5,8 @@ import type { PeerView } from '../../membership/types.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { StarlingNode } from '../../node.ts';
 import { systemClock } from '../../core/clock.ts';
+import { shortId, withShortIds } from '../../identity/short-id.ts';
+import { nameLines } from './name-lines.ts';
 import { duration, paintTalk, safeLine } from './output.ts';
 
 /** Prints a line that stays. */
@@ -57,7 +59,7 @@ export function tellOfPeers(
     if (joined !== undefined && peer.state === 'alive') return welcome(`: ${peer.alias} is here`);
     const text = isTold ? undefined : changeText(peer, before);
     if (text !== undefined) say(timed(text));
-    for (const line of nameTexts(peer, before)) say(timed(line));
+    for (const line of nameLines(peer, before)) say(timed(line));
   });
 }
 
@@ -72,25 +74,6 @@ function changeText(peer: PeerView, before: PeerView | undefined): string | unde
   if (state === 'suspect') return `${alias} does not answer; trying on`;
   const silent = peer.lastHeartbeatAt === 0 ? '' : `: silent for ${since(peer.lastHeartbeatAt)}`;
   return `${alias} is away${silent}`;
-}
-
-/** Where a name is taken: that of a peer that has come, or that of this node at a peer. */
-function nameTexts(peer: PeerView, before: PeerView | undefined): readonly string[] {
-  const { alias, callsUs, newName, presence } = peer;
-  const own = presence?.name ?? alias;
-  return [
-    ...(before === undefined && own !== alias
-      ? [`${alias} calls itself ${own}, a name that is taken here`]
-      : []),
-    ...(callsUs !== undefined && callsUs !== before?.callsUs
-      ? [`you are called ${callsUs} at ${alias}: the name of this node is taken there`]
-      : []),
-    ...(newName !== undefined && newName !== before?.newName
-      ? [
-          `${alias} calls itself ${newName} now; here it stays ${alias}: starling peers rename ${alias} ${newName}`,
-        ]
-      : []),
-  ];
 }
 
 function newcomerText(
@@ -152,7 +135,7 @@ export function tellOfFailures(
 
 function failureText(name: string, error: Error): string {
   const why = error instanceof StarlingError ? error.data['reason'] : undefined;
-  if (typeof why !== 'string') return error.message;
+  if (typeof why !== 'string') return withShortIds(error.message);
   // Said of a place, the place need not be said again.
   const reason = shortReason(why).replace(` at ${name}`, ' there');
   return `can't reach ${name}: ${reason}; trying on, Ctrl-C to stop`;
@@ -174,7 +157,7 @@ function peerOf(address: string, error: Error): string {
 /** Of somebody without a name here: the place, or the end of its PeerId. */
 function whereOf(address: string): string {
   if (address.startsWith('/')) return placeOf(address);
-  return `a member (…${address.slice(-8)})`;
+  return `a member (${shortId(address)})`;
 }
 
 function timed(text: string): string {
