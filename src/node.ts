@@ -322,7 +322,17 @@ class Node implements StarlingNode {
       ),
     );
     const answers = await Promise.all(refusals);
-    return answers.every((one) => one !== undefined) ? answers[0] : undefined;
+    const [first] = answers;
+    if (first === undefined || answers.includes(undefined)) return undefined;
+    const { name, fingerprint } = meshOf(this.#state);
+    return new StarlingError(
+      'STARLING_MESH_MISMATCH',
+      `this node belongs to the mesh '${name}' (${fingerprint}), and ${dial[0]} is in another: ${first.message}`,
+      {
+        hint: 'start without --bootstrap; or go over to that mesh: starling leave, then starling up --join <ticket>',
+        cause: first,
+      },
+    );
   }
 
   /** So that other nodes of this user hide the folder from their servers, and commands find it by its name. */

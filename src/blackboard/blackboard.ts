@@ -175,6 +175,8 @@ class AllBoards implements Blackboard {
   compare(peer: PeerId, digests: Readonly<Record<string, string>>): void {
     const theirs = digestsOf(digests);
     if (theirs === undefined || this.#running === undefined) return;
+    // To know of somebody is no reason to dial: boards come round by those who are connected.
+    if (!this.#components.network.isConnected(peer)) return;
     this.#running.repair.hear(peer, theirs);
     if (this.#overflowing.size === 0) return;
     const ours = this.#digests();

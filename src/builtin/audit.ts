@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ENTRY_KINDS, ENTRY_OUTCOMES } from '../audit/index.ts';
 import type { Audit, AuditEntry, AuditFilter, Checkpoint } from '../audit/index.ts';
-import { BUILTIN_SERVER } from '../core/index.ts';
+import { BUILTIN_SERVER, shownName } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
 import { toolResource } from '../grants/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
@@ -28,7 +28,7 @@ export interface AuditToolComponents {
   readonly audit: Pick<Audit, 'compareWith' | 'query' | 'tail' | 'verify'>;
   readonly checkpoints: Pick<CheckpointExchange, 'ask' | 'seenOf'>;
   /** Those whom this node has a name for. */
-  readonly peers: () => readonly Pick<PeerView, 'alias' | 'did' | 'formerly'>[];
+  readonly peers: () => readonly Pick<PeerView, 'alias' | 'did' | 'formerly' | 'newName'>[];
   /** This node. */
   readonly self: Did;
 }
@@ -231,7 +231,7 @@ function named<T extends { readonly entries: readonly AuditEntry[] }>(
   const names = peers.flatMap((peer) =>
     didsOf(peer)
       .filter((did) => there.has(did))
-      .map((did) => [did, peer.alias]),
+      .map((did) => [did, shownName(peer)]),
   );
   return { ...result, names: Object.fromEntries(names) as Record<string, string> };
 }

@@ -33,6 +33,7 @@ export function summarise(
     id: grant.claims.jti,
     direction,
     with: peer?.alias ?? did,
+    ...(peer?.newName === undefined ? {} : { newName: peer.newName }),
     did,
     capabilities: grant.claims.cap,
     ...(taken.length === 0 ? {} : { taken }),

@@ -164,9 +164,11 @@ function explained(components: MemberToolComponents, alias: string, error: unkno
 
 function memberSummary(components: MemberToolComponents, member: Member): MemberSummary {
   const { did, by, isFounder, since, canInvite, end } = member;
+  const newName = components.membership.peer(peerIdFromDid(did))?.newName;
   const state = end === undefined ? 'member' : end.by === did ? 'left' : 'out';
   return {
     name: called(components, did),
+    ...(newName === undefined ? {} : { newName }),
     isSelf: did === components.self.did,
     peerId: peerIdFromDid(did),
     did,

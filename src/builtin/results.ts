@@ -70,6 +70,8 @@ export interface PeerForgiveResult {
 export interface MemberSummary {
   /** This node's name for it, or its short id where it has none here. */
   readonly name: string;
+  /** What it calls itself now, for a time after it has taken that name. */
+  readonly newName?: string;
   readonly isSelf: boolean;
   readonly peerId: PeerId;
   readonly did: string;
@@ -182,6 +184,8 @@ export interface GrantSummary {
   readonly direction: 'issued' | 'received';
   /** Alias or did:key of the other side. */
   readonly with: string;
+  /** What the other side calls itself now, for a time after it has taken that name. */
+  readonly newName?: string;
   readonly did: string;
   readonly capabilities: readonly Capability[];
   /** Uses that were taken, for each capability that counts them; at the owner only. */

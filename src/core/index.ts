@@ -38,6 +38,7 @@ export { createExactNames, foldName } from './names.ts';
 export type { ExactNames } from './names.ts';
 export { Secret, missingSecret } from './secret.ts';
 export type { SecretLookup, SecretPiece } from './secret.ts';
+export { shownName } from './shown-name.ts';
 export { createLoopTurns } from './loop-turns.ts';
 export type { LoopTurns } from './loop-turns.ts';
 export { createSemaphore } from './semaphore.ts';

@@ -74,7 +74,7 @@ export interface GatewayComponents {
   readonly clients: AttachedClients;
   readonly token: NodeToken;
   readonly pins: Pins;
-  readonly network: Pick<Network, 'open' | 'handle' | 'report'>;
+  readonly network: Pick<Network, 'open' | 'handle' | 'isConnected' | 'report'>;
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'byAlias' | 'inStep' | 'events'>;
   readonly clock: Clock;
   readonly random: Random;
@@ -166,6 +166,7 @@ class NodeGateway implements Gateway {
     this.#catalogs = createPeerCatalogs({
       changesTooOften: (peer, times) => components.network.report(peer, 'catalogs', times),
       ...components,
+      isConnected: (peer) => components.network.isConnected(peer),
       open: (peer, notification) => this.#channels.toPeer(peer, notification),
       logger: components.logger.child('catalogs'),
     });

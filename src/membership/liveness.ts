@@ -119,9 +119,9 @@ class LivenessKeeper implements Liveness {
     peer.isProbed = true;
     probeSuspect(this.#components, scope, peer.view.peerId, {
       isSuspect: () => peer.view.state === 'suspect',
-      probed: (isReached, attempt) => {
-        if (isReached) peer.detector.forgive(clock.now());
-        this.#weigh(peer, { kind: 'probed', isReached, attempt });
+      probed: (probe) => {
+        if (probe.isReached) peer.detector.forgive(clock.now());
+        this.#weigh(peer, { kind: 'probed', ...probe });
       },
     })
       .catch((error: unknown) =>

@@ -269,8 +269,10 @@ class LiveView implements Membership {
     const hasMoved = said.addresses.join() !== before?.addresses.join();
     if (hasMoved || peer.isUnsaved) this.#peers.save(peer);
     if (status === 'leaving') return;
-    // Whoever has just started has heard nobody yet.
-    if (isNew) void this.#heartbeats.tell(from, this.#nextFor(peer.view));
+    // Whoever has just started has heard nobody yet. Who is not connected hears by gossip, or when it is.
+    if (isNew && this.#components.network.isConnected(from)) {
+      void this.#heartbeats.tell(from, this.#nextFor(peer.view));
+    }
     this.#compare(peer.view, heartbeat, before);
   }
 

@@ -6,6 +6,7 @@ import { messageOf, sleep, withDeadline } from '../core/index.ts';
 import type { Clock, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
 import type { IndirectProbe } from './indirect-probe.ts';
+import type { Evidence } from './suspicion.ts';
 
 /**
  * Probes of one suspicion. A suspect is dead after
@@ -36,12 +37,22 @@ export interface ReachSuspectComponents {
   readonly logger: Logger;
 }
 
+/**
+ * Witnesses that must say that they reach the suspect, so that a probe in vain counts less: it is dead only
+ * when its silence lasts. One alone is believed only where there is no other. More = a few that lie or are
+ * wrong keep nobody from being dead; less = where links fail, the living are more seldom thought dead.
+ */
+const VOUCHING = 2;
+
+/** What came of a probe: see {@link Evidence}. */
+type Probe = Omit<Extract<Evidence, { readonly kind: 'probed' }>, 'kind'>;
+
 /** How a suspicion goes on. */
 export interface SuspicionHandle {
   /** False once the suspicion has come to its end, whatever ended it. */
   isSuspect(): boolean;
-  /** Hears of each probe; `attempt` counts from 1. */
-  probed(isReached: boolean, attempt: number): void;
+  /** Hears of each probe. */
+  probed(probe: Probe): void;
 }
 
 /** Probes `peer` again and again for as long as it is suspect and `scope` is open. */
@@ -52,12 +63,14 @@ export async function probeSuspect(
   suspicion: SuspicionHandle,
 ): Promise<void> {
   for (let attempt = 1; !scope.closed && suspicion.isSuspect(); attempt += 1) {
-    const ways = await Promise.all([
+    const witnesses = pickWitnesses(components, peer);
+    const [isReached, vouching] = await Promise.all([
       reach(components, peer),
-      components.indirectProbe.ask(peer, pickWitnesses(components, peer), PROBE_TIMEOUT_MS),
+      components.indirectProbe.ask(peer, witnesses, PROBE_TIMEOUT_MS),
     ]);
     if (scope.closed) return;
-    suspicion.probed(ways.includes(true), attempt);
+    const isVouched = vouching > 0 && vouching >= Math.min(VOUCHING, witnesses.length);
+    suspicion.probed({ isReached, isVouched, attempt });
     if (!suspicion.isSuspect() || !(await sleep(scope, PROBE_PAUSE_MS))) return;
   }
 }

@@ -7,10 +7,14 @@
  * ```
  *            φ > phiSuspect, or its last link lost
  *   alive ────────────────────────────────────────► suspect ──► dead
- *     ▲   a heartbeat, a new link, or a probe reached it │    `probes` probes in vain, or
+ *     ▲   a heartbeat, a new link, or a probe reached it │    `probes` probes in vain and unvouched, or
  *     └──────────────────────────────────────────────────┘    suspect for over `deadAfterMs`
  *   any state ── its goodbye ──► left;   dead, left ── a heartbeat ──► alive
  * ```
+ *
+ * A probe is vouched for when others say that they reach the suspect (`reach-suspect.ts` has how many): then
+ * it counts neither way, and the suspect is alive by its next heartbeat, which comes by way of those others,
+ * or dead after `deadAfterMs`. So whoever lies about a dead peer gains that time and no more.
  *
  * A peer that falls silent (its machine loses power) is suspect after about 2.6 intervals at φ = 8,
  * and dead `probes · timeoutMs + (probes - 1) · pauseMs` later: 12.9 s + 5 s with the defaults. A peer
@@ -38,8 +42,16 @@ export type Evidence =
   | { readonly kind: 'disconnected' }
   /** The look at the time since its last heartbeat. `isLate`: this node slept, or its clock was set. */
   | { readonly kind: 'silence'; readonly phi: number; readonly isLate: boolean }
-  /** Probe number `attempt`, from 1, has come to an end. */
-  | { readonly kind: 'probed'; readonly isReached: boolean; readonly attempt: number };
+  /**
+   * Probe number `attempt`, from 1, has come to an end. `isReached`: this node has reached it itself;
+   * `isVouched`: enough others say that they have.
+   */
+  | {
+      readonly kind: 'probed';
+      readonly isReached: boolean;
+      readonly isVouched: boolean;
+      readonly attempt: number;
+    };
 
 /** When a peer is suspect, and when dead. */
 export interface SuspicionLimits {
@@ -77,6 +89,8 @@ export function weigh(
     case 'probed':
       if (state !== 'suspect') return before;
       if (evidence.isReached) return { state: 'alive' };
+      // Others may lie, or be wrong: they put its death off, and only it can say that it lives.
+      if (evidence.isVouched) return before;
       return evidence.attempt >= limits.probes ? { state: 'dead' } : before;
   }
 }

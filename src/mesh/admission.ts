@@ -147,6 +147,16 @@ class TicketAdmission implements MeshAdmission {
     return ticket.addresses;
   }
 
+  /** Tickets that let nobody in any more go by themselves, whenever a new one is made. */
+  async #forgetStale(): Promise<void> {
+    const { grants } = this.#components;
+    const stale = grants.issued().filter((grant) => {
+      const ticket = this.ticketOf(grant);
+      return ticket === 'spent' || (ticket === 'open' && grants.state(grant) !== 'valid');
+    });
+    if (stale.length > 0) await grants.forgetIssued(stale);
+  }
+
   /** Goes over to the ticket's mesh, where that is agreed. @throws STARLING_MESH_MISMATCH */
   async #move({ mesh, name }: Ticket, mayMove: MayMove = async () => false): Promise<void> {
     const { ownMesh } = this.#components;
@@ -164,6 +174,7 @@ class TicketAdmission implements MeshAdmission {
   async invite(init: InvitationInit): Promise<Invitation> {
     const { clock, grants, identity, ownMesh } = this.#components;
     const { id: mesh, name } = ownMesh.require();
+    await this.#forgetStale();
     const secret = ticketSecret(randomSeed());
     const { canInvite, uses = 1 } = init;
     const addresses = callable(init.addresses);

@@ -96,7 +96,12 @@ class RecordedMembers implements Members {
     }
     return [...byHolder]
       .flatMap(([did, last]) => this.#memberOf(did, last))
-      .toSorted((a, b) => a.since - b.since || (a.did < b.did ? -1 : 1));
+      .toSorted(
+        (a, b) =>
+          a.since - b.since ||
+          Number(b.isFounder) - Number(a.isFounder) ||
+          (a.did < b.did ? -1 : 1),
+      );
   }
 
   tickets(): readonly OpenTicket[] {

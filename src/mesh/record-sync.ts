@@ -185,7 +185,9 @@ class RecordCarrier implements RecordSync {
   }
 
   compare(peer: PeerId, digest: string): void {
-    if (digest === this.#components.records.digest()) return;
+    const { network, records } = this.#components;
+    // To know of somebody is no reason to dial: records come round by those who are connected.
+    if (digest === records.digest() || !network.isConnected(peer)) return;
     const since = this.#components.clock.now() - (this.#syncedAt.get(peer) ?? -Infinity);
     // Whoever sets the clock back need not wait for it.
     if (since >= 0 && since <= (this.#pauses.get(peer) ?? SYNC_PAUSE_MS)) return;

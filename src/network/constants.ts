@@ -95,6 +95,13 @@ export const RELAY_STREAMS_MAX = 300;
 /** Addresses through relays that we announce. */
 export const RELAY_ADDRESSES_MAX = 4;
 
+/**
+ * Of two that keep each other connected, the one with the higher PeerId dials so much later than the other,
+ * who has it connected by then. More = fewer double connections; less = who can be dialled one way only is
+ * there sooner.
+ */
+export const SECOND_DIALS_AFTER_MS = 2 * SECOND_MS;
+
 /** Upper bound of the delay before the first redial. */
 export const REDIAL_BASE_MS = SECOND_MS;
 /** Upper bound of every delay between redials. */

@@ -12,7 +12,12 @@ import { inOrderOfUse } from './addresses/address-order.ts';
 import type { LocalPlaces } from './addresses/address-order.ts';
 import { parseAddress } from './addresses/addresses.ts';
 import { closeConnection } from './admission/close-connection.ts';
-import { CONDUCT, HELD_PER_PEER_MAX_BYTES, PING_PROTOCOL } from './constants.ts';
+import {
+  CONDUCT,
+  HELD_PER_PEER_MAX_BYTES,
+  PING_PROTOCOL,
+  SECOND_DIALS_AFTER_MS,
+} from './constants.ts';
 import { createConduct } from './limits/conduct.ts';
 import type { Conduct } from './limits/conduct.ts';
 import { ping } from './links/ping.ts';
@@ -125,7 +130,7 @@ class MeshNetwork implements Network {
   keep(peer: PeerId, addresses: readonly string[]): void {
     if (peer === this.self) return;
     this.#kept.set(peer, addresses);
-    if (this.#run !== undefined) keepIn(this.#run, peer, addresses);
+    if (this.#run !== undefined) keepIn(this.#run, this.self, peer, addresses);
   }
 
   unkeep(peer: PeerId): void {
@@ -215,7 +220,7 @@ class MeshNetwork implements Network {
     );
     this.#run = run;
     this.#topics.attach(run.gossip);
-    for (const [peer, addresses] of this.#kept) keepIn(run, peer, addresses);
+    for (const [peer, addresses] of this.#kept) keepIn(run, this.self, peer, addresses);
   }
 
   async #end(): Promise<void> {
@@ -281,7 +286,8 @@ function hostsOf(addresses: readonly string[]): ReadonlySet<string> {
   return new Set(addresses.map((text) => parseAddress(text).getComponents()[0]?.value ?? text));
 }
 
-function keepIn(run: NetworkRun, peer: PeerId, addresses: readonly string[]): void {
+/** Of a pair that keeps each other, the one with the lower PeerId dials, so that they meet once. */
+function keepIn(run: NetworkRun, self: PeerId, peer: PeerId, addresses: readonly string[]): void {
   run.dialer.learn(peer, addresses);
-  run.redialer.keep(peer);
+  run.redialer.keep(peer, self < peer ? 0 : SECOND_DIALS_AFTER_MS);
 }

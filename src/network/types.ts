@@ -240,7 +240,10 @@ export interface Network extends Startable {
    * @throws STARLING_PEER_UNREACHABLE, STARLING_JOIN_REFUSED or the code of the refusal
    */
   dial(target: PeerId | string, options: { readonly signal: AbortSignal }): Promise<PeerId>;
-  /** Keeps `peer` connected from now on: redials without end, 60 s apart at the most. */
+  /**
+   * Keeps `peer` connected from now on: redials without end, 60 s apart at the most. Of two that keep each
+   * other, the one with the lower PeerId dials; the other only when that has not come 2 s later.
+   */
   keep(peer: PeerId, addresses: readonly string[]): void;
   /** Undoes {@link keep}. */
   unkeep(peer: PeerId): void;

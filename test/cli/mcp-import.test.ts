@@ -119,17 +119,31 @@ it('without a name looks into the user’s file of every client, and not into th
       '/elsewhere': { mcpServers: { other: { command: 'g' } } },
     },
   });
+  for (const [name, path] of [
+    ['cline', '.cline/data/settings/cline_mcp_settings.json'],
+    ['gemini', '.gemini/settings.json'],
+    ['copilot', '.copilot/mcp-config.json'],
+    ['studio', '.lmstudio/mcp.json'],
+  ] as const) {
+    await write(path, { theme: 'dark', mcpServers: { [name]: { command: name } } });
+  }
+  await write('.config/zed/settings.json', { context_servers: { zed: { command: 'z' } } });
   for (const path of ['work/.mcp.json', 'work/.cursor/mcp.json']) {
     await write(path, { mcpServers: { planted: { command: 'curl' } } });
   }
   expect((await take('--yes')).code).toBe(0);
   expect(Object.keys(await servers()).sort()).toEqual([
+    'cline',
     'code',
+    'copilot',
     'cursor',
     'desktop',
+    'gemini',
     'local',
+    'studio',
     'surf',
     'user',
+    'zed',
   ]);
   const config = await loadConfig({ file, env: {}, flags: {} });
   expect(config.mcpServers['local']).toMatchObject({ type: 'sse' });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { beforeAll, expect, it } from 'vitest';
 import { StartFailedError } from '../../sim/process.ts';
 import type { NodeProcess } from '../../sim/process.ts';
-import type { MembersResult, PeerRemoveResult } from '../../src/builtin/index.ts';
+import type { MembersResult, PeerRemoveResult, PeerShowResult } from '../../src/builtin/index.ts';
 import type { LeaveResult } from '../../src/builtin/results.ts';
 import { builtin, eventually, grantList, json, ok, peers, sees, useWorld } from './support.ts';
 
@@ -13,6 +13,9 @@ let alice: NodeProcess;
 beforeAll(async () => {
   alice = await world.start('alice');
 });
+
+/** Whatever its folder is called: the name is that which was given before. */
+const NAMELESS = { config: { name: undefined } };
 
 const ticketOf = async (node: NodeProcess): Promise<string> =>
   (await json<{ ticket: string }>(node, 'invite')).ticket;
@@ -33,7 +36,7 @@ async function ended(node: NodeProcess): Promise<number | null> {
 }
 
 it('a node that founded a mesh of its own by mistake goes over to another, keeps its key, and leaves again', async () => {
-  const before = await world.start('bob');
+  const before = await world.start('bob', { ...NAMELESS, args: ['--name', 'bob'] });
   expect(before.up.ticket).toMatch(/^starling2/);
   await before.stop();
   const join = ['--join', await ticketOf(alice)];
@@ -42,7 +45,7 @@ it('a node that founded a mesh of its own by mistake goes over to another, keeps
   expect(asked.output).toContain('STARLING_MESH_MISMATCH');
   expect(asked.output).toContain('--yes');
 
-  const bob = await world.start('bob', { args: [...join, '--yes'] });
+  const bob = await world.start('bob', { ...NAMELESS, args: [...join, '--yes'] });
   await sees(alice, [bob]);
   expect(bob.up.peerId).toBe(before.up.peerId);
   expect(bob.up.mesh).toEqual(alice.up.mesh);
@@ -70,13 +73,18 @@ it('a node that founded a mesh of its own by mistake goes over to another, keeps
   );
   expect((await peers(alice)).peers).toEqual([]);
 
-  const anew = await world.start('bob');
+  // The name that was given at the first start has stayed all the while.
+  const anew = await world.start('bob', NAMELESS);
   expect(anew.up.peerId).toBe(before.up.peerId);
   expect(anew.up.mesh.name).toBe('bob-mesh');
   expect(anew.up.ticket).toMatch(/^starling2/);
   expect((await grantList(anew)).grants).toEqual([]);
   expect(anew.up.boards).toEqual([]);
   await anew.stop();
+  const [address = ''] = alice.up.addresses;
+  const lost = await refused('bob', ['--bootstrap', address]);
+  expect(lost.code).toBe(1);
+  expect(lost.output).toMatch(/STARLING_MESH_MISMATCH.*'bob-mesh'.*is in another.*'alice-mesh'/);
   // While no node runs it can be left as well, and a member of another mesh is told how.
   expect((await world.cli(['leave', '--yes', '--state', anew.stateDir])).stdout).toMatch(
     /nobody was told/,
@@ -145,6 +153,21 @@ it('a newcomer with the ticket of one that was put out is told so by the first r
   expect(
     (await builtin<MembersResult>(alice, 'members')).members.map(({ name }) => name),
   ).not.toContain('guest');
-  const real = await world.start('guest', { args: ['--join', await ticketOf(alice)] });
+  // Its name is that of carol, who is away: both sides are told, and nobody is taken for the other.
+  const args = ['--join', await ticketOf(alice)];
+  const real = await world.start('guest', { config: { name: 'carol' }, args });
   await sees(alice, [real]);
+  await sees(real, [alice]);
+  const several = await alice.run(['grant', 'create', 'carol', '--tool', 'files/*']);
+  expect(several.code).toBe(1);
+  expect(several.stderr).toMatch(
+    /2 peers go by the name 'carol': carol \(….*\), carol-\w{4} \(….*\)/,
+  );
+  const { peer } = await eventually(
+    'the guest knows what it is called there',
+    () => json<PeerShowResult>(real, 'peers', 'show', 'alice'),
+    (shown) => shown.peer.callsUs !== undefined,
+  );
+  await ok(alice, 'peers', 'rename', peer.callsUs ?? '', 'guest');
+  expect((await peers(alice)).peers.map(({ alias }) => alias)).toContain('guest');
 });

@@ -33,14 +33,24 @@ describe('a suspect', () => {
   it.each<[string, Evidence]>([
     ['is heard', { kind: 'heartbeat', status: 'up' }],
     ['has a link again', { kind: 'connected' }],
-    ['is reached by a probe', { kind: 'probed', isReached: true, attempt: 1 }],
+    ['is reached by a probe', { kind: 'probed', isReached: true, isVouched: false, attempt: 1 }],
   ])('is alive again when it %s', (_, evidence) => {
     expect(after(SUSPECT, evidence)).toEqual(ALIVE);
   });
 
   it('is dead after the last probe in vain, and not after the first', () => {
-    expect(after(SUSPECT, { kind: 'probed', isReached: false, attempt: 1 })).toBe(SUSPECT);
-    expect(after(SUSPECT, { kind: 'probed', isReached: false, attempt: 2 })).toEqual(DEAD);
+    expect(after(SUSPECT, { kind: 'probed', isReached: false, isVouched: false, attempt: 1 })).toBe(
+      SUSPECT,
+    );
+    expect(
+      after(SUSPECT, { kind: 'probed', isReached: false, isVouched: false, attempt: 2 }),
+    ).toEqual(DEAD);
+  });
+
+  it('gains time by others who say that they reach it, and neither its life nor more than that time', () => {
+    const vouched: Evidence = { kind: 'probed', isReached: false, isVouched: true, attempt: 2 };
+    expect(after(SUSPECT, vouched)).toBe(SUSPECT);
+    expect(after(after(SUSPECT, vouched), silence(99), 16_001)).toEqual(DEAD);
   });
 
   it('is dead when it was suspect for too long, whatever its probes are doing', () => {
@@ -63,8 +73,8 @@ describe('a peer that is dead or has left', () => {
       silence(99, true),
       { kind: 'connected' },
       { kind: 'disconnected' },
-      { kind: 'probed', isReached: true, attempt: 1 },
-      { kind: 'probed', isReached: false, attempt: 2 },
+      { kind: 'probed', isReached: true, isVouched: false, attempt: 1 },
+      { kind: 'probed', isReached: false, isVouched: false, attempt: 2 },
     ];
     for (const evidence of all) expect(after(gone, evidence, 1e9)).toBe(gone);
   });
@@ -91,6 +101,7 @@ it('whatever is seen, only a suspect dies, and only a suspect has a time', () =>
     fc.record({
       kind: fc.constant('probed'),
       isReached: fc.boolean(),
+      isVouched: fc.boolean(),
       attempt: fc.integer({ min: 1, max: 3 }),
     }),
   );

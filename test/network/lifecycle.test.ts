@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Transport } from '../../src/network/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { SECOND_DIALS_AFTER_MS } from '../../src/network/constants.ts';
 import {
   acquaint,
   codeOf,
@@ -187,7 +188,7 @@ describe('a kept peer', () => {
     const failed: string[] = [];
     b.network.events.on('dial:failed', (address) => void failed.push(address));
     b.network.keep(a.id, [a.address()]);
-    clock.advance(0);
+    clock.advance(SECOND_DIALS_AFTER_MS);
     await connectedTo(b.network, a.id);
     b.network.unkeep(a.id);
     const gone = disconnectedFrom(b.network, a.id);

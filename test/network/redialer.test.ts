@@ -100,6 +100,22 @@ describe('the loop', () => {
     redialer.stop();
   });
 
+  it('leaves the first dial to the other side for a while, also after a loss', async () => {
+    const { clock, dials, connected, redialer } = setUp(() => 'connected');
+    redialer.keep('p', 2000);
+    await clock.advance(1900);
+    expect(dials.length).toBe(0);
+    await clock.advance(200);
+    expect(dials.length).toBe(1);
+    connected.delete('p');
+    redialer.lost('p', 60_000);
+    await clock.advance(2900);
+    expect(dials.length).toBe(1);
+    await clock.advance(200);
+    expect(dials.length).toBe(2);
+    redialer.stop();
+  });
+
   it('dials a suggested peer once, and heeds its backoff', async () => {
     const { clock, dials, redialer } = setUp(() => 'refused');
     for (let turn = 0; turn < 12; turn++) {

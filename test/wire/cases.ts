@@ -237,7 +237,7 @@ const hellos: readonly WireCase[] = [
 const PROBE_PROTOCOL = '/starling/probe/1';
 const PROBE_NOTES: Notes = {
   peer: 'PeerId of the peer that was lost',
-  connected: 'whether the one who answers is connected to that peer',
+  connected: 'whether that peer has answered a ping of the one who answers just now',
 };
 
 async function question(): Promise<{
@@ -246,17 +246,17 @@ async function question(): Promise<{
 }> {
   const network = fakeNetwork(founder.peerId);
   const witnesses = createIndirectProbe({ network, clock, logger: silentLogger });
-  const answer = witnesses.ask(newcomer.peerId, [member.peerId], 1000);
+  const asked = witnesses.ask(newcomer.peerId, [member.peerId], 1000);
   await Promise.resolve();
   const stream = network.opened.find(({ protocol }) => protocol === PROBE_PROTOCOL)?.stream;
   if (stream === undefined) throw new Error('no stream was opened');
   await whole(stream);
-  return { stream, answer };
+  return { stream, answer: asked.then((vouching) => vouching === 1) };
 }
 
 /** What a node that is connected to `peers` says to the question `bytes`. */
 function testify(bytes: Uint8Array, peers: readonly PeerId[]): Promise<Buffer> {
-  const network = fakeNetwork(member.peerId, peers);
+  const network = Object.assign(fakeNetwork(member.peerId, peers), { ping: async () => 1 });
   createIndirectProbe({ network, clock, logger: silentLogger }).start();
   const stream = fakeStream(founder.peerId);
   network.handlers.get(PROBE_PROTOCOL)?.(stream);

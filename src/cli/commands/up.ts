@@ -20,13 +20,13 @@ import { passphraseOf } from '../terminal/passphrase.ts';
 import type { Passphrases } from '../terminal/passphrase.ts';
 import { tellOfFailures } from '../terminal/peer-lines.ts';
 import { createProgress } from '../terminal/progress.ts';
+import { askToMove } from '../terminal/ask-to-move.ts';
+import { nameLines } from '../terminal/name-lines.ts';
 import { createTalkingLogger } from '../terminal/terminal-logger.ts';
 import type { LogInit } from '../terminal/terminal-logger.ts';
 import { tellOfNode } from '../terminal/up-lines.ts';
 import type { UpLines } from '../terminal/up-lines.ts';
 import type { Say } from '../terminal/peer-lines.ts';
-import type { Mesh } from '../../mesh/types.ts';
-import { ask, canAsk } from '../terminal/ask.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
 import { namedStateDir } from '../node/locate-node.ts';
 import type { Progress } from '../terminal/progress.ts';
@@ -107,7 +107,12 @@ async function live(life: Life): Promise<number> {
     logger: createTalkingLogger(logOf(config, options)),
     progress: (line) => progress.show(line),
     secretFiles: () => secretFilesOf(config, process.env),
-    mayMove: (from, to) => mayMove(from, to, life),
+    async mayMove(from, to) {
+      if (options.yes === true) return true;
+      if (options.json === true || options.join === '-') return false;
+      progress.done();
+      return askToMove(from, to);
+    },
   });
   const node = await Promise.race([made, told]);
   if (typeof node === 'number') {
@@ -157,19 +162,6 @@ function untilOver(node: StarlingNode, json: boolean, say: Say): Promise<number>
       resolve(0);
     });
   });
-}
-
-/** Whether to leave a mesh that no other node is in: a person is asked, or has agreed by --yes. */
-async function mayMove(
-  from: Mesh,
-  to: Pick<Mesh, 'name' | 'fingerprint'>,
-  { options, progress }: Life,
-): Promise<boolean> {
-  if (options.yes === true) return true;
-  if (options.json === true || options.join === '-' || !canAsk()) return false;
-  progress.done();
-  const question = `This node is in the mesh '${safeLine(from.name)}' (${from.fingerprint}), where nobody else is.\nLeave it, with its boards and the grants that it gave, for '${safeLine(to.name)}' (${to.fingerprint})?`;
-  return (await ask(question, ['no', 'yes'])) === 'yes';
 }
 
 /** The state folder and the config file that `--state`, `--node` or `--config` name. */
@@ -302,14 +294,18 @@ function printPeer({ alias, peerId, state }: PeerView): void {
 function tellPeersAsJson(node: StarlingNode): void {
   // A program that follows the events has missed those of the start.
   for (const peer of node.peers()) if (peer.state === 'alive') printPeer(peer);
+  for (const peer of node.peers()) printNames(peer, undefined);
   node.events.on('peer', (peer, before) => {
     if (peer.state !== before?.state || before.alias !== peer.alias) printPeer(peer);
-    const { alias, callsUs, newName, peerId, presence } = peer;
-    const own = presence?.name ?? alias;
-    const isTaken = before === undefined && own !== alias;
-    if (isTaken || callsUs !== before?.callsUs || newName !== before?.newName)
-      print(JSON.stringify({ event: 'names', alias, peerId, name: own, callsUs, newName }));
+    printNames(peer, before);
   });
+}
+
+/** What is to be said of the names of a peer, where that is news. */
+function printNames(peer: PeerView, before: PeerView | undefined): void {
+  if (nameLines(peer, before).length === 0) return;
+  const { alias, callsUs, newName, peerId, presence } = peer;
+  print(JSON.stringify({ event: 'names', alias, peerId, name: presence?.name, callsUs, newName }));
 }
 
 /**

@@ -4,8 +4,8 @@ import pc from 'picocolors';
 import stringWidth from 'string-width';
 import { systemClock } from '../../core/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
-import { settledWithin } from '../../core/wait.ts';
 import { withShortIds } from '../../identity/short-id.ts';
+import { settledWithin } from '../../core/wait.ts';
 
 /** Control, escape, direction and invisible characters, without line feed and tab. */
 const UNSAFE =

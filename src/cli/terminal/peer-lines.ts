@@ -6,6 +6,7 @@ import type { PeerView } from '../../membership/types.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { StarlingNode } from '../../node.ts';
 import { systemClock } from '../../core/clock.ts';
+import { nameLines } from './name-lines.ts';
 import { duration, paintTalk, safeLine } from './output.ts';
 
 /** Prints a line that stays. */
@@ -61,7 +62,7 @@ export function tellOfPeers(
     if (joined !== undefined && peer.state === 'alive') return welcome(`: ${peer.alias} is here`);
     const text = isTold ? undefined : changeText(peer, before);
     if (text !== undefined) say(timed(text));
-    for (const line of nameTexts(peer, before)) say(timed(line));
+    for (const line of nameLines(peer, before)) say(timed(line));
   });
 }
 
@@ -76,25 +77,6 @@ function changeText(peer: PeerView, before: PeerView | undefined): string | unde
   if (state === 'suspect') return `${alias} does not answer; trying on`;
   const silent = peer.lastHeartbeatAt === 0 ? '' : `: silent for ${since(peer.lastHeartbeatAt)}`;
   return `${alias} is away${silent}`;
-}
-
-/** Where a name is taken: that of a peer that has come, or that of this node at a peer. */
-function nameTexts(peer: PeerView, before: PeerView | undefined): readonly string[] {
-  const { alias, callsUs, newName, presence } = peer;
-  const own = presence?.name ?? alias;
-  return [
-    ...(before === undefined && own !== alias
-      ? [`${alias} calls itself ${own}, a name that is taken here`]
-      : []),
-    ...(callsUs !== undefined && callsUs !== before?.callsUs
-      ? [`you are called ${callsUs} at ${alias}: the name of this node is taken there`]
-      : []),
-    ...(newName !== undefined && newName !== before?.newName
-      ? [
-          `${alias} calls itself ${newName} now; here it stays ${alias}: starling peers rename ${alias} ${newName}`,
-        ]
-      : []),
-  ];
 }
 
 function newcomerText(

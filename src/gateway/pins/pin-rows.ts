@@ -180,9 +180,10 @@ class WritingTable implements PinTable {
 }
 
 function writesOf(row: PinRow, canonical?: string): readonly Write[] {
-  const pin = { key: pinKey(row), value: Buffer.from(writeRow(row)) };
+  const id = idOf(row);
+  const pin = { key: `pin/${id}`, value: Buffer.from(writeRow(row)) };
   if (canonical === undefined) return [pin];
-  return [pin, { key: textKey(row), value: Buffer.from(canonical.slice(0, TEXT_MAX)) }];
+  return [pin, { key: `text/${id}`, value: Buffer.from(canonical.slice(0, TEXT_MAX)) }];
 }
 
 function pinKey(row: PinRow): string {

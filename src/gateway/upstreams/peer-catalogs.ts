@@ -21,6 +21,8 @@ import type { NotificationFrame, ServerChannel } from '../types.ts';
 /** Between attempts to open the session, and between lists that fail: at most two a minute of each. */
 const BACKOFF = { baseMs: 500, capMs: 30_000 };
 const LIST_TIMEOUT_MS = 15_000;
+/** How often it is looked whether there is a link, should nobody have told. */
+const UNLINKED_LOOK_MS = 30_000;
 /** Changes that come close together are listed together. */
 const REFRESH_DELAY_MS = 30;
 /**
@@ -45,6 +47,8 @@ export interface PeerCatalogsComponents {
   readonly directory: Pick<Directory, 'set' | 'clear'>;
   /** Hears how often a peer would have a list read while it is over its allowance. */
   readonly changesTooOften: (peer: PeerId, times: number) => void;
+  /** Whether there is a link to the peer: nobody is dialled for its catalog alone. */
+  isConnected(peer: PeerId): boolean;
   /** Opens a session at a peer. */
   open(peer: PeerView, notification: (frame: NotificationFrame) => void): Promise<ServerChannel>;
   readonly clock: Clock;
@@ -139,6 +143,12 @@ class PeerCatalog {
     for (let attempt = 0; !this.#scope.closed; attempt += 1) {
       const peer = membership.peer(this.#peer);
       if (peer === undefined) return;
+      if (!this.#components.isConnected(this.#peer)) {
+        attempt = 0;
+        // Its link is a change of its route, which wakes.
+        await this.#pause(UNLINKED_LOOK_MS);
+        continue;
+      }
       try {
         const channel = await this.#components.open(peer, (frame) => this.#notified(frame));
         if (this.#scope.closed) {

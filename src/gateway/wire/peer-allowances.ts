@@ -20,7 +20,9 @@ const REFUSED_COST = 5;
  * News and answers that one peer may send in its sessions, and in those that this node has opened at it questions
  * and what answers nothing, too.
  */
-const UNASKED = { burst: 5000, everyMs: 0.5 } as const;
+const UNASKED = { burst: 5000, everyMs: 1 } as const;
+/** So many of them, beyond that, count as one time. */
+const UNASKED_AT_ONCE = 250;
 
 /** What may wait for one peer in all sessions that it has opened: twice what may wait in one. */
 const WAITING_MAX_BYTES = 2 * WAITING_BYTES_MAX;
@@ -68,7 +70,7 @@ export function createPeerAllowances({
     unasked(peer, count) {
       if (count === 0) return 0;
       const waitMs = messages.charge(peer, count);
-      if (waitMs > 0) network.report(peer, 'messages');
+      if (waitMs > 0) network.report(peer, 'messages', Math.ceil(count / UNASKED_AT_ONCE));
       return waitMs;
     },
     waits(peer, byBytes) {

@@ -110,7 +110,10 @@ class PolicyInForce implements CurrentPolicy {
       cancel = scope.after(SETTLE_MS, () => void this.reload());
     };
     // By name, so that editors may replace the file, and it may come later.
-    watchFile(this.file, { interval: this.#init.lookMs ?? 1000, persistent: false }, looked);
+    const interval = this.#init.lookMs ?? 1000;
+    const watcher = watchFile(this.file, { interval, persistent: false }, looked);
+    // Node has one watcher a file: all nodes of a process that share a policy listen to it.
+    watcher.setMaxListeners(0);
     scope.add(() => unwatchFile(this.file, looked));
   }
 

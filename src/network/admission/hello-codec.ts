@@ -29,7 +29,8 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   STARLING_TICKET_INVALID: NEW_TICKET,
   STARLING_MEMBERSHIP_ENDED: ENDED,
   STARLING_KEY_RETIRED: 'use the state folder that has the new key: this one is older',
-  STARLING_MESH_MISMATCH: 'use a state folder of its own (`--state`) for each mesh',
+  STARLING_MESH_MISMATCH:
+    'leave the other mesh first (`starling leave`), or use a state folder of its own (`--state`) for each',
   STARLING_VERSION_UNSUPPORTED: 'run the same version of Starling on both machines',
 };
 

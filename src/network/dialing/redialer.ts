@@ -21,8 +21,11 @@ export interface RedialComponents {
 
 /** Redials. Keys are what is dialled: PeerIds or multiaddrs. */
 export interface Redialer {
-  /** Keeps `key` connected from now on; dials at once when it is not. */
-  keep(key: string): void;
+  /**
+   * Keeps `key` connected from now on; dials when it is not, at once or `delayMs` later, also after a loss:
+   * the other side is to dial first.
+   */
+  keep(key: string, delayMs?: number): void;
   unkeep(key: string): void;
   isKept(key: string): boolean;
   /** Dials `key` once, unless it is connected or failed too short a time ago. */
@@ -39,6 +42,8 @@ export function createRedialer(components: RedialComponents): Redialer {
 
 interface Target {
   kept: boolean;
+  /** How much later than the other side it is dialled. */
+  delayMs: number;
   state: RedialState;
   dialling: boolean;
   cancel: () => void;
@@ -57,10 +62,12 @@ class BackoffRedialer implements Redialer {
     this.#scope = createScope(components.clock);
   }
 
-  keep(key: string): void {
+  keep(key: string, delayMs = 0): void {
     const target = this.#targetOf(key);
     if (target === undefined || target.kept) return;
     target.kept = true;
+    target.delayMs = delayMs;
+    target.state = later(target.state, delayMs);
     this.#schedule(key, target);
   }
 
@@ -84,7 +91,8 @@ class BackoffRedialer implements Redialer {
     const target = this.#targets.get(key);
     if (target === undefined) return;
     const { clock, random } = this.#components;
-    target.state = lostState(target.state, lastedMs, clock.now(), random);
+    const state = lostState(target.state, lastedMs, clock.now(), random);
+    target.state = later(state, target.delayMs);
     this.#schedule(key, target);
   }
 
@@ -102,7 +110,8 @@ class BackoffRedialer implements Redialer {
       return undefined;
     }
     const state = freshState(this.#components.clock.now());
-    const target: Target = { kept: false, state, dialling: false, cancel: () => undefined };
+    const cancel = (): void => undefined;
+    const target: Target = { kept: false, delayMs: 0, state, dialling: false, cancel };
     this.#targets.set(key, target);
     return target;
   }
@@ -162,4 +171,8 @@ class BackoffRedialer implements Redialer {
   #isNotNeeded(key: string): boolean {
     return this.#scope.closed || this.#components.isSatisfied(key);
   }
+}
+
+function later(state: RedialState, delayMs: number): RedialState {
+  return { ...state, dueAt: state.dueAt + delayMs };
 }

@@ -124,10 +124,14 @@ export function createWire(): Wire {
 }
 
 /** What the gateway of `self` knows of the network. */
-export function networkOf(self: PeerId, wire: Wire): Pick<Network, 'open' | 'handle' | 'report'> {
+export function networkOf(
+  self: PeerId,
+  wire: Wire,
+): Pick<Network, 'open' | 'handle' | 'isConnected' | 'report'> {
   const mine = new Map<string, (stream: PeerStream) => void>();
   wire.handlers.set(self, mine);
   return {
+    isConnected: () => true,
     report: (peer, what, times = 1) => void wire.reports.push({ peer, what, times }),
     handle(protocol, handler) {
       mine.set(protocol, handler);

@@ -33,6 +33,8 @@ interface Peer {
   isTooLong: boolean;
   /** What the peer answers; undefined: it does not answer in time. */
   servers: readonly string[] | undefined;
+  /** Whether there is a link to it. */
+  isLinked: boolean;
   /** Lists that it was asked for, and sessions that were opened. */
   asked: number;
   opened: number;
@@ -82,6 +84,7 @@ async function followed(): Promise<Peer> {
         peer.listed = undefined;
       },
     },
+    isConnected: () => peer.isLinked,
     open(_, notification) {
       hear = notification;
       return open();
@@ -95,6 +98,7 @@ async function followed(): Promise<Peer> {
     clock,
     listed: undefined,
     servers: ['files'],
+    isLinked: true,
     isTooLong: false,
     asked: 0,
     opened: 0,
@@ -122,6 +126,20 @@ describe('the list of a peer', () => {
     expect([peer.asked, peer.opened]).toEqual([1, 1]);
     peer.catalogs.stop();
     expect(peer.listed).toBeUndefined();
+  });
+
+  it('is not dialled for: without a link nobody asks, and the link is enough', async () => {
+    const peer = await followed();
+    peer.isLinked = false;
+    peer.end();
+    await peer.clock.advance(300_000);
+    expect(peer.opened).toBe(1);
+    peer.isLinked = true;
+    peer.beat('one');
+    await settle();
+    await settle();
+    expect(peer.opened).toBe(2);
+    peer.catalogs.stop();
   });
 
   it('is asked for again when another digest comes with a heartbeat', async () => {
@@ -271,6 +289,7 @@ describe('a peer that lists a hundred thousand tools', () => {
     let complaints = 0;
     let hear: (frame: NotificationFrame) => void = () => undefined;
     const catalogs = createPeerCatalogs({
+      isConnected: () => true,
       changesTooOften: () => void (complaints += 1),
       membership,
       directory,

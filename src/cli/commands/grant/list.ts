@@ -1,5 +1,7 @@
 /** `starling grant list` */
 import type { GrantListResult, GrantSummary } from '../../../builtin/results.ts';
+import { shownName } from '../../../core/shown-name.ts';
+import { shortId } from '../../../identity/short-id.ts';
 import { duration, printData, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -29,8 +31,9 @@ export async function run(options: CommonOptions & { readonly all?: boolean }): 
   });
 }
 
-function whoOf({ direction, ticket, with: other }: GrantSummary): string {
+function whoOf({ direction, ticket, with: alias, newName, did }: GrantSummary): string {
   if (ticket !== undefined) return 'a ticket';
+  const other = alias === did ? shortId(did) : shownName({ alias, newName });
   return direction === 'issued' ? `to ${other}` : `from ${other}`;
 }
 

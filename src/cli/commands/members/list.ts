@@ -6,8 +6,10 @@ import type {
   MembersResult,
   TicketSummary,
 } from '../../../builtin/results.ts';
+import { shownName } from '../../../core/shown-name.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { ago, duration, printData, safeLine, table } from '../../terminal/output.ts';
+import type { TableInit } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -17,22 +19,27 @@ export async function run(options: CommonOptions): Promise<void> {
     ...(await node.builtin<MembersResult>('members')),
     ...(await node.builtin<KnockListResult>('knock_list')),
   }));
-  printData(result, options.json === true, () =>
-    [
-      table(['NAME', 'ID', 'SINCE', 'LET IN BY', 'STATE'], result.members.map(row), {
-        flexible: 4,
-        wrap: true,
-      }),
-      '',
-      ...describeTickets(result.tickets),
-      ...describeKnocks(result.knocks),
-    ].join('\n'),
-  );
+  printData(result, options.json === true, () => describeMembers(result));
+}
+
+/** The members, the open tickets and who asks to join, in tables that fit into `columns`. */
+export function describeMembers(
+  { members, tickets, knocks }: MembersResult & KnockListResult,
+  columns?: number,
+): string {
+  const fit = { wrap: true, ...(columns === undefined ? {} : { columns }) };
+  return [
+    table(['NAME', 'ID', 'SINCE', 'LET IN BY', 'STATE'], members.map(row), { flexible: 4, ...fit }),
+    ...members.flatMap(endLines),
+    '',
+    ...describeTickets(tickets, fit),
+    ...describeKnocks(knocks, fit),
+  ].join('\n');
 }
 
 function row(member: MemberSummary): string[] {
   return [
-    member.isSelf ? `${member.name} (this node)` : member.name,
+    member.isSelf ? `${member.name} (you)` : shownName({ ...member, alias: member.name }),
     shortId(member.peerId),
     ago(member.since),
     member.isFounder ? 'the founder' : (member.by ?? '–'),
@@ -40,15 +47,25 @@ function row(member: MemberSummary): string[] {
   ];
 }
 
-function stateOf({ state, end, canInvite }: MemberSummary): string {
-  if (end === undefined) return canInvite ? 'member' : 'member, may not invite';
-  if (state === 'left') return `left ${ago(end.at)}`;
-  const whose = end.of === undefined ? '' : `with ${end.of} `;
-  const why = end.reason === undefined ? '' : `: ${end.reason}`;
-  return `put out ${whose}by ${end.by} ${ago(end.at)}${why}`;
+function stateOf({ state, canInvite }: MemberSummary): string {
+  if (state === 'member') return canInvite ? 'member' : 'may not invite';
+  return state === 'left' ? 'left' : 'put out';
 }
 
-function describeTickets(tickets: readonly TicketSummary[]): readonly string[] {
+/** By whom somebody was put out, when and why: too much for a column. */
+function endLines({ name, state, end }: MemberSummary): readonly string[] {
+  if (end === undefined || state === 'left') return [];
+  const whose = end.of === undefined ? '' : `, with ${end.of},`;
+  const what = `${name} was put out${whose} by ${end.by} ${ago(end.at)}`;
+  return end.reason === undefined
+    ? [safeLine(what)]
+    : [safeLine(`${what}:`), safeLine(`  ${end.reason}`)];
+}
+
+function describeTickets(
+  tickets: readonly TicketSummary[],
+  fit: Pick<TableInit, 'columns' | 'wrap'>,
+): readonly string[] {
   if (tickets.length === 0) return ['no open ticket; make one with: starling invite'];
   const rows = tickets.map((ticket) => [
     ticket.id.slice(0, 8),
@@ -59,19 +76,20 @@ function describeTickets(tickets: readonly TicketSummary[]): readonly string[] {
   ]);
   const isOwn = tickets.some((ticket) => ticket.isOwn);
   return [
-    table(['TICKET', 'MADE BY', 'MADE', 'EXPIRES', 'LETS IN'], rows, { flexible: 4, wrap: true }),
+    table(['TICKET', 'MADE BY', 'MADE', 'EXPIRES', 'LETS IN'], rows, { flexible: 4, ...fit }),
     ...(isOwn ? [safeLine('end one of this node with: starling grant revoke <ticket>')] : []),
   ];
 }
 
 function usesOf({ uses, usedBy, canInvite }: TicketSummary): string {
-  const left = uses - usedBy.length;
-  const used = usedBy.length === 0 ? '' : `, after ${usedBy.join(', ')}`;
-  const bound = canInvite ? '' : ', who may not invite';
-  return `${left} ${left === 1 ? 'node' : 'nodes'}${used}${bound}`;
+  const nodes = uses === 1 ? '1 node' : `${uses - usedBy.length} of ${uses} nodes`;
+  return canInvite ? nodes : `${nodes}, who may not invite`;
 }
 
-function describeKnocks(knocks: readonly KnockSummary[]): readonly string[] {
+function describeKnocks(
+  knocks: readonly KnockSummary[],
+  fit: Pick<TableInit, 'columns' | 'wrap'>,
+): readonly string[] {
   if (knocks.length === 0) return [];
   const rows = knocks.map(({ name, fingerprint, address, at }) => [
     name,
@@ -83,7 +101,7 @@ function describeKnocks(knocks: readonly KnockSummary[]): readonly string[] {
     '',
     table(['ASKS TO JOIN', 'FOUR WORDS OF ITS KEY', 'ADDRESS', 'SINCE'], rows, {
       flexible: 2,
-      wrap: true,
+      ...fit,
     }),
   ];
 }

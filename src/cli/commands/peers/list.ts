@@ -1,4 +1,5 @@
 /** `starling peers` */
+import { shownName } from '../../../core/shown-name.ts';
 import { placeOf } from '../../../core/places.ts';
 import { clockText, isClockApart } from '../../../core/clock-offset.ts';
 import type { PeerSummary, PeersResult } from '../../../builtin/results.ts';
@@ -38,7 +39,7 @@ function wideTable(peers: readonly PeerView[]): string {
 
 function row(peer: PeerView): string[] {
   return [
-    peer.newName === undefined ? peer.alias : `${peer.alias} (now ${peer.newName})`,
+    shownName(peer),
     peer.state,
     ago(peer.lastHeartbeatAt),
     peer.rttMs === undefined ? '–' : `${peer.rttMs.toFixed(1)} ms`,

@@ -17,11 +17,14 @@ export async function run(
       ...(reason === undefined ? {} : { reason }),
     }),
   );
-  printData(result, options.json === true, () =>
-    [`${result.peer} (${shortId(result.peerId)}) is out of the mesh`, ...endedBy(result)]
-      .map(safeLine)
-      .join('\n'),
-  );
+  printData(result, options.json === true, () => describeRemoval(result));
+}
+
+/** Who is out, and what ended with that, a line each. */
+export function describeRemoval(result: PeerRemoveResult): string {
+  return [`${result.peer} (${shortId(result.peerId)}) is out of the mesh`, ...endedBy(result)]
+    .map(safeLine)
+    .join('\n');
 }
 
 function endedBy({ members, grants, tickets, connections }: PeerRemoveResult): readonly string[] {

@@ -10,7 +10,12 @@ export async function run(peer: string, options: CommonOptions): Promise<void> {
   const result = await withNode(options, (node) =>
     node.builtin<PeerShowResult>('peer_show', { peer }),
   );
-  printData(result, options.json === true, () => facts(rowsOf(result)));
+  printData(result, options.json === true, () => describePeer(result));
+}
+
+/** All that is known of one peer, a fact a line. */
+export function describePeer(result: PeerShowResult): string {
+  return facts(rowsOf(result));
 }
 
 function rowsOf({ peer, member, grants }: PeerShowResult): readonly [string, string][] {
