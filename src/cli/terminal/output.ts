@@ -15,6 +15,8 @@ const UNSAFE =
 const COLUMN_MIN = 12;
 /** The same where nothing is cut: what does not fit stands below. */
 const WRAPPED_MIN = 8;
+/** Marks behind which a long word is broken rather than elsewhere. */
+const DIVIDING = ['-', '/', ':', ',', '.'];
 const FLUSH_TIMEOUT_MS = 1000;
 /** Splits a text where a reader sees a new character. */
 const CHARACTERS = new Intl.Segmenter();
@@ -164,7 +166,7 @@ function piecesOf(word: string, columns: number): readonly string[] {
   let piece = '';
   for (const { segment } of CHARACTERS.segment(word)) {
     if (piece !== '' && stringWidth(piece + segment) > columns) {
-      const end = Math.max(...[...'-/:,.'].map((mark) => piece.lastIndexOf(mark))) + 1;
+      const end = Math.max(...DIVIDING.map((mark) => piece.lastIndexOf(mark))) + 1;
       const at = end > piece.length / 2 ? end : piece.length;
       pieces.push(piece.slice(0, at));
       piece = piece.slice(at);
