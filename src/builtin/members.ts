@@ -5,7 +5,7 @@ import type { Did } from '../core/index.ts';
 import { defineTool } from '../gateway/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import type { GrantBook } from '../grants/index.ts';
-import { peerIdFromDid, shortId } from '../identity/index.ts';
+import { isShortIdOf, peerIdFromDid, shortId } from '../identity/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Member, Members, OpenTicket } from '../mesh/index.ts';
 import type { Network } from '../network/index.ts';
@@ -115,8 +115,8 @@ function removeTool(components: MemberToolComponents): BuiltinTool {
     hints: { destructiveHint: true, idempotentHint: false },
     clients: 'no',
     async run({ peer: reference, reason }): Promise<PeerRemoveResult> {
-      const { members, membership, network } = components;
-      const { alias, did, peerId } = membership.resolve(reference);
+      const { members, network } = components;
+      const { alias, did, peerId } = memberOf(components, reference);
       const connections = network.isConnected(peerId) ? 1 : 0;
       const out = await members.putOut(did, reason).catch((error: unknown) => {
         throw explained(components, alias, error);
@@ -132,6 +132,25 @@ function removeTool(components: MemberToolComponents): BuiltinTool {
       };
     },
   });
+}
+
+/** A peer, or a member that this node has never met: `members` lists that one by its id. */
+function memberOf(
+  components: MemberToolComponents,
+  reference: string,
+): Pick<PeerView, 'alias' | 'did' | 'peerId'> {
+  try {
+    return components.membership.resolve(reference);
+  } catch (error) {
+    const isUnknown = error instanceof StarlingError && error.code === 'STARLING_PEER_UNKNOWN';
+    const found = components.members.all().find(({ did }) => {
+      const peerId = peerIdFromDid(did);
+      return [did, peerId].includes(reference as Did) || isShortIdOf(reference, peerId);
+    });
+    if (!isUnknown || found === undefined) throw error;
+    const { did } = found;
+    return { alias: called(components, did), did, peerId: peerIdFromDid(did) };
+  }
 }
 
 function leaveTool(components: MemberToolComponents): BuiltinTool {

@@ -77,7 +77,9 @@ async function loadFile(sources: ConfigSources): Promise<FileContent> {
     if (absent && named === undefined) return { where: 'the configuration', file, tree: {} };
     throw new StarlingError(
       'STARLING_CONFIG_INVALID',
-      `the config file ${file} can't be read: ${messageOf(error)}`,
+      absent
+        ? `there is no config file ${file}`
+        : `the config file ${file} can't be read: ${messageOf(error)}`,
       { hint: 'check the path given with --config or STARLING_CONFIG', cause: error },
     );
   }

@@ -80,7 +80,7 @@ export function createGovernance(
     health.raise({
       code: `approval-escalated:${id}`,
       text: `${nameOf(principal)} still waits for an approval: ${ability} on ${printable(resource)}`,
-      hint: `starling approvals approve|deny ${id.slice(0, 8)}`,
+      hint: `starling approvals approve ${id.slice(0, 8)} (or deny)`,
     }),
   );
   approvals.events.on('closed', ({ id }) => health.clear(`approval-escalated:${id}`));

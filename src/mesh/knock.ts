@@ -62,7 +62,10 @@ export async function knockAt(components: KnockingComponents, init: KnockingInit
     await components.mayEnter(found);
     if (found.open) {
       throw new StarlingError('STARLING_JOIN_REFUSED', `the mesh '${found.meshName}' is open`, {
-        hint: `join it with: starling up --open ${found.meshName}`,
+        // A stranger chose the name, and a person may paste the line.
+        hint: /^[a-z0-9-]+$/.test(found.meshName)
+          ? `join it with: starling up --open ${found.meshName}`
+          : 'join it with: starling up --open <its name>',
       });
     }
     return await waitFor(components, init, found, scope);

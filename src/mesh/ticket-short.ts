@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { decode, encode } from 'cborg';
 import { base32 } from 'multiformats/bases/base32';
-import { Secret } from '../core/index.ts';
+import { Secret, StarlingError } from '../core/index.ts';
 import type { MeshId, PeerId } from '../core/index.ts';
 import {
   didFromPublicKey,
@@ -96,7 +96,19 @@ export function parseTicket(text: Secret): Ticket {
   if (plain.startsWith(LONG_PREFIX)) return parseLongTicket(plain.slice(LONG_PREFIX.length));
   if (plain.startsWith(PREFIX)) return parseShort(plain.slice(PREFIX.length));
   if (/^starling\d/.test(plain)) throw notATicket('a newer version of Starling has made it');
+  if (plain.startsWith('/')) throw isAnAddress();
   throw notATicket(`it does not begin with ${PREFIX}`);
+}
+
+/** An address holds no secret, so that it may be told apart; whoever has one has no right by it. */
+function isAnAddress(): StarlingError {
+  return new StarlingError(
+    'STARLING_TICKET_INVALID',
+    'this is the address of a node, and no ticket, which a private mesh wants',
+    {
+      hint: 'ask a member for a ticket: starling invite; an open mesh is joined by: starling up --bootstrap <multiaddr>',
+    },
+  );
 }
 
 function parseShort(text: string): Ticket {

@@ -268,7 +268,9 @@ function requireMember({ ownMesh }: IdentityState): { readonly mesh: Did } {
   throw new StarlingError(
     'STARLING_JOIN_REFUSED',
     `this node is no member of the mesh '${mesh.name}', so that nobody would follow its new key`,
-    { hint: 'ask a member for a ticket, and join with a fresh state folder: starling up --join' },
+    {
+      hint: 'ask a member for a ticket, and join with a fresh state folder: starling up --join <ticket>',
+    },
   );
 }
 

@@ -35,7 +35,7 @@ describe('starling approvals', () => {
     expect(stdout).toContain('arguments: {"path":"/srv');
     expect(stdout).toContain('they say: line one⏎line two');
     expect(stdout).toMatch(/asked (60s|61s) ago, refused in \d+[ms]/);
-    expect(stdout).toContain('starling approvals approve|deny <id>');
+    expect(stdout).toContain('starling approvals approve <id> (or deny <id>)');
     expect(stdout).not.toMatch(/[\u001B\u202E]/u);
     expect(argumentsOf(fake)).toEqual({ all: false });
   });

@@ -8,7 +8,8 @@ import type { Json } from '../../src/core/index.ts';
 import { explainChain, issueGrant } from '../../src/grants/index.ts';
 import type { Grant } from '../../src/grants/index.ts';
 import { NOW_MS, READ, alice, bob, grantOf, owner } from '../grants/arrange.ts';
-import { run } from './support.ts';
+import { serving } from './fake-node.ts';
+import { fakeNode, run } from './support.ts';
 
 const args = (...arg: string[]): Json | undefined => grantConditions({ arg })['args'];
 
@@ -151,4 +152,23 @@ describe('starling grant verify', () => {
       chains: [{ rule: 'missing-parent' }],
     });
   });
+});
+
+it('a grant that means or limits nothing is made, and said to be one, beside what scripts read', async () => {
+  const grant = { id: 'abcdefgh12', with: 'bob', renewed: true, capabilities: [], expiresAt: 0 };
+  const remarks = ["no server here is called 'fils' (did you mean 'files'?)", 'two\u001b[2J'];
+  const node = await fakeNode({
+    answer: serving({ grant_create: { grant, jws: 'a.b.c', remarks } }),
+  });
+  const at = ['grant', 'create', 'bob', '--tool', 'fils/x', '--state', node.stateDir];
+  const { code, stdout, stderr } = await run(...at);
+  expect([code, stdout.split('\n')]).toEqual([
+    0,
+    [expect.stringMatching(/^bob may now call fils\/x/), ''],
+  ]);
+  expect(stderr).toMatch(/^! no server here is called 'fils' \(did you mean 'files'\?\)\n! two/);
+  expect(stderr).not.toContain('\u001b[2J');
+  const json = await run(...at, '--json');
+  expect(json.stderr).toBe('');
+  expect(JSON.parse(json.stdout)).toMatchObject({ remarks });
 });

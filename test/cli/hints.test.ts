@@ -1,6 +1,7 @@
 /** Every command that the help, a message or a hint shows can be pasted: the program understands it. */
 import { readFileSync, readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { CommanderError } from 'commander';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { MEANT_HINTS } from '../../src/cli/groups/meant-commands.ts';
@@ -92,6 +93,42 @@ it('a command that a message, a hint or a comment shows exists, with its options
   }
   expect(faults).toEqual([]);
   expect(seen).toBeGreaterThan(150);
+});
+
+/** The same with words in quotes, up to where the text of the code ends. */
+const SHOWN_WHOLE =
+  /(?<![\w/.@-])starling ((?:-{1,2})?[a-z](?:(?<=[ =])'[^'\n]*'|[^`'"\\)(;|,\n])*)/g;
+
+/** The words of a command that stands in a text, up to where the text goes on; `<…>` is one word. */
+function pasted(shown: string): readonly string[] {
+  const [command = ''] = shown.split(/['"`]\s*[\]}]/);
+  return [...command.matchAll(/<[^>]*>|'([^']*)'|(\S+)/g)]
+    .map(([all, quoted, bare]) => (quoted ?? bare ?? all).replace(/['.:]+$/, ''))
+    .filter((word) => word !== '');
+}
+
+it('a command that a message or a hint shows has all that it needs, and no shell takes it apart', async () => {
+  const needs = ['commander.missingArgument', 'commander.optionMissingArgument'];
+  const faults: string[] = [];
+  const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.ts') && !/^cli.(groups|reference)/.test(file),
+  );
+  for (const file of files) {
+    const code = readFileSync(resolve(SRC, file), 'utf8').replaceAll(/^\s*(\/?\*|\/\/).*$/gm, '');
+    for (const [, shown = ''] of code.replaceAll(/\$\{[^}]*\}/g, 'x').matchAll(SHOWN_WHOLE)) {
+      if (/^[a-z ]*[a-z]\|[a-z]/.test(shown)) faults.push(`${file}: a pipe: starling ${shown}`);
+      const program = idle();
+      for (const command of all(program)) {
+        command.configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
+      }
+      const fault = await program.parseAsync([...pasted(shown)], { from: 'user' }).then(
+        () => '',
+        (error: unknown) => (error instanceof CommanderError ? error.code : String(error)),
+      );
+      if (needs.includes(fault)) faults.push(`${file}: starling ${shown}: ${fault}`);
+    }
+  }
+  expect(faults).toEqual([]);
 });
 
 /** Words that people type and that are no command; some are near to one in letters, and none means it. */

@@ -6,7 +6,7 @@ import { noteNode, writeAbout } from '../../src/config/known-nodes.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 import { serving } from './fake-node.ts';
 import type { FakeNode } from './fake-node.ts';
-import { fakeNode, run, temporaryFolder } from './support.ts';
+import { fakeNode, run, start, temporaryFolder } from './support.ts';
 
 let home: string;
 beforeEach(async () => {
@@ -24,7 +24,7 @@ function aboutOf(name: string): { name: string; mesh: string; fingerprint: strin
 /** A node that has run and does not run now. */
 async function stopped(folder: string, name: string, configFile?: string): Promise<string> {
   const stateDir = join(home, folder);
-  await mkdir(stateDir);
+  await mkdir(stateDir, { mode: 0o700 });
   await noteNode(stateDir, process.env);
   await writeAbout(stateDir, {
     ...aboutOf(name),
@@ -109,6 +109,18 @@ describe('a node by its name', () => {
     const { code, stderr } = await run('--node', 'lab', 'status', '--state', home);
     expect(code).toBe(2);
     expect(stderr).toContain('--node and --state each name a node');
+  });
+
+  it('starts again with its state folder and its config file', async () => {
+    const file = join(home, 'desk.json');
+    await writeFile(file, JSON.stringify({ name: 'desk', mdns: false, http: { enabled: false } }));
+    const stateDir = await stopped('desk', 'desk', file);
+    const up = start(['--node', 'desk', 'up', '--json', '--listen', '/ip4/127.0.0.1/tcp/0']);
+    await up.says('}\n');
+    const [first = ''] = up.stdout().split('\n');
+    expect(JSON.parse(first)).toMatchObject({ name: 'desk', stateDir, configFile: file });
+    up.child.kill('SIGTERM');
+    expect((await up.ended()).code).toBe(0);
   });
 
   it('leaves help and mistakes of the command as they are', async () => {

@@ -27,6 +27,7 @@ let here = false;
 
 beforeAll(async () => {
   here = await hasTerminals();
+  if (!here) process.stderr.write('skipped: there is no python3 to open terminals with\n');
 });
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((terminal) => terminal.close()));
@@ -136,7 +137,7 @@ async function printed(columns: number, args: readonly string[]): Promise<string
 }
 
 /** What is not broken for a terminal, which would spoil a paste: paths, addresses and what is to be typed. */
-const TO_COPY = /→|starling |^config file: |^(?:state|token|MCP|PeerId|identity) {2}/;
+const TO_COPY = /→|starling |^config file: |^(?:state|token|MCP|PeerId|identity|address) +/;
 
 /** The command's lines on terminals of 60, 80 and 120 columns: none goes over; gives those at 80. */
 async function fits(args: readonly string[]): Promise<string> {
@@ -185,6 +186,13 @@ it('the first hour of two machines, as their terminals tell it', async () => {
   );
   await workstation.shows(/the policy file was taken up:\n {2}\S+/);
 
+  const question = open(['leave', '--config', b.config]);
+  await question.shows('[no/yes]');
+  question.type(CTRL_C);
+  const unanswered = await question.ended();
+  expect(unanswered.code).toBe(130);
+  expect(unanswered.screen.trimEnd().split('\n').at(-1)).toBe('nothing was changed');
+
   laptop.type(CTRL_C);
   const left = await laptop.ended();
   expect(left.code).toBe(130);
@@ -219,6 +227,8 @@ const SET_UP: readonly (readonly string[])[] = [
 const LISTS: readonly (readonly string[])[] = [
   ['status'],
   ['peers'],
+  ['peers', 'show', 'laptop'],
+  ['members'],
   ['tools', 'files'],
   ['grant', 'list'],
   ['key', 'list'],
@@ -232,7 +242,7 @@ const LISTS: readonly (readonly string[])[] = [
 ];
 
 /** Lists with ids, times and paths in each line, or in an order that the clock decides. */
-const OF_THE_RUN = new Set(['audit', 'board', 'grant', 'mcp', 'peers', 'pin']);
+const OF_THE_RUN = new Set(['audit', 'board', 'grant', 'mcp', 'members', 'peers', 'pin']);
 
 /** Every list of a running node, at 80 columns. */
 async function listsOf(a: Home): Promise<void> {
@@ -262,7 +272,8 @@ it('Ctrl-C says what it waits for, and once more ends all at once', async () => 
   // Nothing holds the folder.
   const again = up(a);
   await again.shows('✓ stubborn');
-  await again.close();
+  // The window of the terminal is closed: no crash, and nothing goes on without a person.
+  expect(await again.close()).toBe(129);
   expect(processesWith(name)).toEqual([]);
 });
 

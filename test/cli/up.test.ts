@@ -52,16 +52,19 @@ it('shows members of an open mesh the address, and no ticket', async () => {
   expect(stdout).not.toMatch(/--join|over HTTP/);
 });
 
-it('with --json prints one object, the ticket in it', async () => {
-  const node = await up('--json');
-  await node.says('\n');
-  node.child.kill('SIGTERM');
-  const [first = ''] = (await node.ended()).stdout.split('\n');
-  expect(JSON.parse(first)).toMatchObject({
-    event: 'up',
-    name: 'alice',
-    ticket: expect.stringMatching(/^starling2/) as string,
-  });
+it('with --json prints one object, with a ticket at the founding and when asked, and not at each start', async () => {
+  const ticket = /^starling2/;
+  const first = await up('--json');
+  const config = ['--config', join(first.folder, 'starling.json')];
+  const said = async (node: Started): Promise<unknown> => {
+    await node.says('\n');
+    node.child.kill('SIGTERM');
+    return JSON.parse((await node.ended()).stdout.split('\n', 1)[0] ?? '');
+  };
+  const founded = { event: 'up', name: 'alice', ticket: expect.stringMatching(ticket) as string };
+  expect(await said(first)).toMatchObject(founded);
+  expect(await said(start(['up', '--json', ...config]))).not.toHaveProperty('ticket');
+  expect(await said(start(['up', '--json', '--invite', ...config]))).toMatchObject(founded);
 });
 
 it('reads a ticket from a pipe, and says what is wrong with it', async () => {

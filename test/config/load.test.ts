@@ -45,6 +45,7 @@ describe('a configuration', () => {
     const MIB = 1024 * 1024;
     expect(config).toEqual({
       name: 'alice',
+      isNameGiven: true,
       stateDir: expect.stringContaining(root),
       file: `${root}/.config/starling/starling.json`,
       listen: [

@@ -72,6 +72,8 @@ async function otherNodes(uid: number, home: string): Promise<readonly string[]>
 /** A node of `uid` with two thieves among its servers, one of them outside of the sandbox. */
 async function scene(uid: number): Promise<Scene> {
   const root = await world.root();
+  // Another user gets there, and sees nothing else of the run.
+  await chmod(dirname(root), 0o711);
   await chmod(root, 0o755);
   const prefix =
     uid === process.getuid?.()

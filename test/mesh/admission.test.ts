@@ -311,6 +311,16 @@ describe('tickets', () => {
     },
   );
 
+  it('are told from addresses, which let nobody in', async () => {
+    const bob = await side('bob', stillClock(), 2);
+    const text = `/ip4/10.0.0.1/tcp/4040/p2p/${bob.identity.peerId}`;
+    await expect(bob.admission.takeTicket(new Secret(text))).rejects.toMatchObject({
+      code: 'STARLING_TICKET_INVALID',
+      message: expect.stringContaining('address') as string,
+      hint: expect.stringContaining('starling invite') as string,
+    });
+  });
+
   it('are refused when they were cut or changed', async () => {
     const clock = stillClock();
     const alice = await founded(clock);

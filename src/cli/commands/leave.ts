@@ -87,6 +87,6 @@ function describe({ mesh, fingerprint, grants, told }: LeaveResult, isTold: bool
   const ended = grants === 0 ? '' : `; ${grants} ${grants === 1 ? 'grant' : 'grants'} of it ended`;
   const heard = isTold
     ? `; ${told === 0 ? 'no member was connected' : told === 1 ? 'one member was told' : `${told} members were told`}`
-    : '; nobody was told: whoever let it in can put it out, by starling peers remove';
+    : '; nobody was told: whoever let it in can put it out, by: starling peers remove <peer>';
   return `this node has left the mesh '${mesh}' (${fingerprint})${ended}${heard}. starling up founds one anew, starling up --join <ticket> joins another`;
 }

@@ -35,7 +35,7 @@ export async function run(options: CommonOptions): Promise<void> {
             pid === undefined ? '–' : String(pid),
             stateDir,
           ]),
-          { flexible: 4 },
+          { flexible: 4, wrap: true },
         ),
   );
   if (options.json === true) return;

@@ -119,7 +119,7 @@ async function live(life: Life): Promise<number> {
     // The node was told to stop while it looked for its mesh: it is no member, so it leaves nothing.
     progress.done();
     await flush();
-    return process.exit(node);
+    return end(node);
   }
   const lines = options.json === true ? tellAsJson(node, progress) : tellAsText(node, life);
   tellOfStrangers(node.events, options.json === true, lines.say);
@@ -341,6 +341,15 @@ async function stop(node: StarlingNode, lines: UpLines, code: number): Promise<n
   }
   await stopped;
   await flush();
-  // libp2p's timers would keep the process for a second more.
-  process.exit(code);
+  return end(code);
+}
+
+/** Ends the process: libp2p's timers would keep it for a second more. */
+function end(code: number): never {
+  if (code === HUNG_UP) {
+    // Node aborts where it can't set the terminal right, which is gone; the signal ends it without a crash.
+    process.removeAllListeners('SIGHUP');
+    process.kill(process.pid, 'SIGHUP');
+  }
+  return process.exit(code);
 }

@@ -262,7 +262,7 @@ class SocketClient implements NodeClient {
 function late(method: string, timeoutMs: number): StarlingError {
   const hint =
     method === 'tools/call'
-      ? 'starling call waits longer with --timeout'
+      ? 'wait longer with: starling call <tool> --timeout 10m'
       : 'see what is wrong: starling doctor';
   const what = `no answer to ${method} within ${timeoutMs / 1000} s`;
   return new StarlingError('STARLING_TIMEOUT', what, { hint });

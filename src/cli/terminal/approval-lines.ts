@@ -43,7 +43,7 @@ export function tellOfApprovals(
 
 function describe({ id, kind, principal, ability, resource }: Approval): string {
   const asks = kind === 'call' ? 'waits for' : 'asks for a grant of';
-  return `${nameOf(principal)} ${asks} ${ability} on ${resource}: starling approvals approve|deny ${id.slice(0, ID_SHOWN)}`;
+  return `${nameOf(principal)} ${asks} ${ability} on ${resource}: starling approvals approve ${id.slice(0, ID_SHOWN)} (or deny)`;
 }
 
 function printEvent({ id, kind, state, principal, ability, resource }: Approval): void {

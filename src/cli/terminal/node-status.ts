@@ -4,6 +4,7 @@ import type { Warning } from '../../core/health.ts';
 import type { UpstreamStatus } from '../../gateway/types.ts';
 import { placesOf, someOf } from '../../core/places.ts';
 import { ago, duration, facts, paint, safe, safeLine, sentence } from './output.ts';
+import { withShortIds } from '../../identity/short-id.ts';
 
 /** Notes on one server that a person is shown. */
 const NOTES_SHOWN = 10;
@@ -49,7 +50,7 @@ export function describeStart(status: StatusResult): string {
 
 /** Where there are no servers, how to have some. */
 export function noServers(): string {
-  return paint.dim('servers  none: add one with starling mcp add');
+  return paint.dim('servers  none: add one with: starling mcp add <name> -- <command>');
 }
 
 function identityOf(status: StatusResult): Facts {
@@ -130,7 +131,7 @@ export function describeWarnings({ upstreams, warnings }: StatusResult): string[
 /** A lasting trouble, and what to do about it. */
 export function describeWarning({ text, hint }: Warning, colours = paint): string[] {
   return [
-    sentence(`${colours.yellow('!')} `, safe(text)),
+    sentence(`${colours.yellow('!')} `, safe(withShortIds(text))),
     ...(hint === undefined ? [] : [`    → ${safe(hint)}`]),
   ];
 }

@@ -13,6 +13,10 @@ const UNSAFE =
 
 /** A column that gives way when a table is too wide never gets narrower than this. */
 const COLUMN_MIN = 12;
+/** The same where nothing is cut: what does not fit stands below. */
+const WRAPPED_MIN = 8;
+/** Marks behind which a long word is broken rather than elsewhere. */
+const DIVIDING = ['-', '/', ':', ',', '.'];
 const FLUSH_TIMEOUT_MS = 1000;
 /** Splits a text where a reader sees a new character. */
 const CHARACTERS = new Intl.Segmenter();
@@ -127,7 +131,8 @@ function narrow(widths: number[], head: readonly string[], init: TableInit): voi
     const surplus = widths.reduce((sum, width) => sum + width + 2, -2) - room;
     if (surplus <= 0) return;
     const width = widths[column] ?? 0;
-    const least = Math.max(COLUMN_MIN, stringWidth(head[column] ?? ''));
+    const min = init.wrap === true ? WRAPPED_MIN : COLUMN_MIN;
+    const least = Math.max(min, stringWidth(head[column] ?? ''));
     widths[column] = Math.min(width, Math.max(least, width - surplus));
   }
 }
@@ -155,19 +160,20 @@ export function wrapped(text: string, columns: number, whole = false): readonly 
   return [...lines, line];
 }
 
+/** A long word in pieces, which end behind a mark that divides it, where one is in their second half. */
 function piecesOf(word: string, columns: number): readonly string[] {
-  const pieces = [''];
-  let width = 0;
+  const pieces: string[] = [];
+  let piece = '';
   for (const { segment } of CHARACTERS.segment(word)) {
-    const more = stringWidth(segment);
-    if (width > 0 && width + more > columns) {
-      pieces.push('');
-      width = 0;
+    if (piece !== '' && stringWidth(piece + segment) > columns) {
+      const end = Math.max(...DIVIDING.map((mark) => piece.lastIndexOf(mark))) + 1;
+      const at = end > piece.length / 2 ? end : piece.length;
+      pieces.push(piece.slice(0, at));
+      piece = piece.slice(at);
     }
-    pieces.push(`${pieces.pop() ?? ''}${segment}`);
-    width += more;
+    piece += segment;
   }
-  return pieces;
+  return [...pieces, piece];
 }
 
 /** A sentence behind `head`, which goes on below, beside its begin, where the terminal is narrower. */

@@ -1,11 +1,11 @@
 /** What `starling up` says of other nodes: one line for each change of one, under the name it has here. */
 import { placeOf } from '../../core/places.ts';
 import { StarlingError } from '../../core/errors.ts';
+import { shortId, withShortIds } from '../../identity/short-id.ts';
 import type { PeerView } from '../../membership/types.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { StarlingNode } from '../../node.ts';
 import { systemClock } from '../../core/clock.ts';
-import { shortId, withShortIds } from '../../identity/short-id.ts';
 import { nameLines } from './name-lines.ts';
 import { duration, paintTalk, safeLine } from './output.ts';
 
@@ -14,8 +14,11 @@ export type Say = (text: string) => void;
 
 /** How long who has joined waits for the first word of a member, to name that one in the same line. */
 const WELCOME_MS = 3000;
-/** Errors of a dial by which somebody has told this node that it does not belong there: they end its start. */
+/** Errors of a dial by which somebody has told this node that it does not belong there: they end what it does. */
 const TOLD_AT_THE_END: readonly string[] = ['STARLING_MEMBERSHIP_ENDED', 'STARLING_MESH_MISMATCH'];
+/** By these somebody who could let it in has said no, which ends a start as well. */
+const ENDS_A_START = /^STARLING_(?:TICKET_|JOIN_|VERSION_)/;
+const UNREACHABLE: readonly string[] = ['STARLING_PEER_UNREACHABLE', 'STARLING_TIMEOUT'];
 /** Failures that are remembered as told. */
 const TOLD_MAX = 10_000;
 const DAY_MS = 86_400_000;
@@ -112,13 +115,17 @@ export function tellOfFailures(
   node: Pick<StarlingNode, 'events' | 'peers'>,
   say: Say,
 ): FailureLines {
+  let isServing = false;
+  node.events.on('serving', () => {
+    isServing = true;
+  });
   const told = new Map<string, Set<string>>();
   const gone = new Set<string>();
   node.events.on('dial:failed', (address, error) => {
     const peer = peerOf(address, error);
     const kinds = told.get(peer) ?? new Set();
     const kind = error instanceof StarlingError ? error.code : error.name;
-    if (TOLD_AT_THE_END.includes(kind)) return;
+    if (TOLD_AT_THE_END.includes(kind) || (!isServing && ENDS_A_START.test(kind))) return;
     if (gone.has(peer) || kinds.has(kind) || told.size >= TOLD_MAX) return;
     told.set(peer, kinds.add(kind));
     const name = node.peers().find(({ peerId }) => peerId === peer)?.alias ?? whereOf(address);
@@ -134,7 +141,8 @@ export function tellOfFailures(
 }
 
 function failureText(name: string, error: Error): string {
-  const why = error instanceof StarlingError ? error.data['reason'] : undefined;
+  const isUnreachable = error instanceof StarlingError && UNREACHABLE.includes(error.code);
+  const why = isUnreachable ? error.data['reason'] : undefined;
   if (typeof why !== 'string') return withShortIds(error.message);
   // Said of a place, the place need not be said again.
   const reason = shortReason(why).replace(` at ${name}`, ' there');

@@ -2,6 +2,9 @@
 import type { StarlingNode } from '../../node.ts';
 import { paintTalk, print, safeLine, tell } from './output.ts';
 
+/** What a shell takes as one word, and no option. */
+const PLAIN = /^[\w.][\w.-]*$/;
+
 /** Tells of each by `say` as it comes. Nothing is to be undone: the events end with the node. */
 export function tellOfStrangers(
   events: StarlingNode['events'],
@@ -14,9 +17,11 @@ export function tellOfStrangers(
       print(JSON.stringify({ event: 'neighbour', ...about }));
       return;
     }
-    const how = open
-      ? `join it: starling up --open ${meshName} --bootstrap ${address}`
-      : `ask to join: starling up --knock ${meshName}`;
+    // A stranger chose the name, and a person may paste the line.
+    const how =
+      open && PLAIN.test(meshName)
+        ? `join it: starling up --open ${meshName} --bootstrap '${address}'`
+        : `ask to join: starling up --knock ${PLAIN.test(meshName) ? meshName : `'${fingerprint}'`}`;
     say(
       safeLine(`another mesh is here: ${meshName} (${fingerprint}), ${name} at ${host} → ${how}`),
     );
@@ -39,5 +44,5 @@ export function tellOfStrangers(
 
 /** How a command names the node: by its name, or by its key where a shell would take the name apart. */
 function wordOf(name: string, peerId: string): string {
-  return /^[\w.-]+$/.test(name) ? name : peerId.slice(-8);
+  return PLAIN.test(name) ? name : peerId.slice(-8);
 }

@@ -65,6 +65,6 @@ function ask(
 
 function noForms(): StarlingError {
   return new StarlingError('STARLING_USAGE', 'this client shows no forms, so nobody can be asked', {
-    hint: 'say it with `approve`, or in a terminal: starling approvals approve|deny <id>',
+    hint: 'say it with `approve`, or in a terminal: starling approvals approve <id> (or deny <id>)',
   });
 }

@@ -23,6 +23,7 @@ import {
   leftOutError,
   peerAway,
   serverFailed,
+  serverStarting,
   splitName,
   unknownItem,
   unknownMethod,
@@ -264,8 +265,11 @@ class PrincipalView implements View {
     const why = upstream?.leftOut('tool', tool);
     if (why !== undefined) return leftOutError('tool', { server, name: tool }, why);
     const status = upstream?.status();
-    const hasFailed = status?.state === 'failed' && status.tools === 0;
-    return hasFailed ? serverFailed(server, status) : unknownTool(name, this.lists.names('tools'));
+    if (status?.tools === 0) {
+      if (status.state === 'failed') return serverFailed(server, status);
+      if (status.state === 'starting') return serverStarting(server);
+    }
+    return unknownTool(name, this.lists.names('tools'));
   }
 
   #named(): NamedView | undefined {

@@ -93,7 +93,7 @@ function messageOf(approval: Approval, { self, nowMs }: Parameters<typeof formOf
     ...(justification === undefined ? [] : [`why, as it says: ${justification}`]),
     `rule: ${ruleOf(approval)}`,
     `until: ${new Date(expiresAt).toISOString()} (${timeOf(expiresAt - nowMs)}); no answer is a no`,
-    `elsewhere: starling approvals approve|deny ${approval.id.slice(0, ID_SHOWN)}`,
+    `elsewhere: starling approvals approve ${approval.id.slice(0, ID_SHOWN)} (or deny)`,
   ].map(safe);
   const asks = isCall ? 'asks to make a call' : 'asks for a grant';
   const where = self === undefined ? 'this node' : `node ${printable(self)}`;

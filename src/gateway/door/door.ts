@@ -189,7 +189,7 @@ class HttpDoor implements Door {
     return {
       status: 401,
       error: new StarlingError('STARLING_UNAUTHORIZED', text, {
-        hint: `send the header Authorization: Bearer <token>; ask the node's operator for a key (starling key create)${other}`,
+        hint: `send the header Authorization: Bearer <token>; ask the node's operator for a key (starling key create <name>)${other}`,
       }),
       headers: {
         'www-authenticate':

@@ -6,7 +6,7 @@
 import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose';
 import type { JWTPayload, JWTVerifyGetKey } from 'jose';
 import type { HttpOAuth } from '../../config/index.ts';
-import { StarlingError, messageOf } from '../../core/index.ts';
+import { StarlingError, messageOf, withDeadline } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import { isScope } from '../../guard/index.ts';
 import { discoverJwksUri, fetchKeys } from './jwks-discovery.ts';
@@ -171,7 +171,14 @@ function createKeyLookup({ clock }: AccessTokensComponents, init: HttpOAuth): JW
     const uri = init.jwksUri ?? (await discoverJwksUri(clock, init.issuer, FETCH_TIMEOUT_MS));
     return createRemoteJWKSet(new URL(uri), {
       timeoutDuration: FETCH_TIMEOUT_MS,
-      [customFetch]: fetchKeys,
+      // The library waits by the system's clock, and bounds no body.
+      [customFetch]: (url, options) =>
+        withDeadline(
+          clock,
+          FETCH_TIMEOUT_MS,
+          (signal) => fetchKeys(url, { ...options, signal }),
+          options.signal,
+        ),
     });
   };
   return async (header, token) => {

@@ -302,7 +302,7 @@ class Caller implements LineServed {
 
   #unauthorized(what: string): StarlingError {
     return new StarlingError('STARLING_UNAUTHORIZED', what, {
-      hint: `send initialize with params._meta["${TOKEN_META}"]; ask the node's operator for a key (starling key create)`,
+      hint: `send initialize with params._meta["${TOKEN_META}"]; ask the node's operator for a key (starling key create <name>)`,
     });
   }
 }

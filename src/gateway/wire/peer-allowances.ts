@@ -22,7 +22,7 @@ const REFUSED_COST = 5;
  */
 const UNASKED = { burst: 5000, everyMs: 1 } as const;
 /** So many of them, beyond that, count as one time. */
-const UNASKED_AT_ONCE = 250;
+const UNASKED_AT_ONCE = 60;
 
 /** What may wait for one peer in all sessions that it has opened: twice what may wait in one. */
 const WAITING_MAX_BYTES = 2 * WAITING_BYTES_MAX;

@@ -61,7 +61,7 @@ export function createDerivation(components: DerivationComponents): Derivation {
       const id = parent.claims.jti.slice(0, 8);
       if (!checks.isOwn(parent.claims.aud)) {
         throw new StarlingError('STARLING_GRANT_INVALID', `grant ${id} is not for this node`, {
-          hint: 'grant what is our own with: starling grant create',
+          hint: 'grant what is our own with: starling grant create <peer> --tool <server>/<tool>',
           data: { rule: 'issuer' },
         });
       }

@@ -64,7 +64,7 @@ describe('starling up', () => {
     expect(said.err).toBe('');
     approvals.wait(approval('Ncz5ZfV4abcd', { resource: 'tool:files/w\u001b[2Jrite' }));
     expect(said.err).toContain('the client ci waits for tool/call on tool:files/w');
-    expect(said.err).toContain('starling approvals approve|deny Ncz5ZfV4\n');
+    expect(said.err).toContain('starling approvals approve Ncz5ZfV4 (or deny)\n');
     expect(said.err).not.toContain('\u001b[2J');
   });
 

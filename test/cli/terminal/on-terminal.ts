@@ -21,8 +21,8 @@ export interface OnTerminal {
   shows(text: string | RegExp): Promise<void>;
   type(text: string): void;
   ended(): Promise<{ readonly code: number | null; readonly screen: string }>;
-  /** Closes the terminal, as its window would. Ends when what ran there has. */
-  close(): Promise<void>;
+  /** Closes the terminal, as its window would; gives the exit code of what ran there, once that has ended. */
+  close(): Promise<number | null>;
 }
 
 export interface TerminalInit {
@@ -70,7 +70,8 @@ export function startOnTerminal(args: readonly string[], init: TerminalInit = {}
     },
     async close() {
       child.kill('SIGTERM');
-      await closed;
+      const [code] = (await closed) as [number | null];
+      return code;
     },
   };
 }

@@ -72,8 +72,15 @@ it('of a peer that went away nothing more is told until it is back', () => {
 
 it('a refusal is told in its own words', () => {
   const { events, lines } = told();
-  events.emit('dial:failed', ADDRESS, new StarlingError('STARLING_JOIN_REFUSED', 'it refused us'));
-  expect(lines).toEqual(['! it refused us']);
+  const refused = new StarlingError('STARLING_JOIN_REFUSED', `${ID} refused us: full`, {
+    data: { reason: 'full' },
+  });
+  // While a node starts, a no is the error that ends the start.
+  events.emit('dial:failed', ADDRESS, refused);
+  expect(lines).toEqual([]);
+  events.emit('serving');
+  events.emit('dial:failed', ADDRESS, refused);
+  expect(lines).toEqual(['! …vnc6iDEp refused us: full']);
 });
 
 it('who joins is told who is there, in one line', () => {

@@ -50,9 +50,21 @@ it('another mesh is one line, with the command that asks it', () => {
 it('an open mesh is joined without asking', () => {
   const open = Object.assign({}, NEIGHBOUR, { open: true });
   expect(said(false, (events) => events.emit('neighbour', open))).toContain(
-    'starling up --open lab --bootstrap /ip4/192.168.77.10/tcp/4040/p2p/12D3KooWPeer',
+    "starling up --open lab --bootstrap '/ip4/192.168.77.10/tcp/4040/p2p/12D3KooWPeer'",
   );
 });
+
+it.each(['x; rm -rf ~', '$(evil)', '--help', 'a b'])(
+  'a mesh that calls itself %s is named by its four words in the command',
+  (meshName) => {
+    for (const open of [true, false]) {
+      const odd = Object.assign({}, NEIGHBOUR, { meshName, open });
+      expect(said(false, (events) => events.emit('neighbour', odd))).toMatch(
+        / ask to join: starling up --knock 'bada dodo fifa gugu'\n$/,
+      );
+    }
+  },
+);
 
 it('who asks to join is told with name, words and address, and both answers', () => {
   expect(said(false, (events) => events.emit('knock', KNOCK as never))).toBe(

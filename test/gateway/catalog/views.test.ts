@@ -122,6 +122,14 @@ describe('the operator', () => {
     expect(hintOf('zzz')).toContain('starling tools');
   });
 
+  it('is told to wait for a server that is still starting', async () => {
+    const house = await houseOf({ slow: {} });
+    expect(refusal(() => routeOf(house, OPERATOR, 'slow__x'))).toMatchObject({
+      code: 'STARLING_UPSTREAM_UNAVAILABLE',
+      message: "server 'slow' is still starting",
+    });
+  });
+
   it('is told why a server’s tools are missing, and what to do', async () => {
     const house = await houseOf({ down: {} });
     expect(refusal(() => routeOf(house, OPERATOR, 'down__x'))).toMatchObject({

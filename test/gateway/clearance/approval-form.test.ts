@@ -38,7 +38,7 @@ describe('the form', () => {
       { justification: 'the report is due', grant: 'abcdefghijkl' },
     );
     const text = read(approval);
-    expect(text).toContain('laptop (12D3KooW');
+    expect(text).toContain('laptop (…');
     expect(text).toContain('on node workstation. Do you approve?');
     expect(line(text, 'who:')).toBe(`who: laptop, ${alice.did}`);
     expect(line(text, 'what:')).toBe('what: tool/call on tool:files/write_file');

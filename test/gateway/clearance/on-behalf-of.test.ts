@@ -251,7 +251,7 @@ describe('an agent attached to bob that calls a tool of alice', () => {
     await lend(bob, scout.did, 'tool:@alice/files/*');
     const client = await attach(bob, scout);
     await expect(client.callTool(READ)).rejects.toThrow(
-      `bob (${bob.peerId.slice(0, 8)}…${bob.peerId.slice(-4)}) for the agent ${scout.did} may not`,
+      `bob (…${bob.peerId.slice(-8)}) for the agent ${scout.did} may not`,
     );
     expect(audit.entries.filter(({ outcome }) => outcome === 'denied')).toMatchObject([
       {

@@ -305,26 +305,32 @@ describe('the way to the keys of an authorization server', () => {
     expect(sentBytes).toBeLessThan(32 * 1024 * 1024);
   });
 
-  it('is given up after 5 seconds, place by place, where nothing answers', async () => {
-    const silent: string[] = [];
-    const origin = await serveHttp((request) => void silent.push(request.url ?? ''));
-    const authority = await startAuthority();
-    const clock = createTestClock(NOW);
-    const tokens = createAccessTokens(
-      { clock, logger: silentLogger },
-      { issuer: origin, audience: AUDIENCE, scopes: SCOPES },
-    );
-    const verdict = tokens.verify(await authority.sign({ iss: origin }));
-    for (const count of [1, 2]) {
-      await expect.poll(() => silent.length).toBe(count);
-      clock.advance(5000);
-    }
-    expect(whyNot(await verdict)).toMatch(/^503/);
-    expect(silent).toEqual([
-      '/.well-known/oauth-authorization-server',
-      '/.well-known/openid-configuration',
-    ]);
-  });
+  it.each([
+    ['metadata', {}, ['oauth-authorization-server', 'openid-configuration']],
+    ['keys', { jwksUri: '/keys' }, ['keys']],
+  ] as const)(
+    'waits 5 seconds for its %s at each place, and no longer',
+    async (_, init, places) => {
+      const silent: string[] = [];
+      const origin = await serveHttp((request) => void silent.push(request.url ?? ''));
+      const authority = await startAuthority();
+      const clock = createTestClock(NOW);
+      const jwksUri = 'jwksUri' in init ? { jwksUri: `${origin}${init.jwksUri}` } : {};
+      const tokens = createAccessTokens(
+        { clock, logger: silentLogger },
+        { issuer: origin, audience: AUDIENCE, scopes: SCOPES, ...jwksUri },
+      );
+      const verdict = tokens.verify(await authority.sign({ iss: origin }));
+      for (const [at, place] of places.entries()) {
+        await expect.poll(() => silent[at]).toContain(place);
+        clock.advance(4999);
+        expect(silent).toHaveLength(at + 1);
+        clock.advance(1);
+      }
+      expect(whyNot(await verdict)).toMatch(/^503/);
+      expect(silent).toHaveLength(places.length);
+    },
+  );
 });
 
 describe('a client without a token', () => {

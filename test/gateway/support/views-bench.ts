@@ -100,7 +100,7 @@ export async function houseOf(
     status: () => ({
       server: name,
       kind: 'stdio',
-      state: name === 'down' ? 'failed' : 'ready',
+      state: name === 'down' ? 'failed' : name === 'slow' ? 'starting' : 'ready',
       tools: listed.get(name)?.tools.length ?? 0,
       resources: 0,
       prompts: 0,

@@ -34,6 +34,17 @@ async function start(
   servers: Readonly<Record<string, McpServer>>,
   startTimeoutMs = 10_000,
 ): Promise<Upstreams> {
+  const upstreams = make(servers, startTimeoutMs);
+  await upstreams.start();
+  await upstreams.settled();
+  return upstreams;
+}
+
+function make(
+  servers: Readonly<Record<string, McpServer>>,
+  startTimeoutMs: number,
+  noted: (pid: number) => void = () => undefined,
+): Upstreams {
   running = createUpstreams(
     {
       servers,
@@ -44,6 +55,13 @@ async function start(
       random: () => 0,
       logger: silentLogger,
       health: createHealth(),
+      children: {
+        note: (pid) => {
+          noted(pid);
+          return () => undefined;
+        },
+        endLeftovers: async () => undefined,
+      },
     },
     {
       messageBytes: 10 * 1024 * 1024,
@@ -54,8 +72,6 @@ async function start(
       startTimeoutMs,
     },
   );
-  await running.start();
-  await running.settled();
   return running;
 }
 
@@ -155,6 +171,22 @@ describe('an upstream server', () => {
     const status = of(await start({ silent: fixture('silent.mjs') }, 300), 'silent').status();
     expect(status.state).toBe('failed');
     expect(status.error).toContain('though it has started');
+  });
+
+  it('that is stopped while it starts ends without its start being waited for', async () => {
+    // The test ends long before the start would time out.
+    let upstreams: Upstreams | undefined;
+    const pid = await new Promise<number>((noted) => {
+      upstreams = make({ silent: fixture('silent.mjs') }, 10_000_000, noted);
+      void upstreams.start();
+    });
+    if (upstreams === undefined) throw new Error('there are none');
+    const silent = of(upstreams, 'silent');
+    expect(silent.status().state).toBe('starting');
+    await upstreams.stop();
+    expect(silent.status().state).toBe('stopped');
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+    await upstreams.settled();
   });
 
   it('whose command is not there is failed, and names the key to correct', async () => {

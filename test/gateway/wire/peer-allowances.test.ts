@@ -52,7 +52,7 @@ it('looks at what it knows already as often as it is shown', () => {
 it('lets who says what nobody has asked for wait, and tells of it', () => {
   expect(allowances.unasked(MALLORY, 4000)).toBe(0);
   expect(allowances.unasked(MALLORY, 3000)).toBeGreaterThan(500);
-  expect(reported).toEqual([[MALLORY, 'messages', 12]]);
+  expect(reported).toEqual([[MALLORY, 'messages', 50]]);
   expect([allowances.unasked(MALLORY, 0), allowances.unasked(BOB, 100)]).toEqual([0, 0]);
   clock.advance(MINUTE);
   expect(allowances.unasked(MALLORY, 100)).toBe(0);

@@ -15,7 +15,7 @@ export async function run(options: CommonOptions & { readonly all?: boolean }): 
     const isOpen = result.approvals.some(({ state }) => state === 'pending');
     return [
       ...result.approvals.map(describe),
-      ...(isOpen ? [paint.dim('answer with: starling approvals approve|deny <id>')] : []),
+      ...(isOpen ? [paint.dim('answer with: starling approvals approve <id> (or deny <id>)')] : []),
     ].join('\n\n');
   });
 }

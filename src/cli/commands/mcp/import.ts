@@ -105,7 +105,7 @@ function decide(all: readonly Found[], config: OwnConfig): readonly Decision[] {
       const isSame = isDeepStrictEqual(config.servers.get(taken), entry);
       const skipped = isSame
         ? 'it is imported already'
-        : `a server is called '${taken}' here already; take it under another name with: starling mcp add`;
+        : `a server is called '${taken}' here already; take it under another name with: starling mcp add <name> -- <command>`;
       return { found, skipped };
     }
     const other = offered.get(name);

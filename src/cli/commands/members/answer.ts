@@ -13,7 +13,7 @@ export async function admit(who: readonly string[], options: AdmitOptions): Prom
   const { name, fingerprint, ...result } = await answer(who, true, options);
   printData({ name, fingerprint, ...result }, options.json === true, () =>
     safeLine(
-      `${name} (${fingerprint}) is let in; it may use nothing yet: starling grant create ${name} --tool '<server>/*'`,
+      `${name} (${fingerprint}) is let in; it may use nothing yet: starling grant create ${wordOf(name, result.peerId)} --tool '<server>/*'`,
     ),
   );
 }
@@ -24,6 +24,11 @@ export async function refuse(who: readonly string[], options: CommonOptions): Pr
   printData({ name, fingerprint, ...result }, options.json === true, () =>
     safeLine(`${name} (${fingerprint}) is refused, and told so`),
   );
+}
+
+/** How a command names the node: a stranger chose its name, and a person may paste the line. */
+function wordOf(name: string, peerId: string): string {
+  return /^[\w.][\w.-]*$/.test(name) ? name : peerId;
 }
 
 /** The four words may come without quotes. */

@@ -25,7 +25,7 @@ const HEAD = ['NAME', 'STATE', 'HEARTBEAT', 'RTT', 'ROUTE'];
 
 function shortTable(peers: readonly PeerView[]): string {
   const rows = peers.map((peer) => [...row(peer), placeOf(peer.address ?? '–')]);
-  return table([...HEAD, 'AT'], rows, { flexible: HEAD.length, wrap: true });
+  return table([...HEAD, 'AT'], rows, { wrap: true });
 }
 
 /** Ids and multiaddrs whole: a line each, however long. */

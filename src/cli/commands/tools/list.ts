@@ -20,7 +20,7 @@ export async function run(filter: string | undefined, options: CommonOptions): P
     .filter((tool) => tool.name.includes(filter ?? ''))
     .toSorted((a, b) => Number(a.name.startsWith(OWN)) - Number(b.name.startsWith(OWN)));
   printData({ tools }, options.json === true, () => {
-    if (tools.length === 0) return 'no tool matches';
+    if (tools.length === 0) return 'no tool matches; how the servers do: starling status';
     return table(
       ['TOOL', 'WHAT IT DOES'],
       tools.map((tool) => [tool.name, summary(tool.description)]),

@@ -1,0 +1,97 @@
+/** Lists that a double of the node fills, at 80 columns by a golden file and narrower by their width. */
+import { join, resolve } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import stringWidth from 'string-width';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import type { JsonObject } from '../../src/core/index.ts';
+import { serving } from './fake-node.ts';
+import { fakeNode, run } from './support.ts';
+
+const GOLDEN = resolve(import.meta.dirname, '../golden/terminal');
+const NOW = Date.now();
+const HOURS = 3_600_000;
+const ID = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
+
+const peer = (alias: string, more: JsonObject): JsonObject => ({
+  alias,
+  peerId: ID,
+  did: 'did:key:z6Mkbob',
+  state: 'alive',
+  lastHeartbeatAt: NOW,
+  ...more,
+});
+
+const grant = (id: string, more: JsonObject): JsonObject => ({
+  id,
+  direction: 'issued',
+  with: 'workstation',
+  did: 'did:key:z6Mkbob',
+  capabilities: [{ resource: 'tool:files/*', ability: 'tool/call' }],
+  issuedAt: NOW,
+  expiresAt: NOW + 8 * HOURS + 5000,
+  state: 'valid',
+  ...more,
+});
+
+const capabilities = ['files/read_*', 'files/list_directory', 'git/log', 'mail/send'].map(
+  (tool) => ({ resource: `tool:${tool}`, ability: 'tool/call', caveats: { rate: 1 } }),
+);
+
+const RESULTS: Readonly<Record<string, JsonObject>> = {
+  peers: {
+    peers: [
+      peer('laptop', { rttMs: 1.25, route: 'direct', address: '/ip4/192.168.77.12/tcp/4040' }),
+      peer('gpu-box-with-a-name-of-32-letters', {
+        rttMs: 48,
+        route: 'relayed',
+        address: `/ip4/203.0.113.7/tcp/4040/p2p/${ID}/p2p-circuit/p2p/${ID}`,
+      }),
+      peer('phone', { state: 'dead', lastHeartbeatAt: 0, address: '/ip6/2001:db8::7/tcp/4041/ws' }),
+    ],
+  },
+  grant_list: { grants: [grant('3f9c2a7e00000000', { capabilities }), grant('4ab1', {})] },
+  key_list: {
+    keys: [
+      {
+        name: 'ci',
+        id: 'a1b2c3',
+        state: 'valid',
+        scopes: ['tool:files/*', 'tool:git/log', 'resource:files/**'],
+      },
+    ],
+  },
+};
+
+async function printed(columns: number, args: readonly string[]): Promise<string> {
+  const { stdout } = process;
+  const before = { isTTY: stdout.isTTY, columns: stdout.columns };
+  Object.assign(stdout, { isTTY: true, columns });
+  try {
+    return stripVTControlCharacters((await run(...args)).stdout);
+  } finally {
+    Object.assign(stdout, before);
+  }
+}
+
+it('peers, grants and keys go on below in their columns', async () => {
+  vi.useFakeTimers({ toFake: ['Date'], now: NOW + 2000 });
+  onTestFinished(() => void vi.useRealTimers());
+  const { stateDir } = await fakeNode({ answer: serving(RESULTS) });
+  const shown: string[] = [];
+  for (const words of ['peers', 'grant list', 'key list']) {
+    const args = [...words.split(' '), '--state', stateDir];
+    for (const columns of [60, 80, 120]) {
+      for (const line of (await printed(columns, args)).split('\n')) {
+        expect(stringWidth(line), `${words} at ${columns}: ${line}`).toBeLessThanOrEqual(columns);
+      }
+    }
+    shown.push(`$ starling ${words}\n${await printed(80, args)}`);
+  }
+  await expect(shown.join('\n')).toMatchFileSnapshot(join(GOLDEN, 'wrapped.txt'));
+});
+
+it('in a pipe no line is broken', async () => {
+  const { stateDir } = await fakeNode({ answer: serving(RESULTS) });
+  const { stdout } = await run('grant', 'list', '--state', stateDir);
+  expect(stdout.trimEnd().split('\n')).toHaveLength(3);
+});
