@@ -18,7 +18,7 @@ import type { MessageStream, PeerStream } from '../types.ts';
 const KIND_MAX = 32;
 const TICK = 'tick';
 const TOCK = 'tock';
-/** A tick: its number, then the last round-trip time that its sender has measured, ms; NaN before the first. */
+/** A tick: its number, then the last round-trip time that its sender has measured, ms; not a number before the first. */
 const TICK_BYTES = 8;
 /** Turns of the event loop that a frame may take to the connection; a slow reader is not waited for. */
 const FLUSH_TURNS_MAX = 64;
