@@ -28,7 +28,7 @@ import { lanNodeOf } from './host/lan.ts';
 import type { Host } from './host/host.ts';
 import { createControlStreams } from './links/control-streams.ts';
 import type { ControlStreams } from './links/control-streams.ts';
-import { encodeIntroduction } from './host/introduction.ts';
+import { encodeIntroduction } from './admission/introduction.ts';
 import { createLinkUpkeep } from './links/link-upkeep.ts';
 import type { LinkUpkeep } from './links/link-upkeep.ts';
 import { createLinks } from './links/links.ts';

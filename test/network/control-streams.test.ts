@@ -14,7 +14,10 @@ import {
 } from '../../src/network/constants.ts';
 import { createControlStreams } from '../../src/network/links/control-streams.ts';
 import type { ControlStreams } from '../../src/network/links/control-streams.ts';
-import { decodeIntroduction, encodeIntroduction } from '../../src/network/host/introduction.ts';
+import {
+  decodeIntroduction,
+  encodeIntroduction,
+} from '../../src/network/admission/introduction.ts';
 import { createLinks } from '../../src/network/links/links.ts';
 import type { PeerStream } from '../../src/network/index.ts';
 import { createTestClock } from '../core/test-clock.ts';

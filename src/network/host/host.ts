@@ -47,7 +47,7 @@ import { memberRelayServer, memberRelayTransport } from './relay.ts';
 import { adaptTransport } from './transport.ts';
 import { tallyHost } from './tally.ts';
 import type { NetworkTally } from './tally.ts';
-import type { Introduction } from './introduction.ts';
+import type { Introduction } from '../admission/introduction.ts';
 import type { StreamPace } from '../limits/service-pace.ts';
 import type { ConnectionMeters } from '../limits/connection-meter.ts';
 import type { Transport } from '../types.ts';

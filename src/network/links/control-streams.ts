@@ -21,8 +21,8 @@ import { peerOf } from '../peer-id.ts';
 import type { PeerStream } from '../types.ts';
 import { createControlStream } from './control-stream.ts';
 import type { ControlStream } from './control-stream.ts';
-import { INTRODUCTION, decodeIntroduction } from '../host/introduction.ts';
-import type { Introduction } from '../host/introduction.ts';
+import { INTRODUCTION, decodeIntroduction } from '../admission/introduction.ts';
+import type { Introduction } from '../admission/introduction.ts';
 import type { Links } from './links.ts';
 import { ping } from './ping.ts';
 

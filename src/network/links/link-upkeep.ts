@@ -14,7 +14,7 @@ import {
 } from '../constants.ts';
 import type { Gossip } from '../gossip/gossip.ts';
 import { MEMBER_TAG } from '../constants.ts';
-import type { Introduction } from '../host/introduction.ts';
+import type { Introduction } from '../admission/introduction.ts';
 import type { Links } from './links.ts';
 import { peerOf } from '../peer-id.ts';
 
