@@ -125,9 +125,13 @@ class KnockList implements Knocks {
   async answer(who: string, makeTicket: (() => Promise<string>) | undefined): Promise<Knock> {
     const entry = this.#meant(who);
     // The list may change while the ticket is made; the entry that was meant stays the one that is answered.
-    if (makeTicket !== undefined) entry.ticket = await makeTicket();
-    entry.verdict = makeTicket === undefined ? 'refused' : 'admitted';
-    entry.answeredMs = this.#components.clock.now();
+    const verdict = makeTicket === undefined ? 'refused' : 'admitted';
+    // Who is let in twice gets one ticket: another would stay open for nobody.
+    if (entry.verdict !== verdict) {
+      entry.ticket = await makeTicket?.();
+      entry.verdict = verdict;
+      entry.answeredMs = this.#components.clock.now();
+    }
     this.#components.health?.clear(HEALTH + entry.knock.peerId);
     return entry.knock;
   }

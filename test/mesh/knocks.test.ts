@@ -80,6 +80,21 @@ describe('a node that knocks', () => {
     expect(knocks.knock(peerOf(1), 'laptop', '10.0.0.1')).toMatchObject({ t: 'wait' });
   });
 
+  it('that was refused comes in when the operator thinks again, with one ticket however often', async () => {
+    const { knocks } = door();
+    knocks.knock(peerOf(1), 'laptop', '10.0.0.1');
+    await knocks.answer('laptop', undefined);
+    let made = 0;
+    const count = async (): Promise<string> => `starling2ticket${(made += 1)}`;
+    await knocks.answer('laptop', count);
+    await knocks.answer('laptop', count);
+    expect(knocks.knock(peerOf(1), 'laptop', '10.0.0.1')).toEqual({
+      t: 'admitted',
+      ticket: 'starling2ticket1',
+    });
+    expect(made).toBe(1);
+  });
+
   it('that goes away is forgotten, and its trouble with it', () => {
     const { knocks, clock, codes } = door();
     knocks.knock(peerOf(1), 'laptop', '10.0.0.1');

@@ -53,6 +53,33 @@ beforeEach(() => {
   turns = createAddressTurns(clock, { ...ADDRESS_TURNS, patienceMs: 120_000 });
 });
 
+describe('a connection that did what a stranger may do', () => {
+  it('is not held against its address, nor does it clear what is', () => {
+    for (let count = 0; count < 50; count += 1) {
+      const guest = knock(HOME);
+      expect(guest.answer).toBe('in');
+      guest.visit.excused();
+      guest.visit.ended();
+    }
+    expect(turns.knocking()).toEqual([]);
+    // One came to nothing: whoever is excused afterwards waits for its turn as before.
+    knock(HOME).visit.ended();
+    const waiting = knock(HOME);
+    expect(waiting.answer).toBe('waits');
+    while (waiting.answer === 'waits') clock.advance(10);
+    waiting.visit.excused();
+    expect(turns.knocking()).toMatchObject([{ failures: 1 }]);
+  });
+
+  it('makes room for the next at once', () => {
+    const guests = crowd(HOME);
+    const next = knock(HOME);
+    expect(next.answer).toBe('waits');
+    guests[0]?.visit.excused();
+    expect(next.answer).toBe('in');
+  });
+});
+
 describe('an address that nobody is known from', () => {
   it('is turned away before it stands in the queue when it comes too often, in vain', () => {
     const comes = (times: number): number =>
