@@ -228,6 +228,8 @@ export interface GrantBook extends Startable {
    */
   issuedTo(holder: Did, told?: WeakSet<Grant>): readonly string[];
   revocations(): readonly Revocation[];
+  /** The revocation of the grant `jti` by one of `issuers`, whether it counts or not; in constant time. */
+  findRevocation(jti: string, issuers: readonly Did[]): Revocation | undefined;
   /**
    * Adds a revocation that came from elsewhere; true when it is new. One by a stranger changes
    * nothing: it counts only where the chain says that its issuer may revoke.

@@ -19,7 +19,7 @@ import type { MembershipEnd } from './membership-end.ts';
 
 /** What the list works with. */
 export interface MemberListComponents {
-  readonly grants: Pick<GrantBook, 'isRevoked' | 'revocations'>;
+  readonly grants: Pick<GrantBook, 'findRevocation' | 'isRevoked'>;
   readonly successions: Successions;
   readonly clock: Clock;
 }

@@ -22,7 +22,7 @@ export interface MembershipEnd {
 
 /** What an end is looked for with. */
 export interface EndComponents {
-  readonly grants: Pick<GrantBook, 'isRevoked' | 'revocations'>;
+  readonly grants: Pick<GrantBook, 'findRevocation' | 'isRevoked'>;
   readonly successions: SuccessionView;
 }
 
@@ -39,9 +39,8 @@ export function endOfChain(
     const mayRevoke = index === 0 ? [...issuers, link.claims.aud] : issuers;
     if (!grants.isRevoked(link, mayRevoke)) continue;
     const keys = new Set(mayRevoke.flatMap((did) => successions.heirs(did)));
-    const [first] = grants
-      .revocations()
-      .filter(({ claims }) => claims.jti === link.claims.jti && keys.has(claims.iss))
+    const [first] = [...keys]
+      .flatMap((did) => grants.findRevocation(link.claims.jti, [did]) ?? [])
       .toSorted((a, b) => a.claims.iat - b.claims.iat);
     if (first !== undefined) return endBy(first, link.claims.aud, index > 0);
   }

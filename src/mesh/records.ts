@@ -55,7 +55,10 @@ const OVERUSERS_TOLD_MAX = 4;
 /** What the records work with. */
 export interface RecordComponents {
   readonly table: Table;
-  readonly grants: Pick<GrantBook, 'addRevocation' | 'isRevoked' | 'revocations'>;
+  readonly grants: Pick<
+    GrantBook,
+    'addRevocation' | 'findRevocation' | 'isRevoked' | 'revocations'
+  >;
   readonly successions: Successions;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -326,6 +326,10 @@ class Book implements GrantBook {
     return this.#revoked.all();
   }
 
+  findRevocation(jti: string, issuers: readonly Did[]): Revocation | undefined {
+    return this.#revoked.find(jti, issuers);
+  }
+
   async addRevocation(jws: string): Promise<boolean> {
     return !this.#revoking.isKept(jws) && this.#revoking.add(parseRevocation(jws));
   }
