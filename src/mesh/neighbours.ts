@@ -77,14 +77,16 @@ class Watch implements Neighbours {
 
   constructor(components: NeighbourComponents) {
     this.#components = components;
+    // The first answers of the LAN come while the node starts, and the next ones ten seconds later.
+    components.network.events.on('lan:node', this.#found);
   }
 
   async start(): Promise<void> {
-    const { clock, logger, network } = this.#components;
+    const { clock, logger } = this.#components;
     this.#scope ??= createScope(clock, (error) =>
       logger.error({ error: messageOf(error) }, 'looking for other meshes failed'),
     );
-    network.events.on('lan:node', this.#found);
+    void this.#askAll();
   }
 
   async stop(): Promise<void> {

@@ -1,7 +1,10 @@
 /** The simulation, as a user runs it. */
+import { EventEmitter, once } from 'node:events';
+import { readdir } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import type { SimReport } from '../../sim/report.ts';
 import { useWorld } from './support.ts';
+import { start, temporaryFolder } from '../cli/support.ts';
 
 const world = useWorld();
 
@@ -25,4 +28,18 @@ it('refuses a number of nodes that it can not run', async () => {
   const result = await world.cli(['sim', '--nodes', '1']);
   expect(result.code).toBe(2);
   expect(result.stderr).toContain('2 to 50');
+});
+
+it('is ended by Ctrl-C, and keeps neither its folder nor its servers', async () => {
+  const folder = await temporaryFolder();
+  const sim = start(['sim', '--nodes', '2', '--calls', '100000'], { TMPDIR: folder });
+  const said = sim.child.stderr;
+  // The last phase before the calls: nodes and servers run.
+  for (let text = ''; !text.includes('granting');) {
+    const [chunk] = (await once(said ?? new EventEmitter(), 'data')) as [string];
+    text += chunk;
+  }
+  sim.child.kill('SIGINT');
+  expect((await sim.ended()).code).toBe(130);
+  expect((await readdir(folder)).filter((name) => name.startsWith('starling-sim-'))).toEqual([]);
 });

@@ -28,7 +28,7 @@ interface Lan {
 }
 
 /** A LAN on which each node is of the mesh that `meshOf` says; none means that it does not answer. */
-async function lan(meshOf: (address: string) => MeshId | undefined): Promise<Lan> {
+async function lan(meshOf: (address: string) => MeshId | undefined, started = true): Promise<Lan> {
   const clock = createTestClock();
   const events = new EventEmitter<NetworkEvents>();
   const asked: string[] = [];
@@ -49,7 +49,7 @@ async function lan(meshOf: (address: string) => MeshId | undefined): Promise<Lan
   });
   running.push(watch);
   watch.events.on('mesh', (one) => told.push(one));
-  await watch.start();
+  if (started) await watch.start();
   return {
     found: (byte, address = `/ip4/192.168.77.${byte}/tcp/4040`) => {
       const { peerId: peer } = idOf(byte);
@@ -112,6 +112,16 @@ it('a LAN full of nodes is asked one after the other, each once in half an hour'
   }
   expect(new Set(asked).size).toBe(50);
   expect(asked).toHaveLength(50);
+});
+
+it('what is found while the node starts is asked once it has started', async () => {
+  const { found, pass, asked, watch } = await lan(() => LAB, false);
+  found(10);
+  await pass(10_000);
+  expect(asked).toEqual([]);
+  await watch.start();
+  await pass(10_000);
+  expect(asked).toHaveLength(1);
 });
 
 it('nothing is asked once the node stops', async () => {

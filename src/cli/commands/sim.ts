@@ -2,6 +2,12 @@
 import { StarlingError } from '../../core/errors.ts';
 import { flush, tell } from '../terminal/output.ts';
 
+/** 128 and the number of the signal, as shells have it. */
+const ENDINGS = [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const;
+
 interface SimOptions {
   readonly nodes: string;
   readonly calls: string;
@@ -14,6 +20,8 @@ export async function run(options: SimOptions): Promise<number> {
   const nodes = count('--nodes', options.nodes, 2, 50);
   const calls = count('--calls', options.calls, 1, 100_000);
   const seed = count('--seed', options.seed, 0, 2 ** 31);
+  // What is to be done at the end of the process is done: servers are ended, the folder is taken away.
+  for (const [signal, code] of ENDINGS) process.once(signal, () => process.exit(code));
   const { runSim } = await import('../../../sim/run.ts');
   const { exitCode } = await runSim({
     nodes,
