@@ -77,7 +77,8 @@ class HeartbeatRoads implements Heartbeats {
     // All nodes of a mesh have one rhythm.
     const everyMs = Math.min(ALLOWANCE.everyMs, intervalMs / 2);
     const allowance = { ...ALLOWANCE, everyMs };
-    this.#topic = components.network.topic(TOPIC, allowance);
+    // Whoever is met is told on its link: gossip has the time to come by way of others.
+    this.#topic = components.network.topic(TOPIC, allowance, { floods: false });
     this.#told = createBuckets(components.clock, allowance);
     this.#own = createBuckets(components.clock, {
       ...OWN_PACE,

@@ -39,6 +39,7 @@ import type {
   Route,
   StrangerStream,
   Topic,
+  TopicOptions,
 } from './types.ts';
 
 /** Makes the network of a mesh, not started. */
@@ -212,8 +213,8 @@ class MeshNetwork implements Network {
     return this.#run?.control.rttMs(peer);
   }
 
-  topic(name: string, allowance?: BucketSize): Topic {
-    return this.#topics.named(name, allowance);
+  topic(name: string, allowance?: BucketSize, options?: TopicOptions): Topic {
+    return this.#topics.named(name, allowance, options);
   }
 
   routingTableSize(): number {

@@ -208,6 +208,16 @@ export interface StrangerStream {
   excuse(): void;
 }
 
+/** How a topic is published on. */
+export interface TopicOptions {
+  /**
+   * Whether what this node publishes goes to all connected members that listen, at once, and not only to its
+   * neighbours in the topic's mesh. True = sooner, and surely where the mesh is not woven yet; false = each copy
+   * that is spared saves its receiver about 0.3 ms. Default: true.
+   */
+  readonly floods?: boolean;
+}
+
 /** Hears frames of one kind. */
 export type FrameListener = (payload: Uint8Array, from: PeerId) => void;
 
@@ -292,7 +302,7 @@ export interface Network extends Startable {
    * over is neither heard nor passed on, here or by any other node, so that who publishes keeps to it.
    * @throws STARLING_LIMIT_EXCEEDED when the name is too long
    */
-  topic(name: string, allowance?: BucketSize): Topic;
+  topic(name: string, allowance?: BucketSize, options?: TopicOptions): Topic;
   /** Peers in the DHT's routing table now. */
   routingTableSize(): number;
 }
