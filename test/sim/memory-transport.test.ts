@@ -65,6 +65,25 @@ describe('a network without sockets', () => {
     expect(await b.network.ping(a.id, soon())).toBeGreaterThanOrEqual(0);
   });
 
+  it('take more than ten handshakes at once without a warning of leaks', async () => {
+    const memory = new MemoryNetwork();
+    const { all, ips } = await members(memory, ['a']);
+    const [a] = all as [Member];
+    const warnings: string[] = [];
+    const warned = ({ name }: Error): void => void warnings.push(name);
+    process.on('warning', warned);
+    const stranger = memory.host('10.77.1.1');
+    const [address = ''] = memory.listening.filter((one) => one.includes(`/${ips[0]}/`));
+    const knocks = await Promise.all(
+      Array.from({ length: 15 }, () => stranger.dial(address, soon())),
+    );
+    for (let turn = 0; turn < 10; turn += 1) await new Promise((done) => setImmediate(done));
+    process.off('warning', warned);
+    for (const knock of knocks) knock.destroy();
+    expect(a.network.connected()).toEqual([]);
+    expect(warnings).toEqual([]);
+  });
+
   it('redials by itself when a cut has ended and the way is there again', async () => {
     const memory = new MemoryNetwork();
     const { all, ips } = await members(memory, ['a', 'b']);

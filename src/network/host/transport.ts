@@ -17,7 +17,7 @@ import type {
 import { AbstractMultiaddrConnection } from '@libp2p/utils';
 import type { SendResult } from '@libp2p/utils';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { isRelayed, parseAddress, withoutPeer } from '../addresses/addresses.ts';
 import type { Transport, TransportListener } from '../types.ts';
@@ -83,6 +83,8 @@ class AdaptedListener extends TypedEventEmitter<ListenerEvents> implements Liste
     this.#transport = transport;
     this.#logger = logger;
     this.#options = options;
+    // Each handshake listens while it lasts; Node warns of leaks from the eleventh on.
+    setMaxListeners(0, this.#abort.signal);
   }
 
   async listen(address: Multiaddr): Promise<void> {
