@@ -19,7 +19,7 @@ export async function readArguments(
     const [, name, how, text] = ARGUMENT.exec(word) ?? [];
     if (name === undefined || text === undefined) {
       throw new StarlingError('STARLING_USAGE', `'${word}' is not name=value`, {
-        hint: 'write --arg name=value, --arg name=@file or --arg name:=json; the names: starling tools <tool>',
+        hint: 'write --arg name=value, --arg name=@file or --arg name:=json; the names: starling tools show <tool>',
       });
     }
     args.push([

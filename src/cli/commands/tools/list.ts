@@ -21,12 +21,6 @@ export async function run(filter: string | undefined, options: CommonOptions): P
   const tools = all
     .filter((tool) => tool.name.includes(filter ?? ''))
     .toSorted((a, b) => Number(a.name.startsWith(OWN)) - Number(b.name.startsWith(OWN)));
-  const areOwn = filter === undefined && tools.every((tool) => tool.name.startsWith(OWN));
-  if (areOwn && options.json !== true) {
-    tell(
-      `these are the node's own tools: it has no server, and no peer has granted it anything\n${ASK}`,
-    );
-  }
   printData({ tools }, options.json === true, () => {
     if (tools.length === 0) return noneText(filter);
     return table(
@@ -35,6 +29,11 @@ export async function run(filter: string | undefined, options: CommonOptions): P
       { flexible: 1 },
     );
   });
+  // Below the list, which is long: whoever looks for the tools of a peer reads the end.
+  const areOwn = tools.length > 0 && tools.every((tool) => tool.name.startsWith(OWN));
+  if (areOwn && filter === undefined && options.json !== true) {
+    tell(`these are the node's own: no server of this node and no peer gives it tools yet\n${ASK}`);
+  }
 }
 
 /** A tool that nobody granted is not listed, and the reader can't tell that from one that is not there. */
