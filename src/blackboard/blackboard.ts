@@ -3,15 +3,25 @@
  * found by the digests in heartbeats and repaired by a sync. Every member has a copy of every
  * board that anybody has written to.
  */
-import { StarlingError, backoffMs, createScope, messageOf } from '../core/index.ts';
-import type { Clock, Did, Health, Json, Logger, PeerId, Random, Scope } from '../core/index.ts';
+import { StarlingError, backoffMs, createBuckets, createScope, messageOf } from '../core/index.ts';
+import type {
+  Buckets,
+  Clock,
+  Did,
+  Health,
+  Json,
+  Logger,
+  PeerId,
+  Random,
+  Scope,
+} from '../core/index.ts';
 import type { Network, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { createAntiEntropy } from './anti-entropy.ts';
 import type { AntiEntropy } from './anti-entropy.ts';
 import { createOpenBoard } from './board.ts';
 import type { OpenBoard } from './board.ts';
-import { decodeGossip, digestsOf } from './codec.ts';
+import { decodeGossip, decodeMessage, digestsOf, encodeMessage } from './codec.ts';
 import type { Digests } from './codec.ts';
 import type { ApplyResult } from './document.ts';
 import { LIMITS, PEER_SLACK, checkName, invalid, isBoardName } from './limits.ts';
@@ -50,6 +60,12 @@ const CHANGES_MAX = 1000;
 /** Syncs after which we no longer wait for what an update refers to. */
 const WAITING_SYNCS_MAX = 3;
 const MEET_ATTEMPTS = 4;
+/** Of the frame in which each end of a new link says the digests of its boards. */
+const KIND = 'boards';
+/** More digests are asked for over a stream. */
+const GREETING_BYTES_MAX = 32 * 1024;
+/** How often a peer may say so: once a link. */
+const GREETINGS = { burst: 8, everyMs: 2000 } as const;
 const MEET_RETRY = { baseMs: 1000, capMs: 8000 } as const;
 
 type Watcher = (changes: readonly BoardChange[]) => void;
@@ -81,11 +97,13 @@ class AllBoards implements Blackboard {
   /** Syncs since which a board waits for what an update refers to. */
   readonly #waitingSyncs = new Map<string, number>();
   #running: Running | undefined;
+  readonly #greetings: Buckets;
 
   constructor(components: BlackboardComponents, limits: BoardLimits) {
     this.#components = components;
     this.#limits = limits;
     this.#topic = components.network.topic(TOPIC, UPDATE_ALLOWANCE);
+    this.#greetings = createBuckets(components.clock, GREETINGS);
   }
 
   async start(): Promise<void> {
@@ -198,9 +216,10 @@ class AllBoards implements Blackboard {
 
   #listen({ scope, sync, repair }: Running): void {
     const { network } = this.#components;
+    scope.add(network.onFrame(KIND, (bytes, from) => this.#greeted(bytes, from)));
     scope.add(network.handle(BOARD_PROTOCOL, (stream) => sync.serve(stream)));
     scope.add(this.#topic.subscribe((data, from) => this.#heard(data, from)));
-    const connected = (peer: PeerId): void => this.#meet(peer, 0);
+    const connected = (peer: PeerId): void => void this.#greet(peer);
     const disconnected = (peer: PeerId): void => {
       repair.forget(peer);
       this.#noLongerOver(peer, () => true);
@@ -211,10 +230,38 @@ class AllBoards implements Blackboard {
       network.events.off('peer:connect', connected);
       network.events.off('peer:disconnect', disconnected);
     });
-    for (const peer of network.connected()) this.#meet(peer, 0);
+    for (const peer of network.connected()) void this.#greet(peer);
   }
 
-  /** Of two that meet, one asks: equal boards cost one small message each way. */
+  /** Says which boards this node has, and what of them: mostly the same as the peer, which costs no stream. */
+  async #greet(peer: PeerId): Promise<void> {
+    const { network } = this.#components;
+    const digests = encodeMessage({ t: 'digests', digests: this.#digests() });
+    const isTold =
+      digests.length <= GREETING_BYTES_MAX && (await network.sendFrame(peer, KIND, digests));
+    if (!isTold) this.#meet(peer, 0);
+  }
+
+  #greeted(bytes: Uint8Array, peer: PeerId): void {
+    const { network } = this.#components;
+    if (!this.#greetings.take(peer)) {
+      network.report(peer, 'boards');
+      return;
+    }
+    const message = decodeMessage(bytes);
+    if (message?.t !== 'digests') network.report(peer, 'malformed');
+    // Of two that meet, one asks.
+    else if (network.self < peer) this.#syncDiffering(peer, message.digests);
+  }
+
+  #syncDiffering(peer: PeerId, theirs: Digests): void {
+    const ours = this.#digests();
+    for (const name of new Set([...theirs.keys(), ...ours.keys()])) {
+      if (ours.get(name) !== theirs.get(name)) this.#running?.repair.syncNow(peer, name);
+    }
+  }
+
+  /** Asks for what did not fit into a frame, or what a peer without control stream does not say. */
   #meet(peer: PeerId, attempt: number): void {
     const { network, random, logger } = this.#components;
     const running = this.#running;
@@ -222,10 +269,7 @@ class AllBoards implements Blackboard {
     running.sync
       .askDigests(peer)
       .then((theirs) => {
-        const ours = this.#digests();
-        for (const name of new Set([...theirs.keys(), ...ours.keys()])) {
-          if (ours.get(name) !== theirs.get(name)) running.repair.syncNow(peer, name);
-        }
+        this.#syncDiffering(peer, theirs);
         return undefined;
       })
       .catch((error: unknown) => {

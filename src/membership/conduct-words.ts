@@ -14,6 +14,7 @@ const DEEDS: Readonly<Record<Misconduct, string>> = {
   catalogs: 'has its lists read without end',
   boards: 'floods boards',
   messages: 'floods its sessions',
+  control: 'floods its control streams',
   services: 'floods ping, identify or the DHT',
   unread: 'asks for more than it reads',
 };

@@ -1,6 +1,7 @@
 /**
- * Sends and hears heartbeats: by gossip to all, and over a stream of `/starling/heartbeat/1` to one
- * peer, because gossip may have no way to whom we have just met, or when we leave.
+ * Sends and hears heartbeats: by gossip to all, and on the control stream of a link to one peer, because
+ * gossip may have no way to whom we have just met, or when we leave. Nodes of before have no control stream:
+ * they are told over a stream of `/starling/heartbeat/1`, and tell so.
  */
 import { StarlingError, createBuckets, messageOf, withDeadline } from '../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId } from '../core/index.ts';
@@ -21,6 +22,8 @@ const OWN_PACE = { burst: 15, everyMs: 700 } as const;
 /** One heartbeat comes on a stream; who opens more at a time does no harm, but no good either. */
 const STREAM_TIMEOUT_MS = 10_000;
 const PROTOCOL = '/starling/heartbeat/1';
+/** Of frames on control streams. */
+const KIND = 'heartbeat';
 /** A heartbeat with all that its bounds allow is about 36 KB. */
 const MESSAGE_BYTES_MAX = 64 * 1024;
 /** How long opening a stream may take. A heartbeat that comes later than the next one is of no use. */
@@ -28,7 +31,7 @@ const DIRECT_TIMEOUT_MS = 3000;
 
 /** What heartbeats are sent with. */
 export interface HeartbeatsComponents {
-  readonly network: Pick<Network, 'handle' | 'open' | 'report' | 'topic'>;
+  readonly network: Pick<Network, 'handle' | 'onFrame' | 'open' | 'report' | 'sendFrame' | 'topic'>;
   /** What this node says of itself. */
   readonly presence: () => Presence;
   /** Digest of its records. */
@@ -74,7 +77,8 @@ class HeartbeatRoads implements Heartbeats {
     // All nodes of a mesh have one rhythm.
     const everyMs = Math.min(ALLOWANCE.everyMs, intervalMs / 2);
     const allowance = { ...ALLOWANCE, everyMs };
-    this.#topic = components.network.topic(TOPIC, allowance);
+    // Whoever is met is told on its link: gossip has the time to come by way of others.
+    this.#topic = components.network.topic(TOPIC, allowance, { floods: false });
     this.#told = createBuckets(components.clock, allowance);
     this.#own = createBuckets(components.clock, {
       ...OWN_PACE,
@@ -96,6 +100,10 @@ class HeartbeatRoads implements Heartbeats {
     };
     const stops = [
       this.#topic.subscribe(take),
+      network.onFrame(KIND, (bytes, from) => {
+        if (this.#told.take(from)) take(bytes, from);
+        else network.report(from, 'heartbeats');
+      }),
       network.handle(PROTOCOL, (stream) => {
         if (this.#told.take(stream.peer)) takeOne(stream, take, clock);
         else {
@@ -137,6 +145,7 @@ class HeartbeatRoads implements Heartbeats {
   async tell(peer: PeerId, bytes: Uint8Array): Promise<void> {
     const { clock, network, logger } = this.#components;
     try {
+      if (await network.sendFrame(peer, KIND, bytes)) return;
       const stream = await withDeadline(clock, DIRECT_TIMEOUT_MS, (signal) =>
         network.open(peer, PROTOCOL, { signal }),
       );

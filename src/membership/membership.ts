@@ -337,9 +337,12 @@ class LiveView implements Membership {
       const peer = this.#peers.get(peerId);
       if (peer === undefined) continue;
       try {
-        const rttMs = await withDeadline(clock, PING_TIMEOUT_MS, (signal) =>
-          network.ping(peerId, { signal }),
-        );
+        // Control streams know it by their ticks; nodes of before have none.
+        const rttMs =
+          network.rttMs(peerId) ??
+          (await withDeadline(clock, PING_TIMEOUT_MS, (signal) =>
+            network.ping(peerId, { signal }),
+          ));
         this.#peers.update(peer, { rttMs });
       } catch (error) {
         logger.debug({ peer: peerId, error: messageOf(error) }, 'ping failed');

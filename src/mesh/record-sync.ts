@@ -21,6 +21,8 @@ import { hashOf } from './record-texts.ts';
 import type { Records } from './records.ts';
 
 const PROTOCOL = '/starling/records/1';
+/** Of the frame in which each end of a new link says the digest of its records. */
+const KIND = 'records';
 const TOPIC = 'event';
 const MESSAGE_BYTES_MAX = 8 * 1024 * 1024;
 const BATCH_BYTES = 256 * 1024;
@@ -47,6 +49,10 @@ const SYNC_WEIGHT = 10;
 const SERVED = { burst: 30, everyMs: 1000 } as const;
 /** How long somebody may wait for records to be in step. */
 const STEP_TIMEOUT_MS = 15_000;
+/** How often a peer may say which records it has: once a link. */
+const GREETINGS = { burst: 8, everyMs: 2000 } as const;
+/** How long the digest of whom we meet may take; then its records are asked for. */
+const GREETING_MS = 2000;
 /** Of two that meet one asks; the other asks too when nothing has come of it after this. */
 const STEP_ASK_MS = 500;
 
@@ -92,6 +98,8 @@ class RecordCarrier implements RecordSync {
   /** The last admitted connection of a peer: each may be the first after a cut, and no number comes twice. */
   readonly #links = new Map<PeerId, number>();
   #linkCount = 0;
+  /** Connections of a peer that were admitted since it had none. */
+  readonly #linksSince = new Map<PeerId, number>();
   /** Up to which of them the records are in step. */
   readonly #steps = new Map<PeerId, number>();
   readonly #waiters = new Map<PeerId, Set<Waiter>>();
@@ -105,6 +113,7 @@ class RecordCarrier implements RecordSync {
   readonly #vain: Buckets;
   readonly #own: Buckets;
   readonly #served: Buckets;
+  readonly #greetings: Buckets;
   #scope: Scope | undefined;
 
   constructor(components: RecordSyncComponents) {
@@ -113,6 +122,7 @@ class RecordCarrier implements RecordSync {
     this.#vain = createBuckets(components.clock, VAIN);
     this.#own = createBuckets(components.clock, OWN_PACE);
     this.#served = createBuckets(components.clock, SERVED);
+    this.#greetings = createBuckets(components.clock, GREETINGS);
   }
 
   start(): void {
@@ -123,11 +133,12 @@ class RecordCarrier implements RecordSync {
     const linked = (peer: PeerId): void => {
       this.#linkCount += 1;
       this.#links.set(peer, this.#linkCount);
-      // Of two that meet, one asks.
-      if (network.self < peer) this.sync(peer);
+      this.#linksSince.set(peer, (this.#linksSince.get(peer) ?? 0) + 1);
+      void this.#greet(peer, scope);
     };
     const lost = (peer: PeerId): void => {
       this.#links.delete(peer);
+      this.#linksSince.delete(peer);
       this.#steps.delete(peer);
       this.#pauses.delete(peer);
       this.#syncedAt.delete(peer);
@@ -136,6 +147,7 @@ class RecordCarrier implements RecordSync {
     network.events.on('peer:disconnect', lost);
     scope.add(() => network.events.off('peer:link', linked));
     scope.add(() => network.events.off('peer:disconnect', lost));
+    scope.add(network.onFrame(KIND, (digest, from) => this.#greeted(digest, from)));
     scope.add(network.handle(PROTOCOL, (stream) => this.#serve(stream)));
     scope.add(this.#topic.subscribe((data, from) => this.#heard(data, from)));
     scope.add(records.onAdded((jws) => this.#tell(jws)));
@@ -147,6 +159,7 @@ class RecordCarrier implements RecordSync {
     this.#scope?.close();
     this.#scope = undefined;
     this.#links.clear();
+    this.#linksSince.clear();
     this.#steps.clear();
     this.#untold = [];
     for (const waiters of this.#waiters.values())
@@ -209,6 +222,34 @@ class RecordCarrier implements RecordSync {
         if (this.#waiters.has(peer)) scope.after(STEP_ASK_MS, () => this.#askAgain(peer));
       })
       .finally(() => this.#busy.delete(key));
+  }
+
+  /** Says which records this node has: mostly the same as the peer, which then costs no stream. */
+  async #greet(peer: PeerId, scope: Scope): Promise<void> {
+    const { network, records } = this.#components;
+    const link = this.#linkOf(peer);
+    const told = await network.sendFrame(peer, KIND, Buffer.from(records.digest(), 'latin1'));
+    // Of two that meet, one asks.
+    if (network.self > peer || link !== this.#linkOf(peer)) return;
+    const ask = (): void => {
+      if (link === this.#linkOf(peer) && !this.#isInStep(peer)) this.sync(peer);
+    };
+    if (told) scope.after(GREETING_MS, ask);
+    else ask();
+  }
+
+  #greeted(bytes: Uint8Array, peer: PeerId): void {
+    const { network, records } = this.#components;
+    if (!this.#greetings.take(peer)) {
+      network.report(peer, 'records');
+      return;
+    }
+    if (Buffer.from(bytes).toString('latin1') !== records.digest()) {
+      if (network.self < peer && !this.#isInStep(peer)) this.sync(peer);
+      return;
+    }
+    // Of two connections the older may carry what was said before a cut: only a sync counts then.
+    if (this.#linksSince.get(peer) === 1) this.#stepped(peer, this.#linkOf(peer));
   }
 
   /** Who differs for good, because of a bound or to tease, is asked ever less often. */

@@ -4,6 +4,7 @@ import { StarlingError } from '../core/index.ts';
 import { createHelloExchange } from './admission/hello-exchange.ts';
 import type { HelloExchange } from './admission/hello-exchange.ts';
 import { meterOf } from './host/muxer.ts';
+import type { ControlStreams } from './links/control-streams.ts';
 import type { LinkUpkeep } from './links/link-upkeep.ts';
 import { peerOf } from './peer-id.ts';
 import type { NetworkRunEvents, RunComponents, RunParts } from './run-parts.ts';
@@ -15,32 +16,40 @@ export interface ConnectionEvents {
   stop(): void;
 }
 
+/** What looks after admitted connections. */
+interface LinkKeepers {
+  readonly upkeep: LinkUpkeep;
+  readonly control: ControlStreams;
+}
+
 /** Watches the connections of a run from now on. */
 export function watchConnections(
   components: RunComponents,
   parts: RunParts,
-  upkeep: LinkUpkeep,
+  keepers: LinkKeepers,
   events: NetworkRunEvents,
 ): ConnectionEvents {
-  return new Watch(components, parts, upkeep, events);
+  return new Watch(components, parts, keepers, events);
 }
 
 class Watch implements ConnectionEvents {
   readonly #logger: RunComponents['logger'];
   readonly #parts: RunParts;
   readonly #upkeep: LinkUpkeep;
+  readonly #control: ControlStreams;
   readonly #events: NetworkRunEvents;
   readonly #hellos: HelloExchange;
 
   constructor(
     { admission, clock, conduct, logger }: RunComponents,
     parts: RunParts,
-    upkeep: LinkUpkeep,
+    { upkeep, control }: LinkKeepers,
     events: NetworkRunEvents,
   ) {
     this.#logger = logger;
     this.#parts = parts;
     this.#upkeep = upkeep;
+    this.#control = control;
     this.#events = events;
     this.#hellos = createHelloExchange(
       { admission, gate: parts.gate, clock, conduct, logger, scope: parts.scope },
@@ -73,7 +82,7 @@ class Watch implements ConnectionEvents {
     this.#parts.doorkeeper.admitted(connection);
     meterOf(connection)?.admitted(peer);
     links.add(connection);
-    this.#upkeep.admitted(connection);
+    this.#control.admitted(connection);
     const address = String(connection.remoteAddr);
     this.#logger.debug({ peer, address }, 'a connection is admitted');
     this.#events.onPeerLink(peer);
@@ -89,6 +98,7 @@ class Watch implements ConnectionEvents {
       new StarlingError('STARLING_PEER_UNREACHABLE', `the connection to ${peer} was closed`),
     );
     this.#upkeep.closed(connection);
+    this.#control.closed(connection);
     const lastedMs = links.remove(connection);
     if (lastedMs === undefined) return;
     const rest = links.best(peer);

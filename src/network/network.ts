@@ -30,6 +30,7 @@ import { createTopics } from './gossip/topics.ts';
 import type { Topics } from './gossip/topics.ts';
 import type {
   ConductReport,
+  FrameListener,
   KnockingAddress,
   Misconduct,
   Network,
@@ -38,6 +39,7 @@ import type {
   Route,
   StrangerStream,
   Topic,
+  TopicOptions,
 } from './types.ts';
 
 /** Makes the network of a mesh, not started. */
@@ -55,6 +57,7 @@ class MeshNetwork implements Network {
   readonly #topics: Topics;
   readonly #kept = new Map<PeerId, readonly string[]>();
   readonly #denied = new Set<PeerId>();
+  readonly #frames = new Map<string, FrameListener>();
   readonly #conduct: Conduct;
   #run: NetworkRun | undefined;
   #lifecycle: Promise<void> = Promise.resolve();
@@ -192,8 +195,26 @@ class MeshNetwork implements Network {
     return this.#protocols.open(this.#linkTo(peer), protocol, options.signal);
   }
 
-  topic(name: string, allowance?: BucketSize): Topic {
-    return this.#topics.named(name, allowance);
+  onFrame(kind: string, hear: FrameListener): () => void {
+    if (this.#frames.has(kind)) {
+      throw new StarlingError('STARLING_USAGE', `two listeners for frames '${kind}'`);
+    }
+    this.#frames.set(kind, hear);
+    return () => {
+      if (this.#frames.get(kind) === hear) this.#frames.delete(kind);
+    };
+  }
+
+  async sendFrame(peer: PeerId, kind: string, payload: Uint8Array): Promise<boolean> {
+    return (await this.#run?.control.send(peer, kind, payload)) ?? false;
+  }
+
+  rttMs(peer: PeerId): number | undefined {
+    return this.#run?.control.rttMs(peer);
+  }
+
+  topic(name: string, allowance?: BucketSize, options?: TopicOptions): Topic {
+    return this.#topics.named(name, allowance, options);
   }
 
   routingTableSize(): number {
@@ -211,6 +232,9 @@ class MeshNetwork implements Network {
         },
         onPeerLink: (peer) => this.#emit('peer:link', peer),
         onPeerDisconnect: (peer) => this.#emit('peer:disconnect', peer),
+        open: (connection, protocol, signal) => this.#protocols.open(connection, protocol, signal),
+        wrap: (stream, connection) => this.#protocols.wrap(stream, connection),
+        onFrame: (kind, payload, from) => this.#heardFrame(kind, payload, from),
         onDialFailed: (address, error) => this.#emit('dial:failed', address, error),
         onLanNode: (found) => this.#emit('lan:node', found),
         isInUse: (stream) => this.#protocols.isInUse(stream),
@@ -252,6 +276,15 @@ class MeshNetwork implements Network {
       hint: '`starling peers` shows who is',
       data: { peer },
     });
+  }
+
+  #heardFrame(kind: string, payload: Uint8Array, from: PeerId): void {
+    try {
+      // A kind that is not known here is of a newer node.
+      this.#frames.get(kind)?.(payload, from);
+    } catch (error) {
+      this.#logger.error({ peer: from, kind, error }, 'a listener of frames threw');
+    }
   }
 
   /** Who is kept out is cut off at once: what it has sent is not read any more. */

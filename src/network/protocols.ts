@@ -3,7 +3,7 @@ import type { Connection, Stream } from '@libp2p/interface';
 import { StarlingError, messageOf, toStarlingError } from '../core/index.ts';
 import { abortReason } from './abort.ts';
 import type { AdmissionStates } from './admission/admission-states.ts';
-import { HELLO_PROTOCOL, PING_PROTOCOL, STREAMS_PER_PROTOCOL } from './constants.ts';
+import { HELLO_PROTOCOL, LINK_PROTOCOL, PING_PROTOCOL, STREAMS_PER_PROTOCOL } from './constants.ts';
 import type { Host } from './host/host.ts';
 import { peerOf } from './peer-id.ts';
 import { reasonText } from './failure-words.ts';
@@ -15,6 +15,9 @@ import { isPrivate } from '@libp2p/utils';
 import { isRelayed } from './addresses/addresses.ts';
 
 /** Who is given the streams of a protocol, and whose they may be. */
+/** Streams of these are there because the connection is. */
+const IDLE_PROTOCOLS: ReadonlySet<string> = new Set([HELLO_PROTOCOL, LINK_PROTOCOL, PING_PROTOCOL]);
+
 type Handler =
   | { readonly for: 'admitted'; readonly take: (stream: PeerStream) => void }
   | { readonly for: 'anybody'; readonly take: (visit: StrangerStream) => void };
@@ -34,6 +37,8 @@ export interface Protocols {
   handleStrangers(protocol: string, handler: (visit: StrangerStream) => void): () => void;
   /** Opens a stream. @throws STARLING_PEER_UNREACHABLE, or the reason of `signal` */
   open(connection: Connection, protocol: string, signal: AbortSignal): Promise<PeerStream>;
+  /** A stream of libp2p as ours. */
+  wrap(stream: Stream, connection: Connection): PeerStream;
   /** Whether a stream is in use by a protocol of ours or carries a relayed connection. */
   isInUse(stream: Stream): boolean;
   /** Serves everything in a run that begins. */
@@ -100,7 +105,7 @@ class ProtocolTable implements Protocols {
         maxOutboundStreams: STREAMS_PER_PROTOCOL,
         runOnLimitedConnection: true,
       });
-      return this.#wrap(stream, connection);
+      return this.wrap(stream, connection);
     } catch (error) {
       if (signal.aborted) throw abortReason(signal);
       const peer = peerOf(connection);
@@ -113,7 +118,7 @@ class ProtocolTable implements Protocols {
   }
 
   isInUse({ protocol }: Stream): boolean {
-    if (protocol === HELLO_PROTOCOL || protocol === PING_PROTOCOL) return false;
+    if (IDLE_PROTOCOLS.has(protocol)) return false;
     return this.#used.has(protocol) || protocol.startsWith('/libp2p/circuit/');
   }
 
@@ -128,7 +133,7 @@ class ProtocolTable implements Protocols {
 
   async #accept(run: Run, protocol: string): Promise<void> {
     const serve = (stream: Stream, connection: Connection): void =>
-      this.#serve(protocol, this.#wrap(stream, connection), () => visitOf(run, connection));
+      this.#serve(protocol, this.wrap(stream, connection), () => visitOf(run, connection));
     const isOpen = this.#handlers.get(protocol)?.for === 'anybody';
     await run.host.node.handle(protocol, isOpen ? serve : run.gate.guard(serve), {
       maxInboundStreams: STREAMS_PER_PROTOCOL,
@@ -157,7 +162,7 @@ class ProtocolTable implements Protocols {
     }
   }
 
-  #wrap(stream: Stream, connection: Connection): PeerStream {
+  wrap(stream: Stream, connection: Connection): PeerStream {
     return createPeerStream(this.#components, { stream, peer: peerOf(connection), connection });
   }
 

@@ -1,5 +1,5 @@
 /** What one run of the network is made from, its parts, and what it tells. */
-import type { Stream } from '@libp2p/interface';
+import type { Connection, Stream } from '@libp2p/interface';
 import type { Clock, Logger, MeshId, PeerId, Random, Scope } from '../core/index.ts';
 import type { Identity } from '../identity/types.ts';
 import type { LocalPlaces } from './addresses/address-order.ts';
@@ -7,6 +7,7 @@ import type { AdmissionStates } from './admission/admission-states.ts';
 import type { Dialer } from './dialing/dialer.ts';
 import type { Gossip } from './gossip/gossip.ts';
 import type { Host } from './host/host.ts';
+import type { ControlStreams } from './links/control-streams.ts';
 import type { Links } from './links/links.ts';
 import type { AddressTurns } from './limits/address-turns.ts';
 import type { Conduct } from './limits/conduct.ts';
@@ -14,7 +15,7 @@ import type { Doorkeeper } from './limits/doorkeeper.ts';
 import type { RedialTargets } from './dialing/redial-targets.ts';
 import type { Redialer } from './dialing/redialer.ts';
 import type { NetworkTally } from './host/tally.ts';
-import type { Admission, LanNode, Transport } from './types.ts';
+import type { Admission, LanNode, PeerStream, Transport } from './types.ts';
 
 /** What a network is made from. */
 export interface NetworkComponents {
@@ -59,6 +60,16 @@ export interface NetworkRunEvents {
   readonly onDialFailed: (address: string, error: Error) => void;
   /** Multicast DNS has found a node of whatever mesh. */
   readonly onLanNode: (found: LanNode) => void;
+  /** Opens a stream on a connection. @throws STARLING_PEER_UNREACHABLE, or the reason of `signal` */
+  readonly open: (
+    connection: Connection,
+    protocol: string,
+    signal: AbortSignal,
+  ) => Promise<PeerStream>;
+  /** A stream of libp2p as ours. */
+  readonly wrap: (stream: Stream, connection: Connection) => PeerStream;
+  /** Hears each frame of the control streams of peers. */
+  readonly onFrame: (kind: string, payload: Uint8Array, from: PeerId) => void;
   /** Whether a stream keeps its connection from being closed as a duplicate. */
   readonly isInUse: (stream: Stream) => boolean;
   /** Whether we closed the peer's connections and it has not been admitted again since. */
@@ -87,6 +98,7 @@ export interface RunParts {
 
 /** A running network. */
 export interface NetworkRun extends RunParts {
+  readonly control: ControlStreams;
   /** Ends everything. Never rejects. */
   stop(): Promise<void>;
 }

@@ -2,10 +2,10 @@
  * One run of the network, from start to stop: the libp2p host and everything that watches its
  * connections. A restart makes a new run.
  */
-import type { ConnectionGater, PeerInfo } from '@libp2p/interface';
+import type { ConnectionGater, PeerInfo, StreamHandler } from '@libp2p/interface';
 import { createScope, messageOf, settledWithin } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
-import { parseAddress, peerIn } from './addresses/addresses.ts';
+import { parseAddress, peerIn, withoutPeer } from './addresses/addresses.ts';
 import { defaultSources } from './addresses/default-sources.ts';
 import { createAdmissionStates } from './admission/admission-states.ts';
 import { watchConnections } from './connection-events.ts';
@@ -15,6 +15,7 @@ import {
   CONNECTIONS_PER_PEER,
   CONNECTION_METERS,
   HELLO_PROTOCOL,
+  LINK_PROTOCOL,
   SERVICE_BYTES,
   STOP_TIMEOUT_MS,
   TIDY_INTERVAL_MS,
@@ -25,7 +26,11 @@ import type { EarlyRefusal } from './host/early-refusal.ts';
 import { createHost } from './host/host.ts';
 import { lanNodeOf } from './host/lan.ts';
 import type { Host } from './host/host.ts';
+import { createControlStreams } from './links/control-streams.ts';
+import type { ControlStreams } from './links/control-streams.ts';
+import { encodeIntroduction } from './admission/introduction.ts';
 import { createLinkUpkeep } from './links/link-upkeep.ts';
+import type { LinkUpkeep } from './links/link-upkeep.ts';
 import { createLinks } from './links/links.ts';
 import { createAcceptBrake } from './limits/accept-brake.ts';
 import { createAddressTurns } from './limits/address-turns.ts';
@@ -67,8 +72,16 @@ export async function startRun(
   const parts = await buildRun(components, init, events);
   const { scope, links, host } = parts;
   const { node } = host;
-  const upkeep = createLinkUpkeep({ node, links, scope, logger, clock });
-  const connections = watchConnections(components, parts, upkeep, events);
+  const upkeep = createLinkUpkeep({
+    node,
+    links,
+    scope,
+    logger,
+    clock,
+    introduce: (connection, introduction) => host.introduce(connection, introduction),
+  });
+  const control = controlStreamsOf(components, parts, upkeep, events);
+  const connections = watchConnections(components, parts, { upkeep, control }, events);
 
   const stop = async (): Promise<void> => {
     scope.close();
@@ -79,11 +92,10 @@ export async function startRun(
     connections.stop();
   };
   try {
-    await node.handle(HELLO_PROTOCOL, connections.answerHello, {
-      maxInboundStreams: 1,
-      maxOutboundStreams: 1,
-      runOnLimitedConnection: true,
-    });
+    const acceptControl: StreamHandler = (stream, connection) =>
+      control.accept(events.wrap(stream, connection), connection);
+    await node.handle(HELLO_PROTOCOL, connections.answerHello, ONCE_A_CONNECTION);
+    await node.handle(LINK_PROTOCOL, parts.gate.guard(acceptControl), ONCE_A_CONNECTION);
     await prepare(parts);
     await node.start();
     await listenOnAll(host.transports, init.listen, logger);
@@ -99,7 +111,36 @@ export async function startRun(
   }
   scope.every(TIDY_INTERVAL_MS, () => upkeep.tidy(events.isInUse, parts.gossip, self));
   keepBootstrap(init.bootstrap, { ...parts, self });
-  return { ...parts, stop };
+  return { ...parts, control, stop };
+}
+
+const ONCE_A_CONNECTION = {
+  maxInboundStreams: 1,
+  maxOutboundStreams: 1,
+  runOnLimitedConnection: true,
+} as const;
+
+/** The control streams of a run: what hosts say of themselves goes to libp2p, the rest to the rooms. */
+function controlStreamsOf(
+  components: RunComponents,
+  parts: RunParts,
+  upkeep: LinkUpkeep,
+  events: NetworkRunEvents,
+): ControlStreams {
+  const { node } = parts.host;
+  return createControlStreams({
+    ...components,
+    ...parts,
+    open: (connection, protocol, signal) => events.open(connection, protocol, signal),
+    heard: (kind, payload, from) => events.onFrame(kind, payload, from),
+    introduction: () =>
+      encodeIntroduction({
+        protocols: node.getProtocols(),
+        addresses: node.getMultiaddrs().map((address) => withoutPeer(address).toString()),
+      }),
+    introduced: (connection, introduction) => upkeep.introduced(connection, introduction),
+    unintroduced: (connection) => upkeep.unintroduced(connection),
+  });
 }
 
 async function buildRun(

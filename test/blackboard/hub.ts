@@ -6,6 +6,7 @@ import { EventEmitter } from 'node:events';
 import { StarlingError, toStarlingError } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
 import type {
+  FrameListener,
   Misconduct,
   Network,
   NetworkEvents,
@@ -42,6 +43,7 @@ interface Node {
   readonly links: Map<PeerId, Set<HubStream>>;
   readonly handlers: Map<string, (stream: PeerStream) => void>;
   readonly topics: Map<string, Set<Listener>>;
+  readonly frames: Map<string, FrameListener>;
 }
 
 export function createHub(): Hub {
@@ -55,6 +57,7 @@ export function createHub(): Hub {
         links: new Map(),
         handlers: new Map(),
         topics: new Map(),
+        frames: new Map(),
       };
       nodes.set(id, known);
     }
@@ -113,6 +116,19 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
     misbehaving: () => [],
     forgive: () => false,
     strangers: () => [],
+    rttMs: () => undefined,
+    onFrame(kind, hear) {
+      self.frames.set(kind, hear);
+      return () => self.frames.delete(kind);
+    },
+    async sendFrame(peer, kind, payload) {
+      if (!self.links.has(peer)) return false;
+      hub.traffic.streamBytes += payload.length;
+      setImmediate(() => {
+        if (self.links.has(peer)) node(peer).frames.get(kind)?.(payload, self.id);
+      });
+      return true;
+    },
     handle(protocol, handler) {
       self.handlers.set(protocol, handler);
       return () => self.handlers.delete(protocol);

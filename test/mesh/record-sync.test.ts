@@ -87,6 +87,33 @@ describe('two that meet', () => {
     expect([await low.step(HIGH), await high.step(LOW)]).toEqual(['yes', 'yes']);
   });
 
+  it('are in step by a frame each, and no stream, when they have the same', async () => {
+    const { hub, low, high } = twoOf();
+    low.sync.start();
+    high.sync.start();
+    for (const { texts } of [low, high]) texts.set('a', 'a');
+    hub.connect(LOW, HIGH);
+    await calm();
+    expect([await low.step(HIGH), await high.step(LOW)]).toEqual(['yes', 'yes']);
+    expect(hub.opened).toEqual([]);
+  });
+
+  it('believe only a sync on a second link: the first may carry what was said before a cut', async () => {
+    const { hub, clock, low, high } = twoOf();
+    low.sync.start();
+    high.sync.start();
+    hub.connect(LOW, HIGH);
+    await calm();
+    expect(hub.opened).toEqual([]);
+    hub.connect(LOW, HIGH);
+    await calm();
+    expect(await high.step(LOW)).toBe('waits');
+    clock.advance(2000);
+    await calm();
+    expect(await high.step(LOW)).toBe('yes');
+    expect(hub.opened.length).toBeGreaterThan(0);
+  });
+
   it('are not in step any more after a cut, until they have told each other the news', async () => {
     const { hub, low, high } = twoOf();
     low.sync.start();

@@ -87,6 +87,28 @@ describe('a topic', () => {
     expect(atC.heard).not.toContain('from b');
   });
 
+  it('comes to all, also by a topic that does not flood', async () => {
+    const members = await makeMembers(Array.from({ length: 9 }, (_, at) => `m${at}`));
+    const [first] = members;
+    if (first === undefined) throw new Error('nine members');
+    const counts = members.slice(1).map((member) => {
+      const count = { heard: new Set<string>() };
+      member.network
+        .topic('quiet')
+        .subscribe((data) => void count.heard.add(Buffer.from(data).toString()));
+      return count;
+    });
+    first.network.topic('quiet').subscribe(() => undefined);
+    for (const { network } of members.slice(1)) await network.dial(first.address(), soon());
+    let number = 0;
+    await until(() => {
+      number += 1;
+      const quiet = first.network.topic('quiet', undefined, { floods: false });
+      void quiet.publish(text(String(number)));
+      return counts.every(({ heard }) => heard.size > 0);
+    }, 'one of these messages at each');
+  });
+
   it('refuses a message over 64 KiB where it is published', async () => {
     const [a] = await three();
     await expect(a.network.topic('event').publish(new Uint8Array(65_537))).rejects.toMatchObject({

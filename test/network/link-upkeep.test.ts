@@ -37,7 +37,14 @@ function makeRig(self = LATER): Rig {
     services: { identify: { identify } },
     peerStore: { merge: async () => undefined },
   };
-  const upkeep = createLinkUpkeep({ node, links, scope, logger: silentLogger, clock });
+  const upkeep = createLinkUpkeep({
+    node,
+    links,
+    scope,
+    logger: silentLogger,
+    clock,
+    introduce: async () => undefined,
+  });
   return Object.assign(rig, { upkeep });
 }
 
@@ -65,7 +72,7 @@ describe('a link that can not be identified', () => {
     const rig = makeRig();
     const connection = makeConnection();
     rig.links.add(connection);
-    rig.upkeep.admitted(connection);
+    rig.upkeep.unintroduced(connection);
     await turn();
     for (let seconds = 0; seconds < 600; seconds += 10) {
       rig.clock.advance(10_000);
@@ -84,7 +91,7 @@ describe('a link that can not be identified', () => {
 
   it('is tried ever more seldom when nobody asks', async () => {
     const rig = makeRig();
-    rig.upkeep.admitted(makeConnection());
+    rig.upkeep.unintroduced(makeConnection());
     await turn();
     for (let seconds = 0; seconds < 600; seconds += 1) {
       rig.clock.advance(1000);
@@ -98,11 +105,11 @@ describe('a link that can not be identified', () => {
   it('is asked for no more once the link or the network is gone', async () => {
     const rig = makeRig();
     const connection = makeConnection();
-    rig.upkeep.admitted(connection);
+    rig.upkeep.unintroduced(connection);
     await turn();
     rig.upkeep.closed(connection);
     expect(rig.clock.waiting()).toBe(0);
-    rig.upkeep.admitted(makeConnection());
+    rig.upkeep.unintroduced(makeConnection());
     await turn();
     rig.close();
     rig.clock.advance(600_000);

@@ -86,6 +86,8 @@ export function fakeNetwork(self: PeerId, peers: readonly PeerId[] = []): FakeNe
     events: { on: () => undefined, off: () => undefined },
     connected: () => peers,
     addresses: () => [],
+    onFrame: () => () => undefined,
+    sendFrame: async () => false,
     handle(protocol: string, handler: (stream: PeerStream) => void) {
       handlers.set(protocol, handler);
       return () => handlers.delete(protocol);

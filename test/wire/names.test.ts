@@ -15,6 +15,7 @@ const NAME = /^(\/starling\/|_starling[-.]|starling\/|starling-|notifications\/s
 const PINNED = [
   // Streams of libp2p.
   '/starling/hello/1',
+  '/starling/link/1',
   '/starling/mcp/1',
   '/starling/board/1',
   '/starling/records/1',

@@ -74,7 +74,7 @@ export function createSocketTransport(
         components.logger.error({ error: messageOf(error) }, 'local client not accepted'),
       );
       if (!isPipe) {
-        process.on('exit', takeAway);
+        atExit(takeAway);
         await chmod(init.path, 0o600);
       }
       server = starting;
@@ -83,10 +83,27 @@ export function createSocketTransport(
       const stopping = server;
       if (stopping === undefined) return;
       server = undefined;
-      process.off('exit', takeAway);
+      notAtExit(takeAway);
       await close(stopping, sockets);
     },
   };
+}
+
+/** Sockets that are taken away when the process ends: one listener for all nodes of a process. */
+const leftovers = new Set<() => void>();
+
+function takeAllAway(): void {
+  for (const takeAway of leftovers) takeAway();
+}
+
+function atExit(takeAway: () => void): void {
+  if (leftovers.size === 0) process.on('exit', takeAllAway);
+  leftovers.add(takeAway);
+}
+
+function notAtExit(takeAway: () => void): void {
+  leftovers.delete(takeAway);
+  if (leftovers.size === 0) process.off('exit', takeAllAway);
 }
 
 function serve(socket: Socket, components: SocketComponents, messageBytes: number): void {

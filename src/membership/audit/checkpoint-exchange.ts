@@ -201,6 +201,9 @@ class Exchange implements CheckpointExchange {
     if (dealings.startedAt !== startedAt) {
       dealings.startedAt = startedAt;
       dealings.exchangedAt = -Infinity;
+      // Of two that meet one asks, and both have said all then; the other asks when that does not come.
+      const { clock, network } = this.#components;
+      if (network.self > peerId) dealings.triedAt = clock.now();
     }
     if (state === 'alive' && this.#isDue(peerId, dealings)) this.#exchange(peer, dealings);
   }

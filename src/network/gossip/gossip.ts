@@ -9,6 +9,7 @@ import type { BucketSize, Clock, Logger, MeshId, PeerId } from '../../core/index
 import {
   GOSSIP_ALLOWANCES,
   GOSSIP_MAX_BYTES,
+  GOSSIP_MESH,
   GOSSIP_QUEUE_MAX_BYTES,
   GOSSIP_RPC_MAX_BYTES,
   GOSSIP_TOPICS_MAX_BYTES,
@@ -34,7 +35,9 @@ export function meshGossip(init: {
   const factory = gossipsub({
     globalSignaturePolicy: StrictSign,
     fallbackToFloodsub: false,
+    // What is seldom and matters goes to all who listen at once; see `Topic.publish`.
     floodPublish: true,
+    ...GOSSIP_MESH,
     batchPublish: true,
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,
@@ -70,8 +73,8 @@ export function meshGossip(init: {
 
 /** The topics of a running gossipsub. */
 export interface Gossip {
-  /** Sends `data`, at most 64 KiB, which the caller has checked. */
-  publish(name: string, data: Uint8Array): Promise<void>;
+  /** Sends `data`, at most 64 KiB, which the caller has checked; unless `floods`, to the topic's mesh only. */
+  publish(name: string, data: Uint8Array, floods: boolean): Promise<void>;
   /** Hears a topic; `allowance` is how many messages an author has there. */
   subscribe(name: string, listener: TopicListener, allowance: BucketSize): () => void;
   /** Peers that gossipsub has a stream with: any other peer misses everything. */
@@ -113,18 +116,25 @@ class MeshGossip implements Gossip {
   /** How many messages an author has, by topic. */
   readonly #sizes = new Map<string, BucketSize>();
   readonly #allowances: GossipAllowances;
+  /** Its interface does not tell of the options that gossipsub takes (@libp2p/gossipsub 17.1.1). */
+  readonly #publish: (
+    topic: string,
+    data: Uint8Array,
+    options: { readonly floodPublish: boolean },
+  ) => Promise<unknown>;
 
   constructor(components: GossipComponents, prefix: string) {
     this.#components = components;
     this.#prefix = prefix;
+    this.#publish = components.service.publish.bind(components.service);
     const topicAllowance = (topic: string): BucketSize => this.#sizes.get(topic) ?? TOPIC_ALLOWANCE;
     this.#allowances = createGossipAllowances({ ...components, topicAllowance }, GOSSIP_ALLOWANCES);
     guardGossip({ ...components, allowances: this.#allowances });
     components.service.addEventListener('message', this.#onMessage);
   }
 
-  async publish(name: string, data: Uint8Array): Promise<void> {
-    await this.#components.service.publish(this.#prefix + name, data);
+  async publish(name: string, data: Uint8Array, floods: boolean): Promise<void> {
+    await this.#publish(this.#prefix + name, data, { floodPublish: floods });
   }
 
   subscribe(name: string, listener: TopicListener, allowance: BucketSize): () => void {

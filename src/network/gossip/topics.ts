@@ -4,12 +4,12 @@ import type { BucketSize, MeshId } from '../../core/index.ts';
 import { GOSSIP_MAX_BYTES, TOPIC_ALLOWANCE } from '../constants.ts';
 import { requireTopicName } from './gossip.ts';
 import type { Gossip, TopicListener } from './gossip.ts';
-import type { Topic } from '../types.ts';
+import type { Topic, TopicOptions } from '../types.ts';
 
 /** The topics of a mesh. */
 export interface Topics {
   /** @throws STARLING_LIMIT_EXCEEDED when the name is too long */
-  named(name: string, allowance?: BucketSize): Topic;
+  named(name: string, allowance?: BucketSize, options?: TopicOptions): Topic;
   /** Subscribes to all that was asked for; what is asked for later is subscribed to at once. */
   attach(gossip: Gossip): void;
   /** Forgets the gossip of a run that is over; the listeners stay for the next. */
@@ -39,11 +39,15 @@ class MeshTopics implements Topics {
     this.#running = running;
   }
 
-  named(name: string, allowance = TOPIC_ALLOWANCE): Topic {
+  named(
+    name: string,
+    allowance: BucketSize = TOPIC_ALLOWANCE,
+    { floods = true }: TopicOptions = {},
+  ): Topic {
     requireTopicName(this.#meshId, name);
     return {
       publish: async (data) => {
-        if (data.length <= GOSSIP_MAX_BYTES) return this.#running().publish(name, data);
+        if (data.length <= GOSSIP_MAX_BYTES) return this.#running().publish(name, data, floods);
         throw new StarlingError(
           'STARLING_LIMIT_EXCEEDED',
           `a gossip message of ${data.length} bytes is over the limit of ${GOSSIP_MAX_BYTES}`,

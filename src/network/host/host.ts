@@ -5,7 +5,8 @@ import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2';
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import { identify } from '@libp2p/identify';
 import type { Identify } from '@libp2p/identify';
-import type { ConnectionGater, Libp2p, PeerInfo, PrivateKey } from '@libp2p/interface';
+import type { Connection, ConnectionGater, Libp2p, PeerInfo, PrivateKey } from '@libp2p/interface';
+import { isPeerId } from '@libp2p/interface';
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import type { KadDHT, SingleKadDHT } from '@libp2p/kad-dht';
 import { ping } from '@libp2p/ping';
@@ -29,8 +30,7 @@ import {
   HANDSHAKE_TIMEOUT_MS,
   IDENTIFY_TIMEOUT_MS,
   INBOUND_PER_SECOND_MAX,
-  MONITOR_INTERVAL_MS,
-  MONITOR_TIMEOUT_MS,
+  MEMBER_TAG,
   STREAM_WINDOW_BYTES,
 } from '../constants.ts';
 import type { AdmissionStates } from '../admission/admission-states.ts';
@@ -47,6 +47,7 @@ import { memberRelayServer, memberRelayTransport } from './relay.ts';
 import { adaptTransport } from './transport.ts';
 import { tallyHost } from './tally.ts';
 import type { NetworkTally } from './tally.ts';
+import type { Introduction } from '../admission/introduction.ts';
 import type { StreamPace } from '../limits/service-pace.ts';
 import type { ConnectionMeters } from '../limits/connection-meter.ts';
 import type { Transport } from '../types.ts';
@@ -64,6 +65,8 @@ export interface Host {
   readonly node: Libp2p<HostServices>;
   readonly transports: CircuitRelayTransportComponents['transportManager'];
   readonly encryption: Encryption;
+  /** Tells libp2p's services of a peer, as its identify would. */
+  introduce(connection: Connection, introduction: Introduction): Promise<void>;
 }
 
 /** What a host is made of. */
@@ -134,7 +137,7 @@ export function transportsOf(
 export async function createHost(init: HostInit): Promise<Host> {
   const { gate, meshId } = init;
   const encryption = createEncryption();
-  let transports: Host['transports'] | undefined;
+  let parts: HostParts | undefined;
   const paced = (registrar: Registrar): Registrar => paceRegistrar(registrar, init.pace);
 
   const node = await createLibp2p<HostServices>({
@@ -156,15 +159,11 @@ export async function createHost(init: HostInit): Promise<Host> {
         : []),
     ],
     connectionGater: init.gater,
-    connectionManager: managerLimits(init.connections),
-    connectionMonitor: {
-      pingInterval: MONITOR_INTERVAL_MS,
-      pingTimeout: { minTimeout: MONITOR_TIMEOUT_MS, maxTimeout: MONITOR_TIMEOUT_MS },
-    },
+    ...connectionOptions(init.connections),
     services: {
       // Served and asked only after admission: it tells addresses, and starts gossip and the DHT.
       identify: (components) => {
-        transports = components.transportManager;
+        parts = components;
         return identify({
           runOnConnectionOpen: false,
           timeout: IDENTIFY_TIMEOUT_MS,
@@ -188,7 +187,7 @@ export async function createHost(init: HostInit): Promise<Host> {
           datastore: createEmptyDatastore(),
           events: components.events,
           logger: components.logger,
-          ping: components.ping,
+          ping: pingOfLinks(components.connectionManager, gate),
         }),
       pubsub: (components) =>
         meshGossip({ meshId })(
@@ -197,22 +196,65 @@ export async function createHost(init: HostInit): Promise<Host> {
       ...(init.relay ? { relay: memberRelayServer(gate) } : {}),
     },
   });
-  if (transports === undefined) throw new Error('libp2p did not build its services');
   tallyHost(node, init.tally);
-  return { node, transports, encryption };
+  if (parts === undefined) throw new Error('libp2p did not build its services');
+  const { events, transportManager: transports } = parts;
+  return {
+    node,
+    transports,
+    encryption,
+    introduce: (connection, introduction) => introduce(node, events, connection, introduction),
+  };
 }
 
-/** What libp2p's connection manager is told. */
-function managerLimits(connections: number): NonNullable<Libp2pOptions['connectionManager']> {
+async function introduce(
+  { peerStore }: Libp2p,
+  events: HostParts['events'],
+  connection: Connection,
+  { protocols, addresses }: Introduction,
+): Promise<void> {
+  const peerId = connection.remotePeer;
+  const known = addresses.map((multiaddr) => ({ multiaddr, isCertified: false }));
+  const tags = MEMBER_TAG;
+  await peerStore.patch(peerId, { addresses: known, protocols: [...protocols], tags });
+  const detail = { peerId, protocols: [...protocols], listenAddrs: [...addresses], connection };
+  events.safeDispatchEvent('peer:identify', { detail });
+}
+
+/** What libp2p is told of connections. */
+function connectionOptions(
+  connections: number,
+): Pick<Libp2pOptions, 'connectionManager' | 'connectionMonitor'> {
   return {
-    maxConnections: connections,
-    inboundConnectionThreshold: INBOUND_PER_SECOND_MAX,
-    maxIncomingPendingConnections: HANDSHAKES_MAX,
-    inboundUpgradeTimeout: HANDSHAKE_TIMEOUT_MS,
-    dialTimeout: DIAL_TIMEOUT_MS,
-    addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
-    // Redialling is ours: libp2p gives up after a few tries.
-    reconnectRetries: 0,
+    connectionManager: {
+      maxConnections: connections,
+      inboundConnectionThreshold: INBOUND_PER_SECOND_MAX,
+      maxIncomingPendingConnections: HANDSHAKES_MAX,
+      inboundUpgradeTimeout: HANDSHAKE_TIMEOUT_MS,
+      dialTimeout: DIAL_TIMEOUT_MS,
+      addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
+      // Redialling is ours: libp2p gives up after a few tries.
+      reconnectRetries: 0,
+    },
+    // Control streams notice the silence of a connection, without a stream for each ping.
+    connectionMonitor: { enabled: false },
+  };
+}
+
+/**
+ * For the DHT, which pings whoever it takes into its table, and would dial for that: it takes those who are
+ * linked, whose control streams say that they are there.
+ */
+function pingOfLinks(
+  connections: KadDHTComponents['connectionManager'],
+  gate: AdmissionStates,
+): KadDHTComponents['ping'] {
+  return {
+    async ping(peer) {
+      const known = isPeerId(peer) ? connections.getConnections(peer) : [];
+      if (known.some((one) => one.status === 'open' && gate.isAdmitted(one))) return 0;
+      throw new Error('no link');
+    },
   };
 }
 
@@ -236,5 +278,10 @@ function isSingle(dht: KadDHT): dht is SingleKadDHT {
   return 'routingTable' in dht;
 }
 
+type IdentifyComponents = Parameters<ReturnType<typeof identify>>[0];
+/** What of the parts of libp2p is needed once it is made. */
+type HostParts = Pick<IdentifyComponents, 'events'> & {
+  readonly transportManager: Host['transports'];
+};
 type Registrar = Parameters<typeof gateRegistrar>[0];
 type KadDHTComponents = Parameters<ReturnType<typeof kadDHT>>[0];

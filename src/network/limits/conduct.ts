@@ -21,6 +21,7 @@ const WEIGHTS: Readonly<Record<Misconduct, number>> = {
   catalogs: 2,
   boards: 1,
   messages: 5,
+  control: 0.5,
   services: 5,
   unread: 1,
 };

@@ -13,6 +13,8 @@ import {
   REDIAL_CAP_MS,
 } from '../constants.ts';
 import type { Gossip } from '../gossip/gossip.ts';
+import { MEMBER_TAG } from '../constants.ts';
+import type { Introduction } from '../admission/introduction.ts';
 import type { Links } from './links.ts';
 import { peerOf } from '../peer-id.ts';
 
@@ -35,6 +37,8 @@ export interface UpkeepHost {
 export interface LinkUpkeepComponents {
   readonly node: UpkeepHost;
   readonly links: Links;
+  /** Tells libp2p's services of a peer that has introduced itself. */
+  introduce(connection: Connection, introduction: Introduction): Promise<void>;
   /** Owns the timers. */
   readonly scope: Scope;
   readonly logger: Logger;
@@ -43,8 +47,10 @@ export interface LinkUpkeepComponents {
 
 /** Looks after admitted connections. */
 export interface LinkUpkeep {
-  /** Called for each connection when it is admitted. */
-  admitted(connection: Connection): void;
+  /** The peer has said on its control stream what libp2p's services want to know. */
+  introduced(connection: Connection, introduction: Introduction): void;
+  /** The peer has no control stream, or did not say so in time: it is asked by libp2p's identify. */
+  unintroduced(connection: Connection): void;
   /** Called when the connection is closed. */
   closed(connection: Connection): void;
   /**
@@ -66,6 +72,7 @@ export function createLinkUpkeep(components: LinkUpkeepComponents): LinkUpkeep {
 
 class Upkeep implements LinkUpkeep {
   readonly #components: LinkUpkeepComponents;
+  readonly #introductions = new WeakMap<Connection, Introduction>();
   /** Connections whose identification is running. */
   readonly #identifying = new Set<Connection>();
   /** The next try of those that failed: how many did, and what cancels the next. */
@@ -78,13 +85,19 @@ class Upkeep implements LinkUpkeep {
     this.#components = components;
   }
 
-  admitted(connection: Connection): void {
+  unintroduced(connection: Connection): void {
     const { node, logger } = this.#components;
+    if (connection.status !== 'open' || this.#introductions.has(connection)) return;
     node.peerStore
-      .merge(connection.remotePeer, { tags: { 'starling-member': { value: 100 } } })
+      .merge(connection.remotePeer, { tags: MEMBER_TAG })
       .catch((error: unknown) =>
         logger.warn({ peer: peerOf(connection), error: messageOf(error) }, 'a tag was not stored'),
       );
+    this.identify(connection);
+  }
+
+  introduced(connection: Connection, introduction: Introduction): void {
+    this.#introductions.set(connection, introduction);
     this.identify(connection);
   }
 
@@ -121,14 +134,14 @@ class Upkeep implements LinkUpkeep {
   }
 
   async #identifyNow(connection: Connection, attempt: number): Promise<void> {
-    const { node, scope, clock, logger } = this.#components;
+    const { scope, clock, logger } = this.#components;
     if (connection.status !== 'open' || scope.closed) return;
     this.#identifying.add(connection);
     try {
       await withDeadline(
         clock,
         IDENTIFY_TIMEOUT_MS,
-        (signal) => node.services.identify.identify(connection, { signal }),
+        (signal) => this.#tellServices(connection, signal),
         scope.signal,
       );
     } catch (error) {
@@ -138,6 +151,12 @@ class Upkeep implements LinkUpkeep {
     } finally {
       this.#identifying.delete(connection);
     }
+  }
+
+  async #tellServices(connection: Connection, signal: AbortSignal): Promise<void> {
+    const introduction = this.#introductions.get(connection);
+    if (introduction !== undefined) await this.#components.introduce(connection, introduction);
+    else await this.#components.node.services.identify.identify(connection, { signal });
   }
 
   #retryLater(connection: Connection, attempt: number): void {

@@ -36,7 +36,7 @@ export function textOf(result: unknown): string {
   return content[0]?.text ?? '';
 }
 
-/** Waits until `condition` holds, looking every few milliseconds; at most 10 s. */
+/** Waits until `condition` holds, looking every few milliseconds; at most a minute. */
 export async function until(condition: () => unknown): Promise<void> {
   const deadline = Date.now() + 60_000;
   for (;;) {

@@ -75,7 +75,7 @@ describe('room', () => {
       try {
         entries.checkRoom(request);
       } catch (error) {
-        return [at, String((error as Error).message)];
+        return [at, (error as Error).message];
       }
       entries.add({ ...approval(`id-${at}`, 'pending'), principal: client(by), kind });
     }

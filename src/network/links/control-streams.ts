@@ -1,0 +1,231 @@
+/**
+ * The control streams of all admitted connections: who dialled opens one as soon as the connection is
+ * admitted. A peer of before has none: it is pinged now and then, so that its silence is noticed as well.
+ */
+import type { Connection } from '@libp2p/interface';
+import { createBuckets, messageOf, withDeadline } from '../../core/index.ts';
+import type { Buckets, Clock, Logger, PeerId, Scope } from '../../core/index.ts';
+import {
+  CONTROL_ALLOWANCE,
+  CONTROL_BYTES,
+  CONTROL_OPEN_TIMEOUT_MS,
+  INTRODUCTION_TIMEOUT_MS,
+  LINK_PROTOCOL,
+  PING_PROTOCOL,
+  PING_TICKS,
+  PING_TIMEOUT_MS,
+  TICK_MS,
+} from '../constants.ts';
+import type { Conduct } from '../limits/conduct.ts';
+import { peerOf } from '../peer-id.ts';
+import type { PeerStream } from '../types.ts';
+import { createControlStream } from './control-stream.ts';
+import type { ControlStream } from './control-stream.ts';
+import { INTRODUCTION, decodeIntroduction } from '../admission/introduction.ts';
+import type { Introduction } from '../admission/introduction.ts';
+import type { Links } from './links.ts';
+import { ping } from './ping.ts';
+
+/** What control streams work with. */
+export interface ControlStreamsComponents {
+  readonly links: Links;
+  readonly conduct: Pick<Conduct, 'report'>;
+  /** Opens a stream on a connection. */
+  readonly open: (
+    connection: Connection,
+    protocol: string,
+    signal: AbortSignal,
+  ) => Promise<PeerStream>;
+  /** Hears each frame that is no tick. */
+  readonly heard: (kind: string, payload: Uint8Array, from: PeerId) => void;
+  /** What this node says first, encoded. */
+  readonly introduction: () => Uint8Array;
+  /** Told once of each connection: what the peer said first, or that it says nothing. */
+  readonly introduced: (connection: Connection, introduction: Introduction) => void;
+  readonly unintroduced: (connection: Connection) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Owns the timers. */
+  readonly scope: Scope;
+}
+
+/** The control streams of a run. */
+export interface ControlStreams {
+  /** A connection is admitted. */
+  admitted(connection: Connection): void;
+  /** The other end of `connection` has opened its control stream. */
+  accept(stream: PeerStream, connection: Connection): void;
+  closed(connection: Connection): void;
+  /** Sends a frame to `peer`; false when it has no control stream, or reads too slowly. Never rejects. */
+  send(peer: PeerId, kind: string, payload: Uint8Array): Promise<boolean>;
+  rttMs(peer: PeerId): number | undefined;
+}
+
+/** Makes them; they tick until the scope closes. */
+export function createControlStreams(components: ControlStreamsComponents): ControlStreams {
+  return new Streams(components);
+}
+
+interface Entry {
+  stream: ControlStream | undefined;
+  /** True once the stream is open, false once it is known that there is none. */
+  readonly ready: Promise<boolean>;
+  readonly settle: (isOpen: boolean) => void;
+  isIntroduced: boolean;
+  /** Of a peer without one: ticks until the next ping. */
+  untilPing: number;
+}
+
+class Streams implements ControlStreams {
+  readonly #components: ControlStreamsComponents;
+  readonly #entries = new Map<Connection, Entry>();
+  readonly #frames: Buckets;
+  readonly #bytes: Buckets;
+
+  constructor(components: ControlStreamsComponents) {
+    this.#components = components;
+    const { clock, scope } = components;
+    this.#frames = createBuckets(clock, CONTROL_ALLOWANCE);
+    this.#bytes = createBuckets(clock, CONTROL_BYTES);
+    scope.every(TICK_MS, () => this.#tick());
+  }
+
+  admitted(connection: Connection): void {
+    const entry = createEntry();
+    this.#entries.set(connection, entry);
+    this.#awaitIntroduction(connection, entry);
+    if (connection.direction === 'outbound') {
+      void this.#open(connection, entry);
+    } else {
+      // A dialler of before opens none.
+      this.#components.scope.after(CONTROL_OPEN_TIMEOUT_MS, () => entry.settle(false));
+    }
+  }
+
+  accept(stream: PeerStream, connection: Connection): void {
+    const entry = this.#entries.get(connection);
+    if (entry === undefined || connection.direction === 'outbound' || entry.stream !== undefined) {
+      stream.abort(new Error('one control stream a connection, by who dialled'));
+      return;
+    }
+    this.#use(stream, connection, entry);
+  }
+
+  closed(connection: Connection): void {
+    this.#entries.get(connection)?.settle(false);
+    this.#entries.delete(connection);
+  }
+
+  async send(peer: PeerId, kind: string, payload: Uint8Array): Promise<boolean> {
+    const connection = this.#components.links.best(peer);
+    const entry = connection === undefined ? undefined : this.#entries.get(connection);
+    if (entry === undefined || !(await entry.ready)) return false;
+    const { stream } = entry;
+    if (stream === undefined || !stream.send(kind, payload)) return false;
+    // A goodbye is followed by the end of all connections.
+    await stream.flushed();
+    return true;
+  }
+
+  rttMs(peer: PeerId): number | undefined {
+    const connection = this.#components.links.best(peer);
+    return connection === undefined ? undefined : this.#entries.get(connection)?.stream?.rttMs;
+  }
+
+  async #open(connection: Connection, entry: Entry): Promise<void> {
+    const { clock, logger, scope } = this.#components;
+    try {
+      const stream = await withDeadline(
+        clock,
+        CONTROL_OPEN_TIMEOUT_MS,
+        (signal) => this.#components.open(connection, LINK_PROTOCOL, signal),
+        scope.signal,
+      );
+      this.#use(stream, connection, entry);
+    } catch (error) {
+      logger.debug({ peer: peerOf(connection), error: messageOf(error) }, 'no control stream');
+      entry.settle(false);
+    }
+  }
+
+  #use(stream: PeerStream, connection: Connection, entry: Entry): void {
+    const { conduct, heard, scope } = this.#components;
+    const peer = peerOf(connection);
+    const control = createControlStream(
+      stream,
+      {
+        frame: (kind, payload) => {
+          if (kind === INTRODUCTION) this.#introduced(connection, entry, payload);
+          else heard(kind, payload, peer);
+        },
+        pauseMs: (sizeBytes) => {
+          const overMs = this.#frames.charge(peer, 1);
+          if (overMs > 0) conduct.report(peer, 'control');
+          return Math.max(overMs, this.#bytes.charge(peer, sizeBytes));
+        },
+        silent: (error) => connection.abort(error),
+        after: (delayMs, resume) => void scope.after(delayMs, resume),
+      },
+      { isDialler: connection.direction === 'outbound' },
+    );
+    entry.stream = control;
+    control.onEnd(() => {
+      if (entry.stream === control) entry.stream = undefined;
+    });
+    control.send(INTRODUCTION, this.#components.introduction());
+    entry.settle(true);
+  }
+
+  #introduced(connection: Connection, entry: Entry, payload: Uint8Array): void {
+    const introduction = decodeIntroduction(payload);
+    if (introduction === undefined || entry.isIntroduced) {
+      this.#components.conduct.report(peerOf(connection), 'control');
+      return;
+    }
+    entry.isIntroduced = true;
+    this.#components.introduced(connection, introduction);
+  }
+
+  /** Who has not introduced itself after a while is asked by libp2p's own protocol. */
+  #awaitIntroduction(connection: Connection, entry: Entry): void {
+    const { scope, unintroduced } = this.#components;
+    const ask = (): void => {
+      cancel();
+      if (!entry.isIntroduced && this.#entries.get(connection) === entry) unintroduced(connection);
+    };
+    const cancel = scope.after(INTRODUCTION_TIMEOUT_MS, ask);
+    void entry.ready.then((isOpen) => (isOpen ? undefined : ask()));
+  }
+
+  #tick(): void {
+    for (const [connection, entry] of this.#entries) {
+      if (entry.stream !== undefined) entry.stream.tick();
+      else if (entry.untilPing > 0) entry.untilPing -= 1;
+      else {
+        entry.untilPing = PING_TICKS;
+        void this.#ping(connection);
+      }
+    }
+  }
+
+  async #ping(connection: Connection): Promise<void> {
+    const { clock, open, scope } = this.#components;
+    try {
+      await withDeadline(
+        clock,
+        PING_TIMEOUT_MS,
+        async (signal) => ping(await open(connection, PING_PROTOCOL, signal), signal),
+        scope.signal,
+      );
+    } catch (error) {
+      if (scope.closed || connection.status !== 'open') return;
+      connection.abort(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+}
+
+function createEntry(): Entry {
+  let settle: Entry['settle'] = () => undefined;
+  const ready = new Promise<boolean>((resolve) => (settle = resolve));
+  return { stream: undefined, ready, settle, isIntroduced: false, untilPing: PING_TICKS };
+}
