@@ -14,7 +14,7 @@ import { CompiledChunks } from './compiled-chunks.ts';
 const LONGEST_MS = 60_000;
 
 /** What users do most, each in a process of its own; the node runs until all have ended. */
-const COMMANDS = [['status', '--json'], ['tools'], ['grant', 'list'], ['mcp']];
+const COMMANDS = [['status', '--json'], ['tools', 'starling'], ['grant', 'list'], ['mcp']];
 
 const [, script = '', ...args] = process.argv;
 

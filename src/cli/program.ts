@@ -121,22 +121,27 @@ function usageError(
 ): StarlingError {
   const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
   const path: string[] = [];
-  let at: Command | undefined = program;
+  let at: Command = program;
   for (const word of args) {
-    at = commandOf(at, word);
-    if (at === undefined) break;
+    const below = commandOf(at, word);
+    if (below === undefined) break;
+    at = below;
     path.push(at.name());
   }
   const meant = meantBy(args.filter((word) => !word.startsWith('-')));
   if (meant !== undefined && WRONG_WORDS.includes(error.code)) {
     return new StarlingError('STARLING_USAGE', first, { hint: meant, cause: error });
   }
-  if (error.code === 'commander.excessArguments' && path.join(' ') === 'up') {
-    const hint = 'a ticket follows --join: starling up --join <ticket>';
-    return new StarlingError('STARLING_USAGE', first, { hint, cause: error });
+  const instead = TOO_MANY[path.join(' ')];
+  if (error.code === 'commander.excessArguments' && instead !== undefined) {
+    return new StarlingError('STARLING_USAGE', first, { hint: instead, cause: error });
   }
   const suggestion = suggestionIn(first, rest.join(' '));
   const help = `see: ${['starling', ...path, '--help'].join(' ')}`;
+  if (MISSING.includes(error.code)) {
+    const hint = `${usageOf(['starling', ...path], at)} (${help})`;
+    return new StarlingError('STARLING_USAGE', first, { hint, cause: error });
+  }
   if (error.code === 'commander.excessArguments' && path.join(' ') === 'mcp') {
     // `mcp` takes no arguments: the word that stands there was meant as one of its commands.
     const hint = `its commands are add, remove, list and import (${help})`;
@@ -161,6 +166,26 @@ function suggestionIn(message: string, said: string): string {
   const [, list = ''] = /Did you mean (?:one of )?([^?]+)\?/.exec(said) ?? [];
   const meant = slipsOf(word, list === '' ? [] : list.split(', '));
   return meant.length === 0 ? '' : `Did you mean ${meant.join(' or ')}?`;
+}
+
+/** What was meant by a word more than the command takes. */
+const TOO_MANY: Readonly<Record<string, string>> = {
+  up: 'a ticket follows --join: starling up --join <ticket>',
+  peers: 'all that is known of one peer: starling peers show <peer>',
+  'grant create':
+    "what is granted follows an option: starling grant create <peer> --tool '<server>/*'",
+};
+
+/** Errors of commander about something that a command can't do without. */
+const MISSING = ['commander.missingArgument', 'commander.missingMandatoryOptionValue'];
+
+/** The command with all that it can't do without: `starling request <resource> --because <text>`. */
+function usageOf(path: readonly string[], command: Command): string {
+  const words = command.registeredArguments.map((argument) =>
+    argument.required ? `<${argument.name()}>` : `[${argument.name()}]`,
+  );
+  const options = command.options.filter(({ mandatory }) => mandatory).map(({ flags }) => flags);
+  return [...path, ...words, ...options].join(' ');
 }
 
 /** Errors of commander about a word in a place where only a command can stand. */

@@ -272,6 +272,7 @@ class TicketAdmission implements MeshAdmission {
     if (hello.membership.length === 0) {
       throw new StarlingError('STARLING_JOIN_REFUSED', `${peer} is no member of this mesh yet`, {
         hint: 'it needs a ticket: starling invite',
+        data: { noMemberYet: true },
       });
     }
     await records.introduce(hello.membership, hello.successions ?? []);

@@ -17,6 +17,8 @@ import type { NeighbourMesh } from './neighbours.ts';
 import { parseTicket } from './ticket-short.ts';
 
 /** How long the LAN is searched, and how long for a second mesh of the name once one is found. */
+/** Other meshes that are named to whoever looks for one. */
+const SEEN_MAX = 5;
 const SEARCH_MS = 25_000;
 const SECOND_MS = 3000;
 const LOOK_MS = 250;
@@ -107,11 +109,13 @@ async function find(
     );
   }
   progress(`looking for the mesh ${init.mesh} on this network`);
-  const meshes = await search(components, init.mesh, scope);
+  const seen = new Map<string, string>();
+  const meshes = await search(components, init.mesh, seen, scope);
   const [found, ...others] = meshes;
   if (found === undefined) {
+    const here = seen.size === 0 ? '' : `; here are: ${[...seen.values()].join(', ')}`;
     throw nobody(
-      `no mesh called '${init.mesh}' was found on this network in ${SEARCH_MS / 1000} s`,
+      `no mesh called '${init.mesh}' was found on this network in ${SEARCH_MS / 1000} s${here}`,
     );
   }
   if (others.length === 0) return found;
@@ -123,10 +127,11 @@ async function find(
   );
 }
 
-/** Asks the nodes of the LAN which mesh they are of, until one is the one that is meant. */
+/** Asks the nodes of the LAN which mesh they are of, until one is the one that is meant; the others go into `seen`. */
 async function search(
-  { clock, transports }: KnockingComponents,
+  { clock, progress, transports }: KnockingComponents,
   wanted: string,
+  seen: Map<string, string>,
   scope: Scope,
 ): Promise<readonly NeighbourMesh[]> {
   const found = new Map<string, NeighbourMesh>();
@@ -137,7 +142,12 @@ async function search(
     const { answer, peer: proven } = await askKnock({ host, clock }, address, { t: 'who' });
     if (answer.t !== 'here' || proven !== peer) return;
     const one = neighbour(answer, proven, address);
-    if (one.meshName !== wanted && one.fingerprint !== words) return;
+    if (one.meshName !== wanted && one.fingerprint !== words) {
+      if (seen.size >= SEEN_MAX || seen.has(one.mesh)) return;
+      seen.set(one.mesh, `${one.meshName} (${one.fingerprint})`);
+      progress(`looking for ${wanted}; here are ${[...seen.values()].join(', ')}`);
+      return;
+    }
     if (found.size === 0) until.ms = Math.min(until.ms, clock.now() + SECOND_MS);
     if (!found.has(one.mesh)) found.set(one.mesh, one);
   };
@@ -191,7 +201,8 @@ async function waitFor(
     if (answer?.t === 'refused') throw refused(found, answer.reason);
     if (answer?.t === 'busy') progress(`too many ask ${member} to join; asking again`);
     if (answer?.t === 'wait') {
-      progress(`waiting until somebody at ${member} says: starling members admit ${name} (${own})`);
+      // The words come first: a narrow terminal cuts the end, and they are what two people compare.
+      progress(`${own}: waits until ${member} says: starling members admit ${name}`);
     }
     const isTold = answer?.t === 'busy' || answer?.t === 'wait';
     await sleep(scope, isTold ? Math.max(PAUSE_MIN_MS, answer.everyMs) : PAUSE_MS);

@@ -486,9 +486,13 @@ describe('starling board', () => {
     const boards = await node({ board_list: { boards: ['notes', 'plan'] } });
     const list = await run('board', 'list', '--state', boards.stateDir);
     expect(list.stdout).toBe('notes\nplan\n');
-    const fake = await node({ board_list: { entries: [{ ...ENTRY, key: HOSTILE }], digest: 'd' } });
+    const fake = await node({
+      board_list: { entries: [{ ...ENTRY, key: HOSTILE }], digest: 'd' },
+      members: { members: [{ did: ENTRY.by, isSelf: false, name: 'alice' }], tickets: [] },
+    });
     const { stdout } = await run('board', 'list', 'plan', 'ni', '--state', fake.stateDir);
     expect(stdout.trimEnd().split('\n')).toHaveLength(2);
+    expect(stdout).toMatch(/ alice\n$/);
     expect(argumentsOf(fake, 'board_list')).toEqual({ board: 'plan', prefix: 'ni' });
   });
 

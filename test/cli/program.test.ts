@@ -28,7 +28,10 @@ describe('wrong use', () => {
     ['statsu', /unknown command 'statsu'[^]*Did you mean status\?/],
     ['status --jsno', /unknown option '--jsno'[^]*Did you mean --json\?/],
     ['grant create bob', /--tool[^]*--server git/],
-    ['board get plan', /missing required argument 'key'[^]*starling board get --help/],
+    [
+      'board get plan',
+      /missing required argument 'key'[^]*starling board get <board> <key> \(see: starling board get --help/,
+    ],
     ['invite --expires soon', /90s, 15m, 8h or 7d/],
     ['up --http-port 70000', /0 to 65535/],
     ['up --tcp 70000', /0 to 65535/],
@@ -36,7 +39,11 @@ describe('wrong use', () => {
     ['mcp lsit', /no such command[^]*add, remove, list and import/],
     ['mcp add files npx -y srv', /unknown option '-y'[^]*go after --/],
     ['mcp add --transport carrier-pigeon x y', /stdio, http, sse/],
-    ['connect', /missing required argument 'client'/],
+    ['connect', /missing required argument 'client'[^]*starling connect <client>/],
+    ['request files/*', /starling request <resource> --because <text> \(see/],
+    ['grant create bob files', /starling grant create <peer> --tool '<server>\/\*'/],
+    ['peers bob', /starling peers show <peer>/],
+    ['board create plan', /starling board set <board> <key> <value>/],
   ])('starling %s: exit code 2, with what to do', async (words, says) => {
     const ran = await run(...words.split(' '));
     expect(ran).toMatchObject({ code: 2, stdout: '' });

@@ -165,7 +165,7 @@ it('the first hour of two machines, as their terminals tell it', async () => {
   const b = await home('laptop');
   const laptop = up(b, '--join', ticketOn(workstation));
   await laptop.shows(/✓ joined workstation-mesh \(.*\): workstation is here/);
-  await laptop.shows('servers  none');
+  await laptop.shows('servers      none');
   await expect(stable(laptop.screen(), b)).toMatchFileSnapshot(join(GOLDEN, 'up-join.txt'));
   await workstation.shows("starling grant create laptop --tool 'files/*'");
 

@@ -1,5 +1,6 @@
 /** Who waits for whose dial. The host is a stub: what is dialled stays open until a test ends it. */
 import type { Connection, Libp2p } from '@libp2p/interface';
+import { multiaddr } from '@multiformats/multiaddr';
 import { describe, expect, it } from 'vitest';
 import { createScope, silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
@@ -30,6 +31,7 @@ function makeRig(): Rig {
   const failed: string[] = [];
   const node = {
     getConnections: () => [],
+    getMultiaddrs: () => [multiaddr(`/ip4/127.0.0.1/tcp/4040/p2p/${SELF}`)],
     peerStore: { has: async () => false },
     dial: (addresses: readonly unknown[], { signal }: { readonly signal: AbortSignal }) => {
       dialled.push(String(addresses[0]));
@@ -73,6 +75,15 @@ const relayed = {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('dialling', () => {
+  it('never dials itself at a place that a peer has on its own machine too', async () => {
+    const { dialer, dialled } = makeRig();
+    dialer.learn(PEER, ['/ip4/127.0.0.1/tcp/4040', '/ip4/192.0.2.1/tcp/4040']);
+    void dialer.dial(PEER, soon()).catch(() => undefined);
+    await turn();
+    await turn();
+    expect(dialled).toEqual([`/ip4/192.0.2.1/tcp/4040/p2p/${PEER}`]);
+  });
+
   it('dials a peer once for all who ask at the same time', async () => {
     const { dialer, clock, dialled, failed } = makeRig();
     dialer.learn(PEER, ['/ip4/192.0.2.1/tcp/4040']);

@@ -37,8 +37,7 @@ export const peers: Check = {
           `${peer.alias} is alive (${peer.route ?? 'over others'}${rtt})`,
         );
       }
-      if (peer.state === 'left')
-        return finding('peer', 'ok', `${peer.alias} has left the mesh for now`);
+      if (peer.state === 'left') return finding('peer', 'ok', `${peer.alias} said goodbye`);
       return finding(
         'peer',
         'warn',

@@ -1,4 +1,5 @@
 /** `starling doctor` */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { PeersResult, StatusResult } from '../../builtin/results.ts';
 import { loadConfig } from '../../config/index.ts';
@@ -70,7 +71,8 @@ async function load(
       env: process.env,
       flags: stateDir === undefined ? {} : { stateDir },
     });
-    const text = `the configuration is valid (${file})`;
+    const where = existsSync(file) ? file : `no file ${file}: all is as by default`;
+    const text = `the configuration is valid (${where})`;
     return { config, findings: [finding('config', 'ok', text)] };
   } catch (error) {
     if (!(error instanceof StarlingError)) throw error;

@@ -122,7 +122,7 @@ async function live(life: Life): Promise<number> {
     return end(node);
   }
   const lines = options.json === true ? tellAsJson(node, progress) : tellAsText(node, life);
-  tellOfStrangers(node.events, options.json === true, lines.say);
+  tellOfStrangers(node.events, options.json === true, lines.say, stateWords(config.stateDir));
   let stopWatching = (): void => undefined;
   // Not only once each server is there: one that can't be started may be what the change is about.
   node.events.once('serving', () => {
@@ -237,7 +237,7 @@ function tellAsJson(node: StarlingNode, progress: Progress): UpLines {
 async function invitationText(node: StarlingNode, options: UpOptions): Promise<string> {
   const { stateDir } = node.status();
   const state = stateOption(stateDir);
-  const words = state.length === 0 ? '' : ` --state ${stateDir}`;
+  const words = stateWords(stateDir);
   const entry = JSON.stringify({ command: 'starling', args: ['mcp', '--as', '<name>', ...state] });
   return [
     ...nextMachine(node, await invitationOf(node, options), words),
@@ -269,6 +269,13 @@ function nextMachine(
 /** What an MCP client's config must say besides to find this node: the client has none of our environment. */
 function stateOption(stateDir: string): readonly string[] {
   return stateDir === resolve(defaultStateDir(process.env)) ? [] : ['--state', stateDir];
+}
+
+/** The same in a command that a person types. */
+function stateWords(stateDir: string): string {
+  return stateOption(stateDir)
+    .map((word) => ` ${word}`)
+    .join('');
 }
 
 interface Invitation {

@@ -1,8 +1,9 @@
 /** A small MCP client on the node's own socket: what every command but `up` talks to the node with. */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { resolve } from 'node:path';
 import { ATTACH_OPERATOR } from '../../config/client-names.ts';
-import { socketPath } from '../../config/paths.ts';
+import { defaultStateDir, socketPath } from '../../config/paths.ts';
 import { systemClock } from '../../core/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
@@ -99,8 +100,14 @@ function noNode(stateDir: string, cause: Error): StarlingError {
     isAbsent
       ? `no node runs with the state folder ${stateDir}`
       : `the node with the state folder ${stateDir} can't be reached: ${messageOf(cause)}`,
-    { hint: 'start one with: starling up (or name its folder with --state)', cause },
+    { hint: hintOfStart(stateDir), cause },
   );
+}
+
+function hintOfStart(stateDir: string): string {
+  return stateDir === resolve(defaultStateDir(process.env))
+    ? 'start one with: starling up (or name its folder with --state)'
+    : `start it with: starling up --state ${stateDir}; those that run: starling nodes`;
 }
 
 class SocketClient implements NodeClient {

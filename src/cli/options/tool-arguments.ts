@@ -18,8 +18,8 @@ export async function readArguments(
   for (const word of words) {
     const [, name, how, text] = ARGUMENT.exec(word) ?? [];
     if (name === undefined || text === undefined) {
-      throw new StarlingError('STARLING_USAGE', `--arg ${word}: it is not name=value`, {
-        hint: 'write --arg name=value, --arg name=@file or --arg name:=json',
+      throw new StarlingError('STARLING_USAGE', `'${word}' is not name=value`, {
+        hint: 'write --arg name=value, --arg name=@file or --arg name:=json; the names: starling tools show <tool>',
       });
     }
     args.push([

@@ -50,7 +50,7 @@ export function describeStart(status: StatusResult): string {
 
 /** Where there are no servers, how to have some. */
 export function noServers(): string {
-  return paint.dim('servers  none: add one with: starling mcp add <name> -- <command>');
+  return paint.dim('servers      none: add one with: starling mcp add <name> -- <command>');
 }
 
 function identityOf(status: StatusResult): Facts {

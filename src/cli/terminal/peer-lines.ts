@@ -126,9 +126,13 @@ export function tellOfFailures(
     const kinds = told.get(peer) ?? new Set();
     const kind = error instanceof StarlingError ? error.code : error.name;
     if (TOLD_AT_THE_END.includes(kind) || (!isServing && ENDS_A_START.test(kind))) return;
+    if (isAnnouncedSoon(error)) return;
     if (gone.has(peer) || kinds.has(kind) || told.size >= TOLD_MAX) return;
     told.set(peer, kinds.add(kind));
-    const name = node.peers().find(({ peerId }) => peerId === peer)?.alias ?? whereOf(address);
+    const known = node.peers().find(({ peerId }) => peerId === peer);
+    // One of its other addresses is of no use, and the peer is here all the same.
+    if (known?.state === 'alive') return;
+    const name = known?.alias ?? whereOf(address);
     say(`${paintTalk.yellow('!')} ${safeLine(failureText(name, error))}`);
   });
   return {
@@ -138,6 +142,11 @@ export function tellOfFailures(
     },
     away: (peer) => void gone.add(peer),
   };
+}
+
+/** Who is being let in was found on the network before that was done: the newcomer is told next. */
+function isAnnouncedSoon(error: Error): boolean {
+  return error instanceof StarlingError && error.data['noMemberYet'] === true;
 }
 
 function failureText(name: string, error: Error): string {

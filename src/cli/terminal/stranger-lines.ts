@@ -5,11 +5,12 @@ import { paintTalk, print, safeLine, tell } from './output.ts';
 /** What a shell takes as one word, and no option. */
 const PLAIN = /^[\w.][\w.-]*$/;
 
-/** Tells of each by `say` as it comes. Nothing is to be undone: the events end with the node. */
+/** Tells of each by `say` as it comes; `words` are those by which commands find this node, with a space before. Nothing is to be undone: the events end with the node. */
 export function tellOfStrangers(
   events: StarlingNode['events'],
   json: boolean,
   say: (text: string) => void = tell,
+  words = '',
 ): void {
   events.on('neighbour', ({ mesh, meshName, fingerprint, open, name, host, address }) => {
     if (json) {
@@ -20,8 +21,8 @@ export function tellOfStrangers(
     // A stranger chose the name, and a person may paste the line.
     const how =
       open && PLAIN.test(meshName)
-        ? `join it: starling up --open ${meshName} --bootstrap '${address}'`
-        : `ask to join: starling up --knock ${PLAIN.test(meshName) ? meshName : `'${fingerprint}'`}`;
+        ? `join it: stop this node, then starling up${words} --open ${meshName} --bootstrap '${address}'`
+        : `ask to join: stop this node, then starling up${words} --knock ${PLAIN.test(meshName) ? meshName : `'${fingerprint}'`}`;
     say(
       safeLine(`another mesh is here: ${meshName} (${fingerprint}), ${name} at ${host} → ${how}`),
     );

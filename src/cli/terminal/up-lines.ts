@@ -63,21 +63,24 @@ export function tellOfNode(
     say: sayBelow,
     async goodbye(stopped) {
       isOver = true;
+      const { name } = node.status();
       progress.done();
       // The terminal has shown `^C` there.
       if (process.stderr.isTTY) process.stderr.write('\r\u001B[2K');
       const cancel = systemClock.schedule(SLOW_STOP_MS, () => progress.say(waitingText(node)));
       await stopped.finally(cancel);
-      progress.say(`${safeLine(config.name)} has stopped`);
+      // Not `config.name`, which knows nothing of the name that the state folder keeps.
+      progress.say(`${safeLine(name)} has stopped`);
     },
   };
 }
 
-/** Troubles of servers are told with the servers. */
+/** Troubles that are told in lines of their own: of servers, of who asks to join, of the end of the membership. */
+const TOLD_ELSEWHERE = /^(?:upstream-down:|knock:|membership-ended$)/;
+
 function tellOfTroubles(node: StarlingNode, say: Say): void {
   node.events.on('trouble', (warning) => {
-    if (!warning.code.startsWith('upstream-down:'))
-      say(describeWarning(warning, paintTalk).join('\n'));
+    if (!TOLD_ELSEWHERE.test(warning.code)) say(describeWarning(warning, paintTalk).join('\n'));
   });
 }
 

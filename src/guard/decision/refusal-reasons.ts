@@ -177,7 +177,11 @@ function hintOf(
       : `ask the operator of ${where} for the scope ${scope}`;
   }
   const canAsk = canRequest && target.segments[0] !== BUILTIN_SERVER;
-  const ask = canAsk ? `; or ask for it: starling__request_permission there` : '';
+  // A stranger chose the name, and a person may paste the line.
+  const asked = `'${ALIAS.test(where) ? where : '<peer>'}/${target.scheme === 'tool' ? '' : `${target.scheme}:`}${path}'`;
+  const ask = canAsk
+    ? `; or ask for it: starling request ${asked} --because '<why>' (an agent: starling__request_permission there)`
+    : '';
   if (target.scheme !== 'tool') return `ask the operator of ${where}${ask}`;
   return `starling grant create ${referenceOf(caller)} --tool '${path}'${ask}`;
 }

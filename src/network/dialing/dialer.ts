@@ -168,7 +168,7 @@ class LinkDialer implements Dialer {
     const extra = address === undefined ? [] : [address];
     const known = async (): Promise<readonly Multiaddr[]> => [
       ...extra,
-      ...(await this.#addresses.of(peer)),
+      ...this.#withoutOwn(await this.#addresses.of(peer)),
     ];
     const failures: unknown[] = [];
     for (const way of dialWays(this.#components, { peer, relay: this.#init.relay, known })) {
@@ -178,6 +178,15 @@ class LinkDialer implements Dialer {
       if (signal.aborted) break;
     }
     throw unreachable(peer, failures);
+  }
+
+  /**
+   * Each machine has a loopback, and many a bridge of the same address: behind the peer's own is this node itself,
+   * which would count the dial as a stranger's.
+   */
+  #withoutOwn(addresses: readonly Multiaddr[]): readonly Multiaddr[] {
+    const own = this.#components.node.getMultiaddrs().map((one) => withoutPeer(one).toString());
+    return addresses.filter((address) => !own.includes(withoutPeer(address).toString()));
   }
 
   /** Adds to `failures` why the way failed. @throws the refusal of the other side */

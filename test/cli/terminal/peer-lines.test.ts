@@ -51,11 +51,13 @@ it('a peer that is dialled 534 times in vain is one line, by its place and one r
 });
 
 it('a peer that is known goes by its name, and is told again once it was here', () => {
-  const { events, lines } = told([view('dead')]);
+  const peers = [view('dead')];
+  const { events, lines } = told(peers);
   const failed = (): unknown => events.emit('dial:failed', ID, unreachable('no answer in time'));
   failed();
   failed();
   events.emit('peer', view('alive'), view('dead'));
+  peers[0] = view('suspect');
   failed();
   const line = "! can't reach workstation: no answer in time; trying on, Ctrl-C to stop";
   expect(lines).toEqual([line, 'workstation is here', line]);
@@ -68,6 +70,22 @@ it('of a peer that went away nothing more is told until it is back', () => {
   events.emit('peer', view('left'), view('left'));
   events.emit('peer', view('alive'), view('left'));
   expect(lines).toEqual(['workstation said goodbye', 'workstation is here']);
+});
+
+it('of a peer that is here no address is told that leads nowhere', () => {
+  const { events, lines } = told([view('alive')]);
+  events.emit('dial:failed', ID, unreachable('nothing listens at 192.0.2.7:4040'));
+  expect(lines).toEqual([]);
+});
+
+it('who is found on the network while it joins is told once, as the newcomer', () => {
+  const { events, lines } = told();
+  events.emit('serving');
+  const early = new StarlingError('STARLING_JOIN_REFUSED', `${ID} is no member of this mesh yet`, {
+    data: { noMemberYet: true },
+  });
+  events.emit('dial:failed', ADDRESS, early);
+  expect(lines).toEqual([]);
 });
 
 it('a refusal is told in its own words', () => {

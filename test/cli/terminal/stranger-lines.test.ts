@@ -43,14 +43,14 @@ function said(json: boolean, emit: (events: Events) => void): string {
 
 it('another mesh is one line, with the command that asks it', () => {
   expect(said(false, (events) => events.emit('neighbour', NEIGHBOUR))).toBe(
-    'another mesh is here: lab (bada dodo fifa gugu), workstation at 192.168.77.10 → ask to join: starling up --knock lab\n',
+    'another mesh is here: lab (bada dodo fifa gugu), workstation at 192.168.77.10 → ask to join: stop this node, then starling up --knock lab\n',
   );
 });
 
 it('an open mesh is joined without asking', () => {
   const open = Object.assign({}, NEIGHBOUR, { open: true });
   expect(said(false, (events) => events.emit('neighbour', open))).toContain(
-    "starling up --open lab --bootstrap '/ip4/192.168.77.10/tcp/4040/p2p/12D3KooWPeer'",
+    "join it: stop this node, then starling up --open lab --bootstrap '/ip4/192.168.77.10/tcp/4040/p2p/12D3KooWPeer'",
   );
 });
 
@@ -60,7 +60,7 @@ it.each(['x; rm -rf ~', '$(evil)', '--help', 'a b'])(
     for (const open of [true, false]) {
       const odd = Object.assign({}, NEIGHBOUR, { meshName, open });
       expect(said(false, (events) => events.emit('neighbour', odd))).toMatch(
-        / ask to join: starling up --knock 'bada dodo fifa gugu'\n$/,
+        / ask to join: stop this node, then starling up --knock 'bada dodo fifa gugu'\n$/,
       );
     }
   },

@@ -1,12 +1,15 @@
 /** `starling board list` */
-import type { BoardListResult } from '../../../builtin/results.ts';
+import type { BoardListResult, MembersResult } from '../../../builtin/results.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { ago, cut, printData, safe, table } from '../../terminal/output.ts';
+import type { NodeClient } from '../../node/client.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { showValue } from '../../options/board-value.ts';
 
 const VALUE_MAX = 60;
+const NONE_YET =
+  'no boards yet: one begins with its first entry: starling board set <board> <key> <value>';
 
 /** Prints the boards, or the entries of one. */
 export async function run(
@@ -14,22 +17,29 @@ export async function run(
   prefix: string | undefined,
   options: CommonOptions,
 ): Promise<void> {
-  const result = await withNode(options, (node) =>
-    node.builtin<BoardListResult>('board_list', {
+  const { result, names } = await withNode(options, async (node) => {
+    const listed = await node.builtin<BoardListResult>('board_list', {
       ...(board === undefined ? {} : { board }),
       ...(prefix === undefined ? {} : { prefix }),
-    }),
-  );
+    });
+    const isForPeople = options.json !== true && listed.entries !== undefined;
+    return { result: listed, names: isForPeople ? await namesOf(node) : new Map<string, string>() };
+  });
   printData(result, options.json === true, () => {
-    if (result.entries === undefined)
-      return safe((result.boards ?? []).join('\n')) || 'no boards yet';
+    if (result.entries === undefined) return safe((result.boards ?? []).join('\n')) || NONE_YET;
     if (result.entries.length === 0) return 'no entries';
     const rows = result.entries.map((entry) => [
       entry.key,
       cut(showValue(entry.value), VALUE_MAX),
       ago(entry.at),
-      shortId(entry.by),
+      names.get(entry.by) ?? shortId(entry.by),
     ]);
     return table(['KEY', 'VALUE', 'WRITTEN', 'BY'], rows, { flexible: 1 });
   });
+}
+
+/** The names of writers, as `starling peers` and `starling members` show them. */
+async function namesOf(node: NodeClient): Promise<ReadonlyMap<string, string>> {
+  const { members } = await node.builtin<MembersResult>('members');
+  return new Map(members.map(({ did, isSelf, name }) => [did, isSelf ? `${name} (you)` : name]));
 }

@@ -27,6 +27,10 @@ const OPERATOR_MEANS =
   'starling: this client is attached as the operator of the node (--operator): it can grant, make keys, ' +
   'set secrets, approve and change the policy, as you can, and so can whatever talks its model into it';
 
+/** What a person sees who starts by hand what a client should start. */
+const AT_A_TERMINAL =
+  'starling: waits for an MCP client to speak; Ctrl-C ends it. A client starts this by itself: starling connect <client>';
+
 /** Pipes until both directions are over. @throws STARLING_NODE_UNREACHABLE, STARLING_USAGE */
 export async function run(options: AttachOptions): Promise<void> {
   const as = principalOf(options);
@@ -36,6 +40,7 @@ export async function run(options: AttachOptions): Promise<void> {
     throw oldNode();
   }
   if (as === ATTACH_OPERATOR) tell(OPERATOR_MEANS);
+  if (process.stdin.isTTY) tell(AT_A_TERMINAL);
   let clientDone = false;
   process.stdin.once('end', () => {
     clientDone = true;

@@ -1,11 +1,13 @@
 /** `starling tools` */
 import { toolHelp } from './tool-help.ts';
-import { cut, print, printData, table } from '../../terminal/output.ts';
+import { cut, print, printData, safeLine, table, tell } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
 const SUMMARY_MAX = 80;
 const OWN = 'starling__';
+const ASK =
+  "  → ask a peer for some: starling request '<peer>/<server>/*' --because '<why>'; servers of this node: starling status";
 
 /** Prints the tools whose names contain `filter`, or all about the one tool that is called so. */
 export async function run(filter: string | undefined, options: CommonOptions): Promise<void> {
@@ -20,13 +22,23 @@ export async function run(filter: string | undefined, options: CommonOptions): P
     .filter((tool) => tool.name.includes(filter ?? ''))
     .toSorted((a, b) => Number(a.name.startsWith(OWN)) - Number(b.name.startsWith(OWN)));
   printData({ tools }, options.json === true, () => {
-    if (tools.length === 0) return 'no tool matches; how the servers do: starling status';
+    if (tools.length === 0) return noneText(filter);
     return table(
       ['TOOL', 'WHAT IT DOES'],
       tools.map((tool) => [tool.name, summary(tool.description)]),
       { flexible: 1 },
     );
   });
+  // Below the list, which is long: whoever looks for the tools of a peer reads the end.
+  const areOwn = tools.length > 0 && tools.every((tool) => tool.name.startsWith(OWN));
+  if (areOwn && filter === undefined && options.json !== true) {
+    tell(`these are the node's own: no server of this node and no peer gives it tools yet\n${ASK}`);
+  }
+}
+
+/** A tool that nobody granted is not listed, and the reader can't tell that from one that is not there. */
+function noneText(filter = ''): string {
+  return `no tool that you may call has '${safeLine(filter)}' in its name\n${ASK}`;
 }
 
 function summary(description = ''): string {
