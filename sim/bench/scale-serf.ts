@@ -6,8 +6,11 @@ import { measureMesh } from './scale-processes.ts';
 import type { MeasuredMesh, ProcessRow, ProcessesInit } from './scale-processes.ts';
 import { createSightings } from './scale-sightings.ts';
 
-/** Agents have ports one after the other, by the number of this process, so that two benchmarks don't meet. */
-const PORT_BASE = 20_000 + (process.pid % 200) * 200;
+/**
+ * Agents have ports one after the other, by the number of this process, so that two benchmarks don't meet; below
+ * those that the system gives to connections.
+ */
+const PORT_BASE = 12_000 + (process.pid % 100) * 200;
 const START_TIMEOUT_MS = 20_000;
 
 /** Measures so many agents; undefined where Serf is not installed. */
@@ -48,6 +51,7 @@ class SerfMesh implements MeasuredMesh {
     const isUp = new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error('serf did not start')), START_TIMEOUT_MS);
       agent.once('error', reject);
+      agent.once('exit', () => reject(new Error('serf ended: is its port in use?')));
       lines.on('line', (line) => {
         this.#heard(at, line);
         if (!line.includes('EventMemberJoin: node-')) return;
