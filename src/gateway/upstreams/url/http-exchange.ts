@@ -7,12 +7,15 @@ import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import { StarlingError } from '../../../core/index.ts';
+import { StarlingError, createSemaphore } from '../../../core/index.ts';
 import type { Clock } from '../../../core/index.ts';
 import { mediaTypeOf as typeOf } from '../../wire/media-type.ts';
+import { paceConnecting } from './paced-connecting.ts';
 
 /** Connections that wait for the next request, a host. */
 const IDLE_SOCKETS_MAX = 64;
+/** Connections that are opened at once. More = fewer round trips for a burst, and a fuller queue at the server. */
+const CONNECTING_MAX = 64;
 /** Servers close idle connections after 5 s and more; a call is lost on a connection that closes as we write. */
 const IDLE_MS = 4000;
 /** Silence after which TCP asks whether the other end is still there. */
@@ -61,7 +64,11 @@ export function createExchanger(components: {
     timeout: IDLE_MS,
     scheduling: 'lifo',
   } as const;
-  const agents = { 'http:': new HttpAgent(options), 'https:': new HttpsAgent(options) };
+  const permits = createSemaphore(CONNECTING_MAX);
+  const agents = {
+    'http:': paceConnecting(new HttpAgent(options), permits),
+    'https:': paceConnecting(new HttpsAgent(options), permits),
+  };
   return {
     start(init) {
       const secure = init.url.protocol === 'https:';
