@@ -223,11 +223,14 @@ async function withFiles(root: string, alice: StarlingNode): Promise<void> {
   await keep('mcp import', theirs, '--yes', ...at);
   await keep('mcp list', ...at);
   await keep('mcp remove', 'files', ...at);
-  const home = process.env['HOME'];
-  process.env['HOME'] = root;
+  const { HOME: home, XDG_STATE_HOME: notes } = process.env;
+  // Where nodes are noted: those of other tests are none of this one's.
+  Object.assign(process.env, { HOME: root, XDG_STATE_HOME: join(root, 'notes') });
   await keep('connect', 'cursor', '--yes', ...at);
   await keep('connect', 'cursor', '--yes', '--name', 'other', ...at);
   process.env['HOME'] = home;
+  if (notes === undefined) delete process.env['XDG_STATE_HOME'];
+  else process.env['XDG_STATE_HOME'] = notes;
 }
 
 async function withoutNode(root: string): Promise<void> {
@@ -257,8 +260,9 @@ async function withLogin(): Promise<void> {
 
 /** Nodes of this machine, who asks to join one of them, and its service, which is only shown. */
 async function withKnock(root: string): Promise<void> {
-  const home = process.env['HOME'];
-  process.env['HOME'] = root;
+  const { HOME: home, XDG_STATE_HOME: notes } = process.env;
+  // Where nodes are noted: those of other tests are none of this one's.
+  Object.assign(process.env, { HOME: root, XDG_STATE_HOME: join(root, 'notes') });
   const peerId = '12D3KooWPT98FXMfDQYavZm66EeVjTqP9Nnehn1gyaydqV8L8BQw';
   const knock = { name: 'laptop', peerId, fingerprint: 'a b c d', address: '10.0.0.1', at: 1 };
   const mesh = { name: 'lab', fingerprint: 'e f g h' };
@@ -288,6 +292,8 @@ async function withKnock(root: string): Promise<void> {
   await keep('service install', '--print', ...at);
   await keep('service uninstall', '--print', ...at);
   process.env['HOME'] = home;
+  if (notes === undefined) delete process.env['XDG_STATE_HOME'];
+  else process.env['XDG_STATE_HOME'] = notes;
 }
 
 /** Those that print a line now and then, until a signal ends them. */

@@ -21,7 +21,16 @@ const BRIDGES =
   /^(docker|br-|veth|virbr|vnet|lxc|lxd|cni|flannel|cali|podman|vmnet|vboxnet|bridge|nerdctl|kube)/;
 
 /** How useful a host is to others; the lower the better. */
-const RANKS = ['announced', 'observed', 'default', 'lan', 'relayed', 'bridge', 'loopback'] as const;
+const RANKS = [
+  'announced',
+  'observed',
+  'default',
+  'lan',
+  'relayed',
+  'bridge',
+  'loopback',
+  'relayed here',
+] as const;
 type Rank = (typeof RANKS)[number];
 
 interface Place {
@@ -33,7 +42,7 @@ interface Place {
 /**
  * Announced before observed (what peers saw), the default route's interface, other networks, relays,
  * bridges and loopback. Of each of these the first address of every host comes before any second one. A way
- * through a relay's loopback leads anybody else to their own machine, and is left out, unless all is loopback.
+ * through a relay's loopback leads anybody else to their own machine, and is left out, or the last where all is loopback.
  */
 export function inOrderOfUse(addresses: readonly Multiaddr[], places: LocalPlaces): Multiaddr[] {
   const byRank = new Map<Rank, Map<string, Multiaddr[]>>(RANKS.map((rank) => [rank, new Map()]));
@@ -47,7 +56,7 @@ export function inOrderOfUse(addresses: readonly Multiaddr[], places: LocalPlace
   const groups: Multiaddr[][] = outside.flatMap((rank) => hostsOf(byRank, rank));
   return [
     ...inTurns(groups),
-    ...(['relayed', 'bridge', 'loopback'] as const).flatMap((rank) =>
+    ...(['relayed', 'bridge', 'loopback', 'relayed here'] as const).flatMap((rank) =>
       inTurns(hostsOf(byRank, rank)),
     ),
   ];
@@ -81,7 +90,9 @@ function inTurns(groups: readonly (readonly Multiaddr[])[]): Multiaddr[] {
 function placeOf(address: Multiaddr, places: LocalPlaces): Place {
   const [first] = address.getComponents();
   const value = first?.value ?? address.toString();
-  if (isRelayed(address)) return { rank: 'relayed', host: value };
+  if (isRelayed(address)) {
+    return { rank: isLoopback(value) ? 'relayed here' : 'relayed', host: value };
+  }
   const { interfaces, defaultSources, announced } = places;
   if (announced.has(value)) return { rank: 'announced', host: value };
   if (isLoopback(value)) return { rank: 'loopback', host: value };
