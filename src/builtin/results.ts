@@ -142,6 +142,8 @@ export interface PeerRemoveResult {
   readonly tickets: readonly string[];
   /** Connections to it that were closed. */
   readonly connections: number;
+  /** It was out before, then, and by whom: nothing was changed. */
+  readonly since?: { readonly at: number; readonly by: string };
 }
 
 /** Result of `mesh_leave`. */
@@ -242,6 +244,8 @@ export interface GrantExportResult {
 /** Result of `grant_revoke`: the grants that it ended. */
 export interface GrantRevokeResult {
   readonly revoked: readonly GrantSummary[];
+  /** It was revoked before, then: ms since the epoch. */
+  readonly since?: number;
 }
 
 /** One API key as a person reads it. */
