@@ -29,6 +29,7 @@ const STATUS = {
   ],
   sessions: { socket: 1, http: 0, peer: 0 },
   boards: [],
+  records: '00',
   routingTable: 1,
   warnings: [
     { code: 'upstream-down:git', text: 'told with its server' },
