@@ -157,6 +157,11 @@ export const TICK_MS = SECOND_MS;
 export const SILENT_TICKS = 10;
 /** How long opening a control stream may take, or waiting for it. */
 export const CONTROL_OPEN_TIMEOUT_MS = 5 * SECOND_MS;
+/**
+ * How long a stop waits for peers to read the control streams to their end. More = a goodbye to a slow peer
+ * arrives surely; less = a peer that stands still holds the stop up for less.
+ */
+export const CONTROL_FINISH_MS = 500;
 /** How long a peer with a control stream may take to introduce its host; then it is identified by libp2p. */
 export const INTRODUCTION_TIMEOUT_MS = 10 * SECOND_MS;
 /** Of members in libp2p's peer store: their connections are the last to go when there are too many. */

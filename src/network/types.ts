@@ -78,8 +78,11 @@ export interface MessageStream {
 
 /** A gossip topic of this mesh. Only members publish on it; each message is signed by its author. */
 export interface Topic {
-  /** Sends `data` (at most 64 KiB) to all subscribed members; resolves when handed to libp2p. */
-  publish(data: Uint8Array): Promise<void>;
+  /**
+   * Sends `data` (at most 64 KiB) to all subscribed members; resolves when handed to libp2p. `options` instead of
+   * those of the topic, for this message.
+   */
+  publish(data: Uint8Array, options?: TopicOptions): Promise<void>;
   /** Hears messages of other members (never our own). Returns a function that stops it. */
   subscribe(listener: (data: Uint8Array, from: PeerId) => void): () => void;
 }
