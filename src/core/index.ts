@@ -33,6 +33,7 @@ export { createPartStack, createScope, stopAll, thenStop } from './lifecycle.ts'
 export type { PartStack, Scope, Startable } from './lifecycle.ts';
 export { createLineDecoder } from './lines.ts';
 export type { LineDecoder, LineSink } from './lines.ts';
+export { localTime } from './local-time.ts';
 export { createLogger, parseLogSpec, silentLogger } from './logger.ts';
 export type { LogFields, LogLevel, Logger } from './logger.ts';
 export { createExactNames, foldName } from './names.ts';

@@ -29,6 +29,7 @@ const STATUS = {
   ],
   sessions: { socket: 1, http: 0, peer: 0 },
   boards: [],
+  records: '00',
   routingTable: 1,
   warnings: [
     { code: 'upstream-down:git', text: 'told with its server' },
@@ -437,6 +438,10 @@ describe('starling grant', () => {
     const args = ['3f9c', '--reason', 'lost', '--state', fake.stateDir];
     expect((await run('grant', 'revoke', ...args)).stdout).toContain('revoked 3f9c2a7e of bob');
     expect(argumentsOf(fake, 'grant_revoke')).toEqual({ id: '3f9c', reason: 'lost' });
+    const again = await node({ grant_revoke: { revoked: [GRANT], since: NOW } });
+    expect((await run('grant', 'revoke', '3f9c', '--state', again.stateDir)).stdout).toMatch(
+      /^was revoked already: 3f9c2a7e of bob.*, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n$/,
+    );
   });
 });
 

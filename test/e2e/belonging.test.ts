@@ -149,11 +149,18 @@ it('who was put out knows by whom, ends with 1, invites nobody, and is let in ag
   const both = ['carol', 'dave'];
 
   // Dave is below carol, and may not put out who is above.
-  const cannot = await dave.run(['peers', 'remove', 'carol']);
+  const cannot = await dave.run(['peers', 'remove', 'carol', '--yes']);
   expect(cannot.code).toBe(1);
   expect(cannot.stderr).toMatch(/alice can, by: starling peers remove carol/);
-  const out = await json<PeerRemoveResult>(alice, 'peers', 'remove', 'carol', '--reason', 'lost');
+  const remove = ['peers', 'remove', 'carol', '--reason', 'lost'];
+  const unasked = await alice.run(remove);
+  expect(unasked.code).not.toBe(0);
+  expect(unasked.stderr).toMatch(/Put carol .* out of the mesh\? With it go those .*: dave\./);
+  const out = await json<PeerRemoveResult>(alice, ...remove, '--yes');
   expect(out).toMatchObject({ peer: 'carol', members: ['dave'], connections: 1 });
+  expect(out.since).toBe(undefined);
+  const again = await ok(alice, ...remove);
+  expect(again).toMatch(/carol \(….*\) was out of the mesh already, since 20.*, by alice/);
   expect([out.grants.length, out.tickets.length]).toEqual([1, 1]);
 
   expect(await Promise.all([ended(carol), ended(dave)])).toEqual([1, 1]);
@@ -166,9 +173,9 @@ it('who was put out knows by whom, ends with 1, invites nobody, and is let in ag
     expect(result.code).toBe(1);
     expect(result.stderr).toMatch(/put out .* by alice .*STARLING_MEMBERSHIP_ENDED/);
   }
-  const again = await refused('carol', []);
-  expect(again.code).toBe(1);
-  expect(again.output).toMatch(/put out .* by alice/);
+  const inVain = await refused('carol', []);
+  expect(inVain.code).toBe(1);
+  expect(inVain.output).toMatch(/put out .* by alice/);
   const shown = await ok(alice, 'members');
   for (const name of both) expect(shown).toMatch(new RegExp(`${name}.*put out`));
 
@@ -182,7 +189,7 @@ it('a newcomer with the ticket of one that was put out is told so by the first r
   const ghost = await world.start('ghost', { args: ['--join', await ticketOf(alice)] });
   await sees(alice, [ghost]);
   await ghost.stop();
-  await ok(alice, 'peers', 'remove', 'ghost');
+  await ok(alice, 'peers', 'remove', 'ghost', '--yes');
   await alice.stop();
   // Nobody is there who could tell it.
   const haunting = await world.start('ghost');

@@ -337,7 +337,10 @@ function untilTold(): Promise<number> {
     let count = 0;
     const told = (code: number): void => {
       count += 1;
-      if (count > 1) process.exit(INTERRUPTED);
+      if (count > 1) {
+        tell('ended at once: peers that have heard no goodbye try to reach this node for a while');
+        process.exit(INTERRUPTED);
+      }
       resolve(code);
     };
     process.on('SIGINT', () => told(INTERRUPTED));
