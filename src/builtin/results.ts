@@ -1,6 +1,5 @@
 /** What the tools of the built-in server `starling` return; the CLI prints these. */
 import type { AuditEntry, AuditVerdict, Checkpoint } from '../audit/types.ts';
-import type { BoardChange, BoardEntry } from '../blackboard/types.ts';
 import type { PeerId, Warning } from '../core/index.ts';
 import type { ShownChain } from '../grants/index.ts';
 import type { Capability, Refusal } from '../grants/types.ts';
@@ -10,6 +9,24 @@ import type { ExplainedStep, PolicyCheck } from '../guard/index.ts';
 import type { PreviousKey, PeerView } from '../membership/types.ts';
 import type { Mesh } from '../mesh/types.ts';
 import type { ConductReport } from '../network/types.ts';
+
+export type {
+  ShownEntry,
+  ShownTombstone,
+  ShownChange,
+  BoardGetResult,
+  BoardSetResult,
+  BoardDeleteResult,
+  BoardListResult,
+  BoardWatchResult,
+  BoardCreateResult,
+  BoardInfoResult,
+  BoardDropResult,
+  BoardHistoryResult,
+  BoardUndoResult,
+  MemoryStoreResult,
+  MemoryRetrieveResult,
+} from './board-results.ts';
 
 /** Result of `status`. */
 export interface StatusResult {
@@ -293,34 +310,6 @@ export interface InviteResult {
   readonly mesh: string;
   readonly fingerprint: string;
   readonly expiresAt: number;
-}
-
-/** Result of `board_get`. */
-export interface BoardGetResult {
-  readonly entry: BoardEntry | null;
-}
-
-/** Result of `board_set`. */
-export interface BoardSetResult {
-  readonly entry: BoardEntry;
-}
-
-/** Result of `board_delete`. */
-export interface BoardDeleteResult {
-  readonly deleted: boolean;
-}
-
-/** Result of `board_list`: names of boards, or entries of one. */
-export interface BoardListResult {
-  readonly boards?: readonly string[];
-  readonly entries?: readonly BoardEntry[];
-  readonly digest?: string;
-}
-
-/** Result of `board_watch`: what changed after `cursor`, and the cursor to go on from. */
-export interface BoardWatchResult {
-  readonly changes: readonly BoardChange[];
-  readonly cursor: string;
 }
 
 /** Result of `mcp_login`. */

@@ -193,7 +193,7 @@ describe.skipIf(missing !== undefined)('on hosts of their own', () => {
     const list = (node: typeof one): Promise<BoardListResult> =>
       json(node, 'board', 'list', 'plan');
 
-    await ok(one, 'board', 'set', 'plan', 'doomed', 'delete me');
+    await ok(one, 'board', 'set', 'plan', 'doomed', 'delete me', '--create');
     for (const node of nodes) {
       await eventually(
         'doomed is everywhere',
