@@ -10,6 +10,7 @@ import { runCli, startProcess } from '../../sim/process.ts';
 import type { NodeProcess, ProcessInit, RunOptions, RunResult } from '../../sim/process.ts';
 import { attach } from '../../src/cli/node/client.ts';
 import type { NodeClient, ToolInfo } from '../../src/cli/node/client.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import type { GrantListResult, PeersResult, StatusResult } from '../../src/index.ts';
 
 /** The built CLI: `npm test` builds before it tests. */
@@ -136,8 +137,8 @@ async function onSocket<T>(node: NodeProcess, ask: (client: NodeClient) => Promi
 }
 
 /** What a tool of the node's built-in server answers to the operator. */
-export function builtin<T>(node: NodeProcess, tool: string): Promise<T> {
-  return onSocket(node, (client) => client.builtin<T>(tool));
+export function builtin<T>(node: NodeProcess, tool: string, args: JsonObject = {}): Promise<T> {
+  return onSocket(node, (client) => client.builtin<T>(tool, args));
 }
 
 export const status = (node: NodeProcess): Promise<StatusResult> => builtin(node, 'status');
