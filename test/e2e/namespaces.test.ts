@@ -10,11 +10,11 @@ import {
   SERVERS,
   builtin,
   eventually,
-  json,
   ok,
   peers,
   sees,
   status,
+  ticketOf,
   useWorld,
 } from './support.ts';
 
@@ -142,8 +142,7 @@ describe.skipIf(missing !== undefined)('on three hosts of their own', () => {
     await network.between(2, 3, 'shut');
     one = await start(1);
     two = await start(2, one.up.ticket);
-    const { ticket } = await json<{ ticket: string }>(one, 'invite');
-    three = await start(3, ticket);
+    three = await start(3, await ticketOf(one));
     await Promise.all([sees(two, [one, three]), sees(three, [one, two])]);
     await ok(two, 'grant', 'create', three.up.peerId, '--tool', 'toolbox/*');
     const call = ['call', 'host2__toolbox__echo', '--arg', 'message=around the corner'];

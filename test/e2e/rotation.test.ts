@@ -11,11 +11,11 @@ import {
   SERVERS,
   eventually,
   grantList,
-  json,
   ok,
   peers,
   sees,
   status,
+  ticketOf,
   useWorld,
 } from './support.ts';
 
@@ -37,9 +37,8 @@ async function rotate(node: NodeProcess, start = true): Promise<NodeProcess> {
 
 beforeAll(async () => {
   alice = await world.start('alice', { config: CONFIG });
-  const ticket = (): Promise<{ ticket: string }> => json(alice, 'invite');
   const start = async (name: string): Promise<NodeProcess> =>
-    world.start(name, { config: CONFIG, args: ['--join', (await ticket()).ticket] });
+    world.start(name, { config: CONFIG, args: ['--join', await ticketOf(alice)] });
   bob = await start('bob');
   carol = await start('carol');
   await sees(bob, [alice, carol]);
