@@ -68,6 +68,8 @@ export interface GrantExportResult {
 /** Result of `grant_revoke`: the grants that it ended. */
 export interface GrantRevokeResult {
   readonly revoked: readonly GrantSummary[];
+  /** It was revoked before, then: ms since the epoch. */
+  readonly since?: number;
 }
 
 /** A grant as `validate_token` and `grants://active` show it. Times are ms since the epoch. */

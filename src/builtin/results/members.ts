@@ -72,6 +72,8 @@ export interface PeerRemoveResult {
   readonly tickets: readonly string[];
   /** Connections to it that were closed. */
   readonly connections: number;
+  /** It was out before, then, and by whom: nothing was changed. */
+  readonly since?: { readonly at: number; readonly by: string };
 }
 
 /** Result of `mesh_leave`. */

@@ -25,6 +25,8 @@ export interface StatusResult {
   readonly upstreams: readonly UpstreamStatus[];
   readonly sessions: Readonly<Record<SessionDoor, number>>;
   readonly boards: readonly string[];
+  /** Digest of the records that all members keep: nodes with equal digests know the same. */
+  readonly records: string;
   readonly routingTable: number;
   readonly warnings: readonly Warning[];
 }
