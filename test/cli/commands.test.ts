@@ -231,6 +231,7 @@ describe('starling call', () => {
         method === 'tools/list'
           ? {
               tools: [
+                { name: 'x' },
                 {
                   name: 'add',
                   inputSchema: {
@@ -328,6 +329,7 @@ describe('starling call', () => {
     const hint = "starling grant create bob --tool 'files/read'";
     const { stateDir } = await fakeNode({
       answer: ({ method, id }, { fail }) => {
+        if (method === 'tools/list') return { tools: [] };
         if (method !== 'tools/call') return;
         const data = { code: 'STARLING_CALL_REFUSED', reason: 'bob may not call it', hint };
         fail(id, { code: -32003, message: 'long', data });
@@ -427,7 +429,7 @@ describe('starling grant', () => {
     const { stateDir } = await node({ grant_list: { grants: [GRANT, received] } });
     const lines = (await run('grant', 'list', '--state', stateDir)).stdout.trimEnd().split('\n');
     expect(lines).toHaveLength(3);
-    expect(lines[1]).toMatch(/3f9c2a7e .*to bob .*valid .*in 8h .*tool\/call tool:files\/\*/);
+    expect(lines[1]).toMatch(/3f9c2a7e .*to bob .*valid .*in 8h .*call files\/\*/);
     expect(lines[2]).toMatch(/from nice.*revoked/);
   });
 

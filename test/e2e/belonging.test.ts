@@ -4,11 +4,26 @@ import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { StartFailedError } from '../../sim/process.ts';
 import type { NodeProcess } from '../../sim/process.ts';
-import type { MembersResult, PeerRemoveResult, PeerShowResult } from '../../src/builtin/index.ts';
+import type {
+  KnockListResult,
+  MembersResult,
+  PeerRemoveResult,
+  PeerShowResult,
+} from '../../src/builtin/index.ts';
 import type { LeaveResult } from '../../src/builtin/results.ts';
 import { hasTerminals, startOnTerminal } from '../cli/terminal/on-terminal.ts';
 import type { OnTerminal } from '../cli/terminal/on-terminal.ts';
-import { builtin, eventually, grantList, json, ok, peers, sees, useWorld } from './support.ts';
+import {
+  builtin,
+  eventually,
+  grantList,
+  json,
+  ok,
+  peers,
+  sees,
+  ticketOf,
+  useWorld,
+} from './support.ts';
 
 const world = useWorld('file');
 let alice: NodeProcess;
@@ -25,9 +40,6 @@ function onTerminal(args: readonly string[]): OnTerminal {
   world.defer(() => terminal.close());
   return terminal;
 }
-
-const ticketOf = async (node: NodeProcess): Promise<string> =>
-  (await json<{ ticket: string }>(node, 'invite')).ticket;
 
 async function refused(name: string, args: readonly string[]): Promise<StartFailedError> {
   const failed = await world.start(name, { args }).then(
@@ -103,6 +115,36 @@ it('a node that founded a mesh of its own by mistake goes over to another, keeps
   expect((await world.cli(['leave', '--yes', '--state', anew.stateDir])).stdout).toMatch(
     /nobody was told/,
   );
+});
+
+it('a node that is alone in a mesh of its own moves over to the mesh that admits it, asked or by --yes', async () => {
+  const before = await world.start('carl', { ...NAMELESS, args: ['--name', 'carl'] });
+  const { peerId } = before.up;
+  await before.stop();
+  // Knocks are heard where multicast DNS is on.
+  const lab = await world.start('workstation', { config: { mdns: true } });
+  const knocking = ['--knock', lab.up.addresses[0] ?? ''];
+  const asked = await refused('carl', knocking);
+  expect(asked.output).toContain('STARLING_MESH_MISMATCH');
+  expect(asked.output).toMatch(/starling up --knock .* --yes/);
+  // Nobody was bothered for a node that stays where it is.
+  expect((await builtin<KnockListResult>(lab, 'knock_list')).knocks).toEqual([]);
+
+  const starting = world.start('carl', { args: [...knocking, '--yes'] });
+  await eventually(
+    'the operator hears who asks',
+    () => builtin<KnockListResult>(lab, 'knock_list'),
+    ({ knocks }) => knocks.map(({ name }) => name).join() === 'carl',
+  );
+  await ok(lab, 'members', 'admit', 'carl');
+  const carl = await starting;
+  expect(carl.up).toMatchObject({ peerId, mesh: { name: 'workstation-mesh' } });
+  await sees(lab, [carl]);
+  // It is a member now: the next start asks nobody.
+  await carl.stop();
+  const again = await world.start('carl');
+  expect(again.up.mesh.name).toBe('workstation-mesh');
+  await Promise.all([again.stop(), lab.stop()]);
 });
 
 it('who was put out knows by whom, ends with 1, invites nobody, and is let in again by a new ticket', async () => {

@@ -58,9 +58,12 @@ export function tellOfPeers(
     joined = mesh;
     clock.schedule(WELCOME_MS, () => welcome(''));
   });
-  node.events.on('newcomer', (peer, invitedAt) => {
+  node.events.on('newcomer', (peer, invitedAt, hasKnocked) => {
     newcomer = peer.peerId;
-    say(timed(newcomerText(peer, invitedAt, node)));
+    const how = hasKnocked
+      ? `admitted by ${node.status().name}`
+      : `with the ticket of ${timeOf(invitedAt)}`;
+    say(timed(newcomerText(peer, how, node)));
   });
   node.events.on('peer', (peer, before) => {
     if (peer.state === 'alive') failures.over(peer.peerId);
@@ -108,12 +111,12 @@ function goodbyeOf({ ended }: PeerView): string {
 
 function newcomerText(
   { alias }: PeerView,
-  invitedAt: number,
+  how: string,
   node: Pick<StarlingNode, 'status'>,
 ): string {
   const server = node.status().upstreams.find(({ kind }) => kind !== 'builtin')?.server;
   const grant = `starling grant create ${alias} --tool '${server ?? '<server>'}/*'`;
-  return `${alias} joined, with the ticket of ${timeOf(invitedAt)}; it may use nothing yet: ${grant}`;
+  return `${alias} joined, ${how}; it may use nothing yet: ${grant}`;
 }
 
 /** The time of day, and before it the day where that is another one. */

@@ -121,7 +121,7 @@ it('who lets somebody in is told by which ticket, and how to grant something', (
   const { events, lines } = told();
   const at = new Date();
   at.setHours(5, 29);
-  events.emit('newcomer', view('alive', 'laptop'), at.getTime());
+  events.emit('newcomer', view('alive', 'laptop'), at.getTime(), false);
   events.emit('peer', view('alive', 'laptop'), undefined);
   expect(lines).toEqual([
     "laptop joined, with the ticket of 05:29; it may use nothing yet: starling grant create laptop --tool 'files/*'",
