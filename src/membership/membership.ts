@@ -22,6 +22,8 @@ import type { Heartbeats } from './heartbeats.ts';
 import { offsetOf, watchClocks, withSample } from './clock-watch.ts';
 import { createIncarnations } from './incarnation.ts';
 import type { Incarnations } from './incarnation.ts';
+import { createNeighbourKeeper } from './keep-neighbours.ts';
+import type { NeighbourKeeper } from './keep-neighbours.ts';
 import { createLiveness } from './liveness.ts';
 import type { Liveness } from './liveness.ts';
 import { followRevocations } from './follow-revocations.ts';
@@ -78,6 +80,7 @@ class LiveView implements Membership {
   readonly #components: MembershipComponents;
   readonly #init: MembershipInit;
   readonly #peers: PeerTable;
+  readonly #neighbours: NeighbourKeeper;
   readonly #heartbeats: Heartbeats;
   readonly #sync: RecordSync;
   readonly #indirectProbe: IndirectProbe;
@@ -92,12 +95,17 @@ class LiveView implements Membership {
     this.#components = components;
     this.#init = init;
     const { ownMesh, presence, boards } = components;
+    this.#neighbours = createNeighbourKeeper({ ...components, peers: () => this.#peers.all() });
     this.#peers = createPeerTable(
       {
         ...components,
         successions: ownMesh.successions,
         self: () => presence().name,
-        changed: (peer, before, what) => this.events.emit('change', peer, before, what),
+        placed: (peer) => this.#neighbours.placed(peer),
+        changed: (peer, before, what) => {
+          if (what.has('state')) this.#neighbours.changed();
+          this.events.emit('change', peer, before, what);
+        },
       },
       init,
     );
@@ -207,7 +215,8 @@ class LiveView implements Membership {
   #listen(scope: Scope): void {
     const { network } = this.#components;
     const connected = (peer: PeerId): void => this.#connected(peer);
-    const disconnected = (peer: PeerId): void => this.#liveness.disconnected(peer);
+    const disconnected = (peer: PeerId, isMeant = false): void =>
+      this.#liveness.disconnected(peer, isMeant);
     network.events.on('peer:connect', connected);
     network.events.on('peer:disconnect', disconnected);
     scope.add(() => network.events.off('peer:connect', connected));
@@ -230,6 +239,7 @@ class LiveView implements Membership {
     const { intervalMs } = this.#init;
     const { random } = this.#components;
     scope.every(intervalMs, () => void this.#send());
+    this.#neighbours.start(scope);
     this.#liveness.start(scope);
     scope.every(intervalMs * (PING_INTERVALS + random()), () => this.#pingAll());
   }

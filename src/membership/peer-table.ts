@@ -52,7 +52,9 @@ export interface Peer {
 
 /** What the table works with. */
 export interface PeerTableComponents {
-  readonly network: Pick<Network, 'disconnect' | 'keep' | 'route' | 'self'>;
+  readonly network: Pick<Network, 'disconnect' | 'route' | 'self'>;
+  /** Hears of each peer that is known from now on, or has other addresses. */
+  readonly placed: (peer: Peer) => void;
   readonly successions: Successions;
   /** What this node calls itself. */
   readonly self: () => string;
@@ -94,7 +96,7 @@ export interface PeerTable {
   meet(peer: PeerId, name: string): Peer | undefined;
   /** Changes the view of a peer, looks anew at the way to it, and tells what is not as it was. */
   update(peer: Peer, changes: Partial<PeerView>): void;
-  /** Saves a peer with the addresses that it names now, and keeps it connected by them. */
+  /** Saves a peer with the addresses that it names now. */
   save(peer: Peer): void;
   /** Moves what is known of the key `old`, its alias above all, to `current`, which took its place. */
   move(old: Did, current: Did): void;
@@ -242,10 +244,8 @@ class Peers implements PeerTable {
   }
 
   save(peer: Peer): void {
-    const { peerId, presence } = peer.view;
-    const addresses = presence?.addresses ?? [];
-    peer.addresses = addresses;
-    this.#components.network.keep(peerId, addresses);
+    peer.addresses = peer.view.presence?.addresses ?? [];
+    this.#components.placed(peer);
     this.#write(peer);
   }
 
@@ -262,7 +262,6 @@ class Peers implements PeerTable {
     const entry = known ?? this.#newEntry({ ...identity, alias, state: 'left', lastHeartbeatAt });
     if (known === undefined) {
       entry.addresses = before.addresses.map((one) => withoutPeer(one, oldId));
-      network.keep(peerId, entry.addresses);
     }
     this.#drop(oldId);
     entry.view = { ...entry.view, ...identity, alias };
@@ -270,6 +269,7 @@ class Peers implements PeerTable {
     entry.renamedAtMs ??= before.renamedAtMs;
     entry.isChosen = before.isChosen;
     this.#put(peerId, entry);
+    if (known === undefined) this.#components.placed(entry);
     movePeer(table, oldId, { ...this.#rowOf(entry), lastHeartbeatAt }).catch((error: unknown) => {
       entry.isUnsaved = true;
       logger.warn({ peer: peerId, error: messageOf(error) }, 'new key of a peer not saved');
@@ -317,7 +317,7 @@ class Peers implements PeerTable {
     const newName = this.#newNameOf(entry);
     if (newName !== undefined) entry.view = { ...entry.view, newName };
     this.#put(saved.peerId, entry);
-    if (current === did) network.keep(saved.peerId, addresses);
+    if (current === did) this.#components.placed(entry);
     else this.move(did, current);
   }
 

@@ -107,6 +107,7 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
     route: () => undefined,
     dial: never,
     keep: () => undefined,
+    know: () => undefined,
     unkeep: () => undefined,
     disconnect: async () => undefined,
     ping: never,
