@@ -32,6 +32,8 @@ export interface Peer {
   /** When its process started, and the number of its last heartbeat: older ones are not taken. */
   incarnation: number;
   sequence: number;
+  /** Its last heartbeat; `isChecked` when the bytes are those with its signature alone. */
+  last: { readonly bytes: Uint8Array; readonly isChecked: boolean } | undefined;
   /** How far its clock was from ours, by its last heartbeats, ms. */
   clockSamples: readonly number[];
   /** When it was last told that it says an older incarnation, ms since the epoch. */
@@ -380,6 +382,7 @@ class Peers implements PeerTable {
       isProbed: false,
       incarnation: 0,
       sequence: 0,
+      last: undefined,
       clockSamples: [],
       correctedAtMs: -Infinity,
       addresses: [],
