@@ -30,10 +30,7 @@ const BOARDS_MAX = 64;
 const TEXT_MAX = 256;
 
 /** Encodes a heartbeat, with the signature of `signer`; what is over a bound is left out. */
-export function encodeHeartbeat(
-  heartbeat: Heartbeat,
-  signer?: Pick<Signer, 'sign'>,
-): Uint8Array {
+export function encodeHeartbeat(heartbeat: Heartbeat, signer?: Pick<Signer, 'sign'>): Uint8Array {
   const { presence } = heartbeat;
   const fields = {
     v: VERSION,

@@ -9,13 +9,13 @@ import { didFromPeerId, verifySignature } from '../identity/index.ts';
 import { messageFields } from '../network/index.ts';
 
 /** So that no signature of something else is one of a heartbeat. */
-const DOMAIN = Buffer.from('starling-heartbeat-v1\n', 'latin1');
+const DOMAIN = 'starling-heartbeat-v1';
 const SIGNATURE_BYTES = 64;
 
 /** What the signature of a heartbeat with these fields is over. */
 export function signedPart(fields: Fields): Uint8Array {
   const { sig: _, seen: __, called: ___, ...rest } = fields;
-  return Buffer.concat([DOMAIN, encode(rest)]);
+  return Buffer.concat([Buffer.from(`${DOMAIN}\n`, 'latin1'), encode(rest)]);
 }
 
 /** The heartbeat without what was for one peer; undefined when it carries no signature of `author`. Never throws. */

@@ -58,7 +58,8 @@ export function decodeRosterMessage(bytes: Uint8Array): RosterMessage | undefine
     const entries = pairsOf(peers, (peer, incarnation) =>
       isCount(incarnation) ? { peer, incarnation } : undefined,
     );
-    if (entries === undefined || !isText(after, DIGEST_MAX) || !isText(to, DIGEST_MAX)) return undefined;
+    if (entries === undefined || !isText(after, DIGEST_MAX) || !isText(to, DIGEST_MAX))
+      return undefined;
     return { t, after, to, entries };
   }
   if (t !== 'news') return undefined;

@@ -238,7 +238,11 @@ class RosterExchange implements Roster {
 
   #digestNow(): string {
     this.#digest ??= createHash('sha256')
-      .update(this.#entries().map((one) => `${one.peer} ${one.incarnation}`).join('\n'))
+      .update(
+        this.#entries()
+          .map((one) => `${one.peer} ${one.incarnation}`)
+          .join('\n'),
+      )
       .digest('hex')
       .slice(0, 32);
     return this.#digest;

@@ -151,6 +151,10 @@ class MeshNetwork implements Network {
     if (this.#kept.delete(peer)) this.#release(peer);
   }
 
+  isSpare(peer: PeerId): boolean {
+    return this.#spare.has(peer);
+  }
+
   unkeep(peer: PeerId): void {
     if (this.#kept.delete(peer)) this.#release(peer);
     if (!this.#spare.delete(peer) || this.#run === undefined) return;

@@ -266,6 +266,8 @@ export interface Network extends Startable {
    * closed, and bootstrap addresses that lead to it are not dialled. Ends {@link keep}.
    */
   know(peer: PeerId, addresses: readonly string[]): void;
+  /** Whether the peer is one of those of {@link know}: a link to it closes when nobody uses it. */
+  isSpare(peer: PeerId): boolean;
   /** Undoes {@link keep} and {@link know}; where the peer was is still known. */
   unkeep(peer: PeerId): void;
   /** Closes all connections to `peer` and refuses new ones for as long as it is no member. */

@@ -108,6 +108,7 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
     dial: never,
     keep: () => undefined,
     know: () => undefined,
+    isSpare: () => false,
     unkeep: () => undefined,
     disconnect: async () => undefined,
     ping: never,
