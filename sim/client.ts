@@ -5,6 +5,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { sessionFetch } from './session-fetch.ts';
+import { sendInTurn } from './send-in-turn.ts';
 
 const INFO = { name: 'starling-sim', version: '1.0.0' };
 
@@ -24,11 +25,13 @@ export async function connectHttp(endpoint: {
 /** Attaches over stdio, as an MCP client's config `{"command":"starling","args":["mcp"]}` does. */
 export function connectStdio(cli: string, stateDir: string): Promise<Client> {
   return connect(
-    new StdioClientTransport({
-      command: process.execPath,
-      args: [cli, 'mcp', '--state', stateDir],
-      stderr: 'inherit',
-    }),
+    sendInTurn(
+      new StdioClientTransport({
+        command: process.execPath,
+        args: [cli, 'mcp', '--state', stateDir],
+        stderr: 'inherit',
+      }),
+    ),
   );
 }
 

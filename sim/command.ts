@@ -1,6 +1,6 @@
 /**
- * `npm run sim [-- --nodes N] [--calls N] [--seed N] [--json] [--record]`: what `starling sim` does; with
- * `--record` its table is written to `sim/RESULTS.md`. Exit code 1 when anything failed.
+ * `npm run sim [-- <scenario>] [--nodes N] [--calls N] [--seed N] [--json] [--record]`: what `starling sim` does;
+ * with `--record` its table is written to `sim/RESULTS.md`. Exit code 1 when anything failed.
  */
 import { parseArgs } from 'node:util';
 import { recordResult } from './results.ts';
@@ -9,8 +9,12 @@ import { recordResult } from './results.ts';
 const RECORDED = { nodes: '50', calls: '100', seed: '1' } as const;
 const USUAL = { nodes: '10', calls: '20', seed: '1' } as const;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
+    engine: { type: 'string' },
+    out: { type: 'string' },
+    seeds: { type: 'string' },
     nodes: { type: 'string' },
     calls: { type: 'string' },
     seed: { type: 'string' },
@@ -18,6 +22,8 @@ const { values } = parseArgs({
     record: { type: 'boolean', default: false },
   },
 });
+const [given] = positionals;
+if (given !== undefined) await scenario(given);
 const usual = values.record ? RECORDED : USUAL;
 const nodes = count('nodes', 2, 50);
 const calls = count('calls', 1, 100_000);
@@ -42,6 +48,39 @@ if (values.record && !values.json) {
 }
 // libp2p's timers would keep the process for a second more.
 process.stdout.write('', () => process.exit(exitCode));
+
+/** Runs a scenario, and ends. */
+async function scenario(name: string): Promise<never> {
+  const { runScenario } = await import('./run.ts');
+  const lines: string[] = [];
+  const { seed, seeds, engine, out, json, record } = values;
+  try {
+    const { exitCode } = await runScenario({
+      given: name,
+      seed,
+      seeds,
+      engine,
+      out,
+      json,
+      nodes: values.nodes,
+      screen: process.stderr,
+      print(text) {
+        lines.push(text);
+        process.stdout.write(text);
+      },
+    });
+    if (record) {
+      const asked = process.argv.slice(2).join(' ');
+      const text = lines.filter((line) => !line.startsWith('report: ')).join('');
+      recordResult({ name: `sim ${name}`, command: `npm run sim -- ${asked}`, text });
+    }
+    await new Promise((resolve) => process.stdout.write('', resolve));
+    return process.exit(exitCode);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return process.exit(2);
+  }
+}
 
 function count(name: 'nodes' | 'calls' | 'seed', min: number, max: number): number {
   const value = Number(values[name] ?? usual[name]);

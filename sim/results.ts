@@ -5,7 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { projectRoot } from './project-root.ts';
 
 const HEAD = `# Last results
 
@@ -82,15 +83,4 @@ function circumstances(root: string): Circumstances {
       `${availableParallelism()} cores (${model}), ${memoryGiB} GiB, ` +
       `${process.platform} ${process.arch}, Node ${process.version}`,
   };
-}
-
-/** The folder with the manifest, above this file or the built one. */
-function projectRoot(): string {
-  let folder = import.meta.dirname;
-  while (!existsSync(join(folder, 'package.json'))) {
-    const above = dirname(folder);
-    if (above === folder) throw new Error(`no package.json above ${import.meta.dirname}`);
-    folder = above;
-  }
-  return folder;
 }

@@ -16,6 +16,8 @@ import { connectHttp, textOf } from './client.ts';
 import { percentile, renderReport } from './report.ts';
 import type { SimReport } from './report.ts';
 
+export { listScenarios, runScenario } from './scenario/run.ts';
+
 const BOARD = 'sim';
 /** A routing table counts as full at this many peers, or at all of them when there are fewer. */
 const ROUTING_FULL = 8;

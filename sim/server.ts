@@ -11,6 +11,7 @@ import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { z } from 'zod';
+import { sendInTurn } from './send-in-turn.ts';
 
 const WAIT_MAX_MS = 60_000;
 const BYTES_MAX = 8 * 1024 * 1024;
@@ -102,4 +103,4 @@ function serveHttp(): void {
 }
 
 if (process.argv.includes('--http')) serveHttp();
-else await toolbox().connect(new StdioServerTransport());
+else await toolbox().connect(sendInTurn(new StdioServerTransport()));

@@ -33,8 +33,8 @@ export interface NodeEvents {
   serving: [];
   /** One of this node's servers is in another state, or offers another number of tools. */
   server: [server: UpstreamStatus];
-  /** This node has let `peer` in by a ticket, which was made at `invitedAt` (ms since the epoch). Comes before `peer`. */
-  newcomer: [peer: PeerView, invitedAt: number];
+  /** This node has let `peer` in by a ticket, which was made at `invitedAt` (ms since the epoch), or which this node's operator gave to who knocked. Comes before `peer`. */
+  newcomer: [peer: PeerView, invitedAt: number, hasKnocked: boolean];
   /** A lasting trouble has begun, or is another than before. */
   trouble: [warning: Warning];
   /** A changed configuration was taken up. */
@@ -92,7 +92,7 @@ function wireAudit(
 
 function wirePeers(
   { admission }: OpenState,
-  { blackboard, membership, renewalTimer }: Parts,
+  { blackboard, knocks, membership, renewalTimer }: Parts,
   events: EventEmitter<NodeEvents>,
 ): void {
   const newcomers = new Map<PeerId, number>();
@@ -105,7 +105,9 @@ function wirePeers(
   membership.events.on('change', (peer, before) => {
     if (peer.state === 'alive' && before?.state !== 'alive') renewalTimer.returned(peer.did);
     const invitedAt = newcomers.get(peer.peerId);
-    if (newcomers.delete(peer.peerId)) events.emit('newcomer', peer, invitedAt ?? 0);
+    if (newcomers.delete(peer.peerId)) {
+      events.emit('newcomer', peer, invitedAt ?? 0, knocks.hasAdmitted(peer.peerId));
+    }
     events.emit('peer', peer, before);
   });
   membership.events.on('evicted', (reason, hint) => events.emit('evicted', reason, hint));

@@ -146,7 +146,7 @@ class Node implements StarlingNode {
 
   status(): StatusResult {
     const { config, health } = this.#base;
-    const { identity, successions } = this.#state;
+    const { identity, ownMesh, successions } = this.#state;
     const { blackboard, gateway, knocks, membership, network } = this.#parts;
     // Whoever has gone without an answer is no trouble any more.
     knocks.waiting();
@@ -169,6 +169,7 @@ class Node implements StarlingNode {
       upstreams: gateway.upstreams(),
       sessions: gateway.sessions(),
       boards: blackboard.names(),
+      records: ownMesh.mesh() === undefined ? '' : ownMesh.records().digest(),
       routingTable: network.routingTableSize(),
       warnings: health.warnings(),
     };

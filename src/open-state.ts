@@ -106,7 +106,7 @@ export async function openState(
     });
     await secrets.load();
     if (await hasMeshToForget(store.table('mesh'))) await forgetLeft(store, new Set());
-    const known = await openIdentityState({ ...base, store, identity }, base.config);
+    const known = await openKnown({ ...base, store, identity }, base.config);
     // It runs already: `start` would be a no-op.
     await open.start(known.grants);
     // Nobody would let in a node whose key is retired, and it would wait for that in vain.
@@ -119,6 +119,27 @@ export async function openState(
     await open.stop().catch((other: unknown) => tellUnclosed(started, other));
     throw error;
   }
+}
+
+/**
+ * Opens what the identity knows. A node that was cut off while it left its mesh, after it had said so to the
+ * members, leaves now.
+ */
+async function openKnown(
+  components: Parameters<typeof openIdentityState>[0] & Pick<Base, 'progress'>,
+  init: Parameters<typeof openIdentityState>[1],
+): Promise<IdentityState> {
+  const known = await openIdentityState(components, init);
+  const end = known.ownMesh.ended();
+  if (end === undefined || end.by !== end.of || end.isAbove) return known;
+  const { name, fingerprint } = known.ownMesh.require();
+  await known.grants.stop();
+  await known.ownMesh.leave();
+  await forgetLeft(components.store, new Set());
+  components.progress(
+    `this node was cut off while it left '${name}' (${fingerprint}); it has left now`,
+  );
+  return openIdentityState(components, init);
 }
 
 /** Forgets what was kept of a mesh that this node has left, but records in `kept`. */

@@ -3,6 +3,8 @@
  * a node, to measure them alone, and what takes the place of parts. No promise is made to users.
  */
 export { silentLogger } from './core/index.ts';
+// How a person is told what is wrong in a file.
+export { invalidConfig, suggestion } from './config/index.ts';
 export type { Clock, Random } from './core/index.ts';
 export { createCounters, createSuccessions } from './grants/index.ts';
 export { createCallerRules, createGuard, parsePolicy } from './guard/index.ts';

@@ -20,6 +20,7 @@ import { UNLIMITED } from '../limits.ts';
 import { percentile } from '../report.ts';
 import { cpuUs } from './cpu.ts';
 import type { MeshSize } from './size.ts';
+import { sendInTurn } from '../send-in-turn.ts';
 import { sessionFetch } from '../session-fetch.ts';
 
 const LISTED_TIMEOUT_MS = 20_000;
@@ -183,7 +184,7 @@ export async function benchMesh(
     const { a, b } = await mesh(root, nodes);
     const relays = [a, b].map((node) => node.child.pid ?? 0);
     const stdio = await connect(
-      new StdioClientTransport({ command: process.execPath, args: [server] }),
+      sendInTurn(new StdioClientTransport({ command: process.execPath, args: [server] })),
     );
     const http = await directHttp();
     const overHttp = await connectHttp({

@@ -1,6 +1,7 @@
 /** What members have a node keep in memory: answers that are never read, and entries of its DHT. */
 import { createHash, randomBytes } from 'node:crypto';
 import type { PeerStream } from '../../src/testing.ts';
+import { pause } from './attack.ts';
 import type { Attack } from './attack.ts';
 import { openTo, pour } from './floods.ts';
 import { dhtMessage } from './pubsub.ts';
@@ -14,7 +15,7 @@ const SESSIONS = 500;
 const unread = attack(
   'unread-answers',
   `${SESSIONS} sessions that ask and never read the answers`,
-  'opens streams without end|asks for more than it reads',
+  'opens streams without end|asks for more than it reads|asks for lists without end',
   async (tools, member) => {
     const { target, signal, act } = tools;
     serveRecords(member);
@@ -46,11 +47,13 @@ const unread = attack(
 /** Of the ten that a message may have by default. */
 const HALF_BYTES = 9 * 1024 * 1024;
 const HALVES = 450;
+/** After so long the next half is begun beside one that is not read on. */
+const HELD_BACK_MS = 50;
 
 const halves = attack(
   'half-messages',
   `${HALVES} sessions with half a message of 10 MiB in each`,
-  'breaks the protocols',
+  'breaks the protocols|begins messages that',
   async (tools, member) => {
     const { target, signal, act } = tools;
     serveRecords(member);
@@ -63,7 +66,7 @@ const halves = attack(
         stream.onEnd(() => undefined);
         for (let sent = 0; sent < HALF_BYTES && !signal.aborted; sent += chunk.length) {
           act();
-          const isOver = await drainedAfter(stream, chunk);
+          const isOver = await drainedAfter(stream, chunk, signal);
           if (isOver) break;
         }
         open.push(stream);
@@ -75,13 +78,18 @@ const halves = attack(
   },
 );
 
-/** Writes, and waits until there is room for more; gives whether the stream has ended. */
-async function drainedAfter(stream: PeerStream, chunk: Uint8Array): Promise<boolean> {
+/** Writes, and waits a moment for room; gives whether the stream has ended, or takes no more. */
+async function drainedAfter(
+  stream: PeerStream,
+  chunk: Uint8Array,
+  signal: AbortSignal,
+): Promise<boolean> {
   if (stream.write(chunk)) return false;
-  return stream.drained().then(
+  const drained = stream.drained().then(
     () => false,
     () => true,
   );
+  return Promise.race([drained, pause(HELD_BACK_MS, signal).then(() => true)]);
 }
 
 const puts = attack(

@@ -1,6 +1,7 @@
 /** A member that means harm: it has a key, a membership and connections, and none of the node's rooms above. */
 import { createPrivateKey, sign } from 'node:crypto';
 import { loadConfig, silentLogger } from '../../src/index.ts';
+import type { Transport } from '../../src/index.ts';
 import {
   closeState,
   createNetwork,
@@ -30,24 +31,36 @@ export interface Member {
   stop(): Promise<void>;
 }
 
-/** Joins a mesh by `ticket`, with a state folder of its own, under the name `mallory`. */
-export async function createMember(init: {
+/** How a member is made. */
+export interface MemberInit {
   readonly stateDir: string;
   readonly ticket: string;
   readonly home: string;
-}): Promise<Member> {
+  /** Default: `mallory`. */
+  readonly name?: string;
+  /** Default: a free port of loopback. */
+  readonly listen?: string;
+  /** In place of TCP. */
+  readonly transports?: readonly Transport[];
+}
+
+/** Joins a mesh by `ticket`, with a state folder of its own. */
+export async function createMember(init: MemberInit): Promise<Member> {
   const config = await loadConfig({
     env: { HOME: init.home },
     flags: {
-      name: 'mallory',
+      name: init.name ?? 'mallory',
       stateDir: init.stateDir,
       join: init.ticket,
-      listen: ['/ip4/127.0.0.1/tcp/0'],
+      listen: [init.listen ?? '/ip4/127.0.0.1/tcp/0'],
       mdns: false,
       relay: false,
     },
   });
-  const { base, state } = await openState(config, { logger: silentLogger });
+  const { base, state } = await openState(config, {
+    logger: silentLogger,
+    transports: init.transports,
+  });
   const { identity, admission, ownMesh } = state;
   const network = createNetwork(
     { ...base, identity, admission, clock: systemClock, logger: silentLogger },

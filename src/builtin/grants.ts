@@ -173,8 +173,13 @@ function revokeTool(components: GrantComponents): BuiltinTool {
     clients: 'no',
     async run(input): Promise<GrantRevokeResult> {
       const grant = components.grants.find(input.id);
-      await components.grants.revoke(grant.claims.jti, input.reason);
-      return { revoked: [summarise(components, grant, 'issued')] };
+      const wasRevoked = components.grants.state(grant) === 'revoked';
+      // A grant that was revoked before gives the revocation of then.
+      const { claims } = await components.grants.revoke(grant.claims.jti, input.reason);
+      return {
+        revoked: [summarise(components, grant, 'issued')],
+        ...(wasRevoked ? { since: claims.iat * 1000 } : {}),
+      };
     },
   });
 }

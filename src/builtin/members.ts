@@ -112,11 +112,17 @@ function removeTool(components: MemberToolComponents): BuiltinTool {
     description:
       'Puts a peer out of the mesh, and whomever it let in; ends the grants that this node gave it. A new ticket lets it in again.',
     input: z.object({ peer, reason: z.string().max(500).optional() }),
-    hints: { destructiveHint: true, idempotentHint: false },
+    hints: { destructiveHint: true, idempotentHint: true },
     clients: 'no',
     async run({ peer: reference, reason }): Promise<PeerRemoveResult> {
       const { members, network } = components;
       const { alias, did, peerId } = memberOf(components, reference);
+      const end = members.all().find((member) => member.did === did)?.end;
+      if (end !== undefined && end.by !== end.of) {
+        const since = { at: end.at, by: called(components, end.by) };
+        const nothing = { members: [], grants: [], tickets: [], connections: 0 };
+        return { peer: alias, peerId, did, ...nothing, since };
+      }
       const connections = network.isConnected(peerId) ? 1 : 0;
       const out = await members.putOut(did, reason).catch((error: unknown) => {
         throw explained(components, alias, error);
@@ -145,7 +151,9 @@ function memberOf(
     const isUnknown = error instanceof StarlingError && error.code === 'STARLING_PEER_UNKNOWN';
     const found = components.members.all().find(({ did }) => {
       const peerId = peerIdFromDid(did);
-      return [did, peerId].includes(reference as Did) || isShortIdOf(reference, peerId);
+      return (
+        [did, peerId, called(components, did)].includes(reference) || isShortIdOf(reference, peerId)
+      );
     });
     if (!isUnknown || found === undefined) throw error;
     const { did } = found;

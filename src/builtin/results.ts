@@ -31,6 +31,8 @@ export interface StatusResult {
   readonly upstreams: readonly UpstreamStatus[];
   readonly sessions: Readonly<Record<SessionDoor, number>>;
   readonly boards: readonly string[];
+  /** Digest of the records that all members keep: nodes with equal digests know the same. */
+  readonly records: string;
   readonly routingTable: number;
   readonly warnings: readonly Warning[];
 }
@@ -142,6 +144,8 @@ export interface PeerRemoveResult {
   readonly tickets: readonly string[];
   /** Connections to it that were closed. */
   readonly connections: number;
+  /** It was out before, then, and by whom: nothing was changed. */
+  readonly since?: { readonly at: number; readonly by: string };
 }
 
 /** Result of `mesh_leave`. */
@@ -242,6 +246,8 @@ export interface GrantExportResult {
 /** Result of `grant_revoke`: the grants that it ended. */
 export interface GrantRevokeResult {
   readonly revoked: readonly GrantSummary[];
+  /** It was revoked before, then: ms since the epoch. */
+  readonly since?: number;
 }
 
 /** One API key as a person reads it. */

@@ -24,6 +24,7 @@ import { addSim } from './groups/sim.ts';
 import { addCall, addRequest, addTools } from './groups/tools.ts';
 import { examples, nodeOption } from './groups/define-command.ts';
 import { meantBy } from './groups/meant-commands.ts';
+import { meantOption } from './groups/meant-options.ts';
 import { slipsOf } from './groups/slips.ts';
 import type { Outcome } from './groups/define-command.ts';
 import type { Option } from 'commander';
@@ -57,8 +58,8 @@ const IN_ORDER = [
 ] as const;
 
 /**
- * Runs `starling` with `given`, the words after its name; gives the exit code: 0 done, 1 failed, 2 wrong
- * use. Never throws for what a user can get wrong.
+ * Runs `starling` with `given`, the words after its name; gives the exit code: 0 done or help shown, 1 failed,
+ * 2 wrong use. Never throws for what a user can get wrong.
  */
 export async function runProgram(given: readonly string[]): Promise<number> {
   const outcome: Outcome = { exitCode: 0 };
@@ -70,11 +71,23 @@ export async function runProgram(given: readonly string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     const asked = ['commander.helpDisplayed', 'commander.help', 'commander.version'];
-    if (asked.includes(error.code)) return error.exitCode === 0 ? 0 : 2;
+    if (asked.includes(error.code)) return 0;
     const { printError } = await import('./terminal/output.ts');
     return printError(usageError(error, program, withoutNode(args)), args.includes('--json'));
   }
   return outcome.exitCode;
+}
+
+const HELP_COLUMNS = 80;
+
+function columnsOf({
+  isTTY,
+  columns,
+}: {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}): number {
+  return isTTY === true ? (columns ?? HELP_COLUMNS) : HELP_COLUMNS;
 }
 
 /** The same request in commander's words: `help grant create`, `version` and `-V` as people type them. */
@@ -136,9 +149,12 @@ function usageError(
   if (error.code === 'commander.excessArguments' && instead !== undefined) {
     return new StarlingError('STARLING_USAGE', first, { hint: instead, cause: error });
   }
-  const suggestion = suggestionIn(first, rest.join(' '));
+  const known = [at, program].flatMap((one) => one.options.map(({ long }) => long ?? ''));
+  const option = unknownOptionIn(error, first, args, known);
+  const suggestion =
+    meantOption(path.join(' '), option, known) ?? suggestionIn(first, rest.join(' '));
   const help = `see: ${['starling', ...path, '--help'].join(' ')}`;
-  if (MISSING.includes(error.code)) {
+  if (MISSING.includes(error.code) && meantOption(path.join(' '), option, known) === undefined) {
     const hint = `${usageOf(['starling', ...path], at)} (${help})`;
     return new StarlingError('STARLING_USAGE', first, { hint, cause: error });
   }
@@ -158,6 +174,21 @@ function usageError(
     hint: suggestion === '' ? help : `${suggestion} (${help})`,
     cause: error,
   });
+}
+
+/** The option that the command does not have; empty where the fault is another. */
+function unknownOptionIn(
+  error: CommanderError,
+  message: string,
+  args: readonly string[],
+  known: readonly string[],
+): string {
+  if (error.code === 'commander.unknownOption') return /'([^']+)'$/.exec(message)?.[1] ?? '';
+  // Commander looks for what is missing first: the person may have given just that under another name.
+  const isMissing = error.code === 'commander.missingMandatoryOptionValue';
+  return (
+    (isMissing ? args.find((word) => word.startsWith('--') && !known.includes(word)) : '') ?? ''
+  );
 }
 
 /** What commander suggests for the word that it does not know, as far as that word is a slip of it. */
@@ -210,8 +241,14 @@ export function buildProgram(outcome: Outcome): Command {
     .configureHelp({ showGlobalOptions: true, visibleGlobalOptions: onlyAbove })
     // Else `mcp`, which has options and commands, would take the options of its commands.
     .enablePositionalOptions()
-    // `usageError` prints the error, in the form that all errors have.
-    .configureOutput({ outputError: () => undefined })
+    // `usageError` prints the error, in the form that all errors have. Help that nobody asked for, as that of
+    // `starling` alone, is help: on standard output, with exit code 0, as docker, gh and kubectl have it.
+    .configureOutput({
+      outputError: () => undefined,
+      writeErr: (text) => void process.stdout.write(text),
+      getErrHelpWidth: () => columnsOf(process.stdout),
+      getErrHasColors: () => false,
+    })
     .exitOverride();
   for (const add of IN_ORDER) add(program, outcome);
   return program;

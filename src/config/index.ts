@@ -15,7 +15,7 @@ export { loadConfig } from './load.ts';
 export type { ConfigSources } from './load.ts';
 export { nearest } from './nearest.ts';
 export { defaultStateDir, nodesFolder, socketPath, tokenFile } from './paths.ts';
-export { explain, invalidConfig } from './problems.ts';
+export { explain, invalidConfig, suggestion } from './problems.ts';
 export type { Problem } from './problems.ts';
 export { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
 export type {

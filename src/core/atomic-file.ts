@@ -35,10 +35,9 @@ export async function writeFileAtomic(
     // On a disk that is read-only by now this fails as well, and would hide why.
     await rm(temporary, { force: true }).catch(() => undefined);
     const trouble = diskTroubleOf(error);
-    const why = trouble === undefined ? '' : `${trouble.text}: `;
     throw new StarlingError(
       'STARLING_STATE_UNUSABLE',
-      `${path} can't be written: ${why}${messageOf(error)}`,
+      `${path} can't be written: ${trouble?.text ?? messageOf(error)}`,
       {
         hint: trouble?.hint ?? `check the permissions and the free space of ${folder}`,
         cause: error,

@@ -3,6 +3,7 @@
  * A code is stable: scripts, clients and the docs match on it. The table says what a code means on
  * every face of Starling: JSON-RPC, HTTP, the shell, and whether trying again can help.
  */
+import { systemWords } from './system-words.ts';
 
 /** What one error code means on each face. */
 export interface ErrorRow {
@@ -146,7 +147,7 @@ export class StarlingError extends Error {
   }
 }
 
-/** The message of anything thrown, on one line, without its stack. */
+/** The message of anything thrown, on one line, without its stack; what the system says of files and ports in words. */
 export function messageOf(error: unknown): string {
   return wordsOf(error).replaceAll(/\s+/g, ' ').trim();
 }
@@ -156,7 +157,12 @@ function wordsOf(error: unknown): string {
     const isObject = typeof error === 'object' && error !== null;
     return isObject ? Object.prototype.toString.call(error) : String(error);
   }
-  if (error.message.trim() !== '') return error.message;
+  if (error.message.trim() !== '') {
+    // Errors of ours are in our words already, and may quote those of somebody else.
+    return (
+      (error instanceof StarlingError ? undefined : systemWords(error.message)) ?? error.message
+    );
+  }
   // A connection that fails on each of a host's addresses says so only in the inner errors.
   if (error instanceof AggregateError && error.errors.length > 0) {
     return [...new Set(error.errors.map(messageOf))].join('; ');

@@ -17,6 +17,7 @@ export { ERRORS, StarlingError, messageOf, toStarlingError } from './errors.ts';
 export type { ErrorCode, ErrorRow, StarlingErrorOptions } from './errors.ts';
 export { createHealth } from './health.ts';
 export type { Health, Warning } from './health.ts';
+export { SECOND_NODE } from './system-words.ts';
 export { BUILTIN_SERVER, idOf } from './ids.ts';
 export type { Branded, Did, MeshId, PeerId } from './ids.ts';
 export type { Json, JsonObject } from './json.ts';
@@ -32,6 +33,7 @@ export { createPartStack, createScope, stopAll, thenStop } from './lifecycle.ts'
 export type { PartStack, Scope, Startable } from './lifecycle.ts';
 export { createLineDecoder } from './lines.ts';
 export type { LineDecoder, LineSink } from './lines.ts';
+export { localTime } from './local-time.ts';
 export { createLogger, parseLogSpec, silentLogger } from './logger.ts';
 export type { LogFields, LogLevel, Logger } from './logger.ts';
 export { createExactNames, foldName } from './names.ts';

@@ -98,7 +98,7 @@ export interface GatewayInit {
 /** What one session is opened with. */
 type NewSession = Pick<
   SessionComponents,
-  'principal' | 'push' | 'initializing' | 'notification'
+  'principal' | 'push' | 'initializing' | 'notification' | 'lists'
 > & {
   readonly spec?: ViewSpec;
   /** True when the rate of its requests is bounded here; Streamable HTTP counts them at its edge. */

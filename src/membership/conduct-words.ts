@@ -17,6 +17,8 @@ const DEEDS: Readonly<Record<Misconduct, string>> = {
   control: 'floods its control streams',
   services: 'floods ping, identify or the DHT',
   unread: 'asks for more than it reads',
+  unfinished: 'begins messages that it does not end',
+  lists: 'asks for lists without end',
 };
 /** Deeds that one sentence names, the most frequent first. */
 const NAMED_MAX = 3;

@@ -3,14 +3,15 @@
  * one, and whoever is no member any more is put out, this node as well.
  */
 import { messageOf } from '../core/index.ts';
-import type { Health, Logger } from '../core/index.ts';
+import type { Did, Health, Logger } from '../core/index.ts';
 import { retiredBy } from '../grants/index.ts';
 import type { Succession } from '../grants/index.ts';
-import { didFromPeerId, peerIdFromDid } from '../identity/index.ts';
+import { didFromPeerId, peerIdFromDid, shortId } from '../identity/index.ts';
 import { ENDED_HINT, RETIRED_HINT, describeEnd } from '../mesh/index.ts';
 import type { OwnMesh } from '../mesh/index.ts';
 import type { Network } from '../network/index.ts';
 import type { PeerTable } from './peer-table.ts';
+import type { PeerView } from './types.ts';
 
 /** What changes of membership are followed with. */
 export interface FollowRevocationsComponents {
@@ -22,6 +23,8 @@ export interface FollowRevocationsComponents {
   readonly health: Pick<Health, 'raise' | 'clear'>;
   readonly logger: Logger;
 }
+
+type Ended = NonNullable<PeerView['ended']>;
 
 /** Health warning while this node is no member of its mesh any more. */
 const ENDED = 'membership-ended';
@@ -46,7 +49,8 @@ export function followRevocations(components: FollowRevocationsComponents): () =
     if (!isEvicted && wasEvicted) components.health.clear(ENDED);
     wasEvicted = isEvicted;
     for (const peer of peers.all()) {
-      if (!ownMesh.hasMember(peer.view.peerId)) peers.remove(peer, 'membership revoked');
+      if (ownMesh.hasMember(peer.view.peerId)) continue;
+      peers.remove(peer, 'membership revoked', endedOf(peer.view.did, components));
     }
   };
   successions.events.on('added', succeeded);
@@ -57,6 +61,14 @@ export function followRevocations(components: FollowRevocationsComponents): () =
     successions.events.off('added', succeeded);
     stopHearing();
   };
+}
+
+/** Who put out whoever has `did`, by the name that people know here; nobody where it left. */
+function endedOf(did: Did, { network, ownMesh, peers }: FollowRevocationsComponents): Ended {
+  const end = ownMesh.records().endOf(did);
+  if (end === undefined || (end.by === end.of && !end.isAbove)) return {};
+  const by = peerIdFromDid(end.by);
+  return { by: by === network.self ? 'this node' : (peers.nameOf(by) ?? shortId(by)) };
 }
 
 function tellEviction(components: FollowRevocationsComponents): void {

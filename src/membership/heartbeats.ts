@@ -3,11 +3,17 @@
  * gossip may have no way to whom we have just met, or when we leave. Nodes of before have no control stream:
  * they are told over a stream of `/starling/heartbeat/1`, and tell so.
  */
-import { StarlingError, createBuckets, messageOf, withDeadline } from '../core/index.ts';
+import {
+  StarlingError,
+  createBuckets,
+  messageOf,
+  settledWithin,
+  withDeadline,
+} from '../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId } from '../core/index.ts';
 import { createMessageStream } from '../network/index.ts';
 import type { Signer } from '../identity/index.ts';
-import type { Network, PeerStream, Topic } from '../network/index.ts';
+import type { Network, PeerStream, Topic, TopicOptions } from '../network/index.ts';
 import { decodeHeartbeat, encodeHeartbeat } from './heartbeat-format.ts';
 import type { Heartbeat } from './heartbeat-format.ts';
 import type { Presence } from './types.ts';
@@ -29,6 +35,11 @@ const KIND = 'heartbeat';
 const MESSAGE_BYTES_MAX = 64 * 1024;
 /** How long opening a stream may take. A heartbeat that comes later than the next one is of no use. */
 const DIRECT_TIMEOUT_MS = 3000;
+/**
+ * How long a goodbye waits for the control stream of a young link before it takes a stream of its own besides.
+ * More = fewer streams; less = more time for the second way.
+ */
+const SECOND_WAY_AFTER_MS = 100;
 
 /** What heartbeats are sent with. */
 export interface HeartbeatsComponents {
@@ -67,6 +78,11 @@ export interface Heartbeats {
   publish(bytes: Uint8Array): void;
   /** Sends a heartbeat to one connected peer. Never rejects: a failure is logged. */
   tell(peer: PeerId, bytes: Uint8Array): Promise<void>;
+  /**
+   * Says the last heartbeat by all ways: floods it by gossip, and tells it to each of `peers`, by a second way
+   * where the first is not there yet. Resolves when each was told, `withinMs` later at the most. Never rejects.
+   */
+  sayGoodbye(peers: readonly PeerId[], bytes: Uint8Array, withinMs: number): Promise<void>;
 }
 
 /** Makes the heartbeats of a node. */
@@ -154,25 +170,52 @@ class HeartbeatRoads implements Heartbeats {
     return this.#own.charge('own', 1);
   }
 
-  publish(bytes: Uint8Array): void {
+  publish(bytes: Uint8Array, options?: TopicOptions): void {
     const { logger } = this.#components;
     this.#topic
-      .publish(bytes)
+      .publish(bytes, options)
       .catch((error: unknown) => logger.debug({ error: messageOf(error) }, 'heartbeat not sent'));
   }
 
   async tell(peer: PeerId, bytes: Uint8Array): Promise<void> {
+    if (await this.#components.network.sendFrame(peer, KIND, bytes)) return;
+    await this.#tellByStream(peer, bytes);
+  }
+
+  async sayGoodbye(peers: readonly PeerId[], bytes: Uint8Array, withinMs: number): Promise<void> {
+    this.publish(bytes, { floods: true });
+    const told = peers.map((peer) => this.#tellLast(peer, bytes));
+    await settledWithin(withinMs, Promise.all(told), this.#components.clock);
+  }
+
+  /** The control stream's end is waited for by the stop of the network, a stream's end here. */
+  async #tellLast(peer: PeerId, bytes: Uint8Array): Promise<void> {
+    const { clock, network } = this.#components;
+    const frame = network.sendFrame(peer, KIND, bytes);
+    if ((await settledWithin(SECOND_WAY_AFTER_MS, frame, clock)) && (await frame)) return;
+    const ways = [frame, this.#tellByStream(peer, bytes)].map(async (isTold) => {
+      if (!(await isTold)) throw new Error('not told');
+    });
+    await Promise.any(ways).catch(() => undefined);
+  }
+
+  /** Resolves once the peer has taken it, which ends the stream; with false when that failed. */
+  async #tellByStream(peer: PeerId, bytes: Uint8Array): Promise<boolean> {
     const { clock, network, logger } = this.#components;
     try {
-      if (await network.sendFrame(peer, KIND, bytes)) return;
       const stream = await withDeadline(clock, DIRECT_TIMEOUT_MS, (signal) =>
         network.open(peer, PROTOCOL, { signal }),
       );
       const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
+      const taken = new Promise<boolean>((resolve) =>
+        channel.onEnd((error) => resolve(error === undefined)),
+      );
       channel.send(bytes);
       await channel.close();
+      return await taken;
     } catch (error) {
       logger.debug({ peer, error: messageOf(error) }, 'heartbeat not told');
+      return false;
     }
   }
 }

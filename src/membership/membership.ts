@@ -3,13 +3,7 @@
  * known of each peer. Whether a silent peer is alive is decided in `suspicion.ts`.
  */
 import { EventEmitter } from 'node:events';
-import {
-  createScope,
-  isClockApart,
-  messageOf,
-  settledWithin,
-  withDeadline,
-} from '../core/index.ts';
+import { createScope, isClockApart, messageOf, withDeadline } from '../core/index.ts';
 import type { Clock, Health, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import { createRecordSync } from '../mesh/index.ts';
 import type { Signer } from '../identity/index.ts';
@@ -39,8 +33,11 @@ import type { IndirectProbe } from './indirect-probe.ts';
 
 /** Changes of this node within it are told in one heartbeat. More = fewer heartbeats, later news. */
 const ANNOUNCE_DELAY_MS = 50;
-/** How long a node that stops waits for its goodbyes. More = fewer peers that have to suspect it. */
-const GOODBYE_MS = 250;
+/**
+ * How long a node that stops waits for its goodbyes to go out. More = fewer peers that have to suspect it; a link
+ * that is just being made has this time, which nobody waits for otherwise.
+ */
+const GOODBYE_MS = 1000;
 /** Round trips are measured each 1.5 to 2.5 intervals, drawn once for each node, so that not all do at once. */
 const PING_INTERVALS = 1.5;
 const PING_TIMEOUT_MS = 5000;
@@ -214,12 +211,11 @@ class LiveView implements Membership {
   async stop(): Promise<void> {
     const scope = this.#scope;
     if (scope === undefined) return;
-    const { clock, network } = this.#components;
     // Whatever is said from now on is the goodbye: the last word is what the others believe.
     this.#status = 'leaving';
-    const goodbye = this.#send();
-    const told = network.connected().map((peer) => this.#heartbeats.tell(peer, goodbye));
-    await settledWithin(GOODBYE_MS, Promise.all(told), clock);
+    const goodbye = this.#heartbeats.next(this.#status);
+    const peers = this.#components.network.connected();
+    await this.#heartbeats.sayGoodbye(peers, goodbye, GOODBYE_MS);
     scope.close();
     this.#scope = undefined;
     this.#isAnnouncing = false;

@@ -16,6 +16,7 @@ const PARTS = Object.keys(PRESENCE) as (keyof Presence)[];
 /** The same of the rest of a view. */
 const VIEW: Readonly<Record<Exclude<PeerAspect, keyof Presence>, (view: PeerView) => unknown>> = {
   state: ({ state }) => state,
+  ended: ({ ended }) => (ended === undefined ? '' : `ended ${ended.by ?? ''}`),
   alias: ({ alias }) => alias,
   callsUs: ({ callsUs }) => callsUs,
   keys: ({ peerId, formerly = [] }) => [peerId, ...formerly].join(),

@@ -102,8 +102,8 @@ export interface PeerTable {
   save(peer: Peer): void;
   /** Moves what is known of the key `old`, its alias above all, to `current`, which took its place. */
   move(old: Did, current: Did): void;
-  /** Forgets a peer, which is told as having left, and ends its connections. */
-  remove(peer: Peer, reason: string): void;
+  /** Forgets a peer, which is told as having left, or as `ended`, and ends its connections. */
+  remove(peer: Peer, reason: string, ended?: PeerView['ended']): void;
 }
 
 /** Makes an empty table; `load` reads what was saved. */
@@ -280,7 +280,7 @@ class Peers implements PeerTable {
     this.#tell(entry.view, was);
   }
 
-  remove({ view }: Peer, reason: string): void {
+  remove({ view }: Peer, reason: string, ended?: PeerView['ended']): void {
     this.#formerNames.set(view.peerId, view.alias);
     if (this.#formerNames.size > PEERS_MAX) {
       for (const [oldest] of this.#formerNames) {
@@ -289,7 +289,8 @@ class Peers implements PeerTable {
       }
     }
     this.#drop(view.peerId);
-    this.#tell({ ...view, state: 'left' }, view);
+    const more = ended === undefined ? {} : { ended };
+    this.#tell({ ...view, ...more, state: 'left' }, view);
     this.#disconnect(view.peerId, reason);
   }
 

@@ -113,7 +113,7 @@ class Teller implements ConductTeller {
     health.raise({
       code: STRANGERS,
       text: `strangers keep knocking, from ${knocksOf(knocking)}; after one that came to nothing an address has one connection at a time, ever more slowly`,
-      hint: 'members are not kept out by it; a firewall spares this node the rest',
+      hint: 'members that are connected notice nothing; who comes from the same address may have to try again; a firewall spares this node the rest',
     });
   }
 }

@@ -36,6 +36,8 @@ export interface PeerView {
   /** What it calls this node, where that is not what this node calls itself. */
   readonly callsUs?: string;
   readonly state: PeerState;
+  /** Of one that is no member any more; it is told so once, and known no longer. `by`: who put it out, by name. */
+  readonly ended?: { readonly by?: string };
   /** What it last said of itself; absent before its first heartbeat. */
   readonly presence?: Presence;
   /** When the last heartbeat came, ms since the epoch; 0 before the first. */
@@ -57,6 +59,7 @@ export interface PeerView {
 export type PeerAspect =
   | keyof Presence
   | 'state'
+  | 'ended'
   | 'alias'
   | 'callsUs'
   | 'keys'

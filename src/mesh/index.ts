@@ -4,6 +4,7 @@ export { chooseMesh, endOr } from './choose-mesh.ts';
 export type { ChooseMeshComponents } from './choose-mesh.ts';
 export { joinMesh } from './join.ts';
 export type { JoinComponents } from './join.ts';
+export { meshesHere } from './knock.ts';
 export { createKnocks } from './knocks.ts';
 export type { Knock, Knocks } from './knocks.ts';
 export { serveKnocks } from './knock-service.ts';

@@ -16,10 +16,14 @@ import { hostOf } from './neighbours.ts';
 import type { NeighbourMesh } from './neighbours.ts';
 import { parseTicket } from './ticket-short.ts';
 
-/** How long the LAN is searched, and how long for a second mesh of the name once one is found. */
 /** Other meshes that are named to whoever looks for one. */
 const SEEN_MAX = 5;
+/** Meshes that are listed. */
+const LISTED_MAX = 32;
+/** How long the LAN is searched, and how long for a second mesh of the name once one is found. */
 const SEARCH_MS = 25_000;
+/** How long it is listened for whatever meshes there are: multicast DNS answers within a second or two. */
+const LIST_MS = 6000;
 const SECOND_MS = 3000;
 const LOOK_MS = 250;
 /** Nodes that are asked which mesh they are of. */
@@ -127,29 +131,35 @@ async function find(
   );
 }
 
-/** Asks the nodes of the LAN which mesh they are of, until one is the one that is meant; the others go into `seen`. */
-async function search(
-  { clock, progress, transports }: KnockingComponents,
-  wanted: string,
-  seen: Map<string, string>,
-  scope: Scope,
-): Promise<readonly NeighbourMesh[]> {
+/** The meshes that are heard on this LAN within six seconds, each by the first node that answers for it. */
+export async function meshesHere(components: {
+  readonly clock: Clock;
+  readonly transports?: readonly Transport[] | undefined;
+}): Promise<readonly NeighbourMesh[]> {
+  const { clock } = components;
   const found = new Map<string, NeighbourMesh>();
+  const scope = createScope(clock);
+  const host = await listenToLan(components, (one) => {
+    if (found.size < LISTED_MAX && !found.has(one.mesh)) found.set(one.mesh, one);
+  });
+  try {
+    await sleep(scope, LIST_MS);
+  } finally {
+    await host.stop();
+    scope.close();
+  }
+  return [...found.values()];
+}
+
+/** A host that asks each node of the LAN which mesh it is of, and tells of those that answer. */
+async function listenToLan(
+  { clock, transports }: Pick<KnockingComponents, 'clock' | 'transports'>,
+  heard: (one: NeighbourMesh) => void,
+): Promise<BareHost> {
   const asked = new Set<string>();
-  const until = { ms: clock.now() + SEARCH_MS };
-  const words = wanted.replaceAll('-', ' ');
   const ask = async (peer: string, address: string): Promise<void> => {
     const { answer, peer: proven } = await askKnock({ host, clock }, address, { t: 'who' });
-    if (answer.t !== 'here' || proven !== peer) return;
-    const one = neighbour(answer, proven, address);
-    if (one.meshName !== wanted && one.fingerprint !== words) {
-      if (seen.size >= SEEN_MAX || seen.has(one.mesh)) return;
-      seen.set(one.mesh, `${one.meshName} (${one.fingerprint})`);
-      progress(`looking for ${wanted}; here are ${[...seen.values()].join(', ')}`);
-      return;
-    }
-    if (found.size === 0) until.ms = Math.min(until.ms, clock.now() + SECOND_MS);
-    if (!found.has(one.mesh)) found.set(one.mesh, one);
+    if (answer.t === 'here' && proven === peer) heard(neighbour(answer, proven, address));
   };
   const host: BareHost = await createBareHost({
     clock,
@@ -161,6 +171,29 @@ async function search(
       // Who does not answer is no member that could let anybody in.
       ask(peer, address).catch(() => undefined);
     },
+  });
+  return host;
+}
+
+/** Asks the nodes of the LAN which mesh they are of, until one is the one that is meant; the others go into `seen`. */
+async function search(
+  { clock, progress, transports }: KnockingComponents,
+  wanted: string,
+  seen: Map<string, string>,
+  scope: Scope,
+): Promise<readonly NeighbourMesh[]> {
+  const found = new Map<string, NeighbourMesh>();
+  const until = { ms: clock.now() + SEARCH_MS };
+  const words = wanted.replaceAll('-', ' ');
+  const host = await listenToLan({ clock, transports }, (one) => {
+    if (one.meshName !== wanted && one.fingerprint !== words) {
+      if (seen.size >= SEEN_MAX || seen.has(one.mesh)) return;
+      seen.set(one.mesh, `${one.meshName} (${one.fingerprint})`);
+      progress(`looking for ${wanted}; here are ${[...seen.values()].join(', ')}`);
+      return;
+    }
+    if (found.size === 0) until.ms = Math.min(until.ms, clock.now() + SECOND_MS);
+    if (!found.has(one.mesh)) found.set(one.mesh, one);
   });
   try {
     while (clock.now() < until.ms) await sleep(scope, LOOK_MS);

@@ -53,6 +53,8 @@ export interface Knocks {
   readonly events: EventEmitter<KnockEvents>;
   /** Those that wait for an answer, the oldest first. */
   waiting(): readonly Knock[];
+  /** Whether the operator of this node has let `peer` in. */
+  hasAdmitted(peer: PeerId): boolean;
   /** Answers a node that knocks. */
   knock(peer: PeerId, name: string, address: string): KnockAnswer;
   /**
@@ -98,6 +100,10 @@ class KnockList implements Knocks {
   waiting(): readonly Knock[] {
     this.#tidy();
     return this.#waiting().map(({ knock }) => knock);
+  }
+
+  hasAdmitted(peer: PeerId): boolean {
+    return this.#entries.get(peer)?.verdict === 'admitted';
   }
 
   knock(peer: PeerId, name: string, address: string): KnockAnswer {

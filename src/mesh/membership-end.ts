@@ -1,5 +1,5 @@
 /** By whom a membership was ended, and when. Pure. */
-import { StarlingError } from '../core/index.ts';
+import { StarlingError, localTime } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
 import type { Grant, GrantBook, Revocation, SuccessionView } from '../grants/index.ts';
 import { shortId } from '../identity/index.ts';
@@ -68,7 +68,7 @@ export function describeEnd(
   const by = hasLeft ? '' : ` by ${called(end.by)}`;
   const why = end.reason === undefined ? '' : `: ${end.reason}`;
   const so = end.isAbove ? '; this node is no member of it any more' : '';
-  return `${who} ${what}${by} at ${new Date(end.at).toISOString()}${why}${so}`;
+  return `${who} ${what}${by} at ${localTime(end.at)}${why}${so}`;
 }
 
 /** What whoever is out can do. */

@@ -72,10 +72,32 @@ export const STREAM_LOW_WATER_BYTES = 256 * KIB;
 /** Over this many queued bytes a stream is aborted: the longest message and some slack. */
 export const STREAM_HARD_BOUND_BYTES = 17 * MIB;
 /**
- * What may be kept of one peer's messages that have begun and are not whole, over all its streams: a dozen of the
- * longest that a configuration allows by default. Lower bounds memory, higher lets a peer send more at once.
+ * What may be kept of messages that have begun and are not whole: see `streams/held-bytes.ts`. A peer has three of the
+ * longest that a configuration allows by default at once, and more of them in turn; lower bounds memory, higher lets
+ * a peer send more at once.
  */
-export const HELD_PER_PEER_MAX_BYTES = 128 * MIB;
+export const HELD_BYTES = {
+  perPeerAtOnce: 32 * MIB,
+  nodeAtOnce: 128 * MIB,
+  perPeerMax: 96 * MIB,
+  longBytes: 128 * KIB,
+  waitingMax: 128,
+  stalledMs: 30 * SECOND_MS,
+  // What a connection that breaks takes with it, and then a message of one MiB each half second.
+  wasted: { burst: 48 * MIB, everyMs: SECOND_MS / (2 * MIB) },
+} as const;
+/**
+ * What may wait in our streams for peers that do not read it: see `streams/unread-bytes.ts`. A dozen streams of a
+ * peer are full at their high-water mark; more of them are full sooner.
+ */
+export const UNREAD_BYTES = {
+  perPeerAtOnce: 12 * MIB,
+  nodeAtOnce: 96 * MIB,
+  perPeerMax: 96 * MIB,
+  fullBytes: 64 * KIB,
+  highWaterBytes: STREAM_HIGH_WATER_BYTES,
+  stalledMs: 60 * SECOND_MS,
+} as const;
 /** How long the remote end may take to close its half after we closed ours. */
 export const STREAM_CLOSE_TIMEOUT_MS = 30 * SECOND_MS;
 /** Streams of one protocol on one connection, each way. */
@@ -149,6 +171,11 @@ export const PART_PAUSE_MS = 60 * SECOND_MS;
 export const LAN_LINKS_MAX = 8;
 /** How long opening a control stream may take, or waiting for it. */
 export const CONTROL_OPEN_TIMEOUT_MS = 5 * SECOND_MS;
+/**
+ * How long a stop waits for peers to read the control streams to their end. More = a goodbye to a slow peer
+ * arrives surely; less = a peer that stands still holds the stop up for less.
+ */
+export const CONTROL_FINISH_MS = 500;
 /** How long a peer with a control stream may take to introduce its host; then it is identified by libp2p. */
 export const INTRODUCTION_TIMEOUT_MS = 10 * SECOND_MS;
 /** Of members in libp2p's peer store: their connections are the last to go when there are too many. */

@@ -24,6 +24,7 @@ export type {
   Route,
   StrangerStream,
   Topic,
+  TopicOptions,
   Transport,
   TransportListener,
 } from './types.ts';

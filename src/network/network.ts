@@ -14,7 +14,8 @@ import { parseAddress } from './addresses/addresses.ts';
 import { closeConnection } from './admission/close-connection.ts';
 import {
   CONDUCT,
-  HELD_PER_PEER_MAX_BYTES,
+  HELD_BYTES,
+  UNREAD_BYTES,
   PING_PROTOCOL,
   SECOND_DIALS_AFTER_MS,
 } from './constants.ts';
@@ -22,6 +23,7 @@ import { createConduct } from './limits/conduct.ts';
 import type { Conduct } from './limits/conduct.ts';
 import { ping } from './links/ping.ts';
 import { createHeldBytes } from './streams/held-bytes.ts';
+import { createUnreadBytes } from './streams/unread-bytes.ts';
 import { createProtocols } from './protocols.ts';
 import type { Protocols } from './protocols.ts';
 import { startRun } from './run.ts';
@@ -73,7 +75,17 @@ class MeshNetwork implements Network {
       clock: components.clock,
       logger: this.#logger,
       violated: (peer) => this.#conduct.report(peer, 'malformed'),
-      held: createHeldBytes(HELD_PER_PEER_MAX_BYTES),
+      held: createHeldBytes(
+        {
+          clock: components.clock,
+          unfinished: (peer, times) => this.#conduct.report(peer, 'unfinished', times),
+        },
+        HELD_BYTES,
+      ),
+      unread: createUnreadBytes(
+        { clock: components.clock, unread: (peer) => this.#conduct.report(peer, 'unread') },
+        UNREAD_BYTES,
+      ),
     });
     this.#conduct = createConduct(components.clock, CONDUCT);
     this.#conduct.onChange((peer, report) => this.#behaves(peer, report));

@@ -97,9 +97,11 @@ export async function startRun(
   const connections = watchConnections(components, parts, keepers, events);
 
   const stop = async (): Promise<void> => {
-    scope.close();
     parts.turns.close();
     parts.redialer.stop();
+    // libp2p closes sockets on which something still is on its way: last words would be lost.
+    await control.finish();
+    scope.close();
     await stopHost(host, components);
     parts.gossip.stop();
     connections.stop();

@@ -78,8 +78,11 @@ export interface MessageStream {
 
 /** A gossip topic of this mesh. Only members publish on it; each message is signed by its author. */
 export interface Topic {
-  /** Sends `data` (at most 64 KiB) to all subscribed members; resolves when handed to libp2p. */
-  publish(data: Uint8Array): Promise<void>;
+  /**
+   * Sends `data` (at most 64 KiB) to all subscribed members; resolves when handed to libp2p. `options` instead of
+   * those of the topic, for this message.
+   */
+  publish(data: Uint8Array, options?: TopicOptions): Promise<void>;
   /** Hears messages of other members (never our own). Returns a function that stops it. */
   subscribe(listener: (data: Uint8Array, from: PeerId) => void): () => void;
 }
@@ -151,7 +154,8 @@ export interface Admission {
  * What a peer can do too much of: open streams, send frames that carry no data, connect, say hello again on
  * a connection, gossip, gossip what nobody has signed, send heartbeats, break the rules of a protocol,
  * offer records or grants that are not to be had, change its catalog, change boards and have them synced, say
- * what nobody has asked for, use libp2p's own services, and ask for what it does not read.
+ * what nobody has asked for, use libp2p's own services, ask for what it does not read, begin messages that it does
+ * not end, and ask for lists.
  */
 export type Misconduct =
   | 'streams'
@@ -168,7 +172,9 @@ export type Misconduct =
   | 'messages'
   | 'control'
   | 'services'
-  | 'unread';
+  | 'unread'
+  | 'unfinished'
+  | 'lists';
 
 /** How one peer has behaved. */
 export interface ConductReport {

@@ -14,8 +14,9 @@ import {
 import type { Clock, Health, Logger, Scope } from '../core/index.ts';
 import { createGroupedWrites } from './grouped-writes.ts';
 import type { GroupedWrites } from './grouped-writes.ts';
-import { openFailed, openLevel, readFailed, writeFailed } from './open-level.ts';
+import { isLocked, openFailed, openLevel, readFailed, writeFailed } from './open-level.ts';
 import type { Level, LevelIterator, LevelWrite, OpenLevel } from './open-level.ts';
+import { isOwnerGone, noteOwner } from './owner-file.ts';
 import {
   hasRoomToReopen,
   readRefused,
@@ -28,6 +29,9 @@ import type { Store, Table, Write } from './types.ts';
 const UNWRITABLE = 'state-unwritable';
 /** How long until the disk is tried again. */
 const RETRY_MS = 1000;
+/** A lock whose owner is gone is tried again so often, and so many times: a second in all. */
+const LOCK_RETRY_MS = 50;
+const LOCK_RETRIES = 20;
 /** How long reads under way hold up the opening anew. */
 const READS_TIMEOUT_MS = 5000;
 const TABLE_NAME = /^[A-Za-z0-9-]{1,64}$/;
@@ -275,14 +279,31 @@ class LevelStore implements Store {
     this.#readsOver = undefined;
   }
 
+  /** Open; a lock that the machine still holds for a process that has ended is waited for. */
+  async #unlocked(): Promise<Level> {
+    const open = this.#components.open ?? openLevel;
+    for (let retries = LOCK_RETRIES; ; retries -= 1) {
+      try {
+        return await open(this.#dir);
+      } catch (error) {
+        if (retries === 0 || !isLocked(error) || !(await isOwnerGone(this.#dir))) throw error;
+        await new Promise<void>((resolve) => void this.#clock.schedule(LOCK_RETRY_MS, resolve));
+      }
+    }
+  }
+
   /** Opens the database, without what was refused before. */
   async #openLevel(): Promise<Level> {
     let level: Level;
     try {
-      level = await (this.#components.open ?? openLevel)(this.#dir);
+      level = await this.#unlocked();
     } catch (error) {
       throw openFailed(error, this.#dir);
     }
+    // Only a note for who comes next.
+    await noteOwner(this.#dir).catch((error: unknown) =>
+      this.#components.logger.debug({ error: messageOf(error) }, 'owner not noted'),
+    );
     try {
       const before = await readRefused(this.#dir);
       if (before.length > 0) {

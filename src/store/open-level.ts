@@ -34,13 +34,18 @@ export const openLevel: OpenLevel = async (dir) => {
   return level;
 };
 
+/** Whether somebody else has the database open. */
+export function isLocked(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED';
+}
+
 const RESTORE = 'restore the folder from a backup, or move it away to start anew';
 
 /** Why the database in `dir` could not be opened. */
 export function openFailed(error: unknown, dir: string): StarlingError {
   const cause = error instanceof Error ? error.cause : undefined;
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  if (code === 'LEVEL_LOCKED') {
+  if (isLocked(error)) {
     return new StarlingError('STARLING_STATE_LOCKED', `another node uses ${dir}`, {
       hint: 'see it with `starling status`, or give this one its own folder with --state',
       cause: error,

@@ -5,6 +5,7 @@ import type {
   GrantCreateResult,
   GrantExportResult,
   GrantImportResult,
+  GrantRevokeResult,
   GrantShowResult,
   GrantVerifyResult,
 } from '../../src/builtin/index.ts';
@@ -204,7 +205,10 @@ describe('grant_create says', () => {
     await create(desk, { tools: ['files/write_file'] });
     await desk.call('grant_create', { peer: bob.did, tools: ['files/*'] });
     const over = await create(desk, { tools: ['files/*'] });
-    await desk.call('grant_revoke', { id: over.grant.id });
+    const first = await desk.call<GrantRevokeResult>('grant_revoke', { id: over.grant.id });
+    expect(first.since).toBe(undefined);
+    const second = await desk.call<GrantRevokeResult>('grant_revoke', { id: over.grant.id });
+    expect(second.since).toBe(NOW_MS);
     const { remarks } = await create(desk, { tools: ['files/read_file'], uses: 3, expires_s: 90 });
     expect(remarks).toBeUndefined();
   });

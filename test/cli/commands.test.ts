@@ -29,6 +29,7 @@ const STATUS = {
   ],
   sessions: { socket: 1, http: 0, peer: 0 },
   boards: [],
+  records: '00',
   routingTable: 1,
   warnings: [
     { code: 'upstream-down:git', text: 'told with its server' },
@@ -230,6 +231,7 @@ describe('starling call', () => {
         method === 'tools/list'
           ? {
               tools: [
+                { name: 'x' },
                 {
                   name: 'add',
                   inputSchema: {
@@ -327,6 +329,7 @@ describe('starling call', () => {
     const hint = "starling grant create bob --tool 'files/read'";
     const { stateDir } = await fakeNode({
       answer: ({ method, id }, { fail }) => {
+        if (method === 'tools/list') return { tools: [] };
         if (method !== 'tools/call') return;
         const data = { code: 'STARLING_CALL_REFUSED', reason: 'bob may not call it', hint };
         fail(id, { code: -32003, message: 'long', data });
@@ -426,7 +429,7 @@ describe('starling grant', () => {
     const { stateDir } = await node({ grant_list: { grants: [GRANT, received] } });
     const lines = (await run('grant', 'list', '--state', stateDir)).stdout.trimEnd().split('\n');
     expect(lines).toHaveLength(3);
-    expect(lines[1]).toMatch(/3f9c2a7e .*to bob .*valid .*in 8h .*tool\/call tool:files\/\*/);
+    expect(lines[1]).toMatch(/3f9c2a7e .*to bob .*valid .*in 8h .*call files\/\*/);
     expect(lines[2]).toMatch(/from nice.*revoked/);
   });
 
@@ -435,6 +438,10 @@ describe('starling grant', () => {
     const args = ['3f9c', '--reason', 'lost', '--state', fake.stateDir];
     expect((await run('grant', 'revoke', ...args)).stdout).toContain('revoked 3f9c2a7e of bob');
     expect(argumentsOf(fake, 'grant_revoke')).toEqual({ id: '3f9c', reason: 'lost' });
+    const again = await node({ grant_revoke: { revoked: [GRANT], since: NOW } });
+    expect((await run('grant', 'revoke', '3f9c', '--state', again.stateDir)).stdout).toMatch(
+      /^was revoked already: 3f9c2a7e of bob.*, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n$/,
+    );
   });
 });
 

@@ -31,7 +31,7 @@ describe('starling approvals', () => {
     const fake = await node({ approval_list: { approvals: [APPROVAL] } });
     const { code, stdout } = await run('approvals', '--state', fake.stateDir);
     expect(code).toBe(0);
-    expect(stdout).toContain('8fK2abcd  laptop (12D3KooW…abcd): tool/call on tool:files/write');
+    expect(stdout).toContain('8fK2abcd  laptop (12D3KooW…abcd) wants to call files/write');
     expect(stdout).toContain('arguments: {"path":"/srv');
     expect(stdout).toContain('they say: line one⏎line two');
     expect(stdout).toMatch(/asked (60s|61s) ago, refused in \d+[ms]/);

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { CommanderError } from 'commander';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
+import { MEANT_OPTIONS } from '../../src/cli/groups/meant-options.ts';
 import { MEANT_HINTS } from '../../src/cli/groups/meant-commands.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { run } from './support.ts';
@@ -191,6 +192,37 @@ describe('a word of other programs', () => {
     const ran = await run(...words.split(' '));
     expect(ran.code).toBe(2);
     expect(ran.stderr).toContain(`Did you mean ${meant}?`);
+  });
+
+  it.each([
+    ['grant create bob --calls 5', /did you mean --uses <count>\?/],
+    ['grant create bob --ttl=1h', /did you mean --expires <duration>\?/],
+    ['up --port 4040', /did you mean --listen .*--http-port/],
+    ['up --ticket starling2abc', /did you mean --join <ticket>\?/],
+    ['up -d', /starling service install/],
+    ['call x --params {}', /did you mean --args/],
+    ['request a/b --reason x', /did you mean --because <text>\?/],
+    ['audit query --from 2h', /did you mean --since <when>\?/],
+    ['status -o json', /did you mean --json\?/],
+    ['peers --state-dir /x', /did you mean --state <folder>\?/],
+    ['secret set x --value y', /history of the shell/],
+  ])('starling %s, an option of other programs, is told with ours', async (words, says) => {
+    const ran = await run(...words.split(' '));
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toMatch(says);
+  });
+
+  it('an option that is suggested is one of the command', () => {
+    for (const [path, meant] of Object.entries(MEANT_OPTIONS)) {
+      let at = buildProgram({ exitCode: 0 });
+      for (const word of path.split(' ')) at = at.commands.find((one) => one.name() === word) ?? at;
+      const has = at.options.map(({ long }) => long);
+      for (const [typed, answer] of Object.entries(meant)) {
+        for (const [option] of answer.matchAll(/--[a-z][a-z-]*/g))
+          expect(has, `${path} ${typed}: ${answer}`).toContain(option);
+        expect(has, `${path} has ${typed} itself`).not.toContain(typed);
+      }
+    }
   });
 
   it.each([

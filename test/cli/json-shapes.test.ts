@@ -191,7 +191,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
 async function atTheEnd(alice: StarlingNode): Promise<void> {
   const at = ['--state', alice.status().stateDir];
   await run('grant', 'create', 'bob', '--tool', 'plain/*', ...at);
-  await keep('peers remove', 'bob', '--reason', 'it was lost', ...at);
+  await keep('peers remove', 'bob', '--reason', 'it was lost', '--yes', ...at);
   await keep('leave', '--yes', ...at);
 }
 

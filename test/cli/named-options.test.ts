@@ -22,11 +22,13 @@ const FOREIGN = new Set([
   '--inspect',
   '--experimental-strip-types',
 ]);
-/** Files whose options are those of bwrap and systemctl. */
+/** Files with options of bwrap, systemctl and other programs. */
 const FOREIGN_FILES = new Set([
   join('gateway', 'upstreams', 'sandbox', 'bwrap.ts'),
   join('cli', 'node', 'service-manager.ts'),
   join('cli', 'commands', 'service', 'install.ts'),
+  // What people type in place of ours; `hints.test.ts` looks at the answers.
+  join('cli', 'groups', 'meant-options.ts'),
 ]);
 
 function named(file: string): readonly string[] {

@@ -266,7 +266,10 @@ it('Ctrl-C says what it waits for, and once more ends all at once', async () => 
   workstation.type(CTRL_C);
   await workstation.shows('stopping: waits for stubborn to end; Ctrl-C again ends at once');
   workstation.type(CTRL_C);
-  expect((await workstation.ended()).code).toBe(130);
+  const ended = await workstation.ended();
+  expect(ended.code).toBe(130);
+  expect(ended.screen).toContain('ended at once: peers that have heard no goodbye');
+  expect(ended.screen).not.toContain('has stopped');
   expect(existsSync(socketPath(a.stateDir))).toBe(false);
   await expect.poll(() => processesWith(name), SOON).toEqual([]);
   // Nothing holds the folder.

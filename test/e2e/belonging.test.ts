@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { StartFailedError } from '../../sim/process.ts';
 import type { NodeProcess } from '../../sim/process.ts';
-import type { MembersResult, PeerRemoveResult, PeerShowResult } from '../../src/builtin/index.ts';
+import type {
+  KnockListResult,
+  MembersResult,
+  PeerRemoveResult,
+  PeerShowResult,
+} from '../../src/builtin/index.ts';
 import type { LeaveResult } from '../../src/builtin/results.ts';
 import { hasTerminals, startOnTerminal } from '../cli/terminal/on-terminal.ts';
 import type { OnTerminal } from '../cli/terminal/on-terminal.ts';
@@ -105,6 +110,36 @@ it('a node that founded a mesh of its own by mistake goes over to another, keeps
   );
 });
 
+it('a node that is alone in a mesh of its own moves over to the mesh that admits it, asked or by --yes', async () => {
+  const before = await world.start('carl', { ...NAMELESS, args: ['--name', 'carl'] });
+  const { peerId } = before.up;
+  await before.stop();
+  // Knocks are heard where multicast DNS is on.
+  const lab = await world.start('workstation', { config: { mdns: true } });
+  const knocking = ['--knock', lab.up.addresses[0] ?? ''];
+  const asked = await refused('carl', knocking);
+  expect(asked.output).toContain('STARLING_MESH_MISMATCH');
+  expect(asked.output).toMatch(/starling up --knock .* --yes/);
+  // Nobody was bothered for a node that stays where it is.
+  expect((await builtin<KnockListResult>(lab, 'knock_list')).knocks).toEqual([]);
+
+  const starting = world.start('carl', { args: [...knocking, '--yes'] });
+  await eventually(
+    'the operator hears who asks',
+    () => builtin<KnockListResult>(lab, 'knock_list'),
+    ({ knocks }) => knocks.map(({ name }) => name).join() === 'carl',
+  );
+  await ok(lab, 'members', 'admit', 'carl');
+  const carl = await starting;
+  expect(carl.up).toMatchObject({ peerId, mesh: { name: 'workstation-mesh' } });
+  await sees(lab, [carl]);
+  // It is a member now: the next start asks nobody.
+  await carl.stop();
+  const again = await world.start('carl');
+  expect(again.up.mesh.name).toBe('workstation-mesh');
+  await Promise.all([again.stop(), lab.stop()]);
+});
+
 it('who was put out knows by whom, ends with 1, invites nobody, and is let in again by a new ticket', async () => {
   const carol = await world.start('carol', { args: ['--join', await ticketOf(alice)] });
   const dave = await world.start('dave', { args: ['--join', await ticketOf(carol)] });
@@ -114,11 +149,18 @@ it('who was put out knows by whom, ends with 1, invites nobody, and is let in ag
   const both = ['carol', 'dave'];
 
   // Dave is below carol, and may not put out who is above.
-  const cannot = await dave.run(['peers', 'remove', 'carol']);
+  const cannot = await dave.run(['peers', 'remove', 'carol', '--yes']);
   expect(cannot.code).toBe(1);
   expect(cannot.stderr).toMatch(/alice can, by: starling peers remove carol/);
-  const out = await json<PeerRemoveResult>(alice, 'peers', 'remove', 'carol', '--reason', 'lost');
+  const remove = ['peers', 'remove', 'carol', '--reason', 'lost'];
+  const unasked = await alice.run(remove);
+  expect(unasked.code).not.toBe(0);
+  expect(unasked.stderr).toMatch(/Put carol .* out of the mesh\? With it go those .*: dave\./);
+  const out = await json<PeerRemoveResult>(alice, ...remove, '--yes');
   expect(out).toMatchObject({ peer: 'carol', members: ['dave'], connections: 1 });
+  expect(out.since).toBe(undefined);
+  const again = await ok(alice, ...remove);
+  expect(again).toMatch(/carol \(….*\) was out of the mesh already, since 20.*, by alice/);
   expect([out.grants.length, out.tickets.length]).toEqual([1, 1]);
 
   expect(await Promise.all([ended(carol), ended(dave)])).toEqual([1, 1]);
@@ -131,9 +173,9 @@ it('who was put out knows by whom, ends with 1, invites nobody, and is let in ag
     expect(result.code).toBe(1);
     expect(result.stderr).toMatch(/put out .* by alice .*STARLING_MEMBERSHIP_ENDED/);
   }
-  const again = await refused('carol', []);
-  expect(again.code).toBe(1);
-  expect(again.output).toMatch(/put out .* by alice/);
+  const inVain = await refused('carol', []);
+  expect(inVain.code).toBe(1);
+  expect(inVain.output).toMatch(/put out .* by alice/);
   const shown = await ok(alice, 'members');
   for (const name of both) expect(shown).toMatch(new RegExp(`${name}.*put out`));
 
@@ -147,7 +189,7 @@ it('a newcomer with the ticket of one that was put out is told so by the first r
   const ghost = await world.start('ghost', { args: ['--join', await ticketOf(alice)] });
   await sees(alice, [ghost]);
   await ghost.stop();
-  await ok(alice, 'peers', 'remove', 'ghost');
+  await ok(alice, 'peers', 'remove', 'ghost', '--yes');
   await alice.stop();
   // Nobody is there who could tell it.
   const haunting = await world.start('ghost');

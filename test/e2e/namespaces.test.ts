@@ -73,6 +73,10 @@ describe.skipIf(missing !== undefined)('on hosts of their own', () => {
       open: false,
       address: `/ip4/192.0.2.1/tcp/4040/p2p/${lab.up.peerId}`,
     });
+    const listed = await ok(other, 'up', '--knock');
+    expect(listed).toContain(
+      `lab (${fingerprint}), workstation at 192.0.2.1 → ask to join: starling up --knock lab\n`,
+    );
     await other.stop();
 
     // A node that is alone in its mesh goes over from it.

@@ -2,7 +2,8 @@
  * The store on a disk that fails: what was acknowledged stays, what was refused does not come back,
  * reads go on, and writes go on by themselves when the disk does.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -302,5 +303,59 @@ describe.skipIf(missing !== undefined)('the store on a small disk', () => {
     });
     await disk.remount('rw');
     expect(await all((await open({ dir: small })).table('t'))).toEqual({ key: 'kept' });
+  });
+});
+
+describe('a database that is locked', () => {
+  /** LevelDB's word for it, `times` times. */
+  const lockedFor = (times: number): { open: OpenLevel; readonly tries: number } => {
+    const made = {
+      tries: 0,
+      open: (async (folder) => {
+        made.tries += 1;
+        if (made.tries > times) return openLevel(folder);
+        const cause = Object.assign(new Error('IO error: lock'), { code: 'LEVEL_LOCKED' });
+        throw new Error('not open', { cause });
+      }) as OpenLevel,
+    };
+    return made;
+  };
+  const ownedBy = async (pid: number): Promise<void> => {
+    await mkdir(dir, { recursive: true });
+    await writeFile(join(dir, 'OWNER'), `${pid}\n`);
+  };
+  /** A process that there was. */
+  const GONE = spawnSync(process.execPath, ['-e', '']).pid;
+
+  /** What comes of it when time goes on. */
+  async function settled(store: Promise<Store>): Promise<unknown> {
+    let end: unknown;
+    store.then(
+      () => (end = 'open'),
+      (error: unknown) => (end = error),
+    );
+    const isOver = (): boolean => end !== undefined;
+    while (!isOver()) {
+      clock.advance(50);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return end;
+  }
+
+  it('by a process that has ended opens within a second', async () => {
+    await ownedBy(GONE);
+    const disk = lockedFor(4);
+    expect(await settled(open({ open: disk.open }))).toBe('open');
+    expect(disk.tries).toBe(5);
+  });
+
+  it('longer than that, or by a process that runs, is told of', async () => {
+    await ownedBy(GONE);
+    const code = 'STARLING_STATE_LOCKED';
+    expect(await settled(open({ open: lockedFor(99).open }))).toMatchObject({ code });
+    await ownedBy(process.pid);
+    const disk = lockedFor(1);
+    await expect(open({ open: disk.open })).rejects.toMatchObject({ code });
+    expect(disk.tries).toBe(1);
   });
 });

@@ -7,6 +7,8 @@ import { contentOf } from '../terminal/tool-content.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';
 import { print, safe, safeLine, tell } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
+import type { NodeClient, ToolInfo } from '../node/client.ts';
+import { explainFailure, meantTool } from './tools/explain-failure.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 import { readStdin } from '../terminal/stdin.ts';
 
@@ -38,6 +40,15 @@ export async function run(
   return result['isError'] === true ? 1 : 0;
 }
 
+/** Errors that are in our words already. */
+const EXPLAINED = new WeakSet<StarlingError>();
+/** Codes of errors that may come of a name or an argument that was mistyped. */
+const OF_A_SLIP: readonly string[] = [
+  'STARLING_USAGE',
+  'STARLING_TOOL_UNKNOWN',
+  'STARLING_UPSTREAM_UNAVAILABLE',
+];
+
 async function callTool(
   tool: string,
   options: CallCommandOptions,
@@ -51,14 +62,54 @@ async function callTool(
         ? undefined
         : (await node.tools()).find((info) => info.name === tool)?.inputSchema;
     const shower = progressShower(tool);
-    const called = node.call(
-      tool,
-      { ...whole, ...(await readArguments(arg, schema)) },
-      // Progress is asked for even where nobody sees it: it keeps a long call from timing out.
-      { signal, timeoutMs: timeout ?? TIMEOUT_MS, progress: shower.show },
-    );
-    return called.finally(shower.end);
+    const given = { ...whole, ...(await readArguments(arg, schema)) };
+    // Progress is asked for even where nobody sees it: it keeps a long call from timing out.
+    const init = { signal, timeoutMs: timeout ?? TIMEOUT_MS, progress: shower.show };
+    const explained = async (said: string): Promise<StarlingError | undefined> =>
+      signal.aborted
+        ? undefined
+        : explainFailure({ tool, args: given, said, offered: await offeredBy(node) });
+    try {
+      const result = await node.call(tool, given, init);
+      // Who reads JSON gets the tool's own answer.
+      if (result['isError'] !== true || options.json === true) return result;
+      const error = await explained(contentOf(result).join(' '));
+      if (error !== undefined) {
+        EXPLAINED.add(error);
+        throw error;
+      }
+      return result;
+    } catch (error) {
+      if (!(error instanceof StarlingError) || EXPLAINED.has(error)) throw error;
+      if (error.code === 'STARLING_CALL_REFUSED') throw await withMeant(error, tool, node);
+      throw (OF_A_SLIP.includes(error.code) ? await explained(error.message) : undefined) ?? error;
+    } finally {
+      shower.end();
+    }
   });
+}
+
+/** A refusal of a tool that nobody offers may be a slip, which the hint to widen rights would hide. */
+async function withMeant(
+  error: StarlingError,
+  tool: string,
+  node: NodeClient,
+): Promise<StarlingError> {
+  const offered = await offeredBy(node);
+  if (offered.some(({ name }) => name === tool)) return error;
+  const meant = meantTool(tool, offered);
+  if (meant === undefined) return error;
+  const hint = `did you mean ${meant}, which you may call? Else ${error.hint ?? 'ask for it'}`;
+  return new StarlingError(error.code, error.message, { hint, data: error.data, cause: error });
+}
+
+/** What can be called; a node that does not say leaves the failure as it was told. */
+async function offeredBy(node: NodeClient): Promise<readonly ToolInfo[]> {
+  try {
+    return await node.tools();
+  } catch {
+    return [];
+  }
 }
 
 async function textOf(args: string): Promise<string> {

@@ -1,6 +1,6 @@
 /** `starling sim` */
 import { StarlingError } from '../../core/errors.ts';
-import { flush, tell } from '../terminal/output.ts';
+import { flush, print, tell } from '../terminal/output.ts';
 
 /** 128 and the number of the signal, as shells have it. */
 const ENDINGS = [
@@ -9,30 +9,67 @@ const ENDINGS = [
 ] as const;
 
 interface SimOptions {
-  readonly nodes: string;
-  readonly calls: string;
-  readonly seed: string;
+  readonly list?: boolean;
+  readonly nodes?: string;
+  readonly calls?: string;
+  readonly seed?: string;
+  readonly seeds?: string;
+  readonly engine?: string;
+  readonly out?: string;
   readonly json?: boolean;
 }
 
-/** Runs the simulation; exit code 1 when anything failed. */
-export async function run(options: SimOptions): Promise<number> {
-  const nodes = count('--nodes', options.nodes, 2, 50);
-  const calls = count('--calls', options.calls, 1, 100_000);
-  const seed = count('--seed', options.seed, 0, 2 ** 31);
+/** Runs the simulation, or a scenario; exit code 1 when anything failed. */
+export async function run(scenario: string | undefined, options: SimOptions): Promise<number> {
+  const json = options.json === true;
+  if (options.list === true) {
+    const { listScenarios } = await import('../../../sim/run.ts');
+    print(listScenarios().trimEnd());
+    return 0;
+  }
+  const begin = scenario === undefined ? plain(options, json) : of(scenario, options, json);
   // What is to be done at the end of the process is done: servers are ended, the folder is taken away.
   for (const [signal, code] of ENDINGS) process.once(signal, () => process.exit(code));
-  const { runSim } = await import('../../../sim/run.ts');
-  const { exitCode } = await runSim({
-    nodes,
-    calls,
-    seed,
-    json: options.json === true,
-    ...(options.json === true ? {} : { progress: tell }),
-  });
+  const { exitCode } = await begin();
   await flush();
   // libp2p's timers would keep the process for a second more.
   process.exit(exitCode);
+}
+
+function plain(options: SimOptions, json: boolean): () => Promise<{ exitCode: number }> {
+  refuse(
+    options,
+    ['seeds', 'engine', 'out'],
+    'is of scenarios: name one, or see starling sim --list',
+  );
+  const nodes = count('--nodes', options.nodes ?? '10', 2, 50);
+  const calls = count('--calls', options.calls ?? '20', 1, 100_000);
+  const seed = count('--seed', options.seed ?? '1', 0, 2 ** 31);
+  return async () => {
+    const { runSim } = await import('../../../sim/run.ts');
+    return runSim({ nodes, calls, seed, json, ...(json ? {} : { progress: tell }) });
+  };
+}
+
+function of(
+  given: string,
+  options: SimOptions,
+  json: boolean,
+): () => Promise<{ readonly exitCode: number }> {
+  refuse(options, ['calls'], 'is not of scenarios: what is called stands in the scenario');
+  const { nodes, seed, seeds, engine, out } = options;
+  return async () => {
+    const { runScenario } = await import('../../../sim/run.ts');
+    const write = (text: string): void => void process.stdout.write(text);
+    const asked = { given, nodes, seed, seeds, engine, out, json };
+    return runScenario({ ...asked, print: write, screen: process.stderr });
+  };
+}
+
+/** @throws STARLING_USAGE for an option that says nothing here */
+function refuse(options: SimOptions, names: readonly (keyof SimOptions)[], why: string): void {
+  const given = names.find((name) => options[name] !== undefined);
+  if (given !== undefined) throw new StarlingError('STARLING_USAGE', `--${given} ${why}`);
 }
 
 function count(option: string, text: string, min: number, max: number): number {

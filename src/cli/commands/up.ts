@@ -25,6 +25,7 @@ import { nameLines } from '../terminal/name-lines.ts';
 import { createTalkingLogger } from '../terminal/terminal-logger.ts';
 import type { LogInit } from '../terminal/terminal-logger.ts';
 import { tellOfNode } from '../terminal/up-lines.ts';
+import { listMeshes } from './meshes-here.ts';
 import type { UpLines } from '../terminal/up-lines.ts';
 import type { Say } from '../terminal/peer-lines.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
@@ -47,7 +48,7 @@ const VERBOSE_LEVEL = 'info';
 interface UpOptions extends CommonOptions {
   readonly name?: string;
   readonly join?: string;
-  readonly knock?: string;
+  readonly knock?: string | true;
   readonly bootstrap?: readonly string[];
   readonly open?: string | true;
   readonly meshName?: string;
@@ -69,6 +70,7 @@ interface UpOptions extends CommonOptions {
 export async function run(options: UpOptions): Promise<number> {
   // The passphrase is taken first, so that no other code and no child process sees it.
   const passphrase = passphraseOf(process.env);
+  if (options.knock === true) return listMeshes(options);
   const place = await placeOf(options);
   const sources: ConfigSources = {
     ...(place.file === undefined ? {} : { file: place.file }),
@@ -188,7 +190,7 @@ async function flagsOf(options: UpOptions): Promise<ConfigSources['flags']> {
   return {
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.join === undefined ? {} : { join: await ticketOf(options.join) }),
-    ...(options.knock === undefined ? {} : { knock: options.knock }),
+    ...(typeof options.knock === 'string' ? { knock: options.knock } : {}),
     ...(options.bootstrap === undefined ? {} : { bootstrap: [...options.bootstrap] }),
     ...(options.open === undefined ? {} : { open: options.open }),
     ...(options.meshName === undefined ? {} : { meshName: options.meshName }),
@@ -260,11 +262,22 @@ function nextMachine(
     return ['On the next machine:', paint.bold(`  starling up --bootstrap ${address}`)];
   }
   if (ticket === undefined) return [`Let another node in: starling invite${words}`];
+  if (addresses.every((address) => LOOPBACK.test(address))) {
+    return [
+      'On this machine (one node, within 24 hours):',
+      paint.bold(`  starling up --join ${ticket}`),
+      'No other machine reaches this node, which listens on loopback only. For those, start it with:',
+      paint.bold(`  starling up${words} --listen /ip4/0.0.0.0/tcp/4040 --invite`),
+    ];
+  }
   return [
     'On the next machine (one node, within 24 hours):',
     paint.bold(`  starling up --join ${ticket}`),
   ];
 }
+
+/** Multiaddrs of this machine alone. */
+const LOOPBACK = /^\/(?:ip4\/127\.|ip6\/::1\/|dns4?\/localhost\/)/;
 
 /** What an MCP client's config must say besides to find this node: the client has none of our environment. */
 function stateOption(stateDir: string): readonly string[] {
@@ -324,7 +337,10 @@ function untilTold(): Promise<number> {
     let count = 0;
     const told = (code: number): void => {
       count += 1;
-      if (count > 1) process.exit(INTERRUPTED);
+      if (count > 1) {
+        tell('ended at once: peers that have heard no goodbye try to reach this node for a while');
+        process.exit(INTERRUPTED);
+      }
       resolve(code);
     };
     process.on('SIGINT', () => told(INTERRUPTED));

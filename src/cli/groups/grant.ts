@@ -19,7 +19,8 @@ export function addGrant(program: Command, outcome: Outcome): void {
       'Shows the grants that this node gave and got: who may call what, and how long. Who belongs to the mesh, and open tickets, show by: starling members',
     )
     .option('--all', 'also memberships and tickets that this node gave')
-    .addHelpText('after', examples('starling grant list', 'starling grant list --all'))
+    .option('--wide', 'show abilities and resources as they stand in the grants')
+    .addHelpText('after', examples('starling grant list', 'starling grant list --all --wide'))
     .action(action(outcome, () => import('../commands/grant/list.ts')));
   withJson(ofNode(grant.command('show').argument('<id>', ID)))
     .summary('show one grant and all that it stands on')

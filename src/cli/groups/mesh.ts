@@ -41,14 +41,21 @@ export function addPeers(program: Command, outcome: Outcome): void {
         .command('remove')
         .aliases(['rm', 'delete'])
         .argument('<peer>', PEER)
-        .option('--reason <text>', 'why; the peer is told'),
+        .option('--reason <text>', 'why; the peer is told')
+        .option('--yes', 'do not ask'),
     ),
   )
     .summary('put a peer out of the mesh')
     .description(
       'Puts a peer out of the mesh, and whomever it let in. Only a node that let it in, or one above that, can do so. A new ticket lets it in again.',
     )
-    .addHelpText('after', examples("starling peers remove laptop --reason 'it was lost'"))
+    .addHelpText(
+      'after',
+      examples(
+        "starling peers remove laptop --reason 'it was lost'",
+        'starling peers remove laptop --yes',
+      ),
+    )
     .action(action(outcome, () => import('../commands/peers/remove.ts')));
   withJson(ofNode(peers.command('forgive').argument('<peer>', PEER)))
     .summary('let a peer in again that was kept out')

@@ -23,7 +23,10 @@ export function addUp(program: Command, outcome: Outcome): void {
         'with --join or --knock: leave a mesh that this node is alone in, without being asked',
       )
       .option('--invite', 'print a ticket for the next node, as at the founding of a mesh')
-      .option('--knock <mesh>', 'ask a mesh of this network to let this node in, by its name')
+      .option(
+        '--knock [mesh]',
+        'ask a mesh of this network to let this node in, by its name; without one, list them',
+      )
       .option('--bootstrap <multiaddr>', 'join through this peer (may be repeated)', collect)
       .option('--open [name]', 'found or join an open mesh, which anyone may join')
       .option('--mesh-name <name>', 'name of the private mesh that is founded')

@@ -2,6 +2,7 @@
 import { systemClock } from '../../core/clock.ts';
 import { nameOf } from '../../guard/index.ts';
 import type { Approval, ApprovalAccess } from '../../guard/index.ts';
+import { askText } from './rights.ts';
 import { paintTalk, print, safeLine, tell } from './output.ts';
 
 /** Callers decide how many approvals there are: at most one a second is told, the others are counted. */
@@ -42,8 +43,7 @@ export function tellOfApprovals(
 }
 
 function describe({ id, kind, principal, ability, resource }: Approval): string {
-  const asks = kind === 'call' ? 'waits for' : 'asks for a grant of';
-  return `${nameOf(principal)} ${asks} ${ability} on ${resource}: starling approvals approve ${id.slice(0, ID_SHOWN)} (or deny)`;
+  return `${nameOf(principal)} ${askText(kind, ability, resource)}: starling approvals approve ${id.slice(0, ID_SHOWN)} (or deny)`;
 }
 
 function printEvent({ id, kind, state, principal, ability, resource }: Approval): void {

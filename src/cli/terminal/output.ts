@@ -220,17 +220,32 @@ export function size(sizeBytes: number): string {
   return kib < 1024 ? `${kib.toFixed(1)} KiB` : `${(kib / 1024).toFixed(1)} MiB`;
 }
 
+/** An error that nobody has words for: at least what it is about, where the system has said that. */
+function unforeseen(error: unknown): string {
+  const path = error instanceof Error && 'path' in error ? String(error.path) : '';
+  const text = messageOf(error);
+  return path === '' || text.includes(path) ? text : `${path}: ${text}`;
+}
+
 /** Prints an error as a person reads it, or with `json` as an object; returns the exit code. */
 export function printError(error: unknown, json: boolean): number {
   const known = error instanceof StarlingError ? error : undefined;
   const code = known?.code ?? 'INTERNAL';
   if (json) {
-    print(JSON.stringify({ error: { code, message: messageOf(error), hint: known?.hint } }));
+    print(
+      JSON.stringify({
+        error: {
+          code,
+          message: known === undefined ? unforeseen(error) : messageOf(error),
+          hint: known?.hint,
+        },
+      }),
+    );
   } else if (code === 'STARLING_INTERRUPTED') {
     // The person knows that; what has become of the work is news.
     tell(safe(messageOf(error)));
   } else {
-    const text = error instanceof Error && error.message !== '' ? error.message : messageOf(error);
+    const text = known === undefined || known.message === '' ? unforeseen(error) : known.message;
     tell(`${paintTalk.red('error:')} ${safe(withShortIds(text))} ${paintTalk.dim(`[${code}]`)}`);
     if (known?.hint !== undefined) tell(`  → ${safe(known.hint)}`);
   }

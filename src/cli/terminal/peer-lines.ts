@@ -6,6 +6,7 @@ import type { PeerView } from '../../membership/types.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { StarlingNode } from '../../node.ts';
 import { systemClock } from '../../core/clock.ts';
+import type { Clock } from '../../core/clock.ts';
 import { nameLines } from './name-lines.ts';
 import { duration, paintTalk, safeLine } from './output.ts';
 
@@ -21,6 +22,8 @@ const ENDS_A_START = /^STARLING_(?:TICKET_|JOIN_|VERSION_)/;
 const UNREACHABLE: readonly string[] = ['STARLING_PEER_UNREACHABLE', 'STARLING_TIMEOUT'];
 /** Failures that are remembered as told. */
 const TOLD_MAX = 10_000;
+/** How long a peer is in doubt before that is said: who leaves or was only slow is heard of by then. */
+const DOUBT_MS = 1000;
 const DAY_MS = 86_400_000;
 const REASONS_APART = '; ';
 /** Reasons that one line names. */
@@ -33,8 +36,13 @@ const AT_HOME = / at (?:127\.|\[?::1\]?)/;
  */
 export function tellOfPeers(
   node: Pick<StarlingNode, 'events' | 'peers' | 'status'>,
-  { say, sayNow }: { readonly say: Say; readonly sayNow: Say },
+  {
+    say,
+    sayNow,
+    clock = systemClock,
+  }: { readonly say: Say; readonly sayNow: Say; readonly clock?: Clock },
 ): void {
+  const doubts = new Map<string, () => void>();
   const failures = tellOfFailures(node, sayNow);
   let joined: Mesh | undefined;
   let newcomer = '';
@@ -48,11 +56,14 @@ export function tellOfPeers(
   };
   node.events.on('joined', (mesh) => {
     joined = mesh;
-    systemClock.schedule(WELCOME_MS, () => welcome(''));
+    clock.schedule(WELCOME_MS, () => welcome(''));
   });
-  node.events.on('newcomer', (peer, invitedAt) => {
+  node.events.on('newcomer', (peer, invitedAt, hasKnocked) => {
     newcomer = peer.peerId;
-    say(timed(newcomerText(peer, invitedAt, node)));
+    const how = hasKnocked
+      ? `admitted by ${node.status().name}`
+      : `with the ticket of ${timeOf(invitedAt)}`;
+    say(timed(newcomerText(peer, how, node)));
   });
   node.events.on('peer', (peer, before) => {
     if (peer.state === 'alive') failures.over(peer.peerId);
@@ -61,7 +72,21 @@ export function tellOfPeers(
     newcomer = '';
     if (joined !== undefined && peer.state === 'alive') return welcome(`: ${peer.alias} is here`);
     const text = isTold ? undefined : changeText(peer, before);
-    if (text !== undefined) say(timed(text));
+    const cancel = doubts.get(peer.peerId);
+    if (peer.state !== 'suspect') {
+      cancel?.();
+      doubts.delete(peer.peerId);
+      // That it was in doubt was told to nobody, so that its being here is no news.
+      const isNoNews = cancel !== undefined && peer.state === 'alive';
+      if (text !== undefined && !isNoNews) say(timed(text));
+    } else if (text !== undefined && before?.state === 'suspect') say(timed(text));
+    else if (text !== undefined && cancel === undefined) {
+      const tellDoubt = (): void => {
+        doubts.delete(peer.peerId);
+        say(timed(text));
+      };
+      doubts.set(peer.peerId, clock.schedule(DOUBT_MS, tellDoubt));
+    }
     for (const line of nameLines(peer, before)) say(timed(line));
   });
 }
@@ -71,22 +96,27 @@ function changeText(peer: PeerView, before: PeerView | undefined): string | unde
   const { alias, state } = peer;
   if (before !== undefined && before.alias !== alias)
     return `${before.alias} is called ${alias} now`;
-  if (before?.state === state) return undefined;
+  if (before?.state === state && before.ended === peer.ended) return undefined;
   if (state === 'alive') return `${alias} is here`;
-  if (state === 'left') return `${alias} said goodbye`;
+  if (state === 'left') return `${alias} ${goodbyeOf(peer)}`;
   if (state === 'suspect') return `${alias} does not answer; trying on`;
   const silent = peer.lastHeartbeatAt === 0 ? '' : `: silent for ${since(peer.lastHeartbeatAt)}`;
   return `${alias} is away${silent}`;
 }
 
+function goodbyeOf({ ended }: PeerView): string {
+  if (ended === undefined) return 'said goodbye';
+  return ended.by === undefined ? 'left the mesh' : `was put out by ${ended.by}`;
+}
+
 function newcomerText(
   { alias }: PeerView,
-  invitedAt: number,
+  how: string,
   node: Pick<StarlingNode, 'status'>,
 ): string {
   const server = node.status().upstreams.find(({ kind }) => kind !== 'builtin')?.server;
   const grant = `starling grant create ${alias} --tool '${server ?? '<server>'}/*'`;
-  return `${alias} joined, with the ticket of ${timeOf(invitedAt)}; it may use nothing yet: ${grant}`;
+  return `${alias} joined, ${how}; it may use nothing yet: ${grant}`;
 }
 
 /** The time of day, and before it the day where that is another one. */

@@ -1,4 +1,5 @@
 /** Lines of `starling up` about who is on this network and not in the mesh: other meshes, and who asks to join. */
+import type { NeighbourMesh } from '../../mesh/index.ts';
 import type { StarlingNode } from '../../node.ts';
 import { paintTalk, print, safeLine, tell } from './output.ts';
 
@@ -18,11 +19,10 @@ export function tellOfStrangers(
       print(JSON.stringify({ event: 'neighbour', ...about }));
       return;
     }
-    // A stranger chose the name, and a person may paste the line.
-    const how =
-      open && PLAIN.test(meshName)
-        ? `join it: stop this node, then starling up${words} --open ${meshName} --bootstrap '${address}'`
-        : `ask to join: stop this node, then starling up${words} --knock ${PLAIN.test(meshName) ? meshName : `'${fingerprint}'`}`;
+    const how = askToJoin(
+      { meshName, fingerprint, open, address },
+      `stop this node, then starling up${words}`,
+    );
     say(
       safeLine(`another mesh is here: ${meshName} (${fingerprint}), ${name} at ${host} → ${how}`),
     );
@@ -41,6 +41,22 @@ export function tellOfStrangers(
       ),
     );
   });
+}
+
+/** How to get into a mesh of this network. A stranger chose its name, and a person may paste the line. */
+export function askToJoin(
+  {
+    meshName,
+    fingerprint,
+    open,
+    address,
+  }: Pick<NeighbourMesh, 'meshName' | 'fingerprint' | 'open' | 'address'>,
+  up = 'starling up',
+): string {
+  if (open && PLAIN.test(meshName)) {
+    return `join it: ${up} --open ${meshName} --bootstrap '${address}'`;
+  }
+  return `ask to join: ${up} --knock ${PLAIN.test(meshName) ? meshName : `'${fingerprint}'`}`;
 }
 
 /** How a command names the node: by its name, or by its key where a shell would take the name apart. */

@@ -43,6 +43,8 @@ export interface View {
   readonly facts: ServerFacts;
   /** What of this node's servers the principal may see: what a peer's directory is made of. */
   readonly catalogs: readonly ServerCatalog[];
+  /** How many tools, resources, templates and prompts the servers of the view have, seen or not: what {@link catalogs} looks at. */
+  readonly things: number;
   readonly toolsMode: ToolsMode;
   /**
    * Servers that have the tool, the least loaded first: one, but for tools that peers offer together.

@@ -94,6 +94,15 @@ class PrincipalView implements View {
       .map(({ catalog }) => catalog);
   }
 
+  get things(): number {
+    return this.#sources
+      .all()
+      .map(({ catalog: { tools, resources, templates, prompts } }) =>
+        [tools, resources, templates, prompts].reduce((sum, { length }) => sum + length, 0),
+      )
+      .reduce((sum, count) => sum + count, 0);
+  }
+
   tool(name: string): readonly Route[] {
     const known = this.#routes.get(name);
     if (known !== undefined) return known;

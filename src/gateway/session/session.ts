@@ -223,6 +223,7 @@ class CallerSession implements Session {
       const era = eraOf(frame);
       checkRequest(frame, era, this.#initialized);
       const list = LISTS.get(frame.method);
+      if (list !== undefined || this.#isCatalog(frame)) this.#mayList();
       if (list !== undefined) reply.final(this.#list(frame, era, list));
       else if (!this.#answer(frame, reply)) {
         this.#calls.begin(key, { request: frame, reply, era, principal: this.#principal });
@@ -233,8 +234,20 @@ class CallerSession implements Session {
     }
   }
 
+  /** @throws STARLING_RATE_LIMITED */
+  #mayList(): void {
+    const refusal = this.#components.lists?.refusal();
+    if (refusal !== undefined) throw refusal;
+  }
+
+  #isCatalog({ method }: RequestFrame): boolean {
+    return method === CATALOG_METHOD && this.#spec.kind === 'catalog';
+  }
+
   #list(frame: RequestFrame, era: Era, kind: ListKind): Buffer {
     const { pages } = this.#components.search;
+    // The pages are written once, when the view is made.
+    this.#components.lists?.made(0);
     return listPage(frame, era, { view: this.#currentView(), kind, searchPages: pages });
   }
 
@@ -245,8 +258,10 @@ class CallerSession implements Session {
     else if (method === 'initialize') reply.final(resultBytes(id, this.#initialize(frame)));
     else if (method === 'server/discover') reply.final(resultBytes(id, this.#discover()));
     else if (method === 'logging/setLevel') reply.final(resultBytes(id, this.#setLevel(frame)));
-    else if (method === CATALOG_METHOD && this.#spec.kind === 'catalog') {
-      const servers = this.#currentView().catalogs as unknown as Json;
+    else if (this.#isCatalog(frame)) {
+      const view = this.#currentView();
+      this.#components.lists?.made(view.things);
+      const servers = view.catalogs as unknown as Json;
       reply.final(resultBytes(id, { servers }));
     } else return false;
     return true;

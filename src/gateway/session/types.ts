@@ -16,6 +16,14 @@ export interface Initializing {
   readonly principal: Principal;
 }
 
+/** How often one caller may have lists made for it, over all its sessions. */
+export interface ListAllowance {
+  /** Says why no list is made now, if so. */
+  refusal(): StarlingError | undefined;
+  /** A list was made, for which so many things were looked at. */
+  made(things: number): void;
+}
+
 /** What a session works with. */
 export interface SessionComponents {
   readonly principal: Principal;
@@ -28,6 +36,8 @@ export interface SessionComponents {
   push(message: Buffer): void;
   /** Says why one more request may not be taken now, if so. */
   admit?(): StarlingError | undefined;
+  /** How often the caller may have lists made; absent where nothing bounds that. */
+  readonly lists?: ListAllowance;
   /** Hears the parameters of `initialize` before anything is decided in the session. */
   initializing?(params: JsonObject): Initializing;
   /** Hears that the client can be asked things; gives what to call when the session is over. */

@@ -7,7 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Config } from '../../config/index.ts';
-import { createScope, messageOf, stopAll } from '../../core/index.ts';
+import { SECOND_NODE, createScope, messageOf, stopAll } from '../../core/index.ts';
 import type { Clock, Logger, Scope, Startable } from '../../core/index.ts';
 import { createHttpServer } from '../door/http-server.ts';
 import { isRefusal } from '../door/types.ts';
@@ -135,7 +135,7 @@ class HttpEdge implements HttpTransport {
       { host, port },
       {
         failure: `can't serve HTTP on ${host}:${port}`,
-        hint: 'choose another with --http-port or http.port (0 picks a free one), or --no-http',
+        hint: `choose another with --http-port or http.port (0 picks a free one), or --no-http; ${SECOND_NODE}`,
       },
     );
     // Too many open files and the like: one client less, and no reason for the node to end.

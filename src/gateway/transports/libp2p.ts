@@ -40,6 +40,8 @@ const REFUSED_BYTES_MAX = 1024 * 1024;
  * the peer's streams are not read for a while.
  */
 const MESSAGES = { burst: 20_000, everyMs: 0.1 } as const;
+/** The longest that a stream is not read because of lists that were refused. */
+const REFUSED_WAIT_MAX_MS = 5000;
 /** How long a stream may be open before its session begins. */
 const INITIALIZE_TIMEOUT_MS = 30_000;
 
@@ -52,7 +54,7 @@ export interface PeerTransportComponents {
   readonly audit: Pick<Audit, 'note'>;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
   open(
-    own: Pick<SessionComponents, 'principal' | 'push' | 'initializing' | 'notification'>,
+    own: Pick<SessionComponents, 'principal' | 'push' | 'initializing' | 'notification' | 'lists'>,
   ): Session;
   ended(session: Session): void;
   readonly clock: Clock;
@@ -166,6 +168,8 @@ class PeerCaller {
   readonly #messageBytes: number;
   readonly #messages: Buckets;
   #isBlocked = false;
+  /** How long nothing more is to be read after what the chunk at hand was refused, ms. */
+  #refusedForMs = 0;
   #cancelHold: (() => void) | undefined;
   readonly #output: PeerWriter;
   readonly #session: Session;
@@ -194,6 +198,10 @@ class PeerCaller {
     this.#session = components.open({
       principal: this.#principal(undefined),
       push: (message) => this.#output.urgent(message),
+      lists: {
+        refusal: () => this.#refuseList(),
+        made: (things) => components.allowances.listed(stream.peer, things),
+      },
       initializing: (params) => this.#initializing(metaOf(params)),
       notification: (frame) => {
         if (frame.method !== GRANTS_NOTIFICATION) return false;
@@ -235,8 +243,17 @@ class PeerCaller {
       decoder.push(chunk);
       this.#stream.holds(decoder.heldBytes);
       const waitMs = this.#components.allowances.unasked(peer, unasked);
-      this.#hold(Math.max(waitMs, this.#messages.charge(peer, count)));
+      const refusedMs = Math.min(REFUSED_WAIT_MAX_MS, this.#refusedForMs);
+      this.#refusedForMs = 0;
+      this.#hold(Math.max(waitMs, refusedMs, this.#messages.charge(peer, count)));
     });
+  }
+
+  /** Who asks on when it was refused is not read for a while: a refusal costs something, too. */
+  #refuseList(): StarlingError | undefined {
+    const refusal = this.#components.allowances.listRefusal(this.#stream.peer);
+    this.#refusedForMs = Number(refusal?.data['retryAfterMs'] ?? 0);
+    return refusal;
   }
 
   /** Reads nothing for a while. */

@@ -14,12 +14,9 @@ export interface ListenWords {
 export function listen(server: Server, where: ListenOptions, words: ListenWords): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error): void => {
-      const isTaken = where.port !== undefined && 'code' in error && error.code === 'EADDRINUSE';
-      const why = isTaken ? 'the port is taken' : messageOf(error);
       const { failure, hint } = words;
-      reject(
-        new StarlingError('STARLING_LISTEN_FAILED', `${failure}: ${why}`, { hint, cause: error }),
-      );
+      const text = `${failure}: ${messageOf(error)}`;
+      reject(new StarlingError('STARLING_LISTEN_FAILED', text, { hint, cause: error }));
     };
     server.once('error', failed);
     server.listen(where, () => {

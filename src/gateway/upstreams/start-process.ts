@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess, ChildProcessWithoutNullStreams } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { withFilesCovered } from './covered-files.ts';
 import { statOf } from './process-group.ts';
 import type { RunBriefly } from './sandbox/sandbox-means.ts';
 
@@ -24,17 +25,20 @@ export interface ProcessInit {
   readonly input?: Uint8Array;
 }
 
-/** Starts a process that leads a group of its own; its standard streams are pipes. */
+/** Starts a process that leads a group of its own; its standard streams are pipes, and of what this node has open it gets no file. */
 export function startProcess(init: ProcessInit): PipedProcess {
   const { command, args, cwd, env, input } = init;
-  const child: ChildProcess = spawn(command, [...args], {
-    cwd,
-    env,
-    stdio: ['pipe', 'pipe', 'pipe', ...(input === undefined ? [] : (['pipe'] as const))],
-    detached: process.platform !== 'win32',
-    shell: false,
-    windowsHide: true,
-  });
+  const given = input === undefined ? [] : (['pipe'] as const);
+  const child: ChildProcess = withFilesCovered((covered) =>
+    spawn(command, [...args], {
+      cwd,
+      env,
+      stdio: ['pipe', 'pipe', 'pipe', ...given, ...covered.slice(given.length)],
+      detached: process.platform !== 'win32',
+      shell: false,
+      windowsHide: true,
+    }),
+  );
   const extra = child.stdio[INPUT_FD];
   if (input !== undefined && typeof extra === 'object' && extra !== null && 'end' in extra) {
     // A process that ends before it has read everything is told of by its exit code.
@@ -51,16 +55,18 @@ export const runBriefly = (
   env: NodeJS.ProcessEnv = {},
 ): ReturnType<RunBriefly> =>
   new Promise((resolve) => {
-    const child = spawn(program, [...args], {
-      env,
-      cwd: '/',
-      stdio: ['ignore', 'ignore', 'pipe'],
-      shell: false,
-      timeout: TRIAL_MS,
-      killSignal: 'SIGKILL',
-    });
+    const child = withFilesCovered((covered) =>
+      spawn(program, [...args], {
+        env,
+        cwd: '/',
+        stdio: ['ignore', 'ignore', 'pipe', ...covered],
+        shell: false,
+        timeout: TRIAL_MS,
+        killSignal: 'SIGKILL',
+      }),
+    );
     let stderr = '';
-    child.stderr.on('data', (chunk: Buffer) => {
+    child.stderr?.on('data', (chunk: Buffer) => {
       stderr = `${stderr}${chunk.toString('utf8')}`.slice(-STDERR_BYTES_MAX);
     });
     child.once('error', (error) => resolve({ code: 127, stderr: error.message }));

@@ -4,7 +4,7 @@
  * that the peer does not read. What is over is not looked at, not read for a while, or not kept, and is counted
  * against the peer.
  */
-import { createBuckets } from '../../core/index.ts';
+import { StarlingError, createBuckets } from '../../core/index.ts';
 import type { Clock, PeerId } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
 import { WAITING_BYTES_MAX } from './peer-writer.ts';
@@ -24,8 +24,18 @@ const UNASKED = { burst: 5000, everyMs: 1 } as const;
 /** So many of them, beyond that, count as one time. */
 const UNASKED_AT_ONCE = 60;
 
-/** What may wait for one peer in all sessions that it has opened: twice what may wait in one. */
-const WAITING_MAX_BYTES = 2 * WAITING_BYTES_MAX;
+/**
+ * Lists that one peer may have made: each costs one, and one more for each fifty things that are looked at for it,
+ * about 0.2 ms. In the long run that is a fiftieth of a core.
+ */
+const LISTS = { burst: 400, everyMs: 10 } as const;
+const THINGS_AT_ONCE = 50;
+
+/** What may wait for one peer in all sessions that it has opened: half more than what may wait in one. */
+const WAITING_MAX_BYTES = 1.5 * WAITING_BYTES_MAX;
+/** The same of all peers together. Over that each has an equal share, but a message of any length at the least. */
+const NODE_WAITING_MAX_BYTES = 2 * WAITING_BYTES_MAX;
+const SHARE_LEAST_BYTES = WAITING_BYTES_MAX / 4;
 
 /** What looking at some texts has cost. */
 export interface ShownCost {
@@ -43,6 +53,10 @@ export interface PeerAllowances {
   shown(peer: PeerId, cost: ShownCost): void;
   /** Messages came that nobody has asked for; gives for how many milliseconds nothing more is to be read. */
   unasked(peer: PeerId, count: number): number;
+  /** Says why no list is made for `peer` now, if so. */
+  listRefusal(peer: PeerId): StarlingError | undefined;
+  /** A list was made for it, for which so many things were looked at. */
+  listed(peer: PeerId, things: number): void;
   /** By so many bytes more or less wait for `peer`; false when that is too much: then nothing is counted. */
   waits(peer: PeerId, byBytes: number): boolean;
 }
@@ -57,7 +71,13 @@ export function createPeerAllowances({
 }): PeerAllowances {
   const signatures = createBuckets(clock, SIGNATURES);
   const messages = createBuckets(clock, UNASKED);
+  const lists = createBuckets(clock, LISTS);
   const waiting = new Map<PeerId, number>();
+  let waitingBytes = 0;
+  const mayWait = (): number =>
+    waitingBytes <= NODE_WAITING_MAX_BYTES
+      ? WAITING_MAX_BYTES
+      : Math.max(SHARE_LEAST_BYTES, NODE_WAITING_MAX_BYTES / waiting.size);
   return {
     mayShow(peer, count) {
       if (signatures.waitMs(peer) === 0) return true;
@@ -73,12 +93,25 @@ export function createPeerAllowances({
       if (waitMs > 0) network.report(peer, 'messages', Math.ceil(count / UNASKED_AT_ONCE));
       return waitMs;
     },
+    listRefusal(peer) {
+      const retryAfterMs = lists.waitMs(peer);
+      if (retryAfterMs === 0) return undefined;
+      network.report(peer, 'lists');
+      return new StarlingError('STARLING_RATE_LIMITED', 'more lists than a peer may ask for', {
+        hint: `wait ${retryAfterMs} ms`,
+        data: { retryAfterMs },
+      });
+    },
+    listed(peer, things) {
+      lists.charge(peer, 1 + things / THINGS_AT_ONCE);
+    },
     waits(peer, byBytes) {
       const sum = (waiting.get(peer) ?? 0) + byBytes;
-      if (byBytes > 0 && sum > WAITING_MAX_BYTES) {
+      if (byBytes > 0 && sum > Math.min(WAITING_MAX_BYTES, mayWait())) {
         network.report(peer, 'unread');
         return false;
       }
+      waitingBytes += byBytes;
       if (sum <= 0) waiting.delete(peer);
       else waiting.set(peer, sum);
       return true;

@@ -1,6 +1,6 @@
 /** Listening, with errors that a person can act on. */
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2';
-import { StarlingError } from '../../core/index.ts';
+import { SECOND_NODE, StarlingError } from '../../core/index.ts';
 import type { Logger } from '../../core/index.ts';
 import { parseAddress } from './addresses.ts';
 
@@ -9,7 +9,7 @@ type Listens = Pick<CircuitRelayTransportComponents['transportManager'], 'listen
 const CAUSES: Readonly<Record<string, readonly [why: string, hint: string]>> = {
   EADDRINUSE: [
     'another program uses the port',
-    'stop that program, or choose another port with `--listen` or the key `listen`',
+    `stop that program, or choose another port with --listen or the key listen; ${SECOND_NODE}`,
   ],
   EACCES: [
     'this user may not use the port',

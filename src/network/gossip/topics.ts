@@ -46,8 +46,9 @@ class MeshTopics implements Topics {
   ): Topic {
     requireTopicName(this.#meshId, name);
     return {
-      publish: async (data) => {
-        if (data.length <= GOSSIP_MAX_BYTES) return this.#running().publish(name, data, floods);
+      publish: async (data, options = {}) => {
+        if (data.length <= GOSSIP_MAX_BYTES)
+          return this.#running().publish(name, data, options.floods ?? floods);
         throw new StarlingError(
           'STARLING_LIMIT_EXCEEDED',
           `a gossip message of ${data.length} bytes is over the limit of ${GOSSIP_MAX_BYTES}`,

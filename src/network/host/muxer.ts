@@ -3,6 +3,10 @@
  * by then their connection may be gone: `send` on a closed connection throws, out of a microtask where
  * nobody can catch it (libp2p 3.3.11). A frame for a closed connection is lost either way, so it is dropped.
  *
+ * A stream gives what it has kept to its reader while it resumes. A reader that pauses it meanwhile has it paused and
+ * granting window all the same, so that it keeps what comes until 4 MiB are there, and is reset (libp2p 3.3.11). Here such a
+ * stream stays paused.
+ *
  * yamux by itself takes any number of frames, and a thousand streams at a time, from whoever has shaken
  * hands. A meter looks at each frame before yamux does, and at each stream before its protocol is asked.
  */
@@ -24,6 +28,7 @@ export function steadyYamux(
     const createStreamMuxer = factory.createStreamMuxer.bind(factory);
     factory.createStreamMuxer = (connection) => {
       const muxer = createStreamMuxer(dropWhenClosed(connection));
+      keepPaused(muxer);
       if (tally !== undefined) {
         muxer.addEventListener('stream', ({ detail }) => tally.stream(detail));
       }
@@ -32,6 +37,29 @@ export function steadyYamux(
     };
     return factory;
   };
+}
+
+/** What of a yamux stream is looked at when it resumes. */
+interface Resumable {
+  readonly readStatus: string;
+  /** Grants window; called when what was kept has been given to the reader. */
+  sendResume: () => void;
+}
+
+function keepPaused(muxer: StreamMuxer): void {
+  // The one place where every stream is made.
+  const newStream: unknown = Reflect.get(muxer, '_newStream');
+  if (typeof newStream !== 'function') throw new Error('yamux has no _newStream to keep paused');
+  Object.assign(muxer, {
+    _newStream: (...args: unknown[]): Resumable => {
+      const stream = newStream.apply(muxer, args) as Resumable;
+      const sendResume = stream.sendResume.bind(stream);
+      stream.sendResume = () => {
+        if (stream.readStatus !== 'paused') sendResume();
+      };
+      return stream;
+    },
+  });
 }
 
 /** By the streams of a muxer, which its connection shows as its own. */

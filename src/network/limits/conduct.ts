@@ -24,6 +24,8 @@ const WEIGHTS: Readonly<Record<Misconduct, number>> = {
   control: 0.5,
   services: 5,
   unread: 1,
+  unfinished: 10,
+  lists: 1,
 };
 
 /** Bounds of {@link createConduct}. */

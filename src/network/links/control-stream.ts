@@ -48,6 +48,11 @@ export interface ControlStream {
   send(kind: string, payload: Uint8Array): boolean;
   /** Resolves once what was sent is handed to the connection; soon in any case. */
   flushed(): Promise<void>;
+  /**
+   * Sends nothing more, and resolves once the other end has read all that was sent, or is gone: it ends its half
+   * when it comes to the end of ours. Never rejects; a reader that stands still is not waited for here.
+   */
+  finish(): Promise<void>;
   /** To be called each second. */
   tick(): void;
   /** Hears when the stream is over. */
@@ -71,6 +76,7 @@ class FrameStream implements ControlStream {
   readonly #isDialler: boolean;
   readonly #endListeners: (() => void)[] = [];
   #isOver = false;
+  #isFinished = false;
   /** Ticks since anything was heard. */
   #quiet = 0;
   /** A turn of the event loop has passed since the last tick: without one nothing could have been heard. */
@@ -97,7 +103,7 @@ class FrameStream implements ControlStream {
   }
 
   send(kind: string, payload: Uint8Array): boolean {
-    if (this.#isOver) return false;
+    if (this.#isOver || this.#isFinished) return false;
     // What matters is sent again when something changes or is asked for: nothing waits behind a slow reader.
     if (this.#stream.queuedBytes > CONTROL_FRAME_MAX_BYTES) return false;
     this.#messages.send(encodeFrame(kind, payload));
@@ -111,8 +117,15 @@ class FrameStream implements ControlStream {
     }
   }
 
+  async finish(): Promise<void> {
+    this.#isFinished = true;
+    const ended = new Promise<void>((resolve) => this.onEnd(resolve));
+    await this.#messages.close();
+    await ended;
+  }
+
   tick(): void {
-    if (this.#isOver || !this.#hasTurned) return;
+    if (this.#isOver || this.#isFinished || !this.#hasTurned) return;
     this.#hasTurned = false;
     setImmediate(() => (this.#hasTurned = true));
     this.#quiet += 1;

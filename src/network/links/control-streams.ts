@@ -3,11 +3,12 @@
  * admitted. A peer of before has none: it is pinged now and then, so that its silence is noticed as well.
  */
 import type { Connection } from '@libp2p/interface';
-import { createBuckets, messageOf, withDeadline } from '../../core/index.ts';
+import { createBuckets, messageOf, settledWithin, withDeadline } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Scope } from '../../core/index.ts';
 import {
   CONTROL_ALLOWANCE,
   CONTROL_BYTES,
+  CONTROL_FINISH_MS,
   CONTROL_OPEN_TIMEOUT_MS,
   INTRODUCTION_TIMEOUT_MS,
   LINK_PROTOCOL,
@@ -65,6 +66,11 @@ export interface ControlStreams {
   /** Sends a frame on this very connection; false when it has no control stream. */
   sendOn(connection: Connection, kind: string): boolean;
   rttMs(peer: PeerId): number | undefined;
+  /**
+   * Sends nothing more, and resolves once all peers have read what was sent to them; see
+   * {@link CONTROL_FINISH_MS}. What went out before on the same connections has come by then, too. Never rejects.
+   */
+  finish(): Promise<void>;
 }
 
 /** Makes them; they tick until the scope closes. */
@@ -123,12 +129,8 @@ class Streams implements ControlStreams {
   }
 
   async send(peer: PeerId, kind: string, payload: Uint8Array): Promise<boolean> {
-    const connection = this.#components.links.best(peer);
-    const entry = connection === undefined ? undefined : this.#entries.get(connection);
-    if (entry === undefined || !(await entry.ready)) return false;
-    const { stream } = entry;
+    const stream = this.#openTo(peer) ?? (await this.#nextTo(peer));
     if (stream === undefined || !stream.send(kind, payload)) return false;
-    // A goodbye is followed by the end of all connections.
     await stream.flushed();
     return true;
   }
@@ -137,9 +139,36 @@ class Streams implements ControlStreams {
     return this.#entries.get(connection)?.stream?.send(kind, new Uint8Array(0)) ?? false;
   }
 
+  async finish(): Promise<void> {
+    const read = [...this.#entries.values()].map(async ({ stream }) => stream?.finish());
+    await settledWithin(CONTROL_FINISH_MS, Promise.all(read), this.#components.clock);
+  }
+
   rttMs(peer: PeerId): number | undefined {
     const connection = this.#components.links.best(peer);
     return connection === undefined ? undefined : this.#entries.get(connection)?.stream?.rttMs;
+  }
+
+  /** Of the best link that has one: a link that is younger may still open its own. */
+  #openTo(peer: PeerId): ControlStream | undefined {
+    return this.#entriesOf(peer).find(({ stream }) => stream !== undefined)?.stream;
+  }
+
+  /** The first one that opens on the links that are there; undefined when none does. */
+  async #nextTo(peer: PeerId): Promise<ControlStream | undefined> {
+    const openings = this.#entriesOf(peer).map(async (entry) => {
+      if (!(await entry.ready)) throw new Error('no control stream');
+    });
+    await Promise.any(openings).catch(() => undefined);
+    return this.#openTo(peer);
+  }
+
+  #entriesOf(peer: PeerId): readonly Entry[] {
+    const { links } = this.#components;
+    return links
+      .of(peer)
+      .map((connection) => this.#entries.get(connection))
+      .filter((entry) => entry !== undefined);
   }
 
   async #open(connection: Connection, entry: Entry): Promise<void> {

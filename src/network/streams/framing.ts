@@ -6,6 +6,8 @@ import { StarlingError } from '../../core/index.ts';
 
 /** Five groups of seven bits hold any length below 2^35, more than any limit. */
 const VARINT_MAX_BYTES = 5;
+/** Memory for a message that has just begun. */
+const FIRST_BYTES = 16 * 1024;
 
 /** The varint of `length`. */
 export function encodeLength(length: number): Uint8Array {
@@ -74,19 +76,30 @@ class VarintDecoder implements FrameDecoder {
           this.#finish(message);
           continue;
         }
-        this.#body = Buffer.allocUnsafe(this.#length);
+        this.#body = Buffer.allocUnsafe(Math.min(this.#length, FIRST_BYTES));
       }
-      at += this.#fill(this.#body, chunk.subarray(at));
+      at += this.#fill(chunk.subarray(at));
     }
   }
 
   /** Copies what belongs to the message; gives how many bytes that were. */
-  #fill(body: Buffer, rest: Uint8Array): number {
+  #fill(rest: Uint8Array): number {
     const part = rest.subarray(0, this.#length - this.#filled);
+    const body = this.#roomFor(this.#filled + part.length);
     body.set(part, this.#filled);
     this.#filled += part.length;
     if (this.#filled === this.#length) this.#finish(body);
     return part.length;
+  }
+
+  /** A length is only a promise: the memory grows with what has come, at least twofold each time. */
+  #roomFor(sizeBytes: number): Buffer {
+    const body = this.#body ?? Buffer.alloc(0);
+    if (body.length >= sizeBytes) return body;
+    const grown = Buffer.allocUnsafe(Math.min(this.#length, Math.max(sizeBytes, 2 * body.length)));
+    grown.set(body.subarray(0, this.#filled));
+    this.#body = grown;
+    return grown;
   }
 
   #finish(message: Uint8Array): void {

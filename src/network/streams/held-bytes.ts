@@ -1,31 +1,207 @@
-/** How much of unfinished messages a peer has in this node's memory, over all its streams. */
-import { StarlingError } from '../../core/index.ts';
-import type { PeerId } from '../../core/index.ts';
+/**
+ * What is kept of messages that peers have begun and not ended: bounded for a peer over all its streams, and for all
+ * peers together. Over a first bound a peer's long messages come one after the other: the oldest is read on, the others
+ * wait. So nothing is lost when a peer sends much at once, and who ends nothing fills no memory. Over a second bound a
+ * stream is ended, and so is one whose message has come no further for long. What was kept in vain is counted.
+ */
+import { StarlingError, createBuckets } from '../../core/index.ts';
+import type { BucketSize, Clock, PeerId } from '../../core/index.ts';
+import { createStallWatch } from './stall-watch.ts';
+
+/** One stream that is read. */
+export interface Reading {
+  readonly peer: PeerId;
+  /** Whether we read it now. */
+  readonly isRead: boolean;
+  /** It may be read on. */
+  readOn(): void;
+  /** What has come of it and is not read yet. */
+  readonly unreadBytes: number;
+  abort(error: Error): void;
+}
+
+/** Bounds of {@link createHeldBytes}. */
+export interface HeldBytesInit {
+  /** From here on a peer's long messages come one after the other. */
+  readonly perPeerAtOnce: number;
+  /** The same of all peers together; each has an equal share of that. */
+  readonly nodeAtOnce: number;
+  /** More than that of one peer is not kept. */
+  readonly perPeerMax: number;
+  /** So many streams of a peer may wait for their turn. */
+  readonly waitingMax: number;
+  /** A message of which so much has come is a long one. */
+  readonly longBytes: number;
+  /** How long a message may come no further, ms. */
+  readonly stalledMs: number;
+  /** Bytes that may be kept in vain. */
+  readonly wasted: BucketSize;
+}
 
 /** The sums of all peers. */
 export interface HeldBytes {
   /**
-   * What is held of `peer` grows or shrinks by so many bytes.
-   * @throws STARLING_LIMIT_EXCEEDED when it would be too much; then nothing is counted
+   * More of `reading` has come, and so much is kept of it now. Gives whether it may be read on; else that is told later.
+   * @throws STARLING_LIMIT_EXCEEDED when the peer has begun too much, or too many
    */
-  change(peer: PeerId, byBytes: number): void;
+  hold(reading: Reading, sizeBytes: number): boolean;
+  /** The stream has ended: what is kept of it is dropped. */
+  drop(reading: Reading): void;
 }
 
-/** Makes the sums, all 0. A peer may have `perPeerMax` bytes held. */
-export function createHeldBytes(perPeerMax: number): HeldBytes {
-  const sums = new Map<PeerId, number>();
-  return {
-    change(peer, byBytes) {
-      const sum = (sums.get(peer) ?? 0) + byBytes;
-      if (byBytes > 0 && sum > perPeerMax) {
-        throw new StarlingError(
-          'STARLING_LIMIT_EXCEEDED',
-          `${peer} has begun messages of more than ${perPeerMax} bytes together and ended none`,
-          { data: { peer } },
-        );
-      }
-      if (sum <= 0) sums.delete(peer);
-      else sums.set(peer, sum);
-    },
-  };
+/** What the sums work with. */
+export interface HeldBytesComponents {
+  readonly clock: Clock;
+  /** Hears that a peer has begun messages and not ended them, `times` MiB of them. */
+  readonly unfinished: (peer: PeerId, times: number) => void;
+}
+
+const MIB = 1024 * 1024;
+/** What one long message too many counts, as if so many MiB had been kept in vain: nobody good comes so far. */
+const TOO_MANY = 5;
+
+/** Makes the sums, all 0. */
+export function createHeldBytes(components: HeldBytesComponents, init: HeldBytesInit): HeldBytes {
+  return new PeerSums(components, init);
+}
+
+interface Held {
+  sizeBytes: number;
+  /** Changes with each chunk. */
+  steps: number;
+}
+
+interface OfPeer {
+  sumBytes: number;
+  /** Streams with long messages, the oldest first. */
+  readonly long: Set<Reading>;
+  readonly waiting: Set<Reading>;
+}
+
+class PeerSums implements HeldBytes {
+  readonly #components: HeldBytesComponents;
+  readonly #init: HeldBytesInit;
+  readonly #held = new Map<Reading, Held>();
+  readonly #peers = new Map<PeerId, OfPeer>();
+  readonly #wasted;
+  readonly #watch;
+  #sumBytes = 0;
+
+  constructor(components: HeldBytesComponents, init: HeldBytesInit) {
+    this.#components = components;
+    this.#init = init;
+    this.#wasted = createBuckets(components.clock, init.wasted);
+    this.#watch = createStallWatch<Reading>({
+      clock: components.clock,
+      limitMs: init.stalledMs,
+      mark: (reading) => (reading.isRead ? this.#held.get(reading)?.steps : undefined),
+      isDone: (reading) => !this.#held.has(reading),
+      stalled: (reading) => this.#stalled(reading),
+    });
+  }
+
+  hold(reading: Reading, sizeBytes: number): boolean {
+    const known = this.#held.get(reading);
+    if (known === undefined && sizeBytes === 0) return true;
+    const held = known ?? { sizeBytes: 0, steps: 0 };
+    const peer = this.#ofPeer(reading.peer);
+    const byBytes = sizeBytes - held.sizeBytes;
+    if (byBytes > 0 && peer.sumBytes + byBytes > this.#init.perPeerMax) {
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `${reading.peer} has begun messages of more than ${this.#init.perPeerMax} bytes together and ended none`,
+        { data: { peer: reading.peer } },
+      );
+    }
+    held.steps += 1;
+    this.#count(peer, held, byBytes);
+    if (sizeBytes === 0) {
+      this.#forget(reading, peer);
+      return true;
+    }
+    if (known === undefined) this.#held.set(reading, held);
+    this.#watch.add(reading);
+    if (sizeBytes > this.#init.longBytes) peer.long.add(reading);
+    else peer.long.delete(reading);
+    if (byBytes < 0) this.#wake(peer);
+    if (this.#mayReadOn(reading, peer)) return true;
+    if (peer.waiting.size >= this.#init.waitingMax && !peer.waiting.has(reading)) {
+      this.#components.unfinished(reading.peer, TOO_MANY);
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `${reading.peer} has begun ${peer.waiting.size} long messages beside those that are read`,
+        { data: { peer: reading.peer } },
+      );
+    }
+    peer.waiting.add(reading);
+    return false;
+  }
+
+  drop(reading: Reading): void {
+    const held = this.#held.get(reading);
+    const peer = this.#peers.get(reading.peer);
+    if (held === undefined || peer === undefined) return;
+    const { sizeBytes } = held;
+    this.#count(peer, held, -sizeBytes);
+    this.#forget(reading, peer);
+    const wastedBytes = sizeBytes + reading.unreadBytes;
+    if (this.#wasted.charge(reading.peer, wastedBytes) > 0) {
+      this.#components.unfinished(reading.peer, wastedBytes / MIB);
+    }
+  }
+
+  #stalled(reading: Reading): void {
+    this.#components.unfinished(reading.peer, 1);
+    reading.abort(
+      new StarlingError(
+        'STARLING_TIMEOUT',
+        `${reading.peer} has begun a message and sent no more of it for ${this.#init.stalledMs / 1000} s`,
+        { data: { peer: reading.peer } },
+      ),
+    );
+  }
+
+  #count(peer: OfPeer, held: Held, byBytes: number): void {
+    held.sizeBytes += byBytes;
+    peer.sumBytes += byBytes;
+    this.#sumBytes += byBytes;
+  }
+
+  #mayReadOn(reading: Reading, peer: OfPeer): boolean {
+    if (!peer.long.has(reading)) return true;
+    const [oldest] = peer.long;
+    return oldest === reading || peer.sumBytes <= this.#atOnce();
+  }
+
+  /** Over the bound of all peers each has an equal share. */
+  #atOnce(): number {
+    const { nodeAtOnce, perPeerAtOnce } = this.#init;
+    if (this.#sumBytes <= nodeAtOnce) return perPeerAtOnce;
+    return Math.min(perPeerAtOnce, nodeAtOnce / this.#peers.size);
+  }
+
+  #forget(reading: Reading, peer: OfPeer): void {
+    this.#held.delete(reading);
+    this.#watch.remove(reading);
+    peer.long.delete(reading);
+    peer.waiting.delete(reading);
+    if (peer.sumBytes === 0) this.#peers.delete(reading.peer);
+    this.#wake(peer);
+  }
+
+  #wake(peer: OfPeer): void {
+    for (const reading of Array.from(peer.waiting)) {
+      if (!peer.waiting.has(reading) || !this.#mayReadOn(reading, peer)) continue;
+      peer.waiting.delete(reading);
+      reading.readOn();
+    }
+  }
+
+  #ofPeer(peer: PeerId): OfPeer {
+    const known = this.#peers.get(peer);
+    if (known !== undefined) return known;
+    const made: OfPeer = { sumBytes: 0, long: new Set(), waiting: new Set() };
+    this.#peers.set(peer, made);
+    return made;
+  }
 }

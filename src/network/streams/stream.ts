@@ -13,11 +13,13 @@ import {
   STREAM_HARD_BOUND_BYTES,
   STREAM_HIGH_WATER_BYTES,
   STREAM_LOW_WATER_BYTES,
+  UNREAD_BYTES,
 } from '../constants.ts';
 import type { PeerStream } from '../types.ts';
-import type { HeldBytes } from './held-bytes.ts';
+import type { HeldBytes, Reading } from './held-bytes.ts';
 import { sendTurnsOf } from './send-turns.ts';
 import type { SendTurns, Sender } from './send-turns.ts';
+import type { UnreadBytes, Writing } from './unread-bytes.ts';
 
 /** What a stream needs. */
 export interface PeerStreamComponents {
@@ -27,6 +29,8 @@ export interface PeerStreamComponents {
   readonly violated?: (peer: PeerId) => void;
   /** What is held of unfinished messages. */
   readonly held?: HeldBytes;
+  /** What waits to be read by peers. */
+  readonly unread?: UnreadBytes;
 }
 
 /**
@@ -45,17 +49,20 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
-class LibP2PPeerStream implements PeerStream {
+class LibP2PPeerStream implements PeerStream, Reading, Writing {
   readonly peer: PeerId;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #violated: ((peer: PeerId) => void) | undefined;
   readonly #held: HeldBytes | undefined;
-  #heldBytes = 0;
+  /** What is held of the peer's messages leaves no room for more of this one now. */
+  #isHeldBack = false;
+  readonly #unread: UnreadBytes | undefined;
   readonly #stream: Stream;
 
   #outbox: Uint8Array[] = [];
   #outboxBytes = 0;
+  #takenBytes = 0;
   readonly #turns: SendTurns;
   readonly #sender: Sender = {
     isBlocked: () => this.#outboxBytes > 0 && this.#stream.writableNeedsDrain,
@@ -83,6 +90,7 @@ class LibP2PPeerStream implements PeerStream {
     this.#logger = components.logger;
     this.#violated = components.violated;
     this.#held = components.held;
+    this.#unread = components.unread;
     this.#stream = stream;
     this.peer = peer;
     this.#turns = sendTurnsOf(connection);
@@ -106,26 +114,44 @@ class LibP2PPeerStream implements PeerStream {
 
   write(chunk: Uint8Array): boolean {
     if (this.#ended || this.#closing !== undefined) return false;
-    if (chunk.length === 0) return this.queuedBytes <= STREAM_HIGH_WATER_BYTES;
+    if (chunk.length === 0) return this.#hasRoom();
     if (this.queuedBytes + chunk.length > STREAM_HARD_BOUND_BYTES) {
-      this.abort(
-        new StarlingError(
-          'STARLING_LIMIT_EXCEEDED',
-          `more than ${STREAM_HARD_BOUND_BYTES} bytes wait for ${this.peer}, which reads too slowly`,
-          { data: { peer: this.peer } },
-        ),
-      );
+      this.#abortUnread(STREAM_HARD_BOUND_BYTES);
+      return false;
+    }
+    if (this.#unread?.queued(this, chunk.length) === false) {
+      this.#abortUnread(UNREAD_BYTES.perPeerMax);
       return false;
     }
     this.#outbox.push(chunk);
     this.#outboxBytes += chunk.length;
+    this.#takenBytes += chunk.length;
     this.#scheduleFlush();
-    return this.queuedBytes <= STREAM_HIGH_WATER_BYTES;
+    return this.#hasRoom();
+  }
+
+  get leftBytes(): number {
+    return this.#takenBytes - this.queuedBytes;
+  }
+
+  #hasRoom(): boolean {
+    const highWaterBytes = this.#unread?.highWaterBytes(this.peer) ?? STREAM_HIGH_WATER_BYTES;
+    return this.queuedBytes <= highWaterBytes;
+  }
+
+  #abortUnread(boundBytes: number): void {
+    this.abort(
+      new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `more than ${boundBytes} bytes wait for ${this.peer}, which reads too slowly`,
+        { data: { peer: this.peer } },
+      ),
+    );
   }
 
   drained(): Promise<void> {
     if (this.#ended) return Promise.reject(this.#endReason());
-    if (this.queuedBytes <= STREAM_LOW_WATER_BYTES) return Promise.resolve();
+    if (this.#isLow()) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#drainWaiters.push({ resolve, reject });
     });
@@ -134,7 +160,7 @@ class LibP2PPeerStream implements PeerStream {
   onData(reader: (chunk: Uint8Array) => void): void {
     this.#reader = reader;
     this.#deliver();
-    if (!this.#paused) this.#guard(() => this.#stream.resume());
+    if (this.isRead) this.#guard(() => this.#stream.resume());
   }
 
   pause(): void {
@@ -144,16 +170,34 @@ class LibP2PPeerStream implements PeerStream {
 
   resume(): void {
     this.#paused = false;
-    if (this.#reader === undefined) return;
+    this.#goOn();
+  }
+
+  get isRead(): boolean {
+    return !this.#paused && !this.#isHeldBack;
+  }
+
+  get unreadBytes(): number {
+    return this.#inbox.reduce((sum, { length }) => sum + length, this.#stream.readBufferLength);
+  }
+
+  readOn(): void {
+    this.#isHeldBack = false;
+    // In a turn of its own: who ends a message must not be given the messages of others meanwhile.
+    setImmediate(() => this.#goOn());
+  }
+
+  #goOn(): void {
+    if (this.#reader === undefined || !this.isRead) return;
     this.#deliver();
-    if (!this.#paused) this.#guard(() => this.#stream.resume());
+    if (this.isRead) this.#guard(() => this.#stream.resume());
     this.#onReadableEnd();
   }
 
   holds(sizeBytes: number): void {
-    if (sizeBytes === this.#heldBytes || this.#ended) return;
-    this.#held?.change(this.peer, sizeBytes - this.#heldBytes);
-    this.#heldBytes = sizeBytes;
+    if (this.#ended || this.#held?.hold(this, sizeBytes) !== false) return;
+    this.#isHeldBack = true;
+    this.#guard(() => this.#stream.pause());
   }
 
   onEnd(listener: (error?: Error) => void): void {
@@ -212,16 +256,21 @@ class LibP2PPeerStream implements PeerStream {
         const batch = this.#takeBatch();
         this.#stream.send(batch);
         sentBytes += batch.length;
+        this.#unread?.left(this.peer, batch.length);
       }
     } catch (error) {
       this.abort(asOurs(error, 'STARLING_PEER_UNREACHABLE', `${this.peer} went away`));
       return false;
     }
     if (this.#outboxBytes === 0) this.#idle?.();
-    if (this.queuedBytes <= STREAM_LOW_WATER_BYTES) {
+    if (this.#isLow()) {
       for (const waiter of this.#drainWaiters.splice(0)) waiter.resolve();
     }
     return this.#outboxBytes > 0;
+  }
+
+  #isLow(): boolean {
+    return this.queuedBytes <= STREAM_LOW_WATER_BYTES && this.#hasRoom();
   }
 
   /** Takes up to a batch from the outbox, as one buffer; a long chunk is cut, not copied. */
@@ -256,7 +305,7 @@ class LibP2PPeerStream implements PeerStream {
     const reader = this.#reader;
     if (reader === undefined) return;
     try {
-      while (!this.#paused && this.#endError === undefined) {
+      while (this.isRead && this.#endError === undefined) {
         const chunk = this.#inbox.shift();
         if (chunk === undefined) return;
         reader(chunk);
@@ -295,9 +344,11 @@ class LibP2PPeerStream implements PeerStream {
 
   #end(error: Error | undefined): void {
     if (this.#ended) return;
-    this.holds(0);
     this.#ended = true;
     this.#endError = error;
+    this.#held?.drop(this);
+    this.#unread?.left(this.peer, this.#outboxBytes);
+    this.#unread?.ended(this);
     this.#cancelCloseTimer?.();
     this.#outbox = [];
     this.#outboxBytes = 0;

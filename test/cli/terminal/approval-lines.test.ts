@@ -63,7 +63,7 @@ describe('starling up', () => {
     tellOfApprovals(approvals, false);
     expect(said.err).toBe('');
     approvals.wait(approval('Ncz5ZfV4abcd', { resource: 'tool:files/w\u001b[2Jrite' }));
-    expect(said.err).toContain('the client ci waits for tool/call on tool:files/w');
+    expect(said.err).toContain('the client ci wants to call files/w');
     expect(said.err).toContain('starling approvals approve Ncz5ZfV4 (or deny)\n');
     expect(said.err).not.toContain('\u001b[2J');
   });
@@ -72,7 +72,7 @@ describe('starling up', () => {
     const approvals = access();
     tellOfApprovals(approvals, false);
     approvals.wait(approval('Ncz5ZfV4abcd', { kind: 'permission' }));
-    expect(said.err).toContain('the client ci asks for a grant of tool/call');
+    expect(said.err).toContain('the client ci asks for a grant: files/write_file');
   });
 
   it('counts those beyond one a second', () => {

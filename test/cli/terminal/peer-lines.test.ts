@@ -3,10 +3,11 @@ import { EventEmitter } from 'node:events';
 import { stripVTControlCharacters } from 'node:util';
 import { expect, it } from 'vitest';
 import { tellOfPeers } from '../../../src/cli/terminal/peer-lines.ts';
-import { StarlingError } from '../../../src/core/index.ts';
-import type { Did, PeerId } from '../../../src/core/index.ts';
+import { StarlingError, systemClock } from '../../../src/core/index.ts';
+import type { Clock, Did, PeerId } from '../../../src/core/index.ts';
 import type { PeerView } from '../../../src/membership/index.ts';
 import type { NodeEvents } from '../../../src/index.ts';
+import { createTestClock } from '../../core/test-clock.ts';
 
 const ID = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp' as PeerId;
 const ADDRESS = `/ip4/192.0.2.7/tcp/4040/p2p/${ID}`;
@@ -29,13 +30,13 @@ interface Told {
   readonly lines: string[];
 }
 
-function told(peers: readonly PeerView[] = []): Told {
+function told(peers: readonly PeerView[] = [], clock: Clock = systemClock): Told {
   const events = new EventEmitter<NodeEvents>();
   const lines: string[] = [];
   const status = (): never => ({ upstreams: [{ kind: 'stdio', server: 'files' }] }) as never;
   const say = (line: string): void =>
     void lines.push(stripVTControlCharacters(line).replace(/^\d\d:\d\d:\d\d /, ''));
-  tellOfPeers({ events, peers: () => peers, status }, { say, sayNow: say });
+  tellOfPeers({ events, peers: () => peers, status }, { say, sayNow: say, clock });
   return { events, lines };
 }
 
@@ -120,7 +121,7 @@ it('who lets somebody in is told by which ticket, and how to grant something', (
   const { events, lines } = told();
   const at = new Date();
   at.setHours(5, 29);
-  events.emit('newcomer', view('alive', 'laptop'), at.getTime());
+  events.emit('newcomer', view('alive', 'laptop'), at.getTime(), false);
   events.emit('peer', view('alive', 'laptop'), undefined);
   expect(lines).toEqual([
     "laptop joined, with the ticket of 05:29; it may use nothing yet: starling grant create laptop --tool 'files/*'",
@@ -132,4 +133,36 @@ it('no peer forges a line', () => {
   events.emit('peer', view('alive', 'nice\u001B[2J\nERROR forged'), undefined);
   expect(lines.join('\n').split('\n')).toHaveLength(1);
   expect(lines[0]).not.toContain('\u001B');
+});
+
+it('who was put out, left the mesh or only stopped is told apart', () => {
+  const { events, lines } = told();
+  events.emit('peer', { ...view('left'), ended: { by: 'alice' } }, view('alive'));
+  events.emit('peer', { ...view('left'), ended: { by: 'this node' } }, view('left'));
+  events.emit('peer', { ...view('left'), ended: {} }, view('alive'));
+  events.emit('peer', view('left'), view('alive'));
+  expect(lines).toEqual([
+    'workstation was put out by alice',
+    'workstation was put out by this node',
+    'workstation left the mesh',
+    'workstation said goodbye',
+  ]);
+});
+
+it('a doubt is told once it has lasted a second, and not at all where a word comes before', () => {
+  const clock = createTestClock();
+  const { events, lines } = told([], clock);
+  events.emit('peer', view('suspect'), view('alive'));
+  clock.advance(900);
+  events.emit('peer', { ...view('left'), ended: { by: 'alice' } }, view('suspect'));
+  events.emit('peer', view('alive'), view('left'));
+  events.emit('peer', view('suspect'), view('alive'));
+  clock.advance(900);
+  events.emit('peer', view('alive'), view('suspect'));
+  clock.advance(5000);
+  expect(lines).toEqual(['workstation was put out by alice', 'workstation is here']);
+  events.emit('peer', view('suspect'), view('alive'));
+  clock.advance(1000);
+  events.emit('peer', view('alive'), view('suspect'));
+  expect(lines.slice(2)).toEqual(['workstation does not answer; trying on', 'workstation is here']);
 });

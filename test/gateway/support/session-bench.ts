@@ -93,6 +93,7 @@ export function deskOf(): Desk {
       lists: createLists(sources, { naming: 'plain' }),
       facts: jointFacts(sources, { serverInfo: { name: 'starling' }, instructions: 'do' }),
       catalogs: [],
+      things: 0,
       toolsMode: desk.toolsMode,
       tool: routesOf,
       prompt: () => route,

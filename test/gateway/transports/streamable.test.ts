@@ -366,7 +366,7 @@ describe('the edge', () => {
     const { port } = squatter.address() as AddressInfo;
     await expect(startNode('alice', { http: { port } })).rejects.toMatchObject({
       code: 'STARLING_LISTEN_FAILED',
-      message: `can't serve HTTP on 127.0.0.1:${port}: the port is taken`,
+      message: `can't serve HTTP on 127.0.0.1:${port}: another program uses the port`,
       hint: expect.stringContaining('--http-port'),
     });
   });

@@ -62,9 +62,34 @@ it('keeps only so much that a peer does not read, over all its sessions', () => 
   const part = 16 * 1024 * 1024;
   const kept = (): number =>
     Array.from({ length: 20 }, () => allowances.waits(MALLORY, part)).filter(Boolean).length;
-  expect(kept()).toBe(8);
-  expect(reported.filter(([, what]) => what === 'unread')).toHaveLength(12);
+  expect(kept()).toBe(6);
+  expect(reported.filter(([, what]) => what === 'unread')).toHaveLength(14);
   expect(allowances.waits(BOB, part)).toBe(true);
   expect(allowances.waits(MALLORY, -2 * part)).toBe(true);
   expect(kept()).toBe(2);
+});
+
+it('makes so many lists for a peer, fewer of many things, and tells of who asks on', () => {
+  const listed = (things: number): number => {
+    let count = 0;
+    while (allowances.listRefusal(MALLORY) === undefined) {
+      allowances.listed(MALLORY, things);
+      count += 1;
+    }
+    clock.advance(MINUTE);
+    return count;
+  };
+  expect([listed(0), listed(450), listed(100_000)]).toEqual([400, 40, 1]);
+  expect(reported).toEqual(Array.from({ length: 3 }, () => [MALLORY, 'lists']));
+  expect(allowances.listRefusal(BOB)).toBeUndefined();
+});
+
+it('keeps only so much for all peers together, and then an equal share of each', () => {
+  const part = 16 * 1024 * 1024;
+  const peers = Array.from({ length: 20 }, (_, at) => `peer${at}` as unknown as PeerId);
+  let kept = 0;
+  for (let round = 0; round < 6; round += 1) {
+    for (const peer of peers) if (allowances.waits(peer, part)) kept += 1;
+  }
+  expect(kept).toBe(peers.length);
 });

@@ -1,57 +1,142 @@
-/** What a peer has begun to send and not ended: bounded over all its streams. */
-import { afterEach, expect, it } from 'vitest';
+/** What a peer has begun to send and not ended: bounded over all its streams, and of all peers together. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PeerId } from '../../../src/core/index.ts';
-import { HELD_PER_PEER_MAX_BYTES } from '../../../src/network/constants.ts';
 import { createMessageStream } from '../../../src/network/index.ts';
 import { createHeldBytes } from '../../../src/network/streams/held-bytes.ts';
+import type { HeldBytes, Reading } from '../../../src/network/streams/held-bytes.ts';
+import { createTestClock } from '../../core/test-clock.ts';
+import type { TestClock } from '../../core/test-clock.ts';
 import { makeMembers, soon, stopAll, until } from '../support.ts';
 
 const [ALICE, BOB] = ['alice', 'bob'] as unknown as [PeerId, PeerId];
 const PROTOCOL = '/starling/half/1';
 const MIB = 1024 * 1024;
+const SECOND = 1000;
 
 afterEach(stopAll);
 
-it('counts what is held of each peer, and refuses what is too much without counting it', () => {
-  const held = createHeldBytes(100);
-  held.change(ALICE, 60);
-  held.change(ALICE, 40);
-  expect(() => held.change(ALICE, 1)).toThrow('more than 100 bytes');
-  held.change(BOB, 100);
-  held.change(ALICE, -40);
-  held.change(ALICE, 40);
-  held.change(ALICE, -100);
-  held.change(ALICE, 100);
+describe('what is held', () => {
+  let clock: TestClock;
+  let unfinished: [PeerId, number][];
+  let held: HeldBytes;
+
+  beforeEach(() => {
+    clock = createTestClock();
+    unfinished = [];
+    held = createHeldBytes(
+      { clock, unfinished: (...told) => void unfinished.push(told) },
+      {
+        perPeerAtOnce: 100,
+        nodeAtOnce: 150,
+        perPeerMax: 200,
+        waitingMax: 3,
+        longBytes: 10,
+        stalledMs: 30 * SECOND,
+        wasted: { burst: 2 * MIB, everyMs: 1 },
+      },
+    );
+  });
+
+  function reading(peer = ALICE): Reading & { isRead: boolean; ended: string } {
+    const made = {
+      peer,
+      isRead: true,
+      ended: '',
+      unreadBytes: 0,
+      readOn: () => void (made.isRead = true),
+      abort(error: Error) {
+        made.ended = error.message;
+        held.drop(made);
+      },
+    };
+    return made;
+  }
+
+  it('has the long messages of a peer come one after the other when they are too much together', () => {
+    const [first, second, third] = [reading(), reading(), reading()];
+    expect([held.hold(first, 60), held.hold(second, 60)]).toEqual([true, false]);
+    second.isRead = false;
+    expect(held.hold(first, 90)).toBe(true);
+    expect(held.hold(third, 8), 'a short one does not wait').toBe(true);
+    expect(second.isRead).toBe(false);
+    held.hold(first, 0);
+    expect(second.isRead).toBe(true);
+    expect([held.hold(second, 100), held.hold(first, 60)]).toEqual([true, false]);
+    held.drop(second);
+    expect(first.isRead).toBe(true);
+    expect(unfinished).toEqual([]);
+  });
+
+  it('refuses what is too much of one peer without counting it, and takes as much of another', () => {
+    held.hold(reading(), 120);
+    held.hold(reading(), 80);
+    expect(() => held.hold(reading(), 1)).toThrow('more than 200 bytes');
+    expect(held.hold(reading(BOB), 70)).toBe(true);
+  });
+
+  it('lets so many messages of a peer wait, and counts one more against it', () => {
+    held.hold(reading(), 101);
+    for (let count = 0; count < 3; count += 1) expect(held.hold(reading(), 11)).toBe(false);
+    expect(() => held.hold(reading(), 11)).toThrow('has begun 3 long messages beside');
+    expect(unfinished).toEqual([[ALICE, 5]]);
+  });
+
+  it('gives each peer an equal share when all together have too much', () => {
+    expect([held.hold(reading(ALICE), 40), held.hold(reading(ALICE), 40)]).toEqual([true, true]);
+    // 160 in all, of which each may have 75.
+    expect([held.hold(reading(BOB), 40), held.hold(reading(BOB), 40)]).toEqual([true, false]);
+  });
+
+  it('ends a stream whose message comes no further for long, and only while it is read', () => {
+    const [stuck, slow, paused] = [reading(), reading(), reading()];
+    for (const one of [stuck, slow, paused]) held.hold(one, 5);
+    paused.isRead = false;
+    for (let sent = 6; sent < 12; sent += 1) {
+      clock.advance(8 * SECOND);
+      held.hold(slow, sent);
+    }
+    expect(stuck.ended).toContain('has begun a message and sent no more of it for 30 s');
+    expect([slow.ended, paused.ended]).toEqual(['', '']);
+    expect(unfinished).toEqual([[ALICE, 1]]);
+    expect(clock.waiting()).toBe(1);
+    for (const one of [slow, paused]) held.drop(one);
+    expect(clock.waiting(), 'nothing is held, nothing is looked at').toBe(0);
+  });
+
+  it('counts what was kept in vain beyond what a lost connection takes with it', () => {
+    const large = { ...reading(), unreadBytes: MIB };
+    for (let count = 0; count < 3; count += 1) {
+      held.hold(large, 10);
+      held.drop(large);
+    }
+    expect(unfinished.map(([peer, times]) => [peer, Math.round(times)])).toEqual([
+      [ALICE, 1],
+      [ALICE, 1],
+    ]);
+  });
 });
 
-it('aborts the streams of a peer that begins many long messages, says so, and serves others', async () => {
-  const [alice, bob, mallory] = await makeMembers(['alice', 'bob', 'mallory']);
-  if (alice === undefined || bob === undefined || mallory === undefined) throw new Error('three');
-  await mallory.network.dial(alice.address(), soon());
+it('reads what a peer sends too much of at once in turn, and loses nothing of it', async () => {
+  const [alice, bob] = await makeMembers(['alice', 'bob']);
+  if (alice === undefined || bob === undefined) throw new Error('two');
   await bob.network.dial(alice.address(), soon());
-  const heard: string[] = [];
+  const heard: number[] = [];
   alice.network.handle(PROTOCOL, (stream) => {
     const messages = createMessageStream(stream, { maxBytes: 10 * MIB });
-    messages.onEnd(() => undefined);
     messages.onMessage((message) => {
-      heard.push(Buffer.from(message).toString('utf8'));
+      heard.push(message.length);
       void messages.close();
     });
   });
-  // Lengths of 10 MiB, and the first byte of each message.
-  const begin = Uint8Array.of(0x80, 0x80, 0x80, 0x05, 1);
-  let ended = 0;
-  const streams = Math.floor(HELD_PER_PEER_MAX_BYTES / (10 * MIB)) + 5;
-  for (let count = 0; count < streams; count += 1) {
-    const stream = await mallory.network.open(alice.id, PROTOCOL, soon());
-    stream.onEnd(() => (ended += 1));
-    stream.onData(() => undefined);
-    stream.write(begin);
+  const COUNT = 5;
+  for (let count = 0; count < COUNT; count += 1) {
+    const messages = createMessageStream(await bob.network.open(alice.id, PROTOCOL, soon()), {
+      maxBytes: 10 * MIB,
+    });
+    messages.onMessage(() => undefined);
+    messages.send(Buffer.alloc(9 * MIB));
   }
-  await until(() => ended === 5, 'the end of what was too much');
-  const polite = createMessageStream(await bob.network.open(alice.id, PROTOCOL, soon()), {
-    maxBytes: MIB,
-  });
-  polite.send(Buffer.from('hello'));
-  await until(() => heard.includes('hello'), 'a message of bob');
+  await until(() => heard.length === COUNT, 'five messages of 9 MiB');
+  expect(new Set(heard)).toEqual(new Set([9 * MIB]));
+  expect(alice.network.conduct(bob.id)).toBeUndefined();
 });

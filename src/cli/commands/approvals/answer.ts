@@ -1,6 +1,7 @@
 /** `starling approvals approve` and `starling approvals deny` */
 import type { ApprovalAnswerResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
+import { askText } from '../../terminal/rights.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -26,8 +27,8 @@ async function answer(id: string, isYes: boolean, options: AnswerOptions): Promi
     }),
   );
   printData(result, options.json === true, () => {
-    const { state, who, ability, resource, made } = result.approval;
+    const { state, who, kind, ability, resource, made } = result.approval;
     const grant = made === undefined ? '' : ` (grant ${made.slice(0, 8)})`;
-    return safeLine(`${state}: ${who}, ${ability} on ${resource}${grant}`);
+    return safeLine(`${state}: ${who} ${askText(kind, ability, resource)}${grant}`);
   });
 }

@@ -1,6 +1,7 @@
 /** `starling approvals` */
 import type { ApprovalListResult, ApprovalSummary } from '../../../builtin/results.ts';
 import { ago, duration, paint, printData, safeLine } from '../../terminal/output.ts';
+import { askText, rightText } from '../../terminal/rights.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -23,19 +24,25 @@ export async function run(options: CommonOptions & { readonly all?: boolean }): 
 function describe(one: ApprovalSummary): string {
   const lines = [
     `rule: ${ruleOf(one)}`,
+    ...(SCORED.test(one.rule) ? [SCORE] : []),
     ...(one.args === undefined ? [] : [`arguments: ${one.args}`]),
     ...(one.agentId === undefined ? [] : [`for: ${one.agentId}`]),
     ...(one.capabilities ?? []).map(({ ability, resource, caveats }) => {
       const narrowed = caveats === undefined ? '' : ` ${JSON.stringify(caveats)}`;
-      return `would get: ${ability} on ${resource}${narrowed}`;
+      return `would get: ${rightText(ability, resource)}${narrowed}`;
     }),
     ...(one.lifetimeMs === undefined ? [] : [`for how long: ${duration(one.lifetimeMs)}`]),
     ...(one.justification === undefined ? [] : [`they say: ${one.justification}`]),
     stateOf(one),
   ];
-  const head = `${one.id.slice(0, 8)}  ${one.who}: ${one.ability} on ${one.resource}`;
+  const head = `${one.id.slice(0, 8)}  ${one.who} ${askText(one.kind, one.ability, one.resource)}`;
   return [paint.bold(safeLine(head)), ...lines.map((line) => `  ${safeLine(line)}`)].join('\n');
 }
+
+/** Reasons of the guardian that name a number. */
+const SCORED = /\b(?:score|scores|trust|risk) is\b|justification scores/;
+const SCORE =
+  'score: 0 to 1, from how well they say why, how far the policy trusts them, and how little harm it can do; it is a hint, and the answer is yours (docs/grants-and-policy.md)';
 
 /** The rule that demands the approval, in words. */
 function ruleOf({ rule, grant }: ApprovalSummary): string {

@@ -1,13 +1,16 @@
 /** `starling grant list` */
 import type { GrantListResult, GrantSummary } from '../../../builtin/results.ts';
 import { shownName } from '../../../core/shown-name.ts';
+import { rightText } from '../../terminal/rights.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { duration, printData, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Prints the grants, newest first. */
-export async function run(options: CommonOptions & { readonly all?: boolean }): Promise<void> {
+export async function run(
+  options: CommonOptions & { readonly all?: boolean; readonly wide?: boolean },
+): Promise<void> {
   const result = await withNode(options, (node) =>
     node.builtin<GrantListResult>('grant_list', options.all === true ? { all: true } : {}),
   );
@@ -22,7 +25,8 @@ export async function run(options: CommonOptions & { readonly all?: boolean }): 
       grant.capabilities
         .map(({ ability, resource, caveats }) => {
           const conditions = Object.keys(caveats ?? {});
-          const what = resource.startsWith('mesh:') ? ability : `${ability} ${resource}`;
+          const what =
+            options.wide === true ? `${ability} ${resource}` : rightText(ability, resource);
           return conditions.length === 0 ? what : `${what} (${conditions.join(', ')})`;
         })
         .join(', '),

@@ -1,0 +1,119 @@
+/** What a person did wrong in a call that failed: a tool of another name, an argument left out or misspelt. */
+import { nearest } from '../../../config/nearest.ts';
+import { StarlingError } from '../../../core/errors.ts';
+import type { Json, JsonObject } from '../../../core/json.ts';
+import { isObject } from '../../../core/value-checks.ts';
+import type { ToolInfo } from '../../node/client.ts';
+import { typesIn } from '../../options/tool-arguments.ts';
+import { cut } from '../../terminal/output.ts';
+
+/** Names that an unknown one is compared with. */
+const COMPARED_MAX = 1000;
+const SAID_MAX = 300;
+/** What SDKs put before their words. */
+const PREFIX = /^MCP error -?\d+: /;
+const SEPARATOR = '__';
+
+/** A call that failed. */
+export interface FailedCall {
+  readonly tool: string;
+  readonly args: JsonObject;
+  /** What the tool's server or the node said of it. */
+  readonly said: string;
+  /** All tools that the caller may see. */
+  readonly offered: readonly ToolInfo[];
+}
+
+/** The failure in words of ours, where the name or the arguments explain it; else undefined. */
+export function explainFailure(call: FailedCall): StarlingError | undefined {
+  const { tool, offered } = call;
+  // Nobody can tell what is wrong by a list that did not come.
+  if (offered.length === 0) return undefined;
+  const info = offered.find(({ name }) => name === tool);
+  if (info === undefined) return unknown(call);
+  const faults = faultsOf(call.args, info.inputSchema);
+  if (faults.length === 0) return undefined;
+  return new StarlingError('STARLING_USAGE', `${titleOf(tool)} ${faults.join(', ')}`, {
+    hint: `all that it takes: starling tools show ${tool}${quoteOf(call.said)}`,
+  });
+}
+
+/** The tool of `offered` that was probably meant by a name that none of them has. */
+export function meantTool(tool: string, offered: readonly ToolInfo[]): string | undefined {
+  const names = offered.map(({ name }) => name);
+  // As grants and requests write it: files/read_text_file.
+  const wanted = tool.replaceAll('/', SEPARATOR);
+  if (names.includes(wanted)) return wanted;
+  const ending = names.filter((name) => name.endsWith(SEPARATOR + wanted));
+  if (ending.length === 1) return ending[0];
+  return nearest(wanted, names.slice(0, COMPARED_MAX));
+}
+
+/** Whose tool that is: `ecko of files at workstation`. */
+function titleOf(tool: string): string {
+  const [first = '', second, ...rest] = tool.split(SEPARATOR);
+  if (second === undefined) return `the tool ${tool}`;
+  const isRemote = rest.length > 0;
+  return isRemote
+    ? `the tool ${rest.join(SEPARATOR)} of ${second} at ${first}`
+    : `the tool ${second} of ${first}`;
+}
+
+function unknown({ tool, offered, said }: FailedCall): StarlingError {
+  const meant = meantTool(tool, offered);
+  const advice =
+    meant === undefined
+      ? 'see which tools you may call: starling tools'
+      : `did you mean ${meant}? What it takes: starling tools show ${meant}`;
+  const hint = advice + quoteOf(said);
+  const text = `${titleOf(tool)} is not among those that you may call`;
+  return new StarlingError('STARLING_TOOL_UNKNOWN', text, { hint });
+}
+
+function quoteOf(said: string): string {
+  const text = said.replace(PREFIX, '').replaceAll(/\s+/g, ' ').trim();
+  return text === '' ? '' : `\n    its server says: ${cut(text, SAID_MAX)}`;
+}
+
+/** What is wrong with the arguments by the tool's own schema, as parts of a sentence about the tool. */
+function faultsOf(args: JsonObject, schema: JsonObject | undefined): readonly string[] {
+  const properties = schema?.['properties'];
+  if (!isObject(properties)) return [];
+  const required = schema?.['required'];
+  const given = Object.keys(args);
+  const missing = (Array.isArray(required) ? required : []).filter(
+    (name): name is string => typeof name === 'string' && !given.includes(name),
+  );
+  const unknownOnes = given.filter((name) => !Object.hasOwn(properties, name));
+  const wrong = given.filter(
+    (name) => Object.hasOwn(properties, name) && !fits(args[name], properties[name]),
+  );
+  return [
+    ...missing.map((name) => `needs ${named(name, properties[name])}`),
+    ...wrong.map((name) => `takes ${named(name, properties[name])}, not ${kindOf(args[name])}`),
+    ...unknownOnes.map((name) => unknownText(name, Object.keys(properties))),
+  ];
+}
+
+function unknownText(name: string, known: readonly string[]): string {
+  const meant = nearest(name, known);
+  return `takes no ${name}${meant === undefined ? '' : ` (did you mean ${meant}?)`}`;
+}
+
+function named(name: string, property: Json | undefined): string {
+  const types = [...typesIn(property ?? null)].join('|');
+  return types === '' ? name : `${name} (${types})`;
+}
+
+function kindOf(value: Json | undefined): string {
+  if (value === null || value === undefined) return 'null';
+  return Array.isArray(value) ? 'array' : typeof value;
+}
+
+/** Whether the value is of a type that the schema names; a schema that names none takes all. */
+function fits(value: Json | undefined, property: Json | undefined): boolean {
+  const types = typesIn(property ?? null);
+  if (types.size === 0 || value === null || value === undefined) return true;
+  const kind = kindOf(value);
+  return types.has(kind) || (kind === 'number' && types.has('integer'));
+}

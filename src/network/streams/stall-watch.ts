@@ -1,0 +1,76 @@
+/**
+ * Finds streams on which a peer lets us wait: of each that is watched is asked now and then how far it has come, and
+ * one that has come no further for long is told of. The timer runs only while something is watched.
+ */
+import type { Clock } from '../../core/index.ts';
+
+/** What is watched, and how. */
+export interface StallWatchInit<Watched> {
+  readonly clock: Clock;
+  /** How long one may stay where it is, ms; found out up to a quarter later. */
+  readonly limitMs: number;
+  /** How far it has come, a number that changes with each step; undefined while we do not wait for the peer. */
+  readonly mark: (watched: Watched) => number | undefined;
+  /** Whether there is nothing more to watch. */
+  readonly isDone: (watched: Watched) => boolean;
+  /** Hears once of one that has come no further. */
+  readonly stalled: (watched: Watched) => void;
+}
+
+/** The watch. */
+export interface StallWatch<Watched> {
+  /** Watches, until it is done or has stalled. Again changes nothing. */
+  add(watched: Watched): void;
+  remove(watched: Watched): void;
+}
+
+/** Looks in each `limitMs`. */
+const LOOKS = 4;
+
+interface Since {
+  mark: number | undefined;
+  atMs: number;
+}
+
+/** Makes a watch of nothing. */
+export function createStallWatch<Watched>(init: StallWatchInit<Watched>): StallWatch<Watched> {
+  const { clock, limitMs } = init;
+  const watched = new Map<Watched, Since>();
+  let cancelTimer: (() => void) | undefined;
+
+  const look = (): void => {
+    cancelTimer = undefined;
+    const nowMs = clock.now();
+    for (const [one, since] of Array.from(watched)) {
+      if (init.isDone(one)) {
+        watched.delete(one);
+        continue;
+      }
+      const mark = init.mark(one);
+      if (mark === undefined || mark !== since.mark) {
+        watched.set(one, { mark, atMs: nowMs });
+      } else if (nowMs - since.atMs >= limitMs) {
+        watched.delete(one);
+        init.stalled(one);
+      }
+    }
+    lookLater();
+  };
+  const lookLater = (): void => {
+    if (watched.size === 0 || cancelTimer !== undefined) return;
+    cancelTimer = clock.schedule(limitMs / LOOKS, look);
+  };
+  return {
+    add(one) {
+      if (watched.has(one)) return;
+      watched.set(one, { mark: init.mark(one), atMs: clock.now() });
+      lookLater();
+    },
+    remove(one) {
+      watched.delete(one);
+      if (watched.size > 0) return;
+      cancelTimer?.();
+      cancelTimer = undefined;
+    },
+  };
+}
