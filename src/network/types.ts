@@ -155,7 +155,7 @@ export interface Admission {
  * a connection, gossip, gossip what nobody has signed, send heartbeats, break the rules of a protocol,
  * offer records or grants that are not to be had, change its catalog, change boards and have them synced, say
  * what nobody has asked for, use libp2p's own services, ask for what it does not read, begin messages that it does
- * not end, and ask for lists.
+ * not end, ask for lists, and sign records.
  */
 export type Misconduct =
   | 'streams'
@@ -174,7 +174,8 @@ export type Misconduct =
   | 'services'
   | 'unread'
   | 'unfinished'
-  | 'lists';
+  | 'lists'
+  | 'signs';
 
 /** How one peer has behaved. */
 export interface ConductReport {

@@ -61,6 +61,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['audit-events.ts'],
     ['gateway.ts'],
   ],
+  builtin: [['results'], ['*']],
   cli: [
     ['terminal'],
     ['options', 'client-files'],
