@@ -252,7 +252,7 @@ function createNodeBlackboard(
 
 function createNodeMembership(
   { config, clock, random, logger, health }: Base,
-  { store, ownMesh }: OpenState,
+  { store, ownMesh, identity }: OpenState,
   rooms: {
     readonly network: Network;
     readonly boards: () => Readonly<Record<string, string>>;
@@ -266,6 +266,7 @@ function createNodeMembership(
     {
       network,
       ownMesh,
+      identity,
       table: store.table('peers'),
       runs: store.table('runs'),
       health,

@@ -1,8 +1,10 @@
 /** The heartbeat on the wire: deterministic CBOR, bounded, and every field checked on the way in. */
 import { encode } from 'cborg';
 import { isCount, isText } from '../core/index.ts';
+import type { Signer } from '../identity/index.ts';
 import { isAlias } from './aliases.ts';
 import { messageFields } from '../network/index.ts';
+import { signedPart } from './heartbeat-signature.ts';
 import type { Presence } from './types.ts';
 
 /** One heartbeat. */
@@ -27,10 +29,10 @@ const ADDRESSES_MAX = 6;
 const BOARDS_MAX = 64;
 const TEXT_MAX = 256;
 
-/** Encodes a heartbeat; what is over a bound is left out. */
-export function encodeHeartbeat(heartbeat: Heartbeat): Uint8Array {
+/** Encodes a heartbeat, with the signature of `signer`; what is over a bound is left out. */
+export function encodeHeartbeat(heartbeat: Heartbeat, signer?: Pick<Signer, 'sign'>): Uint8Array {
   const { presence } = heartbeat;
-  return encode({
+  const fields = {
     v: VERSION,
     inc: heartbeat.incarnation,
     seq: heartbeat.sequence,
@@ -46,7 +48,10 @@ export function encodeHeartbeat(heartbeat: Heartbeat): Uint8Array {
     ...(heartbeat.seen === undefined ? {} : { seen: heartbeat.seen }),
     ...(heartbeat.called === undefined ? {} : { called: heartbeat.called }),
     ...(presence.audit === undefined ? {} : { audit: presence.audit }),
-  });
+  };
+  return encode(
+    signer === undefined ? fields : { ...fields, sig: signer.sign(signedPart(fields)) },
+  );
 }
 
 /** Decodes a heartbeat; undefined when it is none. Never throws. */

@@ -35,8 +35,8 @@ export interface Liveness {
   heard(peer: Peer, status: 'up' | 'leaving', changes: Partial<PeerView>): void;
   /** The first link to a peer is there: its silence so far says nothing. */
   connected(peer: PeerId): void;
-  /** The last link to a peer is gone. */
-  disconnected(peer: PeerId): void;
+  /** The last link to a peer is gone; `isMeant` when both ends have closed it, which says nothing of either. */
+  disconnected(peer: PeerId, isMeant: boolean): void;
 }
 
 /** Makes the keeper; see {@link SuspicionLimits} for the limits. */
@@ -78,9 +78,13 @@ class LivenessKeeper implements Liveness {
     this.#weigh(peer, { kind: 'connected' });
   }
 
-  disconnected(peerId: PeerId): void {
-    const peer = this.#components.peers.get(peerId);
-    if (peer !== undefined) this.#weigh(peer, { kind: 'disconnected' });
+  disconnected(peerId: PeerId, isMeant: boolean): void {
+    const { peers } = this.#components;
+    const peer = peers.get(peerId);
+    if (peer === undefined) return;
+    // The way to it is another.
+    if (isMeant) peers.update(peer, {});
+    else this.#weigh(peer, { kind: 'disconnected' });
   }
 
   #look(): void {

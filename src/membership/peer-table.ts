@@ -32,6 +32,8 @@ export interface Peer {
   /** When its process started, and the number of its last heartbeat: older ones are not taken. */
   incarnation: number;
   sequence: number;
+  /** Its last heartbeat; `isChecked` when the bytes are those with its signature alone. */
+  last: { readonly bytes: Uint8Array; readonly isChecked: boolean } | undefined;
   /** How far its clock was from ours, by its last heartbeats, ms. */
   clockSamples: readonly number[];
   /** When it was last told that it says an older incarnation, ms since the epoch. */
@@ -52,7 +54,9 @@ export interface Peer {
 
 /** What the table works with. */
 export interface PeerTableComponents {
-  readonly network: Pick<Network, 'disconnect' | 'keep' | 'route' | 'self'>;
+  readonly network: Pick<Network, 'disconnect' | 'route' | 'self'>;
+  /** Hears of each peer that is known from now on, or has other addresses. */
+  readonly placed: (peer: Peer) => void;
   readonly successions: Successions;
   /** What this node calls itself. */
   readonly self: () => string;
@@ -94,7 +98,7 @@ export interface PeerTable {
   meet(peer: PeerId, name: string): Peer | undefined;
   /** Changes the view of a peer, looks anew at the way to it, and tells what is not as it was. */
   update(peer: Peer, changes: Partial<PeerView>): void;
-  /** Saves a peer with the addresses that it names now, and keeps it connected by them. */
+  /** Saves a peer with the addresses that it names now. */
   save(peer: Peer): void;
   /** Moves what is known of the key `old`, its alias above all, to `current`, which took its place. */
   move(old: Did, current: Did): void;
@@ -242,10 +246,8 @@ class Peers implements PeerTable {
   }
 
   save(peer: Peer): void {
-    const { peerId, presence } = peer.view;
-    const addresses = presence?.addresses ?? [];
-    peer.addresses = addresses;
-    this.#components.network.keep(peerId, addresses);
+    peer.addresses = peer.view.presence?.addresses ?? [];
+    this.#components.placed(peer);
     this.#write(peer);
   }
 
@@ -262,7 +264,6 @@ class Peers implements PeerTable {
     const entry = known ?? this.#newEntry({ ...identity, alias, state: 'left', lastHeartbeatAt });
     if (known === undefined) {
       entry.addresses = before.addresses.map((one) => withoutPeer(one, oldId));
-      network.keep(peerId, entry.addresses);
     }
     this.#drop(oldId);
     entry.view = { ...entry.view, ...identity, alias };
@@ -270,6 +271,7 @@ class Peers implements PeerTable {
     entry.renamedAtMs ??= before.renamedAtMs;
     entry.isChosen = before.isChosen;
     this.#put(peerId, entry);
+    if (known === undefined) this.#components.placed(entry);
     movePeer(table, oldId, { ...this.#rowOf(entry), lastHeartbeatAt }).catch((error: unknown) => {
       entry.isUnsaved = true;
       logger.warn({ peer: peerId, error: messageOf(error) }, 'new key of a peer not saved');
@@ -318,7 +320,7 @@ class Peers implements PeerTable {
     const newName = this.#newNameOf(entry);
     if (newName !== undefined) entry.view = { ...entry.view, newName };
     this.#put(saved.peerId, entry);
-    if (current === did) network.keep(saved.peerId, addresses);
+    if (current === did) this.#components.placed(entry);
     else this.move(did, current);
   }
 
@@ -381,6 +383,7 @@ class Peers implements PeerTable {
       isProbed: false,
       incarnation: 0,
       sequence: 0,
+      last: undefined,
       clockSamples: [],
       correctedAtMs: -Infinity,
       addresses: [],

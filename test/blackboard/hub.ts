@@ -107,6 +107,8 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
     route: () => undefined,
     dial: never,
     keep: () => undefined,
+    know: () => undefined,
+    isSpare: () => false,
     unkeep: () => undefined,
     disconnect: async () => undefined,
     ping: never,

@@ -44,6 +44,7 @@ function viewOf({ network }: Member, name: string): Membership {
     {
       network,
       ownMesh: ownMesh(),
+      identity: { sign: () => new Uint8Array(64) },
       table: memoryTable(),
       runs: memoryTable(),
       health: createHealth(),

@@ -126,6 +126,7 @@ function node(hub: Hub, self: PeerId, name: string, init: NodeInit = {}): Node {
       {
         network,
         ownMesh: ownMeshOf(() => made.records),
+        identity: { sign: () => new Uint8Array(64) },
         table: memoryTable(),
         runs,
         health,

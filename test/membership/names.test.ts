@@ -60,6 +60,7 @@ async function node(
       {
         network: hub.network(self),
         ownMesh: OWN_MESH,
+        identity: { sign: () => new Uint8Array(64) },
         table,
         runs,
         health: createHealth(),
