@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../../../src/core/index.ts';
-import { runBriefly, startProcess } from '../../../../src/gateway/upstreams/process/start-process.ts';
+import {
+  runBriefly,
+  startProcess,
+} from '../../../../src/gateway/upstreams/process/start-process.ts';
 import { createStore } from '../../../../src/store/index.ts';
 
 /** Prints what it has open. */
