@@ -51,6 +51,7 @@ async function node(hub: Hub, identity: Identity, name: string): Promise<Node> {
       digest: () => 'same',
       all: () => new Map(),
       addAll: async () => 0,
+      onSignsTooMuch: () => () => undefined,
       onAdded: (listener: () => void) => {
         added.on('added', listener);
         return () => added.off('added', listener);
