@@ -37,7 +37,7 @@ const ANNOUNCE_DELAY_MS = 50;
  * How long a node that stops waits for its goodbyes to go out. More = fewer peers that have to suspect it; a link
  * that is just being made has this time, which nobody waits for otherwise.
  */
-const GOODBYE_MS = 1000;
+const GOODBYE_MS = 900;
 /** Round trips are measured each 1.5 to 2.5 intervals, drawn once for each node, so that not all do at once. */
 const PING_INTERVALS = 1.5;
 const PING_TIMEOUT_MS = 5000;

@@ -386,7 +386,8 @@ const behalf = (title: string, principal: never, onBehalfOf: unknown): WireCase 
     text(
       createCertifier({ signer: member, clock: createTestClock(NOW_MS) }).certify(principal) ?? '',
     ),
-  read: (bytes) => readOnBehalfOf(utf8(bytes), { issuer: member.did, nowMs: NOW_MS }),
+  read: (bytes) =>
+    readOnBehalfOf(utf8(bytes), { issuer: member.did, self: member.did, nowMs: NOW_MS }),
   value: { onBehalfOf, endsAtMs: NOW_MS + (43_200 + 60) * 1000 },
 });
 
