@@ -51,6 +51,7 @@ process.stdout.write('', () => process.exit(exitCode));
 
 /** Runs a scenario, and ends. */
 async function scenario(name: string): Promise<never> {
+  if (name === 'model-check') return modelCheck();
   const { runScenario } = await import('./run.ts');
   const lines: string[] = [];
   const { seed, seeds, engine, out, json, record } = values;
@@ -80,6 +81,28 @@ async function scenario(name: string): Promise<never> {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     return process.exit(2);
   }
+}
+
+/** Measures the costs of the model, and holds its predictions against real nodes. */
+async function modelCheck(): Promise<never> {
+  const { checkModel } = await import('./scenario/model/check.ts');
+  const lines: string[] = [];
+  const nodes = values.nodes ?? '10,25';
+  const isClose = await checkModel({
+    nodes: nodes.split(',').map(Number),
+    idleMs: 15_000,
+    isRecorded: values.record,
+    print(text) {
+      lines.push(text);
+      process.stdout.write(text);
+    },
+  });
+  if (values.record) {
+    const command = `npm run sim -- model-check --nodes ${nodes} --record`;
+    recordResult({ name: 'sim model-check', command, text: lines.join('') });
+  }
+  await new Promise((resolve) => process.stdout.write('', resolve));
+  return process.exit(isClose ? 0 : 1);
 }
 
 function count(name: 'nodes' | 'calls' | 'seed', min: number, max: number): number {

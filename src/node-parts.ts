@@ -254,7 +254,7 @@ function createNodeBlackboard(
 
 function createNodeMembership(
   { config, clock, random, logger, health }: Base,
-  { store, ownMesh }: OpenState,
+  { store, ownMesh, identity }: OpenState,
   rooms: {
     readonly network: Network;
     readonly boards: () => Readonly<Record<string, string>>;
@@ -268,6 +268,7 @@ function createNodeMembership(
     {
       network,
       ownMesh,
+      identity,
       table: store.table('peers'),
       runs: store.table('runs'),
       health,

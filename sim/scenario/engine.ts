@@ -39,9 +39,9 @@ export const ABILITIES: Readonly<Record<EngineName, Abilities>> = {
   model: {
     title: 'discrete events, without nodes',
     nodesMax: NODES_MAX.model,
-    verbs: new Set(['kill', 'churn', 'lookups', 'expect'] as const),
+    verbs: new Set(['kill', 'partition', 'lookups'] as const),
     behaviours: new Set(),
-    links: new Set(LINKS),
+    links: new Set(['delay', 'jitter', 'loss'] as const),
     roles: new Set(),
   },
 };

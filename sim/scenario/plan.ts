@@ -63,6 +63,8 @@ export interface Plan {
   /** Nodes of the start, in their order. */
   readonly first: readonly string[];
   readonly steps: readonly Step[];
+  /** Look-ups, which only the model has. */
+  readonly lookups: readonly { readonly atMs: number; readonly from: string }[];
   readonly links: readonly {
     readonly from: readonly string[];
     readonly to: readonly string[];
@@ -98,6 +100,7 @@ class Planner {
   readonly #names: readonly string[];
   readonly #roles = new Map<string, readonly string[]>();
   readonly #steps: Step[] = [];
+  readonly #lookups: { atMs: number; from: string }[] = [];
   #endMs = 0;
   #ids = 0;
   readonly #hostileNames: readonly string[];
@@ -129,6 +132,7 @@ class Planner {
       roles: this.#roles,
       first: this.#names.filter((name) => !late.has(name)),
       steps,
+      lookups: this.#lookups,
       links: links.between.map(({ from, to, ...shape }) => ({
         from: this.#some(from),
         to: this.#some(to),
@@ -252,7 +256,7 @@ class Planner {
         this.#add(event.at, { act: 'expect', claim: this.#timed(event) });
         return;
       case 'lookups':
-        // Only the model has them, and it plans for itself.
+        this.#load(event);
         this.#endMs = Math.max(this.#endMs, event.at + event.for);
     }
   }
@@ -296,7 +300,7 @@ class Planner {
     }
   }
 
-  #load(event: Extract<ScenarioEvent, { do: 'calls' | 'board' | 'records' }>): void {
+  #load(event: Extract<ScenarioEvent, { do: 'calls' | 'board' | 'records' | 'lookups' }>): void {
     const from = this.#some(event.from);
     if (event.do === 'records') {
       for (const node of from) this.#add(event.at, { act: 'record', node });
@@ -307,7 +311,8 @@ class Planner {
       const node = from[this.#chance.below(from.length)] ?? '';
       const atMs = Math.round(event.at + at);
       this.#ids += 1;
-      if (event.do === 'board') this.#add(atMs, { act: 'write', node, id: this.#ids });
+      if (event.do === 'lookups') this.#lookups.push({ atMs, from: node });
+      else if (event.do === 'board') this.#add(atMs, { act: 'write', node, id: this.#ids });
       else {
         const others = to.filter((name) => name !== node);
         const other = others[this.#chance.below(others.length)];

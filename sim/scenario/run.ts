@@ -7,6 +7,7 @@ import { StarlingError } from '../../src/index.ts';
 import { chooseEngine } from './engine.ts';
 import { renderHtml } from './html.ts';
 import { createInprocWorld } from './inproc.ts';
+import { runModel } from './model/engine.ts';
 import { planOf } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { loadScenario, scenarioNames } from './read.ts';
@@ -107,6 +108,9 @@ async function runOnce(
 ): Promise<RunReport> {
   const { scenario, engine, nodes, seed } = run;
   const plan = planOf(scenario, nodes, seed);
+  const { name, about } = scenario;
+  const head = { scenario: name, about, engine, nodes, seed, replay: replayLine(run) };
+  if (engine === 'model') return { ...head, ...runModel(scenario, plan, tell) };
   const root = await mkdtemp(join(tmpdir(), 'starling-sim-'));
   // Of a run that is ended by a signal nothing is kept.
   const takeAway = (): void => rmSync(root, { recursive: true, force: true, maxRetries: 10 });
@@ -119,8 +123,7 @@ async function runOnce(
       tell,
       makeWorld: (saw) => makeWorld(engine, worldInit(run, plan, root, saw)),
     });
-    const { name, about } = scenario;
-    return { scenario: name, about, engine, nodes, seed, replay: replayLine(run), ...result };
+    return { ...head, ...result };
   } finally {
     takeAway();
     process.off('exit', takeAway);

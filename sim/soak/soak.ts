@@ -47,13 +47,13 @@ export const FULL: SoakSize = {
 };
 /** The same in seconds. */
 export const QUICK: SoakSize = {
-  sessions: 120,
+  sessions: 60,
   crashes: 4,
   reloads: 2,
   tools: 300,
   lists: 2,
   slowCalls: 20,
-  quietCalls: 200,
+  quietCalls: 100,
   farSessions: 10,
   warmUpShare: 0.25,
   samples: 1,

@@ -362,7 +362,17 @@ class AllBoards implements Blackboard {
     }
     // A board that is still not here: the first update that we hear refers to what we have not seen.
     const isMissing = (): boolean => this.#boards.get(board)?.document.isWaiting ?? true;
-    if (isMissing()) this.#running?.repair.missing(from, board, isMissing);
+    const holder = isMissing() ? this.#holderNear(from) : undefined;
+    if (holder !== undefined) this.#running?.repair.missing(holder, board, isMissing);
+  }
+
+  /** Who is asked for what came before an update of `author`: that one when there is a link, else a neighbour. */
+  #holderNear(author: PeerId): PeerId | undefined {
+    const { network, random } = this.#components;
+    if (network.isConnected(author)) return author;
+    // It has passed on what it heard, so that a neighbour has it, or misses it as well and asks another.
+    const connected = network.connected();
+    return connected[Math.floor(random() * connected.length)];
   }
 
   /** Applies a peer's update, to a board that may be new here. */

@@ -37,6 +37,15 @@ const LOADERS = new Set([
 
 /** @throws Error when the text is no TypeScript. */
 export function readImports(text: string): FileImports {
+  const known = read.get(text) ?? parseImports(text);
+  read.set(text, known);
+  return known;
+}
+
+/** What was read before: the whole house is asked about more than once. */
+const read = new Map<string, FileImports>();
+
+function parseImports(text: string): FileImports {
   const imports: Import[] = [];
   const loaders: string[] = [];
   const add = (target: string, kind: Import['kind']): void => {

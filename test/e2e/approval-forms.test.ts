@@ -1,35 +1,39 @@
 /** The operator's clients of both eras, asked to answer an approval by a call of their own. */
-import { expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { StreamableHTTPClientTransport, Client } from '@modelcontextprotocol/client';
-import { SERVERS, builtin, eventually, ok, sees, useWorld } from './support.ts';
+import { SERVERS, builtin, eventually, grantTo, sees, useWorld } from './support.ts';
 import { attach } from '../../src/cli/node/client.ts';
 import { tokenOf } from './callers.ts';
 import type { NodeProcess } from '../../sim/process.ts';
 
-const world = useWorld();
+const world = useWorld('file');
+let owner: NodeProcess;
+let guest: NodeProcess;
+
+beforeAll(async () => {
+  owner = await world.start('owner', {
+    config: { mcpServers: { toolbox: SERVERS.everything() } },
+  });
+  guest = await world.start('guest', { args: ['--join', owner.up.ticket ?? ''] });
+  await sees(owner, [guest]);
+  await grantTo(owner, 'guest', { tools: ['toolbox/*'], approval: 'required' });
+});
 
 interface Answer {
   readonly structuredContent?: { readonly approval: { readonly state: string } };
 }
 
 async function waitingCall(): Promise<{
-  owner: NodeProcess;
   id: string;
   call: ReturnType<NodeProcess['run']>;
 }> {
-  const owner = await world.start('owner', {
-    config: { mcpServers: { toolbox: SERVERS.everything() } },
-  });
-  const guest = await world.start('guest', { args: ['--join', owner.up.ticket ?? ''] });
-  await sees(owner, [guest]);
-  await ok(owner, 'grant', 'create', 'guest', '--tool', 'toolbox/*', '--needs-approval');
   const call = guest.run(['call', 'owner__toolbox__echo', '--arg', 'message=hello']);
   const { approvals } = await eventually(
     'it waits',
     () => builtin<{ approvals: readonly { id: string }[] }>(owner, 'approval_list'),
     (list) => list.approvals.length === 1,
   );
-  return { owner, id: approvals[0]?.id ?? '', call };
+  return { id: approvals[0]?.id ?? '', call };
 }
 
 it.each([
@@ -38,7 +42,7 @@ it.each([
 ] as const)(
   'a client of the era %s shows the form in answer to its call',
   async (_, negotiation) => {
-    const { owner, id, call } = await waitingCall();
+    const { id, call } = await waitingCall();
     const client = new Client(
       { name: 'person', version: '1.0.0' },
       { capabilities: { elicitation: { form: {} } }, versionNegotiation: negotiation },
@@ -65,11 +69,12 @@ it.each([
     expect((await call).stdout).toContain('Echo: hello');
     expect(forms.at(-1)).toContain('on this node. Do you approve?');
     expect(forms.at(-1)).toContain('"message":"hello"');
+    await client.close();
   },
 );
 
 it('a client of the stateless era that is not the operator shows the form by approval_ask', async () => {
-  const { owner, id, call } = await waitingCall();
+  const { id, call } = await waitingCall();
   const operator = await attach(owner.stateDir);
   const { key } = await operator.builtin<{ key: string }>('client_connect', {
     name: 'cursor',

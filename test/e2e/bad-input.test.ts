@@ -3,12 +3,21 @@ import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { StartFailedError } from '../../sim/process.ts';
 import type { NodeProcess, ProcessInit } from '../../sim/process.ts';
 import { eventually, ok, sees, status, useWorld } from './support.ts';
 
-const world = useWorld();
+const world = useWorld('file');
+/** A node that runs, with a mesh of its own. */
+let alice: NodeProcess;
+/** A node that ran, with another mesh of its own. */
+let stopped: NodeProcess;
+
+beforeAll(async () => {
+  [alice, stopped] = await Promise.all([world.start('alice'), world.start('stopped')]);
+  await stopped.stop();
+});
 
 /** Starts a node that must refuse to start; gives its exit code and what it printed. */
 async function refuses(name: string, init: Partial<ProcessInit>): Promise<StartFailedError> {
@@ -23,36 +32,34 @@ async function refuses(name: string, init: Partial<ProcessInit>): Promise<StartF
 
 describe('a node refuses to start, and says why', () => {
   it('with a damaged key', async () => {
-    const node = await world.start('alice');
-    await node.stop();
-    const key = join(node.stateDir, 'key');
+    const key = join(stopped.stateDir, 'key');
     const before = await readFile(key, 'utf8');
     await writeFile(key, before.slice(0, 20));
-    const failed = await refuses('alice', {});
+    const failed = await refuses('stopped', {});
     expect(failed.code).toBe(1);
     expect(failed.output).toContain(key);
     expect(failed.output).toContain('STARLING_KEY_UNUSABLE');
     expect(await readFile(key, 'utf8')).toBe(before.slice(0, 20));
+    await writeFile(key, before);
   });
 
   it('with a key that others can read', async () => {
-    const node = await world.start('alice');
-    await node.stop();
-    await chmod(join(node.stateDir, 'key'), 0o644);
-    const failed = await refuses('alice', {});
+    const key = join(stopped.stateDir, 'key');
+    await chmod(key, 0o644);
+    const failed = await refuses('stopped', {});
     expect(failed.code).toBe(1);
     expect(failed.output).toMatch(/chmod 600/);
+    await chmod(key, 0o600);
   });
 
   it('with an unknown key in its config', async () => {
-    const failed = await refuses('alice', { config: { mcpServer: {} } });
+    const failed = await refuses('nobody', { config: { mcpServer: {} } });
     expect(failed.code).toBe(2);
     expect(failed.output).toContain('mcpServer');
     expect(failed.output).toContain('mcpServers');
   });
 
   it('while another node uses its state folder', async () => {
-    await world.start('alice');
     const failed = await refuses('alice', {});
     expect(failed.code).toBe(1);
     expect(failed.output).toContain('STARLING_STATE_LOCKED');
@@ -65,19 +72,18 @@ describe('a node refuses to start, and says why', () => {
     const { port } = taken.address() as AddressInfo;
     const config =
       kind === 'http' ? { http: { port } } : { listen: [`/ip4/127.0.0.1/tcp/${port}`] };
-    const failed = await refuses('alice', { config });
+    const failed = await refuses('nobody', { config });
     expect(failed.code).toBe(1);
     expect(failed.output).toContain(String(port));
     expect(failed.output).toContain('STARLING_LISTEN_FAILED');
   });
 
   it('with a ticket that is none', async () => {
-    const failed = await refuses('alice', { args: ['--join', 'starling1notaticket'] });
+    const failed = await refuses('nobody', { args: ['--join', 'starling1notaticket'] });
     expect(failed.output).toContain('STARLING_TICKET_INVALID');
   });
 
   it('with an expired ticket', async () => {
-    const alice = await world.start('alice');
     const made = JSON.parse(await ok(alice, 'invite', '--expires', '1s', '--json')) as {
       ticket: string;
       expiresAt: number;
@@ -94,26 +100,12 @@ describe('a node refuses to start, and says why', () => {
   });
 
   it('with a ticket for another mesh than its own', async () => {
-    const alice = await world.start('alice');
-    const bob = await world.start('bob');
-    await bob.stop();
-    const failed = await refuses('bob', { args: ['--join', alice.up.ticket ?? ''] });
+    const failed = await refuses('stopped', { args: ['--join', alice.up.ticket ?? ''] });
     expect(failed.code).toBe(1);
     expect(failed.output).toContain('STARLING_MESH_MISMATCH');
   });
 
-  it('with a ticket that was used before', async () => {
-    const alice = await world.start('alice');
-    const join = { args: ['--join', alice.up.ticket ?? ''] };
-    const bob = await world.start('bob', join);
-    await sees(alice, [bob]);
-    const failed = await refuses('carol', join);
-    expect(failed.code).toBe(1);
-    expect(failed.output).toContain('STARLING_TICKET_SPENT');
-  });
-
   it('with the bare address of a private mesh', async () => {
-    const alice = await world.start('alice');
     const failed = await refuses('bob', { args: ['--bootstrap', alice.up.addresses[0] ?? ''] });
     expect(failed.code).toBe(1);
     expect(failed.output).toMatch(/ticket/);
@@ -123,17 +115,18 @@ describe('a node refuses to start, and says why', () => {
 describe('a node keeps running', () => {
   it('when its bootstrap address is unreachable, and says so', async () => {
     const nobody = '/ip4/127.0.0.1/tcp/9/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
-    const alice = await world.start('alice', { args: ['--open', '--bootstrap', nobody] });
+    const lonely = await world.start('lonely', { args: ['--open', '--bootstrap', nobody] });
     await eventually(
       'the failure is said',
-      async () => alice.log(),
+      async () => lonely.log(),
       (log) => log.includes('127.0.0.1:9'),
     );
-    expect((await status(alice)).name).toBe('alice');
+    expect((await status(lonely)).name).toBe('lonely');
+    await lonely.stop();
   });
 
   it('when nobody runs: commands say how to start one', async () => {
-    const state = join(await world.root(), 'nobody');
+    const state = join(await world.root(), 'nowhere');
     await mkdir(state, { mode: 0o700 });
     for (const command of [['status'], ['peers'], ['tools'], ['mcp']]) {
       const result = await world.cli([...command, '--state', state]);
@@ -143,11 +136,14 @@ describe('a node keeps running', () => {
   });
 });
 
-describe('the same node', () => {
-  it('after restart keeps its identity, its mesh and its name for others', async () => {
-    const alice = await world.start('alice');
-    const bob: NodeProcess = await world.start('bob', { args: ['--join', alice.up.ticket ?? ''] });
+describe('a ticket that was used', () => {
+  it('lets nobody else in, and its user keeps its identity, its mesh and its name after a restart', async () => {
+    const join = { args: ['--join', alice.up.ticket ?? ''] };
+    const bob = await world.start('bob', join);
     await sees(alice, [bob]);
+    const failed = await refuses('carol', join);
+    expect(failed.code).toBe(1);
+    expect(failed.output).toContain('STARLING_TICKET_SPENT');
     await bob.stop();
     const again = await world.start('bob');
     expect(again.up.peerId).toBe(bob.up.peerId);

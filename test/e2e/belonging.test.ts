@@ -13,7 +13,17 @@ import type {
 import type { LeaveResult } from '../../src/builtin/results.ts';
 import { hasTerminals, startOnTerminal } from '../cli/terminal/on-terminal.ts';
 import type { OnTerminal } from '../cli/terminal/on-terminal.ts';
-import { builtin, eventually, grantList, json, ok, peers, sees, useWorld } from './support.ts';
+import {
+  builtin,
+  eventually,
+  grantList,
+  json,
+  ok,
+  peers,
+  sees,
+  ticketOf,
+  useWorld,
+} from './support.ts';
 
 const world = useWorld('file');
 let alice: NodeProcess;
@@ -30,9 +40,6 @@ function onTerminal(args: readonly string[]): OnTerminal {
   world.defer(() => terminal.close());
   return terminal;
 }
-
-const ticketOf = async (node: NodeProcess): Promise<string> =>
-  (await json<{ ticket: string }>(node, 'invite')).ticket;
 
 async function refused(name: string, args: readonly string[]): Promise<StartFailedError> {
   const failed = await world.start(name, { args }).then(

@@ -5,12 +5,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NodeProcess } from '../../sim/process.ts';
-import type { GrantCreateResult } from '../../src/index.ts';
 import { attach } from './callers.ts';
 import type { Caller } from './callers.ts';
 import { createTestNetwork } from './namespaces.ts';
 import type { TestNetwork } from './namespaces.ts';
-import { SERVERS, eventually, grantList, json, sees } from './support.ts';
+import { SERVERS, eventually, grantList, grantTo, handOn, sees, ticketOf } from './support.ts';
 import type { World } from './support.ts';
 
 /** Hosts of the test network. */
@@ -32,6 +31,8 @@ export interface Chain {
   readonly carol: NodeProcess;
   /** Id of what bob handed on to carol. */
   readonly link: string;
+  /** Has bob hand his grant on to carol once more; waits until carol's client may call, and gives the id. */
+  readonly handOnAgain: () => Promise<string>;
   /** A client that is attached to carol's node, and makes one call of alice's tool. */
   readonly call: (label: string) => Promise<string>;
   /** Labels of the calls that alice's server saw. */
@@ -56,35 +57,37 @@ export async function startChain(world: World): Promise<Chain> {
     });
   const alice = await start('alice', ALICE);
   const bob = await start('bob', BOB, alice.up.ticket);
-  const { ticket } = await json<{ ticket: string }>(bob, 'invite');
-  const carol = await start('carol', CAROL, ticket);
+  const carol = await start('carol', CAROL, await ticketOf(bob));
   await Promise.all([
     sees(alice, [bob, carol]),
     sees(bob, [alice, carol]),
     sees(carol, [alice, bob]),
   ]);
-  const what = ['--tool', 'talks/*', '--max-depth', '1'];
-  const root = await json<GrantCreateResult>(alice, 'grant', 'create', 'bob', ...what);
+  const root = await grantTo(alice, 'bob', { tools: ['talks/*'], max_depth: 1 });
   await eventually(
     'bob has it',
     () => grantList(bob),
-    ({ grants }) => grants.some(({ id }) => id === root.grant.id),
+    ({ grants }) => grants.some(({ id }) => id === root),
   );
-  const link = await json<GrantCreateResult>(bob, 'grant', 'delegate', root.grant.id, 'carol');
   const caller = await attach(carol, { era: 'legacy', way: 'stdio' });
   world.defer(() => caller.close());
   const call = (label: string): Promise<string> => callOf(caller, label);
-  await eventually(
-    'carol may call',
-    () => call('first'),
-    (answer) => answer === 'noted',
-  );
+  const handOnAgain = async (): Promise<string> => {
+    const link = await handOn(bob, root, 'carol');
+    await eventually(
+      'carol may call',
+      () => call('first'),
+      (answer) => answer === 'noted',
+    );
+    return link;
+  };
   return {
     network,
     alice,
     bob,
     carol,
-    link: link.grant.id,
+    link: await handOnAgain(),
+    handOnAgain,
     call,
     seen: async () =>
       (await readFile(log, 'utf8'))

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { NodeProcess } from '../../sim/process.ts';
-import { eventually, json, ok, peers, sees, status, useWorld } from './support.ts';
+import { eventually, ok, peers, sees, status, ticketOf, useWorld } from './support.ts';
 
 const world = useWorld();
 const HOURS_MS = 2 * 3_600_000;
@@ -56,10 +56,20 @@ it('connect with clocks two hours apart, and both sides say whose clock is where
   const doctor = await alice.run(['doctor', '--json']);
   expect(doctor.stdout).toContain('the clock of bob is 2h behind ours');
   // Who would join with such a clock is told by the member what is wrong.
-  const { ticket: next } = await json<{ readonly ticket: string }>(alice, 'invite');
-  const args = ['up', '--join', next, '--state', join(await world.root(), 'carol'), '--no-mdns'];
+  const args = [
+    'up',
+    '--join',
+    await ticketOf(alice),
+    '--state',
+    join(await world.root(), 'carol'),
+    '--no-mdns',
+  ];
   const listen = ['--listen', '/ip4/127.0.0.1/tcp/0', '--http-port', '0'];
   const refused = await world.cli([...args, ...listen], { env: { NODE_OPTIONS } });
   expect(refused.code).not.toBe(0);
-  expect(refused.stderr).toContain('the clocks of the two machines are more than 5 minutes apart');
+  expect(refused.stderr).toMatch(
+    /the clock of …\w{8}, which wants to join, is 2h behind that of …\w{8}, the member that it asked/,
+  );
+  const told = await alice.run(['status', '--json']);
+  expect(told.stdout).toMatch(/wants to join was refused: the clock of [\w…]+ is 2h behind ours/);
 });

@@ -28,6 +28,8 @@ const RATE_PER_S = 20;
 /** What `--rate` lets through at once: a second of it. */
 const BURST = RATE_PER_S;
 const RETRY_MS = 100;
+/** Between two calls of a worker: some are under way whenever the owner dies, and the machine has time for others. */
+const PAUSE_MS = 5;
 const BACK_MS = 60_000;
 
 interface Load {
@@ -49,6 +51,7 @@ function loadOf(caller: Caller, tool: string, who: string): Load {
       try {
         await caller.ask('tools/call', { name: `alice__${tool}`, arguments: { label } });
         answered.add(label);
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       } catch (error) {
         refusals.push((error as Error).message);
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));

@@ -1,18 +1,20 @@
 /** Nodes on hosts of their own: multicast discovery, and cables that are cut. */
 import { describe, expect, it } from 'vitest';
+import type { NodeProcess } from '../../sim/process.ts';
 import { LISTEN_DEFAULT } from '../../src/config/schema.ts';
 import type { KnockListResult } from '../../src/builtin/index.ts';
 import type { BoardListResult } from '../../src/index.ts';
 import { createTestNetwork, namespacesMissing } from './namespaces.ts';
+import type { TestNetwork } from './namespaces.ts';
 import {
   SERVERS,
   builtin,
   eventually,
-  json,
   ok,
   peers,
   sees,
   status,
+  ticketOf,
   useWorld,
 } from './support.ts';
 
@@ -46,7 +48,7 @@ describe.skipIf(missing !== undefined)('on hosts of their own', () => {
     );
   });
 
-  it('two meshes notice one another, and one that knocks comes in once the operator has said so', async () => {
+  it('two meshes notice one another, one that knocks comes in once the operator has said so, and both meet again by multicast after their addresses went stale', async () => {
     const network = await createTestNetwork(2);
     world.defer(() => network.remove());
     const config = { ...LISTEN, mdns: true };
@@ -102,6 +104,15 @@ describe.skipIf(missing !== undefined)('on hosts of their own', () => {
     expect([newcomer.up.peerId, other.up.peerId]).toEqual([knocks[0]?.peerId, knocks[0]?.peerId]);
     await sees(lab, [newcomer]);
     expect((await status(lab)).warnings).toEqual([]);
+
+    await Promise.all([lab.stop('SIGKILL'), newcomer.stop('SIGKILL')]);
+    const again = (host: number, name: string, port: number): ReturnType<typeof world.start> =>
+      world.start(name, {
+        prefix: network.prefix(host),
+        config: { listen: [`/ip4/0.0.0.0/tcp/${port}`], mdns: true },
+      });
+    const labAgain = await again(1, 'workstation', 5050);
+    await sees(await again(2, 'other', 6060), [labAgain]);
   });
 
   it('hosts that have IPv6 only start with the defaults, and one joins the other by its ticket', async () => {
@@ -114,49 +125,28 @@ describe.skipIf(missing !== undefined)('on hosts of their own', () => {
     const two = await world.start('host2', { prefix: network.prefix(2), config, env });
     await sees(one, [two]);
   });
+});
 
-  it('members of a private mesh meet again by multicast after their addresses went stale', async () => {
-    const network = await createTestNetwork(2);
-    world.defer(() => network.remove());
-    const config = (port: number): object => ({ listen: [`/ip4/0.0.0.0/tcp/${port}`], mdns: true });
-    const alice = await world.start('alice', {
-      prefix: network.prefix(1),
-      config: { ...config(4040) },
+describe.skipIf(missing !== undefined)('on three hosts of their own', () => {
+  const mesh = useWorld('file');
+  let network: TestNetwork;
+  const start = (host: number, ticket?: string): ReturnType<typeof world.start> =>
+    mesh.start(`host${host}`, {
+      prefix: network.prefix(host),
+      config: { ...LISTEN, mcpServers: host === 2 ? { toolbox: SERVERS.toolbox() } : {} },
+      ...(ticket === undefined ? {} : { env: { STARLING_JOIN: ticket } }),
     });
-    const bob = await world.start('bob', {
-      prefix: network.prefix(2),
-      config: { ...config(4040) },
-      env: { STARLING_JOIN: alice.up.ticket ?? '' },
-    });
-    await sees(bob, [alice]);
-    await Promise.all([alice.stop('SIGKILL'), bob.stop('SIGKILL')]);
-    const aliceAgain = await world.start('alice', {
-      prefix: network.prefix(1),
-      config: { ...config(5050) },
-    });
-    const bobAgain = await world.start('bob', {
-      prefix: network.prefix(2),
-      config: { ...config(6060) },
-    });
-    await sees(bobAgain, [aliceAgain]);
-  });
+  let one: NodeProcess;
+  let two: NodeProcess;
+  let three: NodeProcess;
 
   it('two members that cannot reach each other are relayed by a third, and calls go through', async () => {
-    const network = await createTestNetwork(3);
-    world.defer(() => network.remove());
+    network = await createTestNetwork(3);
+    mesh.defer(() => network.remove());
     await network.between(2, 3, 'shut');
-    const one = await world.start('host1', { prefix: network.prefix(1), config: LISTEN });
-    const two = await world.start('host2', {
-      prefix: network.prefix(2),
-      config: { ...LISTEN, mcpServers: { toolbox: SERVERS.toolbox() } },
-      env: { STARLING_JOIN: one.up.ticket ?? '' },
-    });
-    const { ticket } = await json<{ ticket: string }>(one, 'invite');
-    const three = await world.start('host3', {
-      prefix: network.prefix(3),
-      config: LISTEN,
-      env: { STARLING_JOIN: ticket },
-    });
+    one = await start(1);
+    two = await start(2, one.up.ticket);
+    three = await start(3, await ticketOf(one));
     await Promise.all([sees(two, [one, three]), sees(three, [one, two])]);
     await ok(two, 'grant', 'create', three.up.peerId, '--tool', 'toolbox/*');
     const call = ['call', 'host2__toolbox__echo', '--arg', 'message=around the corner'];
@@ -172,26 +162,15 @@ describe.skipIf(missing !== undefined)('on hosts of their own', () => {
   });
 
   it('a board written on both sides of a cut cable is equal after it, and survives kill -9', async () => {
-    const network = await createTestNetwork(3);
-    world.defer(() => network.remove());
-    const start = (host: number, ticket?: string): ReturnType<typeof world.start> =>
-      world.start(`host${host}`, {
-        prefix: network.prefix(host),
-        config: LISTEN,
-        ...(ticket === undefined ? {} : { env: { STARLING_JOIN: ticket } }),
-      });
-    const one = await start(1);
-    const two = await start(2, one.up.ticket);
-    const { ticket } = await json<{ ticket: string }>(one, 'invite');
-    const three = await start(3, ticket);
+    await network.between(2, 3, 'open');
     const nodes = [one, two, three];
     for (const node of nodes)
       await sees(
         node,
         nodes.filter((other) => other !== node),
       );
-    const list = (node: typeof one): Promise<BoardListResult> =>
-      json(node, 'board', 'list', 'plan');
+    const list = (node: NodeProcess): Promise<BoardListResult> =>
+      builtin(node, 'board_list', { board: 'plan' });
 
     await ok(one, 'board', 'set', 'plan', 'doomed', 'delete me', '--create');
     for (const node of nodes) {

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { NodeProcess } from '../../sim/process.ts';
 import { attach } from './callers.ts';
 import type { Caller, Era, Params, Way } from './callers.ts';
-import { SERVERS, eventually, json, ok, sees, startPair, useWorld } from './support.ts';
+import { SERVERS, eventually, json, ok, sees, startPair, ticketOf, useWorld } from './support.ts';
 
 const world = useWorld('file');
 const IDLE_MS = 300;
@@ -40,10 +40,9 @@ beforeAll(async () => {
     find: { tools: 'search' },
   };
   ({ owner, guest } = await startPair(world, ownerConfig, { list: { merge: true }, views }));
-  const { ticket } = await json<{ ticket: string }>(owner, 'invite');
   second = await world.start('second', {
     config: { mcpServers: { twin: await twin('second') } },
-    args: ['--join', ticket],
+    args: ['--join', await ticketOf(owner)],
   });
   await sees(second, [guest]);
   await ok(second, 'grant', 'create', 'guest', '--server', 'twin');

@@ -2,10 +2,20 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { NodeProcess } from '../../sim/process.ts';
 import type { AuditQueryResult } from '../../src/builtin/index.ts';
-import type { GrantCreateResult } from '../../src/index.ts';
 import { attach } from './callers.ts';
 import type { Caller, Era, Said, Way } from './callers.ts';
-import { SERVERS, eventually, grantList, json, ok, sees, useWorld } from './support.ts';
+import {
+  SERVERS,
+  builtin,
+  eventually,
+  grantList,
+  grantTo,
+  handOn,
+  revoke,
+  sees,
+  ticketOf,
+  useWorld,
+} from './support.ts';
 
 const world = useWorld('file');
 /** What a person may have to wait for, from the answer of the command on. */
@@ -20,8 +30,7 @@ beforeAll(async () => {
   const talks = SERVERS.fixture('talks.mjs');
   alice = await world.start('alice', { config: { mcpServers: { talks, other: talks } } });
   bob = await world.start('bob', { args: ['--join', alice.up.ticket ?? ''] });
-  const { ticket } = await json<{ ticket: string }>(bob, 'invite');
-  carol = await world.start('carol', { args: ['--join', ticket] });
+  carol = await world.start('carol', { args: ['--join', await ticketOf(bob)] });
   await Promise.all([
     sees(alice, [bob, carol]),
     sees(bob, [alice, carol]),
@@ -40,11 +49,6 @@ async function client(era: Era, way: Way): Promise<Caller> {
   return caller;
 }
 
-async function grantTo(who: string, ...what: readonly string[]): Promise<string> {
-  const { grant } = await json<GrantCreateResult>(alice, 'grant', 'create', who, ...what);
-  return grant.id;
-}
-
 /** Hands `id`, which bob got from alice, on to carol. */
 async function delegate(id: string): Promise<string> {
   await eventually(
@@ -52,8 +56,7 @@ async function delegate(id: string): Promise<string> {
     () => grantList(bob),
     ({ grants }) => grants.some((grant) => grant.id === id),
   );
-  const { grant } = await json<GrantCreateResult>(bob, 'grant', 'delegate', id, 'carol');
-  return grant.id;
+  return handOn(bob, id, 'carol');
 }
 
 const listed = (caller: Caller, name: string, isListed = true): Promise<unknown> =>
@@ -98,7 +101,7 @@ async function streamOf(caller: Caller, name: string): Promise<Stream> {
 
 /** Revokes, and says why the stream ended, which by itself goes on for longer than any test. */
 async function revoked(by: NodeProcess, id: string, stream: Stream): Promise<unknown> {
-  await ok(by, 'grant', 'revoke', id);
+  await revoke(by, id);
   return stream.ended;
 }
 
@@ -119,9 +122,9 @@ describe('a call that streams when its grant is revoked', () => {
   it.each(ways)(
     'by whoever handed it on ends at once with the reason, and nothing more of it comes (%s, %s)',
     async (era, way) => {
-      const root = await grantTo('bob', '--tool', 'talks/*', '--max-depth', '1');
+      const root = await grantTo(alice, 'bob', { tools: ['talks/*'], max_depth: 1 });
       const link = await delegate(root);
-      const other = await grantTo('carol', '--tool', 'other/note');
+      const other = await grantTo(alice, 'carol', { tools: ['other/note'] });
       const caller = await client(era, way);
       await listed(caller, 'alice__talks__stream');
       await listed(caller, 'alice__other__note');
@@ -146,13 +149,13 @@ describe('a call that streams when its grant is revoked', () => {
       const note = await caller.ask('tools/call', { name: 'alice__other__note' });
       expect(JSON.stringify(note)).toContain('noted');
       await listed(caller, 'alice__talks__stream', false);
-      await ok(alice, 'grant', 'revoke', root);
-      await ok(alice, 'grant', 'revoke', other);
+      await revoke(alice, root);
+      await revoke(alice, other);
     },
   );
 
   it('by the owner, at the root of the chain, ends likewise', async () => {
-    const root = await grantTo('bob', '--tool', 'talks/*', '--max-depth', '1');
+    const root = await grantTo(alice, 'bob', { tools: ['talks/*'], max_depth: 1 });
     await delegate(root);
     const caller = await client('legacy', 'http');
     await listed(caller, 'alice__talks__stream');
@@ -162,25 +165,24 @@ describe('a call that streams when its grant is revoked', () => {
     });
     await quiet(caller, 'notifications/message');
     await listed(caller, 'alice__talks__stream', false);
-    const { entries } = await json<AuditQueryResult>(
-      alice,
-      'audit',
-      'query',
-      '--outcome',
-      'cancelled',
-    );
+    const { entries } = await builtin<AuditQueryResult>(alice, 'audit_query', {
+      outcome: 'cancelled',
+    });
     expect(JSON.stringify(entries[0])).toContain('tool:talks/stream');
     expect(JSON.stringify(entries[0])).toContain('holds no valid grant');
   });
 
   it('goes on when another grant covers it, and ends with that one', async () => {
-    const wide = await grantTo('carol', '--tool', 'talks/*');
-    const narrow = await grantTo('carol', '--tool', 'talks/stream', '--arg', 'path=/srv/docs/**');
-    const bare = await grantTo('carol', '--tool', 'talks/str*');
+    const wide = await grantTo(alice, 'carol', { tools: ['talks/*'] });
+    const narrow = await grantTo(alice, 'carol', {
+      tools: ['talks/stream'],
+      args: { path: { paths: ['/srv/docs/**'] } },
+    });
+    const bare = await grantTo(alice, 'carol', { tools: ['talks/str*'] });
     const caller = await client('legacy', 'http');
     await listed(caller, 'alice__talks__stream');
     const stream = await streamOf(caller, 'alice__talks__stream');
-    await ok(alice, 'grant', 'revoke', wide);
+    await revoke(alice, wide);
     const before = stream.progress();
     await eventually(
       'it goes on',
@@ -191,6 +193,6 @@ describe('a call that streams when its grant is revoked', () => {
     expect(await revoked(alice, bare, stream)).toMatchObject({
       data: { code: 'STARLING_CALL_REFUSED' },
     });
-    await ok(alice, 'grant', 'revoke', narrow);
+    await revoke(alice, narrow);
   });
 });

@@ -2,7 +2,7 @@
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { PeersResult } from '../../src/index.ts';
 import { runCli } from '../../sim/process.ts';
 import type { NodeProcess } from '../../sim/process.ts';
@@ -11,16 +11,25 @@ import {
   SERVERS,
   eventually,
   grantList,
-  json,
   ok,
   peers,
   sees,
   status,
+  ticketOf,
   useWorld,
 } from './support.ts';
 
-const world = useWorld();
-const CONFIG = { heartbeat: { intervalMs: 1000 }, mcpServers: { toolbox: SERVERS.toolbox() } };
+const world = useWorld('file');
+const CONFIG = {
+  heartbeat: { intervalMs: 1000 },
+  // A sandbox is three processes more, at each of the starts.
+  mcpServers: { toolbox: { ...SERVERS.toolbox(), sandbox: false } },
+};
+
+/** One mesh for all tests: each changes the keys of others of its nodes. */
+let alice: NodeProcess;
+let bob: NodeProcess;
+let carol: NodeProcess;
 
 /** Stops a node, changes its key, and starts it again. */
 async function rotate(node: NodeProcess, start = true): Promise<NodeProcess> {
@@ -30,16 +39,15 @@ async function rotate(node: NodeProcess, start = true): Promise<NodeProcess> {
   return start ? world.start(node.name, { config: CONFIG }) : node;
 }
 
-async function join3(): Promise<readonly [NodeProcess, NodeProcess, NodeProcess]> {
-  const alice = await world.start('alice', { config: CONFIG });
-  const ticket = (): Promise<{ ticket: string }> => json(alice, 'invite');
+beforeAll(async () => {
+  alice = await world.start('alice', { config: CONFIG });
   const start = async (name: string): Promise<NodeProcess> =>
-    world.start(name, { config: CONFIG, args: ['--join', (await ticket()).ticket] });
-  const [bob, carol] = [await start('bob'), await start('carol')];
+    world.start(name, { config: CONFIG, args: ['--join', await ticketOf(alice)] });
+  bob = await start('bob');
+  carol = await start('carol');
   await sees(bob, [alice, carol]);
   await sees(carol, [alice, bob]);
-  return [alice, bob, carol];
-}
+});
 
 const adds = async (client: Client, tool: string): Promise<string> => {
   const result = await client.callTool({ name: tool, arguments: { a: 1, b: 2 } });
@@ -64,8 +72,47 @@ const alias = async (
 };
 
 describe('a node that changes its key', () => {
+  it('can not do it while it runs, and says what to do', async () => {
+    const result = await runCli(CLI, ['identity', 'rotate', '--state', alice.stateDir]);
+    expect(result).toMatchObject({ code: 1 });
+    expect(result.stderr).toContain('STARLING_STATE_LOCKED');
+    expect(result.stderr).toContain('starling up');
+    expect((await status(alice)).did).toBe(alice.up.did);
+  });
+
+  it('is a member that does it twice while another is away: its name and what it gave are found again', async () => {
+    await ok(bob, 'grant', 'create', 'carol', '--tool', 'toolbox/*');
+    await ok(carol, 'grant', 'create', 'bob', '--tool', 'toolbox/*');
+    await goesOn(await world.stdio(carol), 'bob__toolbox__add');
+    await carol.stop();
+    const copy = join(await world.root(), 'stolen');
+    await rotate(bob, false);
+    await cp(bob.stateDir, copy, { recursive: true });
+    const now = await rotate(bob);
+    await sees(alice, [now]);
+    const back = await world.start('carol', { config: CONFIG });
+    await sees(back, [now]);
+    await goesOn(await world.stdio(back), 'bob__toolbox__add');
+    await goesOn(await world.stdio(now), 'carol__toolbox__add');
+    expect((await alias(back, now)).formerly).toHaveLength(2);
+    await now.stop();
+    // Who has the folder of a key that was changed since is told so, and gets nowhere.
+    const thief = await world.start('thief', { config: CONFIG, args: ['--state', copy] });
+    await eventually(
+      'the old key is refused',
+      async () => thief.log(),
+      (log) => log.includes('is retired'),
+    );
+    const seen = (await peers(alice)).peers.filter(({ state }) => state === 'alive');
+    expect(seen.map(({ peerId }) => peerId)).toEqual([back.up.peerId]);
+    await thief.stop();
+    carol = back;
+    bob = await world.start('bob', { config: CONFIG });
+    await sees(bob, [alice, carol]);
+    await sees(carol, [alice, bob]);
+  });
+
   it('is the founder and owner: members, grants, delegations and used-up uses stay', async () => {
-    const [alice, bob, carol] = await join3();
     await ok(
       alice,
       'grant',
@@ -109,42 +156,5 @@ describe('a node that changes its key', () => {
     expect(await ok(now, 'audit', 'verify')).toContain('the record holds');
     await now.stop();
     expect(await ok(now, 'audit', 'verify')).toContain('the record holds');
-  });
-
-  it('is a member that does it twice while another is away: its name and what it gave are found again', async () => {
-    const [alice, bob, carol] = await join3();
-    await ok(bob, 'grant', 'create', 'carol', '--tool', 'toolbox/*');
-    await ok(carol, 'grant', 'create', 'bob', '--tool', 'toolbox/*');
-    await goesOn(await world.stdio(carol), 'bob__toolbox__add');
-    await carol.stop();
-    const copy = join(await world.root(), 'stolen');
-    await rotate(bob, false);
-    await cp(bob.stateDir, copy, { recursive: true });
-    const now = await rotate(bob);
-    await sees(alice, [now]);
-    const back = await world.start('carol', { config: CONFIG });
-    await sees(back, [now]);
-    await goesOn(await world.stdio(back), 'bob__toolbox__add');
-    await goesOn(await world.stdio(now), 'carol__toolbox__add');
-    expect((await alias(back, now)).formerly).toHaveLength(2);
-    await now.stop();
-    // Who has the folder of a key that was changed since is told so, and gets nowhere.
-    const thief = await world.start('thief', { config: CONFIG, args: ['--state', copy] });
-    await eventually(
-      'the old key is refused',
-      async () => thief.log(),
-      (log) => log.includes('is retired'),
-    );
-    const seen = (await peers(alice)).peers.filter(({ state }) => state === 'alive');
-    expect(seen.map(({ peerId }) => peerId)).toEqual([back.up.peerId]);
-  });
-
-  it('can not do it while it runs, and says what to do', async () => {
-    const alice = await world.start('alice', { config: CONFIG });
-    const result = await runCli(CLI, ['identity', 'rotate', '--state', alice.stateDir]);
-    expect(result).toMatchObject({ code: 1 });
-    expect(result.stderr).toContain('STARLING_STATE_LOCKED');
-    expect(result.stderr).toContain('starling up');
-    expect((await status(alice)).did).toBe(alice.up.did);
   });
 });

@@ -10,7 +10,13 @@ import { runCli, startProcess } from '../../sim/process.ts';
 import type { NodeProcess, ProcessInit, RunOptions, RunResult } from '../../sim/process.ts';
 import { attach } from '../../src/cli/node/client.ts';
 import type { NodeClient, ToolInfo } from '../../src/cli/node/client.ts';
-import type { GrantListResult, PeersResult, StatusResult } from '../../src/index.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+import type {
+  GrantCreateResult,
+  GrantListResult,
+  PeersResult,
+  StatusResult,
+} from '../../src/index.ts';
 
 /** The built CLI: `npm test` builds before it tests. */
 export const CLI = resolve(import.meta.dirname, '../../dist/cli.js');
@@ -96,7 +102,8 @@ export function createWorld(): { readonly world: World; readonly end: () => Prom
       return client;
     },
     async stdio(node) {
-      const client = await connectStdio(CLI, node.stateDir);
+      // Tests end nodes under their clients, who then say so.
+      const client = await connectStdio(CLI, node.stateDir, 'ignore');
       cleanups.push(() => client.close());
       return client;
     },
@@ -136,14 +143,31 @@ async function onSocket<T>(node: NodeProcess, ask: (client: NodeClient) => Promi
 }
 
 /** What a tool of the node's built-in server answers to the operator. */
-export function builtin<T>(node: NodeProcess, tool: string): Promise<T> {
-  return onSocket(node, (client) => client.builtin<T>(tool));
+export function builtin<T>(node: NodeProcess, tool: string, args: JsonObject = {}): Promise<T> {
+  return onSocket(node, (client) => client.builtin<T>(tool, args));
 }
 
+/** A ticket for one node: what `starling invite` shows. */
+export const ticketOf = async (node: NodeProcess): Promise<string> =>
+  (await builtin<{ readonly ticket: string }>(node, 'invite_create')).ticket;
 export const status = (node: NodeProcess): Promise<StatusResult> => builtin(node, 'status');
 export const peers = (node: NodeProcess): Promise<PeersResult> => builtin(node, 'peers');
 export const grantList = (node: NodeProcess): Promise<GrantListResult> =>
   builtin(node, 'grant_list');
+
+/** What `starling grant create`, `delegate` and `revoke` ask for: a process each would cost more than the grants. */
+export async function grantTo(node: NodeProcess, peer: string, what: JsonObject): Promise<string> {
+  return (await builtin<GrantCreateResult>(node, 'grant_create', { peer, ...what })).grant.id;
+}
+export async function handOn(node: NodeProcess, id: string, peer: string): Promise<string> {
+  return (await builtin<GrantCreateResult>(node, 'grant_delegate', { id, peer })).grant.id;
+}
+export const revoke = (
+  node: NodeProcess,
+  id: string,
+  reason = 'a test ends it',
+): Promise<unknown> => builtin(node, 'grant_revoke', { id, reason });
+
 export const toolList = (node: NodeProcess): Promise<readonly ToolInfo[]> =>
   onSocket(node, (client) => client.tools());
 
@@ -216,7 +240,7 @@ export async function startPair(
   const guest = await world.start('guest', { config: guestConfig, args: join });
   await sees(owner, [guest]);
   const servers = Object.keys(owned.mcpServers);
-  await ok(owner, 'grant', 'create', 'guest', ...servers.flatMap((name) => ['--server', name]));
+  await grantTo(owner, 'guest', { servers });
   const lacking = async (): Promise<readonly string[]> => {
     const seen = await toolList(guest);
     return servers.filter((name) => !seen.some((tool) => tool.name.startsWith(`owner__${name}__`)));

@@ -37,13 +37,30 @@ function plus([x1, y1]: Point, [x2, y2]: Point): Point {
   ];
 }
 
-function times(scalar: bigint, point: Point): Point {
-  let [result, doubled] = [NEUTRAL, point];
+/** A point as [X : Y : Z : T], x = X/Z, y = Y/Z, x·y = T/Z (RFC 8032 §5.1.4): sums need no inverse. */
+type Extended = readonly [x: bigint, y: bigint, z: bigint, t: bigint];
+
+function sum([x1, y1, z1, t1]: Extended, [x2, y2, z2, t2]: Extended): Extended {
+  const a = mod((y1 - x1) * (y2 - x2));
+  const b = mod((y1 + x1) * (y2 + x2));
+  const c = mod(mod(t1 * t2) * 2n * D);
+  const d = mod(2n * z1 * z2);
+  const [e, f, g, h] = [b - a, d - c, d + c, b + a];
+  return [mod(e * f), mod(g * h), mod(f * g), mod(e * h)];
+}
+
+function times(scalar: bigint, [x0, y0]: Point): Point {
+  let [result, doubled]: [Extended, Extended] = [
+    [0n, 1n, 1n, 0n],
+    [x0, y0, 1n, mod(x0 * y0)],
+  ];
   for (let rest = scalar; rest > 0n; rest >>= 1n) {
-    if ((rest & 1n) === 1n) result = plus(result, doubled);
-    doubled = plus(doubled, doubled);
+    if ((rest & 1n) === 1n) result = sum(result, doubled);
+    doubled = sum(doubled, doubled);
   }
-  return result;
+  const [x, y, z] = result;
+  const scale = inverse(z);
+  return [mod(x * scale), mod(y * scale)];
 }
 
 /** The point of `y` whose x is even or odd; undefined when there is none (RFC 8032 §5.1.3). */

@@ -9,6 +9,8 @@ import type { Connection } from './connections.ts';
 import { GOOD } from './judge.ts';
 
 const CALLS_AT_ONCE = 3;
+/** Between two calls: enough of them meet what is hostile, and the processor is left to that. */
+const PAUSE_MS = 10;
 const ANSWER_TIMEOUT_MS = 60_000;
 
 /** A client at work. */
@@ -58,7 +60,7 @@ function work(name: string, tool: string, ask: Ask, close: () => void): WellBeha
     for (let id = from; !isStopped(); id += CALLS_AT_ONCE) {
       await one(id);
       await new Promise((resolve) => {
-        setTimeout(resolve, 2);
+        setTimeout(resolve, PAUSE_MS);
       });
     }
   };

@@ -94,6 +94,16 @@ async function doorOf(
   return door;
 }
 
+/** A door whose counters are on a disk that takes no writes while it is full. */
+const doorOnDisk = (disk: { readonly isFull: boolean }): Promise<Door> =>
+  doorOf({}, (table) => ({
+    ...table,
+    async batch(writes) {
+      if (disk.isFull) throw new Error('disk full');
+      await table.batch(writes);
+    },
+  }));
+
 function times(count: number, call: () => string): string[] {
   return Array.from({ length: count }, call);
 }
@@ -189,14 +199,8 @@ describe('uses', () => {
   });
 
   it('can be waited for: a call must not run before its use is on the disk', async () => {
-    let fail = true;
-    const door = await doorOf({}, (table) => ({
-      ...table,
-      async batch(writes) {
-        if (fail) throw new Error('disk full');
-        await table.batch(writes);
-      },
-    }));
+    const disk = { isFull: true };
+    const door = await doorOnDisk(disk);
     const grant = await door.issue({ uses: 40 });
     const settled = (): Promise<void> | undefined => {
       const answer = door.call(grant);
@@ -205,12 +209,12 @@ describe('uses', () => {
     await expect(settled()).rejects.toMatchObject({ code: 'STARLING_STATE_UNUSABLE' });
     // The call does not run, so that nothing is used up by it.
     expect(door.counters.taken(grant, 0)).toBe(0);
-    fail = false;
+    disk.isFull = false;
     // Two at once are a block of two, and both wait for the disk.
     const both = [settled(), settled()];
     expect(both).not.toContain(undefined);
     for (const one of both) await one;
-    fail = true;
+    disk.isFull = true;
     await expect(settled()).rejects.toMatchObject({ code: 'STARLING_STATE_UNUSABLE' });
     expect(door.counters.taken(grant, 0)).toBe(2);
     expect([...door.table.rows.values()].map((row) => String(Buffer.from(row)))).toEqual([
@@ -240,14 +244,8 @@ describe('uses', () => {
   });
 
   it('wait for the disk again after it has failed, and no more once their block is there', async () => {
-    let fail = false;
-    const door = await doorOf({}, (table) => ({
-      ...table,
-      async batch(writes) {
-        if (fail) throw new Error('disk full');
-        await table.batch(writes);
-      },
-    }));
+    const disk = { isFull: false };
+    const door = await doorOnDisk(disk);
     const grant = await door.issue({ uses: 40 });
     const take = (): Promise<void> | undefined => {
       const taken = door.counters.take(grant, 0, door.clock.now());
@@ -256,9 +254,9 @@ describe('uses', () => {
     };
     await take();
     expect(take()).toBeUndefined();
-    fail = true;
+    disk.isFull = true;
     await expect(take()).rejects.toThrow('not written');
-    fail = false;
+    disk.isFull = false;
     const third = take();
     expect(third).toBeDefined();
     await third;

@@ -34,6 +34,6 @@ export async function run(
       ago(entry.at),
       names.get(entry.by) ?? shortId(entry.by),
     ]);
-    return table(['KEY', 'VALUE', 'WRITTEN', 'BY'], rows, { flexible: 1 });
+    return table(['KEY', 'VALUE', 'WRITTEN', 'BY'], rows, { flexible: 1, wrap: true });
   });
 }

@@ -1,6 +1,6 @@
 /** What the tools of boards return; see `results.ts`. */
-import type { BoardEntry, BoardInfo, HistoryLine, Tombstone } from '../blackboard/types.ts';
-import type { Json } from '../core/index.ts';
+import type { BoardEntry, BoardInfo, HistoryLine, Tombstone } from '../../blackboard/types.ts';
+import type { Json } from '../../core/index.ts';
 
 /** An entry of a board, as tools give it. */
 export interface ShownEntry extends Omit<BoardEntry, 'clock' | 'until'> {

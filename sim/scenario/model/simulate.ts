@@ -1,0 +1,394 @@
+/**
+ * The model: a mesh as events. Nodes die, their links fall silent, watchers probe and tell, floods go round by the
+ * links; what goes on all the time at every node alike (ticks, heartbeats, rosters) is counted, and of heartbeats
+ * some are followed copy by copy. The same seed gives the same figures.
+ */
+import { createChance } from '../random.ts';
+import type { Chance } from '../random.ts';
+import type { LinkShape } from '../schema.ts';
+import { createGossipMesh, createOverlay } from './overlay.ts';
+import type { Overlay } from './overlay.ts';
+import { heartbeatEveryMs } from './parameters.ts';
+import type { Costs, Protocol } from './parameters.ts';
+import { createRouting } from './routing.ts';
+import { Wheel } from './wheel.ts';
+
+/** What is simulated. */
+export interface ModelInit {
+  readonly nodes: number;
+  readonly seed: number;
+  /** Simulated time. */
+  readonly durationMs: number;
+  readonly protocol: Protocol;
+  readonly costs: Costs;
+  readonly link: LinkShape;
+  /** Deaths, at which time; `isSilent`: by a cut, so that no connection breaks. */
+  readonly deaths: readonly {
+    readonly atMs: number;
+    readonly node: number;
+    readonly isSilent: boolean;
+  }[];
+  readonly lookups: readonly { readonly atMs: number; readonly from: number }[];
+  /** Heartbeats that are followed copy by copy. */
+  readonly followed: number;
+  readonly tell?: (nowMs: number, events: number) => void;
+}
+
+/** What came of it. Times are ms, costs a node and second. */
+export interface ModelResult {
+  readonly links: number;
+  readonly events: number;
+  /** From the death of a node until others know it dead: the first, half of them, all who ever do. */
+  readonly deadFirstMs: number;
+  readonly deadHalfMs: number;
+  readonly deadAllMs: number;
+  /** The same of those that are killed, whose connections break, and of those that are cut off. */
+  readonly killedDeadAllMs: number;
+  readonly cutDeadAllMs: number;
+  /** Until all suspect it. */
+  readonly missedAllMs: number;
+  /** Share of the living that know a death at the end of the time, the least of all deaths. */
+  readonly deadKnownShare: number;
+  /** A heartbeat: until half and all have it, and copies that come to a node. */
+  readonly floodHalfMs: number;
+  readonly floodAllMs: number;
+  readonly floodReach: number;
+  readonly copies: number;
+  readonly kilobytesPerSecond: number;
+  readonly cpuShare: number;
+  readonly messagesPerSecond: number;
+  readonly lookupRounds: number;
+  readonly lookupQuestions: number;
+  readonly lookupFoundShare: number;
+  readonly lookupMs: number;
+  /** Living nodes of whom somebody ever said that they are dead. */
+  readonly falseDeaths: number;
+}
+
+/** Kinds of events, and what their two numbers are. */
+const DIE = 0;
+/** A watcher has missed a node: watcher, death. */
+const MISSED = 1;
+/** Its probes were in vain: watcher, death. */
+const PROBED = 2;
+/** A copy comes to a node: node, flood and link. */
+const FLOOD = 3;
+const BEAT = 4;
+const LOOKUP = 5;
+/** Links of gossip's mesh that the number of an event has room for. */
+const WAYS = 16;
+/** The link of who begins. */
+const NO_WAY = 15;
+
+/** Runs the model. */
+export function simulate(init: ModelInit): ModelResult {
+  return new Model(init).run();
+}
+
+interface Flood {
+  readonly seen: Uint8Array;
+  readonly beganMs: number;
+  /** Nodes that were there when it began. */
+  readonly alive: number;
+  /** Number of the death that it tells of; -1 for a heartbeat. */
+  readonly death: number;
+  reached: number;
+  halfMs: number;
+  allMs: number;
+  copies: number;
+}
+
+interface Death {
+  readonly node: number;
+  readonly atMs: number;
+  readonly missed: number[];
+  readonly known: number[];
+  isTold: boolean;
+  firstMs: number;
+}
+
+class Model {
+  readonly #init: ModelInit;
+  readonly #chance: Chance;
+  readonly #overlay: Overlay;
+  readonly #gossip: Overlay;
+  readonly #wheel: Wheel;
+  readonly #isDown: Uint8Array;
+  readonly #floods: Flood[] = [];
+  readonly #deaths: Death[] = [];
+  readonly #lookups: { rounds: number; questions: number; ms: number; isFound: boolean }[] = [];
+  readonly #routing;
+  #questions = 0;
+  #down = 0;
+
+  constructor(init: ModelInit) {
+    const { nodes, protocol, seed, durationMs } = init;
+    this.#init = init;
+    this.#chance = createChance(seed);
+    this.#overlay = createOverlay(nodes, protocol, this.#chance);
+    this.#gossip = createGossipMesh(nodes, protocol.gossipDegree, this.#chance);
+    this.#wheel = new Wheel(durationMs, Math.max(1024, Math.min(nodes * 2, 1 << 22)));
+    this.#isDown = new Uint8Array(nodes);
+    this.#routing = createRouting(
+      init.lookups.length === 0 ? 1 : nodes,
+      protocol.dhtK,
+      protocol.dhtAlpha,
+      this.#chance,
+    );
+  }
+
+  run(): ModelResult {
+    const { deaths, lookups, followed, nodes, durationMs, tell } = this.#init;
+    for (const [at, { atMs, isSilent }] of deaths.entries()) {
+      this.#wheel.add(atMs, DIE, at, isSilent ? 1 : 0);
+    }
+    for (const { atMs, from } of lookups) this.#wheel.add(atMs, LOOKUP, from, 0);
+    for (let at = 0; at < followed; at += 1) {
+      this.#wheel.add(
+        ((at + 0.5) / followed) * durationMs * 0.8,
+        BEAT,
+        this.#chance.below(nodes),
+        0,
+      );
+    }
+    this.#wheel.run(
+      (kind, a, b) => this.#do(kind, a, b),
+      (nowMs) => tell?.(nowMs, this.#wheel.done),
+    );
+    return this.#result();
+  }
+
+  #do(kind: number, a: number, b: number): void {
+    switch (kind) {
+      case DIE:
+        this.#die(a, b === 1);
+        return;
+      case MISSED:
+        this.#missed(a, b);
+        return;
+      case PROBED:
+        this.#knows(a, b);
+        return;
+      case FLOOD:
+        this.#flood(a, Math.floor(b / WAYS), b % WAYS);
+        return;
+      case BEAT:
+        if (this.#isDown[a] === 0) this.#begin(a, -1);
+        return;
+      default:
+        this.#lookup(a);
+    }
+  }
+
+  /** One way over a link: a lost packet comes again as TCP sends it, each time twice as late. */
+  #delayMs(): number {
+    const { delay = 0, jitter = 0, loss = 0 } = this.#init.link;
+    let ms = delay + (jitter === 0 ? 0 : this.#chance.next() * jitter);
+    if (loss === 0) return ms;
+    for (let waitMs = 200 + 2 * delay; this.#chance.next() < loss; waitMs *= 2) ms += waitMs;
+    return ms;
+  }
+
+  #die(number: number, isSilent: boolean): void {
+    const { deaths, protocol } = this.#init;
+    const death = deaths[number];
+    if (death === undefined) return;
+    const { node } = death;
+    this.#isDown[node] = 1;
+    this.#down += 1;
+    this.#deaths[number] = {
+      node,
+      atMs: this.#wheel.nowMs,
+      missed: [],
+      known: [],
+      isTold: false,
+      firstMs: Number.NaN,
+    };
+    const { links } = this.#overlay;
+    for (let which = 0; which < links; which += 1) {
+      const watcher = this.#overlay.neighbour(node, which);
+      if (this.#isDown[watcher] === 1) continue;
+      this.#wheel.add(
+        isSilent ? this.#silenceMs(protocol) : this.#delayMs(),
+        MISSED,
+        watcher,
+        number,
+      );
+    }
+  }
+
+  /** Until a watcher takes a link for silent, or φ of the heartbeats has passed its limit: what comes first. */
+  #silenceMs({ tickMs, silentTicks, phiIntervals, heartbeatMs }: Protocol): number {
+    // The last answer came at some time of the last tick; the look comes with a tick of the watcher.
+    const byTicks =
+      Math.ceil(silentTicks - this.#chance.next()) * tickMs + this.#chance.next() * tickMs;
+    const byPhi =
+      (phiIntervals - this.#chance.next()) * heartbeatMs + this.#chance.next() * (heartbeatMs / 5);
+    return Math.min(byTicks, byPhi);
+  }
+
+  #missed(watcher: number, number: number): void {
+    const { deaths, protocol } = this.#init;
+    const death = this.#deaths[number];
+    if (death === undefined || this.#isDown[watcher] === 1) return;
+    death.missed.push(this.#wheel.nowMs - death.atMs);
+    const { probes, probeTimeoutMs, probePauseMs } = protocol;
+    // Who refuses a connection is known at once; of who is cut off each probe lasts as long as it may.
+    const each = deaths[number]?.isSilent === true ? probeTimeoutMs : 2 * this.#delayMs();
+    this.#wheel.add(probes * each + (probes - 1) * probePauseMs, PROBED, watcher, number);
+  }
+
+  /** A watcher knows it dead; where watchers tell, the first of them begins a flood. */
+  #knows(watcher: number, number: number): void {
+    const death = this.#deaths[number];
+    if (death === undefined || this.#isDown[watcher] === 1) return;
+    const sinceMs = this.#wheel.nowMs - death.atMs;
+    if (Number.isNaN(death.firstMs)) death.firstMs = sinceMs;
+    if (!this.#init.protocol.isTold) death.known.push(sinceMs);
+    else if (!death.isTold) {
+      death.isTold = true;
+      this.#begin(watcher, number);
+    }
+  }
+
+  #begin(node: number, death: number): void {
+    const number = this.#floods.length;
+    this.#floods.push({
+      seen: new Uint8Array(this.#init.nodes),
+      beganMs: this.#wheel.nowMs,
+      alive: this.#init.nodes - this.#down,
+      death,
+      reached: 0,
+      halfMs: Number.NaN,
+      allMs: Number.NaN,
+      copies: 0,
+    });
+    this.#flood(node, number, NO_WAY);
+  }
+
+  /** A copy comes to a node over a link; the first one goes on over all others of gossip's mesh. */
+  #flood(node: number, number: number, came: number): void {
+    const flood = this.#floods[number];
+    if (flood === undefined || this.#isDown[node] === 1) return;
+    flood.copies += 1;
+    if (flood.seen[node] === 1) return;
+    flood.seen[node] = 1;
+    flood.reached += 1;
+    const sinceMs = this.#wheel.nowMs - flood.beganMs;
+    if (flood.reached * 2 >= flood.alive && Number.isNaN(flood.halfMs)) flood.halfMs = sinceMs;
+    flood.allMs = sinceMs;
+    const { links } = this.#gossip;
+    // Links stand in pairs: what goes forth by one comes by the other.
+    const back = came ^ 1;
+    for (let way = 0; way < links; way += 1) {
+      if (way === back && came !== NO_WAY) continue;
+      const to = this.#gossip.neighbour(node, way);
+      if (to === node || this.#isDown[to] === 1) continue;
+      // A copy to who has it already changes nothing when it comes.
+      if (flood.seen[to] === 1) flood.copies += 1;
+      else this.#wheel.add(this.#delayMs() + HANDLING_MS, FLOOD, to, number * WAYS + way);
+    }
+  }
+
+  #lookup(from: number): void {
+    const { nodes } = this.#init;
+    if (this.#isDown[from] === 1) return;
+    const found = this.#routing.lookup(
+      from % nodes,
+      (node) => this.#isDown[node] === 0,
+      this.#chance,
+    );
+    let ms = 0;
+    for (let round = 0; round < found.rounds; round += 1) ms += 2 * this.#delayMs() + HANDLING_MS;
+    this.#questions += found.questions;
+    this.#lookups.push({ ...found, ms: ms + found.unanswered * 1000 });
+  }
+
+  #result(): ModelResult {
+    const { nodes, durationMs, protocol, costs } = this.#init;
+    for (const flood of this.#floods.filter(({ death }) => death >= 0)) {
+      const death = this.#deaths[flood.death];
+      if (death === undefined) continue;
+      const beganMs = flood.beganMs - death.atMs;
+      death.known.push(beganMs, beganMs + flood.halfMs, beganMs + flood.allMs);
+    }
+    const beats = this.#floods.filter(
+      ({ death, beganMs }) => death === -1 && beganMs < durationMs * 0.9,
+    );
+    const copies = mean(beats.map((flood) => (flood.copies - 1) / Math.max(1, flood.reached - 1)));
+    const perSecond = nodes / (heartbeatEveryMs(nodes, protocol) / 1000);
+    const ticks = (this.#overlay.links * 1000) / protocol.tickMs / 2;
+    const roster =
+      protocol.rosterMs === 0
+        ? 0
+        : (2 * Math.min(nodes, protocol.rosterPeersMax) * 1000) / protocol.rosterMs;
+    const questions = (this.#questions / nodes / durationMs) * 1000;
+    const alive = nodes - this.#deaths.length;
+    const known = this.#deaths.map((death) => this.#knownShare(death, alive));
+    return {
+      links: this.#overlay.links,
+      events: this.#wheel.done,
+      deadFirstMs: mean(this.#deaths.map(({ firstMs }) => firstMs)),
+      deadHalfMs: mean(this.#deaths.map(({ known: at }) => middle(at))),
+      deadAllMs: mean(this.#deaths.map(({ known: at }) => most(at))),
+      killedDeadAllMs: mean(this.#deadAll(false)),
+      cutDeadAllMs: mean(this.#deadAll(true)),
+      missedAllMs: mean(this.#deaths.map(({ missed }) => most(missed))),
+      deadKnownShare: known.length === 0 ? 1 : Math.min(...known),
+      floodHalfMs: mean(beats.map(({ halfMs }) => halfMs)),
+      floodAllMs: mean(beats.map(({ allMs }) => allMs)),
+      floodReach: mean(beats.map(({ reached, alive: all }) => reached / all)),
+      copies,
+      kilobytesPerSecond:
+        (costs.aloneBytes +
+          ticks * costs.tickBytes +
+          perSecond * copies * costs.copyBytes +
+          roster * costs.rosterBytes +
+          questions * costs.questionBytes) /
+        1000,
+      cpuShare:
+        (costs.aloneCpuMs +
+          ticks * costs.tickCpuMs +
+          perSecond * copies * costs.copyCpuMs +
+          roster * costs.rosterCpuMs +
+          questions * costs.questionCpuMs) /
+        1000,
+      messagesPerSecond: ticks * 2 + perSecond * copies + questions * 2,
+      lookupRounds: mean(this.#lookups.map(({ rounds }) => rounds)),
+      lookupQuestions: mean(this.#lookups.map(({ questions: asked }) => asked)),
+      lookupFoundShare: mean(this.#lookups.map(({ isFound }) => (isFound ? 1 : 0))),
+      lookupMs: mean(this.#lookups.map(({ ms }) => ms)),
+      falseDeaths: 0,
+    };
+  }
+
+  #deadAll(isSilent: boolean): readonly number[] {
+    const { deaths } = this.#init;
+    return this.#deaths
+      .filter((_, at) => deaths[at]?.isSilent === isSilent)
+      .map(({ known }) => most(known));
+  }
+
+  #knownShare(death: Death, alive: number): number {
+    if (!this.#init.protocol.isTold) return death.known.length / alive;
+    const flood = this.#floods.find((one) => this.#deaths[one.death] === death);
+    return (flood?.reached ?? 0) / alive;
+  }
+}
+
+/** What a node takes to read a message and pass it on. */
+const HANDLING_MS = 1;
+
+function mean(values: readonly number[]): number {
+  return values.length === 0
+    ? Number.NaN
+    : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function middle(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+function most(values: readonly number[]): number {
+  return values.length === 0 ? Number.NaN : values.reduce((a, b) => Math.max(a, b));
+}

@@ -1,0 +1,63 @@
+/** What `status` and the tools about peers return. */
+import type { PeerId, Warning } from '../../core/index.ts';
+import type { GatewayEndpoints, SessionDoor, UpstreamStatus } from '../../gateway/types.ts';
+import type { PeerView, PreviousKey } from '../../membership/types.ts';
+import type { Mesh } from '../../mesh/types.ts';
+import type { ConductReport } from '../../network/types.ts';
+
+/** Result of `status`. */
+export interface StatusResult {
+  readonly name: string;
+  readonly version: string;
+  readonly peerId: string;
+  readonly did: string;
+  /** The key that it had before the one it has now; absent when it never changed its key. */
+  readonly formerly?: PreviousKey;
+  readonly pid: number;
+  readonly stateDir: string;
+  /** The config file that it reads, or would read if there were one; absent of a node that a program made. */
+  readonly configFile?: string;
+  readonly startedAt: number;
+  readonly mesh: Mesh;
+  readonly addresses: readonly string[];
+  readonly endpoints: GatewayEndpoints;
+  readonly peers: Readonly<Record<'alive' | 'suspect' | 'dead' | 'left', number>>;
+  readonly upstreams: readonly UpstreamStatus[];
+  readonly sessions: Readonly<Record<SessionDoor, number>>;
+  readonly boards: readonly string[];
+  /** Digest of the records that all members keep: nodes with equal digests know the same. */
+  readonly records: string;
+  readonly routingTable: number;
+  readonly warnings: readonly Warning[];
+}
+
+/** Result of `status` for whoever is not the operator. */
+export interface ShortStatus extends Pick<
+  StatusResult,
+  'name' | 'version' | 'peerId' | 'did' | 'peers' | 'boards'
+> {
+  readonly mesh: Pick<Mesh, 'name' | 'open'>;
+  readonly servers: readonly Pick<
+    UpstreamStatus,
+    'server' | 'state' | 'tools' | 'resources' | 'prompts'
+  >[];
+}
+
+/** One peer, and how it behaves. */
+export interface PeerSummary extends PeerView {
+  /** What it does too much of; absent of a peer that behaves. */
+  readonly conduct?: Omit<ConductReport, 'peer'> & { readonly text: string };
+}
+
+/** Result of `peers`. */
+export interface PeersResult {
+  readonly peers: readonly PeerSummary[];
+}
+
+/** Result of `peer_forgive`. */
+export interface PeerForgiveResult {
+  readonly peer: string;
+  readonly peerId: PeerId;
+  /** False when there was nothing to forgive. */
+  readonly forgiven: boolean;
+}
