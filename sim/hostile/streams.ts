@@ -154,27 +154,6 @@ const grants = attack(
   },
 );
 
-const identify = attack(
-  'giant-identify',
-  'descriptions of itself of a MiB, pushed without end',
-  'opens streams without end|floods ping, identify or the DHT|breaks the protocols',
-  async (tools, member) => {
-    const { target, signal, act } = tools;
-    const chunk = Buffer.alloc(64 * 1024, 'x');
-    const head = Uint8Array.of(0x80, 0x80, 0x40);
-    const one = async (): Promise<void> => {
-      while (!signal.aborted) {
-        const stream = await openTo(member, target, '/ipfs/id/push/1.0.0', signal);
-        if (stream === undefined) continue;
-        stream.write(head);
-        const limit = AbortSignal.any([signal, AbortSignal.timeout(500)]);
-        await pour(stream, () => (act(), chunk), limit);
-      }
-    };
-    await Promise.all(Array.from({ length: 4 }, one));
-  },
-);
-
 /** In each look: nine tenths of what a member may do for ever, by kind. */
 const NINE_TENTHS = { streams: 4, notices: 90, lists: 9 } as const;
 const LOOK_MS = 100;
@@ -217,12 +196,4 @@ const everything = attack(
 );
 
 /** What members do on streams. */
-export const streamAttacks: readonly Attack[] = [
-  streams,
-  slow,
-  huge,
-  records,
-  grants,
-  identify,
-  everything,
-];
+export const streamAttacks: readonly Attack[] = [streams, slow, huge, records, grants, everything];
