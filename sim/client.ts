@@ -22,14 +22,21 @@ export async function connectHttp(endpoint: {
   return connect(transport);
 }
 
-/** Attaches over stdio, as an MCP client's config `{"command":"starling","args":["mcp"]}` does. */
-export function connectStdio(cli: string, stateDir: string): Promise<Client> {
+/**
+ * Attaches over stdio, as an MCP client's config `{"command":"starling","args":["mcp"]}` does. What the command
+ * says on standard error, e.g. that its node has ended, is shown unless `stderr` says otherwise.
+ */
+export function connectStdio(
+  cli: string,
+  stateDir: string,
+  stderr: 'inherit' | 'ignore' = 'inherit',
+): Promise<Client> {
   return connect(
     sendInTurn(
       new StdioClientTransport({
         command: process.execPath,
         args: [cli, 'mcp', '--state', stateDir],
-        stderr: 'inherit',
+        stderr,
       }),
     ),
   );

@@ -11,6 +11,7 @@ import type { Blackboard } from './blackboard/index.ts';
 import {
   OPEN_RESOURCES,
   auditTools,
+  boardCareTools,
   boardTools,
   clientTools,
   conductSummary,
@@ -242,6 +243,7 @@ function createNodeBlackboard(
   return createBlackboard({
     network,
     table: store.table('boards'),
+    history: store.table('board-history'),
     self: identity.did,
     clock,
     random,
@@ -252,7 +254,7 @@ function createNodeBlackboard(
 
 function createNodeMembership(
   { config, clock, random, logger, health }: Base,
-  { store, ownMesh }: OpenState,
+  { store, ownMesh, identity }: OpenState,
   rooms: {
     readonly network: Network;
     readonly boards: () => Readonly<Record<string, string>>;
@@ -266,6 +268,7 @@ function createNodeMembership(
     {
       network,
       ownMesh,
+      identity,
       table: store.table('peers'),
       runs: store.table('runs'),
       health,
@@ -395,6 +398,7 @@ function createNodeTools(
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
     ...boardTools({ blackboard, clock }),
+    ...boardCareTools({ blackboard }),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...loginTools({ logins }),

@@ -156,14 +156,14 @@ const PLANTED: readonly Planted[] = [
   {
     what: 'the ground that starts processes by a room above',
     rule: 'floor',
-    names: 'src/core/clock.ts → src/gateway/upstreams/stdio.ts',
+    names: 'src/core/clock.ts → src/gateway/upstreams/process/stdio.ts',
     add: [
       [
         'src/core/clock.ts',
-        "import { run } from '../gateway/upstreams/stdio.ts';\nexport const now = run;",
+        "import { run } from '../gateway/upstreams/process/stdio.ts';\nexport const now = run;",
       ],
       [
-        'src/gateway/upstreams/stdio.ts',
+        'src/gateway/upstreams/process/stdio.ts',
         "import { spawn } from 'node:child_process';\nexport const run = spawn;",
       ],
     ],

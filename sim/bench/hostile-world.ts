@@ -2,9 +2,10 @@
 import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Target } from '../hostile/attack.ts';
 import { UNLIMITED } from '../limits.ts';
+import { measureMemory } from '../soak/memory.ts';
 import { startProcess } from '../process.ts';
 import type { NodeProcess } from '../process.ts';
 import { startAttacker } from './attacker-process.ts';
@@ -16,6 +17,7 @@ import type { Loader } from './loader-process.ts';
 export const TOOL = 'owner__small__echo';
 
 const cli = fileURLToPath(new URL('./cli.js', import.meta.url));
+const probe = fileURLToPath(new URL('./soak-probe.js', import.meta.url));
 const upstream = fileURLToPath(new URL('./bench-upstream.js', import.meta.url));
 
 /** All of them, running. */
@@ -28,6 +30,8 @@ export interface HostileWorld {
   readonly floor: Target;
   /** Of the member that attacks. */
   readonly peerId: string;
+  /** Has the node collect what nobody needs any more. */
+  collect(): Promise<void>;
   /** Ends everybody and removes their folders. */
   stop(): Promise<void>;
 }
@@ -52,13 +56,18 @@ async function startAll(
   cleanups: (() => unknown)[],
 ): Promise<Omit<HostileWorld, 'stop'>> {
   const server = { command: process.execPath, args: [upstream] };
+  const probePath = join(root, 'probe');
   const owner = await startProcess({
     cli,
     root,
     name: 'owner',
     config: { mcpServers: { small: server }, limits: UNLIMITED, audit: { enabled: false } },
     // What a node in the background writes to its log.
-    env: { STARLING_LOG: 'info' },
+    env: {
+      STARLING_LOG: 'info',
+      NODE_OPTIONS: `--import ${pathToFileURL(probe).href}`,
+      SOAK_PROBE: probePath,
+    },
   });
   cleanups.push(() => owner.stop());
   const entry = await startProcess({
@@ -93,6 +102,7 @@ async function startAll(
     target: { addresses: owner.up.addresses, peerId: owner.up.peerId, members },
     floor: { addresses: [`/ip4/127.0.0.1/tcp/${port}`], peerId: '', members },
     peerId,
+    collect: async () => void (await measureMemory(probePath)),
   };
 }
 

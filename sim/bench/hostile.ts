@@ -20,7 +20,7 @@ import type { HostileSize } from './size.ts';
 const CALLERS = 16;
 const RATIO_LEAST = 0.8;
 const ACTS_LEAST = 0.2;
-/** How much more memory the node may have at any moment of an attack than it had before all of them. */
+/** How much more memory the node may have at any moment of an attack than it had before, after a collection. */
 const GROWTH_MIB_MOST = 256;
 /** What the node may write to its log, and to its state folder, in a minute of it, KiB. */
 const LOG_KIB_MOST = 32;
@@ -46,7 +46,7 @@ export interface HostileRow {
   /** What the attacker managed a second, and its share of a core. */
   readonly actsPerSecond: number;
   readonly share: number;
-  /** Most memory of the node during the attack, over what it had before all attacks. */
+  /** Most memory of the node during the attack, over what it had before, after a collection. */
   readonly growthMiB: number;
   /** What the node wrote in a minute of the attack. */
   readonly logKiB: number;
@@ -133,12 +133,10 @@ interface Calls {
 class Runner {
   readonly #world: HostileWorld;
   readonly #size: HostileSize;
-  readonly #beforeMiB: number;
 
   private constructor(world: HostileWorld, size: HostileSize) {
     this.#world = world;
     this.#size = size;
-    this.#beforeMiB = rssMiB(pidOf(world.owner));
   }
 
   static async start(size: HostileSize): Promise<Runner> {
@@ -156,10 +154,16 @@ class Runner {
     const rounds: Round[] = [];
     const durationMs = this.#size.roundMs + 2 * MARGIN_MS;
     await owner.run(['peers', 'forgive', peerId]);
+    // What the attacks before have left to be collected is no growth of this one.
+    await this.#world.collect();
+    const beforeMiB = rssMiB(pidOf(owner));
     beginPeak(pidOf(owner));
-    const before = await writtenBytes(owner);
+    const logBefore = (await writtenBytes(owner)).log;
     const begin = performance.now();
     const alone = await this.#nodeShare(attack, durationMs);
+    // What is written once, as the first list of a peer is, is bounded by what a peer may have; here counts what goes on.
+    const roundsBegin = performance.now();
+    const stateBefore = (await writtenBytes(owner)).state;
     let said = await this.#saidBy(attack);
     for (let round = 0; round < this.#size.rounds; round += 1) {
       // Each round has the whole attack: not only what is left of it while its author is kept out.
@@ -168,7 +172,7 @@ class Runner {
       rounds.push(figures);
       if (attack.said?.test(said) !== true) said = told || said;
     }
-    const minutes = (performance.now() - begin) / 60_000;
+    const minutesSince = (sinceMs: number): number => (performance.now() - sinceMs) / 60_000;
     const after = await writtenBytes(owner);
     const of = (pick: (round: Round) => number): number => percentile(rounds.map(pick), 0.5);
     const perSecond = ({ perSecond: calls }: Calls): number => calls;
@@ -183,9 +187,9 @@ class Runner {
       nodeShare: alone,
       actsPerSecond: of((round) => (round.acts / durationMs) * 1000),
       share: of((round) => round.share),
-      growthMiB: peakMiB(pidOf(owner)) - this.#beforeMiB,
-      logKiB: (after.log - before.log) / 1024 / minutes,
-      stateKiB: Math.max(0, after.state - before.state) / 1024 / minutes,
+      growthMiB: peakMiB(pidOf(owner)) - beforeMiB,
+      logKiB: (after.log - logBefore) / 1024 / minutesSince(begin),
+      stateKiB: Math.max(0, after.state - stateBefore) / 1024 / minutesSince(roundsBegin),
       said,
       isTold: attack.said?.test(said),
     };
@@ -302,8 +306,11 @@ function barsOf(row: HostileRow): readonly Bar[] {
     measured,
     pass: measured >= limit,
   });
+  // Of what the kernel takes of the machine whoever is attacked, the node gives nothing back.
+  const reachable = Number.isNaN(row.floor) ? 1 : Math.min(1, row.floor);
+  const ratioTitle = reachable === 1 ? '× control' : '× control, of what a bare listener leaves';
   return [
-    atLeast('× control', RATIO_LEAST, ratio),
+    atLeast(ratioTitle, RATIO_LEAST, ratio / reachable),
     // Who does nothing does no harm.
     atLeast('acts a second', ACTS_LEAST, row.actsPerSecond),
     ...(isTold === undefined ? [] : [atLeast('status tells', 1, isTold ? 1 : 0)]),

@@ -77,7 +77,9 @@ const noise = attack(
     await serveSessions(tools, member, {}, (open) => {
       for (const stream of open) {
         if (Math.random() < 0.02) stream.write(junk);
-        while (stream.write(many)) tools.act();
+        // Each is an act, also the one that fills the stream; and as much as is read, not as much as fits at once.
+        do tools.act();
+        while (stream.write(many));
       }
     });
   },

@@ -48,8 +48,7 @@ function texts(): (make: () => string, count: number) => readonly string[] {
 const revocations = attack(
   'signed-revocations',
   'sound revocations of grants that nobody has, without end',
-  // Each member may have so many, for which there is room.
-  undefined,
+  'signs records without end',
   async (tools, member) => {
     const { target, signal, act } = tools;
     const make = (): string => issueRevocation(member.signer, grantOf(member), Date.now()).jws;

@@ -89,7 +89,7 @@ function tellCut(
   }
   health?.raise({
     code: cutCode(peer),
-    text: `${nameOf?.(peer) ?? peer} offers more than is taken here: ${cut} of its tools, resources or prompts are left out`,
+    text: `peer ${nameOf?.(peer) ?? peer} offers more than is taken here: ${cut} of its tools, resources or prompts are left out`,
     hint: `raise limits.tools (now ${limits.tools}) in the configuration, or have that node offer fewer servers`,
   });
 }

@@ -74,7 +74,7 @@ export interface GatewayComponents {
   readonly clients: AttachedClients;
   readonly token: NodeToken;
   readonly pins: Pins;
-  readonly network: Pick<Network, 'open' | 'handle' | 'isConnected' | 'report'>;
+  readonly network: Pick<Network, 'open' | 'handle' | 'isConnected' | 'isSpare' | 'report'>;
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'byAlias' | 'inStep' | 'events'>;
   readonly clock: Clock;
   readonly random: Random;
@@ -167,6 +167,7 @@ class NodeGateway implements Gateway {
       changesTooOften: (peer, times) => components.network.report(peer, 'catalogs', times),
       ...components,
       isConnected: (peer) => components.network.isConnected(peer),
+      isSpare: (peer) => components.network.isSpare(peer),
       open: (peer, notification) => this.#channels.toPeer(peer, notification),
       logger: components.logger.child('catalogs'),
     });

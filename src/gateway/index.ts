@@ -30,14 +30,14 @@ export type {
 export { createLogins } from './upstreams/oauth/logins.ts';
 export type { Logins } from './upstreams/oauth/logins.ts';
 export { bindSecrets, secretUses } from './upstreams/server-secrets.ts';
-export { createChildren } from './upstreams/process-record.ts';
-export type { Children } from './upstreams/process-record.ts';
+export { createChildren } from './upstreams/process/process-record.ts';
+export type { Children } from './upstreams/process/process-record.ts';
 export { findMeans } from './upstreams/sandbox/sandbox-means.ts';
 export type { Means } from './upstreams/sandbox/sandbox-means.ts';
 export { createSandbox } from './upstreams/sandbox/sandbox.ts';
 export type { Sandbox } from './upstreams/sandbox/sandbox.ts';
 export { sandboxWarnings } from './upstreams/sandbox/sandbox-health.ts';
-export { runBriefly } from './upstreams/start-process.ts';
+export { runBriefly } from './upstreams/process/start-process.ts';
 export { defineTool } from './builtin/tool.ts';
 export { createUpstreams } from './upstreams/upstreams.ts';
 export type { UpstreamsComponents, UpstreamsInit } from './upstreams/upstreams.ts';

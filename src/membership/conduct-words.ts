@@ -19,6 +19,7 @@ const DEEDS: Readonly<Record<Misconduct, string>> = {
   unread: 'asks for more than it reads',
   unfinished: 'begins messages that it does not end',
   lists: 'asks for lists without end',
+  signs: 'signs records without end',
 };
 /** Deeds that one sentence names, the most frequent first. */
 const NAMED_MAX = 3;

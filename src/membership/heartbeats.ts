@@ -12,7 +12,9 @@ import {
 } from '../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId } from '../core/index.ts';
 import { createMessageStream } from '../network/index.ts';
+import type { Signer } from '../identity/index.ts';
 import type { Network, PeerStream, Topic, TopicOptions } from '../network/index.ts';
+import type { Accusation } from './accusations.ts';
 import { decodeHeartbeat, encodeHeartbeat } from './heartbeat-format.ts';
 import type { Heartbeat } from './heartbeat-format.ts';
 import type { Presence } from './types.ts';
@@ -43,20 +45,34 @@ const SECOND_WAY_AFTER_MS = 100;
 /** What heartbeats are sent with. */
 export interface HeartbeatsComponents {
   readonly network: Pick<Network, 'handle' | 'onFrame' | 'open' | 'report' | 'sendFrame' | 'topic'>;
+  /** Signs the heartbeats, so that others can pass them on. */
+  readonly identity: Pick<Signer, 'sign'>;
   /** What this node says of itself. */
   readonly presence: () => Presence;
+  /** Whom this node suspects because of what it has seen itself. */
+  readonly suspects: () => readonly Accusation[];
   /** Digest of its records. */
   readonly records: () => string;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
+/** Hears a heartbeat: what it says, its bytes, and whether it came by gossip or from its author alone. */
+export type HeartbeatListener = (
+  heartbeat: Heartbeat,
+  from: PeerId,
+  bytes: Uint8Array,
+  road: 'gossip' | 'told',
+) => void;
+
 /** Heartbeats out and in. */
 export interface Heartbeats {
   /** From now on heartbeats are of this incarnation. */
   begin(incarnation: number): void;
   /** Hears from now on; `heard` gets whatever decodes, and whoever sent it. Returns a function that ends it. */
-  listen(heard: (heartbeat: Heartbeat, from: PeerId) => void): () => void;
+  listen(heard: HeartbeatListener): () => void;
+  /** The incarnation that heartbeats are of. */
+  readonly incarnation: number;
   /** The next heartbeat, encoded; `toOne` is for the one peer whom it is told. Each call makes a new one. */
   next(status: Heartbeat['status'], toOne?: Pick<Heartbeat, 'called' | 'seen'>): Uint8Array;
   /** Milliseconds until the next change may be told; telling it is counted. */
@@ -106,16 +122,21 @@ class HeartbeatRoads implements Heartbeats {
     this.#incarnation = incarnation;
   }
 
-  listen(heard: (heartbeat: Heartbeat, from: PeerId) => void): () => void {
+  get incarnation(): number {
+    return this.#incarnation;
+  }
+
+  listen(heard: HeartbeatListener): () => void {
     const { clock, logger, network } = this.#components;
-    const take = (bytes: Uint8Array, from: PeerId): void => {
+    const takeBy = (road: 'gossip' | 'told', bytes: Uint8Array, from: PeerId): void => {
       const heartbeat = decodeHeartbeat(bytes);
-      if (heartbeat !== undefined) return heard(heartbeat, from);
+      if (heartbeat !== undefined) return heard(heartbeat, from, bytes, road);
       logger.debug({ peer: from }, 'not a heartbeat');
       network.report(from, 'malformed');
     };
+    const take = (bytes: Uint8Array, from: PeerId): void => takeBy('told', bytes, from);
     const stops = [
-      this.#topic.subscribe(take),
+      this.#topic.subscribe((bytes, from) => takeBy('gossip', bytes, from)),
       network.onFrame(KIND, (bytes, from) => {
         if (this.#told.take(from)) take(bytes, from);
         else network.report(from, 'heartbeats');
@@ -134,17 +155,19 @@ class HeartbeatRoads implements Heartbeats {
   }
 
   next(status: Heartbeat['status'], toOne: Pick<Heartbeat, 'called' | 'seen'> = {}): Uint8Array {
-    const { clock, presence, records } = this.#components;
+    const { clock, identity, presence, records, suspects } = this.#components;
     this.#sequence += 1;
-    return encodeHeartbeat({
+    const heartbeat: Heartbeat = {
       incarnation: this.#incarnation,
       sequence: this.#sequence,
       status,
       records: records(),
       presence: presence(),
+      suspects: suspects(),
       time: Math.max(0, Math.trunc(clock.now())),
       ...toOne,
-    });
+    };
+    return encodeHeartbeat(heartbeat, identity);
   }
 
   paceMs(): number {

@@ -6,6 +6,7 @@ import { EventEmitter } from 'node:events';
 import { createScope, isClockApart, messageOf, withDeadline } from '../core/index.ts';
 import type { Clock, Health, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import { createRecordSync } from '../mesh/index.ts';
+import type { Signer } from '../identity/index.ts';
 import type { OwnMesh, RecordSync } from '../mesh/index.ts';
 import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
@@ -16,8 +17,12 @@ import type { Heartbeats } from './heartbeats.ts';
 import { offsetOf, watchClocks, withSample } from './clock-watch.ts';
 import { createIncarnations } from './incarnation.ts';
 import type { Incarnations } from './incarnation.ts';
+import { createNeighbourKeeper } from './keep-neighbours.ts';
+import type { NeighbourKeeper } from './keep-neighbours.ts';
 import { createLiveness } from './liveness.ts';
 import type { Liveness } from './liveness.ts';
+import { createRoster } from './roster.ts';
+import type { Roster } from './roster.ts';
 import { followRevocations } from './follow-revocations.ts';
 import { createPeerTable } from './peer-table.ts';
 import type { Peer, PeerTable } from './peer-table.ts';
@@ -32,7 +37,7 @@ const ANNOUNCE_DELAY_MS = 50;
  * How long a node that stops waits for its goodbyes to go out. More = fewer peers that have to suspect it; a link
  * that is just being made has this time, which nobody waits for otherwise.
  */
-const GOODBYE_MS = 1000;
+const GOODBYE_MS = 900;
 /** Round trips are measured each 1.5 to 2.5 intervals, drawn once for each node, so that not all do at once. */
 const PING_INTERVALS = 1.5;
 const PING_TIMEOUT_MS = 5000;
@@ -41,6 +46,8 @@ const PING_TIMEOUT_MS = 5000;
 export interface MembershipComponents {
   readonly network: Network;
   readonly ownMesh: OwnMesh;
+  /** Signs what this node says of itself. */
+  readonly identity: Pick<Signer, 'sign'>;
   /** Where peers are saved. */
   readonly table: Table;
   /** Where it is kept which run of this node this is. */
@@ -75,7 +82,9 @@ class LiveView implements Membership {
   readonly #components: MembershipComponents;
   readonly #init: MembershipInit;
   readonly #peers: PeerTable;
+  readonly #neighbours: NeighbourKeeper;
   readonly #heartbeats: Heartbeats;
+  readonly #roster: Roster;
   readonly #sync: RecordSync;
   readonly #indirectProbe: IndirectProbe;
   readonly #liveness: Liveness;
@@ -89,12 +98,18 @@ class LiveView implements Membership {
     this.#components = components;
     this.#init = init;
     const { ownMesh, presence, boards } = components;
+    this.#neighbours = createNeighbourKeeper({ ...components, peers: () => this.#peers.all() });
     this.#peers = createPeerTable(
       {
         ...components,
         successions: ownMesh.successions,
         self: () => presence().name,
-        changed: (peer, before, what) => this.events.emit('change', peer, before, what),
+        placed: (peer) => this.#neighbours.placed(peer),
+        changed: (peer, before, what) => {
+          if (what.has('state')) this.#neighbours.changed();
+          if (what.has('state') || what.has('startedAt')) this.#roster.changed();
+          this.events.emit('change', peer, before, what);
+        },
       },
       init,
     );
@@ -103,13 +118,27 @@ class LiveView implements Membership {
         ...components,
         presence: () => ({ ...presence(), boards: boards() }),
         records: () => ownMesh.records().digest(),
+        suspects: () => this.#liveness.suspects(),
       },
       init,
     );
+    this.#roster = createRoster({
+      ...components,
+      peers: this.#peers,
+      isMember: (peer) => this.#isMember(peer),
+      incarnation: () => this.#heartbeats.incarnation,
+      take: (heartbeat, author, bytes, by) => this.#take(heartbeat, author, bytes, by),
+    });
     this.#sync = createRecordSync({ ...components, records: ownMesh.records() });
     this.#indirectProbe = createIndirectProbe(components);
     this.#liveness = createLiveness(
-      { ...components, peers: this.#peers, indirectProbe: this.#indirectProbe },
+      {
+        ...components,
+        peers: this.#peers,
+        neighbours: this.#neighbours,
+        indirectProbe: this.#indirectProbe,
+        speak: () => this.announce(),
+      },
       init,
     );
     this.#incarnations = createIncarnations({ table: components.runs, clock: components.clock });
@@ -201,14 +230,24 @@ class LiveView implements Membership {
   }
 
   #listen(scope: Scope): void {
-    const { network } = this.#components;
+    const { network, ownMesh } = this.#components;
     const connected = (peer: PeerId): void => this.#connected(peer);
-    const disconnected = (peer: PeerId): void => this.#liveness.disconnected(peer);
+    const disconnected = (peer: PeerId, isMeant = false): void =>
+      this.#liveness.disconnected(peer, isMeant);
+    const sign = (peer: PeerId): void => this.#liveness.sign(peer);
+    network.events.on('peer:sign', sign);
+    scope.add(() => network.events.off('peer:sign', sign));
     network.events.on('peer:connect', connected);
     network.events.on('peer:disconnect', disconnected);
     scope.add(() => network.events.off('peer:connect', connected));
     scope.add(() => network.events.off('peer:disconnect', disconnected));
-    scope.add(this.#heartbeats.listen((heartbeat, from) => this.#heard(heartbeat, from)));
+    scope.add(
+      this.#heartbeats.listen((heartbeat, from, bytes, road) =>
+        this.#take(heartbeat, from, bytes, road === 'told' ? from : undefined),
+      ),
+    );
+    this.#roster.start(scope);
+    scope.add(ownMesh.records().onAdded(() => this.#roster.joined()));
     scope.add(
       followRevocations({
         ...this.#components,
@@ -226,6 +265,7 @@ class LiveView implements Membership {
     const { intervalMs } = this.#init;
     const { random } = this.#components;
     scope.every(intervalMs, () => void this.#send());
+    this.#neighbours.start(scope);
     this.#liveness.start(scope);
     scope.every(intervalMs * (PING_INTERVALS + random()), () => this.#pingAll());
   }
@@ -237,10 +277,13 @@ class LiveView implements Membership {
     return bytes;
   }
 
-  #heard(heartbeat: Heartbeat, from: PeerId): void {
-    const { clock, logger } = this.#components;
+  /**
+   * Takes a heartbeat of `from`, told by that peer itself or passed on by another, `by`; absent when it came by
+   * gossip, which brings it to everybody.
+   */
+  #take(heartbeat: Heartbeat, from: PeerId, bytes: Uint8Array, by: PeerId | undefined): void {
     if (!this.#isMember(from)) {
-      logger.debug({ peer: from }, 'heartbeat of no member');
+      this.#components.logger.debug({ peer: from }, 'heartbeat of no member');
       return;
     }
     const { incarnation, sequence, status, seen } = heartbeat;
@@ -252,24 +295,34 @@ class LiveView implements Membership {
     if (!isNew && (incarnation < peer.incarnation || sequence <= peer.sequence)) return;
     peer.incarnation = incarnation;
     peer.sequence = sequence;
+    peer.last = { bytes, isChecked: by !== undefined && by !== from };
+    this.#heard(peer, heartbeat, by);
+    this.#liveness.accused(from, status === 'up' ? (heartbeat.suspects ?? []) : []);
+    if (by !== undefined && (isNew || status === 'leaving')) this.#roster.pass(from, by);
+    if (status === 'leaving') return;
+    // Whoever has just started has heard nobody yet. Who is not connected hears by gossip, or when it is.
+    if (isNew && this.#components.network.isConnected(from)) {
+      void this.#heartbeats.tell(from, this.#nextFor(peer.view));
+    }
+  }
+
+  #heard(peer: Peer, heartbeat: Heartbeat, by: PeerId | undefined): void {
+    const { clock } = this.#components;
+    const { incarnation, status } = heartbeat;
     const before = peer.view.presence;
     const said = sameOrNext(heartbeat.presence, before);
     const at = { lastHeartbeatAt: clock.now(), startedAt: incarnation };
     this.#peers.heardNames(peer, said.name, heartbeat.called);
     this.#liveness.heard(peer, status, {
       ...at,
-      ...this.#clockOf(peer, heartbeat),
+      // What was passed on has been under way for longer.
+      ...(by === undefined || by === peer.view.peerId ? this.#clockOf(peer, heartbeat) : {}),
       presence: said,
     });
     if (peer.clockSamples.length > 0) this.#watchClocks(peer.view);
     const hasMoved = said.addresses.join() !== before?.addresses.join();
     if (hasMoved || peer.isUnsaved) this.#peers.save(peer);
-    if (status === 'leaving') return;
-    // Whoever has just started has heard nobody yet. Who is not connected hears by gossip, or when it is.
-    if (isNew && this.#components.network.isConnected(from)) {
-      void this.#heartbeats.tell(from, this.#nextFor(peer.view));
-    }
-    this.#compare(peer.view, heartbeat, before);
+    if (status !== 'leaving') this.#compare(peer.view, heartbeat, before);
   }
 
   /** Who says an older incarnation than we know is told which, so that it jumps past that one. */

@@ -25,6 +25,10 @@ const PEERS_MAX = 10_000;
 export interface Peer {
   readonly view: PeerView;
   readonly detector: Detector;
+  /** The rhythm of what comes on the control stream of its link; undefined while there is none. */
+  linkDetector: Detector | undefined;
+  /** It is suspect, or dead, because of what this node has seen itself; since when, ms since the epoch. */
+  accusedAtMs: number | undefined;
   /** Since when it is suspect, ms since the epoch. */
   suspectAtMs: number | undefined;
   /** Its suspicion is being probed. */
@@ -32,6 +36,8 @@ export interface Peer {
   /** When its process started, and the number of its last heartbeat: older ones are not taken. */
   incarnation: number;
   sequence: number;
+  /** Its last heartbeat; `isChecked` when the bytes are those with its signature alone. */
+  last: { readonly bytes: Uint8Array; readonly isChecked: boolean } | undefined;
   /** How far its clock was from ours, by its last heartbeats, ms. */
   clockSamples: readonly number[];
   /** When it was last told that it says an older incarnation, ms since the epoch. */
@@ -52,7 +58,9 @@ export interface Peer {
 
 /** What the table works with. */
 export interface PeerTableComponents {
-  readonly network: Pick<Network, 'disconnect' | 'keep' | 'route' | 'self'>;
+  readonly network: Pick<Network, 'disconnect' | 'route' | 'self'>;
+  /** Hears of each peer that is known from now on, or has other addresses. */
+  readonly placed: (peer: Peer) => void;
   readonly successions: Successions;
   /** What this node calls itself. */
   readonly self: () => string;
@@ -73,6 +81,7 @@ export interface PeerTable {
   /** Recalls the peers of the last run that are members still: they are dead until they are heard. */
   load(isMember: (peer: PeerId) => boolean): Promise<void>;
   all(): Iterable<Peer>;
+  readonly size: number;
   get(peer: PeerId): Peer | undefined;
   byAlias(alias: string): Peer | undefined;
   /** The peer with this alias, PeerId or did:key, also one that it had before. */
@@ -94,7 +103,7 @@ export interface PeerTable {
   meet(peer: PeerId, name: string): Peer | undefined;
   /** Changes the view of a peer, looks anew at the way to it, and tells what is not as it was. */
   update(peer: Peer, changes: Partial<PeerView>): void;
-  /** Saves a peer with the addresses that it names now, and keeps it connected by them. */
+  /** Saves a peer with the addresses that it names now. */
   save(peer: Peer): void;
   /** Moves what is known of the key `old`, its alias above all, to `current`, which took its place. */
   move(old: Did, current: Did): void;
@@ -132,6 +141,10 @@ class Peers implements PeerTable {
   async load(isMember: (peer: PeerId) => boolean): Promise<void> {
     const { table, logger } = this.#components;
     for (const saved of await readPeers(table, logger)) this.#recall(saved, isMember);
+  }
+
+  get size(): number {
+    return this.#peers.size;
   }
 
   all(): Iterable<Peer> {
@@ -242,10 +255,8 @@ class Peers implements PeerTable {
   }
 
   save(peer: Peer): void {
-    const { peerId, presence } = peer.view;
-    const addresses = presence?.addresses ?? [];
-    peer.addresses = addresses;
-    this.#components.network.keep(peerId, addresses);
+    peer.addresses = peer.view.presence?.addresses ?? [];
+    this.#components.placed(peer);
     this.#write(peer);
   }
 
@@ -262,7 +273,6 @@ class Peers implements PeerTable {
     const entry = known ?? this.#newEntry({ ...identity, alias, state: 'left', lastHeartbeatAt });
     if (known === undefined) {
       entry.addresses = before.addresses.map((one) => withoutPeer(one, oldId));
-      network.keep(peerId, entry.addresses);
     }
     this.#drop(oldId);
     entry.view = { ...entry.view, ...identity, alias };
@@ -270,6 +280,7 @@ class Peers implements PeerTable {
     entry.renamedAtMs ??= before.renamedAtMs;
     entry.isChosen = before.isChosen;
     this.#put(peerId, entry);
+    if (known === undefined) this.#components.placed(entry);
     movePeer(table, oldId, { ...this.#rowOf(entry), lastHeartbeatAt }).catch((error: unknown) => {
       entry.isUnsaved = true;
       logger.warn({ peer: peerId, error: messageOf(error) }, 'new key of a peer not saved');
@@ -318,7 +329,7 @@ class Peers implements PeerTable {
     const newName = this.#newNameOf(entry);
     if (newName !== undefined) entry.view = { ...entry.view, newName };
     this.#put(saved.peerId, entry);
-    if (current === did) network.keep(saved.peerId, addresses);
+    if (current === did) this.#components.placed(entry);
     else this.move(did, current);
   }
 
@@ -377,10 +388,13 @@ class Peers implements PeerTable {
     return {
       view,
       detector: createDetector(this.#detector, this.#components.clock.now()),
+      linkDetector: undefined,
+      accusedAtMs: undefined,
       suspectAtMs: undefined,
       isProbed: false,
       incarnation: 0,
       sequence: 0,
+      last: undefined,
       clockSamples: [],
       correctedAtMs: -Infinity,
       addresses: [],

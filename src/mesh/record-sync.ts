@@ -10,6 +10,7 @@ import {
   withDeadline,
 } from '../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Scope } from '../core/index.ts';
+import { peerIdFromDid } from '../identity/index.ts';
 import { createMessageStream } from '../network/index.ts';
 import type { MessageStream, Network, PeerStream, Topic } from '../network/index.ts';
 import {
@@ -41,6 +42,8 @@ const TELL_BYTES = 40 * 1024;
 const UNTOLD_MAX = 20_000;
 /** Records that one peer may have us look at in vain, and how soon it may have another. */
 const VAIN = { burst: 2000, everyMs: 20 };
+/** Records that one peer may tell of signers that sign too many: all that there can be of one, and then a hundred a second. */
+const LATER = { burst: 25_000, everyMs: 10 } as const;
 /** What a record that is known already counts of one in vain. */
 const KNOWN_COST = 0.1;
 /** A sync beyond the allowance counts as much as so many records that are not to be had. */
@@ -111,6 +114,7 @@ class RecordCarrier implements RecordSync {
   /** From gossip, which passes them on itself. */
   readonly #heardTexts = new Set<string>();
   readonly #vain: Buckets;
+  readonly #later: Buckets;
   readonly #own: Buckets;
   readonly #served: Buckets;
   readonly #greetings: Buckets;
@@ -120,6 +124,7 @@ class RecordCarrier implements RecordSync {
     this.#components = components;
     this.#topic = components.network.topic(TOPIC, ALLOWANCE);
     this.#vain = createBuckets(components.clock, VAIN);
+    this.#later = createBuckets(components.clock, LATER);
     this.#own = createBuckets(components.clock, OWN_PACE);
     this.#served = createBuckets(components.clock, SERVED);
     this.#greetings = createBuckets(components.clock, GREETINGS);
@@ -151,6 +156,7 @@ class RecordCarrier implements RecordSync {
     scope.add(network.handle(PROTOCOL, (stream) => this.#serve(stream)));
     scope.add(this.#topic.subscribe((data, from) => this.#heard(data, from)));
     scope.add(records.onAdded((jws) => this.#tell(jws)));
+    scope.add(records.onSignsTooMuch((signer) => network.report(peerIdFromDid(signer), 'signs')));
     // Whoever let us in did so before we could sync.
     for (const peer of network.connected()) this.sync(peer);
   }
@@ -367,7 +373,13 @@ class RecordCarrier implements RecordSync {
     const news = texts.filter((jws) => !known.has(hashOf(jws)));
     // Who is told what this node has does not send that; in a race of two syncs it comes twice.
     const knownCost = (texts.length - news.length) * KNOWN_COST;
-    const vain = news.length - (await records.addAll(news, true)) + knownCost;
+    // What comes later is held against who has signed it, and not against who passes it on.
+    const taken = await records.addOfPeer(news);
+    if (taken.later > 0 && this.#later.charge(peer, taken.later) > 0) {
+      this.#components.network.report(peer, 'records');
+      throw new StarlingError('STARLING_RATE_LIMITED', `${peer} tells too much that comes later`);
+    }
+    const vain = news.length - taken.news - taken.later + knownCost;
     if (vain > 0 && this.#vain.charge(peer, vain) > 0) {
       this.#components.network.report(peer, 'records', vain);
     }

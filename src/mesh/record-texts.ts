@@ -40,7 +40,7 @@ export function isFinal({ code, data }: StarlingError): boolean {
 }
 
 /** What a text says without proof; the readers check it. */
-function claimsOf(jws: string): Partial<Record<'iss' | 'exp', unknown>> {
+function claimsOf(jws: string): Partial<Record<'iss' | 'jti' | 'exp', unknown>> {
   const [, payload = ''] = jws.split('.', 2);
   if (payload.length > PAYLOAD_MAX) return {};
   try {
@@ -57,6 +57,12 @@ export function issuerOf(jws: string): Did {
   const { iss } = claimsOf(jws);
   if (typeof iss === 'string') return parseDid(iss);
   throw new StarlingError('STARLING_GRANT_MALFORMED', 'it does not say who signed it');
+}
+
+/** The id that it says to be about; empty when it says none. */
+export function idOf(jws: string): string {
+  const { jti } = claimsOf(jws);
+  return typeof jti === 'string' ? jti : '';
 }
 
 /** True when what it is about ended so long ago that nobody keeps it. */

@@ -5,7 +5,7 @@
  * `member-list.ts` the members, and `record-sync.ts` carries the records to others.
  */
 import { StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, Did, Health, Logger, MeshId } from '../core/index.ts';
+import type { BucketSize, Clock, Did, Health, Logger, MeshId } from '../core/index.ts';
 import {
   GRANT_TYPE,
   KEEP_OVER_MS,
@@ -18,7 +18,7 @@ import {
   parseSuccession,
 } from '../grants/index.ts';
 import type { Grant, GrantBook, Revocation, Successions } from '../grants/index.ts';
-import { decodeJws, encodeJws, peerIdFromDid } from '../identity/index.ts';
+import { decodeJws, encodeJws } from '../identity/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Table, Write } from '../store/index.ts';
 import { createInvites, usesOf } from './invites.ts';
@@ -26,12 +26,17 @@ import type { Invites } from './invites.ts';
 import { createMemberList } from './member-list.ts';
 import type { MemberList } from './member-list.ts';
 import type { MembershipEnd } from './membership-end.ts';
-import type { Rank, RecordQuotasInit } from './record-quotas.ts';
+import { createOverusedTickets } from './overused-tickets.ts';
+import type { OverusedTickets } from './overused-tickets.ts';
+import { createRecordPace, isLater } from './record-pace.ts';
+import type { RecordPace } from './record-pace.ts';
+import type { Rank, RecordKind, RecordQuotasInit } from './record-quotas.ts';
 import { createRecordSet } from './record-set.ts';
 import type { RecordSet } from './record-set.ts';
 import {
   SPENT_TYPE,
   hashOf,
+  idOf,
   isFinal,
   isForgotten,
   issuerOf,
@@ -44,13 +49,12 @@ import type { Spent } from './record-texts.ts';
 const AT_ONCE = 128;
 /** The longest rest between two of these. */
 const REST_MAX_MS = 50;
+/** The same after records of somebody who signs many, in times of the work. */
+const LONG_REST = { times: 6, maxMs: 500 } as const;
+/** Texts of a peer that are taken in one turn: others wait for their end. */
+const OF_PEER_AT_ONCE = 32;
 /** Successions of one key: one counts, the others are kept so that all see the conflict. */
 const SUCCESSIONS_PER_KEY_MAX = 4;
-
-/** Health warning while a ticket has let in more nodes than it was for. */
-const OVERUSED = 'ticket-overused';
-/** Nodes that the warning names. */
-const OVERUSERS_TOLD_MAX = 4;
 
 /** What the records work with. */
 export interface RecordComponents {
@@ -72,20 +76,29 @@ export interface RecordsInit {
   readonly open: boolean;
   readonly self: Did;
   readonly room?: RecordQuotasInit;
+  /** How fast one signer's records of one kind are taken. */
+  readonly pace?: BucketSize;
 }
 
-type Outcome = 'new' | 'known' | 'refused' | 'waits';
+type Outcome = 'new' | 'known' | 'refused' | 'waits' | 'later';
+
+/** What became of many texts. */
+export interface Taken {
+  /** New and sound. */
+  readonly news: number;
+  /** Of signers that sign too many: not looked at, and to be offered again. */
+  readonly later: number;
+}
 
 /** The set of records of one mesh. */
 export interface Records {
   load(): Promise<void>;
   /** Takes one text; true when it is new and sound. Never throws for bad input. */
   add(jws: string): Promise<boolean>;
-  /**
-   * Takes texts in whatever order; gives how many were new and sound. With `rests` it rests as long as it works, so
-   * that who sends many holds up nobody's calls.
-   */
-  addAll(texts: readonly string[], rests?: boolean): Promise<number>;
+  /** Takes texts in whatever order; gives how many were new and sound. */
+  addAll(texts: readonly string[]): Promise<number>;
+  /** The same of texts that a peer has sent: rests as long as it works, so that who sends many holds up nobody's calls. */
+  addOfPeer(texts: readonly string[]): Promise<Taken>;
   /**
    * Lets a text of our own count before it is written; gives the function that writes it.
    * @throws why it does not count
@@ -130,6 +143,8 @@ export interface Records {
   spend(signer: Signer, invite: Grant, aud: Did): Promise<string>;
   /** Hears each new record. */
   onAdded(listener: (jws: string) => void): () => void;
+  /** Hears of a member that signs more than is taken, at each sound record by which it is over. */
+  onSignsTooMuch(listener: (signer: Did) => void): () => void;
 }
 
 /** Makes the records of a mesh, empty: `load` reads them. */
@@ -142,6 +157,9 @@ class MeshRecords implements Records {
   readonly #init: RecordsInit;
   readonly #set: RecordSet;
   readonly #members: MemberList;
+  readonly #pace: RecordPace;
+  /** Somebody has signed many of the records at hand. */
+  #isHasty = false;
   /** Being taken, and until when: a revocation is told of before it is in the set. */
   readonly #taking = new Map<string, Promise<void>>();
   /** Texts that need not be written, because they were just read. */
@@ -149,14 +167,27 @@ class MeshRecords implements Records {
   readonly #invites: Invites;
   readonly #successionsOf = new Map<Did, number>();
   readonly #listeners = new Set<(jws: string) => void>();
-  /** Invites that the warning is about. */
-  readonly #overused = new Set<string>();
+  readonly #overListeners = new Set<(signer: Did) => void>();
+  readonly #overused: OverusedTickets;
 
   constructor(components: RecordComponents, init: RecordsInit) {
     this.#components = components;
     this.#init = init;
     this.#members = createMemberList(components, init);
     this.#invites = createInvites(init.mesh);
+    this.#overused = createOverusedTickets({
+      invites: this.#invites,
+      successions: components.successions,
+      members: {
+        isKnown: (did) => this.#members.isKnown(did),
+        isMember: (did) => this.isMember(did),
+      },
+      health: components.health,
+    });
+    const over = (signer: Did): void => {
+      for (const listener of this.#overListeners) listener(signer);
+    };
+    this.#pace = createRecordPace(components.clock, over, init.pace);
     this.#set = createRecordSet(
       { ...components, rankOf: (signer) => this.#rankOf(signer) },
       init.room,
@@ -198,20 +229,29 @@ class MeshRecords implements Records {
     return (await this.#tryAdd(jws)) === 'new';
   }
 
-  async addAll(texts: readonly string[], rests = false): Promise<number> {
+  async addAll(texts: readonly string[]): Promise<number> {
+    return (await this.#addAll(texts, false)).news;
+  }
+
+  addOfPeer(texts: readonly string[]): Promise<Taken> {
+    return this.#addAll(texts, true);
+  }
+
+  async #addAll(texts: readonly string[], rests: boolean): Promise<Taken> {
     const isBase = (jws: string): boolean => [GRANT_TYPE, SUCCESSION_TYPE].includes(typeOf(jws));
-    let count = 0;
+    const all: Outcome[] = [];
     // Parents may come after children, and heirs before whom they follow; what members sign is last.
     let waiting: readonly string[] = texts.filter(isBase);
     for (let pass = 0; pass < MEMBERSHIP_LINKS_MAX && waiting.length > 0; pass += 1) {
       const outcomes = await this.#addMany(waiting, rests);
       const news = outcomes.filter((one) => one === 'new').length;
-      count += news;
+      all.push(...outcomes);
       waiting = news === 0 ? [] : waiting.filter((_, index) => outcomes[index] === 'waits');
     }
     const others = texts.filter((jws) => !isBase(jws));
-    const outcomes = await this.#addMany(others, rests);
-    return count + outcomes.filter((one) => one === 'new').length;
+    all.push(...(await this.#addMany(others, rests)));
+    const countOf = (wanted: Outcome): number => all.filter((one) => one === wanted).length;
+    return { news: countOf('new'), later: countOf('later') };
   }
 
   async hold(jws: string): Promise<() => Promise<void>> {
@@ -328,15 +368,23 @@ class MeshRecords implements Records {
     return () => this.#listeners.delete(listener);
   }
 
+  onSignsTooMuch(listener: (signer: Did) => void): () => void {
+    this.#overListeners.add(listener);
+    return () => this.#overListeners.delete(listener);
+  }
+
   /** In parts, so that others have a turn, and with one wait for the disk for each part. */
   async #addMany(texts: readonly string[], rests: boolean): Promise<readonly Outcome[]> {
     const { clock } = this.#components;
     const outcomes: Outcome[] = [];
-    for (let at = 0; at < texts.length; at += AT_ONCE) {
-      const part = texts.slice(at, at + AT_ONCE);
+    const atOnce = rests ? OF_PEER_AT_ONCE : AT_ONCE;
+    for (let at = 0; at < texts.length; at += atOnce) {
+      const part = texts.slice(at, at + atOnce);
       const beganMs = clock.now();
       outcomes.push(...(await Promise.all(part.map((jws) => this.#tryAdd(jws)))));
-      const restMs = rests ? Math.min(REST_MAX_MS, clock.now() - beganMs) : 0;
+      const rest = this.#isHasty ? LONG_REST : { times: 1, maxMs: REST_MAX_MS };
+      this.#isHasty = false;
+      const restMs = rests ? Math.min(rest.maxMs, rest.times * (clock.now() - beganMs)) : 0;
       await new Promise<void>((resolve) => {
         if (restMs > 0) clock.schedule(restMs, resolve);
         else setImmediate(resolve);
@@ -361,6 +409,7 @@ class MeshRecords implements Records {
       if (!(error instanceof StarlingError) || error.code === 'STARLING_STATE_UNUSABLE')
         throw error;
       this.#components.logger.debug({ error: messageOf(error) }, 'record not taken');
+      if (isLater(error)) return 'later';
       return isFinal(error) ? 'refused' : 'waits';
     }
     this.#tell(jws);
@@ -412,7 +461,9 @@ class MeshRecords implements Records {
   #inviteIn(jws: string, invite: Grant): () => void {
     const { iss, exp } = invite.claims;
     this.#set.requireRoom('invite', iss, jws.length);
+    this.#requirePace('invite', iss, jws);
     this.#members.requireSoundInvite(invite);
+    this.#tookAtPace('invite', iss, jws);
     if (!this.#invites.hasRoom(invite.claims.aud)) {
       throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many invites to one key');
     }
@@ -424,8 +475,10 @@ class MeshRecords implements Records {
 
   #membershipIn(jws: string, grant: Grant): () => void {
     const { iss, exp } = grant.claims;
+    this.#requirePace('membership', iss, jws);
     this.#members.requireSound(grant);
     this.#set.requireRoom('membership', iss, jws.length);
+    this.#tookAtPace('membership', iss, jws);
     return () => {
       let undo = (): void => undefined;
       this.#set.keep(jws, { kind: 'membership', signer: iss, exp, undo: () => undo() });
@@ -438,7 +491,11 @@ class MeshRecords implements Records {
     const signer = issuerOf(jws);
     this.#requireMember(signer);
     this.#set.requireRoom('revocation', signer, jws.length);
+    if (verified === undefined && !this.#endsMembership(jws, signer)) {
+      this.#requirePace('revocation', signer, jws);
+    }
     const { claims } = verified ?? parseRevocation(jws);
+    if (verified === undefined) this.#tookAtPace('revocation', signer, jws);
     if (isOverAt(claims.exp, this.#components.clock.now()) && verified === undefined) {
       throw new StarlingError('STARLING_GRANT_INVALID', 'the revoked grant has expired');
     }
@@ -446,7 +503,7 @@ class MeshRecords implements Records {
     this.#set.keep(jws, { kind: 'revocation', signer, exp: claims.exp });
     if (!this.#members.hasId(claims.jti)) return;
     this.#members.forgetVerdicts();
-    this.#tellOverused();
+    this.#overused.look();
   }
 
   async #takeSuccession(jws: string): Promise<void> {
@@ -475,7 +532,9 @@ class MeshRecords implements Records {
     const spent = readSpent(decoded.payload);
     this.#requireMember(spent.iss);
     this.#set.requireRoom('invite', spent.iss, jws.length);
+    this.#requirePace('invite', spent.iss, jws);
     decoded.verify(spent.iss);
+    this.#tookAtPace('invite', spent.iss, jws);
     const { iss: signer, jti, exp } = spent;
     if (isOverAt(exp, this.#components.clock.now() - KEEP_OVER_MS)) {
       throw new StarlingError('STARLING_GRANT_INVALID', 'the invite that was used has expired');
@@ -488,46 +547,38 @@ class MeshRecords implements Records {
         exp,
         undo: () => {
           undo();
-          this.#tellOverused();
+          this.#overused.look();
         },
       });
       undo = this.#invites.use(spent);
-      this.#overused.add(jti);
-      this.#tellOverused();
+      this.#overused.look(jti);
     };
-  }
-
-  /** Members that were cut off from each other count apart: what came of that is told to people. */
-  #tellOverused(): void {
-    for (const jti of this.#overused) {
-      if (this.#usersLeft(jti).length <= this.#invites.usesOf(jti)) this.#overused.delete(jti);
-    }
-    const jti = [...this.#overused].at(-1);
-    if (jti === undefined) {
-      this.#components.health?.clear(OVERUSED);
-      return;
-    }
-    const users = this.#usersLeft(jti);
-    const uses = this.#invites.usesOf(jti);
-    const names = users.slice(0, OVERUSERS_TOLD_MAX).map(peerIdFromDid).join(', ');
-    this.#components.health?.raise({
-      code: OVERUSED,
-      text: `ticket ${jti.slice(0, 8)} was for ${uses} node${uses === 1 ? '' : 's'} and let in ${users.length} (${names}): members that could not hear of each other each let one in`,
-      hint: 'if you do not know one of them, put it out, at the member that let it in: starling peers remove <peer>',
-    });
-  }
-
-  /** Who used an invite and was not put out since. Whose membership is still on its way counts. */
-  #usersLeft(jti: string): readonly Did[] {
-    return this.#invites.users(jti).filter((did) => {
-      const current = this.#components.successions.current(did);
-      return !this.#members.isKnown(current) || this.isMember(current);
-    });
   }
 
   #requireMember(did: Did): void {
     if (this.#members.isKnown(did)) return;
     throw new StarlingError('STARLING_GRANT_INVALID', `${did} is no member of this mesh`);
+  }
+
+  /** @throws STARLING_LIMIT_EXCEEDED while others' records of this signer are to come later */
+  #requirePace(kind: RecordKind, signer: Did, jws: string): void {
+    if (this.#isPaced(signer, jws)) this.#pace.require(kind, signer);
+  }
+
+  #tookAtPace(kind: RecordKind, signer: Did, jws: string): void {
+    if (this.#isPaced(signer, jws) && this.#pace.took(kind, signer)) this.#isHasty = true;
+  }
+
+  /** Not what was read from disk, nor what this node and the owner of the mesh sign. */
+  #isPaced(signer: Did, jws: string): boolean {
+    return !this.#onDisk.has(jws) && this.#rankOf(signer) === 'other';
+  }
+
+  /** A membership that is known here is ended at once, and once. Nothing is verified yet. */
+  #endsMembership(jws: string, signer: Did): boolean {
+    const jti = idOf(jws);
+    if (!this.#members.hasId(jti)) return false;
+    return this.#components.grants.findRevocation(jti, [signer]) === undefined;
   }
 
   /** What nobody else can take: our own, and of a private mesh those of its key and its founder. */

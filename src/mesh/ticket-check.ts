@@ -2,7 +2,7 @@
  * Whether a ticket is still good, for the newcomer that holds it (in time?) and for the member that is
  * shown its invite: does the chain hold, is the proof fresh and of the invite's key, was it used before?
  */
-import { StarlingError } from '../core/index.ts';
+import { StarlingError, durationText } from '../core/index.ts';
 import type { Did, MeshId, PeerId } from '../core/index.ts';
 import type { Grant } from '../grants/index.ts';
 import { parseDid, verifySignature } from '../identity/index.ts';
@@ -57,7 +57,7 @@ export function requireProof(shown: ShownInvite, key: Did, nowMs: number): void 
   if (Math.abs(nowMs - time) > PROOF_AGE_MAX_MS) {
     throw new StarlingError(
       'STARLING_JOIN_REFUSED',
-      `the clocks of the two machines are more than 5 minutes apart: it is ${new Date(nowMs).toISOString()} here, and ${new Date(time).toISOString()} at the machine that wants to join`,
+      `the clock of ${newcomer}, which wants to join, is ${durationText(Math.abs(time - nowMs))} ${time > nowMs ? 'ahead of' : 'behind'} that of ${member}, the member that it asked, where it is ${new Date(nowMs).toISOString()}; 5 minutes are taken`,
       {
         hint: 'set the clock that is wrong, best by NTP: timedatectl set-ntp true',
         data: { rule: CLOCKS_APART },

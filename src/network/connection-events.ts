@@ -5,6 +5,7 @@ import { createHelloExchange } from './admission/hello-exchange.ts';
 import type { HelloExchange } from './admission/hello-exchange.ts';
 import { meterOf } from './host/muxer.ts';
 import type { ControlStreams } from './links/control-streams.ts';
+import type { Parting } from './links/parting.ts';
 import type { LinkUpkeep } from './links/link-upkeep.ts';
 import { peerOf } from './peer-id.ts';
 import type { NetworkRunEvents, RunComponents, RunParts } from './run-parts.ts';
@@ -20,6 +21,7 @@ export interface ConnectionEvents {
 interface LinkKeepers {
   readonly upkeep: LinkUpkeep;
   readonly control: ControlStreams;
+  readonly parting: Parting;
 }
 
 /** Watches the connections of a run from now on. */
@@ -37,19 +39,21 @@ class Watch implements ConnectionEvents {
   readonly #parts: RunParts;
   readonly #upkeep: LinkUpkeep;
   readonly #control: ControlStreams;
+  readonly #parting: Parting;
   readonly #events: NetworkRunEvents;
   readonly #hellos: HelloExchange;
 
   constructor(
     { admission, clock, conduct, logger }: RunComponents,
     parts: RunParts,
-    { upkeep, control }: LinkKeepers,
+    { upkeep, control, parting }: LinkKeepers,
     events: NetworkRunEvents,
   ) {
     this.#logger = logger;
     this.#parts = parts;
     this.#upkeep = upkeep;
     this.#control = control;
+    this.#parting = parting;
     this.#events = events;
     this.#hellos = createHelloExchange(
       { admission, gate: parts.gate, clock, conduct, logger, scope: parts.scope },
@@ -99,13 +103,14 @@ class Watch implements ConnectionEvents {
     );
     this.#upkeep.closed(connection);
     this.#control.closed(connection);
+    this.#parting.closed(connection);
     const lastedMs = links.remove(connection);
     if (lastedMs === undefined) return;
     const rest = links.best(peer);
     // Gossip and relay may have lived on the closed connection: let them find the other.
     if (rest !== undefined) this.#upkeep.identify(rest);
     if (links.has(peer)) return;
-    this.#events.onPeerDisconnect(peer);
+    this.#events.onPeerDisconnect(peer, this.#parting.isMeant(connection));
     for (const key of targets.keysOf(peer)) redialer.lost(key, lastedMs);
   };
 }

@@ -155,6 +155,20 @@ export const TICK_MS = SECOND_MS;
  * noticed sooner; more = one that is slow or loses packets for seconds keeps its links.
  */
 export const SILENT_TICKS = 10;
+/**
+ * A link to a peer that is no neighbour closes after so long without a stream. A dial costs both ends about 50 ms of
+ * CPU, and a link 1 ms each second: closed at break-even, it never costs more than twice what would have been best.
+ * Less = fewer links in a large mesh; more = who is called now and then is there at once.
+ */
+export const IDLE_LINK_MS = 30 * SECOND_MS;
+/** How often idle links are looked for. */
+export const IDLE_LOOK_MS = 5 * SECOND_MS;
+/** How long the other end may take to say whether it needs the link. Who opens a stream meanwhile waits. */
+export const PART_TIMEOUT_MS = 3 * SECOND_MS;
+/** A peer that wants to keep an idle link is asked again after so long. */
+export const PART_PAUSE_MS = 60 * SECOND_MS;
+/** Nodes that multicast DNS finds are dialled while there are fewer links than this; then they are only noted. */
+export const LAN_LINKS_MAX = 8;
 /** How long opening a control stream may take, or waiting for it. */
 export const CONTROL_OPEN_TIMEOUT_MS = 5 * SECOND_MS;
 /**

@@ -58,9 +58,12 @@ class MeshNetwork implements Network {
   readonly #protocols: Protocols;
   readonly #topics: Topics;
   readonly #kept = new Map<PeerId, readonly string[]>();
+  /** Where peers are that need no link. */
+  readonly #spare = new Map<PeerId, readonly string[]>();
   readonly #denied = new Set<PeerId>();
   readonly #frames = new Map<string, FrameListener>();
   readonly #conduct: Conduct;
+  readonly #bootstrapPeers: ReadonlySet<string | undefined>;
   #run: NetworkRun | undefined;
   #lifecycle: Promise<void> = Promise.resolve();
 
@@ -88,6 +91,9 @@ class MeshNetwork implements Network {
     this.#conduct.onChange((peer, report) => this.#behaves(peer, report));
     this.#topics = createTopics(init.meshId, () => this.#running().gossip);
     this.self = components.identity.peerId;
+    // An address that is none is told of at the start.
+    const peers = init.bootstrap.map((text) => /\/p2p\/([^/]+)$/.exec(text)?.[1]);
+    this.#bootstrapPeers = new Set(peers);
   }
 
   start(): Promise<void> {
@@ -144,18 +150,35 @@ class MeshNetwork implements Network {
 
   keep(peer: PeerId, addresses: readonly string[]): void {
     if (peer === this.self) return;
+    this.#spare.delete(peer);
     this.#kept.set(peer, addresses);
     if (this.#run !== undefined) keepIn(this.#run, this.self, peer, addresses);
   }
 
+  know(peer: PeerId, addresses: readonly string[]): void {
+    if (peer === this.self) return;
+    const isNew = this.#spare.get(peer) !== addresses;
+    this.#spare.set(peer, addresses);
+    if (isNew) this.#run?.dialer.learn(peer, addresses);
+    if (this.#kept.delete(peer)) this.#release(peer);
+  }
+
+  isSpare(peer: PeerId): boolean {
+    return this.#spare.has(peer);
+  }
+
   unkeep(peer: PeerId): void {
-    this.#kept.delete(peer);
-    this.#run?.redialer.unkeep(peer);
+    if (this.#kept.delete(peer)) this.#release(peer);
+    if (!this.#spare.delete(peer) || this.#run === undefined) return;
+    // A bootstrap address may lead to it.
+    const { redialer, targets } = this.#run;
+    for (const key of targets.keysOf(peer)) redialer.look(key);
   }
 
   async disconnect(peer: PeerId, reason: string): Promise<void> {
     this.#denied.add(peer);
     this.unkeep(peer);
+    this.#run?.redialer.unkeep(peer);
     this.#logger.info({ peer, reason }, 'a peer is disconnected');
     const components = { clock: this.#components.clock, logger: this.#logger };
     const error = new StarlingError('STARLING_JOIN_REFUSED', reason, { data: { peer } });
@@ -202,7 +225,8 @@ class MeshNetwork implements Network {
     protocol: string,
     options: { readonly signal: AbortSignal },
   ): Promise<PeerStream> {
-    const { links, dialer } = this.#running();
+    const { links, dialer, parting } = this.#running();
+    await parting.settled(peer);
     if (links.best(peer) === undefined) await dialer.dial(peer, options);
     return this.#protocols.open(this.#linkTo(peer), protocol, options.signal);
   }
@@ -243,7 +267,10 @@ class MeshNetwork implements Network {
           this.#emit('peer:connect', peer);
         },
         onPeerLink: (peer) => this.#emit('peer:link', peer),
-        onPeerDisconnect: (peer) => this.#emit('peer:disconnect', peer),
+        onPeerDisconnect: (peer, isMeant) => this.#emit('peer:disconnect', peer, isMeant),
+        onSign: (peer) => this.#emit('peer:sign', peer),
+        isSpare: (peer) => this.#spare.has(peer),
+        usedAtMs: (connection) => this.#protocols.usedAtMs(connection),
         open: (connection, protocol, signal) => this.#protocols.open(connection, protocol, signal),
         wrap: (stream, connection) => this.#protocols.wrap(stream, connection),
         onFrame: (kind, payload, from) => this.#heardFrame(kind, payload, from),
@@ -257,6 +284,7 @@ class MeshNetwork implements Network {
     this.#run = run;
     this.#topics.attach(run.gossip);
     for (const [peer, addresses] of this.#kept) keepIn(run, this.self, peer, addresses);
+    for (const [peer, addresses] of this.#spare) run.dialer.learn(peer, addresses);
   }
 
   async #end(): Promise<void> {
@@ -274,6 +302,11 @@ class MeshNetwork implements Network {
     // The caller gets the failure; the next start or stop only waits for the end.
     this.#lifecycle = done.catch(() => undefined);
     return done;
+  }
+
+  /** Bootstrap addresses are kept whatever becomes of the peer there. */
+  #release(peer: PeerId): void {
+    if (!this.#bootstrapPeers.has(peer)) this.#run?.redialer.unkeep(peer);
   }
 
   #running(): NetworkRun {

@@ -39,6 +39,8 @@ export interface Protocols {
   open(connection: Connection, protocol: string, signal: AbortSignal): Promise<PeerStream>;
   /** A stream of libp2p as ours. */
   wrap(stream: Stream, connection: Connection): PeerStream;
+  /** When one of our streams was last opened on the connection, by either end, ms since the epoch. */
+  usedAtMs(connection: Connection): number | undefined;
   /** Whether a stream is in use by a protocol of ours or carries a relayed connection. */
   isInUse(stream: Stream): boolean;
   /** Serves everything in a run that begins. */
@@ -69,6 +71,7 @@ class ProtocolTable implements Protocols {
   readonly #handlers = new Map<string, Handler>();
   /** Protocols that streams were opened with or are accepted for. */
   readonly #used = new Set<string>();
+  readonly #usedAt = new WeakMap<Connection, number>();
   #run: Run | undefined;
 
   constructor(components: PeerStreamComponents) {
@@ -105,6 +108,7 @@ class ProtocolTable implements Protocols {
         maxOutboundStreams: STREAMS_PER_PROTOCOL,
         runOnLimitedConnection: true,
       });
+      this.#note(protocol, connection);
       return this.wrap(stream, connection);
     } catch (error) {
       if (signal.aborted) throw abortReason(signal);
@@ -132,8 +136,10 @@ class ProtocolTable implements Protocols {
   }
 
   async #accept(run: Run, protocol: string): Promise<void> {
-    const serve = (stream: Stream, connection: Connection): void =>
+    const serve = (stream: Stream, connection: Connection): void => {
+      this.#note(protocol, connection);
       this.#serve(protocol, this.wrap(stream, connection), () => visitOf(run, connection));
+    };
     const isOpen = this.#handlers.get(protocol)?.for === 'anybody';
     await run.host.node.handle(protocol, isOpen ? serve : run.gate.guard(serve), {
       maxInboundStreams: STREAMS_PER_PROTOCOL,
@@ -160,6 +166,15 @@ class ProtocolTable implements Protocols {
       );
       stream.abort(toStarlingError(error, 'STARLING_STOPPED', `${protocol} failed`));
     }
+  }
+
+  usedAtMs(connection: Connection): number | undefined {
+    return this.#usedAt.get(connection);
+  }
+
+  #note(protocol: string, connection: Connection): void {
+    if (IDLE_PROTOCOLS.has(protocol)) return;
+    this.#usedAt.set(connection, this.#components.clock.now());
   }
 
   wrap(stream: Stream, connection: Connection): PeerStream {

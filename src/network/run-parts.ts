@@ -8,6 +8,7 @@ import type { Dialer } from './dialing/dialer.ts';
 import type { Gossip } from './gossip/gossip.ts';
 import type { Host } from './host/host.ts';
 import type { ControlStreams } from './links/control-streams.ts';
+import type { Parting } from './links/parting.ts';
 import type { Links } from './links/links.ts';
 import type { AddressTurns } from './limits/address-turns.ts';
 import type { Conduct } from './limits/conduct.ts';
@@ -56,7 +57,14 @@ export interface NetworkInit {
 export interface NetworkRunEvents {
   readonly onPeerConnect: (peer: PeerId) => void;
   readonly onPeerLink: (peer: PeerId) => void;
-  readonly onPeerDisconnect: (peer: PeerId) => void;
+  /** `isMeant`: both ends have closed the link because nobody used it. */
+  readonly onPeerDisconnect: (peer: PeerId, isMeant: boolean) => void;
+  /** Something came from the peer on its control stream. */
+  readonly onSign: (peer: PeerId) => void;
+  /** Whether the peer is known to be there, and no link to it is needed. */
+  readonly isSpare: (peer: PeerId) => boolean;
+  /** When a stream of ours was last opened on the connection, ms since the epoch. */
+  readonly usedAtMs: (connection: Connection) => number | undefined;
   readonly onDialFailed: (address: string, error: Error) => void;
   /** Multicast DNS has found a node of whatever mesh. */
   readonly onLanNode: (found: LanNode) => void;
@@ -99,6 +107,7 @@ export interface RunParts {
 /** A running network. */
 export interface NetworkRun extends RunParts {
   readonly control: ControlStreams;
+  readonly parting: Parting;
   /** Ends everything. Never rejects. */
   stop(): Promise<void>;
 }

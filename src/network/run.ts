@@ -15,6 +15,8 @@ import {
   CONNECTIONS_PER_PEER,
   CONNECTION_METERS,
   HELLO_PROTOCOL,
+  IDLE_LOOK_MS,
+  LAN_LINKS_MAX,
   LINK_PROTOCOL,
   SERVICE_BYTES,
   STOP_TIMEOUT_MS,
@@ -31,6 +33,8 @@ import type { ControlStreams } from './links/control-streams.ts';
 import { encodeIntroduction } from './admission/introduction.ts';
 import { createLinkUpkeep } from './links/link-upkeep.ts';
 import type { LinkUpkeep } from './links/link-upkeep.ts';
+import { createParting } from './links/parting.ts';
+import type { Parting } from './links/parting.ts';
 import { createLinks } from './links/links.ts';
 import { createAcceptBrake } from './limits/accept-brake.ts';
 import { createAddressTurns } from './limits/address-turns.ts';
@@ -80,8 +84,17 @@ export async function startRun(
     clock,
     introduce: (connection, introduction) => host.introduce(connection, introduction),
   });
-  const control = controlStreamsOf(components, parts, upkeep, events);
-  const connections = watchConnections(components, parts, { upkeep, control }, events);
+  const parting: Parting = createParting({
+    links,
+    clock,
+    logger,
+    scope,
+    ...events,
+    send: (connection, kind) => control.sendOn(connection, kind),
+  });
+  const control = controlStreamsOf(components, parts, { upkeep, parting }, events);
+  const keepers = { upkeep, control, parting };
+  const connections = watchConnections(components, parts, keepers, events);
 
   const stop = async (): Promise<void> => {
     parts.turns.close();
@@ -111,9 +124,10 @@ export async function startRun(
     await parts.lookAtRoutes();
     scope.every(TIDY_INTERVAL_MS, () => void parts.lookAtRoutes());
   }
+  scope.every(IDLE_LOOK_MS, () => parting.look());
   scope.every(TIDY_INTERVAL_MS, () => upkeep.tidy(events.isInUse, parts.gossip, self));
   keepBootstrap(init.bootstrap, { ...parts, self });
-  return { ...parts, control, stop };
+  return { ...parts, control, parting, stop };
 }
 
 const ONCE_A_CONNECTION = {
@@ -126,7 +140,7 @@ const ONCE_A_CONNECTION = {
 function controlStreamsOf(
   components: RunComponents,
   parts: RunParts,
-  upkeep: LinkUpkeep,
+  { upkeep, parting }: { readonly upkeep: LinkUpkeep; readonly parting: Parting },
   events: NetworkRunEvents,
 ): ControlStreams {
   const { node } = parts.host;
@@ -135,6 +149,8 @@ function controlStreamsOf(
     ...parts,
     open: (connection, protocol, signal) => events.open(connection, protocol, signal),
     heard: (kind, payload, from) => events.onFrame(kind, payload, from),
+    aboutLink: (connection, kind) => parting.heard(connection, kind),
+    sign: (peer) => events.onSign(peer),
     introduction: () =>
       encodeIntroduction({
         protocols: node.getProtocols(),
@@ -192,7 +208,7 @@ async function buildRun(
     { node, gate, links, clock, random, logger, scope, encryption: host.encryption },
     { ...init, self, signal: scope.signal, onFailed, isDenied },
   );
-  const targets = createRedialTargets({ dialer, links });
+  const targets = createRedialTargets({ dialer, links, isSpare: events.isSpare });
   const redialer = createRedialer({
     clock,
     random,
@@ -204,7 +220,9 @@ async function buildRun(
     const peer = found.id.toString();
     if (!isPeerId(peer) || peer === self || links.has(peer) || isDenied(peer)) return;
     if (!redialer.isKept(peer)) dialer.learn(peer, found.multiaddrs.map(String));
-    redialer.suggest(peer);
+    // Who is new is met while there are few links, and later by way of others.
+    if (events.isSpare(peer)) return;
+    if (redialer.isKept(peer) || links.peers().length < LAN_LINKS_MAX) redialer.suggest(peer);
   };
   let sources: ReadonlySet<string> = new Set();
   const lookAtRoutes = async (): Promise<void> => {

@@ -155,7 +155,7 @@ export interface Admission {
  * a connection, gossip, gossip what nobody has signed, send heartbeats, break the rules of a protocol,
  * offer records or grants that are not to be had, change its catalog, change boards and have them synced, say
  * what nobody has asked for, use libp2p's own services, ask for what it does not read, begin messages that it does
- * not end, and ask for lists.
+ * not end, ask for lists, and sign records.
  */
 export type Misconduct =
   | 'streams'
@@ -174,7 +174,8 @@ export type Misconduct =
   | 'services'
   | 'unread'
   | 'unfinished'
-  | 'lists';
+  | 'lists'
+  | 'signs';
 
 /** How one peer has behaved. */
 export interface ConductReport {
@@ -233,8 +234,10 @@ export interface NetworkEvents {
   'peer:connect': [peer: PeerId];
   /** A connection to a peer is admitted, be it the first or another; comes before `peer:connect`. */
   'peer:link': [peer: PeerId];
-  /** The last connection to an admitted peer is gone. */
-  'peer:disconnect': [peer: PeerId];
+  /** The last connection to an admitted peer is gone. `isMeant`: both ends closed it, as nobody used it. */
+  'peer:disconnect': [peer: PeerId, isMeant?: boolean];
+  /** Something came from a peer on the control stream of its link: it is there. About once a second. */
+  'peer:sign': [peer: PeerId];
   /** A peer does too much, is kept out, does something else too often, or (undefined) is calm again. */
   'peer:conduct': [peer: PeerId, report: ConductReport | undefined];
   /** We dialled `address` and it failed or refused us; `error` has the reason. */
@@ -265,7 +268,14 @@ export interface Network extends Startable {
    * other, the one with the lower PeerId dials; the other only when that has not come 2 s later.
    */
   keep(peer: PeerId, addresses: readonly string[]): void;
-  /** Undoes {@link keep}. */
+  /**
+   * Notes where `peer` is, to whom others are connected: it is dialled when it is used, an idle link to it is
+   * closed, and bootstrap addresses that lead to it are not dialled. Ends {@link keep}.
+   */
+  know(peer: PeerId, addresses: readonly string[]): void;
+  /** Whether the peer is one of those of {@link know}: a link to it closes when nobody uses it. */
+  isSpare(peer: PeerId): boolean;
+  /** Undoes {@link keep} and {@link know}; where the peer was is still known. */
   unkeep(peer: PeerId): void;
   /** Closes all connections to `peer` and refuses new ones for as long as it is no member. */
   disconnect(peer: PeerId, reason: string): Promise<void>;

@@ -101,7 +101,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['guard/policy/'],
   yjs: ['blackboard/'],
   zod: ['config/', 'directory/', 'guard/policy/', 'gateway/builtin/', 'builtin/'],
-  'node:child_process': ['gateway/upstreams/start-process.ts'],
+  'node:child_process': ['gateway/upstreams/process/start-process.ts'],
   'node:cluster': [],
   'node:module': [],
   'node:vm': [],
@@ -131,7 +131,7 @@ export const CALL_PATH: readonly string[] = [
   'gateway/transports/',
   'gateway/upstreams/peer.ts',
   'gateway/upstreams/local-channel.ts',
-  'gateway/upstreams/stdio.ts',
+  'gateway/upstreams/process/stdio.ts',
 ];
 
 /** What `starling --help` may load: everything that `cli/main.ts` imports by value, directly or not. */

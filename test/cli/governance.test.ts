@@ -40,6 +40,13 @@ describe('starling approvals', () => {
     expect(argumentsOf(fake)).toEqual({ all: false });
   });
 
+  it('says what a score is where the guardian names one, and nothing of it elsewhere', async () => {
+    const scored = { ...APPROVAL, rule: 'guardian: the score is 0.45, below 0.5' };
+    const fake = await node({ approval_list: { approvals: [scored, APPROVAL] } });
+    const { stdout } = await run('approvals', '--state', fake.stateDir);
+    expect(stdout.match(/score: 0 to 1, from how well they say why/g)).toHaveLength(1);
+  });
+
   it('says so when nothing waits, and shows what is over when asked', async () => {
     const none = await node({ approval_list: { approvals: [] } });
     expect((await run('approvals', '--state', none.stateDir)).stdout).toBe(

@@ -286,6 +286,6 @@ describe('starling mcp list', () => {
   it('says how to begin when there is nothing', async () => {
     expect((await mcp('list')).stdout).toContain('add one with: starling mcp add');
     await mkdir(file);
-    expect((await mcp('list')).stderr).toMatch(/can't be read: EISDIR/);
+    expect((await mcp('list')).stderr).toMatch(/can't be read: it is a folder/);
   });
 });

@@ -27,7 +27,11 @@ describe('an entry that is to be written', () => {
     ['a', { command: 7 }, "command: this value can't be used; allowed: text that is not empty"],
     ['a', { comand: 'x' }, 'give it a `command`, or a `url`'],
     ['a', { url: 'ftp://hunter2' }, "url: this value can't be used; allowed: an http:// or"],
-    ['a', { command: 'x', envFile: '/no/such' }, "envFile: can't be read: ENOENT"],
+    [
+      'a',
+      { command: 'x', envFile: '/no/such' },
+      "envFile: can't be read: there is no such file or folder",
+    ],
     ['a', 'npx hunter2', "this value can't be used; allowed: an object { … }"],
   ])('%s: %j is refused: %s', (name, entry, problem) => {
     const { problems } = checkMcpServer(name, entry, {});

@@ -369,7 +369,9 @@ describe('an envFile', () => {
   it('is refused when it is missing or has a line that sets nothing, which is not shown', async () => {
     const envFile = join(root, '.env');
     const problem = (): string => read({ s: { command: 'x', envFile } }).problems.join();
-    expect(problem()).toMatch(/^mcpServers\.s\.envFile: can't be read: ENOENT/);
+    expect(problem()).toMatch(
+      /^mcpServers\.s\.envFile: can't be read: there is no such file or folder/,
+    );
     await writeFile(envFile, 'A=1\nhunter2\n');
     expect(problem()).toBe('mcpServers.s.envFile: its line 2 is not KEY=VALUE');
   });

@@ -309,7 +309,9 @@ describe('the directory', () => {
     const many = Array.from({ length: 130 }, (_, index) => tool(`t${index}`));
     directory.set(alice, [files(...many)]);
     expect(health.warnings()).toMatchObject([
-      { text: expect.stringContaining('alice offers more than is taken here: 30 of') as string },
+      {
+        text: expect.stringContaining('peer alice offers more than is taken here: 30 of') as string,
+      },
     ]);
     directory.set(alice, [files(tool('a'))]);
     expect(health.warnings()).toEqual([]);

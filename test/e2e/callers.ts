@@ -105,7 +105,12 @@ export async function tokenOf(node: NodeProcess): Promise<string> {
 export async function attach(node: NodeProcess, init: CallerInit): Promise<Caller> {
   const headers = { authorization: `Bearer ${init.token ?? (await tokenOf(node))}` };
   const url = new URL(`${node.up.endpoints.url}${init.path ?? ''}`);
-  const command = { command: process.execPath, args: [CLI, 'mcp', '--state', node.stateDir] };
+  const command = {
+    command: process.execPath,
+    args: [CLI, 'mcp', '--state', node.stateDir],
+    // Tests end nodes under their clients, who then say so.
+    stderr: 'ignore' as const,
+  };
   const { era, way } = init;
   const capabilities = init.capabilities ?? CAPABILITIES;
   if (era === 'legacy') {

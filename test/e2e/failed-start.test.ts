@@ -26,7 +26,7 @@ async function configOf(http: { enabled: boolean; port?: number }): Promise<Conf
 }
 
 /** The wait for goodbyes, which membership alone schedules: with this clock it can't be stopped. */
-const GOODBYE_MS = 250;
+const GOODBYE_MS = 900;
 const brokenClock: Clock = {
   now: () => systemClock.now(),
   schedule(delayMs, task) {

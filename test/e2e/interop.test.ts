@@ -120,7 +120,11 @@ type Transport = Parameters<LegacyClient['connect']>[0] & Parameters<ModernClien
 /** How the SDK's clients attach, by transport; `path` as after the endpoint's address. */
 const ways: Readonly<Record<string, (era: 'legacy' | 'modern', path: string) => unknown>> = {
   stdio: (era) => {
-    const command = { command: process.execPath, args: [CLI, 'mcp', '--state', guest.stateDir] };
+    const command = {
+      command: process.execPath,
+      args: [CLI, 'mcp', '--state', guest.stateDir],
+      stderr: 'ignore' as const,
+    };
     return era === 'legacy' ? new StdioClientTransport(command) : new ModernStdio(command);
   },
   'Streamable HTTP': (era, path) => {

@@ -33,7 +33,9 @@ async function person(node: NodeProcess): Promise<string[]> {
     return { action: 'accept' as const, content: { decision: 'approve', reason: 'I saw it' } };
   });
   const args = [CLI, 'mcp', '--state', node.stateDir];
-  await client.connect(new StdioClientTransport({ command: process.execPath, args }));
+  await client.connect(
+    new StdioClientTransport({ command: process.execPath, args, stderr: 'ignore' }),
+  );
   world.defer(() => client.close());
   return read;
 }

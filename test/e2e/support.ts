@@ -102,7 +102,8 @@ export function createWorld(): { readonly world: World; readonly end: () => Prom
       return client;
     },
     async stdio(node) {
-      const client = await connectStdio(CLI, node.stateDir);
+      // Tests end nodes under their clients, who then say so.
+      const client = await connectStdio(CLI, node.stateDir, 'ignore');
       cleanups.push(() => client.close());
       return client;
     },

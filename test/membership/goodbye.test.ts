@@ -30,6 +30,7 @@ function ownMesh(): OwnMesh {
       digest: () => 'same',
       all: () => new Map(),
       addAll: async () => 0,
+      onSignsTooMuch: () => () => undefined,
       onAdded: () => () => undefined,
     }),
     isMember: () => true,
@@ -44,6 +45,7 @@ function viewOf({ network }: Member, name: string): Membership {
     {
       network,
       ownMesh: ownMesh(),
+      identity: { sign: () => new Uint8Array(64) },
       table: memoryTable(),
       runs: memoryTable(),
       health: createHealth(),

@@ -81,6 +81,7 @@ function ownMeshOf(digest: () => string): OwnMesh {
     digest,
     all: () => new Map(),
     addAll: async () => 0,
+    onSignsTooMuch: () => () => undefined,
     onAdded: () => () => undefined,
   };
   const successions = {
@@ -126,6 +127,7 @@ function node(hub: Hub, self: PeerId, name: string, init: NodeInit = {}): Node {
       {
         network,
         ownMesh: ownMeshOf(() => made.records),
+        identity: { sign: () => new Uint8Array(64) },
         table: memoryTable(),
         runs,
         health,

@@ -36,6 +36,7 @@ const OWN_MESH = {
     digest: () => 'same',
     all: () => new Map(),
     addAll: async () => 0,
+    onSignsTooMuch: () => () => undefined,
     onAdded: () => () => undefined,
   }),
   isMember: () => true,
@@ -60,6 +61,7 @@ async function node(
       {
         network: hub.network(self),
         ownMesh: OWN_MESH,
+        identity: { sign: () => new Uint8Array(64) },
         table,
         runs,
         health: createHealth(),

@@ -36,11 +36,11 @@ function twoOf(slow: { disk?: Promise<void> } = {}): Two {
     const records = {
       all: () => texts,
       digest: () => [...texts.keys()].toSorted().join(),
-      addAll: async (more: readonly string[]) => {
+      addOfPeer: async (more: readonly string[]) => {
         await slow.disk;
         const before = texts.size;
         for (const text of more) texts.set(text, text);
-        return texts.size - before;
+        return { news: texts.size - before, later: 0 };
       },
       add: async (text: string) => {
         const isNew = !texts.has(text);
@@ -48,6 +48,7 @@ function twoOf(slow: { disk?: Promise<void> } = {}): Two {
         return isNew;
       },
       onAdded: () => () => undefined,
+      onSignsTooMuch: () => () => undefined,
     } satisfies Partial<Records> as unknown as Records;
     const network = hub.network(self);
     const sync = createRecordSync({ network, records, clock, logger: silentLogger });

@@ -2,7 +2,7 @@
 import { createPrivateKey, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { createHealth, silentLogger } from '../../src/core/index.ts';
-import type { Clock, Did, Health } from '../../src/core/index.ts';
+import type { BucketSize, Clock, Did, Health } from '../../src/core/index.ts';
 import {
   createGrantBook,
   createSuccessions,
@@ -27,7 +27,7 @@ const [mesh, founder, self, guest, stranger] = [1, 2, 3, 4, 5].map((byte) =>
 const now = { ms: START };
 const clock: Clock = { now: () => now.ms, schedule: () => () => undefined };
 
-function membership(of: Did, parent?: Grant): Grant {
+function membership(of: Did, parent?: Grant, maxDepth = parent === undefined ? 4 : 0): Grant {
   const resource = meshResource(mesh.did);
   return issueGrant(
     parent === undefined ? mesh : founder,
@@ -36,7 +36,7 @@ function membership(of: Did, parent?: Grant): Grant {
       sub: mesh.did,
       cap: ['mesh/join', 'mesh/invite'].map((ability) => ({ resource, ability })),
       expiresAt: START / 1000 + 1_000_000,
-      maxDepth: parent === undefined ? 4 : 0,
+      maxDepth,
       ...(parent === undefined ? {} : { parents: [parent] }),
     },
     START,
@@ -75,6 +75,7 @@ async function world(
   room?: RecordQuotasInit,
   members = MEMBERS,
   table = memoryTable(),
+  pace?: BucketSize,
 ): Promise<World> {
   now.ms = START;
   const health = createHealth();
@@ -96,6 +97,7 @@ async function world(
         open: false,
         self: self.did,
         ...(room === undefined ? {} : { room }),
+        ...(pace === undefined ? {} : { pace }),
       },
     );
     await records.load();
@@ -163,6 +165,68 @@ describe('revocations of one member', () => {
     const { jws } = revoked(guest);
     await Promise.all([records.add(jws), records.add(jws)]);
     expect(told).toEqual([jws]);
+  });
+});
+
+describe('records of a member that signs without end', () => {
+  const PACE = { burst: 3, everyMs: 1000 };
+
+  it('are taken so fast, the others later, and those of others at once; the signer is told of', async () => {
+    const { records, grants, again } = await world(undefined, MEMBERS, memoryTable(), PACE);
+    const over: Did[] = [];
+    records.onSignsTooMuch((signer) => over.push(signer));
+    const flood = Array.from({ length: 6 }, () => revoked(guest));
+    const texts = flood.map(({ jws }) => jws);
+    expect(await records.addOfPeer([...texts, revoked(founder).jws])).toEqual({
+      news: 4,
+      later: 3,
+    });
+    expect(over).toEqual([guest.did]);
+    expect(await records.add(revoked(self).jws)).toBe(true);
+    // Whoever has them offers them again, and then they count.
+    expect(await records.addOfPeer(texts)).toEqual({ news: 0, later: 3 });
+    now.ms += 1000;
+    expect(await records.addOfPeer(texts)).toEqual({ news: 1, later: 2 });
+    now.ms += 2000;
+    for (const jws of texts) await records.add(jws);
+    now.ms += 2000;
+    for (const jws of texts) await records.add(jws);
+    expect(flood.every(({ grant }) => grants.isRevoked(grant, [guest.did]))).toBe(true);
+    // What is on disk is read at once.
+    expect((await again()).digest()).toBe(records.digest());
+  });
+
+  it('end a membership that is known here however many there were before', async () => {
+    const host = membership(guest.did, ROOT, 1);
+    const invited = issueGrant(
+      guest,
+      {
+        aud: stranger.did,
+        sub: mesh.did,
+        cap: [{ resource: meshResource(mesh.did), ability: 'mesh/join' }],
+        expiresAt: START / 1000 + 1_000_000,
+        maxDepth: 0,
+        parents: [host],
+      },
+      START,
+    );
+    const members = [ROOT, OWN, host, invited];
+    const { records } = await world(undefined, members, memoryTable(), PACE);
+    expect(records.isMember(stranger.did)).toBe(true);
+    for (let count = 0; count < 5; count += 1) await records.add(revoked(guest).jws);
+    expect(await records.add(issueRevocation(guest, invited, START).jws)).toBe(true);
+    expect(records.isMember(stranger.did)).toBe(false);
+    // A second one of the same is one of many.
+    expect(await records.add(issueRevocation(guest, invited, START + 1000).jws)).toBe(false);
+  });
+
+  it('named by who forges their names use up nothing of theirs', async () => {
+    const { records } = await world(undefined, MEMBERS, memoryTable(), PACE);
+    for (let count = 0; count < 5; count += 1) {
+      const { jws } = revoked(guest);
+      expect(await records.add(`${jws.slice(0, -6)}AAAAAA`)).toBe(false);
+    }
+    expect(await records.add(revoked(guest).jws)).toBe(true);
   });
 });
 

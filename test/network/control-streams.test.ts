@@ -73,6 +73,7 @@ interface End {
   readonly heard: string[];
   readonly reported: string[];
   readonly told: string[];
+  readonly signs: PeerId[];
   readonly opened: string[];
   isAborted: boolean;
 }
@@ -102,7 +103,7 @@ async function ends({ isOld = false } = {}): Promise<{
       abort: () => void (end.isAborted = true),
     } as unknown as Connection;
     links.add(connection);
-    const shared = { heard: [], reported: [], told: [], opened: [] };
+    const shared = { heard: [], reported: [], told: [], opened: [], signs: [] };
     const end: End = { ...shared, connection, isAborted: false } as unknown as End;
     const control = createControlStreams({
       links,
@@ -111,6 +112,8 @@ async function ends({ isOld = false } = {}): Promise<{
       logger: silentLogger,
       conduct: { report: (_, what) => void end.reported.push(what) },
       heard: (kind, payload) => void end.heard.push(`${kind} ${String(payload)}`),
+      aboutLink: () => false,
+      sign: () => void end.signs.push(peer),
       introduction: () => encodeIntroduction({ protocols: ['/p/1'], addresses: [] }),
       introduced: (_, { protocols }) => void end.told.push(`introduced ${protocols.join()}`),
       unintroduced: () => void end.told.push('unintroduced'),

@@ -14,8 +14,6 @@ import {
   decodeCheckpointMessage,
   encodeCheckpointMessage,
 } from '../../src/membership/audit/checkpoint-messages.ts';
-import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
-import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
 import { createIndirectProbe } from '../../src/membership/indirect-probe.ts';
 import { proofOf } from '../../src/mesh/ticket-check.ts';
 import {
@@ -36,6 +34,7 @@ import type { Hello, HelloAnswer } from '../../src/network/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { fakeNetwork, fakeStream } from './fake-stream.ts';
 import type { Notes } from './fixture.ts';
+import { HEARTBEAT_CASES } from './heartbeat-cases.ts';
 import { KNOCK_CASES } from './knock-cases.ts';
 import { encodeLongTicket } from './long-ticket.ts';
 import { MCP_CASES } from './mcp-cases.ts';
@@ -57,65 +56,6 @@ import {
   whole,
 } from './world.ts';
 import type { WireCase } from './world.ts';
-
-// ---------------------------------------------------------------- heartbeat
-
-const HEARTBEAT: Heartbeat = {
-  incarnation: 1_699_999_000_000,
-  sequence: 300,
-  status: 'up',
-  records: '0123456789abcdef',
-  presence: {
-    name: 'workstation',
-    version: '0.1.0',
-    addresses: [`/ip4/192.0.2.7/tcp/4001/p2p/${member.peerId}`],
-    load: 3,
-    catalog: 'c0ffee',
-    boards: { plans: 'beef01', 'team.notes': 'beef02' },
-    audit: { seq: 70_000, hash: 'ab'.repeat(32), at: NOW_MS, sig: 'A'.repeat(86) },
-  },
-};
-const LEAVING: Heartbeat = {
-  incarnation: 1,
-  sequence: 0,
-  status: 'leaving',
-  records: '',
-  presence: { name: '', version: '', addresses: [], load: 0, catalog: '', boards: {} },
-};
-const CORRECTING: Heartbeat = { ...LEAVING, status: 'up', time: NOW_MS, seen: 1_699_999_000_001 };
-const NAMING: Heartbeat = { ...LEAVING, status: 'up', time: NOW_MS, called: 'bob-ndcg' };
-const HEARTBEAT_NOTES: Notes = {
-  v: 'version of the heartbeat; another one is no heartbeat',
-  inc: 'incarnation: when the process started, ms since the epoch; a later one refutes all before',
-  time: "the sender's clock, ms since the epoch",
-  called: 'the name by which the sender knows whom it tells this',
-  seen: 'the incarnation by which the sender knows whom it tells this, who has said an older one',
-  seq: 'counts up within an incarnation; in `audit`: number of the line',
-  status: '"up" or "leaving"',
-  records: 'digest of the records that the sender keeps; a different one begins a sync',
-  name: 'name that people see',
-  version: 'version of the program',
-  addrs: 'dialable multiaddrs, at most 6',
-  load: 'calls under way',
-  catalog: 'digest of what the sender offers; a different one is fetched anew',
-  boards: 'digest of each board, at most 64',
-  audit: 'where the audit log stands, a checkpoint without its did; absent when it is off',
-};
-
-const heartbeats: readonly WireCase[] = [
-  { title: 'a heartbeat with all its fields', beat: HEARTBEAT },
-  { title: 'the last heartbeat of a node that leaves', beat: LEAVING },
-  { title: 'a heartbeat told to one that says an older incarnation', beat: CORRECTING },
-  { title: 'a heartbeat told to one whose name is taken', beat: NAMING },
-].map(({ title, beat }) => ({
-  file: 'heartbeat',
-  title,
-  kind: 'cbor',
-  notes: HEARTBEAT_NOTES,
-  write: () => encodeHeartbeat(beat),
-  read: decodeHeartbeat,
-  value: beat,
-}));
 
 // ---------------------------------------------------------------- hello
 
@@ -446,7 +386,8 @@ const behalf = (title: string, principal: never, onBehalfOf: unknown): WireCase 
     text(
       createCertifier({ signer: member, clock: createTestClock(NOW_MS) }).certify(principal) ?? '',
     ),
-  read: (bytes) => readOnBehalfOf(utf8(bytes), { issuer: member.did, nowMs: NOW_MS }),
+  read: (bytes) =>
+    readOnBehalfOf(utf8(bytes), { issuer: member.did, self: member.did, nowMs: NOW_MS }),
   value: { onBehalfOf, endsAtMs: NOW_MS + (43_200 + 60) * 1000 },
 });
 
@@ -480,7 +421,7 @@ const framing: readonly WireCase[] = [0, 1, 127, 128, 300, 16_384].map((length) 
 export const CASES: readonly WireCase[] = [
   ...framing,
   ...hellos,
-  ...heartbeats,
+  ...HEARTBEAT_CASES,
   ...RECORD_CASES,
   ...probes,
   ...BOARD_CASES,

@@ -101,6 +101,7 @@ function servingNode(): {
   } as unknown as GrantBook;
   const transport = createPeerTransport(
     {
+      self: owner.did,
       network,
       membership: {
         events: new EventEmitter() as never,

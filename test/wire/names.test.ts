@@ -39,6 +39,7 @@ const PINNED = [
   'starling-spent+jwt',
   'starling-succession+jwt',
   'starling-behalf+jwt',
+  'starling-heartbeat-v1',
   'starling-hello-1',
   'starling-succession-v1',
   'starling-audit-…-v1',

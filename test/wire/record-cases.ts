@@ -117,10 +117,11 @@ function syncing(kept: readonly (readonly [string, string])[]): {
   const records = {
     all: () => new Map(kept),
     digest: () => '',
-    addAll: async (texts: readonly string[]) => {
+    addOfPeer: async (texts: readonly string[]) => {
       taken.push(...texts);
-      return texts.length;
+      return { news: texts.length, later: 0 };
     },
+    onSignsTooMuch: () => () => undefined,
     onAdded(listener: (jws: string) => void) {
       tell = listener;
       return () => undefined;

@@ -266,7 +266,7 @@ function nextMachine(
     return [
       'On this machine (one node, within 24 hours):',
       paint.bold(`  starling up --join ${ticket}`),
-      'No other machine reaches this node, which listens on loopback only. For those, start it with:',
+      'No other machine reaches this node: it listens on loopback only. For those:',
       paint.bold(`  starling up${words} --listen /ip4/0.0.0.0/tcp/4040 --invite`),
     ];
   }

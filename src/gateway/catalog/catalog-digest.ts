@@ -14,6 +14,9 @@ export interface CatalogDigest {
   stop(): void;
 }
 
+/** The digest of a node that offers nothing but its built-in server. */
+export const NOTHING_OFFERED = createHash('sha256').digest('hex').slice(0, 16);
+
 /** Follows the catalogs of `upstreams`. */
 export function createCatalogDigest(upstreams: Pick<Upstreams, 'all' | 'events'>): CatalogDigest {
   const listeners = new Set<() => void>();

@@ -6,7 +6,7 @@
 import { StarlingError, durationText, isCount, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Json } from '../../core/index.ts';
 import type { OnBehalfOf, Principal } from '../../guard/index.ts';
-import { decodeJws, encodeJws, parseDid } from '../../identity/index.ts';
+import { decodeJws, encodeJws, parseDid, peerIdFromDid } from '../../identity/index.ts';
 import type { Signer } from '../../identity/index.ts';
 import { objectOf } from '../wire/era.ts';
 
@@ -68,6 +68,8 @@ export function createCertifier(components: {
 export interface CertificateReading {
   /** The key of the connection. */
   readonly issuer: Did;
+  /** This node. */
+  readonly self: Did;
   readonly nowMs: number;
   /** How far the issuer's clock is from ours, where heartbeats have told; ms. */
   readonly clockOffsetMs?: number | undefined;
@@ -110,7 +112,7 @@ function apart(
   rule: string,
   why: string,
   leastMs: number,
-  { clockOffsetMs }: CertificateReading,
+  { clockOffsetMs, issuer, self }: CertificateReading,
 ): StarlingError {
   const told = clockOffsetMs !== undefined && Math.sign(clockOffsetMs) === Math.sign(leastMs);
   const offsetMs = told ? clockOffsetMs : leastMs;
@@ -118,7 +120,7 @@ function apart(
   const by = `${told ? '' : 'at least '}${durationText(Math.abs(offsetMs))}`;
   return refused(
     rule,
-    `${why}: the clock of the node that calls is ${by} ${theirs} that of the node it calls, which is ${by} ${ours} it`,
+    `${why}: the clock of ${peerIdFromDid(issuer)}, which calls, is ${by} ${theirs} that of ${peerIdFromDid(self)}, which is called and ${by} ${ours} it`,
     { hint: 'set the clock of the two that is wrong, best by NTP (timedatectl set-ntp true)' },
   );
 }

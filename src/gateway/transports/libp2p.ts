@@ -47,6 +47,8 @@ const INITIALIZE_TIMEOUT_MS = 30_000;
 
 /** What the transport works with. */
 export interface PeerTransportComponents {
+  /** This node. */
+  readonly self: Did;
   readonly network: Pick<Network, 'handle' | 'report'>;
   readonly membership: Pick<Membership, 'peer' | 'inStep' | 'events'>;
   readonly grants: GrantBook;
@@ -351,11 +353,11 @@ function behalfIn(
   value: Json | undefined,
   stream: PeerStream,
   issuer: Did,
-  { audit, clock, logger, membership }: PeerTransportComponents,
+  { audit, clock, logger, membership, self }: PeerTransportComponents,
 ): CertifiedOnBehalfOf | undefined {
   try {
     const { clockOffsetMs } = membership.peer(stream.peer) ?? {};
-    return readOnBehalfOf(value, { issuer, nowMs: clock.now(), clockOffsetMs });
+    return readOnBehalfOf(value, { issuer, self, nowMs: clock.now(), clockOffsetMs });
   } catch (error) {
     const reason = messageOf(error);
     logger.info({ peer: stream.peer, error: reason }, 'session of a peer refused');

@@ -1,7 +1,7 @@
 /** What is known of the eras of MCP that one server speaks: learnt from its instances, kept until proven wrong. */
 import type { McpServer } from '../../config/index.ts';
 import type { Era } from '../wire/era.ts';
-import { isAnswer } from './instance.ts';
+import { isAnswer } from './instances/instance.ts';
 
 /** The eras of one server. */
 export interface KnownEras {

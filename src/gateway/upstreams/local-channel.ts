@@ -11,14 +11,14 @@ import { discreetListener } from './bridge/declared-capabilities.ts';
 import { OVER, relayedWith, responseOf } from './bridge/relayed-call.ts';
 import { bridgeToLegacy, poolKey } from './bridge/to-legacy.ts';
 import { bridgeToModern, relayModern } from './bridge/to-modern.ts';
-import type { Instance } from './instance.ts';
-import type { ServerInstances } from './server-instances-types.ts';
+import type { Instance } from './instances/instance.ts';
+import type { ServerInstances } from './instances/server-instances-types.ts';
 import { asUpstreamError } from './upstream-errors.ts';
 import { createLocalSubscriptions } from './local-subscriptions.ts';
 import type { FindInstance, LocalSubscriptions } from './local-subscriptions.ts';
-import { createInstanceChoice, isInteractive } from './instance-choice.ts';
-import type { InstanceChoice } from './instance-choice.ts';
-import type { InstanceNeeds } from './instance-needs.ts';
+import { createInstanceChoice, isInteractive } from './instances/instance-choice.ts';
+import type { InstanceChoice } from './instances/instance-choice.ts';
+import type { InstanceNeeds } from './instances/instance-needs.ts';
 import type {
   ClientFacts,
   ChannelCall,

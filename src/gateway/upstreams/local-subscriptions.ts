@@ -6,7 +6,7 @@
 import { messageOf } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
 import type { ChannelListener } from '../types.ts';
-import type { Instance } from './instance.ts';
+import type { Instance } from './instances/instance.ts';
 
 const TIMEOUT_MS = 30_000;
 /** A refused renewal is tried again after this, then after twice as long each time, up to the most. */

@@ -1,7 +1,8 @@
 /**
- * Keeps the directory true: one session of the node's own at every peer that is there, which lists
+ * Keeps the directory true: one session of the node's own at every neighbour that is there, which lists
  * what the peer grants us. The list is asked for again when the peer tells of a change, when another
- * digest comes with its heartbeat, and when it could not be had. A peer that goes takes its list along.
+ * digest comes with its heartbeat, and when it could not be had. A peer that is no neighbour, and offers
+ * anything, is asked in a session that is over then. A peer that goes takes its list along.
  */
 import {
   StarlingError,
@@ -13,6 +14,7 @@ import {
 import type { Buckets, Clock, Json, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import type { Directory, ServerCatalog } from '../../directory/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
+import { NOTHING_OFFERED } from '../catalog/catalog-digest.ts';
 import { objectOf } from '../wire/era.ts';
 import { resultOf } from '../wire/client-handshake.ts';
 import { CATALOG_METHOD } from '../wire/peer-protocol.ts';
@@ -47,8 +49,10 @@ export interface PeerCatalogsComponents {
   readonly directory: Pick<Directory, 'set' | 'clear'>;
   /** Hears how often a peer would have a list read while it is over its allowance. */
   readonly changesTooOften: (peer: PeerId, times: number) => void;
-  /** Whether there is a link to the peer: nobody is dialled for its catalog alone. */
+  /** Whether there is a link to the peer: no neighbour is dialled for its catalog alone. */
   isConnected(peer: PeerId): boolean;
+  /** Whether the peer is no neighbour: it is connected only to be used. */
+  isSpare(peer: PeerId): boolean;
   /** Opens a session at a peer. */
   open(peer: PeerView, notification: (frame: NotificationFrame) => void): Promise<ServerChannel>;
   readonly clock: Clock;
@@ -143,9 +147,9 @@ class PeerCatalog {
     for (let attempt = 0; !this.#scope.closed; attempt += 1) {
       const peer = membership.peer(this.#peer);
       if (peer === undefined) return;
-      if (!this.#components.isConnected(this.#peer)) {
+      if (!this.#isDueAt(peer)) {
         attempt = 0;
-        // Its link is a change of its route, which wakes.
+        // Its link is a change of its route, which wakes, as do its heartbeats that say something new.
         await this.#pause(UNLINKED_LOOK_MS);
         continue;
       }
@@ -162,6 +166,7 @@ class PeerCatalog {
           this.#listSoon(REFRESH_DELAY_MS);
         }
         attempt = 0;
+        if (this.#components.isSpare(this.#peer)) continue;
         await channel.ended;
       } catch (error) {
         logger.debug({ peer: this.#peer, error: messageOf(error) }, 'tools of peer not listed');
@@ -173,6 +178,14 @@ class PeerCatalog {
       }
       await this.#pause(backoffMs(attempt, BACKOFF, random));
     }
+  }
+
+  /** Whether a session is to be had: with a neighbour always, with others when they offer another list. */
+  #isDueAt(peer: PeerView): boolean {
+    const components = this.#components;
+    if (!components.isSpare(this.#peer)) return components.isConnected(this.#peer);
+    const offered = peer.presence?.catalog;
+    return offered !== undefined && offered !== NOTHING_OFFERED && offered !== this.#listedDigest;
   }
 
   #notified(frame: NotificationFrame): void {

@@ -16,13 +16,13 @@ import type {
 import { listAll } from '../wire/client-handshake.ts';
 import type { FailedPart } from '../wire/client-handshake.ts';
 import { headerParamsOf } from '../wire/modern-headers.ts';
-import type { Instance } from './instance.ts';
-import type { InstanceNeeds } from './instance-needs.ts';
-import type { InstancePool } from './instance-pool.ts';
+import type { Instance } from './instances/instance.ts';
+import type { InstanceNeeds } from './instances/instance-needs.ts';
+import type { InstancePool } from './instances/instance-pool.ts';
 import type { KnownEras } from './known-eras.ts';
 import { createListingNotes } from './listing-notes.ts';
 import { emptyCatalog, mergeItems } from './merge-catalogs.ts';
-import type { RestartBackoff } from './restart-backoff.ts';
+import type { RestartBackoff } from './process/restart-backoff.ts';
 import { asUpstreamError } from './upstream-errors.ts';
 
 /** A burst of changes within this time is one reason to list. */

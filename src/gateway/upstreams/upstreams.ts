@@ -17,7 +17,7 @@ import { createManagedUpstream } from './managed-upstream.ts';
 import { createUnusableUpstream } from './unusable-upstream.ts';
 import type { Logins } from './oauth/logins.ts';
 import type { ConfiguredUpstream, ManagedUpstreamInit } from './managed-upstream.ts';
-import type { Children } from './process-record.ts';
+import type { Children } from './process/process-record.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { tellOfSandbox } from './sandbox/sandbox-health.ts';
 import { isAboutSecret, sameServer } from './server-secrets.ts';

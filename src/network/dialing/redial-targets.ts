@@ -14,7 +14,10 @@ import type { DialOutcome } from './redial-schedule.ts';
 
 /** Answers the redialer. */
 export interface RedialTargets {
-  /** Whether the target is connected as well as it can be: directly, when a direct address is known. */
+  /**
+   * Whether the target is connected as well as it can be (directly, when a direct address is known), or needs
+   * no link because others are connected to it.
+   */
   isSatisfied(key: string): boolean;
   /** Dials the target once. Never rejects. */
   dial(key: string, signal: AbortSignal): Promise<DialOutcome>;
@@ -26,23 +29,27 @@ export interface RedialTargets {
 export function createRedialTargets(components: {
   readonly dialer: Dialer;
   readonly links: Links;
+  readonly isSpare: (peer: PeerId) => boolean;
 }): RedialTargets {
-  return new Targets(components.dialer, components.links);
+  return new Targets(components.dialer, components.links, components.isSpare);
 }
 
 class Targets implements RedialTargets {
   readonly #dialer: Dialer;
   readonly #links: Links;
+  readonly #isSpare: (peer: PeerId) => boolean;
   /** Whom a bootstrap address has led to. As long as the configured list at most. */
   readonly #peerAt = new Map<string, PeerId>();
 
-  constructor(dialer: Dialer, links: Links) {
+  constructor(dialer: Dialer, links: Links, isSpare: (peer: PeerId) => boolean) {
     this.#dialer = dialer;
     this.#links = links;
+    this.#isSpare = isSpare;
   }
 
   isSatisfied(key: string): boolean {
     const peer = isPeerId(key) ? key : this.#peerAt.get(key);
+    if (peer !== undefined && this.#isSpare(peer)) return true;
     const link = peer === undefined ? undefined : this.#links.best(peer);
     if (link === undefined || peer === undefined) return false;
     return link.direct || !this.#dialer.hasDirectAddress(peer);

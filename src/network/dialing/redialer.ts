@@ -30,6 +30,8 @@ export interface Redialer {
   isKept(key: string): boolean;
   /** Dials `key` once, unless it is connected or failed too short a time ago. */
   suggest(key: string): void;
+  /** Dials `key` when it is kept, is not connected, and is due: what satisfied it may be no more. */
+  look(key: string): void;
   /** Says that the last connection to `key` is gone, which had lasted `lastedMs`. */
   lost(key: string, lastedMs: number): void;
   stop(): void;
@@ -85,6 +87,11 @@ class BackoffRedialer implements Redialer {
     const target = this.#targetOf(key);
     if (target === undefined || target.dialling) return;
     if (target.state.dueAt <= this.#components.clock.now()) this.#start(key, target);
+  }
+
+  look(key: string): void {
+    const target = this.#targets.get(key);
+    if (target !== undefined) this.#schedule(key, target);
   }
 
   lost(key: string, lastedMs: number): void {

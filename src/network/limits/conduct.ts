@@ -26,6 +26,7 @@ const WEIGHTS: Readonly<Record<Misconduct, number>> = {
   unread: 1,
   unfinished: 10,
   lists: 1,
+  signs: 0.1,
 };
 
 /** Bounds of {@link createConduct}. */

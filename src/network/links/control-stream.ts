@@ -27,6 +27,8 @@ const RTT_WEIGHT = 1 / 8;
 
 /** What a control stream tells. */
 export interface ControlStreamEvents {
+  /** Something came, ticks as well: the other end is there. */
+  sign(): void;
   /** A frame that is no tick. */
   frame(kind: string, payload: Uint8Array): void;
   /** Any frame of so many bytes: gives for how many milliseconds nothing more is to be read. */
@@ -154,6 +156,7 @@ class FrameStream implements ControlStream {
       return;
     }
     this.#quiet = 0;
+    this.#events.sign();
     const pauseMs = this.#events.pauseMs(bytes.length);
     if (pauseMs > 0) {
       this.#stream.pause();

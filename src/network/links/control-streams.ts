@@ -39,6 +39,10 @@ export interface ControlStreamsComponents {
   ) => Promise<PeerStream>;
   /** Hears each frame that is no tick. */
   readonly heard: (kind: string, payload: Uint8Array, from: PeerId) => void;
+  /** Hears frames about the link itself: true when it was such a frame. */
+  readonly aboutLink: (connection: Connection, kind: string) => boolean;
+  /** Hears that something came from `peer` on its control stream. */
+  readonly sign: (peer: PeerId) => void;
   /** What this node says first, encoded. */
   readonly introduction: () => Uint8Array;
   /** Told once of each connection: what the peer said first, or that it says nothing. */
@@ -59,6 +63,8 @@ export interface ControlStreams {
   closed(connection: Connection): void;
   /** Sends a frame to `peer`; false when it has no control stream, or reads too slowly. Never rejects. */
   send(peer: PeerId, kind: string, payload: Uint8Array): Promise<boolean>;
+  /** Sends a frame on this very connection; false when it has no control stream. */
+  sendOn(connection: Connection, kind: string): boolean;
   rttMs(peer: PeerId): number | undefined;
   /**
    * Sends nothing more, and resolves once all peers have read what was sent to them; see
@@ -129,6 +135,10 @@ class Streams implements ControlStreams {
     return true;
   }
 
+  sendOn(connection: Connection, kind: string): boolean {
+    return this.#entries.get(connection)?.stream?.send(kind, new Uint8Array(0)) ?? false;
+  }
+
   async finish(): Promise<void> {
     const read = [...this.#entries.values()].map(async ({ stream }) => stream?.finish());
     await settledWithin(CONTROL_FINISH_MS, Promise.all(read), this.#components.clock);
@@ -178,15 +188,16 @@ class Streams implements ControlStreams {
   }
 
   #use(stream: PeerStream, connection: Connection, entry: Entry): void {
-    const { conduct, heard, scope } = this.#components;
+    const { aboutLink, conduct, heard, scope, sign } = this.#components;
     const peer = peerOf(connection);
     const control = createControlStream(
       stream,
       {
         frame: (kind, payload) => {
           if (kind === INTRODUCTION) this.#introduced(connection, entry, payload);
-          else heard(kind, payload, peer);
+          else if (!aboutLink(connection, kind)) heard(kind, payload, peer);
         },
+        sign: () => sign(peer),
         pauseMs: (sizeBytes) => {
           const overMs = this.#frames.charge(peer, 1);
           if (overMs > 0) conduct.report(peer, 'control');

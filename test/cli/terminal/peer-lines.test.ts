@@ -128,6 +128,12 @@ it('who lets somebody in is told by which ticket, and how to grant something', (
   ]);
 });
 
+it('who has knocked is told as admitted by this node, not by a ticket that nobody has seen', () => {
+  const { events, lines } = told();
+  events.emit('newcomer', view('alive', 'laptop'), Date.now(), true);
+  expect(lines[0]).toMatch(/^laptop joined, admitted by \S+; it may use nothing yet: /);
+});
+
 it('no peer forges a line', () => {
   const { events, lines } = told();
   events.emit('peer', view('alive', 'nice\u001B[2J\nERROR forged'), undefined);

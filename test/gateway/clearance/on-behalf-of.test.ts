@@ -16,7 +16,12 @@ import { createDisabledAudit } from '../../../src/audit/index.ts';
 import { GRANT_TYPE, issueGrant } from '../../../src/grants/index.ts';
 import type { Principal } from '../../../src/guard/index.ts';
 import type { Signer } from '../../../src/identity/index.ts';
-import { createIdentity, didFromPeerId, encodeJws } from '../../../src/identity/index.ts';
+import {
+  createIdentity,
+  didFromPeerId,
+  encodeJws,
+  peerIdFromDid,
+} from '../../../src/identity/index.ts';
 import type { PeerStream } from '../../../src/network/index.ts';
 import { NOW_S, manualClock, signerOf } from '../../grants/arrange.ts';
 import {
@@ -35,6 +40,7 @@ useCleanup();
 
 const TYPE = 'starling-behalf+jwt';
 const node = signerOf(3);
+const SELF = signerOf(8).did;
 const scout = createIdentity(Buffer.alloc(32, 8));
 const agent = { kind: 'agent', did: scout.did, name: 'scout' } as const;
 const READ = { name: 'alice__files__echo', arguments: { message: 'for the scout' } };
@@ -44,7 +50,7 @@ const read = (
   issuer: Signer = node,
   nowS = NOW_S,
 ): ReturnType<typeof readOnBehalfOf> =>
-  readOnBehalfOf(value, { issuer: issuer.did, nowMs: nowS * 1000 });
+  readOnBehalfOf(value, { issuer: issuer.did, self: SELF, nowMs: nowS * 1000 });
 
 describe('a certificate of a node', () => {
   const clock = manualClock();
@@ -144,7 +150,7 @@ describe('a certificate that does not hold', () => {
     const own = createCertifier({ signer: node, clock: manualClock() }).certify(agent) ?? '';
     const refusal = (nowS: number, clockOffsetMs?: number): StarlingError => {
       try {
-        readOnBehalfOf(own, { issuer: node.did, nowMs: nowS * 1000, clockOffsetMs });
+        readOnBehalfOf(own, { issuer: node.did, self: SELF, nowMs: nowS * 1000, clockOffsetMs });
       } catch (error) {
         if (error instanceof StarlingError) return error;
       }
@@ -152,10 +158,10 @@ describe('a certificate that does not hold', () => {
     };
     const day = 86_400;
     expect(refusal(NOW_S - 2 * day, 2 * day * 1000).message).toContain(
-      'the clock of the node that calls is 2d ahead of that of the node it calls, which is 2d behind it',
+      `the clock of ${peerIdFromDid(node.did)}, which calls, is 2d ahead of that of ${peerIdFromDid(SELF)}, which is called and 2d behind it`,
     );
     expect(refusal(NOW_S + day, -day * 1000).message).toContain(
-      'the clock of the node that calls is 24h behind that of the node it calls, which is 24h ahead of it',
+      `${peerIdFromDid(node.did)}, which calls, is 24h behind that of ${peerIdFromDid(SELF)}, which is called and 24h ahead of it`,
     );
     // By the certificate alone: a node signs anew when half of its life is over.
     expect(refusal(NOW_S + day).message).toContain('is at least 18h behind');
@@ -163,7 +169,7 @@ describe('a certificate that does not hold', () => {
   });
 
   it('is no matter where none is sent', () => {
-    expect(readOnBehalfOf(undefined, { issuer: node.did, nowMs: 0 })).toBeUndefined();
+    expect(readOnBehalfOf(undefined, { issuer: node.did, self: SELF, nowMs: 0 })).toBeUndefined();
   });
 });
 

@@ -161,7 +161,7 @@ export interface TestNode {
 export interface TestNodeInit {
   readonly wire?: Wire;
   /** In place of the wire. */
-  readonly network?: Pick<Network, 'open' | 'handle' | 'isConnected' | 'report'>;
+  readonly network?: Pick<Network, 'open' | 'handle' | 'isConnected' | 'isSpare' | 'report'>;
   readonly seed?: number;
   readonly builtin?: readonly BuiltinTool[];
   readonly clock?: Clock;

@@ -127,11 +127,12 @@ export function createWire(): Wire {
 export function networkOf(
   self: PeerId,
   wire: Wire,
-): Pick<Network, 'open' | 'handle' | 'isConnected' | 'report'> {
+): Pick<Network, 'open' | 'handle' | 'isConnected' | 'isSpare' | 'report'> {
   const mine = new Map<string, (stream: PeerStream) => void>();
   wire.handlers.set(self, mine);
   return {
     isConnected: () => true,
+    isSpare: () => false,
     report: (peer, what, times = 1) => void wire.reports.push({ peer, what, times }),
     handle(protocol, handler) {
       mine.set(protocol, handler);

@@ -1,7 +1,7 @@
 /** Subscriptions of one channel whose server goes, comes back, and refuses. */
 import { expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/index.ts';
-import type { Instance } from '../../../src/gateway/upstreams/instance.ts';
+import type { Instance } from '../../../src/gateway/upstreams/instances/instance.ts';
 import { createLocalSubscriptions } from '../../../src/gateway/upstreams/local-subscriptions.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 

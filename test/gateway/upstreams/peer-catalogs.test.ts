@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { StarlingError, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { PeerId } from '../../../src/core/index.ts';
 import type { ServerCatalog } from '../../../src/directory/index.ts';
+import { NOTHING_OFFERED } from '../../../src/gateway/catalog/catalog-digest.ts';
 import { createPeerCatalogs } from '../../../src/gateway/upstreams/peer-catalogs.ts';
 import type { PeerCatalogs } from '../../../src/gateway/upstreams/peer-catalogs.ts';
 import type {
@@ -35,6 +36,8 @@ interface Peer {
   servers: readonly string[] | undefined;
   /** Whether there is a link to it. */
   isLinked: boolean;
+  /** It is no neighbour. */
+  isSpare: boolean;
   /** Lists that it was asked for, and sessions that were opened. */
   asked: number;
   opened: number;
@@ -85,6 +88,7 @@ async function followed(): Promise<Peer> {
       },
     },
     isConnected: () => peer.isLinked,
+    isSpare: () => peer.isSpare,
     open(_, notification) {
       hear = notification;
       return open();
@@ -99,6 +103,7 @@ async function followed(): Promise<Peer> {
     listed: undefined,
     servers: ['files'],
     isLinked: true,
+    isSpare: false,
     isTooLong: false,
     asked: 0,
     opened: 0,
@@ -138,6 +143,26 @@ describe('the list of a peer', () => {
     peer.beat('one');
     await settle();
     await settle();
+    expect(peer.opened).toBe(2);
+    peer.catalogs.stop();
+  });
+
+  it('of a peer that is no neighbour is asked for in a session of its own, once for each digest', async () => {
+    const peer = await followed();
+    peer.isSpare = true;
+    peer.isLinked = false;
+    peer.end();
+    await peer.clock.advance(60_000);
+    expect(peer.opened).toBe(1);
+    peer.servers = ['git'];
+    peer.beat('two');
+    await peer.clock.advance(60_000);
+    await settle();
+    expect([peer.listed, peer.opened]).toEqual([['git'], 2]);
+    peer.beat('two');
+    await peer.clock.advance(60_000);
+    peer.beat(NOTHING_OFFERED);
+    await peer.clock.advance(300_000);
     expect(peer.opened).toBe(2);
     peer.catalogs.stop();
   });
@@ -290,6 +315,7 @@ describe('a peer that lists a hundred thousand tools', () => {
     let hear: (frame: NotificationFrame) => void = () => undefined;
     const catalogs = createPeerCatalogs({
       isConnected: () => true,
+      isSpare: () => false,
       changesTooOften: () => void (complaints += 1),
       membership,
       directory,

@@ -1,6 +1,6 @@
 /** `starling pin list` */
 import type { PinListResult, PinSummary } from '../../../builtin/results.ts';
-import { duration, paint, printData, safeLine } from '../../terminal/output.ts';
+import { duration, paint, printData, safeLine, sentence } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -37,16 +37,22 @@ function describe(one: PinSummary): string {
   const head = `${one.kind} ${one.reference} ${REASONS[one.reason]}${was} (for ${duration(Date.now() - one.since)})`;
   const flags = one.flags.slice(0, FLAGS_SHOWN).map(({ where, kind, character, count }) => {
     const times = count === 1 ? '' : ` (${count} times)`;
-    return `  ${paint.yellow('!')} ${safeLine(`${kind} character ${character}${times} in ${where}`)}`;
+    const what = safeLine(`${kind} character ${character}${times} in ${where}`);
+    return sentence(`  ${paint.yellow('!')} `, what);
   });
   const more = one.flags.length - flags.length;
   const rest = more > 0 ? [`  ${paint.yellow('!')} and ${more} more`] : [];
   const lines = one.difference ?? ['  its difference: starling pin list <name as above>'];
-  return [paint.bold(safeLine(head)), ...flags, ...rest, ...lines.map(colour)].join('\n');
+  return [paint.bold(sentence('', safeLine(head))), ...flags, ...rest, ...lines.map(colour)].join(
+    '\n',
+  );
 }
 
 function colour(line: string): string {
-  const text = `  ${safeLine(line)}`;
+  // What does not fit goes on below, beside its mark.
+  const clean = safeLine(line);
+  const [head = ''] = /^.? */u.exec(clean) ?? [];
+  const text = sentence(`  ${head}`, clean.slice(head.length));
   if (line.startsWith('+')) return paint.green(text);
   if (line.startsWith('-')) return paint.red(text);
   return line.startsWith('@@') ? paint.dim(text) : text;

@@ -18,8 +18,8 @@ import type {
   RequestFrame,
   ResponseFrame,
 } from '../../types.ts';
-import type { Instance } from '../instance.ts';
-import type { ServerInstances } from '../server-instances-types.ts';
+import type { Instance } from '../instances/instance.ts';
+import type { ServerInstances } from '../instances/server-instances-types.ts';
 import { asUpstreamError } from '../upstream-errors.ts';
 import { isDeclared, undeclared } from './declared-capabilities.ts';
 import { OVER, relayedWith, responseOf } from './relayed-call.ts';

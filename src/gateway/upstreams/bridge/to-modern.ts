@@ -16,7 +16,7 @@ import type {
   RelayedCall,
   RequestFrame,
 } from '../../types.ts';
-import type { Instance } from '../instance.ts';
+import type { Instance } from '../instances/instance.ts';
 import { isDeclared, undeclared } from './declared-capabilities.ts';
 import { answered, relayedWith, responseOf } from './relayed-call.ts';
 

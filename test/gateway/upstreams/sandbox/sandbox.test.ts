@@ -19,7 +19,7 @@ import { Secret, silentLogger, systemClock } from '../../../../src/core/index.ts
 import type { StarlingError } from '../../../../src/core/index.ts';
 import { createSandbox, runBriefly } from '../../../../src/gateway/index.ts';
 import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
-import { connectStdio } from '../../../../src/gateway/upstreams/stdio.ts';
+import { connectStdio } from '../../../../src/gateway/upstreams/process/stdio.ts';
 import { sandboxMissing } from '../../../e2e/sandbox-missing.ts';
 import { until } from '../../support/clients.ts';
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../../src/core/index.ts';
 import type { JsonObject } from '../../../../src/core/index.ts';
 import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
-import { startInstance } from '../../../../src/gateway/upstreams/instance.ts';
+import { startInstance } from '../../../../src/gateway/upstreams/instances/instance.ts';
 import { connectHttp } from '../../../../src/gateway/upstreams/url/streamable-http.ts';
 import { initialize } from '../../../../src/gateway/wire/client-handshake.ts';
 import { until } from '../../support/clients.ts';

@@ -7,7 +7,7 @@ import { Secret } from '../../../../src/core/index.ts';
 import type { JsonObject } from '../../../../src/core/index.ts';
 import { initialize, listAll } from '../../../../src/gateway/wire/client-handshake.ts';
 import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
-import { startInstance } from '../../../../src/gateway/upstreams/instance.ts';
+import { startInstance } from '../../../../src/gateway/upstreams/instances/instance.ts';
 import { connectSse } from '../../../../src/gateway/upstreams/url/sse.ts';
 import { until } from '../../support/clients.ts';
 import { defer, useCleanup } from '../../support/gateways.ts';

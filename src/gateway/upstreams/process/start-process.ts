@@ -2,9 +2,9 @@
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess, ChildProcessWithoutNullStreams } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { withFilesCovered } from './covered-files.ts';
+import { withFilesCovered } from '../covered-files.ts';
 import { statOf } from './process-group.ts';
-import type { RunBriefly } from './sandbox/sandbox-means.ts';
+import type { RunBriefly } from '../sandbox/sandbox-means.ts';
 
 /** The file descriptor of {@link ProcessInit.input}. */
 const INPUT_FD = 3;

@@ -1,9 +1,9 @@
 /** When a server that failed may be started again, on a clock that stands still. */
 import { describe, expect, it } from 'vitest';
-import { createRestartBackoff } from '../../../src/gateway/upstreams/restart-backoff.ts';
-import type { RestartBackoff } from '../../../src/gateway/upstreams/restart-backoff.ts';
-import { createTestClock } from '../../core/test-clock.ts';
-import type { TestClock } from '../../core/test-clock.ts';
+import { createRestartBackoff } from '../../../../src/gateway/upstreams/process/restart-backoff.ts';
+import type { RestartBackoff } from '../../../../src/gateway/upstreams/process/restart-backoff.ts';
+import { createTestClock } from '../../../core/test-clock.ts';
+import type { TestClock } from '../../../core/test-clock.ts';
 
 function arrange(): { readonly clock: TestClock; readonly backoff: RestartBackoff } {
   const clock = createTestClock();

@@ -2,19 +2,19 @@
  * The running instances of one server, by key: started when they are needed, ended when they were
  * idle for long or make room, and started again with pauses when they fail.
  */
-import type { UsableServer } from '../../config/index.ts';
-import { StarlingError, sleep } from '../../core/index.ts';
-import type { Clock, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
-import type { Credentials } from './connection-types.ts';
+import type { UsableServer } from '../../../config/index.ts';
+import { StarlingError, sleep } from '../../../core/index.ts';
+import type { Clock, JsonObject, Logger, Random, Scope } from '../../../core/index.ts';
+import type { Credentials } from '../connection-types.ts';
 import { startInstance } from './instance.ts';
 import type { Instance } from './instance.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
-import type { KnownEras } from './known-eras.ts';
-import type { RestartBackoff } from './restart-backoff.ts';
-import type { Children } from './process-record.ts';
-import type { Sandbox } from './sandbox/sandbox.ts';
-import { revealedServer, sameServer } from './server-secrets.ts';
-import { asUpstreamError, unavailable } from './upstream-errors.ts';
+import type { KnownEras } from '../known-eras.ts';
+import type { RestartBackoff } from '../process/restart-backoff.ts';
+import type { Children } from '../process/process-record.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+import { revealedServer, sameServer } from '../server-secrets.ts';
+import { asUpstreamError, unavailable } from '../upstream-errors.ts';
 
 /** How often idle instances are looked for. */
 const REAP_MS = 5000;

@@ -2,9 +2,9 @@
  * When a server that failed may be started again. The first failure of a server that has worked costs
  * no pause; every further one in a row doubles the pause (full jitter, see `backoffMs`).
  */
-import type { Retry } from '../../config/index.ts';
-import { backoffMs } from '../../core/index.ts';
-import type { Clock, Random } from '../../core/index.ts';
+import type { Retry } from '../../../config/index.ts';
+import { backoffMs } from '../../../core/index.ts';
+import type { Clock, Random } from '../../../core/index.ts';
 
 /**
  * How a server is started again where the configuration says nothing: without end. Shorter pauses bring

@@ -5,8 +5,8 @@
  */
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf } from '../../core/index.ts';
-import type { Clock, Logger } from '../../core/index.ts';
+import { messageOf } from '../../../core/index.ts';
+import type { Clock, Logger } from '../../../core/index.ts';
 import { signalGroup } from './process-group.ts';
 import { startTimeOf } from './start-process.ts';
 

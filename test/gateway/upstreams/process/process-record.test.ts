@@ -6,9 +6,9 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { silentLogger, systemClock } from '../../../src/core/index.ts';
-import { createChildren } from '../../../src/gateway/index.ts';
-import type { Children } from '../../../src/gateway/index.ts';
+import { silentLogger, systemClock } from '../../../../src/core/index.ts';
+import { createChildren } from '../../../../src/gateway/index.ts';
+import type { Children } from '../../../../src/gateway/index.ts';
 
 let folder = '';
 const started: ChildProcess[] = [];

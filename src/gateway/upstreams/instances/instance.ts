@@ -2,28 +2,28 @@
  * One running instance of an upstream server: a process, or a session at a URL, after its handshake.
  * Channels attach to the instance and hear what the server says by itself.
  */
-import type { UsableServer } from '../../config/index.ts';
-import { StarlingError, createScope, messageOf, toStarlingError } from '../../core/index.ts';
-import type { Clock, JsonObject, Logger, Random } from '../../core/index.ts';
-import type { Era } from '../wire/era.ts';
-import { RPC, errorBytes, resultBytes } from '../wire/frame.ts';
-import { discover, initialize } from '../wire/client-handshake.ts';
-import type { Handshake } from '../wire/client-handshake.ts';
+import type { UsableServer } from '../../../config/index.ts';
+import { StarlingError, createScope, messageOf, toStarlingError } from '../../../core/index.ts';
+import type { Clock, JsonObject, Logger, Random } from '../../../core/index.ts';
+import type { Era } from '../../wire/era.ts';
+import { RPC, errorBytes, resultBytes } from '../../wire/frame.ts';
+import { discover, initialize } from '../../wire/client-handshake.ts';
+import type { Handshake } from '../../wire/client-handshake.ts';
 import type {
   ClientFacts,
   Channel,
   ChannelListener,
   NotificationFrame,
   RequestFrame,
-} from '../types.ts';
-import type { Credentials, UpstreamConnection } from './connection-types.ts';
-import { createLastingSubscription } from './lasting-subscription.ts';
-import { connectHttp } from './url/streamable-http.ts';
-import type { HttpInit } from './url/streamable-http.ts';
-import { connectSse } from './url/sse.ts';
-import type { Children } from './process-record.ts';
-import type { Sandbox } from './sandbox/sandbox.ts';
-import { connectStdio } from './stdio.ts';
+} from '../../types.ts';
+import type { Credentials, UpstreamConnection } from '../connection-types.ts';
+import { createLastingSubscription } from '../lasting-subscription.ts';
+import { connectHttp } from '../url/streamable-http.ts';
+import type { HttpInit } from '../url/streamable-http.ts';
+import { connectSse } from '../url/sse.ts';
+import type { Children } from '../process/process-record.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+import { connectStdio } from '../process/stdio.ts';
 
 /** What an instance works with. */
 export interface InstanceComponents {

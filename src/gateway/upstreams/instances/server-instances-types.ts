@@ -1,10 +1,10 @@
 /** What the channels to a server of this node ask of what runs it. */
-import type { UsableServer } from '../../config/index.ts';
-import type { Clock, Logger } from '../../core/index.ts';
-import type { SuspendedCall } from './suspended-call.ts';
+import type { UsableServer } from '../../../config/index.ts';
+import type { Clock, Logger } from '../../../core/index.ts';
+import type { SuspendedCall } from '../suspended-call.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
 import type { Instance } from './instance.ts';
-import type { KnownEras } from './known-eras.ts';
+import type { KnownEras } from '../known-eras.ts';
 
 /** The instances of one server, as channels use them. */
 export interface ServerInstances {

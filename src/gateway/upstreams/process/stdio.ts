@@ -4,20 +4,20 @@
  * starts ends with it; in a sandbox, so that it can't take the node's secrets.
  */
 import { constants } from 'node:os';
-import type { StdioServer } from '../../config/index.ts';
-import { StarlingError, createLineDecoder, messageOf, settledWithin } from '../../core/index.ts';
-import type { Clock, Logger } from '../../core/index.ts';
-import { createLineWriter } from '../wire/line-writer.ts';
-import { createChannel } from '../wire/channel.ts';
-import { ownIdAtEdge } from '../wire/edge-id.ts';
-import type { ChannelCore } from '../wire/channel.ts';
-import type { ChannelListener } from '../types.ts';
-import type { UpstreamConnection } from './connection-types.ts';
+import type { StdioServer } from '../../../config/index.ts';
+import { StarlingError, createLineDecoder, messageOf, settledWithin } from '../../../core/index.ts';
+import type { Clock, Logger } from '../../../core/index.ts';
+import { createLineWriter } from '../../wire/line-writer.ts';
+import { createChannel } from '../../wire/channel.ts';
+import { ownIdAtEdge } from '../../wire/edge-id.ts';
+import type { ChannelCore } from '../../wire/channel.ts';
+import type { ChannelListener } from '../../types.ts';
+import type { UpstreamConnection } from '../connection-types.ts';
 import type { Children } from './process-record.ts';
 import { signalGroup, signalWithin } from './process-group.ts';
-import { remedyInside } from './sandbox/failed-inside.ts';
-import { bareLaunch, notFound } from './sandbox/sandbox.ts';
-import type { Launch, Sandbox } from './sandbox/sandbox.ts';
+import { remedyInside } from '../sandbox/failed-inside.ts';
+import { bareLaunch, notFound } from '../sandbox/sandbox.ts';
+import type { Launch, Sandbox } from '../sandbox/sandbox.ts';
 import { startProcess } from './start-process.ts';
 import type { PipedProcess } from './start-process.ts';
 

@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, it, onTestFinished } from 'vitest';
-import { silentLogger } from '../../../src/core/index.ts';
-import { runBriefly, startProcess } from '../../../src/gateway/upstreams/start-process.ts';
-import { createStore } from '../../../src/store/index.ts';
+import { silentLogger } from '../../../../src/core/index.ts';
+import {
+  runBriefly,
+  startProcess,
+} from '../../../../src/gateway/upstreams/process/start-process.ts';
+import { createStore } from '../../../../src/store/index.ts';
 
 /** Prints what it has open. */
 const LOOK = `

@@ -2,13 +2,13 @@
  * Which instance of a server a request needs, and what that instance may know of the client: who shares
  * an instance with whom is decided here and nowhere else.
  */
-import type { McpServer } from '../../config/index.ts';
-import type { Principal } from '../../guard/index.ts';
-import { capabilitiesKey } from '../wire/era.ts';
-import type { ClientFacts } from '../types.ts';
+import type { McpServer } from '../../../config/index.ts';
+import type { Principal } from '../../../guard/index.ts';
+import { capabilitiesKey } from '../../wire/era.ts';
+import type { ClientFacts } from '../../types.ts';
 import { SHARED_NEEDS } from './instance-needs.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
-import type { KnownEras } from './known-eras.ts';
+import type { KnownEras } from '../known-eras.ts';
 
 /** Capabilities by which a server asks its client things. */
 const INTERACTIVE = ['sampling', 'elicitation', 'roots', 'tasks'] as const;

@@ -1,0 +1,78 @@
+/**
+ * Which peers a node keeps connected when there are too many to keep all. Pure. Everybody who knows the same
+ * members comes to the same result, so that both ends of a link want it: members stand in a few rings, ordered in
+ * each by a hash of ring and PeerId. Neighbours are the three before and the three after in the first ring,
+ * and the next on either side in the others.
+ *
+ * ```
+ *   rings(N) = 1 + ⌈(clamp(⌈log2 N⌉ + 4, 6, 16) - 6) / 2⌉        links of a node: 6 to 4 + 2 · rings(N), 16 at the most
+ * ```
+ *
+ * The first ring alone keeps the mesh whole while fewer than three nodes that follow one another are gone; each
+ * further ring is a random cycle, so that news goes round in about log N steps. One member that comes or goes
+ * changes about six links of the first ring and two of each other.
+ */
+import { createHash } from 'node:crypto';
+import type { PeerId } from '../core/index.ts';
+
+/**
+ * Peers that are all kept connected. More = small meshes stay as simple and quick as can be; each link costs
+ * both ends 1 ms of CPU a second, and a dial 50 ms, so that N nodes cost N · (N - 1) / 2 of that.
+ */
+export const FULL_MESH_PEERS = 8;
+/** Neighbours on either side in the first ring. More = more nodes that follow one another may fail at once. */
+const REACH = 3;
+/** Bounds of what is aimed at: `⌈log2 N⌉ + MORE`. More = shorter ways and less harm by loss, at more cost a node. */
+const LINKS_MIN = 2 * REACH;
+const LINKS_MAX = 16;
+const MORE = 4;
+
+/** Chooses neighbours. */
+export interface NeighbourChoice {
+  /** The neighbours of `node` among `members`, of which `node` need not be one. */
+  of(node: PeerId, members: Iterable<PeerId>): ReadonlySet<PeerId>;
+}
+
+/** Makes the choice; places in the rings are reckoned once for each member. */
+export function createNeighbourChoice(): NeighbourChoice {
+  const places = new Map<PeerId, readonly string[]>();
+  const placesOf = (peer: PeerId): readonly string[] => {
+    let known = places.get(peer);
+    if (known === undefined) {
+      known = Array.from({ length: ringsOf(2 ** 30) }, (_, ring) =>
+        createHash('sha256').update(`${ring} ${peer}`).digest('hex'),
+      );
+      places.set(peer, known);
+    }
+    return known;
+  };
+  return {
+    of(node, members) {
+      const others = new Set(members);
+      others.delete(node);
+      if (others.size <= FULL_MESH_PEERS) return others;
+      const all = [...others, node];
+      const chosen = new Set<PeerId>();
+      for (let ring = 0; ring < ringsOf(all.length); ring += 1) {
+        const order = all.toSorted((a, b) =>
+          (placesOf(a)[ring] ?? '') < (placesOf(b)[ring] ?? '') ? -1 : 1,
+        );
+        const at = order.indexOf(node);
+        for (let step = 1; step <= (ring === 0 ? REACH : 1); step += 1) {
+          for (const to of [at + step, at - step]) {
+            const peer = order[(to + order.length) % order.length];
+            if (peer !== undefined && peer !== node) chosen.add(peer);
+          }
+        }
+      }
+      return chosen;
+    },
+  };
+}
+
+/** How many rings there are for so many members. */
+function ringsOf(members: number): number {
+  const target = Math.ceil(Math.log2(Math.max(2, members))) + MORE;
+  const links = Math.min(LINKS_MAX, Math.max(LINKS_MIN, target));
+  return 1 + Math.ceil((links - LINKS_MIN) / 2);
+}

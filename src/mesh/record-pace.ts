@@ -1,0 +1,61 @@
+/**
+ * How fast others may sign records that this node keeps: an allowance of each signer and kind. Each record costs everybody a
+ * signature, a write to the disk and a place in the set. What is over the allowance is not lost: whoever has it offers
+ * it again with the next sync. What ends a membership that is known here is taken however fast it comes.
+ */
+import { StarlingError, createBuckets } from '../core/index.ts';
+import type { BucketSize, Clock, Did } from '../core/index.ts';
+import type { RecordKind } from './record-quotas.ts';
+
+/**
+ * A newcomer takes all that an honest member has signed in a year at once; in the long run one signer costs a
+ * hundredth of a core and a MiB of disk a minute.
+ */
+const RECORDS: BucketSize = { burst: 5000, everyMs: 50 };
+
+/** Beyond so many of a signer it is looked at them with long rests, so that calls go on beside them. */
+const BRISK: BucketSize = { burst: 300, everyMs: 50 };
+
+/** What a {@link StarlingError} of this pace says in its data. */
+const LATER = 'later';
+
+/** The allowances of all signers. */
+export interface RecordPace {
+  /** Before a record is looked at. @throws STARLING_LIMIT_EXCEEDED while the signer is over its allowance */
+  require(kind: RecordKind, signer: Did): void;
+  /** A record of that signer was verified; gives whether there were so many lately that the next ones are in no hurry. */
+  took(kind: RecordKind, signer: Did): boolean;
+}
+
+/** Makes the allowances, all full; `over` hears of each sound record by which a signer is over its own, or is
+ * in no hurry any more. */
+export function createRecordPace(
+  clock: Clock,
+  over: (signer: Did) => void,
+  size: BucketSize = RECORDS,
+): RecordPace {
+  const buckets = createBuckets(clock, size);
+  const brisk = createBuckets(clock, BRISK);
+  return {
+    require(kind, signer) {
+      if (buckets.waitMs(`${kind} ${signer}`) === 0) return;
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `${signer} signs more records (${kind}) than are taken at once; this one is taken later`,
+        { data: { rule: LATER } },
+      );
+    },
+    took(kind, signer) {
+      const key = `${kind} ${signer}`;
+      const isOver = buckets.charge(key, 1) > 0;
+      const isHasty = brisk.charge(key, 1) > 0;
+      if (isOver || isHasty) over(signer);
+      return isHasty;
+    },
+  };
+}
+
+/** Whether a record was refused for the pace of its signer, and will be had later. */
+export function isLater(error: StarlingError): boolean {
+  return error.data['rule'] === LATER;
+}

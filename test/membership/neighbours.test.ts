@@ -1,0 +1,150 @@
+/** The choice of neighbours: the same at both ends, enough of them, and not everybody. */
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { createScope } from '../../src/core/index.ts';
+import type { PeerId } from '../../src/core/index.ts';
+import { createNeighbourKeeper } from '../../src/membership/keep-neighbours.ts';
+import { FULL_MESH_PEERS, createNeighbourChoice } from '../../src/membership/neighbours.ts';
+import { createTestClock } from '../core/test-clock.ts';
+
+const peers = (count: number): PeerId[] =>
+  Array.from(
+    { length: count },
+    (_, at) => createHash('sha256').update(`${at}`).digest('hex') as PeerId,
+  );
+
+const linksOf = (members: readonly PeerId[]): Map<PeerId, ReadonlySet<PeerId>> => {
+  const choice = createNeighbourChoice();
+  return new Map(members.map((member) => [member, choice.of(member, members)]));
+};
+
+describe('neighbours', () => {
+  it('are all peers, up to eight of them', () => {
+    for (const links of linksOf(peers(FULL_MESH_PEERS + 1)).values()) {
+      expect(links.size).toBe(FULL_MESH_PEERS);
+    }
+  });
+
+  it.each([10, 25, 50, 150])(
+    'of %i nodes are 6 to 16 each, and both ends choose each other',
+    (count) => {
+      const links = linksOf(peers(count));
+      for (const [peer, chosen] of links) {
+        expect(chosen.size).toBeGreaterThanOrEqual(6);
+        expect(chosen.size).toBeLessThanOrEqual(16);
+        for (const other of chosen) expect(links.get(other)?.has(peer)).toBe(true);
+      }
+    },
+  );
+
+  it('reach all 150 nodes in four steps', () => {
+    const members = peers(150);
+    const links = linksOf(members);
+    let reached = new Set(members.slice(0, 1));
+    for (let step = 0; step < 4; step += 1) {
+      reached = new Set([
+        ...reached,
+        ...[...reached].flatMap((peer) => [...(links.get(peer) ?? [])]),
+      ]);
+    }
+    expect(reached.size).toBe(members.length);
+  });
+
+  it('change a little when one more node comes', () => {
+    const members = peers(101);
+    const before = linksOf(members.slice(1));
+    let changed = 0;
+    for (const [peer, chosen] of linksOf(members)) {
+      const was = before.get(peer) ?? new Set();
+      changed += [...chosen].filter((other) => !was.has(other)).length;
+    }
+    expect(changed).toBeLessThan(50);
+  });
+});
+
+const pass = async (clock: ReturnType<typeof createTestClock>, seconds: number): Promise<void> => {
+  for (let second = 0; second < seconds; second += 1) {
+    clock.advance(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+};
+
+describe('a node', () => {
+  const rig = (count: number) => {
+    const clock = createTestClock();
+    const [self = '' as PeerId, ...others] = peers(count);
+    const known = new Map<
+      PeerId,
+      { addresses: string[]; view: { peerId: PeerId; state: string } }
+    >();
+    const told = new Map<PeerId, string>();
+    let connected: readonly PeerId[] = [];
+    const keeper = createNeighbourKeeper({
+      network: {
+        self,
+        connected: () => connected,
+        keep: (peer) => void told.set(peer, 'kept'),
+        know: (peer) => void told.set(peer, 'spare'),
+        unkeep: (peer) => void told.set(peer, 'gone'),
+      },
+      peers: () => known.values() as never,
+      random: () => 0.5,
+    });
+    const meet = (peerId: PeerId, state = 'alive'): void => {
+      const peer = { addresses: ['/memory/x'], view: { peerId, state } };
+      known.set(peerId, peer);
+      keeper.placed(peer as never);
+    };
+    const say = (state: string): PeerId[] =>
+      [...told].filter(([, now]) => now === state).map(([peer]) => peer);
+    const scope = createScope(clock);
+    return {
+      clock,
+      keeper,
+      others,
+      known,
+      meet,
+      say,
+      start: () => keeper.start(scope),
+      connect: (to: readonly PeerId[]) => void (connected = to),
+    };
+  };
+
+  it('keeps its neighbours connected, and knows where the others are', () => {
+    const { clock, others, meet, say, start } = rig(25);
+    start();
+    for (const peer of others) meet(peer);
+    clock.advance(1000);
+    expect(say('kept').length).toBeGreaterThanOrEqual(6);
+    expect(say('kept').length).toBeLessThanOrEqual(10);
+    expect(say('kept').length + say('spare').length).toBe(24);
+  });
+
+  it('keeps others in the place of neighbours that died, and goes on to look for these', () => {
+    const { clock, keeper, known, others, meet, say, start } = rig(25);
+    start();
+    for (const peer of others) meet(peer);
+    clock.advance(1000);
+    const before = say('kept');
+    const dead = before.slice(0, 3);
+    for (const peer of dead)
+      known.set(peer, { addresses: [], view: { peerId: peer, state: 'dead' } });
+    keeper.changed();
+    clock.advance(1000);
+    expect(say('kept')).toEqual(expect.arrayContaining([...dead]));
+    expect(say('kept').length).toBeGreaterThan(before.length);
+  });
+
+  it('that has lost all its links looks for everybody whom it knows', async () => {
+    const { clock, connect, others, meet, say, start } = rig(25);
+    for (const peer of others) meet(peer, 'dead');
+    start();
+    clock.advance(1000);
+    expect(say('gone').length).toBeGreaterThan(10);
+    await pass(clock, 12);
+    expect(say('kept')).toHaveLength(24);
+    connect(others.slice(0, 1));
+    await pass(clock, 12);
+    expect(say('kept').length).toBeLessThan(16);
+  });
+});

@@ -1,0 +1,71 @@
+/** Links that nobody uses close, when both ends agree. */
+import { once } from 'node:events';
+import { afterEach, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/index.ts';
+import type { Clock } from '../../src/core/index.ts';
+import { connectedTo, makeMembers, soon, stopAll } from './support.ts';
+import { IDLE_LINK_MS, IDLE_LOOK_MS, PART_PAUSE_MS } from '../../src/network/constants.ts';
+import type { Member } from './support.ts';
+
+afterEach(stopAll);
+
+/** A clock whose time can be put forward, and whose timers are a bit quick. */
+function jumpingClock(): Clock & { jump(ms: number): void } {
+  let aheadMs = 0;
+  return {
+    now: () => Date.now() + aheadMs,
+    schedule: (delayMs, task) => systemClock.schedule(delayMs / 4, task),
+    jump: (ms) => void (aheadMs += ms),
+  };
+}
+
+async function linked(): Promise<{
+  readonly a: Member;
+  readonly b: Member;
+  readonly clock: ReturnType<typeof jumpingClock>;
+}> {
+  const clock = jumpingClock();
+  const [a, b] = (await makeMembers(['alice', 'bob'], {}, { clock })) as [Member, Member];
+  await a.network.dial(b.address(), soon());
+  await connectedTo(b.network, a.id);
+  return { a, b, clock };
+}
+
+/** Idle links are looked for twice, long after anything was opened. */
+async function looked(clock: ReturnType<typeof jumpingClock>): Promise<void> {
+  clock.jump(IDLE_LINK_MS + PART_PAUSE_MS);
+  await new Promise((resolve) => clock.schedule(2 * IDLE_LOOK_MS, () => resolve(undefined)));
+}
+
+it('closes an idle link that neither end needs, as no loss of either, and dials when it is of use again', async () => {
+  const { a, b, clock } = await linked();
+  b.network.handle('/test/1', (stream) => void stream.close());
+  const lost = [a, b].map(async ({ network }) => once(network.events, 'peer:disconnect', soon()));
+  a.network.know(b.id, [b.address()]);
+  b.network.know(a.id, [a.address()]);
+  clock.jump(IDLE_LINK_MS);
+  expect(await Promise.all(lost)).toEqual([
+    [b.id, true],
+    [a.id, true],
+  ]);
+  const stream = await a.network.open(b.id, '/test/1', soon());
+  expect(a.network.connected()).toEqual([b.id]);
+  await stream.close();
+});
+
+it('leaves a link alone that the other end wants, or that a stream is using', async () => {
+  const { a, b, clock } = await linked();
+  const events: unknown[] = [];
+  for (const { network } of [a, b])
+    network.events.on('peer:disconnect', (...args) => events.push(args));
+  // Bob keeps alice; alice would do without.
+  a.network.know(b.id, [b.address()]);
+  b.network.keep(a.id, [a.address()]);
+  await looked(clock);
+  b.network.handle('/test/1', () => undefined);
+  const stream = await a.network.open(b.id, '/test/1', soon());
+  b.network.know(a.id, [a.address()]);
+  await looked(clock);
+  expect(events).toEqual([]);
+  stream.abort(new Error('over'));
+});
