@@ -27,7 +27,7 @@ export interface Protocol {
   readonly probes: number;
   readonly probeTimeoutMs: number;
   readonly probePauseMs: number;
-  /** `D` and `Dlazy` of `GOSSIP_MESH` in `src/network/constants.ts`: copies go to so many. */
+  /** Links of gossip's mesh a node, as measured: between `Dlo` and `Dhi` of `GOSSIP_MESH` in `src/network/constants.ts`. */
   readonly gossipDegree: number;
   /** One exchange of rosters with a neighbour each so often, of so many peers at the most; 0: none. */
   readonly rosterMs: number;
@@ -52,7 +52,7 @@ export const PROTOCOL: Protocol = {
   probes: 2,
   probeTimeoutMs: 2000,
   probePauseMs: 1000,
-  gossipDegree: 4,
+  gossipDegree: MEASURED.gossipDegree,
   rosterMs: 0,
   rosterPeersMax: 2000,
   dhtK: 20,

@@ -283,11 +283,21 @@ class Model {
     for (let way = 0; way < links; way += 1) {
       if (way === back && came !== NO_WAY) continue;
       const to = this.#gossip.neighbour(node, way);
-      if (to === node || this.#isDown[to] === 1) continue;
+      if (to === node || this.#isDown[to] === 1 || !this.#isMeshed(node, to, way)) continue;
       // A copy to who has it already changes nothing when it comes.
       if (flood.seen[to] === 1) flood.copies += 1;
       else this.#wheel.add(this.#delayMs() + HANDLING_MS, FLOOD, to, number * WAYS + way);
     }
+  }
+
+  /** Of the last ring only as many links belong to gossip's mesh as its degree is over the rings before. */
+  #isMeshed(node: number, to: number, way: number): boolean {
+    const { links } = this.#gossip;
+    const { gossipDegree } = this.#init.protocol;
+    if (way < links - 2 || gossipDegree >= links) return true;
+    const [low, high] = node < to ? [node, to] : [to, node];
+    const mixed = Math.imul(Math.imul(low + 1, 0x9e3779b1) ^ (high + 1), 0x85ebca6b) >>> 8;
+    return mixed / 2 ** 24 < (gossipDegree - (links - 2)) / 2;
   }
 
   #lookup(from: number): void {
