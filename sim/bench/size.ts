@@ -11,6 +11,8 @@ export interface MeshSize {
 
 /** The gateway against its rivals. */
 export interface GatewaySize {
+  /** Each with new processes; bars are held against the median. */
+  readonly runs: number;
   readonly rounds: number;
   readonly roundMs: number;
   /** Before each round, not counted. */
@@ -83,11 +85,12 @@ export interface BenchSize {
 export const FULL: BenchSize = {
   mesh: { rounds: 3, roundMs: 1500, warmUpMs: 500, concurrency: [1, 64, 1000] },
   gateway: {
-    rounds: 5,
+    runs: 3,
+    rounds: 3,
     roundMs: 1000,
     warmUpMs: 250,
     firstWarmUpMs: 2000,
-    mixedRounds: 5,
+    mixedRounds: 3,
     mixedMs: 2000,
     mixedMarginMs: 500,
     rivals: true,
@@ -108,6 +111,7 @@ export const FULL: BenchSize = {
 export const QUICK: BenchSize = {
   mesh: { rounds: 1, roundMs: 50, warmUpMs: 0, concurrency: [1, 16] },
   gateway: {
+    runs: 1,
     rounds: 1,
     roundMs: 50,
     warmUpMs: 0,
