@@ -1,7 +1,9 @@
 /** Streams in memory between the gateways of one test, in place of libp2p. */
+import { EventEmitter } from 'node:events';
 import { StarlingError } from '../../../src/core/index.ts';
 import type { PeerId } from '../../../src/core/index.ts';
-import type { Misconduct, Network, PeerStream } from '../../../src/network/index.ts';
+import type { Misconduct, PeerStream } from '../../../src/network/index.ts';
+import type { PeerNetwork } from '../../../src/gateway/gateway.ts';
 
 type Listener = (error?: Error) => void;
 
@@ -124,15 +126,19 @@ export function createWire(): Wire {
 }
 
 /** What the gateway of `self` knows of the network. */
-export function networkOf(
-  self: PeerId,
-  wire: Wire,
-): Pick<Network, 'open' | 'handle' | 'isConnected' | 'isSpare' | 'report'> {
+export function networkOf(self: PeerId, wire: Wire): PeerNetwork {
   const mine = new Map<string, (stream: PeerStream) => void>();
   wire.handlers.set(self, mine);
   return {
     isConnected: () => true,
     isSpare: () => false,
+    self,
+    events: new EventEmitter(),
+    // Peers of before: they have no control streams.
+    connected: () => [...wire.handlers.keys()].filter((peer) => peer !== self),
+    sendFrame: async () => false,
+    onFrame: () => () => undefined,
+    dial: async (peer) => peer as PeerId,
     report: (peer, what, times = 1) => void wire.reports.push({ peer, what, times }),
     handle(protocol, handler) {
       mine.set(protocol, handler);
