@@ -205,7 +205,6 @@ class PeerCatalog {
   #isDueAt(peer: PeerView): boolean {
     const components = this.#components;
     const offered = peer.presence?.catalog;
-    if (offered === undefined) return false;
     const isOffering = offered !== NOTHING_OFFERED || components.isWanted(peer);
     if (!components.isSpare(this.#peer)) return isOffering && components.isConnected(this.#peer);
     return isOffering && (offered !== this.#listedDigest || this.#isWantedAgain);

@@ -113,6 +113,8 @@ export function streamPair(peerOfA: PeerId, peerOfB: PeerId): [PeerStream, PeerS
 
 /** Carries streams between the gateways of one test. */
 export interface Wire {
+  /** Of all networks on it. */
+  readonly events: PeerNetwork['events'][];
   readonly handlers: Map<PeerId, Map<string, (stream: PeerStream) => void>>;
   /** Every stream that was opened, with who opened it. */
   readonly streams: { readonly from: PeerId; readonly to: PeerId; readonly stream: PeerStream }[];
@@ -122,18 +124,21 @@ export interface Wire {
 
 /** A wire that joins nobody yet. */
 export function createWire(): Wire {
-  return { handlers: new Map(), streams: [], reports: [] };
+  return { handlers: new Map(), events: [], streams: [], reports: [] };
 }
 
 /** What the gateway of `self` knows of the network. */
 export function networkOf(self: PeerId, wire: Wire): PeerNetwork {
   const mine = new Map<string, (stream: PeerStream) => void>();
+  const events: PeerNetwork['events'] = new EventEmitter();
   wire.handlers.set(self, mine);
+  for (const other of wire.events) other.emit('peer:connect', self);
+  wire.events.push(events);
   return {
     isConnected: () => true,
     isSpare: () => false,
     self,
-    events: new EventEmitter(),
+    events,
     // Peers of before: they have no control streams.
     connected: () => [...wire.handlers.keys()].filter((peer) => peer !== self),
     sendFrame: async () => false,
