@@ -5,9 +5,15 @@
 import { describe, expect, it } from 'vitest';
 import { createSeededScheduler } from '../../sim/seeded-scheduler.ts';
 import type { SeededScheduler } from '../../sim/seeded-scheduler.ts';
+import {
+  accusersNeeded,
+  createAccusations,
+  suspicionTimeoutMs,
+} from '../../src/membership/accusations.ts';
 import { createIncarnations } from '../../src/membership/incarnation.ts';
 import { createDetector } from '../../src/membership/phi-accrual.ts';
 import { weigh } from '../../src/membership/suspicion.ts';
+import type { PeerId } from '../../src/core/index.ts';
 import type { Evidence, Suspicion } from '../../src/membership/suspicion.ts';
 import { memoryTable } from '../grants/memory-table.ts';
 
@@ -40,8 +46,13 @@ class Watch {
     this.#time = time;
     this.#peer = peer;
     this.#detector = createDetector({ intervalMs: INTERVAL_MS, phiSuspect: PHI }, time.now());
+  }
+
+  /** Watches from now on. */
+  begin(): this {
     this.#beat();
     this.#look();
+    return this;
   }
 
   weigh(evidence: Evidence): void {
@@ -83,7 +94,7 @@ describe('a peer that lives', () => {
   it('is never dead, however late and seldom its heartbeats come, while a probe reaches it', () => {
     const dead = SEEDS.filter((seed) => {
       const time = createSeededScheduler(seed);
-      new Watch(time, { jitterMs: 4000, loss: 0.4, reaches: () => true, isUp: () => true });
+      new Watch(time, { jitterMs: 4000, loss: 0.4, reaches: () => true, isUp: () => true }).begin();
       time.run(600_000);
       return time.trace.some((line) => line.endsWith(' dead'));
     });
@@ -93,7 +104,7 @@ describe('a peer that lives', () => {
   it('is not even suspect while no heartbeat is lost or late by a whole interval', () => {
     const suspect = SEEDS.filter((seed) => {
       const time = createSeededScheduler(seed);
-      new Watch(time, { jitterMs: 4000, loss: 0, reaches: () => false, isUp: () => true });
+      new Watch(time, { jitterMs: 4000, loss: 0, reaches: () => false, isUp: () => true }).begin();
       time.run(600_000);
       return time.trace.length > 0;
     });
@@ -111,7 +122,7 @@ describe('a peer that falls silent', () => {
         loss: 0.02,
         reaches: () => isUp,
         isUp: () => isUp,
-      });
+      }).begin();
       time.run(60_000 + time.chance.next() * INTERVAL_MS);
       isUp = false;
       time.run(3.2 * INTERVAL_MS + LOOK_MS + LIMITS.probes * PROBE_MS);
@@ -131,12 +142,61 @@ describe('a peer that falls silent', () => {
         loss: 0.5,
         reaches: () => time.chance.next() < 0.5,
         isUp: () => true,
-      });
+      }).begin();
       time.run(600_000);
       const states = ['alive', ...time.trace.map((line) => line.split(' ')[1] ?? '')];
       return states.some((state, at) => state === 'dead' && states[at - 1] !== 'suspect');
     });
     expect(leaps).toEqual([]);
+  });
+});
+
+describe('accusations', () => {
+  const peers = (count: number): readonly PeerId[] =>
+    Array.from({ length: count }, (_, at) => `12D3KooWpeer${at}` as PeerId);
+
+  it('by a third of the neighbours who lie change nothing, in whatever order they come', () => {
+    const fooled: string[] = [];
+    for (const seed of SEEDS) {
+      const { chance } = createSeededScheduler(seed);
+      const [victim = '' as PeerId, ...neighbours] = peers(4 + chance.below(14));
+      const liars = neighbours.slice(0, Math.floor(neighbours.length / 3));
+      const book = createAccusations();
+      for (let step = 0; step < 50; step += 1) {
+        const said = { peer: victim, incarnation: 1, sequence: step };
+        const liar = liars[chance.below(liars.length)];
+        if (liar !== undefined) book.heard(liar, chance.next() < 0.8 ? [said] : []);
+        if (chance.next() < 0.1) book.refuted(victim, { incarnation: 1, sequence: step });
+        const { sinceMs } = book.of(victim, new Set(neighbours), step);
+        if (sinceMs !== undefined) fooled.push(`seed ${seed}, step ${step}`);
+      }
+    }
+    expect(fooled).toEqual([]);
+  });
+
+  it('by more than a third count from the moment that there are enough, until the peer says something', () => {
+    for (const seed of SEEDS) {
+      const { chance } = createSeededScheduler(seed);
+      const [victim = '' as PeerId, ...neighbours] = peers(4 + chance.below(14));
+      const book = createAccusations();
+      const needed = accusersNeeded(neighbours.length);
+      for (const [at, by] of neighbours.slice(0, needed).entries()) {
+        book.heard(by, [{ peer: victim, incarnation: 1, sequence: 5 }]);
+        const { sinceMs } = book.of(victim, new Set(neighbours), 100 + at);
+        expect([seed, sinceMs]).toEqual([seed, at + 1 < needed ? undefined : 100 + at]);
+      }
+      book.refuted(victim, { incarnation: 1, sequence: 6 });
+      expect(book.of(victim, new Set(neighbours), 999).sinceMs).toBeUndefined();
+    }
+  });
+
+  it('need less time the more there are, and more in bigger meshes and at slow nodes', () => {
+    const time = suspicionTimeoutMs;
+    expect([time(1, 10, 0), time(2, 10, 0), time(3, 10, 0), time(9, 10, 0)]).toEqual(
+      [time(1, 10, 0), time(2, 10, 0), time(3, 10, 0), time(9, 10, 0)].toSorted((a, b) => b - a),
+    );
+    expect(time(3, 1000, 0)).toBeCloseTo(3 * time(3, 10, 0));
+    expect(time(3, 10, 2)).toBeCloseTo(3 * time(3, 10, 0));
   });
 });
 
@@ -149,7 +209,7 @@ describe('a schedule', () => {
         loss: 0.5,
         reaches: () => time.chance.next() < 0.5,
         isUp: () => true,
-      });
+      }).begin();
       time.run(600_000);
       return time.trace;
     };
