@@ -27,8 +27,10 @@ import { queryLog } from './query.ts';
 import { recover } from './recover.ts';
 import type { ChainEnd, RecoveryNote } from './recover.ts';
 import { removeOld } from './retention.ts';
-import { createSegmentWriter, openSegment } from './segment-writer.ts';
-import type { OpenSegment, SegmentWriter } from './segment-writer.ts';
+import { openSegment } from './segment-file.ts';
+import type { OpenSegment } from './segment-file.ts';
+import { createSegmentWriter } from './segment-writer.ts';
+import type { SegmentWriter } from './segment-writer.ts';
 import type {
   Audit,
   AuditEvents,
@@ -150,6 +152,7 @@ class AuditLog implements Audit {
       folder,
       end,
       openSegment: this.#components.openSegment ?? openSegment,
+      clock,
     });
     this.#scope = createScope(clock, (error) =>
       logger.error({ error: messageOf(error) }, 'audit log: a task failed'),
@@ -289,7 +292,8 @@ class AuditLog implements Audit {
     try {
       if (batch.bytes.length > 0) {
         const sync = batch.syncs || batch.fills;
-        await writer.write(batch.bytes, { first: this.#chain.seq + 1, sync });
+        const isDone = !sync && writer.writeNow(batch.bytes);
+        if (!isDone) await writer.write(batch.bytes, { first: this.#chain.seq + 1, sync });
       } else if (batch.syncs) await writer.sync();
     } catch (error) {
       this.#queue.unshift(...items);

@@ -13,3 +13,5 @@ export type {
   SetOptions,
   Tombstone,
 } from './types.ts';
+export { createBoardDocument } from './document.ts';
+export type { BoardDocument } from './document.ts';
