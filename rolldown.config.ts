@@ -32,6 +32,7 @@ const modules = defineConfig({
     bench: 'sim/bench/run.ts',
     'bench-loader': 'sim/bench/loader.ts',
     'bench-upstream': 'sim/bench/upstream.ts',
+    'bench-floor': 'sim/bench/floors/process.ts',
     hostile: 'sim/hostile/process.ts',
     soak: 'sim/soak/run.ts',
     'soak-upstream': 'sim/soak/upstream.ts',

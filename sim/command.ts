@@ -52,6 +52,7 @@ process.stdout.write('', () => process.exit(exitCode));
 /** Runs a scenario, and ends. */
 async function scenario(name: string): Promise<never> {
   if (name === 'model-check') return modelCheck();
+  if (name === 'all') return all();
   const { runScenario } = await import('./run.ts');
   const lines: string[] = [];
   const { seed, seeds, engine, out, json, record } = values;
@@ -81,6 +82,26 @@ async function scenario(name: string): Promise<never> {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     return process.exit(2);
   }
+}
+
+/** Runs all scenarios, with as many seeds as are asked for. */
+async function all(): Promise<never> {
+  const { runAll } = await import('./scenario/all.ts');
+  const lines: string[] = [];
+  const seeds = values.seeds ?? '1';
+  const isHeld = await runAll({
+    seeds: Number(seeds),
+    print(text) {
+      lines.push(text);
+      process.stdout.write(text);
+    },
+  });
+  if (values.record) {
+    const command = `npm run sim -- all --seeds ${seeds} --record`;
+    recordResult({ name: 'sim all', command, text: lines.join('') });
+  }
+  await new Promise((resolve) => process.stdout.write('', resolve));
+  return process.exit(isHeld ? 0 : 1);
 }
 
 /** Measures the costs of the model, and holds its predictions against real nodes. */

@@ -86,8 +86,10 @@ export class MemoryNetwork {
     }
   }
 
-  /** Forgets who listens on `ip`, without a word to who does. */
+  /** From now on `ip` is a host on which nobody listens and from which nobody dials, until {@link mend}. */
   forget(ip: string): void {
+    this.#cut.add(ip);
+    this.reset(ip);
     for (const address of this.#listeners.keys()) {
       if (address.split('/')[2] === ip) this.#listeners.delete(address);
     }

@@ -37,8 +37,8 @@ import { previousKeyOf } from './rotation/index.ts';
 
 /** How long a start waits for the node's servers: as long as one of them may take, and its sandbox. */
 const SETTLE_TIMEOUT_MS = 35_000;
-/** How long a member looks at its bootstrap addresses before it starts without them. */
-const ELSEWHERE_MS = 2000;
+/** How long a member looks at its bootstrap addresses before it starts without them. More = a later start where nobody is there. */
+const ELSEWHERE_MS = 5000;
 /** How long a ticket holds when the library is not told. */
 const TICKET_MS = 86_400_000;
 

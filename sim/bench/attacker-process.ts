@@ -1,6 +1,7 @@
 /** The benchmark's end of an attacker's process. */
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { fork, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { builtFile } from '../project-root.ts';
 import type { AttackerAnswer, AttackerJob, AttackerReport } from '../hostile/process.ts';
 
 const JOB_TIMEOUT_MS = 90_000;
@@ -17,9 +18,9 @@ export interface Attacker {
   stop(): void;
 }
 
-/** Starts one from `dist/`. */
-export function startAttacker(): Attacker {
-  const child = fork(fileURLToPath(new URL('./hostile.js', import.meta.url)));
+/** Starts one from `dist/`; `prefix` is put before its command, like `ip netns exec host1`. */
+export function startAttacker(prefix: readonly string[] = []): Attacker {
+  const child = begin(prefix);
   const ask = (job: AttackerJob): Promise<AttackerReport> =>
     new Promise((resolve, reject) => {
       const timer = setTimeout(() => settle({ error: 'no answer in time' }), JOB_TIMEOUT_MS);
@@ -42,4 +43,12 @@ export function startAttacker(): Attacker {
     listen: () => ask({ op: 'listen' }),
     stop: () => void child.kill('SIGKILL'),
   };
+}
+
+function begin([command, ...args]: readonly string[]): ChildProcess {
+  const file = builtFile('hostile.js');
+  if (command === undefined) return fork(file);
+  return spawn(command, [...args, process.execPath, file], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
 }

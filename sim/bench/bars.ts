@@ -1,4 +1,7 @@
-/** The bars that the gateway must clear (issue "The gateway"), and the benchmark's tables. */
+/**
+ * The bars that the gateway must clear, and the benchmark's tables. Bars are multiples of something that ran in the
+ * same minutes on the same machine: a figure in µs says more of the machine than of us.
+ */
 import { percentile } from '../report.ts';
 import type { Sample } from './job.ts';
 
@@ -41,7 +44,13 @@ export interface Bar {
 export const TITLES = {
   oneNode: 'starling',
   twoPeers: 'starling, two peers',
+  audited: 'starling, two peers, audited',
   pipe: 'starling mcp',
+  relay: 'bare relay',
+  relays: 'bare relay, two peers',
+  relayedPipe: 'bare relay, stdio',
+  nats: 'NATS request',
+  libp2p: 'libp2p, one stream',
 } as const;
 
 /**
@@ -56,21 +65,44 @@ export function judge(figures: GatewayFigures): readonly Bar[] {
     figures.http
       .find((group) => group.callers === callers)
       ?.rows.find((row) => row.title === title);
-  const cpu = (row: Row | undefined): number => row?.cpuUsPerCall ?? Number.NaN;
+  const cpu = (sample: Sample): number => sample.cpuUsPerCall ?? Number.NaN;
   const rate = (sample: Sample): number => sample.perSecond;
   const p50 = (sample: Sample): number => sample.p50Us;
-  const { oneNode, twoPeers, pipe } = TITLES;
+  const { oneNode, twoPeers, audited, pipe, relay, relays, relayedPipe, nats } = TITLES;
   const many = at(64, rival);
+  const stdio = (title: string): Row | undefined =>
+    figures.stdio.find((row) => row.title === title);
   return [
-    atLeast(`calls/s, 64 callers, × ${rival}`, 5, ratio(at(64, oneNode), many, rate)),
+    atLeast(`calls/s, 64 callers, × ${rival}`, 6, ratio(at(64, oneNode), many, rate)),
     atMost(`p50, 1 caller, × ${rival}`, 0.6, ratio(at(1, oneNode), at(1, rival), p50)),
     atLeast(`two peers: calls/s, 64, × ${rival}`, 3, ratio(at(64, twoPeers), many, rate)),
-    atMost('CPU µs/call, HTTP, 64 callers', 100, cpu(at(64, oneNode))),
-    atMost('CPU µs/call, stdio', 15, cpu(figures.stdio.find((row) => row.title === pipe))),
+    atMost(`CPU, HTTP, 64 callers, × ${relay}`, 1.6, ratio(at(64, oneNode), at(64, relay), cpu)),
+    atMost(`CPU, two peers, 64, × ${relays}`, 2.2, ratio(at(64, twoPeers), at(64, relays), cpu)),
+    atMost(`CPU, stdio, × ${relayedPipe}`, 2, ratio(stdio(pipe), stdio(relayedPipe), cpu)),
+    atMost(
+      'share of the audit log in a call, two peers, 64',
+      0.2,
+      1 - ratio(at(64, twoPeers), at(64, audited), cpu),
+    ),
+    atLeast(`two peers: calls/s, 64, × ${nats}`, 0.8, ratio(at(64, twoPeers), at(64, nats), rate)),
+    atLeast(`audited: calls/s, 64, × ${nats}`, 0.6, ratio(at(64, audited), at(64, nats), rate)),
+    atMost(`audited: p50, 1 caller, × ${nats}`, 2.5, ratio(at(1, audited), at(1, nats), p50)),
     ...figures.mixed.map((row) =>
       atMost(`small calls beside 8 MiB, × quiet: ${row.title}`, 3, row.busyP50Us / row.quietP50Us),
     ),
   ];
+}
+
+/** The bars of several runs as those of one: of each its median. The processes of each run are new ones. */
+export function medianOfRuns(runs: readonly (readonly Bar[])[]): readonly Bar[] {
+  const [first = []] = runs;
+  return first.map(({ title, kind, limit }, at) => {
+    const measured = percentile(
+      runs.map((bars) => bars[at]?.measured ?? Number.NaN),
+      0.5,
+    );
+    return kind === 'at least' ? atLeast(title, limit, measured) : atMost(title, limit, measured);
+  });
 }
 
 /** Median over rounds of how `ours` stands to `theirs`; NaN where one is missing. */
@@ -86,7 +118,8 @@ function ratio(
   return ratios.length === 0 ? Number.NaN : percentile(ratios, 0.5);
 }
 
-function atLeast(title: string, limit: number, measured: number): Bar {
+/** A bar from below. */
+export function atLeast(title: string, limit: number, measured: number): Bar {
   return { title, limit, kind: 'at least', measured, pass: measured >= limit };
 }
 

@@ -9,6 +9,10 @@ export type Target =
     }
   /** Newline-delimited JSON-RPC on a Unix socket. */
   | { readonly kind: 'socket'; readonly path: string }
+  /** Requests by NATS, and their replies. */
+  | { readonly kind: 'nats'; readonly port: number }
+  /** Lines on one libp2p stream. */
+  | { readonly kind: 'libp2p'; readonly address: string }
   /** The same on the standard streams of a process that the loader starts. */
   | { readonly kind: 'command'; readonly command: string; readonly args: readonly string[] };
 

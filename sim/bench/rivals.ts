@@ -79,7 +79,8 @@ export async function startRival(which: keyof typeof RECIPES, upstream: string):
   };
 }
 
-async function freePort(): Promise<number> {
+/** A port that was free just now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, HOST);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -88,7 +89,12 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function untilListening(child: ChildProcess, port: number, title: string): Promise<void> {
+/** Waits until something listens on the port. @throws when `child` has ended, or after {@link START_TIMEOUT_MS} */
+export async function untilListening(
+  child: ChildProcess,
+  port: number,
+  title: string,
+): Promise<void> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (!(await isOpen(port))) {
     if (child.exitCode !== null) throw new Error(`${title} ended with code ${child.exitCode}`);

@@ -32,6 +32,8 @@ export interface OneProcessRow {
   readonly idleKilobytesPerSecond: number;
   /** Copies of a gossip message that a node gets. */
   readonly receptions: number;
+  /** Copies of gossip messages that come to a node in a second while idle. */
+  readonly copiesPerSecond: number;
   /** Streams while joining by protocol, the most frequent first. */
   readonly protocols: readonly (readonly [string, number])[];
 }
@@ -41,12 +43,14 @@ export interface OneProcessInit {
   readonly nodes: number;
   readonly patienceMs: number;
   readonly idleMs: number;
+  /** Default: the usual one. */
+  readonly heartbeatMs?: number;
 }
 
 /** Starts the nodes one after the other and measures them. */
 export async function measureOneProcess(init: OneProcessInit): Promise<OneProcessRow> {
   const root = await mkdtemp(join(tmpdir(), 'starling-scale-'));
-  const mesh = new CountedMesh(root);
+  const mesh = new CountedMesh(root, init.heartbeatMs);
   try {
     return await measure(mesh, init);
   } finally {
@@ -86,6 +90,7 @@ async function measure(mesh: CountedMesh, init: OneProcessInit): Promise<OneProc
       (after.received - before.received) /
       Math.max(1, after.published - before.published) /
       Math.max(1, init.nodes - 1),
+    copiesPerSecond: ((after.received - before.received) / idleMs / init.nodes) * 1000,
     protocols,
   };
 }
@@ -109,8 +114,11 @@ class CountedMesh {
   readonly #pairs = new Set<string>();
   readonly #counts = { connections: 0, storeWrites: 0, published: 0, received: 0 };
 
-  constructor(root: string) {
+  readonly #heartbeatMs: number | undefined;
+
+  constructor(root: string, heartbeatMs: number | undefined) {
     this.#root = root;
+    this.#heartbeatMs = heartbeatMs;
   }
 
   async startOne(at: number): Promise<void> {
@@ -126,6 +134,9 @@ class CountedMesh {
         mdns: false,
         http: { enabled: false },
         limits: UNLIMITED,
+        ...(this.#heartbeatMs === undefined
+          ? {}
+          : { heartbeat: { intervalMs: this.#heartbeatMs } }),
       },
     });
     const components = { transports: [this.#memory.host(ip)], logger: silentLogger };

@@ -5,7 +5,9 @@ import { connect } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { openHttpConnection } from './http-connection.ts';
 import type { HttpConnection } from './http-connection.ts';
+import { connectNats } from './floors/nats.ts';
 import type { Target } from './job.ts';
+import { joinedWrites } from './lines.ts';
 
 const PROTOCOL_VERSION = '2025-06-18';
 /** How much of a line shows its id: it stands near the start in all that our upstream answers. */
@@ -114,27 +116,47 @@ function httpCaller(connection: HttpConnection): Caller {
   };
 }
 
-async function overLines(target: Exclude<Target, { kind: 'http' }>): Promise<BenchSession> {
+/** What carries messages both ways. */
+interface Carrier {
+  readonly pid: number | undefined;
+  readonly send: (message: string) => void;
+}
+
+type LineTarget = Exclude<Target, { kind: 'http' }>;
+
+async function carrierTo(target: LineTarget, heard: (answer: Answer) => void): Promise<Carrier> {
+  if (target.kind === 'nats') {
+    let requests = 0;
+    const connection = await connectNats(target.port, 'inbox.*', ({ text }) =>
+      heard({ text, sizeBytes: text.length }),
+    );
+    return {
+      pid: undefined,
+      send: (message) => connection.publish('echo', message, `inbox.${(requests += 1)}`),
+    };
+  }
+  if (target.kind === 'libp2p') {
+    const { openLibp2p } = await import('./floors/libp2p.ts');
+    const send = await openLibp2p(target.address, (line) =>
+      heard({ text: line.toString('utf8'), sizeBytes: line.length }),
+    );
+    return { pid: undefined, send: (message) => send(`${message}\n`) };
+  }
   const streams = target.kind === 'socket' ? await openSocket(target.path) : startCommand(target);
+  readLines(streams.input, heard);
+  // Lines of one tick leave in one write, as any client that pipelines does it.
+  const send = joinedWrites((text) => streams.output.write(text));
+  return { pid: streams.pid, send: (message) => send(`${message}\n`) };
+}
+
+async function overLines(target: LineTarget): Promise<BenchSession> {
   const waiting = new Map<number, (answer: Answer) => void>();
-  readLines(streams.input, (answer) => {
+  const { pid, send } = await carrierTo(target, (answer) => {
     const id = Number(/"id":(\d+)/.exec(answer.text.slice(0, ID_WITHIN))?.[1]);
     const resolve = waiting.get(id);
     waiting.delete(id);
     resolve?.(answer);
   });
-  // Lines of one tick leave in one write, as any client that pipelines does it.
-  let queued = '';
-  const send = (message: string): void => {
-    if (queued === '') {
-      queueMicrotask(() => {
-        const chunk = queued;
-        queued = '';
-        streams.output.write(chunk);
-      });
-    }
-    queued += `${message}\n`;
-  };
   const nextId = counter();
   const caller: Caller = {
     call: (id, message) =>
@@ -149,7 +171,7 @@ async function overLines(target: Exclude<Target, { kind: 'http' }>): Promise<Ben
   send(INITIALIZED);
   const callers = (count: number): Promise<readonly Caller[]> =>
     Promise.resolve(Array.from({ length: count }, () => caller));
-  return { pid: streams.pid, nextId, callers };
+  return { pid, nextId, callers };
 }
 
 interface Streams {

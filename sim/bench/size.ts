@@ -11,6 +11,8 @@ export interface MeshSize {
 
 /** The gateway against its rivals. */
 export interface GatewaySize {
+  /** Each with new processes; bars are held against the median. */
+  readonly runs: number;
   readonly rounds: number;
   readonly roundMs: number;
   /** Before each round, not counted. */
@@ -56,6 +58,19 @@ export interface ScaleSize {
   readonly rivals: boolean;
 }
 
+/** How boards are measured. */
+export interface BoardSize {
+  /** Numbers of peers besides the writer. */
+  readonly peers: readonly number[];
+  /** Writes one after the other. */
+  readonly writes: number;
+  /** Writes at once. */
+  readonly burst: number;
+  /** What a newcomer finds. */
+  readonly entries: number;
+  readonly overwrites: number;
+}
+
 /** The whole benchmark. */
 export interface BenchSize {
   readonly mesh: MeshSize;
@@ -63,22 +78,25 @@ export interface BenchSize {
   readonly guard: GuardSize;
   readonly hostile: HostileSize;
   readonly scale: ScaleSize;
+  readonly board: BoardSize;
 }
 
 /** What `npm run bench` does. */
 export const FULL: BenchSize = {
   mesh: { rounds: 3, roundMs: 1500, warmUpMs: 500, concurrency: [1, 64, 1000] },
   gateway: {
-    rounds: 5,
+    runs: 3,
+    rounds: 3,
     roundMs: 1000,
     warmUpMs: 250,
     firstWarmUpMs: 2000,
-    mixedRounds: 5,
+    mixedRounds: 3,
     mixedMs: 2000,
     mixedMarginMs: 500,
     rivals: true,
   },
   guard: { rounds: 5, samples: 60 },
+  board: { peers: [1, 5, 10], writes: 100, burst: 2000, entries: 100_000, overwrites: 3_000_000 },
   hostile: { rounds: 3, roundMs: 1500, warmUpMs: 4000, attacks: [] },
   scale: {
     oneProcess: [3, 10, 25, 50],
@@ -93,6 +111,7 @@ export const FULL: BenchSize = {
 export const QUICK: BenchSize = {
   mesh: { rounds: 1, roundMs: 50, warmUpMs: 0, concurrency: [1, 16] },
   gateway: {
+    runs: 1,
     rounds: 1,
     roundMs: 50,
     warmUpMs: 0,
@@ -104,5 +123,6 @@ export const QUICK: BenchSize = {
   },
   guard: { rounds: 1, samples: 3 },
   scale: { oneProcess: [3], processes: [], patienceMs: 60_000, idleMs: 100, rivals: false },
+  board: { peers: [1], writes: 3, burst: 50, entries: 200, overwrites: 6400 },
   hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },
 };

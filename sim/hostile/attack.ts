@@ -17,7 +17,8 @@ export interface AttackTools {
   readonly signal: AbortSignal;
   /** Counts one act: a stream, a message, a connection. */
   readonly act: () => void;
-  stranger(): Promise<Stranger>;
+  /** Its key changes after so many connections; default: 50. */
+  stranger(connectionsPerKey?: number): Promise<Stranger>;
   /** Connected to the target for as long as the target allows it. */
   member(): Promise<Member>;
 }

@@ -18,6 +18,8 @@ export type AttackerJob =
       readonly stateDir: string;
       readonly home: string;
       readonly ticket: string;
+      readonly name?: string;
+      readonly listen?: string;
     }
   | {
       readonly op: 'attack';

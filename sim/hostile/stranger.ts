@@ -3,6 +3,7 @@ import { createBareHost, systemClock } from '../../src/testing.ts';
 import type { BareConnection, BareHost } from '../../src/testing.ts';
 
 const DIAL_TIMEOUT_MS = 5000;
+const CONNECTIONS_PER_KEY = 50;
 
 /** A stranger. */
 export interface Stranger {
@@ -12,14 +13,13 @@ export interface Stranger {
 }
 
 /** Makes one. Its key changes every so many connections, as a stranger's may. */
-export async function createStranger(): Promise<Stranger> {
-  const CONNECTIONS_PER_KEY = 50;
+export async function createStranger(connectionsPerKey = CONNECTIONS_PER_KEY): Promise<Stranger> {
   let host: BareHost = await createBareHost({ clock: systemClock });
   let count = 0;
   return {
     async connect(address) {
       count += 1;
-      if (count % CONNECTIONS_PER_KEY === 0) {
+      if (count % connectionsPerKey === 0) {
         await host.stop();
         host = await createBareHost({ clock: systemClock });
       }

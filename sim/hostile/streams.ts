@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { encode } from 'cborg';
 import type { PeerStream } from '../../src/testing.ts';
+import { pause } from './attack.ts';
 import type { Attack, AttackTools } from './attack.ts';
 import { openTo, pour, saidOf } from './floods.ts';
 import type { Member } from './member.ts';
@@ -153,5 +154,46 @@ const grants = attack(
   },
 );
 
+/** In each look: nine tenths of what a member may do for ever, by kind. */
+const NINE_TENTHS = { streams: 4, notices: 90, lists: 9 } as const;
+const LOOK_MS = 100;
+
+const everything = attack(
+  'all-allowances',
+  'nine tenths of several allowances at once: streams, lists, and messages that nobody has asked for',
+  // Within its rights.
+  undefined,
+  async (tools, member) => {
+    const { target, signal, act } = tools;
+    serveRecords(member);
+    const notice = line({ method: 'notifications/cancelled', params: { requestId: 4e9 } });
+    const notices = Buffer.concat(Array.from({ length: NINE_TENTHS.notices }, () => notice));
+    let session: PeerStream | undefined;
+    let id = 1;
+    while (!signal.aborted) {
+      if (session === undefined) {
+        const opened = await openTo(member, target, MCP, signal);
+        if (opened === undefined) continue;
+        opened.onEnd(() => (session = undefined));
+        opened.onData(() => undefined);
+        opened.write(line({ id: 1, method: 'initialize', params: initialize() }));
+        session = opened;
+      }
+      session.write(notices);
+      for (let count = 0; count < NINE_TENTHS.lists; count += 1) {
+        session.write(line({ id: (id += 1), method: 'tools/list' }));
+      }
+      act();
+      for (let count = 0; count < NINE_TENTHS.streams; count += 1) {
+        const stream = await openTo(member, target, '/ipfs/ping/1.0.0', signal);
+        stream?.onEnd(() => undefined);
+        stream?.abort(new Error('enough'));
+      }
+      await pause(LOOK_MS, signal);
+    }
+    session?.abort(new Error('enough'));
+  },
+);
+
 /** What members do on streams. */
-export const streamAttacks: readonly Attack[] = [streams, slow, huge, records, grants];
+export const streamAttacks: readonly Attack[] = [streams, slow, huge, records, grants, everything];

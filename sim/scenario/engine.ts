@@ -32,7 +32,7 @@ export const ABILITIES: Readonly<Record<EngineName, Abilities>> = {
     title: 'a process for each node, each in a network namespace of its own',
     nodesMax: NODES_MAX.netns,
     verbs: new Set(EVERY.filter((verb) => verb !== 'lookups')),
-    behaviours: new Set(BEHAVIOURS),
+    behaviours: new Set(BEHAVIOURS.filter((one) => one !== 'lying-witness')),
     links: new Set(LINKS),
     roles: new Set(['provider', 'relayed']),
   },

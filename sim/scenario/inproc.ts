@@ -96,12 +96,9 @@ class MemoryWorld implements World {
     const ip = this.#ip(name);
     const node = this.#nodes.get(name);
     this.#gone(name);
-    this.#memory.reset(ip);
     this.#memory.forget(ip);
-    this.#ways.stall(ip);
     await node?.stop();
-    this.#memory.reset(ip);
-    this.#ways.resume(ip);
+    this.#memory.mend(ip);
   }
 
   freeze(name: string): Promise<void> {

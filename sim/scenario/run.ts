@@ -8,6 +8,7 @@ import { chooseEngine } from './engine.ts';
 import { renderHtml } from './html.ts';
 import { createInprocWorld } from './inproc.ts';
 import { runModel } from './model/engine.ts';
+import { createNetnsWorld } from './netns.ts';
 import { planOf } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { loadScenario, scenarioNames } from './read.ts';
@@ -153,7 +154,7 @@ function worldInit(
 
 async function makeWorld(engine: EngineName, init: WorldInit): Promise<World> {
   if (engine === 'inproc') return createInprocWorld(init);
-  throw new StarlingError('STARLING_USAGE', `the engine ${engine} is not there yet`);
+  return createNetnsWorld(init);
 }
 
 function writeReport(folder: string, reports: readonly RunReport[]): void {

@@ -67,6 +67,7 @@ class Run {
   #world: World | undefined;
   #sampler: NodeJS.Timeout | undefined;
   #writes = 0;
+  #cpuBeforeMs = 0;
 
   constructor(init: RunnerInit) {
     this.#init = init;
@@ -86,13 +87,15 @@ class Run {
   async run(): Promise<RunResult> {
     const { plan, makeWorld, tell, settleMs } = this.#init;
     this.#world = await makeWorld((by, peerId, sight) => this.#saw(by, peerId, sight));
+    this.#cpuBeforeMs = (await this.#world.usage()).cpuMs;
     for (const { from, to, shape } of plan.links) {
       for (const [one, other] of pairsOf(from, to)) await this.#world.link(one, other, shape);
     }
     this.#sampler = setInterval(() => void this.#sample(), SAMPLE_MS);
     if (settleMs !== undefined) {
       await this.#startFirst();
-      await this.#settle(settleMs);
+      // A mesh that does not come about has nothing to show.
+      if (!(await this.#settle(settleMs))) return this.#result();
       await this.#allowCalls();
       this.#zeroAt = performance.now();
       await this.#steps();
@@ -105,7 +108,7 @@ class Run {
     await Promise.all(this.#turns.values());
     tell('holding the claims', 0.95);
     await this.#claims.over();
-    this.#cost('');
+    await this.#cost('');
     await this.#after();
     return this.#result();
   }
@@ -144,7 +147,7 @@ class Run {
     this.#figures['startMs'] = performance.now() - this.#beganAt;
   }
 
-  async #settle(withinMs: number): Promise<void> {
+  async #settle(withinMs: number): Promise<boolean> {
     this.#init.tell('waiting until all know all', 0.5);
     const verdict = await this.#claims.hold({
       that: 'known',
@@ -154,22 +157,20 @@ class Run {
     });
     this.#figures['knownMs'] = verdict.measured ?? Number.NaN;
     this.#claims.add({ ...verdict, claim: `settled: ${verdict.claim}` });
-    this.#cost('join');
+    await this.#cost('join');
+    return verdict.pass;
   }
 
   /** What it took so far, a node. */
-  #cost(prefix: string): void {
+  async #cost(prefix: string): Promise<void> {
     const count = this.#plan.names.length;
     const name = (word: string): string =>
       prefix === '' ? word : `${prefix}${word[0]?.toUpperCase()}${word.slice(1)}`;
-    void this.#it.usage().then(({ cpuMs, bytes, rssMiB }) => {
-      this.#figures[name('cpuMsPerNode')] = (cpuMs - this.#cpuBeforeMs) / count;
-      this.#figures[name('kilobytesPerNode')] = bytes / 1000 / count;
-      if (prefix === '') this.#figures['rssMiB'] = rssMiB;
-    });
+    const { cpuMs, bytes, rssMiB } = await this.#it.usage();
+    this.#figures[name('cpuMsPerNode')] = (cpuMs - this.#cpuBeforeMs) / count;
+    this.#figures[name('kilobytesPerNode')] = bytes / 1000 / count;
+    if (prefix === '') this.#figures['rssMiB'] = rssMiB;
   }
-
-  readonly #cpuBeforeMs = cpuNowMs();
 
   async #start(name: string, by: readonly string[]): Promise<void> {
     const known = by.filter((one) => one !== name && this.#running.has(one));
@@ -258,6 +259,10 @@ class Run {
       case 'resume':
         this.#inTurn(step.node, () => this.#ofNode(step));
         return;
+      case 'hostile':
+        this.#note(wordsOf(step));
+        this.#inTurn(step.name, () => this.#hostile(step));
+        return;
       default:
         this.#note(wordsOf(step));
         this.#inTurn('', () => this.#ofMesh(step));
@@ -336,8 +341,6 @@ class Run {
         return world.disk(step.node, step.state);
       case 'record':
         return this.#record(step.node);
-      case 'hostile':
-        return this.#hostile(step);
       default:
         throw new Error(`nobody does ${step.act}`);
     }
@@ -363,7 +366,7 @@ class Run {
     this.#inTurn(`board ${name}`, async () => {
       const end = await writer.control.call(
         'starling__board_set',
-        { board: 'sim', key, value: this.#writes },
+        { board: 'sim', key, value: this.#writes, create: true },
         READY_MS,
       );
       if (end.kind === 'error')
@@ -457,11 +460,6 @@ function pairsOf(
   return from.flatMap((one) =>
     to.filter((other) => other !== one).map((other) => [one, other] as const),
   );
-}
-
-function cpuNowMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
 }
 
 function sleep(ms: number): Promise<void> {

@@ -54,7 +54,7 @@ export interface World {
   link(from: string, to: string, shape: LinkShape): Promise<void>;
   clock(name: string, byMs: number): Promise<void>;
   disk(name: string, state: 'full' | 'free'): Promise<void>;
-  /** A member that means harm, for so long. Gives its PeerId once it has begun. */
+  /** A member that means harm joins. Gives its PeerId; what it does to whom is over by then, if it has an end. */
   hostile(name: string, what: HostileInit): Promise<string>;
   usage(): Promise<Usage>;
   /** What else there is to count: lies told, attacks made. */

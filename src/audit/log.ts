@@ -27,8 +27,10 @@ import { queryLog } from './query.ts';
 import { recover } from './recover.ts';
 import type { ChainEnd, RecoveryNote } from './recover.ts';
 import { removeOld } from './retention.ts';
-import { createSegmentWriter, openSegment } from './segment-writer.ts';
-import type { OpenSegment, SegmentWriter } from './segment-writer.ts';
+import { openSegment } from './segment-file.ts';
+import type { OpenSegment } from './segment-file.ts';
+import { createSegmentWriter } from './segment-writer.ts';
+import type { SegmentWriter } from './segment-writer.ts';
 import type {
   Audit,
   AuditEvents,
@@ -150,6 +152,7 @@ class AuditLog implements Audit {
       folder,
       end,
       openSegment: this.#components.openSegment ?? openSegment,
+      clock,
     });
     this.#scope = createScope(clock, (error) =>
       logger.error({ error: messageOf(error) }, 'audit log: a task failed'),
@@ -267,12 +270,12 @@ class AuditLog implements Audit {
 
   /** Writes until nothing waits. Never rejects. */
   async #drain(): Promise<void> {
-    // What else comes in this turn of the event loop goes into the same write.
-    await new Promise<void>((resolve) => {
-      setImmediate(resolve);
-    });
     try {
-      while (this.#queue.length > 0) await this.#writeBatch();
+      while (this.#queue.length > 0) {
+        // What else comes in this turn of the event loop goes into the same write.
+        await turn();
+        await this.#writeBatch();
+      }
       this.#draining = undefined;
     } catch (error) {
       this.#draining = undefined;
@@ -289,7 +292,8 @@ class AuditLog implements Audit {
     try {
       if (batch.bytes.length > 0) {
         const sync = batch.syncs || batch.fills;
-        await writer.write(batch.bytes, { first: this.#chain.seq + 1, sync });
+        const isDone = !sync && writer.writeNow(batch.bytes);
+        if (!isDone) await writer.write(batch.bytes, { first: this.#chain.seq + 1, sync });
       } else if (batch.syncs) await writer.sync();
     } catch (error) {
       this.#queue.unshift(...items);
@@ -447,4 +451,10 @@ class AuditLog implements Audit {
 /** How much room items take: marks take none. */
 function sizeOf(items: readonly Item[]): number {
   return items.filter(({ content }) => content !== undefined).length;
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }

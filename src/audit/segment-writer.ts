@@ -2,24 +2,11 @@
  * The end of the log: appends to the newest segment and begins the next. A write that failed in the
  * middle is cut off before the next one, so that the file never holds half a line for long.
  */
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { syncFolder } from '../core/index.ts';
+import type { Clock } from '../core/index.ts';
 import { segmentAt } from './folder.ts';
 import type { Segment } from './folder.ts';
-
-/** A file that is written at positions. */
-export interface SegmentFile {
-  write(bytes: Buffer, position: number): Promise<void>;
-  truncate(sizeBytes: number): Promise<void>;
-  /** Resolves once what was written survives the end of the machine. */
-  sync(): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** Opens a segment for writing, making it when it is not there; tests put a failing disk here. */
-export type OpenSegment = (path: string) => Promise<SegmentFile>;
+import { PromptWrites } from './prompt-writes.ts';
+import type { OpenSegment, SegmentFile } from './segment-file.ts';
 
 /** Where a log goes on. */
 export interface SegmentEnd {
@@ -36,6 +23,11 @@ export interface SegmentWriter {
    * line, after which a new segment is named.
    */
   write(bytes: Buffer, init: { readonly first: number; readonly sync: boolean }): Promise<void>;
+  /**
+   * `write` without `sync`, at once. Does nothing and gives false where the thread might wait: the segment is not
+   * open yet, part of an earlier write must be cut off, a sync is under way, or the disk was slow lately.
+   */
+  writeNow(bytes: Buffer): boolean;
   sync(): Promise<void>;
   /** Ends the segment: the next write begins another. */
   rotate(): Promise<void>;
@@ -48,18 +40,15 @@ export function createSegmentWriter(init: {
   readonly folder: string;
   readonly end: SegmentEnd | undefined;
   readonly openSegment: OpenSegment;
+  readonly clock: Pick<Clock, 'now'>;
 }): SegmentWriter {
-  const { folder, openSegment } = init;
+  const { folder, openSegment, clock } = init;
   let end = init.end;
   let file: SegmentFile | undefined;
   let isUnsynced = false;
   /** The file may hold more than `sizeBytes`: part of a write that failed. */
   let isStale = false;
-
-  async function fileAt(segment: Segment): Promise<SegmentFile> {
-    file ??= await openSegment(segment.path);
-    return file;
-  }
+  const prompt = new PromptWrites(clock);
 
   async function closeFile(): Promise<void> {
     const closing = file;
@@ -76,20 +65,30 @@ export function createSegmentWriter(init: {
     sizeBytes: () => end?.sizeBytes ?? 0,
     async write(bytes, { first, sync }) {
       const at = end ?? { segment: segmentAt(folder, first), sizeBytes: 0 };
-      const target = await fileAt(at.segment);
+      file ??= await openSegment(at.segment.path);
+      const target = file;
       if (isStale) await target.truncate(at.sizeBytes);
       isStale = true;
       await target.write(bytes, at.sizeBytes);
-      if (sync) await target.sync();
+      if (sync) await prompt.sync(target);
       isStale = false;
       isUnsynced = !sync;
       end = { segment: at.segment, sizeBytes: at.sizeBytes + bytes.length };
+    },
+    writeNow(bytes) {
+      if (end === undefined || file === undefined || isStale || !prompt.takes(file)) return false;
+      isStale = true;
+      prompt.write(file, bytes, end.sizeBytes);
+      isStale = false;
+      isUnsynced = true;
+      end = { segment: end.segment, sizeBytes: end.sizeBytes + bytes.length };
+      return true;
     },
     async sync() {
       if (!isUnsynced || file === undefined) return;
       isUnsynced = false;
       try {
-        await file.sync();
+        await prompt.sync(file);
       } catch (error) {
         isUnsynced = true;
         throw error;
@@ -110,33 +109,4 @@ export function createSegmentWriter(init: {
     },
   };
   return writer;
-}
-
-/** {@link OpenSegment} of the real disk: mode 0600, never through a link. */
-export async function openSegment(path: string): Promise<SegmentFile> {
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
-  const file = await open(path, flags, 0o600);
-  try {
-    await syncFolder(dirname(path));
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
-  return {
-    async write(bytes, position) {
-      let written = 0;
-      while (written < bytes.length) {
-        const { bytesWritten } = await file.write(
-          bytes,
-          written,
-          bytes.length - written,
-          position + written,
-        );
-        written += bytesWritten;
-      }
-    },
-    truncate: (sizeBytes) => file.truncate(sizeBytes),
-    sync: () => file.datasync(),
-    close: () => file.close(),
-  };
 }

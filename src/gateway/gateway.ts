@@ -40,7 +40,7 @@ import type { NodeToken } from './door/token-file.ts';
 import { createHttpTransport } from './transports/http.ts';
 import type { HttpTransport } from './transports/http.ts';
 import { createPeerTransport } from './transports/libp2p.ts';
-import type { PeerTransport } from './transports/libp2p.ts';
+import type { PeerTransport, PeerTransportComponents } from './transports/libp2p.ts';
 import { createSocketTransport } from './transports/socket.ts';
 import { createTcpTransport } from './transports/tcp.ts';
 import type { TcpTransport } from './transports/tcp.ts';
@@ -53,8 +53,16 @@ import type {
   Upstreams,
 } from './types.ts';
 import { createChannelOpener } from './upstreams/channel-opener.ts';
-import type { ChannelOpener } from './upstreams/channel-opener.ts';
+import { createSessionHints } from './upstreams/session-hints.ts';
+import type { SessionHints, SessionHintsComponents } from './upstreams/session-hints.ts';
+import type { ChannelOpener, ChannelOpenerComponents } from './upstreams/channel-opener.ts';
 import { createPeerAllowances } from './wire/peer-allowances.ts';
+
+/** What the gateway needs of the network. */
+export type PeerNetwork = PeerTransportComponents['network'] &
+  ChannelOpenerComponents['network'] &
+  SessionHintsComponents['network'] &
+  Pick<Network, 'isSpare'>;
 
 /** What the gateway works with. */
 export interface GatewayComponents {
@@ -74,7 +82,7 @@ export interface GatewayComponents {
   readonly clients: AttachedClients;
   readonly token: NodeToken;
   readonly pins: Pins;
-  readonly network: Pick<Network, 'open' | 'handle' | 'isConnected' | 'isSpare' | 'report'>;
+  readonly network: PeerNetwork;
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'byAlias' | 'inStep' | 'events'>;
   readonly clock: Clock;
   readonly random: Random;
@@ -117,6 +125,7 @@ class NodeGateway implements Gateway {
   readonly #clearance: Clearance;
   readonly #search = createSearchMode();
   readonly #approvalPrompter: ApprovalPrompter;
+  readonly #hints: SessionHints;
   readonly #catalogs: PeerCatalogs;
   readonly #peerTransport: PeerTransport;
   readonly #rateLimit: RateLimit;
@@ -136,7 +145,10 @@ class NodeGateway implements Gateway {
     const isOurs = grants
       .received()
       .some(({ claims }) => grants.successions.follows(holder, claims.aud));
-    if (isOurs) this.#channels.present();
+    if (isOurs) {
+      this.#channels.present();
+      this.#catalogs.look();
+    }
     this.#sessions.recheckAgent(holder);
   };
 
@@ -163,11 +175,18 @@ class NodeGateway implements Gateway {
       config: init,
       facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },
     });
+    this.#hints = createSessionHints({
+      ...components,
+      logger: components.logger.child('hints'),
+    });
     this.#catalogs = createPeerCatalogs({
       changesTooOften: (peer, times) => components.network.report(peer, 'catalogs', times),
       ...components,
       isConnected: (peer) => components.network.isConnected(peer),
       isSpare: (peer) => components.network.isSpare(peer),
+      isWanted: ({ peerId, did }) =>
+        this.#hints.isAsked(peerId) || components.grants.toPresent(did).length > 0,
+      listed: (peer) => this.#hints.taken(peer),
       open: (peer, notification) => this.#channels.toPeer(peer, notification),
       logger: components.logger.child('catalogs'),
     });
@@ -272,6 +291,7 @@ class NodeGateway implements Gateway {
     keys.events.on('revoked', this.#keyRevoked);
     token.events.on('rotated', this.#tokenRotated);
     this.#components.grants.events.on('change', this.#grantsChanged);
+    this.#hints.start((peer) => this.#catalogs.look(peer));
     this.#catalogs.start();
   }
 
@@ -279,6 +299,7 @@ class NodeGateway implements Gateway {
     this.#components.grants.events.off('change', this.#grantsChanged);
     this.#components.keys.events.off('revoked', this.#keyRevoked);
     this.#components.token.events.off('rotated', this.#tokenRotated);
+    this.#hints.stop();
     this.#catalogs.stop();
     this.#peerTransport.stop();
     const doors = [this.#http, this.#tcp, this.#socket].filter((door) => door !== undefined);

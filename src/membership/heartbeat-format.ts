@@ -4,6 +4,8 @@ import { isCount, isText } from '../core/index.ts';
 import type { Signer } from '../identity/index.ts';
 import { isAlias } from './aliases.ts';
 import { messageFields } from '../network/index.ts';
+import { parsePeerId } from '../identity/index.ts';
+import type { Accusation } from './accusations.ts';
 import { signedPart } from './heartbeat-signature.ts';
 import type { Presence } from './types.ts';
 
@@ -16,6 +18,8 @@ export interface Heartbeat {
   /** Digest of the sender's records. */
   readonly records: string;
   readonly presence: Presence;
+  /** Peers that the sender suspects, because of what it has seen itself; at most 64. */
+  readonly suspects?: readonly Accusation[];
   /** The sender's clock, ms since the epoch; older nodes do not tell it. */
   readonly time?: number;
   /** Told to one peer: the incarnation by which the sender knows it, when it has said an older one. */
@@ -27,6 +31,7 @@ export interface Heartbeat {
 const VERSION = 1;
 const ADDRESSES_MAX = 6;
 const BOARDS_MAX = 64;
+const SUSPECTS_MAX = 64;
 const TEXT_MAX = 256;
 
 /** Encodes a heartbeat, with the signature of `signer`; what is over a bound is left out. */
@@ -44,6 +49,7 @@ export function encodeHeartbeat(heartbeat: Heartbeat, signer?: Pick<Signer, 'sig
     load: presence.load,
     catalog: presence.catalog,
     boards: Object.fromEntries(Object.entries(presence.boards).slice(0, BOARDS_MAX)),
+    ...suspectsField(heartbeat.suspects),
     ...(heartbeat.time === undefined ? {} : { time: heartbeat.time }),
     ...(heartbeat.seen === undefined ? {} : { seen: heartbeat.seen }),
     ...(heartbeat.called === undefined ? {} : { called: heartbeat.called }),
@@ -67,8 +73,10 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
   const digests = readDigests(boards);
   if (digests === undefined) return undefined;
   const standing = readStanding(fields['audit']);
+  const suspects = readSuspects(fields['suspects']);
   const { time, seen, called } = fields;
   return {
+    ...(suspects.length === 0 ? {} : { suspects }),
     ...(isCount(time) ? { time } : {}),
     ...(isCount(seen) ? { seen } : {}),
     ...(typeof called === 'string' && isAlias(called) ? { called } : {}),
@@ -94,6 +102,27 @@ function readDigests(boards: unknown): Readonly<Record<string, string>> | undefi
   if (entries.length > BOARDS_MAX) return undefined;
   if (!entries.every(([name, digest]) => isShort(name) && isShort(digest))) return undefined;
   return Object.fromEntries(entries.map(([name, digest]) => [name, String(digest)]));
+}
+
+function suspectsField(suspects: readonly Accusation[] = []): { readonly suspects?: unknown } {
+  if (suspects.length === 0) return {};
+  const some = suspects.slice(0, SUSPECTS_MAX);
+  return { suspects: some.map(({ peer, incarnation, sequence }) => [peer, incarnation, sequence]) };
+}
+
+/** Whom the sender suspects; what is malformed is left out. */
+function readSuspects(value: unknown): readonly Accusation[] {
+  if (!Array.isArray(value)) return [];
+  return (value as readonly unknown[]).slice(0, SUSPECTS_MAX).flatMap((entry) => {
+    if (!Array.isArray(entry)) return [];
+    const [peer, incarnation, sequence] = entry as readonly unknown[];
+    if (!isText(peer, TEXT_MAX) || !isCount(incarnation) || !isCount(sequence)) return [];
+    try {
+      return [{ peer: parsePeerId(peer), incarnation, sequence }];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** Where the sender's audit log stands; what is malformed is left out. */

@@ -14,6 +14,7 @@ import type { Buckets, Clock, Logger, PeerId } from '../core/index.ts';
 import { createMessageStream } from '../network/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Network, PeerStream, Topic, TopicOptions } from '../network/index.ts';
+import type { Accusation } from './accusations.ts';
 import { decodeHeartbeat, encodeHeartbeat } from './heartbeat-format.ts';
 import type { Heartbeat } from './heartbeat-format.ts';
 import type { Presence } from './types.ts';
@@ -48,6 +49,8 @@ export interface HeartbeatsComponents {
   readonly identity: Pick<Signer, 'sign'>;
   /** What this node says of itself. */
   readonly presence: () => Presence;
+  /** Whom this node suspects because of what it has seen itself. */
+  readonly suspects: () => readonly Accusation[];
   /** Digest of its records. */
   readonly records: () => string;
   readonly clock: Clock;
@@ -152,7 +155,7 @@ class HeartbeatRoads implements Heartbeats {
   }
 
   next(status: Heartbeat['status'], toOne: Pick<Heartbeat, 'called' | 'seen'> = {}): Uint8Array {
-    const { clock, identity, presence, records } = this.#components;
+    const { clock, identity, presence, records, suspects } = this.#components;
     this.#sequence += 1;
     const heartbeat: Heartbeat = {
       incarnation: this.#incarnation,
@@ -160,6 +163,7 @@ class HeartbeatRoads implements Heartbeats {
       status,
       records: records(),
       presence: presence(),
+      suspects: suspects(),
       time: Math.max(0, Math.trunc(clock.now())),
       ...toOne,
     };

@@ -1,27 +1,43 @@
 /**
  * Keeps the state of each peer by what is seen of it: brings evidence to `suspicion.ts`, looks at the
- * silence of peers from time to time, and has suspects probed.
+ * silence of peers from time to time, has suspects probed, and hears whom others suspect.
  */
 import { messageOf } from '../core/index.ts';
 import type { Clock, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
+import { createAccusations, suspicionTimeoutMs } from './accusations.ts';
+import type { Accusation } from './accusations.ts';
+import type { NeighbourKeeper } from './keep-neighbours.ts';
+import { createLocalHealth } from './local-health.ts';
 import type { Peer, PeerTable } from './peer-table.ts';
+import { createDetector } from './phi-accrual.ts';
 import { PROBES, probeSuspect } from './reach-suspect.ts';
 import { weigh } from './suspicion.ts';
 import type { Evidence, SuspicionLimits } from './suspicion.ts';
 import type { PeerView } from './types.ts';
 import type { IndirectProbe } from './indirect-probe.ts';
 
-/** Looks at the silence of peers in each interval: a suspicion comes at most a fifth of it late. */
+/** Looks at the silence of peers so often, ms, and five times in each interval: a suspicion is so late at the most. */
+const LOOK_MS = 500;
 const LOOKS_PER_INTERVAL = 5;
 /** A look that comes later than this many intervals says that this node slept, not its peers. */
 const LATE_INTERVALS = 2;
+/**
+ * The rhythm of the control stream of a link, ms: see `TICK_MS` of the network. Silence is suspect after 2.6 of it.
+ * More = a peer may stall for longer; less = a silent cut is known sooner.
+ */
+const TICK_MS = 1000;
+/** Whom this node has found dead stands in its heartbeats for so long, ms, until others are sure as well. */
+const TELL_DEAD_MS = 20_000;
 
 /** What liveness is kept with. */
 export interface LivenessComponents {
-  readonly network: Pick<Network, 'connected' | 'dial' | 'ping'>;
+  readonly network: Pick<Network, 'connected' | 'dial' | 'isConnected' | 'ping' | 'self'>;
   readonly peers: PeerTable;
+  readonly neighbours: Pick<NeighbourKeeper, 'of'>;
   readonly indirectProbe: Pick<IndirectProbe, 'ask'>;
+  /** Called when this node suspects somebody anew, or is suspect: the others are to hear from it soon. */
+  readonly speak: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -33,6 +49,12 @@ export interface Liveness {
   start(scope: Scope): void;
   /** A heartbeat of `peer` came; `changes` are what else it says. */
   heard(peer: Peer, status: 'up' | 'leaving', changes: Partial<PeerView>): void;
+  /** Whom `author` suspects, by its heartbeat. */
+  accused(author: PeerId, accusations: readonly Accusation[]): void;
+  /** Whom this node suspects, because of what it has seen itself. */
+  suspects(): readonly Accusation[];
+  /** Something came on the control stream of the link to a peer. */
+  sign(peer: PeerId): void;
   /** The first link to a peer is there: its silence so far says nothing. */
   connected(peer: PeerId): void;
   /** The last link to a peer is gone; `isMeant` when both ends have closed it, which says nothing of either. */
@@ -50,31 +72,76 @@ export function createLiveness(
 class LivenessKeeper implements Liveness {
   readonly #components: LivenessComponents;
   readonly #intervalMs: number;
+  readonly #lookMs: number;
   readonly #limits: SuspicionLimits;
+  readonly #accusations = createAccusations();
+  readonly #health = createLocalHealth();
   #scope: Scope | undefined;
   #lastLookMs = 0;
 
   constructor(components: LivenessComponents, intervalMs: number, limits: SuspicionLimits) {
     this.#components = components;
     this.#intervalMs = intervalMs;
+    this.#lookMs = Math.min(LOOK_MS, intervalMs / LOOKS_PER_INTERVAL);
     this.#limits = limits;
   }
 
   start(scope: Scope): void {
     this.#scope = scope;
     this.#lastLookMs = this.#components.clock.now();
-    scope.every(this.#intervalMs / LOOKS_PER_INTERVAL, () => this.#look());
+    scope.every(this.#lookMs, () => this.#look());
   }
 
   heard(peer: Peer, status: 'up' | 'leaving', changes: Partial<PeerView>): void {
-    peer.detector.heard(this.#components.clock.now());
+    const now = this.#components.clock.now();
+    const { incarnation, sequence, view } = peer;
+    peer.detector.heard(now);
+    peer.linkDetector?.forgive(now);
+    if (peer.accusedAtMs !== undefined && status === 'up') this.#health.wasWrong();
+    peer.accusedAtMs = undefined;
+    this.#accusations.refuted(view.peerId, { incarnation, sequence });
     this.#weigh(peer, { kind: 'heartbeat', status }, changes);
+  }
+
+  accused(author: PeerId, accusations: readonly Accusation[]): void {
+    const { clock, neighbours, network, peers, speak } = this.#components;
+    for (const peerId of this.#accusations.heard(author, accusations)) {
+      const peer = peers.get(peerId);
+      if (peer !== undefined) this.#judge(peer);
+      if (peerId !== network.self) continue;
+      const { sinceMs } = this.#accusations.of(peerId, neighbours.of(peerId), clock.now());
+      if (sinceMs !== undefined) this.#health.wasWrong();
+      this.#accusations.forget(peerId);
+      // Whoever hears from this node believes its accusers no more.
+      if (accusations.some((accusation) => accusation.peer === peerId)) speak();
+    }
+  }
+
+  suspects(): readonly Accusation[] {
+    const now = this.#components.clock.now();
+    const suspects: Accusation[] = [];
+    for (const { accusedAtMs, incarnation, sequence, view } of this.#components.peers.all()) {
+      if (accusedAtMs === undefined) continue;
+      if (view.state !== 'suspect' && now - accusedAtMs > TELL_DEAD_MS) continue;
+      suspects.push({ peer: view.peerId, incarnation, sequence });
+    }
+    return suspects;
+  }
+
+  sign(peerId: PeerId): void {
+    const peer = this.#components.peers.get(peerId);
+    if (peer === undefined) return;
+    const now = this.#components.clock.now();
+    const { phiSuspect } = this.#limits;
+    peer.linkDetector ??= createDetector({ intervalMs: TICK_MS, phiSuspect }, now);
+    peer.linkDetector.heard(now);
   }
 
   connected(peerId: PeerId): void {
     const peer = this.#components.peers.get(peerId);
     if (peer === undefined) return;
     peer.detector.forgive(this.#components.clock.now());
+    peer.linkDetector = undefined;
     this.#weigh(peer, { kind: 'connected' });
   }
 
@@ -82,6 +149,7 @@ class LivenessKeeper implements Liveness {
     const { peers } = this.#components;
     const peer = peers.get(peerId);
     if (peer === undefined) return;
+    peer.linkDetector = undefined;
     // The way to it is another.
     if (isMeant) peers.update(peer, {});
     else this.#weigh(peer, { kind: 'disconnected' });
@@ -93,27 +161,56 @@ class LivenessKeeper implements Liveness {
     // A clock that is set, either way, is no silence of the peers.
     const sinceMs = now - this.#lastLookMs;
     const isLate = sinceMs > this.#intervalMs * LATE_INTERVALS || sinceMs < 0;
+    const lateMs = Math.abs(sinceMs) - this.#lookMs;
     this.#lastLookMs = now;
+    this.#health.looked(lateMs);
     for (const peer of peers.all()) {
       if (isLate) peer.detector.forgive(now);
+      // What came meanwhile is read after this look.
+      if (isLate || lateMs > TICK_MS) peer.linkDetector?.forgive(now);
       const { state } = peer.view;
       if (state !== 'alive' && state !== 'suspect') continue;
-      this.#weigh(peer, { kind: 'silence', phi: peer.detector.phi(now), isLate });
+      const phi = Math.max(peer.detector.phi(now), peer.linkDetector?.phi(now) ?? 0);
+      this.#weigh(peer, { kind: 'silence', phi: phi / (1 + this.#health.score), isLate });
+    }
+    for (const peerId of this.#accusations.peers()) {
+      const peer = peers.get(peerId);
+      if (peer === undefined) this.#accusations.forget(peerId);
+      else this.#judge(peer);
     }
   }
 
-  /** Takes on what `evidence` says of a peer; a new suspicion is probed. */
+  /** Believes the neighbours of a peer to which this node has no link, and of which it has heard nothing wrong itself. */
+  #judge(peer: Peer): void {
+    const { clock, neighbours, network, peers } = this.#components;
+    const { peerId, state } = peer.view;
+    if (state !== 'alive' && state !== 'suspect') return;
+    if (peer.accusedAtMs !== undefined || network.isConnected(peerId)) return;
+    const now = clock.now();
+    const others = new Set(neighbours.of(peerId));
+    others.delete(network.self);
+    const { accusers, sinceMs } = this.#accusations.of(peerId, others, now);
+    const timeoutMs = suspicionTimeoutMs(accusers, peers.size, this.#health.score);
+    const isOver = sinceMs !== undefined && now - sinceMs > timeoutMs;
+    this.#weigh(peer, { kind: 'accused', isEnough: sinceMs !== undefined, isOver });
+  }
+
+  /** Takes on what `evidence` says of a peer; a new suspicion of this node's own is probed, and told. */
   #weigh(peer: Peer, evidence: Evidence, changes: Partial<PeerView> = {}): void {
-    const { clock, peers } = this.#components;
+    const { clock, peers, speak } = this.#components;
     const { state } = peer.view;
     const { suspectAtMs } = peer;
     const before = { state, ...(suspectAtMs === undefined ? {} : { suspectAtMs }) };
     const after = weigh(before, evidence, clock.now(), this.#limits);
     peer.suspectAtMs = after.suspectAtMs;
-    // A look that finds nothing is taken five times in each interval, of each peer.
-    const isIdle = after === before && evidence.kind === 'silence';
+    // A look that finds nothing is taken twice a second, of each peer.
+    const isIdle = after === before && (evidence.kind === 'silence' || evidence.kind === 'accused');
     if (!isIdle) peers.update(peer, { ...changes, state: after.state });
-    if (after.state === 'suspect' && state !== 'suspect') this.#probe(peer);
+    if (after.state === 'alive') peer.accusedAtMs = undefined;
+    if (after.state !== 'suspect' || state === 'suspect' || evidence.kind === 'accused') return;
+    peer.accusedAtMs = clock.now();
+    speak();
+    this.#probe(peer);
   }
 
   #probe(peer: Peer): void {
@@ -124,7 +221,10 @@ class LivenessKeeper implements Liveness {
     probeSuspect(this.#components, scope, peer.view.peerId, {
       isSuspect: () => peer.view.state === 'suspect',
       probed: (probe) => {
-        if (probe.isReached) peer.detector.forgive(clock.now());
+        if (probe.isReached) {
+          peer.detector.forgive(clock.now());
+          peer.linkDetector?.forgive(clock.now());
+        }
         this.#weigh(peer, { kind: 'probed', ...probe });
       },
     })

@@ -118,6 +118,7 @@ class LiveView implements Membership {
         ...components,
         presence: () => ({ ...presence(), boards: boards() }),
         records: () => ownMesh.records().digest(),
+        suspects: () => this.#liveness.suspects(),
       },
       init,
     );
@@ -131,7 +132,13 @@ class LiveView implements Membership {
     this.#sync = createRecordSync({ ...components, records: ownMesh.records() });
     this.#indirectProbe = createIndirectProbe(components);
     this.#liveness = createLiveness(
-      { ...components, peers: this.#peers, indirectProbe: this.#indirectProbe },
+      {
+        ...components,
+        peers: this.#peers,
+        neighbours: this.#neighbours,
+        indirectProbe: this.#indirectProbe,
+        speak: () => this.announce(),
+      },
       init,
     );
     this.#incarnations = createIncarnations({ table: components.runs, clock: components.clock });
@@ -227,6 +234,9 @@ class LiveView implements Membership {
     const connected = (peer: PeerId): void => this.#connected(peer);
     const disconnected = (peer: PeerId, isMeant = false): void =>
       this.#liveness.disconnected(peer, isMeant);
+    const sign = (peer: PeerId): void => this.#liveness.sign(peer);
+    network.events.on('peer:sign', sign);
+    scope.add(() => network.events.off('peer:sign', sign));
     network.events.on('peer:connect', connected);
     network.events.on('peer:disconnect', disconnected);
     scope.add(() => network.events.off('peer:connect', connected));
@@ -287,6 +297,7 @@ class LiveView implements Membership {
     peer.sequence = sequence;
     peer.last = { bytes, isChecked: by !== undefined && by !== from };
     this.#heard(peer, heartbeat, by);
+    this.#liveness.accused(from, status === 'up' ? (heartbeat.suspects ?? []) : []);
     if (by !== undefined && (isNew || status === 'leaving')) this.#roster.pass(from, by);
     if (status === 'leaving') return;
     // Whoever has just started has heard nobody yet. Who is not connected hears by gossip, or when it is.

@@ -25,6 +25,10 @@ const PEERS_MAX = 10_000;
 export interface Peer {
   readonly view: PeerView;
   readonly detector: Detector;
+  /** The rhythm of what comes on the control stream of its link; undefined while there is none. */
+  linkDetector: Detector | undefined;
+  /** It is suspect, or dead, because of what this node has seen itself; since when, ms since the epoch. */
+  accusedAtMs: number | undefined;
   /** Since when it is suspect, ms since the epoch. */
   suspectAtMs: number | undefined;
   /** Its suspicion is being probed. */
@@ -77,6 +81,7 @@ export interface PeerTable {
   /** Recalls the peers of the last run that are members still: they are dead until they are heard. */
   load(isMember: (peer: PeerId) => boolean): Promise<void>;
   all(): Iterable<Peer>;
+  readonly size: number;
   get(peer: PeerId): Peer | undefined;
   byAlias(alias: string): Peer | undefined;
   /** The peer with this alias, PeerId or did:key, also one that it had before. */
@@ -136,6 +141,10 @@ class Peers implements PeerTable {
   async load(isMember: (peer: PeerId) => boolean): Promise<void> {
     const { table, logger } = this.#components;
     for (const saved of await readPeers(table, logger)) this.#recall(saved, isMember);
+  }
+
+  get size(): number {
+    return this.#peers.size;
   }
 
   all(): Iterable<Peer> {
@@ -379,6 +388,8 @@ class Peers implements PeerTable {
     return {
       view,
       detector: createDetector(this.#detector, this.#components.clock.now()),
+      linkDetector: undefined,
+      accusedAtMs: undefined,
       suspectAtMs: undefined,
       isProbed: false,
       incarnation: 0,

@@ -5,7 +5,7 @@
  * keeps the states.
  *
  * ```
- *            φ > phiSuspect, or its last link lost
+ *            φ > phiSuspect of its heartbeats or of the ticks of its link, or its last link lost
  *   alive ────────────────────────────────────────► suspect ──► dead
  *     ▲   a heartbeat, a new link, or a probe reached it │    `probes` probes in vain and unvouched, or
  *     └──────────────────────────────────────────────────┘    suspect for over `deadAfterMs`
@@ -16,9 +16,10 @@
  * it counts neither way, and the suspect is alive by its next heartbeat, which comes by way of those others,
  * or dead after `deadAfterMs`. So whoever lies about a dead peer gains that time and no more.
  *
- * A peer that falls silent (its machine loses power) is suspect after about 2.6 intervals at φ = 8,
- * and dead `probes · timeoutMs + (probes - 1) · pauseMs` later: 12.9 s + 5 s with the defaults. A peer
- * whose process ends is suspect as soon as its link is lost. A false death needs every probe and all
+ * A peer that falls silent (its machine loses power) is suspect after about 2.6 intervals at φ = 8, and dead
+ * `probes · timeoutMs + (probes - 1) · pauseMs` later: at a neighbour, which hears a tick each second, 2.6 s + 5 s. A
+ * peer whose process ends is suspect as soon as its link is lost. Whoever has no link to it believes its neighbours
+ * (`accusations.ts`), or its own ears after 2.6 intervals of its heartbeats. A false death needs every probe and all
  * witnesses of every probe to fail: with a loss of 1 % each and 3 witnesses, (0.01 · 0.01³)² = 1 in 10¹⁶.
  * The states are those of SWIM (Das et al., DSN 2002, §4.2); what is not told to others needs no
  * incarnation to be refuted.
@@ -40,6 +41,11 @@ export type Evidence =
   | { readonly kind: 'connected' }
   /** Its last link is gone. */
   | { readonly kind: 'disconnected' }
+  /**
+   * More than a third of the neighbours of a peer to which this node has no link suspect it (`accusations.ts`), or
+   * they do no more; `isOver` when that has lasted for its time.
+   */
+  | { readonly kind: 'accused'; readonly isEnough: boolean; readonly isOver: boolean }
   /** The look at the time since its last heartbeat. `isLate`: this node slept, or its clock was set. */
   | { readonly kind: 'silence'; readonly phi: number; readonly isLate: boolean }
   /**
@@ -84,6 +90,10 @@ export function weigh(
       return state === 'suspect' ? { state: 'alive' } : before;
     case 'disconnected':
       return state === 'alive' ? { state: 'suspect', suspectAtMs: nowMs } : before;
+    case 'accused':
+      if (!evidence.isEnough) return state === 'suspect' ? { state: 'alive' } : before;
+      if (state === 'alive') return { state: 'suspect', suspectAtMs: nowMs };
+      return state === 'suspect' && evidence.isOver ? { state: 'dead' } : before;
     case 'silence':
       return weighSilence(before, evidence, nowMs, limits);
     case 'probed':

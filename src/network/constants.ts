@@ -42,7 +42,7 @@ export const TOPIC_MAX_LENGTH = 256;
  * Each message comes to a node about `D` times: more = it comes sooner, and whatever the loss; less = each copy
  * that is spared saves about 0.3 ms of CPU and the bytes. What is lost is found by digests.
  */
-export const GOSSIP_MESH = { D: 4, Dlo: 3, Dhi: 6, Dscore: 3, Dout: 1, Dlazy: 4 } as const;
+export const GOSSIP_MESH = { D: 3, Dlo: 2, Dhi: 4, Dscore: 2, Dout: 1, Dlazy: 3 } as const;
 
 /** How many messages an author has on a topic whose owner says nothing else. */
 export const TOPIC_ALLOWANCE = { burst: 100, everyMs: 100 } as const;
@@ -83,8 +83,8 @@ export const HELD_BYTES = {
   longBytes: 128 * KIB,
   waitingMax: 128,
   stalledMs: 30 * SECOND_MS,
-  // What a connection that breaks takes with it, and then a message of one MiB each half second.
-  wasted: { burst: 48 * MIB, everyMs: SECOND_MS / (2 * MIB) },
+  // Twice what comes at once: what a connection that breaks takes with it, too.
+  wasted: { burst: 64 * MIB, everyMs: SECOND_MS / (4 * MIB) },
 } as const;
 /**
  * What may wait in our streams for peers that do not read it: see `streams/unread-bytes.ts`. A dozen streams of a

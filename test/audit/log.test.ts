@@ -9,8 +9,8 @@ import { describe, expect, it } from 'vitest';
 import { builtScript } from '../fixtures/built-script.ts';
 import { hashArguments, verifyLog } from '../../src/audit/index.ts';
 import type { AuditEntry, AuditVerdict } from '../../src/audit/index.ts';
-import { openSegment } from '../../src/audit/segment-writer.ts';
-import type { OpenSegment } from '../../src/audit/segment-writer.ts';
+import { openSegment } from '../../src/audit/segment-file.ts';
+import type { OpenSegment } from '../../src/audit/segment-file.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import {
   NODE,
@@ -258,6 +258,11 @@ function failingDisk(): { open: OpenSegment; fails: boolean; syncFails: boolean 
       const file = await openSegment(path);
       return {
         ...file,
+        writeNow(bytes: Buffer, position: number) {
+          if (!disk.fails) return file.writeNow?.(bytes, position);
+          file.writeNow?.(bytes.subarray(0, 30), position);
+          throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+        },
         async write(bytes: Buffer, position: number) {
           if (!disk.fails) return file.write(bytes, position);
           await file.write(bytes.subarray(0, 30), position);
@@ -282,7 +287,7 @@ describe('a full disk', () => {
     disk.fails = true;
     await expect(audit.append(decision(2))).rejects.toMatchObject({
       code: 'STARLING_AUDIT_UNAVAILABLE',
-      message: expect.stringContaining('no space left'),
+      message: expect.stringContaining('the disk is full'),
     });
     expect(audit.healthy()).toBe(false);
     expect(health.warnings().map(({ code }) => code)).toEqual(['audit-unwritable']);

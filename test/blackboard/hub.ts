@@ -18,6 +18,8 @@ export interface Hub {
   network(id: PeerId): Network;
   connect(a: PeerId, b: PeerId): void;
   cut(a: PeerId, b: PeerId): void;
+  /** Both ends close their link, which nobody uses. */
+  part(a: PeerId, b: PeerId): void;
   /** False loses a message of gossip. */
   passes: (from: PeerId, to: PeerId, data: Uint8Array) => boolean;
   /** Every stream that was opened. */
@@ -79,15 +81,17 @@ export function createHub(): Hub {
       node(a).events.emit('peer:connect', b);
       node(b).events.emit('peer:connect', a);
     },
-    cut(a, b) {
-      for (const [from, to] of [[a, b] as const, [b, a] as const]) {
-        const streams = node(from).links.get(to);
-        node(from).links.delete(to);
-        for (const stream of streams ?? []) stream.abort(gone(to));
-      }
-      node(a).events.emit('peer:disconnect', b);
-      node(b).events.emit('peer:disconnect', a);
-    },
+    part: (a, b) => end(a, b, true),
+    cut: (a, b) => end(a, b, false),
+  };
+  const end = (a: PeerId, b: PeerId, isMeant: boolean): void => {
+    for (const [from, to] of [[a, b] as const, [b, a] as const]) {
+      const streams = node(from).links.get(to);
+      node(from).links.delete(to);
+      for (const stream of streams ?? []) stream.abort(gone(to));
+    }
+    node(a).events.emit('peer:disconnect', b, isMeant);
+    node(b).events.emit('peer:disconnect', a, isMeant);
   };
   return hub;
 }

@@ -1,22 +1,28 @@
 /** Servers that end, print garbage, are missing, or answer far too much: a node keeps running, and says so. */
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { textOf } from '../../sim/client.ts';
+import type { NodeProcess } from '../../sim/process.ts';
 import { SERVERS, ok, sees, status, upstream, useWorld } from './support.ts';
 
-const world = useWorld();
+const world = useWorld('file');
+let alice: NodeProcess;
+
+beforeAll(async () => {
+  alice = await world.start('alice', {
+    config: {
+      mcpServers: {
+        exits: SERVERS.fixture('exits.mjs'),
+        garbage: SERVERS.fixture('garbage.mjs'),
+        missing: { command: 'no-such-command-anywhere' },
+        huge: SERVERS.fixture('huge.mjs'),
+        good: SERVERS.toolbox(),
+      },
+    },
+  });
+});
 
 describe('a node keeps running', () => {
   it('when an upstream exits at once, prints garbage, or never answers', async () => {
-    const alice = await world.start('alice', {
-      config: {
-        mcpServers: {
-          exits: SERVERS.fixture('exits.mjs'),
-          garbage: SERVERS.fixture('garbage.mjs'),
-          missing: { command: 'no-such-command-anywhere' },
-          good: SERVERS.toolbox(),
-        },
-      },
-    });
     const report = await status(alice);
     expect(upstream(report, 'good')).toMatchObject({ state: 'ready', tools: 4 });
     expect(upstream(report, 'exits').state).toBe('failed');
@@ -31,9 +37,6 @@ describe('a node keeps running', () => {
   });
 
   it('when an upstream answers with 50 MB: the call fails by name of the limit', async () => {
-    const alice = await world.start('alice', {
-      config: { mcpServers: { huge: SERVERS.fixture('huge.mjs') } },
-    });
     const bob = await world.start('bob', { args: ['--join', alice.up.ticket ?? ''] });
     await ok(alice, 'grant', 'create', bob.up.peerId, '--tool', 'huge/*');
     await sees(bob, [alice]);

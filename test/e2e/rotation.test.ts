@@ -20,7 +20,11 @@ import {
 } from './support.ts';
 
 const world = useWorld('file');
-const CONFIG = { heartbeat: { intervalMs: 1000 }, mcpServers: { toolbox: SERVERS.toolbox() } };
+const CONFIG = {
+  heartbeat: { intervalMs: 1000 },
+  // A sandbox is three processes more, at each of the starts.
+  mcpServers: { toolbox: { ...SERVERS.toolbox(), sandbox: false } },
+};
 
 /** One mesh for all tests: each changes the keys of others of its nodes. */
 let alice: NodeProcess;

@@ -30,6 +30,7 @@ function ownMesh(): OwnMesh {
       digest: () => 'same',
       all: () => new Map(),
       addAll: async () => 0,
+      onSignsTooMuch: () => () => undefined,
       onAdded: () => () => undefined,
     }),
     isMember: () => true,

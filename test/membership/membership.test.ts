@@ -81,6 +81,7 @@ function ownMeshOf(digest: () => string): OwnMesh {
     digest,
     all: () => new Map(),
     addAll: async () => 0,
+    onSignsTooMuch: () => () => undefined,
     onAdded: () => () => undefined,
   };
   const successions = {

@@ -36,6 +36,7 @@ const OWN_MESH = {
     digest: () => 'same',
     all: () => new Map(),
     addAll: async () => 0,
+    onSignsTooMuch: () => () => undefined,
     onAdded: () => () => undefined,
   }),
   isMember: () => true,

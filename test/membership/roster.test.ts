@@ -1,25 +1,19 @@
 /** Everybody knows everybody, without a link to each: heartbeats that carry their author's signature go on by hand. */
-import { EventEmitter } from 'node:events';
 import { afterEach, expect, it } from 'vitest';
-import { createHealth, silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
-import type { Successions } from '../../src/grants/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
 import type { Identity } from '../../src/identity/index.ts';
 import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
 import { signedHeartbeat } from '../../src/membership/heartbeat-signature.ts';
-import { createMembership } from '../../src/membership/index.ts';
-import type { Membership } from '../../src/membership/index.ts';
 import {
   decodeRosterMessage,
   encodeRosterMessage,
   listsOf,
 } from '../../src/membership/roster-messages.ts';
-import type { OwnMesh } from '../../src/mesh/index.ts';
-import { calm, createHub } from '../blackboard/hub.ts';
+import { createHub } from '../blackboard/hub.ts';
 import type { Hub } from '../blackboard/hub.ts';
-import { createTestClock } from '../core/test-clock.ts';
-import { memoryTable } from '../grants/memory-table.ts';
+import { makeView, settle } from './views.ts';
+import type { View } from './views.ts';
 
 const [ALICE, BOB, CAROL, DAVE] = [2, 3, 4, 5].map((seed) =>
   createIdentity(Buffer.alloc(32, seed)),
@@ -29,72 +23,13 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-interface Node {
-  readonly view: Membership;
-  readonly members: Set<PeerId>;
-  readonly clock: ReturnType<typeof createTestClock>;
-  readonly recordAdded: () => void;
+async function node(hub: Hub, identity: Identity, name: string): Promise<View> {
+  const view = await makeView(hub, identity, name);
+  cleanups.push(() => view.view.stop());
+  return view;
 }
 
-async function node(hub: Hub, identity: Identity, name: string): Promise<Node> {
-  const clock = createTestClock();
-  const members = new Set([ALICE, BOB, CAROL, DAVE].map(({ peerId }) => peerId));
-  const added = new EventEmitter();
-  const ownMesh = {
-    successions: {
-      events: new EventEmitter(),
-      current: (did: string) => did,
-      lineage: (did: string) => [did],
-      of: () => undefined,
-    } as unknown as Successions,
-    records: () => ({
-      digest: () => 'same',
-      all: () => new Map(),
-      addAll: async () => 0,
-      onAdded: (listener: () => void) => {
-        added.on('added', listener);
-        return () => added.off('added', listener);
-      },
-    }),
-    isMember: () => true,
-    hasMember: (peer: PeerId) => members.has(peer),
-    reissue: async () => 0,
-  } as unknown as OwnMesh;
-  const view = createMembership(
-    {
-      network: { ...hub.network(identity.peerId), ping: () => Promise.reject(new Error('gone')) },
-      ownMesh,
-      identity,
-      table: memoryTable(),
-      runs: memoryTable(),
-      health: createHealth(),
-      presence: () => ({
-        name,
-        version: '1',
-        addresses: [`/ip4/192.0.2.1/tcp/${name.length}`],
-        load: 0,
-        catalog: '',
-      }),
-      boards: () => ({}),
-      clock,
-      random: () => 0.5,
-      logger: silentLogger,
-    },
-    { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
-  );
-  await view.start();
-  cleanups.push(() => view.stop());
-  return { view, members, clock, recordAdded: () => added.emit('added') };
-}
-
-async function settle(...nodes: readonly Node[]): Promise<void> {
-  for (let round = 0; round < 6; round += 1) {
-    await calm(6);
-    for (const { clock } of nodes) clock.advance(60);
-  }
-}
-
-const known = ({ view }: Node): string[] =>
+const known = ({ view }: View): string[] =>
   view.peers().map(({ alias, state }) => `${alias} ${state}`);
 
 it('is known by all at once who comes in by one of them, and knows all', async () => {
@@ -147,14 +82,14 @@ it('takes nobody’s word for another: a heartbeat without its author’s signat
 it('remembers who is told of before the record of the membership has come', async () => {
   const hub = createHub();
   const alice = await node(hub, ALICE, 'alice');
-  alice.members.delete(CAROL.peerId);
+  alice.strangers.add(CAROL.peerId);
   const bob = await node(hub, BOB, 'bob');
   const carol = await node(hub, CAROL, 'carol');
   hub.connect(ALICE.peerId, BOB.peerId);
   hub.connect(BOB.peerId, CAROL.peerId);
   await settle(alice, bob, carol);
   expect(known(alice)).toEqual(['bob alive']);
-  alice.members.add(CAROL.peerId);
+  alice.strangers.delete(CAROL.peerId);
   alice.recordAdded();
   expect(known(alice)).toEqual(['bob alive', 'carol alive']);
 });

@@ -177,3 +177,29 @@ describe('a member dialling something else', () => {
     });
   });
 });
+
+describe('yamux and identify', () => {
+  it('end with the connection for a stranger who grants windows of one byte without end', async () => {
+    const [alice] = await makeMembers(['alice']);
+    if (alice === undefined) throw new Error('nobody');
+    const connection = await stranger(alice.address());
+    const stream = await connection.newStream('/ipfs/ping/1.0.0', soon());
+    const sendFrame = Reflect.get(stream, 'sendFrame') as (header: object) => unknown;
+    const streamID: unknown = Reflect.get(stream, 'streamId');
+    const WINDOW_UPDATE = 1;
+    for (let count = 0; count < 300; count += 1) {
+      sendFrame({ type: WINDOW_UPDATE, flag: 0, streamID, length: 1 });
+    }
+    await until(() => connection.status !== 'open', 'the end of the connection');
+    expect(alice.network.strangers().length).toBeLessThanOrEqual(1);
+  });
+
+  it('have no way by which a member could push a description of itself, of whatever length', async () => {
+    const [alice, mallory] = await makeMembers(['alice', 'mallory']);
+    if (alice === undefined || mallory === undefined) throw new Error('two');
+    await mallory.network.dial(alice.address(), soon());
+    await expect(
+      mallory.network.open(alice.id, '/ipfs/id/push/1.0.0', soon()),
+    ).rejects.toMatchObject({ code: 'STARLING_PEER_UNREACHABLE' });
+  });
+});

@@ -29,6 +29,11 @@ const LEAVING: Heartbeat = {
 };
 const CORRECTING: Heartbeat = { ...LEAVING, status: 'up', time: NOW_MS, seen: 1_699_999_000_001 };
 const NAMING: Heartbeat = { ...LEAVING, status: 'up', time: NOW_MS, called: 'bob-ndcg' };
+const ACCUSING: Heartbeat = {
+  ...LEAVING,
+  status: 'up',
+  suspects: [{ peer: member.peerId, incarnation: 1_699_999_000_000, sequence: 300 }],
+};
 const HEARTBEAT_NOTES: Notes = {
   v: 'version of the heartbeat; another one is no heartbeat',
   inc: 'incarnation: when the process started, ms since the epoch; a later one refutes all before',
@@ -44,6 +49,8 @@ const HEARTBEAT_NOTES: Notes = {
   load: 'calls under way',
   catalog: 'digest of what the sender offers; a different one is fetched anew',
   boards: 'digest of each board, at most 64',
+  suspects:
+    'whom the sender suspects, because of what it has seen itself: PeerId, incarnation, sequence; at most 64',
   sig: "the author's signature over a domain and the other fields but `called` and `seen`",
   audit: 'where the audit log stands, a checkpoint without its did; absent when it is off',
 };
@@ -53,6 +60,7 @@ export const HEARTBEAT_CASES: readonly WireCase[] = [
   { title: 'the last heartbeat of a node that leaves', beat: LEAVING },
   { title: 'a heartbeat told to one that says an older incarnation', beat: CORRECTING },
   { title: 'a heartbeat told to one whose name is taken', beat: NAMING },
+  { title: 'a heartbeat that accuses', beat: ACCUSING },
   { title: 'a heartbeat that anybody can pass on', beat: LEAVING, signer: founder },
 ].map(({ title, beat, signer }) => ({
   file: 'heartbeat',

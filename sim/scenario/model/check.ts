@@ -13,14 +13,22 @@ import { createInprocWorld } from '../inproc.ts';
 import { planOf } from '../plan.ts';
 import { parseScenario } from '../read.ts';
 import { runOnWorld } from '../runner.ts';
-import { COSTS, PROTOCOL, heartbeatEveryMs, linksOf } from './parameters.ts';
-import type { Costs } from './parameters.ts';
+import { COSTS, PROTOCOL, linksOf } from './parameters.ts';
+import type { Costs, Protocol } from './parameters.ts';
 import { simulate } from './simulate.ts';
 
-/** Sizes that costs are taken from: none of those that are compared. */
-const MEASURED_AT = [1, 4, 8, 14] as const;
+/** Meshes that costs are taken from: with many heartbeats and with few, and none of the sizes that are compared. */
+const MEASURED_AT = [
+  { nodes: 1, heartbeatMs: 5000 },
+  { nodes: 4, heartbeatMs: 500 },
+  { nodes: 4, heartbeatMs: 30_000 },
+  { nodes: 14, heartbeatMs: 2000 },
+  { nodes: 14, heartbeatMs: 30_000 },
+] as const;
 /** How far a prediction may be off, as a share. */
 const OFF_MAX = 0.2;
+/** How long nodes may take to know one another. */
+const PATIENCE_MS = 120_000;
 /** Runs of each size whose detection is compared: the mean of several is what a model tells. */
 const RUNS = 3;
 
@@ -43,21 +51,24 @@ interface Compared {
 /** Runs it; true when all predictions are close enough. */
 export async function checkModel(init: CheckInit): Promise<boolean> {
   const { nodes, idleMs, isRecorded, print } = init;
-  const measure = (count: number): Promise<OneProcessRow> =>
-    measureOneProcess({ nodes: count, patienceMs: 120_000, idleMs });
   const known: OneProcessRow[] = [];
-  for (const count of MEASURED_AT) known.push(await measure(count));
+  for (const mesh of MEASURED_AT) {
+    known.push(await measureOneProcess({ ...mesh, patienceMs: PATIENCE_MS, idleMs }));
+  }
   const costs = fit(known);
   print(
     `costs: ${Object.entries(costs)
       .map(([name, value]) => `${name} ${value.toFixed(2)}`)
       .join(', ')}\n\n`,
   );
-  if (isRecorded) await record(costs);
+  const gossipDegree = degreeOf(known);
+  print(`links of gossip's mesh: ${gossipDegree.toFixed(2)}\n\n`);
+  if (isRecorded) await record(costs, gossipDegree);
+  const protocol = { ...PROTOCOL, gossipDegree };
   const rows: Compared[] = [];
   for (const count of nodes) {
-    const real = await measure(count);
-    const model = predict(count, costs);
+    const real = await measureOneProcess({ nodes: count, patienceMs: PATIENCE_MS, idleMs });
+    const model = predict(count, costs, protocol);
     const deaths = await detect(count);
     rows.push(
       {
@@ -77,13 +88,13 @@ export async function checkModel(init: CheckInit): Promise<boolean> {
         nodes: count,
         what: 'killed: dead for all, s',
         real: deaths.killedMs / 1000,
-        model: deathOf(count, false, costs),
+        model: deathOf(count, false, costs, protocol),
       },
       {
         nodes: count,
         what: 'cut off: dead for all, s',
         real: deaths.cutMs / 1000,
-        model: deathOf(count, true, costs),
+        model: deathOf(count, true, costs, protocol),
       },
     );
     print(renderCompared(rows.filter((row) => row.nodes === count)));
@@ -110,12 +121,12 @@ function renderCompared(rows: readonly Compared[]): string {
 }
 
 /** What the model says of an idle mesh. */
-function predict(nodes: number, costs: Costs): ReturnType<typeof simulate> {
+function predict(nodes: number, costs: Costs, protocol: Protocol): ReturnType<typeof simulate> {
   return simulate({
     nodes,
     seed: 1,
     durationMs: 60_000,
-    protocol: PROTOCOL,
+    protocol,
     costs,
     link: {},
     deaths: [],
@@ -125,13 +136,13 @@ function predict(nodes: number, costs: Costs): ReturnType<typeof simulate> {
 }
 
 /** Seconds from a death until all know it, by the model: the mean of many. */
-function deathOf(nodes: number, isSilent: boolean, costs: Costs): number {
+function deathOf(nodes: number, isSilent: boolean, costs: Costs, protocol: Protocol): number {
   const runs = Array.from({ length: 50 }, (_, seed) =>
     simulate({
       nodes,
       seed,
       durationMs: 40_000,
-      protocol: PROTOCOL,
+      protocol,
       costs,
       link: {},
       deaths: [{ atMs: 1000, node: 0, isSilent }],
@@ -194,29 +205,44 @@ after: [{ expect: at-least, figure: startMs, value: 0 }]
   return { killedMs: sums.killedMs / RUNS, cutMs: sums.cutMs / RUNS };
 }
 
-/** Costs that fit what was measured (least squares): of being alone, of ticks and of copies. Pure. */
+/** Costs that fit what was measured (least squares, none below nothing): of being alone, of ticks and of copies. Pure. */
 export function fit(
   rows: readonly Pick<
     OneProcessRow,
-    'nodes' | 'idleCpu' | 'idleKilobytesPerSecond' | 'receptions'
+    'nodes' | 'idleCpu' | 'idleKilobytesPerSecond' | 'copiesPerSecond'
   >[],
 ): Costs {
-  const shape = rows.map(({ nodes, receptions }) => {
+  const shape = rows.map(({ nodes, copiesPerSecond }) => {
     const ticks = (linksOf(nodes, PROTOCOL) * 1000) / PROTOCOL.tickMs / 2;
-    const beats = (nodes * 1000) / heartbeatEveryMs(nodes, PROTOCOL);
-    return [1, ticks, nodes < 2 ? 0 : beats * receptions] as const;
+    return [1, ticks, copiesPerSecond] as const;
   });
-  const cpu = leastSquares(
-    shape,
+  const solve = (values: readonly number[]): readonly number[] => notBelowNothing(shape, values);
+  const [aloneCpuMs = 0, tickCpuMs = 0, copyCpuMs = 0] = solve(
     rows.map(({ idleCpu }) => idleCpu * 1000),
   );
-  const bytes = leastSquares(
-    shape,
-    rows.map(({ idleKilobytesPerSecond }) => idleKilobytesPerSecond * 1000),
-  );
-  const [aloneCpuMs = 0, tickCpuMs = 0, copyCpuMs = 0] = cpu;
-  const [aloneBytes = 0, tickBytes = 0, copyBytes = 0] = bytes;
+  const bytes = rows.map(({ idleKilobytesPerSecond }) => idleKilobytesPerSecond * 1000);
+  const [aloneBytes = 0, tickBytes = 0, copyBytes = 0] = solve(bytes);
   return { ...COSTS, aloneCpuMs, tickCpuMs, copyCpuMs, aloneBytes, tickBytes, copyBytes };
+}
+
+/** Least squares in which what comes out below nothing is nothing, and the rest is fitted anew. */
+function notBelowNothing(
+  a: readonly (readonly number[])[],
+  b: readonly number[],
+): readonly number[] {
+  const size = a[0]?.length ?? 0;
+  let used = Array.from({ length: size }, (_, at) => at);
+  for (;;) {
+    const found = leastSquares(
+      a.map((row) => used.map((at) => row[at] ?? 0)),
+      b,
+    );
+    const kept = used.filter((_, at) => (found[at] ?? 0) >= 0);
+    if (kept.length === used.length) {
+      return Array.from({ length: size }, (_, at) => found[used.indexOf(at)] ?? 0);
+    }
+    used = kept;
+  }
 }
 
 /** The x of the least |Ax - b|², by the normal equations (Gauss with pivots). Pure. */
@@ -248,11 +274,18 @@ export function leastSquares(
   return m.map((row, i) => (row[size] ?? 0) / (row[i] || 1));
 }
 
-async function record(costs: Costs): Promise<void> {
+/** Each node has a copy by each link of the mesh, less the one by which it went on: all others but the author. Pure. */
+function degreeOf(rows: readonly OneProcessRow[]): number {
+  const big = rows.filter(({ nodes }) => nodes > 10);
+  const all = big.map(({ nodes, receptions }) => (receptions * (nodes - 1) + nodes - 1) / nodes);
+  return all.reduce((sum, one) => sum + one, 0) / Math.max(1, all.length);
+}
+
+async function record(costs: Costs, gossipDegree: number): Promise<void> {
   const rows = Object.entries(costs).map(
     ([name, value]) => `    ${name}: ${Number(value.toPrecision(4))},`,
   );
-  const source = `npm run sim -- model-check --record, on the engine inproc with ${MEASURED_AT.join(', ')} nodes, ${new Date().toISOString().slice(0, 10)}; roster and questions are planned`;
+  const source = `npm run sim -- model-check --record, on the engine inproc with ${MEASURED_AT.map(({ nodes }) => nodes).join(', ')} nodes, ${new Date().toISOString().slice(0, 10)}; roster and questions are planned`;
   await writeFile(
     join(projectRoot(), 'sim/scenario/model/measured.ts'),
     `/** What one thing costs. Written by \`npm run sim -- model-check --record\`, which measured it on the engine \`inproc\`. */
@@ -261,6 +294,7 @@ async function record(costs: Costs): Promise<void> {
 export const MEASURED = {
   source:
     '${source}',
+  gossipDegree: ${gossipDegree.toFixed(2)},
   costs: {
 ${rows.join('\n')}
   },

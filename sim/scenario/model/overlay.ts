@@ -27,9 +27,9 @@ export function createOverlay(nodes: number, protocol: Protocol, chance: Chance)
   return ringed(nodes, stepsOf(reach, rings), chance);
 }
 
-/** The links by which gossip goes: a random graph in which each node has so many. Links stand in pairs, there and back. */
+/** The links by which gossip goes: a random graph in which each node has so many, rounded up to an even number. Links stand in pairs, there and back. */
 export function createGossipMesh(nodes: number, degree: number, chance: Chance): Overlay {
-  const rings = Math.max(1, Math.floor(Math.min(degree, Math.max(2, nodes - 1)) / 2));
+  const rings = Math.max(1, Math.ceil(Math.min(degree, Math.max(2, nodes - 1)) / 2));
   return ringed(nodes, stepsOf(1, rings), chance);
 }
 

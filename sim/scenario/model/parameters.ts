@@ -12,26 +12,26 @@ export interface Protocol {
   readonly linksMin: number;
   readonly linksMax: number;
   readonly linksMore: number;
-  /** Whether only neighbours watch a node and tell the others (true), or everybody watches everybody. */
-  readonly isTold: boolean;
-  /** `TICK_MS` of `src/network/constants.ts`. */
+  /** `TICK_MS` of `src/network/constants.ts`: neighbours hear of one another so often. */
   readonly tickMs: number;
-  /** `SILENT_TICKS` there: a link on which nothing is heard for so many is over. */
-  readonly silentTicks: number;
   /** Heartbeats: `heartbeat.intervalMs`, and the most that the whole mesh sends in a second (`Infinity`: as many as there are). */
   readonly heartbeatMs: number;
   readonly heartbeatsPerSecond: number;
-  /** φ of 8 is so many intervals of silence (`src/membership/phi-accrual.ts`). */
+  /** φ of 8 is so many ticks of silence (`src/membership/phi-accrual.ts`), looked at each `LOOK_MS` of `src/membership/liveness.ts`. */
   readonly phiIntervals: number;
+  readonly lookMs: number;
   /** `PROBES`, `PROBE_TIMEOUT_MS`, `PROBE_PAUSE_MS` of `src/membership/reach-suspect.ts`. */
   readonly probes: number;
   readonly probeTimeoutMs: number;
   readonly probePauseMs: number;
-  /** `D` and `Dlazy` of `GOSSIP_MESH` in `src/network/constants.ts`: copies go to so many. */
+  /** `TIMEOUT_MS` and `LEAST_SHARE` of `src/membership/accusations.ts`: who is accused by enough neighbours is dead so long after. */
+  readonly suspicionMs: number;
+  readonly suspicionLeastShare: number;
+  /** Links of gossip's mesh a node, as measured: between `Dlo` and `Dhi` of `GOSSIP_MESH` in `src/network/constants.ts`. */
   readonly gossipDegree: number;
-  /** One exchange of rosters with a neighbour each so often, of so many peers at the most; 0: none. */
+  /** `COMPARE_MS` of `src/membership/roster.ts`: a digest goes to one neighbour each so often. */
   readonly rosterMs: number;
-  readonly rosterPeersMax: number;
+  readonly rosterBytes: number;
   /** k and α of Kademlia (Maymounkov and Mazières, 2002), as `@libp2p/kad-dht` has them. */
   readonly dhtK: number;
   readonly dhtAlpha: number;
@@ -39,37 +39,32 @@ export interface Protocol {
 
 /** The protocol as the product has it now. */
 export const PROTOCOL: Protocol = {
-  fullMeshPeers: Infinity,
+  fullMeshPeers: 8,
   linksMin: 6,
   linksMax: 16,
   linksMore: 4,
-  isTold: false,
   tickMs: 1000,
-  silentTicks: 10,
   heartbeatMs: 5000,
   heartbeatsPerSecond: Infinity,
-  phiIntervals: 2.59,
+  phiIntervals: 2.6,
+  lookMs: 500,
   probes: 2,
   probeTimeoutMs: 2000,
   probePauseMs: 1000,
-  gossipDegree: 4,
-  rosterMs: 0,
-  rosterPeersMax: 2000,
+  suspicionMs: 4000,
+  suspicionLeastShare: 0.4,
+  gossipDegree: MEASURED.gossipDegree,
+  rosterMs: 30_000,
+  rosterBytes: 60,
   dhtK: 20,
   dhtAlpha: 3,
 };
 
 /**
- * The protocol beyond some tens of nodes: links in rings, watchers that tell, heartbeats that grow seldom, rosters
- * that are compared. What the product has not yet of these is a plan, and the report says so.
+ * The protocol beyond some tens of nodes, where it is not that of the product yet: heartbeats that grow seldom, so
+ * that the mesh sends five of them a second. The report says that this is a plan.
  */
-export const SCALED: Protocol = {
-  ...PROTOCOL,
-  fullMeshPeers: 8,
-  isTold: true,
-  heartbeatsPerSecond: 5,
-  rosterMs: 30_000,
-};
+export const SCALED: Protocol = { ...PROTOCOL, heartbeatsPerSecond: 5 };
 
 /** What one thing costs; see {@link MEASURED} for the source of each. */
 export interface Costs {
@@ -82,9 +77,6 @@ export interface Costs {
   /** What a node costs that has no links. */
   readonly aloneCpuMs: number;
   readonly aloneBytes: number;
-  /** One peer in an exchange of rosters. */
-  readonly rosterBytes: number;
-  readonly rosterCpuMs: number;
   /** One question of the DHT and its answer. */
   readonly questionBytes: number;
   readonly questionCpuMs: number;
@@ -100,6 +92,16 @@ export function linksOf(nodes: number, protocol: Protocol): number {
   const target = Math.ceil(Math.log2(Math.max(2, nodes))) + protocol.linksMore;
   const links = Math.min(protocol.linksMax, Math.max(protocol.linksMin, target));
   return Math.min(others, protocol.linksMin + 2 * Math.ceil((links - protocol.linksMin) / 2));
+}
+
+/** Neighbours that must accuse a node before others suspect it: `accusersNeeded` of `src/membership/accusations.ts`. Pure. */
+export function accusersNeeded(neighbours: number): number {
+  return Math.max(Math.min(2, neighbours), Math.floor(neighbours / 3) + 1);
+}
+
+/** How long after that it is dead, ms: `suspicionTimeoutMs` there, with three accusers or more and nobody slow. Pure. */
+export function suspicionMs(nodes: number, protocol: Protocol): number {
+  return protocol.suspicionMs * Math.max(1, Math.log10(nodes)) * protocol.suspicionLeastShare;
 }
 
 /** Time between two heartbeats of one node among so many, ms. Pure. */

@@ -8,7 +8,7 @@ import type { Chance } from '../random.ts';
 import type { LinkShape } from '../schema.ts';
 import { createGossipMesh, createOverlay } from './overlay.ts';
 import type { Overlay } from './overlay.ts';
-import { heartbeatEveryMs } from './parameters.ts';
+import { accusersNeeded, heartbeatEveryMs, suspicionMs } from './parameters.ts';
 import type { Costs, Protocol } from './parameters.ts';
 import { createRouting } from './routing.ts';
 import { Wheel } from './wheel.ts';
@@ -103,8 +103,8 @@ interface Death {
   readonly atMs: number;
   readonly missed: number[];
   readonly known: number[];
-  isTold: boolean;
   firstMs: number;
+  halfMs: number;
 }
 
 class Model {
@@ -201,8 +201,8 @@ class Model {
       atMs: this.#wheel.nowMs,
       missed: [],
       known: [],
-      isTold: false,
       firstMs: Number.NaN,
+      halfMs: Number.NaN,
     };
     const { links } = this.#overlay;
     for (let which = 0; which < links; which += 1) {
@@ -217,38 +217,34 @@ class Model {
     }
   }
 
-  /** Until a watcher takes a link for silent, or φ of the heartbeats has passed its limit: what comes first. */
-  #silenceMs({ tickMs, silentTicks, phiIntervals, heartbeatMs }: Protocol): number {
-    // The last answer came at some time of the last tick; the look comes with a tick of the watcher.
-    const byTicks =
-      Math.ceil(silentTicks - this.#chance.next()) * tickMs + this.#chance.next() * tickMs;
-    const byPhi =
-      (phiIntervals - this.#chance.next()) * heartbeatMs + this.#chance.next() * (heartbeatMs / 5);
-    return Math.min(byTicks, byPhi);
+  /** From a cut until a watcher looks and finds φ of the ticks over its limit. */
+  #silenceMs({ tickMs, phiIntervals, lookMs }: Protocol): number {
+    // The last answer came at some time of the last tick.
+    return (phiIntervals - this.#chance.next()) * tickMs + this.#chance.next() * lookMs;
   }
 
   #missed(watcher: number, number: number): void {
-    const { deaths, protocol } = this.#init;
+    const { protocol } = this.#init;
     const death = this.#deaths[number];
     if (death === undefined || this.#isDown[watcher] === 1) return;
-    death.missed.push(this.#wheel.nowMs - death.atMs);
+    const sinceMs = this.#wheel.nowMs - death.atMs;
+    death.missed.push(sinceMs);
+    // Each accuses it in a heartbeat; the one that makes enough of them is followed.
+    if (death.missed.length === accusersNeeded(this.#overlay.links)) this.#begin(watcher, number);
     const { probes, probeTimeoutMs, probePauseMs } = protocol;
-    // Who refuses a connection is known at once; of who is cut off each probe lasts as long as it may.
-    const each = deaths[number]?.isSilent === true ? probeTimeoutMs : 2 * this.#delayMs();
-    this.#wheel.add(probes * each + (probes - 1) * probePauseMs, PROBED, watcher, number);
+    // A probe lasts as long as it may, also where a dial is refused: the ways over relays are tried then. Who has seen
+    // for itself goes by its own probes, whatever others say.
+    const probedMs = probes * probeTimeoutMs + (probes - 1) * probePauseMs;
+    this.#wheel.add(probedMs, PROBED, watcher, number);
   }
 
-  /** A watcher knows it dead; where watchers tell, the first of them begins a flood. */
+  /** A watcher knows it dead. */
   #knows(watcher: number, number: number): void {
     const death = this.#deaths[number];
     if (death === undefined || this.#isDown[watcher] === 1) return;
     const sinceMs = this.#wheel.nowMs - death.atMs;
     if (Number.isNaN(death.firstMs)) death.firstMs = sinceMs;
-    if (!this.#init.protocol.isTold) death.known.push(sinceMs);
-    else if (!death.isTold) {
-      death.isTold = true;
-      this.#begin(watcher, number);
-    }
+    death.known.push(sinceMs);
   }
 
   #begin(node: number, death: number): void {
@@ -283,11 +279,21 @@ class Model {
     for (let way = 0; way < links; way += 1) {
       if (way === back && came !== NO_WAY) continue;
       const to = this.#gossip.neighbour(node, way);
-      if (to === node || this.#isDown[to] === 1) continue;
+      if (to === node || this.#isDown[to] === 1 || !this.#isMeshed(node, to, way)) continue;
       // A copy to who has it already changes nothing when it comes.
       if (flood.seen[to] === 1) flood.copies += 1;
       else this.#wheel.add(this.#delayMs() + HANDLING_MS, FLOOD, to, number * WAYS + way);
     }
+  }
+
+  /** Of the last ring only as many links belong to gossip's mesh as its degree is over the rings before. */
+  #isMeshed(node: number, to: number, way: number): boolean {
+    const { links } = this.#gossip;
+    const { gossipDegree } = this.#init.protocol;
+    if (way < links - 2 || gossipDegree >= links) return true;
+    const [low, high] = node < to ? [node, to] : [to, node];
+    const mixed = Math.imul(Math.imul(low + 1, 0x9e3779b1) ^ (high + 1), 0x85ebca6b) >>> 8;
+    return mixed / 2 ** 24 < (gossipDegree - (links - 2)) / 2;
   }
 
   #lookup(from: number): void {
@@ -309,8 +315,10 @@ class Model {
     for (const flood of this.#floods.filter(({ death }) => death >= 0)) {
       const death = this.#deaths[flood.death];
       if (death === undefined) continue;
-      const beganMs = flood.beganMs - death.atMs;
-      death.known.push(beganMs, beganMs + flood.halfMs, beganMs + flood.allMs);
+      if (this.#overlay.links >= nodes - 1) continue;
+      const sureMs = flood.beganMs - death.atMs + suspicionMs(nodes, protocol);
+      death.halfMs = sureMs + flood.halfMs;
+      death.known.push(sureMs + flood.allMs);
     }
     const beats = this.#floods.filter(
       ({ death, beganMs }) => death === -1 && beganMs < durationMs * 0.9,
@@ -318,10 +326,7 @@ class Model {
     const copies = mean(beats.map((flood) => (flood.copies - 1) / Math.max(1, flood.reached - 1)));
     const perSecond = nodes / (heartbeatEveryMs(nodes, protocol) / 1000);
     const ticks = (this.#overlay.links * 1000) / protocol.tickMs / 2;
-    const roster =
-      protocol.rosterMs === 0
-        ? 0
-        : (2 * Math.min(nodes, protocol.rosterPeersMax) * 1000) / protocol.rosterMs;
+    const roster = (2 * 1000) / protocol.rosterMs;
     const questions = (this.#questions / nodes / durationMs) * 1000;
     const alive = nodes - this.#deaths.length;
     const known = this.#deaths.map((death) => this.#knownShare(death, alive));
@@ -329,7 +334,9 @@ class Model {
       links: this.#overlay.links,
       events: this.#wheel.done,
       deadFirstMs: mean(this.#deaths.map(({ firstMs }) => firstMs)),
-      deadHalfMs: mean(this.#deaths.map(({ known: at }) => middle(at))),
+      deadHalfMs: mean(
+        this.#deaths.map(({ known: at, halfMs }) => (Number.isNaN(halfMs) ? middle(at) : halfMs)),
+      ),
       deadAllMs: mean(this.#deaths.map(({ known: at }) => most(at))),
       killedDeadAllMs: mean(this.#deadAll(false)),
       cutDeadAllMs: mean(this.#deadAll(true)),
@@ -343,14 +350,13 @@ class Model {
         (costs.aloneBytes +
           ticks * costs.tickBytes +
           perSecond * copies * costs.copyBytes +
-          roster * costs.rosterBytes +
+          roster * protocol.rosterBytes +
           questions * costs.questionBytes) /
         1000,
       cpuShare:
         (costs.aloneCpuMs +
           ticks * costs.tickCpuMs +
           perSecond * copies * costs.copyCpuMs +
-          roster * costs.rosterCpuMs +
           questions * costs.questionCpuMs) /
         1000,
       messagesPerSecond: ticks * 2 + perSecond * copies + questions * 2,
@@ -370,7 +376,7 @@ class Model {
   }
 
   #knownShare(death: Death, alive: number): number {
-    if (!this.#init.protocol.isTold) return death.known.length / alive;
+    if (this.#overlay.links >= this.#init.nodes - 1) return death.known.length / alive;
     const flood = this.#floods.find((one) => this.#deaths[one.death] === death);
     return (flood?.reached ?? 0) / alive;
   }

@@ -1,5 +1,5 @@
 /**
- * Keeps the directory true: one session of the node's own at every neighbour that is there, which lists
+ * Keeps the directory true: one session of the node's own at every neighbour that offers anything, which lists
  * what the peer grants us. The list is asked for again when the peer tells of a change, when another
  * digest comes with its heartbeat, and when it could not be had. A peer that is no neighbour, and offers
  * anything, is asked in a session that is over then. A peer that goes takes its list along.
@@ -53,6 +53,10 @@ export interface PeerCatalogsComponents {
   isConnected(peer: PeerId): boolean;
   /** Whether the peer is no neighbour: it is connected only to be used. */
   isSpare(peer: PeerId): boolean;
+  /** Whether this node holds grants of the peer, or the peer says that it has something for this node. */
+  isWanted(peer: PeerView): boolean;
+  /** A session at the peer has listed what there is. */
+  listed(peer: PeerId): void;
   /** Opens a session at a peer. */
   open(peer: PeerView, notification: (frame: NotificationFrame) => void): Promise<ServerChannel>;
   readonly clock: Clock;
@@ -64,6 +68,8 @@ export interface PeerCatalogsComponents {
 export interface PeerCatalogs {
   start(): void;
   stop(): void;
+  /** Something that is wanted of `peer`, or of all, may be another now. */
+  look(peer?: PeerId): void;
 }
 
 /** Makes the follower of all peers' catalogs. */
@@ -88,6 +94,10 @@ export function createPeerCatalogs(components: PeerCatalogsComponents): PeerCata
       components.membership.events.on('change', follow);
       for (const peer of components.membership.peers()) follow(peer);
     },
+    look(peer) {
+      if (peer !== undefined) followed.get(peer)?.look();
+      else for (const catalog of followed.values()) catalog.look();
+    },
     stop() {
       components.membership.events.off('change', follow);
       for (const catalog of followed.values()) catalog.stop();
@@ -111,6 +121,8 @@ class PeerCatalog {
   /** The peer told of a change after it was asked. */
   #isStale = false;
   #isDue = false;
+  /** Something was granted since the last list. */
+  #isWantedAgain = false;
   /** Lists that failed, one after the other, on the channel of now. */
   #failures = 0;
   #wake: (() => void) | undefined;
@@ -132,6 +144,14 @@ class PeerCatalog {
     this.#scope.close();
     this.#channel?.close();
     this.#components.directory.clear(this.#peer);
+  }
+
+  /** What is wanted may be another: a peer that is no neighbour is asked anew. */
+  look(): void {
+    const peer = this.#components.membership.peer(this.#peer);
+    if (peer === undefined || !this.#components.isWanted(peer)) return;
+    this.#isWantedAgain = true;
+    this.#wake?.();
   }
 
   /** A heartbeat came: another digest than that of the list we have says that the tools have changed. */
@@ -166,6 +186,7 @@ class PeerCatalog {
           this.#listSoon(REFRESH_DELAY_MS);
         }
         attempt = 0;
+        this.#components.listed(this.#peer);
         if (this.#components.isSpare(this.#peer)) continue;
         await channel.ended;
       } catch (error) {
@@ -180,12 +201,13 @@ class PeerCatalog {
     }
   }
 
-  /** Whether a session is to be had: with a neighbour always, with others when they offer another list. */
+  /** Whether a session is to be had: with a neighbour that offers anything, with others when that is another list. */
   #isDueAt(peer: PeerView): boolean {
     const components = this.#components;
-    if (!components.isSpare(this.#peer)) return components.isConnected(this.#peer);
     const offered = peer.presence?.catalog;
-    return offered !== undefined && offered !== NOTHING_OFFERED && offered !== this.#listedDigest;
+    const isOffering = offered !== NOTHING_OFFERED || components.isWanted(peer);
+    if (!components.isSpare(this.#peer)) return isOffering && components.isConnected(this.#peer);
+    return isOffering && (offered !== this.#listedDigest || this.#isWantedAgain);
   }
 
   #notified(frame: NotificationFrame): void {
@@ -224,6 +246,7 @@ class PeerCatalog {
     const { membership, directory } = this.#components;
     const digest = membership.peer(this.#peer)?.presence?.catalog;
     this.#askedDigest = digest;
+    this.#isWantedAgain = false;
     this.#isStale = false;
     this.#isListing = true;
     try {

@@ -40,7 +40,7 @@ import type { Approvals } from '../../../src/guard/index.ts';
 import { createIdentity, didFromPeerId, sealerOf } from '../../../src/identity/index.ts';
 import { changesOf } from '../../../src/membership/peer-diff.ts';
 import type { Membership, MembershipEvents, PeerView } from '../../../src/membership/index.ts';
-import type { Network } from '../../../src/network/index.ts';
+import type { PeerNetwork } from '../../../src/gateway/gateway.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 import { createLoginStore } from '../../../src/secrets/index.ts';
 import { defer } from './cleanup.ts';
@@ -161,7 +161,7 @@ export interface TestNode {
 export interface TestNodeInit {
   readonly wire?: Wire;
   /** In place of the wire. */
-  readonly network?: Pick<Network, 'open' | 'handle' | 'isConnected' | 'isSpare' | 'report'>;
+  readonly network?: PeerNetwork;
   readonly seed?: number;
   readonly builtin?: readonly BuiltinTool[];
   readonly clock?: Clock;

@@ -1,7 +1,9 @@
 /** Streams in memory between the gateways of one test, in place of libp2p. */
+import { EventEmitter } from 'node:events';
 import { StarlingError } from '../../../src/core/index.ts';
 import type { PeerId } from '../../../src/core/index.ts';
-import type { Misconduct, Network, PeerStream } from '../../../src/network/index.ts';
+import type { Misconduct, PeerStream } from '../../../src/network/index.ts';
+import type { PeerNetwork } from '../../../src/gateway/gateway.ts';
 
 type Listener = (error?: Error) => void;
 
@@ -111,6 +113,8 @@ export function streamPair(peerOfA: PeerId, peerOfB: PeerId): [PeerStream, PeerS
 
 /** Carries streams between the gateways of one test. */
 export interface Wire {
+  /** Of all networks on it. */
+  readonly events: PeerNetwork['events'][];
   readonly handlers: Map<PeerId, Map<string, (stream: PeerStream) => void>>;
   /** Every stream that was opened, with who opened it. */
   readonly streams: { readonly from: PeerId; readonly to: PeerId; readonly stream: PeerStream }[];
@@ -120,19 +124,26 @@ export interface Wire {
 
 /** A wire that joins nobody yet. */
 export function createWire(): Wire {
-  return { handlers: new Map(), streams: [], reports: [] };
+  return { handlers: new Map(), events: [], streams: [], reports: [] };
 }
 
 /** What the gateway of `self` knows of the network. */
-export function networkOf(
-  self: PeerId,
-  wire: Wire,
-): Pick<Network, 'open' | 'handle' | 'isConnected' | 'isSpare' | 'report'> {
+export function networkOf(self: PeerId, wire: Wire): PeerNetwork {
   const mine = new Map<string, (stream: PeerStream) => void>();
+  const events: PeerNetwork['events'] = new EventEmitter();
   wire.handlers.set(self, mine);
+  for (const other of wire.events) other.emit('peer:connect', self);
+  wire.events.push(events);
   return {
     isConnected: () => true,
     isSpare: () => false,
+    self,
+    events,
+    // Peers of before: they have no control streams.
+    connected: () => [...wire.handlers.keys()].filter((peer) => peer !== self),
+    sendFrame: async () => false,
+    onFrame: () => () => undefined,
+    dial: async (peer) => peer as PeerId,
     report: (peer, what, times = 1) => void wire.reports.push({ peer, what, times }),
     handle(protocol, handler) {
       mine.set(protocol, handler);

@@ -123,6 +123,23 @@ describe('a peer that sends without end', () => {
     });
   });
 
+  it('has so many lists made at once, is refused more and not read for a while, and is told of', async () => {
+    const { wire, clock, send, answered } = await stream();
+    const list = (id: number): object => ({ id, method: 'starling/catalog' });
+    send(...Array.from({ length: 600 }, (_, at) => list(at)));
+    send({ id: 'after', method: 'ping' });
+    await turns(20);
+    const told = wire.reports.filter(({ peer, what }) => peer === MALLORY && what === 'lists');
+    expect(told.length).toBeGreaterThan(0);
+    expect(told.length).toBeLessThan(600);
+    // All of them have an answer, and what comes later is read.
+    await until(async () => {
+      await clock.advance(1000);
+      return answered.includes('after');
+    });
+    expect(answered.filter((id) => typeof id === 'number').length).toBeGreaterThanOrEqual(600);
+  });
+
   it('has grants that are none looked at for so many times, and is told of from then on', async () => {
     const { wire, clock, send } = await stream();
     const junk = (): object => ({

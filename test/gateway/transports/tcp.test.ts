@@ -78,6 +78,33 @@ describe('a TCP client with the token', () => {
     expect(result.map((one) => Object.keys(one))).toEqual([['result'], ['result']]);
   });
 
+  it('may cancel them all at once: those end, others go on, and its id is free again', async () => {
+    const served = await serve();
+    const client = await greeted(served);
+    const hang = { method: 'tools/call', params: { name: 'hang', arguments: {} } };
+    client.send(call(0, 'hang'), {
+      jsonrpc: '2.0',
+      id: 11,
+      method: 'batch',
+      params: [hang, { method: 'ping' }, hang],
+    });
+    const session = served.sessions.last();
+    await until(() => session.inFlight === 3);
+    client.send({
+      jsonrpc: '2.0',
+      method: 'notifications/cancelled',
+      params: { requestId: 11 },
+    });
+    await until(() => session.inFlight === 1);
+    client.send({ jsonrpc: '2.0', id: 11, method: 'batch', params: [{ method: 'ping' }] });
+    expect(await client.next(), 'the first answer is that of the second batch').toMatchObject({
+      id: 11,
+      result: [{ result: {} }],
+    });
+    session.release();
+    expect(await client.next()).toMatchObject({ id: 0, result: { released: true } });
+  });
+
   it('never has it handed on, logged or repeated', async () => {
     const served = await serve();
     const client = await served.connect();

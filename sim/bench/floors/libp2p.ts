@@ -1,0 +1,47 @@
+/** One libp2p stream over TCP, encrypted as ours are: lines and nothing else. */
+// What libp2p needs and Node 20 lacks comes with the product.
+import '../../../src/index.ts';
+import { tls } from '@libp2p/tls';
+import { tcp } from '@libp2p/tcp';
+import { yamux } from '@libp2p/yamux';
+import type { Libp2p, Stream } from '@libp2p/interface';
+import { multiaddr } from '@multiformats/multiaddr';
+import { createLibp2p } from 'libp2p';
+import { joinedWrites, lineReader } from '../lines.ts';
+
+const PROTOCOL = '/bench/echo/1';
+
+/** Texts that go one way of a stream; those of one microtask leave in one write. */
+export type SendText = (text: string) => void;
+
+/** Listens on a free port; `line` hears each line and may answer. Gives its address. */
+export async function listenLibp2p(line: (bytes: Buffer, send: SendText) => void): Promise<string> {
+  const node = await hostOf(['/ip4/127.0.0.1/tcp/0']);
+  await node.handle(PROTOCOL, (stream) => void linesOf(stream, line));
+  return node.getMultiaddrs()[0]?.toString() ?? '';
+}
+
+/** Opens one stream there; `line` hears each line that comes. */
+export async function openLibp2p(
+  address: string,
+  line: (bytes: Buffer) => void,
+): Promise<SendText> {
+  const node = await hostOf([]);
+  return linesOf(await node.dialProtocol(multiaddr(address), PROTOCOL), line);
+}
+
+function hostOf(listen: string[]): Promise<Libp2p> {
+  return createLibp2p({
+    addresses: { listen },
+    transports: [tcp()],
+    connectionEncrypters: [tls()],
+    streamMuxers: [yamux()],
+  });
+}
+
+function linesOf(stream: Stream, line: (bytes: Buffer, send: SendText) => void): SendText {
+  const send = joinedWrites((text) => void stream.send(Buffer.from(text)));
+  const read = lineReader((bytes) => line(bytes, send));
+  stream.addEventListener('message', ({ data }) => read(Buffer.from(data.subarray())));
+  return send;
+}

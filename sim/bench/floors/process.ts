@@ -1,0 +1,46 @@
+/**
+ * A process of the benchmark's floors: `bench-floor.js <kind> <arguments>`. It prints one line when it is ready,
+ * its port or address where it has one, and ends with its standard input.
+ */
+import { answer } from '../upstream-answers.ts';
+import { connectNats } from './nats.ts';
+import { childOf, peerAt, pipeTo, serveHttp, serveSocket, serveTls } from './relays.ts';
+
+const [kind = '', first = '', second = ''] = process.argv.slice(2);
+
+async function begin(): Promise<string | number> {
+  switch (kind) {
+    case 'http':
+      return serveHttp(childOf(first));
+    case 'http-to-peer':
+      return serveHttp(await peerAt(Number(first)));
+    case 'peer':
+      return serveTls(first);
+    case 'socket':
+      await serveSocket(first, second);
+      return '';
+    case 'nats':
+      await connectNats(Number(first), 'echo', ({ text, replyTo = '' }, connection) => {
+        const reply = answer(text);
+        if (reply !== '') connection.publish(replyTo, reply.trimEnd());
+      });
+      return '';
+    case 'libp2p': {
+      // Only here: the other floors are to be as small as they can be.
+      const { listenLibp2p } = await import('./libp2p.ts');
+      return listenLibp2p((line, send) => {
+        const reply = answer(line.toString('utf8'));
+        if (reply !== '') send(reply);
+      });
+    }
+    default:
+      throw new Error(`no floor is called ${kind}`);
+  }
+}
+
+if (kind === 'pipe') await pipeTo(first);
+else {
+  process.stdout.write(`${await begin()}\n`);
+  process.stdin.resume();
+  process.stdin.once('end', () => process.exit());
+}

@@ -1,0 +1,108 @@
+/** Starts the floors that the gateway is measured against, and what they need. */
+import { execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { TITLES } from '../bars.ts';
+import type { Target } from '../job.ts';
+import { freePort, untilListening } from '../rivals.ts';
+
+const START_TIMEOUT_MS = 20_000;
+const script = fileURLToPath(new URL('./bench-floor.js', import.meta.url));
+
+/** A way to the same answers, and whose CPU is the relay's. */
+export interface FloorPath {
+  readonly title: string;
+  readonly target: Target;
+  readonly pids: readonly number[];
+}
+
+/** The floors, by how they are called. */
+export interface Floors {
+  readonly http: readonly FloorPath[];
+  readonly stdio: FloorPath;
+  stop(): void;
+}
+
+/** Starts them all in front of the stdio server `upstream`; NATS only where Debian's package is installed. */
+export async function startFloors(root: string, upstream: string): Promise<Floors> {
+  const children: ChildProcess[] = [];
+  const stop = (): void => {
+    for (const child of children) child.kill();
+  };
+  const floor = (...args: string[]): Promise<Floor> => startFloor(children, args);
+  try {
+    const one = await floor('http', upstream);
+    const far = await floor('peer', upstream);
+    const near = await floor('http-to-peer', far.says);
+    const path = join(root, 'floor.sock');
+    const socket = await floor('socket', path, upstream);
+    const echo = await floor('libp2p');
+    const nats = await startNats(children);
+    if (nats !== undefined) await floor('nats', String(nats.port));
+    return {
+      http: [
+        { title: TITLES.relay, target: httpAt(one.says), pids: [one.pid] },
+        { title: TITLES.relays, target: httpAt(near.says), pids: [near.pid, far.pid] },
+        { title: TITLES.libp2p, target: { kind: 'libp2p', address: echo.says }, pids: [] },
+        ...(nats === undefined
+          ? []
+          : [
+              {
+                title: TITLES.nats,
+                target: { kind: 'nats' as const, port: nats.port },
+                pids: [nats.pid],
+              },
+            ]),
+      ],
+      stdio: {
+        title: TITLES.relayedPipe,
+        target: { kind: 'command', command: process.execPath, args: [script, 'pipe', path] },
+        pids: [socket.pid],
+      },
+      stop,
+    };
+  } catch (error) {
+    stop();
+    throw error;
+  }
+}
+
+interface Floor {
+  readonly pid: number;
+  /** Its first line. */
+  readonly says: string;
+}
+
+async function startFloor(children: ChildProcess[], args: readonly string[]): Promise<Floor> {
+  const child = spawn(process.execPath, [script, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+  children.push(child);
+  const signal = AbortSignal.timeout(START_TIMEOUT_MS);
+  const [says] = (await once(createInterface({ input: child.stdout }), 'line', { signal })) as [
+    string,
+  ];
+  return { pid: child.pid ?? 0, says };
+}
+
+function httpAt(port: string): Target {
+  return { kind: 'http', url: `http://127.0.0.1:${port}/mcp`, headers: {} };
+}
+
+async function startNats(
+  children: ChildProcess[],
+): Promise<{ readonly port: number; readonly pid: number } | undefined> {
+  try {
+    execFileSync('nats-server', ['--version'], { stdio: 'ignore' });
+  } catch {
+    return undefined;
+  }
+  const port = await freePort();
+  const child = spawn('nats-server', ['--addr', '127.0.0.1', '--port', String(port)], {
+    stdio: 'ignore',
+  });
+  children.push(child);
+  await untilListening(child, port, 'nats-server');
+  return { port, pid: child.pid ?? 0 };
+}

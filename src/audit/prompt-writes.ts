@@ -1,0 +1,54 @@
+/**
+ * Writes by the node's own thread, within one turn of the event loop. Bytes that only go to the kernel cost a few µs
+ * this way, and several times that by a thread of the pool and back. Where the thread might have to wait for the disk
+ * nothing is written here.
+ */
+import type { Clock } from '../core/index.ts';
+import type { SegmentFile } from './segment-file.ts';
+
+/**
+ * A write to the kernel's memory that took longer than this had to wait for the disk. Shorter waits may be for the
+ * processor, on a machine that has more to do than it can.
+ */
+const SLOW_WRITE_MS = 50;
+/** How long threads of the pool write then, so that the node's own thread never waits twice in a row. */
+const SLOW_DISK_MS = 2000;
+
+/** Writes at once, where nothing waits for the disk. */
+export class PromptWrites {
+  readonly #clock: Pick<Clock, 'now'>;
+  /** Syncs under way. */
+  #syncs = 0;
+  /** Until then threads of the pool write; ms since the epoch. */
+  #slowUntil = 0;
+
+  constructor(clock: Pick<Clock, 'now'>) {
+    this.#clock = clock;
+  }
+
+  /** Syncs `file`: meanwhile nothing is written at once. */
+  async sync(file: SegmentFile): Promise<void> {
+    this.#syncs += 1;
+    try {
+      await file.sync();
+    } finally {
+      this.#syncs -= 1;
+    }
+  }
+
+  /** Whether `file` takes a write at once: no sync is under way, and the disk was not slow lately. */
+  takes(file: SegmentFile): boolean {
+    const now = this.#clock.now();
+    // A clock that was set back makes no disk slow for longer.
+    const wasSlow = now < this.#slowUntil && this.#slowUntil - now <= SLOW_DISK_MS;
+    return file.writeNow !== undefined && this.#syncs === 0 && !wasSlow;
+  }
+
+  /** Writes; throws what the file throws. */
+  write(file: SegmentFile, bytes: Buffer, position: number): void {
+    const begunAt = this.#clock.now();
+    file.writeNow?.(bytes, position);
+    const doneAt = this.#clock.now();
+    if (doneAt - begunAt > SLOW_WRITE_MS) this.#slowUntil = doneAt + SLOW_DISK_MS;
+  }
+}

@@ -1,0 +1,214 @@
+/** Who is suspect and dead, and when: by the ticks of a link, and by what the neighbours of a peer say. */
+import { afterEach, describe, expect, it } from 'vitest';
+import type { PeerId } from '../../src/core/index.ts';
+import { createIdentity } from '../../src/identity/index.ts';
+import type { Identity } from '../../src/identity/index.ts';
+import {
+  accusersNeeded,
+  createAccusations,
+  suspicionTimeoutMs,
+} from '../../src/membership/accusations.ts';
+import type { Accusation } from '../../src/membership/accusations.ts';
+import { encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
+import { createLocalHealth } from '../../src/membership/local-health.ts';
+import { encodeRosterMessage } from '../../src/membership/roster-messages.ts';
+import { calm, createHub } from '../blackboard/hub.ts';
+import type { Hub } from '../blackboard/hub.ts';
+import { makeView, pass } from './views.ts';
+import type { View } from './views.ts';
+
+const [ALICE, BOB, ...WITNESSES] = [2, 3, 4, 5, 6, 7, 8, 9].map((seed) =>
+  createIdentity(Buffer.alloc(32, seed)),
+) as [Identity, Identity, ...Identity[]];
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+async function aliceOf(hub: Hub): Promise<View> {
+  const alice = await makeView(hub, ALICE, 'alice');
+  cleanups.push(() => alice.view.stop());
+  return alice;
+}
+
+/** Says heartbeats by gossip as whoever `identity` is. */
+function speaker(
+  hub: Hub,
+  identity: Identity,
+): (suspects?: readonly Accusation[]) => Promise<void> {
+  const topic = hub.network(identity.peerId).topic('heartbeat');
+  const name = identity.peerId.slice(-6).toLowerCase();
+  let sequence = 0;
+  return async (suspects = []) => {
+    sequence += 1;
+    const presence = { name, version: '1', addresses: [], load: 0, catalog: '', boards: {} };
+    const beat = { incarnation: 1, sequence, status: 'up' as const, records: 'same', presence };
+    await topic.publish(encodeHeartbeat({ ...beat, suspects }, identity));
+    await calm(3);
+  };
+}
+
+/** Passes heartbeats of bob to alice, as one who has a link to both. */
+function passer(hub: Hub): () => Promise<void> {
+  const [by = BOB] = WITNESSES;
+  let sequence = 1;
+  return async () => {
+    sequence += 1;
+    const presence = { name: 'bob', version: '1', addresses: [], load: 0, catalog: '', boards: {} };
+    const beat = { incarnation: 1, sequence, status: 'up' as const, records: 'same', presence };
+    const heartbeats = [{ peer: BOB.peerId, bytes: encodeHeartbeat(beat, BOB) }];
+    const news = encodeRosterMessage({ t: 'news', heartbeats });
+    await hub.network(by.peerId).sendFrame(ALICE.peerId, 'roster', news);
+    await calm(3);
+  };
+}
+
+describe('the link to a peer', () => {
+  it('that falls silent makes it suspect within three seconds and dead within ten, and not before', async () => {
+    const hub = createHub();
+    const alice = await aliceOf(hub);
+    hub.connect(ALICE.peerId, BOB.peerId);
+    const say = speaker(hub, BOB);
+    await say();
+    const state = (): string | undefined => alice.view.peer(BOB.peerId)?.state;
+    for (let second = 0; second < 20; second += 1) {
+      if (second % 5 === 0) await say();
+      alice.network.events.emit('peer:sign', BOB.peerId);
+      await pass(alice, 1);
+      expect(state()).toBe('alive');
+    }
+    await pass(alice, 1);
+    expect(state()).toBe('alive');
+    await pass(alice, 1);
+    expect(state()).not.toBe('alive');
+    await pass(alice, 7);
+    expect(state()).toBe('dead');
+  });
+
+  it('that both ends close says nothing of either', async () => {
+    const hub = createHub();
+    const alice = await aliceOf(hub);
+    hub.connect(ALICE.peerId, BOB.peerId);
+    await speaker(hub, BOB)();
+    hub.part(ALICE.peerId, BOB.peerId);
+    await pass(alice, 2);
+    expect(alice.view.peer(BOB.peerId)?.state).toBe('alive');
+    hub.connect(ALICE.peerId, BOB.peerId);
+    hub.cut(ALICE.peerId, BOB.peerId);
+    expect(alice.view.peer(BOB.peerId)?.state).toBe('suspect');
+  });
+});
+
+describe('a peer without a link', () => {
+  /** Alice has heard bob, has no link to him, and hears six others, each of whom is his neighbour. */
+  async function heard(): Promise<{
+    readonly state: () => string | undefined;
+    readonly alice: View;
+    readonly bob: () => Promise<void>;
+    readonly others: readonly ReturnType<typeof speaker>[];
+  }> {
+    const hub = createHub();
+    const alice = await aliceOf(hub);
+    for (const { peerId } of [BOB, ...WITNESSES]) hub.connect(ALICE.peerId, peerId);
+    const [bob, ...others] = [BOB, ...WITNESSES].map((identity) => speaker(hub, identity));
+    if (bob === undefined) throw new Error('no bob');
+    for (const say of [bob, ...others]) await say();
+    hub.part(ALICE.peerId, BOB.peerId);
+    const state = (): string | undefined => alice.view.peer(BOB.peerId)?.state;
+    return { state, alice, others, bob: passer(hub) };
+  }
+  const accusation: Accusation = { peer: BOB.peerId, incarnation: 1, sequence: 1 };
+
+  it('is suspect when more than a third of its neighbours say so, and dead soon after', async () => {
+    const { state, alice, others } = await heard();
+    for (const say of others.slice(0, 2)) await say([accusation]);
+    await pass(alice, 1);
+    expect(state()).toBe('alive');
+    await others[2]?.([accusation]);
+    expect(state()).toBe('suspect');
+    await pass(alice, 3);
+    expect(state()).toBe('dead');
+  });
+
+  it('is alive whatever a third of its neighbours says again and again', async () => {
+    const { state, alice, others, bob } = await heard();
+    for (let second = 0; second < 30; second += 1) {
+      for (const say of others.slice(0, 2)) await say([accusation]);
+      if (second % 5 === 0) for (const say of [bob, ...others.slice(2)]) await say();
+      await pass(alice, 1);
+      expect(state()).toBe('alive');
+    }
+  });
+
+  it('is alive as soon as it says anything itself, and when its neighbours accuse it no more', async () => {
+    const { state, others, bob } = await heard();
+    for (const say of others.slice(0, 3)) await say([accusation]);
+    expect(state()).toBe('suspect');
+    await bob();
+    expect(state()).toBe('alive');
+    // What was refuted counts no more.
+    for (const say of others.slice(0, 5)) await say([accusation]);
+    expect(state()).toBe('alive');
+    const later = { ...accusation, sequence: 2 };
+    for (const say of others.slice(0, 5)) await say([later]);
+    expect(state()).toBe('suspect');
+    for (const say of others.slice(0, 5)) await say();
+    expect(state()).toBe('alive');
+  });
+});
+
+it('whoever is suspect elsewhere says at once that it lives', async () => {
+  const hub = createHub();
+  const alice = await aliceOf(hub);
+  const [witness = BOB] = WITNESSES;
+  hub.connect(ALICE.peerId, witness.peerId);
+  let heardBeats = 0;
+  hub
+    .network(witness.peerId)
+    .topic('heartbeat')
+    .subscribe(() => void (heardBeats += 1));
+  await calm(3);
+  const before = heardBeats;
+  await speaker(hub, witness)([{ peer: ALICE.peerId, incarnation: 1, sequence: 1 }]);
+  await pass(alice, 1);
+  expect(heardBeats).toBe(before + 1);
+});
+
+describe('accusations', () => {
+  it('need more than a third of the neighbours, and two where there are two', () => {
+    expect([0, 1, 2, 3, 6, 9, 16].map(accusersNeeded)).toEqual([1, 1, 2, 2, 3, 4, 6]);
+  });
+
+  it('of those who are no neighbours count nothing, and go with whoever made them', () => {
+    const accusations = createAccusations();
+    const bob = BOB.peerId;
+    const [a, b, c] = WITNESSES.map(({ peerId }) => peerId) as [PeerId, PeerId, PeerId];
+    const neighbours = new Set([a, b, c]);
+    const accusation = { peer: bob, incarnation: 1, sequence: 1 };
+    for (const author of [ALICE.peerId, a]) accusations.heard(author, [accusation]);
+    expect(accusations.of(bob, neighbours, 5)).toEqual({ accusers: 1, sinceMs: undefined });
+    accusations.heard(b, [accusation]);
+    expect(accusations.of(bob, neighbours, 6)).toEqual({ accusers: 2, sinceMs: 6 });
+    expect(accusations.of(bob, neighbours, 9).sinceMs).toBe(6);
+    accusations.forget(b);
+    expect(accusations.of(bob, neighbours, 9)).toEqual({ accusers: 1, sinceMs: undefined });
+  });
+
+  it('end sooner with more accusers, later in a larger mesh, and later where this node is slow', () => {
+    expect(suspicionTimeoutMs(1, 10, 0)).toBe(4000);
+    expect(suspicionTimeoutMs(3, 10, 0)).toBeCloseTo(1600);
+    expect(suspicionTimeoutMs(16, 10, 0)).toBeCloseTo(1600);
+    expect(suspicionTimeoutMs(3, 100, 0)).toBeCloseTo(3200);
+    expect(suspicionTimeoutMs(3, 10, 2)).toBeCloseTo(4800);
+  });
+});
+
+it('a node that is late itself is the less sure of others, up to nine times, and recovers', () => {
+  const health = createLocalHealth();
+  for (let look = 0; look < 20; look += 1) health.looked(800);
+  expect(health.score).toBe(8);
+  for (let look = 0; look < 16; look += 1) health.looked(20);
+  expect(health.score).toBe(4);
+  health.wasWrong();
+  expect(health.score).toBe(5);
+});
