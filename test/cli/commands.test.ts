@@ -532,6 +532,10 @@ describe('starling board', () => {
     const fake = await fakeNode({
       answer: ({ method, params }) => {
         if (method !== 'tools/call') return undefined;
+        if (params?.['name'] === 'starling__members') {
+          const members = [{ did: ENTRY.by, isSelf: false, name: 'anna' }];
+          return { structuredContent: { members, tickets: [] } };
+        }
         const { cursor } = (params?.['arguments'] ?? {}) as { cursor?: string };
         if (cursor === 'two') return undefined;
         return {
@@ -547,7 +551,7 @@ describe('starling board', () => {
     started.child.kill('SIGINT');
     expect(await started.ended()).toMatchObject({
       code: 130,
-      stdout: '+ owner = alice\n- gone\n',
+      stdout: '+ owner = alice (by anna)\n- gone\n',
       stderr: '',
     });
     await fake.received('notifications/cancelled');

@@ -334,7 +334,11 @@ const STEPS: Readonly<Record<string, Step>> = {
   'starling board get plan owner': { at: 'alice' },
   'starling board list': { at: 'alice' },
   'starling board list plan task/': { at: 'alice', before: () => boardSet('task/1') },
-  'starling board watch plan': { at: 'alice', says: /owner/, poke: () => boardSet('owner') },
+  'starling board watch plan': {
+    at: 'alice',
+    says: /owner = .* \(by alice/,
+    poke: () => boardSet('owner'),
+  },
   'starling board watch plan task/': { at: 'alice', says: /task/, poke: () => boardSet('task/1') },
   'starling board undo plan owner': { at: 'alice' },
   'starling board export plan > plan.jsonl': { at: 'alice' },
