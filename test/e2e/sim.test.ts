@@ -30,6 +30,28 @@ it('refuses a number of nodes that it can not run', async () => {
   expect(result.stderr).toContain('2 to 50');
 });
 
+it('names its scenarios, and refuses what an engine can not do before anything starts', async () => {
+  const list = await world.cli(['sim', '--list']);
+  expect(list.code, list.stderr).toBe(0);
+  for (const name of ['first-mesh', 'partition-heal', 'hostile-peer', 'scale-model']) {
+    expect(list.stdout).toContain(name);
+  }
+  expect(list.stdout.trimEnd().split('\n')).toHaveLength(15);
+  const refused = await world.cli(['sim', 'disk-full', '--engine', 'inproc']);
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain("event 2 (disk): it can't do 'disk'");
+  expect(refused.stderr).toContain('who can: netns');
+});
+
+it('reckons a scenario by the model, and is quiet but for the result where nobody looks', async () => {
+  const out = await temporaryFolder();
+  const result = await world.cli(['sim', 'scale-model', '--nodes', '2000', '--out', out]);
+  expect(result.code, result.stderr).toBe(0);
+  expect(result.stdout).toContain('scale-model: 2000 nodes, engine model, seed 1');
+  expect(result.stderr).toBe('');
+  expect((await readdir(out)).toSorted()).toEqual(['report.html', 'report.json']);
+});
+
 it('is ended by Ctrl-C, and keeps neither its folder nor its servers', async () => {
   const folder = await temporaryFolder();
   const sim = start(['sim', '--nodes', '2', '--calls', '100000'], { TMPDIR: folder });

@@ -224,7 +224,7 @@ class Model {
   }
 
   #missed(watcher: number, number: number): void {
-    const { deaths, protocol, nodes } = this.#init;
+    const { protocol } = this.#init;
     const death = this.#deaths[number];
     if (death === undefined || this.#isDown[watcher] === 1) return;
     const sinceMs = this.#wheel.nowMs - death.atMs;
@@ -232,11 +232,10 @@ class Model {
     // Each accuses it in a heartbeat; the one that makes enough of them is followed.
     if (death.missed.length === accusersNeeded(this.#overlay.links)) this.#begin(watcher, number);
     const { probes, probeTimeoutMs, probePauseMs } = protocol;
-    // Who refuses a connection is known at once; of who is cut off each probe lasts as long as it may.
-    const each = deaths[number]?.isSilent === true ? probeTimeoutMs : 2 * this.#delayMs();
-    const probedMs = probes * each + (probes - 1) * probePauseMs;
-    // A watcher believes its own probes, or enough others: what comes first.
-    this.#wheel.add(Math.min(probedMs, suspicionMs(nodes, protocol)), PROBED, watcher, number);
+    // A probe lasts as long as it may, also where a dial is refused: the ways over relays are tried then. Who has seen
+    // for itself goes by its own probes, whatever others say.
+    const probedMs = probes * probeTimeoutMs + (probes - 1) * probePauseMs;
+    this.#wheel.add(probedMs, PROBED, watcher, number);
   }
 
   /** A watcher knows it dead. */

@@ -62,15 +62,18 @@ describe('the engine model', () => {
     expect(floodAllMs).toBeLessThan(500);
   });
 
-  it('knows who is killed as soon as enough neighbours have said so, and who is cut off after the silence', () => {
-    const { phiIntervals, tickMs, lookMs } = PROTOCOL;
+  it('knows who is killed after the probes of its neighbours, and who is cut off after the silence as well', () => {
+    const { phiIntervals, tickMs, lookMs, probes, probeTimeoutMs, probePauseMs } = PROTOCOL;
     const deaths = [
       { atMs: 1000, node: 3, isSilent: false },
       { atMs: 1000, node: 25, isSilent: true },
     ];
     const result = simulate({ ...QUIET, nodes: 30, protocol: PROTOCOL, deaths });
-    const sureMs = suspicionMs(30, PROTOCOL);
-    expect(result.killedDeadAllMs).toBeGreaterThan(sureMs);
+    const sureMs = Math.max(
+      suspicionMs(30, PROTOCOL),
+      probes * probeTimeoutMs + (probes - 1) * probePauseMs,
+    );
+    expect(result.killedDeadAllMs).toBeGreaterThanOrEqual(sureMs);
     expect(result.killedDeadAllMs).toBeLessThan(sureMs + 300);
     expect(result.cutDeadAllMs).toBeGreaterThan((phiIntervals - 1) * tickMs + sureMs);
     expect(result.cutDeadAllMs).toBeLessThan(phiIntervals * tickMs + lookMs + sureMs + 300);
