@@ -1,0 +1,299 @@
+/**
+ * Strong writes to one key under a seeded scheduler: replicas with disks, proposers, and a network that delays,
+ * reorders, repeats and loses; with one fault of a list planted, or none.
+ */
+import { NO_BALLOT, answerQuestion } from '../../src/blackboard/quorum-acceptor.ts';
+import type {
+  AcceptorRow,
+  Ballot,
+  QuorumAnswer,
+  QuorumQuestion,
+  StrongState,
+} from '../../src/blackboard/quorum-acceptor.ts';
+import { beginRound } from '../../src/blackboard/quorum-round.ts';
+import type { Round, StrongChange } from '../../src/blackboard/quorum-round.ts';
+import type { Json } from '../../src/core/index.ts';
+import type { Operation } from './linearizable.ts';
+
+/** What can be wrong in an implementation. */
+export const FAULTS = [
+  'a promise is not on disk before the answer',
+  'a promise is not raised by an accept',
+  'a ballot is used twice, and promised twice',
+  'two of five are taken for a majority',
+  'a read takes what one replica has accepted',
+  'a retry is applied twice',
+  'a replica forgets all and stays the same',
+  'an unknown outcome is told as failed',
+  'a state is kept for the next round after somebody else came',
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+const REPLICAS = ['r0', 'r1', 'r2', 'r3', 'r4'];
+const CLIENTS = 4;
+const OPS_PER_CLIENT = 6;
+const STEPS_MAX = 20_000;
+const TRIES_MAX = 4;
+const PATIENCE_STEPS = 120;
+
+interface Message {
+  readonly client: number;
+  readonly round: number;
+  readonly replica: string;
+  readonly question?: QuorumQuestion;
+  readonly answer?: QuorumAnswer;
+}
+
+interface Client {
+  readonly name: string;
+  boot: number;
+  counter: number;
+  known: { readonly ballot: Ballot; readonly state: StrongState } | undefined;
+  op:
+    | { readonly change: StrongChange; readonly from: number; readonly request: string }
+    | undefined;
+  round: Round | undefined;
+  roundNumber: number;
+  next: Ballot;
+  since: number;
+  tries: number;
+  wasOut: boolean;
+  waitUntil: number;
+  done: number;
+}
+
+/** Runs one world to its end, and gives what clients saw. */
+export function runWorld(seed: number, fault?: Fault): readonly Operation[] {
+  return new World(seed, fault).run();
+}
+
+class World {
+  readonly #random: () => number;
+  readonly #fault: Fault | undefined;
+  readonly #disks = new Map<string, AcceptorRow | undefined>(REPLICAS.map((r) => [r, undefined]));
+  readonly #messages: Message[] = [];
+  readonly #history: Operation[] = [];
+  readonly #clients: Client[];
+  #now = 0;
+
+  constructor(seed: number, fault: Fault | undefined) {
+    this.#random = mulberry(seed);
+    this.#fault = fault;
+    this.#clients = Array.from({ length: CLIENTS }, (_, i) => ({
+      name: `p${i}`,
+      boot: 1,
+      counter: 0,
+      known: undefined,
+      op: undefined,
+      round: undefined,
+      roundNumber: 0,
+      next: NO_BALLOT,
+      since: 0,
+      tries: 0,
+      wasOut: false,
+      waitUntil: 0,
+      done: 0,
+    }));
+  }
+
+  run(): readonly Operation[] {
+    while (this.#now < STEPS_MAX && this.#clients.some(({ done }) => done < OPS_PER_CLIENT)) {
+      this.#now += 1;
+      for (const [at, client] of this.#clients.entries()) this.#drive(client, at);
+      this.#deliver();
+      if (this.#random() < 0.01) this.#restartReplica();
+      if (this.#random() < 0.004) this.#restartProposer();
+    }
+    for (const client of this.#clients) {
+      if (client.op !== undefined && client.wasOut) this.#end(client, undefined);
+    }
+    return this.#history;
+  }
+
+  #drive(client: Client, at: number): void {
+    if (client.op === undefined) {
+      if (client.done >= OPS_PER_CLIENT || this.#random() > 0.05) return;
+      this.#beginOp(client, at);
+    }
+    if (client.round === undefined) {
+      if (this.#now >= client.waitUntil) this.#beginRound(client, at);
+    } else if (this.#now - client.since > PATIENCE_STEPS) this.#failed(client);
+  }
+
+  #beginOp(client: Client, at: number): void {
+    const { change, isRead } = this.#pickOp(at * 100 + client.done);
+    const request = `${client.name}-${client.boot}-${client.done}`;
+    Object.assign(client, { op: { change, from: this.#now, request }, tries: 0, wasOut: false });
+    if (!isRead || this.#fault !== 'a read takes what one replica has accepted') return;
+    const row = this.#disks.get(this.#pick(REPLICAS));
+    this.#end(client, row?.accepted?.state.value ?? null);
+  }
+
+  #beginRound(client: Client, at: number): void {
+    const { op } = client;
+    if (op === undefined) return;
+    client.tries += 1;
+    client.roundNumber += 1;
+    client.since = this.#now;
+    const { known } = client;
+    const ballot = known?.ballot ?? this.#ballot(client);
+    client.next = this.#ballot(client);
+    const isTwice = this.#fault === 'a retry is applied twice';
+    client.round = beginRound({
+      request: isTwice ? `${op.request}-${client.tries}` : op.request,
+      change: op.change,
+      ballot,
+      next: client.next,
+      replicas: this.#replicas(),
+      ...(known === undefined ? {} : { known: known.state }),
+    });
+    client.known = undefined;
+    this.#ask(client, at);
+  }
+
+  #ask(client: Client, at: number): void {
+    if (client.round === undefined) return;
+    client.wasOut ||= client.round.isOut;
+    const { question } = client.round;
+    for (const replica of REPLICAS) {
+      this.#messages.push({ client: at, round: client.roundNumber, replica, question });
+    }
+  }
+
+  #deliver(): void {
+    for (let i = 0; i < 3 && this.#messages.length > 0; i += 1) {
+      const at = Math.floor(this.#random() * this.#messages.length);
+      const isRepeated = this.#random() < 0.05;
+      const [message] = isRepeated ? [this.#messages[at]] : this.#messages.splice(at, 1);
+      if (message === undefined || this.#random() < 0.12) continue;
+      if (message.question !== undefined) this.#serve(message, message.question);
+      else if (message.answer !== undefined) this.#hear(message, message.answer);
+    }
+  }
+
+  #serve(message: Message, question: QuorumQuestion): void {
+    const before = this.#disks.get(message.replica);
+    const { row, answer } = this.#answerOf(before, question);
+    const isLow =
+      this.#fault === 'a promise is not raised by an accept' && answer.t === 'accepted' && row;
+    const kept = isLow ? { ...row, promised: before?.promised ?? NO_BALLOT } : row;
+    this.#disks.set(message.replica, kept);
+    const { client, round, replica } = message;
+    this.#messages.push({ client, round, replica, answer });
+  }
+
+  #answerOf(
+    row: AcceptorRow | undefined,
+    question: QuorumQuestion,
+  ): ReturnType<typeof answerQuestion> {
+    const { ballot } = question;
+    const isTwice = this.#fault === 'a ballot is used twice, and promised twice';
+    // What is promised ahead would hide the fault mostly.
+    const asked = isTwice && question.t === 'accept' ? { ...question, next: ballot } : question;
+    const answered = answerQuestion(row, asked);
+    if (!isTwice || question.t !== 'prepare' || row?.promised.join() !== ballot.join())
+      return answered;
+    const accepted = row.accepted === undefined ? {} : { accepted: row.accepted };
+    return { row, answer: { t: 'promised', ballot, ...accepted } };
+  }
+
+  #hear(message: Message, answer: QuorumAnswer): void {
+    const client = this.#clients[message.client];
+    if (client?.round === undefined || client.roundNumber !== message.round) return;
+    const end = client.round.hear(message.replica, answer);
+    if (end === 'ask') this.#ask(client, message.client);
+    else if (end?.t === 'done') {
+      client.known = { ballot: client.next, state: end.state };
+      this.#end(client, end.result);
+    } else if (end?.t === 'refused') {
+      client.counter = Math.max(client.counter, end.higher[0]);
+      this.#failed(client);
+    }
+  }
+
+  #failed(client: Client): void {
+    const question = client.round?.question;
+    const isKept = this.#fault === 'a state is kept for the next round after somebody else came';
+    if (isKept && question?.t === 'accept') {
+      client.known = { ballot: this.#ballot(client), state: { ...question.state, ops: [] } };
+    }
+    client.round = undefined;
+    client.waitUntil = this.#now + Math.floor(this.#random() * 60 * 2 ** client.tries);
+    if (client.tries >= TRIES_MAX) this.#end(client, undefined);
+  }
+
+  /** Of what was never proposed, nothing can have happened: that is told as failed, and leaves no trace. */
+  #end(client: Client, result: Json | undefined): void {
+    const { op, wasOut } = client;
+    if (op === undefined) return;
+    const isKnown = result !== undefined;
+    const isTold = isKnown || (wasOut && this.#fault !== 'an unknown outcome is told as failed');
+    const to = isKnown ? this.#now : Number.POSITIVE_INFINITY;
+    if (isTold) this.#history.push({ from: op.from, to, apply: op.change, result });
+    Object.assign(client, { op: undefined, round: undefined, done: client.done + 1 });
+  }
+
+  #restartReplica(): void {
+    const replica = this.#pick(REPLICAS);
+    const row = this.#disks.get(replica);
+    if (this.#fault === 'a replica forgets all and stays the same') {
+      this.#disks.set(replica, undefined);
+    } else if (this.#fault === 'a promise is not on disk before the answer' && row !== undefined) {
+      const promised = row.accepted?.ballot ?? NO_BALLOT;
+      this.#disks.set(replica, { ...row, promised });
+    }
+  }
+
+  #restartProposer(): void {
+    const client = this.#pick(this.#clients);
+    if (client.op !== undefined && client.wasOut) this.#end(client, undefined);
+    else Object.assign(client, { op: undefined, round: undefined });
+    client.known = undefined;
+    client.counter = 0;
+    client.boot += 1;
+  }
+
+  #replicas(): readonly string[] {
+    if (this.#fault !== 'two of five are taken for a majority') return REPLICAS;
+    return REPLICAS.toSorted(() => this.#random() - 0.5).slice(0, 3);
+  }
+
+  #ballot(client: Client): Ballot {
+    client.counter += 1;
+    // As if each proposer were a later start of one node, while what the earlier one sent is still under way.
+    const isReused = this.#fault === 'a ballot is used twice, and promised twice';
+    return isReused ? [client.counter, 1, 'p'] : [client.counter, client.boot, client.name];
+  }
+
+  #pickOp(number: number): { readonly change: StrongChange; readonly isRead: boolean } {
+    const kind = this.#random();
+    if (kind < 0.35) {
+      return { isRead: true, change: (value) => ({ value, result: value ?? null }) };
+    }
+    if (kind < 0.7) {
+      const add: StrongChange = (value) => {
+        const sum = (typeof value === 'number' ? value : 0) + 1;
+        return { value: sum, result: sum };
+      };
+      return { isRead: false, change: add };
+    }
+    const wanted = Math.floor(this.#random() * 6);
+    const set: StrongChange = (value) =>
+      (value ?? 0) === wanted ? { value: 1000 + number, result: true } : { value, result: false };
+    return { isRead: false, change: set };
+  }
+
+  #pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.#random() * from.length)] as T;
+  }
+}
+
+function mulberry(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
