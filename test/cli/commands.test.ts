@@ -363,6 +363,7 @@ describe('starling call', () => {
     const message = 'waits for an approval by the operator of alice';
     const { stateDir } = await fakeNode({
       answer: ({ method, params }, { send }) => {
+        if (method === 'tools/list') return { tools: [] };
         if (method !== 'tools/call') return undefined;
         const meta = params?.['_meta'] as JsonObject;
         const progressToken = meta['progressToken'] ?? 0;

@@ -16,7 +16,7 @@ import {
   withNumbersWritten,
 } from '../../core/index.ts';
 import type { Fields, Json, JsonObject } from '../../core/index.ts';
-import { argumentWords } from './argument-words.ts';
+import { argumentWords } from '../../core/index.ts';
 import { coversPath, isPlainText, matchesPath, parsePathPattern } from './path-match.ts';
 import type { PathPattern } from './path-match.ts';
 
