@@ -51,7 +51,7 @@ export type { Semaphore } from './semaphore.ts';
 export { DURATION, durationMs, durationText } from './duration.ts';
 export { isCount, isNumber, isObject, isText } from './value-checks.ts';
 export type { Fields } from './value-checks.ts';
-export { parseStrictJson } from './strict-json.ts';
+export { checkStrictJson, parseStrictJson } from './strict-json.ts';
 export { FORBIDDEN, printable } from './text.ts';
 export { placeOf, placesOf, someOf } from './places.ts';
 export { VERSION } from './version.ts';
