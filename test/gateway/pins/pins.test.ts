@@ -147,7 +147,9 @@ describe('own servers', () => {
     const { allowed, quarantined } = pins.review('', 'files', lists(tool('read'), tool('send')));
     expect(namesOf(allowed)).toEqual(['read']);
     expect(reasonsOf(quarantined)).toEqual({ send: 'new' });
-    expect(health.warnings()).toMatchObject([{ hint: 'look, and how to allow: starling pin list' }]);
+    expect(health.warnings()).toMatchObject([
+      { hint: 'look, and how to allow: starling pin list' },
+    ]);
     await pins.keeping();
     const heard: unknown[] = [];
     pins.events.on('change', (...place) => heard.push(place));
