@@ -25,6 +25,12 @@ const GROWTH_MIB_MOST = 256;
 /** What the node may write to its log, and to its state folder, in a minute of it, KiB. */
 const LOG_KIB_MOST = 32;
 const STATE_KIB_MOST = 8 * 1024;
+/** What the figures of the table are of. */
+const LEGEND = `Each round begins with \`peers forgive\`: all allowances of conduct are new, nothing is counted against the
+member, and it is let in again if it was kept out. So each figure is of the first seconds of harm, the burst
+with all that is taken at once, and not of what is left once its author is throttled or kept out.
+
+`;
 /** The attack begins before the calls are counted, and ends after. */
 const MARGIN_MS = 300;
 
@@ -110,7 +116,7 @@ export async function benchHostile(
   }
   const bars = rows.flatMap(barsOf);
   const missed = bars.filter((bar) => !bar.pass);
-  print(`\n${renderRows(rows)}`);
+  print(`\n${renderRows(rows)}${LEGEND}`);
   print(missed.length === 0 ? `all ${bars.length} bars are cleared\n\n` : renderBars(missed));
   return { rows, bars };
 }

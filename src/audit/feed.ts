@@ -3,7 +3,7 @@ import type { Clock } from '../core/index.ts';
 import { fits, queryLog } from './query.ts';
 import type { AuditEntry, AuditTail, AuditTailRequest } from './types.ts';
 
-/** Entries kept in memory. */
+/** Entries kept in memory, at least; at most twice as many. */
 const KEPT_MAX = 1000;
 /** A cursor farther back than this gets what is newer. */
 const BEHIND_MAX = 10_000;
@@ -54,7 +54,8 @@ export function createFeed(components: {
   return {
     add(entries) {
       kept.push(...entries);
-      if (kept.length > KEPT_MAX) kept.splice(0, kept.length - KEPT_MAX);
+      // Cutting moves all that stays: it is done seldom.
+      if (kept.length >= 2 * KEPT_MAX) kept.splice(0, kept.length - KEPT_MAX);
       for (const wake of waiting) wake();
     },
     async after(request) {

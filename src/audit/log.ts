@@ -270,12 +270,12 @@ class AuditLog implements Audit {
 
   /** Writes until nothing waits. Never rejects. */
   async #drain(): Promise<void> {
-    // What else comes in this turn of the event loop goes into the same write.
-    await new Promise<void>((resolve) => {
-      setImmediate(resolve);
-    });
     try {
-      while (this.#queue.length > 0) await this.#writeBatch();
+      while (this.#queue.length > 0) {
+        // What else comes in this turn of the event loop goes into the same write.
+        await turn();
+        await this.#writeBatch();
+      }
       this.#draining = undefined;
     } catch (error) {
       this.#draining = undefined;
@@ -451,4 +451,10 @@ class AuditLog implements Audit {
 /** How much room items take: marks take none. */
 function sizeOf(items: readonly Item[]): number {
   return items.filter(({ content }) => content !== undefined).length;
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }

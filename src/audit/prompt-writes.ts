@@ -6,10 +6,13 @@
 import type { Clock } from '../core/index.ts';
 import type { SegmentFile } from './segment-file.ts';
 
-/** A write to the kernel's memory that took longer than this had to wait for the disk. */
-const SLOW_WRITE_MS = 5;
+/**
+ * A write to the kernel's memory that took longer than this had to wait for the disk. Shorter waits may be for the
+ * processor, on a machine that has more to do than it can.
+ */
+const SLOW_WRITE_MS = 50;
 /** How long threads of the pool write then, so that the node's own thread never waits twice in a row. */
-const SLOW_DISK_MS = 10_000;
+const SLOW_DISK_MS = 2000;
 
 /** Writes at once, where nothing waits for the disk. */
 export class PromptWrites {

@@ -11,8 +11,10 @@ import type { BoardWatchResult } from './results.ts';
 
 /** Changes kept per board. */
 const CHANGES_MAX = 1000;
+/** Characters of their values that are kept per board, but for the newest change. */
+const CHARS_MAX = 2 * 1024 * 1024;
 /**
- * Boards that are watched at one time. Each costs up to {@link CHANGES_MAX} entries of 256 KiB, and a
+ * Boards that are watched at one time. Each costs up to {@link CHARS_MAX}, and a
  * listener on every change of the board.
  */
 const FEEDS_MAX = 256;
@@ -141,6 +143,9 @@ class Feed {
   readonly #init: FeedInit;
   readonly #unwatch: () => void;
   readonly #changes: BoardChange[] = [];
+  /** Of each change. */
+  readonly #chars: number[] = [];
+  #charsTotal = 0;
   readonly #waiting = new Set<() => void>();
   /** Sequence number of the first change that is kept. */
   #first = 0;
@@ -205,12 +210,20 @@ class Feed {
   }
 
   #changed(changes: readonly BoardChange[]): void {
-    this.#changes.push(...changes);
-    const surplus = this.#changes.length - CHANGES_MAX;
-    if (surplus > 0) {
-      this.#changes.splice(0, surplus);
-      this.#first += surplus;
+    for (const change of changes) {
+      this.#changes.push(change);
+      this.#chars.push(JSON.stringify(change.entry?.value)?.length ?? 0);
+      this.#charsTotal += this.#chars.at(-1) ?? 0;
     }
+    let surplus = Math.max(0, this.#changes.length - CHANGES_MAX);
+    for (let at = 0; at < this.#changes.length - 1; at += 1) {
+      if (at >= surplus && this.#charsTotal <= CHARS_MAX) break;
+      this.#charsTotal -= this.#chars[at] ?? 0;
+      surplus = Math.max(surplus, at + 1);
+    }
+    this.#changes.splice(0, surplus);
+    this.#chars.splice(0, surplus);
+    this.#first += surplus;
     for (const wake of this.#waiting) wake();
   }
 

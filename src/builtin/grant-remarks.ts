@@ -1,6 +1,6 @@
 /** What a person should know of a grant that was just made: that it may mean nothing, or limit nothing. */
 import { nearest } from '../config/index.ts';
-import { printable } from '../core/index.ts';
+import { printable, rightText } from '../core/index.ts';
 import type { Upstream } from '../gateway/index.ts';
 import { matchResource, toolResource, withoutLimitOf } from '../grants/index.ts';
 import type { Grant, GrantBook } from '../grants/index.ts';
@@ -77,7 +77,7 @@ export function unlimitedBy(
       if (had === undefined) return [];
       const id = one.claims.jti.slice(0, 8);
       return [
-        `the holder may ${had.ability} on ${printable(had.resource)} without the new limits already, by grant ${id}; end that one with: starling grant revoke ${id}`,
+        `the holder may ${printable(rightText(had.ability, had.resource))} without the new limits already, by grant ${id}; end that one with: starling grant revoke ${id}`,
       ];
     });
 }

@@ -17,6 +17,14 @@ export function parseStrictJson(text: string, depthMax: number): unknown {
   return value;
 }
 
+/**
+ * Checks `text`, which JSON.parse has read already, as {@link parseStrictJson} does.
+ * @throws SyntaxError as {@link parseStrictJson}
+ */
+export function checkStrictJson(text: string, depthMax: number): void {
+  checkStructure(Buffer.from(text), depthMax);
+}
+
 /** Walks a text that is known to be JSON: a string before a colon is a member name. */
 function checkStructure(bytes: Buffer, depthMax: number): void {
   const names: (Set<string> | undefined)[] = [];

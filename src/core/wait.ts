@@ -76,10 +76,10 @@ export function deadline(clock: Clock, ms: number, parent?: AbortSignal): Deadli
   };
   const given = (): void => end(parent?.reason);
   const cancel = clock.schedule(ms, () => end(timeoutError(ms)));
-  parent?.addEventListener('abort', given, { once: true });
+  const forget = parent === undefined ? undefined : onAbort(parent, given);
   const clear = (): void => {
     cancel();
-    parent?.removeEventListener('abort', given);
+    forget?.();
   };
   return { signal: abort.signal, clear };
 }
@@ -101,6 +101,31 @@ export async function withDeadline<T>(
   } finally {
     limit.clear();
   }
+}
+
+/** Who waits for the abort of a signal: each signal has one listener, however many deadlines hang on it. */
+const waiting = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** Calls `heard` when `signal` is aborted; gives back what ends that. The last to end takes the listener away. */
+function onAbort(signal: AbortSignal, heard: () => void): () => void {
+  const known = waiting.get(signal);
+  const all = known ?? new Set();
+  all.add(heard);
+  if (known === undefined) {
+    waiting.set(signal, all);
+    signal.addEventListener('abort', tellAll, { once: true });
+  }
+  return () => {
+    if (!all.delete(heard) || all.size > 0 || waiting.get(signal) !== all) return;
+    waiting.delete(signal);
+    signal.removeEventListener('abort', tellAll);
+  };
+}
+
+function tellAll(this: AbortSignal): void {
+  const all = waiting.get(this);
+  waiting.delete(this);
+  for (const heard of all ?? []) heard();
 }
 
 function timeoutError(ms: number): DOMException {

@@ -1,5 +1,5 @@
 /** All that decides on one node, put together: policy, approvals, guard and guardian. */
-import { createScope, messageOf, printable, stopAll } from '../core/index.ts';
+import { createScope, messageOf, printable, rightText, stopAll } from '../core/index.ts';
 import type { Clock, Did, Health, Logger, PeerId, Startable } from '../core/index.ts';
 import type { Counters, GrantBook } from '../grants/index.ts';
 import { peerIdFromDid } from '../identity/index.ts';
@@ -79,7 +79,7 @@ export function createGovernance(
   approvals.events.on('escalated', ({ id, principal, ability, resource }) =>
     health.raise({
       code: `approval-escalated:${id}`,
-      text: `${nameOf(principal)} still waits for an approval: ${ability} on ${printable(resource)}`,
+      text: `${nameOf(principal)} still waits for an approval: ${printable(rightText(ability, resource))}`,
       hint: `starling approvals approve ${id.slice(0, 8)} (or deny)`,
     }),
   );

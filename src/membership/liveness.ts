@@ -8,6 +8,7 @@ import type { Network } from '../network/index.ts';
 import { createAccusations, suspicionTimeoutMs } from './accusations.ts';
 import type { Accusation } from './accusations.ts';
 import type { NeighbourKeeper } from './keep-neighbours.ts';
+import { intervalStretch } from './heartbeat-interval.ts';
 import { createLocalHealth } from './local-health.ts';
 import type { Peer, PeerTable } from './peer-table.ts';
 import { createDetector } from './phi-accrual.ts';
@@ -53,6 +54,8 @@ export interface Liveness {
   accused(author: PeerId, accusations: readonly Accusation[]): void;
   /** Whom this node suspects, because of what it has seen itself. */
   suspects(): readonly Accusation[];
+  /** How many times the configured interval lies between two heartbeats, with so many who are there. */
+  stretch(): number;
   /** Something came on the control stream of the link to a peer. */
   sign(peer: PeerId): void;
   /** The first link to a peer is there: its silence so far says nothing. */
@@ -128,6 +131,14 @@ class LivenessKeeper implements Liveness {
     return suspects;
   }
 
+  stretch(): number {
+    let members = 1;
+    for (const { view } of this.#components.peers.all()) {
+      if (view.state === 'alive' || view.state === 'suspect') members += 1;
+    }
+    return intervalStretch(members);
+  }
+
   sign(peerId: PeerId): void {
     const peer = this.#components.peers.get(peerId);
     if (peer === undefined) return;
@@ -164,13 +175,14 @@ class LivenessKeeper implements Liveness {
     const lateMs = Math.abs(sinceMs) - this.#lookMs;
     this.#lastLookMs = now;
     this.#health.looked(lateMs);
+    const stretch = this.stretch();
     for (const peer of peers.all()) {
       if (isLate) peer.detector.forgive(now);
       // What came meanwhile is read after this look.
       if (isLate || lateMs > TICK_MS) peer.linkDetector?.forgive(now);
       const { state } = peer.view;
       if (state !== 'alive' && state !== 'suspect') continue;
-      const phi = Math.max(peer.detector.phi(now), peer.linkDetector?.phi(now) ?? 0);
+      const phi = Math.max(peer.detector.phi(now, stretch), peer.linkDetector?.phi(now) ?? 0);
       this.#weigh(peer, { kind: 'silence', phi: phi / (1 + this.#health.score), isLate });
     }
     for (const peerId of this.#accusations.peers()) {

@@ -264,10 +264,18 @@ class LiveView implements Membership {
   #keepTime(scope: Scope): void {
     const { intervalMs } = this.#init;
     const { random } = this.#components;
-    scope.every(intervalMs, () => void this.#send());
+    this.#beat(scope);
     this.#neighbours.start(scope);
     this.#liveness.start(scope);
     scope.every(intervalMs * (PING_INTERVALS + random()), () => this.#pingAll());
+  }
+
+  /** Sends a heartbeat in each interval, which is longer the more members there are. */
+  #beat(scope: Scope): void {
+    scope.after(this.#init.intervalMs * this.#liveness.stretch(), () => {
+      this.#send();
+      this.#beat(scope);
+    });
   }
 
   /** Gossips a heartbeat, and returns its bytes. */

@@ -25,9 +25,10 @@ export interface Detector {
   /**
    * φ = -log10 P(a heartbeat comes later than now), with arrival intervals taken as normal: 1 means
    * that one suspicion in ten is wrong, 8 one in a hundred million. Higher limit = fewer false
-   * suspicions, slower detection: with regular heartbeats φ is 8 at about 2.6 intervals.
+   * suspicions, slower detection: with regular heartbeats φ is 8 at about 2.6 intervals. `stretch` is how many
+   * intervals apart they are to be expected, 1 by default.
    */
-  phi(nowMs: number): number;
+  phi(nowMs: number, stretch?: number): number;
 }
 
 /** Intervals that are remembered. More = a steadier rhythm that follows a new one more slowly. */
@@ -49,11 +50,14 @@ export function createDetector(init: DetectorInit, nowMs: number): Detector {
   const intervals: number[] = [];
   let lastMs = nowMs;
 
-  const phi = (now: number): number => {
+  const phi = (now: number, stretch = 1): number => {
+    const expectedMs = init.intervalMs * stretch;
     const count = Math.max(1, intervals.length);
-    const mean = Math.max(init.intervalMs, intervals.reduce((sum, one) => sum + one, 0) / count);
-    const variance = intervals.reduce((sum, one) => sum + (one - mean) ** 2, 0) / count;
-    const spread = Math.max(Math.sqrt(variance), SPREAD_MIN * init.intervalMs);
+    const average = intervals.reduce((sum, one) => sum + one, 0) / count;
+    const mean = Math.max(expectedMs, average);
+    const middle = stretch > 1 ? average : mean;
+    const variance = intervals.reduce((sum, one) => sum + (one - middle) ** 2, 0) / count;
+    const spread = Math.max(Math.sqrt(variance), SPREAD_MIN * expectedMs);
     return -Math.log10(tail((now - lastMs - mean) / spread));
   };
   return {

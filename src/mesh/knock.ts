@@ -3,10 +3,10 @@
  * until the operator there has answered. What comes back is a ticket for one node, over a connection on
  * which both ends have proven the keys whose four words both operators see.
  */
-import { Secret, StarlingError, createScope, messageOf, sleep } from '../core/index.ts';
+import { Secret, StarlingError, createScope, sleep } from '../core/index.ts';
 import type { Clock, Scope } from '../core/index.ts';
 import type { Identity } from '../identity/index.ts';
-import { createBareHost } from '../network/index.ts';
+import { createBareHost, reasonText } from '../network/index.ts';
 import type { BareHost, Transport } from '../network/index.ts';
 import { askKnock } from './ask-knock.ts';
 import type { KnockAnswered } from './ask-knock.ts';
@@ -98,7 +98,7 @@ async function find(
       );
     } catch (error) {
       if (error instanceof StarlingError && error.code === 'STARLING_JOIN_REFUSED') throw error;
-      throw nobody(`the node at ${init.mesh} does not answer: ${messageOf(error)}`, error);
+      throw notHeard(init.mesh, error);
     } finally {
       await host.stop();
     }
@@ -222,7 +222,7 @@ async function waitFor(
     try {
       answered = await knockOnce({ clock, identity, transports }, address, name);
     } catch (error) {
-      const away = `${member} at ${address} does not answer any more: ${messageOf(error)}`;
+      const away = `${member} at ${address} does not answer any more: ${reasonText(error)}`;
       if (clock.now() - heardMs > AWAY_MS) throw nobody(away, error);
     }
     if (answered !== undefined) {
@@ -285,6 +285,18 @@ function refused({ meshName, name }: NeighbourMesh, reason: string): StarlingErr
       hint: 'ask the person there for a ticket: starling invite',
     },
   );
+}
+
+/** Who is there and hears no knock is told apart from who is not there. */
+function notHeard(address: string, error: unknown): StarlingError {
+  if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
+    return new StarlingError(
+      'STARLING_JOIN_REFUSED',
+      `the node at ${address} hears no knocks: its multicast DNS is off, or its version is older`,
+      { hint: 'ask a member for a ticket: starling invite', cause: error },
+    );
+  }
+  return nobody(`the node at ${address} does not answer: ${reasonText(error)}`, error);
 }
 
 function nobody(text: string, cause?: unknown): StarlingError {

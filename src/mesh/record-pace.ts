@@ -16,6 +16,11 @@ const RECORDS: BucketSize = { burst: 5000, everyMs: 50 };
 /** Beyond so many of a signer it is looked at them with long rests, so that calls go on beside them. */
 const BRISK: BucketSize = { burst: 300, everyMs: 50 };
 
+/** What was signed so lately is no history that a newcomer takes. */
+const LATELY_MS = 10 * 60_000;
+/** How often such a record counts: 400 of these at once are told of, and 1,300 of a history. */
+const LATELY_TIMES = 10;
+
 /** What a {@link StarlingError} of this pace says in its data. */
 const LATER = 'later';
 
@@ -23,15 +28,20 @@ const LATER = 'later';
 export interface RecordPace {
   /** Before a record is looked at. @throws STARLING_LIMIT_EXCEEDED while the signer is over its allowance */
   require(kind: RecordKind, signer: Did): void;
-  /** A record of that signer was verified; gives whether there were so many lately that the next ones are in no hurry. */
-  took(kind: RecordKind, signer: Did): boolean;
+  /**
+   * A record of that signer was verified, which says when it was signed (ms since the epoch); gives whether there were so
+   * many lately that the next ones are in no hurry.
+   */
+  took(kind: RecordKind, signer: Did, signedAtMs: number): boolean;
 }
 
-/** Makes the allowances, all full; `over` hears of each sound record by which a signer is over its own, or is
- * in no hurry any more. */
+/**
+ * Makes the allowances, all full; `over` hears of each sound record by which a signer is over its own, or is
+ * in no hurry any more, and how often it counts.
+ */
 export function createRecordPace(
   clock: Clock,
-  over: (signer: Did) => void,
+  over: (signer: Did, times: number) => void,
   size: BucketSize = RECORDS,
 ): RecordPace {
   const buckets = createBuckets(clock, size);
@@ -45,11 +55,12 @@ export function createRecordPace(
         { data: { rule: LATER } },
       );
     },
-    took(kind, signer) {
+    took(kind, signer, signedAtMs) {
       const key = `${kind} ${signer}`;
       const isOver = buckets.charge(key, 1) > 0;
       const isHasty = brisk.charge(key, 1) > 0;
-      if (isOver || isHasty) over(signer);
+      const isOfLate = Math.abs(clock.now() - signedAtMs) < LATELY_MS;
+      if (isOver || isHasty) over(signer, isOfLate ? LATELY_TIMES : 1);
       return isHasty;
     },
   };

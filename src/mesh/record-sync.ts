@@ -156,7 +156,11 @@ class RecordCarrier implements RecordSync {
     scope.add(network.handle(PROTOCOL, (stream) => this.#serve(stream)));
     scope.add(this.#topic.subscribe((data, from) => this.#heard(data, from)));
     scope.add(records.onAdded((jws) => this.#tell(jws)));
-    scope.add(records.onSignsTooMuch((signer) => network.report(peerIdFromDid(signer), 'signs')));
+    scope.add(
+      records.onSignsTooMuch((signer, times) =>
+        network.report(peerIdFromDid(signer), 'signs', times),
+      ),
+    );
     // Whoever let us in did so before we could sync.
     for (const peer of network.connected()) this.sync(peer);
   }

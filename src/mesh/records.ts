@@ -143,8 +143,8 @@ export interface Records {
   spend(signer: Signer, invite: Grant, aud: Did): Promise<string>;
   /** Hears each new record. */
   onAdded(listener: (jws: string) => void): () => void;
-  /** Hears of a member that signs more than is taken, at each sound record by which it is over. */
-  onSignsTooMuch(listener: (signer: Did) => void): () => void;
+  /** Hears of a member that signs more than is taken, at each sound record by which it is over, and how often that counts. */
+  onSignsTooMuch(listener: (signer: Did, times: number) => void): () => void;
 }
 
 /** Makes the records of a mesh, empty: `load` reads them. */
@@ -167,7 +167,7 @@ class MeshRecords implements Records {
   readonly #invites: Invites;
   readonly #successionsOf = new Map<Did, number>();
   readonly #listeners = new Set<(jws: string) => void>();
-  readonly #overListeners = new Set<(signer: Did) => void>();
+  readonly #overListeners = new Set<(signer: Did, times: number) => void>();
   readonly #overused: OverusedTickets;
 
   constructor(components: RecordComponents, init: RecordsInit) {
@@ -184,8 +184,8 @@ class MeshRecords implements Records {
       },
       health: components.health,
     });
-    const over = (signer: Did): void => {
-      for (const listener of this.#overListeners) listener(signer);
+    const over = (signer: Did, times: number): void => {
+      for (const listener of this.#overListeners) listener(signer, times);
     };
     this.#pace = createRecordPace(components.clock, over, init.pace);
     this.#set = createRecordSet(
@@ -368,7 +368,7 @@ class MeshRecords implements Records {
     return () => this.#listeners.delete(listener);
   }
 
-  onSignsTooMuch(listener: (signer: Did) => void): () => void {
+  onSignsTooMuch(listener: (signer: Did, times: number) => void): () => void {
     this.#overListeners.add(listener);
     return () => this.#overListeners.delete(listener);
   }
@@ -463,7 +463,7 @@ class MeshRecords implements Records {
     this.#set.requireRoom('invite', iss, jws.length);
     this.#requirePace('invite', iss, jws);
     this.#members.requireSoundInvite(invite);
-    this.#tookAtPace('invite', iss, jws);
+    this.#tookAtPace('invite', jws, invite.claims);
     if (!this.#invites.hasRoom(invite.claims.aud)) {
       throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many invites to one key');
     }
@@ -478,7 +478,7 @@ class MeshRecords implements Records {
     this.#requirePace('membership', iss, jws);
     this.#members.requireSound(grant);
     this.#set.requireRoom('membership', iss, jws.length);
-    this.#tookAtPace('membership', iss, jws);
+    this.#tookAtPace('membership', jws, grant.claims);
     return () => {
       let undo = (): void => undefined;
       this.#set.keep(jws, { kind: 'membership', signer: iss, exp, undo: () => undo() });
@@ -495,7 +495,7 @@ class MeshRecords implements Records {
       this.#requirePace('revocation', signer, jws);
     }
     const { claims } = verified ?? parseRevocation(jws);
-    if (verified === undefined) this.#tookAtPace('revocation', signer, jws);
+    if (verified === undefined) this.#tookAtPace('revocation', jws, claims);
     if (isOverAt(claims.exp, this.#components.clock.now()) && verified === undefined) {
       throw new StarlingError('STARLING_GRANT_INVALID', 'the revoked grant has expired');
     }
@@ -534,7 +534,7 @@ class MeshRecords implements Records {
     this.#set.requireRoom('invite', spent.iss, jws.length);
     this.#requirePace('invite', spent.iss, jws);
     decoded.verify(spent.iss);
-    this.#tookAtPace('invite', spent.iss, jws);
+    this.#tookAtPace('invite', jws, spent);
     const { iss: signer, jti, exp } = spent;
     if (isOverAt(exp, this.#components.clock.now() - KEEP_OVER_MS)) {
       throw new StarlingError('STARLING_GRANT_INVALID', 'the invite that was used has expired');
@@ -565,8 +565,8 @@ class MeshRecords implements Records {
     if (this.#isPaced(signer, jws)) this.#pace.require(kind, signer);
   }
 
-  #tookAtPace(kind: RecordKind, signer: Did, jws: string): void {
-    if (this.#isPaced(signer, jws) && this.#pace.took(kind, signer)) this.#isHasty = true;
+  #tookAtPace(kind: RecordKind, jws: string, { iss, iat }: Pick<Spent, 'iss' | 'iat'>): void {
+    if (this.#isPaced(iss, jws) && this.#pace.took(kind, iss, iat * 1000)) this.#isHasty = true;
   }
 
   /** Not what was read from disk, nor what this node and the owner of the mesh sign. */

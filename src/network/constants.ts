@@ -83,8 +83,8 @@ export const HELD_BYTES = {
   longBytes: 128 * KIB,
   waitingMax: 128,
   stalledMs: 30 * SECOND_MS,
-  // What a connection that breaks takes with it, and then a message of one MiB each half second.
-  wasted: { burst: 48 * MIB, everyMs: SECOND_MS / (2 * MIB) },
+  // Twice what comes at once: what a connection that breaks takes with it, too.
+  wasted: { burst: 64 * MIB, everyMs: SECOND_MS / (4 * MIB) },
 } as const;
 /**
  * What may wait in our streams for peers that do not read it: see `streams/unread-bytes.ts`. A dozen streams of a

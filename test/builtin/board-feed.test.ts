@@ -97,6 +97,21 @@ const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('a watch of a board', () => {
+  it('keeps no more of large values than a bound: an older cursor gets every entry anew', async () => {
+    const bench = benchOf();
+    const { cursor } = await bench.watch('plan');
+    const value = 'x'.repeat(200_000);
+    const large = (key: string): { key: string; entry: BoardEntry } => {
+      return { key, entry: { ...entryOf(key), value } };
+    };
+    for (let i = 0; i < 30; i++) bench.watchers.get('plan')?.([large(`k${i}`)]);
+    bench.entries.push(entryOf('all'));
+    expect(keys(await bench.watch('plan', cursor))).toEqual(['all']);
+    const { cursor: later } = await bench.watch('plan');
+    bench.watchers.get('plan')?.([large('a'), large('b')]);
+    expect(keys(await bench.watch('plan', later))).toEqual(['a', 'b']);
+  });
+
   it('gives each change once, by the cursor of the answer before', async () => {
     const bench = benchOf();
     const first = await bench.watch('plan');

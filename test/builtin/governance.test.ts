@@ -267,7 +267,7 @@ describe('approval_answer without an answer', () => {
     });
     expect(answered).toMatchObject({ approval: { id, state: 'denied', reason: 'not now' } });
     expect(keys[0]).toBe(id);
-    expect(keys[1]).toContain('asks for a grant on this node. Do you approve?');
+    expect(keys[1]).toContain('asks for a grant at this node. Do you approve?');
   });
 
   it('decides nothing when the person does not, and says so', async () => {

@@ -55,7 +55,7 @@ describe('starling audit query', () => {
     const ran = await run(...words.split(' '), fake.stateDir);
     expect(ran.code).toBe(0);
     expect(ran.stdout).toBe(
-      `2026-05-01T08:00:00.000Z call ok in 12 ms ${shortId(ENTRY.who)} for client:ci tool/call tool:files/read\ufffd[2J (said: to see⏎what is there\ufffd)\n`,
+      `2026-05-01T08:00:00.000Z call ok in 12 ms ${shortId(ENTRY.who)} for client:ci call files/read\ufffd[2J (said: to see⏎what is there\ufffd)\n`,
     );
     const asked = fake.heard.find(({ method }) => method === 'tools/call')?.params?.['arguments'];
     const since = Date.parse('2026-05-01');
@@ -66,7 +66,7 @@ describe('starling audit query', () => {
     const answer = { entries: [ENTRY], names: { [ENTRY.who]: 'laptop' } };
     const fake = await fakeNode({ answer: serving({ audit_query: answer }) });
     const { stdout } = await run('audit', 'query', '--state', fake.stateDir);
-    expect(stdout).toContain(` laptop (${shortId(ENTRY.who)}) for client:ci tool/call`);
+    expect(stdout).toContain(` laptop (${shortId(ENTRY.who)}) for client:ci call`);
   });
 
   it('says when there are none', async () => {

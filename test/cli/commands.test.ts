@@ -363,6 +363,7 @@ describe('starling call', () => {
     const message = 'waits for an approval by the operator of alice';
     const { stateDir } = await fakeNode({
       answer: ({ method, params }, { send }) => {
+        if (method === 'tools/list') return { tools: [] };
         if (method !== 'tools/call') return undefined;
         const meta = params?.['_meta'] as JsonObject;
         const progressToken = meta['progressToken'] ?? 0;
@@ -531,6 +532,10 @@ describe('starling board', () => {
     const fake = await fakeNode({
       answer: ({ method, params }) => {
         if (method !== 'tools/call') return undefined;
+        if (params?.['name'] === 'starling__members') {
+          const members = [{ did: ENTRY.by, isSelf: false, name: 'anna' }];
+          return { structuredContent: { members, tickets: [] } };
+        }
         const { cursor } = (params?.['arguments'] ?? {}) as { cursor?: string };
         if (cursor === 'two') return undefined;
         return {
@@ -546,7 +551,7 @@ describe('starling board', () => {
     started.child.kill('SIGINT');
     expect(await started.ended()).toMatchObject({
       code: 130,
-      stdout: '+ owner = alice\n- gone\n',
+      stdout: '+ owner = alice (by anna)\n- gone\n',
       stderr: '',
     });
     await fake.received('notifications/cancelled');

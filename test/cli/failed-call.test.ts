@@ -27,8 +27,9 @@ describe('starling call', () => {
       1,
       /the tool ad of sums at lab is not among .*\n.*did you mean lab__sums__add\?/,
     ],
-    ['lab/sums/add a=1', 1, /did you mean lab__sums__add\?/],
-    ['sums__add a=1', 1, /did you mean lab__sums__add\?/],
+    ['lab/sums/add a=1', 2, /the tool add of sums at lab needs b/],
+    ['sums__add a=1', 2, /^sums__add is lab__sums__add\n.*needs b/],
+    ['add a=1', 2, /^add is lab__sums__add\n.*needs b/],
     ['lab__sums__add a=1', 2, /the tool add of sums at lab needs b \(number\)/],
     ['lab__sums__add a=1 B=2', 2, /needs b \(number\), takes no B \(did you mean b\?\)/],
     ['lab__sums__add a:="x" b=2', 2, /takes a \(number\), not string/],
@@ -42,6 +43,28 @@ describe('starling call', () => {
     );
     const asJson = await run('call', ...words.split(' '), '--json', '--state', stateDir);
     expect(JSON.parse(asJson.stdout)).toMatchObject({ isError: true });
+  });
+
+  it('the end of a name is enough where one tool alone ends so, and several are listed', async () => {
+    const called: unknown[] = [];
+    const { stateDir } = await fakeNode({
+      answer: ({ method, params }) => {
+        const names = ['lab__sums__add', 'lab__sums__echo', 'den__says__echo'];
+        if (method === 'tools/list') return { tools: names.map((name) => ({ name })) };
+        if (method !== 'tools/call') return undefined;
+        called.push(params?.['name']);
+        return { content: [{ type: 'text', text: '3' }] };
+      },
+    });
+    for (const words of ['add', 'sums/add', 'sums__echo x=1'])
+      expect(await run('call', ...words.split(' '), '--state', stateDir)).toMatchObject({
+        code: 0,
+      });
+    const both = await run('call', 'echo', 'x=1', '--state', stateDir);
+    expect(both).toMatchObject({ code: 1, stdout: '' });
+    expect(both.stderr).toContain('2 tools end in echo');
+    expect(both.stderr).toContain('lab__sums__echo, den__says__echo');
+    expect(called).toEqual(['lab__sums__add', 'lab__sums__add', 'lab__sums__echo']);
   });
 
   it('leaves the words of a tool that failed for reasons of its own', async () => {

@@ -34,7 +34,7 @@ describe('starling approvals', () => {
     expect(stdout).toContain('8fK2abcd  laptop (12D3KooW…abcd) wants to call files/write');
     expect(stdout).toContain('arguments: {"path":"/srv');
     expect(stdout).toContain('they say: line one⏎line two');
-    expect(stdout).toMatch(/asked (60s|61s) ago, refused in \d+[ms]/);
+    expect(stdout).toMatch(/asked 6\ds ago, refused in \d+[ms]/);
     expect(stdout).toContain('starling approvals approve <id> (or deny <id>)');
     expect(stdout).not.toMatch(/[\u001B\u202E]/u);
     expect(argumentsOf(fake)).toEqual({ all: false });
@@ -154,7 +154,7 @@ describe('starling policy explain', () => {
     const { code, stdout } = await run('policy', 'explain', ...words, '--state', fake.stateDir);
     expect(code).toBe(0);
     expect(stdout.split('\n')).toEqual([
-      'no: bob (12D3KooW…abcd), tool/call on tool:files/write',
+      'no: bob (12D3KooW…abcd), call files/write',
       '    zone: zone external, trust 0.5, no role',
       '  - zones.external.read_only: not read-only',
       'bob may not',

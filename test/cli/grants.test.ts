@@ -89,14 +89,14 @@ describe('a drawn chain', () => {
     const names = { [owner.did]: 'workstation', [alice.did]: 'laptop', [bob.did]: 'phone' };
     expect(drawChain(chain, names, NOW_MS).split('\n')).toEqual([
       `${short(leaf)}  laptop → phone, ends in 60m`,
-      '│   tool/call tool:files/read_* (5 uses)',
+      '│   call files/read_* (5 uses)',
       '│   narrows: tool:files/* to tool:files/read_*',
       '│   narrows: 5 uses',
       `├─ ${short(root)}  workstation → laptop, ends in 60m`,
-      '│      tool/call tool:files/*',
+      '│      call files/*',
       '│      may be handed on 2 times',
       `└─ ${short(other)}  workstation → laptop, ends in 60m`,
-      '       tool/call tool:files/read_*',
+      '       call files/read_*',
       '       may be handed on once',
       'valid',
     ]);

@@ -146,6 +146,24 @@ describe('a deadline', () => {
   });
 });
 
+describe('many deadlines of one parent', () => {
+  it('share one listener, all end with the parent, and leave none when all are cleared', () => {
+    const clock = createTestClock();
+    const parent = new AbortController();
+    const all = Array.from({ length: 50 }, () => deadline(clock, 1000, parent.signal));
+    expect(listeners(parent.signal)).toBe(1);
+    for (const one of all.slice(0, 49)) one.clear();
+    expect(listeners(parent.signal)).toBe(1);
+    all[49]?.clear();
+    expect(listeners(parent.signal)).toBe(0);
+    const later = [1, 2].map(() => deadline(clock, 1000, parent.signal));
+    parent.abort('over');
+    expect(later.map(({ signal }) => signal.reason as unknown)).toEqual(['over', 'over']);
+    expect([listeners(parent.signal), clock.waiting()]).toEqual([0, 0]);
+    expect(all.some(({ signal }) => signal.aborted)).toBe(false);
+  });
+});
+
 describe('work with a deadline', () => {
   it('is told when time is over, and ends as the work ends', async () => {
     const clock = createTestClock();

@@ -418,6 +418,9 @@ describe('`starling request`', () => {
     const ran = await asking;
     expect(ran).toMatchObject({ code: 0 });
     expect(ran.stderr).toContain('waits for a person at bob');
+    expect(ran.stderr).toMatch(
+      /waiting up to \w+ for an answer of bob; Ctrl-C ends the wait, the request stays/,
+    );
     expect(ran.stdout).toMatch(/^bob grants plain\/note for \d/);
   });
 

@@ -1,5 +1,6 @@
 /** The numbers of the failure detector: what it says at the edges, and how far back it remembers. */
 import { describe, expect, it } from 'vitest';
+import { intervalStretch } from '../../src/membership/heartbeat-interval.ts';
 import { createDetector } from '../../src/membership/phi-accrual.ts';
 import type { Detector } from '../../src/membership/phi-accrual.ts';
 
@@ -66,5 +67,20 @@ describe('the rhythm', () => {
   it('is not told by what comes within half an interval', () => {
     expect(phiAfter(1300, 1500, 1500, 500)).toBeCloseTo(phiAfter(1300, 1500, 1500), 9);
     expect(phiAfter(1300, 1500, 1500, 501)).toBeGreaterThan(phiAfter(1300, 1500, 1500));
+  });
+});
+
+describe('heartbeats of many', () => {
+  it('come each 5 s up to 25 members, and then so seldom that all together are 5 a second', () => {
+    expect([1, 10, 25, 50, 1000].map((members) => 5 * intervalStretch(members))).toEqual([
+      5, 5, 5, 10, 200,
+    ]);
+  });
+
+  it('are expected as seldom as they come', () => {
+    const { detector, last } = hearing(1000, 1000, 1000);
+    expect(detector.phi(last + 4000)).toBeGreaterThan(8);
+    expect(detector.phi(last + 4000, 4)).toBeLessThan(1);
+    expect(detector.phi(last + 11_000, 4)).toBeGreaterThan(8);
   });
 });

@@ -196,6 +196,17 @@ describe('records of a member that signs without end', () => {
     expect((await again()).digest()).toBe(records.digest());
   });
 
+  it('count ten times when they were signed lately: 100 of them are told of, of a history of years 1,000', async () => {
+    const { records } = await world(undefined, MEMBERS, memoryTable(), PACE);
+    const counted: number[] = [];
+    records.onSignsTooMuch((_, times) => counted.push(times));
+    const texts = Array.from({ length: 6 }, () => revoked(guest).jws);
+    for (const jws of texts.slice(0, 3)) await records.add(jws);
+    now.ms += 11 * 60_000;
+    for (const jws of texts.slice(3)) await records.add(jws);
+    expect(counted).toEqual([10, 1]);
+  });
+
   it('end a membership that is known here however many there were before', async () => {
     const host = membership(guest.did, ROOT, 1);
     const invited = issueGrant(

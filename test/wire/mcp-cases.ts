@@ -4,7 +4,7 @@ import { silentLogger } from '../../src/core/index.ts';
 import type { Did, JsonObject } from '../../src/core/index.ts';
 import { createPeerTransport } from '../../src/gateway/transports/libp2p.ts';
 import { openPeerChannel } from '../../src/gateway/upstreams/peer.ts';
-import { resultBytes } from '../../src/gateway/wire/frame.ts';
+import { notificationBytes, resultBytes } from '../../src/gateway/wire/frame.ts';
 import { createPeerAllowances } from '../../src/gateway/wire/peer-allowances.ts';
 import type { GrantBook } from '../../src/grants/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
@@ -208,6 +208,10 @@ export const MCP_CASES: readonly WireCase[] = [
     kind: 'text',
     async write() {
       const { stream, changed } = servingNode();
+      // There is a session from the first whole message on.
+      stream.push(
+        Buffer.concat([notificationBytes('notifications/initialized'), Buffer.from('\n')]),
+      );
       changed();
       return stream.wrote(lines(1));
     },

@@ -8,7 +8,7 @@ import { untilInterrupted } from '../terminal/interrupted.ts';
 import { print, safe, safeLine, tell } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
 import type { NodeClient, ToolInfo } from '../node/client.ts';
-import { explainFailure, meantTool } from './tools/explain-failure.ts';
+import { explainFailure, meantTool, wholeName } from './tools/explain-failure.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 import { readStdin } from '../terminal/stdin.ts';
 
@@ -50,17 +50,19 @@ const OF_A_SLIP: readonly string[] = [
 ];
 
 async function callTool(
-  tool: string,
+  typed: string,
   options: CallCommandOptions,
   signal: AbortSignal,
 ): Promise<JsonObject> {
   const { arg = [], args, timeout } = options;
   const whole = args === undefined ? {} : parseWhole(await textOf(args));
   return withNode(options, async (node) => {
-    const schema =
-      arg.length === 0
-        ? undefined
-        : (await node.tools()).find((info) => info.name === tool)?.inputSchema;
+    // A call of a whole name without arguments needs no list.
+    const isWhole = arg.length === 0 && typed.includes('__');
+    const listed = isWhole ? [] : await offeredBy(node);
+    const tool = wholeName(typed, listed);
+    if (tool !== typed) tell(`${safeLine(typed)} is ${safeLine(tool)}`);
+    const schema = listed.find((info) => info.name === tool)?.inputSchema;
     const shower = progressShower(tool);
     const given = { ...whole, ...(await readArguments(arg, schema)) };
     // Progress is asked for even where nobody sees it: it keeps a long call from timing out.

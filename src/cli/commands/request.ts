@@ -59,7 +59,8 @@ async function ask(
   { peer, scope, signal }: Target & { readonly signal: AbortSignal },
   options: RequestOptions,
 ): Promise<Answer> {
-  const deadline = Date.now() + (options.timeout ?? WAIT_DEFAULT_MS);
+  const waitMs = options.timeout ?? WAIT_DEFAULT_MS;
+  const deadline = Date.now() + waitMs;
   let isTold = false;
   for (;;) {
     const answer = await once(node, peer, signal, {
@@ -69,7 +70,12 @@ async function ask(
       scope,
     });
     if (answer.granted || answer.pending === undefined) return answer;
-    if (!isTold) tell(`… waits for a person at ${safeLine(peer)}: ${safeLine(answer.reason)}`);
+    if (!isTold) {
+      tell(`… waits for a person at ${safeLine(peer)}: ${safeLine(answer.reason)}`);
+      tell(
+        `waiting up to ${duration(waitMs)} for an answer of ${safeLine(peer)}; Ctrl-C ends the wait, the request stays`,
+      );
+    }
     isTold = true;
     if (Date.now() + AGAIN_MS > deadline) {
       throw new StarlingError('STARLING_TIMEOUT', `nobody at ${peer} has answered yet`, {

@@ -1,6 +1,6 @@
 /** `starling sim` */
 import { StarlingError } from '../../core/errors.ts';
-import { flush, print, tell } from '../terminal/output.ts';
+import { flush, print, safeLine, tell } from '../terminal/output.ts';
 
 /** 128 and the number of the signal, as shells have it. */
 const ENDINGS = [
@@ -30,6 +30,7 @@ export async function run(scenario: string | undefined, options: SimOptions): Pr
   const begin = scenario === undefined ? plain(options, json) : of(scenario, options, json);
   // What is to be done at the end of the process is done: servers are ended, the folder is taken away.
   for (const [signal, code] of ENDINGS) process.once(signal, () => process.exit(code));
+  if (scenario !== undefined && !json) tell(`runs ${safeLine(scenario)}; Ctrl-C ends it`);
   const { exitCode } = await begin();
   await flush();
   // libp2p's timers would keep the process for a second more.

@@ -12,6 +12,10 @@ export function addAudit(program: Command, outcome: Outcome): void {
     .summary('see who did what, and whether the record holds')
     .description(
       'Every decision and every call of this node is recorded in a chain of entries that the node signs. These look into that record, and find whatever was changed in it.',
+    )
+    .addHelpText(
+      'after',
+      examples('starling audit tail', 'starling audit query --outcome denied --since 1d'),
     );
   withJson(ofNode(filtered(audit.command('tail'))))
     .summary('follow the record')

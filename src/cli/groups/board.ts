@@ -14,6 +14,10 @@ export function addBoard(program: Command, outcome: Outcome): void {
     .summary('read and write the shared boards')
     .description(
       'Reads and writes the boards that all peers share: small notes that every node holds and that merge by themselves.',
+    )
+    .addHelpText(
+      'after',
+      examples('starling board set plan owner alice', 'starling board get plan owner'),
     );
   const command = (name: string, about: string, ...args: readonly string[]): Command => {
     const made = board.command(name).description(about);

@@ -11,6 +11,10 @@ export function addGrant(program: Command, outcome: Outcome): void {
     .summary('say who may call what')
     .description(
       'Says which peers may call which tools of this node. Without a grant they see none of them.',
+    )
+    .addHelpText(
+      'after',
+      examples("starling grant create bob --tool 'files/*'", 'starling grant list'),
     );
   addCreate(grant, outcome);
   withJson(ofNode(grant.command('list').alias('ls')))

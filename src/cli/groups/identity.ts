@@ -10,7 +10,8 @@ export function addIdentity(program: Command, outcome: Outcome): void {
     .summary("see, protect and change the node's key")
     .description(
       'Shows who the node is, protects its key with a passphrase, and gives it a new key. A passphrase is asked for on a terminal, or comes from STARLING_PASSPHRASE_FILE or STARLING_PASSPHRASE; it is never an argument.',
-    );
+    )
+    .addHelpText('after', examples('starling identity show', 'starling identity rotate'));
   withJson(ofNode(identity.command('show')))
     .summary('show who the node is')
     .description('Shows did:key and PeerId of the node, and whether its key is encrypted.')

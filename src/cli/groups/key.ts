@@ -11,6 +11,13 @@ export function addKey(program: Command, outcome: Outcome): void {
     .summary('give HTTP clients keys of their own')
     .description(
       'Gives HTTP clients named keys, each with the scopes that you choose. Whoever has the token of the node is its operator; a key is for everybody else.',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        "starling key create ci --scope 'tool:files/read_*' --expires 90d",
+        'starling key list',
+      ),
     );
   withJson(
     ofNode(

@@ -13,6 +13,13 @@ export function addMcp(program: Command, outcome: Outcome): void {
     .description(
       "Alone: serves MCP on standard input and output, for the running node: what an MCP client starts. With a command: changes the MCP servers in this node's config file.",
     )
+    .addHelpText(
+      'after',
+      examples(
+        'starling mcp add files -- npx -y @modelcontextprotocol/server-filesystem /srv/docs',
+        'starling mcp list',
+      ),
+    )
     .enablePositionalOptions()
     .option('--as <name>', 'what you call the client: client:<name> in the policy (default: local)')
     .option(

@@ -10,7 +10,8 @@ export function addPin(program: Command, outcome: Outcome): void {
     .summary('see and approve tools that have changed')
     .description(
       'Tools are pinned as they are first seen. One that changes later is quarantined, neither listed nor callable, until it is approved here.',
-    );
+    )
+    .addHelpText('after', examples('starling pin list', 'starling pin approve files'));
   withJson(
     ofNode(
       pin

@@ -10,6 +10,13 @@ export function addPolicy(program: Command, outcome: Outcome): void {
     .summary('check the policy file, and explain decisions')
     .description(
       'The policy file says how far callers are trusted and what waits for an approval. A running node takes up a changed file by itself.',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'starling policy check',
+        'starling policy explain --as bob --do tool/call --on tool:files/read_file',
+      ),
     );
   withJson(
     ofNode(policy.command('check').argument('[file]', "default: the node's own policy file")),

@@ -10,7 +10,8 @@ export function addSecret(program: Command, outcome: Outcome): void {
     .summary('keep secrets of MCP servers')
     .description(
       "Keeps secrets, encrypted, that the config file names as ${secret:NAME}: in a server's env and headers, and as its oauth.clientSecret.",
-    );
+    )
+    .addHelpText('after', examples('starling secret set GITHUB_TOKEN', 'starling secret list'));
   const name = 'like GITHUB_TOKEN: A-Z, 0-9 and _';
   withJson(ofNode(secret.command('set').argument('<name>', name)))
     .summary('set a secret')

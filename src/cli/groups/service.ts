@@ -10,6 +10,10 @@ export function addService(program: Command, outcome: Outcome): void {
     .summary('have the node run after a reboot')
     .description(
       "Has this user's service manager (systemd on Linux, launchd on macOS) run the node: now, at each login, and again when it fails.",
+    )
+    .addHelpText(
+      'after',
+      examples('starling service install --print', 'starling service uninstall'),
     );
   withJson(ofNode(service.command('install')))
     .summary('write the service, and start it')

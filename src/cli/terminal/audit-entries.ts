@@ -1,7 +1,8 @@
 /** How entries of the audit log are shown. */
 import type { AuditEntry } from '../../audit/types.ts';
+import { rightText } from '../../core/right-words.ts';
 import { shortId, withShortIds } from '../../identity/short-id.ts';
-import { paint, safeLine, sentence } from './output.ts';
+import { paint, safeLine, sentence, withLocalTimes } from './output.ts';
 
 /** An entry on one line, or where the terminal is narrower on several, beside its time. `names` are the names of known peers, by did. */
 export function showEntry(entry: AuditEntry, names: Readonly<Record<string, string>> = {}): string {
@@ -16,9 +17,9 @@ export function showEntry(entry: AuditEntry, names: Readonly<Record<string, stri
     ...(reason === undefined ? [] : [reason]),
     ...(reasoning === undefined ? [] : [`said: ${reasoning}`]),
   ];
-  const line = `${actor} ${what.ability} ${withShortIds(what.resource)}${why.length === 0 ? '' : ` (${withShortIds(why.join('; '))})`}`;
+  const line = `${actor} ${withShortIds(rightText(what.ability, what.resource))}${why.length === 0 ? '' : ` (${withLocalTimes(withShortIds(why.join('; ')), process.stdout)})`}`;
   const ended = `${outcome}${took}`;
-  const time = paint.dim(new Date(at).toISOString());
+  const time = paint.dim(withLocalTimes(new Date(at).toISOString(), process.stdout));
   return sentence(`${time} `, `${kind} ${colour(outcome)(ended)} ${safeLine(line)}`);
 }
 

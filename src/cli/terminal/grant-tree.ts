@@ -1,5 +1,6 @@
 /** Draws the chain of a grant: the grant itself on top, below it what it stands on. */
 import type { ShownChain, ShownLink } from '../../grants/index.ts';
+import { rightText } from '../../core/right-words.ts';
 import { shortId } from '../../identity/short-id.ts';
 import { duration, safeLine } from './output.ts';
 
@@ -22,7 +23,7 @@ export function drawChain(
     drawn.add(hash);
     const bar = link.parents.length > 0 ? '│ ' : '  ';
     const lines = [
-      ...link.allows.map((what) => `${rest}${bar}  ${what}`),
+      ...link.allows.map((what) => `${rest}${bar}  ${inWords(what)}`),
       ...link.narrows.map((what) => `${rest}${bar}  narrows: ${what}`),
       ...(link.handsMax > 0
         ? [
@@ -45,6 +46,13 @@ export function drawChain(
         ...(chain.reason ?? '').split('\n').map((one) => `  ${one}`),
       ];
   return [...lines, ...verdict].map(safeLine).join('\n');
+}
+
+/** A right as the chain has it, `tool/call tool:files/* (5 uses)`, as a person says it. */
+function inWords(what: string): string {
+  return what.replace(/^(\S+) (\S+)/, (_, ability: string, resource: string) =>
+    rightText(ability, resource),
+  );
 }
 
 function endOf({ startsAt, endsAt }: ShownLink, nowMs: number): string {

@@ -3,6 +3,7 @@ import { durationText } from '../../core/duration.ts';
 import pc from 'picocolors';
 import stringWidth from 'string-width';
 import { systemClock } from '../../core/clock.ts';
+import { localTime } from '../../core/local-time.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { withShortIds } from '../../identity/short-id.ts';
 import { settledWithin } from '../../core/wait.ts';
@@ -58,6 +59,15 @@ export function cut(text: string, columns: number): string {
   return `${kept}…`;
 }
 
+/** A time as JSON and messages have it (ISO 8601, in UTC). */
+const ISO_TIME = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z/g;
+
+/** The same text with its times by the zone of this machine, where a person reads at a terminal; pipes keep UTC. */
+export function withLocalTimes(text: string, stream: { readonly isTTY?: boolean }): string {
+  if (stream.isTTY !== true) return text;
+  return text.replaceAll(ISO_TIME, (time) => localTime(Date.parse(time)));
+}
+
 /** Prints to standard output. */
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -65,12 +75,16 @@ export function print(text: string): void {
 
 /** Prints to standard error. */
 export function tell(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${withLocalTimes(text, process.stderr)}\n`);
 }
 
 /** Prints data: as one JSON value with `json`, else as `text` gives it. */
 export function printData(data: unknown, json: boolean, text: () => string): void {
-  print(json ? JSON.stringify(data, null, process.stdout.isTTY ? 2 : 0) : text());
+  print(
+    json
+      ? JSON.stringify(data, null, process.stdout.isTTY ? 2 : 0)
+      : withLocalTimes(text(), process.stdout),
+  );
 }
 
 /** Waits until the streams have handed on what was printed, at the latest until a second is over. */

@@ -8,7 +8,7 @@ import type { Approval, Principal } from '../../guard/index.ts';
 import { behalfOf, nameOf } from '../../guard/index.ts';
 import { objectOf } from '../wire/era.ts';
 import { revealInvisible } from '../pins/invisible-characters.ts';
-import { isObject, printable } from '../../core/index.ts';
+import { isObject, limitsText, printable, rightText } from '../../core/index.ts';
 
 /** What a person said. */
 export interface FormAnswer {
@@ -87,7 +87,7 @@ function messageOf(approval: Approval, { self, nowMs }: Parameters<typeof formOf
   const lines = [
     `who: ${whoOf(principal)}`,
     ...behalf.map((whom) => `on behalf of: ${whom}`),
-    `what: ${approval.ability} on ${approval.resource}`,
+    `what: ${rightText(approval.ability, approval.resource)}`,
     ...(args === undefined ? [] : [`arguments: ${args}`]),
     ...grantedBy(approval),
     ...(justification === undefined ? [] : [`why, as it says: ${justification}`]),
@@ -96,8 +96,8 @@ function messageOf(approval: Approval, { self, nowMs }: Parameters<typeof formOf
     `elsewhere: starling approvals approve ${approval.id.slice(0, ID_SHOWN)} (or deny)`,
   ].map(safe);
   const asks = isCall ? 'asks to make a call' : 'asks for a grant';
-  const where = self === undefined ? 'this node' : `node ${printable(self)}`;
-  const head = `${nameOf(principal)} ${asks} on ${where}. Do you approve?`;
+  const where = self === undefined ? 'this node' : printable(self);
+  const head = `${nameOf(principal)} ${asks} at ${where}. Do you approve?`;
   const isHidden = lines.some((line) => WRITTEN_OUT.test(line));
   const warning = 'Careful: there are invisible characters in it, written here as \\u{…}.';
   return [head, '', ...lines, ...(isHidden ? ['', warning] : [])].join('\n');
@@ -129,8 +129,8 @@ function whoOf(principal: Principal): string {
 function grantedBy({ permission }: Approval): readonly string[] {
   if (permission === undefined) return [];
   const caps = permission.capabilities.map(({ ability, resource, caveats }) => {
-    const narrowed = caveats === undefined ? '' : ` ${JSON.stringify(caveats)}`;
-    return `would get: ${ability} on ${resource}${narrowed}`;
+    const narrowed = limitsText(caveats);
+    return `would get: ${rightText(ability, resource)}${narrowed}`;
   });
   return [...caps, `for how long: ${timeOf(permission.lifetimeMs)}`];
 }

@@ -1,5 +1,5 @@
 /** What a request says of the call that it asks for: its arguments, and why it is made. */
-import { StarlingError, foldName, printable } from '../../core/index.ts';
+import { StarlingError, foldName, isObject, printable } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import { readCallArguments } from '../../grants/index.ts';
 import type { Principal } from '../../guard/index.ts';
@@ -63,9 +63,17 @@ export function strictArgumentsOf(request: RequestFrame, depthMax?: number): Jso
   const args =
     span === undefined
       ? objectOf(params['arguments'])
-      : readCallArguments(bytes.toString('utf8', span.start, span.end), depthMax);
+      : readCallArguments(
+          bytes.toString('utf8', span.start, span.end),
+          depthMax,
+          parsedOf(params['arguments']),
+        );
   strict.set(request, args);
   return args;
+}
+
+function parsedOf(value: Json | undefined): JsonObject | undefined {
+  return isObject(value) ? (value as JsonObject) : undefined;
 }
 
 /** Two names of one object, at any depth, that are one to a careless reader. */

@@ -6,7 +6,7 @@
  */
 import { hashArguments } from '../../audit/index.ts';
 import type { Audit, AuditInit, AuditOutcome } from '../../audit/index.ts';
-import { BUILTIN_SERVER, StarlingError, messageOf } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError, messageOf, rightText } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import { behalfOf, keyOf } from '../../guard/index.ts';
 import type {
@@ -232,7 +232,7 @@ class CallClearance implements Clearance {
       this.#noteRefusal(call, about, `the approval is ${state}`);
       throw new StarlingError(
         'STARLING_CALL_REFUSED',
-        `${call.wanted.resource} needs an approval, which is ${state}${approval.reason === undefined ? '' : `: ${approval.reason}`}`,
+        `to ${rightText(call.wanted.ability, call.wanted.resource)} needs an approval, which is ${state}${approval.reason === undefined ? '' : `: ${approval.reason}`}`,
         { hint: `ask the operator of ${this.#self}`, data: { approval: approval.id, state } },
       );
     }

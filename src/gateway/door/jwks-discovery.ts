@@ -1,6 +1,7 @@
 /** Where an authorization server's keys are, by its metadata (RFC 8414 §3, OpenID Discovery 1.0 §4). */
-import { StarlingError, messageOf, withDeadline } from '../../core/index.ts';
+import { StarlingError, withDeadline } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
+import { failureText } from '../wire/failure-words.ts';
 
 const METADATA_BYTES_MAX = 1024 * 1024;
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
@@ -27,7 +28,7 @@ export async function discoverJwksUri(
       const read = (signal: AbortSignal): Promise<unknown> => fetchJson(place, signal);
       return jwksUriIn(await withDeadline(clock, timeoutMs, read), issuer);
     } catch (error) {
-      faults.push(`${place}: ${messageOf(error)}`);
+      faults.push(`${place}: ${failureText(error)}`);
     }
   }
   throw new StarlingError(

@@ -10,6 +10,7 @@ import { StarlingError, messageOf, withDeadline } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import { isScope } from '../../guard/index.ts';
 import { discoverJwksUri, fetchKeys } from './jwks-discovery.ts';
+import { failureText } from '../wire/failure-words.ts';
 import type { DoorRefusal, Verdict } from './types.ts';
 
 /** Where our metadata is, before the path of the resource (RFC 9728 §3.1). */
@@ -191,7 +192,7 @@ function createKeyLookup({ clock }: AccessTokensComponents, init: HttpOAuth): JW
       if (isAboutToken(error)) throw error;
       lookup = undefined;
       failedAt = clock.now();
-      throw noKeys(messageOf(error), error);
+      throw noKeys(failureText(error), error);
     }
   };
 }

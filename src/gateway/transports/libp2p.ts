@@ -26,9 +26,12 @@ import {
 import type { PeerAllowances } from '../wire/peer-allowances.ts';
 import { createPeerWriter } from '../wire/peer-writer.ts';
 import type { PeerWriter } from '../wire/peer-writer.ts';
-import type { Receiver } from '../wire/reply.ts';
+import type { Receiver, Reply } from '../wire/reply.ts';
+import type { Frame } from '../types.ts';
 import type { Initializing, Session, SessionComponents } from '../session/types.ts';
 import { createSessionDecoder } from './message-session.ts';
+import { createSessionTurns } from './session-turns.ts';
+import type { SessionTurns, Turn } from './session-turns.ts';
 
 const SESSIONS_PER_PEER = 512;
 /** How long a caller that can't be served has to ask, so that it can be told why. */
@@ -42,6 +45,8 @@ const REFUSED_BYTES_MAX = 1024 * 1024;
 const MESSAGES = { burst: 20_000, everyMs: 0.1 } as const;
 /** The longest that a stream is not read because of lists that were refused. */
 const REFUSED_WAIT_MAX_MS = 5000;
+/** What the log says of a session that there is not to be. */
+const REFUSED = 'session of a peer refused';
 /** How long a stream may be open before its session begins. */
 const INITIALIZE_TIMEOUT_MS = 30_000;
 
@@ -81,6 +86,7 @@ class StreamTransport implements PeerTransport {
   readonly #components: PeerTransportComponents;
   readonly #messageBytes: number;
   readonly #messages: Buckets;
+  readonly #turns: SessionTurns;
   readonly #byHolder = new Map<Did, Set<PeerCaller>>();
   #stopHandling: (() => void) | undefined;
   readonly #grantsChanged = (holder: Did): void => {
@@ -95,6 +101,7 @@ class StreamTransport implements PeerTransport {
     this.#components = components;
     this.#messageBytes = messageBytes;
     this.#messages = createBuckets(components.clock, MESSAGES);
+    this.#turns = createSessionTurns(components.clock, components.network);
   }
 
   start(): void {
@@ -141,12 +148,17 @@ class StreamTransport implements PeerTransport {
       refuse(stream, new StarlingError('STARLING_LIMIT_EXCEEDED', text), this.#components);
       return;
     }
+    const init = {
+      messageBytes: this.#messageBytes,
+      messages: this.#messages,
+      turns: this.#turns,
+    };
     let caller: PeerCaller;
     try {
-      const init = { messageBytes: this.#messageBytes, messages: this.#messages };
       caller = new PeerCaller(stream, holder, this.#components, init);
     } catch (error) {
-      refuse(stream, error, this.#components);
+      // Who has this many waiting is told nothing in a message: that would be one more thing to wait for.
+      stream.abort(error instanceof Error ? error : new Error(String(error)));
       return;
     }
     this.#byHolder.set(holder, siblings.add(caller));
@@ -162,7 +174,7 @@ class StreamTransport implements PeerTransport {
   }
 }
 
-/** One stream of a peer, and its session. */
+/** One stream of a peer, and its session once a whole message has come. */
 class PeerCaller {
   readonly #stream: PeerStream;
   readonly #holder: Did;
@@ -174,7 +186,11 @@ class PeerCaller {
   #refusedForMs = 0;
   #cancelHold: (() => void) | undefined;
   readonly #output: PeerWriter;
-  readonly #session: Session;
+  readonly #turn: Turn;
+  /** The first message is long, and another one is read before. */
+  #waitsForTurn = false;
+  #session: Session | undefined;
+  #isRefused = false;
   #cancelTimeout: (() => void) | undefined;
   /** Each is told once in a session: of thousands all would go out with each change. */
   readonly #told = new WeakSet<Grant | Revocation>();
@@ -187,8 +203,17 @@ class PeerCaller {
     init: {
       readonly messageBytes: number;
       readonly messages: Buckets;
+      readonly turns: SessionTurns;
     },
   ) {
+    this.#turn = init.turns.enter({
+      peer: stream.peer,
+      begin: () => this.#read(),
+      readOn: () => {
+        this.#waitsForTurn = false;
+        this.#readOrWait();
+      },
+    });
     this.#stream = stream;
     this.#holder = holder;
     this.#components = components;
@@ -197,20 +222,6 @@ class PeerCaller {
     this.#output = createPeerWriter(stream, components.logger, (byBytes) =>
       components.allowances.waits(stream.peer, byBytes),
     );
-    this.#session = components.open({
-      principal: this.#principal(undefined),
-      push: (message) => this.#output.urgent(message),
-      lists: {
-        refusal: () => this.#refuseList(),
-        made: (things) => components.allowances.listed(stream.peer, things),
-      },
-      initializing: (params) => this.#initializing(metaOf(params)),
-      notification: (frame) => {
-        if (frame.method !== GRANTS_NOTIFICATION) return false;
-        this.#present(frame.params['grants']);
-        return true;
-      },
-    });
     // The caller reads slower than it asks: take no more questions until it has read.
     this.#output.onBlocked((blocked) => {
       this.#isBlocked = blocked;
@@ -218,9 +229,16 @@ class PeerCaller {
     });
   }
 
-  /** Reads what the peer says. */
+  /** Reads what the peer says, in its turn. */
   serve(): void {
-    const { network, clock } = this.#components;
+    this.#cancelTimeout = this.#components.clock.schedule(INITIALIZE_TIMEOUT_MS, () =>
+      this.#stream.abort(new StarlingError('STARLING_TIMEOUT', 'no session has begun')),
+    );
+    this.#turn.ask();
+  }
+
+  #read(): void {
+    const { network } = this.#components;
     const { peer } = this.#stream;
     const init = {
       messageBytes: this.#messageBytes,
@@ -232,22 +250,59 @@ class PeerCaller {
       receive: (frame, reply) => {
         count += 1;
         if (frame.kind !== 'request') unasked += 1;
-        this.#session.receive(frame, reply);
+        this.#sessionFor(frame, reply)?.receive(frame, reply);
       },
     };
     const decoder = createSessionDecoder(receiver, this.#output, init);
-    this.#cancelTimeout = clock.schedule(INITIALIZE_TIMEOUT_MS, () =>
-      this.#stream.abort(new StarlingError('STARLING_TIMEOUT', 'no session has begun')),
-    );
     this.#stream.onData((chunk) => {
       count = 0;
       unasked = 0;
       decoder.push(chunk);
+      if (this.#session === undefined && !this.#turn.holds(decoder.heldBytes)) {
+        this.#waitsForTurn = true;
+        this.#readOrWait();
+      }
       this.#stream.holds(decoder.heldBytes);
       const waitMs = this.#components.allowances.unasked(peer, unasked);
       const refusedMs = Math.min(REFUSED_WAIT_MAX_MS, this.#refusedForMs);
       this.#refusedForMs = 0;
       this.#hold(Math.max(waitMs, refusedMs, this.#messages.charge(peer, count)));
+    });
+  }
+
+  /** The session, built for the first whole message; undefined when there is none to be had. */
+  #sessionFor(frame: Frame, reply: Reply): Session | undefined {
+    if (this.#session !== undefined || this.#isRefused) return this.#session;
+    this.#turn.proven();
+    try {
+      this.#session = this.#open();
+    } catch (error) {
+      const { logger } = this.#components;
+      logger.info({ peer: this.#stream.peer, error: messageOf(error) }, REFUSED);
+      this.#isRefused = true;
+      if (frame.kind === 'request') reply.final(errorBytes(frame.id, errorOf(error)));
+      // After the writer's flush, which is a microtask.
+      setImmediate(() => void this.#stream.close());
+    }
+    return this.#session;
+  }
+
+  /** @throws STARLING_LIMIT_EXCEEDED */
+  #open(): Session {
+    const { allowances } = this.#components;
+    return this.#components.open({
+      principal: this.#principal(undefined),
+      push: (message) => this.#output.urgent(message),
+      lists: {
+        refusal: () => this.#refuseList(),
+        made: (things) => allowances.listed(this.#stream.peer, things),
+      },
+      initializing: (params) => this.#initializing(metaOf(params)),
+      notification: (frame) => {
+        if (frame.method !== GRANTS_NOTIFICATION) return false;
+        this.#present(frame.params['grants']);
+        return true;
+      },
     });
   }
 
@@ -269,12 +324,15 @@ class PeerCaller {
   }
 
   #readOrWait(): void {
-    if (this.#isBlocked || this.#cancelHold !== undefined) this.#stream.pause();
+    const isHeld = this.#cancelHold !== undefined || this.#waitsForTurn;
+    if (this.#isBlocked || isHeld) this.#stream.pause();
     else this.#stream.resume();
   }
 
   /** What we have issued to the peer, or revoked, has changed: tells it, and asks the guard about its calls again. */
   grantsChanged(): void {
+    // What there is when it begins is told then.
+    if (this.#session === undefined) return;
     const revocations = this.#components.grants
       .revocations()
       .slice(-GRANTS_MAX)
@@ -291,6 +349,7 @@ class PeerCaller {
 
   /** The policy's entries for `peer:<alias>` go by the name that the peer has now. */
   rename(alias: string): void {
+    if (this.#session === undefined) return;
     const { principal } = this.#session;
     if (principal.kind !== 'peer' || principal.alias === alias) return;
     this.#session.rename({ ...principal, alias });
@@ -303,6 +362,8 @@ class PeerCaller {
   end(): void {
     this.#cancelTimeout?.();
     this.#cancelHold?.();
+    this.#turn.ended();
+    if (this.#session === undefined) return;
     this.#session.end();
     this.#components.ended(this.#session);
   }
@@ -317,7 +378,7 @@ class PeerCaller {
   #initializing(meta: JsonObject): Initializing {
     this.#cancelTimeout?.();
     const behalf = behalfIn(meta[ON_BEHALF_OF_META], this.#stream, this.#holder, this.#components);
-    if (behalf !== undefined) {
+    if (behalf !== undefined && this.#session !== undefined) {
       endWith(behalf, this.#stream, this.#session, this.#components.clock);
     }
     this.#present(meta[GRANTS_META]);
@@ -360,7 +421,7 @@ function behalfIn(
     return readOnBehalfOf(value, { issuer, self, nowMs: clock.now(), clockOffsetMs });
   } catch (error) {
     const reason = messageOf(error);
-    logger.info({ peer: stream.peer, error: reason }, 'session of a peer refused');
+    logger.info({ peer: stream.peer, error: reason }, REFUSED);
     const what = { ability: 'session/open', resource: `agent:${stream.peer}` };
     audit.note({ kind: 'decision', who: issuer, what, outcome: 'denied', reason });
     // After the answer, which is on its way when this turn is over.
@@ -388,7 +449,7 @@ function refuse(
   error: unknown,
   { clock, logger }: PeerTransportComponents,
 ): void {
-  logger.info({ peer: stream.peer, error: messageOf(error) }, 'session of a peer refused');
+  logger.info({ peer: stream.peer, error: messageOf(error) }, REFUSED);
   const output = createPeerWriter(stream, logger);
   const cancel = clock.schedule(REFUSAL_TIMEOUT_MS, () => stream.abort(new Error('refused')));
   stream.onEnd(cancel);

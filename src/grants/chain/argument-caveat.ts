@@ -5,6 +5,7 @@
  */
 import {
   StarlingError,
+  checkStrictJson,
   foldName,
   isNumber,
   isObject,
@@ -15,7 +16,7 @@ import {
   withNumbersWritten,
 } from '../../core/index.ts';
 import type { Fields, Json, JsonObject } from '../../core/index.ts';
-import { argumentWords } from './argument-words.ts';
+import { argumentWords } from '../../core/index.ts';
 import { coversPath, isPlainText, matchesPath, parsePathPattern } from './path-match.ts';
 import type { PathPattern } from './path-match.ts';
 
@@ -103,12 +104,22 @@ export function coversArguments(parent: ArgumentRules, child: ArgumentRules): bo
 /**
  * Reads the arguments of a call from their JSON text as every reader must: a member name that occurs
  * twice means one thing to us and another to a server. A number that a double can't hold is
- * `{"$number": "…"}` in what is read, so that no condition is met by a number next to it.
+ * `{"$number": "…"}` in what is read, so that no condition is met by a number next to it. `parsed` is what
+ * JSON.parse has made of just this text: then the text is checked, and not parsed a second time.
  * @throws STARLING_CALL_REFUSED
  */
-export function readCallArguments(text: string, depthMax = DEPTH_MAX): JsonObject {
+export function readCallArguments(
+  text: string,
+  depthMax = DEPTH_MAX,
+  parsed?: JsonObject,
+): JsonObject {
   try {
-    const value = parseStrictJson(withNumbersWritten(text), depthMax);
+    const written = withNumbersWritten(text);
+    if (parsed !== undefined && written === text) {
+      checkStrictJson(text, depthMax);
+      return parsed;
+    }
+    const value = parseStrictJson(written, depthMax);
     if (isObject(value)) return value as JsonObject;
   } catch (error) {
     throw new StarlingError(

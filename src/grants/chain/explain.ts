@@ -1,12 +1,11 @@
 /** A chain as a person reads it: each link, what it narrows, when it ends, and what is wrong with it. */
-import type { Did, Json } from '../../core/index.ts';
-import { argumentWords } from './argument-words.ts';
+import type { Did } from '../../core/index.ts';
 import { attenuates } from './capability.ts';
 import { parseGrant, refusalOf } from '../format/grant.ts';
 import type { Capability, Grant, Refusal } from '../types.ts';
 import { describeRefusal, ruleOf, verifyChain } from './verify.ts';
 import type { ChainContext } from './verify.ts';
-import { isObject, printable } from '../../core/index.ts';
+import { limitText, printable } from '../../core/index.ts';
 
 /** One link. */
 export interface ShownLink {
@@ -100,7 +99,7 @@ export function explainChain(leaf: Grant, context: InspectionContext): ShownChai
 
 /** A capability in words. */
 function describeCapability({ ability, resource, caveats }: Capability): string {
-  const conditions = Object.entries(caveats ?? {}).map(([name, value]) => wordsOf(name, value));
+  const conditions = Object.entries(caveats ?? {}).map(([name, value]) => limitText(name, value));
   const what = `${printable(ability)} ${printable(resource, 512)}`;
   return conditions.length === 0 ? what : `${what} (${conditions.join(', ')})`;
 }
@@ -133,7 +132,7 @@ function narrowings(parents: readonly Grant[], claims: Grant['claims']): readonl
         : [`${printable(wider.resource)} to ${printable(capability.resource)}`];
     const added = Object.entries(capability.caveats ?? {})
       .filter(([name, value]) => JSON.stringify(wider.caveats?.[name]) !== JSON.stringify(value))
-      .map(([name, value]) => wordsOf(name, value));
+      .map(([name, value]) => limitText(name, value));
     return [...what, ...added];
   });
   const dropped = above
@@ -142,25 +141,4 @@ function narrowings(parents: readonly Grant[], claims: Grant['claims']): readonl
   const end = Math.min(...parents.map((parent) => parent.claims.exp));
   const sooner = claims.exp < end ? [`ends ${new Date(claims.exp * 1000).toISOString()}`] : [];
   return [...new Set([...lines, ...dropped, ...sooner])];
-}
-
-function wordsOf(name: string, value: Json): string {
-  const fields: Record<string, unknown> = isObject(value) ? value : {};
-  const json = printable(JSON.stringify(value), 200);
-  if (name === 'uses' && typeof value === 'number') return value === 1 ? '1 use' : `${value} uses`;
-  if (name === 'approval') return 'with approval';
-  if (name === 'rate' && typeof fields['per_s'] === 'number') {
-    return `${fields['per_s']}/s, ${String(fields['burst'])} at once`;
-  }
-  if (name === 'hours' && typeof fields['from'] === 'string') {
-    const { days, from, to, zone = 'UTC' } = fields;
-    const on = Array.isArray(days) ? `${days.join(' ')} ` : '';
-    return printable(`${on}${from}–${String(to)} ${String(zone)}`);
-  }
-  if (name === 'args' && Object.keys(fields).length > 0) {
-    return Object.entries(fields)
-      .map(([argument, rule]) => argumentWords(argument, rule))
-      .join(', ');
-  }
-  return `${printable(name)} ${json}`;
 }

@@ -4,7 +4,7 @@
  * single grants and their caveats say, and the gateway makes an error of the whole
  * (`gateway/clearance/refusal-errors.ts`).
  */
-import { BUILTIN_SERVER, printable } from '../../core/index.ts';
+import { BUILTIN_SERVER, printable, rightText } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import { allows, encodeSegment } from '../../grants/index.ts';
 import type {
@@ -115,10 +115,10 @@ function refusalBy(
   wanted: GuardWanted,
   causes: readonly Refusal[],
 ): Refusal {
-  const what = `${printable(wanted.ability)} on ${printable(wanted.resource)}`;
+  const what = `${printable(rightText(wanted.ability, wanted.resource))} at ${printable(self.name)}`;
   const isBound = causes[0]?.rule === 'args';
   const may = isBound ? `may ${what} only as it was granted` : `may not ${what}`;
-  const text = `${nameOf(caller)} ${may} on node ${printable(self.name)}`;
+  const text = `${nameOf(caller)} ${may}`;
   return { rule, text, causes };
 }
 

@@ -2,7 +2,8 @@
  * What is kept of messages that peers have begun and not ended: bounded for a peer over all its streams, and for all
  * peers together. Over a first bound a peer's long messages come one after the other: the oldest is read on, the others
  * wait. So nothing is lost when a peer sends much at once, and who ends nothing fills no memory. Over a second bound a
- * stream is ended, and so is one whose message has come no further for long. What was kept in vain is counted.
+ * stream is ended, and so is one whose message has come no further for long. What comes of messages is charged to the
+ * peer until they are whole: of who ends none no more is read than an allowance, and what was kept in vain is counted.
  */
 import { StarlingError, createBuckets } from '../../core/index.ts';
 import type { BucketSize, Clock, PeerId } from '../../core/index.ts';
@@ -34,7 +35,7 @@ export interface HeldBytesInit {
   readonly longBytes: number;
   /** How long a message may come no further, ms. */
   readonly stalledMs: number;
-  /** Bytes that may be kept in vain. */
+  /** Bytes of messages that are not whole yet, or never were; beyond that long ones are read at the pace of the refill. */
   readonly wasted: BucketSize;
 }
 
@@ -76,6 +77,8 @@ interface OfPeer {
   /** Streams with long messages, the oldest first. */
   readonly long: Set<Reading>;
   readonly waiting: Set<Reading>;
+  /** Runs while long messages wait for the allowance. */
+  cancelTimer: (() => void) | undefined;
 }
 
 class PeerSums implements HeldBytes {
@@ -115,6 +118,8 @@ class PeerSums implements HeldBytes {
     }
     held.steps += 1;
     this.#count(peer, held, byBytes);
+    // What is whole is given back.
+    this.#wasted.charge(reading.peer, byBytes);
     if (sizeBytes === 0) {
       this.#forget(reading, peer);
       return true;
@@ -144,9 +149,9 @@ class PeerSums implements HeldBytes {
     const { sizeBytes } = held;
     this.#count(peer, held, -sizeBytes);
     this.#forget(reading, peer);
-    const wastedBytes = sizeBytes + reading.unreadBytes;
-    if (this.#wasted.charge(reading.peer, wastedBytes) > 0) {
-      this.#components.unfinished(reading.peer, wastedBytes / MIB);
+    const { unreadBytes } = reading;
+    if (this.#wasted.charge(reading.peer, unreadBytes) > 0) {
+      this.#components.unfinished(reading.peer, (sizeBytes + unreadBytes) / MIB);
     }
   }
 
@@ -169,8 +174,22 @@ class PeerSums implements HeldBytes {
 
   #mayReadOn(reading: Reading, peer: OfPeer): boolean {
     if (!peer.long.has(reading)) return true;
+    const waitMs = this.#wasted.waitMs(reading.peer);
+    if (waitMs > 0) {
+      peer.cancelTimer ??= this.#components.clock.schedule(waitMs, () => this.#readOneOn(peer));
+      return false;
+    }
     const [oldest] = peer.long;
     return oldest === reading || peer.sumBytes <= this.#atOnce();
+  }
+
+  /** One at a time: each brings what has come of it meanwhile. */
+  #readOneOn(peer: OfPeer): void {
+    peer.cancelTimer = undefined;
+    const first = Array.from(peer.long).find((reading) => peer.waiting.has(reading));
+    if (first === undefined || !this.#mayReadOn(first, peer)) return;
+    peer.waiting.delete(first);
+    first.readOn();
   }
 
   /** Over the bound of all peers each has an equal share. */
@@ -187,6 +206,9 @@ class PeerSums implements HeldBytes {
     peer.waiting.delete(reading);
     if (peer.sumBytes === 0) this.#peers.delete(reading.peer);
     this.#wake(peer);
+    if (peer.waiting.size > 0) return;
+    peer.cancelTimer?.();
+    peer.cancelTimer = undefined;
   }
 
   #wake(peer: OfPeer): void {
@@ -200,7 +222,12 @@ class PeerSums implements HeldBytes {
   #ofPeer(peer: PeerId): OfPeer {
     const known = this.#peers.get(peer);
     if (known !== undefined) return known;
-    const made: OfPeer = { sumBytes: 0, long: new Set(), waiting: new Set() };
+    const made: OfPeer = {
+      sumBytes: 0,
+      long: new Set(),
+      waiting: new Set(),
+      cancelTimer: undefined,
+    };
     this.#peers.set(peer, made);
     return made;
   }

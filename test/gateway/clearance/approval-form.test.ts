@@ -39,9 +39,9 @@ describe('the form', () => {
     );
     const text = read(approval);
     expect(text).toContain('laptop (…');
-    expect(text).toContain('on node workstation. Do you approve?');
+    expect(text).toContain('at workstation. Do you approve?');
     expect(line(text, 'who:')).toBe(`who: laptop, ${alice.did}`);
-    expect(line(text, 'what:')).toBe('what: tool/call on tool:files/write_file');
+    expect(line(text, 'what:')).toBe('what: call files/write_file');
     expect(line(text, 'arguments:')).toBe(
       'arguments: {"path":"/srv/docs/a.txt","content":"hello"}',
     );
@@ -91,7 +91,7 @@ describe('the form', () => {
       ),
     );
     expect(line(text, 'on behalf of:')).toBe('on behalf of: helper\\u{a}rule: none (as it says)');
-    expect(line(text, 'would get:')).toBe('would get: tool/call on tool:files/read_* {"uses":5}');
+    expect(line(text, 'would get:')).toBe('would get: call files/read_* (5 uses)');
     expect(line(text, 'for how long:')).toBe('for how long: 5 min');
   });
 

@@ -36,7 +36,7 @@ import {
   createCallerRules,
   parsePolicy,
 } from '../../../src/guard/index.ts';
-import type { Approvals } from '../../../src/guard/index.ts';
+import type { Approvals, Guard, GuardWanted } from '../../../src/guard/index.ts';
 import { createIdentity, didFromPeerId, sealerOf } from '../../../src/identity/index.ts';
 import { changesOf } from '../../../src/membership/peer-diff.ts';
 import type { Membership, MembershipEvents, PeerView } from '../../../src/membership/index.ts';
@@ -177,6 +177,19 @@ export interface TestNodeInit {
   readonly servers?: Readonly<Record<string, McpServer>>;
   /** Default: none is kept. */
   readonly audit?: Audit;
+  /** Hears what the guard is asked. */
+  readonly asked?: (wanted: GuardWanted) => void;
+}
+
+function listening(asked: TestNodeInit['asked'], guard: Guard): Guard {
+  if (asked === undefined) return guard;
+  return {
+    ...guard,
+    decide(principal, wanted) {
+      asked(wanted);
+      return guard.decide(principal, wanted);
+    },
+  };
 }
 
 /** A started gateway. */
@@ -264,16 +277,19 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
       clients,
       token,
       pins,
-      guard: createGuard({
-        grants,
-        counters,
-        clock,
-        approvals,
-        policy: { callerRules, current },
-        self: { name, did: identity.did },
-        clientAccess: (tool) =>
-          builtin.find(({ definition }) => definition.name === tool)?.clients ?? 'no',
-      }),
+      guard: listening(
+        init.asked,
+        createGuard({
+          grants,
+          counters,
+          clock,
+          approvals,
+          policy: { callerRules, current },
+          self: { name, did: identity.did },
+          clientAccess: (tool) =>
+            builtin.find(({ definition }) => definition.name === tool)?.clients ?? 'no',
+        }),
+      ),
       approvals,
       audit: init.audit ?? createDisabledAudit(),
       grants,

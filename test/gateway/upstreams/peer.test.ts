@@ -1,10 +1,13 @@
 /** Two gateways joined by streams in memory: what a grant opens, and what its end closes. */
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { createDisabledAudit } from '../../../src/audit/index.ts';
+import type { Audit } from '../../../src/audit/index.ts';
 import { issueGrant } from '../../../src/grants/index.ts';
 import type { Grant } from '../../../src/grants/index.ts';
 import { issueRevocation } from '../../../src/grants/format/issue.ts';
+import type { GuardWanted } from '../../../src/guard/index.ts';
 import { createIdentity, didFromPeerId } from '../../../src/identity/index.ts';
 import type { PeerStream } from '../../../src/network/index.ts';
 import { carol } from '../../grants/arrange.ts';
@@ -101,6 +104,38 @@ describe('a peer with a grant', () => {
       'starling/server': 'files',
     });
     await until(() => bob.grants.received().length === 1);
+  });
+
+  it('has its guard asked once a call at each node, and its arguments parsed once', async () => {
+    const audit: Audit = Object.assign(Object.create(createDisabledAudit()) as Audit, {
+      isOn: true,
+      append: async () => 1,
+    });
+    const asked = { alice: 0, bob: 0 };
+    const count =
+      (name: keyof typeof asked) =>
+      (wanted: GuardWanted): void => {
+        if (wanted.look !== true) asked[name] += 1;
+      };
+    const { alice, bob } = await startPair(
+      { audit, asked: count('alice') },
+      { asked: count('bob') },
+    );
+    await alice.grant(bob, 'files/*');
+    const client = await httpClient(bob);
+    await until(async () => (await toolNames(client)).includes(READ.name));
+    Object.assign(asked, { alice: 0, bob: 0 });
+    const parse = vi.spyOn(JSON, 'parse');
+    try {
+      for (let n = 0; n < 5; n += 1) await client.callTool(READ);
+      const requests = parse.mock.calls.filter(
+        ([text]) => text.includes(READ.arguments.message) && !text.includes('"result"'),
+      );
+      expect(requests).toHaveLength(2 * 5);
+    } finally {
+      parse.mockRestore();
+    }
+    expect(asked).toEqual({ alice: 5, bob: 5 });
   });
 
   it('is told the newest of many, and then of each once: all would be too long a message', async () => {
@@ -335,7 +370,10 @@ describe('a hostile peer', () => {
     const handlers = wire.handlers.get(alice.peerId) ?? new Map();
     await until(() => alice.gateway.sessions().peer === 1);
     const peers = Array.from({ length: 511 }, () => rawPeer(alice, bob, handlers));
-    expect(alice.gateway.sessions().peer).toBe(512);
+    // Each is a session from its first message on.
+    expect(alice.gateway.sessions().peer).toBe(1);
+    for (const { send } of peers) send(INITIALIZE);
+    await until(() => alice.gateway.sessions().peer === 512);
     const refused = rawPeer(alice, bob, handlers);
     refused.send(INITIALIZE);
     await until(() => refused.ended());

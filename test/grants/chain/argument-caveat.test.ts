@@ -194,3 +194,26 @@ describe('the arguments of a call', () => {
     throw new Error('they were read');
   });
 });
+
+describe('arguments that were parsed before', () => {
+  const read = (text: string, parsed?: JsonObject): unknown => {
+    try {
+      return readCallArguments(text, 3, parsed);
+    } catch (error) {
+      return error instanceof StarlingError ? error.message : error;
+    }
+  };
+
+  it.each([
+    '{}',
+    '{"a":[1,{"b":"c"}],"d":null}',
+    '{"a":1,"a":2}',
+    '{"a":{"b":1,"\\u0062":2}}',
+    '{"__proto__":{"a":1}}',
+    '{"a":{"b":{"c":{}}}}',
+    '{"a":12345678901234567890}',
+    '{"a":1e400,"b":0.1}',
+  ])('mean the same as those that were not: %s', (text) => {
+    expect(read(text, JSON.parse(text) as JsonObject)).toEqual(read(text));
+  });
+});

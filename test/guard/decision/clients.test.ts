@@ -136,7 +136,7 @@ describe('a client', () => {
   it('is told why not, and which command would allow it', () => {
     const wanted = { resource: "tool:git/it's", ability: 'tool/call' };
     expect(refusalOf(guard.decide(client('tool:files/*'), wanted))).toEqual({
-      text: "the client ci may not tool/call on tool:git/it's on node workstation",
+      text: "the client ci may not call git/it's at workstation",
       cause: 'its scopes cover other things only',
       hint: "starling key create ci-2 --scope 'tool:git/it%27s'",
     });
@@ -195,7 +195,7 @@ describe('an agent', () => {
     const wanted = { resource: 'tool:files/read', ability: 'tool/call' };
     const told = refusalOf(guard.decide(agent(bob.did), wanted));
     expect(told.hint).toBe(`starling grant create ${bob.did} --tool 'files/read'`);
-    expect(told.text).toMatch(/^scout \(…\w{8}\) may not tool\/call on tool:files\/read/);
+    expect(told.text).toMatch(/^scout \(…\w{8}\) may not call files\/read at workstation$/);
     expect(told.cause).toBe('it holds no valid grant of this node');
   });
 });

@@ -125,8 +125,7 @@ describe('a refusal', () => {
     const peerId = peerIdFromDid(alice.did);
     const { why, hint } = refusalOf(ask('tool:files/read_file'));
     expect(why.split('\n')).toEqual([
-      `laptop (…${peerId.slice(-8)}) may not tool/call on ` +
-        'tool:files/read_file on node workstation',
+      `laptop (…${peerId.slice(-8)}) may not call files/read_file at workstation`,
       '  it holds no valid grant of this node',
     ]);
     expect(hint).toBe("starling grant create laptop --tool 'files/read_file'");

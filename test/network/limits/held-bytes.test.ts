@@ -114,6 +114,67 @@ describe('what is held', () => {
       [ALICE, 1],
     ]);
   });
+
+  describe('of an allowance of 300 bytes, and then one a second', () => {
+    beforeEach(() => {
+      held = createHeldBytes(
+        { clock, unfinished: (...told) => void unfinished.push(told) },
+        {
+          perPeerAtOnce: 100,
+          nodeAtOnce: 150,
+          perPeerMax: 200,
+          waitingMax: 3,
+          longBytes: 10,
+          stalledMs: 300 * SECOND,
+          wasted: { burst: 300, everyMs: SECOND },
+        },
+      );
+    });
+
+    it('is given back with each message that is whole: who ends what it begins is never slowed', () => {
+      for (let count = 0; count < 50; count += 1) {
+        const one = reading();
+        expect([held.hold(one, 50), held.hold(one, 100), held.hold(one, 0)]).toEqual([
+          true,
+          true,
+          true,
+        ]);
+        held.drop(one);
+      }
+      expect([unfinished, clock.waiting()]).toEqual([[], 0]);
+    });
+
+    it('is no more read of messages that are never ended, and what is dropped beyond it counts', () => {
+      let readBytes = 0;
+      for (let count = 0; count < 10; count += 1) {
+        const one = reading();
+        one.isRead = held.hold(one, 90);
+        if (one.isRead) readBytes += 90;
+        held.drop(one);
+      }
+      expect(readBytes).toBe(270);
+      expect(unfinished).toHaveLength(7);
+      expect(held.hold(reading(BOB), 90), 'another peer has its own').toBe(true);
+    });
+
+    it('comes back with time, for the oldest message first', () => {
+      for (let count = 0; count < 3; count += 1) {
+        const one = reading();
+        held.hold(one, 100);
+        held.drop(one);
+      }
+      const [first, second] = [reading(), reading()];
+      for (const one of [first, second]) one.isRead = held.hold(one, 20);
+      expect([first.isRead, second.isRead]).toEqual([false, false]);
+      clock.advance(42 * SECOND);
+      expect([first.isRead, second.isRead]).toEqual([true, false]);
+      held.hold(first, 0);
+      held.drop(first);
+      expect(second.isRead, 'the first has given back what it took').toBe(true);
+      held.drop(second);
+      expect(clock.waiting()).toBe(0);
+    });
+  });
 });
 
 it('reads what a peer sends too much of at once in turn, and loses nothing of it', async () => {

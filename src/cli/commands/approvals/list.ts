@@ -1,7 +1,9 @@
 /** `starling approvals` */
+import { limitsText } from '../../../core/limit-words.ts';
+import { rightText } from '../../../core/right-words.ts';
 import type { ApprovalListResult, ApprovalSummary } from '../../../builtin/results.ts';
 import { ago, duration, paint, printData, safeLine } from '../../terminal/output.ts';
-import { askText, rightText } from '../../terminal/rights.ts';
+import { askText } from '../../terminal/rights.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -28,7 +30,7 @@ function describe(one: ApprovalSummary): string {
     ...(one.args === undefined ? [] : [`arguments: ${one.args}`]),
     ...(one.agentId === undefined ? [] : [`for: ${one.agentId}`]),
     ...(one.capabilities ?? []).map(({ ability, resource, caveats }) => {
-      const narrowed = caveats === undefined ? '' : ` ${JSON.stringify(caveats)}`;
+      const narrowed = limitsText(caveats);
       return `would get: ${rightText(ability, resource)}${narrowed}`;
     }),
     ...(one.lifetimeMs === undefined ? [] : [`for how long: ${duration(one.lifetimeMs)}`]),

@@ -1,7 +1,7 @@
 /** `starling board get` */
 import type { BoardGetResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
-import { printData } from '../../terminal/output.ts';
+import { print, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { showValue } from '../../options/board-value.ts';
@@ -24,5 +24,7 @@ export async function run(
       hint: `see what it has: starling board list ${board}`,
     });
   }
-  printData(entry, options.json === true, () => showValue(entry.value));
+  if (options.json === true) printData(entry, true, () => '');
+  // As it was written: a time in a value is no text of ours.
+  else print(showValue(entry.value));
 }

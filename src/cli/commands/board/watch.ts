@@ -1,11 +1,13 @@
 /** `starling board watch` */
 import type { BoardWatchResult } from '../../../builtin/results.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
-import { print } from '../../terminal/output.ts';
+import { shortId } from '../../../identity/short-id.ts';
+import { print, safeLine } from '../../terminal/output.ts';
 import type { NodeClient } from '../../node/client.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { showChange } from '../../options/board-value.ts';
+import { namesOf } from './writer-names.ts';
 
 const WAIT_S = 60;
 
@@ -28,8 +30,12 @@ export function run(
         },
         { signal, timeoutMs: (WAIT_S + 10) * 1000 },
       );
+      const isForPeople = options.json !== true && result.changes.some(({ entry }) => entry);
+      const names = isForPeople ? await namesOf(node) : new Map<string, string>();
       for (const change of result.changes) {
-        print(options.json === true ? JSON.stringify(change) : showChange(change));
+        const by = change.entry?.by;
+        const writer = by === undefined ? '' : ` (by ${safeLine(names.get(by) ?? shortId(by))})`;
+        print(options.json === true ? JSON.stringify(change) : `${showChange(change)}${writer}`);
       }
       ({ cursor } = result);
     }

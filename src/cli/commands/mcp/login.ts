@@ -1,5 +1,6 @@
 /** `starling mcp login` */
 import type { McpLoginResult } from '../../../builtin/results.ts';
+import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { duration, print, printData, safeLine, tell } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -7,8 +8,22 @@ import type { CommonOptions } from '../../options/common-options.ts';
 const WAIT_S = 60;
 
 /** Prints the address to open, and waits until the login is done. @throws why it failed */
-export async function run(server: string, options: CommonOptions): Promise<void> {
-  const result = await withNode(options, async (node) => {
+export async function run(server: string, options: CommonOptions): Promise<number> {
+  const login = await untilInterrupted((signal) => logIn(server, options, signal));
+  if (typeof login === 'number') return login;
+  // The address, which is on standard output already, is not part of the JSON.
+  if (options.json === true)
+    printData({ server: login.server, state: login.state }, true, () => '');
+  else tell(`logged in to ${safeLine(server)}`);
+  return 0;
+}
+
+function logIn(
+  server: string,
+  options: CommonOptions,
+  signal: AbortSignal,
+): Promise<McpLoginResult> {
+  return withNode(options, async (node) => {
     let login = await node.builtin<McpLoginResult>('mcp_login', { server });
     if (login.state === 'waiting' && login.url !== undefined) {
       tell(
@@ -20,13 +35,9 @@ export async function run(server: string, options: CommonOptions): Promise<void>
       login = await node.builtin<McpLoginResult>(
         'mcp_login',
         { server, id: login.id, timeout_s: WAIT_S },
-        { timeoutMs: (WAIT_S + 10) * 1000 },
+        { signal, timeoutMs: (WAIT_S + 10) * 1000 },
       );
     }
     return login;
   });
-  // The address, which is on standard output already, is not part of the JSON.
-  if (options.json === true)
-    printData({ server: result.server, state: result.state }, true, () => '');
-  else tell(`logged in to ${safeLine(server)}`);
 }

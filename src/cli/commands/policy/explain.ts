@@ -1,5 +1,6 @@
 /** `starling policy explain` */
 import type { PolicyExplainResult } from '../../../builtin/results.ts';
+import { rightText } from '../../../core/right-words.ts';
 import { readArguments } from '../../options/tool-arguments.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
@@ -36,7 +37,7 @@ export async function run(options: ExplainOptions): Promise<void> {
     const { answer, who, ability, resource, steps, reason, hint } = result;
     const head = { yes: 'yes', no: 'no', ask: 'only once a person has approved it' }[answer];
     return [
-      paint.bold(safeLine(`${head}: ${who}, ${ability} on ${resource}`)),
+      paint.bold(safeLine(`${head}: ${who}, ${rightText(ability, resource)}`)),
       ...steps.map(
         ({ rule, outcome, text }) => `  ${MARKS[outcome]} ${safeLine(`${rule}: ${text}`)}`,
       ),

@@ -38,6 +38,27 @@ export function explainFailure(call: FailedCall): StarlingError | undefined {
   });
 }
 
+/** Names that one error lists. */
+const LISTED_MAX = 8;
+
+/**
+ * The whole name of a tool that is named by its end only: `echo` or `files/echo` for `alice__files__echo`,
+ * where one tool alone ends so. A name that no tool of `offered` ends with is given back as it is.
+ * @throws STARLING_TOOL_UNKNOWN when several tools end so
+ */
+export function wholeName(typed: string, offered: readonly ToolInfo[]): string {
+  const names = offered.map(({ name }) => name);
+  if (names.includes(typed)) return typed;
+  const wanted = typed.replaceAll('/', SEPARATOR);
+  if (names.includes(wanted)) return wanted;
+  const ending = names.filter((name) => name.endsWith(SEPARATOR + wanted));
+  if (ending.length <= 1) return ending[0] ?? typed;
+  const more = ending.length > LISTED_MAX ? ` and ${ending.length - LISTED_MAX} more` : '';
+  throw new StarlingError('STARLING_TOOL_UNKNOWN', `${ending.length} tools end in ${typed}`, {
+    hint: `name one of them whole: ${ending.slice(0, LISTED_MAX).join(', ')}${more}`,
+  });
+}
+
 /** The tool of `offered` that was probably meant by a name that none of them has. */
 export function meantTool(tool: string, offered: readonly ToolInfo[]): string | undefined {
   const names = offered.map(({ name }) => name);

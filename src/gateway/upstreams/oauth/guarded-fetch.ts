@@ -8,9 +8,9 @@ import type { LookupAddress } from 'node:dns';
 import { lookup as lookupNow } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 import type { LookupFunction } from 'node:net';
-import { StarlingError, messageOf } from '../../../core/index.ts';
+import { StarlingError } from '../../../core/index.ts';
 import type { Clock } from '../../../core/index.ts';
-import { failureText } from '../url/failure-words.ts';
+import { failureText } from '../../wire/failure-words.ts';
 import { createExchanger, headerOf, readBody } from '../url/http-exchange.ts';
 import type { Exchanger } from '../url/http-exchange.ts';
 
@@ -145,10 +145,7 @@ async function zoneOfHost(hostname: string): Promise<Zone> {
   try {
     return zoneOf((await lookupNow(host)).address);
   } catch (error) {
-    throw new StarlingError(
-      'STARLING_UPSTREAM_UNAVAILABLE',
-      `${host} is not known to this machine: ${messageOf(error)}`,
-    );
+    throw new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', `${host}: ${failureText(error)}`);
   }
 }
 

@@ -9,7 +9,7 @@ import { parseFrame } from '../../wire/frame.ts';
 import type { ChannelListener, ResponseFrame } from '../../types.ts';
 import type { Credentials } from '../connection-types.ts';
 import type { EventStreamDecoder } from './event-stream.ts';
-import { failureText } from './failure-words.ts';
+import { failureText } from '../../wire/failure-words.ts';
 import { createExchanger, headerOf, readBody } from './http-exchange.ts';
 import type { Exchange, Exchanger, Reply } from './http-exchange.ts';
 import { requestHeaders } from './request-headers.ts';

@@ -1,5 +1,5 @@
 /** Why a server at a URL can't be reached, in our words: what the system says is for programmers. Pure. */
-import { messageOf } from '../../../core/index.ts';
+import { messageOf } from '../../core/index.ts';
 
 /** How the system says it, and what is said in place of that; `$1` is what the form captures. */
 const WORDS: readonly (readonly [theirs: RegExp, ours: string])[] = [
@@ -17,6 +17,8 @@ const WORDS: readonly (readonly [theirs: RegExp, ours: string])[] = [
 
 /** The reason of a failed request; one that nobody has words for stays as it is. */
 export function failureText(error: unknown): string {
+  // `fetch` says only that it failed; why stands in the cause.
+  if (error instanceof TypeError && error.cause instanceof Error) return failureText(error.cause);
   const text = messageOf(error);
   const found = WORDS.find(([theirs]) => theirs.test(text));
   if (found === undefined) return text;

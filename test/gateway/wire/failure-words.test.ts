@@ -1,6 +1,6 @@
 /** Why a server at a URL can't be reached, in words. */
 import { expect, it } from 'vitest';
-import { failureText } from '../../../../src/gateway/upstreams/url/failure-words.ts';
+import { failureText } from '../../../src/gateway/wire/failure-words.ts';
 
 it.each([
   ['connect ECONNREFUSED 127.0.0.1:9', 'nothing listens at 127.0.0.1:9'],

@@ -1,0 +1,42 @@
+/** The limits of a capability in words, for a person: `at most 5 calls a minute, path in /srv/docs/**`. Pure. */
+import { durationText } from './duration.ts';
+import { printable } from './text.ts';
+import { isObject } from './value-checks.ts';
+import { argumentWords } from './argument-words.ts';
+
+/** Spans that have a word of their own, by their seconds. */
+const SPANS: Readonly<Record<number, string>> = { 1: 'a second', 60: 'a minute', 3600: 'an hour' };
+
+/** All `caveats` behind what they narrow, `(…)` with a blank before; empty where there are none. */
+export function limitsText(caveats: Readonly<Record<string, unknown>> | undefined): string {
+  const words = Object.entries(caveats ?? {}).map(([name, value]) => limitText(name, value));
+  return words.length === 0 ? '' : ` (${words.join(', ')})`;
+}
+
+/** One caveat in words; one that nobody here knows stands as the grant has it. */
+export function limitText(name: string, value: unknown): string {
+  const fields: Record<string, unknown> = isObject(value) ? value : {};
+  const { per_s: perSecond, burst } = fields;
+  if (name === 'uses' && typeof value === 'number') return value === 1 ? '1 use' : `${value} uses`;
+  if (name === 'approval') return 'with approval';
+  if (name === 'rate' && typeof perSecond === 'number' && typeof burst === 'number') {
+    return rateText(perSecond, burst);
+  }
+  if (name === 'hours' && typeof fields['from'] === 'string') {
+    const { days, from, to, zone = 'UTC' } = fields;
+    const on = Array.isArray(days) ? `${days.join(' ')} ` : '';
+    return printable(`${on}${from}–${String(to)} ${String(zone)}`);
+  }
+  if (name === 'args' && Object.keys(fields).length > 0) {
+    return Object.entries(fields)
+      .map(([argument, rule]) => argumentWords(argument, rule))
+      .join(', ');
+  }
+  return `${printable(name)} ${printable(JSON.stringify(value), 200)}`;
+}
+
+function rateText(perSecond: number, burst: number): string {
+  const seconds = Math.round((burst / perSecond) * 1000) / 1000;
+  const calls = burst === 1 ? '1 call' : `${burst} calls`;
+  return `at most ${calls} ${SPANS[seconds] ?? `in ${durationText(seconds * 1000)}`}`;
+}

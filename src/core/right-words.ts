@@ -1,0 +1,30 @@
+/** Rights as a person says them: `call files/*` for the ability `tool/call` on the resource `tool:files/*`. */
+
+/** What is done, by ability. */
+const VERBS: Readonly<Record<string, string>> = {
+  'tool/call': 'call',
+  'resource/read': 'read',
+  'resource/subscribe': 'follow',
+  'prompt/get': 'get the prompt',
+};
+const KIND = /^(?:tool|resource|prompt|server):/;
+
+/**
+ * An ability on a resource in words; what has no words is shown as a grant has it. Used by refusals, lists,
+ * approvals and the terminal's form of the audit log: JSON and the log's files keep ability and resource.
+ */
+export function rightText(ability: string, resource: string): string {
+  if (resource.startsWith('mesh:')) return ability;
+  const verb = VERBS[ability];
+  return verb === undefined ? `${ability} ${resource}` : `${verb} ${plainResource(resource)}`;
+}
+
+/** True for an ability that {@link rightText} has a word for. */
+export function hasVerb(ability: string): boolean {
+  return VERBS[ability] !== undefined;
+}
+
+/** `files/*` for `tool:files/*`. */
+export function plainResource(resource: string): string {
+  return resource.replace(KIND, '');
+}

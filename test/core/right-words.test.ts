@@ -1,0 +1,27 @@
+/** Rights and their limits as a person says them. */
+import { expect, it } from 'vitest';
+import { limitsText, rightText } from '../../src/core/index.ts';
+
+it.each([
+  ['tool/call', 'tool:files/echo', 'call files/echo'],
+  ['resource/read', 'resource:files/file:///a', 'read files/file:///a'],
+  ['prompt/get', 'prompt:git/review', 'get the prompt git/review'],
+  ['odd/verb', 'tool:files/echo', 'odd/verb tool:files/echo'],
+])('%s on %s is said as: %s', (ability, resource, words) => {
+  expect(rightText(ability, resource)).toBe(words);
+});
+
+it.each([
+  [undefined, ''],
+  [{ rate: { per_s: 5 / 60, burst: 5 } }, ' (at most 5 calls a minute)'],
+  [{ rate: { per_s: 5, burst: 5 } }, ' (at most 5 calls a second)'],
+  [{ rate: { per_s: 1 / 3600, burst: 1 }, uses: 1 }, ' (at most 1 call an hour, 1 use)'],
+  [{ rate: { per_s: 1, burst: 90 } }, ' (at most 90 calls in 90s)'],
+  [
+    { args: { path: { paths: ['/srv/**'] } }, approval: 'required' },
+    ' (path in /srv/**, with approval)',
+  ],
+  [{ unheard: [1] }, ' (unheard [1])'],
+])('the limits %j are said as:%s', (caveats, words) => {
+  expect(limitsText(caveats)).toBe(words);
+});

@@ -1,0 +1,527 @@
+/** Every example of the help does what it promises, at real nodes: with the world's values for its placeholders. */
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { NodeProcess } from '../../sim/process.ts';
+import { buildProgram } from '../../src/cli/program.ts';
+import { authWorld } from '../gateway/support/auth-server.ts';
+import { runCleanup } from '../gateway/support/gateways.ts';
+import { placeOf, programsIn, runHere, startShell, wordsOf } from './examples/place.ts';
+import type { Place, Running } from './examples/place.ts';
+import {
+  SERVERS,
+  builtin,
+  eventually,
+  grantTo,
+  sees,
+  status,
+  ticketOf,
+  toolList,
+  useWorld,
+} from './support.ts';
+
+const world = useWorld('file');
+afterAll(runCleanup);
+
+/** What is put for words of an example; a function is asked when the example's turn comes. */
+type Put = Readonly<Record<string, string | (() => string | Promise<string>)>>;
+
+interface Step {
+  /** Whose shell; a folder without a node is made where none is. */
+  readonly at: string;
+  readonly put?: Put;
+  readonly before?: () => unknown;
+  readonly env?: () => Readonly<Record<string, string>>;
+  readonly stdin?: string;
+  /** What a command that runs on prints first; Ctrl-C ends it then, unless `keep` names it for later. */
+  readonly says?: RegExp;
+  readonly keep?: string;
+  /** Runs, again and again, until the command that runs on has said `says`. */
+  readonly poke?: () => Promise<unknown>;
+  /** Runs when the example has done its work. */
+  readonly after?: () => unknown;
+}
+
+const places = new Map<string, Place>();
+const kept = new Map<string, Running>();
+let alice: NodeProcess;
+let bob: NodeProcess;
+let open: NodeProcess;
+let docs: string;
+let programs: string;
+
+async function place(name: string): Promise<Place> {
+  const found = places.get(name) ?? (await placeOf(await world.root(), name, programs));
+  places.set(name, found);
+  return found;
+}
+
+const file = async (at: string, name: string, text: string): Promise<void> => {
+  const path = join((await place(at)).folder, name);
+  await mkdir(join(path, '..'), { recursive: true });
+  await writeFile(path, text);
+};
+const idOfGrant = (what: object) => async () =>
+  (await grantTo(alice, 'bob', what as never)).slice(0, 8);
+const toBob = idOfGrant({ tools: ['files/read_file'] });
+/** A grant that bob may hand on, once bob holds it. */
+const handable = async (): Promise<string> => {
+  const id = await grantTo(alice, 'bob', { tools: ['files/read_file'], max_depth: 1 });
+  await eventually(
+    'bob holds the grant',
+    () => builtin<{ readonly grants: readonly { readonly id: string }[] }>(bob, 'grant_list'),
+    ({ grants }) => grants.some((one) => one.id === id),
+  );
+  return id.slice(0, 8);
+};
+interface Waiting {
+  readonly approvals: readonly { readonly id: string }[];
+}
+const waiting = async (): Promise<string> => {
+  const { approvals } = await eventually(
+    'somebody waits',
+    () => builtin<Waiting>(alice, 'approval_list'),
+    (seen) => seen.approvals.length > 0,
+  );
+  return (approvals[0]?.id ?? '').slice(0, 8);
+};
+const asks = (scope: string) => async () => {
+  const args = {
+    agent_id: 'operator',
+    resource_type: 'EXTERNAL_SERVICE',
+    justification: 'to read the plan for the launch on Friday',
+    scope,
+  };
+  const words = ['call', 'alice__starling__request_permission', '--args', JSON.stringify(args)];
+  const ran = await runHere(await place('bob'), words);
+  expect(ran.stdout).toContain('pending');
+};
+const knocks = (name: string) => async () => {
+  const line = `starling up --knock ${alice.up.addresses[0]} --yes`;
+  kept.set(name, startShell(await place(name), line));
+  await knocked(name);
+};
+const knocked = (name: string): Promise<unknown> =>
+  eventually(
+    `${name} knocks`,
+    () => builtin<{ knocks: readonly { name: string }[] }>(alice, 'knock_list'),
+    (seen) => seen.knocks.some((one) => one.name === name),
+  );
+const ends = async (name: string, code: number, interrupt = true): Promise<void> => {
+  const running = kept.get(name);
+  kept.delete(name);
+  if (interrupt) running?.interrupt();
+  const ran = await running?.ended;
+  expect(ran, name).toMatchObject({ code });
+};
+/** A server whose tool `note` can be changed. */
+const changing = (): object =>
+  SERVERS.fixture(
+    'plain.mjs',
+    '--era',
+    'legacy',
+    '--log',
+    join(docs, '..', 'git.log'),
+    '--text',
+    join(docs, '..', 'note.txt'),
+  );
+/** Changes that tool, and has alice start its server again. */
+const change = async (text: string): Promise<void> => {
+  await writeFile(join(docs, '..', 'note.txt'), text);
+  const path = join((await place('alice')).folder, 'starling.json');
+  const config = JSON.parse(await readFile(path, 'utf8')) as { mcpServers: object };
+  const git = { ...changing(), env: { CHANGED: text } };
+  await writeFile(path, JSON.stringify({ ...config, mcpServers: { ...config.mcpServers, git } }));
+};
+const quarantined = (node: NodeProcess, server: string): Promise<unknown> =>
+  eventually(
+    'the changed tool is quarantined',
+    () => builtin(node, 'pin_list'),
+    (seen) =>
+      new RegExp(`${server}.*quarantined|quarantined.*${server}`).test(JSON.stringify(seen)),
+  );
+/** Waits until the admitted node is in, and ends it. */
+const joins = async (name: string): Promise<void> => {
+  await kept.get(name)?.says(/joined/);
+  await ends(name, 130);
+};
+const boardSet = (key: string): Promise<unknown> =>
+  builtin(alice, 'board_set', { board: 'plan', key, value: Math.random() });
+const docsAt: Put = { '/srv/docs': () => docs };
+const yes = (line: string): Put => ({ [line]: `${line} --yes` });
+
+/** Each example, in the order in which a day would bring them. */
+const STEPS: Readonly<Record<string, Step>> = {
+  'starling doctor': { at: 'alice' },
+  'starling doctor --config starling.json': { at: 'alice' },
+  'starling up --config starling.json': {
+    at: 'carol',
+    before: () => file('carol', 'starling.json', '{"mcpServers": {}}'),
+    says: /starling up --join starling2/,
+  },
+  'starling up --join starling2…': {
+    at: 'laptop',
+    put: { 'starling2…': () => ticketOf(alice) },
+    says: /joined/,
+  },
+  'starling up --join starling2… --yes': {
+    at: 'carol',
+    put: { 'starling2…': () => ticketOf(alice) },
+    says: /joined/,
+  },
+  'starling up --knock lab': {
+    at: 'tablet',
+    put: { lab: () => `${alice.up.addresses[0]} --yes` },
+    says: /./,
+    keep: 'tablet',
+  },
+  'starling up --open --bootstrap /ip4/192.0.2.7/tcp/4040/p2p/12D3Koo…': {
+    at: 'passer',
+    put: { '/ip4/192.0.2.7/tcp/4040/p2p/12D3Koo…': () => open.up.addresses[0] ?? '' },
+    says: /passer/,
+  },
+  'starling status': { at: 'alice' },
+  'starling status --wide': { at: 'alice' },
+  'starling nodes': { at: 'alice' },
+  'starling --node lab status': { at: 'alice', put: { lab: 'alice' } },
+  'starling peers': { at: 'alice' },
+  'starling peers --wide': { at: 'alice' },
+  'starling peers show alice': { at: 'bob' },
+  'starling peers forgive alice': { at: 'bob' },
+  'starling members': { at: 'alice' },
+  'starling members admit laptop': {
+    at: 'alice',
+    before: () => knocked('tablet'),
+    put: { laptop: 'tablet' },
+    after: () => joins('tablet'),
+  },
+  'starling members admit laptop --no-invite': {
+    at: 'alice',
+    before: knocks('phone'),
+    put: { laptop: 'phone' },
+    after: () => joins('phone'),
+  },
+  'starling members refuse laptop': {
+    at: 'alice',
+    before: knocks('thief'),
+    put: { laptop: 'thief' },
+    after: () => ends('thief', 1, false),
+  },
+  'starling invite': { at: 'alice' },
+  'starling invite --expires 15m --no-invite': { at: 'alice' },
+  'starling invite --uses 5': { at: 'alice' },
+  'starling tools': { at: 'alice' },
+  'starling tools files': { at: 'alice' },
+  "starling request 'alice/files/read_text_file' --as researcher --because 'to read the plan for the launch on Friday'":
+    { at: 'bob', says: /waits|waiting/, keep: 'request' },
+  'starling approvals': { at: 'alice', before: waiting },
+  "starling approvals approve 8fK2 --reason 'once, for the audit'": {
+    at: 'alice',
+    put: { '8fK2': waiting },
+  },
+  'starling approvals approve 8fK2': {
+    at: 'alice',
+    before: asks('files/list_directory'),
+    put: { '8fK2': waiting },
+  },
+  "starling approvals deny 8fK2 --reason 'ask Anna first'": {
+    at: 'alice',
+    before: asks('files/write_file'),
+    put: { '8fK2': waiting },
+  },
+  "starling grant create bob --tool 'files/*'": { at: 'alice' },
+  "starling grant create bob --tool 'files/read_*' --expires 8h": { at: 'alice' },
+  "starling grant create bob --tool files/read_file --arg 'path=/srv/docs/**' --rate 5/s": {
+    at: 'alice',
+    put: docsAt,
+  },
+  'starling grant create bob --tool files/write_file --uses 3 --needs-approval': { at: 'alice' },
+  'starling grant create bob --server git': { at: 'alice' },
+  'starling tools show alice__files__read_text_file': {
+    at: 'bob',
+    before: () =>
+      eventually(
+        'bob knows the tool',
+        () => toolList(bob),
+        (tools) => tools.some(({ name }) => name === 'alice__files__read_text_file'),
+      ),
+  },
+  'starling call alice__files__read_text_file path=/srv/docs/a.txt': { at: 'bob', put: docsAt },
+  'starling call sums__add --arg a=1 --arg b=2': { at: 'alice' },
+  'starling call sums__add --args \'{"a": 1, "b": 2}\'': { at: 'alice' },
+  'starling grant list': { at: 'alice' },
+  'starling grant list --all --wide': { at: 'alice' },
+  'starling grant show 3f9c2a7e': { at: 'alice', put: { '3f9c2a7e': toBob } },
+  'starling grant delegate 3f9c2a7e carol': { at: 'bob', put: { '3f9c2a7e': handable } },
+  "starling grant delegate 3f9c2a7e carol --tool files/read_file --arg 'path=/srv/docs/**' --uses 10":
+    { at: 'bob', put: { '3f9c2a7e': handable, ...docsAt } },
+  'starling grant export 3f9c2a7e | starling grant verify -': {
+    at: 'alice',
+    put: { '3f9c2a7e': toBob },
+  },
+  'starling grant export 3f9c2a7e > grant.txt': { at: 'alice', put: { '3f9c2a7e': toBob } },
+  'starling grant import - < grant.txt': { at: 'bob', put: { 'grant.txt': '../alice/grant.txt' } },
+  "starling grant revoke 3f9c2a7e --reason 'laptop was lost'": {
+    at: 'alice',
+    put: { '3f9c2a7e': toBob },
+  },
+  'starling policy check': {
+    at: 'alice',
+    before: () => file('alice', 'policy.yaml', 'version: 1\n'),
+  },
+  'starling policy check new.yaml': {
+    at: 'alice',
+    before: () => file('alice', 'new.yaml', 'version: 1\n'),
+  },
+  'starling policy explain --as bob --do tool/call --on tool:files/read_file': { at: 'alice' },
+  "starling key create ci --scope 'tool:files/read_*' --expires 90d": { at: 'alice' },
+  "starling key create editor --scope 'tool:@alice/git/*' --scope 'prompt:files/*'": {
+    at: 'alice',
+  },
+  'starling policy explain --as client:ci --on files/write_file --arg path=/srv/a': { at: 'alice' },
+  'starling key list': { at: 'alice' },
+  'starling key revoke ci': { at: 'alice' },
+  'starling key rotate-token': { at: 'alice' },
+  'starling pin list': { at: 'bob' },
+  'starling pin list files/': { at: 'alice' },
+  'starling pin approve files': {
+    at: 'alice',
+    before: async () => {
+      await eventually(
+        'bob knows the tool as it was',
+        () => toolList(bob),
+        (tools) => tools.some(({ name }) => name === 'alice__git__note'),
+      );
+      await change('Keeps a note, and sends it on.');
+      await quarantined(alice, 'git');
+    },
+    put: { files: 'git' },
+  },
+  'starling pin approve alice/files/read_file': {
+    at: 'bob',
+    before: () => quarantined(bob, 'git'),
+    put: { 'files/read_file': 'git/note' },
+  },
+  'starling audit tail': { at: 'alice', says: /./ },
+  'starling audit tail --outcome denied': {
+    at: 'alice',
+    says: /./,
+    poke: async () => runHere(await place('bob'), ['call', 'alice__git__no_such']),
+  },
+  'starling audit query --outcome denied --since 1d': { at: 'alice' },
+  'starling audit query --who laptop --what files/': { at: 'alice', put: { laptop: 'bob' } },
+  'starling audit verify': { at: 'alice' },
+  'starling audit verify --folder /backup/audit --did did:key:z6Mk…': {
+    at: 'spare',
+    before: async () => {
+      const backup = join((await place('spare')).folder, 'audit');
+      await cp(join(alice.stateDir, 'audit'), backup, { recursive: true });
+    },
+    put: {
+      '/backup/audit': async () => join((await place('spare')).folder, 'audit'),
+      'did:key:z6Mk…': () => alice.up.did,
+    },
+  },
+  'starling audit export --since 2026-05-01 > may.jsonl': { at: 'alice' },
+  'starling board create plan': { at: 'alice' },
+  'starling board set plan owner alice': { at: 'alice' },
+  'starling board set plan owner alice --create': { at: 'alice' },
+  'starling board info plan': { at: 'alice' },
+  'starling board history plan': { at: 'alice' },
+  'starling board history plan owner': { at: 'alice' },
+  'starling board set plan limits \'{"cpu": 4}\'': { at: 'alice' },
+  'starling board get plan owner': { at: 'alice' },
+  'starling board list': { at: 'alice' },
+  'starling board list plan task/': { at: 'alice', before: () => boardSet('task/1') },
+  'starling board watch plan': {
+    at: 'alice',
+    says: /owner = .* \(by alice/,
+    poke: () => boardSet('owner'),
+  },
+  'starling board watch plan task/': { at: 'alice', says: /task/, poke: () => boardSet('task/1') },
+  'starling board undo plan owner': { at: 'alice' },
+  'starling board export plan > plan.jsonl': { at: 'alice' },
+  'starling board import plan plan.jsonl --dry-run': { at: 'alice' },
+  'starling board delete plan owner': { at: 'alice' },
+  'starling board drop plan': { at: 'alice' },
+  'starling sim --nodes 25': { at: 'spare', put: { 25: '2' }, stdin: '' },
+  'starling sim partition-heal': { at: 'spare', says: /./ },
+  'starling sim churn --nodes 5,10,20 --seeds 3': { at: 'spare', says: /./ },
+  'starling service install --print': { at: 'alice' },
+  'starling --node lab service install': { at: 'alice', put: { lab: 'alice' } },
+  'starling service uninstall': { at: 'alice' },
+  'starling mcp login tickets': {
+    at: 'alice',
+    before: async () => {
+      const { mcp } = await authWorld();
+      await runHere(await place('alice'), ['mcp', 'add', '-t', 'http', 'tickets', mcp.url]);
+      await eventually(
+        'alice knows the server',
+        () => status(alice),
+        ({ upstreams }) => upstreams.some(({ server }) => server === 'tickets'),
+      );
+    },
+    says: /^https?:/m,
+  },
+  'starling mcp logout tickets': { at: 'alice' },
+  'starling mcp add files -- npx -y @modelcontextprotocol/server-filesystem /srv/docs': {
+    at: 'spare',
+  },
+  "starling mcp add -e 'API_KEY=${MY_KEY}' search -- npx -y search-server --fast": { at: 'spare' },
+  "starling mcp add --transport http tickets https://mcp.example.com/mcp --header 'Authorization: Bearer ${TOKEN}'":
+    { at: 'spare' },
+  "starling mcp add -e 'GITHUB_TOKEN=${secret:GITHUB_TOKEN}' github -- github-mcp-server stdio": {
+    at: 'spare',
+  },
+  'starling mcp list': { at: 'spare' },
+  'starling mcp list --json': { at: 'spare' },
+  'starling mcp remove files': { at: 'spare' },
+  'starling mcp import': {
+    at: 'spare',
+    before: () => file('spare', '.cursor/mcp.json', '{"mcpServers": {"one": {"command": "x"}}}'),
+    put: yes('starling mcp import'),
+  },
+  'starling mcp import claude-desktop --yes': {
+    at: 'spare',
+    before: () =>
+      file(
+        'spare',
+        '.config/Claude/claude_desktop_config.json',
+        '{"mcpServers": {"two": {"command": "x"}}}',
+      ),
+  },
+  'starling mcp import .vscode/mcp.json': {
+    at: 'spare',
+    before: () => file('spare', '.vscode/mcp.json', '{"servers": {"three": {"command": "x"}}}'),
+    put: yes('starling mcp import .vscode/mcp.json'),
+  },
+  'starling secret set GITHUB_TOKEN': { at: 'alice', stdin: 'hunter2' },
+  'pass show github | starling secret set GITHUB_TOKEN': {
+    at: 'alice',
+    put: { 'pass show github': 'echo hunter2' },
+  },
+  'starling secret list': { at: 'alice' },
+  'starling secret remove GITHUB_TOKEN': { at: 'alice' },
+  'starling connect claude-desktop': { at: 'alice', put: yes('starling connect claude-desktop') },
+  'starling connect vscode --project --dry-run': { at: 'alice' },
+  'starling connect cursor --http --as work': {
+    at: 'alice',
+    put: yes('starling connect cursor --http --as work'),
+  },
+  'starling connect cursor --remove --yes': { at: 'alice' },
+  'starling identity show': { at: 'alice' },
+  'starling identity encrypt': {
+    at: 'tablet',
+    before: () => file('tablet', 'old.txt', 'the old passphrase, which is long\n'),
+    env: () => ({ STARLING_PASSPHRASE_FILE: 'old.txt' }),
+  },
+  'STARLING_PASSPHRASE_FILE=old.txt starling identity encrypt --new-passphrase-file new.txt': {
+    at: 'tablet',
+    before: () => file('tablet', 'new.txt', 'another passphrase, which is long\n'),
+  },
+  'starling identity decrypt': {
+    at: 'tablet',
+    env: () => ({ STARLING_PASSPHRASE_FILE: 'new.txt' }),
+  },
+  'starling identity rotate': { at: 'tablet' },
+  'starling identity rotate --json': { at: 'tablet' },
+  'starling peers rename laptop-bjya anna-laptop': {
+    at: 'alice',
+    put: { 'laptop-bjya': 'laptop' },
+  },
+  "starling peers remove laptop --reason 'it was lost'": {
+    at: 'alice',
+    put: { laptop: 'anna-laptop', "'it was lost'": "'it was lost' --yes" },
+  },
+  'starling peers remove laptop --yes': { at: 'alice', put: { laptop: 'phone' } },
+  'starling leave': { at: 'carol', put: yes('starling leave') },
+  'starling leave --yes': { at: 'bob', before: () => ends('request', 0, false) },
+};
+
+function all(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(all)];
+}
+
+/** The examples in a command's help. */
+function examplesOf(command: Command): readonly string[] {
+  let help = '';
+  command.configureOutput({ writeOut: (text) => void (help += text) });
+  command.outputHelp();
+  return [...help.matchAll(/^ {2}\$ (.*)$/gm)].map(([, line = '']) => line);
+}
+
+beforeAll(async () => {
+  const root = await world.root();
+  programs = await programsIn(join(root, 'bin'));
+  docs = join(root, 'docs');
+  await mkdir(docs);
+  await writeFile(join(docs, 'a.txt'), 'the plan');
+  await writeFile(join(root, 'note.txt'), 'Keeps a note.');
+  const mcpServers = {
+    files: SERVERS.files(docs),
+    sums: SERVERS.toolbox(),
+    git: changing(),
+  };
+  alice = await world.start('alice', { config: { mcpServers, mdns: true } });
+  [bob, open] = await Promise.all([
+    world.start('bob', { args: ['--join', alice.up.ticket ?? ''] }),
+    world.start('commons', { args: ['--open'] }),
+  ]);
+  await sees(alice, [bob]);
+  await sees(bob, [alice]);
+});
+
+afterAll(async () => {
+  for (const running of kept.values()) running.child.kill('SIGKILL');
+  await Promise.all([...kept.values()].map(({ ended }) => ended));
+});
+
+it('every command has an example, and every example is run here', () => {
+  const commands = all(buildProgram({ exitCode: 0 }));
+  expect(commands.filter((one) => examplesOf(one).length === 0).map((one) => one.name())).toEqual(
+    [],
+  );
+  const shown = new Set(commands.flatMap(examplesOf));
+  expect([...shown].filter((line) => STEPS[line] === undefined)).toEqual([]);
+  expect(Object.keys(STEPS).filter((line) => !shown.has(line))).toEqual([]);
+});
+
+async function filled(line: string, put: Put = {}): Promise<string> {
+  let text = line;
+  for (const [word, value] of Object.entries(put)) {
+    if (!text.includes(word)) throw new Error(`the example has no ${word}`);
+    text = text.replaceAll(word, typeof value === 'string' ? value : await value());
+  }
+  return text;
+}
+
+it.each(Object.entries(STEPS))('$ %s', async (line, step) => {
+  await step.before?.();
+  const at = await place(step.at);
+  const command = await filled(line, step.put);
+  if (step.says !== undefined) {
+    const running = startShell(at, command, step.env?.());
+    kept.set(step.keep ?? line, running);
+    const said = running.says(step.says);
+    await (step.poke === undefined ? said : untilSaid(said, step.poke));
+    if (step.keep === undefined) await ends(line, 130);
+  } else {
+    const needsShell = /[|<>]|^[A-Z_]+=/.test(line.replaceAll(/'[^']*'/g, ''));
+    const ran =
+      needsShell || step.stdin !== undefined
+        ? await startShell(at, command, step.env?.(), step.stdin).ended
+        : await runHere(at, wordsOf(command).slice(1), step.env?.());
+    expect(ran, `${command}: ${ran.stdout}${ran.stderr}`).toMatchObject({ code: 0 });
+  }
+  await step.after?.();
+});
+
+async function untilSaid(said: Promise<void>, poke: () => Promise<unknown>): Promise<void> {
+  let isSaid = false;
+  const done = said.then(() => {
+    isSaid = true;
+  });
+  await eventually('it is said', poke, () => isSaid);
+  await done;
+}
