@@ -314,16 +314,17 @@ function printPeer({ alias, peerId, state }: PeerView): void {
 function tellPeersAsJson(node: StarlingNode): void {
   // A program that follows the events has missed those of the start.
   for (const peer of node.peers()) if (peer.state === 'alive') printPeer(peer);
-  for (const peer of node.peers()) printNames(peer, undefined);
+  const self = node.status().peerId;
+  for (const peer of node.peers()) printNames(peer, undefined, self);
   node.events.on('peer', (peer, before) => {
     if (peer.state !== before?.state || before.alias !== peer.alias) printPeer(peer);
-    printNames(peer, before);
+    printNames(peer, before, self);
   });
 }
 
 /** What is to be said of the names of a peer, where that is news. */
-function printNames(peer: PeerView, before: PeerView | undefined): void {
-  if (nameLines(peer, before).length === 0) return;
+function printNames(peer: PeerView, before: PeerView | undefined, self: string): void {
+  if (nameLines(peer, before, self).length === 0) return;
   const { alias, callsUs, newName, peerId, presence } = peer;
   print(JSON.stringify({ event: 'names', alias, peerId, name: presence?.name, callsUs, newName }));
 }
