@@ -19,8 +19,6 @@ export interface ContentDigest {
 }
 
 const WORDS = 4;
-/** Higher: a burst of overwrites costs fewer hashes; lower: whoever asks for the digest waits less. */
-const UNCOUNTED_MAX = 512;
 const DIGITS = 30;
 
 /** Makes the digest of an empty replica. */
@@ -36,15 +34,10 @@ export function createContentDigest(): ContentDigest {
     }
     winner.isCounted = sign === 1;
   };
-  const countAll = (): void => {
-    for (const winner of uncounted) count(winner, 1);
-    uncounted.clear();
-  };
   return {
     add(winner) {
       uncounted.add(winner);
       text = undefined;
-      if (uncounted.size >= UNCOUNTED_MAX) countAll();
     },
     remove(winner) {
       if (winner.isCounted) count(winner, -1);
@@ -55,7 +48,8 @@ export function createContentDigest(): ContentDigest {
       text = undefined;
     },
     text(lanes) {
-      countAll();
+      for (const winner of uncounted) count(winner, 1);
+      uncounted.clear();
       text ??= textOf(sum, lanes);
       return text;
     },

@@ -11,7 +11,7 @@ import { createContentDigest } from './content-digest.ts';
 import { createLane, laneName, putInto, winsOver, writesAfter } from './lane.ts';
 import type { Lane, Winner } from './lane.ts';
 import { PIECE_BYTES, inPieces, inTime, lastOf } from './lane-parts.ts';
-import { LIMITS, PEER_SLACK } from './limits.ts';
+import { PEER_SLACK } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import { createParking } from './parking.ts';
 import { AHEAD_MS, compareStamps, nextStamp } from './stamp.ts';
@@ -136,15 +136,6 @@ export function createDocument(
   const document = new LaneDocument(init);
   const unreadable = document.load(updates);
   return Object.assign(document, { unreadable });
-}
-
-/** A document with the bounds of this version. */
-export function createBoardDocument(
-  init: { readonly self: string; now(): number },
-  updates: readonly Uint8Array[] = [],
-): BoardDocument {
-  const now = (): number => init.now();
-  return createDocument({ limits: LIMITS, self: init.self as Did, now }, updates);
 }
 
 class LaneDocument implements BoardDocument {

@@ -13,5 +13,3 @@ export type {
   SetOptions,
   Tombstone,
 } from './types.ts';
-export { createBoardDocument } from './document.ts';
-export type { BoardDocument } from './document.ts';
