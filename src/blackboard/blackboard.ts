@@ -4,21 +4,27 @@
  * board that anybody has written to.
  */
 import { StarlingError, backoffMs, createBuckets, createScope, messageOf } from '../core/index.ts';
-import type { Buckets, Clock, Did, Health, Logger, PeerId, Random, Scope } from '../core/index.ts';
+import type {
+  Buckets,
+  Clock,
+  Did,
+  Health,
+  Json,
+  Logger,
+  PeerId,
+  Random,
+  Scope,
+} from '../core/index.ts';
 import { didFromPeerId } from '../identity/index.ts';
 import type { Network, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { createAntiEntropy } from './anti-entropy.ts';
 import type { AntiEntropy } from './anti-entropy.ts';
-import { createBoardHandle, exists } from './board-handle.ts';
 import { createOpenBoard } from './board.ts';
 import type { OpenBoard } from './board.ts';
 import { decodeGossip, decodeMessage, digestsOf, encodeMessage } from './codec.ts';
 import type { Digests } from './codec.ts';
-import { HIDDEN } from './document.ts';
 import type { ApplyResult } from './document.ts';
-import { createBoardHistory } from './history.ts';
-import type { BoardHistory } from './history.ts';
 import { DIGEST_MARK } from './content-digest.ts';
 import { LIMITS, PEER_SLACK, checkName, invalid, isBoardName } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
@@ -26,7 +32,7 @@ import { readBoards } from './persistence.ts';
 import type { BoardRow } from './persistence.ts';
 import { BOARD_PROTOCOL, createBoardSync } from './sync.ts';
 import type { BoardSync } from './sync.ts';
-import type { Blackboard, Board, BoardChange, HistoryBounds } from './types.ts';
+import type { Blackboard, Board, BoardChange, BoardEntry, SetOptions } from './types.ts';
 import { UPDATE_ALLOWANCE, createUpdateGossip } from './update-gossip.ts';
 import type { UpdateGossip } from './update-gossip.ts';
 
@@ -42,20 +48,14 @@ export interface BlackboardComponents {
   readonly health?: Pick<Health, 'raise' | 'clear'>;
   /** The did of a peer's key; default: as its PeerId says. */
   readonly didOf?: (peer: PeerId) => Did;
-  /** Where the history of all boards is kept; without it none is. */
-  readonly history?: Table;
 }
 
 /** Settings of the blackboard. */
 export interface BlackboardInit {
   /** Bounds other than this version's own. All nodes of a mesh should have the same. */
   readonly limits?: Partial<BoardLimits>;
-  /** How long the history of a board is kept, and how large. */
-  readonly history?: HistoryBounds;
 }
 
-/** How long the history of a board is kept. More: undo and replay reach further back, and more of the disk is used. */
-const HISTORY: HistoryBounds = { days: 30, bytes: 8 * 1024 * 1024 };
 const TOPIC = 'board2';
 /** What a sync may carry besides a board of the largest size. */
 const SYNC_BYTES_EXTRA = 1024 * 1024;
@@ -79,7 +79,7 @@ export function createBlackboard(
   components: BlackboardComponents,
   init: BlackboardInit = {},
 ): Blackboard {
-  return new AllBoards(components, { ...LIMITS, ...init.limits }, init.history ?? HISTORY);
+  return new AllBoards(components, { ...LIMITS, ...init.limits });
 }
 
 /** What exists between start and stop. */
@@ -94,8 +94,6 @@ class AllBoards implements Blackboard {
   readonly #components: BlackboardComponents;
   readonly #limits: BoardLimits;
   readonly #topic: Topic;
-  readonly #bounds: HistoryBounds;
-  readonly #histories = new Map<string, BoardHistory>();
   readonly #boards = new Map<string, OpenBoard>();
   readonly #watchers = new Map<string, Set<Watcher>>();
   /** Boards whose overflow was told of, and whose updates were dropped; `''` stands for the number of boards. */
@@ -107,8 +105,7 @@ class AllBoards implements Blackboard {
   #running: Running | undefined;
   readonly #greetings: Buckets;
 
-  constructor(components: BlackboardComponents, limits: BoardLimits, bounds: HistoryBounds) {
-    this.#bounds = bounds;
+  constructor(components: BlackboardComponents, limits: BoardLimits) {
     this.#components = components;
     this.#limits = limits;
     this.#topic = components.network.topic(TOPIC, UPDATE_ALLOWANCE);
@@ -176,24 +173,23 @@ class AllBoards implements Blackboard {
   async board(name: string): Promise<Board> {
     checkName(name);
     this.#checkRunning();
-    const { clock, self } = this.#components;
-    return createBoardHandle(
-      {
-        clock,
-        self,
-        checkRunning: () => this.#checkRunning(),
-        find: () => this.#boards.get(name),
-        write: (work) => this.#write(name, work),
-        watch: (listener) => this.#watch(name, listener),
-        history: () => this.#historyOf(name),
-      },
+    const find = (): OpenBoard | undefined => this.#boards.get(name);
+    return {
       name,
-    );
+      get: (key): BoardEntry | undefined => find()?.document.get(key),
+      set: (key, value, options): Promise<BoardEntry> => this.#set(name, key, value, options),
+      delete: async (key): Promise<boolean> => {
+        this.#checkRunning();
+        return (await find()?.delete(key)) ?? false;
+      },
+      entries: (prefix = ''): readonly BoardEntry[] => find()?.document.entries(prefix) ?? [],
+      digest: (): string => find()?.document.digest() ?? '',
+      watch: (listener): (() => void) => this.#watch(name, listener),
+    };
   }
 
   names(): readonly string[] {
-    const found = [...this.#boards].filter(([, board]) => exists(board));
-    return found.map(([name]) => name).toSorted();
+    return [...this.#digests().keys()].toSorted();
   }
 
   digests(): Readonly<Record<string, string>> {
@@ -216,23 +212,13 @@ class AllBoards implements Blackboard {
     );
   }
 
-  async #write<T>(name: string, work: (board: OpenBoard) => Promise<T>): Promise<T> {
+  async #set(name: string, key: string, value: Json, options?: SetOptions): Promise<BoardEntry> {
     const board = this.#openToWrite(name);
     try {
-      return await work(board);
+      return await board.set(key, value, options);
     } finally {
       this.#forgetBlank(board);
     }
-  }
-
-  #historyOf(name: string): BoardHistory {
-    const known = this.#histories.get(name);
-    if (known !== undefined) return known;
-    const { table, clock, history: kept } = this.#components;
-    const bounds = kept === undefined ? { days: 0, bytes: 0 } : this.#bounds;
-    const history = createBoardHistory({ table: kept ?? table, clock }, { board: name, bounds });
-    this.#histories.set(name, history);
-    return history;
   }
 
   #listen({ scope, sync, repair }: Running): void {
@@ -418,19 +404,7 @@ class AllBoards implements Blackboard {
     };
   }
 
-  #changed(name: string, all: readonly BoardChange[]): void {
-    const changes = all.filter(({ key }) => !key.startsWith(HIDDEN));
-    if (changes.length === 0) return;
-    if (this.#components.history !== undefined) {
-      this.#historyOf(name)
-        .note(changes)
-        .catch((error: unknown) =>
-          this.#components.logger.warn(
-            { board: name, error: messageOf(error) },
-            'history not kept',
-          ),
-        );
-    }
+  #changed(name: string, changes: readonly BoardChange[]): void {
     const watchers = this.#watchers.get(name);
     if (watchers === undefined) return;
     for (let start = 0; start < changes.length; start += CHANGES_MAX) {

@@ -2,7 +2,7 @@
  * One open board: its document, its log, its bounds. An own change is on disk first, and in the document
  * then; a peer's is in the document first. Knows no network.
  */
-import type { Clock, Did, Json, Logger } from '../core/index.ts';
+import type { Clock, Did, Logger } from '../core/index.ts';
 import type { Table } from '../store/index.ts';
 import { createBoardWriter } from './board-writer.ts';
 import type { BoardWriter } from './board-writer.ts';
@@ -28,10 +28,6 @@ export interface OpenBoard {
   set(key: string, value: unknown, options?: SetOptions): Promise<BoardEntry>;
   /** Resolves to false when there was nothing to delete. */
   delete(key: string): Promise<boolean>;
-  /** As `set`, of a key that is the board's own. */
-  setOwn(key: string, value: Json): Promise<void>;
-  /** As `delete`, of a key that is the board's own. */
-  deleteOwn(key: string): Promise<void>;
   /** Applies an update from a peer, as `BoardDocument.apply` does, and has it written. Never throws. */
   take(update: Uint8Array, author?: Did): ApplyResult;
   /** Resolves once everything so far is durable; rejects when that could not be written. */
@@ -133,15 +129,6 @@ class DurableBoard implements OpenBoard {
   async delete(key: string): Promise<boolean> {
     checkKey(key, this.#limits);
     return (await this.#writer.change({ key, sizeBytes: 0 })).existed;
-  }
-
-  async setOwn(key: string, value: Json): Promise<void> {
-    const valueBytes = JSON.stringify(value).length;
-    await this.#writer.change({ key, value, valueBytes, sizeBytes: valueBytes });
-  }
-
-  async deleteOwn(key: string): Promise<void> {
-    await this.#writer.change({ key, sizeBytes: 0 });
   }
 
   take(update: Uint8Array, author?: Did): ApplyResult {

@@ -10,7 +10,6 @@ import type { Did, Json } from '../core/index.ts';
 import { createContentDigest } from './content-digest.ts';
 import { createLane, laneName, putInto, winsOver, writesAfter } from './lane.ts';
 import type { Lane, Winner } from './lane.ts';
-import { PIECE_BYTES, inPieces, inTime, lastOf } from './lane-parts.ts';
 import { PEER_SLACK } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import { createParking } from './parking.ts';
@@ -25,7 +24,7 @@ import {
   entryBytes,
 } from './update.ts';
 import type { LaneEntry, LanePart, Seen, Update } from './update.ts';
-import type { BoardChange, BoardEntry, Tombstone } from './types.ts';
+import type { BoardChange, BoardEntry } from './types.ts';
 
 /**
  * What became of an update from a peer. `full`: it would bring the document over a bound, and was
@@ -65,12 +64,6 @@ export interface BoardDocument {
   /** Entries whose key starts with `prefix`, by key. */
   entries(prefix: string): readonly BoardEntry[];
   has(key: string): boolean;
-  /** The deletion of a key. */
-  tombstone(key: string): Tombstone | undefined;
-  /** How far each lane was seen. */
-  seen(): Seen;
-  /** How many writes of each writer were seen. */
-  clock(): Readonly<Record<string, number>>;
   /** Keys that are set. */
   readonly size: number;
   /** About as many bytes as it takes on disk. */
@@ -119,14 +112,13 @@ export interface DocumentInit {
   now(): number;
 }
 
+/** Bytes of a piece of a long update, about: what is applied in one go. */
+const PIECE_BYTES = 48 * 1024;
 /** What a piece of a lane costs besides its entries, about. */
 const PART_BYTES = 100;
 const EPOCHS = 2 ** 48 - 1;
 /** A tombstone is forgotten after this, whoever has not seen it. */
 const TOMBSTONE_MS = 30 * 24 * 3_600_000;
-
-/** Keys that begin with this are the board's own: no entries. */
-export const HIDDEN = '\u0000';
 
 /** Makes a document from pieces of an earlier one; gives how many could not be read. */
 export function createDocument(
@@ -216,28 +208,10 @@ class LaneDocument implements BoardDocument {
   entries(prefix: string): readonly BoardEntry[] {
     const found: Winner[] = [];
     for (const [key, winner] of this.#winners) {
-      if (!key.startsWith(prefix) || !this.#isSet(winner)) continue;
-      if (!key.startsWith(HIDDEN)) found.push(winner);
+      if (key.startsWith(prefix) && this.#isSet(winner)) found.push(winner);
     }
     found.sort((a, b) => (a.key < b.key ? -1 : 1));
     return found.map((winner) => this.#shown(winner));
-  }
-
-  tombstone(key: string): Tombstone | undefined {
-    const winner = this.#winners.get(key);
-    if (winner === undefined || winner.value !== undefined) return undefined;
-    const { by, at, clock, via } = this.#shown(winner);
-    return { key, by, at, clock, ...(via === undefined ? {} : { via }) };
-  }
-
-  clock(): Readonly<Record<string, number>> {
-    const clock: Record<string, number> = {};
-    for (const { did, to } of this.#lanes.values()) clock[did] = (clock[did] ?? 0) + to;
-    return clock;
-  }
-
-  seen(): Seen {
-    return [...this.#lanes.values()].flatMap(({ mark, to }) => [mark, to]);
   }
 
   draft(changes: readonly EntryChange[]): Draft | undefined {
@@ -358,9 +332,7 @@ class LaneDocument implements BoardDocument {
   #tell(bytes: Uint8Array, origin: 'local' | 'remote', keys: ReadonlySet<string>): void {
     const changes = [...keys].map((key): BoardChange => {
       const entry = this.get(key);
-      if (entry !== undefined) return { key, entry };
-      const gone = this.tombstone(key);
-      return gone === undefined ? { key } : { key, gone };
+      return entry === undefined ? { key } : { key, entry };
     });
     for (const listener of this.#listeners) listener(bytes, origin, changes);
   }
@@ -582,4 +554,33 @@ interface Merged {
   isEarly: boolean;
   /** All of the update, and nothing else, was applied. */
   isAsSent: boolean;
+}
+
+/** The stamp of the last write of a lane. */
+function lastOf({ live, highest }: Lane): Stamp {
+  const last = live.get(highest);
+  return last === undefined ? [0, 0] : [last.ms, last.n];
+}
+
+/** What of a part is not stamped too far ahead: of a whole one what is in time, else up to the first that is not. */
+function inTime(part: LanePart, latestMs: number, isWhole: boolean): LanePart {
+  const first = part.entries.findIndex(({ ms }) => ms > latestMs);
+  if (first === -1) return part;
+  if (isWhole) return { ...part, entries: part.entries.filter(({ ms }) => ms <= latestMs) };
+  const to = (part.entries[first]?.number ?? part.to) - 1;
+  return { ...part, to, entries: part.entries.slice(0, first) };
+}
+
+function* inPieces(winners: Iterable<Winner>): Iterable<readonly Winner[]> {
+  let piece: Winner[] = [];
+  let sizeBytes = 0;
+  for (const winner of winners) {
+    piece.push(winner);
+    sizeBytes += winner.sizeBytes;
+    if (sizeBytes < PIECE_BYTES) continue;
+    yield piece;
+    piece = [];
+    sizeBytes = 0;
+  }
+  if (piece.length > 0) yield piece;
 }

@@ -69,7 +69,7 @@ export function checkName(name: string): void {
 
 /** @throws STARLING_BOARD_INVALID when `key` is no key */
 export function checkKey(key: string, limits: BoardLimits): void {
-  if (isKey(key, limits) && !key.startsWith('\u0000')) return;
+  if (isKey(key, limits)) return;
   throw invalid(
     `the key '${key.slice(0, SHOWN_CHARS)}' is empty, malformed or too long`,
     `a key is 1 to ${limits.keyBytes} bytes of text`,

@@ -107,7 +107,6 @@ export interface Member {
   readonly id: PeerId;
   readonly network: Network;
   readonly table: JournalTable;
-  readonly history: JournalTable;
   readonly blackboard: Blackboard;
   readonly logger: Logger & { readonly lines: string[] };
   readonly health: Health;
@@ -120,14 +119,12 @@ export function makeMember(
   parts: {
     readonly clock: Clock;
     readonly table?: JournalTable;
-    readonly history?: JournalTable;
     readonly init?: BlackboardInit;
   },
 ): Member {
   const id = name as PeerId;
   const network = hub.network(id);
   const table = parts.table ?? journalTable();
-  const history = parts.history ?? journalTable();
   const logger = keepingLogger();
   const health = createHealth();
   const blackboard = createBlackboard(
@@ -139,12 +136,11 @@ export function makeMember(
       random: () => 0.5,
       logger,
       health,
-      history,
       didOf: (peer) => `did:key:${peer}` as Did,
     },
     parts.init,
   );
-  return { id, network, table, history, blackboard, logger, health };
+  return { id, network, table, blackboard, logger, health };
 }
 
 /** Several nodes that can be connected. */

@@ -35,27 +35,11 @@ interface WatchInit {
   readonly signal: AbortSignal;
 }
 
-const nobody = (): never => {
-  throw new Error('nobody asks for this');
-};
-/** What a feed asks of no board. */
-const UNUSED = {
-  tombstone: nobody,
-  info: nobody,
-  create: nobody,
-  drop: nobody,
-  history: nobody,
-  undo: nobody,
-  token: nobody,
-  reach: nobody,
-};
-
 function benchOf(): Bench {
   const clock = createTestClock();
   const watchers: Bench['watchers'] = new Map();
   const entries: BoardEntry[] = [];
   const board = async (name: string): Promise<Board> => ({
-    ...UNUSED,
     name,
     get: () => undefined,
     set: () => Promise.reject(new Error('nobody writes here')),
