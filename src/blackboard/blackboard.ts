@@ -15,7 +15,6 @@ import type {
   Random,
   Scope,
 } from '../core/index.ts';
-import { didFromPeerId } from '../identity/index.ts';
 import type { Network, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { createAntiEntropy } from './anti-entropy.ts';
@@ -25,14 +24,13 @@ import type { OpenBoard } from './board.ts';
 import { decodeGossip, decodeMessage, digestsOf, encodeMessage } from './codec.ts';
 import type { Digests } from './codec.ts';
 import type { ApplyResult } from './document.ts';
-import { DIGEST_MARK } from './content-digest.ts';
 import { LIMITS, PEER_SLACK, checkName, invalid, isBoardName } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import { readBoards } from './persistence.ts';
 import type { BoardRow } from './persistence.ts';
 import { BOARD_PROTOCOL, createBoardSync } from './sync.ts';
 import type { BoardSync } from './sync.ts';
-import type { Blackboard, Board, BoardChange, BoardEntry, SetOptions } from './types.ts';
+import type { Blackboard, Board, BoardChange, BoardEntry } from './types.ts';
 import { UPDATE_ALLOWANCE, createUpdateGossip } from './update-gossip.ts';
 import type { UpdateGossip } from './update-gossip.ts';
 
@@ -46,8 +44,6 @@ export interface BlackboardComponents {
   readonly logger: Logger;
   /** Hears of boards that are full; without it a full board is only logged. */
   readonly health?: Pick<Health, 'raise' | 'clear'>;
-  /** The did of a peer's key; default: as its PeerId says. */
-  readonly didOf?: (peer: PeerId) => Did;
 }
 
 /** Settings of the blackboard. */
@@ -56,7 +52,7 @@ export interface BlackboardInit {
   readonly limits?: Partial<BoardLimits>;
 }
 
-const TOPIC = 'board2';
+const TOPIC = 'board';
 /** What a sync may carry besides a board of the largest size. */
 const SYNC_BYTES_EXTRA = 1024 * 1024;
 /** Changes that a watcher hears at once, at most. */
@@ -100,8 +96,6 @@ class AllBoards implements Blackboard {
   readonly #overflowing = new Map<string, Set<PeerId>>();
   /** Syncs since which a board waits for what an update refers to. */
   readonly #waitingSyncs = new Map<string, number>();
-  /** Peers whose boards are of an earlier version. */
-  readonly #older = new Set<PeerId>();
   #running: Running | undefined;
   readonly #greetings: Buckets;
 
@@ -126,11 +120,11 @@ class AllBoards implements Blackboard {
         boards: {
           digests: () => this.#digests(),
           find: (name) => this.#boards.get(name),
-          take: (name, update, peer) => this.#take(name, update, { peer }),
+          take: (name, update, peer) => this.#take(name, update, peer),
         },
         served: (peer, name) => repair.served(peer, name),
       },
-      { updateBytesMax: this.#limits.boardBytes * PEER_SLACK * 3 + SYNC_BYTES_EXTRA },
+      { updateBytesMax: this.#limits.boardBytes * PEER_SLACK + SYNC_BYTES_EXTRA },
     );
     const repair: AntiEntropy = createAntiEntropy({
       digests: () => this.#digests(),
@@ -177,7 +171,7 @@ class AllBoards implements Blackboard {
     return {
       name,
       get: (key): BoardEntry | undefined => find()?.document.get(key),
-      set: (key, value, options): Promise<BoardEntry> => this.#set(name, key, value, options),
+      set: (key, value): Promise<BoardEntry> => this.#set(name, key, value),
       delete: async (key): Promise<boolean> => {
         this.#checkRunning();
         return (await find()?.delete(key)) ?? false;
@@ -197,9 +191,8 @@ class AllBoards implements Blackboard {
   }
 
   compare(peer: PeerId, digests: Readonly<Record<string, string>>): void {
-    const said = digestsOf(digests);
-    if (said === undefined || this.#running === undefined) return;
-    const theirs = this.#ofThisVersion(peer, said);
+    const theirs = digestsOf(digests);
+    if (theirs === undefined || this.#running === undefined) return;
     // To know of somebody is no reason to dial: boards come round by those who are connected.
     if (!this.#components.network.isConnected(peer)) return;
     this.#running.repair.hear(peer, theirs);
@@ -212,10 +205,10 @@ class AllBoards implements Blackboard {
     );
   }
 
-  async #set(name: string, key: string, value: Json, options?: SetOptions): Promise<BoardEntry> {
+  async #set(name: string, key: string, value: Json): Promise<BoardEntry> {
     const board = this.#openToWrite(name);
     try {
-      return await board.set(key, value, options);
+      return await board.set(key, value);
     } finally {
       this.#forgetBlank(board);
     }
@@ -229,7 +222,6 @@ class AllBoards implements Blackboard {
     const connected = (peer: PeerId): void => void this.#greet(peer);
     const disconnected = (peer: PeerId): void => {
       repair.forget(peer);
-      if (this.#older.delete(peer)) this.#components.health?.clear(`boards-older:${peer}`);
       this.#noLongerOver(peer, () => true);
     };
     network.events.on('peer:connect', connected);
@@ -262,27 +254,7 @@ class AllBoards implements Blackboard {
     else if (network.self < peer) this.#syncDiffering(peer, message.digests);
   }
 
-  /** Without the digests of an earlier version's boards, whose documents this version does not share. */
-  #ofThisVersion(peer: PeerId, said: Digests): Digests {
-    const theirs = new Map([...said].filter(([, digest]) => digest.startsWith(DIGEST_MARK)));
-    const isOlder = theirs.size < said.size;
-    if (isOlder === this.#older.has(peer)) return theirs;
-    const code = `boards-older:${peer}`;
-    const { health, logger } = this.#components;
-    if (!isOlder) {
-      this.#older.delete(peer);
-      health?.clear(code);
-      return theirs;
-    }
-    this.#older.add(peer);
-    const text = `${peer} runs an older version: its boards are not shared with this node`;
-    logger.warn({ peer }, 'boards of an older version are not shared');
-    health?.raise({ code, text, hint: 'update it: its boards are taken over with all entries' });
-    return theirs;
-  }
-
-  #syncDiffering(peer: PeerId, said: Digests): void {
-    const theirs = this.#ofThisVersion(peer, said);
+  #syncDiffering(peer: PeerId, theirs: Digests): void {
     const ours = this.#digests();
     for (const name of new Set([...theirs.keys(), ...ours.keys()])) {
       if (ours.get(name) !== theirs.get(name)) this.#running?.repair.syncNow(peer, name);
@@ -334,14 +306,7 @@ class AllBoards implements Blackboard {
       return;
     }
     const { board, update } = message;
-    const didOf = this.#components.didOf ?? didFromPeerId;
-    const result = this.#take(board, update, { peer: from, author: didOf(from) });
-    if (result === 'early') {
-      logger.debug({ peer: from, board }, 'update from the future left out for now');
-      this.#components.network.report(from, 'malformed');
-      return;
-    }
-    if (result === 'malformed') {
+    if (this.#take(board, update, from) === 'malformed') {
       logger.debug({ peer: from, board }, 'malformed update of a board dropped');
       this.#components.network.report(from, 'malformed');
       return;
@@ -362,17 +327,13 @@ class AllBoards implements Blackboard {
   }
 
   /** Applies a peer's update, to a board that may be new here. */
-  #take(
-    name: string,
-    update: Uint8Array,
-    { peer, author }: { readonly peer: PeerId; readonly author?: Did },
-  ): ApplyResult {
+  #take(name: string, update: Uint8Array, peer: PeerId): ApplyResult {
     if (this.#running === undefined || !this.#hasRoomFor(name)) {
       this.#overflowed('', peer);
       return 'full';
     }
     const board = this.#boards.get(name) ?? this.#open(name, []);
-    const result = board.take(update, author);
+    const result = board.take(update);
     if (result === 'full') this.#overflowed(name, peer);
     this.#forgetBlank(board);
     return result;

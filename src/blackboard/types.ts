@@ -9,21 +9,6 @@ export interface BoardEntry {
   readonly by: Did;
   /** When it was written, ms since the epoch by the writer's clock. */
   readonly at: number;
-  /**
-   * How many writes of each writer, by did, its writer had seen, this one included: an entry whose counts
-   * are all at least those of another was written with that other one known.
-   */
-  readonly clock: Readonly<Record<string, number>>;
-  /** When it ends, ms since the epoch. Clocks of nodes may differ by a minute. */
-  readonly until?: number;
-  /** Who carried it into this board, where that is not who wrote it. */
-  readonly via?: Did;
-}
-
-/** What a write may say besides its value. */
-export interface SetOptions {
-  /** After how many ms the entry ends by itself. */
-  readonly ttlMs?: number;
 }
 
 /** One change that a watcher hears. */
@@ -33,7 +18,7 @@ export interface BoardChange {
   readonly entry?: BoardEntry;
 }
 
-/** One board. Names are 1 to 64 of `[A-Za-z0-9._-]`, keys 1 to 512 bytes, values up to 256 KiB of JSON. */
+/** One board. Names are 1 to 64 of `[A-Za-z0-9._-]`, keys 1 to 512 bytes, values up to 48 KiB of JSON. */
 export interface Board {
   readonly name: string;
   get(key: string): BoardEntry | undefined;
@@ -43,14 +28,14 @@ export interface Board {
    * @throws STARLING_BOARD_INVALID for what is over a bound; STARLING_STATE_UNUSABLE when the disk
    * refuses the write, STARLING_LIMIT_EXCEEDED when too much waits for the disk: then nothing has changed
    */
-  set(key: string, value: Json, options?: SetOptions): Promise<BoardEntry>;
+  set(key: string, value: Json): Promise<BoardEntry>;
   /** Resolves to false when there was nothing to delete. */
   delete(key: string): Promise<boolean>;
   /** Entries whose key starts with `prefix`, by key. */
   entries(prefix?: string): readonly BoardEntry[];
   /**
-   * Hash of what was seen of each writer and of what is set: equal digests mean equal boards. Empty for a
-   * board that nobody has written to.
+   * Hash of state vector and delete set: equal digests mean equal boards. Empty for a board that
+   * nobody has written to.
    */
   digest(): string;
   /**

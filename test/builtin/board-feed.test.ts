@@ -10,13 +10,7 @@ import { createTestClock } from '../core/test-clock.ts';
 import type { TestClock } from '../core/test-clock.ts';
 
 const MINUTE_MS = 60_000;
-const entryOf = (key: string): BoardEntry => ({
-  key,
-  value: 1,
-  by: 'did:key:z' as Did,
-  at: 0,
-  clock: {},
-});
+const entryOf = (key: string): BoardEntry => ({ key, value: 1, by: 'did:key:z' as Did, at: 0 });
 
 interface Bench {
   readonly feeds: BoardFeeds;

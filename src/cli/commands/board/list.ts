@@ -1,11 +1,11 @@
 /** `starling board list` */
-import type { BoardListResult, MembersResult } from '../../../builtin/results.ts';
+import type { BoardListResult } from '../../../builtin/results.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { ago, cut, printData, safe, table } from '../../terminal/output.ts';
-import type { NodeClient } from '../../node/client.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { showValue } from '../../options/board-value.ts';
+import { namesOf } from './writer-names.ts';
 
 const VALUE_MAX = 60;
 const NONE_YET =
@@ -36,10 +36,4 @@ export async function run(
     ]);
     return table(['KEY', 'VALUE', 'WRITTEN', 'BY'], rows, { flexible: 1, wrap: true });
   });
-}
-
-/** The names of writers, as `starling peers` and `starling members` show them. */
-async function namesOf(node: NodeClient): Promise<ReadonlyMap<string, string>> {
-  const { members } = await node.builtin<MembersResult>('members');
-  return new Map(members.map(({ did, isSelf, name }) => [did, isSelf ? `${name} (you)` : name]));
 }
