@@ -289,7 +289,7 @@ function createNodeMembership(
 
 function createNodeStores(
   { config, clock, logger, health }: Base,
-  { store, identity, successions }: OpenState,
+  { store, identity, successions, grants }: OpenState,
   { servers }: PartsInit,
 ): Pick<Parts, 'keys' | 'clients' | 'token' | 'logins' | 'pins'> {
   const tokens = createLoginStore({
@@ -314,7 +314,14 @@ function createNodeStores(
     token: createNodeToken(tokenFile(config.stateDir)),
     logins: createLogins({ servers, tokens, clock, logger: logger.child('logins') }),
     pins: createPins(
-      { table: store.table('pins'), successions, clock, logger: logger.child('pins'), health },
+      {
+        table: store.table('pins'),
+        successions,
+        grants,
+        clock,
+        logger: logger.child('pins'),
+        health,
+      },
       { mode: config.pins, perServerMax: config.limits.tools },
     ),
   };

@@ -155,8 +155,12 @@ function tooMany(count: number): StarlingError {
 function resourceOf(kind: 'tool' | 'prompt' | 'resource', pattern: string): string {
   const at = pattern.indexOf('/');
   if (at <= 0) {
+    const [server, name] = pattern.split('__').slice(-2);
     throw new StarlingError('STARLING_USAGE', `'${pattern}' is no ${kind} pattern`, {
-      hint: `a ${kind} is <server>/<${kind === 'resource' ? 'uri' : kind}>, for example '${pattern}/*' for all of the server ${pattern}`,
+      hint:
+        name === undefined
+          ? `a ${kind} is <server>/<${kind === 'resource' ? 'uri' : kind}>, for example '${pattern}/*' for all of the server ${pattern}`
+          : `did you mean ${server}/${name}?`,
     });
   }
   const [server, rest] = [pattern.slice(0, at), pattern.slice(at + 1)];

@@ -13,7 +13,7 @@ import {
   conditioned,
   seconds,
 } from './grant-input.ts';
-import { absentIn, unlimitedBy } from './grant-remarks.ts';
+import { absentIn, asGrantsWrite, unlimitedBy } from './grant-remarks.ts';
 import type { OfferView } from './grant-remarks.ts';
 import { renewableIn, summarise } from './grant-summary.ts';
 import { chainTools } from './grant-chain.ts';
@@ -96,7 +96,8 @@ function createTool(components: GrantComponents): BuiltinTool {
     }),
     hints: { destructiveHint: false },
     clients: 'no',
-    async run(input): Promise<GrantCreateResult> {
+    async run(given): Promise<GrantCreateResult> {
+      const input = asGrantsWrite(given, components.offers);
       const caveats = caveatsOf(input);
       const lifetimeMs =
         input.expires_s === undefined ? RENEWED_LIFETIME_MS : input.expires_s * 1000;

@@ -25,5 +25,16 @@ function define(target: object, name: string, value: unknown): void {
   Object.defineProperty(target, name, { value, configurable: true, writable: true });
 }
 
+/** After so long a server that says nothing to the upgrade is given up: a web socket of later Nodes ends too. */
+const HANDSHAKE_TIMEOUT_MS = 30_000;
+
+/** As the standard has it: an error that nobody listens for ends nothing (an emitter's would end the process). */
+class StandardWebSocket extends WebSocket {
+  constructor(address: string | URL, protocols: string | string[] = []) {
+    super(address, protocols, { handshakeTimeout: HANDSHAKE_TIMEOUT_MS });
+    this.on('error', () => undefined);
+  }
+}
+
 define(Promise, 'withResolvers', withResolvers);
-define(globalThis, 'WebSocket', WebSocket);
+define(globalThis, 'WebSocket', StandardWebSocket);

@@ -3,10 +3,12 @@
  * connections. A restart makes a new run.
  */
 import type { ConnectionGater, PeerInfo, StreamHandler } from '@libp2p/interface';
+import type { Multiaddr } from '@multiformats/multiaddr';
 import { createScope, messageOf, settledWithin } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
 import { parseAddress, peerIn, withoutPeer } from './addresses/addresses.ts';
 import { defaultSources } from './addresses/default-sources.ts';
+import { isOwnListener } from './addresses/own-listeners.ts';
 import { createAdmissionStates } from './admission/admission-states.ts';
 import { watchConnections } from './connection-events.ts';
 import {
@@ -189,6 +191,8 @@ async function buildRun(
     gater: {
       ...memberRelayGater(admission),
       ...peerGater(doorkeeper, (peer) => conduct.isBlocked(peer) || events.isDenied(peer)),
+      // libp2p's services dial too, and take what a peer says of itself as it is.
+      denyDialMultiaddr: async (address) => isOwn(address),
     },
     announceFilter: (addresses) => announcedAddresses(addresses, ephemeral),
     onLanPeer: (found) => onLanPeer(found),
@@ -198,15 +202,15 @@ async function buildRun(
     },
   });
   const { node } = host;
-  const service = node.services.pubsub;
+  const isOwn = (address: Multiaddr): boolean => isOwnListener(address, host.transports.getAddrs());
   const gossip = createGossip(
-    { service, admission, conduct, clock, logger, self },
+    { service: node.services.pubsub, admission, conduct, clock, logger, self },
     { meshId: init.meshId },
   );
   const { isDenied, onDialFailed: onFailed } = events;
   const dialer = createDialer(
     { node, gate, links, clock, random, logger, scope, encryption: host.encryption },
-    { ...init, self, signal: scope.signal, onFailed, isDenied },
+    { ...init, self, signal: scope.signal, onFailed, isDenied, isOwn },
   );
   const targets = createRedialTargets({ dialer, links, isSpare: events.isSpare });
   const redialer = createRedialer({

@@ -134,6 +134,25 @@ describe('grant_create', () => {
     });
   });
 
+  it.each([
+    ['files__read_file', 'tool:files/read_file'],
+    ['workstation__files__read_file', 'tool:files/read_file'],
+  ])('takes a tool as lists show it: %s', async (tool, resource) => {
+    const { call } = await deskOf(owner);
+    const args = { peer: toAlice['peer'], tools: [tool] };
+    const { grant } = await call<GrantCreateResult>('grant_create', args);
+    expect(grant.capabilities).toEqual([{ resource, ability: 'tool/call' }]);
+  });
+
+  it('says what is meant by a tool that no server here lists, written as lists show it', async () => {
+    const { call } = await deskOf(owner);
+    const args = { peer: toAlice['peer'], tools: ['box__files__nothing'] };
+    await expect(call('grant_create', args)).rejects.toMatchObject({
+      code: 'STARLING_USAGE',
+      hint: 'did you mean files/nothing?',
+    });
+  });
+
   it.each<[JsonObject, RegExp]>([
     [{ uses: 0 }, /uses/],
     [{ rate: { per_s: 5 } }, /rate.burst/],

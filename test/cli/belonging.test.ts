@@ -148,16 +148,23 @@ describe('what is printed', () => {
       expect(stringWidth(line), line).toBeLessThanOrEqual(COLUMNS);
   });
 
-  it('of names says what is taken where, and what has changed, once', () => {
+  it('of names says what is taken where, what somebody chose, and what has changed, once', () => {
     const before = { ...SHOWN.peer, newName: undefined, callsUs: undefined };
-    expect(nameLines(SHOWN.peer, before as never)).toEqual([
-      'you are called workstation-ndcg at laptop: another has the name of this node there',
+    const tail = (id: string): string => id.toLowerCase().slice(-4);
+    const taken = `workstation-${tail(CAROL.peerId)}`;
+    expect(nameLines({ ...SHOWN.peer, callsUs: taken }, before as never, CAROL.peerId)).toEqual([
+      `you are called ${taken} at laptop: another has the name of this node there; another name: on laptop, starling peers rename ${taken} <name>`,
       'laptop calls itself anna now; here it stays laptop, until: starling peers rename laptop anna',
     ]);
-    expect(nameLines(SHOWN.peer, SHOWN.peer)).toEqual([]);
+    expect(nameLines(SHOWN.peer, SHOWN.peer, CAROL.peerId)).toEqual([]);
     const { newName: _, callsUs: __, ...rest } = SHOWN.peer;
-    expect(nameLines({ ...rest, alias: 'anna-bjya' }, undefined)).toEqual([
-      'anna-bjya calls itself anna, a name that is not free here',
+    const alias = `anna-${tail(BOB.peerId)}`;
+    expect(nameLines({ ...rest, alias }, undefined, CAROL.peerId)).toEqual([
+      `${alias} calls itself anna, a name that is not free here; another name: starling peers rename ${alias} <name>`,
+    ]);
+    expect(nameLines({ ...rest, alias: 'gpu', callsUs: 'boss' }, undefined, CAROL.peerId)).toEqual([
+      'gpu calls itself anna; here it is gpu, as you named it',
+      'gpu calls you boss',
     ]);
   });
 });

@@ -89,3 +89,27 @@ describe('starling pin approve', () => {
     expect(stderr).toContain('name what to approve, or say --all');
   });
 });
+
+describe('starling tools', () => {
+  it('says what is held back, and how to look and to allow, below the list and to who asks for it', async () => {
+    const { difference: _, ...rest } = ENTRY;
+    const held = { ...rest, reference: 'bob/files/tree', peer: 'bob', name: 'tree', reason: 'new' };
+    const pins = serving({ pin_list: { quarantined: [held], pinned: 1 } });
+    const { stateDir } = await fakeNode({
+      answer: (message, connection) =>
+        message.method === 'tools/list'
+          ? { tools: [{ name: 'git__log' }] }
+          : pins(message, connection),
+    });
+    const line = 'bob__files__tree is held back: it came after its server was pinned here';
+    const next = 'look: starling pin list; allow: starling pin approve bob/files/tree';
+    const whole = (text: string): string => text.replaceAll(/\s+/g, ' ');
+    const list = await run('tools', '--state', stateDir);
+    expect(whole(list.stderr)).toContain(`${line}; ${next}`);
+    expect(whole((await run('tools', 'tree', '--state', stateDir)).stdout)).toContain(line);
+    const shown = await run('tools', 'show', 'bob__files__tree', '--state', stateDir);
+    expect(whole(shown.stderr)).toContain(line);
+    expect(whole(shown.stderr)).toContain(next);
+    expect(shown.stderr).toContain('STARLING_TOOL_QUARANTINED');
+  });
+});

@@ -402,7 +402,7 @@ async function connectTo(to: { path: string } | { host: string; port: number }):
 
 describe('`starling request`', () => {
   const ask = (...args: string[]): ReturnType<typeof runCli> =>
-    runCli(CLI, ['request', 'bob/plain/note', '--state', stateDir, ...args]);
+    runCli(CLI, ['request', 'bob__plain__note', '--state', stateDir, ...args]);
   const because = ['--as', 'researcher', '--because', 'to read the plan of the launch on Friday'];
 
   it('asks a peer from the shell, waits for the person there, and brings the grant', async () => {
@@ -417,18 +417,18 @@ describe('`starling request`', () => {
     await peer.approvals.approve(id, 'agreed');
     const ran = await asking;
     expect(ran).toMatchObject({ code: 0 });
-    expect(ran.stderr).toContain('waits for a person at bob');
     expect(ran.stderr).toMatch(
-      /waiting up to \w+ for an answer of bob; Ctrl-C ends the wait, the request stays/,
+      /… waits until somebody at bob answers, for up to \w+; Ctrl-C stops waiting, the request stays/,
     );
-    expect(ran.stdout).toMatch(/^bob grants plain\/note for \d/);
+    expect(ran.stderr).toMatch(/a yes gives it for 5m, no more than \d+ in \d+s/);
+    expect(ran.stdout).toMatch(/^bob grants plain\/note for \d\S*(?:, no more than .*)?\n$/);
   });
 
   it('says no where the peer says no, and what is wrong with what names no peer', async () => {
     const never = ['request', 'bob/plain/hang', '--because', 'test', '--state', stateDir];
     expect(await runCli(CLI, never)).toMatchObject({
       code: 1,
-      stdout: expect.stringMatching(/^bob says no: /) as string,
+      stdout: expect.stringMatching(/^not passed on: the reason is too short/) as string,
     });
     const odd = await runCli(CLI, ['request', 'plain', '--because', 'x', '--state', stateDir]);
     expect(odd).toMatchObject({ code: 2 });

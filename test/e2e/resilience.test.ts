@@ -254,7 +254,7 @@ describe('a tool whose definition changes', () => {
     await call(caller, 'owner__pinned__relist');
     await lists(false);
     await expect(call(caller, note)).rejects.toThrow(
-      /quarantined.*on owner.*starling pin approve pinned\/note/,
+      /held back.*on owner.*starling pin approve pinned\/note/,
     );
     expect(await ok(owner, 'pin', 'list')).toMatch(/Notes something, and sends it to me/);
 

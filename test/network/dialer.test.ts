@@ -2,6 +2,7 @@
 import type { Connection, Libp2p } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { describe, expect, it } from 'vitest';
+import { isOwnListener } from '../../src/network/addresses/own-listeners.ts';
 import { createScope, silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
 import { createAdmissionStates } from '../../src/network/admission/admission-states.ts';
@@ -15,6 +16,20 @@ import { soon } from './support.ts';
 
 const SELF = '12D3KooWA1hTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo' as PeerId;
 const PEER = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo' as PeerId;
+
+/** Where this node listens: on all addresses, so on loopback too. */
+const LISTENS = ['/ip4/127.0.0.1/tcp/4040', '/ip6/::1/tcp/4040', '/ip4/10.0.0.9/tcp/4040'].map(
+  (text) => multiaddr(text),
+);
+/** What a peer may say of itself that leads here. */
+const OWN = [
+  '/ip4/127.0.0.1/tcp/4040',
+  '/ip4/127.0.0.2/tcp/4040',
+  '/ip4/0.0.0.0/tcp/4040',
+  '/ip6/::1/tcp/4040',
+  '/ip6/::ffff:127.0.0.1/tcp/4040',
+  '/ip4/10.0.0.9/tcp/4040',
+];
 
 interface Rig {
   readonly dialer: Dialer;
@@ -31,7 +46,6 @@ function makeRig(): Rig {
   const failed: string[] = [];
   const node = {
     getConnections: () => [],
-    getMultiaddrs: () => [multiaddr(`/ip4/127.0.0.1/tcp/4040/p2p/${SELF}`)],
     peerStore: { has: async () => false },
     dial: (addresses: readonly unknown[], { signal }: { readonly signal: AbortSignal }) => {
       dialled.push(String(addresses[0]));
@@ -58,6 +72,7 @@ function makeRig(): Rig {
       relay: false,
       signal: new AbortController().signal,
       isDenied: () => false,
+      isOwn: (address) => isOwnListener(address, LISTENS),
       onFailed: (address) => void failed.push(address),
     },
   );
@@ -77,11 +92,20 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 describe('dialling', () => {
   it('never dials itself at a place that a peer has on its own machine too', async () => {
     const { dialer, dialled } = makeRig();
-    dialer.learn(PEER, ['/ip4/127.0.0.1/tcp/4040', '/ip4/192.0.2.1/tcp/4040']);
+    dialer.learn(PEER, [...OWN, '/ip4/192.0.2.1/tcp/4040']);
     void dialer.dial(PEER, soon()).catch(() => undefined);
     await turn();
     await turn();
     expect(dialled).toEqual([`/ip4/192.0.2.1/tcp/4040/p2p/${PEER}`]);
+  });
+
+  it.each(OWN)('never dials itself when %s is told as the place of a peer', async (address) => {
+    const { dialer, dialled } = makeRig();
+    await expect(dialer.dial(`${address}/p2p/${PEER}`, soon())).rejects.toMatchObject({
+      code: 'STARLING_PEER_UNREACHABLE',
+    });
+    await expect(dialer.dial(address, soon())).rejects.toThrow('is this node itself');
+    expect(dialled).toEqual([]);
   });
 
   it('dials a peer once for all who ask at the same time', async () => {

@@ -8,22 +8,15 @@ import type { CommonOptions } from '../options/common-options.ts';
 import { createScope } from '../../core/lifecycle.ts';
 import { sleep } from '../../core/wait.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';
-import { duration, printData, safeLine, tell } from '../terminal/output.ts';
+import { answerText, waitText } from '../terminal/permission-lines.ts';
+import type { PermissionAnswered as Answer } from '../terminal/permission-lines.ts';
+import { printData, safeLine, tell } from '../terminal/output.ts';
 
 interface RequestOptions extends CommonOptions {
   readonly as?: string;
   readonly because: string;
   readonly type: string;
   readonly timeout?: number;
-}
-
-/** What a peer's guardian answers. */
-interface Answer {
-  readonly granted: boolean;
-  readonly reason: string;
-  readonly pending?: string;
-  readonly id?: string;
-  readonly expiresAt?: number;
 }
 
 interface Target {
@@ -42,15 +35,14 @@ export async function run(resource: string, options: RequestOptions): Promise<nu
   const { peer, scope } = targetOf(resource);
   const answer = await untilInterrupted((signal) => {
     signal.addEventListener('abort', () => tell(LEFT), { once: true });
-    return withNode(options, (node) => ask(node, { peer, scope, signal }, options));
+    return withNode(options, (node) =>
+      ask(node, { peer, scope, signal }, options).catch((error: unknown) => {
+        throw node.over.aborted && !signal.aborted ? nodeStopped(peer, error) : error;
+      }),
+    );
   });
   if (typeof answer === 'number') return answer;
-  printData(answer, options.json === true, () => {
-    if (!answer.granted) return safeLine(`${peer} says no: ${answer.reason}`);
-    const { expiresAt } = answer;
-    const until = expiresAt === undefined ? '' : ` for ${duration(expiresAt - Date.now())}`;
-    return safeLine(`${peer} grants ${scope}${until}: ${answer.reason}`);
-  });
+  printData(answer, options.json === true, () => safeLine(answerText(answer, { peer, scope })));
   return answer.granted ? 0 : 1;
 }
 
@@ -70,23 +62,27 @@ async function ask(
       scope,
     });
     if (answer.granted || answer.pending === undefined) return answer;
-    if (!isTold) {
-      tell(`… waits for a person at ${safeLine(peer)}: ${safeLine(answer.reason)}`);
-      tell(
-        `waiting up to ${duration(waitMs)} for an answer of ${safeLine(peer)}; Ctrl-C ends the wait, the request stays`,
-      );
-    }
+    if (!isTold) for (const line of waitText(answer, { peer, waitMs })) tell(safeLine(line));
     isTold = true;
     if (Date.now() + AGAIN_MS > deadline) {
       throw new StarlingError('STARLING_TIMEOUT', `nobody at ${peer} has answered yet`, {
         hint: 'the request stays: run the same command again to hear the answer',
       });
     }
-    await pause(signal);
+    await pause(AbortSignal.any([signal, node.over]));
   }
 }
 
-/** @throws what `signal` is aborted with */
+/** The request stays where it waits, but nobody is left to hear the answer. */
+function nodeStopped(peer: string, cause: unknown): StarlingError {
+  return new StarlingError(
+    'STARLING_NODE_UNREACHABLE',
+    `the node stopped while the request waits at ${peer}`,
+    { hint: 'start it (starling up) and ask again to hear the answer', cause },
+  );
+}
+
+/** The clock keeps no process alive, so a wait must end with what does. @throws what `signal` is aborted with */
 async function pause(signal: AbortSignal): Promise<void> {
   const scope = createScope(systemClock);
   const end = (): void => scope.close();
@@ -117,8 +113,13 @@ async function once(
   );
 }
 
-/** `alice/files/read_*`, `@alice/…` or `alice/resource:files/**`. @throws STARLING_USAGE */
+/**
+ * `alice/files/read_*`, `@alice/…`, `alice/resource:files/**`, or a tool as lists show it:
+ * `alice__files__read`. @throws STARLING_USAGE
+ */
 function targetOf(resource: string): Target {
+  const [, owner, server, tool] = /^@?([^/:\s]+?)__([^/:\s]+?)__([^/:\s]+)$/.exec(resource) ?? [];
+  if (owner !== undefined) return { peer: owner, scope: `${server}/${tool}` };
   const [, peer, scope] = /^@?([^/:\s]+)\/(\S+)$/.exec(resource) ?? [];
   if (peer !== undefined && scope !== undefined) return { peer, scope };
   throw new StarlingError('STARLING_USAGE', `'${resource}' names nothing of a peer`, {

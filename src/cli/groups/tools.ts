@@ -72,7 +72,10 @@ export function addRequest(program: Command, outcome: Outcome): void {
           'Asks the guardian of a peer for what you name, and waits for its answer, or for that of a person there. A yes is a grant to this node.',
         )
         .argument('<resource>', "peer and pattern: 'alice/files/read_*', 'alice/resource:files/**'")
-        .requiredOption('--because <text>', 'what you need it for, and which thing exactly')
+        .requiredOption(
+          '--because <text>',
+          'what you need it for, and which file or thing, in more than 20 letters',
+        )
         .option('--as <agent>', 'who needs it, as the person there reads it', 'operator')
         .option('--type <type>', 'its resource type in the policy of the peer', 'EXTERNAL_SERVICE')
         .option('--timeout <duration>', 'how long to wait (default: 10m)', parseTimeout),

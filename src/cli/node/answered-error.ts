@@ -12,7 +12,9 @@ export function errorFrom(error: JsonObject): StarlingError {
   const { data, message, code: rpc } = error;
   const { code, reason, hint, candidates } = isObject(data) ? data : {};
   const known = typeof code === 'string' && Object.hasOwn(ERRORS, code);
-  const text = known && typeof reason === 'string' ? reason : message;
+  // Older nodes answer some errors with a word for a reason, which tells a person nothing.
+  const isText = typeof reason === 'string' && reason.includes(' ');
+  const text = known && isText ? reason : message;
   const otherwise = rpc === INVALID_PARAMS ? 'STARLING_USAGE' : 'STARLING_UPSTREAM_UNAVAILABLE';
   return new StarlingError(
     known ? (code as ErrorCode) : otherwise,

@@ -1,17 +1,24 @@
-/** Lines of `starling up` about names: one that is taken, here or at a peer, and one that a peer has changed. */
+/** Lines of `starling up` about names: one that is taken, here or at a peer, one that a person chose, and one that a peer has changed. */
+import { fitAlias } from '../../membership/aliases.ts';
 import type { PeerView } from '../../membership/types.ts';
 
-/** What is to be said of a peer's names, that was not so `before`. */
-export function nameLines(peer: PeerView, before: PeerView | undefined): readonly string[] {
+/** What is to be said of a peer's names, that was not so `before`. `self`: the PeerId of this node. */
+export function nameLines(
+  peer: PeerView,
+  before: PeerView | undefined,
+  self: string,
+): readonly string[] {
   const { alias, callsUs, newName, presence } = peer;
   const own = presence?.name;
   const isFirst = before?.presence === undefined && own !== undefined;
   return [
-    ...(isFirst && own !== alias && newName === undefined
-      ? [`${alias} calls itself ${own}, a name that is not free here`]
-      : []),
+    ...(isFirst && own !== alias && newName === undefined ? [ownNameLine(peer, own)] : []),
     ...(callsUs !== undefined && callsUs !== before?.callsUs
-      ? [`you are called ${callsUs} at ${alias}: another has the name of this node there`]
+      ? [
+          isMadeOf(callsUs, self)
+            ? `you are called ${callsUs} at ${alias}: another has the name of this node there; another name: on ${alias}, starling peers rename ${callsUs} <name>`
+            : `${alias} calls you ${callsUs}`,
+        ]
       : []),
     ...(newName !== undefined && newName !== before?.newName
       ? [
@@ -19,4 +26,18 @@ export function nameLines(peer: PeerView, before: PeerView | undefined): readonl
         ]
       : []),
   ];
+}
+
+function ownNameLine({ alias, peerId }: PeerView, own: string): string {
+  if (fitAlias(own) === alias) return `${alias} calls itself ${own}; here it is ${alias}`;
+  return isMadeOf(alias, peerId)
+    ? `${alias} calls itself ${own}, a name that is not free here; another name: starling peers rename ${alias} <name>`
+    : `${alias} calls itself ${own}; here it is ${alias}, as you named it`;
+}
+
+/** True for an alias that a node made because the name was taken: such a one ends like the PeerId. */
+function isMadeOf(alias: string, peerId: string): boolean {
+  const [, tail] = /-([a-z0-9]{4,})$/.exec(alias) ?? [];
+  const letters = peerId.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+  return tail !== undefined && letters.endsWith(tail);
 }

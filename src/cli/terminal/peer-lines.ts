@@ -87,7 +87,7 @@ export function tellOfPeers(
       };
       doubts.set(peer.peerId, clock.schedule(DOUBT_MS, tellDoubt));
     }
-    for (const line of nameLines(peer, before)) say(timed(line));
+    for (const line of nameLines(peer, before, node.status().peerId)) say(timed(line));
   });
 }
 

@@ -5,6 +5,7 @@
 import type { Logger } from '../../core/index.ts';
 import { definitionOf, instructionsDefinition } from './definition.ts';
 import type { Definition, NamedItem, PinKind } from './definition.ts';
+import type { GrantedNames } from './granted-names.ts';
 import type { PinOwner, PinRow, PinTable, QuarantineReason } from './pin-rows.ts';
 import type { Quarantined } from './quarantine.ts';
 
@@ -53,6 +54,8 @@ export interface PinnedServerInit {
   readonly server: string;
   /** Pins of one kind that are kept; beyond them new names are quarantined. */
   readonly perKindMax: number;
+  /** What the owner has granted us of the server; absent for servers of this node. */
+  readonly granted?: () => GrantedNames;
 }
 
 interface ListedDefinition {
@@ -61,6 +64,9 @@ interface ListedDefinition {
   readonly name: string;
   readonly definition: Definition;
 }
+
+/** Whether a grant explains that a name is in sight. */
+type IsGranted = (kind: PinKind, name: string) => boolean;
 
 /** The use of a pin is written at most this often, and a review is good for at most so long. */
 const USED_STEP_MS = 86_400_000;
@@ -149,6 +155,13 @@ class PinnedServer {
     return review;
   }
 
+  /** Lets the next review look again at what is quarantined as new; false when nothing is. */
+  recheckNew(): boolean {
+    const isAny = [...this.#cases.values()].some(({ quarantined: { reason } }) => reason === 'new');
+    if (isAny) this.#reviews = new WeakMap();
+    return isAny;
+  }
+
   /** The operator has been shown the difference of `shown`. */
   show(key: string, shown: QuarantineCase): void {
     const current = this.#cases.get(key);
@@ -216,15 +229,17 @@ class PinnedServer {
     const gone = this.#markGone(here);
     const room = this.#room();
     const absent = this.#absentByBare(here);
+    const isGranted = this.#newlyGranted(here);
     const cases = new Map<string, QuarantineCase>();
     for (const one of listed) {
       const twin = isFirst ? undefined : absent.get(`${one.kind} ${one.definition.bare}`);
-      const isLate = !isFirst && (this.owner === '' || gone.has(one.kind));
+      const isLate = (): boolean =>
+        !isFirst && (this.owner === '' || gone.has(one.kind)) && !isGranted(one.kind, one.name);
       const row = this.#rows.get(one.key);
       const reason =
         row === undefined
           ? this.#meet(one, { twin, isLate, room, now })
-          : this.#meetAgain(one, row, now);
+          : this.#meetAgain(one, row, { isGranted, now });
       if (reason !== undefined) cases.set(one.key, this.#caseOf(one, reason, twin, now));
     }
     return cases;
@@ -237,7 +252,7 @@ class PinnedServer {
       /** The pinned thing with the same definition that the list has no more. */
       readonly twin: PinRow | undefined;
       /** New things were not to be expected any more. */
-      readonly isLate: boolean;
+      readonly isLate: () => boolean;
       readonly room: Record<PinKind, number>;
       readonly now: number;
     },
@@ -246,7 +261,7 @@ class PinnedServer {
     const { kind, definition } = one;
     let reason: QuarantineReason | undefined;
     if (twin !== undefined) reason = 'renamed';
-    else if (isLate) reason = 'new';
+    else if (isLate()) reason = 'new';
     else if (definition.flags.length > 0) reason = 'invisible';
     if (room[kind] <= 0) return reason ?? 'new';
     room[kind] -= 1;
@@ -256,16 +271,42 @@ class PinnedServer {
   }
 
   #meetAgain(
-    { key, definition }: ListedDefinition,
+    { key, kind, name, definition }: ListedDefinition,
     row: PinRow,
-    now: number,
+    { isGranted, now }: { readonly isGranted: IsGranted; readonly now: number },
   ): QuarantineReason | undefined {
     if (!row.listed || now - row.usedAt >= USED_STEP_MS) {
       this.#set(key, { ...row, listed: true, usedAt: now });
     }
     const { quarantined } = row;
     if (quarantined === undefined) return row.hash === definition.hash ? undefined : 'changed';
+    // The list was here before the grant that explains it.
+    if (quarantined === 'new' && row.hash === definition.hash && isGranted(kind, name)) {
+      this.#set(key, this.#rowOf({ key, kind, name, definition }, now), definition);
+      this.#unkept.add(key);
+      return undefined;
+    }
     return quarantined === 'invisible' && definition.flags.length === 0 ? 'new' : quarantined;
+  }
+
+  /**
+   * Whether a name is in sight because the owner has granted it to us since the last pin: a grant writes the
+   * name out, or covers it while of what vanished nothing is granted any more, which explains both.
+   */
+  #newlyGranted(here: ReadonlySet<string>): IsGranted {
+    const rows = [...this.#rows].filter(([, { quarantined }]) => quarantined === undefined);
+    const lastMs = Math.max(0, ...rows.map(([, { seenAt }]) => seenAt));
+    let granted: GrantedNames | undefined;
+    let isExplained: boolean | undefined;
+    return (kind, name) => {
+      granted ??= this.#init.granted?.();
+      const coverage = granted?.covers(kind, name, lastMs);
+      if (coverage !== 'matched') return coverage === 'named';
+      isExplained ??= rows.every(
+        ([key, row]) => here.has(key) || granted?.covers(row.kind, row.name, 0) === undefined,
+      );
+      return isExplained;
+    };
   }
 
   #caseOf(

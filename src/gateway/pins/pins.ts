@@ -6,11 +6,13 @@
 import { EventEmitter } from 'node:events';
 import { BUILTIN_SERVER, StarlingError, messageOf, printable } from '../../core/index.ts';
 import type { Clock, Health, Logger, PeerId, Startable } from '../../core/index.ts';
-import type { Succession, Successions } from '../../grants/index.ts';
+import type { Grant, GrantOrigin, Succession, Successions } from '../../grants/index.ts';
 import { peerIdFromDid } from '../../identity/index.ts';
 import type { Table } from '../../store/types.ts';
 import { definitionOf } from './definition.ts';
 import { differenceOf } from './definition-difference.ts';
+import { grantedNames } from './granted-names.ts';
+import type { PinGrants } from './granted-names.ts';
 import { TEXT_MAX, createPinTable } from './pin-rows.ts';
 import type { PinOwner, PinRow, PinTable } from './pin-rows.ts';
 import { createPinnedServer, isReviewable } from './pinned-server.ts';
@@ -89,6 +91,8 @@ export interface PinsComponents {
   readonly table: Table;
   /** Who took whose place: pins of a peer go on under its new key. Default: nobody. */
   readonly successions?: Pick<Successions, 'all' | 'current' | 'events'>;
+  /** What peers have granted us: what comes into sight by that is no change. Default: nothing. */
+  readonly grants?: PinGrants;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly health: Pick<Health, 'raise' | 'clear'>;
@@ -144,6 +148,15 @@ class NodePins implements Pins {
     );
   };
 
+  /** A peer's list may have been here before the grant that explains it. */
+  readonly #granted = (_: Grant, how: GrantOrigin): void => {
+    if (how !== 'received') return;
+    for (const server of this.#servers.values()) {
+      if (server.owner === '' || !server.recheckNew()) continue;
+      this.events.emit('change', server.owner, server.server);
+    }
+  };
+
   constructor(components: PinsComponents, init: PinsInit) {
     this.#components = components;
     this.#init = init;
@@ -159,11 +172,13 @@ class NodePins implements Pins {
     const { successions } = this.#components;
     for (const succession of successions?.all() ?? []) this.#succeeded(succession);
     successions?.events.on('added', this.#succeeded);
+    this.#components.grants?.events.on('kept', this.#granted);
     this.#isStarted = true;
   }
 
   async stop(): Promise<void> {
     this.#components.successions?.events.off('added', this.#succeeded);
+    this.#components.grants?.events.off('kept', this.#granted);
     await this.#moving;
     if (this.#isStarted) await this.#table.stop();
     this.events.removeAllListeners();
@@ -364,10 +379,17 @@ class NodePins implements Pins {
     const key = serverKey(owner, server);
     let known = this.#servers.get(key);
     if (known === undefined) {
-      const { logger } = this.#components;
+      const { logger, grants } = this.#components;
       known = createPinnedServer(
         { table: this.#table, totals: this.#totals, logger },
-        { owner, server, perKindMax: this.#init.perServerMax },
+        {
+          owner,
+          server,
+          perKindMax: this.#init.perServerMax,
+          ...(owner === '' || grants === undefined
+            ? {}
+            : { granted: () => grantedNames(grants, owner, server) }),
+        },
       );
       this.#servers.set(key, known);
     }
@@ -378,11 +400,14 @@ class NodePins implements Pins {
     const count = this.#totals.quarantined;
     if (count === 0) this.#components.health.clear(WARNING);
     else {
-      const what = count === 1 ? '1 definition is' : `${count} definitions are`;
+      const text =
+        count === 1
+          ? '1 definition is held back: it came or changed after its server was pinned'
+          : `${count} definitions are held back: they came or changed after their server was pinned`;
       this.#components.health.raise({
         code: WARNING,
-        text: `${what} quarantined, because they are not as they were pinned`,
-        hint: 'see the differences: starling pin list',
+        text,
+        hint: 'look, and how to allow: starling pin list',
       });
     }
   }

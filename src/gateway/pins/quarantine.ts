@@ -36,14 +36,16 @@ export function quarantineError(
   const { kind, name, reason } = quarantined;
   const reference = pinReference(at, name);
   const word = /^[\w./-]+$/.test(reference) ? reference : `'${reference.replaceAll("'", `'\\''`)}'`;
+  const listed = [...(at.peer === undefined ? [] : [at.peer]), at.server, name].join('__');
   const where = self === undefined ? '' : `on ${self}, `;
   return new StarlingError(
     'STARLING_TOOL_QUARANTINED',
-    `${kind} ${printable(reference)} is quarantined: ${REASONS[reason]}`,
+    `${kind === 'tool' ? '' : `${kind} `}${printable(listed)} is held back: ${REASONS[reason]}`,
     {
-      hint: `${where}see the difference: starling pin list; allow it: starling pin approve ${printable(word, 300)}`,
+      hint: `${where}look: starling pin list; allow: starling pin approve ${printable(word, 300)}`,
+      // Not called `reason`: on the wire that member is the message.
       data: {
-        reason,
+        held: reason,
         server: at.server,
         ...(at.peer === undefined ? {} : { peer: at.peer }),
       },
@@ -52,8 +54,8 @@ export function quarantineError(
 }
 
 const REASONS: Readonly<Record<QuarantineReason, string>> = {
-  changed: 'its definition is not the one that was pinned',
-  new: 'its name is new since the server was pinned',
+  changed: 'its definition is not the one that was pinned here',
+  new: 'it came after its server was pinned here',
   renamed: 'it is a pinned one under a new name',
   invisible: 'its definition holds invisible characters',
 };

@@ -4,13 +4,16 @@
  */
 import type { Clock, Did } from '../../core/index.ts';
 import type { Capability, Grant, GrantBook } from '../../grants/index.ts';
-import type { Approvals } from '../approvals/types.ts';
+import type { Approval, Approvals } from '../approvals/types.ts';
 import { meets, restrictionsOf } from './permission-plan.ts';
 import type { PermissionAnswer } from './types.ts';
 
 /** Where earlier answers are found. */
 export interface EarlierAnswersComponents {
-  readonly grants: Pick<GrantBook, 'issued' | 'revocations' | 'state' | 'successions'>;
+  readonly grants: Pick<
+    GrantBook,
+    'findRevocation' | 'issued' | 'revocations' | 'state' | 'successions'
+  >;
   readonly approvals: Pick<Approvals, 'list'>;
   readonly clock: Clock;
 }
@@ -30,6 +33,11 @@ export interface EarlierAnswers {
 
 /** How long a person's no answers the same request again. */
 const NO_HOLDS_MS = 3_600_000;
+/**
+ * For how long a grant that a person gave and took away is told as taken away: whoever waits for the answer asks
+ * on by itself meanwhile, and must not ask the person again by that.
+ */
+const TAKEN_BACK_HOLDS_MS = 60_000;
 /** For how long what was revoked is not granted again without a person. */
 const REVOKED_HOLDS_MS = 86_400_000;
 /** Grants that are remembered by their request. */
@@ -52,8 +60,18 @@ export function createEarlierAnswers(components: EarlierAnswersComponents): Earl
       if (grant !== undefined && grants.state(grant) === 'valid') {
         return granted(grant, 'it was granted already');
       }
+      if (grant !== undefined && asked?.made === grant.claims.jti) {
+        const issuers = grants.successions.lineage(grant.claims.iss);
+        const taken = grants.findRevocation(grant.claims.jti, issuers);
+        const untilMs = (taken?.claims.iat ?? 0) * 1000 + TAKEN_BACK_HOLDS_MS;
+        if (untilMs >= clock.now()) {
+          const who = asked.answeredBy ?? 'a person';
+          const later = 'if you still need it, ask again in a minute';
+          return answer(false, `${who} said yes, and it was taken back since; ${later}`);
+        }
+      }
       if (asked?.state === 'pending') {
-        return { ...answer(false, 'a person has been asked'), pending: asked.id };
+        return waiting(asked, 'a person has been asked');
       }
       if (asked?.state !== 'denied' || (asked.answeredAt ?? 0) + NO_HOLDS_MS < clock.now()) {
         return undefined;
@@ -87,6 +105,16 @@ export function createEarlierAnswers(components: EarlierAnswersComponents): Earl
 /** An answer without a grant. */
 export function answer(isGranted: boolean, reason: string): PermissionAnswer {
   return { granted: isGranted, restrictions: [], reason };
+}
+
+/** The answer while a person is asked by `approval`, with what a yes would give. */
+export function waiting({ id, permission }: Approval, reason: string): PermissionAnswer {
+  return {
+    ...answer(false, reason),
+    pending: id,
+    restrictions: restrictionsOf(permission?.capabilities ?? []),
+    ...(permission === undefined ? {} : { lifetimeMs: permission.lifetimeMs }),
+  };
 }
 
 /** The answer that is `grant`. */

@@ -10,7 +10,7 @@ import type { Clock, Did, Logger } from '../../core/index.ts';
 import type { Capability, Grant, GrantBook } from '../../grants/index.ts';
 import { createAllowance } from '../allowance.ts';
 import type { Approval, Approvals } from '../approvals/types.ts';
-import { answer, createEarlierAnswers, granted } from './earlier-answers.ts';
+import { answer, createEarlierAnswers, granted, waiting } from './earlier-answers.ts';
 import type { EarlierAnswers } from './earlier-answers.ts';
 import { scoreOf, verdictOf } from './score.ts';
 import type { Verdict } from './score.ts';
@@ -35,7 +35,10 @@ import { keyOf, nameOf, namesOf } from '../principal-names.ts';
 export interface GuardianComponents {
   readonly policy: { current(): Policy };
   readonly callerRules: CallerRulesLookup;
-  readonly grants: Pick<GrantBook, 'issue' | 'issued' | 'revocations' | 'state' | 'successions'>;
+  readonly grants: Pick<
+    GrantBook,
+    'findRevocation' | 'issue' | 'issued' | 'revocations' | 'state' | 'successions'
+  >;
   readonly approvals: Approvals;
   /** Tools of this node as they are pinned now. */
   tools(): readonly OfferedTool[];
@@ -182,7 +185,7 @@ class Weigher implements Guardian {
       ...(delayMs === undefined ? {} : { escalationDelayMs: delayMs }),
     });
     const reason = `${verdict.reason}, so that a person is asked; ask again to hear the answer`;
-    return { ...answer(false, reason), pending: approval.id };
+    return waiting(approval, reason);
   }
 
   /** A person has said yes. The grant is issued before the yes counts: no yes is without its grant. */

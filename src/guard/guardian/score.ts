@@ -69,8 +69,9 @@ export function scoreOf(weighed: Weighed, guardian: PolicyFile['guardian']): Sco
 export function verdictOf(score: Score, guardian: PolicyFile['guardian']): Verdict {
   const { justification, trust, risk, total } = score;
   if (justification < guardian.justification_min) {
-    const text = `the justification scores ${justification}, below ${guardian.justification_min}`;
-    return { outcome: 'refuse', reason: `${text}: say what it is for, and which thing exactly` };
+    const text = `the reason is too short or says too little (${justification} of 1, needed: ${guardian.justification_min})`;
+    const more = `say what it is for and which file or thing, in more than ${SHORT} letters`;
+    return { outcome: 'refuse', reason: `not passed on: ${text}: ${more}` };
   }
   if (risk > guardian.risk_max) {
     const text = `the risk is ${risk}, above ${guardian.risk_max}`;

@@ -20,11 +20,13 @@ export interface PermissionAnswer {
   readonly grantToken?: string;
   /** ms since the epoch */
   readonly expiresAt?: number;
-  /** What is restricted, as caveats of the grant. */
+  /** What is restricted, as caveats of the grant; while a person is asked, of the grant that a yes would give. */
   readonly restrictions: readonly string[];
   readonly reason: string;
   /** Id of the approval that a person is asked for. Ask again with the same words to hear of it. */
   readonly pending?: string;
+  /** How long the grant would last that a person is asked for, ms. */
+  readonly lifetimeMs?: number;
   readonly score?: Score;
 }
 

@@ -53,6 +53,8 @@ export interface DialerInit {
   readonly signal: AbortSignal;
   /** Whether this node has disconnected the peer and has not admitted it since. */
   readonly isDenied: (peer: PeerId) => boolean;
+  /** Whether a connection to the address would end at this node itself, which would take it for a stranger's. */
+  readonly isOwn: (address: Multiaddr) => boolean;
   /** Hears of every dial that failed. */
   readonly onFailed: (address: string, error: Error) => void;
 }
@@ -157,6 +159,9 @@ class LinkDialer implements Dialer {
   }
 
   async #reachAddress(address: Multiaddr, signal: AbortSignal): Promise<PeerId> {
+    if (this.#init.isOwn(address)) {
+      throw new StarlingError('STARLING_USAGE', `${address.toString()} is this node itself`);
+    }
     return peerOf(await this.#connect([address], signal));
   }
 
@@ -167,8 +172,8 @@ class LinkDialer implements Dialer {
   ): Promise<PeerId> {
     const extra = address === undefined ? [] : [address];
     const known = async (): Promise<readonly Multiaddr[]> => [
-      ...extra,
-      ...this.#withoutOwn(await this.#addresses.of(peer)),
+      ...extra.filter((one) => !this.#init.isOwn(one)),
+      ...(await this.#addresses.of(peer)).filter((one) => !this.#init.isOwn(one)),
     ];
     const failures: unknown[] = [];
     for (const way of dialWays(this.#components, { peer, relay: this.#init.relay, known })) {
@@ -178,15 +183,6 @@ class LinkDialer implements Dialer {
       if (signal.aborted) break;
     }
     throw unreachable(peer, failures);
-  }
-
-  /**
-   * Each machine has a loopback, and many a bridge of the same address: behind the peer's own is this node itself,
-   * which would count the dial as a stranger's.
-   */
-  #withoutOwn(addresses: readonly Multiaddr[]): readonly Multiaddr[] {
-    const own = this.#components.node.getMultiaddrs().map((one) => withoutPeer(one).toString());
-    return addresses.filter((address) => !own.includes(withoutPeer(address).toString()));
   }
 
   /** Adds to `failures` why the way failed. @throws the refusal of the other side */

@@ -44,6 +44,7 @@ import { meshGossip } from '../gossip/gossip.ts';
 import { refusingEarly } from './early-refusal.ts';
 import type { EarlyRefusal } from './early-refusal.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
+import { steadyWebSockets } from './steady-websockets.ts';
 import { adaptTransport } from './transport.ts';
 import { tallyHost } from './tally.ts';
 import type { NetworkTally } from './tally.ts';
@@ -129,8 +130,8 @@ export function transportsOf(
   refusal?: EarlyRefusal,
 ): NonNullable<Libp2pOptions['transports']> {
   if (given !== undefined) return given.map(adaptTransport);
-  if (refusal === undefined) return [tcp(), webSockets()];
-  return [refusingEarly(tcp(), refusal), refusingEarly(webSockets(), refusal)];
+  if (refusal === undefined) return [tcp(), steadyWebSockets(webSockets())];
+  return [refusingEarly(tcp(), refusal), refusingEarly(steadyWebSockets(webSockets()), refusal)];
 }
 
 /** Makes the host of a node. It listens on nothing by itself. */

@@ -6,7 +6,7 @@ const IPV6_GROUPS = 4;
 const IPV4_IN_IPV6 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 
 /**
- * The key of a remote address: `192.0.2.7`, `2001:db8:0:1::/64`; `relay <PeerId>` for a connection that
+ * The key of a remote address: `192.0.2.7`, `2001:db8:0:1::/64`, `::1` for IPv6's loopback; `relay <PeerId>` for a connection that
  * a relay brings; the whole address where it has no IP.
  */
 export function addressKey(address: Multiaddr): string {
@@ -44,8 +44,11 @@ function ipv6Key(text: string): string {
   const after = groupsOf(tail ?? '');
   const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
   const all = [...before, ...Array.from({ length: zeros }, () => '0'), ...after];
-  const network = all.slice(0, IPV6_GROUPS).map((group) => Number.parseInt(group, 16).toString(16));
-  return `${network.join(':')}::/64`;
+  const groups = all.map((group) => Number.parseInt(group, 16));
+  if (groups.every((group, index) => group === (index === 7 ? 1 : 0))) return '::1';
+  const network = groups.slice(0, IPV6_GROUPS);
+  if (network.every((group) => group === 0)) return '::/64';
+  return `${network.map((group) => group.toString(16)).join(':')}::/64`;
 }
 
 function groupsOf(text: string): string[] {

@@ -208,8 +208,8 @@ describe('what is quarantined', () => {
       const name = spec === ALL ? 'files__read' : 'read';
       expect(refusal(() => routeOf(house, OPERATOR, name, spec))).toMatchObject({
         code: 'STARLING_TOOL_QUARANTINED',
-        hint: expect.stringMatching(/^see the difference.*pin approve files\/read/) as string,
-        data: { server: 'files', reason: 'changed' },
+        hint: expect.stringMatching(/^look: .*pin approve files\/read/) as string,
+        data: { server: 'files', held: 'changed' },
       });
     }
     await house.pins.approve('', 'files');
@@ -229,7 +229,7 @@ describe('what is quarantined', () => {
       const view = house.views.view(principal, server('files'));
       for (const route of [...view.tool('read'), view.prompt('sum')]) {
         expect(refusal(() => cleared(house, principal, route)).hint).toMatch(
-          /^on workstation, see the difference/,
+          /^on workstation, look/,
         );
       }
     }

@@ -1,10 +1,14 @@
 /** Pinned definitions: trusted at first sight, and never again without the operator. */
+import { EventEmitter } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StarlingError, createHealth, silentLogger } from '../../../src/core/index.ts';
-import type { Health, PeerId } from '../../../src/core/index.ts';
+import type { Did, Health, PeerId } from '../../../src/core/index.ts';
 import { definitionOf } from '../../../src/gateway/pins/definition.ts';
 import type { NamedItem } from '../../../src/gateway/pins/definition.ts';
+import { createIdentity } from '../../../src/identity/index.ts';
+import type { PinGrants } from '../../../src/gateway/pins/granted-names.ts';
+import type { Grant, GrantBookEvents, SuccessionView } from '../../../src/grants/index.ts';
 import { createPins } from '../../../src/gateway/pins/pins.ts';
 import type { Pins, PinsInit, Reviewable } from '../../../src/gateway/pins/pins.ts';
 import { pinReference, quarantineError } from '../../../src/gateway/pins/quarantine.ts';
@@ -31,13 +35,13 @@ interface Bench {
   readonly restart: () => Promise<Pins>;
 }
 
-async function bench(init: Partial<PinsInit> = {}): Promise<Bench> {
+async function bench(init: Partial<PinsInit> = {}, grants?: PinGrants): Promise<Bench> {
   const table = memoryTable();
   const clock = createTestClock();
   const health = createHealth();
   const start = async (): Promise<Pins> => {
     const pins = createPins(
-      { table, clock, logger: silentLogger, health },
+      { table, clock, logger: silentLogger, health, ...(grants === undefined ? {} : { grants }) },
       { mode: 'strict', perServerMax: 100, ...init },
     );
     await pins.start();
@@ -143,7 +147,9 @@ describe('own servers', () => {
     const { allowed, quarantined } = pins.review('', 'files', lists(tool('read'), tool('send')));
     expect(namesOf(allowed)).toEqual(['read']);
     expect(reasonsOf(quarantined)).toEqual({ send: 'new' });
-    expect(health.warnings()).toMatchObject([{ hint: 'see the differences: starling pin list' }]);
+    expect(health.warnings()).toMatchObject([
+      { hint: 'look, and how to allow: starling pin list' },
+    ]);
     await pins.keeping();
     const heard: unknown[] = [];
     pins.events.on('change', (...place) => heard.push(place));
@@ -239,6 +245,84 @@ describe("peers' servers", () => {
     pins.review(PEER, 'files', lists(tool('read', 'a')));
     const { quarantined } = pins.review(OTHER, 'files', lists(tool('read', 'b'), tool('send')));
     expect(quarantined).toEqual([]);
+  });
+});
+
+describe('a tool of a peer that was granted to us', () => {
+  const { peerId: OWNER, did } = createIdentity(Buffer.alloc(32, 7));
+
+  /** What we hold of the owner: grants come and are taken away. */
+  function holding(): {
+    readonly grants: PinGrants;
+    readonly receive: (resource: string, atMs: number) => Grant;
+    readonly revoke: (grant: Grant) => void;
+  } {
+    const held: Grant[] = [];
+    const revoked = new Set<Grant>();
+    const events = new EventEmitter<GrantBookEvents>();
+    return {
+      grants: {
+        received: () => held,
+        state: (grant) => (revoked.has(grant) ? 'revoked' : 'valid'),
+        successions: { follows: (one: Did, other: Did) => one === other } as SuccessionView,
+        events,
+      },
+      receive(resource, atMs) {
+        const claims = { sub: did, iat: Math.floor(atMs / 1000), cap: [{ resource }] };
+        const grant = { claims } as unknown as Grant;
+        held.push(grant);
+        events.emit('kept', grant, 'received');
+        return grant;
+      },
+      revoke: (grant) => void revoked.add(grant),
+    };
+  }
+
+  it.each(['tool:files/tree', 'tool:files/t*'])(
+    'is pinned at first sight, though what was granted before is gone: %s',
+    async (resource) => {
+      const { grants, receive, revoke } = holding();
+      const { pins, clock, restart } = await bench({}, grants);
+      const first = receive('tool:files/read', clock.now());
+      pins.review(OWNER, 'files', lists(tool('read')));
+      revoke(first);
+      const again = await restart();
+      clock.advance(3_600_000);
+      receive(resource, clock.now());
+      const grown = again.review(OWNER, 'files', lists(tool('tree')));
+      expect(grown.quarantined).toEqual([]);
+      expect(again.count()).toBe(2);
+    },
+  );
+
+  it('is let in when its grant comes after the list that shows it', async () => {
+    const { grants, receive, revoke } = holding();
+    const { pins, clock, health } = await bench({}, grants);
+    revoke(receive('tool:files/read', clock.now()));
+    pins.review(OWNER, 'files', lists(tool('read')));
+    clock.advance(3_600_000);
+    const grown = lists(tool('tree'));
+    expect(reasonsOf(pins.review(OWNER, 'files', grown).quarantined)).toEqual({ tree: 'new' });
+    expect(health.warnings().map(({ text }) => text)).toContain(
+      '1 definition is held back: it came or changed after its server was pinned',
+    );
+    let changes = 0;
+    pins.events.on('change', () => (changes += 1));
+    receive('tool:files/tree', clock.now());
+    expect(changes).toBe(1);
+    expect(pins.review(OWNER, 'files', grown).quarantined).toEqual([]);
+  });
+
+  it('may not take the place of another by a grant that was there before, nor by one renewed', async () => {
+    const { grants, receive } = holding();
+    const { pins, clock } = await bench({}, grants);
+    receive('tool:files/*', clock.now());
+    pins.review(OWNER, 'files', lists(tool('read'), tool('write')));
+    clock.advance(3_600_000);
+    receive('tool:files/*', clock.now());
+    const swapped = lists(tool('read'), tool('write2'));
+    const { quarantined } = pins.review(OWNER, 'files', swapped);
+    expect(reasonsOf(quarantined)).toEqual({ write2: 'new' });
   });
 });
 
@@ -478,17 +562,17 @@ describe('the refusal of a quarantined call', () => {
     const held = { kind: 'tool', name: 'read', reason: 'changed', flags: [] } as const;
     const error = quarantineError({ peer: 'alice', server: 'files' }, held);
     expect(error.code).toBe('STARLING_TOOL_QUARANTINED');
-    expect(error.message).toContain('tool alice/files/read is quarantined');
+    expect(error.message).toContain('alice__files__read is held back');
     expect(error.hint).toContain('starling pin list');
     expect(error.hint).toContain('starling pin approve alice/files/read');
-    expect(error.data).toEqual({ reason: 'changed', peer: 'alice', server: 'files' });
+    expect(error.data).toEqual({ held: 'changed', peer: 'alice', server: 'files' });
   });
 
   it('can be pasted into a shell whatever the name, and tells another node where', () => {
     const held = { kind: 'prompt', name: "a'; rm \u202E", reason: 'new', flags: [] } as const;
     const error = quarantineError({ server: 'files' }, held, 'alice');
     expect(error.hint).toBe(
-      "on alice, see the difference: starling pin list; allow it: starling pin approve 'files/a'\\''; rm \\u{202e}'",
+      "on alice, look: starling pin list; allow: starling pin approve 'files/a'\\''; rm \\u{202e}'",
     );
     expect(pinReference({ server: 'files' }, 'x')).toBe('files/x');
   });

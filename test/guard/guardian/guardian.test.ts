@@ -225,6 +225,32 @@ callers: { peer:phone: { read_only: true } }
     expect((await ask(node)).pending).not.toBe(pending);
   });
 
+  it('is told while it waits what a yes would give', async () => {
+    const node = await governedNode();
+    const first = await ask(node, { scope: 'mail/send' });
+    expect(first).toMatchObject({ lifetimeMs: 300_000 });
+    expect(first.restrictions).toEqual(['rate: {"per_s":0.2,"burst":10}']);
+    expect(await ask(node, { scope: 'mail/send' })).toMatchObject({
+      lifetimeMs: 300_000,
+      restrictions: first.restrictions,
+    });
+  });
+
+  it('is told that a yes was taken back, and does not ask again by asking on for the answer', async () => {
+    const node = await governedNode();
+    const { pending = '' } = await ask(node);
+    const { made = '' } = await node.approvals.approve(pending, BOSS);
+    await node.book.revoke(made);
+    await node.clock.advance(10_000);
+    expect(await ask(node)).toMatchObject({
+      granted: false,
+      reason: expect.stringMatching(/said yes, and it was taken back since/) as string,
+    });
+    expect(node.approvals.list()).toHaveLength(1);
+    await node.clock.advance(60_000);
+    expect((await ask(node)).pending).toEqual(expect.any(String));
+  });
+
   it('still grants when the person answers after a restart', async () => {
     const table = memoryTable();
     const before = await governedNode('', table);
@@ -295,7 +321,11 @@ callers: { peer:phone: { read_only: true } }
   });
 
   it.each([
-    ['please', 'files/read_*', 'the justification scores 0.2, below 0.3'],
+    [
+      'please',
+      'files/read_*',
+      'not passed on: the reason is too short or says too little (0.2 of 1, needed: 0.3)',
+    ],
     [GOOD, 'mail/send', 'tool:mail/send is not among the resources of EXTERNAL_SERVICE'],
     [GOOD, 'files/read_*, git/*', 'tool:git/* is not among the resources of EXTERNAL_SERVICE'],
   ])('refuses %j for %s: %s', async (justification, scope, reason) => {

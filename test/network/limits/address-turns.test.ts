@@ -211,7 +211,8 @@ it('counts an IPv4 address as one, and a /64 of IPv6 as one', () => {
   expect(ipKey('2001:db8:0:1:2:3:4:5')).toBe('2001:db8:0:1::/64');
   expect(addressKey(multiaddr('/ip6/2001:db8:0:1::9/tcp/1'))).toBe('2001:db8:0:1::/64');
   expect(ipKey('2001:db8::9')).toBe(ipKey('2001:db8:0:0:ffff::1'));
-  expect(ipKey('::1')).toBe('0:0:0:0::/64');
+  expect(ipKey('::1')).toBe('::1');
+  expect(ipKey('::2')).toBe('::/64');
   expect(ipKey('::ffff:192.0.2.7')).toBe('192.0.2.7');
   expect(addressKey(multiaddr('/memory/a'))).toBe('/memory/a');
 });

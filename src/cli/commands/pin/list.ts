@@ -7,7 +7,7 @@ import type { CommonOptions } from '../../options/common-options.ts';
 /** What each reason means, in words. */
 const REASONS: Readonly<Record<PinSummary['reason'], string>> = {
   changed: 'differs from what was pinned',
-  new: 'has a name that is new since its server was pinned',
+  new: 'came after its server was pinned',
   renamed: 'is a pinned one under a new name',
   invisible: 'holds invisible characters',
 };

@@ -4,12 +4,19 @@ import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { printData } from '../../terminal/output.ts';
 import { meantTool } from './explain-failure.ts';
+import { heldBack, heldError } from './held-back.ts';
 import { toolHelp } from './tool-help.ts';
 
-/** Prints what one tool does and takes. @throws STARLING_TOOL_UNKNOWN */
+/** Prints what one tool does and takes. @throws STARLING_TOOL_UNKNOWN, STARLING_TOOL_QUARANTINED */
 export async function run(name: string, options: CommonOptions): Promise<void> {
-  const tools = await withNode(options, (node) => node.tools());
+  const { tools, held } = await withNode(options, async (node) => {
+    const offered = await node.tools();
+    const isOffered = offered.some((one) => one.name === name);
+    return { tools: offered, held: isOffered ? [] : await heldBack(node) };
+  });
   const tool = tools.find((one) => one.name === name);
+  const waiting = held.find((one) => one.name === name);
+  if (waiting !== undefined) throw heldError(waiting);
   if (tool === undefined) {
     const holding = tools.filter((one) => one.name.includes(name)).map((one) => one.name);
     const slip = meantTool(name, tools);
