@@ -1,7 +1,8 @@
 /** A running node leaves its mesh: it ends what it gave, says so to the members, and forgets them. */
 import type { EventEmitter } from 'node:events';
 import type { LeaveResult } from './builtin/index.ts';
-import { settledWithin } from './core/index.ts';
+import { noteMeshLeft } from './config/index.ts';
+import { messageOf, settledWithin } from './core/index.ts';
 import { endGrants } from './leaving.ts';
 import type { Network } from './network/index.ts';
 import type { NodeEvents } from './node-wiring.ts';
@@ -21,7 +22,7 @@ export interface Leaving {
 
 /** Makes it. */
 export function createLeaving(
-  { clock }: Base,
+  { clock, config, logger }: Base,
   state: OpenState,
   network: Pick<Network, 'connected' | 'events'>,
 ): Leaving {
@@ -48,6 +49,9 @@ export function createLeaving(
       const ended = await endGrants(grants);
       await members.sayGoodbye();
       await ownMesh.leave();
+      await noteMeshLeft(config.stateDir).catch((error: unknown) =>
+        logger.warn({ error: messageOf(error) }, 'the state folder could not be noted'),
+      );
       await untilAlone();
       // Whoever asked for it hears the answer before the node ends.
       clock.schedule(ANSWER_MS, () => events.emit('left', mesh));

@@ -4,9 +4,10 @@
  */
 import './core/node20.ts';
 import { EventEmitter } from 'node:events';
+import { existsSync } from 'node:fs';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
-import { noteNode, writeAbout } from './config/index.ts';
+import { noteNode, readAbout, writeAbout } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import {
   StarlingError,
@@ -262,7 +263,6 @@ class Node implements StarlingNode {
 
   /** @throws STARLING_STOPPED when `signal` is aborted: nothing is started on what is being stopped */
   async #startParts(signal: AbortSignal): Promise<void> {
-    await this.#noteFolder();
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
     const { conductTeller, neighbours, pins, gateway, renewalTimer } = this.#parts;
@@ -290,6 +290,7 @@ class Node implements StarlingNode {
     if (error !== undefined) throw error;
     // Last of all: a start that fails has founded nothing.
     if (this.hasFounded) await ownMesh.keep();
+    await this.#noteFolder();
   }
 
   async #join(signal: AbortSignal): Promise<void> {
@@ -338,10 +339,18 @@ class Node implements StarlingNode {
 
   /** So that other nodes of this user hide the folder from their servers, and commands find it by its name. */
   async #noteFolder(): Promise<void> {
-    const { name, file: configFile, stateDir } = this.#base.config;
+    const { name, file, stateDir } = this.#base.config;
     const { name: mesh, fingerprint } = meshOf(this.#state);
-    const about = { name, mesh, fingerprint, ...(configFile === undefined ? {} : { configFile }) };
     try {
+      // A start without a config file does not forget the one that was read before.
+      const had = file !== undefined && existsSync(file) ? file : undefined;
+      const configFile = had ?? (await readAbout(stateDir))?.configFile ?? file;
+      const about = {
+        name,
+        mesh,
+        fingerprint,
+        ...(configFile === undefined ? {} : { configFile }),
+      };
       await noteNode(stateDir, process.env);
       await writeAbout(stateDir, about);
     } catch (error) {

@@ -15,7 +15,15 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+// Nothing keeps the process any more, and the command has not said how it went: that is no success.
+const tellUnfinished = (): void => {
+  process.exitCode = 1;
+  process.stderr.write('error: the command ended before it was done: what it waited for is gone\n');
+};
+process.once('beforeExit', tellUnfinished);
+
 // Not awaited here: the built program is CommonJS, whose compiled code can be kept (`build/`).
 void runProgram(args).then((code) => {
+  process.off('beforeExit', tellUnfinished);
   process.exitCode = code;
 });

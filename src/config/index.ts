@@ -9,7 +9,7 @@ export {
   CLIENT_TCP,
   isFreeClientName,
 } from './client-names.ts';
-export { noteNode, notedIn, writeAbout } from './known-nodes.ts';
+export { noteMeshLeft, noteNode, notedIn, readAbout, writeAbout } from './known-nodes.ts';
 export type { NodeAbout } from './known-nodes.ts';
 export { loadConfig } from './load.ts';
 export type { ConfigSources } from './load.ts';

@@ -22,9 +22,10 @@ const PRIVATE_FILE = 0o600;
 /** What a node was when it last started. */
 export interface NodeAbout {
   readonly name: string;
-  readonly mesh: string;
+  /** Absent once the node has left it. */
+  readonly mesh?: string;
   /** The mesh's four words. */
-  readonly fingerprint: string;
+  readonly fingerprint?: string;
   /** The config file that it reads, or would read if there were one. */
   readonly configFile?: string;
 }
@@ -57,14 +58,25 @@ export async function readAbout(stateDir: string): Promise<NodeAbout | undefined
     const value: unknown = JSON.parse(text);
     if (!isObject(value)) return undefined;
     const { name, mesh, fingerprint, configFile } = value;
-    if (!isText(name, TEXT_MAX) || !isText(mesh, TEXT_MAX) || !isText(fingerprint, TEXT_MAX)) {
-      return undefined;
-    }
-    return { name, mesh, fingerprint, ...(isText(configFile, TEXT_MAX) ? { configFile } : {}) };
+    if (!isText(name, TEXT_MAX)) return undefined;
+    const isInMesh = isText(mesh, TEXT_MAX) && isText(fingerprint, TEXT_MAX);
+    return {
+      name,
+      ...(isInMesh ? { mesh, fingerprint } : {}),
+      ...(isText(configFile, TEXT_MAX) ? { configFile } : {}),
+    };
   } catch {
     // A damaged file says nothing; the next start of the node writes it anew.
     return undefined;
   }
+}
+
+/** The node has left its mesh: its note says so from now on. @throws STARLING_STATE_UNUSABLE */
+export async function noteMeshLeft(stateDir: string): Promise<void> {
+  const about = await readAbout(stateDir);
+  if (about === undefined) return;
+  const { mesh: _, fingerprint: __, ...rest } = about;
+  await writeAbout(stateDir, rest);
 }
 
 /** What the notes of a folder name. A note whose state folder is gone is removed. */

@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { noteNode, writeAbout } from '../../src/config/known-nodes.ts';
+import { noteMeshLeft, noteNode, writeAbout } from '../../src/config/known-nodes.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 import { serving } from './fake-node.ts';
 import type { FakeNode } from './fake-node.ts';
@@ -51,6 +51,15 @@ describe('starling nodes', () => {
     expect(stdout).toMatch(/^NAME +STATE +MESH +PID +STATE FOLDER\n/);
     expect(stdout).toMatch(new RegExp(`^lab +running +lab-mesh +4711 +${lab.stateDir}$`, 'm'));
     expect(stdout).toMatch(new RegExp(`^desk +stopped +desk-mesh +– +${home2}$`, 'm'));
+  });
+
+  it('names no mesh of a node that has left it', async () => {
+    const folder = await stopped('desk', 'desk', '/etc/desk.json');
+    await noteMeshLeft(folder);
+    const { stdout } = await run('nodes');
+    expect(stdout).toMatch(new RegExp(`^desk +stopped +– +– +${folder}$`, 'm'));
+    const { nodes } = JSON.parse((await run('nodes', '--json')).stdout) as { nodes: JsonObject[] };
+    expect(nodes[0]).toMatchObject({ name: 'desk', configFile: '/etc/desk.json' });
   });
 
   it('says which command starts the first one', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
+import { readAbout } from '../../src/config/index.ts';
 import { Secret, systemClock } from '../../src/core/index.ts';
 import type { Clock } from '../../src/core/index.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
@@ -74,6 +75,8 @@ it('tells why it did not start, though a part of it does not stop either', async
   const config = await configOf({ enabled: true, port });
   const node = await createNode(config, { clock: brokenClock });
   await expect(node.start()).rejects.toThrow(String(port));
+  // Nor does any list of nodes name it.
+  expect(await readAbout(config.stateDir)).toBeUndefined();
   const again = await createNode({ ...config, http: { ...config.http, enabled: false } });
   // The start that failed has founded no mesh, which would keep this node from joining another.
   expect(again.hasFounded).toBe(true);

@@ -35,7 +35,11 @@ export async function run(resource: string, options: RequestOptions): Promise<nu
   const { peer, scope } = targetOf(resource);
   const answer = await untilInterrupted((signal) => {
     signal.addEventListener('abort', () => tell(LEFT), { once: true });
-    return withNode(options, (node) => ask(node, { peer, scope, signal }, options));
+    return withNode(options, (node) =>
+      ask(node, { peer, scope, signal }, options).catch((error: unknown) => {
+        throw node.over.aborted && !signal.aborted ? nodeStopped(peer, error) : error;
+      }),
+    );
   });
   if (typeof answer === 'number') return answer;
   printData(answer, options.json === true, () => safeLine(answerText(answer, { peer, scope })));
@@ -65,11 +69,20 @@ async function ask(
         hint: 'the request stays: run the same command again to hear the answer',
       });
     }
-    await pause(signal);
+    await pause(AbortSignal.any([signal, node.over]));
   }
 }
 
-/** @throws what `signal` is aborted with */
+/** The request stays where it waits, but nobody is left to hear the answer. */
+function nodeStopped(peer: string, cause: unknown): StarlingError {
+  return new StarlingError(
+    'STARLING_NODE_UNREACHABLE',
+    `the node stopped while the request waits at ${peer}`,
+    { hint: 'start it (starling up) and ask again to hear the answer', cause },
+  );
+}
+
+/** The clock keeps no process alive, so a wait must end with what does. @throws what `signal` is aborted with */
 async function pause(signal: AbortSignal): Promise<void> {
   const scope = createScope(systemClock);
   const end = (): void => scope.close();

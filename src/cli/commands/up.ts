@@ -28,6 +28,7 @@ import { tellOfNode } from '../terminal/up-lines.ts';
 import { listMeshes } from './meshes-here.ts';
 import type { UpLines } from '../terminal/up-lines.ts';
 import type { Say } from '../terminal/peer-lines.ts';
+import { withRunning } from '../node/running-already.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
 import { namedStateDir } from '../node/locate-node.ts';
 import type { Progress } from '../terminal/progress.ts';
@@ -86,7 +87,9 @@ export async function run(options: UpOptions): Promise<number> {
   } catch (error) {
     progress.done();
     // Signal handlers and libp2p's timers would keep the process, if this only returned.
-    const code = printError(error, options.json === true);
+    const { stateDir, join, knock } = config;
+    const isJoin = join !== undefined || knock !== undefined;
+    const code = printError(await withRunning(error, stateDir, isJoin), options.json === true);
     await flush();
     return process.exit(code);
   }
@@ -104,6 +107,8 @@ interface Life {
 
 async function live(life: Life): Promise<number> {
   const { config, options, progress, passphrase, told } = life;
+  // The start writes this anew.
+  const before = (await readAbout(config.stateDir))?.configFile;
   const made = createNode(config, {
     passphrase,
     logger: createTalkingLogger(logOf(config, options)),
@@ -123,7 +128,7 @@ async function live(life: Life): Promise<number> {
     await flush();
     return end(node);
   }
-  const lines = options.json === true ? tellAsJson(node, progress) : tellAsText(node, life);
+  const lines = options.json === true ? tellAsJson(node, progress) : tellAsText(node, life, before);
   tellOfStrangers(node.events, options.json === true, lines.say, stateWords(config.stateDir));
   let stopWatching = (): void => undefined;
   // Not only once each server is there: one that can't be started may be what the change is about.
@@ -224,8 +229,14 @@ async function announce(node: StarlingNode, options: UpOptions): Promise<void> {
   tellPeersAsJson(node);
 }
 
-function tellAsText(node: StarlingNode, { config, options, progress }: Life): UpLines {
-  return tellOfNode(node, config, progress, () => invitationText(node, options));
+function tellAsText(
+  node: StarlingNode,
+  { config, options, progress }: Life,
+  before: string | undefined,
+): UpLines {
+  const isOther = before !== undefined && before !== config.file && existsSync(before);
+  const last = isOther ? { file: before, words: stateWords(config.stateDir) } : undefined;
+  return tellOfNode(node, { config, last }, progress, () => invitationText(node, options));
 }
 
 /** Events are for machines; what a person would want to know besides goes to standard error. */

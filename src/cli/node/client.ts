@@ -43,6 +43,8 @@ export interface NodeClient {
   call(name: string, args: JsonObject, options?: CallOptions): Promise<JsonObject>;
   /** Calls a tool of the built-in server; gives its structured content. */
   builtin<T>(name: string, args?: JsonObject, options?: CallOptions): Promise<T>;
+  /** Aborted with the error of every further request once the connection has ended, whoever ended it. */
+  readonly over: AbortSignal;
   close(): void;
 }
 
@@ -116,6 +118,7 @@ class SocketClient implements NodeClient {
   #nextId = 1;
   /** The error of every request from now on, once the connection has ended. */
   #over: StarlingError | undefined;
+  readonly #end = new AbortController();
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -128,6 +131,10 @@ class SocketClient implements NodeClient {
     socket.on('end', () => this.#ended());
     socket.on('error', (error) => this.#ended(error));
     socket.on('close', () => this.#ended());
+  }
+
+  get over(): AbortSignal {
+    return this.#end.signal;
   }
 
   async request(
@@ -262,6 +269,7 @@ class SocketClient implements NodeClient {
             ...(why === undefined ? {} : { cause: why }),
           });
     this.#socket.destroy();
+    this.#end.abort(this.#over);
     for (const waiting of this.#waiting.values()) waiting.reject(this.#over);
   }
 }

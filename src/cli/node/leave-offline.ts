@@ -1,5 +1,6 @@
 /** Leaving a mesh while no node runs: in the state folder, under the node's own lock. */
 import type { LeaveResult } from '../../builtin/results.ts';
+import { noteMeshLeft } from '../../config/known-nodes.ts';
 import { StarlingError, createHealth, silentLogger, systemClock } from '../../core/index.ts';
 import type { PassphraseSource } from '../../identity/index.ts';
 import { openIdentityState } from '../../identity-state.ts';
@@ -32,6 +33,8 @@ export function leaveOffline(
       if (!(await isAgreed(mesh))) return undefined;
       const ended = await endGrants(state.grants);
       await state.ownMesh.leave();
+      // Only a list reads it: what can't be written keeps nobody in the mesh.
+      await noteMeshLeft(stateDir).catch(() => undefined);
       return {
         mesh: mesh.name,
         fingerprint: mesh.fingerprint,

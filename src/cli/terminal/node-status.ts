@@ -48,9 +48,27 @@ export function describeStart(status: StatusResult): string {
   ]);
 }
 
+/** The config file that a node read when it last started, where it reads another or none now. */
+export interface LastConfig {
+  readonly file: string;
+  /** By which `starling up` finds the node, with a space before. */
+  readonly words: string;
+}
+
 /** Where there are no servers, how to have some. */
-export function noServers(): string {
+export function noServers(last?: LastConfig): string {
+  if (last !== undefined) {
+    const { file, words } = last;
+    return safeLine(
+      `servers      none: last time this node read ${file}: starling up${words} --config ${shellWord(file)}`,
+    );
+  }
   return paint.dim('servers      none: add one with: starling mcp add <name> -- <command>');
+}
+
+/** A path as a shell takes it for one word. */
+function shellWord(path: string): string {
+  return /^[\w./~+@:,-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 function identityOf(status: StatusResult): Facts {

@@ -8,6 +8,7 @@ import type { PolicyChange } from '../../guard/index.ts';
 import type { StarlingNode } from '../../node.ts';
 import type { ConfigChanges } from '../../node-wiring.ts';
 import { describeStart, describeWarning, describeWarnings, noServers } from './node-status.ts';
+import type { LastConfig } from './node-status.ts';
 import { paintTalk, print, safeLine } from './output.ts';
 import { tellOfPeers } from './peer-lines.ts';
 import type { Say } from './peer-lines.ts';
@@ -30,7 +31,7 @@ export interface UpLines {
 /** Tells what happens to `node`, from before its start on; `invitation` is what follows its identity. */
 export function tellOfNode(
   node: StarlingNode,
-  config: Config,
+  { config, last }: { readonly config: Config; readonly last: LastConfig | undefined },
   progress: Progress,
   invitation: () => Promise<string>,
 ): UpLines {
@@ -51,7 +52,7 @@ export function tellOfNode(
     void invitation().then((text) => {
       if (text !== '') show(`\n${text}\n`);
       for (const line of describeWarnings(node.status())) show(line);
-      if (Object.keys(config.mcpServers).length === 0) show(noServers());
+      if (Object.keys(config.mcpServers).length === 0) show(noServers(last));
       tellOfServers(node, config.mcpServers, { show, say });
       tellOfTroubles(node, say);
       for (const line of untold ?? []) say(line);
