@@ -131,7 +131,7 @@ async function find(
   );
 }
 
-/** The meshes that are heard on this LAN within six seconds, each by the first node that answers for it. */
+/** The meshes that are heard on this LAN within six seconds, each by one node that answers for it. */
 export async function meshesHere(components: {
   readonly clock: Clock;
   readonly transports?: readonly Transport[] | undefined;
@@ -140,7 +140,7 @@ export async function meshesHere(components: {
   const found = new Map<string, NeighbourMesh>();
   const scope = createScope(clock);
   const host = await listenToLan(components, (one) => {
-    if (found.size < LISTED_MAX && !found.has(one.mesh)) found.set(one.mesh, one);
+    if (found.size < LISTED_MAX || found.has(one.mesh)) keepOne(found, one);
   });
   try {
     await sleep(scope, LIST_MS);
@@ -149,6 +149,12 @@ export async function meshesHere(components: {
     scope.close();
   }
   return [...found.values()];
+}
+
+/** Of several nodes of a mesh always the same stands for it, so that who knocks asks the one that a list has named. */
+function keepOne(found: Map<string, NeighbourMesh>, one: NeighbourMesh): void {
+  const known = found.get(one.mesh);
+  if (known === undefined || one.peerId < known.peerId) found.set(one.mesh, one);
 }
 
 /** A host that asks each node of the LAN which mesh it is of, and tells of those that answer. */
@@ -193,7 +199,7 @@ async function search(
       return;
     }
     if (found.size === 0) until.ms = Math.min(until.ms, clock.now() + SECOND_MS);
-    if (!found.has(one.mesh)) found.set(one.mesh, one);
+    keepOne(found, one);
   });
   try {
     while (clock.now() < until.ms) await sleep(scope, LOOK_MS);

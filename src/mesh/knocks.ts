@@ -188,7 +188,7 @@ class KnockList implements Knocks {
         {
           hint:
             names.length === 0
-              ? 'nobody asks at the moment; on the other machine: starling up --knock <mesh>'
+              ? 'nobody asks here at the moment; it may be asking another member of the mesh (its screen says where: admit it there); else on the other machine: starling up --knock <mesh>'
               : `those who ask: ${names.join(', ')}`,
         },
       );

@@ -26,6 +26,7 @@ function commandsOf(command: Command, before: readonly string[] = []): string[] 
 describe('wrong use', () => {
   it.each([
     ['statsu', /unknown command 'statsu'[^]*Did you mean status\?/],
+    ['call files__read --path=/x', /arguments of the tool stand without dashes: write path=\/x/],
     ['status --jsno', /unknown option '--jsno'[^]*Did you mean --json\?/],
     ['grant create bob', /--tool[^]*--server git/],
     [

@@ -117,7 +117,7 @@ export function meantOption(
   option: string,
   has: readonly string[],
 ): string | undefined {
-  const [name = ''] = option.split('=');
+  const [name = '', ...rest] = option.split('=');
   const own = OF_A_COMMAND[path];
   const meant =
     own !== undefined && Object.hasOwn(own, name)
@@ -125,6 +125,11 @@ export function meantOption(
       : Object.hasOwn(ANYWHERE, name)
         ? ANYWHERE[name]
         : undefined;
+  if (meant === undefined && path === 'call' && rest.length > 0 && !has.includes(name)) {
+    // The arguments of the tool were written as options of the command.
+    const word = `${name.replace(/^-+/, '')}=${rest.join('=')}`;
+    return `arguments of the tool stand without dashes: write ${/^[\w./:=@-]+$/.test(word) ? word : `'${word}'`}`;
+  }
   if (meant === undefined) return undefined;
   const [first = ''] = meant.split(' ');
   if (!first.startsWith('--')) return meant;

@@ -24,7 +24,11 @@ const UNREACHABLE: readonly string[] = ['STARLING_PEER_UNREACHABLE', 'STARLING_T
 const TOLD_MAX = 10_000;
 /** How long a peer is in doubt before that is said: who leaves or was only slow is heard of by then. */
 const DOUBT_MS = 1000;
+/** States of a peer that is not heard. */
+const AWAY: readonly string[] = ['suspect', 'dead'];
 const DAY_MS = 86_400_000;
+/** Reason of a dial that was ended from here. */
+const GIVEN_UP = 'given up';
 const REASONS_APART = '; ';
 /** Reasons that one line names. */
 const REASONS_SHOWN = 1;
@@ -43,6 +47,8 @@ export function tellOfPeers(
   }: { readonly say: Say; readonly sayNow: Say; readonly clock?: Clock },
 ): void {
   const doubts = new Map<string, () => void>();
+  /** Peers of which it is told that they are away: a doubt about one is no news, nor is its end. */
+  const away = new Set<string>();
   const failures = tellOfFailures(node, sayNow);
   let joined: Mesh | undefined;
   let newcomer = '';
@@ -71,7 +77,10 @@ export function tellOfPeers(
     const isTold = newcomer === peer.peerId;
     newcomer = '';
     if (joined !== undefined && peer.state === 'alive') return welcome(`: ${peer.alias} is here`);
-    const text = isTold ? undefined : changeText(peer, before);
+    const isStillAway = away.has(peer.peerId) && AWAY.includes(peer.state);
+    if (peer.state === 'dead') away.add(peer.peerId);
+    else if (peer.state !== 'suspect') away.delete(peer.peerId);
+    const text = isTold || isStillAway ? undefined : changeText(peer, before);
     const cancel = doubts.get(peer.peerId);
     if (peer.state !== 'suspect') {
       cancel?.();
@@ -156,7 +165,7 @@ export function tellOfFailures(
     const kinds = told.get(peer) ?? new Set();
     const kind = error instanceof StarlingError ? error.code : error.name;
     if (TOLD_AT_THE_END.includes(kind) || (!isServing && ENDS_A_START.test(kind))) return;
-    if (isAnnouncedSoon(error)) return;
+    if (isAnnouncedSoon(error) || isOwnEnd(error)) return;
     if (gone.has(peer) || kinds.has(kind) || told.size >= TOLD_MAX) return;
     told.set(peer, kinds.add(kind));
     const known = node.peers().find(({ peerId }) => peerId === peer);
@@ -177,6 +186,11 @@ export function tellOfFailures(
 /** Who is being let in was found on the network before that was done: the newcomer is told next. */
 function isAnnouncedSoon(error: Error): boolean {
   return error instanceof StarlingError && error.data['noMemberYet'] === true;
+}
+
+/** This node has ended the dial itself: what it does instead, or why it ends, is told without that. */
+function isOwnEnd(error: Error): boolean {
+  return error instanceof StarlingError && error.data['reason'] === GIVEN_UP;
 }
 
 function failureText(name: string, error: Error): string {

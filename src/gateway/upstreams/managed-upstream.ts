@@ -27,6 +27,9 @@ import type { Sandbox } from './sandbox/sandbox.ts';
 import { createServerListing } from './server-listing.ts';
 import type { ServerListing } from './server-listing.ts';
 
+/** Programs that fetch a server from a registry before they start it. */
+const DOWNLOADERS = /^(?:npx|bunx|pnpx|pnpm|yarn|uvx|uv|pipx|docker|podman)(?:\.\w+)?$/;
+
 /** What an upstream works with. */
 export interface ManagedUpstreamComponents {
   readonly clock: Clock;
@@ -271,9 +274,27 @@ class Managed implements ManagedUpstream {
   #failed(error: StarlingError): void {
     if (this.#scope === undefined) return;
     const waitMs = this.#backoff.failed(this.#listing.isListed);
-    this.#become('failed', this.hasGivenUp ? this.#givenUp(error) : error);
+    this.#become('failed', this.hasGivenUp ? this.#givenUp(error) : this.#again(error, waitMs));
     this.#settle();
     if (!this.hasGivenUp) this.#listing.refreshIn(waitMs);
+  }
+
+  /** Of a program that said nothing in time: what it may be busy with, and when it is started again. */
+  #again(error: StarlingError, waitMs: number): StarlingError {
+    const { config } = this;
+    const { cause } = error;
+    const isLate = cause instanceof StarlingError && cause.code === 'STARLING_TIMEOUT';
+    if (!isLate || config.type !== 'stdio' || this.#listing.isListed) return error;
+    const program = config.command.split(/[\\/]/).at(-1) ?? config.command;
+    const why = DOWNLOADERS.test(program)
+      ? `${program} may still be downloading (is there a network?): try the command by hand`
+      : 'try its command by hand';
+    const next = `it is tried again in ${Math.ceil(waitMs / 1000)} s`;
+    return new StarlingError(error.code, error.message, {
+      hint: `${why}; ${next}${error.hint === undefined ? '' : `; ${error.hint}`}`,
+      data: error.data,
+      cause: error,
+    });
   }
 
   #givenUp(error: StarlingError): StarlingError {

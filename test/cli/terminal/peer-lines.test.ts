@@ -73,6 +73,28 @@ it('of a peer that went away nothing more is told until it is back', () => {
   expect(lines).toEqual(['workstation said goodbye', 'workstation is here']);
 });
 
+it('that a peer is away is told once, also where it is in doubt again meanwhile', () => {
+  const { events, lines } = told([view('dead')]);
+  const dead = { ...view('dead'), lastHeartbeatAt: Date.now() - 9000 };
+  events.emit('peer', dead, view('suspect'));
+  events.emit('peer', view('suspect'), dead);
+  events.emit('peer', dead, view('suspect'));
+  expect(lines).toEqual(['workstation is away: silent for 9s']);
+  events.emit('peer', view('alive'), dead);
+  events.emit('peer', dead, view('suspect'));
+  expect(lines).toEqual([
+    'workstation is away: silent for 9s',
+    'workstation is here',
+    'workstation is away: silent for 9s',
+  ]);
+});
+
+it('of a dial that the node itself has ended nothing is told', () => {
+  const { events, lines } = told();
+  events.emit('dial:failed', ADDRESS, unreachable('given up'));
+  expect(lines).toEqual([]);
+});
+
 it('of a peer that is here no address is told that leads nowhere', () => {
   const { events, lines } = told([view('alive')]);
   events.emit('dial:failed', ID, unreachable('nothing listens at 192.0.2.7:4040'));

@@ -321,6 +321,26 @@ describe('a server that crashes', () => {
     await whoami(caller);
   });
 
+  it('that says nothing in time may still be downloading, and is tried again', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'starling-'));
+    defer(() => rm(folder, { recursive: true }));
+    const command = join(folder, 'npx');
+    await writeFile(command, '#!/bin/sh\nexec sleep 60\n', { mode: 0o755 });
+    const bench = await upstreamBench({
+      start: false,
+      startTimeoutMs: 30_000,
+      server: { command, args: [] },
+    });
+    bench.upstream.start();
+    await until(async () => {
+      await bench.clock.leap(10_000);
+      return bench.upstream.status().state === 'failed';
+    });
+    expect(bench.upstream.status().hint).toMatch(
+      /^npx may still be downloading \(is there a network\?\): try the command by hand; it is tried again in \d+ s/,
+    );
+  });
+
   it('is tried again when it is due, though the list of another instance changes meanwhile', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'starling-'));
     defer(() => rm(folder, { recursive: true }));
