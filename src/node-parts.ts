@@ -11,7 +11,6 @@ import type { Blackboard } from './blackboard/index.ts';
 import {
   OPEN_RESOURCES,
   auditTools,
-  boardCareTools,
   boardTools,
   clientTools,
   conductSummary,
@@ -243,7 +242,6 @@ function createNodeBlackboard(
   return createBlackboard({
     network,
     table: store.table('boards'),
-    history: store.table('board-history'),
     self: identity.did,
     clock,
     random,
@@ -405,7 +403,6 @@ function createNodeTools(
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
     ...boardTools({ blackboard, clock }),
-    ...boardCareTools({ blackboard }),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...loginTools({ logins }),

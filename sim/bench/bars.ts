@@ -118,8 +118,7 @@ function ratio(
   return ratios.length === 0 ? Number.NaN : percentile(ratios, 0.5);
 }
 
-/** A bar from below. */
-export function atLeast(title: string, limit: number, measured: number): Bar {
+function atLeast(title: string, limit: number, measured: number): Bar {
   return { title, limit, kind: 'at least', measured, pass: measured >= limit };
 }
 

@@ -1,27 +1,25 @@
 /**
- * Makes a board equal at two peers over a stream of `/starling/board/2`. Whoever opens it asks:
+ * Makes a board equal at two peers over a stream of `/starling/board/1`. Whoever opens it asks:
  *
  *   digests(ours)                        -> digests(theirs)            which boards differ?
  *   state(board, vector, digest)         -> done(digest)               equal already
- *   state(board, vector, digest)         -> update*, state             what we lack, what they have
- *     update*                            -> done(digest)               what they lack; the end
+ *   state(board, vector, digest)         -> update, state              what we lack, what they have
+ *     update                             -> done(digest)               what they lack; the end
  *
- * Updates come in pieces, and what has come can be read. All is applied and on disk before `done` is said. The stream ends with the sync: an idle stream
+ * An update is applied and on disk before `done` is said. The stream ends with the sync: an idle stream
  * for each peer and board would cost more than opening one when digests differ.
  */
 import { StarlingError, createBuckets, messageOf } from '../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId } from '../core/index.ts';
 import type { Network, PeerStream } from '../network/index.ts';
 import type { OpenBoard } from './board.ts';
-import type { Digests, StateMessage, UpdateMessage } from './codec.ts';
+import type { BoardMessage, Digests } from './codec.ts';
 import type { ApplyResult } from './document.ts';
-import { createSlices } from './slices.ts';
 import { createSyncConversation } from './sync-conversation.ts';
 import type { SyncConversation } from './sync-conversation.ts';
-import { encodeVector } from './update.ts';
 
 /** The protocol of one board's sync. */
-export const BOARD_PROTOCOL = '/starling/board/2';
+export const BOARD_PROTOCOL = '/starling/board/1';
 
 /** Our boards, as a sync sees them. */
 export interface SyncedBoards {
@@ -69,9 +67,7 @@ const QUEUED_MAX = 256;
 const QUEUED_PER_PEER_MAX = 16;
 /** Syncs that one peer may ask for: one for each board when two meet, and repairs. */
 const ASKED = { burst: 200, everyMs: 250 } as const;
-const BLANK_VECTOR = encodeVector([]);
-/** So much of what came is written before more is read. */
-const UNWRITTEN_BYTES_MAX = 512 * 1024;
+const BLANK_VECTOR = new Uint8Array([0]);
 const NOTHING = new Uint8Array(0);
 
 /** Makes the sync of this node. `updateBytesMax` bounds what one sync may bring. */
@@ -111,9 +107,9 @@ class StreamSync implements BoardSync {
       await conversation.send(this.#state(board));
       const answer = await conversation.next('update', 'done');
       if (answer.t === 'done') return true;
-      await this.#takeAll(conversation, board, answer);
+      this.#take(conversation, board, answer.update);
       const theirs = await conversation.next('state');
-      await this.#sendAll(conversation, theirs);
+      await conversation.send({ t: 'update', update: this.#diff(board, theirs.vector) });
       await this.#components.boards.find(board)?.flushed();
       const { digest } = await conversation.next('done');
       const after = this.#digest(board);
@@ -236,29 +232,12 @@ class StreamSync implements BoardSync {
       this.#components.served(conversation.peer, board);
       return;
     }
-    await this.#sendAll(conversation, asked);
+    await conversation.send({ t: 'update', update: this.#diff(board, asked.vector) });
     await conversation.send(this.#state(board));
-    await this.#takeAll(conversation, board, await conversation.next('update'));
+    this.#take(conversation, board, (await conversation.next('update')).update);
     await boards.find(board)?.flushed();
     await conversation.send({ t: 'done', digest: this.#digest(board) });
     this.#components.served(conversation.peer, board);
-  }
-
-  /** Applies `first` and what follows it. */
-  async #takeAll(
-    conversation: SyncConversation,
-    board: string,
-    first: UpdateMessage,
-  ): Promise<void> {
-    let unwritten = 0;
-    for (let message = first; ; message = await conversation.next('update')) {
-      this.#take(conversation, board, message.update);
-      unwritten += message.update.length;
-      if (!message.more) return;
-      if (unwritten < UNWRITTEN_BYTES_MAX) continue;
-      await this.#components.boards.find(board)?.flushed();
-      unwritten = 0;
-    }
   }
 
   #take(conversation: SyncConversation, board: string, update: Uint8Array): void {
@@ -270,27 +249,16 @@ class StreamSync implements BoardSync {
     );
   }
 
-  /** Sends what they lack, in pieces. */
-  async #sendAll(conversation: SyncConversation, theirs: StateMessage): Promise<void> {
-    const slices = createSlices();
-    let last: Uint8Array = NOTHING;
-    for (const piece of this.#diff(theirs)) {
-      if (last.length > 0) await conversation.send({ t: 'update', update: last, more: true });
-      last = piece;
-      await slices.next();
-    }
-    await conversation.send({ t: 'update', update: last, more: false });
-  }
-
-  #diff({ board, vector, digest }: StateMessage): Iterable<Uint8Array> {
+  /** What `vector` lacks of our board. */
+  #diff(board: string, vector: Uint8Array): Uint8Array {
     const ours = this.#components.boards.find(board);
-    if (ours === undefined || digest === this.#digest(board)) return [];
-    const pieces = ours.document.diff(vector);
-    if (pieces !== undefined) return pieces;
+    if (ours === undefined) return NOTHING;
+    const update = ours.document.diff(vector);
+    if (update !== undefined) return update;
     throw new StarlingError('STARLING_PROTOCOL_VIOLATION', 'this is no state vector');
   }
 
-  #state(board: string): StateMessage {
+  #state(board: string): BoardMessage {
     const ours = this.#components.boards.find(board);
     const vector = ours?.document.vector() ?? BLANK_VECTOR;
     return { t: 'state', board, vector, digest: this.#digest(board) };

@@ -51,7 +51,7 @@ export function approvalTools({
       description:
         'Approves or denies what waits for a person. Only a person should decide it: never answer on your own. Without `approve` the person before your client is asked, where it shows forms.',
       input: z.object({
-        id: z.string().min(4).max(64).describe('Its id, or at least 4 characters of it.'),
+        id: z.string().min(1).max(64).describe('Its id, or at least 4 characters of it.'),
         approve: z
           .boolean()
           .optional()
@@ -87,7 +87,7 @@ function askTool({ approvals, clock }: ApprovalComponents): BuiltinTool {
     description:
       'Shows the person before your client what waits for an approval, as a form that this person fills in; you neither see nor answer it. Without `id`: what has waited longest.',
     input: z.object({
-      id: z.string().min(4).max(64).optional().describe('Its id, or at least 4 characters of it.'),
+      id: z.string().min(1).max(64).optional().describe('Its id, or at least 4 characters of it.'),
     }),
     hints: { destructiveHint: false },
     clients: 'yes',

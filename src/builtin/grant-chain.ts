@@ -26,7 +26,7 @@ export interface ChainComponents extends SummaryComponents {
   readonly membership: Pick<Membership, 'resolve' | 'peer'>;
 }
 
-const id = z.string().min(4).max(64).describe('Id of the grant, or at least 4 characters of it.');
+const id = z.string().min(1).max(64).describe('Id of the grant, or at least 4 characters of it.');
 const tokens = z
   .array(z.string().min(1).max(8192))
   .min(1)

@@ -1,5 +1,6 @@
 /** The tools by which the operator says who may call what, and lets new peers in. */
 import { z } from 'zod';
+import { StarlingError, printable } from '../core/index.ts';
 import { RENEWED_LIFETIME_MS } from '../grants/index.ts';
 import type { Grant } from '../grants/index.ts';
 import { INVITE_USES_MAX } from '../mesh/index.ts';
@@ -160,6 +161,38 @@ function isStale({ admission, grants }: GrantComponents, grant: Grant): boolean 
   return ticket === 'spent' || (ticket === 'open' && grants.state(grant) !== 'valid');
 }
 
+/** @throws STARLING_GRANT_UNKNOWN; STARLING_USAGE when `id` names a peer, none of whose grants is meant by that */
+function findToRevoke({ grants, membership }: GrantComponents, id: string): Grant {
+  try {
+    return grants.find(id);
+  } catch (error) {
+    const peer = peerCalled(membership, id);
+    if (peer === undefined) throw error;
+    const own = grants
+      .issued()
+      .filter((grant) => grant.claims.aud === peer.did && grants.state(grant) === 'valid')
+      .filter((grant) => !isOfMesh(grant))
+      .map(({ claims }) => claims.jti.slice(0, 8));
+    const which =
+      own.length === 0 ? 'it has no grants' : `its grants: ${own.slice(0, 8).join(', ')}`;
+    throw new StarlingError('STARLING_USAGE', `'${printable(id, 64)}' is a peer; ${which}`, {
+      hint: `which is which: starling grant list ${peer.alias}; to put it out of the mesh: starling peers remove ${peer.alias}`,
+    });
+  }
+}
+
+function peerCalled(
+  membership: GrantComponents['membership'],
+  name: string,
+): ReturnType<GrantComponents['membership']['resolve']> | undefined {
+  try {
+    return membership.resolve(name);
+  } catch (error) {
+    if (error instanceof StarlingError) return undefined;
+    throw error;
+  }
+}
+
 function revokeTool(components: GrantComponents): BuiltinTool {
   return defineTool({
     name: 'grant_revoke',
@@ -167,13 +200,13 @@ function revokeTool(components: GrantComponents): BuiltinTool {
     description:
       'Ends a grant at once, in open sessions too. Takes the grant’s id or its first characters.',
     input: z.object({
-      id: z.string().min(4).max(64).describe('Id of the grant, or at least 4 characters of it.'),
+      id: z.string().min(1).max(64).describe('Id of the grant, or at least 4 characters of it.'),
       reason: z.string().max(500).optional(),
     }),
     hints: { destructiveHint: true, idempotentHint: true },
     clients: 'no',
     async run(input): Promise<GrantRevokeResult> {
-      const grant = components.grants.find(input.id);
+      const grant = findToRevoke(components, input.id);
       const wasRevoked = components.grants.state(grant) === 'revoked';
       // A grant that was revoked before gives the revocation of then.
       const { claims } = await components.grants.revoke(grant.claims.jti, input.reason);

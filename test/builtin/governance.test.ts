@@ -200,6 +200,16 @@ describe('approvals as tools', () => {
     ).toHaveLength(1);
   });
 
+  it('say of a word that is no id that there is no such approval', async () => {
+    const bench = await benchOf('');
+    const answer = { id: 'xyz', approve: true };
+    await expect(bench.use('approval_answer', answer, OPERATOR)).rejects.toMatchObject({
+      code: 'STARLING_APPROVAL_UNKNOWN',
+      message: "'xyz' is no approval of this node",
+      hint: expect.stringContaining('starling approvals') as string,
+    });
+  });
+
   it('write out what nobody would see', async () => {
     const bench = await benchOf();
     await bench.approvals.open({

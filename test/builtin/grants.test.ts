@@ -1,4 +1,5 @@
 /** The tools for grants, as the operator and as others call them. */
+import type { PeerView } from '../../src/membership/index.ts';
 import { describe, expect, it } from 'vitest';
 import { grantTools } from '../../src/builtin/index.ts';
 import type {
@@ -66,6 +67,7 @@ async function deskOf(identity: Signer): Promise<Desk> {
     membership: {
       peer: () => undefined,
       resolve: (name: string) => {
+        if (name === 'alice') return { alias: 'alice', did: alice.did } as PeerView;
         throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer ${name}`);
       },
     },
@@ -164,6 +166,23 @@ describe('grant_create', () => {
   ])('refuses %j', async (more, says) => {
     const { call } = await deskOf(owner);
     await expect(call('grant_create', { ...toAlice, ...more })).rejects.toThrow(says);
+  });
+});
+
+describe('grant_revoke', () => {
+  it('by the name of a peer ends nothing, and says which grants that peer has', async () => {
+    const { call, book } = await deskOf(owner);
+    const { grant } = await call<GrantCreateResult>('grant_create', toAlice);
+    await expect(call('grant_revoke', { id: 'alice' })).rejects.toMatchObject({
+      code: 'STARLING_USAGE',
+      message: `'alice' is a peer; its grants: ${grant.id.slice(0, 8)}`,
+      hint: expect.stringContaining('starling grant list alice') as string,
+    });
+    expect(book.held(alice.did)).toHaveLength(1);
+    await expect(call('grant_revoke', { id: 'xy' })).rejects.toMatchObject({
+      code: 'STARLING_GRANT_UNKNOWN',
+      message: "'xy' is no grant of this node",
+    });
   });
 });
 

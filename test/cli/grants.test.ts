@@ -4,7 +4,7 @@ import { parseCount, parseDepth, parseRate } from '../../src/cli/options/parsers
 import { grantConditions } from '../../src/cli/options/grant-conditions.ts';
 import { drawChain } from '../../src/cli/terminal/grant-tree.ts';
 import { StarlingError } from '../../src/core/index.ts';
-import type { Json } from '../../src/core/index.ts';
+import type { Json, JsonObject } from '../../src/core/index.ts';
 import { explainChain, issueGrant } from '../../src/grants/index.ts';
 import type { Grant } from '../../src/grants/index.ts';
 import { NOW_MS, READ, alice, bob, grantOf, owner } from '../grants/arrange.ts';
@@ -171,4 +171,28 @@ it('a grant that means or limits nothing is made, and said to be one, beside wha
   const json = await run(...at, '--json');
   expect(json.stderr).toBe('');
   expect(JSON.parse(json.stdout)).toMatchObject({ remarks });
+});
+
+it('grants are listed for one peer where that is named', async () => {
+  const one = (id: string, alias: string): JsonObject => ({
+    id,
+    direction: 'issued',
+    with: alias,
+    did: `did:key:${alias}`,
+    state: 'valid',
+    capabilities: [],
+    issuedAt: 0,
+    expiresAt: Date.now() + 60_000,
+    renewed: false,
+  });
+  const node = await fakeNode({
+    answer: serving({
+      grant_list: { grants: [one('aaaaaaaa1', 'bob'), one('bbbbbbbb1', 'carol')] },
+    }),
+  });
+  const some = await run('grant', 'list', 'carol', '--state', node.stateDir);
+  expect(some.stdout).toContain('bbbbbbbb');
+  expect(some.stdout).not.toContain('aaaaaaaa');
+  const none = await run('grant', 'list', 'dave', '--state', node.stateDir);
+  expect(none.stdout).toMatch(/^no grants to dave or from it/);
 });

@@ -17,14 +17,23 @@ export function addGrant(program: Command, outcome: Outcome): void {
       examples("starling grant create bob --tool 'files/*'", 'starling grant list'),
     );
   addCreate(grant, outcome);
-  withJson(ofNode(grant.command('list').alias('ls')))
+  withJson(
+    ofNode(grant.command('list').alias('ls').argument('[peer]', 'only those to and from it')),
+  )
     .summary('show grants')
     .description(
       'Shows the grants that this node gave and got: who may call what, and how long. Who belongs to the mesh, and open tickets, show by: starling members',
     )
     .option('--all', 'also memberships and tickets that this node gave')
     .option('--wide', 'show abilities and resources as they stand in the grants')
-    .addHelpText('after', examples('starling grant list', 'starling grant list --all --wide'))
+    .addHelpText(
+      'after',
+      examples(
+        'starling grant list',
+        'starling grant list laptop',
+        'starling grant list --all --wide',
+      ),
+    )
     .action(action(outcome, () => import('../commands/grant/list.ts')));
   withJson(ofNode(grant.command('show').argument('<id>', ID)))
     .summary('show one grant and all that it stands on')

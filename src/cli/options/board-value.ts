@@ -1,4 +1,5 @@
 /** Board values on the command line. */
+import type { BoardChange } from '../../blackboard/types.ts';
 import type { Json } from '../../core/json.ts';
 import { safe, safeLine } from '../terminal/output.ts';
 
@@ -18,10 +19,7 @@ export function showValue(value: Json): string {
 }
 
 /** A change as one line. */
-export function showChange(change: {
-  readonly key: string;
-  readonly entry?: { readonly value: Json };
-}): string {
+export function showChange(change: BoardChange): string {
   const { key, entry } = change;
   const name = safeLine(key);
   return entry === undefined ? `- ${name}` : `+ ${name} = ${safeLine(showValue(entry.value))}`;

@@ -1,5 +1,4 @@
 /** Lines of `starling up` about names: one that is taken, here or at a peer, one that a person chose, and one that a peer has changed. */
-import { fitAlias } from '../../membership/aliases.ts';
 import type { PeerView } from '../../membership/types.ts';
 
 /** What is to be said of a peer's names, that was not so `before`. `self`: the PeerId of this node. */
@@ -29,7 +28,9 @@ export function nameLines(
 }
 
 function ownNameLine({ alias, peerId }: PeerView, own: string): string {
-  if (fitAlias(own) === alias) return `${alias} calls itself ${own}; here it is ${alias}`;
+  // The same but for letters that an alias can't have.
+  if (lettersOf(own) === lettersOf(alias))
+    return `${alias} calls itself ${own}; here it is ${alias}`;
   return isMadeOf(alias, peerId)
     ? `${alias} calls itself ${own}, a name that is not free here; another name: starling peers rename ${alias} <name>`
     : `${alias} calls itself ${own}; here it is ${alias}, as you named it`;
@@ -38,6 +39,9 @@ function ownNameLine({ alias, peerId }: PeerView, own: string): string {
 /** True for an alias that a node made because the name was taken: such a one ends like the PeerId. */
 function isMadeOf(alias: string, peerId: string): boolean {
   const [, tail] = /-([a-z0-9]{4,})$/.exec(alias) ?? [];
-  const letters = peerId.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
-  return tail !== undefined && letters.endsWith(tail);
+  return tail !== undefined && lettersOf(peerId).endsWith(tail);
+}
+
+function lettersOf(text: string): string {
+  return text.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
 }

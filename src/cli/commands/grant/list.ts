@@ -3,18 +3,27 @@ import type { GrantListResult, GrantSummary } from '../../../builtin/results.ts'
 import { shownName } from '../../../core/shown-name.ts';
 import { rightText } from '../../../core/right-words.ts';
 import { shortId } from '../../../identity/short-id.ts';
-import { duration, printData, table } from '../../terminal/output.ts';
+import { duration, printData, safeLine, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
-/** Prints the grants, newest first. */
+/** Prints the grants, newest first; with `peer` those to it and from it. */
 export async function run(
+  peer: string | undefined,
   options: CommonOptions & { readonly all?: boolean; readonly wide?: boolean },
 ): Promise<void> {
-  const result = await withNode(options, (node) =>
+  const all = await withNode(options, (node) =>
     node.builtin<GrantListResult>('grant_list', options.all === true ? { all: true } : {}),
   );
+  const result = {
+    ...all,
+    grants: all.grants.filter((grant) => peer === undefined || isOf(grant, peer)),
+  };
   printData(result, options.json === true, () => {
+    if (result.grants.length === 0 && peer !== undefined)
+      return safeLine(
+        `no grants to ${peer} or from it; all: starling grant list; peers: starling peers`,
+      );
     if (result.grants.length === 0)
       return 'no grants yet; make one with: starling grant create <peer> --tool <server>/<tool>';
     const rows = result.grants.map((grant) => [
@@ -33,6 +42,10 @@ export async function run(
     ]);
     return table(['ID', 'WHO', 'STATE', 'EXPIRES', 'WHAT'], rows, { flexible: 4, wrap: true });
   });
+}
+
+function isOf({ with: alias, newName, did, ticket }: GrantSummary, peer: string): boolean {
+  return ticket === undefined && [alias, newName, did, shortId(did)].includes(peer);
 }
 
 function whoOf({ direction, ticket, with: alias, newName, did }: GrantSummary): string {

@@ -1,4 +1,8 @@
 /** `starling tools` */
+import type { PeersResult } from '../../../builtin/results.ts';
+import { StarlingError } from '../../../core/errors.ts';
+import type { PeerView } from '../../../membership/types.ts';
+import type { NodeClient } from '../../node/client.ts';
 import { heldBack, heldLine } from './held-back.ts';
 import { toolHelp } from './tool-help.ts';
 import { cut, print, printData, safeLine, table, tell } from '../../terminal/output.ts';
@@ -12,10 +16,16 @@ const ASK =
 
 /** Prints the tools whose names contain `filter`, or all about the one tool that is called so. */
 export async function run(filter: string | undefined, options: CommonOptions): Promise<void> {
-  const { all, held } = await withNode(options, async (node) => ({
-    all: await node.tools(),
-    held: options.json === true ? [] : await heldBack(node),
-  }));
+  const { all, held, peer } = await withNode(options, async (node) => {
+    const listed = await node.tools();
+    const isAny = listed.some(({ name }) => name.includes(filter ?? ''));
+    const isTalk = options.json !== true;
+    return {
+      all: listed,
+      held: isTalk ? await heldBack(node) : [],
+      peer: isAny || !isTalk || filter === undefined ? undefined : await peerOf(node, filter),
+    };
+  });
   const named = all.find((tool) => tool.name === filter);
   if (named !== undefined && options.json !== true) {
     print(toolHelp(named));
@@ -27,7 +37,7 @@ export async function run(filter: string | undefined, options: CommonOptions): P
     .toSorted((a, b) => Number(a.name.startsWith(OWN)) - Number(b.name.startsWith(OWN)));
   const lines = held.filter(({ name }) => name.includes(filter ?? '')).map(heldLine);
   printData({ tools }, options.json === true, () => {
-    if (tools.length === 0) return lines.length > 0 ? lines.join('\n') : noneText(filter);
+    if (tools.length === 0) return lines.length > 0 ? lines.join('\n') : noneText(filter, peer);
     return table(
       ['TOOL', 'WHAT IT DOES'],
       tools.map((tool) => [tool.name, summary(tool.description)]),
@@ -43,8 +53,27 @@ export async function run(filter: string | undefined, options: CommonOptions): P
 }
 
 /** A tool that nobody granted is not listed, and the reader can't tell that from one that is not there. */
-function noneText(filter = ''): string {
+function noneText(filter = '', peer?: PeerView): string {
+  if (peer !== undefined) {
+    const { alias, state } = peer;
+    return state === 'alive' || state === 'suspect'
+      ? safeLine(
+          `${alias} is here, and lets this node use nothing yet: starling request '${alias}/<server>/*' --because '<why>'`,
+        )
+      : safeLine(`${alias} is away: what it lets this node use shows once it is back`);
+  }
   return `no tool that you may call has '${safeLine(filter)}' in its name\n${ASK}`;
+}
+
+/** The peer of that name, where the caller may see peers. */
+async function peerOf(node: NodeClient, alias: string): Promise<PeerView | undefined> {
+  try {
+    const result = await node.builtin<Partial<PeersResult> | undefined>('peers');
+    return result?.peers?.find((one) => one.alias === alias);
+  } catch (error) {
+    if (error instanceof StarlingError) return undefined;
+    throw error;
+  }
 }
 
 function summary(description = ''): string {

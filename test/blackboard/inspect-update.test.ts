@@ -1,0 +1,285 @@
+/**
+ * What a peer may make a board swallow. Goal: bytes of any kind never throw, never hang and never
+ * harm the document. Method: real updates of forbidden kinds made with Yjs, updates written by hand,
+ * and random damage to good ones.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import * as Y from 'yjs';
+import { inspectUpdate } from '../../src/blackboard/inspect-update.ts';
+import { LIMITS } from '../../src/blackboard/limits.ts';
+import { ANN, contentOf, makeDocument } from './support.ts';
+
+const MAX = 10_000;
+
+/** The update that `write` makes in a fresh document. */
+function updateOf(write: (map: Y.Map<unknown>, doc: Y.Doc) => void): Uint8Array {
+  const doc = new Y.Doc();
+  doc.transact(() => write(doc.getMap('entries'), doc));
+  return Y.encodeStateAsUpdateV2(doc);
+}
+
+function isFit(update: Uint8Array, maxStructs = MAX): boolean {
+  return inspectUpdate(update, LIMITS, maxStructs) !== undefined;
+}
+
+function good(v: unknown = 1): Record<string, unknown> {
+  return { v, by: ANN, at: 1_700_000_000_000 };
+}
+
+function nested(depth: number): unknown {
+  let value: unknown = 1;
+  for (let i = 0; i < depth; i++) value = i % 2 === 0 ? [value] : { in: value };
+  return value;
+}
+
+const json = fc.jsonValue({ maxDepth: 4 }).filter((v) => !JSON.stringify(v).includes('__proto__'));
+
+describe('an update is accepted when', () => {
+  it('someone sets entries with values of every kind of JSON', () => {
+    const values = [null, true, false, 0, -1, 2 ** 40, 0.1, 1.5, '', 'ä🙂', [], {}, [1, [2]]];
+    const update = updateOf((map) => {
+      values.forEach((v, i) => map.set(`k${i}`, good(v)));
+    });
+    expect(inspectUpdate(update, LIMITS, MAX)).toMatchObject({ structs: values.length });
+  });
+
+  it('a document of ours has written it, whatever was set and deleted', () => {
+    const step = fc.record({ key: fc.constantFrom('a', 'b', 'c', 'é'), value: fc.option(json) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+        const document = makeDocument();
+        const updates: Uint8Array[] = [];
+        document.onUpdate((update) => updates.push(update));
+        for (const { key, value } of steps) {
+          if (value === null) document.delete(key);
+          else document.set({ key, value: JSON.parse(JSON.stringify(value)), by: ANN, at: 1 });
+        }
+        const all = [...updates, document.snapshot(), document.diff(new Uint8Array([0]))];
+        expect(all.every((update) => update !== undefined && isFit(update))).toBe(true);
+      }),
+      { seed: 1, numRuns: 200 },
+    );
+  });
+
+  it('an entry has members that a later version added', () => {
+    expect(isFit(updateOf((map) => map.set('k', { ...good(), ttl: 5 })))).toBe(true);
+  });
+});
+
+describe('an update is refused when it holds', () => {
+  const cases: Record<string, (map: Y.Map<unknown>, doc: Y.Doc) => void> = {
+    'text inside an entry': (map) => map.set('k', new Y.Text('hello')),
+    'a map inside the map': (map) => map.set('k', new Y.Map()),
+    'another document': (map) => map.set('k', new Y.Doc()),
+    'a list beside the map': (_, doc) => doc.getArray('other').push([1]),
+    'a list in place of the map': (_, doc) => doc.getArray('more').push([good()]),
+    'another map': (_, doc) => doc.getMap('other').set('k', good()),
+    'an entry that is no object': (map) => map.set('k', 'text'),
+    'bytes in place of an entry': (map) => map.set('k', new Uint8Array(3)),
+    'an entry without a value': (map) => map.set('k', { by: ANN, at: 1 }),
+    'an entry without a writer': (map) => map.set('k', { v: 1, at: 1 }),
+    'a writer that is no text': (map) => map.set('k', { ...good(), by: 7 }),
+    'a writer as long as a letter': (map) => map.set('k', { ...good(), by: 'x'.repeat(300) }),
+    'a time that is no number': (map) => map.set('k', { ...good(), at: 'now' }),
+    'a time without end': (map) => map.set('k', { ...good(), at: Number.POSITIVE_INFINITY }),
+    'a value that JSON has not': (map) => map.set('k', good([undefined])),
+    'a number too large for JSON': (map) => map.set('k', good(2n ** 60n)),
+    'an empty key': (map) => map.set('', good()),
+    'a key that is too long': (map) => map.set('k'.repeat(513), good()),
+    'a value that is too large': (map) => map.set('k', good('x'.repeat(200_000))),
+    'a value that is nested too deep': (map) => map.set('k', good(nested(66))),
+    'a value that is nested beyond the stack': (map) => map.set('k', good(nested(3000))),
+    'a member that replaces the prototype': (map) =>
+      map.set('k', good(JSON.parse('{"__proto__":{"v":1}}'))),
+  };
+
+  it.each(Object.entries(cases))('%s', (_, write) => {
+    expect(isFit(updateOf(write))).toBe(false);
+  });
+
+  it('more structs than allowed', () => {
+    const update = updateOf((map) => {
+      for (let i = 0; i < 11; i++) map.set(`k${i}`, good());
+    });
+    expect([isFit(update, 11), isFit(update, 10)]).toEqual([true, false]);
+  });
+
+  it('a billion structs in a few bytes', () => {
+    const before = process.memoryUsage().heapUsed;
+    expect(isFit(handmade({ count: 1_000_000_000, clock: 0, origin: undefined }))).toBe(false);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(20_000_000);
+  });
+
+  it('an item that refers to itself or to a later one', () => {
+    expect(isFit(handmade({ count: 1, clock: 5, origin: 4 }))).toBe(true);
+    expect(isFit(handmade({ count: 1, clock: 5, origin: 5 }))).toBe(false);
+    expect(isFit(handmade({ count: 1, clock: 5, origin: 7 }))).toBe(false);
+    expect(isFit(handmade({ count: 1, clock: 5, origin: -3 }))).toBe(false);
+  });
+
+  it('bytes after its end', () => {
+    const update = updateOf((map) => map.set('k', good()));
+    expect(isFit(update)).toBe(true);
+    expect(isFit(Buffer.concat([update, Buffer.from([0])]))).toBe(false);
+  });
+});
+
+describe('a document that peers write to', () => {
+  it('stays as it is whatever bytes come', () => {
+    const document = seeded();
+    const digest = document.digest();
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        document.apply(bytes);
+        document.diff(bytes);
+        expect(document.digest()).toBe(digest);
+      }),
+      { seed: 2, numRuns: 2000 },
+    );
+  });
+
+  it('never throws, keeps well-formed entries and still merges when good updates are damaged', () => {
+    const source = seeded();
+    const updates = [source.snapshot()];
+    source.onUpdate((update) => updates.push(update));
+    for (let i = 0; i < 20; i++) source.set({ key: `n${i % 7}`, value: i, by: ANN, at: i });
+    source.delete('n3');
+    const damage = fc.record({
+      which: fc.nat(),
+      edits: fc.array(fc.record({ at: fc.nat(), to: fc.nat(255) }), { minLength: 1, maxLength: 4 }),
+      cut: fc.option(fc.nat()),
+    });
+    fc.assert(
+      fc.property(fc.array(damage, { minLength: 1, maxLength: 5 }), (damages) => {
+        const document = seeded();
+        for (const { which, edits, cut } of damages) {
+          const bytes = new Uint8Array(updates[which % updates.length] ?? []);
+          for (const { at, to } of edits) bytes[at % bytes.length] = to;
+          document.apply(cut === null ? bytes : bytes.subarray(0, cut % bytes.length));
+        }
+        for (const { key, by, at } of document.entries('')) {
+          expect([typeof key, typeof by, typeof at]).toEqual(['string', 'string', 'number']);
+        }
+        expect(document.size).toBe(Object.keys(contentOf(document)).length);
+        // It still takes part: what it writes reads the same elsewhere.
+        document.set({ key: 'after', value: 'all', by: ANN, at: 9 });
+        const copy = makeDocument([document.snapshot()]);
+        expect(contentOf(copy)).toEqual(contentOf(document));
+        expect(copy.digest()).toBe(document.digest());
+      }),
+      { seed: 3, numRuns: 1500 },
+    );
+  });
+
+  it('refuses what is written in its own name', () => {
+    const document = seeded();
+    const own = new Y.Doc();
+    Y.applyUpdateV2(own, document.snapshot());
+    const [clientId = 0, clock = 0] = [...Y.decodeStateVector(document.vector())][0] ?? [];
+    own.clientID = clientId;
+    own.getMap('entries').set('k', good('forged'));
+    const update = Y.encodeStateAsUpdateV2(own, Y.encodeStateVector(new Map([[clientId, clock]])));
+    expect(document.apply(update)).toBe('malformed');
+    expect(document.get('k')).toBeUndefined();
+  });
+
+  it('keeps a bounded amount of what refers to updates that never come', () => {
+    const source = new Y.Doc();
+    const updates: Uint8Array[] = [];
+    source.on('updateV2', (update: Uint8Array) => updates.push(update));
+    for (let i = 0; i < 60; i++) source.getMap('entries').set('k', good('x'.repeat(40_000)));
+    const document = makeDocument();
+    const waits = updates.slice(1, 40).map((update) => {
+      document.apply(update);
+      return document.isWaiting;
+    });
+    // 26 of them are the first to be over a MiB together.
+    expect([waits.indexOf(false), waits.at(24)]).toEqual([26, true]);
+    expect(document.isBlank).toBe(true);
+    for (const update of updates) document.apply(update);
+    expect(document.size).toBe(1);
+  });
+
+  it('passes nothing on that it can not read itself', () => {
+    const source = makeDocument();
+    const updates: Uint8Array[] = [];
+    source.onUpdate((update) => updates.push(update));
+    source.set({ key: 'a', value: 1, by: ANN, at: 1 });
+    source.set({ key: 'b', value: 2, by: ANN, at: 1 });
+    const document = seeded();
+    const before = document.snapshot();
+    document.apply(updates[1] ?? new Uint8Array());
+    expect(document.isWaiting).toBe(true);
+    expect(document.snapshot()).toEqual(before);
+    expect(document.diff(new Uint8Array([0]))).toEqual(before);
+    document.apply(updates[0] ?? new Uint8Array());
+    expect(contentOf(document)).toMatchObject({ a: 1, b: 2 });
+  });
+
+  it('takes no more keys and structs than twice what a writer may write', () => {
+    const limits = { keys: 5, structs: 20 };
+    const document = makeDocument([], limits);
+    const many = (from: number, to: number): Uint8Array =>
+      updateOf((map) => {
+        for (let i = from; i < to; i++) map.set(`k${i}`, good());
+      });
+    expect(document.apply(many(0, 10))).toBe('applied');
+    expect(document.apply(many(10, 11))).toBe('full');
+    expect(document.apply(many(0, 10))).toBe('applied');
+    expect(document.apply(many(0, 10))).toBe('applied');
+    expect(document.apply(many(0, 11))).toBe('full');
+    expect(document.structs).toBeLessThanOrEqual(40);
+  });
+});
+
+function seeded(): ReturnType<typeof makeDocument> {
+  const document = makeDocument();
+  for (let i = 0; i < 5; i++) document.set({ key: `seed${i}`, value: { i }, by: ANN, at: i });
+  document.delete('seed4');
+  return document;
+}
+
+/**
+ * An update of one client, byte by byte: `count` deleted items at `clock`, all with the info byte of
+ * the first, that refer to `origin` of the same client or, without one, to key `k` of the map.
+ */
+function handmade(init: {
+  readonly count: number;
+  readonly clock: number;
+  readonly origin: number | undefined;
+}): Uint8Array {
+  const { count, clock, origin } = init;
+  const client = 7;
+  const hasOrigin = origin !== undefined;
+  const info = 1 | 0x20 | (hasOrigin ? 0x80 : 0);
+  const block = (...bytes: number[]): number[] => [bytes.length, ...bytes];
+  const signed = (value: number): number[] => {
+    const size = Math.abs(value) * 2;
+    return [(size & 0x3f) | (value < 0 ? 0x40 : 0)];
+  };
+  const text = hasOrigin ? [] : [...Buffer.from('entriesk')];
+  return Uint8Array.from([
+    0, // feature flag
+    ...block(), // key clocks
+    ...block(client, ...(hasOrigin ? [client] : [])), // clients
+    ...block(...(hasOrigin ? signed(origin) : [])), // left clocks: twice the difference
+    ...block(), // right clocks
+    ...block(info), // infos: one, repeated without end
+    ...block(text.length, ...text, ...(hasOrigin ? [] : [7, 1])), // strings, and their lengths
+    ...block(...(hasOrigin ? [] : [1])), // parents by name
+    ...block(), // types
+    ...block(...(count > 1 ? [0x41, ...varUint(count)] : [1])), // lengths: 1, repeated
+    1, // clients
+    ...varUint(count),
+    clock,
+    0, // deletions
+  ]);
+}
+
+function varUint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
+  return [...bytes, rest];
+}
