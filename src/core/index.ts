@@ -17,6 +17,7 @@ export { ERRORS, StarlingError, messageOf, toStarlingError } from './errors.ts';
 export type { ErrorCode, ErrorRow, StarlingErrorOptions } from './errors.ts';
 export { createHealth } from './health.ts';
 export type { Health, Warning } from './health.ts';
+export { BRIDGES, lanInterfaces } from './lan-interfaces.ts';
 export { SECOND_NODE } from './system-words.ts';
 export { BUILTIN_SERVER, idOf } from './ids.ts';
 export type { Branded, Did, MeshId, PeerId } from './ids.ts';

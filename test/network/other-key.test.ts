@@ -24,3 +24,20 @@ it('meets who is where a peer was, so that it can say that it has changed its ke
     message: expect.stringContaining('another node is at its address') as string,
   });
 });
+
+it('never knocks at its own door, whoever it is told lives there', async () => {
+  const us = await makeMember('us', { listen: ['/ip4/0.0.0.0/tcp/0'] });
+  const gone = await makeMember('gone');
+  us.guests.list.add(gone.id);
+  await us.network.start();
+  const port = /tcp\/(\d+)/.exec(us.address())?.[1];
+  us.network.keep(gone.id, [`/ip4/127.0.0.1/tcp/${port}/p2p/${gone.id}`, us.address()]);
+  await expect(us.network.dial(gone.id, soon())).rejects.toMatchObject({
+    code: 'STARLING_PEER_UNREACHABLE',
+    message: expect.not.stringContaining('another node') as string,
+  });
+  await expect(
+    us.network.dial(`/ip4/127.0.0.1/tcp/${port}/p2p/${gone.id}`, soon()),
+  ).rejects.toMatchObject({ message: expect.not.stringContaining('another node') as string });
+  expect(us.guests.heard).toEqual([]);
+});

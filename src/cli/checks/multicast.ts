@@ -3,6 +3,7 @@ import { createSocket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
 import { systemClock } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
+import { lanInterfaces } from '../../core/lan-interfaces.ts';
 import { finding } from './check.ts';
 import type { Check } from './check.ts';
 
@@ -17,11 +18,8 @@ export const multicast: Check = {
   name: 'multicast',
   async run({ config }) {
     if (config?.mdns === false) return [finding('multicast', 'ok', 'mDNS is off')];
-    const ways = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
-      addresses
-        .filter(({ family, internal }) => family === 'IPv4' && !internal)
-        .map(({ address }) => ({ name, address })),
-    );
+    // The same interfaces that a node sends on, and in the same way.
+    const ways = lanInterfaces(networkInterfaces());
     if (ways.length === 0) {
       return [finding('multicast', 'warn', 'this machine has no network interface', HINT)];
     }

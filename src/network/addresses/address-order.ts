@@ -4,6 +4,7 @@
  */
 import type { NetworkInterfaceInfo } from 'node:os';
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { BRIDGES } from '../../core/index.ts';
 import { isRelayed } from './addresses.ts';
 
 /** What a machine knows of its own places in the network. */
@@ -15,10 +16,6 @@ export interface LocalPlaces {
   /** Hosts that the operator announces. */
   readonly announced: ReadonlySet<string>;
 }
-
-/** Interfaces that containers and virtual machines hang on: nobody outside this machine gets there. */
-const BRIDGES =
-  /^(docker|br-|veth|virbr|vnet|lxc|lxd|cni|flannel|cali|podman|vmnet|vboxnet|bridge|nerdctl|kube)/;
 
 /** How useful a host is to others; the lower the better. */
 const RANKS = [

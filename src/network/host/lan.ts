@@ -9,6 +9,7 @@ import { mdns } from '@libp2p/mdns';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { withPeer } from '../addresses/addresses.ts';
 import { isPeerId } from '../peer-id.ts';
+import { onEachInterface } from './multicast-send.ts';
 import type { LanNode } from '../types.ts';
 
 /** The service of nodes of whatever mesh. */
@@ -28,6 +29,7 @@ function serviceOf(meshId: string): string {
 export function meshOnLan(meshId: string, onPeer: (peer: PeerInfo) => void): Discovery {
   return (components) => {
     const service = mdns({ serviceTag: serviceOf(meshId) })(components);
+    onEachInterface(service);
     service.addEventListener('peer', (event) => onPeer(event.detail));
     return service;
   };
@@ -43,6 +45,7 @@ export function nodesOnLan(
 ): Discovery {
   return (components) => {
     const service = mdns({ serviceTag: ALL_NODES, broadcast: tells })(components);
+    onEachInterface(service);
     service.addEventListener('peer', (event) => onNode(event.detail));
     return silent(service);
   };
