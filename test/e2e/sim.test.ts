@@ -48,7 +48,7 @@ it('reckons a scenario by the model, and is quiet but for the result where nobod
   const result = await world.cli(['sim', 'scale-model', '--nodes', '2000', '--out', out]);
   expect(result.code, result.stderr).toBe(0);
   expect(result.stdout).toContain('scale-model: 2000 nodes, engine model, seed 1');
-  expect(result.stderr).toBe('');
+  expect(result.stderr).toBe('runs scale-model; Ctrl-C ends it\n');
   expect((await readdir(out)).toSorted()).toEqual(['report.html', 'report.json']);
 });
 

@@ -1,5 +1,6 @@
 /** Which addresses lead from this machine to this very node, whoever says that they are a peer's. Pure. */
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { isRelayed } from './addresses.ts';
 
 /**
  * Whether a connection to `address`, or to the relay in it, would end at one of `listeners`, the places where
@@ -8,7 +9,9 @@ import type { Multiaddr } from '@multiformats/multiaddr';
  */
 export function isOwnListener(address: Multiaddr, listeners: readonly Multiaddr[]): boolean {
   const place = placeOf(address);
-  return place !== undefined && listeners.some((one) => placeOf(one) === place);
+  if (place === undefined) return false;
+  // Where this node is reached by way of a relay, the relay listens.
+  return listeners.some((one) => !isRelayed(one) && placeOf(one) === place);
 }
 
 /** Host and port of the first hop; undefined where it has no TCP port. */
