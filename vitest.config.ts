@@ -47,6 +47,8 @@ export default defineConfig({
     pool: 'forks',
     sequence: { sequencer: Mixed },
     testTimeout: 240_000,
+    // Goldens hold times as a terminal shows them.
+    env: { TZ: 'UTC' },
     hookTimeout: 240_000,
     globalSetup: 'test/run-folder.ts',
     projects: [

@@ -51,7 +51,7 @@ it.each([
     client.setRequestHandler('elicitation/create', ({ params }) => {
       forms.push(params.message);
       // The one that is shown by itself is put aside; the one that was asked for is answered.
-      if (!params.message.includes('on this node')) return { action: 'cancel' };
+      if (!params.message.includes('at this node')) return { action: 'cancel' };
       return { action: 'accept', content: { decision: 'approve', reason: 'by form' } };
     });
     const headers = { authorization: `Bearer ${await tokenOf(owner)}` };
@@ -67,7 +67,7 @@ it.each([
     });
     expect((answer as Answer).structuredContent?.approval.state).toBe('approved');
     expect((await call).stdout).toContain('Echo: hello');
-    expect(forms.at(-1)).toContain('on this node. Do you approve?');
+    expect(forms.at(-1)).toContain('at this node. Do you approve?');
     expect(forms.at(-1)).toContain('"message":"hello"');
     await client.close();
   },
