@@ -251,6 +251,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   'starling call sums__add --arg a=1 --arg b=2': { at: 'alice' },
   'starling call sums__add --args \'{"a": 1, "b": 2}\'': { at: 'alice' },
   'starling grant list': { at: 'alice' },
+  'starling grant list laptop': { at: 'alice', put: { laptop: 'bob' } },
   'starling grant list --all --wide': { at: 'alice' },
   'starling grant show 3f9c2a7e': { at: 'alice', put: { '3f9c2a7e': toBob } },
   'starling grant delegate 3f9c2a7e carol': { at: 'bob', put: { '3f9c2a7e': handable } },
