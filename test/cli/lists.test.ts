@@ -5,6 +5,8 @@ import { stripVTControlCharacters } from 'node:util';
 import stringWidth from 'string-width';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import type { JsonObject } from '../../src/core/index.ts';
+// Whether there are colours is settled when this is loaded: before standard output passes for a terminal here.
+import '../../src/cli/terminal/output.ts';
 import { serving } from './fake-node.ts';
 import { fakeNode, run, temporaryFolder } from './support.ts';
 
