@@ -3,7 +3,6 @@
  * real MCP server behind some. Every node calls a tool of another and writes to a shared board.
  */
 import { createHash } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +12,7 @@ import { createNode, loadConfig } from '../src/index.ts';
 import { UNLIMITED } from './limits.ts';
 import type { StarlingNode } from '../src/index.ts';
 import { connectHttp, textOf } from './client.ts';
+import { removeAtExit } from './remove-at-exit.ts';
 import { percentile, renderReport } from './report.ts';
 import type { SimReport } from './report.ts';
 
@@ -46,9 +46,7 @@ export async function runSim(options: SimOptions): Promise<{ exitCode: number }>
   const nodes: StarlingNode[] = [];
   const failures: string[] = [];
   const print = options.print ?? ((text) => void process.stdout.write(text));
-  // Of a run that is ended by a signal nothing is kept: its keys and boards are of no use.
-  const takeAway = (): void => rmSync(root, { recursive: true, force: true });
-  process.on('exit', takeAway);
+  const cancelRemoval = removeAtExit(root);
   try {
     const report = await simulate(options, root, nodes, failures);
     print(options.json ? `${JSON.stringify(report)}\n` : renderReport(report));
@@ -56,7 +54,7 @@ export async function runSim(options: SimOptions): Promise<{ exitCode: number }>
   } finally {
     await Promise.all(nodes.map((node) => node.stop()));
     await rm(root, { recursive: true, force: true });
-    process.off('exit', takeAway);
+    cancelRemoval();
   }
 }
 

@@ -4,6 +4,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { StarlingError } from '../../src/index.ts';
+import { removeAtExit } from '../remove-at-exit.ts';
 import { chooseEngine } from './engine.ts';
 import { renderHtml } from './html.ts';
 import { createInprocWorld } from './inproc.ts';
@@ -113,9 +114,7 @@ async function runOnce(
   const head = { scenario: name, about, engine, nodes, seed, replay: replayLine(run) };
   if (engine === 'model') return { ...head, ...runModel(scenario, plan, tell) };
   const root = await mkdtemp(join(tmpdir(), 'starling-sim-'));
-  // Of a run that is ended by a signal nothing is kept.
-  const takeAway = (): void => rmSync(root, { recursive: true, force: true, maxRetries: 10 });
-  process.on('exit', takeAway);
+  const cancelRemoval = removeAtExit(root);
   try {
     const result = await runOnWorld({
       plan,
@@ -126,8 +125,8 @@ async function runOnce(
     });
     return { ...head, ...result };
   } finally {
-    takeAway();
-    process.off('exit', takeAway);
+    rmSync(root, { recursive: true, force: true, maxRetries: 10 });
+    cancelRemoval();
   }
 }
 
