@@ -3,7 +3,8 @@
  * real MCP server behind some. Every node calls a tool of another and writes to a shared board.
  */
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,10 +43,11 @@ export interface SimOptions {
 
 /** Runs the simulation and prints its table. `exitCode` is 1 when anything failed. */
 export async function runSim(options: SimOptions): Promise<{ exitCode: number }> {
-  const root = await mkdtemp(join(tmpdir(), 'starling-sim-'));
   const nodes: StarlingNode[] = [];
   const failures: string[] = [];
   const print = options.print ?? ((text) => void process.stdout.write(text));
+  // Made and watched in one turn: a signal between the two would leave the folder.
+  const root = mkdtempSync(join(tmpdir(), 'starling-sim-'));
   const cancelRemoval = removeAtExit(root);
   try {
     const report = await simulate(options, root, nodes, failures);

@@ -1,6 +1,5 @@
 /** `starling sim <scenario>`: carries scenarios out, and writes their reports. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { StarlingError } from '../../src/index.ts';
@@ -113,7 +112,8 @@ async function runOnce(
   const { name, about } = scenario;
   const head = { scenario: name, about, engine, nodes, seed, replay: replayLine(run) };
   if (engine === 'model') return { ...head, ...runModel(scenario, plan, tell) };
-  const root = await mkdtemp(join(tmpdir(), 'starling-sim-'));
+  // Made and watched in one turn: a signal between the two would leave the folder.
+  const root = mkdtempSync(join(tmpdir(), 'starling-sim-'));
   const cancelRemoval = removeAtExit(root);
   try {
     const result = await runOnWorld({
