@@ -232,7 +232,8 @@ async function question(): Promise<{
   const network = fakeNetwork(founder.peerId);
   const witnesses = createIndirectProbe({ network, clock, logger: silentLogger });
   const asked = witnesses.ask(newcomer.peerId, [member.peerId], 1000);
-  await Promise.resolve();
+  // First it is tried as a frame.
+  await new Promise((resolve) => setImmediate(resolve));
   const stream = network.opened.find(({ protocol }) => protocol === PROBE_PROTOCOL)?.stream;
   if (stream === undefined) throw new Error('no stream was opened');
   await whole(stream);
