@@ -13,7 +13,7 @@ import {
   auditTools,
   boardTools,
   clientTools,
-  conductSummary,
+  peerSummary,
   governanceTools,
   grantResources,
   grantTools,
@@ -389,7 +389,7 @@ function createNodeTools(
       members,
       network,
       self: { did: identity.did, name: config.name },
-      summaryOf: (view) => conductSummary({ network }, view),
+      summaryOf: (view) => peerSummary({ network }, view),
       leave: rooms.leave,
     }),
     ...grantTools({

@@ -8,7 +8,7 @@ import type { Base, OpenState } from './open-state.ts';
 import { auditGovernance, auditGrants } from './guard/index.ts';
 import type { PolicyChange } from './guard/index.ts';
 import { peerIdFromDid, shortId } from './identity/index.ts';
-import { namePeer } from './membership/index.ts';
+import { namePeer, tellVersions } from './membership/index.ts';
 import type { Membership, PeerView } from './membership/index.ts';
 import type { Knock, Mesh, NeighbourMesh } from './mesh/index.ts';
 import type { Parts } from './node-parts.ts';
@@ -79,6 +79,7 @@ export function wireParts(
     gateway.recheck();
     events.emit('policy', changes);
   });
+  tellVersions({ ...base, network, membership });
   base.health.onRaise((warning) => events.emit('trouble', warning));
   network.events.on('dial:failed', (address, error) =>
     events.emit('dial:failed', address, named(error, membership)),

@@ -108,7 +108,7 @@ class LiveView implements Membership {
         placed: (peer) => this.#neighbours.placed(peer),
         changed: (peer, before, what) => {
           if (what.has('state')) this.#neighbours.changed();
-          if (what.has('state') || what.has('startedAt')) this.#roster.changed();
+          if (what.has('state') || what.has('startedAt')) this.#roster.changed(peer.peerId);
           this.events.emit('change', peer, before, what);
         },
       },
@@ -128,6 +128,7 @@ class LiveView implements Membership {
       peers: this.#peers,
       isMember: (peer) => this.#isMember(peer),
       incarnation: () => this.#heartbeats.incarnation,
+      askRecords: (peer) => this.#sync.isBehind(peer),
       take: (heartbeat, author, bytes, by) => this.#take(heartbeat, author, bytes, by),
     });
     this.#sync = createRecordSync({ ...components, records: ownMesh.records() });
