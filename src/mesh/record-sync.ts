@@ -81,6 +81,8 @@ export interface RecordSync {
   sync(peer: PeerId): void;
   /** A heartbeat of `peer` shows this digest. */
   compare(peer: PeerId, digest: string): void;
+  /** `peer`, who is connected, has a record that this node lacks: asks for what there is, at a pace. */
+  isBehind(peer: PeerId): void;
   /**
    * Undefined when we have all that `peer` had when it last connected, else a promise of that. It
    * rejects with STARLING_TIMEOUT, STARLING_STOPPED.
@@ -223,6 +225,10 @@ class RecordCarrier implements RecordSync {
     const { network, records } = this.#components;
     // To know of somebody is no reason to dial: records come round by those who are connected.
     if (digest === records.digest() || !network.isConnected(peer)) return;
+    this.isBehind(peer);
+  }
+
+  isBehind(peer: PeerId): void {
     const since = this.#components.clock.now() - (this.#syncedAt.get(peer) ?? -Infinity);
     // Whoever sets the clock back need not wait for it.
     if (since >= 0 && since <= (this.#pauses.get(peer) ?? SYNC_PAUSE_MS)) return;

@@ -168,6 +168,8 @@ describe('the operator names a node', () => {
     ['its four words with dashes', ({ fingerprint }) => fingerprint.replaceAll(' ', '-')],
     ['its PeerId', ({ peerId }) => peerId],
     ['the end of that', ({ peerId }) => peerId.slice(-8)],
+    ['the end of that as lists show it', ({ peerId }) => `…${peerId.slice(-8)}`],
+    ['a longer end of that', ({ peerId }) => peerId.slice(-12)],
   ])('by %s', async (_, who) => {
     const { knocks, heard } = door();
     knocks.knock(peerOf(1), 'laptop', '10.0.0.1');
@@ -175,6 +177,14 @@ describe('the operator names a node', () => {
     const [knock] = heard;
     if (knock === undefined) throw new Error('nobody was told');
     expect(await knocks.answer(who(knock), ticket)).toMatchObject({ name: 'laptop' });
+  });
+
+  it('by no end of a PeerId that is shorter: keys that end so are made in no time', async () => {
+    const { knocks } = door();
+    knocks.knock(peerOf(1), 'laptop', '10.0.0.1');
+    await expect(knocks.answer(peerOf(1).slice(-7), ticket)).rejects.toMatchObject({
+      code: 'STARLING_PEER_UNKNOWN',
+    });
   });
 
   it('that two are called by, and is told both keys', async () => {

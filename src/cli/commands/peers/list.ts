@@ -17,7 +17,8 @@ export async function run(options: CommonOptions & { readonly wide?: boolean }):
     }
     const shown = options.wide === true ? wideTable(result.peers) : shortTable(result.peers);
     const clocks = result.peers.filter(isClockApart).map((peer) => safeLine(clockText(peer)));
-    return [shown, ...clocks, ...result.peers.flatMap(conductLine)].join('\n');
+    const lines = result.peers.flatMap((peer) => [...versionLine(peer), ...conductLine(peer)]);
+    return [shown, ...clocks, ...lines].join('\n');
   });
 }
 
@@ -50,6 +51,12 @@ function row(peer: PeerView): string[] {
 /** The keys that the peer had before. */
 function formerRows({ alias, formerly = [] }: PeerView): string[][] {
   return formerly.map((peerId) => [alias, 'rotated', '–', '–', '–', peerId, '–']);
+}
+
+/** That neither lets the other in, with both versions. */
+function versionLine({ otherVersion }: PeerSummary): string[] {
+  if (otherVersion === undefined) return [];
+  return [safeLine(`! ${otherVersion.text}; ${otherVersion.hint}`)];
 }
 
 /** What the peer does too much of, and what becomes of it. */
