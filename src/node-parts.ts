@@ -401,6 +401,7 @@ function createNodeTools(
       admission,
       membership,
       offers,
+      self: { name: config.name },
       createTicket,
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),

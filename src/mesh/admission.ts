@@ -4,7 +4,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { ERRORS, StarlingError, VERSION, messageOf } from '../core/index.ts';
-import type { Clock, ErrorCode, Health, Logger, PeerId, Secret } from '../core/index.ts';
+import type { Clock, Did, ErrorCode, Health, Logger, PeerId, Secret } from '../core/index.ts';
 import { parseSuccession } from '../grants/index.ts';
 import type { Grant, GrantBook, Succession } from '../grants/index.ts';
 import { didFromPeerId, randomSeed, signerFromSeed } from '../identity/index.ts';
@@ -63,8 +63,11 @@ export type MayMove = (from: Mesh, to: Pick<Mesh, 'name' | 'fingerprint'>) => Pr
 export interface MeshAdmissionEvents {
   /** A peer has shown that this node's key was replaced: it is an older copy of another node. */
   retired: [succession: Succession];
-  /** This node has let a newcomer in by a ticket, which was made at `invitedAt` (ms since the epoch). */
-  redeemed: [newcomer: PeerId, invitedAt: number];
+  /**
+   * A newcomer was let in by a ticket: here, or at another member that has asked this node, which made the ticket.
+   * The ticket is by `maker`, and was made at `invitedAt` (ms since the epoch).
+   */
+  redeemed: [newcomer: PeerId, invitedAt: number, maker: Did];
 }
 
 /** Who is let in, and how this node gets in; for the network, an {@link Admission}. */
@@ -111,7 +114,10 @@ class TicketAdmission implements MeshAdmission {
     this.#name = name;
     this.#redeemer = createRedeemer({
       ...components,
-      redeemed: (newcomer, { claims }) => this.events.emit('redeemed', newcomer, claims.iat * 1000),
+      redeemed: (newcomer, { claims }) => {
+        const maker = components.ownMesh.successions.current(claims.iss);
+        this.events.emit('redeemed', newcomer, claims.iat * 1000, maker);
+      },
     });
   }
 

@@ -98,6 +98,8 @@ export const HELD_BYTES = {
   longBytes: 128 * KIB,
   waitingMax: 128,
   stalledMs: 30 * SECOND_MS,
+  // Twenty messages at once over the slowest link that people use (10 kB/s) come as fast as this.
+  slow: { graceMs: 120 * SECOND_MS, bytesPerSecond: 512 },
   // Twice what comes at once: what a connection that breaks takes with it, too.
   wasted: { burst: 64 * MIB, everyMs: SECOND_MS / (4 * MIB) },
 } as const;
