@@ -7,6 +7,15 @@ const MIB = 1024 * KIB;
 /** The protocol that must succeed on a connection before any other is served on it. */
 export const HELLO_PROTOCOL = '/starling/hello/1';
 
+/**
+ * The version of the protocols that a hello tells: nodes of another one are refused by name. The hello itself is read
+ * by all of them.
+ */
+export const HELLO_VERSION = 2;
+
+/** Peers of other versions that are remembered, so that a person is told of them. */
+export const OTHER_VERSIONS_MAX = 256;
+
 /** The control stream of a connection: see `links/control-stream.ts`. */
 export const LINK_PROTOCOL = '/starling/link/1';
 
@@ -89,6 +98,8 @@ export const HELD_BYTES = {
   longBytes: 128 * KIB,
   waitingMax: 128,
   stalledMs: 30 * SECOND_MS,
+  // Twenty messages at once over the slowest link that people use (10 kB/s) come as fast as this.
+  slow: { graceMs: 120 * SECOND_MS, bytesPerSecond: 512 },
   // Twice what comes at once: what a connection that breaks takes with it, too.
   wasted: { burst: 64 * MIB, everyMs: SECOND_MS / (4 * MIB) },
 } as const;
