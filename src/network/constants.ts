@@ -98,6 +98,8 @@ export const HELD_BYTES = {
   longBytes: 128 * KIB,
   waitingMax: 128,
   stalledMs: 30 * SECOND_MS,
+  // Twenty messages at once over the slowest link that people use (10 kB/s) come as fast as this.
+  slow: { graceMs: 120 * SECOND_MS, bytesPerSecond: 512 },
   // Twice what comes at once: what a connection that breaks takes with it, too.
   wasted: { burst: 64 * MIB, everyMs: SECOND_MS / (4 * MIB) },
 } as const;
@@ -127,6 +129,8 @@ export const STREAM_WINDOW_BYTES = MIB;
 export const DIAL_TIMEOUT_MS = 20 * SECOND_MS;
 /** How long one address may take. */
 export const ADDRESS_DIAL_TIMEOUT_MS = 5 * SECOND_MS;
+/** How long an interface of this machine may have come or gone before the addresses that are told say so. */
+export const ADDRESSES_MS = 5 * SECOND_MS;
 /** How long one try through a relay may take. */
 export const RELAY_DIAL_TIMEOUT_MS = 4 * SECOND_MS;
 /** Connected members that are tried as a relay for one dial: each costs {@link RELAY_DIAL_TIMEOUT_MS} at the most. */

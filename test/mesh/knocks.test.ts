@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { createHealth } from '../../src/core/index.ts';
 import type { Health, PeerId } from '../../src/core/index.ts';
-import { createIdentity } from '../../src/identity/index.ts';
+import { createIdentity, peerIdFromPublicKey } from '../../src/identity/index.ts';
 import type { Knock, Knocks } from '../../src/mesh/index.ts';
 import { createKnocks } from '../../src/mesh/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
@@ -137,6 +137,27 @@ describe('a flood of knocks', () => {
     }
     expect(heard).toHaveLength(16);
     expect(knocks.waiting()).toHaveLength(16);
+  });
+
+  it('of ten thousand nodes at as many addresses is a handful of lines for the operator, and then nothing', () => {
+    const { knocks, clock, heard, codes } = door();
+    const answers: Record<string, number> = {};
+    for (let count = 0; count < 10_000; count += 1) {
+      const key = new Uint8Array(32);
+      new DataView(key.buffer).setUint32(0, count);
+      const address = `10.${count >> 16}.${(count >> 8) & 255}.${count & 255}`;
+      const { t } = knocks.knock(peerIdFromPublicKey(key), `node ${count}`, address);
+      answers[t] = (answers[t] ?? 0) + 1;
+      if (count % 100 === 0) clock.advance(1000);
+    }
+    // A burst of eight, and one each minute of these hundred seconds.
+    expect(heard).toHaveLength(9);
+    expect(answers).toEqual({ wait: 9, busy: 9991 });
+    expect(knocks.waiting().length).toBeLessThanOrEqual(9);
+    expect(codes().length).toBe(knocks.waiting().length);
+    clock.advance(MINUTE_MS);
+    expect([knocks.waiting(), codes()]).toEqual([[], []]);
+    expect(clock.waiting(), 'nothing is looked at for them later').toBe(0);
   });
 });
 
