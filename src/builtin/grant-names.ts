@@ -75,7 +75,9 @@ function fromList(one: string, here: NamesHere, kind: 'tool' | 'prompt'): string
   }
   const known = here.offers
     .all()
-    .flatMap(({ server, catalog }) => catalog()[`${kind}s`].map(({ name }) => ({ server, name })));
+    .flatMap((upstream) =>
+      upstream.catalog()[`${kind}s`].map(({ name }) => ({ server: upstream.server, name })),
+    );
   const found = known.find(({ server, name }) => {
     const listed = server + LISTED + name;
     return one === listed || here.selves.some((self) => one === self + LISTED + listed);
@@ -113,4 +115,22 @@ function ofPeer(one: string, peer: string, rest: string, kind: Kind): StarlingEr
       hint: `on ${peer}: starling grant create <peer> --${kind} ${what}; or hand on what ${peer} lets this node use: starling grant delegate <id> <peer>`,
     },
   );
+}
+
+/** That each tool names its server. @throws STARLING_USAGE with the one that has such a tool */
+export function requireServers({ tools = [] }: Granted, offers: OfferView): void {
+  for (const tool of tools) {
+    if (tool.includes(GRANTED) || tool.includes(LISTED)) continue;
+    const having = offers
+      .all()
+      .filter((upstream) => upstream.catalog().tools.some(({ name }) => name === tool))
+      .map(({ server }) => `${server}${GRANTED}${tool}`);
+    if (tool !== '*' && having.length === 0) continue;
+    throw new StarlingError('STARLING_USAGE', `'${printable(tool)}' is no tool pattern`, {
+      hint:
+        tool === '*'
+          ? "a tool is <server>/<tool>: all tools of all servers are '*/*'"
+          : `a tool is <server>/<tool>: did you mean ${having.join(' or ')}?`,
+    });
+  }
 }

@@ -14,9 +14,9 @@ import {
   conditioned,
   seconds,
 } from './grant-input.ts';
-import { asGrantsWrite } from './grant-names.ts';
+import { asGrantsWrite, requireServers } from './grant-names.ts';
 import type { NamesHere } from './grant-names.ts';
-import { absentIn, unlimitedBy } from './grant-remarks.ts';
+import { absentArguments, absentIn, sameAs, unlimitedBy } from './grant-remarks.ts';
 import { renewableIn, summarise } from './grant-summary.ts';
 import { chainTools } from './grant-chain.ts';
 import type { ChainComponents } from './grant-chain.ts';
@@ -100,6 +100,7 @@ function createTool(components: GrantComponents): BuiltinTool {
     clients: 'no',
     async run(given): Promise<GrantCreateResult> {
       const input = asGrantsWrite(given, namesIn(components));
+      requireServers(input, components.offers);
       const caveats = caveatsOf(input);
       const lifetimeMs =
         input.expires_s === undefined ? RENEWED_LIFETIME_MS : input.expires_s * 1000;
@@ -112,6 +113,8 @@ function createTool(components: GrantComponents): BuiltinTool {
       });
       const remarks = [
         ...absentIn(input, components.offers),
+        ...absentArguments(input, components.offers),
+        ...sameAs(grant, components.grants),
         ...unlimitedBy(grant, components.grants),
       ].slice(0, REMARKS_MAX);
       return {

@@ -102,6 +102,11 @@ function resourceOf(components: PolicyComponents, on: string): string {
   if (/^[a-z]+:/.test(on)) return on;
   const path = on.includes('/') ? on : on.replaceAll('__', '/');
   const [first = '', ...rest] = path.split('/');
+  if (rest.length === 0) {
+    throw new StarlingError('STARLING_USAGE', `'${printable(on)}' names no tool`, {
+      hint: 'a tool is <server>/<tool>; other things are like resource:files/** or prompt:git/review',
+    });
+  }
   const isWhole = rest.length < 2 || first.startsWith('@') || isKnown(path);
   if (isWhole) return `tool:${path}`;
   const within = rest.join('/');

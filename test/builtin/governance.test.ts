@@ -374,6 +374,14 @@ describe('policy_explain', () => {
     expect(await explain(bench, 'operator', on)).toMatchObject({ resource });
   });
 
+  it('says of a word without a server that it names no tool', async () => {
+    const bench = await benchOf();
+    await expect(explain(bench, 'operator', 'foo')).rejects.toMatchObject({
+      code: 'STARLING_USAGE',
+      message: "'foo' names no tool",
+    });
+  });
+
   it('knows the operator, keys and strangers', async () => {
     const bench = await benchOf();
     expect((await explain(bench, 'operator', 'files/x')).answer).toBe('yes');

@@ -53,6 +53,7 @@ export function createChannelOpener(
   const bounds: PeerChannelInit = {
     messageBytes,
     callTimeoutMs,
+    longer: `limits.callTimeoutMs in the config file of ${init.self}, from where the call goes out`,
     callTotalMs,
     callsMax: callsPerSession,
   };

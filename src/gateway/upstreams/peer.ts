@@ -51,6 +51,8 @@ export interface PeerChannelComponents {
 export interface PeerChannelInit {
   readonly messageBytes: number;
   readonly callTimeoutMs: number;
+  /** What has that last longer, in words. */
+  readonly longer?: string;
   readonly callTotalMs: number;
   readonly callsMax: number;
 }

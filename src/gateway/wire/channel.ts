@@ -49,6 +49,8 @@ export interface ChannelInit {
   readonly title: string;
   /** Longest time without progress. */
   readonly callTimeoutMs: number;
+  /** What has that last longer: which key, on which node. */
+  readonly longer?: string;
   /** Longest time in all. */
   readonly callTotalMs: number;
   /** Requests that may wait for an answer. */
@@ -434,7 +436,7 @@ class MappedChannel implements ChannelCore {
       `${this.#init.title} did not answer ${pending.what} within ${limit / 1000} s`,
       {
         hint: quiet
-          ? 'raise limits.callTimeoutMs, or `timeout` of the server, if it needs longer'
+          ? `if it needs longer, raise ${this.#init.longer ?? 'limits.callTimeoutMs'}`
           : 'raise limits.callTotalMs if it needs longer',
         data: { timeoutMs: limit },
       },

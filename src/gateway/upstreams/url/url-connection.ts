@@ -82,6 +82,7 @@ class Connection implements UrlConnection {
       {
         title: `server '${init.name}'`,
         callTimeoutMs: init.server.timeoutMs,
+        longer: `\`timeout\` of the server ${init.name} in the config file of the node that has it`,
         callTotalMs: init.callTotalMs,
         callsMax: init.callsMax,
       },
