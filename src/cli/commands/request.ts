@@ -35,11 +35,11 @@ export async function run(resource: string, options: RequestOptions): Promise<nu
   const { peer, scope } = targetOf(resource);
   const answer = await untilInterrupted((signal) => {
     signal.addEventListener('abort', () => tell(LEFT), { once: true });
-    return withNode(options, (node) =>
+    const wait = (node: NodeClient): Promise<Answer> =>
       ask(node, { peer, scope, signal }, options).catch((error: unknown) => {
         throw node.over.aborted && !signal.aborted ? nodeStopped(peer, error) : error;
-      }),
-    );
+      });
+    return withNode(options, wait, signal);
   });
   if (typeof answer === 'number') return answer;
   printData(answer, options.json === true, () => safeLine(answerText(answer, { peer, scope })));
@@ -55,7 +55,7 @@ async function ask(
   const deadline = Date.now() + waitMs;
   let isTold = false;
   for (;;) {
-    const answer = await once(node, peer, signal, {
+    const answer = await once(node, peer, {
       agent_id: options.as ?? 'operator',
       resource_type: options.type,
       justification: options.because,
@@ -96,10 +96,9 @@ async function pause(signal: AbortSignal): Promise<void> {
 async function once(
   node: NodeClient,
   peer: string,
-  signal: AbortSignal,
   args: Readonly<Record<string, string>>,
 ): Promise<Answer> {
-  const result = await node.call(`${peer}__starling__request_permission`, args, { signal });
+  const result = await node.call(`${peer}__starling__request_permission`, args);
   const content = result['structuredContent'];
   if (isObject(content) && typeof content['granted'] === 'boolean') {
     return content as unknown as Answer;
