@@ -1,7 +1,7 @@
 /** `starling call` */
-import { systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
-import type { Json, JsonObject } from '../../core/json.ts';
+import type { Json, JsonObject } from '../../core/json/json.ts';
 import { readArguments } from '../options/tool-arguments.ts';
 import { contentOf } from '../terminal/tool-content.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';

@@ -1,7 +1,7 @@
 /** `starling request`: asks a peer for a right, from the shell, and waits for what a person there says. */
 import { StarlingError } from '../../core/errors.ts';
-import { isObject } from '../../core/value-checks.ts';
-import { systemClock } from '../../core/clock.ts';
+import { isObject } from '../../core/json/value-checks.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import type { NodeClient } from '../node/client.ts';
 import { withNode } from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';

@@ -1,9 +1,9 @@
 /** What commands print: tables, durations, errors. Data goes to standard output, talk to standard error. */
-import { durationText } from '../../core/duration.ts';
+import { durationText } from '../../core/time/duration.ts';
 import pc from 'picocolors';
 import stringWidth from 'string-width';
-import { systemClock } from '../../core/clock.ts';
-import { localTime } from '../../core/local-time.ts';
+import { systemClock } from '../../core/time/clock.ts';
+import { localTime } from '../../core/time/local-time.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { withShortIds } from '../../identity/short-id.ts';
 import { settledWithin } from '../../core/wait.ts';
@@ -220,7 +220,7 @@ function pad(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - stringWidth(text)));
 }
 
-export { durationText as duration } from '../../core/duration.ts';
+export { durationText as duration } from '../../core/time/duration.ts';
 
 /** `3s ago`, or `never` for 0. */
 export function ago(at: number, nowMs = Date.now()): string {

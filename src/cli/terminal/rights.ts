@@ -1,5 +1,5 @@
 /** What somebody waits for, as a person says it. */
-import { hasVerb, plainResource, rightText } from '../../core/right-words.ts';
+import { hasVerb, plainResource, rightText } from '../../core/words/right-words.ts';
 
 /** What somebody who waits for an answer asks: to make a call, or a grant. */
 export function askText(kind: 'call' | 'permission', ability: string, resource: string): string {
