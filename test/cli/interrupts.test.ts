@@ -12,7 +12,7 @@ async function interrupted(
   const node = await fakeNode(init);
   const ended = run(...words, '--state', node.stateDir);
   await node.received(method);
-  process.emit('SIGINT');
+  process.emit('SIGINT', 'SIGINT');
   const { code, stderr } = await ended;
   return { code, stderr };
 }
