@@ -5,8 +5,9 @@
  * no time. After such a failure a node dials with Noise first for a while.
  */
 import { noise } from '@libp2p/noise';
-import type { Upgrader } from '@libp2p/interface';
-import { tls } from '@libp2p/tls';
+import { serviceCapabilities } from '@libp2p/interface';
+import type { ConnectionEncrypter, Upgrader } from '@libp2p/interface';
+import type { TLSComponents } from '@libp2p/tls';
 import type { Libp2pOptions } from 'libp2p';
 
 /** What `connection.encryption` says of a connection by TLS. */
@@ -31,7 +32,7 @@ export function createEncryption(): Encryption {
     encrypters: [
       (components) => {
         host = components;
-        return tls()(components);
+        return lateTls(components);
       },
       noise(),
     ],
@@ -46,6 +47,26 @@ export function createEncryption(): Encryption {
       if (first === 'noise') byProtocol.set(TLS_PROTOCOL, secure);
     },
   };
+}
+
+/**
+ * TLS whose code is loaded for the first connection: its certificates need a library of hundreds of classes,
+ * and a node that starts has nobody to connect to yet.
+ */
+function lateTls(components: TLSComponents): ConnectionEncrypter {
+  let loading: Promise<ConnectionEncrypter> | undefined;
+  const load = (): Promise<ConnectionEncrypter> => {
+    loading ??= import('@libp2p/tls').then(({ tls }) => tls()(components));
+    return loading;
+  };
+  const late: ConnectionEncrypter & Record<typeof serviceCapabilities, readonly string[]> = {
+    protocol: TLS_PROTOCOL,
+    [serviceCapabilities]: ['@libp2p/connection-encryption'],
+    secureInbound: async (connection, options) => (await load()).secureInbound(connection, options),
+    secureOutbound: async (connection, options) =>
+      (await load()).secureOutbound(connection, options),
+  };
+  return late;
 }
 
 /** True when a certificate did not hold by this machine's clock. */
