@@ -13,7 +13,7 @@ import {
   auditTools,
   boardTools,
   clientTools,
-  conductSummary,
+  peerSummary,
   governanceTools,
   grantResources,
   grantTools,
@@ -24,6 +24,7 @@ import {
   offeredTools,
   pinTools,
   secretTools,
+  pingTool,
   statusTools,
 } from './builtin/index.ts';
 import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
@@ -381,6 +382,7 @@ function createNodeTools(
   const { network, offers, pins, servers, status, token, createTicket } = rooms;
   return [
     ...statusTools({ membership, network, status }),
+    pingTool({ membership, network }),
     ...memberTools({
       grants,
       counters,
@@ -389,7 +391,7 @@ function createNodeTools(
       members,
       network,
       self: { did: identity.did, name: config.name },
-      summaryOf: (view) => conductSummary({ network }, view),
+      summaryOf: (view) => peerSummary({ network }, view),
       leave: rooms.leave,
     }),
     ...grantTools({
@@ -399,6 +401,7 @@ function createNodeTools(
       admission,
       membership,
       offers,
+      self: { name: config.name },
       createTicket,
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),

@@ -89,10 +89,12 @@ class LiveView implements Membership {
   readonly #indirectProbe: IndirectProbe;
   readonly #liveness: Liveness;
   readonly #incarnations: Incarnations;
+  #ownName: string | undefined;
   #scope: Scope | undefined;
   #isAnnouncing = false;
   #status: Heartbeat['status'] = 'up';
   #hasClocksApart = false;
+  #goodbye: Promise<void> | undefined;
 
   constructor(components: MembershipComponents, init: MembershipInit) {
     this.#components = components;
@@ -103,11 +105,11 @@ class LiveView implements Membership {
       {
         ...components,
         successions: ownMesh.successions,
-        self: () => presence().name,
+        self: () => this.#name(),
         placed: (peer) => this.#neighbours.placed(peer),
         changed: (peer, before, what) => {
           if (what.has('state')) this.#neighbours.changed();
-          if (what.has('state') || what.has('startedAt')) this.#roster.changed();
+          if (what.has('state') || what.has('startedAt')) this.#roster.changed(peer.peerId);
           this.events.emit('change', peer, before, what);
         },
       },
@@ -127,6 +129,7 @@ class LiveView implements Membership {
       peers: this.#peers,
       isMember: (peer) => this.#isMember(peer),
       incarnation: () => this.#heartbeats.incarnation,
+      askRecords: (peer) => this.#sync.isBehind(peer),
       take: (heartbeat, author, bytes, by) => this.#take(heartbeat, author, bytes, by),
     });
     this.#sync = createRecordSync({ ...components, records: ownMesh.records() });
@@ -143,6 +146,12 @@ class LiveView implements Membership {
     );
     this.#incarnations = createIncarnations({ table: components.runs, clock: components.clock });
     this.events.setMaxListeners(0);
+  }
+
+  /** Of a node does not change while it runs; asked for at each change of a peer. */
+  #name(): string {
+    this.#ownName ??= this.#components.presence().name;
+    return this.#ownName;
   }
 
   peers(): readonly PeerView[] {
@@ -215,18 +224,32 @@ class LiveView implements Membership {
     for (const peer of network.connected()) this.#connected(peer);
   }
 
+  sayGoodbye(): Promise<void> {
+    if (this.#scope === undefined) return Promise.resolve();
+    this.#goodbye ??= this.#leave();
+    return this.#goodbye;
+  }
+
   async stop(): Promise<void> {
     const scope = this.#scope;
     if (scope === undefined) return;
+    try {
+      await this.sayGoodbye();
+    } finally {
+      scope.close();
+      this.#scope = undefined;
+      this.#isAnnouncing = false;
+      this.#status = 'up';
+      this.#goodbye = undefined;
+    }
+  }
+
+  async #leave(): Promise<void> {
     // Whatever is said from now on is the goodbye: the last word is what the others believe.
     this.#status = 'leaving';
     const goodbye = this.#heartbeats.next(this.#status);
     const peers = this.#components.network.connected();
     await this.#heartbeats.sayGoodbye(peers, goodbye, GOODBYE_MS);
-    scope.close();
-    this.#scope = undefined;
-    this.#isAnnouncing = false;
-    this.#status = 'up';
   }
 
   #listen(scope: Scope): void {
@@ -300,7 +323,11 @@ class LiveView implements Membership {
     if (peer === undefined) return;
     const isNew = incarnation > peer.incarnation;
     if (incarnation < peer.incarnation) this.#correct(peer);
-    if (!isNew && (incarnation < peer.incarnation || sequence <= peer.sequence)) return;
+    if (!isNew && (incarnation < peer.incarnation || sequence <= peer.sequence)) {
+      if (incarnation === peer.incarnation && sequence === peer.sequence)
+        this.#hear(peer, heartbeat);
+      return;
+    }
     peer.incarnation = incarnation;
     peer.sequence = sequence;
     peer.last = { bytes, isChecked: by !== undefined && by !== from };
@@ -331,6 +358,13 @@ class LiveView implements Membership {
     const hasMoved = said.addresses.join() !== before?.addresses.join();
     if (hasMoved || peer.isUnsaved) this.#peers.save(peer);
     if (status !== 'leaving') this.#compare(peer.view, heartbeat, before);
+  }
+
+  /** The last heartbeat again, for this node: what the peer calls it is new. */
+  #hear(peer: Peer, { called, presence }: Heartbeat): void {
+    if (called === undefined || called === peer.callsUs) return;
+    this.#peers.heardNames(peer, presence.name, called);
+    this.#peers.update(peer, {});
   }
 
   /** Who says an older incarnation than we know is told which, so that it jumps past that one. */

@@ -13,9 +13,11 @@ import type { LocalPlaces } from './addresses/address-order.ts';
 import { parseAddress } from './addresses/addresses.ts';
 import { closeConnection } from './admission/close-connection.ts';
 import {
+  ADDRESSES_MS,
   CONDUCT,
   HELD_BYTES,
   UNREAD_BYTES,
+  OTHER_VERSIONS_MAX,
   PING_PROTOCOL,
   SECOND_DIALS_AFTER_MS,
 } from './constants.ts';
@@ -39,10 +41,14 @@ import type {
   NetworkEvents,
   PeerStream,
   Route,
+  SpokenVersion,
   StrangerStream,
   Topic,
   TopicOptions,
 } from './types.ts';
+
+/** What libp2p tells when this node can be reached elsewhere. */
+const ADDRESS_EVENTS = ['self:peer:update', 'transport:listening', 'transport:close'] as const;
 
 /** Makes the network of a mesh, not started. */
 export function createNetwork(components: NetworkComponents, init: NetworkInit): Network {
@@ -63,8 +69,11 @@ class MeshNetwork implements Network {
   readonly #denied = new Set<PeerId>();
   readonly #frames = new Map<string, FrameListener>();
   readonly #conduct: Conduct;
+  readonly #otherVersions = new Map<PeerId, SpokenVersion>();
   readonly #bootstrapPeers: ReadonlySet<string | undefined>;
   #run: NetworkRun | undefined;
+  /** The addresses as they were told last, until they change. */
+  #told: { readonly addresses: readonly string[]; readonly atMs: number } | undefined;
   #lifecycle: Promise<void> = Promise.resolve();
 
   constructor(components: NetworkComponents, init: NetworkInit) {
@@ -115,6 +124,16 @@ class MeshNetwork implements Network {
   addresses(): readonly string[] {
     const run = this.#run;
     if (run === undefined) return [];
+    const now = this.#components.clock.now();
+    const told = this.#told;
+    // Each heartbeat asks, and so does whoever shows them.
+    if (told !== undefined && Math.abs(now - told.atMs) < ADDRESSES_MS) return told.addresses;
+    const addresses = this.#addressesOf(run);
+    this.#told = { addresses, atMs: now };
+    return addresses;
+  }
+
+  #addressesOf(run: NetworkRun): readonly string[] {
     const { transports } = this.#components;
     // A memory transport has nothing to do with the machine's interfaces.
     const nowhere = (): LocalPlaces['interfaces'] => ({});
@@ -193,6 +212,10 @@ class MeshNetwork implements Network {
 
   conduct(peer: PeerId): ConductReport | undefined {
     return this.#conduct.of(peer);
+  }
+
+  otherVersion(peer: PeerId): SpokenVersion | undefined {
+    return this.#otherVersions.get(peer);
   }
 
   misbehaving(): readonly PeerId[] {
@@ -274,6 +297,7 @@ class MeshNetwork implements Network {
         open: (connection, protocol, signal) => this.#protocols.open(connection, protocol, signal),
         wrap: (stream, connection) => this.#protocols.wrap(stream, connection),
         onFrame: (kind, payload, from) => this.#heardFrame(kind, payload, from),
+        onVersion: (peer, theirs) => this.#speaks(peer, theirs),
         onDialFailed: (address, error) => this.#emit('dial:failed', address, error),
         onLanNode: (found) => this.#emit('lan:node', found),
         isInUse: (stream) => this.#protocols.isInUse(stream),
@@ -282,6 +306,9 @@ class MeshNetwork implements Network {
       (parts) => this.#protocols.attach(parts),
     );
     this.#run = run;
+    const changed = (): void => void (this.#told = undefined);
+    for (const event of ADDRESS_EVENTS) run.host.node.addEventListener(event, changed);
+    changed();
     this.#topics.attach(run.gossip);
     for (const [peer, addresses] of this.#kept) keepIn(run, this.self, peer, addresses);
     for (const [peer, addresses] of this.#spare) run.dialer.learn(peer, addresses);
@@ -340,6 +367,20 @@ class MeshNetwork implements Network {
       for (const connection of this.#connectionsOf(peer)) connection.abort(error);
     }
     this.#emit('peer:conduct', peer, report);
+  }
+
+  /** Only of members: anybody can say a hello of another version. */
+  #speaks(peer: PeerId, theirs: SpokenVersion | undefined): void {
+    const known = this.#otherVersions.get(peer);
+    if (theirs === undefined) {
+      if (this.#otherVersions.delete(peer)) this.#emit('peer:version', peer, undefined);
+      return;
+    }
+    if (!this.#components.admission.isMember(peer)) return;
+    const isNews = known?.version !== theirs.version || known.release !== theirs.release;
+    if (known === undefined && this.#otherVersions.size >= OTHER_VERSIONS_MAX) return;
+    this.#otherVersions.set(peer, theirs);
+    if (isNews) this.#emit('peer:version', peer, theirs);
   }
 
   #connectionsOf(peer: PeerId): readonly Connection[] {

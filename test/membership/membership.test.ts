@@ -187,6 +187,15 @@ describe('a heartbeat', () => {
     expect(alice.view.peers()).toMatchObject([{ alias: 'bob', peerId: BOB }]);
   });
 
+  it('that came by gossip and is told again by its author tells what that one calls this node', async () => {
+    const { alice, say } = await aliceHears();
+    await say({ sequence: 5 });
+    await say({ sequence: 5, called: 'al' });
+    expect(alice.view.peers()).toMatchObject([{ alias: 'bob', callsUs: 'al' }]);
+    await say({ sequence: 4, called: 'older' });
+    expect(alice.view.peers()).toMatchObject([{ callsUs: 'al' }]);
+  });
+
   it('that changes nothing wakes nobody, a hundred times', async () => {
     const { alice, say } = await aliceHears();
     const before = alice.view.peer(BOB)?.presence;

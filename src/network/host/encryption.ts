@@ -7,8 +7,8 @@
 import { noise } from '@libp2p/noise';
 import { serviceCapabilities } from '@libp2p/interface';
 import type { ConnectionEncrypter, Upgrader } from '@libp2p/interface';
-import type { TLSComponents } from '@libp2p/tls';
 import type { Libp2pOptions } from 'libp2p';
+import type { CertificateComponents } from './one-certificate.ts';
 
 /** What `connection.encryption` says of a connection by TLS. */
 const TLS_PROTOCOL = '/tls/1.0.0';
@@ -53,10 +53,12 @@ export function createEncryption(): Encryption {
  * TLS whose code is loaded for the first connection: its certificates need a library of hundreds of classes,
  * and a node that starts has nobody to connect to yet.
  */
-function lateTls(components: TLSComponents): ConnectionEncrypter {
+function lateTls(components: CertificateComponents): ConnectionEncrypter {
   let loading: Promise<ConnectionEncrypter> | undefined;
   const load = (): Promise<ConnectionEncrypter> => {
-    loading ??= import('@libp2p/tls').then(({ tls }) => tls()(components));
+    loading ??= import('./one-certificate.ts').then(({ tlsOfOneCertificate }) =>
+      tlsOfOneCertificate()(components),
+    );
     return loading;
   };
   const late: ConnectionEncrypter & Record<typeof serviceCapabilities, readonly string[]> = {
