@@ -1,5 +1,6 @@
 /** `starling request`: asks a peer for a right, from the shell, and waits for what a person there says. */
-import type { StatusResult } from '../../builtin/results.ts';
+import type { PeersResult, StatusResult } from '../../builtin/results.ts';
+import { nearest } from '../../config/nearest.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { isObject } from '../../core/json/value-checks.ts';
 import { systemClock } from '../../core/time/clock.ts';
@@ -97,6 +98,8 @@ async function withPeer(
   const isName = error instanceof StarlingError && NAMED_WRONGLY.includes(error.code);
   if (!isName) return error;
   const own = await node.builtin<Partial<StatusResult>>('status').catch(() => undefined);
+  const listed = await node.builtin<Partial<PeersResult>>('peers').catch(() => undefined);
+  const known = (listed?.peers ?? []).map(({ alias }) => alias);
   if (own?.name === peer) {
     return new StarlingError(
       'STARLING_USAGE',
@@ -107,10 +110,13 @@ async function withPeer(
       },
     );
   }
-  const whole = `${peer}/${scope}`;
+  const meant = nearest(peer, known);
+  const whole = meant === undefined ? `${peer}/${scope}` : scope;
   const what = PLAIN.test(whole) ? whole : '<server>/<tool>';
+  const first = meant ?? '<peer>';
+  const said = meant === undefined ? '' : `did you mean ${meant}? `;
   return new StarlingError('STARLING_PEER_UNKNOWN', `no peer is called '${peer}'`, {
-    hint: `name the peer first: starling request '<peer>/${what}' --because '<why>'; who is there: starling peers`,
+    hint: `${said}name the peer first: starling request '${first}/${what}' --because '<why>'; who is there: starling peers`,
     cause: error,
   });
 }
