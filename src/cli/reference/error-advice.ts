@@ -125,7 +125,7 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
   ),
   STARLING_TIMEOUT: advice(
     'No answer came in time.',
-    'Try again, or allow more: `starling call --timeout`, `timeout` of the server, `limits.callTimeoutMs`.',
+    'Try again, or allow more: `timeout` of the server where that runs, and `limits.callTimeoutMs` of each node on the way. `starling call --timeout` only shortens the wait.',
   ),
   STARLING_GRANT_MALFORMED: advice(
     'A grant does not parse, or breaks the format.',
