@@ -1,7 +1,6 @@
 /** What members do. */
 import { randomBytes } from 'node:crypto';
 import { encode } from 'cborg';
-import { Doc } from 'yjs';
 import { pause, turn } from './attack.ts';
 import type { PeerStream } from '../../src/testing.ts';
 import type { Attack, AttackTools } from './attack.ts';
@@ -162,17 +161,13 @@ const forged = gossip(
 );
 
 const boardUpdates = gossip('board-updates', 'updates of a board', FLOODS, () => {
-  const doc = new Doc();
-  let last: Uint8Array = new Uint8Array(0);
-  doc.on('updateV2', (update: Uint8Array) => {
-    last = update;
-  });
   let count = 0;
   return () => {
     count += 1;
-    const value = { v: `value ${count}`, by: 'did:key:mallory', at: Date.now() };
-    doc.getMap('entries').set(`key${count % 1000}`, value);
-    return { topic: 'board', data: encode({ board: 'notes', update: last }) };
+    const entry = [1, `key${count % 1000}`, Date.now(), 0, `value ${count}`];
+    const lanes = [['did:key:mallory', 1, count - 1, count, [entry]]];
+    const update = Buffer.from(JSON.stringify([2, 0, lanes]));
+    return { topic: 'board2', data: encode({ board: 'notes', update }) };
   };
 });
 
@@ -182,7 +177,7 @@ const junk = gossip('junk-gossip', 'random gossip of 60 kB', 'breaks the protoco
   return () => {
     count += 1;
     bytes.writeUInt32BE(count, 0);
-    return { topic: 'board', data: bytes.subarray(0, 60_000) };
+    return { topic: 'board2', data: bytes.subarray(0, 60_000) };
   };
 });
 
@@ -224,7 +219,7 @@ const control: Attack = {
     let count = 0;
     const next = (): Uint8Array => {
       act();
-      const topics = ['heartbeat', 'board', 'event', `made${(count += 1)}`].map(
+      const topics = ['heartbeat', 'board2', 'event', `made${(count += 1)}`].map(
         (name) => `/starling/${member.meshId}/${name}`,
       );
       return controlRpc({ topics, ids: Array.from({ length: 200 }, () => randomBytes(40)) });

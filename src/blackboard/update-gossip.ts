@@ -6,7 +6,8 @@ import { createBuckets, messageOf } from '../core/index.ts';
 import type { Clock, Logger, Scope } from '../core/index.ts';
 import type { Topic } from '../network/index.ts';
 import { encodeGossip } from './codec.ts';
-import { mergeUpdates } from './document.ts';
+import { LIMITS } from './limits.ts';
+import { joinUpdates } from './update.ts';
 
 /** How many updates others take of a node: each costs every member about 5 ms. */
 export const UPDATE_ALLOWANCE = { burst: 40, everyMs: 50 } as const;
@@ -76,8 +77,9 @@ class PacedGossip implements UpdateGossip {
     for (const [board, { updates, sizeBytes }] of this.#pending) {
       if (!this.#pace.take('own')) break;
       this.#pending.delete(board);
-      if (sizeBytes > GOSSIP_BYTES_MAX) this.#tooLong(board);
-      else this.#publish(board, mergeUpdates(updates));
+      const joined = sizeBytes > GOSSIP_BYTES_MAX ? undefined : joinUpdates(updates, LIMITS);
+      if (joined === undefined) this.#tooLong(board);
+      else this.#publish(board, joined);
     }
     if (this.#pending.size > 0) this.#flushLater();
   }

@@ -43,7 +43,7 @@ export { Secret, missingSecret } from './secret.ts';
 export type { SecretLookup, SecretPiece } from './secret.ts';
 export { argumentWords } from './argument-words.ts';
 export { limitText, limitsText } from './limit-words.ts';
-export { rightText } from './right-words.ts';
+export { hasVerb, plainResource, rightText } from './right-words.ts';
 export { shownName } from './shown-name.ts';
 export { createLoopTurns } from './loop-turns.ts';
 export type { LoopTurns } from './loop-turns.ts';

@@ -485,6 +485,30 @@ describe('starling board', () => {
     expect(argumentsOf(fake, 'board_set')).toEqual({ board: 'plan', key: 'owner', value });
   });
 
+  it('reads a file of JSON Lines, says what it would write, and writes nothing when a line is none', async () => {
+    const fake = await node({
+      board_list: { entries: [ENTRY, { ...ENTRY, key: 'same', value: 1 }] },
+      board_set: { entry: ENTRY },
+    });
+    const file = join(await temporaryFolder(), 'plan.jsonl');
+    const line = (key: string, value: unknown, more = {}): string =>
+      JSON.stringify({ key, value, ...more });
+    const over = line('over', 1, { expires: 1 });
+    const lines = [line('owner', 'bob'), '', line('same', 1), line('new', [1]), over];
+    await writeFile(file, lines.join('\n'));
+    const args = ['board', 'import', 'plan', file, '--state', fake.stateDir];
+    const dry = await run(...args, '--dry-run');
+    expect(dry.stdout).toBe(
+      "would write 2 entries of board 'plan': 1 new, 1 changed, 1 as they were, 1 left out, as their time is over\n",
+    );
+    expect(argumentsOf(fake, 'board_set')).toBeUndefined();
+    expect((await run(...args, '--create')).stdout).toContain('wrote 2 entries');
+    expect(argumentsOf(fake, 'board_set')).toMatchObject({ key: 'owner', create: true });
+    await writeFile(file, `${line('a', 1)}\n{"key": 5}`);
+    expect(await run(...args)).toMatchObject({ code: 2 });
+    expect((await run(...args)).stderr).toContain('line 2 of');
+  });
+
   it('deletes, and ends with 1 when there was nothing', async () => {
     const { stateDir } = await node({ board_delete: { deleted: false } });
     expect((await run('board', 'delete', 'plan', 'x', '--state', stateDir)).code).toBe(1);
@@ -546,6 +570,10 @@ describe('every command that needs a node', () => {
     ['invite'],
     ['board', 'get', 'a', 'b'],
     ['board', 'set', 'a', 'b', 'c'],
+    ['board', 'create', 'a'],
+    ['board', 'history', 'a'],
+    ['board', 'undo', 'a', 'b'],
+    ['board', 'export', 'a'],
     ['board', 'delete', 'a', 'b'],
     ['board', 'list'],
     ['board', 'watch', 'a'],
