@@ -1,6 +1,7 @@
 /** What members do. */
 import { randomBytes } from 'node:crypto';
 import { encode } from 'cborg';
+import { Doc } from 'yjs';
 import { pause, turn } from './attack.ts';
 import type { PeerStream } from '../../src/testing.ts';
 import type { Attack, AttackTools } from './attack.ts';
@@ -161,12 +162,20 @@ const forged = gossip(
 );
 
 const boardUpdates = gossip('board-updates', 'updates of a board', FLOODS, () => {
+  const doc = new Doc();
+  let last: Uint8Array = new Uint8Array(0);
+  doc.on('updateV2', (made: Uint8Array) => {
+    last = made;
+  });
   let count = 0;
   return () => {
     count += 1;
-    const entry = [1, `key${count % 1000}`, Date.now(), 0, `value ${count}`];
-    const lanes = [['did:key:mallory', 1, count - 1, count, [entry]]];
-    const update = Buffer.from(JSON.stringify([2, 0, lanes]));
+    doc.transact(() => {
+      if (count === 1) doc.getMap('lane').set('head', { b: 1, r: [], a: [] });
+      const entry = { v: `value ${count}`, m: Date.now(), i: count };
+      doc.getMap('entries').set(`key${count % 1000}`, entry);
+    });
+    const update = encode([2, [[null, doc.clientID, 1, last]]]);
     return { topic: 'board2', data: encode({ board: 'notes', update }) };
   };
 });

@@ -16,7 +16,7 @@ import type { OpenBoard } from './board.ts';
 import { decodeGossip, decodeMessage, digestsOf, encodeMessage } from './codec.ts';
 import type { Digests } from './codec.ts';
 import { HIDDEN } from './document.ts';
-import type { ApplyResult } from './document.ts';
+import type { ApplyResult } from './document-types.ts';
 import { createBoardHistory } from './history.ts';
 import type { BoardHistory } from './history.ts';
 import { DIGEST_MARK } from './content-digest.ts';
@@ -143,9 +143,12 @@ class AllBoards implements Blackboard {
       random,
       logger,
     });
-    const gossip = createUpdateGossip({ topic: this.#topic, scope, clock, logger }, (name) => {
-      for (const peer of network.connected()) repair.syncNow(peer, name);
-    });
+    const gossip = createUpdateGossip(
+      { topic: this.#topic, self: this.#components.self, scope, clock, logger },
+      (name) => {
+        for (const peer of network.connected()) repair.syncNow(peer, name);
+      },
+    );
     const running: Running = { scope, sync, repair, gossip };
     this.#running = running;
     try {
@@ -484,7 +487,7 @@ class AllBoards implements Blackboard {
         self,
         clock,
         logger,
-        publish: (update) => this.#running?.gossip.send(name, update),
+        publish: (part) => this.#running?.gossip.send(name, part),
         changed: (changes) => this.#changed(name, changes),
       },
       { name, rows, limits: this.#limits },

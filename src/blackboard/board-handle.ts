@@ -7,7 +7,7 @@ import type { Clock, Did, Json } from '../core/index.ts';
 import type { OpenBoard } from './board.ts';
 import { HIDDEN } from './document.ts';
 import type { BoardHistory } from './history.ts';
-import { covers, readToken, writeToken } from './session-token.ts';
+import { readToken, writeToken } from './session-token.ts';
 import type {
   Board,
   BoardChange,
@@ -149,7 +149,7 @@ class Handle implements Board {
     const wanted = readToken(token);
     const { clock } = this.#home;
     const end = clock.now() + BEHIND_MS;
-    while (!covers(this.#home.find()?.document.seen() ?? [], wanted)) {
+    while (wanted.length > 0 && this.#home.find()?.document.covers(wanted) !== true) {
       this.#home.checkRunning();
       if (clock.now() >= end) {
         throw new StarlingError(

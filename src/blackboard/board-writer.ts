@@ -6,7 +6,7 @@
  */
 import { StarlingError, backoffMs, messageOf } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
-import type { BoardDocument, Draft, EntryChange } from './document.ts';
+import type { BoardDocument, Draft, EntryChange } from './document-types.ts';
 import type { BoardLog } from './persistence.ts';
 import { createSlices } from './slices.ts';
 import type { BoardEntry } from './types.ts';
@@ -180,10 +180,16 @@ class SerialWriter implements BoardWriter {
     const changes = this.#takeSome();
     try {
       await this.#write(changes);
-      this.#failures = 0;
-      return true;
     } catch (error) {
       this.#failed(error, changes);
+      return this.#queue.length > 0;
+    }
+    this.#failures = 0;
+    try {
+      await this.#renew();
+      return true;
+    } catch (error) {
+      this.#failed(error, []);
       return this.#queue.length > 0;
     }
   }
@@ -191,6 +197,15 @@ class SerialWriter implements BoardWriter {
   #hasWork(): boolean {
     if (this.#isClosed) return false;
     return this.#queue.length > 0 || this.#isBehind || this.#mustFold;
+  }
+
+  /** Begins own lanes anew when that pays: a write like any other. */
+  async #renew(): Promise<void> {
+    const own = this.#components.document.draftRenewal();
+    if (own === undefined) return;
+    await this.#save([own.bytes]);
+    this.#components.document.commit(own);
+    this.#components.written(own);
   }
 
   /** The document has what the disk has not. */
@@ -258,7 +273,17 @@ class SerialWriter implements BoardWriter {
       pieces.push(piece);
       await slices.next();
     }
-    await log.fold(pieces, own);
+    // What came meanwhile may have replaced what a piece lacks for that: both are written, or none.
+    const late = this.#unsaved;
+    this.#unsaved = [];
+    try {
+      await log.fold(pieces, [...late, ...own]);
+      const lateBytes = late.reduce((sum, { length }) => sum + length, 0);
+      this.#unsavedBytes = Math.max(0, this.#unsavedBytes - lateBytes);
+    } catch (error) {
+      this.#unsaved = [...late, ...this.#unsaved];
+      throw error;
+    }
   }
 
   async #append(updates: readonly Uint8Array[]): Promise<void> {
@@ -273,8 +298,8 @@ class SerialWriter implements BoardWriter {
     this.#failure = error;
     this.#failures += 1;
     this.#settle(changes);
-    // Should the disk have the change after all, nothing else may ever be under its number.
-    if (changes.length > 0) document.renewWriter();
+    // Should the disk have the change after all, nothing else may ever be under its clock.
+    document.giveUp();
     for (const one of changes) one.reject(error);
   }
 

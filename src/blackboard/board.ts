@@ -7,13 +7,14 @@ import type { Table } from '../store/index.ts';
 import { createBoardWriter } from './board-writer.ts';
 import type { BoardWriter } from './board-writer.ts';
 import { createDocument } from './document.ts';
-import type { ApplyResult, BoardDocument } from './document.ts';
+import type { ApplyResult, BoardDocument } from './document-types.ts';
 import { isLegacy, readLegacyBoard } from './legacy-board.ts';
 import { checkKey, checkedValue, invalid } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import { createBoardLog } from './persistence.ts';
 import type { BoardLog, BoardRow } from './persistence.ts';
 import type { BoardChange, BoardEntry, SetOptions } from './types.ts';
+import type { LanePart } from './update.ts';
 
 /** A board that is open. Reading goes by its document. */
 export interface OpenBoard {
@@ -47,7 +48,7 @@ export interface OpenBoardComponents {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Hears our own updates once they are durable: the others are to be told. */
-  publish(update: Uint8Array): void;
+  publish(part: LanePart): void;
   /** Hears what changed, at once. */
   changed(changes: readonly BoardChange[]): void;
 }
@@ -100,7 +101,7 @@ class DurableBoard implements OpenBoard {
         log: this.#log,
         clock,
         logger,
-        written: ({ bytes }) => components.publish(bytes),
+        written: ({ part }) => components.publish(part),
       },
       { board: name },
     );

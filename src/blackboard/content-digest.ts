@@ -1,14 +1,16 @@
 /**
- * The digest of a replica, kept along: a sum of hashes of what is set, and the numbers up to which lanes
- * were seen. A change costs nothing until somebody asks for the digest, so that a burst of overwrites
+ * The digest of a replica, kept along: a sum of hashes of the newest write of each key, and the clocks up to which
+ * lanes were seen. A change costs nothing until somebody asks for the digest, so that a burst of overwrites
  * costs one hash a key.
  */
 import { createHash, hash } from 'node:crypto';
-import type { Lane, Winner } from './lane.ts';
+import type { Lane } from './lane.ts';
+import { clockOf } from './lane.ts';
+import type { Winner } from './winner.ts';
 
 /** The digest of one replica. */
 export interface ContentDigest {
-  /** A write wins that is neither a deletion nor ends by itself. */
+  /** A write wins. */
   add(winner: Winner): void;
   /** A write does not win any more. */
   remove(winner: Winner): void;
@@ -62,14 +64,15 @@ export function createContentDigest(): ContentDigest {
   };
 }
 
-function wordsOf({ lane, number, ms, n, by, key, value }: Winner): string {
-  return `${lane.name} ${number} ${ms} ${n} ${by} ${key.length} ${key} ${JSON.stringify(value)}`;
+/** Whoever carries a write: the same write has the same words. */
+function wordsOf({ ms, n, by, key, value, until }: Winner): string {
+  return `${ms} ${n} ${until} ${by} ${key.length} ${key} ${JSON.stringify(value)}`;
 }
 
 /** Begins with a mark by which boards of versions before lanes are told apart. */
 function textOf(sum: Uint32Array, lanes: Iterable<Lane>): string {
   const seen: string[] = [];
-  for (const { name, to } of lanes) if (to > 0) seen.push(`${name} ${to}`);
+  for (const lane of lanes) seen.push(`${lane.name} ${clockOf(lane)}`);
   const made = createHash('sha256').update(sum).update(seen.toSorted().join('\n')).digest('hex');
   return `${DIGEST_MARK}${made.slice(0, DIGITS)}`;
 }

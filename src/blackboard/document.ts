@@ -1,129 +1,62 @@
 /**
- * One replica of a board: for each key the write that wins, and how much was seen of each writer's lane.
- * Knows no disk and no network: updates come in and go out as bytes. Updates from peers are read strictly
- * by `update.ts` first. The rules of merging are those of a last-writer-wins map with a version vector
- * ("An optimized conflict-free replicated set", Bieniusa et al., 2012): what a writer has replaced leaves
- * nothing behind, so that a board is as large as what it holds, however often it is written.
+ * One replica of a board: the lanes of its writers, each a Yjs document that its owner alone writes, and of each key
+ * the newest write in any of them. Which one that is the board decides by stamp and writer, not Yjs by a client id
+ * that a writer may choose. Knows no disk and no network: updates come in and go out as bytes. Updates from peers
+ * pass `inspect-update.ts` first.
  */
 import { randomInt } from 'node:crypto';
-import type { Did, Json } from '../core/index.ts';
-import { createContentDigest } from './content-digest.ts';
-import { createLane, laneName, putInto, winsOver, writesAfter } from './lane.ts';
-import type { Lane, Winner } from './lane.ts';
-import { PIECE_BYTES, inPieces, inTime, lastOf } from './lane-parts.ts';
-import { LIMITS, PEER_SLACK } from './limits.ts';
-import type { BoardLimits } from './limits.ts';
-import { createParking } from './parking.ts';
-import { AHEAD_MS, compareStamps, nextStamp } from './stamp.ts';
-import type { Stamp } from './stamp.ts';
+import * as Y from 'yjs';
+import type { Did } from '../core/index.ts';
+import type {
+  ApplyResult,
+  BoardDocument,
+  DocumentInit,
+  Draft,
+  EntryChange,
+  UpdateListener,
+} from './document-types.ts';
+import { createDrafter } from './draft.ts';
+import { inspectUpdate, newestWrites } from './inspect-update.ts';
+import type { NewestWrites, UpdateFacts } from './inspect-update.ts';
+import { ENTRIES, rawWrite } from './lane-format.ts';
+import type { Place, RawWrite } from './lane-format.ts';
+import { LaneForks } from './lane-forks.ts';
+import { areWorn, hasSources, makeLane, planRenewal } from './lane-renewal.ts';
+import { LaneSet } from './lane-set.ts';
 import {
-  LANES_MAX,
-  decodeUpdate,
-  decodeVector,
-  encodeUpdate,
-  encodeVector,
-  entryBytes,
-} from './update.ts';
-import type { LaneEntry, LanePart, Seen, Update } from './update.ts';
+  clockOf,
+  createLane,
+  fillLane,
+  laneName,
+  piecesOf,
+  placeOf,
+  wholeOf,
+  writeIn,
+  writesOf,
+} from './lane.ts';
+import type { Lane, LaneId } from './lane.ts';
+import { LIMITS, PEER_SLACK } from './limits.ts';
+import { createParking } from './parking.ts';
+import type { Parked } from './parking.ts';
+import { AHEAD_MS, nextStamp } from './stamp.ts';
+import type { Stamp } from './stamp.ts';
+import { LANES_MAX, decodeUpdate, decodeVector, encodeUpdate, encodeVector } from './update.ts';
+import type { LanePart, Update } from './update.ts';
 import type { BoardChange, BoardEntry, Tombstone } from './types.ts';
+import { WinnerIndex } from './winner-index.ts';
+import { createWinner, sizeOf } from './winner.ts';
+import type { Winner } from './winner.ts';
 
-/**
- * What became of an update from a peer. `full`: it would bring the document over a bound, and was
- * dropped. `early`: a part of it is stamped too far ahead of this node's clock, and was left out for now.
- */
-export type ApplyResult = 'applied' | 'malformed' | 'full' | 'early';
-
-/** Hears an update that changed the document, and what it changed. */
-export type UpdateListener = (
-  update: Uint8Array,
-  origin: 'local' | 'remote',
-  changes: readonly BoardChange[],
-) => void;
-
-/** A change of one key; without `value` the key is deleted. */
-export interface EntryChange {
-  readonly key: string;
-  readonly value?: Json;
-  /** Bytes of the value as JSON. */
-  readonly valueBytes?: number;
-  /** When the entry ends, ms since the epoch; 0 or absent: never. */
-  readonly until?: number;
-  /** Of what is only carried: who wrote it, and when. */
-  readonly by?: Did;
-  readonly stamp?: Stamp;
-}
-
-/** Changes of this node's own that are not applied yet. */
-export interface Draft {
-  readonly bytes: Uint8Array;
-  readonly part: LanePart;
-}
-
-/** A board's document. */
-export interface BoardDocument {
-  get(key: string): BoardEntry | undefined;
-  /** Entries whose key starts with `prefix`, by key. */
-  entries(prefix: string): readonly BoardEntry[];
-  has(key: string): boolean;
-  /** The deletion of a key. */
-  tombstone(key: string): Tombstone | undefined;
-  /** How far each lane was seen. */
-  seen(): Seen;
-  /** How many writes of each writer were seen. */
-  clock(): Readonly<Record<string, number>>;
-  /** Keys that are set. */
-  readonly size: number;
-  /** About as many bytes as it takes on disk. */
-  readonly sizeBytes: number;
-  /** Deletions and ends that are remembered. */
-  readonly tombstones: number;
-  /** Nothing was ever written. */
-  readonly isBlank: boolean;
-  /**
-   * Changes of this node's own, which are not applied: {@link commit} does that once they are on disk. One
-   * draft at a time, each key once. Undefined when nothing would change.
-   */
-  draft(changes: readonly EntryChange[]): Draft | undefined;
-  /** Applies what {@link draft} gave. */
-  commit(draft: Draft): void;
-  /** The last draft was given up: the next one is written into another lane. */
-  renewWriter(): void;
-  /**
-   * Applies an update from a peer. Never throws. With `author` nothing but this writer's lanes may be in it,
-   * else it is malformed.
-   */
-  apply(update: Uint8Array, author?: Did): ApplyResult;
-  /** An update refers to others that we have not seen. */
-  readonly isWaiting: boolean;
-  /** Forgets the updates that wait for others. */
-  dropWaiting(): void;
-  vector(): Uint8Array;
-  /** What is missing at whoever has `vector`, in pieces; undefined when the vector is malformed. */
-  diff(vector: Uint8Array): Iterable<Uint8Array> | undefined;
-  /** The whole document as it is when this is called, and maybe some of what comes meanwhile, in pieces. */
-  snapshot(): Iterable<Uint8Array>;
-  /** Hash of what was seen and of what is set: equal digests mean equal boards. */
-  digest(): string;
-  /** When the next entry ends, ms since the epoch. */
-  nextEnd(): number | undefined;
-  /** Ends the entries whose time is over, and gives their keys. */
-  endOver(): readonly BoardChange[];
-  onUpdate(listener: UpdateListener): void;
-}
-
-/** What a document is made with. */
-export interface DocumentInit {
-  readonly limits: BoardLimits;
-  /** Whose own changes are drafted. */
-  readonly self: Did;
-  now(): number;
-}
-
-/** What a piece of a lane costs besides its entries, about. */
-const PART_BYTES = 100;
-const EPOCHS = 2 ** 48 - 1;
+/** Client ids of Yjs have 32 bits. */
+const CLIENTS = 2 ** 32;
 /** A tombstone is forgotten after this, whoever has not seen it. */
 const TOMBSTONE_MS = 30 * 24 * 3_600_000;
+/** Items that one update may hold. */
+const UPDATE_STRUCTS_MAX = 250_000;
+/** How often all own entries are told anew because somebody holds other ones. */
+const CONTEST_PACE_MS = 600_000;
+/** Lanes of one writer: each run begins one, and soon makes one of all. */
+const LANES_PER_WRITER_MAX = 64;
 
 /** Keys that begin with this are the board's own: no entries. */
 export const HIDDEN = '\u0000';
@@ -147,58 +80,84 @@ export function createBoardDocument(
   return createDocument({ limits: LIMITS, self: init.self as Did, now }, updates);
 }
 
+/** A part of an update, read and found fit by itself. */
+interface Checked {
+  readonly part: LanePart;
+  /** Of an update of Yjs. */
+  readonly facts: UpdateFacts | undefined;
+}
+
+interface Merged {
+  /** Keys that changed. */
+  readonly keys: Set<string>;
+  /** What brought something new. */
+  readonly applied: LanePart[];
+  isEarly: boolean;
+  isMalformed: boolean;
+  /** All of the update, and nothing else, was applied. */
+  isAsSent: boolean;
+  /** It is of the pieces of a whole replica. */
+  readonly isWhole: boolean;
+}
+
 class LaneDocument implements BoardDocument {
   readonly #init: DocumentInit;
-  readonly #lanes = new Map<string, Lane>();
-  readonly #winners = new Map<string, Winner>();
-  /** Keys whose winner is no entry any more, the one that was deleted longest ago first. */
-  readonly #gone = new Set<string>();
-  /** Keys whose entry will end. */
-  readonly #ending = new Map<string, number>();
+  readonly #lanes = new LaneSet();
+  readonly #winners: WinnerIndex;
   readonly #listeners: UpdateListener[] = [];
-  readonly #digest = createContentDigest();
   readonly #parking = createParking();
-  /** The lane that own changes go to. */
-  #own: Lane;
-  #last: Stamp = [0, 0];
-  #size = 0;
-  #sizeBytes = 0;
-  /** What was seen of others' lanes, until that changes. */
-  #seen: Seen | undefined;
-  /** Names of writers by mark, for {@link BoardEntry.clock}. */
-  readonly #writers = new Map<number, Did>();
+  readonly #forks = new LaneForks();
+  /** This run of this node: its lanes carry this client id. */
+  #client: number;
+  /** The lane that own changes go to; undefined until there is one. */
+  #own: Lane | undefined;
+  /** A draft is on its way to the disk. */
+  #isDrafted = false;
+  /** Somebody holds another thing for what this node wrote. */
+  #isContested = false;
+  #contestedAt = Number.NEGATIVE_INFINITY;
 
   constructor(init: DocumentInit) {
     this.#init = init;
-    this.#own = this.#freshLane();
+    this.#client = randomInt(CLIENTS);
+    this.#winners = new WinnerIndex({
+      self: init.self,
+      now: () => init.now(),
+      lanes: () => this.#lanes.all(),
+    });
   }
 
   /** Reads the pieces of an earlier document, and gives how many are damaged. */
   load(updates: readonly Uint8Array[]): number {
     let unreadable = 0;
     for (const bytes of updates) {
-      const update = decodeUpdate(bytes, this.#init.limits);
-      if (update === undefined) unreadable += 1;
-      else for (const part of update.parts) this.#take(part, update.isWhole, new Set());
+      const update = decodeUpdate(bytes);
+      const checked = this.#check(update);
+      const merged =
+        checked && this.#mergeAll(checked, Number.POSITIVE_INFINITY, update?.isWhole === true);
+      if (merged === undefined || merged.isMalformed) unreadable += 1;
     }
-    // Numbers of a lane that is not whole here may have been used: then this node writes another.
-    const mine = [...this.#lanes.values()].filter(({ did }) => did === this.#init.self);
-    const [newest] = mine.toSorted((a, b) => compareStamps(lastOf(b), lastOf(a)));
-    if (unreadable === 0 && newest !== undefined) this.#own = newest;
+    // What refers to a damaged piece can't be read either, and never will be.
+    this.dropWaiting();
+    this.#client = this.#freshClient();
     this.endOver();
     return unreadable;
   }
 
   get size(): number {
-    return this.#size;
+    return this.#winners.size;
   }
 
   get sizeBytes(): number {
-    return this.#sizeBytes;
+    return this.#winners.sizeBytes;
   }
 
   get tombstones(): number {
-    return this.#gone.size;
+    return this.#winners.gone;
+  }
+
+  get structs(): number {
+    return this.#lanes.structs;
   }
 
   get isBlank(): boolean {
@@ -214,150 +173,151 @@ class LaneDocument implements BoardDocument {
   }
 
   has(key: string): boolean {
-    return this.#isSet(this.#winners.get(key));
+    return this.#winners.entry(key) !== undefined;
   }
 
   get(key: string): BoardEntry | undefined {
-    const winner = this.#winners.get(key);
-    return winner !== undefined && this.#isSet(winner) ? this.#shown(winner) : undefined;
+    const winner = this.#winners.entry(key);
+    return winner === undefined ? undefined : this.#winners.shown(winner);
   }
 
   entries(prefix: string): readonly BoardEntry[] {
     const found: Winner[] = [];
-    for (const [key, winner] of this.#winners) {
-      if (!key.startsWith(prefix) || !this.#isSet(winner)) continue;
-      if (!key.startsWith(HIDDEN)) found.push(winner);
+    for (const key of this.#winners.byKey.keys()) {
+      if (!key.startsWith(prefix) || key.startsWith(HIDDEN)) continue;
+      const winner = this.#winners.entry(key);
+      if (winner !== undefined) found.push(winner);
     }
     found.sort((a, b) => (a.key < b.key ? -1 : 1));
-    return found.map((winner) => this.#shown(winner));
+    return found.map((winner) => this.#winners.shown(winner));
   }
 
   tombstone(key: string): Tombstone | undefined {
-    const winner = this.#winners.get(key);
+    const winner = this.#winners.byKey.get(key);
     if (winner === undefined || winner.value !== undefined) return undefined;
-    const { by, at, clock, via } = this.#shown(winner);
+    const { by, at, clock, via } = this.#winners.shown(winner);
     return { key, by, at, clock, ...(via === undefined ? {} : { via }) };
   }
 
   clock(): Readonly<Record<string, number>> {
-    const clock: Record<string, number> = {};
-    for (const { did, to } of this.#lanes.values()) clock[did] = (clock[did] ?? 0) + to;
-    return clock;
+    return Object.fromEntries(this.#winners.counts);
   }
 
-  seen(): Seen {
-    return [...this.#lanes.values()].flatMap(({ mark, to }) => [mark, to]);
+  seen(): readonly Place[] {
+    return [...this.#lanes.all()].map(placeOf);
+  }
+
+  covers(places: readonly Place[]): boolean {
+    return this.#lanes.covers(places);
   }
 
   draft(changes: readonly EntryChange[]): Draft | undefined {
-    const { did, epoch, to } = this.#own;
-    const seen = this.#seenOfOthers();
-    let stamp: Stamp = this.#last;
-    const entries: LaneEntry[] = [];
-    for (const change of changes) {
-      if (change.value === undefined && !this.has(change.key)) continue;
+    const { self } = this.#init;
+    let index = this.#winners.counts.get(self) ?? 0;
+    let stamp: Stamp = this.#winners.last;
+    const seen = this.#winners.seenOfOthers();
+    const wanted: { readonly key: string; readonly value: RawWrite }[] = [];
+    for (const { key, value, until = 0, by, stamp: given } of changes) {
+      if (value === undefined && !this.has(key)) continue;
       stamp = nextStamp(stamp, this.#init.now());
-      const [ms, n] = change.stamp ?? stamp;
-      const { key, value, until = 0, by, valueBytes = 0 } = change;
-      entries.push({
-        number: to + entries.length + 1,
+      index += 1;
+      const [ms, n] = given ?? stamp;
+      wanted.push({
         key,
-        ms,
-        n,
-        value,
-        until,
-        by,
-        seen,
-        valueBytes,
+        value: rawWrite({ ms, n, value, until, index, by: by === self ? undefined : by, seen }),
       });
     }
-    if (entries.length === 0) return undefined;
-    const part: LanePart = { did, epoch, from: to, to: to + entries.length, entries };
-    return { bytes: encodeUpdate({ isWhole: false, parts: [part] }), part };
+    if (wanted.length === 0) return undefined;
+    return this.#drafted({ ...this.#ownId(), update: this.#draftUpdate(wanted) });
+  }
+
+  draftRenewal(): Draft | undefined {
+    const { limits } = this.#init;
+    if (!this.#isWorn()) return undefined;
+    const now = this.#init.now() - AHEAD_MS;
+    // What others hold of a contested lane is not what to make another from.
+    if (this.#isContested) this.#beginRun();
+    const { did, client, gen } = this.#ownId();
+    const plan = planRenewal({
+      id: { did, client, gen: this.#own === undefined ? gen : gen + 1 },
+      lanes: this.#lanes.all(),
+      winners: this.#winners.byKey,
+      now,
+      forgetBefore: now - TOMBSTONE_MS,
+      tombstones: limits.tombstones,
+      isContested: this.#isContested,
+    });
+    if (!this.#isContested) return this.#drafted(plan);
+    const lane = plan.making && makeLane(this.#lanes.byName, plan, plan.making);
+    return lane && this.#drafted({ did, client, gen, update: wholeOf(lane) });
   }
 
   commit({ bytes, part }: Draft): void {
-    const changed = this.#mergeAll({ isWhole: false, parts: [part] }, Number.POSITIVE_INFINITY);
-    this.#tell(bytes, 'local', changed.keys);
+    this.#isDrafted = false;
+    const checked = this.#check({ isWhole: false, parts: [part] });
+    const merged = checked && this.#mergeAll(checked, Number.POSITIVE_INFINITY);
+    if (merged === undefined || merged.isMalformed) throw new Error('an own draft does not fit');
+    this.#own = this.#lanes.get(laneName(part));
+    if (part.client === this.#own?.client && this.#lanes.of(part.did).length === 1) {
+      this.#isContested = false;
+    }
+    this.#tell(bytes, 'local', merged.keys);
   }
 
-  renewWriter(): void {
-    this.#own = this.#freshLane();
+  giveUp(): void {
+    if (!this.#isDrafted) return;
+    this.#isDrafted = false;
+    this.#beginRun();
   }
 
   apply(bytes: Uint8Array, author?: Did): ApplyResult {
-    const { limits } = this.#init;
-    const update = decodeUpdate(bytes, limits);
-    if (update === undefined) return 'malformed';
-    if (author !== undefined && update.parts.some(({ did }) => did !== author)) return 'malformed';
-    if (!this.#hasRoomFor(update)) return 'full';
-    const latest = this.#init.now() + AHEAD_MS;
-    const own = this.#own;
-    const before = own.to;
-    const { keys, applied, isEarly, isAsSent } = this.#mergeAll(update, latest);
-    // Somebody knows more of our lane than we do: our disk is an older one. No number may be used twice.
-    if (own.to > before) this.renewWriter();
-    if (applied.length > 0) {
-      const { isWhole } = update;
-      this.#tell(isAsSent ? bytes : encodeUpdate({ isWhole, parts: applied }), 'remote', keys);
+    const update = decodeUpdate(bytes, author);
+    if (author !== undefined && update?.parts.some(({ did }) => did !== author) === true) {
+      return 'malformed';
     }
-    return isEarly ? 'early' : 'applied';
+    const checked = this.#check(update);
+    if (checked === undefined) return 'malformed';
+    if (!this.#hasRoomFor(checked)) return 'full';
+    const isWhole = update?.isWhole === true;
+    const merged = this.#mergeAll(checked, this.#init.now() + AHEAD_MS, isWhole);
+    if (merged.applied.length > 0) {
+      const { applied, isAsSent, keys } = merged;
+      const isOnItsOwn = isAsSent && author === undefined;
+      this.#tell(isOnItsOwn ? bytes : encodeUpdate({ isWhole, parts: applied }), 'remote', keys);
+    }
+    if (merged.isMalformed) return 'malformed';
+    return merged.isEarly ? 'early' : 'applied';
   }
 
   vector(): Uint8Array {
-    return encodeVector([...this.#lanes.values()].filter(({ to }) => to > 0));
+    return encodeVector(
+      [...this.#lanes.all()].map((lane) => {
+        const { did, client, gen } = lane;
+        return { did, client, gen, clock: clockOf(lane) };
+      }),
+    );
   }
 
   diff(vector: Uint8Array): Iterable<Uint8Array> | undefined {
     const theirs = decodeVector(vector);
     if (theirs === undefined) return undefined;
-    const known = new Map(theirs.map(({ did, epoch, to }) => [laneName(did, epoch), to]));
-    const isEqual =
-      known.size === this.#lanes.size &&
-      [...this.#lanes.values()].every(({ name, to }) => known.get(name) === to);
-    return isEqual ? this.snapshot() : this.#piecesAfter(known);
+    return this.#piecesAfter(new Map(theirs.map((lane) => [laneName(lane), lane.clock])));
   }
 
-  *snapshot(): Iterable<Uint8Array> {
-    const vector = [...this.#lanes.values()].map(({ did, epoch, to }) => ({ did, epoch, to }));
-    for (const lane of this.#lanes.values()) {
-      for (const entries of inPieces(writesAfter(lane, 0))) {
-        const { did, epoch } = lane;
-        yield encodeUpdate({ isWhole: true, parts: [{ did, epoch, from: 0, to: 0, entries }] });
-      }
-    }
-    yield encodeUpdate({
-      isWhole: true,
-      parts: vector.map((lane) => ({ ...lane, from: 0, entries: [] })),
-    });
+  snapshot(): Iterable<Uint8Array> {
+    return this.#pieces([...this.#lanes.all()], () => 0, true);
   }
 
   digest(): string {
-    return this.#digest.text(this.#lanes.values());
+    return this.#winners.digest();
   }
 
   nextEnd(): number | undefined {
-    let next: number | undefined;
-    for (const until of this.#ending.values()) {
-      if (next === undefined || until < next) next = until;
-    }
-    return next;
+    return this.#winners.nextEnd();
   }
 
   endOver(): readonly BoardChange[] {
-    const now = this.#init.now();
-    const ended: BoardChange[] = [];
-    for (const [key, until] of this.#ending) {
-      const winner = this.#winners.get(key);
-      if (until > now || winner === undefined) continue;
-      this.#ending.delete(key);
-      winner.hasEnded = true;
-      this.#size -= 1;
-      this.#gone.add(key);
-      ended.push({ key });
-    }
-    this.#forgetOld();
-    return ended;
+    return this.#winners.endOver();
   }
 
   onUpdate(listener: UpdateListener): void {
@@ -374,221 +334,276 @@ class LaneDocument implements BoardDocument {
     for (const listener of this.#listeners) listener(bytes, origin, changes);
   }
 
-  /** Never one that was used before. */
-  #freshLane(): Lane {
-    const { self } = this.#init;
-    let epoch = randomInt(EPOCHS);
-    while (this.#lanes.has(laneName(self, epoch))) epoch = randomInt(EPOCHS);
-    return createLane(self, epoch);
+  /** Own changes go to a lane of their own from now on. */
+  #beginRun(): void {
+    this.#client = this.#freshClient();
+    this.#own = undefined;
   }
 
-  #hasRoomFor({ parts }: Update): boolean {
-    const { keys, boardBytes } = this.#init.limits;
-    const added = new Set<string>();
-    let addedBytes = 0;
-    let lanes = this.#lanes.size;
-    for (const { did, epoch, to, entries } of parts) {
-      const lane = this.#lanes.get(laneName(did, epoch));
-      if (lane === undefined) lanes += 1;
-      if (lane !== undefined && to <= lane.to) continue;
-      for (const { key, value, valueBytes, seen } of entries) {
-        addedBytes +=
-          entryBytes({ key, seen }, valueBytes) - (this.#winners.get(key)?.sizeBytes ?? 0);
-        if (value !== undefined && !this.has(key)) added.add(key);
-      }
+  /** Never one that was used before: two runs that write as one client corrupt a document. */
+  #freshClient(): number {
+    const used = new Set([...this.#lanes.all()].map(({ client }) => client));
+    let client = randomInt(CLIENTS);
+    while (used.has(client) || client === this.#client) client = randomInt(CLIENTS);
+    return client;
+  }
+
+  #isWorn(): boolean {
+    const { self, limits } = this.#init;
+    return this.#isContested || areWorn(this.#lanes.of(self), limits.dead);
+  }
+
+  #ownId(): LaneId {
+    const { did, client, gen } = this.#own ?? {
+      did: this.#init.self,
+      client: this.#client,
+      gen: 1,
+    };
+    return { did, client, gen };
+  }
+
+  #drafted(part: LanePart): Draft {
+    this.#isDrafted = true;
+    return { part, bytes: encodeUpdate({ isWhole: false, parts: [part] }) };
+  }
+
+  #draftUpdate(wanted: readonly { readonly key: string; readonly value: RawWrite }[]): Uint8Array {
+    const own = this.#own;
+    if (own === undefined) {
+      const writes = wanted.map(({ key, value }) => ({ key, raw: value }));
+      const lane = fillLane(this.#ownId(), { base: 1, replaces: [], after: [] }, writes);
+      return wholeOf(lane);
     }
-    if (lanes > LANES_MAX) return false;
-    if (added.size > 0 && this.#size + added.size > keys * PEER_SLACK) return false;
-    return addedBytes <= 0 || this.#sizeBytes + addedBytes <= boardBytes * PEER_SLACK;
+    own.drafter ??= createDrafter<RawWrite>(own.doc, ENTRIES);
+    return own.drafter.draft(own.client, wanted) ?? new Uint8Array(0);
   }
 
-  /** Merges an update and what was waiting for it. */
-  #mergeAll(update: Update, latestMs: number): Merged {
-    const merged: Merged = { keys: new Set(), applied: [], isEarly: false, isAsSent: true };
-    this.#mergeInto(update, latestMs, merged);
-    if (update.isWhole || this.#parking.isEmpty) return merged;
-    for (;;) {
-      const parts = this.#parking.take(({ did, epoch, from }) => {
-        return from <= (this.#lanes.get(laneName(did, epoch))?.to ?? 0);
-      });
-      if (parts.length === 0) return merged;
-      merged.isAsSent = false;
-      this.#mergeInto({ isWhole: false, parts }, latestMs, merged);
-    }
-  }
-
-  #mergeInto({ isWhole, parts }: Update, latestMs: number, merged: Merged): void {
-    for (const part of parts) {
-      const known = this.#lanes.get(laneName(part.did, part.epoch));
-      const seenTo = known?.to ?? 0;
-      if (!isWhole && part.from > seenTo) this.#parking.put(part);
-      if (!isWhole && (part.from > seenTo || part.to <= seenTo)) {
-        merged.isAsSent = false;
+  /** Reads the updates of Yjs in an update; undefined when one holds what no lane does. */
+  #check(update: Update | undefined): readonly Checked[] | undefined {
+    const checked: Checked[] = [];
+    for (const part of update?.parts ?? []) {
+      if (part.update === undefined) {
+        checked.push({ part, facts: undefined });
         continue;
       }
-      if (isWhole && part.to <= seenTo && part.entries.length === 0) continue;
-      const fit = inTime(part, latestMs, isWhole);
-      if (fit !== part) {
-        merged.isEarly = true;
-        merged.isAsSent = false;
-        if (fit.to <= seenTo && fit.entries.length === 0) continue;
+      const facts = inspectUpdate(part.update, this.#init.limits, UPDATE_STRUCTS_MAX);
+      if (facts === undefined) return undefined;
+      if (facts.client === undefined) continue;
+      if (facts.client !== part.client) return undefined;
+      checked.push({ part, facts });
+    }
+    return update === undefined ? undefined : checked;
+  }
+
+  #hasRoomFor(checked: readonly Checked[]): boolean {
+    const { keys, boardBytes, structs } = this.#init.limits;
+    const lanes = new Map<string, LaneId>();
+    const added = new Set<string>();
+    let addedBytes = 0;
+    let addedStructs = 0;
+    for (const { part, facts } of checked) {
+      const lane = this.#lanes.get(laneName(part));
+      if (lane === undefined) lanes.set(laneName(part), part);
+      if (facts === undefined || (lane !== undefined && facts.to <= clockOf(lane))) continue;
+      addedStructs += facts.items.length;
+      for (const { key, write } of facts.items) {
+        if (key === undefined || write === undefined) continue;
+        addedBytes += sizeOf(key, write.sizeBytes) - (this.#winners.byKey.get(key)?.sizeBytes ?? 0);
+        if (!write.isGone && !this.has(key)) added.add(key);
       }
-      merged.applied.push(fit);
-      this.#take(fit, isWhole, merged.keys);
+      for (const { key, write } of facts.items) {
+        if (key === undefined && write !== undefined) addedBytes += write.sizeBytes;
+      }
     }
+    if (!this.#hasRoomForLanes(lanes)) return false;
+    if (addedStructs > 0 && this.structs + addedStructs > structs * PEER_SLACK) return false;
+    if (added.size > 0 && this.size + added.size > keys * PEER_SLACK) return false;
+    return addedBytes <= 0 || this.sizeBytes + addedBytes <= boardBytes * PEER_SLACK;
   }
 
-  #take(part: LanePart, isWhole: boolean, keys: Set<string>): void {
-    const lane = this.#laneOf(part);
-    for (const entry of part.entries) {
-      if (!isWhole && entry.number <= lane.to) continue;
-      if (this.#put(lane, entry)) keys.add(entry.key);
-    }
-    if (part.to <= lane.to) return;
-    lane.to = part.to;
-    this.#seen = undefined;
-    this.#digest.seenMore();
+  #hasRoomForLanes(added: ReadonlyMap<string, LaneId>): boolean {
+    if (added.size === 0) return true;
+    if (this.#lanes.size + added.size > LANES_MAX) return false;
+    const counts = new Map<Did, number>();
+    for (const { did } of added.values()) counts.set(did, (counts.get(did) ?? 0) + 1);
+    return [...counts].every(
+      ([did, count]) => this.#lanes.of(did).length + count <= LANES_PER_WRITER_MAX,
+    );
   }
 
-  #laneOf({ did, epoch }: LanePart): Lane {
-    const name = laneName(did, epoch);
-    const known = this.#lanes.get(name);
-    if (known !== undefined) return known;
-    const lane = name === this.#own.name ? this.#own : createLane(did, epoch);
-    this.#lanes.set(name, lane);
-    this.#writers.set(lane.mark, did);
-    return lane;
-  }
-
-  /** Gives whether the write wins. */
-  #put(lane: Lane, entry: LaneEntry): boolean {
-    const { number, key, ms, n, value, until, seen, valueBytes } = entry;
-    const by = entry.by ?? lane.did;
-    const sizeBytes = entryBytes({ key, seen }, valueBytes);
-    const winner: Winner = {
-      number,
-      key,
-      ms,
-      n,
-      value,
-      until,
-      seen,
-      valueBytes,
-      lane,
-      by,
-      sizeBytes,
-      hasEnded: false,
-      isCounted: false,
+  /** Merges parts and what was waiting for them. */
+  #mergeAll(checked: readonly Checked[], latestMs: number, isWhole = false): Merged {
+    const merged: Merged = {
+      keys: new Set(),
+      applied: [],
+      isEarly: false,
+      isMalformed: false,
+      isAsSent: true,
+      isWhole,
     };
-    const stamp: Stamp = [entry.ms, entry.n];
-    if (compareStamps(stamp, this.#last) > 0) this.#last = stamp;
-    const before = this.#winners.get(key);
-    if (before !== undefined) {
-      if (!winsOver(winner, before)) return false;
-      this.#remove(before);
+    this.#mergeInto(checked, latestMs, merged);
+    while (!merged.isMalformed && !this.#parking.isEmpty) {
+      const parts = this.#parking.take((parked) => this.#isDue(parked));
+      if (parts.length === 0) break;
+      merged.isAsSent = false;
+      this.#mergeInto(this.#check({ isWhole: false, parts }) ?? [], latestMs, merged);
     }
-    this.#winners.set(key, winner);
-    putInto(lane, winner);
-    this.#sizeBytes += winner.sizeBytes;
-    if (value === undefined) this.#gone.add(key);
-    else {
-      this.#size += 1;
-      if (until > 0) this.#ending.set(key, until);
-      else this.#digest.add(winner);
+    return merged;
+  }
+
+  /** Whether nothing is missing of what a part follows on, or the part is not needed any more. */
+  #isDue({ part, from, to }: Parked): boolean {
+    const lane = this.#lanes.get(laneName(part));
+    if (this.#lanes.isReplaced(part, to)) return true;
+    if (part.making === undefined) return lane !== undefined && from <= clockOf(lane);
+    const isHere = lane !== undefined && clockOf(lane) >= part.making.head.base;
+    return isHere || hasSources(this.#lanes.byName, part.did, part.making);
+  }
+
+  #mergeInto(checked: readonly Checked[], latestMs: number, merged: Merged): void {
+    for (const { part, facts } of checked) {
+      const isNew =
+        facts === undefined
+          ? this.#make(part, merged)
+          : this.#extend(part, facts, latestMs, merged);
+      if (merged.isMalformed) break;
+      if (!isNew) merged.isAsSent = false;
     }
-    if (this.#gone.size > this.#init.limits.tombstones) this.#forgetOldest();
+    if (merged.applied.length === 0) return;
+    this.#winners.seenMore();
+    for (const lane of this.#lanes.settle()) {
+      this.#winners.dropped(lane, merged.keys);
+      if (this.#own === lane) this.#own = undefined;
+    }
+  }
+
+  /** Applies an update of a lane; false when that brought nothing new, or not just what was sent. */
+  #extend(part: LanePart, sent: UpdateFacts, latestMs: number, merged: Merged): boolean {
+    const name = laneName(part);
+    const known = this.#lanes.get(name);
+    const clock = known === undefined ? 0 : clockOf(known);
+    if (this.#lanes.isReplaced(part, sent.to)) return false;
+    if (merged.isWhole && known !== undefined && this.#contest(known, sent, merged)) return false;
+    if (sent.to <= clock) return false;
+    if (sent.from > clock) {
+      this.#parking.put({ part, from: sent.from, to: sent.to });
+      return false;
+    }
+    if (sent.items.some(({ write }) => write !== undefined && write.ms > latestMs)) {
+      merged.isEarly = true;
+      return false;
+    }
+    if (!this.#letsOthersExtend(part, latestMs)) return false;
+    const facts = sent.from === clock ? sent : this.#after(sent, part.client, clock);
+    const lane = known ?? createLane(part);
+    const newest = facts && newestWrites(lane, facts);
+    if (facts === undefined || newest === undefined) {
+      merged.isMalformed = true;
+      return false;
+    }
+    Y.applyUpdateV2(lane.doc, facts.update);
+    this.#lanes.add(lane);
+    this.#winners.know(lane);
+    this.#putAll(lane, newest, merged.keys);
+    const { did, client, gen } = part;
+    merged.applied.push({ did, client, gen, update: facts.update });
+    return facts === sent;
+  }
+
+  /** Compares a piece of a whole lane with the lane that is here; true when that one is replaced. */
+  #contest(known: Lane, sent: UpdateFacts, merged: Merged): boolean {
+    const lane = this.#forks.offer(known, sent);
+    if (lane === undefined) return false;
+    if (known.did === this.#init.self) {
+      // Whoever holds another thing is told what was written here, but not as often as it is said.
+      const now = this.#init.now();
+      if (now - this.#contestedAt < CONTEST_PACE_MS) return false;
+      this.#contestedAt = now;
+      this.#isContested = true;
+      return false;
+    }
+    this.#lanes.add(lane);
+    for (const { write } of writesOf(known)) this.#winners.reconsider(write.key, merged.keys);
+    for (const { write } of writesOf(lane)) this.#winners.reconsider(write.key, merged.keys);
+    const { did, client, gen } = lane;
+    merged.applied.push({ did, client, gen, update: wholeOf(lane) });
     return true;
   }
 
-  #remove(winner: Winner): void {
-    const { key, lane, number, value, hasEnded } = winner;
-    this.#winners.delete(key);
-    lane.live.delete(number);
-    this.#gone.delete(key);
-    this.#ending.delete(key);
-    this.#sizeBytes -= winner.sizeBytes;
-    if (value !== undefined && !hasEnded) this.#size -= 1;
-    this.#digest.remove(winner);
+  /** What of `sent` comes after `clock`. */
+  #after(sent: UpdateFacts, client: number, clock: number): UpdateFacts | undefined {
+    const vector = Y.encodeStateVector(new Map([[client, clock]]));
+    const rest = Y.diffUpdateV2(sent.update, vector);
+    const facts = inspectUpdate(rest, this.#init.limits, UPDATE_STRUCTS_MAX);
+    return facts?.from === clock ? facts : undefined;
   }
 
-  #forgetOldest(): void {
-    const [key = ''] = this.#gone;
-    const winner = this.#winners.get(key);
-    if (winner !== undefined) this.#remove(winner);
+  /**
+   * Somebody knows more of the lane that is written here than this node: then another is written from now on, as
+   * no clock may be used twice; but not while a draft is on its way.
+   */
+  #letsOthersExtend(part: LaneId, latestMs: number): boolean {
+    const isOwn = part.did === this.#init.self && part.client === this.#client;
+    if (!isOwn || latestMs === Number.POSITIVE_INFINITY) return true;
+    if (this.#isDrafted) return false;
+    this.#beginRun();
+    return true;
   }
 
-  #forgetOld(): void {
-    const before = this.#init.now() - TOMBSTONE_MS;
-    for (const key of this.#gone) {
-      const winner = this.#winners.get(key);
-      if (winner !== undefined && Math.max(winner.ms, winner.until) < before) this.#remove(winner);
+  /** Makes a lane from others; false when that brought nothing new. */
+  #make(part: LanePart, merged: Merged): boolean {
+    const { making, did, client, gen } = part;
+    if (making === undefined) return false;
+    const known = this.#lanes.get(laneName(part));
+    const isHere = known !== undefined && clockOf(known) >= making.head.base;
+    if (isHere || this.#lanes.isReplaced(part, making.head.base)) return false;
+    if (!hasSources(this.#lanes.byName, did, making)) {
+      this.#parking.put({ part, from: 0, to: making.head.base });
+      return false;
+    }
+    const lane = makeLane(this.#lanes.byName, { did, client, gen }, making);
+    if (lane === undefined) {
+      merged.isMalformed = true;
+      return false;
+    }
+    this.#lanes.add(lane);
+    this.#winners.know(lane);
+    for (const found of writesOf(lane)) {
+      const sizeBytes = this.#winners.byKey.get(found.write.key)?.sizeBytes ?? 0;
+      this.#winners.put(createWinner(lane, found, sizeBytes), merged.keys);
+    }
+    merged.applied.push(part);
+    return true;
+  }
+
+  #putAll(lane: Lane, newest: NewestWrites, keys: Set<string>): void {
+    for (const [key, facts] of newest) {
+      const found = writeIn(lane, key);
+      // What was replaced already: the write that replaced it follows.
+      if (facts === undefined || found === undefined) continue;
+      this.#winners.put(createWinner(lane, found, sizeOf(key, facts.sizeBytes)), keys);
     }
   }
 
-  #isSet(winner: Winner | undefined): boolean {
-    if (winner?.value === undefined || winner.hasEnded) return false;
-    return winner.until === 0 || winner.until > this.#init.now();
+  #piecesAfter(known: ReadonlyMap<string, number>): Iterable<Uint8Array> {
+    const lanes = [...this.#lanes.all()];
+    const isEqual =
+      known.size === lanes.length && lanes.every((lane) => known.get(lane.name) === clockOf(lane));
+    if (isEqual) return this.snapshot();
+    const later = lanes.filter((lane) => clockOf(lane) > (known.get(lane.name) ?? 0));
+    return this.#pieces(later, ({ name }) => known.get(name) ?? 0, false);
   }
 
-  #shown({ key, value, by, ms, until, lane, number, seen }: Winner): BoardEntry {
-    const clock: Record<string, number> = {};
-    for (let at = 0; at < seen.length; at += 2) {
-      const mark = seen[at] ?? 0;
-      const writer = this.#writers.get(mark) ?? mark.toString(16);
-      clock[writer] = (clock[writer] ?? 0) + (seen[at + 1] ?? 0);
-    }
-    clock[lane.did] = (clock[lane.did] ?? 0) + number;
-    return {
-      key,
-      value: value ?? null,
-      by,
-      at: ms,
-      clock,
-      ...(until === 0 ? {} : { until }),
-      ...(by === lane.did ? {} : { via: lane.did }),
-    };
-  }
-
-  #seenOfOthers(): Seen {
-    if (this.#seen === undefined) {
-      const others = [...this.#lanes.values()].filter((lane) => lane !== this.#own);
-      this.#seen = others.flatMap(({ mark, to }) => [mark, to]);
-    }
-    return this.#seen;
-  }
-
-  *#piecesAfter(known: ReadonlyMap<string, number>): Iterable<Uint8Array> {
-    let parts: LanePart[] = [];
-    let sizeBytes = 0;
-    // What comes while pieces are taken is not in them.
-    const lanes = [...this.#lanes.values()].map((lane) => ({ lane, to: lane.to }));
-    for (const { lane, to } of lanes) {
-      const { did, epoch } = lane;
-      let from = known.get(lane.name) ?? 0;
-      let entries: Winner[] = [];
-      if (from >= to) continue;
-      for (const winner of writesAfter(lane, from)) {
-        if (winner.number > to) break;
-        entries.push(winner);
-        sizeBytes += winner.sizeBytes;
-        if (sizeBytes < PIECE_BYTES) continue;
-        parts.push({ did, epoch, from, to: winner.number, entries });
-        yield encodeUpdate({ isWhole: false, parts });
-        [parts, entries, sizeBytes, from] = [[], [], 0, winner.number];
+  *#pieces(
+    lanes: readonly Lane[],
+    from: (lane: Lane) => number,
+    isWhole: boolean,
+  ): Iterable<Uint8Array> {
+    for (const lane of lanes) {
+      const { did, client, gen } = lane;
+      for (const update of piecesOf(lane, from(lane))) {
+        yield encodeUpdate({ isWhole, parts: [{ did, client, gen, update }] });
       }
-      if (from < to) parts.push({ did, epoch, from, to, entries });
-      sizeBytes += PART_BYTES;
     }
-    if (parts.length > 0) yield encodeUpdate({ isWhole: false, parts });
   }
-}
-
-interface Merged {
-  /** Keys that changed. */
-  readonly keys: Set<string>;
-  /** What brought something new. */
-  readonly applied: LanePart[];
-  isEarly: boolean;
-  /** All of the update, and nothing else, was applied. */
-  isAsSent: boolean;
 }

@@ -14,4 +14,4 @@ export type {
   Tombstone,
 } from './types.ts';
 export { createBoardDocument } from './document.ts';
-export type { BoardDocument } from './document.ts';
+export type { BoardDocument } from './document-types.ts';

@@ -4,7 +4,7 @@
  */
 import * as Y from 'yjs';
 import type { Did, Json } from '../core/index.ts';
-import type { EntryChange } from './document.ts';
+import type { EntryChange } from './document-types.ts';
 import { isKey, problemOf } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import type { BoardRow } from './persistence.ts';

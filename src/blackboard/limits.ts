@@ -19,6 +19,10 @@ export interface BoardLimits {
   readonly keys: number;
   /** Encoded size of one board. */
   readonly boardBytes: number;
+  /** Pieces of Yjs' memory of all lanes of a board, replaced ones included: what peers may bring it to, twice. */
+  readonly structs: number;
+  /** Dead pieces of a writer's lanes that are left alone; more, and more than live ones: the lanes are begun anew. */
+  readonly dead: number;
   /** Deletions that are remembered; beyond, the oldest are forgotten. More: a node may be away longer. */
   readonly tombstones: number;
 }
@@ -31,6 +35,8 @@ export const LIMITS: BoardLimits = {
   valueDepth: 64,
   keys: 100_000,
   boardBytes: 16 * 1024 * 1024,
+  structs: 1_000_000,
+  dead: 256,
   tombstones: 100_000,
 };
 

@@ -5,6 +5,7 @@
  * refused leaves nothing that a later one would build on.
  */
 import type { Table } from '../store/index.ts';
+import { isWholeUpdate } from './update.ts';
 
 const DIGITS = 12;
 /** Fold from this many rows on, when they hold half as much as the pieces that all began with. */
@@ -13,7 +14,6 @@ const FOLD_ROWS = 500;
 const FOLD_BYTES = 1024 * 1024;
 /** Fold in any case: more rows make a start slow. */
 const FOLD_ROWS_MAX = 10_000;
-const WHOLE = Buffer.from('[2,1,');
 
 /** One row of a board's log. */
 export interface BoardRow {
@@ -55,6 +55,8 @@ class TableLog implements BoardLog {
   readonly #table: Table;
   readonly #prefix: string;
   readonly #keys: string[];
+  /** Keys of a write that failed: the disk may have it all the same, until the next write takes them out. */
+  #doubtful: string[] = [];
   #next: number;
   #foldedRows: number;
   #foldedBytes: number;
@@ -64,7 +66,7 @@ class TableLog implements BoardLog {
     this.#table = table;
     this.#prefix = `${board}/`;
     this.#keys = rows.map((row) => row.key);
-    const firstAdded = rows.findIndex(({ value }) => !isPiece(value));
+    const firstAdded = rows.findIndex(({ value }) => !isWholeUpdate(value));
     this.#foldedRows = firstAdded === -1 ? rows.length : firstAdded;
     const values = rows.map(({ value }) => value);
     this.#foldedBytes = bytesOf(values.slice(0, this.#foldedRows));
@@ -83,18 +85,29 @@ class TableLog implements BoardLog {
 
   async append(updates: readonly Uint8Array[]): Promise<void> {
     const rows = this.#rowsOf(updates);
-    await this.#table.batch(rows);
+    await this.#batch(rows, []);
     for (const { key } of rows) this.#keys.push(key);
     this.#addedBytes += bytesOf(updates);
   }
 
   async fold(pieces: readonly Uint8Array[], updates: readonly Uint8Array[]): Promise<void> {
     const rows = this.#rowsOf([...pieces, ...updates]);
-    await this.#table.batch([...rows, ...this.#keys.map((key) => ({ key }))]);
+    await this.#batch(rows, this.#keys);
     this.#keys.splice(0, this.#keys.length, ...rows.map(({ key }) => key));
     this.#foldedRows = pieces.length;
     this.#foldedBytes = bytesOf(pieces);
     this.#addedBytes = bytesOf(updates);
+  }
+
+  async #batch(rows: readonly BoardRow[], removed: readonly string[]): Promise<void> {
+    const gone = [...removed, ...this.#doubtful].map((key) => ({ key }));
+    try {
+      await this.#table.batch([...rows, ...gone]);
+      this.#doubtful = [];
+    } catch (error) {
+      this.#doubtful.push(...rows.map(({ key }) => key));
+      throw error;
+    }
   }
 
   /** Keys are never used twice: a write that was refused may be on the disk after all. */
@@ -105,11 +118,6 @@ class TableLog implements BoardLog {
       return { key, value };
     });
   }
-}
-
-/** Whether a row is a piece of the whole board, as `encodeUpdate` writes one. */
-function isPiece(value: Uint8Array): boolean {
-  return WHOLE.equals(value.subarray(0, WHOLE.length));
 }
 
 function bytesOf(updates: readonly Uint8Array[]): number {

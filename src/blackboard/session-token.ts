@@ -4,18 +4,19 @@
  * the client's reads and writes in order, whichever replicas the client used before.
  */
 import { StarlingError, printable } from '../core/index.ts';
-import type { Seen } from './update.ts';
+import { numbersOf, placesOf } from './lane-format.ts';
+import type { Place } from './lane-format.ts';
 
 const HEAD = 'b2.';
 const CHARS_MAX = 128 * 1024;
 
 /** The token of a replica that has seen `seen`. */
-export function writeToken(seen: Seen): string {
-  return `${HEAD}${Buffer.from(JSON.stringify(seen)).toString('base64url')}`;
+export function writeToken(seen: readonly Place[]): string {
+  return `${HEAD}${Buffer.from(JSON.stringify(seen.flatMap(numbersOf))).toString('base64url')}`;
 }
 
 /** What a token says was seen. @throws STARLING_USAGE when it is none */
-export function readToken(token: string): Seen {
+export function readToken(token: string): readonly Place[] {
   const seen = token.startsWith(HEAD) && token.length <= CHARS_MAX ? seenOf(token) : undefined;
   if (seen !== undefined) return seen;
   throw new StarlingError(
@@ -27,24 +28,9 @@ export function readToken(token: string): Seen {
   );
 }
 
-/** Whether a replica that has seen `ours` has seen all of `wanted`. */
-export function covers(ours: Seen, wanted: Seen): boolean {
-  const known = new Map<number, number>();
-  for (let at = 0; at < ours.length; at += 2) known.set(ours[at] ?? 0, ours[at + 1] ?? 0);
-  for (let at = 0; at < wanted.length; at += 2) {
-    if ((known.get(wanted[at] ?? 0) ?? 0) < (wanted[at + 1] ?? 0)) return false;
-  }
-  return true;
-}
-
-function seenOf(token: string): Seen | undefined {
+function seenOf(token: string): readonly Place[] | undefined {
   try {
-    const value: unknown = JSON.parse(
-      Buffer.from(token.slice(HEAD.length), 'base64url').toString(),
-    );
-    const isSeen =
-      Array.isArray(value) && value.length % 2 === 0 && value.every(Number.isSafeInteger);
-    return isSeen ? (value as Seen) : undefined;
+    return placesOf(JSON.parse(Buffer.from(token.slice(HEAD.length), 'base64url').toString()));
   } catch {
     // Whatever is wrong with it, it is no token.
     return undefined;

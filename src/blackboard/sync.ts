@@ -14,7 +14,7 @@ import type { Buckets, Clock, Logger, PeerId } from '../core/index.ts';
 import type { Network, PeerStream } from '../network/index.ts';
 import type { OpenBoard } from './board.ts';
 import type { Digests, StateMessage, UpdateMessage } from './codec.ts';
-import type { ApplyResult } from './document.ts';
+import type { ApplyResult } from './document-types.ts';
 import { createSlices } from './slices.ts';
 import { createSyncConversation } from './sync-conversation.ts';
 import type { SyncConversation } from './sync-conversation.ts';

@@ -29,6 +29,8 @@ const event = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), who }) },
   /** The disk refuses a write: the next one must not take its numbers. */
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('refused' as const), who, key }) },
+  /** A writer begins its lanes anew. */
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('renew' as const), who }) },
   /** The disk is an old copy: what was written since is known to others only. */
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('older' as const), who }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.nat(30) }) },
@@ -77,7 +79,7 @@ class World {
   open(replica: Replica, rows: readonly Uint8Array[]): void {
     const now = (): number => this.now;
     replica.rows = [...rows];
-    replica.document = makeDocument(rows, {}, { self: replica.self, now });
+    replica.document = makeDocument(rows, { dead: 2 }, { self: replica.self, now });
     replica.document.onUpdate((update, origin) => {
       replica.rows.push(update);
       if (origin === 'local') this.updates.push(update);
@@ -97,8 +99,9 @@ class World {
       document.set({ key: happened.key, value: happened.value, until });
     } else if (happened.kind === 'delete') document.delete(happened.key);
     else if (happened.kind === 'refused') {
-      if (document.draft([{ key: happened.key, value: 0 }]) !== undefined) document.renewWriter();
-    } else if (happened.kind === 'restart') {
+      if (document.draft([{ key: happened.key, value: 0 }]) !== undefined) document.giveUp();
+    } else if (happened.kind === 'renew') document.renew();
+    else if (happened.kind === 'restart') {
       replica.copy = [...replica.rows];
       this.open(replica, happened.who % 2 === 0 ? document.whole() : replica.rows);
     } else if (happened.kind === 'older') this.open(replica, replica.copy);
@@ -168,7 +171,7 @@ describe('replicas of a board', () => {
     );
   });
 
-  it('find out that one writer told them different things under one number, and agree', () => {
+  it('find out that one writer told them different things under one clock, and agree', () => {
     const now = (): number => 1_000_000;
     const eve = { self: 'did:key:Eve' as Did, now };
     const told = makeDocument([], {}, eve);
@@ -243,36 +246,37 @@ describe('replicas of a board', () => {
     expect(bob.digest()).toBe(ahead.digest());
   });
 
-  it('are as small as a fresh copy after 40,000 overwrites by four writers', () => {
+  it('are about as small as a fresh copy after 20,000 overwrites by four writers', () => {
     const writers = Array.from({ length: 4 }, (_, i) => {
       return makeDocument([], {}, { self: `did:key:w${i}` as Did });
     });
     const reader = makeDocument();
-    for (const [i, writer] of writers.entries()) {
+    for (const writer of writers) {
       writer.onUpdate((update, origin) => {
-        if (origin === 'local') reader.apply(update);
+        if (origin !== 'local') return;
+        for (const other of [reader, ...writers]) if (other !== writer) other.apply(update);
       });
-      for (let n = 0; n < 10_000; n += 50) {
+    }
+    for (let n = 0; n < 5000; n += 50) {
+      for (const [i, writer] of writers.entries()) {
         const changes = Array.from({ length: 50 }, (_, at) => ({
-          key: `k${(n * 7 + at + i) % 1000}`,
+          key: `k${(n * 7 + at * 3 + i * 17) % 1000}`,
           value: n,
           valueBytes: 5,
         }));
         const draft = writer.draft(changes);
         if (draft !== undefined) writer.commit(draft);
+        writer.renew();
       }
     }
-    const bytesOf = (document: LooseDocument): number =>
-      document.whole().reduce((sum, { length }) => sum + length, 0);
     expect(reader.size).toBe(1000);
-    const fresh = makeDocument();
-    for (const { key: name, value } of reader.entries('')) fresh.set({ key: name, value });
-    expect(bytesOf(reader)).toBeLessThan(2 * bytesOf(fresh));
+    expect(reader.structs).toBeLessThan(2.2 * 1000);
     expect(makeDocument(reader.whole()).digest()).toBe(reader.digest());
   });
 });
 
 /** The same piece with other words in it. */
 function rewritten(piece: Uint8Array): Uint8Array {
-  return Buffer.from(Buffer.from(piece).toString().replace('to ann', 'to bob'));
+  const text = Buffer.from(piece).toString('latin1');
+  return Buffer.from(text.replace('to ann', 'to bob'), 'latin1');
 }

@@ -4,9 +4,14 @@ import type { Blackboard, BlackboardInit } from '../../src/blackboard/index.ts';
 import { createOpenBoard } from '../../src/blackboard/board.ts';
 import type { OpenBoard } from '../../src/blackboard/board.ts';
 import { createDocument } from '../../src/blackboard/document.ts';
-import type { ApplyResult, BoardDocument, EntryChange } from '../../src/blackboard/document.ts';
+import type {
+  ApplyResult,
+  BoardDocument,
+  EntryChange,
+} from '../../src/blackboard/document-types.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
 import type { BoardLimits } from '../../src/blackboard/limits.ts';
+import type { LanePart } from '../../src/blackboard/update.ts';
 import { readBoards } from '../../src/blackboard/persistence.ts';
 import { createHealth, silentLogger } from '../../src/core/index.ts';
 import type { Clock, Did, Health, Json, LogFields, Logger, PeerId } from '../../src/core/index.ts';
@@ -30,6 +35,8 @@ export type LooseDocument = BoardDocument & {
     readonly until?: number;
   }): void;
   delete(key: string): boolean;
+  /** Begins own lanes anew, if that pays. */
+  renew(): boolean;
   /** The whole of it, in pieces. */
   whole(): readonly Uint8Array[];
   /** Applies pieces, and gives what became of each. */
@@ -53,6 +60,11 @@ export function makeDocument(
     set: ({ key, value, until = 0 }: { key: string; value: Json; until?: number }) =>
       void write({ key, value, until, valueBytes: JSON.stringify(value).length }),
     delete: (key: string) => write({ key }),
+    renew: () => {
+      const draft = document.draftRenewal();
+      if (draft !== undefined) document.commit(draft);
+      return draft !== undefined;
+    },
     whole: () => [...document.snapshot()],
     take: (pieces: Iterable<Uint8Array> | undefined) =>
       [...(pieces ?? [])].map((piece) => document.apply(piece)),
@@ -74,7 +86,7 @@ export async function openBoard(
     /** Gets what watchers hear. */
     readonly heard?: unknown[];
     /** Gets what the others are told. */
-    readonly published?: Uint8Array[];
+    readonly published?: LanePart[];
   } = {},
 ): Promise<OpenBoard> {
   return createOpenBoard(
@@ -83,7 +95,7 @@ export async function openBoard(
       self: ANN,
       clock: parts.clock ?? createTestClock(),
       logger: parts.logger ?? silentLogger,
-      publish: (update) => void parts.published?.push(update),
+      publish: (part) => void parts.published?.push(part),
       changed: (changes) => void parts.heard?.push(changes),
     },
     {

@@ -5,9 +5,12 @@ import {
   encodeGossip,
   encodeMessage,
 } from '../../src/blackboard/codec.ts';
+import { inspectUpdate } from '../../src/blackboard/inspect-update.ts';
+import type { Head } from '../../src/blackboard/lane-format.ts';
+import { fillLane, wholeOf } from '../../src/blackboard/lane.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
 import { decodeUpdate, encodeUpdate, encodeVector } from '../../src/blackboard/update.ts';
-import type { LaneEntry, Update } from '../../src/blackboard/update.ts';
+import type { Update } from '../../src/blackboard/update.ts';
 import type { Notes } from './fixture.ts';
 import { NOW_MS, member, newcomer } from './world.ts';
 import type { WireCase } from './world.ts';
@@ -16,7 +19,8 @@ const BOARD_NOTES: Notes = {
   t: 'kind of the message',
   digests: 'digest of each board that the sender holds, by name',
   board: 'name of the board',
-  vector: "the sender's vector, JSON: [[did, epoch, number], …], what it has seen of each lane",
+  vector:
+    "the sender's vector, CBOR: [[did, client, gen, clock], …], what it has seen of each lane",
   digest: "the sender's digest of the board; empty when it has none",
   update: 'what the receiver lacks, as below; no bytes: nothing',
   more: 'another piece follows',
@@ -37,7 +41,7 @@ const BOARD_MESSAGES = [
     message: {
       t: 'state',
       board: 'plans',
-      vector: Uint8Array.from(encodeVector([{ did: member.did, epoch: 7, to: 3 }])),
+      vector: Uint8Array.from(encodeVector([{ did: member.did, client: 7, gen: 1, clock: 3 }])),
       digest: 'beef01',
     },
   },
@@ -70,43 +74,56 @@ const MESSAGES: readonly WireCase[] = [
   },
 ];
 
-/** An update as it is sent: one entry set, one that another had written first and that ends, one deleted. */
+const HEAD: Head = { base: 1, replaces: [], after: [] };
+
+/** An update of a lane: one entry set, one that another had written first and that ends, one deleted. */
+const LANE_UPDATE = Uint8Array.from(
+  wholeOf(
+    fillLane({ did: member.did, client: 7, gen: 1 }, HEAD, [
+      { key: 'goal', raw: { v: { ship: true }, m: NOW_MS, i: 4, s: [123, 4] } },
+      { key: 'old', raw: { v: 1, m: NOW_MS, n: 1, i: 5, u: NOW_MS + 5, b: newcomer.did } },
+      { key: 'gone', raw: { m: NOW_MS + 1, i: 6 } },
+    ]),
+  ),
+);
+
 const UPDATE: Update = {
   isWhole: false,
   parts: [
+    { did: member.did, client: 7, gen: 1, update: LANE_UPDATE },
     {
       did: member.did,
-      epoch: 7,
-      from: 3,
-      to: 6,
-      entries: [
-        laneEntry({ number: 4, key: 'goal', value: { ship: true }, valueBytes: 13 }),
-        laneEntry({
-          number: 5,
-          key: 'old',
-          value: 1,
-          valueBytes: 1,
-          until: NOW_MS + 5,
-          by: newcomer.did,
-        }),
-        laneEntry({ number: 6, key: 'gone', ms: NOW_MS + 1 }),
-      ],
+      client: 7,
+      gen: 2,
+      making: {
+        head: {
+          base: 3,
+          replaces: [{ client: 7, gen: 1, clock: 4 }],
+          after: [{ client: 9, gen: 1, clock: 2 }],
+        },
+        sources: [{ client: 7, gen: 1, clock: 4, leftOut: [3] }],
+      },
     },
   ],
 };
 
-function laneEntry(fields: Pick<LaneEntry, 'number' | 'key'> & Partial<LaneEntry>): LaneEntry {
-  return { ms: NOW_MS, n: 0, until: 0, seen: [123, 4], valueBytes: 0, ...fields };
-}
-
 const UPDATES: readonly WireCase[] = [
   {
     file: 'board',
-    title: 'an update',
-    kind: 'hex',
+    title: 'an update: of a lane, and how another is made from it',
+    kind: 'cbor',
+    notes: {},
     write: () => encodeUpdate(UPDATE),
-    read: (bytes) => decodeUpdate(bytes, LIMITS),
+    read: (bytes) => decodeUpdate(bytes),
     value: UPDATE,
+  },
+  {
+    file: 'board',
+    title: 'an update of a lane, as Yjs writes it (V2)',
+    kind: 'hex',
+    write: () => LANE_UPDATE,
+    read: (bytes) => inspectUpdate(bytes, LIMITS, 10)?.update,
+    value: LANE_UPDATE,
   },
 ];
 
