@@ -14,7 +14,7 @@ import {
   boardCareTools,
   boardTools,
   clientTools,
-  conductSummary,
+  peerSummary,
   governanceTools,
   grantResources,
   grantTools,
@@ -25,6 +25,7 @@ import {
   offeredTools,
   pinTools,
   secretTools,
+  pingTool,
   statusTools,
 } from './builtin/index.ts';
 import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
@@ -383,6 +384,7 @@ function createNodeTools(
   const { network, offers, pins, servers, status, token, createTicket } = rooms;
   return [
     ...statusTools({ membership, network, status }),
+    pingTool({ membership, network }),
     ...memberTools({
       grants,
       counters,
@@ -391,7 +393,7 @@ function createNodeTools(
       members,
       network,
       self: { did: identity.did, name: config.name },
-      summaryOf: (view) => conductSummary({ network }, view),
+      summaryOf: (view) => peerSummary({ network }, view),
       leave: rooms.leave,
     }),
     ...grantTools({
@@ -401,6 +403,7 @@ function createNodeTools(
       admission,
       membership,
       offers,
+      self: { name: config.name },
       createTicket,
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),

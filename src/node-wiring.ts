@@ -1,13 +1,14 @@
 /** Joins the events of a node's rooms: what happens in one of them, and who hears of it. */
 import type { EventEmitter } from 'node:events';
 import { StarlingError, messageOf } from './core/index.ts';
-import type { PeerId, Warning } from './core/index.ts';
+import type { Did, PeerId, Warning } from './core/index.ts';
 import { auditKeysAndPins } from './gateway/index.ts';
 import type { UpstreamStatus, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { auditGovernance, auditGrants } from './guard/index.ts';
 import type { PolicyChange } from './guard/index.ts';
-import { namePeer } from './membership/index.ts';
+import { peerIdFromDid, shortId } from './identity/index.ts';
+import { namePeer, tellVersions } from './membership/index.ts';
 import type { Membership, PeerView } from './membership/index.ts';
 import type { Knock, Mesh, NeighbourMesh } from './mesh/index.ts';
 import type { Parts } from './node-parts.ts';
@@ -33,8 +34,11 @@ export interface NodeEvents {
   serving: [];
   /** One of this node's servers is in another state, or offers another number of tools. */
   server: [server: UpstreamStatus];
-  /** This node has let `peer` in by a ticket, which was made at `invitedAt` (ms since the epoch), or which this node's operator gave to who knocked. Comes before `peer`. */
-  newcomer: [peer: PeerView, invitedAt: number, hasKnocked: boolean];
+  /**
+   * `peer` has come in by a ticket that was made at `invitedAt` (ms since the epoch), or that this node's operator
+   * gave to who knocked; `by` names the member that made the ticket, where that is another. Comes before `peer`.
+   */
+  newcomer: [peer: PeerView, invitedAt: number, hasKnocked: boolean, by: string | undefined];
   /** A lasting trouble has begun, or is another than before. */
   trouble: [warning: Warning];
   /** A changed configuration was taken up. */
@@ -75,6 +79,7 @@ export function wireParts(
     gateway.recheck();
     events.emit('policy', changes);
   });
+  tellVersions({ ...base, network, membership });
   base.health.onRaise((warning) => events.emit('trouble', warning));
   network.events.on('dial:failed', (address, error) =>
     events.emit('dial:failed', address, named(error, membership)),
@@ -91,22 +96,26 @@ function wireAudit(
 }
 
 function wirePeers(
-  { admission }: OpenState,
+  { admission, identity }: OpenState,
   { blackboard, knocks, membership, renewalTimer }: Parts,
   events: EventEmitter<NodeEvents>,
 ): void {
-  const newcomers = new Map<PeerId, number>();
-  admission.events.on('redeemed', (newcomer, invitedAt) => {
+  const newcomers = new Map<PeerId, { readonly invitedAt: number; readonly maker: Did }>();
+  admission.events.on('redeemed', (newcomer, invitedAt, maker) => {
     const [oldest] = newcomers.size < NEWCOMERS_MAX ? [] : newcomers.keys();
     if (oldest !== undefined) newcomers.delete(oldest);
-    newcomers.set(newcomer, invitedAt);
+    newcomers.set(newcomer, { invitedAt, maker });
   });
   membership.events.on('boards', ({ peerId }, digests) => blackboard.compare(peerId, digests));
   membership.events.on('change', (peer, before) => {
     if (peer.state === 'alive' && before?.state !== 'alive') renewalTimer.returned(peer.did);
-    const invitedAt = newcomers.get(peer.peerId);
-    if (newcomers.delete(peer.peerId)) {
-      events.emit('newcomer', peer, invitedAt ?? 0, knocks.hasAdmitted(peer.peerId));
+    const invite = newcomers.get(peer.peerId);
+    if (invite !== undefined) {
+      newcomers.delete(peer.peerId);
+      const { invitedAt, maker } = invite;
+      const isOwn = maker === identity.did;
+      const by = isOwn ? undefined : (membership.nameOf(peerIdFromDid(maker)) ?? shortId(maker));
+      events.emit('newcomer', peer, invitedAt, isOwn && knocks.hasAdmitted(peer.peerId), by);
     }
     events.emit('peer', peer, before);
   });

@@ -251,8 +251,10 @@ class Node implements StarlingNode {
   async #stopParts(): Promise<void> {
     this.#isStarted = false;
     this.#life.abort(new StarlingError('STARLING_STOPPED', 'the node was stopped'));
-    const { logins } = this.#parts;
+    const { logins, membership } = this.#parts;
     const tell = (error: unknown): void => tellUnstopped(this.#base, error);
+    // The peers hear of it at once, however long a server takes to end; the stop of membership waits until they have.
+    membership.sayGoodbye().catch(tell);
     const rest = [
       this.#running,
       { stop: async () => logins.stop() },

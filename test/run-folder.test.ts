@@ -19,8 +19,12 @@ describe('a run of the tests', () => {
       await mkdir(join(folder, name), { mode: 0o700 });
     }
     await mkdir(join(folder, 'starling-cli-hidden'), { mode: 0o755 });
+    await mkdir(join(folder, 'starling-sim-hidden', 'node-1'), { recursive: true, mode: 0o755 });
+    await writeFile(join(folder, 'starling-sim-hidden', 'node-1', 'token'), '', { mode: 0o444 });
+    await mkdir(join(folder, 'starling-sim-kept', 'node-1'), { recursive: true, mode: 0o755 });
+    await writeFile(join(folder, 'starling-sim-kept', 'node-1', 'identity.json'), '{}');
     await writeFile(join(folder, 'a-file'), '');
-    expect(foldersLeft(folder)).toEqual(['a-file', 'starling-cli-1']);
+    expect(foldersLeft(folder)).toEqual(['a-file', 'starling-cli-1', 'starling-sim-kept']);
   });
 
   it('sees a socket whose node has not ended', async () => {

@@ -5,13 +5,13 @@
  */
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
   realpathSync,
   rmSync,
-  statSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,8 +33,11 @@ export interface Left {
   readonly command: string;
 }
 
-/** The rights of a folder that `bwrap` makes where it is to mount; the tests make theirs with 0700. */
-const MOUNT_POINT = 0o755;
+/** The rights of what `bwrap` makes where it is to mount; tests and nodes make their folders with 0700. */
+const MOUNT_POINT = { folder: 0o755, file: 0o444 };
+
+/** How many lines tell what is inside of a folder that was left. */
+const INSIDE_MAX = 12;
 
 /** What tests left in the folder of their run, by name. */
 export function foldersLeft(folder: string): string[] {
@@ -44,14 +47,42 @@ export function foldersLeft(folder: string): string[] {
 }
 
 /**
- * Whether an entry is an empty folder that no test forgot: of sockets, or the folder of a node which ended
- * while the sandbox of another node was about to hide it, so that `bwrap` made the folder again.
+ * Whether no test forgot an entry: the empty folder of sockets, or the folder of a node which ended while
+ * the sandbox of another node was about to hide it, so that `bwrap` made it again as a place to mount at.
  */
 function isHarmless(folder: string, name: string): boolean {
   const path = join(folder, name);
-  const facts = statSync(path);
-  if (!facts.isDirectory() || readdirSync(path).length > 0) return false;
-  return name === SOCKETS || (facts.mode & 0o777) === MOUNT_POINT;
+  if (name === SOCKETS) return lstatSync(path).isDirectory() && readdirSync(path).length === 0;
+  return isMountPoint(path);
+}
+
+/** Whether a path is a folder, or an empty file, that `bwrap` made, with nothing but such in it. */
+function isMountPoint(path: string): boolean {
+  const facts = lstatSync(path, { throwIfNoEntry: false });
+  // The entry has gone since the folder was read.
+  if (facts === undefined) return true;
+  const rights = facts.mode & 0o777;
+  if (!facts.isDirectory()) return rights === MOUNT_POINT.file && facts.size === 0;
+  return (
+    rights === MOUNT_POINT.folder &&
+    readdirSync(path).every((name) => isMountPoint(join(path, name)))
+  );
+}
+
+/** An entry that was left, with what is in it: who made it is known by that. */
+function described(folder: string, name: string): string {
+  const facts = (path: string): string => {
+    const { mode = 0, size = 0, mtime } = lstatSync(path, { throwIfNoEntry: false }) ?? {};
+    return `${(mode & 0o777).toString(8)} ${size} B ${mtime?.toISOString() ?? 'gone since'}`;
+  };
+  const path = join(folder, name);
+  const inside = lstatSync(path).isDirectory()
+    ? readdirSync(path, { recursive: true }).map(String).toSorted().slice(0, INSIDE_MAX)
+    : [];
+  return [
+    `${name} ${facts(path)}`,
+    ...inside.map((entry) => `  ${entry} ${facts(join(path, entry))}`),
+  ].join('\n');
 }
 
 /**
@@ -95,14 +126,14 @@ function kill(pid: number): void {
 async function leftOf(folder: string): Promise<string[]> {
   for (let tries = 0; ; tries += 1) {
     const processes = processesLeft(folder);
-    const left = [
-      ...processes.map(({ pid, command }) => `process ${pid}: ${command}`),
-      ...foldersLeft(folder),
-    ];
-    if (left.length === 0) return left;
+    const names = foldersLeft(folder);
+    if (processes.length + names.length === 0) return [];
     if (tries === GRACE_TRIES) {
       for (const { pid } of processes) kill(pid);
-      return left;
+      return [
+        ...processes.map(({ pid, command }) => `process ${pid}: ${command}`),
+        ...names.map((name) => described(folder, name)),
+      ];
     }
     await new Promise((wake) => setTimeout(wake, GRACE_MS));
   }
@@ -121,14 +152,7 @@ export function setup(project: TestProject): (() => Promise<void>) | undefined {
     const left = await leftOf(folder);
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     if (left.length === 0) return;
-    const words = `the tests left behind:\n${left.join('\n')}`;
-    // Interrupted simulations leave a folder now and then: told, until that is mended, and no failure.
-    const isHarm = left.some((what) => !/^starling-(?:sim|cli)-/.test(what));
-    if (!isHarm) {
-      process.stderr.write(`${words}\n`);
-      return;
-    }
     process.exitCode = 1;
-    throw new Error(words);
+    throw new Error(`the tests left behind:\n${left.join('\n')}`);
   };
 }

@@ -53,6 +53,7 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
   ['test/mutation/runner.ts', 'an end to waiting for a mutant'],
   ['test/mutation/try-mutants.ts', 'an end to waiting for a process'],
   ['test/mutation/run.ts', 'tells how long it took'],
+  ['test/compat/run.ts', 'asks other processes again until something holds'],
   ['test/conformance/fixture/tools.ts', 'tools that the conformance suite wants slow'],
   ['test/conformance/mesh.ts', 'asks other processes again; an end to waiting'],
   ['test/conformance/proxy.ts', 'an end to waiting'],
@@ -95,7 +96,9 @@ describe('the tests', () => {
 
 /** Folders of `test` that are no rooms of `src`, and folders in them that mirror none. */
 const OWN_FOLDERS =
-  'architecture build compliance conformance e2e fixtures golden mutation sim wire'.split(' ');
+  'architecture build compat compliance conformance e2e fixtures golden mutation sim wire'.split(
+    ' ',
+  );
 const HELP_FOLDERS = ['support', 'hostile', 'bench'];
 
 describe('the layout of the tests', () => {

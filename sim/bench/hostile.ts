@@ -82,6 +82,11 @@ export async function benchHostile(
   print: (text: string) => void,
 ): Promise<HostileResult> {
   const wanted = names.length === 0 ? size.attacks : names;
+  const unknown = names.filter((name) => !ATTACKS.some((attack) => attack.name === name));
+  if (unknown.length > 0) {
+    const known = ATTACKS.map(({ name }) => name).join(', ');
+    throw new Error(`no attack is called ${unknown.join(', ')}; attacks: ${known}`);
+  }
   const attacks = ATTACKS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
   const rows: HostileRow[] = [];
   let isOver = false;

@@ -50,33 +50,44 @@ const HALVES = 450;
 /** After so long the next half is begun beside one that is not read on. */
 const HELD_BACK_MS = 50;
 
-const halves = attack(
-  'half-messages',
-  `${HALVES} sessions with half a message of 10 MiB in each`,
-  'breaks the protocols|begins messages that',
-  async (tools, member) => {
-    const { target, signal, act } = tools;
-    serveRecords(member);
-    const chunk = Buffer.alloc(64 * 1024, 'x');
-    const one = async (): Promise<void> => {
-      const open: PeerStream[] = [];
-      while (!signal.aborted) {
-        const stream = await openTo(member, target, MCP, signal);
-        if (stream === undefined) continue;
-        stream.onEnd(() => undefined);
-        for (let sent = 0; sent < HALF_BYTES && !signal.aborted; sent += chunk.length) {
-          act();
-          const isOver = await drainedAfter(stream, chunk, signal);
-          if (isOver) break;
+/** `prelude` is what is said before the half. */
+function halvesAfter(name: string, title: string, prelude: readonly Uint8Array[]): Attack {
+  return attack(
+    name,
+    `${HALVES} sessions with half a message of 10 MiB in each${title}`,
+    'breaks the protocols|begins messages that',
+    async (tools, member) => {
+      const { target, signal, act } = tools;
+      serveRecords(member);
+      const chunk = Buffer.alloc(64 * 1024, 'x');
+      const one = async (): Promise<void> => {
+        const open: PeerStream[] = [];
+        while (!signal.aborted) {
+          const stream = await openTo(member, target, MCP, signal);
+          if (stream === undefined) continue;
+          stream.onEnd(() => undefined);
+          stream.onData(() => undefined);
+          for (const message of prelude) stream.write(message);
+          for (let sent = 0; sent < HALF_BYTES && !signal.aborted; sent += chunk.length) {
+            act();
+            const isOver = await drainedAfter(stream, chunk, signal);
+            if (isOver) break;
+          }
+          open.push(stream);
+          if (open.length > HALVES / AT_ONCE) open.shift()?.abort(new Error('enough'));
         }
-        open.push(stream);
-        if (open.length > HALVES / AT_ONCE) open.shift()?.abort(new Error('enough'));
-      }
-      for (const stream of open) stream.abort(new Error('enough'));
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, one));
-  },
-);
+        for (const stream of open) stream.abort(new Error('enough'));
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, one));
+    },
+  );
+}
+
+const halves = halvesAfter('half-messages', '', []);
+const halfRequests = halvesAfter('half-requests', ', after it has begun the session', [
+  line({ id: 1, method: 'initialize', params: initialize() }),
+  line({ method: 'notifications/initialized' }),
+]);
 
 /** Writes, and waits a moment for room; gives whether the stream has ended, or takes no more. */
 async function drainedAfter(
@@ -116,4 +127,4 @@ const puts = attack(
 );
 
 /** What members have a node keep. */
-export const hoards: readonly Attack[] = [unread, halves, puts];
+export const hoards: readonly Attack[] = [unread, halves, halfRequests, puts];

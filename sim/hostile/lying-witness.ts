@@ -4,8 +4,9 @@ import { createMember } from './member.ts';
 import type { Member, MemberInit } from './member.ts';
 import { heartbeat } from './floods.ts';
 
-/** What witnesses are asked by; see `src/membership/indirect-probe.ts`. */
-const PROBE = '/starling/probe/1';
+/** What witnesses are asked and answer by; see `src/membership/indirect-probe.ts`. */
+const QUESTION = 'probe';
+const ANSWER = 'probed';
 const HEARTBEAT_MS = 5000;
 
 /** A liar. */
@@ -28,14 +29,10 @@ export async function createLyingWitness(
   const member = await createMember(init);
   const { network } = member;
   let lies = 0;
-  const answer = encode({ connected: true });
-  const framed = Buffer.concat([Buffer.from([answer.length]), answer]);
-  const stopHandling = network.handle(PROBE, (stream) => {
-    stream.onData(() => {
-      lies += 1;
-      stream.write(framed);
-      void stream.close().catch(() => undefined);
-    });
+  const stopHandling = network.onFrame(QUESTION, (bytes, from) => {
+    lies += 1;
+    const { id } = decode(bytes) as { readonly id: number };
+    void network.sendFrame(from, ANSWER, encode({ id, connected: true }));
   });
   const topic = network.topic('heartbeat');
   let records = '';

@@ -19,7 +19,6 @@ import { HIDDEN } from './document.ts';
 import type { ApplyResult } from './document-types.ts';
 import { createBoardHistory } from './history.ts';
 import type { BoardHistory } from './history.ts';
-import { DIGEST_MARK } from './content-digest.ts';
 import { LIMITS, PEER_SLACK, checkName, invalid, isBoardName } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import { readBoards } from './persistence.ts';
@@ -102,8 +101,6 @@ class AllBoards implements Blackboard {
   readonly #overflowing = new Map<string, Set<PeerId>>();
   /** Syncs since which a board waits for what an update refers to. */
   readonly #waitingSyncs = new Map<string, number>();
-  /** Peers whose boards are of an earlier version. */
-  readonly #older = new Set<PeerId>();
   #running: Running | undefined;
   readonly #greetings: Buckets;
 
@@ -204,9 +201,8 @@ class AllBoards implements Blackboard {
   }
 
   compare(peer: PeerId, digests: Readonly<Record<string, string>>): void {
-    const said = digestsOf(digests);
-    if (said === undefined || this.#running === undefined) return;
-    const theirs = this.#ofThisVersion(peer, said);
+    const theirs = digestsOf(digests);
+    if (theirs === undefined || this.#running === undefined) return;
     // To know of somebody is no reason to dial: boards come round by those who are connected.
     if (!this.#components.network.isConnected(peer)) return;
     this.#running.repair.hear(peer, theirs);
@@ -246,7 +242,6 @@ class AllBoards implements Blackboard {
     const connected = (peer: PeerId): void => void this.#greet(peer);
     const disconnected = (peer: PeerId): void => {
       repair.forget(peer);
-      if (this.#older.delete(peer)) this.#components.health?.clear(`boards-older:${peer}`);
       this.#noLongerOver(peer, () => true);
     };
     network.events.on('peer:connect', connected);
@@ -279,27 +274,7 @@ class AllBoards implements Blackboard {
     else if (network.self < peer) this.#syncDiffering(peer, message.digests);
   }
 
-  /** Without the digests of an earlier version's boards, whose documents this version does not share. */
-  #ofThisVersion(peer: PeerId, said: Digests): Digests {
-    const theirs = new Map([...said].filter(([, digest]) => digest.startsWith(DIGEST_MARK)));
-    const isOlder = theirs.size < said.size;
-    if (isOlder === this.#older.has(peer)) return theirs;
-    const code = `boards-older:${peer}`;
-    const { health, logger } = this.#components;
-    if (!isOlder) {
-      this.#older.delete(peer);
-      health?.clear(code);
-      return theirs;
-    }
-    this.#older.add(peer);
-    const text = `${peer} runs an older version: its boards are not shared with this node`;
-    logger.warn({ peer }, 'boards of an older version are not shared');
-    health?.raise({ code, text, hint: 'update it: its boards are taken over with all entries' });
-    return theirs;
-  }
-
-  #syncDiffering(peer: PeerId, said: Digests): void {
-    const theirs = this.#ofThisVersion(peer, said);
+  #syncDiffering(peer: PeerId, theirs: Digests): void {
     const ours = this.#digests();
     for (const name of new Set([...theirs.keys(), ...ours.keys()])) {
       if (ours.get(name) !== theirs.get(name)) this.#running?.repair.syncNow(peer, name);

@@ -23,7 +23,7 @@ export interface ContentDigest {
 const WORDS = 4;
 /** Higher: a burst of overwrites costs fewer hashes; lower: whoever asks for the digest waits less. */
 const UNCOUNTED_MAX = 512;
-const DIGITS = 30;
+const DIGITS = 32;
 
 /** Makes the digest of an empty replica. */
 export function createContentDigest(): ContentDigest {
@@ -69,13 +69,9 @@ function wordsOf({ ms, n, by, key, value, until }: Winner): string {
   return `${ms} ${n} ${until} ${by} ${key.length} ${key} ${JSON.stringify(value)}`;
 }
 
-/** Begins with a mark by which boards of versions before lanes are told apart. */
 function textOf(sum: Uint32Array, lanes: Iterable<Lane>): string {
   const seen: string[] = [];
   for (const lane of lanes) seen.push(`${lane.name} ${clockOf(lane)}`);
   const made = createHash('sha256').update(sum).update(seen.toSorted().join('\n')).digest('hex');
-  return `${DIGEST_MARK}${made.slice(0, DIGITS)}`;
+  return made.slice(0, DIGITS);
 }
-
-/** What a digest begins with. */
-export const DIGEST_MARK = '2-';

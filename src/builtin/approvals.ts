@@ -1,6 +1,6 @@
 /** The tools by which a person sees what waits for an approval, and answers it. */
 import { z } from 'zod';
-import { StarlingError } from '../core/index.ts';
+import { ID_PART_WORDS, StarlingError, meantById, noSuchId } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import { answerOf, defineTool, formOf, revealInvisible } from '../gateway/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../gateway/index.ts';
@@ -51,7 +51,7 @@ export function approvalTools({
       description:
         'Approves or denies what waits for a person. Only a person should decide it: never answer on your own. Without `approve` the person before your client is asked, where it shows forms.',
       input: z.object({
-        id: z.string().min(1).max(64).describe('Its id, or at least 4 characters of it.'),
+        id: z.string().min(1).max(64).describe(`Its id, ${ID_PART_WORDS}.`),
         approve: z
           .boolean()
           .optional()
@@ -87,7 +87,7 @@ function askTool({ approvals, clock }: ApprovalComponents): BuiltinTool {
     description:
       'Shows the person before your client what waits for an approval, as a form that this person fills in; you neither see nor answer it. Without `id`: what has waited longest.',
     input: z.object({
-      id: z.string().min(1).max(64).optional().describe('Its id, or at least 4 characters of it.'),
+      id: z.string().min(1).max(64).optional().describe(`Its id, ${ID_PART_WORDS}.`),
     }),
     hints: { destructiveHint: false },
     clients: 'yes',
@@ -95,8 +95,7 @@ function askTool({ approvals, clock }: ApprovalComponents): BuiltinTool {
       const { principal, session } = context;
       if (!hasPerson(principal)) throw nobodyThere(principal);
       const waiting = approvals.list('pending').filter((one) => !isOwn(one, context));
-      const approval =
-        id === undefined ? waiting.at(-1) : waiting.find((one) => one.id.startsWith(id));
+      const approval = id === undefined ? waiting.at(-1) : waitingBy(id, waiting);
       if (approval === undefined) return { asked: false };
       const answer = await askPerson(approval, approvals, context, clock);
       const by: Voter = {
@@ -110,6 +109,16 @@ function askTool({ approvals, clock }: ApprovalComponents): BuiltinTool {
         : approvals.deny(answer.id, by, answer.reason));
       return { asked: true, id: approval.id, state };
     },
+  });
+}
+
+/** @throws STARLING_APPROVAL_UNKNOWN for an id that may mean more than one */
+function waitingBy(id: string, waiting: readonly Approval[]): Approval | undefined {
+  const meant = meantById(id, waiting, (one) => one.id);
+  if ('found' in meant) return meant.found;
+  if (meant.why === 'none') return undefined;
+  throw new StarlingError('STARLING_APPROVAL_UNKNOWN', noSuchId(id, meant.why, 'approval'), {
+    hint: 'leave it out to be asked about what has waited longest',
   });
 }
 

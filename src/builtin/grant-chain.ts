@@ -1,6 +1,6 @@
 /** The tools that show chains of grants, check them, hand them on, and carry them by hand. */
 import { z } from 'zod';
-import { StarlingError } from '../core/index.ts';
+import { ID_PART_WORDS, StarlingError } from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
 import { RENEWED_LIFETIME_MS, explainChain, inspectGrants } from '../grants/index.ts';
 import type { Grant, GrantBook, InspectionContext } from '../grants/index.ts';
@@ -8,6 +8,8 @@ import type { BuiltinTool } from '../gateway/index.ts';
 import { peerIdFromDid } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
 import { CONDITIONS, WHAT, audienceOf, capabilitiesOf, caveatsOf, seconds } from './grant-input.ts';
+import { withoutOwner } from './grant-names.ts';
+import type { OfferView } from './grant-remarks.ts';
 import { summarise } from './grant-summary.ts';
 import type { SummaryComponents } from './grant-summary.ts';
 import type {
@@ -23,10 +25,12 @@ import { defineTool } from '../gateway/index.ts';
 export interface ChainComponents extends SummaryComponents {
   readonly clock: Clock;
   readonly grants: GrantBook;
-  readonly membership: Pick<Membership, 'resolve' | 'peer'>;
+  readonly membership: Pick<Membership, 'resolve' | 'peer' | 'peers'>;
+  /** The servers of this node, to say when a grant names none of them. */
+  readonly offers: OfferView;
 }
 
-const id = z.string().min(1).max(64).describe('Id of the grant, or at least 4 characters of it.');
+const id = z.string().min(1).max(64).describe(`Id of the grant, ${ID_PART_WORDS}.`);
 const tokens = z
   .array(z.string().min(1).max(8192))
   .min(1)
@@ -124,7 +128,8 @@ function delegateTool(components: ChainComponents): BuiltinTool {
     }),
     hints: { destructiveHint: false },
     clients: 'no',
-    async run(input): Promise<GrantCreateResult> {
+    async run(given): Promise<GrantCreateResult> {
+      const input = withoutOwner(given, ...ownerOf(components, given.id));
       const { tools, resources, prompts, servers } = input;
       const named = [tools, resources, prompts, servers].some((some) => some !== undefined);
       const wanted = named ? capabilitiesOf(input).map(({ resource }) => resource) : undefined;
@@ -141,6 +146,16 @@ function delegateTool(components: ChainComponents): BuiltinTool {
       return { grant: summarise(components, grant, 'issued'), jws: grant.jws };
     },
   });
+}
+
+/** The name of the peer whose things a grant is on, and the servers that the grant names. */
+function ownerOf(
+  { grants, membership }: ChainComponents,
+  ref: string,
+): readonly [owner: string | undefined, servers: readonly string[]] {
+  const { cap, sub } = grants.find(ref).claims;
+  const servers = cap.map(({ resource }) => /^[a-z]+:([^/]+)/.exec(resource)?.[1] ?? '');
+  return [membership.peer(peerIdFromDid(sub))?.alias, servers];
 }
 
 function importTool(components: ChainComponents): BuiltinTool {

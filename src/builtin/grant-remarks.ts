@@ -32,23 +32,6 @@ export function absentIn(granted: Granted, offers: OfferView): readonly string[]
   return [...absent, ...tools.flatMap((pattern) => absentTool(pattern, upstreams))];
 }
 
-/**
- * `granted` with each tool that is written as lists show it (`files__read`, a peer's name before it or not) as
- * grants write it: `files/read`. What no server here lists stays as it is.
- */
-export function asGrantsWrite<Some extends Granted>(granted: Some, offers: OfferView): Some {
-  const { tools } = granted;
-  if (tools === undefined || tools.every((tool) => tool.includes('/'))) return granted;
-  const known = offers
-    .all()
-    .flatMap(({ server, catalog }) => catalog().tools.map(({ name }) => [server, name] as const));
-  const written = tools.map((tool) => {
-    const found = known.find(([server, name]) => `__${tool}`.endsWith(`__${server}__${name}`));
-    return found === undefined ? tool : found.join('/');
-  });
-  return { ...granted, tools: written };
-}
-
 function absentTool(
   pattern: string,
   upstreams: readonly Pick<Upstream, 'server' | 'status' | 'catalog'>[],

@@ -1,6 +1,6 @@
 /** The tools by which the operator says who may call what, and lets new peers in. */
 import { z } from 'zod';
-import { StarlingError, printable } from '../core/index.ts';
+import { ID_PART_WORDS, StarlingError, printable } from '../core/index.ts';
 import { RENEWED_LIFETIME_MS } from '../grants/index.ts';
 import type { Grant } from '../grants/index.ts';
 import { INVITE_USES_MAX } from '../mesh/index.ts';
@@ -14,8 +14,9 @@ import {
   conditioned,
   seconds,
 } from './grant-input.ts';
-import { absentIn, asGrantsWrite, unlimitedBy } from './grant-remarks.ts';
-import type { OfferView } from './grant-remarks.ts';
+import { asGrantsWrite } from './grant-names.ts';
+import type { NamesHere } from './grant-names.ts';
+import { absentIn, unlimitedBy } from './grant-remarks.ts';
 import { renewableIn, summarise } from './grant-summary.ts';
 import { chainTools } from './grant-chain.ts';
 import type { ChainComponents } from './grant-chain.ts';
@@ -34,8 +35,8 @@ const REMARKS_MAX = 16;
 
 /** What the grant tools need. */
 export interface GrantComponents extends ChainComponents {
-  /** The servers of this node, to say when a grant names none of them. */
-  readonly offers: OfferView;
+  /** What this node calls itself. */
+  readonly self: { readonly name: string };
   createTicket(init: {
     expiresInMs: number;
     canInvite: boolean;
@@ -98,7 +99,7 @@ function createTool(components: GrantComponents): BuiltinTool {
     hints: { destructiveHint: false },
     clients: 'no',
     async run(given): Promise<GrantCreateResult> {
-      const input = asGrantsWrite(given, components.offers);
+      const input = asGrantsWrite(given, namesIn(components));
       const caveats = caveatsOf(input);
       const lifetimeMs =
         input.expires_s === undefined ? RENEWED_LIFETIME_MS : input.expires_s * 1000;
@@ -120,6 +121,18 @@ function createTool(components: GrantComponents): BuiltinTool {
       };
     },
   });
+}
+
+function namesIn({ membership, offers, self }: GrantComponents): NamesHere {
+  const peers = membership.peers();
+  const aliases = peers.map(({ alias }) => alias);
+  const called = peers.flatMap(({ callsUs }) => callsUs ?? []);
+  return {
+    offers,
+    // What a peer says that it calls this node never takes the name of another peer.
+    selves: [self.name, ...called.filter((name) => !aliases.includes(name))],
+    isPeer: (name) => name !== self.name && aliases.includes(name),
+  };
 }
 
 function listTool(components: GrantComponents): BuiltinTool {
@@ -200,7 +213,7 @@ function revokeTool(components: GrantComponents): BuiltinTool {
     description:
       'Ends a grant at once, in open sessions too. Takes the grant’s id or its first characters.',
     input: z.object({
-      id: z.string().min(1).max(64).describe('Id of the grant, or at least 4 characters of it.'),
+      id: z.string().min(1).max(64).describe(`Id of the grant, ${ID_PART_WORDS}.`),
       reason: z.string().max(500).optional(),
     }),
     hints: { destructiveHint: true, idempotentHint: true },

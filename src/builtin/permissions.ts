@@ -3,7 +3,14 @@
  * that show what it has. Whoever has proven who it is may use them, within limits of rate.
  */
 import { z } from 'zod';
-import { BUILTIN_SERVER, StarlingError, messageOf, printable } from '../core/index.ts';
+import {
+  BUILTIN_SERVER,
+  ID_PART_WORDS,
+  StarlingError,
+  meantById,
+  messageOf,
+  noSuchId,
+} from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
 import {
   describeRefusal,
@@ -36,6 +43,7 @@ export interface PermissionComponents {
 
 const TOKEN_MAX = 65_536;
 const TOKENS_MAX = 16;
+const TOKEN = z.string().min(1).max(TOKEN_MAX).describe(`The grant or its id, ${ID_PART_WORDS}.`);
 /** Looks at tokens that one caller may have in a minute: each costs signature checks. */
 const LOOKS_PER_MINUTE = 60;
 /** Resources of the built-in server, of which everybody sees what is about themselves. */
@@ -114,7 +122,7 @@ function validateTool(components: PermissionComponents, looks: Allowance): Built
     title: 'Check a grant',
     description:
       'Says whether a grant is valid now, or which rule fails. Takes the grant itself, best with the grants that it stands on, or the id of one of yours.',
-    input: z.object({ token: z.string().min(4).max(TOKEN_MAX).describe('The grant or its id.') }),
+    input: z.object({ token: TOKEN }),
     hints: { readOnlyHint: true },
     clients: 'yes',
     peers: 'granted',
@@ -132,7 +140,7 @@ function revokeTool(components: PermissionComponents, looks: Allowance): Builtin
     description:
       'Ends a grant of this node at once, everywhere. Its holder can give it back; the operator can end any.',
     input: z.object({
-      token: z.string().min(4).max(TOKEN_MAX).describe('The grant or its id.'),
+      token: TOKEN,
       reason: z.string().max(400).optional(),
     }),
     hints: { destructiveHint: true, idempotentHint: true },
@@ -159,13 +167,14 @@ function revokeTool(components: PermissionComponents, looks: Allowance): Builtin
 }
 
 function validate(
-  { grants, clock }: PermissionComponents,
+  components: PermissionComponents,
   principal: Principal,
   token: string,
 ): ValidateTokenResult {
+  const { grants, clock } = components;
   let chain: readonly Grant[];
   try {
-    chain = isToken(token) ? parseAll(token) : [findOwn({ grants }, principal, token)];
+    chain = isToken(token) ? parseAll(token) : [findOwn(components, principal, token)];
   } catch (error) {
     if (!(error instanceof StarlingError)) throw error;
     return { valid: false, rule: 'malformed', reason: messageOf(error) };
@@ -190,11 +199,11 @@ function validate(
 
 /** The grant that a token or an id names. @throws STARLING_GRANT_MALFORMED, STARLING_GRANT_UNKNOWN */
 function named(
-  { grants }: Pick<PermissionComponents, 'grants'>,
+  components: Pick<PermissionComponents, 'grants'>,
   principal: Principal,
   token: string,
 ): Grant {
-  if (!isToken(token)) return findOwn({ grants }, principal, token);
+  if (!isToken(token)) return findOwn(components, principal, token);
   const [leaf] = parseAll(token);
   if (leaf === undefined) throw new StarlingError('STARLING_GRANT_MALFORMED', 'the token is empty');
   return leaf;
@@ -202,22 +211,17 @@ function named(
 
 /** To a stranger, a grant of somebody else's is no grant at all. */
 function findOwn(
-  { grants }: { readonly grants: Pick<GrantBook, 'find'> },
+  { grants }: Pick<PermissionComponents, 'grants'>,
   principal: Principal,
   id: string,
 ): Grant {
-  const hidden = new StarlingError(
-    'STARLING_GRANT_UNKNOWN',
-    `'${printable(id, 64)}' is no grant of this node and yours`,
-    { hint: 'see yours: the resource grants://active of the server starling' },
-  );
-  try {
-    const grant = grants.find(id);
-    if (isOwn(principal, grant)) return grant;
-  } catch (error) {
-    if (!(error instanceof StarlingError) || principal.kind === 'operator') throw error;
-  }
-  throw hidden;
+  if (principal.kind === 'operator') return grants.find(id);
+  const own = grants.issued().filter((grant) => isOwn(principal, grant));
+  const meant = meantById(id, own, ({ claims }) => claims.jti);
+  if ('found' in meant) return meant.found;
+  throw new StarlingError('STARLING_GRANT_UNKNOWN', noSuchId(id, meant.why, 'grant of yours'), {
+    hint: 'see yours: the resource grants://active of the server starling',
+  });
 }
 
 function isToken(text: string): boolean {

@@ -72,7 +72,7 @@ export function policyTools(components: PolicyComponents): readonly BuiltinTool[
       clients: 'no',
       run(input): PolicyExplainResult {
         const principal = onBehalf(principalOf(components, input.as), input.for);
-        const resource = /^[a-z]+:/.test(input.on) ? input.on : `tool:${input.on}`;
+        const resource = resourceOf(components, input.on);
         const scheme = resource.slice(0, resource.indexOf(':'));
         const ability = input.do ?? ABILITY_DEFAULTS[scheme];
         if (ability === undefined) {
@@ -91,6 +91,22 @@ export function policyTools(components: PolicyComponents): readonly BuiltinTool[
       },
     }),
   ];
+}
+
+/**
+ * `tool:files/read` for a tool as lists and messages show it: `files__read`, `workstation/files/read`; of a peer
+ * `tool:@laptop/files/read`.
+ */
+function resourceOf(components: PolicyComponents, on: string): string {
+  const isKnown = (tool: string): boolean => components.facts(`tool:${tool}`) !== undefined;
+  if (/^[a-z]+:/.test(on)) return on;
+  const path = on.includes('/') ? on : on.replaceAll('__', '/');
+  const [first = '', ...rest] = path.split('/');
+  const isWhole = rest.length < 2 || first.startsWith('@') || isKnown(path);
+  if (isWhole) return `tool:${path}`;
+  const within = rest.join('/');
+  if (components.membership.byAlias(first) !== undefined) return `tool:@${first}/${within}`;
+  return `tool:${isKnown(within) ? within : path}`;
 }
 
 function explain(

@@ -1,7 +1,7 @@
 /** The tools that show the node and its mesh as they are. */
 import { z } from 'zod';
 import type { BuiltinTool } from '../gateway/index.ts';
-import { deedsOf } from '../membership/index.ts';
+import { deedsOf, versionWords } from '../membership/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
 import type {
@@ -16,7 +16,7 @@ import { defineTool } from '../gateway/index.ts';
 /** What the status tools need. */
 export interface StatusComponents {
   readonly membership: Pick<Membership, 'peer' | 'peers' | 'resolve'>;
-  readonly network: Pick<Network, 'conduct' | 'forgive' | 'misbehaving'>;
+  readonly network: Pick<Network, 'conduct' | 'forgive' | 'misbehaving' | 'otherVersion'>;
   status(): StatusResult;
 }
 
@@ -40,12 +40,12 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
       name: 'peers',
       title: 'Peers of the mesh',
       description:
-        'Every peer of the mesh: alias, PeerId, state (alive, suspect, dead, left), last heartbeat, round-trip time, route and address; and what it does too much of, if anything.',
+        'Every peer of the mesh: alias, PeerId, state (alive, suspect, dead, left), last heartbeat, round-trip time, route and address; what it does too much of, if anything; and its version where that is another one.',
       input: z.object({}),
       hints: { readOnlyHint: true },
       clients: 'yes',
       run: (): PeersResult => ({
-        peers: components.membership.peers().map((view) => conductSummary(components, view)),
+        peers: components.membership.peers().map((view) => peerSummary(components, view)),
       }),
     }),
     defineTool({
@@ -66,12 +66,17 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
   ];
 }
 
-/** A peer, with what is to be said of how it behaves. */
-export function conductSummary(
-  { network }: { readonly network: Pick<Network, 'conduct'> },
-  view: PeerView,
+/** A peer, with what is to be said of how it behaves and of its version. */
+export function peerSummary(
+  { network }: { readonly network: Pick<Network, 'conduct' | 'otherVersion'> },
+  peer: PeerView,
 ): PeerSummary {
-  const report = network.conduct(view.peerId);
+  const theirs = network.otherVersion(peer.peerId);
+  const view =
+    theirs === undefined
+      ? peer
+      : { ...peer, otherVersion: { ...theirs, ...versionWords(peer.alias, theirs) } };
+  const report = network.conduct(peer.peerId);
   if (report === undefined) return view;
   const { state, counts, until } = report;
   const text = deedsOf(report);

@@ -7,6 +7,21 @@ import { argumentWords } from './argument-words.ts';
 /** Spans that have a word of their own, by their seconds. */
 const SPANS: Readonly<Record<number, string>> = { 1: 'a second', 60: 'a minute', 3600: 'an hour' };
 
+/** What each caveat limits, as a person calls it. */
+const NAMES: Readonly<Record<string, string>> = {
+  args: 'arguments',
+  hours: 'hours',
+  rate: 'rate',
+  uses: 'number of uses',
+  approval: 'approval',
+  budget: 'budget',
+};
+
+/** What a caveat limits: `number of uses` for `uses`; one that nobody here knows goes by its own name. */
+export function limitName(caveat: string): string {
+  return NAMES[caveat] ?? printable(caveat);
+}
+
 /** All `caveats` behind what they narrow, `(…)` with a blank before; empty where there are none. */
 export function limitsText(caveats: Readonly<Record<string, unknown>> | undefined): string {
   const words = Object.entries(caveats ?? {}).map(([name, value]) => limitText(name, value));

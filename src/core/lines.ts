@@ -29,7 +29,7 @@ export interface LineSink {
 export interface LineDecoder {
   /** Takes the stream's next bytes. They are not copied: nobody may write to them afterwards. */
   push(chunk: Uint8Array): void;
-  /** What is kept of a line that has begun, bytes. */
+  /** What has come of a line that has begun, bytes: of one that is over the limit these are not kept, and count here all the same. */
   readonly heldBytes: number;
 }
 
@@ -52,7 +52,7 @@ class BoundedLineDecoder implements LineDecoder {
   }
 
   get heldBytes(): number {
-    return this.#dropping === undefined ? this.#sizeBytes : 0;
+    return this.#sizeBytes;
   }
 
   push(chunk: Uint8Array): void {

@@ -45,12 +45,17 @@ export function parseLogSpec(spec: string): (namespace: string) => LogLevel {
 
 /** A burst of lines with the same sentence, and then thirty a minute. Levels below `info` are not counted. */
 const LINES_OF_ONE_SENTENCE = { burst: 60, everyMs: 2000 } as const;
-/** Sentences that are counted. */
+/**
+ * The same of lines about one peer, whatever they say: who brings about lines of many kinds would else write as much
+ * of each. Lines that tell of a fault of this node (`error`) are counted by their sentence only.
+ */
+const LINES_OF_ONE_PEER = { burst: 20, everyMs: 3000 } as const;
+/** Sentences that are counted, and peers. */
 const SENTENCES_MAX = 1000;
 
 /**
- * Makes the root logger. `file`: append there instead of standard error. Of lines with the same sentence only so
- * many are written; the next one that is says in `leftOut` how many were not.
+ * Makes the root logger. `file`: append there instead of standard error. Of lines with the same sentence, or about the
+ * same peer, only so many are written; the next one that is says in `leftOut` how many of its sentence were not.
  * @throws STARLING_CONFIG_INVALID when the file can't be opened
  */
 export function createLogger(init: {
@@ -74,7 +79,7 @@ export function createLogger(init: {
       (level: 'info' | 'warn' | 'error') =>
       (fields: LogFields, message: string): void => {
         if (!line.isLevelEnabled(level)) return;
-        const leftOut = pace(message);
+        const leftOut = pace(message, level === 'error' ? undefined : fields['peer']);
         if (leftOut === 0) line[level](fields, message);
         else if (leftOut !== undefined) line[level]({ ...fields, leftOut }, message);
       };
@@ -93,12 +98,15 @@ export function createLogger(init: {
  * How often one sentence may stand in the log: who can bring a line about could else fill the disk with it. Gives
  * how many lines of that sentence were left out before this one; undefined when this one is left out, too.
  */
-function createLinePace(clock: Clock): (message: string) => number | undefined {
+function createLinePace(clock: Clock): (message: string, peer: unknown) => number | undefined {
   const lines = createBuckets(clock, LINES_OF_ONE_SENTENCE, SENTENCES_MAX);
+  const ofPeers = createBuckets(clock, LINES_OF_ONE_PEER, SENTENCES_MAX);
   const leftOut = new Map<string, number>();
-  return (message) => {
+  return (message, peer) => {
     const count = leftOut.get(message) ?? 0;
-    if (lines.take(message)) {
+    const isOfPeer = typeof peer === 'string';
+    if ((!isOfPeer || ofPeers.waitMs(peer) === 0) && lines.take(message)) {
+      if (isOfPeer) ofPeers.take(peer);
       leftOut.delete(message);
       return count;
     }

@@ -7,7 +7,7 @@ export { createCounters } from './use/counters.ts';
 export type { CounterComponents, CounterInit, Counters, Taken } from './use/counters.ts';
 export { explainChain, inspectGrants } from './chain/explain.ts';
 export type { Inspection, InspectionContext, ShownChain, ShownLink } from './chain/explain.ts';
-export { parseGrant, parseRevocation } from './format/grant.ts';
+export { parseGrant, parseRevocation, readGrant, readRevocation } from './format/grant.ts';
 export { issueGrant, issueRevocation } from './format/issue.ts';
 export type { GrantInit } from './format/issue.ts';
 export { evaluateCall, targetOf } from './use/evaluate-call.ts';
@@ -35,6 +35,7 @@ export {
   SUCCESSION_TYPE,
   issueSuccession,
   parseSuccession,
+  readSuccession,
 } from './format/succession.ts';
 export { createSuccessions } from './book/successions.ts';
 export type { SuccessionEvents, Successions } from './book/successions.ts';
@@ -56,6 +57,7 @@ export type {
   Succession,
   SuccessionClaims,
   SuccessionView,
+  Unverified,
   Wanted,
 } from './types.ts';
 export {

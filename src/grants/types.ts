@@ -90,6 +90,14 @@ export interface Succession {
   keeps(grant: Pick<Grant, 'hash'>): boolean;
 }
 
+/** A text whose format is right, and of which no signature was looked at yet. */
+export interface Unverified<Text extends { readonly claims: object }> {
+  /** What the text says; nobody may have signed that. */
+  readonly claims: Text['claims'];
+  /** Checks the signatures. @throws STARLING_GRANT_INVALID */
+  verify(): Text;
+}
+
 /** What is known of successions, as decisions need it. Look-ups only. */
 export interface SuccessionView {
   /** By which `did` was retired; undefined while it is in use. */
@@ -232,10 +240,10 @@ export interface GrantBook extends Startable {
   findRevocation(jti: string, issuers: readonly Did[]): Revocation | undefined;
   /**
    * Adds a revocation that came from elsewhere; true when it is new. One by a stranger changes
-   * nothing: it counts only where the chain says that its issuer may revoke.
+   * nothing: it counts only where the chain says that its issuer may revoke. A text is verified first.
    * @throws STARLING_GRANT_MALFORMED, STARLING_GRANT_INVALID
    */
-  addRevocation(jws: string): Promise<boolean>;
+  addRevocation(revocation: string | Revocation): Promise<boolean>;
   /** True when one of `mayRevoke` has revoked `grant`. */
   isRevoked(grant: Grant, mayRevoke: readonly Did[]): boolean;
   state(grant: Grant): 'valid' | 'expired' | 'revoked';

@@ -1,7 +1,7 @@
 /** Tells the audit log how approvals end, when the policy changes, and what becomes of grants. */
 import type { Audit, AuditOutcome } from '../audit/index.ts';
 import type { Did } from '../core/index.ts';
-import { parseRevocation } from '../grants/index.ts';
+import { readRevocation } from '../grants/index.ts';
 import type { Grant, GrantBook, GrantOrigin } from '../grants/index.ts';
 import type { Approval, Approvals } from './approvals/types.ts';
 import type { Guardian } from './guardian/types.ts';
@@ -100,7 +100,8 @@ export function auditGrants(
     });
   });
   grants.events.on('revocation', (jws) => {
-    const { iss, jti, reason } = parseRevocation(jws).claims;
+    // The book has verified it.
+    const { iss, jti, reason } = readRevocation(jws).claims;
     const isOurs = (): boolean =>
       [...grants.issued(), ...grants.received()].some(({ claims }) => claims.jti === jti);
     if (iss !== self && !isOurs()) return;

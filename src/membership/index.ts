@@ -19,5 +19,6 @@ export type {
   Presence,
 } from './types.ts';
 export { deedsOf } from './conduct-words.ts';
+export { tellVersions, versionWords } from './tell-versions.ts';
 export { createConductTeller } from './tell-conduct.ts';
 export type { ConductTeller } from './tell-conduct.ts';

@@ -1,14 +1,25 @@
 /**
- * Asking others about a peer that we have lost: `/starling/probe/1`, in the manner of SWIM's indirect
- * probe (Das et al., "SWIM", DSN 2002, §4.1). One question, one answer, both CBOR.
+ * Asking others about a peer that we have lost, in the manner of SWIM's indirect probe (Das et al., "SWIM", DSN 2002,
+ * §4.1). One question, one answer, both CBOR, as frames of the control stream; peers without one are asked on a
+ * stream of `/starling/probe/1`.
  */
 import { encode } from 'cborg';
-import { StarlingError, createBuckets, messageOf, withDeadline } from '../core/index.ts';
+import {
+  StarlingError,
+  createBuckets,
+  isCount,
+  messageOf,
+  settledWithin,
+  withDeadline,
+} from '../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId } from '../core/index.ts';
 import { createMessageStream, messageFields } from '../network/index.ts';
 import type { Network, PeerStream } from '../network/index.ts';
 
 const PROTOCOL = '/starling/probe/1';
+/** Kinds of the frames with a question and its answer. */
+const QUESTION = 'probe';
+const ANSWER = 'probed';
 /** How long the question of who has opened a stream may take. */
 const QUESTION_TIMEOUT_MS = 10_000;
 const MESSAGE_BYTES_MAX = 1024;
@@ -19,7 +30,10 @@ const ASKED = { burst: 64, everyMs: 100 } as const;
 
 /** What witnesses are asked with. */
 export interface IndirectProbeComponents {
-  readonly network: Pick<Network, 'connected' | 'handle' | 'open' | 'ping'>;
+  readonly network: Pick<
+    Network,
+    'connected' | 'handle' | 'onFrame' | 'open' | 'ping' | 'sendFrame'
+  >;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -42,7 +56,10 @@ class Witnesses implements IndirectProbe {
   /** Pings of suspects under way: whoever asks meanwhile gets the same answer. */
   readonly #pings = new Map<string, Promise<boolean>>();
   readonly #asked: Buckets;
-  #stopHandling: (() => void) | undefined;
+  /** Questions under way, by witness and number. */
+  readonly #questions = new Map<string, (isReached: boolean) => void>();
+  #number = 0;
+  #stops: readonly (() => void)[] = [];
 
   constructor(components: IndirectProbeComponents) {
     this.#components = components;
@@ -50,14 +67,21 @@ class Witnesses implements IndirectProbe {
   }
 
   start(): void {
-    this.#stopHandling ??= this.#components.network.handle(PROTOCOL, (stream) =>
-      this.#answer(stream),
-    );
+    if (this.#stops.length > 0) return;
+    const { network } = this.#components;
+    this.#stops = [
+      network.handle(PROTOCOL, (stream) => this.#answer(stream)),
+      network.onFrame(QUESTION, (bytes, from) => this.#answerFrame(bytes, from)),
+      network.onFrame(ANSWER, (bytes, from) => {
+        const { id, connected } = messageFields(bytes);
+        this.#questions.get(`${from} ${String(id)}`)?.(connected === true);
+      }),
+    ];
   }
 
   stop(): void {
-    this.#stopHandling?.();
-    this.#stopHandling = undefined;
+    for (const stop of this.#stops) stop();
+    this.#stops = [];
   }
 
   async ask(peer: PeerId, witnesses: readonly PeerId[], timeoutMs: number): Promise<number> {
@@ -71,6 +95,16 @@ class Witnesses implements IndirectProbe {
       ),
     );
     return answers.filter(Boolean).length;
+  }
+
+  /** What is asked over the allowance has no answer. */
+  #answerFrame(bytes: Uint8Array, from: PeerId): void {
+    const { logger, network } = this.#components;
+    const { id, peer } = messageFields(bytes);
+    if (!isCount(id) || typeof peer !== 'string' || !this.#asked.take(from)) return;
+    this.#reaches(peer)
+      .then((connected) => network.sendFrame(from, ANSWER, encode({ id, connected })))
+      .catch((error: unknown) => logger.debug({ error: messageOf(error) }, 'not testified'));
   }
 
   #answer(stream: PeerStream): void {
@@ -113,6 +147,22 @@ class Witnesses implements IndirectProbe {
   }
 
   async #askOne(peer: PeerId, witness: PeerId, timeoutMs: number): Promise<boolean> {
+    const { clock, network } = this.#components;
+    this.#number += 1;
+    const id = this.#number;
+    const key = `${witness} ${id}`;
+    const answered = new Promise<boolean>((resolve) => this.#questions.set(key, resolve));
+    try {
+      if (await network.sendFrame(witness, QUESTION, encode({ id, peer }))) {
+        return (await settledWithin(timeoutMs, answered, clock)) && (await answered);
+      }
+    } finally {
+      this.#questions.delete(key);
+    }
+    return this.#askByStream(peer, witness, timeoutMs);
+  }
+
+  async #askByStream(peer: PeerId, witness: PeerId, timeoutMs: number): Promise<boolean> {
     const { clock, network } = this.#components;
     const stream = await withDeadline(clock, timeoutMs, (signal) =>
       network.open(witness, PROTOCOL, { signal }),

@@ -5,14 +5,22 @@
  * Chosen are the neighbours among those that are there, and those among all that are known, so that somebody
  * dials whoever seems to be dead: that is how two parts of a mesh find each other again. A node without any
  * link looks for whomever it knows.
+ *
+ * While many come, each of them changes the neighbours of ten others: beyond the first few, a neighbour is
+ * connected once it has been one for {@link CALM_MS}. Until then everybody knows everybody by roster all the same.
  */
-import type { PeerId, Random, Scope } from '../core/index.ts';
+import type { Clock, PeerId, Random, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
 import { FULL_MESH_PEERS, createNeighbourChoice } from './neighbours.ts';
+import type { Rings } from './neighbours.ts';
 import type { Peer } from './peer-table.ts';
 
 /** Changes that come close together are looked at together. More = less work while many start, later links. */
 const LOOK_DELAY_MS = 100;
+/** Neighbours that are connected at once. More = sooner watched by more; less = fewer links that are of use for seconds. */
+const FIRST_LINKS = 3;
+/** How long a further neighbour must have been one. More = fewer dials while many come, later links. */
+const CALM_MS = 3000;
 /** How often it is looked whether this node is alone. */
 const ALONE_LOOK_MS = 5000;
 /** Peers that a node without links looks for at a time; each dial in vain costs little, and takes seconds. */
@@ -23,6 +31,7 @@ export interface NeighbourKeeperComponents {
   readonly network: Pick<Network, 'connected' | 'keep' | 'know' | 'self' | 'unkeep'>;
   /** All peers that are known. */
   readonly peers: () => Iterable<Placed>;
+  readonly clock: Clock;
   readonly random: Random;
 }
 
@@ -56,8 +65,13 @@ class Keeper implements NeighbourKeeper {
   readonly #components: NeighbourKeeperComponents;
   readonly #choice = createNeighbourChoice();
   readonly #told = new Map<PeerId, Told>();
+  /** Since when a peer has been a neighbour, ms since the epoch. */
+  readonly #chosenAt = new Map<PeerId, number>();
+  /** The rings of those who are there, until that changes. */
+  #here: Rings | undefined;
   #scope: Scope | undefined;
   #isDue = false;
+  #isDueLater = false;
   #isAlone = false;
 
   constructor(components: NeighbourKeeperComponents) {
@@ -67,7 +81,9 @@ class Keeper implements NeighbourKeeper {
   start(scope: Scope): void {
     this.#scope = scope;
     this.#isDue = false;
+    this.#isDueLater = false;
     this.#isAlone = false;
+    this.#chosenAt.clear();
     scope.add(() => (this.#scope = undefined));
     scope.every(ALONE_LOOK_MS, () => this.#lookAround());
     this.changed();
@@ -82,15 +98,32 @@ class Keeper implements NeighbourKeeper {
   }
 
   changed(): void {
-    if (this.#isDue || this.#scope === undefined) return;
-    this.#isDue = true;
-    this.#scope.after(LOOK_DELAY_MS, () => this.#look());
+    this.#here = undefined;
+    this.#lookSoon();
   }
 
   of(node: PeerId): ReadonlySet<PeerId> {
-    const { network, peers } = this.#components;
-    const here = [...peers()].filter(isHere).map(({ view }) => view.peerId);
-    return this.#choice.of(node, [...here, network.self]);
+    if (this.#here === undefined) {
+      const { network, peers } = this.#components;
+      const here = [...peers()].filter(isHere).map(({ view }) => view.peerId);
+      this.#here = this.#choice.rings([...here, network.self]);
+    }
+    return this.#here.of(node);
+  }
+
+  #lookLater(): void {
+    if (this.#isDueLater || this.#scope === undefined) return;
+    this.#isDueLater = true;
+    this.#scope.after(CALM_MS, () => {
+      this.#isDueLater = false;
+      this.#lookSoon();
+    });
+  }
+
+  #lookSoon(): void {
+    if (this.#isDue || this.#scope === undefined) return;
+    this.#isDue = true;
+    this.#scope.after(LOOK_DELAY_MS, () => this.#look());
   }
 
   #look(): void {
@@ -98,7 +131,8 @@ class Keeper implements NeighbourKeeper {
     const { network, peers } = this.#components;
     const all = [...peers()];
     const known = all.map(({ view }) => view.peerId);
-    const wanted = new Set([...this.of(network.self), ...this.#choice.of(network.self, known)]);
+    const chosen = new Set([...this.of(network.self), ...this.#choice.of(network.self, known)]);
+    const wanted = known.length <= FULL_MESH_PEERS ? chosen : this.#ofLongStanding(chosen);
     if (this.#isAlone) for (const peer of this.#sought(known)) wanted.add(peer);
     for (const peer of all) {
       if (wanted.has(peer.view.peerId)) this.#tell(peer, 'kept');
@@ -106,6 +140,26 @@ class Keeper implements NeighbourKeeper {
     }
     const isKnown = new Set(known);
     for (const peer of this.#told.keys()) if (!isKnown.has(peer)) this.#told.delete(peer);
+  }
+
+  /** Of `chosen` those that have been chosen for a while or are connected, and a few others; looks again for the rest. */
+  #ofLongStanding(chosen: ReadonlySet<PeerId>): Set<PeerId> {
+    const { clock, network } = this.#components;
+    const now = clock.now();
+    for (const peer of this.#chosenAt.keys()) if (!chosen.has(peer)) this.#chosenAt.delete(peer);
+    for (const peer of chosen) if (!this.#chosenAt.has(peer)) this.#chosenAt.set(peer, now);
+    const connected = new Set(network.connected());
+    const standing = new Set<PeerId>();
+    const others: PeerId[] = [];
+    for (const peer of chosen) {
+      const sinceMs = Math.abs(now - (this.#chosenAt.get(peer) ?? now));
+      if (sinceMs >= CALM_MS || connected.has(peer)) standing.add(peer);
+      else others.push(peer);
+    }
+    const atOnce = Math.max(0, FIRST_LINKS - connected.size);
+    for (const peer of others.splice(0, atOnce)) standing.add(peer);
+    if (others.length > 0) this.#lookLater();
+    return standing;
   }
 
   #tell({ view, addresses }: Placed, as: Told['as']): void {

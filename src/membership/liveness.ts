@@ -192,18 +192,24 @@ class LivenessKeeper implements Liveness {
     }
   }
 
-  /** Believes the neighbours of a peer to which this node has no link, and of which it has heard nothing wrong itself. */
+  /**
+   * Believes the neighbours of a peer to which this node has no link: that it is suspect, and that it is dead. Of a
+   * peer that this node suspects itself, on a link that has fallen silent too, they only say the latter, sooner than
+   * its own probes may.
+   */
   #judge(peer: Peer): void {
     const { clock, neighbours, network, peers } = this.#components;
     const { peerId, state } = peer.view;
     if (state !== 'alive' && state !== 'suspect') return;
-    if (peer.accusedAtMs !== undefined || network.isConnected(peerId)) return;
+    const isSuspectHere = peer.accusedAtMs !== undefined;
+    if (!isSuspectHere && network.isConnected(peerId)) return;
     const now = clock.now();
     const others = new Set(neighbours.of(peerId));
     others.delete(network.self);
     const { accusers, sinceMs } = this.#accusations.of(peerId, others, now);
     const timeoutMs = suspicionTimeoutMs(accusers, peers.size, this.#health.score);
     const isOver = sinceMs !== undefined && now - sinceMs > timeoutMs;
+    if (isSuspectHere && !isOver) return;
     this.#weigh(peer, { kind: 'accused', isEnough: sinceMs !== undefined, isOver });
   }
 
@@ -213,7 +219,8 @@ class LivenessKeeper implements Liveness {
     const { state } = peer.view;
     const { suspectAtMs } = peer;
     const before = { state, ...(suspectAtMs === undefined ? {} : { suspectAtMs }) };
-    const after = weigh(before, evidence, clock.now(), this.#limits);
+    const deadAfterMs = this.#limits.deadAfterMs * (1 + this.#health.score);
+    const after = weigh(before, evidence, clock.now(), { ...this.#limits, deadAfterMs });
     peer.suspectAtMs = after.suspectAtMs;
     // A look that finds nothing is taken twice a second, of each peer.
     const isIdle = after === before && (evidence.kind === 'silence' || evidence.kind === 'accused');
@@ -221,8 +228,19 @@ class LivenessKeeper implements Liveness {
     if (after.state === 'alive') peer.accusedAtMs = undefined;
     if (after.state !== 'suspect' || state === 'suspect' || evidence.kind === 'accused') return;
     peer.accusedAtMs = clock.now();
+    if (this.#hasLostMost()) this.#health.lostMost();
     speak();
     this.#probe(peer);
+  }
+
+  /** Whether this node suspects more of its peers than it has links: not all of them can have gone at once. */
+  #hasLostMost(): boolean {
+    const { network, peers } = this.#components;
+    let suspects = 0;
+    for (const { accusedAtMs, view } of peers.all()) {
+      if (accusedAtMs !== undefined && view.state === 'suspect') suspects += 1;
+    }
+    return suspects > 1 && suspects > network.connected().length;
   }
 
   #probe(peer: Peer): void {
@@ -232,6 +250,7 @@ class LivenessKeeper implements Liveness {
     peer.isProbed = true;
     probeSuspect(this.#components, scope, peer.view.peerId, {
       isSuspect: () => peer.view.state === 'suspect',
+      patience: () => 1 + this.#health.score,
       probed: (probe) => {
         if (probe.isReached) {
           peer.detector.forgive(clock.now());

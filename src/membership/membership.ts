@@ -93,6 +93,7 @@ class LiveView implements Membership {
   #isAnnouncing = false;
   #status: Heartbeat['status'] = 'up';
   #hasClocksApart = false;
+  #goodbye: Promise<void> | undefined;
 
   constructor(components: MembershipComponents, init: MembershipInit) {
     this.#components = components;
@@ -107,7 +108,7 @@ class LiveView implements Membership {
         placed: (peer) => this.#neighbours.placed(peer),
         changed: (peer, before, what) => {
           if (what.has('state')) this.#neighbours.changed();
-          if (what.has('state') || what.has('startedAt')) this.#roster.changed();
+          if (what.has('state') || what.has('startedAt')) this.#roster.changed(peer.peerId);
           this.events.emit('change', peer, before, what);
         },
       },
@@ -127,6 +128,7 @@ class LiveView implements Membership {
       peers: this.#peers,
       isMember: (peer) => this.#isMember(peer),
       incarnation: () => this.#heartbeats.incarnation,
+      askRecords: (peer) => this.#sync.isBehind(peer),
       take: (heartbeat, author, bytes, by) => this.#take(heartbeat, author, bytes, by),
     });
     this.#sync = createRecordSync({ ...components, records: ownMesh.records() });
@@ -215,18 +217,32 @@ class LiveView implements Membership {
     for (const peer of network.connected()) this.#connected(peer);
   }
 
+  sayGoodbye(): Promise<void> {
+    if (this.#scope === undefined) return Promise.resolve();
+    this.#goodbye ??= this.#leave();
+    return this.#goodbye;
+  }
+
   async stop(): Promise<void> {
     const scope = this.#scope;
     if (scope === undefined) return;
+    try {
+      await this.sayGoodbye();
+    } finally {
+      scope.close();
+      this.#scope = undefined;
+      this.#isAnnouncing = false;
+      this.#status = 'up';
+      this.#goodbye = undefined;
+    }
+  }
+
+  async #leave(): Promise<void> {
     // Whatever is said from now on is the goodbye: the last word is what the others believe.
     this.#status = 'leaving';
     const goodbye = this.#heartbeats.next(this.#status);
     const peers = this.#components.network.connected();
     await this.#heartbeats.sayGoodbye(peers, goodbye, GOODBYE_MS);
-    scope.close();
-    this.#scope = undefined;
-    this.#isAnnouncing = false;
-    this.#status = 'up';
   }
 
   #listen(scope: Scope): void {

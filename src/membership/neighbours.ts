@@ -29,8 +29,16 @@ const MORE = 4;
 
 /** Chooses neighbours. */
 export interface NeighbourChoice {
+  /** The rings of `members`: to be asked again and again while nobody comes or goes. */
+  rings(members: Iterable<PeerId>): Rings;
   /** The neighbours of `node` among `members`, of which `node` need not be one. */
   of(node: PeerId, members: Iterable<PeerId>): ReadonlySet<PeerId>;
+}
+
+/** Members in their rings. */
+export interface Rings {
+  /** The neighbours of `node`, one of the members or not. */
+  of(node: PeerId): ReadonlySet<PeerId>;
 }
 
 /** Makes the choice; places in the rings are reckoned once for each member. */
@@ -46,28 +54,70 @@ export function createNeighbourChoice(): NeighbourChoice {
     }
     return known;
   };
-  return {
-    of(node, members) {
-      const others = new Set(members);
-      others.delete(node);
-      if (others.size <= FULL_MESH_PEERS) return others;
-      const all = [...others, node];
-      const chosen = new Set<PeerId>();
-      for (let ring = 0; ring < ringsOf(all.length); ring += 1) {
-        const order = all.toSorted((a, b) =>
-          (placesOf(a)[ring] ?? '') < (placesOf(b)[ring] ?? '') ? -1 : 1,
-        );
-        const at = order.indexOf(node);
-        for (let step = 1; step <= (ring === 0 ? REACH : 1); step += 1) {
-          for (const to of [at + step, at - step]) {
-            const peer = order[(to + order.length) % order.length];
-            if (peer !== undefined && peer !== node) chosen.add(peer);
-          }
+  const rings = (members: Iterable<PeerId>): Rings => new MemberRings(members, placesOf);
+  return { rings, of: (node, members) => rings(members).of(node) };
+}
+
+class MemberRings implements Rings {
+  readonly #members: ReadonlySet<PeerId>;
+  readonly #placesOf: (peer: PeerId) => readonly string[];
+  /** Members in the order of each ring that was asked for. */
+  readonly #orders = new Map<number, readonly PeerId[]>();
+
+  constructor(members: Iterable<PeerId>, placesOf: (peer: PeerId) => readonly string[]) {
+    this.#members = new Set(members);
+    this.#placesOf = placesOf;
+  }
+
+  of(node: PeerId): ReadonlySet<PeerId> {
+    const isMember = this.#members.has(node);
+    const others = this.#members.size - (isMember ? 1 : 0);
+    if (others <= FULL_MESH_PEERS) {
+      return new Set([...this.#members].filter((peer) => peer !== node));
+    }
+    const chosen = new Set<PeerId>();
+    for (let ring = 0; ring < ringsOf(others + 1); ring += 1) {
+      const order = this.#order(ring);
+      const at = this.#placeIn(order, ring, node);
+      for (let step = 1; step <= (ring === 0 ? REACH : 1); step += 1) {
+        // Who is no member stands before the one at its place.
+        for (const to of [isMember ? at + step : at + step - 1, at - step]) {
+          const peer = order[(to + order.length) % order.length];
+          if (peer !== undefined && peer !== node) chosen.add(peer);
         }
       }
-      return chosen;
-    },
-  };
+    }
+    return chosen;
+  }
+
+  #order(ring: number): readonly PeerId[] {
+    let order = this.#orders.get(ring);
+    if (order === undefined) {
+      order = [...this.#members].toSorted((a, b) =>
+        this.#place(a, ring) < this.#place(b, ring) ? -1 : 1,
+      );
+      this.#orders.set(ring, order);
+    }
+    return order;
+  }
+
+  /** How many of `order` stand before `node`. */
+  #placeIn(order: readonly PeerId[], ring: number, node: PeerId): number {
+    const place = this.#place(node, ring);
+    let low = 0;
+    let high = order.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const peer = order[middle];
+      if (peer !== undefined && this.#place(peer, ring) < place) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #place(peer: PeerId, ring: number): string {
+    return this.#placesOf(peer)[ring] ?? '';
+  }
 }
 
 /** How many rings there are for so many members. */

@@ -10,13 +10,14 @@ import type { Evidence } from './suspicion.ts';
 
 /**
  * Probes of one suspicion. A suspect is dead after
- * `PROBES · PROBE_TIMEOUT_MS + (PROBES - 1) · PROBE_PAUSE_MS` = 5 s of silence at the latest.
+ * `PROBES · PROBE_TIMEOUT_MS + (PROBES - 1) · PROBE_PAUSE_MS` = 5 s of silence at the latest, where this node is well.
  * More = a network that fails for seconds kills nobody; and 3 s more until the dead are known.
  */
 export const PROBES = 2;
 /**
  * How long one probe may take: a dial and a ping, or a witness's answer. Ten round trips around the
- * earth; more = a loaded machine has time to answer, and the dead are known `PROBES` times that later.
+ * earth; more = a loaded machine has time to answer, and the dead are known `PROBES` times that later. `1 + health`
+ * times as long where this node has been slow itself (`local-health.ts`).
  */
 const PROBE_TIMEOUT_MS = 2000;
 /** Pause before the next probe, so that what failed for a moment is over. */
@@ -51,6 +52,8 @@ type Probe = Omit<Extract<Evidence, { readonly kind: 'probed' }>, 'kind'>;
 export interface SuspicionHandle {
   /** False once the suspicion has come to its end, whatever ended it. */
   isSuspect(): boolean;
+  /** How many times as long as usual a probe may take now. */
+  patience(): number;
   /** Hears of each probe. */
   probed(probe: Probe): void;
 }
@@ -64,9 +67,10 @@ export async function probeSuspect(
 ): Promise<void> {
   for (let attempt = 1; !scope.closed && suspicion.isSuspect(); attempt += 1) {
     const witnesses = pickWitnesses(components, peer);
+    const timeoutMs = PROBE_TIMEOUT_MS * suspicion.patience();
     const [isReached, vouching] = await Promise.all([
-      reach(components, peer),
-      components.indirectProbe.ask(peer, witnesses, PROBE_TIMEOUT_MS),
+      reach(components, peer, timeoutMs),
+      components.indirectProbe.ask(peer, witnesses, timeoutMs),
     ]);
     if (scope.closed) return;
     const isVouched = vouching > 0 && vouching >= Math.min(VOUCHING, witnesses.length);
@@ -78,9 +82,10 @@ export async function probeSuspect(
 async function reach(
   { clock, network, logger }: ReachSuspectComponents,
   peer: PeerId,
+  timeoutMs: number,
 ): Promise<boolean> {
   try {
-    await withDeadline(clock, PROBE_TIMEOUT_MS, async (signal) => {
+    await withDeadline(clock, timeoutMs, async (signal) => {
       await network.dial(peer, { signal });
       await network.ping(peer, { signal });
     });

@@ -10,7 +10,6 @@
  *   a: news          ─►  ◄─         news :b        what the other has not; later whatever is new
  * ```
  */
-import { createHash } from 'node:crypto';
 import { createBuckets } from '../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
@@ -18,6 +17,7 @@ import { decodeHeartbeat } from './heartbeat-format.ts';
 import type { Heartbeat } from './heartbeat-format.ts';
 import { signedHeartbeat } from './heartbeat-signature.ts';
 import type { Peer, PeerTable } from './peer-table.ts';
+import { createRosterDigest } from './roster-digest.ts';
 import { decodeRosterMessage, encodeRosterMessage, listsOf, newsOf } from './roster-messages.ts';
 import type { PassedHeartbeat, RosterEntry, RosterMessage } from './roster-messages.ts';
 
@@ -28,14 +28,21 @@ const KIND = 'roster';
  * time costs a frame, and two lists where something differs.
  */
 const COMPARE_MS = 30_000;
+/**
+ * Somebody has come or gone: so long after the last such change a neighbour, by chance, is told the digest. More =
+ * fewer comparisons while many come; less = what was lost on the way is known sooner.
+ */
+const SETTLED_MS = 1000;
+/** Who told of a stranger has the record of its membership: it is asked for that when gossip has not brought it by then. */
+const STRANGER_MS = 500;
 /** News that come close together go in one frame. More = fewer frames, later news. */
 const PASS_DELAY_MS = 50;
 /** A peer is sent lists at most so often: both have then said all. */
 const LIST_PAUSE_MS = 1000;
 /** Heartbeats that one peer may pass on, each of which may cost a check of its signature (0.15 ms): one whole roster. */
 const PASSED = { burst: 4000, everyMs: 10 } as const;
-/** Messages of one peer: more than its news and comparisons. */
-const MESSAGES = { burst: 100, everyMs: 100 } as const;
+/** Messages of one peer: its news, one message in each {@link PASS_DELAY_MS}, and comparisons. */
+const MESSAGES = { burst: 400, everyMs: 50 } as const;
 /** Heartbeats of authors whose membership has not come yet. */
 const STRANGERS_MAX = 512;
 
@@ -43,12 +50,14 @@ const STRANGERS_MAX = 512;
 export interface RosterComponents {
   readonly network: Pick<
     Network,
-    'connected' | 'events' | 'onFrame' | 'report' | 'self' | 'sendFrame'
+    'connected' | 'events' | 'isConnected' | 'onFrame' | 'report' | 'self' | 'sendFrame'
   >;
   readonly peers: Pick<PeerTable, 'all' | 'get'>;
   readonly isMember: (peer: PeerId) => boolean;
   /** This node's incarnation. */
   readonly incarnation: () => number;
+  /** Asks a peer for the records that it has and this node lacks. */
+  readonly askRecords: (peer: PeerId) => void;
   /** Takes a heartbeat that was passed on; the signature is its author's. */
   readonly take: (heartbeat: Heartbeat, author: PeerId, bytes: Uint8Array, by: PeerId) => void;
   readonly clock: Clock;
@@ -62,8 +71,8 @@ export interface Roster {
   start(scope: Scope): void;
   /** Something new is known of `peer`, from `by`: everybody else who is connected is to hear of it. */
   pass(peer: PeerId, by: PeerId): void;
-  /** Who is there, or in which incarnation, is not what it was. */
-  changed(): void;
+  /** Whether `peer` is there, or in which incarnation, is not what it was. */
+  changed(peer: PeerId): void;
   /** Somebody has become a member. */
   joined(): void;
 }
@@ -81,7 +90,10 @@ class RosterExchange implements Roster {
   /** Heartbeats to be passed on, and who told of each. */
   readonly #news = new Map<PeerId, PeerId>();
   readonly #strangers = new Map<PeerId, { readonly bytes: Uint8Array; readonly by: PeerId }>();
-  #digest: string | undefined;
+  readonly #digest = createRosterDigest();
+  /** Cancels the comparison that a change has set off. */
+  #cancelCompare: () => void = () => undefined;
+  #isAskingLater = false;
   #scope: Scope | undefined;
 
   constructor(components: RosterComponents) {
@@ -92,8 +104,9 @@ class RosterExchange implements Roster {
 
   start(scope: Scope): void {
     this.#scope = scope;
-    this.#digest = undefined;
-    const { network } = this.#components;
+    const { network, peers } = this.#components;
+    this.#isAskingLater = false;
+    for (const peer of peers.all()) this.changed(peer.view.peerId);
     const connected = (peer: PeerId): void => this.#greet(peer);
     const disconnected = (peer: PeerId): void => void this.#listedAt.delete(peer);
     network.events.on('peer:connect', connected);
@@ -110,8 +123,12 @@ class RosterExchange implements Roster {
     for (const peer of network.connected()) this.#greet(peer);
   }
 
-  changed(): void {
-    this.#digest = undefined;
+  changed(peerId: PeerId): void {
+    const peer = this.#components.peers.get(peerId);
+    const incarnation = peer !== undefined && isHere(peer) ? peer.incarnation : undefined;
+    if (!this.#digest.set(peerId, incarnation)) return;
+    this.#cancelCompare();
+    this.#cancelCompare = this.#scope?.after(SETTLED_MS, () => this.#compareWithOne()) ?? nothing;
   }
 
   pass(peer: PeerId, by: PeerId): void {
@@ -204,6 +221,18 @@ class RosterExchange implements Roster {
     const [oldest] = this.#strangers.size < STRANGERS_MAX ? [] : this.#strangers.keys();
     if (oldest !== undefined) this.#strangers.delete(oldest);
     this.#strangers.set(peer, { bytes, by });
+    if (this.#isAskingLater || this.#scope === undefined) return;
+    this.#isAskingLater = true;
+    this.#scope.after(STRANGER_MS, () => this.#askForStrangers());
+  }
+
+  /** Each who has told of somebody whose record has still not come, once for all of them. */
+  #askForStrangers(): void {
+    this.#isAskingLater = false;
+    const tellers = new Set([...this.#strangers.values()].map(({ by }) => by));
+    for (const peer of tellers) {
+      if (this.#components.network.isConnected(peer)) this.#components.askRecords(peer);
+    }
   }
 
   #passAll(): void {
@@ -237,16 +266,14 @@ class RosterExchange implements Roster {
   }
 
   #digestNow(): string {
-    this.#digest ??= createHash('sha256')
-      .update(
-        this.#entries()
-          .map((one) => `${one.peer} ${one.incarnation}`)
-          .join('\n'),
-      )
-      .digest('hex')
-      .slice(0, 32);
-    return this.#digest;
+    const { incarnation, network } = this.#components;
+    this.#digest.set(network.self, incarnation());
+    return this.#digest.text();
   }
+}
+
+function nothing(): void {
+  // There is nothing to cancel.
 }
 
 function isHere({ view, incarnation }: Peer): boolean {

@@ -82,8 +82,15 @@ class Teller implements ConductTeller {
     } else if (deeds !== '') {
       health.raise({
         code,
-        text: `peer ${name} ${deeds}; what is over its allowance is not heeded`,
-        hint: 'if it goes on, it is kept out for a while: starling peers',
+        ...(isKeptInFor(report)
+          ? {
+              text: `peer ${name} ${deeds}; what is over its allowance is taken later`,
+              hint: `it is not kept out for that: its operator may need so many; if not, put it out: starling peers remove ${name}`,
+            }
+          : {
+              text: `peer ${name} ${deeds}; what is over its allowance is not heeded`,
+              hint: 'if it goes on, it is kept out for a while: starling peers',
+            }),
       });
     } else {
       health.clear(code);
@@ -116,6 +123,11 @@ class Teller implements ConductTeller {
       hint: 'members that are connected notice nothing; who comes from the same address may have to try again; a firewall spares this node the rest',
     });
   }
+}
+
+/** It does only what nobody is kept out for. */
+function isKeptInFor({ counts }: ConductReport): boolean {
+  return Object.keys(counts).every((what) => what === 'signs');
 }
 
 function isTold({ failures, turnedAway }: KnockingAddress): boolean {

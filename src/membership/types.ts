@@ -110,6 +110,12 @@ export interface Membership extends Startable {
   inStep(peerId: PeerId): Promise<void> | undefined;
   /** Sends a heartbeat soon, for what has changed about this node; all calls within 50 ms share one. */
   announce(): void;
+  /**
+   * Tells the peers that this node leaves, before its other parts are stopped: a server may take seconds to end, and
+   * whoever has no more patience ends the process meanwhile. Resolves when each was told, within a second at the
+   * most. `stop` says it where nobody has, and waits for it.
+   */
+  sayGoodbye(): Promise<void>;
 }
 
 /** The key that a node had before, as its status tells. */

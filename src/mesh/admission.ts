@@ -3,12 +3,13 @@
  * of others. Whether a ticket is still good is decided in `ticket-check.ts`.
  */
 import { EventEmitter } from 'node:events';
-import { ERRORS, StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, ErrorCode, Health, Logger, PeerId, Secret } from '../core/index.ts';
+import { ERRORS, StarlingError, VERSION, messageOf } from '../core/index.ts';
+import type { Clock, Did, ErrorCode, Health, Logger, PeerId, Secret } from '../core/index.ts';
 import { parseSuccession } from '../grants/index.ts';
 import type { Grant, GrantBook, Succession } from '../grants/index.ts';
 import { didFromPeerId, randomSeed, signerFromSeed } from '../identity/index.ts';
 import type { Identity } from '../identity/index.ts';
+import { HELLO_VERSION } from '../network/index.ts';
 import type { Admission, Hello, InviteProof, HelloAnswer } from '../network/index.ts';
 import { ownSuccessions } from './hello-successions.ts';
 import type { OwnMesh } from './mesh.ts';
@@ -62,8 +63,11 @@ export type MayMove = (from: Mesh, to: Pick<Mesh, 'name' | 'fingerprint'>) => Pr
 export interface MeshAdmissionEvents {
   /** A peer has shown that this node's key was replaced: it is an older copy of another node. */
   retired: [succession: Succession];
-  /** This node has let a newcomer in by a ticket, which was made at `invitedAt` (ms since the epoch). */
-  redeemed: [newcomer: PeerId, invitedAt: number];
+  /**
+   * A newcomer was let in by a ticket: here, or at another member that has asked this node, which made the ticket.
+   * The ticket is by `maker`, and was made at `invitedAt` (ms since the epoch).
+   */
+  redeemed: [newcomer: PeerId, invitedAt: number, maker: Did];
 }
 
 /** Who is let in, and how this node gets in; for the network, an {@link Admission}. */
@@ -110,7 +114,10 @@ class TicketAdmission implements MeshAdmission {
     this.#name = name;
     this.#redeemer = createRedeemer({
       ...components,
-      redeemed: (newcomer, { claims }) => this.events.emit('redeemed', newcomer, claims.iat * 1000),
+      redeemed: (newcomer, { claims }) => {
+        const maker = components.ownMesh.successions.current(claims.iss);
+        this.events.emit('redeemed', newcomer, claims.iat * 1000, maker);
+      },
     });
   }
 
@@ -206,7 +213,8 @@ class TicketAdmission implements MeshAdmission {
     const time = clock.now();
     const mesh = ownMesh.mesh()?.id;
     const base = {
-      version: 1,
+      version: HELLO_VERSION,
+      release: VERSION,
       name: this.#name,
       time,
       ...(mesh === undefined ? {} : { mesh }),
@@ -263,7 +271,6 @@ class TicketAdmission implements MeshAdmission {
       this.#hearOfHeir(answer.succession);
       await this.#hearOfEnd(answer.ended);
       const code = isCode(answer.code) ? answer.code : 'STARLING_JOIN_REFUSED';
-      if (this.#isTooShortFor(answer)) throw olderMember(peer);
       throw new StarlingError(code, `${peer} refused us: ${answer.reason.slice(0, REASON_MAX)}`);
     }
     const { hello, issued } = answer;
@@ -301,11 +308,6 @@ class TicketAdmission implements MeshAdmission {
     );
   }
 
-  /** Members of before short tickets want the invite itself in the hello, and say so in these words. */
-  #isTooShortFor({ reason }: Extract<HelloAnswer, { readonly ok: false }>): boolean {
-    return this.#ticket?.inviter !== undefined && reason.startsWith('the invite does not parse');
-  }
-
   /** That this node's key is retired counts only when that key itself has signed it, for this mesh. */
   #hearOfHeir(jws: string | undefined): void {
     if (jws === undefined) return;
@@ -335,12 +337,6 @@ class TicketAdmission implements MeshAdmission {
 }
 
 function requireSameMesh(hello: Hello, mesh: Mesh): void {
-  if (hello.version !== 1) {
-    throw new StarlingError(
-      'STARLING_VERSION_UNSUPPORTED',
-      `version ${String(hello.version)} of the hello is not spoken here`,
-    );
-  }
   if (hello.mesh === mesh.id) return;
   if (hello.mesh === undefined) {
     throw new StarlingError(
@@ -380,14 +376,6 @@ function callable(addresses: readonly string[]): readonly string[] {
     {
       hint: 'let it listen on an address that others reach (--listen, --announce), or invite from another member',
     },
-  );
-}
-
-function olderMember(peer: PeerId): StarlingError {
-  return new StarlingError(
-    'STARLING_VERSION_UNSUPPORTED',
-    `${peer} runs an older Starling, which takes only the long tickets of before (starling1…)`,
-    { hint: 'update Starling there, or join at a member that has been updated: starling invite' },
   );
 }
 

@@ -1,9 +1,9 @@
 /** Which mesh a node is in when it starts: that of a ticket, an open one, its own, or a new one. */
 import type { Config } from '../config/index.ts';
-import { StarlingError, placeOf, placesOf, someOf, withDeadline } from '../core/index.ts';
+import { StarlingError, VERSION, placeOf, placesOf, someOf, withDeadline } from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
 import type { Identity } from '../identity/index.ts';
-import { askMesh } from '../network/index.ts';
+import { HELLO_VERSION, askMesh } from '../network/index.ts';
 import type { Transport } from '../network/index.ts';
 import type { MayMove, MeshAdmission } from './admission.ts';
 import { knockAt } from './knock.ts';
@@ -130,7 +130,8 @@ function staysIn(from: Mesh, name: string, mesh: string): StarlingError {
 async function enterByAddress(components: ChooseMeshComponents): Promise<void> {
   const { config, clock, ownMesh, progress, transports } = components;
   progress(`asking ${someOf(placesOf(config.bootstrap), 1)} which mesh is there`);
-  const hello = { version: 1, name: config.name, time: clock.now(), membership: [] } as const;
+  const own = { version: HELLO_VERSION, release: VERSION, name: config.name } as const;
+  const hello = { ...own, time: clock.now(), membership: [] };
   const answer = await withDeadline(clock, PROBE_TIMEOUT_MS, (signal) =>
     askMesh(config.bootstrap, { hello, clock, signal, transports }),
   );

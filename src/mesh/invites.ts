@@ -26,7 +26,7 @@ export function inviteCapabilities(
 }
 
 /** How many an invite lets in; undefined of a grant that is no invite. */
-export function usesOf(grant: Grant, mesh: MeshId): number | undefined {
+export function usesOf(grant: Pick<Grant, 'claims'>, mesh: MeshId): number | undefined {
   const target = parseTarget(`mesh:${mesh}`);
   const join = grant.claims.cap.find(
     (one) => allows(one, 'mesh/join', target).allow && one.caveats?.['uses'] !== undefined,

@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { StarlingError, createBuckets } from '../core/index.ts';
 import type { Buckets, Clock, Did, Health, PeerId } from '../core/index.ts';
-import { didFromPeerId } from '../identity/index.ts';
+import { didFromPeerId, isShortIdOf } from '../identity/index.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import type { KnockAnswer } from './knock-messages.ts';
 
@@ -26,8 +26,6 @@ const REFUSED_MS = 3_600_000;
 const REFUSED_MAX = 64;
 /** Knocks that the operator is told of: so many at once, and one a minute. */
 const TOLD = { burst: 8, everyMs: 60_000 } as const;
-/** Fewest characters of a PeerId that name a node. */
-const REFERENCE_MIN = 6;
 const HEALTH = 'knock:';
 
 /** Somebody who asks to be let in. */
@@ -174,10 +172,7 @@ class KnockList implements Knocks {
     this.#tidy();
     const words = who.trim().replaceAll('-', ' ');
     const isMeant = ({ knock: { name, peerId, fingerprint } }: Entry): boolean =>
-      name === who ||
-      fingerprint === words ||
-      peerId === who ||
-      (who.length >= REFERENCE_MIN && peerId.endsWith(who));
+      name === who || fingerprint === words || peerId === who || isShortIdOf(who, peerId);
     const all = [...this.#entries.values()].filter(isMeant);
     const [found, ...others] = all;
     if (found === undefined) {

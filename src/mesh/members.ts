@@ -138,7 +138,7 @@ class RecordedMembers implements Members {
     for (const membership of this.#membershipsOf(did)) {
       this.#requireAbove(membership);
       const revocation = issueRevocation(identity, membership, clock.now(), reason);
-      await grants.addRevocation(revocation.jws);
+      await grants.addRevocation(revocation);
       await records.publish(revocation.jws);
     }
     const ended = await this.#endGrantsTo(did, reason);
@@ -157,7 +157,7 @@ class RecordedMembers implements Members {
     if (ownMesh.require().open) return;
     for (const membership of this.#membershipsOf(identity.did)) {
       const revocation = issueRevocation(identity, membership, clock.now());
-      await grants.addRevocation(revocation.jws);
+      await grants.addRevocation(revocation);
       await ownMesh.records().publish(revocation.jws);
     }
   }

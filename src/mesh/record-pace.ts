@@ -21,9 +21,6 @@ const LATELY_MS = 10 * 60_000;
 /** How often such a record counts: 400 of these at once are told of, and 1,300 of a history. */
 const LATELY_TIMES = 10;
 
-/** What a {@link StarlingError} of this pace says in its data. */
-const LATER = 'later';
-
 /** The allowances of all signers. */
 export interface RecordPace {
   /** Before a record is looked at. @throws STARLING_LIMIT_EXCEEDED while the signer is over its allowance */
@@ -52,7 +49,6 @@ export function createRecordPace(
       throw new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
         `${signer} signs more records (${kind}) than are taken at once; this one is taken later`,
-        { data: { rule: LATER } },
       );
     },
     took(kind, signer, signedAtMs) {
@@ -64,9 +60,4 @@ export function createRecordPace(
       return isHasty;
     },
   };
-}
-
-/** Whether a record was refused for the pace of its signer, and will be had later. */
-export function isLater(error: StarlingError): boolean {
-  return error.data['rule'] === LATER;
 }

@@ -9,7 +9,7 @@ import { CLOCK_SKEW_MS, KEEP_OVER_MS } from '../grants/index.ts';
 import type { Table, Write } from '../store/index.ts';
 import { createRecordQuotas } from './record-quotas.ts';
 import type { Rank, RecordKind, RecordQuotas, RecordQuotasInit } from './record-quotas.ts';
-import { hashOf } from './record-texts.ts';
+import type { RecordText } from './record-texts.ts';
 
 /** Health warning while records find no room. */
 const FULL = 'records-full';
@@ -44,7 +44,7 @@ export interface RecordSet {
   /** That there is room for a text of this length. @throws STARLING_LIMIT_EXCEEDED, and warns of it */
   requireRoom(kind: RecordKind, signer: Did, sizeBytes: number): void;
   /** Keeps a text, in memory only. @throws STARLING_LIMIT_EXCEEDED */
-  keep(jws: string, record: RecordInit): void;
+  keep(text: Pick<RecordText, 'jws' | 'hash'>, record: RecordInit): void;
   /** Every text that is not over, by its hash (hex). */
   all(): ReadonlyMap<string, string>;
   /** Hash over the sorted hashes: equal digests mean equal sets. */
@@ -103,7 +103,7 @@ class BoundedTexts implements RecordSet {
     }
   }
 
-  keep(jws: string, { exp, ...of }: RecordInit): void {
+  keep({ jws, hash }: Pick<RecordText, 'jws' | 'hash'>, { exp, ...of }: RecordInit): void {
     const { clock, rankOf } = this.#components;
     const sizeBytes = jws.length;
     this.requireRoom(of.kind, of.signer, sizeBytes);
@@ -111,7 +111,6 @@ class BoundedTexts implements RecordSet {
     const overAtMs = Math.ceil(endMs / MINUTE_MS) * MINUTE_MS;
     const entry = { ...of, jws, sizeBytes, rank: rankOf(of.signer), overAtMs };
     this.#quotas.take(entry);
-    const hash = hashOf(jws);
     this.#entries.set(hash, entry);
     if (clock.now() < overAtMs) this.#texts.set(hash, jws);
     this.#calm = { ...this.#calm, toMs: Math.min(this.#calm.toMs, overAtMs) };

@@ -18,7 +18,6 @@ import {
   decodeRecordMessage,
   encodeRecordMessage,
 } from './record-messages.ts';
-import { hashOf } from './record-texts.ts';
 import type { Records } from './records.ts';
 
 const PROTOCOL = '/starling/records/1';
@@ -26,7 +25,9 @@ const PROTOCOL = '/starling/records/1';
 const KIND = 'records';
 const TOPIC = 'event';
 const MESSAGE_BYTES_MAX = 8 * 1024 * 1024;
+/** Records in one message: so many bytes and one record more are sent, and no more than four times that is taken. */
 const BATCH_BYTES = 256 * 1024;
+const RECORDS_BYTES_MAX = 4 * BATCH_BYTES;
 const SYNC_TIMEOUT_MS = 30_000;
 /** Pause between two syncs with one peer that heartbeats ask for; it grows while nothing comes of it. */
 const SYNC_PAUSE_MS = 2000;
@@ -48,8 +49,13 @@ const LATER = { burst: 25_000, everyMs: 10 } as const;
 const KNOWN_COST = 0.1;
 /** A sync beyond the allowance counts as much as so many records that are not to be had. */
 const SYNC_WEIGHT = 10;
-/** Syncs that one peer may ask for: each may take all the records that there are. */
+/** Syncs that one peer may ask for, and how many records that it is sent in one count as one more. */
 const SERVED = { burst: 30, everyMs: 1000 } as const;
+const SENT_AT_ONCE = 2000;
+/** Syncs of one peer that are served at a time: each holds a message of it. */
+const SERVED_AT_ONCE = 4;
+/** Records that gossip of one peer brings and that wait to be taken; those beyond come with the next sync. */
+const HEARD_MAX = 2000;
 /** How long somebody may wait for records to be in step. */
 const STEP_TIMEOUT_MS = 15_000;
 /** How often a peer may say which records it has: once a link. */
@@ -75,6 +81,8 @@ export interface RecordSync {
   sync(peer: PeerId): void;
   /** A heartbeat of `peer` shows this digest. */
   compare(peer: PeerId, digest: string): void;
+  /** `peer`, who is connected, has a record that this node lacks: asks for what there is, at a pace. */
+  isBehind(peer: PeerId): void;
   /**
    * Undefined when we have all that `peer` had when it last connected, else a promise of that. It
    * rejects with STARLING_TIMEOUT, STARLING_STOPPED.
@@ -113,6 +121,11 @@ class RecordCarrier implements RecordSync {
   #untold: string[] = [];
   /** From gossip, which passes them on itself. */
   readonly #heardTexts = new Set<string>();
+  /** How many of them each peer has told, and how many syncs with it are served. */
+  readonly #heardOf = new Map<PeerId, number>();
+  readonly #serving = new Map<PeerId, number>();
+  /** Peers of whose records some are to come later. */
+  readonly #owed = new Set<PeerId>();
   readonly #vain: Buckets;
   readonly #later: Buckets;
   readonly #own: Buckets;
@@ -147,6 +160,7 @@ class RecordCarrier implements RecordSync {
       this.#steps.delete(peer);
       this.#pauses.delete(peer);
       this.#syncedAt.delete(peer);
+      this.#owed.delete(peer);
     };
     network.events.on('peer:link', linked);
     network.events.on('peer:disconnect', lost);
@@ -211,6 +225,10 @@ class RecordCarrier implements RecordSync {
     const { network, records } = this.#components;
     // To know of somebody is no reason to dial: records come round by those who are connected.
     if (digest === records.digest() || !network.isConnected(peer)) return;
+    this.isBehind(peer);
+  }
+
+  isBehind(peer: PeerId): void {
     const since = this.#components.clock.now() - (this.#syncedAt.get(peer) ?? -Infinity);
     // Whoever sets the clock back need not wait for it.
     if (since >= 0 && since <= (this.#pauses.get(peer) ?? SYNC_PAUSE_MS)) return;
@@ -262,9 +280,9 @@ class RecordCarrier implements RecordSync {
     if (this.#linksSince.get(peer) === 1) this.#stepped(peer, this.#linkOf(peer));
   }
 
-  /** Who differs for good, because of a bound or to tease, is asked ever less often. */
+  /** Who differs for good, because of a bound or to tease, is asked ever less often, and so is who signs too many. */
   #weigh(peer: PeerId, sizeBefore: number): void {
-    const isInVain = this.#components.records.all().size === sizeBefore;
+    const isInVain = this.#owed.delete(peer) || this.#components.records.all().size === sizeBefore;
     const pauseMs = (this.#pauses.get(peer) ?? SYNC_PAUSE_MS) * 2;
     if (isInVain) this.#pauses.set(peer, Math.min(pauseMs, SYNC_PAUSE_MAX_MS));
     else this.#pauses.delete(peer);
@@ -294,34 +312,37 @@ class RecordCarrier implements RecordSync {
     const stream = await withDeadline(clock, SYNC_TIMEOUT_MS, (signal) =>
       network.open(peer, PROTOCOL, { signal }),
     );
-    await this.#exchange(stream);
+    await this.#exchange(stream, () => undefined);
   }
 
   #serve(stream: PeerStream): void {
-    if (!this.#served.take(stream.peer)) {
-      this.#components.network.report(stream.peer, 'records', SYNC_WEIGHT);
+    const { peer } = stream;
+    const { logger, network } = this.#components;
+    const isMuch = (this.#serving.get(peer) ?? 0) >= SERVED_AT_ONCE;
+    if (isMuch || !this.#served.take(peer)) {
+      network.report(peer, 'records', SYNC_WEIGHT);
       stream.abort(new StarlingError('STARLING_RATE_LIMITED', 'too many syncs of records'));
       return;
     }
-    this.#exchange(stream).catch((error: unknown) =>
-      this.#components.logger.debug(
-        { peer: stream.peer, error: messageOf(error) },
-        'records not synced',
-      ),
-    );
+    change(this.#serving, peer, 1);
+    this.#exchange(stream, (count) => void this.#served.charge(peer, count / SENT_AT_ONCE))
+      .catch((error: unknown) =>
+        logger.debug({ peer, error: messageOf(error) }, 'records not synced'),
+      )
+      .finally(() => change(this.#serving, peer, -1));
   }
 
   /**
    * Both sides do the same: say what they have, send what the other lacks, and close when they have
    * sent it. Ends when the other has closed as well.
    */
-  async #exchange(stream: PeerStream): Promise<void> {
+  async #exchange(stream: PeerStream, sent: (count: number) => void): Promise<void> {
     const link = this.#linkOf(stream.peer);
-    await this.#swap(stream);
+    await this.#swap(stream, sent);
     this.#stepped(stream.peer, link);
   }
 
-  #swap(stream: PeerStream): Promise<void> {
+  #swap(stream: PeerStream, sent: (count: number) => void): Promise<void> {
     const { records, clock } = this.#components;
     return new Promise((resolve, reject) => {
       const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
@@ -338,15 +359,18 @@ class RecordCarrier implements RecordSync {
       });
       channel.onMessage((bytes) => {
         const message = decodeRecordMessage(bytes);
-        if (message === undefined || (message.t === 'have' && hasAsked)) {
+        const isWrong = message?.t === 'have' ? hasAsked : bytes.length > RECORDS_BYTES_MAX;
+        if (message === undefined || isWrong) {
           channel.abort(
             new StarlingError('STARLING_PROTOCOL_VIOLATION', 'not a message about records'),
           );
         } else if (message.t === 'have') {
           hasAsked = true;
-          sendMissing(channel, records, new Set(message.hashes)).catch((error: unknown) =>
-            channel.abort(error instanceof Error ? error : new Error(String(error))),
-          );
+          sendMissing(channel, records, new Set(message.hashes))
+            .then(sent)
+            .catch((error: unknown) =>
+              channel.abort(error instanceof Error ? error : new Error(String(error))),
+            );
         } else {
           // What comes faster than it is taken stays with who sends it, not in our memory.
           waiting += 1;
@@ -373,17 +397,16 @@ class RecordCarrier implements RecordSync {
       this.#components.network.report(peer, 'records', texts.length);
       throw new StarlingError('STARLING_RATE_LIMITED', `${peer} tells too many unsound records`);
     }
-    const known = records.all();
-    const news = texts.filter((jws) => !known.has(hashOf(jws)));
-    // Who is told what this node has does not send that; in a race of two syncs it comes twice.
-    const knownCost = (texts.length - news.length) * KNOWN_COST;
     // What comes later is held against who has signed it, and not against who passes it on.
-    const taken = await records.addOfPeer(news);
-    if (taken.later > 0 && this.#later.charge(peer, taken.later) > 0) {
+    const { news, known, later, ownLater } = await records.addOfPeer(texts, peer);
+    if (ownLater > 0) this.#components.network.report(peer, 'signs', ownLater);
+    if (later > 0) this.#owed.add(peer);
+    if (later > 0 && this.#later.charge(peer, later) > 0) {
       this.#components.network.report(peer, 'records');
       throw new StarlingError('STARLING_RATE_LIMITED', `${peer} tells too much that comes later`);
     }
-    const vain = news.length - taken.news - taken.later + knownCost;
+    // Who is told what this node has does not send that; in a race of two syncs it comes twice.
+    const vain = texts.length - news - later - known * (1 - KNOWN_COST);
     if (vain > 0 && this.#vain.charge(peer, vain) > 0) {
       this.#components.network.report(peer, 'records', vain);
     }
@@ -392,12 +415,16 @@ class RecordCarrier implements RecordSync {
   #heard(data: Uint8Array, from: PeerId): void {
     const message = decodeRecordMessage(data);
     if (message?.t !== 'records') return;
+    const count = message.jws.length;
+    if ((this.#heardOf.get(from) ?? 0) + count > HEARD_MAX) return;
+    change(this.#heardOf, from, count);
     for (const jws of message.jws) this.#heardTexts.add(jws);
     this.#takeAll(message.jws, from)
       .catch((error: unknown) =>
         this.#components.logger.debug({ from, error: messageOf(error) }, 'records not kept'),
       )
       .finally(() => {
+        change(this.#heardOf, from, -count);
         for (const jws of message.jws) this.#heardTexts.delete(jws);
       });
   }
@@ -435,15 +462,24 @@ function stopped(): StarlingError {
   return new StarlingError('STARLING_STOPPED', 'this node is not running');
 }
 
+function change(counts: Map<PeerId, number>, peer: PeerId, by: number): void {
+  const count = (counts.get(peer) ?? 0) + by;
+  if (count > 0) counts.set(peer, count);
+  else counts.delete(peer);
+}
+
+/** Gives how many records were sent. */
 async function sendMissing(
   channel: MessageStream,
   records: Records,
   theirs: ReadonlySet<string>,
-): Promise<void> {
+): Promise<number> {
+  let sent = 0;
   let batch: string[] = [];
   let sizeBytes = 0;
   const flush = async (): Promise<void> => {
     if (batch.length === 0) return;
+    sent += batch.length;
     if (!channel.send(encodeRecordMessage({ t: 'records', jws: batch }))) await channel.drained();
     batch = [];
     sizeBytes = 0;
@@ -456,4 +492,5 @@ async function sendMissing(
   }
   await flush();
   await channel.close();
+  return sent;
 }

@@ -8,8 +8,12 @@ import {
   REVOCATION_TYPE,
   SUCCESSION_TYPE,
   isOverAt,
+  readGrant,
+  readRevocation,
+  readSuccession,
 } from '../grants/index.ts';
-import { parseDid } from '../identity/index.ts';
+import type { Grant, Revocation, Succession, Unverified } from '../grants/index.ts';
+import { decodeJws, parseDid } from '../identity/index.ts';
 
 /** `typ` of the record that an invite was used. */
 export const SPENT_TYPE = 'starling-spent+jwt';
@@ -28,54 +32,105 @@ export interface Spent {
   readonly exp: number;
 }
 
+/** A record as it came: what names it, and what it says to be. Both are reckoned once. */
+export interface RecordText {
+  readonly jws: string;
+  /** See {@link hashOf}. */
+  readonly hash: string;
+  /** `typ` of the header. */
+  readonly typ: string;
+}
+
+/** The record that an invite was used, as a text. */
+interface SpentText {
+  readonly claims: Spent;
+}
+
+/** A record whose format is right, by what it is; no signature was looked at yet. */
+export type ReadRecord = { readonly issuer: Did } & (
+  | { readonly kind: 'grant'; readonly text: Unverified<Grant> }
+  | { readonly kind: 'revocation'; readonly text: Unverified<Revocation> }
+  | { readonly kind: 'succession'; readonly text: Unverified<Succession> }
+  | { readonly kind: 'spent'; readonly text: Unverified<SpentText> }
+);
+
 /** The name of a record. */
 export function hashOf(jws: string): string {
   return createHash('sha256').update(jws).digest('hex').slice(0, 32);
 }
 
+/** What can be said of a text at once. */
+export function recordText(jws: string): RecordText {
+  return { jws, hash: hashOf(jws), typ: typeOf(jws) };
+}
+
+/** Reads a text, all of it but its signatures, which are verified once. @throws STARLING_GRANT_MALFORMED */
+export function readRecord({ jws, typ }: RecordText): ReadRecord {
+  if (typ === GRANT_TYPE) return { kind: 'grant', ...issued(readGrant(jws)) };
+  if (typ === REVOCATION_TYPE) return { kind: 'revocation', ...issued(readRevocation(jws)) };
+  if (typ === SUCCESSION_TYPE) return { kind: 'succession', ...issued(readSuccession(jws)) };
+  return { kind: 'spent', ...issued(readSpentText(jws)) };
+}
+
+/** Whoever asks again for what held is not made to wait for the same signature. */
+function issued<Text extends { readonly claims: { readonly iss: Did } }>(
+  read: Unverified<Text>,
+): { readonly issuer: Did; readonly text: Unverified<Text> } {
+  let verified: Text | undefined;
+  const verify = (): Text => (verified ??= read.verify());
+  return { issuer: read.claims.iss, text: { claims: read.claims, verify } };
+}
+
 /** True when no later pass can make it sound. */
 export function isFinal({ code, data }: StarlingError): boolean {
-  if (code === 'STARLING_GRANT_MALFORMED' || code === 'STARLING_LIMIT_EXCEEDED') return true;
+  if (code === 'STARLING_GRANT_MALFORMED') return true;
   return data['rule'] === 'signature' || data['rule'] === 'expired';
-}
-
-/** What a text says without proof; the readers check it. */
-function claimsOf(jws: string): Partial<Record<'iss' | 'jti' | 'exp', unknown>> {
-  const [, payload = ''] = jws.split('.', 2);
-  if (payload.length > PAYLOAD_MAX) return {};
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
-    return typeof claims === 'object' && claims !== null ? claims : {};
-  } catch {
-    // Hostile or damaged: whoever needs more of it refuses it.
-    return {};
-  }
-}
-
-/** Who says to have signed it. @throws STARLING_GRANT_MALFORMED */
-export function issuerOf(jws: string): Did {
-  const { iss } = claimsOf(jws);
-  if (typeof iss === 'string') return parseDid(iss);
-  throw new StarlingError('STARLING_GRANT_MALFORMED', 'it does not say who signed it');
-}
-
-/** The id that it says to be about; empty when it says none. */
-export function idOf(jws: string): string {
-  const { jti } = claimsOf(jws);
-  return typeof jti === 'string' ? jti : '';
 }
 
 /** True when what it is about ended so long ago that nobody keeps it. */
 export function isForgotten(jws: string, nowMs: number): boolean {
-  const { exp } = claimsOf(jws);
-  return typeof exp === 'number' && isOverAt(exp, nowMs - KEEP_OVER_MS);
+  const [, payload = ''] = jws.split('.', 2);
+  if (payload.length > PAYLOAD_MAX) return false;
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
+    const exp: unknown =
+      typeof claims === 'object' && claims !== null ? Reflect.get(claims, 'exp') : undefined;
+    return typeof exp === 'number' && isOverAt(exp, nowMs - KEEP_OVER_MS);
+  } catch {
+    // Hostile or damaged: whoever needs more of it refuses it.
+    return false;
+  }
 }
 
 /** `typ` of the header, whatever it is; the readers check the rest. */
-export function typeOf(jws: string): string {
-  const header = Buffer.from(jws.split('.', 1)[0] ?? '', 'base64url').toString('utf8');
-  const types = [GRANT_TYPE, REVOCATION_TYPE, SUCCESSION_TYPE];
-  return types.find((typ) => header.includes(`"${typ}"`)) ?? SPENT_TYPE;
+function typeOf(jws: string): string {
+  const header = jws.slice(0, Math.max(0, jws.indexOf('.')));
+  const known = TYPES_BY_HEADER.get(header);
+  if (known !== undefined) return known;
+  if (header.length > PAYLOAD_MAX) return SPENT_TYPE;
+  const text = Buffer.from(header, 'base64url').toString('utf8');
+  return TYPES.find((typ) => text.includes(`"${typ}"`)) ?? SPENT_TYPE;
+}
+
+const TYPES = [GRANT_TYPE, REVOCATION_TYPE, SUCCESSION_TYPE];
+/** The headers as this program writes them. */
+const TYPES_BY_HEADER: ReadonlyMap<string, string> = new Map(
+  [...TYPES, SPENT_TYPE].map((typ) => [
+    Buffer.from(JSON.stringify({ alg: 'EdDSA', typ })).toString('base64url'),
+    typ,
+  ]),
+);
+
+function readSpentText(jws: string): Unverified<SpentText> {
+  const decoded = decodeJws(jws, SPENT_TYPE, 'a record of a used invite');
+  const claims = readSpent(decoded.payload);
+  return {
+    claims,
+    verify() {
+      decoded.verify(claims.iss);
+      return { claims };
+    },
+  };
 }
 
 /** Reads the record of a used invite. @throws STARLING_GRANT_MALFORMED */

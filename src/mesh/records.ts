@@ -5,56 +5,27 @@
  * `member-list.ts` the members, and `record-sync.ts` carries the records to others.
  */
 import { StarlingError, messageOf } from '../core/index.ts';
-import type { BucketSize, Clock, Did, Health, Logger, MeshId } from '../core/index.ts';
-import {
-  GRANT_TYPE,
-  KEEP_OVER_MS,
-  MEMBERSHIP_LINKS_MAX,
-  REVOCATION_TYPE,
-  SUCCESSION_TYPE,
-  isOverAt,
-  parseGrant,
-  parseRevocation,
-  parseSuccession,
-} from '../grants/index.ts';
+import type { BucketSize, Clock, Did, Health, Logger, MeshId, PeerId } from '../core/index.ts';
 import type { Grant, GrantBook, Revocation, Successions } from '../grants/index.ts';
-import { decodeJws, encodeJws } from '../identity/index.ts';
+import { encodeJws } from '../identity/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Table, Write } from '../store/index.ts';
-import { createInvites, usesOf } from './invites.ts';
+import { createInvites } from './invites.ts';
 import type { Invites } from './invites.ts';
 import { createMemberList } from './member-list.ts';
 import type { MemberList } from './member-list.ts';
 import type { MembershipEnd } from './membership-end.ts';
 import { createOverusedTickets } from './overused-tickets.ts';
-import type { OverusedTickets } from './overused-tickets.ts';
-import { createRecordPace, isLater } from './record-pace.ts';
-import type { RecordPace } from './record-pace.ts';
-import type { Rank, RecordKind, RecordQuotasInit } from './record-quotas.ts';
+import { createRecordIntake } from './record-intake.ts';
+import type { RecordIntake, Taken } from './record-intake.ts';
+import { createRecordKinds } from './record-kinds.ts';
+import type { RecordKinds } from './record-kinds.ts';
+import { createRecordPace } from './record-pace.ts';
+import type { Rank, RecordQuotasInit } from './record-quotas.ts';
 import { createRecordSet } from './record-set.ts';
 import type { RecordSet } from './record-set.ts';
-import {
-  SPENT_TYPE,
-  hashOf,
-  idOf,
-  isFinal,
-  isForgotten,
-  issuerOf,
-  readSpent,
-  typeOf,
-} from './record-texts.ts';
+import { SPENT_TYPE, hashOf, isForgotten, recordText } from './record-texts.ts';
 import type { Spent } from './record-texts.ts';
-
-/** Texts that are taken in one turn of the event loop, with one wait for the disk. */
-const AT_ONCE = 128;
-/** The longest rest between two of these. */
-const REST_MAX_MS = 50;
-/** The same after records of somebody who signs many, in times of the work. */
-const LONG_REST = { times: 6, maxMs: 500 } as const;
-/** Texts of a peer that are taken in one turn: others wait for their end. */
-const OF_PEER_AT_ONCE = 32;
-/** Successions of one key: one counts, the others are kept so that all see the conflict. */
-const SUCCESSIONS_PER_KEY_MAX = 4;
 
 /** What the records work with. */
 export interface RecordComponents {
@@ -80,16 +51,6 @@ export interface RecordsInit {
   readonly pace?: BucketSize;
 }
 
-type Outcome = 'new' | 'known' | 'refused' | 'waits' | 'later';
-
-/** What became of many texts. */
-export interface Taken {
-  /** New and sound. */
-  readonly news: number;
-  /** Of signers that sign too many: not looked at, and to be offered again. */
-  readonly later: number;
-}
-
 /** The set of records of one mesh. */
 export interface Records {
   load(): Promise<void>;
@@ -97,8 +58,8 @@ export interface Records {
   add(jws: string): Promise<boolean>;
   /** Takes texts in whatever order; gives how many were new and sound. */
   addAll(texts: readonly string[]): Promise<number>;
-  /** The same of texts that a peer has sent: rests as long as it works, so that who sends many holds up nobody's calls. */
-  addOfPeer(texts: readonly string[]): Promise<Taken>;
+  /** The same of texts that `from` has sent: one part after the other, with rests, so that who sends many holds up nobody's calls. */
+  addOfPeer(texts: readonly string[], from: PeerId): Promise<Taken>;
   /**
    * Lets a text of our own count before it is written; gives the function that writes it.
    * @throws why it does not count
@@ -157,41 +118,56 @@ class MeshRecords implements Records {
   readonly #init: RecordsInit;
   readonly #set: RecordSet;
   readonly #members: MemberList;
-  readonly #pace: RecordPace;
-  /** Somebody has signed many of the records at hand. */
-  #isHasty = false;
-  /** Being taken, and until when: a revocation is told of before it is in the set. */
-  readonly #taking = new Map<string, Promise<void>>();
-  /** Texts that need not be written, because they were just read. */
-  readonly #onDisk = new Set<string>();
   readonly #invites: Invites;
-  readonly #successionsOf = new Map<Did, number>();
+  readonly #kinds: RecordKinds;
+  readonly #intake: RecordIntake;
   readonly #listeners = new Set<(jws: string) => void>();
   readonly #overListeners = new Set<(signer: Did, times: number) => void>();
-  readonly #overused: OverusedTickets;
 
   constructor(components: RecordComponents, init: RecordsInit) {
+    const { clock, health, logger, successions } = components;
     this.#components = components;
     this.#init = init;
-    this.#members = createMemberList(components, init);
-    this.#invites = createInvites(init.mesh);
-    this.#overused = createOverusedTickets({
-      invites: this.#invites,
-      successions: components.successions,
-      members: {
-        isKnown: (did) => this.#members.isKnown(did),
-        isMember: (did) => this.isMember(did),
-      },
-      health: components.health,
-    });
+    const members = createMemberList(components, init);
+    const invites = createInvites(init.mesh);
+    const rankOf = (signer: Did): Rank => this.#rankOf(signer);
     const over = (signer: Did, times: number): void => {
       for (const listener of this.#overListeners) listener(signer, times);
     };
-    this.#pace = createRecordPace(components.clock, over, init.pace);
-    this.#set = createRecordSet(
-      { ...components, rankOf: (signer) => this.#rankOf(signer) },
-      init.room,
+    const set = createRecordSet({ ...components, rankOf }, init.room);
+    this.#members = members;
+    this.#invites = invites;
+    this.#set = set;
+    this.#kinds = createRecordKinds(
+      {
+        ...components,
+        set,
+        members,
+        invites,
+        overused: createOverusedTickets({
+          invites,
+          successions,
+          members: {
+            isKnown: (did) => members.isKnown(did),
+            isMember: (did) => this.isMember(did),
+          },
+          health,
+        }),
+        pace: createRecordPace(clock, over, init.pace),
+        rankOf,
+        write: ({ hash, jws }) => components.table.put(hash, Buffer.from(jws, 'utf8')),
+      },
+      init,
     );
+    this.#intake = createRecordIntake({
+      set,
+      kinds: this.#kinds,
+      clock,
+      logger,
+      told: (jws) => {
+        for (const listener of this.#listeners) listener(jws);
+      },
+    });
   }
 
   async load(): Promise<void> {
@@ -199,7 +175,9 @@ class MeshRecords implements Records {
     // The one of each key that counts comes first, so that no other takes its place.
     for (const { claims, jws } of successions.all()) {
       // Those of a mesh that this node was in before are no business of this one.
-      if (claims.mesh === this.#init.mesh) this.#keepSuccession(jws);
+      if (claims.mesh === this.#init.mesh) {
+        this.#kinds.keepSuccession(recordText(jws), claims.iss);
+      }
     }
     const texts: string[] = [];
     const over: Write[] = [];
@@ -208,16 +186,23 @@ class MeshRecords implements Records {
       if (isForgotten(jws, clock.now())) over.push({ key });
       else texts.push(jws);
     }
-    for (const jws of texts) this.#onDisk.add(jws);
-    await this.addAll(texts);
-    this.#onDisk.clear();
+    await this.#intake.all(texts, true);
     for (const revocation of grants.revocations()) {
       // Those of a mesh that this node was in before are by no member of this one.
-      if (this.#members.isKnown(revocation.claims.iss))
-        await this.#take(revocation.jws, revocation);
+      if (this.#members.isKnown(revocation.claims.iss)) this.#loadRevocation(revocation);
     }
     if (over.length > 0)
       await table.batch(over).catch((error: unknown) => this.#notForgotten(error));
+  }
+
+  /** Of more than there is room for some are not passed on; the grant book has them all. */
+  #loadRevocation(revocation: Revocation): void {
+    try {
+      this.#intake.known(revocation);
+    } catch (error) {
+      if (!(error instanceof StarlingError)) throw error;
+      this.#components.logger.debug({ error: messageOf(error) }, 'revocation not passed on');
+    }
   }
 
   /** They are forgotten at the next start. */
@@ -226,49 +211,25 @@ class MeshRecords implements Records {
   }
 
   async add(jws: string): Promise<boolean> {
-    return (await this.#tryAdd(jws)) === 'new';
+    return (await this.#intake.one(jws)) === 'new';
   }
 
-  async addAll(texts: readonly string[]): Promise<number> {
-    return (await this.#addAll(texts, false)).news;
+  addAll(texts: readonly string[]): Promise<number> {
+    return this.#intake.all(texts);
   }
 
-  addOfPeer(texts: readonly string[]): Promise<Taken> {
-    return this.#addAll(texts, true);
-  }
-
-  async #addAll(texts: readonly string[], rests: boolean): Promise<Taken> {
-    const isBase = (jws: string): boolean => [GRANT_TYPE, SUCCESSION_TYPE].includes(typeOf(jws));
-    const all: Outcome[] = [];
-    // Parents may come after children, and heirs before whom they follow; what members sign is last.
-    let waiting: readonly string[] = texts.filter(isBase);
-    for (let pass = 0; pass < MEMBERSHIP_LINKS_MAX && waiting.length > 0; pass += 1) {
-      const outcomes = await this.#addMany(waiting, rests);
-      const news = outcomes.filter((one) => one === 'new').length;
-      all.push(...outcomes);
-      waiting = news === 0 ? [] : waiting.filter((_, index) => outcomes[index] === 'waits');
-    }
-    const others = texts.filter((jws) => !isBase(jws));
-    all.push(...(await this.#addMany(others, rests)));
-    const countOf = (wanted: Outcome): number => all.filter((one) => one === wanted).length;
-    return { news: countOf('new'), later: countOf('later') };
+  addOfPeer(texts: readonly string[], from: PeerId): Promise<Taken> {
+    return this.#intake.ofPeer(texts, from);
   }
 
   async hold(jws: string): Promise<() => Promise<void>> {
-    this.#onDisk.add(jws);
-    try {
-      await this.#take(jws);
-    } finally {
-      this.#onDisk.delete(jws);
-    }
-    this.#tell(jws);
-    return () => this.#write(jws);
+    await this.#intake.own(jws, true);
+    return async () => this.#components.table.put(hashOf(jws), Buffer.from(jws, 'utf8'));
   }
 
   async publish(jws: string): Promise<void> {
-    if (this.#isKnown(hashOf(jws))) return;
     try {
-      await this.#take(jws);
+      await this.#intake.own(jws);
     } catch (error) {
       if (!(error instanceof StarlingError)) throw error;
       throw new StarlingError(
@@ -277,7 +238,6 @@ class MeshRecords implements Records {
         { hint: 'try again once older revocations have ended: starling doctor', cause: error },
       );
     }
-    this.#tell(jws);
   }
 
   all(): ReadonlyMap<string, string> {
@@ -300,7 +260,9 @@ class MeshRecords implements Records {
     if (successions.length === 0) return;
     for (const jws of chain.toReversed()) await this.add(jws);
     // A stranger may show anything, and signatures cost: none is looked at after a forged one.
-    for (const jws of successions) if ((await this.#tryAdd(jws)) === 'refused') return;
+    for (const jws of successions) {
+      if (['refused', 'later'].includes(await this.#intake.one(jws))) return;
+    }
   }
 
   endOf(did: Did): MembershipEnd | undefined {
@@ -373,225 +335,11 @@ class MeshRecords implements Records {
     return () => this.#overListeners.delete(listener);
   }
 
-  /** In parts, so that others have a turn, and with one wait for the disk for each part. */
-  async #addMany(texts: readonly string[], rests: boolean): Promise<readonly Outcome[]> {
-    const { clock } = this.#components;
-    const outcomes: Outcome[] = [];
-    const atOnce = rests ? OF_PEER_AT_ONCE : AT_ONCE;
-    for (let at = 0; at < texts.length; at += atOnce) {
-      const part = texts.slice(at, at + atOnce);
-      const beganMs = clock.now();
-      outcomes.push(...(await Promise.all(part.map((jws) => this.#tryAdd(jws)))));
-      const rest = this.#isHasty ? LONG_REST : { times: 1, maxMs: REST_MAX_MS };
-      this.#isHasty = false;
-      const restMs = rests ? Math.min(rest.maxMs, rest.times * (clock.now() - beganMs)) : 0;
-      await new Promise<void>((resolve) => {
-        if (restMs > 0) clock.schedule(restMs, resolve);
-        else setImmediate(resolve);
-      });
-    }
-    return outcomes;
-  }
-
-  async #tryAdd(jws: string): Promise<Outcome> {
-    const hash = hashOf(jws);
-    this.#set.sweep();
-    if (this.#isKnown(hash)) {
-      // What hangs below a grant is judged by it, so that it must count before somebody goes on. (The other
-      // kinds are told of while they are taken, by whom they would wait for.)
-      if (typeOf(jws) === GRANT_TYPE) await this.#taking.get(hash);
-      return 'known';
-    }
-    try {
-      await this.#take(jws);
-    } catch (error) {
-      // That the disk fails is nothing that the record has done.
-      if (!(error instanceof StarlingError) || error.code === 'STARLING_STATE_UNUSABLE')
-        throw error;
-      this.#components.logger.debug({ error: messageOf(error) }, 'record not taken');
-      if (isLater(error)) return 'later';
-      return isFinal(error) ? 'refused' : 'waits';
-    }
-    this.#tell(jws);
-    return 'new';
-  }
-
-  #tell(jws: string): void {
-    for (const listener of this.#listeners) listener(jws);
-  }
-
-  #take(jws: string, verified?: Revocation): Promise<void> {
-    const hash = hashOf(jws);
-    // The text is on the list before its verification begins, which may tell of it.
-    let done = (): void => undefined;
-    this.#taking.set(hash, new Promise((resolve) => void (done = resolve)));
-    return this.#verifyAndKeep(jws, verified).finally(() => {
-      this.#taking.delete(hash);
-      done();
-    });
-  }
-
-  /** Verifies a text, writes it, and only then lets it count. */
-  async #verifyAndKeep(jws: string, verified: Revocation | undefined): Promise<void> {
-    const typ = typeOf(jws);
-    // Revocations have a table of their own.
-    if (typ === REVOCATION_TYPE) return this.#takeRevocation(jws, verified);
-    if (typ === SUCCESSION_TYPE) return this.#takeSuccession(jws);
-    const count = typ === GRANT_TYPE ? this.#grantIn(jws) : this.#spentIn(jws);
-    await this.#write(jws);
-    count();
-  }
-
-  async #write(jws: string): Promise<void> {
-    if (this.#onDisk.has(jws)) return;
-    await this.#components.table.put(hashOf(jws), Buffer.from(jws, 'utf8'));
-  }
-
-  #isKnown(hash: string): boolean {
-    return this.#set.has(hash) || this.#taking.has(hash);
-  }
-
-  #grantIn(jws: string): () => void {
-    const grant = parseGrant(jws);
-    return usesOf(grant, this.#init.mesh) === undefined
-      ? this.#membershipIn(jws, grant)
-      : this.#inviteIn(jws, grant);
-  }
-
-  #inviteIn(jws: string, invite: Grant): () => void {
-    const { iss, exp } = invite.claims;
-    this.#set.requireRoom('invite', iss, jws.length);
-    this.#requirePace('invite', iss, jws);
-    this.#members.requireSoundInvite(invite);
-    this.#tookAtPace('invite', jws, invite.claims);
-    if (!this.#invites.hasRoom(invite.claims.aud)) {
-      throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many invites to one key');
-    }
-    return () => {
-      const undo = this.#invites.add(invite);
-      this.#set.keep(jws, { kind: 'invite', signer: iss, exp, ...(undo && { undo }) });
-    };
-  }
-
-  #membershipIn(jws: string, grant: Grant): () => void {
-    const { iss, exp } = grant.claims;
-    this.#requirePace('membership', iss, jws);
-    this.#members.requireSound(grant);
-    this.#set.requireRoom('membership', iss, jws.length);
-    this.#tookAtPace('membership', jws, grant.claims);
-    return () => {
-      let undo = (): void => undefined;
-      this.#set.keep(jws, { kind: 'membership', signer: iss, exp, undo: () => undo() });
-      undo = this.#members.add(grant);
-    };
-  }
-
-  async #takeRevocation(jws: string, verified?: Revocation): Promise<void> {
-    // Before its signature is looked at, which costs more: most of a flood ends here.
-    const signer = issuerOf(jws);
-    this.#requireMember(signer);
-    this.#set.requireRoom('revocation', signer, jws.length);
-    if (verified === undefined && !this.#endsMembership(jws, signer)) {
-      this.#requirePace('revocation', signer, jws);
-    }
-    const { claims } = verified ?? parseRevocation(jws);
-    if (verified === undefined) this.#tookAtPace('revocation', jws, claims);
-    if (isOverAt(claims.exp, this.#components.clock.now()) && verified === undefined) {
-      throw new StarlingError('STARLING_GRANT_INVALID', 'the revoked grant has expired');
-    }
-    if (verified === undefined) await this.#components.grants.addRevocation(jws);
-    this.#set.keep(jws, { kind: 'revocation', signer, exp: claims.exp });
-    if (!this.#members.hasId(claims.jti)) return;
-    this.#members.forgetVerdicts();
-    this.#overused.look();
-  }
-
-  async #takeSuccession(jws: string): Promise<void> {
-    // Before its signatures are looked at: most of a flood ends here.
-    this.#requireMember(issuerOf(jws));
-    const succession = parseSuccession(jws);
-    const { iss, mesh } = succession.claims;
-    if (mesh !== this.#init.mesh || iss === this.#init.mesh) {
-      const what =
-        iss === this.#init.mesh ? "a mesh's own key has no heir" : 'it is for another mesh';
-      throw new StarlingError('STARLING_GRANT_INVALID', what, { data: { rule: 'mesh' } });
-    }
-    if ((this.#successionsOf.get(iss) ?? 0) >= SUCCESSIONS_PER_KEY_MAX) {
-      throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many successions of one key');
-    }
-    this.#set.requireRoom('succession', iss, jws.length);
-    // Those that count have a table of their own; here lie those that contradict them.
-    const verdict = await this.#components.successions.add(succession);
-    if (verdict === 'conflict') await this.#write(jws);
-    this.#keepSuccession(jws);
-    this.#members.forgetVerdicts();
-  }
-
-  #spentIn(jws: string): () => void {
-    const decoded = decodeJws(jws, SPENT_TYPE, 'a record of a used invite');
-    const spent = readSpent(decoded.payload);
-    this.#requireMember(spent.iss);
-    this.#set.requireRoom('invite', spent.iss, jws.length);
-    this.#requirePace('invite', spent.iss, jws);
-    decoded.verify(spent.iss);
-    this.#tookAtPace('invite', jws, spent);
-    const { iss: signer, jti, exp } = spent;
-    if (isOverAt(exp, this.#components.clock.now() - KEEP_OVER_MS)) {
-      throw new StarlingError('STARLING_GRANT_INVALID', 'the invite that was used has expired');
-    }
-    return () => {
-      let undo = (): void => undefined;
-      this.#set.keep(jws, {
-        kind: 'invite',
-        signer,
-        exp,
-        undo: () => {
-          undo();
-          this.#overused.look();
-        },
-      });
-      undo = this.#invites.use(spent);
-      this.#overused.look(jti);
-    };
-  }
-
-  #requireMember(did: Did): void {
-    if (this.#members.isKnown(did)) return;
-    throw new StarlingError('STARLING_GRANT_INVALID', `${did} is no member of this mesh`);
-  }
-
-  /** @throws STARLING_LIMIT_EXCEEDED while others' records of this signer are to come later */
-  #requirePace(kind: RecordKind, signer: Did, jws: string): void {
-    if (this.#isPaced(signer, jws)) this.#pace.require(kind, signer);
-  }
-
-  #tookAtPace(kind: RecordKind, jws: string, { iss, iat }: Pick<Spent, 'iss' | 'iat'>): void {
-    if (this.#isPaced(iss, jws) && this.#pace.took(kind, iss, iat * 1000)) this.#isHasty = true;
-  }
-
-  /** Not what was read from disk, nor what this node and the owner of the mesh sign. */
-  #isPaced(signer: Did, jws: string): boolean {
-    return !this.#onDisk.has(jws) && this.#rankOf(signer) === 'other';
-  }
-
-  /** A membership that is known here is ended at once, and once. Nothing is verified yet. */
-  #endsMembership(jws: string, signer: Did): boolean {
-    const jti = idOf(jws);
-    if (!this.#members.hasId(jti)) return false;
-    return this.#components.grants.findRevocation(jti, [signer]) === undefined;
-  }
-
   /** What nobody else can take: our own, and of a private mesh those of its key and its founder. */
   #rankOf(signer: Did): Rank {
     const { mesh, open, self } = this.#init;
     if (this.#components.successions.follows(self, signer)) return 'own';
     if (open) return 'other';
     return signer === mesh || this.#members.isFounder(signer) ? 'owner' : 'other';
-  }
-
-  #keepSuccession(jws: string): void {
-    const signer = issuerOf(jws);
-    this.#set.keep(jws, { kind: 'succession', signer });
-    this.#successionsOf.set(signer, (this.#successionsOf.get(signer) ?? 0) + 1);
   }
 }

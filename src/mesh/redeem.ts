@@ -23,7 +23,7 @@ export interface RedeemComponents {
   readonly clock: Clock;
   /** Hears that a newcomer's clock is too far from ours. */
   readonly health?: Pick<Health, 'raise' | 'clear'>;
-  /** Hears who has come in by which invite. */
+  /** Hears who has come in by which invite: at this node, or at another by an invite of this node. */
   readonly redeemed?: (newcomer: PeerId, invite: Grant) => void;
 }
 
@@ -99,7 +99,9 @@ class TicketRedeemer implements Redeemer {
         .invitesTo(key)
         .filter((one) => this.#isOurs(one));
       if (invite === undefined) throw unknownInvite('this node has made no such ticket');
+      const isNew = ownMesh.records().membershipOf(newcomer) === undefined;
       const spent = await this.#use(invite, newcomer, identity);
+      if (isNew) this.#components.redeemed?.(peerIdFromDid(newcomer), invite);
       return { ok: true, invite: invite.jws, spent };
     } catch (error) {
       if (!(error instanceof StarlingError)) throw error;

@@ -9,6 +9,7 @@ import { parseAddress } from './addresses/addresses.ts';
 import { createBareHost } from './bare-host.ts';
 import { ADDRESS_DIAL_TIMEOUT_MS } from './constants.ts';
 import { sayHello } from './admission/hello-exchange.ts';
+import { versionIn } from './admission/versions.ts';
 import { reasonText } from './failure-words.ts';
 import type { Hello, HelloAnswer, Transport } from './types.ts';
 
@@ -25,7 +26,8 @@ export interface AskMeshInit {
 /**
  * Says `hello` to the first of `addresses` that answers, one after the other, and returns the
  * answer, a refusal too.
- * @throws STARLING_PEER_UNREACHABLE, STARLING_ID_MALFORMED, STARLING_TIMEOUT
+ * @throws STARLING_PEER_UNREACHABLE, STARLING_ID_MALFORMED, STARLING_TIMEOUT; STARLING_VERSION_UNSUPPORTED
+ * when nobody but nodes of another version answers
  */
 export async function askMesh(
   addresses: readonly string[],
@@ -35,6 +37,7 @@ export async function askMesh(
   for (const address of addresses) parseAddress(address);
   const host = await createBareHost(init);
   const failures: string[] = [];
+  let otherVersion: unknown;
   try {
     for (const address of addresses) {
       if (signal.aborted) throw abortReason(signal);
@@ -47,12 +50,15 @@ export async function askMesh(
         );
         return await sayHello({ clock, logger: silentLogger }, connection, init.hello);
       } catch (error) {
+        if (versionIn(error) !== undefined) otherVersion = error;
         failures.push(`${address}: ${reasonText(error)}`);
       }
     }
   } finally {
     await host.stop();
   }
+  // Somebody does answer: another address would not help.
+  if (otherVersion !== undefined) throw otherVersion;
   throw new StarlingError(
     'STARLING_PEER_UNREACHABLE',
     `no node answers: ${failures.length === 0 ? 'no address was given' : failures.join('; ')}`,

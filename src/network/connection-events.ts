@@ -57,7 +57,10 @@ class Watch implements ConnectionEvents {
     this.#events = events;
     this.#hellos = createHelloExchange(
       { admission, gate: parts.gate, clock, conduct, logger, scope: parts.scope },
-      { onAdmitted: (connection) => this.#onAdmitted(connection) },
+      {
+        onAdmitted: (connection) => this.#onAdmitted(connection),
+        onOtherVersion: (peer, theirs) => events.onVersion(peer, theirs),
+      },
     );
     parts.host.node.addEventListener('connection:open', this.#onOpen);
     parts.host.node.addEventListener('connection:close', this.#onClose);
@@ -83,6 +86,7 @@ class Watch implements ConnectionEvents {
     const { links } = this.#parts;
     const peer = peerOf(connection);
     const isFirst = !links.has(peer);
+    this.#events.onVersion(peer, undefined);
     this.#parts.doorkeeper.admitted(connection);
     meterOf(connection)?.admitted(peer);
     links.add(connection);

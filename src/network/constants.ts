@@ -7,6 +7,15 @@ const MIB = 1024 * KIB;
 /** The protocol that must succeed on a connection before any other is served on it. */
 export const HELLO_PROTOCOL = '/starling/hello/1';
 
+/**
+ * The version of the protocols that a hello tells: nodes of another one are refused by name. The hello itself is read
+ * by all of them.
+ */
+export const HELLO_VERSION = 2;
+
+/** Peers of other versions that are remembered, so that a person is told of them. */
+export const OTHER_VERSIONS_MAX = 256;
+
 /** The control stream of a connection: see `links/control-stream.ts`. */
 export const LINK_PROTOCOL = '/starling/link/1';
 
@@ -40,9 +49,15 @@ export const TOPIC_MAX_LENGTH = 256;
 /**
  * Neighbours in the mesh of a topic (libp2p specs, pubsub/gossipsub: D, D_low, D_high, D_score, D_out, D_lazy).
  * Each message comes to a node about `D` times: more = it comes sooner, and whatever the loss; less = each copy
- * that is spared saves about 0.3 ms of CPU and the bytes. What is lost is found by digests.
+ * that is spared saves about 0.3 ms of CPU and the bytes. What is lost is found by digests. `Dlazy`: so many others
+ * are told each second which messages there are; more = what was lost comes by gossip itself, at 0.3 kB/s each.
  */
-export const GOSSIP_MESH = { D: 3, Dlo: 2, Dhi: 4, Dscore: 2, Dout: 1, Dlazy: 3 } as const;
+export const GOSSIP_MESH = { D: 3, Dlo: 2, Dhi: 4, Dscore: 2, Dout: 1, Dlazy: 1 } as const;
+/**
+ * Messages of so many bytes are declined from further neighbours. Less = fewer bytes twice where links are slow; each
+ * time costs a frame to every neighbour of the topic's mesh.
+ */
+export const GOSSIP_UNWANTED_MIN_BYTES = 16 * KIB;
 
 /** How many messages an author has on a topic whose owner says nothing else. */
 export const TOPIC_ALLOWANCE = { burst: 100, everyMs: 100 } as const;
@@ -83,6 +98,8 @@ export const HELD_BYTES = {
   longBytes: 128 * KIB,
   waitingMax: 128,
   stalledMs: 30 * SECOND_MS,
+  // Twenty messages at once over the slowest link that people use (10 kB/s) come as fast as this.
+  slow: { graceMs: 120 * SECOND_MS, bytesPerSecond: 512 },
   // Twice what comes at once: what a connection that breaks takes with it, too.
   wasted: { burst: 64 * MIB, everyMs: SECOND_MS / (4 * MIB) },
 } as const;
@@ -116,6 +133,12 @@ export const ADDRESS_DIAL_TIMEOUT_MS = 5 * SECOND_MS;
 export const RELAY_DIAL_TIMEOUT_MS = 4 * SECOND_MS;
 /** Connected members that are tried as a relay for one dial: each costs {@link RELAY_DIAL_TIMEOUT_MS} at the most. */
 export const RELAY_TRIES = 4;
+/**
+ * How often the DHT looks for its own place, by those who are linked: what it learns of others. Everybody knows
+ * everybody by roster in meshes of up to 2,000, so that little depends on it. Less = its table is fuller; each time
+ * costs a stream to each of up to twenty neighbours.
+ */
+export const DHT_SELF_MS = 300 * SECOND_MS;
 /** How long the DHT may take to find a peer's addresses. */
 export const LOOKUP_TIMEOUT_MS = 5 * SECOND_MS;
 /** Relays that a node keeps a reservation on. */

@@ -7,6 +7,8 @@ export { reasonText } from './failure-words.ts';
 export { createBareHost } from './bare-host.ts';
 export type { BareConnection, BareHost } from './bare-host.ts';
 export { packAddress, unpackAddress } from './addresses/addresses.ts';
+export { HELLO_VERSION } from './constants.ts';
+export { OWN_VERSION, versionHint, versionText } from './admission/versions.ts';
 export type { NetworkTally } from './host/tally.ts';
 export type { NetworkComponents, NetworkInit } from './run-parts.ts';
 export type {
@@ -23,6 +25,7 @@ export type {
   NetworkEvents,
   PeerStream,
   Route,
+  SpokenVersion,
   StrangerStream,
   Topic,
   TopicOptions,

@@ -16,6 +16,7 @@ import {
   CONDUCT,
   HELD_BYTES,
   UNREAD_BYTES,
+  OTHER_VERSIONS_MAX,
   PING_PROTOCOL,
   SECOND_DIALS_AFTER_MS,
 } from './constants.ts';
@@ -39,6 +40,7 @@ import type {
   NetworkEvents,
   PeerStream,
   Route,
+  SpokenVersion,
   StrangerStream,
   Topic,
   TopicOptions,
@@ -63,6 +65,7 @@ class MeshNetwork implements Network {
   readonly #denied = new Set<PeerId>();
   readonly #frames = new Map<string, FrameListener>();
   readonly #conduct: Conduct;
+  readonly #otherVersions = new Map<PeerId, SpokenVersion>();
   readonly #bootstrapPeers: ReadonlySet<string | undefined>;
   #run: NetworkRun | undefined;
   #lifecycle: Promise<void> = Promise.resolve();
@@ -195,6 +198,10 @@ class MeshNetwork implements Network {
     return this.#conduct.of(peer);
   }
 
+  otherVersion(peer: PeerId): SpokenVersion | undefined {
+    return this.#otherVersions.get(peer);
+  }
+
   misbehaving(): readonly PeerId[] {
     return this.#conduct.peers();
   }
@@ -274,6 +281,7 @@ class MeshNetwork implements Network {
         open: (connection, protocol, signal) => this.#protocols.open(connection, protocol, signal),
         wrap: (stream, connection) => this.#protocols.wrap(stream, connection),
         onFrame: (kind, payload, from) => this.#heardFrame(kind, payload, from),
+        onVersion: (peer, theirs) => this.#speaks(peer, theirs),
         onDialFailed: (address, error) => this.#emit('dial:failed', address, error),
         onLanNode: (found) => this.#emit('lan:node', found),
         isInUse: (stream) => this.#protocols.isInUse(stream),
@@ -340,6 +348,20 @@ class MeshNetwork implements Network {
       for (const connection of this.#connectionsOf(peer)) connection.abort(error);
     }
     this.#emit('peer:conduct', peer, report);
+  }
+
+  /** Only of members: anybody can say a hello of another version. */
+  #speaks(peer: PeerId, theirs: SpokenVersion | undefined): void {
+    const known = this.#otherVersions.get(peer);
+    if (theirs === undefined) {
+      if (this.#otherVersions.delete(peer)) this.#emit('peer:version', peer, undefined);
+      return;
+    }
+    if (!this.#components.admission.isMember(peer)) return;
+    const isNews = known?.version !== theirs.version || known.release !== theirs.release;
+    if (known === undefined && this.#otherVersions.size >= OTHER_VERSIONS_MAX) return;
+    this.#otherVersions.set(peer, theirs);
+    if (isNews) this.#emit('peer:version', peer, theirs);
   }
 
   #connectionsOf(peer: PeerId): readonly Connection[] {

@@ -16,7 +16,7 @@ import type { Doorkeeper } from './limits/doorkeeper.ts';
 import type { RedialTargets } from './dialing/redial-targets.ts';
 import type { Redialer } from './dialing/redialer.ts';
 import type { NetworkTally } from './host/tally.ts';
-import type { Admission, LanNode, PeerStream, Transport } from './types.ts';
+import type { Admission, LanNode, PeerStream, SpokenVersion, Transport } from './types.ts';
 
 /** What a network is made from. */
 export interface NetworkComponents {
@@ -65,6 +65,8 @@ export interface NetworkRunEvents {
   readonly isSpare: (peer: PeerId) => boolean;
   /** When a stream of ours was last opened on the connection, ms since the epoch. */
   readonly usedAtMs: (connection: Connection) => number | undefined;
+  /** The peer speaks another version of the protocols, or (undefined) is let in. */
+  readonly onVersion: (peer: PeerId, theirs: SpokenVersion | undefined) => void;
   readonly onDialFailed: (address: string, error: Error) => void;
   /** Multicast DNS has found a node of whatever mesh. */
   readonly onLanNode: (found: LanNode) => void;

@@ -209,7 +209,7 @@ async function buildRun(
   );
   const { isDenied, onDialFailed: onFailed } = events;
   const dialer = createDialer(
-    { node, gate, links, clock, random, logger, scope, encryption: host.encryption },
+    { ...host, gate, links, clock, random, logger, scope },
     { ...init, self, signal: scope.signal, onFailed, isDenied, isOwn },
   );
   const targets = createRedialTargets({ dialer, links, isSpare: events.isSpare });

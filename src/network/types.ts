@@ -89,7 +89,9 @@ export interface Topic {
 
 /** What each side says first on a connection (`/starling/hello/1`). */
 export interface Hello {
-  readonly version: 1;
+  readonly version: 2;
+  /** The sender's release of Starling, for people. */
+  readonly release: string;
   /** The mesh that the sender belongs to or wants to join; absent when it wants to be told. */
   readonly mesh?: MeshId;
   readonly name: string;
@@ -115,6 +117,12 @@ export interface InviteProof {
   readonly signature: Uint8Array;
 }
 
+/** Which version of the protocols a node speaks, and its release of Starling where it says so. */
+export interface SpokenVersion {
+  readonly version: number;
+  readonly release?: string;
+}
+
 /** The answer to a hello. */
 export type HelloAnswer =
   | {
@@ -136,6 +144,8 @@ export type HelloAnswer =
       readonly succession?: string;
       /** To whom shows a membership that was ended: the revocation that ended it, or one above it. */
       readonly ended?: string;
+      /** What the refuser speaks, when that is the reason. */
+      readonly speaks?: SpokenVersion;
     };
 
 /** Decides who is admitted: implemented by `mesh`, injected in `node.ts`. */
@@ -240,6 +250,8 @@ export interface NetworkEvents {
   'peer:sign': [peer: PeerId];
   /** A peer does too much, is kept out, does something else too often, or (undefined) is calm again. */
   'peer:conduct': [peer: PeerId, report: ConductReport | undefined];
+  /** A member speaks another version of the protocols and is not let in, or (undefined) is let in again. */
+  'peer:version': [peer: PeerId, theirs: SpokenVersion | undefined];
   /** We dialled `address` and it failed or refused us; `error` has the reason. */
   'dial:failed': [address: string, error: Error];
   /** Multicast DNS has found a node of whatever mesh; told again and again. */
@@ -283,6 +295,8 @@ export interface Network extends Startable {
   report(peer: PeerId, what: Misconduct, times?: number): void;
   /** How `peer` behaves; undefined while there is nothing to be said. */
   conduct(peer: PeerId): ConductReport | undefined;
+  /** The version that a member speaks where it is another than ours, so that neither lets the other in. */
+  otherVersion(peer: PeerId): SpokenVersion | undefined;
   /** Peers of which there is something to be said. */
   misbehaving(): readonly PeerId[];
   /** Forgets what `peer` has done, and lets it in again; false when there was nothing. */

@@ -120,6 +120,7 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
     report: (peer, what) => void hub.reported.push({ by: self.id, peer, what }),
     conduct: () => undefined,
     misbehaving: () => [],
+    otherVersion: () => undefined,
     forgive: () => false,
     strangers: () => [],
     rttMs: () => undefined,

@@ -147,6 +147,17 @@ describe('validate_token', () => {
     expect(await bench.use('validate_token', { token: id })).toMatchObject({ valid: true });
   });
 
+  it('takes the beginning of an id as commands do, and says when that is too short', async () => {
+    const bench = await benchOf();
+    const id = await grant(bench, 'tool:files/*');
+    const validate = (token: string): Promise<unknown> => bench.use('validate_token', { token });
+    expect(await validate(id.slice(0, 4))).toMatchObject({ valid: true });
+    expect(await validate(id.slice(0, 2))).toMatchObject({
+      valid: false,
+      reason: `'${id.slice(0, 2)}' is too short for a grant of yours: at least 4 characters of its id`,
+    });
+  });
+
   it('is not for floods', async () => {
     const bench = await benchOf();
     for (let count = 0; count < 60; count += 1)
@@ -347,6 +358,20 @@ describe('policy_explain', () => {
     expect(no.steps.map(({ rule }) => rule)).toEqual(['zone', 'grant', 'zones.trusted.read_only']);
     bench.swap('zones: { trusted: { approval_required: true } }');
     expect(await explain(bench, alice.did, 'files/read_file')).toMatchObject({ answer: 'ask' });
+  });
+
+  it.each([
+    ['files/read_file', 'tool:files/read_file'],
+    ['files__read_file', 'tool:files/read_file'],
+    ['workstation/files/read_file', 'tool:files/read_file'],
+    ['workstation__files__read_file', 'tool:files/read_file'],
+    ['laptop/git/log', 'tool:@laptop/git/log'],
+    ['laptop__files__read_file', 'tool:@laptop/files/read_file'],
+    ['nobody/git/log', 'tool:nobody/git/log'],
+    ['@bob/files/read_file', 'tool:@bob/files/read_file'],
+  ])('takes a tool as lists and messages show it: %s', async (on, resource) => {
+    const bench = await benchOf();
+    expect(await explain(bench, 'operator', on)).toMatchObject({ resource });
   });
 
   it('knows the operator, keys and strangers', async () => {

@@ -41,7 +41,10 @@ interface Desk {
 const files = {
   server: 'files',
   status: () => ({ state: 'ready' }),
-  catalog: () => ({ tools: [{ name: 'read_file' }, { name: 'write_file' }] }),
+  catalog: () => ({
+    tools: [{ name: 'read_file' }, { name: 'write_file' }],
+    prompts: [{ name: 'sum' }],
+  }),
 } as unknown as Upstream;
 
 const operator: Principal = { kind: 'operator' };
@@ -66,6 +69,10 @@ async function deskOf(identity: Signer): Promise<Desk> {
     counters,
     membership: {
       peer: () => undefined,
+      peers: () => [
+        { alias: 'laptop', callsUs: 'box' } as PeerView,
+        { alias: 'liar', callsUs: 'laptop' } as PeerView,
+      ],
       resolve: (name: string) => {
         if (name === 'alice') return { alias: 'alice', did: alice.did } as PeerView;
         throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer ${name}`);
@@ -73,6 +80,7 @@ async function deskOf(identity: Signer): Promise<Desk> {
     },
     admission: { ticketOf: () => undefined },
     offers: { all: () => [files] },
+    self: { name: 'workstation' },
     createTicket: () => Promise.reject(new Error('not here')),
   };
   const tools = grantTools(components);
@@ -137,18 +145,62 @@ describe('grant_create', () => {
   });
 
   it.each([
-    ['files__read_file', 'tool:files/read_file'],
-    ['workstation__files__read_file', 'tool:files/read_file'],
-  ])('takes a tool as lists show it: %s', async (tool, resource) => {
+    'files__read_file',
+    'workstation__files__read_file',
+    'workstation/files/read_file',
+    '@workstation/files/read_file',
+    // What a peer calls this node stands before its tools there.
+    'box__files__read_file',
+    'box/files/read_file',
+  ])('takes a tool as lists and messages show it: %s', async (tool) => {
     const { call } = await deskOf(owner);
     const args = { peer: toAlice['peer'], tools: [tool] };
-    const { grant } = await call<GrantCreateResult>('grant_create', args);
-    expect(grant.capabilities).toEqual([{ resource, ability: 'tool/call' }]);
+    const { grant, remarks } = await call<GrantCreateResult>('grant_create', args);
+    expect(grant.capabilities).toEqual([
+      { resource: 'tool:files/read_file', ability: 'tool/call' },
+    ]);
+    expect(remarks).toBeUndefined();
+  });
+
+  it('takes prompts, resources and servers with the name of this node before them', async () => {
+    const { call } = await deskOf(owner);
+    const { grant } = await call<GrantCreateResult>('grant_create', {
+      peer: toAlice['peer'],
+      prompts: ['workstation__files__sum', 'workstation/files/sum'],
+      resources: ['workstation/files/file:///srv/docs/**'],
+      servers: ['workstation/files'],
+    });
+    expect(new Set(grant.capabilities.map(({ resource }) => resource))).toEqual(
+      new Set([
+        'prompt:files/sum',
+        'resource:files/file:/srv/docs/**',
+        'tool:files/**',
+        'prompt:files/**',
+        'resource:files/**',
+      ]),
+    );
+  });
+
+  it.each([
+    [{ tools: ['laptop/files/read_file'] }, "--tool 'files/read_file'"],
+    [{ tools: ['laptop__files__read_file'] }, "--tool 'files/read_file'"],
+    [{ tools: ['@laptop/files/*'] }, "--tool 'files/*'"],
+    [{ prompts: ['laptop__git__sum'] }, "--prompt 'git/sum'"],
+    [{ servers: ['laptop/git'] }, "--server 'git'"],
+  ])('says who grants what is at a peer: %j', async (what, command) => {
+    const { call, book } = await deskOf(owner);
+    const grant = call('grant_create', { peer: toAlice['peer'], ...what });
+    await expect(grant).rejects.toMatchObject({
+      code: 'STARLING_USAGE',
+      message: expect.stringMatching(/' is at laptop, and only laptop can grant it$/) as string,
+      hint: expect.stringContaining(`on laptop: starling grant create <peer> ${command}`) as string,
+    });
+    expect(book.issued()).toEqual([]);
   });
 
   it('says what is meant by a tool that no server here lists, written as lists show it', async () => {
     const { call } = await deskOf(owner);
-    const args = { peer: toAlice['peer'], tools: ['box__files__nothing'] };
+    const args = { peer: toAlice['peer'], tools: ['desk__files__nothing'] };
     await expect(call('grant_create', args)).rejects.toMatchObject({
       code: 'STARLING_USAGE',
       hint: 'did you mean files/nothing?',
@@ -271,11 +323,7 @@ describe('a chain', () => {
     expect(shown).toMatchObject({ valid: true, owner: owner.did, holder: bob.did });
     expect(shown.links.map(({ allows, narrows, handsMax }) => [allows, narrows, handsMax])).toEqual(
       [
-        [
-          ['tool/call tool:files/read_* (5 uses)'],
-          ['tool:files/* to tool:files/read_*', '5 uses'],
-          0,
-        ],
+        [['tool/call tool:files/read_* (5 uses)'], ['files/* to files/read_*', '5 uses'], 0],
         [['tool/call tool:files/*'], [], 1],
       ],
     );

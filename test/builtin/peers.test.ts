@@ -5,12 +5,15 @@ import { StarlingError } from '../../src/core/index.ts';
 import type { JsonObject, PeerId } from '../../src/core/index.ts';
 import { OPERATOR } from '../../src/guard/index.ts';
 import type { PeerView } from '../../src/membership/index.ts';
-import type { ConductReport } from '../../src/network/index.ts';
+import type { ConductReport, SpokenVersion } from '../../src/network/index.ts';
 
 const BOB = '12D3KooWbob' as PeerId;
 const MALLORY = '12D3KooWmallory' as PeerId;
 
-function callerOf(reports: Map<PeerId, ConductReport>) {
+function callerOf(
+  reports: Map<PeerId, ConductReport>,
+  versions: ReadonlyMap<PeerId, SpokenVersion> = new Map(),
+) {
   const views = [{ alias: 'bob', peerId: BOB } as PeerView];
   const tools = statusTools({
     membership: {
@@ -25,6 +28,7 @@ function callerOf(reports: Map<PeerId, ConductReport>) {
     network: {
       conduct: (peer) => reports.get(peer),
       misbehaving: () => [...reports.keys()],
+      otherVersion: (peer) => versions.get(peer),
       forgive: (peer) => reports.delete(peer),
     },
     status: () => {
@@ -52,6 +56,21 @@ it('a peer is shown with what it does too much of, and without that once it is f
   });
   expect(await call('peers')).toEqual({ peers: [{ alias: 'bob', peerId: BOB }] });
   expect(await call('peer_forgive', { peer: 'bob' })).toMatchObject({ forgiven: false });
+});
+
+it('a peer of another version is shown with both versions, and with what to do', async () => {
+  const call = callerOf(new Map(), new Map([[BOB, { version: 1 }]]));
+  expect(await call('peers')).toMatchObject({
+    peers: [
+      {
+        otherVersion: {
+          version: 1,
+          text: 'bob runs Starling 0.1 (version 1 of the protocols), this node Starling 0.2.0 (version 2 of the protocols): neither lets the other in',
+          hint: 'update Starling at bob: its state folder is taken over as it is',
+        },
+      },
+    ],
+  });
 });
 
 it('a peer that was kept out before it had a name is forgiven by its PeerId', async () => {

@@ -197,6 +197,15 @@ describe('starling tools show', () => {
     expect(ran).toEqual({ code: 0, stdout: told, stderr: '' });
   });
 
+  it.each(['read', 'files/read', 'files__read', 'bob/files/read'])(
+    'tools show takes a name as call does: %s',
+    async (name) => {
+      const { stateDir } = await fakeNode({ answer: () => ({ tools: [read] }) });
+      const ran = await run('tools', 'show', name, '--state', stateDir);
+      expect(ran).toEqual({ code: 0, stdout: told, stderr: '' });
+    },
+  );
+
   it('prints the definition as JSON', async () => {
     const { stateDir } = await fakeNode({ answer: () => ({ tools: [read] }) });
     const { stdout } = await run('tools', 'show', read.name, '--json', '--state', stateDir);
@@ -205,10 +214,10 @@ describe('starling tools show', () => {
 
   it('says which names are near when no tool is called so', async () => {
     const { stateDir } = await fakeNode({ answer: () => ({ tools: [read] }) });
-    const near = await run('tools', 'show', 'read', '--state', stateDir);
+    const near = await run('tools', 'show', 'bob__files__raed', '--state', stateDir);
     expect(near).toMatchObject({ code: 1, stdout: '' });
     expect(near.stderr).toBe(
-      'error: no tool is called read here [STARLING_TOOL_UNKNOWN]\n  → did you mean bob__files__read?\n',
+      'error: no tool is called bob__files__raed here [STARLING_TOOL_UNKNOWN]\n  → did you mean bob__files__read?\n',
     );
     const far = await run('tools', 'show', 'nothing', '--state', stateDir);
     expect(far.stderr).toContain('see which there are: starling tools');

@@ -7,7 +7,7 @@ import { StarlingError } from '../../src/core/index.ts';
 import type { Json, JsonObject } from '../../src/core/index.ts';
 import { explainChain, issueGrant } from '../../src/grants/index.ts';
 import type { Grant } from '../../src/grants/index.ts';
-import { NOW_MS, READ, alice, bob, grantOf, owner } from '../grants/arrange.ts';
+import { NOW_MS, READ, alice, bob, grantOf, owner, resign } from '../grants/arrange.ts';
 import { serving } from './fake-node.ts';
 import { fakeNode, run } from './support.ts';
 
@@ -90,7 +90,7 @@ describe('a drawn chain', () => {
     expect(drawChain(chain, names, NOW_MS).split('\n')).toEqual([
       `${short(leaf)}  laptop → phone, ends in 60m`,
       '│   call files/read_* (5 uses)',
-      '│   narrows: tool:files/* to tool:files/read_*',
+      '│   narrows: files/* to files/read_*',
       '│   narrows: 5 uses',
       `├─ ${short(root)}  workstation → laptop, ends in 60m`,
       '│      call files/*',
@@ -112,6 +112,42 @@ describe('a drawn chain', () => {
     expect(lines[0]).toContain('ended 60m ago');
     expect(lines.filter((line) => /^[├└]─ .*  missing$/.test(line))).toHaveLength(2);
     expect(lines).toContain('not valid: missing-parent');
+  });
+
+  it('names who gave what to whom where that is what is wrong', () => {
+    const first = grantOf(owner, alice, { maxDepth: 1 });
+    const crooked = resign(bob, grantOf(alice, bob, { parents: [first] }), { iss: bob.did });
+    const shown = explainChain(crooked, {
+      nowMs: NOW_MS,
+      find: (hash) => (hash === first.hash ? first : undefined),
+      isRevoked: () => false,
+    });
+    const names = { [owner.did]: 'workstation', [alice.did]: 'laptop', [bob.did]: 'phone' };
+    expect(drawChain(shown, names, NOW_MS).split('\n').slice(-2)).toEqual([
+      'not valid: issuer',
+      `  grant ${short(crooked)} was given by phone, but grant ${short(first)}, on which it stands, is for laptop`,
+    ]);
+  });
+
+  it('says in words what a link takes away, and what it allows beyond', () => {
+    const limited = { ...READ, caveats: { uses: 5 } };
+    const read = { ability: 'resource/read', resource: 'resource:files/**' };
+    const base = grantOf(owner, alice, { maxDepth: 1, cap: [limited, read] });
+    const leafOf = grantOf(alice, bob, { parents: [base], cap: [limited] });
+    const wider = resign(alice, leafOf, { cap: [READ] });
+    const shown = explainChain(wider, {
+      nowMs: NOW_MS,
+      find: (hash) => (hash === base.hash ? base : undefined),
+      isRevoked: () => false,
+    });
+    const lines = drawChain(shown, {}, NOW_MS).split('\n');
+    expect(lines).toContain('│   narrows: nothing: to call files/read_* is more');
+    expect(lines).toContain('│   narrows: may not read files/**');
+    expect(lines.slice(-3)).toEqual([
+      'not valid: widened-uses',
+      `  grant ${short(wider)} allows more than what it stands on`,
+      '    to call files/read_*: the limit on its number of uses is wider, or left out',
+    ]);
   });
 });
 

@@ -25,6 +25,31 @@ it('starling request fails and says so when its node stops while a person is ask
 });
 
 it.each([
+  [
+    'workstation/files/*',
+    'workstation is this node, which asks itself for nothing [STARLING_USAGE]',
+    'its operator may use all that it has: starling tools',
+  ],
+  [
+    'files/read',
+    "no peer is called 'files' [STARLING_PEER_UNKNOWN]",
+    "name the peer first: starling request '<peer>/files/read' --because '<why>'; who is there: starling peers",
+  ],
+])('starling request of %s says what is wrong with the name', async (resource, says, advice) => {
+  const status = serving({ status: { name: 'workstation' } });
+  const answer: Answer = (message, connection) => {
+    if (!String(message.params?.['name']).includes('request_permission'))
+      return status(message, connection);
+    const data = { code: 'STARLING_TOOL_UNKNOWN' };
+    return connection.fail(message['id'], { code: -32602, message: 'no tool', data });
+  };
+  const node = await fakeNode({ answer });
+  const ran = await run('request', resource, '--because', 'x', '--state', node.stateDir);
+  expect(ran.stderr).toContain(says);
+  expect(ran.stderr).toContain(advice);
+});
+
+it.each([
   ['call', ['call', 'files__read', '--args', '{}']],
   ['board watch', ['board', 'watch', 'plan']],
   ['audit tail', ['audit', 'tail']],

@@ -107,7 +107,7 @@ describe('starling tools', () => {
     const list = await run('tools', '--state', stateDir);
     expect(whole(list.stderr)).toContain(`${line}; ${next}`);
     expect(whole((await run('tools', 'tree', '--state', stateDir)).stdout)).toContain(line);
-    const shown = await run('tools', 'show', 'bob__files__tree', '--state', stateDir);
+    const shown = await run('tools', 'show', 'bob/files/tree', '--state', stateDir);
     expect(whole(shown.stderr)).toContain(line);
     expect(whole(shown.stderr)).toContain(next);
     expect(shown.stderr).toContain('STARLING_TOOL_QUARANTINED');

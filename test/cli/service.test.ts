@@ -1,5 +1,5 @@
 /** `starling service`: what gets into the file, what never does, and what is said where there is no manager. */
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { access, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -9,7 +9,7 @@ import type { ServiceSystem } from '../../src/cli/node/service-manager.ts';
 import { serviceFile, serviceName } from '../../src/cli/node/service-file.ts';
 import type { ServiceInit } from '../../src/cli/node/service-file.ts';
 import { noteNode, writeAbout } from '../../src/config/known-nodes.ts';
-import { run, temporaryFolder } from './support.ts';
+import { fakeNode, run, temporaryFolder } from './support.ts';
 
 const INIT: ServiceInit = {
   name: 'lab 100%',
@@ -85,15 +85,22 @@ describe('the unit', () => {
   });
 
   it('is one that systemd understands', async () => {
-    const launch = { command: process.execPath, args: ['/opt/star ling/cli.js', 'up'] };
-    const { text } = serviceFile('systemd', 'starling', { ...INIT, launch, home }, {});
+    const odd = join(home, `a b%c"d'e;$f`);
+    await mkdir(odd);
+    const launch = { command: process.execPath, args: [join(odd, 'cli.js'), 'up', ';', '$HOME'] };
+    const environmentFile = join(odd, 'environment');
+    const init = { ...INIT, launch, home: odd, environmentFile };
+    const { text } = serviceFile('systemd', 'starling', init, {});
     const file = join(home, 'starling.service');
     await writeFile(file, text);
-    if (!(await hasAnalyze())) return;
-    execFileSync('systemd-analyze', ['verify', '--user', file], {
+    if (!(await hasProgram('systemd-analyze'))) return;
+    const { stderr, status } = spawnSync('systemd-analyze', ['verify', '--user', file], {
       env: { ...process.env, XDG_RUNTIME_DIR: home },
-      stdio: 'pipe',
+      encoding: 'utf8',
     });
+    // What systemd does not know in a unit is a warning, with which the check ends well.
+    const remarks = stderr.split('\n').filter((line) => line.includes('starling.service'));
+    expect({ status, remarks }).toEqual({ status: 0, remarks: [] });
   });
 
   it('refuses what would begin another line of it', () => {
@@ -110,6 +117,32 @@ describe('the unit', () => {
     expect(text).toContain('<string>/opt/star ling/$cli&quot;.js</string>');
     expect(text).not.toContain('StandardOutPath');
   });
+
+  it('of launchd is a property list that gives each word back as it was', async () => {
+    if (!(await hasProgram('python3'))) return;
+    const args = ['/opt/a b/<&>"\'/cli.js', 'up', '--state', '/srv/é\\ü'];
+    const init = { ...INIT, launch: { command: '/usr/bin/node', args } };
+    const { text } = serviceFile('launchd', 'starling-lab', init, {});
+    const read =
+      'import json, plistlib, sys; print(json.dumps(plistlib.loads(sys.stdin.buffer.read())))';
+    const { stdout, stderr } = spawnSync('python3', ['-c', read], {
+      input: text,
+      encoding: 'utf8',
+    });
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout)).toEqual({
+      Label: 'dev.starling.lab',
+      ProgramArguments: ['/usr/bin/node', ...args],
+      EnvironmentVariables: INIT.env,
+      WorkingDirectory: '/home/anna',
+      RunAtLoad: true,
+      KeepAlive: { SuccessfulExit: false },
+      ThrottleInterval: 10,
+      ExitTimeOut: 15,
+      Umask: 0o077,
+      StandardErrorPath: '/home/anna/Library/Logs/dev.starling.lab.log',
+    });
+  });
 });
 
 it.each([
@@ -121,8 +154,8 @@ it.each([
   expect(serviceName(name)).toBe(called);
 });
 
-async function hasAnalyze(): Promise<boolean> {
-  return access('/usr/bin/systemd-analyze').then(
+async function hasProgram(name: string): Promise<boolean> {
+  return access(`/usr/bin/${name}`).then(
     () => true,
     () => false,
   );
@@ -192,13 +225,45 @@ describe('starling service install', () => {
       /does not answer: Failed to connect to bus: No medium found; nothing was written/,
     ],
   ])('on a machine that %s says so and leaves no trace', async (_, answer, says) => {
-    await expect(
-      install(
-        { config },
-        systemOf(() => answer),
-      ),
-    ).rejects.toThrow(says);
+    const installed = install(
+      { config },
+      systemOf(() => answer),
+    );
+    await expect(installed).rejects.toThrow(says);
+    // What helps there: cron, with the whole line.
+    await expect(installed).rejects.toMatchObject({
+      hint: expect.stringMatching(
+        /crontab -e:\n {4}@reboot PATH=\S+ (?:\w+=\S+ )*\S*node \S.* up --state \S+ --config \S+starling\.json$/,
+      ) as string,
+    });
     await expect(access(join(home, '.config'))).rejects.toThrow();
+  });
+
+  it('says how the manager runs without a login where there is one', async () => {
+    const answer = { code: 1, stderr: 'Failed to connect to bus: No medium found\n' };
+    const installed = install(
+      { config },
+      systemOf(() => answer),
+    );
+    await expect(installed).rejects.toMatchObject({
+      hint: expect.stringContaining(
+        'sudo loginctl enable-linger anna\n    export XDG_RUNTIME_DIR=/run/user/1000\n',
+      ) as string,
+    });
+  });
+
+  it('of a node that runs in a terminal says so, and installs one whose service runs anew', async () => {
+    const { stateDir } = await fakeNode({
+      answer: () => ({ structuredContent: { name: 'lab', pid: 77 }, content: [] }),
+    });
+    const isActive = (words: string): boolean => words.includes('is-active');
+    const idle = systemOf((words) => ({ code: isActive(words) ? 3 : 0, stderr: '' }));
+    await expect(install({ config, state: stateDir }, idle)).rejects.toMatchObject({
+      code: 'STARLING_USAGE',
+      message: expect.stringMatching(/^the node lab runs already \(pid 77\)/) as string,
+    });
+    await expect(access(join(home, '.config'))).rejects.toThrow();
+    await said(() => install({ config, state: stateDir }, systemOf(fine)));
   });
 
   it('on a system of which nothing is known says what to have started', async () => {

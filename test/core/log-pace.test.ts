@@ -10,7 +10,7 @@ interface Line {
   readonly level: number;
   readonly msg: string;
   readonly leftOut?: number;
-  readonly peer?: number;
+  readonly peer?: number | string;
 }
 
 it('writes so many lines of one sentence, and tells how many were left out', async () => {
@@ -35,6 +35,29 @@ it('writes so many lines of one sentence, and tells how many were left out', asy
   expect(refused).toHaveLength(61);
   expect(refused.at(0)).not.toHaveProperty('leftOut');
   expect(refused.at(-1)).toMatchObject({ peer: 1000, leftOut: 940 });
+  await rm(folder, { recursive: true });
+});
+
+it('writes so many lines about one peer, whatever they say, and those about others', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'starling-log-'));
+  const file = join(folder, 'log');
+  const clock = createTestClock();
+  const logger = createLogger({ spec: 'info', file, clock });
+  for (let count = 0; count < 30; count += 1) {
+    logger.info({ peer: 'mallory' }, `deed ${count % 7}`);
+    if (count % 10 === 0) logger.warn({ peer: 'bob' }, `deed ${count % 7}`);
+  }
+  logger.error({ peer: 'mallory' }, 'a fault of this node');
+  clock.advance(3000);
+  logger.info({ peer: 'mallory' }, 'deed 1');
+  const lines = (await readFile(file, 'utf8'))
+    .trim()
+    .split('\n')
+    .map((one) => JSON.parse(one) as Line);
+  const of = (peer: string): readonly Line[] => lines.filter((one) => one.peer === peer);
+  expect(of('bob')).toHaveLength(3);
+  expect(of('mallory')).toHaveLength(22);
+  expect(of('mallory').at(-1)).toMatchObject({ msg: 'deed 1', leftOut: 2 });
   await rm(folder, { recursive: true });
 });
 

@@ -10,7 +10,8 @@ import { UNLIMITED } from '../../sim/limits.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { watchAbortListeners } from './abort-listeners.ts';
 
-const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
+const SERVERS = resolve(import.meta.dirname, '../fixtures/servers');
+const PLAIN = resolve(SERVERS, 'plain.mjs');
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -39,6 +40,14 @@ async function startNode(
   cleanups.push(() => node.stop());
   await node.start();
   return node;
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** Resolves when `node` sees `other` alive. */
@@ -93,6 +102,39 @@ it('lets two nodes join by ticket, hear heartbeats, share a board and call a too
   }
   // What 2,000 calls have added must be gone: a signal that lives as long as a node gathers none.
   expect(listeners.most()).toBeLessThan(20);
+});
+
+it('says goodbye before its servers have ended, so that peers know of it though one hangs', async () => {
+  const memory = new MemoryNetwork();
+  const stubborn = { command: process.execPath, args: [resolve(SERVERS, 'stubborn.mjs')] };
+  const alice = await startNode(memory, '10.78.0.5', { name: 'alice', mcpServers: { stubborn } });
+  const { ticket } = await alice.createTicket();
+  const bob = await startNode(memory, '10.78.0.6', { name: 'bob', join: ticket });
+  await Promise.all([seesAlive(alice, bob), seesAlive(bob, alice)]);
+  await alice.grant({ peer: bob.peerId, tools: ['stubborn/*'] });
+  const client = await attach(bob.status().stateDir);
+  cleanups.push(() => client.close());
+  await expect
+    .poll(async () => (await client.tools()).map(({ name }) => name), { timeout: 60_000 })
+    .toContain('alice__stubborn__wait');
+  const underWay = client.call('alice__stubborn__wait', {}).catch((error: unknown) => error);
+  // One after the other: what was asked first runs once this is answered.
+  await client.call('alice__stubborn__ping', {});
+  const pid = alice.status().upstreams.find(({ server }) => server === 'stubborn')?.pid ?? 0;
+  const stillRuns = new Promise<boolean>((done) => {
+    const hear = ({ state }: { readonly state: string }): void => {
+      if (state !== 'left') return;
+      bob.events.off('peer', hear);
+      done(isRunning(pid));
+    };
+    bob.events.on('peer', hear);
+  });
+  const stopped = alice.stop();
+  // Whoever ends the process meanwhile, because a server takes its time, leaves nobody in doubt.
+  expect(await stillRuns).toBe(true);
+  await stopped;
+  // A call that was under way is told what became of it.
+  expect(await underWay).toMatchObject({ code: 'STARLING_PEER_UNREACHABLE' });
 });
 
 it('asks an open mesh for its name over the same transports', async () => {

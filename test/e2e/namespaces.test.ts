@@ -79,6 +79,8 @@ describe.skipIf(missing !== undefined)('on hosts of their own', () => {
     expect(listed).toContain(
       `lab (${fingerprint}), workstation at 192.0.2.1 → ask to join: starling up --knock lab\n`,
     );
+    // Its own mesh, which it hears as well, is none that it could ask.
+    expect(listed.match(/--knock/g)).toHaveLength(1);
     await other.stop();
 
     // A node that is alone in its mesh goes over from it.

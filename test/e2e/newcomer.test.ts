@@ -55,7 +55,9 @@ it('a newcomer comes from a refusal to one folder for an hour, and to writing wh
 
   const refused = await call('list_directory', team);
   expect(refused.code).toBe(1);
-  expect(refused.stderr).toContain('it holds no valid grant of this node [STARLING_CALL_REFUSED]');
+  expect(refused.stderr).toContain(
+    'workstation has granted it nothing yet [STARLING_CALL_REFUSED]',
+  );
   expect(refused.stderr).toContain(
     "starling grant create laptop --tool 'files/list_directory'; or ask for it",
   );

@@ -405,7 +405,9 @@ describe('the guard', () => {
       cap: [ALL_FILES],
     });
     const [refusal] = ours.present(bob.did, [wide.jws, root.jws]);
-    expect(describeRefusal(refusal ?? { rule: '', text: '' })).toContain('no parent allows');
+    expect(describeRefusal(refusal ?? { rule: '', text: '' })).toContain(
+      'what it stands on does not allow to call files/*',
+    );
     const guard = createGuard({ grants: ours, self: { name: 'workstation', did: owner.did } });
     const principal = {
       kind: 'peer',

@@ -141,7 +141,14 @@ describe('the door', () => {
 
 describe('the gate of the mesh', () => {
   const mesh = 'did:key:zMesh' as MeshId;
-  const hello: Hello = { version: 1, mesh, name: 'laptop', time: 0, membership: [] };
+  const hello: Hello = {
+    version: 2,
+    release: '0.2.0',
+    mesh,
+    name: 'laptop',
+    time: 0,
+    membership: [],
+  };
   const gate = (
     welcome: HelloAnswer,
   ): Noted & { admission: Admission; clock: { advance: (ms: number) => void } } => {

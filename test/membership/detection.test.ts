@@ -1,4 +1,5 @@
 /** Who is suspect and dead, and when: by the ticks of a link, and by what the neighbours of a peer say. */
+import { decode, encode } from 'cborg';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PeerId } from '../../src/core/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
@@ -63,6 +64,15 @@ function passer(hub: Hub): () => Promise<void> {
   };
 }
 
+/** Says of everybody that it has just reached them. */
+function vouch(hub: Hub, peer: PeerId): void {
+  const network = hub.network(peer);
+  network.onFrame('probe', (bytes, from) => {
+    const { id } = decode(bytes) as { readonly id: number };
+    void network.sendFrame(from, 'probed', encode({ id, connected: true }));
+  });
+}
+
 describe('the link to a peer', () => {
   it('that falls silent makes it suspect within three seconds and dead within ten, and not before', async () => {
     const hub = createHub();
@@ -100,22 +110,31 @@ describe('the link to a peer', () => {
 });
 
 describe('a peer without a link', () => {
-  /** Alice has heard bob, has no link to him, and hears six others, each of whom is his neighbour. */
-  async function heard(): Promise<{
+  interface Heard {
+    readonly hub: Hub;
     readonly state: () => string | undefined;
     readonly alice: View;
     readonly bob: () => Promise<void>;
     readonly others: readonly ReturnType<typeof speaker>[];
-  }> {
+  }
+
+  /** Alice has heard bob and six others, each of whom is his neighbour, and has links to all. */
+  async function linked(): Promise<Heard> {
     const hub = createHub();
     const alice = await aliceOf(hub);
     for (const { peerId } of [BOB, ...WITNESSES]) hub.connect(ALICE.peerId, peerId);
     const [bob, ...others] = [BOB, ...WITNESSES].map((identity) => speaker(hub, identity));
     if (bob === undefined) throw new Error('no bob');
     for (const say of [bob, ...others]) await say();
-    hub.part(ALICE.peerId, BOB.peerId);
     const state = (): string | undefined => alice.view.peer(BOB.peerId)?.state;
-    return { state, alice, others, bob: passer(hub) };
+    return { hub, state, alice, others, bob: passer(hub) };
+  }
+
+  /** The same without the link to bob, which nobody needed. */
+  async function heard(): Promise<Heard> {
+    const all = await linked();
+    all.hub.part(ALICE.peerId, BOB.peerId);
+    return all;
   }
   const accusation: Accusation = { peer: BOB.peerId, incarnation: 1, sequence: 1 };
 
@@ -128,6 +147,21 @@ describe('a peer without a link', () => {
     expect(state()).toBe('suspect');
     await pass(alice, 3);
     expect(state()).toBe('dead');
+  });
+
+  it('that this node suspects itself is dead as soon as more than a third of its neighbours say so as well', async () => {
+    for (const [accusers, state] of [
+      [2, 'suspect'],
+      [3, 'dead'],
+    ] as const) {
+      const { hub, alice, others, state: stateOf } = await linked();
+      // Its own probes, which others vouch for, say nothing for longer.
+      for (const { peerId } of WITNESSES) vouch(hub, peerId);
+      hub.cut(ALICE.peerId, BOB.peerId);
+      for (const say of others.slice(0, accusers)) await say([accusation]);
+      await pass(alice, 2);
+      expect(stateOf()).toBe(state);
+    }
   });
 
   it('is alive whatever a third of its neighbours says again and again', async () => {
@@ -211,4 +245,19 @@ it('a node that is late itself is the less sure of others, up to nine times, and
   expect(health.score).toBe(4);
   health.wasWrong();
   expect(health.score).toBe(5);
+  // Whoever has lost most of its peers is not well, and no worse than it knew.
+  health.lostMost();
+  expect(health.score).toBe(5);
+});
+
+it('a node that has slept is the less sure the longer it slept, and so is one that loses most of its peers at once', () => {
+  const scoreAfter = (lateMs: number): number => {
+    const health = createLocalHealth();
+    health.looked(lateMs);
+    return health.score;
+  };
+  expect([400, 600, 2500, 9000, 60_000, 3_600_000].map(scoreAfter)).toEqual([0, 1, 2, 3, 4, 7]);
+  const health = createLocalHealth();
+  health.lostMost();
+  expect(health.score).toBe(1);
 });

@@ -50,6 +50,16 @@ describe('neighbours', () => {
     expect(reached.size).toBe(members.length);
   });
 
+  it('of one who is no member yet are those that it will have', () => {
+    const members = peers(40);
+    const choice = createNeighbourChoice();
+    const rings = choice.rings(members.slice(1));
+    const [newcomer = '' as PeerId] = members;
+    expect([...rings.of(newcomer)].toSorted()).toEqual(
+      [...choice.of(newcomer, members)].toSorted(),
+    );
+  });
+
   it('change a little when one more node comes', () => {
     const members = peers(101);
     const before = linksOf(members.slice(1));
@@ -88,6 +98,7 @@ describe('a node', () => {
         unkeep: (peer) => void told.set(peer, 'gone'),
       },
       peers: () => known.values() as never,
+      clock,
       random: () => 0.5,
     });
     const meet = (peerId: PeerId, state = 'alive'): void => {
@@ -110,27 +121,48 @@ describe('a node', () => {
     };
   };
 
-  it('keeps its neighbours connected, and knows where the others are', () => {
+  it('keeps its neighbours connected, and knows where the others are', async () => {
     const { clock, others, meet, say, start } = rig(25);
     start();
     for (const peer of others) meet(peer);
-    clock.advance(1000);
+    await pass(clock, 5);
     expect(say('kept').length).toBeGreaterThanOrEqual(6);
     expect(say('kept').length).toBeLessThanOrEqual(10);
     expect(say('kept').length + say('spare').length).toBe(24);
   });
 
-  it('keeps others in the place of neighbours that died, and goes on to look for these', () => {
+  it('that many others join after it connects to few at once, and to the rest when they have been neighbours for a while', async () => {
+    const { clock, connect, others, meet, say, start } = rig(50);
+    start();
+    connect(others.slice(0, 1));
+    for (const peer of others.slice(0, 12)) meet(peer);
+    await pass(clock, 5);
+    const before = new Set(say('kept'));
+    connect([...before]);
+    let most = 0;
+    for (const peer of others.slice(12)) {
+      meet(peer);
+      clock.advance(150);
+      most = Math.max(most, say('kept').filter((one) => !before.has(one)).length);
+    }
+    // Half of those that ever were neighbours are so no more.
+    expect(most).toBeLessThan(8);
+    await pass(clock, 5);
+    expect(say('kept').length).toBeGreaterThanOrEqual(8);
+    expect(say('kept').length).toBeLessThanOrEqual(12);
+  });
+
+  it('keeps others in the place of neighbours that died, and goes on to look for these', async () => {
     const { clock, keeper, known, others, meet, say, start } = rig(25);
     start();
     for (const peer of others) meet(peer);
-    clock.advance(1000);
+    await pass(clock, 5);
     const before = say('kept');
     const dead = before.slice(0, 3);
     for (const peer of dead)
       known.set(peer, { addresses: [], view: { peerId: peer, state: 'dead' } });
     keeper.changed();
-    clock.advance(1000);
+    await pass(clock, 5);
     expect(say('kept')).toEqual(expect.arrayContaining([...dead]));
     expect(say('kept').length).toBeGreaterThan(before.length);
   });

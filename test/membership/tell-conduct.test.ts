@@ -61,6 +61,15 @@ it('names the peer and what it does, while it does that', () => {
   expect(noted.map(({ outcome }) => outcome)).toEqual(['denied']);
 });
 
+it('says of one that signs many records that these are taken later, and does not threaten it', () => {
+  behaves({ state: 'watched', counts: { signs: 400 } });
+  const [warning] = health.warnings();
+  expect(warning?.text).toBe(
+    'peer mallory signs records without end (400 times); what is over its allowance is taken later',
+  );
+  expect(warning?.hint).toContain('it is not kept out for that');
+});
+
 it('says until when a peer is kept out, and how it is let in before', () => {
   behaves({ state: 'watched', counts: { forgeries: 20 } });
   behaves({ state: 'blocked', counts: { forgeries: 200 }, until: clock.now() + 60_000 });

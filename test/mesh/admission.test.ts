@@ -67,7 +67,8 @@ describe('a private mesh', () => {
     const eve = await side('eve', clock, 9);
     const { id } = alice.mesh.mesh() ?? {};
     const hello: Hello = {
-      version: 1,
+      version: 2,
+      release: '0.2.0',
       name: 'eve',
       time: clock.now(),
       membership: [],
@@ -94,7 +95,13 @@ describe('a private mesh', () => {
     const clock = stillClock();
     const alice = await founded(clock);
     const eve = await side('eve', clock, 9);
-    const hello: Hello = { version: 1, name: 'eve', time: clock.now(), membership: [] };
+    const hello: Hello = {
+      version: 2,
+      release: '0.2.0',
+      name: 'eve',
+      time: clock.now(),
+      membership: [],
+    };
     expect(await alice.admission.admit(hello, eve.identity.peerId)).toMatchObject({
       ok: false,
       mesh: alice.mesh.mesh()?.id,

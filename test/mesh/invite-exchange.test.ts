@@ -67,6 +67,25 @@ describe('a member that is shown a ticket of another', () => {
     expect(await meet(one, alice)).toMatchObject({ ok: true });
   });
 
+  it('and the other both hear who came in, and whose ticket it was', async () => {
+    const { alice, bob, guest } = await two();
+    const heard: unknown[] = [];
+    for (const [at, { admission }] of Object.entries({ alice, bob })) {
+      admission.events.on('redeemed', (newcomer, _, maker) =>
+        heard.push([at, newcomer, maker === alice.identity.did]),
+      );
+    }
+    const one = await guest(4);
+    await meet(one, bob);
+    // A member that asks once more for somebody who is in brings no news.
+    await meet(one, alice);
+    const { peerId } = one.identity;
+    expect(heard).toEqual([
+      ['alice', peerId, true],
+      ['bob', peerId, true],
+    ]);
+  });
+
   it('says that neither is there while it is cut off, and lets the holder in afterwards', async () => {
     const { hub, alice, bob, guest } = await two();
     const one = await guest(4);

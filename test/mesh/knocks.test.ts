@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { createHealth } from '../../src/core/index.ts';
 import type { Health, PeerId } from '../../src/core/index.ts';
-import { createIdentity } from '../../src/identity/index.ts';
+import { createIdentity, peerIdFromPublicKey } from '../../src/identity/index.ts';
 import type { Knock, Knocks } from '../../src/mesh/index.ts';
 import { createKnocks } from '../../src/mesh/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
@@ -138,6 +138,27 @@ describe('a flood of knocks', () => {
     expect(heard).toHaveLength(16);
     expect(knocks.waiting()).toHaveLength(16);
   });
+
+  it('of ten thousand nodes at as many addresses is a handful of lines for the operator, and then nothing', () => {
+    const { knocks, clock, heard, codes } = door();
+    const answers: Record<string, number> = {};
+    for (let count = 0; count < 10_000; count += 1) {
+      const key = new Uint8Array(32);
+      new DataView(key.buffer).setUint32(0, count);
+      const address = `10.${count >> 16}.${(count >> 8) & 255}.${count & 255}`;
+      const { t } = knocks.knock(peerIdFromPublicKey(key), `node ${count}`, address);
+      answers[t] = (answers[t] ?? 0) + 1;
+      if (count % 100 === 0) clock.advance(1000);
+    }
+    // A burst of eight, and one each minute of these hundred seconds.
+    expect(heard).toHaveLength(9);
+    expect(answers).toEqual({ wait: 9, busy: 9991 });
+    expect(knocks.waiting().length).toBeLessThanOrEqual(9);
+    expect(codes().length).toBe(knocks.waiting().length);
+    clock.advance(MINUTE_MS);
+    expect([knocks.waiting(), codes()]).toEqual([[], []]);
+    expect(clock.waiting(), 'nothing is looked at for them later').toBe(0);
+  });
 });
 
 describe('the operator names a node', () => {
@@ -147,6 +168,8 @@ describe('the operator names a node', () => {
     ['its four words with dashes', ({ fingerprint }) => fingerprint.replaceAll(' ', '-')],
     ['its PeerId', ({ peerId }) => peerId],
     ['the end of that', ({ peerId }) => peerId.slice(-8)],
+    ['the end of that as lists show it', ({ peerId }) => `…${peerId.slice(-8)}`],
+    ['a longer end of that', ({ peerId }) => peerId.slice(-12)],
   ])('by %s', async (_, who) => {
     const { knocks, heard } = door();
     knocks.knock(peerOf(1), 'laptop', '10.0.0.1');
@@ -154,6 +177,14 @@ describe('the operator names a node', () => {
     const [knock] = heard;
     if (knock === undefined) throw new Error('nobody was told');
     expect(await knocks.answer(who(knock), ticket)).toMatchObject({ name: 'laptop' });
+  });
+
+  it('by no end of a PeerId that is shorter: keys that end so are made in no time', async () => {
+    const { knocks } = door();
+    knocks.knock(peerOf(1), 'laptop', '10.0.0.1');
+    await expect(knocks.answer(peerOf(1).slice(-7), ticket)).rejects.toMatchObject({
+      code: 'STARLING_PEER_UNKNOWN',
+    });
   });
 
   it('that two are called by, and is told both keys', async () => {

@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
+import type { Taken } from '../../src/mesh/record-intake.ts';
+import { RECORDS_PER_MESSAGE_MAX, encodeRecordMessage } from '../../src/mesh/record-messages.ts';
 import type { Records } from '../../src/mesh/records.ts';
+import { prefixed } from '../../sim/hostile/pubsub.ts';
 import { calm, createHub } from '../blackboard/hub.ts';
 import type { Hub } from '../blackboard/hub.ts';
 import { createTestClock } from '../core/test-clock.ts';
@@ -28,7 +31,7 @@ interface Two {
   readonly high: Side;
 }
 
-function twoOf(slow: { disk?: Promise<void> } = {}): Two {
+function twoOf(slow: { disk?: Promise<void>; taken?: Taken } = {}): Two {
   const hub = createHub();
   const clock = createTestClock();
   const side = (self: PeerId): Side => {
@@ -38,9 +41,11 @@ function twoOf(slow: { disk?: Promise<void> } = {}): Two {
       digest: () => [...texts.keys()].toSorted().join(),
       addOfPeer: async (more: readonly string[]) => {
         await slow.disk;
+        if (slow.taken !== undefined) return slow.taken;
         const before = texts.size;
         for (const text of more) texts.set(text, text);
-        return { news: texts.size - before, later: 0 };
+        const news = texts.size - before;
+        return { news, known: more.length - news, later: 0, ownLater: 0 };
       },
       add: async (text: string) => {
         const isNew = !texts.has(text);
@@ -225,5 +230,69 @@ describe('a peer that asks for all records again and again', () => {
     expect(await ask()).toBe(false);
     low.sync.stop();
     high.sync.stop();
+  });
+});
+
+describe('a peer that sends records without end', () => {
+  const open = (hub: Hub): ReturnType<ReturnType<Hub['network']>['open']> =>
+    hub.network(LOW).open(HIGH, '/starling/records/1', { signal: new AbortController().signal });
+  const texts = (count: number, length = 400): Uint8Array =>
+    prefixed(
+      encodeRecordMessage({
+        t: 'records',
+        jws: Array.from({ length: count }, (_, at) => String(at).padEnd(length, '.')),
+      }),
+    );
+
+  async function meeting(slow: Parameters<typeof twoOf>[0]): Promise<Two> {
+    const two = twoOf(slow);
+    two.low.sync.start();
+    two.high.sync.start();
+    two.hub.connect(LOW, HIGH);
+    await calm();
+    return two;
+  }
+
+  it('is told of when these are of its own hand, is not blamed for those of others, and is in step', async () => {
+    const slow = { taken: { news: 10, known: 0, later: 90, ownLater: 90 } };
+    const { hub, high } = await meeting(slow);
+    const stream = await open(hub);
+    stream.onData(() => undefined);
+    stream.write(texts(100));
+    await calm();
+    slow.taken = { news: 10, known: 0, later: 90, ownLater: 0 };
+    stream.write(texts(100));
+    void stream.close();
+    await calm();
+    expect(hub.reported).toEqual([{ by: HIGH, peer: LOW, what: 'signs' }]);
+    expect(await high.step(LOW)).toBe('yes');
+  });
+
+  it('has four syncs served at a time, so that only so many of its messages are held', async () => {
+    let written = (): void => undefined;
+    const disk = new Promise<void>((resolve) => (written = resolve));
+    const { hub } = await meeting({ disk });
+    const ends: (Error | undefined)[] = [];
+    for (let count = 0; count < 6; count += 1) {
+      const stream = await open(hub);
+      stream.onEnd((error) => ends.push(error));
+      stream.onData(() => undefined);
+      stream.write(texts(10));
+      await calm(3);
+    }
+    expect(ends).toHaveLength(2);
+    expect(hub.reported.map(({ what }) => what)).toEqual(['records', 'records']);
+    written();
+  });
+
+  it('is cut off at a message of more bytes than any member sends', async () => {
+    const { hub } = await meeting({});
+    const stream = await open(hub);
+    let why = '';
+    stream.onEnd((error) => (why = error?.message ?? ''));
+    stream.onData(() => undefined);
+    stream.write(texts(RECORDS_PER_MESSAGE_MAX, 2000));
+    await calm();
+    expect(why).not.toBe('');
   });
 });

@@ -11,7 +11,7 @@ import {
 } from '../../src/grants/index.ts';
 import type { Grant, GrantBook } from '../../src/grants/index.ts';
 import { issueRevocation } from '../../src/grants/format/issue.ts';
-import { signerFromSeed } from '../../src/identity/index.ts';
+import { peerIdFromDid, signerFromSeed } from '../../src/identity/index.ts';
 import type { Signer } from '../../src/identity/index.ts';
 import { meshResource } from '../../src/mesh/member-list.ts';
 import { createRecords } from '../../src/mesh/records.ts';
@@ -26,6 +26,17 @@ const [mesh, founder, self, guest, stranger] = [1, 2, 3, 4, 5].map((byte) =>
 ) as [Signer, Signer, Signer, Signer, Signer];
 const now = { ms: START };
 const clock: Clock = { now: () => now.ms, schedule: () => () => undefined };
+/** On which each rest is over at once; how long they were. */
+const rests: number[] = [];
+const restingClock: Clock = {
+  now: () => now.ms,
+  schedule(delayMs, task) {
+    rests.push(delayMs);
+    const timer = setImmediate(task);
+    return () => clearImmediate(timer);
+  },
+};
+const NEIGHBOUR = peerIdFromDid(founder.did);
 
 function membership(of: Did, parent?: Grant, maxDepth = parent === undefined ? 4 : 0): Grant {
   const resource = meshResource(mesh.did);
@@ -78,6 +89,7 @@ async function world(
   pace?: BucketSize,
 ): Promise<World> {
   now.ms = START;
+  rests.length = 0;
   const health = createHealth();
   const successions = createSuccessions({ table: memoryTable(), logger: silentLogger });
   const grants = createGrantBook({
@@ -91,7 +103,7 @@ async function world(
   await grants.start();
   const again = async (): Promise<Records> => {
     const records = createRecords(
-      { table, grants, successions, clock, logger: silentLogger, health },
+      { table, grants, successions, clock: restingClock, logger: silentLogger, health },
       {
         mesh: mesh.did,
         open: false,
@@ -177,16 +189,20 @@ describe('records of a member that signs without end', () => {
     records.onSignsTooMuch((signer) => over.push(signer));
     const flood = Array.from({ length: 6 }, () => revoked(guest));
     const texts = flood.map(({ jws }) => jws);
-    expect(await records.addOfPeer([...texts, revoked(founder).jws])).toEqual({
+    expect(await records.addOfPeer([...texts, revoked(founder).jws], NEIGHBOUR)).toEqual({
       news: 4,
+      known: 0,
       later: 3,
+      ownLater: 0,
     });
     expect(over).toEqual([guest.did]);
     expect(await records.add(revoked(self).jws)).toBe(true);
     // Whoever has them offers them again, and then they count.
-    expect(await records.addOfPeer(texts)).toEqual({ news: 0, later: 3 });
+    const again1 = await records.addOfPeer(texts, NEIGHBOUR);
+    expect(again1).toEqual({ news: 0, known: 3, later: 3, ownLater: 0 });
     now.ms += 1000;
-    expect(await records.addOfPeer(texts)).toEqual({ news: 1, later: 2 });
+    const again2 = await records.addOfPeer(texts, peerIdFromDid(guest.did));
+    expect(again2).toEqual({ news: 1, known: 3, later: 2, ownLater: 2 });
     now.ms += 2000;
     for (const jws of texts) await records.add(jws);
     now.ms += 2000;
@@ -194,6 +210,41 @@ describe('records of a member that signs without end', () => {
     expect(flood.every(({ grant }) => grants.isRevoked(grant, [guest.did]))).toBe(true);
     // What is on disk is read at once.
     expect((await again()).digest()).toBe(records.digest());
+  });
+
+  it('cost no signature while the allowance is used up, and whoever passes them on is blamed for nothing', async () => {
+    const { records } = await world(undefined, MEMBERS, memoryTable(), PACE);
+    await records.addOfPeer(
+      Array.from({ length: 3 }, () => revoked(guest).jws),
+      NEIGHBOUR,
+    );
+    // Forged ones are not told from others, because nobody looks.
+    const forged = Array.from({ length: 40 }, () => `${revoked(guest).jws.slice(0, -6)}AAAAAA`);
+    expect(await records.addOfPeer(forged, NEIGHBOUR)).toMatchObject({ later: 40 });
+    const { records: full } = await world({ perSignerMax: 2 });
+    expect(
+      await full.addOfPeer(
+        Array.from({ length: 4 }, () => revoked(guest).jws),
+        NEIGHBOUR,
+      ),
+    ).toMatchObject({ news: 2, later: 2 });
+  });
+
+  it('have the lane of who sends them rest long, however many streams bring them, and no other lane', async () => {
+    const { records } = await world(undefined, MEMBERS, memoryTable(), PACE);
+    const texts = Array.from({ length: 96 }, () => revoked(guest).jws);
+    const order: string[] = [];
+    const lanes = [texts.slice(0, 48), texts.slice(48)].map(async (half, index) => {
+      await records.addOfPeer(half, NEIGHBOUR);
+      order.push(`half ${index}`);
+    });
+    const other = records
+      .addOfPeer([revoked(founder).jws], peerIdFromDid(self.did))
+      .then(() => order.push('other'));
+    await Promise.all([...lanes, other]);
+    expect(order).toEqual(['other', 'half 0', 'half 1']);
+    // Two parts of each half; work takes no time on this clock, so that each rest is the least.
+    expect(rests).toEqual([5, 5, 5, 5]);
   });
 
   it('count ten times when they were signed lately: 100 of them are told of, of a history of years 1,000', async () => {
@@ -239,6 +290,12 @@ describe('records of a member that signs without end', () => {
     }
     expect(await records.add(revoked(guest).jws)).toBe(true);
   });
+});
+
+it('a node starts with more revocations of one member than there is room for', async () => {
+  const { grants, again } = await world({ perSignerMax: 2 });
+  for (let count = 0; count < 4; count += 1) await grants.addRevocation(revoked(guest).jws);
+  expect((await again()).all().size).toBe(MEMBERS.length + 2);
 });
 
 describe('a revocation of our own', () => {

@@ -70,9 +70,12 @@ export async function side(name: string, clock: Clock, seedByte: number): Promis
 
 /** `from` dials `to`: hello, answer, and what `from` makes of it. Gives the answer. */
 export async function meet(from: Side, to: Side): Promise<HelloAnswer> {
-  const hello = decodeHello(encodeHello(from.admission.hello(to.identity.peerId)));
+  const hello = decodeHello(
+    encodeHello(from.admission.hello(to.identity.peerId)),
+    from.identity.peerId,
+  );
   const answer = await to.admission.admit(hello, from.identity.peerId);
-  const welcome = decodeHelloAnswer(encodeHelloAnswer(answer));
+  const welcome = decodeHelloAnswer(encodeHelloAnswer(answer), to.identity.peerId);
   if (welcome.ok) await from.admission.answered(welcome, to.identity.peerId);
   return welcome;
 }

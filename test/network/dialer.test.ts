@@ -64,6 +64,7 @@ function makeRig(): Rig {
       random: () => 0,
       logger: silentLogger,
       encryption: { prefer: () => undefined },
+      findPeer: () => Promise.reject(new Error('nobody knows')),
       scope: createScope(clock),
     },
     {

@@ -2,18 +2,19 @@
 import { encode } from 'cborg';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  decodeHello,
-  decodeHelloAnswer,
-  encodeHello,
-  encodeHelloAnswer,
-  refusalError,
-} from '../../src/network/admission/hello-codec.ts';
-import type { Hello } from '../../src/network/index.ts';
+import * as codec from '../../src/network/admission/hello-codec.ts';
+import type { PeerId } from '../../src/core/index.ts';
+import type { Hello, HelloAnswer } from '../../src/network/index.ts';
 import { MESH, codeOf } from './support.ts';
 
+const { encodeHello, encodeHelloAnswer, refusalError } = codec;
+const PEER = 'the-peer' as PeerId;
+const decodeHello = (bytes: Uint8Array): Hello => codec.decodeHello(bytes, PEER);
+const decodeHelloAnswer = (bytes: Uint8Array): HelloAnswer => codec.decodeHelloAnswer(bytes, PEER);
+
 const hello: Hello = {
-  version: 1,
+  version: 2,
+  release: '0.2.0',
   mesh: MESH,
   name: 'workstation',
   time: 1_700_000_000_000,
@@ -48,6 +49,9 @@ describe('a hello', () => {
 
   it.each([
     ['a mesh that is no did:key', { ...hello, mesh: 'did:web:x' }],
+    ['a version that is none', { ...hello, version: 'x' }],
+    ['a release that is too long', { ...hello, release: 'x'.repeat(41) }],
+    ['no release', { ...hello, release: null }],
     ['a name that is too long', { ...hello, name: 'x'.repeat(300) }],
     ['a time that is no whole number', { ...hello, time: 1.5 }],
     ['a chain that is too long', { ...hello, membership: Array.from({ length: 33 }, () => 'x') }],
@@ -60,9 +64,34 @@ describe('a hello', () => {
     expect(codeOf(() => decodeHello(encode(value)))).toBe('STARLING_PROTOCOL_VIOLATION');
   });
 
-  it('of another version is refused as that', () => {
-    expect(() => decodeHello(encode({ version: 2 }))).toThrowError(
-      expect.objectContaining({ code: 'STARLING_VERSION_UNSUPPORTED' }),
+  it.each([
+    [{ ...hello, version: 1, release: undefined }, 1, 'Starling 0.1 (version 1 of the protocols)'],
+    [{ version: 3 }, 3, 'another Starling (version 3 of the protocols)'],
+    [{ version: 3, release: '0.9.1' }, 3, 'Starling 0.9.1 (version 3 of the protocols)'],
+  ])('of another version is refused with both versions: %j', (fields, version, words) => {
+    const bytes = encode(fields, { ignoreUndefinedProperties: true });
+    expect(() => decodeHello(bytes)).toThrowError(
+      expect.objectContaining({
+        code: 'STARLING_VERSION_UNSUPPORTED',
+        message: `the-peer runs ${words}, and this node Starling 0.2.0 (version 2 of the protocols): they form no mesh`,
+        hint: `update Starling ${version < 2 ? 'at that node' : 'on this machine'}: its state folder is taken over as it is`,
+        data: expect.objectContaining({ theirs: expect.objectContaining({ version }) as unknown }),
+      }),
+    );
+  });
+
+  it.each([
+    ['of the first version, which names none', {}, 1],
+    ['of a later one', { speaks: 3, release: '0.9.1' }, 3],
+  ])('that a node %s refuses is refused with both versions', (_who, speaks, version) => {
+    const refusal = { ok: false, code: 'STARLING_VERSION_UNSUPPORTED', reason: 'no', ...speaks };
+    expect(() => decodeHelloAnswer(encode(refusal))).toThrowError(
+      expect.objectContaining({
+        code: 'STARLING_VERSION_UNSUPPORTED',
+        message: expect.stringMatching(
+          new RegExp(`\\(version ${version} of .*Starling 0\\.2\\.0 \\(version 2 of`),
+        ) as unknown,
+      }),
     );
   });
 
@@ -118,22 +147,22 @@ describe('a hello', () => {
   it('is refused in CBOR that is not deterministic, or holds what JSON has not', () => {
     const hex = Buffer.from(encodeHello(hello)).toString('hex');
     const version = '6776657273696f6e';
-    const asVersion = (value: string): string => hex.replace(`${version}01`, `${version}${value}`);
+    const asVersion = (value: string): string => hex.replace(`${version}02`, `${version}${value}`);
     const inField = (value: string): string =>
       `${(Number.parseInt(hex.slice(0, 2), 16) + 1).toString(16)}${hex.slice(2)}6678`.replace(
         /6678$/,
         `6c${Buffer.from('zzzzzzzzzzzz').toString('hex')}${value}`,
       );
-    // 1 in two bytes; then a field that we do not know with: undefined, NaN, infinity, a big number,
+    // 2 in two bytes; then a field that we do not know with: undefined, NaN, infinity, a big number,
     // an open list; and a key twice.
     for (const bytes of [
-      asVersion('1801'),
+      asVersion('1802'),
       inField('f7'),
       inField('f97e00'),
       inField('f97c00'),
       inField('1b8000000000000000'),
       inField('9fff'),
-      hex.replace(/^a6/, 'a7') + `${version}01`,
+      hex.replace(/^a7/, 'a8') + `${version}02`,
     ]) {
       expect(codeOf(() => decodeHello(Buffer.from(bytes, 'hex')))).toBe(
         'STARLING_PROTOCOL_VIOLATION',

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/index.ts';
 import { askMesh } from '../../src/network/index.ts';
+import type { Hello } from '../../src/network/index.ts';
 import {
   acquaint,
   connectedTo,
@@ -26,7 +27,7 @@ describe('joining', () => {
     expect(a.network.connected()).toEqual([b.id]);
     expect(b.network.connected()).toEqual([a.id]);
     expect(b.network.route(a.id)?.kind).toBe('direct');
-    expect(a.guests.heard[0]).toMatchObject({ version: 1, name: 'b' });
+    expect(a.guests.heard[0]).toMatchObject({ version: 2, release: '0.2.0', name: 'b' });
     expect(await b.network.ping(a.id, soon())).toBeGreaterThan(0);
   });
 
@@ -120,11 +121,54 @@ describe('the limit of connections', () => {
   });
 });
 
+describe('a node of another version', () => {
+  const ofFirstVersion = (hello: Hello): Hello => {
+    const { release: _release, ...bare } = hello;
+    return { ...bare, version: 1 } as unknown as Hello;
+  };
+
+  it('is refused by whom it calls, is told both versions, and is let in once it is updated', async () => {
+    const [a, b] = await makeMembers(['a', 'b']);
+    if (a === undefined || b === undefined) throw new Error('two members');
+    const versions: unknown[] = [];
+    a.network.events.on('peer:version', (...told) => versions.push(told));
+    const hello = b.guests.hello.bind(b.guests);
+    b.guests.hello = (peer) => ofFirstVersion(hello(peer));
+    await expect(b.network.dial(a.address(), soon())).rejects.toMatchObject({
+      code: 'STARLING_VERSION_UNSUPPORTED',
+    });
+    expect(a.network.otherVersion(b.id)).toEqual({ version: 1 });
+    expect(a.guests.heard).toEqual([]);
+    b.guests.hello = hello;
+    await b.network.dial(a.address(), soon());
+    await until(() => a.network.otherVersion(b.id) === undefined, 'that b is let in');
+    expect(versions).toEqual([
+      [b.id, { version: 1 }],
+      [b.id, undefined],
+    ]);
+  });
+
+  it('is not remembered when it is no member: anybody can say so', async () => {
+    const a = await makeMember('a');
+    await a.network.start();
+    const hello = ofFirstVersion({
+      version: 2,
+      release: '0.2.0',
+      name: 'new',
+      time: 1,
+      membership: [],
+    });
+    const asked = askMesh([a.address()], { hello, clock: systemClock, ...soon() });
+    await expect(asked).rejects.toMatchObject({ code: 'STARLING_VERSION_UNSUPPORTED' });
+    expect(a.guests.heard).toEqual([]);
+  });
+});
+
 describe('probing', () => {
   it('tells whose mesh answers, without joining it', async () => {
     const a = await makeMember('a');
     await a.network.start();
-    const hello = { version: 1 as const, name: 'new', time: 1, membership: [] };
+    const hello = { version: 2 as const, release: '0.2.0', name: 'new', time: 1, membership: [] };
     const welcome = await askMesh(['/ip4/127.0.0.1/tcp/1', a.address()], {
       hello,
       clock: systemClock,
@@ -139,7 +183,7 @@ describe('probing', () => {
   });
 
   it('says which addresses did not answer', async () => {
-    const hello = { version: 1 as const, name: 'new', time: 1, membership: [] };
+    const hello = { version: 2 as const, release: '0.2.0', name: 'new', time: 1, membership: [] };
     await expect(
       askMesh(['/ip4/127.0.0.1/tcp/1'], { hello, clock: systemClock, ...soon() }),
     ).rejects.toMatchObject({

@@ -76,6 +76,24 @@ describe('a stream', () => {
     expect((await all).length).toBe(written);
   });
 
+  it('has little waiting beside others of a peer that never opens its windows, what libp2p holds included', async () => {
+    const [a, b] = await pair(() => undefined);
+    const streams: PeerStream[] = [];
+    for (let count = 0; count < 40; count += 1) {
+      const stream = await b.network.open(a.id, ECHO, soon());
+      streams.push(stream);
+      // The first window of each is the peer's, whatever it reads.
+      for (let tick = 0; tick < 100 && stream.write(new Uint8Array(64 * 1024)); tick += 1) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    const waiting = streams.reduce((sum, { queuedBytes }) => sum + queuedBytes, 0);
+    // A dozen at their high-water mark; of the others one write and what makes it full.
+    expect(waiting).toBeGreaterThan(12 * MIB);
+    expect(waiting).toBeLessThan(13 * MIB + 28 * 2 * 64 * 1024);
+    for (const stream of streams) stream.abort(new Error('enough'));
+  });
+
   it('is aborted when far too much waits for a peer that does not read', async () => {
     const [a, b] = await pair(() => undefined);
     const stream = await b.network.open(a.id, ECHO, soon());

@@ -58,7 +58,14 @@ export interface Guests extends Admission {
 export function makeGuests(name: string): Guests {
   const list = new Set<PeerId>();
   const heard: Hello[] = [];
-  const hello: Hello = { version: 1, mesh: MESH, name, time: 1000, membership: [] };
+  const hello: Hello = {
+    version: 2,
+    release: '0.2.0',
+    mesh: MESH,
+    name,
+    time: 1000,
+    membership: [],
+  };
   const guests: Guests = {
     list,
     heard,

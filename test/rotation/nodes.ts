@@ -86,9 +86,12 @@ export async function joined(of: Opened): Promise<Opened> {
 
 /** `from` dials `to`: hello and answer in bytes, and what `from` makes of it. Gives the answer. */
 export async function meet(from: Opened, to: Opened): Promise<HelloAnswer> {
-  const hello = decodeHello(encodeHello(from.admission.hello(to.identity.peerId)));
+  const hello = decodeHello(
+    encodeHello(from.admission.hello(to.identity.peerId)),
+    from.identity.peerId,
+  );
   const answer = await to.admission.admit(hello, from.identity.peerId);
-  const welcome = decodeHelloAnswer(encodeHelloAnswer(answer));
+  const welcome = decodeHelloAnswer(encodeHelloAnswer(answer), to.identity.peerId);
   if (welcome.ok) await from.admission.answered(welcome, to.identity.peerId);
   // What a running node does when it hears of a new key.
   await from.ownMesh.reissue();

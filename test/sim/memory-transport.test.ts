@@ -120,7 +120,7 @@ describe('a network without sockets', () => {
     const { all } = await members(memory, ['a']);
     const [a] = all as [Member];
     const welcome = await askMesh([a.address()], {
-      hello: { version: 1, name: 'stranger', time: 1000, membership: [] },
+      hello: { version: 2, release: '0.2.0', name: 'stranger', time: 1000, membership: [] },
       clock: systemClock,
       transports: [memory.host('10.77.1.1')],
       ...soon(),

@@ -3,6 +3,7 @@
  * the same bytes. All keys come from fixed seeds, and Ed25519 signs the same bytes the same way
  * (RFC 8032 §5.1.6), so that even signed texts can be compared.
  */
+import { encode } from 'cborg';
 import { inflateRawSync } from 'node:zlib';
 import { base32 } from 'multiformats/bases/base32';
 import { sealLine } from '../../src/audit/checkpoint.ts';
@@ -30,6 +31,7 @@ import {
   encodeHello,
   encodeHelloAnswer,
 } from '../../src/network/admission/hello-codec.ts';
+import { OWN_VERSION, versionIn, versionRefusal } from '../../src/network/admission/versions.ts';
 import type { Hello, HelloAnswer } from '../../src/network/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { fakeNetwork, fakeStream } from './fake-stream.ts';
@@ -59,7 +61,7 @@ import type { WireCase } from './world.ts';
 
 // ---------------------------------------------------------------- hello
 
-const BARE: Hello = { version: 1, name: 'laptop', time: NOW_MS, membership: [] };
+const BARE: Hello = { version: 2, release: '0.2.0', name: 'laptop', time: NOW_MS, membership: [] };
 const PROOF = proofOf(newcomer.peerId, founder.peerId, mesh.did, NOW_MS);
 const WITH_INVITE: Hello = {
   ...BARE,
@@ -72,7 +74,8 @@ const WITH_SHORT_TICKET: Hello = {
   invite: { grants: [], signature: invite.sign(PROOF), key: invite.did, by: founder.peerId },
 };
 const OF_MEMBER: Hello = {
-  version: 1,
+  version: 2,
+  release: '0.2.0',
   mesh: mesh.did,
   name: 'workstation',
   time: NOW_MS,
@@ -80,7 +83,9 @@ const OF_MEMBER: Hello = {
   successions: ['old.to.new'],
 };
 const HELLO_NOTES: Notes = {
-  version: 'version of the hello; another one is refused by name',
+  version: 'version of the protocols; another one is refused by name',
+  release: 'release of Starling, for people, at most 40 characters',
+  speaks: 'the version that the refuser speaks, where that is the reason',
   mesh: 'did:key of the mesh; absent from whoever wants to be told',
   name: 'name that people see, at most 256 characters',
   time: "the sender's clock, ms since the epoch",
@@ -130,6 +135,15 @@ const WELCOMES: readonly { readonly title: string; readonly welcome: HelloAnswer
   },
 ];
 
+/** The version by which a message is refused. */
+function refusedVersion(read: () => unknown): unknown {
+  try {
+    return read();
+  } catch (error) {
+    return versionIn(error);
+  }
+}
+
 const hellos: readonly WireCase[] = [
   ...[
     { title: 'the hello of a node without a mesh', hello: BARE },
@@ -142,7 +156,7 @@ const hellos: readonly WireCase[] = [
     kind: 'cbor',
     notes: HELLO_NOTES,
     write: () => encodeHello(hello),
-    read: decodeHello,
+    read: (bytes) => decodeHello(bytes, founder.peerId),
     value: hello,
   })),
   ...WELCOMES.map(({ title, welcome }): WireCase => ({
@@ -151,9 +165,40 @@ const hellos: readonly WireCase[] = [
     kind: 'cbor',
     notes: HELLO_NOTES,
     write: () => encodeHelloAnswer(welcome),
-    read: decodeHelloAnswer,
+    read: (bytes) => decodeHelloAnswer(bytes, founder.peerId),
     value: welcome,
   })),
+  {
+    file: 'hello',
+    title: 'the hello of a node of version 1 (commit 6fb304d)',
+    kind: 'cbor',
+    notes: HELLO_NOTES,
+    read: (bytes) => refusedVersion(() => decodeHello(bytes, newcomer.peerId)),
+    value: { version: 1 },
+  },
+  {
+    file: 'hello',
+    title: 'a refusal by a node of version 1 (commit 6fb304d)',
+    kind: 'cbor',
+    notes: HELLO_NOTES,
+    read: (bytes) => refusedVersion(() => decodeHelloAnswer(bytes, founder.peerId)),
+    value: { version: 1 },
+  },
+  {
+    file: 'hello',
+    title: 'a refusal of a node of version 1',
+    kind: 'cbor',
+    notes: HELLO_NOTES,
+    write: () =>
+      encodeHelloAnswer({
+        ok: false,
+        code: 'STARLING_VERSION_UNSUPPORTED',
+        reason: versionRefusal({ version: 1 }),
+        speaks: OWN_VERSION,
+      }),
+    read: (bytes) => refusedVersion(() => decodeHelloAnswer(bytes, founder.peerId)),
+    value: { version: 2, release: '0.2.0' },
+  },
   {
     file: 'hello',
     title: 'the proof that the key of an invite signs',
@@ -179,7 +224,8 @@ async function question(): Promise<{
   const network = fakeNetwork(founder.peerId);
   const witnesses = createIndirectProbe({ network, clock, logger: silentLogger });
   const asked = witnesses.ask(newcomer.peerId, [member.peerId], 1000);
-  await Promise.resolve();
+  // First it is tried as a frame.
+  await new Promise((resolve) => setImmediate(resolve));
   const stream = network.opened.find(({ protocol }) => protocol === PROBE_PROTOCOL)?.stream;
   if (stream === undefined) throw new Error('no stream was opened');
   await whole(stream);
@@ -436,5 +482,18 @@ export const CASES: readonly WireCase[] = [
 
 /** Bytes for fixtures that no code writes twice the same; for `print.ts`. */
 export const ONCE: ReadonlyMap<string, () => Uint8Array> = new Map([
+  [
+    'hello: the hello of a node of version 1 (commit 6fb304d)',
+    () => encode({ version: 1, name: 'laptop', time: NOW_MS, membership: [] }),
+  ],
+  [
+    'hello: a refusal by a node of version 1 (commit 6fb304d)',
+    () =>
+      encode({
+        ok: false,
+        code: 'STARLING_VERSION_UNSUPPORTED',
+        reason: 'This node speaks version 1 of the hello, the other one version 2',
+      }),
+  ],
   ['ticket: the ticket', () => text(encodeLongTicket(TICKET).reveal())],
 ]);

@@ -68,6 +68,7 @@ const INSIDE = [
   'starling-…',
   'starling-key',
   'starling-member',
+  'starling-tls',
   'starling-transport',
   'starling/seal/1/',
   "starling/… is for this node's operator only",

@@ -119,7 +119,7 @@ function syncing(kept: readonly (readonly [string, string])[]): {
     digest: () => '',
     addOfPeer: async (texts: readonly string[]) => {
       taken.push(...texts);
-      return { news: texts.length, later: 0 };
+      return { news: texts.length, known: 0, later: 0, ownLater: 0 };
     },
     onSignsTooMuch: () => () => undefined,
     onAdded(listener: (jws: string) => void) {

@@ -3,8 +3,7 @@ import type { Plan } from '../plan.ts';
 import type { Plot, RunReport, Verdict } from '../report.ts';
 import type { Scenario } from '../schema.ts';
 import { MEASURED } from './measured.ts';
-import { COSTS, PROTOCOL, SCALED, heartbeatEveryMs } from './parameters.ts';
-import type { Protocol } from './parameters.ts';
+import { COSTS, PROTOCOL, heartbeatEveryMs } from './parameters.ts';
 import { simulate } from './simulate.ts';
 import type { ModelResult } from './simulate.ts';
 
@@ -14,8 +13,6 @@ const FOLLOWED = 8;
 const DURATION_MIN_MS = 30_000;
 /** Sizes of the curves below the one asked for. */
 const SIZES = [10, 100, 1000, 10_000, 100_000] as const;
-/** Up to here the protocol is the one that the product has; beyond, the plan. */
-const NOW_MAX = 50;
 
 /** When the model says that the protocol is too much: share of a core, kB/s, age of what a heartbeat says, ms. */
 const BREAKS = { cpuShare: 0.05, kilobytes: 100, heartbeatMs: 600_000, deadMs: 15_000 } as const;
@@ -43,9 +40,7 @@ export function runModel(
   return {
     pass: verdicts.every(({ pass }) => pass),
     notes: [
-      nodes > NOW_MAX
-        ? 'more nodes than the product was measured with: heartbeats are as seldom as planned (SCALED of sim/scenario/model/parameters.ts)'
-        : 'the protocol is the one of the product',
+      'the protocol is the one of the product',
       `costs: ${MEASURED.source}`,
       ...breaksOf(rows),
     ],
@@ -75,7 +70,7 @@ function initOf(
     nodes,
     seed: plan.seed,
     durationMs,
-    protocol: protocolOf(nodes),
+    protocol: PROTOCOL,
     costs: COSTS,
     link: scenario.links.default,
     deaths: deaths.filter(({ node }) => !seen.has(node) && seen.add(node).size < nodes),
@@ -84,11 +79,6 @@ function initOf(
     tell: (nowMs, events) =>
       tell(`${nodes} nodes, ${nowMs / 1000} s, ${events} events`, nowMs / durationMs),
   };
-}
-
-/** The protocol among so many. */
-export function protocolOf(nodes: number): Protocol {
-  return nodes > NOW_MAX ? SCALED : PROTOCOL;
 }
 
 interface Row {
@@ -110,7 +100,7 @@ function breaksOf(rows: readonly Row[]): readonly string[] {
       first('over 100 kB/s a node', ({ result }) => result.kilobytesPerSecond > BREAKS.kilobytes),
       first(
         'what a heartbeat says is over ten minutes old',
-        ({ size }) => heartbeatEveryMs(size, protocolOf(size)) > BREAKS.heartbeatMs,
+        ({ size }) => heartbeatEveryMs(size, PROTOCOL) > BREAKS.heartbeatMs,
       ),
       first(
         'the dead are known later than after 15 s',

@@ -24,6 +24,8 @@ export interface Protocol {
   readonly probes: number;
   readonly probeTimeoutMs: number;
   readonly probePauseMs: number;
+  /** `ANNOUNCE_DELAY_MS` of `src/membership/membership.ts`: who suspects somebody says so after so long. */
+  readonly announceMs: number;
   /** `TIMEOUT_MS` and `LEAST_SHARE` of `src/membership/accusations.ts`: who is accused by enough neighbours is dead so long after. */
   readonly suspicionMs: number;
   readonly suspicionLeastShare: number;
@@ -45,12 +47,13 @@ export const PROTOCOL: Protocol = {
   linksMore: 4,
   tickMs: 1000,
   heartbeatMs: 5000,
-  heartbeatsPerSecond: Infinity,
+  heartbeatsPerSecond: 5,
   phiIntervals: 2.6,
   lookMs: 500,
   probes: 2,
   probeTimeoutMs: 2000,
   probePauseMs: 1000,
+  announceMs: 50,
   suspicionMs: 4000,
   suspicionLeastShare: 0.4,
   gossipDegree: MEASURED.gossipDegree,
@@ -59,12 +62,6 @@ export const PROTOCOL: Protocol = {
   dhtK: 20,
   dhtAlpha: 3,
 };
-
-/**
- * The protocol beyond some tens of nodes, where it is not that of the product yet: heartbeats that grow seldom, so
- * that the mesh sends five of them a second. The report says that this is a plan.
- */
-export const SCALED: Protocol = { ...PROTOCOL, heartbeatsPerSecond: 5 };
 
 /** What one thing costs; see {@link MEASURED} for the source of each. */
 export interface Costs {

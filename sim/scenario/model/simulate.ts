@@ -69,7 +69,7 @@ export interface ModelResult {
 const DIE = 0;
 /** A watcher has missed a node: watcher, death. */
 const MISSED = 1;
-/** Its probes were in vain: watcher, death. */
+/** Its probes were in vain, or enough others say the same: watcher, death. */
 const PROBED = 2;
 /** A copy comes to a node: node, flood and link. */
 const FLOOD = 3;
@@ -102,6 +102,10 @@ interface Death {
   readonly node: number;
   readonly atMs: number;
   readonly missed: number[];
+  /** Those who have missed it, in that order, and when they have enough of each other's word. */
+  readonly watchers: number[];
+  sureAtMs: number;
+  readonly sure: Set<number>;
   readonly known: number[];
   firstMs: number;
   halfMs: number;
@@ -200,6 +204,9 @@ class Model {
       node,
       atMs: this.#wheel.nowMs,
       missed: [],
+      watchers: [],
+      sureAtMs: Number.NaN,
+      sure: new Set(),
       known: [],
       firstMs: Number.NaN,
       halfMs: Number.NaN,
@@ -229,19 +236,36 @@ class Model {
     if (death === undefined || this.#isDown[watcher] === 1) return;
     const sinceMs = this.#wheel.nowMs - death.atMs;
     death.missed.push(sinceMs);
+    death.watchers.push(watcher);
     // Each accuses it in a heartbeat; the one that makes enough of them is followed.
     if (death.missed.length === accusersNeeded(this.#overlay.links)) this.#begin(watcher, number);
     const { probes, probeTimeoutMs, probePauseMs } = protocol;
-    // A probe lasts as long as it may, also where a dial is refused: the ways over relays are tried then. Who has seen
-    // for itself goes by its own probes, whatever others say.
+    // A probe lasts as long as it may, also where a dial is refused: the ways over relays are tried then.
     const probedMs = probes * probeTimeoutMs + (probes - 1) * probePauseMs;
     this.#wheel.add(probedMs, PROBED, watcher, number);
+    this.#confirm(watcher, number, death);
   }
 
-  /** A watcher knows it dead. */
+  /** Who has seen for itself believes the others as well: enough of them besides itself, for long enough. */
+  #confirm(watcher: number, number: number, death: Death): void {
+    const { nodes, protocol } = this.#init;
+    const needed = accusersNeeded(this.#overlay.links - 1) + 1;
+    if (death.missed.length < needed) return;
+    if (death.missed.length === needed) {
+      death.sureAtMs = this.#wheel.nowMs + protocol.announceMs + suspicionMs(nodes, protocol);
+    }
+    for (const one of death.missed.length === needed ? death.watchers : [watcher]) {
+      const lookMs = this.#chance.next() * protocol.lookMs;
+      const inMs = Math.max(0, death.sureAtMs - this.#wheel.nowMs) + lookMs;
+      this.#wheel.add(inMs, PROBED, one, number);
+    }
+  }
+
+  /** A watcher knows it dead, if it did not before. */
   #knows(watcher: number, number: number): void {
     const death = this.#deaths[number];
-    if (death === undefined || this.#isDown[watcher] === 1) return;
+    if (death === undefined || this.#isDown[watcher] === 1 || death.sure.has(watcher)) return;
+    death.sure.add(watcher);
     const sinceMs = this.#wheel.nowMs - death.atMs;
     if (Number.isNaN(death.firstMs)) death.firstMs = sinceMs;
     death.known.push(sinceMs);
@@ -316,9 +340,11 @@ class Model {
       const death = this.#deaths[flood.death];
       if (death === undefined) continue;
       if (this.#overlay.links >= nodes - 1) continue;
-      const sureMs = flood.beganMs - death.atMs + suspicionMs(nodes, protocol);
-      death.halfMs = sureMs + flood.halfMs;
-      death.known.push(sureMs + flood.allMs);
+      const { announceMs, lookMs } = protocol;
+      const sureMs = flood.beganMs - death.atMs + announceMs + suspicionMs(nodes, protocol);
+      death.halfMs = sureMs + flood.halfMs + lookMs / 2;
+      // Of many who look, the last looks so late.
+      death.known.push(sureMs + flood.allMs + lookMs);
     }
     const beats = this.#floods.filter(
       ({ death, beganMs }) => death === -1 && beganMs < durationMs * 0.9,

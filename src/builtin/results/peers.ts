@@ -3,7 +3,7 @@ import type { PeerId, Warning } from '../../core/index.ts';
 import type { GatewayEndpoints, SessionDoor, UpstreamStatus } from '../../gateway/types.ts';
 import type { PeerView, PreviousKey } from '../../membership/types.ts';
 import type { Mesh } from '../../mesh/types.ts';
-import type { ConductReport } from '../../network/types.ts';
+import type { ConductReport, SpokenVersion } from '../../network/types.ts';
 
 /** Result of `status`. */
 export interface StatusResult {
@@ -43,15 +43,30 @@ export interface ShortStatus extends Pick<
   >[];
 }
 
-/** One peer, and how it behaves. */
+/** One peer, and what is to be said of it. */
 export interface PeerSummary extends PeerView {
   /** What it does too much of; absent of a peer that behaves. */
   readonly conduct?: Omit<ConductReport, 'peer'> & { readonly text: string };
+  /** Of a peer of another version, with which there is no link: what it speaks, and what is to be done. */
+  readonly otherVersion?: SpokenVersion & { readonly text: string; readonly hint: string };
 }
 
 /** Result of `peers`. */
 export interface PeersResult {
   readonly peers: readonly PeerSummary[];
+}
+
+/** Result of `peer_ping`. */
+export interface PeerPingResult {
+  /** Its name here. */
+  readonly peer: string;
+  readonly peerId: PeerId;
+  readonly rttMs: number;
+  readonly route: 'direct' | 'relayed';
+  /** The multiaddr that the connection goes to. */
+  readonly address: string;
+  /** Who passes on what goes there, by its name here or its PeerId; of a relayed route. */
+  readonly relay?: string;
 }
 
 /** Result of `peer_forgive`. */

@@ -1,5 +1,6 @@
 /** An entry of `mcpServers` as people see it: what it runs or where it connects, and no secret. */
 import type { Json, JsonObject } from '../../core/json.ts';
+import { shellWord } from '../../core/shell-word.ts';
 import { safeLine } from '../terminal/output.ts';
 
 /** What may be shown of an entry. */
@@ -17,8 +18,6 @@ export interface EntryFacts {
   readonly cwd?: string;
   readonly envFile?: string;
 }
-
-const PLAIN = /^[\w@%+=:,./~-]+$/;
 
 /** The facts of an entry, whatever it is. */
 export function factsOf(entry: Json): EntryFacts {
@@ -50,7 +49,7 @@ export function factsOf(entry: Json): EntryFacts {
 /** The command as one would type it, or the URL; on one line. */
 export function lineOf(facts: EntryFacts): string {
   const words = facts.command === undefined ? [] : [facts.command, ...(facts.args ?? [])];
-  return safeLine(words.length > 0 ? words.map(quoted).join(' ') : (facts.url ?? '–'));
+  return safeLine(words.length > 0 ? words.map(shellWord).join(' ') : (facts.url ?? '–'));
 }
 
 /** Lines that say all that would happen: what runs and where, and what it is given. */
@@ -64,10 +63,6 @@ export function describeEntry(facts: EntryFacts): readonly string[] {
     ...(facts.headers === undefined ? [] : [`with the headers: ${list(facts.headers)}`]),
     ...(facts.disabled ? ['disabled'] : []),
   ];
-}
-
-function quoted(word: string): string {
-  return PLAIN.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function textOf(value: Json | undefined): string | undefined {

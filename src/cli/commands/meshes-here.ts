@@ -1,32 +1,47 @@
 /** `starling up --knock` without a name: which meshes of this network could be asked. */
 import { systemClock } from '../../core/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
+import { readAbout } from '../../config/known-nodes.ts';
+import type { NodeAbout } from '../../config/known-nodes.ts';
 import { meshesHere } from '../../mesh/index.ts';
+import type { NeighbourMesh } from '../../mesh/index.ts';
+import { stateDirOf } from '../node/locate-node.ts';
+import type { CommonOptions } from '../options/common-options.ts';
 import { askToJoin } from '../terminal/stranger-lines.ts';
 import { printData, safeLine, tell } from '../terminal/output.ts';
 
 /** Listens for a few seconds, and prints each mesh with the command that asks it. Starts no node. */
-export async function listMeshes(options: {
-  readonly json?: boolean;
-  readonly mdns: boolean;
-}): Promise<number> {
+export async function listMeshes(
+  options: CommonOptions & { readonly mdns: boolean },
+): Promise<number> {
   if (!options.mdns) {
     throw new StarlingError('STARLING_USAGE', 'meshes are heard by multicast DNS, which is off', {
       hint: 'leave --no-mdns out, or give the address of a member: starling up --knock /ip4/192.168.1.5/tcp/4040',
     });
   }
   if (options.json !== true) tell('listening for meshes on this network…');
-  const meshes = await meshesHere({ clock: systemClock });
-  printData({ meshes }, options.json === true, () =>
-    meshes.length === 0
-      ? 'no mesh was heard on this network: it may have none, or lets no multicast through; ask a member for a ticket: starling invite'
-      : meshes
-          .map((one) =>
-            safeLine(
-              `${one.meshName} (${one.fingerprint}), ${one.name} at ${one.host} → ${askToJoin(one)}`,
-            ),
-          )
-          .join('\n'),
-  );
+  const own = await readAbout(await stateDirOf(options));
+  const heard = await meshesHere({ clock: systemClock });
+  const meshes = heard.map((one) => ({ ...one, isOwn: one.fingerprint === own?.fingerprint }));
+  printData({ meshes }, options.json === true, () => listText(heard, own));
   return 0;
+}
+
+/** A line a mesh; the one in which this node is, `own`, can't be asked by it, and comes last. */
+export function listText(meshes: readonly NeighbourMesh[], own: NodeAbout | undefined): string {
+  const isOwn = ({ fingerprint }: NeighbourMesh): boolean => fingerprint === own?.fingerprint;
+  const others = meshes.filter((one) => !isOwn(one));
+  const lines = others.map(
+    (one) => `${one.meshName} (${one.fingerprint}), ${one.name} at ${one.host} → ${askToJoin(one)}`,
+  );
+  const ours = meshes
+    .filter(isOwn)
+    .map((one) => `${one.meshName} (${one.fingerprint}): ${own?.name ?? 'this node'} is in it`);
+  const text = [...lines, ...ours].map(safeLine);
+  if (others.length > 0) return text.join('\n');
+  const which = ours.length === 0 ? 'no mesh' : 'no other mesh';
+  return [
+    ...text,
+    `${which} was heard on this network: it may have none, or lets no multicast through; ask a member for a ticket: starling invite`,
+  ].join('\n');
 }

@@ -1,4 +1,5 @@
 /** `starling request`: asks a peer for a right, from the shell, and waits for what a person there says. */
+import type { StatusResult } from '../../builtin/results.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { isObject } from '../../core/value-checks.ts';
 import { systemClock } from '../../core/clock.ts';
@@ -27,6 +28,10 @@ interface Target {
 const LEFT =
   'not waited for any more; the request stays: run the same command again to hear the answer';
 const WAIT_DEFAULT_MS = 600_000;
+/** What a node says of a tool of nobody. */
+const NAMED_WRONGLY: readonly string[] = ['STARLING_TOOL_UNKNOWN', 'STARLING_PEER_UNKNOWN'];
+/** What a person may paste as it is. */
+const PLAIN = /^[\w.*/:-]+$/;
 /** A guardian answers a caller ten times a minute, unless its policy says otherwise. */
 const AGAIN_MS = 10_000;
 
@@ -36,8 +41,9 @@ export async function run(resource: string, options: RequestOptions): Promise<nu
   const answer = await untilInterrupted((signal) => {
     signal.addEventListener('abort', () => tell(LEFT), { once: true });
     return withNode(options, (node) =>
-      ask(node, { peer, scope, signal }, options).catch((error: unknown) => {
-        throw node.over.aborted && !signal.aborted ? nodeStopped(peer, error) : error;
+      ask(node, { peer, scope, signal }, options).catch(async (error: unknown) => {
+        if (node.over.aborted && !signal.aborted) throw nodeStopped(peer, error);
+        throw await withPeer(error, node, { peer, scope });
       }),
     );
   });
@@ -80,6 +86,33 @@ function nodeStopped(peer: string, cause: unknown): StarlingError {
     `the node stopped while the request waits at ${peer}`,
     { hint: 'start it (starling up) and ask again to hear the answer', cause },
   );
+}
+
+/** No tool of a peer is called so: what was named is this node, or no peer at all. */
+async function withPeer(
+  error: unknown,
+  node: NodeClient,
+  { peer, scope }: Target,
+): Promise<unknown> {
+  const isName = error instanceof StarlingError && NAMED_WRONGLY.includes(error.code);
+  if (!isName) return error;
+  const own = await node.builtin<Partial<StatusResult>>('status').catch(() => undefined);
+  if (own?.name === peer) {
+    return new StarlingError(
+      'STARLING_USAGE',
+      `${peer} is this node, which asks itself for nothing`,
+      {
+        hint: 'its operator may use all that it has: starling tools; a right of a peer is asked for by the name of that peer: starling peers',
+        cause: error,
+      },
+    );
+  }
+  const whole = `${peer}/${scope}`;
+  const what = PLAIN.test(whole) ? whole : '<server>/<tool>';
+  return new StarlingError('STARLING_PEER_UNKNOWN', `no peer is called '${peer}'`, {
+    hint: `name the peer first: starling request '<peer>/${what}' --because '<why>'; who is there: starling peers`,
+    cause: error,
+  });
 }
 
 /** The clock keeps no process alive, so a wait must end with what does. @throws what `signal` is aborted with */

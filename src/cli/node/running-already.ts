@@ -26,7 +26,8 @@ export async function withRunning(
   );
 }
 
-async function statusOf(stateDir: string): Promise<StatusResult | undefined> {
+/** The status of the node that runs in the state folder; undefined when none answers. */
+export async function statusOf(stateDir: string): Promise<StatusResult | undefined> {
   try {
     const node = await attach(stateDir);
     try {

@@ -36,8 +36,11 @@ export function serviceKind(platform: NodeJS.Platform): ServiceKind {
   });
 }
 
-/** That the manager is there and answers, before anything is written. @throws STARLING_USAGE */
-export async function requireManager(system: ServiceSystem): Promise<void> {
+/**
+ * That the manager is there and answers, before anything is written. `line` is the command that the service would
+ * run, for whoever has another one start it. @throws STARLING_USAGE
+ */
+export async function requireManager(system: ServiceSystem, line: string): Promise<void> {
   const kind = serviceKind(system.platform);
   const [program, ...args] =
     kind === 'systemd' ? ['systemctl', '--user', 'show-environment'] : ['launchctl', 'version'];
@@ -48,10 +51,39 @@ export async function requireManager(system: ServiceSystem): Promise<void> {
     ? `${program} is not there, so that this machine has no ${kind}`
     : `the ${kind} of this user does not answer: ${lastLine(stderr)}`;
   throw new StarlingError('STARLING_USAGE', `${what}; nothing was written`, {
-    hint: isAbsent
-      ? 'see what it would be with: starling service install --print; and have your own init system start: starling up'
-      : 'log in as this user on the machine itself or by ssh (not by su or sudo), and try again; see what it would be with: starling service install --print',
+    hint: isAbsent ? otherwise(line) : withoutBus(system, line),
   });
+}
+
+/** How the node runs after a reboot where there is no manager. */
+function otherwise(line: string): string {
+  return `have what starts programs here start this one as your user, and end it by SIGTERM; with cron, as a line of crontab -e:\n    @reboot ${line.replaceAll('%', String.raw`\%`)}`;
+}
+
+/** After su or sudo the manager of a user is there and can't be found, or starts only with a login. */
+function withoutBus({ env, platform, uid }: ServiceSystem, line: string): string {
+  if (serviceKind(platform) !== 'systemd') {
+    return 'log in as this user on the machine itself, and try again';
+  }
+  const user = env['USER'] ?? '$USER';
+  return [
+    'log in as this user on the machine itself or by ssh (not by su or sudo), and try again; or have its manager run without a login:',
+    `    sudo loginctl enable-linger ${user}`,
+    `    export XDG_RUNTIME_DIR=/run/user/${uid}`,
+    `  where systemd does not run at all (most containers): ${otherwise(line)}`,
+  ].join('\n');
+}
+
+/** True while the service runs. */
+export async function isServiceActive(
+  system: ServiceSystem,
+  { id }: ServiceFile,
+): Promise<boolean> {
+  const [program, ...args] =
+    serviceKind(system.platform) === 'systemd'
+      ? ['systemctl', '--user', 'is-active', id]
+      : ['launchctl', 'print', `gui/${system.uid}/${id}`];
+  return (await call(system, program ?? '', args)).code === 0;
 }
 
 /** Starts the service now and at each login. @throws STARLING_USAGE with what the manager says */
@@ -95,7 +127,12 @@ async function must(
   throw new StarlingError(
     'STARLING_USAGE',
     `${[program, ...args].join(' ')} failed: ${lastLine(stderr) || `exit code ${code}`}`,
-    { hint: 'the file is written; see what the service says with: journalctl --user -n 50' },
+    {
+      hint:
+        program === 'systemctl'
+          ? 'the file is written; see what the service says with: journalctl --user -n 50'
+          : 'the file is written; see whether macOS lets it run: System Settings, Login Items',
+    },
   );
 }
 

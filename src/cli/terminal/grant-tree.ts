@@ -4,6 +4,9 @@ import { rightText } from '../../core/right-words.ts';
 import { shortId } from '../../identity/short-id.ts';
 import { duration, safeLine } from './output.ts';
 
+/** A did:key in a reason, which knows no names. */
+const DID = /did:key:z[1-9A-HJ-NP-Za-km-z]{40,64}/g;
+
 /** The chain as lines. `names` are aliases by did:key; times are told from `nowMs`. */
 export function drawChain(
   chain: ShownChain,
@@ -43,7 +46,7 @@ export function drawChain(
     ? ['valid']
     : [
         `not valid: ${chain.rule ?? ''}`,
-        ...(chain.reason ?? '').split('\n').map((one) => `  ${one}`),
+        ...(chain.reason ?? '').split('\n').map((one) => `  ${one.replaceAll(DID, nameOf)}`),
       ];
   return [...lines, ...verdict].map(safeLine).join('\n');
 }

@@ -4,6 +4,7 @@ import type { Warning } from '../../core/health.ts';
 import type { UpstreamStatus } from '../../gateway/types.ts';
 import { placesOf, someOf } from '../../core/places.ts';
 import { ago, duration, facts, paint, safe, safeLine, sentence } from './output.ts';
+import { shellWord } from '../../core/shell-word.ts';
 import { withShortIds } from '../../identity/short-id.ts';
 
 /** Notes on one server that a person is shown. */
@@ -64,11 +65,6 @@ export function noServers(last?: LastConfig): string {
     );
   }
   return paint.dim('servers      none: add one with: starling mcp add <name> -- <command>');
-}
-
-/** A path as a shell takes it for one word. */
-function shellWord(path: string): string {
-  return /^[\w./~+@:,-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 function identityOf(status: StatusResult): Facts {

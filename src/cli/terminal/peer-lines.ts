@@ -64,11 +64,11 @@ export function tellOfPeers(
     joined = mesh;
     clock.schedule(WELCOME_MS, () => welcome(''));
   });
-  node.events.on('newcomer', (peer, invitedAt, hasKnocked) => {
+  node.events.on('newcomer', (peer, invitedAt, hasKnocked, by) => {
     newcomer = peer.peerId;
-    const how = hasKnocked
-      ? `admitted by ${node.status().name}`
-      : `with the ticket of ${timeOf(invitedAt)}`;
+    const ticket = `with the ticket of ${timeOf(invitedAt)}`;
+    const admitted = `admitted by ${by ?? node.status().name}`;
+    const how = by !== undefined ? `${admitted}, ${ticket}` : hasKnocked ? admitted : ticket;
     say(timed(newcomerText(peer, how, node)));
   });
   node.events.on('peer', (peer, before) => {

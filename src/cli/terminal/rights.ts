@@ -1,5 +1,21 @@
-/** What somebody waits for, as a person says it. */
+/** What a grant allows and what somebody waits for, as a person says it. */
+import { limitsText } from '../../core/limit-words.ts';
 import { hasVerb, plainResource, rightText } from '../../core/right-words.ts';
+
+/** All that a grant allows, in words: `call files/* (5 uses), read files/**`. */
+export function rightsText(
+  capabilities: readonly {
+    readonly ability: string;
+    readonly resource: string;
+    readonly caveats?: Readonly<Record<string, unknown>>;
+  }[],
+): string {
+  return capabilities
+    .map(
+      ({ ability, resource, caveats }) => `${rightText(ability, resource)}${limitsText(caveats)}`,
+    )
+    .join(', ');
+}
 
 /** What somebody who waits for an answer asks: to make a call, or a grant. */
 export function askText(kind: 'call' | 'permission', ability: string, resource: string): string {

@@ -5,7 +5,14 @@
 import { EventEmitter } from 'node:events';
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { Secret, StarlingError, messageOf, printable } from '../../core/index.ts';
+import {
+  Secret,
+  StarlingError,
+  meantById,
+  messageOf,
+  noSuchId,
+  printable,
+} from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
 import { CLIENT_NAME_WORDS, isFreeClientName } from '../../config/index.ts';
 import { ATTACHED_SCOPES, attachedClient, isScope } from '../../guard/index.ts';
@@ -76,7 +83,7 @@ export interface ApiKeys {
   /** Newest first, expired ones too. */
   list(): readonly ApiKey[];
   /**
-   * Ends a key, by its name or id, once that is stored. @throws STARLING_USAGE when there is none;
+   * Ends a key, by its name, its id or the beginning of that, once that is stored. @throws STARLING_USAGE when there is none;
    * STARLING_STATE_UNUSABLE when the disk fails: then the key goes on
    */
   revoke(reference: string): Promise<ApiKey>;
@@ -155,14 +162,7 @@ class StoredKeys implements ApiKeys {
   }
 
   async revoke(reference: string): Promise<ApiKey> {
-    const stored =
-      this.#keys.get(reference) ??
-      [...this.#keys.values()].find(({ info }) => info.name === reference);
-    if (stored === undefined) {
-      throw new StarlingError('STARLING_USAGE', `no API key is called '${printable(reference)}'`, {
-        hint: 'see which there are: starling key list',
-      });
-    }
+    const stored = this.#find(reference);
     const { id } = stored.info;
     await this.#components.table.delete(id);
     // Of two revocations at once one ends the key.
@@ -171,6 +171,22 @@ class StoredKeys implements ApiKeys {
       this.events.emit('change', stored.info, 'revoked');
     }
     return stored.info;
+  }
+
+  /** @throws STARLING_USAGE when no key is called so, or it may mean more than one */
+  #find(reference: string): StoredKey {
+    const all = [...this.#keys.values()];
+    const named = all.find(({ info }) => info.name === reference);
+    if (named !== undefined) return named;
+    const meant = meantById(reference, all, ({ info }) => info.id);
+    if ('found' in meant) return meant.found;
+    const text =
+      meant.why === 'none'
+        ? `no API key is called '${printable(reference)}'`
+        : noSuchId(reference, meant.why, 'key');
+    throw new StarlingError('STARLING_USAGE', text, {
+      hint: 'see which there are: starling key list',
+    });
   }
 
   #checkInit({ name, scopes, expiresAt }: ApiKeyInit): void {

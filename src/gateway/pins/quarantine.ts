@@ -1,5 +1,5 @@
 /** What is quarantined, how a person calls it, and what a caller of it is told. */
-import { StarlingError, printable } from '../../core/index.ts';
+import { StarlingError, printable, shellWord } from '../../core/index.ts';
 import type { PinKind } from './definition.ts';
 import type { InvisibleFlag } from './invisible-characters.ts';
 import type { QuarantineReason } from './pin-rows.ts';
@@ -35,14 +35,13 @@ export function quarantineError(
 ): StarlingError {
   const { kind, name, reason } = quarantined;
   const reference = pinReference(at, name);
-  const word = /^[\w./-]+$/.test(reference) ? reference : `'${reference.replaceAll("'", `'\\''`)}'`;
   const listed = [...(at.peer === undefined ? [] : [at.peer]), at.server, name].join('__');
   const where = self === undefined ? '' : `on ${self}, `;
   return new StarlingError(
     'STARLING_TOOL_QUARANTINED',
     `${kind === 'tool' ? '' : `${kind} `}${printable(listed)} is held back: ${REASONS[reason]}`,
     {
-      hint: `${where}look: starling pin list; allow: starling pin approve ${printable(word, 300)}`,
+      hint: `${where}look: starling pin list; allow: starling pin approve ${printable(shellWord(reference), 300)}`,
       // Not called `reason`: on the wire that member is the message.
       data: {
         held: reason,

@@ -1,7 +1,8 @@
 /**
  * The turns of sessions that a peer opens and in which it has said nothing whole yet. A handful of them is read at a
- * time, and of long first messages one; the others wait unread, before anything is built for them. Sessions that end
- * without one whole message cost the peer later turns. Once a session has brought a message it waits for none.
+ * time, and of long first messages one; the others wait unread, before anything is built for them. Many that begin within
+ * seconds come at a pace, and sessions that end without one whole message cost the peer later turns. Once a session has
+ * brought a message it waits for none.
  */
 import { StarlingError, createBuckets } from '../../core/index.ts';
 import type { Buckets, Clock, PeerId } from '../../core/index.ts';
@@ -13,14 +14,19 @@ const READ_AT_ONCE = 16;
 const LONG_BYTES = 256 * 1024;
 /** More than the grants that a first message may carry. */
 const FIRST_BYTES_MAX = 5 * 1024 * 1024;
-/** What such a message counts, as if so many MiB had been sent in vain: nobody good sends one. */
-const TOO_LONG = 100;
+/** What such a message counts, as if so many MiB had been sent in vain: nobody good sends one, and who does is kept out. */
+const TOO_LONG = 200;
+/**
+ * Sessions that begin: as many at once as a peer may have, then twenty a second. Each costs its stream, its lists and
+ * its `initialize`, about 5 ms together.
+ */
+const BEGUN = { burst: 512, everyMs: 50 } as const;
 /** Sessions that may end with nothing said: so many at once, then four a second. */
 const SILENT = { burst: 64, everyMs: 250 } as const;
 /** What one more counts, in times of a stream too many. */
 const SILENT_COUNT = 5;
 /** How many may wait of a peer whose long first messages wait for each other, or that owes turns. */
-const WAITING_MAX = 32;
+const WAITING_MAX = 16;
 /** What one more counts: it brings a whole window of bytes, which the node has to take. */
 const TOO_MANY = 8;
 
@@ -75,12 +81,14 @@ class TurnsByPeer implements SessionTurns {
   readonly #clock: Clock;
   readonly #network: Pick<Network, 'report'>;
   readonly #silent: Buckets;
+  readonly #begun: Buckets;
   readonly #peers = new Map<PeerId, OfPeer>();
 
   constructor(clock: Clock, network: Pick<Network, 'report'>) {
     this.#clock = clock;
     this.#network = network;
     this.#silent = createBuckets(clock, SILENT);
+    this.#begun = createBuckets(clock, BEGUN);
   }
 
   enter(opening: Opening): Turn {
@@ -156,6 +164,7 @@ class TurnsByPeer implements SessionTurns {
       if (!this.#hasRoom(peer, of)) break;
       of.waiting.delete(opening);
       of.reading.add(opening);
+      this.#begun.charge(peer, 1);
       opening.begin();
     }
     of.isBeginning = false;
@@ -163,7 +172,7 @@ class TurnsByPeer implements SessionTurns {
 
   #hasRoom(peer: PeerId, of: OfPeer): boolean {
     if (of.reading.size >= READ_AT_ONCE || of.cancelTimer !== undefined) return false;
-    const waitMs = this.#silent.waitMs(peer);
+    const waitMs = Math.max(this.#silent.waitMs(peer), this.#begun.waitMs(peer));
     if (waitMs === 0) return true;
     of.cancelTimer = this.#clock.schedule(waitMs, () => {
       of.cancelTimer = undefined;

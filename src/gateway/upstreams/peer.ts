@@ -1,7 +1,6 @@
 /** Peers as upstreams: an MCP session of ours on a stream to the peer that owns the tools. */
-import { StarlingError, createLineDecoder, messageOf, withDeadline } from '../../core/index.ts';
-import type { Clock, Json, JsonObject, Logger, PeerId } from '../../core/index.ts';
-import { REVOCATION_TYPE } from '../../grants/index.ts';
+import { StarlingError, createLineDecoder, withDeadline } from '../../core/index.ts';
+import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import { namePeer } from '../../membership/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
@@ -20,7 +19,6 @@ import {
   GRANTS_NOTIFICATION,
   MCP_PROTOCOL,
   SERVER_META,
-  stringsOf,
 } from '../wire/peer-protocol.ts';
 import type {
   ChannelCall,
@@ -30,7 +28,8 @@ import type {
   ResponseFrame,
   ServerChannel,
 } from '../types.ts';
-import { decodeJws } from '../../identity/index.ts';
+import { createGivenGrants } from './given-grants.ts';
+import type { GivenGrants } from './given-grants.ts';
 
 const OPEN_TIMEOUT_MS = 10_000;
 /** A session is left unread for no longer than this at once. */
@@ -121,6 +120,7 @@ class PeerChannel implements ServerChannel {
   readonly #components: PeerChannelComponents;
   readonly #needs: PeerChannelNeeds;
   readonly #channel: ChannelCore;
+  readonly #given: GivenGrants;
   /** Grants that the peer has been shown. */
   #presented: ReadonlySet<string>;
   /** There are new grants that the peer read too slowly to be shown. */
@@ -141,10 +141,19 @@ class PeerChannel implements ServerChannel {
     writer.onBlocked((isBlocked) => {
       if (!isBlocked) this.#presentOwed();
     });
-    this.#channel = channelOver(stream, writer, peer, components, init, {
-      notification: (frame, related) => this.#notified(frame, related),
-      request: needs.request ?? refuse,
-    });
+    const hold = createHold(stream, components.clock);
+    this.#given = createGivenGrants(components, { stream, hold });
+    this.#channel = channelOver(
+      stream,
+      writer,
+      peer,
+      components,
+      { ...init, hold },
+      {
+        notification: (frame, related) => this.#notified(frame, related),
+        request: needs.request ?? refuse,
+      },
+    );
     this.#presented = new Set(components.grants.toPresent(peer.did));
     components.presenters.add(this.#presentNew);
     this.ended = new Promise((resolve) => {
@@ -164,7 +173,7 @@ class PeerChannel implements ServerChannel {
         ...(certificate === undefined ? {} : { [ON_BEHALF_OF_META]: certificate }),
       },
     });
-    takeGrants(this.#components, this.#peer.peerId, handshake.meta[GRANTS_META], undefined);
+    this.#given.take(handshake.meta[GRANTS_META], undefined);
   }
 
   relay(call: RelayedCall): ChannelCall {
@@ -187,8 +196,7 @@ class PeerChannel implements ServerChannel {
 
   #notified(...[frame, related]: Parameters<ChannelListener['notification']>): void {
     if (frame.method === GRANTS_NOTIFICATION) {
-      const { grants, revocations } = frame.params;
-      takeGrants(this.#components, this.#peer.peerId, grants, revocations);
+      this.#given.take(frame.params['grants'], frame.params['revocations']);
     } else this.#needs.notification(frame, related);
   }
 
@@ -222,7 +230,7 @@ function channelOver(
   writer: PeerWriter,
   peer: PeerView,
   components: PeerChannelComponents,
-  init: PeerChannelInit,
+  { hold, ...init }: PeerChannelInit & { readonly hold: (forMs: number) => void },
   listener: ChannelListener,
 ): ChannelCore {
   const channel = createChannel(
@@ -263,7 +271,6 @@ function channelOver(
       else channel.fail(id, error);
     },
   });
-  const hold = createHold(stream, components.clock);
   stream.onData((chunk) => {
     unasked = 0;
     decoder.push(chunk);
@@ -285,49 +292,4 @@ function createHold(stream: PeerStream, clock: Clock): (forMs: number) => void {
       stream.resume();
     });
   };
-}
-
-function takeGrants(
-  components: PeerChannelComponents,
-  peer: PeerId,
-  grants: Json | undefined,
-  revocations: Json | undefined,
-): void {
-  const { allowances, grants: book } = components;
-  const [given, revoked] = [stringsOf(grants), stringsOf(revocations)];
-  const count = given.length + revoked.length;
-  if (count === 0 || !allowances.mayShow(peer, count)) return;
-  const take = async (): Promise<void> => {
-    const before = book.verified;
-    const receiving = book.receive(given);
-    // Of a revocation nobody knows before whether its signature is looked at.
-    const verified = book.verified - before + revoked.length;
-    allowances.shown(peer, { verified, refused: 0 });
-    const refusals = await receiving;
-    allowances.shown(peer, { verified: 0, refused: refusals.length });
-    for (const { rule } of refusals.slice(0, 1)) {
-      components.logger.debug({ peer, rule, count: refusals.length }, 'received grants refused');
-    }
-    // Of others' the mesh's records tell us, which take them from members only.
-    const ids = new Set(
-      components.grants
-        .received()
-        .flatMap((grant) => components.grants.chainOf(grant))
-        .map(({ claims }) => claims.jti),
-    );
-    for (const jws of revoked) {
-      if (ids.has(idIn(jws))) await components.grants.addRevocation(jws);
-    }
-  };
-  take().catch((error: unknown) =>
-    components.logger.info({ error: messageOf(error) }, 'grants from a peer not taken'),
-  );
-}
-
-/** Which grant it says to revoke; the grant book looks at the signature. @throws STARLING_GRANT_MALFORMED */
-function idIn(jws: string): string {
-  const { payload } = decodeJws(jws, REVOCATION_TYPE);
-  return typeof payload === 'object' && payload !== null && 'jti' in payload
-    ? String(payload.jti)
-    : '';
 }

@@ -49,6 +49,10 @@ export interface ShownCost {
 export interface PeerAllowances {
   /** Whether the grants and revocations that `peer` shows are looked at; `count` is how many. */
   mayShow(peer: PeerId, count: number): boolean;
+  /** For how many milliseconds nothing that `peer` shows is looked at. Counts nothing. */
+  showWaitMs(peer: PeerId): number;
+  /** `peer` shows more meanwhile; `isSigned` says whether one that was looked at was signed by whom it names. */
+  showsOn(peer: PeerId, count: number, isSigned: boolean): void;
   /** They were looked at. */
   shown(peer: PeerId, cost: ShownCost): void;
   /** Messages came that nobody has asked for; gives for how many milliseconds nothing more is to be read. */
@@ -84,6 +88,9 @@ export function createPeerAllowances({
       network.report(peer, 'records', count);
       return false;
     },
+    showWaitMs: (peer) => signatures.waitMs(peer),
+    // Whose operator issues much has done nothing wrong.
+    showsOn: (peer, count, isSigned) => network.report(peer, isSigned ? 'signs' : 'records', count),
     shown(peer, { verified, refused }) {
       signatures.charge(peer, verified + refused * REFUSED_COST);
     },

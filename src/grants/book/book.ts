@@ -330,8 +330,10 @@ class Book implements GrantBook {
     return this.#revoked.find(jti, issuers);
   }
 
-  async addRevocation(jws: string): Promise<boolean> {
-    return !this.#revoking.isKept(jws) && this.#revoking.add(parseRevocation(jws));
+  async addRevocation(revocation: string | Revocation): Promise<boolean> {
+    const isText = typeof revocation === 'string';
+    if (this.#revoking.isKept(isText ? revocation : revocation.jws)) return false;
+    return this.#revoking.add(isText ? parseRevocation(revocation) : revocation);
   }
 
   isRevoked(grant: Grant, mayRevoke: readonly Did[]): boolean {

@@ -5,7 +5,7 @@ import { parseGrant, refusalOf } from '../format/grant.ts';
 import type { Capability, Grant, Refusal } from '../types.ts';
 import { describeRefusal, ruleOf, verifyChain } from './verify.ts';
 import type { ChainContext } from './verify.ts';
-import { limitText, printable } from '../../core/index.ts';
+import { limitText, limitsText, plainResource, printable, rightText } from '../../core/index.ts';
 
 /** One link. */
 export interface ShownLink {
@@ -52,6 +52,8 @@ export interface Inspection {
 /** What an inspection looks at beyond the texts. */
 export type InspectionContext = Pick<ChainContext, 'nowMs' | 'isRevoked' | 'find' | 'successions'>;
 
+/** Longest resource that is shown. */
+const RESOURCE_MAX = 512;
 /** Texts that are read at once. */
 const TEXTS_MAX = 1024;
 
@@ -97,11 +99,14 @@ export function explainChain(leaf: Grant, context: InspectionContext): ShownChai
   };
 }
 
-/** A capability in words. */
+/** A capability with its limits in words; what it is on stands as the grant has it. */
 function describeCapability({ ability, resource, caveats }: Capability): string {
-  const conditions = Object.entries(caveats ?? {}).map(([name, value]) => limitText(name, value));
-  const what = `${printable(ability)} ${printable(resource, 512)}`;
-  return conditions.length === 0 ? what : `${what} (${conditions.join(', ')})`;
+  return `${printable(ability)} ${printable(resource, RESOURCE_MAX)}${limitsText(caveats)}`;
+}
+
+/** The whole in words. */
+function rightOf({ ability, resource, caveats }: Capability): string {
+  return `${printable(rightText(ability, resource), RESOURCE_MAX)}${limitsText(caveats)}`;
 }
 
 function show({ hash, claims }: Grant, links: ReadonlyMap<string, Grant>): ShownLink {
@@ -125,11 +130,11 @@ function narrowings(parents: readonly Grant[], claims: Grant['claims']): readonl
   const above = parents.flatMap((parent) => parent.claims.cap);
   const lines = claims.cap.flatMap((capability) => {
     const wider = above.find((one) => attenuates(one, capability));
-    if (wider === undefined) return [`nothing: ${describeCapability(capability)} is more`];
+    if (wider === undefined) return [`nothing: to ${rightOf(capability)} is more`];
     const what =
       wider.resource === capability.resource
         ? []
-        : [`${printable(wider.resource)} to ${printable(capability.resource)}`];
+        : [`${plain(wider.resource)} to ${plain(capability.resource)}`];
     const added = Object.entries(capability.caveats ?? {})
       .filter(([name, value]) => JSON.stringify(wider.caveats?.[name]) !== JSON.stringify(value))
       .map(([name, value]) => limitText(name, value));
@@ -137,8 +142,12 @@ function narrowings(parents: readonly Grant[], claims: Grant['claims']): readonl
   });
   const dropped = above
     .filter((one) => !claims.cap.some((capability) => attenuates(one, capability)))
-    .map((one) => `no ${describeCapability(one)}`);
+    .map((one) => `may not ${rightOf(one)}`);
   const end = Math.min(...parents.map((parent) => parent.claims.exp));
   const sooner = claims.exp < end ? [`ends ${new Date(claims.exp * 1000).toISOString()}`] : [];
   return [...new Set([...lines, ...dropped, ...sooner])];
+}
+
+function plain(resource: string): string {
+  return printable(plainResource(resource), RESOURCE_MAX);
 }

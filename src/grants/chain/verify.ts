@@ -3,7 +3,7 @@
  * (so their own signatures hold), time and revocations come from the caller.
  * The idea of explaining refusals as trees is ucanto's.
  */
-import { printable } from '../../core/index.ts';
+import { limitName, printable, rightText } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import { widening } from './capability.ts';
 import { NO_SUCCESSIONS } from '../format/succession.ts';
@@ -22,6 +22,8 @@ export function isOverAt(expiresAtS: number, nowMs: number): boolean {
 }
 /** Grants in one chain with all its branches. */
 const GRANTS_PER_CHAIN_MAX = 64;
+/** Longest right that a refusal repeats. */
+const RIGHT_MAX = 512;
 /** Failures that one refusal tells of: beyond these, the walk ends at the first. */
 const FAILURES_MAX = 8;
 
@@ -81,10 +83,13 @@ interface Walk {
 export function verifyChain(leaf: Grant, context: ChainContext): ChainVerdict {
   const { holder, owner, successions = NO_SUCCESSIONS } = context;
   if (holder !== undefined && !successions.follows(holder, leaf.claims.aud)) {
-    return refuse('audience', `${nameOf(leaf)} is for ${leaf.claims.aud}, not for ${holder}`);
+    return refuse('audience', `${nameOf(leaf)} was given to ${leaf.claims.aud}, not to ${holder}`);
   }
   if (owner !== undefined && !successions.follows(owner, leaf.claims.sub)) {
-    return refuse('owner', `${nameOf(leaf)} is on things of ${leaf.claims.sub}, not of ${owner}`);
+    return refuse(
+      'owner',
+      `${nameOf(leaf)} is about things of ${leaf.claims.sub}, not of ${owner}`,
+    );
   }
   const walk: Walk = {
     context,
@@ -142,11 +147,11 @@ function outcomeOf(grant: Grant, walk: Walk): Outcome {
 
 function checkPosition(grant: Grant, walk: Walk): Refusal | undefined {
   if (walk.path.has(grant.hash)) {
-    return { rule: 'cycle', text: `${nameOf(grant)} is among its own ancestors` };
+    return { rule: 'cycle', text: `${nameOf(grant)} stands on itself, in a circle` };
   }
   if (walk.path.size >= walk.maxLinks) return { rule: 'too-long', text: tooLong(walk) };
   if (walk.links.size >= GRANTS_PER_CHAIN_MAX) {
-    return { rule: 'too-long', text: `the chain has more than ${GRANTS_PER_CHAIN_MAX} grants` };
+    return { rule: 'too-long', text: `it stands on more than ${GRANTS_PER_CHAIN_MAX} grants` };
   }
   return undefined;
 }
@@ -158,7 +163,7 @@ function checkTimes(grant: Grant, walk: Walk): Refusal | undefined {
     return { rule: 'expired', text: `${nameOf(grant)} expired at ${timeOf(exp)}` };
   }
   if (nbf !== undefined && nowMs < nbf * 1000 - walk.skewMs) {
-    return { rule: 'not-yet-valid', text: `${nameOf(grant)} is valid only from ${timeOf(nbf)}` };
+    return { rule: 'not-yet-valid', text: `${nameOf(grant)} counts only from ${timeOf(nbf)} on` };
   }
   return undefined;
 }
@@ -173,7 +178,7 @@ function checkKey(grant: Grant, walk: Walk): Refusal | undefined {
   if (succession === undefined || succession.keeps(grant)) return undefined;
   const retiredAt = succession.claims.iat;
   if (iss === sub && iat * 1000 <= retiredAt * 1000 + walk.skewMs) return undefined;
-  const text = `${nameOf(grant)} is by ${iss}, whose place ${succession.claims.sub} took at ${timeOf(retiredAt)}`;
+  const text = `${nameOf(grant)} was given by ${iss}, a key in whose place there is ${succession.claims.sub} since ${timeOf(retiredAt)}`;
   return { rule: 'retired', text };
 }
 
@@ -181,7 +186,8 @@ function verifyParents(grant: Grant, walk: Walk): Outcome {
   const { iss, sub, prf = [] } = grant.claims;
   if (prf.length === 0) {
     if (iss === sub) return { issuers: new Set([iss]), height: 1 };
-    return refuse('root', `${nameOf(grant)} has no parent, but ${iss} does not own what it is on`);
+    const text = `${nameOf(grant)} was given by ${iss}, who does not own what it is about, and it stands on no other grant`;
+    return refuse('root', text);
   }
   const parents: Grant[] = [];
   const failures: Refusal[] = [];
@@ -211,7 +217,7 @@ function verifyParent(
 ): (Verified & { readonly parent: Grant }) | { readonly refusal: Refusal } {
   const parent = walk.context.find(hash);
   if (parent === undefined || parent.hash !== hash) {
-    return refuse('missing-parent', `a parent of ${nameOf(grant)} is missing`);
+    return refuse('missing-parent', `a grant on which ${nameOf(grant)} stands is missing`);
   }
   const outcome = verifyLink(parent, walk);
   if ('refusal' in outcome) return { refusal: standsOn(grant, [outcome.refusal]) };
@@ -223,31 +229,40 @@ function verifyParent(
 function checkLink(grant: Grant, parent: Grant, successions: SuccessionView): Refusal | undefined {
   const child = grant.claims;
   const above = parent.claims;
-  const names = `${nameOf(grant)} under ${nameOf(parent)}`;
+  const [name, base] = [nameOf(grant), nameOf(parent)];
   if (!successions.follows(child.iss, above.aud)) {
-    return { rule: 'issuer', text: `${names}: that one is for ${above.aud}, not for ${child.iss}` };
+    const text = `${name} was given by ${child.iss}, but ${base}, on which it stands, is for ${above.aud}`;
+    return { rule: 'issuer', text };
   }
   if (above.sub !== child.sub) {
-    return { rule: 'owner', text: `${names}: the owner changes from ${above.sub} to ${child.sub}` };
+    const text = `${name} is about things of ${child.sub}, but ${base}, on which it stands, about things of ${above.sub}`;
+    return { rule: 'owner', text };
   }
-  if (child.max_depth >= above.max_depth) {
-    const text = `${names}: it may have at most ${above.max_depth} links below, itself included`;
-    return { rule: 'depth', text };
-  }
+  if (child.max_depth >= above.max_depth)
+    return { rule: 'depth', text: tooDeep(name, base, above) };
   if (child.exp > above.exp) {
-    return { rule: 'time', text: `${names}: it ends later, at ${timeOf(child.exp)}` };
+    const text = `${name} ends at ${timeOf(child.exp)}, later than ${base}, on which it stands, at ${timeOf(above.exp)}`;
+    return { rule: 'time', text };
   }
   if (above.nbf !== undefined && (child.nbf === undefined || child.nbf < above.nbf)) {
-    return { rule: 'time', text: `${names}: it begins before ${timeOf(above.nbf)}` };
+    const text = `${name} begins earlier than ${base}, on which it stands, at ${timeOf(above.nbf)}`;
+    return { rule: 'time', text };
   }
   return undefined;
+}
+
+/** How often a grant may be handed on is less with each hand. */
+function tooDeep(name: string, base: string, { max_depth: hands }: Grant['claims']): string {
+  if (hands === 0) return `${base}, on which ${name} stands, may not be handed on`;
+  const times = hands === 1 ? 'once' : `${hands} times`;
+  return `${base} may be handed on ${times}, and ${name}, which stands on it, no less often`;
 }
 
 function checkCapabilities(grant: Grant, parents: readonly Grant[]): Refusal | undefined {
   const above = parents.flatMap((parent) => parent.claims.cap);
   const causes = grant.claims.cap.flatMap((capability) => widenedFrom(above, capability) ?? []);
   if (causes.length === 0) return undefined;
-  return { rule: 'widened', text: `${nameOf(grant)} allows more than its parents`, causes };
+  return { rule: 'widened', text: `${nameOf(grant)} allows more than what it stands on`, causes };
 }
 
 /** How `capability` goes beyond all of `above`, as told by the one that comes nearest. */
@@ -260,16 +275,15 @@ function widenedFrom(above: readonly Capability[], capability: Capability): Refu
     misses.add(miss);
   }
   const caveat = [...misses].find((miss) => miss !== 'ability' && miss !== 'resource');
-  const what = `${ability} on ${resource}`;
+  const what = printable(rightText(ability, resource), RIGHT_MAX);
   if (caveat !== undefined) {
-    const name = printable(caveat);
     return {
-      rule: `widened-${name}`,
-      text: `${what}: the caveat ${name} of its parent is not kept`,
+      rule: `widened-${printable(caveat)}`,
+      text: `to ${what}: the limit on its ${limitName(caveat)} is wider, or left out`,
     };
   }
   const rule = misses.has('resource') ? 'widened-resource' : 'widened-ability';
-  return { rule, text: `no parent allows ${what}` };
+  return { rule, text: `what it stands on does not allow to ${what}` };
 }
 
 /** One refusal for all that failed: the failure itself where there is only one. */
@@ -282,7 +296,8 @@ function blame(grant: Grant, failures: readonly Refusal[]): Refusal | undefined 
 }
 
 function standsOn(grant: Grant, causes: readonly Refusal[]): Refusal {
-  const what = causes.length === 1 ? 'a bad grant' : `${causes.length} bad grants`;
+  const what =
+    causes.length === 1 ? 'a grant that does not hold' : `${causes.length} grants that do not hold`;
   return { rule: 'parent', text: `${nameOf(grant)} stands on ${what}`, causes };
 }
 
@@ -291,7 +306,7 @@ function refuse(rule: string, text: string): { readonly ok: false; readonly refu
 }
 
 function tooLong(walk: Walk): string {
-  return `the chain has more than ${walk.maxLinks} links`;
+  return `it went through more than ${walk.maxLinks} hands`;
 }
 
 function nameOf(grant: Grant): string {

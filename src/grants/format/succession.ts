@@ -15,7 +15,7 @@ import {
   verifySignature,
 } from '../../identity/index.ts';
 import type { Signer } from '../../identity/index.ts';
-import type { Grant, Succession, SuccessionClaims, SuccessionView } from '../types.ts';
+import type { Grant, Succession, SuccessionClaims, SuccessionView, Unverified } from '../types.ts';
 
 /** `typ` of a succession's header. */
 export const SUCCESSION_TYPE = 'starling-succession+jwt';
@@ -67,26 +67,39 @@ export function issueSuccession(
 }
 
 /**
+ * Reads a succession, without its signatures.
+ * @throws STARLING_GRANT_MALFORMED
+ */
+export function readSuccession(jws: string): Unverified<Succession> {
+  const decoded = decodeJws(jws, SUCCESSION_TYPE, SUCCESSION);
+  const claims = readClaims(decoded.payload);
+  return {
+    claims,
+    verify() {
+      decoded.verify(claims.iss);
+      const proof = decodeBase64url(claims.proof, 'proof', SUCCESSION);
+      if (
+        proof.length !== SIGNATURE_BYTES ||
+        !verifySignature(claims.sub, proofText(claims), new Uint8Array(proof))
+      ) {
+        throw new StarlingError(
+          'STARLING_GRANT_INVALID',
+          `the new key ${claims.sub} has not agreed to take the place of ${claims.iss}`,
+          { data: { rule: 'proof', iss: claims.iss } },
+        );
+      }
+      const kept = new Set(claims.keep);
+      return { jws, claims, keeps: ({ hash }) => kept.has(hash.slice(0, KEEP_CHARACTERS)) };
+    },
+  };
+}
+
+/**
  * Parses a succession and checks both signatures; whether it counts is for the set to say.
  * @throws STARLING_GRANT_MALFORMED for the format, STARLING_GRANT_INVALID for a signature
  */
 export function parseSuccession(jws: string): Succession {
-  const decoded = decodeJws(jws, SUCCESSION_TYPE, SUCCESSION);
-  const claims = readClaims(decoded.payload);
-  decoded.verify(claims.iss);
-  const proof = decodeBase64url(claims.proof, 'proof', SUCCESSION);
-  if (
-    proof.length !== SIGNATURE_BYTES ||
-    !verifySignature(claims.sub, proofText(claims), new Uint8Array(proof))
-  ) {
-    throw new StarlingError(
-      'STARLING_GRANT_INVALID',
-      `the new key ${claims.sub} has not agreed to take the place of ${claims.iss}`,
-      { data: { rule: 'proof', iss: claims.iss } },
-    );
-  }
-  const kept = new Set(claims.keep);
-  return { jws, claims, keeps: ({ hash }) => kept.has(hash.slice(0, KEEP_CHARACTERS)) };
+  return readSuccession(jws).verify();
 }
 
 /** What the new key signs: one line each, the first of which no other signature of ours begins with. */

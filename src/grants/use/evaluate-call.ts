@@ -127,7 +127,7 @@ function refuse(refusals: readonly Refusal[]): CallEvaluation {
     allow: false,
     refusal: {
       rule: first?.rule ?? 'not-covered',
-      text: 'none of its grants of this node covers the call',
+      text: 'none of its grants covers the call',
       causes: refusals.slice(0, CAUSES_MAX),
     },
   };

@@ -1,6 +1,6 @@
 /** The approvals that a node knows, those that are over among them: found by id, and bounded. */
 import { setMaxListeners } from 'node:events';
-import { StarlingError, printable } from '../../core/index.ts';
+import { StarlingError, meantById, noSuchId } from '../../core/index.ts';
 import { keyOf, nameOf } from '../principal-names.ts';
 import type { ApprovalRequest } from '../types.ts';
 import type { Answerer, Approval, ApprovalOutcome } from './types.ts';
@@ -32,8 +32,6 @@ export interface EntriesInit {
   /** Approvals that are kept when they are over. */
   readonly keptMax: number;
 }
-
-const ID_PREFIX_MIN = 4;
 
 /** Approvals in the order in which they were asked for. */
 export class Entries {
@@ -82,18 +80,11 @@ export class Entries {
   find(id: string): Entry {
     const exact = this.#entries.get(id);
     if (exact !== undefined) return exact;
-    const found = [...this.#entries.values()].filter(
-      ({ approval }) => id.length >= ID_PREFIX_MIN && approval.id.startsWith(id),
-    );
-    const [first, second] = found;
-    if (first !== undefined && second === undefined) return first;
-    const why =
-      first === undefined ? 'is no approval' : 'is the beginning of more than one approval';
-    throw new StarlingError(
-      'STARLING_APPROVAL_UNKNOWN',
-      `'${printable(id, 64)}' ${why} of this node`,
-      { hint: 'see what waits: starling approvals' },
-    );
+    const meant = meantById(id, this.#entries.values(), ({ approval }) => approval.id);
+    if ('found' in meant) return meant.found;
+    throw new StarlingError('STARLING_APPROVAL_UNKNOWN', noSuchId(id, meant.why, 'approval'), {
+      hint: 'see what waits: starling approvals',
+    });
   }
 
   /**

@@ -123,22 +123,29 @@ function refusalBy(
 }
 
 function reasonOf(
-  { grants }: RefusalComponents,
+  { grants, self }: RefusalComponents,
   caller: Bounded,
   wanted: GuardWanted,
   target: ResourceTarget | undefined,
 ): Refusal {
+  // Said by its name: whoever reads it may sit at another node.
+  const owner = printable(self.name);
   if (target === undefined) {
-    return { rule: 'malformed', text: 'no grant can name this resource' };
+    return { rule: 'malformed', text: `nothing at ${owner} can be called so` };
   }
   if (caller.kind === 'client') {
-    return { rule: 'not-covered', text: 'its scopes cover other things only' };
+    const text =
+      caller.scopes === ATTACHED_SCOPES
+        ? `it is for the operator of ${owner}, and for no client`
+        : 'its scopes cover other things only';
+    return { rule: 'not-covered', text };
   }
   const isAbout = (grant: Grant): boolean =>
     grant.claims.cap.some((capability) => allows(capability, wanted.ability, target).allow);
-  const past = (grants.issued?.() ?? [])
-    .filter((grant) => grant.claims.aud === caller.did && isAbout(grant))
-    .sort((a, b) => b.claims.exp - a.claims.exp);
+  const given = (grants.issued?.() ?? []).filter(
+    ({ claims }) => claims.aud === caller.did && !claims.cap.every(isOnMesh),
+  );
+  const past = given.filter(isAbout).sort((a, b) => b.claims.exp - a.claims.exp);
   const revoked = past.find((grant) => grants.state?.(grant) === 'revoked');
   if (revoked !== undefined) {
     return { rule: 'revoked', text: `the grant for it (${idOf(revoked)}) is revoked` };
@@ -149,9 +156,18 @@ function reasonOf(
     return { rule: 'expired', text: `the grant for it (${idOf(expired)}) expired at ${at}` };
   }
   if (grants.held(caller.did).length === 0) {
-    return { rule: 'no-grant', text: 'it holds no valid grant of this node' };
+    const text =
+      given.length === 0
+        ? `${owner} has granted it nothing yet`
+        : `nothing that ${owner} has granted it is valid any more`;
+    return { rule: 'no-grant', text };
   }
-  return { rule: 'not-covered', text: 'its grants of this node cover other things only' };
+  return { rule: 'not-covered', text: `what ${owner} has granted it covers other things only` };
+}
+
+/** Of a membership or an invite, which gives no right to anything but the mesh. */
+function isOnMesh({ resource }: { readonly resource: string }): boolean {
+  return resource.startsWith('mesh:');
 }
 
 /** The command that grants it. Wildcards and quotes in a caller's words are percent-encoded. */

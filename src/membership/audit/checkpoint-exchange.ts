@@ -25,6 +25,8 @@ import type {
 import type { Network, PeerStream } from '../../network/index.ts';
 import type { Membership, PeerView, Presence } from '../types.ts';
 import { converse } from './checkpoint-conversation.ts';
+import { createCheckpointFrames } from './checkpoint-frames.ts';
+import type { CheckpointFrames } from './checkpoint-frames.ts';
 import { createCheckpointReview } from './checkpoint-review.ts';
 import type { CheckpointReview } from './checkpoint-review.ts';
 import { createRewriteWarnings } from './rewrite-warnings.ts';
@@ -45,7 +47,10 @@ const HOUR_MS = 3_600_000;
 
 /** What the exchange works with. */
 export interface CheckpointExchangeComponents {
-  readonly network: Pick<Network, 'self' | 'connected' | 'handle' | 'open'>;
+  readonly network: Pick<
+    Network,
+    'self' | 'connected' | 'handle' | 'isConnected' | 'onFrame' | 'open' | 'report' | 'sendFrame'
+  >;
   readonly membership: Pick<Membership, 'events' | 'peer' | 'peers'>;
   readonly audit: Pick<Audit, 'checkpoint' | 'compareWith' | 'events' | 'isOn' | 'note'>;
   /** Keeps what was seen of others and of this node. */
@@ -99,6 +104,7 @@ class Exchange implements CheckpointExchange {
   readonly #components: CheckpointExchangeComponents;
   readonly #review: CheckpointReview;
   readonly #warnings: RewriteWarnings;
+  readonly #frames: CheckpointFrames;
   readonly #dealings = new Map<PeerId, Dealings>();
   readonly #heardRate: Buckets;
   readonly #servedRate: Buckets;
@@ -114,6 +120,14 @@ class Exchange implements CheckpointExchange {
     this.#heardRate = createBuckets(clock, { burst: 8, everyMs: 5000 });
     this.#servedRate = createBuckets(clock, { burst: 8, everyMs: 10_000 });
     this.#othersRate = createBuckets(clock, { burst: 3, everyMs: 600_000 });
+    this.#frames = createCheckpointFrames({
+      ...components,
+      review: this.#review,
+      didOf: (peer) => components.membership.peer(peer)?.did,
+      seenOf: (did) => this.seenOf(did),
+      wantsOthers: () => this.#othersRate.take(''),
+      finished: (peer) => this.#finished(peer),
+    });
   }
 
   presence(): Pick<Presence, 'audit'> {
@@ -147,6 +161,7 @@ class Exchange implements CheckpointExchange {
     scope.add(() => audit.events.off('checkpoint', own));
     scope.add(() => membership.events.off('change', changed));
     scope.add(network.handle(PROTOCOL, (stream) => this.#serve(stream)));
+    scope.add(this.#frames.listen());
     scope.every(HOUR_MS, () => this.#warnings.clearForgotten());
     scope.every(RETRY_MS, () => this.#lookAtAll());
     this.#lookAtAll();
@@ -223,7 +238,7 @@ class Exchange implements CheckpointExchange {
     // When the clock was set back, nobody waits until it is where it was.
     if (isBusy || Math.abs(now - exchangedAt) < AGAIN_MS) return false;
     if (Math.abs(now - triedAt) < RETRY_MS) return false;
-    return this.#components.network.connected().includes(peerId);
+    return this.#components.network.isConnected(peerId);
   }
 
   #exchange(peer: PeerView, dealings: Dealings): void {
@@ -241,6 +256,11 @@ class Exchange implements CheckpointExchange {
 
   async #exchangeWith({ peerId, did }: PeerView): Promise<readonly Checkpoint[]> {
     const { clock, network } = this.#components;
+    const seen = await this.#frames.exchange(peerId, did);
+    if (seen === undefined) {
+      throw new StarlingError('STARLING_TIMEOUT', 'the exchange of checkpoints took too long');
+    }
+    if (seen !== 'no-frames') return seen;
     const stream = await withDeadline(clock, TIMEOUT_MS, (signal) =>
       network.open(peerId, PROTOCOL, { signal }),
     );
@@ -274,10 +294,12 @@ class Exchange implements CheckpointExchange {
       review: this.#review,
       clock,
       timeoutMs: TIMEOUT_MS,
-      finished: () => {
-        const dealings = this.#dealings.get(stream.peer);
-        if (dealings !== undefined) dealings.exchangedAt = clock.now();
-      },
+      finished: () => this.#finished(stream.peer),
     });
+  }
+
+  #finished(peer: PeerId): void {
+    const dealings = this.#dealings.get(peer);
+    if (dealings !== undefined) dealings.exchangedAt = this.#components.clock.now();
   }
 }

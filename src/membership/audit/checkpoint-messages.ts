@@ -1,6 +1,7 @@
 /**
- * What two nodes say to each other of their audit logs on `/starling/audit/1`: deterministic CBOR,
- * bounded, and every field checked on the way in. Signatures are checked by the store that keeps them.
+ * What two nodes say to each other of their audit logs, as frames of the control stream or on `/starling/audit/1`:
+ * deterministic CBOR, bounded, and every field checked on the way in. Signatures are checked by the store that keeps
+ * them.
  */
 import { encode } from 'cborg';
 import { isCount, isText } from '../../core/index.ts';
@@ -15,10 +16,18 @@ const SEEN_MAX = 32;
 const BOOK_MAX = 1024;
 const TEXT_MAX = 256;
 
-/** One message. Each side says both once. */
+/** One message. On a stream each side says both once. */
 export type CheckpointMessage =
-  /** What the sender has seen of the receiver; with `book`, it asks what that has seen of others. */
-  | { readonly t: 'seen'; readonly of: readonly Checkpoint[]; readonly book: boolean }
+  /**
+   * What the sender has seen of the receiver; with `book`, it asks what that has seen of others. `re`: as a frame,
+   * in answer to the receiver's own.
+   */
+  | {
+      readonly t: 'seen';
+      readonly of: readonly Checkpoint[];
+      readonly book: boolean;
+      readonly re?: true;
+    }
   /** Numbers of entries that are not in the sender's log as the receiver has seen them; and what it asked for. */
   | {
       readonly t: 'standing';
@@ -35,10 +44,11 @@ export function encodeCheckpointMessage(message: CheckpointMessage): Uint8Array 
 
 /** Decodes a message; undefined when it is none. Never throws. */
 export function decodeCheckpointMessage(bytes: Uint8Array): CheckpointMessage | undefined {
-  const { t, of, book, differ } = messageFields(bytes);
+  const { t, of, book, differ, re } = messageFields(bytes);
   if (t === 'seen') {
     const seen = readList(of, SEEN_MAX);
-    return seen === undefined || typeof book !== 'boolean' ? undefined : { t, of: seen, book };
+    if (seen === undefined || typeof book !== 'boolean') return undefined;
+    return { t, of: seen, book, ...(re === true ? { re } : {}) };
   }
   if (t !== 'standing' || !Array.isArray(differ) || differ.length > SEEN_MAX) return undefined;
   const known = readList(book, BOOK_MAX);

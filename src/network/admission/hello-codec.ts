@@ -5,11 +5,14 @@
 import { decode, encode } from 'cborg';
 import { ERRORS, StarlingError, messageOf } from '../../core/index.ts';
 import type { Did, ErrorCode, PeerId } from '../../core/index.ts';
+import { HELLO_VERSION } from '../constants.ts';
 import { isPeerId } from '../peer-id.ts';
-import type { Hello, HelloAnswer, InviteProof } from '../types.ts';
+import type { Hello, HelloAnswer, InviteProof, SpokenVersion } from '../types.ts';
+import { versionError } from './versions.ts';
 
 const NAME_MAX = 256;
 const REASON_MAX = 1024;
+const RELEASE_MAX = 40;
 /** Links from a member to the founder of its mesh, and keys that a node may have had. */
 const CHAIN_MAX = 32;
 const SUCCESSIONS_MAX = 64;
@@ -31,7 +34,6 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   STARLING_KEY_RETIRED: 'use the state folder that has the new key: this one is older',
   STARLING_MESH_MISMATCH:
     'leave the other mesh first (`starling leave`), or use a state folder of its own (`--state`) for each',
-  STARLING_VERSION_UNSUPPORTED: 'run the same version of Starling on both machines',
 };
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -54,31 +56,36 @@ export function encodeHelloAnswer(answer: HelloAnswer): Uint8Array {
         open: answer.open,
         succession: answer.succession,
         ended: answer.ended,
+        speaks: answer.speaks?.version,
+        release: answer.speaks?.release,
       };
   return encode(fields, { ignoreUndefinedProperties: true });
 }
 
-/** @throws STARLING_PROTOCOL_VIOLATION, STARLING_VERSION_UNSUPPORTED */
-export function decodeHello(bytes: Uint8Array): Hello {
-  return readHello(decodeFields(bytes));
+/** The hello of `peer`. @throws STARLING_PROTOCOL_VIOLATION, STARLING_VERSION_UNSUPPORTED */
+export function decodeHello(bytes: Uint8Array, peer: PeerId): Hello {
+  return readHello(decodeFields(bytes), peer);
 }
 
-/** @throws STARLING_PROTOCOL_VIOLATION, STARLING_VERSION_UNSUPPORTED */
-export function decodeHelloAnswer(bytes: Uint8Array): HelloAnswer {
+/** The answer of `peer`. @throws STARLING_PROTOCOL_VIOLATION, STARLING_VERSION_UNSUPPORTED */
+export function decodeHelloAnswer(bytes: Uint8Array, peer: PeerId): HelloAnswer {
   const fields = decodeFields(bytes);
   if (fields['ok'] === true) {
     const issued = fields['issued'];
     return {
       ok: true,
-      hello: readHello(asFields(fields['hello'], 'hello')),
+      hello: readHello(asFields(fields['hello'], 'hello'), peer),
       ...(issued === undefined ? {} : { issued: asChain(issued, 'issued') }),
     };
   }
   if (fields['ok'] !== false) throw malformed('ok');
   const { mesh, meshName, open, succession, ended } = fields;
+  const code = asText(fields['code'], 'code', NAME_MAX);
+  // Who refuses by this code and does not say what it speaks is of the first version.
+  if (code === 'STARLING_VERSION_UNSUPPORTED') throw versionError(peer, readSpoken(fields));
   return {
     ok: false,
-    code: asText(fields['code'], 'code', NAME_MAX),
+    code,
     reason: printable(asText(fields['reason'], 'reason', REASON_MAX)),
     ...(mesh === undefined ? {} : { mesh: asDid(mesh, 'mesh') }),
     ...(meshName === undefined
@@ -112,6 +119,7 @@ export function refusalError(
 function helloFields(hello: Hello): Fields {
   return {
     version: hello.version,
+    release: hello.release,
     mesh: hello.mesh,
     name: hello.name,
     time: Math.trunc(hello.time),
@@ -126,17 +134,20 @@ function helloFields(hello: Hello): Fields {
   };
 }
 
-function readHello(fields: Fields): Hello {
-  if (fields['version'] !== 1) {
-    const version = printable(String(fields['version'])).slice(0, 20);
-    throw new StarlingError(
-      'STARLING_VERSION_UNSUPPORTED',
-      `this node speaks version 1 of the hello, the other one version ${version}`,
-    );
+/** What a refusal says that its sender speaks. */
+function readSpoken({ speaks = 1, release }: Fields): SpokenVersion {
+  return { version: asVersion(speaks, 'speaks'), ...asRelease(release) };
+}
+
+function readHello(fields: Fields, peer: PeerId): Hello {
+  const version = asVersion(fields['version'], 'version');
+  if (version !== HELLO_VERSION) {
+    throw versionError(peer, { version, ...asRelease(fields['release']) });
   }
   const { mesh, invite, successions } = fields;
   return {
-    version: 1,
+    version,
+    release: printable(asText(fields['release'], 'release', RELEASE_MAX)),
     ...(mesh === undefined ? {} : { mesh: asDid(mesh, 'mesh') }),
     name: printable(asText(fields['name'], 'name', NAME_MAX)),
     time: asTime(fields['time'], 'time'),
@@ -215,6 +226,17 @@ function isDid(text: string): text is Did {
 function asFlag(value: unknown, name: string): boolean {
   if (typeof value !== 'boolean') throw malformed(name);
   return value;
+}
+
+function asVersion(value: unknown, name: string): number {
+  if (!Number.isSafeInteger(value) || Number(value) < 1) throw malformed(name);
+  return Number(value);
+}
+
+/** The release that a node says it is; nothing where it does not, as nodes of the first version. */
+function asRelease(value: unknown): { readonly release?: string } {
+  if (value === undefined) return {};
+  return { release: printable(asText(value, 'release', RELEASE_MAX)) };
 }
 
 function asTime(value: unknown, name: string): number {

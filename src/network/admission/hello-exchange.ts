@@ -35,7 +35,8 @@ import { createMessageStream } from '../streams/message-stream.ts';
 import { asOurs } from '../failure-words.ts';
 import { peerOf } from '../peer-id.ts';
 import { createPeerStream } from '../streams/stream.ts';
-import type { Admission, Hello, HelloAnswer, MessageStream } from '../types.ts';
+import { OWN_VERSION, versionIn, versionRefusal } from './versions.ts';
+import type { Admission, Hello, HelloAnswer, MessageStream, SpokenVersion } from '../types.ts';
 
 /** What the exchange of hellos needs. */
 export interface HelloExchangeComponents {
@@ -56,25 +57,33 @@ export interface HelloExchange {
   answer(stream: Stream, connection: Connection): Promise<void>;
 }
 
-/** Makes the exchange. `onAdmitted` is called once for each connection that is admitted. */
+/** Who hears how hellos went. */
+export interface HelloExchangeInit {
+  /** Called once for each connection that is admitted. */
+  readonly onAdmitted: (connection: Connection) => void;
+  /** Called for each hello with a peer that speaks another version. */
+  readonly onOtherVersion: (peer: PeerId, theirs: SpokenVersion) => void;
+}
+
+/** Makes the exchange. */
 export function createHelloExchange(
   components: HelloExchangeComponents,
-  init: { readonly onAdmitted: (connection: Connection) => void },
+  init: HelloExchangeInit,
 ): HelloExchange {
-  return new Exchange(components, init.onAdmitted);
+  return new Exchange(components, init);
 }
 
 class Exchange implements HelloExchange {
   readonly #components: HelloExchangeComponents;
-  readonly #onAdmitted: (connection: Connection) => void;
+  readonly #init: HelloExchangeInit;
   /** Connections on which the other end has said hello. */
   readonly #heard = new WeakSet<Connection>();
   #pendingInbound = 0;
   readonly #lines: Buckets;
 
-  constructor(components: HelloExchangeComponents, onAdmitted: (connection: Connection) => void) {
+  constructor(components: HelloExchangeComponents, init: HelloExchangeInit) {
     this.#components = components;
-    this.#onAdmitted = onAdmitted;
+    this.#init = init;
     this.#lines = createBuckets(components.clock, REFUSAL_LINES);
   }
 
@@ -85,11 +94,14 @@ class Exchange implements HelloExchange {
     }
     this.#greet(connection).then(
       () => this.#admit(connection),
-      (error: unknown) =>
+      (error: unknown) => {
+        const theirs = versionIn(error);
+        if (theirs !== undefined) this.#init.onOtherVersion(peerOf(connection), theirs);
         this.#refuse(
           connection,
           asOurs(error, 'STARLING_JOIN_REFUSED', `the hello to ${peerOf(connection)}`),
-        ),
+        );
+      },
     );
   }
 
@@ -151,8 +163,15 @@ class Exchange implements HelloExchange {
   async #decide(message: Uint8Array, peer: PeerId, signal: AbortSignal): Promise<HelloAnswer> {
     let hello: Hello;
     try {
-      hello = decodeHello(message);
+      hello = decodeHello(message, peer);
     } catch (error) {
+      const theirs = versionIn(error);
+      if (theirs !== undefined) {
+        this.#init.onOtherVersion(peer, theirs);
+        this.#components.logger.debug({ peer, error }, 'a peer speaks another version');
+        const reason = versionRefusal(theirs);
+        return { ok: false, code: 'STARLING_VERSION_UNSUPPORTED', reason, speaks: OWN_VERSION };
+      }
       const failure = toStarlingError(error, 'STARLING_PROTOCOL_VIOLATION', 'the hello');
       return { ok: false, code: failure.code, reason: failure.message };
     }
@@ -189,7 +208,7 @@ class Exchange implements HelloExchange {
 
   #admit(connection: Connection): void {
     const { gate } = this.#components;
-    if (connection.status === 'open' && gate.admit(connection)) this.#onAdmitted(connection);
+    if (connection.status === 'open' && gate.admit(connection)) this.#init.onAdmitted(connection);
   }
 
   #refuse(connection: Connection, error: Error): void {
@@ -223,7 +242,7 @@ export function sayHello(
     const messages = openMessages(components, stream, connection);
     try {
       messages.send(encodeHello(hello));
-      const answer = decodeHelloAnswer(await raceAbort(firstMessage(messages), signal));
+      const answer = decodeHelloAnswer(await raceAbort(firstMessage(messages), signal), peer);
       void messages.close();
       return answer;
     } catch (error) {

@@ -24,6 +24,11 @@ export const INTRODUCTION = 'host';
 /** Rooms ask for their own protocols by name; libp2p's services want to be told who has theirs. */
 const OWN_PROTOCOL = /^\/starling\/[a-z]+\/\d+$/;
 
+/** True of a protocol of a room of ours. */
+export function isOwnProtocol(protocol: string): boolean {
+  return OWN_PROTOCOL.test(protocol);
+}
+
 /** Encodes it; what is over a bound is left out. */
 export function encodeIntroduction({
   protocols,
@@ -33,7 +38,7 @@ export function encodeIntroduction({
   readonly addresses: readonly string[];
 }): Uint8Array {
   return encode({
-    protocols: protocols.filter((name) => !OWN_PROTOCOL.test(name)).slice(0, PROTOCOLS_MAX),
+    protocols: protocols.filter((name) => !isOwnProtocol(name)).slice(0, PROTOCOLS_MAX),
     addrs: addresses.slice(0, ADDRESSES_MAX),
   });
 }

@@ -2,8 +2,7 @@
  * The ways to a peer, in the order in which they are tried: its direct addresses, then its relayed ones,
  * then through members that may hold a reservation of the peer, then what the DHT knows.
  */
-import { peerIdFromString } from '@libp2p/peer-id';
-import type { Connection, Libp2p } from '@libp2p/interface';
+import type { Connection } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import type { PeerId, Random } from '../../core/index.ts';
 import { isRelayed, withPeer } from '../addresses/addresses.ts';
@@ -15,6 +14,7 @@ import {
 } from '../constants.ts';
 import type { Links } from '../links/links.ts';
 import { peerOf } from '../peer-id.ts';
+import type { Host } from '../host/host.ts';
 import { addressThrough } from '../host/relay.ts';
 
 /** One way to a peer. */
@@ -28,7 +28,7 @@ export interface DialWay {
 
 /** Where ways are found. */
 export interface DialWayComponents {
-  readonly node: Pick<Libp2p, 'peerRouting'>;
+  readonly findPeer: Host['findPeer'];
   readonly links: Links;
   readonly random: Random;
 }
@@ -44,7 +44,7 @@ export interface DialWayInit {
 
 /** Gives the next way when the one before has failed; the DHT is asked only for unknown peers. */
 export function* dialWays(
-  { node, links, random }: DialWayComponents,
+  { findPeer, links, random }: DialWayComponents,
   { peer, relay, known }: DialWayInit,
 ): Generator<DialWay, void, undefined> {
   let knowsNone = false;
@@ -80,8 +80,8 @@ export function* dialWays(
     relayed: false,
     timeoutMs: LOOKUP_TIMEOUT_MS,
     addresses: async (signal) => {
-      const found = await node.peerRouting.findPeer(peerIdFromString(peer), { signal });
-      return found.multiaddrs.map((address) => withPeer(address, peer));
+      const found = await findPeer(peer, { signal });
+      return found.map((address) => withPeer(address, peer));
     },
   };
 }

@@ -17,6 +17,7 @@ import { createKnownAddresses } from '../addresses/known-addresses.ts';
 import type { KnownAddresses } from '../addresses/known-addresses.ts';
 import { isOutOfTime, isTls } from '../host/encryption.ts';
 import type { Encryption } from '../host/encryption.ts';
+import type { Host } from '../host/host.ts';
 import type { Links } from '../links/links.ts';
 import { isPeerId, peerOf } from '../peer-id.ts';
 
@@ -39,6 +40,8 @@ export interface DialerComponents {
   readonly random: Random;
   readonly logger: Logger;
   readonly encryption: Pick<Encryption, 'prefer'>;
+  /** Asks the DHT. */
+  readonly findPeer: Host['findPeer'];
   /** Owns the timers. */
   readonly scope: Pick<Scope, 'after'>;
 }

@@ -13,6 +13,7 @@ import {
   GOSSIP_QUEUE_MAX_BYTES,
   GOSSIP_RPC_MAX_BYTES,
   GOSSIP_TOPICS_MAX_BYTES,
+  GOSSIP_UNWANTED_MIN_BYTES,
   TOPIC_ALLOWANCE,
   TOPIC_MAX_LENGTH,
 } from '../constants.ts';
@@ -42,6 +43,8 @@ export function meshGossip(init: {
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,
     emitSelf: false,
+    // Who has a message tells its neighbours that it wants no more copies: of a small one they are under way by then.
+    idontwantMinDataSize: GOSSIP_UNWANTED_MIN_BYTES,
     // Duplicates skip the signature check; the cache is filled only after a valid one.
     fastMsgIdFn: ({ from, seqno }) =>
       `${Buffer.from(from ?? []).toString('base64')}:${Buffer.from(seqno ?? []).toString('base64')}`,

@@ -6,8 +6,8 @@
  */
 import { noise } from '@libp2p/noise';
 import type { Upgrader } from '@libp2p/interface';
-import { tls } from '@libp2p/tls';
 import type { Libp2pOptions } from 'libp2p';
+import { tlsOfOneCertificate } from './one-certificate.ts';
 
 /** What `connection.encryption` says of a connection by TLS. */
 const TLS_PROTOCOL = '/tls/1.0.0';
@@ -31,7 +31,7 @@ export function createEncryption(): Encryption {
     encrypters: [
       (components) => {
         host = components;
-        return tls()(components);
+        return tlsOfOneCertificate()(components);
       },
       noise(),
     ],

@@ -6,9 +6,8 @@ import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import { identify } from '@libp2p/identify';
 import type { Identify } from '@libp2p/identify';
 import type { Connection, ConnectionGater, Libp2p, PeerInfo, PrivateKey } from '@libp2p/interface';
-import { isPeerId } from '@libp2p/interface';
-import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
-import type { KadDHT, SingleKadDHT } from '@libp2p/kad-dht';
+import type { SingleKadDHT } from '@libp2p/kad-dht';
+import { peerIdFromString } from '@libp2p/peer-id';
 import { ping } from '@libp2p/ping';
 import type { Ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
@@ -18,7 +17,7 @@ import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
 import type { MeshId } from '../../core/index.ts';
 import type { Identity } from '../../identity/types.ts';
-import { createEmptyDatastore } from './dht-datastore.ts';
+import { createWalks, dhtParts, meshDht } from './dht.ts';
 import { createEncryption } from './encryption.ts';
 import type { Encryption } from './encryption.ts';
 import { meshOnLan, nodesOnLan } from './lan.ts';
@@ -34,16 +33,12 @@ import {
   STREAM_WINDOW_BYTES,
 } from '../constants.ts';
 import type { AdmissionStates } from '../admission/admission-states.ts';
-import {
-  gateConnectionManager,
-  gateRegistrar,
-  overlay,
-  paceRegistrar,
-} from '../admission/gated-services.ts';
+import { gateRegistrar, overlay, paceRegistrar } from '../admission/gated-services.ts';
 import { meshGossip } from '../gossip/gossip.ts';
 import { refusingEarly } from './early-refusal.ts';
 import type { EarlyRefusal } from './early-refusal.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
+import { sparePeerStore } from './spare-store.ts';
 import { steadyWebSockets } from './steady-websockets.ts';
 import { adaptTransport } from './transport.ts';
 import { tallyHost } from './tally.ts';
@@ -68,6 +63,8 @@ export interface Host {
   readonly encryption: Encryption;
   /** Tells libp2p's services of a peer, as its identify would. */
   introduce(connection: Connection, introduction: Introduction): Promise<void>;
+  /** Addresses of a peer that the DHT knows; rejects when it knows none. */
+  findPeer(peer: string, options: { readonly signal: AbortSignal }): Promise<readonly Multiaddr[]>;
 }
 
 /** What a host is made of. */
@@ -138,6 +135,7 @@ export function transportsOf(
 export async function createHost(init: HostInit): Promise<Host> {
   const { gate, meshId } = init;
   const encryption = createEncryption();
+  const walks = createWalks();
   let parts: HostParts | undefined;
   const paced = (registrar: Registrar): Registrar => paceRegistrar(registrar, init.pace);
 
@@ -179,16 +177,8 @@ export async function createHost(init: HostInit): Promise<Host> {
         ),
       dht: (components) =>
         meshDht(meshId)({
-          peerId: components.peerId,
-          privateKey: components.privateKey,
+          ...dhtParts(components, gate, walks),
           registrar: paced(gateRegistrar(components.registrar, gate)),
-          connectionManager: gateConnectionManager(components.connectionManager, gate),
-          addressManager: components.addressManager,
-          peerStore: components.peerStore,
-          datastore: createEmptyDatastore(),
-          events: components.events,
-          logger: components.logger,
-          ping: pingOfLinks(components.connectionManager, gate),
         }),
       pubsub: (components) =>
         meshGossip({ meshId })(
@@ -198,6 +188,7 @@ export async function createHost(init: HostInit): Promise<Host> {
     },
   });
   tallyHost(node, init.tally);
+  sparePeerStore(node.peerStore, node.peerId);
   if (parts === undefined) throw new Error('libp2p did not build its services');
   const { events, transportManager: transports } = parts;
   return {
@@ -205,6 +196,11 @@ export async function createHost(init: HostInit): Promise<Host> {
     transports,
     encryption,
     introduce: (connection, introduction) => introduce(node, events, connection, introduction),
+    findPeer: (peer, options) =>
+      walks.during(async () => {
+        const found = await node.peerRouting.findPeer(peerIdFromString(peer), options);
+        return found.multiaddrs;
+      }),
   };
 }
 
@@ -242,47 +238,9 @@ function connectionOptions(
   };
 }
 
-/**
- * For the DHT, which pings whoever it takes into its table, and would dial for that: it takes those who are
- * linked, whose control streams say that they are there.
- */
-function pingOfLinks(
-  connections: KadDHTComponents['connectionManager'],
-  gate: AdmissionStates,
-): KadDHTComponents['ping'] {
-  return {
-    async ping(peer) {
-      const known = isPeerId(peer) ? connections.getConnections(peer) : [];
-      if (known.some((one) => one.status === 'open' && gate.isAdmitted(one))) return 0;
-      throw new Error('no link');
-    },
-  };
-}
-
-/** The DHT of a mesh. The defaults would keep its table empty on private addresses. */
-function meshDht(meshId: MeshId): (components: KadDHTComponents) => SingleKadDHT {
-  const factory = kadDHT({
-    protocol: `/starling/${meshId}/kad/1.0.0`,
-    clientMode: false,
-    peerInfoMapper: passthroughMapper,
-    maxInboundStreams: 64,
-    maxOutboundStreams: 64,
-  });
-  return (components) => {
-    const dht = factory(components);
-    if (!isSingle(dht)) throw new Error('kad-dht has no routing table');
-    return dht;
-  };
-}
-
-function isSingle(dht: KadDHT): dht is SingleKadDHT {
-  return 'routingTable' in dht;
-}
-
 type IdentifyComponents = Parameters<ReturnType<typeof identify>>[0];
 /** What of the parts of libp2p is needed once it is made. */
 type HostParts = Pick<IdentifyComponents, 'events'> & {
   readonly transportManager: Host['transports'];
 };
 type Registrar = Parameters<typeof gateRegistrar>[0];
-type KadDHTComponents = Parameters<ReturnType<typeof kadDHT>>[0];

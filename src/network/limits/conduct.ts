@@ -2,7 +2,8 @@
  * How peers behave: what each does beyond its allowance is counted by kind. The count of late is weighed:
  * over a first bound the peer is told of, over a second one its connections are closed and it is kept out
  * for a while, longer each time, until the operator forgives it. What is counted fades within minutes, so
- * that a good peer on a slow machine, which is over an allowance now and then, is never told of.
+ * that a good peer on a slow machine, which is over an allowance now and then, is never told of. What a good peer's
+ * operator may want to be much is told of only: its pace is bounded where the work is done.
  */
 import type { Clock, PeerId } from '../../core/index.ts';
 import type { ConductReport, Misconduct } from '../types.ts';
@@ -28,6 +29,9 @@ const WEIGHTS: Readonly<Record<Misconduct, number>> = {
   lists: 1,
   signs: 0.1,
 };
+
+/** What nobody is kept out for: an operator that revokes thousands of grants signs as many records. */
+const TOLD_ONLY: ReadonlySet<Misconduct> = new Set(['signs']);
 
 /** Bounds of {@link createConduct}. */
 export interface ConductInit {
@@ -66,7 +70,10 @@ export function createConduct(clock: Clock, init: ConductInit): Conduct {
 }
 
 interface Entry {
+  /** Of late, of all that it did. */
   weight: number;
+  /** The part of that for which it may be kept out. */
+  graveWeight: number;
   weighedAtMs: number;
   counts: Partial<Record<Misconduct, number>>;
   state: 'calm' | 'watched' | 'blocked';
@@ -93,12 +100,14 @@ class ConductLedger implements Conduct {
   report(peer: PeerId, what: Misconduct, times = 1): void {
     const entry = this.#entryOf(peer);
     const now = this.#clock.now();
-    entry.weight = this.#weightAt(entry, now) + WEIGHTS[what] * times;
-    entry.weighedAtMs = now;
+    const weight = WEIGHTS[what] * times;
+    this.#fade(entry, now);
+    entry.weight += weight;
+    if (!TOLD_ONLY.has(what)) entry.graveWeight += weight;
     const isNews = entry.counts[what] === undefined;
     entry.counts[what] = (entry.counts[what] ?? 0) + times;
     if (entry.state === 'blocked') return;
-    if (entry.weight >= this.#init.blockedAt) this.#block(peer, entry, now);
+    if (entry.graveWeight >= this.#init.blockedAt) this.#block(peer, entry, now);
     else if (entry.weight >= this.#init.watchedAt && entry.state === 'calm') {
       this.#become(peer, entry, 'watched');
       this.#lookLater(peer, entry, CALM_HALF_LIVES * this.#init.halfLifeMs);
@@ -157,10 +166,15 @@ class ConductLedger implements Conduct {
     if (entry.state === 'blocked') {
       // It comes in on trial: what it does now counts from half of the bound on.
       entry.weight = this.#init.watchedAt;
+      entry.graveWeight = this.#init.watchedAt;
       entry.weighedAtMs = now;
       entry.counts = {};
       this.#become(peer, entry, 'watched');
-    } else if (this.#weightAt(entry, now) < this.#init.watchedAt / 2) {
+      this.#lookLater(peer, entry, CALM_HALF_LIVES * this.#init.halfLifeMs);
+      return;
+    }
+    this.#fade(entry, now);
+    if (entry.weight < this.#init.watchedAt / 2) {
       entry.counts = {};
       this.#become(peer, entry, 'calm');
       if (entry.blocks === 0) this.#entries.delete(peer);
@@ -183,9 +197,11 @@ class ConductLedger implements Conduct {
     for (const listener of this.#listeners) listener(peer, report);
   }
 
-  #weightAt({ weight, weighedAtMs }: Entry, now: number): number {
-    const passedMs = Math.max(0, now - weighedAtMs);
-    return weight * 0.5 ** (passedMs / this.#init.halfLifeMs);
+  #fade(entry: Entry, now: number): void {
+    const left = 0.5 ** (Math.max(0, now - entry.weighedAtMs) / this.#init.halfLifeMs);
+    entry.weight *= left;
+    entry.graveWeight *= left;
+    entry.weighedAtMs = now;
   }
 
   #entryOf(peer: PeerId): Entry {
@@ -193,6 +209,7 @@ class ConductLedger implements Conduct {
     if (known !== undefined) return known;
     const entry: Entry = {
       weight: 0,
+      graveWeight: 0,
       weighedAtMs: this.#clock.now(),
       counts: {},
       state: 'calm',

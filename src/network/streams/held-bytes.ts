@@ -2,7 +2,8 @@
  * What is kept of messages that peers have begun and not ended: bounded for a peer over all its streams, and for all
  * peers together. Over a first bound a peer's long messages come one after the other: the oldest is read on, the others
  * wait. So nothing is lost when a peer sends much at once, and who ends nothing fills no memory. Over a second bound a
- * stream is ended, and so is one whose message has come no further for long. What comes of messages is charged to the
+ * stream is ended, and so is one whose message has come no further for long, or comes more slowly than any link that is
+ * in use. What comes of messages is charged to the
  * peer until they are whole: of who ends none no more is read than an allowance, and what was kept in vain is counted.
  */
 import { StarlingError, createBuckets } from '../../core/index.ts';
@@ -35,6 +36,8 @@ export interface HeldBytesInit {
   readonly longBytes: number;
   /** How long a message may come no further, ms. */
   readonly stalledMs: number;
+  /** How long a message may come while it is read, ms, and how many bytes of it give it another second. */
+  readonly slow: { readonly graceMs: number; readonly bytesPerSecond: number };
   /** Bytes of messages that are not whole yet, or never were; beyond that long ones are read at the pace of the refill. */
   readonly wasted: BucketSize;
 }
@@ -70,6 +73,9 @@ interface Held {
   sizeBytes: number;
   /** Changes with each chunk. */
   steps: number;
+  /** How long the message was read, up to when it was looked at. */
+  readMs: number;
+  lookedAtMs: number;
 }
 
 interface OfPeer {
@@ -97,16 +103,18 @@ class PeerSums implements HeldBytes {
     this.#watch = createStallWatch<Reading>({
       clock: components.clock,
       limitMs: init.stalledMs,
-      mark: (reading) => (reading.isRead ? this.#held.get(reading)?.steps : undefined),
+      mark: (reading) => this.#mark(reading),
       isDone: (reading) => !this.#held.has(reading),
-      stalled: (reading) => this.#stalled(reading),
+      isOverdue: (reading) => this.#isOverdue(reading),
+      stalled: (reading, isOverdue) => this.#stalled(reading, isOverdue),
     });
   }
 
   hold(reading: Reading, sizeBytes: number): boolean {
     const known = this.#held.get(reading);
     if (known === undefined && sizeBytes === 0) return true;
-    const held = known ?? { sizeBytes: 0, steps: 0 };
+    const lookedAtMs = this.#components.clock.now();
+    const held = known ?? { sizeBytes: 0, steps: 0, readMs: 0, lookedAtMs };
     const peer = this.#ofPeer(reading.peer);
     const byBytes = sizeBytes - held.sizeBytes;
     if (byBytes > 0 && peer.sumBytes + byBytes > this.#init.perPeerMax) {
@@ -117,6 +125,8 @@ class PeerSums implements HeldBytes {
       );
     }
     held.steps += 1;
+    // One message has ended, and the next has begun.
+    if (byBytes < 0) held.readMs = 0;
     this.#count(peer, held, byBytes);
     // What is whole is given back.
     this.#wasted.charge(reading.peer, byBytes);
@@ -155,14 +165,32 @@ class PeerSums implements HeldBytes {
     }
   }
 
-  #stalled(reading: Reading): void {
+  /** How far the message has come; undefined while the peer waits for us. */
+  #mark(reading: Reading): number | undefined {
+    const held = this.#held.get(reading);
+    if (held === undefined) return undefined;
+    const nowMs = this.#components.clock.now();
+    if (reading.isRead) held.readMs += Math.max(0, nowMs - held.lookedAtMs);
+    held.lookedAtMs = nowMs;
+    return reading.isRead ? held.steps : undefined;
+  }
+
+  #isOverdue(reading: Reading): boolean {
+    const { graceMs, bytesPerSecond } = this.#init.slow;
+    const { readMs = 0, sizeBytes = 0 } = this.#held.get(reading) ?? {};
+    return readMs > graceMs + (sizeBytes / bytesPerSecond) * 1000;
+  }
+
+  #stalled(reading: Reading, isOverdue: boolean): void {
+    const { sizeBytes = 0, readMs = 0 } = this.#held.get(reading) ?? {};
     this.#components.unfinished(reading.peer, 1);
+    const how = isOverdue
+      ? `${sizeBytes} bytes of it in ${Math.round(readMs / 1000)} s`
+      : `no more of it for ${this.#init.stalledMs / 1000} s`;
     reading.abort(
-      new StarlingError(
-        'STARLING_TIMEOUT',
-        `${reading.peer} has begun a message and sent no more of it for ${this.#init.stalledMs / 1000} s`,
-        { data: { peer: reading.peer } },
-      ),
+      new StarlingError('STARLING_TIMEOUT', `${reading.peer} has begun a message and sent ${how}`, {
+        data: { peer: reading.peer },
+      }),
     );
   }
 

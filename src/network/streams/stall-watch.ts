@@ -1,6 +1,7 @@
 /**
  * Finds streams on which a peer lets us wait: of each that is watched is asked now and then how far it has come, and
- * one that has come no further for long is told of. The timer runs only while something is watched.
+ * one that has come no further for long, or takes too long as a whole, is told of. The timer runs only while something is
+ * watched.
  */
 import type { Clock } from '../../core/index.ts';
 
@@ -13,8 +14,10 @@ export interface StallWatchInit<Watched> {
   readonly mark: (watched: Watched) => number | undefined;
   /** Whether there is nothing more to watch. */
   readonly isDone: (watched: Watched) => boolean;
-  /** Hears once of one that has come no further. */
-  readonly stalled: (watched: Watched) => void;
+  /** Whether one that comes on has taken too long all the same; absent: never. */
+  readonly isOverdue?: (watched: Watched) => boolean;
+  /** Hears once of one that has come no further, or is overdue. */
+  readonly stalled: (watched: Watched, isOverdue: boolean) => void;
 }
 
 /** The watch. */
@@ -47,11 +50,15 @@ export function createStallWatch<Watched>(init: StallWatchInit<Watched>): StallW
         continue;
       }
       const mark = init.mark(one);
-      if (mark === undefined || mark !== since.mark) {
-        watched.set(one, { mark, atMs: nowMs });
-      } else if (nowMs - since.atMs >= limitMs) {
+      const isOverdue = init.isOverdue?.(one) === true;
+      if (
+        isOverdue ||
+        (mark !== undefined && mark === since.mark && nowMs - since.atMs >= limitMs)
+      ) {
         watched.delete(one);
-        init.stalled(one);
+        init.stalled(one, isOverdue);
+      } else if (mark === undefined || mark !== since.mark) {
+        watched.set(one, { mark, atMs: nowMs });
       }
     }
     lookLater();

@@ -63,6 +63,8 @@ class LibP2PPeerStream implements PeerStream, Reading, Writing {
   #outbox: Uint8Array[] = [];
   #outboxBytes = 0;
   #takenBytes = 0;
+  /** What of it counts as unread by the peer: also what libp2p has taken and the peer's window has no room for. */
+  #unreadBytes = 0;
   readonly #turns: SendTurns;
   readonly #sender: Sender = {
     isBlocked: () => this.#outboxBytes > 0 && this.#stream.writableNeedsDrain,
@@ -99,6 +101,7 @@ class LibP2PPeerStream implements PeerStream, Reading, Writing {
     // Without a reader libp2p would buffer 4 MiB and then reset; paused, the sender feels it.
     this.#guard(() => stream.pause());
     stream.addEventListener('drain', () => this.#scheduleFlush());
+    stream.addEventListener('idle', () => this.#countUnread());
     stream.addEventListener('message', (event) => this.#receive(event.data));
     stream.addEventListener('remoteCloseWrite', () => {
       this.#remoteFinished = true;
@@ -126,6 +129,7 @@ class LibP2PPeerStream implements PeerStream, Reading, Writing {
     this.#outbox.push(chunk);
     this.#outboxBytes += chunk.length;
     this.#takenBytes += chunk.length;
+    this.#unreadBytes += chunk.length;
     this.#scheduleFlush();
     return this.#hasRoom();
   }
@@ -256,8 +260,8 @@ class LibP2PPeerStream implements PeerStream, Reading, Writing {
         const batch = this.#takeBatch();
         this.#stream.send(batch);
         sentBytes += batch.length;
-        this.#unread?.left(this.peer, batch.length);
       }
+      this.#countUnread();
     } catch (error) {
       this.abort(asOurs(error, 'STARLING_PEER_UNREACHABLE', `${this.peer} went away`));
       return false;
@@ -267,6 +271,13 @@ class LibP2PPeerStream implements PeerStream, Reading, Writing {
       for (const waiter of this.#drainWaiters.splice(0)) waiter.resolve();
     }
     return this.#outboxBytes > 0;
+  }
+
+  #countUnread(): void {
+    const gone = this.#unreadBytes - this.queuedBytes;
+    if (gone <= 0 || this.#ended) return;
+    this.#unreadBytes -= gone;
+    this.#unread?.left(this.peer, gone);
   }
 
   #isLow(): boolean {
@@ -347,7 +358,7 @@ class LibP2PPeerStream implements PeerStream, Reading, Writing {
     this.#ended = true;
     this.#endError = error;
     this.#held?.drop(this);
-    this.#unread?.left(this.peer, this.#outboxBytes);
+    this.#unread?.left(this.peer, this.#unreadBytes);
     this.#unread?.ended(this);
     this.#cancelCloseTimer?.();
     this.#outbox = [];

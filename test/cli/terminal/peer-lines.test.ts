@@ -143,7 +143,7 @@ it('who lets somebody in is told by which ticket, and how to grant something', (
   const { events, lines } = told();
   const at = new Date();
   at.setHours(5, 29);
-  events.emit('newcomer', view('alive', 'laptop'), at.getTime(), false);
+  events.emit('newcomer', view('alive', 'laptop'), at.getTime(), false, undefined);
   events.emit('peer', view('alive', 'laptop'), undefined);
   expect(lines).toEqual([
     "laptop joined, with the ticket of 05:29; it may use nothing yet: starling grant create laptop --tool 'files/*'",
@@ -152,8 +152,18 @@ it('who lets somebody in is told by which ticket, and how to grant something', (
 
 it('who has knocked is told as admitted by this node, not by a ticket that nobody has seen', () => {
   const { events, lines } = told();
-  events.emit('newcomer', view('alive', 'laptop'), Date.now(), true);
+  events.emit('newcomer', view('alive', 'laptop'), Date.now(), true, undefined);
   expect(lines[0]).toMatch(/^laptop joined, admitted by \S+; it may use nothing yet: /);
+});
+
+it('who came in at this node by the ticket of another member is told as admitted by that one', () => {
+  const { events, lines } = told();
+  const at = new Date();
+  at.setHours(5, 29);
+  events.emit('newcomer', view('alive', 'laptop'), at.getTime(), false, 'desk');
+  expect(lines).toEqual([
+    "laptop joined, admitted by desk, with the ticket of 05:29; it may use nothing yet: starling grant create laptop --tool 'files/*'",
+  ]);
 });
 
 it('no peer forges a line', () => {

@@ -1,6 +1,7 @@
 /** What `starling up` says of other meshes, and of who asks to join. */
 import { EventEmitter } from 'node:events';
 import { afterEach, expect, it, vi } from 'vitest';
+import { listText } from '../../../src/cli/commands/meshes-here.ts';
 import { tellOfStrangers } from '../../../src/cli/terminal/stranger-lines.ts';
 import type { StarlingNode } from '../../../src/index.ts';
 
@@ -45,6 +46,19 @@ it('another mesh is one line, with the command that asks it', () => {
   expect(said(false, (events) => events.emit('neighbour', NEIGHBOUR))).toBe(
     'another mesh is here: lab (bada dodo fifa gugu), workstation at 192.168.77.10 → ask to join: stop this node, then starling up --knock lab\n',
   );
+});
+
+it('of the meshes that are heard the one in which this node is can not be asked', () => {
+  const home = Object.assign({}, NEIGHBOUR, { meshName: 'home', fingerprint: 'baba x y z' });
+  const own = { name: 'desk', mesh: 'home', fingerprint: 'baba x y z' };
+  const lab =
+    'lab (bada dodo fifa gugu), workstation at 192.168.77.10 → ask to join: starling up --knock lab';
+  expect(listText([home, NEIGHBOUR], own)).toBe(`${lab}\nhome (baba x y z): desk is in it`);
+  expect(listText([NEIGHBOUR], undefined)).toBe(lab);
+  expect(listText([home], own)).toMatch(
+    /^home \(baba x y z\): desk is in it\nno other mesh was heard on this network: .*starling invite$/,
+  );
+  expect(listText([], undefined)).toMatch(/^no mesh was heard on this network/);
 });
 
 it('an open mesh is joined without asking', () => {

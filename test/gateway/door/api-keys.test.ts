@@ -76,15 +76,18 @@ describe('an API key', () => {
     }
   });
 
-  it('ends at once when it is revoked, by name or id, and whoever listens hears it', async () => {
+  it('ends at once when it is revoked, by name, id or the beginning of that, and whoever listens hears it', async () => {
     const { keys, again } = await fixture();
     const heard: string[] = [];
     keys.events.on('revoked', (credential) => heard.push(credential));
     const one = await keys.create({ name: 'one', scopes: ['*'] });
     const two = await keys.create({ name: 'two', scopes: ['*'] });
+    const three = await keys.create({ name: 'three', scopes: ['*'] });
     await keys.revoke('one');
     await keys.revoke(two.info.id);
-    expect(heard).toEqual([`key:${one.info.id}`, `key:${two.info.id}`]);
+    await expect(keys.revoke(three.info.id.slice(0, 3))).rejects.toThrow(/too short for a key/);
+    await keys.revoke(three.info.id.slice(0, 4));
+    expect(heard).toEqual([one, two, three].map(({ info }) => `key:${info.id}`));
     expect(check(keys, one.key.reveal())).toBeUndefined();
     expect(check(await again(), two.key.reveal())).toBeUndefined();
     await expect(keys.revoke('one')).rejects.toThrow(/no API key is called 'one'/);

@@ -53,8 +53,23 @@ describe('the sessions that a peer opens', () => {
     const all = many(500, () => open(ALICE, (turn) => turn.proven()));
     expect(begun(all)).toBe(500);
     for (const { turn } of all) turn.ended();
-    expect(begun(many(16))).toBe(16);
+    expect(begun(many(12))).toBe(12);
     expect(reported).toEqual([]);
+  });
+
+  it('come at twenty a second after 512, whatever they say, and nothing is held against the peer', () => {
+    const one = (): Opened => open(ALICE, (turn) => turn.proven());
+    for (const { turn } of many(512, one)) turn.ended();
+    const more = many(60, one);
+    expect(begun(more)).toBe(0);
+    clock.advance(SECOND);
+    expect(begun(more)).toBe(20);
+    expect(begun([open(BOB)])).toBe(1);
+    clock.advance(2 * SECOND);
+    expect(begun(more)).toBe(60);
+    expect(reported).toEqual([]);
+    for (const { turn } of more) turn.ended();
+    expect(clock.waiting(), 'nobody waits, no timer runs').toBe(0);
   });
 
   it('are sixteen at a time while nothing whole has come, and take nothing from another peer', () => {
@@ -91,14 +106,14 @@ describe('the sessions that a peer opens', () => {
 
   it('have a bound for the first message, which counts against the peer', () => {
     expect(() => open().turn.holds(5 * KIB * KIB + 1)).toThrow('more than 5242880 bytes');
-    expect(reported).toEqual([[ALICE, 'unfinished', 100]]);
+    expect(reported).toEqual([[ALICE, 'unfinished', 200]]);
   });
 
-  it('wait no more than 32 beside long first messages that are not ended, and each more counts', () => {
+  it('wait no more than 16 beside long first messages that are not ended, and each more counts', () => {
     for (const { turn } of many(2)) turn.holds(300 * KIB);
-    expect(begun(many(46))).toBe(14);
-    expect(() => open()).toThrow('32 sessions of this peer wait');
-    expect(() => open()).toThrow('32 sessions of this peer wait');
+    expect(begun(many(30))).toBe(14);
+    expect(() => open()).toThrow('16 sessions of this peer wait');
+    expect(() => open()).toThrow('16 sessions of this peer wait');
     expect(reported).toEqual([
       [ALICE, 'unfinished', 8],
       [ALICE, 'unfinished', 8],

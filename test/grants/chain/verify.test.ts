@@ -291,8 +291,8 @@ describe('a chain', () => {
     const verdict = verifyLast([root, middle, leaf], { isRevoked: (grant) => grant === root });
     if (verdict.ok) throw new Error('accepted');
     expect(describeRefusal(verdict.refusal).split('\n')).toEqual([
-      `grant ${leaf.claims.jti.slice(0, 8)} stands on a bad grant`,
-      `  grant ${middle.claims.jti.slice(0, 8)} stands on a bad grant`,
+      `grant ${leaf.claims.jti.slice(0, 8)} stands on a grant that does not hold`,
+      `  grant ${middle.claims.jti.slice(0, 8)} stands on a grant that does not hold`,
       `    grant ${root.claims.jti.slice(0, 8)} is revoked`,
     ]);
   });
@@ -313,9 +313,9 @@ describe('a chain', () => {
     if (verdict.ok) throw new Error('accepted');
     const name = (grant: Grant): string => `grant ${grant.claims.jti.slice(0, 8)}`;
     expect(describeRefusal(verdict.refusal).split('\n')).toEqual([
-      `${name(leaf)} stands on 3 bad grants`,
+      `${name(leaf)} stands on 3 grants that do not hold`,
       `  ${name(revoked)} is revoked`,
-      `  a parent of ${name(leaf)} is missing`,
+      `  a grant on which ${name(leaf)} stands is missing`,
       `  ${name(ended)} expired at ${new Date((NOW_S - 100) * 1000).toISOString()}`,
     ]);
     expect(ruleIn(verdict)).toBe('revoked');

@@ -119,8 +119,9 @@ describe('a client', () => {
     expect(may(cursor, 'resource:@alice/files/a', 'resource/read')).toBe(true);
     expect(may(cursor, 'tool:@alice/starling/request_permission')).toBe(true);
     for (const tool of ['grant_create', 'approval_answer', 'revoke_token', 'peers']) {
-      const { hint } = refusalOf(guard.decide(cursor, call(`tool:@alice/starling/${tool}`)));
-      expect(hint).toBe('ask the operator of workstation');
+      const told = refusalOf(guard.decide(cursor, call(`tool:@alice/starling/${tool}`)));
+      expect(told.cause).toBe('it is for the operator of workstation, and for no client');
+      expect(told.hint).toBe('ask the operator of workstation');
     }
     expect(may(cursor, 'mesh:did', 'mesh/invite')).toBe(false);
     expect(may(cursor, 'resource:starling/anything', 'resource/read')).toBe(false);
@@ -196,6 +197,6 @@ describe('an agent', () => {
     const told = refusalOf(guard.decide(agent(bob.did), wanted));
     expect(told.hint).toBe(`starling grant create ${bob.did} --tool 'files/read'`);
     expect(told.text).toMatch(/^scout \(…\w{8}\) may not call files\/read at workstation$/);
-    expect(told.cause).toBe('it holds no valid grant of this node');
+    expect(told.cause).toBe('workstation has granted it nothing yet');
   });
 });

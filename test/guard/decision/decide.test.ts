@@ -196,7 +196,7 @@ describe('the policy', () => {
     );
     const decision = node.guard.decide(peer(), call('files/x'));
     expect(outcomeOf(decision)).toBe('no');
-    expect(whyNot(decision)).toContain('it holds no valid grant');
+    expect(whyNot(decision)).toContain('has granted it nothing yet');
   });
 
   it('that is swapped counts from the next decision on, with the old one for none of it', async () => {

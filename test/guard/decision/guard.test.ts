@@ -126,7 +126,7 @@ describe('a refusal', () => {
     const { why, hint } = refusalOf(ask('tool:files/read_file'));
     expect(why.split('\n')).toEqual([
       `laptop (…${peerId.slice(-8)}) may not call files/read_file at workstation`,
-      '  it holds no valid grant of this node',
+      '  workstation has granted it nothing yet',
     ]);
     expect(hint).toBe("starling grant create laptop --tool 'files/read_file'");
   });
@@ -135,7 +135,10 @@ describe('a refusal', () => {
     const { ask, grant, book, clock } = await doorOf();
     const first = await grant('tool:files/*');
     await grant('tool:git/*');
-    expect(refusalOf(ask('tool:mail/send')).rule).toBe('not-covered');
+    expect(refusalOf(ask('tool:mail/send'))).toMatchObject({
+      rule: 'not-covered',
+      why: expect.stringMatching(/\n {2}what workstation has granted it covers other/) as string,
+    });
     await book.revoke(first);
     const revoked = refusalOf(ask('tool:files/x'));
     expect(revoked.rule).toBe('revoked');
@@ -144,6 +147,9 @@ describe('a refusal', () => {
     const expired = refusalOf(ask('tool:git/x'));
     expect(expired.rule).toBe('expired');
     expect(expired.why).toContain(new Date(NOW_MS + HOUR_MS).toISOString());
+    // What it had is over, and was about other things.
+    const other = refusalOf(ask('tool:mail/send'));
+    expect(other.why).toMatch(/\n {2}nothing that workstation has granted it is valid any more$/);
   });
 
   it('works with nothing but a list of held grants', () => {

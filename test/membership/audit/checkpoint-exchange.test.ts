@@ -26,7 +26,7 @@ import type {
 } from '../../../src/membership/index.ts';
 import { changesOf } from '../../../src/membership/peer-diff.ts';
 import { createMessageStream } from '../../../src/network/index.ts';
-import { createHub } from '../../blackboard/hub.ts';
+import { calm, createHub } from '../../blackboard/hub.ts';
 import type { Hub } from '../../blackboard/hub.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
@@ -217,6 +217,8 @@ describe('nodes that live on', () => {
     ]);
     expect(await alice.audit.compareWith(witnesses.flatMap(({ seen }) => seen ?? []))).toEqual([]);
     expect([alice, bob, carol].flatMap(warningsOf)).toEqual([]);
+    // All of it went over the links that they have.
+    expect(mesh.hub.opened).toEqual([]);
   });
 
   it('are told apart from what is replayed or forged in their name', async () => {
@@ -426,6 +428,31 @@ describe('a hostile peer', () => {
     expect(turnsBetween).toBeGreaterThanOrEqual(15);
     expect(mesh.members.flatMap(warningsOf)).toEqual([]);
     expect(bob.book.of(carol.identity.did).map(({ seq }) => seq)).toEqual([real.seq]);
+  });
+
+  it('by frames is answered as often as by streams, never answers an answer, and is told of what nobody asked for', async () => {
+    const clock = createTestClock();
+    const mesh = await meshOf(['alice', 'bob'], clock);
+    const [alice, bob] = mesh.members as [Member, Member];
+    mesh.beat(alice, { state: 'dead' as PeerState });
+    const network = mesh.hub.network(alice.identity.peerId);
+    const heard: (string | undefined)[] = [];
+    network.onFrame('audit', (bytes) => void heard.push(decodeCheckpointMessage(bytes)?.t));
+    const say = async (bytes: Uint8Array): Promise<void> => {
+      await network.sendFrame(bob.identity.peerId, 'audit', bytes);
+      await calm(4);
+    };
+    await say(encodeCheckpointMessage({ t: 'standing', differ: [1], book: [] }));
+    await say(Buffer.from('hello'));
+    expect(mesh.hub.reported.map(({ what }) => what)).toEqual(['records', 'malformed']);
+    await say(encodeCheckpointMessage({ t: 'seen', of: [], book: false, re: true }));
+    expect(heard).toEqual([]);
+    for (let n = 0; n < 20; n += 1) {
+      await say(encodeCheckpointMessage({ t: 'seen', of: [], book: false }));
+    }
+    expect(heard).toEqual(Array.from({ length: 7 }, () => 'seen'));
+    expect(mesh.hub.reported.filter(({ what }) => what === 'records')).toHaveLength(14);
+    expect(mesh.members.flatMap(warningsOf)).toEqual([]);
   });
 
   it.each<[string, Uint8Array]>([

@@ -61,6 +61,15 @@ describe('the conduct of a peer', () => {
     expect(lengths).toEqual([60, 120, 240].map((seconds) => seconds * SECOND));
   });
 
+  it('tells of one whose operator signs thousands of records, and never keeps it out for that alone', () => {
+    conduct.report(MALLORY, 'signs', 100_000);
+    expect(conduct.of(MALLORY)).toMatchObject({ state: 'watched', counts: { signs: 100_000 } });
+    conduct.report(MALLORY, 'heartbeats', CONDUCT.blockedAt - 1);
+    expect(conduct.isBlocked(MALLORY)).toBe(false);
+    conduct.report(MALLORY, 'heartbeats');
+    expect(conduct.isBlocked(MALLORY)).toBe(true);
+  });
+
   it('is forgiven by the operator, and then nothing is left of it', () => {
     expect(conduct.forgive(MALLORY)).toBe(false);
     conduct.report(MALLORY, 'forgeries', CONDUCT.blockedAt);

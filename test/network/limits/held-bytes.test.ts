@@ -32,6 +32,7 @@ describe('what is held', () => {
         waitingMax: 3,
         longBytes: 10,
         stalledMs: 30 * SECOND,
+        slow: { graceMs: 120 * SECOND, bytesPerSecond: 1 },
         wasted: { burst: 2 * MIB, everyMs: 1 },
       },
     );
@@ -103,6 +104,35 @@ describe('what is held', () => {
     expect(clock.waiting(), 'nothing is held, nothing is looked at').toBe(0);
   });
 
+  it('ends a stream whose message comes a byte at a time, and none that a slow link sends steadily', () => {
+    const [trickle, steady, paused] = [reading(), reading(), reading()];
+    let sent = 0;
+    for (let second = 0; second < 160; second += 5) {
+      sent += 5;
+      held.hold(steady, sent);
+      if (second % 20 === 0) held.hold(trickle, 1 + second / 20);
+      // One that waits for us takes no time of its own.
+      paused.isRead = false;
+      if (second === 0) held.hold(paused, 3);
+      clock.advance(5 * SECOND);
+    }
+    expect(trickle.ended).toMatch(/has begun a message and sent 7 bytes of it in 1\d\d s/);
+    expect([steady.ended, paused.ended]).toEqual(['', '']);
+    expect(unfinished).toEqual([[ALICE, 1]]);
+  });
+
+  it('begins to wait anew with each message that follows another in one stream', () => {
+    const busy = reading();
+    for (let second = 0; second < 600; second += 20) {
+      held.hold(busy, 8);
+      clock.advance(10 * SECOND);
+      held.hold(busy, 2);
+      clock.advance(10 * SECOND);
+    }
+    expect(busy.ended).toBe('');
+    held.drop(busy);
+  });
+
   it('counts what was kept in vain beyond what a lost connection takes with it', () => {
     const large = { ...reading(), unreadBytes: MIB };
     for (let count = 0; count < 3; count += 1) {
@@ -126,6 +156,7 @@ describe('what is held', () => {
           waitingMax: 3,
           longBytes: 10,
           stalledMs: 300 * SECOND,
+          slow: { graceMs: 120 * SECOND, bytesPerSecond: 1 },
           wasted: { burst: 300, everyMs: SECOND },
         },
       );

@@ -8,7 +8,6 @@ import { createGossipMesh, createOverlay } from '../../../sim/scenario/model/ove
 import {
   COSTS,
   PROTOCOL,
-  SCALED,
   heartbeatEveryMs,
   linksOf,
   suspicionMs,
@@ -53,49 +52,64 @@ describe('the engine model', () => {
     const { floodReach, copies, floodAllMs } = simulate({
       ...QUIET,
       nodes: 2000,
-      protocol: SCALED,
+      protocol: PROTOCOL,
       deaths: [],
     });
     expect(floodReach).toBe(1);
-    expect(copies).toBeGreaterThan(SCALED.gossipDegree - 1.15);
-    expect(copies).toBeLessThan(SCALED.gossipDegree - 0.85);
+    expect(copies).toBeGreaterThan(PROTOCOL.gossipDegree - 1.15);
+    expect(copies).toBeLessThan(PROTOCOL.gossipDegree - 0.85);
     expect(floodAllMs).toBeLessThan(500);
   });
 
-  it('knows who is killed after the probes of its neighbours, and who is cut off after the silence as well', () => {
-    const { phiIntervals, tickMs, lookMs, probes, probeTimeoutMs, probePauseMs } = PROTOCOL;
+  it('knows who is killed when enough neighbours have said so for long enough, and who is cut off after the silence as well', () => {
+    const { announceMs, phiIntervals, tickMs, lookMs, probeTimeoutMs, probes } = PROTOCOL;
     const deaths = [
       { atMs: 1000, node: 3, isSilent: false },
       { atMs: 1000, node: 25, isSilent: true },
     ];
     const result = simulate({ ...QUIET, nodes: 30, protocol: PROTOCOL, deaths });
-    const sureMs = Math.max(
-      suspicionMs(30, PROTOCOL),
-      probes * probeTimeoutMs + (probes - 1) * probePauseMs,
-    );
+    const sureMs = announceMs + suspicionMs(30, PROTOCOL);
+    expect(sureMs).toBeLessThan(probes * probeTimeoutMs);
     expect(result.killedDeadAllMs).toBeGreaterThanOrEqual(sureMs);
-    expect(result.killedDeadAllMs).toBeLessThan(sureMs + 300);
+    expect(result.killedDeadAllMs).toBeLessThan(sureMs + lookMs + 300);
     expect(result.cutDeadAllMs).toBeGreaterThan((phiIntervals - 1) * tickMs + sureMs);
-    expect(result.cutDeadAllMs).toBeLessThan(phiIntervals * tickMs + lookMs + sureMs + 300);
+    expect(result.cutDeadAllMs).toBeLessThan(phiIntervals * tickMs + 2 * lookMs + sureMs + 300);
     expect(result.deadKnownShare).toBe(1);
+  });
+
+  it('goes by the probes of the neighbours where too few have missed who died', () => {
+    const { probes, probeTimeoutMs, probePauseMs } = PROTOCOL;
+    const { killedDeadAllMs } = simulate({
+      ...QUIET,
+      nodes: 2,
+      protocol: PROTOCOL,
+      deaths: [{ atMs: 1000, node: 0, isSilent: false }],
+    });
+    const probedMs = probes * probeTimeoutMs + (probes - 1) * probePauseMs;
+    expect(killedDeadAllMs).toBeGreaterThanOrEqual(probedMs);
+    expect(killedDeadAllMs).toBeLessThan(probedMs + 100);
   });
 
   it('tells all of a death by one flood, however many there are', () => {
     const deaths = [{ atMs: 1000, node: 3, isSilent: true }];
-    const protocol = SCALED;
-    const { deadKnownShare, deadAllMs } = simulate({ ...QUIET, nodes: 3000, protocol, deaths });
+    const { deadKnownShare, deadAllMs } = simulate({
+      ...QUIET,
+      nodes: 3000,
+      protocol: PROTOCOL,
+      deaths,
+    });
     expect(deadKnownShare).toBe(1);
-    expect(deadAllMs).toBeLessThan(4000 + suspicionMs(3000, SCALED));
+    expect(deadAllMs).toBeLessThan(4000 + suspicionMs(3000, PROTOCOL));
   });
 });
 
 describe('links of many nodes', () => {
   it('are as many as the formula says, and stand in pairs', () => {
-    expect([5, 9, 10, 50, 1000, 1_000_000].map((nodes) => linksOf(nodes, SCALED))).toEqual([
+    expect([5, 9, 10, 50, 1000, 1_000_000].map((nodes) => linksOf(nodes, PROTOCOL))).toEqual([
       4, 8, 8, 10, 14, 16,
     ]);
     expect(linksOf(9, PROTOCOL)).toBe(8);
-    const overlay = createOverlay(200, SCALED, createChance(1));
+    const overlay = createOverlay(200, PROTOCOL, createChance(1));
     for (let node = 0; node < 200; node += 1) {
       for (let way = 0; way < overlay.links; way += 1) {
         expect(overlay.neighbour(overlay.neighbour(node, way), way ^ 1)).toBe(node);
@@ -105,9 +119,8 @@ describe('links of many nodes', () => {
   });
 
   it('have heartbeats that grow seldom, so that the mesh sends no more of them', () => {
-    expect(heartbeatEveryMs(10, SCALED)).toBe(5000);
-    expect(heartbeatEveryMs(1000, SCALED)).toBe(200_000);
-    expect(heartbeatEveryMs(1000, PROTOCOL)).toBe(5000);
+    expect(heartbeatEveryMs(10, PROTOCOL)).toBe(5000);
+    expect(heartbeatEveryMs(1000, PROTOCOL)).toBe(200_000);
   });
 });
 

@@ -1,6 +1,7 @@
 /** `starling grant create` */
 import type { GrantCreateResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
+import { plainResource } from '../../../core/right-words.ts';
 import { grantConditions } from '../../options/grant-conditions.ts';
 import type { GrantOptions } from '../../options/grant-conditions.ts';
 import { duration, paintTalk, printData, safeLine, tell } from '../../terminal/output.ts';
@@ -19,8 +20,10 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
     node.builtin<GrantCreateResult>('grant_create', args),
   );
   const { grant } = result;
+  // As grants write them: the options may have them as lists do, with the node before the server.
+  const called = tool.map((typed, at) => plainResource(grant.capabilities[at]?.resource ?? typed));
   const things = [
-    ...(tool.length === 0 ? [] : [`call ${tool.join(', ')}`]),
+    ...(tool.length === 0 ? [] : [`call ${called.join(', ')}`]),
     ...(resource.length === 0 ? [] : [`read ${resource.join(', ')}`]),
     ...(prompt.length === 0 ? [] : [`get the prompts ${prompt.join(', ')}`]),
     ...(server.length === 0 ? [] : [`use all of ${server.join(', ')}`]),

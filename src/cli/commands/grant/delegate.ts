@@ -2,6 +2,7 @@
 import type { GrantCreateResult } from '../../../builtin/results.ts';
 import { grantConditions } from '../../options/grant-conditions.ts';
 import type { GrantOptions } from '../../options/grant-conditions.ts';
+import { rightsText } from '../../terminal/rights.ts';
 import { duration, printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 
@@ -16,7 +17,7 @@ export async function run(id: string, peer: string, options: GrantOptions): Prom
   const end = grant.renewed ? `${left}, and as long as what it stands on is renewed` : left;
   printData(result, options.json === true, () =>
     safeLine(
-      `${grant.with} may now use ${grant.capabilities.map((one) => one.resource).join(', ')} for ${end}; see it with: starling grant show ${grant.id.slice(0, 8)}`,
+      `${grant.with} may now ${rightsText(grant.capabilities)} for ${end}; see it with: starling grant show ${grant.id.slice(0, 8)}`,
     ),
   );
 }

@@ -4,6 +4,7 @@ import { printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { readGrantTexts } from '../../options/grant-texts.ts';
+import { rightsText } from '../../terminal/rights.ts';
 
 /** Hands the grants to the node; exit code 1 when none of them was taken. */
 export async function run(words: readonly string[], options: CommonOptions): Promise<number> {
@@ -15,7 +16,7 @@ export async function run(words: readonly string[], options: CommonOptions): Pro
     [
       ...result.imported.map((grant) =>
         safeLine(
-          `imported ${grant.id.slice(0, 8)} from ${grant.with}: ${grant.capabilities.map((one) => one.resource).join(', ')}`,
+          `imported ${grant.id.slice(0, 8)} from ${grant.with}: ${rightsText(grant.capabilities)}`,
         ),
       ),
       ...result.refused.map(({ rule, text }) => safeLine(`refused: ${rule}: ${text}`)),

@@ -1,6 +1,7 @@
 /** `starling grant revoke` */
 import type { GrantRevokeResult } from '../../../builtin/results.ts';
 import { localTime } from '../../../core/local-time.ts';
+import { rightsText } from '../../terminal/rights.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -20,7 +21,7 @@ export async function run(
     result.revoked
       .map((grant) =>
         safeLine(
-          `${result.since === undefined ? 'revoked' : 'was revoked already:'} ${grant.id.slice(0, 8)} of ${grant.with}: ${grant.capabilities.map((one) => one.resource).join(', ')}${result.since === undefined ? '' : `, since ${localTime(result.since)}`}`,
+          `${result.since === undefined ? 'revoked' : 'was revoked already:'} ${grant.id.slice(0, 8)} of ${grant.with}: ${rightsText(grant.capabilities)}${result.since === undefined ? '' : `, since ${localTime(result.since)}`}`,
         ),
       )
       .join('\n'),

@@ -1,6 +1,7 @@
 /** `starling peers show` */
 import type { GrantSummary, MemberSummary, PeerShowResult } from '../../../builtin/results.ts';
 import { shortId } from '../../../identity/short-id.ts';
+import { rightsText } from '../../terminal/rights.ts';
 import { ago, duration, facts, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -47,7 +48,7 @@ function rowsOf({ peer, member, grants }: PeerShowResult): readonly [string, str
     ['member', member === undefined ? undefined : memberText(member)],
     ['conduct', conduct?.text],
     ...grants.map((grant): [string, string] => [
-      grant.direction === 'issued' ? 'may use' : 'gives us',
+      grant.direction === 'issued' ? 'may' : 'lets us',
       grantText(grant),
     ]),
   ];
@@ -66,7 +67,6 @@ function memberText({ isFounder, by = '', since, canInvite }: MemberSummary): st
 }
 
 function grantText({ id, capabilities, renewed, expiresAt }: GrantSummary): string {
-  const what = capabilities.map(({ resource }) => resource).join(', ');
   const end = renewed ? 'renewed' : `for ${duration(expiresAt - Date.now())}`;
-  return `${what} (${id.slice(0, 8)}, ${end})`;
+  return `${rightsText(capabilities)} (${id.slice(0, 8)}, ${end})`;
 }

@@ -4,7 +4,13 @@ import { dirname } from 'node:path';
 import { writeFileAtomic } from '../../../core/atomic-file.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { runBriefly } from '../../../gateway/index.ts';
-import { requireManager, serviceKind, startService } from '../../node/service-manager.ts';
+import { statusOf } from '../../node/running-already.ts';
+import {
+  isServiceActive,
+  requireManager,
+  serviceKind,
+  startService,
+} from '../../node/service-manager.ts';
 import type { ServiceSystem } from '../../node/service-manager.ts';
 import { paintTalk, print, printData, safeLine, tell } from '../../terminal/output.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -31,7 +37,8 @@ export async function run(options: InstallOptions, system: ServiceSystem = here(
     return;
   }
   await refuseOther(plan);
-  await requireManager(system);
+  await requireManager(system, plan.line);
+  await refuseSecond(plan, system);
   await mkdir(dirname(path), { recursive: true });
   await writeFileAtomic(path, text, FILE_MODE);
   await startService(system, plan.file);
@@ -60,6 +67,21 @@ async function refuseOther({ file, stateDir }: ServicePlan): Promise<void> {
     {
       hint: 'give the node a name of its own: starling up --name <name>; or remove that file first',
     },
+  );
+}
+
+/**
+ * A node that runs in a terminal holds the state folder, so that its service would only fail again and again.
+ * @throws STARLING_USAGE
+ */
+async function refuseSecond({ file, stateDir }: ServicePlan, system: ServiceSystem): Promise<void> {
+  const running = await statusOf(stateDir);
+  if (running === undefined || (await isServiceActive(system, file))) return;
+  const { name, pid } = running;
+  throw new StarlingError(
+    'STARLING_USAGE',
+    `the node ${name} runs already (pid ${pid}), and not as a service; nothing was written`,
+    { hint: 'end it where it runs (Ctrl-C), then: starling service install' },
   );
 }
 

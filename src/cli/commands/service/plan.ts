@@ -5,6 +5,7 @@ import { basename, join, resolve } from 'node:path';
 import { ENVIRONMENT } from '../../../config/env.ts';
 import { readAbout } from '../../../config/known-nodes.ts';
 import { defaultStateDir } from '../../../config/paths.ts';
+import { shellWord } from '../../../core/shell-word.ts';
 import { launchSelf } from '../../client-files/launcher.ts';
 import { configFileInUse, stateDirOf } from '../../node/locate-node.ts';
 import { serviceFile, serviceName } from '../../node/service-file.ts';
@@ -34,6 +35,8 @@ const VARIABLE = /\$\{([A-Za-z_]\w*)(?::-[^}]*)?\}/g;
 export interface ServicePlan {
   readonly file: ServiceFile;
   readonly stateDir: string;
+  /** The command that it runs with its variables, as a shell takes it. */
+  readonly line: string;
   readonly environmentFile: string;
   /** Variables that the config file names. */
   readonly variables: readonly string[];
@@ -57,19 +60,25 @@ export async function planOf(
   const named = text === undefined ? words.slice(0, 3) : words;
   const home = env['HOME'] ?? homedir();
   const environmentFile = join(stateDir, 'environment');
+  const launch = launchSelf({ execPath, execArgv, script, env }, named);
+  const variables = variablesOf(env);
+  const line = [
+    ...Object.entries(variables).map(([variable, value]) => `${variable}=${shellWord(value)}`),
+    ...[launch.command, ...launch.args].map(shellWord),
+  ].join(' ');
   const file = serviceFile(
     serviceKind(platform),
     serviceName(isUsual ? undefined : name),
     {
       name: isUsual && about === undefined ? 'of this user' : name,
-      launch: launchSelf({ execPath, execArgv, script, env }, named),
-      env: variablesOf(env),
+      launch,
+      env: variables,
       environmentFile,
       home,
     },
     env,
   );
-  return { file, stateDir, environmentFile, variables: variablesIn(text ?? '') };
+  return { file, stateDir, line, environmentFile, variables: variablesIn(text ?? '') };
 }
 
 /** What of this shell's environment a node has at its service. */

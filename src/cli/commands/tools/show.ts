@@ -3,19 +3,23 @@ import { StarlingError } from '../../../core/errors.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { printData } from '../../terminal/output.ts';
-import { meantTool } from './explain-failure.ts';
+import { meantTool, wholeName } from './explain-failure.ts';
 import { heldBack, heldError } from './held-back.ts';
 import { toolHelp } from './tool-help.ts';
 
-/** Prints what one tool does and takes. @throws STARLING_TOOL_UNKNOWN, STARLING_TOOL_QUARANTINED */
-export async function run(name: string, options: CommonOptions): Promise<void> {
-  const { tools, held } = await withNode(options, async (node) => {
+/**
+ * Prints what one tool does and takes; its name may be written as `starling call` takes it.
+ * @throws STARLING_TOOL_UNKNOWN, STARLING_TOOL_QUARANTINED
+ */
+export async function run(typed: string, options: CommonOptions): Promise<void> {
+  const { name, tools, held } = await withNode(options, async (node) => {
     const offered = await node.tools();
-    const isOffered = offered.some((one) => one.name === name);
-    return { tools: offered, held: isOffered ? [] : await heldBack(node) };
+    const whole = wholeName(typed, offered);
+    const isOffered = offered.some((one) => one.name === whole);
+    return { name: whole, tools: offered, held: isOffered ? [] : await heldBack(node) };
   });
   const tool = tools.find((one) => one.name === name);
-  const waiting = held.find((one) => one.name === name);
+  const waiting = held.find((one) => one.name === name.replaceAll('/', '__'));
   if (waiting !== undefined) throw heldError(waiting);
   if (tool === undefined) {
     const holding = tools.filter((one) => one.name.includes(name)).map((one) => one.name);

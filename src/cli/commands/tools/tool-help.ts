@@ -1,5 +1,6 @@
 /** What a person needs to call one tool: its text, its arguments, and a line to start from. */
 import type { Json, JsonObject } from '../../../core/json.ts';
+import { shellWord } from '../../../core/shell-word.ts';
 import { isObject } from '../../../core/value-checks.ts';
 import type { ToolInfo } from '../../node/client.ts';
 import { typesIn } from '../../options/tool-arguments.ts';
@@ -71,8 +72,8 @@ function textOf(property: Json | undefined): string {
 function exampleOf(name: string, rows: readonly ArgumentRow[]): string {
   const given = rows
     .filter(({ needed }) => needed)
-    .map((row) => quoted(`${row.name}${VALUES[row.type] ?? '=…'}`));
-  return ['starling', 'call', quoted(name), ...given].join(' ');
+    .map((row) => shellWord(`${row.name}${VALUES[row.type] ?? '=…'}`));
+  return ['starling', 'call', shellWord(name), ...given].join(' ');
 }
 
 /** A value of each type, as `starling call` reads it. */
@@ -83,10 +84,6 @@ const VALUES: Readonly<Record<string, string>> = {
   array: ':=[]',
   object: ':={}',
 };
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}
 
 function indented(text: string): string {
   return text

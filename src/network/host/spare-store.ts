@@ -1,0 +1,65 @@
+/**
+ * Spares libp2p's peer store what changes nothing: for each stream, at both ends, libp2p 3.3.11 merges the stream's
+ * protocol into the record of the peer, which is read, decoded, encoded and written for that. Protocols of ours
+ * interest nobody there, and those of libp2p's services stand in the record since the peer has introduced itself.
+ */
+import type { Peer, PeerData, PeerId, PeerStore } from '@libp2p/interface';
+import { performance } from 'node:perf_hooks';
+import { isOwnProtocol } from '../admission/introduction.ts';
+
+/** A record is written anew after so long all the same, ms: libp2p forgets those that are old. */
+const FRESH_MS = 600_000;
+/** Peers whose protocols are remembered. */
+const PEERS_MAX = 4096;
+
+interface Known {
+  readonly peer: Peer;
+  readonly atMs: number;
+}
+
+/** Has the `peerStore` of the node `self` skip such merges from now on; what the node serves itself is always told. */
+export function sparePeerStore(peerStore: PeerStore, self: PeerId): void {
+  const known = new Map<string, Known>();
+  const remember = (peer: Peer): Peer => {
+    const key = peer.id.toString();
+    known.delete(key);
+    const [oldest] = known.size < PEERS_MAX ? [] : known.keys();
+    if (oldest !== undefined) known.delete(oldest);
+    known.set(key, { peer, atMs: performance.now() });
+    return peer;
+  };
+  const save = peerStore.save.bind(peerStore);
+  const patch = peerStore.patch.bind(peerStore);
+  const merge = peerStore.merge.bind(peerStore);
+  const forget = peerStore.delete.bind(peerStore);
+  Object.assign(peerStore, {
+    save: async (...args) => remember(await save(...args)),
+    patch: async (...args) => remember(await patch(...args)),
+    merge: async (id, data, options) => {
+      const protocols = protocolsAlone(data);
+      if (protocols === undefined || id.equals(self))
+        return remember(await merge(id, data, options));
+      const record = known.get(id.toString());
+      const isNews = protocols.some(
+        (protocol) => !isOwnProtocol(protocol) && !record?.peer.protocols.includes(protocol),
+      );
+      const isOld = record !== undefined && performance.now() - record.atMs > FRESH_MS;
+      if (isNews || isOld) return remember(await merge(id, data, options));
+      return record?.peer ?? nothingOf(id);
+    },
+    delete: async (id, options) => {
+      known.delete(id.toString());
+      await forget(id, options);
+    },
+  } satisfies Partial<PeerStore>);
+}
+
+/** The protocols of `data`, when there is nothing else. */
+function protocolsAlone({ protocols, ...rest }: PeerData): readonly string[] | undefined {
+  return Object.keys(rest).length === 0 ? protocols : undefined;
+}
+
+/** What a store says of a peer of whom nothing was told. */
+function nothingOf(id: PeerId): Peer {
+  return { id, addresses: [], protocols: [], metadata: new Map(), tags: new Map() };
+}

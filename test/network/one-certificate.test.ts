@@ -1,0 +1,113 @@
+/** TLS as libp2p specifies, with one certificate for all connections of a host. */
+import '../../src/core/node20.ts';
+import { noise } from '@libp2p/noise';
+import { tcp } from '@libp2p/tcp';
+import { tls } from '@libp2p/tls';
+import { yamux } from '@libp2p/yamux';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { createLibp2p } from 'libp2p';
+import type { Libp2pOptions } from 'libp2p';
+import type { Connection, Libp2p } from '@libp2p/interface';
+import { multiaddr } from '@multiformats/multiaddr';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import { connect } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createIdentity } from '../../src/identity/index.ts';
+import { tlsOfOneCertificate } from '../../src/network/host/one-certificate.ts';
+import { soon } from './support.ts';
+
+const nodes: Libp2p[] = [];
+afterEach(async () => {
+  for (const node of nodes.splice(0)) await node.stop();
+});
+
+async function host(
+  connectionEncrypters: Libp2pOptions['connectionEncrypters'] = [tlsOfOneCertificate()],
+): Promise<Libp2p> {
+  const node = await createLibp2p({
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+    transports: [tcp()],
+    ...(connectionEncrypters === undefined ? {} : { connectionEncrypters }),
+    streamMuxers: [yamux()],
+  });
+  nodes.push(node);
+  return node;
+}
+
+const place = (node: Libp2p): Multiaddr => node.getMultiaddrs()[0] as Multiaddr;
+
+/** What comes back of `text` on a stream. */
+async function echoed(connection: Connection, text: string): Promise<string> {
+  const stream = await connection.newStream('/echo', soon());
+  const back = new Promise<string>((resolve) =>
+    stream.addEventListener(
+      'message',
+      ({ data }) => resolve(Buffer.from(data.subarray()).toString()),
+      {
+        once: true,
+      },
+    ),
+  );
+  stream.send(Buffer.from(text));
+  return back;
+}
+
+async function serve(node: Libp2p): Promise<void> {
+  await node.handle('/echo', (stream) => {
+    stream.addEventListener('message', ({ data }) => stream.send(data));
+  });
+}
+
+describe('a host of one certificate', () => {
+  it('speaks with one of libp2p’s own TLS, either of them dialling', async () => {
+    const ours = await host();
+    const theirs = await host([tls(), noise()]);
+    await serve(ours);
+    await serve(theirs);
+    const out = await ours.dial(place(theirs), soon());
+    expect([out.encryption, out.multiplexer]).toEqual(['/tls/1.0.0', '/yamux/1.0.0']);
+    expect(await echoed(out, 'out')).toBe('out');
+    await out.close();
+    const into = await theirs.dial(place(ours), { ...soon(), force: true });
+    expect(into.remotePeer.equals(ours.peerId)).toBe(true);
+    expect(await echoed(into, 'in')).toBe('in');
+  });
+
+  it('shows every peer the same certificate, and proves its key to each', async () => {
+    const [a, b, c] = [await host(), await host(), await host()];
+    await serve(a);
+    for (const node of [b, c]) {
+      const connection = await node.dial(place(a), soon());
+      expect(connection.remotePeer.equals(a.peerId)).toBe(true);
+      expect(await echoed(connection, 'x')).toBe('x');
+    }
+    expect(a.getPeers().map(String).toSorted()).toEqual(
+      [b, c].map(({ peerId }) => String(peerId)).toSorted(),
+    );
+  });
+
+  it('refuses whoever is another than was dialled', async () => {
+    const [a, b] = [await host(), await host()];
+    const other = peerIdFromString(createIdentity(Buffer.alloc(32, 9)).peerId);
+    const [address = ''] = String(place(b)).split('/p2p/');
+    await expect(a.dial(multiaddr(`${address}/p2p/${String(other)}`), soon())).rejects.toThrow(
+      /peer/i,
+    );
+    expect(a.getConnections()).toEqual([]);
+  });
+
+  it('is not held up by one who leaves in the middle of the handshake', async () => {
+    const [a, b] = [await host(), await host()];
+    const { address, port } = {
+      address: '127.0.0.1',
+      port: Number(String(place(b)).split('/')[4]),
+    };
+    const socket = connect(port, address);
+    await new Promise((resolve) => socket.once('connect', resolve));
+    socket.write(Buffer.from('\x13/multistream/1.0.0\n\x0b/tls/1.0.0\n', 'latin1'));
+    await new Promise((resolve) => socket.once('data', resolve));
+    socket.destroy();
+    await serve(b);
+    expect(await echoed(await a.dial(place(b), soon()), 'still there')).toBe('still there');
+  });
+});
