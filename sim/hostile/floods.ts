@@ -173,7 +173,7 @@ const boardUpdates = gossip('board-updates', 'updates of a board', FLOODS, () =>
     doc.transact(() => {
       if (count === 1) doc.getMap('lane').set('head', { b: 1, r: [], a: [] });
       const entry = { v: `value ${count}`, m: Date.now(), i: count };
-      doc.getMap('entries').set(`key${count % 1000}`, entry);
+      doc.getMap('e').set(`key${count % 1000}`, entry);
     });
     const update = encode([2, [[null, doc.clientID, 1, last]]]);
     return { topic: 'board2', data: encode({ board: 'notes', update }) };

@@ -4,7 +4,6 @@
  * that a writer may choose. Knows no disk and no network: updates come in and go out as bytes. Updates from peers
  * pass `inspect-update.ts` first.
  */
-import { randomInt } from 'node:crypto';
 import * as Y from 'yjs';
 import type { Did } from '../core/index.ts';
 import type {
@@ -15,18 +14,15 @@ import type {
   EntryChange,
   UpdateListener,
 } from './document-types.ts';
-import { createDrafter } from './draft.ts';
 import { inspectUpdate, newestWrites } from './inspect-update.ts';
 import type { NewestWrites, UpdateFacts } from './inspect-update.ts';
-import { ENTRIES, rawWrite } from './lane-format.ts';
-import type { Place, RawWrite } from './lane-format.ts';
+import type { Place } from './lane-format.ts';
 import { LaneForks } from './lane-forks.ts';
-import { areWorn, hasSources, makeLane, planRenewal } from './lane-renewal.ts';
+import { hasSources, makeLane } from './lane-renewal.ts';
 import { LaneSet } from './lane-set.ts';
 import {
   clockOf,
   createLane,
-  fillLane,
   laneName,
   piecesOf,
   placeOf,
@@ -36,10 +32,10 @@ import {
 } from './lane.ts';
 import type { Lane, LaneId } from './lane.ts';
 import { LIMITS, PEER_SLACK } from './limits.ts';
+import { OwnLanes } from './own-lanes.ts';
 import { createParking } from './parking.ts';
 import type { Parked } from './parking.ts';
-import { AHEAD_MS, nextStamp } from './stamp.ts';
-import type { Stamp } from './stamp.ts';
+import { AHEAD_MS } from './stamp.ts';
 import { LANES_MAX, decodeUpdate, decodeVector, encodeUpdate, encodeVector } from './update.ts';
 import type { LanePart, Update } from './update.ts';
 import type { BoardChange, BoardEntry, Tombstone } from './types.ts';
@@ -47,14 +43,8 @@ import { WinnerIndex } from './winner-index.ts';
 import { createWinner, sizeOf } from './winner.ts';
 import type { Winner } from './winner.ts';
 
-/** Client ids of Yjs have 32 bits. */
-const CLIENTS = 2 ** 32;
-/** A tombstone is forgotten after this, whoever has not seen it. */
-const TOMBSTONE_MS = 30 * 24 * 3_600_000;
 /** Items that one update may hold. */
 const UPDATE_STRUCTS_MAX = 250_000;
-/** How often all own entries are told anew because somebody holds other ones. */
-const CONTEST_PACE_MS = 600_000;
 /** Lanes of one writer: each run begins one, and soon makes one of all. */
 const LANES_PER_WRITER_MAX = 64;
 
@@ -107,24 +97,16 @@ class LaneDocument implements BoardDocument {
   readonly #listeners: UpdateListener[] = [];
   readonly #parking = createParking();
   readonly #forks = new LaneForks();
-  /** This run of this node: its lanes carry this client id. */
-  #client: number;
-  /** The lane that own changes go to; undefined until there is one. */
-  #own: Lane | undefined;
-  /** A draft is on its way to the disk. */
-  #isDrafted = false;
-  /** Somebody holds another thing for what this node wrote. */
-  #isContested = false;
-  #contestedAt = Number.NEGATIVE_INFINITY;
+  readonly #own: OwnLanes;
 
   constructor(init: DocumentInit) {
     this.#init = init;
-    this.#client = randomInt(CLIENTS);
     this.#winners = new WinnerIndex({
       self: init.self,
       now: () => init.now(),
       lanes: () => this.#lanes.all(),
     });
+    this.#own = new OwnLanes(init, this.#lanes, this.#winners);
   }
 
   /** Reads the pieces of an earlier document, and gives how many are damaged. */
@@ -139,7 +121,7 @@ class LaneDocument implements BoardDocument {
     }
     // What refers to a damaged piece can't be read either, and never will be.
     this.dropWaiting();
-    this.#client = this.#freshClient();
+    this.#own.begin();
     this.endOver();
     return unreadable;
   }
@@ -212,62 +194,23 @@ class LaneDocument implements BoardDocument {
   }
 
   draft(changes: readonly EntryChange[]): Draft | undefined {
-    const { self } = this.#init;
-    let index = this.#winners.counts.get(self) ?? 0;
-    let stamp: Stamp = this.#winners.last;
-    const seen = this.#winners.seenOfOthers();
-    const wanted: { readonly key: string; readonly value: RawWrite }[] = [];
-    for (const { key, value, until = 0, by, stamp: given } of changes) {
-      if (value === undefined && !this.has(key)) continue;
-      stamp = nextStamp(stamp, this.#init.now());
-      index += 1;
-      const [ms, n] = given ?? stamp;
-      wanted.push({
-        key,
-        value: rawWrite({ ms, n, value, until, index, by: by === self ? undefined : by, seen }),
-      });
-    }
-    if (wanted.length === 0) return undefined;
-    return this.#drafted({ ...this.#ownId(), update: this.#draftUpdate(wanted) });
+    return this.#own.draft(changes);
   }
 
   draftRenewal(): Draft | undefined {
-    const { limits } = this.#init;
-    if (!this.#isWorn()) return undefined;
-    const now = this.#init.now() - AHEAD_MS;
-    // What others hold of a contested lane is not what to make another from.
-    if (this.#isContested) this.#beginRun();
-    const { did, client, gen } = this.#ownId();
-    const plan = planRenewal({
-      id: { did, client, gen: this.#own === undefined ? gen : gen + 1 },
-      lanes: this.#lanes.all(),
-      winners: this.#winners.byKey,
-      now,
-      forgetBefore: now - TOMBSTONE_MS,
-      tombstones: limits.tombstones,
-      isContested: this.#isContested,
-    });
-    if (!this.#isContested) return this.#drafted(plan);
-    const lane = plan.making && makeLane(this.#lanes.byName, plan, plan.making);
-    return lane && this.#drafted({ did, client, gen, update: wholeOf(lane) });
+    return this.#own.draftRenewal();
   }
 
   commit({ bytes, part }: Draft): void {
-    this.#isDrafted = false;
     const checked = this.#check({ isWhole: false, parts: [part] });
     const merged = checked && this.#mergeAll(checked, Number.POSITIVE_INFINITY);
     if (merged === undefined || merged.isMalformed) throw new Error('an own draft does not fit');
-    this.#own = this.#lanes.get(laneName(part));
-    if (part.client === this.#own?.client && this.#lanes.of(part.did).length === 1) {
-      this.#isContested = false;
-    }
+    this.#own.committed(part);
     this.#tell(bytes, 'local', merged.keys);
   }
 
   giveUp(): void {
-    if (!this.#isDrafted) return;
-    this.#isDrafted = false;
-    this.#beginRun();
+    this.#own.giveUp();
   }
 
   apply(bytes: Uint8Array, author?: Did): ApplyResult {
@@ -332,50 +275,6 @@ class LaneDocument implements BoardDocument {
       return gone === undefined ? { key } : { key, gone };
     });
     for (const listener of this.#listeners) listener(bytes, origin, changes);
-  }
-
-  /** Own changes go to a lane of their own from now on. */
-  #beginRun(): void {
-    this.#client = this.#freshClient();
-    this.#own = undefined;
-  }
-
-  /** Never one that was used before: two runs that write as one client corrupt a document. */
-  #freshClient(): number {
-    const used = new Set([...this.#lanes.all()].map(({ client }) => client));
-    let client = randomInt(CLIENTS);
-    while (used.has(client) || client === this.#client) client = randomInt(CLIENTS);
-    return client;
-  }
-
-  #isWorn(): boolean {
-    const { self, limits } = this.#init;
-    return this.#isContested || areWorn(this.#lanes.of(self), limits.dead);
-  }
-
-  #ownId(): LaneId {
-    const { did, client, gen } = this.#own ?? {
-      did: this.#init.self,
-      client: this.#client,
-      gen: 1,
-    };
-    return { did, client, gen };
-  }
-
-  #drafted(part: LanePart): Draft {
-    this.#isDrafted = true;
-    return { part, bytes: encodeUpdate({ isWhole: false, parts: [part] }) };
-  }
-
-  #draftUpdate(wanted: readonly { readonly key: string; readonly value: RawWrite }[]): Uint8Array {
-    const own = this.#own;
-    if (own === undefined) {
-      const writes = wanted.map(({ key, value }) => ({ key, raw: value }));
-      const lane = fillLane(this.#ownId(), { base: 1, replaces: [], after: [] }, writes);
-      return wholeOf(lane);
-    }
-    own.drafter ??= createDrafter<RawWrite>(own.doc, ENTRIES);
-    return own.drafter.draft(own.client, wanted) ?? new Uint8Array(0);
   }
 
   /** Reads the updates of Yjs in an update; undefined when one holds what no lane does. */
@@ -473,7 +372,7 @@ class LaneDocument implements BoardDocument {
     this.#winners.seenMore();
     for (const lane of this.#lanes.settle()) {
       this.#winners.dropped(lane, merged.keys);
-      if (this.#own === lane) this.#own = undefined;
+      this.#own.dropped(lane);
     }
   }
 
@@ -493,7 +392,7 @@ class LaneDocument implements BoardDocument {
       merged.isEarly = true;
       return false;
     }
-    if (!this.#letsOthersExtend(part, latestMs)) return false;
+    if (latestMs !== Number.POSITIVE_INFINITY && !this.#own.letsOthersExtend(part)) return false;
     const facts = sent.from === clock ? sent : this.#after(sent, part.client, clock);
     const lane = known ?? createLane(part);
     const newest = facts && newestWrites(lane, facts);
@@ -515,11 +414,7 @@ class LaneDocument implements BoardDocument {
     const lane = this.#forks.offer(known, sent);
     if (lane === undefined) return false;
     if (known.did === this.#init.self) {
-      // Whoever holds another thing is told what was written here, but not as often as it is said.
-      const now = this.#init.now();
-      if (now - this.#contestedAt < CONTEST_PACE_MS) return false;
-      this.#contestedAt = now;
-      this.#isContested = true;
+      this.#own.contested();
       return false;
     }
     this.#lanes.add(lane);
@@ -536,18 +431,6 @@ class LaneDocument implements BoardDocument {
     const rest = Y.diffUpdateV2(sent.update, vector);
     const facts = inspectUpdate(rest, this.#init.limits, UPDATE_STRUCTS_MAX);
     return facts?.from === clock ? facts : undefined;
-  }
-
-  /**
-   * Somebody knows more of the lane that is written here than this node: then another is written from now on, as
-   * no clock may be used twice; but not while a draft is on its way.
-   */
-  #letsOthersExtend(part: LaneId, latestMs: number): boolean {
-    const isOwn = part.did === this.#init.self && part.client === this.#client;
-    if (!isOwn || latestMs === Number.POSITIVE_INFINITY) return true;
-    if (this.#isDrafted) return false;
-    this.#beginRun();
-    return true;
   }
 
   /** Makes a lane from others; false when that brought nothing new. */

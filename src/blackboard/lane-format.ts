@@ -1,12 +1,12 @@
 /**
- * What stands in a lane's Yjs document: the map `entries` of key to entry, which the lane's owner alone writes, and
+ * What stands in a lane's Yjs document: the map `e` of key to entry, which the lane's owner alone writes, and
  * in the map `lane` its head, the first item of all. Names are short because each entry carries them.
  */
 import { createHash } from 'node:crypto';
 import type { Did, Json } from '../core/index.ts';
 
 /** The map of entries. */
-export const ENTRIES = 'entries';
+export const ENTRIES = 'e';
 /** The map that holds a lane's head. */
 export const LANE = 'lane';
 /** The one key of the map {@link LANE}. */

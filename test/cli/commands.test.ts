@@ -502,9 +502,8 @@ describe('starling board', () => {
     const file = join(await temporaryFolder(), 'plan.jsonl');
     const line = (key: string, value: unknown, more = {}): string =>
       JSON.stringify({ key, value, ...more });
-    const over = line('over', 1, { expires: 1 });
-    const lines = [line('owner', 'bob'), '', line('same', 1), line('new', [1]), over];
-    await writeFile(file, lines.join('\n'));
+    const lines = [line('owner', 'bob'), '', line('same', 1), line('new', [1])];
+    await writeFile(file, [...lines, line('over', 1, { expires: 1 })].join('\n'));
     const args = ['board', 'import', 'plan', file, '--state', fake.stateDir];
     const dry = await run(...args, '--dry-run');
     expect(dry.stdout).toBe(
@@ -579,10 +578,8 @@ describe('every command that needs a node', () => {
     ['invite'],
     ['board', 'get', 'a', 'b'],
     ['board', 'set', 'a', 'b', 'c'],
-    ['board', 'create', 'a'],
-    ['board', 'history', 'a'],
+    ...['create', 'history', 'export'].map((name) => ['board', name, 'a']),
     ['board', 'undo', 'a', 'b'],
-    ['board', 'export', 'a'],
     ['board', 'delete', 'a', 'b'],
     ['board', 'list'],
     ['board', 'watch', 'a'],
