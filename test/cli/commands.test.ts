@@ -401,7 +401,9 @@ describe('starling call', () => {
   });
 
   it('cancels at Ctrl-C, and ends as shells expect', async () => {
-    const fake = await fakeNode();
+    const fake = await fakeNode({
+      answer: ({ method }) => (method === 'tools/list' ? { tools: [] } : undefined),
+    });
     const started = start(['call', 'slow', '--state', fake.stateDir]);
     await fake.received('tools/call');
     started.child.kill('SIGINT');
@@ -513,10 +515,9 @@ describe('starling board', () => {
     expect((await run(...args, '--create')).stdout).toContain('wrote 2 entries');
     expect(argumentsOf(fake, 'board_set')).toMatchObject({ key: 'owner', create: true });
     await writeFile(file, `${line('a', 1)}\n{"key": 5}`);
-    expect(await run(...args)).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining('line 2 of'),
-    });
+    const { code, stderr } = await run(...args);
+    expect([code, stderr.includes('line 2 of')]).toEqual([2, true]);
+  });
   });
 
   it('deletes, and ends with 1 when there was nothing', async () => {
@@ -578,13 +579,10 @@ describe('every command that needs a node', () => {
     ['grant', 'list'],
     ['grant', 'revoke', 'abc'],
     ['invite'],
-    ['board', 'get', 'a', 'b'],
+    ...['get', 'delete', 'undo'].map((name) => ['board', name, 'a', 'b']),
+    ...['create', 'history', 'export', 'watch'].map((name) => ['board', name, 'a']),
     ['board', 'set', 'a', 'b', 'c'],
-    ...['create', 'history', 'export'].map((name) => ['board', name, 'a']),
-    ['board', 'undo', 'a', 'b'],
-    ['board', 'delete', 'a', 'b'],
     ['board', 'list'],
-    ['board', 'watch', 'a'],
     ['mcp'],
   ])('starling %s %s %s %s: says so where none runs', async (...args) => {
     const stateDir = await temporaryFolder();

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { BoardListResult } from '../../../builtin/results.ts';
 import { StarlingError, messageOf } from '../../../core/errors.ts';
-import type { Json } from '../../../core/json.ts';
+import type { Json } from '../../../core/json/json.ts';
 import { printData } from '../../terminal/output.ts';
 import { readStdin } from '../../terminal/stdin.ts';
 import type { NodeClient } from '../../node/client.ts';
