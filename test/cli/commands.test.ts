@@ -518,7 +518,6 @@ describe('starling board', () => {
     const { code, stderr } = await run(...args);
     expect([code, stderr.includes('line 2 of')]).toEqual([2, true]);
   });
-  });
 
   it('deletes, and ends with 1 when there was nothing', async () => {
     const { stateDir } = await node({ board_delete: { deleted: false } });
