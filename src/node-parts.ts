@@ -24,6 +24,7 @@ import {
   offeredTools,
   pinTools,
   secretTools,
+  pingTool,
   statusTools,
 } from './builtin/index.ts';
 import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
@@ -381,6 +382,7 @@ function createNodeTools(
   const { network, offers, pins, servers, status, token, createTicket } = rooms;
   return [
     ...statusTools({ membership, network, status }),
+    pingTool({ membership, network }),
     ...memberTools({
       grants,
       counters,

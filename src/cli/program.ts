@@ -14,7 +14,7 @@ import { addIdentity } from './groups/identity.ts';
 import { addKey } from './groups/key.ts';
 import { addMcp } from './groups/mcp.ts';
 import { addMembers } from './groups/members.ts';
-import { addInvite, addLeave, addPeers } from './groups/mesh.ts';
+import { addInvite, addLeave, addPeers, addPing } from './groups/mesh.ts';
 import { addDoctor, addNodes, addStatus, addUp } from './groups/node.ts';
 import { addPin } from './groups/pin.ts';
 import { addPolicy } from './groups/policy.ts';
@@ -35,6 +35,7 @@ const IN_ORDER = [
   addStatus,
   addNodes,
   addPeers,
+  addPing,
   addMembers,
   addTools,
   addCall,

@@ -16,6 +16,8 @@ const ED25519_CODEC = [0xed, 0x01] as const;
 const PEER_ID_PREFIX = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20] as const;
 /** What a message must not carry to a terminal or a log. */
 const UNPRINTABLE = /[^\x20-\x7e]/g;
+/** Conversions that are remembered, each way. */
+const CONVERTED_MAX = 4096;
 /** Longer than any identifier here, so that hostile input costs nothing. */
 const TEXT_MAX = 128;
 
@@ -61,13 +63,27 @@ export function parsePeerId(text: string): PeerId {
 }
 
 /** The did:key of the same key. @throws STARLING_ID_MALFORMED */
-export function didFromPeerId(peerId: PeerId): Did {
-  return didFromPublicKey(publicKeyFromPeerId(peerId));
-}
+export const didFromPeerId: (peerId: PeerId) => Did = remembered((peerId) =>
+  didFromPublicKey(publicKeyFromPeerId(peerId)),
+);
 
 /** The PeerId of the same key. @throws STARLING_ID_MALFORMED */
-export function peerIdFromDid(did: Did): PeerId {
-  return peerIdFromPublicKey(publicKeyFromDid(did));
+export const peerIdFromDid: (did: Did) => PeerId = remembered((did) =>
+  peerIdFromPublicKey(publicKeyFromDid(did)),
+);
+
+/** Each message of a peer asks for it, and base58 is division of long numbers: the last ones are remembered. */
+function remembered<From extends string, To>(convert: (from: From) => To): (from: From) => To {
+  const known = new Map<From, To>();
+  return (from) => {
+    const found = known.get(from);
+    if (found !== undefined) return found;
+    const made = convert(from);
+    const [oldest] = known.size < CONVERTED_MAX ? [] : known.keys();
+    if (oldest !== undefined) known.delete(oldest);
+    known.set(from, made);
+    return made;
+  };
 }
 
 function prefixed(prefix: readonly number[], publicKey: Uint8Array): Uint8Array {

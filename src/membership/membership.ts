@@ -89,6 +89,7 @@ class LiveView implements Membership {
   readonly #indirectProbe: IndirectProbe;
   readonly #liveness: Liveness;
   readonly #incarnations: Incarnations;
+  #ownName: string | undefined;
   #scope: Scope | undefined;
   #isAnnouncing = false;
   #status: Heartbeat['status'] = 'up';
@@ -104,7 +105,7 @@ class LiveView implements Membership {
       {
         ...components,
         successions: ownMesh.successions,
-        self: () => presence().name,
+        self: () => this.#name(),
         placed: (peer) => this.#neighbours.placed(peer),
         changed: (peer, before, what) => {
           if (what.has('state')) this.#neighbours.changed();
@@ -145,6 +146,12 @@ class LiveView implements Membership {
     );
     this.#incarnations = createIncarnations({ table: components.runs, clock: components.clock });
     this.events.setMaxListeners(0);
+  }
+
+  /** Of a node does not change while it runs; asked for at each change of a peer. */
+  #name(): string {
+    this.#ownName ??= this.#components.presence().name;
+    return this.#ownName;
   }
 
   peers(): readonly PeerView[] {
@@ -316,7 +323,11 @@ class LiveView implements Membership {
     if (peer === undefined) return;
     const isNew = incarnation > peer.incarnation;
     if (incarnation < peer.incarnation) this.#correct(peer);
-    if (!isNew && (incarnation < peer.incarnation || sequence <= peer.sequence)) return;
+    if (!isNew && (incarnation < peer.incarnation || sequence <= peer.sequence)) {
+      if (incarnation === peer.incarnation && sequence === peer.sequence)
+        this.#hear(peer, heartbeat);
+      return;
+    }
     peer.incarnation = incarnation;
     peer.sequence = sequence;
     peer.last = { bytes, isChecked: by !== undefined && by !== from };
@@ -347,6 +358,13 @@ class LiveView implements Membership {
     const hasMoved = said.addresses.join() !== before?.addresses.join();
     if (hasMoved || peer.isUnsaved) this.#peers.save(peer);
     if (status !== 'leaving') this.#compare(peer.view, heartbeat, before);
+  }
+
+  /** The last heartbeat again, for this node: what the peer calls it is new. */
+  #hear(peer: Peer, { called, presence }: Heartbeat): void {
+    if (called === undefined || called === peer.callsUs) return;
+    this.#peers.heardNames(peer, presence.name, called);
+    this.#peers.update(peer, {});
   }
 
   /** Who says an older incarnation than we know is told which, so that it jumps past that one. */

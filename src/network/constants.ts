@@ -129,6 +129,8 @@ export const STREAM_WINDOW_BYTES = MIB;
 export const DIAL_TIMEOUT_MS = 20 * SECOND_MS;
 /** How long one address may take. */
 export const ADDRESS_DIAL_TIMEOUT_MS = 5 * SECOND_MS;
+/** How long an interface of this machine may have come or gone before the addresses that are told say so. */
+export const ADDRESSES_MS = 5 * SECOND_MS;
 /** How long one try through a relay may take. */
 export const RELAY_DIAL_TIMEOUT_MS = 4 * SECOND_MS;
 /** Connected members that are tried as a relay for one dial: each costs {@link RELAY_DIAL_TIMEOUT_MS} at the most. */

@@ -13,6 +13,7 @@ import type { LocalPlaces } from './addresses/address-order.ts';
 import { parseAddress } from './addresses/addresses.ts';
 import { closeConnection } from './admission/close-connection.ts';
 import {
+  ADDRESSES_MS,
   CONDUCT,
   HELD_BYTES,
   UNREAD_BYTES,
@@ -46,6 +47,9 @@ import type {
   TopicOptions,
 } from './types.ts';
 
+/** What libp2p tells when this node can be reached elsewhere. */
+const ADDRESS_EVENTS = ['self:peer:update', 'transport:listening', 'transport:close'] as const;
+
 /** Makes the network of a mesh, not started. */
 export function createNetwork(components: NetworkComponents, init: NetworkInit): Network {
   return new MeshNetwork(components, init);
@@ -68,6 +72,8 @@ class MeshNetwork implements Network {
   readonly #otherVersions = new Map<PeerId, SpokenVersion>();
   readonly #bootstrapPeers: ReadonlySet<string | undefined>;
   #run: NetworkRun | undefined;
+  /** The addresses as they were told last, until they change. */
+  #told: { readonly addresses: readonly string[]; readonly atMs: number } | undefined;
   #lifecycle: Promise<void> = Promise.resolve();
 
   constructor(components: NetworkComponents, init: NetworkInit) {
@@ -118,6 +124,16 @@ class MeshNetwork implements Network {
   addresses(): readonly string[] {
     const run = this.#run;
     if (run === undefined) return [];
+    const now = this.#components.clock.now();
+    const told = this.#told;
+    // Each heartbeat asks, and so does whoever shows them.
+    if (told !== undefined && Math.abs(now - told.atMs) < ADDRESSES_MS) return told.addresses;
+    const addresses = this.#addressesOf(run);
+    this.#told = { addresses, atMs: now };
+    return addresses;
+  }
+
+  #addressesOf(run: NetworkRun): readonly string[] {
     const { transports } = this.#components;
     // A memory transport has nothing to do with the machine's interfaces.
     const nowhere = (): LocalPlaces['interfaces'] => ({});
@@ -290,6 +306,9 @@ class MeshNetwork implements Network {
       (parts) => this.#protocols.attach(parts),
     );
     this.#run = run;
+    const changed = (): void => void (this.#told = undefined);
+    for (const event of ADDRESS_EVENTS) run.host.node.addEventListener(event, changed);
+    changed();
     this.#topics.attach(run.gossip);
     for (const [peer, addresses] of this.#kept) keepIn(run, this.self, peer, addresses);
     for (const [peer, addresses] of this.#spare) run.dialer.learn(peer, addresses);

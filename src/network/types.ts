@@ -2,7 +2,6 @@
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { BucketSize, Did, MeshId, PeerId, Startable } from '../core/index.ts';
-import type { HELLO_VERSION } from './constants.ts';
 
 /**
  * How bytes get from node to node, for tests and the simulator: takes the place of TCP and WebSocket.
@@ -90,7 +89,7 @@ export interface Topic {
 
 /** What each side says first on a connection (`/starling/hello/1`). */
 export interface Hello {
-  readonly version: typeof HELLO_VERSION;
+  readonly version: 2;
   /** The sender's release of Starling, for people. */
   readonly release: string;
   /** The mesh that the sender belongs to or wants to join; absent when it wants to be told. */

@@ -133,6 +133,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
     string[],
   ];
   await keep('peers', ...at);
+  await keep('ping', 'bob', '--count', '1', ...at);
   await keep('peers forgive', 'bob', ...at);
   await keep('peers rename', 'bob', 'bob', ...at);
   await keep('tools', 'board_get', ...at);

@@ -29,17 +29,6 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-/** A clock that also stands for a machine that sleeps: time goes on, and no timer runs. */
-function sleepyClock(): TestClock & { sleep(ms: number): void } {
-  const clock = createTestClock();
-  let sleptMs = 0;
-  return {
-    ...clock,
-    now: () => clock.now() + sleptMs,
-    sleep: (ms) => void (sleptMs += ms),
-  };
-}
-
 interface Change {
   readonly state: string;
   readonly before: string | undefined;
@@ -196,6 +185,15 @@ describe('a heartbeat', () => {
     expect(alice.changes[0]).toMatchObject({ state: 'alive', before: undefined });
     expect(alice.changes[0]?.what).toContain('state');
     expect(alice.view.peers()).toMatchObject([{ alias: 'bob', peerId: BOB }]);
+  });
+
+  it('that came by gossip and is told again by its author tells what that one calls this node', async () => {
+    const { alice, say } = await aliceHears();
+    await say({ sequence: 5 });
+    await say({ sequence: 5, called: 'al' });
+    expect(alice.view.peers()).toMatchObject([{ alias: 'bob', callsUs: 'al' }]);
+    await say({ sequence: 4, called: 'older' });
+    expect(alice.view.peers()).toMatchObject([{ callsUs: 'al' }]);
   });
 
   it('that changes nothing wakes nobody, a hundred times', async () => {
@@ -405,7 +403,7 @@ describe('a peer that falls silent', () => {
   });
 
   it('is not dead because this node slept while it was suspect', async () => {
-    const clock = sleepyClock();
+    const clock = createTestClock();
     // The probe hangs until its deadline.
     const { alice, hub, say } = await aliceHears({
       clock,
@@ -425,7 +423,7 @@ describe('a peer that falls silent', () => {
   });
 
   it('is not suspect because this node slept', async () => {
-    const clock = sleepyClock();
+    const clock = createTestClock();
     const { alice } = await aliceHears({ clock });
     clock.sleep(3_600_000);
     await pass(clock, 5000);

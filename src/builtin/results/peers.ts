@@ -56,6 +56,19 @@ export interface PeersResult {
   readonly peers: readonly PeerSummary[];
 }
 
+/** Result of `peer_ping`. */
+export interface PeerPingResult {
+  /** Its name here. */
+  readonly peer: string;
+  readonly peerId: PeerId;
+  readonly rttMs: number;
+  readonly route: 'direct' | 'relayed';
+  /** The multiaddr that the connection goes to. */
+  readonly address: string;
+  /** Who passes on what goes there, by its name here or its PeerId; of a relayed route. */
+  readonly relay?: string;
+}
+
 /** Result of `peer_forgive`. */
 export interface PeerForgiveResult {
   readonly peer: string;

@@ -89,11 +89,10 @@ const MEANT: Readonly<Record<string, string>> = {
   'peers add': 'let somebody in with: starling invite',
   'peers block': PUT_OUT,
   'peers invite': 'let somebody in with: starling invite',
-  'peers ping': 'see how far away each peer is with: starling peers',
+  'peers ping': 'see how far away a peer is with: starling ping <peer>',
   permissions: 'see who may do what with: starling grant list',
   'pin reject':
     'what is quarantined stays so until you approve it; end the server with: starling mcp remove <name>',
-  ping: 'see how far away each peer is with: starling peers',
   'policy show':
     'see what somebody may do with: starling policy explain --as <who> --on <resource>',
   ps: 'see your nodes on this machine with: starling nodes',

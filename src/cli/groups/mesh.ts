@@ -1,4 +1,4 @@
-/** The commands about the other nodes of the mesh: `starling peers`, `invite` and `leave`. */
+/** The commands about the other nodes of the mesh: `starling peers`, `ping`, `invite` and `leave`. */
 import type { Command } from 'commander';
 import { action, examples, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
@@ -14,9 +14,15 @@ export function addPeers(program: Command, outcome: Outcome): void {
       'Shows every peer of the mesh: is it alive, how far away, and by which route. Its first column is the name that grants and tools go by. Below it stands what a peer does too much of.',
     )
     .option('--wide', 'show PeerIds and multiaddrs, too')
+    .option('--watch', 'show them anew each second, until Ctrl-C')
     .addHelpText(
       'after',
-      examples('starling peers', 'starling peers --wide', 'starling peers show alice'),
+      examples(
+        'starling peers',
+        'starling peers --wide',
+        'starling peers --watch',
+        'starling peers show alice',
+      ),
     )
     .action(action(outcome, () => import('../commands/peers/list.ts')));
   withJson(ofNode(peers.command('show').argument('<peer>', PEER)))
@@ -64,6 +70,18 @@ export function addPeers(program: Command, outcome: Outcome): void {
     )
     .addHelpText('after', examples('starling peers forgive alice'))
     .action(action(outcome, () => import('../commands/peers/forgive.ts')));
+}
+
+/** Adds `starling ping`. */
+export function addPing(program: Command, outcome: Outcome): void {
+  withJson(ofNode(program.command('ping').argument('<peer>', PEER)))
+    .summary('see how far away a peer is')
+    .description(
+      'Sends a round trip to a peer over the connection that calls take, and says how long that took and by which route it went. Goes on each second until the route is direct, ten times at the most.',
+    )
+    .option('--count <n>', 'exactly so many', parseCount)
+    .addHelpText('after', examples('starling ping alice', 'starling ping alice --count 3'))
+    .action(action(outcome, () => import('../commands/ping.ts')));
 }
 
 /** Adds `starling leave`. */

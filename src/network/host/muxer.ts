@@ -7,6 +7,9 @@
  * granting window all the same, so that it keeps what comes until 4 MiB are there, and is reset (libp2p 3.3.11). Here such a
  * stream stays paused.
  *
+ * After each frame of data a stream grants the window of just that frame, so that every message is answered by a frame
+ * that nobody waits for (libp2p 3.3.11). Here it grants once half of the window is used, as go-yamux does.
+ *
  * yamux by itself takes any number of frames, and a thousand streams at a time, from whoever has shaken
  * hands. A meter looks at each frame before yamux does, and at each stream before its protocol is asked.
  */
@@ -28,7 +31,7 @@ export function steadyYamux(
     const createStreamMuxer = factory.createStreamMuxer.bind(factory);
     factory.createStreamMuxer = (connection) => {
       const muxer = createStreamMuxer(dropWhenClosed(connection));
-      keepPaused(muxer);
+      steadyStreams(muxer);
       if (tally !== undefined) {
         muxer.addEventListener('stream', ({ detail }) => tally.stream(detail));
       }
@@ -39,27 +42,49 @@ export function steadyYamux(
   };
 }
 
-/** What of a yamux stream is looked at when it resumes. */
-interface Resumable {
+/** What of a yamux stream is looked at. */
+interface YamuxStream {
   readonly readStatus: string;
+  /** One of `StreamState` of `@libp2p/yamux`. */
+  readonly state: number;
+  /** Bytes that the other end may have under way, and how many of them it has not used. */
+  readonly recvWindow: number;
+  readonly recvWindowCapacity: number;
   /** Grants window; called when what was kept has been given to the reader. */
   sendResume: () => void;
+  sendWindowUpdate: () => void;
 }
 
-function keepPaused(muxer: StreamMuxer): void {
+/** The other end knows of the stream: a frame that grants window has nothing else to say. */
+const ESTABLISHED = 3;
+
+function steadyStreams(muxer: StreamMuxer): void {
   // The one place where every stream is made.
   const newStream: unknown = Reflect.get(muxer, '_newStream');
-  if (typeof newStream !== 'function') throw new Error('yamux has no _newStream to keep paused');
+  if (typeof newStream !== 'function') throw new Error('yamux has no _newStream to look after');
   Object.assign(muxer, {
-    _newStream: (...args: unknown[]): Resumable => {
-      const stream = newStream.apply(muxer, args) as Resumable;
-      const sendResume = stream.sendResume.bind(stream);
-      stream.sendResume = () => {
-        if (stream.readStatus !== 'paused') sendResume();
-      };
+    _newStream: (...args: unknown[]): YamuxStream => {
+      const stream = newStream.apply(muxer, args) as YamuxStream;
+      keepPaused(stream);
+      grantByHalves(stream);
       return stream;
     },
   });
+}
+
+function keepPaused(stream: YamuxStream): void {
+  const sendResume = stream.sendResume.bind(stream);
+  stream.sendResume = () => {
+    if (stream.readStatus !== 'paused') sendResume();
+  };
+}
+
+function grantByHalves(stream: YamuxStream): void {
+  const sendWindowUpdate = stream.sendWindowUpdate.bind(stream);
+  stream.sendWindowUpdate = () => {
+    const { recvWindow, recvWindowCapacity, state } = stream;
+    if (state !== ESTABLISHED || recvWindowCapacity <= recvWindow / 2) sendWindowUpdate();
+  };
 }
 
 /** By the streams of a muxer, which its connection shows as its own. */

@@ -1,25 +1,52 @@
 /** `starling peers` */
-import { shownName } from '../../../core/shown-name.ts';
-import { placeOf } from '../../../core/places.ts';
-import { clockText, isClockApart } from '../../../core/clock-offset.ts';
+import { shownName } from '../../../core/words/shown-name.ts';
+import { placeOf } from '../../../core/words/places.ts';
+import { clockText, isClockApart } from '../../../core/words/clock-offset.ts';
 import type { PeerSummary, PeersResult } from '../../../builtin/results.ts';
 import type { PeerView } from '../../../membership/types.ts';
 import { ago, duration, printData, safeLine, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
+import { watchPeers } from './watch.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
-/** Prints the peers. */
-export async function run(options: CommonOptions & { readonly wide?: boolean }): Promise<void> {
+/** Options of the command. */
+export interface PeersOptions extends CommonOptions {
+  readonly wide?: boolean;
+  readonly watch?: boolean;
+}
+
+/** Prints the peers, once or until Ctrl-C. */
+export async function run(options: PeersOptions): Promise<number> {
+  const show = (result: PeersResult): string => shownPeers(result, options.wide === true);
+  if (options.watch === true) return watchPeers(options, { show, key: changesOf });
   const result = await withNode(options, (node) => node.builtin<PeersResult>('peers'));
-  printData(result, options.json === true, () => {
-    if (result.peers.length === 0) {
-      return 'no other peer has been seen yet; let one in with: starling invite';
-    }
-    const shown = options.wide === true ? wideTable(result.peers) : shortTable(result.peers);
-    const clocks = result.peers.filter(isClockApart).map((peer) => safeLine(clockText(peer)));
-    const lines = result.peers.flatMap((peer) => [...versionLine(peer), ...conductLine(peer)]);
-    return [shown, ...clocks, ...lines].join('\n');
-  });
+  printData(result, options.json === true, () => show(result));
+  return 0;
+}
+
+/** What of the peers is news: not how long ago each was heard, nor a round trip that took longer. */
+function changesOf({ peers }: PeersResult): string {
+  return JSON.stringify(
+    peers.map((peer) => [
+      shownName(peer),
+      peer.state,
+      peer.route,
+      peer.address,
+      isClockApart(peer),
+      peer.conduct?.state,
+      peer.otherVersion?.text,
+    ]),
+  );
+}
+
+function shownPeers(result: PeersResult, isWide: boolean): string {
+  if (result.peers.length === 0) {
+    return 'no other peer has been seen yet; let one in with: starling invite';
+  }
+  const shown = isWide ? wideTable(result.peers) : shortTable(result.peers);
+  const clocks = result.peers.filter(isClockApart).map((peer) => safeLine(clockText(peer)));
+  const lines = result.peers.flatMap((peer) => [...versionLine(peer), ...conductLine(peer)]);
+  return [shown, ...clocks, ...lines].join('\n');
 }
 
 const HEAD = ['NAME', 'STATE', 'HEARTBEAT', 'RTT', 'ROUTE'];

@@ -1,0 +1,66 @@
+/** Heartbeats that are told to one peer after another: one signature for all, as long as nothing changes. */
+import { expect, it } from 'vitest';
+import { silentLogger } from '../../src/core/index.ts';
+import { createIdentity } from '../../src/identity/index.ts';
+import { decodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
+import { signedHeartbeat } from '../../src/membership/heartbeat-signature.ts';
+import { createHeartbeats } from '../../src/membership/heartbeats.ts';
+import { createHub } from '../blackboard/hub.ts';
+import { createTestClock } from '../core/test-clock.ts';
+
+function rig() {
+  const alice = createIdentity(Buffer.alloc(32, 2));
+  const clock = createTestClock();
+  const made = { signatures: 0, load: 0 };
+  const beats = createHeartbeats(
+    {
+      network: createHub().network(alice.peerId),
+      identity: { sign: (part) => ((made.signatures += 1), alice.sign(part)) },
+      presence: () => ({
+        name: 'alice',
+        version: '1',
+        addresses: [],
+        load: made.load,
+        catalog: '',
+        boards: {},
+      }),
+      suspects: () => [],
+      records: () => 'r',
+      clock,
+      logger: silentLogger,
+    },
+    { intervalMs: 5000 },
+  );
+  beats.begin(7);
+  const tell = (called: string): string => {
+    const bytes = beats.next('up', { called });
+    const signed = signedHeartbeat(bytes, alice.peerId);
+    const said = decodeHeartbeat(bytes);
+    return `${said?.called} ${said?.sequence} ${signed === undefined ? 'unsigned' : 'signed'}`;
+  };
+  return { alice, beats, clock, made, tell };
+}
+
+it('is the same heartbeat for all who connect at once, with what each is called', () => {
+  const { made, tell } = rig();
+  expect(['bob', 'carol', 'dave'].map(tell)).toEqual([
+    'bob 1 signed',
+    'carol 1 signed',
+    'dave 1 signed',
+  ]);
+  expect(made.signatures).toBe(1);
+});
+
+it('is a new one when something has changed or time has passed, and for all who hear it by gossip', () => {
+  const { beats, clock, made, tell } = rig();
+  expect(tell('bob')).toBe('bob 1 signed');
+  made.load = 1;
+  expect(tell('bob')).toBe('bob 2 signed');
+  clock.advance(501);
+  expect(tell('bob')).toBe('bob 3 signed');
+  beats.next('up');
+  expect(tell('bob')).toBe('bob 4 signed');
+  beats.next('leaving');
+  expect(tell('bob')).toBe('bob 6 signed');
+  expect(made.signatures).toBe(6);
+});

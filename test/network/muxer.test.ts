@@ -1,0 +1,63 @@
+/** yamux as it is used here: how many frames it takes to carry what is said. */
+import '../../src/core/system/node20.ts';
+import { multiaddrConnectionPair } from '@libp2p/utils';
+import type { Stream, StreamMuxer } from '@libp2p/interface';
+import { describe, expect, it } from 'vitest';
+import { steadyYamux } from '../../src/network/host/muxer.ts';
+import type { ConnectionMeters } from '../../src/network/limits/connection-meter.ts';
+
+interface Ends {
+  readonly dialler: StreamMuxer;
+  readonly streams: Stream[];
+  /** Frames that came to whoever dialled. */
+  readonly answers: () => number;
+}
+
+/** Two muxers over one connection; what comes on a stream of the second end is read by `read`. */
+function ends(read: (bytes: number) => void): Ends {
+  let frames = 0;
+  const counting: ConnectionMeters = {
+    meter: (direction) => ({
+      frame: () => void (frames += direction === 'outbound' ? 1 : 0),
+      stream: (serve) => serve(),
+      admitted: () => undefined,
+      ended: () => undefined,
+    }),
+  };
+  const [out, into] = multiaddrConnectionPair();
+  const factory = steadyYamux({ enableKeepAlive: false }, counting)();
+  const streams: Stream[] = [];
+  const other = factory.createStreamMuxer(into);
+  other.addEventListener('stream', ({ detail }) => {
+    streams.push(detail);
+    detail.addEventListener('message', ({ data }) => read(data.byteLength));
+  });
+  return { dialler: factory.createStreamMuxer(out), streams, answers: () => frames };
+}
+
+describe('a stream', () => {
+  it('grants window when half of it is used, and answers no message with a frame', async () => {
+    let readBytes = 0;
+    const { dialler, answers } = ends((bytes) => (readBytes += bytes));
+    const stream = await dialler.createStream();
+    for (let message = 1; message <= 100; message += 1) {
+      stream.send(new Uint8Array(100));
+      await expect.poll(() => readBytes).toBe(message * 100);
+    }
+    // The first one says that the stream is known.
+    expect(answers()).toBeLessThan(5);
+  });
+
+  it('carries more than its window, whatever the size of what is sent', async () => {
+    let readBytes = 0;
+    const { dialler, answers } = ends((bytes) => (readBytes += bytes));
+    const stream = await dialler.createStream();
+    const chunk = new Uint8Array(60_000);
+    for (let sent = 0; sent < 40; sent += 1) {
+      if (!stream.send(chunk)) await stream.onDrain({ signal: AbortSignal.timeout(60_000) });
+    }
+    await expect.poll(() => readBytes, { timeout: 60_000 }).toBe(40 * chunk.length);
+    expect(answers()).toBeGreaterThan(2);
+    expect(answers()).toBeLessThan(40);
+  });
+});
