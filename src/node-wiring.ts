@@ -49,8 +49,8 @@ export interface NodeEvents {
   peer: [peer: PeerView, before: PeerView | undefined];
   /** A node of this LAN asks to be let into the mesh: `starling members admit` answers it. */
   knock: [knock: Knock];
-  /** Another mesh is on this LAN; told once a run. */
-  neighbour: [found: NeighbourMesh];
+  /** Another mesh is on this LAN; told once a run. `mayGo`: this node could go over to it as it is. */
+  neighbour: [found: NeighbourMesh, mayGo: boolean];
   /** An address could not be dialled, or whoever is there refused this node. */
   'dial:failed': [address: string, error: Error];
   /** This node's membership was revoked, or its key was replaced elsewhere. */
@@ -72,7 +72,7 @@ export function wireParts(
   wireRevocations(base, state);
   const { gateway, governance, knocks, membership, neighbours, network, renewalTimer } = parts;
   knocks.events.on('knock', (knock) => events.emit('knock', knock));
-  neighbours.events.on('mesh', (found) => events.emit('neighbour', found));
+  neighbours.events.on('mesh', (found) => events.emit('neighbour', found, state.ownMesh.mayGo()));
   gateway.onCaller((caller) => renewalTimer.returned(caller));
   gateway.onCatalogChange(() => membership.announce());
   governance.policy.events.on('change', (_, changes) => {

@@ -3,7 +3,7 @@
  * A code is stable: scripts, clients and the docs match on it. The table says what a code means on
  * every face of Starling: JSON-RPC, HTTP, the shell, and whether trying again can help.
  */
-import { systemWords } from './system-words.ts';
+import { systemWords } from './words/system-words.ts';
 
 /** What one error code means on each face. */
 export interface ErrorRow {

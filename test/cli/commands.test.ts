@@ -401,7 +401,9 @@ describe('starling call', () => {
   });
 
   it('cancels at Ctrl-C, and ends as shells expect', async () => {
-    const fake = await fakeNode();
+    const fake = await fakeNode({
+      answer: ({ method }) => (method === 'tools/list' ? { tools: [] } : undefined),
+    });
     const started = start(['call', 'slow', '--state', fake.stateDir]);
     await fake.received('tools/call');
     started.child.kill('SIGINT');

@@ -3,7 +3,11 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { noteMeshLeft, noteNode, writeAbout } from '../../src/config/known-nodes.ts';
+import { silentLogger } from '../../src/core/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
+import { loadIdentity } from '../../src/identity/index.ts';
+import { writeMembershipEnd } from '../../src/mesh/mesh-state.ts';
+import { createStore } from '../../src/store/index.ts';
 import { serving } from './fake-node.ts';
 import type { FakeNode } from './fake-node.ts';
 import { fakeNode, run, start, temporaryFolder } from './support.ts';
@@ -60,6 +64,21 @@ describe('starling nodes', () => {
     expect(stdout).toMatch(new RegExp(`^desk +stopped +– +– +${folder}$`, 'm'));
     const { nodes } = JSON.parse((await run('nodes', '--json')).stdout) as { nodes: JsonObject[] };
     expect(nodes[0]).toMatchObject({ name: 'desk', configFile: '/etc/desk.json' });
+  });
+
+  it('says of a node that was put out of its mesh that it is no node that hangs', async () => {
+    const folder = await stopped('desk', 'desk');
+    await loadIdentity(join(folder, 'key'));
+    const store = createStore({ logger: silentLogger }, { dir: join(folder, 'db') });
+    await store.start();
+    await writeMembershipEnd(store.table('mesh'), 'this node was put out by lab');
+    await store.stop();
+    expect((await run('nodes')).stdout).toMatch(/^desk +put out +desk-mesh +–/m);
+    const { nodes } = JSON.parse((await run('nodes', '--json')).stdout) as { nodes: JsonObject[] };
+    expect(nodes).toMatchObject([{ name: 'desk', state: 'stopped', isOut: true }]);
+    const told = (await run('doctor', '--state', folder)).stdout;
+    expect(told).toMatch(/✗ node +this node was put out by lab/);
+    expect(told.replaceAll(/\s+/g, ' ')).toContain('starling up --join <ticket>');
   });
 
   it('says which command starts the first one', async () => {

@@ -35,8 +35,16 @@ it.each([
     "no peer is called 'files' [STARLING_PEER_UNKNOWN]",
     "name the peer first: starling request '<peer>/files/read' --because '<why>'; who is there: starling peers",
   ],
+  [
+    'wrkstation2/files/read',
+    "no peer is called 'wrkstation2' [STARLING_PEER_UNKNOWN]",
+    "did you mean workstation2? name the peer first: starling request 'workstation2/files/read' --because '<why>'",
+  ],
 ])('starling request of %s says what is wrong with the name', async (resource, says, advice) => {
-  const status = serving({ status: { name: 'workstation' } });
+  const status = serving({
+    status: { name: 'workstation' },
+    peers: { peers: [{ alias: 'workstation2' }] },
+  });
   const answer: Answer = (message, connection) => {
     if (!String(message.params?.['name']).includes('request_permission'))
       return status(message, connection);

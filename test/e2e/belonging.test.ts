@@ -180,6 +180,7 @@ it('who was put out knows by whom, ends with 1, invites nobody, and is let in ag
     expect(result.code).toBe(1);
     expect(result.stderr).toMatch(/put out .* by alice .*STARLING_MEMBERSHIP_ENDED/);
   }
+  expect((await carol.run(['doctor'])).stdout).toMatch(/node +this node was put out .* by alice/);
   const inVain = await refused('carol', []);
   expect(inVain.code).toBe(1);
   expect(inVain.output).toMatch(/put out .* by alice/);

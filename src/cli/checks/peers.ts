@@ -4,11 +4,19 @@ import { finding } from './check.ts';
 import type { Check } from './check.ts';
 import { DISK_WARNINGS } from './state-folder.ts';
 
+/** What a node does that was put out of its mesh. */
+const OUT =
+  'ask a member for a new ticket, and start with: starling up --join <ticket>; or go without them: starling leave';
+
 /** One finding a peer, and the warnings of the node. */
 export const peers: Check = {
   name: 'peer',
-  run: async ({ peers: known, status }) => {
+  run: async ({ peers: known, status, stateDir }) => {
     if (known === undefined) {
+      const { membershipEndOf } = await import('../node/offline-state.ts');
+      // A folder that can't be read is told of by the check of that.
+      const end = await membershipEndOf(stateDir).catch(() => undefined);
+      if (end !== undefined) return [finding('node', 'fail', end, OUT)];
       return [
         finding(
           'peer',

@@ -1,5 +1,5 @@
 /** `starling up --knock` without a name: which meshes of this network could be asked. */
-import { systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { readAbout } from '../../config/known-nodes.ts';
 import type { NodeAbout } from '../../config/known-nodes.ts';
@@ -34,9 +34,15 @@ export function listText(meshes: readonly NeighbourMesh[], own: NodeAbout | unde
   const lines = others.map(
     (one) => `${one.meshName} (${one.fingerprint}), ${one.name} at ${one.host} → ${askToJoin(one)}`,
   );
+  const leave =
+    others.length === 0
+      ? ''
+      : ', and where others are as well it leaves that first: starling leave';
   const ours = meshes
     .filter(isOwn)
-    .map((one) => `${one.meshName} (${one.fingerprint}): ${own?.name ?? 'this node'} is in it`);
+    .map(
+      (one) => `${one.meshName} (${one.fingerprint}): ${own?.name ?? 'this node'} is in it${leave}`,
+    );
   const text = [...lines, ...ours].map(safeLine);
   if (others.length > 0) return text.join('\n');
   const which = ours.length === 0 ? 'no mesh' : 'no other mesh';

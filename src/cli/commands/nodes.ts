@@ -13,6 +13,8 @@ const TIMEOUT_MS = 5000;
 interface Row {
   readonly name: string | undefined;
   readonly state: 'running' | 'stopped' | 'hangs';
+  /** Of a node that was put out of its mesh, and so does not start. */
+  readonly isOut?: boolean;
   readonly mesh: string | undefined;
   readonly fingerprint: string | undefined;
   readonly pid: number | undefined;
@@ -28,9 +30,9 @@ export async function run(options: CommonOptions): Promise<void> {
       ? 'no node of yours has run on this machine; start one with: starling up'
       : table(
           ['NAME', 'STATE', 'MESH', 'PID', 'STATE FOLDER'],
-          nodes.map(({ name, state, mesh, pid, stateDir }) => [
+          nodes.map(({ name, state, isOut, mesh, pid, stateDir }) => [
             name ?? '–',
-            state,
+            isOut === true ? 'put out' : state,
             mesh ?? '–',
             pid === undefined ? '–' : String(pid),
             stateDir,
@@ -62,8 +64,10 @@ async function rowOf({ stateDir, about }: KnownNode): Promise<Row> {
     return { name, state: 'running', mesh: mesh.name, fingerprint, pid, stateDir, configFile };
   } catch (error) {
     if (!(error instanceof StarlingError)) throw error;
-    const isStopped = error.code === 'STARLING_NODE_UNREACHABLE';
-    return { ...known, state: isStopped ? 'stopped' : 'hangs', pid: undefined };
+    const isOut = error.code === 'STARLING_MEMBERSHIP_ENDED';
+    const isStopped = isOut || error.code === 'STARLING_NODE_UNREACHABLE';
+    const state = isStopped ? 'stopped' : 'hangs';
+    return { ...known, state, pid: undefined, ...(isOut ? { isOut } : {}) };
   }
 }
 

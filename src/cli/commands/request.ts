@@ -1,8 +1,9 @@
 /** `starling request`: asks a peer for a right, from the shell, and waits for what a person there says. */
-import type { StatusResult } from '../../builtin/results.ts';
+import type { PeersResult, StatusResult } from '../../builtin/results.ts';
+import { nearest } from '../../config/nearest.ts';
 import { StarlingError } from '../../core/errors.ts';
-import { isObject } from '../../core/value-checks.ts';
-import { systemClock } from '../../core/clock.ts';
+import { isObject } from '../../core/json/value-checks.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import type { NodeClient } from '../node/client.ts';
 import { withNode } from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';
@@ -40,12 +41,12 @@ export async function run(resource: string, options: RequestOptions): Promise<nu
   const { peer, scope } = targetOf(resource);
   const answer = await untilInterrupted((signal) => {
     signal.addEventListener('abort', () => tell(LEFT), { once: true });
-    return withNode(options, (node) =>
+    const wait = (node: NodeClient): Promise<Answer> =>
       ask(node, { peer, scope, signal }, options).catch(async (error: unknown) => {
         if (node.over.aborted && !signal.aborted) throw nodeStopped(peer, error);
         throw await withPeer(error, node, { peer, scope });
-      }),
-    );
+      });
+    return withNode(options, wait, signal);
   });
   if (typeof answer === 'number') return answer;
   printData(answer, options.json === true, () => safeLine(answerText(answer, { peer, scope })));
@@ -61,7 +62,7 @@ async function ask(
   const deadline = Date.now() + waitMs;
   let isTold = false;
   for (;;) {
-    const answer = await once(node, peer, signal, {
+    const answer = await once(node, peer, {
       agent_id: options.as ?? 'operator',
       resource_type: options.type,
       justification: options.because,
@@ -97,6 +98,8 @@ async function withPeer(
   const isName = error instanceof StarlingError && NAMED_WRONGLY.includes(error.code);
   if (!isName) return error;
   const own = await node.builtin<Partial<StatusResult>>('status').catch(() => undefined);
+  const listed = await node.builtin<Partial<PeersResult>>('peers').catch(() => undefined);
+  const known = (listed?.peers ?? []).map(({ alias }) => alias);
   if (own?.name === peer) {
     return new StarlingError(
       'STARLING_USAGE',
@@ -107,10 +110,13 @@ async function withPeer(
       },
     );
   }
-  const whole = `${peer}/${scope}`;
+  const meant = nearest(peer, known);
+  const whole = meant === undefined ? `${peer}/${scope}` : scope;
   const what = PLAIN.test(whole) ? whole : '<server>/<tool>';
+  const first = meant ?? '<peer>';
+  const said = meant === undefined ? '' : `did you mean ${meant}? `;
   return new StarlingError('STARLING_PEER_UNKNOWN', `no peer is called '${peer}'`, {
-    hint: `name the peer first: starling request '<peer>/${what}' --because '<why>'; who is there: starling peers`,
+    hint: `${said}name the peer first: starling request '${first}/${what}' --because '<why>'; who is there: starling peers`,
     cause: error,
   });
 }
@@ -129,10 +135,9 @@ async function pause(signal: AbortSignal): Promise<void> {
 async function once(
   node: NodeClient,
   peer: string,
-  signal: AbortSignal,
   args: Readonly<Record<string, string>>,
 ): Promise<Answer> {
-  const result = await node.call(`${peer}__starling__request_permission`, args, { signal });
+  const result = await node.call(`${peer}__starling__request_permission`, args);
   const content = result['structuredContent'];
   if (isObject(content) && typeof content['granted'] === 'boolean') {
     return content as unknown as Answer;

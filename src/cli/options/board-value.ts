@@ -1,6 +1,6 @@
 /** Board values on the command line. */
 import type { BoardChange } from '../../blackboard/types.ts';
-import type { Json } from '../../core/json.ts';
+import type { Json } from '../../core/json/json.ts';
 import { safe, safeLine } from '../terminal/output.ts';
 
 /** A value as it is typed: JSON when it parses as JSON, else the text itself. */

@@ -13,7 +13,7 @@ export function tellOfStrangers(
   say: (text: string) => void = tell,
   words = '',
 ): void {
-  events.on('neighbour', ({ mesh, meshName, fingerprint, open, name, host, address }) => {
+  events.on('neighbour', ({ mesh, meshName, fingerprint, open, name, host, address }, mayGo) => {
     if (json) {
       const about = { mesh, meshName, fingerprint, open, name, address };
       print(JSON.stringify({ event: 'neighbour', ...about }));
@@ -21,7 +21,10 @@ export function tellOfStrangers(
     }
     const how = askToJoin(
       { meshName, fingerprint, open, address },
-      `stop this node, then starling up${words}`,
+      // Who is in a mesh with others leaves that first; the node ends by it.
+      mayGo
+        ? `stop this node, then starling up${words}`
+        : `starling leave${words}, then starling up${words}`,
     );
     say(
       safeLine(`another mesh is here: ${meshName} (${fingerprint}), ${name} at ${host} → ${how}`),

@@ -2,6 +2,7 @@
  * What the guardian answered before: the same words of the same caller get the same answer while it
  * holds, and what was taken away is not granted again by itself.
  */
+import { printable } from '../../core/index.ts';
 import type { Clock, Did } from '../../core/index.ts';
 import type { Capability, Grant, GrantBook } from '../../grants/index.ts';
 import type { Approval, Approvals } from '../approvals/types.ts';
@@ -20,8 +21,11 @@ export interface EarlierAnswersComponents {
 
 /** Earlier answers. A `subject` is the same for the same words of the same caller. */
 export interface EarlierAnswers {
-  /** The answer that was given before, while it holds: a grant, a wait, or the no of the last hour. */
-  to(subject: string): PermissionAnswer | undefined;
+  /**
+   * The answer that was given before, while it holds: a grant, a wait, or the no of the last hour; of the last five
+   * minutes where the reason was another than `justification`.
+   */
+  to(subject: string, justification: string): PermissionAnswer | undefined;
   /** From now on `grant` answers `subject`, as long as the grant is valid. */
   remember(subject: string, grant: Grant): void;
   /**
@@ -33,6 +37,10 @@ export interface EarlierAnswers {
 
 /** How long a person's no answers the same request again. */
 const NO_HOLDS_MS = 3_600_000;
+/** The same where the caller gives another reason. Less = an answer that is heard sooner, and a person who is nagged. */
+const NO_TO_OTHER_REASONS_MS = 300_000;
+/** Longest reason that is compared: no longer one is taken. */
+const JUSTIFICATION_MAX = 2000;
 /**
  * For how long a grant that a person gave and took away is told as taken away: whoever waits for the answer asks
  * on by itself meanwhile, and must not ask the person again by that.
@@ -52,7 +60,7 @@ export function createEarlierAnswers(components: EarlierAnswersComponents): Earl
   /** Grants by the subject of their request. */
   const given = new Map<string, Grant>();
   return {
-    to(subject) {
+    to(subject, justification) {
       const asked = approvals.list().find(({ permission }) => permission?.subject === subject);
       // What a person agreed to is found after a restart, too.
       const grant =
@@ -73,11 +81,7 @@ export function createEarlierAnswers(components: EarlierAnswersComponents): Earl
       if (asked?.state === 'pending') {
         return waiting(asked, 'a person has been asked');
       }
-      if (asked?.state !== 'denied' || (asked.answeredAt ?? 0) + NO_HOLDS_MS < clock.now()) {
-        return undefined;
-      }
-      const why = asked.reason === undefined ? '' : `: ${asked.reason}`;
-      return answer(false, `${asked.answeredBy ?? 'a person'} said no${why}`);
+      return asked?.state === 'denied' ? refused(asked, justification, clock.now()) : undefined;
     },
     remember(subject, grant) {
       given.delete(subject);
@@ -100,6 +104,26 @@ export function createEarlierAnswers(components: EarlierAnswersComponents): Earl
         .some((old) => capabilities.some(({ resource }) => meets(old.resource, resource)));
     },
   };
+}
+
+/** The no of a person, while it holds: since when, and for how long nobody is asked anew. */
+function refused(
+  { justification: before, answeredAt = 0, answeredBy = 'a person', reason }: Approval,
+  justification: string,
+  nowMs: number,
+): PermissionAnswer | undefined {
+  const isSame = before === printable(justification, JUSTIFICATION_MAX);
+  if (answeredAt + (isSame ? NO_HOLDS_MS : NO_TO_OTHER_REASONS_MS) < nowMs) return undefined;
+  const why = reason === undefined ? '' : `: ${reason}`;
+  const at = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+  const otherwise =
+    answeredAt + NO_TO_OTHER_REASONS_MS < nowMs
+      ? 'with another reason at once'
+      : `with another reason from ${at(answeredAt + NO_TO_OTHER_REASONS_MS)} on`;
+  return answer(
+    false,
+    `${answeredBy} said no at ${at(answeredAt)}${why} (the same is asked again from ${at(answeredAt + NO_HOLDS_MS)} on, ${otherwise})`,
+  );
 }
 
 /** An answer without a grant. */

@@ -91,7 +91,7 @@ class Weigher implements Guardian {
       return answer(false, `${reason}: a person changes that, not the guardian`);
     }
     const one = this.#read(principal, request, policy);
-    return this.#earlier.to(one.subject) ?? this.#weigh(one);
+    return this.#earlier.to(one.subject, request.justification) ?? this.#weigh(one);
   }
 
   #read(principal: Case['principal'], request: PermissionRequest, policy: Policy): Case {

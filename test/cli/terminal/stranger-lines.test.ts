@@ -43,8 +43,14 @@ function said(json: boolean, emit: (events: Events) => void): string {
 }
 
 it('another mesh is one line, with the command that asks it', () => {
-  expect(said(false, (events) => events.emit('neighbour', NEIGHBOUR))).toBe(
+  expect(said(false, (events) => events.emit('neighbour', NEIGHBOUR, true))).toBe(
     'another mesh is here: lab (bada dodo fifa gugu), workstation at 192.168.77.10 → ask to join: stop this node, then starling up --knock lab\n',
+  );
+});
+
+it('a node that is in a mesh with others leaves that before it can ask', () => {
+  expect(said(false, (events) => events.emit('neighbour', NEIGHBOUR, false))).toContain(
+    ' → ask to join: starling leave, then starling up --knock lab\n',
   );
 });
 
@@ -53,7 +59,9 @@ it('of the meshes that are heard the one in which this node is can not be asked'
   const own = { name: 'desk', mesh: 'home', fingerprint: 'baba x y z' };
   const lab =
     'lab (bada dodo fifa gugu), workstation at 192.168.77.10 → ask to join: starling up --knock lab';
-  expect(listText([home, NEIGHBOUR], own)).toBe(`${lab}\nhome (baba x y z): desk is in it`);
+  expect(listText([home, NEIGHBOUR], own)).toBe(
+    `${lab}\nhome (baba x y z): desk is in it, and where others are as well it leaves that first: starling leave`,
+  );
   expect(listText([NEIGHBOUR], undefined)).toBe(lab);
   expect(listText([home], own)).toMatch(
     /^home \(baba x y z\): desk is in it\nno other mesh was heard on this network: .*starling invite$/,
@@ -63,7 +71,7 @@ it('of the meshes that are heard the one in which this node is can not be asked'
 
 it('an open mesh is joined without asking', () => {
   const open = Object.assign({}, NEIGHBOUR, { open: true });
-  expect(said(false, (events) => events.emit('neighbour', open))).toContain(
+  expect(said(false, (events) => events.emit('neighbour', open, true))).toContain(
     "join it: stop this node, then starling up --open lab --bootstrap '/ip4/192.168.77.10/tcp/4040/p2p/12D3KooWPeer'",
   );
 });
@@ -73,7 +81,7 @@ it.each(['x; rm -rf ~', '$(evil)', '--help', 'a b'])(
   (meshName) => {
     for (const open of [true, false]) {
       const odd = Object.assign({}, NEIGHBOUR, { meshName, open });
-      expect(said(false, (events) => events.emit('neighbour', odd))).toMatch(
+      expect(said(false, (events) => events.emit('neighbour', odd, true))).toMatch(
         / ask to join: stop this node, then starling up --knock 'bada dodo fifa gugu'\n$/,
       );
     }
@@ -96,7 +104,7 @@ it('a name that a shell would take apart is not put into the command', () => {
 
 it('as JSON each is one event', () => {
   const text = said(true, (events) => {
-    events.emit('neighbour', NEIGHBOUR);
+    events.emit('neighbour', NEIGHBOUR, true);
     events.emit('knock', KNOCK as never);
   });
   expect(

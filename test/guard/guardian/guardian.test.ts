@@ -213,16 +213,35 @@ callers: { peer:phone: { read_only: true } }
     });
   });
 
-  it('keeps to a no of a person for an hour', async () => {
+  it('keeps to a no of a person for an hour, and says since when', async () => {
     const node = await governedNode();
     const { pending = '' } = await ask(node);
     await node.approvals.deny(pending, BOSS, 'not on a Friday');
+    const at = (ms: number): string =>
+      new Date(node.clock.now() + ms).toISOString().replace('.000Z', 'Z');
+    const [said, other, same] = [at(0), at(300_000), at(3_600_000)];
     expect(await ask(node)).toMatchObject({
       granted: false,
-      reason: 'the operator said no: not on a Friday',
+      reason: `the operator said no at ${said}: not on a Friday (the same is asked again from ${same} on, with another reason from ${other} on)`,
     });
     await node.clock.advance(3_600_001);
     expect((await ask(node)).pending).not.toBe(pending);
+    expect(node.approvals.list('pending')).toHaveLength(1);
+  });
+
+  it('passes on another reason after five minutes, so that a no is no deafness and nobody is nagged', async () => {
+    const node = await governedNode();
+    const { pending = '' } = await ask(node);
+    await node.approvals.deny(pending, BOSS);
+    const justification = `${GOOD} The launch meeting needs the list.`;
+    expect((await ask(node, { justification })).pending).toBeUndefined();
+    await node.clock.advance(300_001);
+    const { reason, pending: none } = await ask(node);
+    expect(none).toBeUndefined();
+    expect(reason).toMatch(/, with another reason at once\)$/);
+    const anew = await ask(node, { justification });
+    expect(anew.pending).toBeDefined();
+    expect(node.approvals.list('pending')).toMatchObject([{ justification }]);
   });
 
   it('is told while it waits what a yes would give', async () => {

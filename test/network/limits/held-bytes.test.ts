@@ -1,6 +1,6 @@
 /** What a peer has begun to send and not ended: bounded over all its streams, and of all peers together. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { PeerId } from '../../../src/core/index.ts';
+import type { BucketSize, PeerId } from '../../../src/core/index.ts';
 import { createMessageStream } from '../../../src/network/index.ts';
 import { createHeldBytes } from '../../../src/network/streams/held-bytes.ts';
 import type { HeldBytes, Reading } from '../../../src/network/streams/held-bytes.ts';
@@ -23,7 +23,11 @@ describe('what is held', () => {
   beforeEach(() => {
     clock = createTestClock();
     unfinished = [];
-    held = createHeldBytes(
+    held = holds(30 * SECOND, { burst: 2 * MIB, everyMs: 1 });
+  });
+
+  function holds(stalledMs: number, wasted: BucketSize): HeldBytes {
+    return createHeldBytes(
       { clock, unfinished: (...told) => void unfinished.push(told) },
       {
         perPeerAtOnce: 100,
@@ -31,12 +35,12 @@ describe('what is held', () => {
         perPeerMax: 200,
         waitingMax: 3,
         longBytes: 10,
-        stalledMs: 30 * SECOND,
+        stalledMs,
         slow: { graceMs: 120 * SECOND, bytesPerSecond: 1 },
-        wasted: { burst: 2 * MIB, everyMs: 1 },
+        wasted,
       },
     );
-  });
+  }
 
   function reading(peer = ALICE): Reading & { isRead: boolean; ended: string } {
     const made = {
@@ -147,19 +151,7 @@ describe('what is held', () => {
 
   describe('of an allowance of 300 bytes, and then one a second', () => {
     beforeEach(() => {
-      held = createHeldBytes(
-        { clock, unfinished: (...told) => void unfinished.push(told) },
-        {
-          perPeerAtOnce: 100,
-          nodeAtOnce: 150,
-          perPeerMax: 200,
-          waitingMax: 3,
-          longBytes: 10,
-          stalledMs: 300 * SECOND,
-          slow: { graceMs: 120 * SECOND, bytesPerSecond: 1 },
-          wasted: { burst: 300, everyMs: SECOND },
-        },
-      );
+      held = holds(300 * SECOND, { burst: 300, everyMs: SECOND });
     });
 
     it('is given back with each message that is whole: who ends what it begins is never slowed', () => {
