@@ -82,8 +82,8 @@ describe('what is held', () => {
 
   it('refuses a line that has no end, which is not kept beyond the limit of a message', () => {
     const decoder = createLineDecoder(50, {
-      line: expect.unreachable,
-      oversize: expect.unreachable,
+      line: () => expect.unreachable(),
+      oversize: () => expect.unreachable(),
     });
     const endless = reading();
     const push = (): boolean => {
