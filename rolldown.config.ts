@@ -5,8 +5,9 @@ const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
   dependencies: Record<string, string>;
 };
 
-/** `classic-level` holds native binaries and finds them beside its own files. */
+/** `classic-level` holds native binaries, which its `binding.js` finds beside its own files. */
 const external = ['classic-level'];
+const BINDING = 'classic-level/binding.js';
 for (const name of external) {
   if (manifest.dependencies[name] === undefined) throw new Error(`${name} is no dependency`);
 }
@@ -68,12 +69,50 @@ function asciiOnly(code: string): string {
   );
 }
 
+/**
+ * What a module makes while it loads, and nearly no command needs: to make each takes 10 ms and more. The
+ * program makes them when they are first used.
+ */
+const LATE: readonly (readonly [module: string, made: string, late: string])[] = [
+  [
+    'string-width/index.js',
+    'const segmenter = new Intl.Segmenter();',
+    'let made; const segmenter = { segment: (text) => (made ??= new Intl.Segmenter()).segment(text) };',
+  ],
+  [
+    'string-width/index.js',
+    String.raw`const rgiEmojiRegex = /^\p{RGI_Emoji}$/v;`,
+    String.raw`let emoji; const rgiEmojiRegex = { test: (text) => (emoji ??= /^\p{RGI_Emoji}$/v).test(text) };`,
+  ],
+];
+
+/** @throws Error where a module makes something else than the table says: a newer version needs a new look */
+function later(code: string, id: string): string | undefined {
+  const rows = LATE.filter(([module]) => id.endsWith(`/node_modules/${module}`));
+  let text = code;
+  for (const [module, made, late] of rows) {
+    if (!text.includes(made)) throw new Error(`${module} does not make: ${made}`);
+    text = text.replace(made, () => late);
+  }
+  return rows.length === 0 ? undefined : text;
+}
+
 /** The program that the shell starts: CommonJS, whose compiled code can be kept. */
 const program = defineConfig({
   ...shared,
+  // The rest of `classic-level` is bundled: to look for its files and compile them took 15 ms of each start.
+  external: BINDING,
   // `sim` looks for its server beside itself.
   input: { program: 'src/cli/main.ts', 'program-sim': 'sim/run.ts' },
   plugins: [
+    { name: 'late', transform: (code, id) => later(code, id) },
+    {
+      name: 'binding',
+      resolveId: (source, importer = '') =>
+        source === './binding' && importer.includes('/node_modules/classic-level/')
+          ? { id: BINDING, external: true }
+          : undefined,
+    },
     {
       name: 'ascii',
       generateBundle(_, bundle) {

@@ -1,6 +1,6 @@
 /** The `starling` command as it is built: what the shell starts. */
 import { join } from 'node:path';
-import { refuseDebugger } from '../src/core/debugger.ts';
+import { refuseDebugger } from '../src/core/system/debugger.ts';
 import { CompiledChunks } from './compiled-chunks.ts';
 
 refuseDebugger();

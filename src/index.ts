@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import './core/node20.ts';
+import './core/system/node20.ts';
 
 export type { Board, BoardChange, BoardEntry } from './blackboard/index.ts';
 export type {

@@ -2,7 +2,7 @@
  * One node: starts its rooms from the ground up, stops them from the roof down, and answers the
  * program that holds it. Which mesh the node starts in is decided before, in `open-state.ts`.
  */
-import './core/node20.ts';
+import './core/system/node20.ts';
 import { EventEmitter } from 'node:events';
 import { existsSync } from 'node:fs';
 import type { Board } from './blackboard/index.ts';

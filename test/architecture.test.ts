@@ -39,7 +39,7 @@ describe('the house', () => {
 /** A small house without a violation, in which one file is then added or replaced. */
 const SOUND: readonly (readonly [string, string])[] = [
   ['src/core/index.ts', "export { now } from './clock.ts';"],
-  ['src/core/clock.ts', "import { hrtime } from 'node:process';\nexport const now = hrtime;"],
+  ['src/core/wait.ts', "import { hrtime } from 'node:process';\nexport const now = hrtime;"],
   ['src/store/index.ts', "export { open } from './database.ts';"],
   ['src/store/database.ts', "import { now } from '../core/index.ts';\nexport const open = now;"],
   ['src/grants/index.ts', "export { verify } from './chain/verify.ts';"],
@@ -156,10 +156,10 @@ const PLANTED: readonly Planted[] = [
   {
     what: 'the ground that starts processes by a room above',
     rule: 'floor',
-    names: 'src/core/clock.ts → src/gateway/upstreams/process/stdio.ts',
+    names: 'src/core/wait.ts → src/gateway/upstreams/process/stdio.ts',
     add: [
       [
-        'src/core/clock.ts',
+        'src/core/wait.ts',
         "import { run } from '../gateway/upstreams/process/stdio.ts';\nexport const now = run;",
       ],
       [
@@ -240,7 +240,7 @@ const PLANTED: readonly Planted[] = [
     [
       ['ws', 'src/store/rows.ts'],
       ['jose', 'src/gateway/session/session.ts'],
-      ['pino', 'src/core/clock.ts'],
+      ['pino', 'src/core/wait.ts'],
       ['zod', 'src/network/hello.ts'],
     ] as const
   ).map(([library, file]): Planted => ({

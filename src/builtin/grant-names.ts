@@ -30,8 +30,9 @@ const PLAIN = /^[\w.*/-]+$/;
  */
 export function asGrantsWrite<Some extends Granted>(granted: Some, here: NamesHere): Some {
   return inAll(granted, (one, kind) => {
-    const isListed = kind === 'tool' || kind === 'prompt';
-    return withoutNode(isListed ? fromList(one, here, kind) : one, here, kind);
+    if (kind === 'resource' || kind === 'server') return withoutNode(one, here, kind);
+    requireServer(one, here, kind);
+    return withoutNode(fromList(one, here, kind), here, kind);
   });
 }
 
@@ -73,16 +74,34 @@ function fromList(one: string, here: NamesHere, kind: 'tool' | 'prompt'): string
   if (!servers.includes(first) && here.isPeer(first)) {
     throw ofPeer(one, first, rest.replace(LISTED, GRANTED), kind);
   }
-  const known = here.offers
-    .all()
-    .flatMap((upstream) =>
-      upstream.catalog()[`${kind}s`].map(({ name }) => ({ server: upstream.server, name })),
-    );
-  const found = known.find(({ server, name }) => {
+  const found = offered(here, kind).find(({ server, name }) => {
     const listed = server + LISTED + name;
     return one === listed || here.selves.some((self) => one === self + LISTED + listed);
   });
   return found === undefined ? one : `${found.server}${GRANTED}${found.name}`;
+}
+
+/** The tools or prompts of the servers here. */
+function offered(
+  { offers }: NamesHere,
+  kind: 'tool' | 'prompt',
+): readonly { readonly server: string; readonly name: string }[] {
+  return offers
+    .all()
+    .flatMap((upstream) =>
+      upstream.catalog()[`${kind}s`].map(({ name }) => ({ server: upstream.server, name })),
+    );
+}
+
+/** A name alone may be at several servers: who means one says at which. @throws STARLING_USAGE */
+function requireServer(one: string, here: NamesHere, kind: 'tool' | 'prompt'): void {
+  if (one.includes(GRANTED) || one.includes(LISTED) || serversOf(here).includes(one)) return;
+  const found = offered(here, kind).filter(({ name }) => name === one);
+  if (found.length === 0) return;
+  const meant = found.map(({ server, name }) => server + GRANTED + name);
+  throw new StarlingError('STARLING_USAGE', `'${printable(one)}' does not say at which server`, {
+    hint: `did you mean ${meant.join(' or ')}?`,
+  });
 }
 
 /** `files/read` for `workstation/files/read`. */
@@ -115,22 +134,4 @@ function ofPeer(one: string, peer: string, rest: string, kind: Kind): StarlingEr
       hint: `on ${peer}: starling grant create <peer> --${kind} ${what}; or hand on what ${peer} lets this node use: starling grant delegate <id> <peer>`,
     },
   );
-}
-
-/** That each tool names its server. @throws STARLING_USAGE with the one that has such a tool */
-export function requireServers({ tools = [] }: Granted, offers: OfferView): void {
-  for (const tool of tools) {
-    if (tool.includes(GRANTED) || tool.includes(LISTED)) continue;
-    const having = offers
-      .all()
-      .filter((upstream) => upstream.catalog().tools.some(({ name }) => name === tool))
-      .map(({ server }) => `${server}${GRANTED}${tool}`);
-    if (tool !== '*' && having.length === 0) continue;
-    throw new StarlingError('STARLING_USAGE', `'${printable(tool)}' is no tool pattern`, {
-      hint:
-        tool === '*'
-          ? "a tool is <server>/<tool>: all tools of all servers are '*/*'"
-          : `a tool is <server>/<tool>: did you mean ${having.join(' or ')}?`,
-    });
-  }
 }

@@ -14,7 +14,7 @@ import {
   conditioned,
   seconds,
 } from './grant-input.ts';
-import { asGrantsWrite, requireServers } from './grant-names.ts';
+import { asGrantsWrite } from './grant-names.ts';
 import type { NamesHere } from './grant-names.ts';
 import { absentArguments, absentIn, sameAs, unlimitedBy } from './grant-remarks.ts';
 import { renewableIn, summarise } from './grant-summary.ts';
@@ -100,7 +100,6 @@ function createTool(components: GrantComponents): BuiltinTool {
     clients: 'no',
     async run(given): Promise<GrantCreateResult> {
       const input = asGrantsWrite(given, namesIn(components));
-      requireServers(input, components.offers);
       const caveats = caveatsOf(input);
       const lifetimeMs =
         input.expires_s === undefined ? RENEWED_LIFETIME_MS : input.expires_s * 1000;

@@ -1,5 +1,5 @@
 /** The `starling` command from its sources. Everything but this is in `program.ts`. */
-import { refuseDebugger } from '../core/debugger.ts';
+import { refuseDebugger } from '../core/system/debugger.ts';
 import { runProgram } from './program.ts';
 
 refuseDebugger();

@@ -6,8 +6,8 @@
 import { createHash } from 'node:crypto';
 import { access, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ensurePrivateFolder, writeFileAtomic } from '../core/atomic-file.ts';
-import { isObject, isText } from '../core/value-checks.ts';
+import { ensurePrivateFolder, writeFileAtomic } from '../core/system/atomic-file.ts';
+import { isObject, isText } from '../core/json/value-checks.ts';
 import { defaultStateDir, nodesFolder } from './paths.ts';
 
 /** Notes that are read: a folder with more of them is somebody's attempt to keep the node busy. */

@@ -8,7 +8,7 @@
  * clock catches up counts from that moment on. So callers are not kept waiting for hours, and a clock that
  * is set forth again does not fill the bucket.
  */
-import type { Clock } from './clock.ts';
+import type { Clock } from './time/clock.ts';
 
 /** How much a bucket holds and how fast it fills. */
 export interface BucketSize {

@@ -1,6 +1,6 @@
 /** Start, stop, and the ownership of everything that must end when a component stops. */
 import { setMaxListeners } from 'node:events';
-import type { Clock } from './clock.ts';
+import type { Clock } from './time/clock.ts';
 
 /** A component with a life. Starting twice and stopping before starting are no-ops. */
 export interface Startable {

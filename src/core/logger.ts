@@ -4,8 +4,8 @@
  */
 import { pino } from 'pino';
 import { createBuckets } from './bucket.ts';
-import { systemClock } from './clock.ts';
-import type { Clock } from './clock.ts';
+import { systemClock } from './time/clock.ts';
+import type { Clock } from './time/clock.ts';
 import { StarlingError, messageOf } from './errors.ts';
 
 /** Levels from loudest to quietest. */

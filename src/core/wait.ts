@@ -2,7 +2,7 @@
  * Waiting, always on an injected clock. Each wait here has its own end: no timer and no listener is left
  * behind, whichever comes first.
  */
-import type { Clock } from './clock.ts';
+import type { Clock } from './time/clock.ts';
 import type { Scope } from './lifecycle.ts';
 
 /** A signal that is aborted when time is over. */

@@ -9,7 +9,7 @@ import type { Clock, Did, Health, Logger, MeshId, PeerId } from '../core/index.t
 import { MEMBERSHIP_LINKS_MAX, issueGrant } from '../grants/index.ts';
 import type { Grant, GrantBook, Successions } from '../grants/index.ts';
 import { didFromPeerId, randomSeed, signerFromSeed } from '../identity/index.ts';
-import type { Identity } from '../identity/index.ts';
+import type { Identity, Signer } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { describeEnd, membershipEnded } from './membership-end.ts';
@@ -141,7 +141,7 @@ class KeptMesh implements OwnMesh {
     // Stopped between founding the mesh and keeping its first membership.
     const { mesh, seed } = state;
     if (seed !== undefined && this.#isNew()) {
-      await this.#establish({ mesh, seed });
+      await this.#establish({ mesh, seed }, signerFromSeed(seed));
       await this.keep();
     }
     await this.reissue();
@@ -170,14 +170,16 @@ class KeptMesh implements OwnMesh {
 
   async found(name: string): Promise<void> {
     const seed = randomSeed();
-    await this.#establish({ mesh: meshOf(signerFromSeed(seed).did, name, false), seed });
+    const key = signerFromSeed(seed);
+    await this.#establish({ mesh: meshOf(key.did, name, false), seed }, key);
   }
 
   async enterOpen(name: string): Promise<void> {
     const seed = openSeed(name);
-    const mesh = meshOf(signerFromSeed(seed).did, name, true);
+    const key = signerFromSeed(seed);
+    const mesh = meshOf(key.did, name, true);
     this.requireSame(mesh.id, name);
-    if (this.#state === undefined) await this.#establish({ mesh, seed });
+    if (this.#state === undefined) await this.#establish({ mesh, seed }, key);
   }
 
   hasFounded(): boolean {
@@ -279,7 +281,7 @@ class KeptMesh implements OwnMesh {
 
   reissue(): Promise<number> {
     const { seed } = this.#requireState();
-    const root = seed === undefined ? undefined : signerFromSeed(seed);
+    const root = (): Signer | undefined => (seed === undefined ? undefined : signerFromSeed(seed));
     const components = { ...this.#components, records: this.records(), root };
     const done = this.#reissuing.then(() => reissueMemberships(components));
     this.#reissuing = done.catch(() => 0);
@@ -292,11 +294,11 @@ class KeptMesh implements OwnMesh {
   }
 
   /** Enters a mesh whose key this node holds, by a membership that the key signs; `keep` writes both. */
-  async #establish({ mesh, seed }: Required<MeshState>): Promise<void> {
+  async #establish({ mesh, seed }: Required<MeshState>, key: Signer): Promise<void> {
     const { identity, clock } = this.#components;
     await this.#open({ mesh, seed });
     const membership = issueGrant(
-      signerFromSeed(seed),
+      key,
       {
         aud: identity.did,
         sub: mesh.id,

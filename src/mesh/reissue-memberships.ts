@@ -14,17 +14,18 @@ export interface ReissueComponents {
   readonly grants: GrantBook;
   readonly records: Records;
   readonly clock: Clock;
-  /** The mesh's own key, where we hold it. */
-  readonly root: Signer | undefined;
+  /** Makes the mesh's own key, where we hold it; asked only when something is to be signed with it. */
+  readonly root: () => Signer | undefined;
 }
 
 /** Issues anew what is due, and gives how many there were. Again at any time: it goes on where it was. */
 export async function reissueMemberships(components: ReissueComponents): Promise<number> {
-  const { identity, grants, records, clock, root } = components;
+  const { identity, grants, records, clock } = components;
   const { successions } = grants;
   let count = 0;
   const own = records.membershipOf(identity.did)?.[0];
-  if (own !== undefined && root !== undefined && own.claims.aud !== identity.did) {
+  const root = own === undefined || own.claims.aud === identity.did ? undefined : components.root();
+  if (own !== undefined && root !== undefined) {
     const { cap, exp, jti, max_depth: maxDepth } = own.claims;
     const init = { aud: identity.did, sub: root.did, cap, expiresAt: exp, maxDepth, id: jti };
     if (await records.add(issueGrant(root, init, clock.now()).jws)) count += 1;

@@ -29,6 +29,7 @@ export const FLOORS: readonly (readonly string[])[] = [
  * that is not named; they count as one folder. `index.ts` is the room's door and always on top. A room that is not named here may have no folders.
  */
 export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  core: [['time', 'json'], ['words'], ['*'], ['system']],
   grants: [['types.ts'], ['format'], ['chain'], ['use'], ['book']],
   guard: [
     ['types.ts'],
@@ -97,7 +98,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   pino: ['core/logger.ts'],
   'string-width': ['cli/terminal/'],
   tweetnacl: ['identity/'],
-  ws: ['core/node20.ts', 'gateway/transports/'],
+  ws: ['core/system/node20.ts', 'gateway/transports/'],
   yaml: ['guard/policy/'],
   yjs: ['blackboard/'],
   zod: ['config/', 'directory/', 'guard/policy/', 'gateway/builtin/', 'builtin/'],

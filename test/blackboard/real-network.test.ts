@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import '../../src/core/node20.ts';
+import '../../src/core/system/node20.ts';
 import { createBlackboard } from '../../src/blackboard/index.ts';
 import type { Blackboard } from '../../src/blackboard/index.ts';
 import { silentLogger, systemClock } from '../../src/core/index.ts';

@@ -213,7 +213,7 @@ describe('grant_create', () => {
   it.each([
     ['read_file', 'did you mean files/read_file?'],
     ['files__*', 'did you mean files/*?'],
-    ['*', "all tools of all servers are '*/*'"],
+    ['*', "for example 'files/*' for all of the server files"],
     ['nothing', "for example 'nothing/*' for all of the server nothing"],
   ])('says how a tool is written that is given as %s', async (tool, says) => {
     const { call } = await deskOf(owner);

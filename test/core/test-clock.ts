@@ -4,13 +4,15 @@ import type { Clock } from '../../src/core/index.ts';
 export interface TestClock extends Clock {
   /** Moves time on, running what is due in order of its time. */
   advance(ms: number): void;
+  /** What a machine that sleeps finds when it wakes: time has gone on, and each timer waits as long as before. */
+  sleep(ms: number): void;
   /** Timers that wait. */
   waiting(): number;
 }
 
 export function createTestClock(startMs = 1_700_000_000_000): TestClock {
   let nowMs = startMs;
-  const timers = new Set<{ readonly dueMs: number; readonly task: () => void }>();
+  const timers = new Set<{ dueMs: number; readonly task: () => void }>();
   return {
     now: () => nowMs,
     schedule(delayMs, task) {
@@ -30,6 +32,10 @@ export function createTestClock(startMs = 1_700_000_000_000): TestClock {
         next.task();
       }
       nowMs = endMs;
+    },
+    sleep(ms) {
+      nowMs += ms;
+      for (const timer of timers) timer.dueMs += ms;
     },
     waiting: () => timers.size,
   };

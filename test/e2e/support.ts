@@ -10,7 +10,7 @@ import { runCli, startProcess } from '../../sim/process.ts';
 import type { NodeProcess, ProcessInit, RunOptions, RunResult } from '../../sim/process.ts';
 import { attach } from '../../src/cli/node/client.ts';
 import type { NodeClient, ToolInfo } from '../../src/cli/node/client.ts';
-import type { JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json/json.ts';
 import type {
   GrantCreateResult,
   GrantListResult,

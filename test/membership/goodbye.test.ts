@@ -1,15 +1,11 @@
 /** A node that stops is seen to leave, whenever it stops: over real networks on loopback. */
-import { EventEmitter } from 'node:events';
 import { afterEach, expect, it } from 'vitest';
-import { createHealth, silentLogger, systemClock } from '../../src/core/index.ts';
+import { systemClock } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
-import type { Successions } from '../../src/grants/index.ts';
-import { createMembership } from '../../src/membership/index.ts';
 import type { Membership } from '../../src/membership/index.ts';
-import type { OwnMesh } from '../../src/mesh/index.ts';
-import { memoryTable } from '../grants/memory-table.ts';
 import { acquaint, makeMember, soon, stopAll, until } from '../network/support.ts';
 import type { Member } from '../network/support.ts';
+import { createView } from './arrange.ts';
 
 afterEach(stopAll);
 
@@ -18,46 +14,8 @@ const turns = async (count: number): Promise<void> => {
   for (let at = 0; at < count; at += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
-function ownMesh(): OwnMesh {
-  return {
-    successions: {
-      events: new EventEmitter(),
-      current: (did: string) => did,
-      lineage: (did: string) => [did],
-      of: () => undefined,
-    } as unknown as Successions,
-    records: () => ({
-      digest: () => 'same',
-      all: () => new Map(),
-      addAll: async () => 0,
-      onSignsTooMuch: () => () => undefined,
-      onAdded: () => () => undefined,
-    }),
-    isMember: () => true,
-    hasMember: () => true,
-    reissue: async () => 0,
-  } as unknown as OwnMesh;
-}
-
-function viewOf({ network }: Member, name: string): Membership {
-  const presence = { name, version: '0.1.0', addresses: [], load: 0, catalog: 'tools' };
-  return createMembership(
-    {
-      network,
-      ownMesh: ownMesh(),
-      identity: { sign: () => new Uint8Array(64) },
-      table: memoryTable(),
-      runs: memoryTable(),
-      health: createHealth(),
-      presence: () => presence,
-      boards: () => ({}),
-      clock: systemClock,
-      random: () => 0.5,
-      logger: silentLogger,
-    },
-    { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
-  );
-}
+const viewOf = ({ network }: Member, name: string): Membership =>
+  createView({ network, clock: systemClock, name: () => name });
 
 const stateOf = (view: Membership, peer: PeerId): string | undefined => view.peer(peer)?.state;
 

@@ -1,20 +1,15 @@
 /** What peers are called: names that are taken, words that two claim, and names that change. */
-import { EventEmitter } from 'node:events';
 import { encode } from 'cborg';
 import { afterEach, expect, it } from 'vitest';
-import { createHealth, silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
-import type { Successions } from '../../src/grants/index.ts';
 import { createIdentity, shortId } from '../../src/identity/index.ts';
-import { createMembership } from '../../src/membership/index.ts';
 import type { Membership, PeerView } from '../../src/membership/index.ts';
-import type { OwnMesh } from '../../src/mesh/index.ts';
 import { calm, createHub } from '../blackboard/hub.ts';
 import type { Hub } from '../blackboard/hub.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { memoryTable } from '../grants/memory-table.ts';
+import { createView } from './arrange.ts';
 
-const INTERVAL_MS = 5000;
 const DAY_MS = 86_400_000;
 const [ALICE, BOB, CAROL] = [2, 3, 4].map(
   (seed) => createIdentity(Buffer.alloc(32, seed)).peerId,
@@ -24,25 +19,6 @@ const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
-
-const OWN_MESH = {
-  successions: {
-    events: new EventEmitter(),
-    current: (did: string) => did,
-    lineage: (did: string) => [did],
-    of: () => undefined,
-  } as unknown as Successions,
-  records: () => ({
-    digest: () => 'same',
-    all: () => new Map(),
-    addAll: async () => 0,
-    onSignsTooMuch: () => () => undefined,
-    onAdded: () => () => undefined,
-  }),
-  isMember: () => true,
-  hasMember: () => true,
-  reissue: async () => 0,
-} as unknown as OwnMesh;
 
 interface Node {
   readonly view: Membership;
@@ -57,28 +33,14 @@ async function node(
 ): Promise<Node> {
   const made: Node = {
     says: name,
-    view: createMembership(
-      {
-        network: hub.network(self),
-        ownMesh: OWN_MESH,
-        identity: { sign: () => new Uint8Array(64) },
-        table,
-        runs,
-        health: createHealth(),
-        presence: () => ({
-          name: made.says,
-          version: '1',
-          addresses: ['/ip4/127.0.0.1/tcp/1'],
-          load: 0,
-          catalog: '',
-        }),
-        boards: () => ({}),
-        clock,
-        random: () => 0.5,
-        logger: silentLogger,
-      },
-      { intervalMs: INTERVAL_MS, phiSuspect: 8, deadAfterMs: 3 * INTERVAL_MS },
-    ),
+    view: createView({
+      network: hub.network(self),
+      clock,
+      name: () => made.says,
+      addresses: ['/ip4/127.0.0.1/tcp/1'],
+      table,
+      runs,
+    }),
   };
   await made.view.start();
   cleanups.push(() => made.view.stop());
@@ -160,7 +122,7 @@ it('a peer that takes another name is shown with both for a week, over restarts,
   const again = await node(hub, ALICE, 'alice', kept);
   await calm();
   expect(only(again)).toMatchObject({ alias: 'bob', newName: 'robert' });
-  clock.advance(8 * DAY_MS);
+  clock.sleep(8 * DAY_MS);
   bob.view.announce();
   clock.advance(1000);
   await calm();

@@ -90,23 +90,35 @@ class Watch {
   }
 }
 
+/** A peer whose heartbeats come so late, and are lost so often, that it is suspected again and again. */
+const troubled = ({ chance }: SeededScheduler): Peer => ({
+  jitterMs: 5000,
+  loss: 0.5,
+  reaches: () => chance.next() < 0.5,
+  isUp: () => true,
+});
+
+/** What happened to a peer in ten minutes, by the schedule of `seed`. */
+function traceOf(seed: number, peer: (time: SeededScheduler) => Peer): readonly string[] {
+  const time = createSeededScheduler(seed);
+  new Watch(time, peer(time)).begin();
+  time.run(600_000);
+  return time.trace;
+}
+
 describe('a peer that lives', () => {
   it('is never dead, however late and seldom its heartbeats come, while a probe reaches it', () => {
     const dead = SEEDS.filter((seed) => {
-      const time = createSeededScheduler(seed);
-      new Watch(time, { jitterMs: 4000, loss: 0.4, reaches: () => true, isUp: () => true }).begin();
-      time.run(600_000);
-      return time.trace.some((line) => line.endsWith(' dead'));
+      const late = { jitterMs: 4000, loss: 0.4, reaches: () => true, isUp: () => true };
+      return traceOf(seed, () => late).some((line) => line.endsWith(' dead'));
     });
     expect(dead).toEqual([]);
   });
 
   it('is not even suspect while no heartbeat is lost or late by a whole interval', () => {
     const suspect = SEEDS.filter((seed) => {
-      const time = createSeededScheduler(seed);
-      new Watch(time, { jitterMs: 4000, loss: 0, reaches: () => false, isUp: () => true }).begin();
-      time.run(600_000);
-      return time.trace.length > 0;
+      const regular = { jitterMs: 4000, loss: 0, reaches: () => false, isUp: () => true };
+      return traceOf(seed, () => regular).length > 0;
     });
     expect(suspect).toEqual([]);
   });
@@ -136,15 +148,8 @@ describe('a peer that falls silent', () => {
 
   it('goes through suspicion, never from alive to dead at once', () => {
     const leaps = SEEDS.filter((seed) => {
-      const time = createSeededScheduler(seed);
-      new Watch(time, {
-        jitterMs: 5000,
-        loss: 0.5,
-        reaches: () => time.chance.next() < 0.5,
-        isUp: () => true,
-      }).begin();
-      time.run(600_000);
-      const states = ['alive', ...time.trace.map((line) => line.split(' ')[1] ?? '')];
+      const trace = traceOf(seed, troubled);
+      const states = ['alive', ...trace.map((line) => line.split(' ')[1] ?? '')];
       return states.some((state, at) => state === 'dead' && states[at - 1] !== 'suspect');
     });
     expect(leaps).toEqual([]);
@@ -202,20 +207,9 @@ describe('accusations', () => {
 
 describe('a schedule', () => {
   it('runs the same from the same seed, and otherwise from another', () => {
-    const traceOf = (seed: number): readonly string[] => {
-      const time = createSeededScheduler(seed);
-      new Watch(time, {
-        jitterMs: 5000,
-        loss: 0.5,
-        reaches: () => time.chance.next() < 0.5,
-        isUp: () => true,
-      }).begin();
-      time.run(600_000);
-      return time.trace;
-    };
-    expect(traceOf(3)).toEqual(traceOf(3));
-    expect(traceOf(3).length).toBeGreaterThan(3);
-    expect(traceOf(3)).not.toEqual(traceOf(4));
+    expect(traceOf(3, troubled)).toEqual(traceOf(3, troubled));
+    expect(traceOf(3, troubled).length).toBeGreaterThan(3);
+    expect(traceOf(3, troubled)).not.toEqual(traceOf(4, troubled));
   });
 
   it('puts what is due at the same moment in an order of its seed', () => {

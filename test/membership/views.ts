@@ -1,17 +1,13 @@
 /** Live views of a mesh over a network in memory, each on a clock of its own that tests move. */
 import { EventEmitter } from 'node:events';
-import { createHealth, silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
-import type { Successions } from '../../src/grants/index.ts';
 import type { Identity } from '../../src/identity/index.ts';
-import { createMembership } from '../../src/membership/index.ts';
 import type { Membership } from '../../src/membership/index.ts';
-import type { OwnMesh } from '../../src/mesh/index.ts';
 import type { Network } from '../../src/network/index.ts';
 import { calm } from '../blackboard/hub.ts';
 import type { Hub } from '../blackboard/hub.ts';
 import { createTestClock } from '../core/test-clock.ts';
-import { memoryTable } from '../grants/memory-table.ts';
+import { createView, meshOfAll } from './arrange.ts';
 
 /** A view, and what it stands on. */
 export interface View {
@@ -28,54 +24,26 @@ export async function makeView(hub: Hub, identity: Identity, name: string): Prom
   const clock = createTestClock();
   const strangers = new Set<PeerId>();
   const added = new EventEmitter();
-  const ownMesh = {
-    successions: {
-      events: new EventEmitter(),
-      current: (did: string) => did,
-      lineage: (did: string) => [did],
-      of: () => undefined,
-    } as unknown as Successions,
-    records: () => ({
-      digest: () => 'same',
-      all: () => new Map(),
-      addAll: async () => 0,
-      onSignsTooMuch: () => () => undefined,
-      onAdded: (listener: () => void) => {
-        added.on('added', listener);
-        return () => added.off('added', listener);
-      },
-    }),
-    isMember: () => true,
-    hasMember: (peer: PeerId) => !strangers.has(peer),
-    reissue: async () => 0,
-  } as unknown as OwnMesh;
+  const ownMesh = meshOfAll({
+    hasMember: (peer) => !strangers.has(peer),
+    onAdded: (listener) => {
+      added.on('added', listener);
+      return () => added.off('added', listener);
+    },
+  });
   const network: Network = {
     ...hub.network(identity.peerId),
     dial: () => Promise.reject(new Error('gone')),
     ping: () => Promise.reject(new Error('gone')),
   };
-  const view = createMembership(
-    {
-      network,
-      ownMesh,
-      identity,
-      table: memoryTable(),
-      runs: memoryTable(),
-      health: createHealth(),
-      presence: () => ({
-        name,
-        version: '1',
-        addresses: [`/ip4/192.0.2.1/tcp/${name.length}`],
-        load: 0,
-        catalog: '',
-      }),
-      boards: () => ({}),
-      clock,
-      random: () => 0.5,
-      logger: silentLogger,
-    },
-    { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
-  );
+  const view = createView({
+    network,
+    ownMesh,
+    identity,
+    clock,
+    name: () => name,
+    addresses: [`/ip4/192.0.2.1/tcp/${name.length}`],
+  });
   await view.start();
   return { view, network, strangers, clock, recordAdded: () => added.emit('added') };
 }

@@ -114,7 +114,7 @@ describe('a run', () => {
   });
 
   it('has no survivor in a small file of ours', async () => {
-    const file = 'src/core/duration.ts';
+    const file = 'src/core/time/duration.ts';
     const target = TARGETS.find((each) => each.file === file);
     const all = mutate(readFileSync(join(ROOT, file), 'utf8')).mutants.map(({ id }) => id);
     const { killed } = await tryMutants({

@@ -19,7 +19,7 @@ export default defineConfig({
   resolve: { alias: { tweetnacl: resolve(import.meta.dirname, '../fixtures/quick-nacl.ts') } },
   test: {
     include: ['test/mutation/load-tests.ts'],
-    setupFiles: ['src/core/node20.ts'],
+    setupFiles: ['src/core/system/node20.ts'],
     runner: resolve(import.meta.dirname, 'runner.ts'),
     pool: 'forks',
     maxWorkers: 1,

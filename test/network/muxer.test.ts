@@ -1,5 +1,5 @@
 /** yamux as it is used here: how many frames it takes to carry what is said. */
-import '../../src/core/node20.ts';
+import '../../src/core/system/node20.ts';
 import { multiaddrConnectionPair } from '@libp2p/utils';
 import type { Stream, StreamMuxer } from '@libp2p/interface';
 import { describe, expect, it } from 'vitest';

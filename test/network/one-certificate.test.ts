@@ -1,5 +1,5 @@
 /** TLS as libp2p specifies, with one certificate for all connections of a host. */
-import '../../src/core/node20.ts';
+import '../../src/core/system/node20.ts';
 import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import { tls } from '@libp2p/tls';

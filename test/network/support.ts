@@ -1,5 +1,5 @@
 /** Builders for the network's tests: real libp2p on loopback, and an admission by list. */
-import '../../src/core/node20.ts';
+import '../../src/core/system/node20.ts';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { tokenFile } from '../../config/paths.ts';
 import { messageOf } from '../../core/errors.ts';
-import { isObject } from '../../core/value-checks.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 import { readJsonFile } from '../client-files/json-file.ts';
 import { parseJsonc, valueOf } from '../client-files/jsonc.ts';
 import { CLIENT_IDS, knownClient, surroundings } from '../client-files/mcp-clients.ts';

@@ -1,5 +1,5 @@
 /** Whether this machine's clock can be right: grants and tickets end by the clock. */
-import { clockText, isClockApart } from '../../core/clock-offset.ts';
+import { clockText, isClockApart } from '../../core/words/clock-offset.ts';
 import { finding } from './check.ts';
 import type { Check } from './check.ts';
 

@@ -1,9 +1,9 @@
 /** Whether this machine sends multicast, which mDNS needs. */
 import { createSocket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
-import { systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import { messageOf } from '../../core/errors.ts';
-import { lanInterfaces } from '../../core/lan-interfaces.ts';
+import { lanInterfaces } from '../../core/system/lan-interfaces.ts';
 import { finding } from './check.ts';
 import type { Check } from './check.ts';
 

@@ -3,7 +3,7 @@ import { access, constants, lstat, statfs } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import type { StatusResult } from '../../builtin/results.ts';
-import { diskTroubleOf } from '../../core/disk-trouble.ts';
+import { diskTroubleOf } from '../../core/system/disk-trouble.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { readKeyFacts } from '../../identity/index.ts';
 import { finding } from './check.ts';

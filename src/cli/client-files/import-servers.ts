@@ -9,10 +9,10 @@ import { plainEntry } from '../../config/client-entries.ts';
 import { serverName, wrongName } from '../../config/mcp-servers.ts';
 import { mcpServerSchema } from '../../config/server-schema.ts';
 import { StarlingError } from '../../core/errors.ts';
-import type { Json, JsonObject } from '../../core/json.ts';
+import type { Json, JsonObject } from '../../core/json/json.ts';
 import { readJsonFile } from './json-file.ts';
 import { parseJsonc, valueOf } from './jsonc.ts';
-import { isObject } from '../../core/value-checks.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 
 /** A file to import from. */
 export interface Source {

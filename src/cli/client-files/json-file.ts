@@ -5,7 +5,7 @@
 import { constants } from 'node:fs';
 import { copyFile, mkdir, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { writeFileAtomic } from '../../core/atomic-file.ts';
+import { writeFileAtomic } from '../../core/system/atomic-file.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 
 /** A file as it was when it was read. */

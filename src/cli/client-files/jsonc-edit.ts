@@ -10,8 +10,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { applyEdits } from 'jsonc-parser';
 import type { Edit } from 'jsonc-parser';
 import { StarlingError } from '../../core/errors.ts';
-import type { Json } from '../../core/json.ts';
-import { isObject } from '../../core/value-checks.ts';
+import type { Json } from '../../core/json/json.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 import { invalid, nodeAt, parseJsonc, propertiesOf, valueOf } from './jsonc.ts';
 import type { JsoncNode } from './jsonc.ts';
 

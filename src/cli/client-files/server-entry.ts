@@ -1,6 +1,6 @@
 /** An entry of `mcpServers` as people see it: what it runs or where it connects, and no secret. */
-import type { Json, JsonObject } from '../../core/json.ts';
-import { shellWord } from '../../core/shell-word.ts';
+import type { Json, JsonObject } from '../../core/json/json.ts';
+import { shellWord } from '../../core/words/shell-word.ts';
 import { safeLine } from '../terminal/output.ts';
 
 /** What may be shown of an entry. */

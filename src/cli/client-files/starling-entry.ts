@@ -1,6 +1,6 @@
 /** The entry that `starling connect` writes into a client's file. */
 import { StarlingError } from '../../core/errors.ts';
-import type { JsonObject } from '../../core/json.ts';
+import type { JsonObject } from '../../core/json/json.ts';
 import type { Launch } from './launcher.ts';
 import type { McpClient } from './mcp-clients.ts';
 

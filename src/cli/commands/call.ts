@@ -1,8 +1,8 @@
 /** `starling call` */
 import type { PeersResult } from '../../builtin/results.ts';
-import { systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
-import type { Json, JsonObject } from '../../core/json.ts';
+import type { Json, JsonObject } from '../../core/json/json.ts';
 import { readArguments } from '../options/tool-arguments.ts';
 import { contentOf } from '../terminal/tool-content.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';
@@ -57,7 +57,7 @@ async function callTool(
 ): Promise<JsonObject> {
   const { arg = [], args, timeout } = options;
   const whole = args === undefined ? {} : parseWhole(await textOf(args));
-  return withNode(options, async (node) => {
+  const work = async (node: NodeClient): Promise<JsonObject> => {
     // A call of a whole name without arguments needs no list.
     const isWhole = arg.length === 0 && typed.includes('__');
     const listed = isWhole ? [] : await offeredBy(node);
@@ -67,7 +67,7 @@ async function callTool(
     const shower = progressShower(tool);
     const given = { ...whole, ...(await readArguments(arg, schema)) };
     // Progress is asked for even where nobody sees it: it keeps a long call from timing out.
-    const init = { signal, timeoutMs: timeout ?? TIMEOUT_MS, progress: shower.show };
+    const init = { timeoutMs: timeout ?? TIMEOUT_MS, progress: shower.show };
     const explained = async (said: string): Promise<StarlingError | undefined> =>
       signal.aborted
         ? undefined
@@ -95,7 +95,8 @@ async function callTool(
     } finally {
       shower.end();
     }
-  });
+  };
+  return withNode(options, work, signal);
 }
 
 /** A refusal of a tool that nobody offers may be a slip, which the hint to widen rights would hide. */

@@ -7,7 +7,7 @@ import type {
 } from '../../builtin/results.ts';
 import { CLIENT_NAME_WORDS, isFreeClientName } from '../../config/client-names.ts';
 import { StarlingError } from '../../core/errors.ts';
-import type { JsonObject } from '../../core/json.ts';
+import type { JsonObject } from '../../core/json/json.ts';
 import { ask, canAsk, nobodyAgreed } from '../terminal/ask.ts';
 import { diffLines } from '../terminal/text-diff.ts';
 import type { DiffLine } from '../terminal/text-diff.ts';
@@ -22,7 +22,7 @@ import type { Way } from '../client-files/starling-entry.ts';
 import { fileOf, knownClient, surroundings } from '../client-files/mcp-clients.ts';
 import type { McpClient } from '../client-files/mcp-clients.ts';
 import { paint, paintTalk, printData, safeLine, tell } from '../terminal/output.ts';
-import { isObject } from '../../core/value-checks.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 import { stateDirOf, withNode } from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 

@@ -5,7 +5,7 @@ import type { PeersResult, StatusResult } from '../../builtin/results.ts';
 import { loadConfig } from '../../config/index.ts';
 import type { Config } from '../../config/index.ts';
 import { defaultConfigFile, defaultStateDir } from '../../config/paths.ts';
-import { systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { settledWithin } from '../../core/wait.ts';
 import { finding } from '../checks/check.ts';

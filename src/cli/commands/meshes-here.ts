@@ -1,5 +1,5 @@
 /** `starling up --knock` without a name: which meshes of this network could be asked. */
-import { systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { readAbout } from '../../config/known-nodes.ts';
 import type { NodeAbout } from '../../config/known-nodes.ts';

@@ -1,9 +1,9 @@
 /** `starling ping` */
 import type { PeerPingResult } from '../../builtin/results.ts';
-import { systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { createScope } from '../../core/lifecycle.ts';
-import { placeOf } from '../../core/places.ts';
+import { placeOf } from '../../core/words/places.ts';
 import { sleep } from '../../core/wait.ts';
 import type { NodeClient } from '../node/client.ts';
 import { withNode } from '../node/locate-node.ts';

@@ -2,8 +2,8 @@
 import type { PeersResult, StatusResult } from '../../builtin/results.ts';
 import { nearest } from '../../config/nearest.ts';
 import { StarlingError } from '../../core/errors.ts';
-import { isObject } from '../../core/value-checks.ts';
-import { systemClock } from '../../core/clock.ts';
+import { isObject } from '../../core/json/value-checks.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import type { NodeClient } from '../node/client.ts';
 import { withNode } from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';
@@ -41,12 +41,12 @@ export async function run(resource: string, options: RequestOptions): Promise<nu
   const { peer, scope } = targetOf(resource);
   const answer = await untilInterrupted((signal) => {
     signal.addEventListener('abort', () => tell(LEFT), { once: true });
-    return withNode(options, (node) =>
+    const wait = (node: NodeClient): Promise<Answer> =>
       ask(node, { peer, scope, signal }, options).catch(async (error: unknown) => {
         if (node.over.aborted && !signal.aborted) throw nodeStopped(peer, error);
         throw await withPeer(error, node, { peer, scope });
-      }),
-    );
+      });
+    return withNode(options, wait, signal);
   });
   if (typeof answer === 'number') return answer;
   printData(answer, options.json === true, () => safeLine(answerText(answer, { peer, scope })));
@@ -62,7 +62,7 @@ async function ask(
   const deadline = Date.now() + waitMs;
   let isTold = false;
   for (;;) {
-    const answer = await once(node, peer, signal, {
+    const answer = await once(node, peer, {
       agent_id: options.as ?? 'operator',
       resource_type: options.type,
       justification: options.because,
@@ -135,10 +135,9 @@ async function pause(signal: AbortSignal): Promise<void> {
 async function once(
   node: NodeClient,
   peer: string,
-  signal: AbortSignal,
   args: Readonly<Record<string, string>>,
 ): Promise<Answer> {
-  const result = await node.call(`${peer}__starling__request_permission`, args, { signal });
+  const result = await node.call(`${peer}__starling__request_permission`, args);
   const content = result['structuredContent'];
   if (isObject(content) && typeof content['granted'] === 'boolean') {
     return content as unknown as Answer;

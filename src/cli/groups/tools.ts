@@ -44,7 +44,7 @@ export function addCall(program: Command, outcome: Outcome): void {
         .option('--args <json>', 'all arguments as one JSON object; - reads it from standard input')
         .option(
           '--timeout <duration>',
-          "give up after this long, like 30s or 5m; the nodes' own limits may end a call sooner",
+          'stop waiting after this, like 30s; longer than the limits of the nodes on the way never holds',
           parseTimeout,
         )
         .option('--raw', 'print text exactly as it came; not for a terminal'),

@@ -1,8 +1,8 @@
 /** The error that a node answered, as one of ours. */
 import { ERRORS, StarlingError } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
-import type { JsonObject } from '../../core/json.ts';
-import { isObject } from '../../core/value-checks.ts';
+import type { JsonObject } from '../../core/json/json.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 
 /** JSON-RPC 2.0 §5.1. */
 const INVALID_PARAMS = -32602;

@@ -4,10 +4,10 @@
  */
 import type { Socket } from 'node:net';
 import { ATTACH_METHOD } from '../../config/client-names.ts';
-import { systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
-import type { Json, JsonObject } from '../../core/json.ts';
-import { isObject } from '../../core/value-checks.ts';
+import type { Json, JsonObject } from '../../core/json/json.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 import { errorFrom } from './answered-error.ts';
 
 const ANSWER_BYTES_MAX = 64 * 1024;

@@ -4,11 +4,11 @@ import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { ATTACH_OPERATOR } from '../../config/client-names.ts';
 import { defaultStateDir, socketPath } from '../../config/paths.ts';
-import { systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
-import type { Json, JsonObject } from '../../core/json.ts';
+import type { Json, JsonObject } from '../../core/json/json.ts';
 import { createLineDecoder } from '../../core/lines.ts';
-import { isObject } from '../../core/value-checks.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 import { VERSION } from '../../core/version.ts';
 import { errorFrom } from './answered-error.ts';
 import { attachAs } from './attach-as.ts';
@@ -54,10 +54,27 @@ interface Waiting {
   readonly progress: CallOptions['progress'];
 }
 
-/** Attaches to the node of `stateDir` as its operator. @throws STARLING_NODE_UNREACHABLE when none runs */
-export async function attach(stateDir: string): Promise<NodeClient> {
+/**
+ * Attaches to the node of `stateDir` as its operator. `signal` gives up what is under way: attaching itself,
+ * and each request that has no signal of its own. @throws STARLING_NODE_UNREACHABLE when none runs
+ */
+export async function attach(stateDir: string, signal?: AbortSignal): Promise<NodeClient> {
   const socket = await open(stateDir);
-  await attachAs(socket, ATTACH_OPERATOR);
+  const giveUp = (): void => void socket.destroy();
+  signal?.addEventListener('abort', giveUp);
+  try {
+    signal?.throwIfAborted();
+    await attachAs(socket, ATTACH_OPERATOR);
+    const client = await greeted(socket);
+    client.signal = signal;
+    return client;
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
+  }
+}
+
+/** A client of the node, once both have said hello: MCP lets nobody cancel that. */
+async function greeted(socket: Socket): Promise<SocketClient> {
   const client = new SocketClient(socket);
   try {
     await client.request(
@@ -119,6 +136,8 @@ class SocketClient implements NodeClient {
   /** The error of every request from now on, once the connection has ended. */
   #over: StarlingError | undefined;
   readonly #end = new AbortController();
+  /** Cancels requests that have no signal of their own. */
+  signal: AbortSignal | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -143,15 +162,15 @@ class SocketClient implements NodeClient {
     options: CallOptions = {},
   ): Promise<JsonObject> {
     if (this.#over !== undefined) throw this.#over;
-    options.signal?.throwIfAborted();
+    const { timeoutMs = CALL_TIMEOUT_MS, signal = this.signal } = options;
+    signal?.throwIfAborted();
     const id = this.#nextId;
     this.#nextId += 1;
-    const { timeoutMs = CALL_TIMEOUT_MS } = options;
     const meta = options.progress === undefined ? {} : { _meta: { progressToken: id } };
     return new Promise((resolve, reject) => {
       const finish = (): void => {
         stopTimer();
-        options.signal?.removeEventListener('abort', cancelled);
+        signal?.removeEventListener('abort', cancelled);
         this.#waiting.delete(id);
       };
       const cancel = (error: Error): void => {
@@ -161,7 +180,7 @@ class SocketClient implements NodeClient {
       };
       const cancelled = (): void => cancel(new Error('cancelled'));
       const stopTimer = systemClock.schedule(timeoutMs, () => cancel(late(method, timeoutMs)));
-      options.signal?.addEventListener('abort', cancelled, { once: true });
+      signal?.addEventListener('abort', cancelled, { once: true });
       this.#waiting.set(id, {
         resolve: (result) => {
           finish();

@@ -5,15 +5,15 @@ import { pathToFileURL } from 'node:url';
 import { findJsonFault } from '../../config/json-syntax.ts';
 import { serverName } from '../../config/mcp-servers.ts';
 import { StarlingError } from '../../core/errors.ts';
-import type { Json, JsonObject } from '../../core/json.ts';
-import { isObject } from '../../core/value-checks.ts';
+import type { Json, JsonObject } from '../../core/json/json.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 import { attach } from './client.ts';
 import { readJsonFile, writeJsonFile } from '../client-files/json-file.ts';
 import type { JsonFile } from '../client-files/json-file.ts';
 import { parseJsonc, valueOf } from '../client-files/jsonc.ts';
 import { setProperty } from '../client-files/jsonc-edit.ts';
 import { configFileInUse, otherConfigFile, stateDirOf } from './locate-node.ts';
-import { shellWord } from '../../core/shell-word.ts';
+import { shellWord } from '../../core/words/shell-word.ts';
 import { paintTalk, safeLine, tell } from '../terminal/output.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 

@@ -99,13 +99,18 @@ async function fileOfRunning(stateDir: string): Promise<string | undefined> {
   }
 }
 
-/** Runs `work` with a client of the running node, and closes it. @throws STARLING_NODE_UNREACHABLE */
+/**
+ * Runs `work` with a client of the running node, and closes it; `signal` cancels all that the node is asked.
+ * @throws STARLING_NODE_UNREACHABLE
+ */
 export async function withNode<T>(
   options: CommonOptions,
   work: (node: NodeClient) => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T> {
   const stateDir = await stateDirOf(options);
-  const node = await attach(stateDir).catch(async (error: unknown) => {
+  const node = await attach(stateDir, signal).catch(async (error: unknown) => {
+    if (signal?.aborted === true) throw error;
     throw (await endedIn(stateDir, error)) ?? error;
   });
   try {

@@ -1,7 +1,7 @@
 /** What `starling up` says where the node of the state folder runs already. */
 import type { StatusResult } from '../../builtin/results.ts';
 import { StarlingError } from '../../core/errors.ts';
-import { SECOND_NODE } from '../../core/system-words.ts';
+import { SECOND_NODE } from '../../core/words/system-words.ts';
 import { attach } from './client.ts';
 
 /** A node that takes longer hangs, and its folder is all that is known of it. */

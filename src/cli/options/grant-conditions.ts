@@ -1,6 +1,6 @@
 /** What is granted and under which conditions, from the options of `grant create` and `delegate`. */
 import { StarlingError } from '../../core/errors.ts';
-import type { Json, JsonObject } from '../../core/json.ts';
+import type { Json, JsonObject } from '../../core/json/json.ts';
 import type { CommonOptions } from './common-options.ts';
 
 /** Options of commands that make a grant. */

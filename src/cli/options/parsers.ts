@@ -1,6 +1,6 @@
 /** Options with a form of their own: durations (`90s`, `15m`, `8h`, `7d`), ports, counts, rates. */
 import { InvalidArgumentError } from 'commander';
-import { UNIT_MS, durationMs } from '../../core/duration.ts';
+import { UNIT_MS, durationMs } from '../../core/time/duration.ts';
 
 const PORT_MAX = 65_535;
 

@@ -1,7 +1,7 @@
 /** `--arg name=value`: typed as the tool's input schema says. */
 import { readFile } from 'node:fs/promises';
 import { StarlingError, messageOf } from '../../core/errors.ts';
-import type { Json, JsonObject } from '../../core/json.ts';
+import type { Json, JsonObject } from '../../core/json/json.ts';
 
 /** `name=value` or `name:=json`; the name ends at the first `=` or `:=`. */
 const ARGUMENT = /^([^=]+?)(:?=)([\s\S]*)$/;

@@ -1,5 +1,5 @@
 /** What `starling up` says of approvals: that something waits, and how to answer it. */
-import { systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import { nameOf } from '../../guard/index.ts';
 import type { Approval, ApprovalAccess } from '../../guard/index.ts';
 import { askText } from './rights.ts';

@@ -1,6 +1,6 @@
 /** How entries of the audit log are shown. */
 import type { AuditEntry } from '../../audit/types.ts';
-import { rightText } from '../../core/right-words.ts';
+import { rightText } from '../../core/words/right-words.ts';
 import { shortId, withShortIds } from '../../identity/short-id.ts';
 import { paint, safeLine, sentence, withLocalTimes } from './output.ts';
 

@@ -1,6 +1,6 @@
 /** Asks a person which of several peers is meant, where they go by one name. */
 import { StarlingError } from '../../core/errors.ts';
-import { isObject } from '../../core/value-checks.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 import { shortId } from '../../identity/short-id.ts';
 import { ask, canAsk } from './ask.ts';
 import type { Conversation } from './ask.ts';

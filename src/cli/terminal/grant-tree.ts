@@ -1,6 +1,6 @@
 /** Draws the chain of a grant: the grant itself on top, below it what it stands on. */
 import type { ShownChain, ShownLink } from '../../grants/index.ts';
-import { rightText } from '../../core/right-words.ts';
+import { rightText } from '../../core/words/right-words.ts';
 import { shortId } from '../../identity/short-id.ts';
 import { duration, safeLine } from './output.ts';
 

@@ -2,9 +2,9 @@
 import type { StatusResult } from '../../builtin/results.ts';
 import type { Warning } from '../../core/health.ts';
 import type { UpstreamStatus } from '../../gateway/types.ts';
-import { placesOf, someOf } from '../../core/places.ts';
+import { placesOf, someOf } from '../../core/words/places.ts';
 import { ago, duration, facts, paint, safe, safeLine, sentence } from './output.ts';
-import { shellWord } from '../../core/shell-word.ts';
+import { shellWord } from '../../core/words/shell-word.ts';
 import { withShortIds } from '../../identity/short-id.ts';
 
 /** Notes on one server that a person is shown. */

@@ -1,9 +1,9 @@
 /** What commands print: tables, durations, errors. Data goes to standard output, talk to standard error. */
-import { durationText } from '../../core/duration.ts';
+import { durationText } from '../../core/time/duration.ts';
 import pc from 'picocolors';
 import stringWidth from 'string-width';
-import { systemClock } from '../../core/clock.ts';
-import { localTime } from '../../core/local-time.ts';
+import { systemClock } from '../../core/time/clock.ts';
+import { localTime } from '../../core/time/local-time.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { withShortIds } from '../../identity/short-id.ts';
 import { settledWithin } from '../../core/wait.ts';
@@ -19,8 +19,8 @@ const WRAPPED_MIN = 8;
 /** Marks behind which a long word is broken rather than elsewhere. */
 const DIVIDING = ['-', '/', ':', ',', '.'];
 const FLUSH_TIMEOUT_MS = 1000;
-/** Splits a text where a reader sees a new character. */
-const CHARACTERS = new Intl.Segmenter();
+/** Splits texts where a reader sees a new character; made when it is first needed, because that takes 10 ms. */
+let segmenter: Intl.Segmenter | undefined;
 
 /** Whether to use colours on `stream`: on a terminal only, and never against NO_COLOR (no-color.org). */
 export function wantsColour(
@@ -51,12 +51,17 @@ export function cut(text: string, columns: number): string {
   if (stringWidth(text) <= columns) return text;
   let kept = '';
   let width = 1;
-  for (const { segment } of CHARACTERS.segment(text)) {
+  for (const { segment } of charactersOf(text)) {
     width += stringWidth(segment);
     if (width > columns) break;
     kept += segment;
   }
   return `${kept}…`;
+}
+
+function charactersOf(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter();
+  return segmenter.segment(text);
 }
 
 /** A time as JSON and messages have it (ISO 8601, in UTC). */
@@ -178,7 +183,7 @@ export function wrapped(text: string, columns: number, whole = false): readonly 
 function piecesOf(word: string, columns: number): readonly string[] {
   const pieces: string[] = [];
   let piece = '';
-  for (const { segment } of CHARACTERS.segment(word)) {
+  for (const { segment } of charactersOf(word)) {
     if (piece !== '' && stringWidth(piece + segment) > columns) {
       const end = Math.max(...DIVIDING.map((mark) => piece.lastIndexOf(mark))) + 1;
       const at = end > piece.length / 2 ? end : piece.length;
@@ -220,7 +225,7 @@ function pad(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - stringWidth(text)));
 }
 
-export { durationText as duration } from '../../core/duration.ts';
+export { durationText as duration } from '../../core/time/duration.ts';
 
 /** `3s ago`, or `never` for 0. */
 export function ago(at: number, nowMs = Date.now()): string {

@@ -1,12 +1,12 @@
 /** What `starling up` says of other nodes: one line for each change of one, under the name it has here. */
-import { placeOf } from '../../core/places.ts';
+import { placeOf } from '../../core/words/places.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { shortId, withShortIds } from '../../identity/short-id.ts';
 import type { PeerView } from '../../membership/types.ts';
 import type { Mesh } from '../../mesh/types.ts';
 import type { StarlingNode } from '../../node.ts';
-import { systemClock } from '../../core/clock.ts';
-import type { Clock } from '../../core/clock.ts';
+import { systemClock } from '../../core/time/clock.ts';
+import type { Clock } from '../../core/time/clock.ts';
 import { nameLines } from './name-lines.ts';
 import { duration, paintTalk, safeLine } from './output.ts';
 

@@ -1,6 +1,6 @@
 /** What a grant allows and what somebody waits for, as a person says it. */
-import { limitsText } from '../../core/limit-words.ts';
-import { hasVerb, plainResource, rightText } from '../../core/right-words.ts';
+import { limitsText } from '../../core/words/limit-words.ts';
+import { hasVerb, plainResource, rightText } from '../../core/words/right-words.ts';
 
 /** All that a grant allows, in words: `call files/* (5 uses), read files/**`. */
 export function rightsText(

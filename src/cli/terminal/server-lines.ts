@@ -1,6 +1,6 @@
 /** What `starling up` says of this node's servers: a line for each as it comes, and when it fails or is back. */
 import type { Config } from '../../config/types.ts';
-import { systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import type { UpstreamStatus } from '../../gateway/types.ts';
 import type { StarlingNode } from '../../node.ts';
 import { describeServer } from './node-status.ts';

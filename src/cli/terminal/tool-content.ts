@@ -1,6 +1,6 @@
 /** What a tool answered, as lines of text (MCP `tools`: content blocks). */
-import type { Json, JsonObject } from '../../core/json.ts';
-import { isObject } from '../../core/value-checks.ts';
+import type { Json, JsonObject } from '../../core/json/json.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 import { safeLine, size } from './output.ts';
 
 /** The parts of a result as text: text as it came, everything else in a few words. */

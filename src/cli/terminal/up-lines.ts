@@ -3,7 +3,7 @@
  * taken up. Nothing more once its goodbye is said.
  */
 import type { Config } from '../../config/types.ts';
-import { systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/time/clock.ts';
 import type { PolicyChange } from '../../guard/index.ts';
 import type { StarlingNode } from '../../node.ts';
 import type { ConfigChanges } from '../../node-wiring.ts';

@@ -42,12 +42,17 @@ const CLIENTS_META = 'starling/clients';
 /** Builds a tool. Arguments that do not fit become STARLING_USAGE, naming each wrong one. */
 export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): BuiltinTool {
   const strict = init.input.strict();
+  let schema: JsonObject | undefined;
   return {
     definition: {
       name: init.name,
       title: init.title,
       description: init.description,
-      inputSchema: schemaOf(strict),
+      // Made for whoever lists the tool first: a node has dozens of tools, and starts sooner without.
+      get inputSchema() {
+        schema ??= schemaOf(strict);
+        return schema;
+      },
       annotations: { ...init.hints, openWorldHint: false },
       _meta: { [CLIENTS_META]: init.clients },
     },

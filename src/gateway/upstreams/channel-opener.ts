@@ -53,7 +53,6 @@ export function createChannelOpener(
   const bounds: PeerChannelInit = {
     messageBytes,
     callTimeoutMs,
-    longer: `limits.callTimeoutMs in the config file of ${init.self}, from where the call goes out`,
     callTotalMs,
     callsMax: callsPerSession,
   };

@@ -51,8 +51,6 @@ export interface PeerChannelComponents {
 export interface PeerChannelInit {
   readonly messageBytes: number;
   readonly callTimeoutMs: number;
-  /** What has that last longer, in words. */
-  readonly longer?: string;
   readonly callTotalMs: number;
   readonly callsMax: number;
 }
@@ -253,7 +251,7 @@ function channelOver(
       clock: components.clock,
       logger: components.logger,
     },
-    { ...init, title: `peer ${peer.alias}` },
+    { ...init, title: `peer ${peer.alias}`, kind: 'peer' },
   );
   let unasked = 0;
   const decoder = createLineDecoder(init.messageBytes, {

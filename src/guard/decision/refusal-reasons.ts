@@ -194,14 +194,10 @@ function hintOf(
   }
   const canAsk = canRequest && target.segments[0] !== BUILTIN_SERVER;
   // A stranger chose the name, and a person may paste the line.
-  const asked = `'${ALIAS.test(where) ? where : '<peer>'}/${target.scheme === 'tool' ? '' : `${target.scheme}:`}${path}'`;
-  // At a peer its tool goes by the name of that; an agent of this node calls it as its own.
-  const tool =
-    caller.kind === 'peer' && ALIAS.test(where)
-      ? `${where}__starling__request_permission`
-      : 'starling__request_permission';
+  const peer = ALIAS.test(where) ? where : '<peer>';
+  const asked = `'${peer}/${target.scheme === 'tool' ? '' : `${target.scheme}:`}${path}'`;
   const ask = canAsk
-    ? `; or ask for it: starling request ${asked} --because '<why>' (an agent: ${tool})`
+    ? `; or ask for it: starling request ${asked} --because '<why>' (an agent: the tool ${peer}__${BUILTIN_SERVER}__request_permission)`
     : '';
   if (target.scheme !== 'tool') return `ask the operator of ${where}${ask}`;
   return `starling grant create ${referenceOf(caller)} --tool '${path}'${ask}`;

@@ -57,9 +57,13 @@ export function parsePolicy(text: string, where: string): Policy {
   return deepFreeze({ file: parsed.data, types, warnings });
 }
 
+/** Read once: it is frozen, and each node begins with it. */
+let shipped: Policy | undefined;
+
 /** The policy of a node that has no policy file. */
 export function defaultPolicy(): Policy {
-  return parsePolicy('', 'the shipped policy');
+  shipped ??= parsePolicy('', 'the shipped policy');
+  return shipped;
 }
 
 /** What differs, key by key, in the order of the keys. */

@@ -5,9 +5,10 @@
  * no time. After such a failure a node dials with Noise first for a while.
  */
 import { noise } from '@libp2p/noise';
-import type { Upgrader } from '@libp2p/interface';
+import { serviceCapabilities } from '@libp2p/interface';
+import type { ConnectionEncrypter, Upgrader } from '@libp2p/interface';
 import type { Libp2pOptions } from 'libp2p';
-import { tlsOfOneCertificate } from './one-certificate.ts';
+import type { CertificateComponents } from './one-certificate.ts';
 
 /** What `connection.encryption` says of a connection by TLS. */
 const TLS_PROTOCOL = '/tls/1.0.0';
@@ -31,7 +32,7 @@ export function createEncryption(): Encryption {
     encrypters: [
       (components) => {
         host = components;
-        return tlsOfOneCertificate()(components);
+        return lateTls(components);
       },
       noise(),
     ],
@@ -46,6 +47,28 @@ export function createEncryption(): Encryption {
       if (first === 'noise') byProtocol.set(TLS_PROTOCOL, secure);
     },
   };
+}
+
+/**
+ * TLS whose code is loaded for the first connection: its certificates need a library of hundreds of classes,
+ * and a node that starts has nobody to connect to yet.
+ */
+function lateTls(components: CertificateComponents): ConnectionEncrypter {
+  let loading: Promise<ConnectionEncrypter> | undefined;
+  const load = (): Promise<ConnectionEncrypter> => {
+    loading ??= import('./one-certificate.ts').then(({ tlsOfOneCertificate }) =>
+      tlsOfOneCertificate()(components),
+    );
+    return loading;
+  };
+  const late: ConnectionEncrypter & Record<typeof serviceCapabilities, readonly string[]> = {
+    protocol: TLS_PROTOCOL,
+    [serviceCapabilities]: ['@libp2p/connection-encryption'],
+    secureInbound: async (connection, options) => (await load()).secureInbound(connection, options),
+    secureOutbound: async (connection, options) =>
+      (await load()).secureOutbound(connection, options),
+  };
+  return late;
 }
 
 /** True when a certificate did not hold by this machine's clock. */

@@ -1,6 +1,7 @@
 /** What a peer has begun to send and not ended: bounded over all its streams, and of all peers together. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { PeerId } from '../../../src/core/index.ts';
+import { createLineDecoder } from '../../../src/core/index.ts';
+import type { BucketSize, PeerId } from '../../../src/core/index.ts';
 import { createMessageStream } from '../../../src/network/index.ts';
 import { createHeldBytes } from '../../../src/network/streams/held-bytes.ts';
 import type { HeldBytes, Reading } from '../../../src/network/streams/held-bytes.ts';
@@ -23,7 +24,11 @@ describe('what is held', () => {
   beforeEach(() => {
     clock = createTestClock();
     unfinished = [];
-    held = createHeldBytes(
+    held = holds(30 * SECOND, { burst: 2 * MIB, everyMs: 1 });
+  });
+
+  function holds(stalledMs: number, wasted: BucketSize): HeldBytes {
+    return createHeldBytes(
       { clock, unfinished: (...told) => void unfinished.push(told) },
       {
         perPeerAtOnce: 100,
@@ -31,12 +36,12 @@ describe('what is held', () => {
         perPeerMax: 200,
         waitingMax: 3,
         longBytes: 10,
-        stalledMs: 30 * SECOND,
+        stalledMs,
         slow: { graceMs: 120 * SECOND, bytesPerSecond: 1 },
-        wasted: { burst: 2 * MIB, everyMs: 1 },
+        wasted,
       },
     );
-  });
+  }
 
   function reading(peer = ALICE): Reading & { isRead: boolean; ended: string } {
     const made = {
@@ -73,6 +78,20 @@ describe('what is held', () => {
     held.hold(reading(), 80);
     expect(() => held.hold(reading(), 1)).toThrow('more than 200 bytes');
     expect(held.hold(reading(BOB), 70)).toBe(true);
+  });
+
+  it('refuses a line that has no end, which is not kept beyond the limit of a message', () => {
+    const decoder = createLineDecoder(50, {
+      line: () => expect.unreachable(),
+      oversize: () => expect.unreachable(),
+    });
+    const endless = reading();
+    const push = (): boolean => {
+      decoder.push(new Uint8Array(40));
+      return held.hold(endless, decoder.heldBytes);
+    };
+    for (let count = 0; count < 5; count += 1) expect(push()).toBe(true);
+    expect(push).toThrow('more than 200 bytes');
   });
 
   it('lets so many messages of a peer wait, and counts one more against it', () => {
@@ -147,19 +166,7 @@ describe('what is held', () => {
 
   describe('of an allowance of 300 bytes, and then one a second', () => {
     beforeEach(() => {
-      held = createHeldBytes(
-        { clock, unfinished: (...told) => void unfinished.push(told) },
-        {
-          perPeerAtOnce: 100,
-          nodeAtOnce: 150,
-          perPeerMax: 200,
-          waitingMax: 3,
-          longBytes: 10,
-          stalledMs: 300 * SECOND,
-          slow: { graceMs: 120 * SECOND, bytesPerSecond: 1 },
-          wasted: { burst: 300, everyMs: SECOND },
-        },
-      );
+      held = holds(300 * SECOND, { burst: 300, everyMs: SECOND });
     });
 
     it('is given back with each message that is whole: who ends what it begins is never slowed', () => {

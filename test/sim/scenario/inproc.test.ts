@@ -1,11 +1,10 @@
-/** Scenarios on real nodes in this process, with the fewest nodes that say something. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+/** Scenarios on real nodes in this process, with the fewest nodes that say something; `sim all` runs each of ours. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { runScenario } from '../../../sim/scenario/run.ts';
 import type { RunReport } from '../../../sim/scenario/report.ts';
-import { writeFile } from 'node:fs/promises';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -41,17 +40,6 @@ describe('the engine inproc', () => {
     expect(report.calls).toMatchObject({ sent: 40, answered: 40, silent: 0, wrong: 0, strays: 0 });
     expect(JSON.parse(await readFile(join(out, 'report.json'), 'utf8'))).toEqual([report]);
     expect(await readFile(join(out, 'report.html'), 'utf8')).toContain('first-mesh: passed');
-  });
-
-  it('lets a newcomer in although the node that all joined by is gone', async () => {
-    const { report, said } = await run('bootstrap-loss');
-    expect(report.pass, said).toBe(true);
-  });
-
-  it('has the dead die although a third of the members lie about them', async () => {
-    const { report, said } = await run('lying-witnesses');
-    expect(report.pass, said).toBe(true);
-    expect(report.figures['lies']).toBeGreaterThan(0);
   });
 
   it('says which claim did not hold, and how to run it again', async () => {

@@ -1,6 +1,6 @@
 /** `starling approvals` */
-import { limitsText } from '../../../core/limit-words.ts';
-import { rightText } from '../../../core/right-words.ts';
+import { limitsText } from '../../../core/words/limit-words.ts';
+import { rightText } from '../../../core/words/right-words.ts';
 import type { ApprovalListResult, ApprovalSummary } from '../../../builtin/results.ts';
 import { ago, duration, paint, printData, safeLine } from '../../terminal/output.ts';
 import { askText } from '../../terminal/rights.ts';

@@ -20,7 +20,7 @@ export function run(options: FilterOptions & { readonly lines: number }): Promis
       print(options.json === true ? JSON.stringify(entry) : showEntry(entry, names));
     }
   };
-  const follow = async (node: NodeClient, signal: AbortSignal): Promise<number> => {
+  const follow = async (node: NodeClient): Promise<number> => {
     let { cursor } = await node.builtin<AuditTailResult>('audit_tail', {});
     const past = await node.builtin<AuditQueryResult>('audit_query', {
       ...filter,
@@ -32,11 +32,11 @@ export function run(options: FilterOptions & { readonly lines: number }): Promis
       const result: AuditTailResult = await node.builtin(
         'audit_tail',
         { ...filter, cursor, timeout_s: WAIT_S },
-        { signal, timeoutMs: (WAIT_S + 10) * 1000 },
+        { timeoutMs: (WAIT_S + 10) * 1000 },
       );
       show(result.entries, result.names);
       ({ cursor } = result);
     }
   };
-  return untilInterrupted((signal) => withNode(options, (node) => follow(node, signal)));
+  return untilInterrupted((signal) => withNode(options, follow, signal));
 }

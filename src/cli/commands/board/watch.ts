@@ -17,7 +17,7 @@ export function run(
   prefix: string | undefined,
   options: CommonOptions,
 ): Promise<number> {
-  const watch = async (node: NodeClient, signal: AbortSignal): Promise<number> => {
+  const watch = async (node: NodeClient): Promise<number> => {
     let cursor: string | undefined;
     for (;;) {
       const result: BoardWatchResult = await node.builtin(
@@ -28,7 +28,7 @@ export function run(
           ...(prefix === undefined ? {} : { prefix }),
           ...(cursor === undefined ? {} : { cursor }),
         },
-        { signal, timeoutMs: (WAIT_S + 10) * 1000 },
+        { timeoutMs: (WAIT_S + 10) * 1000 },
       );
       const isForPeople = options.json !== true && result.changes.some(({ entry }) => entry);
       const names = isForPeople ? await namesOf(node) : new Map<string, string>();
@@ -40,5 +40,5 @@ export function run(
       ({ cursor } = result);
     }
   };
-  return untilInterrupted((signal) => withNode(options, (node) => watch(node, signal)));
+  return untilInterrupted((signal) => withNode(options, watch, signal));
 }

@@ -1,7 +1,7 @@
 /** `starling grant create` */
 import type { GrantCreateResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
-import { plainResource } from '../../../core/right-words.ts';
+import { plainResource } from '../../../core/words/right-words.ts';
 import { grantConditions } from '../../options/grant-conditions.ts';
 import type { GrantOptions } from '../../options/grant-conditions.ts';
 import { duration, paintTalk, printData, safeLine, tell } from '../../terminal/output.ts';

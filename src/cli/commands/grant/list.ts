@@ -1,7 +1,7 @@
 /** `starling grant list` */
 import type { GrantListResult, GrantSummary } from '../../../builtin/results.ts';
-import { shownName } from '../../../core/shown-name.ts';
-import { rightText } from '../../../core/right-words.ts';
+import { shownName } from '../../../core/words/shown-name.ts';
+import { rightText } from '../../../core/words/right-words.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { duration, printData, safeLine, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';

@@ -1,6 +1,6 @@
 /** `starling grant revoke` */
 import type { GrantRevokeResult } from '../../../builtin/results.ts';
-import { localTime } from '../../../core/local-time.ts';
+import { localTime } from '../../../core/time/local-time.ts';
 import { rightsText } from '../../terminal/rights.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';

@@ -2,7 +2,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { checkMcpServer } from '../../../config/check-server.ts';
 import { StarlingError } from '../../../core/errors.ts';
-import type { JsonObject } from '../../../core/json.ts';
+import type { JsonObject } from '../../../core/json/json.ts';
 import {
   nextStep,
   readOwnConfig,

@@ -2,6 +2,7 @@
 import type { McpLoginResult } from '../../../builtin/results.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { duration, print, printData, safeLine, tell } from '../../terminal/output.ts';
+import type { NodeClient } from '../../node/client.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -23,7 +24,7 @@ function logIn(
   options: CommonOptions,
   signal: AbortSignal,
 ): Promise<McpLoginResult> {
-  return withNode(options, async (node) => {
+  const wait = async (node: NodeClient): Promise<McpLoginResult> => {
     let login = await node.builtin<McpLoginResult>('mcp_login', { server });
     if (login.state === 'waiting' && login.url !== undefined) {
       tell(
@@ -35,9 +36,10 @@ function logIn(
       login = await node.builtin<McpLoginResult>(
         'mcp_login',
         { server, id: login.id, timeout_s: WAIT_S },
-        { signal, timeoutMs: (WAIT_S + 10) * 1000 },
+        { timeoutMs: (WAIT_S + 10) * 1000 },
       );
     }
     return login;
-  });
+  };
+  return withNode(options, wait, signal);
 }

@@ -6,7 +6,7 @@ import type {
   MembersResult,
   TicketSummary,
 } from '../../../builtin/results.ts';
-import { shownName } from '../../../core/shown-name.ts';
+import { shownName } from '../../../core/words/shown-name.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { ago, duration, printData, safeLine, table } from '../../terminal/output.ts';
 import type { TableInit } from '../../terminal/output.ts';

@@ -1,7 +1,7 @@
 /** `starling peers` */
-import { shownName } from '../../../core/shown-name.ts';
-import { placeOf } from '../../../core/places.ts';
-import { clockText, isClockApart } from '../../../core/clock-offset.ts';
+import { shownName } from '../../../core/words/shown-name.ts';
+import { placeOf } from '../../../core/words/places.ts';
+import { clockText, isClockApart } from '../../../core/words/clock-offset.ts';
 import type { PeerSummary, PeersResult } from '../../../builtin/results.ts';
 import type { PeerView } from '../../../membership/types.ts';
 import { ago, duration, printData, safeLine, table } from '../../terminal/output.ts';

@@ -1,6 +1,6 @@
 /** `starling peers remove` */
 import type { MemberSummary, MembersResult, PeerRemoveResult } from '../../../builtin/results.ts';
-import { localTime } from '../../../core/local-time.ts';
+import { localTime } from '../../../core/time/local-time.ts';
 import { isShortIdOf, shortId } from '../../../identity/short-id.ts';
 import { ask, canAsk, nobodyAgreed } from '../../terminal/ask.ts';
 import { printData, safeLine, tell } from '../../terminal/output.ts';

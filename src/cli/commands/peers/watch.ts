@@ -1,6 +1,6 @@
 /** `starling peers --watch` */
 import type { PeersResult } from '../../../builtin/results.ts';
-import { systemClock } from '../../../core/clock.ts';
+import { systemClock } from '../../../core/time/clock.ts';
 import { createScope } from '../../../core/lifecycle.ts';
 import { sleep } from '../../../core/wait.ts';
 import type { NodeClient } from '../../node/client.ts';

@@ -1,6 +1,6 @@
 /** `starling policy explain` */
 import type { PolicyExplainResult } from '../../../builtin/results.ts';
-import { rightText } from '../../../core/right-words.ts';
+import { rightText } from '../../../core/words/right-words.ts';
 import { readArguments } from '../../options/tool-arguments.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';

@@ -1,7 +1,7 @@
 /** `starling service install` */
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { writeFileAtomic } from '../../../core/atomic-file.ts';
+import { writeFileAtomic } from '../../../core/system/atomic-file.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { runBriefly } from '../../../gateway/index.ts';
 import { statusOf } from '../../node/running-already.ts';

@@ -5,7 +5,7 @@ import { basename, join, resolve } from 'node:path';
 import { ENVIRONMENT } from '../../../config/env.ts';
 import { readAbout } from '../../../config/known-nodes.ts';
 import { defaultStateDir } from '../../../config/paths.ts';
-import { shellWord } from '../../../core/shell-word.ts';
+import { shellWord } from '../../../core/words/shell-word.ts';
 import { launchSelf } from '../../client-files/launcher.ts';
 import { configFileInUse, stateDirOf } from '../../node/locate-node.ts';
 import { serviceFile, serviceName } from '../../node/service-file.ts';

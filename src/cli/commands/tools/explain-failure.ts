@@ -1,8 +1,8 @@
 /** What a person did wrong in a call that failed: a tool of another name, an argument left out or misspelt. */
 import { nearest } from '../../../config/nearest.ts';
 import { StarlingError } from '../../../core/errors.ts';
-import type { Json, JsonObject } from '../../../core/json.ts';
-import { isObject } from '../../../core/value-checks.ts';
+import type { Json, JsonObject } from '../../../core/json/json.ts';
+import { isObject } from '../../../core/json/value-checks.ts';
 import type { ToolInfo } from '../../node/client.ts';
 import { typesIn } from '../../options/tool-arguments.ts';
 import { cut } from '../../terminal/output.ts';

@@ -1,7 +1,7 @@
 /** What a person needs to call one tool: its text, its arguments, and a line to start from. */
-import type { Json, JsonObject } from '../../../core/json.ts';
-import { shellWord } from '../../../core/shell-word.ts';
-import { isObject } from '../../../core/value-checks.ts';
+import type { Json, JsonObject } from '../../../core/json/json.ts';
+import { shellWord } from '../../../core/words/shell-word.ts';
+import { isObject } from '../../../core/json/value-checks.ts';
 import type { ToolInfo } from '../../node/client.ts';
 import { typesIn } from '../../options/tool-arguments.ts';
 import { paint, safe, safeLine, table } from '../../terminal/output.ts';

@@ -135,8 +135,8 @@ class StdioConnection implements UpstreamConnection {
       },
       {
         title: `server '${init.name}'`,
+        kind: 'server',
         callTimeoutMs: init.server.timeoutMs,
-        longer: `\`timeout\` of the server ${init.name} in the config file of the node that has it`,
         callTotalMs: init.callTotalMs,
         callsMax: init.callsMax,
       },

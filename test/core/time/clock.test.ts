@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { backoffMs, systemClock } from '../../src/core/index.ts';
+import { backoffMs, systemClock } from '../../../src/core/index.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createLoopTurns } from '../../src/core/index.ts';
+import { createLoopTurns } from '../../../src/core/index.ts';
 
 describe('turns of the event loop', () => {
   it('come one in each turn, in order, with others in between', async () => {

@@ -1,6 +1,6 @@
 /** The questions that every reader of foreign values asks. */
 import { describe, expect, it } from 'vitest';
-import { isCount, isNumber, isObject, isText } from '../../src/core/index.ts';
+import { isCount, isNumber, isObject, isText } from '../../../src/core/index.ts';
 
 describe('shapes of values from elsewhere', () => {
   it('an object has members by name: null and arrays are none', () => {

@@ -1,6 +1,6 @@
 /** Durations as people write and read them. */
 import { expect, it } from 'vitest';
-import { durationMs, durationText } from '../../src/core/duration.ts';
+import { durationMs, durationText } from '../../../src/core/time/duration.ts';
 
 it.each([
   [-5000, '0s'],

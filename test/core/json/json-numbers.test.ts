@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { withNumbersWritten } from '../../src/core/index.ts';
+import { withNumbersWritten } from '../../../src/core/index.ts';
 
 describe('a number that a double can’t hold', () => {
   it.each([

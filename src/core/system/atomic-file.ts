@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { diskTroubleOf } from './disk-trouble.ts';
-import { StarlingError, messageOf } from './errors.ts';
+import { StarlingError, messageOf } from '../errors.ts';
 
 const OTHERS = 0o077;
 /** Files by which a folder is known to be a node's: in state folders, and in folders of sockets. */

@@ -1,5 +1,5 @@
 /** How far a peer's clock is from ours, in words. */
-import { durationText } from './duration.ts';
+import { durationText } from '../time/duration.ts';
 
 /** Clocks that are further apart are told of, ms. Grants forgive as much. */
 const CLOCK_APART_MS = 60_000;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFile } from 'node:child_process';
 import { expect, it, onTestFinished } from 'vitest';
-import { StarlingError, messageOf } from '../../src/core/index.ts';
+import { StarlingError, messageOf } from '../../../src/core/index.ts';
 
 async function folder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'starling-words-'));

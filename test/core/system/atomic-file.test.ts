@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ensurePrivateFolder, writeFileAtomic } from '../../src/core/index.ts';
+import { ensurePrivateFolder, writeFileAtomic } from '../../../src/core/index.ts';
 
 let root: string;
 beforeEach(async () => {

@@ -8,7 +8,7 @@ import {
   jsonStringAt,
   parseStrictJson,
   skipJsonSpace,
-} from '../../src/core/index.ts';
+} from '../../../src/core/index.ts';
 
 const SEEDED = { seed: 15, numRuns: 400 };
 const indent = fc.constantFrom(0, 1, '\t', '  ');

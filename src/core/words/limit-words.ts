@@ -1,7 +1,7 @@
 /** The limits of a capability in words, for a person: `at most 5 calls a minute, path in /srv/docs/**`. Pure. */
-import { durationText } from './duration.ts';
+import { durationText } from '../time/duration.ts';
 import { printable } from './text.ts';
-import { isObject } from './value-checks.ts';
+import { isObject } from '../json/value-checks.ts';
 import { argumentWords } from './argument-words.ts';
 
 /** Spans that have a word of their own, by their seconds. */

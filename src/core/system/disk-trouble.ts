@@ -2,7 +2,7 @@
  * What a disk that refuses work means, in words: told from the error of a file call, or from the text of
  * a library that has only words.
  */
-import { messageOf } from './errors.ts';
+import { messageOf } from '../errors.ts';
 
 /** Why the disk refuses, and what its owner can do. */
 export interface DiskTrouble {

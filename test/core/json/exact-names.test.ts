@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createExactNames, foldName } from '../../src/core/index.ts';
+import { createExactNames, foldName } from '../../../src/core/index.ts';
 
 describe('names as careless readers compare them', () => {
   it('are the same whatever their case, form, marks, blanks, and what separates their words', () => {

@@ -1,6 +1,6 @@
 /** What a caveat `args` binds, in words: for a person who reads a grant, and for a caller who missed it. */
 import { printable } from './text.ts';
-import { isObject } from './value-checks.ts';
+import { isObject } from '../json/value-checks.ts';
 
 /** Longest text of one argument's rule. */
 const RULE_WORDS_MAX = 200;

@@ -1,6 +1,6 @@
 /** Places as people read them. */
 import { expect, it } from 'vitest';
-import { placeOf, placesOf, someOf } from '../../src/core/index.ts';
+import { placeOf, placesOf, someOf } from '../../../src/core/index.ts';
 
 it.each([
   ['/ip4/192.0.2.7/tcp/4040/p2p/12D3Koo', '192.0.2.7:4040'],

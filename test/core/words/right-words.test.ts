@@ -1,6 +1,6 @@
 /** Rights and their limits as a person says them. */
 import { expect, it } from 'vitest';
-import { limitsText, rightText } from '../../src/core/index.ts';
+import { limitsText, rightText } from '../../../src/core/index.ts';
 
 it.each([
   ['tool/call', 'tool:files/echo', 'call files/echo'],
