@@ -22,6 +22,8 @@ export interface Heartbeat {
   readonly suspects?: readonly Accusation[];
   /** The sender's clock, ms since the epoch; older nodes do not tell it. */
   readonly time?: number;
+  /** Read only: there is a signature, which nobody has checked. */
+  readonly isSigned?: true;
   /** Told to one peer: the incarnation by which the sender knows it, when it has said an older one. */
   readonly seen?: number;
   /** Told to one peer: the name by which the sender knows it; older nodes do not tell. */
@@ -78,6 +80,7 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
   return {
     ...(suspects.length === 0 ? {} : { suspects }),
     ...(isCount(time) ? { time } : {}),
+    ...(fields['sig'] instanceof Uint8Array ? { isSigned: true as const } : {}),
     ...(isCount(seen) ? { seen } : {}),
     ...(typeof called === 'string' && isAlias(called) ? { called } : {}),
     incarnation: inc,

@@ -48,6 +48,13 @@ const SECOND_WAY_AFTER_MS = 100;
  */
 const AGAIN_MS = 500;
 
+/**
+ * A heartbeat of the rhythm that says the same as the last signed one needs no signature of its own: gossip signs it,
+ * and whoever passes this node on has that one. After so long it is signed all the same, so that what is passed on is
+ * no older. Less = fresher; more = fewer signatures.
+ */
+const UNSIGNED_MS = 60_000;
+
 /** What heartbeats are sent with. */
 export interface HeartbeatsComponents {
   readonly network: Pick<Network, 'handle' | 'onFrame' | 'open' | 'report' | 'sendFrame' | 'topic'>;
@@ -81,6 +88,8 @@ export interface Heartbeats {
   readonly incarnation: number;
   /** The next heartbeat, encoded; `toOne` is for the one peer whom it is told. Each call makes a new one. */
   next(status: Heartbeat['status'], toOne?: Pick<Heartbeat, 'called' | 'seen'>): Uint8Array;
+  /** The same for all, unsigned when it says nothing new: see {@link UNSIGNED_MS}. */
+  beat(status: Heartbeat['status']): Uint8Array;
   /** Milliseconds until the next change may be told; telling it is counted. */
   paceMs(): number;
   /** Gossips a heartbeat. A failure is logged. */
@@ -101,6 +110,8 @@ export function createHeartbeats(
 ): Heartbeats {
   return new HeartbeatRoads(components, init.intervalMs);
 }
+
+type Said = Omit<Heartbeat, 'sequence' | 'time'>;
 
 interface Signed {
   /** What the signature is over. */
@@ -171,40 +182,64 @@ class HeartbeatRoads implements Heartbeats {
   }
 
   next(status: Heartbeat['status'], toOne: Pick<Heartbeat, 'called' | 'seen'> = {}): Uint8Array {
-    const { clock, identity, presence, records, suspects } = this.#components;
-    const time = Math.max(0, Math.trunc(clock.now()));
-    const said = {
+    const said = this.#said(status);
+    const isForOne = Object.keys(toOne).length > 0;
+    if (isForOne && this.#isSignedWithin(AGAIN_MS, said)) return this.#again({ ...said, ...toOne });
+    return this.#signed({ ...said, ...toOne });
+  }
+
+  beat(status: Heartbeat['status']): Uint8Array {
+    const said = this.#said(status);
+    if (!this.#isSignedWithin(UNSIGNED_MS, said)) return this.#signed(said);
+    this.#sequence += 1;
+    return encodeHeartbeat({ ...said, sequence: this.#sequence, time: this.#nowMs() });
+  }
+
+  #nowMs(): number {
+    return Math.max(0, Math.trunc(this.#components.clock.now()));
+  }
+
+  #said(status: Heartbeat['status']): Said {
+    const { presence, records, suspects } = this.#components;
+    return {
       incarnation: this.#incarnation,
       status,
       records: records(),
       presence: presence(),
       suspects: suspects(),
     };
-    const isForOne = Object.keys(toOne).length > 0;
-    const again = isForOne ? this.#again({ ...said, ...toOne }, time) : undefined;
-    if (again !== undefined) return again;
+  }
+
+  #signed(said: Said): Uint8Array {
     this.#sequence += 1;
     const sequence = this.#sequence;
+    const time = this.#nowMs();
     const sign = (part: Uint8Array): Uint8Array => {
-      const sig = identity.sign(part);
+      const sig = this.#components.identity.sign(part);
       this.#last = { part, sig, sequence, time };
       return sig;
     };
-    return encodeHeartbeat({ ...said, ...toOne, sequence, time }, { sign });
+    return encodeHeartbeat({ ...said, sequence, time }, { sign });
   }
 
-  /** What was signed last, for one peer, when it is fresh and nothing has changed. What is for one is not signed. */
-  #again(said: Omit<Heartbeat, 'sequence'>, nowMs: number): Uint8Array | undefined {
+  /** What was signed last, for one peer: what is for one is not signed. */
+  #again(said: Said): Uint8Array {
+    const { sequence = 0, sig = new Uint8Array(0), time = 0 } = this.#last ?? {};
+    return encodeHeartbeat({ ...said, sequence, time }, { sign: () => sig });
+  }
+
+  /** Whether the same was signed, but for its number and time, no longer ago. */
+  #isSignedWithin(ms: number, said: Said): boolean {
     const last = this.#last;
-    if (last === undefined || Math.abs(nowMs - last.time) > AGAIN_MS) return undefined;
-    const { part, sig, sequence, time } = last;
+    if (last === undefined || Math.abs(this.#nowMs() - last.time) > ms) return false;
+    const { part, sequence, time } = last;
     let isSame = false;
-    const sign = (again: Uint8Array): Uint8Array => {
+    const look = (again: Uint8Array): Uint8Array => {
       isSame = Buffer.compare(again, part) === 0;
-      return sig;
+      return again;
     };
-    const bytes = encodeHeartbeat({ ...said, sequence, time }, { sign });
-    return isSame ? bytes : undefined;
+    encodeHeartbeat({ ...said, sequence, time }, { sign: look });
+    return isSame;
   }
 
   paceMs(): number {

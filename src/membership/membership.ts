@@ -296,16 +296,14 @@ class LiveView implements Membership {
   /** Sends a heartbeat in each interval, which is longer the more members there are. */
   #beat(scope: Scope): void {
     scope.after(this.#init.intervalMs * this.#liveness.stretch(), () => {
-      this.#send();
+      this.#heartbeats.publish(this.#heartbeats.beat(this.#status));
       this.#beat(scope);
     });
   }
 
-  /** Gossips a heartbeat, and returns its bytes. */
-  #send(): Uint8Array {
-    const bytes = this.#heartbeats.next(this.#status);
-    this.#heartbeats.publish(bytes);
-    return bytes;
+  /** Gossips a heartbeat that says something new. */
+  #send(): void {
+    this.#heartbeats.publish(this.#heartbeats.next(this.#status));
   }
 
   /**
@@ -322,6 +320,7 @@ class LiveView implements Membership {
     const peer = this.#peers.get(from) ?? this.#peers.meet(from, heartbeat.presence.name);
     if (peer === undefined) return;
     const isNew = incarnation > peer.incarnation;
+    const isPassed = by !== undefined && by !== from;
     if (incarnation < peer.incarnation) this.#correct(peer);
     if (!isNew && (incarnation < peer.incarnation || sequence <= peer.sequence)) {
       if (incarnation === peer.incarnation && sequence === peer.sequence)
@@ -330,7 +329,9 @@ class LiveView implements Membership {
     }
     peer.incarnation = incarnation;
     peer.sequence = sequence;
-    peer.last = { bytes, isChecked: by !== undefined && by !== from };
+    // One without its author's signature can't be passed on, and says the same as the last that can.
+    const isSigned = heartbeat.isSigned === true;
+    if (isSigned || isNew) peer.last = isSigned ? { bytes, isChecked: isPassed } : undefined;
     this.#heard(peer, heartbeat, by);
     this.#liveness.accused(from, status === 'up' ? (heartbeat.suspects ?? []) : []);
     if (by !== undefined && (isNew || status === 'leaving')) this.#roster.pass(from, by);

@@ -14,12 +14,12 @@ import type { RecordKind } from './record-quotas.ts';
 const RECORDS: BucketSize = { burst: 5000, everyMs: 50 };
 
 /** Beyond so many of a signer it is looked at them with long rests, so that calls go on beside them. */
-const BRISK: BucketSize = { burst: 300, everyMs: 50 };
+const BRISK: BucketSize = { burst: 200, everyMs: 50 };
 
 /** What was signed so lately is no history that a newcomer takes. */
 const LATELY_MS = 10 * 60_000;
-/** How often such a record counts: 400 of these at once are told of, and 1,300 of a history. */
-const LATELY_TIMES = 10;
+/** How often such a record counts: 250 of these at once are told of, and 1,200 of a history. */
+const LATELY_TIMES = 20;
 
 /** The allowances of all signers. */
 export interface RecordPace {

@@ -64,3 +64,19 @@ it('is a new one when something has changed or time has passed, and for all who 
   expect(tell('bob')).toBe('bob 6 signed');
   expect(made.signatures).toBe(6);
 });
+
+it('of the rhythm is signed when it says something new, and once a minute', () => {
+  const { beats, clock, made } = rig();
+  for (let beat = 0; beat < 12; beat += 1) {
+    beats.beat('up');
+    clock.advance(5000);
+  }
+  expect(made.signatures).toBe(1);
+  made.load = 1;
+  expect(decodeHeartbeat(beats.beat('up'))).toMatchObject({ sequence: 13, isSigned: true });
+  const again = decodeHeartbeat(beats.beat('up'));
+  expect([again?.sequence, again?.isSigned, again?.presence.load]).toEqual([14, undefined, 1]);
+  clock.advance(60_001);
+  beats.beat('up');
+  expect(made.signatures).toBe(3);
+});

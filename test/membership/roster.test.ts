@@ -79,6 +79,22 @@ it('takes nobody’s word for another: a heartbeat without its author’s signat
   expect(known(alice)).toEqual(['carol alive']);
 });
 
+it('passes on the last heartbeat that carries a signature, when later ones that say the same do not', async () => {
+  const hub = createHub();
+  const alice = await node(hub, ALICE, 'alice');
+  hub.connect(ALICE.peerId, BOB.peerId);
+  const topic = hub.network(BOB.peerId).topic('heartbeat');
+  const presence = { name: 'bob', version: '1', addresses: [], load: 0, catalog: '', boards: {} };
+  const beat = { incarnation: 1, status: 'up' as const, records: 'same', presence };
+  await topic.publish(encodeHeartbeat({ ...beat, sequence: 1 }, BOB));
+  await topic.publish(encodeHeartbeat({ ...beat, sequence: 2 }));
+  await settle(alice);
+  const dave = await node(hub, DAVE, 'dave');
+  hub.connect(ALICE.peerId, DAVE.peerId);
+  await settle(alice, dave);
+  expect(known(dave)).toEqual(['alice alive', 'bob alive']);
+});
+
 it('remembers who is told of before the record of the membership has come', async () => {
   const hub = createHub();
   const alice = await node(hub, ALICE, 'alice');
@@ -113,7 +129,7 @@ it('signs what is for all, and not what is for one', () => {
   };
   const signed = signedHeartbeat(encodeHeartbeat(beat, ALICE), ALICE.peerId);
   const { called: _, seen: __, ...forAll } = beat;
-  expect(decodeHeartbeat(signed ?? new Uint8Array())).toEqual(forAll);
+  expect(decodeHeartbeat(signed ?? new Uint8Array())).toEqual({ ...forAll, isSigned: true });
   expect(signedHeartbeat(signed ?? new Uint8Array(), ALICE.peerId)).toEqual(signed);
   expect(signedHeartbeat(encodeHeartbeat(beat, ALICE), BOB.peerId)).toBeUndefined();
   expect(signedHeartbeat(Buffer.from('a1', 'hex'), ALICE.peerId)).toBeUndefined();

@@ -69,5 +69,5 @@ export const HEARTBEAT_CASES: readonly WireCase[] = [
   notes: HEARTBEAT_NOTES,
   write: () => encodeHeartbeat(beat, signer),
   read: decodeHeartbeat,
-  value: beat,
+  value: signer === undefined ? beat : { ...beat, isSigned: true as const },
 }));

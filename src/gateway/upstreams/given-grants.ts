@@ -1,8 +1,8 @@
 /**
  * What a peer gives in a session that this node has opened at it: grants to this node, and the ends of such. A peer
- * whose operator issues thousands is taken at the pace of its allowance, and nothing is held against it: the newest
- * wait, as many as this node keeps of one peer, and the session is not read meanwhile. One of what waits is looked
- * at at once: of who gives what nobody has signed nothing waits, and that counts.
+ * whose operator issues thousands is taken at the pace of its allowance, and is told of, and never kept out for that:
+ * the newest wait, as many as this node keeps of one peer, and the session is read more slowly meanwhile. One of what
+ * waits is looked at at once: of who gives what nobody has signed nothing waits, and that counts.
  */
 import { randomInt } from 'node:crypto';
 import { StarlingError, messageOf } from '../../core/index.ts';
@@ -13,6 +13,9 @@ import { decodeJws } from '../../identity/index.ts';
 import type { PeerStream } from '../../network/index.ts';
 import type { PeerAllowances } from '../wire/peer-allowances.ts';
 import { GRANTS_MAX, stringsOf } from '../wire/peer-protocol.ts';
+
+/** What is read of a session beyond its allowance: texts in each millisecond. */
+const TEXTS_PER_MS = 5;
 
 /** What taking works with. */
 export interface GivenGrantsComponents {
@@ -76,6 +79,7 @@ class OfSession implements GivenGrants {
     }
     const isSigned = isSample(given);
     allowances.showsOn(this.#peer, count, isSigned);
+    this.#hold(Math.ceil(count / TEXTS_PER_MS));
     if (!isSigned) return;
     this.#waiting = joined(this.#waiting, given);
     this.#lookLater();
@@ -84,7 +88,6 @@ class OfSession implements GivenGrants {
   #lookLater(): void {
     const { allowances, clock } = this.#components;
     const waitMs = Math.max(1, allowances.showWaitMs(this.#peer));
-    this.#hold(waitMs);
     this.#cancelTimer ??= clock.schedule(waitMs, () => {
       this.#cancelTimer = undefined;
       const waiting = this.#waiting;

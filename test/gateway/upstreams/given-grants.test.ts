@@ -86,7 +86,7 @@ it('takes what an operator issues by the thousand at its pace, and blames nobody
     await calm();
   }
   expect(taken.size).toBe(550);
-  expect(held[0], 'the session is not read meanwhile').toBeGreaterThan(0);
+  expect(new Set(held), 'the session is read more slowly meanwhile').toEqual(new Set([10]));
   for (let count = 0; count < 5; count += 1) {
     clock.advance(60 * SECOND);
     await calm();
