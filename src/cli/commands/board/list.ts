@@ -9,7 +9,7 @@ import { namesOf } from './writer-names.ts';
 
 const VALUE_MAX = 60;
 const NONE_YET =
-  'no boards yet: one begins with its first entry: starling board set <board> <key> <value>';
+  'no boards yet: make one with its first entry: starling board set <board> <key> <value> --create';
 
 /** Prints the boards, or the entries of one. */
 export async function run(

@@ -135,6 +135,7 @@ class StdioConnection implements UpstreamConnection {
       },
       {
         title: `server '${init.name}'`,
+        kind: 'server',
         callTimeoutMs: init.server.timeoutMs,
         callTotalMs: init.callTotalMs,
         callsMax: init.callsMax,
